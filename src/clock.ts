@@ -1,0 +1,141 @@
+/**
+ * The one door to time, chance and the event loop. Everything that waits, stamps or draws takes a `Clock`, so that a
+ * whole system runs on a virtual one: then time moves only when a test says so, and a seed fixes every draw.
+ */
+import { randomBytes } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+
+/** Takes a timer back; a no-op once it has fired. */
+export type Cancel = () => void
+
+/** Time, timers, turns of the event loop, and randomness. */
+export interface Clock {
+  /** Milliseconds since 1970, whole. May go back when somebody sets the machine's clock. */
+  now(): number
+  /** Milliseconds from an arbitrary start, fractional; never goes back. Durations and deadlines use this. */
+  monotonic(): number
+  /** Runs `action` once, `ms` from now, in a turn of its own. Holds the process open until then. */
+  after(ms: number, action: () => void): Cancel
+  /** Runs `action` in a later turn of the event loop, after input and output had theirs. */
+  soon(action: () => void): void
+  /** A number from 0 up to, not including, 1. */
+  random(): number
+  /** Random bytes, for identities and salts. */
+  randomBytes(count: number): Uint8Array
+}
+
+/** The longest delay that Node's timers take; longer ones are cut to it and armed again. */
+const delayMax = 2 ** 31 - 1
+
+/** The machine's own clock. */
+export const systemClock = (): Clock => ({
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, action) {
+    const due = performance.now() + ms
+    let timer: NodeJS.Timeout
+    const arm = (left: number): void => {
+      timer = setTimeout(
+        () => (left > delayMax ? arm(due - performance.now()) : action()),
+        Math.min(Math.max(left, 0), delayMax),
+      )
+    }
+    arm(ms)
+    return () => clearTimeout(timer)
+  },
+  soon: (action) => void setImmediate(action),
+  random: Math.random,
+  randomBytes: (count) => randomBytes(count),
+})
+
+/** A clock that a test moves. */
+export interface VirtualClock extends Clock {
+  /** Lets everything happen that can happen without time passing. */
+  settle(): Promise<void>
+  /** Moves time on by `ms`, firing timers in the order of their time and settling after each. */
+  advance(ms: number): Promise<void>
+  /** Milliseconds until the earliest timer; `undefined` without one. */
+  untilNext(): number | undefined
+}
+
+/** Where virtual time begins: 2026-01-01. Any fixed moment would do; a plausible one keeps printed times readable. */
+const virtualEpoch = Date.UTC(2026, 0, 1)
+
+type VirtualTimer = { dueAt: number; order: number; action: () => void }
+
+/**
+ * A clock whose time stands still until `advance`. `seed` fixes `random` and `randomBytes`.
+ * Timers due at one moment fire in the order in which they were made.
+ */
+export const virtualClock = (seed = 1): VirtualClock => {
+  const timers = new Set<VirtualTimer>()
+  const random = seededRandom(seed)
+  let elapsed = 0
+  let activity = 0
+
+  const settle = async (): Promise<void> => {
+    // One turn runs all microtasks and all actions handed to `soon`; a turn in which nothing was added is the end.
+    let seen: number
+    do {
+      seen = activity
+      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise((resolve) => setImmediate(resolve))
+    } while (seen !== activity)
+  }
+
+  const earliest = (): VirtualTimer | undefined => {
+    let first: VirtualTimer | undefined
+    for (const timer of timers) {
+      if (
+        !first ||
+        timer.dueAt < first.dueAt ||
+        (timer.dueAt === first.dueAt && timer.order < first.order)
+      )
+        first = timer
+    }
+    return first
+  }
+
+  return {
+    now: () => virtualEpoch + Math.floor(elapsed),
+    monotonic: () => elapsed,
+    after(ms, action) {
+      const timer = { dueAt: elapsed + Math.max(ms, 0), order: activity++, action }
+      timers.add(timer)
+      return () => void timers.delete(timer)
+    },
+    soon(action) {
+      activity++
+      setImmediate(action)
+    },
+    random,
+    randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
+    settle,
+    async advance(ms) {
+      const end = elapsed + ms
+      await settle()
+      for (let next = earliest(); next && next.dueAt <= end; next = earliest()) {
+        timers.delete(next)
+        elapsed = Math.max(elapsed, next.dueAt)
+        next.action()
+        await settle()
+      }
+      elapsed = end
+    },
+    untilNext() {
+      const next = earliest()
+      return next && Math.max(0, next.dueAt - elapsed)
+    },
+  }
+}
+
+/** Mulberry32: a small generator of good enough spread; the same seed gives the same numbers everywhere. */
+export const seededRandom = (seed: number): (() => number) => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

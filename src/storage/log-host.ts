@@ -1,0 +1,164 @@
+/**
+ * Where a log runs. All that writes, syncs or scans goes through `run`: on a thread of its own in production
+ * (`thread-log-host.ts`), inline in the simulation (`inline-log-host.ts`), its answer delayed by the virtual clock, so
+ * that groups form as they do in life. Requests are carried out one after another, in the order in which they were made.
+ *
+ * A host owns its log's files from `create` or `open` on. It is used for one life of one log: after `close` or
+ * `end`, or once a write failed (`poisoned`), a new host takes a new look.
+ */
+import type { KeelsonError } from '../errors.ts'
+import type { ProjectionExamination } from './projection-store.ts'
+
+/** What a log is opened with. */
+export type LogOptions = {
+  /** Size of a segment, preallocated. */
+  readonly maxFileSize: number
+  /** The unit that a power cut may tear; groups begin on its multiples. */
+  readonly sectorBytes: number
+}
+
+/** Something outside the log that proves it once reached `lsn`: a projection, a replica, the caller. */
+export type Evidence = { readonly lsn: number; readonly source: string }
+
+/** What `inspect` found, as plain data: it goes to `open` as it is. */
+export type Inspection = {
+  /** Whether the folder holds any segment. */
+  readonly exists: boolean
+  /** The wal id in hex; absent without a segment. */
+  readonly walId?: string
+  readonly epoch: number
+  /** The last whole frame, of any type; 0 in an empty log. */
+  readonly lastLsn: number
+  /** Up to here something proves that frames were durable. */
+  readonly provenLsn: number
+  /** How many DATA frames it holds is not counted; this says whether there is any frame of any type. */
+  readonly hasFrames: boolean
+  /** `clean`: ended by CLEAN_CLOSE. `unclean`: whole, without it. `torn`: bytes behind the last whole frame will be cut. */
+  readonly tail: 'clean' | 'unclean' | 'torn'
+  readonly cutBytes: number
+  /** One sentence for each odd thing that was found and is no reason to refuse (a bad header copy, an old manifest …). */
+  readonly remarks: readonly string[]
+  /** What `open` carries out. Its shape is the log's own affair. */
+  readonly plan: unknown
+}
+
+/** What opening found and did. */
+export type OpenReport = {
+  readonly walId: string
+  readonly epoch: number
+  readonly firstLsn: number
+  readonly lastLsn: number
+  /** The stamp of the last recovered DATA frame, in ms; 0 without one. */
+  readonly lastTime: number
+  readonly tail: Inspection['tail']
+  readonly cutBytes: number
+  /** Frames that were copied into the fresh segment. */
+  readonly copiedFrames: number
+  readonly segments: number
+}
+
+/** Frames to commit. `bytes` holds their payloads one after another; each begins with eight bytes that the log stamps. */
+export type CommitRequest = {
+  readonly bytes: Uint8Array
+  readonly lengths: readonly number[]
+  /** The time to stamp, in ms; the log stamps the greater of it and its last stamp. */
+  readonly now: number
+  /** False leaves the group written but not synced: level `written`. */
+  readonly sync: boolean
+  /** How far the projection is durable, for the CHECKPOINT that a roll writes. */
+  readonly projectedLsn: number
+}
+
+/** A group that was written, and synced when that was asked for. */
+export type Commit = {
+  readonly firstLsn: number
+  /** How many of the frames were taken; the rest was refused before any byte of it was written. */
+  readonly count: number
+  /** LSN of each frame that was taken. Contiguous but where a roll put its own frames between. */
+  readonly lsns: readonly number[]
+  readonly time: number
+  readonly durableLsn: number
+  /** Why the rest was refused (`NO_SPACE`); absent when all were taken. */
+  readonly refused?: KeelsonError
+  readonly syncMs: number
+  readonly bytesWritten: number
+  readonly rolled: boolean
+}
+
+/** One frame that was read. Its payload (with the stamp) is `bytes.subarray(offset, offset + length)` of the answer. */
+export type ReadFrame = {
+  readonly lsn: number
+  readonly type: number
+  readonly time: number
+  readonly offset: number
+  readonly length: number
+}
+
+/** DATA frames that were read, verified, never beyond the durable LSN. */
+export type ReadAnswer = {
+  readonly frames: readonly ReadFrame[]
+  readonly bytes: Uint8Array
+  /** Read on from here; everything below has been read. */
+  readonly next: number
+  readonly durableLsn: number
+}
+
+/** A log as people look at it. */
+export type LogDescription = {
+  readonly walId: string
+  readonly epoch: number
+  readonly lastLsn: number
+  readonly durableLsn: number
+  readonly checkpointLsn: number
+  readonly segments: readonly {
+    readonly file: string
+    readonly baseLsn: number
+    readonly lastLsn: number
+    readonly usedBytes: number
+    readonly allocatedBytes: number
+  }[]
+}
+
+/** The requests that a host takes, and what it answers. */
+export type LogProtocol = {
+  /**
+   * Looks and changes nothing. @throws KeelsonError `CORRUPT` (details: file, offset, lsn, evidence), `UNSUPPORTED_VERSION`.
+   * `minDurable` in `evidence` is the caller's own knowledge.
+   */
+  inspect: {
+    request: { dir: string; options: LogOptions; evidence: readonly Evidence[] }
+    answer: Inspection
+  }
+  /** Makes MANIFEST and first segment in an empty folder. @throws `NO_SPACE`, `READ_ONLY`; then nothing is left behind. */
+  create: { request: { dir: string; options: LogOptions }; answer: null }
+  /** Carries out the plan of an inspection and is ready to commit. @throws `NO_SPACE` with nothing changed. */
+  open: { request: { dir: string; options: LogOptions; inspection: Inspection }; answer: OpenReport }
+  /** @throws `SHARD_DOWN` with `details.reason: 'poisoned'` when a write or a sync failed: final for this host. */
+  commit: { request: CommitRequest; answer: Commit }
+  /** Syncs what was committed without a sync. */
+  sync: { request: null; answer: { durableLsn: number } }
+  /** DATA frames from `from` on, at least one when there is any, then up to `maxBytes` of payloads. @throws `CORRUPT`. */
+  read: { request: { from: number; maxBytes: number }; answer: ReadAnswer }
+  describe: { request: null; answer: LogDescription }
+  /** Looks through a projection's file (see `lmdb-examination.ts`). Changes nothing. */
+  examineProjection: { request: { dir: string }; answer: ProjectionExamination }
+  /** CHECKPOINT, CLEAN_CLOSE, MANIFEST; then the files are closed. */
+  close: { request: { projectedLsn: number }; answer: null }
+}
+
+/** The name of a request. */
+export type LogRequestKind = keyof LogProtocol
+
+/** One life of one log. */
+export interface LogHost {
+  /** Rejects with a `KeelsonError`. After `end` was called: `CLOSED`. */
+  run<K extends LogRequestKind>(
+    kind: K,
+    request: LogProtocol[K]['request'],
+  ): Promise<LogProtocol[K]['answer']>
+  /** Stops at once, whatever is under way, without a clean close. Once it resolves no byte is written any more and all files are closed. */
+  end(): Promise<void>
+}
+
+/** Makes the host for one more life of a shard's log. */
+export type LogHostFactory = (shard: number) => LogHost

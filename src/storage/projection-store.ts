@@ -1,0 +1,73 @@
+/**
+ * The port to projections: ordered rows and the position of the log that they show, changed together or not at all.
+ * LMDB (`lmdb-projection-store.ts`) and memory (`memory-projection-store.ts`) pass one contract suite.
+ * A projection is derived: whoever finds it damaged sets it aside, and it is built anew from the log.
+ */
+
+/** How a stored value is to be read: its kind, never guessed from its content. */
+export const valueTags = { structured: 0, text: 1, bytes: 2, blob: 3 } as const
+export type ValueTag = (typeof valueTags)[keyof typeof valueTags]
+
+/** A value as it stands in frames and rows. */
+export type StoredValue = { readonly tag: ValueTag; readonly bytes: Uint8Array }
+
+/** What a key holds. `expiresAt` in ms since 1970, 0 for never. */
+export type Row = { readonly value: StoredValue; readonly expiresAt: number }
+
+/** The log, and the place in it, that a projection shows. `walId` in hex. */
+export type ProjectedPosition = {
+  readonly walId: string
+  readonly epoch: number
+  readonly lsn: number
+}
+
+/** A change of one row: the new one, or `undefined` to remove it. */
+export type RowChange = readonly [key: string, row: Row | undefined]
+
+/** Keys to walk through, in the order of their UTF-8 bytes. At most one lower and one upper bound. */
+export type RowRange = {
+  readonly gt?: string
+  readonly gte?: string
+  readonly lt?: string
+  readonly lte?: string
+  readonly reverse?: boolean
+}
+
+/** What a look at a projection's files found, without changing them. */
+export type ProjectionExamination =
+  | { readonly state: 'absent' }
+  | {
+      readonly state: 'sound'
+      readonly position: ProjectedPosition | undefined
+      readonly rows: number
+      readonly bytes: number
+    }
+  | { readonly state: 'damaged'; readonly evidence: string }
+
+/** Ordered rows with their position. Reads are synchronous and see every commit that has returned. */
+export interface ProjectionStore {
+  /** `undefined` in a new store. */
+  position(): ProjectedPosition | undefined
+  /** @throws KeelsonError `CORRUPT` when the row's checksum does not hold. */
+  get(key: string): Row | undefined
+  /** Rows in order. The iteration sees one moment; end it (`return`) before the turn ends. @throws `CORRUPT` at a bad row. */
+  range(range: RowRange): IterableIterator<readonly [key: string, row: Row]>
+  /**
+   * Makes the changes and the position visible and durable in one transaction; throws with neither.
+   * @throws KeelsonError `NO_SPACE` when the disk or the map is full; the store stays usable and is as it was.
+   */
+  commit(changes: Iterable<RowChange>, position: ProjectedPosition): void
+  /** Rows and bytes, for people. */
+  describe(): { readonly rows: number; readonly bytes: number }
+  close(): Promise<void>
+}
+
+/** Opens projections, one folder each. */
+export interface Projections {
+  /** Looks and changes nothing. Run on the shard's `LogHost` when it has to read files. */
+  examine(dir: string): Promise<ProjectionExamination>
+  /** Opens or creates. @throws `CORRUPT` when it cannot be opened as it is. */
+  open(dir: string): ProjectionStore
+  /** Removes what is there, so that `open` begins empty. */
+  remove(dir: string): void
+}
