@@ -132,7 +132,10 @@ export type LogProtocol = {
   /** Makes MANIFEST and first segment in an empty folder. @throws `NO_SPACE`, `READ_ONLY`; then nothing is left behind. */
   create: { request: { dir: string; options: LogOptions }; answer: null }
   /** Carries out the plan of an inspection and is ready to commit. @throws `NO_SPACE` with nothing changed. */
-  open: { request: { dir: string; options: LogOptions; inspection: Inspection }; answer: OpenReport }
+  open: {
+    request: { dir: string; options: LogOptions; inspection: Inspection }
+    answer: OpenReport
+  }
   /** @throws `SHARD_DOWN` with `details.reason: 'poisoned'` when a write or a sync failed: final for this host. */
   commit: { request: CommitRequest; answer: Commit }
   /** Syncs what was committed without a sync. */

@@ -6,6 +6,7 @@
 
 /** How a stored value is to be read: its kind, never guessed from its content. */
 export const valueTags = { structured: 0, text: 1, bytes: 2, blob: 3 } as const
+/** One of the four kinds. */
 export type ValueTag = (typeof valueTags)[keyof typeof valueTags]
 
 /** A value as it stands in frames and rows. */

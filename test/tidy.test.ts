@@ -1,0 +1,193 @@
+/** The rules of ARCHITECTURE.md about layers, doors and files, enforced. Every exception stands here by name. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { codeOf, type SourceFile, sourceFiles } from './support/source-files.ts'
+
+const sources = sourceFiles('src')
+const tests = sourceFiles('test')
+const byPath = new Map(sources.map((file) => [file.path, file]))
+
+/** Which layers a layer may import; `leaf` files may be imported by all. */
+const mayImport: Record<string, readonly string[]> = {
+  index: ['inspect', 'supervisors', 'actors', 'runtime', 'storage'],
+  inspect: ['supervisors', 'actors', 'runtime', 'storage'],
+  testing: ['supervisors', 'actors', 'runtime', 'storage'],
+  supervisors: ['actors', 'runtime', 'storage'],
+  actors: ['runtime', 'storage'],
+  runtime: [],
+  storage: [],
+  leaf: [],
+}
+const leaves = ['src/errors.ts', 'src/clock.ts']
+
+/** What only the named files may import. */
+const doors: Record<string, readonly string[]> = {
+  'node:fs': ['src/storage/node-disk.ts', 'src/inspect/'],
+  'node:fs/promises': ['src/inspect/'],
+  lmdb: ['src/storage/lmdb-projection-store.ts'],
+  msgpackr: ['src/storage/value.ts'],
+  'node:worker_threads': ['src/storage/thread-log-host.ts'],
+  'node:child_process': ['src/storage/folder-lock.ts'],
+  'node:perf_hooks': ['src/clock.ts'],
+  jiti: ['src/supervisors/module-loader.ts'],
+}
+
+/** Files over 300 lines, each with the reason why it is one noun. */
+const longFiles: Record<string, string> = {}
+
+/** Files that nothing imports: entry points. */
+const entryPoints = ['src/index.ts', 'src/inspect/cli.ts', 'src/testing/index.ts']
+
+const layerOf = (path: string): string =>
+  leaves.includes(path) ? 'leaf' : path === 'src/index.ts' ? 'index' : (path.split('/')[1] ?? '')
+
+/** `path: what` for each breach; a test expects none, so that a failure names file and rule. */
+const breaches = (find: (file: SourceFile) => Iterable<string>, files = sources): string[] =>
+  files.flatMap((file) => [...find(file)].map((what) => `${file.path}: ${what}`))
+
+describe('the sources', () => {
+  test('import one way, from layer to layer', () => {
+    const found = breaches((file) =>
+      file.targets.filter((target) => {
+        const [from, to] = [layerOf(file.path), layerOf(target)]
+        return to !== 'leaf' && from !== to && !(mayImport[from] ?? []).includes(to)
+      }),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('import from another folder only its index.ts', () => {
+    const found = breaches((file) =>
+      file.targets.filter(
+        (target) =>
+          layerOf(target) !== 'leaf' &&
+          layerOf(target) !== layerOf(file.path) &&
+          !/^src\/[a-z]+\/index\.ts$/.test(target),
+      ),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('import within a folder the file that has the thing, not the index', () => {
+    const found = breaches((file) =>
+      file.targets.filter(
+        (target) => layerOf(target) === layerOf(file.path) && target.endsWith('/index.ts'),
+      ),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('have no cycle of imports, type imports included', () => {
+    const done = new Set<string>()
+    const cycles: string[] = []
+    const visit = (path: string, trail: readonly string[]): void => {
+      if (trail.includes(path)) cycles.push([...trail.slice(trail.indexOf(path)), path].join(' → '))
+      if (done.has(path) || trail.includes(path)) return
+      for (const target of byPath.get(path)?.targets ?? []) visit(target, [...trail, path])
+      done.add(path)
+    }
+    for (const { path } of sources) visit(path, [])
+    expect(cycles).toEqual([])
+  })
+
+  test('reach each outside thing through one door', () => {
+    const found = breaches((file) =>
+      file.imports.filter(
+        (name) => doors[name] && !doors[name].some((door) => file.path.startsWith(door)),
+      ),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('touch time and chance only in clock.ts', () => {
+    const pattern =
+      /\b(setTimeout|setInterval|setImmediate|Date\.now|performance\.now|Math\.random|new Date\(\))/g
+    const found = breaches((file) =>
+      leaves.includes(file.path) ? [] : [...codeOf(file).matchAll(pattern)].map(([what]) => what),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('keep no mutable state in a module', () => {
+    const found = breaches((file) =>
+      [...codeOf(file).matchAll(/^(?:export )?(?:let|var) .*$/gm)].map(([line]) => line),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('have no drawer for odds and ends', () => {
+    const found = sources.filter(({ path }) =>
+      /\/(utils?|helpers?|common|types|misc)\.ts$/.test(path),
+    )
+    expect(found.map(({ path }) => path)).toEqual([])
+  })
+
+  test('are all imported by something', () => {
+    const imported = new Set(sources.flatMap((file) => file.targets))
+    const found = sources.filter(({ path }) => !imported.has(path) && !entryPoints.includes(path))
+    expect(found.map(({ path }) => path)).toEqual([])
+  })
+
+  test('never import tests', () => {
+    expect(breaches((file) => file.targets.filter((target) => !target.startsWith('src/')))).toEqual(
+      [],
+    )
+  })
+
+  test('begin with a comment that says what the file is', () => {
+    expect(
+      sources.filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text)).map(({ path }) => path),
+    ).toEqual([])
+  })
+
+  test('say the contract of every exported name', () => {
+    const found = breaches((file) =>
+      file.lines.flatMap((line, index) => {
+        const name =
+          /^export (?:declare )?(?:abstract )?(?:async )?(?:const|function\*?|class|type|interface) (\w+)/.exec(
+            line,
+          )?.[1]
+        const above = file.lines[index - 1] ?? ''
+        const overload = name && above.startsWith(`export function ${name}`)
+        return name && !above.trimEnd().endsWith('*/') && !overload ? [name] : []
+      }),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('are short, but for the files named here', () => {
+    const found = sources.filter(({ path, lines }) => lines.length > 301 && !longFiles[path])
+    expect(found.map(({ path, lines }) => `${path}: ${lines.length} lines`)).toEqual([])
+  })
+})
+
+describe('sources and tests', () => {
+  const all = [...sources, ...tests.filter(({ path }) => path !== 'test/tidy.test.ts')]
+
+  test('leave nothing behind for later', () => {
+    const pattern = /\b(TODO|FIXME|XXX)\b|\.only\(|describe\.todo|@ts-ignore|\bas any\b/g
+    expect(breaches((file) => [...file.text.matchAll(pattern)].map(([what]) => what), all)).toEqual(
+      [],
+    )
+  })
+
+  test('name no folder of one machine', () => {
+    const pattern = /['"`](\/(?:work|root|home|farm)\/|\/tmp\/[a-z])/g
+    expect(breaches((file) => [...file.text.matchAll(pattern)].map(([what]) => what), all)).toEqual(
+      [],
+    )
+  })
+
+  test('do not wait for real time', () => {
+    const pattern = /\b(setTimeout|setInterval|sleep)\(/g
+    const found = breaches(
+      (file) => [...codeOf(file).matchAll(pattern)].map(([what]) => what),
+      tests.filter(({ path }) => path !== 'test/tidy.test.ts'),
+    )
+    expect(found).toEqual([])
+  })
+})
+
+test('the lock file names no registry', () => {
+  expect(readFileSync('package-lock.json', 'utf8')).not.toMatch(/"resolved"/)
+})
