@@ -26,14 +26,31 @@ export const ownBuffer = (bytes: Uint8Array): Buffer => {
   return own
 }
 
+/** Up to this many bytes a string of ASCII is built here; from here on the call into Node costs less. */
+const shortText = 12
+
+/** The string of up to twelve bytes of ASCII; `undefined` when a byte is none. */
+const readShortAscii = (bytes: Uint8Array, from: number, to: number): string | undefined => {
+  let text = ''
+  for (let at = from; at < to; at++) {
+    const unit = bytes[at] ?? 0
+    if (unit > 0x7f) return undefined
+    text += String.fromCharCode(unit)
+  }
+  return text
+}
+
 /**
  * The string that the bytes from `from` up to `to` spell.
  * @throws KeelsonError `CORRUPT` when they are not UTF-8.
  */
 export const readUtf8 = (bytes: Uint8Array, from = 0, to = bytes.length): string => {
+  const short = to - from <= shortText ? readShortAscii(bytes, from, to) : undefined
+  if (short !== undefined) return short
   const text = asBuffer(bytes).toString('utf8', from, to)
   // Bytes that are no UTF-8 become U+FFFD; text that holds one may also have had it from the start.
-  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(from, to)))
+  const isAscii = text.length === to - from
+  if (!isAscii && text.includes('\ufffd') && !isUtf8(bytes.subarray(from, to)))
     throw malformed('a string is not UTF-8', from)
   return text
 }
