@@ -1,0 +1,46 @@
+/**
+ * Who holds a lock, as text in the lock file and as data in the error that the second opener gets. Reading it is for
+ * people and for judging a lock file without a kernel lock; the lock itself is made in `folder-lock.ts`.
+ */
+import { KeelsonError } from '../errors.ts'
+
+/** Facts about a holder: `pid`, `host` and whatever its owner wrote down. */
+export type LockHolder = Readonly<Record<string, unknown>>
+
+/** The line that a holder leaves in its lock file: JSON, without a line break. */
+export const describeHolder = (facts: LockHolder): string => JSON.stringify(facts)
+
+/**
+ * Reads the lines of a lock file back: the objects in it merged, an earlier line's facts winning. A line that is no
+ * JSON object (cut by a power failure, written by hand) is kept as `text`, so that nothing is hidden from people.
+ */
+export const readHolder = (content: string): LockHolder => {
+  const holder: Record<string, unknown> = {}
+  for (const line of content
+    .split('\n')
+    .filter((text) => text !== '')
+    .reverse())
+    Object.assign(holder, readLine(line))
+  return holder
+}
+
+/** What the second opener of a lock is told: `LOCKED_DIR`, with the path and `details.holder`. */
+export const lockedDir = (path: string, content: string): KeelsonError => {
+  const holder = readHolder(content)
+  const who = holder.pid === undefined ? 'somebody' : `process ${holder.pid}`
+  const where = holder.host === undefined ? '' : ` on ${holder.host}`
+  return new KeelsonError('LOCKED_DIR', `${path} is held by ${who}${where}`, {
+    details: { path, holder },
+  })
+}
+
+const readLine = (line: string): LockHolder => {
+  try {
+    const value: unknown = JSON.parse(line)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as LockHolder
+  } catch {
+    // Not ours, or damaged: shown as it is.
+  }
+  return { text: line }
+}

@@ -1,0 +1,100 @@
+/**
+ * What goes wrong on the simulated disk, and when: at the n-th call, or the n-th of some kind. Each plan counts for
+ * itself, so that "the third sync fails" means the same whatever else is planned.
+ */
+
+/** The calls of the disk port. Opening a file that exists and making one are two kinds. */
+export const diskOperations = [
+  'open',
+  'create',
+  'size',
+  'read',
+  'write',
+  'sync',
+  'truncate',
+  'close',
+  'entry',
+  'list',
+  'makeFolder',
+  'rename',
+  'remove',
+  'syncFolder',
+  'lock',
+] as const
+
+/** A kind of call. */
+export type DiskOperation = (typeof diskOperations)[number]
+
+/** The calls that change what a power cut may leave: stopping before each of these is stopping everywhere that matters. */
+export const changingOperations: readonly DiskOperation[] = [
+  'create',
+  'write',
+  'sync',
+  'truncate',
+  'makeFolder',
+  'rename',
+  'remove',
+  'syncFolder',
+  'lock',
+]
+
+/**
+ * What happens to a call.
+ *
+ * - `error`: it throws a `DiskError` (`EIO` when no code is given). A write leaves any part of its bytes behind; a sync
+ *   marks what it should have written as clean, so that the next sync succeeds without it; all else has no effect.
+ * - `short`: a write takes `bytes` bytes and says so.
+ * - `misdirected`: a write succeeds, and the sync after it puts the bytes at `offset`; their place stays as it was.
+ * - `halt`: this call and all that follow throw `HALTED`, without effect, until `crash` or `killProcess`.
+ */
+export type Fault =
+  | { readonly kind: 'error'; readonly code?: string }
+  | { readonly kind: 'short'; readonly bytes: number }
+  | { readonly kind: 'misdirected'; readonly offset: number }
+  | { readonly kind: 'halt' }
+
+/** A fault and its moment. */
+export type FaultPlan = {
+  /** 1 is the next call that matches. */
+  readonly at: number
+  /** For how many calls from then on; 1 when not given. */
+  readonly times?: number
+  /** Only calls of this kind, or of these kinds, count. */
+  readonly operation?: DiskOperation | readonly DiskOperation[]
+  /** Only calls whose path contains this count. */
+  readonly path?: string
+  readonly fault: Fault
+}
+
+/** The plans of one disk. */
+export class FaultPlans {
+  #plans: { readonly plan: FaultPlan; seen: number }[] = []
+
+  add(plan: FaultPlan): void {
+    this.#plans.push({ plan, seen: 0 })
+  }
+
+  clear(): void {
+    this.#plans = []
+  }
+
+  /** Counts a call, and answers what is to happen to it. The plan that was made first wins. */
+  next(operation: DiskOperation, path: string): Fault | undefined {
+    let fault: Fault | undefined
+    for (const entry of this.#plans) {
+      if (!matches(entry.plan, operation, path)) continue
+      entry.seen += 1
+      const { at, times = 1 } = entry.plan
+      if (entry.seen >= at && entry.seen < at + times) fault ??= entry.plan.fault
+    }
+    return fault
+  }
+}
+
+const matches = (plan: FaultPlan, operation: DiskOperation, path: string): boolean => {
+  if (plan.path !== undefined && !path.includes(plan.path)) return false
+  if (plan.operation === undefined) return true
+  return typeof plan.operation === 'string'
+    ? plan.operation === operation
+    : plan.operation.includes(operation)
+}

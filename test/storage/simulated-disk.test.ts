@@ -1,0 +1,8 @@
+import { simulatedDisk } from '../../src/storage/simulated-disk.ts'
+import { diskContract } from '../contracts/disk.contract.ts'
+
+diskContract('the simulated disk', () => {
+  const disk = simulatedDisk()
+  disk.makeFolder('/data')
+  return { disk, dir: '/data', end: () => {} }
+})
