@@ -66,8 +66,9 @@ export interface Disk {
   /** Makes the names in a folder durable: what was created, renamed and removed in it. */
   syncFolder(path: string): void
   /**
-   * Takes the lock file at `path` (made when missing) for this process, at once or not at all. `holder` becomes its content.
-   * @throws KeelsonError `LOCKED_DIR` with `details.holder`, the content that the present holder left.
+   * Takes the lock file at `path` (made when missing) for this process, at once or not at all. `holder` becomes its
+   * first line, and is blank again after `release`; a lock file that was there before needs no space for it.
+   * @throws KeelsonError `LOCKED_DIR` with `details.holder`, what the present holder left, as an object.
    */
   lock(path: string, holder: string): DiskLock
 }

@@ -24,13 +24,23 @@ export const readHolder = (content: string): LockHolder => {
   return holder
 }
 
-/** What the second opener of a lock is told: `LOCKED_DIR`, with the path and `details.holder`. */
-export const lockedDir = (path: string, content: string): KeelsonError => {
+/**
+ * What the second opener of a lock is told: `LOCKED_DIR`, with the path and `details.holder`. Not `certain` when the
+ * holder cannot be judged from here; then a person must, and `details.certain` is false.
+ */
+export const lockedDir = (
+  path: string,
+  content: string,
+  { certain = true }: { readonly certain?: boolean } = {},
+): KeelsonError => {
   const holder = readHolder(content)
   const who = holder.pid === undefined ? 'somebody' : `process ${holder.pid}`
   const where = holder.host === undefined ? '' : ` on ${holder.host}`
-  return new KeelsonError('LOCKED_DIR', `${path} is held by ${who}${where}`, {
-    details: { path, holder },
+  const remedy = certain
+    ? ''
+    : ', as far as can be told from here; when it is dead, remove the file'
+  return new KeelsonError('LOCKED_DIR', `${path} is held by ${who}${where}${remedy}`, {
+    details: { path, holder, certain },
   })
 }
 

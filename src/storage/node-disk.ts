@@ -1,0 +1,214 @@
+/**
+ * The machine's own file system behind the disk port, synchronous throughout. This is the one file of storage that
+ * imports `node:fs`. It adds nothing to what the system does but checks of arguments: no retry, no cache, no cleverness.
+ * Files and folders get the permissions that the process's umask leaves.
+ */
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { type Disk, type DiskEntry, DiskError, type DiskFile, type OpenMode } from './disk.ts'
+import { type LockFiles, lockFolder, type OpenLockFile } from './folder-lock.ts'
+
+/** How the machine's disk is used. */
+export type NodeDiskOptions = {
+  /** False: locks are made without the `flock` tool, as where there is none. */
+  readonly flock?: boolean
+}
+
+const openFlags: Record<OpenMode, number> = {
+  read: constants.O_RDONLY,
+  write: constants.O_RDWR,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+}
+
+/** The machine's file system. */
+export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
+  open: (path, mode) => nodeFile(path, openFile(path, mode)),
+  entry: (path) =>
+    attempt('entry', path, () => {
+      const stats = unlessMissing(() => statSync(path))
+      return stats && entryOf(stats)
+    }),
+  list: (path) => attempt('list', path, () => readdirSync(path).sort()),
+  makeFolder: (path) =>
+    attempt('makeFolder', path, () => void mkdirSync(path, { recursive: true })),
+  rename: (from, to) => attempt('rename', from, () => renameSync(from, to)),
+  remove: (path) =>
+    attempt('remove', path, () =>
+      unlessMissing(() => rmSync(path, { recursive: true, force: true })),
+    ),
+  syncFolder: (path) => attempt('syncFolder', path, () => syncFolder(path)),
+  lock: (path, holder) => lockFolder(lockFiles, path, holder, { flock }),
+})
+
+/** Runs `action` and turns what the system throws into a `DiskError`. */
+const attempt = <T>(operation: string, path: string, action: () => T): T => {
+  try {
+    return action()
+  } catch (cause) {
+    if (cause instanceof DiskError) throw cause
+    throw new DiskError(systemCode(cause) ?? 'EIO', operation, path, { cause })
+  }
+}
+
+const systemCode = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined
+
+const openFile = (path: string, mode: OpenMode): number =>
+  attempt(mode === 'create' ? 'create' : 'open', path, () => {
+    const descriptor = openSync(path, openFlags[mode])
+    // A folder can be opened to read, but not read; better to say so here than at the first read.
+    if (mode === 'read' && fstatSync(descriptor).isDirectory()) {
+      closeSync(descriptor)
+      throw new DiskError('EISDIR', 'open', path)
+    }
+    return descriptor
+  })
+
+const nodeFile = (path: string, descriptor: number): DiskFile => {
+  // The system gives the number of a closed descriptor to the next file: using it again would harm a stranger.
+  let isOpen = true
+  const call = <T>(operation: string, action: () => T): T =>
+    attempt(operation, path, () => {
+      if (!isOpen) throw new DiskError('EBADF', operation, path)
+      return action()
+    })
+  const refuseBadNumber = (operation: string, value: number): void => {
+    // To Node a negative offset means the current position, which a file here does not have.
+    if (!Number.isSafeInteger(value) || value < 0) throw new DiskError('EINVAL', operation, path)
+  }
+  return {
+    path,
+    size: () => call('size', () => fstatSync(descriptor).size),
+    read: (into, offset) =>
+      call('read', () => {
+        refuseBadNumber('read', offset)
+        return readFully(descriptor, into, offset)
+      }),
+    write: (bytes, offset) =>
+      call('write', () => {
+        refuseBadNumber('write', offset)
+        return writeSync(descriptor, bytes, 0, bytes.length, offset)
+      }),
+    sync: () => call('sync', () => fdatasyncSync(descriptor)),
+    truncate: (size) =>
+      call('truncate', () => {
+        refuseBadNumber('truncate', size)
+        ftruncateSync(descriptor, size)
+      }),
+    close: () =>
+      call('close', () => {
+        isOpen = false
+        closeSync(descriptor)
+      }),
+  }
+}
+
+const readFully = (descriptor: number, into: Uint8Array, offset: number): number => {
+  let filled = 0
+  while (filled < into.length) {
+    const count = readSync(descriptor, into, filled, into.length - filled, offset + filled)
+    if (count === 0) break
+    filled += count
+  }
+  return filled
+}
+
+const entryOf = (stats: Stats): DiskEntry => ({
+  kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other',
+  size: stats.size,
+})
+
+const syncFolder = (path: string): void => {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+const lockFiles: LockFiles = {
+  open: (path) => attempt('lock', path, () => openLockFile(path)),
+  identity: (path) =>
+    attempt('lock', path, () => unlessMissing(() => identityOf(statSync(path, { bigint: true })))),
+  content: (path) => attempt('lock', path, () => unlessMissing(() => readFileSync(path, 'utf8'))),
+  putNew: (path, content) =>
+    attempt('lock', path, () => {
+      const temporary = writeBeside(path, content)
+      try {
+        linkSync(temporary, path)
+        return true
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') throw error
+        return false
+      } finally {
+        unlinkSync(temporary)
+      }
+    }),
+  replace: (path, content) =>
+    attempt('lock', path, () => renameSync(writeBeside(path, content), path)),
+  remove: (path) => attempt('lock', path, () => unlessMissing(() => unlinkSync(path))),
+}
+
+const openLockFile = (path: string): OpenLockFile => {
+  const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT)
+  return {
+    descriptor,
+    identity: identityOf(fstatSync(descriptor, { bigint: true })),
+    fill: (content) =>
+      attempt('lock', path, () => {
+        const bytes = Buffer.from(content)
+        const count = writeSync(descriptor, bytes, 0, bytes.length, 0)
+        if (count < bytes.length) throw new DiskError('ENOSPC', 'lock', path)
+        ftruncateSync(descriptor, bytes.length)
+      }),
+    close: () => attempt('lock', path, () => closeSync(descriptor)),
+  }
+}
+
+const identityOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`
+
+/** Writes a file under a free name next to `path`, and answers that name. */
+const writeBeside = (path: string, content: string): string => {
+  for (let number = 0; ; number++) {
+    const name = `${path}.${process.pid}-${number}.tmp`
+    try {
+      writeFileSync(name, content, { flag: 'wx' })
+      return name
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error
+    }
+  }
+}
+
+/** `undefined` when nothing stands there: no such name, nothing behind a file, a process that has ended meanwhile. */
+const unlessMissing = <T>(action: () => T): T | undefined => {
+  try {
+    return action()
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ESRCH'].includes(systemCode(error) ?? '')) return undefined
+    throw error
+  }
+}
