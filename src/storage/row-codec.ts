@@ -1,0 +1,95 @@
+/**
+ * Rows and the position as they stand in LMDB, which has no checksums of its own: each carries a CRC-32 over its key and
+ * its content, so that a flipped bit in either is found when it is read. Pure. Integers are little endian.
+ *
+ *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | the value's bytes
+ *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, under the key 00
+ */
+import { KeelsonError } from '../errors.ts'
+import { crc32 } from './crc32.ts'
+import {
+  type ProjectedPosition,
+  type Row,
+  type StoredValue,
+  type ValueTag,
+  valueTags,
+} from './projection-store.ts'
+import { readU64, viewOf, writeU64 } from './u64.ts'
+
+/** Bytes of a row before its value. */
+export const rowHeadBytes = 13
+
+/** The key of the position: a NUL alone, which no user's key can be and which stands before all of them. */
+export const positionKey: Uint8Array = Uint8Array.of(0)
+
+/** The longest key of a row: a key of 1,024 bytes, a NUL and a field of 512. */
+export const rowKeyBytesMax = 1024 + 1 + 512
+
+const positionVersion = 1
+const positionBytes = 37
+
+/** Bytes that a row takes. */
+export const rowBytes = (value: StoredValue): number => rowHeadBytes + value.bytes.length
+
+/** The sum that a record under `key` begins with: of the key and of the record without the sum. */
+export const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
+
+/** Writes `row` under `key` into `into`, which has exactly `rowBytes` bytes. */
+export const encodeRow = (into: Uint8Array, key: Uint8Array, row: Row): void => {
+  const view = viewOf(into)
+  writeU64(view, 4, row.expiresAt)
+  into[12] = row.value.tag
+  into.set(row.value.bytes, rowHeadBytes)
+  view.setUint32(0, recordCrc(key, into.subarray(4)), true)
+}
+
+const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', `a row of the projection is damaged: ${evidence}`, {
+    details: { key: Buffer.from(key).toString('utf8'), evidence },
+  })
+
+const isValueTag = (tag: number): tag is ValueTag => tag <= valueTags.blob
+
+/** What is wrong with the record under `key`; `undefined` when its sum holds and it has room for its fields. */
+const fault = (key: Uint8Array, record: Uint8Array, bytesMin: number): string | undefined => {
+  if (record.length < bytesMin) return 'too short'
+  const crc = viewOf(record).getUint32(0, true)
+  return crc === recordCrc(key, record.subarray(4)) ? undefined : 'its checksum does not hold'
+}
+
+/**
+ * The row in `record`; its value is a view of it.
+ * @throws KeelsonError `CORRUPT` with `details.key` and `details.evidence` when the sum does not hold.
+ */
+export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
+  const evidence = fault(key, record, rowHeadBytes)
+  if (evidence) throw corrupt(key, evidence)
+  const tag = record[12] ?? 0
+  if (!isValueTag(tag)) throw corrupt(key, `a value of the unknown kind ${tag}`)
+  const expiresAt = readU64(viewOf(record), 4)
+  return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
+}
+
+/** The record of a position. */
+export const encodePosition = (position: ProjectedPosition): Uint8Array => {
+  const record = new Uint8Array(positionBytes)
+  const view = viewOf(record)
+  record[4] = positionVersion
+  record.set(Buffer.from(position.walId, 'hex'), 5)
+  writeU64(view, 21, position.epoch)
+  writeU64(view, 29, position.lsn)
+  view.setUint32(0, recordCrc(positionKey, record.subarray(4)), true)
+  return record
+}
+
+/** The position in `record`. @throws KeelsonError `CORRUPT`, also for a version that this build does not know. */
+export const decodePosition = (record: Uint8Array): ProjectedPosition => {
+  const evidence = fault(positionKey, record, positionBytes)
+  if (evidence) throw corrupt(positionKey, evidence)
+  const version = record[4]
+  if (version !== positionVersion || record.length !== positionBytes)
+    throw corrupt(positionKey, `a position of the unknown version ${version}`)
+  const view = viewOf(record)
+  const walId = Buffer.from(record.subarray(5, 21)).toString('hex')
+  return { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
+}
