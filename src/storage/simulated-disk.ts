@@ -256,6 +256,7 @@ export class SimulatedDisk implements Disk {
         call({ operation: 'write', offset, bytes: bytes.length }, (fault) => {
           if (!writable) throw new Refusal('EBADF')
           refuseBadNumber(offset)
+          refuseTooLarge(offset + bytes.length)
           return this.#write(file, bytes, offset, fault)
         }),
       sync: () =>
@@ -268,6 +269,7 @@ export class SimulatedDisk implements Disk {
         call({ operation: 'truncate', offset: size }, () => {
           if (!writable) throw new Refusal('EINVAL')
           refuseBadNumber(size)
+          refuseTooLarge(size)
           file.truncate(size)
         }),
       close: () => call({ operation: 'close' }, () => void this.#opened.delete(handle)),
@@ -341,6 +343,13 @@ const errorCode = (error: unknown): string | undefined =>
   error instanceof Refusal || error instanceof KeelsonError ? error.code : undefined
 
 const isChanging = (operation: DiskOperation): boolean => changingOperations.includes(operation)
+
+/** Files are held whole in memory, holes included. */
+const fileBytesMax = 2 ** 30
+
+const refuseTooLarge = (size: number): void => {
+  if (size > fileBytesMax) throw new Refusal('EFBIG')
+}
 
 const refuseBadNumber = (value: number): void => {
   if (!Number.isSafeInteger(value) || value < 0) throw new Refusal('EINVAL')

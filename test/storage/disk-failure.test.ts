@@ -1,0 +1,23 @@
+import { describe, expect, test } from 'vitest'
+import { DiskError } from '../../src/storage/disk.ts'
+import { toKeelsonError } from '../../src/storage/disk-failure.ts'
+
+describe('a disk’s refusal', () => {
+  test.each([
+    ['ENOSPC', 'NO_SPACE'],
+    ['EDQUOT', 'NO_SPACE'],
+    ['EROFS', 'READ_ONLY'],
+    ['EACCES', 'READ_ONLY'],
+    ['EPERM', 'READ_ONLY'],
+    ['EIO', 'SHARD_DOWN'],
+    ['EMFILE', 'SHARD_DOWN'],
+    ['ENOLCK', 'SHARD_DOWN'],
+  ])('%s is %s to users, with the facts and the cause', (code, expected) => {
+    const cause = new DiskError(code, 'write', '/data/a')
+    const error = toKeelsonError(cause)
+
+    expect(error).toMatchObject({ name: 'KeelsonError', code: expected, cause })
+    expect(error.details).toMatchObject({ code, operation: 'write', path: '/data/a' })
+    expect(error.details.reason).toBe(expected === 'SHARD_DOWN' ? 'disk' : undefined)
+  })
+})
