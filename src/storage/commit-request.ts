@@ -1,0 +1,38 @@
+/** What a commit may ask for. Pure: a request is refused here, before any byte is written. */
+import { KeelsonError } from '../errors.ts'
+import { stampBytes } from './control-payload.ts'
+import type { CommitRequest } from './log-host.ts'
+
+/**
+ * Where each frame begins in the request's bytes.
+ * @throws KeelsonError `TOO_LARGE` for a frame beyond `payloadMax`, `INVALID_ARGUMENT` for what does not add up, `NO_SPACE`
+ * with the reason `lsn` when the log, at `lastLsn`, is about to run out of numbers.
+ */
+export const frameOffsets = (
+  { bytes, lengths, now }: CommitRequest,
+  payloadMax: number,
+  lastLsn: number,
+): number[] => {
+  const offsets: number[] = []
+  let offset = 0
+  for (const length of lengths) {
+    if (length > payloadMax)
+      throw new KeelsonError('TOO_LARGE', `A frame holds at most ${payloadMax} bytes`, {
+        details: { limit: payloadMax, size: length },
+      })
+    if (!(length >= stampBytes)) throw invalid('a frame is shorter than its stamp')
+    offsets.push(offset)
+    offset += length
+  }
+  if (offset !== bytes.length) throw invalid('the lengths do not add up to the bytes')
+  if (!Number.isSafeInteger(now) || now < 0) throw invalid('the time is not in whole ms')
+  // Each frame may cause a roll, which takes two numbers, and closing takes two more.
+  if (lastLsn + 3 * lengths.length + 2 > Number.MAX_SAFE_INTEGER)
+    throw new KeelsonError('NO_SPACE', 'The log has used up its numbers', {
+      details: { reason: 'lsn', lastLsn },
+    })
+  return offsets
+}
+
+const invalid = (what: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `A commit is refused: ${what}`)

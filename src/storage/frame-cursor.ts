@@ -1,0 +1,164 @@
+/**
+ * Walks the frames of a segment in order, verifying each: its CRCs, that its LSN follows, that it names its predecessor.
+ * It reads ahead in a window of bounded size and never believes a length before its header's CRC held. It says
+ * where and why it stopped, and judges nothing: whether a bad frame is a torn tail is for the recovery to say.
+ */
+import type { DiskFile } from './disk.ts'
+import {
+  type FrameBuffer,
+  type FrameHeader,
+  frameBuffer,
+  frameBytes,
+  frameHeaderBytes,
+  groupFlag,
+  isReadable,
+  payloadIsWhole,
+  readFrameHeader,
+  roundUp,
+  type Salt,
+} from './frame.ts'
+import { segmentHeaderBytes } from './segment-header.ts'
+
+/** A place between two frames: the end of one, its LSN and its header's CRC. */
+export type FrameEnd = { readonly offset: number; readonly lsn: number; readonly crc: number }
+
+/** What a cursor has to know of a segment. */
+export type SegmentFacts = {
+  readonly salt: Salt
+  readonly sectorBytes: number
+  readonly payloadMax: number
+}
+
+/**
+ * Why a cursor stopped: nothing more fits before the limit; what stands there is no next frame; it is one that only a
+ * newer version can read.
+ */
+export type Stop = 'end' | 'bad' | 'unsupported'
+
+/** How much is read at once. */
+const windowBytes = 256 * 1024
+
+/** The place before a segment's first frame. */
+export const segmentStart = (header: {
+  readonly baseLsn: number
+  readonly prev: { readonly lastCrc: number }
+}): FrameEnd => ({
+  offset: segmentHeaderBytes,
+  lsn: header.baseLsn - 1,
+  crc: header.prev.lastCrc,
+})
+
+/** A place in a segment, moving from frame to frame. */
+export class FrameCursor {
+  readonly #file: DiskFile
+  readonly #facts: SegmentFacts
+  readonly #limit: number
+  /** Part of the file, from `#windowAt` on; `#windowSize` bytes of the buffer are filled. */
+  #window: FrameBuffer = frameBuffer(new Uint8Array(0))
+  #windowAt = 0
+  #windowSize = 0
+  /** Where the present frame stands in the window. */
+  #frameIndex = 0
+  #end: FrameEnd
+  #frameOffset: number
+  #stop: Stop = 'end'
+  #unreadable: FrameHeader | undefined
+
+  /** Walks from `from` on, over frames that end at or before `limit`. */
+  constructor(file: DiskFile, facts: SegmentFacts, from: FrameEnd, limit: number) {
+    this.#file = file
+    this.#facts = facts
+    this.#limit = limit
+    this.#end = from
+    this.#frameOffset = from.offset
+  }
+
+  /** The end of the last frame that was walked over. */
+  get end(): FrameEnd {
+    return this.#end
+  }
+
+  /** Where the present frame begins. */
+  get frameOffset(): number {
+    return this.#frameOffset
+  }
+
+  /** Why `next` answered `undefined`. */
+  get stop(): Stop {
+    return this.#stop
+  }
+
+  /** The frame that stopped an `unsupported` walk. */
+  get unreadable(): FrameHeader | undefined {
+    return this.#unreadable
+  }
+
+  /** The present frame's buffer and where its payload stands in it; valid until the next `next`. */
+  get payload(): { readonly buffer: FrameBuffer; readonly at: number } {
+    return { buffer: this.#window, at: this.#frameIndex + frameHeaderBytes }
+  }
+
+  /** The present frame's payload as a part of the window; valid until the next `next`. */
+  payloadBytes(header: FrameHeader): Uint8Array {
+    const { buffer, at } = this.payload
+    return buffer.bytes.subarray(at, at + header.payloadBytes)
+  }
+
+  /**
+   * The next frame, or `undefined` where the walk stops. A group begins on a sector, so after the last frame of a group
+   * the next one stands at the following boundary; what fills the gap is nobody's, and is not looked at.
+   */
+  next(): FrameHeader | undefined {
+    const at = this.#end.offset
+    const boundary = roundUp(at, this.#facts.sectorBytes)
+    const follower = this.#frameAt(at, at === boundary)
+    if (follower) return this.#accept(at, follower)
+    const leader = at === boundary ? undefined : this.#frameAt(boundary, true)
+    if (leader) return this.#accept(boundary, leader)
+    this.#stop = at + frameHeaderBytes > this.#limit ? 'end' : 'bad'
+    return undefined
+  }
+
+  #accept(at: number, header: FrameHeader): FrameHeader | undefined {
+    if (!isReadable(header)) {
+      this.#stop = 'unsupported'
+      this.#unreadable = header
+      return undefined
+    }
+    this.#frameOffset = at
+    this.#frameIndex = at - this.#windowAt
+    this.#end = {
+      offset: at + frameBytes(header.payloadBytes),
+      lsn: header.lsn,
+      crc: header.headerCrc,
+    }
+    return header
+  }
+
+  /** The whole frame at `at` that follows the last one, if there is one; `leads`: it may be the first of a group. */
+  #frameAt(at: number, leads: boolean): FrameHeader | undefined {
+    if (!this.#load(at, frameHeaderBytes)) return undefined
+    const { salt, payloadMax } = this.#facts
+    const header = readFrameHeader(this.#window, at - this.#windowAt, salt)
+    if (!header || header.lsn !== this.#end.lsn + 1 || header.prevCrc !== this.#end.crc) return
+    // Between boundaries nothing begins a group; behind padding nothing else stands.
+    const isLeader = (header.flags & groupFlag) !== 0
+    if (isLeader ? !leads : at !== this.#end.offset) return undefined
+    if (header.payloadBytes > payloadMax) return undefined
+    if (!this.#load(at, frameBytes(header.payloadBytes))) return undefined
+    return payloadIsWhole(this.#window, at - this.#windowAt, header, salt) ? header : undefined
+  }
+
+  /** Brings `length` bytes from `offset` on into the window; false when they are not all before the limit. */
+  #load(offset: number, length: number): boolean {
+    const end = offset + length
+    if (end > this.#limit) return false
+    if (offset >= this.#windowAt && end <= this.#windowAt + this.#windowSize) return true
+    const wanted = Math.min(Math.max(length, windowBytes), this.#limit - offset)
+    if (this.#window.bytes.length < wanted) this.#window = frameBuffer(new Uint8Array(wanted))
+    const into = this.#window.bytes.subarray(0, wanted)
+    this.#windowAt = offset
+    this.#windowSize = this.#file.read(into, offset)
+    return length <= this.#windowSize
+  }
+}

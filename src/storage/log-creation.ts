@@ -1,0 +1,83 @@
+/**
+ * Makes a log: a first segment, empty, and the MANIFEST behind it. All or nothing: when it fails, whatever it made is
+ * removed; when it is interrupted, what is left holds no frame and is understood as the beginning of a log.
+ */
+import { KeelsonError } from '../errors.ts'
+import type { Disk } from './disk.ts'
+import { refusing } from './log-errors.ts'
+import { manifestName, parseSegmentName, pathIn } from './log-folder.ts'
+import { inspectLog } from './log-inspection.ts'
+import { type LogPlace, newSegmentHeader } from './log-place.ts'
+import { adoptManifest, type Manifest, prepareManifest } from './manifest.ts'
+import { attempt, installSegment, prepareSpare } from './segment-file.ts'
+import { noPredecessor, type SegmentHeader } from './segment-header.ts'
+
+/**
+ * Makes a log in `place.dir`, which may be missing, empty, or hold what an interrupted creation left.
+ * @throws KeelsonError `CONFLICT` when it holds frames; `CORRUPT`; `NO_SPACE`, `READ_ONLY` or, for other failures of the
+ * disk, `SHARD_DOWN`; then nothing is left behind.
+ */
+export const createLog = (place: LogPlace): void => {
+  const { disk, dir } = place
+  const isNew = refusing(() => disk.entry(dir)) === undefined
+  if (!isNew) refuseFrames(disk, dir)
+  refusing(() => {
+    try {
+      if (isNew) makeFolder(disk, dir)
+      removeLog(disk, dir)
+      make(place)
+    } catch (error) {
+      attempt(() => removeLog(disk, dir))
+      if (isNew) attempt(() => disk.remove(dir))
+      throw error
+    }
+  })
+}
+
+const refuseFrames = (disk: Disk, dir: string): void => {
+  const { hasFrames, lastLsn } = inspectLog(disk, dir)
+  if (!hasFrames) return
+  throw new KeelsonError('CONFLICT', `There is a log in ${dir}, with ${lastLsn} frames`, {
+    details: { dir, lastLsn },
+  })
+}
+
+const makeFolder = (disk: Disk, dir: string): void => {
+  disk.makeFolder(dir)
+  const parent = dir.slice(0, dir.lastIndexOf('/'))
+  if (parent !== '') disk.syncFolder(parent)
+}
+
+/** The segment before the MANIFEST: a MANIFEST never promises a segment that a crash could take away. */
+const make = (place: LogPlace): void => {
+  const { disk, dir, clock } = place
+  const header = newSegmentHeader(place, {
+    walId: Buffer.from(clock.randomBytes(16)).toString('hex'),
+    epoch: 0,
+    seq: 1,
+    baseLsn: 1,
+    prev: noPredecessor,
+  })
+  prepareSpare(disk, dir, header.allocatedBytes)
+  installSegment(disk, dir, header).file.close()
+  prepareManifest(disk, dir, firstManifest(header))
+  adoptManifest(disk, dir)
+}
+
+const firstManifest = ({ walId, seq, baseLsn, salt }: SegmentHeader): Manifest => ({
+  generation: 1,
+  walId,
+  epoch: 0,
+  newest: { seq, baseLsn, salt },
+  recoveredLsn: 0,
+  checkpointLsn: 0,
+  checkpointSegment: seq,
+  lastTime: 0,
+})
+
+/** Removes the files of a log, the MANIFEST first; others (LOCK) stay. */
+const removeLog = (disk: Disk, dir: string): void => {
+  disk.remove(pathIn(dir, manifestName))
+  for (const name of disk.list(dir))
+    if (parseSegmentName(name) || name.endsWith('.tmp')) disk.remove(pathIn(dir, name))
+}

@@ -1,0 +1,29 @@
+/** The names in a log's folder. */
+
+/** The file that promises. */
+export const manifestName = 'MANIFEST'
+
+/** Where bytes cut from a torn tail and files set aside are kept. Nothing reads it. */
+export const quarantineName = 'quarantine'
+
+/** A segment that is being prepared. Whatever ends so is a leftover when a log is opened. */
+export const spareName = 'spare-1.tmp'
+
+/** A MANIFEST that is being prepared. */
+export const manifestSpareName = 'MANIFEST.tmp'
+
+const segmentPattern = /^([0-9a-f]{16})-([0-9a-f]{8})\.wal$/
+
+/** `name` in `dir`. */
+export const pathIn = (dir: string, name: string): string => `${dir}/${name}`
+
+/** The name of a segment: its first LSN and its number, in hex. */
+export const segmentName = (baseLsn: number, seq: number): string =>
+  `${baseLsn.toString(16).padStart(16, '0')}-${seq.toString(16).padStart(8, '0')}.wal`
+
+/** What a name says of a segment; `undefined` when it is no segment's. */
+export const parseSegmentName = (name: string): { baseLsn: number; seq: number } | undefined => {
+  const [, base, seq] = segmentPattern.exec(name) ?? []
+  if (base === undefined || seq === undefined) return undefined
+  return { baseLsn: Number.parseInt(base, 16), seq: Number.parseInt(seq, 16) }
+}

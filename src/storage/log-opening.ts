@@ -1,0 +1,197 @@
+/**
+ * The second phase of opening a log: carries out the plan of an inspection. Each step leaves a folder that a new
+ * inspection understands, so a crash anywhere and another opening give the same log:
+ *
+ *   a  the fresh segment's space is taken, synced          a full disk is found out while nothing has changed
+ *   b  MANIFEST: the new epoch, no clean close any more     commit point of the epoch
+ *   c  copied frames and header into it, sync, rename       the old file is not touched, and not synced: a sync after a
+ *                                                           failed one proves nothing
+ *   d  MANIFEST names it, with everything recovered         commit point of the opening
+ *   e  cut bytes go to quarantine, old segments are cut     only tidying; the next opening does what is left
+ */
+import type { Disk, DiskFile } from './disk.ts'
+import { FrameCursor, type FrameEnd, segmentStart } from './frame-cursor.ts'
+import { GroupEncoder } from './group-encoder.ts'
+import { corruption, poison, refusing } from './log-errors.ts'
+import { pathIn, quarantineName } from './log-folder.ts'
+import type { LogPlan, Trim } from './log-inspection.ts'
+import { allocatedFor, framePayloadMax } from './log-limits.ts'
+import { type LogPlace, newSegmentHeader } from './log-place.ts'
+import { adoptManifest, type Manifest, prepareManifest, writeManifest } from './manifest.ts'
+import type { OpenSegment } from './segment-appender.ts'
+import { type LogSegment, segmentAfter } from './segment-chain.ts'
+import { attempt, installSegment, prepareSpare, writeAll } from './segment-file.ts'
+import type { SegmentHeader } from './segment-header.ts'
+
+/** A log that is ready to take frames. */
+export type OpenedLog = {
+  /** The segments before the newest, each up to where the next says it ends. */
+  readonly chain: readonly LogSegment[]
+  readonly newest: OpenSegment
+  readonly manifest: Manifest
+  readonly copiedFrames: number
+}
+
+/**
+ * Carries out `plan`.
+ * @throws KeelsonError `NO_SPACE` or `READ_ONLY` while nothing has changed; `SHARD_DOWN` with the reason `poisoned` when the
+ * disk failed later; `CORRUPT` when the folder is not any more what the inspection saw.
+ */
+export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
+  const { disk, dir } = place
+  const header = freshHeader(place, plan)
+  const manifest = openingManifest(plan, header)
+  refusing(() => takeSpace(place, plan, header, manifest.before))
+  try {
+    if (plan.manifestIsWhole) writeManifest(disk, dir, manifest.before)
+    else adoptManifest(disk, dir)
+    setAside(disk, dir, plan.setAside)
+    const group = copyForward(place, plan, header)
+    const { name, file } = installSegment(disk, dir, header, group.bytes)
+    try {
+      writeManifest(disk, dir, manifest.after)
+    } catch (error) {
+      attempt(() => file.close())
+      throw error
+    }
+    for (const trim of plan.trims) attempt(() => carryOutTrim(disk, dir, trim))
+    const newest = { name, header, file, end: group.end }
+    return { chain: plan.chain, newest, manifest: manifest.after, copiedFrames: group.frames }
+  } catch (error) {
+    throw poisonOf(error)
+  }
+}
+
+/** Damage found on the way is reported as what it is; everything else that goes wrong from step b on is final. */
+const poisonOf = (error: unknown): unknown => (isDamage(error) ? error : poison(error))
+
+const isDamage = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'CORRUPT'
+
+const freshHeader = (place: LogPlace, { walId, epoch, fresh, copy }: LogPlan): SegmentHeader => {
+  const facts = { walId, epoch, ...fresh }
+  if (!copy) return newSegmentHeader(place, facts)
+  const { options } = place
+  return newSegmentHeader(place, {
+    ...facts,
+    payloadMax: Math.max(framePayloadMax(options), copy.segment.header.payloadMax),
+    allocatedBytes: allocatedFor(options, copy.to.offset - copy.from.offset),
+  })
+}
+
+/** The MANIFEST before the fresh segment exists, and after. */
+const openingManifest = (
+  plan: LogPlan,
+  header: SegmentHeader,
+): { readonly before: Manifest; readonly after: Manifest } => {
+  const { walId, epoch, generation, chain, checkpointLsn, lastTime } = plan
+  const newestOf = (segment: SegmentHeader | undefined): Manifest['newest'] => ({
+    seq: segment?.seq ?? 0,
+    baseLsn: segment?.baseLsn ?? 1,
+    salt: segment?.salt ?? { low: 0, high: 0 },
+  })
+  const facts = { walId, epoch, checkpointLsn, lastTime }
+  const checkpointed = segmentAfter(chain, checkpointLsn)?.header.seq ?? header.seq
+  return {
+    before: {
+      ...facts,
+      generation,
+      newest: newestOf(chain.at(-1)?.header),
+      recoveredLsn: header.prev.lastLsn,
+      checkpointSegment: checkpointed,
+    },
+    after: {
+      ...facts,
+      generation: generation + 1,
+      newest: newestOf(header),
+      recoveredLsn: plan.lastLsn,
+      checkpointSegment: checkpointLsn >= header.baseLsn - 1 ? header.seq : checkpointed,
+    },
+  }
+}
+
+/** Step a. Leftovers of an interrupted opening or roll go first: they take the space that is needed. */
+const takeSpace = (
+  { disk, dir }: LogPlace,
+  plan: LogPlan,
+  header: SegmentHeader,
+  manifest: Manifest,
+): void => {
+  for (const name of disk.list(dir)) if (name.endsWith('.tmp')) disk.remove(pathIn(dir, name))
+  prepareSpare(disk, dir, header.allocatedBytes)
+  if (!plan.manifestIsWhole) prepareManifest(disk, dir, manifest)
+}
+
+const setAside = (disk: Disk, dir: string, names: readonly string[]): void => {
+  if (names.length === 0) return
+  const quarantine = pathIn(dir, quarantineName)
+  disk.makeFolder(quarantine)
+  for (const name of names) disk.rename(pathIn(dir, name), pathIn(quarantine, name))
+  // The number of the file is given out again: its old name has to be gone for good before.
+  disk.syncFolder(quarantine)
+  disk.syncFolder(dir)
+}
+
+type CopiedGroup = { readonly bytes: Uint8Array; readonly end: FrameEnd; readonly frames: number }
+
+/** Step c, the copy: LSN, type and payload stay; salt, CRCs, predecessors and what is known to be durable are new. */
+const copyForward = (
+  { disk, dir }: LogPlace,
+  { copy }: LogPlan,
+  header: SegmentHeader,
+): CopiedGroup => {
+  const start = segmentStart(header)
+  if (!copy) return { bytes: new Uint8Array(0), end: start, frames: 0 }
+  const { segment, from, to } = copy
+  const encoder = new GroupEncoder()
+  encoder.begin(start, { ...header, durableLsn: start.lsn }, header.allocatedBytes)
+  const file = disk.open(pathIn(dir, segment.name), 'read')
+  try {
+    const cursor = new FrameCursor(file, segment.header, from, to.offset)
+    for (let frame = cursor.next(); frame; frame = cursor.next())
+      encoder.add(frame.type, cursor.payloadBytes(frame))
+    if (cursor.end.lsn !== to.lsn || cursor.end.crc !== to.crc)
+      throw corruption({
+        file: segment.name,
+        offset: cursor.end.offset,
+        lsn: cursor.end.lsn + 1,
+        evidence: 'the inspection saw a whole frame here',
+      })
+  } finally {
+    file.close()
+  }
+  return { bytes: encoder.finish(), end: encoder.end, frames: to.lsn - from.lsn }
+}
+
+const keptChunkBytes = 1024 * 1024
+
+/** Step e. What cannot be kept is not cut. */
+const carryOutTrim = (disk: Disk, dir: string, trim: Trim): void => {
+  const file = disk.open(pathIn(dir, trim.name), 'write')
+  try {
+    if (trim.keepTo > trim.keepFrom) keep(disk, dir, file, trim)
+    file.truncate(trim.size)
+  } finally {
+    file.close()
+  }
+}
+
+const keep = (disk: Disk, dir: string, file: DiskFile, trim: Trim): void => {
+  const quarantine = pathIn(dir, quarantineName)
+  disk.makeFolder(quarantine)
+  disk.syncFolder(dir)
+  const path = pathIn(quarantine, `${trim.name}-${trim.keepFrom}.cut`)
+  disk.remove(path)
+  const kept = disk.open(path, 'create')
+  try {
+    for (let at = trim.keepFrom; at < trim.keepTo; at += keptChunkBytes) {
+      const chunk = new Uint8Array(Math.min(keptChunkBytes, trim.keepTo - at))
+      file.read(chunk, at)
+      writeAll(kept, chunk, at - trim.keepFrom, 'ENOSPC')
+    }
+    kept.sync()
+  } finally {
+    kept.close()
+  }
+  disk.syncFolder(quarantine)
+}

@@ -1,0 +1,151 @@
+/**
+ * One life of one log over one disk, synchronously: the requests of the `LogProtocol`, carried out one by one. Hosts
+ * wrap it: the thread in production, inline in the simulation.
+ */
+import type { Clock } from '../clock.ts'
+import { KeelsonError } from '../errors.ts'
+import type { Disk } from './disk.ts'
+import { examineProjection } from './lmdb-examination.ts'
+import { createLog as createLogFiles } from './log-creation.ts'
+import { refusing } from './log-errors.ts'
+import type {
+  LogDescription,
+  LogOptions,
+  LogProtocol,
+  LogRequestKind,
+  OpenReport,
+} from './log-host.ts'
+import { inspectLog, type LogPlan } from './log-inspection.ts'
+import { checkLogOptions } from './log-limits.ts'
+import { openLog } from './log-opening.ts'
+import { LogReader } from './log-reader.ts'
+import { LogWriter } from './log-writer.ts'
+
+/** A log's life, before `open`, after it, and when it is over. */
+type Life =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'open'; readonly writer: LogWriter; readonly reader: LogReader }
+  | { readonly kind: 'over' }
+
+/** Carries out requests; throws `KeelsonError`s where a host rejects. */
+export type Log = {
+  handle<K extends LogRequestKind>(
+    kind: K,
+    request: LogProtocol[K]['request'],
+  ): LogProtocol[K]['answer']
+  /** Closes the files without a clean close; what comes later is refused with `CLOSED`. */
+  abandon(): void
+}
+
+type Handlers = {
+  readonly [K in LogRequestKind]: (request: LogProtocol[K]['request']) => LogProtocol[K]['answer']
+}
+
+/** A log that nothing was asked of yet. */
+export const createLog = (disk: Disk, clock: Clock): Log => {
+  let life: Life = { kind: 'new' }
+
+  const opened = () => {
+    if (life.kind === 'open') return life
+    throw new KeelsonError('CLOSED', `The log is ${life.kind === 'new' ? 'not open' : 'closed'}`)
+  }
+
+  const handlers: Handlers = {
+    inspect({ dir, options, evidence }) {
+      checkLogOptions(options)
+      return inspectLog(disk, dir, evidence)
+    },
+    create({ dir, options }) {
+      checkLogOptions(options)
+      createLogFiles({ disk, clock, dir, options })
+      return null
+    },
+    open(request) {
+      if (life.kind !== 'new') throw new KeelsonError('CLOSED', 'A log is opened once in its life')
+      const { writer, report } = open(disk, clock, request)
+      life = { kind: 'open', writer, reader: new LogReader(disk, request.dir) }
+      return report
+    },
+    commit: (request) => opened().writer.commit(request),
+    sync() {
+      const { writer } = opened()
+      writer.sync()
+      return { durableLsn: writer.durableLsn }
+    },
+    read({ from, maxBytes }) {
+      const { writer, reader } = opened()
+      return refusing(() => reader.read(writer.segments, writer.durableLsn, from, maxBytes))
+    },
+    describe: () => describe(opened().writer),
+    examineProjection: ({ dir }) => refusing(() => examineProjection(disk, dir)),
+    close({ projectedLsn }) {
+      const { writer } = opened()
+      life = { kind: 'over' }
+      writer.close(projectedLsn)
+      return null
+    },
+  }
+
+  return {
+    handle(kind, request) {
+      if (life.kind === 'over') throw new KeelsonError('CLOSED', 'The log is closed')
+      return handlers[kind](request)
+    },
+    abandon() {
+      if (life.kind === 'open') life.writer.abandon()
+      life = { kind: 'over' }
+    },
+  }
+}
+
+const open = (
+  disk: Disk,
+  clock: Clock,
+  {
+    dir,
+    options,
+    inspection,
+  }: { dir: string; options: LogOptions; inspection: LogProtocol['open']['request']['inspection'] },
+): { writer: LogWriter; report: OpenReport } => {
+  checkLogOptions(options)
+  // The plan is what `inspectLog` made; between the two it was only carried around.
+  const plan = inspection.plan as LogPlan | null
+  if (!plan)
+    throw new KeelsonError('NO_SEGMENTS', `There is no log in ${dir}`, { details: { dir } })
+  const place = { disk, clock, dir, options }
+  const opened = openLog(place, plan)
+  const writer = new LogWriter(place, opened)
+  const { segments } = writer
+  const report = {
+    walId: plan.walId,
+    epoch: plan.epoch,
+    firstLsn: segments[0]?.header.baseLsn ?? 1,
+    lastLsn: plan.lastLsn,
+    lastTime: plan.lastTime,
+    tail: plan.tail,
+    cutBytes: plan.cutBytes,
+    copiedFrames: opened.copiedFrames,
+    segments: segments.length,
+  }
+  return { writer, report }
+}
+
+const describe = (writer: LogWriter): LogDescription => {
+  const { segments } = writer
+  const header = segments.at(-1)?.header
+  return {
+    walId: header?.walId ?? '',
+    epoch: header?.epoch ?? 0,
+    lastLsn: writer.lastLsn,
+    durableLsn: writer.durableLsn,
+    checkpointLsn: writer.checkpointLsn,
+    segments: segments.map(({ name, header, lastLsn, endOffset }, index) => ({
+      file: name,
+      baseLsn: header.baseLsn,
+      lastLsn,
+      usedBytes: endOffset,
+      // Behind the end of a segment that has a successor nothing is kept.
+      allocatedBytes: index === segments.length - 1 ? header.allocatedBytes : endOffset,
+    })),
+  }
+}

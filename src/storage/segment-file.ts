@@ -1,0 +1,91 @@
+/**
+ * Makes segments. The space is taken first: a file of zeros under a name that recovery ignores, written and synced, so
+ * that a full disk is found out before anything depends on it, and so that a sync later has no blocks to allocate. Its
+ * rename, with the header and perhaps the first group inside and synced, is the moment from which it exists.
+ */
+import { type Disk, DiskError, type DiskFile } from './disk.ts'
+import { pathIn, segmentName, spareName } from './log-folder.ts'
+import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
+
+const chunkBytes = 1024 * 1024
+
+/**
+ * Writes all of `bytes` or throws. A short count is a failed write: part of the bytes may stand there. `shortCode` says
+ * what it means: `EIO` where the space was there, `ENOSPC` while a file grows.
+ */
+export const writeAll = (
+  file: DiskFile,
+  bytes: Uint8Array,
+  offset: number,
+  shortCode: 'EIO' | 'ENOSPC' = 'EIO',
+): void => {
+  const count = file.write(bytes, offset)
+  if (count === bytes.length) return
+  throw new DiskError(shortCode, 'write', file.path, {
+    cause: `${count} of ${bytes.length} bytes were taken`,
+  })
+}
+
+/**
+ * Makes the spare: `size` bytes of zeros, durable but for its name. When that fails it is removed and the disk's error
+ * is thrown.
+ */
+export const prepareSpare = (disk: Disk, dir: string, size: number): void => {
+  const path = pathIn(dir, spareName)
+  try {
+    disk.remove(path)
+    const file = disk.open(path, 'create')
+    try {
+      fillWithZeros(file, size)
+      file.sync()
+    } finally {
+      file.close()
+    }
+  } catch (error) {
+    attempt(() => disk.remove(path))
+    throw error
+  }
+}
+
+const fillWithZeros = (file: DiskFile, size: number): void => {
+  const zeros = new Uint8Array(Math.min(chunkBytes, size))
+  for (let at = 0; at < size; at += zeros.length)
+    writeAll(file, zeros.subarray(0, Math.min(zeros.length, size - at)), at, 'ENOSPC')
+}
+
+/**
+ * Turns the spare into the segment that `header` describes, with `group` as its first frames, and answers it, open. When
+ * it returns, all of that is durable. Any failure is final for whoever asked.
+ */
+export const installSegment = (
+  disk: Disk,
+  dir: string,
+  header: SegmentHeader,
+  group: Uint8Array = new Uint8Array(0),
+): { readonly name: string; readonly file: DiskFile } => {
+  const spare = pathIn(dir, spareName)
+  const file = disk.open(spare, 'write')
+  try {
+    const block = encodeSegmentHeader(header)
+    if (group.length > 0) writeAll(file, group, block.length)
+    writeAll(file, block, 0)
+    file.sync()
+  } finally {
+    file.close()
+  }
+  const name = segmentName(header.baseLsn, header.seq)
+  disk.rename(spare, pathIn(dir, name))
+  disk.syncFolder(dir)
+  return { name, file: disk.open(pathIn(dir, name), 'write') }
+}
+
+/** Does what may fail without harm: tidying that the next opening does again. Only a disk's own errors are passed over. */
+export const attempt = (action: () => void): boolean => {
+  try {
+    action()
+    return true
+  } catch (error) {
+    if (error instanceof DiskError) return false
+    throw error
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * A log on a thread of its own: host and, in the worker, the entry. The thread owns the file, so a slow sync holds up
+ * nobody else. Payloads are transferred, not copied; errors cross as plain data. The worker keeps the process alive only
+ * while a request is under way, so an idle log does not hold it open.
+ */
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { systemClock } from '../clock.ts'
+import { type ErrorCode, type ErrorDetails, KeelsonError } from '../errors.ts'
+import { createLog } from './log.ts'
+import type { LogHost, LogProtocol, LogRequestKind } from './log-host.ts'
+import { nodeDisk } from './node-disk.ts'
+
+/** By this a worker knows that it was started to be one. */
+const role = 'keelson log'
+
+type AnyRequest = LogProtocol[LogRequestKind]['request']
+type AnyAnswer = LogProtocol[LogRequestKind]['answer']
+type Question = { readonly id: number; readonly kind: LogRequestKind; readonly request: AnyRequest }
+type PlainError = {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly details: ErrorDetails
+}
+/** An answer's own error crosses as plain data too. */
+type Reply =
+  | { readonly id: number; readonly answer: AnyAnswer; readonly refused?: PlainError }
+  | { readonly id: number; readonly error: PlainError }
+type Waiting = {
+  readonly resolve: (answer: AnyAnswer) => void
+  readonly reject: (error: KeelsonError) => void
+}
+
+/**
+ * Makes a host on a new thread, over the real disk. The bytes of a commit are handed over: when they are a whole
+ * `ArrayBuffer` of their own, the caller's view of them is empty afterwards; parts of a larger buffer are copied.
+ */
+export const threadLogHost = (): LogHost => {
+  const worker = new Worker(new URL(import.meta.url), { workerData: role, name: role })
+  const waiting = new Map<number, Waiting>()
+  let lastId = 0
+  let gone: KeelsonError | undefined
+
+  const fail = (error: KeelsonError): void => {
+    gone ??= error
+    for (const { reject } of waiting.values()) reject(gone)
+    waiting.clear()
+  }
+
+  worker.unref()
+  worker.on('message', (reply: Reply) => {
+    const asker = waiting.get(reply.id)
+    waiting.delete(reply.id)
+    if (waiting.size === 0) worker.unref()
+    if ('error' in reply) asker?.reject(fromPlain(reply.error))
+    else asker?.resolve(restored(reply))
+  })
+  worker.on('error', (error) => fail(threadDied(error)))
+  worker.on('exit', (status) => fail(threadDied(new Error(`The thread ended with ${status}`))))
+
+  const run = <K extends LogRequestKind>(
+    kind: K,
+    request: LogProtocol[K]['request'],
+  ): Promise<LogProtocol[K]['answer']> =>
+    new Promise((resolve, reject) => {
+      if (gone) return reject(gone)
+      lastId += 1
+      const question: Question = { id: lastId, kind, request: ownBytes(request) }
+      try {
+        worker.postMessage(question, buffersOf(question.request))
+      } catch (error) {
+        return reject(notTransferable(error))
+      }
+      // The thread answers a request of a kind with an answer of that kind; the map cannot say so.
+      waiting.set(lastId, { resolve: resolve as Waiting['resolve'], reject })
+      worker.ref()
+    })
+
+  return {
+    run,
+    async end() {
+      fail(new KeelsonError('CLOSED', 'The log was ended'))
+      // It waits for the call in progress, then cuts the thread short; Node closes the files that it had opened.
+      await worker.terminate()
+    },
+  }
+}
+
+const threadDied = (cause: unknown): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', 'The thread of the log died', {
+    details: { reason: 'thread' },
+    cause,
+  })
+
+const notTransferable = (cause: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', 'The bytes of a request were given away before', { cause })
+
+/** Small buffers are often parts of Node's pool, which must not be given away. */
+const ownBytes = (request: AnyRequest): AnyRequest => {
+  if (!request || !('bytes' in request)) return request
+  const { bytes } = request
+  const isWhole = bytes.byteLength === bytes.buffer.byteLength
+  return isWhole ? request : { ...request, bytes: new Uint8Array(bytes) }
+}
+
+const buffersOf = (message: AnyRequest | AnyAnswer): ArrayBuffer[] =>
+  message && 'bytes' in message && message.bytes.buffer instanceof ArrayBuffer
+    ? [message.bytes.buffer]
+    : []
+
+const toPlain = (error: unknown): PlainError => {
+  if (error instanceof KeelsonError) return error.toJSON()
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { code: 'SHARD_DOWN', message, details: { reason: 'thread' } }
+}
+
+const fromPlain = ({ code, message, details }: PlainError): KeelsonError =>
+  new KeelsonError(code, message, { details })
+
+const restored = (reply: Extract<Reply, { answer: AnyAnswer }>): AnyAnswer => {
+  const { answer, refused } = reply
+  return refused && answer ? { ...answer, refused: fromPlain(refused) } : answer
+}
+
+/** The thread's side: one log, one request after another, in the order in which they come. */
+const serve = (): void => {
+  const log = createLog(nodeDisk(), systemClock())
+  parentPort?.on('message', ({ id, kind, request }: Question) => {
+    const reply = answerTo(() => log.handle(kind, request), id)
+    parentPort?.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
+  })
+}
+
+const answerTo = (action: () => AnyAnswer, id: number): Reply => {
+  try {
+    const answer = action()
+    if (!answer || !('refused' in answer) || !answer.refused) return { id, answer }
+    const { refused, ...rest } = answer
+    return { id, answer: rest, refused: toPlain(refused) }
+  } catch (error) {
+    return { id, error: toPlain(error) }
+  }
+}
+
+if (!isMainThread && workerData === role) serve()
