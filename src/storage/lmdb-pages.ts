@@ -96,12 +96,4 @@ export class LmdbPages {
       if (((this.#claimed[page >>> 3] ?? 0) & (1 << (page & 7))) === 0)
         throw damage(`the file ends before the page ${page}`)
   }
-
-  /** Pages that nothing claimed: lost to the file, harmless. */
-  get unclaimed(): number {
-    let count = 0
-    for (let page = metaPages; page <= this.#meta.lastPage; page++)
-      if (((this.#claimed[page >>> 3] ?? 0) & (1 << (page & 7))) === 0) count++
-    return count
-  }
 }

@@ -1,0 +1,354 @@
+/**
+ * What every implementation of `Projections` promises. Run on LMDB and on the memory double, so that what is proved on
+ * the double in simulations holds in production.
+ */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../src/errors.ts'
+import { compareKeys } from '../../src/storage/key.ts'
+import type {
+  ProjectedPosition,
+  ProjectionStore,
+  Projections,
+  Row,
+  RowChange,
+  RowRange,
+} from '../../src/storage/projection-store.ts'
+
+/** Projections, and a folder in which there are none yet. `release` takes everything away. */
+export type ProjectionsUnderTest = {
+  readonly projections: Projections
+  readonly dir: string
+  release(): Promise<void>
+}
+
+const walId = '000102030405060708090a0b0c0d0eff'
+
+export const positionAt = (lsn: number): ProjectedPosition => ({ walId, epoch: 3, lsn })
+
+export const textRow = (text: string, expiresAt = 0): Row => ({
+  value: { tag: 1, bytes: Buffer.from(text) },
+  expiresAt,
+})
+
+/** Rows as comparable data, whatever kind of array their bytes are. */
+export const plain = (row: Row | undefined) =>
+  row && {
+    tag: row.value.tag,
+    bytes: Buffer.from(row.value.bytes).toString('latin1'),
+    expiresAt: row.expiresAt,
+  }
+
+const codeOf = (action: () => unknown): unknown => {
+  try {
+    action()
+  } catch (error) {
+    return isKeelsonError(error) ? error.code : error
+  }
+  return 'nothing was thrown'
+}
+
+const keysOf = (store: ProjectionStore, range: RowRange): string[] =>
+  [...store.range(range)].map(([key]) => key)
+
+/** Keys of the awkward kind: around surrogates, prefixes of one another, with NULs inside, of the greatest length. */
+const keyArbitrary = fc.oneof(
+  fc.constantFrom('a', 'ab', 'b', 'a\0b', '\u{10000}', '\ufffd', '\ud7ff', 'é', '~'),
+  fc.string({ unit: 'grapheme', minLength: 1, maxLength: 6 }).filter((key) => key[0] !== '\0'),
+  fc.integer({ min: 1500, max: 1537 }).map((length) => 'k'.repeat(length)),
+)
+
+const rowArbitrary: fc.Arbitrary<Row> = fc
+  .tuple(
+    fc.constantFrom(0, 1, 2, 3) as fc.Arbitrary<0 | 1 | 2 | 3>,
+    fc.uint8Array({ maxLength: 40 }),
+    fc.oneof(fc.constant(0), fc.maxSafeNat()),
+  )
+  .map(([tag, bytes, expiresAt]) => ({ value: { tag, bytes }, expiresAt }))
+
+const boundArbitrary = fc
+  .tuple(fc.constantFrom('gt', 'gte', 'none'), fc.constantFrom('lt', 'lte', 'none'))
+  .chain(([lower, upper]) =>
+    fc.record({
+      ...(lower === 'none' ? {} : { [lower]: fc.oneof(keyArbitrary, fc.constant('')) }),
+      ...(upper === 'none' ? {} : { [upper]: fc.oneof(keyArbitrary, fc.constant('')) }),
+      reverse: fc.boolean(),
+    }),
+  ) as fc.Arbitrary<RowRange>
+
+/** The rows of `model` that a range shows, in its order, found in the slowest and plainest way. */
+const expectedKeys = (model: ReadonlyMap<string, Row>, range: RowRange): string[] => {
+  const bytes = (key: string) => Buffer.from(key)
+  const keys = [...model.keys()].filter(
+    (key) =>
+      (range.gt === undefined || Buffer.compare(bytes(key), bytes(range.gt)) > 0) &&
+      (range.gte === undefined || Buffer.compare(bytes(key), bytes(range.gte)) >= 0) &&
+      (range.lt === undefined || Buffer.compare(bytes(key), bytes(range.lt)) < 0) &&
+      (range.lte === undefined || Buffer.compare(bytes(key), bytes(range.lte)) <= 0),
+  )
+  keys.sort((a, b) => Buffer.compare(bytes(a), bytes(b)))
+  return range.reverse ? keys.reverse() : keys
+}
+
+/** Describes the contract for one implementation. */
+export const projectionStoreContract = (name: string, make: () => ProjectionsUnderTest): void => {
+  const using = async (
+    body: (store: ProjectionStore, under: ProjectionsUnderTest) => unknown,
+  ): Promise<void> => {
+    const under = make()
+    const store = under.projections.open(under.dir)
+    try {
+      await body(store, under)
+    } finally {
+      await store.close()
+      await under.release()
+    }
+  }
+
+  describe(`${name} keeps the contract of projections`, () => {
+    test('a folder that was never opened is absent', async () => {
+      const under = make()
+      expect(await under.projections.examine(under.dir)).toEqual({ state: 'absent' })
+      await under.release()
+    })
+
+    test('a new store has no position and no rows', () =>
+      using(async (store, under) => {
+        expect(store.position()).toBeUndefined()
+        expect(keysOf(store, {})).toEqual([])
+        expect(store.describe().rows).toBe(0)
+        await store.close()
+        expect(await under.projections.examine(under.dir)).toMatchObject({
+          state: 'sound',
+          position: undefined,
+          rows: 0,
+        })
+      }))
+
+    test('a commit changes rows and position together', () =>
+      using((store) => {
+        store.commit([['a', textRow('1', 5)]], positionAt(7))
+        store.commit(
+          [
+            ['b', textRow('2')],
+            ['a', undefined],
+          ],
+          positionAt(8),
+        )
+        expect(store.get('a')).toBeUndefined()
+        expect(plain(store.get('b'))).toEqual(plain(textRow('2')))
+        expect(store.position()).toEqual(positionAt(8))
+        expect(store.describe().rows).toBe(1)
+      }))
+
+    test('a commit may have no rows, and moves the position', () =>
+      using((store) => {
+        store.commit([], positionAt(1))
+        expect(store.position()).toEqual(positionAt(1))
+        expect(store.describe().rows).toBe(0)
+      }))
+
+    test('of two changes of one key in a commit the later one counts', () =>
+      using((store) => {
+        store.commit(
+          [
+            ['a', textRow('first')],
+            ['a', undefined],
+            ['a', textRow('last')],
+          ],
+          positionAt(1),
+        )
+        expect(plain(store.get('a'))).toEqual(plain(textRow('last')))
+      }))
+
+    test('what was committed is there after closing and opening again', () =>
+      using(async (store, under) => {
+        store.commit([['a', textRow('1')]], positionAt(2 ** 53 - 1))
+        await store.close()
+        expect(await under.projections.examine(under.dir)).toMatchObject({
+          state: 'sound',
+          position: positionAt(2 ** 53 - 1),
+          rows: 1,
+        })
+        const again = under.projections.open(under.dir)
+        expect(plain(again.get('a'))).toEqual(plain(textRow('1')))
+        expect(again.position()).toEqual(positionAt(2 ** 53 - 1))
+        await again.close()
+      }))
+
+    test('changes that throw while they are read leave nothing behind', () =>
+      using((store) => {
+        store.commit([['a', textRow('1')]], positionAt(1))
+        const failing = function* (): IterableIterator<RowChange> {
+          yield ['a', textRow('2')]
+          throw new Error('half way')
+        }
+        expect(() => store.commit(failing(), positionAt(2))).toThrow('half way')
+        expect(plain(store.get('a'))).toEqual(plain(textRow('1')))
+        expect(store.position()).toEqual(positionAt(1))
+      }))
+
+    test('a key that no row can have is refused, with nothing changed', () =>
+      using((store) => {
+        for (const key of ['', '\0', '\0position', 'k'.repeat(1538)]) {
+          const changes: RowChange[] = [
+            ['good', textRow('1')],
+            [key, textRow('2')],
+          ]
+          expect(codeOf(() => store.commit(changes, positionAt(1)))).toBe('INVALID_ARGUMENT')
+          expect(store.get(key)).toBeUndefined()
+        }
+        expect(store.get('good')).toBeUndefined()
+        expect(store.position()).toBeUndefined()
+      }))
+
+    test('rows share no memory with the caller, in either direction', () =>
+      using((store) => {
+        const row = textRow('before')
+        store.commit([['a', row]], positionAt(1))
+        row.value.bytes.fill(0x21)
+        store.get('a')?.value.bytes.fill(0x3f)
+        expect(plain(store.get('a'))).toEqual(plain(textRow('before')))
+      }))
+
+    test('any rows come back as they were, in the order of their bytes, within any bounds', () =>
+      using((store) => {
+        const model = new Map<string, Row>()
+        let lsn = 0
+        fc.assert(
+          fc.property(
+            fc.array(fc.tuple(keyArbitrary, fc.option(rowArbitrary, { nil: undefined }))),
+            fc.array(boundArbitrary, { minLength: 5, maxLength: 5 }),
+            (changes, ranges) => {
+              store.commit(changes, positionAt(++lsn))
+              for (const [key, row] of changes)
+                if (row) model.set(key, row)
+                else model.delete(key)
+              for (const [key] of changes)
+                expect(plain(store.get(key))).toEqual(plain(model.get(key)))
+              for (const range of ranges)
+                expect(keysOf(store, range)).toEqual(expectedKeys(model, range))
+              expect(store.describe().rows).toBe(model.size)
+            },
+          ),
+          { numRuns: 100 },
+        )
+        for (const [key, row] of store.range({})) expect(plain(row)).toEqual(plain(model.get(key)))
+      }))
+
+    test('a range shows one moment, whatever is committed while it is walked through', () =>
+      using((store) => {
+        store.commit(
+          ['a', 'b', 'c'].map((key) => [key, textRow('old')] as const),
+          positionAt(1),
+        )
+        const rows = store.range({})
+        store.commit(
+          [
+            ['a', textRow('new')],
+            ['aa', textRow('new')],
+            ['b', undefined],
+          ],
+          positionAt(2),
+        )
+        const seen = [...rows].map(([key, row]) => [key, Buffer.from(row.value.bytes).toString()])
+        expect(seen).toEqual([
+          ['a', 'old'],
+          ['b', 'old'],
+          ['c', 'old'],
+        ])
+        expect(keysOf(store, {})).toEqual(['a', 'aa', 'c'])
+      }))
+
+    test('a range may be left half way, many times', () =>
+      using((store) => {
+        store.commit(
+          ['a', 'b', 'c'].map((key) => [key, textRow(key)] as const),
+          positionAt(1),
+        )
+        for (let round = 0; round < 500; round++) {
+          for (const [key] of store.range({ reverse: round % 2 === 0 })) {
+            expect(key).toBe(round % 2 === 0 ? 'c' : 'a')
+            break
+          }
+          store.commit([['d', undefined]], positionAt(round + 2))
+        }
+        expect(keysOf(store, {})).toEqual(['a', 'b', 'c'])
+      }))
+
+    test('two ranges side by side do not disturb each other', () =>
+      using((store) => {
+        const keys = Array.from({ length: 50 }, (_, index) => `k${index + 10}`)
+        store.commit(
+          keys.map((key) => [key, textRow(key)] as const),
+          positionAt(1),
+        )
+        const up = store.range({})
+        const down = store.range({ reverse: true })
+        const pairs = keys.map(() => [up.next().value?.[0], down.next().value?.[0]])
+        expect(pairs.map(([first]) => first)).toEqual(keys)
+        expect(pairs.map(([, second]) => second)).toEqual([...keys].reverse())
+      }))
+
+    test('a large value comes back as it was', () =>
+      using((store) => {
+        const bytes = Buffer.allocUnsafe(20 << 20)
+        for (let at = 0; at < bytes.length; at += 4) bytes.writeInt32LE(at ^ 0x5bd1e995, at)
+        store.commit([['large', { value: { tag: 2, bytes }, expiresAt: 0 }]], positionAt(1))
+        store.commit([['other', textRow('1')]], positionAt(2))
+        expect(Buffer.compare(store.get('large')?.value.bytes ?? Buffer.alloc(0), bytes)).toBe(0)
+        const [first] = store.range({ lte: 'large' })
+        expect(Buffer.compare(first?.[1].value.bytes ?? Buffer.alloc(0), bytes)).toBe(0)
+      }))
+
+    test('a closed store refuses everything, and closing it again does nothing', () =>
+      using(async (store) => {
+        store.commit([['a', textRow('1')]], positionAt(1))
+        const rows = store.range({})
+        await store.close()
+        for (const action of [
+          () => store.get('a'),
+          () => store.position(),
+          () => store.range({}),
+          () => store.commit([], positionAt(2)),
+          () => store.describe(),
+          () => [...rows],
+        ])
+          expect(codeOf(action)).toBe('CLOSED')
+        await store.close()
+      }))
+
+    test('after remove a store opens empty', () =>
+      using(async (store, under) => {
+        store.commit([['a', textRow('1')]], positionAt(1))
+        await store.close()
+        under.projections.remove(under.dir)
+        expect(await under.projections.examine(under.dir)).toEqual({ state: 'absent' })
+        const again = under.projections.open(under.dir)
+        expect(again.position()).toBeUndefined()
+        expect(again.get('a')).toBeUndefined()
+        await again.close()
+      }))
+
+    test('two folders have nothing in common', () =>
+      using(async (store, under) => {
+        const other = under.projections.open(`${under.dir}-other`)
+        store.commit([['a', textRow('1')]], positionAt(1))
+        other.commit([['b', textRow('2')]], positionAt(9))
+        expect(keysOf(store, {})).toEqual(['a'])
+        expect(keysOf(other, {})).toEqual(['b'])
+        expect([store.position()?.lsn, other.position()?.lsn]).toEqual([1, 9])
+        await other.close()
+      }))
+
+    test('keys are ordered as compareKeys orders them', () =>
+      using((store) => {
+        const keys = ['\u{1f600}', '\ue000', '\uffff', '\ud7ff', 'z', 'é', 'a', 'a\0', 'aa']
+        store.commit(
+          keys.map((key) => [key, textRow(key)] as const),
+          positionAt(1),
+        )
+        expect(keysOf(store, {})).toEqual([...keys].sort(compareKeys))
+      }))
+  })
+}
