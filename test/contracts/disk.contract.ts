@@ -188,6 +188,17 @@ export const diskContract = (name: string, start: () => DiskUnderTest): void => 
         expect(codeOf(() => file.close())).toBe('EBADF')
       })
 
+      test('a closed file does not become the next one that is opened', () => {
+        const closed = under.disk.open(at('a'), 'create')
+        closed.close()
+        const next = under.disk.open(at('b'), 'create')
+
+        expect(codeOf(() => closed.write(bytes('x'), 0))).toBe('EBADF')
+        expect(codeOf(() => closed.close())).toBe('EBADF')
+        expect(next.write(bytes('next'), 0)).toBe(4)
+        next.close()
+      })
+
       test('what is written through one handle is read through another', () => {
         const one = under.disk.open(at('a'), 'create')
         const other = under.disk.open(at('a'), 'read')

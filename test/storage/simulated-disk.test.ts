@@ -137,6 +137,41 @@ describe('a power cut on the simulated disk', () => {
     expect([...seen].sort()).toEqual(['100', String(4 * sectorBytes), 'untouched'])
   })
 
+  test('a cut that was kept takes unsynced bytes along too', () => {
+    const lengths = new Set<number>()
+    for (const seed of seeds) {
+      const disk = diskWith(filled(sectorBytes, 1), seed)
+      const file = overwrite(disk, filled(sectorBytes, 2), 0)
+      file.truncate(100)
+      file.truncate(600)
+      disk.crash()
+
+      const after = disk.contents('/a')
+      lengths.add(after.length)
+      const isGarbage = after.some((byte) => byte > 2)
+      if (after.length !== sectorBytes && !isGarbage)
+        expect(
+          after.subarray(100).every((byte) => byte === 0),
+          `seed ${seed}`,
+        ).toBe(true)
+    }
+
+    expect([...lengths].sort()).toEqual([100, sectorBytes, 600])
+  })
+
+  test('a cut that was synced stays, also when the file grew again before the sync', () => {
+    const disk = diskWith(filled(4 * sectorBytes, 1))
+    const file = disk.open('/a', 'write')
+    file.truncate(100)
+    file.truncate(4 * sectorBytes)
+    file.sync()
+    disk.crash()
+
+    const expected = filled(4 * sectorBytes, 0)
+    expected.fill(1, 0, 100)
+    expect(disk.contents('/a')).toEqual(expected)
+  })
+
   test('a sector that was written twice may come back as either', () => {
     const seen = new Set<string>()
     for (const seed of seeds) {
@@ -237,6 +272,17 @@ describe('names on the simulated disk', () => {
     }
 
     expect(outcomes(arrange)).toEqual(['final', 'final tmp'])
+  })
+
+  test('a file has one name, however often it was renamed', () => {
+    const arrange = (disk: SimulatedDisk): void => {
+      make(disk, '/a')
+      disk.syncFolder('/')
+      disk.rename('/a', '/b')
+      disk.rename('/b', '/c')
+    }
+
+    expect(outcomes(arrange)).toEqual(['a', 'b', 'c'])
   })
 
   test('a rename shows whole contents, old or new', () => {

@@ -1,0 +1,42 @@
+/**
+ * A process that takes and gives back locks as it is told, one line of input a command, one line of output an answer:
+ * `lock flock|file PATH`, `release`, `child` (starts a process that outlives it), `exit`.
+ */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { isKeelsonError } from '../../src/errors.ts'
+import { DiskError, type DiskLock } from '../../src/storage/disk.ts'
+import { nodeDisk } from '../../src/storage/node-disk.ts'
+
+let lock: DiskLock | undefined
+
+const take = (way: string, path: string): string => {
+  try {
+    lock = nodeDisk({ flock: way === 'flock' }).lock(path, '{"role":"test"}')
+    return 'held'
+  } catch (error) {
+    return isKeelsonError(error) || error instanceof DiskError ? error.code : String(error)
+  }
+}
+
+const startChild = (): string => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
+    detached: true,
+    stdio: 'ignore',
+  })
+  child.unref()
+  return String(child.pid)
+}
+
+const answer = ([command, way = '', path = '']: string[]): string => {
+  if (command === 'lock') return take(way, path)
+  if (command === 'child') return startChild()
+  if (command === 'exit') process.exit(0)
+  lock?.release()
+  return 'released'
+}
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  process.stdout.write(`${answer(line.split(' '))}\n`)
+})
+process.stdout.write('ready\n')
