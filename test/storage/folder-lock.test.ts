@@ -5,6 +5,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import {
   afterAll,
   afterEach,
@@ -33,6 +34,8 @@ const hasPs = startTimeByPs(process.pid) !== undefined
 const ways = ['flock', 'file'] as const
 type Way = (typeof ways)[number]
 
+const script = fileURLToPath(new URL('../support/lock-process.ts', import.meta.url))
+
 let dir: string
 let path: string
 beforeEach(() => {
@@ -47,7 +50,6 @@ class OtherProcess {
   readonly #lines: AsyncIterator<string>
 
   constructor() {
-    const script = fileURLToPath(new URL('../support/lock-process.ts', import.meta.url))
     const root = fileURLToPath(new URL('../..', import.meta.url))
     this.child = spawn(process.execPath, ['--import', 'jiti/register', script], {
       cwd: root,
@@ -182,6 +184,24 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
     // Neither claims nor temporary files are left over.
     expect(readdirSync(dir).filter((name) => !/^LOCK(-\d+)?$/.test(name))).toEqual([])
   })
+})
+
+test.skipIf(!hasFlock)('a lock that a thread took is free when the thread has ended', async () => {
+  const thread = new Worker(script, {
+    stdin: true,
+    stdout: true,
+    execArgv: ['--import', 'jiti/register'],
+  })
+  const lines = createInterface({ input: thread.stdout })[Symbol.asyncIterator]()
+  thread.stdin?.write(`lock flock ${path}\n`)
+  expect([await lines.next(), await lines.next()]).toMatchObject([
+    { value: 'ready' },
+    { value: 'held' },
+  ])
+  expect(refusal(() => lockHere('flock')).code).toBe('LOCKED_DIR')
+  await thread.terminate()
+
+  expect(refusal(() => lockHere('flock')).code).toBe('no error')
 })
 
 describe('the two ways to lock', () => {
