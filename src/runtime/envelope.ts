@@ -1,0 +1,50 @@
+/**
+ * What lies in a mailbox: one flat object per message, whose kind decides who handles it. Numbers, not strings, because
+ * the kind of every message of the system is compared several times.
+ */
+
+/** Kinds of messages. Everything from `exit` on is a system message: never refused. */
+export const kinds = {
+  call: 0,
+  cast: 1,
+  info: 2,
+  exit: 3,
+  down: 4,
+  /** A server's own timeout ran out. */
+  timeout: 5,
+  /** A request of `sys`: handled by the process itself, not by its server. */
+  system: 6,
+  /** What a handler wants done before the next message: put first, not last. */
+  continue: 7,
+} as const
+
+/** The number of a kind of message. */
+export type Kind = (typeof kinds)[keyof typeof kinds]
+
+/** Any message; calls and system requests carry more (`PendingCall`). */
+export interface Message {
+  readonly kind: Kind
+  readonly name: string
+  readonly payload: unknown
+}
+
+/** A message that nobody waits for. */
+export class Envelope implements Message {
+  readonly kind: Kind
+  readonly name: string
+  readonly payload: unknown
+
+  constructor(kind: Kind, name: string, payload: unknown) {
+    this.kind = kind
+    this.name = name
+    this.payload = payload
+  }
+}
+
+const kindNames = ['call', 'cast', 'info', 'exit', 'down', 'timeout', 'system', 'continue'] as const
+
+/** The message in two words, as process information and logs show it: `call add`. */
+export const describeMessage = (message: Message): string => {
+  const kind = kindNames[message.kind]
+  return message.name === '' ? kind : `${kind} ${message.name}`
+}

@@ -1,0 +1,104 @@
+/**
+ * Sending: `call`, `cast` and `send`. A message is admitted or refused at once, at the sender; what was admitted is
+ * handled in the order in which it came.
+ */
+import { KeelsonError } from '../errors.ts'
+import { type Address, addressOf, type Ref } from './address.ts'
+import { Envelope, type Kind, kinds } from './envelope.ts'
+import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from './gen-server.ts'
+import { PendingCall } from './pending-call.ts'
+import type { Process } from './process.ts'
+
+/** How long a call waits, and what else may end it. */
+export interface CallOptions {
+  /** Milliseconds; 5,000 by default, `Infinity` for no limit. */
+  readonly timeoutMs?: number | undefined
+  /** Rejects the call with the signal's reason. The message may still be handled. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const timeoutMsDefault = 5_000
+
+/**
+ * Asks a process and waits for its answer. Rejects with `NO_PROCESS` (nobody there), `EXITED` (it ended first;
+ * `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`, or what the handler failed it with.
+ */
+export const call = <M, N extends keyof CallsOf<M> & string>(
+  ref: Ref<M>,
+  name: N,
+  ...[payload, options]: With<CallsOf<M>[N], [options?: CallOptions]>
+): Promise<ReplyOf<CallsOf<M>[N]>> =>
+  request(ref, kinds.call, name, payload, options as CallOptions | undefined) as Promise<
+    ReplyOf<CallsOf<M>[N]>
+  >
+
+/** Tells a process. False: the mailbox is full, or nobody is there. */
+export const cast = <M, N extends keyof CastsOf<M> & string>(
+  ref: Ref<M>,
+  name: N,
+  ...[payload]: With<CastsOf<M>[N]>
+): boolean => {
+  const { process, sender } = target(ref)
+  if (process === undefined || isCutOff(process, sender)) return false
+  return process.admit(new Envelope(kinds.cast, name, payload))
+}
+
+/** Sends an info. False: the mailbox is full, or the process is dead. Throws `NO_PROCESS` for a name that nobody has. */
+export const send = <M, N extends keyof InfosOf<M> & string>(
+  ref: Ref<M>,
+  name: N,
+  ...[payload]: With<InfosOf<M>[N]>
+): boolean => {
+  const { process, sender } = target(ref)
+  if (sender !== undefined && !sender.alive) return false
+  if (process === undefined) throw noProcess(ref, name)
+  return process.alive && process.admit(new Envelope(kinds.info, name, payload))
+}
+
+/** The call behind `call` and `sys`: a message of `kind`, and the promise of its answer. */
+export const request = (
+  ref: Ref<unknown>,
+  kind: Kind,
+  name: string,
+  payload: unknown,
+  options: CallOptions | undefined,
+): Promise<unknown> => {
+  const { process, sender } = target(ref)
+  if (sender !== undefined && !sender.alive) return Promise.reject(callerEnded(sender, name))
+  if (process === undefined || !process.alive) return Promise.reject(noProcess(ref, name))
+  if (process === sender) return Promise.reject(callsItself(process, name))
+  if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
+  const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
+  if (kind !== kinds.call) process.deliver(pending)
+  else if (!process.admit(pending)) return Promise.reject(mailboxFull(process, name))
+  pending.begin(process, options?.timeoutMs ?? timeoutMsDefault, options?.signal)
+  return pending.promise
+}
+
+const target = (
+  ref: Ref<unknown>,
+): { process: Process | undefined; sender: Process | undefined } => {
+  const address = addressOf(ref) as Address<Process>
+  return { process: address.process ?? address.resolve(), sender: address.sender }
+}
+
+const isCutOff = (process: Process, sender: Process | undefined): boolean =>
+  !process.alive || (sender !== undefined && !sender.alive)
+
+const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
+  new KeelsonError('NO_PROCESS', `${name}: no process ${ref}`, { details: { reason: 'noproc' } })
+
+const callsItself = (process: Process, name: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} calls itself`, {
+    details: { reason: 'calling_self' },
+  })
+
+const callerEnded = (sender: Process, name: string): KeelsonError =>
+  new KeelsonError('EXITED', `${name}: the caller has ended`, {
+    details: { reason: sender.reason },
+  })
+
+const mailboxFull = (process: Process, name: string): KeelsonError =>
+  new KeelsonError('MAILBOX_FULL', `${name}: the mailbox of ${process} is full`, {
+    details: { mailboxMax: process.mailboxMax },
+  })

@@ -1,0 +1,339 @@
+/**
+ * A process: a mailbox, links, monitors, the way it takes signals, and its end. What it does with a message is its
+ * behaviour's business. Signals work at once, whatever the process is doing; everything else waits in the mailbox.
+ */
+import type { Clock } from '../clock.ts'
+import { Address, type Directory, type Ref } from './address.ts'
+import { Envelope, kinds, type Message } from './envelope.ts'
+import type { ExitReason } from './exit-reason.ts'
+import type { Logger } from './logger.ts'
+import type { MessageTimer } from './message-timer.ts'
+import type { Monitor } from './monitor.ts'
+import { CallList, type PendingCall } from './pending-call.ts'
+import { Ring } from './ring.ts'
+import type { Runnable, RunQueue } from './run-queue.ts'
+import type { ProcessFacts, Telemetry } from './telemetry.ts'
+import type { TimerHeap } from './timer-heap.ts'
+
+/** What a process needs of the System that it lives in. */
+export interface Kernel extends Directory<Process> {
+  readonly clock: Clock
+  readonly runQueue: RunQueue
+  readonly timers: TimerHeap
+  readonly events: Telemetry
+  readonly logger: Logger
+  /** Gives a name to a process; false when somebody has it. */
+  register(name: string, process: Process): boolean
+  unregister(name: string): void
+  /** Is told that a process ended, and sees to it that `tellEnd` is called, once, soon, and not from within another's. */
+  ended(process: Process): void
+}
+
+/** What a process does. */
+export interface Behaviour {
+  /** The first turn. */
+  begin(): void
+  /** Handles one message. It may leave the process `busy`; then the next message waits until `proceed`. */
+  handle(message: Message): void
+  /** The mailbox is empty. May be called again before the next message. */
+  idle(): void
+  /** The process has ended, by its own doing or by a signal. */
+  ended(reason: ExitReason): void
+  /** The state of things, for process information. */
+  status(): 'starting' | 'waiting' | 'suspended' | 'terminating'
+}
+
+/** Facts about a process that do not change, and where it begins. */
+export interface ProcessOptions {
+  readonly kind: string
+  readonly label: string | undefined
+  readonly mailboxMax: number
+  readonly app: unknown
+  /** Who started it. */
+  readonly starter: Process | undefined
+  /** Whether it is linked to its starter, which then is the parent whose exits it obeys. */
+  readonly linked: boolean
+}
+
+/** The payload of an exit message. */
+export interface ExitMessage {
+  /** Who sent it; `undefined` when that was no process. */
+  readonly from: Ref | undefined
+  readonly reason: ExitReason
+}
+
+/** The payload of a down message. */
+export interface DownMessage {
+  readonly monitor: Monitor
+  /** The process, or its name when it was monitored by name. */
+  readonly target: Ref | string
+  readonly reason: ExitReason
+}
+
+/** One process. */
+export class Process implements Runnable {
+  readonly pid: number
+  readonly kernel: Kernel
+  readonly kind: string
+  readonly label: string | undefined
+  readonly app: unknown
+  readonly starter: Process | undefined
+  /** Whose exit signals end it when it traps: the linked starter, else itself. */
+  readonly parent: Process
+  readonly address: Address<Process>
+  readonly mailbox = new Ring<Message>()
+  readonly mailboxMax: number
+  behaviour!: Behaviour
+  name: string | undefined = undefined
+  alive = true
+  reason: ExitReason = undefined
+  trapping = false
+  /** A handler is pending; no message is taken until it settled. */
+  busy = false
+  busySince = 0
+  current: Message | undefined = undefined
+  /** Messages put aside by a suspended server; they count as waiting. */
+  aside = 0
+  handled = 0
+  restarts = 0
+  #queued = false
+  #begun = false
+  /** The depth at which the next thing happens: half full tells the bus, full refuses. */
+  #mark: number
+  #links: Set<Process> | undefined = undefined
+  #watchers: Set<Monitor<Process>> | undefined = undefined
+  #watching: Set<Monitor<Process>> | undefined = undefined
+  #timers: Set<MessageTimer> | undefined = undefined
+  #owed: CallList | undefined = undefined
+  #made: Set<PendingCall> | undefined = undefined
+
+  constructor(pid: number, kernel: Kernel, options: ProcessOptions) {
+    this.pid = pid
+    this.kernel = kernel
+    this.kind = options.kind
+    this.label = options.label
+    this.app = options.app
+    this.mailboxMax = options.mailboxMax
+    this.starter = options.starter
+    this.parent = options.linked && options.starter !== undefined ? options.starter : this
+    this.address = new Address<Process>(kernel, this, undefined, undefined)
+    this.#mark = Math.ceil(options.mailboxMax / 2)
+    if (this.parent !== this) this.#join(this.parent)
+  }
+
+  /** Processes linked to this one. */
+  get links(): ReadonlySet<Process> {
+    return this.#links ?? none
+  }
+
+  /** Monitors that others hold on this process. */
+  get watchers(): ReadonlySet<Monitor<Process>> {
+    return this.#watchers ?? none
+  }
+
+  /** Monitors that this process holds. */
+  get watching(): ReadonlySet<Monitor<Process>> {
+    return this.#watching ?? none
+  }
+
+  /** Calls whose answer this process owes. */
+  get owed(): CallList {
+    this.#owed ??= new CallList()
+    return this.#owed
+  }
+
+  /** Calls that this process waits for. */
+  get made(): Set<PendingCall> {
+    this.#made ??= new Set()
+    return this.#made
+  }
+
+  /** Timers whose message is for this process. */
+  get timers(): Set<MessageTimer> {
+    this.#timers ??= new Set()
+    return this.#timers
+  }
+
+  /** Messages that wait. */
+  get depth(): number {
+    return this.mailbox.length + this.aside
+  }
+
+  /** Who it is, for telemetry. */
+  facts(): ProcessFacts {
+    const { pid, name, kind, label } = this
+    return { at: this.kernel.clock.now(), pid, name, kind, label }
+  }
+
+  /** `wal_writer(0)`, or kind and number of what has no name. */
+  toString(): string {
+    return this.label ?? this.name ?? `${this.kind} ${this.address}`
+  }
+
+  // The mailbox and its turns.
+
+  /** Queues the first turn. */
+  start(): void {
+    this.#enqueue()
+  }
+
+  /** Takes a message of a user, unless the mailbox is full: then it answers false and nothing happened. */
+  admit(message: Message): boolean {
+    if (this.depth >= this.#mark && !this.#admitsAtMark()) return false
+    this.deliver(message)
+    return true
+  }
+
+  /** Takes a message that is never refused. */
+  deliver(message: Message): void {
+    this.mailbox.push(message)
+    if (!this.busy && !this.#queued) this.#enqueue()
+  }
+
+  run(quantum: number): number {
+    // `#queued` stays true during the turn, so that what arrives meanwhile does not queue the process a second time.
+    let count = 0
+    if (!this.#begun && this.alive) {
+      this.#begun = true
+      count = 1
+      this.behaviour.begin()
+    }
+    while (count < quantum && this.alive && !this.busy) {
+      const message = this.mailbox.shift()
+      if (message === undefined) break
+      this.behaviour.handle(message)
+      count++
+    }
+    this.handled += count
+    this.#queued = false
+    this.proceed()
+    return count
+  }
+
+  /** Goes on, after a turn or after a pending handler settled, when there is anything to go on with. */
+  proceed(): void {
+    if (!this.alive || this.busy || this.#queued) return
+    if (this.mailbox.length === 0) {
+      if (this.aside === 0) this.#mark = Math.ceil(this.mailboxMax / 2)
+      this.behaviour.idle()
+    }
+    if (this.mailbox.length > 0) this.#enqueue()
+  }
+
+  #enqueue(): void {
+    this.#queued = true
+    this.kernel.runQueue.add(this)
+  }
+
+  #admitsAtMark(): boolean {
+    const { depth, mailboxMax } = this
+    if (depth >= mailboxMax) return false
+    this.#mark = mailboxMax
+    if (this.kernel.events.listenerCount('mailbox.high') > 0) {
+      this.kernel.events.emit('mailbox.high', { ...this.facts(), depth, mailboxMax })
+    }
+    return true
+  }
+
+  // Links, monitors and signals.
+
+  /** Links the two. The caller makes sure that both live. */
+  link(other: Process): void {
+    if (other !== this) this.#join(other)
+  }
+
+  unlink(other: Process): void {
+    this.#links?.delete(other)
+    other.#links?.delete(this)
+  }
+
+  /** Is watched by `monitor` from now on; when the process has ended, that fires at once with `noproc`. */
+  watchBy(monitor: Monitor<Process>): void {
+    if (!this.alive) return monitor.fire('noproc')
+    monitor.target = this
+    this.#watchers ??= new Set()
+    this.#watchers.add(monitor)
+    monitor.owner?.remember(monitor)
+  }
+
+  /** Takes a monitor on this process back; false when it has fired. */
+  unwatch(monitor: Monitor<Process>): boolean {
+    monitor.owner?.forget(monitor)
+    return this.#watchers?.delete(monitor) ?? false
+  }
+
+  /** This process holds `monitor`. */
+  remember(monitor: Monitor<Process>): void {
+    this.#watching ??= new Set()
+    this.#watching.add(monitor)
+  }
+
+  /** `monitor` has fired or was taken back. */
+  forget(monitor: Monitor<Process>): void {
+    this.#watching?.delete(monitor)
+  }
+
+  /**
+   * An exit signal from `from`, by a link or sent by hand. `kill` sent by hand cannot be trapped and shows as `killed`.
+   * `normal` from somebody else ends nobody.
+   */
+  signal(from: Process | undefined, reason: ExitReason, byLink: boolean): void {
+    if (!this.alive) return
+    if (reason === 'kill' && !byLink) this.end('killed')
+    else if (this.trapping) {
+      const message: ExitMessage = { from: from?.address, reason }
+      this.deliver(new Envelope(kinds.exit, '', message))
+    } else if (reason !== 'normal' || from === this) this.end(reason)
+  }
+
+  /** Removes a queued exit message of `from`; answers its reason in a list of one, or an empty list. */
+  flushExit(from: Process): [] | [ExitReason] {
+    const isFrom = (message: Message): boolean =>
+      message.kind === kinds.exit && (message.payload as ExitMessage).from === from.address
+    const found = this.mailbox.remove(isFrom)
+    return found === undefined ? [] : [(found.payload as ExitMessage).reason]
+  }
+
+  #join(other: Process): void {
+    this.#links ??= new Set()
+    this.#links.add(other)
+    other.#links ??= new Set()
+    other.#links.add(this)
+  }
+
+  // The end.
+
+  /** Ends the process now. Names are free at once; links, monitors and callers are told before the next message of anybody. */
+  end(reason: ExitReason): void {
+    if (!this.alive) return
+    this.alive = false
+    this.reason = reason
+    if (this.name !== undefined) this.kernel.unregister(this.name)
+    this.mailbox.clear()
+    this.behaviour.ended(reason)
+    this.kernel.ended(this)
+  }
+
+  /** Tells everybody: who is linked before who monitors, so that an observer that does both sees the exit first. */
+  tellEnd(): void {
+    const reason = this.reason
+    for (const call of this.#made ?? none) call.makerEnded(reason)
+    for (const other of this.#links ?? none) {
+      other.#links?.delete(this)
+      other.signal(this, reason, true)
+    }
+    for (const monitor of this.#watchers ?? none) {
+      monitor.owner?.forget(monitor)
+      monitor.fire(reason)
+    }
+    while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(reason)
+    for (const monitor of this.#watching ?? none) monitor.target?.unwatch(monitor)
+    for (const timer of this.#timers ?? none) timer.cancel()
+    this.#links = undefined
+    this.#watchers = undefined
+    this.#watching = undefined
+    this.#timers = undefined
+  }
+}
+
+const none: ReadonlySet<never> = new Set<never>()

@@ -1,0 +1,96 @@
+/**
+ * A first-in, first-out queue in a ring of slots: constant time at both ends whatever its length, no slot at all until
+ * something is put in. Mailboxes and the run queue are rings; most processes never need more than the smallest.
+ */
+
+const firstCapacity = 4
+
+/** An emptied ring larger than this lets its slots go, so that one flood does not cost memory for ever. */
+const keptCapacity = 1_024
+
+/** A queue of `T`. `undefined` cannot be queued: it is what an empty ring answers. */
+export class Ring<T extends object> {
+  #slots: (T | undefined)[] = []
+  #head = 0
+  #length = 0
+
+  /** How many items wait. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** Puts an item at the end. */
+  push(item: T): void {
+    if (this.#length === this.#slots.length) this.#grow()
+    this.#slots[(this.#head + this.#length) & (this.#slots.length - 1)] = item
+    this.#length++
+  }
+
+  /** Puts an item before all others. */
+  unshift(item: T): void {
+    if (this.#length === this.#slots.length) this.#grow()
+    this.#head = (this.#head + this.#slots.length - 1) & (this.#slots.length - 1)
+    this.#slots[this.#head] = item
+    this.#length++
+  }
+
+  /** Takes the first item; `undefined` when there is none. */
+  shift(): T | undefined {
+    if (this.#length === 0) return undefined
+    const item = this.#slots[this.#head]
+    this.#slots[this.#head] = undefined
+    this.#head = (this.#head + 1) & (this.#slots.length - 1)
+    this.#length--
+    if (this.#length === 0 && this.#slots.length > keptCapacity) this.clear()
+    return item
+  }
+
+  /** The item that is `index` places behind the first. */
+  at(index: number): T | undefined {
+    return index < this.#length
+      ? this.#slots[(this.#head + index) & (this.#slots.length - 1)]
+      : undefined
+  }
+
+  /** Exchanges the first item with the one `index` places behind it. */
+  swapToFront(index: number): void {
+    const place = (this.#head + index) & (this.#slots.length - 1)
+    const first = this.#slots[this.#head]
+    this.#slots[this.#head] = this.#slots[place]
+    this.#slots[place] = first
+  }
+
+  /** Removes and answers the first item that `matches`; the others keep their order. Linear. */
+  remove(matches: (item: T) => boolean): T | undefined {
+    let found: T | undefined
+    for (let left = this.#length; left > 0; left--) {
+      const item = this.shift() as T
+      if (found === undefined && matches(item)) found = item
+      else this.push(item)
+    }
+    return found
+  }
+
+  /** Moves all of `other`'s items, in their order, before this ring's own. */
+  prepend(other: Ring<T>): void {
+    for (let left = this.#length; left > 0; left--) other.push(this.shift() as T)
+    this.#slots = other.#slots
+    this.#head = other.#head
+    this.#length = other.#length
+    other.clear()
+  }
+
+  /** Forgets all items and gives the slots back. */
+  clear(): void {
+    this.#slots = []
+    this.#head = 0
+    this.#length = 0
+  }
+
+  #grow(): void {
+    const slots = new Array<T | undefined>(Math.max(firstCapacity, this.#slots.length * 2))
+    for (let index = 0; index < this.#length; index++) slots[index] = this.at(index)
+    this.#slots = slots
+    this.#head = 0
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The context of a server: what its handlers may do, as the process that they run in. One for each process. Once the
+ * process has ended, none of it has an effect.
+ */
+import { KeelsonError } from '../errors.ts'
+import { Address, addressOf, type Ref } from './address.ts'
+import { Envelope, kinds, type Message } from './envelope.ts'
+import type { ExitReason } from './exit-reason.ts'
+import type { From, StartOptions, StartResult, System, Timer } from './gen-server.ts'
+import { type Destination, MessageTimer } from './message-timer.ts'
+import { Monitor } from './monitor.ts'
+import type { DownMessage, Process } from './process.ts'
+
+type AnyRef = Ref<unknown> | string
+
+/** Starts servers; the System. */
+export interface Starter {
+  startFrom(
+    starter: Process | undefined,
+    linked: boolean,
+    server: object,
+    arg: unknown,
+    options: StartOptions<unknown> | undefined,
+  ): Promise<StartResult<never>>
+}
+
+/** The implementation of `Context` and `CallContext`. */
+export class ServerContext {
+  /** The call at hand, or the last one. */
+  from: From | undefined = undefined
+  readonly #process: Process
+  readonly #system: System & Starter
+  #abort: AbortController | undefined = undefined
+
+  constructor(process: Process, system: System & Starter) {
+    this.#process = process
+    this.#system = system
+  }
+
+  get self(): Ref {
+    return this.#process.address
+  }
+
+  get name(): string | undefined {
+    return this.#process.name
+  }
+
+  get parent(): Ref | undefined {
+    return this.#process.starter?.address
+  }
+
+  get system(): System {
+    return this.#system
+  }
+
+  get app(): unknown {
+    return this.#process.app
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (!this.#process.alive) this.ended()
+    return this.#abort.signal
+  }
+
+  /** The process has ended: whoever listens to `signal` learns it. */
+  ended(): void {
+    this.#abort?.abort(
+      new KeelsonError('EXITED', 'the process has ended', {
+        details: { reason: this.#process.reason },
+      }),
+    )
+  }
+
+  to(target: AnyRef): Ref {
+    const { process, name } = this.#addressOf(target)
+    return new Address<Process>(this.#process.kernel, process, name, this.#process)
+  }
+
+  start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+    return this.startResult(server, arg, options).then(refOf)
+  }
+
+  startLink(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+    return this.startLinkResult(server, arg, options).then(refOf)
+  }
+
+  startResult(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<StartResult<never>> {
+    return this.#system.startFrom(this.#process, false, server, arg, options)
+  }
+
+  startLinkResult(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<StartResult<never>> {
+    return this.#system.startFrom(this.#process, true, server, arg, options)
+  }
+
+  link(target: AnyRef): void {
+    if (!this.#process.alive) return
+    const other = this.#addressOf(target).resolve()
+    if (other?.alive) return this.#process.link(other)
+    if (!this.#process.trapping) throw noProcess(target)
+    const message = { from: other?.address, reason: 'noproc' }
+    this.#process.deliver(new Envelope(kinds.exit, '', message))
+  }
+
+  unlink(target: AnyRef): void {
+    const other = this.#addressOf(target).resolve()
+    if (other !== undefined) this.#process.unlink(other)
+  }
+
+  monitor(target: AnyRef): Monitor {
+    const address = this.#addressOf(target)
+    const process = address.resolve()
+    const subject = address.name ?? process?.address ?? address
+    const monitor = new Monitor<Process>(this.#process, subject)
+    if (!this.#process.alive) return monitor as unknown as Monitor
+    if (process === undefined) monitor.fire('noproc')
+    else process.watchBy(monitor)
+    return monitor as unknown as Monitor
+  }
+
+  demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
+    const own = monitor as unknown as Monitor<Process>
+    const found = own.target?.unwatch(own) ?? false
+    const isOf = (message: Message): boolean =>
+      message.kind === kinds.down && (message.payload as DownMessage).monitor === monitor
+    if (options?.flush) this.#process.mailbox.remove(isOf)
+    return found
+  }
+
+  trapExit(on: boolean): void {
+    this.#process.trapping = on
+  }
+
+  exit(target: AnyRef, reason: ExitReason): void {
+    if (this.#process.alive) this.#addressOf(target).resolve()?.signal(this.#process, reason, false)
+  }
+
+  register(name: string): void {
+    if (!this.#process.alive) return
+    if (this.#process.name !== undefined || !this.#process.kernel.register(name, this.#process)) {
+      throw new KeelsonError('CONFLICT', `${this.#process} cannot register ${name}`, {
+        details: { name },
+      })
+    }
+  }
+
+  unregister(name: string): void {
+    if (!this.#process.alive) return
+    if (this.#process.kernel.holderOf(name) === undefined) throw noProcess(name)
+    this.#process.kernel.unregister(name)
+  }
+
+  send(target: AnyRef, name: string, payload?: unknown): boolean {
+    if (!this.#process.alive) return false
+    const process = this.#addressOf(target).resolve()
+    if (process === undefined) throw noProcess(target)
+    return process.alive && process.admit(new Envelope(kinds.info, name, payload))
+  }
+
+  sendAfter(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {
+    return this.#timer(ms, target, (destination) => this.#message(destination, name, payload))
+  }
+
+  startTimer(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {
+    return this.#timer(ms, target, (destination) => {
+      const fired: { timer: Timer | undefined; payload: unknown } = { timer: undefined, payload }
+      const timer = this.#message(destination, name, fired)
+      fired.timer = timer
+      return timer
+    })
+  }
+
+  cancelTimer(timer: Timer): number | false {
+    return timer instanceof MessageTimer ? timer.cancel() : false
+  }
+
+  readTimer(timer: Timer): number | false {
+    return timer.read()
+  }
+
+  pipe(promise: Promise<unknown>, name: string): void {
+    const settle = (outcome: unknown): void => {
+      if (this.#process.alive) this.#process.deliver(new Envelope(kinds.info, name, outcome))
+    }
+    promise.then(
+      (value) => settle({ ok: true, value }),
+      (error: unknown) => settle({ ok: false, error }),
+    )
+  }
+
+  now(): number {
+    return this.#process.kernel.clock.now()
+  }
+
+  #timer(
+    ms: number,
+    target: AnyRef | undefined,
+    make: (destination: Destination) => MessageTimer,
+  ): MessageTimer {
+    const { process, name } = this.#addressOf(target ?? this.#process.address)
+    const timer = make(
+      process === undefined ? { name: name ?? '', directory: this.#process.kernel } : { process },
+    )
+    if (this.#process.alive) timer.start(ms)
+    return timer
+  }
+
+  #message(destination: Destination, name: string, payload: unknown): MessageTimer {
+    return new MessageTimer(this.#process.kernel.timers, destination, name, payload)
+  }
+
+  #addressOf(target: AnyRef): Address<Process> {
+    if (typeof target !== 'string') return addressOf(target)
+    return new Address<Process>(this.#process.kernel, undefined, target, undefined)
+  }
+}
+
+/** The ref of what was started. Throws `EXITED` with the reason when it was not. */
+export const refOf = (result: StartResult<never>): Ref<never> => {
+  if (result.ok) return result.ref
+  const reason = result.ignore ? 'ignore' : result.reason
+  throw new KeelsonError('EXITED', `the process did not start: ${describe(reason)}`, {
+    details: { reason },
+    ...(reason instanceof Error ? { cause: reason } : {}),
+  })
+}
+
+const describe = (reason: ExitReason): string =>
+  reason instanceof Error ? reason.message : String(reason)
+
+const noProcess = (target: AnyRef): KeelsonError =>
+  new KeelsonError('NO_PROCESS', `no process ${String(target)}`, { details: { reason: 'noproc' } })

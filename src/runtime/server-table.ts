@@ -1,0 +1,48 @@
+/**
+ * A server as the loop reads it: its handlers in tables without a prototype, so that no message reaches `toString`, and
+ * every name is found by one look-up. Made once for each server object and system.
+ */
+import { KeelsonError } from '../errors.ts'
+
+/** A handler, its types erased: the compiler checked them where the server was written. */
+export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
+
+type Table = Readonly<Record<string, Handler | undefined>>
+
+/** The erased server. */
+export interface ServerTable {
+  readonly init: (arg: unknown, context: unknown) => unknown
+  readonly calls: Table
+  readonly casts: Table
+  readonly infos: Table
+  readonly continues: Table
+  readonly info: Handler | undefined
+  readonly exit: Handler | undefined
+  readonly down: Handler | undefined
+  readonly timeout: ((state: unknown, context: unknown) => unknown) | undefined
+  readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
+}
+
+/** Reads a server object. Throws `INVALID_ARGUMENT` when it is none. */
+export const serverTable = (server: object): ServerTable => {
+  const given = server as Partial<Record<keyof ServerTable, unknown>>
+  if (typeof given !== 'object' || given === null || typeof given.init !== 'function') {
+    throw new KeelsonError('INVALID_ARGUMENT', 'expected a server: an object with an init function')
+  }
+  const { init, info, exit, down, timeout, terminate } = given as Partial<ServerTable>
+  return {
+    init: init as ServerTable['init'],
+    calls: table(given.calls),
+    casts: table(given.casts),
+    infos: table(given.infos),
+    continues: table(given.continues),
+    info,
+    exit,
+    down,
+    timeout,
+    terminate,
+  }
+}
+
+const table = (section: unknown): Table =>
+  Object.assign(Object.create(null) as Record<string, Handler>, section)

@@ -1,0 +1,57 @@
+/**
+ * Ends a process in order: asks it to, gives it its time, then kills it. Supervisors end their children so, and a System
+ * what nobody supervises.
+ */
+import { Envelope, kinds } from './envelope.ts'
+import type { ExitReason } from './exit-reason.ts'
+import { Monitor } from './monitor.ts'
+import type { Process } from './process.ts'
+import type { HeapEntry } from './timer-heap.ts'
+
+/** How a child is ended: killed at once, asked and killed after so many ms, or asked and waited for. */
+export type Shutdown = 'brutal_kill' | 'infinity' | number
+
+/** Milliseconds that a worker has by default (OTP's). */
+export const shutdownMsDefault = 5_000
+
+/**
+ * Ends `target` and answers the reason of its end, also when it has ended before: then by an exit message of it that
+ * waits at `by`, which is removed, or `noproc`. `by` is the supervisor; without one the target is asked as by `sys`.
+ */
+export const shutDown = (
+  by: Process | undefined,
+  target: Process,
+  how: Shutdown = shutdownMsDefault,
+  reason: ExitReason = 'shutdown',
+): Promise<ExitReason> =>
+  new Promise((resolve) => {
+    const patience = new Patience(target)
+    const onDown = (ended: ExitReason): void => {
+      target.kernel.timers.remove(patience)
+      // The exit message of a link arrives before the news that we wait for; nobody must find it later.
+      const [queued] = by?.flushExit(target) ?? []
+      resolve(queued ?? ended)
+    }
+    target.watchBy(new Monitor<Process>(undefined, target.address, onDown))
+    if (!target.alive) return
+    if (how === 'brutal_kill') return target.signal(by, 'kill', false)
+    if (how !== 'infinity') target.kernel.timers.add(patience, how)
+    if (by === undefined) target.deliver(new Envelope(kinds.system, 'stop', reason))
+    else target.signal(by, reason, false)
+  })
+
+/** Kills when it runs out. */
+class Patience implements HeapEntry {
+  dueAt = 0
+  order = 0
+  slot = -1
+  readonly #target: Process
+
+  constructor(target: Process) {
+    this.#target = target
+  }
+
+  fire(): void {
+    this.#target.signal(undefined, 'kill', false)
+  }
+}

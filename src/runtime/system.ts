@@ -1,0 +1,237 @@
+/**
+ * A System: the world of processes. It owns their numbers and names, the run queue, the timers, the bus and the log;
+ * nothing of it is shared with another System.
+ */
+import { type Clock, seededRandom, systemClock } from '../clock.ts'
+import { Address, addressOf, type Ref } from './address.ts'
+import type { ExitReason } from './exit-reason.ts'
+import type { ProcessInfo, StartOptions, StartResult, System } from './gen-server.ts'
+import { consoleLogger, type Logger } from './logger.ts'
+import { Monitor } from './monitor.ts'
+import { type Kernel, Process } from './process.ts'
+import { processInfo } from './process-info.ts'
+import { Ring } from './ring.ts'
+import { RunQueue } from './run-queue.ts'
+import { refOf, ServerContext, type Starter } from './server-context.ts'
+import { type Begun, ServerLoop } from './server-loop.ts'
+import { type ServerTable, serverTable } from './server-table.ts'
+import { shutDown } from './shutdown.ts'
+import { StartLimit } from './start-limit.ts'
+import { createTelemetry } from './telemetry.ts'
+import { TimerHeap } from './timer-heap.ts'
+
+/** What a System takes from outside. */
+export interface SystemOptions {
+  /** Time and turns; the machine's by default. */
+  readonly clock?: Clock
+  /** Draws the order of processes where none is promised, the same for the same seed. Absent: first come, first served. */
+  readonly seed?: number
+  /** Where crashes are told; `console` by default. */
+  readonly logger?: Logger
+  /** User messages that a process holds unless its own options say otherwise; 100,000 by default. */
+  readonly mailboxMax?: number
+}
+
+const mailboxMaxDefault = 100_000
+
+/** A new System without processes. */
+export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
+
+type AnyRef = Ref<unknown> | string
+
+/** The implementation of `System`. */
+export class ProcessSystem implements Kernel, Starter {
+  readonly clock: Clock
+  readonly events = createTelemetry()
+  readonly logger: Logger
+  readonly runQueue: RunQueue
+  readonly timers: TimerHeap
+  readonly #mailboxMax: number
+  readonly #processes = new Map<number, Process>()
+  readonly #names = new Map<string, Process>()
+  readonly #tables = new WeakMap<object, ServerTable>()
+  readonly #ended = new Ring<Process>()
+  #telling = false
+  #lastPid = 0
+
+  constructor(options: SystemOptions) {
+    this.clock = options.clock ?? systemClock()
+    this.logger = options.logger ?? consoleLogger
+    this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
+    const random = options.seed === undefined ? undefined : seededRandom(options.seed)
+    this.runQueue = new RunQueue(this.clock, random)
+    this.timers = new TimerHeap(this.clock)
+  }
+
+  // For everybody.
+
+  async start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+    return refOf(await this.startResult(server, arg, options))
+  }
+
+  startResult(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<StartResult<never>> {
+    return this.startFrom(undefined, false, server, arg, options)
+  }
+
+  to(name: string): Ref<never> {
+    return new Address<Process>(this, undefined, name, undefined)
+  }
+
+  whereis(name: string): Ref<never> | undefined {
+    return this.#names.get(name)?.address
+  }
+
+  processes(): ProcessInfo[] {
+    return [...this.#processes.values()].map(processInfo)
+  }
+
+  info(target: AnyRef): ProcessInfo | undefined {
+    const process = this.#resolve(target)
+    return process?.alive ? processInfo(process) : undefined
+  }
+
+  kill(target: AnyRef): void {
+    this.exit(target, 'kill')
+  }
+
+  exit(target: AnyRef, reason: ExitReason): void {
+    this.#resolve(target)?.signal(undefined, reason, false)
+  }
+
+  monitor(target: AnyRef, onDown: (reason: ExitReason) => void): () => void {
+    const process = this.#resolve(target)
+    const subject = typeof target === 'string' ? target : (target as Ref)
+    const monitor = new Monitor<Process>(undefined, subject, this.#guarded(onDown))
+    if (process === undefined) monitor.fire('noproc')
+    else process.watchBy(monitor)
+    return () => void monitor.target?.unwatch(monitor)
+  }
+
+  async stop(reason: ExitReason = 'shutdown'): Promise<void> {
+    const roots = [...this.#processes.values()].filter((process) => !process.starter?.alive)
+    for (const root of roots.reverse()) {
+      await shutDown(undefined, root, root.kind === 'supervisor' ? 'infinity' : undefined, reason)
+    }
+    for (const left of [...this.#processes.values()]) left.signal(undefined, 'kill', false)
+  }
+
+  // For the processes.
+
+  startFrom(
+    starter: Process | undefined,
+    linked: boolean,
+    server: object,
+    arg: unknown,
+    options: StartOptions<unknown> = {},
+  ): Promise<StartResult<never>> {
+    if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
+    const holder = options.name === undefined ? undefined : this.#names.get(options.name)
+    if (holder !== undefined) return Promise.resolve(alreadyStarted(holder))
+    const process = this.#create(starter, linked, options)
+    return new Promise((resolve) => {
+      const limit = StartLimit.of(process, options.timeoutMs)
+      this.#begin(process, server, arg, (begun) => {
+        limit?.lift()
+        resolve(
+          limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
+        )
+      })
+    })
+  }
+
+  holderOf(name: string): Process | undefined {
+    return this.#names.get(name)
+  }
+
+  register(name: string, process: Process): boolean {
+    if (this.#names.has(name)) return false
+    this.#names.set(name, process)
+    process.name = name
+    return true
+  }
+
+  unregister(name: string): void {
+    const holder = this.#names.get(name)
+    if (holder !== undefined) holder.name = undefined
+    this.#names.delete(name)
+  }
+
+  /** Ends of ends are told one after another, not from within each other: a chain of links may be as long as it likes. */
+  ended(process: Process): void {
+    this.#processes.delete(process.pid)
+    this.#ended.push(process)
+    if (this.#telling) return
+    this.#telling = true
+    for (let next = this.#ended.shift(); next !== undefined; next = this.#ended.shift()) {
+      if (this.events.listenerCount('process.exited') > 0) {
+        this.events.emit('process.exited', { ...next.facts(), reason: next.reason })
+      }
+      next.tellEnd()
+    }
+    this.#telling = false
+  }
+
+  #create(starter: Process | undefined, linked: boolean, options: StartOptions<unknown>): Process {
+    const process = new Process(++this.#lastPid, this, {
+      kind: options.kind ?? 'server',
+      label: options.label,
+      mailboxMax: options.mailboxMax ?? this.#mailboxMax,
+      app: 'app' in options ? options.app : starter?.app,
+      starter,
+      linked,
+    })
+    this.#processes.set(process.pid, process)
+    if (options.name !== undefined) this.register(options.name, process)
+    return process
+  }
+
+  #begin(process: Process, server: object, arg: unknown, onBegun: (begun: Begun) => void): void {
+    const context = new ServerContext(process, this as unknown as System & Starter)
+    process.behaviour = new ServerLoop(process, this.#tableOf(server), arg, context, onBegun)
+    process.start()
+  }
+
+  #startResult(process: Process, begun: Begun): StartResult<never> {
+    if (!('ok' in begun) || !begun.ok) return begun
+    if (this.events.listenerCount('process.started') > 0) {
+      this.events.emit('process.started', { ...process.facts(), parent: process.starter?.pid })
+    }
+    return { ok: true, ref: process.address }
+  }
+
+  #tableOf(server: object): ServerTable {
+    const known = this.#tables.get(server)
+    if (known !== undefined) return known
+    const table = serverTable(server)
+    this.#tables.set(server, table)
+    return table
+  }
+
+  #resolve(target: AnyRef): Process | undefined {
+    return typeof target === 'string'
+      ? this.#names.get(target)
+      : (addressOf(target) as Address<Process>).resolve()
+  }
+
+  /** Code from outside must not disturb the end of a process. */
+  #guarded(onDown: (reason: ExitReason) => void): (reason: ExitReason) => void {
+    return (reason) => {
+      try {
+        onDown(reason)
+      } catch (error) {
+        this.logger.error('a monitor callback threw', { reason: error })
+      }
+    }
+  }
+}
+
+const noStarter: StartResult<never> = { ok: false, reason: 'noproc' }
+
+const alreadyStarted = (holder: Process): StartResult<never> => ({
+  ok: false,
+  reason: ['already_started', holder.address],
+})

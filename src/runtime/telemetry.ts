@@ -1,0 +1,49 @@
+/**
+ * The event bus of a System: what happens to processes, for metrics, traces and logs. Free when nobody listens: an event
+ * object is made only for an event that has a listener. Other layers add events of their own through `telemetry`.
+ */
+import { EventEmitter } from 'eventemitter3'
+
+/** Who an event is about. `at` is in ms since 1970. */
+export interface ProcessFacts {
+  readonly at: number
+  readonly pid: number
+  readonly name: string | undefined
+  readonly kind: string
+  readonly label: string | undefined
+}
+
+/** The events of the runtime. */
+export interface TelemetryEvents {
+  'process.started': (event: ProcessFacts & { readonly parent: number | undefined }) => void
+  'process.exited': (event: ProcessFacts & { readonly reason: unknown }) => void
+  /** A supervisor started a child again. `id` is its id there, `restarts` how often that happened so far. */
+  'process.restarted': (
+    event: ProcessFacts & {
+      readonly supervisor: number
+      readonly id: string
+      readonly reason: unknown
+      readonly restarts: number
+    },
+  ) => void
+  /** A supervisor spent its intensity and ends. */
+  'supervisor.gave_up': (
+    event: ProcessFacts & { readonly id: string; readonly reason: unknown },
+  ) => void
+  /** A mailbox is half full; told once until it was empty again. */
+  'mailbox.high': (
+    event: ProcessFacts & { readonly depth: number; readonly mailboxMax: number },
+  ) => void
+}
+
+/** An event bus. */
+export type Telemetry<Events extends object = TelemetryEvents> = EventEmitter<Events>
+
+/** A new bus without listeners. */
+export const createTelemetry = (): Telemetry => new EventEmitter<TelemetryEvents>()
+
+/** The bus of `system`, typed for the events of another layer besides the runtime's. */
+export const telemetry = <Events extends object>(system: {
+  readonly events: Telemetry
+}): Telemetry<TelemetryEvents & Events> =>
+  system.events as unknown as Telemetry<TelemetryEvents & Events>
