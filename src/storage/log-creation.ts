@@ -2,6 +2,7 @@
  * Makes a log: a first segment, empty, and the MANIFEST behind it. All or nothing: when it fails, whatever it made is
  * removed; when it is interrupted, what is left holds no frame and is understood as the beginning of a log.
  */
+import { dirname } from 'node:path'
 import { KeelsonError } from '../errors.ts'
 import type { Disk } from './disk.ts'
 import { refusing } from './log-errors.ts'
@@ -19,16 +20,16 @@ import { noPredecessor, type SegmentHeader } from './segment-header.ts'
  */
 export const createLog = (place: LogPlace): void => {
   const { disk, dir } = place
-  const isNew = refusing(() => disk.entry(dir)) === undefined
-  if (!isNew) refuseFrames(disk, dir)
+  const missing = refusing(() => missingFolders(disk, dir))
+  const [highest] = missing
+  if (!highest) refuseFrames(disk, dir)
   refusing(() => {
     try {
-      if (isNew) makeFolder(disk, dir)
+      makeFolders(disk, missing)
       removeLog(disk, dir)
       make(place)
     } catch (error) {
-      attempt(() => removeLog(disk, dir))
-      if (isNew) attempt(() => disk.remove(dir))
+      attempt(() => (highest ? disk.remove(highest) : removeLog(disk, dir)))
       throw error
     }
   })
@@ -42,10 +43,18 @@ const refuseFrames = (disk: Disk, dir: string): void => {
   })
 }
 
-const makeFolder = (disk: Disk, dir: string): void => {
-  disk.makeFolder(dir)
-  const parent = dir.slice(0, dir.lastIndexOf('/'))
-  if (parent !== '') disk.syncFolder(parent)
+/** `dir` and the folders above it that are not there, the highest first. */
+const missingFolders = (disk: Disk, dir: string): string[] => {
+  const missing: string[] = []
+  for (let path = dir; !disk.entry(path); path = dirname(path)) missing.unshift(path)
+  return missing
+}
+
+const makeFolders = (disk: Disk, paths: readonly string[]): void => {
+  for (const path of paths) {
+    disk.makeFolder(path)
+    disk.syncFolder(dirname(path))
+  }
 }
 
 /** The segment before the MANIFEST: a MANIFEST never promises a segment that a crash could take away. */

@@ -102,10 +102,10 @@ const ownBytes = (request: AnyRequest): AnyRequest => {
   return isWhole ? request : { ...request, bytes: new Uint8Array(bytes) }
 }
 
-const buffersOf = (message: AnyRequest | AnyAnswer): ArrayBuffer[] =>
-  message && 'bytes' in message && message.bytes.buffer instanceof ArrayBuffer
-    ? [message.bytes.buffer]
-    : []
+const buffersOf = (message: AnyRequest | AnyAnswer): ArrayBuffer[] => {
+  const bytes = message && 'bytes' in message ? message.bytes : undefined
+  return bytes instanceof Uint8Array && bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : []
+}
 
 const toPlain = (error: unknown): PlainError => {
   if (error instanceof KeelsonError) return error.toJSON()

@@ -1,0 +1,377 @@
+import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../../src/clock.ts'
+import { framePayloadMax, unitBytesMax } from '../../../src/storage/log-limits.ts'
+import {
+  commit,
+  content,
+  dir,
+  filesOf,
+  fill,
+  newestOn,
+  newWorld,
+  payload,
+  readAll,
+  segmentsOn,
+  small,
+  worldOn,
+} from '../../support/logs.ts'
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+describe('a new log', () => {
+  test('opens empty, in epoch 1', () => {
+    const { report, inspection } = newWorld().open()
+
+    expect(inspection).toMatchObject({ exists: true, lastLsn: 0, hasFrames: false, cutBytes: 0 })
+    expect(report).toMatchObject({ epoch: 1, firstLsn: 1, lastLsn: 0, lastTime: 0, segments: 1 })
+  })
+
+  test('is not there before it is created', () => {
+    const world = worldOn(newWorld().disk.clone(), small)
+    world.disk.remove(dir)
+
+    expect(world.inspect()).toMatchObject({ exists: false, hasFrames: false })
+    expect(() => world.open()).toThrow(expect.objectContaining({ code: 'NO_SEGMENTS' }))
+  })
+
+  test('is not created over one that holds frames', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1)])
+    log.abandon()
+
+    const before = filesOf(world.disk)
+    expect(() => world.create()).toThrow(expect.objectContaining({ code: 'CONFLICT' }))
+    expect(filesOf(world.disk)).toEqual(before)
+  })
+
+  test('is created anew over one that holds none', () => {
+    const world = newWorld()
+    const { walId } = world.inspect()
+
+    world.create()
+
+    expect(world.inspect()).toMatchObject({ exists: true, hasFrames: false })
+    expect(world.inspect().walId).not.toBe(walId)
+  })
+
+  test.each([
+    ['sectors of 1,000 bytes', { ...small, sectorBytes: 1000 }],
+    ['a segment without room for a frame', { ...small, maxFileSize: 5000 }],
+    ['a segment of 3 GiB', { ...small, maxFileSize: 3 * 2 ** 30 }],
+  ])('is refused with %s', (_, options) => {
+    const world = worldOn(newWorld().disk.clone(), options)
+
+    expect(() => world.create()).toThrow(expect.objectContaining({ code: 'CONFIG' }))
+  })
+})
+
+describe('a commit', () => {
+  test('comes back after another opening, byte for byte', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1, 100)], { now: 7 })
+    log.abandon()
+
+    const second = world.open()
+
+    expect(second.report).toMatchObject({ lastLsn: 1, lastTime: 7, epoch: 2, tail: 'unclean' })
+    expect(readAll(second.log)).toEqual([{ lsn: 1, time: 7, content: content(1, 100) }])
+  })
+
+  test('takes the empty payload, a stamp alone, and the longest', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const longest = framePayloadMax(small)
+    commit(log, [payload(1, 8)])
+    commit(log, [payload(2, longest)])
+    log.abandon()
+
+    const found = readAll(world.open().log)
+
+    expect(found.map((frame) => frame.content)).toEqual([content(1, 8), content(2, longest)])
+  })
+
+  test('with a frame too large is refused before anything is written', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const before = filesOf(world.disk)
+
+    const tooLarge = () => commit(log, [payload(1), payload(2, framePayloadMax(small) + 1)])
+
+    expect(tooLarge).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }))
+    expect(filesOf(world.disk)).toEqual(before)
+    expect(commit(log, [payload(3)]).lsns).toEqual([1])
+  })
+
+  test('leaves room in a frame for the largest unit and what is around it', () => {
+    const usual = { maxFileSize: 16 * 2 ** 20, sectorBytes: 512 }
+    const smallest = { maxFileSize: 128 * 1024, sectorBytes: 4096 }
+
+    for (const options of [usual, smallest])
+      expect(framePayloadMax(options) - unitBytesMax(options)).toBeGreaterThan(32 * 1024)
+  })
+
+  test.each([
+    ['lengths that do not add up', { lengths: [20] }],
+    ['a frame shorter than its stamp', { lengths: [7, 33] }],
+    ['a time that is no whole number', { lengths: [40], now: 1.5 }],
+  ])('with %s is refused, and the log goes on', (_, wrong) => {
+    const { log } = newWorld().open()
+    const request = { bytes: payload(1), now: 0, sync: true, projectedLsn: 0, ...wrong }
+
+    expect(() => log.handle('commit', request)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+    expect(commit(log, [payload(1)]).lsns).toEqual([1])
+  })
+
+  test('of no frames syncs what was written before and takes no number', () => {
+    const { log } = newWorld().open()
+    commit(log, [payload(1)], { sync: false })
+
+    expect(commit(log, [])).toMatchObject({ count: 0, lsns: [], firstLsn: 2, durableLsn: 1 })
+  })
+
+  test('stamps the greater of the time and the last stamp, after another opening too', () => {
+    const world = newWorld()
+    const first = world.open().log
+    commit(first, [payload(1)], { now: 100 })
+    commit(first, [payload(2)], { now: 50 })
+    first.handle('close', { projectedLsn: 2 })
+    const { log, report } = world.open()
+
+    expect(report.lastTime).toBe(100)
+    expect(commit(log, [payload(3)], { now: 70 }).time).toBe(100)
+    expect(commit(log, [payload(4)], { now: 101 }).time).toBe(101)
+    expect(readAll(log).map(({ time }) => time)).toEqual([100, 100, 100, 101])
+  })
+
+  test('costs one write and one sync, whatever the number of its frames', () => {
+    const { log, disk } = (({ open, disk }) => ({ ...open(), disk }))(newWorld())
+    const { syncs, writes } = disk
+
+    commit(
+      log,
+      range(1, 20).map((number) => payload(number)),
+    )
+
+    expect({ syncs: disk.syncs - syncs, writes: disk.writes - writes }).toEqual({
+      syncs: 1,
+      writes: 1,
+    })
+  })
+
+  test('begins on a sector that no commit before it touched', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const calls = world.disk.recordCalls()
+
+    for (const number of range(1, 4)) commit(log, [payload(number, 8 + number * 100)])
+
+    const writes = calls.filter(({ operation }) => operation === 'write')
+    let end = 4096
+    for (const { offset, bytes } of writes) {
+      expect(offset).toBe(end)
+      expect(end % 512).toBe(0)
+      end += bytes ?? 0
+    }
+    expect(writes).toHaveLength(4)
+  })
+
+  test('without a sync is written and not durable, until a sync', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const { syncs } = world.disk
+
+    expect(commit(log, [payload(1)], { sync: false })).toMatchObject({ durableLsn: 0, count: 1 })
+    expect(world.disk.syncs).toBe(syncs)
+    expect(readAll(log)).toEqual([])
+
+    expect(log.handle('sync', null)).toEqual({ durableLsn: 1 })
+    expect(readAll(log).map(({ lsn }) => lsn)).toEqual([1])
+  })
+})
+
+describe('a roll', () => {
+  test('happens when a group does not fit, and cuts it at a frame', () => {
+    const world = newWorld()
+    const { log } = world.open()
+
+    const answer = commit(
+      log,
+      range(1, 6).map((number) => payload(number, 700)),
+    )
+
+    // 4,096 bytes less the header's block and three sectors hold three frames of 732; then come CHECKPOINT and SEAL.
+    expect(answer).toMatchObject({ count: 6, rolled: true, lsns: [1, 2, 3, 6, 7, 8] })
+    expect(answer.durableLsn).toBe(8)
+    expect(segmentsOn(world.disk)).toHaveLength(2)
+  })
+
+  test('is synced although the commit was not', () => {
+    const { log } = newWorld().open()
+
+    const answer = commit(
+      log,
+      range(1, 6).map((number) => payload(number, 700)),
+      { sync: false },
+    )
+
+    expect(answer).toMatchObject({ lsns: [1, 2, 3, 6, 7, 8], durableLsn: 5 })
+  })
+
+  test('leaves a segment as long as its frames, and a CHECKPOINT that a scan begins behind', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    for (const number of range(1, 12))
+      commit(log, [payload(number, 900)], { projectedLsn: number - 1 })
+    const { segments, checkpointLsn } = log.handle('describe', null)
+
+    expect(checkpointLsn).toBeGreaterThan(6)
+    for (const { file, usedBytes } of segments.slice(0, -1))
+      expect(world.disk.entry(`${dir}/${file}`)?.size).toBe(usedBytes)
+
+    const calls = world.disk.recordCalls()
+    world.inspect()
+    const scanned = new Set(
+      calls.filter(({ operation, offset }) => operation === 'read' && (offset ?? 0) >= 4096),
+    )
+    expect([...scanned].map(({ path }) => path)).not.toContain(segmentsOn(world.disk)[0])
+  })
+
+  test('never takes the checkpoint beyond what is durable, or back', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    for (const number of range(1, 8)) commit(log, [payload(number, 900)], { projectedLsn: 10_000 })
+    const { checkpointLsn, durableLsn } = log.handle('describe', null)
+    for (const number of range(9, 16)) commit(log, [payload(number, 900)], { projectedLsn: 0 })
+
+    expect(checkpointLsn).toBeLessThanOrEqual(durableLsn)
+    expect(log.handle('describe', null).checkpointLsn).toBe(checkpointLsn)
+  })
+
+  test('without space for a segment refuses what does not fit and goes on when there is space', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1, 400)])
+    fill(world.disk)
+
+    const answer = commit(
+      log,
+      range(2, 7).map((number) => payload(number, 700)),
+    )
+
+    expect(answer).toMatchObject({ count: 2, lsns: [2, 3], durableLsn: 3, rolled: false })
+    expect(answer.refused?.code).toBe('NO_SPACE')
+    expect(world.disk.list(dir).filter((name) => name.endsWith('.tmp'))).toEqual([])
+    expect(commit(log, [payload(4, 700)])).toMatchObject({ count: 0, durableLsn: 3 })
+    expect(commit(log, [payload(8, 8)])).toMatchObject({ lsns: [4] })
+
+    world.disk.capacityBytes += 64 * 1024
+    expect(commit(log, [payload(9, 700)])).toMatchObject({ lsns: [7], rolled: true })
+    log.abandon()
+    expect(readAll(world.open().log).map(({ lsn }) => lsn)).toEqual([1, 2, 3, 4, 7])
+  })
+
+  test('of a segment that the disk fails to prepare refuses, and poisons nothing', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    world.disk.inject({ at: 1, operation: 'sync', path: '.tmp', fault: { kind: 'error' } })
+
+    const answer = commit(
+      log,
+      range(1, 5).map((number) => payload(number, 700)),
+    )
+
+    expect(answer).toMatchObject({ count: 3, durableLsn: 3 })
+    expect(answer.refused?.code).toBe('BUSY')
+    expect(commit(log, [payload(4, 700)])).toMatchObject({ lsns: [6], rolled: true })
+  })
+})
+
+test('ten thousand frames of random sizes come back in order through hundreds of rolls', () => {
+  const random = seededRandom(5)
+  const world = newWorld({ maxFileSize: 64 * 1024, sectorBytes: 512 })
+  const { log } = world.open()
+  const sizes = Array.from({ length: 10_000 }, () => 8 + Math.floor(random() ** 3 * 3000))
+  const lsns: number[] = []
+  for (let from = 0; from < sizes.length; ) {
+    const to = Math.min(sizes.length, from + 1 + Math.floor(random() * 60))
+    const group = sizes.slice(from, to).map((size, index) => payload(from + index, size))
+    lsns.push(...commit(log, group).lsns)
+    from = to
+  }
+  log.abandon()
+
+  const second = world.open()
+  const found = readAll(second.log, 100_000)
+
+  expect(second.report.segments).toBeGreaterThan(100)
+  expect(found.map(({ lsn }) => lsn)).toEqual(lsns)
+  for (const [index, frame] of found.entries())
+    if (frame.content !== content(index, sizes[index])) expect.fail(`frame ${index} differs`)
+})
+
+describe('a closed log', () => {
+  test('ends with CLEAN_CLOSE, and nothing is copied at the next opening', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1)])
+    log.handle('close', { projectedLsn: 1 })
+
+    const { report, inspection } = world.open()
+
+    expect(inspection).toMatchObject({ tail: 'clean', lastLsn: 3, provenLsn: 3, remarks: [] })
+    expect(report).toMatchObject({ tail: 'clean', copiedFrames: 0, segments: 2 })
+  })
+
+  test('takes no space beyond its frames', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1)])
+    const { usedBytes = 0 } = log.handle('describe', null).segments[0] ?? {}
+    log.handle('close', { projectedLsn: 1 })
+
+    expect(world.disk.entry(newestOn(world.disk))?.size).toBeLessThan(usedBytes + 2 * 512)
+  })
+
+  test('refuses everything, a second close too', () => {
+    const { log } = newWorld().open()
+    log.handle('close', { projectedLsn: 0 })
+
+    for (const late of [
+      () => commit(log, [payload(1)]),
+      () => log.handle('sync', null),
+      () => log.handle('read', { from: 1, maxBytes: 100 }),
+      () => log.handle('close', { projectedLsn: 0 }),
+    ])
+      expect(late).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+  })
+
+  test('makes what was written without a sync durable', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1)], { sync: false })
+    log.handle('close', { projectedLsn: 0 })
+    world.disk.crash({ unsynced: 'lost' })
+
+    expect(readAll(world.open().log)).toHaveLength(1)
+  })
+})
+
+test('a log that has not been opened takes no commit', () => {
+  expect(() => commit(newWorld().log(), [payload(1)])).toThrow(
+    expect.objectContaining({ code: 'CLOSED' }),
+  )
+})
+
+test('a log is opened once in its life', () => {
+  const world = newWorld()
+  const { log, inspection } = world.open()
+
+  expect(() => log.handle('open', { dir, options: small, inspection })).toThrow(
+    expect.objectContaining({ code: 'CLOSED' }),
+  )
+})

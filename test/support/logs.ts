@@ -1,0 +1,138 @@
+/** Words for tests of the log: a log on a simulated disk, frames whose content says which they are, lives and deaths. */
+import { virtualClock } from '../../src/clock.ts'
+import { createLog, type Log } from '../../src/storage/log.ts'
+import type { Commit, Inspection, LogOptions, OpenReport } from '../../src/storage/log-host.ts'
+import { type SimulatedDisk, simulatedDisk } from '../../src/storage/simulated-disk.ts'
+
+/** The folder of every log here. */
+export const dir = '/data/wal'
+
+/** Segments that hold a few frames, so that little work goes through many of them. */
+export const small: LogOptions = { maxFileSize: 8 * 1024, sectorBytes: 512 }
+
+/** A payload of `size` bytes: room for the stamp, then bytes that only frame `number` has. */
+export const payload = (number: number, size = 40): Uint8Array => {
+  const bytes = new Uint8Array(Math.max(size, 8))
+  for (let at = 8; at < bytes.length; at++) bytes[at] = (number * 31 + at * 7 + (at >> 8)) & 0xff
+  return bytes
+}
+
+/** What a log gives back: content without the stamp, as text so that it compares and prints. */
+export type Recovered = { readonly lsn: number; readonly time: number; readonly content: string }
+
+const contentOf = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(8)).toString('base64')
+
+/** The content that `payload(number, size)` comes back as. */
+export const content = (number: number, size?: number): string => contentOf(payload(number, size))
+
+/** Commits payloads as one group. */
+export const commit = (
+  log: Log,
+  payloads: readonly Uint8Array[],
+  { now = 0, sync = true, projectedLsn = 0 } = {},
+): Commit =>
+  log.handle('commit', {
+    bytes: Buffer.concat(payloads),
+    lengths: payloads.map(({ length }) => length),
+    now,
+    sync,
+    projectedLsn,
+  })
+
+/** Every DATA frame, read in answers of `maxBytes`. */
+export const readAll = (log: Log, maxBytes = 2048, from = 1): Recovered[] => {
+  const found: Recovered[] = []
+  for (let next = from; ; ) {
+    const answer = log.handle('read', { from: next, maxBytes })
+    for (const { lsn, time, offset, length } of answer.frames)
+      found.push({ lsn, time, content: contentOf(answer.bytes.subarray(offset, offset + length)) })
+    if (answer.frames.length === 0) return found
+    next = answer.next
+  }
+}
+
+/** A simulated disk with a clock, and lives of the one log on it. */
+export type LogWorld = {
+  readonly disk: SimulatedDisk
+  /** A log that nothing was asked of yet. */
+  log(): Log
+  create(): void
+  inspect(evidence?: Parameters<typeof inspectOn>[1]): Inspection
+  /** Inspects and opens. */
+  open(): { readonly log: Log; readonly report: OpenReport; readonly inspection: Inspection }
+  /** The same world on another disk, or with other options. */
+  on(disk: SimulatedDisk, options?: LogOptions): LogWorld
+}
+
+const inspectOn = (
+  world: { log(): Log; options: LogOptions },
+  evidence: readonly { lsn: number; source: string; walId?: string }[] = [],
+): Inspection => world.log().handle('inspect', { dir, options: world.options, evidence })
+
+/** A world over `disk`; nothing is created yet. */
+export const worldOn = (disk: SimulatedDisk, options = small, seed = 1): LogWorld => {
+  const clock = virtualClock(seed)
+  const log = () => createLog(disk, clock)
+  const inspect = (evidence?: Parameters<typeof inspectOn>[1]) =>
+    inspectOn({ log, options }, evidence)
+  return {
+    disk,
+    log,
+    create: () => void log().handle('create', { dir, options }),
+    inspect,
+    open() {
+      const inspection = inspect()
+      const opened = log()
+      return {
+        log: opened,
+        report: opened.handle('open', { dir, options, inspection }),
+        inspection,
+      }
+    },
+    // Salts differ from life to life, as they do on a real clock.
+    on: (other, otherOptions = options) => worldOn(other, otherOptions, seed + 1),
+  }
+}
+
+/** A world in which a log was created. */
+export const newWorld = (options = small, seed = 1): LogWorld => {
+  const world = worldOn(simulatedDisk({ seed, sectorBytes: options.sectorBytes }), options, seed)
+  world.create()
+  return world
+}
+
+/** What stands on the disk: every file's bytes, to see that nothing was changed. */
+export const filesOf = (disk: SimulatedDisk): Map<string, string> => {
+  const files = new Map<string, string>()
+  const walk = (folder: string): void => {
+    if (!disk.entry(folder)) return
+    for (const name of disk.list(folder)) {
+      const path = `${folder}/${name}`
+      if (disk.entry(path)?.kind === 'folder') walk(path)
+      else files.set(path, Buffer.from(disk.contents(path)).toString('base64'))
+    }
+  }
+  walk(dir)
+  return files
+}
+
+/** Leaves no free space. */
+export const fill = (disk: SimulatedDisk): void => {
+  disk.capacityBytes = 2 ** 40
+  disk.capacityBytes -= disk.freeBytes
+}
+
+/** The segments in the folder, oldest first. */
+export const segmentsOn = (disk: SimulatedDisk): string[] =>
+  disk
+    .list(dir)
+    .filter((name) => name.endsWith('.wal'))
+    .map((name) => `${dir}/${name}`)
+    .sort((a, b) => (a.slice(-12) < b.slice(-12) ? -1 : 1))
+
+/** The newest segment's path. */
+export const newestOn = (disk: SimulatedDisk): string => segmentsOn(disk).at(-1) ?? ''
+
+/** How often a test in seeds runs: more with `KEELSON_SEEDS`. */
+export const seedsOf = (usual: number): number[] =>
+  Array.from({ length: Number(process.env.KEELSON_SEEDS ?? usual) }, (_, index) => index + 1)
