@@ -17,8 +17,11 @@ export type LogOptions = {
   readonly sectorBytes: number
 }
 
-/** Something outside the log that proves it once reached `lsn`: a projection, a replica, the caller. */
-export type Evidence = { readonly lsn: number; readonly source: string }
+/**
+ * Something outside the log that proves it once reached `lsn`: a projection, a replica, the caller. With a `walId` it
+ * counts only for the log of that id.
+ */
+export type Evidence = { readonly lsn: number; readonly source: string; readonly walId?: string }
 
 /** What `inspect` found, as plain data: it goes to `open` as it is. */
 export type Inspection = {

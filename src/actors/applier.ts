@@ -1,0 +1,304 @@
+/**
+ * Applies committed frames in the order of their LSNs, answers their callers, and publishes what readers see.
+ *
+ * It begins by following the log, then rebuilds the overlay from the projection's position to the last committed LSN
+ * out of the log files; only then is its view published. When that is more than the overlay may hold (the projection was
+ * deleted, or lags far behind) it waits until the projection has caught up. Nothing committed is ever skipped.
+ */
+import { isKeelsonError } from '../errors.ts'
+import { call, cast, type GenServer, noReply, ok, type Ref, reply, stop } from '../runtime/index.ts'
+import {
+  applyUnit,
+  decodeFrame,
+  type ProjectionStore,
+  type RowChange,
+  type UnitAnswer,
+} from '../storage/index.ts'
+import { Overlay } from './overlay.ts'
+import { ReadView } from './read-view.ts'
+import type { Shard } from './shard.ts'
+import { shardName } from './shard-name.ts'
+import * as WalWriter from './wal-writer.ts'
+
+/** A committed frame as followers get it. The first eight bytes of `frame` are not to be read: `time` is the stamp. */
+export type FrameReference = {
+  readonly lsn: number
+  readonly time: number
+  readonly frame: Uint8Array
+}
+
+/** Who takes what the applier has applied: the projection's writer. */
+export type ApplyFollower = {
+  casts: { enqueueProjectionOutbox: (references: readonly FrameReference[]) => void }
+}
+
+/** Where the projection's writer begins: it reads the log up to `appliedLsn`, what comes after is sent to it. */
+export type Following = {
+  readonly walId: string
+  readonly epoch: number
+  readonly appliedLsn: number
+  readonly projection: ProjectionStore
+}
+
+/** What the applier understands. */
+export type Messages = {
+  calls: {
+    /** From now on applied frames go to `follower`. */
+    follow: (follower: Ref<ApplyFollower>) => Following
+    describe: () => ApplierDescription
+  }
+  casts: {
+    committed: (group: WalWriter.CommittedGroup) => void
+    /** The projection durably shows everything up to here. */
+    projected: (lsn: number) => void
+    /** Somebody read a row whose checksum does not hold. */
+    damaged: (evidence: unknown) => void
+  }
+  continues: { open: () => void; rebuild: () => void }
+}
+
+/** The applier as people look at it. */
+export type ApplierDescription = {
+  readonly mode: State['mode']
+  readonly appliedLsn: number
+  readonly overlayKeys: number
+  readonly overlayBytes: number
+}
+
+type State = {
+  readonly shard: Shard
+  /** `waiting`: the overlay cannot hold what the projection does not show yet. */
+  mode: 'recovering' | 'waiting' | 'open'
+  subscription: WalWriter.Subscription
+  projection: ProjectionStore | undefined
+  overlay: Overlay
+  follower: Ref<ApplyFollower> | undefined
+  /** Up to here frames are (or, while the view is incomplete, will be) read from the log; those behind come as messages. */
+  appliedLsn: number
+  /** Groups that came while the view was incomplete, in order. Bounded by the gate, which is held meanwhile. */
+  postponed: WalWriter.CommittedGroup[]
+}
+
+/** How much of the log one read brings to this thread. */
+const readBytes = 1024 * 1024
+
+/** The hold on the gate while the overlay is full. */
+const overlayHold = 'overlay'
+
+/** The applier of a shard. */
+export const server: GenServer<Messages, State, Shard> = {
+  init: (shard, context) => {
+    // However this process ends, from that moment on nobody is answered from its view.
+    context.system.monitor(context.self, () => {
+      shard.retract()
+      shard.gate.release(overlayHold)
+    })
+    return ok(initialState(shard), { continue: ['open'] })
+  },
+
+  continues: {
+    open: async (state, _, context) => {
+      try {
+        state.subscription = await WalWriter.subscribe(
+          context.to(WalWriter.name(state.shard.parts.instance, state.shard.index)),
+          context.self,
+        )
+      } catch (error) {
+        // The log has not opened: the shard is going down, and this process with it.
+        if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
+          return stop('shutdown', state)
+        throw error
+      }
+      state.appliedLsn = state.subscription.lastLsn
+      state.projection = await openProjection(state)
+      return noReply(state, { continue: ['rebuild'] })
+    },
+    rebuild: async (state) => {
+      const overlay = await rebuiltOverlay(state)
+      return noReply(overlay ? opened(state, overlay) : { ...state, mode: 'waiting' as const })
+    },
+  },
+
+  calls: {
+    follow: (state, follower) => {
+      const { walId, epoch } = state.subscription
+      const projection = projectionOf(state)
+      return reply(
+        { walId, epoch, appliedLsn: state.appliedLsn, projection },
+        { ...state, follower },
+      )
+    },
+    describe: (state) =>
+      reply(
+        {
+          mode: state.mode,
+          appliedLsn: state.appliedLsn,
+          overlayKeys: state.overlay.size,
+          overlayBytes: state.overlay.bytes,
+        },
+        state,
+      ),
+  },
+
+  casts: {
+    committed: (state, group) => {
+      if (state.mode === 'open') take(state, group)
+      else state.postponed.push(group)
+      return noReply(state)
+    },
+    projected: (state, lsn) => {
+      state.shard.projectedLsn = Math.max(state.shard.projectedLsn, lsn)
+      if (state.mode === 'waiting')
+        return lsn >= state.subscription.lastLsn
+          ? noReply(state, { continue: ['rebuild'] })
+          : noReply(state)
+      state.overlay.forget(lsn)
+      if (!isFull(state)) state.shard.gate.release(overlayHold)
+      return noReply(state)
+    },
+    damaged: (state, evidence) => {
+      // Let it crash: the next incarnation begins an empty projection and builds it from the log.
+      state.shard.distrustProjection()
+      return stop(['damaged_projection', evidence], state)
+    },
+  },
+}
+
+/** The name of a shard's applier; prints as `applier(0)`. */
+export const name = shardName<Messages>('applier')
+
+/** Begins to follow what is applied. Resolves once the applier follows the log, however long that takes. */
+export const follow = (applier: Ref<Messages>, follower: Ref<ApplyFollower>): Promise<Following> =>
+  call(applier, 'follow', follower, { timeoutMs: Number.POSITIVE_INFINITY })
+
+/** The projection durably shows everything up to `lsn`. */
+export const projected = (applier: Ref<Messages>, lsn: number): void => {
+  cast(applier, 'projected', lsn)
+}
+
+/** A row of the projection failed its checksum. */
+export const damaged = (applier: Ref<Messages>, evidence: unknown): void => {
+  cast(applier, 'damaged', evidence)
+}
+
+/** How the applier and its overlay stand. */
+export const describe = (applier: Ref<Messages>): Promise<ApplierDescription> =>
+  call(applier, 'describe')
+
+const initialState = (shard: Shard): State => ({
+  shard,
+  mode: 'recovering',
+  subscription: { walId: '', epoch: 0, lastLsn: 0 },
+  projection: undefined,
+  overlay: new Overlay(),
+  follower: undefined,
+  appliedLsn: 0,
+  postponed: [],
+})
+
+/** The shard's projection; one that shows another log is not ours and is begun anew. */
+const openProjection = async ({ shard, subscription }: State): Promise<ProjectionStore> => {
+  const projection = await shard.projection()
+  const position = projection.position()
+  if (!position || position.walId === subscription.walId) return projection
+  shard.distrustProjection()
+  return shard.projection()
+}
+
+const projectionOf = ({ projection, shard }: State): ProjectionStore => {
+  if (!projection) throw shard.unavailable()
+  return projection
+}
+
+/** The overlay of everything between the projection and the subscription; `undefined` when it would be too large. */
+const rebuiltOverlay = async (state: State): Promise<Overlay | undefined> => {
+  const { shard, subscription } = state
+  const projection = projectionOf(state)
+  const overlay = new Overlay()
+  const from = (projection.position()?.lsn ?? 0) + 1
+  for (let next = from; next <= subscription.lastLsn; ) {
+    const read = await shard.log().run('read', { from: next, maxBytes: readBytes })
+    for (const { lsn, time, offset, length } of read.frames) {
+      // What was committed behind the subscription comes as a message.
+      if (lsn > subscription.lastLsn) break
+      const frame = read.bytes.slice(offset, offset + length)
+      applyFrame(state.shard, { lsn, time, frame }, overlay, projection)
+    }
+    if (overlay.bytes > overlayLimits(shard).bytes || overlay.size > overlayLimits(shard).keys)
+      return undefined
+    if (read.next <= next) break
+    next = read.next
+  }
+  return overlay
+}
+
+const opened = (state: State, overlay: Overlay): State => {
+  const { shard } = state
+  const projection = projectionOf(state)
+  // Frames that the projection has shown meanwhile need not stay.
+  overlay.forget(projection.position()?.lsn ?? 0)
+  shard.projectedLsn = projection.position()?.lsn ?? 0
+  shard.appliedLsn = state.appliedLsn
+  const open: State = { ...state, mode: 'open', overlay, postponed: [] }
+  for (const group of state.postponed) take(open, group)
+  shard.publish(new ReadView(overlay, projection))
+  return open
+}
+
+/** Applies a group, passes it on, and holds the gate when the overlay has become full. */
+const take = (state: State, group: WalWriter.CommittedGroup): void => {
+  const references = apply(state, group)
+  if (state.follower) cast(state.follower, 'enqueueProjectionOutbox', references)
+  if (isFull(state)) state.shard.gate.hold(overlayHold)
+}
+
+const overlayLimits = (shard: Shard) => shard.parts.settings.overlay
+
+const isFull = ({ shard, overlay }: State): boolean =>
+  overlay.bytes >= overlayLimits(shard).bytes || overlay.size >= overlayLimits(shard).keys
+
+/** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */
+const apply = (state: State, group: WalWriter.CommittedGroup): FrameReference[] => {
+  const { shard, overlay } = state
+  const projection = projectionOf(state)
+  return group.tickets.map((ticket, at) => {
+    const lsn = group.lsns[at] as number
+    const reference = { lsn, time: group.time, frame: ticket.frame }
+    const answer = applyFrame(shard, reference, overlay, projection)
+    state.appliedLsn = lsn
+    shard.appliedLsn = lsn
+    group.froms[at]?.reply({ position: { shard: shard.index, lsn }, answer })
+    return reference
+  })
+}
+
+/** Applies one frame to the overlay; answers what its units answered. */
+const applyFrame = (
+  shard: Shard,
+  { lsn, time, frame }: FrameReference,
+  overlay: Overlay,
+  projection: ProjectionStore,
+): UnitAnswer[] => {
+  const changes = new Map<string, RowChange[1]>()
+  const read = (key: string) => {
+    if (changes.has(key)) return changes.get(key)
+    const entry = overlay.get(key)
+    return entry ? entry.row : readProjected(shard, projection, key)
+  }
+  return decodeFrame(frame).units.map((unit) => {
+    const applied = applyUnit(unit, read, time)
+    for (const [key, row] of applied.changes) changes.set(key, row)
+    overlay.apply(applied.changes, lsn)
+    return applied.answer
+  })
+}
+
+/** A damaged row ends this process, and the projection with it: the next incarnation must not meet it again. */
+const readProjected = (shard: Shard, projection: ProjectionStore, key: string): RowChange[1] => {
+  try {
+    return projection.get(key)
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) shard.distrustProjection()
+    throw error
+  }
+}

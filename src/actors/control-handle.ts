@@ -1,0 +1,160 @@
+/**
+ * `app.control`: what the holder of an instance may ask of its shards. The `All` forms work on every shard side by side
+ * and resolve to each shard's outcome; they reject only when nothing could be asked.
+ */
+import { KeelsonError } from '../errors.ts'
+import type { Ref, System } from '../runtime/index.ts'
+import * as Control from './control.ts'
+
+/** Options of every control call. */
+export type ControlOptions = {
+  /** How long each shard may take, in ms; the instance's `deadlineMs` by default. */
+  readonly timeoutMs?: number
+}
+
+/** Options of a suspension. */
+export type SuspendOptions = ControlOptions & {
+  /** Brings projections up to date first; true by default. */
+  readonly flush?: boolean
+  /** Holds new writes at the gate as well; false by default. */
+  readonly writes?: boolean
+  /** The process whose end ends the suspension. */
+  readonly owner?: Ref
+  /** Ends the suspension after so many ms; without it, it stays. */
+  readonly leaseMs?: number
+}
+
+/** Options of a resumption: the token of one suspension, or `force` for all. */
+export type ResumeOptions = ControlOptions & { readonly token?: string; readonly force?: boolean }
+
+const names = {
+  suspend: ['timeoutMs', 'flush', 'writes', 'owner', 'leaseMs'],
+  resume: ['timeoutMs', 'token', 'force'],
+  plain: ['timeoutMs'],
+} as const
+
+/** Control of one instance's shards. */
+export class ControlHandle {
+  readonly #control: Ref<Control.Messages>
+  readonly #shards: readonly number[]
+  readonly #deadlineMs: number
+  /** Holds that were made here without an owner: `resume` without a token ends these. */
+  readonly #tokens = new Set<string>()
+
+  constructor(system: System, instance: string, shards: number, deadlineMs: number) {
+    this.#control = system.to(Control.name(instance))
+    this.#shards = Array.from({ length: shards }, (_, shard) => shard)
+    this.#deadlineMs = deadlineMs
+  }
+
+  /** Suspends one shard's projection. @throws KeelsonError what stood in the way; then it is not suspended */
+  async suspend(shard: number, options: SuspendOptions = {}): Promise<{ token: string }> {
+    const { token, outcomes } = await this.#suspend([shard], options)
+    only(outcomes)
+    return { token }
+  }
+
+  /** Suspends every shard's projection. */
+  suspendAll(options: SuspendOptions = {}): Promise<Control.Outcomes & { token: string }> {
+    return this.#suspend(this.#shards, options)
+  }
+
+  /** Ends a suspension of one shard: `token`'s, with `force` every one, with neither those made through this handle. */
+  async resume(shard: number, options: ResumeOptions = {}): Promise<void> {
+    only((await this.#resume([shard], options)).outcomes)
+  }
+
+  /** Ends a suspension on every shard. */
+  resumeAll(options: ResumeOptions = {}): Promise<Control.Outcomes> {
+    return this.#resume(this.#shards, options)
+  }
+
+  /** Resolves once the shard's projection shows all that was applied when this was called. @throws KeelsonError `DEGRADED`, `TIMEOUT`, `DISCARDED`, `SHARD_DOWN` */
+  async flush(shard: number, options: ControlOptions = {}): Promise<void> {
+    only((await Control.flush(this.#control, this.#plain([shard], options))).outcomes)
+  }
+
+  /** Flushes every shard's projection. */
+  async flushAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
+    return Control.flush(this.#control, this.#plain(this.#shards, options))
+  }
+
+  /** Forgets what waits for the shard's projection; it is read from the log again. Waiting flushes get `DISCARDED`. */
+  async discard(shard: number, options: ControlOptions = {}): Promise<void> {
+    only((await Control.discard(this.#control, this.#plain([shard], options))).outcomes)
+  }
+
+  /** Discards on every shard. */
+  async discardAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
+    return Control.discard(this.#control, this.#plain(this.#shards, options))
+  }
+
+  /**
+   * Starts a shard that is down, or its followers after they gave up; on what runs it does nothing and says so (`was: 'running'`).
+   * @throws KeelsonError `SHARD_DOWN` with the reason as its cause when it is down again
+   */
+  async reopen(
+    shard: number,
+    part: Control.ReopenPart = 'shard',
+    options: ControlOptions = {},
+  ): Promise<Control.Reopened> {
+    if (part !== 'shard' && part !== 'followers')
+      throw refused('part', "'shard' or 'followers'", part)
+    const { timeoutMs } = this.#plain([shard], options)
+    return Control.reopen(this.#control, { shard, part }, timeoutMs)
+  }
+
+  async #suspend(shards: readonly number[], options: SuspendOptions) {
+    const plain = this.#plain(shards, options, names.suspend)
+    const { flush = true, writes = false, owner, leaseMs } = options
+    if (typeof flush !== 'boolean') throw refused('flush', 'a boolean', flush)
+    if (typeof writes !== 'boolean') throw refused('writes', 'a boolean', writes)
+    if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs > 0))
+      throw refused('leaseMs', 'a number above 0', leaseMs)
+    const answer = await Control.suspend(this.#control, { ...plain, flush, writes, owner, leaseMs })
+    if (!owner) this.#tokens.add(answer.token)
+    return answer
+  }
+
+  async #resume(shards: readonly number[], options: ResumeOptions): Promise<Control.Outcomes> {
+    const plain = this.#plain(shards, options, names.resume)
+    const { token, force = false } = options
+    if (token !== undefined && typeof token !== 'string') throw refused('token', 'a string', token)
+    if (force) return Control.resume(this.#control, { ...plain, token: 'all' })
+    const tokens = token === undefined ? [...this.#tokens] : [token]
+    let outcomes: readonly Control.Outcome[] = shards.map((shard) => ({ shard, ok: true }))
+    for (const each of tokens) {
+      outcomes = (await Control.resume(this.#control, { ...plain, token: each })).outcomes
+      if (outcomes.every(({ ok }) => ok) && shards.length === this.#shards.length)
+        this.#tokens.delete(each)
+    }
+    return { outcomes }
+  }
+
+  #plain(
+    shards: readonly number[],
+    options: ControlOptions,
+    allowed: readonly string[] = names.plain,
+  ): { shards: readonly number[]; timeoutMs: number } {
+    if (typeof options !== 'object' || options === null)
+      throw refused('options', 'an object', options)
+    for (const option of Object.keys(options))
+      if (!allowed.includes(option)) throw refused(option, `one of ${allowed.join(', ')}`, option)
+    const { timeoutMs = this.#deadlineMs } = options
+    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
+      throw refused('timeoutMs', 'a number above 0', timeoutMs)
+    for (const shard of shards)
+      if (!this.#shards.includes(shard))
+        throw refused('shard', `0 to ${this.#shards.length - 1}`, shard)
+    return { shards, timeoutMs }
+  }
+}
+
+const only = ([outcome]: readonly Control.Outcome[]): void => {
+  if (outcome?.error) throw outcome.error
+}
+
+const refused = (path: string, expected: string, found: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${path} must be ${expected}.`, {
+    details: { path, expected, found: String(found) },
+  })

@@ -1,0 +1,366 @@
+/**
+ * Brings committed frames into the projection, in batches, rows and position in one transaction. It follows behind: no
+ * write waits for it until the overlay is full. What its outbox cannot keep it reads from the log's files, so that
+ * falling behind makes it slower, never wrong.
+ *
+ * A full disk is a state (`degraded`, tried again with back-off), not a crash. A suspension lives in the `Shard`
+ * value: no restart of this process ends it.
+ */
+import { isKeelsonError, KeelsonError } from '../errors.ts'
+import {
+  call,
+  type GenServer,
+  noReply,
+  ok,
+  type Ref,
+  reply,
+  type Settled,
+  stop,
+  type Timer,
+} from '../runtime/index.ts'
+import type { ReadAnswer } from '../storage/index.ts'
+import * as Applier from './applier.ts'
+import { retryDelayMs } from './flush-schedule.ts'
+import type { ProjectionBatch } from './projection-batch.ts'
+import { type NextStep, ProjectionFeed } from './projection-feed.ts'
+import { reasonText, type Shard, type Suspension } from './shard.ts'
+import { shardName } from './shard-name.ts'
+import { tell } from './storage-events.ts'
+import * as WalWriter from './wal-writer.ts'
+
+/** What the projection's writer understands. */
+export type Messages = {
+  calls: {
+    /** Answers the LSN that the projection shows once it shows all that was applied when this was asked. @throws `DEGRADED` */
+    flush: () => number
+    /** Answers once the projection durably shows `lsn`. @throws `DEGRADED` */
+    request: (lsn: number) => number
+    /** Flushes when asked to, then holds. @throws `DEGRADED` when the flush fails; then it does not hold. */
+    suspend: (request: { suspension: Suspension; flush: boolean }) => void
+    /** Holds have ended: goes on when none is left. */
+    resume: () => void
+    /** Forgets queued references; the log's files bring them back. Answers how many. */
+    discard: () => number
+    describe: () => WriterDescription
+  }
+  casts: {
+    enqueueProjectionOutbox: (references: readonly Applier.FrameReference[]) => void
+  }
+  infos: {
+    flushDue: () => void
+    retryDue: () => void
+    step: () => void
+    read: (read: Settled<ReadAnswer>) => void
+    synced: (durableLsn: Settled<number>) => void
+  }
+  continues: { follow: () => void }
+}
+
+/** The projection's writer as people look at it. */
+export type WriterDescription = {
+  readonly mode: 'starting' | 'following' | 'tailing' | 'suspended' | 'degraded'
+  readonly projectedLsn: number
+  readonly lag: number
+  readonly outbox: number
+  readonly outboxBytes: number
+  readonly suspensions: readonly Suspension[]
+  readonly degraded: string | undefined
+  readonly rows: number
+  readonly bytes: number
+}
+
+/** Somebody waits until the projection shows `lsn`. */
+type Waiter = {
+  readonly lsn: number
+  readonly reached: (lsn: number) => void
+  readonly failed: (error: KeelsonError) => void
+}
+
+type State = {
+  readonly shard: Shard
+  /** What the applier said when this process began to follow it, and what is still to be taken. */
+  following: Applier.Following | undefined
+  feed: ProjectionFeed
+  waiters: Waiter[]
+  flushTimer: Timer | undefined
+  retryTimer: Timer | undefined
+  /** A read or a sync is under way: its answer goes on. */
+  waiting: boolean
+  failures: number
+  degraded: KeelsonError | undefined
+}
+
+/** How much of the log one read brings to this thread. */
+const readBytes = 1024 * 1024
+
+/** The projection's writer of a shard. */
+export const server: GenServer<Messages, State, Shard> = {
+  init: (shard) => ok(initialState(shard), { continue: ['follow'] }),
+
+  continues: {
+    follow: async (state, _, context) => {
+      const { shard } = state
+      try {
+        const applier = context.to(Applier.name(shard.parts.instance, shard.index))
+        state.following = await Applier.follow(applier, context.self)
+      } catch (error) {
+        // The applier has ended; it comes back with this process behind it.
+        if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
+          return stop('shutdown', state)
+        throw error
+      }
+      const { projection, appliedLsn } = state.following
+      const projectedLsn = projection.position()?.lsn ?? 0
+      state.feed = new ProjectionFeed(shard.parts.settings.lmdb, projectedLsn, appliedLsn)
+      return noReply(step(state, context))
+    },
+  },
+
+  calls: {
+    flush: (state, _, context) => {
+      const { from } = context
+      const reached = (lsn: number) => from.reply(lsn)
+      const failed = (error: KeelsonError) => from.fail(error)
+      return noReply(wait(state, { lsn: state.feed.targetLsn, reached, failed }, context))
+    },
+    request: (state, lsn, context) => {
+      const { from } = context
+      const reached = (shown: number) => from.reply(shown)
+      const failed = (error: KeelsonError) => from.fail(error)
+      return noReply(wait(state, { lsn, reached, failed }, context))
+    },
+    suspend: (state, { suspension, flush }, context) => {
+      const { from } = context
+      const reached = () => {
+        hold(state, suspension, context)
+        from.reply(undefined)
+      }
+      const failed = (error: KeelsonError) => from.fail(error)
+      if (flush)
+        return noReply(wait(state, { lsn: state.feed.targetLsn, reached, failed }, context))
+      reached()
+      return noReply(state)
+    },
+    resume: (state, _, context) => {
+      tell(context.system, state.shard, 'lmdb.resumed', { held: state.shard.suspensions.size })
+      return reply(undefined, step(state, context))
+    },
+    discard: (state, _, context) => {
+      const discarded = state.feed.discard()
+      const error = new KeelsonError('DISCARDED', 'What waited for the projection was discarded.')
+      for (const waiter of state.waiters.splice(0)) waiter.failed(error)
+      tell(context.system, state.shard, 'lmdb.discarded', { references: discarded })
+      return reply(discarded, step(state, context))
+    },
+    describe: (state) => reply(description(state), state),
+  },
+
+  casts: {
+    enqueueProjectionOutbox: (state, references, context) => {
+      state.feed.enqueue(references, context.system.clock.monotonic())
+      return noReply(step(state, context))
+    },
+  },
+
+  infos: {
+    flushDue: (state, _, context) => {
+      state.flushTimer = undefined
+      return noReply(step(state, context))
+    },
+    retryDue: (state, _, context) => {
+      state.retryTimer = undefined
+      return noReply(step(state, context))
+    },
+    step: (state, _, context) => noReply(step(state, context)),
+    read: (state, result, context) => {
+      if (!result.ok) throw result.error
+      state.waiting = false
+      state.feed.tailed(result.value)
+      settle(state, context)
+      return noReply(step(state, context))
+    },
+    synced: (state, result, context) => {
+      state.waiting = false
+      // Without an answer the log's writer has ended, and this process ends with it or begins anew.
+      if (!result.ok) return noReply(state)
+      state.feed.durable(result.value)
+      return noReply(step(state, context))
+    },
+  },
+}
+
+type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
+
+/** The name of a shard's projection writer; prints as `lmdb_writer(0)`. */
+export const name = shardName<Messages>('lmdb_writer')
+
+/** A barrier by position: resolves with the LSN that the projection shows, once that is all that was applied when this was called. */
+export const flush = (writer: Ref<Messages>, timeoutMs: number): Promise<number> =>
+  call(writer, 'flush', undefined, { timeoutMs })
+
+/** Resolves once the projection durably shows `lsn`. */
+export const request = (writer: Ref<Messages>, lsn: number, timeoutMs: number): Promise<number> =>
+  call(writer, 'request', lsn, { timeoutMs })
+
+/** Holds the projection, after a flush when `flush` is set. */
+export const suspend = (
+  writer: Ref<Messages>,
+  suspension: Suspension,
+  flush: boolean,
+  timeoutMs: number,
+): Promise<void> => call(writer, 'suspend', { suspension, flush }, { timeoutMs })
+
+/** Takes up what was kept, once no hold is left. */
+export const resume = (writer: Ref<Messages>, timeoutMs: number): Promise<void> =>
+  call(writer, 'resume', undefined, { timeoutMs })
+
+/** Forgets what is queued; the log brings it back. Resolves with how many references went. */
+export const discard = (writer: Ref<Messages>, timeoutMs: number): Promise<number> =>
+  call(writer, 'discard', undefined, { timeoutMs })
+
+/** How the projection and its writer stand. */
+export const describe = (writer: Ref<Messages>): Promise<WriterDescription> =>
+  call(writer, 'describe')
+
+const initialState = (shard: Shard): State => ({
+  shard,
+  following: undefined,
+  feed: new ProjectionFeed(shard.parts.settings.lmdb, 0, 0),
+  waiters: [],
+  flushTimer: undefined,
+  retryTimer: undefined,
+  waiting: false,
+  failures: 0,
+  degraded: undefined,
+})
+
+/** Does the next thing that is to be done, if any is; whatever ends it comes back here. */
+const step = (state: State, context: Context): State => {
+  const { shard } = state
+  if (!state.following || state.waiting || state.retryTimer || shard.suspensions.size > 0)
+    return state
+  const next = nextStep(state, state.following, context)
+  if (next.kind === 'nothing') settle(state, context)
+  if (next.kind === 'due') state.flushTimer ??= context.sendAfter(Math.ceil(next.inMs), 'flushDue')
+  if (next.kind === 'sync') {
+    const writer = context.to(WalWriter.name(shard.parts.instance, shard.index))
+    state.waiting = true
+    context.pipe(WalWriter.sync(writer), 'synced')
+  }
+  if (next.kind === 'read') {
+    state.waiting = true
+    context.pipe(shard.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
+  }
+  if (next.kind === 'commit') commit(state, state.following, next.batch, context)
+  return state
+}
+
+const nextStep = (state: State, { projection }: Applier.Following, context: Context): NextStep => {
+  const urgent = state.waiters.length > 0
+  try {
+    return state.feed.next(context.system.clock.monotonic(), urgent, (key) => projection.get(key))
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+    Applier.damaged(applierOf(state, context), error.details)
+    return { kind: 'nothing' }
+  }
+}
+
+/** One transaction; the next one gets a turn of its own, so that a long catch-up does not hold up the event loop. */
+const commit = (
+  state: State,
+  { projection, walId, epoch }: Applier.Following,
+  batch: ProjectionBatch,
+  context: Context,
+): void => {
+  try {
+    projection.commit(batch.changes, { walId, epoch, lsn: batch.lsn })
+  } catch (error) {
+    degrade(state, error, context)
+    return
+  }
+  state.feed.committed(batch)
+  if (state.degraded) tell(context.system, state.shard, 'lmdb.healed', {})
+  state.degraded = undefined
+  state.failures = 0
+  tell(context.system, state.shard, 'lmdb.flushed', {
+    frames: batch.frames,
+    rows: batch.changes.size,
+    lag: state.feed.lag,
+  })
+  settle(state, context)
+  context.send(context.self, 'step')
+}
+
+/** Tells the applier, and whoever waited, how far the projection is. */
+const settle = (state: State, context: Context): void => {
+  const { projectedLsn } = state.feed
+  Applier.projected(applierOf(state, context), projectedLsn)
+  const reached = state.waiters.filter(({ lsn }) => lsn <= projectedLsn)
+  if (reached.length === 0) return
+  state.waiters = state.waiters.filter(({ lsn }) => lsn > projectedLsn)
+  for (const waiter of reached) waiter.reached(projectedLsn)
+}
+
+/** Adds a waiter; what it waits for is urgent now. While degraded nobody may wait. */
+const wait = (state: State, waiter: Waiter, context: Context): State => {
+  if (state.degraded) {
+    waiter.failed(state.degraded)
+    return state
+  }
+  if (waiter.lsn <= state.feed.projectedLsn) {
+    waiter.reached(state.feed.projectedLsn)
+    return state
+  }
+  state.waiters.push(waiter)
+  return step(state, context)
+}
+
+/** The projection takes nothing for now: a state with a way back, not a crash. Reads stay right: overlay and log answer. */
+const degrade = (state: State, error: unknown, context: Context): void => {
+  state.failures++
+  state.degraded = new KeelsonError('DEGRADED', 'The projection takes no changes at the moment.', {
+    details: { shard: state.shard.index, reason: reasonText(error), failures: state.failures },
+    cause: error,
+  })
+  for (const waiter of state.waiters.splice(0)) waiter.failed(state.degraded)
+  tell(context.system, state.shard, 'lmdb.degraded', {
+    reason: reasonText(error),
+    failures: state.failures,
+  })
+  const delay = retryDelayMs(state.failures, context.system.clock.random)
+  state.retryTimer = context.sendAfter(Math.ceil(delay), 'retryDue')
+}
+
+const hold = (state: State, suspension: Suspension, context: Context): void => {
+  state.shard.suspensions.set(suspension.token, suspension)
+  tell(context.system, state.shard, 'lmdb.suspended', {
+    token: suspension.token,
+    owner: String(suspension.owner ?? 'app'),
+  })
+}
+
+const applierOf = ({ shard }: State, context: Context): Ref<Applier.Messages> =>
+  context.to(Applier.name(shard.parts.instance, shard.index))
+
+const description = ({ shard, feed, following, degraded }: State): WriterDescription => {
+  const { references, bytes, tailing } = feed.load
+  const projection = following?.projection.describe() ?? { rows: 0, bytes: 0 }
+  const source = tailing ? 'tailing' : 'following'
+  return {
+    mode: !following
+      ? 'starting'
+      : shard.suspensions.size > 0
+        ? 'suspended'
+        : degraded
+          ? 'degraded'
+          : source,
+    projectedLsn: feed.projectedLsn,
+    lag: feed.lag,
+    outbox: references,
+    outboxBytes: bytes,
+    suspensions: [...shard.suspensions.values()],
+    degraded: degraded && reasonText(degraded.cause),
+    ...projection,
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Where the projection's next frames come from, and when they are due. Decides and does nothing: frames come through
+ * the outbox while it keeps up, and out of the log's files after it overflowed, at the start, and after a discard.
+ *
+ * Two bounds are never passed: a frame beyond `targetLsn` has not been applied yet (the applier answers `existed` from
+ * the projection, which must not be ahead of it), and one beyond `durableLsn` may still vanish.
+ */
+import type { ReadAnswer, Row } from '../storage/index.ts'
+import type { FrameReference } from './applier.ts'
+import { type FlushRules, flushDueIn } from './flush-schedule.ts'
+import { Outbox } from './outbox.ts'
+import { nextBatch, type ProjectionBatch } from './projection-batch.ts'
+
+/** What is to be done next. `due`: nothing before so many ms have passed. */
+export type NextStep =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'due'; readonly inMs: number }
+  | { readonly kind: 'sync' }
+  | { readonly kind: 'read'; readonly from: number }
+  | { readonly kind: 'commit'; readonly batch: ProjectionBatch }
+
+/** Frames read from the log, how many of them are taken, and where to read on. */
+type Tail = { readonly frames: readonly FrameReference[]; taken: number; readonly next: number }
+
+/** The bounds of the outbox, and the rules of the schedule. */
+export type FeedLimits = FlushRules & { readonly ringSlots: number; readonly ringBytes: number }
+
+/** The frames that one projection still has to take. */
+export class ProjectionFeed {
+  readonly #rules: FlushRules
+  readonly #outbox: Outbox
+  /** `undefined` while frames come through the outbox; empty when the log has to be read. */
+  #tail: Tail | undefined
+  #targetLsn: number
+  #projectedLsn: number
+  #durableLsn: number
+  #firstAt = 0
+  #lastAt = 0
+
+  /** Begins behind `projectedLsn`; everything up to `appliedLsn` is durable in the log and is read from there. */
+  constructor(limits: FeedLimits, projectedLsn: number, appliedLsn: number) {
+    this.#rules = limits
+    this.#outbox = new Outbox(limits.ringSlots, limits.ringBytes)
+    this.#projectedLsn = Math.min(projectedLsn, appliedLsn)
+    this.#targetLsn = appliedLsn
+    this.#durableLsn = appliedLsn
+    if (this.lag > 0) this.#tailFrom(this.#projectedLsn + 1)
+  }
+
+  /** The last frame of which we know that it was applied. */
+  get targetLsn(): number {
+    return this.#targetLsn
+  }
+
+  /** Everything up to here is in the projection. */
+  get projectedLsn(): number {
+    return this.#projectedLsn
+  }
+
+  /** LSNs that the projection is behind. */
+  get lag(): number {
+    return this.#targetLsn - this.#projectedLsn
+  }
+
+  /** How full the outbox is, and whether the log is read instead. */
+  get load(): { readonly references: number; readonly bytes: number; readonly tailing: boolean } {
+    return {
+      references: this.#outbox.size,
+      bytes: this.#outbox.bytes,
+      tailing: this.#tail !== undefined,
+    }
+  }
+
+  /** Frames that have just been applied, in order. */
+  enqueue(references: readonly FrameReference[], now: number): void {
+    if (this.lag === 0) this.#firstAt = now
+    this.#lastAt = now
+    for (const reference of references) {
+      if (reference.lsn <= this.#targetLsn) continue
+      if (!this.#tail && !this.#outbox.push(reference)) this.#tailFrom(this.#projectedLsn + 1)
+      this.#targetLsn = reference.lsn
+    }
+  }
+
+  /** Forgets what is queued; the log's files bring it back. Answers how many references went. */
+  discard(): number {
+    const { references } = this.load
+    if (this.lag > 0) this.#tailFrom(this.#projectedLsn + 1)
+    return references
+  }
+
+  /** Everything up to `lsn` is durable in the log. */
+  durable(lsn: number): void {
+    this.#durableLsn = Math.max(this.#durableLsn, lsn)
+  }
+
+  /** The next step; `urgent` when somebody waits, so that the schedule does not count. */
+  next(now: number, urgent: boolean, read: (key: string) => Row | undefined): NextStep {
+    if (this.lag === 0) return { kind: 'nothing' }
+    const inMs = urgent || this.#tail ? 0 : this.#dueIn(now)
+    if (inMs > 0) return { kind: 'due', inMs }
+    const batch = nextBatch(
+      (index) => this.#at(index),
+      read,
+      Math.min(this.#targetLsn, this.#durableLsn),
+    )
+    if (batch.frames > 0) return { kind: 'commit', batch }
+    if (this.#targetLsn > this.#durableLsn) return { kind: 'sync' }
+    return { kind: 'read', from: this.#tail?.next ?? this.#projectedLsn + 1 }
+  }
+
+  /** `batch` is in the projection. */
+  committed(batch: ProjectionBatch): void {
+    if (this.#tail) this.#tail.taken += batch.frames
+    else this.#outbox.drop(batch.frames)
+    this.#projectedLsn = batch.lsn
+    this.#leaveTail()
+  }
+
+  /** Frames that were read from the log, from where `next` said. */
+  tailed({ frames, bytes, next }: ReadAnswer): void {
+    const references = frames.map(({ lsn, time, offset, length }) => ({
+      lsn,
+      time,
+      frame: bytes.subarray(offset, offset + length),
+    }))
+    this.#tail = { frames: references, taken: 0, next }
+    this.#leaveTail()
+  }
+
+  /** Back to the outbox once everything that was applied has been taken: what comes next comes through it. */
+  #leaveTail(): void {
+    const upcoming = this.#at(0)
+    if (
+      this.#tail &&
+      (upcoming ? upcoming.lsn > this.#targetLsn : this.#tail.next > this.#targetLsn)
+    ) {
+      this.#projectedLsn = this.#targetLsn
+      this.#tail = undefined
+    }
+  }
+
+  #tailFrom(lsn: number): void {
+    this.#outbox.clear()
+    this.#tail = { frames: [], taken: 0, next: lsn }
+  }
+
+  #at(index: number): FrameReference | undefined {
+    return this.#tail ? this.#tail.frames[this.#tail.taken + index] : this.#outbox.at(index)
+  }
+
+  #dueIn(now: number): number {
+    const pending = {
+      operations: this.#outbox.size,
+      firstAt: this.#firstAt,
+      lastAt: this.#lastAt,
+    }
+    return flushDueIn(this.#rules, pending, now)
+  }
+}

@@ -1,0 +1,29 @@
+/** The options of an instance with every default filled in: what the actors read. Checked before anything starts. */
+
+/** Options of storage, complete. Times in ms, sizes in bytes; what each means is in the option's own documentation. */
+export type Settings = {
+  readonly deadlineMs: number
+  readonly wal: {
+    readonly maxFileSize: number
+    readonly maxSegments: number
+    readonly enableFsync: boolean
+    /** `undefined`: a sync per group. */
+    readonly syncInterval: number | undefined
+    readonly maxDelayMs: number
+    readonly queueBytes: number
+    readonly sectorBytes: number
+  }
+  readonly overlay: { readonly bytes: number; readonly keys: number }
+  readonly lmdb: {
+    readonly intervalMs: number
+    readonly quietMs: number
+    readonly maxLagMs: number
+    readonly maxOps: number
+    readonly ringSlots: number
+    readonly ringBytes: number
+  }
+}
+
+/** Whether an acknowledgement says that a write is durable, or only that it was written. */
+export const levelOf = ({ wal }: Settings): 'durable' | 'written' =>
+  wal.enableFsync && wal.syncInterval === undefined ? 'durable' : 'written'

@@ -1,0 +1,61 @@
+/** What storage tells on the event bus of its System: one object an event, with who, where and when. */
+import { type System, telemetry } from '../runtime/index.ts'
+import type { Shard } from './shard.ts'
+
+/** Where and when. `at` in ms since 1970. */
+export type ShardFacts = { readonly instance: string; readonly shard: number; readonly at: number }
+
+type Told<Facts = object> = (event: ShardFacts & Facts) => void
+
+/** The events of storage. Times in ms, sizes in bytes. */
+export interface StorageEvents {
+  /** A group is committed. */
+  'wal.commit': Told<{
+    readonly frames: number
+    readonly bytes: number
+    readonly syncMs: number
+    readonly durableLsn: number
+  }>
+  /** The log went on in a new segment. */
+  'wal.rolled': Told
+  /** The log was opened. */
+  'wal.recovered': Told<{
+    readonly lastLsn: number
+    readonly tail: string
+    readonly cutBytes: number
+    readonly copiedFrames: number
+  }>
+  /** A write or a sync failed: final. */
+  'wal.poisoned': Told<{ readonly reason: unknown }>
+  /** The projection took a batch. */
+  'lmdb.flushed': Told<{ readonly frames: number; readonly rows: number; readonly lag: number }>
+  /** The projection takes nothing for now. */
+  'lmdb.degraded': Told<{ readonly reason: string; readonly failures: number }>
+  /** It does again. */
+  'lmdb.healed': Told
+  'lmdb.suspended': Told<{ readonly token: string; readonly owner: string }>
+  'lmdb.resumed': Told<{ readonly held: number }>
+  'lmdb.discarded': Told<{ readonly references: number }>
+  /** The shard answers nothing until it is reopened. */
+  'shard.down': Told<{ readonly reason: unknown }>
+  'shard.reopened': Told
+}
+
+/** Tells `event` of `shard`. Costs next to nothing when nobody listens. */
+export const tell = <K extends keyof StorageEvents>(
+  system: System,
+  shard: Shard,
+  event: K,
+  facts: Omit<Parameters<StorageEvents[K]>[0], keyof ShardFacts>,
+): void => {
+  const events = telemetry<StorageEvents>(system)
+  if (events.listenerCount(event) === 0) return
+  const told = {
+    instance: shard.parts.instance,
+    shard: shard.index,
+    at: system.clock.now(),
+    ...facts,
+  }
+  const emit = events.emit.bind(events) as (name: string, told: object) => boolean
+  emit(event, told)
+}

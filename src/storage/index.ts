@@ -1,0 +1,35 @@
+/** What other folders may use of storage: files and formats, the ports and their implementations. */
+export {
+  type Command,
+  decodeFrame,
+  encodeFrame,
+  type Expiry,
+  type Frame,
+  noExpiry,
+  type Unit,
+} from './command.ts'
+export {
+  type DataFolderFacts,
+  type DataFolderReading,
+  lockFileName,
+  readDataFolder,
+  type ShardFolders,
+  shardFolder,
+  shardsPresent,
+  writeDataFolder,
+} from './data-folder.ts'
+export { type Disk, DiskError, type DiskFile, type DiskLock } from './disk.ts'
+export { inlineLogHost } from './inline-log-host.ts'
+export { checkKey, compareKeys, namespaceOf, shardOf } from './key.ts'
+export { lmdbProjections } from './lmdb-projection-store.ts'
+export { describeHolder } from './lock-holder.ts'
+export { refusing } from './log-errors.ts'
+export * from './log-host.ts'
+export { unitBytesMax } from './log-limits.ts'
+export { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
+export { nodeDisk } from './node-disk.ts'
+export * from './projection-store.ts'
+export { type SimulatedDisk, simulatedDisk } from './simulated-disk.ts'
+export { applyUnit, type CommandAnswer, isExpired, type UnitAnswer } from './state-machine.ts'
+export { threadLogHost } from './thread-log-host.ts'
+export { decodeValue, encodeValue } from './value.ts'

@@ -1,0 +1,138 @@
+import { describe, expect, test } from 'vitest'
+import { ProjectionFeed } from '../../src/actors/projection-feed.ts'
+import { encodeFrame, encodeValue, noExpiry } from '../../src/storage/index.ts'
+
+const limits = {
+  intervalMs: 50,
+  quietMs: 20,
+  maxLagMs: 250,
+  maxOps: 10,
+  ringSlots: 4,
+  ringBytes: 1_000_000,
+}
+
+const frameOf = (key: string) =>
+  encodeFrame([
+    { kind: 'command', command: { kind: 'put', key, value: encodeValue('v'), expiry: noExpiry } },
+  ])
+
+const reference = (lsn: number) => ({ lsn, time: 1, frame: frameOf(`k${lsn}`) })
+
+/** What the log answers for these LSNs, reading on behind the last. */
+const readOf = (lsns: readonly number[], next: number) => {
+  const frames = lsns.map((lsn) => frameOf(`k${lsn}`))
+  const bytes = Buffer.concat(frames)
+  let offset = 0
+  return {
+    frames: lsns.map((lsn, at) => {
+      const length = frames[at]?.length ?? 0
+      offset += length
+      return { lsn, type: 1, time: 1, offset: offset - length, length }
+    }),
+    bytes,
+    next,
+    durableLsn: next - 1,
+  }
+}
+
+const nothing = () => undefined
+
+/** Takes batches as long as there are any; answers the keys in the order of their commits. */
+const drain = (feed: ProjectionFeed, now = 1_000) => {
+  const keys: string[] = []
+  for (
+    let step = feed.next(now, true, nothing);
+    step.kind === 'commit';
+    step = feed.next(now, true, nothing)
+  ) {
+    keys.push(...step.batch.changes.keys())
+    feed.committed(step.batch)
+  }
+  return keys
+}
+
+describe('the feed of a projection', () => {
+  test('takes enqueued frames in order, when the schedule says so', () => {
+    const feed = new ProjectionFeed(limits, 7, 7)
+    feed.durable(9)
+    feed.enqueue([reference(8), reference(9)], 100)
+
+    expect(feed.next(100, false, nothing)).toEqual({ kind: 'due', inMs: 50 })
+    expect(drain(feed)).toEqual(['k8', 'k9'])
+    expect(feed.next(2_000, false, nothing)).toEqual({ kind: 'nothing' })
+    expect(feed.projectedLsn).toBe(9)
+  })
+
+  test('reads the log first when it begins behind, and never beyond what was applied', () => {
+    const feed = new ProjectionFeed(limits, 2, 5)
+    expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 3 })
+
+    // The log already holds 6 and 7; they have not been applied yet.
+    feed.tailed(readOf([3, 4, 5, 6, 7], 8))
+    expect(drain(feed)).toEqual(['k3', 'k4', 'k5'])
+
+    feed.durable(7)
+    feed.enqueue([reference(6), reference(7)], 100)
+    expect(drain(feed)).toEqual(['k6', 'k7'])
+  })
+
+  test('reads on where a read ended, and counts frames that are not data as taken', () => {
+    const feed = new ProjectionFeed(limits, 0, 6)
+    feed.tailed(readOf([1, 2], 4))
+    expect(drain(feed)).toEqual(['k1', 'k2'])
+    expect(feed.next(0, true, nothing)).toEqual({ kind: 'read', from: 4 })
+
+    feed.tailed(readOf([], 7))
+
+    expect(feed.projectedLsn).toBe(6)
+    expect(feed.load.tailing).toBe(false)
+  })
+
+  test('asks for a sync before it takes what is not durable', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.enqueue([reference(1), reference(2)], 0)
+    expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
+
+    feed.durable(1)
+    expect(drain(feed)).toEqual(['k1'])
+    expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
+  })
+
+  test('reads the log when the outbox has overflowed, and loses and repeats nothing', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.durable(100)
+    feed.enqueue([1, 2, 3, 4, 5, 6].map(reference), 0)
+    expect(feed.load).toMatchObject({ references: 0, tailing: true })
+    expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 1 })
+
+    feed.tailed(readOf([1, 2, 3], 4))
+    expect(drain(feed)).toEqual(['k1', 'k2', 'k3'])
+    feed.enqueue([reference(7)], 10)
+    feed.tailed(readOf([4, 5, 6, 7], 8))
+    expect(drain(feed)).toEqual(['k4', 'k5', 'k6', 'k7'])
+
+    feed.enqueue([reference(8)], 20)
+    expect(feed.load.tailing).toBe(false)
+    expect(drain(feed)).toEqual(['k8'])
+  })
+
+  test('gets back from the log what was discarded', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.durable(2)
+    feed.enqueue([reference(1), reference(2)], 0)
+
+    expect(feed.discard()).toBe(2)
+    expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 1 })
+  })
+
+  test('waits for quiet, but no longer than the lag allows, and not at all with enough operations', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.durable(100)
+    feed.enqueue([reference(1)], 0)
+    feed.enqueue([reference(2)], 49)
+    expect(feed.next(50, false, nothing)).toEqual({ kind: 'due', inMs: 19 })
+
+    feed.enqueue([reference(3)], 245)
+    expect(feed.next(246, false, nothing)).toEqual({ kind: 'due', inMs: 4 })
+  })
+})
