@@ -1,0 +1,82 @@
+// Opens damaged projections that an examination let through, one after another, reads every row, and writes 100 commits.
+// Reports a line each on pipe 3: its index and `right`, or what went wrong. It must not die: that is what is tested, so
+// the last line tells which file killed it. Arguments: the whole file, the damages, the expected rows, a folder to use.
+import { mkdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { createJiti } from 'jiti'
+
+const [wholePath, damagesPath, expectedPath, dir] = process.argv.slice(2)
+const jiti = createJiti(import.meta.url, { fsCache: false })
+const { lmdbProjections } = await jiti.import('../../../src/storage/lmdb-projection-store.ts')
+const { examineProjection } = await jiti.import('../../../src/storage/lmdb-examination.ts')
+const { nodeDisk } = await jiti.import('../../../src/storage/node-disk.ts')
+const { crc32 } = await jiti.import('../../../src/storage/crc32.ts')
+const { seededRandom } = await jiti.import('../../../src/clock.ts')
+const { damaged } = await jiti.import('../projection-damage.ts')
+
+const disk = nodeDisk()
+const projections = lmdbProjections(disk, async (path) => examineProjection(disk, path))
+const whole = readFileSync(wholePath)
+const expected = JSON.parse(readFileSync(expectedPath, 'utf8'))
+
+const sumOf = (row) => `${row.value.tag} ${row.expiresAt} ${crc32(row.value.bytes)}`
+
+/** What differs between the store and the rows that it should have; `undefined` when nothing does. */
+const difference = (store, rows) => {
+  const left = new Map(rows)
+  for (const [key, row] of store.range({})) {
+    if (left.get(key) !== sumOf(row)) return `a wrong row at ${JSON.stringify(key)}`
+    left.delete(key)
+  }
+  if (left.size > 0) return `${left.size} rows are missing`
+  for (const [key, sum] of rows)
+    if (sumOf(store.get(key) ?? { value: {} }) !== sum) return `a wrong answer for ${key}`
+  return undefined
+}
+
+/** Writes 100 commits of all kinds: new rows, replaced, removed, large ones. Answers the rows that there should be. */
+const write = (store, rows, seed) => {
+  const random = seededRandom(seed)
+  const model = new Map(rows)
+  const keys = [...model.keys()]
+  let { walId, epoch, lsn } = store.position()
+  for (let commit = 0; commit < 100; commit++) {
+    const changes = Array.from({ length: 1 + Math.floor(random() * 12) }, () => {
+      const key =
+        random() < 0.3
+          ? `new ${Math.floor(random() * 1e6)}`
+          : keys[Math.floor(random() * keys.length)]
+      if (random() < 0.4) return [key, undefined]
+      const size = Math.floor(random() * (random() < 0.05 ? 20_000 : 400))
+      return [key, { value: { tag: 2, bytes: Buffer.alloc(size, commit) }, expiresAt: commit }]
+    })
+    store.commit(changes, { walId, epoch, lsn: ++lsn })
+    for (const [key, row] of changes) row ? model.set(key, sumOf(row)) : model.delete(key)
+  }
+  return [...model]
+}
+
+const trial = async (damage, seed) => {
+  rmSync(dir, { recursive: true, force: true })
+  mkdirSync(dir)
+  writeFileSync(`${dir}/data.mdb`, damaged(whole, damage))
+  const store = projections.open(dir)
+  try {
+    const rows = expected[store.position()?.lsn]
+    if (!rows) return `the position ${store.position()?.lsn}`
+    const wrong = difference(store, rows)
+    if (wrong) return wrong
+    const after = difference(store, write(store, rows, seed))
+    if (after) return `after 100 commits: ${after}`
+  } finally {
+    await store.close()
+  }
+  const { state, evidence } = examineProjection(disk, dir)
+  return state === 'sound' ? 'right' : `after 100 commits: ${evidence}`
+}
+
+const damages = JSON.parse(readFileSync(damagesPath, 'utf8'))
+for (const [index, damage] of damages.entries()) {
+  writeSync(3, `${index} begins\n`)
+  const answer = await trial(damage, index + 1).catch((error) => error.code ?? String(error))
+  writeSync(3, `${index} ${answer}\n`)
+}

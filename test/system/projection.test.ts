@@ -1,0 +1,87 @@
+/** What becomes of a projection that is deleted or damaged while nothing runs. Real files, the built package. */
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync, readSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { start } from 'keelson'
+import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../src/clock.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+
+const keys = Array.from({ length: 3_000 }, (_, at) => `key:${at}`)
+const textOf = (key: string) => ({ key, text: key.repeat(10) })
+
+/** A folder with a store that was filled, flushed and closed. */
+const filledFolder = async (): Promise<string> => {
+  const dir = tempFolder()
+  const app = await start({ dir })
+  await Promise.all(keys.map((key) => app.store.put(key, textOf(key))))
+  await app.control.flushAll()
+  await app.close()
+  return dir
+}
+
+const lmdbOf = (dir: string) => join(dir, 'shard-0', 'lmdb')
+
+const readAll = async (dir: string) => {
+  const app = await start({ dir })
+  const wrong = keys.filter(
+    (key) => JSON.stringify(app.store.get(key)) !== JSON.stringify(textOf(key)),
+  )
+  const listed = app.store.range({ limit: 10_000 }).entries.length
+  await app.close()
+  return { wrong, listed }
+}
+
+describe('the projection', () => {
+  test('is rebuilt whole after its folder was deleted', async () => {
+    const dir = await filledFolder()
+    rmSync(lmdbOf(dir), { recursive: true })
+
+    expect(await readAll(dir)).toEqual({ wrong: [], listed: keys.length })
+  })
+
+  test('is rebuilt whole after its file was cut, at whatever length', async () => {
+    const dir = await filledFolder()
+    const file = join(lmdbOf(dir), 'data.mdb')
+    for (const part of [0, 0.0001, 0.1, 0.5, 0.99]) {
+      truncateSync(file, Math.floor(statSync(file).size * part))
+      expect(await readAll(dir), `cut to ${part}`).toEqual({ wrong: [], listed: keys.length })
+    }
+  })
+
+  test('never lies and never kills the process after bits were flipped in it', async () => {
+    const dir = await filledFolder()
+    const file = join(lmdbOf(dir), 'data.mdb')
+    const random = seededRandom(Number(process.env.KEELSON_SEED ?? 7))
+    for (let round = 0; round < 25; round++) {
+      for (let flips = 0; flips < 1 + round; flips++) flipBit(file, random)
+      expect(await readAll(dir), `round ${round}`).toEqual({ wrong: [], listed: keys.length })
+    }
+  })
+
+  test('of a store that was in use when the process was killed is no worse for it', async () => {
+    const dir = tempFolder()
+    const program = `
+      import { start } from 'keelson'
+      const app = await start({ dir: ${JSON.stringify(dir)} })
+      const puts = ${JSON.stringify(keys)}.map((key) => app.store.put(key, { key, text: key.repeat(10) }))
+      await Promise.all(puts)
+      process.kill(process.pid, 'SIGKILL')
+    `
+    expect(() =>
+      execFileSync(process.execPath, ['--input-type=module', '-e', program], { stdio: 'ignore' }),
+    ).toThrow()
+
+    expect(await readAll(dir)).toEqual({ wrong: [], listed: keys.length })
+  })
+})
+
+const flipBit = (path: string, random: () => number): void => {
+  const file = openSync(path, 'r+')
+  const offset = Math.floor(random() * statSync(path).size)
+  const byte = Buffer.alloc(1)
+  readSync(file, byte, 0, 1, offset)
+  byte[0] = (byte[0] ?? 0) ^ (1 << Math.floor(random() * 8))
+  writeSync(file, byte, 0, 1, offset)
+  closeSync(file)
+}
