@@ -5,27 +5,13 @@
  * the reboot.
  */
 import { seededRandom } from '../clock.ts'
-import { KeelsonError } from '../errors.ts'
-import {
-  type Disk,
-  type DiskEntry,
-  DiskError,
-  type DiskFile,
-  type DiskLock,
-  type OpenMode,
-} from './disk.ts'
+import type { Disk, DiskEntry, DiskFile, DiskLock, OpenMode } from './disk.ts'
 import { lockedDir } from './lock-holder.ts'
+import { type DiskCall, SimulatedCalls } from './simulated-calls.ts'
 import { crashDraws, type Unsynced } from './simulated-crash.ts'
-import {
-  changingOperations,
-  type DiskOperation,
-  diskOperations,
-  type Fault,
-  type FaultPlan,
-  FaultPlans,
-} from './simulated-faults.ts'
-import { blockBytes, SimulatedFile } from './simulated-file.ts'
-import { Refusal, SimulatedNames } from './simulated-names.ts'
+import { type DiskOperation, type Fault, type FaultPlan, Refusal } from './simulated-faults.ts'
+import { blockBytes, checkExtent, SimulatedFile } from './simulated-file.ts'
+import { SimulatedNames } from './simulated-names.ts'
 
 /** How a simulated disk begins. */
 export type SimulatedDiskOptions = {
@@ -37,39 +23,21 @@ export type SimulatedDiskOptions = {
   readonly capacityBytes?: number
 }
 
-/** One call that was made. */
-export type DiskCall = {
-  readonly operation: DiskOperation
-  readonly path: string
-  /** Of a read or write; the new size of a truncation. */
-  readonly offset?: number
-  /** How many bytes a read or write was asked for. */
-  readonly bytes?: number
-  /** The code of the error that it ended with. */
-  readonly error?: string
-}
-
 /** Makes an empty simulated disk. */
 export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk =>
   new SimulatedDisk(options, new SimulatedNames())
 
 /** See `simulatedDisk`. */
 export class SimulatedDisk implements Disk {
-  /** Calls of each kind since the disk was made or cloned, failed ones included. */
-  readonly counts: Record<DiskOperation, number>
-  /** While true, whatever would change something throws `EROFS`. */
-  readOnly = false
   /** May be changed at any time: lowered to fill the disk, raised to make room. */
   capacityBytes: number
   readonly #seed: number
   readonly #sectorBytes: number
   readonly #names: SimulatedNames
-  readonly #faults = new FaultPlans()
+  readonly #calls = new SimulatedCalls()
   readonly #random: () => number
   readonly #opened = new Map<DiskFile, SimulatedFile>()
   readonly #locked = new Map<SimulatedFile, DiskLock>()
-  #recording: DiskCall[] | undefined
-  #halted = false
 
   /** For `simulatedDisk` and `clone`. */
   constructor(options: SimulatedDiskOptions, names: SimulatedNames) {
@@ -78,7 +46,20 @@ export class SimulatedDisk implements Disk {
     this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY
     this.#random = seededRandom(this.#seed)
     this.#names = names
-    this.counts = Object.fromEntries(diskOperations.map((name) => [name, 0])) as typeof this.counts
+  }
+
+  /** Calls of each kind since the disk was made or cloned, failed ones included. */
+  get counts(): Record<DiskOperation, number> {
+    return this.#calls.counts
+  }
+
+  /** While true, whatever would change something throws `EROFS`. */
+  get readOnly(): boolean {
+    return this.#calls.readOnly
+  }
+
+  set readOnly(value: boolean) {
+    this.#calls.readOnly = value
   }
 
   get syncs(): number {
@@ -107,29 +88,30 @@ export class SimulatedDisk implements Disk {
 
   open(path: string, mode: OpenMode): DiskFile {
     const operation = mode === 'create' ? 'create' : 'open'
-    return this.#call({ operation, path }, mode === 'write', () => {
+    const open = (): DiskFile => {
       const file = mode === 'create' ? this.#create(path) : this.#existing(path)
       const handle = this.#handle(path, file, mode !== 'read')
       this.#opened.set(handle, file)
       return handle
-    })
+    }
+    return this.#calls.make({ operation, path }, open, { opensToWrite: mode === 'write' })
   }
 
   entry(path: string): DiskEntry | undefined {
-    return this.#call({ operation: 'entry', path }, false, () => {
+    return this.#calls.make({ operation: 'entry', path }, () => {
       const node = this.#names.find(path)
       return node && { kind: node.kind, size: node.kind === 'file' ? node.size : blockBytes }
     })
   }
 
   list(path: string): string[] {
-    return this.#call({ operation: 'list', path }, false, () =>
+    return this.#calls.make({ operation: 'list', path }, () =>
       [...this.#names.folder(path).names.keys()].sort(),
     )
   }
 
   makeFolder(path: string): void {
-    this.#call({ operation: 'makeFolder', path }, true, () => {
+    this.#calls.make({ operation: 'makeFolder', path }, () => {
       const exists = this.#names.find(path)?.kind === 'folder'
       if (!exists && this.freeBytes < blockBytes) throw new Refusal('ENOSPC')
       this.#names.makeFolder(path)
@@ -137,27 +119,27 @@ export class SimulatedDisk implements Disk {
   }
 
   rename(from: string, to: string): void {
-    this.#call({ operation: 'rename', path: from }, true, () => this.#names.rename(from, to))
+    this.#calls.make({ operation: 'rename', path: from }, () => this.#names.rename(from, to))
   }
 
   remove(path: string): void {
-    this.#call({ operation: 'remove', path }, true, () => this.#names.remove(path))
+    this.#calls.make({ operation: 'remove', path }, () => this.#names.remove(path))
   }
 
   syncFolder(path: string): void {
-    this.#call({ operation: 'syncFolder', path }, false, () =>
+    this.#calls.make({ operation: 'syncFolder', path }, () =>
       this.#names.sync(this.#names.folder(path)),
     )
   }
 
   lock(path: string, holder: string): DiskLock {
-    return this.#call({ operation: 'lock', path }, true, () => {
+    return this.#calls.make({ operation: 'lock', path }, () => {
       const file = this.#names.find(path) ? this.#existing(path) : this.#create(path)
       if (this.#locked.has(file)) throw lockedDir(path, new TextDecoder().decode(file.contents()))
       this.#writeHolder(file, holder)
       const lock: DiskLock = {
         release: () => {
-          if (this.#halted || this.#locked.get(file) !== lock) return
+          if (this.#calls.halted || this.#locked.get(file) !== lock) return
           this.#locked.delete(file)
           file.write(new Uint8Array(file.size).fill(0x0a), 0)
         },
@@ -171,18 +153,17 @@ export class SimulatedDisk implements Disk {
 
   /** Plans a fault. Several plans may stand side by side. */
   inject(plan: FaultPlan): void {
-    this.#faults.add(plan)
+    this.#calls.faults.add(plan)
   }
 
   /** Forgets all plans. What they did stays done. */
   clearFaults(): void {
-    this.#faults.clear()
+    this.#calls.faults.clear()
   }
 
   /** Starts a new record of calls, which goes on growing. */
   recordCalls(): readonly DiskCall[] {
-    this.#recording = []
-    return this.#recording
+    return this.#calls.record()
   }
 
   /**
@@ -199,14 +180,14 @@ export class SimulatedDisk implements Disk {
     this.#names.crash(draws.nameKept)
     for (const node of this.#names.nodes()) if (node.kind === 'file') node.crash(draws.file())
     this.killProcess()
-    this.#faults.clear()
+    this.#calls.faults.clear()
   }
 
   /** The process dies and the machine goes on: nothing is lost, files are closed and locks are free. */
   killProcess(): void {
     this.#opened.clear()
     this.#locked.clear()
-    this.#halted = false
+    this.#calls.halted = false
   }
 
   /**
@@ -240,7 +221,7 @@ export class SimulatedDisk implements Disk {
 
   #handle(path: string, file: SimulatedFile, writable: boolean): DiskFile {
     const call = <T>(facts: Omit<DiskCall, 'path'>, action: (fault: Fault | undefined) => T): T =>
-      this.#call({ ...facts, path }, false, (fault) => {
+      this.#calls.make({ ...facts, path }, (fault) => {
         if (!this.#opened.has(handle)) throw new Refusal('EBADF')
         return action(fault)
       })
@@ -249,14 +230,13 @@ export class SimulatedDisk implements Disk {
       size: () => call({ operation: 'size' }, () => file.size),
       read: (into, offset) =>
         call({ operation: 'read', offset, bytes: into.length }, () => {
-          refuseBadNumber(offset)
+          checkExtent(offset, 0)
           return file.read(into, offset)
         }),
       write: (bytes, offset) =>
         call({ operation: 'write', offset, bytes: bytes.length }, (fault) => {
           if (!writable) throw new Refusal('EBADF')
-          refuseBadNumber(offset)
-          refuseTooLarge(offset + bytes.length)
+          checkExtent(offset, bytes.length)
           return this.#write(file, bytes, offset, fault)
         }),
       sync: () =>
@@ -268,36 +248,12 @@ export class SimulatedDisk implements Disk {
       truncate: (size) =>
         call({ operation: 'truncate', offset: size }, () => {
           if (!writable) throw new Refusal('EINVAL')
-          refuseBadNumber(size)
-          refuseTooLarge(size)
+          checkExtent(0, size)
           file.truncate(size)
         }),
       close: () => call({ operation: 'close' }, () => void this.#opened.delete(handle)),
     }
     return handle
-  }
-
-  /** Counts and records a call, lets the planned fault have its way, and gives errors their operation and path. */
-  #call<T>(facts: DiskCall, writes: boolean, action: (fault: Fault | undefined) => T): T {
-    const { operation, path } = facts
-    this.counts[operation] += 1
-    try {
-      const fault = this.#faults.next(operation, path)
-      if (fault?.kind === 'halt') this.#halted = true
-      if (this.#halted) throw new Refusal('HALTED')
-      if (this.readOnly && (writes || (operation !== 'sync' && isChanging(operation))))
-        throw new Refusal('EROFS')
-      // A write and a sync that fail leave something behind; see below.
-      if (fault?.kind === 'error' && operation !== 'write' && operation !== 'sync')
-        throw new Refusal(fault.code ?? 'EIO')
-      const answer = action(fault)
-      this.#recording?.push(facts)
-      return answer
-    } catch (error) {
-      const code = errorCode(error)
-      if (code !== undefined) this.#recording?.push({ ...facts, error: code })
-      throw error instanceof Refusal ? new DiskError(error.code, operation, path) : error
-    }
   }
 
   #write(file: SimulatedFile, bytes: Uint8Array, offset: number, fault: Fault | undefined): number {
@@ -337,20 +293,4 @@ export class SimulatedDisk implements Disk {
     file.write(line, 0)
     file.truncate(line.length)
   }
-}
-
-const errorCode = (error: unknown): string | undefined =>
-  error instanceof Refusal || error instanceof KeelsonError ? error.code : undefined
-
-const isChanging = (operation: DiskOperation): boolean => changingOperations.includes(operation)
-
-/** Files are held whole in memory, holes included. */
-const fileBytesMax = 2 ** 30
-
-const refuseTooLarge = (size: number): void => {
-  if (size > fileBytesMax) throw new Refusal('EFBIG')
-}
-
-const refuseBadNumber = (value: number): void => {
-  if (!Number.isSafeInteger(value) || value < 0) throw new Refusal('EINVAL')
 }

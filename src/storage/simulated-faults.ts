@@ -38,6 +38,16 @@ export const changingOperations: readonly DiskOperation[] = [
   'lock',
 ]
 
+/** Why something cannot be done: the operating system's code. The disk adds operation and path. */
+export class Refusal extends Error {
+  readonly code: string
+
+  constructor(code: string) {
+    super(code)
+    this.code = code
+  }
+}
+
 /**
  * What happens to a call.
  *

@@ -3,6 +3,7 @@
  * may make of the difference. Sectors that no unsynced write touched are never harmed; that is the one assumption
  * about disks ("powersafe overwrite") on which the log rests.
  */
+import { Refusal } from './simulated-faults.ts'
 
 /** What becomes of a sector that was written and not synced when the power goes. */
 export type SectorFate = 'kept' | 'lost' | 'torn' | 'garbage'
@@ -38,6 +39,16 @@ const olderMax = 4
 
 /** Space is given out in blocks of this many bytes, as file systems do. */
 export const blockBytes = 4096
+
+/** Files are held whole in memory, holes included. */
+const fileBytesMax = 2 ** 30
+
+/** Refuses bytes that no file has (`EINVAL`), or that none here may have (`EFBIG`). */
+export const checkExtent = (offset: number, count: number): void => {
+  if (!Number.isSafeInteger(offset) || offset < 0) throw new Refusal('EINVAL')
+  if (!Number.isSafeInteger(count) || count < 0) throw new Refusal('EINVAL')
+  if (count > 0 && offset + count > fileBytesMax) throw new Refusal('EFBIG')
+}
 
 /** The contents of a file, before and after a power cut. Offsets and sizes are bytes. */
 export class SimulatedFile {

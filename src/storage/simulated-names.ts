@@ -5,17 +5,8 @@
  * promise, and no more.
  */
 import { posix } from 'node:path'
+import { Refusal } from './simulated-faults.ts'
 import type { SimulatedFile } from './simulated-file.ts'
-
-/** Why something cannot be done: the operating system's code. The disk adds operation and path. */
-export class Refusal extends Error {
-  readonly code: string
-
-  constructor(code: string) {
-    super(code)
-    this.code = code
-  }
-}
 
 /** A folder: its names as a process sees them, and as they are on the disk. */
 export class SimulatedFolder {
