@@ -1,0 +1,37 @@
+/** Numbers as people read them: counts, bytes, durations. Pure, and the same in every locale. */
+
+/** `1234567` as `1,234,567`. */
+export const countText = (count: number): string =>
+  String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',')
+
+const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB']
+
+/** Bytes in decimal units, three digits at least: `999 B`, `1.50 kB`, `12.3 MB`. */
+export const bytesText = (bytes: number): string => {
+  let value = bytes
+  let unit = 0
+  // 999.5 would be shown as 1000.
+  while (value >= 999.5 && unit < byteUnits.length - 1) {
+    value /= 1_000
+    unit++
+  }
+  return `${unit === 0 ? Math.round(value) : value.toPrecision(3)} ${byteUnits[unit]}`
+}
+
+/** Milliseconds as `0:07`, `12:05` or `1:02:03`, rounded up: time left is never shown as none. */
+export const clockText = (ms: number): string => {
+  const seconds = Math.ceil(ms / 1_000)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60]
+  return hours > 0
+    ? `${hours}:${two(minutes)}:${two(seconds % 60)}`
+    : `${minutes}:${two(seconds % 60)}`
+}
+
+/** Milliseconds as `12 ms` or `1.53 s`. */
+export const durationText = (ms: number): string =>
+  ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(2)} s`
+
+/** `1 record`, `2 records`. */
+export const pluralText = (count: number, noun: string): string =>
+  `${countText(count)} ${noun}${count === 1 ? '' : 's'}`
