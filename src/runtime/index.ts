@@ -1,5 +1,6 @@
 /** The runtime: processes, messages, links, monitors, timers, names and supervision, with the semantics of OTP. */
 export { type Messages, type Name, name, type Ref } from './address.ts'
+export { type ChildContext, type ChildSpec, type WorkerOptions, worker } from './child-spec.ts'
 export { type ExitReason, exit, isOrderly, isShutdown } from './exit-reason.ts'
 export type * from './gen-server.ts'
 export type { Log, Logger } from './logger.ts'
@@ -21,5 +22,25 @@ export {
   type Then,
 } from './next-step.ts'
 export type { DownMessage, ExitMessage } from './process.ts'
+export type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
+export type { Shutdown } from './shutdown.ts'
+export * from './supervisor.ts'
+export type {
+  ChildCount,
+  ChildInfo,
+  ChildResult,
+  SupervisorMessages,
+} from './supervisor-server.ts'
+export {
+  getState,
+  getStatus,
+  replaceState,
+  resume,
+  statistics,
+  stopProcess,
+  suspend,
+  trace,
+} from './sys.ts'
 export { createSystem, type SystemOptions } from './system.ts'
+export type { ServerStatus, Statistics, TraceEvent } from './system-requests.ts'
 export { type ProcessFacts, type Telemetry, type TelemetryEvents, telemetry } from './telemetry.ts'

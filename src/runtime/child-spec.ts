@@ -1,0 +1,98 @@
+/**
+ * What a supervisor is told about a child: how to start it, when to start it again, how to end it. Data, so that a whole
+ * tree is one literal; wrong data is refused where it is written.
+ */
+import { KeelsonError } from '../errors.ts'
+import type { Messages } from './address.ts'
+import type { Context, GenServer, StartOptions, StartResult, System } from './gen-server.ts'
+import type { Restart } from './restart-policy.ts'
+import { type Shutdown, shutdownMsDefault } from './shutdown.ts'
+
+/** What a start function may use: it starts the child with `startLinkResult`, or answers `{ ignore: true }`. */
+export type ChildContext = Pick<Context, 'startLinkResult' | 'app'> & { readonly system: System }
+
+/** A child of a supervisor. `worker` and `supervisor` make one; a literal with a start function of its own will do too. */
+export interface ChildSpec {
+  /** Its name among its siblings. */
+  readonly id: string
+  readonly start: (context: ChildContext) => StartResult<unknown> | Promise<StartResult<unknown>>
+  /** `permanent` by default. */
+  readonly restart?: Restart | undefined
+  /** 5,000 ms for workers, `infinity` for supervisors by default. */
+  readonly shutdown?: Shutdown | undefined
+  /** Its end may end the supervisor (`autoShutdown`). Not with `permanent`. */
+  readonly significant?: boolean | undefined
+  /** `worker` by default. */
+  readonly kind?: 'worker' | 'supervisor' | undefined
+}
+
+/** How a worker is started, and started again. */
+export interface WorkerOptions<M = unknown> extends StartOptions<M> {
+  readonly restart?: Restart | undefined
+  readonly shutdown?: Shutdown | undefined
+  /** The same as `shutdown` with a number. */
+  readonly shutdownMs?: number | undefined
+  readonly significant?: boolean | undefined
+}
+
+/** The specification of a server as a child. Its argument, name and options are checked against the server's types. */
+export const worker = <M extends Messages, S, A, P>(
+  id: string,
+  server: GenServer<M, S, A, P>,
+  ...[arg, options = {}]: [A] extends [undefined]
+    ? [arg?: A, options?: WorkerOptions<M>]
+    : [arg: A, options?: WorkerOptions<M>]
+): ChildSpec => {
+  const { restart, shutdown, shutdownMs, significant, ...start } = options as WorkerOptions<M>
+  const started = { label: start.name ?? id, ...start }
+  const launch = (context: ChildContext): Promise<StartResult<unknown>> =>
+    context.startLinkResult(server as GenServer<M, S, unknown, P>, arg, started)
+  return checked({ id, start: launch, restart, shutdown: shutdown ?? shutdownMs, significant })
+}
+
+/** A specification with nothing left out. */
+export type FullChildSpec = {
+  readonly [K in keyof ChildSpec]-?: Exclude<ChildSpec[K], undefined>
+}
+
+/** The specification with OTP's defaults filled in. Throws `CONFIG` with `details.path` when it is wrong. */
+export const fullSpec = (spec: ChildSpec): FullChildSpec => {
+  checked(spec)
+  const { id, start, restart = 'permanent', significant = false, kind = 'worker' } = spec
+  const shutdown = spec.shutdown ?? (kind === 'supervisor' ? 'infinity' : shutdownMsDefault)
+  return { id, start, restart, significant, kind, shutdown }
+}
+
+/** The specification itself, once it is found right. Throws `CONFIG` with `details.path`. */
+export const checked = (spec: ChildSpec): ChildSpec => {
+  const { id, start, restart, shutdown, significant, kind } = spec
+  if (typeof id !== 'string' || id === '') throw wrong('id', 'a text that is not empty', id)
+  if (typeof start !== 'function') throw wrong(`${id}.start`, 'a function', start)
+  expectOneOf(`${id}.restart`, restart, ['permanent', 'transient', 'temporary'])
+  expectOneOf(`${id}.kind`, kind, ['worker', 'supervisor'])
+  if (!isShutdownTime(shutdown)) {
+    throw wrong(`${id}.shutdown`, "'brutal_kill', 'infinity' or milliseconds", shutdown)
+  }
+  if (significant === true && (restart ?? 'permanent') === 'permanent') {
+    throw wrong(`${id}.significant`, 'a transient or temporary child', 'a permanent one')
+  }
+  return spec
+}
+
+/** Throws `CONFIG` unless `found` is left out or one of `allowed`. */
+export const expectOneOf = (path: string, found: unknown, allowed: readonly string[]): void => {
+  if (found === undefined || (typeof found === 'string' && allowed.includes(found))) return
+  throw wrong(path, `one of ${allowed.join(', ')}`, found)
+}
+
+/** The error of a wrong specification. */
+export const wrong = (path: string, expected: string, found: unknown): KeelsonError =>
+  new KeelsonError('CONFIG', `${path}: expected ${expected}, found ${String(found)}`, {
+    details: { path, expected, found },
+  })
+
+const isShutdownTime = (shutdown: unknown): boolean =>
+  shutdown === undefined ||
+  shutdown === 'brutal_kill' ||
+  shutdown === 'infinity' ||
+  (typeof shutdown === 'number' && shutdown >= 0)

@@ -1,0 +1,108 @@
+/**
+ * The children of one supervisor, newest first, and what is done to them: started, ended, replaced. A child that ended
+ * keeps its place until it is deleted; a temporary one is forgotten.
+ */
+import { type Address, addressOf, type Ref } from './address.ts'
+import type { ChildContext, FullChildSpec } from './child-spec.ts'
+import { describeReason, type ExitReason, reasonOf } from './exit-reason.ts'
+import type { StartResult } from './gen-server.ts'
+import type { Process } from './process.ts'
+import { shutDown } from './shutdown.ts'
+
+/** What is known of a child. */
+export interface Child {
+  readonly spec: FullChildSpec
+  process: Process | undefined
+  /** A restart failed, and is to be tried again. */
+  isRestarting: boolean
+  /** How often it was started again. */
+  restarts: number
+}
+
+/** A child that did not start, and why. */
+export interface FailedStart {
+  readonly id: string
+  readonly reason: ExitReason
+}
+
+/** A child that is not started yet. */
+export const newChild = (spec: FullChildSpec): Child => ({
+  spec,
+  process: undefined,
+  isRestarting: false,
+  restarts: 0,
+})
+
+/** The ref of a running child. */
+export const refOfChild = (child: Child): Ref | undefined => child.process?.address
+
+/** Starts `child`; on success it runs. Answers what came of it. */
+export const startChildProcess = async (
+  child: Child,
+  context: ChildContext,
+): Promise<StartResult<unknown>> => {
+  let result: StartResult<unknown>
+  try {
+    result = await child.spec.start(context)
+  } catch (thrown) {
+    result = { ok: false, reason: reasonOf(thrown) }
+  }
+  if (!result.ok) return result
+  child.process = (addressOf(result.ref) as Address<Process>).process
+  child.isRestarting = false
+  if (child.process !== undefined) child.process.restarts = child.restarts
+  return result
+}
+
+/**
+ * Starts those of `children` (newest first) in the order of their age. Stops at the first that fails. What ignores its
+ * start stays, not running; a temporary one is forgotten.
+ */
+export const startChildren = async (
+  children: readonly Child[],
+  context: ChildContext,
+): Promise<{ readonly children: Child[]; readonly failed: FailedStart | undefined }> => {
+  const kept = [...children]
+  for (const child of [...children].reverse()) {
+    const result = await startChildProcess(child, context)
+    if (result.ok) continue
+    if (!result.ignore)
+      return { children: kept, failed: { id: child.spec.id, reason: result.reason } }
+    child.isRestarting = false
+    if (child.spec.restart === 'temporary') kept.splice(kept.indexOf(child), 1)
+  }
+  return { children: kept, failed: undefined }
+}
+
+/** Ends those of `children` (newest first) one after another; answers those that are to be remembered. */
+export const endChildren = async (
+  children: readonly Child[],
+  supervisor: Process,
+): Promise<Child[]> => {
+  const kept: Child[] = []
+  for (const child of children) {
+    await endChild(child, supervisor)
+    if (child.spec.restart !== 'temporary') kept.push(child)
+  }
+  return kept
+}
+
+/** Ends one child, if it runs, within the time that its specification gives it. */
+export const endChild = async (child: Child, supervisor: Process): Promise<void> => {
+  const { process, spec } = child
+  child.process = undefined
+  child.isRestarting = false
+  if (process === undefined) return
+  const reason = await shutDown(supervisor, process, spec.shutdown)
+  if (isExpected(spec.shutdown, reason) || (reason === 'normal' && spec.restart !== 'permanent'))
+    return
+  supervisor.kernel.logger.error(`${process} was ended: ${describeReason(reason)}`, {
+    pid: process.pid,
+    reason,
+  })
+}
+
+const isExpected = (shutdown: FullChildSpec['shutdown'], reason: ExitReason): boolean =>
+  shutdown === 'brutal_kill'
+    ? reason === 'killed'
+    : reason === 'shutdown' || (Array.isArray(reason) && reason[0] === 'shutdown')

@@ -1,0 +1,307 @@
+/**
+ * The server behind every supervisor. It traps exits; the end of a child comes as a message, in its turn, and what the
+ * supervisor does about it takes as long as starting and ending children takes. Nothing else is handled meanwhile.
+ * The rules are those of OTP's supervisor, down to the order in which failed restarts are tried again.
+ */
+import { type Address, addressOf, type Ref } from './address.ts'
+import { type ChildSpec, type FullChildSpec, fullSpec, wrong } from './child-spec.ts'
+import { describeReason, type ExitReason } from './exit-reason.ts'
+import type { CallContext, Context, GenServer, StartResult } from './gen-server.ts'
+import { cast } from './messaging.ts'
+import { type NoReply, noReply, ok, type Reply, reply, type Stop, stop } from './next-step.ts'
+import type { Process } from './process.ts'
+import {
+  type AutoShutdown,
+  endsSupervisor,
+  isRestarted,
+  recentRestarts,
+  type Strategy,
+} from './restart-policy.ts'
+import {
+  type Child,
+  endChild,
+  endChildren,
+  newChild,
+  refOfChild,
+  startChildProcess,
+  startChildren,
+} from './supervised-children.ts'
+
+/** What became of a request about a child: `reason` is `'not_found'`, `'running'` or `'restarting'`. */
+export type ChildResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: 'not_found' | 'running' | 'restarting' }
+
+/** A child as its supervisor sees it. */
+export interface ChildInfo {
+  readonly id: string
+  readonly ref: Ref | undefined
+  readonly status: 'running' | 'restarting' | 'stopped'
+  readonly kind: 'worker' | 'supervisor'
+}
+
+/** How many children there are: specifications, running ones, and of which kind. */
+export interface ChildCount {
+  readonly specs: number
+  readonly active: number
+  readonly supervisors: number
+  readonly workers: number
+}
+
+/** What a supervisor understands. */
+export type SupervisorMessages = {
+  calls: {
+    startChild: (spec: ChildSpec) => StartResult<unknown>
+    terminateChild: (id: string) => ChildResult
+    restartChild: (id: string) => StartResult<unknown>
+    deleteChild: (id: string) => ChildResult
+    whichChildren: () => ChildInfo[]
+    countChildren: () => ChildCount
+  }
+  casts: {
+    tryAgain: (id: string) => void
+  }
+}
+
+/** What a supervisor is started with; `supervisor` makes it. */
+export interface SupervisorArgument {
+  readonly strategy: Strategy
+  readonly intensity: number
+  readonly periodMs: number
+  readonly autoShutdown: AutoShutdown
+  readonly children: readonly ChildSpec[]
+}
+
+/** What a supervisor knows. */
+export interface SupervisorState {
+  readonly options: SupervisorArgument
+  /** Newest first. */
+  readonly children: readonly Child[]
+  /** The moments of the restarts that still count. */
+  readonly restarts: readonly number[]
+}
+
+type State = SupervisorState
+type Surroundings = Context<SupervisorMessages>
+type Next = NoReply<State> | Stop<State>
+
+/** The server; `supervisor` and `startSupervisor` start it. */
+export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorArgument> = {
+  init: async (options, context) => {
+    context.trapExit(true)
+    const children = options.children.map((spec) => newChild(specFor(options, spec))).reverse()
+    const begun = await startChildren(children, context)
+    if (begun.failed === undefined) return ok({ options, children: begun.children, restarts: [] })
+    await endChildren(begun.children, processOf(context))
+    const { id, reason } = begun.failed
+    return stop(['shutdown', ['failed_to_start_child', id, reason]])
+  },
+  calls: {
+    startChild: (state, spec, context) => startChild(state, spec, context),
+    terminateChild: async (state, id, context) => {
+      const child = childOf(state, id)
+      if (child === undefined) return reply(notFound, state)
+      await endChild(child, processOf(context))
+      return reply(done, child.spec.restart === 'temporary' ? without(state, child) : state)
+    },
+    restartChild: async (state, id, context) => {
+      const child = childOf(state, id)
+      const refusal = refusalOf(child)
+      if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
+      return reply(await startChildProcess(child, context), state)
+    },
+    deleteChild: (state, id) => {
+      const child = childOf(state, id)
+      const refusal = refusalOf(child)
+      if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
+      return reply(done, without(state, child))
+    },
+    whichChildren: (state) => reply(state.children.map(infoOf), state),
+    countChildren: (state) => reply(count(state.children), state),
+  },
+  casts: {
+    tryAgain: (state, id, context) => {
+      const child = childOf(state, id)
+      return child?.isRestarting ? restart(state, child, 'restart_failed', context) : noReply(state)
+    },
+  },
+  exit: (state, { from, reason }, context) => {
+    const child = state.children.find((each) => from !== undefined && refOfChild(each) === from)
+    return child === undefined ? noReply(state) : childEnded(state, child, reason, context)
+  },
+  terminate: async (state, _reason, context) => {
+    await endChildren(state.children, processOf(context))
+  },
+}
+
+// What happens when a child ends.
+
+const childEnded = (
+  state: State,
+  child: Child,
+  reason: ExitReason,
+  context: Surroundings,
+): Next | Promise<Next> => {
+  child.process = undefined
+  if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
+  const left = child.spec.restart === 'temporary' ? without(state, child) : state
+  const ends = endsSupervisor(
+    state.options.autoShutdown,
+    significance(child),
+    left.children.map(significance),
+  )
+  return ends ? stop('shutdown', left) : noReply(left)
+}
+
+const restart = async (
+  state: State,
+  child: Child,
+  reason: ExitReason,
+  context: Surroundings,
+): Promise<Next> => {
+  const { intensity, periodMs } = state.options
+  const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), periodMs)
+  if (restarts.length > intensity) {
+    tellGaveUp(child, reason, context)
+    child.isRestarting = false
+    return stop('shutdown', state)
+  }
+  const { newer, fresh, older } = affected(state, child)
+  const again = await endChildren(fresh, processOf(context))
+  for (const each of again) each.restarts++
+  const { children, failed } = await startChildren(again, context)
+  for (const each of children) tellRestarted(each, reason, context)
+  const failing = children.find((each) => each.spec.id === failed?.id)
+  if (failing !== undefined) {
+    failing.isRestarting = true
+    // A message to itself, behind what already waits, as in OTP: an elder sibling's crash goes first.
+    cast(context.self, 'tryAgain', failing.spec.id)
+  }
+  return noReply({ ...state, restarts, children: [...newer, ...children, ...older] })
+}
+
+/** The children to start again, and those before and behind them that are left alone. */
+const affected = (
+  { options, children }: State,
+  child: Child,
+): Record<'newer' | 'fresh' | 'older', readonly Child[]> => {
+  const index = children.indexOf(child)
+  const [from, to] = {
+    one_for_one: [index, index + 1],
+    rest_for_one: [0, index + 1],
+    one_for_all: [0, children.length],
+  }[options.strategy] as [number, number]
+  return {
+    newer: children.slice(0, from),
+    fresh: children.slice(from, to),
+    older: children.slice(to),
+  }
+}
+
+const tellGaveUp = (child: Child, reason: ExitReason, context: Surroundings): void => {
+  const { kernel } = processOf(context)
+  const facts = { ...processOf(context).facts(), id: child.spec.id, reason }
+  kernel.events.emit('supervisor.gave_up', facts)
+  const what = `${processOf(context)} gave up: ${child.spec.id} ended: ${describeReason(reason)}`
+  kernel.logger.error(what, { id: child.spec.id, reason })
+}
+
+const tellRestarted = (child: Child, reason: ExitReason, context: Surroundings): void => {
+  const { kernel, pid } = processOf(context)
+  if (child.process === undefined || kernel.events.listenerCount('process.restarted') === 0) return
+  kernel.events.emit('process.restarted', {
+    ...child.process.facts(),
+    supervisor: pid,
+    id: child.spec.id,
+    reason,
+    restarts: child.restarts,
+  })
+}
+
+// Requests about children.
+
+const startChild = async (
+  state: State,
+  spec: ChildSpec,
+  context: CallContext<SupervisorMessages, unknown, StartResult<unknown>>,
+): Promise<Reply<StartResult<unknown>, State> | NoReply<State>> => {
+  let full: FullChildSpec
+  try {
+    full = specFor(state.options, spec)
+  } catch (error) {
+    context.from.fail(error)
+    return noReply(state)
+  }
+  const present = childOf(state, full.id)
+  if (present !== undefined) return reply({ ok: false, reason: presence(present) }, state)
+  const child = newChild(full)
+  const result = await startChildProcess(child, context)
+  const isKept = result.ok || (result.ignore === true && full.restart !== 'temporary')
+  if (isKept) return reply(result, { ...state, children: [child, ...state.children] })
+  return reply(result.ignore ? result : failure(result.reason, spec), state)
+}
+
+/** A taken name is told as it is; any other failure together with the specification, as in OTP. */
+const failure = (reason: ExitReason, spec: ChildSpec): StartResult<unknown> => {
+  const isTaken = Array.isArray(reason) && reason[0] === 'already_started'
+  return { ok: false, reason: isTaken ? reason : [reason, spec] }
+}
+
+const presence = (child: Child): ExitReason =>
+  child.process === undefined && !child.isRestarting
+    ? 'already_present'
+    : ['already_started', refOfChild(child)]
+
+const refusalOf = (child: Child | undefined): (ChildResult & { ok: false }) | undefined => {
+  if (child === undefined) return notFound
+  if (child.isRestarting) return { ok: false, reason: 'restarting' }
+  return child.process === undefined ? undefined : { ok: false, reason: 'running' }
+}
+
+const done: ChildResult = { ok: true }
+const notFound: ChildResult & { ok: false } = { ok: false, reason: 'not_found' }
+
+/** A significant child makes sense only where an end of it can have that effect. */
+const specFor = (options: SupervisorArgument, spec: ChildSpec): FullChildSpec => {
+  const full = fullSpec(spec)
+  if (full.significant && options.autoShutdown === 'never') {
+    throw wrong(`${full.id}.significant`, 'false, as autoShutdown is never', true)
+  }
+  return full
+}
+
+const childOf = (state: State, id: string): Child | undefined =>
+  state.children.find((child) => child.spec.id === id)
+
+const without = (state: State, child: Child): State => ({
+  ...state,
+  children: state.children.filter((each) => each !== child),
+})
+
+const significance = (child: Child) => ({
+  significant: child.spec.significant,
+  isRunning: child.process !== undefined || child.isRestarting,
+})
+
+const infoOf = (child: Child): ChildInfo => ({
+  id: child.spec.id,
+  ref: refOfChild(child),
+  status: child.isRestarting ? 'restarting' : child.process === undefined ? 'stopped' : 'running',
+  kind: child.spec.kind,
+})
+
+const count = (children: readonly Child[]): ChildCount => {
+  const supervisors = children.filter((child) => child.spec.kind === 'supervisor').length
+  return {
+    specs: children.length,
+    active: children.filter((child) => child.process !== undefined).length,
+    supervisors,
+    workers: children.length - supervisors,
+  }
+}
+
+const processOf = (context: Surroundings): Process => {
+  const { process } = addressOf(context.self) as Address<Process>
+  if (process === undefined) throw new Error('a context is that of a process')
+  return process
+}

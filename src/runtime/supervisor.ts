@@ -1,0 +1,152 @@
+/**
+ * Supervisors: processes that start others, and start them again. A tree of them is one literal of `supervisor` and
+ * `worker`; start order is dependency order, and the end goes the other way. Strategies, intensity, restart types,
+ * significant children and shapes of failure are OTP's.
+ */
+import { KeelsonError } from '../errors.ts'
+import type { Name, Ref } from './address.ts'
+import {
+  type ChildContext,
+  type ChildSpec,
+  checked,
+  expectOneOf,
+  fullSpec,
+  wrong,
+} from './child-spec.ts'
+import type { Context, StartResult, System } from './gen-server.ts'
+import { call } from './messaging.ts'
+import type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
+import { refOf } from './server-context.ts'
+import type { Shutdown } from './shutdown.ts'
+import {
+  type ChildCount,
+  type ChildInfo,
+  type ChildResult,
+  type SupervisorArgument,
+  type SupervisorMessages,
+  supervisorServer,
+} from './supervisor-server.ts'
+
+/** How a supervisor treats its children, and is itself treated as a child. */
+export interface SupervisorOptions {
+  readonly strategy: Strategy
+  /** Restarts within `periodMs` that it endures; one more ends it with `shutdown`. 3 by default. */
+  readonly intensity?: number | undefined
+  /** 5,000 by default. */
+  readonly periodMs?: number | undefined
+  /** `never` by default. */
+  readonly autoShutdown?: AutoShutdown | undefined
+  readonly name?: Name | undefined
+  /** `context.app` of all that is below. */
+  readonly app?: unknown
+  readonly restart?: Restart | undefined
+  readonly shutdown?: Shutdown | undefined
+  readonly significant?: boolean | undefined
+}
+
+/** A supervisor with its children, as a child of another one or for `startSupervisor`. Throws `CONFIG` with `details.path`. */
+export const supervisor = (
+  id: string,
+  options: SupervisorOptions,
+  children: readonly ChildSpec[],
+): ChildSpec => {
+  const argument = argumentOf(id, options, children)
+  const { name, restart, shutdown, significant } = options
+  const start = (context: ChildContext): Promise<StartResult<unknown>> =>
+    context.startLinkResult(supervisorServer, argument, {
+      name: name as Name<SupervisorMessages> | undefined,
+      label: name ?? id,
+      kind: 'supervisor',
+      // What it is sent decides about processes; none of it may be refused.
+      mailboxMax: Number.POSITIVE_INFINITY,
+      ...('app' in options ? { app: options.app } : {}),
+    })
+  return checked({ id, start, restart, shutdown, significant, kind: 'supervisor' })
+}
+
+/**
+ * Starts a tree: under nobody when given a System, linked when given a context. Resolves when all of it has started;
+ * rejects `EXITED` with `['shutdown', ['failed_to_start_child', id, reason]]` as `details.reason` when a part has not,
+ * and then nothing of it runs.
+ */
+export const startSupervisor = async (
+  where: System | Context,
+  spec: ChildSpec,
+): Promise<Ref<SupervisorMessages>> => {
+  const result = await spec.start('startLinkResult' in where ? where : outside(where))
+  return refOf(result as StartResult<never>)
+}
+
+/** Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`. */
+export const startChild = (
+  supervisor: Ref<SupervisorMessages>,
+  spec: ChildSpec,
+): Promise<StartResult<unknown>> => call(supervisor, 'startChild', spec, patiently)
+
+/** Ends a child, which is not started again by itself. A temporary one is forgotten, any other one keeps its place. */
+export const terminateChild = (
+  supervisor: Ref<SupervisorMessages>,
+  id: string,
+): Promise<ChildResult> => call(supervisor, 'terminateChild', id, patiently)
+
+/** Starts a child that is not running. A failure is the reason of its start, `'running'`, `'restarting'` or `'not_found'`. */
+export const restartChild = (
+  supervisor: Ref<SupervisorMessages>,
+  id: string,
+): Promise<StartResult<unknown>> => call(supervisor, 'restartChild', id, patiently)
+
+/** Forgets a child that is not running. */
+export const deleteChild = (
+  supervisor: Ref<SupervisorMessages>,
+  id: string,
+): Promise<ChildResult> => call(supervisor, 'deleteChild', id, patiently)
+
+/** The children, the last started first. */
+export const whichChildren = (supervisor: Ref<SupervisorMessages>): Promise<ChildInfo[]> =>
+  call(supervisor, 'whichChildren', undefined, patiently)
+
+/** How many children there are. */
+export const countChildren = (supervisor: Ref<SupervisorMessages>): Promise<ChildCount> =>
+  call(supervisor, 'countChildren', undefined, patiently)
+
+/** A supervisor may be busy for as long as its children take to start and to end (OTP waits without limit, too). */
+const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
+
+const outside = (system: System): ChildContext => ({
+  system,
+  app: undefined,
+  startLinkResult: system.startResult.bind(system),
+})
+
+const argumentOf = (
+  id: string,
+  options: SupervisorOptions,
+  children: readonly ChildSpec[],
+): SupervisorArgument => {
+  const { strategy, intensity = 3, periodMs = 5_000, autoShutdown = 'never' } = options
+  if (strategy === undefined) throw wrong(`${id}.strategy`, 'a strategy', strategy)
+  expectOneOf(`${id}.strategy`, strategy, ['one_for_one', 'one_for_all', 'rest_for_one'])
+  expectOneOf(`${id}.autoShutdown`, autoShutdown, ['never', 'any_significant', 'all_significant'])
+  expectCount(`${id}.intensity`, intensity, 0)
+  expectCount(`${id}.periodMs`, periodMs, 1)
+  expectDistinct(id, children)
+  return { strategy, intensity, periodMs, autoShutdown, children }
+}
+
+const expectCount = (path: string, found: number, least: number): void => {
+  if (Number.isSafeInteger(found) && found >= least) return
+  throw wrong(path, `a whole number from ${least}`, found)
+}
+
+const expectDistinct = (id: string, children: readonly ChildSpec[]): void => {
+  const seen = new Set<string>()
+  for (const child of children) {
+    fullSpec(child)
+    if (seen.has(child.id)) {
+      throw new KeelsonError('CONFIG', `${id}: two children ${child.id}`, {
+        details: { path: `${id}.${child.id}`, expected: 'ids that differ', found: child.id },
+      })
+    }
+    seen.add(child.id)
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Looking into a running server, and holding it, without a line of its code (OTP's `sys`). A request takes its turn in
+ * the mailbox, so it sees what earlier messages did; it calls no handler, and a suspended server answers it too.
+ * All of them reject as `call` does.
+ */
+import { isKeelsonError } from '../errors.ts'
+import type { Ref } from './address.ts'
+import { kinds } from './envelope.ts'
+import type { ExitReason } from './exit-reason.ts'
+import { type CallOptions, request } from './messaging.ts'
+import type { ServerStatus, Statistics, TraceEvent } from './system-requests.ts'
+
+/** The state of the server. */
+export const getState = <S = unknown>(ref: Ref, options?: CallOptions): Promise<S> =>
+  ask(ref, 'getState', undefined, options) as Promise<S>
+
+/** Replaces the state by what `replace` makes of it; resolves to the new one. When `replace` throws, it rejects so, and the old one stays. */
+export const replaceState = <S = unknown>(
+  ref: Ref,
+  replace: (state: S) => S,
+  options?: CallOptions,
+): Promise<S> => ask(ref, 'replaceState', replace, options) as Promise<S>
+
+/** Lets the server's messages wait until `resume`. Suspending twice needs one `resume`. */
+export const suspend = (ref: Ref, options?: CallOptions): Promise<void> =>
+  ask(ref, 'suspend', undefined, options) as Promise<void>
+
+/** Goes on, with the messages that waited in their order. */
+export const resume = (ref: Ref, options?: CallOptions): Promise<void> =>
+  ask(ref, 'resume', undefined, options) as Promise<void>
+
+/** Whether it runs or is suspended, who it is, its state. */
+export const getStatus = (ref: Ref, options?: CallOptions): Promise<ServerStatus> =>
+  ask(ref, 'getStatus', undefined, options) as Promise<ServerStatus>
+
+/** Begins to count messages (anew), stops it, or gives the counts: `undefined` when nobody counts. */
+export const statistics = (
+  ref: Ref,
+  command: 'on' | 'off' | 'get',
+  options?: CallOptions,
+): Promise<Statistics | undefined> =>
+  ask(ref, 'statistics', command, options) as Promise<Statistics | undefined>
+
+/** Calls `listener` with each message that comes in and each reply that goes out; `undefined` ends it. It must not throw. */
+export const trace = (
+  ref: Ref,
+  listener: ((event: TraceEvent) => void) | undefined,
+  options?: CallOptions,
+): Promise<void> => ask(ref, 'trace', listener, options) as Promise<void>
+
+/**
+ * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`). Resolves when it has
+ * ended with that reason; ended otherwise: `EXITED` with the reason. By default it waits without limit.
+ */
+export const stopProcess = async (
+  ref: Ref,
+  reason: ExitReason = 'normal',
+  options?: CallOptions,
+): Promise<void> => {
+  try {
+    await ask(ref, 'stop', reason, { timeoutMs: Number.POSITIVE_INFINITY, ...options })
+  } catch (error) {
+    if (!isKeelsonError(error, 'EXITED') || error.details.reason !== reason) throw error
+  }
+}
+
+const ask = (
+  ref: Ref,
+  name: string,
+  payload: unknown,
+  options: CallOptions | undefined,
+): Promise<unknown> => request(ref, kinds.system, name, payload, options)
