@@ -1,0 +1,168 @@
+/**
+ * The handle of a running instance: its store, its control, its System, and its end. There is one end only, whoever
+ * brings it about: `close()`, or a root supervisor that has spent its restarts.
+ */
+import {
+  type ControlHandle,
+  levelOf,
+  reasonText,
+  type Shard,
+  type ShardPhase,
+  type Store,
+} from '../actors/index.ts'
+import { KeelsonError } from '../errors.ts'
+import {
+  type ExitReason,
+  type Ref,
+  type SupervisorMessages,
+  type System,
+  stopProcess,
+} from '../runtime/index.ts'
+
+/** What an instance is made of. */
+export type AppParts = {
+  readonly instance: string
+  readonly dir: string
+  readonly system: System
+  /** The System was made for this instance, and ends with it. */
+  readonly ownsSystem: boolean
+  readonly shards: readonly Shard[]
+  readonly store: Store
+  readonly control: ControlHandle
+  /** The root supervisor. */
+  readonly root: Ref<SupervisorMessages>
+  /** Gives the folder's locks back. */
+  readonly release: () => void
+}
+
+/** How one shard is. */
+export type ShardHealth = {
+  readonly shard: number
+  readonly phase: ShardPhase['kind']
+  /** Why it is down. */
+  readonly reason: string | undefined
+  readonly appliedLsn: number
+  readonly projectedLsn: number
+  readonly suspended: boolean
+  readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
+}
+
+/** How an instance is. `durable` is false when its options say so: then no acknowledgement means that data are on disk. */
+export type Health = { readonly durable: boolean; readonly shards: readonly ShardHealth[] }
+
+/** A running instance. */
+export class App {
+  readonly instance: string
+  /** The data folder, absolute. */
+  readonly dir: string
+  /** The System that the instance's processes live in. */
+  readonly system: System
+  readonly store: Store
+  readonly control: ControlHandle
+  /** Lasting parts of the shards, for whoever looks into the instance. */
+  readonly shards: readonly Shard[]
+  /** Resolves when the instance has ended: `'normal'` after `close()`, else with the reason of its root. Never rejects. */
+  readonly closed: Promise<ExitReason>
+  readonly #parts: AppParts
+  #closing: Promise<void> | undefined
+
+  constructor(parts: AppParts) {
+    this.#parts = parts
+    this.instance = parts.instance
+    this.dir = parts.dir
+    this.system = parts.system
+    this.store = parts.store
+    this.control = parts.control
+    this.shards = parts.shards
+    this.closed = new Promise((resolve) => {
+      parts.system.monitor(parts.root, (reason) => {
+        const ended = this.#closing === undefined ? reason : 'normal'
+        // What fails here has been reported where it happened; the end itself is never in doubt.
+        this.#giveBack().then(
+          () => resolve(ended),
+          () => resolve(ended),
+        )
+      })
+    })
+  }
+
+  /** How the instance is, now. */
+  health(): Health {
+    const [first] = this.shards
+    return {
+      durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
+      shards: this.shards.map((shard) => ({
+        shard: shard.index,
+        phase: shard.phase.kind,
+        reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
+        appliedLsn: shard.appliedLsn,
+        projectedLsn: shard.projectedLsn,
+        suspended: shard.suspensions.size > 0,
+        writes: shard.gate.load,
+      })),
+    }
+  }
+
+  /**
+   * Ends the instance in order: new writes get `CLOSED`, what was admitted is answered (within `deadlineMs`, 30,000 by default), projections are
+   * flushed, the tree stops in reverse, the logs are closed cleanly, the locks given back. Calling it again waits for the same end.
+   */
+  close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+    const { deadlineMs = 30_000 } = options
+    if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0))
+      return Promise.reject(
+        new KeelsonError('INVALID_ARGUMENT', 'deadlineMs must be a number from 0.', {
+          details: { path: 'deadlineMs', expected: 'a number from 0', found: String(deadlineMs) },
+        }),
+      )
+    this.#closing ??= this.#close(deadlineMs)
+    return this.#closing
+  }
+
+  /** `await using app = await start(…)` closes it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    const { system, shards, root, control } = this.#parts
+    const endsAt = system.clock.monotonic() + deadlineMs
+    const left = () => Math.max(1, endsAt - system.clock.monotonic())
+    const refusal = new KeelsonError('CLOSED', 'The instance is closing.')
+    for (const { gate } of shards) gate.shut(refusal)
+    await within(system, left(), Promise.all(shards.map(({ gate }) => gate.idle())))
+    const flushed = shards
+      // A suspended projection stays as it is; what it lacks is in the log.
+      .filter(({ phase, suspensions }) => phase.kind === 'open' && suspensions.size === 0)
+      .map(({ index }) => control.flush(index, { timeoutMs: left() }))
+    await Promise.allSettled(flushed)
+    for (const shard of shards) shard.close()
+    await stopProcess(root, 'shutdown', { timeoutMs: Number.POSITIVE_INFINITY })
+    await this.closed
+  }
+
+  /** The tree has ended: files are closed and the folder is free for the next. */
+  async #giveBack(): Promise<void> {
+    const { system, shards, ownsSystem, release } = this.#parts
+    try {
+      for (const shard of shards) {
+        shard.close()
+        await shard.endLog()
+        await shard.closeProjection()
+      }
+      if (ownsSystem) await system.stop()
+    } finally {
+      release()
+    }
+  }
+}
+
+/** Waits for `done`, but no longer than `ms`. */
+const within = async (system: System, ms: number, done: Promise<unknown>): Promise<void> => {
+  let cancel = (): void => undefined
+  const late = new Promise<void>((resolve) => {
+    cancel = system.clock.after(ms, resolve)
+  })
+  await Promise.race([done, late])
+  cancel()
+}

@@ -1,0 +1,182 @@
+/**
+ * The supervision tree of an instance: who starts whom, in which order, and what happens when one dies. The order of
+ * start is the order of dependence. Restart types make a shard go *down* without taking others along: its writer is
+ * transient and significant, so that its end ends the shard; the shard is transient, so that its end is none of its siblings'.
+ */
+import {
+  Applier,
+  Control,
+  defaultInstance,
+  instanceName,
+  LmdbWriter,
+  type Shard,
+  shardName,
+  WalWriter,
+} from '../actors/index.ts'
+import {
+  type ChildSpec,
+  type GenServer,
+  isShutdown,
+  type Messages,
+  name,
+  type Ref,
+  type SupervisorMessages,
+  type System,
+  supervisor,
+  whichChildren,
+  worker,
+} from '../runtime/index.ts'
+import { type AppTree, type AppWorker, serverOf } from './app-tree.ts'
+
+/** What the tree is made for. */
+export type TreeOptions = {
+  readonly instance: string
+  readonly shards: readonly Shard[]
+  readonly mailboxMax: number
+  /** The user's tree, its modules loaded; and what `context.app` is there. */
+  readonly app: AppTree | undefined
+  readonly appContext: unknown
+  readonly reopen: Control.Options['reopen']
+}
+
+/** Names of the supervisors, for whoever has to find them. */
+export const treeNames = (instance = defaultInstance) => ({
+  root: instanceName<SupervisorMessages>('keelson', instance),
+  shards: instanceName<SupervisorMessages>('shards', instance),
+  services: instanceName<SupervisorMessages>('services', instance),
+  shard: (shard: number) => shardName<SupervisorMessages>('shard')(instance, shard),
+  followers: (shard: number) => shardName<SupervisorMessages>('followers')(instance, shard),
+})
+
+/** The whole tree of an instance. */
+export const instanceTree = (options: TreeOptions): ChildSpec => {
+  const names = treeNames(options.instance)
+  const controlOptions = { shards: options.shards, reopen: options.reopen }
+  return supervisor(
+    'keelson',
+    { name: names.root, strategy: 'rest_for_one', intensity: 3, periodMs: 5_000 },
+    [
+      supervisor(
+        'shards',
+        { name: names.shards, strategy: 'one_for_one' },
+        options.shards.map((shard) => unlessDown(shard, shardTree(shard, options.instance))),
+      ),
+      // They need the shards, not each other.
+      supervisor(
+        'services',
+        { name: names.services, strategy: 'one_for_one', intensity: 10, periodMs: 60_000 },
+        [
+          worker('control', Control.server, controlOptions, {
+            name: Control.name(options.instance),
+          }),
+          ...(options.app ? [afterSettled(options.shards, appTree(options.app, options))] : []),
+        ],
+      ),
+    ],
+  )
+}
+
+/** One shard: each child reads from those above it. */
+const shardTree = (shard: Shard, instance: string): ChildSpec => {
+  const names = treeNames(instance)
+  const { index } = shard
+  // Their mailboxes hold what the gate has admitted: that is their bound.
+  const actor = { mailboxMax: Number.POSITIVE_INFINITY }
+  return supervisor(
+    `shard(${index})`,
+    {
+      name: names.shard(index),
+      strategy: 'rest_for_one',
+      intensity: 5,
+      periodMs: 10_000,
+      restart: 'transient',
+      autoShutdown: 'any_significant',
+    },
+    [
+      worker(`wal_writer(${index})`, WalWriter.server, shard, {
+        ...actor,
+        name: WalWriter.name(instance, index),
+        restart: 'transient',
+        significant: true,
+        // Killing it in the middle of its clean close would cost the next opening a recovery.
+        shutdown: 'infinity',
+      }),
+      worker(`applier(${index})`, Applier.server, shard, {
+        ...actor,
+        name: Applier.name(instance, index),
+      }),
+      // A fuse of their own: trouble here never spends the log's.
+      supervisor(
+        `followers(${index})`,
+        {
+          name: names.followers(index),
+          strategy: 'one_for_one',
+          intensity: 10,
+          periodMs: 60_000,
+          restart: 'transient',
+        },
+        [
+          worker(`lmdb_writer(${index})`, LmdbWriter.server, shard, {
+            ...actor,
+            name: LmdbWriter.name(instance, index),
+          }),
+        ],
+      ),
+    ],
+  )
+}
+
+/** A shard that is down is not started by anybody's restart: only `control.reopen`, which clears that, tries again. */
+const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
+  ...spec,
+  start: async (context) => {
+    if (shard.phase.kind === 'down') return { ignore: true }
+    const result = await spec.start(context)
+    if (result.ok) watch(context.system, shard, result.ref)
+    return result
+  },
+})
+
+/**
+ * A shard supervisor that ends by itself without its writer having said why has spent its restarts. One that is ended by the
+ * supervisor above is started again or belongs to an instance that ends: asked then, that one is gone.
+ */
+const watch = (system: System, shard: Shard, ref: Ref): void => {
+  const names = treeNames(shard.parts.instance)
+  system.monitor(ref, (reason) => {
+    if (!isShutdown(reason)) return
+    whichChildren(system.to(names.shards)).then(
+      (children) => {
+        const child = children.find(({ id }) => id === `shard(${shard.index})`)
+        if (child?.ref === undefined) shard.goDown('its supervisor has spent its restarts')
+      },
+      () => undefined,
+    )
+  })
+}
+
+/** The user's tree starts when each shard is open or down, so that a user's `init` may read and write. */
+const afterSettled = (shards: readonly Shard[], spec: ChildSpec): ChildSpec => ({
+  ...spec,
+  start: async (context) => {
+    await Promise.all(shards.map((shard) => shard.settled()))
+    return spec.start(context)
+  },
+})
+
+const appTree = (tree: AppTree, options: TreeOptions): ChildSpec => {
+  const { strategy = 'one_for_one', ...others } = tree.options
+  return supervisor(
+    tree.id,
+    { ...others, strategy, name: name(tree.id), app: options.appContext },
+    tree.children.map((child) =>
+      child.kind === 'supervisor' ? appTree(child, options) : appWorker(child, options),
+    ),
+  )
+}
+
+const appWorker = ({ id, module, options }: AppWorker, tree: TreeOptions): ChildSpec => {
+  const { arg, name: registered = id, mailboxMax = tree.mailboxMax, ...others } = options
+  const server = serverOf(module) as GenServer<Messages, unknown, unknown>
+  return worker(id, server, arg, { ...others, mailboxMax, name: name(registered) })
+}

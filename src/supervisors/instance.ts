@@ -1,0 +1,221 @@
+/**
+ * An instance: a data folder, its shards, the tree over them, and the handle that users hold. It is assembled here from
+ * options and ports; `start` passes the real ones, the simulation its own.
+ *
+ * `startInstance` inspects every shard before it opens any, so that a corrupt one makes it reject with nothing changed.
+ */
+import { resolve } from 'node:path'
+import { ControlHandle, Shard, Store } from '../actors/index.ts'
+import type { Clock } from '../clock.ts'
+import { KeelsonError } from '../errors.ts'
+import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'
+import {
+  type Disk,
+  type LogHost,
+  type LogHostFactory,
+  type Projections,
+  shardFolder,
+} from '../storage/index.ts'
+import { App } from './app.ts'
+import { type AppTree, mapModules, serverOf } from './app-tree.ts'
+import { configError } from './config-error.ts'
+import { claimFolder, type FolderClaim } from './folder-claim.ts'
+import { instanceTree, treeNames } from './instance-tree.ts'
+import { loadModule } from './module-loader.ts'
+import { reopen } from './reopening.ts'
+import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
+
+/** What an instance reaches the outside through. */
+export type Ports = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly makeHost: LogHostFactory
+  readonly projectionsOn: (host: LogHost) => Projections
+}
+
+/**
+ * Starts an instance; resolves when every read is right.
+ * @throws KeelsonError `CONFIG`, `LOCKED_DIR`, `READ_ONLY`, `NO_SPACE`, `UNSUPPORTED_VERSION`, `CORRUPT`: nothing is changed then,
+ * but LOCK in an old folder
+ */
+export const startInstance = async (options: StartOptions, ports: Ports): Promise<App> => {
+  const checked = checkStartOptions(options)
+  const app = checked.app && (await loadedTree(checked.app))
+  const system = checked.system ?? createSystem({ clock: ports.clock })
+  if (system.whereis(treeNames(checked.instance).root))
+    throw configError(
+      'instance',
+      'a name that no other instance on this System has',
+      checked.instance,
+    )
+  const claim = claimFolder({
+    disk: ports.disk,
+    clock: ports.clock,
+    dir: resolve(checked.dir),
+    instance: checked.instance,
+    shards: checked.shards,
+  })
+  checked.onProgress({ step: 'locked', detail: claim.dir })
+  const shards = Array.from({ length: claim.shards }, (_, index) =>
+    shardOf(index, claim, checked, ports, system),
+  )
+  try {
+    await prepare(shards, claim, checked, ports)
+    return await run({ ...checked, app }, system, shards, claim)
+  } catch (error) {
+    await giveBack(shards)
+    claim.undo()
+    claim.release()
+    throw error
+  }
+}
+
+/** The modules that the user's tree names, loaded, before anything on disk is touched. */
+const loadedTree = (tree: AppTree): Promise<AppTree> =>
+  mapModules(tree, async (module, path) => {
+    if (typeof module !== 'string') return module
+    const loaded = await loadModule(resolve(module)).catch((cause: unknown) => {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw configError(path, 'a module that loads', `${module} (${why})`)
+    })
+    const server = serverOf(loaded)
+    if (!server) throw configError(path, 'a module that exports `server`', module)
+    return { server }
+  })
+
+const shardOf = (
+  index: number,
+  { dir }: FolderClaim,
+  { instance, settings, minDurable }: CheckedOptions,
+  { clock, makeHost, projectionsOn }: Ports,
+  system: System,
+): Shard =>
+  new Shard({
+    instance,
+    index,
+    folders: shardFolder(dir, index),
+    settings,
+    minDurable: minDurable.get(index),
+    clock: system.clock ?? clock,
+    makeHost,
+    projectionsOn,
+  })
+
+/** Looks at every shard, and makes what a new folder lacks. After it each shard is ready to open, or down. */
+const prepare = async (
+  shards: readonly Shard[],
+  claim: FolderClaim,
+  { allowDown, onProgress }: CheckedOptions,
+  ports: Ports,
+): Promise<void> => {
+  const failures = await inspect(shards, claim)
+  const [first] = failures.values()
+  if (first !== undefined && !(allowDown && !claim.isNew)) throw first
+  for (const [shard, reason] of failures) shard.goDown(reason)
+  if (claim.isNew) {
+    await refuseFrames(shards, claim, ports)
+    for (const shard of shards) await shard.createLog()
+    claim.finish()
+    onProgress({ step: 'created', detail: claim.dir })
+  }
+  for (const { index, phase } of shards)
+    onProgress({ step: phase.kind === 'down' ? 'down' : 'inspected', shard: index })
+}
+
+/** Inspects all shards to the end, so that nothing is under way when the first failure is reported. */
+const inspect = async (
+  shards: readonly Shard[],
+  { isNew }: FolderClaim,
+): Promise<Map<Shard, unknown>> => {
+  const looks = await Promise.allSettled(shards.map((shard) => shard.inspect()))
+  const failures = new Map<Shard, unknown>()
+  looks.forEach((look, at) => {
+    const shard = shards[at] as Shard
+    if (look.status === 'rejected') failures.set(shard, look.reason)
+    else if (!isNew && !look.value.exists) failures.set(shard, noSegments(shard))
+  })
+  return failures
+}
+
+const noSegments = (shard: Shard): KeelsonError =>
+  new KeelsonError('CORRUPT', `Shard ${shard.index} has no log.`, {
+    details: {
+      shard: shard.index,
+      file: shard.parts.folders.wal,
+      evidence: 'keelson.json says that it was made',
+    },
+  })
+
+/** A folder that does not say what it is, and has frames in it, has lost its `keelson.json`: nothing is made anew over it. */
+const refuseFrames = async (
+  shards: readonly Shard[],
+  claim: FolderClaim,
+  { makeHost, disk }: Ports,
+): Promise<void> => {
+  const withFrames = shards.filter((shard) => shard.inspection?.hasFrames).map(({ index }) => index)
+  for (const index of claim.leftovers) {
+    const host = makeHost(index)
+    const { wal, path } = shardFolder(claim.dir, index)
+    const options = (shards[0] as Shard).logOptions
+    const { hasFrames } = await host
+      .run('inspect', { dir: wal, options, evidence: [] })
+      .finally(() => host.end())
+    if (hasFrames) withFrames.push(index)
+    else disk.remove(path)
+  }
+  if (withFrames.length > 0)
+    throw new KeelsonError('CORRUPT', `${claim.dir} holds frames, but no sound keelson.json.`, {
+      details: { file: 'keelson.json', shards: withFrames },
+    })
+}
+
+/** Starts the tree and waits until each shard is open or down. */
+const run = async (
+  options: CheckedOptions,
+  system: System,
+  shards: readonly Shard[],
+  claim: FolderClaim,
+): Promise<App> => {
+  const { instance, settings, allowDown, onProgress } = options
+  const store = new Store(system, shards)
+  const control = new ControlHandle(system, instance, shards.length, settings.deadlineMs)
+  onProgress({ step: 'recovering' })
+  const tree = instanceTree({
+    instance,
+    shards,
+    mailboxMax: options.mailboxMax,
+    app: options.app,
+    appContext: { store, control },
+    reopen: (shard, part) => reopen(system, shard, part),
+  })
+  const root = await startSupervisor(system, tree)
+  const phases = await Promise.all(shards.map((shard) => shard.settled()))
+  phases.forEach(({ kind }, shard) => {
+    onProgress({ step: kind === 'open' ? 'open' : 'down', shard })
+  })
+  const down = phases.find((phase) => phase.kind === 'down')
+  if (down && !allowDown) {
+    await stopProcess(root, 'shutdown')
+    throw down.reason
+  }
+  return new App({
+    instance,
+    dir: claim.dir,
+    system,
+    ownsSystem: !options.system,
+    shards,
+    store,
+    control,
+    root,
+    release: claim.release,
+  })
+}
+
+/** Ends what a failed start has begun. */
+const giveBack = async (shards: readonly Shard[]): Promise<void> => {
+  for (const shard of shards) {
+    shard.close()
+    await shard.endLog()
+    await shard.closeProjection()
+  }
+}

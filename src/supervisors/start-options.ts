@@ -1,0 +1,230 @@
+/** The options of `start`: their meaning, their defaults, and the check that everything else relies on. Pure. */
+import type { Settings } from '../actors/index.ts'
+import type { System } from '../runtime/index.ts'
+import { type AppTree, checkAppTree } from './app-tree.ts'
+import { configError } from './config-error.ts'
+
+/** What `start` takes. Only `dir` has no default. Times in ms, sizes in bytes. */
+export type StartOptions = {
+  /** The data folder; made when missing. */
+  readonly dir: string
+  /** Part of the names of a second instance in one System: `wal_writer('orders', 0)`. */
+  readonly instance?: string
+  /** A System to run on; by default the instance has one of its own. */
+  readonly system?: System
+  /** Fixed when the folder is created; 1. */
+  readonly shards?: number
+  /** Start the healthy shards of a folder in which some are corrupt; false. */
+  readonly allowDown?: boolean
+  /** Of each store and control call that names none; 30,000. */
+  readonly deadlineMs?: number
+  readonly wal?: {
+    /** Size of a segment, preallocated; 16 MiB, from 128 KiB to 1 GiB. */
+    readonly maxFileSize?: number
+    /** A hint for the archiver, never a reason to delete; 4. */
+    readonly maxSegments?: number
+    /** False: the instance is not durable, and each answer says so; for tests and bulk loads. True. */
+    readonly enableFsync?: boolean
+    /** A number, raised to 10: sync every so many ms, answers at level `written`. Absent: a sync per group. */
+    readonly syncInterval?: number
+    /** Waits that long for a group to fill; 0. */
+    readonly maxDelayMs?: number
+    /** Refuse to open when less than these positions is recovered. */
+    readonly minDurable?: readonly { readonly shard: number; readonly lsn: number }[]
+    /** Bytes accepted and not yet answered, per shard; 16 MiB. */
+    readonly queueBytes?: number
+    /** What a power cut may tear; 512, or 4096 for disks without powersafe overwrite. */
+    readonly sectorBytes?: number
+  }
+  readonly overlay?: {
+    /** Committed and not yet projected, in memory; 64 MiB and 2,000,000 keys. Beyond, writes wait or get `BUSY`. */
+    readonly bytes?: number
+    readonly keys?: number
+  }
+  readonly lmdb?: {
+    /** When the projection is flushed: gather 50, wait for 20 of quiet, but no longer than 250, or 25,000 operations. */
+    readonly intervalMs?: number
+    readonly quietMs?: number
+    readonly maxLagMs?: number
+    readonly maxOps?: number
+    /** The outbox; beyond it the log is read: 65,536 frames, 16 MiB. */
+    readonly ringSlots?: number
+    readonly ringBytes?: number
+  }
+  /** User messages that a process of the user's tree queues; 100,000. */
+  readonly mailboxMax?: number
+  /** The user's own supervision tree: `supervisor('app', …)` of `keelson`. */
+  readonly app?: AppTree
+  /** Told what start is doing, in order. */
+  readonly onProgress?: (progress: StartProgress) => void
+}
+
+/** A step of starting. */
+export type StartProgress = {
+  readonly step: 'locked' | 'created' | 'inspected' | 'recovering' | 'open' | 'down'
+  readonly shard?: number
+  readonly detail?: string
+}
+
+/** Checked options, with every default filled in. */
+export type CheckedOptions = {
+  readonly dir: string
+  readonly instance: string
+  readonly system: System | undefined
+  /** `undefined`: as the folder says. */
+  readonly shards: number | undefined
+  readonly allowDown: boolean
+  readonly settings: Settings
+  readonly minDurable: ReadonlyMap<number, number>
+  readonly mailboxMax: number
+  readonly app: AppTree | undefined
+  readonly onProgress: (progress: StartProgress) => void
+}
+
+type NumberRule = {
+  readonly kind: 'number'
+  readonly min: number
+  readonly max: number
+  readonly whole: boolean
+}
+
+type Rule =
+  | NumberRule
+  | { readonly kind: 'boolean' | 'string' | 'function' | 'any' }
+  | { readonly kind: 'object'; readonly rules: Record<string, Rule> }
+
+const MiB = 1024 * 1024
+const day = 86_400_000
+
+const count = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({
+  kind: 'number',
+  min,
+  max,
+  whole: true,
+})
+const time = (min: number, max = 365 * day): Rule => ({ kind: 'number', min, max, whole: false })
+
+const rules: Record<string, Rule> = {
+  dir: { kind: 'string' },
+  instance: { kind: 'string' },
+  system: { kind: 'any' },
+  shards: count(1, 1_024),
+  allowDown: { kind: 'boolean' },
+  deadlineMs: time(1),
+  wal: {
+    kind: 'object',
+    rules: {
+      maxFileSize: count(MiB / 8, 1_024 * MiB),
+      maxSegments: count(1),
+      enableFsync: { kind: 'boolean' },
+      syncInterval: time(0),
+      maxDelayMs: time(0, 60_000),
+      minDurable: { kind: 'any' },
+      queueBytes: count(256),
+      sectorBytes: count(512, 4_096),
+    },
+  },
+  overlay: { kind: 'object', rules: { bytes: count(1_024), keys: count(1) } },
+  lmdb: {
+    kind: 'object',
+    rules: {
+      intervalMs: time(0),
+      quietMs: time(0),
+      maxLagMs: time(0),
+      maxOps: count(1),
+      ringSlots: count(1, 2 ** 24),
+      ringBytes: count(1_024),
+    },
+  },
+  mailboxMax: count(1),
+  app: { kind: 'any' },
+  onProgress: { kind: 'function' },
+}
+
+/** @throws KeelsonError `CONFIG` with `details.path`, `expected` and `found` */
+export const checkStartOptions = (options: StartOptions): CheckedOptions => {
+  checkObject('options', options, rules, '')
+  const { dir, instance = 'default', wal = {}, overlay = {}, lmdb = {} } = options
+  if (typeof dir !== 'string' || dir === '' || dir.includes('\0'))
+    throw configError('dir', 'the path of a folder', dir)
+  if (!/^[A-Za-z0-9_.-]{1,64}$/.test(instance))
+    throw configError('instance', '1 to 64 letters, digits, _, . or -', instance)
+  if (wal.sectorBytes !== undefined && wal.sectorBytes !== 512 && wal.sectorBytes !== 4096)
+    throw configError('wal.sectorBytes', '512 or 4096', wal.sectorBytes)
+  const { syncInterval } = wal
+  return {
+    dir,
+    instance,
+    system: options.system,
+    shards: options.shards,
+    allowDown: options.allowDown ?? false,
+    minDurable: checkMinDurable(wal.minDurable ?? []),
+    mailboxMax: options.mailboxMax ?? 100_000,
+    app: options.app === undefined ? undefined : checkAppTree(options.app),
+    onProgress: options.onProgress ?? (() => undefined),
+    settings: {
+      deadlineMs: options.deadlineMs ?? 30_000,
+      wal: {
+        maxFileSize: wal.maxFileSize ?? 16 * MiB,
+        maxSegments: wal.maxSegments ?? 4,
+        enableFsync: wal.enableFsync ?? true,
+        syncInterval: syncInterval === undefined ? undefined : Math.max(10, syncInterval),
+        maxDelayMs: wal.maxDelayMs ?? 0,
+        queueBytes: wal.queueBytes ?? 16 * MiB,
+        sectorBytes: wal.sectorBytes ?? 512,
+      },
+      overlay: { bytes: overlay.bytes ?? 64 * MiB, keys: overlay.keys ?? 2_000_000 },
+      lmdb: {
+        intervalMs: lmdb.intervalMs ?? 50,
+        quietMs: lmdb.quietMs ?? 20,
+        maxLagMs: lmdb.maxLagMs ?? 250,
+        maxOps: lmdb.maxOps ?? 25_000,
+        ringSlots: lmdb.ringSlots ?? 65_536,
+        ringBytes: lmdb.ringBytes ?? 16 * MiB,
+      },
+    },
+  }
+}
+
+const checkObject = (
+  name: string,
+  found: unknown,
+  allowed: Record<string, Rule>,
+  prefix: string,
+): void => {
+  if (typeof found !== 'object' || found === null || Array.isArray(found))
+    throw configError(name, 'an object', found)
+  for (const [option, value] of Object.entries(found)) {
+    const path = prefix + option
+    const rule = Object.hasOwn(allowed, option) ? allowed[option] : undefined
+    if (!rule)
+      throw configError(path, `one of ${Object.keys(allowed).join(', ')}`, 'an unknown option')
+    if (value !== undefined) checkValue(path, value, rule)
+  }
+}
+
+const checkValue = (path: string, value: unknown, rule: Rule): void => {
+  if (rule.kind === 'object') checkObject(path, value, rule.rules, `${path}.`)
+  else if (rule.kind === 'number') checkNumber(path, value, rule)
+  else if (rule.kind !== 'any' && typeof value !== rule.kind)
+    throw configError(path, `a ${rule.kind}`, value)
+}
+
+const checkNumber = (path: string, value: unknown, { min, max, whole }: NumberRule): void => {
+  const right = typeof value === 'number' && value >= min && value <= max
+  if (!right || (whole && !Number.isSafeInteger(value)))
+    throw configError(path, `a ${whole ? 'whole ' : ''}number from ${min} to ${max}`, value)
+}
+
+const checkMinDurable = (positions: unknown): ReadonlyMap<number, number> => {
+  if (!Array.isArray(positions))
+    throw configError('wal.minDurable', 'a list of positions', positions)
+  return new Map(
+    positions.map((position, at) => {
+      const { shard, lsn } = (position ?? {}) as { shard?: unknown; lsn?: unknown }
+      const right = Number.isSafeInteger(shard) && Number.isSafeInteger(lsn)
+      if (!right) throw configError(`wal.minDurable[${at}]`, '{ shard, lsn }', position)
+      return [shard as number, lsn as number]
+    }),
+  )
+}
