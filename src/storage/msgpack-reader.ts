@@ -49,8 +49,7 @@ export const readUtf8 = (bytes: Uint8Array, from = 0, to = bytes.length): string
   if (short !== undefined) return short
   const text = asBuffer(bytes).toString('utf8', from, to)
   // Bytes that are no UTF-8 become U+FFFD; text that holds one may also have had it from the start.
-  const isAscii = text.length === to - from
-  if (!isAscii && text.includes('\ufffd') && !isUtf8(bytes.subarray(from, to)))
+  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(from, to)))
     throw malformed('a string is not UTF-8', from)
   return text
 }
