@@ -70,10 +70,14 @@ const commandLength = (command: Command, keyBytes: number): number => {
   return head + (command.expiry.kind === 'none' ? 1 : 9) + 1 + command.value.bytes.length
 }
 
+/** Bytes of a key, which the caller has checked; checked again, because a frame with another one could not be read. */
 const keyLength = (key: string): number => {
   const bytes = utf8Length(key)
-  if (bytes < 1 || bytes > keyBytesMax)
-    throw new KeelsonError('INVALID_ARGUMENT', 'a command needs a key of 1 to 1,024 bytes')
+  if (bytes < 1 || bytes > keyBytesMax || key.includes('\0'))
+    throw new KeelsonError(
+      'INVALID_ARGUMENT',
+      'a command needs a key of 1 to 1,024 bytes without NUL',
+    )
   return bytes
 }
 
@@ -298,7 +302,9 @@ const readKey = (reader: FrameReader): string => {
   const length = reader.u16()
   if (length === 0 || length > keyBytesMax) throw reader.damaged(`a key of ${length} bytes`)
   const from = reader.take(length)
-  return readUtf8(reader.bytes, from, from + length)
+  const key = readUtf8(reader.bytes, from, from + length)
+  if (key.includes('\0')) throw reader.damaged('a key with a NUL')
+  return key
 }
 
 const readExpiry = (reader: FrameReader): Expiry => {

@@ -52,7 +52,7 @@ describe('what comes back', () => {
   test('is equal to what was put, for all that may be put', () => {
     fc.assert(
       fc.property(structured, (value) => expectSame(back(value), value)),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     )
   })
 
@@ -320,7 +320,7 @@ describe('foreign bytes', () => {
       if ('code' in result) expect(result.code).toBe('CORRUPT')
       else expect(() => encodeValue(result.value)).not.toThrow()
     }
-    fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 60 }), check), { numRuns: 5000 })
+    fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 60 }), check), { numRuns: 3000 })
     fc.assert(
       fc.property(structured, fc.nat(), fc.nat(7), (value, place, bit) => {
         fc.pre(typeof value !== 'string' && !Buffer.isBuffer(value))
@@ -329,7 +329,7 @@ describe('foreign bytes', () => {
         bytes[at] = (bytes[at] ?? 0) ^ (1 << bit)
         check(bytes)
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     )
   })
 
