@@ -100,9 +100,14 @@ const sequenceOf = (source: string): Program | undefined => {
     if (isBlank(head) || isBlank(tail)) continue
     const first = statementOf(head)
     const second = first && programOf(tail)
-    if (first && second) return async () => (await first(), second())
+    if (first && second) return () => inOrder(first, second)
   }
   return undefined
+}
+
+const inOrder = async (first: Program, second: Program): Promise<unknown> => {
+  await first()
+  return second()
 }
 
 const inFunction = (body: string): string => `(async () => {\n${body}\n})`

@@ -114,7 +114,8 @@ class Ingestion {
       this.#read += bytes.length
       if (this.#isOver) return
     }
-    await this.#takeAll(splitter.end())
+    const last = splitter.end()
+    if (last) await this.#takeAll([last])
   }
 
   /** Something ended it: the first such thing is what it ends with. */
@@ -135,7 +136,7 @@ class Ingestion {
     return this.#end !== undefined || this.#options.signal?.aborted === true
   }
 
-  async #takeAll(records: IterableIterator<Uint8Array>): Promise<void> {
+  async #takeAll(records: Iterable<Uint8Array>): Promise<void> {
     for (const record of records) {
       if (!this.#hasRoom(record.length)) await this.#until(() => this.#hasRoom(record.length))
       if (this.#isOver) return
@@ -176,10 +177,11 @@ class Ingestion {
   }
 
   #refuse(record: number, error: unknown): void {
-    if (!isKeelsonError(error) || !ownFaults.includes(error.code)) return this.fail(record, error)
-    this.#failed++
-    this.#pass(record)
-    this.#options.onFailure?.({ record, error })
+    if (isKeelsonError(error) && ownFaults.includes(error.code)) {
+      this.#failed++
+      this.#pass(record)
+      this.#options.onFailure?.({ record, error })
+    } else this.fail(record, error)
   }
 
   #pass(record: number): void {

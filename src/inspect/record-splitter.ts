@@ -14,8 +14,8 @@ export interface RecordSplitter {
    * @throws KeelsonError `TOO_LARGE`; `INVALID_ARGUMENT` where the array is not one, with `details.record` and `details.offset`
    */
   push(chunk: Uint8Array): IterableIterator<Uint8Array>
-  /** What the end of the stream completes. @throws KeelsonError `INVALID_ARGUMENT` when it ended too early */
-  end(): IterableIterator<Uint8Array>
+  /** The record that the end of the stream completes. @throws KeelsonError `INVALID_ARGUMENT` when it ended too early */
+  end(): Uint8Array | undefined
 }
 
 /** The largest record by default: four times what a put takes with default segments. */
@@ -76,22 +76,23 @@ class LineSplitter implements RecordSplitter {
     for (let at = chunk.indexOf(newline); at >= 0; at = chunk.indexOf(newline, from)) {
       this.#pieces.add(chunk.subarray(from, at))
       from = at + 1
-      yield* this.#line()
+      const line = this.#line()
+      if (line) yield line
     }
     this.#pieces.add(chunk.subarray(from))
   }
 
-  *end(): IterableIterator<Uint8Array> {
-    yield* this.#line()
+  end(): Uint8Array | undefined {
+    return this.#line()
   }
 
-  *#line(): IterableIterator<Uint8Array> {
+  #line(): Uint8Array | undefined {
     let line = this.#pieces.take()
     if (this.#first && hasByteOrderMark(line)) line = line.subarray(3)
     this.#first = false
-    if (!line.some(isInk)) return
+    if (!line.some(isInk)) return undefined
     this.#pieces.count++
-    yield line
+    return line
   }
 }
 
@@ -158,13 +159,10 @@ class ArraySplitter implements RecordSplitter {
     this.#offset += chunk.length
   }
 
-  *end(): IterableIterator<Uint8Array> {
-    if (this.#place !== 'done')
-      this.#refuse(
-        this.#offset,
-        this.#place === 'start' ? 'an array of records' : 'the end of the array',
-        'the end',
-      )
+  end(): undefined {
+    if (this.#place === 'done') return
+    const expected = this.#place === 'start' ? 'an array of records' : 'the end of the array'
+    this.#refuse(this.#offset, expected, 'the end')
   }
 
   get #isInside(): boolean {

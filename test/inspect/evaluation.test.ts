@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { evaluate } from '../../src/inspect/evaluation.ts'
 
-const valueOf = async (source: string): Promise<unknown> => {
+const resultOf = async (source: string): Promise<unknown> => {
   const outcome = await evaluate(source)
   if (outcome.kind !== 'value') throw new Error(`${source}: ${inspect(outcome)}`)
   return outcome.value
@@ -27,18 +27,18 @@ describe('a line', () => {
     ['await (async () => { const q = await 1; return q + 1 })()', 2],
   ] as const)
     test(`gives what it says: ${source.replaceAll('\n', '⏎')}`, async () => {
-      expect(await valueOf(source)).toEqual(expected)
+      expect(await resultOf(source)).toEqual(expected)
     })
 
   test('keeps what it declares for the lines to come, awaited or not', async () => {
-    await valueOf('var kept1 = 1; function kept2() { return kept1 + 1 }')
-    await valueOf('let kept3 = await Promise.resolve(kept2() + 1)')
-    await valueOf(
+    await resultOf('var kept1 = 1; function kept2() { return kept1 + 1 }')
+    await resultOf('let kept3 = await Promise.resolve(kept2() + 1)')
+    await resultOf(
       "var { a: kept4, b: { c: kept5 } = { c: '=' } } = await Promise.resolve({ a: 4 })",
     )
-    await valueOf('kept1 = await Promise.resolve(10); var kept6 = kept1; await 0')
+    await resultOf('kept1 = await Promise.resolve(10); var kept6 = kept1; await 0')
 
-    expect(await valueOf('[kept1, kept2(), kept3, kept4, kept5, kept6]')).toEqual([
+    expect(await resultOf('[kept1, kept2(), kept3, kept4, kept5, kept6]')).toEqual([
       10,
       11,
       3,
@@ -49,19 +49,19 @@ describe('a line', () => {
   })
 
   test('of several statements with await gives what the last one gives', async () => {
-    expect(await valueOf('const seq1 = await 1; const seq2 = (await 2) + seq1; seq2 + 1')).toBe(4)
-    expect(await valueOf('seq2')).toBe(3)
+    expect(await resultOf('const seq1 = await 1; const seq2 = (await 2) + seq1; seq2 + 1')).toBe(4)
+    expect(await resultOf('seq2')).toBe(3)
   })
 
   test('may loop and choose with await', async () => {
     const loop = 'var sum1 = 0; for (let i = 0; i < 3; i++) { await 0; sum1 += i; }; sum1'
 
-    expect(await valueOf(loop)).toBe(3)
+    expect(await resultOf(loop)).toBe(3)
   })
 
   test('shares the realm of the program, so that its values are plain ones', async () => {
-    expect(Object.getPrototypeOf(await valueOf('({})'))).toBe(Object.prototype)
-    expect(await valueOf('new Map()')).toBeInstanceOf(Map)
+    expect(Object.getPrototypeOf(await resultOf('({})'))).toBe(Object.prototype)
+    expect(await resultOf('new Map()')).toBeInstanceOf(Map)
   })
 
   for (const source of ['', '  ', '// a word', '/* a\n word */'])
@@ -121,11 +121,11 @@ describe('an unfinished line', () => {
     })
 
   test('is run once, when its last line has come', async () => {
-    await valueOf('var runs1 = 0; var count1 = async (x) => { runs1++; return x }')
+    await resultOf('var runs1 = 0; var count1 = async (x) => { runs1++; return x }')
 
     expect(await kindOf('await count1(\n')).toBe('unfinished')
-    expect(await valueOf('await count1(\n5\n)')).toBe(5)
-    expect(await valueOf('runs1')).toBe(1)
+    expect(await resultOf('await count1(\n5\n)')).toBe(5)
+    expect(await resultOf('runs1')).toBe(1)
   })
 })
 
@@ -133,7 +133,7 @@ test('a long line of statements is read in one go', async () => {
   const statements = Array.from({ length: 200 }, (_, at) => `await ${at}`).join('; ')
   const body = Array.from({ length: 200 }, (_, at) => `await ${at};`).join('\n')
 
-  expect(await valueOf(statements)).toBe(199)
-  expect(await valueOf(`await (async () => { ${body} return 1 })()`)).toBe(1)
+  expect(await resultOf(statements)).toBe(199)
+  expect(await resultOf(`await (async () => { ${body} return 1 })()`)).toBe(1)
   expect(await kindOf(`(async () => { ${body} return [`)).toBe('unfinished')
 })

@@ -9,7 +9,8 @@ const split = (format: RecordFormat, pieces: readonly Uint8Array[], max?: number
   const records: string[] = []
   for (const piece of pieces)
     for (const record of splitter.push(piece)) records.push(Buffer.from(record).toString())
-  for (const record of splitter.end()) records.push(Buffer.from(record).toString())
+  const last = splitter.end()
+  if (last) records.push(Buffer.from(last).toString())
   return records
 }
 

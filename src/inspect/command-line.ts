@@ -1,0 +1,137 @@
+/** What somebody asked for on the command line, checked: words in, a command out. Pure. */
+import { extname } from 'node:path'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { KeelsonError } from '../errors.ts'
+import type { RecordFormat } from './record-splitter.ts'
+
+/** `keelson start`. Paths are as they were written. */
+export type StartCommand = {
+  readonly kind: 'start'
+  readonly config: string | undefined
+  readonly dir: string | undefined
+  readonly verbose: boolean
+}
+
+/** `keelson ingest`. `file` is a path, or `-` for standard input. */
+export type IngestCommand = {
+  readonly kind: 'ingest'
+  readonly file: string
+  readonly dir: string
+  readonly key: string
+  readonly format: RecordFormat
+  readonly verbose: boolean
+}
+
+/** Everything that `keelson` can be asked for. */
+export type Command =
+  | StartCommand
+  | IngestCommand
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
+
+/** What `keelson help` prints. */
+export const usage = `Usage:
+  keelson start [--config FILE] [--dir DIR]
+      Starts the instance and gives a prompt. Piped input is run line by line.
+      --config FILE   keelson.config.ts, .js, .mjs or .json; by default the one in this folder, if any
+      --dir DIR       the data folder; by default the configuration's, else ./keelson-data
+
+  keelson ingest FILE --dir DIR --key FIELD [--format ndjson|json]
+      Puts the records of FILE (- for standard input) into the store, each under the value of FIELD.
+      --dir DIR       the data folder
+      --key FIELD     the field that holds the key, a string or a number; a.b reaches into records
+      --format        one record on each line, or one array; by default what the ending of FILE says
+
+  keelson help, keelson --version
+
+Everywhere: --verbose shows stacks of errors, as KEELSON_DEBUG=1 does.
+Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line.`
+
+/**
+ * Reads the words behind `keelson`.
+ * @throws KeelsonError `INVALID_ARGUMENT` with what is wrong about them
+ */
+export const parseCommandLine = (words: readonly string[]): Command => {
+  const [first, ...rest] = words
+  if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
+    return { kind: 'help' }
+  if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
+  if (first === 'start') return startCommand(rest)
+  if (first === 'ingest') return ingestCommand(rest)
+  throw wrong(`there is no command '${first}'; the commands are start, ingest, help`)
+}
+
+const startCommand = (words: readonly string[]): StartCommand => {
+  const { values, positionals } = parsed(words, {
+    config: { type: 'string' },
+    dir: { type: 'string' },
+    verbose: { type: 'boolean' },
+  })
+  if (positionals[0] !== undefined) throw wrong(`start takes no '${positionals[0]}'`)
+  return {
+    kind: 'start',
+    config: filled('--config', values.config),
+    dir: filled('--dir', values.dir),
+    verbose: values.verbose === true,
+  }
+}
+
+const ingestCommand = (words: readonly string[]): IngestCommand => {
+  const { values, positionals } = parsed(words, {
+    dir: { type: 'string' },
+    key: { type: 'string' },
+    format: { type: 'string' },
+    verbose: { type: 'boolean' },
+  })
+  const [file, second] = positionals
+  if (file === undefined || file === '') throw wrong('ingest needs a file, or - for standard input')
+  if (second !== undefined) throw wrong(`ingest takes one file, and '${second}' is another`)
+  return {
+    kind: 'ingest',
+    file,
+    dir: needed('--dir', values.dir),
+    key: needed('--key', values.key),
+    format: formatOf(file, values.format),
+    verbose: values.verbose === true,
+  }
+}
+
+const endings: Readonly<Record<string, RecordFormat>> = {
+  '.ndjson': 'ndjson',
+  '.jsonl': 'ndjson',
+  '.json': 'json',
+}
+
+const formatOf = (file: string, given: unknown): RecordFormat => {
+  if (given === 'ndjson' || given === 'json') return given
+  if (given !== undefined) throw wrong(`--format must be ndjson or json, found '${String(given)}'`)
+  const format = file === '-' ? 'ndjson' : endings[extname(file).toLowerCase()]
+  if (format === undefined)
+    throw wrong(`'${file}' does not say its format; --format ndjson or json does`)
+  return format
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>
+
+const parsed = (words: readonly string[], options: Options) => {
+  try {
+    return parseArgs({ args: [...words], options, allowPositionals: true, strict: true })
+  } catch (error) {
+    // parseArgs explains itself at length; its first sentence says what is wrong.
+    throw wrong((error as Error).message.split('. ')[0] ?? 'it cannot be read', error)
+  }
+}
+
+const filled = (option: string, value: unknown): string | undefined => {
+  if (value === '') throw wrong(`${option} needs a value`)
+  return value as string | undefined
+}
+
+const needed = (option: string, value: unknown): string => {
+  const given = filled(option, value)
+  if (given === undefined) throw wrong(`ingest needs ${option}`)
+  return given
+}
+
+const wrong = (what: string, cause?: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `The command line: ${what}.`, cause ? { cause } : {})

@@ -1,0 +1,41 @@
+/** Runs one command line from its words to its exit status. What goes wrong is told on standard error, with its code. */
+import { type Command, parseCommandLine, usage } from './command-line.ts'
+import { type Environment, printLine } from './environment.ts'
+import { errorText } from './error-view.ts'
+import { runIngest } from './ingest-command.ts'
+import { packageVersion } from './package-version.ts'
+import { runStart } from './start-command.ts'
+
+/** Exit statuses: in order, a failure, a wrong command line. A signal has its own. */
+export const statuses = { order: 0, failure: 1, usage: 2 } as const
+
+/** Runs the words behind `keelson`; answers the exit status. Never rejects. */
+export const runCommandLine = async (
+  words: readonly string[],
+  environment: Environment,
+): Promise<number> => {
+  const debug = environment.variables.KEELSON_DEBUG
+  let verbose = debug !== undefined && debug !== '' && debug !== '0'
+  let command: Command
+  try {
+    command = parseCommandLine(words)
+  } catch (error) {
+    printLine(environment.errors, `${errorText(error, verbose)}\n\n${usage}`)
+    return statuses.usage
+  }
+  try {
+    if ('verbose' in command) verbose ||= command.verbose
+    return await run(command, environment, verbose)
+  } catch (error) {
+    printLine(environment.errors, errorText(error, verbose))
+    return statuses.failure
+  }
+}
+
+const run = (command: Command, environment: Environment, verbose: boolean): Promise<number> => {
+  if (command.kind === 'start') return runStart(command, environment, verbose)
+  if (command.kind === 'ingest') return runIngest(command, environment)
+  const text = command.kind === 'help' ? usage : packageVersion()
+  printLine(environment.output, text)
+  return Promise.resolve(statuses.order)
+}

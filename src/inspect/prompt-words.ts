@@ -1,0 +1,122 @@
+/**
+ * The words that the prompt knows: commands that look into an instance and act on it, its handles, and a function for each
+ * kind of part, so that `info(wal_writer(0))` reads as it is printed.
+ */
+import { inspect } from 'node:util'
+import { call, getState, type Ref, resume, suspend } from '../runtime/index.ts'
+import type { App } from '../supervisors/index.ts'
+import type { Paint } from './paint.ts'
+import { findProcess, nameWith, processTitle } from './process-finder.ts'
+import { processFacts, processTable } from './process-view.ts'
+import { surveyLogs, surveyProjections } from './shard-survey.ts'
+import { logView, projectionView } from './shard-view.ts'
+import { factList } from './text-table.ts'
+import { surveyTree } from './tree-survey.ts'
+import { treeView } from './tree-view.ts'
+import { View } from './view.ts'
+
+/** Names with what they stand for. */
+export type PromptWords = Readonly<Record<string, unknown>>
+
+/** Every word of the prompt for `app`. */
+export const promptWords = (app: App, paint: Paint): PromptWords => ({
+  ...partWords(app),
+  ...lookingWords(app, paint),
+  ...actingWords(app),
+  app,
+  store: app.store,
+  control: app.control,
+  help: helpWord(),
+})
+
+const lookingWords = (app: App, paint: Paint) => ({
+  tree: async () => new View(treeView(await surveyTree(app), paint)),
+  ps: () => new View(processTable(app.system.processes(), paint)),
+  info: (process: unknown) => {
+    const info = findProcess(app, process)
+    const nameOf = (pid: number): string => {
+      const other = app.system.processes().find((each) => each.pid === pid)
+      return other ? processTitle(other) : `<${pid}>`
+    }
+    return new View(processFacts(info, nameOf, app.system.clock.now()))
+  },
+  state: (process: unknown) => getState(refOf(app, process)),
+  wal: async () => {
+    const [shard] = app.shards
+    const durability = shard?.parts.settings.wal ?? { enableFsync: true, syncInterval: undefined }
+    return new View(logView(await surveyLogs(app), durability, paint))
+  },
+  projections: async () =>
+    new View(projectionView(await surveyProjections(app), app.system.clock.now(), paint)),
+})
+
+const actingWords = (app: App) => ({
+  kill: (process: unknown) => {
+    const info = findProcess(app, process)
+    app.system.kill(info.ref)
+    return new View(`killed ${processTitle(info)}`)
+  },
+  suspend: async (process: unknown) => {
+    const info = findProcess(app, process)
+    await suspend(info.ref)
+    return new View(`suspended ${processTitle(info)}; its messages wait until resume`)
+  },
+  resume: async (process: unknown) => {
+    const info = findProcess(app, process)
+    await resume(info.ref)
+    return new View(`resumed ${processTitle(info)}`)
+  },
+  call: (process: unknown, message: string, payload?: unknown, options?: { timeoutMs?: number }) =>
+    call(refOf(app, process) as Ref<AnyCalls>, message, payload, options),
+})
+
+/** What a process understands is not known here: any name, any payload. */
+type AnyCalls = { calls: Record<string, (payload: unknown) => unknown> }
+
+const refOf = (app: App, process: unknown): Ref => findProcess(app, process).ref
+
+/** A function for each part that has arguments in its name, and a word for each process whose name is one. */
+const partWords = (app: App): Record<string, unknown> => {
+  const words: Record<string, unknown> = {}
+  for (const part of ['wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers'])
+    words[part] = (...parts: unknown[]) => nameWith(part, parts)
+  for (const { name } of app.system.processes().slice(0, wordsMax)) {
+    const part = /^([A-Za-z_$][\w$]*)(\(.*\))?$/.exec(name ?? '')
+    if (!part?.[1] || part[1] in words || part[1] in globalThis) continue
+    words[part[1]] =
+      part[2] === undefined ? name : (...parts: unknown[]) => nameWith(part[1] ?? '', parts)
+  }
+  return words
+}
+
+/** So many processes are looked at for words; the tree's own are the first. */
+const wordsMax = 1_000
+
+const commands: readonly (readonly [string, string])[] = [
+  ['tree()', 'the supervision tree: status, waiting messages, restarts, and why a part is down'],
+  ['ps()', 'every process, in a table'],
+  ['info(p)', 'one process whole: what it does, its queue, links, monitors'],
+  ['state(p)', 'the state of a server'],
+  ['kill(p)', 'ends a process, untrappably; its supervisor starts it again'],
+  ['suspend(p), resume(p)', 'lets the messages of a process wait, and go on'],
+  ['call(p, name, payload)', 'calls a server and awaits its answer'],
+  ['store', 'keys and values: store.put(key, value), get, delete, range({ prefix }) …'],
+  ['control', 'projections: control.flushAll(), suspend(shard), resume(shard), reopen(shard) …'],
+  ['wal()', 'each log: LSNs, segments, recovery, durability'],
+  ['projections()', 'each projection: lag, rows, outbox, suspensions'],
+  ['help', 'this list'],
+]
+
+/** What `help` prints. */
+export const helpText = `${factList(commands)}
+
+p is a process: wal_writer(0), applier(0), lmdb_writer(0), control, 'any name' or a pid.
+A line is JavaScript; a promise is awaited. Ctrl-D, or .exit, ends in order.`
+
+/** `help` prints the list as a word and as a call. */
+const helpWord = (): unknown =>
+  Object.assign(() => new View(helpText), { [inspect.custom]: () => helpText })
+
+/** What a process of the instance is called at the prompt, for completion. */
+export const processWords = (app: App): string[] =>
+  app.system.processes().flatMap(({ name }) => (name === undefined ? [] : [name]))

@@ -1,0 +1,161 @@
+/**
+ * The prompt: takes lines, runs each when the one before is done, prints what it gives. On a terminal with editing, history
+ * and completion; else line by line out of a pipe, the same lines with the same answers. A line that fails
+ * prints its error, and the next one runs.
+ */
+import { createInterface, type Interface } from 'node:readline'
+import { inspect } from 'node:util'
+import { type Environment, printLine } from './environment.ts'
+import { errorText } from './error-view.ts'
+import { type Evaluation, evaluate } from './evaluation.ts'
+import type { PromptWords } from './prompt-words.ts'
+
+/** What a prompt is made of. */
+export type PromptOptions = {
+  readonly environment: Pick<Environment, 'input' | 'output'>
+  readonly words: PromptWords
+  readonly colours: boolean
+  /** Show stacks of errors. */
+  readonly verbose: boolean
+  /** Further words to complete, asked at each Tab. */
+  readonly completions: () => readonly string[]
+}
+
+const promptText = 'keelson> '
+const continuedText = '     ... '
+
+/** One session of lines. */
+export class Prompt {
+  readonly #options: PromptOptions
+  readonly #lines: Interface
+  /** Lines that are not whole yet. */
+  #pending = ''
+  /** Leaves the line that is being run alone; set while one is. */
+  #leave: (() => void) | undefined
+  #interruptedIdle = false
+
+  constructor(options: PromptOptions) {
+    this.#options = options
+    const { input, output } = options.environment
+    const terminal = input.isTTY === true && output.isTTY === true
+    this.#lines = createInterface({
+      input,
+      ...(terminal ? { output, completer: (line: string) => this.#complete(line) } : {}),
+      terminal,
+      prompt: promptText,
+      historySize: 1_000,
+      removeHistoryDuplicates: true,
+    })
+    if (terminal) this.#lines.on('SIGINT', () => this.#interrupt())
+  }
+
+  /** Runs lines until their end, or `close`. */
+  async run(): Promise<void> {
+    const withdraw = define(this.#options.words)
+    try {
+      this.#ask()
+      for await (const line of this.#lines) {
+        if (line.trim() === '.exit') break
+        await this.#take(line)
+        this.#ask()
+      }
+      if (this.#pending !== '') this.#print(await evaluate(`${this.#pending}\n)`))
+    } finally {
+      withdraw()
+      this.#lines.close()
+    }
+  }
+
+  /** Takes no more lines. */
+  close(): void {
+    this.#lines.close()
+  }
+
+  async #take(line: string): Promise<void> {
+    this.#interruptedIdle = false
+    const source = this.#pending === '' ? line : `${this.#pending}\n${line}`
+    const outcome = await this.#untilLeft(evaluate(source))
+    this.#pending = outcome?.kind === 'unfinished' ? source : ''
+    if (outcome) this.#print(outcome)
+  }
+
+  /** The outcome, unless Ctrl-C leaves the line alone before it has one. */
+  async #untilLeft(outcome: Promise<Evaluation>): Promise<Evaluation | undefined> {
+    const left = new Promise<undefined>((resolve) => {
+      this.#leave = () => resolve(undefined)
+    })
+    try {
+      return await Promise.race([outcome, left])
+    } finally {
+      this.#leave = undefined
+    }
+  }
+
+  #print(outcome: Evaluation): void {
+    const { environment, colours, verbose } = this.#options
+    if (outcome.kind === 'value')
+      printLine(environment.output, inspect(outcome.value, { ...printing, colors: colours }))
+    else if (outcome.kind === 'error')
+      printLine(environment.output, errorText(outcome.error, verbose))
+  }
+
+  #ask(): void {
+    if (!this.#lines.terminal) return
+    this.#lines.setPrompt(this.#pending === '' ? promptText : continuedText)
+    this.#lines.prompt()
+  }
+
+  /** Ctrl-C: leaves what runs, clears what is written, and on an empty line ends at the second time. */
+  #interrupt(): void {
+    const isEmpty = this.#lines.line === '' && this.#pending === ''
+    if (this.#leave) {
+      printLine(this.#options.environment.output, '\n(left alone; it goes on by itself)')
+      this.#leave()
+    } else if (isEmpty && this.#interruptedIdle) this.#lines.close()
+    else this.#clear(isEmpty)
+  }
+
+  #clear(isEmpty: boolean): void {
+    this.#interruptedIdle = isEmpty
+    this.#pending = ''
+    const hint = isEmpty ? '\n(Ctrl-C again, Ctrl-D or .exit ends)' : ''
+    printLine(this.#options.environment.output, hint)
+    // To the end of the line, then clear to its beginning: readline's way to empty it.
+    this.#lines.write(null, { ctrl: true, name: 'e' })
+    this.#lines.write(null, { ctrl: true, name: 'u' })
+    this.#ask()
+  }
+
+  #complete(line: string): [string[], string] {
+    const { words, completions } = this.#options
+    const part = /[\w$.]*(?:\(\d*)?$/.exec(line)?.[0] ?? ''
+    const [, object, member] = /^(store|control)\.(\w*)$/.exec(part) ?? []
+    if (object !== undefined && member !== undefined)
+      return [methodsOf(words[object]).filter((name) => name.startsWith(member)), member]
+    const known = [...new Set([...Object.keys(words), ...completions()])].sort()
+    return [part === '' ? [] : known.filter((name) => name.startsWith(part)), part]
+  }
+}
+
+const printing = { depth: 4, maxArrayLength: 100, maxStringLength: 10_000 } as const
+
+const methodsOf = (handle: unknown): string[] =>
+  typeof handle === 'object' && handle !== null
+    ? Object.getOwnPropertyNames(Object.getPrototypeOf(handle)).filter(
+        (name) => name !== 'constructor',
+      )
+    : []
+
+/** Makes the words global, as the prompt's lines run in the process's own realm; answers how to take them back. */
+const define = (words: PromptWords): (() => void) => {
+  const before = new Map(
+    Object.keys(words).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]),
+  )
+  for (const [name, value] of Object.entries(words))
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
+  return () => {
+    for (const [name, descriptor] of before)
+      if (descriptor) Object.defineProperty(globalThis, name, descriptor)
+      else Reflect.deleteProperty(globalThis, name)
+  }
+}
