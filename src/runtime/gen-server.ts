@@ -207,6 +207,16 @@ export interface Context<M = Messages, App = unknown> {
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
   ): Promise<StartResult<T>>
+  /** Starts a bare process that runs `body` and then ends; at once, in a turn of its own. Throws `CONFLICT` when the name is taken. */
+  spawn<T = unknown>(
+    body: (context: BareContext<T & Messages>) => unknown,
+    options?: SpawnOptions<T>,
+  ): Ref<T>
+  /** The same, linked. */
+  spawnLink<T = unknown>(
+    body: (context: BareContext<T & Messages>) => unknown,
+    options?: SpawnOptions<T>,
+  ): Ref<T>
   /** Links to `target`. Gone: throws `NO_PROCESS`, or sends an exit message `noproc` when this process traps. */
   link(target: Target): void
   unlink(target: Target): void
@@ -267,6 +277,22 @@ export interface Context<M = Messages, App = unknown> {
 type PipedBy<F> =
   Extract<PayloadOf<F>, { readonly ok: true }> extends Settled<infer T> ? T : unknown
 
+/** A message as a bare process receives it. */
+export type Received =
+  | { readonly kind: 'call'; readonly name: string; readonly payload: unknown; readonly from: From }
+  | { readonly kind: 'cast' | 'info'; readonly name: string; readonly payload: unknown }
+  | ({ readonly kind: 'exit' } & ExitMessage)
+  | ({ readonly kind: 'down' } & DownMessage)
+
+/** The context of a bare process. */
+export interface BareContext<M = Messages, App = unknown> extends Context<M, App> {
+  /** The next message, or `undefined` when none came within `timeoutMs` (0: when none is there). One at a time. */
+  receive(timeoutMs?: number): Promise<Received | undefined>
+}
+
+/** How a bare process is begun. */
+export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs'>
+
 /** The context of a call. */
 export interface CallContext<M = Messages, App = unknown, R = unknown> extends Context<M, App> {
   /** The call at hand. Read it before the handler's first `await`, and keep it to answer later. */
@@ -296,7 +322,7 @@ export type StartArguments<A, M> = [A] extends [undefined]
   : [arg: A, options?: StartOptions<M>]
 
 /** What came of a start. */
-export type StartResult<M = Messages> =
+export type StartResult<M = unknown> =
   | { readonly ok: true; readonly ref: Ref<M>; readonly ignore?: never; readonly reason?: never }
   | {
       readonly ok: false
@@ -347,6 +373,11 @@ export interface System {
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
   ): Promise<StartResult<T>>
+  /** Starts a bare process that runs `body` and then ends. Throws `CONFLICT` when the name is taken. */
+  spawn<T = unknown>(
+    body: (context: BareContext<T & Messages>) => unknown,
+    options?: SpawnOptions<T>,
+  ): Ref<T>
   /** A ref that looks the name up at each use. */
   to<T>(name: Name<T>): Ref<T>
   whereis<T>(name: Name<T>): Ref<T> | undefined

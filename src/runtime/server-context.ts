@@ -6,7 +6,7 @@ import { KeelsonError } from '../errors.ts'
 import { Address, addressOf, type Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
-import type { From, StartOptions, StartResult, System, Timer } from './gen-server.ts'
+import type { From, SpawnOptions, StartOptions, StartResult, System, Timer } from './gen-server.ts'
 import { type Destination, MessageTimer } from './message-timer.ts'
 import { Monitor } from './monitor.ts'
 import type { DownMessage, Process } from './process.ts'
@@ -22,6 +22,12 @@ export interface Starter {
     arg: unknown,
     options: StartOptions<unknown> | undefined,
   ): Promise<StartResult<never>>
+  spawnFrom(
+    starter: Process | undefined,
+    linked: boolean,
+    body: (context: never) => unknown,
+    options: SpawnOptions<unknown> | undefined,
+  ): Ref<never>
 }
 
 /** The implementation of `Context` and `CallContext`. */
@@ -99,6 +105,14 @@ export class ServerContext {
     options?: StartOptions<unknown>,
   ): Promise<StartResult<never>> {
     return this.#system.startFrom(this.#process, true, server, arg, options)
+  }
+
+  spawn(body: (context: never) => unknown, options?: SpawnOptions): Ref<never> {
+    return this.#system.spawnFrom(this.#process, false, body, options)
+  }
+
+  spawnLink(body: (context: never) => unknown, options?: SpawnOptions): Ref<never> {
+    return this.#system.spawnFrom(this.#process, true, body, options)
   }
 
   link(target: AnyRef): void {

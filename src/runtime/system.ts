@@ -3,9 +3,11 @@
  * nothing of it is shared with another System.
  */
 import { type Clock, seededRandom, systemClock } from '../clock.ts'
+import { KeelsonError } from '../errors.ts'
 import { Address, addressOf, type Ref } from './address.ts'
+import { BareProcess, type Body } from './bare-process.ts'
 import type { ExitReason } from './exit-reason.ts'
-import type { ProcessInfo, StartOptions, StartResult, System } from './gen-server.ts'
+import type { ProcessInfo, SpawnOptions, StartOptions, StartResult, System } from './gen-server.ts'
 import { consoleLogger, type Logger } from './logger.ts'
 import { Monitor } from './monitor.ts'
 import { type Kernel, Process } from './process.ts'
@@ -77,6 +79,10 @@ export class ProcessSystem implements Kernel, Starter {
     return this.startFrom(undefined, false, server, arg, options)
   }
 
+  spawn(body: Body, options?: SpawnOptions): Ref<never> {
+    return this.spawnFrom(undefined, false, body, options)
+  }
+
   to(name: string): Ref<never> {
     return new Address<Process>(this, undefined, name, undefined)
   }
@@ -143,6 +149,24 @@ export class ProcessSystem implements Kernel, Starter {
     })
   }
 
+  spawnFrom(
+    starter: Process | undefined,
+    linked: boolean,
+    body: Body,
+    options: SpawnOptions = {},
+  ): Ref<never> {
+    if (options.name !== undefined && this.#names.has(options.name)) {
+      throw new KeelsonError('CONFLICT', `${options.name} is taken`, {
+        details: { name: options.name },
+      })
+    }
+    const process = this.#create(starter, linked, { kind: 'process', ...options })
+    process.behaviour = new BareProcess(process, body, this, () => this.#tellStarted(process))
+    if (starter === undefined || starter.alive) process.start()
+    else process.end('noproc')
+    return process.address
+  }
+
   holderOf(name: string): Process | undefined {
     return this.#names.get(name)
   }
@@ -190,17 +214,20 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   #begin(process: Process, server: object, arg: unknown, onBegun: (begun: Begun) => void): void {
-    const context = new ServerContext(process, this as unknown as System & Starter)
+    const context = new ServerContext(process, this)
     process.behaviour = new ServerLoop(process, this.#tableOf(server), arg, context, onBegun)
     process.start()
   }
 
   #startResult(process: Process, begun: Begun): StartResult<never> {
     if (!('ok' in begun) || !begun.ok) return begun
-    if (this.events.listenerCount('process.started') > 0) {
-      this.events.emit('process.started', { ...process.facts(), parent: process.starter?.pid })
-    }
+    this.#tellStarted(process)
     return { ok: true, ref: process.address }
+  }
+
+  #tellStarted(process: Process): void {
+    if (this.events.listenerCount('process.started') === 0) return
+    this.events.emit('process.started', { ...process.facts(), parent: process.starter?.pid })
   }
 
   #tableOf(server: object): ServerTable {

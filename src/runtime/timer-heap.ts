@@ -79,7 +79,20 @@ export class TimerHeap {
     if (first === undefined || first.dueAt >= this.#armedFor) return
     this.#disarm?.()
     this.#armedFor = first.dueAt
-    this.#disarm = this.#clock.after(first.dueAt - this.#clock.monotonic(), this.#ring)
+    const left = first.dueAt - this.#clock.monotonic()
+    if (left > 0) this.#disarm = this.#clock.after(left, this.#ring)
+    else this.#ringSoon()
+  }
+
+  /** What is due now needs no time to pass, only a turn of its own. */
+  #ringSoon(): void {
+    let isWanted = true
+    this.#disarm = () => {
+      isWanted = false
+    }
+    this.#clock.soon(() => {
+      if (isWanted) this.#ring()
+    })
   }
 
   /**

@@ -1,0 +1,122 @@
+/** What processes and the driver can do alike: each operation of the format in terms of the runtime's own functions. */
+import { isKeelsonError } from '../../../src/errors.ts'
+import {
+  type Context,
+  call,
+  cast,
+  type ExitReason,
+  type From,
+  type Monitor,
+  type Name,
+  name,
+  type Ref,
+  type StartResult,
+  type Timer,
+} from '../../../src/runtime/index.ts'
+import type { Recorder } from './recorder.ts'
+import type { Term } from './scenario.ts'
+import type { Talk } from './talk.ts'
+
+export type TalkContext = Context<Talk>
+
+/** What one process remembers between its callbacks, outside of its state. */
+export class Memory {
+  readonly label: string
+  readonly context: TalkContext
+  readonly recorder: Recorder
+  readonly callers = new Map<string, From>()
+  readonly #monitors = new Map<string, Monitor>()
+  readonly #tags = new Map<Monitor, string>()
+  readonly #timers = new Map<string, Timer>()
+
+  constructor(label: string, context: TalkContext, recorder: Recorder) {
+    this.label = label
+    this.context = context
+    this.recorder = recorder
+  }
+
+  record(...event: Term[]): void {
+    this.recorder.record(this.label, event)
+  }
+
+  monitor(target: Target, tag: string): void {
+    const monitor = this.context.monitor(target)
+    this.#monitors.set(tag, monitor)
+    this.#tags.set(monitor, tag)
+  }
+
+  demonitor(tag: string, flush: boolean): boolean {
+    const monitor = this.#monitors.get(tag)
+    return monitor !== undefined && this.context.demonitor(monitor, { flush })
+  }
+
+  tagOf(monitor: Monitor): string {
+    return this.#tags.get(monitor) ?? '?'
+  }
+
+  sendAfter(ms: number, target: Target, what: string, payload: unknown, tag: string): void {
+    const said = { name: what, payload }
+    this.#timers.set(tag, this.context.sendAfter(ms, 'say', said, target))
+  }
+
+  startTimer(ms: number, target: Target, payload: unknown, tag: string): void {
+    this.#timers.set(tag, this.context.startTimer(ms, 'ring', { tag, payload }, target))
+  }
+
+  cancelTimer(tag: string): Term {
+    const timer = this.#timers.get(tag)
+    return timer === undefined ? false : rounded(this.context.cancelTimer(timer))
+  }
+
+  readTimer(tag: string): Term {
+    const timer = this.#timers.get(tag)
+    return timer === undefined ? false : rounded(this.context.readTimer(timer))
+  }
+
+  cast(target: Target, what: string, payload: unknown): void {
+    cast(this.context.to(target), 'say', { name: what, payload })
+  }
+
+  send(target: Target, what: string, payload: unknown): void {
+    this.context.send(target, 'say', { name: what, payload })
+  }
+
+  call(target: Target, what: string, payload: unknown, timeoutMs?: number): Promise<unknown> {
+    return call(this.context.to(target), 'say', { name: what, payload }, { timeoutMs })
+  }
+}
+
+/** A process, or a name. */
+export type Target = Ref<Talk> | Name<Talk>
+
+/** A target of the format: an evaluated pid, or a name. */
+export const targetOf = (term: Term | undefined, recorder: Recorder, value: unknown): Target => {
+  if (typeof term === 'object' && term !== null && '$name' in term)
+    return name<Talk>(String(term.$name))
+  if (typeof value === 'string') return (recorder.refOf(value) ?? nobody(value)) as Ref<Talk>
+  return (value ?? nobody('nobody')) as Ref<Talk>
+}
+
+/** Somebody who was never started. */
+const nobody = (label: string): never => {
+  throw new Error(`no process ${label} in this scenario`)
+}
+
+/** The bare reason of a call that failed. */
+export const bareReason = (error: unknown): ExitReason => {
+  if (!isKeelsonError(error)) throw error
+  return error.details.reason
+}
+
+/** A start's outcome as the format has it. */
+export const startedTerm = (result: StartResult, recorder: Recorder): Term => {
+  if (result.ok) return ['ok', recorder.encode(result.ref)]
+  return result.ignore ? 'ignore' : ['error', recorder.encode(result.reason)]
+}
+
+const rounded = (left: number | false): Term =>
+  left === false ? false : Math.round(left / 100) * 100
+
+/** The options behind an operation: its last argument, when that is an object. */
+export const optionsOf = (term: Term | undefined): Record<string, Term> =>
+  typeof term === 'object' && term !== null && !Array.isArray(term) ? term : {}

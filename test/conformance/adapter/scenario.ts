@@ -1,0 +1,65 @@
+/** The format of the recorded scenarios (`otp/FORMAT.md`), as types, and where the files are. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Any term of the format: plain JSON. */
+export type Term = null | boolean | number | string | Term[] | { [key: string]: Term }
+
+/** A named operation and its arguments. */
+export type Operation = [operation: string, ...args: Term[]]
+
+export type ChildDefinition = {
+  id: string
+  proc: string
+  arg?: Term
+  restart?: 'permanent' | 'transient' | 'temporary' | undefined
+  shutdown?: 'brutal_kill' | 'infinity' | number | undefined
+  type?: 'worker' | 'supervisor'
+  significant?: boolean | undefined
+}
+
+export type ServerDefinition = {
+  kind: 'server'
+  on: Record<string, Operation[]>
+  name?: Term
+}
+
+export type SupervisorDefinition = {
+  kind: 'supervisor'
+  strategy: 'one_for_one' | 'one_for_all' | 'rest_for_one'
+  intensity?: number
+  period?: number
+  auto_shutdown?: 'never' | 'any_significant' | 'all_significant'
+  name?: Term
+  children: ChildDefinition[]
+}
+
+export type PlainDefinition = { kind: 'plain'; body: Operation[]; name?: Term }
+
+export type ProcessDefinition =
+  | ServerDefinition
+  | SupervisorDefinition
+  | PlainDefinition
+  | { kind: 'dynamic_supervisor' | 'registry' | 'task_supervisor' }
+
+/** What happened in one step: its result, and the events by process. */
+export type StepTrace = { result: Term; events?: Record<string, Term[]> }
+
+export type Scenario = {
+  id: string
+  title: string
+  procs: Record<string, ProcessDefinition>
+  steps: Operation[]
+  expected: StepTrace[]
+}
+
+export type Group = { area: string; group: string; scenarios: Scenario[] }
+
+/** Every recorded group. */
+export const groups = (): Group[] => {
+  const root = join(import.meta.dirname, '..', 'otp', 'scenarios')
+  return readdirSync(root)
+    .sort()
+    .flatMap((area) => readdirSync(join(root, area)).map((file) => join(root, area, file)))
+    .map((path) => JSON.parse(readFileSync(path, 'utf8')) as Group)
+}

@@ -1,0 +1,152 @@
+/** Where a scenario plays: its system and clock, its definitions, and how they are started. */
+import type { VirtualClock } from '../../../src/clock.ts'
+import {
+  type BareContext,
+  type ChildContext,
+  type ChildSpec,
+  type Context,
+  type Name,
+  name,
+  type StartResult,
+  type System,
+  supervisor,
+  worker,
+} from '../../../src/runtime/index.ts'
+import { drive, perform } from './actions.ts'
+import { Memory, type TalkContext } from './operations.ts'
+import type { Recorder } from './recorder.ts'
+import type {
+  ChildDefinition,
+  PlainDefinition,
+  ProcessDefinition,
+  Scenario,
+  SupervisorDefinition,
+  Term,
+} from './scenario.ts'
+import { scenarioServer } from './scenario-server.ts'
+import type { Talk } from './talk.ts'
+
+/** Who starts a process, whether linked, and how long that may take. */
+export type Starting = {
+  readonly context: Context<Talk>
+  readonly isLinked: boolean
+  readonly timeoutMs?: number | undefined
+}
+
+export class Stage {
+  readonly system: System
+  readonly clock: VirtualClock
+  readonly recorder: Recorder
+  readonly #scenario: Scenario
+
+  constructor(scenario: Scenario, system: System, clock: VirtualClock, recorder: Recorder) {
+    this.#scenario = scenario
+    this.system = system
+    this.clock = clock
+    this.recorder = recorder
+  }
+
+  /** Starts a process of the scenario, as `starting` says. */
+  async start(base: string, proc: string, arg: unknown, starting: Starting): Promise<StartResult> {
+    const definition = this.#definitionOf(proc)
+    const { context, isLinked } = starting
+    if (definition.kind === 'plain') return this.#spawn(definition, base, arg, starting)
+    if (definition.kind === 'supervisor') {
+      const spec = this.#supervisor(base, definition, {})
+      const begin = isLinked ? context.startLinkResult : context.startResult
+      return spec.start({
+        app: undefined,
+        system: this.system,
+        startLinkResult: begin.bind(context),
+      })
+    }
+    if (definition.kind !== 'server') throw new Error(`this adapter knows no ${definition.kind}`)
+    const server = scenarioServer(definition, base, this)
+    const options = { name: nameOf(definition.name), timeoutMs: starting.timeoutMs }
+    return isLinked
+      ? context.startLinkResult(server, arg, options)
+      : context.startResult(server, arg, options)
+  }
+
+  /** The specification of a child. */
+  child(
+    child: ChildDefinition,
+    value: (term: Term | undefined) => unknown = (term) => term ?? null,
+  ): ChildSpec {
+    const definition = this.#definitionOf(child.proc)
+    const { id, restart, shutdown, significant } = child
+    const options = { restart, shutdown, significant }
+    if (definition.kind === 'supervisor') return this.#supervisor(id, definition, options)
+    if (definition.kind !== 'server')
+      throw new Error(`this adapter has no ${definition.kind} as a child`)
+    const spec = worker(id, scenarioServer(definition, id, this), value(child.arg), options)
+    // A server is made anew at each start: what it remembers goes with its process.
+    const start = (context: ChildContext) =>
+      context.startLinkResult(scenarioServer(definition, id, this), value(child.arg), {
+        name: nameOf(definition.name),
+      })
+    return { ...spec, start, ...(child.type === undefined ? {} : { kind: child.type }) }
+  }
+
+  #supervisor(
+    base: string,
+    definition: SupervisorDefinition,
+    child: Pick<ChildDefinition, 'restart' | 'shutdown' | 'significant'>,
+  ): ChildSpec {
+    const { strategy, intensity, period, auto_shutdown: autoShutdown, children } = definition
+    const spec = supervisor(
+      base,
+      {
+        strategy,
+        intensity,
+        periodMs: period === undefined ? undefined : period * 1_000,
+        autoShutdown,
+        name: nameOf(definition.name),
+        ...child,
+      },
+      children.map((each) => this.child(each)),
+    )
+    return { ...spec, start: (context) => spec.start(this.#labelling(base, context)) }
+  }
+
+  /** The same context, which labels what it starts in its `init`: a supervisor has no callback of the scenario's. */
+  #labelling(base: string, context: ChildContext): ChildContext {
+    const startLinkResult = ((
+      server: { init: (...args: unknown[]) => unknown },
+      arg: unknown,
+      options: object,
+    ) => {
+      const init = (given: unknown, inner: Context): unknown => {
+        this.recorder.label(base, inner.self)
+        return server.init(given, inner)
+      }
+      return context.startLinkResult({ ...server, init } as never, arg as never, options as never)
+    }) as ChildContext['startLinkResult']
+    return { system: context.system, app: context.app, startLinkResult }
+  }
+
+  #spawn(definition: PlainDefinition, base: string, arg: unknown, starting: Starting): StartResult {
+    const body = async (context: BareContext<Talk>): Promise<void> => {
+      const label = this.recorder.label(base, context.self)
+      const memory = new Memory(label, context as TalkContext, this.recorder)
+      memory.record('body', this.recorder.encode(arg))
+      const frame = { state: null, payload: arg, from: undefined, call: undefined }
+      const receive = (ms: number) => context.receive(ms)
+      await drive(perform(definition.body, memory, frame, this, receive), () => undefined)
+    }
+    const options = { name: nameOf(definition.name) }
+    const ref = starting.isLinked
+      ? starting.context.spawnLink<Talk>(body, options)
+      : starting.context.spawn<Talk>(body, options)
+    return { ok: true, ref }
+  }
+
+  #definitionOf(proc: string): ProcessDefinition {
+    const definition = this.#scenario.procs[proc]
+    if (definition === undefined) throw new Error(`no definition ${proc}`)
+    return definition
+  }
+}
+
+const nameOf = (term: Term | undefined): Name<Talk> | undefined =>
+  typeof term === 'string' ? name<Talk>(term) : undefined
