@@ -3,58 +3,15 @@
  * that is not a torn tail is thrown here, while the folder is still as it was found.
  */
 import type { Disk } from './disk.ts'
-import type { FrameEnd } from './frame-cursor.ts'
 import { corruption, refusing, unsupported } from './log-errors.ts'
-import { manifestName, pathIn } from './log-folder.ts'
+import { manifestName } from './log-folder.ts'
 import type { Evidence, Inspection } from './log-host.ts'
+import { checkpointOf, type Findings, planOf } from './log-plan.ts'
 import { type EndVerdict, judgeEnd } from './log-recovery.ts'
-import { findFrameEnd, type LogScan, scanLog } from './log-scan.ts'
+import { scanLog } from './log-scan.ts'
 import { type Manifest, type ManifestReading, readManifest } from './manifest.ts'
-import { findBreach, type LogSegment, type SegmentEntry } from './segment-chain.ts'
-import type { Predecessor } from './segment-header.ts'
-import { listSegments, type SegmentList } from './segment-list.ts'
-import { examineTail } from './segment-tail.ts'
-
-/** What opening has to do. Plain data; valid as long as nobody changes the folder. */
-export type LogPlan = {
-  readonly walId: string
-  /** The epoch that opening begins. */
-  readonly epoch: number
-  /** Generation of the MANIFEST to write first; `manifestIsWhole`: there is a file to write it into. */
-  readonly generation: number
-  readonly manifestIsWhole: boolean
-  /** The segments that stay, each up to where its successor will say it ends. */
-  readonly chain: readonly LogSegment[]
-  /** The segment to make. */
-  readonly fresh: { readonly seq: number; readonly baseLsn: number; readonly prev: Predecessor }
-  readonly lastLsn: number
-  /** Frames that nothing proves to be durable, to be written anew into the fresh segment. */
-  readonly copy?: { readonly segment: SegmentEntry; readonly from: FrameEnd; readonly to: FrameEnd }
-  readonly setAside: readonly string[]
-  /** Segments to cut to `size`, and the bytes of theirs to keep in quarantine before. */
-  readonly trims: readonly Trim[]
-  readonly lastTime: number
-  readonly checkpointLsn: number
-  readonly tail: Inspection['tail']
-  readonly cutBytes: number
-}
-
-/** A segment to cut, and what to keep of the rest; nothing when `keepTo` is `keepFrom`. */
-export type Trim = {
-  readonly name: string
-  readonly size: number
-  readonly keepFrom: number
-  readonly keepTo: number
-}
-
-/** What was found, before it was judged. */
-type Findings = {
-  readonly dir: string
-  readonly list: SegmentList
-  readonly manifest: ManifestReading
-  readonly newest: SegmentEntry
-  readonly scan: LogScan
-}
+import { findBreach, type SegmentEntry } from './segment-chain.ts'
+import { listSegments } from './segment-list.ts'
 
 /**
  * Inspects the log in `dir`. `evidence` is what others know of it.
@@ -122,9 +79,6 @@ const segmentsToScan = (
   const from = segments.findIndex(({ header }) => header.seq === manifest?.checkpointSegment)
   return from > 0 ? segments.slice(from) : segments
 }
-
-const checkpointOf = ({ manifest, scan }: Findings): number =>
-  Math.max(manifest.manifest?.checkpointLsn ?? 0, scan.checkpointLsn)
 
 const refuseMissingStart = (findings: Findings): void => {
   const [first] = findings.list.segments
@@ -220,72 +174,4 @@ const manifestRemarks = ({ exists, manifest, damagedSlots }: ManifestReading): s
   if (!exists) return ['MANIFEST is missing and is made anew']
   if (!manifest) return ['MANIFEST has no readable slot and is made anew']
   return damagedSlots > 0 ? ['MANIFEST has one damaged slot'] : []
-}
-
-const planOf = (
-  disk: Disk,
-  findings: Findings,
-  tail: Inspection['tail'],
-  provenLsn: number,
-  epoch: number,
-): LogPlan => {
-  const { dir, list, manifest, newest, scan } = findings
-  const { end } = scan
-  const { header } = newest
-  const cutBytes = scan.tail.usedEnd - end.offset
-  // A segment without a frame is taken back: the fresh one gets its number, its name and its predecessor.
-  const isEmpty = end.lsn < header.baseLsn && cutBytes === 0
-  const proven = provenLsn === end.lsn ? end : findFrameEnd(disk, dir, newest, provenLsn)
-  const prev = isEmpty
-    ? header.prev
-    : { seq: header.seq, lastLsn: proven.lsn, endOffset: proven.offset, lastCrc: proven.crc }
-  const chain = chainOf(isEmpty ? list.segments.slice(0, -1) : list.segments, prev)
-  return {
-    walId: header.walId,
-    epoch,
-    generation: (manifest.manifest?.generation ?? 1) + 1,
-    manifestIsWhole: manifest.whole,
-    chain,
-    fresh: {
-      seq: isEmpty ? header.seq : header.seq + 1,
-      baseLsn: prev.lastLsn + 1,
-      prev,
-    },
-    lastLsn: end.lsn,
-    ...(proven.lsn < end.lsn ? { copy: { segment: newest, from: proven, to: end } } : {}),
-    setAside: list.setAside,
-    trims: trimsOf(disk, findings, chain),
-    lastTime: Math.max(manifest.manifest?.lastTime ?? 0, scan.lastTime),
-    checkpointLsn: checkpointOf(findings),
-    tail,
-    cutBytes,
-  }
-}
-
-const chainOf = (segments: readonly SegmentEntry[], last: Predecessor): LogSegment[] =>
-  segments.map(({ name, header }, index) => {
-    const { lastLsn, endOffset, lastCrc } = segments[index + 1]?.header.prev ?? last
-    return { name, header, lastLsn, endOffset, lastCrc }
-  })
-
-const trimsOf = (disk: Disk, findings: Findings, chain: readonly LogSegment[]): Trim[] => {
-  const { dir, list, newest, scan } = findings
-  return chain.flatMap((segment, index) => {
-    const entry = list.segments[index]
-    if (!entry || entry.size <= segment.endOffset) return []
-    const { name, endOffset: size } = segment
-    if (entry === newest)
-      return [{ name, size, keepFrom: scan.end.offset, keepTo: scan.tail.usedEnd }]
-    return [{ name, size, keepFrom: size, keepTo: usedEndOf(disk, dir, entry, segment) }]
-  })
-}
-
-const usedEndOf = (disk: Disk, dir: string, entry: SegmentEntry, segment: LogSegment): number => {
-  const file = disk.open(pathIn(dir, entry.name), 'read')
-  try {
-    const end = { offset: segment.endOffset, lsn: segment.lastLsn, crc: segment.lastCrc }
-    return examineTail(file, entry.header, end, entry.size).usedEnd
-  } finally {
-    file.close()
-  }
 }

@@ -2,21 +2,23 @@
  * The second phase of opening a log: carries out the plan of an inspection. Each step leaves a folder that a new
  * inspection understands, so a crash anywhere and another opening give the same log:
  *
- *   a  the fresh segment's space is taken, synced          a full disk is found out while nothing has changed
+ *   a  the fresh segment's space is taken, synced; so are   a full disk is found out while nothing has changed
+ *      the folder's names
  *   b  MANIFEST: the new epoch, no clean close any more     commit point of the epoch
  *   c  copied frames and header into it, sync, rename       the old file is not touched, and not synced: a sync after a
  *                                                           failed one proves nothing
  *   d  MANIFEST names it, with everything recovered         commit point of the opening
  *   e  cut bytes go to quarantine, old segments are cut     only tidying; the next opening does what is left
  */
+import { isKeelsonError } from '../errors.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from './frame-cursor.ts'
 import { GroupEncoder } from './group-encoder.ts'
 import { corruption, poison, refusing } from './log-errors.ts'
-import { pathIn, quarantineName } from './log-folder.ts'
-import type { LogPlan, Trim } from './log-inspection.ts'
+import { manifestSpareName, pathIn, quarantineName, spareName } from './log-folder.ts'
 import { allocatedFor, framePayloadMax } from './log-limits.ts'
 import { type LogPlace, newSegmentHeader } from './log-place.ts'
+import type { LogPlan, Trim } from './log-plan.ts'
 import { adoptManifest, type Manifest, prepareManifest, writeManifest } from './manifest.ts'
 import type { OpenSegment } from './segment-appender.ts'
 import { type LogSegment, segmentAfter } from './segment-chain.ts'
@@ -63,10 +65,8 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
 }
 
 /** Damage found on the way is reported as what it is; everything else that goes wrong from step b on is final. */
-const poisonOf = (error: unknown): unknown => (isDamage(error) ? error : poison(error))
-
-const isDamage = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'CORRUPT'
+const poisonOf = (error: unknown): unknown =>
+  isKeelsonError(error, 'CORRUPT') ? error : poison(error)
 
 const freshHeader = (place: LogPlace, { walId, epoch, fresh, copy }: LogPlan): SegmentHeader => {
   const facts = { walId, epoch, ...fresh }
@@ -90,22 +90,25 @@ const openingManifest = (
     baseLsn: segment?.baseLsn ?? 1,
     salt: segment?.salt ?? { low: 0, high: 0 },
   })
-  const facts = { walId, epoch, checkpointLsn, lastTime }
-  const checkpointed = segmentAfter(chain, checkpointLsn)?.header.seq ?? header.seq
+  const segments = [...chain, { header }]
   return {
     before: {
-      ...facts,
+      walId,
+      epoch,
       generation,
       newest: newestOf(chain.at(-1)?.header),
       recoveredLsn: header.prev.lastLsn,
-      checkpointSegment: checkpointed,
+      ...plan.promised,
     },
     after: {
-      ...facts,
+      walId,
+      epoch,
       generation: generation + 1,
       newest: newestOf(header),
       recoveredLsn: plan.lastLsn,
-      checkpointSegment: checkpointLsn >= header.baseLsn - 1 ? header.seq : checkpointed,
+      checkpointLsn,
+      checkpointSegment: segmentAfter(segments, checkpointLsn)?.header.seq ?? header.seq,
+      lastTime,
     },
   }
 }
@@ -119,7 +122,15 @@ const takeSpace = (
 ): void => {
   for (const name of disk.list(dir)) if (name.endsWith('.tmp')) disk.remove(pathIn(dir, name))
   prepareSpare(disk, dir, header.allocatedBytes)
-  if (!plan.manifestIsWhole) prepareManifest(disk, dir, manifest)
+  try {
+    if (!plan.manifestIsWhole) prepareManifest(disk, dir, manifest)
+    // An earlier life may have renamed a segment and died, or failed, before that was durable. The MANIFEST is about to
+    // rely on every name that the inspection saw.
+    disk.syncFolder(dir)
+  } catch (error) {
+    for (const name of [spareName, manifestSpareName]) attempt(() => disk.remove(pathIn(dir, name)))
+    throw error
+  }
 }
 
 const setAside = (disk: Disk, dir: string, names: readonly string[]): void => {

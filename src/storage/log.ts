@@ -3,21 +3,23 @@
  * wrap it: the thread in production, inline in the simulation.
  */
 import type { Clock } from '../clock.ts'
-import { KeelsonError } from '../errors.ts'
+import { isKeelsonError, KeelsonError } from '../errors.ts'
 import type { Disk } from './disk.ts'
 import { examineProjection } from './lmdb-examination.ts'
 import { createLog as createLogFiles } from './log-creation.ts'
 import { refusing } from './log-errors.ts'
 import type {
+  Inspection,
   LogDescription,
-  LogOptions,
   LogProtocol,
   LogRequestKind,
   OpenReport,
 } from './log-host.ts'
-import { inspectLog, type LogPlan } from './log-inspection.ts'
+import { inspectLog } from './log-inspection.ts'
 import { checkLogOptions } from './log-limits.ts'
 import { openLog } from './log-opening.ts'
+import type { LogPlace } from './log-place.ts'
+import type { LogPlan } from './log-plan.ts'
 import { LogReader } from './log-reader.ts'
 import { LogWriter } from './log-writer.ts'
 
@@ -50,6 +52,17 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
     throw new KeelsonError('CLOSED', `The log is ${life.kind === 'new' ? 'not open' : 'closed'}`)
   }
 
+  /** An opening that was refused may be tried again; one that failed half way needs a new life, and a new look. */
+  const openOnce = ({ dir, options, inspection }: LogProtocol['open']['request']) => {
+    try {
+      return open({ disk, clock, dir, options }, inspection)
+    } catch (error) {
+      if (!isKeelsonError(error, 'NO_SPACE') && !isKeelsonError(error, 'READ_ONLY'))
+        life = { kind: 'over' }
+      throw error
+    }
+  }
+
   const handlers: Handlers = {
     inspect({ dir, options, evidence }) {
       checkLogOptions(options)
@@ -62,7 +75,7 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
     },
     open(request) {
       if (life.kind !== 'new') throw new KeelsonError('CLOSED', 'A log is opened once in its life')
-      const { writer, report } = open(disk, clock, request)
+      const { writer, report } = openOnce(request)
       life = { kind: 'open', writer, reader: new LogReader(disk, request.dir) }
       return report
     },
@@ -99,20 +112,15 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
 }
 
 const open = (
-  disk: Disk,
-  clock: Clock,
-  {
-    dir,
-    options,
-    inspection,
-  }: { dir: string; options: LogOptions; inspection: LogProtocol['open']['request']['inspection'] },
-): { writer: LogWriter; report: OpenReport } => {
+  place: LogPlace,
+  inspection: Inspection,
+): { readonly writer: LogWriter; readonly report: OpenReport } => {
+  const { dir, options } = place
   checkLogOptions(options)
   // The plan is what `inspectLog` made; between the two it was only carried around.
   const plan = inspection.plan as LogPlan | null
   if (!plan)
     throw new KeelsonError('NO_SEGMENTS', `There is no log in ${dir}`, { details: { dir } })
-  const place = { disk, clock, dir, options }
   const opened = openLog(place, plan)
   const writer = new LogWriter(place, opened)
   const { segments } = writer

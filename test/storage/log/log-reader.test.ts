@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { commit, content, newestOn, newWorld, payload, readAll, small } from '../../support/logs.ts'
+
+const size = 300
+
+/** Twenty frames over several segments, in a log that is open. */
+const opened = () => {
+  const world = newWorld()
+  const { log } = world.open()
+  for (let number = 1; number <= 20; number++) commit(log, [payload(number, size)])
+  return { world, log }
+}
+
+const contents = Array.from({ length: 20 }, (_, index) => content(index + 1, size))
+
+describe('reading', () => {
+  test.each([1, 300, 700, 5000, 1e6])(
+    'in answers of %d bytes yields every DATA frame once, in order',
+    (maxBytes) => {
+      const { log } = opened()
+
+      const frames = readAll(log, maxBytes)
+
+      expect(frames.map((frame) => frame.content)).toEqual(contents)
+      const lsns = frames.map(({ lsn }) => lsn)
+      expect(lsns).toEqual([...lsns].sort((a, b) => a - b))
+    },
+  )
+
+  test('keeps to its bound, but for a first frame that is larger', () => {
+    const { log } = opened()
+
+    expect(log.handle('read', { from: 1, maxBytes: 700 }).frames).toHaveLength(2)
+    expect(log.handle('read', { from: 1, maxBytes: 600 }).frames).toHaveLength(2)
+    expect(log.handle('read', { from: 1, maxBytes: 599 }).frames).toHaveLength(1)
+    expect(log.handle('read', { from: 1, maxBytes: 0 }).frames).toHaveLength(1)
+  })
+
+  test('may begin at any LSN, and go back', () => {
+    const { log } = opened()
+    const lsns = readAll(log).map(({ lsn }) => lsn)
+    const last = lsns.at(-1) ?? 0
+
+    for (let from = last; from >= 1; from--) {
+      const expected = lsns.filter((lsn) => lsn >= from)
+      expect(
+        readAll(log, 1000, from).map(({ lsn }) => lsn),
+        `from ${from}`,
+      ).toEqual(expected)
+    }
+  })
+
+  test('beyond the end yields nothing and waits there', () => {
+    const { log } = opened()
+    const { lastLsn } = log.handle('describe', null)
+
+    expect(log.handle('read', { from: lastLsn + 1, maxBytes: 100 })).toMatchObject({
+      frames: [],
+      next: lastLsn + 1,
+    })
+    expect(log.handle('read', { from: lastLsn + 50, maxBytes: 100 }).next).toBe(lastLsn + 50)
+  })
+
+  test('before the beginning is refused', () => {
+    const { log } = opened()
+
+    for (const from of [0, -1, Number.NaN])
+      expect(() => log.handle('read', { from, maxBytes: 100 })).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
+  })
+
+  test('follows a log that is written, and never yields what is not durable', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const seen: number[] = []
+    let next = 1
+    let promised = 0
+    for (let number = 1; number <= 40; number++) {
+      const answer = commit(log, [payload(number, size)], { sync: number % 3 === 0 })
+      promised = answer.durableLsn
+      const read = log.handle('read', { from: next, maxBytes: 400 })
+      for (const { lsn } of read.frames) expect(lsn).toBeLessThanOrEqual(promised)
+      seen.push(...read.frames.map(({ lsn }) => lsn))
+      next = read.next
+    }
+    log.handle('sync', null)
+    seen.push(...readAll(log, 1000, next).map(({ lsn }) => lsn))
+
+    expect(seen).toEqual(readAll(log).map(({ lsn }) => lsn))
+    expect(seen).toHaveLength(40)
+  })
+
+  test('does not walk through a segment again when it reads on', () => {
+    const world = newWorld({ ...small, maxFileSize: 1024 * 1024 })
+    const { log } = world.open()
+    for (let number = 1; number <= 1000; number++) commit(log, [payload(number, size)])
+    const calls = world.disk.recordCalls()
+
+    const count = readAll(log, 3000).length
+
+    const bytes = calls.reduce(
+      (sum, { operation, bytes = 0 }) => sum + (operation === 'read' ? bytes : 0),
+      0,
+    )
+    const answers = calls.filter(({ operation }) => operation === 'open').length
+    expect(count).toBe(1000)
+    // Each answer reads one window ahead; walking from the start each time would read some fifty times the file more.
+    expect(bytes).toBeLessThanOrEqual(answers * 256 * 1024)
+    expect(answers).toBeLessThan(110)
+  })
+
+  test('says where a frame is damaged, and what lies before it', () => {
+    const { world, log } = opened()
+    world.disk.flipBit(newestOn(world.disk), (4096 + 40) * 8)
+    const damaged = log.handle('describe', null).segments.at(-1)
+
+    const before: number[] = []
+    let error: unknown
+    try {
+      for (let next = 1; ; ) {
+        const answer = log.handle('read', { from: next, maxBytes: 1 })
+        before.push(...answer.frames.map(({ lsn }) => lsn))
+        next = answer.next
+      }
+    } catch (thrown) {
+      error = thrown
+    }
+
+    expect(isKeelsonError(error, 'CORRUPT') && error.details).toMatchObject({
+      file: damaged?.file,
+      offset: 4096,
+      lsn: damaged?.baseLsn,
+    })
+    expect(before.at(-1)).toBeLessThan(damaged?.baseLsn ?? 0)
+  })
+
+  test('of a log that is poisoned still yields what is durable', () => {
+    const { world, log } = opened()
+    world.disk.inject({ at: 1, operation: 'sync', path: '.wal', fault: { kind: 'error' } })
+    expect(() => commit(log, [payload(21, size)])).toThrow()
+
+    expect(readAll(log).map((frame) => frame.content)).toEqual(contents)
+  })
+})
+
+test('a description adds up to the files', () => {
+  const { world, log } = opened()
+  const { segments, lastLsn, durableLsn, epoch, walId } = log.handle('describe', null)
+
+  expect({ epoch, walId }).toEqual({ epoch: 1, walId: world.inspect().walId })
+  expect(durableLsn).toBe(lastLsn)
+  expect(segments[0]?.baseLsn).toBe(1)
+  for (const [index, segment] of segments.entries()) {
+    const next = segments[index + 1]
+    expect(segment.lastLsn).toBe(next ? next.baseLsn - 1 : lastLsn)
+    expect(world.disk.entry(`/data/wal/${segment.file}`)?.size).toBe(segment.allocatedBytes)
+    expect(segment.usedBytes).toBeLessThanOrEqual(segment.allocatedBytes)
+  }
+})

@@ -1,0 +1,20 @@
+/** Whole lives of a log, thousands of them. A failing one names its seed; `KEELSON_SEEDS` sets how many are lived. */
+import { expect, test } from 'vitest'
+import { liveOn } from '../../support/log-life.ts'
+import { seedsOf } from '../../support/logs.ts'
+
+test('no life loses what was acknowledged, changes an order, leaves a gap or outlives a poison', () => {
+  const stories = seedsOf(2000).map((seed) => liveOn(seed))
+
+  // A simulation in which nothing happens proves nothing.
+  const sum = (pick: (story: (typeof stories)[number]) => number): number =>
+    stories.reduce((total, story) => total + pick(story), 0) / stories.length
+  expect(sum(({ openings }) => openings)).toBeGreaterThan(4)
+  expect(sum(({ acknowledged }) => acknowledged)).toBeGreaterThan(40)
+  expect(sum(({ lost }) => lost)).toBeGreaterThan(1)
+  expect(sum(({ rolls }) => rolls)).toBeGreaterThan(2)
+  expect(sum(({ poisonings }) => poisonings)).toBeGreaterThan(0.5)
+  expect(sum(({ tornTails }) => tornTails)).toBeGreaterThan(0.2)
+  expect(sum(({ refusals }) => refusals)).toBeGreaterThan(0.1)
+  expect(sum(({ closes }) => closes)).toBeGreaterThan(1)
+})

@@ -1,0 +1,241 @@
+/**
+ * A log's life at random: appends, syncs, rolls, closes, power cuts, kills, failing and full disks, openings that are
+ * cut short. A model beside it knows what was handed in and what was acknowledged. One seed decides everything.
+ */
+import { seededRandom } from '../../src/clock.ts'
+import { isKeelsonError, type KeelsonError } from '../../src/errors.ts'
+import type { Log } from '../../src/storage/log.ts'
+import { changingOperations } from '../../src/storage/simulated-faults.ts'
+import { commit, content, fill, type LogWorld, newWorld, payload, readAll } from './logs.ts'
+
+type Frame = { readonly number: number; readonly size: number; lsn: number | undefined }
+
+/** What a life came to, for a test to see that the interesting things did happen. */
+export type LifeStory = {
+  readonly seed: number
+  openings: number
+  acknowledged: number
+  lost: number
+  rolls: number
+  poisonings: number
+  tornTails: number
+  refusals: number
+  closes: number
+}
+
+/** Lives the life of `seed`. @throws Error with the seed when the log breaks a promise. */
+export const liveOn = (seed: number, steps = 60): LifeStory => new Life(seed).run(steps)
+
+class Life {
+  readonly #random: () => number
+  readonly #world: LogWorld
+  readonly #story: LifeStory
+  /** All that was handed in since the last recovery, behind what that recovery found; in order. */
+  #frames: Frame[] = []
+  /** How many of the frames must be there whatever happens. */
+  #durable = 0
+  /** How many must be there as long as the power stays: what was written survives its process. */
+  #written = 0
+  #log: Log | undefined
+  #failure: KeelsonError | undefined
+  #number = 0
+  #now = 1000
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed)
+    const sectorBytes = this.#below(4) === 0 ? 4096 : 512
+    const maxFileSize = sectorBytes === 512 ? 8 * 1024 : 32 * 1024
+    this.#world = newWorld({ maxFileSize, sectorBytes }, seed)
+    this.#story = {
+      seed,
+      openings: 0,
+      acknowledged: 0,
+      lost: 0,
+      rolls: 0,
+      poisonings: 0,
+      tornTails: 0,
+      refusals: 0,
+      closes: 0,
+    }
+  }
+
+  run(steps: number): LifeStory {
+    for (let step = 0; step < steps; step++) {
+      if (this.#log) this.#step(this.#log)
+      else this.#open()
+    }
+    this.#die('crash')
+    while (!this.#log) this.#open()
+    return this.#story
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random() * limit)
+  }
+
+  #fail(what: string): never {
+    throw new Error(`seed ${this.#story.seed}: ${what}`)
+  }
+
+  #step(log: Log): void {
+    const draw = this.#below(100)
+    if (draw < 62) this.#commit(log)
+    else if (draw < 70) this.#sync(log)
+    else if (draw < 75) this.#breakSomething()
+    else if (draw < 78) this.#fillUp()
+    else if (draw < 84) this.#compare(readAll(log, 1 + this.#below(4000)), this.#durable)
+    else if (draw < 88) this.#close(log)
+    else if (draw < 94) this.#die('crash')
+    else this.#die('kill')
+  }
+
+  #commit(log: Log): void {
+    const frames = Array.from({ length: 1 + this.#below(5) }, (): Frame => {
+      const size = 8 + Math.floor(this.#random() ** 3 * 1500)
+      return { number: this.#number++, size, lsn: undefined }
+    })
+    const sync = this.#below(4) > 0
+    this.#now += this.#below(50) - 10
+    const before = this.#frames.length
+    this.#frames.push(...frames)
+    this.#attempt(() => {
+      const payloads = frames.map(({ number, size }) => payload(number, size))
+      const answer = commit(log, payloads, {
+        now: this.#now,
+        sync,
+        projectedLsn: this.#below(this.#frames.length + 1),
+      })
+      this.#frames.length = before + answer.count
+      for (const [index, lsn] of answer.lsns.entries()) {
+        const frame = this.#frames[before + index]
+        if (frame) frame.lsn = lsn
+      }
+      if (answer.refused) this.#story.refusals += 1
+      if (answer.rolled) this.#story.rolls += 1
+      this.#acknowledge(answer.durableLsn)
+      if (sync && this.#durable !== this.#frames.length)
+        this.#fail('a synced commit is not durable')
+    })
+  }
+
+  /** Everything that has an LSN up to here is promised from now on. */
+  #acknowledge(durableLsn: number): void {
+    const durable = this.#frames.filter(({ lsn }) => lsn !== undefined && lsn <= durableLsn).length
+    if (durable < this.#durable) this.#fail('the durable LSN went back')
+    this.#story.acknowledged += durable - this.#durable
+    this.#durable = durable
+  }
+
+  #sync(log: Log): void {
+    this.#attempt(() => this.#acknowledge(log.handle('sync', null).durableLsn))
+  }
+
+  #close(log: Log): void {
+    this.#attempt(() => {
+      log.handle('close', { projectedLsn: this.#below(this.#frames.length + 1) })
+      this.#durable = this.#frames.length
+      this.#story.closes += 1
+    })
+    this.#log = undefined
+    this.#die('kill')
+  }
+
+  /** A call that fails leaves the log poisoned, or refused with nothing changed. A poison stays. */
+  #attempt(action: () => void): void {
+    const failure = this.#failure
+    try {
+      action()
+      if (failure) this.#fail('a poisoned log went on')
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error
+      if (failure && error !== failure) this.#fail('a poison gave another answer')
+      if (error.code !== 'SHARD_DOWN') this.#fail(`unexpected ${error.code}: ${error.message}`)
+      if (!failure) this.#story.poisonings += 1
+      this.#failure = error
+    }
+  }
+
+  #breakSomething(): void {
+    const { disk } = this.#world
+    const at = 1 + this.#below(6)
+    const kind = this.#below(4)
+    if (kind === 0) disk.inject({ at, operation: 'sync', fault: { kind: 'error' } })
+    else if (kind === 1) disk.inject({ at, operation: 'write', fault: { kind: 'error' } })
+    else if (kind === 2)
+      disk.inject({ at, operation: 'write', fault: { kind: 'short', bytes: this.#below(2000) } })
+    else disk.inject({ at, operation: changingOperations, fault: { kind: 'error' } })
+  }
+
+  #fillUp(): void {
+    const { disk } = this.#world
+    if (disk.capacityBytes === Number.POSITIVE_INFINITY) fill(disk)
+    else disk.capacityBytes = Number.POSITIVE_INFINITY
+  }
+
+  #die(how: 'crash' | 'kill'): void {
+    const { disk } = this.#world
+    if (this.#log && !this.#failure) this.#written = this.#frames.length
+    if (how === 'crash') this.#written = this.#durable
+    this.#log = undefined
+    this.#failure = undefined
+    disk.clearFaults()
+    disk.capacityBytes = Number.POSITIVE_INFINITY
+    if (how === 'crash') disk.crash()
+    else disk.killProcess()
+  }
+
+  /** Opens, perhaps on a disk that fails or goes away on the way; then compares with the model. */
+  #open(): void {
+    const { disk } = this.#world
+    const draw = this.#below(10)
+    const at = 1 + this.#below(20)
+    if (draw === 0) disk.inject({ at, operation: changingOperations, fault: { kind: 'halt' } })
+    if (draw === 1) disk.inject({ at, operation: changingOperations, fault: { kind: 'error' } })
+    try {
+      const { log, report, inspection } = this.#world.open()
+      disk.clearFaults()
+      this.#story.openings += 1
+      if (report.tail === 'torn') this.#story.tornTails += 1
+      const found = readAll(log, 1 + this.#below(4000))
+      this.#compare(found, Math.max(this.#durable, this.#written))
+      this.#adopt(found.length, report.lastLsn)
+      if (inspection.lastLsn !== report.lastLsn) this.#fail('inspection and report differ')
+      const lastTime = found.at(-1)?.time ?? 0
+      if (report.lastTime !== lastTime)
+        this.#fail(`last stamp ${lastTime}, reported ${report.lastTime}`)
+      this.#log = log
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error
+      if (error.code !== 'SHARD_DOWN') this.#fail(`opening said ${error.code}: ${error.message}`)
+      this.#die(draw === 0 ? 'crash' : 'kill')
+    }
+  }
+
+  /** What was recovered is durable from now on; what was not is gone for good. */
+  #adopt(count: number, lastLsn: number): void {
+    this.#story.lost += this.#frames.length - count
+    this.#frames.length = count
+    this.#durable = count
+    this.#written = count
+    for (const { lsn } of this.#frames)
+      if (lsn !== undefined && lsn > lastLsn) this.#fail('a frame lies behind the end')
+  }
+
+  /** The log shows the beginning of what was handed in, in order, and at least what is promised. */
+  #compare(found: ReturnType<typeof readAll>, promised: number): void {
+    if (found.length < promised)
+      this.#fail(`${promised} frames are promised, ${found.length} are there`)
+    if (found.length > this.#frames.length) this.#fail('there is more than was handed in')
+    let last = { lsn: 0, time: 0 }
+    for (const [index, frame] of found.entries()) {
+      const expected = this.#frames[index]
+      if (!expected || frame.content !== content(expected.number, expected.size))
+        this.#fail(`frame ${index} is not the one that was handed in`)
+      if (expected.lsn !== undefined && expected.lsn !== frame.lsn)
+        this.#fail(`frame ${index} was acknowledged as ${expected.lsn} and is ${frame.lsn}`)
+      if (frame.lsn <= last.lsn || frame.time < last.time) this.#fail('LSNs or stamps go back')
+      expected.lsn = frame.lsn
+      last = frame
+    }
+  }
+}
