@@ -55,12 +55,17 @@ export const lmdbProjections = (
   remove: (dir) => disk.remove(dir),
 })
 
-/** Codes of the operating system that mean: no room. EFBIG is a limit of the process, ENOMEM one of its address space. */
+/**
+ * Codes that leave the store as it was, and usable: there was no room. EFBIG is a limit of the process, ENOMEM one of its
+ * address space. EIO is what LMDB makes of a short write, which is how a full disk mostly begins; a real one, from a sync,
+ * leaves the store as it was too, and when it hit the meta page, LMDB says MDB_PANIC from then on.
+ */
 const noRoom: ReadonlySet<unknown> = new Set([
   constants.errno.ENOSPC,
   constants.errno.EDQUOT,
   constants.errno.EFBIG,
   constants.errno.ENOMEM,
+  constants.errno.EIO,
   // MDB_MAP_FULL
   -30792,
 ])
