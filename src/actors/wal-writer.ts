@@ -20,6 +20,7 @@ import {
   stop,
 } from '../runtime/index.ts'
 import type { Commit, LogDescription, LogHost, OpenReport, UnitAnswer } from '../storage/index.ts'
+import { joined, takeGroup, type Waiting } from './commit-group.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
@@ -84,7 +85,7 @@ export type WriterDescription = {
   readonly log: LogDescription | undefined
 }
 
-type Append = { readonly ticket: Ticket; readonly from: From<Applied> }
+type Append = Waiting<From<Applied>>
 
 type State = {
   readonly shard: Shard
@@ -102,9 +103,6 @@ type State = {
   syncArmed: boolean
   groupArmed: boolean
 }
-
-/** The largest group: a bound for the buffers in flight, far beyond where larger groups stop paying. */
-const groupBytesMax = 4 * 1024 * 1024
 
 /** The writer of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
@@ -269,12 +267,10 @@ const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): 
   const group = takeGroup(state.queue)
   if (group.length === 0) return state
   state.inFlight = group
-  const lengths = group.map(({ ticket }) => ticket.frame.length)
   const { wal } = state.shard.parts.settings
   context.pipe(
     state.host.run('commit', {
-      bytes: joined(group, lengths),
-      lengths,
+      ...joined(group),
       now: state.shard.now(),
       sync: wal.enableFsync && wal.syncInterval === undefined,
       projectedLsn: state.shard.projectedLsn,
@@ -292,34 +288,6 @@ const waitsToFill = (state: State, context: Context): boolean => {
     context.sendAfter(maxDelayMs, 'groupDue')
   }
   return true
-}
-
-/** Takes from the head of the queue what makes one group, and marks it submitted. Withdrawn tickets are passed over. */
-const takeGroup = (queue: Append[]): Append[] => {
-  const group: Append[] = []
-  let bytes = 0
-  let taken = 0
-  for (const append of queue) {
-    if (bytes > 0 && bytes + append.ticket.frame.length > groupBytesMax) break
-    taken++
-    if (append.ticket.state !== 'queued') continue
-    append.ticket.state = 'submitted'
-    bytes += append.ticket.frame.length
-    group.push(append)
-  }
-  queue.splice(0, taken)
-  return group
-}
-
-/** The frames one after another, in memory of their own, so that it can be given away to the log's thread. */
-const joined = (group: readonly Append[], lengths: readonly number[]): Uint8Array => {
-  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0))
-  let offset = 0
-  for (const { ticket } of group) {
-    bytes.set(ticket.frame, offset)
-    offset += ticket.frame.length
-  }
-  return bytes
 }
 
 /** The group is committed: it goes to the applier with its callers. What the log refused is answered here. */
