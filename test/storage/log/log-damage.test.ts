@@ -379,3 +379,30 @@ describe('stale bytes', () => {
     expect(look(world)).toMatchObject({ tail: 'torn', lastLsn: 2 })
   })
 })
+
+test('any bytes anywhere are read to an end: an answer, or a refusal with a code', () => {
+  const random = seededRandom(21)
+  const below = (limit: number): number => Math.floor(random() * limit)
+  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
+  const { log } = world.open()
+  for (let number = 1; number <= 12; number++)
+    commit(log, [payload(number, 900)], { projectedLsn: below(number) })
+  log.abandon()
+  const paths = [...segmentsOn(world.disk), `${dir}/MANIFEST`]
+  const seen = new Set<string>()
+  for (let round = 0; round < 1500; round++) {
+    const disk = world.disk.clone()
+    for (let change = below(4); change >= 0; change--) {
+      const path = paths[below(paths.length)] ?? ''
+      const { size = 0 } = disk.entry(path) ?? {}
+      const at = below(size - 64)
+      // Mostly where something stands; lengths and types turn up among the noise.
+      const bytes = Uint8Array.from({ length: 1 + below(64) }, () => below(256))
+      disk.poke(path, random() < 0.5 ? at : Math.min(at, 4096 + below(64)), bytes)
+    }
+    const found = look(world.on(disk))
+    seen.add(typeof found === 'string' ? found : found.tail)
+  }
+
+  expect([...seen].sort()).toEqual(['CORRUPT', 'torn', 'unclean'])
+})
