@@ -59,7 +59,7 @@ export class Prompt {
         await this.#take(line)
         this.#ask()
       }
-      if (this.#pending !== '') this.#print(await evaluate(`${this.#pending}\n)`))
+      if (this.#pending !== '') this.#print({ kind: 'error', error: endedEarly() })
     } finally {
       withdraw()
       this.#lines.close()
@@ -136,6 +136,8 @@ export class Prompt {
     return [part === '' ? [] : known.filter((name) => name.startsWith(part)), part]
   }
 }
+
+const endedEarly = (): SyntaxError => new SyntaxError('the input ended within an expression')
 
 const printing = { depth: 4, maxArrayLength: 100, maxStringLength: 10_000 } as const
 
