@@ -12,6 +12,7 @@
 import { KeelsonError } from '../errors.ts'
 import { keyBytesMax, utf8Length } from './key.ts'
 import { readUtf8 } from './msgpack-reader.ts'
+import { PayloadReader } from './payload-reader.ts'
 import { type StoredValue, type ValueTag, valueTags } from './projection-store.ts'
 
 /** When a value ends: never, at a moment (ms since 1970), or so many ms after its frame's stamp. Whole, at least 1. */
@@ -191,64 +192,6 @@ const makeFrame = (unitBytes: number): Uint8Array => {
   return new Uint8Array(frameHeadBytes + unitBytes)
 }
 
-/** A place in bytes, which refuses to be moved beyond its end. */
-class FrameReader {
-  readonly bytes: Uint8Array
-  at: number
-  end: number
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes
-    this.at = 0
-    this.end = bytes.length
-  }
-
-  damaged(evidence: string): KeelsonError {
-    return new KeelsonError('CORRUPT', `a frame's payload is damaged: ${evidence}`, {
-      details: { evidence, offset: this.at },
-    })
-  }
-
-  /** Moves on by `count` bytes and answers where they begin. */
-  take(count: number): number {
-    if (count > this.end - this.at) throw this.damaged('it ends too early')
-    const from = this.at
-    this.at += count
-    return from
-  }
-
-  u8(): number {
-    return this.bytes[this.take(1)] ?? 0
-  }
-
-  u16(): number {
-    return this.u8() | (this.u8() << 8)
-  }
-
-  u32(): number {
-    return this.u16() + this.u16() * 0x10000
-  }
-
-  /** A u64 that is a safe integer. */
-  u64(): number {
-    const low = this.u32()
-    const high = this.u32()
-    if (high > 0x1fffff) throw this.damaged('a number beyond 2^53')
-    return low + high * highUnit
-  }
-
-  /** Runs `read` on the next `length` bytes, all of which it has to use. */
-  within<T>(length: number, read: () => T): T {
-    const outer = this.end
-    this.end = this.take(length) + length
-    this.at = this.end - length
-    const result = read()
-    if (this.at !== this.end) throw this.damaged('bytes that belong to nothing')
-    this.end = outer
-    return result
-  }
-}
-
 /**
  * The units of a DATA frame's payload, and its stamp. Values are views of `bytes`: copy what must outlive them.
  * Meant for bytes whose checksum held; strict nevertheless.
@@ -257,7 +200,7 @@ class FrameReader {
  * replays stops there and changes nothing.
  */
 export const decodeFrame = (bytes: Uint8Array): Frame => {
-  const reader = new FrameReader(bytes)
+  const reader = new PayloadReader(bytes)
   const time = reader.u64()
   const count = reader.u16()
   if (count === 0) throw reader.damaged('no unit')
@@ -275,7 +218,7 @@ const unsupported = (what: string, code: number): KeelsonError =>
     details: { what, code },
   })
 
-const readUnit = (reader: FrameReader): Unit => {
+const readUnit = (reader: PayloadReader): Unit => {
   const kind = reader.u8()
   if (kind === unitKinds.command) return { kind: 'command', command: readCommand(reader) }
   if (kind !== unitKinds.batch) throw unsupported('unit', kind)
@@ -289,7 +232,7 @@ const readUnit = (reader: FrameReader): Unit => {
   return { kind: 'batch', commands }
 }
 
-const readCommand = (reader: FrameReader): Command => {
+const readCommand = (reader: PayloadReader): Command => {
   const code = reader.u8()
   if (code !== codes.put && code !== codes.delete) throw unsupported('command', code)
   const key = readKey(reader)
@@ -298,7 +241,7 @@ const readCommand = (reader: FrameReader): Command => {
   return { kind: 'put', key, expiry, value: readValue(reader) }
 }
 
-const readKey = (reader: FrameReader): string => {
+const readKey = (reader: PayloadReader): string => {
   const length = reader.u16()
   if (length === 0 || length > keyBytesMax) throw reader.damaged(`a key of ${length} bytes`)
   const from = reader.take(length)
@@ -307,7 +250,7 @@ const readKey = (reader: FrameReader): string => {
   return key
 }
 
-const readExpiry = (reader: FrameReader): Expiry => {
+const readExpiry = (reader: PayloadReader): Expiry => {
   const kind = reader.u8()
   if (kind === expiryKinds.none) return noExpiry
   if (kind > expiryKinds.after) throw unsupported('expiry', kind)
@@ -319,7 +262,7 @@ const readExpiry = (reader: FrameReader): Expiry => {
 const isValueTag = (tag: number): tag is ValueTag => tag <= valueTags.blob
 
 /** The value that takes the rest of its command. */
-const readValue = (reader: FrameReader): StoredValue => {
+const readValue = (reader: PayloadReader): StoredValue => {
   const tag = reader.u8()
   if (!isValueTag(tag)) throw unsupported('value', tag)
   const from = reader.take(reader.end - reader.at)

@@ -35,6 +35,7 @@ export const nodeHeadBytes = 8
 /** Bytes that a node holds in place of large data: u64 page, u64 transaction, u64 pages. */
 export const overflowReferenceBytes = 24
 
+/** What a page is, in its header. Exactly one of them stands in a page that was committed. */
 export const pageFlags = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 } as const
 
 /** The flag of a leaf node whose data stands on overflow pages. */

@@ -21,6 +21,7 @@ const chunkBytes = 1 << 20
 /** How far the last page may lie behind the end of the file: pages that a transaction took and freed unwritten. */
 const unwrittenPagesMax = 1 << 20
 
+/** The pages of one file under examination, from the snapshot of `meta`. */
 export class LmdbPages {
   readonly #file: DiskFile
   readonly #meta: Meta

@@ -42,6 +42,7 @@ const u16 = (bytes: Uint8Array, at: number): number =>
   (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
 const u32 = (bytes: Uint8Array, at: number): number => u16(bytes, at) + u16(bytes, at + 2) * 0x10000
 
+/** One tree of the snapshot of `meta`; `name` is for evidence. To be walked through once. */
 export class LmdbTree {
   readonly #name: string
   readonly #tree: Tree

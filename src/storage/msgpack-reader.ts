@@ -54,6 +54,7 @@ export const readUtf8 = (bytes: Uint8Array, from = 0, to = bytes.length): string
   return text
 }
 
+/** Reads one structured value. */
 export class MsgpackReader {
   readonly #bytes: Buffer
   #at = 0

@@ -2,6 +2,7 @@
  * Encodes a structured value in one walk that refuses at once what could not come back equal, and names the place.
  * One writer encodes one value. Nothing of the caller's is changed or kept.
  */
+/// <reference lib="es2024.string" />
 import { types } from 'node:util'
 import { KeelsonError } from '../errors.ts'
 import { depthMax, extension, first, structuredBytesMax, timeBytes } from './msgpack-format.ts'
@@ -27,6 +28,7 @@ const isPlain = (value: object): boolean => {
   return prototypes(value) === 1 && Object.hasOwn(prototype as object, 'isPrototypeOf')
 }
 
+/** Writes one structured value. */
 export class MsgpackWriter {
   #bytes = Buffer.allocUnsafe(scratchBytes)
   #at = 0

@@ -1,8 +1,8 @@
-/// <reference lib="es2024.string" />
 /**
  * Values as users hand them in, and as they stand in frames and rows. A value is text, bytes or structured; which one is
  * its tag, never guessed from its content. What comes back is equal to what was put, or the put is refused. Pure.
  */
+/// <reference lib="es2024.string" />
 import { types } from 'node:util'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { MsgpackReader, ownBuffer, readUtf8 } from './msgpack-reader.ts'

@@ -28,7 +28,10 @@ const shows = (lsn) =>
 const fill = (from) => {
   for (let lsn = from; lsn < 20_000; lsn++) {
     try {
-      store.commit(keysOf(lsn).map((key) => [key, rowOf(lsn)]), at(lsn))
+      store.commit(
+        keysOf(lsn).map((key) => [key, rowOf(lsn)]),
+        at(lsn),
+      )
     } catch (error) {
       return { lsn: lsn - 1, code: error.code }
     }
@@ -48,7 +51,10 @@ if (filler === '-') {
   seen.after = store.position().lsn === full.lsn + 1 && store.describe().rows === full.lsn * 50 - 1
 } else {
   rmSync(filler)
-  store.commit(keysOf(full.lsn + 1).map((key) => [key, rowOf(full.lsn + 1)]), at(full.lsn + 1))
+  store.commit(
+    keysOf(full.lsn + 1).map((key) => [key, rowOf(full.lsn + 1)]),
+    at(full.lsn + 1),
+  )
   seen.after = shows(full.lsn + 1)
 }
 // The free list has to have survived the failures: everything written again, in small pieces, three times.
