@@ -4,7 +4,7 @@
  */
 import { KeelsonError } from '../errors.ts'
 import { kinds, type Message } from './envelope.ts'
-import { describeReason, type ExitReason, isOrderly, reasonOf } from './exit-reason.ts'
+import { type ExitReason, reasonOf } from './exit-reason.ts'
 import type { From, Received, System } from './gen-server.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Behaviour, DownMessage, ExitMessage, Process } from './process.ts'
@@ -69,14 +69,7 @@ export class BareProcess implements Behaviour, HeapEntry {
     } catch (thrown) {
       reason = reasonOf(thrown)
     }
-    if (!this.#process.alive) return
-    if (!isOrderly(reason)) {
-      this.#process.kernel.logger.error(`${this.#process} ended: ${describeReason(reason)}`, {
-        pid: this.#process.pid,
-        reason,
-      })
-    }
-    this.#process.end(reason)
+    this.#process.fail(reason)
   }
 
   #receive(timeoutMs: number): Promise<Received | undefined> {

@@ -8,8 +8,10 @@ import type { Context, GenServer, StartOptions, StartResult, System } from './ge
 import type { Restart } from './restart-policy.ts'
 import { type Shutdown, shutdownMsDefault } from './shutdown.ts'
 
-/** What a start function may use: it starts the child with `startLinkResult`, or answers `{ ignore: true }`. */
-export type ChildContext = Pick<Context, 'startLinkResult' | 'app'> & { readonly system: System }
+/** What a start function may use: it starts the child with `startLinkResult` or `spawnLink`, or answers `{ ignore: true }`. */
+export type ChildContext = Pick<Context, 'startLinkResult' | 'spawnLink' | 'app'> & {
+  readonly system: System
+}
 
 /** A child of a supervisor. `worker` and `supervisor` make one; a literal with a start function of its own will do too. */
 export interface ChildSpec {

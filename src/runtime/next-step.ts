@@ -19,21 +19,21 @@ export interface Reply<R, S, C = never> {
   readonly kind: 'reply'
   readonly value: R
   readonly state: S
-  readonly then: Then<C> | undefined
+  readonly next: Then<C> | undefined
 }
 
 /** Goes on; a call is answered later, through its `from`. */
 export interface NoReply<S, C = never> {
   readonly kind: 'noReply'
   readonly state: S
-  readonly then: Then<C> | undefined
+  readonly next: Then<C> | undefined
 }
 
 /** Begins with `state`. */
 export interface Ok<S, C = never> {
   readonly kind: 'ok'
   readonly state: S
-  readonly then: Then<C> | undefined
+  readonly next: Then<C> | undefined
 }
 
 /** Does not start, and that is no failure. */
@@ -67,34 +67,34 @@ export class NextStep<K extends StepKind = StepKind> {
   readonly state: unknown
   readonly value: unknown
   readonly reason: ExitReason
-  readonly then: Then<readonly [name: string, payload?: unknown]> | undefined
+  readonly next: Then<readonly [name: string, payload?: unknown]> | undefined
 
   constructor(
     kind: K,
     state: unknown,
     value: unknown,
     reason: ExitReason,
-    then: Then<unknown> | undefined,
+    next: Then<unknown> | undefined,
   ) {
     this.kind = kind
     this.state = state
     this.value = value
     this.reason = reason
-    this.then = then as Then<readonly [name: string, payload?: unknown]> | undefined
+    this.next = next as Then<readonly [name: string, payload?: unknown]> | undefined
   }
 }
 
 /** Answers the call with `value` and goes on with `state`. */
-export const reply = <R, S, const C = never>(value: R, state: S, then?: Then<C>): Reply<R, S, C> =>
-  new NextStep('reply', state, value, undefined, then) as unknown as Reply<R, S, C>
+export const reply = <R, S, const C = never>(value: R, state: S, next?: Then<C>): Reply<R, S, C> =>
+  new NextStep('reply', state, value, undefined, next) as unknown as Reply<R, S, C>
 
 /** Goes on with `state`. In a call: whoever holds its `from` answers it later. */
-export const noReply = <S, const C = never>(state: S, then?: Then<C>): NoReply<S, C> =>
-  new NextStep('noReply', state, undefined, undefined, then) as unknown as NoReply<S, C>
+export const noReply = <S, const C = never>(state: S, next?: Then<C>): NoReply<S, C> =>
+  new NextStep('noReply', state, undefined, undefined, next) as unknown as NoReply<S, C>
 
 /** From `init`: begins with `state`. `init` may return the bare state when there is nothing to add. */
-export const ok = <S, const C = never>(state: S, then?: Then<C>): Ok<S, C> =>
-  new NextStep('ok', state, undefined, undefined, then) as unknown as Ok<S, C>
+export const ok = <S, const C = never>(state: S, next?: Then<C>): Ok<S, C> =>
+  new NextStep('ok', state, undefined, undefined, next) as unknown as Ok<S, C>
 
 /** From `init`: does not start. A supervisor keeps the child's specification and goes on. */
 export const ignore = (): Ignore =>

@@ -120,10 +120,10 @@ export class PendingCall implements Message, HeapEntry {
     if (this.#settled) return
     this.note = note
     const holder = (addressOf(target) as Address<CallHolder>).resolve()
-    if (holder === undefined) return this.holderEnded('noproc')
-    if (!holder.alive) return this.holderEnded(holder.reason)
-    this.list?.remove(this)
-    holder.owed.add(this)
+    if (holder?.alive) {
+      this.list?.remove(this)
+      holder.owed.add(this)
+    } else this.holderEnded(holder === undefined ? 'noproc' : holder.reason)
   }
 
   /** The holder died before it answered. */

@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.ts'
 import { Address, type Directory, type Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
-import type { ExitReason } from './exit-reason.ts'
+import { describeReason, type ExitReason, isOrderly } from './exit-reason.ts'
 import type { Logger } from './logger.ts'
 import type { MessageTimer } from './message-timer.ts'
 import type { Monitor } from './monitor.ts'
@@ -249,11 +249,12 @@ export class Process implements Runnable {
 
   /** Is watched by `monitor` from now on; when the process has ended, that fires at once with `noproc`. */
   watchBy(monitor: Monitor<Process>): void {
-    if (!this.alive) return monitor.fire('noproc')
-    monitor.target = this
-    this.#watchers ??= new Set()
-    this.#watchers.add(monitor)
-    monitor.owner?.remember(monitor)
+    if (this.alive) {
+      monitor.target = this
+      this.#watchers ??= new Set()
+      this.#watchers.add(monitor)
+      monitor.owner?.remember(monitor)
+    } else monitor.fire('noproc')
   }
 
   /** Takes a monitor on this process back; false when it has fired. */
@@ -312,6 +313,17 @@ export class Process implements Runnable {
     this.mailbox.clear()
     this.behaviour.ended(reason)
     this.kernel.ended(this)
+  }
+
+  /** Ends the process for a reason of its own: when that is no orderly one, the log says so. */
+  fail(reason: ExitReason): void {
+    if (this.alive && !isOrderly(reason)) {
+      this.kernel.logger.error(`${this} ended: ${describeReason(reason)}`, {
+        pid: this.pid,
+        reason,
+      })
+    }
+    this.end(reason)
   }
 
   /** Tells everybody: who is linked before who monitors, so that an observer that does both sees the exit first. */

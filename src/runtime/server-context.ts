@@ -118,10 +118,11 @@ export class ServerContext {
   link(target: AnyRef): void {
     if (!this.#process.alive) return
     const other = this.#addressOf(target).resolve()
-    if (other?.alive) return this.#process.link(other)
-    if (!this.#process.trapping) throw noProcess(target)
-    const message = { from: other?.address, reason: 'noproc' }
-    this.#process.deliver(new Envelope(kinds.exit, '', message))
+    if (other?.alive) this.#process.link(other)
+    else if (this.#process.trapping) {
+      const message = { from: other?.address, reason: 'noproc' }
+      this.#process.deliver(new Envelope(kinds.exit, '', message))
+    } else throw noProcess(target)
   }
 
   unlink(target: AnyRef): void {

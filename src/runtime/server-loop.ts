@@ -4,15 +4,15 @@
  * answers after its process has ended is dropped.
  */
 import { KeelsonError } from '../errors.ts'
-import { Envelope, kinds, type Message } from './envelope.ts'
-import { describeReason, type ExitReason, isOrderly, reasonOf } from './exit-reason.ts'
+import { describeMessage, Envelope, kinds, type Message } from './envelope.ts'
+import { type ExitReason, reasonOf } from './exit-reason.ts'
 import { NextStep, unchanged } from './next-step.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Behaviour, ExitMessage, Process } from './process.ts'
-import { Ring } from './ring.ts'
-import type { ServerTable } from './server-table.ts'
+import type { Handler, ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
-import { type SystemRequest, SystemRequests } from './system-requests.ts'
+import { Suspension } from './suspension.ts'
+import { SystemRequests } from './system-requests.ts'
 
 /** What came of `init`, before whoever started the server is told. */
 export type Begun =
@@ -27,8 +27,6 @@ export interface LoopContext {
   ended(): void
 }
 
-type Phase = 'starting' | 'running' | 'terminating'
-
 /** The behaviour of a server's process. */
 export class ServerLoop implements Behaviour {
   readonly #process: Process
@@ -38,15 +36,15 @@ export class ServerLoop implements Behaviour {
   readonly #timeout: ServerTimeout
   #arg: unknown
   #state: unknown = undefined
-  #phase: Phase = 'starting'
-  #suspended = false
-  #aside: Ring<Message> | undefined = undefined
+  #phase: 'starting' | 'running' | 'terminating' = 'starting'
+  #suspension: Suspension | undefined = undefined
   #requests: SystemRequests | undefined = undefined
   /** The call at hand; a `reply` answers it. */
   #call: PendingCall | undefined = undefined
-  /** Why the server is terminating, and what to answer when that is done. */
+  /** Why the server terminates. */
   #reason: ExitReason = undefined
-  #lastReply: { readonly call: PendingCall; readonly value: unknown } | undefined = undefined
+  /** The answer of a `stopReply`, which goes out when `terminate` is done. */
+  #lastReply: (() => void) | undefined = undefined
   #onValue: ((value: unknown) => void) | undefined = undefined
   #onError: ((error: unknown) => void) | undefined = undefined
 
@@ -68,50 +66,31 @@ export class ServerLoop implements Behaviour {
   // What the process asks of its behaviour.
 
   begin(): void {
-    let answer: unknown
-    try {
-      answer = this.#server.init(this.#arg, this.#context)
-    } catch (thrown) {
-      return this.#refuse(reasonOf(thrown))
-    }
+    const arg = this.#arg
     this.#arg = undefined
-    if (isThenable(answer)) this.#await(answer)
-    else this.#start(answer)
+    try {
+      this.#take(this.#server.init(arg, this.#context))
+    } catch (thrown) {
+      this.#failed(reasonOf(thrown))
+    }
   }
 
   handle(message: Message): void {
-    if (this.#suspended && !this.#isUrgent(message)) return this.#putAside(message)
-    if (message.kind === kinds.timeout && !this.#timeout.isCurrent(message)) return
-    this.#timeout.disarm()
-    if (message.kind === kinds.system) return this.#request(message as SystemRequest)
-    this.#timeout.forget()
-    this.#requests?.received(message)
-    this.#process.current = message
-    switch (message.kind) {
-      case kinds.call:
-        return this.#handleCall(message as PendingCall)
-      case kinds.cast:
-        return this.#run(this.#server.casts[message.name], message)
-      case kinds.info:
-        return this.#handleInfo(message)
-      case kinds.continue:
-        return this.#run(this.#server.continues[message.name], message)
-      case kinds.exit:
-        return this.#handleExit(message)
-      case kinds.down:
-        return this.#handleOptional(this.#server.down, message)
-      default:
-        return this.#handleOptional(this.#server.timeout, message)
+    if (this.#suspension?.isOn && !this.#isUrgent(message)) this.#suspension.putAside(message)
+    else if (message.kind !== kinds.timeout || this.#timeout.isCurrent(message)) {
+      this.#timeout.disarm()
+      if (message.kind === kinds.system) this.#request(message as PendingCall)
+      else this.#dispatch(message)
     }
   }
 
   idle(): void {
-    if (this.#phase === 'running' && !this.#suspended) this.#timeout.arm()
+    if (this.#phase === 'running' && !this.#suspension?.isOn) this.#timeout.arm()
   }
 
   ended(reason: ExitReason): void {
     this.#timeout.disarm()
-    this.#aside = undefined
+    this.#suspension?.clear()
     this.#context.ended()
     if (this.#phase !== 'starting') return
     // A signal cut `init` off. A starter that traps learns it from the answer, not from an exit message besides (OTP).
@@ -121,26 +100,110 @@ export class ServerLoop implements Behaviour {
   }
 
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating' {
-    return this.#phase === 'running' ? (this.#suspended ? 'suspended' : 'waiting') : this.#phase
+    if (this.#phase !== 'running') return this.#phase
+    return this.#suspension?.isOn ? 'suspended' : 'waiting'
   }
 
-  // Starting.
+  // Messages.
+
+  #dispatch(message: Message): void {
+    this.#timeout.forget()
+    this.#requests?.received(message)
+    this.#process.current = message
+    const { name, payload } = message
+    switch (message.kind) {
+      case kinds.call:
+        this.#call = message as PendingCall
+        this.#context.from = message
+        this.#require(this.#server.calls[name], message)
+        break
+      case kinds.cast:
+        this.#require(this.#server.casts[name], message)
+        break
+      case kinds.continue:
+        this.#require(this.#server.continues[name], message)
+        break
+      case kinds.info: {
+        const declared = this.#server.infos[name]
+        if (declared !== undefined) this.#invoke(declared, payload)
+        else this.#offer(this.#server.info, { name, payload }, message)
+        break
+      }
+      case kinds.exit:
+        if (this.#isFromParent(message)) this.#terminate((payload as ExitMessage).reason)
+        else this.#offer(this.#server.exit, payload, message)
+        break
+      case kinds.down:
+        this.#offer(this.#server.down, payload, message)
+        break
+      default:
+        this.#offer(this.#server.timeout, undefined, message)
+    }
+  }
+
+  /** A declared message without a handler is a mistake of the sender's or the server's types: the server ends by it. */
+  #require(handler: Handler | undefined, message: Message): void {
+    if (handler !== undefined) this.#invoke(handler, message.payload)
+    else this.#failed(noHandler(this.#process, message))
+  }
+
+  /** What a server need not handle is logged when it does not. */
+  #offer(handler: Handler | undefined, payload: unknown, message: Message): void {
+    if (handler !== undefined) this.#invoke(handler, payload)
+    else {
+      const { name, payload: unexpected } = message
+      const what = `${this.#process}: unexpected ${describeMessage(message)}`
+      this.#process.kernel.logger.warn(what, { name, payload: unexpected })
+    }
+  }
+
+  #invoke(handler: Handler, payload: unknown): void {
+    let answer: unknown
+    try {
+      answer = handler(this.#state, payload, this.#context)
+    } catch (thrown) {
+      this.#failed(reasonOf(thrown))
+      return
+    }
+    this.#take(answer)
+  }
+
+  // Answers.
+
+  /** What `init`, a handler or `terminate` answered, at once or as a promise. */
+  #take(answer: unknown): void {
+    if (!this.#process.alive) return
+    if (!(answer instanceof NextStep) && isThenable(answer)) this.#await(answer)
+    else if (this.#phase === 'starting') this.#start(answer)
+    else if (this.#phase === 'terminating') this.#finish()
+    else if (answer instanceof NextStep) this.#follow(answer)
+    else this.#failed(badReturn(answer))
+  }
+
+  #await(answer: PromiseLike<unknown>): void {
+    this.#process.busy = true
+    this.#process.busySince = this.#process.kernel.clock.now()
+    this.#onValue ??= (value) => this.#settled(() => this.#take(value))
+    this.#onError ??= (error) => this.#settled(() => this.#failed(reasonOf(error)))
+    answer.then(this.#onValue, this.#onError)
+  }
+
+  #settled(goOn: () => void): void {
+    if (!this.#process.alive) return
+    this.#process.busy = false
+    goOn()
+    this.#process.proceed()
+  }
 
   #start(answer: unknown): void {
-    if (!this.#process.alive) return
-    if (!(answer instanceof NextStep)) return this.#started(answer)
-    switch (answer.kind) {
-      case 'ok':
-        this.#started(answer.state)
-        return this.#follow(answer)
-      case 'ignore':
-        this.#phase = 'terminating'
-        this.#onBegun({ ignore: true })
-        return this.#process.end('normal')
-      case 'stop':
-        return this.#refuse(answer.reason)
-      default:
-        return this.#refuse(['bad_return_value', answer])
+    if (!(answer instanceof NextStep)) this.#started(answer)
+    else if (answer.kind === 'ok') {
+      this.#started(answer.state)
+      this.#then(answer)
+    } else if (answer.kind === 'ignore') this.#refuse({ ignore: true }, 'normal')
+    else {
+      const reason = answer.kind === 'stop' ? answer.reason : badReturn(answer)
+      this.#refuse({ ok: false, reason }, reason)
     }
   }
 
@@ -151,214 +214,98 @@ export class ServerLoop implements Behaviour {
   }
 
   /** A refused start: the starter is told first, then links and monitors. There is no state, so no `terminate`. */
-  #refuse(reason: ExitReason): void {
-    if (!this.#process.alive) return
+  #refuse(begun: Begun, reason: ExitReason): void {
     this.#phase = 'terminating'
-    this.#onBegun({ ok: false, reason })
+    this.#onBegun(begun)
     this.#process.end(reason)
   }
 
-  // Messages.
-
-  #handleCall(call: PendingCall): void {
-    this.#call = call
-    this.#context.from = call
-    this.#run(this.#server.calls[call.name], call)
-  }
-
-  #handleInfo(message: Message): void {
-    const handler = this.#server.infos[message.name]
-    if (handler !== undefined) return this.#run(handler, message)
-    if (this.#server.info === undefined) return this.#warn(message)
-    const { name, payload } = message
-    this.#invoke(this.#server.info, { name, payload })
-  }
-
-  #handleExit(message: Message): void {
-    const { from, reason } = message.payload as ExitMessage
-    if (from !== undefined && from === this.#process.parent.address) this.#terminate(reason)
-    else this.#handleOptional(this.#server.exit, message)
-  }
-
-  #handleOptional(handler: ServerTable['exit'], message: Message): void {
-    if (handler === undefined) this.#warn(message)
-    else if (message.kind === kinds.timeout) this.#invokeTimeout()
-    else this.#invoke(handler, message.payload)
-  }
-
-  #warn(message: Message): void {
-    const what = message.kind === kinds.info ? `info ${message.name}` : 'message'
-    this.#process.kernel.logger.warn(`${this.#process}: unexpected ${what}`, {
-      kind: message.kind,
-      name: message.name,
-      payload: message.payload,
-    })
-  }
-
-  #run(handler: ServerTable['exit'], message: Message): void {
-    if (handler !== undefined) return this.#invoke(handler, message.payload)
-    const what = `${this.#process} has no handler for ${message.name}`
-    this.#fail(new KeelsonError('INVALID_ARGUMENT', what, { details: { message: message.name } }))
-  }
-
-  #invoke(
-    handler: (state: unknown, payload: unknown, context: unknown) => unknown,
-    payload: unknown,
-  ): void {
-    let answer: unknown
-    try {
-      answer = handler(this.#state, payload, this.#context)
-    } catch (thrown) {
-      return this.#fail(reasonOf(thrown))
-    }
-    if (answer instanceof NextStep) this.#follow(answer)
-    else if (isThenable(answer)) this.#await(answer)
-    else this.#fail(['bad_return_value', answer])
-  }
-
-  #invokeTimeout(): void {
-    const handler = this.#server.timeout
-    if (handler !== undefined)
-      this.#invoke((state, _, context) => handler(state, context), undefined)
-  }
-
-  // Answers.
-
   #follow(step: NextStep): void {
-    if (!this.#process.alive) return
     const call = this.#call
     this.#call = undefined
-    switch (step.kind) {
-      case 'noReply':
-      case 'ok':
-        this.#state = step.state
-        break
-      case 'reply':
-        if (call === undefined) return this.#fail(['bad_return_value', step])
-        this.#state = step.state
-        this.#requests?.replied(step.value)
-        call.reply(step.value)
-        break
-      case 'stopReply':
-        if (call === undefined) return this.#fail(['bad_return_value', step])
-        this.#lastReply = { call, value: step.value }
-        this.#state = step.state
-        return this.#terminate(step.reason)
-      case 'stop':
-        if (step.state !== unchanged) this.#state = step.state
-        return this.#terminate(step.reason)
-      default:
-        return this.#fail(['bad_return_value', step])
+    const answersCall = step.kind === 'reply' || step.kind === 'stopReply'
+    if (step.kind === 'ok' || step.kind === 'ignore' || (answersCall && call === undefined)) {
+      this.#failed(badReturn(step))
+      return
     }
-    if (step.then !== undefined) this.#then(step.then)
+    if (step.state !== unchanged) this.#state = step.state
+    if (step.kind === 'reply') {
+      this.#requests?.replied(step.value)
+      call?.reply(step.value)
+      this.#then(step)
+    } else if (step.kind === 'noReply') this.#then(step)
+    else {
+      if (step.kind === 'stopReply') this.#lastReply = () => call?.reply(step.value)
+      this.#terminate(step.reason)
+    }
   }
 
-  #then(then: NonNullable<NextStep['then']>): void {
-    if (then.continue !== undefined) {
-      const [name, payload] = then.continue
+  #then({ next }: NextStep): void {
+    if (next === undefined) return
+    if (next.continue !== undefined) {
+      const [name, payload] = next.continue
       this.#process.mailbox.unshift(new Envelope(kinds.continue, name, payload))
-    } else if (then.timeoutMs !== undefined) this.#timeout.set(then.timeoutMs)
-  }
-
-  #await(answer: PromiseLike<unknown>): void {
-    this.#process.busy = true
-    this.#process.busySince = this.#process.kernel.clock.now()
-    this.#onValue ??= (value) => this.#settled(value)
-    this.#onError ??= (error) => this.#rejected(reasonOf(error))
-    answer.then(this.#onValue, this.#onError)
-  }
-
-  #settled(value: unknown): void {
-    if (!this.#process.alive) return
-    this.#process.busy = false
-    if (this.#phase === 'starting') this.#start(value)
-    else if (this.#phase === 'terminating') this.#finish()
-    else if (value instanceof NextStep) this.#follow(value)
-    else this.#fail(['bad_return_value', value])
-    this.#process.proceed()
-  }
-
-  #rejected(reason: ExitReason): void {
-    if (!this.#process.alive) return
-    this.#process.busy = false
-    if (this.#phase === 'starting') return this.#refuse(reason)
-    if (this.#phase === 'running') return this.#fail(reason)
-    this.#reason = reason
-    this.#finish()
+    } else if (next.timeoutMs !== undefined) this.#timeout.set(next.timeoutMs)
   }
 
   // Ending.
 
-  #fail(reason: ExitReason): void {
+  /** Something threw or rejected: `init`, a handler, or `terminate`, whose reason then replaces the first. */
+  #failed(reason: ExitReason): void {
+    if (!this.#process.alive) return
     this.#call = undefined
-    this.#terminate(reason)
+    if (this.#phase === 'starting') this.#refuse({ ok: false, reason }, reason)
+    else if (this.#phase === 'running') this.#terminate(reason)
+    else {
+      this.#reason = reason
+      this.#finish()
+    }
   }
 
   #terminate(reason: ExitReason): void {
-    if (!this.#process.alive) return
     this.#phase = 'terminating'
     this.#reason = reason
-    if (this.#server.terminate === undefined) return this.#finish()
-    let answer: unknown
-    try {
-      answer = this.#server.terminate(this.#state, reason, this.#context)
-    } catch (thrown) {
-      this.#reason = reasonOf(thrown)
-    }
-    if (isThenable(answer)) this.#await(answer)
-    else this.#finish()
+    const { terminate } = this.#server
+    if (terminate === undefined) this.#finish()
+    else this.#invoke((state, _, context) => terminate(state, reason, context), undefined)
   }
 
   /** The reply of a stop goes out after `terminate`, as in OTP, and before anybody learns of the end. */
   #finish(): void {
-    if (!this.#process.alive) return
-    this.#lastReply?.call.reply(this.#lastReply.value)
-    const reason = this.#reason
-    if (!isOrderly(reason)) {
-      this.#process.kernel.logger.error(`${this.#process} ended: ${describeReason(reason)}`, {
-        pid: this.#process.pid,
-        reason,
-      })
-    }
-    this.#process.end(reason)
+    this.#lastReply?.()
+    this.#process.fail(this.#reason)
   }
 
-  // Suspension and system requests.
+  // System requests.
+
+  #request(request: PendingCall): void {
+    if (request.name === 'stop') {
+      this.#terminate(request.payload)
+      return
+    }
+    this.#requests ??= new SystemRequests()
+    this.#suspension ??= new Suspension(this.#process)
+    const held = { state: this.#state, suspended: this.#suspension.isOn }
+    const answer = this.#requests.handle(request, { ...held, process: this.#process })
+    this.#state = answer.state
+    if (answer.suspended !== held.suspended) this.#suspension.set(answer.suspended)
+  }
 
   #isUrgent(message: Message): boolean {
-    if (message.kind === kinds.system) return true
-    return (
-      message.kind === kinds.exit &&
-      (message.payload as ExitMessage).from === this.#process.parent.address
-    )
+    return message.kind === kinds.system || this.#isFromParent(message)
   }
 
-  #putAside(message: Message): void {
-    this.#aside ??= new Ring()
-    this.#aside.push(message)
-    this.#process.aside++
-    this.#process.handled--
-  }
-
-  #request(request: SystemRequest): void {
-    if (request.name === 'stop') return this.#terminate(request.payload)
-    this.#requests ??= new SystemRequests()
-    const answer = this.#requests.handle(request, {
-      state: this.#state,
-      suspended: this.#suspended,
-      process: this.#process,
-    })
-    this.#state = answer.state
-    if (answer.suspended !== this.#suspended) this.#suspend(answer.suspended)
-  }
-
-  #suspend(on: boolean): void {
-    this.#suspended = on
-    if (on || this.#aside === undefined) return
-    this.#process.mailbox.prepend(this.#aside)
-    this.#process.aside = 0
+  #isFromParent({ kind, payload }: Message): boolean {
+    return kind === kinds.exit && (payload as ExitMessage).from === this.#process.parent.address
   }
 }
+
+const badReturn = (answer: unknown): ExitReason => ['bad_return_value', answer]
+
+const noHandler = (process: Process, message: Message): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${process} has no handler of ${describeMessage(message)}`, {
+    details: { message: message.name },
+  })
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' &&

@@ -19,7 +19,7 @@ export interface ServerTable {
   readonly info: Handler | undefined
   readonly exit: Handler | undefined
   readonly down: Handler | undefined
-  readonly timeout: ((state: unknown, context: unknown) => unknown) | undefined
+  readonly timeout: Handler | undefined
   readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
 }
 
@@ -29,7 +29,8 @@ export const serverTable = (server: object): ServerTable => {
   if (typeof given !== 'object' || given === null || typeof given.init !== 'function') {
     throw new KeelsonError('INVALID_ARGUMENT', 'expected a server: an object with an init function')
   }
-  const { init, info, exit, down, timeout, terminate } = given as Partial<ServerTable>
+  const { init, info, exit, down, terminate } = given as Partial<ServerTable>
+  const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined
   return {
     init: init as ServerTable['init'],
     calls: table(given.calls),
@@ -39,7 +40,7 @@ export const serverTable = (server: object): ServerTable => {
     info,
     exit,
     down,
-    timeout,
+    timeout: timeout && ((state, _, context) => timeout(state, context)),
     terminate,
   }
 }

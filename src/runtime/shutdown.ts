@@ -33,12 +33,21 @@ export const shutDown = (
       resolve(queued ?? ended)
     }
     target.watchBy(new Monitor<Process>(undefined, target.address, onDown))
-    if (!target.alive) return
-    if (how === 'brutal_kill') return target.signal(by, 'kill', false)
-    if (how !== 'infinity') target.kernel.timers.add(patience, how)
-    if (by === undefined) target.deliver(new Envelope(kinds.system, 'stop', reason))
-    else target.signal(by, reason, false)
+    if (target.alive) ask(by, target, how, reason, patience)
   })
+
+const ask = (
+  by: Process | undefined,
+  target: Process,
+  how: Shutdown,
+  reason: ExitReason,
+  patience: Patience,
+): void => {
+  if (typeof how === 'number') target.kernel.timers.add(patience, how)
+  if (how === 'brutal_kill') target.signal(by, 'kill', false)
+  else if (by === undefined) target.deliver(new Envelope(kinds.system, 'stop', reason))
+  else target.signal(by, reason, false)
+}
 
 /** Kills when it runs out. */
 class Patience implements HeapEntry {

@@ -116,6 +116,7 @@ const outside = (system: System): ChildContext => ({
   system,
   app: undefined,
   startLinkResult: system.startResult.bind(system),
+  spawnLink: system.spawn.bind(system),
 })
 
 const argumentOf = (

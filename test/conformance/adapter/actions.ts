@@ -22,7 +22,7 @@ import {
 import { FailedCall } from './recorder.ts'
 import type { Operation, Term } from './scenario.ts'
 import type { Stage } from './stage.ts'
-import { type Scope, valueOf } from './terms.ts'
+import { evaluate, type Scope } from './terms.ts'
 
 /** What a callback has come to so far. */
 export type Frame = {
@@ -31,7 +31,7 @@ export type Frame = {
   readonly from: Ref | undefined
   readonly call: From | undefined
   reply?: { readonly value: unknown }
-  then?: Then<readonly ['go', string]>
+  next?: Then<readonly ['go', string]>
   stop?: { readonly reason: unknown }
   bad?: { readonly value: unknown }
   ignore?: true
@@ -78,7 +78,7 @@ const scopeOf = (memory: Memory, frame: Frame): Scope => ({
 const atOnce = (action: Operation, memory: Memory, frame: Frame, scope: Scope): boolean => {
   const [operation, ...args] = action
   const { recorder, context } = memory
-  const value = (index: number): unknown => valueOf(args[index], scope)
+  const value = (index: number): unknown => evaluate(args[index], scope)
   const target = (index: number): Target => targetOf(args[index], recorder, value(index))
   const text = (index: number): string => String(args[index])
   switch (operation) {
@@ -95,13 +95,13 @@ const atOnce = (action: Operation, memory: Memory, frame: Frame, scope: Scope): 
       frame.reply = { value: value(0) }
       return true
     case 'save_from':
-      if (frame.call !== undefined) memory.callers.set(text(0), frame.call)
+      if (frame.call !== undefined) memory.callers.set(slot(value(0)), frame.call)
       return true
     case 'reply_to':
-      memory.callers.get(text(0))?.reply(value(1))
+      memory.callers.get(slot(value(0)))?.reply(value(1))
       return true
     case 'return':
-      frame.then = thenOf(optionsOf(args[0]))
+      frame.next = thenOf(optionsOf(args[0]))
       return true
     case 'stop':
       frame.stop = { reason: value(0) }
@@ -183,7 +183,7 @@ function* waiting(
   receive: ((ms: number) => Promise<Received | undefined>) | undefined,
 ): Steps {
   const [operation, ...args] = action
-  const value = (index: number): unknown => valueOf(args[index], scope)
+  const value = (index: number): unknown => evaluate(args[index], scope)
   switch (operation) {
     case 'call':
       return yield* calling(args, memory, scope)
@@ -205,10 +205,10 @@ function* waiting(
 function* calling(args: Term[], memory: Memory, scope: Scope): Steps {
   const [targetTerm, what, payload, options] = args
   const { timeout, catch: catches } = optionsOf(options)
-  const target = targetOf(targetTerm, memory.recorder, valueOf(targetTerm, scope))
+  const target = targetOf(targetTerm, memory.recorder, evaluate(targetTerm, scope))
   const timeoutMs = typeof timeout === 'number' ? timeout : undefined
   try {
-    const reply = yield memory.call(target, String(what), valueOf(payload, scope), timeoutMs)
+    const reply = yield memory.call(target, String(what), evaluate(payload, scope), timeoutMs)
     memory.record('called', String(what), memory.recorder.encode(reply))
   } catch (error) {
     const reason = bareReason(error)
@@ -220,7 +220,7 @@ function* calling(args: Term[], memory: Memory, scope: Scope): Steps {
 function* starting(args: Term[], memory: Memory, scope: Scope, stage: Stage): Steps {
   const [base, proc, options] = args
   const { link, arg } = optionsOf(options)
-  const start = stage.start(String(base), String(proc), valueOf(arg, scope), {
+  const start = stage.start(String(base), String(proc), evaluate(arg, scope), {
     context: memory.context,
     isLinked: link !== false,
   })
@@ -230,6 +230,8 @@ function* starting(args: Term[], memory: Memory, scope: Scope, stage: Stage): St
 
 const sleep = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => void clock.after(ms, resolve))
+
+const slot = (value: unknown): string => JSON.stringify(value)
 
 const demonitor = (memory: Memory, tag: string, options: Record<string, Term>): void => {
   const found = memory.demonitor(tag, options.flush === true)

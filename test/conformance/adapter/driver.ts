@@ -32,7 +32,7 @@ import { Recorder } from './recorder.ts'
 import type { ChildDefinition, Operation, Scenario, StepTrace, Term } from './scenario.ts'
 import { Stage } from './stage.ts'
 import type { Talk } from './talk.ts'
-import { valueOf } from './terms.ts'
+import { evaluate } from './terms.ts'
 
 type DriverMessages = Talk & { casts: { step: (run: (memory: Memory) => Promise<void>) => void } }
 
@@ -275,7 +275,7 @@ class Step {
         return this.#asked(countChildren(sup()), (counts) => ({ ...counts }))
       case 'start_child': {
         const spec = this.#stage.child(this.#args[1] as unknown as ChildDefinition, (term) =>
-          this.#valueOf(term),
+          this.#evaluate(term),
         )
         return this.#asked(startChild(sup(), spec), childStarted)
       }
@@ -292,7 +292,7 @@ class Step {
 
   async #start(): Promise<Term> {
     const { link, arg, timeout } = optionsOf(this.#args[2])
-    const result = await this.#stage.start(this.#text(0), this.#text(1), this.#valueOf(arg), {
+    const result = await this.#stage.start(this.#text(0), this.#text(1), this.#evaluate(arg), {
       context: this.#memory.context,
       isLinked: link === true,
       timeoutMs: typeof timeout === 'number' ? timeout : undefined,
@@ -343,10 +343,10 @@ class Step {
   }
 
   #value(index: number): unknown {
-    return this.#valueOf(this.#args[index])
+    return this.#evaluate(this.#args[index])
   }
 
-  #valueOf(term: Term | undefined): unknown {
+  #evaluate(term: Term | undefined): unknown {
     const { self, parent } = this.#memory.context
     const scope = {
       recorder: this.#recorder,
@@ -356,7 +356,7 @@ class Step {
       payload: null,
       from: undefined,
     }
-    return valueOf(term, scope)
+    return evaluate(term, scope)
   }
 
   #text(index: number): string {

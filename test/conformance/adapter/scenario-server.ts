@@ -129,13 +129,13 @@ export const scenarioServer = (
 
 /** What a callback answers. */
 const stepOf = (frame: Frame) => {
-  const { state, then, stop: stopped, reply: replied, bad } = frame
+  const { state, next, stop: stopped, reply: replied, bad } = frame
   if (bad !== undefined) return bad.value as never
   if (stopped !== undefined && replied !== undefined)
     return stopReply(stopped.reason, replied.value, state) as never
   if (stopped !== undefined) return stop(stopped.reason, state)
-  if (replied !== undefined) return reply(replied.value, state, then) as never
-  return noReply(state, then)
+  if (replied !== undefined) return reply(replied.value, state, next) as never
+  return noReply(state, next)
 }
 
 /** What `init` answers. Any bare value would be a state, so nonsense is an answer that only other callbacks may give. */
@@ -143,5 +143,5 @@ const initOf = (frame: Frame): unknown => {
   if (frame.bad !== undefined) return noReply(frame.bad.value)
   if (frame.ignore) return ignore()
   if (frame.stop !== undefined) return stop(frame.stop.reason)
-  return ok(frame.state, frame.then)
+  return ok(frame.state, frame.next)
 }

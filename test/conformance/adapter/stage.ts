@@ -10,7 +10,6 @@ import {
   type StartResult,
   type System,
   supervisor,
-  worker,
 } from '../../../src/runtime/index.ts'
 import { drive, perform } from './actions.ts'
 import { Memory, type TalkContext } from './operations.ts'
@@ -50,7 +49,10 @@ export class Stage {
   async start(base: string, proc: string, arg: unknown, starting: Starting): Promise<StartResult> {
     const definition = this.#definitionOf(proc)
     const { context, isLinked } = starting
-    if (definition.kind === 'plain') return this.#spawn(definition, base, arg, starting)
+    if (definition.kind === 'plain') {
+      const spawn = isLinked ? context.spawnLink : context.spawn
+      return this.#spawn(definition, base, arg, spawn.bind(context))
+    }
     if (definition.kind === 'supervisor') {
       const spec = this.#supervisor(base, definition, {})
       const begin = isLinked ? context.startLinkResult : context.startResult
@@ -58,6 +60,7 @@ export class Stage {
         app: undefined,
         system: this.system,
         startLinkResult: begin.bind(context),
+        spawnLink: context.spawnLink.bind(context),
       })
     }
     if (definition.kind !== 'server') throw new Error(`this adapter knows no ${definition.kind}`)
@@ -76,16 +79,19 @@ export class Stage {
     const definition = this.#definitionOf(child.proc)
     const { id, restart, shutdown, significant } = child
     const options = { restart, shutdown, significant }
-    if (definition.kind === 'supervisor') return this.#supervisor(id, definition, options)
-    if (definition.kind !== 'server')
-      throw new Error(`this adapter has no ${definition.kind} as a child`)
-    const spec = worker(id, scenarioServer(definition, id, this), value(child.arg), options)
-    // A server is made anew at each start: what it remembers goes with its process.
-    const start = (context: ChildContext) =>
-      context.startLinkResult(scenarioServer(definition, id, this), value(child.arg), {
-        name: nameOf(definition.name),
-      })
-    return { ...spec, start, ...(child.type === undefined ? {} : { kind: child.type }) }
+    const kind = child.type ?? 'worker'
+    if (definition.kind === 'supervisor')
+      return { ...this.#supervisor(id, definition, options), kind }
+    const start = (context: ChildContext): StartResult | Promise<StartResult> => {
+      const arg = value(child.arg)
+      if (definition.kind === 'plain')
+        return this.#spawn(definition, id, arg, context.spawnLink.bind(context))
+      if (definition.kind !== 'server') throw new Error(`this adapter knows no ${definition.kind}`)
+      // A server is made anew at each start: what it remembers goes with its process.
+      const server = scenarioServer(definition, id, this)
+      return context.startLinkResult(server, arg, { name: nameOf(definition.name) })
+    }
+    return { id, start, kind, ...options }
   }
 
   #supervisor(
@@ -122,10 +128,16 @@ export class Stage {
       }
       return context.startLinkResult({ ...server, init } as never, arg as never, options as never)
     }) as ChildContext['startLinkResult']
-    return { system: context.system, app: context.app, startLinkResult }
+    const { system, app } = context
+    return { system, app, startLinkResult, spawnLink: context.spawnLink.bind(context) }
   }
 
-  #spawn(definition: PlainDefinition, base: string, arg: unknown, starting: Starting): StartResult {
+  #spawn(
+    definition: PlainDefinition,
+    base: string,
+    arg: unknown,
+    spawn: ChildContext['spawnLink'],
+  ): StartResult {
     const body = async (context: BareContext<Talk>): Promise<void> => {
       const label = this.recorder.label(base, context.self)
       const memory = new Memory(label, context as TalkContext, this.recorder)
@@ -134,11 +146,7 @@ export class Stage {
       const receive = (ms: number) => context.receive(ms)
       await drive(perform(definition.body, memory, frame, this, receive), () => undefined)
     }
-    const options = { name: nameOf(definition.name) }
-    const ref = starting.isLinked
-      ? starting.context.spawnLink<Talk>(body, options)
-      : starting.context.spawn<Talk>(body, options)
-    return { ok: true, ref }
+    return { ok: true, ref: spawn<Talk>(body, { name: nameOf(definition.name) }) }
   }
 
   #definitionOf(proc: string): ProcessDefinition {

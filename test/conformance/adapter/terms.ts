@@ -14,10 +14,10 @@ export type Scope = {
 }
 
 /** The value of a term. */
-export const valueOf = (term: Term | undefined, scope: Scope): unknown => {
+export const evaluate = (term: Term | undefined, scope: Scope): unknown => {
   if (term === undefined || term === null) return null
   if (typeof term !== 'object') return term
-  if (Array.isArray(term)) return term.map((each) => valueOf(each, scope))
+  if (Array.isArray(term)) return term.map((each) => evaluate(each, scope))
   const [key, of] = Object.entries(term)[0] ?? []
   switch (key) {
     case '$pid':
@@ -36,7 +36,7 @@ export const valueOf = (term: Term | undefined, scope: Scope): unknown => {
       return scope.from ?? null
     default:
       return Object.fromEntries(
-        Object.entries(term).map(([name, each]) => [name, valueOf(each, scope)]),
+        Object.entries(term).map(([name, each]) => [name, evaluate(each, scope)]),
       )
   }
 }
