@@ -3,11 +3,13 @@
  * `normal` when the function returns, else with what it threw. What tasks are made of; servers suit most other needs.
  */
 import { KeelsonError } from '../errors.ts'
-import { kinds, type Message } from './envelope.ts'
+import type { Behaviour } from './behaviour.ts'
+import { type ExitMessage, kinds, type Message } from './envelope.ts'
 import { type ExitReason, reasonOf } from './exit-reason.ts'
 import type { From, Received, System } from './gen-server.ts'
+import type { DownMessage } from './monitor.ts'
 import type { PendingCall } from './pending-call.ts'
-import type { Behaviour, DownMessage, ExitMessage, Process } from './process.ts'
+import type { Process } from './process.ts'
 import { ServerContext, type Starter } from './server-context.ts'
 import type { HeapEntry } from './timer-heap.ts'
 

@@ -4,9 +4,10 @@
  */
 import { KeelsonError } from '../errors.ts'
 import type { Messages } from './address.ts'
-import type { Context, GenServer, StartOptions, StartResult, System } from './gen-server.ts'
+import type { Context, GenServer, System } from './gen-server.ts'
 import type { Restart } from './restart-policy.ts'
 import { type Shutdown, shutdownMsDefault } from './shutdown.ts'
+import type { StartOptions, StartResult } from './start-options.ts'
 
 /** What a start function may use: it starts the child with `startLinkResult` or `spawnLink`, or answers `{ ignore: true }`. */
 export type ChildContext = Pick<Context, 'startLinkResult' | 'spawnLink' | 'app'> & {

@@ -3,6 +3,9 @@
  * the kind of every message of the system is compared several times.
  */
 
+import type { Ref } from './address.ts'
+import type { ExitReason } from './exit-reason.ts'
+
 /** Kinds of messages. Everything from `exit` on is a system message: never refused. */
 export const kinds = {
   call: 0,
@@ -39,6 +42,13 @@ export class Envelope implements Message {
     this.name = name
     this.payload = payload
   }
+}
+
+/** The payload of an exit message. */
+export interface ExitMessage {
+  /** Who sent it; `undefined` when that was no process. */
+  readonly from: Ref | undefined
+  readonly reason: ExitReason
 }
 
 const kindNames = ['call', 'cast', 'info', 'exit', 'down', 'timeout', 'system', 'continue'] as const

@@ -4,52 +4,27 @@
  */
 import type { Clock } from '../clock.ts'
 import type { Messages, Name, Ref } from './address.ts'
+import type { ExitMessage } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
 import type { Logger } from './logger.ts'
-import type { MessageTimer } from './message-timer.ts'
-import type { Monitor } from './monitor.ts'
+import type { Fired, Timer } from './message-timer.ts'
+import type {
+  CallsOf,
+  CastsOf,
+  ContinueOf,
+  ContinuesOf,
+  InfosOf,
+  NameIn,
+  PayloadOf,
+  ReplyOf,
+  Section,
+  With,
+} from './messages.ts'
+import type { DownMessage, Monitor } from './monitor.ts'
 import type { Ignore, NoReply, Ok, Reply, Stop, StopReply } from './next-step.ts'
-import type { DownMessage, ExitMessage } from './process.ts'
+import type { ProcessInfo } from './process-info.ts'
+import type { SpawnOptions, StartArguments, StartResult } from './start-options.ts'
 import type { Telemetry } from './telemetry.ts'
-
-// What messages say about themselves.
-
-type Section<M, K extends keyof Messages> = M extends { readonly [P in K]: infer S } ? S : Empty
-// biome-ignore lint/complexity/noBannedTypes: the type without keys is meant: what is not declared cannot be sent.
-type Empty = {}
-
-/** The calls of `M`. */
-export type CallsOf<M> = Section<M, 'calls'>
-/** The casts of `M`. */
-export type CastsOf<M> = Section<M, 'casts'>
-/** The infos of `M`. */
-export type InfosOf<M> = Section<M, 'infos'>
-/** The continues of `M`. */
-export type ContinuesOf<M> = Section<M, 'continues'>
-
-type ParametersOf<F> = F extends (...parameters: infer P) => unknown ? P : []
-
-/** What a message carries; `undefined` when nothing. */
-export type PayloadOf<F> = ParametersOf<F>[0]
-/** What a call is answered with. */
-export type ReplyOf<F> = F extends (...parameters: never[]) => infer R ? R : never
-
-/** The arguments behind a message's name: its payload, when it has one, and what else the function takes. */
-export type With<F, Rest extends unknown[] = []> =
-  ParametersOf<F> extends []
-    ? [payload?: undefined, ...rest: Rest]
-    : ParametersOf<F> extends [unknown]
-      ? [payload: PayloadOf<F>, ...rest: Rest]
-      : [payload?: PayloadOf<F>, ...rest: Rest]
-
-type NameIn<S> = keyof S & string
-
-/** `[name, payload]` of each continue of `M`. */
-export type ContinueOf<M> = {
-  [N in NameIn<ContinuesOf<M>>]: ParametersOf<ContinuesOf<M>[N]> extends []
-    ? readonly [N]
-    : readonly [N, PayloadOf<ContinuesOf<M>[N]>]
-}[NameIn<ContinuesOf<M>>]
 
 // What handlers answer.
 
@@ -66,7 +41,7 @@ export type Init<S, C> = Awaitable<S | Ok<S, C> | Ignore | Stop<never>>
 
 // The server.
 
-type Section1<M, K extends keyof Messages, Handlers> = keyof Section<M, K> extends never
+type Declared<M, K extends keyof Messages, Handlers> = keyof Section<M, K> extends never
   ? { readonly [P in K]?: Readonly<Record<string, never>> }
   : { readonly [P in K]: Handlers }
 
@@ -132,10 +107,10 @@ export type GenServer<M extends Messages, S, Arg = undefined, App = unknown> = C
   Arg,
   App
 > &
-  Section1<M, 'calls', CallHandlers<M, S, App>> &
-  Section1<M, 'casts', Handlers<CastsOf<M>, M, S, App>> &
-  Section1<M, 'infos', Handlers<InfosOf<M>, M, S, App>> &
-  Section1<M, 'continues', Handlers<ContinuesOf<M>, M, S, App>>
+  Declared<M, 'calls', CallHandlers<M, S, App>> &
+  Declared<M, 'casts', Handlers<CastsOf<M>, M, S, App>> &
+  Declared<M, 'infos', Handlers<InfosOf<M>, M, S, App>> &
+  Declared<M, 'continues', Handlers<ContinuesOf<M>, M, S, App>>
 
 /** An info that was not declared. */
 export interface UnknownInfo {
@@ -155,15 +130,6 @@ export interface From<R = unknown> {
   fail(error: unknown): boolean
   /** From now on the call stands or falls with `target`; if that one dies first, `note` is in the error. Constant time, no message. */
   handTo(target: Ref<unknown>, note?: unknown): void
-}
-
-/** A timer made by `sendAfter` or `startTimer`. */
-export type Timer = Pick<MessageTimer, 'read'>
-
-/** The payload of a message that `startTimer` sends. */
-export interface Fired<P = unknown> {
-  readonly timer: Timer
-  readonly payload: P
 }
 
 /** What `pipe` sends when its promise has settled. */
@@ -290,72 +256,10 @@ export interface BareContext<M = Messages, App = unknown> extends Context<M, App
   receive(timeoutMs?: number): Promise<Received | undefined>
 }
 
-/** How a bare process is begun. */
-export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs'>
-
 /** The context of a call. */
 export interface CallContext<M = Messages, App = unknown, R = unknown> extends Context<M, App> {
   /** The call at hand. Read it before the handler's first `await`, and keep it to answer later. */
   readonly from: From<R>
-}
-
-// Starting.
-
-/** How a process is started. */
-export interface StartOptions<M = Messages> {
-  readonly name?: Name<M> | undefined
-  /** User messages that may wait; `Infinity` for processes whose senders are bounded otherwise. */
-  readonly mailboxMax?: number | undefined
-  /** `context.app` of it and all that it starts. By default what the starter has. */
-  readonly app?: unknown
-  /** `init` must be done within so many ms, else the process is killed. No limit by default, as in OTP. */
-  readonly timeoutMs?: number | undefined
-  /** What process information calls it: `server`, `supervisor` … */
-  readonly kind?: string | undefined
-  /** How logs name it; by default its name. */
-  readonly label?: string | undefined
-}
-
-/** The arguments behind the server. `arg` may be left out where the server takes none. */
-export type StartArguments<A, M> = [A] extends [undefined]
-  ? [arg?: A, options?: StartOptions<M>]
-  : [arg: A, options?: StartOptions<M>]
-
-/** What came of a start. */
-export type StartResult<M = unknown> =
-  | { readonly ok: true; readonly ref: Ref<M>; readonly ignore?: never; readonly reason?: never }
-  | {
-      readonly ok: false
-      readonly reason: ExitReason
-      readonly ignore?: never
-      readonly ref?: never
-    }
-  | { readonly ignore: true; readonly ok?: false; readonly reason?: never; readonly ref?: never }
-
-/** Facts about a process, for people and tests. */
-export interface ProcessInfo {
-  readonly pid: number
-  readonly ref: Ref
-  readonly name: string | undefined
-  readonly kind: string
-  readonly label: string | undefined
-  readonly status: 'starting' | 'waiting' | 'runnable' | 'busy' | 'suspended' | 'terminating'
-  /** Messages that wait. */
-  readonly mailbox: number
-  readonly mailboxMax: number
-  readonly links: readonly number[]
-  /** Processes that it monitors. */
-  readonly monitors: readonly number[]
-  /** Processes that monitor it. */
-  readonly monitoredBy: readonly number[]
-  readonly parent: number | undefined
-  readonly trapExit: boolean
-  /** How often a supervisor has started this child again. */
-  readonly restarts: number
-  /** Messages handled so far. */
-  readonly handled: number
-  /** The message whose handler is pending, in words, and since when (ms since 1970). */
-  readonly handling: { readonly message: string; readonly since: number } | undefined
 }
 
 /** A world of processes: it owns their names, clock, timers, order and log. Two systems share nothing. */

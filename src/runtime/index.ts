@@ -1,11 +1,15 @@
 /** The runtime: processes, messages, links, monitors, timers, names and supervision, with the semantics of OTP. */
 export { type Messages, type Name, name, type Ref } from './address.ts'
+export type { ChildCount, ChildInfo } from './child-info.ts'
 export { type ChildContext, type ChildSpec, type WorkerOptions, worker } from './child-spec.ts'
+export type { ExitMessage } from './envelope.ts'
 export { type ExitReason, exit, isOrderly, isShutdown } from './exit-reason.ts'
 export type * from './gen-server.ts'
 export type { Log, Logger } from './logger.ts'
+export type { Fired, Timer } from './message-timer.ts'
+export type * from './messages.ts'
 export { type CallOptions, call, cast, send } from './messaging.ts'
-export type { Monitor } from './monitor.ts'
+export type { DownMessage, Monitor } from './monitor.ts'
 export {
   type Ignore,
   ignore,
@@ -21,13 +25,12 @@ export {
   stopReply,
   type Then,
 } from './next-step.ts'
-export type { DownMessage, ExitMessage } from './process.ts'
+export type { ProcessInfo } from './process-info.ts'
 export type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
 export type { Shutdown } from './shutdown.ts'
+export type * from './start-options.ts'
 export * from './supervisor.ts'
 export type {
-  ChildCount,
-  ChildInfo,
   ChildResult,
   SupervisorMessages,
 } from './supervisor-server.ts'

@@ -71,3 +71,12 @@ export class MessageTimer implements HeapEntry {
     return this.#destination.directory.holderOf(this.#destination.name)
   }
 }
+
+/** A timer made by `sendAfter` or `startTimer`. */
+export type Timer = Pick<MessageTimer, 'read'>
+
+/** The payload of a message that `startTimer` sends. */
+export interface Fired<P = unknown> {
+  readonly timer: Timer
+  readonly payload: P
+}

@@ -5,7 +5,7 @@
 import { KeelsonError } from '../errors.ts'
 import { type Address, addressOf, type Ref } from './address.ts'
 import { Envelope, type Kind, kinds } from './envelope.ts'
-import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from './gen-server.ts'
+import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from './messages.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 

@@ -6,6 +6,14 @@ import type { Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
 
+/** The payload of a down message. */
+export interface DownMessage {
+  readonly monitor: Monitor
+  /** The process, or its name when it was monitored by name. */
+  readonly target: Ref | string
+  readonly reason: ExitReason
+}
+
 /** What a process must do to hold a monitor. */
 export interface Watcher {
   deliver(message: Message): void

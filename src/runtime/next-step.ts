@@ -113,3 +113,6 @@ export const stop = <S = never>(reason: ExitReason, ...state: [] | [S]): Stop<S>
 /** Ends the server with `reason`; the call is answered with `value` after `terminate`. */
 export const stopReply = <R, S>(reason: ExitReason, value: R, state: S): StopReply<R, S> =>
   new NextStep('stopReply', state, value, reason, undefined) as unknown as StopReply<R, S>
+
+/** The exit reason of a handler whose answer is none of these, or none that it may give. */
+export const badReturn = (answer: unknown): ExitReason => ['bad_return_value', answer]

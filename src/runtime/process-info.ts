@@ -1,7 +1,34 @@
 /** What people see of a process: its facts at one moment, as plain data. */
+
+import type { Ref } from './address.ts'
 import { describeMessage } from './envelope.ts'
-import type { ProcessInfo } from './gen-server.ts'
 import type { Process } from './process.ts'
+
+/** Facts about a process, for people and tests. */
+export interface ProcessInfo {
+  readonly pid: number
+  readonly ref: Ref
+  readonly name: string | undefined
+  readonly kind: string
+  readonly label: string | undefined
+  readonly status: 'starting' | 'waiting' | 'runnable' | 'busy' | 'suspended' | 'terminating'
+  /** Messages that wait. */
+  readonly mailbox: number
+  readonly mailboxMax: number
+  readonly links: readonly number[]
+  /** Processes that it monitors. */
+  readonly monitors: readonly number[]
+  /** Processes that monitor it. */
+  readonly monitoredBy: readonly number[]
+  readonly parent: number | undefined
+  readonly trapExit: boolean
+  /** How often a supervisor has started this child again. */
+  readonly restarts: number
+  /** Messages handled so far. */
+  readonly handled: number
+  /** The message whose handler is pending, in words, and since when (ms since 1970). */
+  readonly handling: { readonly message: string; readonly since: number } | undefined
+}
 
 /** The facts about `process` now. */
 export const processInfo = (process: Process): ProcessInfo => ({

@@ -3,8 +3,9 @@
  * behaviour's business. Signals work at once, whatever the process is doing; everything else waits in the mailbox.
  */
 import type { Clock } from '../clock.ts'
-import { Address, type Directory, type Ref } from './address.ts'
-import { Envelope, kinds, type Message } from './envelope.ts'
+import { Address, type Directory } from './address.ts'
+import type { Behaviour } from './behaviour.ts'
+import { Envelope, type ExitMessage, kinds, type Message } from './envelope.ts'
 import { describeReason, type ExitReason, isOrderly } from './exit-reason.ts'
 import type { Logger } from './logger.ts'
 import type { MessageTimer } from './message-timer.ts'
@@ -29,20 +30,6 @@ export interface Kernel extends Directory<Process> {
   ended(process: Process): void
 }
 
-/** What a process does. */
-export interface Behaviour {
-  /** The first turn. */
-  begin(): void
-  /** Handles one message. It may leave the process `busy`; then the next message waits until `proceed`. */
-  handle(message: Message): void
-  /** The mailbox is empty. May be called again before the next message. */
-  idle(): void
-  /** The process has ended, by its own doing or by a signal. */
-  ended(reason: ExitReason): void
-  /** The state of things, for process information. */
-  status(): 'starting' | 'waiting' | 'suspended' | 'terminating'
-}
-
 /** Facts about a process that do not change, and where it begins. */
 export interface ProcessOptions {
   readonly kind: string
@@ -53,21 +40,6 @@ export interface ProcessOptions {
   readonly starter: Process | undefined
   /** Whether it is linked to its starter, which then is the parent whose exits it obeys. */
   readonly linked: boolean
-}
-
-/** The payload of an exit message. */
-export interface ExitMessage {
-  /** Who sent it; `undefined` when that was no process. */
-  readonly from: Ref | undefined
-  readonly reason: ExitReason
-}
-
-/** The payload of a down message. */
-export interface DownMessage {
-  readonly monitor: Monitor
-  /** The process, or its name when it was monitored by name. */
-  readonly target: Ref | string
-  readonly reason: ExitReason
 }
 
 /** One process. */

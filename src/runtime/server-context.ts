@@ -6,10 +6,11 @@ import { KeelsonError } from '../errors.ts'
 import { Address, addressOf, type Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
-import type { From, SpawnOptions, StartOptions, StartResult, System, Timer } from './gen-server.ts'
-import { type Destination, MessageTimer } from './message-timer.ts'
-import { Monitor } from './monitor.ts'
-import type { DownMessage, Process } from './process.ts'
+import type { From, System } from './gen-server.ts'
+import { type Destination, MessageTimer, type Timer } from './message-timer.ts'
+import { type DownMessage, Monitor } from './monitor.ts'
+import type { Process } from './process.ts'
+import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
 
 type AnyRef = Ref<unknown> | string
 

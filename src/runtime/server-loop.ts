@@ -4,21 +4,17 @@
  * answers after its process has ended is dropped.
  */
 import { KeelsonError } from '../errors.ts'
-import { describeMessage, Envelope, kinds, type Message } from './envelope.ts'
+import type { Begun, Behaviour } from './behaviour.ts'
+import { describeMessage, Envelope, type ExitMessage, kinds, type Message } from './envelope.ts'
 import { type ExitReason, reasonOf } from './exit-reason.ts'
-import { NextStep, unchanged } from './next-step.ts'
+import { badReturn, NextStep, unchanged } from './next-step.ts'
 import type { PendingCall } from './pending-call.ts'
-import type { Behaviour, ExitMessage, Process } from './process.ts'
+import type { Process } from './process.ts'
 import type { Handler, ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
 import { Suspension } from './suspension.ts'
 import { SystemRequests } from './system-requests.ts'
-
-/** What came of `init`, before whoever started the server is told. */
-export type Begun =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly reason: ExitReason }
-  | { readonly ignore: true }
+import { isThenable } from './thenable.ts'
 
 /** What the loop hands its server as context. */
 export interface LoopContext {
@@ -300,14 +296,7 @@ export class ServerLoop implements Behaviour {
   }
 }
 
-const badReturn = (answer: unknown): ExitReason => ['bad_return_value', answer]
-
 const noHandler = (process: Process, message: Message): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${process} has no handler of ${describeMessage(message)}`, {
     details: { message: message.name },
   })
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' &&
-  value !== null &&
-  typeof (value as { then?: unknown }).then === 'function'

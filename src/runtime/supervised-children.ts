@@ -5,9 +5,9 @@
 import { type Address, addressOf, type Ref } from './address.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
 import { describeReason, type ExitReason, reasonOf } from './exit-reason.ts'
-import type { StartResult } from './gen-server.ts'
 import type { Process } from './process.ts'
 import { shutDown } from './shutdown.ts'
+import type { StartResult } from './start-options.ts'
 
 /** What is known of a child. */
 export interface Child {

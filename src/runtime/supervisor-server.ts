@@ -3,10 +3,11 @@
  * supervisor does about it takes as long as starting and ending children takes. Nothing else is handled meanwhile.
  * The rules are those of OTP's supervisor, down to the order in which failed restarts are tried again.
  */
-import { type Address, addressOf, type Ref } from './address.ts'
+import { type Address, addressOf } from './address.ts'
+import { type ChildCount, type ChildInfo, count, infoOf } from './child-info.ts'
 import { type ChildSpec, type FullChildSpec, fullSpec, wrong } from './child-spec.ts'
 import { describeReason, type ExitReason } from './exit-reason.ts'
-import type { CallContext, Context, GenServer, StartResult } from './gen-server.ts'
+import type { CallContext, Context, GenServer } from './gen-server.ts'
 import { cast } from './messaging.ts'
 import { type NoReply, noReply, ok, type Reply, reply, type Stop, stop } from './next-step.ts'
 import type { Process } from './process.ts'
@@ -17,6 +18,7 @@ import {
   recentRestarts,
   type Strategy,
 } from './restart-policy.ts'
+import type { StartResult } from './start-options.ts'
 import {
   type Child,
   endChild,
@@ -31,22 +33,6 @@ import {
 export type ChildResult =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: 'not_found' | 'running' | 'restarting' }
-
-/** A child as its supervisor sees it. */
-export interface ChildInfo {
-  readonly id: string
-  readonly ref: Ref | undefined
-  readonly status: 'running' | 'restarting' | 'stopped'
-  readonly kind: 'worker' | 'supervisor'
-}
-
-/** How many children there are: specifications, running ones, and of which kind. */
-export interface ChildCount {
-  readonly specs: number
-  readonly active: number
-  readonly supervisors: number
-  readonly workers: number
-}
 
 /** What a supervisor understands. */
 export type SupervisorMessages = {
@@ -282,23 +268,6 @@ const significance = (child: Child) => ({
   significant: child.spec.significant,
   isRunning: child.process !== undefined || child.isRestarting,
 })
-
-const infoOf = (child: Child): ChildInfo => ({
-  id: child.spec.id,
-  ref: refOfChild(child),
-  status: child.isRestarting ? 'restarting' : child.process === undefined ? 'stopped' : 'running',
-  kind: child.spec.kind,
-})
-
-const count = (children: readonly Child[]): ChildCount => {
-  const supervisors = children.filter((child) => child.spec.kind === 'supervisor').length
-  return {
-    specs: children.length,
-    active: children.filter((child) => child.process !== undefined).length,
-    supervisors,
-    workers: children.length - supervisors,
-  }
-}
 
 const processOf = (context: Surroundings): Process => {
   const { process } = addressOf(context.self) as Address<Process>

@@ -5,6 +5,7 @@
  */
 import { KeelsonError } from '../errors.ts'
 import type { Name, Ref } from './address.ts'
+import type { ChildCount, ChildInfo } from './child-info.ts'
 import {
   type ChildContext,
   type ChildSpec,
@@ -13,14 +14,13 @@ import {
   fullSpec,
   wrong,
 } from './child-spec.ts'
-import type { Context, StartResult, System } from './gen-server.ts'
+import type { Context, System } from './gen-server.ts'
 import { call } from './messaging.ts'
 import type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
 import { refOf } from './server-context.ts'
 import type { Shutdown } from './shutdown.ts'
+import type { StartResult } from './start-options.ts'
 import {
-  type ChildCount,
-  type ChildInfo,
   type ChildResult,
   type SupervisorArgument,
   type SupervisorMessages,

@@ -188,7 +188,7 @@ function* waiting(
     case 'call':
       return yield* calling(args, memory, scope)
     case 'sleep':
-      return void (yield sleep(stage.clock, Number(value(0))))
+      return void (yield pause(stage.clock, Number(value(0))))
     case 'start':
       return yield* starting(args, memory, scope, stage)
     case 'receive':
@@ -228,7 +228,7 @@ function* starting(args: Term[], memory: Memory, scope: Scope, stage: Stage): St
   memory.record('started', String(base), startedTerm(result, memory.recorder))
 }
 
-const sleep = (clock: Clock, ms: number): Promise<void> =>
+const pause = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => void clock.after(ms, resolve))
 
 const slot = (value: unknown): string => JSON.stringify(value)

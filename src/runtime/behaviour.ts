@@ -1,0 +1,23 @@
+/** What tells a server from a bare process: what it does with its turns and its messages. */
+import type { Message } from './envelope.ts'
+import type { ExitReason } from './exit-reason.ts'
+
+/** What a process does. */
+export interface Behaviour {
+  /** The first turn. */
+  begin(): void
+  /** Handles one message. It may leave the process `busy`; then the next message waits until `proceed`. */
+  handle(message: Message): void
+  /** The mailbox is empty. May be called again before the next message. */
+  idle(): void
+  /** The process has ended, by its own doing or by a signal. */
+  ended(reason: ExitReason): void
+  /** The state of things, for process information. */
+  status(): 'starting' | 'waiting' | 'suspended' | 'terminating'
+}
+
+/** What came of `init`, before whoever started the server is told. */
+export type Begun =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: ExitReason }
+  | { readonly ignore: true }

@@ -1,0 +1,37 @@
+/** How a process is started, and what comes of it. Types only. */
+import type { Name, Ref } from './address.ts'
+import type { ExitReason } from './exit-reason.ts'
+
+/** How a process is started. */
+export interface StartOptions<M = unknown> {
+  readonly name?: Name<M> | undefined
+  /** User messages that may wait; `Infinity` for processes whose senders are bounded otherwise. */
+  readonly mailboxMax?: number | undefined
+  /** `context.app` of it and all that it starts. By default what the starter has. */
+  readonly app?: unknown
+  /** `init` must be done within so many ms, else the process is killed. No limit by default, as in OTP. */
+  readonly timeoutMs?: number | undefined
+  /** What process information calls it: `server`, `supervisor` … */
+  readonly kind?: string | undefined
+  /** How logs name it; by default its name. */
+  readonly label?: string | undefined
+}
+
+/** The arguments behind the server. `arg` may be left out where the server takes none. */
+export type StartArguments<A, M> = [A] extends [undefined]
+  ? [arg?: A, options?: StartOptions<M>]
+  : [arg: A, options?: StartOptions<M>]
+
+/** What came of a start. */
+export type StartResult<M = unknown> =
+  | { readonly ok: true; readonly ref: Ref<M>; readonly ignore?: never; readonly reason?: never }
+  | {
+      readonly ok: false
+      readonly reason: ExitReason
+      readonly ignore?: never
+      readonly ref?: never
+    }
+  | { readonly ignore: true; readonly ok?: false; readonly reason?: never; readonly ref?: never }
+
+/** How a bare process is begun. */
+export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs'>
