@@ -35,7 +35,12 @@ type Waiting = {
  * `ArrayBuffer` of their own, the caller's view of them is empty afterwards; parts of a larger buffer are copied.
  */
 export const threadLogHost = (): LogHost => {
-  const worker = new Worker(new URL(import.meta.url), { workerData: role, name: role })
+  const worker = new Worker(new URL(import.meta.url), {
+    workerData: role,
+    name: role,
+    // Options of the main thread, such as --input-type or a loader, are not meant for compiled code.
+    execArgv: [],
+  })
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let gone: KeelsonError | undefined
@@ -94,12 +99,17 @@ const threadDied = (cause: unknown): KeelsonError =>
 const notTransferable = (cause: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', 'The bytes of a request were given away before', { cause })
 
-/** Small buffers are often parts of Node's pool, which must not be given away. */
+/**
+ * Small buffers are often parts of Node's pool, which must not be given away. An empty one may be what is left of a
+ * buffer that was given away before; that cannot be sent at all, and its commit is refused by the log.
+ */
 const ownBytes = (request: AnyRequest): AnyRequest => {
   if (!request || !('bytes' in request)) return request
   const { bytes } = request
-  const isWhole = bytes.byteLength === bytes.buffer.byteLength
-  return isWhole ? request : { ...request, bytes: new Uint8Array(bytes) }
+  const isWhole = bytes.byteLength > 0 && bytes.byteLength === bytes.buffer.byteLength
+  return isWhole
+    ? request
+    : { ...request, bytes: bytes.byteLength > 0 ? new Uint8Array(bytes) : new Uint8Array(0) }
 }
 
 const buffersOf = (message: AnyRequest | AnyAnswer): ArrayBuffer[] => {
@@ -124,6 +134,10 @@ const restored = (reply: Extract<Reply, { answer: AnyAnswer }>): AnyAnswer => {
 /** The thread's side: one log, one request after another, in the order in which they come. */
 const serve = (): void => {
   const log = createLog(nodeDisk(), systemClock())
+  parentPort?.on('messageerror', (error) => {
+    // A question that cannot be read has no number to answer: the thread dies, and all who wait learn it.
+    throw error
+  })
   parentPort?.on('message', ({ id, kind, request }: Question) => {
     const reply = answerTo(() => log.handle(kind, request), id)
     parentPort?.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
