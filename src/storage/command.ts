@@ -10,10 +10,10 @@
  * A unit's length counts its kind and its body. Pure: the same units give the same bytes, and only those bytes are read.
  */
 import { KeelsonError } from '../errors.ts'
-import { keyBytesMax, utf8Length } from './key.ts'
-import { readUtf8 } from './msgpack-reader.ts'
+import { keyBytesMax } from './key.ts'
 import { PayloadReader } from './payload-reader.ts'
-import { type StoredValue, type ValueTag, valueTags } from './projection-store.ts'
+import { isValueTag, type StoredValue } from './projection-store.ts'
+import { readUtf8, utf8Length } from './utf8.ts'
 
 /** When a value ends: never, at a moment (ms since 1970), or so many ms after its frame's stamp. Whole, at least 1. */
 export type Expiry =
@@ -258,8 +258,6 @@ const readExpiry = (reader: PayloadReader): Expiry => {
   if (ms === 0) throw reader.damaged('an expiry of 0 ms')
   return { kind: kind === expiryKinds.at ? 'at' : 'after', ms }
 }
-
-const isValueTag = (tag: number): tag is ValueTag => tag <= valueTags.blob
 
 /** The value that takes the rest of its command. */
 const readValue = (reader: PayloadReader): StoredValue => {

@@ -4,6 +4,7 @@
  */
 import { KeelsonError } from '../errors.ts'
 import { crc32 } from './crc32.ts'
+import { utf8Length } from './utf8.ts'
 
 /** The longest key, in bytes of UTF-8. */
 export const keyBytesMax = 1024
@@ -13,26 +14,6 @@ export const rootNamespace = '_root'
 
 const refuse = (message: string, details: Record<string, unknown> = {}): never => {
   throw new KeelsonError('INVALID_ARGUMENT', message, { details })
-}
-
-const isHighSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xd800
-const isLowSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xdc00
-
-/**
- * How many bytes `text` takes as UTF-8; -1 when it is ill-formed (a surrogate without its partner), because such a
- * string has no UTF-8 form that comes back equal.
- */
-export const utf8Length = (text: string): number => {
-  let bytes = text.length
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index)
-    if (unit < 0x80) continue
-    if (unit < 0x800) bytes += 1
-    else if ((unit & 0xf800) !== 0xd800) bytes += 2
-    else if (isHighSurrogate(unit) && isLowSurrogate(text.charCodeAt(++index))) bytes += 2
-    else return -1
-  }
-  return bytes
 }
 
 /**

@@ -30,6 +30,7 @@ import {
   rowBytes,
   rowKeyBytesMax,
 } from './row-codec.ts'
+import { readUtf8 } from './utf8.ts'
 
 /** How projections are opened. */
 export type LmdbOptions = {
@@ -195,7 +196,7 @@ class LmdbProjectionStore implements ProjectionStore {
         const { key, value } = step.value
         const place = bounds.place(key)
         if (place === 'beyond') return
-        if (place === 'within') yield [asBuffer(key).toString(), decodeRow(key, value)]
+        if (place === 'within') yield [readUtf8(key), decodeRow(key, value)]
         this.#checkOpen()
         step = this.#step(cursor)
       }
@@ -243,9 +244,6 @@ class LmdbProjectionStore implements ProjectionStore {
     await this.#database.close()
   }
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 type EncodedChange = { readonly key: Buffer; readonly record: Buffer | undefined }
 

@@ -3,9 +3,9 @@
  * does not fit the format is damage that nobody summed, or somebody else's bytes. No length is believed before it is
  * compared with the bytes that are left, and no type comes out but those that may go in.
  */
-import { isUtf8 } from 'node:buffer'
 import { KeelsonError } from '../errors.ts'
 import { depthMax, extension, first, timeBytes } from './msgpack-format.ts'
+import { asBuffer, readUtf8 } from './utf8.ts'
 
 /** Dates end this many milliseconds from 1970 on either side. */
 const dateMax = 8.64e15
@@ -15,43 +15,11 @@ const malformed = (evidence: string, at?: number): KeelsonError =>
     details: { evidence, ...(at === undefined ? {} : { offset: at }) },
   })
 
-/** `bytes` as a Buffer over the same memory. */
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
 /** A copy of `bytes` as a Buffer with memory of its own, not Node's pool. */
 export const ownBuffer = (bytes: Uint8Array): Buffer => {
   const own = Buffer.allocUnsafeSlow(bytes.length)
   own.set(bytes)
   return own
-}
-
-/** Up to this many bytes a string of ASCII is built here; from here on the call into Node costs less. */
-const shortText = 12
-
-/** The string of up to twelve bytes of ASCII; `undefined` when a byte is none. */
-const readShortAscii = (bytes: Uint8Array, from: number, to: number): string | undefined => {
-  let text = ''
-  for (let at = from; at < to; at++) {
-    const unit = bytes[at] ?? 0
-    if (unit > 0x7f) return undefined
-    text += String.fromCharCode(unit)
-  }
-  return text
-}
-
-/**
- * The string that the bytes from `from` up to `to` spell.
- * @throws KeelsonError `CORRUPT` when they are not UTF-8.
- */
-export const readUtf8 = (bytes: Uint8Array, from = 0, to = bytes.length): string => {
-  const short = to - from <= shortText ? readShortAscii(bytes, from, to) : undefined
-  if (short !== undefined) return short
-  const text = asBuffer(bytes).toString('utf8', from, to)
-  // Bytes that are no UTF-8 become U+FFFD; text that holds one may also have had it from the start.
-  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(from, to)))
-    throw malformed('a string is not UTF-8', from)
-  return text
 }
 
 /** Reads one structured value. */

@@ -9,6 +9,9 @@ export const valueTags = { structured: 0, text: 1, bytes: 2, blob: 3 } as const
 /** One of the four kinds. */
 export type ValueTag = (typeof valueTags)[keyof typeof valueTags]
 
+/** Whether a byte is the tag of a kind of value. */
+export const isValueTag = (byte: number): byte is ValueTag => byte <= valueTags.blob
+
 /** A value as it stands in frames and rows. */
 export type StoredValue = { readonly tag: ValueTag; readonly bytes: Uint8Array }
 

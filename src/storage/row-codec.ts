@@ -8,11 +8,10 @@
 import { KeelsonError } from '../errors.ts'
 import { crc32 } from './crc32.ts'
 import {
+  isValueTag,
   type ProjectedPosition,
   type Row,
   type StoredValue,
-  type ValueTag,
-  valueTags,
 } from './projection-store.ts'
 import { readU64, viewOf, writeU64 } from './u64.ts'
 
@@ -47,8 +46,6 @@ const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
   new KeelsonError('CORRUPT', `a row of the projection is damaged: ${evidence}`, {
     details: { key: Buffer.from(key).toString('utf8'), evidence },
   })
-
-const isValueTag = (tag: number): tag is ValueTag => tag <= valueTags.blob
 
 /** What is wrong with the record under `key`; `undefined` when its sum holds and it has room for its fields. */
 const fault = (key: Uint8Array, record: Uint8Array, bytesMin: number): string | undefined => {

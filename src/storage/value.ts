@@ -5,9 +5,10 @@
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
-import { MsgpackReader, ownBuffer, readUtf8 } from './msgpack-reader.ts'
+import { MsgpackReader, ownBuffer } from './msgpack-reader.ts'
 import { MsgpackWriter } from './msgpack-writer.ts'
 import { type StoredValue, valueTags } from './projection-store.ts'
+import { readUtf8 } from './utf8.ts'
 
 /**
  * The stored form of `value`, in memory of its own. A string becomes text, a Buffer or Uint8Array bytes, anything else

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { crc32 } from '../../src/storage/crc32.ts'
-import { checkKey, compareKeys, namespaceOf, shardOf, utf8Length } from '../../src/storage/key.ts'
+import { checkKey, compareKeys, namespaceOf, shardOf } from '../../src/storage/key.ts'
+import { utf8Length } from '../../src/storage/utf8.ts'
 
 const wellFormed = fc.oneof(
   fc.string({ unit: 'binary' }),
