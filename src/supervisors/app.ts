@@ -10,7 +10,7 @@ import {
   type ShardPhase,
   type Store,
 } from '../actors/index.ts'
-import { KeelsonError } from '../errors.ts'
+import { isKeelsonError, KeelsonError } from '../errors.ts'
 import {
   type ExitReason,
   type Ref,
@@ -137,7 +137,12 @@ export class App {
       .map(({ index }) => control.flush(index, { timeoutMs: left() }))
     await Promise.allSettled(flushed)
     for (const shard of shards) shard.close()
-    await stopProcess(root, 'shutdown', { timeoutMs: Number.POSITIVE_INFINITY })
+    try {
+      await stopProcess(root, 'shutdown')
+    } catch (error) {
+      // It has ended already: what there was to end ends with it.
+      if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
+    }
     await this.closed
   }
 
