@@ -27,7 +27,7 @@ const lookUp = ({ system, instance }: Findable, target: unknown): ProcessInfo | 
   const pid = pidIn(target)
   if (pid !== undefined) return system.processes().find((process) => process.pid === pid)
   if (typeof target === 'string') return system.info(name(target))
-  if (isRef(target)) return system.info(target)
+  if (isRef(target)) return system.info('ref' in target ? (target.ref as Ref) : target)
   throw new KeelsonError(
     'INVALID_ARGUMENT',
     'A process is meant: its name, as wal_writer(0), its pid or its ref.',

@@ -75,16 +75,21 @@ type AnyCalls = { calls: Record<string, (payload: unknown) => unknown> }
 
 const refOf = (app: App, process: unknown): Ref => findProcess(app, process).ref
 
-/** A function for each part that has arguments in its name, and a word for each process whose name is one. */
+/** A word for each process whose name is one, and a function for each part that has arguments in its name. */
 const partWords = (app: App): Record<string, unknown> => {
   const words: Record<string, unknown> = {}
   for (const part of ['wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers'])
     words[part] = (...parts: unknown[]) => nameWith(part, parts)
-  for (const { name } of app.system.processes().slice(0, wordsMax)) {
-    const part = /^([A-Za-z_$][\w$]*)(\(.*\))?$/.exec(name ?? '')
-    if (!part?.[1] || part[1] in words || part[1] in globalThis) continue
-    words[part[1]] =
-      part[2] === undefined ? name : (...parts: unknown[]) => nameWith(part[1] ?? '', parts)
+  const names = app.system
+    .processes()
+    .slice(0, wordsMax)
+    .flatMap(({ name }) => name ?? [])
+  const isFree = (word: string): boolean => !(word in words) && !(word in globalThis)
+  for (const name of names) if (/^[A-Za-z_$][\w$]*$/.test(name) && isFree(name)) words[name] = name
+  for (const name of names) {
+    const part = /^([A-Za-z_$][\w$]*)\(.*\)$/.exec(name)?.[1]
+    if (part !== undefined && isFree(part))
+      words[part] = (...parts: unknown[]) => nameWith(part, parts)
   }
   return words
 }
@@ -104,6 +109,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['control', 'projections: control.flushAll(), suspend(shard), resume(shard), reopen(shard) …'],
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
+  ['app', 'the instance: app.health(), app.system …'],
   ['help', 'this list'],
 ]
 

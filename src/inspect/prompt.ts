@@ -28,6 +28,8 @@ const continuedText = '     ... '
 export class Prompt {
   readonly #options: PromptOptions
   readonly #lines: Interface
+  /** Made with the interface: lines that come before `run` wait. */
+  readonly #queue: AsyncIterable<string>
   /** Lines that are not whole yet. */
   #pending = ''
   /** Leaves the line that is being run alone; set while one is. */
@@ -46,6 +48,8 @@ export class Prompt {
       historySize: 1_000,
       removeHistoryDuplicates: true,
     })
+    const lines = this.#lines[Symbol.asyncIterator]()
+    this.#queue = { [Symbol.asyncIterator]: () => lines }
     if (terminal) this.#lines.on('SIGINT', () => this.#interrupt())
   }
 
@@ -54,7 +58,7 @@ export class Prompt {
     const withdraw = define(this.#options.words)
     try {
       this.#ask()
-      for await (const line of this.#lines) {
+      for await (const line of this.#queue) {
         if (line.trim() === '.exit') break
         await this.#take(line)
         this.#ask()

@@ -4,7 +4,7 @@
 export const countText = (count: number): string =>
   String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',')
 
-const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB']
+const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB']
 
 /** Bytes in decimal units, three digits at least: `999 B`, `1.50 kB`, `12.3 MB`. */
 export const bytesText = (bytes: number): string => {

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest'
+import { KeelsonError } from '../../src/errors.ts'
+import { errorText } from '../../src/inspect/error-view.ts'
+
+describe('an error', () => {
+  test('of ours is its code and message in one line, then a line for each fact', () => {
+    const details = { dir: 'd', holder: { pid: 7 }, absent: undefined, many: [1, 2] }
+    const error = new KeelsonError('LOCKED_DIR', 'The folder is held.', { details })
+
+    expect(errorText(error)).toBe(
+      [
+        'LOCKED_DIR: The folder is held.',
+        '  dir: d',
+        '  holder: { pid: 7 }',
+        '  many: [ 1, 2 ]',
+      ].join('\n'),
+    )
+  })
+
+  test('of others is its name and message', () => {
+    expect(errorText(new TypeError('no function'))).toBe('TypeError: no function')
+    expect(errorText('a word')).toBe("thrown: 'a word'")
+    expect(errorText(undefined)).toBe('thrown: undefined')
+  })
+
+  test('names its causes, but not one that says the same again', () => {
+    const root = new Error('disk on fire')
+    const middle = new KeelsonError('SHARD_DOWN', 'Shard 0 is down.', { cause: root })
+
+    expect(errorText(new Error('no write', { cause: middle }))).toBe(
+      [
+        'Error: no write',
+        '  because of SHARD_DOWN: Shard 0 is down.',
+        '  because of Error: disk on fire',
+      ].join('\n'),
+    )
+    expect(errorText(new Error('it failed: disk on fire', { cause: root }))).toBe(
+      'Error: it failed: disk on fire',
+    )
+  })
+
+  test('shows a stack when asked to, and else none', () => {
+    const error = new KeelsonError('CORRUPT', 'Bad frame.')
+
+    expect(errorText(error)).not.toContain('error-view.test')
+    expect(errorText(error, true)).toContain('error-view.test')
+  })
+
+  test('that is its own cause has an end', () => {
+    const error: Error = new Error('round')
+    error.cause = Object.assign(new Error('and round'), { cause: error })
+
+    expect(errorText(error).split('\n').length).toBeLessThan(5)
+  })
+})

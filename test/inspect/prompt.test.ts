@@ -1,0 +1,148 @@
+import { PassThrough } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { KeelsonError } from '../../src/errors.ts'
+import { Prompt, type PromptOptions } from '../../src/inspect/prompt.ts'
+import { View } from '../../src/inspect/view.ts'
+
+/** Everything that a prompt without a terminal answers to the text. */
+const answers = async (
+  text: string,
+  words: Record<string, unknown> = {},
+  options: Partial<PromptOptions> = {},
+): Promise<string> => {
+  const environment = { input: new PassThrough(), output: new PassThrough() }
+  const prompt = new Prompt({
+    environment,
+    words,
+    colours: false,
+    verbose: false,
+    completions: () => [],
+    ...options,
+  })
+  environment.input.end(text)
+  await prompt.run()
+  environment.output.end()
+  return Buffer.concat(await environment.output.toArray()).toString()
+}
+
+/** A promise that is settled by hand. */
+const latch = () => {
+  let open: (value: unknown) => void = () => undefined
+  const promise = new Promise((resolve) => {
+    open = resolve
+  })
+  return { promise, open }
+}
+
+describe('piped lines', () => {
+  test('are run one after another, each printed', async () => {
+    expect(await answers("1 + 1\n'text'\n\n// a comment\nundefined\n({ a: [1] })")).toBe(
+      "2\n'text'\nundefined\n{ a: [ 1 ] }\n",
+    )
+  })
+
+  test('wait for the line before, however long it takes', async () => {
+    const gate = latch()
+    const order: string[] = []
+    const slow = async () => {
+      await gate.promise
+      order.push('slow')
+    }
+    const quick = () => void order.push('quick')
+    const done = answers('await slow()\nslow()\nquick()', { slow, quick })
+
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(order).toEqual([])
+    gate.open(undefined)
+    await done
+
+    expect(order).toEqual(['slow', 'slow', 'quick'])
+  })
+
+  test('may be unfinished: they are gathered until they are whole', async () => {
+    expect(
+      await answers('[1, 2]\n  .length\nvar f1 = (x) => {\n  return x + 1\n}\nf1(\n  1,\n)'),
+    ).toContain('\n2\n')
+  })
+
+  test('that fail print their error, and the next one runs', async () => {
+    const refuse = () => {
+      throw new KeelsonError('INVALID_ARGUMENT', 'No.', { details: { path: 'p' } })
+    }
+    const reject = () => Promise.reject(new KeelsonError('SHARD_DOWN', 'Down.'))
+
+    expect(await answers('refuse()\nreject()\nnobody\n)\n1', { refuse, reject })).toBe(
+      [
+        'INVALID_ARGUMENT: No.',
+        '  path: p',
+        'SHARD_DOWN: Down.',
+        'ReferenceError: nobody is not defined',
+        "SyntaxError: Unexpected token ')'",
+        '1',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('that end within an expression say so', async () => {
+    expect(await answers('1\nfoo(')).toBe('1\nSyntaxError: the input ended within an expression\n')
+  })
+
+  test('end at .exit', async () => {
+    expect(await answers('1\n.exit\n2')).toBe('1\n')
+  })
+
+  test('print views as they are', async () => {
+    const view = () => Promise.resolve(new View('a  b\n1  2'))
+
+    expect(await answers('view()\n[await view()]', { view })).toBe(
+      'a  b\n1  2\n[\n  a  b\n  1  2\n]\n',
+    )
+  })
+
+  test('keep what they declare, also when it was awaited', async () => {
+    const text =
+      'const declared1 = await Promise.resolve(20)\nlet declared2 = 1\ndeclared1 + declared2'
+
+    expect(await answers(text)).toBe('undefined\nundefined\n21\n')
+  })
+
+  test('may be ten thousand', async () => {
+    const lines = Array.from({ length: 10_000 }, (_, at) => `${at}`)
+
+    expect(await answers(lines.join('\n'))).toBe(`${lines.join('\n')}\n`)
+  })
+})
+
+describe('the words of a prompt', () => {
+  test('are global while it runs, and what was there before comes back', async () => {
+    const before = { value: 'mine', configurable: true, writable: true }
+    Object.defineProperty(globalThis, 'word1', before)
+
+    expect(await answers('word1 + word2', { word1: 'a', word2: 'b' })).toBe("'ab'\n")
+
+    expect(Object.getOwnPropertyDescriptor(globalThis, 'word1')?.value).toBe('mine')
+    expect('word2' in globalThis).toBe(false)
+    Reflect.deleteProperty(globalThis, 'word1')
+  })
+
+  test('may be covered by what a line declares', async () => {
+    expect(await answers('var word3 = 5\nword3', { word3: 'a' })).toBe('undefined\n5\n')
+  })
+})
+
+test('a closed prompt takes no more lines', async () => {
+  const environment = { input: new PassThrough(), output: new PassThrough() }
+  const prompt = new Prompt({
+    environment,
+    words: {},
+    colours: false,
+    verbose: false,
+    completions: () => [],
+  })
+  const done = prompt.run()
+  prompt.close()
+
+  await done
+  expect(environment.output.read()).toBeNull()
+})
