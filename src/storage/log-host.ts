@@ -81,7 +81,7 @@ export type Commit = {
   readonly lsns: readonly number[]
   readonly time: number
   readonly durableLsn: number
-  /** Why the rest was refused (`NO_SPACE`); absent when all were taken. */
+  /** Why the rest was refused (`NO_SPACE`, `READ_ONLY`, or `BUSY` when a new segment could not be prepared); absent when all were taken. */
   readonly refused?: KeelsonError
   readonly syncMs: number
   readonly bytesWritten: number
@@ -132,18 +132,30 @@ export type LogProtocol = {
     request: { dir: string; options: LogOptions; evidence: readonly Evidence[] }
     answer: Inspection
   }
-  /** Makes MANIFEST and first segment in an empty folder. @throws `NO_SPACE`, `READ_ONLY`; then nothing is left behind. */
+  /**
+   * Makes MANIFEST and first segment in a folder that is missing, empty, or has what an interrupted creation left.
+   * @throws `CONFLICT` when there are frames; `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` (reason `disk`); then nothing is left behind.
+   */
   create: { request: { dir: string; options: LogOptions }; answer: null }
-  /** Carries out the plan of an inspection and is ready to commit. @throws `NO_SPACE` with nothing changed. */
+  /**
+   * Carries out the plan of an inspection and is ready to commit. @throws `NO_SPACE`, `READ_ONLY` with nothing changed;
+   * `NO_SEGMENTS` when there is no log; `SHARD_DOWN` when the disk failed on the way: a new host takes a new look.
+   */
   open: {
     request: { dir: string; options: LogOptions; inspection: Inspection }
     answer: OpenReport
   }
-  /** @throws `SHARD_DOWN` with `details.reason: 'poisoned'` when a write or a sync failed: final for this host. */
+  /**
+   * @throws `SHARD_DOWN` with `details.reason: 'poisoned'` when a write or a sync failed: final for this host. `TOO_LARGE` for
+   * a frame beyond `framePayloadMax`, `INVALID_ARGUMENT`: nothing was written, and the log goes on.
+   */
   commit: { request: CommitRequest; answer: Commit }
   /** Syncs what was committed without a sync. */
   sync: { request: null; answer: { durableLsn: number } }
-  /** DATA frames from `from` on, at least one when there is any, then up to `maxBytes` of payloads. @throws `CORRUPT`. */
+  /**
+   * DATA frames from `from` on, at least one when there is any, then up to `maxBytes` of payloads.
+   * @throws `CORRUPT`; `INVALID_ARGUMENT` for what lies before the first LSN of the log.
+   */
   read: { request: { from: number; maxBytes: number }; answer: ReadAnswer }
   describe: { request: null; answer: LogDescription }
   /** Looks through a projection's file (see `lmdb-examination.ts`). Changes nothing. */

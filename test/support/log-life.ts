@@ -6,7 +6,7 @@ import { seededRandom } from '../../src/clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../src/errors.ts'
 import type { Log } from '../../src/storage/log.ts'
 import { changingOperations } from '../../src/storage/simulated-faults.ts'
-import { commit, content, fill, type LogWorld, newWorld, payload, readAll } from './logs.ts'
+import { commit, content, dir, fill, type LogWorld, newWorld, payload, readAll } from './logs.ts'
 
 type Frame = { readonly number: number; readonly size: number; lsn: number | undefined }
 
@@ -21,6 +21,7 @@ export type LifeStory = {
   tornTails: number
   refusals: number
   closes: number
+  harms: number
 }
 
 /** Lives the life of `seed`. @throws Error with the seed when the log breaks a promise. */
@@ -56,6 +57,7 @@ class Life {
       tornTails: 0,
       refusals: 0,
       closes: 0,
+      harms: 0,
     }
   }
 
@@ -189,6 +191,7 @@ class Life {
     const { disk } = this.#world
     const draw = this.#below(10)
     const at = 1 + this.#below(20)
+    this.#harmManifest()
     if (draw === 0) disk.inject({ at, operation: changingOperations, fault: { kind: 'halt' } })
     if (draw === 1) disk.inject({ at, operation: changingOperations, fault: { kind: 'error' } })
     try {
@@ -208,6 +211,20 @@ class Life {
       if (!isKeelsonError(error)) throw error
       if (error.code !== 'SHARD_DOWN') this.#fail(`opening said ${error.code}: ${error.message}`)
       this.#die(draw === 0 ? 'crash' : 'kill')
+    }
+  }
+
+  /** The MANIFEST is a hint: without it, or with one slot of it, a log that is otherwise whole loses nothing. */
+  #harmManifest(): void {
+    const { disk } = this.#world
+    const path = `${dir}/MANIFEST`
+    const draw = this.#below(20)
+    if (draw > 1 || !disk.entry(path)) return
+    this.#story.harms += 1
+    if (draw === 0) disk.poke(path, 4096 * this.#below(2) + this.#below(512), Uint8Array.of(0x55))
+    else {
+      disk.remove(path)
+      disk.syncFolder(dir)
     }
   }
 

@@ -361,6 +361,24 @@ describe('a closed log', () => {
   })
 })
 
+test('options may change from life to life: what must be copied fits, and old segments are read as they are', () => {
+  const roomy = newWorld({ maxFileSize: 64 * 1024, sectorBytes: 512 })
+  const { log } = roomy.open()
+  commit(log, [payload(1, 100)])
+  commit(log, [payload(2, 20_000), payload(3, 20_000)])
+  log.abandon()
+  const tight = roomy.on(roomy.disk, { maxFileSize: 32 * 1024, sectorBytes: 4096 })
+
+  const second = tight.open()
+  expect(second.report).toMatchObject({ copiedFrames: 2, lastLsn: 3 })
+  expect(commit(second.log, [payload(4, 9000)])).toMatchObject({ rolled: true, count: 1 })
+  second.log.abandon()
+  tight.disk.crash({ unsynced: 'lost' })
+
+  const found = readAll(tight.open().log).map((frame) => frame.content)
+  expect(found).toEqual([content(1, 100), content(2, 20_000), content(3, 20_000), content(4, 9000)])
+})
+
 test('a log that has not been opened takes no commit', () => {
   expect(() => commit(newWorld().log(), [payload(1)])).toThrow(
     expect.objectContaining({ code: 'CLOSED' }),
