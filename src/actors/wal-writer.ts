@@ -109,6 +109,8 @@ export const server: GenServer<Messages, State, Shard> = {
   init: (shard, context) => {
     // Trapping exits, it is asked to end by its supervisor and closes the log in order.
     context.trapExit(true)
+    // What comes after its death waits at the gate for the next incarnation.
+    context.system.monitor(context.self, () => shard.retract())
     return ok(initialState(shard), { continue: ['open'] })
   },
 

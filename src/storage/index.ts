@@ -2,8 +2,8 @@
 export {
   type Command,
   decodeFrame,
-  encodeFrame,
   type Expiry,
+  encodeFrame,
   type Frame,
   noExpiry,
   type Unit,

@@ -65,7 +65,7 @@ describe('control', () => {
 
   test('ends a suspension with its lease, with its owner, and by force', async () => {
     const { app, clock, during, put, lag } = await filled()
-    const owner = await during(app.system.start({ init: () => 0 }))
+    const owner = await during(app.system.start({ init: () => 0 }, undefined))
     await during(app.control.suspendAll({ leaseMs: 500 }))
     await during(app.control.suspendAll({ owner }))
     await during(app.control.suspendAll({ flush: false }))
