@@ -81,7 +81,10 @@ export type Commit = {
   readonly lsns: readonly number[]
   readonly time: number
   readonly durableLsn: number
-  /** Why the rest was refused (`NO_SPACE`, `READ_ONLY`, or `BUSY` when a new segment could not be prepared); absent when all were taken. */
+  /**
+   * Why the rest was refused: `NO_SPACE`, `READ_ONLY`, or `BUSY` when a new segment could not be prepared. Absent when
+   * all were taken.
+   */
   readonly refused?: KeelsonError
   readonly syncMs: number
   readonly bytesWritten: number

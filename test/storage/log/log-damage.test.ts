@@ -337,6 +337,38 @@ describe('a torn write with a hole', () => {
     expect(cut.equals(kept.subarray(from, from + report.cutBytes))).toBe(true)
   })
 
+  test('that left no whole frame in its segment keeps the bytes in quarantine all the same', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1, 400), payload(2, 400)])
+    log.abandon()
+    const path = newestOn(world.disk)
+    world.disk.poke(path, firstGroup, new Uint8Array(sector))
+    const torn = world.disk.contents(path).slice(groupAt(1), groupAt(1) + 864)
+
+    const { report } = world.open()
+
+    expect(report).toMatchObject({ tail: 'torn', lastLsn: 0, cutBytes: 864, segments: 2 })
+    const [cut = ''] = world.disk.list(`${dir}/quarantine`)
+    expect(world.disk.contents(`${dir}/quarantine/${cut}`)).toEqual(torn)
+  })
+
+  test('whose rest cannot be kept is not cut either, until it can', () => {
+    const { world, disk } = torn([1])
+    const copy = world.on(disk)
+    const path = newestOn(disk)
+    const { size } = disk.entry(path) ?? {}
+    disk.inject({ at: 1, operation: 'create', path: 'quarantine', fault: { kind: 'error' } })
+
+    copy.open().log.abandon()
+    expect(disk.entry(path)?.size).toBe(size)
+    expect(disk.list(`${dir}/quarantine`)).toEqual([])
+
+    copy.open().log.abandon()
+    expect(disk.entry(path)?.size).toBeLessThan(size ?? 0)
+    expect(disk.list(`${dir}/quarantine`)).toHaveLength(1)
+  })
+
   test('in an earlier group is damage', () => {
     for (let index = 0; index < 2; index++) {
       const world = threeGroups()
