@@ -7,6 +7,19 @@ export {
   isKeelsonError,
   KeelsonError,
 } from './errors.ts'
+export {
+  type IngestFailure,
+  type IngestOptions,
+  type IngestProgress,
+  ingest,
+  type KeelsonConfig,
+  type RecordFormat,
+  type RecordStore,
+  type Surveyed,
+  surveyTree,
+  type TreeNode,
+  treeView,
+} from './inspect/index.ts'
 export * from './runtime/index.ts'
 export {
   App,

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import { isDeepStrictEqual } from 'node:util'
-import { LmdbWriter, start, treeText, WalWriter } from 'keelson'
+import { LmdbWriter, start, surveyTree, treeView, WalWriter } from 'keelson'
 import { keyOf, loadCities } from './cities.mjs'
 import { worldMap } from './world-map.mjs'
 
@@ -106,7 +106,7 @@ try {
   say(`   all ${whole(cities.length)} cities compared once more: ${wrong.length} missing or wrong`)
 
   say()
-  say(await treeText(app))
+  say(treeView(await surveyTree(app)))
   const places = []
   for await (const [, city] of app.store.entries({ limit: 1_000 }))
     places.push(city.loc.coordinates)
