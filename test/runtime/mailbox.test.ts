@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
+import {
+  call,
+  cast,
+  createSystem,
+  type GenServer,
+  getState,
+  noReply,
+  type Ref,
+  resume,
+  send,
+  suspend,
+} from '../../src/runtime/index.ts'
+import { silentLogger, testSystem } from '../../src/testing/index.ts'
+import * as Echo from './echo.ts'
+
+const full = async () => {
+  const { system, clock } = testSystem()
+  const echo = await system.start(Echo.server, undefined, { mailboxMax: 3 })
+  await suspend(echo)
+  for (const value of [1, 2, 3]) expect(cast(echo, 'note', value)).toBe(true)
+  return { system, clock, echo }
+}
+
+describe('a full mailbox', () => {
+  test('refuses casts, infos and calls, and says so', async () => {
+    const { echo } = await full()
+
+    expect(cast(echo, 'note', 4)).toBe(false)
+    expect(send(echo, 'noted', 4)).toBe(false)
+    await expect(call(echo, 'echo', 4)).rejects.toMatchObject({ code: 'MAILBOX_FULL' })
+    await resume(echo)
+    expect((await getState<Echo.State>(echo)).notes).toEqual([1, 2, 3])
+  })
+
+  test('takes messages again when it was worked off', async () => {
+    const { echo } = await full()
+
+    await resume(echo)
+    await getState(echo)
+
+    expect(cast(echo, 'note', 4)).toBe(true)
+    expect(await call(echo, 'echo', 5)).toBe(5)
+  })
+
+  test('takes system requests, exits, downs and timers', async () => {
+    const { system, clock } = testSystem()
+    type M = { casts: { fill: () => void }; infos: { later: () => void } }
+    const received: string[] = []
+    const server: GenServer<M, null, Ref> = {
+      init: (other, context) => {
+        context.trapExit(true)
+        context.link(other)
+        context.monitor(other)
+        context.sendAfter(10, 'later')
+        return null
+      },
+      casts: { fill: (state) => noReply(state) },
+      infos: {
+        later: (state) => {
+          received.push('timer')
+          return noReply(state)
+        },
+      },
+      exit: (state) => {
+        received.push('exit')
+        return noReply(state)
+      },
+      down: (state) => {
+        received.push('down')
+        return noReply(state)
+      },
+    }
+    const other = await system.start(Echo.server)
+    const ref = await system.start(server, other, { mailboxMax: 1 })
+    await suspend(ref)
+    expect([cast(ref, 'fill'), cast(ref, 'fill')]).toEqual([true, false])
+
+    system.kill(other)
+    await clock.advance(10)
+    expect(received).toEqual([])
+    await resume(ref)
+    await clock.settle()
+
+    expect(received).toEqual(['exit', 'down', 'timer'])
+  })
+
+  test('is announced once when it is half full, until it was empty again', async () => {
+    const { system } = testSystem()
+    const depths: number[] = []
+    system.events.on('mailbox.high', ({ depth }) => depths.push(depth))
+    const echo = await system.start(Echo.server, undefined, { mailboxMax: 4 })
+
+    for (const value of [1, 2, 3, 4]) cast(echo, 'note', value)
+    await getState(echo)
+    for (const value of [1, 2, 3]) cast(echo, 'note', value)
+
+    expect(depths).toEqual([2, 2])
+  })
+})
+
+describe('the run queue', () => {
+  test('lets other processes, timers and input have their turn while two flood each other', async () => {
+    // Real turns of the event loop, on purpose: virtual ones prove nothing about Node's.
+    const system = createSystem({ clock: systemClock(), logger: silentLogger })
+    type M = { casts: { ball: (back: Ref<M>) => void } }
+    const player: GenServer<M, null> = {
+      init: () => null,
+      casts: {
+        ball: (state, back, { self }) => {
+          cast(back, 'ball', self)
+          return noReply(state)
+        },
+      },
+    }
+    const [left, right] = [await system.start(player), await system.start(player)]
+    const third = await system.start(Echo.server)
+
+    cast(left, 'ball', right)
+    expect(await call(third, 'echo', 'heard')).toBe('heard')
+    for (let turns = 0; turns < 20; turns++) {
+      await new Promise((resolve) => void setImmediate(resolve))
+    }
+
+    expect(system.info(left)?.handled).toBeGreaterThan(1_000)
+    await system.stop()
+  })
+
+  test('does not let a loop of awaited calls keep Node from its input', async () => {
+    const system = createSystem({ clock: systemClock(), logger: silentLogger })
+    const echo = await system.start(Echo.server)
+    let turned = false
+    setImmediate(() => {
+      turned = true
+    })
+
+    let calls = 0
+    while (!turned && calls < 100_000) calls = (await call(echo, 'echo', calls + 1)) as number
+
+    expect(turned).toBe(true)
+    await system.stop()
+  })
+
+  test('shuffles with a seed, the same way for the same seed', async () => {
+    const order = async (seed?: number): Promise<string> => {
+      const { system, clock } = testSystem(seed === undefined ? {} : { seed })
+      const seen: number[] = []
+      for (let index = 0; index < 8; index++) {
+        system.spawn(() => void seen.push(index))
+      }
+      await clock.settle()
+      return seen.join('')
+    }
+
+    expect(await order()).toBe('01234567')
+    expect(await order(1)).toBe(await order(1))
+    const orders = new Set(await Promise.all([1, 2, 3, 4, 5].map((seed) => order(seed))))
+    expect(orders.size).toBeGreaterThan(1)
+  })
+})

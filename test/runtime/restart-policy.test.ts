@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { endsSupervisor, isRestarted, recentRestarts } from '../../src/runtime/restart-policy.ts'
+
+describe('whether a child is started again', () => {
+  const orderly = ['normal', 'shutdown', ['shutdown', 'why']]
+  const crashes = [
+    'killed',
+    'kill',
+    'noproc',
+    new Error('boom'),
+    ['shutdown'],
+    ['other', 'shutdown'],
+  ]
+
+  test.each([...orderly, ...crashes])('a permanent one always (%j)', (reason) => {
+    expect(isRestarted('permanent', reason)).toBe(true)
+  })
+
+  test.each([...orderly, ...crashes])('a temporary one never (%j)', (reason) => {
+    expect(isRestarted('temporary', reason)).toBe(false)
+  })
+
+  test.each(orderly)('a transient one not after an orderly end (%j)', (reason) => {
+    expect(isRestarted('transient', reason)).toBe(false)
+  })
+
+  test.each(crashes)('a transient one after any other end (%j)', (reason) => {
+    expect(isRestarted('transient', reason)).toBe(true)
+  })
+})
+
+describe('the restarts that count', () => {
+  test('are those within the period, its border included, and this one', () => {
+    expect(recentRestarts([9_000, 5_000, 4_999], 10_000, 5_000)).toEqual([10_000, 9_000, 5_000])
+  })
+})
+
+describe('whether the end of a child ends its supervisor', () => {
+  const significant = { significant: true, isRunning: false }
+  const running = { significant: true, isRunning: true }
+  const plain = { significant: false, isRunning: true }
+
+  test.each([
+    ['never', significant, [significant], false],
+    ['any_significant', plain, [plain], false],
+    ['any_significant', significant, [significant, running], true],
+    ['all_significant', significant, [significant, running, plain], false],
+    ['all_significant', significant, [significant, plain], true],
+    ['all_significant', plain, [plain], false],
+  ] as const)('%s: %j of %j: %j', (autoShutdown, ended, left, expected) => {
+    expect(endsSupervisor(autoShutdown, ended, left)).toBe(expected)
+  })
+})
