@@ -77,7 +77,7 @@ const examineFile = (file: DiskFile): ProjectionExamination => {
 }
 
 /** The order of byte strings, shorter first when one begins the other: LMDB's order of keys. */
-const compareBytes: CompareKeys = (a, aFrom, aTo, b, bFrom, bTo) => {
+export const compareBytes: CompareKeys = (a, aFrom, aTo, b, bFrom, bTo) => {
   const shorter = Math.min(aTo - aFrom, bTo - bFrom)
   for (let index = 0; index < shorter; index++) {
     const difference = (a[aFrom + index] ?? 0) - (b[bFrom + index] ?? 0)

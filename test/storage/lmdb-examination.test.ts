@@ -10,8 +10,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import { crc32 } from '../../src/storage/crc32.ts'
-import { examineProjection, readNewerMeta } from '../../src/storage/lmdb-examination.ts'
+import {
+  compareBytes,
+  examineProjection,
+  readNewerMeta,
+} from '../../src/storage/lmdb-examination.ts'
+import { LmdbPages } from '../../src/storage/lmdb-pages.ts'
 import { lmdbProjections } from '../../src/storage/lmdb-projection-store.ts'
+import { LmdbTree } from '../../src/storage/lmdb-tree.ts'
 import { nodeDisk } from '../../src/storage/node-disk.ts'
 import type { Row, RowChange } from '../../src/storage/projection-store.ts'
 import { childProgram } from '../support/child-program.ts'
@@ -217,6 +223,111 @@ describe('a flipped bit is found, or does no harm', () => {
       (below) => (pages[below(pages.length)] ?? 0) * pageBytes + below(pageBytes),
     )
     await expectHarmless(hollow, letThrough(hollow, damages))
+  })
+})
+
+/** The pages of both trees and of large values, each with what uses it, as the examination itself claims them. */
+const pagesInUse = (store: Store): { page: number; user: string }[] => {
+  const found: { page: number; user: string }[] = []
+  class Recording extends LmdbPages {
+    override claim(page: number, count: number, user: string): void {
+      super.claim(page, count, user)
+      for (let next = page; next < page + count; next++) found.push({ page: next, user })
+    }
+  }
+  const file = diskWith(store.bytes).open('dir/data.mdb', 'read')
+  const meta = readNewerMeta(file)
+  const ignore = { inline: () => undefined, large: () => undefined }
+  const pages = new Recording(file, meta)
+  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, ignore).walk()
+  return found
+}
+
+describe('of a page in use', () => {
+  const view = () => new DataView(mixed.bytes.buffer)
+
+  /** Flips of every bit from each of `offsets` to so many bytes behind it. */
+  const everyBit = (offsets: readonly number[], bytes: number): Damage[] =>
+    offsets.flatMap((offset) =>
+      Array.from({ length: bytes * 8 }, (_, bit) => ({
+        kind: 'flip' as const,
+        offset: offset + (bit >>> 3),
+        bit: bit & 7,
+      })),
+    )
+
+  const expectAllFound = (damages: readonly Damage[]) => {
+    const random = seededRandom(seed)
+    const tried = damages.filter(() => random() < flipsEach / damages.length)
+    expect(tried.length).toBeGreaterThan(flipsEach / 4)
+    const through = tried.filter((damage) => examined(mixed, damage).state !== 'damaged')
+    expect(through, `seed ${seed}`).toEqual([])
+  }
+
+  const starts = (kind: number) =>
+    pagesInUse(mixed)
+      .map(({ page }) => page * pageBytes)
+      .filter((start) => view().getUint16(start + 18, true) === kind)
+
+  const nodes = (start: number) =>
+    Array.from({ length: view().getUint16(start + 20, true) / 2 }, (_, index) => ({
+      pointer: start + 24 + 2 * index,
+      node: start + 24 + view().getUint16(start + 24 + 2 * index, true),
+    }))
+
+  test('every bit of its head counts, but for its transaction', () => {
+    const heads = [...starts(1), ...starts(2)]
+    expectAllFound([
+      ...everyBit(heads, 8),
+      ...everyBit(
+        heads.map((head) => head + 16),
+        8,
+      ),
+    ])
+  })
+
+  test('every bit of its pointers counts', () => {
+    const pointers = [...starts(1), ...starts(2)].flatMap(nodes).map(({ pointer }) => pointer)
+    expectAllFound(everyBit(pointers, 2))
+  })
+
+  test('every bit of a leaf’s nodes counts: sizes, flags, key, sum and value', () => {
+    const leafNodes = starts(2).flatMap(nodes)
+    expectAllFound(
+      everyBit(
+        leafNodes.map(({ node }) => node),
+        8,
+      ),
+    )
+    expectAllFound(
+      everyBit(
+        leafNodes.map(({ node }) => node + 8),
+        21,
+      ),
+    )
+  })
+
+  test('every bit of a branch’s nodes counts: child and size of the key', () => {
+    expectAllFound(
+      everyBit(
+        starts(1)
+          .flatMap(nodes)
+          .map(({ node }) => node),
+        8,
+      ),
+    )
+  })
+
+  test('every bit of a large value’s head counts', () => {
+    const heads = starts(4)
+    expect(heads.length).toBeGreaterThan(10)
+    expectAllFound([
+      ...everyBit(heads, 16),
+      ...everyBit(
+        heads.map((head) => head + 18),
+        6,
+      ),
+    ])
   })
 })
 
