@@ -14,6 +14,7 @@ import { CallList, type PendingCall } from './pending-call.ts'
 import { Ring } from './ring.ts'
 import type { Runnable, RunQueue } from './run-queue.ts'
 import type { ProcessFacts, Telemetry } from './telemetry.ts'
+import { Ties } from './ties.ts'
 import type { TimerHeap } from './timer-heap.ts'
 
 /** What a process needs of the System that it lives in. */
@@ -72,9 +73,7 @@ export class Process implements Runnable {
   #begun = false
   /** The depth at which the next thing happens: half full tells the bus, full refuses. */
   #mark: number
-  #links: Set<Process> | undefined = undefined
-  #watchers: Set<Monitor<Process>> | undefined = undefined
-  #watching: Set<Monitor<Process>> | undefined = undefined
+  #ties: Ties<Process> | undefined = undefined
   #timers: Set<MessageTimer> | undefined = undefined
   #owed: CallList | undefined = undefined
   #made: Set<PendingCall> | undefined = undefined
@@ -90,22 +89,13 @@ export class Process implements Runnable {
     this.parent = options.linked && options.starter !== undefined ? options.starter : this
     this.address = new Address<Process>(kernel, this, undefined, undefined)
     this.#mark = Math.ceil(options.mailboxMax / 2)
-    if (this.parent !== this) this.#join(this.parent)
+    this.link(this.parent)
   }
 
-  /** Processes linked to this one. */
-  get links(): ReadonlySet<Process> {
-    return this.#links ?? none
-  }
-
-  /** Monitors that others hold on this process. */
-  get watchers(): ReadonlySet<Monitor<Process>> {
-    return this.#watchers ?? none
-  }
-
-  /** Monitors that this process holds. */
-  get watching(): ReadonlySet<Monitor<Process>> {
-    return this.#watching ?? none
+  /** Links and monitors; most processes have some, many have none. */
+  get ties(): Ties<Process> {
+    this.#ties ??= new Ties()
+    return this.#ties
   }
 
   /** Calls whose answer this process owes. */
@@ -211,39 +201,29 @@ export class Process implements Runnable {
 
   /** Links the two. The caller makes sure that both live. */
   link(other: Process): void {
-    if (other !== this) this.#join(other)
+    if (other === this) return
+    this.ties.links.add(other)
+    other.ties.links.add(this)
   }
 
   unlink(other: Process): void {
-    this.#links?.delete(other)
-    other.#links?.delete(this)
+    this.ties.links.delete(other)
+    other.ties.links.delete(this)
   }
 
   /** Is watched by `monitor` from now on; when the process has ended, that fires at once with `noproc`. */
   watchBy(monitor: Monitor<Process>): void {
     if (this.alive) {
       monitor.target = this
-      this.#watchers ??= new Set()
-      this.#watchers.add(monitor)
-      monitor.owner?.remember(monitor)
+      this.ties.watchers.add(monitor)
+      monitor.owner?.ties.watching.add(monitor)
     } else monitor.fire('noproc')
   }
 
   /** Takes a monitor on this process back; false when it has fired. */
   unwatch(monitor: Monitor<Process>): boolean {
-    monitor.owner?.forget(monitor)
-    return this.#watchers?.delete(monitor) ?? false
-  }
-
-  /** This process holds `monitor`. */
-  remember(monitor: Monitor<Process>): void {
-    this.#watching ??= new Set()
-    this.#watching.add(monitor)
-  }
-
-  /** `monitor` has fired or was taken back. */
-  forget(monitor: Monitor<Process>): void {
-    this.#watching?.delete(monitor)
+    monitor.owner?.ties.watching.delete(monitor)
+    return this.ties.watchers.delete(monitor)
   }
 
   /**
@@ -265,13 +245,6 @@ export class Process implements Runnable {
       message.kind === kinds.exit && (message.payload as ExitMessage).from === from.address
     const found = this.mailbox.remove(isFrom)
     return found === undefined ? [] : [(found.payload as ExitMessage).reason]
-  }
-
-  #join(other: Process): void {
-    this.#links ??= new Set()
-    this.#links.add(other)
-    other.#links ??= new Set()
-    other.#links.add(this)
   }
 
   // The end.
@@ -302,21 +275,23 @@ export class Process implements Runnable {
   tellEnd(): void {
     const reason = this.reason
     for (const call of this.#made ?? none) call.makerEnded(reason)
-    for (const other of this.#links ?? none) {
-      other.#links?.delete(this)
+    if (this.#ties !== undefined) this.#tell(this.#ties, reason)
+    while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(reason)
+    for (const timer of this.#timers ?? none) timer.cancel()
+    this.#ties = undefined
+    this.#timers = undefined
+  }
+
+  #tell({ links, watchers, watching }: Ties<Process>, reason: ExitReason): void {
+    for (const other of links.all) {
+      other.ties.links.delete(this)
       other.signal(this, reason, true)
     }
-    for (const monitor of this.#watchers ?? none) {
-      monitor.owner?.forget(monitor)
+    for (const monitor of watchers.all) {
+      monitor.owner?.ties.watching.delete(monitor)
       monitor.fire(reason)
     }
-    while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(reason)
-    for (const monitor of this.#watching ?? none) monitor.target?.unwatch(monitor)
-    for (const timer of this.#timers ?? none) timer.cancel()
-    this.#links = undefined
-    this.#watchers = undefined
-    this.#watching = undefined
-    this.#timers = undefined
+    for (const monitor of watching.all) monitor.target?.ties.watchers.delete(monitor)
   }
 }
 

@@ -8,9 +8,12 @@ const firstCapacity = 4
 /** An emptied ring larger than this lets its slots go, so that one flood does not cost memory for ever. */
 const keptCapacity = 1_024
 
+/** The slots of every empty ring: never written, because a ring grows before it takes anything. */
+const noSlots: readonly undefined[] = Object.freeze([])
+
 /** A queue of `T`. `undefined` cannot be queued: it is what an empty ring answers. */
 export class Ring<T extends object> {
-  #slots: (T | undefined)[] = []
+  #slots: (T | undefined)[] = noSlots as (T | undefined)[]
   #head = 0
   #length = 0
 
@@ -82,7 +85,7 @@ export class Ring<T extends object> {
 
   /** Forgets all items and gives the slots back. */
   clear(): void {
-    this.#slots = []
+    this.#slots = noSlots as (T | undefined)[]
     this.#head = 0
     this.#length = 0
   }

@@ -12,8 +12,7 @@ import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import type { Handler, ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
-import { Suspension } from './suspension.ts'
-import { SystemRequests } from './system-requests.ts'
+import { isFromParent, SystemRequests } from './system-requests.ts'
 import { isThenable } from './thenable.ts'
 
 /** What the loop hands its server as context. */
@@ -29,11 +28,10 @@ export class ServerLoop implements Behaviour {
   readonly #server: ServerTable
   readonly #context: LoopContext
   readonly #onBegun: (begun: Begun) => void
-  readonly #timeout: ServerTimeout
+  #timeout: ServerTimeout | undefined = undefined
   #arg: unknown
   #state: unknown = undefined
   #phase: 'starting' | 'running' | 'terminating' = 'starting'
-  #suspension: Suspension | undefined = undefined
   #requests: SystemRequests | undefined = undefined
   /** The call at hand; a `reply` answers it. */
   #call: PendingCall | undefined = undefined
@@ -56,7 +54,6 @@ export class ServerLoop implements Behaviour {
     this.#arg = arg
     this.#context = context
     this.#onBegun = onBegun
-    this.#timeout = new ServerTimeout(process)
   }
 
   // What the process asks of its behaviour.
@@ -72,21 +69,21 @@ export class ServerLoop implements Behaviour {
   }
 
   handle(message: Message): void {
-    if (this.#suspension?.isOn && !this.#isUrgent(message)) this.#suspension.putAside(message)
-    else if (message.kind !== kinds.timeout || this.#timeout.isCurrent(message)) {
-      this.#timeout.disarm()
+    if (this.#requests?.putsAside(message)) return
+    if (message.kind !== kinds.timeout || this.#timeout?.isCurrent(message)) {
+      this.#timeout?.disarm()
       if (message.kind === kinds.system) this.#request(message as PendingCall)
       else this.#dispatch(message)
     }
   }
 
   idle(): void {
-    if (this.#phase === 'running' && !this.#suspension?.isOn) this.#timeout.arm()
+    if (this.#phase === 'running' && !this.#requests?.isSuspended) this.#timeout?.arm()
   }
 
   ended(reason: ExitReason): void {
-    this.#timeout.disarm()
-    this.#suspension?.clear()
+    this.#timeout?.disarm()
+    this.#requests?.ended()
     this.#context.ended()
     if (this.#phase !== 'starting') return
     // A signal cut `init` off. A starter that traps learns it from the answer, not from an exit message besides (OTP).
@@ -97,13 +94,13 @@ export class ServerLoop implements Behaviour {
 
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating' {
     if (this.#phase !== 'running') return this.#phase
-    return this.#suspension?.isOn ? 'suspended' : 'waiting'
+    return this.#requests?.isSuspended ? 'suspended' : 'waiting'
   }
 
   // Messages.
 
   #dispatch(message: Message): void {
-    this.#timeout.forget()
+    this.#timeout?.forget()
     this.#requests?.received(message)
     this.#process.current = message
     const { name, payload } = message
@@ -126,7 +123,7 @@ export class ServerLoop implements Behaviour {
         break
       }
       case kinds.exit:
-        if (this.#isFromParent(message)) this.#terminate((payload as ExitMessage).reason)
+        if (isFromParent(this.#process, message)) this.#terminate((payload as ExitMessage).reason)
         else this.#offer(this.#server.exit, payload, message)
         break
       case kinds.down:
@@ -241,7 +238,10 @@ export class ServerLoop implements Behaviour {
     if (next.continue !== undefined) {
       const [name, payload] = next.continue
       this.#process.mailbox.unshift(new Envelope(kinds.continue, name, payload))
-    } else if (next.timeoutMs !== undefined) this.#timeout.set(next.timeoutMs)
+    } else if (next.timeoutMs !== undefined) {
+      this.#timeout ??= new ServerTimeout(this.#process)
+      this.#timeout.set(next.timeoutMs)
+    }
   }
 
   // Ending.
@@ -279,20 +279,8 @@ export class ServerLoop implements Behaviour {
       this.#terminate(request.payload)
       return
     }
-    this.#requests ??= new SystemRequests()
-    this.#suspension ??= new Suspension(this.#process)
-    const held = { state: this.#state, suspended: this.#suspension.isOn }
-    const answer = this.#requests.handle(request, { ...held, process: this.#process })
-    this.#state = answer.state
-    if (answer.suspended !== held.suspended) this.#suspension.set(answer.suspended)
-  }
-
-  #isUrgent(message: Message): boolean {
-    return message.kind === kinds.system || this.#isFromParent(message)
-  }
-
-  #isFromParent({ kind, payload }: Message): boolean {
-    return kind === kinds.exit && (payload as ExitMessage).from === this.#process.parent.address
+    this.#requests ??= new SystemRequests(this.#process)
+    this.#state = this.#requests.handle(request, this.#state)
   }
 }
 

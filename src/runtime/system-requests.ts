@@ -2,14 +2,12 @@
  * What a server answers to `sys` by itself, between two messages: its state, a new state, its status, whether it is
  * suspended, its statistics and its trace. None of it calls a handler.
  */
-import { describeMessage, kinds, type Message } from './envelope.ts'
+import { describeMessage, type ExitMessage, kinds, type Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
 import { reasonOf } from './exit-reason.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
-
-/** A request of `sys`, by its name. */
-export type SystemRequest = PendingCall & { readonly payload: unknown }
+import { Suspension } from './suspension.ts'
 
 /** How many messages came in and how many replies went out since counting began. */
 export interface Statistics {
@@ -36,44 +34,57 @@ export interface ServerStatus {
   readonly state: unknown
 }
 
-/** What a request may look at and change. */
-export interface Inspected {
-  readonly state: unknown
-  readonly suspended: boolean
-  readonly process: Process
-}
-
-type Held = Pick<Inspected, 'state' | 'suspended'>
-
 /** The part of a server that answers `sys`; made with the first request. */
 export class SystemRequests {
+  readonly #process: Process
+  readonly #suspension: Suspension
   #counts: { startedAt: number; in: number; out: number } | undefined = undefined
   #trace: ((event: TraceEvent) => void) | undefined = undefined
 
-  /** Answers `request`, and what state and suspension are from now on. */
-  handle(request: SystemRequest, server: Inspected): Held {
-    const { state, suspended } = server
-    switch (request.name) {
-      case 'suspend':
-      case 'resume':
-        request.reply(undefined)
-        return { state, suspended: request.name === 'suspend' }
-      case 'replaceState':
-        return { state: replace(request, state), suspended }
+  constructor(process: Process) {
+    this.#process = process
+    this.#suspension = new Suspension(process)
+  }
+
+  get isSuspended(): boolean {
+    return this.#suspension.isOn
+  }
+
+  /** Whether `message` waits for `resume`: all but system requests and the parent's exit do. Then it is put aside. */
+  putsAside(message: Message): boolean {
+    if (!this.#suspension.isOn || message.kind === kinds.system) return false
+    if (isFromParent(this.#process, message)) return false
+    this.#suspension.putAside(message)
+    return true
+  }
+
+  /** Answers `request`; the state from now on. */
+  handle(request: PendingCall, state: unknown): unknown {
+    if (request.name === 'replaceState') return replace(request, state)
+    request.reply(this.#answer(request, state))
+    return state
+  }
+
+  #answer({ name, payload }: PendingCall, state: unknown): unknown {
+    switch (name) {
       case 'getState':
-        request.reply(state)
-        break
+        return state
       case 'getStatus':
-        request.reply(statusOf(server))
-        break
+        return this.#status(state)
       case 'statistics':
-        request.reply(this.#statistics(request.payload, server.process.kernel.clock.now()))
-        break
+        return this.#statistics(payload)
+      case 'trace':
+        this.#trace = payload as ((event: TraceEvent) => void) | undefined
+        return undefined
       default:
-        this.#trace = request.payload as ((event: TraceEvent) => void) | undefined
-        request.reply(undefined)
+        this.#suspension.set(name === 'suspend')
+        return undefined
     }
-    return { state, suspended }
+  }
+
+  /** The process has ended. */
+  ended(): void {
+    this.#suspension.clear()
   }
 
   /** A message is about to be handled. What a handler asked to have done next is none. */
@@ -89,20 +100,31 @@ export class SystemRequests {
     this.#trace?.({ direction: 'out', what: 'reply', payload: value })
   }
 
-  #statistics(command: unknown, now: number): Statistics | undefined {
+  #statistics(command: unknown): Statistics | undefined {
     if (command === 'get') {
       const counts = this.#counts
       return (
         counts && { startedAt: counts.startedAt, messagesIn: counts.in, messagesOut: counts.out }
       )
     }
-    this.#counts = command === 'on' ? { startedAt: now, in: 0, out: 0 } : undefined
+    const startedAt = this.#process.kernel.clock.now()
+    this.#counts = command === 'on' ? { startedAt, in: 0, out: 0 } : undefined
     return undefined
+  }
+
+  #status(state: unknown): ServerStatus {
+    const { pid, name, starter } = this.#process
+    const status = this.#suspension.isOn ? 'suspended' : 'running'
+    return { status, pid, name, parent: starter?.pid, state }
   }
 }
 
+/** Whether `message` is the exit of the process whose exits `process` obeys. */
+export const isFromParent = (process: Process, { kind, payload }: Message): boolean =>
+  kind === kinds.exit && (payload as ExitMessage).from === process.parent.address
+
 /** The new state, unless the function that makes it throws: then the caller is told and the old one stays. */
-const replace = (request: SystemRequest, state: unknown): unknown => {
+const replace = (request: PendingCall, state: unknown): unknown => {
   let next: unknown
   try {
     next = (request.payload as (state: unknown) => unknown)(state)
@@ -116,11 +138,3 @@ const replace = (request: SystemRequest, state: unknown): unknown => {
 
 const failureOf = (reason: ExitReason): unknown =>
   reason instanceof Error ? reason : new Error('replaceState failed', { cause: reason })
-
-const statusOf = ({ state, suspended, process }: Inspected): ServerStatus => ({
-  status: suspended ? 'suspended' : 'running',
-  pid: process.pid,
-  name: process.name,
-  parent: process.starter?.pid,
-  state,
-})
