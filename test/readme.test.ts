@@ -1,0 +1,53 @@
+/** The README's examples are run as they stand, on the built package. */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+
+const readme = readFileSync('README.md', 'utf8')
+
+const blocks = (language: string): string[] =>
+  [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+    ([, code]) => code ?? '',
+  )
+
+/** A folder inside the package, so that `keelson` is this package there. */
+const folderInside = (): string => {
+  mkdirSync('.tmp', { recursive: true })
+  const dir = mkdtempSync(join('.tmp', 'readme-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+
+test('the ten lines run on Node 20 as they stand', () => {
+  const dir = folderInside()
+  writeFileSync(join(dir, 'ten-lines.mjs'), blocks('js')[0] ?? '')
+
+  const output = execFileSync(process.execPath, ['ten-lines.mjs'], { cwd: dir, encoding: 'utf8' })
+
+  expect(output.split('\n')).toEqual([
+    "{ name: 'Ada', born: 1815 }",
+    'user:1 Ada',
+    'user:2 Grace',
+    '[ { shard: 0, ok: true }, { shard: 1, ok: true } ]',
+    '',
+  ])
+})
+
+test('the actor and its configuration run under `keelson start`, and come back when killed', () => {
+  const dir = folderInside()
+  const [actor, configuration] = blocks('ts')
+  writeFileSync(join(dir, 'counter.ts'), actor ?? '')
+  writeFileSync(join(dir, 'keelson.config.ts'), configuration ?? '')
+  const command = join(process.cwd(), 'dist/inspect/cli.js')
+
+  const output = execFileSync(process.execPath, [command, 'start'], {
+    cwd: dir,
+    encoding: 'utf8',
+    input:
+      "call('counter', 'add', 2)\ncall('counter', 'add', 2)\nkill('counter')\ncall('counter', 'get')\n",
+  })
+
+  const answers = output.split('\n').filter((line) => /^(\d+|killed counter.*)$/.test(line))
+  expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '0'])
+})

@@ -1,0 +1,95 @@
+/** Actors killed under load in a running instance: the built package, real threads, real files. */
+import {
+  type App,
+  Applier,
+  type KeelsonError,
+  LmdbWriter,
+  start,
+  surveyTree,
+  WalWriter,
+} from 'keelson'
+import { describe, expect, test } from 'vitest'
+import { tempFolder } from '../support/temp-folder.ts'
+
+/** Puts `count` keys with 256 writers; answers what became of each. */
+const load = async (app: App, count: number, onPut: (at: number) => void) => {
+  const outcomes = new Map<string, string>()
+  let next = 0
+  const writer = async () => {
+    for (let at = next++; at < count; at = next++) {
+      onPut(at)
+      const key = `key:${at}`
+      outcomes.set(
+        key,
+        await app.store.put(key, at).then(
+          () => 'ok',
+          (error: KeelsonError) => error.code,
+        ),
+      )
+    }
+  }
+  await Promise.all(Array.from({ length: 256 }, writer))
+  return outcomes
+}
+
+describe.each([
+  ['wal_writer(0)', WalWriter.name(0), ['wal_writer(0)', 'applier(0)', 'lmdb_writer(0)']],
+  ['applier(0)', Applier.name(0), ['applier(0)', 'lmdb_writer(0)']],
+  ['lmdb_writer(0)', LmdbWriter.name(0), ['lmdb_writer(0)']],
+] as const)('%s, killed under load', (_, name, restarted) => {
+  test('comes back with those behind it in order; each caller gets its ack or a typed error, and the store goes on', async () => {
+    const app = await start({ dir: tempFolder() })
+    const shardActors = ['wal_writer(0)', 'applier(0)', 'lmdb_writer(0)']
+    const started: string[] = []
+    app.system.events.on('process.started', ({ name }) => {
+      if (name && shardActors.includes(name)) started.push(name)
+    })
+
+    const outcomes = await load(app, 20_000, (at) => {
+      if (at === 10_000) app.system.kill(name)
+    })
+
+    expect(started).toEqual(restarted)
+    expect(outcomes.size).toBe(20_000)
+    expect(
+      [...outcomes.values()].filter(
+        (code) => !['ok', 'NOT_SUBMITTED', 'UNKNOWN_OUTCOME'].includes(code),
+      ),
+    ).toEqual([])
+    expect([...outcomes.values()].filter((code) => code === 'ok').length).toBeGreaterThan(19_000)
+    const wrong = [...outcomes].filter(([key, code]) => {
+      const value = app.store.get(key)
+      return code === 'ok' ? value === undefined : code === 'NOT_SUBMITTED' && value !== undefined
+    })
+    expect(wrong).toEqual([])
+    await app.store.put('after', 1)
+    expect(JSON.stringify(await surveyTree(app))).not.toContain('"down"')
+    await app.close()
+  })
+})
+
+test('an instance that nobody closes does not hold its process open, and loses nothing', async () => {
+  const { execFileSync } = await import('node:child_process')
+  const dir = tempFolder()
+  const program = `
+    import { start } from 'keelson'
+    const app = await start({ dir: ${JSON.stringify(dir)} })
+    await app.store.put('a', 1)
+  `
+  execFileSync(process.execPath, ['--input-type=module', '-e', program], { timeout: 20_000 })
+
+  const app = await start({ dir })
+  expect(app.store.get('a')).toBe(1)
+  await app.close()
+})
+
+test('`await using` closes the instance at the end of its block', async () => {
+  const dir = tempFolder()
+  let closed: Promise<unknown>
+  {
+    await using app = await start({ dir })
+    await app.store.put('a', 1)
+    closed = app.closed
+  }
+  expect(await closed).toBe('normal')
+})
