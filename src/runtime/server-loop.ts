@@ -27,7 +27,8 @@ export class ServerLoop implements Behaviour {
   readonly #process: Process
   readonly #server: ServerTable
   readonly #context: LoopContext
-  readonly #onBegun: (begun: Begun) => void
+  /** Whoever waits for the start; let go once told. */
+  #onBegun: ((begun: Begun) => void) | undefined
   #timeout: ServerTimeout | undefined = undefined
   #arg: unknown
   #state: unknown = undefined
@@ -89,7 +90,7 @@ export class ServerLoop implements Behaviour {
     // A signal cut `init` off. A starter that traps learns it from the answer, not from an exit message besides (OTP).
     const { parent } = this.#process
     if (parent.trapping) this.#process.unlink(parent)
-    this.#onBegun({ ok: false, reason })
+    this.#tellBegun({ ok: false, reason })
   }
 
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating' {
@@ -203,13 +204,18 @@ export class ServerLoop implements Behaviour {
   #started(state: unknown): void {
     this.#state = state
     this.#phase = 'running'
-    this.#onBegun({ ok: true })
+    this.#tellBegun({ ok: true })
+  }
+
+  #tellBegun(begun: Begun): void {
+    this.#onBegun?.(begun)
+    this.#onBegun = undefined
   }
 
   /** A refused start: the starter is told first, then links and monitors. There is no state, so no `terminate`. */
   #refuse(begun: Begun, reason: ExitReason): void {
     this.#phase = 'terminating'
-    this.#onBegun(begun)
+    this.#tellBegun(begun)
     this.#process.end(reason)
   }
 
