@@ -88,6 +88,12 @@ export const expectOneOf = (path: string, found: unknown, allowed: readonly stri
   throw wrong(path, `one of ${allowed.join(', ')}`, found)
 }
 
+/** Throws `CONFIG` unless `found` is a whole number from `least`. */
+export const expectCount = (path: string, found: number, least: number): void => {
+  if (Number.isSafeInteger(found) && found >= least) return
+  throw wrong(path, `a whole number from ${least}`, found)
+}
+
 /** The error of a wrong specification. */
 export const wrong = (path: string, expected: string, found: unknown): KeelsonError =>
   new KeelsonError('CONFIG', `${path}: expected ${expected}, found ${String(found)}`, {

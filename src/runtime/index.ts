@@ -2,6 +2,14 @@
 export { type Messages, type Name, name, type Ref } from './address.ts'
 export type { ChildCount, ChildInfo } from './child-info.ts'
 export { type ChildContext, type ChildSpec, type WorkerOptions, worker } from './child-spec.ts'
+export {
+  type DynamicSupervisorMessages,
+  type DynamicSupervisorOptions,
+  dynamicSupervisor,
+  startDynamicChild,
+  startDynamicSupervisor,
+  terminateDynamicChild,
+} from './dynamic-supervisor.ts'
 export type { ExitMessage } from './envelope.ts'
 export { type ExitReason, exit, isOrderly, isShutdown } from './exit-reason.ts'
 export type * from './gen-server.ts'
@@ -29,7 +37,17 @@ export type { ProcessInfo } from './process-info.ts'
 export type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
 export type { Shutdown } from './shutdown.ts'
 export type * from './start-options.ts'
-export * from './supervisor.ts'
+export {
+  countChildren,
+  deleteChild,
+  restartChild,
+  type SupervisorOptions,
+  startChild,
+  startSupervisor,
+  supervisor,
+  terminateChild,
+  whichChildren,
+} from './supervisor.ts'
 export type {
   ChildResult,
   SupervisorMessages,

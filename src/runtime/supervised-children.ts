@@ -106,3 +106,36 @@ const isExpected = (shutdown: FullChildSpec['shutdown'], reason: ExitReason): bo
   shutdown === 'brutal_kill'
     ? reason === 'killed'
     : reason === 'shutdown' || (Array.isArray(reason) && reason[0] === 'shutdown')
+
+/** Tells log and bus that `supervisor` spent its intensity when `child` ended. */
+export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason): void => {
+  const { kernel } = supervisor
+  const { id } = child.spec
+  kernel.events.emit('supervisor.gave_up', { ...supervisor.facts(), id, reason })
+  kernel.logger.error(`${supervisor} gave up: ${id} ended: ${describeReason(reason)}`, {
+    id,
+    reason,
+  })
+}
+
+/** Tells the bus that `child`, if it runs, was started again. */
+export const tellRestarted = (supervisor: Process, child: Child, reason: ExitReason): void => {
+  const { events } = supervisor.kernel
+  if (child.process === undefined || events.listenerCount('process.restarted') === 0) return
+  const { restarts, spec } = child
+  const facts = child.process.facts()
+  events.emit('process.restarted', {
+    ...facts,
+    supervisor: supervisor.pid,
+    id: spec.id,
+    reason,
+    restarts,
+  })
+}
+
+/** The process that a supervisor's context is of. */
+export const processOf = (context: { readonly self: Ref }): Process => {
+  const { process } = addressOf(context.self) as Address<Process>
+  if (process === undefined) throw new Error('a context is that of a process')
+  return process
+}

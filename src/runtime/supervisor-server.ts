@@ -3,14 +3,12 @@
  * supervisor does about it takes as long as starting and ending children takes. Nothing else is handled meanwhile.
  * The rules are those of OTP's supervisor, down to the order in which failed restarts are tried again.
  */
-import { type Address, addressOf } from './address.ts'
 import { type ChildCount, type ChildInfo, count, infoOf } from './child-info.ts'
 import { type ChildSpec, type FullChildSpec, fullSpec, wrong } from './child-spec.ts'
-import { describeReason, type ExitReason } from './exit-reason.ts'
+import type { ExitReason } from './exit-reason.ts'
 import type { CallContext, Context, GenServer } from './gen-server.ts'
 import { cast } from './messaging.ts'
 import { type NoReply, noReply, ok, type Reply, reply, type Stop, stop } from './next-step.ts'
-import type { Process } from './process.ts'
 import {
   type AutoShutdown,
   endsSupervisor,
@@ -24,9 +22,12 @@ import {
   endChild,
   endChildren,
   newChild,
+  processOf,
   refOfChild,
   startChildProcess,
   startChildren,
+  tellGaveUp,
+  tellRestarted,
 } from './supervised-children.ts'
 
 /** What became of a request about a child: `reason` is `'not_found'`, `'running'` or `'restarting'`. */
@@ -148,7 +149,7 @@ const restart = async (
   const { intensity, periodMs } = state.options
   const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), periodMs)
   if (restarts.length > intensity) {
-    tellGaveUp(child, reason, context)
+    tellGaveUp(processOf(context), child, reason)
     child.isRestarting = false
     return stop('shutdown', state)
   }
@@ -156,7 +157,7 @@ const restart = async (
   const again = await endChildren(fresh, processOf(context))
   for (const each of again) each.restarts++
   const { children, failed } = await startChildren(again, context)
-  for (const each of children) tellRestarted(each, reason, context)
+  for (const each of children) tellRestarted(processOf(context), each, reason)
   const failing = children.find((each) => each.spec.id === failed?.id)
   if (failing !== undefined) {
     failing.isRestarting = true
@@ -182,26 +183,6 @@ const affected = (
     fresh: children.slice(from, to),
     older: children.slice(to),
   }
-}
-
-const tellGaveUp = (child: Child, reason: ExitReason, context: Surroundings): void => {
-  const { kernel } = processOf(context)
-  const facts = { ...processOf(context).facts(), id: child.spec.id, reason }
-  kernel.events.emit('supervisor.gave_up', facts)
-  const what = `${processOf(context)} gave up: ${child.spec.id} ended: ${describeReason(reason)}`
-  kernel.logger.error(what, { id: child.spec.id, reason })
-}
-
-const tellRestarted = (child: Child, reason: ExitReason, context: Surroundings): void => {
-  const { kernel, pid } = processOf(context)
-  if (child.process === undefined || kernel.events.listenerCount('process.restarted') === 0) return
-  kernel.events.emit('process.restarted', {
-    ...child.process.facts(),
-    supervisor: pid,
-    id: child.spec.id,
-    reason,
-    restarts: child.restarts,
-  })
 }
 
 // Requests about children.
@@ -268,9 +249,3 @@ const significance = (child: Child) => ({
   significant: child.spec.significant,
   isRunning: child.process !== undefined || child.isRestarting,
 })
-
-const processOf = (context: Surroundings): Process => {
-  const { process } = addressOf(context.self) as Address<Process>
-  if (process === undefined) throw new Error('a context is that of a process')
-  return process
-}

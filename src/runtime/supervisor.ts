@@ -10,6 +10,7 @@ import {
   type ChildContext,
   type ChildSpec,
   checked,
+  expectCount,
   expectOneOf,
   fullSpec,
   wrong,
@@ -101,18 +102,22 @@ export const deleteChild = (
   id: string,
 ): Promise<ChildResult> => call(supervisor, 'deleteChild', id, patiently)
 
-/** The children, the last started first. */
-export const whichChildren = (supervisor: Ref<SupervisorMessages>): Promise<ChildInfo[]> =>
+/** What every supervisor tells about its children. */
+type Listing = { calls: { whichChildren: () => ChildInfo[]; countChildren: () => ChildCount } }
+
+/** The children, the last started first (of a dynamic supervisor: the first). */
+export const whichChildren = (supervisor: Ref<Listing>): Promise<ChildInfo[]> =>
   call(supervisor, 'whichChildren', undefined, patiently)
 
 /** How many children there are. */
-export const countChildren = (supervisor: Ref<SupervisorMessages>): Promise<ChildCount> =>
+export const countChildren = (supervisor: Ref<Listing>): Promise<ChildCount> =>
   call(supervisor, 'countChildren', undefined, patiently)
 
 /** A supervisor may be busy for as long as its children take to start and to end (OTP waits without limit, too). */
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
-const outside = (system: System): ChildContext => ({
+/** Lets a System start what has no supervisor above it. */
+export const outside = (system: System): ChildContext => ({
   system,
   app: undefined,
   startLinkResult: system.startResult.bind(system),
@@ -132,11 +137,6 @@ const argumentOf = (
   expectCount(`${id}.periodMs`, periodMs, 1)
   expectDistinct(id, children)
   return { strategy, intensity, periodMs, autoShutdown, children }
-}
-
-const expectCount = (path: string, found: number, least: number): void => {
-  if (Number.isSafeInteger(found) && found >= least) return
-  throw wrong(path, `a whole number from ${least}`, found)
 }
 
 const expectDistinct = (id: string, children: readonly ChildSpec[]): void => {

@@ -123,7 +123,12 @@ export class ProcessSystem implements Kernel, Starter {
   async stop(reason: ExitReason = 'shutdown'): Promise<void> {
     const roots = [...this.#processes.values()].filter((process) => !process.starter?.alive)
     for (const root of roots.reverse()) {
-      await shutDown(undefined, root, root.kind === 'supervisor' ? 'infinity' : undefined, reason)
+      await shutDown(
+        undefined,
+        root,
+        root.kind.endsWith('supervisor') ? 'infinity' : undefined,
+        reason,
+      )
     }
     for (const left of [...this.#processes.values()]) left.signal(undefined, 'kill', false)
   }

@@ -2,10 +2,12 @@
 import { virtualClock } from '../../../src/clock.ts'
 import {
   type BareContext,
+  type ChildInfo,
   type Context,
   cast,
   countChildren,
   createSystem,
+  type DynamicSupervisorMessages,
   deleteChild,
   type GenServer,
   getState,
@@ -19,10 +21,12 @@ import {
   type StartResult,
   type SupervisorMessages,
   startChild,
+  startDynamicChild,
   statistics,
   stopProcess,
   suspend,
   terminateChild,
+  terminateDynamicChild,
   whichChildren,
 } from '../../../src/runtime/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
@@ -264,13 +268,7 @@ class Step {
             counts === undefined ? 'ok' : ['in', counts.messagesIn, 'out', counts.messagesOut],
         )
       case 'which_children':
-        return this.#asked(whichChildren(sup()), (children) =>
-          children.map(({ id, ref: child, status, kind }) => [
-            id,
-            child ?? (status === 'restarting' ? 'restarting' : 'undefined'),
-            kind,
-          ]),
-        )
+        return this.#asked(whichChildren(sup()), (children) => this.#listed(children))
       case 'count_children':
         return this.#asked(countChildren(sup()), (counts) => ({ ...counts }))
       case 'start_child': {
@@ -278,6 +276,21 @@ class Step {
           this.#evaluate(term),
         )
         return this.#asked(startChild(sup(), spec), childStarted)
+      }
+      case 'dyn_start_child': {
+        const spec = this.#stage.child(this.#args[1] as unknown as ChildDefinition, (term) =>
+          this.#evaluate(term),
+        )
+        const pool = sup() as unknown as Ref<DynamicSupervisorMessages>
+        return this.#asked(startDynamicChild(pool, spec), (result) =>
+          startedTerm(result, this.#recorder),
+        )
+      }
+      case 'dyn_terminate_child': {
+        const pool = sup() as unknown as Ref<DynamicSupervisorMessages>
+        return this.#asked(terminateDynamicChild(pool, this.#value(1) as Ref), (found) =>
+          found ? 'ok' : ['error', 'not_found'],
+        )
       }
       case 'restart_child':
         return this.#asked(restartChild(sup(), this.#text(1)), childStarted)
@@ -288,6 +301,22 @@ class Step {
       default:
         throw new Error(`this adapter knows no step ${this.#operation}`)
     }
+  }
+
+  /** Children as the platform lists them; those of a dynamic supervisor have no id there, and are sorted by label. */
+  #listed(children: readonly ChildInfo[]): Term[] {
+    const isDynamic = this.#stage.system.info(this.#target())?.kind === 'dynamic_supervisor'
+    const listed = children.map(({ id, ref, status, kind }): Term[] => [
+      isDynamic ? 'undefined' : id,
+      ref === undefined
+        ? status === 'restarting'
+          ? 'restarting'
+          : 'undefined'
+        : this.#recorder.encode(ref),
+      kind,
+    ])
+    const label = (entry: Term[]): string => JSON.stringify(entry[1])
+    return isDynamic ? listed.sort((a, b) => (label(a) < label(b) ? -1 : 1)) : listed
   }
 
   async #start(): Promise<Term> {

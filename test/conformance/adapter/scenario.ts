@@ -34,13 +34,23 @@ export type SupervisorDefinition = {
   children: ChildDefinition[]
 }
 
+export type DynamicDefinition = {
+  kind: 'dynamic_supervisor'
+  intensity?: number
+  period?: number
+  max_children?: number
+  extra_arguments?: Term[]
+  name?: Term
+}
+
 export type PlainDefinition = { kind: 'plain'; body: Operation[]; name?: Term }
 
 export type ProcessDefinition =
   | ServerDefinition
   | SupervisorDefinition
+  | DynamicDefinition
   | PlainDefinition
-  | { kind: 'dynamic_supervisor' | 'registry' | 'task_supervisor' }
+  | { kind: 'registry' | 'task_supervisor' }
 
 /** What happened in one step: its result, and the events by process. */
 export type StepTrace = { result: Term; events?: Record<string, Term[]> }

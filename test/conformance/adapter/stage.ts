@@ -5,6 +5,7 @@ import {
   type ChildContext,
   type ChildSpec,
   type Context,
+  dynamicSupervisor,
   type Name,
   name,
   type StartResult,
@@ -16,6 +17,7 @@ import { Memory, type TalkContext } from './operations.ts'
 import type { Recorder } from './recorder.ts'
 import type {
   ChildDefinition,
+  DynamicDefinition,
   PlainDefinition,
   ProcessDefinition,
   Scenario,
@@ -53,7 +55,7 @@ export class Stage {
       const spawn = isLinked ? context.spawnLink : context.spawn
       return this.#spawn(definition, base, arg, spawn.bind(context))
     }
-    if (definition.kind === 'supervisor') {
+    if (definition.kind === 'supervisor' || definition.kind === 'dynamic_supervisor') {
       const spec = this.#supervisor(base, definition, {})
       const begin = isLinked ? context.startLinkResult : context.startResult
       return spec.start({
@@ -80,7 +82,7 @@ export class Stage {
     const { id, restart, shutdown, significant } = child
     const options = { restart, shutdown, significant }
     const kind = child.type ?? 'worker'
-    if (definition.kind === 'supervisor')
+    if (definition.kind === 'supervisor' || definition.kind === 'dynamic_supervisor')
       return { ...this.#supervisor(id, definition, options), kind }
     const start = (context: ChildContext): StartResult | Promise<StartResult> => {
       const arg = value(child.arg)
@@ -96,23 +98,27 @@ export class Stage {
 
   #supervisor(
     base: string,
-    definition: SupervisorDefinition,
+    definition: SupervisorDefinition | DynamicDefinition,
     child: Pick<ChildDefinition, 'restart' | 'shutdown' | 'significant'>,
   ): ChildSpec {
-    const { strategy, intensity, period, auto_shutdown: autoShutdown, children } = definition
-    const spec = supervisor(
-      base,
-      {
-        strategy,
-        intensity,
-        periodMs: period === undefined ? undefined : period * 1_000,
-        autoShutdown,
-        name: nameOf(definition.name),
-        ...child,
-      },
-      children.map((each) => this.child(each)),
-    )
+    const spec = this.#specOf(base, definition, child)
     return { ...spec, start: (context) => spec.start(this.#labelling(base, context)) }
+  }
+
+  #specOf(
+    base: string,
+    definition: SupervisorDefinition | DynamicDefinition,
+    child: Pick<ChildDefinition, 'restart' | 'shutdown' | 'significant'>,
+  ): ChildSpec {
+    const { intensity, period } = definition
+    const periodMs = period === undefined ? undefined : period * 1_000
+    const options = { intensity, periodMs, name: nameOf(definition.name), ...child }
+    if (definition.kind === 'dynamic_supervisor') {
+      return dynamicSupervisor(base, { ...options, maxChildren: definition.max_children })
+    }
+    const { strategy, auto_shutdown: autoShutdown } = definition
+    const children = definition.children.map((each) => this.child(each))
+    return supervisor(base, { ...options, strategy, autoShutdown }, children)
   }
 
   /** The same context, which labels what it starts in its `init`: a supervisor has no callback of the scenario's. */
