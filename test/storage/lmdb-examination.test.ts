@@ -318,6 +318,57 @@ describe('of a page in use', () => {
     )
   })
 
+  /** A u16 in place of another. */
+  const u16 = (offset: number, value: number): [number, number][] => [
+    [offset, value & 0xff],
+    [offset + 1, value >>> 8],
+  ]
+
+  const neighbours = (kind: number) =>
+    starts(kind).flatMap((start) => {
+      const all = nodes(start)
+      return all.slice(1).flatMap((right, index) => {
+        const left = all[index]
+        // The key of a branch's first node counts for nothing.
+        return left && (kind === 2 || index > 0) ? [[left, right] as const] : []
+      })
+    })
+
+  test.each([
+    ['leaf', 2],
+    ['branch', 1],
+  ])('two nodes of a %s that changed places are found', (_, kind) => {
+    expectAllFound(
+      neighbours(kind).map(([left, right]) => ({
+        kind: 'patch',
+        bytes: [
+          ...u16(left.pointer, view().getUint16(right.pointer, true)),
+          ...u16(right.pointer, view().getUint16(left.pointer, true)),
+        ],
+      })),
+    )
+  })
+
+  test('two keys of a branch that changed their sizes, by as much up as down, are found', () => {
+    expectAllFound(
+      neighbours(1).flatMap(([left, right]) =>
+        [2, -2, 512, -512].map((by) => ({
+          kind: 'patch' as const,
+          bytes: [
+            ...u16(left.node + 6, (view().getUint16(left.node + 6, true) + by) & 0xffff),
+            ...u16(right.node + 6, (view().getUint16(right.node + 6, true) - by) & 0xffff),
+          ],
+        })),
+      ),
+    )
+  })
+
+  test('every bit of what the newer meta page says about the trees counts', () => {
+    const transaction = (page: number) => view().getUint32(page * pageBytes + 24 + 128, true)
+    const newer = transaction(0) > transaction(1) ? 0 : 1
+    expectAllFound(everyBit([newer * pageBytes + 24 + 24], 96))
+  })
+
   test('every bit of a large value’s head counts', () => {
     const heads = starts(4)
     expect(heads.length).toBeGreaterThan(10)

@@ -20,6 +20,9 @@ export type Damage =
       readonly from: number
     }
 
+  /** Bytes that changed: offset and new value. */
+  | { readonly kind: 'patch'; readonly bytes: readonly (readonly [offset: number, byte: number])[] }
+
 /** A copy of `whole` with `damage` done to it. */
 export const damaged = (whole: Uint8Array, damage: Damage): Uint8Array => {
   // Not `slice`, which on a Buffer is a view: the damage would stay for the next one.
@@ -27,6 +30,10 @@ export const damaged = (whole: Uint8Array, damage: Damage): Uint8Array => {
   const bytes = new Uint8Array(whole)
   if (damage.kind === 'flip') {
     bytes[damage.offset] = (bytes[damage.offset] ?? 0) ^ (1 << damage.bit)
+    return bytes
+  }
+  if (damage.kind === 'patch') {
+    for (const [offset, byte] of damage.bytes) bytes[offset] = byte
     return bytes
   }
   const { page, pageBytes } = damage
