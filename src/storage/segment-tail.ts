@@ -30,8 +30,9 @@ export const examineTail = (
   last: FrameEnd,
   to: number,
 ): SegmentTail => {
-  const zeros = Buffer.alloc(chunkBytes)
-  const chunk = frameBuffer(Buffer.allocUnsafeSlow(chunkBytes))
+  const most = Math.min(chunkBytes, Math.max(0, to - last.offset))
+  const zeros = Buffer.alloc(most)
+  const chunk = frameBuffer(Buffer.allocUnsafeSlow(most))
   let usedEnd = last.offset
   let provenLsn = 0
   // Chunks begin on sector boundaries but for the first, so that no header lies across two of them.
@@ -41,7 +42,7 @@ export const examineTail = (
     const count = file.read(chunk.bytes.subarray(0, next - at), at)
     if (zeros.compare(chunk.bytes, 0, count, 0, count) === 0) continue
     usedEnd = at + lastUsed(chunk.bytes, count)
-    provenLsn = Math.max(provenLsn, provenInChunk(chunk, count, at, facts, last.lsn))
+    provenLsn = Math.max(provenLsn, provenInChunk(chunk, count, at, facts))
   }
   return { usedEnd, provenLsn }
 }
@@ -58,14 +59,14 @@ const provenInChunk = (
   count: number,
   chunkAt: number,
   { salt, sectorBytes }: SegmentFacts,
-  lastLsn: number,
 ): number => {
   let proven = 0
   const first = roundUp(chunkAt, sectorBytes) - chunkAt
   for (let at = first; at + frameHeaderBytes <= count; at += sectorBytes) {
     const header = readFrameHeader(chunk, at, salt)
-    // The header alone is evidence: what it says was true when it was written, whatever became of its payload.
-    if (header && header.lsn > lastLsn) proven = Math.max(proven, provenBy(header))
+    // The header alone is evidence: what it says was true when it was written, whatever became of its payload, and
+    // wherever it stands: a copy of an earlier frame says nothing that is not known anyway.
+    if (header) proven = Math.max(proven, provenBy(header))
   }
   return proven
 }
