@@ -73,6 +73,11 @@ export class Address<P extends { readonly pid: number } = { readonly pid: number
   toJSON(): string {
     return this.toString()
   }
+
+  /** What `console.log` and the prompt show: not the system behind it. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
 }
 
 /** The address behind a ref. Throws `INVALID_ARGUMENT` when it is not one. */

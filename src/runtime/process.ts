@@ -13,7 +13,7 @@ import type { Monitor } from './monitor.ts'
 import { CallList, type PendingCall } from './pending-call.ts'
 import { Ring } from './ring.ts'
 import type { Runnable, RunQueue } from './run-queue.ts'
-import type { ProcessFacts, Telemetry } from './telemetry.ts'
+import { announce, type ProcessFacts, type Telemetry } from './telemetry.ts'
 import { Ties } from './ties.ts'
 import type { TimerHeap } from './timer-heap.ts'
 
@@ -148,6 +148,7 @@ export class Process implements Runnable {
 
   /** Takes a message that is never refused. */
   deliver(message: Message): void {
+    if (!this.alive) return
     this.mailbox.push(message)
     if (!this.busy && !this.#queued) this.#enqueue()
   }
@@ -191,9 +192,7 @@ export class Process implements Runnable {
     const { depth, mailboxMax } = this
     if (depth >= mailboxMax) return false
     this.#mark = mailboxMax
-    if (this.kernel.events.listenerCount('mailbox.high') > 0) {
-      this.kernel.events.emit('mailbox.high', { ...this.facts(), depth, mailboxMax })
-    }
+    announce(this.kernel, 'mailbox.high', () => ({ ...this.facts(), depth, mailboxMax }))
     return true
   }
 

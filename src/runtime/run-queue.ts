@@ -50,6 +50,18 @@ export class RunQueue {
   }
 
   readonly #drain = (): void => {
+    let isEmpty = false
+    try {
+      isEmpty = this.#runTurn()
+    } finally {
+      // Also when something threw that should not have: the other processes go on in the next turn.
+      if (isEmpty) this.#scheduled = false
+      else this.#yield()
+    }
+  }
+
+  /** Runs processes until none waits (true) or the turn is spent (false). */
+  #runTurn(): boolean {
     let startedAt = 0
     let turns = 0
     this.#budget -= drainCost
@@ -61,8 +73,7 @@ export class RunQueue {
       if (startedAt === 0) startedAt = now
       else if (now - startedAt >= sliceMs) break
     }
-    if (this.#waiting.length > 0) this.#yield()
-    else this.#scheduled = false
+    return this.#waiting.length === 0
   }
 
   #yield(): void {

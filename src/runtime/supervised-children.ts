@@ -8,6 +8,7 @@ import { describeReason, type ExitReason, reasonOf } from './exit-reason.ts'
 import type { Process } from './process.ts'
 import { shutDown } from './shutdown.ts'
 import type { StartResult } from './start-options.ts'
+import { announce } from './telemetry.ts'
 
 /** What is known of a child. */
 export interface Child {
@@ -111,7 +112,7 @@ const isExpected = (shutdown: FullChildSpec['shutdown'], reason: ExitReason): bo
 export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason): void => {
   const { kernel } = supervisor
   const { id } = child.spec
-  kernel.events.emit('supervisor.gave_up', { ...supervisor.facts(), id, reason })
+  announce(kernel, 'supervisor.gave_up', () => ({ ...supervisor.facts(), id, reason }))
   kernel.logger.error(`${supervisor} gave up: ${id} ended: ${describeReason(reason)}`, {
     id,
     reason,
@@ -120,17 +121,10 @@ export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason
 
 /** Tells the bus that `child`, if it runs, was started again. */
 export const tellRestarted = (supervisor: Process, child: Child, reason: ExitReason): void => {
-  const { events } = supervisor.kernel
-  if (child.process === undefined || events.listenerCount('process.restarted') === 0) return
-  const { restarts, spec } = child
-  const facts = child.process.facts()
-  events.emit('process.restarted', {
-    ...facts,
-    supervisor: supervisor.pid,
-    id: spec.id,
-    reason,
-    restarts,
-  })
+  const { process, restarts, spec } = child
+  if (process === undefined) return
+  const facts = { supervisor: supervisor.pid, id: spec.id, reason, restarts }
+  announce(supervisor.kernel, 'process.restarted', () => ({ ...process.facts(), ...facts }))
 }
 
 /** The process that a supervisor's context is of. */

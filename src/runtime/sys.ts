@@ -41,7 +41,7 @@ export const statistics = (
 ): Promise<Statistics | undefined> =>
   ask(ref, 'statistics', command, options) as Promise<Statistics | undefined>
 
-/** Calls `listener` with each message that comes in and each reply that goes out; `undefined` ends it. It must not throw. */
+/** Calls `listener` with each message that comes in and each reply that goes out; `undefined` ends it, and so does a throw. */
 export const trace = (
   ref: Ref,
   listener: ((event: TraceEvent) => void) | undefined,

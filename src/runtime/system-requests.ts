@@ -91,13 +91,24 @@ export class SystemRequests {
   received(message: Message): void {
     if (message.kind === kinds.continue) return
     if (this.#counts !== undefined) this.#counts.in++
-    this.#trace?.({ direction: 'in', what: describeMessage(message), payload: message.payload })
+    if (this.#trace === undefined) return
+    this.#tell({ direction: 'in', what: describeMessage(message), payload: message.payload })
   }
 
   /** A handler answered its call. */
   replied(value: unknown): void {
     if (this.#counts !== undefined) this.#counts.out++
-    this.#trace?.({ direction: 'out', what: 'reply', payload: value })
+    this.#tell({ direction: 'out', what: 'reply', payload: value })
+  }
+
+  /** A listener that throws is let go: looking into a server must not change what it does. */
+  #tell(event: TraceEvent): void {
+    try {
+      this.#trace?.(event)
+    } catch (error) {
+      this.#trace = undefined
+      this.#process.kernel.logger.error(`the trace of ${this.#process} threw`, { reason: error })
+    }
   }
 
   #statistics(command: unknown): Statistics | undefined {

@@ -22,7 +22,7 @@ import { type ServerTable, serverTable } from './server-table.ts'
 import { shutDown } from './shutdown.ts'
 import { StartLimit } from './start-limit.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
-import { createTelemetry } from './telemetry.ts'
+import { announce, createTelemetry } from './telemetry.ts'
 import { TimerHeap } from './timer-heap.ts'
 
 /** What a System takes from outside. */
@@ -145,10 +145,16 @@ export class ProcessSystem implements Kernel, Starter {
     if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
     const holder = options.name === undefined ? undefined : this.#names.get(options.name)
     if (holder !== undefined) return Promise.resolve(alreadyStarted(holder))
+    let table: ServerTable
+    try {
+      table = this.#tableOf(server)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     const process = this.#create(starter, linked, options)
     return new Promise((resolve) => {
       const limit = StartLimit.of(process, options.timeoutMs)
-      this.#begin(process, server, arg, (begun) => {
+      this.#begin(process, table, arg, (begun) => {
         limit?.lift()
         resolve(
           limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
@@ -199,9 +205,7 @@ export class ProcessSystem implements Kernel, Starter {
     if (this.#telling) return
     this.#telling = true
     for (let next = this.#ended.shift(); next !== undefined; next = this.#ended.shift()) {
-      if (this.events.listenerCount('process.exited') > 0) {
-        this.events.emit('process.exited', { ...next.facts(), reason: next.reason })
-      }
+      announceEnd(this, next)
       next.tellEnd()
     }
     this.#telling = false
@@ -221,9 +225,14 @@ export class ProcessSystem implements Kernel, Starter {
     return process
   }
 
-  #begin(process: Process, server: object, arg: unknown, onBegun: (begun: Begun) => void): void {
+  #begin(
+    process: Process,
+    table: ServerTable,
+    arg: unknown,
+    onBegun: (begun: Begun) => void,
+  ): void {
     const context = new ServerContext(process, this)
-    process.behaviour = new ServerLoop(process, this.#tableOf(server), arg, context, onBegun)
+    process.behaviour = new ServerLoop(process, table, arg, context, onBegun)
     process.start()
   }
 
@@ -234,8 +243,8 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   #tellStarted(process: Process): void {
-    if (this.events.listenerCount('process.started') === 0) return
-    this.events.emit('process.started', { ...process.facts(), parent: process.starter?.pid })
+    const parent = process.starter?.pid
+    announce(this, 'process.started', () => ({ ...process.facts(), parent }))
   }
 
   #tableOf(server: object): ServerTable {
@@ -270,3 +279,6 @@ const alreadyStarted = (holder: Process): StartResult<never> => ({
   ok: false,
   reason: ['already_started', holder.address],
 })
+
+const announceEnd = (system: ProcessSystem, process: Process): void =>
+  announce(system, 'process.exited', () => ({ ...process.facts(), reason: process.reason }))

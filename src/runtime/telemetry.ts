@@ -3,6 +3,7 @@
  * object is made only for an event that has a listener. Other layers add events of their own through `telemetry`.
  */
 import { EventEmitter } from 'eventemitter3'
+import type { Logger } from './logger.ts'
 
 /** Who an event is about. `at` is in ms since 1970. */
 export interface ProcessFacts {
@@ -38,6 +39,23 @@ export interface TelemetryEvents {
 
 /** An event bus. */
 export type Telemetry<Events extends object = TelemetryEvents> = EventEmitter<Events>
+
+/**
+ * Emits what `facts` makes, if anybody listens. A listener that throws is told to the log and disturbs nobody: what is
+ * announced has happened already.
+ */
+export const announce = <N extends keyof TelemetryEvents>(
+  to: { readonly events: Telemetry; readonly logger: Logger },
+  name: N,
+  facts: () => Parameters<TelemetryEvents[N]>[0],
+): void => {
+  if (to.events.listenerCount(name) === 0) return
+  try {
+    ;(to.events as unknown as EventEmitter).emit(name, facts())
+  } catch (error) {
+    to.logger.error(`a listener of ${name} threw`, { reason: error })
+  }
+}
 
 /** A new bus without listeners. */
 export const createTelemetry = (): Telemetry => new EventEmitter<TelemetryEvents>()

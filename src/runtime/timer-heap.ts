@@ -36,7 +36,7 @@ export class TimerHeap {
   /** Lets `entry` fire in `ms`; never, when that is infinite. */
   add(entry: HeapEntry, ms: number): void {
     if (ms === Number.POSITIVE_INFINITY) return
-    entry.dueAt = this.#clock.monotonic() + Math.max(0, ms)
+    entry.dueAt = this.#clock.monotonic() + Math.max(0, ms || 0)
     entry.order = this.#added++
     this.#rise(entry, this.#heap.length)
     if (entry.slot === 0) this.#arm()

@@ -127,6 +127,28 @@ describe('the run queue', () => {
     await system.stop()
   })
 
+  test('ends a turn by the count of messages when time stands still', async () => {
+    const { system } = testSystem()
+    type M = { casts: { again: (left: number) => void } }
+    let left = 50_000
+    const looping: GenServer<M, null> = {
+      init: () => null,
+      casts: {
+        again: (state, rest, { self }) => {
+          left = rest
+          if (rest > 0) cast(self, 'again', rest - 1)
+          return noReply(state)
+        },
+      },
+    }
+
+    cast(await system.start(looping), 'again', left)
+    await new Promise((resolve) => void setImmediate(resolve))
+
+    expect(left).toBeLessThan(50_000)
+    expect(left).toBeGreaterThan(0)
+  })
+
   test('does not let a loop of awaited calls keep Node from its input', async () => {
     const system = createSystem({ clock: systemClock(), logger: silentLogger })
     const echo = await system.start(Echo.server)

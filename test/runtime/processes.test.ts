@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import {
   call,
@@ -10,6 +11,7 @@ import {
   noReply,
   reply,
   send,
+  trace,
 } from '../../src/runtime/index.ts'
 import { probe, testSystem, virtualClock } from '../../src/testing/index.ts'
 import * as Echo from './echo.ts'
@@ -198,5 +200,41 @@ describe('a probe', () => {
       { kind: 'cast', name: 'first', payload: 1 },
       { kind: 'cast', name: 'second' },
     ])
+  })
+})
+
+describe('what is around a process', () => {
+  test('may throw without disturbing it: listeners of the bus, traces', async () => {
+    const { system } = testSystem()
+    const fail = (): never => {
+      throw new Error('in a listener')
+    }
+    system.events.on('process.started', fail)
+    system.events.on('process.exited', fail)
+    const [one, other] = [await system.start(Echo.server), await system.start(Echo.server)]
+
+    await trace(other, fail)
+    system.kill(one)
+
+    expect(await call(other, 'echo', 'alive')).toBe('alive')
+    system.kill(other)
+    expect(system.processes()).toEqual([])
+  })
+
+  test('refuses what is no server before it gives it a name', async () => {
+    const { system } = testSystem()
+    const options = { name: name<Echo.Messages>('echo') }
+
+    await expect(system.start({} as typeof Echo.server, undefined, options)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+    expect(system.whereis(options.name)).toBeUndefined()
+  })
+
+  test('shows a ref as a word, whatever is behind it', async () => {
+    const { system } = testSystem()
+    const echo = await system.start(Echo.server)
+
+    expect([inspect(echo), JSON.stringify(echo), `${echo}`]).toEqual(['<1>', '"<1>"', '<1>'])
   })
 })

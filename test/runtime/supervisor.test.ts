@@ -4,6 +4,7 @@ import {
   call,
   cast,
   countChildren,
+  createSystem,
   deleteChild,
   type GenServer,
   name,
@@ -19,7 +20,7 @@ import {
   whichChildren,
   worker,
 } from '../../src/runtime/index.ts'
-import { testSystem } from '../../src/testing/index.ts'
+import { testSystem, virtualClock } from '../../src/testing/index.ts'
 
 type Messages = { calls: { app: () => unknown }; casts: { crash: () => void } }
 
@@ -91,6 +92,26 @@ describe('a supervisor', () => {
     ])
     expect(ends).toEqual(['shutdown'])
     expect(system.processes()).toEqual([])
+  })
+
+  test('tells the log how a child really ended that it found dead', async () => {
+    const lines: string[] = []
+    const write = (line: string): void => void lines.push(line)
+    const clock = virtualClock()
+    const system = createSystem({ clock, logger: { error: write, warn: write, info: write } })
+    const spec = supervisor(
+      'root',
+      { strategy: 'one_for_all' },
+      ['a', 'b'].map((id) => worker(id, telling([]), id)),
+    )
+    const root = await startSupervisor(system, spec)
+    const refs = (await whichChildren(root)).map(({ ref }) => ref as Ref)
+
+    for (const ref of refs) system.kill(ref)
+    await clock.settle()
+
+    expect(lines).toEqual(['a was ended: killed'])
+    expect((await countChildren(root)).active).toBe(2)
   })
 
   test('forgets restarts that are older than its period', async () => {
