@@ -7,7 +7,7 @@ import { isKeelsonError } from '../errors.ts'
  */
 export const errorText = (error: unknown, verbose = false): string => {
   const lines = [headOf(error), ...detailsOf(error).map((detail) => `  ${detail}`)]
-  const causes = causesOf(error)
+  const causes = causesOf(error, verbose)
   if (!verbose)
     return [...lines, ...causes.map((cause) => `  because of ${headOf(cause)}`)].join('\n')
   return [...lines, ...[error, ...causes].map((each) => inspect(each, { depth: 4 }))].join('\n')
@@ -26,19 +26,38 @@ const detailsOf = (error: unknown): string[] =>
         .map(([name, fact]) => `${name}: ${factText(fact)}`)
     : []
 
-const factText = (fact: unknown): string =>
-  typeof fact === 'string'
-    ? fact
-    : inspect(fact, { depth: 3, breakLength: 100 }).replaceAll('\n', '\n  ')
+const factText = (fact: unknown): string => {
+  const plain = withoutStacks(fact, 4)
+  return typeof plain === 'string'
+    ? plain
+    : inspect(plain, { depth: 4, breakLength: 100 }).replaceAll('\n', '\n  ')
+}
 
-/** The errors underneath, the nearest first. A message that only says the same again is left out. */
-const causesOf = (error: unknown): unknown[] => {
+/** The fact with errors in it as their first line: exit reasons hold errors, and stacks are for `verbose`. */
+const withoutStacks = (fact: unknown, depth: number): unknown => {
+  if (fact instanceof Error) return headOf(fact)
+  if (depth === 0 || typeof fact !== 'object' || fact === null) return fact
+  if (Array.isArray(fact)) return fact.map((each) => withoutStacks(each, depth - 1))
+  if (Object.getPrototypeOf(fact) !== Object.prototype) return fact
+  return Object.fromEntries(
+    Object.entries(fact).map(([name, each]) => [name, withoutStacks(each, depth - 1)]),
+  )
+}
+
+/**
+ * The errors underneath, the nearest first. A message that only says the same again is left out. Under an error of ours only
+ * others of ours are shown: what the system said is in the details already.
+ */
+const causesOf = (error: unknown, verbose: boolean): unknown[] => {
   const causes: unknown[] = []
   let each = error instanceof Error ? error.cause : undefined
   while (each !== undefined && causes.length < 8 && !causes.includes(each)) {
-    if (!headOf(error).includes(each instanceof Error ? each.message : String(each)))
+    if (verbose || (tells(each, error) && (isKeelsonError(each) || !isKeelsonError(error))))
       causes.push(each)
     each = each instanceof Error ? each.cause : undefined
   }
   return causes
 }
+
+const tells = (cause: unknown, error: unknown): boolean =>
+  !headOf(error).includes(cause instanceof Error ? cause.message : String(cause))

@@ -39,6 +39,16 @@ describe('an error', () => {
     )
   })
 
+  test('of ours leaves what the system said to its details, and stacks in them out', () => {
+    const cause = new Error('EIO: read')
+    const reason = ['shutdown', { id: 'counter', error: new TypeError('no init') }]
+    const error = new KeelsonError('EXITED', 'It ended.', { details: { reason }, cause })
+
+    expect(errorText(error)).toBe(
+      "EXITED: It ended.\n  reason: [ 'shutdown', { id: 'counter', error: 'TypeError: no init' } ]",
+    )
+  })
+
   test('shows a stack when asked to, and else none', () => {
     const error = new KeelsonError('CORRUPT', 'Bad frame.')
 
