@@ -26,7 +26,9 @@ export interface Kernel extends Directory<Process> {
   readonly logger: Logger
   /** Gives a name to a process; false when somebody has it. */
   register(name: string, process: Process): boolean
+  /** Takes a name from its holder, who knows no name then; or lets it go with its holder, who still knows it. */
   unregister(name: string): void
+  release(name: string): void
   /** Is told that a process ended, and sees to it that `tellEnd` is called, once, soon, and not from within another's. */
   ended(process: Process): void
 }
@@ -50,9 +52,9 @@ export class Process implements Runnable {
   readonly kind: string
   readonly label: string | undefined
   readonly app: unknown
-  readonly starter: Process | undefined
+  starter: Process | undefined
   /** Whose exit signals end it when it traps: the linked starter, else itself. */
-  readonly parent: Process
+  parent: Process
   readonly address: Address<Process>
   readonly mailbox = new Ring<Message>()
   readonly mailboxMax: number
@@ -127,7 +129,6 @@ export class Process implements Runnable {
     return { at: this.kernel.clock.now(), pid, name, kind, label }
   }
 
-  /** `wal_writer(0)`, or kind and number of what has no name. */
   toString(): string {
     return this.label ?? this.name ?? `${this.kind} ${this.address}`
   }
@@ -253,7 +254,7 @@ export class Process implements Runnable {
     if (!this.alive) return
     this.alive = false
     this.reason = reason
-    if (this.name !== undefined) this.kernel.unregister(this.name)
+    if (this.name !== undefined) this.kernel.release(this.name)
     this.mailbox.clear()
     this.behaviour.ended(reason)
     this.kernel.ended(this)
@@ -279,6 +280,9 @@ export class Process implements Runnable {
     for (const timer of this.#timers ?? none) timer.cancel()
     this.#ties = undefined
     this.#timers = undefined
+    // A chain of processes that each start the next and end must not hold all its ancestors.
+    this.starter = undefined
+    this.parent = this
   }
 
   #tell({ links, watchers, watching }: Ties<Process>, reason: ExitReason): void {

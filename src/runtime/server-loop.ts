@@ -86,6 +86,7 @@ export class ServerLoop implements Behaviour {
     this.#timeout?.disarm()
     this.#requests?.ended()
     this.#context.ended()
+    this.#state = undefined
     if (this.#phase !== 'starting') return
     // A signal cut `init` off. A starter that traps learns it from the answer, not from an exit message besides (OTP).
     const { parent } = this.#process

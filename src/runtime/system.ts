@@ -195,6 +195,10 @@ export class ProcessSystem implements Kernel, Starter {
   unregister(name: string): void {
     const holder = this.#names.get(name)
     if (holder !== undefined) holder.name = undefined
+    this.release(name)
+  }
+
+  release(name: string): void {
     this.#names.delete(name)
   }
 

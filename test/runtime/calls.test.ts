@@ -126,6 +126,24 @@ describe('a call', () => {
   })
 })
 
+test('a call that a process left alone is no unhandled rejection when that process dies', async () => {
+  const { echo, system, clock } = await start()
+  const unhandled: unknown[] = []
+  const listen = (error: unknown): void => void unhandled.push(error)
+  process.on('unhandledRejection', listen)
+
+  const caller = system.spawn(async (context) => {
+    void call(context.to(echo), 'keep', 'a')
+    await context.receive()
+  })
+  await clock.settle()
+  system.kill(caller)
+  await clock.settle()
+  process.off('unhandledRejection', listen)
+
+  expect(unhandled).toEqual([])
+})
+
 describe('a call that was handed on', () => {
   const handed = async (note?: unknown) => {
     const { system, clock, echo } = await start()

@@ -128,14 +128,16 @@ describe('a crash', () => {
     const { system } = testSystem()
     const events: unknown[] = []
     system.events.on('process.started', ({ pid, kind }) => events.push(['started', pid, kind]))
-    system.events.on('process.exited', ({ pid, reason }) => events.push(['exited', pid, reason]))
+    system.events.on('process.exited', ({ name: had, reason }) =>
+      events.push(['exited', had, reason]),
+    )
 
-    const echo = await system.start(Echo.server)
-    system.exit(echo, 'gone')
+    const options = { name: name<Echo.Messages>('echo') }
+    system.exit(await system.start(Echo.server, undefined, options), 'gone')
 
     expect(events).toEqual([
       ['started', 1, 'server'],
-      ['exited', 1, 'gone'],
+      ['exited', 'echo', 'gone'],
     ])
   })
 
