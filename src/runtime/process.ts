@@ -133,8 +133,6 @@ export class Process implements Runnable {
     return this.label ?? this.name ?? `${this.kind} ${this.address}`
   }
 
-  // The mailbox and its turns.
-
   /** Queues the first turn. */
   start(): void {
     this.#enqueue()
