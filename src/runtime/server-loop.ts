@@ -248,7 +248,7 @@ export class ServerLoop implements Behaviour {
     } else if (next.timeoutMs !== undefined) {
       this.#timeout ??= new ServerTimeout(this.#process)
       this.#timeout.set(next.timeoutMs)
-    }
+    } else if (next.hibernate && this.#process.depth === 0) this.#process.mailbox.clear()
   }
 
   // Ending.
