@@ -58,7 +58,9 @@ export const processFacts = (
     ],
     [
       'queue',
-      `${countText(mailbox)} of ${Number.isFinite(mailboxMax) ? countText(mailboxMax) : 'as many as its senders may send'}`,
+      Number.isFinite(mailboxMax)
+        ? `${countText(mailbox)} of ${countText(mailboxMax)}`
+        : `${countText(mailbox)}, bounded by its senders`,
     ],
     ['handled', countText(process.handled)],
     ['restarts', countText(process.restarts)],

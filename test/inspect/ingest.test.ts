@@ -207,6 +207,24 @@ describe('what ends an ingestion', () => {
       expect(store.puts.length).toBeLessThan(5_000)
     })
 
+  test('is told with the last record up to which nothing is missing, whatever was acknowledged behind it', async () => {
+    const store = new TestStore()
+    const clock = virtualClock()
+    store.held = true
+    const done = run(store, lines(4), { clock }).catch((thrown: unknown) => thrown)
+    await clock.settle()
+
+    store.puts[3]?.resolve()
+    store.puts[0]?.resolve()
+    store.puts[1]?.reject(new KeelsonError('NO_SPACE', 'full'))
+    store.puts[2]?.resolve()
+
+    expect(await done).toMatchObject({
+      code: 'NO_SPACE',
+      details: { record: 2, progress: { acknowledged: 3, through: 1 } },
+    })
+  })
+
   test('is the end of its input by an error', async () => {
     const broken = Readable.from(
       (async function* () {

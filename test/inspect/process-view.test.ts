@@ -58,7 +58,7 @@ test('one process is shown whole, others by their names', () => {
       'kind          server',
       'status        busy',
       'handling      call add, for 2.50 s',
-      'queue         2 of as many as its senders may send',
+      'queue         2, bounded by its senders',
       'handled       0',
       'restarts      0',
       'parent        p1',
