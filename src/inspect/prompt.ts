@@ -96,11 +96,20 @@ export class Prompt {
   }
 
   #print(outcome: Evaluation): void {
-    const { environment, colours, verbose } = this.#options
-    if (outcome.kind === 'value')
-      printLine(environment.output, inspect(outcome.value, { ...printing, colors: colours }))
-    else if (outcome.kind === 'error')
-      printLine(environment.output, errorText(outcome.error, verbose))
+    const text = this.#text(outcome)
+    if (text !== undefined) printLine(this.#options.environment.output, text)
+  }
+
+  #text(outcome: Evaluation): string | undefined {
+    const { colours, verbose } = this.#options
+    if (outcome.kind === 'error') return errorText(outcome.error, verbose)
+    if (outcome.kind !== 'value') return undefined
+    try {
+      return inspect(outcome.value, { ...printing, colors: colours })
+    } catch (error) {
+      // A value may say itself how it is shown, and fail at it.
+      return errorText(error, verbose)
+    }
   }
 
   #ask(): void {

@@ -80,13 +80,16 @@ const attended = async (
     verbose,
     completions: () => processWords(app),
   })
-  const reason = await Promise.race([
-    prompt.run().then(() => undefined),
-    interruption.first.then(() => undefined),
-    app.closed.then((why) => ({ why })),
-  ])
-  prompt.close()
-  if (reason === undefined) await app.close()
+  let hasEnded = false
+  const end = app.closed.then(() => {
+    hasEnded = true
+  })
+  try {
+    await Promise.race([prompt.run(), interruption.first, end])
+  } finally {
+    prompt.close()
+    if (!hasEnded) await app.close()
+  }
   const why = await app.closed
   if (why === 'normal') return 0
   throw new KeelsonError('EXITED', `The instance has ended: ${reasonText(why)}`, {

@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream'
+import { inspect, stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../src/errors.ts'
 import { Prompt, type PromptOptions } from '../../src/inspect/prompt.ts'
@@ -100,6 +101,16 @@ describe('piped lines', () => {
     )
   })
 
+  test('may give a value that cannot be shown: its error is', async () => {
+    const value = {
+      [inspect.custom]: () => {
+        throw new Error('not for eyes')
+      },
+    }
+
+    expect(await answers('value\n1', { value })).toBe('Error: not for eyes\n1\n')
+  })
+
   test('keep what they declare, also when it was awaited', async () => {
     const text =
       'const declared1 = await Promise.resolve(20)\nlet declared2 = 1\ndeclared1 + declared2'
@@ -145,4 +156,74 @@ test('a closed prompt takes no more lines', async () => {
 
   await done
   expect(environment.output.read()).toBeNull()
+})
+
+describe('on a terminal', () => {
+  /** A prompt with somebody at it: `type` writes keys and answers what was shown for them. */
+  const attended = (words: Record<string, unknown> = {}, completions: readonly string[] = []) => {
+    const input = Object.assign(new PassThrough(), { isTTY: true })
+    const output = Object.assign(new PassThrough(), { isTTY: true })
+    const environment = { input, output }
+    const options = { environment, words, colours: false, verbose: false }
+    const done = new Prompt({ ...options, completions: () => completions }).run()
+    const type = async (keys: string): Promise<string> => {
+      for (const key of keys) input.write(key)
+      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise((resolve) => setImmediate(resolve))
+      return stripVTControlCharacters(String(output.read() ?? ''))
+    }
+    return { type, done, input }
+  }
+
+  test('it asks, answers, and asks for the rest of what is not whole', async () => {
+    const { type, done, input } = attended()
+
+    expect(await type('')).toBe('keelson> ')
+    expect(await type('1 + 1\r')).toMatch(/\r\n2\nkeelson> $/)
+    expect(await type('[1,\r')).toMatch(/\r\n {5}\.\.\. $/)
+    expect(await type('2]\r')).toMatch(/\[ 1, 2 \]\nkeelson> $/)
+    input.end()
+    await done
+  })
+
+  test('Tab completes commands, names of processes, and methods of the handles', async () => {
+    class Handle {
+      flushAll() {}
+      suspend() {}
+    }
+    const words = { control: new Handle(), tree: () => 1 }
+    const { type, done, input } = attended(words, ['wal_writer(0)', 'wal_writer(1)'])
+
+    expect(await type('tr\t()\r')).toContain('tree()')
+    expect(await type('wal_w\t')).toContain('wal_writer(')
+    expect(await type('\x03')).toContain('keelson> ')
+    expect(await type('control.fl\t')).toContain('control.flushAll')
+    input.end()
+    await done
+  })
+
+  test('Ctrl-C clears a line, leaves one that runs, and ends at the second time on an empty one', async () => {
+    const { type, done } = attended({ never: () => new Promise(() => undefined) })
+
+    await type('function f(\r')
+    await type('\x03')
+    expect(await type('1\r')).toMatch(/1\nkeelson> $/)
+    expect(await type('never()\r')).not.toContain('keelson> ')
+    expect(await type('\x03')).toMatch(/left alone.*\n.*keelson> $/)
+    expect(await type('\x03')).toContain('Ctrl-C again')
+    await type('2\r')
+    expect(await type('\x03')).toContain('Ctrl-C again')
+    await type('\x03')
+    await done
+  })
+
+  test('Ctrl-D and .exit end', async () => {
+    const first = attended()
+    await first.type('\x04')
+    await first.done
+
+    const second = attended()
+    await second.type('.exit\r')
+    await second.done
+  })
 })
