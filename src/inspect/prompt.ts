@@ -35,6 +35,7 @@ export class Prompt {
   /** Leaves the line that is being run alone; set while one is. */
   #leave: (() => void) | undefined
   #interruptedIdle = false
+  #isClosed = false
 
   constructor(options: PromptOptions) {
     this.#options = options
@@ -50,6 +51,9 @@ export class Prompt {
     })
     const lines = this.#lines[Symbol.asyncIterator]()
     this.#queue = { [Symbol.asyncIterator]: () => lines }
+    this.#lines.on('close', () => {
+      this.#isClosed = true
+    })
     if (terminal) this.#lines.on('SIGINT', () => this.#interrupt())
   }
 
@@ -113,7 +117,8 @@ export class Prompt {
   }
 
   #ask(): void {
-    if (!this.#lines.terminal) return
+    // Lines may be left when the input has ended: they are run, but nobody is asked for more.
+    if (this.#isClosed || !this.#lines.terminal) return
     this.#lines.setPrompt(this.#pending === '' ? promptText : continuedText)
     this.#lines.prompt()
   }
