@@ -33,7 +33,11 @@ const doors: Record<string, readonly string[]> = {
 }
 
 /** Files over 300 lines, each with the reason why it is one noun. */
-const longFiles: Record<string, string> = {}
+const longFiles: Record<string, string> = {
+  'src/actors/applier.ts': 'one actor: its messages, its server and its client functions',
+  'src/actors/lmdb-writer.ts': 'one actor: its messages, its server and its client functions',
+  'src/actors/wal-writer.ts': 'one actor: its messages, its server and its client functions',
+}
 
 /** Files that nothing imports: entry points. */
 const entryPoints = ['src/index.ts', 'src/inspect/cli.ts', 'src/testing/index.ts']

@@ -224,8 +224,7 @@ const rebuiltOverlay = async (state: State): Promise<Overlay | undefined> => {
       const frame = read.bytes.slice(offset, offset + length)
       applyFrame(state.shard, { lsn, time, frame }, overlay, projection)
     }
-    if (overlay.bytes > overlayLimits(shard).bytes || overlay.size > overlayLimits(shard).keys)
-      return undefined
+    if (isFull({ shard, overlay })) return undefined
     if (read.next <= next) break
     next = read.next
   }
@@ -252,10 +251,10 @@ const take = (state: State, group: WalWriter.CommittedGroup): void => {
   if (isFull(state)) state.shard.gate.hold(overlayHold)
 }
 
-const overlayLimits = (shard: Shard) => shard.parts.settings.overlay
-
-const isFull = ({ shard, overlay }: State): boolean =>
-  overlay.bytes >= overlayLimits(shard).bytes || overlay.size >= overlayLimits(shard).keys
+const isFull = ({ shard, overlay }: { shard: Shard; overlay: Overlay }): boolean => {
+  const { bytes, keys } = shard.parts.settings.overlay
+  return overlay.bytes >= bytes || overlay.size >= keys
+}
 
 /** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */
 const apply = (state: State, group: WalWriter.CommittedGroup): FrameReference[] => {

@@ -13,7 +13,7 @@ const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM']
  */
 export const toKeelsonError = (error: DiskError): KeelsonError => {
   const { code, operation, path } = error
-  const facts = { code, operation, path }
+  const facts = { errno: code, operation, file: path }
   if (noSpace.includes(code))
     return new KeelsonError('NO_SPACE', `no space left: ${operation} ${path}`, {
       details: facts,

@@ -25,6 +25,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { type Disk, type DiskEntry, DiskError, type DiskFile, type OpenMode } from './disk.ts'
 import { type LockFiles, lockFolder, type OpenLockFile } from './folder-lock.ts'
 
@@ -40,6 +41,15 @@ const openFlags: Record<OpenMode, number> = {
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
 }
 
+/** Level by level: Node's own recursion does not end where the system answers ENOENT for a parent that is there (`/proc`). */
+const makeFolders = (path: string): void => {
+  const stats = unlessMissing(() => statSync(path))
+  if (stats?.isDirectory()) return
+  const parent = dirname(path)
+  if (parent !== path && !unlessMissing(() => statSync(parent))) makeFolders(parent)
+  mkdirSync(path)
+}
+
 /** The machine's file system. */
 export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
   open: (path, mode) => nodeFile(path, openFile(path, mode)),
@@ -49,8 +59,7 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
       return stats && entryOf(stats)
     }),
   list: (path) => attempt('list', path, () => readdirSync(path).sort()),
-  makeFolder: (path) =>
-    attempt('makeFolder', path, () => void mkdirSync(path, { recursive: true })),
+  makeFolder: (path) => attempt('makeFolder', path, () => makeFolders(path)),
   rename: (from, to) => attempt('rename', from, () => renameSync(from, to)),
   remove: (path) =>
     attempt('remove', path, () =>

@@ -9,6 +9,7 @@ import { KeelsonError } from '../errors.ts'
 import {
   type DataFolderFacts,
   type Disk,
+  DiskError,
   type DiskLock,
   describeHolder,
   lockFileName,
@@ -119,11 +120,19 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   }
 }
 
+/** Where no folder can be: under a file, in a file system that makes none, with a name that is too long. */
+const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
+
 /** Makes the folder and those above it, each one's name durable in the one above. */
 const makeDurably = (disk: Disk, dir: string): void => {
   if (disk.entry(dir)) return
   const top = firstMissing(disk, dir)
-  disk.makeFolder(dir)
+  try {
+    disk.makeFolder(dir)
+  } catch (error) {
+    if (!(error instanceof DiskError) || !noPlace.includes(error.code)) throw error
+    throw configError('dir', 'a folder, or a place for one', `${dir} (${error.code})`)
+  }
   for (let path = dir; path.startsWith(top) && path !== dirname(path); path = dirname(path))
     disk.syncFolder(dirname(path))
 }

@@ -17,7 +17,7 @@ describe('a disk’s refusal', () => {
     const error = toKeelsonError(cause)
 
     expect(error).toMatchObject({ name: 'KeelsonError', code: expected, cause })
-    expect(error.details).toMatchObject({ code, operation: 'write', path: '/data/a' })
+    expect(error.details).toMatchObject({ errno: code, operation: 'write', file: '/data/a' })
     expect(error.details.reason).toBe(expected === 'SHARD_DOWN' ? 'disk' : undefined)
   })
 })
