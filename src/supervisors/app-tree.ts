@@ -1,41 +1,56 @@
 /**
- * The user's own supervision tree as data: `supervisor('app', { … }, [worker('counter', './counter.ts', { … })])`. Written in
- * a configuration file or handed to `start`; checked whole before anything starts. Pure.
+ * Supervision trees as data: `supervisor('app', { … }, [worker('counter', './counter.ts', { … })])`. Written in a
+ * configuration file, handed to `start`, or to `startSupervisor`; checked whole before anything starts. Pure.
  */
+import type {
+  AutoShutdown,
+  ChildSpec,
+  GenServer,
+  Messages,
+  Restart,
+  Shutdown,
+  Strategy,
+} from '../runtime/index.ts'
 import { configError } from './config-error.ts'
 
-/** When a child is started again: always, after a crash only, never. OTP's words. */
-export type AppRestart = 'permanent' | 'transient' | 'temporary'
-
 /** How a worker is run. */
-export type WorkerOptions = {
+export type WorkerOptions<A = unknown> = {
   /** Given to the server's `init`. */
-  readonly arg?: unknown
+  readonly arg?: A
   /** The name it is registered under; its id by default. */
   readonly name?: string
   /** `permanent` by default. */
-  readonly restart?: AppRestart
-  /** How long it may take to end, in ms, before it is killed; 5,000. */
+  readonly restart?: Restart
+  /** How it is ended: asked, and killed after so many ms (5,000), `'infinity'`, or `'brutal_kill'`. */
+  readonly shutdown?: Shutdown
+  /** The same as `shutdown` with a number. */
   readonly shutdownMs?: number
-  /** User messages that it queues; the instance's `mailboxMax` by default. */
+  /** Its end may end the supervisor (`autoShutdown`). Not with `permanent`. */
+  readonly significant?: boolean
+  /** User messages that it queues; the System's `mailboxMax` by default. */
   readonly mailboxMax?: number
 }
 
-/** How a supervisor treats its children. */
+/** How a supervisor treats its children, and is itself treated as a child. */
 export type SupervisorOptions = {
   /** `one_for_one` by default. */
-  readonly strategy?: 'one_for_one' | 'one_for_all' | 'rest_for_one'
+  readonly strategy?: Strategy
   /** So many restarts within `periodMs` are allowed: 3 in 5,000. */
   readonly intensity?: number
   readonly periodMs?: number
-  /** `permanent` by default. */
-  readonly restart?: AppRestart
+  /** `never` by default. */
+  readonly autoShutdown?: AutoShutdown
+  /** The name it is registered under; its id by default. */
+  readonly name?: string
+  readonly restart?: Restart
+  readonly shutdown?: Shutdown
+  readonly significant?: boolean
 }
 
 /** A server, by the path of the module that exports it as `server`, as such a module, or itself. */
 export type AppModule = string | { readonly server: object } | { readonly init: unknown }
 
-/** A worker of the user's tree. */
+/** A worker of a tree. */
 export type AppWorker = {
   readonly kind: 'worker'
   readonly id: string
@@ -43,7 +58,7 @@ export type AppWorker = {
   readonly options: WorkerOptions
 }
 
-/** A supervisor of the user's tree, and its root. */
+/** A supervisor of a tree, and its root. */
 export type AppTree = {
   readonly kind: 'supervisor'
   readonly id: string
@@ -51,28 +66,45 @@ export type AppTree = {
   readonly children: readonly AppNode[]
 }
 
-/** A part of the user's tree. */
-export type AppNode = AppWorker | AppTree
+/** A part of a tree: as data, or a specification with a start function of its own. */
+export type AppNode = AppWorker | AppTree | ChildSpec
 
-/** A worker of the tree: its id, its server's module (a path is taken from the configuration file's folder), and how it is run. */
-export const worker = (id: string, module: AppModule, options: WorkerOptions = {}): AppWorker => ({
-  kind: 'worker',
-  id,
-  module,
-  options,
-})
+type Server<M extends Messages, S, A, P> =
+  | GenServer<M, S, A, P>
+  | { readonly server: GenServer<M, S, A, P> }
 
-/** A supervisor of the tree with its children in their order of start. */
+type WorkerArguments<A> = [A] extends [undefined]
+  ? [options?: WorkerOptions<A>]
+  : [options: WorkerOptions<A> & { readonly arg: A }]
+
+/** A worker with this server (or a module that exports it as `server`); `arg` is checked against its `init`. */
+export function worker<M extends Messages, S, A, P>(
+  id: string,
+  server: Server<M, S, A, P>,
+  ...[options]: WorkerArguments<A>
+): AppWorker
+/** A worker whose server is in the module at this path: from the configuration file's folder, else from the current one. */
+export function worker(id: string, path: string, options?: WorkerOptions): AppWorker
+export function worker(id: string, module: AppModule, options: WorkerOptions = {}): AppWorker {
+  return { kind: 'worker', id, module, options }
+}
+
+/** A supervisor with its children in their order of start. */
 export const supervisor = (
   id: string,
   options: SupervisorOptions,
   children: readonly AppNode[],
 ): AppTree => ({ kind: 'supervisor', id, options, children })
 
+/** Whether a part starts by a function of its own. */
+export const isChildSpec = (node: AppNode): node is ChildSpec =>
+  'start' in node && typeof node.start === 'function'
+
 /** Checks a tree, its shape, its options, that ids and names are its own. @throws KeelsonError `CONFIG` with `details.path` */
 export const checkAppTree = (tree: unknown, path = 'app'): AppTree => {
   const node = checkNode(tree, path, new Set())
-  if (node.kind !== 'supervisor') throw configError(path, 'a supervisor', 'a worker')
+  if (isChildSpec(node) || node.kind !== 'supervisor')
+    throw configError(path, 'a supervisor', 'another part')
   return node
 }
 
@@ -85,7 +117,8 @@ export const mapModules = async (
   const children: AppNode[] = []
   for (const [at, child] of tree.children.entries()) {
     const here = `${path}.children[${at}]`
-    if (child.kind === 'supervisor') children.push(await mapModules(child, resolve, here))
+    if (isChildSpec(child)) children.push(child)
+    else if (child.kind === 'supervisor') children.push(await mapModules(child, resolve, here))
     else children.push({ ...child, module: await resolve(child.module, `${here}.module`) })
   }
   return { ...tree, children }
@@ -93,56 +126,87 @@ export const mapModules = async (
 
 const restarts = ['permanent', 'transient', 'temporary']
 const strategies = ['one_for_one', 'one_for_all', 'rest_for_one']
+const autoShutdowns = ['never', 'any_significant', 'all_significant']
+
+/** Names that an instance gives itself. */
+const reserved =
+  /^(keelson|shards|services|control)$|^(shard|wal_writer|applier|followers|lmdb_writer)\(/
 
 const checkNode = (node: unknown, path: string, names: Set<string>): AppNode => {
-  const { kind, id, options } = fields(node, path)
+  const { kind, id, options, start } = fields(node, path)
+  checkId(id, `${path}.id`)
+  if (typeof start === 'function') return node as ChildSpec
   if (kind !== 'worker' && kind !== 'supervisor')
     throw configError(`${path}.kind`, "'worker' or 'supervisor'", kind)
-  checkId(id, `${path}.id`)
   fields(options, `${path}.options`)
   if (kind === 'worker') checkWorker(node as AppWorker, path, names)
   else checkSupervisor(node as AppTree, path, names)
   return node as AppNode
 }
 
-const checkWorker = (
-  { id, module, options }: AppWorker,
-  path: string,
-  names: Set<string>,
-): void => {
-  checkKnown(options, ['arg', 'name', 'restart', 'shutdownMs', 'mailboxMax'], `${path}.options`)
+const childNames = ['name', 'restart', 'shutdown', 'significant']
+
+const checkWorker = ({ id, module, options }: AppWorker, path: string, names: Set<string>) => {
+  checkKnown(options, ['arg', ...childNames, 'shutdownMs', 'mailboxMax'], `${path}.options`)
   if (typeof module !== 'string' && serverOf(module) === undefined)
     throw configError(
       `${path}.module`,
       'the path of a module, or one that exports `server`',
       module,
     )
-  const { name = id, restart, shutdownMs, mailboxMax } = options
-  checkId(name, `${path}.options.name`)
-  if (names.has(name)) throw configError(`${path}.options.name`, 'a name of its own', name)
-  names.add(name)
-  checkOneOf(restart, restarts, `${path}.options.restart`)
-  checkNumber(shutdownMs, 0, `${path}.options.shutdownMs`)
-  checkNumber(mailboxMax, 1, `${path}.options.mailboxMax`)
+  checkChild(id, options, path, names)
+  checkNumber(options.shutdownMs, 0, `${path}.options.shutdownMs`)
+  checkNumber(options.mailboxMax, 1, `${path}.options.mailboxMax`)
 }
 
 const checkSupervisor = (
-  { options, children }: AppTree,
+  { id, options, children }: AppTree,
   path: string,
   names: Set<string>,
 ): void => {
-  checkKnown(options, ['strategy', 'intensity', 'periodMs', 'restart'], `${path}.options`)
+  const own = ['strategy', 'intensity', 'periodMs', 'autoShutdown']
+  checkKnown(options, [...own, ...childNames], `${path}.options`)
+  checkChild(id, options, path, names)
   checkOneOf(options.strategy, strategies, `${path}.options.strategy`)
-  checkOneOf(options.restart, restarts, `${path}.options.restart`)
+  checkOneOf(options.autoShutdown, autoShutdowns, `${path}.options.autoShutdown`)
   checkNumber(options.intensity, 0, `${path}.options.intensity`)
   checkNumber(options.periodMs, 1, `${path}.options.periodMs`)
   if (!Array.isArray(children)) throw configError(`${path}.children`, 'an array', children)
   const ids = new Set<string>()
   for (const [at, child] of children.entries()) {
-    const { id } = checkNode(child, `${path}.children[${at}]`, names)
-    if (ids.has(id)) throw configError(`${path}.children[${at}].id`, 'an id of its own', id)
+    const here = `${path}.children[${at}]`
+    const { id } = fields(child, here)
+    checkId(id, `${here}.id`)
+    if (ids.has(id)) throw configError(`${here}.id`, 'an id of its own', id)
     ids.add(id)
+    checkNode(child, here, names)
   }
+}
+
+/** What workers and supervisors have in common. */
+const checkChild = (
+  id: string,
+  options: WorkerOptions | SupervisorOptions,
+  path: string,
+  names: Set<string>,
+): void => {
+  const { name = id, restart, shutdown, significant } = options
+  checkId(name, `${path}.options.name`)
+  if (reserved.test(name))
+    throw configError(`${path}.options.name`, 'a name that the instance does not use itself', name)
+  if (names.has(name)) throw configError(`${path}.options.name`, 'a name of its own', name)
+  names.add(name)
+  checkOneOf(restart, restarts, `${path}.options.restart`)
+  if (shutdown !== 'infinity' && shutdown !== 'brutal_kill')
+    checkNumber(shutdown, 0, `${path}.options.shutdown`)
+  if (significant !== undefined && typeof significant !== 'boolean')
+    throw configError(`${path}.options.significant`, 'a boolean', significant)
+  if (significant && (restart ?? 'permanent') === 'permanent')
+    throw configError(
+      `${path}.options.significant`,
+      'a transient or temporary child',
+      'a permanent one',
+    )
 }
 
 /** The server in a module, or the server itself; `undefined` when there is none. */
@@ -165,7 +229,7 @@ const checkKnown = (options: object, known: readonly string[], path: string): vo
       throw configError(`${path}.${name}`, `one of ${known.join(', ')}`, name)
 }
 
-const checkId = (id: unknown, path: string): void => {
+const checkId: (id: unknown, path: string) => asserts id is string = (id, path) => {
   if (typeof id !== 'string' || !/^[\w.()'-]{1,128}$/.test(id))
     throw configError(path, 'letters, digits, _, ., - and parentheses', id)
 }

@@ -8,11 +8,11 @@ export {
   checkAppTree,
   mapModules,
   type SupervisorOptions,
-  serverOf,
   supervisor,
   type WorkerOptions,
   worker,
 } from './app-tree.ts'
+export { startChild, startSupervisor } from './child-tree.ts'
 export { configError } from './config-error.ts'
 export { type Ports, startInstance } from './instance.ts'
 export { treeNames } from './instance-tree.ts'

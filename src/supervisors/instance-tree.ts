@@ -15,10 +15,7 @@ import {
 } from '../actors/index.ts'
 import {
   type ChildSpec,
-  type GenServer,
   isShutdown,
-  type Messages,
-  name,
   type Ref,
   type SupervisorMessages,
   type System,
@@ -26,7 +23,8 @@ import {
   whichChildren,
   worker,
 } from '../runtime/index.ts'
-import { type AppTree, type AppWorker, serverOf } from './app-tree.ts'
+import type { AppTree } from './app-tree.ts'
+import { childSpec } from './child-tree.ts'
 
 /** What the tree is made for. */
 export type TreeOptions = {
@@ -69,7 +67,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
-          ...(options.app ? [afterSettled(options.shards, appTree(options.app, options))] : []),
+          ...(options.app ? [afterSettled(options.shards, appSpec(options.app, options))] : []),
         ],
       ),
     ],
@@ -155,6 +153,9 @@ const watch = (system: System, shard: Shard, ref: Ref): void => {
   })
 }
 
+const appSpec = (tree: AppTree, { appContext, mailboxMax }: TreeOptions): ChildSpec =>
+  childSpec(tree, { app: appContext, mailboxMax })
+
 /** The user's tree starts when each shard is open or down, so that a user's `init` may read and write. */
 const afterSettled = (shards: readonly Shard[], spec: ChildSpec): ChildSpec => ({
   ...spec,
@@ -163,20 +164,3 @@ const afterSettled = (shards: readonly Shard[], spec: ChildSpec): ChildSpec => (
     return spec.start(context)
   },
 })
-
-const appTree = (tree: AppTree, options: TreeOptions): ChildSpec => {
-  const { strategy = 'one_for_one', ...others } = tree.options
-  return supervisor(
-    tree.id,
-    { ...others, strategy, name: name(tree.id), app: options.appContext },
-    tree.children.map((child) =>
-      child.kind === 'supervisor' ? appTree(child, options) : appWorker(child, options),
-    ),
-  )
-}
-
-const appWorker = ({ id, module, options }: AppWorker, tree: TreeOptions): ChildSpec => {
-  const { arg, name: registered = id, mailboxMax = tree.mailboxMax, ...others } = options
-  const server = serverOf(module) as GenServer<Messages, unknown, unknown>
-  return worker(id, server, arg, { ...others, mailboxMax, name: name(registered) })
-}

@@ -17,11 +17,11 @@ import {
   shardFolder,
 } from '../storage/index.ts'
 import { App } from './app.ts'
-import { type AppTree, mapModules, serverOf } from './app-tree.ts'
+import { type AppTree, mapModules } from './app-tree.ts'
 import { configError } from './config-error.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
 import { instanceTree, treeNames } from './instance-tree.ts'
-import { loadModule } from './module-loader.ts'
+import { loadedServer } from './module-loader.ts'
 import { reopen } from './reopening.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
 
@@ -72,16 +72,9 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
 
 /** The modules that the user's tree names, loaded, before anything on disk is touched. */
 const loadedTree = (tree: AppTree): Promise<AppTree> =>
-  mapModules(tree, async (module, path) => {
-    if (typeof module !== 'string') return module
-    const loaded = await loadModule(resolve(module)).catch((cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      throw configError(path, 'a module that loads', `${module} (${why})`)
-    })
-    const server = serverOf(loaded)
-    if (!server) throw configError(path, 'a module that exports `server`', module)
-    return { server }
-  })
+  mapModules(tree, async (module, path) =>
+    typeof module === 'string' ? { server: await loadedServer(module, path) } : module,
+  )
 
 const shardOf = (
   index: number,

@@ -2,8 +2,11 @@
  * Loads modules that are named by a path: the configuration file and the user's servers. TypeScript is loaded by Node
  * itself where it can, else through jiti.
  */
+import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createJiti } from 'jiti'
+import { serverOf } from './app-tree.ts'
+import { configError } from './config-error.ts'
 
 /** The exports of the module at `path` (absolute). Rejects with what the module throws, or when there is none. */
 export const loadModule = async (path: string): Promise<Record<string, unknown>> => {
@@ -14,4 +17,15 @@ export const loadModule = async (path: string): Promise<Record<string, unknown>>
   return needsJiti
     ? createJiti(import.meta.url, { nativeModules: ['keelson'], moduleCache: false }).import(path)
     : import(url)
+}
+
+/** The server that the module at `path` exports. @throws KeelsonError `CONFIG` with `place` as `details.path` */
+export const loadedServer = async (path: string, place: string): Promise<object> => {
+  const loaded = await loadModule(resolve(path)).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw configError(place, 'a module that loads', `${path} (${why})`)
+  })
+  const server = serverOf(loaded)
+  if (!server) throw configError(place, 'a module that exports `server`', path)
+  return server
 }

@@ -157,7 +157,7 @@ describe('a wrong configuration is refused with CONFIG, naming file and path', (
     [
       'two children of one id',
       { app: { ...tree, children: [tree.children[1], tree.children[1]] } },
-      'app.children[1].children[0].options.name',
+      'app.children[1].id',
     ],
   ] as const)
     test(what, async () => {

@@ -1,0 +1,92 @@
+/**
+ * Trees as data, made into what a supervisor runs; and the runtime's `startSupervisor` and `startChild`, which take both.
+ */
+import {
+  type ChildSpec,
+  type Context,
+  type GenServer,
+  type Messages,
+  name,
+  type Ref,
+  type StartResult,
+  type SupervisorMessages,
+  type System,
+  startChild as startSpec,
+  startSupervisor as startTree,
+  supervisor,
+  worker,
+} from '../runtime/index.ts'
+import {
+  type AppNode,
+  type AppTree,
+  type AppWorker,
+  checkAppTree,
+  isChildSpec,
+  serverOf,
+} from './app-tree.ts'
+import { loadedServer } from './module-loader.ts'
+
+/** What of a tree is not in the data: `context.app` below it, and what a worker queues when it does not say. */
+export type TreeSurroundings = { readonly app?: unknown; readonly mailboxMax?: number }
+
+/** The specification of a part of a tree. The data are right: `checkAppTree` has said so. */
+export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): ChildSpec => {
+  if (isChildSpec(node)) return node
+  return node.kind === 'worker' ? workerSpec(node, surroundings) : treeSpec(node, surroundings)
+}
+
+/**
+ * Starts a tree: under nobody when given a System, linked when given a context. Resolves when all of it has started.
+ * @throws KeelsonError `CONFIG` with `details.path`; `EXITED` with `['shutdown', ['failed_to_start_child', id, reason]]` as
+ * `details.reason` when a part has not started, and then nothing of it runs
+ */
+export const startSupervisor = async (
+  where: System | Context,
+  tree: AppTree | ChildSpec,
+): Promise<Ref<SupervisorMessages>> =>
+  startTree(where, isChildSpec(tree) ? tree : childSpec(checkAppTree(tree, tree.id)))
+
+/** Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`, as in OTP. */
+export const startChild = (
+  parent: Ref<SupervisorMessages>,
+  node: AppNode,
+): Promise<StartResult<unknown>> => startSpec(parent, childSpec(node))
+
+const treeSpec = (
+  { id, options, children }: AppTree,
+  surroundings: TreeSurroundings,
+): ChildSpec => {
+  const { strategy = 'one_for_one', name: registered = id, ...others } = options
+  return supervisor(
+    id,
+    {
+      ...others,
+      strategy,
+      name: name(registered),
+      ...('app' in surroundings ? { app: surroundings.app } : {}),
+    },
+    children.map((child) => childSpec(child, surroundings)),
+  )
+}
+
+const workerSpec = (
+  { id, module, options }: AppWorker,
+  { mailboxMax }: TreeSurroundings,
+): ChildSpec => {
+  const { arg, name: registered = id, ...others } = options
+  const spec = (server: object) =>
+    worker(id, server as GenServer<Messages, unknown, unknown>, arg, {
+      ...(mailboxMax === undefined ? {} : { mailboxMax }),
+      ...others,
+      name: name(registered),
+    })
+  const server = serverOf(module)
+  if (server) return spec(server)
+  // By its path: loaded at each start, so that a module that could not be loaded is a failed start.
+  const start: ChildSpec['start'] = async (context) =>
+    spec(await loadedServer(String(module), `${id}.module`)).start(context)
+  return { ...spec(neverStarted), start }
+}
+
+/** Stands in for a server that is not loaded yet; only its place in the tree is read. */
+const neverStarted: GenServer<Messages, unknown> = { init: () => undefined }

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest'
+import {
+  type AppTree,
+  call,
+  type GenServer,
+  isKeelsonError,
+  noReply,
+  type Ref,
+  reply,
+  startChild,
+  startSupervisor,
+  supervisor,
+  whichChildren,
+  worker,
+} from '../../src/index.ts'
+import { testSystem } from '../../src/testing/index.ts'
+
+type Counter = { calls: { add: (by: number) => number }; casts: { fail: () => void } }
+
+const counter: GenServer<Counter, number, number> = {
+  init: (from) => from,
+  calls: { add: (count, by) => reply(count + by, count + by) },
+  casts: {
+    fail: () => {
+      throw new Error('boom')
+    },
+  },
+}
+
+const idle: GenServer<{ casts: { nothing: () => void } }, null> = {
+  init: () => null,
+  casts: { nothing: () => noReply(null) },
+}
+
+const codeOf = (act: () => unknown) => {
+  try {
+    act()
+  } catch (error) {
+    return isKeelsonError(error) ? [error.code, error.details.path] : error
+  }
+  return 'ok'
+}
+
+describe('a tree as data', () => {
+  test('is started under a System, its parts under their ids as names, and restarted as it says', async () => {
+    const { system, clock } = testSystem()
+    await startSupervisor(
+      system,
+      supervisor('top', { strategy: 'one_for_one' }, [
+        worker('counter', counter, { arg: 5 }),
+        supervisor('inner', {}, [worker('idle', { server: idle })]),
+      ]),
+    )
+    const ref = system.whereis('counter' as never) as Ref<Counter>
+    expect(await call(ref, 'add', 2)).toBe(7)
+
+    system.kill('counter' as never)
+    await clock.settle()
+
+    const again = system.whereis('counter' as never) as Ref<Counter>
+    expect(again.pid).not.toBe(ref.pid)
+    expect(await call(again, 'add', 0)).toBe(5)
+    expect(system.whereis('inner' as never)).toBeDefined()
+    await system.stop()
+  })
+
+  test('takes parts with a start function of their own, and children while it runs', async () => {
+    const { system } = testSystem()
+    const absent = { id: 'absent', start: () => ({ ignore: true }) as const }
+    const top = await startSupervisor(system, supervisor('top', {}, [absent]))
+
+    await startChild(top, worker('late', counter, { arg: 1, restart: 'temporary' }))
+
+    expect((await whichChildren(top)).map(({ id, status }) => [id, status])).toEqual([
+      ['late', 'running'],
+      ['absent', 'stopped'],
+    ])
+    await system.stop()
+  })
+
+  test('ends by itself when a significant child has done its work', async () => {
+    const { system, clock } = testSystem()
+    const top = await startSupervisor(
+      system,
+      supervisor('top', { autoShutdown: 'any_significant', restart: 'temporary' }, [
+        worker('job', counter, { arg: 0, restart: 'temporary', significant: true }),
+      ]),
+    )
+    let ended: unknown
+    system.monitor(top, (reason) => {
+      ended = reason
+    })
+
+    system.kill('job' as never)
+    await clock.settle()
+
+    expect(ended).toBe('shutdown')
+  })
+
+  test('whose module is a path that does not load fails the start and leaves nothing running', async () => {
+    const { system } = testSystem()
+    const tree = supervisor('top', {}, [worker('a', counter, { arg: 1 }), worker('b', './none.ts')])
+
+    await expect(startSupervisor(system, tree)).rejects.toMatchObject({ code: 'EXITED' })
+    expect(system.processes()).toEqual([])
+  })
+
+  test.each<[string, unknown, string]>([
+    [
+      'a strategy that is none',
+      supervisor('t', { strategy: 'x' as never }, []),
+      't.options.strategy',
+    ],
+    [
+      'two children of one id',
+      supervisor('t', {}, [worker('a', idle), worker('a', idle)]),
+      't.children[1].id',
+    ],
+    ['a name twice', supervisor('t', {}, [supervisor('t', {}, [])]), 't.children[0].options.name'],
+    [
+      'a name of the instance',
+      supervisor('t', {}, [worker('control', idle)]),
+      't.children[0].options.name',
+    ],
+    [
+      'an unknown option',
+      supervisor('t', {}, [worker('a', idle, { typo: 1 } as never)]),
+      't.children[0].options.typo',
+    ],
+    [
+      'a significant child that is permanent',
+      supervisor('t', {}, [worker('a', idle, { significant: true })]),
+      't.children[0].options.significant',
+    ],
+    ['no module', supervisor('t', {}, [worker('a', {} as never)]), 't.children[0].module'],
+    ['a negative intensity', supervisor('t', { intensity: -1 }, []), 't.options.intensity'],
+  ])('is refused with its path before anything starts: %s', async (_, tree, path) => {
+    const { system } = testSystem()
+
+    await expect(startSupervisor(system, tree as AppTree)).rejects.toMatchObject({
+      code: 'CONFIG',
+      details: { path },
+    })
+    expect(system.processes()).toEqual([])
+  })
+
+  test('does not compile with an argument that the server does not take', () => {
+    // @ts-expect-error: `init` takes a number
+    expect(codeOf(() => worker('a', counter, { arg: 'five' }))).toBe('ok')
+    // @ts-expect-error: `init` needs one
+    expect(codeOf(() => worker('a', counter))).toBe('ok')
+    expect(codeOf(() => worker('a', idle))).toBe('ok')
+  })
+})
