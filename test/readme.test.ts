@@ -1,15 +1,15 @@
-/** The README's examples are run as they stand, on the built package. */
+/** The examples of the README and the docs are run as they stand, on the built package. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
-const readme = readFileSync('README.md', 'utf8')
-
-const blocks = (language: string): string[] =>
-  [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
-    ([, code]) => code ?? '',
-  )
+const blocks = (language: string, file = 'README.md'): string[] =>
+  [
+    ...readFileSync(file, 'utf8').matchAll(
+      new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'),
+    ),
+  ].map(([, code]) => code ?? '')
 
 /** A folder inside the package, so that `keelson` is this package there. */
 const folderInside = (): string => {
@@ -50,4 +50,19 @@ test('the actor and its configuration run under `keelson start`, and come back w
 
   const answers = output.split('\n').filter((line) => /^(\d+|killed counter.*)$/.test(line))
   expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '0'])
+})
+
+test.each(['docs/store.md', 'docs/actors.md'])('the examples in %s print what they say', (file) => {
+  const examples = blocks('js', file)
+  expect(examples.length).toBeGreaterThan(0)
+  for (const example of examples) {
+    const dir = folderInside()
+    writeFileSync(join(dir, 'example.mjs'), example)
+
+    const output = execFileSync(process.execPath, ['example.mjs'], { cwd: dir, encoding: 'utf8' })
+
+    // What a line prints stands behind it as a comment.
+    for (const [, printed = ''] of example.matchAll(/console\.log\(.*\/\/ (.*)$/gm))
+      for (const line of printed.split(' | ')) expect(output.split('\n'), example).toContain(line)
+  }
 })
