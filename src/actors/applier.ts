@@ -110,12 +110,14 @@ export const server: GenServer<Messages, State, Shard> = {
         throw error
       }
       state.appliedLsn = state.subscription.lastLsn
-      state.projection = await openProjection(state)
+      state.projection = await openProjection(state, context.signal)
       return noReply(state, { continue: ['rebuild'] })
     },
-    rebuild: async (state) => {
+    rebuild: async (state, _, context) => {
       const overlay = await rebuiltOverlay(state)
-      return noReply(overlay ? opened(state, overlay) : { ...state, mode: 'waiting' as const })
+      return noReply(
+        overlay ? opened(state, overlay, context.signal) : { ...state, mode: 'waiting' as const },
+      )
     },
   },
 
@@ -158,7 +160,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     damaged: (state, evidence) => {
       // Let it crash: the next incarnation begins an empty projection and builds it from the log.
-      state.shard.distrustProjection()
+      state.shard.files.distrustProjection()
       return stop(['damaged_projection', evidence], state)
     },
   },
@@ -197,12 +199,15 @@ const initialState = (shard: Shard): State => ({
 })
 
 /** The shard's projection; one that shows another log is not ours and is begun anew. */
-const openProjection = async ({ shard, subscription }: State): Promise<ProjectionStore> => {
-  const projection = await shard.projection()
+const openProjection = async (
+  { shard: { files }, subscription }: State,
+  signal: AbortSignal,
+): Promise<ProjectionStore> => {
+  const projection = await files.projection(signal)
   const position = projection.position()
   if (!position || position.walId === subscription.walId) return projection
-  shard.distrustProjection()
-  return shard.projection()
+  files.distrustProjection()
+  return files.projection(signal)
 }
 
 const projectionOf = ({ projection, shard }: State): ProjectionStore => {
@@ -217,7 +222,7 @@ const rebuiltOverlay = async (state: State): Promise<Overlay | undefined> => {
   const overlay = new Overlay()
   const from = (projection.position()?.lsn ?? 0) + 1
   for (let next = from; next <= subscription.lastLsn; ) {
-    const read = await shard.log().run('read', { from: next, maxBytes: readBytes })
+    const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })
     for (const { lsn, time, offset, length } of read.frames) {
       // What was committed behind the subscription comes as a message.
       if (lsn > subscription.lastLsn) break
@@ -225,14 +230,16 @@ const rebuiltOverlay = async (state: State): Promise<Overlay | undefined> => {
       applyFrame(state.shard, { lsn, time, frame }, overlay, projection)
     }
     if (isFull({ shard, overlay })) return undefined
-    if (read.next <= next) break
+    if (read.next <= next) throw new Error(`the log has nothing at ${next}, and should have`)
     next = read.next
   }
   return overlay
 }
 
-const opened = (state: State, overlay: Overlay): State => {
+const opened = (state: State, overlay: Overlay, signal: AbortSignal): State => {
   const { shard } = state
+  // A killed applier's rebuild is nobody's any more.
+  if (signal.aborted) return state
   const projection = projectionOf(state)
   // Frames that the projection has shown meanwhile need not stay.
   overlay.forget(projection.position()?.lsn ?? 0)
@@ -240,7 +247,7 @@ const opened = (state: State, overlay: Overlay): State => {
   shard.appliedLsn = state.appliedLsn
   const open: State = { ...state, mode: 'open', overlay, postponed: [] }
   for (const group of state.postponed) take(open, group)
-  shard.publish(new ReadView(overlay, projection))
+  shard.publish(new ReadView(overlay, projection), signal)
   return open
 }
 
@@ -297,7 +304,7 @@ const readProjected = (shard: Shard, projection: ProjectionStore, key: string): 
   try {
     return projection.get(key)
   } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT')) shard.distrustProjection()
+    if (isKeelsonError(error, 'CORRUPT')) shard.files.distrustProjection()
     throw error
   }
 }

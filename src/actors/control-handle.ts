@@ -38,8 +38,6 @@ export class ControlHandle {
   readonly #control: Ref<Control.Messages>
   readonly #shards: readonly number[]
   readonly #deadlineMs: number
-  /** Holds that were made here without an owner: `resume` without a token ends these. */
-  readonly #tokens = new Set<string>()
 
   constructor(system: System, instance: string, shards: number, deadlineMs: number) {
     this.#control = system.to(Control.name(instance))
@@ -59,7 +57,7 @@ export class ControlHandle {
     return this.#suspend(this.#shards, options)
   }
 
-  /** Ends a suspension of one shard: `token`'s, with `force` every one, with neither those made through this handle. */
+  /** Ends a suspension of one shard: `token`'s, with `force` every one, with neither those without an owner. */
   async resume(shard: number, options: ResumeOptions = {}): Promise<void> {
     only((await this.#resume([shard], options)).outcomes)
   }
@@ -111,24 +109,15 @@ export class ControlHandle {
     if (typeof writes !== 'boolean') throw refused('writes', 'a boolean', writes)
     if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs > 0))
       throw refused('leaseMs', 'a number above 0', leaseMs)
-    const answer = await Control.suspend(this.#control, { ...plain, flush, writes, owner, leaseMs })
-    if (!owner) this.#tokens.add(answer.token)
-    return answer
+    return Control.suspend(this.#control, { ...plain, flush, writes, owner, leaseMs })
   }
 
   async #resume(shards: readonly number[], options: ResumeOptions): Promise<Control.Outcomes> {
     const plain = this.#plain(shards, options, names.resume)
     const { token, force = false } = options
     if (token !== undefined && typeof token !== 'string') throw refused('token', 'a string', token)
-    if (force) return Control.resume(this.#control, { ...plain, token: 'all' })
-    const tokens = token === undefined ? [...this.#tokens] : [token]
-    let outcomes: readonly Control.Outcome[] = shards.map((shard) => ({ shard, ok: true }))
-    for (const each of tokens) {
-      outcomes = (await Control.resume(this.#control, { ...plain, token: each })).outcomes
-      if (outcomes.every(({ ok }) => ok) && shards.length === this.#shards.length)
-        this.#tokens.delete(each)
-    }
-    return { outcomes }
+    const which = force ? 'all' : token === undefined ? 'ownerless' : { token }
+    return Control.resume(this.#control, { ...plain, which })
   }
 
   #plain(

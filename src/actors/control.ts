@@ -4,7 +4,16 @@
  * the `Shard` values, so that a restart of this process ends none; it takes them up again in `init`.
  */
 import { isKeelsonError, KeelsonError } from '../errors.ts'
-import { call, type From, type GenServer, noReply, ok, type Ref } from '../runtime/index.ts'
+import {
+  call,
+  type From,
+  type GenServer,
+  type Monitor,
+  noReply,
+  ok,
+  type Ref,
+  type Timer,
+} from '../runtime/index.ts'
 import * as LmdbWriter from './lmdb-writer.ts'
 import type { Shard, Suspension } from './shard.ts'
 import { instanceName } from './shard-name.ts'
@@ -22,7 +31,7 @@ export type Outcomes = { readonly outcomes: readonly Outcome[] }
 /** A part of a shard that can be started again. */
 export type ReopenPart = 'shard' | 'followers'
 
-/** `running`: it was not down, nothing was done. `open`: it is again. */
+/** `running`: it was not down, and nothing was done. `down`: it was, and is open again. */
 export type Reopened = {
   readonly shard: number
   readonly part: ReopenPart
@@ -42,15 +51,14 @@ export type SuspendRequest = {
   readonly leaseMs: number | undefined
 }
 
+/** Which suspensions end: that of a token, every one, or those that belong to nobody but the holder of the instance. */
+export type Which = { readonly token: string } | 'all' | 'ownerless'
+
 /** What control understands. */
 export type Messages = {
   calls: {
     suspend: (request: SuspendRequest) => Outcomes & { readonly token: string }
-    resume: (request: {
-      shards: readonly number[]
-      timeoutMs: number
-      token: string | 'all'
-    }) => Outcomes
+    resume: (request: { shards: readonly number[]; timeoutMs: number; which: Which }) => Outcomes
     flush: (request: { shards: readonly number[]; timeoutMs: number }) => Outcomes
     discard: (request: { shards: readonly number[]; timeoutMs: number }) => Outcomes
     reopen: (request: { shard: number; part: ReopenPart }) => Reopened
@@ -67,9 +75,11 @@ export type Options = {
 }
 
 type State = Options & {
-  /** Which owner's end ends which hold. */
-  readonly owners: Map<unknown, string>
+  /** What watches over a suspension's end, by its token. */
+  readonly watches: Map<string, Watch>
 }
+
+type Watch = { readonly monitor: Monitor | undefined; readonly timer: Timer | undefined }
 
 /** How long the end of a hold may take on one shard when nobody waits for it, in ms. */
 const endTimeoutMs = 30_000
@@ -77,9 +87,13 @@ const endTimeoutMs = 30_000
 /** Control of an instance. */
 export const server: GenServer<Messages, State, Options> = {
   init: (options, context) => {
-    const state: State = { ...options, owners: new Map() }
-    const holds = new Map(options.shards.flatMap(({ suspensions }) => [...suspensions]))
-    for (const suspension of holds.values()) watch(state, suspension, context)
+    const state: State = { ...options, watches: new Map() }
+    for (const shard of options.shards)
+      for (const suspension of shard.suspensions.values()) {
+        // Nobody was told of its token: its caller was told that this process ended.
+        if (suspension.answered) watch(state, suspension, context)
+        else endHold(state, suspension.token, context)
+      }
     return ok(state)
   },
 
@@ -89,19 +103,25 @@ export const server: GenServer<Messages, State, Options> = {
       // The owner is watched before the first shard is asked: one that ends meanwhile leaves no hold behind.
       watch(state, suspension, context)
       const { token } = suspension
-      const { timeoutMs, flush } = request
       const outcomes = eachShard(state, request.shards, (shard) =>
-        hold(shard, writerOf(shard, context), suspension, { flush, timeoutMs }),
+        hold(shard, writerOf(shard, context), suspension, request),
       )
-      answer(
-        context.from,
-        outcomes.then((all) => ({ token, ...all })),
-      )
+      const answered = outcomes.then((all) => {
+        for (const { suspensions } of state.shards) {
+          const here = suspensions.get(token)
+          if (here) here.answered = true
+        }
+        return { token, ...all }
+      })
+      answer(context.from, answered)
       return noReply(state)
     },
-    resume: (state, { shards, timeoutMs, token }, context) => {
-      const resume = (shard: Shard) => release(shard, writerOf(shard, context), token, timeoutMs)
-      answer(context.from, eachShard(state, shards, resume))
+    resume: (state, { shards, timeoutMs, which }, context) => {
+      const resume = (shard: Shard) =>
+        release(shard, writerOf(shard, context), tokensOf(shard, which), timeoutMs)
+      const outcomes = eachShard(state, shards, resume)
+      unwatchEnded(state, context)
+      answer(context.from, outcomes)
       return noReply(state)
     },
     flush: (state, { shards, timeoutMs }, context) => {
@@ -125,13 +145,16 @@ export const server: GenServer<Messages, State, Options> = {
   casts: {},
 
   infos: {
-    leaseDue: (state, token, context) => noReply(endHold(state, token, context)),
+    leaseDue: (state, token, context) => {
+      endHold(state, token, context)
+      return noReply(state)
+    },
   },
 
   down: (state, { monitor }, context) => {
-    const token = state.owners.get(monitor)
-    state.owners.delete(monitor)
-    return noReply(token === undefined ? state : endHold(state, token, context))
+    for (const [token, watch] of state.watches)
+      if (watch.monitor === monitor) endHold(state, token, context)
+    return noReply(state)
   },
 }
 
@@ -202,36 +225,39 @@ const hold = async (
   shard: Shard,
   writer: Ref<LmdbWriter.Messages>,
   suspension: Suspension,
-  { flush, timeoutMs }: { flush: boolean; timeoutMs: number },
+  { flush, timeoutMs }: { readonly flush: boolean; readonly timeoutMs: number },
 ): Promise<void> => {
-  if (suspension.writes) shard.gate.hold(suspension.token)
+  // It stands in the shard from here on, so that whatever ends it meanwhile finds it.
+  shard.suspend(suspension)
   try {
-    await LmdbWriter.suspend(writer, suspension, flush, timeoutMs)
+    await LmdbWriter.suspend(writer, suspension.token, flush, timeoutMs)
   } catch (error) {
-    shard.gate.release(suspension.token)
-    // The answer may have been lost on its way: then the hold has to go as well.
-    shard.suspensions.delete(suspension.token)
+    // The answer may have been lost on its way: then a hold has to go as well.
+    await release(shard, writer, [suspension.token], timeoutMs)
     throw error
   }
 }
 
-/** Ends a hold in the shard's value, so that it has ended whatever becomes of the writer, then tells the writer. */
+/** Ends suspensions in the shard's value, so that they have ended whatever becomes of the writer, then tells the writer. */
 const release = async (
   shard: Shard,
   writer: Ref<LmdbWriter.Messages>,
-  token: string | 'all',
+  tokens: readonly string[],
   timeoutMs: number,
 ): Promise<void> => {
-  for (const each of token === 'all' ? [...shard.suspensions.keys()] : [token]) {
-    shard.suspensions.delete(each)
-    shard.gate.release(each)
-  }
+  for (const token of tokens) shard.endSuspension(token)
   try {
     await LmdbWriter.resume(writer, timeoutMs)
   } catch (error) {
     // A writer that is not there finds no hold when it comes back.
     if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
   }
+}
+
+const tokensOf = ({ suspensions }: Shard, which: Which): string[] => {
+  if (which === 'all') return [...suspensions.keys()]
+  if (which !== 'ownerless') return [which.token]
+  return [...suspensions.values()].flatMap(({ token, owner }) => (owner ? [] : [token]))
 }
 
 const suspensionFor = (request: SuspendRequest, context: Context): Suspension => {
@@ -246,19 +272,34 @@ const suspensionFor = (request: SuspendRequest, context: Context): Suspension =>
   }
 }
 
-/** Sees to it that the hold ends with its owner and with its lease. */
+/** Sees to it that the suspension ends with its owner and with its lease. */
 const watch = (state: State, { token, owner, until }: Suspension, context: Context): void => {
-  if (owner) state.owners.set(context.monitor(owner), token)
-  if (until !== undefined) context.sendAfter(Math.max(0, until - context.now()), 'leaseDue', token)
+  if (state.watches.has(token) || (!owner && until === undefined)) return
+  state.watches.set(token, {
+    monitor: owner && context.monitor(owner),
+    timer:
+      until === undefined
+        ? undefined
+        : context.sendAfter(Math.max(0, until - context.now()), 'leaseDue', token),
+  })
 }
 
-/** Ends a hold that nobody asked to end: its lease is over, or its owner gone. */
-const endHold = (state: State, token: string, context: Context): State => {
-  for (const shard of state.shards) {
-    if (!shard.suspensions.has(token)) continue
-    release(shard, writerOf(shard, context), token, endTimeoutMs).catch(() => undefined)
+/** Ends a suspension that nobody asked to end: its lease is over, or its owner gone. */
+const endHold = (state: State, token: string, context: Context): void => {
+  for (const shard of state.shards)
+    if (shard.suspensions.has(token))
+      release(shard, writerOf(shard, context), [token], endTimeoutMs).catch(() => undefined)
+  unwatchEnded(state, context)
+}
+
+/** What has ended everywhere is not watched any more. */
+const unwatchEnded = (state: State, context: Context): void => {
+  for (const [token, { monitor, timer }] of state.watches) {
+    if (state.shards.some(({ suspensions }) => suspensions.has(token))) continue
+    state.watches.delete(token)
+    if (monitor) context.demonitor(monitor, { flush: true })
+    if (timer) context.cancelTimer(timer)
   }
-  return state
 }
 
 const writerOf = (shard: Shard, context: Context): Ref<LmdbWriter.Messages> =>

@@ -35,8 +35,8 @@ export type Messages = {
     flush: () => number
     /** Answers once the projection durably shows `lsn`. @throws `DEGRADED` */
     request: (lsn: number) => number
-    /** Flushes when asked to, then holds. @throws `DEGRADED` when the flush fails; then it does not hold. */
-    suspend: (request: { suspension: Suspension; flush: boolean }) => void
+    /** Flushes when asked to, then holds, if the suspension is still there. @throws `DEGRADED` when the flush fails */
+    suspend: (request: { token: string; flush: boolean }) => void
     /** Holds have ended: goes on when none is left. */
     resume: () => void
     /** Forgets queued references; the log's files bring them back. Answers how many. */
@@ -129,11 +129,11 @@ export const server: GenServer<Messages, State, Shard> = {
       const failed = (error: KeelsonError) => from.fail(error)
       return noReply(wait(state, { lsn, reached, failed }, context))
     },
-    suspend: (state, { suspension, flush }, context) => {
+    suspend: (state, { token, flush }, context) => {
       const { from } = context
       const reached = () => {
-        hold(state, suspension, context)
-        from.reply(undefined)
+        if (hold(state, token, context)) from.reply(undefined)
+        else from.fail(new KeelsonError('DISCARDED', 'The suspension ended before it held.'))
       }
       const failed = (error: KeelsonError) => from.fail(error)
       if (flush)
@@ -205,10 +205,10 @@ export const request = (writer: Ref<Messages>, lsn: number, timeoutMs: number): 
 /** Holds the projection, after a flush when `flush` is set. */
 export const suspend = (
   writer: Ref<Messages>,
-  suspension: Suspension,
+  token: string,
   flush: boolean,
   timeoutMs: number,
-): Promise<void> => call(writer, 'suspend', { suspension, flush }, { timeoutMs })
+): Promise<void> => call(writer, 'suspend', { token, flush }, { timeoutMs })
 
 /** Takes up what was kept, once no hold is left. */
 export const resume = (writer: Ref<Messages>, timeoutMs: number): Promise<void> =>
@@ -237,8 +237,7 @@ const initialState = (shard: Shard): State => ({
 /** Does the next thing that is to be done, if any is; whatever ends it comes back here. */
 const step = (state: State, context: Context): State => {
   const { shard } = state
-  if (!state.following || state.waiting || state.retryTimer || shard.suspensions.size > 0)
-    return state
+  if (!state.following || state.waiting || state.retryTimer || shard.isHeld) return state
   const next = nextStep(state, state.following, context)
   if (next.kind === 'nothing') settle(state, context)
   if (next.kind === 'due') state.flushTimer ??= context.sendAfter(Math.ceil(next.inMs), 'flushDue')
@@ -249,7 +248,7 @@ const step = (state: State, context: Context): State => {
   }
   if (next.kind === 'read') {
     state.waiting = true
-    context.pipe(shard.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
+    context.pipe(shard.files.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
   }
   if (next.kind === 'commit') commit(state, state.following, next.batch, context)
   return state
@@ -332,12 +331,16 @@ const degrade = (state: State, error: unknown, context: Context): void => {
   state.retryTimer = context.sendAfter(Math.ceil(delay), 'retryDue')
 }
 
-const hold = (state: State, suspension: Suspension, context: Context): void => {
-  state.shard.suspensions.set(suspension.token, suspension)
+/** Turns a suspension that is still there from flushing to holding. */
+const hold = (state: State, token: string, context: Context): boolean => {
+  const suspension = state.shard.suspensions.get(token)
+  if (!suspension) return false
+  suspension.state = 'holding'
   tell(context.system, state.shard, 'lmdb.suspended', {
     token: suspension.token,
     owner: String(suspension.owner ?? 'app'),
   })
+  return true
 }
 
 const applierOf = ({ shard }: State, context: Context): Ref<Applier.Messages> =>
@@ -348,13 +351,7 @@ const description = ({ shard, feed, following, degraded }: State): WriterDescrip
   const projection = following?.projection.describe() ?? { rows: 0, bytes: 0 }
   const source = tailing ? 'tailing' : 'following'
   return {
-    mode: !following
-      ? 'starting'
-      : shard.suspensions.size > 0
-        ? 'suspended'
-        : degraded
-          ? 'degraded'
-          : source,
+    mode: !following ? 'starting' : shard.isHeld ? 'suspended' : degraded ? 'degraded' : source,
     projectedLsn: feed.projectedLsn,
     lag: feed.lag,
     outbox: references,

@@ -10,7 +10,7 @@ import { compareKeys, type Row, type RowChange, type RowRange } from '../storage
 /** A key's newest committed state: a row, or `undefined` where it was removed. */
 export type OverlayEntry = { readonly row: Row | undefined; readonly lsn: number }
 
-/** What one entry costs beside its key and value, about: map slot, entry, row, queue slot. */
+/** What one entry costs beside its key and value, about: map slot, entry, row. */
 const entryBytes = 160
 
 const costOf = (key: string, row: Row | undefined): number =>
@@ -18,10 +18,8 @@ const costOf = (key: string, row: Row | undefined): number =>
 
 /** The overlay of one shard. */
 export class Overlay {
+  /** In the order of LSNs: what is written again goes to the end. */
   readonly #entries = new Map<string, OverlayEntry>()
-  /** (key, LSN) in the order of LSNs; `#queueHead` is the first that is not yet forgotten. */
-  #queue: { readonly key: string; readonly lsn: number }[] = []
-  #queueHead = 0
   #sorted: string[] = []
   #unsorted: string[] = []
   #bytes = 0
@@ -45,23 +43,21 @@ export class Overlay {
   apply(changes: Iterable<RowChange>, lsn: number): void {
     for (const [key, row] of changes) {
       const before = this.#entries.get(key)
-      if (before) this.#bytes -= costOf(key, before.row)
-      else this.#unsorted.push(key)
+      if (before) {
+        this.#bytes -= costOf(key, before.row)
+        this.#entries.delete(key)
+      } else this.#unsorted.push(key)
       this.#entries.set(key, { row, lsn })
       this.#bytes += costOf(key, row)
-      this.#queue.push({ key, lsn })
     }
   }
 
   /** Forgets what the projection shows: every entry written at `lsn` or before. */
   forget(lsn: number): void {
-    for (; this.#queueHead < this.#queue.length; this.#queueHead++) {
-      const written = this.#queue[this.#queueHead]
-      if (!written || written.lsn > lsn) break
-      const entry = this.#entries.get(written.key)
-      if (entry?.lsn !== written.lsn) continue
-      this.#entries.delete(written.key)
-      this.#bytes -= costOf(written.key, entry.row)
+    for (const [key, entry] of this.#entries) {
+      if (entry.lsn > lsn) break
+      this.#entries.delete(key)
+      this.#bytes -= costOf(key, entry.row)
     }
     this.#trim()
   }
@@ -82,12 +78,8 @@ export class Overlay {
     }
   }
 
-  /** Lets go of the queue's dead head, and of sorted keys when most of them are gone. */
+  /** Lets go of sorted keys when most of them are gone. */
   #trim(): void {
-    if (this.#queueHead > 1_024 && this.#queueHead * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#queueHead)
-      this.#queueHead = 0
-    }
     if (this.#sorted.length + this.#unsorted.length > 2 * this.#entries.size + 1_024) {
       this.#sorted = []
       this.#unsorted = [...this.#entries.keys()]

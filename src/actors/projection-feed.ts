@@ -37,13 +37,14 @@ export class ProjectionFeed {
   #firstAt = 0
   #lastAt = 0
 
-  /** Begins behind `projectedLsn`; everything up to `appliedLsn` is durable in the log and is read from there. */
+  /** Begins behind `projectedLsn`; what was applied up to `appliedLsn` is read from the log. */
   constructor(limits: FeedLimits, projectedLsn: number, appliedLsn: number) {
     this.#rules = limits
     this.#outbox = new Outbox(limits.ringSlots, limits.ringBytes)
     this.#projectedLsn = Math.min(projectedLsn, appliedLsn)
     this.#targetLsn = appliedLsn
-    this.#durableLsn = appliedLsn
+    // Of what lies between, the log's writer has to say that it is durable.
+    this.#durableLsn = this.#projectedLsn
     if (this.lag > 0) this.#tailFrom(this.#projectedLsn + 1)
   }
 

@@ -1,23 +1,16 @@
 /**
- * What of a shard must survive its actors: the gate, the log's host (one at a time), the plan of the inspection, the
- * published read view, suspensions, and why it is down. The instance makes one value per shard before the tree and
- * hands it to the shard's actors; an actor's death changes nothing here but what is said below.
+ * What of a shard must survive its actors: the gate, the files, the published read view, suspensions, and why it is
+ * down. The instance makes one value per shard before the tree and hands it to the shard's actors. What an actor does
+ * here it does with its signal: a killed one's pending code is cut off from the shard as it is from the world.
  */
 import type { Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
 import type { Ref } from '../runtime/index.ts'
-import type {
-  Evidence,
-  Inspection,
-  LogHost,
-  LogHostFactory,
-  LogOptions,
-  ProjectionStore,
-  Projections,
-} from '../storage/index.ts'
+import type { LogHost, LogHostFactory, Projections } from '../storage/index.ts'
 import { Gate } from './gate.ts'
 import type { ReadView } from './read-view.ts'
 import type { Settings } from './settings.ts'
+import { ShardFiles } from './shard-files.ts'
 
 /** Where a shard stands. */
 export type ShardPhase =
@@ -38,6 +31,9 @@ export type Suspension = {
   readonly until: number | undefined
 }
 
+/** One shard's part in a suspension: while it flushes it may still end without ever having held. */
+export type ShardSuspension = Suspension & { state: 'flushing' | 'holding'; answered: boolean }
+
 /** What a shard is made of. */
 export type ShardParts = {
   readonly instance: string
@@ -45,15 +41,11 @@ export type ShardParts = {
   /** Folder of the log and of the projection. */
   readonly folders: { readonly wal: string; readonly lmdb: string }
   readonly settings: Settings
-  /** What the caller knows to be durable here (`wal.minDurable`). */
   readonly minDurable: number | undefined
   readonly clock: Clock
   readonly makeHost: LogHostFactory
   readonly projectionsOn: (host: LogHost) => Projections
 }
-
-/** One life of the log: its host, and what looking at the folder found. */
-export type LogLease = { readonly host: LogHost; readonly inspection: Inspection }
 
 /** The hold of a shard that cannot show its state yet. */
 const recoveringHold = 'recovering'
@@ -62,23 +54,23 @@ const recoveringHold = 'recovering'
 export class Shard {
   readonly parts: ShardParts
   readonly gate: Gate
-  readonly suspensions = new Map<string, Suspension>()
+  readonly files: ShardFiles
   /** Up to here the projection is durable, as far as this process knows. */
   projectedLsn = 0
   /** The last LSN that the applier has shown to readers. */
   appliedLsn = 0
 
   #phase: ShardPhase = { kind: 'recovering' }
-  #host: LogHost | undefined
-  #prepared: LogLease | undefined
-  #projection: ProjectionStore | undefined
-  #projectionDamaged = false
+  #closing: KeelsonError | undefined
   #lastNow = 0
+  readonly #suspensions = new Map<string, ShardSuspension>()
   readonly #settled: ((phase: ShardPhase) => void)[] = []
 
   constructor(parts: ShardParts) {
+    const { maxFileSize, sectorBytes, queueBytes } = parts.settings.wal
     this.parts = parts
-    this.gate = new Gate(parts.clock, parts.settings.wal.queueBytes)
+    this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
+    this.gate = new Gate(parts.clock, queueBytes)
     this.gate.hold(recoveringHold)
   }
 
@@ -123,8 +115,8 @@ export class Shard {
   }
 
   /** The applier has a complete view: readers get answers and writers move. A shard that is down or closed stays so. */
-  publish(view: ReadView): void {
-    if (this.#phase.kind !== 'recovering') return
+  publish(view: ReadView, signal: AbortSignal): void {
+    if (this.#phase.kind !== 'recovering' || signal.aborted) return
     this.#enter({ kind: 'open', view })
     this.gate.release(recoveringHold)
   }
@@ -136,25 +128,36 @@ export class Shard {
     this.#phase = { kind: 'recovering' }
   }
 
-  /** Down, and why. Whoever waits at the gate and whoever comes gets `SHARD_DOWN`. The first reason stays. */
-  goDown(reason: unknown): void {
-    if (this.#phase.kind === 'down' || this.#phase.kind === 'closed') return
+  /**
+   * Down, and why. Whoever waits at the gate and whoever comes gets `SHARD_DOWN`. The first reason stays. False when nothing
+   * changed: it is down or closed already, or the process of `signal` has died and its word does not count.
+   */
+  goDown(reason: unknown, signal?: AbortSignal): boolean {
+    if (this.#phase.kind === 'down' || this.#phase.kind === 'closed' || signal?.aborted)
+      return false
     this.gate.hold(recoveringHold)
     this.#enter({ kind: 'down', reason })
-    this.gate.shut(this.unavailable())
+    this.gate.shut(this.#closing ?? this.unavailable())
+    return true
   }
 
   /** Down no more: the tree may try again. */
   clearDown(): void {
     if (this.#phase.kind !== 'down') return
     this.#phase = { kind: 'recovering' }
-    this.gate.reopen()
+    if (!this.#closing) this.gate.reopen()
+  }
+
+  /** The instance is closing: no write comes in any more, whatever becomes of the shard. */
+  beginClose(refusal: KeelsonError): void {
+    this.#closing = refusal
+    this.gate.shut(refusal)
   }
 
   /** The instance has closed. */
   close(): void {
     this.#enter({ kind: 'closed' })
-    this.gate.shut(this.unavailable())
+    this.beginClose(this.unavailable())
   }
 
   /** Resolves with the phase once the shard is open, down or closed. */
@@ -164,107 +167,28 @@ export class Shard {
       : Promise.resolve(this.#phase)
   }
 
-  /** Looks at the folder without changing it, and keeps what it found for the next `leaseLog`. @throws `CORRUPT` … */
-  async inspect(): Promise<Inspection> {
-    this.#prepared = await this.#look()
-    return this.#prepared.inspection
+  /** Every suspension, those that still flush included. */
+  get suspensions(): ReadonlyMap<string, ShardSuspension> {
+    return this.#suspensions
   }
 
-  /** What the last look found; `undefined` before one. */
-  get inspection(): Inspection | undefined {
-    return this.#prepared?.inspection
+  /** Whether the projection is held. */
+  get isHeld(): boolean {
+    for (const { state } of this.#suspensions.values()) if (state === 'holding') return true
+    return false
   }
 
-  /** Makes the log of a new folder, and looks at it. @throws KeelsonError `NO_SPACE`, `READ_ONLY`: nothing is left behind */
-  async createLog(): Promise<void> {
-    const { host } = await this.leaseLog()
-    await host.run('create', { dir: this.parts.folders.wal, options: this.logOptions })
-    await this.inspect()
+  /** Begins a suspension: writers are held at once when it says so, the projection when its writer has flushed. */
+  suspend(suspension: Suspension): void {
+    const { token, writes } = suspension
+    this.#suspensions.set(token, { ...suspension, state: 'flushing', answered: false })
+    if (writes) this.gate.hold(token)
   }
 
-  /**
-   * Begins a new life of the log: waits until the one before has ended and closed its files, whoever led it, so that
-   * two incarnations of the writer never write one log.
-   */
-  async leaseLog(): Promise<LogLease> {
-    const lease = this.#prepared ?? (await this.#look())
-    this.#prepared = undefined
-    return lease
-  }
-
-  /** The present life of the log, for reading. @throws KeelsonError `SHARD_DOWN` before there is one. */
-  log(): LogHost {
-    if (!this.#host) throw this.unavailable()
-    return this.#host
-  }
-
-  /** Ends the log's host, if there is one, without a clean close. */
-  async endLog(): Promise<void> {
-    this.#prepared = undefined
-    const host = this.#host
-    this.#host = undefined
-    await host?.end()
-  }
-
-  /** The projection, opened on first use. One that was found damaged is removed first: it is rebuilt from the log. */
-  async projection(): Promise<ProjectionStore> {
-    if (this.#projection && !this.#projectionDamaged) return this.#projection
-    await this.closeProjection()
-    const projections = this.parts.projectionsOn(this.log())
-    if (this.#projectionDamaged) projections.remove(this.parts.folders.lmdb)
-    this.#projectionDamaged = false
-    this.#projection = projections.open(this.parts.folders.lmdb)
-    return this.#projection
-  }
-
-  /** The projection cannot be trusted: the next `projection()` begins an empty one. */
-  distrustProjection(): void {
-    this.#projectionDamaged = true
-  }
-
-  /** Closes the projection's files. */
-  async closeProjection(): Promise<void> {
-    const projection = this.#projection
-    this.#projection = undefined
-    await projection?.close()
-  }
-
-  /** Options of the log. */
-  get logOptions(): LogOptions {
-    const { maxFileSize, sectorBytes } = this.parts.settings.wal
-    return { maxFileSize, sectorBytes }
-  }
-
-  async #look(): Promise<LogLease> {
-    await this.endLog()
-    const host = this.parts.makeHost(this.index)
-    this.#host = host
-    const { folders } = this.parts
-    const inspection = await host.run('inspect', {
-      dir: folders.wal,
-      options: this.logOptions,
-      evidence: [...this.#callersEvidence(), ...(await this.#projectionsEvidence(host))],
-    })
-    return { host, inspection }
-  }
-
-  #callersEvidence(): Evidence[] {
-    const lsn = this.parts.minDurable
-    return lsn === undefined ? [] : [{ lsn, source: 'wal.minDurable' }]
-  }
-
-  /** A projection that is open was examined when this process began; one that is not has to show that it is sound first. */
-  async #projectionsEvidence(host: LogHost): Promise<Evidence[]> {
-    const position = this.#projection
-      ? this.#projection.position()
-      : await this.#examineProjection(host)
-    return position ? [{ lsn: position.lsn, source: 'projection', walId: position.walId }] : []
-  }
-
-  async #examineProjection(host: LogHost) {
-    const found = await this.parts.projectionsOn(host).examine(this.parts.folders.lmdb)
-    if (found.state === 'damaged') this.#projectionDamaged = true
-    return found.state === 'sound' ? found.position : undefined
+  /** Ends a suspension, whatever its state; false when it had ended before. */
+  endSuspension(token: string): boolean {
+    this.gate.release(token)
+    return this.#suspensions.delete(token)
   }
 
   #enter(phase: ShardPhase): void {
@@ -278,5 +202,5 @@ export const reasonText = (reason: unknown): string => {
   if (reason instanceof KeelsonError) return `${reason.code}: ${reason.message}`
   if (reason instanceof Error) return `${reason.name}: ${reason.message}`
   if (Array.isArray(reason)) return `[${reason.map(reasonText).join(', ')}]`
-  return typeof reason === 'string' ? reason : JSON.stringify(reason)
+  return typeof reason === 'string' ? reason : (JSON.stringify(reason) ?? String(reason))
 }

@@ -16,11 +16,12 @@ import {
   type Row,
   shardOf,
   type UnitAnswer,
+  unitBytesMax,
 } from '../storage/index.ts'
 import * as Applier from './applier.ts'
 import * as LmdbWriter from './lmdb-writer.ts'
 import { cursorAt, type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
-import { mergedRows } from './read-view.ts'
+import { type KeyRow, mergedRows } from './read-view.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
 import { outcomeOf, ticketFor } from './ticket.ts'
@@ -99,9 +100,10 @@ export class Store {
   /** Milliseconds that the value has left: `Infinity` without expiry, `undefined` without a value. @throws as `get` does */
   ttl(key: string): number | undefined {
     const shard = this.#shardOf(checkKey(key))
-    const row = this.#row(key)
+    const now = shard.now()
+    const row = this.#row(key, now)
     if (!row) return undefined
-    return row.expiresAt === 0 ? Number.POSITIVE_INFINITY : row.expiresAt - shard.now()
+    return row.expiresAt === 0 ? Number.POSITIVE_INFINITY : row.expiresAt - now
   }
 
   /** The values of several keys, in their order; `undefined` for those without one. @throws as `get` does; no key is left out */
@@ -138,30 +140,29 @@ export class Store {
     return this.#shards[shardOf(key, this.#shards.length)] as Shard
   }
 
-  #row(key: string): Row | undefined {
+  #row(key: string, now = this.#shardOf(key).now()): Row | undefined {
     const shard = this.#shardOf(key)
     const view = shard.view()
-    return this.#watched(shard, () => view.get(key, shard.now()))
+    try {
+      return view.get(key, now)
+    } catch (error) {
+      this.#reportDamage(shard, error)
+      throw error
+    }
   }
 
   #page(query: RangeQuery): RangePage {
     const { range, limit, values } = query
     const sources = this.#shards.map((shard) => ({ shard, view: shard.view() }))
-    const rows = mergedRows(
-      sources.map(({ shard, view }) => view.range(range, shard.now())),
-      range.reverse === true,
+    const walks = sources.map(({ shard, view }) =>
+      this.#watched(shard, view.range(range, shard.now())),
     )
     const entries: StoreEntry[] = []
     let more = false
-    try {
-      for (const [key, row] of rows) {
-        more = entries.length === limit
-        if (more) break
-        entries.push([key, values ? decodeValue(row.value) : undefined])
-      }
-    } catch (error) {
-      for (const { shard } of sources) this.#reportDamage(shard, error)
-      throw error
+    for (const [key, row] of mergedRows(walks, range.reverse === true)) {
+      more = entries.length === limit
+      if (more) break
+      entries.push([key, values ? decodeValue(row.value) : undefined])
     }
     const last = entries[entries.length - 1]?.[0]
     return {
@@ -231,9 +232,10 @@ export class Store {
     }
   }
 
-  #watched<T>(shard: Shard, read: () => T): T {
+  /** A walk whose damage is reported to its own shard. */
+  *#watched(shard: Shard, rows: IterableIterator<KeyRow>): IterableIterator<KeyRow> {
     try {
-      return read()
+      yield* rows
     } catch (error) {
       this.#reportDamage(shard, error)
       throw error
@@ -251,11 +253,8 @@ export class Store {
 /** What a write counts at least at the gate, in bytes: its ticket, its call and its entry in the overlay cost as much. */
 const costMin = 256
 
-/** What a segment keeps free beside a unit. */
-const segmentReserve = 64 * 1024
-
 const checkSize = (length: number, shard: Shard): void => {
-  const lengthMax = shard.parts.settings.wal.maxFileSize - segmentReserve
+  const lengthMax = unitBytesMax(shard.files.parts.logOptions)
   if (length > lengthMax)
     throw new KeelsonError('TOO_LARGE', `A write takes at most ${lengthMax} bytes here.`, {
       details: { length, lengthMax },

@@ -15,7 +15,6 @@ import {
   noReply,
   ok,
   type Ref,
-  reply,
   type Settled,
   stop,
 } from '../runtime/index.ts'
@@ -93,13 +92,18 @@ type State = {
   host: LogHost | undefined
   report: OpenReport | undefined
   follower: Ref<CommitFollower> | undefined
-  /** Not yet submitted, in order. Bounded by the gate, which counts every append until it is answered. */
+  /** Not yet submitted, in order. The gate bounds those whose callers wait; the others are pruned. */
   queue: Append[]
   /** The group on its way to the disk. */
   inFlight: readonly Append[]
   lastLsn: number
   durableLsn: number
-  syncing: From<number>[]
+  /** A sync that was asked for is under way. */
+  syncing: boolean
+  /** Who waits until everything up to `lsn` is durable. */
+  awaitingSync: { readonly lsn: number; readonly reached: () => void }[]
+  /** At this length of the queue withdrawn tickets are looked for. */
+  pruneAt: number
   syncArmed: boolean
   groupArmed: boolean
 }
@@ -117,13 +121,13 @@ export const server: GenServer<Messages, State, Shard> = {
   continues: {
     open: async (state, _, context) => {
       try {
-        const opened = await open(state)
+        const opened = await open(state, context.signal)
         if (opened.report) tell(context.system, opened.shard, 'wal.recovered', opened.report)
         return noReply(opened)
       } catch (error) {
         // Not a crash: trying again cannot help, `control.reopen` or a new process is the way back.
-        state.shard.goDown(error)
-        tell(context.system, state.shard, 'shard.down', { reason: error })
+        if (state.shard.goDown(error, context.signal))
+          tell(context.system, state.shard, 'shard.down', { reason: error })
         return stop(['shutdown', error], state)
       }
     },
@@ -131,42 +135,42 @@ export const server: GenServer<Messages, State, Shard> = {
 
   calls: {
     append: (state, ticket, context) => {
+      pruneWithdrawn(state)
       state.queue.push({ ticket, from: context.from })
       return noReply(submit(state, context))
     },
-    subscribe: (state, follower) => {
+    subscribe: (state, follower, context) => {
       state.follower = follower
+      const { from } = context
       const { walId = '', epoch = 0 } = state.report ?? {}
-      return reply({ walId, epoch, lastLsn: state.lastLsn }, state)
+      const subscription = { walId, epoch, lastLsn: state.lastLsn }
+      // The log is read up to what is durable: everything below the subscription has to be.
+      return noReply(whenDurable(state, () => from.reply(subscription), context))
     },
     sync: (state, _, context) => {
-      if (state.durableLsn === state.lastLsn) return reply(state.durableLsn, state)
-      state.syncing.push(context.from)
-      if (state.syncing.length === 1) context.pipe(hostOf(state).run('sync', null), 'synced')
+      const { from } = context
+      return noReply(whenDurable(state, () => from.reply(state.durableLsn), context))
+    },
+    describe: (state, _, context) => {
+      const { from } = context
+      const described = describing(state)
+      const answer = (log: LogDescription | undefined) => from.reply({ ...described, log })
+      // Beside the mailbox: a slow sync must not hold up appends.
+      if (state.host) state.host.run('describe', null).then(answer, () => answer(undefined))
+      else answer(undefined)
       return noReply(state)
     },
-    describe: async (state) =>
-      reply(
-        {
-          mode: state.mode,
-          queued: state.queue.length,
-          inFlight: state.inFlight.length,
-          durableLsn: state.durableLsn,
-          lastLsn: state.lastLsn,
-          level: levelOf(state.shard.parts.settings),
-          report: state.report,
-          log: await state.host?.run('describe', null),
-        },
-        state,
-      ),
   },
 
   casts: {},
 
   infos: {
     committed: (state, result, context) => {
-      if (!result.ok) return poisoned(state, result.error, context)
-      handOver(state, result.value, context)
+      if (result.ok) handOver(state, result.value, context)
+      else if (isKeelsonError(result.error, 'SHARD_DOWN') || isKeelsonError(result.error, 'CLOSED'))
+        return poisoned(state, result.error, context)
+      // Refused as a whole before any byte was written; the log goes on.
+      else for (const { from } of state.inFlight) from.fail(result.error)
       state.inFlight = []
       armSync(state, context)
       return noReply(submit(state, context))
@@ -174,13 +178,12 @@ export const server: GenServer<Messages, State, Shard> = {
     synced: (state, result, context) => {
       if (!result.ok) return poisoned(state, result.error, context)
       state.durableLsn = Math.max(state.durableLsn, result.value.durableLsn)
-      for (const from of state.syncing.splice(0)) from.reply(state.durableLsn)
-      return noReply(state)
+      state.syncing = false
+      return noReply(settleSyncs(state, context))
     },
     syncDue: (state, _, context) => {
       state.syncArmed = false
-      if (state.durableLsn < state.lastLsn) context.pipe(hostOf(state).run('sync', null), 'synced')
-      return noReply(state)
+      return noReply(whenDurable(state, () => undefined, context))
     },
     groupDue: (state, _, context) => {
       state.groupArmed = false
@@ -193,7 +196,7 @@ export const server: GenServer<Messages, State, Shard> = {
     if (!host) return
     const orderly = reason === 'normal' || reason === 'shutdown'
     if (orderly) await host.run('close', { projectedLsn: shard.projectedLsn })
-    await shard.endLog()
+    await shard.files.end(host)
   },
 }
 
@@ -217,7 +220,8 @@ export const subscribe = (
   call(writer, 'subscribe', follower, { timeoutMs: Number.POSITIVE_INFINITY })
 
 /** Makes all that was committed durable; resolves with the durable LSN. */
-export const sync = (writer: Ref<Messages>): Promise<number> => call(writer, 'sync')
+export const sync = (writer: Ref<Messages>): Promise<number> =>
+  call(writer, 'sync', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
 
 /** How the writer and its log stand. */
 export const describe = (writer: Ref<Messages>): Promise<WriterDescription> =>
@@ -233,19 +237,18 @@ const initialState = (shard: Shard): State => ({
   inFlight: [],
   lastLsn: 0,
   durableLsn: 0,
-  syncing: [],
+  syncing: false,
+  awaitingSync: [],
+  pruneAt: pruneAtLeast,
   syncArmed: false,
   groupArmed: false,
 })
 
-const open = async (state: State): Promise<State> => {
+const open = async (state: State, signal: AbortSignal): Promise<State> => {
   const { shard } = state
-  const { host, inspection } = await shard.leaseLog()
-  const report = await host.run('open', {
-    dir: shard.parts.folders.wal,
-    options: shard.logOptions,
-    inspection,
-  })
+  const { host, inspection } = await shard.files.lease(signal)
+  const { folders, logOptions } = shard.files.parts
+  const report = await host.run('open', { dir: folders.wal, options: logOptions, inspection })
   shard.observeTime(report.lastTime)
   return {
     ...state,
@@ -260,6 +263,46 @@ const open = async (state: State): Promise<State> => {
 const hostOf = (state: State): LogHost => {
   if (!state.host) throw new KeelsonError('SHARD_DOWN', 'The log is not open.')
   return state.host
+}
+
+const describing = (state: State): Omit<WriterDescription, 'log'> => ({
+  mode: state.mode,
+  queued: state.queue.length,
+  inFlight: state.inFlight.length,
+  durableLsn: state.durableLsn,
+  lastLsn: state.lastLsn,
+  level: levelOf(state.shard.parts.settings),
+  report: state.report,
+})
+
+/** Calls `reached` once everything that is committed now is durable; asks for a sync when it is not. */
+const whenDurable = (state: State, reached: () => void, context: Context): State => {
+  state.awaitingSync.push({ lsn: state.lastLsn, reached })
+  return settleSyncs(state, context)
+}
+
+const settleSyncs = (state: State, context: Context): State => {
+  const waiting = state.awaitingSync
+  state.awaitingSync = waiting.filter(({ lsn }) => lsn > state.durableLsn)
+  for (const { lsn, reached } of waiting) if (lsn <= state.durableLsn) reached()
+  if (state.awaitingSync.length > 0 && !state.syncing) {
+    state.syncing = true
+    context.pipe(hostOf(state).run('sync', null), 'synced')
+  }
+  return state
+}
+
+/** So many waiting tickets are never looked through. */
+const pruneAtLeast = 1_024
+
+/**
+ * Lets go of tickets whose callers gave up: they have left the gate, which bounds the others, and on a disk that hangs nobody else
+ * would take them out. Looked for when the queue has doubled, so that an append pays a constant share.
+ */
+const pruneWithdrawn = (state: State): void => {
+  if (state.queue.length < state.pruneAt) return
+  state.queue = state.queue.filter(({ ticket }) => ticket.state === 'queued')
+  state.pruneAt = Math.max(pruneAtLeast, 2 * state.queue.length)
 }
 
 /** Sends the next group on its way, unless one is, or it shall have time to fill. */
@@ -330,9 +373,8 @@ const armSync = (state: State, context: Context): void => {
 /** A failed write or sync is final (invariant L3). The reason is recorded before anybody is told. */
 const poisoned = (state: State, error: unknown, context: Context) => {
   const { shard } = state
-  if (isKeelsonError(error, 'CLOSED')) return stop(['shutdown', 'closed'], state)
-  shard.goDown(error)
   tell(context.system, shard, 'wal.poisoned', { reason: error })
-  tell(context.system, shard, 'shard.down', { reason: error })
+  if (shard.goDown(error, context.signal))
+    tell(context.system, shard, 'shard.down', { reason: error })
   return stop(['shutdown', 'poisoned'], state)
 }

@@ -129,7 +129,7 @@ export class App {
     const endsAt = system.clock.monotonic() + deadlineMs
     const left = () => Math.max(1, endsAt - system.clock.monotonic())
     const refusal = new KeelsonError('CLOSED', 'The instance is closing.')
-    for (const { gate } of shards) gate.shut(refusal)
+    for (const shard of shards) shard.beginClose(refusal)
     await within(system, left(), Promise.all(shards.map(({ gate }) => gate.idle())))
     const flushed = shards
       // A suspended projection stays as it is; what it lacks is in the log.
@@ -150,16 +150,23 @@ export class App {
   async #giveBack(): Promise<void> {
     const { system, shards, ownsSystem, release } = this.#parts
     try {
-      for (const shard of shards) {
-        shard.close()
-        await shard.endLog()
-        await shard.closeProjection()
-      }
+      await closeShards(shards)
       if (ownsSystem) await system.stop()
     } finally {
       release()
     }
   }
+}
+
+/** Closes all that is open of every shard, whatever fails of it. Rejects with the first failure, once all is done. */
+export const closeShards = async (shards: readonly Shard[]): Promise<void> => {
+  const ends = await Promise.allSettled(
+    shards.map((shard) => {
+      shard.close()
+      return shard.files.close()
+    }),
+  )
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
 }
 
 /** Waits for `done`, but no longer than `ms`. */

@@ -11,6 +11,7 @@ import {
   LmdbWriter,
   type Shard,
   shardName,
+  tell,
   WalWriter,
 } from '../actors/index.ts'
 import {
@@ -142,11 +143,14 @@ const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
 const watch = (system: System, shard: Shard, ref: Ref): void => {
   const names = treeNames(shard.parts.instance)
   system.monitor(ref, (reason) => {
-    if (!isShutdown(reason)) return
+    // A writer that went down has said why, and a shard that is down may be on its way back by the time of an answer.
+    if (!isShutdown(reason) || shard.phase.kind === 'down') return
     whichChildren(system.to(names.shards)).then(
       (children) => {
         const child = children.find(({ id }) => id === `shard(${shard.index})`)
-        if (child?.ref === undefined) shard.goDown('its supervisor has spent its restarts')
+        const spent = 'its supervisor has spent its restarts'
+        if (child?.ref === undefined && shard.goDown(spent))
+          tell(system, shard, 'shard.down', { reason: spent })
       },
       () => undefined,
     )

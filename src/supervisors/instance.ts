@@ -16,7 +16,7 @@ import {
   type Projections,
   shardFolder,
 } from '../storage/index.ts'
-import { App } from './app.ts'
+import { App, closeShards } from './app.ts'
 import { type AppTree, mapModules } from './app-tree.ts'
 import { configError } from './config-error.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
@@ -55,19 +55,27 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
     instance: checked.instance,
     shards: checked.shards,
   })
-  checked.onProgress({ step: 'locked', detail: claim.dir })
   const shards = Array.from({ length: claim.shards }, (_, index) =>
     shardOf(index, claim, checked, ports, system),
   )
   try {
+    checkMinDurable(checked, claim)
+    checked.onProgress({ step: 'locked', detail: claim.dir })
     await prepare(shards, claim, checked, ports)
     return await run({ ...checked, app }, system, shards, claim)
   } catch (error) {
-    await giveBack(shards)
+    if (!checked.system) await system.stop()
+    await closeShards(shards).catch(() => undefined)
     claim.undo()
     claim.release()
     throw error
   }
+}
+
+const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim): void => {
+  for (const shard of minDurable.keys())
+    if (shard >= shards)
+      throw configError('wal.minDurable', `shards from 0 to ${shards - 1}`, shard)
 }
 
 /** The modules that the user's tree names, loaded, before anything on disk is touched. */
@@ -80,7 +88,7 @@ const shardOf = (
   index: number,
   { dir }: FolderClaim,
   { instance, settings, minDurable }: CheckedOptions,
-  { clock, makeHost, projectionsOn }: Ports,
+  { makeHost, projectionsOn }: Ports,
   system: System,
 ): Shard =>
   new Shard({
@@ -89,7 +97,7 @@ const shardOf = (
     folders: shardFolder(dir, index),
     settings,
     minDurable: minDurable.get(index),
-    clock: system.clock ?? clock,
+    clock: system.clock,
     makeHost,
     projectionsOn,
   })
@@ -107,7 +115,7 @@ const prepare = async (
   for (const [shard, reason] of failures) shard.goDown(reason)
   if (claim.isNew) {
     await refuseFrames(shards, claim, ports)
-    for (const shard of shards) await shard.createLog()
+    for (const { files } of shards) await files.create()
     claim.finish()
     onProgress({ step: 'created', detail: claim.dir })
   }
@@ -120,7 +128,7 @@ const inspect = async (
   shards: readonly Shard[],
   { isNew }: FolderClaim,
 ): Promise<Map<Shard, unknown>> => {
-  const looks = await Promise.allSettled(shards.map((shard) => shard.inspect()))
+  const looks = await Promise.allSettled(shards.map(({ files }) => files.inspect()))
   const failures = new Map<Shard, unknown>()
   looks.forEach((look, at) => {
     const shard = shards[at] as Shard
@@ -145,31 +153,35 @@ const refuseFrames = async (
   claim: FolderClaim,
   { makeHost, disk }: Ports,
 ): Promise<void> => {
-  const withFrames = shards.filter((shard) => shard.inspection?.hasFrames).map(({ index }) => index)
+  const empty: string[] = []
+  const withFrames = shards
+    .filter((shard) => shard.files.inspection?.hasFrames)
+    .map(({ index }) => index)
   for (const index of claim.leftovers) {
     const host = makeHost(index)
     const { wal, path } = shardFolder(claim.dir, index)
-    const options = (shards[0] as Shard).logOptions
+    const options = (shards[0] as Shard).files.parts.logOptions
     const { hasFrames } = await host
       .run('inspect', { dir: wal, options, evidence: [] })
       .finally(() => host.end())
     if (hasFrames) withFrames.push(index)
-    else disk.remove(path)
+    else empty.push(path)
   }
   if (withFrames.length > 0)
     throw new KeelsonError('CORRUPT', `${claim.dir} holds frames, but no sound keelson.json.`, {
       details: { file: 'keelson.json', shards: withFrames },
     })
+  for (const path of empty) disk.remove(path)
 }
 
-/** Starts the tree and waits until each shard is open or down. */
+/** Starts the tree and waits until each shard is open or down. What it started has ended when it rejects. */
 const run = async (
   options: CheckedOptions,
   system: System,
   shards: readonly Shard[],
   claim: FolderClaim,
 ): Promise<App> => {
-  const { instance, settings, allowDown, onProgress } = options
+  const { instance, settings, onProgress } = options
   const store = new Store(system, shards)
   const control = new ControlHandle(system, instance, shards.length, settings.deadlineMs)
   onProgress({ step: 'recovering' })
@@ -182,14 +194,11 @@ const run = async (
     reopen: (shard, part) => reopen(system, shard, part),
   })
   const root = await startSupervisor(system, tree)
-  const phases = await Promise.all(shards.map((shard) => shard.settled()))
-  phases.forEach(({ kind }, shard) => {
-    onProgress({ step: kind === 'open' ? 'open' : 'down', shard })
-  })
-  const down = phases.find((phase) => phase.kind === 'down')
-  if (down && !allowDown) {
+  try {
+    await settled(shards, options)
+  } catch (error) {
     await stopProcess(root, 'shutdown')
-    throw down.reason
+    throw error
   }
   return new App({
     instance,
@@ -204,11 +213,15 @@ const run = async (
   })
 }
 
-/** Ends what a failed start has begun. */
-const giveBack = async (shards: readonly Shard[]): Promise<void> => {
-  for (const shard of shards) {
-    shard.close()
-    await shard.endLog()
-    await shard.closeProjection()
-  }
+/** Waits until each shard is open or down. Rejects with the reason of the first that is down, unless that is allowed. */
+const settled = async (
+  shards: readonly Shard[],
+  { allowDown, onProgress }: CheckedOptions,
+): Promise<void> => {
+  const phases = await Promise.all(shards.map((shard) => shard.settled()))
+  phases.forEach(({ kind }, shard) => {
+    onProgress({ step: kind === 'open' ? 'open' : 'down', shard })
+  })
+  const down = phases.find((phase) => phase.kind === 'down')
+  if (down && !allowDown) throw down.reason
 }

@@ -22,13 +22,23 @@ export const reopen = async (
     return { shard: index, part, was: 'down' }
   }
   if (shard.phase.kind !== 'down') return { shard: index, part, was: 'running' }
-  shard.clearDown()
-  await restarted(system, names.shards, `shard(${index})`, shard)
+  await ended(system, names.shard(index))
+  // Somebody else may have asked at the same time.
+  if (shard.phase.kind === 'down') {
+    shard.clearDown()
+    await restarted(system, names.shards, `shard(${index})`, shard)
+  }
   const phase = await shard.settled()
   if (phase.kind !== 'open') throw shard.unavailable()
   tell(system, shard, 'shard.reopened', {})
   return { shard: index, part, was: 'down' }
 }
+
+/** A shard that has just gone down may still be stopping: what is started again must not meet what is left of it. */
+const ended = (system: System, name: Name<SupervisorMessages>): Promise<void> =>
+  new Promise((resolve) => {
+    system.monitor(name, () => resolve())
+  })
 
 /** Starts a child that its supervisor has kept the place of. */
 const restarted = async (
@@ -38,7 +48,7 @@ const restarted = async (
   shard: Shard,
 ): Promise<void> => {
   const result = await restartChild(system.to(supervisor), id)
-  if (result.ok || result.reason === 'running' || result.reason === 'restarting') return
+  if (result.ok) return
   throw new KeelsonError('SHARD_DOWN', `${id} cannot be started again.`, {
     details: { shard: shard.index, state: 'down', reason: result.reason },
     cause: result.reason,

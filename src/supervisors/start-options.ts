@@ -161,7 +161,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     minDurable: checkMinDurable(wal.minDurable ?? []),
     mailboxMax: options.mailboxMax ?? 100_000,
     app: options.app === undefined ? undefined : checkAppTree(options.app),
-    onProgress: options.onProgress ?? (() => undefined),
+    onProgress: harmless(options.onProgress ?? (() => undefined)),
     settings: {
       deadlineMs: options.deadlineMs ?? 30_000,
       wal: {
@@ -219,12 +219,24 @@ const checkNumber = (path: string, value: unknown, { min, max, whole }: NumberRu
 const checkMinDurable = (positions: unknown): ReadonlyMap<number, number> => {
   if (!Array.isArray(positions))
     throw configError('wal.minDurable', 'a list of positions', positions)
-  return new Map(
-    positions.map((position, at) => {
-      const { shard, lsn } = (position ?? {}) as { shard?: unknown; lsn?: unknown }
-      const right = Number.isSafeInteger(shard) && Number.isSafeInteger(lsn)
-      if (!right) throw configError(`wal.minDurable[${at}]`, '{ shard, lsn }', position)
-      return [shard as number, lsn as number]
-    }),
-  )
+  const found = positions.map((position, at) => {
+    const { shard, lsn } = (position ?? {}) as { shard?: unknown; lsn?: unknown }
+    const right = [shard, lsn].every((each) => Number.isSafeInteger(each) && Number(each) >= 0)
+    if (!right) throw configError(`wal.minDurable[${at}]`, '{ shard, lsn }', position)
+    return { shard: shard as number, lsn: lsn as number }
+  })
+  const greatest = new Map<number, number>()
+  for (const { shard, lsn } of found) greatest.set(shard, Math.max(lsn, greatest.get(shard) ?? 0))
+  return greatest
 }
+
+/** A callback of the user's that throws must not stop a start in the middle: what it reports goes on without it. */
+const harmless =
+  (onProgress: NonNullable<StartOptions['onProgress']>) =>
+  (progress: StartProgress): void => {
+    try {
+      onProgress(progress)
+    } catch {
+      // Its own affair.
+    }
+  }

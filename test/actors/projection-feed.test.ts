@@ -65,6 +65,8 @@ describe('the feed of a projection', () => {
 
   test('reads the log first when it begins behind, and never beyond what was applied', () => {
     const feed = new ProjectionFeed(limits, 2, 5)
+    expect(feed.next(0, false, nothing)).toEqual({ kind: 'sync' })
+    feed.durable(5)
     expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 3 })
 
     // The log already holds 6 and 7; they have not been applied yet.
@@ -78,6 +80,7 @@ describe('the feed of a projection', () => {
 
   test('reads on where a read ended, and counts frames that are not data as taken', () => {
     const feed = new ProjectionFeed(limits, 0, 6)
+    feed.durable(6)
     feed.tailed(readOf([1, 2], 4))
     expect(drain(feed)).toEqual(['k1', 'k2'])
     expect(feed.next(0, true, nothing)).toEqual({ kind: 'read', from: 4 })
