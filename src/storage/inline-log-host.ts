@@ -14,12 +14,19 @@ export type InlineLogHostOptions = {
   readonly clock: Clock
   /** From a request's being carried out to its answer, in ms; 0, the default, is a later turn. */
   readonly delayMs?: number
+  /** How long `end` takes, as when a thread waits for its disk; 0 by default. */
+  readonly endMs?: number
 }
 
 type Pending = { readonly carryOut: () => void; readonly refuse: (error: KeelsonError) => void }
 
 /** Makes a host. A request is carried out when the one before it has been answered. */
-export const inlineLogHost = ({ disk, clock, delayMs = 0 }: InlineLogHostOptions): LogHost => {
+export const inlineLogHost = ({
+  disk,
+  clock,
+  delayMs = 0,
+  endMs = 0,
+}: InlineLogHostOptions): LogHost => {
   const log = createLog(disk, clock)
   let waiting: Pending[] = []
   let current: Pending | undefined
@@ -67,6 +74,7 @@ export const inlineLogHost = ({ disk, clock, delayMs = 0 }: InlineLogHostOptions
     async end() {
       if (isEnded) return
       isEnded = true
+      if (endMs > 0) await new Promise<void>((resolve) => clock.after(endMs, resolve))
       log.abandon()
       for (const pending of current ? [current, ...waiting] : waiting) pending.refuse(closed())
       waiting = []
