@@ -20,7 +20,10 @@ const mayImport: Record<string, readonly string[]> = {
 }
 const leaves = ['src/errors.ts', 'src/clock.ts']
 
-/** What only the named files may import. */
+/** Outside modules that do nothing outside: every file may import them. */
+const harmless = ['node:path', 'node:url', 'node:util', 'node:buffer', 'node:stream']
+
+/** Every other outside module, and who may import it. What is not named here may not be imported at all. */
 const doors: Record<string, readonly string[]> = {
   'node:fs': ['src/storage/node-disk.ts', 'src/inspect/'],
   'node:fs/promises': ['src/inspect/'],
@@ -30,11 +33,18 @@ const doors: Record<string, readonly string[]> = {
   'node:child_process': ['src/storage/folder-lock.ts'],
   'node:perf_hooks': ['src/clock.ts'],
   jiti: ['src/supervisors/module-loader.ts'],
+  eventemitter3: ['src/runtime/telemetry.ts'],
+  'node:crypto': ['src/clock.ts', 'src/actors/range-query.ts'],
+  'node:os': ['src/storage/folder-lock.ts', 'src/storage/lmdb-projection-store.ts', 'src/inspect/'],
+  'node:zlib': ['src/storage/crc32.ts'],
+  'node:vm': ['src/inspect/'],
+  'node:readline': ['src/inspect/'],
 }
 
-/** Files over 300 lines, each with the reason why it is one noun. */
+/** Files over 300 lines, and none over 400, each with the reason why it is one noun. */
 const longFiles: Record<string, string> = {
   'src/actors/applier.ts': 'one actor: its messages, its server and its client functions',
+  'src/actors/control.ts': 'one actor: its messages, its server and its client functions',
   'src/actors/lmdb-writer.ts': 'one actor: its messages, its server and its client functions',
   'src/actors/wal-writer.ts': 'one actor: its messages, its server and its client functions',
 }
@@ -97,10 +107,18 @@ describe('the sources', () => {
   test('reach each outside thing through one door', () => {
     const found = breaches((file) =>
       file.imports.filter(
-        (name) => doors[name] && !doors[name].some((door) => file.path.startsWith(door)),
+        (name) =>
+          !name.startsWith('.') &&
+          !harmless.includes(name) &&
+          !(doors[name] ?? []).some((door) => file.path.startsWith(door)),
       ),
     )
-    expect(found).toEqual([])
+    const hidden = breaches((file) =>
+      [...codeOf(file).matchAll(/\b(?:createRequire|(?<![#.\w])require\(|randomUUID)/g)].map(
+        ([what]) => what,
+      ),
+    )
+    expect([...found, ...hidden]).toEqual([])
   })
 
   test('touch time and chance only in clock.ts', () => {
@@ -114,7 +132,11 @@ describe('the sources', () => {
 
   test('keep no mutable state in a module', () => {
     const found = breaches((file) =>
-      [...codeOf(file).matchAll(/^(?:export )?(?:let|var) .*$/gm)].map(([line]) => line),
+      [
+        ...codeOf(file).matchAll(
+          /^(?:export )?(?:(?:let|var) .*|const \w+(?:: (?!Readonly)[^=]+)? = (?:new (?:Map|Set|WeakMap|Array)(?:<.*>)?\(\)|\[\]|\{\}))$/gm,
+        ),
+      ].map(([line]) => line),
     )
     expect(found).toEqual([])
   })
@@ -160,7 +182,7 @@ describe('the sources', () => {
   })
 
   test('are short, but for the files named here', () => {
-    const found = sources.filter(({ path, lines }) => lines.length > 301 && !longFiles[path])
+    const found = sources.filter(({ path, lines }) => lines.length > (longFiles[path] ? 401 : 301))
     expect(found.map(({ path, lines }) => `${path}: ${lines.length} lines`)).toEqual([])
   })
 })

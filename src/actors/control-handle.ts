@@ -2,8 +2,8 @@
  * `app.control`: what the holder of an instance may ask of its shards. The `All` forms work on every shard side by side
  * and resolve to each shard's outcome; they reject only when nothing could be asked.
  */
-import { KeelsonError } from '../errors.ts'
 import type { Ref, System } from '../runtime/index.ts'
+import { checkOptionNames, invalidArgument } from './argument-check.ts'
 import * as Control from './control.ts'
 
 /** Options of every control call. */
@@ -97,7 +97,7 @@ export class ControlHandle {
     options: ControlOptions = {},
   ): Promise<Control.Reopened> {
     if (part !== 'shard' && part !== 'followers')
-      throw refused('part', "'shard' or 'followers'", part)
+      throw invalidArgument('part', "'shard' or 'followers'", part)
     const { timeoutMs } = this.#plain([shard], options)
     return Control.reopen(this.#control, { shard, part }, timeoutMs)
   }
@@ -105,17 +105,18 @@ export class ControlHandle {
   async #suspend(shards: readonly number[], options: SuspendOptions) {
     const plain = this.#plain(shards, options, names.suspend)
     const { flush = true, writes = false, owner, leaseMs } = options
-    if (typeof flush !== 'boolean') throw refused('flush', 'a boolean', flush)
-    if (typeof writes !== 'boolean') throw refused('writes', 'a boolean', writes)
+    if (typeof flush !== 'boolean') throw invalidArgument('flush', 'a boolean', flush)
+    if (typeof writes !== 'boolean') throw invalidArgument('writes', 'a boolean', writes)
     if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs > 0))
-      throw refused('leaseMs', 'a number above 0', leaseMs)
+      throw invalidArgument('leaseMs', 'a number above 0', leaseMs)
     return Control.suspend(this.#control, { ...plain, flush, writes, owner, leaseMs })
   }
 
   async #resume(shards: readonly number[], options: ResumeOptions): Promise<Control.Outcomes> {
     const plain = this.#plain(shards, options, names.resume)
     const { token, force = false } = options
-    if (token !== undefined && typeof token !== 'string') throw refused('token', 'a string', token)
+    if (token !== undefined && typeof token !== 'string')
+      throw invalidArgument('token', 'a string', token)
     const which = force ? 'all' : token === undefined ? 'ownerless' : { token }
     return Control.resume(this.#control, { ...plain, which })
   }
@@ -125,16 +126,13 @@ export class ControlHandle {
     options: ControlOptions,
     allowed: readonly string[] = names.plain,
   ): { shards: readonly number[]; timeoutMs: number } {
-    if (typeof options !== 'object' || options === null)
-      throw refused('options', 'an object', options)
-    for (const option of Object.keys(options))
-      if (!allowed.includes(option)) throw refused(option, `one of ${allowed.join(', ')}`, option)
+    checkOptionNames(options, allowed)
     const { timeoutMs = this.#deadlineMs } = options
     if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
-      throw refused('timeoutMs', 'a number above 0', timeoutMs)
+      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
     for (const shard of shards)
       if (!this.#shards.includes(shard))
-        throw refused('shard', `0 to ${this.#shards.length - 1}`, shard)
+        throw invalidArgument('shard', `0 to ${this.#shards.length - 1}`, shard)
     return { shards, timeoutMs }
   }
 }
@@ -142,8 +140,3 @@ export class ControlHandle {
 const only = ([outcome]: readonly Control.Outcome[]): void => {
   if (outcome?.error) throw outcome.error
 }
-
-const refused = (path: string, expected: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${path} must be ${expected}.`, {
-    details: { path, expected, found: String(found) },
-  })

@@ -1,6 +1,7 @@
 /** What other folders may use of the durable actors. */
 
 export * as Applier from './applier.ts'
+export { invalidArgument } from './argument-check.ts'
 export * as Control from './control.ts'
 export {
   ControlHandle,

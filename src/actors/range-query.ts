@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { KeelsonError } from '../errors.ts'
 import { checkKey, compareKeys, type RowRange } from '../storage/index.ts'
+import { checkOptionNames, invalidArgument } from './argument-check.ts'
 
 /** What a range asks for. At most one lower and one upper bound; `prefix` narrows them further. */
 export type RangeOptions = {
@@ -46,23 +47,20 @@ export const cursorAt = ({ fingerprint }: RangeQuery, key: string): string =>
   Buffer.from(JSON.stringify([fingerprint, key])).toString('base64url')
 
 const checkOptions = (options: RangeOptions): void => {
-  if (typeof options !== 'object' || options === null)
-    throw invalid('options', 'an object', options)
-  for (const name of Object.keys(options))
-    if (!optionNames.includes(name)) throw invalid(name, `one of ${optionNames.join(', ')}`, name)
+  checkOptionNames(options, optionNames)
   for (const name of ['gt', 'gte', 'lt', 'lte', 'prefix'] as const)
     if (options[name] !== undefined && !(name === 'prefix' && options.prefix === ''))
       checkKey(options[name])
   for (const name of ['reverse', 'values'] as const)
     if (options[name] !== undefined && typeof options[name] !== 'boolean')
-      throw invalid(name, 'a boolean', options[name])
+      throw invalidArgument(name, 'a boolean', options[name])
   if (options.gt !== undefined && options.gte !== undefined)
-    throw invalid('gt', 'gt or gte', 'both')
+    throw invalidArgument('gt', 'gt or gte', 'both')
   if (options.lt !== undefined && options.lte !== undefined)
-    throw invalid('lt', 'lt or lte', 'both')
+    throw invalidArgument('lt', 'lt or lte', 'both')
   const { limit = 100, cursor } = options
   if (!Number.isSafeInteger(limit) || limit < 1)
-    throw invalid('limit', 'a whole number from 1', limit)
+    throw invalidArgument('limit', 'a whole number from 1', limit)
   if (cursor !== undefined && typeof cursor !== 'string') throw badCursor()
 }
 
@@ -123,8 +121,3 @@ const keyOf = (cursor: string, fingerprint: string): string => {
 
 const badCursor = (): KeelsonError =>
   new KeelsonError('BAD_CURSOR', 'The cursor does not belong to this query.')
-
-const invalid = (option: string, expected: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `range: ${option} must be ${expected}.`, {
-    details: { path: option, expected, found: String(found) },
-  })

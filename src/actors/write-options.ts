@@ -1,5 +1,5 @@
 /** The options of a write, checked. Pure. */
-import { KeelsonError } from '../errors.ts'
+import { checkOptionNames, invalidArgument } from './argument-check.ts'
 
 /** What every write may be told. */
 export type WriteOptions = {
@@ -35,19 +35,16 @@ export const checkWrite = (
   deadlineDefaultMs: number,
   names: readonly string[] = writeNames,
 ): CheckedWrite => {
-  if (typeof options !== 'object' || options === null)
-    throw refused('options', 'an object', options)
-  for (const name of Object.keys(options))
-    if (!names.includes(name)) throw refused(name, `one of ${names.join(', ')}`, name)
+  checkOptionNames(options, names)
   const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait' } = options
   if (ack === 'replicated')
-    throw refused('ack', "'applied' or 'projected': nothing replicates", ack)
+    throw invalidArgument('ack', "'applied' or 'projected': nothing replicates", ack)
   if (ack !== 'applied' && ack !== 'projected')
-    throw refused('ack', "'applied' or 'projected'", ack)
+    throw invalidArgument('ack', "'applied' or 'projected'", ack)
   if (typeof deadlineMs !== 'number' || !(deadlineMs > 0))
-    throw refused('deadlineMs', 'a number above 0', deadlineMs)
+    throw invalidArgument('deadlineMs', 'a number above 0', deadlineMs)
   if (whenFull !== 'wait' && whenFull !== 'refuse')
-    throw refused('whenFull', "'wait' or 'refuse'", whenFull)
+    throw invalidArgument('whenFull', "'wait' or 'refuse'", whenFull)
   return { ack, deadlineMs, whenFull }
 }
 
@@ -56,15 +53,10 @@ export const checkPut = (options: PutOptions, deadlineDefaultMs: number): Checke
   const checked = checkWrite(options, deadlineDefaultMs, putNames)
   const { ttlMs, expiresAt } = options
   if (ttlMs !== undefined && expiresAt !== undefined)
-    throw refused('ttlMs', 'given alone, or expiresAt', 'both')
+    throw invalidArgument('ttlMs', 'given alone, or expiresAt', 'both')
   if (ttlMs !== undefined && !(Number.isSafeInteger(ttlMs) && ttlMs > 0))
-    throw refused('ttlMs', 'a whole number of ms above 0', ttlMs)
+    throw invalidArgument('ttlMs', 'a whole number of ms above 0', ttlMs)
   if (expiresAt !== undefined && !(Number.isSafeInteger(expiresAt) && expiresAt >= 0))
-    throw refused('expiresAt', 'whole ms since 1970, or 0', expiresAt)
+    throw invalidArgument('expiresAt', 'whole ms since 1970, or 0', expiresAt)
   return checked
 }
-
-const refused = (path: string, expected: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${path} must be ${expected}.`, {
-    details: { path, expected, found: String(found) },
-  })

@@ -4,6 +4,7 @@
  */
 import {
   type ControlHandle,
+  invalidArgument,
   levelOf,
   reasonText,
   type Shard,
@@ -110,11 +111,7 @@ export class App {
   close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     const { deadlineMs = 30_000 } = options
     if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0))
-      return Promise.reject(
-        new KeelsonError('INVALID_ARGUMENT', 'deadlineMs must be a number from 0.', {
-          details: { path: 'deadlineMs', expected: 'a number from 0', found: String(deadlineMs) },
-        }),
-      )
+      return Promise.reject(invalidArgument('deadlineMs', 'a number from 0', deadlineMs))
     this.#closing ??= this.#close(deadlineMs)
     return this.#closing
   }
