@@ -195,8 +195,12 @@ export const server: GenServer<Messages, State, Shard> = {
     const { host, shard } = state
     if (!host) return
     const orderly = reason === 'normal' || reason === 'shutdown'
-    if (orderly) await host.run('close', { projectedLsn: shard.projectedLsn })
-    await shard.files.end(host)
+    try {
+      // Without it the next opening is a recovery, and loses nothing.
+      if (orderly) await host.run('close', { projectedLsn: shard.projectedLsn })
+    } finally {
+      await shard.files.end(host)
+    }
   },
 }
 
