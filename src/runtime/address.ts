@@ -80,6 +80,12 @@ export class Address<P extends { readonly pid: number } = { readonly pid: number
   }
 }
 
+/**
+ * Whether `value` is a ref that this runtime made: of a process, of a name, or one with its sender bound. It says nothing
+ * of what the process understands, nor whether it lives.
+ */
+export const isRef = (value: unknown): value is Ref => value instanceof Address
+
 /** The address behind a ref. Throws `INVALID_ARGUMENT` when it is not one. */
 export const addressOf = <P extends { readonly pid: number }>(ref: Ref<unknown>): Address<P> => {
   if (ref instanceof Address) return ref
