@@ -36,6 +36,8 @@ export class ShardFiles {
   #prepared: LogLease | undefined
   #projection: ProjectionStore | undefined
   #projectionDamaged = false
+  /** What the projection showed at the last look. */
+  #projectedLsn = 0
   /** The end of what was asked so far: the next one begins then. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -56,13 +58,22 @@ export class ShardFiles {
     })
   }
 
-  /** Makes the log of a new folder, and looks at it. @throws KeelsonError `NO_SPACE`, `READ_ONLY`: nothing is left behind */
-  create(): Promise<void> {
+  /** Whether the last look found anything that was written: frames, or rows of a projection. */
+  get hasRemains(): boolean {
+    return this.#prepared?.inspection.hasFrames === true || this.#projectedLsn > 0
+  }
+
+  /**
+   * Makes the log of a new folder, looks at it, and answers its id.
+   * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: nothing is left behind
+   */
+  create(): Promise<string> {
     return this.#inTurn(undefined, async () => {
       const { host } = this.#prepared ?? (await this.#look())
       const { folders, logOptions } = this.parts
       await host.run('create', { dir: folders.wal, options: logOptions })
       this.#prepared = await this.#look()
+      return this.#prepared.inspection.walId ?? ''
     })
   }
 
@@ -165,6 +176,7 @@ export class ShardFiles {
     const position = this.#projection
       ? this.#projection.position()
       : shown(await this.#examined(host))
+    this.#projectedLsn = position?.lsn ?? 0
     return position ? [{ lsn: position.lsn, source: 'projection', walId: position.walId }] : []
   }
 

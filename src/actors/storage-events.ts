@@ -1,6 +1,6 @@
 /** What storage tells on the event bus of its System: one object an event, with who, where and when. */
 import { type System, telemetry } from '../runtime/index.ts'
-import type { Shard } from './shard.ts'
+import { reasonText, type Shard } from './shard.ts'
 
 /** Where and when. `at` in ms since 1970. */
 export type ShardFacts = { readonly instance: string; readonly shard: number; readonly at: number }
@@ -57,5 +57,10 @@ export const tell = <K extends keyof StorageEvents>(
     ...facts,
   }
   const emit = events.emit.bind(events) as (name: string, told: object) => boolean
-  emit(event, told)
+  try {
+    emit(event, told)
+  } catch (error) {
+    // A listener's mistake is not the teller's.
+    system.logger.error(`a listener of ${event} threw: ${reasonText(error)}`)
+  }
 }

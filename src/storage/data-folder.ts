@@ -28,6 +28,8 @@ export type DataFolderFacts = {
   readonly instanceId: string
   /** How many shards it has, from 1 to 1,024. */
   readonly shards: number
+  /** The id of each shard's log, in hex: a log stands for the keys of its shard only. */
+  readonly logs: readonly string[]
   /** When it was made, in ms since 1970. */
   readonly created: number
 }
@@ -100,8 +102,8 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
 
 /** `keelson.json` as bytes. @throws KeelsonError `INVALID_ARGUMENT` for facts that could not be read back. */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
-  const { instanceId, shards, created } = facts
-  const fields = { format: dataFolderFormat, instanceId, shards, shardHash, created }
+  const { instanceId, shards, logs, created } = facts
+  const fields = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
   const fault = faultOf(fields)
   if (fault !== undefined) throw new KeelsonError('INVALID_ARGUMENT', `data folder: ${fault}`)
   const text = JSON.stringify({ ...fields, crc: checksum(fields) }, undefined, 2)
@@ -130,17 +132,20 @@ export const decodeDataFolder = (
     )
   const fault = faultOf(fields)
   if (fault !== undefined) return { state: 'damaged', evidence: fault }
-  const { instanceId, shards, created } = fields as DataFolderFacts
-  return { state: 'sound', facts: { instanceId, shards, created } }
+  const { instanceId, shards, logs, created } = fields as DataFolderFacts
+  return { state: 'sound', facts: { instanceId, shards, logs, created } }
 }
 
 /** What is wrong with the fields of format 1; `undefined` when nothing is. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
-  const { format, instanceId, shards, created } = fields
+  const { format, instanceId, shards, logs, created } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`
   if (typeof instanceId !== 'string' || instanceId.length < 1 || instanceId.length > 128)
     return 'instanceId is no text of 1 to 128 characters'
   if (!isWhole(shards, 1, 1024)) return 'shards is no whole number from 1 to 1024'
+  const isId = (id: unknown) => typeof id === 'string' && /^[0-9a-f]{32}$/.test(id)
+  if (!Array.isArray(logs) || logs.length !== shards || !logs.every(isId))
+    return 'logs is no list of one id a shard'
   if (!isWhole(created, 0, Number.MAX_SAFE_INTEGER)) return 'created is no time in ms'
   return fields.shardHash === shardHash ? undefined : 'shardHash is unknown'
 }

@@ -47,7 +47,12 @@ const makeFolders = (path: string): void => {
   if (stats?.isDirectory()) return
   const parent = dirname(path)
   if (parent !== path && !unlessMissing(() => statSync(parent))) makeFolders(parent)
-  mkdirSync(path)
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // Another process may have made it in between.
+    if (!unlessMissing(() => statSync(path))?.isDirectory()) throw error
+  }
 }
 
 /** The machine's file system. */

@@ -13,7 +13,7 @@ export type Mark = readonly [kind: MarkKind, ...path: (string | number)[]]
 /** `map`: an array of pairs. `set`: an array. `date`: ms since 1970. `minusZero`: 0. These words are part of the format. */
 export type MarkKind = 'map' | 'set' | 'date' | 'minusZero'
 
-/** Plain data, and the marks in it, inner ones before those around them. Without marks it is the value itself. */
+/** Plain data, and the marks in it, inner ones before those around them. Shares nothing with the value but its Buffers. */
 export type PlainData = { readonly plain: unknown; readonly marks: readonly Mark[] }
 
 /** How many containers may lie in one another: far below what the stack bears, far above what data needs. */
@@ -24,9 +24,17 @@ const depthMax = 256
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, in the value's own terms.
  */
 export const toPlainData = (value: unknown): PlainData => {
-  const walk = new Walk()
+  const walk = new Walk(depthMax)
   const plain = walk.visit(value)
   return { plain, marks: walk.marks }
+}
+
+/** Whether these are plain data, without anything to mark: what `toPlainData` can have made of a value. */
+export const isPlainData = (plain: unknown): boolean => {
+  // A Map is two arrays deep.
+  const walk = new Walk(2 * depthMax + 1)
+  walk.visit(plain)
+  return walk.marks.length === 0
 }
 
 /** The value of plain data. @throws TypeError when a mark does not fit; then the data are not what `toPlainData` made. */
@@ -74,8 +82,12 @@ const isPlain = (value: object): boolean => {
   return prototypes(value) === 1 && Object.hasOwn(prototype as object, 'isPrototypeOf')
 }
 
-/** One walk through one value. Containers are copied only where something in them had to be replaced. */
+/**
+ * One walk through one value. It reads everything once and copies it: what a getter or a proxy answers later is never
+ * asked, so that what was checked is what is stored.
+ */
 class Walk {
+  readonly #depthMax: number
   readonly marks: Mark[] = []
   #depth = 0
   /** Where the walk is: a step for each container that it is in, and in a map whether at the key (0) or the value (1). */
@@ -83,6 +95,10 @@ class Walk {
   readonly #sides: (0 | 1 | undefined)[] = []
   /** The containers that it is in, so that a cycle is seen when it closes. */
   readonly #within: object[] = []
+
+  constructor(depthMax: number) {
+    this.#depthMax = depthMax
+  }
 
   visit(value: unknown): unknown {
     if (value === null || typeof value === 'boolean') return value
@@ -134,13 +150,13 @@ class Walk {
     if (types.isDate(value)) return this.#date(value)
     if (types.isMap(value)) return this.#map(value)
     if (types.isSet(value)) return this.#set(value)
-    // A copy: msgpackr knows plain objects by their constructor, and these have none, or another realm's.
-    if (isPlain(value)) return this.#record({ ...this.#checked(value) })
+    if (isPlain(value)) return this.#record(value)
     return this.#refuse(`an instance of ${value.constructor?.name || 'a class'}`)
   }
 
   #enter(container: object): void {
-    if (this.#depth === depthMax) this.#refuse(`more than ${depthMax} containers in one another`)
+    if (this.#depth === this.#depthMax)
+      this.#refuse(`more than ${this.#depthMax} containers in one another`)
     for (let level = 0; level < this.#depth; level++)
       if (this.#within[level] === container) this.#refuse('it contains itself')
     this.#checked(container)
@@ -162,47 +178,37 @@ class Walk {
 
   #record(record: object): object {
     this.#enter(record)
-    const fields = record as Record<string, unknown>
-    let copy: Record<string, unknown> | undefined
+    const copy: Record<string, unknown> = {}
     for (const name of Object.keys(record)) {
       this.#path[this.#depth - 1] = name
       if (name === '__proto__') this.#refuse('a key named __proto__')
       this.#text(name)
-      const field = fields[name]
-      const plain = this.visit(field)
-      if (!Object.is(plain, field)) {
-        copy ??= { ...fields }
-        copy[name] = plain
-      }
+      copy[name] = this.visit((record as Record<string, unknown>)[name])
     }
     this.#depth--
-    return copy ?? record
+    return copy
   }
 
   #array(array: readonly unknown[]): readonly unknown[] {
     if (prototypes(array) !== 2) this.#refuse('an instance of a class derived from Array')
-    if (Object.keys(array).length !== array.length)
+    const { length } = array
+    if (Object.keys(array).length !== length)
       this.#refuse('an array with holes, or with properties of its own')
     this.#enter(array)
-    let copy: unknown[] | undefined
-    for (let index = 0; index < array.length; index++) {
+    const copy: unknown[] = []
+    for (let index = 0; index < length; index++) {
       this.#path[this.#depth - 1] = index
-      const member = array[index]
-      const plain = this.visit(member)
-      if (!Object.is(plain, member)) {
-        copy ??= [...array]
-        copy[index] = plain
-      }
+      copy.push(this.visit(array[index]))
     }
     this.#depth--
-    return copy ?? array
+    return copy
   }
 
   #map(map: ReadonlyMap<unknown, unknown>): unknown {
     this.#checkBuiltIn(map, 'Map')
     this.#enter(map)
     const level = this.#depth - 1
-    const pairs = Array.from(map, ([key, value], index) => {
+    const pairs = Array.from(Map.prototype.entries.call(map), ([key, value], index) => {
       this.#path[level] = index
       this.#sides[level] = 0
       const plainKey = this.visit(key)
@@ -217,7 +223,7 @@ class Walk {
     this.#checkBuiltIn(set, 'Set')
     this.#enter(set)
     const level = this.#depth - 1
-    const members = Array.from(set, (member, index) => {
+    const members = Array.from(Set.prototype.values.call(set), (member, index) => {
       this.#path[level] = index
       return this.visit(member)
     })
@@ -227,7 +233,7 @@ class Walk {
 
   #date(date: Date): unknown {
     this.#checkBuiltIn(date, 'Date')
-    const ms = date.getTime()
+    const ms = Date.prototype.getTime.call(date)
     return Number.isNaN(ms) ? this.#refuse('an invalid Date') : this.#marked('date', ms)
   }
 }

@@ -9,7 +9,7 @@
 import { types } from 'node:util'
 import { Packr } from 'msgpackr'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
-import { fromPlainData, type PlainData, toPlainData } from './plain-data.ts'
+import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain-data.ts'
 import { type StoredValue, valueTags } from './projection-store.ts'
 import { readUtf8 } from './utf8.ts'
 
@@ -112,6 +112,6 @@ const decodeStructured = (stored: Uint8Array): unknown => {
 
 /** Plain data hold nothing that msgpackr's own extensions (a RegExp, an Error, a record …) could have brought in. */
 const checked = (plain: unknown): unknown => {
-  if (toPlainData(plain).marks.length > 0) throw new TypeError('an extension that is not ours')
+  if (!isPlainData(plain)) throw new TypeError('an extension that is not ours')
   return plain
 }

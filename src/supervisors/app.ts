@@ -14,6 +14,7 @@ import {
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import {
   type ExitReason,
+  name,
   type Ref,
   type SupervisorMessages,
   type System,
@@ -32,6 +33,8 @@ export type AppParts = {
   readonly control: ControlHandle
   /** The root supervisor. */
   readonly root: Ref<SupervisorMessages>
+  /** The name of the root of the user's tree, if there is one. */
+  readonly userTree: string | undefined
   /** Gives the folder's locks back. */
   readonly release: () => void
 }
@@ -105,8 +108,8 @@ export class App {
   }
 
   /**
-   * Ends the instance in order: new writes get `CLOSED`, what was admitted is answered (within `deadlineMs`, 30,000 by default), projections are
-   * flushed, the tree stops in reverse, the logs are closed cleanly, the locks given back. Calling it again waits for the same end.
+   * Ends the instance in order: new writes get `CLOSED`, what was admitted is answered, projections are flushed, the tree stops in
+   * reverse (the user's part is killed after `deadlineMs`, 30,000 by default), the logs are closed cleanly, the locks given back. Calling it again waits for the same end.
    */
   close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     const { deadlineMs = 30_000 } = options
@@ -122,7 +125,7 @@ export class App {
   }
 
   async #close(deadlineMs: number): Promise<void> {
-    const { system, shards, root, control } = this.#parts
+    const { system, shards, root, control, userTree } = this.#parts
     const endsAt = system.clock.monotonic() + deadlineMs
     const left = () => Math.max(1, endsAt - system.clock.monotonic())
     const refusal = new KeelsonError('CLOSED', 'The instance is closing.')
@@ -134,12 +137,17 @@ export class App {
       .map(({ index }) => control.flush(index, { timeoutMs: left() }))
     await Promise.allSettled(flushed)
     for (const shard of shards) shard.close()
+    // The logs get all the time they need; the user's processes have had theirs.
+    const cancel = system.clock.after(left(), () => {
+      if (userTree !== undefined) system.kill(name(userTree))
+    })
     try {
       await stopProcess(root, 'shutdown')
     } catch (error) {
       // It has ended already: what there was to end ends with it.
       if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
     }
+    cancel()
     await this.closed
   }
 

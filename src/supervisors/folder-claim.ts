@@ -5,7 +5,6 @@
  */
 import { dirname, join } from 'node:path'
 import type { Clock } from '../clock.ts'
-import { KeelsonError } from '../errors.ts'
 import {
   type DataFolderFacts,
   type Disk,
@@ -25,12 +24,12 @@ import { configError } from './config-error.ts'
 export type FolderClaim = {
   readonly dir: string
   readonly shards: number
-  /** It does not say what it is: the shards' logs are to be made, then `finish` is called. */
-  readonly isNew: boolean
+  /** The id of each shard's log; absent when the folder does not say what it is: then the logs are to be made, and `finish` called. */
+  readonly logs: readonly string[] | undefined
   /** Shards in a folder that does not say what it is, beyond those that it is to have. */
   readonly leftovers: readonly number[]
-  /** The logs are there: says what the folder is. Durable when it returns. */
-  readonly finish: () => void
+  /** The logs are there, with these ids: says what the folder is. Durable when it returns. */
+  readonly finish: (logs: readonly string[]) => void
   /** Takes back what was made in a new folder. */
   readonly undo: () => void
   /** Gives up the locks. */
@@ -57,51 +56,47 @@ export const claimFolder = (request: ClaimRequest): FolderClaim => {
   const wasThere = refusing(() => disk.entry(dir))
   if (wasThere && wasThere.kind !== 'folder')
     throw configError('dir', 'a folder', `${dir}, a ${wasThere.kind}`)
-  const made = madeWith(disk, dir, wasThere !== undefined)
+  const made: Made = { locks: [], paths: [], parents: missingParents(disk, dir) }
   try {
     return refusing(() => claim(request, made))
   } catch (error) {
-    made.undo()
-    made.releaseLocks()
+    undo(disk, made)
+    release(made)
     throw error
   }
 }
 
-/** What claiming has made so far, to be given back in reverse. */
-type Made = {
-  readonly locks: DiskLock[]
-  readonly paths: string[]
-  readonly releaseLocks: () => void
-  readonly undo: () => void
+/**
+ * What claiming has made so far. `paths` are ours since the folder's LOCK is: whoever did not get it removes nothing, for
+ * what is there may be the winner's.
+ */
+type Made = { readonly locks: DiskLock[]; readonly paths: string[]; readonly parents: string[] }
+
+const release = ({ locks }: Made): void => {
+  for (const lock of locks.splice(0).reverse()) lock.release()
 }
 
-const madeWith = (disk: Disk, dir: string, wasThere: boolean): Made => {
-  const locks: DiskLock[] = []
-  const paths: string[] = wasThere ? [] : [firstMissing(disk, dir)]
-  return {
-    locks,
-    paths,
-    releaseLocks: () => {
-      for (const lock of locks.splice(0).reverse()) lock.release()
-    },
-    undo: () => {
-      for (const path of paths.splice(0).reverse()) disk.remove(path)
-    },
-  }
+/** Takes back what was made, in reverse; folders above the data folder only when nobody else has put anything there. */
+const undo = (disk: Disk, { paths, parents }: Made): void => {
+  for (const path of paths.splice(0).reverse()) disk.remove(path)
+  for (const parent of parents.splice(0))
+    if (disk.entry(parent) && disk.list(parent).length === 0) disk.remove(parent)
 }
 
-/** The topmost folder that making `dir` makes. */
-const firstMissing = (disk: Disk, dir: string): string => {
-  const parent = dirname(dir)
-  return parent === dir || refusing(() => disk.entry(parent)) ? dir : firstMissing(disk, parent)
-}
+/** The folder, when it is missing, and those above it that are: the lowest first. */
+const missingParents = (disk: Disk, dir: string): string[] =>
+  refusing(() => disk.entry(dir)) || dirname(dir) === dir
+    ? []
+    : [dir, ...missingParents(disk, dirname(dir))]
 
 const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   const { disk, clock, dir } = request
-  makeDurably(disk, dir)
-  const hadLock = disk.entry(join(dir, lockFileName)) !== undefined
-  made.locks.push(disk.lock(join(dir, lockFileName), holderOf(request)))
-  if (!hadLock) made.paths.push(join(dir, lockFileName))
+  const isNewFolder = made.parents.length > 0
+  makeDurably(disk, dir, made.parents)
+  const lockPath = join(dir, lockFileName)
+  const hadLock = disk.entry(lockPath) !== undefined
+  made.locks.push(disk.lock(lockPath, holderOf(request)))
+  if (!hadLock) made.paths.push(isNewFolder ? dir : lockPath)
   const reading = readDataFolder(disk, dir)
   const facts = reading.state === 'sound' ? reading.facts : undefined
   const shards = shardsOf(request, facts)
@@ -109,32 +104,31 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   return {
     dir,
     shards,
-    isNew: facts === undefined,
+    logs: facts?.logs,
     leftovers: facts ? [] : shardsPresent(disk, dir).filter((shard) => shard >= shards),
-    finish: () => {
-      refusing(() => writeDataFolder(disk, dir, newFacts(clock, shards)))
+    finish: (logs) => {
+      const instanceId = Buffer.from(clock.randomBytes(16)).toString('hex')
+      refusing(() => writeDataFolder(disk, dir, { instanceId, shards, logs, created: clock.now() }))
       made.paths.length = 0
+      made.parents.length = 0
     },
-    undo: made.undo,
-    release: made.releaseLocks,
+    undo: () => undo(disk, made),
+    release: () => release(made),
   }
 }
 
 /** Where no folder can be: under a file, in a file system that makes none, with a name that is too long. */
 const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
 
-/** Makes the folder and those above it, each one's name durable in the one above. */
-const makeDurably = (disk: Disk, dir: string): void => {
-  if (disk.entry(dir)) return
-  const top = firstMissing(disk, dir)
+/** Makes what is missing of the folder and those above it, each one's name durable in the one above. */
+const makeDurably = (disk: Disk, dir: string, missing: readonly string[]): void => {
   try {
-    disk.makeFolder(dir)
+    if (missing.length > 0) disk.makeFolder(dir)
   } catch (error) {
     if (!(error instanceof DiskError) || !noPlace.includes(error.code)) throw error
     throw configError('dir', 'a folder, or a place for one', `${dir} (${error.code})`)
   }
-  for (let path = dir; path.startsWith(top) && path !== dirname(path); path = dirname(path))
-    disk.syncFolder(dirname(path))
+  for (const path of missing) disk.syncFolder(dirname(path))
 }
 
 const shardsOf = ({ dir, shards }: ClaimRequest, facts: DataFolderFacts | undefined): number => {
@@ -153,10 +147,8 @@ const lockShard = (
   const { disk, dir } = request
   const { path, wal } = shardFolder(dir, shard)
   if (!disk.entry(wal)) {
-    if (facts)
-      throw new KeelsonError('CORRUPT', `Shard ${shard} has no log.`, {
-        details: { shard, file: wal, evidence: 'keelson.json says that it was made' },
-      })
+    // Its inspection finds that it has no log, and says so.
+    if (facts) return
     if (!disk.entry(path)) made.paths.push(path)
     disk.makeFolder(wal)
     disk.syncFolder(path)
@@ -167,9 +159,3 @@ const lockShard = (
 
 const holderOf = ({ instance, clock }: ClaimRequest): string =>
   describeHolder({ instance, since: clock.now() })
-
-const newFacts = (clock: Clock, shards: number): DataFolderFacts => ({
-  instanceId: Buffer.from(clock.randomBytes(16)).toString('hex'),
-  shards,
-  created: clock.now(),
-})

@@ -9,6 +9,7 @@ import {
   defaultInstance,
   instanceName,
   LmdbWriter,
+  reasonText,
   type Shard,
   shardName,
   tell,
@@ -16,7 +17,7 @@ import {
 } from '../actors/index.ts'
 import {
   type ChildSpec,
-  isShutdown,
+  name,
   type Ref,
   type SupervisorMessages,
   type System,
@@ -130,27 +131,49 @@ const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
   ...spec,
   start: async (context) => {
     if (shard.phase.kind === 'down') return { ignore: true }
+    // A killed supervisor leaves its writer to end in its own time: what is started must not meet it.
+    await departed(context.system, shard)
     const result = await spec.start(context)
     if (result.ok) watch(context.system, shard, result.ref)
     return result
   },
 })
 
+/** Resolves when none of the shard's actors is there any more. */
+const departed = async (system: System, shard: Shard): Promise<void> => {
+  const { instance } = shard.parts
+  const { index } = shard
+  const actors = [WalWriter, Applier, LmdbWriter].map(({ name }) => name(instance, index))
+  const names: readonly string[] = [...actors, treeNames(instance).followers(index)]
+  await Promise.all(
+    names.map(
+      (each) => new Promise<void>((resolve) => system.monitor(name(each), () => resolve())),
+    ),
+  )
+}
+
 /**
- * A shard supervisor that ends by itself without its writer having said why has spent its restarts. One that is ended by the
- * supervisor above is started again or belongs to an instance that ends: asked then, that one is gone.
+ * A shard supervisor that has ended and was not started again, without its writer having said why: it has spent its
+ * restarts, or somebody ended it. One that is ended by the supervisor above belongs to an instance that ends, or comes back:
+ * asked then, that one is gone, or has it running.
  */
 const watch = (system: System, shard: Shard, ref: Ref): void => {
   const names = treeNames(shard.parts.instance)
+  const goDown = (reason: string): void => {
+    if (shard.goDown(reason)) tell(system, shard, 'shard.down', { reason })
+  }
   system.monitor(ref, (reason) => {
-    // A writer that went down has said why, and a shard that is down may be on its way back by the time of an answer.
-    if (!isShutdown(reason) || shard.phase.kind === 'down') return
+    // A shard that is down already may be on its way back by the time of an answer.
+    if (shard.phase.kind === 'down') return
     whichChildren(system.to(names.shards)).then(
       (children) => {
         const child = children.find(({ id }) => id === `shard(${shard.index})`)
-        const spent = 'its supervisor has spent its restarts'
-        if (child?.ref === undefined && shard.goDown(spent))
-          tell(system, shard, 'shard.down', { reason: spent })
+        if (child && child.ref === undefined && child.status === 'stopped')
+          goDown(
+            reason === 'shutdown'
+              ? 'its supervisor has spent its restarts'
+              : `its supervisor ended: ${reasonText(reason)}`,
+          )
       },
       () => undefined,
     )

@@ -111,12 +111,13 @@ const prepare = async (
 ): Promise<void> => {
   const failures = await inspect(shards, claim)
   const [first] = failures.values()
-  if (first !== undefined && !(allowDown && !claim.isNew)) throw first
+  if (first !== undefined && !(allowDown && claim.logs)) throw first
   for (const [shard, reason] of failures) shard.goDown(reason)
-  if (claim.isNew) {
-    await refuseFrames(shards, claim, ports)
-    for (const { files } of shards) await files.create()
-    claim.finish()
+  if (!claim.logs) {
+    await refuseRemains(shards, claim, ports)
+    const logs: string[] = []
+    for (const { files } of shards) logs.push(await files.create())
+    claim.finish(logs)
     onProgress({ step: 'created', detail: claim.dir })
   }
   for (const { index, phase } of shards)
@@ -126,14 +127,15 @@ const prepare = async (
 /** Inspects all shards to the end, so that nothing is under way when the first failure is reported. */
 const inspect = async (
   shards: readonly Shard[],
-  { isNew }: FolderClaim,
+  { logs }: FolderClaim,
 ): Promise<Map<Shard, unknown>> => {
   const looks = await Promise.allSettled(shards.map(({ files }) => files.inspect()))
   const failures = new Map<Shard, unknown>()
   looks.forEach((look, at) => {
     const shard = shards[at] as Shard
     if (look.status === 'rejected') failures.set(shard, look.reason)
-    else if (!isNew && !look.value.exists) failures.set(shard, noSegments(shard))
+    else if (logs && !look.value.exists) failures.set(shard, noSegments(shard))
+    else if (logs && look.value.walId !== logs[at]) failures.set(shard, anothersLog(shard))
   })
   return failures
 }
@@ -147,31 +149,38 @@ const noSegments = (shard: Shard): KeelsonError =>
     },
   })
 
-/** A folder that does not say what it is, and has frames in it, has lost its `keelson.json`: nothing is made anew over it. */
-const refuseFrames = async (
+const anothersLog = (shard: Shard): KeelsonError =>
+  new KeelsonError('CORRUPT', `The log of shard ${shard.index} is that of another one.`, {
+    details: {
+      shard: shard.index,
+      file: shard.parts.folders.wal,
+      evidence: 'keelson.json names another log for this shard',
+    },
+  })
+
+/**
+ * A folder that does not say what it is, and has frames or rows in it, has lost its `keelson.json` or its logs: nothing is
+ * made anew over that, and what else stands there is left alone.
+ */
+const refuseRemains = async (
   shards: readonly Shard[],
   claim: FolderClaim,
-  { makeHost, disk }: Ports,
+  { makeHost }: Ports,
 ): Promise<void> => {
-  const empty: string[] = []
-  const withFrames = shards
-    .filter((shard) => shard.files.inspection?.hasFrames)
-    .map(({ index }) => index)
+  const remains = shards.filter(({ files }) => files.hasRemains).map(({ index }) => index)
   for (const index of claim.leftovers) {
     const host = makeHost(index)
-    const { wal, path } = shardFolder(claim.dir, index)
-    const options = (shards[0] as Shard).files.parts.logOptions
+    const { logOptions } = (shards[0] as Shard).files.parts
+    const { wal } = shardFolder(claim.dir, index)
     const { hasFrames } = await host
-      .run('inspect', { dir: wal, options, evidence: [] })
+      .run('inspect', { dir: wal, options: logOptions, evidence: [] })
       .finally(() => host.end())
-    if (hasFrames) withFrames.push(index)
-    else empty.push(path)
+    if (hasFrames) remains.push(index)
   }
-  if (withFrames.length > 0)
-    throw new KeelsonError('CORRUPT', `${claim.dir} holds frames, but no sound keelson.json.`, {
-      details: { file: 'keelson.json', shards: withFrames },
+  if (remains.length > 0)
+    throw new KeelsonError('CORRUPT', `${claim.dir} holds data, but no sound keelson.json.`, {
+      details: { file: 'keelson.json', shards: remains },
     })
-  for (const path of empty) disk.remove(path)
 }
 
 /** Starts the tree and waits until each shard is open or down. What it started has ended when it rejects. */
@@ -209,6 +218,7 @@ const run = async (
     store,
     control,
     root,
+    userTree: options.app && (options.app.options.name ?? options.app.id),
     release: claim.release,
   })
 }
@@ -223,5 +233,12 @@ const settled = async (
     onProgress({ step: kind === 'open' ? 'open' : 'down', shard })
   })
   const down = phases.find((phase) => phase.kind === 'down')
-  if (down && !allowDown) throw down.reason
+  if (down && !allowDown) throw downError(shards, down.reason)
+}
+
+/** Why a start failed, as an error with a code. */
+const downError = (shards: readonly Shard[], reason: unknown): KeelsonError => {
+  if (reason instanceof KeelsonError) return reason
+  const shard = shards.find(({ phase }) => phase.kind === 'down')
+  return shard?.unavailable() ?? new KeelsonError('SHARD_DOWN', String(reason))
 }

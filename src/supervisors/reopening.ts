@@ -21,7 +21,11 @@ export const reopen = async (
     await restarted(system, names.shard(index), `followers(${index})`, shard)
     return { shard: index, part, was: 'down' }
   }
-  if (shard.phase.kind !== 'down') return { shard: index, part, was: 'running' }
+  if (shard.phase.kind !== 'down') {
+    // Somebody else may be reopening it: what comes of that is the answer.
+    if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
+    return { shard: index, part, was: 'running' }
+  }
   await ended(system, names.shard(index))
   // Somebody else may have asked at the same time.
   if (shard.phase.kind === 'down') {

@@ -16,7 +16,8 @@ import { changingOperations } from '../../src/storage/simulated-faults.ts'
 
 const facts: DataFolderFacts = {
   instanceId: '00112233445566778899aabbccddeeff',
-  shards: 4,
+  shards: 2,
+  logs: ['0'.repeat(32), 'f'.repeat(32)],
   created: 1_767_225_600_000,
 }
 const file = '/data/keelson.json'
@@ -40,10 +41,14 @@ const codeOf = (action: () => unknown): string => {
 const golden = `{
   "format": 1,
   "instanceId": "00112233445566778899aabbccddeeff",
-  "shards": 4,
+  "shards": 2,
   "shardHash": "crc32",
+  "logs": [
+    "00000000000000000000000000000000",
+    "ffffffffffffffffffffffffffffffff"
+  ],
   "created": 1767225600000,
-  "crc": "a97685ef"
+  "crc": "95bffd53"
 }
 `
 
@@ -120,6 +125,8 @@ describe('keelson.json', () => {
     ['half a shard', sealed({ ...whole, shards: 1.5 })],
     ['too many shards', sealed({ ...whole, shards: 1025 })],
     ['an empty instance', sealed({ ...whole, instanceId: '' })],
+    ['a log too few', sealed({ ...whole, logs: ['0'.repeat(32)] })],
+    ['a log whose id is none', sealed({ ...whole, logs: ['0'.repeat(32), 'x'] })],
     ['no time', sealed({ ...whole, created: 'yesterday' })],
     ['another hash', sealed({ ...whole, shardHash: 'fnv' })],
   ])('%s is damaged', (_, bytes) => {
@@ -138,6 +145,7 @@ describe('keelson.json', () => {
     { ...facts, shards: Number.NaN },
     { ...facts, instanceId: '' },
     { ...facts, created: -1 },
+    { ...facts, logs: [] },
   ])('facts that could not be read back are refused: %j', (wrong) => {
     const disk = folder()
 
@@ -205,11 +213,12 @@ describe('keelson.json', () => {
     writeDataFolder(disk, '/data', facts)
     disk.flipBit(file, 100)
     expect(readDataFolder(disk, '/data').state).toBe('damaged')
-    writeDataFolder(disk, '/data', { ...facts, shards: 1 })
+    const other = { ...facts, shards: 1, logs: ['1'.repeat(32)] }
+    writeDataFolder(disk, '/data', other)
 
     expect(readDataFolder(disk, '/data')).toEqual({
       state: 'sound',
-      facts: { ...facts, shards: 1 },
+      facts: other,
     })
   })
 })
