@@ -9,11 +9,21 @@ import { runStart } from './start-command.ts'
 /** Exit statuses: in order, a failure, a wrong command line. A signal has its own. */
 export const statuses = { order: 0, failure: 1, usage: 2 } as const
 
-/** Runs the words behind `keelson`; answers the exit status. Never rejects. */
+/** Runs the words behind `keelson`; answers the exit status. Never rejects. Holds the process open until then. */
 export const runCommandLine = async (
   words: readonly string[],
   environment: Environment,
 ): Promise<number> => {
+  // What is awaited may be a promise of the user's that nothing holds: Node would end with status 13, and close nothing.
+  const release = environment.clock.after(Number.POSITIVE_INFINITY, () => undefined)
+  try {
+    return await statusOf(words, environment)
+  } finally {
+    release()
+  }
+}
+
+const statusOf = async (words: readonly string[], environment: Environment): Promise<number> => {
   const debug = environment.variables.KEELSON_DEBUG
   let verbose = debug !== undefined && debug !== '' && debug !== '0'
   let command: Command

@@ -100,6 +100,21 @@ describe('keelson start (needs the build)', () => {
       expect((await runKeelson(['start'], dir, 'wal()')).output).toContain('closed cleanly')
     })
 
+  test('stays with a line that never settles, and closes in order at a signal', async () => {
+    const dir = tempFolder()
+    const command = startKeelson(['start'], dir)
+    // This timer holds nothing: it fires only in a process that stays for another reason.
+    const says = "setTimeout(() => console.log('stays'), 300).unref()"
+    command.process.stdin?.end(`await store.put('a', 1)\n${says}, await new Promise(() => {})`)
+    await command.says('stays')
+
+    command.process.kill('SIGTERM')
+    const { status, errors } = await command.ended
+
+    expect([status, errors.includes('SIGTERM: ending in order')]).toEqual([0, true])
+    expect((await runKeelson(['start'], dir, 'wal()')).output).toContain('closed cleanly')
+  })
+
   test('ends at once at the second signal', async () => {
     const dir = tempFolder()
     write(
