@@ -1,14 +1,16 @@
 /**
  * `keelson start`: an instance with a prompt. It ends in order at the end of the input or at a signal, with status 0; when the
- * root supervisor gives up, or the instance cannot start, the reason is told and the status is 1.
+ * root supervisor gives up, or the instance cannot start, the reason is told and the status is 1. A signal before the
+ * instance is there ends it with the signal's status.
  */
 import { reasonText } from '../actors/index.ts'
 import { KeelsonError } from '../errors.ts'
-import { type App, type StartProgress, start } from '../supervisors/index.ts'
+import type { App, StartProgress } from '../supervisors/index.ts'
 import type { StartCommand } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
-import { type Environment, printLine } from './environment.ts'
+import { type Environment, printLine, signalStatuses } from './environment.ts'
 import { errorText } from './error-view.ts'
+import { startUnlessInterrupted } from './interruptible-start.ts'
 import { Interruption } from './interruption.ts'
 import { packageVersion } from './package-version.ts'
 import { paintFor, plainPaint } from './paint.ts'
@@ -32,9 +34,16 @@ export const runStart = async (
     ),
   )
   try {
-    const configuration = await readConfiguration({ ...command, cwd: environment.cwd })
-    const app = await started(configuration, environment)
-    return await attended(app, configuration, environment, interruption, verbose)
+    const reading = readConfiguration({ ...command, cwd: environment.cwd })
+    const configuration = await Promise.race([reading, interruption.first])
+    if (typeof configuration === 'string') return signalStatuses[configuration]
+    const app = await started(configuration, environment, interruption)
+    if (!app) return signalStatuses[await interruption.first]
+    try {
+      return await attended(app, configuration, environment, interruption, verbose)
+    } finally {
+      await app.system.stop()
+    }
   } finally {
     release()
     interruption.release()
@@ -48,14 +57,15 @@ const isTerminal = ({ input, output }: Environment): boolean =>
 const started = async (
   { file, options }: Configuration,
   environment: Environment,
-): Promise<App> => {
+  interruption: Interruption,
+): Promise<App | undefined> => {
   const onProgress = (progress: StartProgress): void => {
     options.onProgress?.(progress)
     const text = stepText(progress)
     if (text !== undefined && isTerminal(environment)) printLine(environment.output, text)
   }
   try {
-    return await start({ ...options, onProgress })
+    return await startUnlessInterrupted({ ...options, onProgress }, environment.clock, interruption)
   } catch (error) {
     throw namingFile(file, error)
   }

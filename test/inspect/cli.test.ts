@@ -115,6 +115,46 @@ describe('keelson start (needs the build)', () => {
     expect((await runKeelson(['start'], dir, 'wal()')).output).toContain('closed cleanly')
   })
 
+  test('whose tree never gets ready is ended in order by a signal', async () => {
+    const dir = tempFolder()
+    write(
+      dir,
+      'slow.mjs',
+      `export const server = {
+        init: () => {
+          setTimeout(() => process.stderr.write('init stays'), 300).unref()
+          return new Promise(() => {})
+        },
+        calls: {}, casts: {},
+      }`,
+    )
+    write(dir, 'keelson.config.json', treeWith('./slow.mjs'))
+    const command = startKeelson(['start', '--dir', 'd'], dir)
+    await command.says('init stays', 'errors')
+
+    command.process.kill('SIGTERM')
+    const { status, errors } = await command.ended
+
+    expect([status, errors.includes('SIGTERM: ending in order')]).toEqual([143, true])
+    const again = await runKeelson(['start', '--dir', join(dir, 'd')], tempFolder(), 'wal()')
+    expect(again.output).toContain('closed cleanly')
+  })
+
+  test('whose configuration never loads is ended by a signal, with nothing on disk', async () => {
+    const dir = tempFolder()
+    const text = `
+      setTimeout(() => process.stderr.write('loading stays'), 300).unref()
+      await new Promise(() => {})`
+    write(dir, 'keelson.config.mjs', text)
+    const command = startKeelson(['start'], dir)
+    await command.says('loading stays', 'errors')
+
+    command.process.kill('SIGINT')
+
+    expect((await command.ended).status).toBe(130)
+    expect(readdirSync(dir)).toEqual(['keelson.config.mjs'])
+  })
+
   test('ends at once at the second signal', async () => {
     const dir = tempFolder()
     write(
