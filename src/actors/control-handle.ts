@@ -2,9 +2,11 @@
  * `app.control`: what the holder of an instance may ask of its shards. The `All` forms work on every shard side by side
  * and resolve to each shard's outcome; they reject only when nothing could be asked.
  */
-import type { Ref, System } from '../runtime/index.ts'
+import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { isRef, type Ref, type System } from '../runtime/index.ts'
 import { checkOptionNames, invalidArgument } from './argument-check.ts'
 import * as Control from './control.ts'
+import type { Shard } from './shard.ts'
 
 /** Options of every control call. */
 export type ControlOptions = {
@@ -36,12 +38,14 @@ const names = {
 /** Control of one instance's shards. */
 export class ControlHandle {
   readonly #control: Ref<Control.Messages>
-  readonly #shards: readonly number[]
+  readonly #shards: readonly Shard[]
+  readonly #indexes: readonly number[]
   readonly #deadlineMs: number
 
-  constructor(system: System, instance: string, shards: number, deadlineMs: number) {
+  constructor(system: System, instance: string, shards: readonly Shard[], deadlineMs: number) {
     this.#control = system.to(Control.name(instance))
-    this.#shards = Array.from({ length: shards }, (_, shard) => shard)
+    this.#shards = shards
+    this.#indexes = shards.map(({ index }) => index)
     this.#deadlineMs = deadlineMs
   }
 
@@ -54,7 +58,7 @@ export class ControlHandle {
 
   /** Suspends every shard's projection. */
   suspendAll(options: SuspendOptions = {}): Promise<Control.Outcomes & { token: string }> {
-    return this.#suspend(this.#shards, options)
+    return this.#suspend(this.#indexes, options)
   }
 
   /** Ends a suspension of one shard: `token`'s, with `force` every one, with neither those without an owner. */
@@ -64,27 +68,27 @@ export class ControlHandle {
 
   /** Ends a suspension on every shard. */
   resumeAll(options: ResumeOptions = {}): Promise<Control.Outcomes> {
-    return this.#resume(this.#shards, options)
+    return this.#resume(this.#indexes, options)
   }
 
   /** Resolves once the shard's projection shows all that was applied when this was called. @throws KeelsonError `DEGRADED`, `TIMEOUT`, `DISCARDED`, `SHARD_DOWN` */
   async flush(shard: number, options: ControlOptions = {}): Promise<void> {
-    only((await Control.flush(this.#control, this.#plain([shard], options))).outcomes)
+    only((await this.#ask(Control.flush(this.#control, this.#plain([shard], options)))).outcomes)
   }
 
   /** Flushes every shard's projection. */
   async flushAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
-    return Control.flush(this.#control, this.#plain(this.#shards, options))
+    return this.#ask(Control.flush(this.#control, this.#plain(this.#indexes, options)))
   }
 
   /** Forgets what waits for the shard's projection; it is read from the log again. Waiting flushes get `DISCARDED`. */
   async discard(shard: number, options: ControlOptions = {}): Promise<void> {
-    only((await Control.discard(this.#control, this.#plain([shard], options))).outcomes)
+    only((await this.#ask(Control.discard(this.#control, this.#plain([shard], options)))).outcomes)
   }
 
   /** Discards on every shard. */
   async discardAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
-    return Control.discard(this.#control, this.#plain(this.#shards, options))
+    return this.#ask(Control.discard(this.#control, this.#plain(this.#indexes, options)))
   }
 
   /**
@@ -99,7 +103,7 @@ export class ControlHandle {
     if (part !== 'shard' && part !== 'followers')
       throw invalidArgument('part', "'shard' or 'followers'", part)
     const { timeoutMs } = this.#plain([shard], options)
-    return Control.reopen(this.#control, { shard, part }, timeoutMs)
+    return this.#ask(Control.reopen(this.#control, { shard, part }, timeoutMs))
   }
 
   async #suspend(shards: readonly number[], options: SuspendOptions) {
@@ -107,9 +111,10 @@ export class ControlHandle {
     const { flush = true, writes = false, owner, leaseMs } = options
     if (typeof flush !== 'boolean') throw invalidArgument('flush', 'a boolean', flush)
     if (typeof writes !== 'boolean') throw invalidArgument('writes', 'a boolean', writes)
+    if (owner !== undefined && !isRef(owner)) throw invalidArgument('owner', 'a ref', owner)
     if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs > 0))
       throw invalidArgument('leaseMs', 'a number above 0', leaseMs)
-    return Control.suspend(this.#control, { ...plain, flush, writes, owner, leaseMs })
+    return this.#ask(Control.suspend(this.#control, { ...plain, flush, writes, owner, leaseMs }))
   }
 
   async #resume(shards: readonly number[], options: ResumeOptions): Promise<Control.Outcomes> {
@@ -118,7 +123,19 @@ export class ControlHandle {
     if (token !== undefined && typeof token !== 'string')
       throw invalidArgument('token', 'a string', token)
     const which = force ? 'all' : token === undefined ? 'ownerless' : { token }
-    return Control.resume(this.#control, { ...plain, which })
+    return this.#ask(Control.resume(this.#control, { ...plain, which }))
+  }
+
+  /** Without an instance there is no control to ask. */
+  async #ask<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      const isClosed = this.#shards.some(({ phase }) => phase.kind === 'closed')
+      if (isClosed && (isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')))
+        throw new KeelsonError('CLOSED', 'The instance is closed.', { cause: error })
+      throw error
+    }
   }
 
   #plain(
@@ -131,8 +148,8 @@ export class ControlHandle {
     if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
       throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
     for (const shard of shards)
-      if (!this.#shards.includes(shard))
-        throw invalidArgument('shard', `0 to ${this.#shards.length - 1}`, shard)
+      if (!this.#indexes.includes(shard))
+        throw invalidArgument('shard', `0 to ${this.#indexes.length - 1}`, shard)
     return { shards, timeoutMs }
   }
 }

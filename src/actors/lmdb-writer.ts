@@ -136,6 +136,13 @@ export const server: GenServer<Messages, State, Shard> = {
         else from.fail(new KeelsonError('DISCARDED', 'The suspension ended before it held.'))
       }
       const failed = (error: KeelsonError) => from.fail(error)
+      // It could not flush before the other hold ends, and its writers would be held as long.
+      if (flush && state.shard.isHeld && state.feed.lag > 0) {
+        failed(
+          new KeelsonError('BUSY', 'The projection is held by another suspension, and behind.'),
+        )
+        return noReply(state)
+      }
       if (flush)
         return noReply(wait(state, { lsn: state.feed.targetLsn, reached, failed }, context))
       reached()

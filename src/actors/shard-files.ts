@@ -10,6 +10,7 @@ import type {
   LogHost,
   LogHostFactory,
   LogOptions,
+  ProjectedPosition,
   ProjectionExamination,
   ProjectionStore,
   Projections,
@@ -145,10 +146,21 @@ export class ShardFiles {
     await this.#endHost()
     const host = this.parts.makeHost(this.parts.index)
     this.#host = host
+    const position = await this.#projectedPosition(host)
+    this.#projectedLsn = position?.lsn ?? 0
     const inspection = await host.run('inspect', {
       dir: this.parts.folders.wal,
       options: this.parts.logOptions,
-      evidence: [...this.#callersEvidence(), ...(await this.#projectionsEvidence(host))],
+      evidence: [
+        ...this.#callersEvidence(),
+        ...(position ? [{ ...position, source: 'projection' }] : []),
+      ],
+      // Until there is an archive the log is all there is: it must be whole, and readable from where the projection ends.
+      needs: {
+        heldFrom: 1,
+        readFrom: this.#projectedLsn + 1,
+        ...(position ? { walId: position.walId } : {}),
+      },
     })
     return { host, inspection }
   }
@@ -172,12 +184,10 @@ export class ShardFiles {
   }
 
   /** A projection that is open was examined when this process began; one that is not has to show that it is sound first. */
-  async #projectionsEvidence(host: LogHost): Promise<Evidence[]> {
-    const position = this.#projection
-      ? this.#projection.position()
-      : shown(await this.#examined(host))
-    this.#projectedLsn = position?.lsn ?? 0
-    return position ? [{ lsn: position.lsn, source: 'projection', walId: position.walId }] : []
+  async #projectedPosition(host: LogHost): Promise<ProjectedPosition | undefined> {
+    if (this.#projection) return this.#projection.position()
+    const found = await this.#examined(host)
+    return found.state === 'sound' ? found.position : undefined
   }
 
   async #examined(host: LogHost): Promise<ProjectionExamination> {
@@ -186,6 +196,3 @@ export class ShardFiles {
     return found
   }
 }
-
-const shown = (found: ProjectionExamination) =>
-  found.state === 'sound' ? found.position : undefined

@@ -3,7 +3,7 @@
  * when its frame is durable and visible. Reads are synchronous: overlay first, then the projection, so that a caller sees
  * its own acknowledged writes and everybody else's.
  */
-import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { type ErrorCode, isKeelsonError, KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import {
   type Command,
@@ -220,11 +220,21 @@ export class Store {
   }
 
   async #projected(shard: Shard, position: WalWriter.Position, timeoutMs: number): Promise<void> {
+    const { clock } = this.#system
     const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
+    const endsAt = clock.monotonic() + timeoutMs
     try {
-      await LmdbWriter.request(writer, position.lsn, timeoutMs)
+      for (;;) {
+        const failure = await LmdbWriter.request(writer, position.lsn, endsAt - clock.monotonic())
+          .then(() => undefined)
+          .catch((error) => error)
+        if (failure === undefined) return
+        if (!isPassing(failure) || clock.monotonic() >= endsAt) throw failure
+        // What waits for the projection was discarded, or its writer starts again: the log brings it, so wait on.
+        await new Promise<void>((resolve) => clock.after(retryMs, resolve))
+      }
     } catch (error) {
-      const code = isKeelsonError(error, 'TIMEOUT') ? 'TIMEOUT' : 'DEGRADED'
+      const code = isKeelsonError(error, 'DEGRADED') ? 'DEGRADED' : 'TIMEOUT'
       throw new KeelsonError(code, 'The write stands; the projection does not show it yet.', {
         details: { position },
         cause: error,
@@ -249,6 +259,13 @@ export class Store {
     Applier.damaged(applier, error.details)
   }
 }
+
+/** Failures of a wait that say nothing about the projection itself. */
+const isPassing = (error: unknown): boolean =>
+  ['DISCARDED', 'EXITED', 'NO_PROCESS'].some((code) => isKeelsonError(error, code as ErrorCode))
+
+/** How long a wait pauses before it asks again. */
+const retryMs = 10
 
 /** What a write counts at least at the gate, in bytes: its ticket, its call and its entry in the overlay cost as much. */
 const costMin = 256

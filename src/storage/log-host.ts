@@ -23,6 +23,16 @@ export type LogOptions = {
  */
 export type Evidence = { readonly lsn: number; readonly source: string; readonly walId?: string }
 
+/**
+ * What of a log has to be there and whole beyond what recovery itself reads: every LSN from `heldFrom` on, and every frame from
+ * `readFrom` on, because a projection will be built from it. With a `walId` that is for the log of that id; another one is read whole.
+ */
+export type LogNeeds = {
+  readonly heldFrom: number
+  readonly readFrom: number
+  readonly walId?: string
+}
+
 /** What `inspect` found, as plain data: it goes to `open` as it is. */
 export type Inspection = {
   /** Whether the folder holds any segment. */
@@ -132,7 +142,12 @@ export type LogProtocol = {
    * `minDurable` in `evidence` is the caller's own knowledge.
    */
   inspect: {
-    request: { dir: string; options: LogOptions; evidence: readonly Evidence[] }
+    request: {
+      dir: string
+      options: LogOptions
+      evidence: readonly Evidence[]
+      needs?: LogNeeds
+    }
     answer: Inspection
   }
   /**

@@ -5,7 +5,7 @@
 import type { Disk } from './disk.ts'
 import { corruption, refusing, unsupported } from './log-errors.ts'
 import { manifestName } from './log-folder.ts'
-import type { Evidence, Inspection } from './log-host.ts'
+import type { Evidence, Inspection, LogNeeds } from './log-host.ts'
 import { checkpointOf, type Findings, planOf } from './log-plan.ts'
 import { type EndVerdict, judgeEnd } from './log-recovery.ts'
 import { scanLog } from './log-scan.ts'
@@ -21,9 +21,15 @@ export const inspectLog = (
   disk: Disk,
   dir: string,
   evidence: readonly Evidence[] = [],
-): Inspection => refusing(() => inspect(disk, dir, evidence))
+  needs?: LogNeeds,
+): Inspection => refusing(() => inspect(disk, dir, evidence, needs))
 
-const inspect = (disk: Disk, dir: string, evidence: readonly Evidence[]): Inspection => {
+const inspect = (
+  disk: Disk,
+  dir: string,
+  evidence: readonly Evidence[],
+  needs: LogNeeds | undefined,
+): Inspection => {
   const manifest = readManifest(disk, dir)
   if (manifest.unsupported !== undefined)
     throw unsupported(manifestName, { formatVersion: manifest.unsupported })
@@ -33,9 +39,9 @@ const inspect = (disk: Disk, dir: string, evidence: readonly Evidence[]): Inspec
   const breach = findBreach(list.segments, manifest.manifest)
   if (breach)
     throw corruption({ file: breach.name, offset: 0, lsn: breach.lsn, evidence: breach.evidence })
-  const scan = scanLog(disk, dir, segmentsToScan(list.segments, manifest.manifest))
+  const scan = scanLog(disk, dir, segmentsToScan(list.segments, manifest.manifest, needs))
   const findings: Findings = { dir, list, manifest, newest, scan }
-  refuseMissingStart(findings)
+  refuseMissingStart(findings, needs)
   const verdict = judge(findings, evidence)
   return report(disk, findings, verdict)
 }
@@ -71,23 +77,32 @@ const inspectEmpty = (
   }
 }
 
-/** From the checkpoint on; before it, headers and what successors say are enough, and readers verify what they read. */
+/**
+ * From the checkpoint on, and from where somebody will read; before both, headers and what successors say are enough, and
+ * readers verify what they read.
+ */
 const segmentsToScan = (
   segments: readonly SegmentEntry[],
   manifest: Manifest | undefined,
+  needs: LogNeeds | undefined,
 ): readonly SegmentEntry[] => {
-  const from = segments.findIndex(({ header }) => header.seq === manifest?.checkpointSegment)
-  return from > 0 ? segments.slice(from) : segments
+  const checkpoint = segments.findIndex(({ header }) => header.seq === manifest?.checkpointSegment)
+  const isTheirs = needs?.walId === undefined || needs.walId === segments[0]?.header.walId
+  const readFrom = needs && (isTheirs ? needs.readFrom : 1)
+  const behind = segments.findIndex(({ header }) => header.baseLsn > (readFrom ?? Infinity))
+  const reader = readFrom === undefined || behind < 0 ? segments.length - 1 : behind - 1
+  return segments.slice(Math.max(0, Math.min(checkpoint, reader)))
 }
 
-const refuseMissingStart = (findings: Findings): void => {
+const refuseMissingStart = (findings: Findings, needs: LogNeeds | undefined): void => {
   const [first] = findings.list.segments
-  if (!first || first.header.baseLsn - 1 <= checkpointOf(findings)) return
+  const heldFrom = needs?.heldFrom ?? checkpointOf(findings) + 1
+  if (!first || first.header.baseLsn <= heldFrom) return
   throw corruption({
     file: first.name,
     offset: 0,
     lsn: 1,
-    evidence: 'no checkpoint covers the frames before it, and their segments are missing',
+    evidence: 'segments before it are missing, and nothing has taken the place of their frames',
   })
 }
 

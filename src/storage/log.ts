@@ -64,9 +64,9 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
   }
 
   const handlers: Handlers = {
-    inspect({ dir, options, evidence }) {
+    inspect({ dir, options, evidence, needs }) {
       checkLogOptions(options)
-      return inspectLog(disk, dir, evidence)
+      return inspectLog(disk, dir, evidence, needs)
     },
     create({ dir, options }) {
       checkLogOptions(options)

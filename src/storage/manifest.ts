@@ -131,7 +131,10 @@ const newestOf = (
     if (typeof slot !== 'object') continue
     if (!manifest || slot.generation > manifest.generation) manifest = slot
   }
-  const damagedSlots = slots.filter((slot) => slot === 'damaged').length
+  // From the second generation on both slots have been written: one of zeros has been lost.
+  const isLost = (slot: (typeof slots)[number]) =>
+    slot === 'damaged' || (slot === 'empty' && (manifest?.generation ?? 0) > 1)
+  const damagedSlots = slots.filter(isLost).length
   return { manifest, damagedSlots, ...(unsupported === undefined ? {} : { unsupported }) }
 }
 

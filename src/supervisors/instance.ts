@@ -192,7 +192,7 @@ const run = async (
 ): Promise<App> => {
   const { instance, settings, onProgress } = options
   const store = new Store(system, shards)
-  const control = new ControlHandle(system, instance, shards.length, settings.deadlineMs)
+  const control = new ControlHandle(system, instance, shards, settings.deadlineMs)
   onProgress({ step: 'recovering' })
   const tree = instanceTree({
     instance,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
+import { encodeValue } from '../../src/storage/index.ts'
 import { codeOf, machine } from '../support/simulated-instance.ts'
 
 const keys = Array.from({ length: 300 }, (_, at) => `key:${at}`)
@@ -61,17 +62,87 @@ describe('an instance that starts again', () => {
   })
 
   test('with the projection of another log does not believe it', async () => {
-    const { app, disk, start, during } = await filled()
+    const { app, projections, start, during } = await filled()
     await during(app.close())
-    // A folder made anew beside the projection of the old one.
-    disk.remove('/data/shard-0/wal')
-    disk.remove('/data/keelson.json')
+    projections.remove('/data/shard-0/lmdb')
+    const other = projections.open('/data/shard-0/lmdb')
+    const row = { value: encodeValue('of another log'), expiresAt: 0 }
+    other.commit([['key:7', row]], { walId: 'f'.repeat(32), epoch: 1, lsn: 1_000 })
+    await other.close()
 
     const again = await start()
 
-    expect(entriesOf(again)).toEqual([])
-    await during(again.store.put('new', 1))
-    expect(entriesOf(again)).toEqual([['new', 1]])
+    expect(again.store.get('key:7')).toEqual({ key: 'key:7' })
+    expect(keys.filter((key) => !again.store.has(key))).toEqual([])
+  })
+
+  test('with its logs and keelson.json gone does not begin anew over what the projection shows', async () => {
+    const { app, disk, start, during } = await filled()
+    await during(app.control.flushAll())
+    await during(app.close())
+    disk.remove('/data/shard-0/wal')
+    disk.remove('/data/keelson.json')
+
+    expect(await codeOf(during(start()))).toBe('CORRUPT')
+  })
+
+  test('without its projection reads the whole log first, and refuses damage in it with nothing changed', async () => {
+    const { disk, projections, start, during } = machine()
+    const app = await start({ wal: { maxFileSize: 128 * 1024 } })
+    const text = 'x'.repeat(1_000)
+    await during(Promise.all(keys.map((key) => app.store.put(key, text))))
+    await during(app.control.flushAll())
+    await during(app.close())
+    const [first = ''] = disk.list('/data/shard-0/wal').filter((name) => name.endsWith('.wal'))
+    disk.poke(`/data/shard-0/wal/${first}`, 20_000, Uint8Array.of(1, 2, 3))
+    // The projection has what is damaged: nobody needs those frames.
+    await during((await start()).close())
+
+    projections.remove('/data/shard-0/lmdb')
+    const before = disk.clone()
+    expect(await codeOf(during(start()))).toBe('CORRUPT')
+    for (const name of disk.list('/data/shard-0/wal'))
+      if (name !== 'LOCK')
+        expect(disk.contents(`/data/shard-0/wal/${name}`)).toEqual(
+          before.contents(`/data/shard-0/wal/${name}`),
+        )
+  })
+
+  test('refuses a log whose first segment is gone, even while the projection shows its frames', async () => {
+    const { disk, start, during } = machine()
+    const app = await start({ wal: { maxFileSize: 128 * 1024 } })
+    await during(Promise.all(keys.map((key) => app.store.put(key, 'x'.repeat(1_000)))))
+    await during(app.control.flushAll())
+    await during(app.close())
+    const [first = ''] = disk.list('/data/shard-0/wal').filter((name) => name.endsWith('.wal'))
+    disk.remove(`/data/shard-0/wal/${first}`)
+
+    expect(await codeOf(during(start()))).toBe('CORRUPT')
+  })
+
+  test('refuses logs that stand in the place of another shard’s', async () => {
+    const { disk, start, during } = machine()
+    const app = await start({ shards: 2 })
+    await during(Promise.all(keys.map((key) => app.store.put(key, 1))))
+    await during(app.close())
+    disk.rename('/data/shard-0', '/data/aside')
+    disk.rename('/data/shard-1', '/data/shard-0')
+    disk.rename('/data/aside', '/data/shard-1')
+
+    expect(await codeOf(during(start()))).toBe('CORRUPT')
+  })
+
+  test('leaves alone what else stands in the folder, whether it starts or refuses', async () => {
+    const { disk, start, during } = machine()
+    disk.makeFolder('/data/shard-3')
+    const file = disk.open('/data/shard-3/important.txt', 'create')
+    file.write(Buffer.from('mine'), 0)
+    file.close()
+
+    const app = await start()
+    await during(app.close())
+
+    expect(disk.contents('/data/shard-3/important.txt').length).toBe(4)
   })
 
   test('refuses a log that lost what its own projection shows', async () => {

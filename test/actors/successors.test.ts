@@ -1,7 +1,20 @@
 /** What a killed actor still had pending must change nothing for the next one. */
 import { describe, expect, test } from 'vitest'
-import { Applier, Control, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
-import { getState } from '../../src/runtime/index.ts'
+import {
+  Applier,
+  Control,
+  LmdbWriter,
+  type StorageEvents,
+  WalWriter,
+} from '../../src/actors/index.ts'
+import {
+  type GenServer,
+  getState,
+  type Messages,
+  stopProcess,
+  telemetry,
+} from '../../src/runtime/index.ts'
+import { supervisor, worker } from '../../src/supervisors/index.ts'
 import { codeOf, machine } from '../support/simulated-instance.ts'
 
 describe('a writer that is killed again while its predecessor still ends', () => {
@@ -90,11 +103,10 @@ describe('at level `written`', () => {
 })
 
 describe('a suspension that ends while it still flushes', () => {
-  /** An instance whose projection cannot be flushed for a while: its writer's disk is full. */
+  /** An instance whose flush takes a second: the log has to be synced first. */
   const stuck = async () => {
-    const world = machine()
-    const app = await world.start()
-    await world.during(app.control.suspendAll({ flush: false, leaseMs: 2_000 }))
+    const world = machine({ syncMs: 1_000 })
+    const app = await world.start({ wal: { enableFsync: false } })
     await world.during(app.store.put('a', 1))
     return { ...world, app }
   }
@@ -239,4 +251,120 @@ describe('start', () => {
     expect(await codeOf(start(minDurable(9_999, 1)))).toBe('CORRUPT')
     await during((await start(minDurable(1))).close())
   })
+})
+
+describe('a supervisor that is killed', () => {
+  test.each(['shard(0)', 'shards', 'followers(0)', 'services'])(
+    '%s comes back, and the store with it',
+    async (name) => {
+      const { clock, start, during } = machine({ syncMs: 5, endMs: 20 })
+      const app = await start({ shards: 2 })
+      await during(app.store.put('a', 1))
+
+      app.system.kill(name as never)
+      await clock.advance(500)
+      await during(app.store.put('b', 2))
+
+      expect(app.health().shards.map(({ phase }) => phase)).toEqual(['open', 'open'])
+      expect([app.store.get('a'), app.store.get('b')]).toEqual([1, 2])
+      expect((await during(app.control.flushAll())).outcomes).toMatchObject([
+        { ok: true },
+        { ok: true },
+      ])
+    },
+  )
+
+  test('shard(0), ended by hand, is down and says so, and comes back by control.reopen', async () => {
+    const { clock, start, during } = machine()
+    const app = await start()
+    await during(app.store.put('a', 1))
+
+    await during(stopProcess(app.system.to('shard(0)' as never), 'normal'))
+    await clock.advance(10)
+
+    expect(app.health().shards).toMatchObject([
+      { phase: 'down', reason: 'its supervisor ended: normal' },
+    ])
+    await during(app.control.reopen(0))
+    expect(app.store.get('a')).toBe(1)
+  })
+})
+
+test('a listener that throws disturbs no actor', async () => {
+  const { start, during } = machine()
+  const app = await start()
+  const events = telemetry<StorageEvents>(app.system)
+  for (const event of ['wal.commit', 'wal.recovered', 'lmdb.flushed', 'lmdb.suspended'] as const)
+    events.on(event, () => {
+      throw new Error('mine')
+    })
+
+  await during(app.store.put('a', 1))
+  const { outcomes } = await during(app.control.suspendAll())
+  await during(app.control.resumeAll())
+
+  expect(outcomes).toEqual([{ shard: 0, ok: true }])
+  expect(app.system.processes().every(({ restarts }) => restarts === 0)).toBe(true)
+})
+
+test('a user’s process that hangs as it starts again does not hold up close for ever', async () => {
+  const { clock, start, during } = machine()
+  let starts = 0
+  const hanging: GenServer<Messages, number> = {
+    init: () => (++starts === 1 ? 0 : new Promise<number>(() => undefined)),
+  }
+  const app = await start({ app: supervisor('app', {}, [worker('hanging', hanging)]) })
+  app.system.kill('hanging' as never)
+  await clock.settle()
+  expect(starts).toBe(2)
+
+  await during(app.close({ deadlineMs: 500 }), 2_000)
+
+  expect(await app.closed).toBe('normal')
+  await during((await start()).close())
+})
+
+test('a second suspension of a projection that is held and behind gets BUSY at once, and holds no writers', async () => {
+  const { clock, start, during } = machine()
+  const app = await start()
+  await during(app.control.suspendAll())
+  await during(app.store.put('a', 1))
+
+  const { outcomes } = await during(app.control.suspendAll({ writes: true }), 100)
+
+  expect(outcomes).toMatchObject([{ ok: false, error: { code: 'BUSY' } }])
+  await during(app.store.put('b', 1))
+  const flushless = await during(app.control.suspendAll({ flush: false }))
+  expect(flushless.outcomes).toMatchObject([{ ok: true }])
+  await clock.advance(10)
+})
+
+test('what is no process is no owner of a suspension', async () => {
+  const { start } = machine()
+  const app = await start()
+
+  for (const owner of [5, {}, 'x'])
+    expect(await codeOf(app.control.suspendAll({ owner } as never))).toBe('INVALID_ARGUMENT')
+})
+
+test('control of a closed instance says so', async () => {
+  const { start, during } = machine()
+  const app = await start()
+  await during(app.close())
+
+  expect(await codeOf(app.control.flushAll())).toBe('CLOSED')
+})
+
+test('a put with ack `projected` outlasts a discard and the death of the projection’s writer', async () => {
+  const { clock, start, during } = machine({ syncMs: 100 })
+  const app = await start({ wal: { enableFsync: false } })
+  const put = app.store.put('a', 1, { ack: 'projected' })
+  await clock.advance(150)
+  const discard = app.control.discardAll()
+  await clock.advance(20)
+  app.system.kill(LmdbWriter.name(0))
+
+  await during(put)
+  await during(discard)
+  expect(app.health().shards[0]?.projectedLsn).toBeGreaterThan(0)
 })
