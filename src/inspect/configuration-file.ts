@@ -89,7 +89,8 @@ const exportOf = async (file: string): Promise<Record<string, unknown>> => {
 
 const fromJson = (file: string): unknown => {
   try {
-    return JSON.parse(readFileSync(file, 'utf8'))
+    // Some editors put a byte order mark in front, which JSON does not know.
+    return JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''))
   } catch (error) {
     throw unreadable(file, error)
   }

@@ -80,6 +80,12 @@ describe('a configuration file', () => {
       expect(await read()).toEqual({ file, options })
     })
 
+  test('in JSON may begin with a byte order mark', async () => {
+    write('keelson.config.json', '\uFEFF{"shards":2}')
+
+    expect((await read()).options.shards).toBe(2)
+  })
+
   test('may be CommonJS', async () => {
     write('keelson.config.cjs', 'module.exports = { shards: 2 }')
 
