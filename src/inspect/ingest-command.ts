@@ -10,9 +10,8 @@ import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { type App, start } from '../supervisors/index.ts'
 import type { IngestCommand } from './command-line.ts'
 import { type Environment, printLine, signalStatuses } from './environment.ts'
-import { errorText } from './error-view.ts'
 import { type IngestFailure, type IngestProgress, ingest } from './ingest.ts'
-import { ingestSummary, progressBar, progressLine } from './ingest-view.ts'
+import { failureLine, ingestSummary, progressBar, progressLine } from './ingest-view.ts'
 import { Interruption } from './interruption.ts'
 import { paintFor } from './paint.ts'
 import { pluralText } from './quantities.ts'
@@ -149,12 +148,12 @@ class Display {
     }
   }
 
-  report({ error }: IngestFailure): void {
+  report(failure: IngestFailure): void {
     this.#failures++
     if (this.#failures > failuresShown) return
     printLine(
       this.#environment.errors,
-      `${this.#live ? `\r${clearLine}` : ''}${errorText(error).split('\n')[0]}`,
+      `${this.#live ? `\r${clearLine}` : ''}${failureLine(failure)}`,
     )
   }
 

@@ -1,5 +1,6 @@
 /** How an ingestion looks while it runs, on a terminal and off it, and what it says at its end. Pure. */
-import type { IngestProgress } from './ingest.ts'
+import { errorText } from './error-view.ts'
+import type { IngestFailure, IngestProgress } from './ingest.ts'
 import { type Paint, plainPaint } from './paint.ts'
 import { bytesText, clockText, countText, durationText, pluralText } from './quantities.ts'
 import { factList } from './text-table.ts'
@@ -105,3 +106,11 @@ const bar = (share: number, width: number, paint: Paint): string => {
   const full = Math.floor(share * width)
   return paint('good', '█'.repeat(full)) + paint('faint', '░'.repeat(width - full))
 }
+
+/** A refused record in one line; what a record brought into the message is cut when it is long. */
+export const failureLine = ({ error }: IngestFailure): string => {
+  const [line = ''] = errorText(error).split('\n')
+  return line.length <= failureMax ? line : `${line.slice(0, failureMax - 1)}…`
+}
+
+const failureMax = 300

@@ -180,7 +180,7 @@ class Ingestion {
     if (isKeelsonError(error) && ownFaults.includes(error.code)) {
       this.#failed++
       this.#pass(record)
-      this.#options.onFailure?.({ record, error })
+      this.#options.onFailure?.({ record, error: numbered(record, error) })
     } else this.fail(record, error)
   }
 
@@ -266,6 +266,15 @@ const ownField = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null && Object.hasOwn(value, name)
     ? (value as Record<string, unknown>)[name]
     : undefined
+
+/** The error with the record's number in its message and details; what a store says of a record does not know it. */
+const numbered = (record: number, error: KeelsonError): KeelsonError =>
+  error.details.record === record
+    ? error
+    : new KeelsonError(error.code, `Record ${record}: ${error.message}`, {
+        details: { ...error.details, record },
+        cause: error,
+      })
 
 const refused = (record: number, what: string, details: Record<string, unknown>): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `Record ${record}: ${what}.`, {

@@ -449,6 +449,19 @@ describe('keelson ingest (needs the build)', () => {
     expect(output).toMatch(/^refused {7}2$/m)
   })
 
+  test('names the number of each record that the store refuses', async () => {
+    const dir = tempFolder()
+    write(dir, 'r.ndjson', `{"id":"a"}\n{"id":"${'k'.repeat(100_000)}"}\n{"id":""}\n`)
+
+    const words = ['ingest', 'r.ndjson', '--dir', 'd', '--key', 'id']
+    const { status, errors } = await runKeelson(words, dir)
+
+    expect([status, errors.match(/^[A-Z_]+: Record \d/gm)]).toEqual([
+      1,
+      ['INVALID_ARGUMENT: Record 2', 'INVALID_ARGUMENT: Record 3'],
+    ])
+  })
+
   test('that is interrupted says how far it got, and that much is there', async () => {
     const dir = tempFolder()
     const command = startKeelson(['ingest', '-', '--dir', 'd', '--key', 'id'], dir)

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { KeelsonError } from '../../src/errors.ts'
 import type { IngestProgress } from '../../src/inspect/ingest.ts'
 import {
+  failureLine,
   ingestSummary,
   progressBar,
   progressLine,
@@ -83,5 +85,24 @@ describe('the summary', () => {
 
   test('does not invent a lag', () => {
     expect(ingestSummary(progress, { lag: undefined })).toContain('projection    unknown')
+  })
+})
+
+describe('the line of a refused record', () => {
+  const lineOf = (message: string): string =>
+    failureLine({ record: 2, error: new KeelsonError('TOO_LARGE', message) })
+
+  test('is code and message, whole while it is short', () => {
+    expect(lineOf('Record 2: too large')).toBe('TOO_LARGE: Record 2: too large')
+  })
+
+  test('is one line, cut when the record made it long', () => {
+    expect(lineOf('Record 2: "a\nb"')).toBe('TOO_LARGE: Record 2: "a')
+    const cut = lineOf(`Record 2: ${'k'.repeat(100_000)}`)
+    expect([cut.length, cut.startsWith('TOO_LARGE: Record 2: kkk'), cut.endsWith('k…')]).toEqual([
+      300,
+      true,
+      true,
+    ])
   })
 })

@@ -182,7 +182,15 @@ describe('a record that is refused for its own sake', () => {
     const store = new TestStore()
     store.fails = (key) => (key === '2' ? new KeelsonError('TOO_LARGE', 'too large') : undefined)
 
-    expect(await run(store, lines(4))).toMatchObject({ acknowledged: 3, failed: 1, through: 4 })
+    const failures: IngestFailure[] = []
+    const onFailure = (failure: IngestFailure) => void failures.push(failure)
+
+    const summary = await run(store, lines(4), { onFailure })
+
+    expect(summary).toMatchObject({ acknowledged: 3, failed: 1, through: 4 })
+    expect(failures.map(({ error }) => [error.code, error.message, error.details.record])).toEqual([
+      ['TOO_LARGE', 'Record 2: too large', 2],
+    ])
   })
 })
 
