@@ -11,7 +11,7 @@ import type { DownMessage } from './monitor.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import { ServerContext, type Starter } from './server-context.ts'
-import type { HeapEntry } from './timer-heap.ts'
+import { type HeapEntry, isDelay, noDelay } from './timer-heap.ts'
 
 /** What a bare process runs. */
 export type Body = (context: never) => unknown
@@ -75,6 +75,7 @@ export class BareProcess implements Behaviour, HeapEntry {
   }
 
   #receive(timeoutMs: number): Promise<Received | undefined> {
+    if (!isDelay(timeoutMs)) return Promise.reject(noDelay('receive', timeoutMs))
     if (!this.#process.alive) return Promise.reject(endedError(this.#process))
     for (let next = this.#process.mailbox.shift(); next; next = this.#process.mailbox.shift()) {
       const received = receivedOf(next)

@@ -8,6 +8,7 @@ import { Envelope, type Kind, kinds } from './envelope.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from './messages.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
+import { isDelay, noDelay } from './timer-heap.ts'
 
 /** How long a call waits, and what else may end it. */
 export interface CallOptions {
@@ -21,7 +22,8 @@ const timeoutMsDefault = 5_000
 
 /**
  * Asks a process and waits for its answer. Rejects with `NO_PROCESS` (nobody there), `EXITED` (it ended first;
- * `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`, or what the handler failed it with.
+ * `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`, `INVALID_ARGUMENT` (a timeout that
+ * is no number), or what the handler failed it with.
  */
 export const call = <M, N extends keyof CallsOf<M> & string>(
   ref: Ref<M>,
@@ -64,6 +66,8 @@ export const request = (
   options: CallOptions | undefined,
 ): Promise<unknown> => {
   const { process, sender } = target(ref)
+  const timeoutMs = options?.timeoutMs ?? timeoutMsDefault
+  if (!isDelay(timeoutMs)) return Promise.reject(noDelay(`timeoutMs of ${name}`, timeoutMs))
   if (sender !== undefined && !sender.alive) return Promise.reject(callerEnded(sender, name))
   if (process === undefined || !process.alive) return Promise.reject(noProcess(ref, name))
   if (process === sender) return Promise.reject(callsItself(process, name))
@@ -71,7 +75,7 @@ export const request = (
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
   if (kind !== kinds.call) process.deliver(pending)
   else if (!process.admit(pending)) return Promise.reject(mailboxFull(process, name))
-  pending.begin(process, options?.timeoutMs ?? timeoutMsDefault, options?.signal)
+  pending.begin(process, timeoutMs, options?.signal)
   return pending.promise
 }
 

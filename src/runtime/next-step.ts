@@ -3,6 +3,7 @@
  * a handler can be called as a function in a test and its answer compared.
  */
 import type { ExitReason } from './exit-reason.ts'
+import { isDelay } from './timer-heap.ts'
 
 /** A message of `C` to handle before anything queued, a timeout in ms, or a rest; `C` is `[name, payload]`. */
 export interface Then<C = never> {
@@ -113,6 +114,14 @@ export const stop = <S = never>(reason: ExitReason, ...state: [] | [S]): Stop<S>
 /** Ends the server with `reason`; the call is answered with `value` after `terminate`. */
 export const stopReply = <R, S>(reason: ExitReason, value: R, state: S): StopReply<R, S> =>
   new NextStep('stopReply', state, value, reason, undefined) as unknown as StopReply<R, S>
+
+/** Whether what is to come next can be done: the compiler sees to it, where it is asked. */
+export const isFollowed = ({ next }: NextStep): boolean => {
+  if (next === undefined) return true
+  if (typeof next !== 'object' || next === null) return false
+  if (next.continue !== undefined) return Array.isArray(next.continue)
+  return next.timeoutMs === undefined || isDelay(next.timeoutMs)
+}
 
 /** The exit reason of a handler whose answer is none of these, or none that it may give. */
 export const badReturn = (answer: unknown): ExitReason => ['bad_return_value', answer]

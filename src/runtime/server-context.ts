@@ -11,6 +11,7 @@ import { type Destination, MessageTimer, type Timer } from './message-timer.ts'
 import { type DownMessage, Monitor } from './monitor.ts'
 import type { Process } from './process.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
+import { expectDelay } from './timer-heap.ts'
 
 type AnyRef = Ref<unknown> | string
 
@@ -221,6 +222,7 @@ export class ServerContext {
     target: AnyRef | undefined,
     make: (destination: Destination) => MessageTimer,
   ): MessageTimer {
+    expectDelay('timer', ms)
     const { process, name } = this.#addressOf(target ?? this.#process.address)
     const timer = make(
       process === undefined ? { name: name ?? '', directory: this.#process.kernel } : { process },

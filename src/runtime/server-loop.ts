@@ -7,7 +7,7 @@ import { KeelsonError } from '../errors.ts'
 import type { Begun, Behaviour } from './behaviour.ts'
 import { describeMessage, Envelope, type ExitMessage, kinds, type Message } from './envelope.ts'
 import { type ExitReason, reasonOf } from './exit-reason.ts'
-import { badReturn, NextStep, unchanged } from './next-step.ts'
+import { badReturn, isFollowed, NextStep, unchanged } from './next-step.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import type { Handler, ServerTable } from './server-table.ts'
@@ -192,7 +192,7 @@ export class ServerLoop implements Behaviour {
 
   #start(answer: unknown): void {
     if (!(answer instanceof NextStep)) this.#started(answer)
-    else if (answer.kind === 'ok') {
+    else if (answer.kind === 'ok' && isFollowed(answer)) {
       this.#started(answer.state)
       this.#then(answer)
     } else if (answer.kind === 'ignore') this.#refuse({ ignore: true }, 'normal')
@@ -224,7 +224,9 @@ export class ServerLoop implements Behaviour {
     const call = this.#call
     this.#call = undefined
     const answersCall = step.kind === 'reply' || step.kind === 'stopReply'
-    if (step.kind === 'ok' || step.kind === 'ignore' || (answersCall && call === undefined)) {
+    const isMisplaced =
+      step.kind === 'ok' || step.kind === 'ignore' || (answersCall && call === undefined)
+    if (isMisplaced || !isFollowed(step)) {
       this.#failed(badReturn(step))
       return
     }

@@ -23,7 +23,7 @@ import { shutDown } from './shutdown.ts'
 import { StartLimit } from './start-limit.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
 import { announce, createTelemetry } from './telemetry.ts'
-import { TimerHeap } from './timer-heap.ts'
+import { isDelay, noDelay, TimerHeap } from './timer-heap.ts'
 
 /** What a System takes from outside. */
 export interface SystemOptions {
@@ -142,6 +142,8 @@ export class ProcessSystem implements Kernel, Starter {
     arg: unknown,
     options: StartOptions<unknown> = {},
   ): Promise<StartResult<never>> {
+    const { timeoutMs = Number.POSITIVE_INFINITY } = options
+    if (!isDelay(timeoutMs)) return Promise.reject(noDelay('timeoutMs of a start', timeoutMs))
     if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
     const holder = options.name === undefined ? undefined : this.#names.get(options.name)
     if (holder !== undefined) return Promise.resolve(alreadyStarted(holder))

@@ -3,6 +3,7 @@
  * so that taking one back is logarithmic and leaves nothing behind: an answered call costs no timer until its timeout.
  */
 import type { Cancel, Clock } from '../clock.ts'
+import { KeelsonError } from '../errors.ts'
 
 /** What can wait in the heap. The heap owns the three fields; an entry waits in one heap at a time. */
 export interface HeapEntry {
@@ -14,6 +15,19 @@ export interface HeapEntry {
   slot: number
   fire(): void
 }
+
+/** Whether `ms` can be waited for: any number but NaN and -Infinity. What is negative is over at once. */
+export const isDelay = (ms: unknown): ms is number =>
+  typeof ms === 'number' && ms > Number.NEGATIVE_INFINITY
+
+/** Throws `INVALID_ARGUMENT` unless `ms` can be waited for; `what` says whose it is. */
+export const expectDelay = (what: string, ms: unknown): void => {
+  if (!isDelay(ms)) throw noDelay(what, ms)
+}
+
+/** The error of a time that cannot be waited for. */
+export const noDelay = (what: string, found: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${what}: no number of milliseconds`, { details: { found } })
 
 /** Deadlines, earliest first; among equals in the order in which they were added. */
 export class TimerHeap {
@@ -33,10 +47,14 @@ export class TimerHeap {
     return this.#heap.length
   }
 
-  /** Lets `entry` fire in `ms`; never, when that is infinite. */
+  /**
+   * Lets `entry` fire in `ms`; never, when that is infinite. Throws `INVALID_ARGUMENT` when it is no number: a deadline
+   * that compares with nothing would stop all others.
+   */
   add(entry: HeapEntry, ms: number): void {
+    expectDelay('timer', ms)
     if (ms === Number.POSITIVE_INFINITY) return
-    entry.dueAt = this.#clock.monotonic() + Math.max(0, ms || 0)
+    entry.dueAt = this.#clock.monotonic() + Math.max(0, ms)
     entry.order = this.#added++
     this.#rise(entry, this.#heap.length)
     if (entry.slot === 0) this.#arm()

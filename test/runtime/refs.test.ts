@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isRef } from '../../src/runtime/index.ts'
+import { isRef, name } from '../../src/runtime/index.ts'
 import { testSystem } from '../../src/testing/index.ts'
 import * as Echo from './echo.ts'
 
@@ -12,15 +12,22 @@ describe('isRef', () => {
     await clock.settle()
     system.kill(echo)
 
-    expect([echo, system.to('nobody'), ...bound].map(isRef)).toEqual([true, true, true, true])
+    expect([echo, system.to(name('nobody')), ...bound].map(isRef)).toEqual([true, true, true, true])
   })
 
   test('is false for anything else, also for what looks like one', async () => {
     const { system } = testSystem()
-    const { pid, name } = await system.start(Echo.server)
+    const { pid } = await system.start(Echo.server)
     const bare: unknown = Object.create(null)
 
-    const others = [undefined, null, 12, '<12>', bare, { pid, name, toString: () => '<1>' }]
+    const others = [
+      undefined,
+      null,
+      12,
+      '<12>',
+      bare,
+      { pid, name: undefined, toString: () => '<1>' },
+    ]
     expect(others.map(isRef)).toEqual(others.map(() => false))
   })
 })
