@@ -3,6 +3,7 @@
  * stands for whoever has it at the time of use. What a ref may be sent is checked by the compiler.
  */
 import { KeelsonError } from '../errors.ts'
+import { describeReason } from './exit-reason.ts'
 
 declare const messages: unique symbol
 
@@ -89,5 +90,5 @@ export const isRef = (value: unknown): value is Ref => value instanceof Address
 /** The address behind a ref. Throws `INVALID_ARGUMENT` when it is not one. */
 export const addressOf = <P extends { readonly pid: number }>(ref: Ref<unknown>): Address<P> => {
   if (ref instanceof Address) return ref
-  throw new KeelsonError('INVALID_ARGUMENT', `expected a ref, got: ${String(ref)}`)
+  throw new KeelsonError('INVALID_ARGUMENT', `expected a ref, got: ${describeReason(ref)}`)
 }

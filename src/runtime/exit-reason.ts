@@ -35,14 +35,34 @@ export const isShutdown = (reason: ExitReason): boolean =>
 /** Whether ending with `reason` is an end as planned: `'normal'` or a shutdown. A transient child is not restarted then. */
 export const isOrderly = (reason: ExitReason): boolean => reason === 'normal' || isShutdown(reason)
 
-/** The reason in one line, for logs and messages. */
-export const describeReason = (reason: ExitReason): string => {
-  if (typeof reason === 'string') return reason
-  if (reason instanceof Error) return `${reason.name}: ${reason.message}`
-  if (Array.isArray(reason)) return `[${reason.map(describeReason).join(', ')}]`
+/** The reason in one line, for logs and messages. Never throws, whatever it is given: it tells of ends, and stops none. */
+export const describeReason = (reason: ExitReason): string => describe(reason, [])
+
+/** `around` are the values that `reason` is part of: one that contains itself is not shown again. */
+const describe = (reason: unknown, around: readonly unknown[]): string => {
   try {
-    return JSON.stringify(reason) ?? String(reason)
+    if (typeof reason === 'string') return reason
+    if (typeof reason === 'bigint') return `${reason}n`
+    if (around.includes(reason) && typeof reason === 'object') return '…'
+    const parts = [...around, reason]
+    if (reason instanceof Error) {
+      return `${describe(reason.name, parts)}: ${describe(reason.message, parts)}`
+    }
+    if (Array.isArray(reason)) return `[${reason.map((each) => describe(each, parts)).join(', ')}]`
+    return JSON.stringify(reason, withBigints) ?? String(reason)
   } catch {
-    return String(reason)
+    return describeKind(reason)
+  }
+}
+
+const withBigints = (_key: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? `${value}n` : value
+
+/** `[object Object]`: all that can be said of what throws when it is asked for more. */
+const describeKind = (reason: unknown): string => {
+  try {
+    return Object.prototype.toString.call(reason)
+  } catch {
+    return `[${typeof reason}]`
   }
 }

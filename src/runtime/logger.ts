@@ -19,6 +19,34 @@ export const consoleLogger: Logger = {
   info: (message, facts) => console.info(line(message, facts)),
 }
 
+/**
+ * `logger` as the runtime uses it: it cannot throw. A line that it does not take goes to `console` instead, without its
+ * facts, which may be what it stumbled over.
+ */
+export const guardedLogger = (logger: Logger): Logger => ({
+  error: guarded(logger, 'error'),
+  warn: guarded(logger, 'warn'),
+  info: guarded(logger, 'info'),
+})
+
+const guarded =
+  (logger: Logger, level: keyof Logger): Log =>
+  (message, facts) => {
+    try {
+      logger[level](message, facts)
+    } catch {
+      fallBack(level, message)
+    }
+  }
+
+const fallBack = (level: keyof Logger, message: string): void => {
+  try {
+    consoleLogger[level](message)
+  } catch {
+    // There is nobody left to tell.
+  }
+}
+
 const line = (message: string, facts: Readonly<Record<string, unknown>> | undefined): string => {
   const reason = facts?.reason
   return reason instanceof Error && reason.stack !== undefined

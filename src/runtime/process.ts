@@ -258,15 +258,16 @@ export class Process implements Runnable {
     this.kernel.ended(this)
   }
 
-  /** Ends the process for a reason of its own: when that is no orderly one, the log says so. */
+  /**
+   * Ends the process for a reason of its own: when that is no orderly one, the log says so. It has ended before anything
+   * is said, so that no log can keep it from ending.
+   */
   fail(reason: ExitReason): void {
-    if (this.alive && !isOrderly(reason)) {
-      this.kernel.logger.error(`${this} ended: ${describeReason(reason)}`, {
-        pid: this.pid,
-        reason,
-      })
-    }
+    if (!this.alive) return
     this.end(reason)
+    if (isOrderly(reason)) return
+    const { kernel, pid } = this
+    kernel.logger.error(`${this} ended: ${describeReason(reason)}`, { pid, reason })
   }
 
   /** Tells everybody: who is linked before who monitors, so that an observer that does both sees the exit first. */

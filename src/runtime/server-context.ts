@@ -5,7 +5,7 @@
 import { KeelsonError } from '../errors.ts'
 import { Address, addressOf, type Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
-import type { ExitReason } from './exit-reason.ts'
+import { describeReason, type ExitReason } from './exit-reason.ts'
 import type { From, System } from './gen-server.ts'
 import { type Destination, MessageTimer, type Timer } from './message-timer.ts'
 import { type DownMessage, Monitor } from './monitor.ts'
@@ -245,14 +245,11 @@ export class ServerContext {
 export const refOf = (result: StartResult<never>): Ref<never> => {
   if (result.ok) return result.ref
   const reason = result.ignore ? 'ignore' : result.reason
-  throw new KeelsonError('EXITED', `the process did not start: ${describe(reason)}`, {
+  throw new KeelsonError('EXITED', `the process did not start: ${describeReason(reason)}`, {
     details: { reason },
     ...(reason instanceof Error ? { cause: reason } : {}),
   })
 }
-
-const describe = (reason: ExitReason): string =>
-  reason instanceof Error ? reason.message : String(reason)
 
 const noProcess = (target: AnyRef): KeelsonError =>
   new KeelsonError('NO_PROCESS', `no process ${String(target)}`, { details: { reason: 'noproc' } })

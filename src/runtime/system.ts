@@ -9,7 +9,7 @@ import { BareProcess, type Body } from './bare-process.ts'
 import type { Begun } from './behaviour.ts'
 import type { ExitReason } from './exit-reason.ts'
 import type { System } from './gen-server.ts'
-import { consoleLogger, type Logger } from './logger.ts'
+import { consoleLogger, guardedLogger, type Logger } from './logger.ts'
 import { Monitor } from './monitor.ts'
 import { type Kernel, Process } from './process.ts'
 import type { ProcessInfo } from './process-info.ts'
@@ -31,7 +31,7 @@ export interface SystemOptions {
   readonly clock?: Clock
   /** Draws the order of processes where none is promised, the same for the same seed. Absent: first come, first served. */
   readonly seed?: number
-  /** Where crashes are told; `console` by default. */
+  /** Where crashes are told; `console` by default. What a logger throws disturbs nobody: the line goes to `console`. */
   readonly logger?: Logger
   /** User messages that a process holds unless its own options say otherwise; 100,000 by default. */
   readonly mailboxMax?: number
@@ -61,7 +61,7 @@ export class ProcessSystem implements Kernel, Starter {
 
   constructor(options: SystemOptions) {
     this.clock = options.clock ?? systemClock()
-    this.logger = options.logger ?? consoleLogger
+    this.logger = guardedLogger(options.logger ?? consoleLogger)
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
     this.runQueue = new RunQueue(this.clock, random)
