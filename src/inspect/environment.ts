@@ -9,12 +9,19 @@ import { systemClock } from '../clock.ts'
 /** Signals that ask a command to end. */
 export type EndSignal = 'SIGINT' | 'SIGTERM'
 
+/** A stream to read; a terminal when it says so, and then it may be put into raw mode. */
+export type Input = Readable & {
+  readonly isTTY?: boolean
+  readonly isRaw?: boolean
+  setRawMode?(mode: boolean): unknown
+}
+
 /** A stream to print to; a terminal when it says so. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number }
 
 /** What a command has of the world. */
 export type Environment = {
-  readonly input: Readable & { readonly isTTY?: boolean }
+  readonly input: Input
   readonly output: Output
   readonly errors: Output
   readonly cwd: string

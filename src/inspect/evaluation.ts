@@ -14,12 +14,24 @@ export type Evaluation =
   | { readonly kind: 'unfinished' }
   | { readonly kind: 'error'; readonly error: unknown }
 
-/** Runs a piece of source and awaits what it gives. Never rejects. */
-export const evaluate = async (source: string): Promise<Evaluation> => {
+/** Runs what has been compiled, up to its first `await`. */
+export type Run = (script: vm.Script) => unknown
+
+const runHere: Run = (script) => script.runInThisContext({ displayErrors: false })
+
+/**
+ * The same, but SIGINT ends it with an error. The listeners of the process do not hear the signal then: only for a terminal,
+ * where it means the line, and only where the terminal makes Ctrl-C a signal.
+ */
+export const runBreakable: Run = (script) =>
+  script.runInThisContext({ displayErrors: false, breakOnSigint: true })
+
+/** Runs a piece of source, each part of it by `run`, and awaits what it gives. Never rejects. */
+export const evaluate = async (source: string, run: Run = runHere): Promise<Evaluation> => {
   if (isBlank(source)) return { kind: 'nothing' }
   try {
     const program = programOf(source)
-    if (program) return { kind: 'value', value: await program() }
+    if (program) return { kind: 'value', value: await program(run) }
     if (isUnfinished(source)) return { kind: 'unfinished' }
     throw errorIn(awaits(source) ? inFunction(source) : source)
   } catch (error) {
@@ -31,7 +43,7 @@ export const evaluate = async (source: string): Promise<Evaluation> => {
 const awaits = (source: string): boolean => /\bawait\b/.test(source)
 
 /** A piece of source, ready to run. */
-type Program = () => unknown
+type Program = (run: Run) => unknown
 
 /** The first reading of the source that is JavaScript; `undefined` when none is. */
 const programOf = (source: string): Program | undefined => {
@@ -50,7 +62,7 @@ const statementOf = (source: string): Program | undefined =>
 
 const scriptOf = (source: string): Program | undefined => {
   const script = compiled(source)
-  return script && (() => script.runInThisContext({ displayErrors: false }))
+  return script && ((run) => run(script))
 }
 
 /** An expression with `await` in it. */
@@ -60,10 +72,7 @@ const expressionOf = (source: string): Program | undefined =>
 /** Statements with `await` in them; what they declare is theirs alone. */
 const blockOf = (source: string): Program | undefined => asyncOf(source)
 
-const asyncOf = (body: string): Program | undefined => {
-  const script = compiled(inFunction(body))
-  return script && (script.runInThisContext() as Program)
-}
+const asyncOf = (body: string): Program | undefined => scriptOf(`${inFunction(body)}()`)
 
 /** `const { a, b } = await …`: the value is awaited, then declared for the lines to come. */
 const declarationOf = (source: string): Program | undefined => {
@@ -72,7 +81,7 @@ const declarationOf = (source: string): Program | undefined => {
   for (let at = rest.indexOf('='); at >= 0; at = rest.indexOf('=', at + 1)) {
     const value = expressionOf(rest.slice(at + 1))
     const declare = compiled(`${keyword} ${rest.slice(0, at)} = globalThis[${slotSource}]`)
-    if (value && declare) return () => declared(value, declare)
+    if (value && declare) return (run) => declared(value(run), declare)
   }
   return undefined
 }
@@ -81,8 +90,8 @@ const declarationOf = (source: string): Program | undefined => {
 const slot = Symbol.for('keelson.awaited')
 const slotSource = "Symbol.for('keelson.awaited')"
 
-const declared = async (value: Program, declare: vm.Script): Promise<void> => {
-  Object.defineProperty(globalThis, slot, { value: await value(), configurable: true })
+const declared = async (value: unknown, declare: vm.Script): Promise<void> => {
+  Object.defineProperty(globalThis, slot, { value: await value, configurable: true })
   try {
     declare.runInThisContext({ displayErrors: false })
   } finally {
@@ -100,14 +109,14 @@ const sequenceOf = (source: string): Program | undefined => {
     if (isBlank(head) || isBlank(tail)) continue
     const first = statementOf(head)
     const second = first && programOf(tail)
-    if (first && second) return () => inOrder(first, second)
+    if (first && second) return (run) => inOrder(first, second, run)
   }
   return undefined
 }
 
-const inOrder = async (first: Program, second: Program): Promise<unknown> => {
-  await first()
-  return second()
+const inOrder = async (first: Program, second: Program, run: Run): Promise<unknown> => {
+  await first(run)
+  return second(run)
 }
 
 const inFunction = (body: string): string => `(async () => {\n${body}\n})`

@@ -5,9 +5,9 @@
  */
 import { createInterface, type Interface } from 'node:readline'
 import { inspect } from 'node:util'
-import { type Environment, printLine } from './environment.ts'
+import { type Environment, type Input, printLine } from './environment.ts'
 import { errorText } from './error-view.ts'
-import { type Evaluation, evaluate } from './evaluation.ts'
+import { type Evaluation, evaluate, type Run, runBreakable } from './evaluation.ts'
 import type { PromptWords } from './prompt-words.ts'
 
 /** What a prompt is made of. */
@@ -30,6 +30,8 @@ export class Prompt {
   readonly #lines: Interface
   /** Made with the interface: lines that come before `run` wait. */
   readonly #queue: AsyncIterable<string>
+  /** How a line is run, when not as everywhere. */
+  readonly #run: Run | undefined
   /** Lines that are not whole yet. */
   #pending = ''
   /** Leaves the line that is being run alone; set while one is. */
@@ -49,6 +51,7 @@ export class Prompt {
       historySize: 1_000,
       removeHistoryDuplicates: true,
     })
+    this.#run = terminal ? cooked(input) : undefined
     const lines = this.#lines[Symbol.asyncIterator]()
     this.#queue = { [Symbol.asyncIterator]: () => lines }
     this.#lines.on('close', () => {
@@ -82,7 +85,7 @@ export class Prompt {
   async #take(line: string): Promise<void> {
     this.#interruptedIdle = false
     const source = this.#pending === '' ? line : `${this.#pending}\n${line}`
-    const outcome = await this.#untilLeft(evaluate(source))
+    const outcome = await this.#untilLeft(evaluate(source, this.#run))
     this.#pending = outcome?.kind === 'unfinished' ? source : ''
     if (outcome) this.#print(outcome)
   }
@@ -154,6 +157,19 @@ export class Prompt {
     return [part === '' ? [] : known.filter((name) => name.startsWith(part)), part]
   }
 }
+
+/** Runs with the terminal out of raw mode, in which Ctrl-C would be a key that nobody reads. */
+const cooked =
+  (input: Input): Run =>
+  (script) => {
+    const wasRaw = input.isRaw === true
+    if (wasRaw) input.setRawMode?.(false)
+    try {
+      return runBreakable(script)
+    } finally {
+      if (wasRaw) input.setRawMode?.(true)
+    }
+  }
 
 const endedEarly = (): SyntaxError => new SyntaxError('the input ended within an expression')
 

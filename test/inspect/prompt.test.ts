@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { inspect, stripVTControlCharacters } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { KeelsonError } from '../../src/errors.ts'
 import { Prompt, type PromptOptions } from '../../src/inspect/prompt.ts'
 import { View } from '../../src/inspect/view.ts'
@@ -161,7 +161,13 @@ test('a closed prompt takes no more lines', async () => {
 describe('on a terminal', () => {
   /** A prompt with somebody at it: `type` writes keys and answers what was shown for them. */
   const attended = (words: Record<string, unknown> = {}, completions: readonly string[] = []) => {
-    const input = Object.assign(new PassThrough(), { isTTY: true })
+    const input = Object.assign(new PassThrough(), {
+      isTTY: true,
+      isRaw: false,
+      setRawMode(mode: boolean) {
+        this.isRaw = mode
+      },
+    })
     const output = Object.assign(new PassThrough(), { isTTY: true })
     const environment = { input, output }
     const options = { environment, words, colours: false, verbose: false }
@@ -216,6 +222,43 @@ describe('on a terminal', () => {
     await type('\x03')
     await done
   })
+
+  test('Ctrl-C is a signal while code runs, and a key again when it awaits', async () => {
+    const raw: boolean[] = []
+    const note = async () => {
+      raw.push(input.isRaw)
+      await undefined
+      raw.push(input.isRaw)
+    }
+    const { type, done, input } = attended({ note })
+
+    await type('note()\r')
+    await type('await note()\r')
+    input.end()
+    await done
+
+    expect(raw).toEqual([false, true, false, true])
+  })
+
+  for (const [what, after] of [
+    ['', ''],
+    [', also before an await', '; await 0'],
+  ] as const)
+    test(`Ctrl-C ends a line that would keep everything waiting${what}`, async () => {
+      const ignore = () => undefined
+      process.on('SIGINT', ignore)
+      onTestFinished(() => void process.off('SIGINT', ignore))
+      const { type, done, input } = attended()
+      const kill = "process.kill(process.pid, 'SIGINT')"
+      const loop = 'for (const end = performance.now() + 3_000; performance.now() < end; );'
+
+      expect(await type(`${kill}; ${loop} 'over'${after}\r`)).toMatch(
+        /interrupted by `SIGINT`\nkeelson> $/,
+      )
+      expect(await type('1\r')).toMatch(/1\nkeelson> $/)
+      input.end()
+      await done
+    })
 
   test('Ctrl-D and .exit end', async () => {
     const first = attended()
