@@ -55,7 +55,7 @@ export const claimFolder = (request: ClaimRequest): FolderClaim => {
   const { disk, dir } = request
   const wasThere = refusing(() => disk.entry(dir))
   if (wasThere && wasThere.kind !== 'folder')
-    throw configError('dir', 'a folder', `${dir}, a ${wasThere.kind}`)
+    throw configError('dir', 'a folder', `${dir}, which is none`)
   const made: Made = { locks: [], paths: [], parents: missingParents(disk, dir) }
   try {
     return refusing(() => claim(request, made))

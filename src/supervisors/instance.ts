@@ -7,7 +7,7 @@
 import { resolve } from 'node:path'
 import { ControlHandle, Shard, Store } from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
-import { KeelsonError } from '../errors.ts'
+import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'
 import {
   type Disk,
@@ -202,7 +202,9 @@ const run = async (
     appContext: { store, control },
     reopen: (shard, part) => reopen(system, shard, part),
   })
-  const root = await startSupervisor(system, tree)
+  const root = await startSupervisor(system, tree).catch((error: unknown) => {
+    throw startError(instance, error)
+  })
   try {
     await settled(shards, options)
   } catch (error) {
@@ -221,6 +223,14 @@ const run = async (
     userTree: options.app && (options.app.options.name ?? options.app.id),
     release: claim.release,
   })
+}
+
+/** Another instance of the name may have started on the same System meanwhile. */
+const startError = (instance: string, error: unknown): unknown => {
+  const reason = isKeelsonError(error, 'EXITED') ? error.details.reason : undefined
+  return Array.isArray(reason) && reason[0] === 'already_started'
+    ? configError('instance', 'a name that no other instance on this System has', instance)
+    : error
 }
 
 /** Waits until each shard is open or down. Rejects with the reason of the first that is down, unless that is allowed. */

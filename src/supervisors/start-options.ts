@@ -147,6 +147,8 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   const { dir, instance = 'default', wal = {}, overlay = {}, lmdb = {} } = options
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0'))
     throw configError('dir', 'the path of a folder', dir)
+  if (options.system !== undefined && typeof options.system?.whereis !== 'function')
+    throw configError('system', 'a System, as createSystem makes it', options.system)
   if (!/^[A-Za-z0-9_.-]{1,64}$/.test(instance))
     throw configError('instance', '1 to 64 letters, digits, _, . or -', instance)
   if (wal.sectorBytes !== undefined && wal.sectorBytes !== 512 && wal.sectorBytes !== 4096)
@@ -197,8 +199,7 @@ const checkObject = (
   for (const [option, value] of Object.entries(found)) {
     const path = prefix + option
     const rule = Object.hasOwn(allowed, option) ? allowed[option] : undefined
-    if (!rule)
-      throw configError(path, `one of ${Object.keys(allowed).join(', ')}`, 'an unknown option')
+    if (!rule) throw configError(path, `one of ${Object.keys(allowed).join(', ')}`, option)
     if (value !== undefined) checkValue(path, value, rule)
   }
 }

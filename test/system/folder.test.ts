@@ -65,6 +65,44 @@ describe('a folder that another process holds', () => {
   })
 })
 
+test('of several processes that make a folder at once one wins, and the others take nothing of it away', async () => {
+  for (let round = 0; round < 4; round++) {
+    const dir = join(tempFolder(), 'new', 'folder')
+    const program = `
+      import { start } from 'keelson'
+      try {
+        const app = await start({ dir: ${JSON.stringify(dir)} })
+        await app.store.put('a', 1)
+        console.log('ok')
+        process.stdin.resume()
+      } catch (error) {
+        console.log(error.code ?? String(error))
+      }
+    `
+    const children = [1, 2, 3].map(() =>
+      spawn(process.execPath, ['--input-type=module', '-e', program], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      }),
+    )
+    const ended = children.map((child) => new Promise((resolve) => child.on('exit', resolve)))
+    const said = await Promise.all(
+      children.map(
+        (child) =>
+          new Promise<string>((resolve) =>
+            createInterface({ input: child.stdout }).once('line', resolve),
+          ),
+      ),
+    )
+    expect(said.sort(), `round ${round}`).toEqual(['LOCKED_DIR', 'LOCKED_DIR', 'ok'])
+
+    for (const child of children) child.kill('SIGKILL')
+    await Promise.all(ended)
+    const app = await start({ dir })
+    expect(app.store.get('a')).toBe(1)
+    await app.close()
+  }
+})
+
 describe('options and folder', () => {
   test('must agree on the number of shards, and the refusal names both', async () => {
     const dir = tempFolder()
