@@ -234,6 +234,38 @@ describe('what could not come back equal', () => {
     )
   })
 
+  test('is never believed of a getter or a proxy: what was checked is what is stored', () => {
+    let asked = 0
+    const getter = {
+      get a() {
+        return asked++ === 0 ? 1 : undefined
+      },
+    }
+    expectSame(back(getter), { a: 1 })
+    const memo = {
+      cache: undefined as unknown,
+      get size() {
+        this.cache ??= new Date(0)
+        return 1
+      },
+    }
+    memo.size
+    expectSame(back(memo), { cache: new Date(0), size: 1 })
+    let seen = 0
+    const proxy = new Proxy([1, 2], {
+      get: (target, name) => (name === '1' && seen++ > 0 ? /x/ : Reflect.get(target, name)),
+    })
+    expectSame(back(proxy), [1, 2])
+    const date = Object.defineProperty(new Date(5), 'getTime', { value: () => 7 })
+    expectSame((back(date) as Date).valueOf(), 5)
+  })
+
+  test('is not what reads back as CORRUPT: whatever is taken comes back, however deep', () => {
+    let maps: unknown = 1
+    for (let depth = 0; depth < 256; depth++) maps = new Map([[1, maps]])
+    expectSame(back(maps), maps)
+  })
+
   test('leaves nothing behind: the next value is encoded as if nothing had been', () => {
     expect(() => encodeValue([1, 2, undefined])).toThrow()
     expectSame(back([1, 2, 3]), [1, 2, 3])
