@@ -168,19 +168,30 @@ export class ServerLoop implements Behaviour {
   /** What `init`, a handler or `terminate` answered, at once or as a promise. */
   #take(answer: unknown): void {
     if (!this.#process.alive) return
-    if (!(answer instanceof NextStep) && isThenable(answer)) this.#await(answer)
-    else if (this.#phase === 'starting') this.#start(answer)
+    if (!(answer instanceof NextStep) && this.#awaits(answer)) return
+    if (this.#phase === 'starting') this.#start(answer)
     else if (this.#phase === 'terminating') this.#finish()
     else if (answer instanceof NextStep) this.#follow(answer)
     else this.#failed(badReturn(answer))
   }
 
-  #await(answer: PromiseLike<unknown>): void {
-    this.#process.busy = true
-    this.#process.busySince = this.#process.kernel.clock.now()
-    this.#onValue ??= (value) => this.#settled(() => this.#take(value))
-    this.#onError ??= (error) => this.#settled(() => this.#failed(reasonOf(error)))
-    answer.then(this.#onValue, this.#onError)
+  /**
+   * Whether `answer` is a promise, or works like one: then the process is busy until it settles. To ask is to run code of
+   * the user's, and what that throws is what the handler threw. `Promise.resolve` sees to it that it settles once.
+   */
+  #awaits(answer: unknown): boolean {
+    try {
+      if (!isThenable(answer)) return false
+      this.#process.busy = true
+      this.#process.busySince = this.#process.kernel.clock.now()
+      this.#onValue ??= (value) => this.#settled(() => this.#take(value))
+      this.#onError ??= (error) => this.#settled(() => this.#failed(reasonOf(error)))
+      Promise.resolve(answer).then(this.#onValue, this.#onError)
+    } catch (thrown) {
+      this.#process.busy = false
+      this.#failed(reasonOf(thrown))
+    }
+    return true
   }
 
   #settled(goOn: () => void): void {

@@ -89,6 +89,76 @@ describe('what was thrown', () => {
   })
 })
 
+describe('a handler that answers what works like a promise', () => {
+  const boom = new Error('boom')
+  const throwing = () => {
+    throw boom
+  }
+  const withGetter = Object.defineProperty({}, 'then', { get: throwing })
+  const ownThen = Object.defineProperty(Promise.resolve(), 'then', { value: throwing })
+
+  const answering = (answer: unknown): GenServer<Messages, number> => ({
+    init: () => 1,
+    calls: { get: () => answer as never, crash: () => answer as never },
+    casts: { crash: () => answer as never },
+    terminate: () => answer as never,
+  })
+
+  test.each([
+    ['whose then cannot be read', withGetter],
+    // biome-ignore lint/suspicious/noThenProperty: what works like a promise is what is tested.
+    ['whose then throws', { then: throwing }],
+    ['a promise whose then was replaced by one that throws', ownThen],
+  ])('%s, ends with that error', async (_, answer) => {
+    const { system, clock } = testSystem()
+    const server = await system.start(answering(answer))
+    const reasons: unknown[] = []
+    system.monitor(server, (reason) => reasons.push(reason))
+
+    const asked = call(server, 'get').catch((error) => error.code)
+    await clock.settle()
+
+    expect(await asked).toBe('EXITED')
+    expect(reasons).toEqual([boom])
+    expect(system.processes()).toEqual([])
+  })
+
+  test('does not start when init answers so', async () => {
+    const { system } = testSystem()
+    const server: GenServer<Messages, number> = { ...answering(1), init: () => withGetter as never }
+
+    expect(await system.startResult(server)).toEqual({ ok: false, reason: boom })
+    expect(system.processes()).toEqual([])
+  })
+
+  test('takes the first of two outcomes, and the next message has its own', async () => {
+    const { system, clock } = testSystem()
+    let again = (_: unknown): void => {}
+    const twice = {
+      // biome-ignore lint/suspicious/noThenProperty: what works like a promise is what is tested.
+      then: (onValue: (value: unknown) => void) => {
+        again = onValue
+        onValue(reply('first', 1))
+      },
+    }
+    const held = new Promise<never>(() => {})
+    const answers: unknown[] = [twice, held]
+    const server: GenServer<Messages, number> = {
+      ...answering(1),
+      calls: { get: () => answers.shift() as never, crash: () => held },
+    }
+    const ref = await system.start(server)
+
+    expect(await call(ref, 'get')).toBe('first')
+    const second = call(ref, 'get', undefined, { timeoutMs: 50 }).catch((error) => error.code)
+    await clock.settle()
+    again(reply('of the first', 1))
+    await clock.advance(50)
+
+    expect(await second).toBe('TIMEOUT')
+  })
+})
+
 describe('a log that throws', () => {
   afterEach(() => {
     vi.restoreAllMocks()
@@ -123,7 +193,7 @@ describe('a log that throws', () => {
   test('disturbs no server that gets a message which it does not expect', async () => {
     const { clock, server, told } = await start()
 
-    send(server as Ref<{ infos: { surprise: () => void } }>, 'surprise')
+    send(server as Ref as Ref<{ infos: { surprise: () => void } }>, 'surprise')
     await clock.settle()
 
     expect(await call(server, 'get')).toBe(1)
