@@ -2,9 +2,10 @@
  * The children of one supervisor, newest first, and what is done to them: started, ended, replaced. A child that ended
  * keeps its place until it is deleted; a temporary one is forgotten.
  */
-import { type Address, addressOf, type Ref } from './address.ts'
+import { type Address, addressOf, isRef, type Ref } from './address.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
 import { describeReason, type ExitReason, reasonOf } from './exit-reason.ts'
+import { badReturn } from './next-step.ts'
 import type { Process } from './process.ts'
 import { shutDown } from './shutdown.ts'
 import type { StartResult } from './start-options.ts'
@@ -37,22 +38,32 @@ export const newChild = (spec: FullChildSpec): Child => ({
 /** The ref of a running child. */
 export const refOfChild = (child: Child): Ref | undefined => child.process?.address
 
-/** Starts `child`; on success it runs. Answers what came of it. */
+/** Starts `child`; on success it runs. Answers what came of it: what is no result of a start is a failed one (OTP). */
 export const startChildProcess = async (
   child: Child,
   context: ChildContext,
 ): Promise<StartResult<unknown>> => {
-  let result: StartResult<unknown>
   try {
-    result = await child.spec.start(context)
+    const result: unknown = await child.spec.start(context)
+    if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
+    if (result.ok) run(child, (addressOf(result.ref) as Address<Process>).process)
+    return result
   } catch (thrown) {
-    result = { ok: false, reason: reasonOf(thrown) }
+    return { ok: false, reason: reasonOf(thrown) }
   }
-  if (!result.ok) return result
-  child.process = (addressOf(result.ref) as Address<Process>).process
+}
+
+/** Start functions are the user's: what they answer may be anything. */
+const isStartResult = (result: unknown): result is StartResult<unknown> => {
+  if (typeof result !== 'object' || result === null) return false
+  const { ok, ignore, ref } = result as Record<keyof StartResult, unknown>
+  return ok === true ? isRef(ref) : ok === false || ignore === true
+}
+
+const run = (child: Child, process: Process | undefined): void => {
+  child.process = process
   child.isRestarting = false
-  if (child.process !== undefined) child.process.restarts = child.restarts
-  return result
+  if (process !== undefined) process.restarts = child.restarts
 }
 
 /**

@@ -14,6 +14,8 @@ import {
   restartChild,
   type Strategy,
   startChild,
+  startDynamicChild,
+  startDynamicSupervisor,
   startSupervisor,
   supervisor,
   terminateChild,
@@ -254,5 +256,41 @@ describe('a wrong specification', () => {
 
     await expect(startChild(root, spec)).rejects.toMatchObject({ code: 'CONFIG' })
     expect((await countChildren(root)).specs).toBe(3)
+  })
+})
+
+describe('a start function that answers no result of a start', () => {
+  const alike = { ok: true, ref: { pid: 1, name: undefined } }
+
+  test.each([undefined, null, 'started', {}, { ok: true }, { ok: 'yes' }, alike])(
+    '%j, is a failed start, and its supervisor goes on',
+    async (answer) => {
+      const { system, clock, root, child } = await tree('one_for_one')
+      const spec: ChildSpec = { id: 'odd', start: () => answer as never }
+
+      const reason = ['bad_return_value', answer]
+      expect(await startChild(root, spec)).toEqual({ ok: false, reason: [reason, spec] })
+      const dynamic = await startDynamicSupervisor(system)
+      expect(await startDynamicChild(dynamic, spec)).toEqual({ ok: false, reason })
+      await clock.settle()
+
+      expect(system.info(dynamic)).toBeDefined()
+      expect(await call(await child('a'), 'app')).toBeUndefined()
+      expect(await whichChildren(root)).toHaveLength(3)
+    },
+  )
+
+  test('keeps its supervisor from starting', async () => {
+    const { system } = testSystem()
+    const odd: ChildSpec = { id: 'odd', start: () => undefined as never }
+
+    await expect(
+      startSupervisor(system, supervisor('root', { strategy: 'one_for_one' }, [odd])),
+    ).rejects.toMatchObject({
+      code: 'EXITED',
+      details: {
+        reason: ['shutdown', ['failed_to_start_child', 'odd', ['bad_return_value', undefined]]],
+      },
+    })
   })
 })
