@@ -74,8 +74,13 @@ export const request = (
   if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
   if (kind !== kinds.call) process.deliver(pending)
-  else if (!process.admit(pending)) return Promise.reject(mailboxFull(process, name))
-  pending.begin(process, timeoutMs, options?.signal)
+  else if (!process.admit(pending) && process.alive) {
+    return Promise.reject(mailboxFull(process, name))
+  }
+  // Whoever was told of a half full mailbox may have ended either of the two; nobody would tell this call any more.
+  if (!process.alive) pending.holderEnded(process.reason)
+  else if (sender?.alive === false) pending.makerEnded(sender.reason)
+  else pending.begin(process, timeoutMs, options?.signal)
   return pending.promise
 }
 

@@ -138,7 +138,7 @@ export class Process implements Runnable {
     this.#enqueue()
   }
 
-  /** Takes a message of a user, unless the mailbox is full: then it answers false and nothing happened. */
+  /** Takes a message of a user, unless the mailbox is full or the process has ended: then it answers false. */
   admit(message: Message): boolean {
     if (this.depth >= this.#mark && !this.#admitsAtMark()) return false
     this.deliver(message)
@@ -192,7 +192,8 @@ export class Process implements Runnable {
     if (depth >= mailboxMax) return false
     this.#mark = mailboxMax
     announce(this.kernel, 'mailbox.high', () => ({ ...this.facts(), depth, mailboxMax }))
-    return true
+    // A listener may have ended the process, or filled its mailbox.
+    return this.alive && this.depth < mailboxMax
   }
 
   // Links, monitors and signals.

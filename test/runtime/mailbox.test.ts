@@ -98,6 +98,39 @@ describe('a full mailbox', () => {
 
     expect(depths).toEqual([2, 2])
   })
+
+  test('of a process that is ended because it is half full refuses what it was about to take', async () => {
+    const { system } = testSystem()
+    const start = () => system.start(Echo.server, undefined, { mailboxMax: 4 })
+    const [asked, told] = [await start(), await start()]
+    system.events.on('mailbox.high', ({ pid }) => system.kill(pid === asked.pid ? asked : told))
+    for (const ref of [asked, told]) for (const value of [1, 2]) cast(ref, 'note', value)
+
+    const answer = call(asked, 'echo', 1, { timeoutMs: Number.POSITIVE_INFINITY })
+    const isTaken = cast(told, 'note', 3)
+
+    await expect(answer).rejects.toMatchObject({ code: 'EXITED', details: { reason: 'killed' } })
+    expect(isTaken).toBe(false)
+  })
+
+  test('whose listener ends the caller ends its call', async () => {
+    const { system, clock } = testSystem()
+    const echo = await system.start(Echo.server, undefined, { mailboxMax: 4 })
+    let outcome: unknown
+    const caller = system.spawn(async (context) => {
+      for (const value of [1, 2]) cast(echo, 'note', value)
+      const asked = context.to(echo)
+      outcome = await call(asked, 'keep', 'a', { timeoutMs: Number.POSITIVE_INFINITY }).catch(
+        (error) => error.code,
+      )
+    })
+    system.events.on('mailbox.high', () => system.kill(caller))
+    await clock.settle()
+
+    expect(outcome).toBe('EXITED')
+    // The message was admitted; what its handler makes of it reaches nobody, a failure neither.
+    expect((await getState<Echo.State>(echo)).kept.get('a')?.fail(new Error('late'))).toBe(false)
+  })
 })
 
 describe('the run queue', () => {
