@@ -35,13 +35,13 @@ export class MessageTimer implements HeapEntry {
     this.#payload = payload
   }
 
-  /** Lets it fire in `ms`. For a process that has ended, nothing is armed. */
+  /** Lets it fire in `ms`. Nothing is armed for a process that has ended, nor for ever: the target knows what waits. */
   start(ms: number): void {
-    if ('process' in this.#destination) {
-      if (!this.#destination.process.alive) return
-      this.#destination.process.timers.add(this)
+    if (!('process' in this.#destination)) this.#heap.add(this, ms)
+    else if (this.#destination.process.alive) {
+      this.#heap.add(this, ms)
+      if (this.slot >= 0) this.#destination.process.timers.add(this)
     }
-    this.#heap.add(this, ms)
   }
 
   /** Takes it back: the milliseconds that were left, or false when it has fired or was cancelled before. */

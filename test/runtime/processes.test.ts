@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { type Address, addressOf } from '../../src/runtime/address.ts'
 import {
   call,
   cast,
@@ -13,6 +14,7 @@ import {
   send,
   trace,
 } from '../../src/runtime/index.ts'
+import type { Process } from '../../src/runtime/process.ts'
 import { probe, testSystem, virtualClock } from '../../src/testing/index.ts'
 import * as Echo from './echo.ts'
 
@@ -46,6 +48,24 @@ describe('a process', () => {
     await clock.settle()
 
     expect(clock.untilNext()).toBeUndefined()
+  })
+
+  test('keeps nothing of a timer that never fires, cancelled or not', async () => {
+    const { system, clock } = testSystem()
+    const answers: unknown[] = []
+    const ref = system.spawn<{ infos: { wake: () => void } }>(async (context) => {
+      const forever = context.sendAfter(Number.POSITIVE_INFINITY, 'wake')
+      context.sendAfter(Number.POSITIVE_INFINITY, 'wake')
+      const late = context.sendAfter(50, 'wake')
+      answers.push(context.readTimer(forever), context.cancelTimer(forever))
+      answers.push(context.cancelTimer(late))
+      await context.receive()
+    })
+    await clock.settle()
+
+    const { process } = addressOf(ref) as Address<Process>
+    expect(answers).toEqual([false, false, 50])
+    expect(process?.timers.size).toBe(0)
   })
 
   test('gives its name free before anybody learns of its end', async () => {
