@@ -5,6 +5,7 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
+import { KeelsonError } from '../errors.ts'
 
 /** Signals that ask a command to end. */
 export type EndSignal = 'SIGINT' | 'SIGTERM'
@@ -24,6 +25,7 @@ export type Environment = {
   readonly input: Input
   readonly output: Output
   readonly errors: Output
+  /** The folder in which relative paths begin. @throws KeelsonError `CONFIG` when it is gone */
   readonly cwd: string
   readonly variables: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
@@ -45,7 +47,9 @@ export const processEnvironment = (): Environment => ({
   input: process.stdin,
   output: process.stdout,
   errors: process.stderr,
-  cwd: process.cwd(),
+  get cwd() {
+    return presentFolder()
+  },
   variables: process.env,
   clock: systemClock(),
   onSignal: (listener) => {
@@ -60,6 +64,17 @@ export const processEnvironment = (): Environment => ({
   },
   exit: (status) => process.exit(status),
 })
+
+const presentFolder = (): string => {
+  try {
+    return process.cwd()
+  } catch (cause) {
+    throw new KeelsonError('CONFIG', 'The present folder is not there any more.', {
+      details: { path: 'cwd', expected: 'a folder that is there', found: (cause as Error).message },
+      cause,
+    })
+  }
+}
 
 /** Prints a text as lines of its own. */
 export const printLine = (stream: Writable, text: string): void => {

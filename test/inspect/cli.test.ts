@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  rmdirSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -363,6 +364,19 @@ describe('a folder that cannot be opened (needs the build)', () => {
 
     expect([status, codeIn(errors)]).toEqual([1, 'READ_ONLY'])
     expect(readdirSync(dir)).toEqual([])
+  })
+
+  test('because the present folder is gone: CONFIG, without a stack', async () => {
+    const dir = tempFolder()
+    const gone = join(dir, 'gone')
+    mkdirSync(gone)
+    const command = startKeelson(['start'], gone)
+    // It stands in the folder as soon as it is spawned, and asks for its path much later.
+    rmdirSync(gone)
+
+    const { status, errors } = await command.ended
+
+    expect([status, codeIn(errors), /^\s+at /m.test(errors)]).toEqual([1, 'CONFIG', false])
   })
 
   test('because it is a file: CONFIG', async () => {
