@@ -3,7 +3,7 @@
  * not there, with the reason why. It asks supervisors for their children; one that has no time to answer is
  * shown with the processes that it started.
  */
-import { reasonText, type Shard } from '../actors/index.ts'
+import { invalidArgument, reasonText, type Shard } from '../actors/index.ts'
 import {
   type ChildInfo,
   type ProcessInfo,
@@ -22,8 +22,11 @@ export type Surveyed = {
   readonly shards: readonly Shard[]
 }
 
-/** The tree, from the root supervisor down. */
-export const surveyTree = async ({ system, instance, shards }: Surveyed): Promise<TreeNode> => {
+/** The tree, from the root supervisor down. @throws KeelsonError `INVALID_ARGUMENT` for what is no instance */
+export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
+  const { system, instance, shards } = (surveyed ?? {}) as Partial<Surveyed>
+  if (!system || instance === undefined || !shards)
+    throw invalidArgument('instance', 'what start resolves with', surveyed)
   const { root } = treeNames(instance)
   const info = system.info(root)
   const reasons = new Map(shards.flatMap(downReasons))

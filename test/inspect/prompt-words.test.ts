@@ -72,6 +72,12 @@ const shape = (tree: string): string[] =>
     })
 
 describe('tree()', () => {
+  test('takes no argument, and minds none', async () => {
+    const { ask } = await session()
+
+    expect(await ask('tree(5)')).toBe(await ask('tree()'))
+  })
+
   test('shows every supervisor and every process below it', async () => {
     const { ask } = await session()
 
