@@ -25,6 +25,9 @@ export const dataFileName = 'data.mdb'
 export const examineProjection = (disk: Disk, dir: string): ProjectionExamination => {
   const path = `${dir}/${dataFileName}`
   try {
+    const folder = disk.entry(dir)
+    if (folder && folder.kind !== 'folder')
+      return { state: 'damaged', evidence: `${dir} is no folder` }
     if (disk.entry(path) === undefined) return { state: 'absent' }
     const file = disk.open(path, 'read')
     try {

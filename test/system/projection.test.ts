@@ -1,6 +1,15 @@
 /** What becomes of a projection that is deleted or damaged while nothing runs. Real files, the built package. */
 import { execFileSync } from 'node:child_process'
-import { closeSync, openSync, readSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
@@ -36,6 +45,14 @@ describe('the projection', () => {
   test('is rebuilt whole after its folder was deleted', async () => {
     const dir = await filledFolder()
     rmSync(lmdbOf(dir), { recursive: true })
+
+    expect(await readAll(dir)).toEqual({ wrong: [], listed: keys.length })
+  })
+
+  test('is rebuilt whole when something else stands in its place', async () => {
+    const dir = await filledFolder()
+    rmSync(lmdbOf(dir), { recursive: true })
+    writeFileSync(lmdbOf(dir), 'no folder')
 
     expect(await readAll(dir)).toEqual({ wrong: [], listed: keys.length })
   })
