@@ -123,5 +123,11 @@ export const isFollowed = ({ next }: NextStep): boolean => {
   return next.timeoutMs === undefined || isDelay(next.timeoutMs)
 }
 
+/** Whether a handler may answer `step`; `isCall` says whether somebody waits for its reply. */
+export const isAnswer = (step: NextStep, isCall: boolean): boolean => {
+  if (step.kind === 'ok' || step.kind === 'ignore') return false
+  return (isCall || (step.kind !== 'reply' && step.kind !== 'stopReply')) && isFollowed(step)
+}
+
 /** The exit reason of a handler whose answer is none of these, or none that it may give. */
 export const badReturn = (answer: unknown): ExitReason => ['bad_return_value', answer]

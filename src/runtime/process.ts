@@ -259,10 +259,7 @@ export class Process implements Runnable {
     this.kernel.ended(this)
   }
 
-  /**
-   * Ends the process for a reason of its own: when that is no orderly one, the log says so. It has ended before anything
-   * is said, so that no log can keep it from ending.
-   */
+  /** Ends the process for a reason of its own: when that is no orderly one, the log says so afterwards. */
   fail(reason: ExitReason): void {
     if (!this.alive) return
     this.end(reason)

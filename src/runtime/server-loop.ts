@@ -3,14 +3,13 @@
  * answers at once costs no promise; one that answers a promise keeps the process busy until it settles. What a handler
  * answers after its process has ended is dropped.
  */
-import { KeelsonError } from '../errors.ts'
 import type { Begun, Behaviour } from './behaviour.ts'
 import { describeMessage, Envelope, type ExitMessage, kinds, type Message } from './envelope.ts'
 import { type ExitReason, reasonOf } from './exit-reason.ts'
-import { badReturn, isFollowed, NextStep, unchanged } from './next-step.ts'
+import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
-import type { Handler, ServerTable } from './server-table.ts'
+import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
 import { isFromParent, SystemRequests } from './system-requests.ts'
 import { isThenable } from './thenable.ts'
@@ -175,10 +174,7 @@ export class ServerLoop implements Behaviour {
     else this.#failed(badReturn(answer))
   }
 
-  /**
-   * Whether `answer` is a promise, or works like one: then the process is busy until it settles. To ask is to run code of
-   * the user's, and what that throws is what the handler threw. `Promise.resolve` sees to it that it settles once.
-   */
+  /** Whether `answer` works like a promise; it is awaited then. What the code in it throws is what the handler threw. */
   #awaits(answer: unknown): boolean {
     try {
       if (!isThenable(answer)) return false
@@ -186,6 +182,7 @@ export class ServerLoop implements Behaviour {
       this.#process.busySince = this.#process.kernel.clock.now()
       this.#onValue ??= (value) => this.#settled(() => this.#take(value))
       this.#onError ??= (error) => this.#settled(() => this.#failed(reasonOf(error)))
+      // `Promise.resolve` sees to it that it settles once.
       Promise.resolve(answer).then(this.#onValue, this.#onError)
     } catch (thrown) {
       this.#process.busy = false
@@ -234,10 +231,7 @@ export class ServerLoop implements Behaviour {
   #follow(step: NextStep): void {
     const call = this.#call
     this.#call = undefined
-    const answersCall = step.kind === 'reply' || step.kind === 'stopReply'
-    const isMisplaced =
-      step.kind === 'ok' || step.kind === 'ignore' || (answersCall && call === undefined)
-    if (isMisplaced || !isFollowed(step)) {
+    if (!isAnswer(step, call !== undefined)) {
       this.#failed(badReturn(step))
       return
     }
@@ -303,8 +297,3 @@ export class ServerLoop implements Behaviour {
     this.#state = this.#requests.handle(request, this.#state)
   }
 }
-
-const noHandler = (process: Process, message: Message): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${process} has no handler of ${describeMessage(message)}`, {
-    details: { message: message.name },
-  })

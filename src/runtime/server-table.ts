@@ -3,6 +3,7 @@
  * every name is found by one look-up. Made once for each server object and system.
  */
 import { KeelsonError } from '../errors.ts'
+import { describeMessage, type Message } from './envelope.ts'
 
 /** A handler, its types erased: the compiler checked them where the server was written. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
@@ -47,3 +48,9 @@ export const serverTable = (server: object): ServerTable => {
 
 const table = (section: unknown): Table =>
   Object.assign(Object.create(null) as Record<string, Handler>, section)
+
+/** The error of a declared message that `server` has no handler of. */
+export const noHandler = (server: { toString(): string }, message: Message): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${server} has no handler of ${describeMessage(message)}`, {
+    details: { message: message.name },
+  })

@@ -57,7 +57,7 @@ describe('what was thrown', () => {
   })
 
   test.each(hostile)(
-    '%s, ends its process as any other, and its callers learn it',
+    '%s, ends its process like any error, and its callers learn it',
     async (_, thrown) => {
       const { system, clock } = testSystem()
       const echo = await system.start(Echo.server)
