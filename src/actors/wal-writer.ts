@@ -19,7 +19,7 @@ import {
   stop,
 } from '../runtime/index.ts'
 import type { Commit, LogDescription, LogHost, OpenReport, UnitAnswer } from '../storage/index.ts'
-import { joined, takeGroup, type Waiting } from './commit-group.ts'
+import { AppendQueue, joined, type Waiting } from './append-queue.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
@@ -92,8 +92,8 @@ type State = {
   host: LogHost | undefined
   report: OpenReport | undefined
   follower: Ref<CommitFollower> | undefined
-  /** Not yet submitted, in order. The gate bounds those whose callers wait; the others are pruned. */
-  queue: Append[]
+  /** Not yet submitted. */
+  readonly queue: AppendQueue<From<Applied>>
   /** The group on its way to the disk. */
   inFlight: readonly Append[]
   lastLsn: number
@@ -102,8 +102,6 @@ type State = {
   syncing: boolean
   /** Who waits until everything up to `lsn` is durable. */
   awaitingSync: { readonly lsn: number; readonly reached: () => void }[]
-  /** At this length of the queue withdrawn tickets are looked for. */
-  pruneAt: number
   syncArmed: boolean
   groupArmed: boolean
 }
@@ -135,7 +133,6 @@ export const server: GenServer<Messages, State, Shard> = {
 
   calls: {
     append: (state, ticket, context) => {
-      pruneWithdrawn(state)
       state.queue.push({ ticket, from: context.from })
       return noReply(submit(state, context))
     },
@@ -237,13 +234,12 @@ const initialState = (shard: Shard): State => ({
   host: undefined,
   report: undefined,
   follower: undefined,
-  queue: [],
+  queue: new AppendQueue(),
   inFlight: [],
   lastLsn: 0,
   durableLsn: 0,
   syncing: false,
   awaitingSync: [],
-  pruneAt: pruneAtLeast,
   syncArmed: false,
   groupArmed: false,
 })
@@ -296,24 +292,11 @@ const settleSyncs = (state: State, context: Context): State => {
   return state
 }
 
-/** So many waiting tickets are never looked through. */
-const pruneAtLeast = 1_024
-
-/**
- * Lets go of tickets whose callers gave up: they have left the gate, which bounds the others, and on a disk that hangs nobody else
- * would take them out. Looked for when the queue has doubled, so that an append pays a constant share.
- */
-const pruneWithdrawn = (state: State): void => {
-  if (state.queue.length < state.pruneAt) return
-  state.queue = state.queue.filter(({ ticket }) => ticket.state === 'queued')
-  state.pruneAt = Math.max(pruneAtLeast, 2 * state.queue.length)
-}
-
 /** Sends the next group on its way, unless one is, or it shall have time to fill. */
 const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): State => {
   if (state.inFlight.length > 0 || state.queue.length === 0 || !state.host) return state
   if (moment === 'now' && waitsToFill(state, context)) return state
-  const group = takeGroup(state.queue)
+  const group = state.queue.takeGroup()
   if (group.length === 0) return state
   state.inFlight = group
   const { wal } = state.shard.parts.settings
