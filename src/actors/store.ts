@@ -229,7 +229,8 @@ export class Store {
           .then(() => undefined)
           .catch((error) => error)
         if (failure === undefined) return
-        if (!isPassing(failure) || clock.monotonic() >= endsAt) throw failure
+        const isOver = shard.phase.kind === 'closed' || clock.monotonic() >= endsAt
+        if (isOver || !isPassing(failure)) throw failure
         // What waits for the projection was discarded, or its writer starts again: the log brings it, so wait on.
         await new Promise<void>((resolve) => clock.after(retryMs, resolve))
       }

@@ -118,6 +118,9 @@ export const server: GenServer<Messages, State, Shard> = {
 
   continues: {
     open: async (state, _, context) => {
+      const { phase } = state.shard
+      // Killed while it stopped on account of a failed write, it was started again: that must not be the retry.
+      if (phase.kind === 'down') return stop(['shutdown', phase.reason], state)
       try {
         const opened = await open(state, context.signal)
         if (opened.report) tell(context.system, opened.shard, 'wal.recovered', opened.report)

@@ -14,6 +14,7 @@ import {
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import {
   type ExitReason,
+  type Name,
   name,
   type Ref,
   type SupervisorMessages,
@@ -139,7 +140,7 @@ export class App {
     for (const shard of shards) shard.close()
     // The logs get all the time they need; the user's processes have had theirs.
     const cancel = system.clock.after(left(), () => {
-      if (userTree !== undefined) system.kill(name(userTree))
+      if (userTree !== undefined) killBelow(system, name(userTree))
     })
     try {
       await stopProcess(root, 'shutdown')
@@ -161,6 +162,17 @@ export class App {
       release()
     }
   }
+}
+
+/** Kills a process and everything that it, or what it started, has started: what traps exits would else end in its own time. */
+const killBelow = (system: System, root: Name): void => {
+  const top = system.info(root)
+  if (!top) return
+  const doomed = new Set([top.pid])
+  // Parents are older than their children, and processes are listed in the order of their age.
+  const all = system.processes().sort((a, b) => a.pid - b.pid)
+  for (const { pid, parent } of all) if (parent !== undefined && doomed.has(parent)) doomed.add(pid)
+  for (const { pid, ref } of all) if (doomed.has(pid)) system.kill(ref)
 }
 
 /** Closes all that is open of every shard, whatever fails of it. Rejects with the first failure, once all is done. */

@@ -96,7 +96,10 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   const lockPath = join(dir, lockFileName)
   const hadLock = disk.entry(lockPath) !== undefined
   made.locks.push(disk.lock(lockPath, holderOf(request)))
-  if (!hadLock) made.paths.push(isNewFolder ? dir : lockPath)
+  // Only now it is certain what was there: until the lock was ours another one may have made and filled the folder.
+  const isEmpty = disk.list(dir).every((name) => name === lockFileName)
+  if (!hadLock && isEmpty) made.paths.push(isNewFolder ? dir : lockPath)
+  if (!isEmpty) made.parents.length = 0
   const reading = readDataFolder(disk, dir)
   const facts = reading.state === 'sound' ? reading.facts : undefined
   const shards = shardsOf(request, facts)

@@ -69,7 +69,15 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
-          ...(options.app ? [afterSettled(options.shards, appSpec(options.app, options))] : []),
+          ...(options.app
+            ? [
+                afterSettled(
+                  options.shards,
+                  appSpec(options.app, options),
+                  options.app.options.name ?? options.app.id,
+                ),
+              ]
+            : []),
         ],
       ),
     ],
@@ -144,7 +152,12 @@ const departed = async (system: System, shard: Shard): Promise<void> => {
   const { instance } = shard.parts
   const { index } = shard
   const actors = [WalWriter, Applier, LmdbWriter].map(({ name }) => name(instance, index))
-  const names: readonly string[] = [...actors, treeNames(instance).followers(index)]
+  const { shard: own, followers } = treeNames(instance)
+  await gone(system, [own(index), ...actors, followers(index)])
+}
+
+/** Resolves when nobody has any of these names. */
+const gone = async (system: System, names: readonly string[]): Promise<void> => {
   await Promise.all(
     names.map(
       (each) => new Promise<void>((resolve) => system.monitor(name(each), () => resolve())),
@@ -184,10 +197,16 @@ const appSpec = (tree: AppTree, { appContext, mailboxMax }: TreeOptions): ChildS
   childSpec(tree, { app: appContext, mailboxMax })
 
 /** The user's tree starts when each shard is open or down, so that a user's `init` may read and write. */
-const afterSettled = (shards: readonly Shard[], spec: ChildSpec): ChildSpec => ({
+const afterSettled = (
+  shards: readonly Shard[],
+  spec: ChildSpec,
+  registered: string,
+): ChildSpec => ({
   ...spec,
   start: async (context) => {
     await Promise.all(shards.map((shard) => shard.settled()))
+    // The tree of a killed supervisor ends in its own time.
+    await gone(context.system, [registered])
     return spec.start(context)
   },
 })

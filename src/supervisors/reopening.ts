@@ -52,7 +52,8 @@ const restarted = async (
   shard: Shard,
 ): Promise<void> => {
   const result = await restartChild(system.to(supervisor), id)
-  if (result.ok) return
+  // Its supervisor may have started it by itself: what comes of that is the answer.
+  if (result.ok || result.reason === 'running' || result.reason === 'restarting') return
   throw new KeelsonError('SHARD_DOWN', `${id} cannot be started again.`, {
     details: { shard: shard.index, state: 'down', reason: result.reason },
     cause: result.reason,

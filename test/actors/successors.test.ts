@@ -368,3 +368,85 @@ test('a put with ack `projected` outlasts a discard and the death of the project
   await during(discard)
   expect(app.health().shards[0]?.projectedLsn).toBeGreaterThan(0)
 })
+
+describe('a tree of the user’s', () => {
+  const slow: GenServer<Messages, number> = {
+    init: (_, context) => {
+      context.trapExit(true)
+      return 0
+    },
+    terminate: (_state, _reason, context) =>
+      new Promise<void>((resolve) => {
+        context.system.clock.after(20, resolve)
+      }),
+  }
+
+  test('comes back with the supervisor above it, also when it takes its time to end', async () => {
+    const { clock, start, during } = machine()
+    const app = await start({ app: supervisor('app', {}, [worker('slow', slow)]) })
+    for (let round = 0; round < 2; round++) {
+      app.system.kill('services' as never)
+      await clock.advance(200)
+    }
+
+    await during(app.store.put('a', 1))
+
+    expect(app.system.whereis('slow' as never)).toBeDefined()
+    expect((await during(app.control.flushAll())).outcomes).toMatchObject([{ ok: true }])
+  })
+
+  test('does not hold up close behind its deadline, however deep it hangs', async () => {
+    const { clock, start, during } = machine()
+    const stuck: GenServer<Messages, number> = {
+      ...slow,
+      terminate: () => new Promise<void>(() => undefined),
+    }
+    const endless = { shutdown: 'infinity' } as const
+    const tree = supervisor('app', {}, [
+      worker('a', stuck, endless),
+      supervisor('inner', {}, [worker('b', stuck, endless)]),
+    ])
+    const app = await start({ app: tree })
+    const before = clock.monotonic()
+
+    await during(app.close({ deadlineMs: 500 }), 5_000)
+
+    expect(clock.monotonic() - before).toBeLessThan(700)
+    expect(app.system.processes()).toEqual([])
+  })
+})
+
+describe('a shard that is down', () => {
+  test('is not opened by a restart of a writer that was killed as it stopped, and reopens', async () => {
+    const { clock, disk, start, during } = machine({ endMs: 5 })
+    const app = await start()
+    await during(app.store.put('a', 1))
+    disk.inject({
+      at: 1,
+      operation: 'sync',
+      path: '/data/shard-0/wal',
+      fault: { kind: 'error', code: 'EIO' },
+    })
+    const put = codeOf(app.store.put('b', 1))
+    while (app.shards[0]?.phase.kind !== 'down') await clock.advance(1)
+
+    app.system.kill(WalWriter.name(0))
+    expect(await during(put)).toBe('UNKNOWN_OUTCOME')
+    await clock.advance(100)
+    expect(app.system.whereis(WalWriter.name(0))).toBeUndefined()
+
+    expect(await during(app.control.reopen(0))).toMatchObject({ was: 'down' })
+    expect(app.store.get('a')).toBe(1)
+  })
+})
+
+test('a wait for the projection ends with the instance', async () => {
+  const { start, during } = machine()
+  const app = await start()
+  await during(app.control.suspendAll())
+  const put = codeOf(app.store.put('a', 1, { ack: 'projected', deadlineMs: 1_000_000 }))
+
+  await during(app.close({ deadlineMs: 100 }))
+
+  expect(await during(put, 200)).toBe('TIMEOUT')
+})

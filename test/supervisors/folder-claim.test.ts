@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest'
+import { virtualClock } from '../../src/clock.ts'
+import { type Disk, simulatedDisk, writeDataFolder } from '../../src/storage/index.ts'
+import { claimFolder } from '../../src/supervisors/folder-claim.ts'
+
+const clock = virtualClock()
+const request = (disk: Disk, shards?: number) => ({
+  disk,
+  clock,
+  dir: '/up/data',
+  instance: 'default',
+  shards,
+})
+
+const codeOf = (act: () => unknown): unknown => {
+  try {
+    act()
+    return 'ok'
+  } catch (error) {
+    return (error as { code?: string }).code
+  }
+}
+
+describe('a claim', () => {
+  test('that is given back leaves nothing of a new folder, nor of those above it', () => {
+    const disk = simulatedDisk()
+    const claim = claimFolder(request(disk, 2))
+    expect(disk.list('/up/data')).toEqual(['LOCK', 'shard-0', 'shard-1'])
+
+    claim.undo()
+    claim.release()
+
+    expect(disk.list('/')).toEqual([])
+  })
+
+  test('leaves what others have put above it meanwhile', () => {
+    const disk = simulatedDisk()
+    const claim = claimFolder(request(disk))
+    disk.makeFolder('/up/other')
+
+    claim.undo()
+    claim.release()
+
+    expect(disk.list('/up')).toEqual(['other'])
+  })
+
+  test('that is refused removes nothing of a folder that somebody made and filled while it was looking', () => {
+    const disk = simulatedDisk()
+    disk.makeFolder('/up/data/shard-0/wal')
+    writeDataFolder(disk, '/up/data', {
+      instanceId: 'a',
+      shards: 1,
+      logs: ['0'.repeat(32)],
+      created: 1,
+    })
+    const blind = new Set(['/up', '/up/data', '/up/data/LOCK'])
+    const late = new Proxy<Disk>(disk, {
+      get: (target, name) =>
+        name === 'entry'
+          ? (path: string) => (blind.delete(path) ? undefined : target.entry(path))
+          : Reflect.get(target, name).bind(target),
+    })
+
+    expect(codeOf(() => claimFolder(request(late, 3)))).toBe('CONFIG')
+
+    expect(disk.list('/up/data')).toContain('keelson.json')
+    expect(disk.entry('/up/data/shard-0/wal')).toBeDefined()
+  })
+
+  test('finds the folder free again, and the same, after it was released', () => {
+    const disk = simulatedDisk()
+    const claim = claimFolder(request(disk))
+    claim.finish(['0'.repeat(32)])
+    expect(codeOf(() => claimFolder(request(disk)))).toBe('LOCKED_DIR')
+    claim.release()
+
+    const again = claimFolder(request(disk))
+    expect([again.shards, again.logs]).toEqual([1, ['0'.repeat(32)]])
+  })
+})
