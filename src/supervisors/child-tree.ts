@@ -6,6 +6,7 @@ import {
   type Context,
   type GenServer,
   type Messages,
+  type Name,
   name,
   type Ref,
   type StartResult,
@@ -32,7 +33,28 @@ export type TreeSurroundings = { readonly app?: unknown; readonly mailboxMax?: n
 /** The specification of a part of a tree. The data are right: `checkAppTree` has said so. */
 export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): ChildSpec => {
   if (isChildSpec(node)) return node
-  return node.kind === 'worker' ? workerSpec(node, surroundings) : treeSpec(node, surroundings)
+  const spec =
+    node.kind === 'worker' ? workerSpec(node, surroundings) : treeSpec(node, surroundings)
+  const registered = name(node.options.name ?? node.id)
+  const start: ChildSpec['start'] = async (context) => {
+    await orphanGone(context.system, registered)
+    return spec.start(context)
+  }
+  return { ...spec, start }
+}
+
+/**
+ * Resolves when no orphan has the name. Children of a killed supervisor that trap exits end in their own time, and hold their
+ * names meanwhile: started again at once, as OTP does, they would fail until every restart is spent.
+ */
+const orphanGone = async (system: System, registered: Name): Promise<void> => {
+  const holder = system.info(registered)
+  const parent = holder?.parent
+  if (!holder || parent === undefined) return
+  if (system.processes().some(({ pid }) => pid === parent)) return
+  await new Promise<void>((resolve) => {
+    system.monitor(holder.ref, () => resolve())
+  })
 }
 
 /**

@@ -69,15 +69,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
-          ...(options.app
-            ? [
-                afterSettled(
-                  options.shards,
-                  appSpec(options.app, options),
-                  options.app.options.name ?? options.app.id,
-                ),
-              ]
-            : []),
+          ...(options.app ? [afterSettled(options.shards, appSpec(options.app, options))] : []),
         ],
       ),
     ],
@@ -197,16 +189,10 @@ const appSpec = (tree: AppTree, { appContext, mailboxMax }: TreeOptions): ChildS
   childSpec(tree, { app: appContext, mailboxMax })
 
 /** The user's tree starts when each shard is open or down, so that a user's `init` may read and write. */
-const afterSettled = (
-  shards: readonly Shard[],
-  spec: ChildSpec,
-  registered: string,
-): ChildSpec => ({
+const afterSettled = (shards: readonly Shard[], spec: ChildSpec): ChildSpec => ({
   ...spec,
   start: async (context) => {
     await Promise.all(shards.map((shard) => shard.settled()))
-    // The tree of a killed supervisor ends in its own time.
-    await gone(context.system, [registered])
     return spec.start(context)
   },
 })
