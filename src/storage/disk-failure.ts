@@ -1,9 +1,16 @@
 /** What a disk's refusal means to those who use Keelson: the codes of the system told in ours. */
-import { KeelsonError } from '../errors.ts'
+import { type ErrorDetails, KeelsonError } from '../errors.ts'
 import type { DiskError } from './disk.ts'
 
 const noSpace: readonly string[] = ['ENOSPC', 'EDQUOT']
 const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM']
+
+/** What of a disk's refusal stands in `details`: the system's code, the operation and the path. */
+export const diskDetails = ({ code, operation, path }: DiskError): ErrorDetails => ({
+  errno: code,
+  operation,
+  file: path,
+})
 
 /**
  * The error that callers get for `error`: `NO_SPACE` when the disk or a quota is full, `READ_ONLY` when it may not be
@@ -13,7 +20,7 @@ const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM']
  */
 export const toKeelsonError = (error: DiskError): KeelsonError => {
   const { code, operation, path } = error
-  const facts = { errno: code, operation, file: path }
+  const facts = diskDetails(error)
   if (noSpace.includes(code))
     return new KeelsonError('NO_SPACE', `no space left: ${operation} ${path}`, {
       details: facts,

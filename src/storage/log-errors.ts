@@ -1,7 +1,7 @@
 /** How the log says no: damage with its evidence, a disk's refusal in our codes, and the poison that is final. */
 import { type ErrorDetails, KeelsonError } from '../errors.ts'
 import { DiskError } from './disk.ts'
-import { toKeelsonError } from './disk-failure.ts'
+import { diskDetails, toKeelsonError } from './disk-failure.ts'
 
 /** Where damage was found, and what proves that it is damage. */
 export type Damage = {
@@ -49,11 +49,6 @@ export const refusing = <T>(action: () => T): T => {
  */
 export const poison = (cause: unknown): KeelsonError =>
   new KeelsonError('SHARD_DOWN', 'The log is poisoned: a write or a sync failed', {
-    details: { reason: 'poisoned', ...diskDetails(cause) },
+    details: { reason: 'poisoned', ...(cause instanceof DiskError ? diskDetails(cause) : {}) },
     cause,
   })
-
-const diskDetails = (error: unknown): ErrorDetails =>
-  error instanceof DiskError
-    ? { errno: error.code, operation: error.operation, file: error.path }
-    : {}

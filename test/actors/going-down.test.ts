@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { LmdbWriter, type StorageEvents, WalWriter } from '../../src/actors/index.ts'
 import { telemetry } from '../../src/runtime/index.ts'
 import { shardOf } from '../../src/storage/index.ts'
-import { codeOf, machine } from '../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../support/simulated-instance.ts'
 
 /** A key of each of two shards. */
 const here = 'a'
@@ -15,12 +15,7 @@ describe('a shard whose sync failed', () => {
     await world.during(app.store.put(here, 'kept'))
     await world.during(app.store.put(there, 'kept'))
     const shard = (await world.during(app.store.put(here, 'kept'))).position.shard
-    world.disk.inject({
-      at: 1,
-      operation: 'sync',
-      path: `/data/shard-${shard}/wal`,
-      fault: { kind: 'error', code: 'EIO' },
-    })
+    failNextSync(world.disk, shard)
     const down: unknown[] = []
     telemetry<StorageEvents>(app.system).on('shard.down', (event) => down.push(event))
     const submitted = codeOf(app.store.put(here, 'lost?'))

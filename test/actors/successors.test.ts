@@ -15,7 +15,7 @@ import {
   telemetry,
 } from '../../src/runtime/index.ts'
 import { supervisor, worker } from '../../src/supervisors/index.ts'
-import { codeOf, machine } from '../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../support/simulated-instance.ts'
 
 describe('a writer that is killed again while its predecessor still ends', () => {
   test('never writes beside it: everything acknowledged is there, in this process and in the next', async () => {
@@ -204,12 +204,7 @@ describe('reopen', () => {
     const { disk, start, during } = machine()
     const app = await start()
     await during(app.store.put('a', 1))
-    disk.inject({
-      at: 1,
-      operation: 'sync',
-      path: '/data/shard-0/wal',
-      fault: { kind: 'error', code: 'EIO' },
-    })
+    failNextSync(disk)
     expect(await during(codeOf(app.store.put('b', 1)))).toBe('UNKNOWN_OUTCOME')
     const refusal = await app.store.put('c', 1).catch((error) => error)
     expect(refusal).toMatchObject({
@@ -421,12 +416,7 @@ describe('a shard that is down', () => {
     const { clock, disk, start, during } = machine({ endMs: 5 })
     const app = await start()
     await during(app.store.put('a', 1))
-    disk.inject({
-      at: 1,
-      operation: 'sync',
-      path: '/data/shard-0/wal',
-      fault: { kind: 'error', code: 'EIO' },
-    })
+    failNextSync(disk)
     const put = codeOf(app.store.put('b', 1))
     while (app.shards[0]?.phase.kind !== 'down') await clock.advance(1)
 

@@ -56,6 +56,16 @@ export const machine = ({ seed = 1, syncMs = 1, endMs = 0 } = {}): Machine => {
   return { clock, disk, projections, start, during }
 }
 
+/** Lets the next sync of a shard's log fail: final for that log. */
+export const failNextSync = (disk: SimulatedDisk, shard = 0): void => {
+  disk.inject({
+    at: 1,
+    operation: 'sync',
+    path: `/data/shard-${shard}/wal`,
+    fault: { kind: 'error', code: 'EIO' },
+  })
+}
+
 /** The code that `work` rejects with, or `'ok'`. */
 export const codeOf = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
