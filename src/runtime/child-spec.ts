@@ -4,6 +4,7 @@
  */
 import { KeelsonError } from '../errors.ts'
 import type { Messages } from './address.ts'
+import { shapeFault } from './child-fault.ts'
 import type { Context, GenServer, System } from './gen-server.ts'
 import type { Restart } from './restart-policy.ts'
 import { type Shutdown, shutdownMsDefault } from './shutdown.ts'
@@ -58,28 +59,22 @@ export type FullChildSpec = {
   readonly [K in keyof ChildSpec]-?: Exclude<ChildSpec[K], undefined>
 }
 
-/** The specification with OTP's defaults filled in. Throws `CONFIG` with `details.path` when it is wrong. */
+/** The specification with OTP's defaults filled in; that it is right has been asked before (`childFault`). */
 export const fullSpec = (spec: ChildSpec): FullChildSpec => {
-  checked(spec)
   const { id, start, restart = 'permanent', significant = false, kind = 'worker' } = spec
   const shutdown = spec.shutdown ?? (kind === 'supervisor' ? 'infinity' : shutdownMsDefault)
   return { id, start, restart, significant, kind, shutdown }
 }
 
-/** The specification itself, once it is found right. Throws `CONFIG` with `details.path`. */
+/**
+ * The specification itself, once its shape is found right where it is written. Throws `CONFIG` with `details.path`.
+ * Whether it suits its siblings and its supervisor is the supervisor's to say, when it starts.
+ */
 export const checked = (spec: ChildSpec): ChildSpec => {
-  const { id, start, restart, shutdown, significant, kind } = spec
-  if (typeof id !== 'string' || id === '') throw wrong('id', 'a text that is not empty', id)
-  if (typeof start !== 'function') throw wrong(`${id}.start`, 'a function', start)
-  expectOneOf(`${id}.restart`, restart, ['permanent', 'transient', 'temporary'])
-  expectOneOf(`${id}.kind`, kind, ['worker', 'supervisor'])
-  if (!isShutdownTime(shutdown)) {
-    throw wrong(`${id}.shutdown`, "'brutal_kill', 'infinity' or milliseconds", shutdown)
-  }
-  if (significant === true && (restart ?? 'permanent') === 'permanent') {
-    throw wrong(`${id}.significant`, 'a transient or temporary child', 'a permanent one')
-  }
-  return spec
+  const fault = shapeFault(spec)
+  if (fault === undefined) return spec
+  const path = fault.field === 'id' ? 'id' : `${spec.id}.${fault.field}`
+  throw wrong(path, fault.expected, fault.found)
 }
 
 /** Throws `CONFIG` unless `found` is left out or one of `allowed`. */
@@ -99,9 +94,3 @@ export const wrong = (path: string, expected: string, found: unknown): KeelsonEr
   new KeelsonError('CONFIG', `${path}: expected ${expected}, found ${String(found)}`, {
     details: { path, expected, found },
   })
-
-const isShutdownTime = (shutdown: unknown): boolean =>
-  shutdown === undefined ||
-  shutdown === 'brutal_kill' ||
-  shutdown === 'infinity' ||
-  (typeof shutdown === 'number' && shutdown >= 0)

@@ -3,6 +3,7 @@
  * `one_for_one`; what has ended is forgotten; at its end all children end at the same time.
  */
 import type { Name, Ref } from './address.ts'
+import { shapeFault } from './child-fault.ts'
 import { type ChildCount, type ChildInfo, count, infoOf } from './child-info.ts'
 import { type ChildContext, type ChildSpec, checked, expectCount, fullSpec } from './child-spec.ts'
 import type { ExitReason } from './exit-reason.ts'
@@ -98,7 +99,10 @@ export const startDynamicSupervisor = async (
   return refOf(result as StartResult<never>)
 }
 
-/** Starts a child. A failure is the bare reason of its start, or `'max_children'`; ids need not differ. */
+/**
+ * Starts a child. A failure is the bare reason of its start, what is wrong with the specification, or `'max_children'`;
+ * ids need not differ. There is no auto-shutdown: `significant` has no effect here.
+ */
 export const startDynamicChild = (
   supervisor: Ref<DynamicSupervisorMessages>,
   spec: ChildSpec,
@@ -122,16 +126,12 @@ const dynamicServer: GenServer<DynamicSupervisorMessages, State, Limits> = {
   },
   calls: {
     startChild: async (state, spec, context) => {
-      let child: Child
-      try {
-        child = newChild(fullSpec(spec))
-      } catch (error) {
-        context.from.fail(error)
-        return noReply(state)
-      }
+      const fault = shapeFault(spec)
+      if (fault !== undefined) return reply({ ok: false, reason: fault.reason }, state)
       if (state.children.size >= state.maxChildren) {
         return reply({ ok: false, reason: 'max_children' }, state)
       }
+      const child = newChild(fullSpec(spec))
       const result = await startChildProcess(child, context)
       if (result.ok) remember(state, child)
       return reply(result, state)

@@ -1,5 +1,11 @@
 /** The runtime: processes, messages, links, monitors, timers, names and supervision, with the semantics of OTP. */
 export { isRef, type Messages, type Name, name, type Ref } from './address.ts'
+export {
+  type ChildFault,
+  type ChildrenFault,
+  childrenFault,
+  type JudgedSpec,
+} from './child-fault.ts'
 export type { ChildCount, ChildInfo } from './child-info.ts'
 export { type ChildContext, type ChildSpec, type WorkerOptions, worker } from './child-spec.ts'
 export {

@@ -3,10 +3,12 @@
  * supervisor does about it takes as long as starting and ending children takes. Nothing else is handled meanwhile.
  * The rules are those of OTP's supervisor, down to the order in which failed restarts are tried again.
  */
+
+import { childFault, childrenFault } from './child-fault.ts'
 import { type ChildCount, type ChildInfo, count, infoOf } from './child-info.ts'
-import { type ChildSpec, type FullChildSpec, fullSpec, wrong } from './child-spec.ts'
+import { type ChildSpec, fullSpec } from './child-spec.ts'
 import type { ExitReason } from './exit-reason.ts'
-import type { CallContext, Context, GenServer } from './gen-server.ts'
+import type { Context, GenServer } from './gen-server.ts'
 import { cast } from './messaging.ts'
 import { type NoReply, noReply, ok, type Reply, reply, type Stop, stop } from './next-step.ts'
 import {
@@ -76,7 +78,9 @@ type Next = NoReply<State> | Stop<State>
 export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorArgument> = {
   init: async (options, context) => {
     context.trapExit(true)
-    const children = options.children.map((spec) => newChild(specFor(options, spec))).reverse()
+    const fault = childrenFault(options.children, options.autoShutdown)
+    if (fault !== undefined) return stop(['start_spec', fault.reason])
+    const children = options.children.map((spec) => newChild(fullSpec(spec))).reverse()
     const begun = await startChildren(children, context)
     if (begun.failed === undefined) return ok({ options, children: begun.children, restarts: [] })
     await endChildren(begun.children, processOf(context))
@@ -190,15 +194,11 @@ const affected = (
 const startChild = async (
   state: State,
   spec: ChildSpec,
-  context: CallContext<SupervisorMessages, unknown, StartResult<unknown>>,
-): Promise<Reply<StartResult<unknown>, State> | NoReply<State>> => {
-  let full: FullChildSpec
-  try {
-    full = specFor(state.options, spec)
-  } catch (error) {
-    context.from.fail(error)
-    return noReply(state)
-  }
+  context: Surroundings,
+): Promise<Reply<StartResult<unknown>, State>> => {
+  const fault = childFault(spec, state.options.autoShutdown)
+  if (fault !== undefined) return reply({ ok: false, reason: fault.reason }, state)
+  const full = fullSpec(spec)
   const present = childOf(state, full.id)
   if (present !== undefined) return reply({ ok: false, reason: presence(present) }, state)
   const child = newChild(full)
@@ -227,15 +227,6 @@ const refusalOf = (child: Child | undefined): (ChildResult & { ok: false }) | un
 
 const done: ChildResult = { ok: true }
 const notFound: ChildResult & { ok: false } = { ok: false, reason: 'not_found' }
-
-/** A significant child makes sense only where an end of it can have that effect. */
-const specFor = (options: SupervisorArgument, spec: ChildSpec): FullChildSpec => {
-  const full = fullSpec(spec)
-  if (full.significant && options.autoShutdown === 'never') {
-    throw wrong(`${full.id}.significant`, 'false, as autoShutdown is never', true)
-  }
-  return full
-}
 
 const childOf = (state: State, id: string): Child | undefined =>
   state.children.find((child) => child.spec.id === id)

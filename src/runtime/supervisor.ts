@@ -3,7 +3,6 @@
  * `worker`; start order is dependency order, and the end goes the other way. Strategies, intensity, restart types,
  * significant children and shapes of failure are OTP's.
  */
-import { KeelsonError } from '../errors.ts'
 import type { Name, Ref } from './address.ts'
 import type { ChildCount, ChildInfo } from './child-info.ts'
 import {
@@ -12,7 +11,6 @@ import {
   checked,
   expectCount,
   expectOneOf,
-  fullSpec,
   wrong,
 } from './child-spec.ts'
 import type { Context, System } from './gen-server.ts'
@@ -45,7 +43,11 @@ export interface SupervisorOptions {
   readonly significant?: boolean | undefined
 }
 
-/** A supervisor with its children, as a child of another one or for `startSupervisor`. Throws `CONFIG` with `details.path`. */
+/**
+ * A supervisor with its children, as a child of another one or for `startSupervisor`. Throws `CONFIG` with `details.path`
+ * when its own options are wrong. Children that do not go together are refused by the supervisor when it starts, as in
+ * OTP: it ends with `['start_spec', reason]` before it has started any.
+ */
 export const supervisor = (
   id: string,
   options: SupervisorOptions,
@@ -78,7 +80,10 @@ export const startSupervisor = async (
   return refOf(result as StartResult<never>)
 }
 
-/** Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`. */
+/**
+ * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`; of a wrong
+ * specification what is wrong with it, as `['bad_combination', [['auto_shutdown', 'never'], ['significant', true]]]`.
+ */
 export const startChild = (
   supervisor: Ref<SupervisorMessages>,
   spec: ChildSpec,
@@ -135,19 +140,5 @@ const argumentOf = (
   expectOneOf(`${id}.autoShutdown`, autoShutdown, ['never', 'any_significant', 'all_significant'])
   expectCount(`${id}.intensity`, intensity, 0)
   expectCount(`${id}.periodMs`, periodMs, 1)
-  expectDistinct(id, children)
   return { strategy, intensity, periodMs, autoShutdown, children }
-}
-
-const expectDistinct = (id: string, children: readonly ChildSpec[]): void => {
-  const seen = new Set<string>()
-  for (const child of children) {
-    fullSpec(child)
-    if (seen.has(child.id)) {
-      throw new KeelsonError('CONFIG', `${id}: two children ${child.id}`, {
-        details: { path: `${id}.${child.id}`, expected: 'ids that differ', found: child.id },
-      })
-    }
-    seen.add(child.id)
-  }
 }

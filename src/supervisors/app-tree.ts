@@ -2,14 +2,17 @@
  * Supervision trees as data: `supervisor('app', { … }, [worker('counter', './counter.ts', { … })])`. Written in a
  * configuration file, handed to `start`, or to `startSupervisor`; checked whole before anything starts. Pure.
  */
-import type {
-  AutoShutdown,
-  ChildSpec,
-  GenServer,
-  Messages,
-  Restart,
-  Shutdown,
-  Strategy,
+import {
+  type AutoShutdown,
+  type ChildrenFault,
+  type ChildSpec,
+  childrenFault,
+  type GenServer,
+  type JudgedSpec,
+  type Messages,
+  type Restart,
+  type Shutdown,
+  type Strategy,
 } from '../runtime/index.ts'
 import { configError } from './config-error.ts'
 
@@ -105,6 +108,8 @@ export const checkAppTree = (tree: unknown, path = 'app'): AppTree => {
   const node = checkNode(tree, path, new Set())
   if (isChildSpec(node) || node.kind !== 'supervisor')
     throw configError(path, 'a supervisor', 'another part')
+  // Above it may be whatever suits it: what it is started under is not known here.
+  checkFault(childrenFault([judged(node)], 'any_significant'), [node], () => path)
   return node
 }
 
@@ -124,7 +129,6 @@ export const mapModules = async (
   return { ...tree, children }
 }
 
-const restarts = ['permanent', 'transient', 'temporary']
 const strategies = ['one_for_one', 'one_for_all', 'rest_for_one']
 const autoShutdowns = ['never', 'any_significant', 'all_significant']
 
@@ -172,16 +176,38 @@ const checkSupervisor = (
   checkNumber(options.intensity, 0, `${path}.options.intensity`)
   checkNumber(options.periodMs, 1, `${path}.options.periodMs`)
   if (!Array.isArray(children)) throw configError(`${path}.children`, 'an array', children)
-  const ids = new Set<string>()
-  for (const [at, child] of children.entries()) {
-    const here = `${path}.children[${at}]`
-    const { id } = fields(child, here)
-    checkId(id, `${here}.id`)
-    if (ids.has(id)) throw configError(`${here}.id`, 'an id of its own', id)
-    ids.add(id)
-    checkNode(child, here, names)
-  }
+  for (const [at, child] of children.entries()) checkNode(child, `${path}.children[${at}]`, names)
+  checkChildren(children, options.autoShutdown, path)
 }
+
+/** Asks what the supervisor will ask when it starts, so that nothing has started when a set of children is wrong. */
+const checkChildren = (
+  children: readonly AppNode[],
+  autoShutdown: AutoShutdown = 'never',
+  path: string,
+): void => {
+  const fault = childrenFault(children.map(judged), autoShutdown)
+  checkFault(fault, children, (at) => `${path}.children[${at}]`)
+}
+
+/** Refuses a fault at its place: in the options of a part that is data. */
+const checkFault = (
+  fault: ChildrenFault | undefined,
+  parts: readonly AppNode[],
+  pathOf: (at: number) => string,
+): void => {
+  if (fault === undefined) return
+  const { at, field, expected, found } = fault
+  const part = parts[at]
+  const isOption = field !== 'id' && part !== undefined && !isChildSpec(part)
+  throw configError(`${pathOf(at)}.${isOption ? 'options.' : ''}${field}`, expected, found)
+}
+
+/** What of a part a supervisor judges. How data starts is not theirs to say. */
+const judged = (node: AppNode): JudgedSpec =>
+  isChildSpec(node)
+    ? node
+    : { ...node.options, id: node.id, kind: node.kind, start: () => undefined }
 
 /** What workers and supervisors have in common. */
 const checkChild = (
@@ -190,23 +216,12 @@ const checkChild = (
   path: string,
   names: Set<string>,
 ): void => {
-  const { name = id, restart, shutdown, significant } = options
+  const { name = id } = options
   checkId(name, `${path}.options.name`)
   if (reserved.test(name))
     throw configError(`${path}.options.name`, 'a name that the instance does not use itself', name)
   if (names.has(name)) throw configError(`${path}.options.name`, 'a name of its own', name)
   names.add(name)
-  checkOneOf(restart, restarts, `${path}.options.restart`)
-  if (shutdown !== 'infinity' && shutdown !== 'brutal_kill')
-    checkNumber(shutdown, 0, `${path}.options.shutdown`)
-  if (significant !== undefined && typeof significant !== 'boolean')
-    throw configError(`${path}.options.significant`, 'a boolean', significant)
-  if (significant && (restart ?? 'permanent') === 'permanent')
-    throw configError(
-      `${path}.options.significant`,
-      'a transient or temporary child',
-      'a permanent one',
-    )
 }
 
 /** The server in a module, or the server itself; `undefined` when there is none. */

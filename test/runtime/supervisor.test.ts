@@ -234,15 +234,12 @@ describe('a supervisor', () => {
 })
 
 describe('a wrong specification', () => {
-  const child = worker('a', telling([]), 'a')
-
   test.each([
     ['r.strategy', () => supervisor('r', {} as { strategy: Strategy }, [])],
     ['r.intensity', () => supervisor('r', { strategy: 'one_for_one', intensity: -1 }, [])],
     ['r.periodMs', () => supervisor('r', { strategy: 'one_for_one', periodMs: 0 }, [])],
-    ['r.a', () => supervisor('r', { strategy: 'one_for_one' }, [child, child])],
     ['a.shutdown', () => worker('a', telling([]), 'a', { shutdownMs: -5 })],
-    ['a.significant', () => worker('a', telling([]), 'a', { significant: true })],
+    ['a.restart', () => worker('a', telling([]), 'a', { restart: 'sometimes' as 'permanent' })],
     ['id', () => worker('', telling([]), 'a')],
   ])('is refused where it is written, with the path %s', (path, make) => {
     expect(make).toThrow(
@@ -250,12 +247,70 @@ describe('a wrong specification', () => {
     )
   })
 
-  test('of startChild rejects at its caller, and the supervisor goes on', async () => {
-    const { root } = await tree('one_for_one')
-    const spec = worker('s', telling([]), 's', { restart: 'transient', significant: true })
+  const child = worker('a', telling([]), 'a')
+  const significant = { restart: 'transient', significant: true } as const
+  const never = [
+    ['auto_shutdown', 'never'],
+    ['significant', true],
+  ]
+  const permanent = [
+    ['restart', 'permanent'],
+    ['significant', true],
+  ]
 
-    await expect(startChild(root, spec)).rejects.toMatchObject({ code: 'CONFIG' })
+  test.each<[string, ChildSpec[], unknown]>([
+    ['two of one id', [child, child], ['duplicate_child_name', 'a']],
+    [
+      'a significant one without auto-shutdown',
+      [{ ...child, ...significant }],
+      ['bad_combination', never],
+    ],
+    [
+      'a permanent significant one',
+      [{ ...child, significant: true }],
+      ['bad_combination', permanent],
+    ],
+    ['no id', [{ ...child, id: '' }], 'missing_id'],
+    ['no start', [{ ...child, start: 7 as never }], ['invalid_mfa', 7]],
+    ['an unknown restart', [{ ...child, restart: 'x' as never }], ['invalid_restart_type', 'x']],
+    ['an unknown kind', [{ ...child, kind: 'x' as never }], ['invalid_child_type', 'x']],
+    ['half a millisecond', [{ ...child, shutdown: 0.5 }], ['invalid_shutdown', 0.5]],
+    [
+      'a significance that is none',
+      [{ ...child, significant: 1 as never }],
+      ['invalid_significant', 1],
+    ],
+  ])('among children ends the supervisor before any starts: %s', async (_, children, fault) => {
+    const log: string[] = []
+    const { system } = testSystem()
+    const first = worker('first', telling(log), 'first')
+    const root = supervisor('r', { strategy: 'one_for_one' }, [first, ...children])
+
+    await expect(startSupervisor(system, root)).rejects.toMatchObject({
+      code: 'EXITED',
+      details: { reason: ['start_spec', fault] },
+    })
+    expect(log).toEqual([])
+    expect(system.processes()).toEqual([])
+  })
+
+  test('of startChild is answered with what is wrong, and the supervisor goes on', async () => {
+    const { root } = await tree('one_for_one')
+    const spec = worker('s', telling([]), 's', significant)
+
+    const reason = ['bad_combination', never]
+    expect(await startChild(root, spec)).toEqual({ ok: false, reason })
     expect((await countChildren(root)).specs).toBe(3)
+  })
+
+  test('of startDynamicChild is answered with what is wrong', async () => {
+    const { system } = testSystem()
+    const pool = await startDynamicSupervisor(system)
+
+    const reason = ['invalid_shutdown', -1]
+    const spec = { ...child, shutdown: -1 }
+    expect(await startDynamicChild(pool, spec)).toEqual({ ok: false, reason })
+    expect((await countChildren(pool)).specs).toBe(0)
   })
 })
 

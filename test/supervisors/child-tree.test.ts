@@ -132,6 +132,21 @@ describe('a tree as data', () => {
       supervisor('t', {}, [worker('a', idle, { significant: true })]),
       't.children[0].options.significant',
     ],
+    [
+      'a significant child of a supervisor that never shuts down by itself',
+      supervisor('t', {}, [worker('a', idle, { restart: 'transient', significant: true })]),
+      't.children[0].options.significant',
+    ],
+    [
+      'a part with a start function and an unknown restart',
+      supervisor('t', {}, [{ id: 'a', start: () => ({ ignore: true }), restart: 'x' as never }]),
+      't.children[0].restart',
+    ],
+    [
+      'a root with an unknown restart',
+      supervisor('t', { restart: 'x' as never }, []),
+      't.options.restart',
+    ],
     ['no module', supervisor('t', {}, [worker('a', {} as never)]), 't.children[0].module'],
     ['a negative intensity', supervisor('t', { intensity: -1 }, []), 't.options.intensity'],
   ])('is refused with its path before anything starts: %s', async (_, tree, path) => {
