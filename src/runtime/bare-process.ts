@@ -11,28 +11,27 @@ import type { DownMessage } from './monitor.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import { ServerContext, type Starter } from './server-context.ts'
-import { type HeapEntry, isDelay, noDelay } from './timer-heap.ts'
+import { isDelay, noDelay } from './timer-heap.ts'
+import { Wait } from './wait.ts'
 
 /** What a bare process runs. */
 export type Body = (context: never) => unknown
 
 /** The behaviour of a bare process, and the waiting of its one `receive`. */
-export class BareProcess implements Behaviour, HeapEntry {
-  dueAt = 0
-  order = 0
-  slot = -1
+export class BareProcess implements Behaviour {
   readonly #process: Process
   readonly #context: ReceivingContext
   readonly #body: Body
   readonly #onBegun: () => void
-  #receiver: ((received: Received | undefined) => void) | undefined = undefined
+  #receiver: Wait<Received | undefined> | undefined = undefined
   #hasBegun = false
 
   constructor(process: Process, body: Body, system: System & Starter, onBegun: () => void) {
     this.#process = process
     this.#body = body
     this.#onBegun = onBegun
-    this.#context = new ReceivingContext(process, system, (ms) => this.#receive(ms))
+    const receive = (ms: number): Promise<Received | undefined> => this.#receive(ms)
+    this.#context = new ReceivingContext(process, system, receive)
   }
 
   begin(): void {
@@ -51,17 +50,11 @@ export class BareProcess implements Behaviour, HeapEntry {
   idle(): void {}
 
   ended(): void {
-    this.#process.kernel.timers.remove(this)
     this.#context.ended()
   }
 
   status(): 'starting' | 'waiting' {
     return this.#hasBegun ? 'waiting' : 'starting'
-  }
-
-  /** The time of `receive` is over. */
-  fire(): void {
-    this.#hand(undefined)
   }
 
   async #run(): Promise<void> {
@@ -76,30 +69,39 @@ export class BareProcess implements Behaviour, HeapEntry {
 
   #receive(timeoutMs: number): Promise<Received | undefined> {
     if (!isDelay(timeoutMs)) return Promise.reject(noDelay('receive', timeoutMs))
-    if (!this.#process.alive) return Promise.reject(endedError(this.#process))
+    if (this.#receiver !== undefined) return Promise.reject(receivesAlready(this.#process))
+    const receiver = new Wait<Received | undefined>(this.#process)
+    if (!this.#process.alive) return receiver.promise
+    const received = this.#next()
+    if (received !== undefined || timeoutMs === 0) receiver.resolve(received)
+    else {
+      this.#receiver = receiver
+      this.#process.busy = false
+      receiver.limit(timeoutMs, () => this.#hand(undefined))
+    }
+    return receiver.promise
+  }
+
+  #next(): Received | undefined {
     for (let next = this.#process.mailbox.shift(); next; next = this.#process.mailbox.shift()) {
       const received = receivedOf(next)
-      if (received !== undefined) return Promise.resolve(received)
+      if (received !== undefined) return received
     }
-    if (timeoutMs === 0) return Promise.resolve(undefined)
-    return new Promise((resolve) => {
-      this.#receiver = resolve
-      this.#process.busy = false
-      this.#process.kernel.timers.add(this, timeoutMs)
-    })
+    return undefined
   }
 
   /** Gives the waiting `receive` what it waits for; until the next one, messages wait in the mailbox. */
   #hand(received: Received | undefined): void {
-    this.#process.kernel.timers.remove(this)
+    const receiver = this.#receiver
     this.#process.busy = true
-    this.#receiver?.(received)
     this.#receiver = undefined
+    receiver?.resolve(received)
   }
 }
 
 /** The context of a bare process. */
 class ReceivingContext extends ServerContext {
+  readonly #process: Process
   readonly #receive: (timeoutMs: number) => Promise<Received | undefined>
 
   constructor(
@@ -108,11 +110,19 @@ class ReceivingContext extends ServerContext {
     receive: (timeoutMs: number) => Promise<Received | undefined>,
   ) {
     super(process, system)
+    this.#process = process
     this.#receive = receive
   }
 
   receive(timeoutMs = Number.POSITIVE_INFINITY): Promise<Received | undefined> {
     return this.#receive(timeoutMs)
+  }
+
+  sleep(ms: number): Promise<void> {
+    if (!isDelay(ms)) return Promise.reject(noDelay('sleep', ms))
+    const wait = new Wait<void>(this.#process)
+    wait.limit(ms, () => wait.resolve())
+    return wait.promise
   }
 }
 
@@ -135,5 +145,5 @@ const receivedOf = (message: Message): Received | undefined => {
   }
 }
 
-const endedError = (process: Process): KeelsonError =>
-  new KeelsonError('EXITED', 'the process has ended', { details: { reason: process.reason } })
+const receivesAlready = (process: Process): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${process} waits for a message already`)

@@ -26,8 +26,6 @@ import type { ProcessInfo } from './process-info.ts'
 import type { SpawnOptions, StartArguments, StartResult } from './start-options.ts'
 import type { Telemetry } from './telemetry.ts'
 
-// What handlers answer.
-
 type Awaitable<T> = T | Promise<T>
 
 /** What a call's handler answers. */
@@ -254,6 +252,8 @@ export type Received =
 export interface BareContext<M = Messages, App = unknown> extends Context<M, App> {
   /** The next message, or `undefined` when none came within `timeoutMs` (0: when none is there). One at a time. */
   receive(timeoutMs?: number): Promise<Received | undefined>
+  /** Lets `ms` of the system's clock pass; messages wait. Like `receive`, it rejects `EXITED` when the process ends. */
+  sleep(ms: number): Promise<void>
 }
 
 /** The context of a call. */

@@ -39,14 +39,20 @@ export interface CallHolder {
   readonly owed: CallList
 }
 
+/** What a process waits for: settled by its end at the latest. */
+export interface Waiter {
+  /** The process that waits ended with `reason`. */
+  makerEnded(reason: ExitReason): void
+}
+
 /** Who made a call from within a process: its end settles the call. */
 export interface CallMaker {
-  readonly made: Set<PendingCall>
+  readonly made: Set<Waiter>
   readonly address: Ref
 }
 
 /** One call in flight. */
-export class PendingCall implements Message, HeapEntry {
+export class PendingCall implements Message, HeapEntry, Waiter {
   readonly kind: Kind
   readonly name: string
   readonly payload: unknown

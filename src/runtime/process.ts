@@ -10,7 +10,7 @@ import { describeReason, type ExitReason, isOrderly } from './exit-reason.ts'
 import type { Logger } from './logger.ts'
 import type { MessageTimer } from './message-timer.ts'
 import type { Monitor } from './monitor.ts'
-import { CallList, type PendingCall } from './pending-call.ts'
+import { CallList, type Waiter } from './pending-call.ts'
 import { Ring } from './ring.ts'
 import type { Runnable, RunQueue } from './run-queue.ts'
 import { announce, type ProcessFacts, type Telemetry } from './telemetry.ts'
@@ -78,7 +78,7 @@ export class Process implements Runnable {
   #ties: Ties<Process> | undefined = undefined
   #timers: Set<MessageTimer> | undefined = undefined
   #owed: CallList | undefined = undefined
-  #made: Set<PendingCall> | undefined = undefined
+  #made: Set<Waiter> | undefined = undefined
 
   constructor(pid: number, kernel: Kernel, options: ProcessOptions) {
     this.pid = pid
@@ -106,8 +106,8 @@ export class Process implements Runnable {
     return this.#owed
   }
 
-  /** Calls that this process waits for. */
-  get made(): Set<PendingCall> {
+  /** What this process waits for: answers of calls, ends of tasks, the passing of time. */
+  get made(): Set<Waiter> {
     this.#made ??= new Set()
     return this.#made
   }
@@ -271,7 +271,7 @@ export class Process implements Runnable {
   /** Tells everybody: who is linked before who monitors, so that an observer that does both sees the exit first. */
   tellEnd(): void {
     const reason = this.reason
-    for (const call of this.#made ?? none) call.makerEnded(reason)
+    for (const wait of this.#made ?? none) wait.makerEnded(reason)
     if (this.#ties !== undefined) this.#tell(this.#ties, reason)
     while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(reason)
     for (const timer of this.#timers ?? none) timer.cancel()
