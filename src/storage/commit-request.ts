@@ -4,33 +4,46 @@ import { stampBytes } from './control-payload.ts'
 import type { CommitRequest } from './log-host.ts'
 
 /**
+ * Refuses payloads that no segment takes, and numbers that the log does not have any more.
+ * @throws KeelsonError `TOO_LARGE` for one beyond `payloadMax`; `NO_SPACE` with the reason `lsn` when the log, at
+ * `lastLsn`, is about to run out of numbers.
+ */
+export const refuseLengths = (
+  lengths: readonly number[],
+  payloadMax: number,
+  lastLsn: number,
+): void => {
+  for (const length of lengths)
+    if (length > payloadMax)
+      throw new KeelsonError('TOO_LARGE', `A frame holds at most ${payloadMax} bytes`, {
+        details: { limit: payloadMax, size: length },
+      })
+  // Each frame may cause a roll, which takes two numbers, and closing takes two more.
+  if (lastLsn + 3 * lengths.length + 2 > Number.MAX_SAFE_INTEGER)
+    throw new KeelsonError('NO_SPACE', 'The log has used up its numbers', {
+      details: { reason: 'lsn', lastLsn },
+    })
+}
+
+/**
  * Where each frame begins in the request's bytes.
- * @throws KeelsonError `TOO_LARGE` for a frame beyond `payloadMax`, `INVALID_ARGUMENT` for what does not add up, `NO_SPACE`
- * with the reason `lsn` when the log, at `lastLsn`, is about to run out of numbers.
+ * @throws KeelsonError `INVALID_ARGUMENT` for what does not add up, and as `refuseLengths`.
  */
 export const frameOffsets = (
   { bytes, lengths, now }: CommitRequest,
   payloadMax: number,
   lastLsn: number,
 ): number[] => {
+  refuseLengths(lengths, payloadMax, lastLsn)
   const offsets: number[] = []
   let offset = 0
   for (const length of lengths) {
-    if (length > payloadMax)
-      throw new KeelsonError('TOO_LARGE', `A frame holds at most ${payloadMax} bytes`, {
-        details: { limit: payloadMax, size: length },
-      })
     if (!(length >= stampBytes)) throw invalid('a frame is shorter than its stamp')
     offsets.push(offset)
     offset += length
   }
   if (offset !== bytes.length) throw invalid('the lengths do not add up to the bytes')
   if (!Number.isSafeInteger(now) || now < 0) throw invalid('the time is not in whole ms')
-  // Each frame may cause a roll, which takes two numbers, and closing takes two more.
-  if (lastLsn + 3 * lengths.length + 2 > Number.MAX_SAFE_INTEGER)
-    throw new KeelsonError('NO_SPACE', 'The log has used up its numbers', {
-      details: { reason: 'lsn', lastLsn },
-    })
   return offsets
 }
 

@@ -19,9 +19,12 @@ export type EndMark = {
 
 const endMarkBytes = 24
 
+/** Bytes of a CHECKPOINT's payload. */
+export const checkpointBytes = (opaqueBytes: number): number => 8 + opaqueBytes
+
 /** CHECKPOINT as bytes. */
 export const encodeCheckpoint = ({ lsn, opaque }: Checkpoint): Uint8Array => {
-  const bytes = new Uint8Array(8 + opaque.length)
+  const bytes = new Uint8Array(checkpointBytes(opaque.length))
   writeU64(viewOf(bytes), 0, lsn)
   bytes.set(opaque, 8)
   return bytes

@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { KeelsonError } from '../errors.ts'
 import type { Disk } from './disk.ts'
 import { refusing } from './log-errors.ts'
-import { manifestName, parseSegmentName, pathIn } from './log-folder.ts'
+import { manifestName, parseSegmentName, pathIn, spareName } from './log-folder.ts'
 import { inspectLog } from './log-inspection.ts'
 import { type LogPlace, newSegmentHeader } from './log-place.ts'
 import { adoptManifest, type Manifest, prepareManifest } from './manifest.ts'
@@ -67,8 +67,8 @@ const make = (place: LogPlace): void => {
     baseLsn: 1,
     prev: noPredecessor,
   })
-  prepareSpare(disk, dir, header.allocatedBytes)
-  installSegment(disk, dir, header).file.close()
+  prepareSpare(disk, { path: pathIn(dir, spareName), size: header.allocatedBytes })
+  installSegment(disk, dir, { spare: spareName, header }).file.close()
   prepareManifest(disk, dir, firstManifest(header))
   adoptManifest(disk, dir)
 }

@@ -6,8 +6,11 @@ export const manifestName = 'MANIFEST'
 /** Where bytes cut from a torn tail and files set aside are kept. Nothing reads it. */
 export const quarantineName = 'quarantine'
 
-/** A segment that is being prepared. Whatever ends so is a leftover when a log is opened. */
-export const spareName = 'spare-1.tmp'
+/** Segments that are being prepared, or are. Whatever ends so is a leftover when a log is opened. */
+export const spareNames = ['spare-1.tmp', 'spare-2.tmp', 'spare-3.tmp'] as const
+
+/** The one that creating and opening a log prepare. */
+export const spareName = spareNames[0]
 
 /** A MANIFEST that is being prepared. */
 export const manifestSpareName = 'MANIFEST.tmp'

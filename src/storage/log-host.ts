@@ -101,16 +101,33 @@ export type Commit = {
   readonly rolled: boolean
 }
 
-/** One frame that was read. Its payload (with the stamp) is `bytes.subarray(offset, offset + length)` of the answer. */
+/** What to read. LSNs are inclusive. */
+export type ReadRequest = {
+  readonly from: number
+  /** The last frame wanted; all that is durable when absent. */
+  readonly to?: number
+  /** Payloads per answer; one frame may be larger. */
+  readonly maxBytes: number
+  /** Begin behind the checkpoint, or at `from` when that is later. Without a checkpoint: at `from`. */
+  readonly fromCheckpoint?: boolean
+  /** CHECKPOINT frames too: their payload is the LSN that they cover as u64, then the caller's bytes. */
+  readonly checkpoints?: boolean
+}
+
+/**
+ * One frame that was read. Its payload (with the stamp, when it is DATA) is `bytes.subarray(offset, offset + length)` of
+ * the answer.
+ */
 export type ReadFrame = {
   readonly lsn: number
   readonly type: number
+  /** The stamp of a DATA frame, in ms; 0 in others. */
   readonly time: number
   readonly offset: number
   readonly length: number
 }
 
-/** DATA frames that were read, verified, never beyond the durable LSN. */
+/** Frames that were read, verified, never beyond the durable LSN. */
 export type ReadAnswer = {
   readonly frames: readonly ReadFrame[]
   readonly bytes: Uint8Array
@@ -126,6 +143,8 @@ export type LogDescription = {
   readonly lastLsn: number
   readonly durableLsn: number
   readonly checkpointLsn: number
+  /** Segments that are prepared, and whether one is being prepared. */
+  readonly spares: { readonly ready: number; readonly making: boolean }
   readonly segments: readonly {
     readonly file: string
     readonly baseLsn: number
@@ -171,10 +190,41 @@ export type LogProtocol = {
   /** Syncs what was committed without a sync. */
   sync: { request: null; answer: { durableLsn: number } }
   /**
+   * Makes everything durable, and writes and syncs one marker that says so, when nothing says it yet and there is room:
+   * from then on damage to the last group is known to be damage. @throws `SHARD_DOWN` (poisoned).
+   */
+  mark: { request: null; answer: { written: boolean; durableLsn: number } }
+  /**
+   * Makes everything durable, then writes a CHECKPOINT that covers all of it, with the caller's bytes, syncs, and lets the
+   * MANIFEST name it. Answers the CHECKPOINT's own LSN. @throws `TOO_LARGE`, `NO_SPACE`, `READ_ONLY` or `BUSY` with nothing
+   * written; `SHARD_DOWN` (poisoned).
+   */
+  checkpoint: {
+    request: { opaque: Uint8Array }
+    answer: { lsn: number; coveredLsn: number; durableLsn: number }
+  }
+  /**
+   * Removes whole segments, the oldest first, that hold nothing beyond `lsn`, beyond the checkpoint or beyond what is
+   * pinned. A crash in between leaves a log that begins later or not, never one with a hole. @throws `SHARD_DOWN` with the
+   * reason `disk` when a file could not be removed (it stays part of the log), `poisoned` when the folder's sync failed.
+   */
+  release: {
+    request: { lsn: number }
+    answer: { removed: number; removedBytes: number; firstLsn: number }
+  }
+  /**
+   * Keeps everything from `from` on until `unpin`: a reader's, or a required replica's, lease on a position. With `pin` an
+   * earlier one is moved. It ends with this life of the log. @throws `INVALID_ARGUMENT` before the first LSN of the log, or
+   * for a pin that is not held.
+   */
+  pin: { request: { from: number; pin?: number }; answer: { pin: number } }
+  /** Ends a pin; a no-op when it had ended. */
+  unpin: { request: { pin: number }; answer: null }
+  /**
    * DATA frames from `from` on, at least one when there is any, then up to `maxBytes` of payloads.
    * @throws `CORRUPT`; `INVALID_ARGUMENT` for what lies before the first LSN of the log.
    */
-  read: { request: { from: number; maxBytes: number }; answer: ReadAnswer }
+  read: { request: ReadRequest; answer: ReadAnswer }
   describe: { request: null; answer: LogDescription }
   /** Looks through a projection's file (see `lmdb-examination.ts`). Changes nothing. */
   examineProjection: { request: { dir: string }; answer: ProjectionExamination }

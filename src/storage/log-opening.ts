@@ -49,7 +49,11 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
     else adoptManifest(disk, dir)
     setAside(disk, dir, plan.setAside)
     const group = copyForward(place, plan, header)
-    const { name, file } = installSegment(disk, dir, header, group.bytes)
+    const { name, file } = installSegment(disk, dir, {
+      spare: spareName,
+      header,
+      group: group.bytes,
+    })
     try {
       writeManifest(disk, dir, manifest.after)
     } catch (error) {
@@ -121,7 +125,7 @@ const takeSpace = (
   manifest: Manifest,
 ): void => {
   for (const name of disk.list(dir)) if (name.endsWith('.tmp')) disk.remove(pathIn(dir, name))
-  prepareSpare(disk, dir, header.allocatedBytes)
+  prepareSpare(disk, { path: pathIn(dir, spareName), size: header.allocatedBytes })
   try {
     if (!plan.manifestIsWhole) prepareManifest(disk, dir, manifest)
     // An earlier life may have renamed a segment and died, or failed, before that was durable. The MANIFEST is about to

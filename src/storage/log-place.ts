@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Disk } from './disk.ts'
 import type { LogOptions } from './log-host.ts'
 import { framePayloadMax } from './log-limits.ts'
+import type { LogSegment } from './segment-chain.ts'
 import type { SegmentHeader } from './segment-header.ts'
 
 /** A folder on a disk, with the clock that stamps and draws, and the options in force. */
@@ -28,4 +29,14 @@ export const newSegmentHeader = (
     sectorBytes: options.sectorBytes,
     ...facts,
   }
+}
+
+/** The header of the segment that follows `segment` in the same life. */
+export const successorHeader = (
+  place: LogPlace,
+  { header, lastLsn, endOffset, lastCrc }: LogSegment,
+): SegmentHeader => {
+  const { walId, epoch, seq } = header
+  const prev = { seq, lastLsn, endOffset, lastCrc }
+  return newSegmentHeader(place, { walId, epoch, seq: seq + 1, baseLsn: lastLsn + 1, prev })
 }

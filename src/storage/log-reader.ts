@@ -1,15 +1,15 @@
 /**
- * Reads DATA frames out of a log's segments, each verified on the way, bounded in bytes. It remembers where recent
+ * Reads frames out of a log's segments, each verified on the way, bounded in bytes. It remembers where recent
  * reads ended, so that whoever reads on does not walk through the segment again; it holds no file open.
  */
-import { KeelsonError } from '../errors.ts'
+import type { KeelsonError } from '../errors.ts'
 import { readStamp } from './control-payload.ts'
 import type { Disk } from './disk.ts'
 import { type FrameHeader, frameTypes } from './frame.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from './frame-cursor.ts'
 import { corruption, unsupported } from './log-errors.ts'
 import { pathIn } from './log-folder.ts'
-import type { ReadAnswer, ReadFrame } from './log-host.ts'
+import type { ReadAnswer, ReadFrame, ReadRequest } from './log-host.ts'
 import type { LogSegment } from './segment-chain.ts'
 
 /** How many places are remembered: a few followers, and as many point reads. */
@@ -20,8 +20,9 @@ type Place = { readonly name: string; readonly end: FrameEnd }
 /** What is gathered for one answer. */
 type Gathering = {
   readonly from: number
-  readonly durableLsn: number
+  readonly lastLsn: number
   readonly maxBytes: number
+  readonly checkpoints: boolean
   readonly frames: ReadFrame[]
   bytes: Uint8Array
   size: number
@@ -40,26 +41,21 @@ export class LogReader {
   }
 
   /**
-   * DATA frames from `from` on and up to `durableLsn`: at least one when there is any, then as many as `maxBytes` of
-   * payloads allow. @throws KeelsonError `CORRUPT` with file, offset and lsn; `INVALID_ARGUMENT` for frames before the first.
+   * Frames from `from` on and up to `to` and `durableLsn`: at least one when there is any, then as many as `maxBytes` of
+   * payloads allow. @throws KeelsonError `CORRUPT` with file, offset and lsn.
    */
   read(
     segments: readonly LogSegment[],
     durableLsn: number,
-    from: number,
-    maxBytes: number,
+    { from, to = Number.POSITIVE_INFINITY, maxBytes, checkpoints = false }: ReadRequest,
   ): ReadAnswer {
-    const firstLsn = segments[0]?.header.baseLsn ?? 1
-    if (!(from >= firstLsn))
-      throw new KeelsonError('INVALID_ARGUMENT', `The log begins with lsn ${firstLsn}`, {
-        details: { from, firstLsn },
-      })
     const bytes = new Uint8Array(Math.min(Math.max(maxBytes, 1024), 64 * 1024))
-    const gathering = { from, durableLsn, maxBytes, frames: [], bytes, size: 0 }
+    const lastLsn = Math.min(to, durableLsn)
+    const gathering = { from, lastLsn, maxBytes, checkpoints, frames: [], bytes, size: 0 }
     let next = from
     for (const segment of segments) {
       if (segment.lastLsn < next) continue
-      if (next > durableLsn) break
+      if (next > lastLsn) break
       const reached = this.#readSegment(segment, next, gathering)
       next = reached.next
       if (reached.isFull) break
@@ -81,7 +77,7 @@ export class LogReader {
     const file = this.#disk.open(pathIn(this.#dir, name), 'read')
     try {
       const cursor = new FrameCursor(file, header, this.#placeBefore(segment, from), endOffset)
-      const last = Math.min(lastLsn, gathering.durableLsn)
+      const last = Math.min(lastLsn, gathering.lastLsn)
       let reached = cursor.end
       while (cursor.end.lsn < last) {
         const frame = cursor.next()
@@ -124,7 +120,9 @@ const stopped = ({ name }: LogSegment, cursor: FrameCursor): KeelsonError => {
 
 /** Adds a frame to the answer; false when the answer is full and the frame is for the next one. */
 const gather = (gathering: Gathering, cursor: FrameCursor, frame: FrameHeader): boolean => {
-  if (frame.type !== frameTypes.data || frame.lsn < gathering.from) return true
+  const isData = frame.type === frameTypes.data
+  const isWanted = isData || (gathering.checkpoints && frame.type === frameTypes.checkpoint)
+  if (!isWanted || frame.lsn < gathering.from) return true
   const size = gathering.size + frame.payloadBytes
   if (gathering.frames.length > 0 && size > gathering.maxBytes) return false
   if (size > gathering.bytes.length) {
@@ -139,7 +137,7 @@ const gather = (gathering: Gathering, cursor: FrameCursor, frame: FrameHeader): 
   gathering.frames.push({
     lsn: frame.lsn,
     type: frame.type,
-    time: readStamp(buffer.view, at, frame.payloadBytes),
+    time: isData ? readStamp(buffer.view, at, frame.payloadBytes) : 0,
     offset: gathering.size,
     length: frame.payloadBytes,
   })

@@ -4,19 +4,24 @@
  * or sync that fails is the last one: what the disk then holds nobody knows, so the log is poisoned and stays so.
  */
 import { KeelsonError } from '../errors.ts'
-import { frameOffsets } from './commit-request.ts'
+import { frameOffsets, refuseLengths } from './commit-request.ts'
+import { checkpointBytes } from './control-payload.ts'
 import { frameTypes } from './frame.ts'
 import { segmentStart } from './frame-cursor.ts'
 import { GroupEncoder } from './group-encoder.ts'
-import { poison, refusalOf } from './log-errors.ts'
+import { poison, refusing } from './log-errors.ts'
+import { pathIn } from './log-folder.ts'
 import type { Commit, CommitRequest } from './log-host.ts'
 import { framePayloadMax } from './log-limits.ts'
 import type { OpenedLog } from './log-opening.ts'
-import { type LogPlace, newSegmentHeader } from './log-place.ts'
+import { type LogPlace, successorHeader } from './log-place.ts'
+import { releasable } from './log-retention.ts'
 import { type Manifest, writeManifest } from './manifest.ts'
+import { manifestAfter } from './manifest-after.ts'
 import { SegmentAppender } from './segment-appender.ts'
-import { type LogSegment, segmentAfter } from './segment-chain.ts'
-import { attempt, installSegment, prepareSpare } from './segment-file.ts'
+import type { LogSegment } from './segment-chain.ts'
+import { attempt, installSegment, type SpareTask } from './segment-file.ts'
+import { SpareShelf } from './spare-shelf.ts'
 
 /** What a commit has done so far. */
 type Progress = {
@@ -28,6 +33,8 @@ type Progress = {
 
 /** A log that takes frames, from its opening to `close` or `abandon`. */
 export class LogWriter {
+  /** The segments that are prepared. */
+  readonly spares: SpareShelf
   readonly #place: LogPlace
   readonly #encoder = new GroupEncoder()
   #sealed: readonly LogSegment[]
@@ -41,6 +48,7 @@ export class LogWriter {
 
   constructor(place: LogPlace, opened: OpenedLog) {
     this.#place = place
+    this.spares = new SpareShelf(place)
     this.#sealed = opened.chain
     this.#newest = new SegmentAppender(opened.newest, this.#encoder, place.clock)
     this.#manifest = opened.manifest
@@ -66,6 +74,18 @@ export class LogWriter {
   /** All segments as they are now, the one being written last. */
   get segments(): readonly LogSegment[] {
     return [...this.#sealed, this.#newest.segment]
+  }
+
+  /** A spare to make in the background; the shelf is told how it ended. None before a log is used: many never are. */
+  beginSpare(): SpareTask | undefined {
+    if (this.#failure || this.#isClosed || this.#newest.isUntouched) return undefined
+    return this.spares.begin(this.#newest.isHalfFull ? 2 : 1)
+  }
+
+  /** Whether frames with these payloads would begin a new segment, while the spare for it is about to be there. */
+  waitsForSpare(lengths: readonly number[]): boolean {
+    const rolls = () => this.#newest.firstThatDoesNotFit(lengths, 0) < lengths.length
+    return !this.#failure && this.spares.isWorthWaitingFor && rolls()
   }
 
   /**
@@ -95,6 +115,66 @@ export class LogWriter {
   sync(): void {
     this.#refuseUnlessOpen()
     this.#irrevocably(() => this.#newest.sync())
+  }
+
+  /**
+   * Makes everything durable, and with a marker provably so, unless something says it already or there is no room: then
+   * false. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`.
+   */
+  mark(): boolean {
+    this.sync()
+    const newest = this.#newest
+    if (!newest.wantsMarker) return false
+    this.#irrevocably(() => newest.mark())
+    return true
+  }
+
+  /**
+   * Makes everything durable, and says in a CHECKPOINT and in the MANIFEST that all of it is kept elsewhere. Answers the
+   * CHECKPOINT's own LSN and the one that it covers.
+   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `BUSY` with nothing written; `SHARD_DOWN` (`poisoned`).
+   */
+  checkpoint(opaque: Uint8Array): { readonly lsn: number; readonly coveredLsn: number } {
+    this.#refuseUnlessOpen()
+    const lengths = [checkpointBytes(opaque.length)]
+    refuseLengths(lengths, framePayloadMax(this.#place.options), this.lastLsn)
+    if (this.#newest.firstThatDoesNotFit(lengths, 0) === 0) {
+      const refused = this.#irrevocably(() => this.spares.provide())
+      if (refused) throw refused
+      this.#irrevocably(() => {
+        this.#newest.begin()
+        this.#roll(this.#checkpointLsn)
+      })
+    }
+    return this.#irrevocably(() => {
+      const newest = this.#newest
+      // A CHECKPOINT proves what it covers: it must not reach the disk before that does.
+      newest.sync()
+      const coveredLsn = this.#checkpoint(this.durableLsn)
+      newest.begin(lengths)
+      newest.addCheckpoint(coveredLsn, opaque)
+      newest.write()
+      newest.sync()
+      this.#writeManifest()
+      return { lsn: this.lastLsn, coveredLsn }
+    })
+  }
+
+  /**
+   * Removes the segments that hold nothing beyond `lsn` or the checkpoint that the MANIFEST names, and answers them. The
+   * oldest goes first, and for good before the next: a crash leaves a log that begins later or not, never one with a hole.
+   * @throws KeelsonError `SHARD_DOWN` with the reason `disk`: the rest stays; `poisoned` when a folder's sync failed.
+   */
+  release(lsn: number): readonly LogSegment[] {
+    this.#refuseUnlessOpen()
+    const { disk, dir } = this.#place
+    const gone = releasable(this.#sealed, lsn, this.#manifest.checkpointLsn)
+    for (const { name } of gone) {
+      refusing(() => disk.remove(pathIn(dir, name)))
+      this.#irrevocably(() => disk.syncFolder(dir))
+      this.#sealed = this.#sealed.slice(1)
+    }
+    return gone
   }
 
   /**
@@ -146,63 +226,42 @@ export class LogWriter {
       const to = newest.firstThatDoesNotFit(lengths, from)
       // The space for a new segment is taken before the old one is given up.
       const rolls = to < lengths.length
-      if (rolls) refused = this.#takeSpace()
+      if (rolls) refused = this.spares.provide()
       newest.begin(lengths, from, to)
       for (; from < to; from++)
         progress.lsns.push(newest.addData(bytes, offsets[from] ?? 0, lengths[from] ?? 0, time))
       if (progress.lsns.length > 0) this.#lastTime = time
-      if (rolls && !refused) this.#roll(request.projectedLsn, progress)
-      else progress.bytesWritten += newest.write()
+      if (rolls && !refused) {
+        const { bytesWritten, syncMs } = this.#roll(request.projectedLsn)
+        progress.bytesWritten += bytesWritten
+        progress.syncMs += syncMs
+        progress.rolled = true
+      } else progress.bytesWritten += newest.write()
     }
     if (request.sync) progress.syncMs += this.#newest.sync()
     return refused
-  }
-
-  #takeSpace(): KeelsonError | undefined {
-    const { disk, dir, options } = this.#place
-    try {
-      prepareSpare(disk, dir, options.maxFileSize)
-      return undefined
-    } catch (error) {
-      const refusal = refusalOf(error)
-      if (!(refusal instanceof KeelsonError)) throw error
-      if (refusal.code !== 'SHARD_DOWN') return refusal
-      // The spare failed, and only the spare: nothing of the log is in doubt, and a later commit may have more luck.
-      return new KeelsonError('BUSY', 'No new segment could be prepared', {
-        details: refusal.details,
-        cause: error,
-      })
-    }
   }
 
   /**
    * Writes what the encoder holds, CHECKPOINT and SEAL, syncs, and begins the next segment in the spare. It exists from
    * its rename on, and counts from the MANIFEST on: one that a crash leaves in between is empty and is taken back.
    */
-  #roll(projectedLsn: number, progress: Progress): void {
+  #roll(projectedLsn: number): { readonly bytesWritten: number; readonly syncMs: number } {
     const { disk, dir, clock } = this.#place
     const old = this.#newest
     old.addCheckpoint(this.#checkpoint(projectedLsn))
     old.addEndMark(frameTypes.seal)
-    progress.bytesWritten += old.write()
-    progress.syncMs += old.sync()
+    const bytesWritten = old.write()
+    const syncMs = old.sync()
     old.trim()
-    const { walId, epoch, seq } = old.header
-    const { lsn: lastLsn, offset: endOffset, crc: lastCrc } = old.end
-    const header = newSegmentHeader(this.#place, {
-      walId,
-      epoch,
-      seq: seq + 1,
-      baseLsn: lastLsn + 1,
-      prev: { seq, lastLsn, endOffset, lastCrc },
-    })
-    const made = installSegment(disk, dir, header)
+    const header = successorHeader(this.#place, old.segment)
+    const made = installSegment(disk, dir, { spare: this.spares.take(), header })
     const newest = { ...made, header, end: segmentStart(header) }
     this.#sealed = this.segments
     this.#newest = new SegmentAppender(newest, this.#encoder, clock)
     old.close()
     this.#writeManifest()
-    progress.rolled = true
+    return { bytesWritten, syncMs }
   }
 
   /** Nobody projects what is not durable, and a projection that was begun anew takes no checkpoint back. */
@@ -212,18 +271,14 @@ export class LogWriter {
   }
 
   #writeManifest(cleanClose?: Manifest['cleanClose']): void {
-    const { walId, epoch, seq, baseLsn, salt } = this.#newest.header
-    this.#manifest = {
-      generation: this.#manifest.generation + 1,
-      walId,
-      epoch,
-      newest: { seq, baseLsn, salt },
+    this.#manifest = manifestAfter(this.#manifest, {
+      segments: this.segments,
+      newest: this.#newest.header,
       recoveredLsn: this.durableLsn,
       checkpointLsn: this.#checkpointLsn,
-      checkpointSegment: segmentAfter(this.segments, this.#checkpointLsn)?.header.seq ?? seq,
       lastTime: this.#lastTime,
       ...(cleanClose ? { cleanClose } : {}),
-    }
+    })
     writeManifest(this.#place.disk, this.#place.dir, this.#manifest)
   }
 
@@ -241,5 +296,6 @@ export class LogWriter {
     this.#writeManifest({ lastLsn: newest.end.lsn, endOffset: newest.end.offset })
     // The next opening begins a segment of its own; what is left of this one is given back.
     attempt(() => newest.trim())
+    this.spares.discard()
   }
 }

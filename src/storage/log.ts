@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { checkpointBytes } from './control-payload.ts'
 import type { Disk } from './disk.ts'
 import { examineProjection } from './lmdb-examination.ts'
 import { createLog as createLogFiles } from './log-creation.ts'
@@ -21,12 +22,19 @@ import { openLog } from './log-opening.ts'
 import type { LogPlace } from './log-place.ts'
 import type { LogPlan } from './log-plan.ts'
 import { LogReader } from './log-reader.ts'
+import { Pins } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
+import type { SpareTask } from './segment-file.ts'
 
 /** A log's life, before `open`, after it, and when it is over. */
 type Life =
   | { readonly kind: 'new' }
-  | { readonly kind: 'open'; readonly writer: LogWriter; readonly reader: LogReader }
+  | {
+      readonly kind: 'open'
+      readonly writer: LogWriter
+      readonly reader: LogReader
+      readonly pins: Pins
+    }
   | { readonly kind: 'over' }
 
 /** Carries out requests; throws `KeelsonError`s where a host rejects. */
@@ -35,6 +43,15 @@ export type Log = {
     kind: K,
     request: LogProtocol[K]['request'],
   ): LogProtocol[K]['answer']
+  /**
+   * A spare to make in the background, by `prepareSpare` and beside all other requests; `settleSpare` is told how it
+   * ended. A host that does not ask has its spares made when they are needed.
+   */
+  beginSpare(): SpareTask | undefined
+  /** The spare that `beginSpare` gave is there, or failed with `error` and is gone. */
+  settleSpare(error?: unknown): void
+  /** Whether a host that is making a spare had better carry out this request, and those after it, when that is settled. */
+  waitsForSpare<K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']): boolean
   /** Closes the files without a clean close; what comes later is refused with `CLOSED`. */
   abandon(): void
 }
@@ -76,7 +93,8 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
     open(request) {
       if (life.kind !== 'new') throw new KeelsonError('CLOSED', 'A log is opened once in its life')
       const { writer, report } = openOnce(request)
-      life = { kind: 'open', writer, reader: new LogReader(disk, request.dir) }
+      const reader = new LogReader(disk, request.dir)
+      life = { kind: 'open', writer, reader, pins: new Pins() }
       return report
     },
     commit: (request) => opened().writer.commit(request),
@@ -85,9 +103,35 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       writer.sync()
       return { durableLsn: writer.durableLsn }
     },
-    read({ from, maxBytes }) {
+    mark() {
+      const { writer } = opened()
+      return { written: writer.mark(), durableLsn: writer.durableLsn }
+    },
+    checkpoint({ opaque }) {
+      const { writer } = opened()
+      return { ...writer.checkpoint(opaque), durableLsn: writer.durableLsn }
+    },
+    release({ lsn }) {
+      const { writer, pins } = opened()
+      const gone = writer.release(Math.min(lsn, pins.least - 1))
+      const removedBytes = gone.reduce((sum, { endOffset }) => sum + endOffset, 0)
+      return { removed: gone.length, removedBytes, firstLsn: firstLsnOf(writer) }
+    },
+    pin({ from, pin }) {
+      const { writer, pins } = opened()
+      refuseBefore(firstLsnOf(writer), from)
+      return { pin: pins.hold(from, pin) }
+    },
+    unpin({ pin }) {
+      opened().pins.drop(pin)
+      return null
+    },
+    read(request) {
       const { writer, reader } = opened()
-      return refusing(() => reader.read(writer.segments, writer.durableLsn, from, maxBytes))
+      const behind = request.fromCheckpoint ? writer.checkpointLsn + 1 : 0
+      const from = Math.max(request.from, behind)
+      refuseBefore(firstLsnOf(writer), from)
+      return refusing(() => reader.read(writer.segments, writer.durableLsn, { ...request, from }))
     },
     describe: () => describe(opened().writer),
     examineProjection: ({ dir }) => refusing(() => examineProjection(disk, dir)),
@@ -103,6 +147,15 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
     handle(kind, request) {
       if (life.kind === 'over') throw new KeelsonError('CLOSED', 'The log is closed')
       return handlers[kind](request)
+    },
+    beginSpare: () => (life.kind === 'open' ? life.writer.beginSpare() : undefined),
+    settleSpare(error) {
+      if (life.kind === 'open') life.writer.spares.settle(error)
+    },
+    waitsForSpare(kind, request) {
+      if (life.kind !== 'open') return false
+      const { writer } = life
+      return kind === 'close' ? writer.spares.isMaking : writer.waitsForSpare(lengthsIn(request))
     },
     abandon() {
       if (life.kind === 'open') life.writer.abandon()
@@ -127,7 +180,7 @@ const open = (
   const report = {
     walId: plan.walId,
     epoch: plan.epoch,
-    firstLsn: segments[0]?.header.baseLsn ?? 1,
+    firstLsn: firstLsnOf(writer),
     lastLsn: plan.lastLsn,
     lastTime: plan.lastTime,
     tail: plan.tail,
@@ -136,6 +189,21 @@ const open = (
     segments: segments.length,
   }
   return { writer, report }
+}
+
+/** The payloads that a request will write. */
+const lengthsIn = (request: LogProtocol[LogRequestKind]['request']): readonly number[] => {
+  if (request && 'lengths' in request) return request.lengths
+  return request && 'opaque' in request ? [checkpointBytes(request.opaque.length)] : []
+}
+
+const firstLsnOf = ({ segments }: LogWriter): number => segments[0]?.header.baseLsn ?? 1
+
+const refuseBefore = (firstLsn: number, from: number): void => {
+  if (from >= firstLsn) return
+  throw new KeelsonError('INVALID_ARGUMENT', `The log begins with lsn ${firstLsn}`, {
+    details: { from, firstLsn },
+  })
 }
 
 const describe = (writer: LogWriter): LogDescription => {
@@ -147,6 +215,7 @@ const describe = (writer: LogWriter): LogDescription => {
     lastLsn: writer.lastLsn,
     durableLsn: writer.durableLsn,
     checkpointLsn: writer.checkpointLsn,
+    spares: { ready: writer.spares.ready, making: writer.spares.isMaking },
     segments: segments.map(({ name, header, lastLsn, endOffset }, index) => ({
       file: name,
       baseLsn: header.baseLsn,

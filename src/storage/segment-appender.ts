@@ -8,7 +8,7 @@ import type { DiskFile } from './disk.ts'
 import { frameBytes, frameTypes, roundUp } from './frame.ts'
 import type { FrameEnd } from './frame-cursor.ts'
 import type { GroupEncoder } from './group-encoder.ts'
-import { groupLimit } from './log-limits.ts'
+import { groupLimit, markerLimit } from './log-limits.ts'
 import type { LogSegment } from './segment-chain.ts'
 import { attempt, writeAll } from './segment-file.ts'
 import type { SegmentHeader } from './segment-header.ts'
@@ -30,8 +30,14 @@ export class SegmentAppender {
   readonly #file: DiskFile
   readonly #clock: Clock
   readonly #encoder: GroupEncoder
+  readonly #begin: FrameEnd
   #end: FrameEnd
   #durableLsn: number
+  /** The last frame that is no marker. */
+  #contentLsn: number
+  /** Up to here something that is synced says that frames are durable; and what the last write says of it, once synced. */
+  #provenLsn: number
+  #claimedLsn: number
 
   constructor({ name, header, file, end }: OpenSegment, encoder: GroupEncoder, clock: Clock) {
     this.header = header
@@ -39,8 +45,13 @@ export class SegmentAppender {
     this.#file = file
     this.#clock = clock
     this.#encoder = encoder
+    this.#begin = end
     this.#end = end
     this.#durableLsn = end.lsn
+    // The MANIFEST that names a segment speaks for all that it begins with.
+    this.#contentLsn = end.lsn
+    this.#provenLsn = end.lsn
+    this.#claimedLsn = end.lsn
   }
 
   /** The end of the last frame that was written. */
@@ -51,6 +62,26 @@ export class SegmentAppender {
   /** Up to here frames are synced. */
   get durableLsn(): number {
     return this.#durableLsn
+  }
+
+  /** Whether a marker is worth its write: something is there that nothing on the disk proves to be durable, and room for it. */
+  get wantsMarker(): boolean {
+    const { allocatedBytes, sectorBytes } = this.header
+    const end = roundUp(this.#end.offset, sectorBytes) + roundUp(frameBytes(0), sectorBytes)
+    // Room, and numbers: closing needs both.
+    const fits =
+      end <= markerLimit(allocatedBytes, sectorBytes) && this.#end.lsn + 4 < Number.MAX_SAFE_INTEGER
+    return fits && this.#contentLsn > this.#provenLsn
+  }
+
+  /** Whether nothing was written since the segment was begun. */
+  get isUntouched(): boolean {
+    return this.#end === this.#begin
+  }
+
+  /** Whether more than half of the segment is written. */
+  get isHalfFull(): boolean {
+    return 2 * this.#end.offset > this.header.allocatedBytes
   }
 
   /** The segment as it is now. */
@@ -85,9 +116,19 @@ export class SegmentAppender {
   }
 
   /** Adds a CHECKPOINT as a group of its own. */
-  addCheckpoint(lsn: number): void {
+  addCheckpoint(lsn: number, opaque: Uint8Array = noBytes): void {
     this.#encoder.endGroup()
-    this.#encoder.add(frameTypes.checkpoint, encodeCheckpoint({ lsn, opaque: noBytes }))
+    this.#encoder.add(frameTypes.checkpoint, encodeCheckpoint({ lsn, opaque }))
+  }
+
+  /** Writes and syncs a marker; what was durable before is proven after it. @throws DiskError, as `write` and `sync`. */
+  mark(): void {
+    const contentLsn = this.#contentLsn
+    this.begin()
+    this.#encoder.add(frameTypes.idle, noBytes)
+    this.write()
+    this.#contentLsn = contentLsn
+    this.sync()
   }
 
   /** Adds SEAL or CLEAN_CLOSE as a group of its own. */
@@ -105,6 +146,8 @@ export class SegmentAppender {
     if (bytes.length === 0) return 0
     writeAll(this.#file, bytes, this.#encoder.fileOffset)
     this.#end = this.#encoder.end
+    this.#contentLsn = this.#end.lsn
+    this.#claimedLsn = this.#durableLsn
     return bytes.length
   }
 
@@ -114,6 +157,7 @@ export class SegmentAppender {
     const began = this.#clock.monotonic()
     this.#file.sync()
     this.#durableLsn = this.#end.lsn
+    this.#provenLsn = this.#claimedLsn
     return this.#clock.monotonic() - began
   }
 

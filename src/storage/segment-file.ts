@@ -4,7 +4,7 @@
  * rename, with the header and perhaps the first group inside and synced, is the moment from which it exists.
  */
 import { type Disk, DiskError, type DiskFile } from './disk.ts'
-import { pathIn, segmentName, spareName } from './log-folder.ts'
+import { pathIn, segmentName } from './log-folder.ts'
 import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
 
 const chunkBytes = 1024 * 1024
@@ -26,17 +26,26 @@ export const writeAll = (
   })
 }
 
+/** A spare to be made: where, and how many bytes. */
+export type SpareTask = { readonly path: string; readonly size: number }
+
 /**
- * Makes the spare: `size` bytes of zeros, durable but for its name. When that fails it is removed and the disk's error
- * is thrown.
+ * Makes a spare: `size` bytes of zeros, durable but for its name. When that fails it is removed and the disk's error is
+ * thrown.
  */
-export const prepareSpare = (disk: Disk, dir: string, size: number): void => {
-  const path = pathIn(dir, spareName)
+export const prepareSpare = (disk: Disk, task: SpareTask): void => {
+  for (const _ of sparePreparation(disk, task));
+}
+
+/** `prepareSpare` step by step, for whoever lets other work happen between the calls to the disk. */
+export function* sparePreparation(disk: Disk, { path, size }: SpareTask): Generator<void> {
   try {
     disk.remove(path)
+    yield
     const file = disk.open(path, 'create')
     try {
-      fillWithZeros(file, size)
+      yield
+      yield* fillWithZeros(file, size)
       file.sync()
     } finally {
       file.close()
@@ -47,21 +56,29 @@ export const prepareSpare = (disk: Disk, dir: string, size: number): void => {
   }
 }
 
-const fillWithZeros = (file: DiskFile, size: number): void => {
+function* fillWithZeros(file: DiskFile, size: number): Generator<void> {
   const zeros = new Uint8Array(Math.min(chunkBytes, size))
-  for (let at = 0; at < size; at += zeros.length)
+  for (let at = 0; at < size; at += zeros.length) {
     writeAll(file, zeros.subarray(0, Math.min(zeros.length, size - at)), at, 'ENOSPC')
+    yield
+  }
+}
+
+/** What a spare becomes: the file `spare` with `group` as its first frames. */
+export type Installation = {
+  readonly spare: string
+  readonly header: SegmentHeader
+  readonly group?: Uint8Array
 }
 
 /**
- * Turns the spare into the segment that `header` describes, with `group` as its first frames, and answers it, open. When
- * it returns, all of that is durable. Any failure is final for whoever asked.
+ * Turns a spare into the segment that `header` describes and answers it, open. When it returns, all of that is durable.
+ * Any failure is final for whoever asked.
  */
 export const installSegment = (
   disk: Disk,
   dir: string,
-  header: SegmentHeader,
-  group: Uint8Array = new Uint8Array(0),
+  { spare: spareName, header, group = new Uint8Array(0) }: Installation,
 ): { readonly name: string; readonly file: DiskFile } => {
   const spare = pathIn(dir, spareName)
   const file = disk.open(spare, 'write')

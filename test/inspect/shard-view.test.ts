@@ -36,6 +36,7 @@ const writer: WalWriter.WriterDescription = {
     lastLsn: 1_302,
     durableLsn: 1_300,
     checkpointLsn: 1_200,
+    spares: { ready: 1, making: false },
     segments: [
       { file: '1.wal', baseLsn: 1, lastLsn: 1_234, usedBytes: 1_000, allocatedBytes: 2_000 },
       { file: '2.wal', baseLsn: 1_235, lastLsn: 1_234, usedBytes: 10, allocatedBytes: 2_000 },
@@ -78,7 +79,16 @@ describe('the view of logs', () => {
       usedBytes: 1,
       allocatedBytes: 1,
     }))
-    const log = { walId: 'ab', epoch: 1, lastLsn: 1, durableLsn: 1, checkpointLsn: 0, segments }
+    const spares = { ready: 0, making: false }
+    const log = {
+      walId: 'ab',
+      epoch: 1,
+      lastLsn: 1,
+      durableLsn: 1,
+      checkpointLsn: 0,
+      spares,
+      segments,
+    }
     const view = logView([open({ ...writer, log })], durable)
 
     expect(view).not.toContain('  2.wal')
