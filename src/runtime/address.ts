@@ -90,5 +90,9 @@ export const isRef = (value: unknown): value is Ref => value instanceof Address
 /** The address behind a ref. Throws `INVALID_ARGUMENT` when it is not one. */
 export const addressOf = <P extends { readonly pid: number }>(ref: Ref<unknown>): Address<P> => {
   if (ref instanceof Address) return ref
-  throw new KeelsonError('INVALID_ARGUMENT', `expected a ref, got: ${describeReason(ref)}`)
+  throw noRef(ref)
 }
+
+/** The error of something else where a ref is expected. */
+export const noRef = (found: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `expected a ref, got: ${describeReason(found)}`)

@@ -19,6 +19,7 @@ export type Body = (context: never) => unknown
 
 /** The behaviour of a bare process, and the waiting of its one `receive`. */
 export class BareProcess implements Behaviour {
+  readonly answersSys = false
   readonly #process: Process
   readonly #context: ReceivingContext
   readonly #body: Body

@@ -4,6 +4,8 @@ import type { ExitReason } from './exit-reason.ts'
 
 /** What a process does. */
 export interface Behaviour {
+  /** Whether it takes the requests of `sys`, a stop in its turn among them. */
+  readonly answersSys: boolean
   /** The first turn. */
   begin(): void
   /** Handles one message. It may leave the process `busy`; then the next message waits until `proceed`. */

@@ -2,7 +2,7 @@
  * A supervisor of children that are started while it runs, and of any number of them: each stands for itself, as in
  * `one_for_one`; what has ended is forgotten; at its end all children end at the same time.
  */
-import type { Name, Ref } from './address.ts'
+import { type Address, addressOf, type Name, type Ref } from './address.ts'
 import { shapeFault } from './child-fault.ts'
 import { type ChildCount, type ChildInfo, count, infoOf } from './child-info.ts'
 import { type ChildContext, type ChildSpec, checked, expectCount, fullSpec } from './child-spec.ts'
@@ -10,6 +10,7 @@ import type { ExitReason } from './exit-reason.ts'
 import type { Context, GenServer, System } from './gen-server.ts'
 import { call, cast } from './messaging.ts'
 import { noReply, reply, stop } from './next-step.ts'
+import type { Process } from './process.ts'
 import { isRestarted, type Restart, recentRestarts } from './restart-policy.ts'
 import { refOf } from './server-context.ts'
 import type { Shutdown } from './shutdown.ts'
@@ -137,7 +138,9 @@ const dynamicServer: GenServer<DynamicSupervisorMessages, State, Limits> = {
       return reply(result, state)
     },
     terminateChild: async (state, ref, context) => {
-      const child = state.running.get(ref)
+      // Any ref of the process will do: its own, one with a sender bound, a name that it has now.
+      const process = (addressOf(ref) as Address<Process>).resolve()
+      const child = process && state.running.get(process.address)
       if (child === undefined) return reply(false, state)
       forget(state, child)
       await endChild(child, processOf(context))

@@ -5,11 +5,21 @@
 /** `'normal'`, `'shutdown'`, `['shutdown', term]`, `'kill'`, `'killed'`, `'noproc'`, any other value, or an `Error`. */
 export type ExitReason = unknown
 
+/**
+ * What `exit` throws. Told by its brand, not by `instanceof`: anything may be thrown, a revoked Proxy too, and that
+ * throws again at each question that it is asked.
+ */
 class Exit {
-  readonly reason: ExitReason
+  readonly #reason: ExitReason
 
   constructor(reason: ExitReason) {
-    this.reason = reason
+    this.#reason = reason
+  }
+
+  static reasonIn(thrown: unknown): [] | [ExitReason] {
+    return typeof thrown === 'object' && thrown !== null && #reason in thrown
+      ? [thrown.#reason]
+      : []
   }
 }
 
@@ -23,14 +33,34 @@ export const exit = (reason: ExitReason): never => {
 
 /** The exit reason of what a handler threw: what `exit` was given, an Error as it is, anything else as `['nocatch', value]`. */
 export const reasonOf = (thrown: unknown): ExitReason => {
-  if (thrown instanceof Exit) return thrown.reason
-  return thrown instanceof Error ? thrown : ['nocatch', thrown]
+  const exited = Exit.reasonIn(thrown)
+  if (exited.length === 1) return exited[0]
+  return isError(thrown) ? thrown : ['nocatch', thrown]
 }
 
+/** Whether `reason` is an Error, of whatever it may be that is asked. */
+export const isError = (reason: unknown): reason is Error => {
+  try {
+    return reason instanceof Error
+  } catch {
+    return false
+  }
+}
+
+/** The options of an error that is told because of `reason`: its cause, when that is an Error. */
+export const causeOf = (reason: ExitReason): { cause?: Error } =>
+  isError(reason) ? { cause: reason } : {}
+
 /** Whether `reason` is `'shutdown'` or `['shutdown', term]`. */
-export const isShutdown = (reason: ExitReason): boolean =>
-  reason === 'shutdown' ||
-  (Array.isArray(reason) && reason.length === 2 && reason[0] === 'shutdown')
+export const isShutdown = (reason: ExitReason): boolean => {
+  if (typeof reason !== 'object') return reason === 'shutdown'
+  try {
+    return Array.isArray(reason) && reason.length === 2 && reason[0] === 'shutdown'
+  } catch {
+    // A reason that throws when it is looked at says nothing of a plan.
+    return false
+  }
+}
 
 /** Whether ending with `reason` is an end as planned: `'normal'` or a shutdown. A transient child is not restarted then. */
 export const isOrderly = (reason: ExitReason): boolean => reason === 'normal' || isShutdown(reason)

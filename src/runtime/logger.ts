@@ -2,6 +2,8 @@
  * Where the runtime tells of crashes and of messages that nobody expected. Any logger with these three methods will do.
  */
 
+import { isThenable } from './thenable.ts'
+
 /** One line and the facts behind it. */
 export type Log = (message: string, facts?: Readonly<Record<string, unknown>>) => void
 
@@ -20,7 +22,7 @@ export const consoleLogger: Logger = {
 }
 
 /**
- * `logger` as the runtime uses it: it cannot throw. A line that it does not take goes to `console` instead, without its
+ * `logger` as the runtime uses it: it cannot throw, nor leave a rejection that nobody handles. A line that it does not take goes to `console` instead, without its
  * facts, which may be what it stumbled over.
  */
 export const guardedLogger = (logger: Logger): Logger => ({
@@ -32,10 +34,12 @@ export const guardedLogger = (logger: Logger): Logger => ({
 const guarded =
   (logger: Logger, level: keyof Logger): Log =>
   (message, facts) => {
+    const failed = (): void => fallBack(level, message)
     try {
-      logger[level](message, facts)
+      const written: unknown = logger[level](message, facts)
+      if (isThenable(written)) Promise.resolve(written).catch(failed)
     } catch {
-      fallBack(level, message)
+      failed()
     }
   }
 

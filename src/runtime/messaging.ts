@@ -3,7 +3,7 @@
  * handled in the order in which it came.
  */
 import { KeelsonError } from '../errors.ts'
-import { type Address, addressOf, type Ref } from './address.ts'
+import { type Address, addressOf, isRef, noRef, type Ref } from './address.ts'
 import { Envelope, type Kind, kinds } from './envelope.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from './messages.ts'
 import { PendingCall } from './pending-call.ts'
@@ -65,13 +65,18 @@ export const request = (
   payload: unknown,
   options: CallOptions | undefined,
 ): Promise<unknown> => {
+  if (!isRef(ref)) return Promise.reject(noRef(ref))
   const { process, sender } = target(ref)
   const timeoutMs = options?.timeoutMs ?? timeoutMsDefault
+  if (!isSignal(options?.signal)) return Promise.reject(noSignal(name))
   if (!isDelay(timeoutMs)) return Promise.reject(noDelay(`timeoutMs of ${name}`, timeoutMs))
   if (sender !== undefined && !sender.alive) return Promise.reject(callerEnded(sender, name))
   if (process === undefined || !process.alive) return Promise.reject(noProcess(ref, name))
   if (process === sender) return Promise.reject(callsItself(process, name))
   if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
+  if (kind === kinds.system && !process.behaviour.answersSys) {
+    return Promise.reject(answersNoSys(process, name))
+  }
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
   if (kind !== kinds.call) process.deliver(pending)
   else if (!process.admit(pending) && process.alive) {
@@ -83,6 +88,12 @@ export const request = (
   else pending.begin(process, timeoutMs, options?.signal)
   return pending.promise
 }
+
+const isSignal = (signal: AbortSignal | undefined): boolean =>
+  signal === undefined || typeof signal.addEventListener === 'function'
+
+const noSignal = (name: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `signal of ${name}: no AbortSignal`)
 
 const target = (
   ref: Ref<unknown>,
@@ -106,6 +117,10 @@ const callerEnded = (sender: Process, name: string): KeelsonError =>
   new KeelsonError('EXITED', `${name}: the caller has ended`, {
     details: { reason: sender.reason },
   })
+
+/** A bare process runs its own code, and takes what it asks for: whoever asks `sys` of it would wait for ever. */
+const answersNoSys = (process: Process, name: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} is a bare process and answers no sys`)
 
 const mailboxFull = (process: Process, name: string): KeelsonError =>
   new KeelsonError('MAILBOX_FULL', `${name}: the mailbox of ${process} is full`, {

@@ -69,6 +69,12 @@ export class NextStep<K extends StepKind = StepKind> {
   readonly value: unknown
   readonly reason: ExitReason
   readonly next: Then<readonly [name: string, payload?: unknown]> | undefined
+  /** Tells a step from whatever else a handler answers, without asking that for anything: it may be any Proxy. */
+  readonly #isStep = true
+
+  static is(answer: unknown): answer is NextStep {
+    return typeof answer === 'object' && answer !== null && #isStep in answer
+  }
 
   constructor(
     kind: K,
@@ -119,8 +125,13 @@ export const stopReply = <R, S>(reason: ExitReason, value: R, state: S): StopRep
 export const isFollowed = ({ next }: NextStep): boolean => {
   if (next === undefined) return true
   if (typeof next !== 'object' || next === null) return false
-  if (next.continue !== undefined) return Array.isArray(next.continue)
-  return next.timeoutMs === undefined || isDelay(next.timeoutMs)
+  try {
+    if (next.continue !== undefined) return Array.isArray(next.continue)
+    return next.timeoutMs === undefined || isDelay(next.timeoutMs)
+  } catch {
+    // What throws when it is read cannot be done.
+    return false
+  }
 }
 
 /** Whether a handler may answer `step`; `isCall` says whether somebody waits for its reply. */

@@ -6,7 +6,7 @@
 import { KeelsonError } from '../errors.ts'
 import { type Address, addressOf, type Ref } from './address.ts'
 import type { Kind, Message } from './envelope.ts'
-import { describeReason, type ExitReason } from './exit-reason.ts'
+import { causeOf, describeReason, type ExitReason } from './exit-reason.ts'
 import type { HeapEntry, TimerHeap } from './timer-heap.ts'
 
 /** The calls whose answer one process owes: a list through the calls themselves, so that joining and leaving are constant. */
@@ -138,7 +138,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     this.fail(
       new KeelsonError('EXITED', `${this.name}: the process ended: ${describeReason(reason)}`, {
         details,
-        ...(reason instanceof Error ? { cause: reason } : {}),
+        ...causeOf(reason),
       }),
     )
   }

@@ -5,7 +5,7 @@
 import { KeelsonError } from '../errors.ts'
 import { Address, addressOf, type Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
-import { describeReason, type ExitReason } from './exit-reason.ts'
+import { causeOf, describeReason, type ExitReason } from './exit-reason.ts'
 import type { From, System } from './gen-server.ts'
 import { type Destination, MessageTimer, type Timer } from './message-timer.ts'
 import { type DownMessage, Monitor } from './monitor.ts'
@@ -145,6 +145,7 @@ export class ServerContext {
 
   demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
     const own = monitor as unknown as Monitor<Process>
+    if (own.owner !== this.#process) throw notItsMonitor(this.#process)
     const found = own.target?.unwatch(own) ?? false
     const isOf = (message: Message): boolean =>
       message.kind === kinds.down && (message.payload as DownMessage).monitor === monitor
@@ -247,9 +248,12 @@ export const refOf = (result: StartResult<never>): Ref<never> => {
   const reason = result.ignore ? 'ignore' : result.reason
   throw new KeelsonError('EXITED', `the process did not start: ${describeReason(reason)}`, {
     details: { reason },
-    ...(reason instanceof Error ? { cause: reason } : {}),
+    ...causeOf(reason),
   })
 }
+
+const notItsMonitor = (process: Process): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${process} does not hold this monitor`)
 
 const noProcess = (target: AnyRef): KeelsonError =>
   new KeelsonError('NO_PROCESS', `no process ${String(target)}`, { details: { reason: 'noproc' } })

@@ -23,6 +23,7 @@ export interface LoopContext {
 
 /** The behaviour of a server's process. */
 export class ServerLoop implements Behaviour {
+  readonly answersSys = true
   readonly #process: Process
   readonly #server: ServerTable
   readonly #context: LoopContext
@@ -167,10 +168,10 @@ export class ServerLoop implements Behaviour {
   /** What `init`, a handler or `terminate` answered, at once or as a promise. */
   #take(answer: unknown): void {
     if (!this.#process.alive) return
-    if (!(answer instanceof NextStep) && this.#awaits(answer)) return
+    if (!NextStep.is(answer) && this.#awaits(answer)) return
     if (this.#phase === 'starting') this.#start(answer)
     else if (this.#phase === 'terminating') this.#finish()
-    else if (answer instanceof NextStep) this.#follow(answer)
+    else if (NextStep.is(answer)) this.#follow(answer)
     else this.#failed(badReturn(answer))
   }
 
@@ -199,7 +200,7 @@ export class ServerLoop implements Behaviour {
   }
 
   #start(answer: unknown): void {
-    if (!(answer instanceof NextStep)) this.#started(answer)
+    if (!NextStep.is(answer)) this.#started(answer)
     else if (answer.kind === 'ok' && isFollowed(answer)) {
       this.#started(answer.state)
       this.#then(answer)

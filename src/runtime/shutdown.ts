@@ -45,7 +45,8 @@ const ask = (
 ): void => {
   if (typeof how === 'number') target.kernel.timers.add(patience, how)
   if (how === 'brutal_kill') target.signal(by, 'kill', false)
-  else if (by === undefined) target.deliver(new Envelope(kinds.system, 'stop', reason))
+  else if (by === undefined && target.behaviour.answersSys)
+    target.deliver(new Envelope(kinds.system, 'stop', reason))
   else target.signal(by, reason, false)
 }
 

@@ -34,6 +34,8 @@ export class StartLimit implements HeapEntry {
 
   fire(): void {
     this.#isOver = true
+    // The starter learns it from the answer and from nothing else, trapping or not (OTP unlinks before it kills).
+    this.#process.unlink(this.#process.parent)
     this.#process.end('killed')
   }
 }

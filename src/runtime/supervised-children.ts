@@ -4,6 +4,7 @@
  */
 import { type Address, addressOf, isRef, type Ref } from './address.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
+import { type ExitMessage, kinds } from './envelope.ts'
 import { describeReason, type ExitReason, reasonOf } from './exit-reason.ts'
 import { badReturn } from './next-step.ts'
 import type { Process } from './process.ts'
@@ -38,15 +39,22 @@ export const newChild = (spec: FullChildSpec): Child => ({
 /** The ref of a running child. */
 export const refOfChild = (child: Child): Ref | undefined => child.process?.address
 
+/** What starts children: the context of a supervisor. */
+export type ParentContext = ChildContext & { readonly self: Ref }
+
 /** Starts `child`; on success it runs. Answers what came of it: what is no result of a start is a failed one (OTP). */
 export const startChildProcess = async (
   child: Child,
-  context: ChildContext,
+  context: ParentContext,
 ): Promise<StartResult<unknown>> => {
   try {
     const result: unknown = await child.spec.start(context)
     if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
-    if (result.ok) run(child, (addressOf(result.ref) as Address<Process>).process)
+    if (!result.ok) return result
+    const process = (addressOf(result.ref) as Address<Process>).resolve()
+    if (process === undefined) return { ok: false, reason: 'noproc' }
+    adopt(process, processOf(context))
+    run(child, process)
     return result
   } catch (thrown) {
     return { ok: false, reason: reasonOf(thrown) }
@@ -60,10 +68,28 @@ const isStartResult = (result: unknown): result is StartResult<unknown> => {
   return ok === true ? isRef(ref) : ok === false || ignore === true
 }
 
-const run = (child: Child, process: Process | undefined): void => {
+/**
+ * A child is linked to its supervisor whatever its start function did: else its end would never be told, and it would
+ * count as running for ever (in OTP it does).
+ */
+const adopt = (process: Process, supervisor: Process): void => {
+  if (process.alive) supervisor.link(process)
+  else if (!hasExitOf(process, supervisor)) supervisor.signal(process, 'noproc', true)
+}
+
+const hasExitOf = (process: Process, { mailbox }: Process): boolean => {
+  for (let index = 0; index < mailbox.length; index++) {
+    const message = mailbox.at(index)
+    if (message?.kind === kinds.exit && (message.payload as ExitMessage).from === process.address)
+      return true
+  }
+  return false
+}
+
+const run = (child: Child, process: Process): void => {
   child.process = process
   child.isRestarting = false
-  if (process !== undefined) process.restarts = child.restarts
+  process.restarts = child.restarts
 }
 
 /**
@@ -72,7 +98,7 @@ const run = (child: Child, process: Process | undefined): void => {
  */
 export const startChildren = async (
   children: readonly Child[],
-  context: ChildContext,
+  context: ParentContext,
 ): Promise<{ readonly children: Child[]; readonly failed: FailedStart | undefined }> => {
   const kept = [...children]
   for (const child of [...children].reverse()) {

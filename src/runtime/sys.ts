@@ -60,7 +60,9 @@ export const stopProcess = async (
   try {
     await ask(ref, 'stop', reason, { timeoutMs: Number.POSITIVE_INFINITY, ...options })
   } catch (error) {
-    if (!isKeelsonError(error, 'EXITED') || error.details.reason !== reason) throw error
+    if (!isKeelsonError(error, 'EXITED') || !Object.is(error.details.reason, reason)) {
+      throw error
+    }
   }
 }
 

@@ -2,12 +2,14 @@
  * What a server answers to `sys` by itself, between two messages: its state, a new state, its status, whether it is
  * suspended, its statistics and its trace. None of it calls a handler.
  */
+import { KeelsonError } from '../errors.ts'
 import { describeMessage, type ExitMessage, kinds, type Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
 import { reasonOf } from './exit-reason.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import { Suspension } from './suspension.ts'
+import { isThenable } from './thenable.ts'
 
 /** How many messages came in and how many replies went out since counting began. */
 export interface Statistics {
@@ -141,6 +143,12 @@ const replace = (request: PendingCall, state: unknown): unknown => {
     next = (request.payload as (state: unknown) => unknown)(state)
   } catch (thrown) {
     request.fail(failureOf(reasonOf(thrown)))
+    return state
+  }
+  if (isThenable(next)) {
+    request.fail(
+      new KeelsonError('INVALID_ARGUMENT', 'replaceState takes no asynchronous function'),
+    )
     return state
   }
   request.reply(next)

@@ -210,11 +210,14 @@ export class ProcessSystem implements Kernel, Starter {
     this.#ended.push(process)
     if (this.#telling) return
     this.#telling = true
-    for (let next = this.#ended.shift(); next !== undefined; next = this.#ended.shift()) {
-      announceEnd(this, next)
-      next.tellEnd()
+    try {
+      for (let next = this.#ended.shift(); next !== undefined; next = this.#ended.shift()) {
+        announceEnd(this, next)
+        next.tellEnd()
+      }
+    } finally {
+      this.#telling = false
     }
-    this.#telling = false
   }
 
   #create(starter: Process | undefined, linked: boolean, options: StartOptions<unknown>): Process {
