@@ -14,8 +14,11 @@ export interface Clock {
   now(): number
   /** Milliseconds from an arbitrary start, fractional; never goes back. Durations and deadlines use this. */
   monotonic(): number
-  /** Runs `action` once, `ms` from now, in a turn of its own. Holds the process open until then. */
-  after(ms: number, action: () => void): Cancel
+  /**
+   * Runs `action` once, `ms` from now, in a turn of its own. Holds the process open until then, unless `holdsProcess` is
+   * false: then a process that has nothing else to do ends without it.
+   */
+  after(ms: number, action: () => void, options?: { readonly holdsProcess?: boolean }): Cancel
   /** Runs `action` in a later turn of the event loop, after input and output had theirs. */
   soon(action: () => void): void
   /** A number from 0 up to, not including, 1. */
@@ -31,7 +34,7 @@ const delayMax = 2 ** 31 - 1
 export const systemClock = (): Clock => ({
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(ms, action) {
+  after(ms, action, { holdsProcess = true } = {}) {
     const due = performance.now() + ms
     let timer: NodeJS.Timeout
     const arm = (left: number): void => {
@@ -39,6 +42,7 @@ export const systemClock = (): Clock => ({
         () => (left > delayMax ? arm(due - performance.now()) : action()),
         Math.min(Math.max(left, 0), delayMax),
       )
+      if (!holdsProcess) timer.unref()
     }
     arm(ms)
     return () => clearTimeout(timer)

@@ -28,7 +28,8 @@ export type Evidence = { readonly lsn: number; readonly source: string; readonly
  * `readFrom` on, because a projection will be built from it. With a `walId` that is for the log of that id; another one is read whole.
  */
 export type LogNeeds = {
-  readonly heldFrom: number
+  /** Behind the checkpoint when absent. */
+  readonly heldFrom?: number
   readonly readFrom: number
   readonly walId?: string
 }

@@ -1,0 +1,103 @@
+/**
+ * Takes the folder of a log for whoever opens it: its lock, before anything is looked at, and the folder itself when it is
+ * missing. What fails takes back what it made; of an old folder only LOCK may stay.
+ */
+import { dirname, join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import { KeelsonError } from '../errors.ts'
+import { lockFileName } from './data-folder.ts'
+import { type Disk, DiskError, type DiskLock } from './disk.ts'
+import { describeHolder } from './lock-holder.ts'
+import { refusing } from './log-errors.ts'
+
+/** A folder that is ours until `release`. */
+export type WalClaim = {
+  readonly release: () => void
+  /** Gives it up, and takes back what was made: nothing of a new folder stays, and no LOCK where there was none. */
+  readonly undo: () => void
+}
+
+/** What is claimed, on which disk, when. */
+export type WalClaimRequest = { readonly disk: Disk; readonly clock: Clock; readonly dir: string }
+
+/**
+ * Claims a folder that may be missing.
+ * @throws KeelsonError `LOCKED_DIR` with `details.holder`, `CONFIG` for what can be no folder, `CONFLICT` for the log of a
+ * store, `READ_ONLY`, `NO_SPACE`.
+ */
+export const claimWalFolder = (request: WalClaimRequest): WalClaim =>
+  refusing(() => {
+    const { disk, dir } = request
+    const missing = missingFolders(disk, dir)
+    const removeMissing = (): void => {
+      // Not what another one has put there meanwhile.
+      for (const path of missing)
+        if (disk.entry(path) && disk.list(path).length === 0) disk.remove(path)
+    }
+    try {
+      makeFolders(disk, missing)
+      return claim(request, removeMissing)
+    } catch (error) {
+      removeMissing()
+      throw error
+    }
+  })
+
+/** Claims a folder that must be there. @throws KeelsonError as `claimWalFolder`; `NO_SEGMENTS` when it is missing. */
+export const claimWalFolderAsItIs = (request: WalClaimRequest): WalClaim =>
+  refusing(() => {
+    const { disk, dir } = request
+    if (disk.entry(dir)?.kind === 'folder') return claim(request, () => undefined)
+    throw new KeelsonError('NO_SEGMENTS', `There is no log in ${dir}`, { details: { dir } })
+  })
+
+const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void): WalClaim => {
+  refuseShard(disk, dir)
+  const path = join(dir, lockFileName)
+  const hadLock = disk.entry(path) !== undefined
+  const lock: DiskLock = disk.lock(path, describeHolder({ log: 'keelson/wal', since: clock.now() }))
+  return {
+    release: () => lock.release(),
+    undo() {
+      // Removed before it is given up: afterwards it may be another one's.
+      if (!hadLock) disk.remove(path)
+      lock.release()
+      removeFolders()
+    },
+  }
+}
+
+/** A shard's log has one owner, the instance: entries among its frames would make the shard unreadable. */
+const refuseShard = (disk: Disk, dir: string): void => {
+  const facts = join(dir, '..', '..', 'keelson.json')
+  if (!disk.entry(facts)) return
+  throw new KeelsonError('CONFLICT', `${dir} is the log of a store`, { details: { dir, facts } })
+}
+
+/** `dir`, when it is missing, and those above it that are: the lowest first. */
+const missingFolders = (disk: Disk, dir: string): string[] => {
+  const entry = disk.entry(dir)
+  if (entry && entry.kind !== 'folder') throw noFolder(dir, `a ${entry.kind}`)
+  return entry || dirname(dir) === dir ? [] : [dir, ...missingFolders(disk, dirname(dir))]
+}
+
+/** Where no folder can be: under a file, with a name that is too long. */
+const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
+
+const makeFolders = (disk: Disk, missing: readonly string[]): void => {
+  const [lowest] = missing
+  if (!lowest) return
+  try {
+    disk.makeFolder(lowest)
+  } catch (error) {
+    throw error instanceof DiskError && noPlace.includes(error.code)
+      ? noFolder(lowest, error.code)
+      : error
+  }
+  for (const path of missing) disk.syncFolder(dirname(path))
+}
+
+const noFolder = (dir: string, found: string): KeelsonError =>
+  new KeelsonError('CONFIG', `dir: expected a folder, or a place for one, found ${found}`, {
+    details: { path: 'dir', expected: 'a folder, or a place for one', found: dir },
+  })

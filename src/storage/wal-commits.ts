@@ -1,0 +1,294 @@
+/**
+ * Commits what callers hand in: one group at a time is on its way to the disk, what arrives meanwhile is the next. Entries
+ * take their places in the order of the calls, and a sync or a checkpoint stands behind all that was called before it. The
+ * first write or sync that fails is the last one: who was on the way gets `UNKNOWN_OUTCOME`, who waited `NOT_SUBMITTED`,
+ * and everybody later the failure itself.
+ */
+import type { Cancel, Clock } from '../clock.ts'
+import { KeelsonError } from '../errors.ts'
+import type { Commit, LogHost } from './log-host.ts'
+import { type Appended, type AppendOptions, watch } from './wal-append.ts'
+import { type WalLevel, type WalSettings, walLevelOf } from './wal-options.ts'
+import { finalFailure, isRefusal, notSubmitted, unknownOutcome } from './wal-outcome.ts'
+import { joined, type QueuedEntry, WalQueue } from './wal-queue.ts'
+
+/** The largest group: a bound for the buffers in flight, far beyond where larger groups stop paying. */
+const groupBytesMax = 4 * 1024 * 1024
+
+/** What an entry counts at least. */
+const entryBytesMin = 256
+
+type Entry = QueuedEntry & {
+  readonly bytes: number
+  readonly resolve: (appended: Appended) => void
+  readonly reject: (error: KeelsonError) => void
+  /** Takes back what watches its deadline and its signal. */
+  forget: () => void
+}
+
+type Step = { readonly run: () => Promise<void>; readonly refuse: (error: KeelsonError) => void }
+
+/** What the commits run on. */
+export type CommitParts = {
+  readonly host: LogHost
+  readonly clock: Clock
+  readonly settings: WalSettings
+  /** Where the log stands after its opening; all of it durable. */
+  readonly lastLsn: number
+}
+
+/** The queue of one open log and its way to the disk. */
+export class WalCommits {
+  readonly #parts: CommitParts
+  readonly #level: WalLevel
+  readonly #queue = new WalQueue<Entry, Step>()
+  /** Accepted and not yet answered. */
+  #bytes = 0
+  #inFlight = 0
+  #isBusy = false
+  #isDue = false
+  /** Set while a group has time to fill. */
+  #filling: Cancel | undefined
+  #syncing: Cancel | undefined
+  #marking: Cancel | undefined
+  /** Something was written that nothing in the log proves to be durable. */
+  #isUnmarked = false
+  #lastLsn: number
+  #durableLsn: number
+  #failure: KeelsonError | undefined
+
+  constructor(parts: CommitParts) {
+    this.#parts = parts
+    this.#level = walLevelOf(parts.settings)
+    this.#lastLsn = parts.lastLsn
+    this.#durableLsn = parts.lastLsn
+  }
+
+  /** The last entry, checkpoint or recovered frame that is known of. */
+  get lastLsn(): number {
+    return this.#lastLsn
+  }
+
+  /** Up to here everything is synced. */
+  get durableLsn(): number {
+    return this.#durableLsn
+  }
+
+  /** Why nothing is taken any more; `undefined` as long as something is. */
+  get failure(): KeelsonError | undefined {
+    return this.#failure
+  }
+
+  /** How much is under way. */
+  get load(): { readonly queued: number; readonly inFlight: number; readonly bytes: number } {
+    return { queued: this.#queue.length, inFlight: this.#inFlight, bytes: this.#bytes }
+  }
+
+  /** Commits a payload, which is the log's from now on. How it rejects: see `AppendOptions` and this file's head. */
+  append(payload: Uint8Array, options: AppendOptions): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure)
+      const { signal, whenFull } = options
+      if (signal?.aborted) return reject(notSubmitted(signal.reason))
+      const bytes = Math.max(entryBytesMin, payload.length)
+      if (whenFull === 'refuse' && this.#isFullFor(bytes)) return reject(this.#busy())
+      const entry: Entry = { payload, bytes, state: 'queued', resolve, reject, forget: nothing }
+      entry.forget = watch(this.#parts.clock, options, (reason) => this.#giveUp(entry, reason))
+      this.#bytes += bytes
+      this.#queue.push(entry)
+      this.#wake()
+    })
+  }
+
+  /** Makes everything durable that was handed in before. Resolves with the durable LSN. */
+  sync(): Promise<number> {
+    return this.#stepFor(async () => {
+      await this.#syncNow()
+      return this.#durableLsn
+    })
+  }
+
+  /** Runs `request` when everything before it is committed; what it throws is final unless it is a refusal. */
+  inOrder<T>(request: () => Promise<T>): Promise<T> {
+    return this.#stepFor(request)
+  }
+
+  /** Writes and syncs a checkpoint that covers what was handed in before. Resolves with its LSN. */
+  checkpoint(opaque: Uint8Array): Promise<number> {
+    return this.#stepFor(async () => {
+      const { lsn, durableLsn } = await this.#parts.host.run('checkpoint', { opaque })
+      this.#lastLsn = Math.max(this.#lastLsn, lsn)
+      this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
+      this.#isUnmarked = true
+      return lsn
+    })
+  }
+
+  /** Nothing is taken any more: whoever still waits learns it. Timers are taken back. */
+  end(failure: KeelsonError): void {
+    this.#fail(failure)
+  }
+
+  #isFullFor(bytes: number): boolean {
+    return this.#bytes > 0 && this.#bytes + bytes > this.#parts.settings.queueBytes
+  }
+
+  #busy(): KeelsonError {
+    const limit = this.#parts.settings.queueBytes
+    return new KeelsonError('BUSY', `${this.#bytes} of ${limit} bytes wait for the disk`, {
+      details: { bytes: this.#bytes, limit },
+    })
+  }
+
+  #giveUp(entry: Entry, reason: unknown): void {
+    entry.forget()
+    const isWithdrawn = this.#queue.withdraw(entry)
+    if (isWithdrawn) this.#bytes -= entry.bytes
+    entry.reject(isWithdrawn ? notSubmitted(reason) : unknownOutcome(reason))
+  }
+
+  /** A step that settles what the caller waits for, and never rejects itself. */
+  #stepFor<T>(action: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure)
+      const run = async (): Promise<void> => {
+        try {
+          resolve(await action())
+        } catch (error) {
+          if (isRefusal(error)) return reject(error)
+          this.#fail(error)
+          reject(unknownOutcome(this.#failure))
+        }
+      }
+      this.#queue.pushStep({ run, refuse: (error) => reject(notSubmitted(error)) })
+      this.#wake()
+    })
+  }
+
+  /**
+   * What is handed in during one turn of the event loop goes together: who was just answered comes again before the
+   * next group leaves.
+   */
+  #wake(): void {
+    if (this.#isBusy || this.#isDue) return
+    if (this.#queue.length === 0) {
+      this.#armMarker()
+      return
+    }
+    this.#marking?.()
+    this.#marking = undefined
+    const { clock, settings } = this.#parts
+    const isUrgent = this.#queue.hasStep || this.#bytes >= groupBytesMax
+    if (settings.maxDelayMs > 0 && !isUrgent) {
+      this.#filling ??= clock.after(settings.maxDelayMs, () => this.#advance())
+      return
+    }
+    this.#isDue = true
+    clock.soon(() => this.#advance())
+  }
+
+  #advance(): void {
+    this.#isDue = false
+    this.#filling?.()
+    this.#filling = undefined
+    if (this.#isBusy) return
+    const turn = this.#queue.next(groupBytesMax)
+    if (!turn) return
+    this.#isBusy = true
+    const work = turn.kind === 'step' ? turn.step.run() : this.#commit(turn.entries)
+    const done = (): void => {
+      this.#isBusy = false
+      this.#wake()
+    }
+    // Neither rejects: each tells those who wait.
+    void work.then(done, done)
+  }
+
+  async #commit(entries: readonly Entry[]): Promise<void> {
+    const { host, clock } = this.#parts
+    this.#inFlight = entries.length
+    try {
+      const sync = this.#level === 'durable'
+      const commit = await host.run('commit', {
+        ...joined(entries),
+        now: clock.now(),
+        sync,
+        projectedLsn: 0,
+      })
+      this.#answer(entries, commit)
+    } catch (error) {
+      if (!isRefusal(error)) this.#fail(error)
+      const outcome = isRefusal(error) ? error : unknownOutcome(this.#failure)
+      for (const entry of entries) this.#reject(entry, outcome)
+    }
+    this.#inFlight = 0
+  }
+
+  #answer(entries: readonly Entry[], { lsns, durableLsn, refused }: Commit): void {
+    this.#lastLsn = lsns.at(-1) ?? this.#lastLsn
+    this.#isUnmarked = true
+    this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
+    for (const [index, entry] of entries.entries()) {
+      const lsn = lsns[index]
+      if (lsn === undefined) this.#reject(entry, refused ?? notSubmitted(undefined))
+      else this.#resolve(entry, lsn)
+    }
+    this.#armSync()
+  }
+
+  #resolve(entry: Entry, lsn: number): void {
+    this.#settle(entry)
+    entry.resolve(this.#level === 'durable' ? { lsn } : { lsn, level: this.#level })
+  }
+
+  #reject(entry: Entry, error: KeelsonError): void {
+    this.#settle(entry)
+    entry.reject(error)
+  }
+
+  #settle(entry: Entry): void {
+    this.#bytes -= entry.bytes
+    entry.forget()
+  }
+
+  #armSync(): void {
+    const { clock, settings } = this.#parts
+    if (!settings.enableFsync || settings.syncInterval === undefined || this.#failure) return
+    if (this.#lastLsn <= this.#durableLsn) return
+    this.#syncing ??= clock.after(settings.syncInterval, () => {
+      this.#syncing = undefined
+      // Its failure is told to everybody who comes later.
+      this.sync().catch(nothing)
+    })
+  }
+
+  /** Damage to the newest group looks like a torn tail until something behind it proves that it had been durable. */
+  #armMarker(): void {
+    const { clock, host, settings } = this.#parts
+    if (!this.#isUnmarked || this.#failure || this.#lastLsn > this.#durableLsn) return
+    if (!settings.enableFsync || settings.idleMarkerMs === 0) return
+    const mark = (): void => {
+      this.#marking = undefined
+      this.#isUnmarked = false
+      this.inOrder(() => host.run('mark', null)).catch(nothing)
+    }
+    this.#marking ??= clock.after(settings.idleMarkerMs, mark, { holdsProcess: false })
+  }
+
+  async #syncNow(): Promise<void> {
+    if (this.#lastLsn <= this.#durableLsn) return
+    const { durableLsn } = await this.#parts.host.run('sync', null)
+    this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= finalFailure(error)
+    for (const cancel of [this.#filling, this.#syncing, this.#marking]) cancel?.()
+    for (let turn = this.#queue.next(groupBytesMax); turn; turn = this.#queue.next(groupBytesMax)) {
+      if (turn.kind === 'step') turn.step.refuse(this.#failure)
+      else for (const entry of turn.entries) this.#reject(entry, notSubmitted(this.#failure))
+    }
+  }
+}
+
+const nothing = (): void => undefined

@@ -1,0 +1,55 @@
+/**
+ * What a log that is used alone puts into its frames. A DATA frame's payload is
+ *
+ *     u64 ms, the log's stamp | u16 0 | u16 type | bytes
+ *
+ * The zero stands where a frame of the store counts its units, and the store writes none without a unit: neither takes
+ * the other's frames for its own. The opaque bytes of a CHECKPOINT begin with a byte 1; those that the log writes by itself
+ * have none. Pure.
+ */
+import { KeelsonError } from '../errors.ts'
+import { stampBytes } from './control-payload.ts'
+import { viewOf } from './u64.ts'
+
+/** Bytes before an entry's own. */
+export const entryHeaderBytes = stampBytes + 4
+
+/** The greatest type that an entry can have. */
+export const entryTypeMax = 0xffff
+
+/** An entry as a frame's payload, in memory of its own, its stamp left zero. */
+export const encodeEntry = (type: number, bytes: Uint8Array): Uint8Array => {
+  const payload = Buffer.allocUnsafe(entryHeaderBytes + bytes.length)
+  payload.fill(0, 0, stampBytes + 2)
+  payload.writeUInt16LE(type, stampBytes + 2)
+  payload.set(bytes, entryHeaderBytes)
+  return payload
+}
+
+/**
+ * The type and the bytes (a view) of an entry.
+ * @throws KeelsonError `WRONG_TYPE` for a whole frame that somebody else wrote: the store.
+ */
+export const decodeEntry = (payload: Uint8Array): { type: number; bytes: Uint8Array } => {
+  const view = viewOf(payload)
+  if (payload.length < entryHeaderBytes || view.getUint16(stampBytes, true) !== 0)
+    throw new KeelsonError('WRONG_TYPE', 'The frame is not an entry: the log belongs to a store')
+  return {
+    type: view.getUint16(stampBytes + 2, true),
+    bytes: payload.subarray(entryHeaderBytes),
+  }
+}
+
+const ownMark = 1
+
+/** What a caller attaches to a checkpoint, as a CHECKPOINT's opaque bytes. */
+export const encodeOpaque = (bytes: Uint8Array): Uint8Array => {
+  const opaque = new Uint8Array(1 + bytes.length)
+  opaque[0] = ownMark
+  opaque.set(bytes, 1)
+  return opaque
+}
+
+/** What a caller attached; `undefined` for a checkpoint that the log wrote by itself. */
+export const decodeOpaque = (opaque: Uint8Array): Uint8Array | undefined =>
+  opaque[0] === ownMark ? opaque.subarray(1) : undefined
