@@ -36,6 +36,8 @@ export interface Ref<M = unknown> {
 /** Where names are looked up. */
 export interface Directory<P> {
   holderOf(name: string): P | undefined
+  /** Why a name stands for nobody, when it is not just that nobody has it. */
+  fault?(): KeelsonError | undefined
 }
 
 /** The one implementation of `Ref`: a process or a name, and a sender when one is bound. */

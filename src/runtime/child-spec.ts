@@ -48,7 +48,7 @@ export const worker = <M extends Messages, S, A, P>(
     : [arg: A, options?: WorkerOptions<M>]
 ): ChildSpec => {
   const { restart, shutdown, shutdownMs, significant, ...start } = options as WorkerOptions<M>
-  const started = { label: start.name ?? id, ...start }
+  const started = { label: String(start.name ?? id), ...start }
   const launch = (context: ChildContext): Promise<StartResult<unknown>> =>
     context.startLinkResult(server as GenServer<M, S, unknown, P>, arg, started)
   return checked({ id, start: launch, restart, shutdown: shutdown ?? shutdownMs, significant })

@@ -25,6 +25,7 @@ import {
   tellRestarted,
 } from './supervised-children.ts'
 import { outside } from './supervisor.ts'
+import type { Via } from './via.ts'
 
 /** What a dynamic supervisor understands. */
 export type DynamicSupervisorMessages = {
@@ -47,7 +48,7 @@ export interface DynamicSupervisorOptions {
   readonly periodMs?: number | undefined
   /** Children beyond it are refused with `'max_children'`. No limit by default. */
   readonly maxChildren?: number | undefined
-  readonly name?: Name | undefined
+  readonly name?: Name | Via | undefined
   /** `context.app` of all that is below. */
   readonly app?: unknown
   readonly restart?: Restart | undefined
@@ -80,8 +81,8 @@ export const dynamicSupervisor = (
       dynamicServer,
       { intensity, periodMs, maxChildren },
       {
-        name: name as Name<DynamicSupervisorMessages> | undefined,
-        label: name ?? id,
+        name: name as Name<DynamicSupervisorMessages> | Via<DynamicSupervisorMessages> | undefined,
+        label: String(name ?? id),
         kind: 'dynamic_supervisor',
         mailboxMax: Number.POSITIVE_INFINITY,
         ...('app' in options ? { app: options.app } : {}),
@@ -95,7 +96,7 @@ export const startDynamicSupervisor = async (
   where: System | Context,
   options: DynamicSupervisorOptions = {},
 ): Promise<Ref<DynamicSupervisorMessages>> => {
-  const spec = dynamicSupervisor(options.name ?? 'dynamic_supervisor', options)
+  const spec = dynamicSupervisor(String(options.name ?? 'dynamic_supervisor'), options)
   const result = await spec.start('startLinkResult' in where ? where : outside(where))
   return refOf(result as StartResult<never>)
 }

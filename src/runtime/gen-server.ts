@@ -25,6 +25,7 @@ import type { Ignore, NoReply, Ok, Reply, Stop, StopReply } from './next-step.ts
 import type { ProcessInfo } from './process-info.ts'
 import type { SpawnOptions, StartArguments, StartResult } from './start-options.ts'
 import type { Telemetry } from './telemetry.ts'
+import type { Via } from './via.ts'
 
 type Awaitable<T> = T | Promise<T>
 
@@ -136,7 +137,7 @@ export type Settled<T> =
   | { readonly ok: false; readonly error: unknown }
 
 /** A process, by its ref or by a name that is looked up at the time of use. */
-export type Target<M = unknown> = Ref<M> | Name<M>
+export type Target<M = unknown> = Ref<M> | Name<M> | Via<M>
 
 /**
  * What a handler sees of the world. One object for the life of the process. What a process does after it has died (a
@@ -181,7 +182,7 @@ export interface Context<M = Messages, App = unknown> {
     body: (context: BareContext<T & Messages>) => unknown,
     options?: SpawnOptions<T>,
   ): Ref<T>
-  /** Links to `target`. Gone: throws `NO_PROCESS`, or sends an exit message `noproc` when this process traps. */
+  /** Links to `target`. Ended: throws `NO_PROCESS`, or sends an exit message `noproc` when this process traps. A name that nobody has: throws. */
   link(target: Target): void
   unlink(target: Target): void
   /** Watches `target`: `down` is called when it ends, with `noproc` when it is not there. */
@@ -283,8 +284,8 @@ export interface System {
     options?: SpawnOptions<T>,
   ): Ref<T>
   /** A ref that looks the name up at each use. */
-  to<T>(name: Name<T>): Ref<T>
-  whereis<T>(name: Name<T>): Ref<T> | undefined
+  to<T>(name: Name<T> | Via<T>): Ref<T>
+  whereis<T>(name: Name<T> | Via<T>): Ref<T> | undefined
   processes(): ProcessInfo[]
   /** `undefined` when it is not there. */
   info(target: Target): ProcessInfo | undefined

@@ -40,6 +40,8 @@ export {
   type Then,
 } from './next-step.ts'
 export type { ProcessInfo } from './process-info.ts'
+export * as Registry from './registry.ts'
+export { via } from './registry.ts'
 export type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
 export type { Shutdown } from './shutdown.ts'
 export type * from './start-options.ts'
@@ -71,3 +73,4 @@ export {
 export { createSystem, type SystemOptions } from './system.ts'
 export type { ServerStatus, Statistics, TraceEvent } from './system-requests.ts'
 export { type ProcessFacts, type Telemetry, type TelemetryEvents, telemetry } from './telemetry.ts'
+export type { Via } from './via.ts'

@@ -106,6 +106,7 @@ const isCutOff = (process: Process, sender: Process | undefined): boolean =>
   !process.alive || (sender !== undefined && !sender.alive)
 
 const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
+  addressOf(ref).directory.fault?.() ??
   new KeelsonError('NO_PROCESS', `${name}: no process ${ref}`, { details: { reason: 'noproc' } })
 
 const callsItself = (process: Process, name: string): KeelsonError =>

@@ -3,13 +3,14 @@
  * behaviour's business. Signals work at once, whatever the process is doing; everything else waits in the mailbox.
  */
 import type { Clock } from '../clock.ts'
-import { Address, type Directory } from './address.ts'
+import { Address } from './address.ts'
 import type { Behaviour } from './behaviour.ts'
 import { Envelope, type ExitMessage, kinds, type Message } from './envelope.ts'
 import { describeReason, type ExitReason, isOrderly } from './exit-reason.ts'
 import type { Logger } from './logger.ts'
 import type { MessageTimer } from './message-timer.ts'
 import type { Monitor } from './monitor.ts'
+import type { Names } from './names.ts'
 import { CallList, type Waiter } from './pending-call.ts'
 import { Ring } from './ring.ts'
 import type { Runnable, RunQueue } from './run-queue.ts'
@@ -18,17 +19,13 @@ import { Ties } from './ties.ts'
 import type { TimerHeap } from './timer-heap.ts'
 
 /** What a process needs of the System that it lives in. */
-export interface Kernel extends Directory<Process> {
+export interface Kernel {
   readonly clock: Clock
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
   readonly events: Telemetry
   readonly logger: Logger
-  /** Gives a name to a process; false when somebody has it. */
-  register(name: string, process: Process): boolean
-  /** Takes a name from its holder, who knows no name then; or lets it go with its holder, who still knows it. */
-  unregister(name: string): void
-  release(name: string): void
+  readonly names: Names<Process>
   /** Is told that a process ended, and sees to it that `tellEnd` is called, once, soon, and not from within another's. */
   ended(process: Process): void
 }
@@ -89,7 +86,7 @@ export class Process implements Runnable {
     this.mailboxMax = options.mailboxMax
     this.starter = options.starter
     this.parent = options.linked && options.starter !== undefined ? options.starter : this
-    this.address = new Address<Process>(kernel, this, undefined, undefined)
+    this.address = new Address<Process>(kernel.names, this, undefined, undefined)
     this.#mark = Math.ceil(options.mailboxMax / 2)
     this.link(this.parent)
   }
@@ -253,7 +250,7 @@ export class Process implements Runnable {
     if (!this.alive) return
     this.alive = false
     this.reason = reason
-    if (this.name !== undefined) this.kernel.release(this.name)
+    this.kernel.names.release(this)
     this.mailbox.clear()
     this.behaviour.ended(reason)
     this.kernel.ended(this)

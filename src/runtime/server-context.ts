@@ -12,8 +12,9 @@ import { type DownMessage, Monitor } from './monitor.ts'
 import type { Process } from './process.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
 import { expectDelay } from './timer-heap.ts'
+import { Via, viaAddress } from './via.ts'
 
-type AnyRef = Ref<unknown> | string
+type AnyRef = Ref<unknown> | string | Via
 
 /** Starts servers; the System. */
 export interface Starter {
@@ -81,8 +82,8 @@ export class ServerContext {
   }
 
   to(target: AnyRef): Ref {
-    const { process, name } = this.#addressOf(target)
-    return new Address<Process>(this.#process.kernel, process, name, this.#process)
+    const { directory, process, name } = this.#addressOf(target)
+    return new Address<Process>(directory, process, name, this.#process)
   }
 
   start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
@@ -119,12 +120,13 @@ export class ServerContext {
 
   link(target: AnyRef): void {
     if (!this.#process.alive) return
-    const other = this.#addressOf(target).resolve()
+    const address = this.#addressOf(target)
+    const other = address.resolve()
     if (other?.alive) this.#process.link(other)
-    else if (this.#process.trapping) {
-      const message = { from: other?.address, reason: 'noproc' }
+    else if (other !== undefined && this.#process.trapping) {
+      const message = { from: other.address, reason: 'noproc' }
       this.#process.deliver(new Envelope(kinds.exit, '', message))
-    } else throw noProcess(target)
+    } else throw noProcess(address)
   }
 
   unlink(target: AnyRef): void {
@@ -135,7 +137,9 @@ export class ServerContext {
   monitor(target: AnyRef): Monitor {
     const address = this.#addressOf(target)
     const process = address.resolve()
-    const subject = address.name ?? process?.address ?? address
+    // Only a name of the System is a name to a monitor: any other stands for the process that has it now (OTP).
+    const isName = address.directory === this.#process.kernel.names && address.name !== undefined
+    const subject = (isName ? address.name : process?.address) ?? String(address)
     const monitor = new Monitor<Process>(this.#process, subject)
     if (!this.#process.alive) return monitor as unknown as Monitor
     if (process === undefined) monitor.fire('noproc')
@@ -163,7 +167,10 @@ export class ServerContext {
 
   register(name: string): void {
     if (!this.#process.alive) return
-    if (this.#process.name !== undefined || !this.#process.kernel.register(name, this.#process)) {
+    if (
+      this.#process.name !== undefined ||
+      !this.#process.kernel.names.register(name, this.#process)
+    ) {
       throw new KeelsonError('CONFLICT', `${this.#process} cannot register ${name}`, {
         details: { name },
       })
@@ -172,14 +179,16 @@ export class ServerContext {
 
   unregister(name: string): void {
     if (!this.#process.alive) return
-    if (this.#process.kernel.holderOf(name) === undefined) throw noProcess(name)
-    this.#process.kernel.unregister(name)
+    const address = this.#addressOf(name)
+    if (address.resolve() === undefined) throw noProcess(address)
+    this.#process.kernel.names.unregister(name)
   }
 
   send(target: AnyRef, name: string, payload?: unknown): boolean {
     if (!this.#process.alive) return false
-    const process = this.#addressOf(target).resolve()
-    if (process === undefined) throw noProcess(target)
+    const address = this.#addressOf(target)
+    const process = address.resolve()
+    if (process === undefined) throw noProcess(address)
     return process.alive && process.admit(new Envelope(kinds.info, name, payload))
   }
 
@@ -224,10 +233,8 @@ export class ServerContext {
     make: (destination: Destination) => MessageTimer,
   ): MessageTimer {
     expectDelay('timer', ms)
-    const { process, name } = this.#addressOf(target ?? this.#process.address)
-    const timer = make(
-      process === undefined ? { name: name ?? '', directory: this.#process.kernel } : { process },
-    )
+    const { directory, process, name } = this.#addressOf(target ?? this.#process.address)
+    const timer = make(process === undefined ? { name: name ?? '', directory } : { process })
     if (this.#process.alive) timer.start(ms)
     return timer
   }
@@ -237,8 +244,9 @@ export class ServerContext {
   }
 
   #addressOf(target: AnyRef): Address<Process> {
-    if (typeof target !== 'string') return addressOf(target)
-    return new Address<Process>(this.#process.kernel, undefined, target, undefined)
+    const { names } = this.#process.kernel
+    if (typeof target === 'string') return new Address<Process>(names, undefined, target, undefined)
+    return target instanceof Via ? viaAddress(names, target) : addressOf(target)
   }
 }
 
@@ -255,5 +263,6 @@ export const refOf = (result: StartResult<never>): Ref<never> => {
 const notItsMonitor = (process: Process): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${process} does not hold this monitor`)
 
-const noProcess = (target: AnyRef): KeelsonError =>
-  new KeelsonError('NO_PROCESS', `no process ${String(target)}`, { details: { reason: 'noproc' } })
+const noProcess = (address: Address<Process>): KeelsonError =>
+  address.directory.fault?.() ??
+  new KeelsonError('NO_PROCESS', `no process ${address}`, { details: { reason: 'noproc' } })

@@ -1,10 +1,12 @@
 /** How a process is started, and what comes of it. Types only. */
 import type { Name, Ref } from './address.ts'
 import type { ExitReason } from './exit-reason.ts'
+import type { Via } from './via.ts'
 
 /** How a process is started. */
 export interface StartOptions<M = unknown> {
-  readonly name?: Name<M> | undefined
+  /** Its name; or `via(registry, key)`, and then it is registered there from before its `init`. */
+  readonly name?: Name<M> | Via<M> | undefined
   /** User messages that may wait; `Infinity` for processes whose senders are bounded otherwise. */
   readonly mailboxMax?: number | undefined
   /** `context.app` of it and all that it starts. By default what the starter has. */

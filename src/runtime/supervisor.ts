@@ -25,6 +25,7 @@ import {
   type SupervisorMessages,
   supervisorServer,
 } from './supervisor-server.ts'
+import type { Via } from './via.ts'
 
 /** How a supervisor treats its children, and is itself treated as a child. */
 export interface SupervisorOptions {
@@ -35,7 +36,7 @@ export interface SupervisorOptions {
   readonly periodMs?: number | undefined
   /** `never` by default. */
   readonly autoShutdown?: AutoShutdown | undefined
-  readonly name?: Name | undefined
+  readonly name?: Name | Via | undefined
   /** `context.app` of all that is below. */
   readonly app?: unknown
   readonly restart?: Restart | undefined
@@ -57,8 +58,8 @@ export const supervisor = (
   const { name, restart, shutdown, significant } = options
   const start = (context: ChildContext): Promise<StartResult<unknown>> =>
     context.startLinkResult(supervisorServer, argument, {
-      name: name as Name<SupervisorMessages> | undefined,
-      label: name ?? id,
+      name: name as Name<SupervisorMessages> | Via<SupervisorMessages> | undefined,
+      label: String(name ?? id),
       kind: 'supervisor',
       // What it is sent decides about processes; none of it may be refused.
       mailboxMax: Number.POSITIVE_INFINITY,

@@ -11,9 +11,9 @@ import type { ExitReason } from './exit-reason.ts'
 import type { System } from './gen-server.ts'
 import { consoleLogger, guardedLogger, type Logger } from './logger.ts'
 import { Monitor } from './monitor.ts'
+import { Names } from './names.ts'
 import { type Kernel, Process } from './process.ts'
-import type { ProcessInfo } from './process-info.ts'
-import { processInfo } from './process-info.ts'
+import { type ProcessInfo, processInfo } from './process-info.ts'
 import { Ring } from './ring.ts'
 import { RunQueue } from './run-queue.ts'
 import { refOf, ServerContext, type Starter } from './server-context.ts'
@@ -24,6 +24,7 @@ import { StartLimit } from './start-limit.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
 import { announce, createTelemetry } from './telemetry.ts'
 import { isDelay, noDelay, TimerHeap } from './timer-heap.ts'
+import { Via, viaAddress } from './via.ts'
 
 /** What a System takes from outside. */
 export interface SystemOptions {
@@ -42,7 +43,8 @@ const mailboxMaxDefault = 100_000
 /** A new System without processes. */
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
 
-type AnyRef = Ref<unknown> | string
+type AnyName = string | Via
+type AnyRef = Ref<unknown> | AnyName
 
 /** The implementation of `System`. */
 export class ProcessSystem implements Kernel, Starter {
@@ -51,9 +53,9 @@ export class ProcessSystem implements Kernel, Starter {
   readonly logger: Logger
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
+  readonly names = new Names<Process>()
   readonly #mailboxMax: number
   readonly #processes = new Map<number, Process>()
-  readonly #names = new Map<string, Process>()
   readonly #tables = new WeakMap<object, ServerTable>()
   readonly #ended = new Ring<Process>()
   #telling = false
@@ -86,12 +88,13 @@ export class ProcessSystem implements Kernel, Starter {
     return this.spawnFrom(undefined, false, body, options)
   }
 
-  to(name: string): Ref<never> {
-    return new Address<Process>(this, undefined, name, undefined)
+  to(name: AnyName): Ref<never> {
+    if (name instanceof Via) return viaAddress(this.names, name)
+    return new Address<Process>(this.names, undefined, name, undefined)
   }
 
-  whereis(name: string): Ref<never> | undefined {
-    return this.#names.get(name)?.address
+  whereis(name: AnyName): Ref<never> | undefined {
+    return this.#resolve(name)?.address
   }
 
   processes(): ProcessInfo[] {
@@ -113,7 +116,7 @@ export class ProcessSystem implements Kernel, Starter {
 
   monitor(target: AnyRef, onDown: (reason: ExitReason) => void): () => void {
     const process = this.#resolve(target)
-    const subject = typeof target === 'string' ? target : (target as Ref)
+    const subject = target instanceof Via ? String(target) : target
     const monitor = new Monitor<Process>(undefined, subject, this.#guarded(onDown))
     if (process === undefined) monitor.fire('noproc')
     else process.watchBy(monitor)
@@ -145,10 +148,10 @@ export class ProcessSystem implements Kernel, Starter {
     const { timeoutMs = Number.POSITIVE_INFINITY } = options
     if (!isDelay(timeoutMs)) return Promise.reject(noDelay('timeoutMs of a start', timeoutMs))
     if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
-    const holder = options.name === undefined ? undefined : this.#names.get(options.name)
-    if (holder !== undefined) return Promise.resolve(alreadyStarted(holder))
     let table: ServerTable
     try {
+      const holder = this.names.taken(options.name)
+      if (holder !== undefined) return Promise.resolve(alreadyStarted(holder))
       table = this.#tableOf(server)
     } catch (error) {
       return Promise.reject(error)
@@ -171,37 +174,15 @@ export class ProcessSystem implements Kernel, Starter {
     body: Body,
     options: SpawnOptions = {},
   ): Ref<never> {
-    if (options.name !== undefined && this.#names.has(options.name)) {
-      throw new KeelsonError('CONFLICT', `${options.name} is taken`, {
-        details: { name: options.name },
-      })
+    if (this.names.taken(options.name) !== undefined) {
+      const name = String(options.name)
+      throw new KeelsonError('CONFLICT', `${name} is taken`, { details: { name } })
     }
     const process = this.#create(starter, linked, { kind: 'process', ...options })
     process.behaviour = new BareProcess(process, body, this, () => this.#tellStarted(process))
     if (starter === undefined || starter.alive) process.start()
     else process.end('noproc')
     return process.address
-  }
-
-  holderOf(name: string): Process | undefined {
-    return this.#names.get(name)
-  }
-
-  register(name: string, process: Process): boolean {
-    if (this.#names.has(name)) return false
-    this.#names.set(name, process)
-    process.name = name
-    return true
-  }
-
-  unregister(name: string): void {
-    const holder = this.#names.get(name)
-    if (holder !== undefined) holder.name = undefined
-    this.release(name)
-  }
-
-  release(name: string): void {
-    this.#names.delete(name)
   }
 
   /** Ends of ends are told one after another, not from within each other: a chain of links may be as long as it likes. */
@@ -230,7 +211,7 @@ export class ProcessSystem implements Kernel, Starter {
       linked,
     })
     this.#processes.set(process.pid, process)
-    if (options.name !== undefined) this.register(options.name, process)
+    if (options.name !== undefined) this.names.register(options.name, process)
     return process
   }
 
@@ -265,9 +246,8 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   #resolve(target: AnyRef): Process | undefined {
-    return typeof target === 'string'
-      ? this.#names.get(target)
-      : (addressOf(target) as Address<Process>).resolve()
+    if (typeof target === 'string' || target instanceof Via) return this.names.find(target)
+    return (addressOf(target) as Address<Process>).resolve()
   }
 
   /** Code from outside must not disturb the end of a process. */
