@@ -17,6 +17,7 @@ export const frameTypes = {
   seal: 4,
   cleanClose: 5,
   commitment: 6,
+  lost: 128,
 } as const
 
 /** The version of each type's payload that this code writes, and the newest that it reads. */

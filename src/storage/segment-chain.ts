@@ -54,7 +54,7 @@ const misfit = (before: SegmentEntry, { header }: SegmentEntry): string | undefi
 }
 
 /** What the MANIFEST says of the newest segment, against the segments that are there. */
-const brokenPromise = (
+export const brokenPromise = (
   segments: readonly SegmentEntry[],
   { walId, newest, epoch }: Manifest,
 ): Breach | undefined => {
