@@ -39,12 +39,14 @@ export {
   stopReply,
   type Then,
 } from './next-step.ts'
+export type { TaskContext, TaskFunction, TaskOutcome, TaskValue } from './owned-task.ts'
 export type { ProcessInfo } from './process-info.ts'
 export * as Registry from './registry.ts'
 export { via } from './registry.ts'
 export type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
 export type { Shutdown } from './shutdown.ts'
 export type * from './start-options.ts'
+export type { AsyncStreamOptions } from './stream-options.ts'
 export {
   countChildren,
   deleteChild,
@@ -72,5 +74,17 @@ export {
 } from './sys.ts'
 export { createSystem, type SystemOptions } from './system.ts'
 export type { ServerStatus, Statistics, TraceEvent } from './system-requests.ts'
+export { Task, type TaskOptions, type TaskRunOptions } from './task.ts'
+export type { TaskWaitOptions } from './task-gathering.ts'
+export type { StreamOutcome } from './task-stream.ts'
+export {
+  startTaskSupervisor,
+  type TaskChildOptions,
+  type TaskOwner,
+  TaskSupervisor,
+  type TaskSupervisorMessages,
+  type TaskSupervisorOptions,
+  taskSupervisor,
+} from './task-supervisor.ts'
 export { type ProcessFacts, type Telemetry, type TelemetryEvents, telemetry } from './telemetry.ts'
 export type { Via } from './via.ts'

@@ -1,0 +1,165 @@
+/**
+ * Tasks under a supervisor, as OTP's `Task.Supervisor`: a dynamic supervisor whose children are functions. It ends its
+ * tasks when it ends, and says how many run. Whoever awaits a task owns it none the less.
+ */
+import { KeelsonError } from '../errors.ts'
+import type { Ref } from './address.ts'
+import type { ChildInfo } from './child-info.ts'
+import type { ChildContext, ChildSpec } from './child-spec.ts'
+import {
+  type DynamicSupervisorMessages,
+  type DynamicSupervisorOptions,
+  dynamicSupervisor,
+  startDynamicChild,
+  startDynamicSupervisor,
+  terminateDynamicChild,
+} from './dynamic-supervisor.ts'
+import type { Context, System, Target } from './gen-server.ts'
+import { call } from './messaging.ts'
+import {
+  type OwnedTask,
+  startOwned,
+  type Task,
+  type TaskContext,
+  type TaskFunction,
+} from './owned-task.ts'
+import type { Process } from './process.ts'
+import type { Restart } from './restart-policy.ts'
+import type { Shutdown } from './shutdown.ts'
+import type { StartResult } from './start-options.ts'
+import { processOf } from './supervised-children.ts'
+import { taskEnded } from './task-gathering.ts'
+import { Wait } from './wait.ts'
+
+/** What a task supervisor understands: what a dynamic supervisor does. */
+export type TaskSupervisorMessages = DynamicSupervisorMessages
+
+/** How a task supervisor treats its tasks, and is itself treated as a child; `maxChildren` bounds the tasks that run. */
+export type TaskSupervisorOptions = DynamicSupervisorOptions
+
+/** How a task is a child. */
+export interface TaskChildOptions {
+  /** `temporary` by default: it is not run again. A `transient` one is run until it ends in order. */
+  readonly restart?: Restart | undefined
+  /** 5,000 ms by default. */
+  readonly shutdown?: Shutdown | undefined
+  /** How logs and the tree name it. */
+  readonly label?: string | undefined
+}
+
+/** A task supervisor as a child of another supervisor. Throws `CONFIG` with `details.path`. */
+export const taskSupervisor = (id: string, options: TaskSupervisorOptions = {}): ChildSpec =>
+  dynamicSupervisor(id, options)
+
+/** Starts one: under nobody when given a System, linked when given a context. */
+export const startTaskSupervisor = (
+  where: System | Context,
+  options: TaskSupervisorOptions = {},
+): Promise<Ref<TaskSupervisorMessages>> => startDynamicSupervisor(where, options)
+
+/** A task as a child of a supervisor that is written down. Nobody is sent what it returns. */
+export const taskChild = (
+  id: string,
+  run: (context: TaskContext) => unknown,
+  { restart = 'temporary', shutdown, label }: TaskChildOptions = {},
+): ChildSpec => ({
+  id,
+  restart,
+  shutdown,
+  start: (context) => ({
+    ok: true,
+    ref: context.spawnLink(run, { kind: 'task', label: label ?? id }),
+  }),
+})
+
+/** Starts `run` under a task supervisor; nobody is sent what it returns. Full: `'max_children'` is the reason. */
+const startChild = (
+  supervisor: Ref<TaskSupervisorMessages>,
+  run: (context: TaskContext) => unknown,
+  options?: TaskChildOptions,
+): Promise<StartResult> => startDynamicChild(supervisor, taskChild('task', run, options))
+
+/**
+ * Starts a task of this process under `supervisor`, linked to both. Rejects with `EXITED` (`details.reason` is
+ * `'max_children'` when it is full) or `NO_PROCESS`.
+ */
+const async = <T>(
+  context: TaskOwner,
+  supervisor: Target<TaskSupervisorMessages>,
+  run: TaskFunction<T>,
+): Promise<Task<T>> => startSupervised(context, supervisor, run, true)
+
+/** The same without a link to this process: a crash of the task is only news to it, and its own end spares the task. */
+const asyncNolink = <T>(
+  context: TaskOwner,
+  supervisor: Target<TaskSupervisorMessages>,
+  run: TaskFunction<T>,
+): Promise<Task<T>> => startSupervised(context, supervisor, run, false)
+
+/** The tasks that run. */
+const children = async (supervisor: Ref<TaskSupervisorMessages>): Promise<Ref[]> => {
+  const listed: ChildInfo[] = await call(supervisor, 'whichChildren')
+  return listed.flatMap(({ ref }) => ref ?? [])
+}
+
+/** Functions of task supervisors, OTP's `Task.Supervisor`. */
+export const TaskSupervisor = {
+  async,
+  asyncNolink,
+  startChild,
+  children,
+  terminateChild: terminateDynamicChild,
+} as const
+
+/** The context of whoever is to own a task. */
+export type TaskOwner = Context
+
+/**
+ * Starts something under a task supervisor with `start`, which runs in the supervisor and may refuse by answering
+ * nothing. Rejects with `EXITED` when the supervisor refuses.
+ */
+export const startUnder = async (
+  owner: TaskOwner,
+  supervisor: Target<TaskSupervisorMessages>,
+  start: (context: ChildContext) => Ref | undefined,
+): Promise<void> => {
+  const result = await startDynamicChild(owner.to(supervisor), {
+    id: 'task',
+    restart: 'temporary',
+    start: (context) => {
+      const ref = start(context)
+      return ref === undefined ? { ignore: true } : { ok: true, ref }
+    },
+  })
+  if (result.ok === false && result.ignore === undefined) throw taskEnded(result.reason)
+}
+
+const startSupervised = <T>(
+  context: TaskOwner,
+  supervisor: Target<TaskSupervisorMessages>,
+  run: TaskFunction<T>,
+  isLinked: boolean,
+): Promise<OwnedTask<T>> => {
+  const owner = processOf(context)
+  const wait = new Wait<OwnedTask<T>>(owner)
+  let task: OwnedTask<T> | undefined
+  startUnder(context, supervisor, (child) => {
+    if (!owner.alive) return undefined
+    task = startOwned(owner, (body) => child.spawnLink(body, { kind: 'task' }), run)
+    linkTo(owner, isLinked ? task.process : undefined)
+    return task.ref
+  }).then(
+    () => (task === undefined ? wait.reject(notStarted(owner)) : wait.resolve(task)),
+    (error: unknown) => wait.reject(error),
+  )
+  return wait.promise
+}
+
+const linkTo = (owner: Process, process: Process | undefined): void => {
+  if (process !== undefined) owner.link(process)
+}
+
+const notStarted = (owner: Process): KeelsonError =>
+  new KeelsonError('EXITED', 'the owner of the task has ended', {
+    details: { reason: owner.reason },
+  })
