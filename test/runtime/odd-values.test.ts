@@ -1,0 +1,207 @@
+/** Whatever a program throws, answers or passes: the process concerned ends as it should, and nothing else is disturbed. */
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import {
+  call,
+  type GenServer,
+  getState,
+  isOrderly,
+  noReply,
+  type Ref,
+  replaceState,
+  stop,
+  stopProcess,
+} from '../../src/runtime/index.ts'
+import { testSystem } from '../../src/testing/index.ts'
+import * as Runner from './runner.ts'
+
+/** An object that throws at every question, `instanceof` and `Array.isArray` among them. */
+const revoked = (): object => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
+const refuse = (): never => {
+  throw new Error('not to be asked')
+}
+
+const shy = (): object => new Proxy({}, { get: refuse })
+
+const values: [string, () => unknown][] = [
+  ['undefined', () => undefined],
+  ['null', () => null],
+  ['a function', () => () => 1],
+  ['a symbol', () => Symbol('why')],
+  ['a frozen object', () => Object.freeze({ why: 'frozen' })],
+  ['an Error with a cause', () => new Error('outer', { cause: new Error('inner') })],
+  ['an object that throws when it is read', shy],
+  ['a revoked Proxy', revoked],
+]
+
+const codeOf = (error: { code: string }): string => error.code
+
+describe.each(values)('%s', (_, make) => {
+  const worlds = async () => {
+    const { system, clock } = testSystem()
+    const runner = await system.start(Runner.server, false)
+    const ends: unknown[] = []
+    system.monitor(runner, (reason) => ends.push(reason))
+    const waiting = call(runner, 'run', () => new Promise(() => {})).catch(codeOf)
+    const later = await system.start(Runner.server, false)
+    return { system, clock, runner, ends, waiting, later }
+  }
+
+  test('sent as an exit reason reaches monitors and callers as it is', async () => {
+    const { system, clock, runner, ends, waiting } = await worlds()
+    const reason = make()
+
+    system.exit(runner, reason)
+    await clock.settle()
+
+    expect(ends.length).toBe(1)
+    expect(Object.is(ends[0], reason)).toBe(true)
+    expect(await waiting).toBe('EXITED')
+  })
+
+  test('thrown by a handler ends that process, and ends after it are told as before', async () => {
+    const { system, clock, later } = await worlds()
+    const runner = await system.start(Runner.server, false)
+    const ends: string[] = []
+    system.monitor(runner, () => ends.push('runner'))
+    system.monitor(later, () => ends.push('later'))
+
+    Runner.answer(runner, () => {
+      throw make()
+    })
+    const waiting = Runner.run(runner, () => 1).catch(codeOf)
+    await clock.settle()
+    system.kill(later)
+
+    expect(ends).toEqual(['runner', 'later'])
+    expect(await waiting).toBe('EXITED')
+  })
+
+  test('answered by a handler is a bad answer, which ends it', async () => {
+    const { system, clock } = testSystem()
+    const runner = await system.start(Runner.server, false)
+
+    Runner.answer(runner, make)
+    await clock.settle()
+
+    expect(system.info(runner)).toBeUndefined()
+  })
+
+  test('is the reason of a stop, and stopProcess knows it again', async () => {
+    const { system, clock } = testSystem()
+    const [one, other] = [
+      await system.start(Runner.server, false),
+      await system.start(Runner.server, false),
+    ]
+    const reason = make()
+
+    Runner.answer(one, () => stop(reason))
+    const stopped = stopProcess(other, reason)
+    await clock.settle()
+
+    await expect(stopped).resolves.toBeUndefined()
+    expect(system.processes()).toEqual([])
+  })
+
+  test('is no orderly end', () => {
+    expect(isOrderly(make())).toBe(false)
+  })
+
+  test('thrown by init refuses the start', async () => {
+    const { system } = testSystem()
+    const failing: GenServer<Record<never, never>, null> = {
+      init: () => {
+        throw make()
+      },
+    }
+
+    expect(await system.startResult(failing)).toMatchObject({ ok: false })
+    expect(system.processes()).toEqual([])
+  })
+})
+
+describe('an end', () => {
+  test('whose reason is NaN is the one that stopProcess asked for', async () => {
+    const { system } = testSystem()
+    const runner = await system.start(Runner.server, false)
+
+    await expect(stopProcess(runner, Number.NaN)).resolves.toBeUndefined()
+  })
+})
+
+describe('what is to come next', () => {
+  test('and throws when it is read is a bad answer', async () => {
+    const { system, clock } = testSystem()
+    const runner = await system.start(Runner.server, false)
+    const next = {
+      get timeoutMs(): number {
+        throw new Error('not to be read')
+      },
+    }
+
+    Runner.answer(runner, () => noReply([], next))
+    await clock.settle()
+
+    expect(system.info(runner)).toBeUndefined()
+  })
+})
+
+describe('a call', () => {
+  test('of what is no ref rejects, as does every question of sys', async () => {
+    const nobody = 'counter' as unknown as Ref<Runner.Messages>
+    const asked = [call(nobody, 'run', () => 1), getState(nobody), stopProcess(nobody)]
+
+    for (const question of asked) await expect(question).rejects.toMatchObject(invalid)
+  })
+
+  test('with a signal that is none rejects, and nothing is sent', async () => {
+    const { system } = testSystem()
+    const runner = await system.start(Runner.server, false)
+    const signal = {} as AbortSignal
+
+    await expect(call(runner, 'run', () => 1, { signal })).rejects.toMatchObject(invalid)
+    expect(system.info(runner)?.mailbox).toBe(0)
+  })
+
+  const invalid = { code: 'INVALID_ARGUMENT' }
+})
+
+describe('replaceState', () => {
+  test('refuses an asynchronous function: its promise is no state', async () => {
+    const { system } = testSystem()
+    const runner = await system.start(Runner.server, false)
+    const replace = (async () => ['other']) as unknown as () => Runner.Notes
+
+    await expect(replaceState(runner, replace)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(await getState(runner)).toEqual([])
+  })
+})
+
+describe('a log that answers a promise', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  test('which rejects: the console tells what it did not take, and no rejection is left', async () => {
+    const told: unknown[] = []
+    vi.spyOn(console, 'error').mockImplementation((line) => told.push(line))
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const reject = async (): Promise<void> => {
+      throw new Error('the log is full')
+    }
+    const { system, clock } = testSystem({ logger: { error: reject, warn: reject, info: reject } })
+    const runner = await system.start(Runner.server, false, { label: 'runner' })
+
+    Runner.answer(runner, () => stop('over'))
+    await clock.settle()
+
+    expect(told).toEqual(['runner ended: over'])
+    expect(unhandled).not.toHaveBeenCalled()
+    process.off('unhandledRejection', unhandled)
+  })
+})
