@@ -31,13 +31,13 @@ export class Suspension {
   set(on: boolean): void {
     this.#isOn = on
     if (on) return
+    this.#process.aside -= this.#aside.length
     this.#process.mailbox.prepend(this.#aside)
-    this.#process.aside = 0
   }
 
   /** The process has ended. */
   clear(): void {
+    this.#process.aside -= this.#aside.length
     this.#aside.clear()
-    this.#process.aside = 0
   }
 }

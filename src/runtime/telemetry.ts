@@ -35,6 +35,15 @@ export interface TelemetryEvents {
   'mailbox.high': (
     event: ProcessFacts & { readonly depth: number; readonly mailboxMax: number },
   ) => void
+  /** A state machine handled an event. `from` and `to` are state values; equal when it stayed. `label` is the machine's id. */
+  'machine.transition': (
+    event: ProcessFacts & {
+      readonly event: { readonly type: string }
+      readonly from: unknown
+      readonly to: unknown
+      readonly status: string
+    },
+  ) => void
 }
 
 /** An event bus. */
