@@ -9,6 +9,7 @@ import {
   name as nameOf,
   type Received,
   type Ref,
+  type TaskValue,
   type Then,
 } from '../../../src/runtime/index.ts'
 import {
@@ -22,6 +23,7 @@ import {
 import { FailedCall } from './recorder.ts'
 import type { Operation, Term } from './scenario.ts'
 import type { Stage } from './stage.ts'
+import { taskAction } from './tasks.ts'
 import { evaluate, type Scope } from './terms.ts'
 
 /** What a callback has come to so far. */
@@ -35,6 +37,8 @@ export type Frame = {
   stop?: { readonly reason: unknown }
   bad?: { readonly value: unknown }
   ignore?: true
+  /** What a task is worth. */
+  value?: unknown
 }
 
 type Steps = Generator<Promise<unknown>, void, unknown>
@@ -84,6 +88,9 @@ const atOnce = (action: Operation, memory: Memory, frame: Frame, scope: Scope): 
   switch (operation) {
     case 'log':
       memory.record('log', recorder.encode(value(0)))
+      return true
+    case 'value':
+      frame.value = value(0)
       return true
     case 'set':
       frame.state = value(0)
@@ -197,8 +204,11 @@ function* waiting(
         'received',
         receivedTerm((yield receive(Number(value(0)))) as Received | undefined, memory),
       )
-    default:
-      throw new Error(`this adapter knows no action ${operation}`)
+    default: {
+      const steps = taskAction(action, memory, scope, stage)
+      if (steps === undefined) throw new Error(`this adapter knows no action ${operation}`)
+      return yield* steps
+    }
   }
 }
 
@@ -278,6 +288,7 @@ export const messageTerm = (kind: string, message: unknown, memory: Memory): Ter
     const { tag, payload } = (message as { payload: { tag: string; payload: unknown } }).payload
     return ['timer', tag, memory.recorder.encode(payload)]
   }
+  if (kind === 'task') return [{ $ref: '*' }, memory.recorder.encode((message as TaskValue).value)]
   const { name, payload } = message as { name: string; payload: unknown }
   return [name, memory.recorder.encode(payload)]
 }

@@ -36,7 +36,8 @@ import { Recorder } from './recorder.ts'
 import type { ChildDefinition, Operation, Scenario, StepTrace, Term } from './scenario.ts'
 import { Stage } from './stage.ts'
 import type { Talk } from './talk.ts'
-import { evaluate } from './terms.ts'
+import { taskChild } from './tasks.ts'
+import { evaluate, type Scope } from './terms.ts'
 
 type DriverMessages = Talk & { casts: { step: (run: (memory: Memory) => Promise<void>) => void } }
 
@@ -111,6 +112,10 @@ const driverServer = (recorder: Recorder): GenServer<DriverMessages, Memory> => 
     },
     ring: (memory, fired) => {
       memory.record(...messageTerm('ring', fired, memory))
+      return noReply(memory)
+    },
+    task: (memory, done) => {
+      memory.record('info', ...messageTerm('task', done, memory))
       return noReply(memory)
     },
   },
@@ -292,6 +297,11 @@ class Step {
           found ? 'ok' : ['error', 'not_found'],
         )
       }
+      case 'task_child':
+        return this.#asked(
+          taskChild(this.#target(), this.#args.slice(1), this.#memory, this.#scope(), this.#stage),
+          (term) => term,
+        )
       case 'restart_child':
         return this.#asked(restartChild(sup(), this.#text(1)), childStarted)
       case 'terminate_child':
@@ -376,16 +386,13 @@ class Step {
   }
 
   #evaluate(term: Term | undefined): unknown {
+    return evaluate(term, this.#scope())
+  }
+
+  #scope(): Scope {
     const { self, parent } = this.#memory.context
-    const scope = {
-      recorder: this.#recorder,
-      self,
-      parent,
-      state: null,
-      payload: null,
-      from: undefined,
-    }
-    return evaluate(term, scope)
+    const { recorder } = this.#memory
+    return { recorder, self, parent, state: null, payload: null, from: undefined }
   }
 
   #text(index: number): string {

@@ -11,6 +11,7 @@ import {
   name,
   type Ref,
   type StartResult,
+  type Task,
   type Timer,
 } from '../../../src/runtime/index.ts'
 import type { Recorder } from './recorder.ts'
@@ -28,6 +29,7 @@ export class Memory {
   readonly #monitors = new Map<string, Monitor>()
   readonly #tags = new Map<Monitor, string>()
   readonly #timers = new Map<string, Timer>()
+  readonly #tasks = new Map<string, Task>()
 
   constructor(label: string, context: TalkContext, recorder: Recorder) {
     this.label = label
@@ -52,6 +54,18 @@ export class Memory {
 
   tagOf(monitor: Monitor): string {
     return this.#tags.get(monitor) ?? '?'
+  }
+
+  /** Keeps a task under its tag, which is that of its end too. */
+  keepTask(tag: string, task: Task): void {
+    this.#tasks.set(tag, task)
+    this.#tags.set(task.monitor, tag)
+  }
+
+  task(tag: string): Task {
+    const task = this.#tasks.get(tag)
+    if (task === undefined) throw new Error(`no task ${tag} in ${this.label}`)
+    return task
   }
 
   sendAfter(ms: number, target: Target, what: string, payload: unknown, tag: string): void {

@@ -100,6 +100,14 @@ export const scenarioServer = (
         ),
       ring: (state, { payload: { tag, payload } }) =>
         handle(state, { payload }, [`timer ${tag}`], ['timer', tag, encode(payload)], 'ignore'),
+      task: (state, { value }) =>
+        handle(
+          state,
+          { payload: value },
+          ['info *'],
+          ['info', { $ref: '*' }, encode(value)],
+          'ignore',
+        ),
     },
     continues: {
       go: (state, name) =>

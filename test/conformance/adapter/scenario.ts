@@ -35,7 +35,7 @@ export type SupervisorDefinition = {
 }
 
 export type DynamicDefinition = {
-  kind: 'dynamic_supervisor'
+  kind: 'dynamic_supervisor' | 'task_supervisor'
   intensity?: number
   period?: number
   max_children?: number
@@ -50,7 +50,7 @@ export type ProcessDefinition =
   | SupervisorDefinition
   | DynamicDefinition
   | PlainDefinition
-  | { kind: 'registry' | 'task_supervisor' }
+  | { kind: 'registry' }
 
 /** What happened in one step: its result, and the events by process. */
 export type StepTrace = { result: Term; events?: Record<string, Term[]> }

@@ -8,16 +8,19 @@ import {
   dynamicSupervisor,
   type Name,
   name,
+  type Received,
   type StartResult,
   type System,
   supervisor,
+  taskSupervisor,
 } from '../../../src/runtime/index.ts'
-import { drive, perform } from './actions.ts'
+import { drive, type Frame, perform } from './actions.ts'
 import { Memory, type TalkContext } from './operations.ts'
 import type { Recorder } from './recorder.ts'
 import type {
   ChildDefinition,
   DynamicDefinition,
+  Operation,
   PlainDefinition,
   ProcessDefinition,
   Scenario,
@@ -26,6 +29,7 @@ import type {
 } from './scenario.ts'
 import { scenarioServer } from './scenario-server.ts'
 import type { Talk } from './talk.ts'
+import type { Scope } from './terms.ts'
 
 /** Who starts a process, whether linked, and how long that may take. */
 export type Starting = {
@@ -55,7 +59,7 @@ export class Stage {
       const spawn = isLinked ? context.spawnLink : context.spawn
       return this.#spawn(definition, base, arg, spawn.bind(context))
     }
-    if (definition.kind === 'supervisor' || definition.kind === 'dynamic_supervisor') {
+    if (isSupervisor(definition)) {
       const spec = this.#supervisor(base, definition, {})
       const begin = isLinked ? context.startLinkResult : context.startResult
       return spec.start({
@@ -82,8 +86,7 @@ export class Stage {
     const { id, restart, shutdown, significant } = child
     const options = { restart, shutdown, significant }
     const kind = child.type ?? 'worker'
-    if (definition.kind === 'supervisor' || definition.kind === 'dynamic_supervisor')
-      return { ...this.#supervisor(id, definition, options), kind }
+    if (isSupervisor(definition)) return { ...this.#supervisor(id, definition, options), kind }
     const start = (context: ChildContext): StartResult | Promise<StartResult> => {
       const arg = value(child.arg)
       if (definition.kind === 'plain')
@@ -94,6 +97,18 @@ export class Stage {
       return context.startLinkResult(server, arg, { name: nameOf(definition.name) })
     }
     return { id, start, kind, ...options }
+  }
+
+  /** Runs the actions of a task; the answer is the task's value. */
+  async perform(
+    actions: readonly Operation[],
+    memory: Memory,
+    { state, payload, from }: Scope,
+    receive?: (ms: number) => Promise<Received | undefined>,
+  ): Promise<unknown> {
+    const frame: Frame = { state, payload, from, call: undefined }
+    await drive(perform(actions, memory, frame, this, receive), () => undefined)
+    return frame.value ?? null
   }
 
   #supervisor(
@@ -113,8 +128,9 @@ export class Stage {
     const { intensity, period } = definition
     const periodMs = period === undefined ? undefined : period * 1_000
     const options = { intensity, periodMs, name: nameOf(definition.name), ...child }
-    if (definition.kind === 'dynamic_supervisor') {
-      return dynamicSupervisor(base, { ...options, maxChildren: definition.max_children })
+    if (definition.kind !== 'supervisor') {
+      const make = definition.kind === 'task_supervisor' ? taskSupervisor : dynamicSupervisor
+      return make(base, { ...options, maxChildren: definition.max_children })
     }
     const { strategy, auto_shutdown: autoShutdown } = definition
     const children = definition.children.map((each) => this.child(each))
@@ -161,6 +177,10 @@ export class Stage {
     return definition
   }
 }
+
+const isSupervisor = (
+  definition: ProcessDefinition,
+): definition is SupervisorDefinition | DynamicDefinition => definition.kind.endsWith('supervisor')
 
 const nameOf = (term: Term | undefined): Name<Talk> | undefined =>
   typeof term === 'string' ? name<Talk>(term) : undefined
