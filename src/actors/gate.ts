@@ -27,6 +27,7 @@ export class Gate {
   readonly #holds = new Set<string>()
   readonly #waiting = new Set<Waiting>()
   readonly #idle: (() => void)[] = []
+  readonly #moving: (() => void)[] = []
   #entered = 0
   #bytes = 0
   #shut: KeelsonError | undefined
@@ -80,7 +81,16 @@ export class Gate {
 
   /** Ends one holder's hold; the gate moves when the last has ended. */
   release(holder: string): void {
-    if (this.#holds.delete(holder)) this.#admitWaiting()
+    if (!this.#holds.delete(holder)) return
+    this.#admitWaiting()
+    if (this.#holds.size === 0) for (const resolve of this.#moving.splice(0)) resolve()
+  }
+
+  /** Resolves when nobody holds the gate. */
+  moving(): Promise<void> {
+    return this.#holds.size === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#moving.push(resolve))
   }
 
   /** Refuses everybody who waits and everybody who comes, with `error`, until `reopen`. */

@@ -10,6 +10,8 @@ export type Settings = {
     /** `undefined`: a sync per group. */
     readonly syncInterval: number | undefined
     readonly maxDelayMs: number
+    /** 0: no markers. */
+    readonly idleMarkerMs: number
     readonly queueBytes: number
     readonly sectorBytes: number
   }

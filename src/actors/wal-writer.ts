@@ -16,10 +16,12 @@ import {
   ok,
   type Ref,
   type Settled,
+  send,
   stop,
 } from '../runtime/index.ts'
 import type { Commit, LogDescription, LogHost, OpenReport, UnitAnswer } from '../storage/index.ts'
 import { AppendQueue, joined, type Waiting } from './append-queue.ts'
+import { IdleWatch } from './idle-watch.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
@@ -68,6 +70,9 @@ export type Messages = {
     syncDue: () => void
     /** The group has had its time to fill (`wal.maxDelayMs`). */
     groupDue: () => void
+    /** Nothing was written for a while (`wal.idleMarkerMs`). */
+    markDue: () => void
+    marked: (mark: Settled<{ durableLsn: number }>) => void
   }
   continues: { open: () => void }
 }
@@ -104,6 +109,8 @@ type State = {
   awaitingSync: { readonly lsn: number; readonly reached: () => void }[]
   syncArmed: boolean
   groupArmed: boolean
+  /** Once the log is open: sees when it is idle. */
+  idle: IdleWatch | undefined
 }
 
 /** The writer of a shard. */
@@ -122,7 +129,7 @@ export const server: GenServer<Messages, State, Shard> = {
       // Killed while it stopped on account of a failed write, it was started again: that must not be the retry.
       if (phase.kind === 'down') return stop(['shutdown', phase.reason], state)
       try {
-        const opened = await open(state, context.signal)
+        const opened = await open(state, context)
         if (opened.report) tell(context.system, opened.shard, 'wal.recovered', opened.report)
         return noReply(opened)
       } catch (error) {
@@ -189,6 +196,19 @@ export const server: GenServer<Messages, State, Shard> = {
       state.groupArmed = false
       return noReply(submit(state, context, 'due'))
     },
+    markDue: (state, _, context) => {
+      const { gate } = state.shard
+      if (state.inFlight.length > 0 || state.queue.length > 0) return noReply(state)
+      // Whoever pauses writes gets a log that stands still.
+      if (gate.holds.length > 0) void gate.moving().then(() => state.idle?.stir())
+      else context.pipe(hostOf(state).run('mark', null), 'marked')
+      return noReply(state)
+    },
+    marked: (state, result, context) => {
+      if (!result.ok) return poisoned(state, result.error, context)
+      state.durableLsn = Math.max(state.durableLsn, result.value.durableLsn)
+      return noReply(settleSyncs(state, context))
+    },
   },
 
   terminate: async (state, reason) => {
@@ -245,10 +265,13 @@ const initialState = (shard: Shard): State => ({
   awaitingSync: [],
   syncArmed: false,
   groupArmed: false,
+  idle: undefined,
 })
 
-const open = async (state: State, signal: AbortSignal): Promise<State> => {
+const open = async (state: State, { signal, self }: Context): Promise<State> => {
   const { shard } = state
+  const { clock, settings } = shard.parts
+  const { enableFsync, idleMarkerMs } = settings.wal
   const { host, inspection } = await shard.files.lease(signal)
   const { folders, logOptions } = shard.files.parts
   const report = await host.run('open', { dir: folders.wal, options: logOptions, inspection })
@@ -260,6 +283,7 @@ const open = async (state: State, signal: AbortSignal): Promise<State> => {
     report,
     lastLsn: report.lastLsn,
     durableLsn: report.lastLsn,
+    idle: new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, signal, () => send(self, 'markDue')),
   }
 }
 
@@ -331,6 +355,7 @@ const handOver = (state: State, commit: Commit, context: Context): void => {
   state.lastLsn = commit.lsns[commit.lsns.length - 1] ?? state.lastLsn
   state.durableLsn = Math.max(state.durableLsn, commit.durableLsn)
   shard.observeTime(commit.time)
+  state.idle?.stir()
   const froms = inFlight.slice(0, commit.count).map(({ from }) => from)
   if (follower) {
     froms.forEach((from, at) => {

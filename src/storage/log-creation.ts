@@ -8,6 +8,7 @@ import type { Disk } from './disk.ts'
 import { refusing } from './log-errors.ts'
 import { manifestName, parseSegmentName, pathIn, spareName } from './log-folder.ts'
 import { inspectLog } from './log-inspection.ts'
+import { openingBytes } from './log-limits.ts'
 import { type LogPlace, newSegmentHeader } from './log-place.ts'
 import { adoptManifest, type Manifest, prepareManifest } from './manifest.ts'
 import { attempt, installSegment, prepareSpare } from './segment-file.ts'
@@ -66,6 +67,7 @@ const make = (place: LogPlace): void => {
     seq: 1,
     baseLsn: 1,
     prev: noPredecessor,
+    allocatedBytes: openingBytes(place.options),
   })
   prepareSpare(disk, { path: pathIn(dir, spareName), size: header.allocatedBytes })
   installSegment(disk, dir, { spare: spareName, header }).file.close()

@@ -24,10 +24,16 @@ export const framePayloadMax = ({ maxFileSize, sectorBytes }: LogOptions): numbe
 /** The longest unit that the store accepts; a frame that carries one of them fits with all that is around it. */
 export const unitBytesMax = ({ maxFileSize }: LogOptions): number => maxFileSize - 64 * 1024
 
-/** The size of a segment whose first group takes `groupBytes`: the usual one, or more when the group needs it. */
-export const allocatedFor = (options: LogOptions, groupBytes: number): number =>
+/**
+ * A segment that is made while somebody waits for the log to open is no larger than this: filling it with zeros takes a
+ * few ms. Those that follow are made in the background, at their full size.
+ */
+const openingBytesMax = 1024 * 1024
+
+/** The size of the segment with which a life of a log begins, when its first group takes `groupBytes`. */
+export const openingBytes = (options: LogOptions, groupBytes = 0): number =>
   Math.max(
-    options.maxFileSize,
+    Math.min(options.maxFileSize, openingBytesMax),
     segmentHeaderBytes +
       roundUp(groupBytes, options.sectorBytes) +
       reservedSectors * options.sectorBytes,

@@ -16,7 +16,7 @@ import { FrameCursor, type FrameEnd, segmentStart } from './frame-cursor.ts'
 import { GroupEncoder } from './group-encoder.ts'
 import { corruption, poison, refusing } from './log-errors.ts'
 import { manifestSpareName, pathIn, quarantineName, spareName } from './log-folder.ts'
-import { allocatedFor, framePayloadMax } from './log-limits.ts'
+import { framePayloadMax, openingBytes } from './log-limits.ts'
 import { type LogPlace, newSegmentHeader } from './log-place.ts'
 import type { LogPlan, Trim } from './log-plan.ts'
 import { adoptManifest, type Manifest, prepareManifest, writeManifest } from './manifest.ts'
@@ -73,13 +73,13 @@ const poisonOf = (error: unknown): unknown =>
   isKeelsonError(error, 'CORRUPT') ? error : poison(error)
 
 const freshHeader = (place: LogPlace, { walId, epoch, fresh, copy }: LogPlan): SegmentHeader => {
-  const facts = { walId, epoch, ...fresh }
-  if (!copy) return newSegmentHeader(place, facts)
   const { options } = place
+  const facts = { walId, epoch, ...fresh, allocatedBytes: openingBytes(options) }
+  if (!copy) return newSegmentHeader(place, facts)
   return newSegmentHeader(place, {
     ...facts,
     payloadMax: Math.max(framePayloadMax(options), copy.segment.header.payloadMax),
-    allocatedBytes: allocatedFor(options, copy.to.offset - copy.from.offset),
+    allocatedBytes: openingBytes(options, copy.to.offset - copy.from.offset),
   })
 }
 

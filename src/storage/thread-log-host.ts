@@ -1,6 +1,7 @@
 /**
  * A log on a thread of its own: host and, in the worker, the entry. The thread owns the file, so a slow sync holds up
- * nobody else. Payloads are transferred, not copied; errors cross as plain data. The worker keeps the process alive only
+ * nobody else. A second thread, begun when the first spare is wanted, fills spares with zeros, so that no commit waits for
+ * that; it ends with the first. Payloads are transferred, not copied; errors cross as plain data. The worker keeps the process alive only
  * while a request is under way, so an idle log does not hold it open.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
@@ -9,9 +10,10 @@ import { type ErrorCode, type ErrorDetails, KeelsonError } from '../errors.ts'
 import { createLog } from './log.ts'
 import type { LogHost, LogProtocol, LogRequestKind } from './log-host.ts'
 import { nodeDisk } from './node-disk.ts'
+import { prepareSpare, type SpareTask } from './segment-file.ts'
 
-/** By this a worker knows that it was started to be one. */
-const role = 'keelson log'
+/** By this a worker knows what it was started to be. */
+const roles = { log: 'keelson log', spares: 'keelson spares' } as const
 
 type AnyRequest = LogProtocol[LogRequestKind]['request']
 type AnyAnswer = LogProtocol[LogRequestKind]['answer']
@@ -35,12 +37,7 @@ type Waiting = {
  * `ArrayBuffer` of their own, the caller's view of them is empty afterwards; parts of a larger buffer are copied.
  */
 export const threadLogHost = (): LogHost => {
-  const worker = new Worker(new URL(import.meta.url), {
-    workerData: role,
-    name: role,
-    // Options of the main thread, such as --input-type or a loader, are not meant for compiled code.
-    execArgv: [],
-  })
+  const worker = startThread(roles.log)
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let gone: KeelsonError | undefined
@@ -131,17 +128,100 @@ const restored = (reply: Extract<Reply, { answer: AnyAnswer }>): AnyAnswer => {
   return refused && answer ? { ...answer, refused: fromPlain(refused) } : answer
 }
 
-/** The thread's side: one log, one request after another, in the order in which they come. */
-const serve = (): void => {
+/** Options of the main thread, such as --input-type or a loader, are not meant for compiled code. */
+const startThread = (role: (typeof roles)[keyof typeof roles]): Worker =>
+  new Worker(new URL(import.meta.url), { workerData: role, name: role, execArgv: [] })
+
+/**
+ * The thread's side: one log, one request after another, in the order in which they come. Those that need a spare wait
+ * for the one that is being made.
+ */
+const serveLog = (): void => {
   const log = createLog(nodeDisk(), systemClock())
+  const questions: Question[] = []
+  const spares = spareMaker({
+    settled: (error) => log.settleSpare(error),
+    free: () => proceed(),
+  })
+  const proceed = (): void => {
+    for (let at = questions[0]; at && !log.waitsForSpare(at.kind, at.request); at = questions[0]) {
+      questions.shift()
+      const { id, kind, request } = at
+      const reply = answerTo(() => log.handle(kind, request), id)
+      parentPort?.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
+      if (kind === 'commit') spares.begin()
+    }
+    // Until the second thread runs, a spare is made where it is needed: nobody waits for a thread to begin.
+    const task = spares.isFree ? log.beginSpare() : undefined
+    if (task) spares.make(task)
+  }
   parentPort?.on('messageerror', (error) => {
     // A question that cannot be read has no number to answer: the thread dies, and all who wait learn it.
     throw error
   })
-  parentPort?.on('message', ({ id, kind, request }: Question) => {
-    const reply = answerTo(() => log.handle(kind, request), id)
-    parentPort?.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
+  parentPort?.on('message', (question: Question) => {
+    questions.push(question)
+    proceed()
   })
+}
+
+/** Whoever makes spares for the log's thread. `settled` hears how each ended; `free` that there is time for another. */
+const spareMaker = ({
+  settled,
+  free,
+}: {
+  settled: (error?: unknown) => void
+  free: () => void
+}) => {
+  let thread: Worker | undefined
+  let isFree = false
+  return {
+    get isFree(): boolean {
+      return isFree
+    },
+    /** Sees to it that there is a thread. One that died is replaced. */
+    begin(): void {
+      if (thread) return
+      const begun = startThread(roles.spares)
+      thread = begun
+      begun.on('message', (reply: SpareReply) => {
+        if (reply.kind !== 'begun') settled(reply.kind === 'failed' ? reply.reason : undefined)
+        isFree = true
+        free()
+      })
+      begun.on('error', (error) => {
+        thread = undefined
+        isFree = false
+        settled(error)
+        free()
+      })
+    },
+    make(task: SpareTask): void {
+      isFree = false
+      thread?.postMessage(task)
+    },
+  }
+}
+
+/** What the second thread says: it has begun, a spare is there, or it failed. */
+type SpareReply =
+  | { readonly kind: 'begun' | 'made' }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+/** The second thread's side: one spare after another. */
+const serveSpares = (): void => {
+  const disk = nodeDisk()
+  const say = (reply: SpareReply) => parentPort?.postMessage(reply)
+  parentPort?.on('message', (task: SpareTask) => {
+    try {
+      prepareSpare(disk, task)
+      say({ kind: 'made' })
+    } catch (error) {
+      // A spare that failed is gone, and the log's thread tries again some day: that it failed is all that matters.
+      say({ kind: 'failed', reason: String(error) })
+    }
+  })
+  say({ kind: 'begun' })
 }
 
 const answerTo = (action: () => AnyAnswer, id: number): Reply => {
@@ -155,4 +235,5 @@ const answerTo = (action: () => AnyAnswer, id: number): Reply => {
   }
 }
 
-if (!isMainThread && workerData === role) serve()
+if (!isMainThread && workerData === roles.log) serveLog()
+if (!isMainThread && workerData === roles.spares) serveSpares()

@@ -29,6 +29,8 @@ export type StartOptions = {
     readonly syncInterval?: number
     /** Waits that long for a group to fill; 0. */
     readonly maxDelayMs?: number
+    /** After so much idleness one marker proves the last group durable; 100; 0: off. */
+    readonly idleMarkerMs?: number
     /** Refuse to open when less than these positions is recovered. */
     readonly minDurable?: readonly { readonly shard: number; readonly lsn: number }[]
     /** Bytes accepted and not yet answered, per shard; 16 MiB. */
@@ -119,6 +121,7 @@ const rules: Record<string, Rule> = {
       enableFsync: { kind: 'boolean' },
       syncInterval: time(0),
       maxDelayMs: time(0, 60_000),
+      idleMarkerMs: time(0),
       minDurable: { kind: 'any' },
       queueBytes: count(256),
       sectorBytes: count(512, 4_096),
@@ -172,6 +175,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         enableFsync: wal.enableFsync ?? true,
         syncInterval: syncInterval === undefined ? undefined : Math.max(10, syncInterval),
         maxDelayMs: wal.maxDelayMs ?? 0,
+        idleMarkerMs: wal.idleMarkerMs ?? 100,
         queueBytes: wal.queueBytes ?? 16 * MiB,
         sectorBytes: wal.sectorBytes ?? 512,
       },

@@ -24,8 +24,11 @@ export type Machine = {
 
 const silent = { error: () => undefined, warn: () => undefined, info: () => undefined }
 
-/** A machine whose log answers `syncMs` after each request, and takes `endMs` to be ended. */
-export const machine = ({ seed = 1, syncMs = 1, endMs = 0 } = {}): Machine => {
+/**
+ * A machine whose log answers `syncMs` after each request, takes `endMs` to be ended, and makes spares in the background,
+ * one call to the disk every `spareStepMs`.
+ */
+export const machine = ({ seed = 1, syncMs = 1, endMs = 0, spareStepMs = 3 } = {}): Machine => {
   const clock = virtualClock(seed)
   const disk = simulatedDisk({ seed })
   const projections = memoryProjections()
@@ -45,7 +48,7 @@ export const machine = ({ seed = 1, syncMs = 1, endMs = 0 } = {}): Machine => {
     const ports = {
       disk,
       clock,
-      makeHost: () => inlineLogHost({ disk, clock, delayMs: syncMs, endMs }),
+      makeHost: () => inlineLogHost({ disk, clock, delayMs: syncMs, endMs, spareStepMs }),
       projectionsOn: () => projections,
     }
     const wal = { maxFileSize: 256 * 1024, ...options.wal }
