@@ -83,7 +83,6 @@ export async function* readLog(
   await source.settle()
   const start = await begin(host, options)
   if (!start) return
-  const { pin } = start
   try {
     let time = 0
     for (let next = start.next; next <= start.to; ) {
@@ -94,6 +93,9 @@ export async function* readLog(
         maxBytes: pieceBytes,
         checkpoints: options.checkpoints === true,
       })
+      // What was read is in memory: only what comes behind it is still needed.
+      if (answer.next > next)
+        await host.run('pin', { from: Math.min(answer.next, start.to), pin: start.pin })
       for (const frame of answer.frames) {
         const item = itemOf(answer, frame, time)
         if (!item) continue
@@ -102,11 +104,10 @@ export async function* readLog(
       }
       if (answer.next <= next) return
       next = answer.next
-      await host.run('pin', { from: Math.min(next, start.to), pin })
     }
   } finally {
     // A log that is closed has let go of its pins.
-    await host.run('unpin', { pin }).catch(() => null)
+    await host.run('unpin', { pin: start.pin }).catch(() => null)
   }
 }
 

@@ -1,0 +1,379 @@
+/** Appending to a log that is used alone. Numbers are those of the log's list of test cases and failures. */
+import { describe, expect, test } from 'vitest'
+import { framePayloadMax } from '../../src/storage/log-limits.ts'
+import { entryHeaderBytes } from '../../src/storage/wal-entry.ts'
+import { bytesOf, outcome, readAll, shown, smallSegment, walWorld } from '../support/wals.ts'
+
+const entryMax = framePayloadMax({ maxFileSize: smallSegment, sectorBytes: 512 }) - entryHeaderBytes
+
+describe('an entry', () => {
+  test('E1 an empty folder opens as an empty log, made by the opening', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    expect(wal.report).toMatchObject({ created: true, lastLsn: 0, firstLsn: 1, cutBytes: 0 })
+    expect(await readAll(wal)).toEqual([])
+    await wal.close()
+    expect((await world.open()).report).toMatchObject({ created: false, tail: 'clean', lastLsn: 2 })
+  })
+
+  test('E2 comes back with its number, its type and its bytes', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    expect(await wal.append(7, bytesOf(1))).toEqual({ lsn: 1 })
+    expect(await wal.writeEntry(bytesOf(2))).toEqual({ lsn: 2 })
+    expect(await wal.append(65_535, bytesOf(3))).toEqual({ lsn: 3 })
+    await wal.close()
+
+    expect(await readAll(await world.open())).toEqual([
+      { lsn: 1, type: 7, bytes: shown(bytesOf(1)) },
+      { lsn: 2, type: 0, bytes: shown(bytesOf(2)) },
+      { lsn: 3, type: 65_535, bytes: shown(bytesOf(3)) },
+    ])
+  })
+
+  test('E3 may be empty, and as large as a segment allows', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.writeEntry(new Uint8Array(0))
+    await wal.writeEntry(bytesOf(1, entryMax))
+    await wal.close()
+    const found = await readAll(await world.open())
+    expect(found.map(({ bytes }) => bytes)).toEqual(['', shown(bytesOf(1, entryMax))])
+  })
+
+  test('E4 that is larger is refused before any byte of it is written', async () => {
+    const { disk, open } = walWorld()
+    const wal = await open()
+    await wal.writeEntry(bytesOf(1))
+    const { writes } = disk
+    await expect(wal.writeEntry(bytesOf(2, entryMax + 1))).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+      details: { limit: entryMax, size: entryMax + 1 },
+    })
+    expect(disk.writes).toBe(writes)
+    expect(await wal.writeEntry(bytesOf(3))).toEqual({ lsn: 2 })
+  })
+
+  test('E5 of any size comes back across rolls, in order', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    const sizes = Array.from({ length: 300 }, (_, at) => (at * 7919) % 2500)
+    const lsns = await Promise.all(sizes.map((size, at) => wal.append(at, bytesOf(at, size))))
+    expect(wal.report.segments).toBe(1)
+    expect((await wal.describe()).segments.length).toBeGreaterThan(20)
+    await wal.close()
+
+    const expected = sizes.map((size, at) => ({
+      lsn: lsns[at]?.lsn,
+      type: at,
+      bytes: shown(bytesOf(at, size)),
+    }))
+    expect(await readAll(await world.open())).toEqual(expected)
+  })
+
+  test('E6 is there with all that was acknowledged before it, or not at all, wherever its group is cut', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.writeEntry(bytesOf(1))
+    const before = world.disk.clone()
+    world.disk.recordCalls()
+    await Promise.all([2, 3, 4].map((number) => wal.append(number, bytesOf(number, 700))))
+    const path = world.disk.list('/data/wal').find((name) => name.endsWith('.wal'))
+    const file = `/data/wal/${path}`
+    const [old, full] = [before.contents(file), world.disk.contents(file)]
+    const first = full.findIndex((byte, at) => byte !== old[at])
+    const end = full.findLastIndex((byte, at) => byte !== old[at]) + 1
+    for (let cut = first; cut <= end; cut += 13) {
+      const disk = before.clone()
+      disk.poke(file, first, full.subarray(first, cut))
+      const found = await readAll(await world.on(disk).open())
+      const all = [1, 2, 3, 4].map((number) => shown(bytesOf(number, number === 1 ? 40 : 700)))
+      expect(
+        found.map(({ bytes }) => bytes),
+        `cut at ${cut}`,
+      ).toEqual(all.slice(0, found.length))
+      expect(found.length).toBeGreaterThan(0)
+    }
+  })
+
+  test('its bytes are the caller’s again at once', async () => {
+    const wal = await walWorld().open()
+    const bytes = bytesOf(1)
+    const appended = wal.writeEntry(bytes)
+    bytes.fill(0)
+    await appended
+    expect(await readAll(wal)).toMatchObject([{ bytes: shown(bytesOf(1)) }])
+  })
+
+  test.each([
+    ['a type that is no number', () => ['x', bytesOf(1)]],
+    ['a type below 0', () => [-1, bytesOf(1)]],
+    ['a type beyond 65,535', () => [65_536, bytesOf(1)]],
+    ['text for bytes', () => [1, 'text']],
+    ['an option that there is not', () => [1, bytesOf(1), { later: true }]],
+    ['a signal that is none', () => [1, bytesOf(1), { signal: {} }]],
+    ['a deadline in the past', () => [1, bytesOf(1), { deadlineMs: -1 }]],
+    ['another way to wait', () => [1, bytesOf(1), { whenFull: 'drop' }]],
+  ])('is refused with %s', async (_, args) => {
+    const { disk, open } = walWorld()
+    const wal = await open()
+    const { writes } = disk
+    // What a program without types hands in.
+    const append = wal.append.bind(wal) as (...args: unknown[]) => Promise<unknown>
+    expect(await outcome(append(...args()))).toBe('INVALID_ARGUMENT')
+    expect(disk.writes).toBe(writes)
+  })
+})
+
+describe('appends', () => {
+  test('E7 settle in the order of their numbers, which is that of the calls', async () => {
+    const wal = await walWorld().open()
+    const settled: number[] = []
+    const calls = Array.from({ length: 200 }, async (_, at) => {
+      const { lsn } = await wal.append(at, bytesOf(at, (at * 37) % 900))
+      settled.push(lsn)
+      return lsn
+    })
+    const lsns = await Promise.all(calls)
+    expect(settled).toEqual([...settled].sort((one, other) => one - other))
+    expect(lsns).toEqual(settled)
+    expect(new Set(lsns).size).toBe(200)
+  })
+
+  test('E8 wait for the sync of their group, and are synced when they resolve', async () => {
+    const world = walWorld({ delayMs: 50 })
+    const { clock, disk } = world
+    const wal = await world.open()
+    let isSettled = false
+    const { syncs } = disk
+    const appended = wal.writeEntry(bytesOf(1)).then(() => {
+      isSettled = true
+    })
+    await clock.advance(49)
+    expect(isSettled).toBe(false)
+    await clock.advance(1)
+    expect(isSettled).toBe(true)
+    expect(disk.syncs).toBe(syncs + 1)
+    await appended
+    disk.crash({ unsynced: 'lost' })
+    expect(await drive(clock, readAll(await world.open()))).toHaveLength(1)
+  })
+
+  test('E9 of many writers share syncs: 64 of them need 2 for each round, at the most', async () => {
+    const { disk, open } = walWorld()
+    const wal = await open({ maxFileSize: 1024 * 1024 })
+    const { syncs } = disk
+    const writer = async (number: number): Promise<void> => {
+      for (let round = 0; round < 20; round++) await wal.append(number, bytesOf(round))
+    }
+    await Promise.all(Array.from({ length: 64 }, (_, number) => writer(number)))
+    expect(disk.syncs - syncs).toBeLessThanOrEqual(40)
+    expect(await wal.describe()).toMatchObject({ lastLsn: 64 * 20 })
+  })
+
+  test('E10 one alone waits for no timer', async () => {
+    const { clock, open } = walWorld()
+    const wal = await open({ idleMarkerMs: 0 })
+    await wal.writeEntry(bytesOf(1))
+    expect(clock.untilNext()).toBeUndefined()
+  })
+
+  test('with maxDelayMs a group has that long to fill, and a sync does not wait for it', async () => {
+    const { clock, disk, open } = walWorld()
+    const wal = await open({ maxDelayMs: 30, idleMarkerMs: 0 })
+    const { syncs } = disk
+    const first = wal.writeEntry(bytesOf(1))
+    await clock.advance(29)
+    const second = wal.writeEntry(bytesOf(2))
+    expect(disk.syncs).toBe(syncs)
+    await clock.advance(1)
+    await Promise.all([first, second])
+    expect(disk.syncs).toBe(syncs + 1)
+    const third = wal.writeEntry(bytesOf(3))
+    expect(await wal.sync()).toEqual({ durableLsn: 3 })
+    expect(await third).toEqual({ lsn: 3 })
+  })
+
+  test('D27 are stamped with a time that never goes back', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await world.clock.advance(60_000)
+    await wal.writeEntry(bytesOf(1))
+    await wal.close()
+    // A new clock begins a minute earlier.
+    const later = await world.on(world.disk).open()
+    await later.writeEntry(bytesOf(2))
+    const times: number[] = []
+    for await (const { time } of later.readAll()) times.push(time)
+    expect(times[0]).toBeGreaterThan(60_000)
+    expect(times[1]).toBeGreaterThanOrEqual(times[0] ?? Number.NaN)
+  })
+})
+
+describe('a full queue', () => {
+  const queueBytes = 4096
+
+  test('D25 refuses with BUSY who will not wait, drops nothing, and takes the others in order', async () => {
+    const { clock, open } = walWorld({ delayMs: 10 })
+    const wal = await open({ queueBytes, idleMarkerMs: 0 })
+    const waiting = Array.from({ length: 30 }, (_, at) => wal.append(at, bytesOf(at, 1000)))
+    const refused = wal.append(99, bytesOf(99), { whenFull: 'refuse' })
+    await expect(refused).rejects.toMatchObject({ code: 'BUSY', details: { limit: queueBytes } })
+    await clock.advance(1000)
+    await Promise.all(waiting)
+    const again = wal.append(98, bytesOf(98), { whenFull: 'refuse' })
+    await clock.advance(1000)
+    await again
+    const read = readAll(wal)
+    await clock.advance(1000)
+    expect((await read).map(({ type }) => type)).toEqual([...Array(30).keys(), 98])
+  })
+
+  test('E48 counts an entry for at least 256 bytes, until it is answered', async () => {
+    const { clock, open } = walWorld({ delayMs: 2000 })
+    const wal = await open({ queueBytes, idleMarkerMs: 0 })
+    const refuse = { whenFull: 'refuse' } as const
+    const outcomes = Array.from({ length: 40 }, () => outcome(wal.writeEntry(bytesOf(1), refuse)))
+    await clock.advance(4000)
+    const codes = await Promise.all(outcomes)
+    expect(codes.filter((code) => code === 'resolved')).toHaveLength(queueBytes / 256)
+    expect(codes.filter((code) => code === 'BUSY')).toHaveLength(40 - queueBytes / 256)
+    expect((await drive(clock, wal.describe())).bytes).toBe(0)
+  })
+
+  test('takes one entry that is larger than all of it, alone', async () => {
+    const wal = await walWorld().open({ queueBytes: 256 })
+    const large = wal.writeEntry(bytesOf(1, 2000), { whenFull: 'refuse' })
+    expect(await outcome(wal.writeEntry(bytesOf(2), { whenFull: 'refuse' }))).toBe('BUSY')
+    expect(await large).toEqual({ lsn: 1 })
+  })
+})
+
+const drive = async <T>(
+  clock: { advance(ms: number): Promise<void> },
+  work: Promise<T>,
+): Promise<T> => {
+  await clock.advance(10_000)
+  return work
+}
+
+describe('a caller who gives up', () => {
+  test('before the entry was submitted gets NOT_SUBMITTED, and it is never written', async () => {
+    const { clock, open } = walWorld({ delayMs: 50 })
+    const wal = await open({ idleMarkerMs: 0 })
+    const first = wal.append(1, bytesOf(1))
+    await clock.settle()
+    const abort = new AbortController()
+    const [second, third] = [
+      outcome(wal.append(2, bytesOf(2), { signal: abort.signal })),
+      outcome(wal.append(3, bytesOf(3), { deadlineMs: 20 })),
+    ]
+    const fourth = wal.append(4, bytesOf(4))
+    abort.abort(new Error('changed my mind'))
+    expect(await second).toBe('NOT_SUBMITTED')
+    await clock.advance(20)
+    expect(await third).toBe('NOT_SUBMITTED')
+    await clock.advance(500)
+    expect([await first, await fourth]).toEqual([{ lsn: 1 }, { lsn: 2 }])
+    expect((await drive(clock, readAll(wal))).map(({ type }) => type)).toEqual([1, 4])
+    expect((await drive(clock, wal.describe())).bytes).toBe(0)
+  })
+
+  test('before the call gets NOT_SUBMITTED with the reason', async () => {
+    const wal = await walWorld().open()
+    const reason = new Error('too late')
+    const given = wal.writeEntry(bytesOf(1), { signal: AbortSignal.abort(reason) })
+    await expect(given).rejects.toMatchObject({ code: 'NOT_SUBMITTED', cause: reason })
+  })
+
+  test('while the entry is on its way gets UNKNOWN_OUTCOME, and finds it by reading', async () => {
+    const { clock, open } = walWorld({ delayMs: 50 })
+    const wal = await open({ idleMarkerMs: 0 })
+    const given = outcome(wal.append(1, bytesOf(1), { deadlineMs: 20 }))
+    await clock.advance(20)
+    expect(await given).toBe('UNKNOWN_OUTCOME')
+    await clock.advance(500)
+    expect(await drive(clock, readAll(wal))).toMatchObject([{ type: 1 }])
+  })
+
+  test('leaves neither timer nor listener behind when it was answered in time', async () => {
+    const { clock, open } = walWorld()
+    const wal = await open({ idleMarkerMs: 0 })
+    const abort = new AbortController()
+    await wal.append(1, bytesOf(1), { deadlineMs: 1000, signal: abort.signal })
+    expect(clock.untilNext()).toBeUndefined()
+    abort.abort()
+    expect(await wal.append(2, bytesOf(2))).toEqual({ lsn: 2 })
+  })
+})
+
+describe('levels', () => {
+  test('without fsync each answer says written, and only sync, a roll and close sync', async () => {
+    const world = walWorld()
+    const wal = await world.open({ enableFsync: false })
+    const { syncs } = world.disk
+    expect(await wal.writeEntry(bytesOf(1))).toEqual({ lsn: 1, level: 'written' })
+    await world.clock.advance(10_000)
+    expect(world.disk.syncs).toBe(syncs)
+    expect(await wal.sync()).toEqual({ durableLsn: 1 })
+    expect(world.disk.syncs).toBe(syncs + 1)
+    await wal.sync()
+    expect(world.disk.syncs).toBe(syncs + 1)
+    expect(await wal.describe()).toMatchObject({ level: 'written' })
+  })
+
+  test('with an interval of 1 ms the log syncs after 10, once for all that was written', async () => {
+    const { clock, disk, open } = walWorld()
+    const wal = await open({ syncInterval: 1, idleMarkerMs: 0 })
+    const { syncs } = disk
+    for (let at = 0; at < 5; at++)
+      expect(await wal.writeEntry(bytesOf(at))).toEqual({ lsn: at + 1, level: 'written' })
+    await clock.advance(9)
+    expect(disk.syncs).toBe(syncs)
+    await clock.advance(1)
+    expect(disk.syncs).toBe(syncs + 1)
+    expect(await wal.describe()).toMatchObject({ durableLsn: 5 })
+    await clock.advance(1000)
+    expect(disk.syncs).toBe(syncs + 1)
+  })
+
+  test('a sync covers everything that was called before it, and waits for it', async () => {
+    const world = walWorld()
+    const wal = await world.open({ enableFsync: false })
+    const entries = [1, 2, 3].map((number) => wal.writeEntry(bytesOf(number)))
+    expect(await wal.sync()).toEqual({ durableLsn: 3 })
+    world.disk.crash({ unsynced: 'lost' })
+    await Promise.all(entries)
+    expect(await readAll(await world.open())).toHaveLength(3)
+  })
+})
+
+describe('idleness', () => {
+  test('E43 of 100 ms writes one marker, after which damage to the last entry is known to be damage', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.writeEntry(bytesOf(1, 600))
+    const unmarked = world.disk.clone()
+    await world.clock.advance(99)
+    const { writes } = world.disk
+    await world.clock.advance(1)
+    expect(world.disk.writes).toBe(writes + 1)
+    await world.clock.advance(60_000)
+    expect(world.disk.writes).toBe(writes + 1)
+    expect(await readAll(wal)).toHaveLength(1)
+
+    const damaged = (disk: typeof world.disk) => {
+      const [segment = ''] = disk.list('/data/wal').filter((name) => name.endsWith('.wal'))
+      disk.flipBit(`/data/wal/${segment}`, (4096 + 100) * 8)
+      return outcome(world.on(disk).open())
+    }
+    expect(await damaged(unmarked)).toBe('resolved')
+    expect(await damaged(world.disk.clone())).toBe('CORRUPT')
+  })
+
+  test('of a log that is written to at no time is not marked', async () => {
+    const { clock, open } = walWorld()
+    await open()
+    expect(clock.untilNext()).toBeUndefined()
+  })
+})
