@@ -33,7 +33,7 @@ const doors: Record<string, readonly string[]> = {
   'node:child_process': ['src/storage/folder-lock.ts'],
   'node:perf_hooks': ['src/clock.ts'],
   jiti: ['src/supervisors/module-loader.ts'],
-  eventemitter3: ['src/runtime/telemetry.ts'],
+  eventemitter3: ['src/runtime/event-bus.ts'],
   // One file uses it; the others around it name its types.
   xstate: ['src/runtime/state-machine'],
   'node:crypto': ['src/clock.ts', 'src/actors/range-query.ts'],

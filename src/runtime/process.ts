@@ -36,6 +36,8 @@ export interface ProcessOptions {
   readonly label: string | undefined
   readonly mailboxMax: number
   readonly app: unknown
+  /** Whose it is, for telemetry. */
+  readonly instance: string | undefined
   /** Who started it. */
   readonly starter: Process | undefined
   /** Whether it is linked to its starter, which then is the parent whose exits it obeys. */
@@ -49,6 +51,7 @@ export class Process implements Runnable {
   readonly kind: string
   readonly label: string | undefined
   readonly app: unknown
+  readonly instance: string | undefined
   starter: Process | undefined
   /** Whose exit signals end it when it traps: the linked starter, else itself. */
   parent: Process
@@ -83,6 +86,7 @@ export class Process implements Runnable {
     this.kind = options.kind
     this.label = options.label
     this.app = options.app
+    this.instance = options.instance
     this.mailboxMax = options.mailboxMax
     this.starter = options.starter
     this.parent = options.linked && options.starter !== undefined ? options.starter : this
@@ -122,8 +126,8 @@ export class Process implements Runnable {
 
   /** Who it is, for telemetry. */
   facts(): ProcessFacts {
-    const { pid, name, kind, label } = this
-    return { at: this.kernel.clock.now(), pid, name, kind, label }
+    const { instance, pid, name, kind, label } = this
+    return { at: this.kernel.clock.now(), instance, pid, name, kind, label }
   }
 
   toString(): string {

@@ -11,6 +11,8 @@ export interface StartOptions<M = unknown> {
   readonly mailboxMax?: number | undefined
   /** `context.app` of it and all that it starts. By default what the starter has. */
   readonly app?: unknown
+  /** The instance that it and all that it starts belong to, in telemetry. By default the starter's. */
+  readonly instance?: string | undefined
   /** `init` must be done within so many ms, else the process is killed. No limit by default, as in OTP. */
   readonly timeoutMs?: number | undefined
   /** What process information calls it: `server`, `supervisor` … */

@@ -15,6 +15,7 @@ import { MachineActor } from './state-machine-actor.ts'
 import { checkedSaved, savedMachine } from './state-machine-saved.ts'
 import { type Delayed, MachineTimers } from './state-machine-timers.ts'
 import type { SavedMachine } from './state-machine-words.ts'
+import { processOf } from './supervised-children.ts'
 import { announce } from './telemetry.ts'
 import { isThenable } from './thenable.ts'
 
@@ -167,11 +168,8 @@ export class MachineRun {
   }
 
   #announce(before: AnyMachineSnapshot, event: EventObject, after: AnyMachineSnapshot): void {
-    const { system, self, name } = this.#host.context
-    announce(system, 'machine.transition', () => ({
-      at: system.clock.now(),
-      pid: self.pid ?? 0,
-      name,
+    announce(this.#host.context.system, 'machine.transition', () => ({
+      ...processOf(this.#host.context).facts(),
       kind: 'state machine',
       label: this.#machine.id,
       event,

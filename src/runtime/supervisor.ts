@@ -39,6 +39,8 @@ export interface SupervisorOptions {
   readonly name?: Name | Via | undefined
   /** `context.app` of all that is below. */
   readonly app?: unknown
+  /** The instance that all below belongs to, in telemetry. */
+  readonly instance?: string | undefined
   readonly restart?: Restart | undefined
   readonly shutdown?: Shutdown | undefined
   readonly significant?: boolean | undefined
@@ -55,12 +57,13 @@ export const supervisor = (
   children: readonly ChildSpec[],
 ): ChildSpec => {
   const argument = argumentOf(id, options, children)
-  const { name, restart, shutdown, significant } = options
+  const { name, restart, shutdown, significant, instance } = options
   const start = (context: ChildContext): Promise<StartResult<unknown>> =>
     context.startLinkResult(supervisorServer, argument, {
       name: name as Name<SupervisorMessages> | Via<SupervisorMessages> | undefined,
       label: String(name ?? id),
       kind: 'supervisor',
+      instance,
       // What it is sent decides about processes; none of it may be refused.
       mailboxMax: Number.POSITIVE_INFINITY,
       ...('app' in options ? { app: options.app } : {}),

@@ -22,7 +22,7 @@ import { type ServerTable, serverTable } from './server-table.ts'
 import { shutDown } from './shutdown.ts'
 import { StartLimit } from './start-limit.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
-import { announce, createTelemetry } from './telemetry.ts'
+import { announce, createTelemetry, type Telemetry } from './telemetry.ts'
 import { isDelay, noDelay, TimerHeap } from './timer-heap.ts'
 import { Via, viaAddress } from './via.ts'
 
@@ -49,7 +49,7 @@ type AnyRef = Ref<unknown> | AnyName
 /** The implementation of `System`. */
 export class ProcessSystem implements Kernel, Starter {
   readonly clock: Clock
-  readonly events = createTelemetry()
+  readonly events: Telemetry
   readonly logger: Logger
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
@@ -64,6 +64,7 @@ export class ProcessSystem implements Kernel, Starter {
   constructor(options: SystemOptions) {
     this.clock = options.clock ?? systemClock()
     this.logger = guardedLogger(options.logger ?? consoleLogger)
+    this.events = createTelemetry(this.logger)
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
     this.runQueue = new RunQueue(this.clock, random)
@@ -207,6 +208,7 @@ export class ProcessSystem implements Kernel, Starter {
       label: options.label,
       mailboxMax: options.mailboxMax ?? this.#mailboxMax,
       app: 'app' in options ? options.app : starter?.app,
+      instance: options.instance ?? starter?.instance,
       starter,
       linked,
     })

@@ -2,12 +2,14 @@
  * The event bus of a System: what happens to processes, for metrics, traces and logs. Free when nobody listens: an event
  * object is made only for an event that has a listener. Other layers add events of their own through `telemetry`.
  */
-import { EventEmitter } from 'eventemitter3'
+import { EventBus, type TypedBus } from './event-bus.ts'
 import type { Logger } from './logger.ts'
 
 /** Who an event is about. `at` is in ms since 1970. */
 export interface ProcessFacts {
   readonly at: number
+  /** The instance that the process belongs to; `undefined` outside of any. */
+  readonly instance: string | undefined
   readonly pid: number
   readonly name: string | undefined
   readonly kind: string
@@ -47,27 +49,22 @@ export interface TelemetryEvents {
 }
 
 /** An event bus. */
-export type Telemetry<Events extends object = TelemetryEvents> = EventEmitter<Events>
+export type Telemetry<Events extends object = TelemetryEvents> = TypedBus<Events>
 
-/**
- * Emits what `facts` makes, if anybody listens. A listener that throws is told to the log and disturbs nobody: what is
- * announced has happened already.
- */
+/** Emits what `facts` makes, if anybody listens. */
 export const announce = <N extends keyof TelemetryEvents>(
-  to: { readonly events: Telemetry; readonly logger: Logger },
+  to: { readonly events: Telemetry },
   name: N,
   facts: () => Parameters<TelemetryEvents[N]>[0],
 ): void => {
   if (to.events.listenerCount(name) === 0) return
-  try {
-    ;(to.events as unknown as EventEmitter).emit(name, facts())
-  } catch (error) {
-    to.logger.error(`a listener of ${name} threw`, { reason: error })
-  }
+  const bus = to.events as unknown as EventBus
+  bus.emit(name, facts())
 }
 
-/** A new bus without listeners. */
-export const createTelemetry = (): Telemetry => new EventEmitter<TelemetryEvents>()
+/** A new bus without listeners. `logger` is told of listeners that throw. */
+export const createTelemetry = (logger: Logger): Telemetry =>
+  new EventBus(logger) as unknown as Telemetry
 
 /** The bus of `system`, typed for the events of another layer besides the runtime's. */
 export const telemetry = <Events extends object>(system: {

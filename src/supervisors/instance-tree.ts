@@ -54,7 +54,13 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
   const controlOptions = { shards: options.shards, reopen: options.reopen }
   return supervisor(
     'keelson',
-    { name: names.root, strategy: 'rest_for_one', intensity: 3, periodMs: 5_000 },
+    {
+      name: names.root,
+      instance: options.instance,
+      strategy: 'rest_for_one',
+      intensity: 3,
+      periodMs: 5_000,
+    },
     [
       supervisor(
         'shards',

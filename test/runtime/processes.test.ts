@@ -12,10 +12,13 @@ import {
   noReply,
   reply,
   send,
+  startSupervisor,
+  supervisor,
   trace,
+  worker,
 } from '../../src/runtime/index.ts'
 import type { Process } from '../../src/runtime/process.ts'
-import { probe, testSystem, virtualClock } from '../../src/testing/index.ts'
+import { probe, silentLogger, testSystem, virtualClock } from '../../src/testing/index.ts'
 import * as Echo from './echo.ts'
 
 describe('a process', () => {
@@ -158,6 +161,52 @@ describe('a crash', () => {
     expect(events).toEqual([
       ['started', 1, 'server'],
       ['exited', 'echo', 'gone'],
+    ])
+  })
+
+  test('of a listener keeps no other listener from hearing, nor the process from ending', async () => {
+    const errors: unknown[] = []
+    const logger = { ...silentLogger, error: (line: string) => void errors.push(line) }
+    const { system, clock } = testSystem({ logger })
+    const heard: unknown[] = []
+    system.events.on('process.exited', () => {
+      throw new Error('first')
+    })
+    system.events.on('process.exited', async () => {
+      throw new Error('second')
+    })
+    system.events.once('process.exited', ({ pid }) => heard.push(['once', pid]))
+    system.events.on('process.exited', ({ pid }) => heard.push(['on', pid]))
+
+    system.kill(await system.start(Echo.server))
+    system.kill(await system.start(Echo.server))
+    await clock.settle()
+
+    expect(heard).toEqual([
+      ['once', 1],
+      ['on', 1],
+      ['on', 2],
+    ])
+    expect(errors).toEqual(Array(4).fill('a listener of process.exited threw'))
+    expect(system.processes()).toEqual([])
+  })
+
+  test('is told with the instance that the process belongs to, and all below it', async () => {
+    const { system } = testSystem()
+    const events: unknown[] = []
+    system.events.on('process.started', ({ label, instance }) => events.push([label, instance]))
+    const tree = supervisor('top', { strategy: 'one_for_one', instance: 'orders' }, [
+      supervisor('inner', { strategy: 'one_for_one' }, [worker('echo', Echo.server)]),
+    ])
+
+    await startSupervisor(system, tree)
+    await system.start(Echo.server, undefined, { label: 'alone' })
+
+    expect(events).toEqual([
+      ['echo', 'orders'],
+      ['inner', 'orders'],
+      ['top', 'orders'],
+      ['alone', undefined],
     ])
   })
 

@@ -148,7 +148,7 @@ describe('what follows init', () => {
     timeout: (seen) => noReply(also(seen, 'timeout')),
   })
 
-  test('is done before anything that waits, and a timeout of 0 after it', async () => {
+  test('is done before anything that waits, and what waits comes before a timeout of 0', async () => {
     const { system, clock } = testSystem()
     const seen: string[] = []
 
@@ -157,7 +157,7 @@ describe('what follows init', () => {
     await started
     await clock.settle()
 
-    // The cast calls the timeout off, as any message does.
+    // Whatever comes calls a timeout off.
     expect(seen).toEqual(['first', 'second', 'cast'])
   })
 
