@@ -86,8 +86,8 @@ const firstManifest = ({ walId, seq, baseLsn, salt }: SegmentHeader): Manifest =
   lastTime: 0,
 })
 
-/** Removes the files of a log, the MANIFEST first; others (LOCK) stay. */
-const removeLog = (disk: Disk, dir: string): void => {
+/** Removes the files of a log that holds nothing, the MANIFEST first; others (LOCK) stay. @throws DiskError. */
+export const removeLog = (disk: Disk, dir: string): void => {
   disk.remove(pathIn(dir, manifestName))
   for (const name of disk.list(dir))
     if (parseSegmentName(name) || name.endsWith('.tmp')) disk.remove(pathIn(dir, name))

@@ -60,8 +60,11 @@ const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void)
     release: () => lock.release(),
     undo() {
       // Removed before it is given up: afterwards it may be another one's.
-      if (!hadLock) disk.remove(path)
-      lock.release()
+      try {
+        if (!hadLock) disk.remove(path)
+      } finally {
+        lock.release()
+      }
       removeFolders()
     },
   }

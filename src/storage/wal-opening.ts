@@ -4,9 +4,10 @@
  */
 import { type Clock, systemClock } from '../clock.ts'
 import type { Disk } from './disk.ts'
-import { refusing } from './log-errors.ts'
+import { removeLog } from './log-creation.ts'
 import type { Evidence, Inspection, LogHost, LogOptions, OpenReport } from './log-host.ts'
 import { nodeDisk } from './node-disk.ts'
+import { attempt } from './segment-file.ts'
 import { threadLogHost } from './thread-log-host.ts'
 import { claimWalFolder, type WalClaim } from './wal-claim.ts'
 import type { WalSettings } from './wal-options.ts'
@@ -51,18 +52,22 @@ export type OpenedWal = {
 export const openWalFiles = async (settings: WalSettings, ports: WalPorts): Promise<OpenedWal> => {
   const claim = claimWalFolder({ ...ports, dir: settings.dir })
   const host = ports.makeHost()
+  const { dir } = settings
+  let isMade = false
   try {
-    const { dir } = settings
     const options = logOptionsOf(settings)
     const found = await inspect(host, settings)
     if (!found.exists) await host.run('create', { dir, options })
+    isMade = !found.exists
     const inspection = found.exists ? found : await inspect(host, settings)
     const opened = await host.run('open', { dir, options, inspection })
     const report = { ...opened, created: !found.exists, remarks: inspection.remarks }
     return { settings, ports, host, claim, report }
   } catch (error) {
     await host.end()
-    refusing(() => claim.undo())
+    // What says why it failed is that error; what cannot be removed is taken for a log without a frame.
+    attempt(() => isMade && removeLog(ports.disk, dir))
+    attempt(() => claim.undo())
     throw error
   }
 }
