@@ -194,7 +194,7 @@ const damageIn = (
       file,
       offset: hole.offset,
       lsn: hole.lastLsn + 1,
-      evidence: evidenceOf(hole),
+      evidence: holeEvidence(hole),
     }))
   const { end } = map
   const isWhole =
@@ -212,7 +212,8 @@ const damageIn = (
   return [...holes, { file, offset: end.offset, lsn: end.lsn + 1, evidence }]
 }
 
-const evidenceOf = ({ kind, lastLsn, nextLsn, offset, end }: Hole): string => {
+/** One sentence on a hole, for people. */
+export const holeEvidence = ({ kind, lastLsn, nextLsn, offset, end }: Hole): string => {
   const bytes = `${end - offset} bytes`
   const next = nextLsn === undefined ? 'no frame follows' : `the next good frame is ${nextLsn}`
   if (kind === 'payload')

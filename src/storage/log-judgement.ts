@@ -10,13 +10,12 @@ import {
   type SegmentSurvey,
   type TornTail,
 } from './log-damage.ts'
-import type { Damage } from './log-errors.ts'
+import { type Damage, unsupported } from './log-errors.ts'
 import { manifestName } from './log-folder.ts'
 import type { Evidence } from './log-host.ts'
 import { type EndVerdict, judgeEnd } from './log-recovery.ts'
 import type { LogSurvey } from './log-survey.ts'
 import type { LsnRange } from './lost-frame.ts'
-import type { UnreadableFrame } from './segment-map.ts'
 
 /** What a log was found to be. */
 export type LogVerification = {
@@ -44,26 +43,27 @@ export type LogVerification = {
   readonly torn?: TornTail
   /** What an earlier salvage had found to be lost. */
   readonly lostBefore: readonly LsnRange[]
-  readonly unreadable: readonly (UnreadableFrame & { readonly file: string })[]
   readonly remarks: readonly string[]
   readonly good: readonly GoodFrames[]
   readonly lastTime: number
   readonly checkpointLsn: number
 }
 
-/** Judges. @throws KeelsonError `NO_SEGMENTS` when there is no log, and nothing says that there was one. */
+/**
+ * Judges.
+ * @throws KeelsonError `NO_SEGMENTS` when there is no log, and nothing says that there was one; `UNSUPPORTED_VERSION` for a
+ * frame of a newer version, whose log this one must not judge.
+ */
 export const judgeLog = (
   survey: LogSurvey,
   surveys: readonly SegmentSurvey[],
   knowledge: LogKnowledge,
 ): LogVerification => {
+  refuseNewer(surveys)
   const proof = strongest(proofsOf(survey, surveys, knowledge))
   const places = placesOf(survey, surveys, proof, knowledge)
   const end = endOf(survey, surveys, places, proof, knowledge)
   const damage = [...survey.damage, ...places.damage, ...end.damage]
-  const unreadable = surveys.flatMap(({ segment, map }) =>
-    map.unreadable.map((frame) => ({ ...frame, file: segment.name })),
-  )
   const isCorrupt = damage.length > 0 || places.lost.length > 0
   const { torn } = places
   const verdict = isCorrupt ? 'corrupt' : torn ? 'torn' : 'clean'
@@ -77,10 +77,15 @@ export const judgeLog = (
     lost: places.lost,
     ...(end.isDoubtful ? { doubtFrom: Math.max(places.lastLsn, proof.lsn) + 1 } : {}),
     ...(torn ? { torn } : {}),
-    unreadable,
     remarks: survey.remarks,
     good: places.good,
   }
+}
+
+const refuseNewer = (surveys: readonly SegmentSurvey[]): void => {
+  for (const { segment, map } of surveys)
+    for (const { offset, lsn, type, typeVersion } of map.unreadable)
+      throw unsupported(segment.name, { offset, lsn, type, typeVersion })
 }
 
 const byPlace = (one: Damage, other: Damage): number =>

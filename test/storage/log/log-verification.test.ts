@@ -8,15 +8,7 @@ import type { LogKnowledge } from '../../../src/storage/log-damage.ts'
 import type { LogVerification } from '../../../src/storage/log-judgement.ts'
 import { verifyLog } from '../../../src/storage/log-verification.ts'
 import type { SimulatedDisk } from '../../../src/storage/simulated-disk.ts'
-import {
-  commit,
-  dir,
-  type LogWorld,
-  newestOn,
-  newWorld,
-  payload,
-  segmentsOn,
-} from '../../support/logs.ts'
+import { commit, dir, type LogWorld, newestOn, newWorld, payload } from '../../support/logs.ts'
 
 const sector = 512
 
