@@ -54,12 +54,16 @@ export type Postpone<T extends AnyStateMachine> =
   | ((snapshot: SnapshotFrom<T>, event: EventFrom<T>) => boolean)
 
 /** How a machine is run. All of it is optional. */
-export interface StateMachineOptions<
+export type StateMachineOptions<
   T extends AnyStateMachine,
   R extends Replies<T> = Record<never, never>,
-> {
+> = NoInfer<StateMachineSettings<T>> & {
   /** What `StateMachine.call` is answered, for each type of event that may be called. No state need name such an event. */
   readonly answers?: Answers<T, R> | undefined
+}
+
+/** The options but `answers`, which are about the machine alone. */
+export interface StateMachineSettings<T extends AnyStateMachine> {
   /** gen_statem's `postpone`: events that are kept until the state value changes, then taken before what waits. */
   readonly postpone?: Postpone<T> | undefined
   /**

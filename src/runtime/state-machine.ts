@@ -16,5 +16,6 @@ export type {
   SavedMachine,
   SavedTimer,
   StateMachineOptions,
+  StateMachineSettings,
   StatePath,
 } from './state-machine-words.ts'
