@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+/** `npm run bench -- NAME [options]`: each file beside this one is a bench; without a name they are listed. */
+import { readdirSync, writeFileSync } from 'node:fs'
+import { environment, environmentLine } from './harness/environment.mjs'
+import { readOptions } from './harness/options.mjs'
+
+const names = readdirSync(new URL('.', import.meta.url))
+  .filter((file) => file.endsWith('.mjs') && file !== 'main.mjs')
+  .map((file) => file.slice(0, -'.mjs'.length))
+
+const list = async () => {
+  console.log(
+    'npm run bench -- NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER] [--repeats N] [--json FILE]\n',
+  )
+  for (const name of names) console.log(`  ${name.padEnd(12)} ${(await load(name)).about}`)
+}
+
+const load = (name) => import(`./${name}.mjs`)
+
+const main = async () => {
+  const options = readOptions(process.argv.slice(2))
+  if (options.name === undefined) return list()
+  if (!names.includes(options.name)) {
+    await list()
+    throw new Error(`no bench ${options.name}`)
+  }
+  const where = environment()
+  console.log(`${environmentLine(where)}\n`)
+  const results = await (await load(options.name)).run(options)
+  if (options.json !== undefined) {
+    const { json, name, ...how } = options
+    const report = { bench: name, command: how, environment: where, results }
+    writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`)
+  }
+}
+
+main().catch((error) => {
+  console.error(error.message)
+  process.exitCode = 1
+})
