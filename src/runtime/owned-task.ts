@@ -37,8 +37,8 @@ export interface TaskValue<T = unknown> {
 /** The context of a task's function: that of a bare process. */
 export type TaskContext = BareContext
 
-/** What a task computes, in a process of its own. Returning gives the value; a throw ends the process with that reason. */
-export type TaskFunction<T> = (context: TaskContext) => T | Promise<T>
+/** What a task computes, at once or as a promise. A throw ends its process with that reason. */
+export type TaskFunction<R> = (context: TaskContext) => R
 
 /** Starts a bare process. */
 export type Spawn = (body: (context: TaskContext) => Promise<void>) => Ref
@@ -189,9 +189,13 @@ export class OwnedTask<T> implements Task<T> {
 }
 
 /** Starts `run` as a task of `owner`, who watches it from before its first turn. */
-export const startOwned = <T>(owner: Process, spawn: Spawn, run: TaskFunction<T>): OwnedTask<T> => {
+export const startOwned = <R>(
+  owner: Process,
+  spawn: Spawn,
+  run: TaskFunction<R>,
+): OwnedTask<Awaited<R>> => {
   const ref = spawn(async (context) => task.succeeded(await run(context)))
-  const task = new OwnedTask<T>(owner, processBehind(ref))
+  const task = new OwnedTask<Awaited<R>>(owner, processBehind(ref))
   return task
 }
 

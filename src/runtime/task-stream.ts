@@ -32,15 +32,15 @@ export type StreamOutcome<T = unknown, I = unknown> =
  * `next`, and at its `return` kills what runs and closes the input. It rejects with `TIMEOUT` (see `onTimeout`), with
  * `EXITED` when this process ends or the supervisor is full, and with what the input throws. Throws `INVALID_ARGUMENT`.
  */
-export const asyncStream = <I, T>(
+export const asyncStream = <I, R>(
   context: TaskOwner,
   inputs: Iterable<I> | AsyncIterable<I>,
-  run: (input: I, context: TaskContext) => T | Promise<T>,
+  run: (input: I, context: TaskContext) => R,
   options: AsyncStreamOptions = {},
-): AsyncIterableIterator<StreamOutcome<T, I>> => {
-  const stream = new TaskStream(context, inputs, run, streamSettings(options))
+): AsyncIterableIterator<StreamOutcome<Awaited<R>, I>> => {
+  const stream = new TaskStream<Awaited<R>, I>(context, inputs, run, streamSettings(options))
   const outcomes = stream.outcomes()
-  const iterator: AsyncIterableIterator<StreamOutcome<T, I>> = {
+  const iterator: AsyncIterableIterator<StreamOutcome<Awaited<R>, I>> = {
     [Symbol.asyncIterator]: () => iterator,
     next: () => outcomes.next(),
     return: (value) => {
@@ -82,7 +82,7 @@ class TaskStream<T, I> {
   readonly #context: TaskOwner
   readonly #owner: Process
   readonly #input: StreamInput<I>
-  readonly #run: (input: I, context: TaskContext) => T | Promise<T>
+  readonly #run: (input: I, context: TaskContext) => unknown
   readonly #settings: StreamSettings
   /** Tasks that run, and those being started. */
   readonly #running = new Set<StreamTask<T, I>>()
@@ -98,7 +98,7 @@ class TaskStream<T, I> {
   constructor(
     context: TaskOwner,
     inputs: Iterable<I> | AsyncIterable<I>,
-    run: (input: I, context: TaskContext) => T | Promise<T>,
+    run: (input: I, context: TaskContext) => unknown,
     settings: StreamSettings,
   ) {
     this.#context = context
@@ -115,7 +115,9 @@ class TaskStream<T, I> {
   async *outcomes(): AsyncGenerator<StreamOutcome<T, I>, undefined> {
     this.#begin()
     try {
-      while (!this.#isStopped) {
+      for (;;) {
+        if (!this.#owner.alive) await this.#changed()
+        if (this.#isStopped) return
         const { ordered } = this.#settings
         if (!ordered) this.#fill()
         const outcome = this.#take()
@@ -213,7 +215,7 @@ class TaskStream<T, I> {
     const run = this.#run
     const ref = spawn(
       async (context) => {
-        task.returned = { value: await run(task.input, context) }
+        task.returned = { value: (await run(task.input, context)) as T }
       },
       { kind: 'task' },
     )
@@ -256,7 +258,10 @@ class TaskStream<T, I> {
   #ownerEnded(reason: ExitReason): void {
     this.#isStopped = true
     this.#input.close()
-    if (!this.#settings.link || this.#isLinking) return
-    for (const { process } of this.#running) process?.signal(this.#owner, reason, true)
+    const isTold = this.#settings.link && !this.#isLinking
+    for (const task of this.#running) {
+      this.#owner.kernel.timers.remove(task)
+      if (isTold) task.process?.signal(this.#owner, reason, true)
+    }
   }
 }

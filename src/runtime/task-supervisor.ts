@@ -83,18 +83,18 @@ const startChild = (
  * Starts a task of this process under `supervisor`, linked to both. Rejects with `EXITED` (`details.reason` is
  * `'max_children'` when it is full) or `NO_PROCESS`.
  */
-const async = <T>(
+const async = <R>(
   context: TaskOwner,
   supervisor: Target<TaskSupervisorMessages>,
-  run: TaskFunction<T>,
-): Promise<Task<T>> => startSupervised(context, supervisor, run, true)
+  run: TaskFunction<R>,
+): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, true)
 
 /** The same without a link to this process: a crash of the task is only news to it, and its own end spares the task. */
-const asyncNolink = <T>(
+const asyncNolink = <R>(
   context: TaskOwner,
   supervisor: Target<TaskSupervisorMessages>,
-  run: TaskFunction<T>,
-): Promise<Task<T>> => startSupervised(context, supervisor, run, false)
+  run: TaskFunction<R>,
+): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, false)
 
 /** The tasks that run. */
 const children = async (supervisor: Ref<TaskSupervisorMessages>): Promise<Ref[]> => {
@@ -134,15 +134,15 @@ export const startUnder = async (
   if (result.ok === false && result.ignore === undefined) throw taskEnded(result.reason)
 }
 
-const startSupervised = <T>(
+const startSupervised = <R>(
   context: TaskOwner,
   supervisor: Target<TaskSupervisorMessages>,
-  run: TaskFunction<T>,
+  run: TaskFunction<R>,
   isLinked: boolean,
-): Promise<OwnedTask<T>> => {
+): Promise<OwnedTask<Awaited<R>>> => {
   const owner = processOf(context)
-  const wait = new Wait<OwnedTask<T>>(owner)
-  let task: OwnedTask<T> | undefined
+  const wait = new Wait<OwnedTask<Awaited<R>>>(owner)
+  let task: OwnedTask<Awaited<R>> | undefined
   startUnder(context, supervisor, (child) => {
     if (!owner.alive) return undefined
     task = startOwned(owner, (body) => child.spawnLink(body, { kind: 'task' }), run)

@@ -50,7 +50,11 @@ export interface TaskRunOptions extends TaskOptions {
  * Unless somebody awaits it, the value comes as an info `task` with a `TaskValue`, and the end as a down message with
  * `monitor` of the task; both whatever the bound of the mailbox.
  */
-const async = <T>(context: TaskOwner, run: TaskFunction<T>, options?: TaskOptions): Task<T> =>
+const async = <R>(
+  context: TaskOwner,
+  run: TaskFunction<R>,
+  options?: TaskOptions,
+): Task<Awaited<R>> =>
   startOwned(
     processOf(context),
     (body) => context.spawnLink(body, { kind: 'task', ...options }),
@@ -146,7 +150,11 @@ const startLink = (
  * Runs a function as a task for code outside of processes. Resolves with its value; rejects as `await` does, and then
  * nothing of it runs any more.
  */
-const run = <T>(system: System, body: TaskFunction<T>, options: TaskRunOptions = {}): Promise<T> =>
+const run = <R>(
+  system: System,
+  body: TaskFunction<R>,
+  options: TaskRunOptions = {},
+): Promise<Awaited<R>> =>
   new Promise((resolve, reject) => {
     const { supervisor, timeoutMs, label } = options
     // The owner is linked to the task and traps exits: whatever ends the owner ends the task, but not the other way.

@@ -53,7 +53,7 @@ function* starting([tag, body, given]: Term[], memory: Memory, scope: Scope, sta
     try {
       task = (yield begin(context, crewOf(supervisor), run)) as Task
     } catch (error) {
-      throw new FailedCall(bareReason(error))
+      throw failureOf(error)
     }
   } else task = Task.async(context, run)
   label(String(tag), task.ref, stage.recorder)
@@ -103,7 +103,7 @@ function* streaming([inputs, body, given]: Term[], memory: Memory, scope: Scope,
     const outcomes = (yield collected(stream)) as Term[]
     memory.record('streamed', outcomes)
   } catch (error) {
-    throw new FailedCall(bareReason(error))
+    throw failureOf(error)
   }
 
   async function collected(outcomes: AsyncIterable<StreamOutcome>): Promise<Term[]> {
@@ -158,6 +158,13 @@ class SilentMemory extends Memory {
 }
 
 const talk = (context: BareContext): TalkContext => context as unknown as TalkContext
+
+/** How a process ends that could not have its tasks: with a failed call, but a full supervisor is an exception (Elixir). */
+const failureOf = (error: unknown): Error => {
+  const reason = bareReason(error)
+  if (reason === 'max_children') return new Error('reached the maximum number of tasks')
+  return new FailedCall(reason)
+}
 
 const crewOf = (supervisor: string): Name<TaskSupervisorMessages> => name(supervisor)
 
