@@ -84,8 +84,8 @@ export class LogWriter {
 
   /** Whether frames with these payloads would begin a new segment, while the spare for it is about to be there. */
   waitsForSpare(lengths: readonly number[]): boolean {
-    const rolls = () => this.#newest.firstThatDoesNotFit(lengths, 0) < lengths.length
-    return !this.#failure && this.spares.isWorthWaitingFor && rolls()
+    if (this.#failure || !this.spares.isWorthWaitingFor) return false
+    return this.#newest.firstThatDoesNotFit(lengths, 0) < lengths.length
   }
 
   /**
@@ -123,9 +123,8 @@ export class LogWriter {
    */
   mark(): boolean {
     this.sync()
-    const newest = this.#newest
-    if (!newest.wantsMarker) return false
-    this.#irrevocably(() => newest.mark())
+    if (!this.#newest.wantsMarker) return false
+    this.#irrevocably(() => this.#newest.mark())
     return true
   }
 
@@ -171,8 +170,8 @@ export class LogWriter {
     const gone = releasable(this.#sealed, lsn, this.#manifest.checkpointLsn)
     for (const { name } of gone) {
       refusing(() => disk.remove(pathIn(dir, name)))
-      this.#irrevocably(() => disk.syncFolder(dir))
       this.#sealed = this.#sealed.slice(1)
+      this.#irrevocably(() => disk.syncFolder(dir))
     }
     return gone
   }

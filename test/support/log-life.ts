@@ -4,7 +4,9 @@
  */
 import { seededRandom } from '../../src/clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../src/errors.ts'
+import { DiskError } from '../../src/storage/disk.ts'
 import type { Log } from '../../src/storage/log.ts'
+import { sparePreparation } from '../../src/storage/segment-file.ts'
 import { changingOperations } from '../../src/storage/simulated-faults.ts'
 import { commit, content, dir, fill, type LogWorld, newWorld, payload, readAll } from './logs.ts'
 
@@ -22,6 +24,11 @@ export type LifeStory = {
   refusals: number
   closes: number
   harms: number
+  /** Spares that were made in the background, markers, checkpoints, and segments that were removed. */
+  spares: number
+  markers: number
+  checkpoints: number
+  removals: number
 }
 
 /** Lives the life of `seed`. @throws Error with the seed when the log breaks a promise. */
@@ -37,6 +44,10 @@ class Life {
   #durable = 0
   /** How many must be there as long as the power stays: what was written survives its process. */
   #written = 0
+  /** Up to here segments may have been removed, or may be one day. */
+  #releasedLsn = 0
+  /** The spare that is being made in the background, one call to the disk after another. */
+  #spare: Generator<void> | undefined
   #log: Log | undefined
   #failure: KeelsonError | undefined
   #number = 0
@@ -58,6 +69,10 @@ class Life {
       refusals: 0,
       closes: 0,
       harms: 0,
+      spares: 0,
+      markers: 0,
+      checkpoints: 0,
+      removals: 0,
     }
   }
 
@@ -80,12 +95,16 @@ class Life {
   }
 
   #step(log: Log): void {
-    const draw = this.#below(100)
+    this.#stepSpare(log)
+    const draw = this.#below(110)
     if (draw < 62) this.#commit(log)
+    else if (draw >= 106) this.#mark(log)
+    else if (draw >= 103) this.#checkpoint(log)
+    else if (draw >= 100) this.#release(log)
     else if (draw < 70) this.#sync(log)
     else if (draw < 75) this.#breakSomething()
     else if (draw < 78) this.#fillUp()
-    else if (draw < 84) this.#compare(readAll(log, 1 + this.#below(4000)), this.#durable)
+    else if (draw < 84) this.#compareNow(log)
     else if (draw < 88) this.#close(log)
     else if (draw < 94) this.#die('crash')
     else this.#die('kill')
@@ -130,6 +149,82 @@ class Life {
 
   #sync(log: Log): void {
     this.#attempt(() => this.#acknowledge(log.handle('sync', null).durableLsn))
+  }
+
+  /** In some lives there is a second thread that makes spares, now slower and now faster than the log. */
+  #stepSpare(log: Log): void {
+    if (this.#story.seed % 3 === 0) return
+    for (let steps = this.#below(4); steps > 0; steps--) {
+      const task = this.#spare ? undefined : log.beginSpare()
+      if (task) this.#spare = sparePreparation(this.#world.disk, task)
+      const spare = this.#spare
+      if (!spare) return
+      try {
+        if (!spare.next().done) continue
+        log.settleSpare()
+        this.#story.spares += 1
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error
+        log.settleSpare(error)
+      }
+      this.#spare = undefined
+    }
+  }
+
+  #mark(log: Log): void {
+    this.#attempt(() => {
+      const { written, durableLsn } = log.handle('mark', null)
+      if (written) this.#story.markers += 1
+      this.#acknowledge(durableLsn)
+      if (this.#durable !== this.#frames.length) this.#fail('a marked log is not durable')
+      if (log.handle('mark', null).written) this.#fail('a marker was marked')
+    })
+  }
+
+  #checkpoint(log: Log): void {
+    this.#attempt(() => {
+      try {
+        const opaque = payload(this.#number++, this.#below(600))
+        const { lsn, coveredLsn, durableLsn } = log.handle('checkpoint', { opaque })
+        if (durableLsn !== lsn || coveredLsn >= lsn) this.#fail('a checkpoint covers itself')
+        this.#acknowledge(durableLsn)
+        this.#story.checkpoints += 1
+      } catch (error) {
+        if (!isKeelsonError(error, 'NO_SPACE') && !isKeelsonError(error, 'BUSY')) throw error
+        // It may have synced nothing; it has written nothing.
+        this.#acknowledge(log.handle('describe', null).durableLsn)
+      }
+    })
+  }
+
+  /** A pin, a checkpoint and the caller's own word each hold segments back. */
+  #release(log: Log): void {
+    this.#attempt(() => {
+      const { checkpointLsn, lastLsn, segments } = log.handle('describe', null)
+      const firstLsn = segments[0]?.baseLsn ?? 1
+      const lsn = this.#below(lastLsn + 1)
+      const from = firstLsn + this.#below(lastLsn - firstLsn + 2)
+      const { pin } = log.handle('pin', { from })
+      this.#releasedLsn = Math.max(this.#releasedLsn, Math.min(lsn, checkpointLsn, from - 1))
+      try {
+        this.#story.removals += log.handle('release', { lsn }).removed
+      } catch (error) {
+        // What could not be removed is still part of the log, and the log goes on.
+        if (!isKeelsonError(error) || error.details.reason !== 'disk') throw error
+      }
+      log.handle('unpin', { pin })
+      this.#forget(log.handle('describe', null).segments[0]?.baseLsn ?? 1)
+    })
+  }
+
+  /** The log begins with `firstLsn` now: what was before must have been released. */
+  #forget(firstLsn: number): void {
+    if (firstLsn - 1 > this.#releasedLsn)
+      this.#fail(`released up to ${this.#releasedLsn}, and the log begins with ${firstLsn}`)
+    const gone = this.#frames.filter(({ lsn }) => lsn !== undefined && lsn < firstLsn).length
+    this.#frames.splice(0, gone)
+    this.#durable -= gone
+    this.#written -= Math.min(gone, this.#written)
   }
 
   #close(log: Log): void {
@@ -180,6 +275,7 @@ class Life {
     if (how === 'crash') this.#written = this.#durable
     this.#log = undefined
     this.#failure = undefined
+    this.#spare = undefined
     disk.clearFaults()
     disk.capacityBytes = Number.POSITIVE_INFINITY
     if (how === 'crash') disk.crash()
@@ -199,12 +295,13 @@ class Life {
       disk.clearFaults()
       this.#story.openings += 1
       if (report.tail === 'torn') this.#story.tornTails += 1
-      const found = readAll(log, 1 + this.#below(4000))
+      this.#forget(report.firstLsn)
+      const found = readAll(log, 1 + this.#below(4000), report.firstLsn)
       this.#compare(found, Math.max(this.#durable, this.#written))
       this.#adopt(found.length, report.lastLsn)
       if (inspection.lastLsn !== report.lastLsn) this.#fail('inspection and report differ')
       const lastTime = found.at(-1)?.time ?? 0
-      if (report.lastTime !== lastTime)
+      if (report.lastTime !== lastTime && found.length > 0)
         this.#fail(`last stamp ${lastTime}, reported ${report.lastTime}`)
       this.#log = log
     } catch (error) {
@@ -236,6 +333,13 @@ class Life {
     this.#written = count
     for (const { lsn } of this.#frames)
       if (lsn !== undefined && lsn > lastLsn) this.#fail('a frame lies behind the end')
+  }
+
+  #compareNow(log: Log): void {
+    const firstLsn = log.handle('describe', null).segments[0]?.baseLsn ?? 1
+    // A removal whose sync failed has removed something all the same.
+    this.#forget(firstLsn)
+    this.#compare(readAll(log, 1 + this.#below(4000), firstLsn), this.#durable)
   }
 
   /** The log shows the beginning of what was handed in, in order, and at least what is promised. */

@@ -18,4 +18,8 @@ test('no life loses what was acknowledged, changes an order, leaves a gap or out
   expect(sum(({ refusals }) => refusals)).toBeGreaterThan(0.1)
   expect(sum(({ harms }) => harms)).toBeGreaterThan(0.2)
   expect(sum(({ closes }) => closes)).toBeGreaterThan(1)
+  expect(sum(({ spares }) => spares)).toBeGreaterThan(1)
+  expect(sum(({ markers }) => markers)).toBeGreaterThan(0.5)
+  expect(sum(({ checkpoints }) => checkpoints)).toBeGreaterThan(0.5)
+  expect(sum(({ removals }) => removals)).toBeGreaterThan(0.2)
 })
