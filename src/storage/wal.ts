@@ -25,6 +25,7 @@ import {
   type WalEntry,
 } from './wal-reading.ts'
 import { repairWal, type WalRepair } from './wal-repair.ts'
+import { type VerifyOptions, verifyWal, type WalVerification } from './wal-verification.ts'
 
 export { type ErrorCode, isKeelsonError, KeelsonError } from '../errors.ts'
 export type { Appended, AppendOptions } from './wal-append.ts'
@@ -32,6 +33,7 @@ export type { WalReport } from './wal-opening.ts'
 export type { WalOptions } from './wal-options.ts'
 export type { ReadOptions, WalCheckpoint, WalEntry } from './wal-reading.ts'
 export type { WalRepair } from './wal-repair.ts'
+export type { VerifyOptions, WalVerification } from './wal-verification.ts'
 
 /** A log as people look at it. */
 export type WalDescription = LogDescription & {
@@ -84,6 +86,15 @@ export class Wal {
    */
   static async repair(dir: string): Promise<WalRepair> {
     return repairWal(dir, machinePorts())
+  }
+
+  /**
+   * Reads the whole log in `dir`, open or not, and says what it is: also behind damage, with the LSNs that are proven to be
+   * lost. Changes nothing. Damage is an answer here, no error.
+   * @throws KeelsonError `NO_SEGMENTS` when there is no log, `UNSUPPORTED_VERSION`, `CONFIG`, `READ_ONLY`.
+   */
+  static async verify(dir: string, options: VerifyOptions = {}): Promise<WalVerification> {
+    return verifyWal(dir, machinePorts(), options)
   }
 
   /**

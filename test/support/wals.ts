@@ -7,6 +7,11 @@ import { type ReadOptions, Wal, type WalOptions } from '../../src/storage/wal.ts
 import { openWalFiles, type WalPorts } from '../../src/storage/wal-opening.ts'
 import { checkWalOptions } from '../../src/storage/wal-options.ts'
 import { repairWal, type WalRepair } from '../../src/storage/wal-repair.ts'
+import {
+  type VerifyOptions,
+  verifyWal,
+  type WalVerification,
+} from '../../src/storage/wal-verification.ts'
 
 /** The folder of every log here. */
 export const dir = '/data/wal'
@@ -21,6 +26,7 @@ export type WalWorld = {
   readonly ports: WalPorts
   open(options?: Omit<Partial<WalOptions>, 'dir'>): Promise<Wal>
   repair(): Promise<WalRepair>
+  verify(options?: VerifyOptions): Promise<WalVerification>
   /** The same on another disk, or the same disk later. */
   on(disk: SimulatedDisk): WalWorld
 }
@@ -47,6 +53,7 @@ const worldOn = (disk: SimulatedDisk, { seed = 1, delayMs = 0 }: WalWorldOptions
       return new Wal(await opened)
     },
     repair: () => repairWal(dir, ports),
+    verify: (options) => verifyWal(dir, ports, options),
     // Salts differ from life to life, as they do on a real clock.
     on: (other) => worldOn(other, { seed: seed + 1, delayMs }),
   }
