@@ -21,6 +21,7 @@ import {
   targetOf,
 } from './operations.ts'
 import { FailedCall } from './recorder.ts'
+import { registryOperation, sum } from './registry-operations.ts'
 import type { Operation, Term } from './scenario.ts'
 import type { Stage } from './stage.ts'
 import { taskAction } from './tasks.ts'
@@ -83,7 +84,7 @@ const atOnce = (action: Operation, memory: Memory, frame: Frame, scope: Scope): 
   const [operation, ...args] = action
   const { recorder, context } = memory
   const value = (index: number): unknown => evaluate(args[index], scope)
-  const target = (index: number): Target => targetOf(args[index], recorder, value(index))
+  const target = (index: number): Target => targetOf(args[index], scope)
   const text = (index: number): string => String(args[index])
   switch (operation) {
     case 'log':
@@ -96,7 +97,7 @@ const atOnce = (action: Operation, memory: Memory, frame: Frame, scope: Scope): 
       frame.state = value(0)
       return true
     case 'add':
-      frame.state = Number(frame.state) + Number(value(0))
+      frame.state = sum(frame.state, value(0))
       return true
     case 'reply':
       frame.reply = { value: value(0) }
@@ -123,6 +124,9 @@ const atOnce = (action: Operation, memory: Memory, frame: Frame, scope: Scope): 
       throw new Error(text(0))
     case 'exit':
       return exit(value(0))
+    case 'reg':
+      memory.record('reg', text(0), registryOperation(args, memory, scope))
+      return true
     case 'send':
       memory.send(target(0), text(1), value(2))
       return true
@@ -206,7 +210,7 @@ function* waiting(
       )
     default: {
       const steps = taskAction(action, memory, scope, stage)
-      if (steps === undefined) throw new Error(`this adapter knows no action ${operation}`)
+      if (steps === undefined) throw memory.recorder.refuse(`there is no action ${operation}`)
       return yield* steps
     }
   }
@@ -215,7 +219,7 @@ function* waiting(
 function* calling(args: Term[], memory: Memory, scope: Scope): Steps {
   const [targetTerm, what, payload, options] = args
   const { timeout, catch: catches } = optionsOf(options)
-  const target = targetOf(targetTerm, memory.recorder, evaluate(targetTerm, scope))
+  const target = targetOf(targetTerm, scope)
   const timeoutMs = typeof timeout === 'number' ? timeout : undefined
   try {
     const reply = yield memory.call(target, String(what), evaluate(payload, scope), timeoutMs)
@@ -229,13 +233,18 @@ function* calling(args: Term[], memory: Memory, scope: Scope): Steps {
 
 function* starting(args: Term[], memory: Memory, scope: Scope, stage: Stage): Steps {
   const [base, proc, options] = args
-  const { link, arg } = optionsOf(options)
+  const { link, arg, catch: catches } = optionsOf(options)
   const start = stage.start(String(base), String(proc), evaluate(arg, scope), {
     context: memory.context,
     isLinked: link !== false,
   })
-  const result = (yield start) as Awaited<typeof start>
-  memory.record('started', String(base), startedTerm(result, memory.recorder))
+  try {
+    const result = (yield start) as Awaited<typeof start>
+    memory.record('started', String(base), startedTerm(result, memory.recorder))
+  } catch (error) {
+    if (catches !== true) throw error
+    memory.record('started', String(base), ['exit', memory.recorder.encode(bareReason(error))])
+  }
 }
 
 const pause = (clock: Clock, ms: number): Promise<void> =>

@@ -6,17 +6,22 @@ import {
   cast,
   type ExitReason,
   type From,
+  isRef,
   type Monitor,
   type Name,
   name,
   type Ref,
+  Registry,
   type StartResult,
   type Task,
   type Timer,
+  type Via,
+  via,
 } from '../../../src/runtime/index.ts'
 import type { Recorder } from './recorder.ts'
 import type { Term } from './scenario.ts'
 import type { Talk } from './talk.ts'
+import { evaluate, type Scope } from './terms.ts'
 
 export type TalkContext = Context<Talk>
 
@@ -101,14 +106,36 @@ export class Memory {
 }
 
 /** A process, or a name. */
-export type Target = Ref<Talk> | Name<Talk>
+export type Target = Ref<Talk> | NameOrKey
 
-/** A target of the format: an evaluated pid, or a name. */
-export const targetOf = (term: Term | undefined, recorder: Recorder, value: unknown): Target => {
-  if (typeof term === 'object' && term !== null && '$name' in term)
-    return name<Talk>(String(term.$name))
-  if (typeof value === 'string') return (recorder.refOf(value) ?? nobody(value)) as Ref<Talk>
-  return (value ?? nobody('nobody')) as Ref<Talk>
+/** A name of the format. */
+export type NameOrKey = Name<Talk> | Via<Talk>
+
+/** The name that a definition or a target gives: a local one, or one through a registry. */
+export const nameOf = (term: Term | undefined): NameOrKey | undefined => {
+  if (typeof term === 'string') return name<Talk>(term)
+  const { $via: through } = optionsOf(term)
+  if (!Array.isArray(through)) return undefined
+  return via(Registry.name<unknown, unknown, Talk>(String(through[0])), through[1])
+}
+
+/** A target of the format: a process by its label, or a name. */
+export const targetOf = (term: Term | undefined, scope: Scope): Target => {
+  const options = optionsOf(term)
+  if ('$name' in options) return name<Talk>(String(evaluate(options.$name, scope)))
+  if (Array.isArray(options.$via)) {
+    const through = options.$via.map((each) => evaluate(each, scope) as Term)
+    return nameOf({ $via: through }) ?? nobody('nobody')
+  }
+  const value = evaluate(term, scope)
+  if (typeof value === 'string') return (scope.recorder.refOf(value) ?? nobody(value)) as Ref<Talk>
+  return isRef(value) ? (value as Ref<Talk>) : nobody(String(value))
+}
+
+/** The process that a target stands for now. */
+export const processOf = (target: Target, { context }: Memory): Ref => {
+  const found = isRef(target) ? target : context.system.whereis(target)
+  return found ?? nobody(String(target))
 }
 
 /** Somebody who was never started. */
@@ -118,7 +145,7 @@ const nobody = (label: string): never => {
 
 /** The bare reason of a call that failed. */
 export const bareReason = (error: unknown): ExitReason => {
-  if (!isKeelsonError(error)) throw error
+  if (!isKeelsonError(error) || !('reason' in error.details)) throw error
   return error.details.reason
 }
 

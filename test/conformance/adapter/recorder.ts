@@ -20,6 +20,7 @@ export class Recorder {
   readonly #counts = new Map<string, number>()
   readonly #ended = new Set<string>()
   #events: Record<string, Term[]> = {}
+  #refusal: Error | undefined = undefined
 
   constructor(system: System) {
     this.#system = system
@@ -46,8 +47,19 @@ export class Recorder {
     this.#events[label].push(event)
   }
 
-  /** What a step amounts to; the next one begins. */
+  /**
+   * Remembers that the scenario asks for something that the format does not have: whatever its processes make of the
+   * error, it cannot pass.
+   */
+  refuse(why: string): Error {
+    const refusal = new Error(why)
+    this.#refusal ??= refusal
+    return refusal
+  }
+
+  /** What a step amounts to; the next one begins. Throws what was refused in it. */
   take(result: Term): StepTrace {
+    if (this.#refusal !== undefined) throw this.#refusal
     const events = this.#events
     this.#events = {}
     return Object.keys(events).length === 0 ? { result } : { result, events }

@@ -40,7 +40,7 @@ export const scenarioServer = (
     call,
   })
   const actionsOf = (...keys: string[]): Operation[] | undefined =>
-    keys.map((key) => definition.on[key]).find((actions) => actions !== undefined)
+    keys.map((key) => definition.on?.[key]).find((actions) => actions !== undefined)
 
   /** A callback that answers with the next state; without a key, as `otherwise` says. */
   const handle = (

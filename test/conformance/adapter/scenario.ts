@@ -1,7 +1,4 @@
-/** The format of the recorded scenarios (`otp/FORMAT.md`), as types, and where the files are. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-
+/** The format of the recorded scenarios (`otp/FORMAT.md`), as types. */
 /** Any term of the format: plain JSON. */
 export type Term = null | boolean | number | string | Term[] | { [key: string]: Term }
 
@@ -20,7 +17,7 @@ export type ChildDefinition = {
 
 export type ServerDefinition = {
   kind: 'server'
-  on: Record<string, Operation[]>
+  on?: Record<string, Operation[]>
   name?: Term
 }
 
@@ -45,12 +42,18 @@ export type DynamicDefinition = {
 
 export type PlainDefinition = { kind: 'plain'; body: Operation[]; name?: Term }
 
+export type RegistryDefinition = {
+  kind: 'registry'
+  keys: 'unique' | 'duplicate'
+  name?: Term
+}
+
 export type ProcessDefinition =
   | ServerDefinition
   | SupervisorDefinition
   | DynamicDefinition
   | PlainDefinition
-  | { kind: 'registry' }
+  | RegistryDefinition
 
 /** What happened in one step: its result, and the events by process. */
 export type StepTrace = { result: Term; events?: Record<string, Term[]> }
@@ -61,15 +64,4 @@ export type Scenario = {
   procs: Record<string, ProcessDefinition>
   steps: Operation[]
   expected: StepTrace[]
-}
-
-export type Group = { area: string; group: string; scenarios: Scenario[] }
-
-/** Every recorded group. */
-export const groups = (): Group[] => {
-  const root = join(import.meta.dirname, '..', 'otp', 'scenarios')
-  return readdirSync(root)
-    .sort()
-    .flatMap((area) => readdirSync(join(root, area)).map((file) => join(root, area, file)))
-    .map((path) => JSON.parse(readFileSync(path, 'utf8')) as Group)
 }

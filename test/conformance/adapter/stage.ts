@@ -6,16 +6,16 @@ import {
   type ChildSpec,
   type Context,
   dynamicSupervisor,
-  type Name,
-  name,
   type Received,
+  type Ref,
+  Registry,
   type StartResult,
   type System,
   supervisor,
   taskSupervisor,
 } from '../../../src/runtime/index.ts'
 import { drive, type Frame, perform } from './actions.ts'
-import { Memory, type TalkContext } from './operations.ts'
+import { Memory, nameOf, type TalkContext } from './operations.ts'
 import type { Recorder } from './recorder.ts'
 import type {
   ChildDefinition,
@@ -23,6 +23,7 @@ import type {
   Operation,
   PlainDefinition,
   ProcessDefinition,
+  RegistryDefinition,
   Scenario,
   SupervisorDefinition,
   Term,
@@ -43,6 +44,7 @@ export class Stage {
   readonly clock: VirtualClock
   readonly recorder: Recorder
   readonly #scenario: Scenario
+  readonly #extra = new Map<number | undefined, readonly Term[]>()
 
   constructor(scenario: Scenario, system: System, clock: VirtualClock, recorder: Recorder) {
     this.#scenario = scenario
@@ -69,7 +71,7 @@ export class Stage {
         spawnLink: context.spawnLink.bind(context),
       })
     }
-    if (definition.kind !== 'server') throw new Error(`this adapter knows no ${definition.kind}`)
+    if (definition.kind !== 'server') throw this.#unknownKind(definition)
     const server = scenarioServer(definition, base, this)
     const options = { name: nameOf(definition.name), timeoutMs: starting.timeoutMs }
     return isLinked
@@ -91,7 +93,7 @@ export class Stage {
       const arg = value(child.arg)
       if (definition.kind === 'plain')
         return this.#spawn(definition, id, arg, context.spawnLink.bind(context))
-      if (definition.kind !== 'server') throw new Error(`this adapter knows no ${definition.kind}`)
+      if (definition.kind !== 'server') throw this.#unknownKind(definition)
       // A server is made anew at each start: what it remembers goes with its process.
       const server = scenarioServer(definition, id, this)
       return context.startLinkResult(server, arg, { name: nameOf(definition.name) })
@@ -111,20 +113,33 @@ export class Stage {
     return frame.value ?? null
   }
 
+  /** What a dynamic supervisor puts before the arguments of its children. */
+  extraArguments(pid: number | undefined): readonly Term[] {
+    return this.#extra.get(pid) ?? []
+  }
+
   #supervisor(
     base: string,
-    definition: SupervisorDefinition | DynamicDefinition,
+    definition: TreeDefinition,
     child: Pick<ChildDefinition, 'restart' | 'shutdown' | 'significant'>,
   ): ChildSpec {
     const spec = this.#specOf(base, definition, child)
-    return { ...spec, start: (context) => spec.start(this.#labelling(base, context)) }
+    const begun = ({ pid }: Ref): void => {
+      if (definition.kind === 'dynamic_supervisor')
+        this.#extra.set(pid, definition.extra_arguments ?? [])
+    }
+    return { ...spec, start: (context) => spec.start(this.#labelling(base, context, begun)) }
   }
 
   #specOf(
     base: string,
-    definition: SupervisorDefinition | DynamicDefinition,
+    definition: TreeDefinition,
     child: Pick<ChildDefinition, 'restart' | 'shutdown' | 'significant'>,
   ): ChildSpec {
+    if (definition.kind === 'registry') {
+      const name = nameOf(definition.name) as Registry.Name | undefined
+      return { ...Registry.childSpec(base, { keys: definition.keys, name }), ...child }
+    }
     const { intensity, period } = definition
     const periodMs = period === undefined ? undefined : period * 1_000
     const options = { intensity, periodMs, name: nameOf(definition.name), ...child }
@@ -138,7 +153,7 @@ export class Stage {
   }
 
   /** The same context, which labels what it starts in its `init`: a supervisor has no callback of the scenario's. */
-  #labelling(base: string, context: ChildContext): ChildContext {
+  #labelling(base: string, context: ChildContext, begun: (ref: Ref) => void): ChildContext {
     const startLinkResult = ((
       server: { init: (...args: unknown[]) => unknown },
       arg: unknown,
@@ -146,6 +161,7 @@ export class Stage {
     ) => {
       const init = (given: unknown, inner: Context): unknown => {
         this.recorder.label(base, inner.self)
+        begun(inner.self)
         return server.init(given, inner)
       }
       return context.startLinkResult({ ...server, init } as never, arg as never, options as never)
@@ -173,14 +189,17 @@ export class Stage {
 
   #definitionOf(proc: string): ProcessDefinition {
     const definition = this.#scenario.procs[proc]
-    if (definition === undefined) throw new Error(`no definition ${proc}`)
+    if (definition === undefined) throw this.recorder.refuse(`there is no definition ${proc}`)
     return definition
+  }
+
+  #unknownKind({ kind }: { readonly kind: string }): Error {
+    return this.recorder.refuse(`there is no kind of process ${kind}`)
   }
 }
 
-const isSupervisor = (
-  definition: ProcessDefinition,
-): definition is SupervisorDefinition | DynamicDefinition => definition.kind.endsWith('supervisor')
+/** What is a supervisor to others, and has no callbacks in the scenario. */
+type TreeDefinition = SupervisorDefinition | DynamicDefinition | RegistryDefinition
 
-const nameOf = (term: Term | undefined): Name<Talk> | undefined =>
-  typeof term === 'string' ? name<Talk>(term) : undefined
+const isSupervisor = (definition: ProcessDefinition): definition is TreeDefinition =>
+  ['supervisor', 'dynamic_supervisor', 'task_supervisor', 'registry'].includes(definition.kind)

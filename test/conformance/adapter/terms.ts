@@ -44,17 +44,3 @@ export const evaluate = (term: Term | undefined, scope: Scope): unknown => {
 /** A specification of a child, as a failed `start_child` gives it back. */
 export const isChildSpec = (value: object): value is ChildSpec =>
   'id' in value && 'start' in value && typeof value.start === 'function'
-
-/** Whether a trace matches the recorded one: equal, but `{"$error": "*"}` in the recorded one matches any error. */
-export const matches = (expected: unknown, found: unknown): boolean => {
-  if (typeof expected !== 'object' || expected === null) return expected === found
-  if (typeof found !== 'object' || found === null) return false
-  if (Array.isArray(expected) !== Array.isArray(found)) return false
-  const [left, right] = [expected as Record<string, unknown>, found as Record<string, unknown>]
-  if (left.$error === '*') return '$error' in right
-  const keys = Object.keys(left)
-  return (
-    keys.length === Object.keys(right).length &&
-    keys.every((key) => Object.hasOwn(right, key) && matches(left[key], right[key]))
-  )
-}

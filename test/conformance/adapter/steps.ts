@@ -1,0 +1,323 @@
+/**
+ * The steps of the driver, in terms of the runtime's own functions: what it does as a process, what it asks of others
+ * (`sys`, supervisors), and what is seen from outside.
+ */
+import {
+  type BareContext,
+  type ChildInfo,
+  type ChildSpec,
+  countChildren,
+  type DynamicSupervisorMessages,
+  deleteChild,
+  getState,
+  getStatus,
+  name,
+  type Ref,
+  replaceState,
+  restartChild,
+  resume,
+  type StartResult,
+  type SupervisorMessages,
+  startChild,
+  startDynamicChild,
+  statistics,
+  stopProcess,
+  suspend,
+  terminateChild,
+  terminateDynamicChild,
+  whichChildren,
+} from '../../../src/runtime/index.ts'
+import {
+  bareReason,
+  Memory,
+  optionsOf,
+  processOf,
+  startedTerm,
+  type Target,
+  targetOf,
+} from './operations.ts'
+import type { Recorder } from './recorder.ts'
+import { registryOperation } from './registry-operations.ts'
+import type { ChildDefinition, Operation, Term } from './scenario.ts'
+import type { Stage } from './stage.ts'
+import type { Talk } from './talk.ts'
+import { taskChild } from './tasks.ts'
+import { evaluate, type Scope } from './terms.ts'
+
+/** Carries out a step within the driver. What raises there is `{"$error": …}`, a failed call `["exit", reason]`. */
+export const carryOut = async (step: Operation, memory: Memory, stage: Stage): Promise<Term> => {
+  try {
+    return await new Step(step, memory, stage).run()
+  } catch (error) {
+    return memory.recorder.encode(error)
+  }
+}
+
+class Step {
+  readonly #operation: string
+  readonly #args: Term[]
+  readonly #memory: Memory
+  readonly #stage: Stage
+  readonly #recorder: Recorder
+
+  constructor([operation, ...args]: Operation, memory: Memory, stage: Stage) {
+    this.#operation = operation
+    this.#args = args
+    this.#memory = memory
+    this.#stage = stage
+    this.#recorder = stage.recorder
+  }
+
+  async run(): Promise<Term> {
+    if (this.#operation === 'multi') return this.#multi()
+    const memory = this.#memory
+    const { context } = memory
+    switch (this.#operation) {
+      case 'start':
+        return this.#start()
+      case 'call': {
+        const { timeoutMs } = this.#timeout(3)
+        return this.#asked(
+          memory.call(this.#target(), this.#text(1), this.#value(2), timeoutMs),
+          (reply) => ['ok', reply],
+        )
+      }
+      case 'call_async': {
+        const { timeoutMs } = this.#timeout(4)
+        return this.#client((inner) =>
+          inner.call(this.#target(1), this.#text(2), this.#value(3), timeoutMs),
+        )
+      }
+      case 'stop_async':
+        return this.#client(async (inner) => {
+          await stopProcess(inner.context.to(this.#target(1)), this.#value(2), this.#timeout(3))
+          return 'ok'
+        })
+      case 'stop':
+        return this.#asked(
+          stopProcess(context.to(this.#target()), this.#value(1), this.#timeout(2)),
+          () => 'ok',
+        )
+      case 'cast':
+        memory.cast(this.#target(), this.#text(1), this.#value(2))
+        return 'ok'
+      case 'send':
+        memory.send(this.#target(), this.#text(1), this.#value(2))
+        return 'ok'
+      case 'exit':
+        context.exit(this.#target(), this.#value(1))
+        return 'ok'
+      case 'link':
+        context.link(this.#target())
+        return 'ok'
+      case 'unlink':
+        context.unlink(this.#target())
+        return 'ok'
+      case 'monitor':
+        memory.monitor(this.#target(), this.#text(1))
+        return 'ok'
+      case 'demonitor': {
+        const { flush, info } = optionsOf(this.#args[1])
+        const found = memory.demonitor(this.#text(0), flush === true)
+        return info === true ? found : 'ok'
+      }
+      case 'send_after':
+        memory.sendAfter(
+          Number(this.#value(0)),
+          this.#target(1),
+          this.#text(2),
+          this.#value(3),
+          this.#text(4),
+        )
+        return 'ok'
+      case 'reg':
+        return registryOperation(this.#args, memory, this.#scope())
+      case 'cancel_timer':
+        return memory.cancelTimer(this.#text(0))
+      case 'read_timer':
+        return memory.readTimer(this.#text(0))
+      default:
+        return this.#look()
+    }
+  }
+
+  /** Steps that look at processes from outside, and those of `sys` and of supervisors. */
+  async #look(): Promise<Term> {
+    const { system } = this.#stage
+    const sup = (): Ref<SupervisorMessages> =>
+      this.#memory.context.to(this.#target()) as unknown as Ref<SupervisorMessages>
+    const ref = (): Ref => this.#memory.context.to(this.#target())
+    switch (this.#operation) {
+      case 'alive':
+        return system.info(this.#target()) !== undefined
+      case 'links': {
+        const links = system.info(this.#target())?.links
+        return links === undefined
+          ? null
+          : links.flatMap((pid) => this.#recorder.labelOf(pid) ?? []).sort()
+      }
+      case 'whereis':
+        return this.#recorder.encode(system.whereis(name(this.#text(0))))
+      case 'get_state':
+        return this.#asked(getState(ref()), (state) => state)
+      case 'replace_state': {
+        const state = this.#value(1)
+        return this.#asked(
+          replaceState(ref(), () => state),
+          (next) => next,
+        )
+      }
+      case 'suspend':
+        return this.#asked(suspend(ref()), () => 'ok')
+      case 'resume':
+        return this.#asked(resume(ref()), () => 'ok')
+      case 'sys_status':
+        return this.#asked(getStatus(ref()), ({ status }) => status)
+      case 'statistics':
+        return this.#asked(
+          statistics(
+            ref(),
+            this.#text(1) === 'on' ? 'on' : this.#text(1) === 'off' ? 'off' : 'get',
+          ),
+          (counts) =>
+            counts === undefined ? 'ok' : ['in', counts.messagesIn, 'out', counts.messagesOut],
+        )
+      case 'which_children':
+        return this.#asked(whichChildren(sup()), (children) => this.#listed(children))
+      case 'count_children':
+        return this.#asked(countChildren(sup()), (counts) => ({ ...counts }))
+      case 'start_child':
+        return this.#asked(startChild(sup(), this.#child([])), childStarted)
+      case 'dyn_start_child': {
+        const pool = sup() as unknown as Ref<DynamicSupervisorMessages>
+        const spec = this.#child(this.#stage.extraArguments(pool.pid))
+        return this.#asked(startDynamicChild(pool, spec), (result) =>
+          startedTerm(result, this.#recorder),
+        )
+      }
+      case 'dyn_terminate_child': {
+        const pool = sup() as unknown as Ref<DynamicSupervisorMessages>
+        const child = processOf(this.#target(1), this.#memory)
+        return this.#asked(terminateDynamicChild(pool, child), (found) =>
+          found ? 'ok' : ['error', 'not_found'],
+        )
+      }
+      case 'task_child':
+        return this.#asked(
+          taskChild(this.#target(), this.#args.slice(1), this.#memory, this.#scope(), this.#stage),
+          (term) => term,
+        )
+      case 'restart_child':
+        return this.#asked(restartChild(sup(), this.#text(1)), childStarted)
+      case 'terminate_child':
+        return this.#asked(terminateChild(sup(), this.#text(1)), childDone)
+      case 'delete_child':
+        return this.#asked(deleteChild(sup(), this.#text(1)), childDone)
+      default:
+        throw this.#recorder.refuse(`there is no step ${this.#operation}`)
+    }
+  }
+
+  /** Children as the platform lists them; those of a dynamic supervisor have no id there, and are sorted by label. */
+  #listed(children: readonly ChildInfo[]): Term[] {
+    const isDynamic = this.#stage.system.info(this.#target())?.kind === 'dynamic_supervisor'
+    const listed = children.map(({ id, ref, status, kind }): Term[] => [
+      isDynamic ? 'undefined' : id,
+      ref === undefined
+        ? status === 'restarting'
+          ? 'restarting'
+          : 'undefined'
+        : this.#recorder.encode(ref),
+      kind,
+    ])
+    const label = (entry: Term[]): string => JSON.stringify(entry[1])
+    return isDynamic ? listed.sort((a, b) => (label(a) < label(b) ? -1 : 1)) : listed
+  }
+
+  /** The specification that the step gives, with what its supervisor puts before the argument. */
+  #child(extra: readonly Term[]): ChildSpec {
+    const child = this.#args[1] as unknown as ChildDefinition
+    return this.#stage.child(child, (term) => {
+      const own = this.#evaluate(term)
+      return extra.length === 0 ? own : [...extra.map((each) => this.#evaluate(each)), own]
+    })
+  }
+
+  async #start(): Promise<Term> {
+    const { link, arg, timeout } = optionsOf(this.#args[2])
+    const result = await this.#stage.start(this.#text(0), this.#text(1), this.#evaluate(arg), {
+      context: this.#memory.context,
+      isLinked: link === true,
+      timeoutMs: typeof timeout === 'number' ? timeout : undefined,
+    })
+    return startedTerm(result, this.#recorder)
+  }
+
+  async #multi(): Promise<Term> {
+    const results: Term[] = []
+    for (const step of this.#args[0] as Operation[])
+      results.push(await carryOut(step, this.#memory, this.#stage))
+    return results
+  }
+
+  /** The answer of something that was asked, or how it failed. */
+  async #asked<T>(answer: Promise<T>, term: (value: T) => unknown): Promise<Term> {
+    let value: T
+    try {
+      value = await answer
+    } catch (error) {
+      return ['exit', this.#recorder.encode(bareReason(error))]
+    }
+    return this.#recorder.encode(term(value))
+  }
+
+  /** A client process that asks and tells what came of it. */
+  #client(ask: (memory: Memory) => Promise<unknown>): Term {
+    const { recorder } = this.#memory
+    const base = `client ${this.#text(0)}`
+    this.#stage.system.spawn<Talk>(async (context: BareContext<Talk>) => {
+      const memory = new Memory(recorder.label(base, context.self), context, recorder)
+      try {
+        memory.record('returned', recorder.encode(await ask(memory)))
+      } catch (error) {
+        memory.record('failed', recorder.encode(bareReason(error)))
+      }
+    })
+    return 'ok'
+  }
+
+  #timeout(index: number): { timeoutMs?: number } {
+    const { timeout } = optionsOf(this.#args[index])
+    return typeof timeout === 'number' ? { timeoutMs: timeout } : {}
+  }
+
+  #target(index = 0): Target {
+    return targetOf(this.#args[index], this.#scope())
+  }
+
+  #value(index: number): unknown {
+    return this.#evaluate(this.#args[index])
+  }
+
+  #evaluate(term: Term | undefined): unknown {
+    return evaluate(term, this.#scope())
+  }
+
+  #scope(): Scope {
+    const { self, parent } = this.#memory.context
+    const recorder = this.#recorder
+    return { recorder, self, parent, state: null, payload: null, from: undefined }
+  }
+
+  #text(index: number): string {
+    return String(this.#args[index])
+  }
+}
+
+const childStarted = (result: StartResult<unknown>): unknown => {
+  if (result.ok) return ['ok', result.ref]
+  return result.ignore ? ['ok', 'undefined'] : ['error', result.reason]
+}
+
+const childDone = (result: { ok: true } | { ok: false; reason: string }): unknown =>
+  result.ok ? 'ok' : ['error', result.reason]
