@@ -216,7 +216,8 @@ describe('sources and tests', () => {
   })
 
   test('do not wait for real time', () => {
-    const pattern = /\b(setTimeout|setInterval|sleep)\(/g
+    // `context.sleep` is the clock of the system, which tests move.
+    const pattern = /\b(setTimeout|setInterval|(?<!\.)sleep)\(/g
     const found = breaches(
       (file) => [...ownCode(file).matchAll(pattern)].map(([what]) => what),
       tests.filter(({ path }) => path !== 'test/tidy.test.ts'),
