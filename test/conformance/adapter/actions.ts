@@ -16,6 +16,7 @@ import {
   bareReason,
   type Memory,
   optionsOf,
+  processOf,
   startedTerm,
   type Target,
   targetOf,
@@ -137,13 +138,13 @@ const atOnce = (action: Operation, memory: Memory, frame: Frame, scope: Scope): 
       context.trapExit(args[0] === true)
       return true
     case 'link':
-      context.link(target(0))
+      context.link(processOf(target(0), memory))
       return true
     case 'unlink':
-      context.unlink(target(0))
+      context.unlink(processOf(target(0), memory))
       return true
     case 'exit_signal':
-      context.exit(target(0), value(1))
+      context.exit(processOf(target(0), memory), value(1))
       return true
     case 'monitor':
       memory.monitor(target(0), text(1))

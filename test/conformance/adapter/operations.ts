@@ -46,8 +46,10 @@ export class Memory {
     this.recorder.record(this.label, event)
   }
 
+  /** Names through a registry are none that the platform monitors: their holder is. */
   monitor(target: Target, tag: string): void {
-    const monitor = this.context.monitor(target)
+    const isPlain = typeof target === 'string' || isRef(target)
+    const monitor = this.context.monitor(isPlain ? target : processOf(target, this))
     this.#monitors.set(tag, monitor)
     this.#tags.set(monitor, tag)
   }
@@ -132,10 +134,10 @@ export const targetOf = (term: Term | undefined, scope: Scope): Target => {
   return isRef(value) ? (value as Ref<Talk>) : nobody(String(value))
 }
 
-/** The process that a target stands for now. */
-export const processOf = (target: Target, { context }: Memory): Ref => {
+/** The process that a target stands for now, for what the platform does to processes alone. */
+export const processOf = (target: Target, { context }: Memory): Ref<Talk> => {
   const found = isRef(target) ? target : context.system.whereis(target)
-  return found ?? nobody(String(target))
+  return (found as Ref<Talk> | undefined) ?? nobody(String(target))
 }
 
 /** Somebody who was never started. */

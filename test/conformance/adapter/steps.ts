@@ -105,13 +105,13 @@ class Step {
         memory.send(this.#target(), this.#text(1), this.#value(2))
         return 'ok'
       case 'exit':
-        context.exit(this.#target(), this.#value(1))
+        context.exit(processOf(this.#target(), memory), this.#value(1))
         return 'ok'
       case 'link':
-        context.link(this.#target())
+        context.link(processOf(this.#target(), memory))
         return 'ok'
       case 'unlink':
-        context.unlink(this.#target())
+        context.unlink(processOf(this.#target(), memory))
         return 'ok'
       case 'monitor':
         memory.monitor(this.#target(), this.#text(1))
@@ -129,6 +129,9 @@ class Step {
           this.#value(3),
           this.#text(4),
         )
+        return 'ok'
+      case 'advance':
+        await this.#stage.clock.advance(Number(this.#value(0)))
         return 'ok'
       case 'reg':
         return registryOperation(this.#args, memory, this.#scope())
@@ -180,7 +183,11 @@ class Step {
             this.#text(1) === 'on' ? 'on' : this.#text(1) === 'off' ? 'off' : 'get',
           ),
           (counts) =>
-            counts === undefined ? 'ok' : ['in', counts.messagesIn, 'out', counts.messagesOut],
+            counts === undefined
+              ? this.#text(1) === 'get'
+                ? 'no_statistics'
+                : 'ok'
+              : ['in', counts.messagesIn, 'out', counts.messagesOut],
         )
       case 'which_children':
         return this.#asked(whichChildren(sup()), (children) => this.#listed(children))
@@ -220,15 +227,16 @@ class Step {
 
   /** Children as the platform lists them; those of a dynamic supervisor have no id there, and are sorted by label. */
   #listed(children: readonly ChildInfo[]): Term[] {
-    const isDynamic = this.#stage.system.info(this.#target())?.kind === 'dynamic_supervisor'
-    const listed = children.map(({ id, ref, status, kind }): Term[] => [
+    const kind = this.#stage.system.info(this.#target())?.kind
+    const isDynamic = kind === 'dynamic_supervisor' || kind === 'task_supervisor'
+    const listed = children.map(({ id, ref, status, kind: type }): Term[] => [
       isDynamic ? 'undefined' : id,
       ref === undefined
         ? status === 'restarting'
           ? 'restarting'
           : 'undefined'
         : this.#recorder.encode(ref),
-      kind,
+      type,
     ])
     const label = (entry: Term[]): string => JSON.stringify(entry[1])
     return isDynamic ? listed.sort((a, b) => (label(a) < label(b) ? -1 : 1)) : listed
