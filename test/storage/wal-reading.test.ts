@@ -85,14 +85,33 @@ describe('a reading', () => {
   test('that is left early lets go of what it kept', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
-    await fillWith(wal, 40)
+    // More than is read at once.
+    await fillWith(wal, 400, 1500)
     for await (const { type } of wal.readAll()) if (type === 2) break
     const checkpoint = await wal.createCheckpoint()
     const { removed, firstLsn, removedBytes } = await wal.release(checkpoint)
-    expect(removed).toBeGreaterThan(3)
-    expect(removedBytes).toBeGreaterThan(0)
+    expect(removed).toBeGreaterThan(100)
+    expect(removedBytes).toBeGreaterThan(400 * 1500)
     expect(segmentsOn(disk)).toHaveLength(1)
     expect((await wal.describe()).segments[0]?.baseLsn).toBe(firstLsn)
+  })
+
+  test('that begins while segments are released begins with what is left, whichever comes first', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const wal = await walWorld().open()
+      await fillWith(wal, 40)
+      const checkpoint = await wal.createCheckpoint()
+      const [last] = await fillWith(wal, 1, 600, 41)
+      const reading = wal.readAll()
+      const first = reading.next()
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+      await wal.release(checkpoint)
+      const { lsn } = (await first).value ?? { lsn: Number.NaN }
+      expect(lsn, `after ${turns} turns`).toBeGreaterThan(0)
+      let end = lsn
+      for await (const entry of reading) end = entry.lsn
+      expect(end).toBe(last)
+    }
   })
 
   test('that was never begun keeps nothing', async () => {
