@@ -12,6 +12,7 @@ import type { MessageTimer } from './message-timer.ts'
 import type { Monitor } from './monitor.ts'
 import type { Names } from './names.ts'
 import { CallList, type Waiter } from './pending-call.ts'
+import type { Listed } from './process-list.ts'
 import { Ring } from './ring.ts'
 import type { Runnable, RunQueue } from './run-queue.ts'
 import { announce, type ProcessFacts, type Telemetry } from './telemetry.ts'
@@ -45,7 +46,7 @@ export interface ProcessOptions {
 }
 
 /** One process. */
-export class Process implements Runnable {
+export class Process implements Runnable, Listed<Process> {
   readonly pid: number
   readonly kernel: Kernel
   readonly kind: string
@@ -56,6 +57,8 @@ export class Process implements Runnable {
   /** Whose exit signals end it when it traps: the linked starter, else itself. */
   parent: Process
   readonly address: Address<Process>
+  before: Process | undefined = undefined
+  after: Process | undefined = undefined
   readonly mailbox = new Ring<Message>()
   readonly mailboxMax: number
   behaviour!: Behaviour
@@ -73,7 +76,7 @@ export class Process implements Runnable {
   restarts = 0
   #queued = false
   #begun = false
-  /** The depth at which the next thing happens: half full tells the bus, full refuses. */
+  /** The depth at which the next thing happens: half full tells the bus, full refuses; a quarter brings the first back. */
   #mark: number
   #ties: Ties<Process> | undefined = undefined
   #timers: Set<MessageTimer> | undefined = undefined
@@ -91,7 +94,7 @@ export class Process implements Runnable {
     this.starter = options.starter
     this.parent = options.linked && options.starter !== undefined ? options.starter : this
     this.address = new Address<Process>(kernel.names, this, undefined, undefined)
-    this.#mark = Math.ceil(options.mailboxMax / 2)
+    this.#mark = halfOf(options)
     this.link(this.parent)
   }
 
@@ -175,11 +178,10 @@ export class Process implements Runnable {
 
   /** Goes on, after a turn or after a pending handler settled, when there is anything to go on with. */
   proceed(): void {
+    if (this.#mark === this.mailboxMax && this.depth <= this.mailboxMax / 4)
+      this.#mark = halfOf(this)
     if (!this.alive || this.busy || this.#queued) return
-    if (this.mailbox.length === 0) {
-      if (this.aside === 0) this.#mark = Math.ceil(this.mailboxMax / 2)
-      this.behaviour.idle()
-    }
+    if (this.mailbox.length === 0) this.behaviour.idle()
     if (this.mailbox.length > 0) this.#enqueue()
   }
 
@@ -196,8 +198,6 @@ export class Process implements Runnable {
     // A listener may have ended the process, or filled its mailbox.
     return this.alive && this.depth < mailboxMax
   }
-
-  // Links, monitors and signals.
 
   /** Links the two. The caller makes sure that both live. */
   link(other: Process): void {
@@ -247,8 +247,6 @@ export class Process implements Runnable {
     return found === undefined ? [] : [(found.payload as ExitMessage).reason]
   }
 
-  // The end.
-
   /** Ends the process now. Names are free at once; links, monitors and callers are told before the next message of anybody. */
   end(reason: ExitReason): void {
     if (!this.alive) return
@@ -295,5 +293,8 @@ export class Process implements Runnable {
     for (const monitor of watching.all) monitor.target?.ties.watchers.delete(monitor)
   }
 }
+
+const halfOf = ({ mailboxMax }: { readonly mailboxMax: number }): number =>
+  Math.ceil(mailboxMax / 2)
 
 const none: ReadonlySet<never> = new Set<never>()

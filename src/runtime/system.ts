@@ -14,6 +14,7 @@ import { Monitor } from './monitor.ts'
 import { Names } from './names.ts'
 import { type Kernel, Process } from './process.ts'
 import { type ProcessInfo, processInfo } from './process-info.ts'
+import { ProcessList } from './process-list.ts'
 import { Ring } from './ring.ts'
 import { RunQueue } from './run-queue.ts'
 import { refOf, ServerContext, type Starter } from './server-context.ts'
@@ -55,7 +56,7 @@ export class ProcessSystem implements Kernel, Starter {
   readonly timers: TimerHeap
   readonly names = new Names<Process>()
   readonly #mailboxMax: number
-  readonly #processes = new Map<number, Process>()
+  readonly #processes = new ProcessList<Process>()
   readonly #tables = new WeakMap<object, ServerTable>()
   readonly #ended = new Ring<Process>()
   #telling = false
@@ -99,7 +100,7 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   processes(): ProcessInfo[] {
-    return [...this.#processes.values()].map(processInfo)
+    return this.#processes.all().map(processInfo)
   }
 
   info(target: AnyRef): ProcessInfo | undefined {
@@ -125,7 +126,7 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   async stop(reason: ExitReason = 'shutdown'): Promise<void> {
-    const roots = [...this.#processes.values()].filter((process) => !process.starter?.alive)
+    const roots = this.#processes.all().filter((process) => !process.starter?.alive)
     for (const root of roots.reverse()) {
       await shutDown(
         undefined,
@@ -134,7 +135,7 @@ export class ProcessSystem implements Kernel, Starter {
         reason,
       )
     }
-    for (const left of [...this.#processes.values()]) left.signal(undefined, 'kill', false)
+    for (const left of this.#processes.all()) left.signal(undefined, 'kill', false)
   }
 
   // For the processes.
@@ -188,7 +189,7 @@ export class ProcessSystem implements Kernel, Starter {
 
   /** Ends of ends are told one after another, not from within each other: a chain of links may be as long as it likes. */
   ended(process: Process): void {
-    this.#processes.delete(process.pid)
+    this.#processes.remove(process)
     this.#ended.push(process)
     if (this.#telling) return
     this.#telling = true
@@ -212,7 +213,7 @@ export class ProcessSystem implements Kernel, Starter {
       starter,
       linked,
     })
-    this.#processes.set(process.pid, process)
+    this.#processes.add(process)
     if (options.name !== undefined) this.names.register(options.name, process)
     return process
   }

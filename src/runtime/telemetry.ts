@@ -33,7 +33,7 @@ export interface TelemetryEvents {
   'supervisor.gave_up': (
     event: ProcessFacts & { readonly id: string; readonly reason: unknown },
   ) => void
-  /** A mailbox is half full; told once until it was empty again. */
+  /** A mailbox is half full; told once until no more than a quarter is left. */
   'mailbox.high': (
     event: ProcessFacts & { readonly depth: number; readonly mailboxMax: number },
   ) => void

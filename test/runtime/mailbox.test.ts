@@ -86,17 +86,42 @@ describe('a full mailbox', () => {
     expect(received).toEqual(['exit', 'down', 'timer'])
   })
 
-  test('is announced once when it is half full, until it was empty again', async () => {
-    const { system } = testSystem()
+  test('is announced once when it is half full, and again only after no more than a quarter was left', async () => {
+    const { system, clock } = testSystem()
     const depths: number[] = []
     system.events.on('mailbox.high', ({ depth }) => depths.push(depth))
-    const echo = await system.start(Echo.server, undefined, { mailboxMax: 4 })
+    const doors: (() => void)[] = []
+    type M = { casts: { wait: () => void } }
+    const slow: GenServer<M, null> = {
+      init: () => null,
+      casts: {
+        wait: async (state) => {
+          await new Promise<void>((open) => doors.push(open))
+          return noReply(state)
+        },
+      },
+    }
+    const ref = await system.start(slow, undefined, { mailboxMax: 8 })
+    const fillTo = (depth: number): void => {
+      while ((system.info(ref)?.mailbox ?? 0) < depth) cast(ref, 'wait')
+    }
+    const drainTo = async (depth: number): Promise<void> => {
+      while ((system.info(ref)?.mailbox ?? 0) > depth) {
+        doors.shift()?.()
+        await clock.settle()
+      }
+    }
 
-    for (const value of [1, 2, 3, 4]) cast(echo, 'note', value)
-    await getState(echo)
-    for (const value of [1, 2, 3]) cast(echo, 'note', value)
-
-    expect(depths).toEqual([2, 2])
+    cast(ref, 'wait')
+    await clock.settle()
+    fillTo(5)
+    expect(depths).toEqual([4])
+    await drainTo(3)
+    fillTo(8)
+    expect(depths).toEqual([4])
+    await drainTo(2)
+    fillTo(8)
+    expect(depths).toEqual([4, 4])
   })
 
   test('of a process that is ended because it is half full refuses what it was about to take', async () => {
