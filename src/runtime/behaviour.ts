@@ -1,6 +1,7 @@
 /** What tells a server from a bare process: what it does with its turns and its messages. */
 import type { Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
+import type { TraceEvent } from './trace-event.ts'
 
 /** What a process does. */
 export interface Behaviour {
@@ -16,6 +17,15 @@ export interface Behaviour {
   ended(reason: ExitReason): void
   /** The state of things, for process information. */
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating'
+  /** Shows a trace what was done besides messages; `make` is called when there is one. */
+  stepped?(make: () => TraceEvent): void
+}
+
+/** What a server's loop hands its server as context. */
+export interface LoopContext {
+  from: unknown
+  /** The process has ended. */
+  ended(): void
 }
 
 /** What came of `init`, before whoever started the server is told. */

@@ -73,7 +73,7 @@ export {
   trace,
 } from './sys.ts'
 export { createSystem, type SystemOptions } from './system.ts'
-export type { ServerStatus, Statistics, TraceEvent } from './system-requests.ts'
+export type { ServerStatus, Statistics } from './system-requests.ts'
 export { Task, type TaskOptions, type TaskRunOptions } from './task.ts'
 export type { TaskWaitOptions } from './task-gathering.ts'
 export type { StreamOutcome } from './task-stream.ts'
@@ -87,4 +87,5 @@ export {
   taskSupervisor,
 } from './task-supervisor.ts'
 export { type ProcessFacts, type Telemetry, type TelemetryEvents, telemetry } from './telemetry.ts'
+export type { TraceEvent } from './trace-event.ts'
 export type { Via } from './via.ts'

@@ -3,7 +3,7 @@
  * answers at once costs no promise; one that answers a promise keeps the process busy until it settles. What a handler
  * answers after its process has ended is dropped.
  */
-import type { Begun, Behaviour } from './behaviour.ts'
+import type { Begun, Behaviour, LoopContext } from './behaviour.ts'
 import { describeMessage, Envelope, type ExitMessage, kinds, type Message } from './envelope.ts'
 import { type ExitReason, reasonOf } from './exit-reason.ts'
 import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
@@ -13,13 +13,7 @@ import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
 import { isFromParent, SystemRequests } from './system-requests.ts'
 import { isThenable } from './thenable.ts'
-
-/** What the loop hands its server as context. */
-export interface LoopContext {
-  from: unknown
-  /** The process has ended. */
-  ended(): void
-}
+import type { TraceEvent } from './trace-event.ts'
 
 /** The behaviour of a server's process. */
 export class ServerLoop implements Behaviour {
@@ -97,6 +91,10 @@ export class ServerLoop implements Behaviour {
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating' {
     if (this.#phase !== 'running') return this.#phase
     return this.#requests?.isSuspended ? 'suspended' : 'waiting'
+  }
+
+  stepped(make: () => TraceEvent): void {
+    this.#requests?.stepped(make)
   }
 
   // Messages.

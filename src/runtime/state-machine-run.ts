@@ -18,6 +18,7 @@ import type { SavedMachine } from './state-machine-words.ts'
 import { processOf } from './supervised-children.ts'
 import { announce } from './telemetry.ts'
 import { isThenable } from './thenable.ts'
+import type { TraceEvent } from './trace-event.ts'
 
 type Action = Parameters<ActionExecutor>[0]
 
@@ -36,6 +37,8 @@ export interface RunHost {
   /** An action's promise was rejected. */
   failed(error: unknown): void
   emitted(event: EventObject): void
+  /** The machine made a step, for a trace. */
+  stepped(make: () => TraceEvent): void
 }
 
 /** The machine of one process. */
@@ -168,13 +171,19 @@ export class MachineRun {
   }
 
   #announce(before: AnyMachineSnapshot, event: EventObject, after: AnyMachineSnapshot): void {
+    const [from, to] = [before.value, after.value]
+    this.#host.stepped(() => ({
+      direction: 'step',
+      what: event.type,
+      payload: { event, from, to },
+    }))
     announce(this.#host.context.system, 'machine.transition', () => ({
       ...processOf(this.#host.context).facts(),
       kind: 'state machine',
       label: this.#machine.id,
       event,
-      from: before.value,
-      to: after.value,
+      from,
+      to,
       status: after.status,
     }))
   }

@@ -4,7 +4,6 @@
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { KeelsonError } from '../errors.ts'
-import { type Address, addressOf } from './address.ts'
 import { Envelope, kinds } from './envelope.ts'
 import type { CallContext, Context, From, GenServer } from './gen-server.ts'
 import { type NoReply, noReply, type Ok, ok, type Stop, stop } from './next-step.ts'
@@ -20,6 +19,7 @@ import type {
   SavedMachine,
   StateMachineOptions,
 } from './state-machine-words.ts'
+import { processOf } from './supervised-children.ts'
 import { isThenable } from './thenable.ts'
 
 type Replay = readonly ['replay']
@@ -50,14 +50,14 @@ class MachineProcess {
     this.#options = options
     this.#rules = rules
     this.#context = context
-    // The context of a process always has the ref of that process.
-    this.#process = (addressOf(context.self) as Address<Process>).process as Process
+    this.#process = processOf(context)
     this.#queue = new PostponedEvents(this.#process)
     this.#run = new MachineRun(machine, {
       context: context as unknown as Context<{ infos: { timer: (delayed: Delayed) => void } }>,
       deliver: (arrival) => this.#deliver('arrived', arrival),
       failed: (error) => this.#deliver('failed', { error }),
       emitted: (event) => options.emitted?.(event, context),
+      stepped: (make) => this.#process.behaviour.stepped?.(make),
     })
   }
 

@@ -8,7 +8,8 @@ import type { Ref } from './address.ts'
 import { kinds } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
 import { type CallOptions, request } from './messaging.ts'
-import type { ServerStatus, Statistics, TraceEvent } from './system-requests.ts'
+import type { ServerStatus, Statistics } from './system-requests.ts'
+import type { TraceEvent } from './trace-event.ts'
 
 /** The state of the server. */
 export const getState = <S = unknown>(ref: Ref, options?: CallOptions): Promise<S> =>
@@ -41,7 +42,7 @@ export const statistics = (
 ): Promise<Statistics | undefined> =>
   ask(ref, 'statistics', command, options) as Promise<Statistics | undefined>
 
-/** Calls `listener` with each message that comes in and each reply that goes out; `undefined` ends it, and so does a throw. */
+/** Calls `listener` with each message that comes in, each reply that goes out and each step of a state machine; `undefined` ends it, and so does a throw. */
 export const trace = (
   ref: Ref,
   listener: ((event: TraceEvent) => void) | undefined,

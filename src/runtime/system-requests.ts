@@ -10,6 +10,7 @@ import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import { Suspension } from './suspension.ts'
 import { isThenable } from './thenable.ts'
+import type { TraceEvent } from './trace-event.ts'
 
 /** How many messages came in and how many replies went out since counting began. */
 export interface Statistics {
@@ -17,14 +18,6 @@ export interface Statistics {
   readonly startedAt: number
   readonly messagesIn: number
   readonly messagesOut: number
-}
-
-/** One line of a trace. */
-export interface TraceEvent {
-  readonly direction: 'in' | 'out'
-  /** `call add`, `cast reset`, `reply` … */
-  readonly what: string
-  readonly payload: unknown
 }
 
 /** What `getStatus` answers. */
@@ -101,6 +94,11 @@ export class SystemRequests {
   replied(value: unknown): void {
     if (this.#counts !== undefined) this.#counts.out++
     this.#tell({ direction: 'out', what: 'reply', payload: value })
+  }
+
+  /** Shows what a server did besides messages. `make` is called when somebody looks. */
+  stepped(make: () => TraceEvent): void {
+    if (this.#trace !== undefined) this.#tell(make())
   }
 
   /** A listener that throws is let go: looking into a server must not change what it does. */

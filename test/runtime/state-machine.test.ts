@@ -614,7 +614,7 @@ describe('a machine among processes', () => {
     expect(await StateMachine.snapshot(ref)).toMatchObject({ value: 'off', context: { pushes: 9 } })
   })
 
-  test('shows its events to a trace, and its transitions to telemetry', async () => {
+  test('shows its events and transitions to a trace, and its transitions to telemetry', async () => {
     const { system, clock } = testSystem()
     const ref = await system.start(server)
     const traced: TraceEvent[] = []
@@ -628,9 +628,11 @@ describe('a machine among processes', () => {
     StateMachine.send(ref, note('a'))
     await clock.settle()
 
-    expect(traced.filter(({ direction }) => direction === 'in')).toEqual([
+    expect(traced).toEqual([
       { direction: 'in', what: 'cast event', payload: push },
+      { direction: 'step', what: 'push', payload: { event: push, from: 'off', to: 'on' } },
       { direction: 'in', what: 'cast event', payload: note('a') },
+      { direction: 'step', what: 'note', payload: { event: note('a'), from: 'on', to: 'on' } },
     ])
     expect(transitions).toEqual([
       ['push', 'off', 'on', 'lamp', ref.pid],
