@@ -20,12 +20,13 @@ export class Pins {
   }
 
   /** Holds `from`, in a new pin or in the one that is given. @throws KeelsonError `INVALID_ARGUMENT` when that one is not held. */
-  hold(from: number, pin = this.#lastPin + 1): number {
-    if (pin <= this.#lastPin && !this.#held.has(pin))
+  hold(from: number, pin?: number): number {
+    if (pin !== undefined && !this.#held.has(pin))
       throw new KeelsonError('INVALID_ARGUMENT', 'There is no such pin', { details: { pin } })
-    this.#lastPin = Math.max(this.#lastPin, pin)
-    this.#held.set(pin, from)
-    return pin
+    if (pin === undefined) this.#lastPin += 1
+    const held = pin ?? this.#lastPin
+    this.#held.set(held, from)
+    return held
   }
 
   /** Ends a pin; a no-op when it had ended. */

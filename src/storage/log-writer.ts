@@ -61,7 +61,7 @@ export class LogWriter {
     return this.#newest.durableLsn
   }
 
-  /** The last frame that was written. */
+  /** The last that was written. */
   get lastLsn(): number {
     return this.#newest.end.lsn
   }
@@ -95,8 +95,7 @@ export class LogWriter {
    */
   commit(request: CommitRequest): Commit {
     this.#refuseUnlessOpen()
-    const payloadMax = framePayloadMax(this.#place.options)
-    const offsets = frameOffsets(request, payloadMax, this.lastLsn)
+    const offsets = frameOffsets(request, framePayloadMax(this.#place.options), this.lastLsn)
     const time = Math.max(this.#lastTime, request.now)
     const nextLsn = this.lastLsn + 1
     const progress: Progress = { lsns: [], bytesWritten: 0, syncMs: 0, rolled: false }
@@ -279,6 +278,7 @@ export class LogWriter {
       ...(cleanClose ? { cleanClose } : {}),
     })
     writeManifest(this.#place.disk, this.#place.dir, this.#manifest)
+    this.#newest.prove()
   }
 
   #closeCleanly(projectedLsn: number): void {

@@ -11,7 +11,7 @@ import type { GroupEncoder } from './group-encoder.ts'
 import { groupLimit, markerLimit } from './log-limits.ts'
 import type { LogSegment } from './segment-chain.ts'
 import { attempt, writeAll } from './segment-file.ts'
-import type { SegmentHeader } from './segment-header.ts'
+import { type SegmentHeader, segmentHeaderBytes } from './segment-header.ts'
 
 /** A segment's open file, and the end of the last frame in it; all up to there is durable. */
 export type OpenSegment = {
@@ -79,9 +79,10 @@ export class SegmentAppender {
     return this.#end === this.#begin
   }
 
-  /** Whether more than half of the segment is written. */
+  /** Whether more than half of its room is written. */
   get isHalfFull(): boolean {
-    return 2 * this.#end.offset > this.header.allocatedBytes
+    const written = this.#end.offset - segmentHeaderBytes
+    return 2 * written > this.header.allocatedBytes - segmentHeaderBytes
   }
 
   /** The segment as it is now. */
@@ -159,6 +160,11 @@ export class SegmentAppender {
     this.#durableLsn = this.#end.lsn
     this.#provenLsn = this.#claimedLsn
     return this.#clock.monotonic() - began
+  }
+
+  /** The MANIFEST says that all that is durable is. */
+  prove(): void {
+    this.#provenLsn = this.#durableLsn
   }
 
   /** Gives back the space behind the last frame. Only behind an end mark that is durable; needs no sync. */

@@ -70,8 +70,12 @@ const inspectOn = (
 ): Inspection => world.log().handle('inspect', { dir, options: world.options, evidence })
 
 /** A world over `disk`; nothing is created yet. */
-export const worldOn = (disk: SimulatedDisk, options = small, seed = 1): LogWorld => {
-  const clock = virtualClock(seed)
+export const worldOn = (
+  disk: SimulatedDisk,
+  options = small,
+  seed = 1,
+  clock = virtualClock(seed),
+): LogWorld => {
   const log = () => createLog(disk, clock)
   const inspect = (evidence?: Parameters<typeof inspectOn>[1]) =>
     inspectOn({ log, options }, evidence)

@@ -5,7 +5,14 @@
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { simulatedDisk } from '../../../src/storage/simulated-disk.ts'
-import { changingOperations, type Fault } from '../../../src/storage/simulated-faults.ts'
+import { changingOperations } from '../../../src/storage/simulated-faults.ts'
+import {
+  attempt,
+  callsOf,
+  crashEverywhere,
+  failEverywhere,
+  seeds,
+} from '../../support/log-crashes.ts'
 import {
   commit,
   content,
@@ -18,62 +25,7 @@ import {
   worldOn,
 } from '../../support/logs.ts'
 
-const seeds = 6
 const size = 500
-
-/** How many calls that change something `action` makes on a copy of the world. */
-const callsOf = (world: LogWorld, action: (world: LogWorld) => void): number => {
-  const copy = world.on(world.disk.clone())
-  const calls = copy.disk.recordCalls()
-  action(copy)
-  return calls.filter(({ operation }) => changingOperations.includes(operation)).length
-}
-
-/** Runs `action` on copies of the world; on each the power goes at another call, with other luck. */
-const crashEverywhere = (
-  world: LogWorld,
-  action: (world: LogWorld) => void,
-  check: (world: LogWorld, where: string) => void,
-): void => {
-  const calls = callsOf(world, action)
-  expect(calls).toBeGreaterThan(3)
-  for (let at = 1; at <= calls + 1; at++)
-    for (let seed = 1; seed <= seeds; seed++) {
-      const copy = world.on(world.disk.clone({ seed: seed * 1000 + at }))
-      copy.disk.inject({ at, operation: changingOperations, fault: { kind: 'halt' } })
-      attempt(() => action(copy))
-      copy.disk.crash()
-      check(copy, `power lost at call ${at} of ${calls}, seed ${seed}`)
-    }
-}
-
-/** Runs `action` on copies of the world; on each another call fails, and the process goes on and ends later. */
-const failEverywhere = (
-  world: LogWorld,
-  fault: Fault,
-  action: (world: LogWorld) => void,
-  check: (world: LogWorld, error: unknown, where: string) => void,
-): void => {
-  const calls = callsOf(world, action)
-  for (let at = 1; at <= calls; at++) {
-    const copy = world.on(world.disk.clone({ seed: at }))
-    copy.disk.inject({ at, operation: changingOperations, fault })
-    const error = attempt(() => action(copy))
-    copy.disk.clearFaults()
-    copy.disk.killProcess()
-    check(copy, error, `call ${at} of ${calls} failed`)
-  }
-}
-
-const attempt = (action: () => void): unknown => {
-  try {
-    action()
-    return undefined
-  } catch (error) {
-    if (!isKeelsonError(error)) throw error
-    return error
-  }
-}
 
 const contents = (from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, index) => content(from + index, size))

@@ -1,0 +1,323 @@
+/** Checkpoints, what is read behind them, and the removal of what nobody needs any more. */
+import { describe, expect, test } from 'vitest'
+import { decodeCheckpoint } from '../../../src/storage/control-payload.ts'
+import type { Log } from '../../../src/storage/log.ts'
+import { framePayloadMax } from '../../../src/storage/log-limits.ts'
+import { Pins, releasable } from '../../../src/storage/log-retention.ts'
+import { crashEverywhere, failEverywhere } from '../../support/log-crashes.ts'
+import {
+  commit,
+  content,
+  dir,
+  filesOf,
+  fill,
+  type LogWorld,
+  newWorld,
+  payload,
+  readAll,
+  segmentsOn,
+  small,
+} from '../../support/logs.ts'
+
+const size = 500
+
+const checkpoint = (log: Log, text = '') =>
+  log.handle('checkpoint', { opaque: new TextEncoder().encode(text) })
+
+const release = (log: Log, lsn = Number.MAX_SAFE_INTEGER) => log.handle('release', { lsn })
+
+const firstLsnOf = (log: Log): number => log.handle('describe', null).segments[0]?.baseLsn ?? 0
+
+/** Frames 1 to `count` in several segments, one a group. */
+const filled = (world: LogWorld, count = 24): Log => {
+  const { log } = world.open()
+  for (let number = 1; number <= count; number++) commit(log, [payload(number, size)])
+  expect(segmentsOn(world.disk).length).toBeGreaterThan(3)
+  return log
+}
+
+/** What can still be read, as contents. */
+const left = (log: Log): string[] =>
+  readAll(log, 2048, firstLsnOf(log)).map((frame) => frame.content)
+
+const all = Array.from({ length: 24 }, (_, at) => content(at + 1, size))
+
+describe('a checkpoint', () => {
+  test('E38 covers everything before it, is durable with its bytes, and reading begins right behind it', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1)], { sync: false })
+    const { lsn, coveredLsn, durableLsn } = checkpoint(log, 'as of one')
+    commit(log, [payload(2)])
+    log.abandon()
+    world.disk.crash({ unsynced: 'lost' })
+
+    const again = world.open().log
+
+    expect({ lsn, coveredLsn, durableLsn }).toEqual({ lsn: 2, coveredLsn: 1, durableLsn: 2 })
+    const read = again.handle('read', {
+      from: 1,
+      maxBytes: 1000,
+      fromCheckpoint: true,
+      checkpoints: true,
+    })
+    const [mark, data] = read.frames
+    expect([mark?.lsn, mark?.type, mark?.time, data?.lsn, read.frames.length]).toEqual([
+      2, 2, 0, 3, 2,
+    ])
+    const bytes = read.bytes.subarray(mark?.offset, (mark?.offset ?? 0) + (mark?.length ?? 0))
+    const decoded = decodeCheckpoint(bytes)
+    expect(decoded?.lsn).toBe(1)
+    expect(new TextDecoder().decode(decoded?.opaque)).toBe('as of one')
+  })
+
+  test('is not read unless it is asked for, and without one reading from it begins at the start', () => {
+    const { log } = newWorld().open()
+    commit(log, [payload(1)])
+    const read = (fromCheckpoint: boolean) =>
+      log.handle('read', { from: 1, maxBytes: 1000, fromCheckpoint }).frames.map(({ lsn }) => lsn)
+
+    expect(read(true)).toEqual([1])
+    checkpoint(log, 'here')
+    commit(log, [payload(2)])
+    expect([read(false), read(true)]).toEqual([[1, 3], [3]])
+  })
+
+  test('goes to a new segment when it does not fit, and is refused without space for one', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1, 1200)])
+    const before = filesOf(world.disk)
+    const { capacityBytes } = world.disk
+    fill(world.disk)
+    const large = new Uint8Array(1500).fill(7)
+
+    expect(() => log.handle('checkpoint', { opaque: large })).toThrow(
+      expect.objectContaining({ code: 'NO_SPACE' }),
+    )
+    expect(filesOf(world.disk)).toEqual(before)
+    expect(commit(log, [payload(2, 40)]).count).toBe(1)
+
+    world.disk.capacityBytes = capacityBytes
+    const { coveredLsn } = log.handle('checkpoint', { opaque: large })
+    expect(segmentsOn(world.disk)).toHaveLength(2)
+    expect(coveredLsn).toBe(log.handle('describe', null).checkpointLsn)
+    expect(log.handle('describe', null).checkpointLsn).toBeGreaterThanOrEqual(2)
+  })
+
+  test('with more bytes than a frame takes is TOO_LARGE, with nothing written', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const before = filesOf(world.disk)
+    const most = framePayloadMax(small) - 8
+
+    expect(() => log.handle('checkpoint', { opaque: new Uint8Array(most + 1) })).toThrow(
+      expect.objectContaining({ code: 'TOO_LARGE' }),
+    )
+    expect(filesOf(world.disk)).toEqual(before)
+    expect(log.handle('checkpoint', { opaque: new Uint8Array(most) }).lsn).toBe(1)
+  })
+
+  test('D21 E21 a crash at each call of a checkpoint loses nothing, and leaves it whole or absent', () => {
+    const world = newWorld()
+    filled(world).abandon()
+    crashEverywhere(
+      world,
+      (copy) => {
+        const { log } = copy.open()
+        checkpoint(log, 'x'.repeat(2000))
+        log.abandon()
+      },
+      (copy, where) => {
+        const { log } = copy.open()
+        expect(left(log), where).toEqual(all)
+        const { checkpointLsn, lastLsn } = log.handle('describe', null)
+        expect(checkpointLsn, where).toBeLessThanOrEqual(lastLsn)
+        log.abandon()
+      },
+    )
+  })
+})
+
+describe('a read', () => {
+  test('stops with the LSN that it was given, at the border of a segment too', () => {
+    const world = newWorld()
+    const log = filled(world)
+    const lsns = readAll(log).map(({ lsn }) => lsn)
+    for (const to of [0, 1, 5, 6, 7, 8, 20, 1000]) {
+      const found: number[] = []
+      for (let from = 1; from <= to; ) {
+        const answer = log.handle('read', { from, to, maxBytes: 900 })
+        if (answer.frames.length === 0) break
+        found.push(...answer.frames.map(({ lsn }) => lsn))
+        from = answer.next
+      }
+      expect(found, `to ${to}`).toEqual(lsns.filter((lsn) => lsn <= to))
+    }
+  })
+})
+
+describe('a release', () => {
+  test('removes whole segments, the oldest first, and keeps every frame behind the checkpoint', () => {
+    const world = newWorld()
+    const log = filled(world)
+    checkpoint(log)
+    commit(log, [payload(25, size)])
+    const { segments } = log.handle('describe', null)
+
+    const middle = segments[2]?.lastLsn ?? 0
+    expect(release(log, middle - 1)).toMatchObject({ removed: 2, firstLsn: segments[2]?.baseLsn })
+    expect(release(log, middle)).toMatchObject({ removed: 1, firstLsn: segments[3]?.baseLsn })
+    expect(segmentsOn(world.disk).map((path) => path.slice(dir.length + 1))).toEqual(
+      segments.slice(3).map(({ file }) => file),
+    )
+    expect(left(log).at(-1)).toBe(content(25, size))
+  })
+
+  test('E39 never passes the checkpoint, nor a pin, nor the segment that is written', () => {
+    const world = newWorld()
+    const log = filled(world)
+    expect(release(log)).toMatchObject({ removed: 0, firstLsn: 1 })
+
+    checkpoint(log)
+    const { segments } = log.handle('describe', null)
+    const third = segments[2]?.baseLsn ?? 0
+    const { pin } = log.handle('pin', { from: third })
+    const later = log.handle('pin', { from: third + 1 })
+    expect(release(log)).toMatchObject({ removed: 2, firstLsn: third })
+
+    log.handle('pin', { from: (segments[3]?.lastLsn ?? 0) + 1, pin })
+    expect(release(log)).toMatchObject({ removed: 0 })
+    log.handle('unpin', later)
+    expect(release(log)).toMatchObject({ removed: 2, firstLsn: segments[4]?.baseLsn })
+    log.handle('unpin', { pin })
+    release(log)
+    expect(segmentsOn(world.disk).length).toBe(1)
+  })
+
+  test('D31 leaves what a reader pinned to be read to its end, while segments come and go', () => {
+    const world = newWorld()
+    const log = filled(world)
+    const { pin } = log.handle('pin', { from: 1 })
+    const read: string[] = []
+    for (let from = 1, number = 25; read.length < 24; number++) {
+      const answer = log.handle('read', { from, maxBytes: 600 })
+      from = answer.next
+      log.handle('pin', { from, pin })
+      for (const { offset, length } of answer.frames)
+        read.push(
+          Buffer.from(answer.bytes.subarray(offset + 8, offset + length)).toString('base64'),
+        )
+      commit(log, [payload(number, size)])
+      checkpoint(log)
+      release(log)
+    }
+    expect(read.slice(0, 24)).toEqual(all)
+    expect(firstLsnOf(log)).toBeGreaterThan(1)
+  })
+
+  test('makes what is gone INVALID_ARGUMENT to read and to pin', () => {
+    const world = newWorld()
+    const log = filled(world)
+    checkpoint(log)
+    release(log)
+    const from = firstLsnOf(log) - 1
+
+    const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' })
+    expect(() => log.handle('read', { from, maxBytes: 100 })).toThrow(refused)
+    expect(() => log.handle('pin', { from })).toThrow(refused)
+    expect(log.handle('pin', { from: from + 1 })).toMatchObject({ pin: 1 })
+    expect(() => log.handle('pin', { from: from + 1, pin: 1 })).not.toThrow()
+    log.handle('unpin', { pin: 1 })
+    expect(() => log.handle('pin', { from: from + 1, pin: 1 })).toThrow(refused)
+  })
+
+  test('D21 a crash at each call of a release leaves only files that are extra', () => {
+    const world = newWorld()
+    const log = filled(world)
+    checkpoint(log)
+    commit(log, [payload(25, size)])
+    log.abandon()
+    const whole = [...all, content(25, size)]
+    crashEverywhere(
+      world,
+      (copy) => {
+        const { log } = copy.open()
+        release(log)
+        log.abandon()
+      },
+      (copy, where) => {
+        const { log } = copy.open()
+        const found = left(log)
+        expect(found, where).toEqual(whole.slice(whole.length - found.length))
+        expect(found.at(-1), where).toBe(content(25, size))
+        release(log)
+        expect(left(log).at(-1), where).toBe(content(25, size))
+        log.abandon()
+      },
+    )
+  })
+
+  test('that fails at any call leaves a log that can be read, and opened', () => {
+    const world = newWorld()
+    const log = filled(world)
+    checkpoint(log)
+    log.abandon()
+    failEverywhere(
+      world,
+      { kind: 'error' },
+      (copy) => {
+        const { log } = copy.open()
+        try {
+          release(log)
+        } finally {
+          expect(left(log).at(-1)).toBe(all.at(-1))
+          log.abandon()
+        }
+      },
+      (copy, _, where) => {
+        const { log } = copy.open()
+        expect(left(log).at(-1), where).toBe(all.at(-1))
+        log.abandon()
+      },
+    )
+  })
+
+  test('D12 what is missing without one is CORRUPT, checkpoint or not', () => {
+    const world = newWorld()
+    const log = filled(world)
+    log.abandon()
+    const [first = ''] = segmentsOn(world.disk)
+
+    world.disk.remove(first)
+
+    expect(() => world.inspect()).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+  })
+})
+
+describe('what may be released', () => {
+  const segment = (lastLsn: number) => ({ lastLsn }) as Parameters<typeof releasable>[0][number]
+  const sealed = [segment(10), segment(20), segment(30)]
+
+  test('ends at the least of all limits', () => {
+    expect(releasable(sealed, 9)).toEqual([])
+    expect(releasable(sealed, 25, 100)).toEqual(sealed.slice(0, 2))
+    expect(releasable(sealed, 100, 10)).toEqual(sealed.slice(0, 1))
+    expect(releasable(sealed, 30, 30)).toEqual(sealed)
+  })
+
+  test('is never behind the least pin', () => {
+    const pins = new Pins()
+    expect(pins.least).toBe(Number.POSITIVE_INFINITY)
+    const first = pins.hold(7)
+    const second = pins.hold(5)
+    expect([pins.least, pins.count]).toEqual([5, 2])
+    pins.hold(9, second)
+    expect(pins.least).toBe(7)
+    pins.drop(first)
+    pins.drop(first)
+    expect([pins.least, pins.count]).toEqual([9, 1])
+    expect(() => pins.hold(1, first)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(() => pins.hold(1, 99)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+})

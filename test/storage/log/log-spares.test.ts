@@ -1,0 +1,351 @@
+/** Spares: made in the background, one call to the disk between two of the log's, or when they are needed. */
+import { describe, expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
+import { inlineLogHost } from '../../../src/storage/inline-log-host.ts'
+import type { Log } from '../../../src/storage/log.ts'
+import { sparePreparation } from '../../../src/storage/segment-file.ts'
+import { simulatedDisk } from '../../../src/storage/simulated-disk.ts'
+import { changingOperations } from '../../../src/storage/simulated-faults.ts'
+import { attempt } from '../../support/log-crashes.ts'
+import {
+  commit,
+  content,
+  dir,
+  fill,
+  type LogWorld,
+  newWorld,
+  payload,
+  readAll,
+  segmentsOn,
+  small,
+  worldOn,
+} from '../../support/logs.ts'
+
+const size = 500
+
+const tmpOn = ({ disk }: LogWorld): string[] =>
+  disk.list(dir).filter((name) => name.endsWith('.tmp'))
+
+const sparesOf = (log: Log) => log.handle('describe', null).spares
+
+/** Whoever makes a log's spares: `step` lets one call to the disk pass; answers whether there was one. */
+const maker = (world: LogWorld, log: Log) => {
+  let work: Generator<void> | undefined
+  const step = (): boolean => {
+    const task = work ? undefined : log.beginSpare()
+    if (task) work = sparePreparation(world.disk, task)
+    if (!work) return false
+    try {
+      if (!work.next().done) return true
+      log.settleSpare()
+    } catch (error) {
+      log.settleSpare(error)
+    }
+    work = undefined
+    return true
+  }
+  const finish = (): void => {
+    while (step());
+  }
+  return { step, finish }
+}
+
+const request = (number: number, bytes = size) => ({
+  bytes: payload(number, bytes),
+  lengths: [bytes],
+  now: 0,
+  sync: true,
+  projectedLsn: 0,
+})
+
+describe('a spare in the background', () => {
+  test('is not begun before a log is used, is one until a segment is half full, and then two', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const spares = maker(world, log)
+    spares.finish()
+    expect(tmpOn(world)).toEqual([])
+
+    commit(log, [payload(1, 40)])
+    spares.finish()
+    expect(sparesOf(log)).toEqual({ ready: 1, making: false })
+
+    commit(log, [payload(2, 2000)])
+    spares.finish()
+    expect(sparesOf(log)).toEqual({ ready: 2, making: false })
+    expect(tmpOn(world).map((name) => world.disk.entry(`${dir}/${name}`)?.size)).toEqual([
+      small.maxFileSize,
+      small.maxFileSize,
+    ])
+  })
+
+  test('makes a roll allocate nothing: a few small writes and syncs', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const spares = maker(world, log)
+    for (let number = 1; segmentsOn(world.disk).length < 2; number++) {
+      commit(log, [payload(number, size)])
+      spares.finish()
+    }
+    const calls = world.disk.recordCalls()
+    let rolled = false
+    for (let number = 100; !rolled; number++) rolled = commit(log, [payload(number, size)]).rolled
+
+    const made = calls.filter(({ operation }) => changingOperations.includes(operation))
+    expect(made.map(({ operation }) => operation)).not.toContain('create')
+    expect(made.every(({ bytes = 0 }) => bytes <= 4096)).toBe(true)
+    expect(made.filter(({ operation }) => operation === 'sync').length).toBeLessThan(6)
+  })
+
+  test('holds up no commit, and the roll that needs it waits for it', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const spares = maker(world, log)
+    commit(log, [payload(1, size)])
+    spares.step()
+    expect(sparesOf(log)).toEqual({ ready: 0, making: true })
+
+    expect(log.waitsForSpare('commit', request(2))).toBe(false)
+    expect(log.waitsForSpare('commit', request(2, 2400))).toBe(true)
+    expect(log.waitsForSpare('checkpoint', { opaque: new Uint8Array(2400) })).toBe(true)
+    expect(log.waitsForSpare('read', { from: 1, maxBytes: 10 })).toBe(false)
+    expect(log.waitsForSpare('close', { projectedLsn: 0 })).toBe(true)
+
+    spares.finish()
+    expect(log.waitsForSpare('commit', request(2, 2400))).toBe(false)
+  })
+
+  test('is spent last only when the next one exists, or cannot be had', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const spares = maker(world, log)
+    commit(log, [payload(1, 2100)])
+    spares.step()
+    while (sparesOf(log).ready === 0) spares.step()
+    spares.step()
+    expect(sparesOf(log)).toEqual({ ready: 1, making: true })
+    expect(log.waitsForSpare('commit', request(2, 2400))).toBe(true)
+
+    world.disk.inject({ at: 1, operation: 'write', path: '.tmp', fault: { kind: 'error' } })
+    spares.finish()
+
+    expect(sparesOf(log)).toEqual({ ready: 1, making: false })
+    expect(log.waitsForSpare('commit', request(2, 2400))).toBe(false)
+    expect(commit(log, [payload(2, 2400)])).toMatchObject({ count: 1, rolled: true })
+  })
+
+  test.each(['create', 'write', 'sync', 'close'] as const)(
+    'whose %s fails is thrown away and harms nothing else',
+    (operation) => {
+      const world = newWorld()
+      const { log } = world.open()
+      const spares = maker(world, log)
+      commit(log, [payload(1)])
+      world.disk.inject({ at: 1, operation, path: '.tmp', fault: { kind: 'error' } })
+
+      spares.finish()
+
+      expect(sparesOf(log)).toEqual({ ready: 0, making: false })
+      expect(tmpOn(world)).toEqual([])
+      for (let number = 2; number <= 20; number++) commit(log, [payload(number, size)])
+      expect(readAll(log)).toHaveLength(20)
+    },
+  )
+
+  test('that failed is not tried again for a second, unless a roll needs one', async () => {
+    const clock = virtualClock()
+    const world = worldOn(simulatedDisk(), small, 1, clock)
+    world.create()
+    const { log } = world.open()
+    const spares = maker(world, log)
+    commit(log, [payload(1)])
+    world.disk.inject({ at: 1, operation: 'create', path: '.tmp', fault: { kind: 'error' } })
+    spares.finish()
+    world.disk.clearFaults()
+
+    await clock.advance(999)
+    expect(log.beginSpare()).toBeUndefined()
+    await clock.advance(1)
+    expect(log.beginSpare()).toMatchObject({ size: small.maxFileSize })
+  })
+
+  test('D18 E28 on a full disk: what fits goes on, the rest is NO_SPACE before a byte of it is written, and space brings it back', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    const spares = maker(world, log)
+    commit(log, [payload(1, size)])
+    spares.finish()
+    fill(world.disk)
+    const taken: number[] = [1]
+    let number = 2
+    let refused: unknown
+    for (; !refused; number++) {
+      const answer = commit(log, [payload(number, size)])
+      spares.finish()
+      if (answer.count === 1) taken.push(number)
+      refused = answer.refused
+    }
+    expect(refused).toMatchObject({ code: 'NO_SPACE' })
+    // The spare that there was has been spent.
+    expect(segmentsOn(world.disk)).toHaveLength(2)
+    const before = world.disk.contents(segmentsOn(world.disk).at(-1) ?? '')
+    expect(commit(log, [payload(99, size)]).refused?.code).toBe('NO_SPACE')
+    expect(world.disk.contents(segmentsOn(world.disk).at(-1) ?? '')).toEqual(before)
+    const contents = () => readAll(log).map((frame) => frame.content)
+    expect(contents()).toEqual(taken.map((each) => content(each, size)))
+
+    world.disk.capacityBytes = Number.POSITIVE_INFINITY
+    expect(commit(log, [payload(100, size)])).toMatchObject({ count: 1, rolled: true })
+    expect(contents()).toEqual([...taken, 100].map((each) => content(each, size)))
+  })
+
+  test('is removed by a close, and by an opening after a crash', () => {
+    for (const ends of ['close', 'crash'] as const) {
+      const world = newWorld()
+      const { log } = world.open()
+      const spares = maker(world, log)
+      commit(log, [payload(1, 2100)])
+      spares.finish()
+      expect(tmpOn(world)).toHaveLength(2)
+
+      if (ends === 'close') log.handle('close', { projectedLsn: 0 })
+      else {
+        world.disk.crash({ unsynced: 'kept' })
+        world.open().log.abandon()
+      }
+
+      expect(tmpOn(world), ends).toEqual([])
+    }
+  })
+
+  test('may be cut short at any call: the log is there', () => {
+    const world = newWorld()
+    const work = (copy: LogWorld): void => {
+      const { log } = copy.open()
+      const spares = maker(copy, log)
+      for (let number = 1; number <= 9; number++) {
+        commit(log, [payload(number, size)])
+        spares.step()
+        spares.step()
+      }
+    }
+    const count = world.on(world.disk.clone())
+    const calls = count.disk.recordCalls()
+    work(count)
+    const total = calls.filter(({ operation }) => changingOperations.includes(operation)).length
+    expect(segmentsOn(count.disk).length).toBeGreaterThan(2)
+    for (let at = 1; at <= total; at++) {
+      const copy = world.on(world.disk.clone({ seed: at }))
+      copy.disk.inject({ at, operation: changingOperations, fault: { kind: 'halt' } })
+      attempt(() => work(copy))
+      copy.disk.crash()
+      const { log } = copy.open()
+      const found = readAll(log).map((frame) => frame.content)
+      expect(found, `call ${at}`).toEqual(found.map((_, index) => content(index + 1, size)))
+    }
+  })
+})
+
+describe('a log without anybody who makes spares', () => {
+  test('makes each when it is needed', () => {
+    const world = newWorld()
+    const { log } = world.open()
+
+    for (let number = 1; number <= 20; number++) commit(log, [payload(number, size)])
+
+    expect(segmentsOn(world.disk).length).toBeGreaterThan(3)
+    expect(sparesOf(log)).toEqual({ ready: 0, making: false })
+  })
+})
+
+describe('an opening', () => {
+  test('begins with a segment of at most 1 MiB, and goes on in full ones', () => {
+    const options = { maxFileSize: 4 * 2 ** 20, sectorBytes: 512 }
+    const world = newWorld(options)
+    const { log } = world.open()
+    const sizes = () => log.handle('describe', null).segments.map((each) => each.allocatedBytes)
+    expect(sizes()).toEqual([2 ** 20])
+
+    commit(log, [payload(1, 2 ** 20)])
+    expect(sizes().at(-1)).toBe(options.maxFileSize)
+    log.abandon()
+    expect(readAll(world.open().log, 2 ** 22)).toHaveLength(1)
+  })
+
+  test('makes it larger when what it copies needs that', () => {
+    const options = { maxFileSize: 4 * 2 ** 20, sectorBytes: 512 }
+    const world = newWorld(options)
+    const { log } = world.open()
+    for (const number of [1, 2]) commit(log, [payload(number, 2 ** 20)])
+    log.abandon()
+
+    const again = world.open()
+
+    expect(again.report.copiedFrames).toBeGreaterThan(0)
+    expect(again.log.handle('describe', null).segments.at(-1)?.allocatedBytes).toBeGreaterThan(
+      2 ** 20,
+    )
+    expect(readAll(again.log, 2 ** 22)).toHaveLength(2)
+  })
+})
+
+describe('an inline host with spares', () => {
+  const opened = async () => {
+    const clock = virtualClock()
+    const disk = simulatedDisk()
+    const host = inlineLogHost({ disk, clock, delayMs: 4, spareStepMs: 10 })
+    const opening = (async () => {
+      await host.run('create', { dir, options: small })
+      const inspection = await host.run('inspect', { dir, options: small, evidence: [] })
+      await host.run('open', { dir, options: small, inspection })
+      await host.run('commit', request(1))
+    })()
+    await clock.advance(16)
+    await opening
+    return { clock, disk, host, world: worldOn(disk) }
+  }
+
+  test('carries out what fits while the spare is made, and what needs it afterwards, in order', async () => {
+    const { clock, host } = await opened()
+    const settled: string[] = []
+    const run = (name: string, number: number, bytes: number) =>
+      void host.run('commit', request(number, bytes)).then(() => settled.push(name))
+    run('fits', 2, 40)
+    run('rolls', 3, 2400)
+    run('behind it', 4, 40)
+
+    await clock.advance(10)
+    expect(settled).toEqual(['fits'])
+    await clock.advance(200)
+    expect(settled).toEqual(['fits', 'rolls', 'behind it'])
+  })
+
+  test('that is ended in the middle leaves nothing that goes on', async () => {
+    const { clock, disk, host, world } = await opened()
+    const waiting = host.run('commit', request(2, 2400)).then(
+      () => 'ok',
+      (error: { code: string }) => error.code,
+    )
+    await clock.advance(15)
+
+    await host.end()
+
+    expect(await waiting).toBe('CLOSED')
+    const { calls } = disk
+    expect(clock.untilNext()).toBeUndefined()
+    await clock.advance(1000)
+    expect(disk.calls).toBe(calls)
+    expect(readAll(world.open().log)).toHaveLength(1)
+  })
+
+  test('closes once the spare is made, and leaves none', async () => {
+    const { clock, host, world } = await opened()
+    const closing = host.run('close', { projectedLsn: 0 })
+
+    await clock.advance(500)
+    await closing
+
+    expect(tmpOn(world)).toEqual([])
+    expect(world.inspect().tail).toBe('clean')
+  })
+})
