@@ -1,8 +1,8 @@
 /** What somebody asked for on the command line, checked: words in, a command out. Pure. */
 import { extname } from 'node:path'
-import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { KeelsonError } from '../errors.ts'
+import { filledOption, neededOption, parsedWords, wrongWords } from './command-words.ts'
 import type { RecordFormat } from './record-splitter.ts'
+import { parseWalCommand, type WalCommand, walUsage } from './wal-command-line.ts'
 
 /** `keelson start`. Paths are as they were written. */
 export type StartCommand = {
@@ -26,7 +26,9 @@ export type IngestCommand = {
 export type Command =
   | StartCommand
   | IngestCommand
-  | { readonly kind: 'help' }
+  | WalCommand
+  /** `text`: the help of one command; by default `usage`. */
+  | { readonly kind: 'help'; readonly text?: string }
   | { readonly kind: 'version' }
 
 /** What `keelson help` prints. */
@@ -42,10 +44,13 @@ export const usage = `Usage:
       --key FIELD     the field that holds the key, a string or a number; a.b reaches into records
       --format        one record on each line, or one array; by default what the ending of FILE says
 
+${walUsage}
+
   keelson help, keelson --version
 
 Everywhere: --verbose shows stacks of errors, as KEELSON_DEBUG=1 does.
-Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line.`
+Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line;
+of wal: 3 a torn tail that opening would cut, 4 damage.`
 
 /**
  * Reads the words behind `keelson`.
@@ -53,44 +58,46 @@ Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wron
  */
 export const parseCommandLine = (words: readonly string[]): Command => {
   const [first, ...rest] = words
+  if (first === 'wal') return parseWalCommand(rest)
   if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
     return { kind: 'help' }
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
   if (first === 'start') return startCommand(rest)
   if (first === 'ingest') return ingestCommand(rest)
-  throw wrong(`there is no command '${first}'; the commands are start, ingest, help`)
+  throw wrongWords(`there is no command '${first}'; the commands are start, ingest, wal, help`)
 }
 
 const startCommand = (words: readonly string[]): StartCommand => {
-  const { values, positionals } = parsed(words, {
+  const { values, positionals } = parsedWords(words, {
     config: { type: 'string' },
     dir: { type: 'string' },
     verbose: { type: 'boolean' },
   })
-  if (positionals[0] !== undefined) throw wrong(`start takes no '${positionals[0]}'`)
+  if (positionals[0] !== undefined) throw wrongWords(`start takes no '${positionals[0]}'`)
   return {
     kind: 'start',
-    config: filled('--config', values.config),
-    dir: filled('--dir', values.dir),
+    config: filledOption('--config', values.config),
+    dir: filledOption('--dir', values.dir),
     verbose: values.verbose === true,
   }
 }
 
 const ingestCommand = (words: readonly string[]): IngestCommand => {
-  const { values, positionals } = parsed(words, {
+  const { values, positionals } = parsedWords(words, {
     dir: { type: 'string' },
     key: { type: 'string' },
     format: { type: 'string' },
     verbose: { type: 'boolean' },
   })
   const [file, second] = positionals
-  if (file === undefined || file === '') throw wrong('ingest needs a file, or - for standard input')
-  if (second !== undefined) throw wrong(`ingest takes one file, and '${second}' is another`)
+  if (file === undefined || file === '')
+    throw wrongWords('ingest needs a file, or - for standard input')
+  if (second !== undefined) throw wrongWords(`ingest takes one file, and '${second}' is another`)
   return {
     kind: 'ingest',
     file,
-    dir: needed('--dir', values.dir),
-    key: needed('--key', values.key),
+    dir: neededOption('ingest', '--dir', values.dir),
+    key: neededOption('ingest', '--key', values.key),
     format: formatOf(file, values.format),
     verbose: values.verbose === true,
   }
@@ -104,34 +111,10 @@ const endings: Readonly<Record<string, RecordFormat>> = {
 
 const formatOf = (file: string, given: unknown): RecordFormat => {
   if (given === 'ndjson' || given === 'json') return given
-  if (given !== undefined) throw wrong(`--format must be ndjson or json, found '${String(given)}'`)
+  if (given !== undefined)
+    throw wrongWords(`--format must be ndjson or json, found '${String(given)}'`)
   const format = file === '-' ? 'ndjson' : endings[extname(file).toLowerCase()]
   if (format === undefined)
-    throw wrong(`'${file}' does not say its format; --format ndjson or json does`)
+    throw wrongWords(`'${file}' does not say its format; --format ndjson or json does`)
   return format
 }
-
-type Options = NonNullable<ParseArgsConfig['options']>
-
-const parsed = (words: readonly string[], options: Options) => {
-  try {
-    return parseArgs({ args: [...words], options, allowPositionals: true, strict: true })
-  } catch (error) {
-    // parseArgs explains itself at length; its first sentence says what is wrong.
-    throw wrong((error as Error).message.split('. ')[0] ?? 'it cannot be read', error)
-  }
-}
-
-const filled = (option: string, value: unknown): string | undefined => {
-  if (value === '') throw wrong(`${option} needs a value`)
-  return value as string | undefined
-}
-
-const needed = (option: string, value: unknown): string => {
-  const given = filled(option, value)
-  if (given === undefined) throw wrong(`ingest needs ${option}`)
-  return given
-}
-
-const wrong = (what: string, cause?: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `The command line: ${what}.`, cause ? { cause } : {})

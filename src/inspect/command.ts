@@ -5,8 +5,11 @@ import { errorText } from './error-view.ts'
 import { runIngest } from './ingest-command.ts'
 import { packageVersion } from './package-version.ts'
 import { runStart } from './start-command.ts'
+import { runWalDump } from './wal-dump.ts'
+import { runWalSalvage } from './wal-salvage.ts'
+import { runWalVerify } from './wal-verify.ts'
 
-/** Exit statuses: in order, a failure, a wrong command line. A signal has its own. */
+/** Exit statuses: in order, a failure, a wrong command line. A signal has its own, and so has what `wal` finds. */
 export const statuses = { order: 0, failure: 1, usage: 2 } as const
 
 /** Runs the words behind `keelson`; answers the exit status. Never rejects. Holds the process open until then. */
@@ -45,7 +48,10 @@ const statusOf = async (words: readonly string[], environment: Environment): Pro
 const run = (command: Command, environment: Environment, verbose: boolean): Promise<number> => {
   if (command.kind === 'start') return runStart(command, environment, verbose)
   if (command.kind === 'ingest') return runIngest(command, environment)
-  const text = command.kind === 'help' ? usage : packageVersion()
+  if (command.kind === 'wal verify') return runWalVerify(command, environment)
+  if (command.kind === 'wal dump') return runWalDump(command, environment)
+  if (command.kind === 'wal salvage') return runWalSalvage(command, environment)
+  const text = command.kind === 'help' ? (command.text ?? usage) : packageVersion()
   printLine(environment.output, text)
   return Promise.resolve(statuses.order)
 }

@@ -26,6 +26,12 @@ export interface LockFiles {
   remove(path: string): void
 }
 
+/** What sharing a lock needs beside. */
+export interface SharedLockFiles extends LockFiles {
+  /** Opens a file that is there to read, and changes nothing; `undefined` when it is missing. */
+  openThere(path: string): Pick<OpenLockFile, 'descriptor' | 'close'> | undefined
+}
+
 /** An open lock file. A kernel lock on it ends when it is closed. */
 export interface OpenLockFile {
   readonly descriptor: number
@@ -123,8 +129,39 @@ const kernelLock = (files: LockFiles, path: string, file: OpenLockFile): DiskLoc
   }
 }
 
-const takeKernelLock = (path: string, descriptor: number): 'taken' | 'held' | 'no tool' => {
-  const { status, error, stderr } = spawnSync('flock', ['-n', '-x', '3'], {
+/**
+ * Keeps everybody from taking the lock file at `path` until `release`, and writes nothing: for whoever only reads a folder.
+ * Several may. A missing file keeps nobody out, and neither does one where there is no flock(1).
+ * @throws KeelsonError `LOCKED_DIR` when somebody has it; DiskError.
+ */
+export const shareFolder = (files: SharedLockFiles, path: string): DiskLock => {
+  const file = files.openThere(path)
+  if (!file) return { release: () => undefined }
+  try {
+    const content = files.content(path) ?? ''
+    if (takeKernelLock(path, file.descriptor, '-s') === 'held') throw lockedDir(path, content)
+    const byFile = lastFacts(content).by === 'file'
+    const fate = byFile ? fateOf(files, content, thisProcess(files)) : 'dead'
+    if (fate !== 'dead') throw lockedDir(path, content, { certain: fate === 'alive' })
+  } catch (error) {
+    file.close()
+    throw error
+  }
+  let held = true
+  return {
+    release: () => {
+      if (held) file.close()
+      held = false
+    },
+  }
+}
+
+const takeKernelLock = (
+  path: string,
+  descriptor: number,
+  mode: '-x' | '-s' = '-x',
+): 'taken' | 'held' | 'no tool' => {
+  const { status, error, stderr } = spawnSync('flock', ['-n', mode, '3'], {
     stdio: ['ignore', 'ignore', 'pipe', descriptor],
     encoding: 'utf8',
     timeout: helperTimeoutMs,

@@ -26,12 +26,16 @@ export type SalvageRequest = {
   readonly disk: Disk
   readonly clock: Clock
   readonly from: string
-  readonly found: LogVerification
+  readonly found: Pick<
+    LogVerification,
+    'walId' | 'epoch' | 'frames' | 'provenLsn' | 'checkpointLsn' | 'lastTime' | 'lost' | 'good'
+  >
   readonly to: string
 }
 
-/** What was salvaged. */
+/** What was salvaged: frames that were copied, the LSNs of the new log, its files. */
 export type Salvaged = {
+  readonly walId: string
   readonly frames: number
   readonly lost: readonly LsnRange[]
   readonly firstLsn: number
@@ -39,6 +43,18 @@ export type Salvaged = {
   readonly segments: number
   readonly bytes: number
 }
+
+/** What is found where nothing is left: an empty log comes of it. `walId`: the id that it had, in hex. */
+export const nothingFound = (walId = ''): SalvageRequest['found'] => ({
+  walId,
+  epoch: 0,
+  frames: 0,
+  provenLsn: 0,
+  checkpointLsn: 0,
+  lastTime: 0,
+  lost: [],
+  good: [],
+})
 
 /** More lost frames than these are not written down one by one: 4 GiB of them. */
 const lostMax = 2 ** 27
@@ -75,6 +91,7 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
     const chain = writer.finish()
     writeManifest(disk, to, manifestAfter(promise, found, chain))
     return {
+      walId: promise.walId,
       frames: found.frames,
       lost: found.lost,
       firstLsn,
@@ -87,10 +104,12 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
   }
 }
 
+type Found = SalvageRequest['found']
+
 type Part = GoodFrames | LsnRange
 
 /** Good frames and lost ones in the order of their LSNs. */
-const partsOf = ({ good, lost }: LogVerification): Part[] => {
+const partsOf = ({ good, lost }: Found): Part[] => {
   const gone = lost.reduce((sum, { from, to }) => sum + to - from + 1, 0)
   if (gone > lostMax)
     throw new KeelsonError('TOO_LARGE', `${gone} frames are lost, too many to write down`, {
@@ -99,7 +118,7 @@ const partsOf = ({ good, lost }: LogVerification): Part[] => {
   return [...good, ...lost].sort((a, b) => a.from - b.from)
 }
 
-const layoutOf = ({ good }: LogVerification) => ({
+const layoutOf = ({ good }: Found) => ({
   sectorBytes: good.reduce((most, { segment }) => Math.max(most, segment.header.sectorBytes), 512),
   payloadMax: good.reduce((most, { segment }) => Math.max(most, segment.header.payloadMax), 0),
   fileBytes: good.reduce((most, { segment }) => Math.max(most, segment.size), 1024 * 1024),
@@ -120,7 +139,7 @@ const promiseOf = ({ found, clock }: SalvageRequest, lastLsn: number): Manifest 
 
 const manifestAfter = (
   promise: Manifest,
-  found: LogVerification,
+  found: Found,
   chain: ReturnType<SalvageWriter['finish']>,
 ): Manifest => {
   const newest = chain.at(-1)

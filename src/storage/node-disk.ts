@@ -26,8 +26,15 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Disk, type DiskEntry, DiskError, type DiskFile, type OpenMode } from './disk.ts'
-import { type LockFiles, lockFolder, type OpenLockFile } from './folder-lock.ts'
+import {
+  type Disk,
+  type DiskEntry,
+  DiskError,
+  type DiskFile,
+  type DiskLock,
+  type OpenMode,
+} from './disk.ts'
+import { lockFolder, type OpenLockFile, type SharedLockFiles, shareFolder } from './folder-lock.ts'
 
 /** How the machine's disk is used. */
 export type NodeDiskOptions = {
@@ -73,6 +80,12 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
   syncFolder: (path) => attempt('syncFolder', path, () => syncFolder(path)),
   lock: (path, holder) => lockFolder(lockFiles, path, holder, { flock }),
 })
+
+/**
+ * Keeps whoever would take the lock file at `path` from doing so until `release`, and writes nothing.
+ * @throws KeelsonError `LOCKED_DIR` when somebody has it; DiskError.
+ */
+export const shareLock = (path: string): DiskLock => shareFolder(lockFiles, path)
 
 /** Runs `action` and turns what the system throws into a `DiskError`. */
 const attempt = <T>(operation: string, path: string, action: () => T): T => {
@@ -163,8 +176,15 @@ const syncFolder = (path: string): void => {
   }
 }
 
-const lockFiles: LockFiles = {
+const lockFiles: SharedLockFiles = {
   open: (path) => attempt('lock', path, () => openLockFile(path)),
+  openThere: (path) =>
+    attempt('lock', path, () =>
+      unlessMissing(() => {
+        const descriptor = openSync(path, constants.O_RDONLY)
+        return { descriptor, close: () => attempt('lock', path, () => closeSync(descriptor)) }
+      }),
+    ),
   identity: (path) =>
     attempt('lock', path, () => unlessMissing(() => identityOf(statSync(path, { bigint: true })))),
   content: (path) => attempt('lock', path, () => unlessMissing(() => readFileSync(path, 'utf8'))),
