@@ -39,12 +39,16 @@ const calls = (width) => async () => {
   return { run: (count) => outstanding(width, count, (number) => call(ref, 'next', number)) }
 }
 
+const startMany = (system, length) => {
+  const starts = []
+  for (let index = 0; index < length; index++) starts.push(system.start(answering))
+  return Promise.all(starts)
+}
+
 const spawn = async () => {
   const system = createSystem({ logger })
   const slice = async (length) => {
-    const starts = []
-    for (let index = 0; index < length; index++) starts.push(system.start(answering))
-    const refs = await Promise.all(starts)
+    const refs = await startMany(system, length)
     for (const ref of refs) system.exit(ref, 'shutdown')
     return length - system.processes().length
   }
@@ -55,9 +59,10 @@ const spawnHeld = async () => {
   const system = createSystem({ logger })
   return {
     run: async (count, watch) => {
-      const starts = []
-      for (let index = 0; index < count; index++) starts.push(system.start(answering))
-      const refs = await Promise.all(starts)
+      const refs = []
+      await inSlices(count, 1_000, async (length) =>
+        refs.push(...(await startMany(system, length))),
+      )
       watch.pause()
       const held = system.processes().length
       for (const ref of refs) system.exit(ref, 'shutdown')

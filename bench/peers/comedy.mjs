@@ -40,7 +40,10 @@ const spawned = async () => {
 
 /** They are left to the end of the process: to destroy so many children takes minutes. */
 const spawnHeld = async () => ({
-  run: async (count) => (await create(await open(), count)).length,
+  run: async (count) => {
+    const root = await open()
+    return inSlices(count, 1_000, async (length) => (await create(root, length)).length)
+  },
 })
 
 const idle = async () => ({

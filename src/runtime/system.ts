@@ -74,8 +74,8 @@ export class ProcessSystem implements Kernel, Starter {
 
   // For everybody.
 
-  async start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
-    return refOf(await this.startResult(server, arg, options))
+  start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+    return this.startResult(server, arg, options).then(refOf)
   }
 
   startResult(
