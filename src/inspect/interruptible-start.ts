@@ -3,8 +3,14 @@
  * start cannot be taken back from outside, but the user's tree can be ended, and it alone may take for ever.
  */
 import type { Clock } from '../clock.ts'
-import { createSystem, name, type System } from '../runtime/index.ts'
-import { type App, type StartOptions, type StartProgress, start } from '../supervisors/index.ts'
+import { createSystem, type System } from '../runtime/index.ts'
+import {
+  type App,
+  registeredName,
+  type StartOptions,
+  type StartProgress,
+  start,
+} from '../supervisors/index.ts'
 import type { Interruption } from './interruption.ts'
 
 /** The user's tree is the last that starts: so often it is looked for, once a signal has come. */
@@ -37,8 +43,8 @@ const endOf = async (starting: Promise<App>, options: StartOptions, system: Syst
   const { app: tree } = options
   let cancel = (): void => undefined
   const look = (): void => {
-    if (tree && system.whereis(name(tree.options.name ?? tree.id)))
-      system.kill(name(tree.options.name ?? tree.id))
+    const root = tree && registeredName(tree)
+    if (root && system.whereis(root)) system.kill(root)
     cancel = clock.after(lookMs, look)
   }
   look()

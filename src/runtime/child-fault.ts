@@ -2,7 +2,6 @@
  * Whether a set of child specifications is right, as one function that whoever starts children asks: supervisors, which
  * refuse with OTP's words, and trees from configuration, which refuse with the place. Pure; nothing is thrown.
  */
-import type { ChildSpec } from './child-spec.ts'
 import type { ExitReason } from './exit-reason.ts'
 import type { AutoShutdown } from './restart-policy.ts'
 
@@ -16,14 +15,19 @@ export interface ChildFault {
   readonly found: unknown
 }
 
-/** What is wrong in a set of them, and with the how manieth. */
+/** What is wrong in a set of them, and with which, from 0. */
 export interface ChildrenFault extends ChildFault {
   readonly at: number
 }
 
-/** The part of a specification that can be wrong; trees from configuration have no start function yet. */
-export type JudgedSpec = { readonly [K in keyof Omit<ChildSpec, 'start'>]?: unknown } & {
+/** A specification that is not known to be one: anything may stand in its fields. */
+export interface JudgedSpec {
+  readonly id?: unknown
   readonly start?: unknown
+  readonly restart?: unknown
+  readonly kind?: unknown
+  readonly shutdown?: unknown
+  readonly significant?: unknown
 }
 
 /** The first fault of a set of children in their order of start, or `undefined`: each by itself, then ids that differ. */

@@ -17,7 +17,7 @@ export {
   terminateDynamicChild,
 } from './dynamic-supervisor.ts'
 export type { ExitMessage } from './envelope.ts'
-export { type ExitReason, exit, isOrderly, isShutdown } from './exit-reason.ts'
+export { describeReason, type ExitReason, exit, isOrderly, isShutdown } from './exit-reason.ts'
 export type * from './gen-server.ts'
 export type { Log, Logger } from './logger.ts'
 export type { Fired, Timer } from './message-timer.ts'
@@ -88,4 +88,4 @@ export {
 } from './task-supervisor.ts'
 export { type ProcessFacts, type Telemetry, type TelemetryEvents, telemetry } from './telemetry.ts'
 export type { TraceEvent } from './trace-event.ts'
-export type { Via } from './via.ts'
+export { isVia, type Via } from './via.ts'

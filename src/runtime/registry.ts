@@ -86,7 +86,7 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
   return supervisor(id, { ...others, strategy: 'one_for_one' }, [
     worker('table', tableServer, keys, {
       kind: 'registry_table',
-      label: `table of ${options.name ?? id}`,
+      label: `table(${options.name ?? id})`,
     }),
   ])
 }

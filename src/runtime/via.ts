@@ -27,6 +27,9 @@ export class Via<M = unknown> {
   }
 }
 
+/** Whether `value` is a name that `via` made. */
+export const isVia = (value: unknown): value is Via => value instanceof Via
+
 /** What names through registries are looked up in. */
 export interface RegistryDirectory<P extends Holder<P>> extends Directory<P> {
   readonly registries: Registries<P>

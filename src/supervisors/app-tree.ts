@@ -8,11 +8,13 @@ import {
   type ChildSpec,
   childrenFault,
   type GenServer,
+  isVia,
   type JudgedSpec,
   type Messages,
   type Restart,
   type Shutdown,
   type Strategy,
+  type Via,
 } from '../runtime/index.ts'
 import { configError } from './config-error.ts'
 
@@ -20,8 +22,8 @@ import { configError } from './config-error.ts'
 export type WorkerOptions<A = unknown> = {
   /** Given to the server's `init`. */
   readonly arg?: A
-  /** The name it is registered under; its id by default. */
-  readonly name?: string
+  /** The name it is registered under, also `via(registry, key)`; its id by default. */
+  readonly name?: string | Via
   /** `permanent` by default. */
   readonly restart?: Restart
   /** How it is ended: asked, and killed after so many ms (5,000), `'infinity'`, or `'brutal_kill'`. */
@@ -43,8 +45,8 @@ export type SupervisorOptions = {
   readonly periodMs?: number
   /** `never` by default. */
   readonly autoShutdown?: AutoShutdown
-  /** The name it is registered under; its id by default. */
-  readonly name?: string
+  /** The name it is registered under, also `via(registry, key)`; its id by default. */
+  readonly name?: string | Via
   readonly restart?: Restart
   readonly shutdown?: Shutdown
   readonly significant?: boolean
@@ -134,7 +136,7 @@ const autoShutdowns = ['never', 'any_significant', 'all_significant']
 
 /** Names that an instance gives itself. */
 const reserved =
-  /^(keelson|shards|services|control)$|^(shard|wal_writer|applier|followers|lmdb_writer)\(/
+  /^(keelson|shards|registry|services|control)$|^(shard|wal_writer|applier|followers|lmdb_writer)\(/
 
 const checkNode = (node: unknown, path: string, names: Set<string>): AppNode => {
   const { kind, id, options, start } = fields(node, path)
@@ -176,8 +178,10 @@ const checkSupervisor = (
   checkNumber(options.intensity, 0, `${path}.options.intensity`)
   checkNumber(options.periodMs, 1, `${path}.options.periodMs`)
   if (!Array.isArray(children)) throw configError(`${path}.children`, 'an array', children)
-  for (const [at, child] of children.entries()) checkNode(child, `${path}.children[${at}]`, names)
+  const placed = children.map((child, at) => [child, `${path}.children[${at}]`] as const)
+  for (const [child, here] of placed) checkId(fields(child, here).id, `${here}.id`)
   checkChildren(children, options.autoShutdown, path)
+  for (const [child, here] of placed) checkNode(child, here, names)
 }
 
 /** Asks what the supervisor will ask when it starts, so that nothing has started when a set of children is wrong. */
@@ -217,6 +221,8 @@ const checkChild = (
   names: Set<string>,
 ): void => {
   const { name = id } = options
+  // Whether a key is taken shows when its registry runs.
+  if (isVia(name)) return
   checkId(name, `${path}.options.name`)
   if (reserved.test(name))
     throw configError(`${path}.options.name`, 'a name that the instance does not use itself', name)

@@ -15,11 +15,12 @@ import { isKeelsonError, KeelsonError } from '../errors.ts'
 import {
   type ExitReason,
   type Name,
-  name,
   type Ref,
+  type Registry,
   type SupervisorMessages,
   type System,
   stopProcess,
+  type Via,
 } from '../runtime/index.ts'
 
 /** What an instance is made of. */
@@ -32,10 +33,11 @@ export type AppParts = {
   readonly shards: readonly Shard[]
   readonly store: Store
   readonly control: ControlHandle
+  readonly registry: Registry.Handle
   /** The root supervisor. */
   readonly root: Ref<SupervisorMessages>
   /** The name of the root of the user's tree, if there is one. */
-  readonly userTree: string | undefined
+  readonly userTree: Name | Via | undefined
   /** Gives the folder's locks back. */
   readonly release: () => void
 }
@@ -64,6 +66,8 @@ export class App {
   readonly system: System
   readonly store: Store
   readonly control: ControlHandle
+  /** The instance's Registry, of unique keys, for processes of the user's tree that come and go. */
+  readonly registry: Registry.Handle
   /** Lasting parts of the shards, for whoever looks into the instance. */
   readonly shards: readonly Shard[]
   /** Resolves when the instance has ended: `'normal'` after `close()`, else with the reason of its root. Never rejects. */
@@ -78,6 +82,7 @@ export class App {
     this.system = parts.system
     this.store = parts.store
     this.control = parts.control
+    this.registry = parts.registry
     this.shards = parts.shards
     this.closed = new Promise((resolve) => {
       parts.system.monitor(parts.root, (reason) => {
@@ -140,7 +145,7 @@ export class App {
     for (const shard of shards) shard.close()
     // The logs get all the time they need; the user's processes have had theirs.
     const cancel = system.clock.after(left(), () => {
-      if (userTree !== undefined) killBelow(system, name(userTree))
+      if (userTree !== undefined) killBelow(system, userTree)
     })
     try {
       await stopProcess(root, 'shutdown')
@@ -165,7 +170,7 @@ export class App {
 }
 
 /** Kills a process and everything that it, or what it started, has started: what traps exits would else end in its own time. */
-const killBelow = (system: System, root: Name): void => {
+const killBelow = (system: System, root: Name | Via): void => {
   const top = system.info(root)
   if (!top) return
   const doomed = new Set([top.pid])

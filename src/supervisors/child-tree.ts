@@ -5,6 +5,7 @@ import {
   type ChildSpec,
   type Context,
   type GenServer,
+  isVia,
   type Messages,
   type Name,
   name,
@@ -15,6 +16,7 @@ import {
   startChild as startSpec,
   startSupervisor as startTree,
   supervisor,
+  type Via,
   worker,
 } from '../runtime/index.ts'
 import {
@@ -35,7 +37,7 @@ export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): C
   if (isChildSpec(node)) return node
   const spec =
     node.kind === 'worker' ? workerSpec(node, surroundings) : treeSpec(node, surroundings)
-  const registered = name(node.options.name ?? node.id)
+  const registered = registeredName(node)
   const start: ChildSpec['start'] = async (context) => {
     await orphanGone(context.system, registered)
     return spec.start(context)
@@ -43,11 +45,20 @@ export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): C
   return { ...spec, start }
 }
 
+/** The name that a part of a tree is registered under. */
+export const registeredName = <M = unknown>({
+  id,
+  options,
+}: AppWorker | AppTree): Name<M> | Via<M> => {
+  const given = options.name ?? id
+  return isVia(given) ? (given as Via<M>) : name<M>(given)
+}
+
 /**
  * Resolves when no orphan has the name. Children of a killed supervisor that trap exits end in their own time, and hold their
  * names meanwhile: started again at once, as OTP does, they would fail until every restart is spent.
  */
-const orphanGone = async (system: System, registered: Name): Promise<void> => {
+const orphanGone = async (system: System, registered: Name | Via): Promise<void> => {
   const holder = system.info(registered)
   const parent = holder?.parent
   if (!holder || parent === undefined) return
@@ -74,33 +85,29 @@ export const startChild = (
   node: AppNode,
 ): Promise<StartResult<unknown>> => startSpec(parent, childSpec(node))
 
-const treeSpec = (
-  { id, options, children }: AppTree,
-  surroundings: TreeSurroundings,
-): ChildSpec => {
-  const { strategy = 'one_for_one', name: registered = id, ...others } = options
+const treeSpec = (tree: AppTree, surroundings: TreeSurroundings): ChildSpec => {
+  const { id, options, children } = tree
+  const { strategy = 'one_for_one', ...others } = options
   return supervisor(
     id,
     {
       ...others,
       strategy,
-      name: name(registered),
+      name: registeredName(tree),
       ...('app' in surroundings ? { app: surroundings.app } : {}),
     },
     children.map((child) => childSpec(child, surroundings)),
   )
 }
 
-const workerSpec = (
-  { id, module, options }: AppWorker,
-  { mailboxMax }: TreeSurroundings,
-): ChildSpec => {
-  const { arg, name: registered = id, ...others } = options
+const workerSpec = (part: AppWorker, { mailboxMax }: TreeSurroundings): ChildSpec => {
+  const { id, module, options } = part
+  const { arg, ...others } = options
   const spec = (server: object) =>
     worker(id, server as GenServer<Messages, unknown, unknown>, arg, {
       ...(mailboxMax === undefined ? {} : { mailboxMax }),
       ...others,
-      name: name(registered),
+      name: registeredName(part),
     })
   const server = serverOf(module)
   if (server) return spec(server)

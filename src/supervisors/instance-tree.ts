@@ -19,6 +19,7 @@ import {
   type ChildSpec,
   name,
   type Ref,
+  Registry,
   type SupervisorMessages,
   type System,
   supervisor,
@@ -43,6 +44,7 @@ export type TreeOptions = {
 export const treeNames = (instance = defaultInstance) => ({
   root: instanceName<SupervisorMessages>('keelson', instance),
   shards: instanceName<SupervisorMessages>('shards', instance),
+  registry: instanceName<Registry.Messages>('registry', instance),
   services: instanceName<SupervisorMessages>('services', instance),
   shard: (shard: number) => shardName<SupervisorMessages>('shard')(instance, shard),
   followers: (shard: number) => shardName<SupervisorMessages>('followers')(instance, shard),
@@ -67,6 +69,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
         { name: names.shards, strategy: 'one_for_one' },
         options.shards.map((shard) => unlessDown(shard, shardTree(shard, options.instance))),
       ),
+      Registry.childSpec('registry', { keys: 'unique', name: names.registry }),
       // They need the shards, not each other.
       supervisor(
         'services',

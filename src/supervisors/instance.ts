@@ -18,6 +18,7 @@ import {
 } from '../storage/index.ts'
 import { App, closeShards } from './app.ts'
 import { type AppTree, mapModules } from './app-tree.ts'
+import { registeredName } from './child-tree.ts'
 import { configError } from './config-error.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
 import { instanceTree, treeNames } from './instance-tree.ts'
@@ -193,13 +194,14 @@ const run = async (
   const { instance, settings, onProgress } = options
   const store = new Store(system, shards)
   const control = new ControlHandle(system, instance, shards, settings.deadlineMs)
+  const registry = system.to(treeNames(instance).registry)
   onProgress({ step: 'recovering' })
   const tree = instanceTree({
     instance,
     shards,
     mailboxMax: options.mailboxMax,
     app: options.app,
-    appContext: { store, control },
+    appContext: { store, control, registry },
     reopen: (shard, part) => reopen(system, shard, part),
   })
   const root = await startSupervisor(system, tree).catch((error: unknown) => {
@@ -219,8 +221,9 @@ const run = async (
     shards,
     store,
     control,
+    registry,
     root,
-    userTree: options.app && (options.app.options.name ?? options.app.id),
+    userTree: options.app && registeredName(options.app),
     release: claim.release,
   })
 }

@@ -89,6 +89,8 @@ describe('tree()', () => {
       '│     ├─ applier(0) 0 running',
       '│     └─ followers(0) 0 running',
       '│        └─ lmdb_writer(0) 0 running',
+      '├─ registry 0 running',
+      '│  └─ table(registry) 0 running',
       '└─ services 0 running',
       '   ├─ control 0 running',
       '   └─ app 0 running',
@@ -258,7 +260,7 @@ describe('commands', () => {
     expect(await ask('help', 'help()')).toBe(`${helpText}\n${helpText}`)
     const words = Object.keys(promptWords(running, plainPaint))
     const unexplained = words.filter((word) => !new RegExp(`\\b${word}\\b`).test(helpText))
-    const parts = ['counter', 'followers', 'keelson', 'services', 'shards']
+    const parts = ['counter', 'followers', 'keelson', 'registry', 'services', 'shards']
     expect(unexplained.sort()).toEqual(parts)
   })
 })
