@@ -52,7 +52,7 @@ test('the actor and its configuration run under `keelson start`, and come back w
   expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '0'])
 })
 
-test.each(['docs/store.md', 'docs/actors.md', 'docs/wal.md'])(
+test.each(['docs/store.md', 'docs/actors.md', 'docs/state-machines.md', 'docs/wal.md'])(
   'the examples in %s print what they say',
   (file) => {
     const examples = blocks('js', file)

@@ -34,7 +34,7 @@ const inside = (node: AnyStateNode, indent: string): string[] => {
 
 const drawn = (node: AnyStateNode, indent: string): string[] => {
   const label = node.type === 'history' ? (node.history === 'deep' ? 'H*' : 'H') : node.key
-  const line = `${indent}state ${JSON.stringify(label)} as ${idOf(node)}`
+  const line = `${indent}state "${escaped(label)}" as ${idOf(node)}`
   if (Object.keys(node.states).length === 0) return [line]
   return [line, `${indent}state ${idOf(node)} {`, ...inside(node, `${indent}  `), `${indent}}`]
 }
@@ -74,7 +74,7 @@ const rootArrows = (node: AnyStateNode, transition: Transition, indent: string):
 const labelOf = ({ eventType, guard }: Transition): string => {
   const parts = [eventName(eventType), guard === undefined ? '' : `[${guardName(guard)}]`]
   const label = parts.filter((part) => part !== '').join(' ')
-  return label === '' ? '' : ` : ${label}`
+  return label === '' ? '' : ` : ${escaped(label)}`
 }
 
 /** `after 10000 ms`, `done loading`, `error loading`, or the event's own type. */
@@ -95,8 +95,19 @@ const guardName = (guard: unknown): string => {
   return name === 'not' ? `not ${parts[0]}` : parts.join(` ${name} `)
 }
 
-/** Mermaid's ids are words; the id of a state keeps its path readable. */
-const idOf = (node: AnyStateNode): string =>
-  node.path.length === 0 ? node.machine.id.replace(/\W/g, '_') : node.path.map(wordOf).join('__')
+/** Mermaid reads these as the end of a text; it takes entities for them. */
+const escaped = (text: string): string =>
+  text.replace(/[":;#]/g, (char) => (char === '"' ? '#quot;' : `#${char.charCodeAt(0)};`))
 
-const wordOf = (key: string): string => key.replace(/\W/g, '_')
+/** What Mermaid reads as a word of its own. */
+const reserved = ['as', 'class', 'classDef', 'direction', 'end', 'hide', 'note', 'state', 'style']
+
+/** Mermaid's ids are words; the id of a state keeps its path readable, and no two states share one. */
+const idOf = (node: AnyStateNode): string => {
+  if (node.path.length === 0) return wordOf(node.machine.id)
+  const id = node.path.map(wordOf).join('__')
+  return reserved.includes(id) ? `${id}_` : id
+}
+
+const wordOf = (key: string): string =>
+  key.replace(/\W/g, (char) => `_${char.charCodeAt(0).toString(16)}_`)

@@ -97,10 +97,28 @@ describe('the picture of a machine', () => {
   })
 
   test('is the same for the same machine', () => {
-    const make = () =>
-      createMachine({ initial: 'a b', states: { 'a b': { on: { go: 'c-d' } }, 'c-d': {} } })
+    const make = () => createMachine({ initial: 'a', states: { a: { on: { go: 'b' } }, b: {} } })
 
     expect(StateMachine.mermaid(make())).toBe(StateMachine.mermaid(make()))
-    expect(StateMachine.mermaid(make())).toContain('a_b --> c_d : go')
+  })
+
+  test('takes any name: none is a word of Mermaid, ends a text, or is another one', () => {
+    const odd = createMachine({
+      initial: 'end',
+      states: {
+        end: { on: { 'door:open;"now"': 'a b' } },
+        'a b': { on: { go: 'a-b' } },
+        'a-b': {},
+      },
+    })
+
+    expect(StateMachine.mermaid(odd)).toBe(`stateDiagram-v2
+  [*] --> end_
+  state "end" as end_
+  state "a b" as a_20_b
+  state "a-b" as a_2d_b
+  end_ --> a_20_b : door#58;open#59;#quot;now#quot;
+  a_20_b --> a_2d_b : go
+`)
   })
 })

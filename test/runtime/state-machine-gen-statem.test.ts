@@ -1,4 +1,5 @@
 /** The examples of gen_statem's documentation (OTP Design Principles, "gen_statem Behaviour"), as XState machines in processes. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { assign, cancel, raise, setup } from 'xstate'
 import { getState } from '../../src/runtime/index.ts'
@@ -176,6 +177,13 @@ describe('the code lock', () => {
 
     await clock.advance(10_000)
     expect(done).toEqual(['lock', 'unlock', 'lock'])
+  })
+
+  test('is drawn in the docs as it is', () => {
+    const [, drawn] =
+      /```mermaid\n([^`]*)```/.exec(readFileSync('docs/state-machines.md', 'utf8')) ?? []
+
+    expect(StateMachine.mermaid(stateTimeoutLock(() => {}))).toBe(drawn)
   })
 
   test('opens when the last buttons are the code, whatever came before', async () => {
