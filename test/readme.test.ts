@@ -52,20 +52,23 @@ test('the actor and its configuration run under `keelson start`, and come back w
   expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '0'])
 })
 
-test.each(['docs/store.md', 'docs/actors.md', 'docs/state-machines.md', 'docs/wal.md'])(
-  'the examples in %s print what they say',
-  (file) => {
-    const examples = blocks('js', file)
-    expect(examples.length).toBeGreaterThan(0)
-    for (const example of examples) {
-      const dir = folderInside()
-      writeFileSync(join(dir, 'example.mjs'), example)
+test.each([
+  'docs/store.md',
+  'docs/actors.md',
+  'docs/state-machines.md',
+  'docs/testing.md',
+  'docs/wal.md',
+])('the examples in %s print what they say', (file) => {
+  const examples = blocks('js', file)
+  expect(examples.length).toBeGreaterThan(0)
+  for (const example of examples) {
+    const dir = folderInside()
+    writeFileSync(join(dir, 'example.mjs'), example)
 
-      const output = execFileSync(process.execPath, ['example.mjs'], { cwd: dir, encoding: 'utf8' })
+    const output = execFileSync(process.execPath, ['example.mjs'], { cwd: dir, encoding: 'utf8' })
 
-      // What a line prints stands behind it as a comment.
-      for (const [, printed = ''] of example.matchAll(/console\.log\(.*\/\/ (.*)$/gm))
-        for (const line of printed.split(' | ')) expect(output.split('\n'), example).toContain(line)
-    }
-  },
-)
+    // What a line prints stands behind it as a comment.
+    for (const [, printed = ''] of example.matchAll(/console\.log\(.*\/\/ (.*)$/gm))
+      for (const line of printed.split(' | ')) expect(output.split('\n'), example).toContain(line)
+  }
+})

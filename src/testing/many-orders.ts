@@ -1,0 +1,29 @@
+/** A test in many orders: what an actor promises must hold however its messages and those of others interleave. */
+import { type TestSystem, testSystem } from './test-system.ts'
+
+/**
+ * Runs `test` with the seeds from 1 to `count`, each on a System of its own that is closed afterwards. When it fails, the
+ * error names the seed, and its `cause` is what failed; `KEELSON_SEED=17` in the environment runs that one alone.
+ */
+export const inManyOrders = async (
+  count: number,
+  test: (world: TestSystem, seed: number) => unknown,
+): Promise<void> => {
+  const only = process.env.KEELSON_SEED
+  const seeds = only ? [Number(only)] : Array.from({ length: count }, (_, index) => index + 1)
+  for (const seed of seeds) await inOrder(seed, test)
+}
+
+const inOrder = async (
+  seed: number,
+  test: (world: TestSystem, seed: number) => unknown,
+): Promise<void> => {
+  const world = testSystem({ seed })
+  try {
+    await test(world, seed)
+  } catch (cause) {
+    throw new Error(`fails with seed ${seed}: run it alone with KEELSON_SEED=${seed}`, { cause })
+  } finally {
+    await world.close()
+  }
+}
