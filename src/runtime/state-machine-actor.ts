@@ -5,6 +5,7 @@
  */
 import {
   type ActionExecutor,
+  Actor,
   type ActorLogic,
   type ActorScope,
   type ActorSystem,
@@ -36,6 +37,17 @@ export interface Host {
   logged(...values: unknown[]): void
 }
 
+/** The ways of an actor that a process has others for: better an error than a call without effect. */
+const refuse = (instead: string) => (): never => {
+  throw new KeelsonError('INVALID_ARGUMENT', `a machine in a process has no such way: ${instead}`)
+}
+const notOfProcesses = {
+  stop: refuse('end it with exit(reason), or in a final state'),
+  subscribe: refuse("listen to the event 'machine.transition' of the system"),
+  on: refuse("use the option 'emitted'"),
+  select: refuse("listen to the event 'machine.transition' of the system"),
+}
+
 const processContext = Symbol('the context of the process that runs the machine')
 
 /** The actor of one run, and what is to be done after the step at hand. */
@@ -45,6 +57,7 @@ export class MachineActor {
   readonly scope: MachineScope
   #actions: Action[] = []
   #isComputing = false
+  readonly #stop: () => void
 
   constructor(id: string, host: Host) {
     let given: Scope | undefined
@@ -62,8 +75,9 @@ export class MachineActor {
     const actor = createActor(logic, { id, logger: (...values) => host.logged(...values) })
     actor.system.scheduler = host.scheduler
     Object.assign(actor.system, { [processContext]: host.context })
+    this.#stop = () => void Actor.prototype.stop.call(actor)
     // What `self.getSnapshot()` in an action is about is the machine.
-    Object.assign(actor, { getSnapshot: () => host.snapshot() })
+    Object.assign(actor, { getSnapshot: () => host.snapshot(), ...notOfProcesses })
     if (given === undefined)
       throw new KeelsonError('CONFIG', 'this version of xstate is not supported')
     this.ref = actor
@@ -93,7 +107,7 @@ export class MachineActor {
   /** Stops the actors inside the machine; the actor itself takes nothing any more. */
   stop(children: Iterable<AnyActorRef | undefined>): void {
     for (const child of children) if (child !== undefined) this.scope.stopChild(child)
-    this.ref.stop()
+    this.#stop()
   }
 
   /** XState defers what must see the new snapshot: the actions are done when there is one, so then nothing waits. */

@@ -52,6 +52,7 @@ export class MachineTimers implements Scheduler {
     id = `${anonymous}${++this.#made}`,
   ): void {
     this.cancel(source, id)
+    if (delay === Number.POSITIVE_INFINITY) return
     const key = keyOf(source, id)
     const delayed: Delayed = { key, id, source, target, event, timer: undefined }
     delayed.timer = this.#context.sendAfter(delay, 'timer', delayed)

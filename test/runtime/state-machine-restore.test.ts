@@ -172,6 +172,18 @@ describe('a snapshot', () => {
     expect((await StateMachine.snapshot(second)).context.log).toEqual([])
   })
 
+  test('knows no time that never comes', async () => {
+    const { system, clock } = testSystem()
+    const first = await system.start(server)
+    StateMachine.send(first, { type: 'ringLater', at: 'never', ms: Number.POSITIVE_INFINITY })
+    const saved = await StateMachine.snapshot(first)
+    const second = await system.start(StateMachine.server(crossing, { restore: saved }))
+    await clock.advance(1_000_000)
+
+    expect(saved.timers).toEqual([])
+    expect((await StateMachine.snapshot(second)).context.log).toEqual([])
+  })
+
   test('of a timer that was asked for twice holds the second only', async () => {
     const { system, clock } = testSystem()
     const ref = await system.start(server)

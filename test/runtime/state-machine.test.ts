@@ -514,6 +514,22 @@ describe('a machine among processes', () => {
     expect(system.info(ref)?.pid).toBe(ref.pid)
   })
 
+  test.each(['stop', 'subscribe', 'on', 'select'] as const)(
+    'crashes when an action uses %s of its self, which would have no effect',
+    async (way) => {
+      const wrong = setup({ types: {} as { events: { type: 'go' } } }).createMachine({
+        on: { go: { actions: ({ self }) => (self[way] as () => void)() } },
+      })
+      const { system } = testSystem()
+      const ref = await system.start(StateMachine.server(wrong))
+      const reason = reasonOfEnd(system, ref)
+
+      StateMachine.send(ref, { type: 'go' })
+
+      expect(isKeelsonError(await reason, 'INVALID_ARGUMENT')).toBe(true)
+    },
+  )
+
   test('has no context of a process when XState alone runs it', () => {
     let thrown: unknown
     try {
