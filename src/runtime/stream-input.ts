@@ -61,7 +61,6 @@ export class StreamInput<I> {
 
   #arrived(result: IteratorResult<I>): void {
     this.#isPulling = false
-    if (this.#isDone) return
     try {
       this.#take(result)
     } catch (error) {

@@ -91,7 +91,6 @@ const gather = <R>(
   const [first] = pending.keys()
   if (first === undefined) return Promise.resolve(finish([]))
   const wait = new Wait<R>(first.holder)
-  if (!first.holder.alive) return wait.promise
   const outcomes: (TaskOutcome | undefined)[] = tasks.map(() => undefined)
   const { onOutcome, onTimeout } = rules(pending, () => finish(outcomes), wait, timeoutMs)
   const note = (task: OwnedTask<unknown>, outcome: TaskOutcome): void => {

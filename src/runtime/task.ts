@@ -215,7 +215,6 @@ const endTask = <T>(
   const asked = how === 'brutal_kill' ? 'killed' : 'shutdown'
   const onEnd = (reason: unknown): void => {
     const outcome = task.take() ?? { ok: false, reason }
-    task.forget()
     wait.resolve(outcome.ok || outcome.reason !== asked ? outcome : undefined)
   }
   process.watchBy(new Monitor<Process>(undefined, process.address, onEnd))

@@ -145,6 +145,77 @@ describe('a stream of tasks', () => {
     expect(reading).toEqual({ read: 8, closed: 1 })
   })
 
+  test('kills also what was just being started under a supervisor', async () => {
+    const stage = testSystem()
+    const crew = await startTaskSupervisor(stage.system)
+    let begun = 0
+    const { noted } = await within(stage, async (context, note) => {
+      const run = () => ++begun
+      const stream = Task.asyncStream(context, [1], run, { supervisor: crew })
+      const asked = stream.next()
+      await stream.return?.()
+      note((await asked).done)
+    })
+    expect({ noted, begun }).toEqual({ noted: [true], begun: 0 })
+  })
+
+  test('rejects when it is asked after its owner has ended', async () => {
+    const stage = testSystem()
+    let goOn = (): void => {}
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const { noted, ref } = await within(stage, async (context, note) => {
+      const stream = Task.asyncStream(context, [1, 2], (input) => input)
+      note(await stream.next())
+      await gate
+      note(await stream.next())
+    })
+    stage.system.kill(ref)
+    goOn()
+    await stage.clock.settle()
+    expect(noted.slice(1)).toEqual([{ code: 'EXITED', reason: 'killed' }])
+  })
+
+  test('does not fail by an input that fails to close, when its owner has ended or it owes an answer', async () => {
+    const stage = testSystem()
+    const inputs: AsyncIterable<number> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        return: () => Promise.reject(new Error('it does not close')),
+      }),
+    }
+    const { noted, ref } = await within(stage, async (context, note) => {
+      const stream = Task.asyncStream(context, inputs, (input) => input)
+      const asked = stream.next()
+      await context.sleep(1)
+      note([await stream.return?.(), await asked])
+      note(await Task.asyncStream(context, inputs, (input) => input).next())
+    })
+    await stage.clock.advance(1)
+    stage.system.kill(ref)
+    await stage.clock.settle()
+    const end = { done: true, value: undefined }
+    expect(noted).toEqual([[end, end], { code: 'EXITED', reason: 'killed' }])
+  })
+
+  test('rejects with what an input says that does not close', async () => {
+    const stage = testSystem()
+    const stuck = new Error('it does not close')
+    const inputs: Iterable<number> = {
+      [Symbol.iterator]: () => ({
+        next: () => ({ done: false, value: 1 }),
+        return: () => {
+          throw stuck
+        },
+      }),
+    }
+    const { noted } = await within(stage, async (context) => {
+      for await (const _ of Task.asyncStream(context, inputs, (input) => input)) break
+    })
+    expect(noted).toEqual([stuck])
+  })
+
   test('is closed while an outcome is asked for, and that is answered with the end', async () => {
     const stage = testSystem()
     const { reading, numbers } = counted()
@@ -234,6 +305,7 @@ describe('a stream of tasks', () => {
       for await (const outcome of Task.asyncStream(context, [1, 2, 3], run)) note(outcome)
       note(await context.receive(0))
     })
+    expect(stage.clock.untilNext()).toBeUndefined()
     expect(noted).toEqual([
       { ok: true, value: 1 },
       { ok: false, reason: 'bad', input: 2 },

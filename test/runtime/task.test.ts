@@ -12,6 +12,7 @@ import {
   reply,
   type System,
   startTaskSupervisor,
+  suspend,
   Task,
   TaskSupervisor,
   type TaskValue,
@@ -72,8 +73,9 @@ const owner: GenServer<OwnerMessages, readonly unknown[], boolean> = {
 }
 
 describe('the value of a task', () => {
-  test('is awaited, whether it came before or comes after', async () => {
-    const { seen } = await within(testSystem(), async (context, seen) => {
+  test('is awaited, whether it came before or comes after, and no timer is left', async () => {
+    const stage = testSystem()
+    const { seen } = await within(stage, async (context, seen) => {
       const late = Task.async(context, async (inner) => {
         await inner.sleep(0)
         return 'late'
@@ -82,6 +84,7 @@ describe('the value of a task', () => {
       seen.push(await Task.await(late), await Task.await(early))
     })
     expect(seen).toEqual(['late', 'early'])
+    expect(stage.clock.untilNext()).toBeUndefined()
   })
 
   test('comes as a message when nobody awaits it, and then the end, which names the task', async () => {
@@ -105,20 +108,19 @@ describe('the value of a task', () => {
   test('and its end are never refused, however full the mailbox of the owner is', async () => {
     const { system, clock } = testSystem()
     const ref = await system.start(owner, false, { mailboxMax: 2 })
+    const helper = await system.start(owner, false)
+    await suspend(helper)
 
-    let finish = (): void => {}
     cast(ref, 'run', async (context) => {
-      Task.async(context, () => 1)
-      await new Promise<void>((resolve) => {
-        finish = resolve
-      })
+      const busy = context.to(ref)
+      Task.async(context, (inner) => inner.sleep(10).then(() => 1))
+      while (cast(busy, 'run', () => undefined));
+      await call(helper, 'seen', undefined, { timeoutMs: 100 }).catch(() => undefined)
     })
-    await clock.settle()
-    const accepted = [1, 2, 3].map(() => cast(ref, 'run', () => undefined))
-    finish()
-    await clock.settle()
+    await clock.advance(10)
+    expect(system.info(ref)?.mailbox).toBe(4)
+    await clock.advance(90)
 
-    expect(accepted).toContain(false)
     expect(await call(ref, 'seen')).toEqual([
       ['value', 1],
       ['down', 'normal'],
@@ -382,6 +384,22 @@ describe('shutting a task down', () => {
     expect(seen).toEqual([{ code: 'EXITED', reason: 'killed' }, undefined, true, undefined])
   })
 
+  test('has no effect once the owner has ended', async () => {
+    const stage = testSystem()
+    const crew = await startTaskSupervisor(stage.system)
+    const { seen, ref } = await within(stage, async (context, seen) => {
+      const task = await TaskSupervisor.asyncNolink(context, crew, never)
+      await context.receive().catch(() => undefined)
+      seen.push(await outcomeOf(Task.shutdown(task)), await outcomeOf(Task.await(task)))
+    })
+    stage.system.kill(ref)
+    await stage.clock.settle()
+
+    const ended = { code: 'EXITED', reason: 'killed' }
+    expect(seen).toEqual([ended, ended])
+    expect(tasksOf(stage.system)).toHaveLength(1)
+  })
+
   test('gives a task up without ending it when it is ignored', async () => {
     const stage = testSystem()
     const { seen, ref } = await within(stage, async (context, seen) => {
@@ -389,10 +407,13 @@ describe('shutting a task down', () => {
       const task = Task.async(context, never)
       await context.sleep(0)
       seen.push(Task.ignore(done), Task.ignore(task), await context.receive(0))
+      await context.receive()
     })
     await stage.clock.settle()
     expect(seen).toEqual([{ ok: true, value: 1 }, undefined, undefined])
-    expect(stage.system.info(ref)).toBeUndefined()
+
+    stage.system.kill(ref)
+    await stage.clock.settle()
     expect(tasksOf(stage.system).map(({ links }) => links)).toEqual([[]])
   })
 })
@@ -467,6 +488,13 @@ describe('Task.run, for code outside of processes', () => {
     expect(await late).toEqual({ code: 'TIMEOUT', reason: 'timeout' })
     expect(tasksOf(system)).toEqual([])
     expect(system.processes()).toHaveLength(1)
+  })
+
+  test('ends when it is killed before it began', async () => {
+    const { system } = testSystem()
+    const outcome = outcomeOf(Task.run(system, () => 1))
+    for (const { ref } of system.processes()) system.kill(ref)
+    expect(await outcome).toEqual({ code: 'EXITED', reason: 'killed' })
   })
 
   test('ends with its system', async () => {
