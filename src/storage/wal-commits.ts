@@ -47,6 +47,8 @@ export class WalCommits {
   #inFlight = 0
   #isBusy = false
   #isDue = false
+  /** The last group had one entry. */
+  #wasAlone = true
   /** Set while a group has time to fill. */
   #filling: Cancel | undefined
   #syncing: Cancel | undefined
@@ -102,20 +104,15 @@ export class WalCommits {
 
   /** Makes everything durable that was handed in before. Resolves with the durable LSN. */
   sync(): Promise<number> {
-    return this.#stepFor(async () => {
+    return this.inOrder(async () => {
       await this.#syncNow()
       return this.#durableLsn
     })
   }
 
-  /** Runs `request` when everything before it is committed; what it throws is final unless it is a refusal. */
-  inOrder<T>(request: () => Promise<T>): Promise<T> {
-    return this.#stepFor(request)
-  }
-
   /** Writes and syncs a checkpoint that covers what was handed in before. Resolves with its LSN. */
   checkpoint(opaque: Uint8Array): Promise<number> {
-    return this.#stepFor(async () => {
+    return this.inOrder(async () => {
       const { lsn, durableLsn } = await this.#parts.host.run('checkpoint', { opaque })
       this.#lastLsn = Math.max(this.#lastLsn, lsn)
       this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
@@ -147,8 +144,8 @@ export class WalCommits {
     entry.reject(isWithdrawn ? notSubmitted(reason) : unknownOutcome(reason))
   }
 
-  /** A step that settles what the caller waits for, and never rejects itself. */
-  #stepFor<T>(action: () => Promise<T>): Promise<T> {
+  /** Does something alone, when everything before it is committed. What it throws is final unless it is a refusal. */
+  inOrder<T>(action: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure)
       const run = async (): Promise<void> => {
@@ -166,10 +163,10 @@ export class WalCommits {
   }
 
   /**
-   * What is handed in during one turn of the event loop goes together: who was just answered comes again before the
-   * next group leaves.
+   * Sees to it that what waits leaves. What is handed in together leaves together: many who were just answered have the
+   * turn of the event loop to come again, one who is alone does not wait for others.
    */
-  #wake(): void {
+  #wake(isAlone = this.#wasAlone): void {
     if (this.#isBusy || this.#isDue) return
     if (this.#queue.length === 0) {
       this.#armMarker()
@@ -184,7 +181,9 @@ export class WalCommits {
       return
     }
     this.#isDue = true
-    clock.soon(() => this.#advance())
+    const leave = (): void => this.#advance()
+    if (isAlone) queueMicrotask(leave)
+    else clock.soon(leave)
   }
 
   #advance(): void {
@@ -193,12 +192,15 @@ export class WalCommits {
     this.#filling = undefined
     if (this.#isBusy) return
     const turn = this.#queue.next(groupBytesMax)
-    if (!turn) return
+    if (!turn) {
+      this.#armMarker()
+      return
+    }
     this.#isBusy = true
     const work = turn.kind === 'step' ? turn.step.run() : this.#commit(turn.entries)
     const done = (): void => {
       this.#isBusy = false
-      this.#wake()
+      this.#wake(false)
     }
     // Neither rejects: each tells those who wait.
     void work.then(done, done)
@@ -207,6 +209,7 @@ export class WalCommits {
   async #commit(entries: readonly Entry[]): Promise<void> {
     const { host, clock } = this.#parts
     this.#inFlight = entries.length
+    this.#wasAlone = entries.length === 1
     try {
       const sync = this.#level === 'durable'
       const commit = await host.run('commit', {

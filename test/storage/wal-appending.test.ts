@@ -159,15 +159,23 @@ describe('appends', () => {
     expect(await drive(clock, readAll(await world.open()))).toHaveLength(1)
   })
 
-  test('E9 of many writers share syncs: 64 of them need 2 for each round, at the most', async () => {
+  test.each([
+    ['alike', 1],
+    ['each in its own way', 5],
+  ])('E9 of 64 writers that come again %s share one sync a round', async (_, ways) => {
     const { disk, open } = walWorld()
-    const wal = await open({ maxFileSize: 1024 * 1024 })
+    const wal = await open({ maxFileSize: 1024 * 1024, idleMarkerMs: 0 })
     const { syncs } = disk
+    // Callers sit behind more or fewer functions of their own, and so come more or fewer microtasks later.
+    const behind = async (functions: number, type: number): Promise<void> => {
+      if (functions > 0) return behind(functions - 1, type)
+      await wal.append(type, bytesOf(type))
+    }
     const writer = async (number: number): Promise<void> => {
-      for (let round = 0; round < 20; round++) await wal.append(number, bytesOf(round))
+      for (let round = 0; round < 20; round++) await behind(number % ways, number)
     }
     await Promise.all(Array.from({ length: 64 }, (_, number) => writer(number)))
-    expect(disk.syncs - syncs).toBeLessThanOrEqual(40)
+    expect(disk.syncs - syncs).toBeLessThanOrEqual(22)
     expect(await wal.describe()).toMatchObject({ lastLsn: 64 * 20 })
   })
 

@@ -59,6 +59,23 @@ describe('a sync that fails once', () => {
     expect([found[0], found.at(-1)]).toEqual([1, 3])
   })
 
+  test('ends a reading that is under way, after what it had read', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await Promise.all(Array.from({ length: 400 }, (_, at) => wal.append(at, bytesOf(at, 1500))))
+    const reading = wal.readAll()
+    await reading.next()
+    world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
+    expect(await outcome(wal.append(1, bytesOf(1)))).toBe('UNKNOWN_OUTCOME')
+    let count = 1
+    const rest = async (): Promise<void> => {
+      for await (const _ of reading) count++
+    }
+    expect(await outcome(rest())).toBe('SHARD_DOWN')
+    expect(count).toBeGreaterThan(100)
+    expect(count).toBeLessThan(400)
+  })
+
   test('in the background is told to whoever comes next, and to close', async () => {
     const world = walWorld()
     const wal = await world.open({ syncInterval: 10 })
