@@ -59,12 +59,12 @@ export const machine = ({ seed = 1, syncMs = 1, endMs = 0, spareStepMs = 3 } = {
   return { clock, disk, projections, start, during }
 }
 
-/** Lets the next sync of a shard's log fail: final for that log. */
+/** Lets the next sync of a shard's segments, whose names begin with a digit, fail: final for that log. */
 export const failNextSync = (disk: SimulatedDisk, shard = 0): void => {
   disk.inject({
     at: 1,
     operation: 'sync',
-    path: `/data/shard-${shard}/wal`,
+    path: `/data/shard-${shard}/wal/0`,
     fault: { kind: 'error', code: 'EIO' },
   })
 }

@@ -178,7 +178,7 @@ describe.skipIf(noSmallDisk)(
       keys.filter((key) => app.store.get(key) !== value)
 
     test('that is too small for a segment is NO_SPACE at start, and nothing is left behind', async () => {
-      const dir = smallDisk('2m')
+      const dir = smallDisk('768k')
 
       expect(await codeOf(start({ dir }))).toBe('NO_SPACE')
       expect(readdirSync(dir)).toEqual([])
