@@ -70,9 +70,12 @@ export class BareProcess implements Behaviour {
 
   #receive(timeoutMs: number): Promise<Received | undefined> {
     if (!isDelay(timeoutMs)) return Promise.reject(noDelay('receive', timeoutMs))
-    if (this.#receiver !== undefined) return Promise.reject(receivesAlready(this.#process))
     const receiver = new Wait<Received | undefined>(this.#process)
     if (!this.#process.alive) return receiver.promise
+    if (this.#receiver !== undefined) {
+      receiver.reject(receivesAlready(this.#process))
+      return receiver.promise
+    }
     const received = this.#next()
     if (received !== undefined || timeoutMs === 0) receiver.resolve(received)
     else {
