@@ -61,7 +61,7 @@ const logText = ({ target, found, refused, elapsedMs }: VerifiedLog, paint: Pain
 }
 
 const verdictText = ({ verdict, tail }: LogVerification, paint: Paint): string => {
-  if (verdict === 'corrupt') return paint('bad', 'CORRUPT: opening refuses this log')
+  if (verdict === 'corrupt') return paint('bad', 'CORRUPT: what was durable is damaged or missing')
   if (verdict === 'torn')
     return paint('odd', 'a torn tail, which opening cuts: nothing acknowledged is in it')
   const how = { clean: ', closed', unclean: ', not closed', torn: '', open: ', open' }[tail]

@@ -19,7 +19,10 @@ import type { LsnRange } from './lost-frame.ts'
 
 /** What a log was found to be. */
 export type LogVerification = {
-  /** `clean`: nothing is wrong. `torn`: opening would cut its tail, which nobody was told is durable. `corrupt`: opening refuses. */
+  /**
+   * `clean`: nothing is wrong. `torn`: opening would cut its tail, which nobody was told is durable. `corrupt`: what was durable is damaged or missing;
+   * opening refuses it where it has to read it, and reading refuses it everywhere.
+   */
   readonly verdict: 'clean' | 'torn' | 'corrupt'
   /** How it ends: closed, not closed, torn; `open`: somebody is writing it. */
   readonly tail: 'clean' | 'unclean' | 'torn' | 'open'
