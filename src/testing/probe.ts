@@ -17,7 +17,7 @@ import { Awaited, type WaitOptions } from './waiting.ts'
 
 /**
  * The probe's process, and what came to it. It takes everything, traps exits, and answers no call by itself. It ends with
- * `system.stop`, as any process.
+ * `system.stop`, like every process.
  */
 export interface Probe<M = unknown> {
   /** Give this to whoever is to send. */

@@ -41,7 +41,7 @@ const initFails = 0.06
 
 /** The citizen. Its whole state is in the books. */
 export const citizen = (
-  sleep: (ms: number) => Promise<void>,
+  pause: (ms: number) => Promise<void>,
 ): GenServer<Messages, null, Nature> => {
   const natures = new WeakMap<object, Nature>()
   const natureOf = (context: CitizenContext): Nature => natures.get(context) as Nature
@@ -56,7 +56,7 @@ export const citizen = (
       const { ledger, random, isTrapping, slowMs, parent } = nature
       context.trapExit(isTrapping)
       ledger.born(context.self, parent)
-      if (slowMs > 0) await sleep(slowMs)
+      if (slowMs > 0) await pause(slowMs)
       const luck = random()
       if (luck > initFails) return ok(null)
       if (context.signal.aborted) return null
@@ -94,7 +94,7 @@ export const citizen = (
     terminate: async (_state, _reason, context) => {
       enter(context, 'terminate')
       const { slowMs } = natureOf(context)
-      if (slowMs > 0) await sleep(slowMs)
+      if (slowMs > 0) await pause(slowMs)
     },
   }
 }
