@@ -13,7 +13,12 @@ export const failureLines = (id: string, title: string, failure: Failure): strin
   if (failure.fault !== undefined) return [head, `  ${failure.fault}`]
   const [first, ...others] = failure.differences
   if (first === undefined) return [head]
-  const more = others.length === 0 ? [] : [`  (${others.length} later steps differ too)`]
+  const more =
+    others.length === 0
+      ? []
+      : others.length === 1
+        ? ['  (1 later step differs too)']
+        : [`  (${others.length} later steps differ too)`]
   return [head, ...differenceLines(first), ...more]
 }
 

@@ -6,10 +6,12 @@ import {
   isKeelsonError,
   noReply,
   type Ref,
+  Registry,
   reply,
   startChild,
   startSupervisor,
   supervisor,
+  via,
   whichChildren,
   worker,
 } from '../../src/index.ts'
@@ -75,6 +77,31 @@ describe('a tree as data', () => {
       ['late', 'running'],
       ['absent', 'stopped'],
     ])
+    await system.stop()
+  })
+
+  test('names its parts through a registry, wherever a name may stand', async () => {
+    const { system, clock } = testSystem()
+    const desks = Registry.name<string, unknown, Counter>('desks')
+    const desk = via(desks, 'first')
+    const tree = supervisor('top', { strategy: 'rest_for_one' }, [
+      Registry.childSpec('desks', { keys: 'unique', name: desks }),
+      supervisor('inner', { name: via(desks, 'inner') }, [
+        worker('counter', counter, { arg: 5, name: desk }),
+      ]),
+    ])
+    await startSupervisor(system, tree)
+    expect(await call(system.to(desk), 'add', 2)).toBe(7)
+
+    system.kill(desk)
+    await clock.settle()
+    expect(await call(system.to(desk), 'add', 2)).toBe(7)
+
+    // Who holds its names ends with a registry, and is started after it.
+    system.kill(desks)
+    await clock.settle()
+    expect(await call(system.to(desk), 'add', 2)).toBe(7)
+    expect(Registry.select(system.to(desks)).map(({ key }) => key)).toEqual(['inner', 'first'])
     await system.stop()
   })
 

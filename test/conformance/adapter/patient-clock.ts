@@ -4,10 +4,10 @@
  */
 import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
 
-/** Turns of the event loop that one step may take; each is worth thousands of messages. A recorded one takes a few. */
-const turnsMax = 500
+/** Turns of the event loop that one step may take; each is worth tens of thousands of messages, and hardly any takes one. */
+const turnsMax = 20
 /** Timers that may be armed within one step. Recordings were made in real time, so that a step has some dozens. */
-const timersMax = 50_000
+const timersMax = 10_000
 
 /** A clock that gives up on what never ends. */
 export type PatientClock = VirtualClock & {
