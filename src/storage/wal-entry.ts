@@ -9,7 +9,6 @@
  */
 import { KeelsonError } from '../errors.ts'
 import { stampBytes } from './control-payload.ts'
-import { viewOf } from './u64.ts'
 
 /** Bytes before an entry's own. */
 export const entryHeaderBytes = stampBytes + 4
@@ -27,18 +26,26 @@ export const encodeEntry = (type: number, bytes: Uint8Array): Uint8Array => {
 }
 
 /**
- * The type and the bytes (a view) of an entry.
+ * The type and the bytes (a view) of an entry whose payload stands in `source` from `offset` on.
  * @throws KeelsonError `WRONG_TYPE` for a whole frame that somebody else wrote: the store.
  */
-export const decodeEntry = (payload: Uint8Array): { type: number; bytes: Uint8Array } => {
-  const view = viewOf(payload)
-  if (payload.length < entryHeaderBytes || view.getUint16(stampBytes, true) !== 0)
+export const decodeEntry = (
+  source: Uint8Array,
+  offset = 0,
+  length = source.length - offset,
+): { readonly type: number; readonly bytes: Uint8Array } => {
+  const at = offset + stampBytes
+  if (length < entryHeaderBytes || readU16(source, at) !== 0)
     throw new KeelsonError('WRONG_TYPE', 'The frame is not an entry: the log belongs to a store')
   return {
-    type: view.getUint16(stampBytes + 2, true),
-    bytes: payload.subarray(entryHeaderBytes),
+    type: readU16(source, at + 2),
+    bytes: source.subarray(offset + entryHeaderBytes, offset + length),
   }
 }
+
+/** Without a view: this is done for every entry that is read. */
+const readU16 = (source: Uint8Array, at: number): number =>
+  (source[at] ?? 0) | ((source[at + 1] ?? 0) << 8)
 
 const ownMark = 1
 

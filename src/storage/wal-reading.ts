@@ -85,25 +85,19 @@ export async function* readLog(
   if (!start) return
   try {
     let time = 0
-    for (let next = start.next; next <= start.to; ) {
-      source.check()
-      const answer = await host.run('read', {
-        from: next,
-        to: start.to,
-        maxBytes: pieceBytes,
-        checkpoints: options.checkpoints === true,
-      })
-      // What was read is in memory: only what comes behind it is still needed.
-      if (answer.next > next)
-        await host.run('pin', { from: Math.min(answer.next, start.to), pin: start.pin })
-      for (const frame of answer.frames) {
-        const item = itemOf(answer, frame, time)
+    let piece = await readPiece(source, start, start.next, options)
+    while (piece) {
+      // The next piece is read while this one is used. Whoever leaves has no use for it, nor for its failure.
+      const ahead = readPiece(source, start, piece.next, options)
+      ahead.catch(() => undefined)
+      for (const frame of piece.frames) {
+        const item = itemOf(piece, frame, time)
         if (!item) continue
         time = item.time
         yield item
       }
-      if (answer.next <= next) return
-      next = answer.next
+      source.check()
+      piece = await ahead
     }
   } finally {
     // A log that is closed has let go of its pins.
@@ -111,11 +105,25 @@ export async function* readLog(
   }
 }
 
+/** Reads a piece, and lets go of it in the log: only what comes behind it is still needed. `undefined` at the end. */
+const readPiece = async (
+  { host, check }: ReadSource,
+  { to, pin }: ReadStart,
+  from: number,
+  { checkpoints = false }: ReadOptions,
+): Promise<ReadAnswer | undefined> => {
+  if (from > to) return undefined
+  check()
+  const piece = await host.run('read', { from, to, maxBytes: pieceBytes, checkpoints })
+  if (piece.next <= from) return undefined
+  await host.run('pin', { from: Math.min(piece.next, to), pin })
+  return piece
+}
+
+type ReadStart = { readonly next: number; readonly to: number; readonly pin: number }
+
 /** Where to begin, pinned, and where what is durable now ends; `undefined` when there is nothing between. */
-const begin = async (
-  host: LogHost,
-  options: ReadOptions,
-): Promise<{ readonly next: number; readonly to: number; readonly pin: number } | undefined> => {
+const begin = async (host: LogHost, options: ReadOptions): Promise<ReadStart | undefined> => {
   for (;;) {
     const { next, to } = await boundsOf(host, options)
     if (next > to) return undefined
@@ -147,9 +155,12 @@ const itemOf = (
   { lsn, type, time, offset, length }: ReadFrame,
   lastTime: number,
 ): WalEntry | WalCheckpoint | undefined => {
-  const payload = bytes.subarray(offset, offset + length)
-  if (type === frameTypes.data) return { lsn, time, ...decodeEntry(payload) }
-  const checkpoint = type === frameTypes.checkpoint ? decodeCheckpoint(payload) : undefined
+  if (type === frameTypes.data) {
+    const entry = decodeEntry(bytes, offset, length)
+    return { lsn, type: entry.type, bytes: entry.bytes, time }
+  }
+  if (type !== frameTypes.checkpoint) return undefined
+  const checkpoint = decodeCheckpoint(bytes.subarray(offset, offset + length))
   const opaque = checkpoint && decodeOpaque(checkpoint.opaque)
   if (!opaque) return undefined
   return { lsn, type: 'checkpoint', bytes: opaque, time: lastTime, coveredLsn: checkpoint.lsn }

@@ -131,8 +131,8 @@ export class Wal {
   }
 
   /**
-   * Reads entries in order: those that were answered before the reading began, in pieces of at most 256 KiB, so that appends
-   * go on meanwhile. What is still to be read is not released; leaving the loop frees it.
+   * Reads entries in order: those that were answered before the reading began, in pieces of at most 256 KiB, one of
+   * them ahead of the reader, so that appends go on meanwhile. What is still to be read is not released; leaving the loop frees it.
    * @throws KeelsonError `INVALID_ARGUMENT`; what the reading itself throws: see `readLog`.
    */
   read(options: ReadOptions & { checkpoints: true }): AsyncGenerator<WalEntry | WalCheckpoint>
