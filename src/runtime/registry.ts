@@ -85,7 +85,6 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
     throw wrong(`${id}.keys`, "'unique' or 'duplicate'", keys)
   return supervisor(id, { ...others, strategy: 'one_for_one' }, [
     worker('table', tableServer, keys, {
-      kind: 'registry_table',
       label: `table(${options.name ?? id})`,
     }),
   ])
