@@ -2,6 +2,7 @@
  * Looks for a frame behind damage: at every place where one may begin, with the segment's salt as the test. Bytes of an
  * older life have another salt; a frame that stands where its LSN cannot be is passed over. Zeros are passed over fast.
  */
+import { crc32 } from './crc32.ts'
 import type { DiskFile } from './disk.ts'
 import {
   type FrameBuffer,
@@ -69,6 +70,48 @@ export function* findFrame(
 }
 
 type Chunk = { readonly at: number; readonly count: number; readonly own: number }
+
+/**
+ * Where to begin the search behind `offset`. A damaged header may still say how long its payload is, and that is believed
+ * when the payload has the sum that stands beside it: then nothing in the payload is searched, whatever it looks like.
+ */
+export const behindDamagedHeaders = (
+  file: DiskFile,
+  facts: SegmentFacts,
+  offset: number,
+  limit: number,
+): number => {
+  for (let at = offset; ; ) {
+    const end =
+      damagedFrameEnd(file, facts, at, limit) ??
+      damagedFrameEnd(file, facts, roundUp(at, facts.sectorBytes), limit)
+    if (end === undefined) return at
+    at = end
+  }
+}
+
+const damagedFrameEnd = (
+  file: DiskFile,
+  { salt, payloadMax }: SegmentFacts,
+  offset: number,
+  limit: number,
+): number | undefined => {
+  const header = frameBuffer(new Uint8Array(frameHeaderBytes))
+  if (offset + frameHeaderBytes > limit) return undefined
+  if (file.read(header.bytes, offset) < frameHeaderBytes) return undefined
+  if (readFrameHeader(header, 0, salt)) return undefined
+  const payloadBytes = header.view.getUint32(4, true)
+  const end = offset + frameBytes(payloadBytes)
+  if (payloadBytes > payloadMax || end > limit) return undefined
+  const chunk = new Uint8Array(Math.min(payloadBytes, chunkBytes))
+  let sum = salt.high
+  for (let at = 0; at < payloadBytes; at += chunk.length) {
+    const part = chunk.subarray(0, Math.min(chunk.length, payloadBytes - at))
+    if (file.read(part, offset + frameHeaderBytes + at) < part.length) return undefined
+    sum = crc32(part, sum)
+  }
+  return sum === header.view.getUint32(28, true) ? end : undefined
+}
 
 const searchChunk = (
   buffer: FrameBuffer,

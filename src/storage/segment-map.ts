@@ -16,7 +16,7 @@ import {
   roundUp,
 } from './frame.ts'
 import { FrameCursor, type FrameEnd, type SegmentFacts } from './frame-cursor.ts'
-import { findFrame } from './frame-search.ts'
+import { behindDamagedHeaders, findFrame } from './frame-search.ts'
 import { decodeLost, type LsnRange } from './lost-frame.ts'
 import { believed, type FrameRun, type Stretch } from './segment-stretches.ts'
 
@@ -90,9 +90,11 @@ export function* mapSegment(
     const stretch = yield* walkStretch(walk, from, isLinked)
     walk.stretches.push(stretch)
     if (isLinked) known = stretch.to
-    const found = yield* findFrame(file, facts, { offset: stretch.to.offset, known, limit })
+    const offset = behindDamagedHeaders(file, facts, stretch.to.offset, limit)
+    const found = yield* findFrame(file, facts, { offset, known, limit })
     walk.provenLsn = Math.max(walk.provenLsn, found.provenLsn)
-    stretch.gap = { zeros: found.startsWithZeros, usedEnd: found.usedEnd }
+    const zeros = found.startsWithZeros && offset === stretch.to.offset
+    stretch.gap = { zeros, usedEnd: found.usedEnd }
     if (!found.frame) break
     from = found.frame
     isLinked = false

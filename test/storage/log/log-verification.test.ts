@@ -3,12 +3,26 @@
  * bit and sector of small logs, and what it names lost with what really is.
  */
 import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
+import type { Disk } from '../../../src/storage/disk.ts'
+import { FrameCursor, segmentStart } from '../../../src/storage/frame-cursor.ts'
+import { GroupEncoder } from '../../../src/storage/group-encoder.ts'
 import type { LogKnowledge } from '../../../src/storage/log-damage.ts'
+import { dumping } from '../../../src/storage/log-dump.ts'
 import type { LogVerification } from '../../../src/storage/log-judgement.ts'
 import { verifyLog } from '../../../src/storage/log-verification.ts'
+import { decodeSegmentHeader } from '../../../src/storage/segment-header.ts'
 import type { SimulatedDisk } from '../../../src/storage/simulated-disk.ts'
-import { commit, dir, type LogWorld, newestOn, newWorld, payload } from '../../support/logs.ts'
+import {
+  commit,
+  dir,
+  type LogWorld,
+  newestOn,
+  newWorld,
+  payload,
+  seedsOf,
+} from '../../support/logs.ts'
 
 const sector = 512
 
@@ -182,5 +196,221 @@ describe('damage', () => {
       lost: [{ from: 3, to: 3 }],
       frames: 5,
     })
+  })
+})
+
+/** The bytes of the log's first frames, as somebody might keep them in a value. */
+const firstFrames = (world: LogWorld, from: number, to: number): Uint8Array =>
+  world.disk.contents(newestOn(world.disk)).slice(from, to)
+
+const rot = (world: LogWorld, offset: number): void =>
+  world.disk.flipBit(newestOn(world.disk), offset * 8)
+
+describe('what only looks like frames', () => {
+  const wide = { maxFileSize: 64 * 1024, sectorBytes: sector }
+
+  test('D32: frames of this very log inside a payload are not taken for the log behind damage', () => {
+    const world = newWorld(wide)
+    const { log } = world.open()
+    for (let number = 1; number <= 4; number++) commit(log, [payload(number, 400)])
+    const copies = firstFrames(world, 4096, 4096 + 4 * sector)
+    const carrier = new Uint8Array(8 + sector * 6)
+    carrier.set(copies, sector - 32)
+    commit(log, [carrier])
+    for (let number = 6; number <= 9; number++) commit(log, [payload(number, 400)])
+    log.abandon()
+    // The header of the frame that carries them, and some before and behind it.
+    rot(world, 4096 + 2 * sector)
+    rot(world, 4096 + 3 * sector)
+    rot(world, 4096 + 4 * sector)
+
+    const found = verify(world)
+
+    expect(found.lost).toEqual([{ from: 3, to: 5 }])
+    expect(found.good.map(({ from, to, run }) => [from, to, run.from.offset])).toEqual([
+      [1, 2, 4096],
+      [6, 9, expect.any(Number)],
+    ])
+    expect(found.frames).toBe(6)
+  })
+
+  test('D32: a forged chain that contradicts the frames behind it is not believed', () => {
+    const world = newWorld(wide)
+    const { log } = world.open()
+    commit(log, [payload(1, 400)])
+    const twin = world.on(world.disk.clone())
+    // The frames that another life of the same segment would have written next, with its salt.
+    for (const number of [2, 3]) commit(log, [payload(number + 50, 100)])
+    const forged = firstFrames(world, 4096 + sector, 4096 + 3 * sector)
+    log.abandon()
+    const carrier = new Uint8Array(8 + 4 * sector)
+    carrier.set(forged, sector - 40)
+    const body = payload(7, 400)
+    const file = twin.disk.open(newestOn(twin.disk), 'write')
+    const header = decodeSegmentHeader(twin.disk.contents(newestOn(twin.disk)).slice(0, 4096))
+    if (header.kind !== 'good') throw new Error('no header')
+    const encoder = new GroupEncoder()
+    const first = new FrameCursor(file, header.header, segmentStart(header.header), file.size())
+    first.next()
+    encoder.begin(first.end, { ...header.header, durableLsn: 1 }, 32 * 1024)
+    encoder.add(1, carrier)
+    for (let number = 3; number <= 9; number++) {
+      encoder.endGroup()
+      encoder.add(1, body)
+    }
+    file.write(encoder.finish(), encoder.fileOffset)
+    file.sync()
+    file.close()
+    expect(verify(twin)).toMatchObject({ verdict: 'clean', lastLsn: 9 })
+    // Its length: nothing says any more how far the frame goes that carries them.
+    rot(twin, 4096 + sector + 4)
+
+    const found = verifyLog(twin.disk, dir, { evidence: [{ lsn: 9, source: 'a replica' }] })
+
+    expect(found.lost).toEqual([{ from: 2, to: 2 }])
+    expect(found.good.map(({ from, to }) => [from, to])).toEqual([
+      [1, 1],
+      [3, 9],
+    ])
+  })
+
+  test('D10: frames of an older life have another salt, and are nobody’s', () => {
+    const world = newWorld(wide)
+    const { log } = world.open()
+    for (let number = 1; number <= 6; number++) commit(log, [payload(number, 400)])
+    const stale = firstFrames(world, 4096, 4096 + 6 * sector)
+    log.abandon()
+    const next = world.open().log
+    commit(next, [payload(7, 400)])
+    next.abandon()
+    const { lastLsn } = verify(world)
+    overwrite(world.disk, newestOn(world.disk), 4096 + 8 * sector, stale)
+
+    expect(verify(world)).toMatchObject({ verdict: 'torn', lost: [], lastLsn })
+  })
+})
+
+describe('versions', () => {
+  const withFrame = (type: number): LogWorld => {
+    const world = logOf(1)
+    const path = newestOn(world.disk)
+    const file = world.disk.open(path, 'write')
+    const reading = decodeSegmentHeader(world.disk.contents(path).slice(0, 4096))
+    if (reading.kind !== 'good') throw new Error('no header')
+    const cursor = new FrameCursor(file, reading.header, segmentStart(reading.header), file.size())
+    while (cursor.next());
+    const encoder = new GroupEncoder()
+    encoder.begin(cursor.end, { ...reading.header, durableLsn: 2 }, 4096)
+    encoder.add(type, new Uint8Array(16))
+    file.write(encoder.finish(), encoder.fileOffset)
+    file.sync()
+    file.close()
+    return world
+  }
+
+  test('D26: a type that must be known is UNSUPPORTED_VERSION, one that may be skipped is counted', () => {
+    expect(() => verify(withFrame(77))).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED_VERSION' }),
+    )
+    expect(verify(withFrame(200))).toMatchObject({ verdict: 'clean', frames: 3, dataFrames: 2 })
+  })
+
+  test('D26: a dump shows the frame that it cannot read, and goes on', () => {
+    const records = [...dumping(withFrame(77).disk, dir)].filter(({ kind }) => kind !== 'pause')
+
+    expect(records.map(({ kind }) => kind)).toEqual(['segment', 'frame', 'frame', 'newer'])
+  })
+})
+
+describe('random damage', () => {
+  test('costs only frames that it touched, and names every one of them', () => {
+    for (const seed of seedsOf(150)) {
+      const random = seededRandom(seed)
+      const world = logOf(14)
+      const { log } = world.open()
+      log.handle('close', { projectedLsn: 0 })
+      const sound = verify(world)
+      const frames = framesOf(world)
+      const touched = new Set<number>()
+      for (let place = 0; place < 1 + random() * 4; place++) {
+        const victim = frames[Math.floor(random() * frames.length)]
+        if (!victim) continue
+        touched.add(victim.lsn)
+        const at = victim.offset + Math.floor(random() * (32 + victim.payloadBytes))
+        world.disk.flipBit(`${dir}/${victim.segment.name}`, at * 8 + Math.floor(random() * 8))
+      }
+      const found = verify(world)
+      const lost = found.lost.flatMap(({ from, to }) =>
+        Array.from({ length: to - from + 1 }, (_, index) => from + index),
+      )
+      const expected = [...touched].sort((a, b) => a - b)
+      if (JSON.stringify(lost) !== JSON.stringify(expected))
+        expect.fail(`seed ${seed}: lost ${lost}, touched ${expected}`)
+      if (found.frames + lost.length !== sound.frames) expect.fail(`seed ${seed}: frames`)
+      if (found.damage.length === 0) expect.fail(`seed ${seed}: no damage named`)
+    }
+  })
+})
+
+const framesOf = (world: LogWorld) =>
+  [...dumping(world.disk, dir)].filter((record) => record.kind === 'frame')
+
+describe('a log that is being written', () => {
+  /** A disk whose file changes between two reads of the same place, as a living log's does. */
+  const changing = (world: LogWorld, path: string, before: Uint8Array, offset: number): Disk => {
+    let opens = 0
+    return new Proxy(world.disk, {
+      get: (disk, name) => {
+        const member = Reflect.get(disk, name, disk)
+        if (name !== 'open' || typeof member !== 'function')
+          return typeof member === 'function' ? member.bind(disk) : member
+        return (file: string, mode: 'read') => {
+          const opened = disk.open(file, mode)
+          if (file !== path || opens++ === 0) return opened
+          let reads = 0
+          return {
+            ...opened,
+            path: file,
+            size: () => opened.size(),
+            close: () => opened.close(),
+            read: (into: Uint8Array, at: number) => {
+              const count = opened.read(into, at)
+              const start = offset - at
+              if (reads++ === 0 && start >= 0 && start + before.length <= count)
+                into.set(before, start)
+              return count
+            },
+          }
+        }
+      },
+    })
+  }
+
+  test('is not damaged by a frame that was half there when it was first read', () => {
+    const world = logOf(3)
+    const path = newestOn(world.disk)
+    const disk = changing(world, path, new Uint8Array(1024), groupAt(2))
+
+    const found = verifyLog(disk, dir, { isLive: true })
+
+    expect(found).toMatchObject({ verdict: 'clean', tail: 'open', damage: [], lost: [] })
+  })
+
+  test('is damaged where it is so every time', () => {
+    const world = logOf(3)
+    overwrite(world.disk, newestOn(world.disk), groupAt(2), new Uint8Array(1024))
+
+    expect(verify(world, { isLive: true })).toMatchObject({
+      verdict: 'corrupt',
+      lost: [{ from: 3, to: 4 }],
+    })
+  })
+
+  test('has no torn tail', () => {
+    const world = logOf(3)
+    overwrite(world.disk, newestOn(world.disk), groupAt(4), Buffer.from('half a frame'))
+
+    expect(verify(world)).toMatchObject({ verdict: 'torn' })
+    expect(verify(world, { isLive: true })).toMatchObject({ verdict: 'clean', tail: 'open' })
   })
 })
