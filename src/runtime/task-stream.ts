@@ -231,7 +231,7 @@ class TaskStream<T, I> {
     this.#owner.kernel.timers.remove(task)
     this.#running.delete(task)
     const { input, returned, isLate } = task
-    if (returned === undefined && isLate && this.#settings.onTimeout === 'exit') {
+    if (isLate && this.#settings.onTimeout === 'exit') {
       this.#fail(taskLate(this.#settings.timeoutMs))
       return
     }
