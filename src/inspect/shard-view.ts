@@ -70,7 +70,7 @@ export const recoveryText = ({ lastLsn, tail, cutBytes, copiedFrames }: Report):
   return lastLsn === 0 ? 'new, empty' : `up to LSN ${countText(lastLsn)}, ${tails[tail]}${copied}`
 }
 
-const logFacts = ({ walId, epoch, checkpointLsn, segments }: Log): [string, string][] => {
+const logFacts = ({ walId, epoch, checkpointLsn, segments, spares }: Log): [string, string][] => {
   const used = segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0)
   const allocated = segments.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0)
   return [
@@ -80,6 +80,7 @@ const logFacts = ({ walId, epoch, checkpointLsn, segments }: Log): [string, stri
       'segments',
       `${countText(segments.length)}, ${bytesText(used)} used of ${bytesText(allocated)} allocated`,
     ],
+    ['spares', `${countText(spares.ready)} ready${spares.making ? ', one being made' : ''}`],
   ]
 }
 

@@ -36,7 +36,7 @@ const writer: WalWriter.WriterDescription = {
     lastLsn: 1_302,
     durableLsn: 1_300,
     checkpointLsn: 1_200,
-    spares: { ready: 1, making: false },
+    spares: { ready: 1, making: true },
     segments: [
       { file: '1.wal', baseLsn: 1, lastLsn: 1_234, usedBytes: 1_000, allocatedBytes: 2_000 },
       { file: '2.wal', baseLsn: 1_235, lastLsn: 1_234, usedBytes: 10, allocatedBytes: 2_000 },
@@ -64,6 +64,7 @@ describe('the view of logs', () => {
         '  checkpoint   LSN 1,200',
         '  log id       ab, epoch 3',
         '  segments     2, 1.01 kB used of 4.00 kB allocated',
+        '  spares       1 ready, one being made',
         '  file         LSNs     used  allocated',
         '  1.wal  1 to 1,234  1.00 kB    2.00 kB',
         '  2.wal        none     10 B    2.00 kB',

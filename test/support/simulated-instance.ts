@@ -26,11 +26,17 @@ const silent = { error: () => undefined, warn: () => undefined, info: () => unde
 
 /**
  * A machine whose log answers `syncMs` after each request, takes `endMs` to be ended, and makes spares in the background,
- * one call to the disk every `spareStepMs`.
+ * one call to the disk every `spareStepMs`. Its disk tears sectors of `sectorBytes`.
  */
-export const machine = ({ seed = 1, syncMs = 1, endMs = 0, spareStepMs = 3 } = {}): Machine => {
+export const machine = ({
+  seed = 1,
+  syncMs = 1,
+  endMs = 0,
+  spareStepMs = 3,
+  sectorBytes = 512,
+} = {}): Machine => {
   const clock = virtualClock(seed)
-  const disk = simulatedDisk({ seed })
+  const disk = simulatedDisk({ seed, sectorBytes })
   const projections = memoryProjections()
   const during = async <T>(work: Promise<T>, ms = 60_000): Promise<T> => {
     let settled = false

@@ -165,7 +165,7 @@ describe('a marker', () => {
     )
   })
 
-  test('D15 whose sync fails is final, as any other', () => {
+  test('D15 whose sync fails is final, like every other', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)])
