@@ -12,7 +12,14 @@ import {
   TaskSupervisor,
   type TaskSupervisorMessages,
 } from '../../../src/runtime/index.ts'
-import { bareReason, Memory, optionsOf, type TalkContext, type Target } from './operations.ts'
+import {
+  bareReason,
+  Memory,
+  optionsOf,
+  type TalkContext,
+  type Target,
+  targetOf,
+} from './operations.ts'
 import { FailedCall, type Recorder } from './recorder.ts'
 import type { Operation, Term } from './scenario.ts'
 import type { Stage } from './stage.ts'
@@ -48,10 +55,10 @@ function* starting([tag, body, given]: Term[], memory: Memory, scope: Scope, sta
   const { context } = memory
   const run = labelled(String(tag), body as Operation[], scope, stage)
   let task: Task
-  if (typeof supervisor === 'string') {
+  if (supervisor !== undefined) {
     const begin = nolink === true ? TaskSupervisor.asyncNolink : TaskSupervisor.async
     try {
-      task = (yield begin(context, crewOf(supervisor), run)) as Task
+      task = (yield begin(context, crewOf(supervisor, scope), run)) as Task
     } catch (error) {
       throw failureOf(error)
     }
@@ -96,7 +103,7 @@ function* streaming([inputs, body, given]: Term[], memory: Memory, scope: Scope,
     maxConcurrency: typeof max_concurrency === 'number' ? max_concurrency : undefined,
     ordered: ordered !== false,
     onTimeout: on_timeout === 'kill_task' ? 'kill_task' : 'exit',
-    supervisor: typeof supervisor === 'string' ? crewOf(supervisor) : undefined,
+    supervisor: supervisor === undefined ? undefined : crewOf(supervisor, scope),
     link: nolink !== true,
   })
   try {
@@ -166,7 +173,13 @@ const failureOf = (error: unknown): Error => {
   return new FailedCall(reason)
 }
 
-const crewOf = (supervisor: string): Name<TaskSupervisorMessages> => name(supervisor)
+/** A supervisor is named by its name alone, or by any other target. */
+const crewOf = (supervisor: Term, scope: Scope): CrewTarget =>
+  typeof supervisor === 'string'
+    ? name(supervisor)
+    : (targetOf(supervisor, scope) as unknown as CrewTarget)
+
+type CrewTarget = Name<TaskSupervisorMessages> | Ref<TaskSupervisorMessages>
 
 const timeOf = (options: Term | undefined): { timeoutMs?: number } => {
   const { timeout } = optionsOf(options)
