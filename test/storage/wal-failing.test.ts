@@ -1,7 +1,10 @@
 /** What a log that is used alone says when its disk fails, fills up or goes away, and how it ends. */
 import { describe, expect, test } from 'vitest'
-import type { Wal } from '../../src/storage/wal.ts'
-import { bytesOf, outcome, readAll, segmentsOn, shown, walWorld } from '../support/wals.ts'
+import type { LogHost } from '../../src/storage/log-host.ts'
+import { KeelsonError, Wal } from '../../src/storage/wal.ts'
+import { openWalFiles } from '../../src/storage/wal-opening.ts'
+import { checkWalOptions } from '../../src/storage/wal-options.ts'
+import { bytesOf, dir, outcome, readAll, segmentsOn, shown, walWorld } from '../support/wals.ts'
 
 const types = async (wal: Wal): Promise<unknown[]> => (await readAll(wal)).map(({ type }) => type)
 
@@ -86,6 +89,44 @@ describe('a sync that fails once', () => {
     expect(await outcome(wal.close())).toBe('SHARD_DOWN')
     await world.open()
   })
+})
+
+describe('a thread', () => {
+  const brokenBy = async (failure: unknown) => {
+    const world = walWorld()
+    await (await world.open()).close()
+    let isBroken = false
+    const makeHost = (): LogHost => {
+      const host = world.ports.makeHost()
+      return {
+        ...host,
+        run: (kind, request) =>
+          isBroken && kind === 'commit' ? Promise.reject(failure) : host.run(kind, request),
+      }
+    }
+    const settings = { ...checkWalOptions({ dir }), maxFileSize: 8 * 1024 }
+    const wal = new Wal(await openWalFiles(settings, { ...world.ports, makeHost }))
+    await wal.append(1, bytesOf(1))
+    isBroken = true
+    return { world, wal, code: await outcome(wal.append(2, bytesOf(2))) }
+  }
+
+  test.each([
+    ['dies', new KeelsonError('SHARD_DOWN', 'gone', { details: { reason: 'thread' } }), 'thread'],
+    ['does what nobody foresaw', new TypeError('undefined is not a function'), 'defect'],
+  ])(
+    'E55 that %s is final, and says so; the folder opens with everything answered',
+    async (_, failure, reason) => {
+      const { world, wal, code } = await brokenBy(failure)
+      expect(code).toBe('UNKNOWN_OUTCOME')
+      await expect(wal.append(4, bytesOf(4))).rejects.toMatchObject({
+        code: 'SHARD_DOWN',
+        details: { reason },
+      })
+      expect(await outcome(wal.close())).toBe('SHARD_DOWN')
+      expect(await types(await world.open())).toEqual([1])
+    },
+  )
 })
 
 describe('a write', () => {
