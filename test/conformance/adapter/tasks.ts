@@ -176,7 +176,7 @@ const failureOf = (error: unknown): Error => {
 /** A supervisor is named by its name alone, or by any other target. */
 const crewOf = (supervisor: Term, scope: Scope): CrewTarget =>
   typeof supervisor === 'string'
-    ? name(supervisor)
+    ? name<TaskSupervisorMessages>(supervisor)
     : (targetOf(supervisor, scope) as unknown as CrewTarget)
 
 type CrewTarget = Name<TaskSupervisorMessages> | Ref<TaskSupervisorMessages>
