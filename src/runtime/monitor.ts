@@ -34,6 +34,19 @@ export class Monitor<P extends Watcher = Watcher> {
     this.onDown = onDown
   }
 
+  /** What logs and prompts show: not the world behind it. */
+  toString(): string {
+    return `monitor of ${this.subject}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
   /** The target ended with `reason`, or was not there (`noproc`). */
   fire(reason: ExitReason): void {
     this.target = undefined

@@ -96,6 +96,19 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return this.maker?.address
   }
 
+  /** What logs and prompts show: not the world behind it. */
+  toString(): string {
+    return `call ${this.name}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
   /** Begins to wait: for `holder`'s answer, at most `timeoutMs`, and no longer than `signal` allows. */
   begin(holder: CallHolder, timeoutMs: number, signal: AbortSignal | undefined): void {
     holder.owed.add(this)

@@ -10,6 +10,7 @@ import type { From, System } from './gen-server.ts'
 import { type Destination, MessageTimer, type Timer } from './message-timer.ts'
 import { type DownMessage, Monitor } from './monitor.ts'
 import type { Process } from './process.ts'
+import { expectName } from './start-check.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
 import { expectDelay } from './timer-heap.ts'
 import { Via, viaAddress } from './via.ts'
@@ -166,6 +167,7 @@ export class ServerContext {
   }
 
   register(name: string): void {
+    expectName(name)
     if (!this.#process.alive) return
     if (
       this.#process.name !== undefined ||

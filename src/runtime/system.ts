@@ -21,10 +21,11 @@ import { refOf, ServerContext, type Starter } from './server-context.ts'
 import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
 import { shutDown } from './shutdown.ts'
+import { expectMailboxMax, expectStartOptions } from './start-check.ts'
 import { StartLimit } from './start-limit.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
 import { announce, createTelemetry, type Telemetry } from './telemetry.ts'
-import { isDelay, noDelay, TimerHeap } from './timer-heap.ts'
+import { TimerHeap } from './timer-heap.ts'
 import { Via, viaAddress } from './via.ts'
 
 /** What a System takes from outside. */
@@ -41,7 +42,7 @@ export interface SystemOptions {
 
 const mailboxMaxDefault = 100_000
 
-/** A new System without processes. */
+/** A new System without processes. Throws `INVALID_ARGUMENT` for a `mailboxMax` that is none. */
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
 
 type AnyName = string | Via
@@ -67,6 +68,7 @@ export class ProcessSystem implements Kernel, Starter {
     this.logger = guardedLogger(options.logger ?? consoleLogger)
     this.events = createTelemetry(this.logger)
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
+    expectMailboxMax(this.#mailboxMax)
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
     this.runQueue = new RunQueue(this.clock, random)
     this.timers = new TimerHeap(this.clock)
@@ -147,11 +149,10 @@ export class ProcessSystem implements Kernel, Starter {
     arg: unknown,
     options: StartOptions<unknown> = {},
   ): Promise<StartResult<never>> {
-    const { timeoutMs = Number.POSITIVE_INFINITY } = options
-    if (!isDelay(timeoutMs)) return Promise.reject(noDelay('timeoutMs of a start', timeoutMs))
     if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
     let table: ServerTable
     try {
+      expectStartOptions(options)
       const holder = this.names.taken(options.name)
       if (holder !== undefined) return Promise.resolve(alreadyStarted(holder))
       table = this.#tableOf(server)
@@ -176,6 +177,7 @@ export class ProcessSystem implements Kernel, Starter {
     body: Body,
     options: SpawnOptions = {},
   ): Ref<never> {
+    expectStartOptions(options)
     if (this.names.taken(options.name) !== undefined) {
       const name = String(options.name)
       throw new KeelsonError('CONFLICT', `${name} is taken`, { details: { name } })

@@ -1,13 +1,17 @@
 /** Whatever a program throws, answers or passes: the process concerned ends as it should, and nothing else is disturbed. */
+import { inspect } from 'node:util'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   call,
+  createSystem,
   type GenServer,
   getState,
   isOrderly,
+  name,
   noReply,
   type Ref,
   replaceState,
+  type StartOptions,
   stop,
   stopProcess,
 } from '../../src/runtime/index.ts'
@@ -168,6 +172,73 @@ describe('a call', () => {
   })
 
   const invalid = { code: 'INVALID_ARGUMENT' }
+})
+
+describe('a start', () => {
+  test.each([
+    ['an empty name', { name: '' }],
+    ['a number as its name', { name: 5 }],
+    ['null as its name', { name: null }],
+    ['a mailbox of nothing', { mailboxMax: 0 }],
+    ['a mailbox that compares with nothing', { mailboxMax: Number.NaN }],
+    ['a mailbox in words', { mailboxMax: '5' }],
+  ])('with %s is refused, and leaves nothing behind', async (_, wrong) => {
+    const { system } = testSystem()
+    const options = wrong as StartOptions<Runner.Messages>
+
+    await expect(system.start(Runner.server, false, options)).rejects.toMatchObject(invalid)
+    expect(() => system.spawn(() => {}, options)).toThrow(expect.objectContaining(invalid))
+    expect(system.processes()).toEqual([])
+  })
+
+  test('of a system whose mailboxes hold nothing is refused', () => {
+    expect(() => createSystem({ mailboxMax: -1 })).toThrow(expect.objectContaining(invalid))
+  })
+
+  test('is followed by no name that is none', async () => {
+    const { system } = testSystem()
+    const runner = await system.start(Runner.server, false)
+
+    const registered = await Runner.run(runner, (context) => {
+      try {
+        return context.register(name(''))
+      } catch (error) {
+        return error
+      }
+    })
+
+    expect(registered).toMatchObject(invalid)
+  })
+
+  const invalid = { code: 'INVALID_ARGUMENT' }
+})
+
+describe('what a handler sees', () => {
+  test('is shown as words, and can be written as JSON: monitors, calls, refs', async () => {
+    const { system, clock } = testSystem()
+    const [runner, other] = [
+      await system.start(Runner.server, false),
+      await system.start(Runner.server, false),
+    ]
+    const kept: unknown[] = []
+    const keeper: GenServer<{ calls: { ask: () => void } }, null> = {
+      init: () => null,
+      calls: {
+        ask: (state, _, { from }) => {
+          kept.push(from)
+          return noReply(state)
+        },
+      },
+    }
+    void call(await system.start(keeper), 'ask').catch(() => undefined)
+    await clock.settle()
+    const monitor = await Runner.run(runner, (context) => context.monitor(other))
+
+    const seen = [monitor, ...kept, other]
+
+    expect(seen.map((each) => inspect(each))).toEqual(['monitor of <2>', 'call ask', '<2>'])
+    expect(JSON.stringify(seen)).toBe('["monitor of <2>","call ask","<2>"]')
+  })
 })
 
 describe('replaceState', () => {
