@@ -306,6 +306,28 @@ describe('keelson wal dump', () => {
   })
 })
 
+describe('keelson wal dump to a reader that waits', () => {
+  test('waits too, and hears a signal meanwhile', async () => {
+    const dir = await newFolder(200)
+    const command = startKeelson(['wal', 'dump', 'd', '--json'], dir)
+    const { stdout } = command.process
+    await new Promise<void>((resolve) => {
+      stdout?.once('data', () => {
+        stdout.pause()
+        resolve()
+      })
+    })
+
+    command.process.kill('SIGINT')
+    await command.says('SIGINT: ending in order', 'errors')
+    stdout?.resume()
+    const { status, output } = await command.ended
+
+    expect(status).toBe(130)
+    expect(output).not.toContain('CLEAN_CLOSE')
+  })
+})
+
 describe('keelson wal salvage', () => {
   const salvaged = async (dir: string) => {
     const { status, output, errors } = await runKeelson(

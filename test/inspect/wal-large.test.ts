@@ -1,11 +1,11 @@
 /** Logs larger than the memory that a command is given: memory does not grow with the log (D30; needs the build). */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { nodeDisk } from '../../src/storage/node-disk.ts'
 import { SalvageWriter } from '../../src/storage/salvage-writer.ts'
-import { runKeelson } from '../support/keelson-command.ts'
+import { runKeelson, startKeelson } from '../support/keelson-command.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const frameSize = 4096
@@ -64,4 +64,34 @@ describe('with a heap of 32 MB, on a log of 320 MB', () => {
       expect(large.megabytes - small.megabytes).toBeLessThan(40)
     },
   )
+})
+
+describe('a salvage that is ended in its middle', () => {
+  const begun = async (dir: string) => {
+    writeLog(join(dir, 'log'), 320)
+    const command = startKeelson(['wal', 'salvage', 'log', '--to', 'new', '--progress'], dir)
+    await command.says('salvaging', 'errors')
+    return command
+  }
+
+  test('by a signal leaves nothing, and says so by its status', async () => {
+    const dir = tempFolder()
+    const command = await begun(dir)
+    command.process.kill('SIGINT')
+
+    expect((await command.ended).status).toBe(130)
+    expect(readdirSync(dir)).toEqual(['log'])
+  })
+
+  test('by kill -9 leaves a folder that is refused, and in which nothing is salvaged again', async () => {
+    const dir = tempFolder()
+    const command = await begun(dir)
+    command.process.kill('SIGKILL')
+    await command.ended
+
+    expect(existsSync(join(dir, 'new/MANIFEST'))).toBe(true)
+    expect((await runKeelson(['wal', 'verify', 'new'], dir)).status).toBe(4)
+    expect((await runKeelson(['wal', 'salvage', 'log', '--to', 'new'], dir)).status).toBe(1)
+    expect((await runKeelson(['wal', 'verify', 'log'], dir)).status).toBe(0)
+  })
 })
