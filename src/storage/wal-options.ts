@@ -1,4 +1,5 @@
-/** The options of a log that is used alone: their meaning, their defaults, and the check that all else relies on. Pure. */
+/** The options of a log that is used alone: their meaning, their defaults, and the check that all else relies on. */
+import { resolve } from 'node:path'
 import { KeelsonError } from '../errors.ts'
 
 /** What `Wal.open` takes. Only `dir` has no default. Times in ms, sizes in bytes. */
@@ -74,7 +75,8 @@ export const checkWalOptions = (options: WalOptions): WalSettings => {
   checkFolder(options.dir)
   const { syncInterval } = options
   return {
-    dir: options.dir,
+    // The log outlives whatever folder the process is in now.
+    dir: resolve(options.dir),
     enableFsync: options.enableFsync ?? true,
     maxFileSize: options.maxFileSize ?? 16 * MiB,
     maxSegments: options.maxSegments ?? 4,
@@ -87,8 +89,7 @@ export const checkWalOptions = (options: WalOptions): WalSettings => {
   }
 }
 
-/** @throws KeelsonError `CONFIG` for what is no path of a folder. */
-export const checkFolder = (dir: unknown): void => {
+const checkFolder = (dir: unknown): void => {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0'))
     throw refused('dir', 'the path of a folder', dir)
 }

@@ -22,12 +22,14 @@ export type WalRepair = {
 }
 
 /**
- * Reads the whole log in `dir` and cuts a torn tail. A whole log, closed in order or not, is left as it is.
+ * Reads the whole log in `folder` and cuts a torn tail. A whole log, closed in order or not, is left as it is.
  * @throws KeelsonError `NO_SEGMENTS` when there is no log, `CORRUPT` with nothing changed, `LOCKED_DIR`, `CONFLICT` for the
  * log of a store, `UNSUPPORTED_VERSION`, `READ_ONLY`, `NO_SPACE`, `CONFIG`.
  */
-export const repairWal = async (dir: string, ports: WalPorts): Promise<WalRepair> => {
-  const options = logOptionsOf(checkWalOptions({ dir }))
+export const repairWal = async (folder: string, ports: WalPorts): Promise<WalRepair> => {
+  const settings = checkWalOptions({ dir: folder })
+  const { dir } = settings
+  const options = logOptionsOf(settings)
   const claim = claimWalFolderAsItIs({ ...ports, dir })
   const host = ports.makeHost()
   try {

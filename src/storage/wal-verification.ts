@@ -29,11 +29,12 @@ export type VerifyOptions = {
  * cannot be read. Damage is no error here.
  */
 export const verifyWal = async (
-  dir: string,
+  folder: string,
   ports: WalPorts,
   { minDurable, onProgress }: VerifyOptions = {},
 ): Promise<WalVerification> => {
-  checkWalOptions({ dir, ...(minDurable === undefined ? {} : { minDurable }) })
+  const known = minDurable === undefined ? {} : { minDurable }
+  const { dir } = checkWalOptions({ dir: folder, ...known })
   const { disk, clock } = ports
   const evidence = minDurable === undefined ? [] : [{ lsn: minDurable, source: 'minDurable' }]
   const lock = refusing(() => tryLock(dir, ports))

@@ -128,6 +128,17 @@ test('two logs in two folders do not know each other', async () => {
   await Promise.all(logs.map((wal) => wal.close()))
 })
 
+test('a log whose folder was named from where the process was stays there when it goes elsewhere', async () => {
+  const [home, before] = [tempFolder(), process.cwd()]
+  process.chdir(home)
+  const wal = await Wal.open({ dir: 'log', maxFileSize: 128 * 1024 })
+  process.chdir(before)
+  for (let at = 0; at < 5; at++) await wal.append(at, Buffer.alloc(100_000, at))
+  expect((await wal.describe()).segments.length).toBeGreaterThan(3)
+  await wal.close()
+  expect(await Wal.verify(join(home, 'log'))).toMatchObject({ verdict: 'clean', dataFrames: 5 })
+})
+
 test('an error of the thread is a KeelsonError here, with its details', async () => {
   const dir = tempFolder()
   await (await Wal.open({ dir })).close()
