@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { systemClock } from '../src/clock.ts'
+
+// The fake timers know the global one.
+vi.mock('node:perf_hooks', () => ({ performance: { now: () => globalThis.performance.now() } }))
+
+/** The longest delay that Node's own timers take: 24.8 days. */
+const longest = 2 ** 31 - 1
+
+describe('the clock of the machine', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  test.each([0, 1, longest, longest + 1, 3 * longest])('waits %d ms, and no less', (ms) => {
+    const fired = vi.fn()
+
+    systemClock().after(ms, fired)
+    vi.advanceTimersByTime(Math.max(0, ms - 1))
+    expect(fired).toHaveBeenCalledTimes(ms === 0 ? 1 : 0)
+    vi.advanceTimersByTime(1)
+
+    expect(fired).toHaveBeenCalledTimes(1)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('takes back a delay of any length, at any time', () => {
+    const fired = vi.fn()
+    const cancel = systemClock().after(3 * longest, fired)
+    vi.advanceTimersByTime(2 * longest)
+
+    cancel()
+
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('fires what is due already in a turn of its own', () => {
+    const fired = vi.fn()
+
+    systemClock().after(-5, fired)
+    expect(fired).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(0)
+
+    expect(fired).toHaveBeenCalledTimes(1)
+  })
+})
