@@ -25,6 +25,7 @@ import {
   type SavedMachine,
   StateMachine,
 } from '../../src/runtime/state-machine.ts'
+import { isSameValue } from '../../src/runtime/state-machine-queue.ts'
 import { testSystem } from '../../src/testing/index.ts'
 
 const crossing = setup({
@@ -148,7 +149,9 @@ describe('a snapshot', () => {
     system.kill(first)
     await clock.advance(1_000)
 
-    const second = await system.start(StateMachine.server(alarms, { restore: saved }))
+    // Whoever keeps a snapshot may keep its timers in any order.
+    const mixed = { ...saved, timers: saved.timers.toReversed() }
+    const second = await system.start(StateMachine.server(alarms, { restore: mixed }))
     await clock.settle()
     await clock.advance(0)
 
@@ -170,6 +173,29 @@ describe('a snapshot', () => {
 
     expect((await StateMachine.snapshot(first)).context.log).toEqual(['noon'])
     expect((await StateMachine.snapshot(second)).context.log).toEqual([])
+  })
+
+  test('knows no timer that was cancelled while its message was in the mailbox already', async () => {
+    const { system, clock } = testSystem()
+    const ref = await system.start(server)
+    StateMachine.send(ref, { type: 'ringLater', at: 'noon', ms: 100 })
+    await suspend(ref)
+    StateMachine.send(ref, { type: 'quiet' })
+    await clock.advance(100)
+
+    await resume(ref)
+
+    expect((await StateMachine.snapshot(ref)).context.log).toEqual([])
+  })
+
+  test('of a timer that was put off for ever holds none', async () => {
+    const { system, clock } = testSystem()
+    const ref = await system.start(server)
+    StateMachine.send(ref, { type: 'ringLater', at: 'noon', ms: 100 })
+    StateMachine.send(ref, { type: 'ringLater', at: 'never', ms: Number.POSITIVE_INFINITY })
+    await clock.advance(1_000)
+
+    expect((await StateMachine.snapshot(ref)).context.log).toEqual([])
   })
 
   test('knows no time that never comes', async () => {
@@ -467,6 +493,64 @@ describe('postponed events', () => {
     StateMachine.send(ref, { type: 'ring', at: 'noon' })
 
     expect((await StateMachine.snapshot(ref)).postponed).toEqual([car('a')])
+  })
+
+  test('that are postponed again keep their place before those that come after them', async () => {
+    const relay = setup({
+      types: {} as {
+        context: { seen: string[] }
+        events: { type: 'next' } | { type: 'x' } | { type: 'y' }
+      },
+      actions: {
+        see: assign({ seen: ({ context, event }) => [...context.seen, event.type] }),
+      },
+    }).createMachine({
+      context: { seen: [] },
+      initial: 'one',
+      states: {
+        one: { on: { next: 'two' } },
+        two: { on: { next: 'three' } },
+        three: { on: { x: { actions: 'see' }, y: { actions: 'see' } } },
+      },
+    })
+    const { system } = testSystem()
+    let asked = 0
+    const ref = await system.start(
+      StateMachine.server(relay, {
+        // In the first state the first `next` waits, too, and the second leads on.
+        postpone: ({ value }, { type }) =>
+          type === 'next' ? value === 'one' && asked++ === 0 : value !== 'three',
+      }),
+    )
+    for (const type of ['x', 'next', 'y', 'next'] as const) StateMachine.send(ref, { type })
+
+    expect((await StateMachine.snapshot(ref)).context.seen).toEqual(['x', 'y'])
+  })
+
+  test('wait for another state value, whatever the context does', async () => {
+    const { system } = testSystem()
+    const ref = await system.start(
+      StateMachine.server(crossing, {
+        postpone: ({ context }, { type }) => type === 'car' && context.log.length === 0,
+      }),
+    )
+    StateMachine.send(ref, car('a'))
+    StateMachine.send(ref, { type: 'ring', at: 'noon' })
+
+    expect((await StateMachine.snapshot(ref)).postponed).toEqual([car('a')])
+  })
+
+  test.each([
+    ['open', 'open', true],
+    ['open', 'shut', false],
+    [{ a: 'b' }, { a: 'b' }, true],
+    [{ a: 'b' }, { a: 'c' }, false],
+    [{ a: { b: 'c' }, d: 'e' }, { d: 'e', a: { b: 'c' } }, true],
+    [{ a: 'b' }, { a: 'b', c: 'd' }, false],
+    [{ a: 'b' }, { c: 'b' }, false],
+    ['a', { a: 'b' }, false],
+  ])('the state values %j and %j are the same: %s', (one, other, same) => {
+    expect([isSameValue(one, other), isSameValue(other, one)]).toEqual([same, same])
   })
 
   test('can be chosen by a function of the snapshot and the event', async () => {
