@@ -11,7 +11,6 @@ const contender = contenders.find(({ name }) => name === contenderName)
 const { run } = await contender.cases[caseId]()
 
 const measure = async (count) => {
-  globalThis.gc?.()
   const watch = new Stopwatch()
   watch.restart()
   const answer = await run(count, watch)

@@ -18,14 +18,21 @@ const quantumMax = 64
 const sliceMs = 4
 
 /**
- * What may be done between two turns of the event loop without looking at the clock: a message costs 1, a drain that
- * was begun in a microtask 16. A loop of awaited calls never leaves the microtasks by itself; this ends it.
+ * What may be done between two turns of the event loop whatever the clock says: a message costs 1, a drain that was begun
+ * in a microtask 16. A loop of awaited calls never leaves the microtasks by itself; this ends it.
  */
 const turnBudget = 10_000
 const drainCost = 16
 
-/** The clock is read once in so many processes. */
-const clockEvery = 8
+/** The most steps (a message, a process's turn) between two looks at the clock, and the milliseconds they should take. */
+const strideMax = 32
+const strideMs = 0.5
+
+/**
+ * Drains between two looks at the clock for what happens around them: awaited calls and restarts spend their time in the
+ * promises between drains. Idle time looks the same; then one drain in so many begins a turn later, which harms nobody.
+ */
+const drainsPerLook = 32
 
 /** The queue of one System. With `random`, the order between processes and the quantum are drawn from it. */
 export class RunQueue {
@@ -33,7 +40,13 @@ export class RunQueue {
   readonly #random: (() => number) | undefined
   readonly #waiting = new Ring<Runnable>()
   #scheduled = false
+  // Of the present turn: what may still be done, the time that messages took, and when it began.
   #budget = turnBudget
+  #spentMs = 0
+  #beganAt = 0
+  #drains = 0
+  /** Steps between two looks at the clock: many while messages are quick, one when each takes long. */
+  #stride = strideMax
 
   constructor(clock: Clock, random?: () => number) {
     this.#clock = clock
@@ -62,18 +75,38 @@ export class RunQueue {
 
   /** Runs processes until none waits (true) or the turn is spent (false). */
   #runTurn(): boolean {
-    let startedAt = 0
-    let turns = 0
     this.#budget -= drainCost
+    if (++this.#drains % drainsPerLook === 0) this.#lookAround()
+    // Where messages are quick, the clock is not even read before the first of them.
+    let lookedAt = this.#stride < strideMax ? this.#clock.monotonic() : undefined
+    let steps = 0
     for (let next = this.#take(); next !== undefined; next = this.#take()) {
-      this.#budget -= next.run(this.#quantum())
+      const count = next.run(Math.min(this.#quantum(), this.#stride))
+      this.#budget -= count
+      steps += count + 1
+      if (steps >= this.#stride) {
+        const now = this.#clock.monotonic()
+        if (lookedAt !== undefined) this.#account(steps, now - lookedAt)
+        lookedAt = now
+        steps = 0
+      }
       if (this.#budget <= 0) break
-      if (++turns % clockEvery !== 0) continue
-      const now = this.#clock.monotonic()
-      if (startedAt === 0) startedAt = now
-      else if (now - startedAt >= sliceMs) break
     }
     return this.#waiting.length === 0
+  }
+
+  /** So many steps took `ms`: that decides when the turn is spent, and when to look again. */
+  #account(steps: number, ms: number): void {
+    this.#spentMs += ms
+    if (this.#spentMs >= sliceMs) this.#budget = 0
+    this.#stride = Math.max(1, Math.min(strideMax, Math.floor((steps * strideMs) / ms)))
+  }
+
+  /** Ends a turn that took its time, in drains or between them, and has the next messages timed one by one. */
+  #lookAround(): void {
+    if (this.#clock.monotonic() - this.#beganAt < sliceMs) return
+    this.#budget = 0
+    this.#stride = 1
   }
 
   #yield(): void {
@@ -82,6 +115,8 @@ export class RunQueue {
 
   readonly #nextTurn = (): void => {
     this.#budget = turnBudget
+    this.#spentMs = 0
+    this.#beganAt = this.#clock.monotonic()
     this.#drain()
   }
 

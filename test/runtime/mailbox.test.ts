@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock, virtualClock } from '../../src/clock.ts'
 import {
   call,
   cast,
@@ -205,6 +205,56 @@ describe('the run queue', () => {
 
     expect(left).toBeLessThan(50_000)
     expect(left).toBeGreaterThan(0)
+  })
+
+  test('ends a turn after a few milliseconds when messages are slow', async () => {
+    let elapsed = 0
+    const clock = { ...virtualClock(), monotonic: () => elapsed }
+    const system = createSystem({ clock, logger: silentLogger })
+    type M = { casts: { again: () => void } }
+    let handled = 0
+    const slow: GenServer<M, null> = {
+      init: () => null,
+      casts: {
+        again: (state, _, { self }) => {
+          elapsed += 1
+          handled++
+          cast(self as Ref<M>, 'again')
+          return noReply(state)
+        },
+      },
+    }
+    for (let index = 0; index < 100; index++) cast(await system.start(slow), 'again')
+
+    const turns: number[] = []
+    for (let turn = 0; turn < 20; turn++) {
+      const before = handled
+      await new Promise((resolve) => void setImmediate(resolve))
+      turns.push(handled - before)
+    }
+
+    expect(Math.max(...turns.slice(2))).toBeLessThanOrEqual(5)
+    expect(Math.min(...turns.slice(2))).toBeGreaterThan(0)
+    for (const { ref } of system.processes()) system.kill(ref)
+  })
+
+  test('ends a turn of many short drains after a few milliseconds', async () => {
+    let elapsed = 0
+    const clock = { ...virtualClock(), monotonic: () => elapsed }
+    const system = createSystem({ clock, logger: silentLogger })
+    const echo = await system.start(Echo.server)
+    let isOver = false
+    setImmediate(() => {
+      isOver = true
+    })
+
+    // What takes the time is the caller's own code between the calls.
+    while (!isOver && elapsed < 1_000) {
+      await call(echo, 'echo', elapsed)
+      elapsed += 1
+    }
+
+    expect(elapsed).toBeLessThan(100)
   })
 
   test('does not let a loop of awaited calls keep Node from its input', async () => {
