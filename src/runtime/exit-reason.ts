@@ -65,8 +65,14 @@ export const isShutdown = (reason: ExitReason): boolean => {
 /** Whether ending with `reason` is an end as planned: `'normal'` or a shutdown. A transient child is not restarted then. */
 export const isOrderly = (reason: ExitReason): boolean => reason === 'normal' || isShutdown(reason)
 
-/** The reason in one line, for logs and messages. Never throws, whatever it is given: it tells of ends, and stops none. */
-export const describeReason = (reason: ExitReason): string => describe(reason, [])
+/** The reason in words, for logs and messages, cut at 4,000 characters. Never throws, whatever it is given: it tells of ends, and stops none. */
+export const describeReason = (reason: ExitReason): string => {
+  const text = describe(reason, [])
+  return text.length <= textMax ? text : `${text.slice(0, textMax)}… (${text.length} characters)`
+}
+
+/** A reason may hold a whole state, or the failure of each level of a deep tree: a line of a log must not. */
+const textMax = 4_000
 
 /** `around` are the values that `reason` is part of: one that contains itself is not shown again. */
 const describe = (reason: unknown, around: readonly unknown[]): string => {

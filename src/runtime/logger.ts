@@ -2,6 +2,8 @@
  * Where the runtime tells of crashes and of messages that nobody expected. Any logger with these three methods will do.
  */
 
+import { inspect } from 'node:util'
+import { isError } from './exit-reason.ts'
 import { isThenable } from './thenable.ts'
 
 /** One line and the facts behind it. */
@@ -14,7 +16,7 @@ export interface Logger {
   info: Log
 }
 
-/** Writes one line an event to `console`, errors with their stack. */
+/** Writes one line an event to `console`, errors with their stack, their details and their causes. */
 export const consoleLogger: Logger = {
   error: (message, facts) => console.error(line(message, facts)),
   warn: (message, facts) => console.warn(line(message, facts)),
@@ -53,7 +55,5 @@ const fallBack = (level: keyof Logger, message: string): void => {
 
 const line = (message: string, facts: Readonly<Record<string, unknown>> | undefined): string => {
   const reason = facts?.reason
-  return reason instanceof Error && reason.stack !== undefined
-    ? `${message}\n${reason.stack}`
-    : message
+  return isError(reason) ? `${message}\n${inspect(reason)}` : message
 }

@@ -51,7 +51,8 @@ export const trace = (
 
 /**
  * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`). Resolves when it has
- * ended with that reason; ended otherwise: `EXITED` with the reason. By default it waits without limit.
+ * ended with that reason; ended otherwise: `EXITED` with the reason. By default it waits without limit. A bare process has
+ * no such turn: `INVALID_ARGUMENT`.
  */
 export const stopProcess = async (
   ref: Ref,

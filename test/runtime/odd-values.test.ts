@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   call,
   createSystem,
+  describeReason,
   type GenServer,
   getState,
   isOrderly,
@@ -15,7 +16,7 @@ import {
   stop,
   stopProcess,
 } from '../../src/runtime/index.ts'
-import { testSystem } from '../../src/testing/index.ts'
+import { testSystem, virtualClock } from '../../src/testing/index.ts'
 import * as Runner from './runner.ts'
 
 /** An object that throws at every question, `instanceof` and `Array.isArray` among them. */
@@ -249,6 +250,35 @@ describe('replaceState', () => {
 
     await expect(replaceState(runner, replace)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     expect(await getState(runner)).toEqual([])
+  })
+})
+
+describe('what the log is told', () => {
+  test('of a reason that holds a whole state is cut', () => {
+    const text = describeReason(['state', 'x'.repeat(1_000_000)])
+
+    expect(text.length).toBeLessThan(5_000)
+    expect(text).toContain('[state, xxx')
+    expect(text).toContain('(1000009 characters)')
+  })
+
+  test('of an Error goes to the console with its causes and its code', async () => {
+    const told: unknown[] = []
+    const spy = vi.spyOn(console, 'error').mockImplementation((line) => told.push(line))
+    const system = createSystem({ clock: virtualClock() })
+    const runner = await system.start(Runner.server, false, { label: 'runner' })
+    const cause = new Error('inner')
+
+    Runner.answer(runner, () => {
+      throw Object.assign(new Error('outer', { cause }), { code: 'EIO' })
+    })
+    await call(runner, 'run', () => 1).catch(codeOf)
+    spy.mockRestore()
+
+    expect(told).toHaveLength(1)
+    expect(told[0]).toMatch(/^runner ended: Error: outer\n/)
+    expect(told[0]).toMatch(/code: 'EIO'/)
+    expect(told[0]).toMatch(/\[cause\]: Error: inner/)
   })
 })
 
