@@ -11,10 +11,6 @@ const reservedSectors = 3
 export const groupLimit = (allocatedBytes: number, sectorBytes: number): number =>
   allocatedBytes - reservedSectors * sectorBytes
 
-/** Where a marker must end: CHECKPOINT and an end mark have to fit behind it. */
-export const markerLimit = (allocatedBytes: number, sectorBytes: number): number =>
-  allocatedBytes - (reservedSectors - 1) * sectorBytes
-
 /** The longest payload that fits an empty segment, the stamp included. A frame beyond it is `TOO_LARGE`. */
 export const framePayloadMax = ({ maxFileSize, sectorBytes }: LogOptions): number => {
   const room = groupLimit(maxFileSize, sectorBytes) - segmentHeaderBytes

@@ -8,7 +8,7 @@ import type { DiskFile } from './disk.ts'
 import { frameBytes, frameTypes, roundUp } from './frame.ts'
 import type { FrameEnd } from './frame-cursor.ts'
 import type { GroupEncoder } from './group-encoder.ts'
-import { groupLimit, markerLimit } from './log-limits.ts'
+import { groupLimit } from './log-limits.ts'
 import type { LogSegment } from './segment-chain.ts'
 import { attempt, writeAll } from './segment-file.ts'
 import { type SegmentHeader, segmentHeaderBytes } from './segment-header.ts'
@@ -64,14 +64,12 @@ export class SegmentAppender {
     return this.#durableLsn
   }
 
-  /** Whether a marker is worth its write: something is there that nothing on the disk proves to be durable, and room for it. */
+  /**
+   * Whether a marker is worth its write: something is there that nothing on the disk proves to be durable. There is room:
+   * groups end before the sectors that are kept free, and no marker follows a marker. Numbers are kept for closing.
+   */
   get wantsMarker(): boolean {
-    const { allocatedBytes, sectorBytes } = this.header
-    const end = roundUp(this.#end.offset, sectorBytes) + roundUp(frameBytes(0), sectorBytes)
-    // Room, and numbers: closing needs both.
-    const fits =
-      end <= markerLimit(allocatedBytes, sectorBytes) && this.#end.lsn + 4 < Number.MAX_SAFE_INTEGER
-    return fits && this.#contentLsn > this.#provenLsn
+    return this.#contentLsn > this.#provenLsn && this.#end.lsn + 4 < Number.MAX_SAFE_INTEGER
   }
 
   /** Whether nothing was written since the segment was begun. */

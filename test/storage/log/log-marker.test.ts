@@ -1,6 +1,7 @@
 /** The idle marker: after it nothing of the last group can be missing in silence. */
 import { describe, expect, test } from 'vitest'
 import type { Log } from '../../../src/storage/log.ts'
+import { framePayloadMax } from '../../../src/storage/log-limits.ts'
 import { crashEverywhere } from '../../support/log-crashes.ts'
 import {
   commit,
@@ -118,9 +119,10 @@ describe('a marker', () => {
   })
 
   test('leaves room for the seal and for the close, wherever the segment ends', () => {
-    for (let size = 8; size <= 1600; size += 8) {
+    for (let size = 8; size <= framePayloadMax(small); size += 24) {
       const world = newWorld()
       const { log } = world.open()
+      const calls = world.disk.recordCalls()
       let sizes: number[] = []
       for (let number = 0; segmentsOn(world.disk).length < 3; number++) {
         commit(log, [payload(number, size)])
@@ -130,6 +132,8 @@ describe('a marker', () => {
       log.handle('close', { projectedLsn: 0 })
       const again = world.open()
       expect(again.report.tail, `frames of ${size} bytes`).toBe('clean')
+      const ends = calls.map(({ offset = 0, bytes = 0 }) => offset + bytes)
+      expect(Math.max(...ends), `frames of ${size} bytes`).toBeLessThanOrEqual(small.maxFileSize)
       expect(contents(again.log)).toEqual(sizes.map((number) => content(number, size)))
     }
   })
