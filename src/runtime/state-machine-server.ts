@@ -9,6 +9,7 @@ import type { CallContext, Context, From, GenServer } from './gen-server.ts'
 import { type NoReply, noReply, type Ok, ok, type Stop, stop } from './next-step.ts'
 import type { Process } from './process.ts'
 import { checkedEvent, eventTypes, expectRunnable, isInternal } from './state-machine-check.ts'
+import { showByName } from './state-machine-display.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './state-machine-queue.ts'
 import { type Arrival, MachineRun } from './state-machine-run.ts'
 import type { Delayed } from './state-machine-timers.ts'
@@ -208,6 +209,7 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
   options: StateMachineOptions<T, R> = {},
 ): MachineServer<T, R> => {
   expectRunnable(machine, options)
+  showByName(machine)
   const erased = options as unknown as Options
   const rules = rulesOf(machine, options)
   const processes = new WeakMap<object, MachineProcess>()

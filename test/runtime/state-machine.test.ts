@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type AnyStateMachine, and, assign, emit, log, not, raise, sendTo, setup } from 'xstate'
 import { isKeelsonError } from '../../src/errors.ts'
@@ -112,6 +113,19 @@ describe('a state machine', () => {
     const state = await getState<{ value: string; hasTag(tag: string): boolean }>(ref)
     expect(state).toMatchObject({ value: 'on', context: { notes: ['a', 'b'], pushes: 1 } })
     expect(state.hasTag('lit')).toBe(true)
+  })
+
+  test('shows its value and context when its state is printed, not the machine behind it', async () => {
+    const { system } = testSystem()
+    const ref = await system.start(server)
+    StateMachine.send(ref, push)
+
+    const printed = inspect(await getState(ref), { depth: 9 })
+
+    expect(printed).toContain("value: 'on'")
+    expect(printed).toContain('machine: machine lamp')
+    expect(printed).toContain('_nodes: [ #lamp, #lamp.on ]')
+    expect(printed).not.toContain('StateNode')
   })
 
   test('is plain data as a snapshot, which JSON keeps as it is', async () => {
