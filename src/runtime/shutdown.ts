@@ -47,7 +47,8 @@ const ask = (
   if (how === 'brutal_kill') target.signal(by, 'kill', false)
   else if (by === undefined && target.behaviour.answersSys)
     target.deliver(new Envelope(kinds.system, 'stop', reason))
-  else target.signal(by, reason, false)
+  // A bare process would not hear a `normal` of somebody else.
+  else target.signal(by, by === undefined && reason === 'normal' ? 'shutdown' : reason, false)
 }
 
 /** Kills when it runs out. */

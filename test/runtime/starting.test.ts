@@ -119,14 +119,17 @@ describe('a stop', () => {
     await expect(stopProcess(bare)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
-  test('of a system ends bare processes at once, which take no stop in their turn', async () => {
-    const { system } = testSystem()
-    system.spawn((context) => context.receive())
+  test.each(['shutdown', 'normal'])(
+    'of a system (%s) ends bare processes at once, which take no stop in their turn',
+    async (reason) => {
+      const { system } = testSystem()
+      system.spawn((context) => context.receive())
 
-    await system.stop()
+      await system.stop(reason)
 
-    expect(system.processes()).toEqual([])
-  })
+      expect(system.processes()).toEqual([])
+    },
+  )
 })
 
 describe('what follows init', () => {
