@@ -1,0 +1,52 @@
+/** The second thread of a log, which makes its spares: on a real disk, in the built package. */
+import { execFile } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { start } from 'keelson'
+import { expect, test } from 'vitest'
+import { tempFolder } from '../support/temp-folder.ts'
+
+const wal = { maxFileSize: 128 * 1024 }
+const value = 'x'.repeat(1_000)
+
+const filesIn = (dir: string, ending: string): string[] =>
+  readdirSync(join(dir, 'shard-0', 'wal')).filter((name) => name.endsWith(ending))
+
+test('spares become segments, dozens of rolls long, and a close leaves none', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir, wal })
+  for (let round = 0; round < 60; round++)
+    await Promise.all(
+      Array.from({ length: 100 }, (_, at) => app.store.put(`k${round}:${at}`, value)),
+    )
+  await app.close()
+
+  expect(filesIn(dir, '.wal').length).toBeGreaterThan(40)
+  expect(filesIn(dir, '.tmp')).toEqual([])
+  const again = await start({ dir, wal })
+  for (const key of ['k0:0', 'k31:99', 'k59:99']) expect(again.store.get(key)).toBe(value)
+  await again.close()
+})
+
+test('neither of a log’s threads holds a process open that has nothing else to do', async () => {
+  const dir = tempFolder()
+  const program = `
+    import { start } from 'keelson'
+    const app = await start({ dir: ${JSON.stringify(dir)}, wal: ${JSON.stringify(wal)} })
+    const value = 'x'.repeat(1000)
+    for (let at = 0; at < 400; at++) await app.store.put('k' + at, value)
+    console.log('acknowledged')
+  `
+  const output = await new Promise<string>((resolve, reject) => {
+    execFile(process.execPath, ['--input-type=module', '-e', program], (error, stdout) =>
+      error ? reject(error) : resolve(stdout),
+    )
+  })
+  expect(output).toBe('acknowledged\n')
+
+  const app = await start({ dir, wal })
+  for (let at = 0; at < 400; at++) expect(app.store.get(`k${at}`)).toBe(value)
+  expect(filesIn(dir, '.wal').length).toBeGreaterThan(2)
+  await app.close()
+  expect(filesIn(dir, '.tmp')).toEqual([])
+})
