@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'eventemitter3'
 import type { Logger } from './logger.ts'
-import { isThenable } from './thenable.ts'
+import { callOutside } from './outside-code.ts'
 
 /** A bus, typed by its events. */
 export type TypedBus<Events extends object> = EventEmitter<Events>
@@ -31,13 +31,9 @@ export class EventBus extends EventEmitter {
   }
 
   #tell(event: string | symbol, listener: Listener, told: unknown[]): void {
-    const failed = (reason: unknown): void =>
-      this.#logger.error(`a listener of ${String(event)} threw`, { reason })
-    try {
-      const answer = listener.apply(this, told)
-      if (isThenable(answer)) Promise.resolve(answer).catch(failed)
-    } catch (error) {
-      failed(error)
-    }
+    callOutside(
+      () => listener.apply(this, told),
+      (reason) => this.#logger.error(`a listener of ${String(event)} threw`, { reason }),
+    )
   }
 }

@@ -4,7 +4,7 @@
 
 import { inspect } from 'node:util'
 import { isError } from './exit-reason.ts'
-import { isThenable } from './thenable.ts'
+import { callOutside } from './outside-code.ts'
 
 /** One line and the facts behind it. */
 export type Log = (message: string, facts?: Readonly<Record<string, unknown>>) => void
@@ -36,13 +36,10 @@ export const guardedLogger = (logger: Logger): Logger => ({
 const guarded =
   (logger: Logger, level: keyof Logger): Log =>
   (message, facts) => {
-    const failed = (): void => fallBack(level, message)
-    try {
-      const written: unknown = logger[level](message, facts)
-      if (isThenable(written)) Promise.resolve(written).catch(failed)
-    } catch {
-      failed()
-    }
+    callOutside(
+      () => logger[level](message, facts),
+      () => fallBack(level, message),
+    )
   }
 
 const fallBack = (level: keyof Logger, message: string): void => {

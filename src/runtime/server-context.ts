@@ -220,7 +220,8 @@ export class ServerContext {
     const settle = (outcome: unknown): void => {
       if (this.#process.alive) this.#process.deliver(new Envelope(kinds.info, name, outcome))
     }
-    promise.then(
+    // What only works like a promise may settle twice, or be none.
+    Promise.resolve(promise).then(
       (value) => settle({ ok: true, value }),
       (error: unknown) => settle({ ok: false, error }),
     )

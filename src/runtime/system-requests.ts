@@ -6,6 +6,7 @@ import { KeelsonError } from '../errors.ts'
 import { describeMessage, type ExitMessage, kinds, type Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
 import { reasonOf } from './exit-reason.ts'
+import { callOutside } from './outside-code.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import { Suspension } from './suspension.ts'
@@ -103,12 +104,15 @@ export class SystemRequests {
 
   /** A listener that throws is let go: looking into a server must not change what it does. */
   #tell(event: TraceEvent): void {
-    try {
-      this.#trace?.(event)
-    } catch (error) {
-      this.#trace = undefined
-      this.#process.kernel.logger.error(`the trace of ${this.#process} threw`, { reason: error })
-    }
+    const listener = this.#trace
+    if (listener === undefined) return
+    callOutside(
+      () => listener(event),
+      (reason) => {
+        if (this.#trace === listener) this.#trace = undefined
+        this.#process.kernel.logger.error(`the trace of ${this.#process} threw`, { reason })
+      },
+    )
   }
 
   #statistics(command: unknown): Statistics | undefined {

@@ -12,6 +12,7 @@ import type { System } from './gen-server.ts'
 import { consoleLogger, guardedLogger, type Logger } from './logger.ts'
 import { Monitor } from './monitor.ts'
 import { Names } from './names.ts'
+import { callOutside } from './outside-code.ts'
 import { type Kernel, Process } from './process.ts'
 import { type ProcessInfo, processInfo } from './process-info.ts'
 import { ProcessList } from './process-list.ts'
@@ -257,13 +258,11 @@ export class ProcessSystem implements Kernel, Starter {
 
   /** Code from outside must not disturb the end of a process. */
   #guarded(onDown: (reason: ExitReason) => void): (reason: ExitReason) => void {
-    return (reason) => {
-      try {
-        onDown(reason)
-      } catch (error) {
-        this.logger.error('a monitor callback threw', { reason: error })
-      }
-    }
+    return (ended) =>
+      callOutside(
+        () => onDown(ended),
+        (reason) => this.logger.error('a monitor callback threw', { reason }),
+      )
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type StartOptions,
   stop,
   stopProcess,
+  trace,
 } from '../../src/runtime/index.ts'
 import { testSystem, virtualClock } from '../../src/testing/index.ts'
 import * as Runner from './runner.ts'
@@ -279,6 +280,61 @@ describe('what the log is told', () => {
     expect(told[0]).toMatch(/^runner ended: Error: outer\n/)
     expect(told[0]).toMatch(/code: 'EIO'/)
     expect(told[0]).toMatch(/\[cause\]: Error: inner/)
+  })
+})
+
+describe('an asynchronous callback that rejects', () => {
+  const reject = async (): Promise<never> => {
+    throw new Error('later')
+  }
+
+  test('of a trace, a monitor or a listener is told to the log, and is no unhandled rejection', async () => {
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const { system, log, settle } = testSystem()
+    const runner = await system.start(Runner.server, false, { label: 'runner' })
+
+    await trace(runner, reject as () => void)
+    await Runner.run(runner, () => 1)
+    await settle()
+    await Runner.run(runner, () => 2)
+    system.monitor(runner, reject as () => void)
+    system.events.on('process.exited', reject as () => void)
+    system.kill(runner)
+    await settle()
+
+    // A trace that failed is let go: it hears of no second message.
+    expect([...new Set(log.messages('error'))].sort()).toEqual([
+      'a listener of process.exited threw',
+      'a monitor callback threw',
+      'the trace of runner threw',
+    ])
+    expect(unhandled).not.toHaveBeenCalled()
+    process.off('unhandledRejection', unhandled)
+  })
+})
+
+describe('pipe', () => {
+  test('of what settles twice sends one message, and of what is no promise that', async () => {
+    const { system, settle } = testSystem()
+    const runner = await system.start(Runner.server, false)
+    const pipe = (promised: unknown) =>
+      Runner.run(runner, (context) => context.pipe(promised as Promise<never>, 'tick' as never))
+    const twice = Object.defineProperty({}, 'then', {
+      value: (settled: (value: number) => void) => {
+        settled(1)
+        settled(2)
+      },
+    })
+
+    await pipe(twice)
+    await pipe(3)
+    await settle()
+
+    expect(await getState(runner)).toEqual([
+      { ok: true, value: 1 },
+      { ok: true, value: 3 },
+    ])
   })
 })
 

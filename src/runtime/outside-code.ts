@@ -1,0 +1,15 @@
+/** Code from outside of processes that the runtime calls: loggers, listeners, traces, callbacks of monitors. */
+import { isThenable } from './thenable.ts'
+
+/**
+ * Calls `work`, whose outcome concerns nobody who goes on after it. What it throws, or what a promise that it answers is
+ * rejected with, is told to `failed`, and to nobody else.
+ */
+export const callOutside = (work: () => unknown, failed: (reason: unknown) => void): void => {
+  try {
+    const answer = work()
+    if (isThenable(answer)) Promise.resolve(answer).catch(failed)
+  } catch (error) {
+    failed(error)
+  }
+}
