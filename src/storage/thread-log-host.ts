@@ -174,25 +174,32 @@ const spareMaker = ({
   free: () => void
 }) => {
   let thread: Worker | undefined
+  let wasBegun = false
   let isFree = false
+  const gone = (error: unknown): void => {
+    thread = undefined
+    isFree = false
+    settled(error)
+    free()
+  }
   return {
     get isFree(): boolean {
       return isFree
     },
-    /** Sees to it that there is a thread. One that died is replaced. */
+    /** Sees to it that there was a thread. Without one, or when it died, spares are made where they are needed. */
     begin(): void {
-      if (thread) return
-      const begun = startThread(roles.spares)
-      thread = begun
-      begun.on('message', (reply: SpareReply) => {
+      if (wasBegun) return
+      wasBegun = true
+      try {
+        thread = startThread(roles.spares)
+      } catch {
+        // The system has no thread to give; the log does without.
+        return
+      }
+      thread.on('error', gone)
+      thread.on('message', (reply: SpareReply) => {
         if (reply.kind !== 'begun') settled(reply.kind === 'failed' ? reply.reason : undefined)
         isFree = true
-        free()
-      })
-      begun.on('error', (error) => {
-        thread = undefined
-        isFree = false
-        settled(error)
         free()
       })
     },
