@@ -171,8 +171,12 @@ describe('a salvaged log', () => {
       } catch {
         finished = false
       }
-      disk.crash()
-      if (finished) break
+      disk.crash(finished ? { unsynced: 'lost' } : {})
+      if (finished) {
+        // Whole at last, and durable with its names.
+        expect(reopened(disk).frames).toEqual(expected)
+        break
+      }
       try {
         const { frames } = reopened(disk)
         expect(frames).toEqual(expected)

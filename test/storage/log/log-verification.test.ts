@@ -244,7 +244,7 @@ describe('what only looks like frames', () => {
     const forged = firstFrames(world, 4096 + sector, 4096 + 3 * sector)
     log.abandon()
     const carrier = new Uint8Array(8 + 4 * sector)
-    carrier.set(forged, sector - 40)
+    carrier.set(forged, sector - 32)
     const body = payload(7, 400)
     const file = twin.disk.open(newestOn(twin.disk), 'write')
     const header = decodeSegmentHeader(twin.disk.contents(newestOn(twin.disk)).slice(0, 4096))
