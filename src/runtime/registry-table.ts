@@ -1,6 +1,6 @@
 /**
  * What a Registry knows: which holder has which keys, with which values. Unique: a key has one holder. Duplicate: it may
- * have many, and one holder may have it many times. Knows nothing of processes; all of it takes constant time for an entry.
+ * have many, and one holder may have it many times. Knows nothing of processes.
  */
 import { KeyIdentities } from './key-identity.ts'
 
@@ -77,9 +77,16 @@ export class RegistryTable<H> {
 
   /** Removes all entries that `holder` has of `key`. */
   remove(holder: H, key: unknown): void {
-    // By its own entries: a popular key may have very many.
-    const own = this.of(key)
-    for (const entry of [...this.heldBy(holder)]) if (own.has(entry)) this.#drop(entry)
+    for (const entry of this.both(holder, key)) this.#drop(entry)
+  }
+
+  /** The entries that `holder` has of `key`, found through the shorter list: a popular key and a busy holder have many. */
+  both(holder: H, key: unknown): RegistryEntry<H>[] {
+    const ofKey = this.of(key)
+    const ofHolder = this.heldBy(holder)
+    return ofKey.size < ofHolder.size
+      ? [...ofKey].filter((entry) => entry.holder === holder)
+      : [...ofHolder].filter((entry) => ofKey.has(entry))
   }
 
   /** Removes all entries of `holder`. */

@@ -175,8 +175,9 @@ export const keys = <K, V, M>(registry: Handle<K, V, M>, holder: Ref): K[] =>
 
 /** The values that `holder` has registered with `key`. */
 export const values = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>, holder: Ref): V[] => {
-  const ofKey = opened(registry).open.table.of(key)
-  const own = heldBy(registry, holder).filter((entry) => ofKey.has(entry))
+  const { table } = opened(registry).open
+  const process = (addressOf(holder) as Address<Process>).resolve()
+  const own = process === undefined ? [] : table.both(process, key)
   return own.map((entry) => entry.value as V)
 }
 
