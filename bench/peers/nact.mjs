@@ -4,14 +4,15 @@ import { heldBytes, inBursts, inSlices, outstanding, Tally } from '../harness/ta
 
 const { start, spawn, spawnStateless, dispatch, query, stop } = nact
 
-const counter = (system, tally) =>
+/** Named by number: nact draws the names of the nameless, and draws some of 50,000 twice. */
+const counter = (system, tally, number = 0) =>
   spawn(
     system,
     (state, by) => {
       tally.hit()
       return state + by
     },
-    undefined,
+    `counter${number}`,
     { initialState: 0 },
   )
 
@@ -77,7 +78,7 @@ const idle = async () => ({
     let system = start()
     const make = async () => {
       const handled = tally.expect(count)
-      for (let index = 0; index < count; index++) dispatch(counter(system, tally), 1)
+      for (let index = 0; index < count; index++) dispatch(counter(system, tally, index), 1)
       await handled
       return tally.hits
     }
