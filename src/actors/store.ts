@@ -3,29 +3,26 @@
  * when its frame is durable and visible. Reads are synchronous: overlay first, then the projection, so that a caller sees
  * its own acknowledged writes and everybody else's.
  */
-import { type ErrorCode, isKeelsonError, KeelsonError } from '../errors.ts'
+import { isKeelsonError, KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import {
   type Command,
   checkKey,
   decodeValue,
   type Expiry,
-  encodeFrame,
   encodeValue,
   noExpiry,
   type Row,
   shardOf,
+  type Unit,
   type UnitAnswer,
-  unitBytesMax,
 } from '../storage/index.ts'
 import * as Applier from './applier.ts'
-import * as LmdbWriter from './lmdb-writer.ts'
 import { cursorAt, type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
 import { type KeyRow, mergedRows } from './read-view.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
-import { outcomeOf, ticketFor } from './ticket.ts'
-import * as WalWriter from './wal-writer.ts'
+import type * as WalWriter from './wal-writer.ts'
 import {
   type CheckedWrite,
   checkPut,
@@ -33,6 +30,7 @@ import {
   type PutOptions,
   type WriteOptions,
 } from './write-options.ts'
+import { submit } from './write-path.ts'
 
 /** What every write answers. `level` is there only where the instance is not durable: the write is written, not synced. */
 export type Written = { readonly position: WalWriter.Position; readonly level?: 'written' }
@@ -178,68 +176,16 @@ export class Store {
     options: CheckedWrite,
   ): Promise<{ written: Written; answer: UnitAnswer | undefined }> {
     const shard = this.#shardOf(command.key)
-    const frame = encodeFrame([{ kind: 'command', command }])
-    checkSize(frame.length, shard)
-    const startedAt = this.#system.clock.monotonic()
-    const left = () =>
-      Math.max(1, options.deadlineMs - (this.#system.clock.monotonic() - startedAt))
-    const { position, answer } = await this.#append(shard, frame, options, left)
-    if (options.ack === 'projected') await this.#projected(shard, position, left())
+    const unit: Unit = { kind: 'command', command }
+    const { position, answers } = await submit(this.#system, shard, {
+      units: [unit],
+      keys: [command.key],
+      options,
+    })
     const level = levelOf(shard.parts.settings)
     return {
       written: level === 'durable' ? { position } : { position, level },
-      answer: answer[0],
-    }
-  }
-
-  /** Gate, then log. The gate calls back synchronously, so that writes reach the log in the order in which they came. */
-  #append(
-    shard: Shard,
-    frame: Uint8Array,
-    { whenFull, deadlineMs }: CheckedWrite,
-    left: () => number,
-  ): Promise<WalWriter.Applied> {
-    const ticket = ticketFor(frame)
-    const cost = Math.max(costMin, frame.length)
-    const writer = this.#system.to(WalWriter.name(shard.parts.instance, shard.index))
-    return new Promise((resolve, reject) => {
-      const append = () => {
-        WalWriter.append(writer, ticket, left()).then(
-          (applied) => {
-            shard.gate.leave(cost)
-            resolve(applied)
-          },
-          (failure) => {
-            shard.gate.leave(cost)
-            reject(outcomeOf(ticket, failure))
-          },
-        )
-      }
-      shard.gate.enter({ cost, whenFull, deadlineMs }, append, reject)
-    })
-  }
-
-  async #projected(shard: Shard, position: WalWriter.Position, timeoutMs: number): Promise<void> {
-    const { clock } = this.#system
-    const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
-    const endsAt = clock.monotonic() + timeoutMs
-    try {
-      for (;;) {
-        const failure = await LmdbWriter.request(writer, position.lsn, endsAt - clock.monotonic())
-          .then(() => undefined)
-          .catch((error) => error)
-        if (failure === undefined) return
-        const isOver = shard.phase.kind === 'closed' || clock.monotonic() >= endsAt
-        if (isOver || !isPassing(failure)) throw failure
-        // What waits for the projection was discarded, or its writer starts again: the log brings it, so wait on.
-        await new Promise<void>((resolve) => clock.after(retryMs, resolve))
-      }
-    } catch (error) {
-      const code = isKeelsonError(error, 'DEGRADED') ? 'DEGRADED' : 'TIMEOUT'
-      throw new KeelsonError(code, 'The write stands; the projection does not show it yet.', {
-        details: { position },
-        cause: error,
-      })
+      answer: answers[0],
     }
   }
 
@@ -259,24 +205,6 @@ export class Store {
     const applier = this.#system.to(Applier.name(shard.parts.instance, shard.index))
     Applier.damaged(applier, error.details)
   }
-}
-
-/** Failures of a wait that say nothing about the projection itself. */
-const isPassing = (error: unknown): boolean =>
-  ['DISCARDED', 'EXITED', 'NO_PROCESS'].some((code) => isKeelsonError(error, code as ErrorCode))
-
-/** How long a wait pauses before it asks again. */
-const retryMs = 10
-
-/** What a write counts at least at the gate, in bytes: its ticket, its call and its entry in the overlay cost as much. */
-const costMin = 256
-
-const checkSize = (length: number, shard: Shard): void => {
-  const lengthMax = unitBytesMax(shard.files.parts.logOptions)
-  if (length > lengthMax)
-    throw new KeelsonError('TOO_LARGE', `A write takes at most ${lengthMax} bytes here.`, {
-      details: { length, lengthMax },
-    })
 }
 
 const expiryOf = ({ ttlMs, expiresAt }: PutOptions): Expiry => {
