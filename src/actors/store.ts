@@ -12,6 +12,7 @@ import {
   type Expiry,
   encodeValue,
   noExpiry,
+  type PutCommand,
   type Row,
   shardOf,
   type Unit,
@@ -66,7 +67,7 @@ export class Store {
     checkKey(key)
     const checked = checkPut(options, this.#deadlineMs)
     const stored = encodeValue(value)
-    const command: Command = { kind: 'put', key, value: stored, expiry: expiryOf(options) }
+    const command: PutCommand = { kind: 'put', key, value: stored, expiry: expiryOf(options) }
     return (await this.#write(command, checked)).written
   }
 
@@ -172,7 +173,7 @@ export class Store {
   }
 
   async #write(
-    command: Command,
+    command: Extract<Command, { key: string }>,
     options: CheckedWrite,
   ): Promise<{ written: Written; answer: UnitAnswer | undefined }> {
     const shard = this.#shardOf(command.key)

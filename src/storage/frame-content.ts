@@ -3,7 +3,8 @@
  * A payload that is none of them is bytes. Pure; never throws.
  */
 import { isKeelsonError } from '../errors.ts'
-import { decodeFrame, type Unit } from './command.ts'
+import type { Unit } from './command.ts'
+import { decodeFrame } from './command-decoding.ts'
 import {
   type Checkpoint,
   decodeCheckpoint,

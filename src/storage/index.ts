@@ -1,13 +1,33 @@
 /** What other folders may use of storage: files and formats, the ports and their implementations. */
 export {
+  type BlobRef,
+  blobReferenceBytes,
+  decodeBlobReference,
+  encodeBlobReference,
+} from './blob-reference.ts'
+export {
   type Command,
-  decodeFrame,
   type Expiry,
-  encodeFrame,
+  type FieldEntry,
   type Frame,
+  type KeepExpiry,
+  keepExpiry,
   noExpiry,
+  ownerBytesMax,
+  type PutCommand,
+  type PutEntry,
+  type SetCondition,
   type Unit,
 } from './command.ts'
+export {
+  type CommandAnswer,
+  type Refusal,
+  type RefusalReason,
+  refusalError,
+  type UnitAnswer,
+} from './command-answer.ts'
+export { decodeFrame } from './command-decoding.ts'
+export { encodeFrame } from './command-encoding.ts'
 export {
   type DataFolderFacts,
   type DataFolderReading,
@@ -23,7 +43,14 @@ export { copyingFolder } from './folder-copy.ts'
 export { frameTypes } from './frame.ts'
 export type { FrameContent } from './frame-content.ts'
 export { inlineLogHost } from './inline-log-host.ts'
-export { checkKey, compareKeys, namespaceOf, shardOf } from './key.ts'
+export {
+  checkKey,
+  compareKeys,
+  fieldBytesMax,
+  keyBytesMax,
+  namespaceOf,
+  shardOf,
+} from './key.ts'
 export { examineProjection } from './lmdb-examination.ts'
 export { lmdbProjections } from './lmdb-projection-store.ts'
 export { describeHolder } from './lock-holder.ts'
@@ -39,7 +66,9 @@ export type { LsnRange } from './lost-frame.ts'
 export { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
 export { nodeDisk, shareLock } from './node-disk.ts'
 export * from './projection-store.ts'
+export * from './rope.ts'
 export { type SimulatedDisk, simulatedDisk } from './simulated-disk.ts'
-export { applyUnit, type CommandAnswer, isExpired, type UnitAnswer } from './state-machine.ts'
+export { applyUnit, isExpired } from './state-machine.ts'
 export { threadLogHost } from './thread-log-host.ts'
+export { utf8Length } from './utf8.ts'
 export { decodeValue, encodeValue } from './value.ts'

@@ -9,6 +9,9 @@ import { utf8Length } from './utf8.ts'
 /** The longest key, in bytes of UTF-8. */
 export const keyBytesMax = 1024
 
+/** The longest field of a compound key, in bytes of UTF-8. */
+export const fieldBytesMax = 512
+
 /** The namespace of keys that name none. No key may claim it with a prefix. */
 export const rootNamespace = '_root'
 

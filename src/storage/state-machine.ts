@@ -3,19 +3,10 @@
  * it follows the log, and recovery when it replays; all three reach the same rows because it is pure: no clock but the
  * frame's stamp, no state but the rows it is let read.
  */
+import { KeelsonError } from '../errors.ts'
 import type { Command, Expiry, Unit } from './command.ts'
+import type { CommandAnswer, UnitAnswer } from './command-answer.ts'
 import type { Row, RowChange } from './projection-store.ts'
-
-/** What one command answers. */
-export type CommandAnswer =
-  | { readonly kind: 'put' }
-  /** Whether there was a value to delete; an expired one is none. */
-  | { readonly kind: 'delete'; readonly existed: boolean }
-
-/** What a unit answers: its command's answer, or those of a batch in order. */
-export type UnitAnswer =
-  | CommandAnswer
-  | { readonly kind: 'batch'; readonly answers: readonly CommandAnswer[] }
 
 /** What a unit does: at most one change a key, and its answer. A refused unit has no changes. */
 export type Applied = { readonly changes: readonly RowChange[]; readonly answer: UnitAnswer }
@@ -60,6 +51,10 @@ const applyCommand = (command: Command, read: ReadRow, time: number): Step => {
       answer: { kind: 'delete', existed: row !== undefined && !isExpired(row, time) },
     }
   }
+  if (command.kind !== 'put')
+    throw new KeelsonError('UNSUPPORTED_VERSION', 'this build does not apply the command', {
+      details: { what: 'command', code: command.kind },
+    })
   const row: Row = { value: command.value, expiresAt: expiresAt(command.expiry, time) }
   // A value that has ended before it begins leaves the key without one.
   return { change: [command.key, isExpired(row, time) ? undefined : row], answer: putAnswer }

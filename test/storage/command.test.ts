@@ -4,14 +4,14 @@ import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../src/errors.ts'
 import {
   type Command,
-  decodeFrame,
   type Expiry,
-  encodeFrame,
   frameUnitsMax,
   noExpiry,
   stampBytes,
   type Unit,
 } from '../../src/storage/command.ts'
+import { decodeFrame } from '../../src/storage/command-decoding.ts'
+import { encodeFrame } from '../../src/storage/command-encoding.ts'
 import type { ValueTag } from '../../src/storage/projection-store.ts'
 
 const key = fc
@@ -163,7 +163,7 @@ const hexFrame = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex')
 describe('bytes of another kind', () => {
   test.each([
     ['an unknown kind of unit', '0000000000000000 0100 02000000 02 00', 'unit', 2],
-    ['an unknown command', '0000000000000000 0100 05000000 00 03 0100 61', 'command', 3],
+    ['an unknown command', '0000000000000000 0100 05000000 00 15 0100 61', 'command', 0x15],
     ['an unknown expiry', '0000000000000000 0100 07000000 00 01 0100 61 03 01', 'expiry', 3],
     ['an unknown kind of value', '0000000000000000 0100 07000000 00 01 0100 61 00 04', 'value', 4],
     [

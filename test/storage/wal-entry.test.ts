@@ -1,7 +1,7 @@
 /** What a log that is used alone puts into its frames. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { encodeFrame } from '../../src/storage/command.ts'
+import { encodeFrame } from '../../src/storage/command-encoding.ts'
 import {
   decodeEntry,
   decodeOpaque,

@@ -1,0 +1,254 @@
+/**
+ * The payload of a DATA frame (all integers little endian; FORMAT.md has the fields of each command):
+ *
+ *     u64 ms, the log's stamp | u16 units | per unit: u32 length | u8 kind | body
+ *     body of a command       u8 code, 80 with an owner | key, but for commands on many | owner | fields
+ *     body of an atomic batch u32 commands | per command: u32 length | the body of a command
+ *
+ * Texts stand behind their length as u16. A unit's length counts its kind and its body. Pure: the same units give the
+ * same bytes.
+ */
+import { KeelsonError } from '../errors.ts'
+import {
+  type Command,
+  commandCodes,
+  type Expiry,
+  expiryKinds,
+  frameUnitsMax,
+  type KeepExpiry,
+  ownedFlag,
+  ownerBytesMax,
+  type PutCommand,
+  setFlags,
+  stampBytes,
+  type Unit,
+  unitKinds,
+} from './command.ts'
+import { fieldBytesMax, keyBytesMax } from './key.ts'
+import { PayloadMeasure, type PayloadSink, PayloadWriter, textBytes } from './payload-writer.ts'
+import type { StoredValue } from './projection-store.ts'
+
+const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
+
+/** The length at which encoding gives up: lengths are u32, and a frame has to fit a segment of 1 GiB anyway. */
+const frameBytesMax = 2 ** 31
+
+/**
+ * The payload of a DATA frame with these units, its stamp left zero, in memory of its own (a plain `Uint8Array`, never
+ * part of Node's pool, so that it may be handed to another thread).
+ * @throws KeelsonError `INVALID_ARGUMENT` for no unit, an empty batch, a command on no key, more than 65,535 units, a key, a
+ * field, an owner, an expiry, a lease or an offset that is none; `TOO_LARGE` beyond 2 GiB. Whether it fits a segment is
+ * the log's to say.
+ */
+export const encodeFrame = (units: readonly Unit[]): Uint8Array => {
+  const only = units.length === 1 ? units[0] : undefined
+  if (only?.kind === 'command' && only.command.kind === 'put' && only.command.owner === undefined)
+    return encodePutFrame(only.command)
+  if (units.length === 0 || units.length > frameUnitsMax)
+    throw invalid(`a frame has 1 to ${frameUnitsMax} units`)
+  const measure = new PayloadMeasure()
+  for (const unit of units) writeUnit(measure, unit)
+  const bytes = makeFrame(measure.length)
+  const writer = new PayloadWriter(bytes, stampBytes)
+  writer.u16(units.length)
+  for (const unit of units) writeUnit(writer, unit)
+  return bytes
+}
+
+const makeFrame = (unitBytes: number): Uint8Array => {
+  if (unitBytes > frameBytesMax)
+    throw new KeelsonError('TOO_LARGE', 'a frame takes too many bytes', {
+      details: { bytes: unitBytes, bytesMax: frameBytesMax },
+    })
+  return new Uint8Array(stampBytes + 2 + unitBytes)
+}
+
+const writeUnit = (sink: PayloadSink, unit: Unit): void =>
+  sink.sized(() => {
+    sink.u8(unitKinds[unit.kind])
+    if (unit.kind === 'command') writeCommand(sink, unit.command)
+    else writeBatch(sink, unit.commands)
+  })
+
+const writeBatch = (sink: PayloadSink, commands: readonly Command[]): void => {
+  if (commands.length === 0) throw invalid('a batch has at least one command')
+  sink.u32(commands.length)
+  for (const command of commands) sink.sized(() => writeCommand(sink, command))
+}
+
+const writeKey = (sink: PayloadSink, key: string): void => sink.text('a key', key, keyBytesMax)
+
+const writeCommand = (sink: PayloadSink, command: Command): void => {
+  const owner = 'owner' in command ? command.owner : undefined
+  sink.u8(commandCodes[command.kind] | (owner === undefined ? 0 : ownedFlag))
+  if ('key' in command) writeKey(sink, command.key)
+  if (owner !== undefined) sink.text('an owner', owner, ownerBytesMax)
+  writeFields(sink, command)
+}
+
+/** What stands behind code, key and owner. */
+const writeFields = (sink: PayloadSink, command: Command): void => {
+  switch (command.kind) {
+    case 'delete':
+    case 'persist':
+      break
+    case 'put':
+      writeExpiry(sink, command.expiry)
+      writeLastValue(sink, command.value)
+      break
+    case 'set':
+      writeSet(sink, command)
+      break
+    case 'append':
+      writeLastBytes(sink, command.suffix)
+      break
+    case 'getSet':
+      writeLastValue(sink, command.value)
+      break
+    case 'setRange':
+      sink.u64(command.offset)
+      writeLastBytes(sink, command.patch)
+      break
+    case 'compareAndSet':
+      writeCompareAndSet(sink, command)
+      break
+    case 'lock':
+    case 'extend':
+      if (!(command.leaseMs >= 1)) throw invalid('a lease has at least 1 ms')
+      sink.u64(command.leaseMs)
+      writeKeys(sink, command.keys)
+      break
+    case 'unlock':
+    case 'deleteMany':
+    case 'removeExpired':
+      writeKeys(sink, command.keys)
+      break
+    case 'putField':
+      writeField(sink, command.field)
+      writeLastValue(sink, command.value)
+      break
+    case 'deleteField':
+      writeField(sink, command.field)
+      break
+    case 'putFields':
+      writeMany(sink, command.fields, ([field, value]) => {
+        writeField(sink, field)
+        writeValue(sink, value)
+      })
+      break
+    case 'putMany':
+      writeMany(sink, command.entries, ({ key, expiry, value }) => {
+        writeKey(sink, key)
+        writeExpiry(sink, expiry)
+        writeValue(sink, value)
+      })
+      break
+    case 'expire':
+      writeExpiry(sink, command.expiry)
+      break
+    case 'clear':
+      sink.u8(command.namespace === undefined ? 0 : 1)
+      if (command.namespace) sink.text('a namespace', command.namespace, keyBytesMax)
+      else if (command.namespace === '') sink.u16(0)
+  }
+}
+
+const writeSet = (sink: PayloadSink, command: Extract<Command, { kind: 'set' }>): void => {
+  const condition = command.condition === 'always' ? 0 : setFlags[command.condition]
+  sink.u8(condition | (command.get ? setFlags.get : 0))
+  writeExpiry(sink, command.expiry)
+  writeLastValue(sink, command.value)
+}
+
+const writeCompareAndSet = (
+  sink: PayloadSink,
+  { expiry, expected, value }: Extract<Command, { kind: 'compareAndSet' }>,
+): void => {
+  writeExpiry(sink, expiry)
+  sink.u8(expected === undefined ? 0 : 1)
+  if (expected) writeValue(sink, expected)
+  writeLastValue(sink, value)
+}
+
+const writeField = (sink: PayloadSink, field: string): void =>
+  sink.text('a field', field, fieldBytesMax)
+
+const writeMany = <T>(sink: PayloadSink, list: readonly T[], write: (item: T) => void): void => {
+  if (list.length === 0) throw invalid('a command on many needs at least one')
+  sink.u32(list.length)
+  for (const item of list) write(item)
+}
+
+const writeKeys = (sink: PayloadSink, keys: readonly string[]): void =>
+  writeMany(sink, keys, (key) => writeKey(sink, key))
+
+const writeExpiry = (sink: PayloadSink, expiry: Expiry | KeepExpiry): void => {
+  sink.u8(expiryKinds[expiry.kind])
+  if (expiry.kind === 'at' || expiry.kind === 'after') sink.u64(checkedMs(expiry.ms))
+}
+
+const checkedMs = (ms: number): number => {
+  if (!Number.isSafeInteger(ms) || ms < 1)
+    throw invalid('an expiry is a whole number of ms, at least 1')
+  return ms
+}
+
+/** A value with its length. */
+const writeValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
+  sink.u8(tag)
+  sink.u32(bytes.length)
+  sink.bytes(bytes)
+}
+
+/** The value that takes the rest of its command. */
+const writeLastValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
+  sink.u8(tag)
+  sink.bytes(bytes)
+}
+
+/** The same, of text, bytes or a rope. */
+const writeLastBytes = (sink: PayloadSink, value: StoredValue): void => {
+  if (value.tag === 0) throw invalid('a structured value where bytes belong')
+  writeLastValue(sink, value)
+}
+
+const put16 = (bytes: Uint8Array, at: number, value: number): number => {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  return at + 2
+}
+
+const put32 = (bytes: Uint8Array, at: number, value: number): number => {
+  put16(bytes, at, value)
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
+  return at + 4
+}
+
+const putKey = (bytes: Uint8Array, at: number, key: string, keyBytes: number): number => {
+  const from = put16(bytes, at, keyBytes)
+  if (keyBytes === key.length)
+    for (let i = 0; i < keyBytes; i++) bytes[from + i] = key.charCodeAt(i)
+  else bytes.set(Buffer.from(key), from)
+  return from + keyBytes
+}
+
+/** The frame of one put: the hot path, the same bytes without the way over a sink. */
+const encodePutFrame = ({ key, expiry, value }: PutCommand): Uint8Array => {
+  const keyBytes = textBytes('a key', key, keyBytesMax)
+  const length = 5 + keyBytes + (expiry.kind === 'none' ? 0 : 8) + value.bytes.length
+  const bytes = makeFrame(5 + length)
+  put16(bytes, stampBytes, 1)
+  let at = put32(bytes, stampBytes + 2, length + 1)
+  bytes[at++] = unitKinds.command
+  bytes[at++] = commandCodes.put
+  at = putKey(bytes, at, key, keyBytes)
+  bytes[at++] = expiryKinds[expiry.kind]
+  if (expiry.kind !== 'none') {
+    const ms = checkedMs(expiry.ms)
+    at = put32(bytes, put32(bytes, at, ms % 2 ** 32), Math.floor(ms / 2 ** 32))
+  }
+  bytes[at++] = value.tag
+  bytes.set(value.bytes, at)
+  return bytes
+}
