@@ -157,7 +157,8 @@ const restart = async (
     child.isRestarting = false
     return stop('shutdown', state)
   }
-  const { newer, fresh, older } = affected(state, child)
+  const [from, to] = affected(state, child)
+  const fresh = state.children.slice(from, to)
   const again = await endChildren(fresh, processOf(context))
   for (const each of again) each.restarts++
   const { children, failed } = await startChildren(again, context)
@@ -168,24 +169,23 @@ const restart = async (
     // A message to itself, behind what already waits, as in OTP: an elder sibling's crash goes first.
     cast(context.self, 'tryAgain', failing.spec.id)
   }
+  // A wide supervisor whose children all end at once would spend its time on copies of one list.
+  if (children.length === fresh.length) return noReply({ ...state, restarts })
+  const [newer, older] = [state.children.slice(0, from), state.children.slice(to)]
   return noReply({ ...state, restarts, children: [...newer, ...children, ...older] })
 }
 
-/** The children to start again, and those before and behind them that are left alone. */
-const affected = (
-  { options, children }: State,
-  child: Child,
-): Record<'newer' | 'fresh' | 'older', readonly Child[]> => {
-  const index = children.indexOf(child)
-  const [from, to] = {
-    one_for_one: [index, index + 1],
-    rest_for_one: [0, index + 1],
-    one_for_all: [0, children.length],
-  }[options.strategy] as [number, number]
-  return {
-    newer: children.slice(0, from),
-    fresh: children.slice(from, to),
-    older: children.slice(to),
+/** Which of the children are to be started again: from the first index up to, not including, the second. */
+const affected = ({ options, children }: State, child: Child): readonly [number, number] => {
+  switch (options.strategy) {
+    case 'one_for_one': {
+      const index = children.indexOf(child)
+      return [index, index + 1]
+    }
+    case 'rest_for_one':
+      return [0, children.indexOf(child) + 1]
+    case 'one_for_all':
+      return [0, children.length]
   }
 }
 
