@@ -1,0 +1,28 @@
+/**
+ * What one seed of the log's simulation is: of four seeds two are lives of a log on a disk that fails, fills up, tears and
+ * loses what was not synced; one is a life of `keelson/wal` with several writers; one is a disk that betrays its log.
+ */
+import { harmOn } from '../support/log-harm.ts'
+import { liveOn } from '../support/log-life.ts'
+import { liveAsWriters } from '../support/wal-seeds.ts'
+
+/** What happened, counted; the names say in which kind of life. */
+export type Tally = Record<string, number>
+
+/** Lives the life of `seed`. Rejects with the seed in the message when the log breaks a promise. */
+export const liveSeed = async (seed: number): Promise<Tally> => {
+  if (seed % 4 === 2) return counted('writers', await liveAsWriters(seed))
+  if (seed % 4 === 3) return counted('betrayal', harmOn(seed))
+  const { seed: _, ...story } = liveOn(seed)
+  return counted('log', story)
+}
+
+const counted = (kind: string, story: Record<string, number>): Tally => ({
+  lives: 1,
+  ...Object.fromEntries(Object.entries(story).map(([name, count]) => [`${kind}.${name}`, count])),
+})
+
+/** Adds `more` to `sum`. */
+export const addTally = (sum: Tally, more: Tally): void => {
+  for (const [name, count] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + count
+}

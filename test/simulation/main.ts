@@ -1,0 +1,119 @@
+/**
+ * `npm run simulate -- log [--seeds N] [--from N] | [--seed N]`: lives seeds of the log's simulation on every core, shows how
+ * far it is, and ends with what happened in them; exit code 1 at the first seed that breaks a promise, with the command
+ * that lives it again.
+ */
+import { fork } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { addTally, liveSeed, type Tally } from './log-seeds.ts'
+
+/** Every so many seeds a child says what happened in them. */
+const piece = 20
+
+type Report = { readonly tally: Tally } | { readonly failure: string; readonly seed: number }
+type Range = { readonly from: number; readonly seeds: number }
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const wholeNumber = (name: string, text: string): number => {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw new Error(`--${name} takes a whole number, found '${text}'`)
+  return number
+}
+
+const rangeOf = (args: readonly string[]): Range => {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { seeds: { type: 'string' }, from: { type: 'string' }, seed: { type: 'string' } },
+    allowPositionals: true,
+  })
+  if (positionals.join() !== 'log')
+    throw new Error('usage: simulate log [--seeds N] [--from N] | [--seed N]')
+  if (values.seed !== undefined) return { from: wholeNumber('seed', values.seed), seeds: 1 }
+  return {
+    from: wholeNumber('from', values.from ?? '1'),
+    seeds: wholeNumber('seeds', values.seeds ?? '1000'),
+  }
+}
+
+/** The child's side: every `stride`th seed of the range, one after another. */
+const work = async ({ from, seeds }: Range, stride: number): Promise<void> => {
+  let tally: Tally = {}
+  const tell = (report: Report): Promise<void> =>
+    new Promise((resolve) => process.send?.(report, () => resolve()))
+  for (let seed = from, lived = 1; seed < from + seeds; seed += stride, lived++) {
+    try {
+      addTally(tally, await liveSeed(seed))
+    } catch (error) {
+      const failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      return tell({ failure, seed })
+    }
+    if (lived % piece > 0) continue
+    await tell({ tally })
+    tally = {}
+  }
+  await tell({ tally })
+}
+
+/** Resolves when all children have ended; rejects with the first failure. */
+const workOnAllCores = async (
+  { from, seeds }: Range,
+  report: (tally: Tally) => void,
+): Promise<void> => {
+  const stride = Math.min(availableParallelism(), seeds)
+  const children = Array.from({ length: stride }, (_, at) =>
+    fork(fileURLToPath(import.meta.url), ['--work', from + at, seeds - at, stride].map(String)),
+  )
+  const ended = children.map(
+    (child) =>
+      new Promise<void>((resolve, reject) => {
+        child.on('message', (said: Report) => {
+          if ('tally' in said) report(said.tally)
+          else reject(new Error(`${said.failure}\n\nnpm run simulate -- log --seed ${said.seed}`))
+        })
+        child.on('exit', (code, signal) => {
+          if (code === 0) resolve()
+          else reject(new Error(`a child ended with ${signal ?? code}`))
+        })
+      }),
+  )
+  try {
+    await Promise.all(ended)
+  } finally {
+    for (const child of children) child.kill()
+  }
+}
+
+const run = async (args: readonly string[]): Promise<void> => {
+  const range = rangeOf(args)
+  const sum: Tally = { lives: 0 }
+  const begun = performance.now()
+  let told = 0
+  await workOnAllCores(range, (tally) => {
+    addTally(sum, tally)
+    const lives = sum.lives ?? 0
+    if (lives - told < range.seeds / 50) return
+    told = lives
+    const seconds = Math.round((performance.now() - begun) / 1000)
+    say(`${lives} of ${range.seeds} seeds, ${seconds} s`)
+  })
+  for (const [name, count] of Object.entries(sum).sort()) say(`${name.padEnd(24)} ${count}`)
+  if (sum.lives !== range.seeds) throw new Error(`${sum.lives} of ${range.seeds} seeds were lived`)
+  say(
+    `${range.seeds} seeds from ${range.from} on: nothing acknowledged was lost, nothing damaged believed`,
+  )
+}
+
+const [mode, from, seeds, stride] = process.argv.slice(2)
+try {
+  if (mode === '--work') {
+    await work({ from: Number(from), seeds: Number(seeds) }, Number(stride))
+    process.disconnect()
+  } else await run(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`simulate: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
