@@ -2,7 +2,7 @@
  * A life of a log that is used alone, step by step, beside an array that knows what was handed in and what was promised.
  * Whatever the steps, the log shows what was promised, then perhaps the beginning of what was in doubt, and nothing else.
  */
-import { isKeelsonError } from '../../src/errors.ts'
+import { type ErrorCode, isKeelsonError } from '../../src/errors.ts'
 import type { Wal } from '../../src/storage/wal.ts'
 import { bytesOf, dir, readAll, type Shown, segmentsOn, shown, type WalWorld } from './wals.ts'
 
@@ -28,6 +28,9 @@ export type WalStory = Record<
   'openings' | 'promised' | 'doubts' | 'kept' | 'failures' | 'refusals' | 'removed' | 'damaged',
   number
 >
+
+/** What a call may be told when the log fails before or while it is carried out. */
+const failures: readonly ErrorCode[] = ['SHARD_DOWN', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED']
 
 /** A log, and the array. */
 export class WalLife {
@@ -128,8 +131,7 @@ export class WalLife {
       return true
     } catch (error) {
       if (isKeelsonError(error, 'NO_SPACE') || isKeelsonError(error, 'BUSY')) this.story.refusals++
-      else if (!isKeelsonError(error, 'SHARD_DOWN') && !isKeelsonError(error, 'UNKNOWN_OUTCOME'))
-        throw error
+      else if (!isKeelsonError(error) || !failures.includes(error.code)) throw error
       return false
     }
   }
