@@ -19,6 +19,7 @@ import { FrameCursor, type FrameEnd, type SegmentFacts } from './frame-cursor.ts
 import { behindDamagedHeaders, findFrame } from './frame-search.ts'
 import { decodeLost, type LsnRange } from './lost-frame.ts'
 import { believed, type FrameRun, type Stretch } from './segment-stretches.ts'
+import { provenAstray } from './segment-tail.ts'
 
 /** A place where a frame should stand and none does that can be believed. */
 export type Hole = {
@@ -92,7 +93,8 @@ export function* mapSegment(
     if (isLinked) known = stretch.to
     const offset = behindDamagedHeaders(file, facts, stretch.to.offset, limit)
     const found = yield* findFrame(file, facts, { offset, known, limit })
-    walk.provenLsn = Math.max(walk.provenLsn, found.provenLsn)
+    const astray = provenAstray(file, facts, stretch.to)
+    walk.provenLsn = Math.max(walk.provenLsn, found.provenLsn, astray)
     const zeros = found.startsWithZeros && offset === stretch.to.offset
     stretch.gap = { zeros, usedEnd: found.usedEnd }
     if (!found.frame) break

@@ -12,6 +12,7 @@ import {
   roundUp,
 } from './frame.ts'
 import type { FrameEnd, SegmentFacts } from './frame-cursor.ts'
+import { segmentHeaderBytes } from './segment-header.ts'
 
 /** What was found behind `FrameEnd`. */
 export type SegmentTail = {
@@ -34,7 +35,7 @@ export const examineTail = (
   const zeros = Buffer.alloc(most)
   const chunk = frameBuffer(Buffer.allocUnsafeSlow(most))
   let usedEnd = last.offset
-  let provenLsn = 0
+  let provenLsn = provenAstray(file, facts, last)
   // Chunks begin on sector boundaries but for the first, so that no header lies across two of them.
   let next: number
   for (let at = last.offset; at < to; at = next) {
@@ -45,6 +46,18 @@ export const examineTail = (
     provenLsn = Math.max(provenLsn, provenInChunk(chunk, count, at, facts))
   }
   return { usedEnd, provenLsn }
+}
+
+/**
+ * What is proven by a frame that stands where none may: a write that went elsewhere on the disk may begin in the header block,
+ * whose gaps nothing else uses, or in the sector in which the last whole frame ends, and damage only what comes behind.
+ */
+export const provenAstray = (file: DiskFile, facts: SegmentFacts, last: FrameEnd): number => {
+  const block = frameBuffer(new Uint8Array(segmentHeaderBytes))
+  const inBlock = provenInChunk(block, file.read(block.bytes, 0), 0, facts)
+  const sector = frameBuffer(new Uint8Array(facts.sectorBytes))
+  const at = last.offset - (last.offset % facts.sectorBytes)
+  return Math.max(inBlock, provenInChunk(sector, file.read(sector.bytes, at), at, facts))
 }
 
 const lastUsed = (bytes: Uint8Array, count: number): number => {

@@ -185,6 +185,24 @@ describe('a bit that is turned over', () => {
   })
 })
 
+test('a write that went over the header block and the group before is found by its frames, wherever they stand', () => {
+  for (let landing = 0; landing < groupAt(3); landing += sector) {
+    const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
+    const { log } = world.open()
+    commit(log, [payload(1, 900)])
+    const fault = { kind: 'misdirected', offset: landing } as const
+    world.disk.inject({ at: 1, operation: 'write', path: '.wal', fault })
+    commit(log, [payload(2, 900), payload(3, 900)])
+    log.abandon()
+    world.disk.crash()
+    const found = look(world)
+    // Without consequence for the first group, its own is simply not there, and nothing proves it.
+    const harmsFirst = landing < groupAt(2) && landing + 4 * sector > firstGroup
+    if (harmsFirst) expect(found, `at ${landing}`).toBe('CORRUPT')
+    else expect(found, `at ${landing}`).toMatchObject({ lastLsn: landing === groupAt(2) ? 3 : 1 })
+  }
+})
+
 describe('evidence', () => {
   test('of another log counts for nothing', () => {
     const world = threeGroups()
