@@ -9,15 +9,17 @@ import type { CommitRequest } from './log-host.ts'
  * `lastLsn`, is about to run out of numbers.
  */
 export const refuseLengths = (
-  lengths: readonly number[],
+  lengths: ArrayLike<number>,
   payloadMax: number,
   lastLsn: number,
 ): void => {
-  for (const length of lengths)
-    if (length > payloadMax)
+  for (let at = 0; at < lengths.length; at++) {
+    const size = lengths[at] ?? 0
+    if (size > payloadMax)
       throw new KeelsonError('TOO_LARGE', `A frame holds at most ${payloadMax} bytes`, {
-        details: { limit: payloadMax, size: length },
+        details: { limit: payloadMax, size },
       })
+  }
   // Each frame may cause a roll, which takes two numbers, and closing takes two more.
   if (lastLsn + 3 * lengths.length + 2 > Number.MAX_SAFE_INTEGER)
     throw new KeelsonError('NO_SPACE', 'The log has used up its numbers', {
@@ -37,7 +39,8 @@ export const frameOffsets = (
   refuseLengths(lengths, payloadMax, lastLsn)
   const offsets: number[] = []
   let offset = 0
-  for (const length of lengths) {
+  for (let at = 0; at < lengths.length; at++) {
+    const length = lengths[at] ?? 0
     if (!(length >= stampBytes)) throw invalid('a frame is shorter than its stamp')
     offsets.push(offset)
     offset += length

@@ -74,7 +74,9 @@ export type OpenReport = {
 /** Frames to commit. `bytes` holds their payloads one after another; each begins with eight bytes that the log stamps. */
 export type CommitRequest = {
   readonly bytes: Uint8Array
-  readonly lengths: readonly number[]
+  readonly lengths: ArrayLike<number>
+  /** The whole buffer under `bytes` may be given away, whatever else it has room for. */
+  readonly isGiven?: boolean
   /** The time to stamp, in ms; the log stamps the greater of it and its last stamp. */
   readonly now: number
   /** False leaves the group written but not synced: level `written`. */

@@ -83,7 +83,7 @@ export class LogWriter {
   }
 
   /** Whether frames with these payloads would begin a new segment, while the spare for it is about to be there. */
-  waitsForSpare(lengths: readonly number[]): boolean {
+  waitsForSpare(lengths: ArrayLike<number>): boolean {
     if (this.#failure || !this.spares.isWorthWaitingFor) return false
     return this.#newest.firstThatDoesNotFit(lengths, 0) < lengths.length
   }

@@ -192,7 +192,7 @@ const open = (
 }
 
 /** The payloads that a request will write. */
-const lengthsIn = (request: LogProtocol[LogRequestKind]['request']): readonly number[] => {
+const lengthsIn = (request: LogProtocol[LogRequestKind]['request']): ArrayLike<number> => {
   if (request && 'lengths' in request) return request.lengths
   return request && 'opaque' in request ? [checkpointBytes(request.opaque.length)] : []
 }

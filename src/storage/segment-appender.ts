@@ -90,7 +90,7 @@ export class SegmentAppender {
   }
 
   /** The first of `lengths`, from the given index on, that does not fit any more as part of one group. */
-  firstThatDoesNotFit(lengths: readonly number[], from: number): number {
+  firstThatDoesNotFit(lengths: ArrayLike<number>, from: number): number {
     const { allocatedBytes, sectorBytes } = this.header
     const limit = groupLimit(allocatedBytes, sectorBytes)
     let end = roundUp(this.#end.offset, sectorBytes)
@@ -102,7 +102,7 @@ export class SegmentAppender {
   }
 
   /** Begins a write of DATA frames with payloads of these lengths, and of a few frames of the log's own. */
-  begin(lengths: readonly number[] = [], from = 0, to = lengths.length): void {
+  begin(lengths: ArrayLike<number> = [], from = 0, to = lengths.length): void {
     const { salt, sectorBytes } = this.header
     let capacity = 4 * sectorBytes
     for (let at = from; at < to; at++) capacity += frameBytes(lengths[at] ?? 0)

@@ -8,23 +8,13 @@ import type { Cancel, Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
 import type { Commit, LogHost } from './log-host.ts'
 import { type Appended, type AppendOptions, watch } from './wal-append.ts'
+import { type WalGroup, type WatchedEntry, weightOf } from './wal-group.ts'
 import { type WalLevel, type WalSettings, walLevelOf } from './wal-options.ts'
 import { finalFailure, isRefusal, notSubmitted, unknownOutcome } from './wal-outcome.ts'
-import { joined, type QueuedEntry, WalQueue } from './wal-queue.ts'
+import { WalQueue } from './wal-queue.ts'
 
 /** The largest group: a bound for the buffers in flight, far beyond where larger groups stop paying. */
 const groupBytesMax = 4 * 1024 * 1024
-
-/** What an entry counts at least. */
-const entryBytesMin = 256
-
-type Entry = QueuedEntry & {
-  readonly bytes: number
-  readonly resolve: (appended: Appended) => void
-  readonly reject: (error: KeelsonError) => void
-  /** Takes back what watches its deadline and its signal. */
-  forget: () => void
-}
 
 type Step = { readonly run: () => Promise<void>; readonly refuse: (error: KeelsonError) => void }
 
@@ -41,7 +31,7 @@ export type CommitParts = {
 export class WalCommits {
   readonly #parts: CommitParts
   readonly #level: WalLevel
-  readonly #queue = new WalQueue<Entry, Step>()
+  readonly #queue = new WalQueue<Step>(groupBytesMax)
   /** Accepted and not yet answered. */
   #bytes = 0
   #inFlight = 0
@@ -86,18 +76,18 @@ export class WalCommits {
     return { queued: this.#queue.length, inFlight: this.#inFlight, bytes: this.#bytes }
   }
 
-  /** Commits a payload, which is the log's from now on. How it rejects: see `AppendOptions` and this file's head. */
-  append(payload: Uint8Array, options: AppendOptions): Promise<Appended> {
+  /** Commits an entry, whose bytes are copied at once. How it rejects: see `AppendOptions` and this file's head. */
+  append(type: number, bytes: Uint8Array, options: AppendOptions): Promise<Appended> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure)
       const { signal, whenFull } = options
       if (signal?.aborted) return reject(notSubmitted(signal.reason))
-      const bytes = Math.max(entryBytesMin, payload.length)
-      if (whenFull === 'refuse' && this.#isFullFor(bytes)) return reject(this.#busy())
-      const entry: Entry = { payload, bytes, state: 'queued', resolve, reject, forget: nothing }
-      entry.forget = watch(this.#parts.clock, options, (reason) => this.#giveUp(entry, reason))
-      this.#bytes += bytes
-      this.#queue.push(entry)
+      const weight = weightOf(bytes.length)
+      if (whenFull === 'refuse' && this.#isFullFor(weight)) return reject(this.#busy())
+      const group = this.#queue.groupFor(bytes.length)
+      group.add(type, bytes, resolve, reject)
+      if (isWatched(options)) this.#watch(group, group.watchLast(reject), options)
+      this.#bytes += weight
       this.#wake()
     })
   }
@@ -137,11 +127,14 @@ export class WalCommits {
     })
   }
 
-  #giveUp(entry: Entry, reason: unknown): void {
-    entry.forget()
-    const isWithdrawn = this.#queue.withdraw(entry)
-    if (isWithdrawn) this.#bytes -= entry.bytes
-    entry.reject(isWithdrawn ? notSubmitted(reason) : unknownOutcome(reason))
+  #watch(group: WalGroup, entry: WatchedEntry, options: AppendOptions): void {
+    entry.forget = watch(this.#parts.clock, options, (reason) => {
+      entry.forget()
+      const before = group.weight
+      const isWithdrawn = group.withdraw(entry)
+      this.#bytes -= before - group.weight
+      entry.reject(isWithdrawn ? notSubmitted(reason) : unknownOutcome(reason))
+    })
   }
 
   /** Does something alone, when everything before it is committed. What it throws is final unless it is a refusal. */
@@ -168,7 +161,7 @@ export class WalCommits {
    */
   #wake(isAlone = this.#wasAlone): void {
     if (this.#isBusy || this.#isDue) return
-    if (this.#queue.length === 0) {
+    if (this.#queue.isEmpty) {
       this.#armMarker()
       return
     }
@@ -191,13 +184,13 @@ export class WalCommits {
     this.#filling?.()
     this.#filling = undefined
     if (this.#isBusy) return
-    const turn = this.#queue.next(groupBytesMax)
+    const turn = this.#queue.next()
     if (!turn) {
       this.#armMarker()
       return
     }
     this.#isBusy = true
-    const work = turn.kind === 'step' ? turn.step.run() : this.#commit(turn.entries)
+    const work = turn.kind === 'step' ? turn.step.run() : this.#commit(turn.group)
     const done = (): void => {
       this.#isBusy = false
       this.#wake(false)
@@ -206,52 +199,36 @@ export class WalCommits {
     void work.then(done, done)
   }
 
-  async #commit(entries: readonly Entry[]): Promise<void> {
+  async #commit(group: WalGroup): Promise<void> {
     const { host, clock } = this.#parts
-    this.#inFlight = entries.length
-    this.#wasAlone = entries.length === 1
+    const payloads = group.take()
+    this.#inFlight = group.count
+    this.#wasAlone = group.count === 1
+    const sync = this.#level === 'durable'
+    const now = clock.now()
     try {
-      const sync = this.#level === 'durable'
-      const commit = await host.run('commit', {
-        ...joined(entries),
-        now: clock.now(),
-        sync,
-        projectedLsn: 0,
-      })
-      this.#answer(entries, commit)
+      const request = { ...payloads, isGiven: true, now, sync, projectedLsn: 0 }
+      this.#answer(group, await host.run('commit', request))
     } catch (error) {
       if (!isRefusal(error)) this.#fail(error)
-      const outcome = isRefusal(error) ? error : unknownOutcome(this.#failure)
-      for (const entry of entries) this.#reject(entry, outcome)
+      this.#reject(group, isRefusal(error) ? error : unknownOutcome(this.#failure))
     }
     this.#inFlight = 0
   }
 
-  #answer(entries: readonly Entry[], { lsns, durableLsn, refused }: Commit): void {
+  #answer(group: WalGroup, { lsns, durableLsn, refused }: Commit): void {
     this.#lastLsn = lsns.at(-1) ?? this.#lastLsn
     this.#isUnmarked = true
     this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
-    for (const [index, entry] of entries.entries()) {
-      const lsn = lsns[index]
-      if (lsn === undefined) this.#reject(entry, refused ?? notSubmitted(undefined))
-      else this.#resolve(entry, lsn)
-    }
+    this.#bytes -= group.weight
+    const refusal = (): KeelsonError => refused ?? notSubmitted(undefined)
+    group.answer(lsns, this.#level === 'durable' ? durably : written, refusal)
     this.#armSync()
   }
 
-  #resolve(entry: Entry, lsn: number): void {
-    this.#settle(entry)
-    entry.resolve(this.#level === 'durable' ? { lsn } : { lsn, level: this.#level })
-  }
-
-  #reject(entry: Entry, error: KeelsonError): void {
-    this.#settle(entry)
-    entry.reject(error)
-  }
-
-  #settle(entry: Entry): void {
-    this.#bytes -= entry.bytes
-    entry.forget()
+  #reject(group: WalGroup, error: KeelsonError): void {
+    this.#bytes -= group.weight
+    group.reject(error)
   }
 
   #armSync(): void {
@@ -287,11 +264,17 @@ export class WalCommits {
   #fail(error: unknown): void {
     this.#failure ??= finalFailure(error)
     for (const cancel of [this.#filling, this.#syncing, this.#marking]) cancel?.()
-    for (let turn = this.#queue.next(groupBytesMax); turn; turn = this.#queue.next(groupBytesMax)) {
+    for (let turn = this.#queue.next(); turn; turn = this.#queue.next()) {
       if (turn.kind === 'step') turn.step.refuse(this.#failure)
-      else for (const entry of turn.entries) this.#reject(entry, notSubmitted(this.#failure))
+      else this.#reject(turn.group, notSubmitted(this.#failure))
     }
   }
 }
+
+const isWatched = ({ signal, deadlineMs }: AppendOptions): boolean =>
+  signal !== undefined || deadlineMs !== undefined
+
+const durably = (lsn: number): Appended => ({ lsn })
+const written = (lsn: number): Appended => ({ lsn, level: 'written' })
 
 const nothing = (): void => undefined

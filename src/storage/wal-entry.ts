@@ -16,13 +16,12 @@ export const entryHeaderBytes = stampBytes + 4
 /** The greatest type that an entry can have. */
 export const entryTypeMax = 0xffff
 
-/** An entry as a frame's payload, in memory of its own, its stamp left zero. */
-export const encodeEntry = (type: number, bytes: Uint8Array): Uint8Array => {
-  const payload = Buffer.allocUnsafe(entryHeaderBytes + bytes.length)
-  payload.fill(0, 0, stampBytes + 2)
-  payload.writeUInt16LE(type, stampBytes + 2)
-  payload.set(bytes, entryHeaderBytes)
-  return payload
+/** Writes an entry as a frame's payload into `into` from `at` on, its stamp left zero: `entryHeaderBytes` and its own. */
+export const putEntry = (into: Uint8Array, at: number, type: number, bytes: Uint8Array): void => {
+  into.fill(0, at, at + stampBytes + 2)
+  into[at + stampBytes + 2] = type & 0xff
+  into[at + stampBytes + 3] = type >>> 8
+  into.set(bytes, at + entryHeaderBytes)
 }
 
 /**

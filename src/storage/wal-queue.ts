@@ -1,36 +1,49 @@
 /**
- * What waits for the log, in the order in which it was asked: entries, which go together in groups, and steps (a sync, a
- * checkpoint, the close), each of which is done alone, after everything before it. Pure.
+ * What waits for the log, in the order in which it was asked: groups of entries, and steps (a sync, a checkpoint, the
+ * close), each of which is done alone, after everything before it. The last group fills as long as nothing stands behind
+ * it. Pure.
  */
-
-/** An entry on its way. `withdrawn`: its caller gave up while it was queued; it is never written. */
-export type QueuedEntry = {
-  readonly payload: Uint8Array
-  state: 'queued' | 'submitted' | 'withdrawn'
-}
+import { WalGroup } from './wal-group.ts'
 
 /** What the log does next. */
-export type Turn<Entry, Step> =
-  | { readonly kind: 'group'; readonly entries: readonly Entry[] }
+export type Turn<Step> =
+  | { readonly kind: 'group'; readonly group: WalGroup }
   | { readonly kind: 'step'; readonly step: Step }
 
-type Item<Entry, Step> =
-  | { readonly kind: 'entry'; readonly entry: Entry }
-  | { readonly kind: 'step'; readonly step: Step }
+/** A group begins with at least so much room. */
+const roomMin = 512
 
-/** Up to this many withdrawn entries are passed over when their turn comes; more are looked for. */
-const withdrawnMin = 1024
-
-/** A queue of entries and steps. */
-export class WalQueue<Entry extends QueuedEntry, Step> {
-  #items: Item<Entry, Step>[] = []
+/** A queue of groups and steps. */
+export class WalQueue<Step> {
+  readonly #bytesMax: number
+  #turns: Turn<Step>[] = []
   #head = 0
-  #withdrawn = 0
   #steps = 0
+  /** The last group that left, in bytes: the next one is likely to be like it. */
+  #lastSize = 0
 
-  /** How many wait, withdrawn entries that were not yet passed over included. */
+  /** `bytesMax`: how many bytes of payloads go together; a larger entry goes alone. */
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  /** How many entries and steps wait. */
   get length(): number {
-    return this.#items.length - this.#head
+    let length = this.#steps
+    for (let at = this.#head; at < this.#turns.length; at++) {
+      const turn = this.#turns[at]
+      if (turn?.kind === 'group') length += turn.group.count
+    }
+    return length
+  }
+
+  /** Whether nothing waits. */
+  get isEmpty(): boolean {
+    for (let at = this.#head; at < this.#turns.length; at++) {
+      const turn = this.#turns[at]
+      if (turn?.kind === 'step' || (turn && turn.group.count > 0)) return false
+    }
+    return true
   }
 
   /** Whether a step waits: then nothing should wait for a group to fill. */
@@ -38,80 +51,44 @@ export class WalQueue<Entry extends QueuedEntry, Step> {
     return this.#steps > 0
   }
 
-  /** Adds an entry at the end. */
-  push(entry: Entry): void {
-    this.#items.push({ kind: 'entry', entry })
+  /** The group at the end, with room for an entry of so many bytes of its own; a new one when there is none. */
+  groupFor(bytes: number): WalGroup {
+    const last = this.#turns[this.#turns.length - 1]
+    if (last?.kind === 'group' && last.group.takes(bytes, this.#bytesMax)) return last.group
+    const group = new WalGroup(Math.max(roomMin, this.#lastSize))
+    this.#turns.push({ kind: 'group', group })
+    return group
   }
 
   /** Adds a step at the end. */
   pushStep(step: Step): void {
-    this.#items.push({ kind: 'step', step })
+    this.#turns.push({ kind: 'step', step })
     this.#steps += 1
   }
 
-  /** Takes a queued entry out; false when it is not queued any more. */
-  withdraw(entry: Entry): boolean {
-    if (entry.state !== 'queued') return false
-    entry.state = 'withdrawn'
-    this.#withdrawn += 1
-    // On a disk that hangs nobody takes from the head: what is dead must not pile up behind it.
-    if (this.#withdrawn > withdrawnMin && this.#withdrawn > this.length / 2) this.#prune()
-    return true
-  }
-
-  /**
-   * Takes what comes next: a step, or entries up to the next step and `bytesMax`, at least one, which are submitted now.
-   * `undefined` when nothing waits.
-   */
-  next(bytesMax: number): Turn<Entry, Step> | undefined {
-    const entries: Entry[] = []
-    let bytes = 0
-    for (let item = this.#items[this.#head]; item; item = this.#items[this.#head]) {
-      if (item.kind === 'step') {
-        if (entries.length > 0) break
-        this.#take()
+  /** Takes what comes next: a step, or a group with an entry at least. `undefined` when nothing waits. */
+  next(): Turn<Step> | undefined {
+    for (let turn = this.#take(); turn; turn = this.#take()) {
+      if (turn.kind === 'step') {
         this.#steps -= 1
-        return { kind: 'step', step: item.step }
+        return turn
       }
-      const { entry } = item
-      if (entry.state === 'queued') {
-        if (bytes > 0 && bytes + entry.payload.length > bytesMax) break
-        bytes += entry.payload.length
-        entry.state = 'submitted'
-        entries.push(entry)
-      } else this.#withdrawn -= 1
-      this.#take()
+      if (turn.group.count === 0) continue
+      this.#lastSize = Math.min(turn.group.size, this.#bytesMax)
+      return turn
     }
-    return entries.length > 0 ? { kind: 'group', entries } : undefined
+    return undefined
   }
 
-  #take(): void {
+  #take(): Turn<Step> | undefined {
+    const turn = this.#turns[this.#head]
+    if (!turn) return undefined
     this.#head += 1
     // Moving what is left pays off once as much was taken: a constant share for each.
-    if (this.#head * 2 < this.#items.length) return
-    this.#items = this.#items.slice(this.#head)
-    this.#head = 0
+    if (this.#head * 2 >= this.#turns.length) {
+      this.#turns = this.#turns.slice(this.#head)
+      this.#head = 0
+    }
+    return turn
   }
-
-  #prune(): void {
-    this.#items = this.#items
-      .slice(this.#head)
-      .filter((item) => item.kind === 'step' || item.entry.state === 'queued')
-    this.#head = 0
-    this.#withdrawn = 0
-  }
-}
-
-/** The payloads of a group one after another, in memory of their own, so that it can be given away to the log's thread. */
-export const joined = (
-  entries: readonly QueuedEntry[],
-): { readonly bytes: Uint8Array; readonly lengths: readonly number[] } => {
-  const lengths = entries.map(({ payload }) => payload.length)
-  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0))
-  let offset = 0
-  for (const { payload } of entries) {
-    bytes.set(payload, offset)
-    offset += payload.length
-  }
-  return { bytes, lengths }
 }

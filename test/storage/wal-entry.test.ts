@@ -5,14 +5,21 @@ import { encodeFrame } from '../../src/storage/command-encoding.ts'
 import {
   decodeEntry,
   decodeOpaque,
-  encodeEntry,
   encodeOpaque,
+  entryHeaderBytes,
+  putEntry,
 } from '../../src/storage/wal-entry.ts'
 import { logOptionsOf } from '../../src/storage/wal-opening.ts'
 import { checkWalOptions } from '../../src/storage/wal-options.ts'
 import { bytesOf, dir, outcome, readAll, walWorld } from '../support/wals.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+const encodeEntry = (type: number, bytes: Uint8Array): Uint8Array => {
+  const payload = new Uint8Array(entryHeaderBytes + bytes.length).fill(0xee)
+  putEntry(payload, 0, type, bytes)
+  return payload
+}
 
 describe('an entry', () => {
   test('is these bytes, as FORMAT.md says', () => {
