@@ -1,0 +1,52 @@
+/**
+ * `npm run harness -- kill|power|pages [--rounds N] [--seed N]`: kill -9, power cuts, and power cuts after which only some pages
+ * are there, over the built package. Shows how far it is; exit code 1 when something that was acknowledged is missing.
+ */
+import { parseArgs } from 'node:util'
+import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
+import { noLoopDisk } from './loop-disk.ts'
+import { pageRounds, powerRounds } from './power-rounds.ts'
+
+const harnesses: Record<string, (options: StrikeOptions) => Promise<Strikes>> = {
+  kill: killRounds,
+  power: powerRounds,
+  pages: pageRounds,
+}
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const run = async (): Promise<void> => {
+  const { values, positionals } = parseArgs({
+    options: { rounds: { type: 'string' }, seed: { type: 'string' } },
+    allowPositionals: true,
+  })
+  const name = positionals[0] ?? ''
+  const harness = harnesses[name]
+  if (!harness || positionals.length > 1)
+    throw new Error('usage: harness kill|power|pages [--rounds N] [--seed N]')
+  const rounds = Number(values.rounds ?? 100)
+  const seed = Number(values.seed ?? process.pid)
+  if (!Number.isSafeInteger(rounds) || rounds < 1 || !Number.isSafeInteger(seed))
+    throw new Error('--rounds and --seed take whole numbers')
+  const reason = name === 'kill' ? undefined : noLoopDisk()
+  if (reason !== undefined) return say(`skipped: ${reason}`)
+  const begun = performance.now()
+  const linesOf = ({ rounds: done, strikes, promised, torn }: Strikes): string =>
+    `${strikes} strikes, ${done} logs and stores struck, ${promised} acknowledgements checked, ` +
+    `${torn} torn tails, ${Math.round((performance.now() - begun) / 1000)} s`
+  let told = 0
+  const progress = (strikes: Strikes): void => {
+    if (strikes.strikes - told < 10) return
+    told = strikes.strikes
+    say(linesOf(strikes))
+  }
+  const sum = await harness({ rounds, seed, progress })
+  say(`${linesOf(sum)}: nothing that was acknowledged is missing`)
+}
+
+try {
+  await run()
+} catch (error) {
+  process.stderr.write(`harness: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
