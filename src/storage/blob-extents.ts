@@ -1,0 +1,74 @@
+/**
+ * Which bytes of which segments are spoken for: extents from one offset up to another, merged where they touch. Records
+ * that lie side by side become one extent, so a folder of live blobs takes next to no memory here. Pure.
+ */
+
+/** Bytes from one offset up to another. */
+export type Extent = { readonly from: number; readonly to: number }
+
+/** So many extents of a segment wait to be merged. */
+const pendingMax = 1_024
+
+/** A set of bytes in segments. */
+export class BlobExtents {
+  readonly #segments = new Map<number, { merged: Extent[]; pending: Extent[] }>()
+
+  /** Adds an extent; an empty one counts for nothing. */
+  add(segment: number, extent: Extent): void {
+    if (extent.from >= extent.to) return
+    const found = this.#segments.get(segment) ?? { merged: [], pending: [] }
+    this.#segments.set(segment, found)
+    found.pending.push(extent)
+    if (found.pending.length > pendingMax + found.merged.length) merge(found)
+  }
+
+  /** Adds all of another set. */
+  addAll(other: BlobExtents): void {
+    for (const segment of other.#segments.keys())
+      for (const extent of other.of(segment)) this.add(segment, extent)
+  }
+
+  /** The extents of a segment, in order, apart from each other. */
+  of(segment: number): readonly Extent[] {
+    const found = this.#segments.get(segment)
+    if (!found) return []
+    if (found.pending.length > 0) merge(found)
+    return found.merged
+  }
+
+  /** The segments that have any. */
+  get segments(): IterableIterator<number> {
+    return this.#segments.keys()
+  }
+
+  /** Nothing of this segment is spoken for any more. */
+  forget(segment: number): void {
+    this.#segments.delete(segment)
+  }
+}
+
+const merge = (found: { merged: Extent[]; pending: Extent[] }): void => {
+  const all = [...found.merged, ...found.pending].sort((a, b) => a.from - b.from)
+  const merged: Extent[] = []
+  for (const { from, to } of all) {
+    const last = merged[merged.length - 1]
+    if (last && from <= last.to)
+      merged[merged.length - 1] = { from: last.from, to: Math.max(last.to, to) }
+    else merged.push({ from, to })
+  }
+  found.merged = merged
+  found.pending = []
+}
+
+/** What of a file of `size` bytes is in none of the extents, which are in order and apart. */
+export const gapsBetween = (extents: readonly Extent[], size: number): Extent[] => {
+  const gaps: Extent[] = []
+  let at = 0
+  for (const { from, to } of extents) {
+    if (from >= size) break
+    if (at < from) gaps.push({ from: at, to: from })
+    at = Math.max(at, to)
+  }
+  if (at < size) gaps.push({ from: at, to: size })
+  return gaps
+}

@@ -1,0 +1,144 @@
+/**
+ * Reads blobs and verifies what it hands out: a range by its reference and the CRCs of the chunks that it touches, a
+ * whole by its SHA-256 besides. What is missing or not as it was written is `CORRUPT`, never absent.
+ */
+import { KeelsonError } from '../errors.ts'
+import { blobSegmentPath } from './blob-folder.ts'
+import {
+  blobChunkBytes,
+  blobHeaderBytes,
+  chunkSeed,
+  corruptBlob,
+  headerFault,
+  trailerBytes,
+  trailerFault,
+} from './blob-record.ts'
+import type { BlobRef } from './blob-reference.ts'
+import { crc32 } from './crc32.ts'
+import { type Disk, DiskError, type DiskFile } from './disk.ts'
+import { refusing } from './log-errors.ts'
+import { type Sha256, startSha256 } from './sha256.ts'
+import { viewOf } from './u64.ts'
+
+/**
+ * Bytes `from` up to `to` of a blob, in memory of their own. Synchronous: for ranges that do not hold up the thread.
+ * @throws KeelsonError `CORRUPT` with file, offset and evidence; `INVALID_ARGUMENT` for a range beyond the blob;
+ * `SHARD_DOWN` (reason `disk`) when the disk cannot say
+ */
+export const readBlobRange = (
+  disk: Disk,
+  dir: string,
+  ref: BlobRef,
+  from: number,
+  to: number,
+): Uint8Array => {
+  const file = openBlob(disk, dir, ref)
+  try {
+    return readChunks(file, ref, from, to)
+  } finally {
+    file.close()
+  }
+}
+
+/** A blob that is read in order, from `from` up to `to`. The last bytes of a whole one are handed out only when its SHA-256 holds. */
+export class BlobReading {
+  readonly #file: DiskFile
+  readonly #ref: BlobRef
+  readonly #to: number
+  readonly #sha: Sha256 | undefined
+  #at: number
+
+  /** @throws as `readBlobRange` */
+  constructor(disk: Disk, dir: string, ref: BlobRef, from: number, to: number) {
+    this.#file = openBlob(disk, dir, ref)
+    this.#ref = ref
+    this.#at = from
+    this.#to = to
+    this.#sha = from === 0 && to === ref.size ? startSha256() : undefined
+  }
+
+  /** Up to `bytesMax` more bytes, and whether they were the last. @throws as `readBlobRange` */
+  next(bytesMax: number): { readonly bytes: Uint8Array; readonly done: boolean } {
+    const end = Math.min(this.#to, this.#at + Math.max(1, bytesMax))
+    const bytes = readChunks(this.#file, this.#ref, this.#at, end)
+    this.#at = end
+    this.#sha?.add(bytes)
+    const done = end === this.#to
+    if (done && this.#sha) this.#verifyWhole(this.#sha.end())
+    return { bytes, done }
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.#file.close()
+  }
+
+  #verifyWhole(sum: Uint8Array): void {
+    const { size, sha256, offset } = this.#ref
+    const header = readExactly(this.#file, this.#ref, offset - blobHeaderBytes, blobHeaderBytes)
+    const trailer = readExactly(this.#file, this.#ref, offset + size, trailerBytes(size))
+    const evidence = sum.some((byte, at) => byte !== sha256[at])
+      ? 'its SHA-256 does not hold'
+      : trailerFault(this.#ref, header, trailer)
+    if (evidence) throw corruptBlob(this.#ref, this.#file.path, evidence)
+  }
+}
+
+/** Opens the segment of a blob and compares its header with the reference. */
+const openBlob = (disk: Disk, dir: string, ref: BlobRef): DiskFile => {
+  const path = blobSegmentPath(dir, ref.segment)
+  return refusing(() => {
+    const file = openSegment(disk, path, ref)
+    try {
+      const at = ref.offset - blobHeaderBytes
+      const evidence =
+        at < 0
+          ? 'nothing can begin there'
+          : headerFault(readExactly(file, ref, at, blobHeaderBytes), ref)
+      if (evidence) throw corruptBlob(ref, path, evidence)
+      return file
+    } catch (error) {
+      file.close()
+      throw error
+    }
+  })
+}
+
+const openSegment = (disk: Disk, path: string, ref: BlobRef): DiskFile => {
+  try {
+    return disk.open(path, 'read')
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'ENOENT')
+      throw corruptBlob(ref, path, 'its segment is missing')
+    throw error
+  }
+}
+
+const readExactly = (file: DiskFile, ref: BlobRef, offset: number, length: number): Uint8Array => {
+  const bytes = new Uint8Array(length)
+  const count = refusing(() => file.read(bytes, offset))
+  if (count < length) throw corruptBlob(ref, file.path, 'its segment is cut short')
+  return bytes
+}
+
+/** Verified bytes: whole chunks are read and summed, what was asked for is handed out. */
+const readChunks = (file: DiskFile, ref: BlobRef, from: number, to: number): Uint8Array => {
+  if (!(from >= 0 && from <= to && to <= ref.size))
+    throw new KeelsonError('INVALID_ARGUMENT', 'This range reaches beyond its blob.', {
+      details: { from, to, size: ref.size },
+    })
+  if (from === to) return new Uint8Array(0)
+  const first = Math.floor(from / blobChunkBytes)
+  const end = Math.ceil(to / blobChunkBytes)
+  const start = first * blobChunkBytes
+  const length = Math.min(ref.size, end * blobChunkBytes) - start
+  const bytes = readExactly(file, ref, ref.offset + start, length)
+  const sums = viewOf(readExactly(file, ref, ref.offset + ref.size + 4 * first, 4 * (end - first)))
+  for (let chunk = first; chunk < end; chunk++) {
+    const at = (chunk - first) * blobChunkBytes
+    const sum = crc32(bytes.subarray(at, at + blobChunkBytes), chunkSeed(ref, chunk))
+    if (sum !== sums.getUint32(4 * (chunk - first), true))
+      throw corruptBlob(ref, file.path, `the sum of its chunk ${chunk} does not hold`)
+  }
+  return from === start && to === start + length ? bytes : bytes.slice(from - start, to - start)
+}

@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest'
+import type { BlobRef } from '../../../src/storage/blob-reference.ts'
+import { BlobWorld, codeThrown, payload } from '../../support/blob-folder.ts'
+
+const size = 3 * 65_536 + 100
+
+const stored = () => {
+  const world = new BlobWorld({ segmentBytes: 1024 * 1024 })
+  const [before, ref, behind] = world.put(payload(1), payload(2, size), payload(3)) as [
+    BlobRef,
+    BlobRef,
+    BlobRef,
+  ]
+  return { world, before, ref, behind, content: payload(2, size) }
+}
+
+describe('a range of a blob', () => {
+  test('is what was put there, at every border of a chunk', () => {
+    const { world, ref, content } = stored()
+    const borders = [0, 1, 65_535, 65_536, 65_537, 131_072, size - 1, size]
+    for (const from of borders)
+      for (const to of borders.filter((at) => at >= from))
+        expect(Buffer.compare(world.range(ref, from, to), content.subarray(from, to))).toBe(0)
+  })
+
+  test('beyond the blob is refused', () => {
+    const { world, ref } = stored()
+    for (const [from, to] of [
+      [-1, 5],
+      [5, 4],
+      [0, size + 1],
+    ] as const)
+      expect(codeThrown(() => world.range(ref, from, to))).toBe('INVALID_ARGUMENT')
+  })
+
+  test('reads the chunks that it touches and no others', () => {
+    const { world, ref } = stored()
+    const calls = world.disk.recordCalls()
+    world.range(ref, 70_000, 70_010)
+    const read = calls.filter(({ operation }) => operation === 'read')
+    expect(read.reduce((sum, { bytes = 0 }) => sum + bytes, 0)).toBe(48 + 65_536 + 4)
+  })
+
+  test('shows a flipped bit in it, and none elsewhere', () => {
+    const { world, ref, content } = stored()
+    world.harm(ref, 65_536 + 7)
+    expect(codeThrown(() => world.range(ref, 65_536, 65_540))).toBe('CORRUPT')
+    expect(codeThrown(() => world.range(ref, 131_071, 131_073))).toBe('CORRUPT')
+    expect(world.range(ref, 0, 65_536)).toEqual(content.subarray(0, 65_536))
+    expect(world.range(ref, 131_072, size)).toEqual(content.subarray(131_072))
+  })
+
+  test('of no byte still asks for the blob to be there', () => {
+    const { world, ref } = stored()
+    expect(world.range(ref, 5, 5)).toHaveLength(0)
+    world.disk.remove(world.file(ref))
+    expect(codeThrown(() => world.range(ref, 5, 5))).toBe('CORRUPT')
+  })
+})
+
+describe('a blob that is not as it was written is CORRUPT, never absent', () => {
+  test.each([
+    [
+      'its segment is missing',
+      ({ world, ref }: ReturnType<typeof stored>) => world.disk.remove(world.file(ref)),
+    ],
+    ['its header is damaged', ({ world, ref }: ReturnType<typeof stored>) => world.harm(ref, -20)],
+    ['its payload is damaged', ({ world, ref }: ReturnType<typeof stored>) => world.harm(ref, 99)],
+    [
+      'the sum of a chunk is damaged',
+      ({ world, ref }: ReturnType<typeof stored>) => world.harm(ref, size),
+    ],
+    [
+      'its segment is cut short',
+      ({ world, ref }: ReturnType<typeof stored>) =>
+        world.disk.open(world.file(ref), 'write').truncate(ref.offset + 50),
+    ],
+  ])('when %s', (_, harm) => {
+    const all = stored()
+    harm(all)
+    expect(codeThrown(() => all.world.range(all.ref, 0, 10))).toBe('CORRUPT')
+    expect(codeThrown(() => all.world.whole(all.ref))).toBe('CORRUPT')
+  })
+
+  test('when its trailer is damaged, which only a reading of the whole asks for', () => {
+    const { world, ref } = stored()
+    world.harm(ref, size + 4 * 4 + 2)
+    expect(codeThrown(() => world.range(ref, 0, 10))).toBe('ok')
+    expect(codeThrown(() => world.whole(ref))).toBe('CORRUPT')
+  })
+
+  test('when sums and payload agree with each other but not with the reference', () => {
+    const { world, ref } = stored()
+    const sha256 = new Uint8Array(ref.sha256)
+    sha256[0] = (sha256[0] ?? 0) ^ 1
+    expect(codeThrown(() => world.range({ ...ref, sha256 }, 0, 10))).toBe('CORRUPT')
+  })
+
+  test('when a reference names a place where nothing begins', () => {
+    const { world, ref } = stored()
+    for (const offset of [0, ref.offset + 1, ref.offset + 10_000_000])
+      expect(codeThrown(() => world.range({ ...ref, offset }, 0, 10))).toBe('CORRUPT')
+  })
+
+  test('and the blobs beside it stay readable, in this life and the next', () => {
+    const { world, before, ref, behind } = stored()
+    world.harm(ref, -48)
+    world.harm(ref, 5)
+    for (const life of ['this', 'next']) {
+      expect(world.whole(before), life).toEqual(payload(1))
+      expect(world.whole(behind), life).toEqual(payload(3))
+      expect(world.put(payload(9)), life).toHaveLength(1)
+      world.crash()
+    }
+  })
+})
+
+describe('a reading of the whole', () => {
+  test('holds its last bytes back until the SHA-256 of all has held', () => {
+    const { world, ref, content } = stored()
+    const { reading } = world.blobs.handle('readOpen', { ref, from: 0, to: size })
+    const first = world.blobs.handle('readNext', { reading, bytesMax: 65_536 })
+    expect(first).toEqual({ bytes: content.subarray(0, 65_536), done: false })
+    world.harm(ref, size - 1)
+    world.blobs.handle('readNext', { reading, bytesMax: 65_536 })
+    expect(codeThrown(() => world.blobs.handle('readNext', { reading, bytesMax: 1 << 20 }))).toBe(
+      'CORRUPT',
+    )
+    expect(codeThrown(() => world.blobs.handle('readNext', { reading, bytesMax: 1 }))).toBe(
+      'INVALID_ARGUMENT',
+    )
+  })
+
+  test('goes on while its segment is swept away under it', () => {
+    const { world, ref, content } = stored()
+    const { reading } = world.blobs.handle('readOpen', { ref, from: 0, to: size })
+    world.clearAllBut([])
+    const { bytes } = world.blobs.handle('readNext', { reading, bytesMax: size })
+    expect(Buffer.compare(bytes, content)).toBe(0)
+    expect(codeThrown(() => world.range(ref, 0, 1))).toBe('CORRUPT')
+  })
+
+  test('that the disk cannot do says nothing about the data', () => {
+    const { world, ref } = stored()
+    world.disk.inject({ at: 1, operation: 'read', fault: { kind: 'error', code: 'EIO' } })
+    expect(codeThrown(() => world.range(ref, 0, 10))).toBe('SHARD_DOWN')
+    expect(codeThrown(() => world.range(ref, 0, 10))).toBe('ok')
+  })
+})

@@ -1,0 +1,221 @@
+import { describe, expect, test } from 'vitest'
+import { simulatedDisk } from '../../../src/storage/index.ts'
+import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.ts'
+
+describe('a put of blobs', () => {
+  test('goes to segment 0, offset 48 of a new folder, and leaves no other file', () => {
+    const world = new BlobWorld()
+    const [ref] = world.put(payload(1))
+    expect(ref).toMatchObject({ segment: 0, offset: 48, size: 300 })
+    expect(world.disk.list(dir)).toEqual(['00000000000000000000.bloblog'])
+    expect(world.whole(ref as never)).toEqual(payload(1))
+  })
+
+  test('is one write and one sync for all payloads of a call, equal ones written once', () => {
+    const world = new BlobWorld()
+    world.put(payload(0))
+    const { writes, syncs } = world.disk
+    const before = world.survey().segments[0]?.size ?? 0
+    const refs = world.put(payload(1, 20), payload(2, 5000), payload(1, 20))
+    expect(world.disk.writes - writes).toBe(1)
+    expect(world.disk.syncs - syncs).toBe(1)
+    expect(refs[2]).toEqual(refs[0])
+    expect(refs[1]?.offset).toBe((refs[0]?.offset ?? 0) + 4096)
+    expect(world.survey().segments[0]?.size).toBe(before + 4096 + 8192)
+    expect(refs.map((ref) => world.whole(ref).length)).toEqual([20, 5000, 20])
+  })
+
+  test('of nothing touches no disk, and an open alone makes no file', () => {
+    const world = new BlobWorld()
+    const { calls } = world.disk
+    expect(world.put()).toEqual([])
+    expect(world.disk.calls).toBe(calls)
+    expect(world.disk.entry(dir)).toBeUndefined()
+  })
+
+  test('makes names durable once, with the first put of a segment', () => {
+    const world = new BlobWorld()
+    world.put(payload(1))
+    const { syncFolder } = world.disk.counts
+    world.put(payload(2))
+    expect(world.disk.counts.syncFolder).toBe(syncFolder)
+  })
+
+  test('survives a power cut once it was answered, whatever was under way', () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const world = new BlobWorld({ seed })
+      const refs = [1, 2, 3].map((number) => world.put(payload(number, number * 3000))[0])
+      world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'halt' } })
+      expect(codeThrown(() => world.put(payload(4, 9000)))).not.toBe('ok')
+      world.crash()
+      refs.forEach((ref, at) => {
+        const number = at + 1
+        expect(world.whole(ref as never), `seed ${seed}`).toEqual(payload(number, number * 3000))
+      })
+    }
+  })
+
+  test('goes on in a new segment when the present one is full; a larger one is written whole', () => {
+    const world = new BlobWorld({ segmentBytes: 16 * 1024 })
+    const refs = [1, 2, 3].map((number) => world.put(payload(number, 5000))[0])
+    expect(refs.map((ref) => ref?.segment)).toEqual([0, 0, 1])
+    const [large] = world.put(payload(4, 100_000))
+    expect(large).toMatchObject({ segment: 2, offset: 48 })
+    expect(world.whole(large as never)).toEqual(payload(4, 100_000))
+  })
+
+  test('begins a segment of its own in each life: nothing is appended to bytes of another', () => {
+    const world = new BlobWorld()
+    world.put(payload(1))
+    world.open()
+    expect(world.put(payload(2))[0]?.segment).toBe(1)
+  })
+
+  test('that is larger than one write takes is written in pieces, and is whole', () => {
+    const world = new BlobWorld()
+    const large = payload(5, 17 * 1024 * 1024)
+    const [ref, small] = world.put(large, payload(6))
+    expect(Buffer.compare(world.whole(ref as never, 3_000_000), large)).toBe(0)
+    expect(world.whole(small as never)).toEqual(payload(6))
+  })
+})
+
+describe('a put that fails', () => {
+  test.each([
+    ['write', 'EIO', 'SHARD_DOWN'],
+    ['write', 'ENOSPC', 'NO_SPACE'],
+    ['sync', 'EIO', 'SHARD_DOWN'],
+    ['create', 'EROFS', 'READ_ONLY'],
+    ['syncFolder', 'EIO', 'SHARD_DOWN'],
+    ['makeFolder', 'ENOSPC', 'NO_SPACE'],
+  ] as const)(
+    'at %s with %s is %s, and the next one goes to a segment of its own',
+    (operation, code, expected) => {
+      const world = new BlobWorld()
+      world.disk.inject({ at: 1, operation, fault: { kind: 'error', code } })
+      expect(codeThrown(() => world.put(payload(1)))).toBe(expected)
+      const [ref] = world.put(payload(2))
+      expect(world.whole(ref as never)).toEqual(payload(2))
+      const [after] = world.put(payload(3))
+      expect(after?.segment).toBe(ref?.segment)
+    },
+  )
+
+  test('leaves blobs before it as they were, and nothing is written behind what it left', () => {
+    const world = new BlobWorld()
+    const [before] = world.put(payload(1))
+    world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
+    expect(codeThrown(() => world.put(payload(2)))).toBe('SHARD_DOWN')
+    const [after] = world.put(payload(3))
+    expect(after?.segment).toBe(1)
+    world.crash()
+    expect(world.whole(before as never)).toEqual(payload(1))
+    expect(world.whole(after as never)).toEqual(payload(3))
+  })
+
+  test('by a short write is a full disk', () => {
+    const world = new BlobWorld()
+    world.disk.inject({ at: 1, operation: 'write', fault: { kind: 'short', bytes: 100 } })
+    expect(codeThrown(() => world.put(payload(1)))).toBe('NO_SPACE')
+  })
+
+  test('does not go on in a file that another hand has changed', () => {
+    const world = new BlobWorld()
+    const [ref] = world.put(payload(1))
+    const file = world.disk.open(world.file(ref as never), 'write')
+    file.truncate(100)
+    expect(world.put(payload(2))[0]?.segment).toBe(1)
+  })
+})
+
+describe('a blob that comes in pieces', () => {
+  test('has a segment of its own and the content of its pieces', () => {
+    const world = new BlobWorld()
+    world.put(payload(1))
+    const ref = world.stream(payload(2, 100_000), payload(3, 1), payload(4, 65_536))
+    const all = Buffer.concat([payload(2, 100_000), payload(3, 1), payload(4, 65_536)])
+    expect(ref).toMatchObject({ segment: 1, offset: 48, size: all.length })
+    expect(Buffer.compare(world.whole(ref), all)).toBe(0)
+    expect(world.put(payload(5))[0]?.segment).toBe(0)
+  })
+
+  test('may be empty, and is read back', () => {
+    const world = new BlobWorld()
+    const ref = world.stream()
+    world.crash()
+    expect(world.whole(ref)).toHaveLength(0)
+  })
+
+  test('is durable when it is answered', () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const world = new BlobWorld({ seed })
+      const ref = world.stream(payload(seed, 70_000), payload(seed + 1, 9000))
+      world.crash()
+      const all = Buffer.concat([payload(seed, 70_000), payload(seed + 1, 9000)])
+      expect(Buffer.compare(world.whole(ref), all), `seed ${seed}`).toBe(0)
+    }
+  })
+
+  test('that is given up takes its file along', () => {
+    const world = new BlobWorld()
+    const { stream } = world.blobs.handle('streamOpen', null)
+    world.blobs.handle('streamWrite', { stream, bytes: payload(1) })
+    world.blobs.handle('streamAbort', { stream })
+    expect(world.disk.list(dir)).toEqual([])
+    expect(codeThrown(() => world.blobs.handle('streamFinish', { stream }))).toBe(
+      'INVALID_ARGUMENT',
+    )
+  })
+
+  test('that the disk refuses is given up', () => {
+    const world = new BlobWorld()
+    const { stream } = world.blobs.handle('streamOpen', null)
+    world.disk.inject({ at: 1, operation: 'write', fault: { kind: 'error', code: 'ENOSPC' } })
+    const write = () => world.blobs.handle('streamWrite', { stream, bytes: payload(1) })
+    expect(codeThrown(write)).toBe('NO_SPACE')
+    expect(codeThrown(write)).toBe('INVALID_ARGUMENT')
+    expect(world.disk.list(dir)).toEqual([])
+  })
+
+  test('is synced as it goes, so that its end has little left to do', () => {
+    const world = new BlobWorld()
+    const { stream } = world.blobs.handle('streamOpen', null)
+    const { syncs } = world.disk
+    for (let piece = 0; piece < 70; piece++)
+      world.blobs.handle('streamWrite', { stream, bytes: payload(piece, 1024 * 1024) })
+    expect(world.disk.syncs - syncs).toBe(2)
+    world.blobs.handle('streamAbort', { stream })
+  })
+})
+
+describe('names and numbers', () => {
+  test('only 20 digits name a segment: a stray unpadded name is left alone', () => {
+    const disk = simulatedDisk()
+    disk.makeFolder(dir)
+    disk.open(`${dir}/5.bloblog`, 'create').close()
+    disk.open(`${dir}/0000000000000000000x.bloblog`, 'create').close()
+    const world = new BlobWorld({ disk })
+    const [ref] = world.put(payload(1))
+    expect(ref?.segment).toBe(0)
+    expect(world.survey().segments.map(({ segment }) => segment)).toEqual([0])
+    expect(world.blobs.handle('open', { dir, segmentBytes: 1 << 20 }).strange).toHaveLength(2)
+  })
+
+  test('a number is never given out twice, also when the last segment has gone', () => {
+    const world = new BlobWorld()
+    world.put(payload(1))
+    world.clearAllBut([])
+    expect(world.survey().segments).toEqual([])
+    world.crash()
+    expect(world.put(payload(2))[0]?.segment).toBe(1)
+  })
+
+  test('a damaged note of numbers makes them jump, and stops nobody', () => {
+    const world = new BlobWorld()
+    world.put(payload(1))
+    world.clearAllBut([])
+    world.disk.flipBit(`${dir}/next_segment_id`, 3)
+    world.crash()
+    expect(world.put(payload(2))[0]?.segment).toBeGreaterThan(2 ** 39)
+  })
+})
