@@ -219,12 +219,16 @@ class Life {
 
   /** The log begins with `firstLsn` now: what was before must have been released. */
   #forget(firstLsn: number): void {
-    if (firstLsn - 1 > this.#releasedLsn)
-      this.#fail(`released up to ${this.#releasedLsn}, and the log begins with ${firstLsn}`)
-    const gone = this.#frames.filter(({ lsn }) => lsn !== undefined && lsn < firstLsn).length
+    const gone = this.#goneBefore(firstLsn)
     this.#frames.splice(0, gone)
     this.#durable -= gone
     this.#written -= Math.min(gone, this.#written)
+  }
+
+  #goneBefore(firstLsn: number): number {
+    if (firstLsn - 1 > this.#releasedLsn)
+      this.#fail(`released up to ${this.#releasedLsn}, and the log begins with ${firstLsn}`)
+    return this.#frames.filter(({ lsn }) => lsn !== undefined && lsn < firstLsn).length
   }
 
   #close(log: Log): void {
@@ -337,19 +341,19 @@ class Life {
 
   #compareNow(log: Log): void {
     const firstLsn = log.handle('describe', null).segments[0]?.baseLsn ?? 1
-    // A removal whose sync failed has removed something all the same.
-    this.#forget(firstLsn)
-    this.#compare(readAll(log, 1 + this.#below(4000), firstLsn), this.#durable)
+    // A removal whose sync failed has removed something all the same, and a power cut may bring it back.
+    const gone = this.#goneBefore(firstLsn)
+    this.#compare(readAll(log, 1 + this.#below(4000), firstLsn), this.#durable - gone, gone)
   }
 
   /** The log shows the beginning of what was handed in, in order, and at least what is promised. */
-  #compare(found: ReturnType<typeof readAll>, promised: number): void {
+  #compare(found: ReturnType<typeof readAll>, promised: number, gone = 0): void {
     if (found.length < promised)
       this.#fail(`${promised} frames are promised, ${found.length} are there`)
-    if (found.length > this.#frames.length) this.#fail('there is more than was handed in')
+    if (found.length > this.#frames.length - gone) this.#fail('there is more than was handed in')
     let last = { lsn: 0, time: 0 }
     for (const [index, frame] of found.entries()) {
-      const expected = this.#frames[index]
+      const expected = this.#frames[gone + index]
       if (!expected || frame.content !== content(expected.number, expected.size))
         this.#fail(`frame ${index} is not the one that was handed in`)
       if (expected.lsn !== undefined && expected.lsn !== frame.lsn)
