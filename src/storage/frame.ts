@@ -3,7 +3,7 @@
  * their segment. A frame can be checked on its own (to find one behind damage) and against its predecessor (to know that
  * none is missing). Reading never throws and allocates nothing that an unchecked length asks for. FORMAT.md has the bytes.
  */
-import { crc32 } from './crc32.ts'
+import { crc32Within } from './crc32.ts'
 import { readU64, viewOf, writeU64 } from './u64.ts'
 
 /** Bytes before a payload. */
@@ -75,11 +75,12 @@ export type FrameFacts = {
 
 /** Writes the header at `at` over the payload that stands at `at + 32`, and answers its CRC. */
 export const writeFrameHeader = (
-  { bytes, view }: FrameBuffer,
+  buffer: FrameBuffer,
   at: number,
   facts: FrameFacts,
   salt: Salt,
 ): number => {
+  const { view } = buffer
   const payloadAt = at + frameHeaderBytes
   view.setUint32(at + 4, facts.payloadBytes, true)
   writeU64(view, at + 8, facts.lsn)
@@ -88,25 +89,26 @@ export const writeFrameHeader = (
   view.setUint16(at + 18, frameTypeVersion, true)
   view.setUint32(at + 20, facts.prevCrc, true)
   view.setUint32(at + 24, Math.min(facts.lsn - facts.durableLsn, noEvidence), true)
-  const payload = bytes.subarray(payloadAt, payloadAt + facts.payloadBytes)
-  view.setUint32(at + 28, crc32(payload, salt.high), true)
-  const headerCrc = crc32(bytes.subarray(at + 4, payloadAt), salt.low)
+  const payloadCrc = crc32Within(buffer, payloadAt, payloadAt + facts.payloadBytes, salt.high)
+  view.setUint32(at + 28, payloadCrc, true)
+  const headerCrc = crc32Within(buffer, at + 4, payloadAt, salt.low)
   view.setUint32(at, headerCrc, true)
   return headerCrc
 }
 
 /** The header at `at`, or `undefined` when what stands there is not one of this salt. */
 export const readFrameHeader = (
-  { bytes, view }: FrameBuffer,
+  buffer: FrameBuffer,
   at: number,
   salt: Salt,
 ): FrameHeader | undefined => {
+  const { bytes, view } = buffer
   if (at + frameHeaderBytes > bytes.length) return undefined
   const type = view.getUint8(at + 16)
   const lsn = readU64(view, at + 8)
   if (type === 0 || lsn === 0 || !Number.isSafeInteger(lsn)) return undefined
   const headerCrc = view.getUint32(at, true)
-  if (crc32(bytes.subarray(at + 4, at + frameHeaderBytes), salt.low) !== headerCrc) return undefined
+  if (crc32Within(buffer, at + 4, at + frameHeaderBytes, salt.low) !== headerCrc) return undefined
   return {
     payloadBytes: view.getUint32(at + 4, true),
     lsn,
@@ -122,13 +124,14 @@ export const readFrameHeader = (
 
 /** Whether the payload that follows the header at `at` is the one that it was written for. It must be in the buffer. */
 export const payloadIsWhole = (
-  { bytes }: FrameBuffer,
+  buffer: FrameBuffer,
   at: number,
   header: FrameHeader,
   salt: Salt,
 ): boolean => {
   const from = at + frameHeaderBytes
-  return crc32(bytes.subarray(from, from + header.payloadBytes), salt.high) === header.payloadCrc
+  const to = from + header.payloadBytes
+  return crc32Within(buffer, from, to, salt.high) === header.payloadCrc
 }
 
 /** Up to which LSN a frame proves the log to have been durable before it was written; 0 when it proves nothing. */

@@ -1,7 +1,7 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
-import { crc32, crc32Seed } from '../../src/storage/crc32.ts'
+import { crc32, crc32Seed, crc32Within } from '../../src/storage/crc32.ts'
 
 const random = seededRandom(7)
 const noise = Uint8Array.from({ length: 8192 }, () => Math.floor(random() * 256))
@@ -46,9 +46,21 @@ describe('crc32', () => {
 
   test('takes any 32-bit seed, the same way at every length', () => {
     for (const seed of [1, 0x7fffffff, 0x80000000, 0xdeadbeef, 0xffffffff])
-      for (const length of [0, 1, 7, 8, 9, 319, 320, 321, 4096]) {
+      for (const length of [0, 1, 3, 4, 15, 16, 17, 639, 640, 641, 4096]) {
         const bytes = noise.subarray(0, length)
         expect([seed, length, crc32(bytes, seed)]).toEqual([seed, length, bitwise(bytes, seed)])
+      }
+  })
+
+  test('of a part equals that of the part alone, wherever it stands', () => {
+    // A view that does not begin with its buffer, as those of Node's pool.
+    const bytes = noise.subarray(5)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    for (const length of [0, 1, 28, 268, 639, 640, 2000])
+      for (const from of [0, 1, 2, 3, 4, 8, 36, 1001]) {
+        const sum = crc32Within({ bytes, view }, from, from + length, 0xdeadbeef)
+        const part = bitwise(bytes.subarray(from, from + length), 0xdeadbeef)
+        expect([from, length, sum]).toEqual([from, length, part])
       }
   })
 
