@@ -1,0 +1,94 @@
+/** Logs that version 1 wrote, byte for byte, are read for ever; and what a version 2 may add is refused or passed over. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { crc32 } from '../../../src/storage/crc32.ts'
+import { frameTypesOf, golden, restamp } from '../../support/golden-logs.ts'
+import { commit, filesOf, type LogWorld, newestOn, payload, readAll } from '../../support/logs.ts'
+
+const home = 'test/golden/wal-v1'
+const names = readdirSync(home)
+
+const look = (world: LogWorld): string => {
+  try {
+    return world.inspect().tail
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return error.code
+  }
+}
+
+test('golden logs of version 1 are all there', () => {
+  expect(names).toEqual(['checkpoint', 'clean', 'marker', 'segments', 'torn', 'unclean'])
+})
+
+describe.each(names)('D26 E45 the golden log %s', (name) => {
+  const expected = JSON.parse(readFileSync(join(home, name, 'expected.json'), 'utf8'))
+
+  test('E45 is read as it was written, and goes on', () => {
+    const world = golden(name)
+    const { log, report } = world.open()
+    const { walId, firstLsn, lastLsn, lastTime, tail, epoch } = expected
+    expect(report).toMatchObject({ walId, firstLsn, lastLsn, lastTime, tail, epoch: epoch + 1 })
+    expect(readAll(log)).toEqual(expected.frames)
+
+    const { lsns } = commit(log, [payload(1000)])
+    log.abandon()
+    world.disk.crash()
+    expect(readAll(world.open().log).map(({ lsn }) => lsn)).toEqual([
+      ...expected.frames.map(({ lsn }: { lsn: number }) => lsn),
+      ...lsns,
+    ])
+  })
+
+  test('D26 E45 is refused with nothing changed when its newest header asks for a newer reader', () => {
+    for (const change of [
+      (view: DataView) => view.setUint16(10, 2, true),
+      (view: DataView) => view.setUint32(92, 1, true),
+      (view: DataView) => view.setUint8(14, 2),
+    ]) {
+      const world = golden(name)
+      const path = newestOn(world.disk)
+      const block = world.disk.contents(path).slice(0, 4096)
+      for (const at of [0, 2048]) {
+        const view = new DataView(block.buffer, at, 512)
+        change(view)
+        view.setUint32(508, crc32(block.subarray(at, at + 508)), true)
+      }
+      world.disk.poke(path, 0, block)
+      const before = filesOf(world.disk)
+      expect(look(world)).toBe('UNSUPPORTED_VERSION')
+      expect(filesOf(world.disk)).toEqual(before)
+    }
+  })
+})
+
+test('D26 E45 a frame of an unknown type, flag or type version is refused; a type from 128 on is passed over', () => {
+  const outcomes = [
+    { at: 16, value: 7 },
+    { at: 16, value: 127 },
+    { at: 16, value: 200 },
+    { at: 17, value: 2 },
+    { at: 18, value: 2 },
+  ].map(({ at, value }) => {
+    const world = golden('unclean')
+    restamp(world.disk, at, value)
+    return look(world)
+  })
+
+  expect(outcomes).toEqual([
+    'UNSUPPORTED_VERSION',
+    'UNSUPPORTED_VERSION',
+    'unclean',
+    'UNSUPPORTED_VERSION',
+    'UNSUPPORTED_VERSION',
+  ])
+  const world = golden('unclean')
+  restamp(world.disk, 16, 200)
+  expect(readAll(world.open().log)).toHaveLength(4)
+})
+
+test('E45 the golden logs hold every type of frame that version 1 writes', () => {
+  expect([...new Set(names.flatMap((name) => frameTypesOf(name)))].sort()).toEqual([1, 2, 3, 4, 5])
+})
