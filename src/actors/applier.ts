@@ -10,14 +10,15 @@ import { call, cast, type GenServer, noReply, ok, type Ref, reply, stop } from '
 import {
   applyUnit,
   decodeFrame,
+  missingBlob,
   type ProjectionStore,
-  type RowChange,
   type UnitAnswer,
 } from '../storage/index.ts'
 import { Overlay } from './overlay.ts'
 import { ReadView } from './read-view.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
+import { ShardRows } from './shard-rows.ts'
 import * as WalWriter from './wal-writer.ts'
 
 /** A committed frame as followers get it. The first eight bytes of `frame` are not to be read: `time` is the stamp. */
@@ -72,6 +73,8 @@ type State = {
   subscription: WalWriter.Subscription
   projection: ProjectionStore | undefined
   overlay: Overlay
+  /** Overlay and projection as one: what frames are applied to. There while the mode is `open`. */
+  rows: ShardRows | undefined
   follower: Ref<ApplyFollower> | undefined
   /** Up to here frames are (or, while the view is incomplete, will be) read from the log; those behind come as messages. */
   appliedLsn: number
@@ -114,9 +117,9 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(state, { continue: ['rebuild'] })
     },
     rebuild: async (state, _, context) => {
-      const overlay = await rebuiltOverlay(state)
+      const rebuilt = await rebuiltState(state)
       return noReply(
-        overlay ? opened(state, overlay, context.signal) : { ...state, mode: 'waiting' as const },
+        rebuilt ? opened(state, rebuilt, context.signal) : { ...state, mode: 'waiting' as const },
       )
     },
   },
@@ -193,6 +196,7 @@ const initialState = (shard: Shard): State => ({
   subscription: { walId: '', epoch: 0, lastLsn: 0 },
   projection: undefined,
   overlay: new Overlay(),
+  rows: undefined,
   follower: undefined,
   appliedLsn: 0,
   postponed: [],
@@ -215,37 +219,50 @@ const projectionOf = ({ projection, shard }: State): ProjectionStore => {
   return projection
 }
 
+/** An overlay, and over the projection what it makes. */
+type Rebuilt = { readonly overlay: Overlay; readonly rows: ShardRows }
+
 /** The overlay of everything between the projection and the subscription; `undefined` when it would be too large. */
-const rebuiltOverlay = async (state: State): Promise<Overlay | undefined> => {
+const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
   const { shard, subscription } = state
   const projection = projectionOf(state)
   const overlay = new Overlay()
+  const rows = new ShardRows(overlay, projection, missingBlob, () => {
+    // The next incarnation must not meet the damage again: it begins with an empty projection.
+    shard.files.distrustProjection()
+  })
   const from = (projection.position()?.lsn ?? 0) + 1
   for (let next = from; next <= subscription.lastLsn; ) {
     const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })
+    // Its writer has moved on meanwhile, and a command that reads must not meet its own effect: what it shows is left to it.
+    const shown = projection.position()?.lsn ?? 0
+    overlay.forget(shown)
+    rows.lookAgain()
     for (const { lsn, time, offset, length } of read.frames) {
       // What was committed behind the subscription comes as a message.
       if (lsn > subscription.lastLsn) break
+      if (lsn <= shown) continue
       const frame = read.bytes.slice(offset, offset + length)
-      applyFrame(state.shard, { lsn, time, frame }, overlay, projection)
+      applyFrame({ lsn, time, frame }, rows)
     }
     if (isFull({ shard, overlay })) return undefined
     if (read.next <= next) throw new Error(`the log has nothing at ${next}, and should have`)
     next = read.next
   }
-  return overlay
+  return { overlay, rows }
 }
 
-const opened = (state: State, overlay: Overlay, signal: AbortSignal): State => {
+const opened = (state: State, { overlay, rows }: Rebuilt, signal: AbortSignal): State => {
   const { shard } = state
   // A killed applier's rebuild is nobody's any more.
   if (signal.aborted) return state
   const projection = projectionOf(state)
   // Frames that the projection has shown meanwhile need not stay.
   overlay.forget(projection.position()?.lsn ?? 0)
+  rows.lookAgain()
   shard.projectedLsn = projection.position()?.lsn ?? 0
   shard.appliedLsn = state.appliedLsn
-  const open: State = { ...state, mode: 'open', overlay, postponed: [] }
+  const open: State = { ...state, mode: 'open', overlay, rows, postponed: [] }
   for (const group of state.postponed) take(open, group)
   shard.publish(new ReadView(overlay, projection), signal)
   return open
@@ -265,12 +282,12 @@ const isFull = ({ shard, overlay }: { shard: Shard; overlay: Overlay }): boolean
 
 /** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */
 const apply = (state: State, group: WalWriter.CommittedGroup): FrameReference[] => {
-  const { shard, overlay } = state
-  const projection = projectionOf(state)
+  const { shard, rows } = state
+  if (!rows) throw shard.unavailable()
   return group.tickets.map((ticket, at) => {
     const lsn = group.lsns[at] as number
     const reference = { lsn, time: group.time, frame: ticket.frame }
-    const answer = applyFrame(shard, reference, overlay, projection)
+    const answer = applyFrame(reference, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
     group.froms[at]?.reply({ position: { shard: shard.index, lsn }, answer })
@@ -278,33 +295,10 @@ const apply = (state: State, group: WalWriter.CommittedGroup): FrameReference[] 
   })
 }
 
-/** Applies one frame to the overlay; answers what its units answered. */
-const applyFrame = (
-  shard: Shard,
-  { lsn, time, frame }: FrameReference,
-  overlay: Overlay,
-  projection: ProjectionStore,
-): UnitAnswer[] => {
-  const changes = new Map<string, RowChange[1]>()
-  const read = (key: string) => {
-    if (changes.has(key)) return changes.get(key)
-    const entry = overlay.get(key)
-    return entry ? entry.row : readProjected(shard, projection, key)
-  }
-  return decodeFrame(frame).units.map((unit) => {
-    const applied = applyUnit(unit, read, time)
-    for (const [key, row] of applied.changes) changes.set(key, row)
-    overlay.apply(applied.changes, lsn)
-    return applied.answer
+/** Applies one frame; answers what its units answered. Each sees those before it. */
+const applyFrame = ({ lsn, time, frame }: FrameReference, rows: ShardRows): UnitAnswer[] =>
+  decodeFrame(frame).units.map((unit) => {
+    const { changes, answer } = applyUnit(unit, rows, time)
+    rows.apply(changes, lsn)
+    return answer
   })
-}
-
-/** A damaged row ends this process, and the projection with it: the next incarnation must not meet it again. */
-const readProjected = (shard: Shard, projection: ProjectionStore, key: string): RowChange[1] => {
-  try {
-    return projection.get(key)
-  } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT')) shard.files.distrustProjection()
-    throw error
-  }
-}

@@ -18,7 +18,7 @@ import {
   stop,
   type Timer,
 } from '../runtime/index.ts'
-import type { ReadAnswer } from '../storage/index.ts'
+import { missingBlob, ProjectionRows, type ReadAnswer, type Rows } from '../storage/index.ts'
 import * as Applier from './applier.ts'
 import { retryDelayMs } from './flush-schedule.ts'
 import type { ProjectionBatch } from './projection-batch.ts'
@@ -80,6 +80,8 @@ type State = {
   readonly shard: Shard
   /** What the applier said when this process began to follow it, and what is still to be taken. */
   following: Applier.Following | undefined
+  /** The projection's rows, once it is followed. */
+  rows: Rows | undefined
   feed: ProjectionFeed
   waiters: Waiter[]
   flushTimer: Timer | undefined
@@ -232,6 +234,7 @@ export const describe = (writer: Ref<Messages>): Promise<WriterDescription> =>
 const initialState = (shard: Shard): State => ({
   shard,
   following: undefined,
+  rows: undefined,
   feed: new ProjectionFeed(shard.parts.settings.lmdb, 0, 0),
   waiters: [],
   flushTimer: undefined,
@@ -264,7 +267,8 @@ const step = (state: State, context: Context): State => {
 const nextStep = (state: State, { projection }: Applier.Following, context: Context): NextStep => {
   const urgent = state.waiters.length > 0
   try {
-    return state.feed.next(context.system.clock.monotonic(), urgent, (key) => projection.get(key))
+    state.rows ??= new ProjectionRows(projection, missingBlob)
+    return state.feed.next(context.system.clock.monotonic(), urgent, state.rows)
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw error
     Applier.damaged(applierOf(state, context), error.details)

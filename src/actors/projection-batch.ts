@@ -2,7 +2,7 @@
  * What one transaction of the projection takes: frames in order, cut at frame borders, up to a number of rows. Pure:
  * the same state machine that answered the callers, on the projection's own rows.
  */
-import { applyUnit, decodeFrame, type Row } from '../storage/index.ts'
+import { applyUnit, ChangedRows, decodeFrame, type Row, type Rows } from '../storage/index.ts'
 import type { FrameReference } from './applier.ts'
 
 /** The most rows in one transaction: about 3 ms of the event loop, its sync included. */
@@ -19,17 +19,16 @@ export type ProjectionBatch = {
 /** Takes frames from `at(0)` on while they are not beyond `lsnMax` and the batch has room. A large frame makes a batch alone. */
 export const nextBatch = (
   at: (index: number) => FrameReference | undefined,
-  read: (key: string) => Row | undefined,
+  rows: Rows,
   lsnMax: number,
 ): ProjectionBatch => {
-  const changes = new Map<string, Row | undefined>()
-  const readThrough = (key: string) => (changes.has(key) ? changes.get(key) : read(key))
+  const changed = new ChangedRows(rows)
+  const { changes } = changed
   let frames = 0
   let lsn = 0
   for (let next = at(0); next && next.lsn <= lsnMax && changes.size < batchRowsMax; ) {
     for (const unit of decodeFrame(next.frame).units)
-      for (const [key, row] of applyUnit(unit, readThrough, next.time).changes)
-        changes.set(key, row)
+      for (const [key, row] of applyUnit(unit, changed, next.time).changes) changed.set(key, row)
     lsn = next.lsn
     next = at(++frames)
   }

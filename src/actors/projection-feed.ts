@@ -5,7 +5,7 @@
  * Two bounds are never passed: a frame beyond `targetLsn` has not been applied yet (the applier answers `existed` from
  * the projection, which must not be ahead of it), and one beyond `durableLsn` may still vanish.
  */
-import type { ReadAnswer, Row } from '../storage/index.ts'
+import type { ReadAnswer, Rows } from '../storage/index.ts'
 import type { FrameReference } from './applier.ts'
 import { type FlushRules, flushDueIn } from './flush-schedule.ts'
 import { Outbox } from './outbox.ts'
@@ -96,13 +96,13 @@ export class ProjectionFeed {
   }
 
   /** The next step; `urgent` when somebody waits, so that the schedule does not count. */
-  next(now: number, urgent: boolean, read: (key: string) => Row | undefined): NextStep {
+  next(now: number, urgent: boolean, rows: Rows): NextStep {
     if (this.lag === 0) return { kind: 'nothing' }
     const inMs = urgent || this.#tail ? 0 : this.#dueIn(now)
     if (inMs > 0) return { kind: 'due', inMs }
     const batch = nextBatch(
       (index) => this.#at(index),
-      read,
+      rows,
       Math.min(this.#targetLsn, this.#durableLsn),
     )
     if (batch.frames > 0) return { kind: 'commit', batch }

@@ -62,6 +62,17 @@ export type UnitAnswer =
   | { readonly kind: 'batch'; readonly answers: readonly CommandAnswer[] }
   | Refusal
 
+/** A refusal, outside of a batch. */
+export const refused = (
+  reason: RefusalReason | 'WRONG_TYPE' | 'TOO_LARGE' | 'CONFLICT',
+  key?: string,
+): Refusal => ({
+  kind: 'refused',
+  reason: typeof reason === 'string' ? { code: reason } : reason,
+  key,
+  command: 0,
+})
+
 const messages: { readonly [code in RefusalReason['code']]: string } = {
   WRONG_TYPE: 'The value is of another kind than this command works on.',
   LOCKED: 'Somebody else holds the lock of the key.',

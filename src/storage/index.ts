@@ -39,6 +39,8 @@ export {
   writeDataFolder,
 } from './data-folder.ts'
 export { type Disk, DiskError, type DiskFile, type DiskLock } from './disk.ts'
+export { isExpired, living } from './expiry.ts'
+export { fieldCount, fieldsMax } from './field-commands.ts'
 export { copyingFolder } from './folder-copy.ts'
 export { frameTypes } from './frame.ts'
 export type { FrameContent } from './frame-content.ts'
@@ -49,6 +51,7 @@ export {
   fieldBytesMax,
   keyBytesMax,
   namespaceOf,
+  rootNamespace,
   shardOf,
 } from './key.ts'
 export { examineProjection } from './lmdb-examination.ts'
@@ -67,8 +70,19 @@ export { type MemoryProjections, memoryProjections } from './memory-projection-s
 export { nodeDisk, shareLock } from './node-disk.ts'
 export * from './projection-store.ts'
 export * from './rope.ts'
+export {
+  compoundOf,
+  fieldOf,
+  fieldRowKey,
+  fieldRows,
+  firstUserKey,
+  lockRowKey,
+  lockRows,
+} from './row-key.ts'
+export * from './rows.ts'
 export { type SimulatedDisk, simulatedDisk } from './simulated-disk.ts'
-export { applyUnit, isExpired } from './state-machine.ts'
+export { type Applied, applyUnit } from './state-machine.ts'
+export { isStoredValue, ropeOf, storedRope } from './stored-rope.ts'
 export { threadLogHost } from './thread-log-host.ts'
 export { utf8Length } from './utf8.ts'
 export { decodeValue, encodeValue } from './value.ts'

@@ -11,7 +11,7 @@ import { type Meta, metaPageBytes, newerMeta, readMeta } from './lmdb-format.ts'
 import { damage, LmdbPages } from './lmdb-pages.ts'
 import { type CompareKeys, type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
 import type { ProjectedPosition, ProjectionExamination } from './projection-store.ts'
-import { decodePosition, positionKey, rowHeadBytes, rowKeyBytesMax } from './row-codec.ts'
+import { decodePosition, isRowKey, positionKey, rowHeadBytes } from './row-codec.ts'
 import { readU64, viewOf } from './u64.ts'
 
 /** The name of LMDB's file in a projection's folder. */
@@ -166,7 +166,7 @@ class Rows implements EntryVisitor {
       this.position = decodePosition(page.subarray(dataFrom, dataTo))
       return
     }
-    this.#checkKey(dataFrom - keyFrom, page[keyFrom])
+    checkRowKey(page, keyFrom, dataFrom)
     if (dataTo - dataFrom < rowHeadBytes) throw damage('a row is too short')
     const crc = crc32(page.subarray(dataFrom + 4, dataTo), crc32(page.subarray(keyFrom, dataFrom)))
     if (viewOf(page).getUint32(dataFrom, true) !== crc)
@@ -175,7 +175,7 @@ class Rows implements EntryVisitor {
   }
 
   large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void {
-    this.#checkKey(key.length, key[0])
+    checkRowKey(key, 0, key.length)
     if (bytes < rowHeadBytes) throw damage('a row is too short')
     let expected = -1
     let crc = crc32(key)
@@ -187,9 +187,8 @@ class Rows implements EntryVisitor {
     if (crc !== expected) throw damage('a large row’s checksum does not hold')
     this.count++
   }
+}
 
-  #checkKey(bytes: number, first: number | undefined): void {
-    if (bytes > rowKeyBytesMax || first === 0)
-      throw damage(`a row has an impossible key of ${bytes} bytes`)
-  }
+const checkRowKey = (bytes: Uint8Array, from: number, to: number): void => {
+  if (!isRowKey(bytes, from, to)) throw damage(`a row has an impossible key of ${to - from} bytes`)
 }

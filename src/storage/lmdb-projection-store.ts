@@ -26,6 +26,7 @@ import {
   decodeRow,
   encodePosition,
   encodeRow,
+  isRowKey,
   positionKey,
   rowBytes,
   rowKeyBytesMax,
@@ -259,7 +260,7 @@ const encodeChanges = (changes: Iterable<RowChange>): EncodedChange[] => {
   let at = 0
   return list.map(([text, row]) => {
     const key = Buffer.from(text)
-    if (key.length === 0 || key.length > rowKeyBytesMax || key[0] === 0)
+    if (!isRowKey(key))
       throw new KeelsonError('INVALID_ARGUMENT', 'a row has a key of 1 to 1,537 bytes', {
         details: { bytes: key.length },
       })

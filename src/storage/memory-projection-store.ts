@@ -14,7 +14,7 @@ import type {
   RowChange,
   RowRange,
 } from './projection-store.ts'
-import { rowBytes, rowKeyBytesMax } from './row-codec.ts'
+import { isRowKey, rowBytes } from './row-codec.ts'
 
 /** Projections in memory, and what can be done to them. A folder that was never opened has none. */
 export interface MemoryProjections extends Projections {
@@ -120,10 +120,10 @@ const setRows = (folder: Folder, changes: readonly RowChange[]): void => {
 }
 
 const checkRowKey = (key: string): void => {
-  const bytes = Buffer.byteLength(key)
-  if (bytes === 0 || bytes > rowKeyBytesMax || key.charCodeAt(0) === 0)
+  const bytes = Buffer.from(key)
+  if (!isRowKey(bytes))
     throw new KeelsonError('INVALID_ARGUMENT', 'a row has a key of 1 to 1,537 bytes', {
-      details: { bytes },
+      details: { bytes: bytes.length },
     })
 }
 

@@ -15,8 +15,22 @@ export const isValueTag = (byte: number): byte is ValueTag => byte <= valueTags.
 /** A value as it stands in frames and rows. */
 export type StoredValue = { readonly tag: ValueTag; readonly bytes: Uint8Array }
 
-/** What a key holds. `expiresAt` in ms since 1970, 0 for never. */
-export type Row = { readonly value: StoredValue; readonly expiresAt: number }
+/**
+ * Kinds of rows that hold no value of a user: the head of a compound (u64, how many fields it has) and a lock (its
+ * owner's name; its row expires when the lease ends). They stand in no frame.
+ */
+export const rowTags = { compound: 4, lock: 5 } as const
+/** The kind of a row. */
+export type RowTag = ValueTag | (typeof rowTags)[keyof typeof rowTags]
+
+/** Whether a byte is the tag of a kind of row. */
+export const isRowTag = (byte: number): byte is RowTag => byte <= rowTags.lock
+
+/** What a row holds: a value, or what only rows have. */
+export type RowValue = { readonly tag: RowTag; readonly bytes: Uint8Array }
+
+/** What stands under a row's key. `expiresAt` in ms since 1970, 0 for never. */
+export type Row = { readonly value: RowValue; readonly expiresAt: number }
 
 /** The log, and the place in it, that a projection shows. `walId` in hex. */
 export type ProjectedPosition = {
@@ -28,7 +42,7 @@ export type ProjectedPosition = {
 /** A change of one row: the new one, or `undefined` to remove it. */
 export type RowChange = readonly [key: string, row: Row | undefined]
 
-/** Keys to walk through, in the order of their UTF-8 bytes. At most one lower and one upper bound. */
+/** Rows to walk through, those of fields and locks included, in the order of their UTF-8 bytes. At most one lower and one upper bound. */
 export type RowRange = {
   readonly gt?: string
   readonly gte?: string

@@ -29,7 +29,7 @@ export class RowBounds {
 
   /** Where `key` lies: before the range, in it, or beyond it in the direction of the walk. */
   place(key: Uint8Array): 'before' | 'within' | 'beyond' {
-    if (key[0] === 0) return this.#reverse ? 'beyond' : 'before'
+    if (key.length === 1 && key[0] === 0) return this.#reverse ? 'beyond' : 'before'
     const low = this.#from === undefined ? 1 : Buffer.compare(key, this.#from)
     const high = this.#to === undefined ? -1 : Buffer.compare(key, this.#to)
     if (low < 0 || (low === 0 && this.#fromOpen)) return this.#reverse ? 'beyond' : 'before'

@@ -2,17 +2,13 @@
  * Rows and the position as they stand in LMDB, which has no checksums of its own: each carries a CRC-32 over its key and
  * its content, so that a flipped bit in either is found when it is read. Pure. Integers are little endian.
  *
- *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | the value's bytes
+ *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes
  *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, under the key 00
  */
 import { KeelsonError } from '../errors.ts'
 import { crc32 } from './crc32.ts'
-import {
-  isValueTag,
-  type ProjectedPosition,
-  type Row,
-  type StoredValue,
-} from './projection-store.ts'
+import { isRowTag, type ProjectedPosition, type Row, type RowValue } from './projection-store.ts'
+import { compoundMarkerKey, lockRows } from './row-key.ts'
 import { readU64, viewOf, writeU64 } from './u64.ts'
 
 /** Bytes of a row before its value. */
@@ -24,11 +20,24 @@ export const positionKey: Uint8Array = Uint8Array.of(0)
 /** The longest key of a row: a key of 1,024 bytes, a NUL and a field of 512. */
 export const rowKeyBytesMax = 1024 + 1 + 512
 
+/** What begins with a NUL and is not the position: the marker of compounds, and the keys of locks. */
+const markerKey = Buffer.from(compoundMarkerKey)
+const lockPrefix = Buffer.from(lockRows.gt ?? '')
+
+/** Whether the bytes from `from` up to `to` may be the key of a row. */
+export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolean => {
+  const length = to - from
+  if (length === 0 || length > rowKeyBytesMax) return false
+  if (bytes[from] !== 0) return true
+  if (bytes[from + 1] === lockPrefix[1]) return length > lockPrefix.length
+  return length === markerKey.length && bytes[from + 1] === markerKey[1]
+}
+
 const positionVersion = 1
 const positionBytes = 37
 
 /** Bytes that a row takes. */
-export const rowBytes = (value: StoredValue): number => rowHeadBytes + value.bytes.length
+export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.length
 
 /** The sum that a record under `key` begins with: of the key and of the record without the sum. */
 export const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
@@ -62,7 +71,7 @@ export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
   const evidence = fault(key, record, rowHeadBytes)
   if (evidence) throw corrupt(key, evidence)
   const tag = record[12] ?? 0
-  if (!isValueTag(tag)) throw corrupt(key, `a value of the unknown kind ${tag}`)
+  if (!isRowTag(tag)) throw corrupt(key, `a row of the unknown kind ${tag}`)
   const expiresAt = readU64(viewOf(record), 4)
   return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
 }

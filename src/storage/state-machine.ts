@@ -1,73 +1,135 @@
 /**
  * What a unit does to the rows: the one place that decides it. The applier runs it on the live path, the LMDB writer when
  * it follows the log, and recovery when it replays; all three reach the same rows because it is pure: no clock but the
- * frame's stamp, no state but the rows it is let read.
+ * frame's stamp, no state but the rows it is let read. The commands themselves are in `*-commands.ts`.
  */
-import { KeelsonError } from '../errors.ts'
-import type { Command, Expiry, Unit } from './command.ts'
-import type { CommandAnswer, UnitAnswer } from './command-answer.ts'
-import type { Row, RowChange } from './projection-store.ts'
+import type { Command, FieldEntry, Unit } from './command.ts'
+import { type CommandAnswer, type Refusal, refused, type UnitAnswer } from './command-answer.ts'
+import { applyDeleteField, applyPutFields } from './field-commands.ts'
+import {
+  applyClear,
+  applyDeleteMany,
+  applyPutMany,
+  applyRemoveExpired,
+  unitRowsMax,
+} from './key-commands.ts'
+import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
+import type { RowChange } from './projection-store.ts'
+import { ChangedRows, type Rows } from './rows.ts'
+import {
+  applyAppend,
+  applyCompareAndSet,
+  applyDelete,
+  applyExpiry,
+  applyGetSet,
+  applyPut,
+  applySet,
+  applySetRange,
+  putRow,
+} from './value-commands.ts'
 
-/** What a unit does: at most one change a key, and its answer. A refused unit has no changes. */
+/** What a unit does: at most one change a row, and its answer. A refused unit has no changes. */
 export type Applied = { readonly changes: readonly RowChange[]; readonly answer: UnitAnswer }
-
-/** Reads the row that a key has before the unit, expired or not. */
-export type ReadRow = (key: string) => Row | undefined
-
-/** Whether a row has ended at `now` (ms): from its moment on it is invisible. */
-export const isExpired = (row: Row, now: number): boolean =>
-  row.expiresAt !== 0 && row.expiresAt <= now
-
-/**
- * What `unit` does in a frame stamped `time` (ms since 1970), given the rows before it. Changes nothing itself.
- */
-export const applyUnit = (unit: Unit, read: ReadRow, time: number): Applied => {
-  if (unit.kind === 'batch') return applyBatch(unit.commands, read, time)
-  const { change, answer } = applyCommand(unit.command, read, time)
-  return { changes: change ? [change] : [], answer }
-}
-
-const applyBatch = (commands: readonly Command[], read: ReadRow, time: number): Applied => {
-  const changed = new Map<string, Row | undefined>()
-  const readThrough: ReadRow = (key) => (changed.has(key) ? changed.get(key) : read(key))
-  const answers = commands.map((command) => {
-    const { change, answer } = applyCommand(command, readThrough, time)
-    if (change) changed.set(...change)
-    return answer
-  })
-  return { changes: [...changed], answer: { kind: 'batch', answers } }
-}
-
-type Step = { readonly change: RowChange | undefined; readonly answer: CommandAnswer }
 
 const putAnswer: CommandAnswer = { kind: 'put' }
 
-const applyCommand = (command: Command, read: ReadRow, time: number): Step => {
-  if (command.kind === 'delete') {
-    const row = read(command.key)
-    const change: RowChange | undefined = row && [command.key, undefined]
-    return {
-      change,
-      answer: { kind: 'delete', existed: row !== undefined && !isExpired(row, time) },
-    }
+/**
+ * What `unit` does in a frame stamped `time` (ms since 1970), given the rows before it. Changes no row itself.
+ * @throws KeelsonError `CORRUPT` when a row, or a blob that a comparison needs, is damaged.
+ */
+export const applyUnit = (unit: Unit, rows: Rows, time: number): Applied => {
+  if (unit.kind === 'command' && unit.command.kind === 'put') {
+    const { command } = unit
+    // Nothing can be in its way, and nothing of what was there is left: the hot path looks at no row.
+    if (!rows.hints.locks && !rows.hints.compounds)
+      return { changes: [[command.key, putRow(command, time)]], answer: putAnswer }
   }
-  if (command.kind !== 'put')
-    throw new KeelsonError('UNSUPPORTED_VERSION', 'this build does not apply the command', {
-      details: { what: 'command', code: command.kind },
-    })
-  const row: Row = { value: command.value, expiresAt: expiresAt(command.expiry, time) }
-  // A value that has ended before it begins leaves the key without one.
-  return { change: [command.key, isExpired(row, time) ? undefined : row], answer: putAnswer }
+  const changed = new ChangedRows(rows)
+  const answer =
+    unit.kind === 'batch'
+      ? applyBatch(unit.commands, changed, time)
+      : applyCommand(unit.command, changed, time)
+  if (answer.kind === 'refused') return { changes: [], answer }
+  if (changed.changes.size > unitRowsMax) return { changes: [], answer: refused('TOO_LARGE') }
+  return { changes: [...changed.changes], answer }
 }
 
-/** The moment of an expiry in a frame stamped `time`; 0 for never. */
-const expiresAt = (expiry: Expiry, time: number): number => {
-  switch (expiry.kind) {
-    case 'none':
-      return 0
-    case 'at':
-      return expiry.ms
-    case 'after':
-      return Math.min(time + expiry.ms, Number.MAX_SAFE_INTEGER)
+const applyBatch = (commands: readonly Command[], rows: ChangedRows, time: number): UnitAnswer => {
+  const answers: CommandAnswer[] = []
+  for (const [index, command] of commands.entries()) {
+    const answer = applyCommand(command, rows, time)
+    if (answer.kind === 'refused') return { ...answer, command: index }
+    answers.push(answer)
   }
+  return { kind: 'batch', answers }
+}
+
+const applyCommand = (
+  command: Command,
+  rows: ChangedRows,
+  time: number,
+): CommandAnswer | Refusal => {
+  if ('key' in command) {
+    const refusal = lockRefusal(rows, command.key, command.owner, time)
+    if (refusal) return refusal
+  }
+  switch (command.kind) {
+    case 'put':
+      applyPut(rows, command, time)
+      return putAnswer
+    case 'delete':
+      return { kind: 'delete', existed: applyDelete(rows, command.key, time) }
+    case 'set':
+      return applySet(rows, command, time)
+    case 'append':
+      return applyAppend(rows, command, time)
+    case 'getSet':
+      return applyGetSet(rows, command, time)
+    case 'setRange':
+      return applySetRange(rows, command, time)
+    case 'compareAndSet':
+      return applyCompareAndSet(rows, command, time)
+    case 'lock':
+    case 'extend':
+      return applyLock(rows, command, time)
+    case 'unlock':
+      return applyUnlock(rows, command, time)
+    case 'putField':
+      return putField(rows, command.key, [command.field, command.value], time)
+    case 'putFields':
+      return putFields(rows, command.key, command.fields, time)
+    case 'deleteField':
+      return applyDeleteField(rows, command, time)
+    case 'putMany':
+      return applyPutMany(rows, command, time)
+    case 'deleteMany':
+      return applyDeleteMany(rows, command, time)
+    case 'expire':
+    case 'persist':
+      return applyExpiry(rows, command, time)
+    case 'clear':
+      return applyClear(rows, command, time)
+    case 'removeExpired':
+      return applyRemoveExpired(rows, command, time)
+  }
+}
+
+const putField = (
+  rows: ChangedRows,
+  key: string,
+  entry: FieldEntry,
+  time: number,
+): CommandAnswer | Refusal => {
+  const created = applyPutFields(rows, key, [entry], time)
+  return 'kind' in created ? created : { kind: 'putField', created: created[0] === true }
+}
+
+const putFields = (
+  rows: ChangedRows,
+  key: string,
+  entries: readonly FieldEntry[],
+  time: number,
+): CommandAnswer | Refusal => {
+  const created = applyPutFields(rows, key, entries, time)
+  return 'kind' in created ? created : { kind: 'putFields', created }
 }

@@ -10,7 +10,7 @@ import { types } from 'node:util'
 import { Packr } from 'msgpackr'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain-data.ts'
-import { type StoredValue, valueTags } from './projection-store.ts'
+import { type RowValue, rowTags, type StoredValue, valueTags } from './projection-store.ts'
 import { readUtf8 } from './utf8.ts'
 
 /**
@@ -48,10 +48,10 @@ const encodeText = (text: string): Uint8Array => {
 
 /**
  * The value that `encodeValue` was given; bytes come back as a Buffer. Shares no memory with `stored`.
- * @throws KeelsonError `CORRUPT` when the bytes are not what their tag says; `INVALID_ARGUMENT` for a blob reference,
- * whose value the blob store has.
+ * @throws KeelsonError `CORRUPT` when the bytes are not what their tag says; `INVALID_ARGUMENT` for a rope, whose value
+ * the blob store has; `WRONG_TYPE` for a compound, which has fields and no value.
  */
-export const decodeValue = (stored: StoredValue): unknown => {
+export const decodeValue = (stored: RowValue): unknown => {
   switch (stored.tag) {
     case valueTags.structured:
       return decodeStructured(stored.bytes)
@@ -64,6 +64,10 @@ export const decodeValue = (stored: StoredValue): unknown => {
         'INVALID_ARGUMENT',
         'the value of a blob reference is in the blob store',
       )
+    case rowTags.compound:
+      throw new KeelsonError('WRONG_TYPE', 'the key is a compound: it has fields and no value')
+    case rowTags.lock:
+      throw new KeelsonError('WRONG_TYPE', 'a lock has no value')
   }
 }
 

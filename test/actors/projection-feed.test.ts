@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ProjectionFeed } from '../../src/actors/projection-feed.ts'
 import { encodeFrame, encodeValue, noExpiry } from '../../src/storage/index.ts'
+import { MapRows } from '../support/map-rows.ts'
 
 const limits = {
   intervalMs: 50,
@@ -35,7 +36,7 @@ const readOf = (lsns: readonly number[], next: number) => {
   }
 }
 
-const nothing = () => undefined
+const nothing = new MapRows()
 
 /** Takes batches as long as there are any; answers the keys in the order of their commits. */
 const drain = (feed: ProjectionFeed, now = 1_000) => {

@@ -2,8 +2,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Command, type Expiry, noExpiry, type Unit } from '../../src/storage/command.ts'
+import { isExpired } from '../../src/storage/expiry.ts'
 import type { Row, StoredValue } from '../../src/storage/projection-store.ts'
-import { applyUnit, isExpired } from '../../src/storage/state-machine.ts'
+import { applyUnit } from '../../src/storage/state-machine.ts'
+import { MapRows } from '../support/map-rows.ts'
 
 const now = 1000
 
@@ -20,7 +22,7 @@ const one = (command: Command): Unit => ({ kind: 'command', command })
 const batch = (...commands: Command[]): Unit => ({ kind: 'batch', commands })
 
 const run = (unit: Unit, rows: Record<string, Row> = {}, time = now) =>
-  applyUnit(unit, (key) => rows[key], time)
+  applyUnit(unit, new MapRows(Object.entries(rows)), time)
 
 describe('expiry', () => {
   test.each([
@@ -130,17 +132,17 @@ describe('a batch', () => {
     )
     fc.assert(
       fc.property(fc.array(command, { minLength: 1 }), rows, (commands, before) => {
-        const oneByOne = new Map(Object.entries(before))
+        const oneByOne = new MapRows(Object.entries(before))
         const answers = commands.map((next) => {
-          const { changes, answer } = applyUnit(one(next), (k) => oneByOne.get(k), now)
-          for (const [k, r] of changes) r ? oneByOne.set(k, r) : oneByOne.delete(k)
+          const { changes, answer } = applyUnit(one(next), oneByOne, now)
+          oneByOne.take(changes)
           return answer
         })
-        const atOnce = new Map(Object.entries(before))
-        const applied = applyUnit({ kind: 'batch', commands }, (k) => atOnce.get(k), now)
-        for (const [k, r] of applied.changes) r ? atOnce.set(k, r) : atOnce.delete(k)
+        const atOnce = new MapRows(Object.entries(before))
+        const applied = applyUnit({ kind: 'batch', commands }, atOnce, now)
+        atOnce.take(applied.changes)
         expect(applied.answer).toEqual({ kind: 'batch', answers })
-        expect([...atOnce].sort()).toEqual([...oneByOne].sort())
+        expect([...atOnce.rows].sort()).toEqual([...oneByOne.rows].sort())
         expect(new Set(applied.changes.map(([k]) => k)).size).toBe(applied.changes.length)
       }),
       { numRuns: 1000 },

@@ -1,0 +1,96 @@
+/** The rows of a shard as they are at this moment: the overlay over the projection. What commands are applied to, and reads see. */
+import { isKeelsonError } from '../errors.ts'
+import {
+  fieldRows,
+  hintsOf,
+  keysOf,
+  mergedLayers,
+  noteRow,
+  type ProjectionStore,
+  type ReadBlob,
+  type Row,
+  type RowChange,
+  type RowHints,
+  type RowRange,
+  type Rows,
+} from '../storage/index.ts'
+import type { Overlay } from './overlay.ts'
+
+/** Overlay and projection as one. */
+export class ShardRows implements Rows {
+  readonly hints: RowHints
+  readonly blob: ReadBlob
+  readonly #overlay: Overlay
+  readonly #projection: ProjectionStore
+  readonly #damaged: () => void
+
+  /** `damaged` is called when a row of the projection turns out to be damaged, before the error is thrown. */
+  constructor(
+    overlay: Overlay,
+    projection: ProjectionStore,
+    blob: ReadBlob,
+    damaged: () => void = () => undefined,
+  ) {
+    this.#overlay = overlay
+    this.#projection = projection
+    this.#damaged = damaged
+    this.blob = blob
+    this.hints = this.#watched(() => hintsOf(projection))
+  }
+
+  get(rowKey: string): Row | undefined {
+    const entry = this.#overlay.get(rowKey)
+    return entry ? entry.row : this.#watched(() => this.#projection.get(rowKey))
+  }
+
+  *range(range: RowRange): IterableIterator<readonly [rowKey: string, row: Row]> {
+    try {
+      for (const [key, row] of newestRows(this.#overlay, this.#projection, range))
+        if (row) yield [key, row]
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  fields(key: string): Iterable<string> {
+    return keysOf(this.range(fieldRows(key)))
+  }
+
+  /** Looks at the projection's rows for what commands have to look out for: to be called when its writer may have moved on. */
+  lookAgain(): void {
+    const { locks, compounds } = this.#watched(() => hintsOf(this.#projection))
+    if (locks) this.hints.locks = true
+    if (compounds) this.hints.compounds = true
+  }
+
+  /** Takes the changes of frame `lsn`. */
+  apply(changes: readonly RowChange[], lsn: number): void {
+    for (const [rowKey] of changes) noteRow(this.hints, rowKey)
+    this.#overlay.apply(changes, lsn)
+  }
+
+  #watched<T>(read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  #judged(error: unknown): unknown {
+    if (isKeelsonError(error, 'CORRUPT')) this.#damaged()
+    return error
+  }
+}
+
+/** The newest rows of a range, `undefined` where one was removed. Use it up, or end it, within one turn. */
+export const newestRows = (
+  overlay: Overlay,
+  projection: ProjectionStore,
+  range: RowRange,
+): IterableIterator<RowChange> =>
+  mergedLayers(rowsOf(overlay.range(range)), projection.range(range), range)
+
+function* rowsOf(entries: ReturnType<Overlay['range']>): IterableIterator<RowChange> {
+  for (const [key, { row }] of entries) yield [key, row]
+}

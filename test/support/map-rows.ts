@@ -1,0 +1,52 @@
+/** Rows in a Map, for the state machine: the plainest store there is. */
+
+import { compareKeys } from '../../src/storage/key.ts'
+import type { Row, RowChange, RowRange } from '../../src/storage/projection-store.ts'
+import { compoundOf } from '../../src/storage/row-key.ts'
+import { missingBlob, type ReadBlob, type RowHints, type Rows } from '../../src/storage/rows.ts'
+
+/** Rows that can be looked into, and that take changes. */
+export class MapRows implements Rows {
+  readonly rows: Map<string, Row>
+  readonly blob: ReadBlob
+
+  constructor(rows: Iterable<readonly [string, Row]> = [], blob: ReadBlob = missingBlob) {
+    this.rows = new Map(rows)
+    this.blob = blob
+  }
+
+  get hints(): RowHints {
+    const keys = [...this.rows.keys()]
+    return {
+      locks: keys.some((key) => key.startsWith('\0l')),
+      compounds: keys.includes('\0c'),
+    }
+  }
+
+  get(rowKey: string): Row | undefined {
+    return this.rows.get(rowKey)
+  }
+
+  *range({ gt, gte, lt, lte, reverse }: RowRange): IterableIterator<readonly [string, Row]> {
+    const within = [...this.rows].filter(
+      ([key]) =>
+        (gt === undefined || compareKeys(key, gt) > 0) &&
+        (gte === undefined || compareKeys(key, gte) >= 0) &&
+        (lt === undefined || compareKeys(key, lt) < 0) &&
+        (lte === undefined || compareKeys(key, lte) <= 0),
+    )
+    within.sort(([a], [b]) => (reverse ? compareKeys(b, a) : compareKeys(a, b)))
+    yield* within
+  }
+
+  fields(key: string): Iterable<string> {
+    return [...this.rows.keys()].filter((rowKey) => compoundOf(rowKey) === key)
+  }
+
+  /** Takes what a unit changed. */
+  take(changes: Iterable<RowChange>): void {
+    for (const [key, row] of changes)
+      if (row) this.rows.set(key, row)
+      else this.rows.delete(key)
+  }
+}
