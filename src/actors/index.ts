@@ -2,6 +2,7 @@
 
 export * as Applier from './applier.ts'
 export { invalidArgument } from './argument-check.ts'
+export { Batch } from './batch.ts'
 export * as Control from './control.ts'
 export {
   ControlHandle,
@@ -15,6 +16,40 @@ export { levelOf, type Settings } from './settings.ts'
 export { reasonText, Shard, type ShardPhase, type Suspension } from './shard.ts'
 export { defaultInstance, instanceName, shardName } from './shard-name.ts'
 export { type ShardFacts, type StorageEvents, tell } from './storage-events.ts'
-export { type RangePage, Store, type StoreEntry, type Written } from './store.ts'
+export { Store } from './store.ts'
+export type {
+  BatchAnswer,
+  CompareAnswer,
+  CreatedAnswer,
+  CreatedManyAnswer,
+  DeletedAnswer,
+  ExistedAnswer,
+  LengthAnswer,
+  NoAnswer,
+  PreviousAnswer,
+  ReleasedAnswer,
+  RemovedAnswer,
+  SetAnswer,
+  UntilAnswer,
+  Written,
+  WrittenMany,
+} from './store-answers.ts'
+export type { Pairs } from './store-commands.ts'
+export type { RangePage, StoreEntry } from './store-reader.ts'
+export { Compound } from './value-reading.ts'
 export * as WalWriter from './wal-writer.ts'
-export type { PutOptions, WriteOptions } from './write-options.ts'
+export type {
+  ClearOptions,
+  ExpiryOptions,
+  LockedPutOptions,
+  LockOptions,
+  LockTerms,
+  OwnedWriteOptions,
+  OwnerOption,
+  PutOptions,
+  PutTerms,
+  SetOptions,
+  SetTerms,
+  UnlockOptions,
+  WriteOptions,
+} from './write-options.ts'

@@ -1,214 +1,266 @@
 /**
- * The store: keys and values over all shards. It checks, encodes once, picks the shard and enters its gate; a write resolves
- * when its frame is durable and visible. Reads are synchronous: overlay first, then the projection, so that a caller sees
- * its own acknowledged writes and everybody else's.
+ * The store: keys and values over all shards. A write checks its arguments and encodes its values once, picks the shard and
+ * goes its way; it resolves when its frame is durable and visible. The reads are `StoreReader`'s.
  */
-import { isKeelsonError, KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import {
-  type Command,
-  checkKey,
-  decodeValue,
-  type Expiry,
-  encodeValue,
-  noExpiry,
-  type PutCommand,
-  type Row,
-  shardOf,
-  type Unit,
-  type UnitAnswer,
-} from '../storage/index.ts'
-import * as Applier from './applier.ts'
-import { cursorAt, type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
-import { type KeyRow, mergedRows } from './read-view.ts'
-import { levelOf } from './settings.ts'
+import { invalidArgument } from './argument-check.ts'
+import { Batch } from './batch.ts'
+import { KeyPlacement } from './key-placement.ts'
 import type { Shard } from './shard.ts'
-import type * as WalWriter from './wal-writer.ts'
-import {
-  type CheckedWrite,
-  checkPut,
-  checkWrite,
-  type PutOptions,
-  type WriteOptions,
+import type {
+  CompareAnswer,
+  CreatedAnswer,
+  CreatedManyAnswer,
+  DeletedAnswer,
+  ExistedAnswer,
+  LengthAnswer,
+  PreviousAnswer,
+  ReleasedAnswer,
+  RemovedAnswer,
+  SetAnswer,
+  UntilAnswer,
+  Written,
+  WrittenMany,
+} from './store-answers.ts'
+import * as commands from './store-commands.ts'
+import { StoreReader } from './store-reader.ts'
+import { StoreWriting } from './store-writing.ts'
+import type {
+  ClearOptions,
+  LockedPutOptions,
+  LockOptions,
+  OwnedWriteOptions,
+  PutOptions,
+  SetOptions,
+  UnlockOptions,
 } from './write-options.ts'
-import { submit } from './write-path.ts'
 
-/** What every write answers. `level` is there only where the instance is not durable: the write is written, not synced. */
-export type Written = { readonly position: WalWriter.Position; readonly level?: 'written' }
-
-/** A key with its value; without values asked for, `undefined`. */
-export type StoreEntry = readonly [key: string, value: unknown]
-
-/** A page of a range. `cursor` goes on behind it, absent when `exhausted`; `positions` say what each shard showed. */
-export type RangePage = {
-  readonly entries: readonly StoreEntry[]
-  readonly cursor: string | undefined
-  readonly exhausted: boolean
-  readonly positions: readonly WalWriter.Position[]
-}
-
-/** Keys and values, in one instance. */
-export class Store {
-  readonly #system: System
-  readonly #shards: readonly Shard[]
+/**
+ * Keys and values, in one instance. Every write rejects with a `KeelsonError`:
+ * `INVALID_ARGUMENT` (`details.path` says where), `TOO_LARGE`, `CROSS_SHARD`: refused, nothing happened.
+ * `WRONG_TYPE`, `LOCKED`, `CONFLICT`: decided by the state, nothing changed. `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing
+ * was written. `NOT_SUBMITTED`: never reached the disk. `UNKNOWN_OUTCOME`: it may be there, read before repeating.
+ * `TIMEOUT`, `DEGRADED` with `ack` `projected`: the write stands at `details.position`.
+ */
+export class Store extends StoreReader {
+  readonly #keys: KeyPlacement
+  readonly #writing: StoreWriting
 
   constructor(system: System, shards: readonly Shard[]) {
-    this.#system = system
-    this.#shards = shards
+    const keys = new KeyPlacement(shards)
+    super(system, keys)
+    this.#keys = keys
+    this.#writing = new StoreWriting(system, keys)
   }
 
-  /**
-   * Replaces what the key holds. Resolves once the change is synced and visible.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE`: refused, nothing happened. `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing was written.
-   * `NOT_SUBMITTED`: never reached the disk. `UNKNOWN_OUTCOME`: it may be there, read before repeating. `TIMEOUT`, `DEGRADED`: with `ack`
-   * `projected`, the write stands at `details.position`.
-   */
+  /** Replaces what the key holds: kind, value and expiry. Resolves once the change is synced and visible. @throws as every write */
   async put(key: string, value: unknown, options: PutOptions = {}): Promise<Written> {
-    checkKey(key)
-    const checked = checkPut(options, this.#deadlineMs)
-    const stored = encodeValue(value)
-    const command: PutCommand = { kind: 'put', key, value: stored, expiry: expiryOf(options) }
-    return (await this.#write(command, checked)).written
+    const checked = this.#writing.checked('put', options)
+    return this.#writing.put(commands.put(key, value, options), checked)
   }
 
-  /** Removes the key. Resolves like `put`, and says whether there was a value. @throws as `put` does */
-  async delete(
+  /**
+   * Writes when the condition holds: `nx` only when the key is absent, `xx` only when it is present. `get` answers what was
+   * there, written or not; `keepTtl` leaves the expiry. @throws as every write
+   */
+  set(
     key: string,
-    options: WriteOptions = {},
-  ): Promise<Written & { readonly existed: boolean }> {
-    checkKey(key)
-    const checked = checkWrite(options, this.#deadlineMs)
-    const { written, answer } = await this.#write({ kind: 'delete', key }, checked)
-    return { ...written, existed: answer?.kind === 'delete' && answer.existed }
+    value: unknown,
+    options: SetOptions & { readonly get: true },
+  ): Promise<Written & SetAnswer & PreviousAnswer>
+  set(key: string, value: unknown, options?: SetOptions): Promise<Written & SetAnswer>
+  async set(
+    key: string,
+    value: unknown,
+    options: SetOptions = {},
+  ): Promise<Written & SetAnswer & Partial<PreviousAnswer>> {
+    const checked = this.#writing.checked('set', options)
+    return this.#writing.one(commands.set(key, value, options), checked)
+  }
+
+  /** Replaces what the key holds, without expiry, and answers what was there. @throws as every write */
+  async getSet(
+    key: string,
+    value: unknown,
+    options: OwnedWriteOptions = {},
+  ): Promise<Written & PreviousAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.getSet(key, value, options), checked)
   }
 
   /**
-   * The key's value, `undefined` without one.
-   * @throws KeelsonError `INVALID_ARGUMENT`; `CORRUPT` when what is stored is damaged; `SHARD_DOWN` with `details.state`; `CLOSED`
+   * Puts text or bytes behind those that are there; nothing there counts as empty. Text behind text stays text, anything else
+   * makes bytes; the expiry stays. @throws as every write; `WRONG_TYPE` on a structured or compound value
    */
-  get(key: string): unknown {
-    const row = this.#row(checkKey(key))
-    return row && decodeValue(row.value)
-  }
-
-  /** Whether the key has a value. @throws as `get` does */
-  has(key: string): boolean {
-    return this.#row(checkKey(key)) !== undefined
-  }
-
-  /** Milliseconds that the value has left: `Infinity` without expiry, `undefined` without a value. @throws as `get` does */
-  ttl(key: string): number | undefined {
-    const shard = this.#shardOf(checkKey(key))
-    const now = shard.now()
-    const row = this.#row(key, now)
-    if (!row) return undefined
-    return row.expiresAt === 0 ? Number.POSITIVE_INFINITY : row.expiresAt - now
-  }
-
-  /** The values of several keys, in their order; `undefined` for those without one. @throws as `get` does; no key is left out */
-  getMany(keys: readonly string[]): unknown[] {
-    if (!Array.isArray(keys))
-      throw new KeelsonError('INVALID_ARGUMENT', 'getMany takes an array of keys.')
-    return keys.map((key) => this.get(key))
+  async append(
+    key: string,
+    suffix: string | Uint8Array,
+    options: OwnedWriteOptions = {},
+  ): Promise<Written & LengthAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.append(key, suffix, options), checked)
   }
 
   /**
-   * One page of the keys in the order of their UTF-8 bytes, over all shards.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (no shard is left out), `CLOSED`
+   * Overwrites bytes from `offset` on; the value grows as needed, and a gap is filled with zero bytes. Kind and expiry as with
+   * `append`. @throws as every write; `WRONG_TYPE` on a structured or compound value
    */
-  range(options: RangeOptions = {}): RangePage {
-    return this.#page(rangeQuery(options))
+  async setRange(
+    key: string,
+    offset: number,
+    patch: string | Uint8Array,
+    options: OwnedWriteOptions = {},
+  ): Promise<Written & LengthAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.setRange(key, offset, patch, options), checked)
   }
 
-  /** All entries of a range, page by page, yielding to the event loop between pages. `limit` is the size of a page. @throws as `range` does */
-  async *entries(options: RangeOptions = {}): AsyncIterableIterator<StoreEntry> {
-    let cursor = options.cursor
-    do {
-      const page = this.range({ ...options, ...(cursor === undefined ? {} : { cursor }) })
-      yield* page.entries
-      cursor = page.cursor
-      await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
-    } while (cursor !== undefined)
+  /**
+   * Writes `value` when what is there is deeply equal to `expected`: map order ignored, kinds told apart; `undefined` means
+   * absent. Answers what was there when it is not. Without an expiry of its own the one that is there stays. @throws as every write
+   */
+  async compareAndSet(
+    key: string,
+    expected: unknown,
+    value: unknown,
+    options: PutOptions = {},
+  ): Promise<Written & CompareAnswer> {
+    const checked = this.#writing.checked('put', options)
+    return this.#writing.one(commands.compareAndSet(key, expected, value, options), checked)
   }
 
-  get #deadlineMs(): number {
-    return this.#shards[0]?.parts.settings.deadlineMs ?? 0
+  /** Removes the key, and says whether there was a value. @throws as every write */
+  async delete(key: string, options: OwnedWriteOptions = {}): Promise<Written & ExistedAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.remove(key, options), checked)
   }
 
-  #shardOf(key: string): Shard {
-    return this.#shards[shardOf(key, this.#shards.length)] as Shard
-  }
-
-  #row(key: string, now = this.#shardOf(key).now()): Row | undefined {
-    const shard = this.#shardOf(key)
-    const view = shard.view()
-    try {
-      return view.get(key, now)
-    } catch (error) {
-      this.#reportDamage(shard, error)
-      throw error
-    }
-  }
-
-  #page(query: RangeQuery): RangePage {
-    const { range, limit, values } = query
-    const sources = this.#shards.map((shard) => ({ shard, view: shard.view() }))
-    const walks = sources.map(({ shard, view }) =>
-      this.#watched(shard, view.range(range, shard.now())),
+  /**
+   * Puts several values, atomically within each shard and not across. `positions[i]` is where entry i stands. A key that comes
+   * twice has its last value. @throws as every write; with several shards `PARTIAL`, `details.outcomes` says what became of each
+   */
+  async putMany(entries: commands.Pairs, options: PutOptions = {}): Promise<WrittenMany> {
+    const checked = this.#writing.checked('put', options)
+    const command = commands.putMany(entries, options)
+    const parts = this.#keys.grouped(command.entries, ({ key }) => key)
+    const written = await this.#writing.spread(
+      parts.map(([shard, own]) => [shard, { ...command, entries: own }] as const),
+      checked,
     )
-    const entries: StoreEntry[] = []
-    let more = false
-    for (const [key, row] of mergedRows(walks, range.reverse === true)) {
-      more = entries.length === limit
-      if (more) break
-      entries.push([key, values ? decodeValue(row.value) : undefined])
-    }
-    const last = entries[entries.length - 1]?.[0]
+    const positions = new Map(parts.map(([shard], at) => [shard, written[at]?.position]))
+    return this.#writing.leveled(
+      command.entries.flatMap(({ key }) => positions.get(this.#keys.of(key)) ?? []),
+    )
+  }
+
+  /** Removes several keys, atomically within each shard and not across; says how many had a value. @throws as `putMany` */
+  async deleteMany(
+    keys: Iterable<string>,
+    options: OwnedWriteOptions = {},
+  ): Promise<WrittenMany & DeletedAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    const command = commands.deleteMany(keys, options)
+    const parts = this.#keys.grouped(command.keys, (key) => key)
+    const written = await this.#writing.spread(
+      parts.map(([shard, own]) => [shard, { ...command, keys: own }] as const),
+      checked,
+    )
     return {
-      entries,
-      cursor: more && last !== undefined ? cursorAt(query, last) : undefined,
-      exhausted: !more,
-      positions: sources.map(({ shard }) => ({ shard: shard.index, lsn: shard.appliedLsn })),
+      ...this.#writing.leveled(written.map(({ position }) => position)),
+      deleted: written.reduce((sum, { deleted }) => sum + deleted, 0),
     }
   }
 
-  async #write(
-    command: Extract<Command, { key: string }>,
-    options: CheckedWrite,
-  ): Promise<{ written: Written; answer: UnitAnswer | undefined }> {
-    const shard = this.#shardOf(command.key)
-    const unit: Unit = { kind: 'command', command }
-    const { position, answers } = await submit(this.#system, shard, {
-      units: [unit],
-      keys: [command.key],
-      options,
-    })
-    const level = levelOf(shard.parts.settings)
+  /** Removes every key, or those of a namespace, atomically within each shard and not across. Locks stay. @throws as `putMany` */
+  async clear(options: ClearOptions = {}): Promise<WrittenMany & RemovedAnswer> {
+    const checked = this.#writing.checked('clear', options)
+    const command = commands.clear(options)
+    const written = await this.#writing.spread(
+      this.#keys.shards.map((shard) => [shard, command] as const),
+      checked,
+    )
     return {
-      written: level === 'durable' ? { position } : { position, level },
-      answer: answers[0],
+      ...this.#writing.leveled(written.map(({ position }) => position)),
+      removed: written.reduce((sum, { removed }) => sum + removed, 0),
     }
   }
 
-  /** A walk whose damage is reported to its own shard. */
-  *#watched(shard: Shard, rows: IterableIterator<KeyRow>): IterableIterator<KeyRow> {
-    try {
-      yield* rows
-    } catch (error) {
-      this.#reportDamage(shard, error)
-      throw error
-    }
+  /** Begins a batch: commands that take effect as one unit, in one shard. Nothing moves until its `commit`. */
+  batch(): Batch {
+    return new Batch((built, options) => this.#writing.batch(built, options))
   }
 
-  /** A damaged row is reported, so that the projection is built anew; this reader gets `CORRUPT` all the same. */
-  #reportDamage(shard: Shard, error: unknown): void {
-    if (!isKeelsonError(error, 'CORRUPT')) return
-    const applier = this.#system.to(Applier.name(shard.parts.instance, shard.index))
-    Applier.damaged(applier, error.details)
+  /**
+   * Locks all keys or none, for `leaseMs` from the log's stamp on: until then only writes that name `owner` change them. A
+   * lock of one's own is renewed. Reads are never held up. @throws as every write; `LOCKED` with `details.owner` and `details.until`
+   */
+  async lock(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
+    const checked = this.#writing.checked('lock', options)
+    return this.#writing.one(commands.lock('lock', keys, options), checked)
   }
-}
 
-const expiryOf = ({ ttlMs, expiresAt }: PutOptions): Expiry => {
-  if (ttlMs !== undefined) return { kind: 'after', ms: ttlMs }
-  return expiresAt ? { kind: 'at', ms: expiresAt } : noExpiry
+  /** Renews the locks of all keys, or of none. @throws as `lock`; `CONFLICT` when one of them is not locked any more */
+  async extend(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
+    const checked = this.#writing.checked('lock', options)
+    return this.#writing.one(commands.lock('extend', keys, options), checked)
+  }
+
+  /** Gives up the owner's locks among the keys, and says how many it had. @throws as `lock` */
+  async unlock(keys: Iterable<string>, options: UnlockOptions): Promise<Written & ReleasedAnswer> {
+    const checked = this.#writing.checked('unlock', options)
+    return this.#writing.one(commands.unlock(keys, options), checked)
+  }
+
+  /** A put by the owner of the key's lock, or of a key that nobody has locked. @throws as every write; `LOCKED` */
+  async lockedPut(key: string, value: unknown, options: LockedPutOptions): Promise<Written> {
+    if (options?.owner === undefined) throw invalidArgument('owner', 'given', undefined)
+    return this.put(key, value, options)
+  }
+
+  /** Puts a field of a compound key, which it makes where there is none. @throws as every write; `WRONG_TYPE` on a plain value */
+  async putField(
+    key: string,
+    field: string,
+    value: unknown,
+    options: OwnedWriteOptions = {},
+  ): Promise<Written & CreatedAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.putField(key, field, value, options), checked)
+  }
+
+  /** Puts several fields of a compound key as one; `created[i]` says whether field i is new. @throws as `putField` */
+  async putFields(
+    key: string,
+    fields: commands.Pairs,
+    options: OwnedWriteOptions = {},
+  ): Promise<Written & CreatedManyAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.putFields(key, fields, options), checked)
+  }
+
+  /** Removes a field; with the last one the key goes. @throws as `putField` */
+  async deleteField(
+    key: string,
+    field: string,
+    options: OwnedWriteOptions = {},
+  ): Promise<Written & ExistedAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.deleteField(key, field, options), checked)
+  }
+
+  /** Lets the value end after `ttlMs`, counted from the log's stamp. @throws as every write */
+  async expire(
+    key: string,
+    ttlMs: number,
+    options: OwnedWriteOptions = {},
+  ): Promise<Written & ExistedAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.expire(key, ttlMs, options), checked)
+  }
+
+  /** Takes the expiry away. @throws as every write */
+  async persist(key: string, options: OwnedWriteOptions = {}): Promise<Written & ExistedAnswer> {
+    const checked = this.#writing.checked('plain', options)
+    return this.#writing.one(commands.persist(key, options), checked)
+  }
 }

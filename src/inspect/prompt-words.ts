@@ -14,6 +14,7 @@ import { factList } from './text-table.ts'
 import { surveyTree } from './tree-survey.ts'
 import { treeView } from './tree-view.ts'
 import { View } from './view.ts'
+import { wordHelp } from './word-help.ts'
 
 /** Names with what they stand for. */
 export type PromptWords = Readonly<Record<string, unknown>>
@@ -27,6 +28,10 @@ export const promptWords = (app: App, paint: Paint): PromptWords => ({
   store: app.store,
   control: app.control,
   help: helpWord(),
+  h: (word?: unknown) =>
+    word === undefined
+      ? new View(helpText)
+      : wordHelp({ store: app.store, control: app.control }, word),
 })
 
 const lookingWords = (app: App, paint: Paint) => ({
@@ -110,7 +115,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
   ['app', 'the instance: app.health(), app.system …'],
-  ['help', 'this list'],
+  ['help, h(name)', 'this list; what store and control can do'],
 ]
 
 /** What `help` prints. */

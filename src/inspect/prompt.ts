@@ -175,12 +175,17 @@ const endedEarly = (): SyntaxError => new SyntaxError('the input ended within an
 
 const printing = { depth: 4, maxArrayLength: 100, maxStringLength: 10_000 } as const
 
-const methodsOf = (handle: unknown): string[] =>
-  typeof handle === 'object' && handle !== null
-    ? Object.getOwnPropertyNames(Object.getPrototypeOf(handle)).filter(
-        (name) => name !== 'constructor',
-      )
-    : []
+/** The methods of a handle, those of the classes that its own extends included. */
+const methodsOf = (handle: unknown): string[] => {
+  const names = new Set<string>()
+  let prototype: unknown = typeof handle === 'object' && handle && Object.getPrototypeOf(handle)
+  while (prototype && prototype !== Object.prototype) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype)))
+      if (name !== 'constructor' && typeof value === 'function') names.add(name)
+    prototype = Object.getPrototypeOf(prototype)
+  }
+  return [...names].sort()
+}
 
 /** Makes the words global, as the prompt's lines run in the process's own realm; answers how to take them back. */
 const define = (words: PromptWords): (() => void) => {

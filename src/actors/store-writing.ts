@@ -1,0 +1,119 @@
+/**
+ * How the store's commands go their way: each in the shard of its keys, as a unit of one frame, several shards side by side.
+ * What comes back is where the unit stands and what it answered; a unit that the state refused is its caller's error.
+ */
+import type { System } from '../runtime/index.ts'
+import { type Command, refusalError, type Unit, type UnitAnswer } from '../storage/index.ts'
+import type { KeyPlacement } from './key-placement.ts'
+import { levelOf } from './settings.ts'
+import type { Shard } from './shard.ts'
+import { settledParts } from './spread.ts'
+import {
+  type Answers,
+  answerTo,
+  type BatchAnswer,
+  type UserCommand,
+  type Written,
+  type WrittenMany,
+} from './store-answers.ts'
+import { keysNamed } from './store-commands.ts'
+import { decodedValue } from './value-reading.ts'
+import { type CheckedWrite, checkWrite, type TermKind, type WriteOptions } from './write-options.ts'
+import { submit } from './write-path.ts'
+
+/** The writes of one instance. */
+export class StoreWriting {
+  readonly #system: System
+  readonly #keys: KeyPlacement
+
+  constructor(system: System, keys: KeyPlacement) {
+    this.#system = system
+    this.#keys = keys
+  }
+
+  /** What every write may be told, checked, with the instance's defaults. @throws KeelsonError `INVALID_ARGUMENT` */
+  checked(kind: TermKind, options: WriteOptions): CheckedWrite {
+    return checkWrite(kind, options, this.#keys.shards[0]?.parts.settings.deadlineMs ?? 0)
+  }
+
+  /** A put, which answers nothing: the most frequent command, without detours. */
+  async put(command: Command & { readonly kind: 'put' }, options: CheckedWrite): Promise<Written> {
+    const shard = this.#keys.of(command.key)
+    return (await this.#submit(shard, { kind: 'command', command }, [command.key], options)).written
+  }
+
+  /** One command, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what writing throws */
+  async one<Kind extends keyof Answers>(
+    command: UserCommand & { readonly kind: Kind },
+    options: CheckedWrite,
+  ): Promise<Written & Answers[Kind]> {
+    return this.#to<Kind>(this.#keys.ofAll(keysNamed(command)), command, options)
+  }
+
+  /** A batch, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what writing throws */
+  async batch(
+    built: readonly UserCommand[],
+    options: WriteOptions,
+  ): Promise<Written & { readonly answers: readonly BatchAnswer[] }> {
+    const checked = this.checked('commit', options)
+    const keys = built.flatMap(keysNamed)
+    const shard = this.#keys.ofAll(keys)
+    const unit: Unit = { kind: 'batch', commands: built }
+    const { written, answer } = await this.#submit(shard, unit, keys, checked)
+    if (answer.kind !== 'batch') throw new Error('a batch was answered like a command')
+    const answers = built.map((command, at) => {
+      const one = answer.answers[at]
+      if (!one) throw new Error('a batch was answered with too few answers')
+      return answerTo(command, one, (stored) => decodedValue(shard, stored))
+    })
+    return { ...written, answers }
+  }
+
+  /** One command per shard, side by side. @throws KeelsonError `PARTIAL` when one of several fails */
+  spread<Kind extends keyof Answers>(
+    parts: readonly (readonly [Shard, UserCommand & { readonly kind: Kind }])[],
+    options: CheckedWrite,
+  ): Promise<readonly (Written & Answers[Kind])[]> {
+    return settledParts(
+      parts.map(([shard, command]) => ({
+        shard: shard.index,
+        work: this.#to<Kind>(shard, command, options),
+      })),
+    )
+  }
+
+  /** Positions with the level of the instance. */
+  leveled(positions: WrittenMany['positions']): WrittenMany {
+    const [shard] = this.#keys.shards
+    const isDurable = shard !== undefined && levelOf(shard.parts.settings) === 'durable'
+    return isDurable ? { positions } : { positions, level: 'written' }
+  }
+
+  async #to<Kind extends keyof Answers>(
+    shard: Shard,
+    command: UserCommand,
+    options: CheckedWrite,
+  ): Promise<Written & Answers[Kind]> {
+    const keys = command.kind === 'clear' ? 'all' : keysNamed(command)
+    const unit: Unit = { kind: 'command', command }
+    const { written, answer } = await this.#submit(shard, unit, keys, options)
+    if (answer.kind === 'batch') throw new Error('a command was answered like a batch')
+    const shown = answerTo(command, answer, (stored) => decodedValue(shard, stored))
+    return { ...written, ...(shown as Answers[Kind]) }
+  }
+
+  async #submit(
+    shard: Shard,
+    unit: Unit,
+    keys: readonly string[] | 'all',
+    options: CheckedWrite,
+  ): Promise<{ written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> }> {
+    const write = { units: [unit], keys, options }
+    const { position, answers } = await submit(this.#system, shard, write)
+    const [answer] = answers
+    if (!answer) throw new Error('a unit was not answered')
+    if (answer.kind === 'refused') throw refusalError(answer)
+    const level = levelOf(shard.parts.settings)
+    return { written: level === 'durable' ? { position } : { position, level }, answer }
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * All commands of the store against a model, in random histories with kills, power cuts, restarts and tiny bounds.
+ *
+ * `KEELSON_SEEDS=10000 npx vitest run test/simulation/store-commands.test.ts`; a failing history is printed by fast-check
+ * with its seed: `KEELSON_SEED=… …`.
+ */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { history, live } from '../support/store-history.ts'
+
+const histories = Number(process.env.KEELSON_SEEDS ?? 120)
+const seed = process.env.KEELSON_SEED
+
+test(`every command answers and does what the model says, in ${histories} histories`, async () => {
+  let lived = 0
+  await fc.assert(
+    fc.asyncProperty(history, async ([place, steps]) => {
+      lived++
+      await live(place, steps)
+    }),
+    {
+      numRuns: histories,
+      ...(seed === undefined ? {} : { seed: Number(seed) }),
+      endOnFailure: process.env.KEELSON_SHRINK === undefined,
+    },
+  )
+  expect(lived).toBeGreaterThanOrEqual(histories)
+}, 3_600_000)
