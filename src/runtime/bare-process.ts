@@ -5,12 +5,13 @@
 import { KeelsonError } from '../errors.ts'
 import type { Behaviour } from './behaviour.ts'
 import { type ExitMessage, kinds, type Message } from './envelope.ts'
-import { type ExitReason, reasonOf } from './exit-reason.ts'
+import { reasonOf } from './exit-reason.ts'
 import type { From, Received, System } from './gen-server.ts'
 import type { DownMessage } from './monitor.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import { ServerContext, type Starter } from './server-context.ts'
+import { isThenable } from './thenable.ts'
 import { isDelay, noDelay } from './timer-heap.ts'
 import { Wait } from './wait.ts'
 
@@ -40,7 +41,7 @@ export class BareProcess implements Behaviour {
     this.#onBegun()
     this.#process.busy = true
     this.#process.busySince = this.#process.kernel.clock.now()
-    void this.#run()
+    this.#run()
   }
 
   handle(message: Message): void {
@@ -58,14 +59,17 @@ export class BareProcess implements Behaviour {
     return this.#hasBegun ? 'waiting' : 'starting'
   }
 
-  async #run(): Promise<void> {
-    let reason: ExitReason = 'normal'
+  /** A body that never waits ends before anybody else has a turn. */
+  #run(): void {
+    const process = this.#process
+    const failed = (thrown: unknown): void => process.fail(reasonOf(thrown))
     try {
-      await this.#body(this.#context as never)
+      const result = this.#body(this.#context as never)
+      if (isThenable(result)) result.then(() => process.fail('normal'), failed)
+      else process.fail('normal')
     } catch (thrown) {
-      reason = reasonOf(thrown)
+      failed(thrown)
     }
-    this.#process.fail(reason)
   }
 
   #receive(timeoutMs: number): Promise<Received | undefined> {

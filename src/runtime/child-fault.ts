@@ -80,10 +80,10 @@ const combinationFault = (
   autoShutdown: AutoShutdown,
 ): ChildFault | undefined => {
   if (significant !== true) return undefined
-  if (restart === 'permanent')
-    return badCombination('restart', 'permanent', 'a transient or temporary child')
   if (autoShutdown === 'never')
     return badCombination('auto_shutdown', 'never', 'false, as autoShutdown is never')
+  if (restart === 'permanent')
+    return badCombination('restart', 'permanent', 'a transient or temporary child')
   return undefined
 }
 

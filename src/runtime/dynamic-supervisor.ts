@@ -7,7 +7,7 @@ import { shapeFault } from './child-fault.ts'
 import { type ChildCount, type ChildInfo, count, infoOf } from './child-info.ts'
 import { type ChildContext, type ChildSpec, checked, expectCount, fullSpec } from './child-spec.ts'
 import type { ExitReason } from './exit-reason.ts'
-import type { Context, GenServer, System } from './gen-server.ts'
+import type { Context, GenServer, Result, System } from './gen-server.ts'
 import { call, cast } from './messaging.ts'
 import { noReply, reply, stop } from './next-step.ts'
 import type { Process } from './process.ts'
@@ -121,7 +121,11 @@ const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 type Limits = Pick<State, 'intensity' | 'periodMs' | 'maxChildren'>
 type Surroundings = Context<DynamicSupervisorMessages>
 
-const dynamicServer: GenServer<DynamicSupervisorMessages, State, Limits> = {
+type DynamicServer = GenServer<DynamicSupervisorMessages, State, Limits> & {
+  readonly cast: (state: State) => Result<State, never>
+}
+
+const dynamicServer: DynamicServer = {
   init: (limits, context) => {
     context.trapExit(true)
     return { ...limits, children: new Set(), running: new Map(), restarts: [] }
@@ -156,6 +160,8 @@ const dynamicServer: GenServer<DynamicSupervisorMessages, State, Limits> = {
         ? restart(state, child, 'restart_failed', context)
         : noReply(state),
   },
+  // Its children do not end for a message that is none of its own, as in Elixir; a supervisor of specifications does (OTP).
+  cast: (state) => noReply(state),
   exit: (state, { from, reason }, context) => {
     const child = from === undefined ? undefined : state.running.get(from)
     if (child === undefined) return noReply(state)

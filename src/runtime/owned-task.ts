@@ -10,6 +10,7 @@ import type { ExitReason } from './exit-reason.ts'
 import type { BareContext } from './gen-server.ts'
 import { type DownMessage, Monitor } from './monitor.ts'
 import type { Process } from './process.ts'
+import { isThenable } from './thenable.ts'
 
 declare const result: unique symbol
 
@@ -41,7 +42,7 @@ export type TaskContext = BareContext
 export type TaskFunction<R> = (context: TaskContext) => R
 
 /** Starts a bare process. */
-export type Spawn = (body: (context: TaskContext) => Promise<void>) => Ref
+export type Spawn = (body: (context: TaskContext) => unknown) => Ref
 
 /** Tells the end of a task to whoever waits for it, else to the mailbox. */
 class TaskMonitor extends Monitor<Process> {
@@ -194,7 +195,15 @@ export const startOwned = <R>(
   spawn: Spawn,
   run: TaskFunction<R>,
 ): OwnedTask<Awaited<R>> => {
-  const ref = spawn(async (context) => task.succeeded(await run(context)))
+  const succeeded = (value: Awaited<R>): void => {
+    task.succeeded(value)
+    // Whoever gets the value finds the task ended, as in OTP: nothing of it comes between.
+    task.process?.end('normal')
+  }
+  const ref = spawn((context) => {
+    const value = run(context)
+    return isThenable(value) ? value.then(succeeded as never) : succeeded(value as Awaited<R>)
+  })
   const task = new OwnedTask<Awaited<R>>(owner, processBehind(ref))
   return task
 }

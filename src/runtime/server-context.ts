@@ -144,7 +144,8 @@ export class ServerContext {
     const monitor = new Monitor<Process>(this.#process, subject)
     if (!this.#process.alive) return monitor as unknown as Monitor
     if (process === undefined) monitor.fire('noproc')
-    else process.watchBy(monitor)
+    // Nobody watches itself: such a monitor is none from the start (OTP).
+    else if (process !== this.#process) process.watchBy(monitor)
     return monitor as unknown as Monitor
   }
 

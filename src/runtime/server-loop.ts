@@ -11,7 +11,7 @@ import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
-import { isFromParent, SystemRequests } from './system-requests.ts'
+import { isFromParent, SystemRequests, stopping } from './system-requests.ts'
 import { isThenable } from './thenable.ts'
 import type { TraceEvent } from './trace-event.ts'
 
@@ -111,7 +111,7 @@ export class ServerLoop implements Behaviour {
         this.#require(this.#server.calls[name], message)
         break
       case kinds.cast:
-        this.#require(this.#server.casts[name], message)
+        this.#require(this.#server.casts[name] ?? this.#server.cast, message)
         break
       case kinds.continue:
         this.#require(this.#server.continues[name], message)
@@ -289,6 +289,7 @@ export class ServerLoop implements Behaviour {
 
   #request(request: PendingCall): void {
     if (request.name === 'stop') {
+      request.note = stopping
       this.#terminate(request.payload)
       return
     }

@@ -17,6 +17,8 @@ export interface ServerTable {
   readonly casts: Table
   readonly infos: Table
   readonly continues: Table
+  /** Casts without a handler of their own; only the runtime's own servers have it. */
+  readonly cast: Handler | undefined
   readonly info: Handler | undefined
   readonly exit: Handler | undefined
   readonly down: Handler | undefined
@@ -30,7 +32,7 @@ export const serverTable = (server: object): ServerTable => {
   if (typeof given !== 'object' || given === null || typeof given.init !== 'function') {
     throw new KeelsonError('INVALID_ARGUMENT', 'expected a server: an object with an init function')
   }
-  const { init, info, exit, down, terminate } = given as Partial<ServerTable>
+  const { init, cast, info, exit, down, terminate } = given as Partial<ServerTable>
   const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined
   return {
     init: init as ServerTable['init'],
@@ -38,6 +40,7 @@ export const serverTable = (server: object): ServerTable => {
     casts: table(given.casts),
     infos: table(given.infos),
     continues: table(given.continues),
+    cast,
     info,
     exit,
     down,

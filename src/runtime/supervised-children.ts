@@ -70,9 +70,10 @@ const isStartResult = (result: unknown): result is StartResult<unknown> => {
 
 /**
  * A child is linked to its supervisor whatever its start function did: else its end would never be told, and it would
- * count as running for ever (in OTP it does).
+ * count as running for ever (in OTP it does). One that was started linked has seen to its links itself.
  */
 const adopt = (process: Process, supervisor: Process): void => {
+  if (process.parent === supervisor) return
   if (process.alive) supervisor.link(process)
   else if (!hasExitOf(process, supervisor)) supervisor.signal(process, 'noproc', true)
 }

@@ -8,7 +8,7 @@ import type { Ref } from './address.ts'
 import { kinds } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
 import { type CallOptions, request } from './messaging.ts'
-import type { ServerStatus, Statistics } from './system-requests.ts'
+import { type ServerStatus, type Statistics, stopping } from './system-requests.ts'
 import type { TraceEvent } from './trace-event.ts'
 
 /** The state of the server. */
@@ -50,9 +50,9 @@ export const trace = (
 ): Promise<void> => ask(ref, 'trace', listener, options) as Promise<void>
 
 /**
- * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`). Resolves when it has
- * ended with that reason; ended otherwise: `EXITED` with the reason. By default it waits without limit. A bare process has
- * no such turn: `INVALID_ARGUMENT`.
+ * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`). Resolves when that ended
+ * it with that reason. Ended otherwise: `EXITED` with the reason, and `details.note` `'stopping'` when its turn had come. By
+ * default it waits without limit. A bare process has no such turn: `INVALID_ARGUMENT`.
  */
 export const stopProcess = async (
   ref: Ref,
@@ -62,9 +62,8 @@ export const stopProcess = async (
   try {
     await ask(ref, 'stop', reason, { timeoutMs: Number.POSITIVE_INFINITY, ...options })
   } catch (error) {
-    if (!isKeelsonError(error, 'EXITED') || !Object.is(error.details.reason, reason)) {
-      throw error
-    }
+    if (!isKeelsonError(error, 'EXITED') || error.details.note !== stopping) throw error
+    if (!Object.is(error.details.reason, reason)) throw error
   }
 }
 

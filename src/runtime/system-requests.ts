@@ -134,6 +134,9 @@ export class SystemRequests {
   }
 }
 
+/** The note of a stop whose turn has come: from then on, the end of the server is what came of it. */
+export const stopping = 'stopping'
+
 /** Whether `message` is the exit of the process whose exits `process` obeys. */
 export const isFromParent = (process: Process, { kind, payload }: Message): boolean =>
   kind === kinds.exit && (payload as ExitMessage).from === process.parent.address

@@ -2,6 +2,7 @@
  * One task for each input, so many at a time, and an async iterable of what comes of them (OTP's `Task.async_stream`).
  * It works only while somebody asks it for more: an input may be infinite, and a consumer that stops early stops all.
  */
+import { isKeelsonError } from '../errors.ts'
 import type { Ref } from './address.ts'
 import type { ExitReason } from './exit-reason.ts'
 import { Monitor } from './monitor.ts'
@@ -10,7 +11,7 @@ import type { Process } from './process.ts'
 import { StreamInput } from './stream-input.ts'
 import { type AsyncStreamOptions, type StreamSettings, streamSettings } from './stream-options.ts'
 import { processOf } from './supervised-children.ts'
-import { taskLate } from './task-gathering.ts'
+import { taskEnded, taskLate } from './task-gathering.ts'
 import { startUnder, type TaskOwner } from './task-supervisor.ts'
 import type { HeapEntry } from './timer-heap.ts'
 import { Wait } from './wait.ts'
@@ -30,7 +31,9 @@ export type StreamOutcome<T = unknown, I = unknown> =
  * Runs `run` for each input in a task of its own. Linked as tasks are: unless this process traps exits, a crash of one
  * ends it. The iterable is for one consumer in this process, and for one time; it starts nothing before the first
  * `next`, and at its `return` kills what runs and closes the input. It rejects with `TIMEOUT` (see `onTimeout`), with
- * `EXITED` when this process ends or the supervisor is full, and with what the input throws. Throws `INVALID_ARGUMENT`.
+ * `EXITED` when this process ends or the supervisor is full, and with what the input throws. A supervisor that is not
+ * there, or goes, ends this process as a crash of a link does (OTP); one that traps exits gets `NO_PROCESS` or `EXITED`.
+ * Throws `INVALID_ARGUMENT`.
  */
 export const asyncStream = <I, R>(
   context: TaskOwner,
@@ -205,10 +208,17 @@ class TaskStream<T, I> {
         return this.#spawn(task, context.spawnLink.bind(context))
       }).catch((error: unknown) => {
         this.#running.delete(task)
-        this.#fail(error)
+        this.#notStarted(error)
       })
     }
     this.#wake()
+  }
+
+  /** In OTP a linked process starts the tasks, and ends when their supervisor is gone: the owner goes with it. */
+  #notStarted(error: unknown): void {
+    const reason = goneReason(error)
+    if (reason === undefined || this.#owner.trapping) this.#fail(error)
+    else if (!this.#isStopped) this.#owner.fail(taskEnded(reason.reason))
   }
 
   #spawn(task: StreamTask<T, I>, spawn: TaskOwner['spawn']): Ref {
@@ -264,4 +274,10 @@ class TaskStream<T, I> {
       if (isTold) task.process?.signal(this.#owner, reason, true)
     }
   }
+}
+
+/** Why a supervisor could not be asked, in a record; `undefined` when it was, and refused. */
+const goneReason = (error: unknown): { readonly reason: ExitReason } | undefined => {
+  if (!isKeelsonError(error) || !('reason' in error.details)) return undefined
+  return error.details.reason === 'max_children' ? undefined : { reason: error.details.reason }
 }

@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import {
   call,
+  cast,
+  exit,
   type From,
   type GenServer,
   getState,
@@ -10,11 +12,14 @@ import {
   ok,
   type Ref,
   resume,
+  type StartResult,
   startChild,
   startDynamicChild,
   startDynamicSupervisor,
   startSupervisor,
   statistics,
+  stop,
+  stopProcess,
   supervisor,
   suspend,
   type Timer,
@@ -37,16 +42,68 @@ const running = async (of: Ref) => {
   return child?.ref
 }
 
+const refOf = (result: StartResult): Ref => {
+  if (!result.ok) throw new Error('expected a child that has started')
+  return result.ref
+}
+
+describe('a stop', () => {
+  test('fails when the server ends before its turn has come, even as it was asked to', async () => {
+    const { clock, runner } = await world()
+    Runner.answer(runner, () => stop('normal', []))
+    const outcome = stopProcess(runner, 'normal').catch((error: unknown) => error)
+    await clock.settle()
+    expect(await outcome).toMatchObject({ code: 'EXITED', details: { reason: 'normal' } })
+    expect(await outcome).not.toHaveProperty('details.note')
+  })
+
+  test('fails with the note stopping when terminate ends otherwise', async () => {
+    const { system } = testSystem()
+    const server: GenServer<Record<never, never>, null> = {
+      init: () => null,
+      terminate: () => exit('late'),
+    }
+    const outcome = await stopProcess(await system.start(server)).catch((error: unknown) => error)
+    expect(outcome).toMatchObject({ details: { reason: 'late', note: 'stopping' } })
+  })
+})
+
+describe('a dynamic supervisor', () => {
+  test('lets casts pass that it does not know', async () => {
+    const { system } = testSystem()
+    const pool = await startDynamicSupervisor(system)
+    cast(pool as unknown as Ref<{ casts: { hello: () => void } }>, 'hello')
+    expect(await whichChildren(pool as Ref<never>)).toEqual([])
+  })
+
+  test('is not told the end of a child that unlinked itself in its init', async () => {
+    const { system, clock } = testSystem()
+    const pool = await startDynamicSupervisor(system)
+    const loose: GenServer<Record<never, never>, null> = {
+      init: (_, context) => {
+        context.unlink(pool)
+        return null
+      },
+    }
+    const result = await startDynamicChild(pool, worker('loose', loose, undefined))
+    system.kill(refOf(result))
+    await clock.settle()
+    expect(await whichChildren(pool as Ref<never>)).toHaveLength(1)
+  })
+})
+
 describe('a process', () => {
   test('may monitor and link itself: nothing comes of it', async () => {
     const { system, clock, runner } = await world()
 
-    await Runner.run(runner, (context) => {
-      context.monitor(context.self)
+    const found = await Runner.run(runner, (context) => {
+      const monitor = context.monitor(context.self)
       context.link(context.self)
+      return context.demonitor(monitor)
     })
     await clock.settle()
 
+    expect(found).toBe(false)
     expect(await getState(runner)).toEqual([])
     system.kill(runner)
     expect(system.processes()).toEqual([])

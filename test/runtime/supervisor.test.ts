@@ -253,10 +253,6 @@ describe('a wrong specification', () => {
     ['auto_shutdown', 'never'],
     ['significant', true],
   ]
-  const permanent = [
-    ['restart', 'permanent'],
-    ['significant', true],
-  ]
 
   test.each<[string, ChildSpec[], unknown]>([
     ['two of one id', [child, child], ['duplicate_child_name', 'a']],
@@ -266,9 +262,9 @@ describe('a wrong specification', () => {
       ['bad_combination', never],
     ],
     [
-      'a permanent significant one',
+      'a permanent significant one, where none may be significant',
       [{ ...child, significant: true }],
-      ['bad_combination', permanent],
+      ['bad_combination', never],
     ],
     ['no id', [{ ...child, id: '' }], 'missing_id'],
     ['no start', [{ ...child, start: 7 as never }], ['invalid_mfa', 7]],

@@ -3,7 +3,10 @@ import { isKeelsonError } from '../../src/errors.ts'
 import {
   type AsyncStreamOptions,
   type BareContext,
+  cast,
   exit,
+  type GenServer,
+  noReply,
   startTaskSupervisor,
   Task,
 } from '../../src/runtime/index.ts'
@@ -329,20 +332,49 @@ describe('a stream of tasks', () => {
     expect(noted).toEqual([90, 0, { code: 'TIMEOUT', reason: 'timeout' }])
   })
 
-  test('rejects with EXITED when its supervisor is full, and NO_PROCESS when there is none', async () => {
+  test('rejects with EXITED when its supervisor is full', async () => {
     const stage = testSystem()
     const crew = await startTaskSupervisor(stage.system, { maxChildren: 2 })
     const run = (_: number, inner: BareContext) => inner.receive()
-    const full = await within(stage, (context) =>
+    const { noted } = await within(stage, (context) =>
       values(Task.asyncStream(context, [1, 2, 3], run, { supervisor: crew })),
     )
-    const none = await within(stage, (context) =>
-      values(Task.asyncStream(context, [1], run, { supervisor: 'nobody' as never })),
-    )
-    expect(full.noted).toEqual([{ code: 'EXITED', reason: 'max_children' }])
-    expect(none.noted).toEqual([{ code: 'NO_PROCESS', reason: 'noproc' }])
+    expect(noted).toEqual([{ code: 'EXITED', reason: 'max_children' }])
     expect(running(stage)).toBe(0)
   })
+
+  test('without a supervisor rejects with NO_PROCESS when its owner traps exits', async () => {
+    const stage = testSystem()
+    const { noted } = await within(stage, (context) => {
+      context.trapExit(true)
+      return values(Task.asyncStream(context, [1], () => 1, { supervisor: 'nobody' as never }))
+    })
+    expect(noted).toEqual([{ code: 'NO_PROCESS', reason: 'noproc' }])
+  })
+
+  test.each([true, false])(
+    'without a supervisor ends an owner that does not trap, and no terminate runs, link: %s',
+    async (link) => {
+      const { system, clock } = testSystem()
+      const ends: unknown[] = []
+      const server: GenServer<{ casts: { go: () => void } }, null> = {
+        init: () => null,
+        casts: {
+          go: async (state, _, context) => {
+            const options = { supervisor: 'nobody' as never, link }
+            await values(Task.asyncStream(context, [1], () => 1, options))
+            return noReply(state)
+          },
+        },
+        terminate: () => void ends.push('terminate'),
+      }
+      const owner = await system.start(server)
+      system.monitor(owner, (reason) => ends.push(reason))
+      cast(owner, 'go')
+      await clock.settle()
+      expect(ends).toMatchObject([{ code: 'EXITED', details: { reason: 'noproc' } }])
+    },
+  )
 
   test.each<AsyncStreamOptions>([
     { maxConcurrency: 0 },

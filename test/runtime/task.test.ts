@@ -105,6 +105,15 @@ describe('the value of a task', () => {
     expect(system.info(task?.ref ?? ref)).toBeUndefined()
   })
 
+  test('comes from a task that has ended, whatever the owner does with it at once', async () => {
+    const { seen } = await within(testSystem(), async (context, noted) => {
+      const task = Task.async(context, () => 1)
+      noted.push(await Task.await(task), context.system.info(task.ref as never))
+      noted.push(await Task.shutdown(task))
+    })
+    expect(seen).toEqual([1, undefined, { ok: false, reason: 'noproc' }])
+  })
+
   test('and its end are never refused, however full the mailbox of the owner is', async () => {
     const { system, clock } = testSystem()
     const ref = await system.start(owner, false, { mailboxMax: 2 })

@@ -47,14 +47,27 @@ type Steps = Generator<Promise<unknown>, void, unknown>
 
 /** Runs `steps` to their end: at once when they never wait. */
 export const drive = <T>(steps: Steps, finish: () => T): T | Promise<T> => {
-  const go = (next: IteratorResult<Promise<unknown>, void>): T | Promise<T> =>
-    next.done
-      ? finish()
-      : next.value.then(
-          (value) => go(steps.next(value)),
-          (error) => go(steps.throw(error)),
-        )
-  return go(steps.next())
+  const first = steps.next()
+  if (first.done) return finish()
+  // One promise for all waits: the end comes right behind the last action.
+  return new Promise((resolve, reject) => {
+    const go = (step: () => IteratorResult<Promise<unknown>, void>): void => {
+      try {
+        const next = step()
+        if (next.done) resolve(finish())
+        else wait(next.value)
+      } catch (error) {
+        reject(error)
+      }
+    }
+    const wait = (value: Promise<unknown>): void => {
+      value.then(
+        (found) => go(() => steps.next(found)),
+        (error) => go(() => steps.throw(error)),
+      )
+    }
+    wait(first.value)
+  })
 }
 
 /** Carries out `actions` one after another. A failure cuts the rest off. */
@@ -249,7 +262,7 @@ function* starting(args: Term[], memory: Memory, scope: Scope, stage: Stage): St
 }
 
 const pause = (clock: Clock, ms: number): Promise<void> =>
-  new Promise((resolve) => void clock.after(ms, resolve))
+  ms === 0 ? Promise.resolve() : new Promise((resolve) => void clock.after(ms, resolve))
 
 const slot = (value: unknown): string => JSON.stringify(value)
 
@@ -287,10 +300,18 @@ const receivedTerm = (received: Received | undefined, memory: Memory): Term => {
         subjectTerm(received.target, memory),
         recorder.encode(received.reason),
       ]
+    case 'cast':
+      return castTerm(received.name, received.payload, memory)
     default:
       return messageTerm(received.name, received.payload, memory)
   }
 }
+
+/** A cast as it lies in the mailbox of whoever has no callbacks: the platform's own envelope around the message. */
+export const castTerm = (kind: string, message: unknown, memory: Memory): Term[] => [
+  '$gen_cast',
+  messageTerm(kind, message, memory),
+]
 
 /** An info as a term: `[NAME, payload]`, or `["timer", TAG, payload]`. */
 export const messageTerm = (kind: string, message: unknown, memory: Memory): Term[] => {

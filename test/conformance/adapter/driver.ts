@@ -6,9 +6,10 @@ import {
   type GenServer,
   noReply,
   type Ref,
+  type System,
 } from '../../../src/runtime/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
-import { messageTerm, subjectTerm } from './actions.ts'
+import { castTerm, messageTerm, subjectTerm } from './actions.ts'
 import { Memory } from './operations.ts'
 import { type PatientClock, patientClock } from './patient-clock.ts'
 import { Recorder } from './recorder.ts'
@@ -29,7 +30,7 @@ export const play = async (scenario: Scenario, seed?: number): Promise<StepTrace
   })
   const recorder = new Recorder(system)
   const stage = new Stage(scenario, system, clock, recorder)
-  const driver = await system.start(driverServer(recorder))
+  const driver = await startDriver(system, recorder)
   const traces: StepTrace[] = []
   try {
     for (const step of scenario.steps)
@@ -60,7 +61,7 @@ const runStep = async (
   let result: Promise<Term> | undefined
   let isDone = false
   cast(driver, 'step', async (memory) => {
-    result = carryOut(step, memory, stage).finally(() => {
+    result = Promise.resolve(carryOut(step, memory, stage)).finally(() => {
       isDone = true
     })
     await result.catch(() => undefined)
@@ -77,6 +78,17 @@ const runStep = async (
   return (await result) ?? null
 }
 
+/** Starts the driver by somebody else, so that it is not its own parent: an exit that it sends to itself is a message. */
+const startDriver = (system: System, recorder: Recorder): Promise<Ref<DriverMessages>> =>
+  new Promise((resolve, reject) => {
+    system.spawn(async (context) => {
+      const result = await context.startLinkResult(driverServer(recorder), undefined)
+      if (result.ok) resolve(result.ref)
+      else reject(new Error('the driver does not start'))
+      await context.receive()
+    })
+  })
+
 /** The driver: it traps exits, and whatever reaches it is an event. */
 const driverServer = (recorder: Recorder): GenServer<DriverMessages, Memory> => ({
   init: (_, context) => {
@@ -89,8 +101,8 @@ const driverServer = (recorder: Recorder): GenServer<DriverMessages, Memory> => 
   },
   calls: { say: (memory) => noReply(memory) },
   casts: {
-    say: (memory, { name: what, payload }) => {
-      memory.record('cast', what, recorder.encode(payload))
+    say: (memory, message) => {
+      memory.record('info', ...castTerm('say', message, memory))
       return noReply(memory)
     },
     step: async (memory, run) => {

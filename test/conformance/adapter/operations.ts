@@ -18,7 +18,7 @@ import {
   type Via,
   via,
 } from '../../../src/runtime/index.ts'
-import type { Recorder } from './recorder.ts'
+import { FailedCall, type Recorder } from './recorder.ts'
 import type { Term } from './scenario.ts'
 import type { Talk } from './talk.ts'
 import { evaluate, type Scope } from './terms.ts'
@@ -147,6 +147,7 @@ const nobody = (label: string): never => {
 
 /** The bare reason of a call that failed. */
 export const bareReason = (error: unknown): ExitReason => {
+  if (error instanceof FailedCall) return error
   if (!isKeelsonError(error) || !('reason' in error.details)) throw error
   return error.details.reason
 }

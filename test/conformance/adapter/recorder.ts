@@ -1,4 +1,5 @@
 /** Who is called what, and what happened in whom: labels of processes, and the events of the step at hand. */
+import { isKeelsonError } from '../../../src/errors.ts'
 import type { ExitReason, Ref, System } from '../../../src/runtime/index.ts'
 import type { StepTrace, Term } from './scenario.ts'
 import { isChildSpec } from './terms.ts'
@@ -84,6 +85,8 @@ export class Recorder {
     if (typeof value === 'function') return { $fun: '*' }
     if (typeof value !== 'object') return value as Term
     if (value instanceof FailedCall) return { $call: this.encode(value.reason) }
+    if (isKeelsonError(value) && value.code === 'EXITED')
+      return { $call: this.encode(value.details.reason) }
     if (value instanceof Error) return { $error: value.message }
     if (isRef(value)) return { $pid: this.labelOf(value.pid ?? 0) ?? `<${value.pid}>` }
     if (isChildSpec(value)) return { $child: value.id }

@@ -102,15 +102,14 @@ export class Stage {
   }
 
   /** Runs the actions of a task; the answer is the task's value. */
-  async perform(
+  perform(
     actions: readonly Operation[],
     memory: Memory,
     { state, payload, from }: Scope,
     receive?: (ms: number) => Promise<Received | undefined>,
-  ): Promise<unknown> {
+  ): unknown {
     const frame: Frame = { state, payload, from, call: undefined }
-    await drive(perform(actions, memory, frame, this, receive), () => undefined)
-    return frame.value ?? null
+    return drive(perform(actions, memory, frame, this, receive), () => frame.value ?? null)
   }
 
   /** What a dynamic supervisor puts before the arguments of its children. */
@@ -176,13 +175,13 @@ export class Stage {
     arg: unknown,
     spawn: ChildContext['spawnLink'],
   ): StartResult {
-    const body = async (context: BareContext<Talk>): Promise<void> => {
+    const body = (context: BareContext<Talk>): void | Promise<void> => {
       const label = this.recorder.label(base, context.self)
       const memory = new Memory(label, context as TalkContext, this.recorder)
       memory.record('body', this.recorder.encode(arg))
       const frame = { state: null, payload: arg, from: undefined, call: undefined }
       const receive = (ms: number) => context.receive(ms)
-      await drive(perform(definition.body, memory, frame, this, receive), () => undefined)
+      return drive(perform(definition.body, memory, frame, this, receive), () => undefined)
     }
     return { ok: true, ref: spawn<Talk>(body, { name: nameOf(definition.name) }) }
   }

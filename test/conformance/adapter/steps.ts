@@ -2,6 +2,7 @@
  * The steps of the driver, in terms of the runtime's own functions: what it does as a process, what it asks of others
  * (`sys`, supervisors), and what is seen from outside.
  */
+import { isKeelsonError } from '../../../src/errors.ts'
 import {
   type BareContext,
   type ChildInfo,
@@ -36,7 +37,7 @@ import {
   type Target,
   targetOf,
 } from './operations.ts'
-import type { Recorder } from './recorder.ts'
+import { FailedCall, type Recorder } from './recorder.ts'
 import { registryOperation } from './registry-operations.ts'
 import type { ChildDefinition, Operation, Term } from './scenario.ts'
 import type { Stage } from './stage.ts'
@@ -44,12 +45,17 @@ import type { Talk } from './talk.ts'
 import { taskChild } from './tasks.ts'
 import { evaluate, type Scope } from './terms.ts'
 
-/** Carries out a step within the driver. What raises there is `{"$error": …}`, a failed call `["exit", reason]`. */
-export const carryOut = async (step: Operation, memory: Memory, stage: Stage): Promise<Term> => {
+/**
+ * Carries out a step within the driver: at once, when it waits for nothing. What raises there is `{"$error": …}`, a failed
+ * call `["exit", reason]`.
+ */
+export const carryOut = (step: Operation, memory: Memory, stage: Stage): Term | Promise<Term> => {
+  const raised = (error: unknown): Term => memory.recorder.encode(error)
   try {
-    return await new Step(step, memory, stage).run()
+    const result = new Step(step, memory, stage).run()
+    return result instanceof Promise ? result.catch(raised) : result
   } catch (error) {
-    return memory.recorder.encode(error)
+    return raised(error)
   }
 }
 
@@ -68,7 +74,7 @@ class Step {
     this.#recorder = stage.recorder
   }
 
-  async run(): Promise<Term> {
+  run(): Term | Promise<Term> {
     if (this.#operation === 'multi') return this.#multi()
     const memory = this.#memory
     const { context } = memory
@@ -84,18 +90,19 @@ class Step {
       }
       case 'call_async': {
         const { timeoutMs } = this.#timeout(4)
-        return this.#client((inner) =>
-          inner.call(this.#target(1), this.#text(2), this.#value(3), timeoutMs),
-        )
+        const [target, what, payload] = [this.#target(1), this.#text(2), this.#value(3)]
+        return this.#client((inner) => inner.call(target, what, payload, timeoutMs))
       }
-      case 'stop_async':
+      case 'stop_async': {
+        const [target, reason] = [this.#target(1), this.#value(2)]
         return this.#client(async (inner) => {
-          await stopProcess(inner.context.to(this.#target(1)), this.#value(2), this.#timeout(3))
+          await stopped(stopProcess(inner.context.to(target), reason, this.#timeout(3)))
           return 'ok'
         })
+      }
       case 'stop':
         return this.#asked(
-          stopProcess(context.to(this.#target()), this.#value(1), this.#timeout(2)),
+          stopped(stopProcess(context.to(this.#target()), this.#value(1), this.#timeout(2))),
           () => 'ok',
         )
       case 'cast':
@@ -131,8 +138,7 @@ class Step {
         )
         return 'ok'
       case 'advance':
-        await this.#stage.clock.advance(Number(this.#value(0)))
-        return 'ok'
+        return this.#stage.clock.advance(Number(this.#value(0))).then(() => 'ok')
       case 'reg':
         return registryOperation(this.#args, memory, this.#scope())
       case 'cancel_timer':
@@ -145,7 +151,7 @@ class Step {
   }
 
   /** Steps that look at processes from outside, and those of `sys` and of supervisors. */
-  async #look(): Promise<Term> {
+  #look(): Term | Promise<Term> {
     const { system } = this.#stage
     const sup = (): Ref<SupervisorMessages> =>
       this.#memory.context.to(this.#target()) as unknown as Ref<SupervisorMessages>
@@ -245,10 +251,9 @@ class Step {
   /** The specification that the step gives, with what its supervisor puts before the argument. */
   #child(extra: readonly Term[]): ChildSpec {
     const child = this.#args[1] as unknown as ChildDefinition
-    return this.#stage.child(child, (term) => {
-      const own = this.#evaluate(term)
-      return extra.length === 0 ? own : [...extra.map((each) => this.#evaluate(each)), own]
-    })
+    const own = this.#evaluate(child.arg)
+    const arg = extra.length === 0 ? own : [...extra.map((each) => this.#evaluate(each)), own]
+    return this.#stage.child(child, () => arg)
   }
 
   async #start(): Promise<Term> {
@@ -263,8 +268,11 @@ class Step {
 
   async #multi(): Promise<Term> {
     const results: Term[] = []
-    for (const step of this.#args[0] as Operation[])
-      results.push(await carryOut(step, this.#memory, this.#stage))
+    for (const step of this.#args[0] as Operation[]) {
+      const result = carryOut(step, this.#memory, this.#stage)
+      // Back to back: whoever does not wait lets nobody else have a turn.
+      results.push(result instanceof Promise ? await result : result)
+    }
     return results
   }
 
@@ -329,3 +337,16 @@ const childStarted = (result: StartResult<unknown>): unknown => {
 
 const childDone = (result: { ok: true } | { ok: false; reason: string }): unknown =>
   result.ok ? 'ok' : ['error', result.reason]
+
+/**
+ * A stop. Who ends before its turn has come fails it as a call to it fails (the platform asks by one); `noproc` alone shows
+ * bare.
+ */
+const stopped = async (stopping: Promise<void>): Promise<void> => {
+  try {
+    await stopping
+  } catch (error) {
+    if (!isKeelsonError(error, 'EXITED') || error.details.note !== undefined) throw error
+    throw error.details.reason === 'noproc' ? error : new FailedCall(error.details.reason)
+  }
+}

@@ -1,4 +1,5 @@
 /** Tasks of a scenario: those of a process, by their tags, and those that the driver starts under a supervisor. */
+import { isKeelsonError } from '../../../src/errors.ts'
 import {
   type BareContext,
   type Name,
@@ -93,7 +94,7 @@ function* shuttingDown([tag, given]: Term[], memory: Memory): Steps {
 
 function* streaming([inputs, body, given]: Term[], memory: Memory, scope: Scope, stage: Stage) {
   const { max_concurrency, ordered, on_timeout, supervisor, nolink } = optionsOf(given)
-  const run = (input: unknown, context: TaskContext): Promise<unknown> =>
+  const run = (input: unknown, context: TaskContext): unknown =>
     stage.perform(body as Operation[], new SilentMemory(context, stage.recorder), {
       ...scope,
       payload: input,
@@ -110,7 +111,10 @@ function* streaming([inputs, body, given]: Term[], memory: Memory, scope: Scope,
     const outcomes = (yield collected(stream)) as Term[]
     memory.record('streamed', outcomes)
   } catch (error) {
-    throw failureOf(error)
+    const failure = failureOf(error)
+    // The platform's stream asks the supervisor by a process of its own: that one's failed call fails the owner's.
+    const isAsked = failure instanceof FailedCall && !isTimeout(error)
+    throw isAsked ? new FailedCall(failure) : failure
   }
 
   async function collected(outcomes: AsyncIterable<StreamOutcome>): Promise<Term[]> {
@@ -172,6 +176,8 @@ const failureOf = (error: unknown): Error => {
   if (reason === 'max_children') return new Error('reached the maximum number of tasks')
   return new FailedCall(reason)
 }
+
+const isTimeout = (error: unknown): boolean => isKeelsonError(error) && error.code === 'TIMEOUT'
 
 /** A supervisor is named by its name alone, or by any other target. */
 const crewOf = (supervisor: Term, scope: Scope): CrewTarget =>
