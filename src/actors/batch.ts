@@ -125,19 +125,19 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     return this.#add(commands.remove(key, terms))
   }
 
-  /** As `store.putMany`. */
+  /** As `store.putMany`, with at least one entry. */
   putMany(entries: commands.Pairs, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
     checkTerms('put', terms)
-    return this.#add(commands.putMany(entries, terms))
+    return this.#add(named('entries', commands.putMany(entries, terms)))
   }
 
-  /** As `store.deleteMany`. */
+  /** As `store.deleteMany`, with at least one key. */
   deleteMany(
     keys: Iterable<string>,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, DeletedAnswer]> {
     checkTerms('plain', terms)
-    return this.#add(commands.deleteMany(keys, terms))
+    return this.#add(named('keys', commands.deleteMany(keys, terms)))
   }
 
   /** As `store.lock`. */
@@ -228,4 +228,11 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     this.#commands.push(command)
     return this as unknown as Batch<Next>
   }
+}
+
+/** A command that names a key: what names none would have no shard. */
+const named = <Some extends UserCommand>(path: string, command: Some): Some => {
+  if (commands.keysNamed(command).length === 0)
+    throw invalidArgument(path, 'a list of at least one', 'none')
+  return command
 }

@@ -10,7 +10,7 @@ import type { KeelsonError } from '../../src/errors.ts'
 import { decodeFrame, shardOf, type Unit } from '../../src/storage/index.ts'
 import type { App, StartOptions } from '../../src/supervisors/index.ts'
 import { type Machine, machine } from './simulated-instance.ts'
-import { keysOf, StoreModel, type Transaction } from './store-model.ts'
+import { keysOf, StoreModel, type Transaction } from './store-reference.ts'
 import { type Answered, callOf, keys, transaction, unitsOf, unitText } from './store-writes.ts'
 
 /** A step of a history. */

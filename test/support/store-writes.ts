@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import type { BatchAnswer, Store, Written, WrittenMany } from '../../src/actors/index.ts'
 import { type Command, encodeValue, type StoredValue, type Unit } from '../../src/storage/index.ts'
-import { keysOf, type Transaction, type Write } from './store-model.ts'
+import { keysOf, type Transaction, type Write } from './store-reference.ts'
 
 /** Few keys, so that writes meet: plain ones, some of a namespace, and two that share a shard whatever their number. */
 export const keys = ['a', 'é', 'n:a', 'n:b', '{t}x', '{t}y'] as const
