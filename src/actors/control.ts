@@ -17,6 +17,8 @@ import {
 import * as LmdbWriter from './lmdb-writer.ts'
 import type { Shard, Suspension } from './shard.ts'
 import { instanceName } from './shard-name.ts'
+import { tell } from './storage-events.ts'
+import { drained } from './write-pause.ts'
 
 /** What became of one shard. */
 export type Outcome = {
@@ -104,7 +106,7 @@ export const server: GenServer<Messages, State, Options> = {
       watch(state, suspension, context)
       const { token } = suspension
       const outcomes = eachShard(state, request.shards, (shard) =>
-        hold(shard, writerOf(shard, context), suspension, request),
+        hold(shard, context, suspension, request),
       )
       const answered = outcomes.then((all) => {
         for (const { suspensions } of state.shards) {
@@ -117,8 +119,7 @@ export const server: GenServer<Messages, State, Options> = {
       return noReply(state)
     },
     resume: (state, { shards, timeoutMs, which }, context) => {
-      const resume = (shard: Shard) =>
-        release(shard, writerOf(shard, context), tokensOf(shard, which), timeoutMs)
+      const resume = (shard: Shard) => release(shard, context, tokensOf(shard, which), timeoutMs)
       const outcomes = eachShard(state, shards, resume)
       unwatchEnded(state, context)
       answer(context.from, outcomes)
@@ -223,17 +224,23 @@ const eachShard = async (
 /** Holds writes first, so that the flush has an end; gives everything back when it fails. */
 const hold = async (
   shard: Shard,
-  writer: Ref<LmdbWriter.Messages>,
+  context: Context,
   suspension: Suspension,
   { flush, timeoutMs }: { readonly flush: boolean; readonly timeoutMs: number },
 ): Promise<void> => {
+  const { system } = context
+  const endsAt = system.clock.monotonic() + timeoutMs
+  const left = () => Math.max(1, endsAt - system.clock.monotonic())
+  const { token, writes } = suspension
   // It stands in the shard from here on, so that whatever ends it meanwhile finds it.
   shard.suspend(suspension)
   try {
-    await LmdbWriter.suspend(writer, suspension.token, flush, timeoutMs)
+    if (writes) await drained(system, shard, token, left())
+    await LmdbWriter.suspend(writerOf(shard, context), token, flush, left())
+    if (writes) tell(system, shard, 'gate.paused', { token })
   } catch (error) {
     // The answer may have been lost on its way: then a hold has to go as well.
-    await release(shard, writer, [suspension.token], timeoutMs)
+    await release(shard, context, [token], timeoutMs)
     throw error
   }
 }
@@ -241,13 +248,15 @@ const hold = async (
 /** Ends suspensions in the shard's value, so that they have ended whatever becomes of the writer, then tells the writer. */
 const release = async (
   shard: Shard,
-  writer: Ref<LmdbWriter.Messages>,
+  context: Context,
   tokens: readonly string[],
   timeoutMs: number,
 ): Promise<void> => {
-  for (const token of tokens) shard.endSuspension(token)
+  for (const token of tokens)
+    if (shard.endSuspension(token) === 'writes')
+      tell(context.system, shard, 'gate.resumed', { token })
   try {
-    await LmdbWriter.resume(writer, timeoutMs)
+    await LmdbWriter.resume(writerOf(shard, context), timeoutMs)
   } catch (error) {
     // A writer that is not there finds no hold when it comes back.
     if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
@@ -288,7 +297,7 @@ const watch = (state: State, { token, owner, until }: Suspension, context: Conte
 const endHold = (state: State, token: string, context: Context): void => {
   for (const shard of state.shards)
     if (shard.suspensions.has(token))
-      release(shard, writerOf(shard, context), [token], endTimeoutMs).catch(() => undefined)
+      release(shard, context, [token], endTimeoutMs).catch(() => undefined)
   unwatchEnded(state, context)
 }
 

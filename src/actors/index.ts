@@ -1,8 +1,11 @@
 /** What other folders may use of the durable actors. */
 
+export { Admission } from './admission.ts'
+export { Allowance } from './allowance.ts'
 export * as Applier from './applier.ts'
 export { invalidArgument } from './argument-check.ts'
 export { Batch } from './batch.ts'
+export * as Batcher from './batcher.ts'
 export * as Control from './control.ts'
 export {
   ControlHandle,
@@ -53,3 +56,11 @@ export type {
   UnlockOptions,
   WriteOptions,
 } from './write-options.ts'
+export { flushWindows, type PauseTerms, pauseWrites, type WritePause } from './write-pause.ts'
+export {
+  isWindow,
+  namespaceFault,
+  WriteWindows,
+  windowMsMax,
+  windowsMax,
+} from './write-windows.ts'

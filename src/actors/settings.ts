@@ -13,7 +13,15 @@ export type Settings = {
     /** 0: no markers. */
     readonly idleMarkerMs: number
     readonly queueBytes: number
+    readonly queueCommands: number
     readonly sectorBytes: number
+  }
+  /** What the shards together may have under way. */
+  readonly admission: { readonly bytes: number; readonly commands: number }
+  readonly batcher: {
+    readonly windows: ReadonlyMap<string, number>
+    readonly maxCommands: number
+    readonly maxBytes: number
   }
   readonly overlay: { readonly bytes: number; readonly keys: number }
   readonly lmdb: {

@@ -7,10 +7,14 @@ import type { Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
 import type { Ref } from '../runtime/index.ts'
 import type { LogHost, LogHostFactory, Projections } from '../storage/index.ts'
+import type { Watch } from './admission.ts'
+import type { Allowance } from './allowance.ts'
 import { Gate } from './gate.ts'
+import { OrderMarks } from './order-marks.ts'
 import type { ReadView } from './read-view.ts'
 import type { Settings } from './settings.ts'
 import { ShardFiles } from './shard-files.ts'
+import type { WriteWindows } from './write-windows.ts'
 
 /** Where a shard stands. */
 export type ShardPhase =
@@ -45,6 +49,11 @@ export type ShardParts = {
   readonly clock: Clock
   readonly makeHost: LogHostFactory
   readonly projectionsOn: (host: LogHost) => Projections
+  /** Shared by the shards of an instance: what may be under way, and the windows of namespaces. */
+  readonly allowance: Allowance
+  readonly windows: WriteWindows
+  /** Sees the end of a process: `System.monitor`. */
+  readonly watch: Watch
 }
 
 /** The hold of a shard that cannot show its state yet. */
@@ -54,6 +63,8 @@ const recoveringHold = 'recovering'
 export class Shard {
   readonly parts: ShardParts
   readonly gate: Gate
+  /** Writes that are not yet in the log's queue, and stand before later ones to their keys. */
+  readonly marks = new OrderMarks()
   readonly files: ShardFiles
   /** Up to here the projection is durable, as far as this process knows. */
   projectedLsn = 0
@@ -67,10 +78,15 @@ export class Shard {
   readonly #settled: ((phase: ShardPhase) => void)[] = []
 
   constructor(parts: ShardParts) {
-    const { maxFileSize, sectorBytes, queueBytes } = parts.settings.wal
+    const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
     this.parts = parts
     this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
-    this.gate = new Gate(parts.clock, queueBytes)
+    this.gate = new Gate(parts.clock, {
+      bytesMax: queueBytes,
+      commandsMax: queueCommands,
+      total: parts.allowance,
+      watch: parts.watch,
+    })
     this.gate.hold(recoveringHold)
   }
 
@@ -185,10 +201,11 @@ export class Shard {
     if (writes) this.gate.hold(token)
   }
 
-  /** Ends a suspension, whatever its state; false when it had ended before. */
-  endSuspension(token: string): boolean {
-    this.gate.release(token)
-    return this.#suspensions.delete(token)
+  /** Ends a suspension, whatever its state; answers what it held, `undefined` when it had ended before. */
+  endSuspension(token: string): 'projection' | 'writes' | undefined {
+    const heldWrites = this.gate.release(token)
+    if (!this.#suspensions.delete(token)) return undefined
+    return heldWrites ? 'writes' : 'projection'
   }
 
   #enter(phase: ShardPhase): void {

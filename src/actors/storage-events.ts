@@ -27,6 +27,18 @@ export interface StorageEvents {
   }>
   /** A write or a sync failed: final. */
   'wal.poisoned': Told<{ readonly reason: unknown }>
+  /** Writes that shared a window are on the disk, or are not: `result` is `ok` or a code. `queuedMs` of the one that came first. */
+  'batcher.flushed': Told<{
+    readonly namespace: string
+    readonly writes: number
+    readonly commands: number
+    readonly bytes: number
+    readonly queuedMs: number
+    readonly result: string
+  }>
+  /** New writes are held at the gate, and all that was under way has settled. */
+  'gate.paused': Told<{ readonly token: string }>
+  'gate.resumed': Told<{ readonly token: string }>
   /** The projection took a batch. */
   'lmdb.flushed': Told<{ readonly frames: number; readonly rows: number; readonly lag: number }>
   /** The projection takes nothing for now. */

@@ -108,7 +108,7 @@ export class StoreWriting {
     keys: readonly string[] | 'all',
     options: CheckedWrite,
   ): Promise<{ written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> }> {
-    const write = { units: [unit], keys, options }
+    const write = { units: [unit], keys, options, windowMs: options.windowMs }
     const { position, answers } = await submit(this.#system, shard, write)
     const [answer] = answers
     if (!answer) throw new Error('a unit was not answered')

@@ -19,38 +19,19 @@ import {
   send,
   stop,
 } from '../runtime/index.ts'
-import type { Commit, LogDescription, LogHost, OpenReport, UnitAnswer } from '../storage/index.ts'
+import type { Commit, LogDescription, LogHost, OpenReport } from '../storage/index.ts'
 import { AppendQueue, joined, type Waiting } from './append-queue.ts'
+import type { Applied, CommitFollower, Subscription } from './commit-follower.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
 import { tell } from './storage-events.ts'
 import type { Ticket } from './ticket.ts'
+import type { WriterDescription } from './writer-description.ts'
 
-/** Where a frame stands: everything up to here in its shard's log. */
-export type Position = { readonly shard: number; readonly lsn: number }
-
-/** Where a frame stands, and what its units answered. */
-export type Applied = { readonly position: Position; readonly answer: readonly UnitAnswer[] }
-
-/** A group that has been committed, with those who wait for it. */
-export type CommittedGroup = {
-  readonly tickets: readonly Ticket[]
-  readonly froms: readonly From<Applied>[]
-  readonly lsns: readonly number[]
-  readonly time: number
-}
-
-/** Who takes committed groups: the applier. */
-export type CommitFollower = { casts: { committed: (group: CommittedGroup) => void } }
-
-/** Where the log stands when somebody begins to follow it: groups behind `lastLsn` come as messages. */
-export type Subscription = {
-  readonly walId: string
-  readonly epoch: number
-  readonly lastLsn: number
-}
+export type * from './commit-follower.ts'
+export type { WriterDescription } from './writer-description.ts'
 
 /** What the writer understands. */
 export type Messages = {
@@ -61,6 +42,8 @@ export type Messages = {
     subscribe: (follower: Ref<CommitFollower>) => Subscription
     /** Makes all that was committed durable. Answers the durable LSN. */
     sync: () => number
+    /** Answered when nothing waits for the disk, and nothing is on its way there. */
+    settled: () => void
     describe: () => WriterDescription
   }
   infos: {
@@ -75,18 +58,6 @@ export type Messages = {
     marked: (mark: Settled<{ durableLsn: number }>) => void
   }
   continues: { open: () => void }
-}
-
-/** The writer as people look at it. */
-export type WriterDescription = {
-  readonly mode: State['mode']
-  readonly queued: number
-  readonly inFlight: number
-  readonly durableLsn: number
-  readonly lastLsn: number
-  readonly level: 'durable' | 'written'
-  readonly report: OpenReport | undefined
-  readonly log: LogDescription | undefined
 }
 
 type Append = Waiting<From<Applied>>
@@ -107,6 +78,9 @@ type State = {
   syncing: boolean
   /** Who waits until everything up to `lsn` is durable. */
   awaitingSync: { readonly lsn: number; readonly reached: () => void }[]
+  /** Who waits until the log stands still. */
+  awaitingRest: From<void>[]
+  marking: boolean
   syncArmed: boolean
   groupArmed: boolean
   /** Once the log is open: sees when it is idle. */
@@ -158,6 +132,10 @@ export const server: GenServer<Messages, State, Shard> = {
       const { from } = context
       return noReply(whenDurable(state, () => from.reply(state.durableLsn), context))
     },
+    settled: (state, _, context) => {
+      state.awaitingRest.push(context.from)
+      return noReply(submit(state, context))
+    },
     describe: (state, _, context) => {
       const { from } = context
       const described = describing(state)
@@ -201,13 +179,17 @@ export const server: GenServer<Messages, State, Shard> = {
       if (state.inFlight.length > 0 || state.queue.length > 0) return noReply(state)
       // Whoever pauses writes gets a log that stands still.
       if (gate.holds.length > 0) void gate.moving().then(() => state.idle?.stir())
-      else context.pipe(hostOf(state).run('mark', null), 'marked')
+      else {
+        state.marking = true
+        context.pipe(hostOf(state).run('mark', null), 'marked')
+      }
       return noReply(state)
     },
     marked: (state, result, context) => {
       if (!result.ok) return poisoned(state, result.error, context)
       state.durableLsn = Math.max(state.durableLsn, result.value.durableLsn)
-      return noReply(settleSyncs(state, context))
+      state.marking = false
+      return noReply(submit(settleSyncs(state, context), context))
     },
   },
 
@@ -247,6 +229,10 @@ export const subscribe = (
 export const sync = (writer: Ref<Messages>): Promise<number> =>
   call(writer, 'sync', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
 
+/** Resolves when nothing waits for the disk any more: what was written by then has been told to the follower. */
+export const settled = (writer: Ref<Messages>, timeoutMs: number): Promise<void> =>
+  call(writer, 'settled', undefined, { timeoutMs })
+
 /** How the writer and its log stand. */
 export const describe = (writer: Ref<Messages>): Promise<WriterDescription> =>
   call(writer, 'describe')
@@ -263,6 +249,8 @@ const initialState = (shard: Shard): State => ({
   durableLsn: 0,
   syncing: false,
   awaitingSync: [],
+  awaitingRest: [],
+  marking: false,
   syncArmed: false,
   groupArmed: false,
   idle: undefined,
@@ -321,10 +309,11 @@ const settleSyncs = (state: State, context: Context): State => {
 
 /** Sends the next group on its way, unless one is, or it shall have time to fill. */
 const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): State => {
-  if (state.inFlight.length > 0 || state.queue.length === 0 || !state.host) return state
+  if (state.inFlight.length > 0 || !state.host) return state
+  if (state.queue.length === 0) return rest(state)
   if (moment === 'now' && waitsToFill(state, context)) return state
   const group = state.queue.takeGroup()
-  if (group.length === 0) return state
+  if (group.length === 0) return rest(state)
   state.inFlight = group
   const { wal } = state.shard.parts.settings
   context.pipe(
@@ -336,6 +325,12 @@ const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): 
     }),
     'committed',
   )
+  return state
+}
+
+/** Nothing waits for the disk. */
+const rest = (state: State): State => {
+  if (!state.marking) for (const from of state.awaitingRest.splice(0)) from.reply(undefined)
   return state
 }
 

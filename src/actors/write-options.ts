@@ -1,6 +1,7 @@
 /** The options of writes: what every write may be told, what each command may be told beside, and how both are checked. Pure. */
 import { type Expiry, type KeepExpiry, keepExpiry, noExpiry } from '../storage/index.ts'
 import { checkedOwner, checkOptionNames, invalidArgument } from './argument-check.ts'
+import { isWindow, windowMsMax } from './write-windows.ts'
 
 /** What every write may be told. */
 export type WriteOptions = {
@@ -10,6 +11,8 @@ export type WriteOptions = {
   readonly deadlineMs?: number
   /** At a full shard: `wait` for room (default), or `refuse` with `BUSY`. */
   readonly whenFull?: 'wait' | 'refuse'
+  /** How long it may wait for others to share a frame with, in ms: 0 to 10,000; as its namespace says by default. */
+  readonly windowMs?: number
 }
 
 /** Who writes, as far as locks are concerned: without it, only what nobody has locked can be written. 1 to 256 bytes. */
@@ -90,9 +93,11 @@ export type CheckedWrite = {
   readonly ack: 'applied' | 'projected'
   readonly deadlineMs: number
   readonly whenFull: 'wait' | 'refuse'
+  /** `undefined`: as the namespace says. */
+  readonly windowMs?: number | undefined
 }
 
-const writeNames = ['ack', 'deadlineMs', 'whenFull']
+const writeNames = ['ack', 'deadlineMs', 'whenFull', 'windowMs']
 
 /** What each kind of call may be told beside what every write may be told. */
 const termNames = {
@@ -129,7 +134,7 @@ export const checkWrite = (
   deadlineDefaultMs: number,
 ): CheckedWrite => {
   checkOptionNames(options, allNames[kind])
-  const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait' } = options
+  const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait', windowMs } = options
   if (ack === 'replicated')
     throw invalidArgument('ack', "'applied' or 'projected': nothing replicates", ack)
   if (ack !== 'applied' && ack !== 'projected')
@@ -138,7 +143,9 @@ export const checkWrite = (
     throw invalidArgument('deadlineMs', 'a number above 0', deadlineMs)
   if (whenFull !== 'wait' && whenFull !== 'refuse')
     throw invalidArgument('whenFull', "'wait' or 'refuse'", whenFull)
-  return { ack, deadlineMs, whenFull }
+  if (windowMs !== undefined && windowMs !== 0 && !isWindow(windowMs))
+    throw invalidArgument('windowMs', `0, or 1 to ${windowMsMax} ms`, windowMs)
+  return { ack, deadlineMs, whenFull, windowMs }
 }
 
 /** The expiry that the options ask for: none by default. @throws KeelsonError `INVALID_ARGUMENT` */

@@ -1,15 +1,28 @@
 /**
  * The way of every write from its caller to the log: gate and admission first, then the log, so that a write that is
- * refused leaves nothing behind. What comes back is where its frame stands and what its units answered.
+ * refused leaves nothing behind. Most go straight into the log's queue; those of a window go through the batcher. Writes to one
+ * key take effect in the order of their issue, whichever way each takes (`order-marks.ts`).
  */
 import { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import { encodeFrame, type Unit, type UnitAnswer, unitBytesMax } from '../storage/index.ts'
+import {
+  encodeFrame,
+  namespaceOf,
+  rootNamespace,
+  type Unit,
+  type UnitAnswer,
+  unitBytesMax,
+} from '../storage/index.ts'
+import type { Admission } from './admission.ts'
+import type { Weight } from './allowance.ts'
+import * as BatcherServer from './batcher-server.ts'
+import type { Mark, MarkedKeys } from './order-marks.ts'
 import { projectedUpTo } from './projected-wait.ts'
 import type { Shard } from './shard.ts'
-import { outcomeOf, ticketFor } from './ticket.ts'
+import { outcomeOf, type Ticket, ticketFor } from './ticket.ts'
 import * as WalWriter from './wal-writer.ts'
 import type { CheckedWrite } from './write-options.ts'
+import { weightOf } from './write-weight.ts'
 
 /**
  * What is to be written to one shard: units that take effect one after another and share one frame's durability, and the
@@ -17,8 +30,10 @@ import type { CheckedWrite } from './write-options.ts'
  */
 export type Write = {
   readonly units: readonly Unit[]
-  readonly keys: readonly string[] | 'all'
+  readonly keys: MarkedKeys
   readonly options: CheckedWrite
+  /** How long it may wait for others to share its frame, in ms; by default as long as the namespace of its first key says. */
+  readonly windowMs?: number | undefined
 }
 
 /** Where a write stands, and what each of its units answered. */
@@ -27,52 +42,176 @@ export type Submitted = {
   readonly answers: readonly UnitAnswer[]
 }
 
+/** A write on its way. */
+type Passage = {
+  readonly system: System
+  readonly shard: Shard
+  readonly write: Write
+  readonly ticket: Ticket
+  readonly weight: Weight
+  /** When its caller gives up, by the monotonic clock. */
+  readonly endsAt: number
+}
+
 /**
  * Writes. Resolves at the level that the options ask for. Synchronous up to the gate: two calls enter it in their order.
  * @throws KeelsonError `TOO_LARGE`, `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing was written. `NOT_SUBMITTED`: never
  * reached the disk. `UNKNOWN_OUTCOME`: it may be there. `TIMEOUT`, `DEGRADED` with `ack` `projected`: it stands at `details.position`.
  */
 export const submit = async (system: System, shard: Shard, write: Write): Promise<Submitted> => {
-  const { options } = write
-  const frame = encodeFrame(write.units)
-  checkSize(frame.length, shard)
-  const startedAt = system.clock.monotonic()
-  const left = () => Math.max(1, options.deadlineMs - (system.clock.monotonic() - startedAt))
-  const { position, answer } = await append(system, shard, frame, options, left)
-  if (options.ack === 'projected') await projectedUpTo(system, shard, position, left())
-  return { position, answers: answer }
+  const passage = passageOf(system, shard, write)
+  return answered(passage, await admitted(passage))
 }
 
-/** Gate, then log. The gate calls back synchronously, so that writes reach the log in the order in which they came. */
-const append = (
+/**
+ * The same for a write that has entered the gate already: the token stays with whoever has it.
+ * @throws KeelsonError as `submit` does
+ */
+export const submitAdmitted = async (
   system: System,
   shard: Shard,
-  frame: Uint8Array,
-  { whenFull, deadlineMs }: CheckedWrite,
-  left: () => number,
-): Promise<WalWriter.Applied> => {
-  const ticket = ticketFor(frame)
-  const cost = Math.max(costMin, frame.length)
-  const writer = system.to(WalWriter.name(shard.parts.instance, shard.index))
+  write: Write,
+): Promise<Submitted> => {
+  const passage = passageOf(system, shard, write)
+  const { ticket } = passage
+  return answered(
+    passage,
+    await forward(passage).catch((failure: unknown) => {
+      throw outcomeOf(ticket, failure)
+    }),
+  )
+}
+
+const passageOf = (system: System, shard: Shard, write: Write): Passage => {
+  const endsAt = system.clock.monotonic() + write.options.deadlineMs
+  const frame = encodeFrame(write.units)
+  checkSize(frame.length, shard)
+  const weight = weightOf(write.units, frame.length)
+  return { system, shard, write, ticket: ticketFor(frame), weight, endsAt }
+}
+
+/** Through the gate and on, in one go when there is room. */
+const admitted = (passage: Passage): Promise<WalWriter.Applied> => {
+  const { shard, ticket, write, weight } = passage
+  const { whenFull, deadlineMs } = write.options
   return new Promise((resolve, reject) => {
-    const admitted = () => {
-      WalWriter.append(writer, ticket, left()).then(
+    const go = (admission: Admission) => {
+      forward(passage).then(
         (applied) => {
-          shard.gate.leave(cost)
+          admission.leave()
           resolve(applied)
         },
         (failure) => {
-          shard.gate.leave(cost)
+          admission.leave()
           reject(outcomeOf(ticket, failure))
         },
       )
     }
-    shard.gate.enter({ cost, whenFull, deadlineMs }, admitted, reject)
+    shard.gate.enter({ ...weight, whenFull, deadlineMs }, go, reject)
   })
 }
 
-/** What a write counts at least at the gate, in bytes: its ticket, its call and its entry in the overlay cost as much. */
-const costMin = 256
+const answered = async (
+  passage: Passage,
+  { position, answer }: WalWriter.Applied,
+): Promise<Submitted> => {
+  const { system, shard, write } = passage
+  if (write.options.ack === 'projected')
+    await projectedUpTo(system, shard, position, leftOf(passage))
+  return { position, answers: answer }
+}
+
+/** An admitted write goes on: straight into the log's queue, before this returns, when nothing stands before it and it has no window. */
+const forward = (passage: Passage): Promise<WalWriter.Applied> => {
+  const { shard, write } = passage
+  const windowMs = windowOf(passage)
+  if (windowMs === 0 && shard.marks.isFree(write.keys)) return append(passage)
+  return detour(passage, windowMs)
+}
+
+/** Into the log's queue: it is there when this returns. */
+const append = (passage: Passage): Promise<WalWriter.Applied> => {
+  const { system, shard, ticket } = passage
+  const writer = system.to(WalWriter.name(shard.parts.instance, shard.index))
+  return WalWriter.append(writer, ticket, leftOf(passage))
+}
+
+/**
+ * Behind what stands before it, and through its slot when it has one. A write without a window whose keys stand in one slot joins
+ * it there, and sends it; one that has to wait asks those before it to be gone soon.
+ */
+const detour = (passage: Passage, windowMs: number): Promise<WalWriter.Applied> => {
+  const { system, shard, write } = passage
+  const { marks } = shard
+  const slot = windowMs > 0 ? namespaceOfFirst(write.keys) : marks.slotBefore(write.keys)
+  const batcher = system.to(batcherName(shard))
+  return new Promise((resolve, reject) => {
+    let waits = true
+    let cancelDeadline = (): void => undefined
+    const turn = (mark: Mark) => {
+      if (!waits) return
+      waits = false
+      cancelDeadline()
+      const pass = () => marks.pass(mark)
+      const isThere = slot !== undefined && system.whereis(batcherName(shard)) !== undefined
+      const ended = isThere
+        ? batched(passage, slot, mark.isUrgent ? 0 : windowMs, pass)
+        : append(passage)
+      if (!isThere) pass()
+      ended.finally(pass).then(resolve, reject)
+    }
+    const hurry = () => {
+      if (slot !== undefined) BatcherServer.hurry(batcher, slot)
+    }
+    const mark = marks.enter({ keys: write.keys, slot, turn, hurry })
+    if (!waits) return
+    cancelDeadline = system.clock.after(leftOf(passage), () => {
+      waits = false
+      marks.pass(mark)
+      reject(tooLate(write.options.deadlineMs))
+    })
+  })
+}
+
+/** Into its slot. Nobody waits for a window while the gate lets nobody in: what is under way is to end. */
+const batched = (
+  passage: Passage,
+  namespace: string,
+  windowMs: number,
+  queued: () => void,
+): Promise<WalWriter.Applied> => {
+  const { system, shard, write, ticket, weight, endsAt } = passage
+  return BatcherServer.write(
+    system.to(batcherName(shard)),
+    {
+      ticket,
+      namespace,
+      units: write.units.length,
+      commands: weight.commands,
+      endsAt,
+      windowMs: shard.gate.isHeld ? 0 : windowMs,
+      whenFull: write.options.whenFull,
+      queued,
+    },
+    leftOf(passage),
+  )
+}
+
+const batcherName = ({ parts: { instance, index } }: Shard) => BatcherServer.name(instance, index)
+
+const windowOf = ({ shard, write }: Passage): number => {
+  if (write.windowMs !== undefined) return write.windowMs
+  const { windows } = shard.parts
+  return windows.isEmpty ? 0 : windows.of(namespaceOfFirst(write.keys))
+}
+
+const namespaceOfFirst = (keys: MarkedKeys): string => {
+  const first = keys === 'all' ? undefined : keys[0]
+  return first === undefined ? rootNamespace : namespaceOf(first)
+}
+
+const leftOf = ({ system, endsAt }: Passage): number =>
+  Math.max(1, endsAt - system.clock.monotonic())
 
 const checkSize = (length: number, shard: Shard): void => {
   const lengthMax = unitBytesMax(shard.files.parts.logOptions)
@@ -81,3 +220,10 @@ const checkSize = (length: number, shard: Shard): void => {
       details: { length, lengthMax },
     })
 }
+
+const tooLate = (deadlineMs: number): KeelsonError =>
+  new KeelsonError(
+    'NOT_SUBMITTED',
+    'The write waited past its deadline behind others to its keys.',
+    { details: { deadlineMs } },
+  )

@@ -44,6 +44,7 @@ export { fieldCount, fieldsMax } from './field-commands.ts'
 export { copyingFolder } from './folder-copy.ts'
 export { frameTypes } from './frame.ts'
 export type { FrameContent } from './frame-content.ts'
+export { joinedLength, joinFrames } from './frame-join.ts'
 export { inlineLogHost } from './inline-log-host.ts'
 export {
   checkKey,

@@ -4,6 +4,7 @@
  */
 import {
   type ControlHandle,
+  flushWindows,
   invalidArgument,
   levelOf,
   reasonText,
@@ -136,7 +137,12 @@ export class App {
     const left = () => Math.max(1, endsAt - system.clock.monotonic())
     const refusal = new KeelsonError('CLOSED', 'The instance is closing.')
     for (const shard of shards) shard.beginClose(refusal)
-    await within(system, left(), Promise.all(shards.map(({ gate }) => gate.idle())))
+    const settled = shards.map(async (shard) => {
+      // Nobody waits for a window any more: what is in one is sent now.
+      await flushWindows(system, shard, left()).catch(() => undefined)
+      await shard.gate.idle()
+    })
+    await within(system, left(), Promise.all(settled))
     const flushed = shards
       // A suspended projection stays as it is; what it lacks is in the log.
       .filter(({ phase, suspensions }) => phase.kind === 'open' && suspensions.size === 0)

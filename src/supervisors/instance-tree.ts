@@ -5,6 +5,7 @@
  */
 import {
   Applier,
+  Batcher,
   Control,
   defaultInstance,
   instanceName,
@@ -114,6 +115,10 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
         ...actor,
         name: Applier.name(instance, index),
       }),
+      worker(`batcher(${index})`, Batcher.server, shard, {
+        ...actor,
+        name: Batcher.name(instance, index),
+      }),
       // A fuse of their own: trouble here never spends the log's.
       supervisor(
         `followers(${index})`,
@@ -152,7 +157,7 @@ const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
 const departed = async (system: System, shard: Shard): Promise<void> => {
   const { instance } = shard.parts
   const { index } = shard
-  const actors = [WalWriter, Applier, LmdbWriter].map(({ name }) => name(instance, index))
+  const actors = [WalWriter, Applier, Batcher, LmdbWriter].map(({ name }) => name(instance, index))
   const { shard: own, followers } = treeNames(instance)
   await gone(system, [own(index), ...actors, followers(index)])
 }

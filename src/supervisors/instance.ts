@@ -5,7 +5,7 @@
  * `startInstance` inspects every shard before it opens any, so that a corrupt one makes it reject with nothing changed.
  */
 import { resolve } from 'node:path'
-import { ControlHandle, Shard, Store } from '../actors/index.ts'
+import { Allowance, ControlHandle, Shard, Store, WriteWindows } from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'
@@ -56,8 +56,14 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
     instance: checked.instance,
     shards: checked.shards,
   })
+  const { admission, batcher } = checked.settings
+  const shared: Shared = {
+    allowance: new Allowance(admission.bytes, admission.commands),
+    windows: new WriteWindows(batcher.windows),
+    watch: (process, onDown) => system.monitor(process, onDown),
+  }
   const shards = Array.from({ length: claim.shards }, (_, index) =>
-    shardOf(index, claim, checked, ports, system),
+    shardOf(index, claim, checked, ports, system.clock, shared),
   )
   try {
     checkMinDurable(checked, claim)
@@ -85,12 +91,16 @@ const loadedTree = (tree: AppTree): Promise<AppTree> =>
     typeof module === 'string' ? { server: await loadedServer(module, path) } : module,
   )
 
+/** What the shards of an instance have in common. */
+type Shared = Pick<Shard['parts'], 'allowance' | 'windows' | 'watch'>
+
 const shardOf = (
   index: number,
   { dir }: FolderClaim,
   { instance, settings, minDurable }: CheckedOptions,
   { makeHost, projectionsOn }: Ports,
-  system: System,
+  clock: Clock,
+  shared: Shared,
 ): Shard =>
   new Shard({
     instance,
@@ -98,9 +108,10 @@ const shardOf = (
     folders: shardFolder(dir, index),
     settings,
     minDurable: minDurable.get(index),
-    clock: system.clock,
+    clock,
     makeHost,
     projectionsOn,
+    ...shared,
   })
 
 /** Looks at every shard, and makes what a new folder lacks. After it each shard is ready to open, or down. */

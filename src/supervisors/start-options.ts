@@ -3,6 +3,7 @@ import type { Settings } from '../actors/index.ts'
 import type { System } from '../runtime/index.ts'
 import { type AppTree, checkAppTree } from './app-tree.ts'
 import { configError } from './config-error.ts'
+import { checkMinDurable, checkWindows } from './option-tables.ts'
 
 /** What `start` takes. Only `dir` has no default. Times in ms, sizes in bytes. */
 export type StartOptions = {
@@ -35,8 +36,22 @@ export type StartOptions = {
     readonly minDurable?: readonly { readonly shard: number; readonly lsn: number }[]
     /** Bytes accepted and not yet answered, per shard; 16 MiB. */
     readonly queueBytes?: number
+    /** Commands accepted and not yet answered, per shard; 65,536. */
+    readonly queueCommands?: number
     /** What a power cut may tear; 512, or 4096 for disks without powersafe overwrite. */
     readonly sectorBytes?: number
+  }
+  readonly admission?: {
+    /** Accepted and not yet answered, over all shards; 64 MiB and 262,144 commands. Beyond, writes wait or get `BUSY`. */
+    readonly bytes?: number
+    readonly commands?: number
+  }
+  readonly batcher?: {
+    /** How long the writes of a namespace may wait for each other, in ms from 1 to 10,000; none. Changeable while it runs. */
+    readonly windows?: Readonly<Record<string, number>>
+    /** Of one frame of a namespace, and of what waits behind it for those who will not wait: 10,000 commands, 4 MiB. */
+    readonly maxCommands?: number
+    readonly maxBytes?: number
   }
   readonly overlay?: {
     /** Committed and not yet projected, in memory; 64 MiB and 2,000,000 keys. Beyond, writes wait or get `BUSY`. */
@@ -124,8 +139,14 @@ const rules: Record<string, Rule> = {
       idleMarkerMs: time(0),
       minDurable: { kind: 'any' },
       queueBytes: count(256),
+      queueCommands: count(1),
       sectorBytes: count(512, 4_096),
     },
+  },
+  admission: { kind: 'object', rules: { bytes: count(256), commands: count(1) } },
+  batcher: {
+    kind: 'object',
+    rules: { windows: { kind: 'any' }, maxCommands: count(1, 65_535), maxBytes: count(256) },
   },
   overlay: { kind: 'object', rules: { bytes: count(1_024), keys: count(1) } },
   lmdb: {
@@ -148,6 +169,7 @@ const rules: Record<string, Rule> = {
 export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   checkObject('options', options, rules, '')
   const { dir, instance = 'default', wal = {}, overlay = {}, lmdb = {} } = options
+  const { admission = {}, batcher = {} } = options
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0'))
     throw configError('dir', 'the path of a folder', dir)
   if (options.system !== undefined && typeof options.system?.whereis !== 'function')
@@ -177,7 +199,14 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         maxDelayMs: wal.maxDelayMs ?? 0,
         idleMarkerMs: wal.idleMarkerMs ?? 100,
         queueBytes: wal.queueBytes ?? 16 * MiB,
+        queueCommands: wal.queueCommands ?? 65_536,
         sectorBytes: wal.sectorBytes ?? 512,
+      },
+      admission: { bytes: admission.bytes ?? 64 * MiB, commands: admission.commands ?? 262_144 },
+      batcher: {
+        windows: checkWindows(batcher.windows ?? {}),
+        maxCommands: batcher.maxCommands ?? 10_000,
+        maxBytes: batcher.maxBytes ?? 4 * MiB,
       },
       overlay: { bytes: overlay.bytes ?? 64 * MiB, keys: overlay.keys ?? 2_000_000 },
       lmdb: {
@@ -219,20 +248,6 @@ const checkNumber = (path: string, value: unknown, { min, max, whole }: NumberRu
   const right = typeof value === 'number' && value >= min && value <= max
   if (!right || (whole && !Number.isSafeInteger(value)))
     throw configError(path, `a ${whole ? 'whole ' : ''}number from ${min} to ${max}`, value)
-}
-
-const checkMinDurable = (positions: unknown): ReadonlyMap<number, number> => {
-  if (!Array.isArray(positions))
-    throw configError('wal.minDurable', 'a list of positions', positions)
-  const found = positions.map((position, at) => {
-    const { shard, lsn } = (position ?? {}) as { shard?: unknown; lsn?: unknown }
-    const right = [shard, lsn].every((each) => Number.isSafeInteger(each) && Number(each) >= 0)
-    if (!right) throw configError(`wal.minDurable[${at}]`, '{ shard, lsn }', position)
-    return { shard: shard as number, lsn: lsn as number }
-  })
-  const greatest = new Map<number, number>()
-  for (const { shard, lsn } of found) greatest.set(shard, Math.max(lsn, greatest.get(shard) ?? 0))
-  return greatest
 }
 
 /** A callback of the user's that throws must not stop a start in the middle: what it reports goes on without it. */

@@ -95,7 +95,8 @@ describe('a put', () => {
     ['a', 1, { ttlMs: 1, expiresAt: 1 }],
     ['a', 1, { expiresAt: -1 }],
     ['a', 1, { ack: 'replicated' }],
-    ['a', 1, { windowMs: 5 }],
+    ['a', 1, { windowMs: 0.5 }],
+    ['a', 1, { windowMs: 10_001 }],
     ['a', 1, { deadlineMs: 0 }],
     ['a', 1, null],
   ])(
@@ -176,7 +177,13 @@ describe('a killed actor', () => {
     await during(app.store.put('a', 1))
 
     // A supervisor has started when its children have.
-    expect(started).toEqual(['wal_writer(0)', 'applier(0)', 'lmdb_writer(0)', 'followers(0)'])
+    expect(started).toEqual([
+      'wal_writer(0)',
+      'applier(0)',
+      'batcher(0)',
+      'lmdb_writer(0)',
+      'followers(0)',
+    ])
   })
 
   test('that applies: a write that was committed has an unknown outcome and a position, and is there', async () => {
