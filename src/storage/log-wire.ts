@@ -12,7 +12,8 @@ type PackedCommit = Omit<Commit, 'lsns'> & {
   readonly runs: readonly number[]
 }
 type PackedRead = Omit<ReadAnswer, 'frames'> & {
-  /** The numbers of each frame, one frame behind the other. */ readonly columns: Float64Array
+  /** The numbers of each frame, one frame behind the other. */
+  readonly columns: Float64Array
 }
 
 /** An answer as it crosses. */
