@@ -70,6 +70,12 @@ export type OwnedWriteOptions = WriteOptions & OwnerOption
 /** Options of `put`, `putMany` and `compareAndSet`. */
 export type PutOptions = WriteOptions & PutTerms
 
+/** Options of `putStream`. `deadlineMs` counts from the end of the stream on. */
+export type StreamOptions = PutOptions & {
+  /** How many bytes the stream will bring; it is refused when it brings more or fewer. */
+  readonly size?: number
+}
+
 /** Options of `set`. */
 export type SetOptions = WriteOptions & SetTerms
 
@@ -102,6 +108,7 @@ const writeNames = ['ack', 'deadlineMs', 'whenFull', 'windowMs']
 /** What each kind of call may be told beside what every write may be told. */
 const termNames = {
   put: ['owner', 'ttlMs', 'expiresAt'],
+  stream: ['owner', 'ttlMs', 'expiresAt', 'size'],
   set: ['owner', 'ttlMs', 'expiresAt', 'nx', 'xx', 'keepTtl', 'get'],
   lock: ['owner', 'leaseMs'],
   unlock: ['owner'],
@@ -115,6 +122,7 @@ export type TermKind = keyof typeof termNames
 
 const allNames: Record<TermKind, readonly string[]> = {
   put: [...writeNames, ...termNames.put],
+  stream: [...writeNames, ...termNames.stream],
   set: [...writeNames, ...termNames.set],
   lock: [...writeNames, ...termNames.lock],
   unlock: [...writeNames, ...termNames.unlock],

@@ -29,6 +29,8 @@ export type Place = {
   readonly shards: number
   readonly overlayKeys: number
   readonly queueBytes: number
+  /** The window of the namespace `n`; 0: none. */
+  readonly windowMs: number
 }
 
 const deadlines = fc.oneof(
@@ -36,6 +38,7 @@ const deadlines = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(2, 20).map((deadlineMs) => ({ deadlineMs })) },
   { weight: 1, arbitrary: fc.constant({ whenFull: 'refuse' as const }) },
   { weight: 1, arbitrary: fc.constant({ ack: 'projected' as const }) },
+  { weight: 2, arbitrary: fc.constantFrom(0, 1, 10).map((windowMs) => ({ windowMs })) },
 )
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -80,6 +83,7 @@ export const history: fc.Arbitrary<readonly [Place, readonly Step[]]> = fc.tuple
     shards: fc.constantFrom(1, 2),
     overlayKeys: fc.constantFrom(3, 1_000),
     queueBytes: fc.constantFrom(300, 4_096, 16 * 1024 * 1024),
+    windowMs: fc.constantFrom(0, 4),
   }),
   fc.array(step, { minLength: 1, maxLength: 60 }),
 )
@@ -126,7 +130,7 @@ class Life {
   #app: App | undefined
 
   constructor(place: Place) {
-    const { seed, syncMs, shards, overlayKeys, queueBytes } = place
+    const { seed, syncMs, shards, overlayKeys, queueBytes, windowMs } = place
     this.#place = place
     this.#machine = machine({ seed, syncMs })
     this.#issued = Array.from({ length: shards }, () => [])
@@ -136,6 +140,7 @@ class Life {
       shards,
       wal: { maxFileSize: 128 * 1024, queueBytes },
       overlay: { keys: overlayKeys },
+      ...(windowMs > 0 ? { batcher: { windows: { n: windowMs } } } : {}),
       lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
     }
   }
