@@ -12,45 +12,20 @@ import {
 } from '../../src/storage/command.ts'
 import { decodeFrame } from '../../src/storage/command-decoding.ts'
 import { encodeFrame } from '../../src/storage/command-encoding.ts'
-import type { ValueTag } from '../../src/storage/projection-store.ts'
+import { anyUnit } from '../support/any-command.ts'
 
-const key = fc
-  .oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }), fc.constant('k'.repeat(1024)))
-  .filter((text) => !text.includes('\0'))
-
-const expiry: fc.Arbitrary<Expiry> = fc.oneof(
-  fc.constant(noExpiry),
-  fc.record({
-    kind: fc.constantFrom('at' as const, 'after' as const),
-    ms: fc.oneof(
-      fc.integer({ min: 1 }),
-      fc.constantFrom(2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER),
-    ),
-  }),
-)
-
-const tag = fc.constantFrom<ValueTag[]>(0, 1, 2, 3)
-const value = fc.record({ tag, bytes: fc.uint8Array({ maxLength: 300 }) })
-
-const command: fc.Arbitrary<Command> = fc.oneof(
-  fc.record({ kind: fc.constant('put' as const), key, value, expiry }),
-  fc.record({ kind: fc.constant('delete' as const), key }),
-)
-
-const unit: fc.Arbitrary<Unit> = fc.oneof(
-  fc.record({ kind: fc.constant('command' as const), command }),
-  fc.record({
-    kind: fc.constant('batch' as const),
-    commands: fc.array(command, { minLength: 1, maxLength: 8 }),
-  }),
-)
-
-const units = fc.array(unit, { minLength: 1, maxLength: 6 })
+const units = fc.array(anyUnit, { minLength: 1, maxLength: 6 })
 
 const put = (text: string, bytes = Buffer.from('v'), when: Expiry = noExpiry): Unit => ({
   kind: 'command',
   command: { kind: 'put', key: text, value: { tag: 1, bytes }, expiry: when },
 })
+
+const command = (only: Command): Unit => ({ kind: 'command', command: only })
+const field = (name: string): Unit => command({ kind: 'deleteField', key: 'k', field: name })
+const lock = (leaseMs: number): Unit => command({ kind: 'lock', keys: ['k'], owner: 'o', leaseMs })
+const patch = (offset: number): Unit =>
+  command({ kind: 'setRange', key: 'k', offset, patch: { tag: 1, bytes: Buffer.from('p') } })
 
 const codeOf = (action: () => unknown): unknown => {
   try {
@@ -153,6 +128,36 @@ describe('a frame', () => {
     ['with a fraction of a millisecond', [put('a', Buffer.of(), { kind: 'after', ms: 1.5 })]],
     ['with an expiry that is no number', [put('a', Buffer.of(), { kind: 'at', ms: Number.NaN })]],
     ['with a bad one among good ones', [put('a'), put(''), put('b')]],
+    ['with an empty list of keys', [command({ kind: 'deleteMany', keys: [] })]],
+    ['with an empty list of entries', [command({ kind: 'putMany', entries: [] })]],
+    ['with an empty list of fields', [command({ kind: 'putFields', key: 'k', fields: [] })]],
+    ['with a bad key among good ones', [command({ kind: 'removeExpired', keys: ['a', ''] })]],
+    ['with a field that is too long', [field('f'.repeat(513))]],
+    ['with an empty field', [field('')]],
+    ['with a NUL in its field', [field('a\0b')]],
+    ['with an empty owner', [command({ kind: 'delete', key: 'k', owner: '' })]],
+    [
+      'with an owner that is too long',
+      [command({ kind: 'delete', key: 'k', owner: 'o'.repeat(257) })],
+    ],
+    ['with a lease of 0', [lock(0)]],
+    ['with a lease that is no number', [lock(Number.NaN)]],
+    ['with a fraction of a lease', [lock(1.5)]],
+    ['with an offset below 0', [patch(-1)]],
+    ['with an offset beyond 2^53', [patch(2 ** 53)]],
+    [
+      'with a structured suffix',
+      [command({ kind: 'append', key: 'k', suffix: { tag: 0, bytes: Buffer.of(1) } })],
+    ],
+    [
+      'with an expire that never comes',
+      [command({ kind: 'expire', key: 'k', expiry: { kind: 'after', ms: 0 } })],
+    ],
+    [
+      'with a namespace that is too long',
+      [command({ kind: 'clear', namespace: 'n'.repeat(1025) })],
+    ],
+    ['with a NUL in its namespace', [command({ kind: 'clear', namespace: 'a\0' })]],
   ])('is refused with INVALID_ARGUMENT %s', (_, list) => {
     expect(codeOf(() => encodeFrame(list))).toBe('INVALID_ARGUMENT')
   })
@@ -166,6 +171,42 @@ describe('bytes of another kind', () => {
     ['an unknown command', '0000000000000000 0100 05000000 00 15 0100 61', 'command', 0x15],
     ['an unknown expiry', '0000000000000000 0100 07000000 00 01 0100 61 03 01', 'expiry', 3],
     ['an unknown kind of value', '0000000000000000 0100 07000000 00 01 0100 61 00 04', 'value', 4],
+    [
+      'the code that is taken and not written',
+      '0000000000000000 0100 05000000 00 08 0100 61',
+      'command',
+      8,
+    ],
+    [
+      'an owner where none belongs',
+      '0000000000000000 0100 0f000000 00 94 0100 6f 01000000 0100 61 000000',
+      'command',
+      0x94,
+    ],
+    [
+      'an unknown flag of a set',
+      '0000000000000000 0100 08000000 00 03 0100 61 08 00 01',
+      'flags of a set',
+      8,
+    ],
+    [
+      'an unknown scope of a clear',
+      '0000000000000000 0100 03000000 00 13 02',
+      'scope of a clear',
+      2,
+    ],
+    [
+      'an unknown expectation',
+      '0000000000000000 0100 08000000 00 07 0100 61 00 02 01',
+      'expectation',
+      2,
+    ],
+    [
+      'an expiry that stays where there is none before',
+      '0000000000000000 0100 07000000 00 01 0100 61 03 01',
+      'expiry',
+      3,
+    ],
     [
       'an unknown command in a batch',
       '0000000000000000 0100 0d000000 01 01000000 04000000 63 0100 61',
@@ -199,6 +240,25 @@ describe('bytes of another kind', () => {
     [
       'an expiry beyond 2^53',
       '0000000000000000 0100 0f000000 00 01 0100 61 01 0000000000002000 01',
+    ],
+    [
+      'a lock without an owner',
+      '0000000000000000 0100 11000000 00 09 0100000000000000 01000000 0100 61',
+    ],
+    [
+      'a lease of 0',
+      '0000000000000000 0100 14000000 00 89 0100 6f 0000000000000000 01000000 0100 61',
+    ],
+    ['a list of no keys', '0000000000000000 0100 06000000 00 10 00000000'],
+    ['a list of four billion keys', '0000000000000000 0100 09000000 00 10 ffffffff 0100 61'],
+    ['an owner of no bytes', '0000000000000000 0100 07000000 00 82 0100 61 0000'],
+    ['two conditions of a set', '0000000000000000 0100 08000000 00 03 0100 61 03 00 01'],
+    ['a structured suffix', '0000000000000000 0100 07000000 00 04 0100 61 00 90'],
+    ['an expire without a time', '0000000000000000 0100 06000000 00 11 0100 61 00'],
+    ['a field that goes beyond its unit', '0000000000000000 0100 08000000 00 0e 0100 61 0500 66'],
+    [
+      'a value in the middle that goes beyond its unit',
+      '0000000000000000 0100 12000000 00 0d 0100 61 01000000 0100 66 01 09000000 76',
     ],
     ['a put without a value', '0000000000000000 0100 06000000 00 01 0100 61 00'],
   ])('are CORRUPT: %s', (_, hex) => {

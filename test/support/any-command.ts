@@ -1,0 +1,87 @@
+/** Any command and any unit, as the codec takes them: what stands in them need not make sense. */
+import fc from 'fast-check'
+import {
+  type Command,
+  type Expiry,
+  type KeepExpiry,
+  keepExpiry,
+  noExpiry,
+  type Unit,
+} from '../../src/storage/command.ts'
+import type { StoredValue, ValueTag } from '../../src/storage/projection-store.ts'
+
+const texts = (bytesMax: number) =>
+  fc
+    .oneof(
+      fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }),
+      fc.constant('k'.repeat(bytesMax)),
+    )
+    .filter((text) => !text.includes('\0'))
+
+const key = texts(1024)
+const field = texts(512)
+const owner = texts(256)
+const ms = fc.oneof(
+  fc.integer({ min: 1 }),
+  fc.constantFrom(1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER),
+)
+
+const timed = fc.record({ kind: fc.constantFrom('at' as const, 'after' as const), ms })
+const expiry: fc.Arbitrary<Expiry> = fc.oneof(fc.constant(noExpiry), timed)
+const expiryOrKeep: fc.Arbitrary<Expiry | KeepExpiry> = fc.oneof(expiry, fc.constant(keepExpiry))
+
+const storedAs = (...tags: ValueTag[]): fc.Arbitrary<StoredValue> =>
+  fc.record({ tag: fc.constantFrom(...tags), bytes: fc.uint8Array({ maxLength: 300 }) })
+const value = storedAs(0, 1, 2, 3)
+const byteLike = storedAs(1, 2, 3)
+
+const many = <T>(item: fc.Arbitrary<T>) => fc.array(item, { minLength: 1, maxLength: 5 })
+
+const of = <K extends Command['kind']>(kind: K, fields: Record<string, fc.Arbitrary<unknown>>) =>
+  fc.record({ kind: fc.constant(kind), ...fields }) as unknown as fc.Arbitrary<Command>
+
+const owned = (kind: Command['kind'], fields: Record<string, fc.Arbitrary<unknown>>) =>
+  fc.oneof(of(kind, fields), of(kind, { ...fields, owner }))
+
+/** One command of any kind. */
+export const anyCommand: fc.Arbitrary<Command> = fc.oneof(
+  owned('put', { key, value, expiry }),
+  owned('delete', { key }),
+  owned('set', {
+    key,
+    value,
+    expiry: expiryOrKeep,
+    condition: fc.constantFrom('always', 'absent', 'present'),
+    get: fc.boolean(),
+  }),
+  owned('append', { key, suffix: byteLike }),
+  owned('getSet', { key, value }),
+  owned('setRange', { key, offset: fc.maxSafeNat(), patch: byteLike }),
+  owned('compareAndSet', {
+    key,
+    expected: fc.option(value, { nil: undefined }),
+    value,
+    expiry: expiryOrKeep,
+  }),
+  of('lock', { keys: many(key), owner, leaseMs: ms }),
+  of('extend', { keys: many(key), owner, leaseMs: ms }),
+  of('unlock', { keys: many(key), owner }),
+  owned('putField', { key, field, value }),
+  owned('putFields', { key, fields: many(fc.tuple(field, value)) }),
+  owned('deleteField', { key, field }),
+  owned('putMany', { entries: many(fc.record({ key, value, expiry })) }),
+  owned('deleteMany', { keys: many(key) }),
+  owned('expire', { key, expiry: timed }),
+  owned('persist', { key }),
+  owned('clear', { namespace: fc.oneof(fc.constantFrom(undefined, '', '_root'), key) }),
+  of('removeExpired', { keys: many(key) }),
+)
+
+/** One unit. */
+export const anyUnit: fc.Arbitrary<Unit> = fc.oneof(
+  fc.record({ kind: fc.constant('command' as const), command: anyCommand }),
+  fc.record({
+    kind: fc.constant('batch' as const),
+    commands: fc.array(anyCommand, { minLength: 1, maxLength: 8 }),
+  }),
+)
