@@ -143,13 +143,23 @@ const startSupervised = <R>(
   const owner = processOf(context)
   const wait = new Wait<OwnedTask<Awaited<R>>>(owner)
   let task: OwnedTask<Awaited<R>> | undefined
+  // It begins when its owner has it, who goes on first (in Elixir, the owner sends it what to run).
+  let begin = (): void => undefined
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  const runOnceBegun: TaskFunction<R> = (child) => begun.then(() => run(child)) as R
   startUnder(context, supervisor, (child) => {
     if (!owner.alive) return undefined
-    task = startOwned(owner, (body) => child.spawnLink(body, { kind: 'task' }), run)
+    task = startOwned(owner, (body) => child.spawnLink(body, { kind: 'task' }), runOnceBegun)
     linkTo(owner, isLinked ? task.process : undefined)
     return task.ref
   }).then(
-    () => (task === undefined ? wait.reject(notStarted(owner)) : wait.resolve(task)),
+    () => {
+      if (task === undefined) wait.reject(notStarted(owner))
+      else wait.resolve(task)
+      begin()
+    },
     (error: unknown) => wait.reject(error),
   )
   return wait.promise

@@ -457,6 +457,16 @@ describe('under a supervisor', () => {
     expect(await TaskSupervisor.children(crew)).toHaveLength(1)
   })
 
+  test('a task begins when its owner has it, who may end it before', async () => {
+    const stage = testSystem()
+    const crew = await startTaskSupervisor(stage.system)
+    const { seen } = await within(stage, async (context, noted) => {
+      const task = await TaskSupervisor.async(context, crew, () => void noted.push('runs'))
+      noted.push(await Task.shutdown(task))
+    })
+    expect(seen).toEqual([undefined])
+  })
+
   test('a task is not started for an owner that has ended meanwhile', async () => {
     const stage = testSystem()
     const crew = await startTaskSupervisor(stage.system)
