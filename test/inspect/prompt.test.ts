@@ -193,8 +193,10 @@ describe('on a terminal', () => {
   })
 
   test('Tab completes commands, names of processes, and methods of the handles', async () => {
-    class Handle {
+    class Base {
       flushAll() {}
+    }
+    class Handle extends Base {
       suspend() {}
     }
     const words = { control: new Handle(), tree: () => 1 }
@@ -204,6 +206,8 @@ describe('on a terminal', () => {
     expect(await type('wal_w\t')).toContain('wal_writer(')
     expect(await type('\x03')).toContain('keelson> ')
     expect(await type('control.fl\t')).toContain('control.flushAll')
+    expect(await type('\x03')).toContain('keelson> ')
+    expect(await type('control.su\t')).toContain('control.suspend')
     input.end()
     await done
   })
