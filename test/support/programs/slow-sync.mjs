@@ -52,7 +52,7 @@ const began = performance.now()
 const timer = setInterval(() => {
   // Who was refused is not among those who wait by now.
   seen.waitingMax = Math.max(seen.waitingMax, waiting)
-  for (let count = 0; count < 20; count++) append()
+  for (let count = 0; count < 20; count++) void append()
   seen.memoryMax = Math.max(seen.memoryMax, process.memoryUsage.rss() - memoryBefore)
   if (groups < 4) return
   clearInterval(timer)
