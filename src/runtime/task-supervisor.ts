@@ -148,7 +148,8 @@ const startSupervised = <R>(
   const begun = new Promise<void>((resolve) => {
     begin = resolve
   })
-  const runOnceBegun: TaskFunction<R> = (child) => begun.then(() => run(child)) as R
+  const runOnceBegun: TaskFunction<R> = (child) =>
+    begun.then(() => (task?.process?.alive ? run(child) : undefined)) as R
   startUnder(context, supervisor, (child) => {
     if (!owner.alive) return undefined
     task = startOwned(owner, (body) => child.spawnLink(body, { kind: 'task' }), runOnceBegun)
