@@ -26,7 +26,7 @@ describe('a shard whose sync failed', () => {
     return { ...world, app, shard, outcomes, down }
   }
 
-  test('acknowledges nothing, says which writes may be there, and goes down with its reason', async () => {
+  test('D15 E23 acknowledges nothing, says which writes may be there, and goes down with its reason', async () => {
     const { app, shard, outcomes, down } = await poisoned()
 
     expect(outcomes).toEqual(['UNKNOWN_OUTCOME', 'NOT_SUBMITTED'])
@@ -41,7 +41,7 @@ describe('a shard whose sync failed', () => {
     expect(await codeOf(app.store.put(here, 1))).toBe('SHARD_DOWN')
   })
 
-  test('is not started again by any supervisor, and syncs its file no more', async () => {
+  test('D15 E24 is not started again by any supervisor, and syncs its file no more', async () => {
     const { app, shard, clock, disk } = await poisoned()
     const calls = disk.recordCalls()
 
@@ -59,7 +59,7 @@ describe('a shard whose sync failed', () => {
     expect(() => app.store.range()).toThrow(expect.objectContaining({ code: 'SHARD_DOWN' }))
   })
 
-  test('comes back by control.reopen with everything acknowledged', async () => {
+  test('E25 comes back by control.reopen with everything acknowledged', async () => {
     const { app, shard, during } = await poisoned()
 
     expect(await during(app.control.reopen(shard))).toEqual({ shard, part: 'shard', was: 'down' })

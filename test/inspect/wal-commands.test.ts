@@ -202,7 +202,7 @@ describe('keelson wal verify', () => {
     expect(await verified(dir)).toMatchObject({ status: 0, heldBy: null, verdict: 'clean' })
   })
 
-  test('takes a copy of a living folder for what it is: a log that was not closed (E52)', async () => {
+  test('E52 takes a copy of a living folder for what it is: a log that was not closed', async () => {
     const dir = tempFolder()
     const instance = startKeelson(['start', '--dir', 'd'], dir)
     await instance.write("await store.put('a', 1)\n")

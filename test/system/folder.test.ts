@@ -36,7 +36,7 @@ const holderOf = async (dir: string) => {
 }
 
 describe('a folder that another process holds', () => {
-  test('is LOCKED_DIR with that process as its holder, and free as soon as it is killed', async () => {
+  test('D22 is LOCKED_DIR with that process as its holder, and free as soon as it is killed', async () => {
     const dir = tempFolder()
     const holder = await holderOf(dir)
 
@@ -209,7 +209,7 @@ describe.skipIf(noSmallDisk)(
       await again.close({ deadlineMs: 5_000 })
     })
 
-    test('that is read-only is READ_ONLY, whether there is a folder on it or not', async () => {
+    test('D28 that is read-only is READ_ONLY, whether there is a folder on it or not', async () => {
       const disk = smallDisk('40m')
       const dir = join(disk, 'data')
       await (await start({ dir })).close()

@@ -64,7 +64,7 @@ describe('a process that is killed with SIGKILL', () => {
 })
 
 describe('E30 a folder', () => {
-  test('that another process has open is LOCKED_DIR with its pid, and free when that one is killed', async () => {
+  test('D22 E30 that another process has open is LOCKED_DIR with its pid, and free when that one is killed', async () => {
     const dir = tempFolder()
     const { promise: opened, resolve } = withResolver()
     const holder = childProgram('wal-writer.mjs', ['hold', dir], resolve)

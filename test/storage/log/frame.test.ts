@@ -86,7 +86,7 @@ describe('a frame', () => {
     expect(header && provenBy(header)).toBe(0)
   })
 
-  test('keeps the greatest LSN exact', () => {
+  test('D35 keeps the greatest LSN exact', () => {
     const { buffer } = frame({
       lsn: Number.MAX_SAFE_INTEGER,
       durableLsn: Number.MAX_SAFE_INTEGER - 1,
@@ -110,7 +110,7 @@ describe('a frame', () => {
   })
 })
 
-test('reading frames out of random bytes never throws and finds none', () => {
+test('E37 reading frames out of random bytes never throws and finds none', () => {
   const random = seededRandom(11)
   const buffer = frameBuffer(new Uint8Array(256))
   for (let round = 0; round < 20_000; round++) {

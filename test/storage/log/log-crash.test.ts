@@ -112,7 +112,7 @@ describe('opening', () => {
   ]
 
   test.each(states)(
-    '%s may be cut short at any call: the next opening finds the same',
+    'D20 E19 %s may be cut short at any call: the next opening finds the same',
     (_, make) => {
       const world = make()
       const expected = found(world.on(world.disk.clone()))
@@ -202,7 +202,7 @@ describe('creating a log', () => {
   const emptyWorld = (): LogWorld => worldOn(simulatedDisk({ seed: 4 }), small)
   const create = (world: LogWorld): void => world.create()
 
-  test('may be cut short at any call: what is left holds no frame, and creating again works', () => {
+  test('E22 may be cut short at any call: what is left holds no frame, and creating again works', () => {
     crashEverywhere(emptyWorld(), create, (world, where) => {
       expect(world.inspect(), where).toMatchObject({ hasFrames: false })
       world.create()
@@ -252,7 +252,7 @@ describe('a roll', () => {
     log.abandon()
   }
 
-  test('may be cut short at any call: acknowledged frames are there, others from the first on', () => {
+  test('D19 E20 may be cut short at any call: acknowledged frames are there, others from the first on', () => {
     const world = newWorld()
     const { log } = world.open()
     log.abandon()
@@ -350,7 +350,7 @@ describe('a failed sync', () => {
     return { world, error, syncs: () => world.disk.syncs - syncs }
   }
 
-  test('is final: the same answer to all that follows, and no second sync', () => {
+  test('D15 is final: the same answer to all that follows, and no second sync', () => {
     const { error, syncs } = failed()
 
     expect(error).toMatchObject({
@@ -360,7 +360,7 @@ describe('a failed sync', () => {
     expect(syncs()).toBe(0)
   })
 
-  test('is not believed after a restart either: what the cache shows is written anew before it counts', () => {
+  test('D16 is not believed after a restart either: what the cache shows is written anew before it counts', () => {
     const { world } = failed()
     world.disk.killProcess()
 
@@ -386,7 +386,7 @@ describe('a failed write', () => {
     ['ENOSPC', { kind: 'error', code: 'ENOSPC' } as const],
     ['EIO', { kind: 'short', bytes: 512 } as const],
     ['EIO', { kind: 'short', bytes: 0 } as const],
-  ])('with %s is final, and the next life finds what was acknowledged', (errno, fault) => {
+  ])('D17 with %s is final, and the next life finds what was acknowledged', (errno, fault) => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1, size)])

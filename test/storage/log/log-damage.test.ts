@@ -140,7 +140,7 @@ describe('a bit that is turned over', () => {
     ['a projection', [{ lsn: 6, source: 'lmdb' }]],
     ['what the caller knows', [{ lsn: 5, source: 'minDurable' }]],
     ['a replica', [{ lsn: 40, source: 'postgres' }]],
-  ])('in the last group is found to be damage when %s proves it', (_, evidence) => {
+  ])('D7 in the last group is found to be damage when %s proves it', (_, evidence) => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     for (let bit = groupAt(3) * 8; bit < (groupAt(3) + 432) * 8; bit += 5) {
@@ -258,7 +258,7 @@ describe('a segment that is cut', () => {
 })
 
 describe('zeros', () => {
-  test('from any byte of the last group on leave the longest whole beginning, and another frame can follow', () => {
+  test('D3 E11 from any byte of the last group on leave the longest whole beginning, and another frame can follow', () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     for (let from = groupAt(3); from < framesEnd; from++) {
@@ -329,7 +329,7 @@ describe('a torn write with a hole', () => {
     return { world, disk }
   }
 
-  test('of any two sectors is cut at the first, and what looks valid behind it never comes back', () => {
+  test('D4 E15 of any two sectors is cut at the first, and what looks valid behind it never comes back', () => {
     for (let first = 0; first < 5; first++)
       for (let second = first + 1; second <= 5; second++) {
         const { world, disk } = torn([first, second])
@@ -387,7 +387,7 @@ describe('a torn write with a hole', () => {
     expect(disk.list(`${dir}/quarantine`)).toHaveLength(1)
   })
 
-  test('in an earlier group is damage', () => {
+  test('E16 in an earlier group is damage', () => {
     for (let index = 0; index < 2; index++) {
       const world = threeGroups()
       world.disk.poke(newestOn(world.disk), groupAt(2) + index * sector, new Uint8Array(sector))
@@ -397,7 +397,7 @@ describe('a torn write with a hole', () => {
 })
 
 describe('stale bytes', () => {
-  test('of an older segment behind the end are no frames', () => {
+  test('D10 E18 of an older segment behind the end are no frames', () => {
     const world = threeGroups()
     const older = world.disk.contents(newestOn(world.disk))
     const { log } = world.open()
@@ -414,7 +414,7 @@ describe('stale bytes', () => {
       }
   })
 
-  test('of the same segment, or a payload that is a copy of the log, prove nothing', () => {
+  test('D32 of the same segment, or a payload that is a copy of the log, prove nothing', () => {
     const world = newWorld({ maxFileSize: 16 * 1024, sectorBytes: sector })
     const { log } = world.open()
     commit(log, [payload(1, 400), payload(2, 400)])
@@ -430,7 +430,7 @@ describe('stale bytes', () => {
   })
 })
 
-test('any bytes anywhere are read to an end: an answer, or a refusal with a code', () => {
+test('E37 any bytes anywhere are read to an end: an answer, or a refusal with a code', () => {
   const random = seededRandom(21)
   const below = (limit: number): number => Math.floor(random() * limit)
   const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })

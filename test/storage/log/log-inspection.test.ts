@@ -252,7 +252,7 @@ describe('a newest segment without a readable header', () => {
   const destroyHeader = (world: LogWorld): void =>
     world.disk.poke(newestOn(world.disk), 0, new Uint8Array(4096))
 
-  test('is set aside when MANIFEST says that it was never used', () => {
+  test('D14 is set aside when MANIFEST says that it was never used', () => {
     const world = newWorld()
     const { log } = world.open()
     for (const number of [1, 2]) commit(log, [payload(number, size)])
@@ -269,7 +269,7 @@ describe('a newest segment without a readable header', () => {
     expect(readAll(second).map((frame) => frame.content)).toEqual(all.slice(0, 2))
   })
 
-  test('is damage when MANIFEST names it, or is not there to ask', () => {
+  test('D14 is damage when MANIFEST names it, or is not there to ask', () => {
     const world = rolled()
     destroyHeader(world)
 

@@ -90,7 +90,7 @@ describe('a salvaged log', () => {
     expect(inspection).toMatchObject({ tail: 'clean', remarks: [] })
   })
 
-  test('lacks a damaged frame and has all others under their LSNs; the loss is written in it', () => {
+  test('E50 lacks a damaged frame and has all others under their LSNs; the loss is written in it', () => {
     const world = logOf(12)
     const before = readAll(world.on(world.disk.clone()).open().log)
     const [first = ''] = segmentsOn(world.disk)
