@@ -42,8 +42,12 @@ const frameBytesMax = 2 ** 31
  */
 export const encodeFrame = (units: readonly Unit[]): Uint8Array => {
   const only = units.length === 1 ? units[0] : undefined
-  if (only?.kind === 'command' && only.command.kind === 'put' && only.command.owner === undefined)
-    return encodePutFrame(only.command)
+  if (only?.kind === 'command') {
+    const { command } = only
+    if (command.kind === 'put' && command.owner === undefined) return encodePutFrame(command)
+    if (command.kind === 'delete' && command.owner === undefined)
+      return startFrame(command, 0).bytes
+  }
   if (units.length === 0 || units.length > frameUnitsMax)
     throw invalid(`a frame has 1 to ${frameUnitsMax} units`)
   const measure = new PayloadMeasure()
@@ -233,16 +237,27 @@ const putKey = (bytes: Uint8Array, at: number, key: string, keyBytes: number): n
   return from + keyBytes
 }
 
-/** The frame of one put: the hot path, the same bytes without the way over a sink. */
-const encodePutFrame = ({ key, expiry, value }: PutCommand): Uint8Array => {
+/** A frame for one command on a key, written up to the end of the key: the hot path, the same bytes without a sink. */
+const startFrame = (
+  { kind, key }: Extract<Command, { kind: 'put' | 'delete' }>,
+  fieldBytes: number,
+): { readonly bytes: Uint8Array; readonly at: number } => {
   const keyBytes = textBytes('a key', key, keyBytesMax)
-  const length = 5 + keyBytes + (expiry.kind === 'none' ? 0 : 8) + value.bytes.length
+  const length = 3 + keyBytes + fieldBytes
   const bytes = makeFrame(5 + length)
   put16(bytes, stampBytes, 1)
-  let at = put32(bytes, stampBytes + 2, length + 1)
-  bytes[at++] = unitKinds.command
-  bytes[at++] = commandCodes.put
-  at = putKey(bytes, at, key, keyBytes)
+  const at = put32(bytes, stampBytes + 2, length + 1)
+  bytes[at] = unitKinds.command
+  bytes[at + 1] = commandCodes[kind]
+  return { bytes, at: putKey(bytes, at + 2, key, keyBytes) }
+}
+
+/** The frame of one put by nobody in particular. */
+const encodePutFrame = (command: PutCommand): Uint8Array => {
+  const { expiry, value } = command
+  const start = startFrame(command, (expiry.kind === 'none' ? 2 : 10) + value.bytes.length)
+  const { bytes } = start
+  let { at } = start
   bytes[at++] = expiryKinds[expiry.kind]
   if (expiry.kind !== 'none') {
     const ms = checkedMs(expiry.ms)

@@ -5,6 +5,7 @@
  */
 import type { Command, FieldEntry, Unit } from './command.ts'
 import { type CommandAnswer, type Refusal, refused, type UnitAnswer } from './command-answer.ts'
+import { isExpired } from './expiry.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
 import {
   applyClear,
@@ -14,7 +15,7 @@ import {
   unitRowsMax,
 } from './key-commands.ts'
 import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
-import type { RowChange } from './projection-store.ts'
+import { type RowChange, rowTags } from './projection-store.ts'
 import { ChangedRows, type Rows } from './rows.ts'
 import {
   applyAppend,
@@ -38,12 +39,8 @@ const putAnswer: CommandAnswer = { kind: 'put' }
  * @throws KeelsonError `CORRUPT` when a row, or a blob that a comparison needs, is damaged.
  */
 export const applyUnit = (unit: Unit, rows: Rows, time: number): Applied => {
-  if (unit.kind === 'command' && unit.command.kind === 'put') {
-    const { command } = unit
-    // Nothing can be in its way, and nothing of what was there is left: the hot path looks at no row.
-    if (!rows.hints.locks && !rows.hints.compounds)
-      return { changes: [[command.key, putRow(command, time)]], answer: putAnswer }
-  }
+  const quick = unit.kind === 'command' ? applyQuickly(unit.command, rows, time) : undefined
+  if (quick) return quick
   const changed = new ChangedRows(rows)
   const answer =
     unit.kind === 'batch'
@@ -52,6 +49,23 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number): Applied => {
   if (answer.kind === 'refused') return { changes: [], answer }
   if (changed.changes.size > unitRowsMax) return { changes: [], answer: refused('TOO_LARGE') }
   return { changes: [...changed.changes], answer }
+}
+
+/**
+ * The hot path: a put where nothing can be in its way and nothing of what was there can be left (it looks at no row), and
+ * a delete of an ordinary value. `undefined` where more is to be looked at.
+ */
+const applyQuickly = (command: Command, rows: Rows, time: number): Applied | undefined => {
+  const { hints } = rows
+  if (hints.locks) return undefined
+  if (command.kind === 'put' && !hints.compounds)
+    return { changes: [[command.key, putRow(command, time)]], answer: putAnswer }
+  if (command.kind !== 'delete') return undefined
+  const row = rows.get(command.key)
+  if (!row) return { changes: [], answer: { kind: 'delete', existed: false } }
+  if (row.value.tag === rowTags.compound) return undefined
+  const existed = !isExpired(row, time)
+  return { changes: [[command.key, undefined]], answer: { kind: 'delete', existed } }
 }
 
 const applyBatch = (commands: readonly Command[], rows: ChangedRows, time: number): UnitAnswer => {

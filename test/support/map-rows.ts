@@ -3,24 +3,24 @@
 import { compareKeys } from '../../src/storage/key.ts'
 import type { Row, RowChange, RowRange } from '../../src/storage/projection-store.ts'
 import { compoundOf } from '../../src/storage/row-key.ts'
-import { missingBlob, type ReadBlob, type RowHints, type Rows } from '../../src/storage/rows.ts'
+import {
+  missingBlob,
+  noteRow,
+  type ReadBlob,
+  type RowHints,
+  type Rows,
+} from '../../src/storage/rows.ts'
 
 /** Rows that can be looked into, and that take changes. */
 export class MapRows implements Rows {
   readonly rows: Map<string, Row>
   readonly blob: ReadBlob
+  readonly hints: RowHints = { locks: false, compounds: false }
 
   constructor(rows: Iterable<readonly [string, Row]> = [], blob: ReadBlob = missingBlob) {
     this.rows = new Map(rows)
     this.blob = blob
-  }
-
-  get hints(): RowHints {
-    const keys = [...this.rows.keys()]
-    return {
-      locks: keys.some((key) => key.startsWith('\0l')),
-      compounds: keys.includes('\0c'),
-    }
+    for (const key of this.rows.keys()) noteRow(this.hints, key)
   }
 
   get(rowKey: string): Row | undefined {
@@ -45,8 +45,10 @@ export class MapRows implements Rows {
 
   /** Takes what a unit changed. */
   take(changes: Iterable<RowChange>): void {
-    for (const [key, row] of changes)
+    for (const [key, row] of changes) {
+      noteRow(this.hints, key)
       if (row) this.rows.set(key, row)
       else this.rows.delete(key)
+    }
   }
 }
