@@ -65,6 +65,8 @@ export interface Disk {
   remove(path: string): void
   /** Makes the names in a folder durable: what was created, renamed and removed in it. */
   syncFolder(path: string): void
+  /** Whether the folder lies on a file system that is in memory: syncing is nothing there, and a power cut takes all of it. */
+  isVolatile(path: string): boolean
   /**
    * Takes the lock file at `path` (made when missing) for this process, at once or not at all. `holder` becomes its
    * first line, and is blank again after `release`; a lock file that was there before needs no space for it.

@@ -180,10 +180,15 @@ const report = (
     hasFrames: scan.end.lsn > 0,
     tail: kind,
     cutBytes: plan.cutBytes,
-    remarks: [...list.remarks, ...manifestRemarks(manifest)],
+    remarks: [...list.remarks, ...manifestRemarks(manifest), ...diskRemarks(disk, findings.dir)],
     plan,
   }
 }
+
+const diskRemarks = (disk: Disk, dir: string): string[] =>
+  disk.isVolatile(dir)
+    ? ['the folder is in memory (tmpfs): nothing in it survives a power cut, whatever is synced']
+    : []
 
 const manifestRemarks = ({ exists, manifest, damagedSlots }: ManifestReading): string[] => {
   if (!exists) return ['MANIFEST is missing and is made anew']

@@ -20,6 +20,7 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statfsSync,
   statSync,
   unlinkSync,
   writeFileSync,
@@ -47,6 +48,9 @@ const openFlags: Record<OpenMode, number> = {
   write: constants.O_RDWR,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
 }
+
+/** What Linux calls tmpfs and ramfs. */
+const volatileTypes: readonly number[] = [0x01021994, 0x858458f6]
 
 /** Level by level: Node's own recursion does not end where the system answers ENOENT for a parent that is there (`/proc`). */
 const makeFolders = (path: string): void => {
@@ -78,6 +82,7 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
       unlessMissing(() => rmSync(path, { recursive: true, force: true })),
     ),
   syncFolder: (path) => attempt('syncFolder', path, () => syncFolder(path)),
+  isVolatile: (path) => attempt('entry', path, () => volatileTypes.includes(statfsSync(path).type)),
   lock: (path, holder) => lockFolder(lockFiles, path, holder, { flock }),
 })
 

@@ -31,6 +31,9 @@ export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk
 export class SimulatedDisk implements Disk {
   /** May be changed at any time: lowered to fill the disk, raised to make room. */
   capacityBytes: number
+  /** What it says of itself; a power cut is the same either way. */
+  volatile = false
+  isVolatile = (): boolean => this.volatile
   readonly #seed: number
   readonly #sectorBytes: number
   readonly #names: SimulatedNames

@@ -131,6 +131,19 @@ describe('a folder', () => {
   })
 })
 
+describe('a folder in memory', () => {
+  test('E57 is opened, and the report says that nothing in it survives a power cut', async () => {
+    const world = walWorld()
+    const first = await world.open()
+    expect(first.report.remarks).toEqual([])
+    await first.close()
+    world.disk.volatile = true
+
+    const { report } = await world.open()
+    expect(report.remarks).toEqual([expect.stringContaining('tmpfs')])
+  })
+})
+
 describe('a crash', () => {
   test('E17 at the end of a torn log, twice over, leaves everything acknowledged and takes more', async () => {
     const world = walWorld({ seed: 3 })

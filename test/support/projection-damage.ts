@@ -74,6 +74,7 @@ export const diskWith = (bytes: Uint8Array): Disk => {
     rename: readOnly,
     remove: readOnly,
     syncFolder: readOnly,
+    isVolatile: () => false,
     lock: readOnly,
   }
 }

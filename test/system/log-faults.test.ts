@@ -5,6 +5,7 @@ import { start } from 'keelson'
 import { Wal } from 'keelson/wal'
 import { describe, expect, test } from 'vitest'
 import { textOf } from '../harness/ledger.ts'
+import { noSmallDisk, smallDisk } from '../support/small-disk.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const program = (name: string): string => join('test/support/programs', name)
@@ -62,6 +63,14 @@ describe.skipIf(noStrace)(
     }, 120_000)
   },
 )
+
+describe.skipIf(noSmallDisk)(`tmpfs${noSmallDisk ? ` (skipped: ${noSmallDisk})` : ''}`, () => {
+  test('E57 is told at opening: nothing on it survives a power cut', async () => {
+    const wal = await Wal.open({ dir: join(smallDisk('8m'), 'log') })
+    expect(wal.report.remarks).toEqual([expect.stringContaining('tmpfs')])
+    await wal.close()
+  })
+})
 
 /** Floods a log from a shell that first does `prelude`; answers what was acknowledged, and how it ended. */
 const flood = (dir: string, prelude: string) => {
