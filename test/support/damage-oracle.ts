@@ -1,0 +1,74 @@
+/**
+ * What damage may do to a log, and nothing else: it is `CORRUPT`, when it is opened or when it is read, and nothing was changed; or
+ * all frames are there; or frames are missing that stood in the last group and that nothing proves to have been durable.
+ */
+import { isKeelsonError } from '../../src/errors.ts'
+import { commit, content, type LogWorld, payload, readAll } from './logs.ts'
+
+/** Which of the three it was. */
+export type DamageOutcome = 'corrupt' | 'whole' | 'cut'
+
+/** What the log held before. */
+export type Undamaged = {
+  /** Content of each frame, in order. */
+  readonly contents: readonly string[]
+  /** So many of them are proven by something that stands elsewhere than in their own group. */
+  readonly proven: number
+}
+
+/** Opens and reads a damaged log. @throws Error when it is anything else than what damage may do. */
+export const judgeDamage = (world: LogWorld, before: Undamaged): DamageOutcome => {
+  const changed = changesOf(world)
+  try {
+    world.inspect()
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw new Error(`inspecting said ${String(error)}`)
+    if (changesOf(world) !== changed) throw new Error('a refusal changed something')
+    return 'corrupt'
+  }
+  const found: string[] = []
+  const isWhole = readInto(found, world)
+  for (const [index, text] of found.entries())
+    if (text !== before.contents[index]) throw new Error(`frame ${index} is not the one that was`)
+  if (!isWhole) return 'corrupt'
+  if (found.length < before.proven)
+    throw new Error(`${found.length} frames, ${before.proven} are proven, and no error`)
+  return found.length < before.contents.length ? 'cut' : 'whole'
+}
+
+/** What was opened takes another frame, which comes back behind the others. @throws Error when it does not. */
+export const checkThatItGoesOn = (world: LogWorld, count: number): void => {
+  world.disk.crash()
+  const { log } = world.open()
+  commit(log, [payload(7)])
+  log.abandon()
+  world.disk.crash()
+  const again = readAll(world.open().log)
+  if (again.length !== count + 1 || again.at(-1)?.content !== content(7))
+    throw new Error(`${count} frames and one more came back as ${again.length}`)
+}
+
+/** How often something was changed. */
+const changesOf = ({ disk: { counts } }: LogWorld): number =>
+  counts.write + counts.truncate + counts.rename + counts.remove + counts.create + counts.makeFolder
+
+/** Reads all frames, one an answer; false when it ended with `CORRUPT`. */
+const readInto = (found: string[], world: LogWorld): boolean => {
+  const { log, report } = world.open()
+  try {
+    for (let next = report.firstLsn; ; ) {
+      const answer = log.handle('read', { from: next, maxBytes: 1 })
+      if (answer.frames.length === 0) return true
+      for (const { offset, length } of answer.frames) {
+        const bytes = answer.bytes.subarray(offset + 8, offset + length)
+        found.push(Buffer.from(bytes).toString('base64'))
+      }
+      next = answer.next
+    }
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw new Error(`reading said ${String(error)}`)
+    return false
+  } finally {
+    log.abandon()
+  }
+}
