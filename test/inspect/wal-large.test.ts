@@ -42,7 +42,7 @@ describe('with a heap of 32 MB, on a log of 320 MB', () => {
     ['dump', ['--width', '8']],
     ['salvage', ['--to', 'new']],
   ])(
-    'wal %s needs hardly more memory than on one of 32 MB',
+    'D30 wal %s needs hardly more memory than on one of 32 MB',
     { timeout: 120_000 },
     async (name, words) => {
       const dir = tempFolder()
