@@ -5,8 +5,8 @@ import type {
   Command,
   Expiry,
   FieldEntry,
-  KeepExpiry,
   PutEntry,
+  SetCondition,
   Unit,
 } from '../../src/storage/command.ts'
 import type { RowValue, StoredValue } from '../../src/storage/projection-store.ts'
@@ -182,13 +182,30 @@ const both = (
   return { content, stored: { tag: 3, bytes: encodeRope(rope) } }
 }
 
+const nothing: Given = { value: null, blob: false }
+
+/** What an op may have; which of it is there, its kind says. */
+type Drawn = {
+  readonly kind: Op['kind']
+  readonly owner: string | undefined
+  readonly given: Given
+  readonly key: string
+  readonly field: string
+  readonly ends: Exclude<Expiry, { kind: 'none' }>
+  readonly condition: SetCondition
+  readonly get: boolean
+  readonly offset: number
+  readonly expectedGiven: Given | undefined
+  readonly entries: readonly (readonly [string, Given])[]
+  readonly many: readonly { readonly key: string; readonly given: Given; readonly ends: Expiry }[]
+}
+
 /** An op for the model, and the command that means the same. */
 export const translated = (drawn: Op, table: BlobTable): { op: Op; command: Command } => {
-  // biome-ignore lint/suspicious/noExplicitAny: an op's fields are what its kind says.
-  const { kind, owner: by, given: value, ...fields } = drawn as any
+  const { kind, owner: by, given: value, ...fields } = drawn as unknown as Drawn
   const who = by === undefined ? {} : { owner: by }
-  const main = value && both(value, table)
-  const op = { ...drawn, ...(main && { content: main.content, added: main.content }) }
+  const main = both(value ?? nothing, table)
+  const op = { ...drawn, content: main.content, added: main.content }
   switch (kind) {
     case 'put':
       return {
@@ -197,7 +214,7 @@ export const translated = (drawn: Op, table: BlobTable): { op: Op; command: Comm
           kind,
           key: fields.key,
           value: main.stored,
-          expiry: fields.ends as Expiry,
+          expiry: fields.ends,
           ...who,
         },
       }
@@ -208,7 +225,7 @@ export const translated = (drawn: Op, table: BlobTable): { op: Op; command: Comm
           kind,
           key: fields.key,
           value: main.stored,
-          expiry: fields.ends as Expiry | KeepExpiry,
+          expiry: fields.ends,
           condition: fields.condition,
           get: fields.get,
           ...who,
@@ -232,7 +249,7 @@ export const translated = (drawn: Op, table: BlobTable): { op: Op; command: Comm
           key: fields.key,
           expected: expected?.stored,
           value: main.stored,
-          expiry: fields.ends as Expiry | KeepExpiry,
+          expiry: fields.ends,
           ...who,
         },
       }
@@ -243,41 +260,23 @@ export const translated = (drawn: Op, table: BlobTable): { op: Op; command: Comm
         command: { kind, key: fields.key, field: fields.field, value: main.stored, ...who },
       }
     case 'putFields': {
-      const list = fields.entries.map(([name, each]: [string, Given]) => [name, both(each, table)])
+      const list = fields.entries.map(([name, each]) => ({ name, ...both(each, table) }))
       return {
-        op: {
-          ...op,
-          fields: list.map(([name, each]: [string, { content: Content }]) => [name, each.content]),
-        },
+        op: { ...op, fields: list.map(({ name, content }) => [name, content]) },
         command: {
           kind,
           key: fields.key,
-          fields: list.map(
-            ([name, each]: [string, { stored: StoredValue }]): FieldEntry => [name, each.stored],
-          ),
+          fields: list.map(({ name, stored }): FieldEntry => [name, stored]),
           ...who,
         },
       }
     }
     case 'putMany': {
-      const list = fields.many.map((entry: { key: string; given: Given; ends: Ends }) => ({
-        ...entry,
-        ...both(entry.given, table),
-      }))
-      return {
-        op: { ...op, entries: list },
-        command: {
-          kind,
-          entries: list.map(
-            (entry: { key: string; stored: StoredValue; ends: Expiry }): PutEntry => ({
-              key: entry.key,
-              value: entry.stored,
-              expiry: entry.ends,
-            }),
-          ),
-          ...who,
-        },
-      }
+      const list = fields.many.map((entry) => ({ ...entry, ...both(entry.given, table) }))
+      const entries = list.map(
+        ({ key, stored, ends }): PutEntry => ({ key, value: stored, expiry: ends }),
+      )
+      return { op: { ...op, entries: list }, command: { kind, entries, ...who } }
     }
     case 'expire':
       return { op, command: { kind, key: fields.key, expiry: fields.ends, ...who } }

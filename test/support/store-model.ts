@@ -28,6 +28,30 @@ export type Op = { readonly kind: string; readonly owner?: string } & Readonly<
   Record<string, unknown>
 >
 
+/** What an op may have; which of it is there, its kind says. */
+type Fields = {
+  readonly kind: string
+  readonly owner: string
+  readonly key: string
+  readonly keys: readonly string[]
+  readonly field: string
+  readonly fields: readonly (readonly [string, Content])[]
+  readonly entries: readonly {
+    readonly key: string
+    readonly content: Content
+    readonly ends: Ends
+  }[]
+  readonly content: Content
+  readonly added: Exclude<Content, { kind: 'structured' }>
+  readonly expected: Content | undefined
+  readonly ends: Ends
+  readonly condition: string
+  readonly get: boolean
+  readonly offset: number
+  readonly leaseMs: number
+  readonly namespace: string | undefined
+}
+
 /** Thrown by a command that is refused. */
 export class Refused extends Error {
   readonly code: string
@@ -115,8 +139,8 @@ export class StoreModel {
     return entry
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: an op's fields are what its kind says.
-  #run(op: any, now: number): ModelAnswer {
+  #run(given: Op, now: number): ModelAnswer {
+    const op = given as unknown as Fields
     const { kind, key, owner } = op
     if (key !== undefined) this.#mayWrite([key], owner, now)
     switch (kind) {
