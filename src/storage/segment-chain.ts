@@ -62,6 +62,8 @@ export const brokenPromise = (
   if (first && first.header.walId !== walId)
     return { name: first.name, lsn: first.header.baseLsn, evidence: 'MANIFEST is of another log' }
   if (newest.seq === 0) return undefined
+  // The slot that named a later one is lost, and this one was released since: whether it may be missing, the checkpoint decides.
+  if (first && first.header.seq > newest.seq) return undefined
   const named = segments.find(({ header }) => header.seq === newest.seq)
   const breach = { name: named?.name ?? 'MANIFEST', lsn: newest.baseLsn }
   if (!named)

@@ -283,6 +283,23 @@ describe('a release', () => {
     )
   })
 
+  test('needs no slot of MANIFEST that names a later segment: the checkpoint says what may be gone', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    for (let number = 1; number <= 12; number++) commit(log, [payload(number, 900)])
+    const { lsn } = log.handle('checkpoint', { opaque: new Uint8Array(0) })
+    expect(log.handle('release', { lsn }).removed).toBeGreaterThan(0)
+    const { firstLsn } = log.handle('release', { lsn })
+    log.abandon()
+    world.disk.crash()
+
+    for (const slot of [0, 4096]) {
+      const copy = world.on(world.disk.clone())
+      copy.disk.poke(`${dir}/MANIFEST`, slot + 100, Uint8Array.of(0x55, 0xaa))
+      expect(copy.open().report, `slot at ${slot}`).toMatchObject({ firstLsn, lastLsn: lsn })
+    }
+  })
+
   test('D12 what is missing without one is CORRUPT, checkpoint or not', () => {
     const world = newWorld()
     const log = filled(world)
