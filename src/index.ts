@@ -6,6 +6,8 @@ export {
   Applier,
   Batch,
   type BatchAnswer,
+  Batcher,
+  type BatcherHandle,
   type ClearOptions,
   type CompareAnswer,
   Compound,

@@ -187,8 +187,10 @@ export const damaged = (applier: Ref<Messages>, evidence: unknown): void => {
 }
 
 /** How the applier and its overlay stand. */
-export const describe = (applier: Ref<Messages>): Promise<ApplierDescription> =>
-  call(applier, 'describe')
+export const describe = (
+  applier: Ref<Messages>,
+  timeoutMs?: number,
+): Promise<ApplierDescription> => call(applier, 'describe', undefined, { timeoutMs })
 
 const initialState = (shard: Shard): State => ({
   shard,

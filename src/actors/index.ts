@@ -6,6 +6,7 @@ export * as Applier from './applier.ts'
 export { invalidArgument } from './argument-check.ts'
 export { Batch } from './batch.ts'
 export * as Batcher from './batcher.ts'
+export { BatcherHandle } from './batcher-handle.ts'
 export * as Control from './control.ts'
 export {
   ControlHandle,

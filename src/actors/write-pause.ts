@@ -44,7 +44,7 @@ export const drained = async (
   await shard.gate.drained(holder, left())
   // A caller who gave up has left, and its frame may be on its way to the disk all the same.
   await WalWriter.settled(system.to(WalWriter.name(instance, index)), left())
-  await Applier.describe(system.to(Applier.name(instance, index)))
+  await Applier.describe(system.to(Applier.name(instance, index)), left())
   // The hold may have ended during the last steps.
   await shard.gate.drained(holder, left())
 }

@@ -83,8 +83,13 @@ const refOf = (app: App, process: unknown): Ref => findProcess(app, process).ref
 /** A word for each process whose name is one, and a function for each part that has arguments in its name. */
 const partWords = (app: App): Record<string, unknown> => {
   const words: Record<string, unknown> = {}
-  for (const part of ['wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers'])
-    words[part] = (...parts: unknown[]) => nameWith(part, parts)
+  for (const part of partNames) words[part] = (...parts: unknown[]) => nameWith(part, parts)
+  // The part's name, and what can be done about windows.
+  words.batcher = Object.assign((...parts: unknown[]) => nameWith('batcher', parts), {
+    windows: () => app.batcher.windows(),
+    setWindow: (namespace: string, ms: number) => app.batcher.setWindow(namespace, ms),
+    flush: () => app.batcher.flush(),
+  })
   const names = app.system
     .processes()
     .slice(0, wordsMax)
@@ -99,6 +104,9 @@ const partWords = (app: App): Record<string, unknown> => {
   return words
 }
 
+/** Parts of a shard whose names take its number. */
+const partNames = ['wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers']
+
 /** So many processes are looked at for words; the tree's own are the first. */
 const wordsMax = 1_000
 
@@ -112,6 +120,10 @@ const commands: readonly (readonly [string, string])[] = [
   ['call(p, name, payload)', 'calls a server and awaits its answer'],
   ['store', 'keys and values: store.put(key, value), get, delete, range({ prefix }) …'],
   ['control', 'projections: control.flushAll(), suspend(shard), resume(shard), reopen(shard) …'],
+  [
+    'batcher',
+    'windows: batcher.windows(), setWindow(namespace, ms), flush(); the process: batcher(0)',
+  ],
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
   ['app', 'the instance: app.health(), app.system …'],

@@ -3,6 +3,7 @@
  * brings it about: `close()`, or a root supervisor that has spent its restarts.
  */
 import {
+  type BatcherHandle,
   type ControlHandle,
   flushWindows,
   invalidArgument,
@@ -34,6 +35,7 @@ export type AppParts = {
   readonly shards: readonly Shard[]
   readonly store: Store
   readonly control: ControlHandle
+  readonly batcher: BatcherHandle
   readonly registry: Registry.Handle
   /** The root supervisor. */
   readonly root: Ref<SupervisorMessages>
@@ -67,6 +69,8 @@ export class App {
   readonly system: System
   readonly store: Store
   readonly control: ControlHandle
+  /** The windows in which writes of a namespace wait for each other. */
+  readonly batcher: BatcherHandle
   /** The instance's Registry, of unique keys, for processes of the user's tree that come and go. */
   readonly registry: Registry.Handle
   /** Lasting parts of the shards, for whoever looks into the instance. */
@@ -83,6 +87,7 @@ export class App {
     this.system = parts.system
     this.store = parts.store
     this.control = parts.control
+    this.batcher = parts.batcher
     this.registry = parts.registry
     this.shards = parts.shards
     this.closed = new Promise((resolve) => {

@@ -5,7 +5,14 @@
  * `startInstance` inspects every shard before it opens any, so that a corrupt one makes it reject with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Allowance, ControlHandle, Shard, Store, WriteWindows } from '../actors/index.ts'
+import {
+  Allowance,
+  BatcherHandle,
+  ControlHandle,
+  Shard,
+  Store,
+  WriteWindows,
+} from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'
@@ -69,7 +76,7 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
     checkMinDurable(checked, claim)
     checked.onProgress({ step: 'locked', detail: claim.dir })
     await prepare(shards, claim, checked, ports)
-    return await run({ ...checked, app }, system, shards, claim)
+    return await run({ ...checked, app }, system, shards, claim, shared.windows)
   } catch (error) {
     if (!checked.system) await system.stop()
     await closeShards(shards).catch(() => undefined)
@@ -201,10 +208,12 @@ const run = async (
   system: System,
   shards: readonly Shard[],
   claim: FolderClaim,
+  windows: WriteWindows,
 ): Promise<App> => {
   const { instance, settings, onProgress } = options
   const store = new Store(system, shards)
   const control = new ControlHandle(system, instance, shards, settings.deadlineMs)
+  const batcher = new BatcherHandle(system, shards, windows, settings.deadlineMs)
   const registry = system.to(treeNames(instance).registry)
   onProgress({ step: 'recovering' })
   const tree = instanceTree({
@@ -232,6 +241,7 @@ const run = async (
     shards,
     store,
     control,
+    batcher,
     registry,
     root,
     userTree: options.app && registeredName(options.app),

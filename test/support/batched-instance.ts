@@ -1,0 +1,64 @@
+/** An instance whose windows are watched: what became of each frame, in order. */
+import type { StorageEvents } from '../../src/actors/index.ts'
+import { telemetry } from '../../src/runtime/index.ts'
+import type { StartOptions } from '../../src/supervisors/index.ts'
+import { machine } from './simulated-instance.ts'
+
+/** What `batcher.flushed` told. */
+export type Flushed = Parameters<StorageEvents['batcher.flushed']>[0]
+
+/** A machine with one instance on it; `flushed` and `commits` grow as it tells of frames and groups. */
+export const batched = async ({
+  syncMs = 1,
+  seed = 1,
+  ...options
+}: Partial<StartOptions> & { syncMs?: number; seed?: number } = {}) => {
+  const world = machine({ syncMs, seed })
+  const app = await world.start(options)
+  const flushed: Flushed[] = []
+  const commits: number[] = []
+  const events = telemetry<StorageEvents>(app.system)
+  events.on('batcher.flushed', (event) => flushed.push(event))
+  events.on('wal.commit', ({ frames }) => commits.push(frames))
+  return { ...world, app, flushed, commits }
+}
+
+/** What became of each of several promises so far: `pending`, `ok`, or a code. */
+export const outcomesOf = (works: readonly Promise<unknown>[]): readonly unknown[] => {
+  const outcomes: unknown[] = works.map(() => 'pending')
+  works.forEach((work, at) => {
+    work.then(
+      () => {
+        outcomes[at] = 'ok'
+      },
+      (error) => {
+        outcomes[at] = error.code ?? error
+      },
+    )
+  })
+  return outcomes
+}
+
+/** Whole milliseconds of virtual time until `work` settles. */
+export const msOf = async (
+  {
+    clock,
+  }: {
+    clock: {
+      monotonic: () => number
+      advance: (ms: number) => Promise<void>
+      settle: () => Promise<void>
+    }
+  },
+  work: Promise<unknown>,
+): Promise<number> => {
+  let settled = false
+  const end = () => {
+    settled = true
+  }
+  work.then(end, end)
+  const from = clock.monotonic()
+  await clock.settle()
+  while (!settled && clock.monotonic() - from < 120_000) await clock.advance(1)
+  return clock.monotonic() - from
+}
