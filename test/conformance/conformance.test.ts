@@ -1,17 +1,17 @@
 /**
- * The recorded scenarios of Erlang/OTP, played on this runtime: every trace must be equal, first come, first served, and
- * in orders that seeds draw. All of them are played; there is no list of exceptions.
+ * The recorded scenarios of Erlang/OTP, played on this runtime, those that came with the format and random ones: every
+ * trace must be equal, first come, first served, and in orders that seeds draw. There is no list of exceptions.
  */
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { failureOf } from './judgement.ts'
 import { failureLines } from './report.ts'
-import { ownScenarios, type ScenarioFile, scenarioFiles } from './scenario-files.ts'
+import { moreScenarios, ownScenarios, type ScenarioFile, scenarioFiles } from './scenario-files.ts'
 
 /** Orders of processes that are tried besides the plain one. */
 const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 
-const files = scenarioFiles(ownScenarios)
+const files = [ownScenarios, moreScenarios].flatMap(scenarioFiles)
 
 /** What of a file does not play as recorded, in words. */
 const failures = async (file: ScenarioFile, seed?: number): Promise<string[]> => {
@@ -25,7 +25,7 @@ const failures = async (file: ScenarioFile, seed?: number): Promise<string[]> =>
 
 describe('the traces of Erlang/OTP', () => {
   for (const file of files) {
-    const title = relative(ownScenarios, file.path)
+    const title = relative(join('test', 'conformance'), file.path)
     test(`${title} plays as recorded`, async () => {
       expect(await failures(file)).toEqual([])
     })
@@ -37,6 +37,6 @@ describe('the traces of Erlang/OTP', () => {
 
   test('are all here', () => {
     const ids = files.flatMap(({ scenarios = [] }) => scenarios.map(({ id }) => id))
-    expect(new Set(ids).size).toBe(1019)
+    expect(new Set(ids).size).toBe(1019 + 335)
   })
 })

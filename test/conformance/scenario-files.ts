@@ -14,6 +14,9 @@ export type ScenarioFile =
 /** The project's own scenarios, as recorded; from the project's folder, where npm and vitest run. */
 export const ownScenarios = join('test', 'conformance', 'otp', 'scenarios')
 
+/** Random ones besides, recorded in the same way: see `recorder/README.md`. */
+export const moreScenarios = join('test', 'conformance', 'more')
+
 /** Every file of scenarios at or below `path`, in the order of their names: all that end in `.json`. */
 export const scenarioFiles = (path: string): ScenarioFile[] => {
   let files: string[]

@@ -248,12 +248,12 @@ function* calling(args: Term[], memory: Memory, scope: Scope): Steps {
 function* starting(args: Term[], memory: Memory, scope: Scope, stage: Stage): Steps {
   const [base, proc, options] = args
   const { link, arg, catch: catches } = optionsOf(options)
-  const start = stage.start(String(base), String(proc), evaluate(arg, scope), {
-    context: memory.context,
-    isLinked: link !== false,
-  })
   try {
-    const result = (yield start) as Awaited<typeof start>
+    const start = stage.start(String(base), String(proc), evaluate(arg, scope), {
+      context: memory.context,
+      isLinked: link !== false,
+    })
+    const result = start instanceof Promise ? ((yield start) as Awaited<typeof start>) : start
     memory.record('started', String(base), startedTerm(result, memory.recorder))
   } catch (error) {
     if (catches !== true) throw error

@@ -54,7 +54,12 @@ export class Stage {
   }
 
   /** Starts a process of the scenario, as `starting` says. */
-  async start(base: string, proc: string, arg: unknown, starting: Starting): Promise<StartResult> {
+  start(
+    base: string,
+    proc: string,
+    arg: unknown,
+    starting: Starting,
+  ): StartResult | Promise<StartResult> {
     const definition = this.#definitionOf(proc)
     const { context, isLinked } = starting
     if (definition.kind === 'plain') {
@@ -176,14 +181,16 @@ export class Stage {
     spawn: ChildContext['spawnLink'],
   ): StartResult {
     const body = (context: BareContext<Talk>): void | Promise<void> => {
-      const label = this.recorder.label(base, context.self)
+      const label = this.recorder.labelOf(context.self.pid ?? 0) ?? base
       const memory = new Memory(label, context as TalkContext, this.recorder)
       memory.record('body', this.recorder.encode(arg))
       const frame = { state: null, payload: arg, from: undefined, call: undefined }
       const receive = (ms: number) => context.receive(ms)
       return drive(perform(definition.body, memory, frame, this, receive), () => undefined)
     }
-    return { ok: true, ref: spawn<Talk>(body, { name: nameOf(definition.name) }) }
+    const ref = spawn<Talk>(body, { name: nameOf(definition.name) })
+    this.recorder.label(base, ref)
+    return { ok: true, ref }
   }
 
   #definitionOf(proc: string): ProcessDefinition {
