@@ -8,7 +8,7 @@ import { addTally, liveSeed, type Tally } from './log-seeds.ts'
 
 test('E35 D2 D17 seeds of lives, writers and betrayals: nothing acknowledged is lost, nothing damaged is believed', async () => {
   const sum: Tally = {}
-  for (const seed of seedsOf(400)) addTally(sum, await liveSeed(100_000 + seed))
+  for (const seed of seedsOf(200)) addTally(sum, await liveSeed(100_000 + seed))
 
   // A simulation in which nothing happens proves nothing.
   const mean = (name: string): number => (sum[name] ?? 0) / (sum.lives ?? 1)
@@ -21,4 +21,4 @@ test('E35 D2 D17 seeds of lives, writers and betrayals: nothing acknowledged is 
   expect(mean('betrayal.corrupt')).toBeGreaterThan(0.3)
   expect(mean('betrayal.whole')).toBeGreaterThan(0.1)
   expect(mean('betrayal.cut')).toBeGreaterThan(0.02)
-})
+}, 180_000)

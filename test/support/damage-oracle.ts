@@ -8,6 +8,9 @@ import { commit, content, type LogWorld, payload, readAll } from './logs.ts'
 /** Which of the three it was. */
 export type DamageOutcome = 'corrupt' | 'whole' | 'cut'
 
+/** What came of it, and how many frames were read. */
+export type DamageReading = { readonly outcome: DamageOutcome; readonly found: number }
+
 /** What the log held before. */
 export type Undamaged = {
   /** Content of each frame, in order. */
@@ -17,23 +20,24 @@ export type Undamaged = {
 }
 
 /** Opens and reads a damaged log. @throws Error when it is anything else than what damage may do. */
-export const judgeDamage = (world: LogWorld, before: Undamaged): DamageOutcome => {
+export const judgeDamage = (world: LogWorld, before: Undamaged): DamageReading => {
   const changed = changesOf(world)
   try {
     world.inspect()
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw new Error(`inspecting said ${String(error)}`)
     if (changesOf(world) !== changed) throw new Error('a refusal changed something')
-    return 'corrupt'
+    return { outcome: 'corrupt', found: 0 }
   }
   const found: string[] = []
   const isWhole = readInto(found, world)
   for (const [index, text] of found.entries())
     if (text !== before.contents[index]) throw new Error(`frame ${index} is not the one that was`)
-  if (!isWhole) return 'corrupt'
+  if (!isWhole) return { outcome: 'corrupt', found: found.length }
   if (found.length < before.proven)
     throw new Error(`${found.length} frames, ${before.proven} are proven, and no error`)
-  return found.length < before.contents.length ? 'cut' : 'whole'
+  const outcome = found.length < before.contents.length ? 'cut' : 'whole'
+  return { outcome, found: found.length }
 }
 
 /** What was opened takes another frame, which comes back behind the others. @throws Error when it does not. */

@@ -37,7 +37,7 @@ describe.each([
   ['applier(0)', Applier.name(0), ['applier(0)', 'lmdb_writer(0)']],
   ['lmdb_writer(0)', LmdbWriter.name(0), ['lmdb_writer(0)']],
 ] as const)('%s, killed under load', (_, name, restarted) => {
-  test('D23 E31 comes back with those behind it in order; each caller gets its ack or a typed error, and the store goes on', async () => {
+  test('D23 E31 E55 comes back with those behind it in order; each caller gets its ack or a typed error, and the store goes on', async () => {
     const app = await start({ dir: tempFolder() })
     const shardActors = ['wal_writer(0)', 'applier(0)', 'lmdb_writer(0)']
     const started: string[] = []

@@ -139,7 +139,7 @@ const tally = (
     const copy = world.on(world.disk.clone())
     apply(copy.disk)
     try {
-      outcomes[judgeDamage(copy, before)] += 1
+      outcomes[judgeDamage(copy, before).outcome] += 1
     } catch (error) {
       expect.fail(`${what} (seed ${seed}): ${String(error)}`)
     }
