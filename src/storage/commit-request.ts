@@ -1,7 +1,7 @@
 /** What a commit may ask for. Pure: a request is refused here, before any byte is written. */
 import { KeelsonError } from '../errors.ts'
 import { stampBytes } from './control-payload.ts'
-import type { CommitRequest } from './log-host.ts'
+import type { Commit, CommitRequest } from './log-host.ts'
 
 /**
  * Refuses payloads that no segment takes, and numbers that the log does not have any more.
@@ -49,6 +49,13 @@ export const frameOffsets = (
   if (!Number.isSafeInteger(now) || now < 0) throw invalid('the time is not in whole ms')
   return offsets
 }
+
+/** Smaller memory is taken anew for less than the work of giving it back. */
+const returnedFrom = 64 * 1024
+
+/** A request's memory, as part of the answer, where it is worth it: the pages of a large one would all be taken anew. */
+export const givenBack = ({ bytes, isGiven }: CommitRequest): Pick<Commit, 'spent'> =>
+  isGiven === true && bytes.buffer.byteLength >= returnedFrom ? { spent: bytes } : {}
 
 const invalid = (what: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `A commit is refused: ${what}`)

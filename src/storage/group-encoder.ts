@@ -25,8 +25,8 @@ export type GroupFacts = {
   readonly durableLsn: number
 }
 
-/** A larger buffer than this is not kept between writes. */
-const keptBytes = 4 * 1024 * 1024
+/** A larger buffer than this is not kept between writes; the largest groups, with their headers, fit. */
+const keptBytes = 8 * 1024 * 1024
 
 /** Encodes one write after another. */
 export class GroupEncoder {

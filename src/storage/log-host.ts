@@ -102,6 +102,8 @@ export type Commit = {
   readonly syncMs: number
   readonly bytesWritten: number
   readonly rolled: boolean
+  /** The request's memory, when it was given away and is large: its sender may fill it anew. */
+  readonly spent?: Uint8Array
 }
 
 /** What to read. LSNs are inclusive. */

@@ -7,9 +7,11 @@ import type { Commit, LogProtocol, LogRequestKind, ReadAnswer, ReadFrame } from 
 
 type AnyAnswer = LogProtocol[LogRequestKind]['answer']
 
-type PackedCommit = Omit<Commit, 'lsns'> & {
+type PackedCommit = Omit<Commit, 'lsns' | 'spent'> & {
   /** First LSN and count of each run. */
   readonly runs: readonly number[]
+  /** The commit's `spent`, under the name of what is given away with an answer. */
+  readonly bytes?: Uint8Array
 }
 type PackedRead = Omit<ReadAnswer, 'frames'> & {
   /** The numbers of each frame, one frame behind the other. */
@@ -36,14 +38,16 @@ export const unpacked = (answer: PackedAnswer): AnyAnswer => {
   return 'columns' in answer ? unpackedRead(answer) : answer
 }
 
-const packedCommit = ({ lsns, ...commit }: Commit): PackedCommit => ({
+const packedCommit = ({ lsns, spent, ...commit }: Commit): PackedCommit => ({
   ...commit,
   runs: runsOf(lsns),
+  ...(spent && { bytes: spent }),
 })
 
-const unpackedCommit = ({ runs, ...commit }: PackedCommit): Commit => ({
+const unpackedCommit = ({ runs, bytes, ...commit }: PackedCommit): Commit => ({
   ...commit,
   lsns: lsnsOf(runs),
+  ...(bytes && { spent: bytes }),
 })
 
 const runsOf = (lsns: readonly number[]): number[] => {

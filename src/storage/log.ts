@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { givenBack } from './commit-request.ts'
 import { checkpointBytes } from './control-payload.ts'
 import type { Disk } from './disk.ts'
 import { examineProjection } from './lmdb-examination.ts'
@@ -97,7 +98,7 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       life = { kind: 'open', writer, reader, pins: new Pins() }
       return report
     },
-    commit: (request) => opened().writer.commit(request),
+    commit: (request) => ({ ...opened().writer.commit(request), ...givenBack(request) }),
     sync() {
       const { writer } = opened()
       writer.sync()

@@ -216,7 +216,8 @@ export class WalCommits {
     this.#inFlight = 0
   }
 
-  #answer(group: WalGroup, { lsns, durableLsn, refused }: Commit): void {
+  #answer(group: WalGroup, { lsns, durableLsn, refused, spent }: Commit): void {
+    if (spent) this.#queue.reuse(spent)
     this.#lastLsn = lsns.at(-1) ?? this.#lastLsn
     this.#isUnmarked = true
     this.#durableLsn = Math.max(this.#durableLsn, durableLsn)

@@ -37,9 +37,9 @@ export class WalGroup {
   #weight = 0
   #isTaken = false
 
-  /** `capacity`: for how many bytes there shall be room at first. */
-  constructor(capacity: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(capacity)
+  /** Fills `memory`, which is the group's from now on, and takes more when that is not enough. */
+  constructor(memory: Buffer) {
+    this.#bytes = memory
   }
 
   /** How many entries it has that were not taken back. */

@@ -21,6 +21,8 @@ export class WalQueue<Step> {
   #steps = 0
   /** The last group that left, in bytes: the next one is likely to be like it. */
   #lastSize = 0
+  /** What a group that was written has left. */
+  #memory: Buffer | undefined
 
   /** `bytesMax`: how many bytes of payloads go together; a larger entry goes alone. */
   constructor(bytesMax: number) {
@@ -55,7 +57,7 @@ export class WalQueue<Step> {
   groupFor(bytes: number): WalGroup {
     const last = this.#turns[this.#turns.length - 1]
     if (last?.kind === 'group' && last.group.takes(bytes, this.#bytesMax)) return last.group
-    const group = new WalGroup(Math.max(roomMin, this.#lastSize))
+    const group = new WalGroup(this.#takeMemory())
     this.#turns.push({ kind: 'group', group })
     return group
   }
@@ -78,6 +80,20 @@ export class WalQueue<Step> {
       return turn
     }
     return undefined
+  }
+
+  /** Takes back the memory of a group that was written: the next one to begin is written into it. */
+  reuse(spent: Uint8Array): void {
+    this.#memory = Buffer.from(spent.buffer)
+  }
+
+  #takeMemory(): Buffer {
+    const memory = this.#memory
+    const room = Math.max(roomMin, this.#lastSize)
+    this.#memory = undefined
+    // When groups have become small, a large buffer is not kept for them.
+    if (memory && memory.length >= room && memory.length <= 4 * room) return memory
+    return Buffer.allocUnsafeSlow(room)
   }
 
   #take(): Turn<Step> | undefined {

@@ -234,7 +234,7 @@ export class Wal {
 }
 
 /** Options that say nothing, and need no check. */
-const plainly: AppendOptions = {}
+const plainly: AppendOptions = Object.freeze({})
 
 const closed = (): KeelsonError => new KeelsonError('CLOSED', 'The log is closed')
 

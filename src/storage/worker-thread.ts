@@ -84,7 +84,7 @@ export const threadClient = (worker: Worker, what: string): ThreadClient => {
           return reject(notTransferable(error))
         }
         waiting.set(lastId, { resolve, reject })
-        worker.ref()
+        if (waiting.size === 1) worker.ref()
       }),
     async end() {
       fail(new KeelsonError('CLOSED', `${what} was ended`))

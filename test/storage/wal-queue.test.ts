@@ -115,6 +115,34 @@ describe('a queue', () => {
     expect(next(queue)).toEqual([1])
   })
 
+  test('writes the next group into the memory of one that was written, and into no other', () => {
+    const { queue, add } = queueOf(100_000)
+    const fill = (names: readonly number[]) => {
+      for (const name of names) add(name, 10_000)
+      const turn = queue.next()
+      if (turn?.kind !== 'group') throw new Error('no group')
+      const payloads = turn.group.take()
+      expect(namesOf(payloads)).toEqual(names)
+      return payloads.bytes
+    }
+    const first = fill([1, 2, 3])
+    const second = fill([4, 5, 6])
+    expect(second.buffer).not.toBe(first.buffer)
+    queue.reuse(first)
+    expect(fill([7, 8, 9]).buffer).toBe(first.buffer)
+    expect(fill([10, 11]).buffer).not.toBe(first.buffer)
+  })
+
+  test('keeps no large memory for small groups', () => {
+    const { queue, add } = queueOf(100_000)
+    add(1, 12)
+    expect(next(queue)).toEqual([1])
+    const large = new Uint8Array(100_000)
+    queue.reuse(large)
+    const { group } = add(2, 12)
+    expect(group.take().bytes.buffer).not.toBe(large.buffer)
+  })
+
   test('gives exactly what was added and not withdrawn, and counts its weight', () => {
     const step = fc.record({ size: fc.integer({ min: 12, max: 700 }), drops: fc.nat({ max: 400 }) })
     const orders = fc.array(step, { minLength: 1, maxLength: 200 })

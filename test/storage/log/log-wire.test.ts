@@ -51,6 +51,12 @@ describe('an answer that crosses', () => {
     expect(unpacked(packed(commit))).toEqual(commit)
   })
 
+  test('of a commit gives the memory back under the name that is given away', () => {
+    const commit = { ...commitOf([3]), spent: Uint8Array.of(1, 2) }
+    expect(packed(commit)).toMatchObject({ bytes: commit.spent })
+    expect(unpacked(packed(commit))).toEqual(commit)
+  })
+
   test('of a reading comes back equal', () => {
     const number = fc.nat({ max: 2 ** 31 - 1 })
     const time = fc.integer({ min: 0, max: 8.64e15 })
