@@ -47,6 +47,7 @@ const doors: Record<string, readonly string[]> = {
 const longFiles: Record<string, string> = {
   'src/actors/applier.ts': 'one actor: its messages, its server and its client functions',
   'src/actors/batcher-server.ts': 'one actor: its messages, its server and its client functions',
+  'src/actors/blob-store.ts': 'one actor: its messages, its server and its client functions',
   'src/actors/control.ts': 'one actor: its messages, its server and its client functions',
   'src/actors/lmdb-writer.ts': 'one actor: its messages, its server and its client functions',
   'src/actors/wal-writer.ts': 'one actor: its messages, its server and its client functions',

@@ -7,13 +7,7 @@
  */
 import { isKeelsonError } from '../errors.ts'
 import { call, cast, type GenServer, noReply, ok, type Ref, reply, stop } from '../runtime/index.ts'
-import {
-  applyUnit,
-  decodeFrame,
-  missingBlob,
-  type ProjectionStore,
-  type UnitAnswer,
-} from '../storage/index.ts'
+import { applyUnit, decodeFrame, type ProjectionStore, type UnitAnswer } from '../storage/index.ts'
 import { Overlay } from './overlay.ts'
 import { ReadView } from './read-view.ts'
 import type { Shard } from './shard.ts'
@@ -187,10 +181,8 @@ export const damaged = (applier: Ref<Messages>, evidence: unknown): void => {
 }
 
 /** How the applier and its overlay stand. */
-export const describe = (
-  applier: Ref<Messages>,
-  timeoutMs?: number,
-): Promise<ApplierDescription> => call(applier, 'describe', undefined, { timeoutMs })
+export const describe = (applier: Ref<Messages>, timeoutMs?: number): Promise<ApplierDescription> =>
+  call(applier, 'describe', undefined, { timeoutMs })
 
 const initialState = (shard: Shard): State => ({
   shard,
@@ -229,7 +221,7 @@ const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
   const { shard, subscription } = state
   const projection = projectionOf(state)
   const overlay = new Overlay()
-  const rows = new ShardRows(overlay, projection, missingBlob, () => {
+  const rows = new ShardRows(overlay, projection, shard.blobs.reader, () => {
     // The next incarnation must not meet the damage again: it begins with an empty projection.
     shard.files.distrustProjection()
   })

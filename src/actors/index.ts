@@ -7,6 +7,7 @@ export { invalidArgument } from './argument-check.ts'
 export { Batch } from './batch.ts'
 export * as Batcher from './batcher.ts'
 export { BatcherHandle } from './batcher-handle.ts'
+export * as BlobStore from './blob-store.ts'
 export * as Control from './control.ts'
 export {
   ControlHandle,

@@ -18,7 +18,7 @@ import {
   stop,
   type Timer,
 } from '../runtime/index.ts'
-import { missingBlob, ProjectionRows, type ReadAnswer, type Rows } from '../storage/index.ts'
+import { ProjectionRows, type ReadAnswer, type Rows } from '../storage/index.ts'
 import * as Applier from './applier.ts'
 import { retryDelayMs } from './flush-schedule.ts'
 import type { ProjectionBatch } from './projection-batch.ts'
@@ -267,7 +267,7 @@ const step = (state: State, context: Context): State => {
 const nextStep = (state: State, { projection }: Applier.Following, context: Context): NextStep => {
   const urgent = state.waiters.length > 0
   try {
-    state.rows ??= new ProjectionRows(projection, missingBlob)
+    state.rows ??= new ProjectionRows(projection, state.shard.blobs.reader)
     return state.feed.next(context.system.clock.monotonic(), urgent, state.rows)
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw error

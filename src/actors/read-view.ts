@@ -36,6 +36,11 @@ export class ReadView {
     this.#projection = projection
   }
 
+  /** What it is made of, for whoever has to see every row, the inner ones too. */
+  get layers(): { readonly overlay: Overlay; readonly projection: ProjectionStore } {
+    return { overlay: this.#overlay, projection: this.#projection }
+  }
+
   /** The key's row, expired or not; `undefined` when it has none. @throws KeelsonError `CORRUPT` */
   row(key: string): Row | undefined {
     const entry = this.#overlay.get(key)

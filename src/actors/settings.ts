@@ -24,6 +24,13 @@ export type Settings = {
     readonly maxBytes: number
   }
   readonly overlay: { readonly bytes: number; readonly keys: number }
+  /** Sizes in bytes, times in ms; a threshold of 0: values of any size stay in frames. `sweepMs` 0: sweeps only when asked to. */
+  readonly blobs: {
+    readonly threshold: number
+    readonly segmentBytes: number
+    readonly graceMs: number
+    readonly sweepMs: number
+  }
   readonly lmdb: {
     readonly intervalMs: number
     readonly quietMs: number

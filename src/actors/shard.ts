@@ -6,13 +6,21 @@
 import type { Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
 import type { Ref } from '../runtime/index.ts'
-import type { LogHost, LogHostFactory, Projections } from '../storage/index.ts'
+import {
+  type BlobHostFactory,
+  type Disk,
+  type LogHost,
+  type LogHostFactory,
+  type Projections,
+  unitBytesMax,
+} from '../storage/index.ts'
 import type { Watch } from './admission.ts'
 import type { Allowance } from './allowance.ts'
 import { Gate } from './gate.ts'
 import { OrderMarks } from './order-marks.ts'
 import type { ReadView } from './read-view.ts'
 import type { Settings } from './settings.ts'
+import { ShardBlobs } from './shard-blobs.ts'
 import { ShardFiles } from './shard-files.ts'
 import type { WriteWindows } from './write-windows.ts'
 
@@ -42,13 +50,16 @@ export type ShardSuspension = Suspension & { state: 'flushing' | 'holding'; answ
 export type ShardParts = {
   readonly instance: string
   readonly index: number
-  /** Folder of the log and of the projection. */
-  readonly folders: { readonly wal: string; readonly lmdb: string }
+  /** Folders of the log, of the projection and of the blobs. */
+  readonly folders: { readonly wal: string; readonly lmdb: string; readonly blobs: string }
   readonly settings: Settings
   readonly minDurable: number | undefined
   readonly clock: Clock
   readonly makeHost: LogHostFactory
   readonly projectionsOn: (host: LogHost) => Projections
+  readonly makeBlobHost: BlobHostFactory
+  /** Where blobs are read from while a caller waits. */
+  readonly disk: Disk
   /** Shared by the shards of an instance: what may be under way, and the windows of namespaces. */
   readonly allowance: Allowance
   readonly windows: WriteWindows
@@ -66,6 +77,7 @@ export class Shard {
   /** Writes that are not yet in the log's queue, and stand before later ones to their keys. */
   readonly marks = new OrderMarks()
   readonly files: ShardFiles
+  readonly blobs: ShardBlobs
   /** Up to here the projection is durable, as far as this process knows. */
   projectedLsn = 0
   /** The last LSN that the applier has shown to readers. */
@@ -88,6 +100,7 @@ export class Shard {
       watch: parts.watch,
     })
     this.gate.hold(recoveringHold)
+    this.blobs = blobsOf(parts, unitBytesMax(this.files.parts.logOptions))
   }
 
   /** The shard's number. */
@@ -213,6 +226,23 @@ export class Shard {
     for (const resolve of this.#settled.splice(0)) resolve(phase)
   }
 }
+
+/** Where a value does not fit a frame it becomes a blob whatever the threshold is, unless that is 0. */
+const blobsOf = (parts: ShardParts, unitMax: number): ShardBlobs => {
+  const { blobs } = parts.settings
+  return new ShardBlobs({
+    index: parts.index,
+    dir: parts.folders.blobs,
+    terms: { threshold: Math.min(blobs.threshold, unitMax - frameRoom), replicated: false },
+    settings: blobs,
+    clock: parts.clock,
+    disk: parts.disk,
+    makeHost: parts.makeBlobHost,
+  })
+}
+
+/** What a frame needs beside the value of its one command: its heads, a key, a field, an owner. */
+const frameRoom = 4_096
 
 /** A reason as one line for people. */
 export const reasonText = (reason: unknown): string => {

@@ -39,6 +39,16 @@ export interface StorageEvents {
   /** New writes are held at the gate, and all that was under way has settled. */
   'gate.paused': Told<{ readonly token: string }>
   'gate.resumed': Told<{ readonly token: string }>
+  /** Large values are durable in blobs. */
+  'blobs.stored': Told<{ readonly blobs: number; readonly bytes: number }>
+  /** Blobs that nothing refers to were given back. */
+  'blobs.swept': Told<{
+    readonly segments: number
+    readonly cleared: number
+    readonly freedBytes: number
+  }>
+  /** A blob is not as it was written, or not there: whoever asked for it got `CORRUPT`. */
+  'blobs.corrupt': Told<{ readonly evidence: unknown }>
   /** The projection took a batch. */
   'lmdb.flushed': Told<{ readonly frames: number; readonly rows: number; readonly lag: number }>
   /** The projection takes nothing for now. */

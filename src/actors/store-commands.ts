@@ -41,6 +41,24 @@ export const put = (key: string, value: unknown, terms: PutTerms): CommandOf<'pu
   ...ownerOf(terms),
 })
 
+/** What a put of a stream is told: all of a put but its value, and how long that will be. */
+export type StreamTerms = Omit<CommandOf<'put'>, 'kind' | 'value'> & {
+  readonly size: number | undefined
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const streamTerms = (
+  key: string,
+  source: unknown,
+  terms: PutTerms & { readonly size?: number },
+): StreamTerms => {
+  const isObject = typeof source === 'object' && source !== null
+  if (!isObject || !(Symbol.asyncIterator in source || Symbol.iterator in source))
+    throw invalidArgument('readable', 'a stream, or anything to iterate over', source)
+  const size = terms.size === undefined ? undefined : checkedOffset(terms.size, 'size')
+  return { key: checkedKey(key), size, expiry: expiryOf(terms), ...ownerOf(terms) }
+}
+
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const set = (key: string, value: unknown, terms: SetTerms): CommandOf<'set'> => ({
   kind: 'set',

@@ -2,17 +2,19 @@
  * The reads of the store, over all shards. They are synchronous: overlay first, then the projection, so that a caller sees
  * its own acknowledged writes and everybody else's. A shard that cannot show its whole state answers nothing.
  */
+import type { Readable } from 'node:stream'
 import { isKeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import type { Row } from '../storage/index.ts'
 import * as Applier from './applier.ts'
-import { checkedField, checkedKey } from './argument-check.ts'
+import { checkedField, checkedKey, checkOptionNames } from './argument-check.ts'
 import type { KeyPlacement } from './key-placement.ts'
 import { cursorAt, type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
 import { type KeyRow, mergedRows } from './read-view.ts'
 import type { Shard } from './shard.ts'
 import { checkedOffset, keysOf } from './store-commands.ts'
 import { decodedValue, listedValue, rangeOf } from './value-reading.ts'
+import { loadValue, streamOut } from './value-streams.ts'
 import type { Position } from './wal-writer.ts'
 
 /** A key with its value, a `Compound` for a compound key; without values asked for, `undefined`. */
@@ -77,6 +79,34 @@ export class StoreReader {
     const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
     const row = this.#row(shard, key, shard.now())
     return row && first < end ? rangeOf(shard, row.value, first, end) : Buffer.alloc(0)
+  }
+
+  /**
+   * The whole value whatever its size, verified, without blocking; `undefined` without one.
+   * @throws KeelsonError as `get` does; `TOO_LARGE` for what a string or a Buffer cannot hold
+   */
+  async load(key: string): Promise<unknown> {
+    const shard = this.#keys.of(checkedKey(key))
+    const row = this.#row(shard, key, shard.now())
+    return row && loadValue(this.#system, shard, row.value)
+  }
+
+  /**
+   * The bytes of a text or of bytes as a stream, in constant memory, as they are now, whatever is written meanwhile; `from` up to
+   * `to` of them when told so (clamped). `undefined` without a value. It ends with `CORRUPT` when what is stored is damaged.
+   * @throws KeelsonError as `get` does; `WRONG_TYPE` for a structured value and a compound key
+   */
+  getStream(
+    key: string,
+    options: { readonly from?: number; readonly to?: number } = {},
+  ): Readable | undefined {
+    checkOptionNames(options, ['from', 'to'])
+    const shard = this.#keys.of(checkedKey(key))
+    const { from = 0, to = Number.POSITIVE_INFINITY } = options
+    const first = checkedOffset(from, 'from')
+    const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
+    const row = this.#row(shard, key, shard.now())
+    return row && streamOut(this.#system, shard, row.value, first, end)
   }
 
   /** The fields of a compound key in the order of their UTF-8 bytes; none where nothing is. @throws as `get` does; `WRONG_TYPE` for a plain value */

@@ -16,10 +16,11 @@ import {
   type Written,
   type WrittenMany,
 } from './store-answers.ts'
-import { keysNamed } from './store-commands.ts'
+import { keysNamed, type StreamTerms } from './store-commands.ts'
 import { decodedValue } from './value-reading.ts'
+import { type ByteSource, type StreamedIn, streamIn } from './value-streams.ts'
 import { type CheckedWrite, checkWrite, type TermKind, type WriteOptions } from './write-options.ts'
-import { submit } from './write-path.ts'
+import { type Submitted, submit } from './write-path.ts'
 
 /** The writes of one instance. */
 export class StoreWriting {
@@ -48,6 +49,21 @@ export class StoreWriting {
     options: CheckedWrite,
   ): Promise<Written & Answers[Kind]> {
     return this.#to<Kind>(this.#keys.ofAll(keysNamed(command)), command, options)
+  }
+
+  /** A put of what a stream brings. @throws what the stream throws, and what writing throws */
+  async stream(
+    { size, ...command }: StreamTerms,
+    source: ByteSource,
+    options: CheckedWrite,
+  ): Promise<Written & StreamedIn> {
+    const shard = this.#keys.of(command.key)
+    const write = { key: command.key, source, size, options }
+    const { submitted, length, sha256 } = await streamIn(this.#system, shard, {
+      ...write,
+      command: (value) => ({ ...command, kind: 'put', value }),
+    })
+    return { ...this.#settled(shard, submitted).written, length, sha256 }
   }
 
   /** A batch, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what writing throws */
@@ -109,7 +125,14 @@ export class StoreWriting {
     options: CheckedWrite,
   ): Promise<{ written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> }> {
     const write = { units: [unit], keys, options, windowMs: options.windowMs }
-    const { position, answers } = await submit(this.#system, shard, write)
+    return this.#settled(shard, await submit(this.#system, shard, write))
+  }
+
+  /** Where a unit stands and what it answered; what refused it is thrown. */
+  #settled(
+    shard: Shard,
+    { position, answers }: Submitted,
+  ): { written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> } {
     const [answer] = answers
     if (!answer) throw new Error('a unit was not answered')
     if (answer.kind === 'refused') throw refusalError(answer)

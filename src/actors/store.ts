@@ -25,6 +25,7 @@ import type {
 import * as commands from './store-commands.ts'
 import { StoreReader } from './store-reader.ts'
 import { StoreWriting } from './store-writing.ts'
+import type { ByteSource, StreamedIn } from './value-streams.ts'
 import type {
   ClearOptions,
   LockedPutOptions,
@@ -32,6 +33,7 @@ import type {
   OwnedWriteOptions,
   PutOptions,
   SetOptions,
+  StreamOptions,
   UnlockOptions,
 } from './write-options.ts'
 
@@ -57,6 +59,20 @@ export class Store extends StoreReader {
   async put(key: string, value: unknown, options: PutOptions = {}): Promise<Written> {
     const checked = this.#writing.checked('put', options)
     return this.#writing.put(commands.put(key, value, options), checked)
+  }
+
+  /**
+   * Replaces what the key holds with the bytes of a stream, however many: in constant memory, and no faster than the disk takes
+   * them. The key has what it had until the last byte is durable. Its place among other writes to the key is that of its end.
+   * @throws what the stream throws, with nothing changed; `INVALID_ARGUMENT` for another length than `size`; as every write
+   */
+  async putStream(
+    key: string,
+    readable: ByteSource,
+    options: StreamOptions = {},
+  ): Promise<Written & StreamedIn> {
+    const checked = this.#writing.checked('stream', options)
+    return this.#writing.stream(commands.streamTerms(key, readable, options), readable, checked)
   }
 
   /**

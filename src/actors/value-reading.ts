@@ -8,7 +8,6 @@ import {
   decodeValue,
   fieldCount,
   isStoredValue,
-  missingBlob,
   type RopePart,
   type Row,
   type RowValue,
@@ -77,5 +76,5 @@ const bytesOf = (shard: Shard, parts: readonly RopePart[]): Buffer => {
 }
 
 /** The bytes of a blob of this shard from `from` up to `to`, verified. */
-const blobBytes = (_shard: Shard, ref: BlobRef, from: number, to: number): Uint8Array =>
-  missingBlob(ref, from, to)
+const blobBytes = (shard: Shard, ref: BlobRef, from: number, to: number): Uint8Array =>
+  shard.blobs.read(ref, from, to)

@@ -16,6 +16,8 @@ import {
 import type { Admission } from './admission.ts'
 import type { Weight } from './allowance.ts'
 import * as BatcherServer from './batcher-server.ts'
+import { sideChannelCandidate } from './blob-command.ts'
+import { valueBytesOf, writeLarge } from './large-write.ts'
 import type { Mark, MarkedKeys } from './order-marks.ts'
 import { projectedUpTo } from './projected-wait.ts'
 import type { Shard } from './shard.ts'
@@ -49,6 +51,8 @@ type Passage = {
   readonly write: Write
   readonly ticket: Ticket
   readonly weight: Weight
+  /** Some of its values become blobs: the ticket has no frame yet, and only says that nothing was submitted. */
+  readonly isLarge: boolean
   /** When its caller gives up, by the monotonic clock. */
   readonly endsAt: number
 }
@@ -60,7 +64,10 @@ type Passage = {
  */
 export const submit = async (system: System, shard: Shard, write: Write): Promise<Submitted> => {
   const passage = passageOf(system, shard, write)
-  return answered(passage, await admitted(passage))
+  const { position, answer } = await admitted(passage)
+  if (write.options.ack === 'projected')
+    await projectedUpTo(system, shard, position, leftOf(passage))
+  return { position, answers: answer }
 }
 
 /**
@@ -73,22 +80,27 @@ export const submitAdmitted = async (
   write: Write,
 ): Promise<Submitted> => {
   const passage = passageOf(system, shard, write)
-  const { ticket } = passage
-  return answered(
-    passage,
-    await forward(passage).catch((failure: unknown) => {
-      throw outcomeOf(ticket, failure)
-    }),
-  )
+  const { position, answer } = await forward(passage).catch((failure: unknown) => {
+    throw outcomeOf(passage.ticket, failure)
+  })
+  if (write.options.ack === 'projected')
+    await projectedUpTo(system, shard, position, leftOf(passage))
+  return { position, answers: answer }
 }
 
 const passageOf = (system: System, shard: Shard, write: Write): Passage => {
   const endsAt = system.clock.monotonic() + write.options.deadlineMs
+  if (sideChannelCandidate(write.units, shard.blobs.parts.terms)) {
+    const weight = weightOf(write.units, valueBytesOf(write.units))
+    return { system, shard, write, ticket: ticketFor(noFrame), weight, isLarge: true, endsAt }
+  }
   const frame = encodeFrame(write.units)
   checkSize(frame.length, shard)
   const weight = weightOf(write.units, frame.length)
-  return { system, shard, write, ticket: ticketFor(frame), weight, endsAt }
+  return { system, shard, write, ticket: ticketFor(frame), weight, isLarge: false, endsAt }
 }
+
+const noFrame: Uint8Array = new Uint8Array(0)
 
 /** Through the gate and on, in one go when there is room. */
 const admitted = (passage: Passage): Promise<WalWriter.Applied> => {
@@ -107,27 +119,40 @@ const admitted = (passage: Passage): Promise<WalWriter.Applied> => {
         },
       )
     }
-    shard.gate.enter({ ...weight, whenFull, deadlineMs }, go, reject)
+    const { bytes, commands } = weight
+    shard.gate.enter({ bytes, commands, whenFull, deadlineMs }, go, reject)
   })
-}
-
-const answered = async (
-  passage: Passage,
-  { position, answer }: WalWriter.Applied,
-): Promise<Submitted> => {
-  const { system, shard, write } = passage
-  if (write.options.ack === 'projected')
-    await projectedUpTo(system, shard, position, leftOf(passage))
-  return { position, answers: answer }
 }
 
 /** An admitted write goes on: straight into the log's queue, before this returns, when nothing stands before it and it has no window. */
 const forward = (passage: Passage): Promise<WalWriter.Applied> => {
   const { shard, write } = passage
+  if (passage.isLarge) return blobsFirst(passage)
   const windowMs = windowOf(passage)
   if (windowMs === 0 && shard.marks.isFree(write.keys)) return append(passage)
   return detour(passage, windowMs)
 }
+
+/** Its large values become blobs, then it goes into the log's queue; no window holds it, it has waited for a disk already. */
+const blobsFirst = ({ system, shard, write, endsAt }: Passage): Promise<WalWriter.Applied> =>
+  writeLarge({
+    system,
+    shard,
+    units: write.units,
+    keys: write.keys,
+    endsAt,
+    append: (units) => {
+      const frame = encodeFrame(units)
+      checkSize(frame.length, shard)
+      const ticket = ticketFor(frame)
+      const weight = weightOf(units, frame.length)
+      return append({ system, shard, write, ticket, weight, isLarge: false, endsAt }).catch(
+        (failure: unknown) => {
+          throw outcomeOf(ticket, failure)
+        },
+      )
+    },
+  })
 
 /** Into the log's queue: it is there when this returns. */
 const append = (passage: Passage): Promise<WalWriter.Applied> => {

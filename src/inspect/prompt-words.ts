@@ -105,7 +105,7 @@ const partWords = (app: App): Record<string, unknown> => {
 }
 
 /** Parts of a shard whose names take its number. */
-const partNames = ['wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers']
+const partNames = ['blob_store', 'wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers']
 
 /** So many processes are looked at for words; the tree's own are the first. */
 const wordsMax = 1_000
@@ -133,7 +133,7 @@ const commands: readonly (readonly [string, string])[] = [
 /** What `help` prints. */
 export const helpText = `${factList(commands)}
 
-p is a process: wal_writer(0), applier(0), lmdb_writer(0), control, 'any name' or a pid.
+p is a process: wal_writer(0), applier(0), lmdb_writer(0), blob_store(0), control, 'any name' or a pid.
 A line is JavaScript; a promise is awaited. Ctrl-D, or .exit, ends in order.`
 
 /** `help` prints the list as a word and as a call. */

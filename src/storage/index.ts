@@ -1,4 +1,9 @@
 /** What other folders may use of storage: files and formats, the ports and their implementations. */
+export { BlobExtents, type Extent, gapsBetween } from './blob-extents.ts'
+export type { BlobSegment } from './blob-folder.ts'
+export * from './blob-host.ts'
+export { readBlobRange } from './blob-reader.ts'
+export { recordExtent } from './blob-record.ts'
 export {
   type BlobRef,
   blobReferenceBytes,
@@ -29,6 +34,14 @@ export {
 export { decodeFrame } from './command-decoding.ts'
 export { encodeFrame } from './command-encoding.ts'
 export {
+  commandsOf,
+  refsOf,
+  refsOfUnit,
+  valuesOf,
+  withCommands,
+  withValues,
+} from './command-values.ts'
+export {
   type DataFolderFacts,
   type DataFolderReading,
   lockFileName,
@@ -45,6 +58,7 @@ export { copyingFolder } from './folder-copy.ts'
 export { frameTypes } from './frame.ts'
 export type { FrameContent } from './frame-content.ts'
 export { joinedLength, joinFrames } from './frame-join.ts'
+export { inlineBlobHost } from './inline-blob-host.ts'
 export { inlineLogHost } from './inline-log-host.ts'
 export {
   checkKey,
@@ -84,6 +98,7 @@ export * from './rows.ts'
 export { type SimulatedDisk, simulatedDisk } from './simulated-disk.ts'
 export { type Applied, applyUnit } from './state-machine.ts'
 export { isStoredValue, ropeOf, storedRope } from './stored-rope.ts'
+export { threadBlobHost } from './thread-blob-host.ts'
 export { threadLogHost } from './thread-log-host.ts'
 export { utf8Length } from './utf8.ts'
 export { decodeValue, encodeValue } from './value.ts'

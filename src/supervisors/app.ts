@@ -196,7 +196,7 @@ export const closeShards = async (shards: readonly Shard[]): Promise<void> => {
   const ends = await Promise.allSettled(
     shards.map((shard) => {
       shard.close()
-      return shard.files.close()
+      return Promise.all([shard.blobs.close(), shard.files.close()])
     }),
   )
   for (const end of ends) if (end.status === 'rejected') throw end.reason

@@ -6,6 +6,7 @@
 import {
   Applier,
   Batcher,
+  BlobStore,
   Control,
   defaultInstance,
   instanceName,
@@ -103,6 +104,11 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
       autoShutdown: 'any_significant',
     },
     [
+      // Durable before anything refers to them. A stream that is being written when it ends is given up.
+      worker(`blob_store(${index})`, BlobStore.server, shard, {
+        ...actor,
+        name: BlobStore.name(instance, index),
+      }),
       worker(`wal_writer(${index})`, WalWriter.server, shard, {
         ...actor,
         name: WalWriter.name(instance, index),
@@ -157,7 +163,9 @@ const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
 const departed = async (system: System, shard: Shard): Promise<void> => {
   const { instance } = shard.parts
   const { index } = shard
-  const actors = [WalWriter, Applier, Batcher, LmdbWriter].map(({ name }) => name(instance, index))
+  const actors = [BlobStore, WalWriter, Applier, Batcher, LmdbWriter].map(({ name }) =>
+    name(instance, index),
+  )
   const { shard: own, followers } = treeNames(instance)
   await gone(system, [own(index), ...actors, followers(index)])
 }

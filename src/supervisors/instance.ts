@@ -5,18 +5,12 @@
  * `startInstance` inspects every shard before it opens any, so that a corrupt one makes it reject with nothing changed.
  */
 import { resolve } from 'node:path'
-import {
-  Allowance,
-  BatcherHandle,
-  ControlHandle,
-  Shard,
-  Store,
-  WriteWindows,
-} from '../actors/index.ts'
+import { Allowance, BatcherHandle, ControlHandle, Shard, Store, WriteWindows } from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'
 import {
+  type BlobHostFactory,
   type Disk,
   type LogHost,
   type LogHostFactory,
@@ -39,6 +33,7 @@ export type Ports = {
   readonly clock: Clock
   readonly makeHost: LogHostFactory
   readonly projectionsOn: (host: LogHost) => Projections
+  readonly makeBlobHost: BlobHostFactory
 }
 
 /**
@@ -105,7 +100,7 @@ const shardOf = (
   index: number,
   { dir }: FolderClaim,
   { instance, settings, minDurable }: CheckedOptions,
-  { makeHost, projectionsOn }: Ports,
+  { makeHost, projectionsOn, makeBlobHost, disk }: Ports,
   clock: Clock,
   shared: Shared,
 ): Shard =>
@@ -118,6 +113,8 @@ const shardOf = (
     clock,
     makeHost,
     projectionsOn,
+    makeBlobHost,
+    disk,
     ...shared,
   })
 
@@ -230,7 +227,8 @@ const run = async (
   try {
     await settled(shards, options)
   } catch (error) {
-    await stopProcess(root, 'shutdown')
+    // Whether the tree ends now or had ended before: why it did not settle is what the caller is told.
+    await stopProcess(root, 'shutdown').catch(() => undefined)
     throw error
   }
   return new App({

@@ -46,6 +46,15 @@ export type StartOptions = {
     readonly bytes?: number
     readonly commands?: number
   }
+  readonly blobs?: {
+    /** Values of so many bytes or more lie outside the log; 256 KiB. 0: values of any size stay in frames, and blobs are still read. */
+    readonly threshold?: number
+    /** 256 MiB a segment. */
+    readonly segmentBytes?: number
+    /** So long a blob is kept although nothing refers to it, and so often is looked for such: 600,000 ms both; `sweepMs` 0: never. */
+    readonly graceMs?: number
+    readonly sweepMs?: number
+  }
   readonly batcher?: {
     /** How long the writes of a namespace may wait for each other, in ms from 1 to 10,000; none. Changeable while it runs. */
     readonly windows?: Readonly<Record<string, number>>
@@ -144,6 +153,15 @@ const rules: Record<string, Rule> = {
     },
   },
   admission: { kind: 'object', rules: { bytes: count(256), commands: count(1) } },
+  blobs: {
+    kind: 'object',
+    rules: {
+      threshold: count(0, 1_024 * MiB),
+      segmentBytes: count(4_096, 1_024 * 1_024 * MiB),
+      graceMs: time(0),
+      sweepMs: time(0),
+    },
+  },
   batcher: {
     kind: 'object',
     rules: { windows: { kind: 'any' }, maxCommands: count(1, 65_535), maxBytes: count(256) },
@@ -169,7 +187,7 @@ const rules: Record<string, Rule> = {
 export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   checkObject('options', options, rules, '')
   const { dir, instance = 'default', wal = {}, overlay = {}, lmdb = {} } = options
-  const { admission = {}, batcher = {} } = options
+  const { admission = {}, batcher = {}, blobs = {} } = options
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0'))
     throw configError('dir', 'the path of a folder', dir)
   if (options.system !== undefined && typeof options.system?.whereis !== 'function')
@@ -203,6 +221,12 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         sectorBytes: wal.sectorBytes ?? 512,
       },
       admission: { bytes: admission.bytes ?? 64 * MiB, commands: admission.commands ?? 262_144 },
+      blobs: {
+        threshold: blobs.threshold ?? 256 * 1_024,
+        segmentBytes: blobs.segmentBytes ?? 256 * MiB,
+        graceMs: blobs.graceMs ?? 600_000,
+        sweepMs: blobs.sweepMs ?? 600_000,
+      },
       batcher: {
         windows: checkWindows(batcher.windows ?? {}),
         maxCommands: batcher.maxCommands ?? 10_000,

@@ -1,6 +1,6 @@
 /** `start`: an instance on the machine's own disk, threads and clock. */
 import { systemClock } from '../clock.ts'
-import { lmdbProjections, nodeDisk, threadLogHost } from '../storage/index.ts'
+import { lmdbProjections, nodeDisk, threadBlobHost, threadLogHost } from '../storage/index.ts'
 import type { App } from './app.ts'
 import { configError } from './config-error.ts'
 import { startInstance } from './instance.ts'
@@ -20,6 +20,7 @@ export const start = async (options: StartOptions): Promise<App> => {
     disk,
     clock: options?.system?.clock ?? systemClock(),
     makeHost: threadLogHost,
+    makeBlobHost: threadBlobHost,
     projectionsOn: (host) => lmdbProjections(disk, (dir) => host.run('examineProjection', { dir })),
   })
 }

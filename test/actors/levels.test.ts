@@ -123,7 +123,7 @@ describe('a full disk', () => {
 
   test('takes a write of the largest size that is promised, and refuses one byte more', async () => {
     const { start, during } = machine()
-    const app = await start()
+    const app = await start({ blobs: { threshold: 0 } })
     const sizeMax = 256 * 1024 - 64 * 1024
     const head = 26
 

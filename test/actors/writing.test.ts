@@ -113,9 +113,9 @@ describe('a put', () => {
     },
   )
 
-  test('that no segment can hold is TOO_LARGE', async () => {
+  test('that no segment can hold is TOO_LARGE where there are no blobs', async () => {
     const { start } = machine()
-    const app = await start()
+    const app = await start({ blobs: { threshold: 0 } })
 
     expect(await codeOf(app.store.put('a', 'x'.repeat(200_000)))).toBe('TOO_LARGE')
   })

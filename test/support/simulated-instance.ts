@@ -3,6 +3,7 @@ import { onTestFinished } from 'vitest'
 import { type VirtualClock, virtualClock } from '../../src/clock.ts'
 import { createSystem } from '../../src/runtime/index.ts'
 import {
+  inlineBlobHost,
   inlineLogHost,
   type MemoryProjections,
   memoryProjections,
@@ -56,6 +57,7 @@ export const machine = ({
       clock,
       makeHost: () => inlineLogHost({ disk, clock, delayMs: syncMs, endMs, spareStepMs }),
       projectionsOn: () => projections,
+      makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs: syncMs }),
     }
     const wal = { maxFileSize: 256 * 1024, ...options.wal }
     const app = await during(startInstance({ dir: '/data', system, ...options, wal }, ports))

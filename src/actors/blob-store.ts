@@ -1,0 +1,330 @@
+/**
+ * The blobs of a shard: the one actor that has its files written. Payloads that come while a put is on its way to the disk
+ * share the next one's sync. It opens the folder when it is first needed, so that a shard without large values has neither
+ * folder nor thread; a disk that refuses is its caller's error, not this actor's end. It sweeps every `blobs.sweepMs`.
+ */
+import { isKeelsonError } from '../errors.ts'
+import {
+  call,
+  type From,
+  type GenServer,
+  noReply,
+  ok,
+  type Ref,
+  reply,
+  type Settled,
+} from '../runtime/index.ts'
+import type { BlobHost, BlobProtocol, BlobRef, BlobRequestKind, Extent } from '../storage/index.ts'
+import { BlobMark } from './blob-mark.ts'
+import type { BlobPin } from './blob-pins.ts'
+import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
+import type { Shard } from './shard.ts'
+import { shardName } from './shard-name.ts'
+import { tell } from './storage-events.ts'
+
+/** The requests that streams make of the files, one at a time each. */
+type StreamKind = Exclude<BlobRequestKind, 'open' | 'put' | 'survey' | 'seal' | 'clear' | 'close'>
+
+type StreamRequest = {
+  [K in StreamKind]: { readonly kind: K; readonly request: BlobProtocol[K]['request'] }
+}[StreamKind]
+
+/** What the blob store understands. */
+export type Messages = {
+  calls: {
+    /** Makes payloads durable; they are pinned before this answers, and handed over. */
+    put: (request: { payloads: readonly Uint8Array[]; pin: BlobPin }) => readonly BlobRef[]
+    /** A step of a stream; `pin` is for the blob that it ends with. */
+    stream: (request: { step: StreamRequest; pin?: BlobPin }) => unknown
+    /** Sweeps now; whoever asks during a sweep waits for the one after it. */
+    sweep: () => SweepReport
+    describe: () => BlobStoreDescription
+  }
+  infos: {
+    stored: (stored: Settled<readonly BlobRef[]>) => void
+    sweepDue: () => void
+    swept: (report: Settled<SweepReport>) => void
+  }
+}
+
+/** The blob store as people look at it. */
+export type BlobStoreDescription = {
+  readonly isOpen: boolean
+  readonly queued: number
+  readonly pinned: number
+  readonly lastSweep: SweepReport | undefined
+  readonly lastFailure: string | undefined
+}
+
+type Put = {
+  readonly payloads: readonly Uint8Array[]
+  readonly pin: BlobPin
+  readonly from: From<readonly BlobRef[]>
+}
+
+type State = {
+  readonly shard: Shard
+  /** The folder, once somebody needed it. */
+  host: Promise<BlobHost> | undefined
+  isOpen: boolean
+  queue: Put[]
+  /** The puts whose payloads are on their way to the disk. */
+  inFlight: readonly Put[]
+  mark: BlobMark
+  readonly cleared: Map<number, readonly Extent[]>
+  /** Who waits for the sweep under way, and for the next. */
+  sweeping: readonly From<SweepReport>[] | undefined
+  nextSweep: From<SweepReport>[]
+  lastSweep: SweepReport | undefined
+  lastFailure: string | undefined
+  sweepArmed: boolean
+}
+
+/** So many bytes of payloads share a sync; one put may be larger. */
+const groupBytesMax = 16 * 1024 * 1024
+
+/** The blob store of a shard. */
+export const server: GenServer<Messages, State, Shard> = {
+  init: (shard, context) => {
+    shard.blobs.onDamage = (evidence) => tell(context.system, shard, 'blobs.corrupt', { evidence })
+    const state = initialState(shard)
+    if (shard.blobs.hasFolder()) armSweep(state, context)
+    return ok(state)
+  },
+
+  calls: {
+    put: (state, { payloads, pin }, context) => {
+      state.queue.push({ payloads, pin, from: context.from })
+      return noReply(submit(state, context))
+    },
+    stream: (state, { step, pin }, context) => {
+      const { from } = context
+      // Beside the mailbox: the host keeps the order of each stream, and nobody else's put waits for it.
+      carryOut(state, step, pin, context).then(
+        (answer) => from.reply(answer),
+        (error) => from.fail(error),
+      )
+      return noReply(state)
+    },
+    sweep: (state, _, context) => {
+      state.nextSweep.push(context.from)
+      return noReply(beginSweep(state, context))
+    },
+    describe: (state) =>
+      reply(
+        {
+          isOpen: state.isOpen,
+          queued: state.queue.length + state.inFlight.length,
+          pinned: state.shard.blobs.pins.size,
+          lastSweep: state.lastSweep,
+          lastFailure: state.lastFailure,
+        },
+        state,
+      ),
+  },
+
+  casts: {},
+
+  infos: {
+    stored: (state, stored, context) => {
+      let at = 0
+      for (const { payloads, from } of state.inFlight) {
+        if (stored.ok) from.reply(stored.value.slice(at, at + payloads.length))
+        else from.fail(stored.error)
+        at += payloads.length
+      }
+      if (stored.ok)
+        tell(context.system, state.shard, 'blobs.stored', {
+          blobs: stored.value.length,
+          bytes: stored.value.reduce((sum, { size }) => sum + size, 0),
+        })
+      state.inFlight = []
+      return noReply(submit(state, context))
+    },
+    sweepDue: (state, _, context) => {
+      state.sweepArmed = false
+      armSweep(state, context)
+      return noReply(beginSweep(state, context))
+    },
+    swept: (state, report, context) => {
+      for (const from of state.sweeping ?? [])
+        if (report.ok) from.reply(report.value)
+        else from.fail(report.error)
+      state.sweeping = undefined
+      if (report.ok) {
+        state.lastSweep = report.value
+        state.lastFailure = undefined
+        tell(context.system, state.shard, 'blobs.swept', report.value)
+      } else {
+        state.lastFailure = String(report.error)
+        // A mark that failed half way is begun anew, as far as it did not get.
+        context.system.logger.warn(`sweeping blobs of shard ${state.shard.index}: ${report.error}`)
+      }
+      return noReply(state.nextSweep.length > 0 ? beginSweep(state, context) : state)
+    },
+  },
+
+  terminate: async (state) => {
+    await state.shard.blobs.end()
+  },
+}
+
+type Context = Parameters<NonNullable<(typeof server)['infos']>['stored']>[2]
+
+/** The name of a shard's blob store; prints as `blob_store(0)`. */
+export const name = shardName<Messages>('blob_store')
+
+/**
+ * Makes payloads durable and answers their references in order; `pin` keeps them from then on. Payloads are handed over.
+ * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`; `EXITED`, `NO_PROCESS`, `TIMEOUT`: nothing refers to them
+ */
+export const put = (
+  store: Ref<Messages>,
+  payloads: readonly Uint8Array[],
+  pin: BlobPin,
+  timeoutMs: number,
+): Promise<readonly BlobRef[]> => call(store, 'put', { payloads, pin }, { timeoutMs })
+
+/** A step of a stream, in or out: what `BlobProtocol` says of it. @throws as that says; `EXITED`, `NO_PROCESS` when the store has ended */
+export const stream = async <K extends StreamKind>(
+  store: Ref<Messages>,
+  kind: K,
+  request: BlobProtocol[K]['request'],
+  pin?: BlobPin,
+): Promise<BlobProtocol[K]['answer']> => {
+  const step = { kind, request } as StreamRequest
+  const asked = pin ? { step, pin } : { step }
+  // A step of a kind is answered with an answer of that kind.
+  return (await call(store, 'stream', asked, {
+    timeoutMs: Number.POSITIVE_INFINITY,
+  })) as BlobProtocol[K]['answer']
+}
+
+/** Sweeps now; resolves with what came of it. @throws KeelsonError when it could not be done: nothing that lives was touched */
+export const sweep = (store: Ref<Messages>): Promise<SweepReport> =>
+  call(store, 'sweep', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
+
+/** How the store stands. */
+export const describe = (store: Ref<Messages>): Promise<BlobStoreDescription> =>
+  call(store, 'describe')
+
+const initialState = (shard: Shard): State => ({
+  shard,
+  host: undefined,
+  isOpen: false,
+  queue: [],
+  inFlight: [],
+  mark: new BlobMark(),
+  cleared: new Map(),
+  sweeping: undefined,
+  nextSweep: [],
+  lastSweep: undefined,
+  lastFailure: undefined,
+  sweepArmed: false,
+})
+
+/** The folder, opened by whoever is first; one that could not be opened is tried again by the next. */
+const hostOf = (state: State, context: Context): Promise<BlobHost> => {
+  armSweep(state, context)
+  state.host ??= state.shard.blobs.lease(context.signal).then(
+    (host) => {
+      state.isOpen = true
+      return host
+    },
+    (error) => {
+      state.host = undefined
+      throw error
+    },
+  )
+  return state.host
+}
+
+/** The thread of the files has died: what comes next begins a new life of them. */
+const watched = <T>(state: State, work: Promise<T>): Promise<T> =>
+  work.catch((error) => {
+    if (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread') {
+      state.host = undefined
+      state.isOpen = false
+    }
+    throw error
+  })
+
+/** Sends the next group of puts on its way, unless one is. */
+const submit = (state: State, context: Context): State => {
+  if (state.inFlight.length > 0 || state.queue.length === 0) return state
+  state.inFlight = takeGroup(state.queue)
+  context.pipe(storing(state, state.inFlight, context), 'stored')
+  return state
+}
+
+const takeGroup = (queue: Put[]): Put[] => {
+  let bytes = 0
+  let count = 0
+  for (const { payloads } of queue) {
+    bytes += payloads.reduce((sum, { length }) => sum + length, 0)
+    if (count > 0 && bytes > groupBytesMax) break
+    count++
+  }
+  return queue.splice(0, count)
+}
+
+const storing = async (
+  state: State,
+  puts: readonly Put[],
+  context: Context,
+): Promise<readonly BlobRef[]> => {
+  const host = await hostOf(state, context)
+  const payloads = puts.flatMap((each) => each.payloads)
+  const { refs } = await watched(state, host.run('put', { payloads }))
+  // Before a sweep can learn of them: its survey is answered behind this.
+  state.shard.blobs.born(refs)
+  let at = 0
+  for (const each of puts) {
+    each.pin.add(refs.slice(at, at + each.payloads.length))
+    at += each.payloads.length
+  }
+  return refs
+}
+
+const carryOut = async (
+  state: State,
+  { kind, request }: StreamRequest,
+  pin: BlobPin | undefined,
+  context: Context,
+): Promise<unknown> => {
+  const host = await hostOf(state, context)
+  const answer = await watched(state, host.run(kind, request)).catch((error) => {
+    if (isKeelsonError(error, 'CORRUPT')) state.shard.blobs.onDamage(error.details)
+    throw error
+  })
+  if (answer && 'ref' in answer) {
+    state.shard.blobs.born([answer.ref])
+    pin?.add([answer.ref])
+    tell(context.system, state.shard, 'blobs.stored', { blobs: 1, bytes: answer.ref.size })
+  }
+  return answer
+}
+
+/** From when there may be blobs on; a shard without any has no timer. */
+const armSweep = (state: State, context: Pick<Context, 'sendAfter'>): void => {
+  const { sweepMs } = state.shard.blobs.parts.settings
+  if (state.sweepArmed || sweepMs === 0) return
+  state.sweepArmed = true
+  context.sendAfter(sweepMs, 'sweepDue')
+}
+
+/** Sweeps, unless somebody does; who asked by now gets what comes of it. */
+const beginSweep = (state: State, context: Context): State => {
+  if (state.sweeping) return state
+  state.sweeping = state.nextSweep
+  state.nextSweep = []
+  context.pipe(sweeping(state, context), 'swept')
+  return state
+}
+
+const sweeping = async (state: State, context: Context): Promise<SweepReport> => {
+  const { shard, mark, cleared } = state
+  if (!state.isOpen && !shard.blobs.hasFolder()) return { segments: 0, cleared: 0, freedBytes: 0 }
+  const host = await hostOf(state, context)
+  return watched(state, sweepBlobs({ shard, host, mark, cleared, signal: context.signal }))
+}

@@ -1,0 +1,132 @@
+/**
+ * A write with large values: they go to the blob store first, and the log gets references. Its keys are marked from the gate
+ * to the log's queue, so that a later write to one of them does not overtake it while its blobs are written. What it has
+ * written is pinned until its outcome is known.
+ */
+import { isKeelsonError, KeelsonError } from '../errors.ts'
+import type { System } from '../runtime/index.ts'
+import { commandsOf, refsOfUnit, type Unit, type UnitAnswer, valuesOf } from '../storage/index.ts'
+import { prepare } from './blob-command.ts'
+import type { BlobPin } from './blob-pins.ts'
+import * as BlobStore from './blob-store.ts'
+import type { Mark, MarkedKeys } from './order-marks.ts'
+import type { Shard } from './shard.ts'
+import type { Applied } from './wal-writer.ts'
+
+/** A large write that has been admitted. */
+export type LargeWrite = {
+  readonly system: System
+  readonly shard: Shard
+  readonly units: readonly Unit[]
+  readonly keys: MarkedKeys
+  /** When its caller gives up, by the monotonic clock. */
+  readonly endsAt: number
+  /** Puts the units into the log's queue, before it returns; rejects with what its caller is to be told. */
+  readonly append: (units: readonly Unit[]) => Promise<Applied>
+}
+
+/**
+ * Writes the blobs, then the log.
+ * @throws KeelsonError what `append` rejects with; what the blob store does: the log has nothing of it then
+ */
+export const writeLarge = async (write: LargeWrite): Promise<Applied> => {
+  const { shard } = write
+  const pin = shard.blobs.pins.hold()
+  const { applied } = await settlingPin(
+    shard,
+    pin,
+    inTurn(write, async (queued) => {
+      const units = await prepare(write.units, shard.blobs.parts.terms, (payloads) =>
+        BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write)),
+      )
+      const ended = write.append(units)
+      queued()
+      const applied = await ended
+      return { units, answers: applied.answer, applied }
+    }),
+  )
+  return applied
+}
+
+/** Bytes of all values in the units: what they count at the gate. */
+export const valueBytesOf = (units: readonly Unit[]): number => {
+  let bytes = 0
+  for (const unit of units)
+    for (const command of commandsOf(unit))
+      for (const value of valuesOf(command)) bytes += value.bytes.length
+  return bytes
+}
+
+/**
+ * Ends a pin as the outcome of its write says: known, and what was refused is nobody's; or unknown, and it hardens. What cannot
+ * be known is only what came to the disk.
+ */
+export const settlingPin = async <
+  Outcome extends { readonly units: readonly Unit[]; readonly answers: readonly UnitAnswer[] },
+>(
+  shard: Shard,
+  pin: BlobPin,
+  work: Promise<Outcome>,
+): Promise<Outcome> => {
+  try {
+    const outcome = await work
+    shard.blobs.refuse(refsOfRefused(outcome.units, outcome.answers))
+    pin.release()
+    return outcome
+  } catch (error) {
+    if (isKeelsonError(error, 'UNKNOWN_OUTCOME')) pin.harden()
+    else pin.release()
+    throw error
+  }
+}
+
+/** The blobs that only refused units refer to. */
+const refsOfRefused = (units: readonly Unit[], answers: readonly UnitAnswer[]) => {
+  const wasRefused = (at: number): boolean => answers[at]?.kind === 'refused'
+  if (!units.some((_, at) => wasRefused(at))) return []
+  const places = new Set<string>()
+  const placeOf = ({ segment, offset }: { segment: number; offset: number }): string =>
+    `${segment}:${offset}`
+  units.forEach((unit, at) => {
+    if (!wasRefused(at)) for (const ref of refsOfUnit(unit)) places.add(placeOf(ref))
+  })
+  return units.flatMap((unit, at) =>
+    wasRefused(at) ? refsOfUnit(unit).filter((ref) => !places.has(placeOf(ref))) : [],
+  )
+}
+
+/** Does `work` when nothing stands before the keys any more; what comes after stands behind it until it calls `queued`. */
+const inTurn = <T>(
+  { system, shard, keys, endsAt }: LargeWrite,
+  work: (queued: () => void) => Promise<T>,
+): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const { marks } = shard
+    let waits = true
+    let cancelDeadline = (): void => undefined
+    const turn = (mark: Mark) => {
+      if (!waits) return
+      waits = false
+      cancelDeadline()
+      const pass = () => marks.pass(mark)
+      work(pass).finally(pass).then(resolve, reject)
+    }
+    const mark = marks.enter({ keys, slot: undefined, turn, hurry: () => undefined })
+    if (!waits) return
+    cancelDeadline = system.clock.after(Math.max(1, endsAt - system.clock.monotonic()), () => {
+      waits = false
+      marks.pass(mark)
+      reject(
+        new KeelsonError(
+          'NOT_SUBMITTED',
+          'The write waited past its deadline behind others to its keys.',
+        ),
+      )
+    })
+  })
+
+const blobStoreOf = ({ system, shard: { parts, index } }: LargeWrite) =>
+  system.to(BlobStore.name(parts.instance, index))
+
+const leftOf = ({ system, endsAt }: LargeWrite): number =>
+  Math.max(1, endsAt - system.clock.monotonic())

@@ -1,0 +1,243 @@
+/**
+ * Values larger than memory, in and out, in pieces: constant memory, back-pressure, verified. A stream in is a blob of its own,
+ * which the key names only when the last byte is durable; a stream out shows the value as it was when it was asked for,
+ * whatever is written meanwhile.
+ */
+import { constants } from 'node:buffer'
+import { Readable } from 'node:stream'
+import { isKeelsonError, KeelsonError } from '../errors.ts'
+import type { System } from '../runtime/index.ts'
+import {
+  type BlobProtocol,
+  type BlobRef,
+  type Command,
+  decodeValue,
+  isStoredValue,
+  type RopePart,
+  type RowValue,
+  ropeLength,
+  ropeOf,
+  ropeSlice,
+  type Unit,
+  valueTags,
+} from '../storage/index.ts'
+import { invalidArgument } from './argument-check.ts'
+import { blobValueRef } from './blob-command.ts'
+import * as BlobStore from './blob-store.ts'
+import { settlingPin } from './large-write.ts'
+import type { Shard } from './shard.ts'
+import type { CheckedWrite } from './write-options.ts'
+import { type Submitted, submit } from './write-path.ts'
+
+/** What a stream brings: bytes, or text that is stored as UTF-8. A Node `Readable` and a web `ReadableStream` are such. */
+export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
+
+/** A value that came as a stream: how long it is, and the SHA-256 of its bytes in hex. */
+export type StreamedIn = { readonly length: number; readonly sha256: string }
+
+/** So many bytes go to the files, and come from them, at once. */
+const pieceBytes = 512 * 1024
+
+/** What is to be written: where, whence, how long it has to be, and the command that names it once it is there. */
+export type StreamWrite = {
+  readonly key: string
+  readonly source: ByteSource
+  readonly size: number | undefined
+  readonly options: CheckedWrite
+  readonly command: (value: RowValueOfBlob) => Command
+}
+
+type RowValueOfBlob = ReturnType<typeof blobValueRef>
+
+/**
+ * Reads the source to its end into a blob, then writes the command. When anything fails the source is ended and the key is as it
+ * was. @throws what the source throws; `INVALID_ARGUMENT` for a chunk that is no bytes, or another length than `size`; `TOO_LARGE`;
+ * what a write throws; `NOT_SUBMITTED` when the blob store ended meanwhile
+ */
+export const streamIn = async (
+  system: System,
+  shard: Shard,
+  { key, source, size, options, command }: StreamWrite,
+): Promise<StreamedIn & { readonly submitted: Submitted }> => {
+  if (shard.phase.kind === 'down' || shard.phase.kind === 'closed') throw shard.unavailable()
+  const pin = shard.blobs.pins.hold()
+  const { ref, submitted } = await settlingPin(
+    shard,
+    pin,
+    (async () => {
+      const ref = await blobOf(system, shard, source, size, pin)
+      const value = blobValueRef(valueTags.bytes, ref)
+      const units: Unit[] = [{ kind: 'command', command: command(value) }]
+      const submitted = await submit(system, shard, { units, keys: [key], options })
+      return { units, answers: submitted.answers, ref, submitted }
+    })(),
+  )
+  return { length: ref.size, sha256: Buffer.from(ref.sha256).toString('hex'), submitted }
+}
+
+/** Writes a blob out of a source. Nothing of it is left when that fails. */
+const blobOf = async (
+  system: System,
+  shard: Shard,
+  source: ByteSource,
+  size: number | undefined,
+  pin: Parameters<typeof BlobStore.stream>[3],
+): Promise<BlobRef> => {
+  const store = system.to(BlobStore.name(shard.parts.instance, shard.index))
+  const run = <K extends 'streamOpen' | 'streamWrite' | 'streamFinish' | 'streamAbort'>(
+    kind: K,
+    request: BlobProtocol[K]['request'],
+  ) => BlobStore.stream(store, kind, request, pin).catch(neverSubmitted)
+  let stream: number | undefined
+  const opened = async (): Promise<number> => {
+    stream ??= (await run('streamOpen', null)).stream
+    return stream
+  }
+  try {
+    let length = 0
+    // Whatever fails within ends the source too.
+    for await (const bytes of piecesOf(source)) {
+      length += bytes.length
+      if (size !== undefined && length > size) throw otherSize(size, 'more')
+      await run('streamWrite', { stream: await opened(), bytes })
+    }
+    if (size !== undefined && length < size) throw otherSize(size, length)
+    return (await run('streamFinish', { stream: await opened() })).ref
+  } catch (error) {
+    if (stream !== undefined) await run('streamAbort', { stream }).catch(() => undefined)
+    throw error
+  }
+}
+
+/** The source in pieces of one size and memory of their own, which may be given away. Holds one piece at a time. */
+async function* piecesOf(source: ByteSource): AsyncGenerator<Uint8Array> {
+  let piece = new Uint8Array(pieceBytes)
+  let filled = 0
+  for await (const chunk of source) {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (!(bytes instanceof Uint8Array))
+      throw invalidArgument('readable', 'chunks of bytes or text', chunk)
+    for (let at = 0; at < bytes.length; ) {
+      const taken = bytes.subarray(at, at + pieceBytes - filled)
+      piece.set(taken, filled)
+      filled += taken.length
+      at += taken.length
+      if (filled < pieceBytes) continue
+      yield piece
+      piece = new Uint8Array(pieceBytes)
+      filled = 0
+    }
+  }
+  if (filled > 0) yield piece.slice(0, filled)
+}
+
+const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', 'The stream is not as long as was said.', {
+    details: { path: ['size'], expected, found },
+  })
+
+/** Ends of the blob store say nothing about the log: it has nothing of this yet. */
+const neverSubmitted = (error: unknown): never => {
+  const isGone = isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')
+  if (!isGone) throw error
+  throw new KeelsonError('NOT_SUBMITTED', 'The blob store ended: nothing was written.', {
+    cause: error,
+  })
+}
+
+/**
+ * The bytes of a text or of bytes from `from` up to `to`, clamped, as a stream. It ends with an error when what is stored is
+ * damaged: `CORRUPT`; the last bytes of a whole blob come only once its SHA-256 has held.
+ * @throws KeelsonError `WRONG_TYPE` for a structured value and a compound key
+ */
+export const streamOut = (
+  system: System,
+  shard: Shard,
+  stored: RowValue,
+  from: number,
+  to: number,
+): Readable => {
+  const rope = isStoredValue(stored) ? ropeOf(stored) : undefined
+  if (!rope || rope.content === valueTags.structured)
+    throw new KeelsonError('WRONG_TYPE', 'Only text and bytes have streams.')
+  const bytes = bytesOf(system, shard, ropeSlice(rope, from, to))
+  return Readable.from(bytes, { objectMode: false, highWaterMark: pieceBytes })
+}
+
+/**
+ * A whole value, whatever its size, read without blocking and verified.
+ * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for what a string or a Buffer cannot hold; `WRONG_TYPE` for a compound key
+ */
+export const loadValue = async (
+  system: System,
+  shard: Shard,
+  stored: RowValue,
+): Promise<unknown> => {
+  if (!isStoredValue(stored))
+    throw new KeelsonError('WRONG_TYPE', 'The key has fields; `fields` reads them.')
+  if (stored.tag !== valueTags.blob) return decodeValue(stored)
+  const rope = ropeOf(stored)
+  const length = ropeLength(rope)
+  const lengthMax =
+    rope.content === valueTags.text ? constants.MAX_STRING_LENGTH : constants.MAX_LENGTH
+  if (length > lengthMax)
+    throw new KeelsonError('TOO_LARGE', 'No value in memory is so long: use `getStream`.', {
+      details: { length, lengthMax },
+    })
+  const whole = new Uint8Array(length)
+  let at = 0
+  for await (const bytes of bytesOf(system, shard, rope.parts)) {
+    whole.set(bytes, at)
+    at += bytes.length
+  }
+  return rope.content === valueTags.bytes
+    ? Buffer.from(whole.buffer)
+    : decodeValue({ tag: rope.content, bytes: whole })
+}
+
+/** The bytes of parts, one piece after another. What they refer to stays as long as somebody reads. */
+async function* bytesOf(
+  system: System,
+  shard: Shard,
+  parts: readonly RopePart[],
+): AsyncGenerator<Uint8Array> {
+  const pin = shard.blobs.pins.hold()
+  try {
+    for (const part of parts) if (part.kind === 'blob') pin.add([part.ref])
+    // A view of a row's memory is not to be handed out.
+    for (const part of parts)
+      if (part.kind === 'inline') yield new Uint8Array(part.bytes)
+      else yield* blobBytes(system, shard, part)
+  } finally {
+    pin.release()
+  }
+}
+
+async function* blobBytes(
+  system: System,
+  shard: Shard,
+  { ref, from, to }: RopePart & { readonly kind: 'blob' },
+): AsyncGenerator<Uint8Array> {
+  const store = system.to(BlobStore.name(shard.parts.instance, shard.index))
+  const { reading } = await BlobStore.stream(store, 'readOpen', { ref, from, to }).catch(goneDown)
+  let isOpen = true
+  try {
+    while (isOpen) {
+      const request = { reading, bytesMax: pieceBytes }
+      const { bytes, done } = await BlobStore.stream(store, 'readNext', request).catch(goneDown)
+      isOpen = !done
+      yield bytes
+    }
+  } finally {
+    if (isOpen) await BlobStore.stream(store, 'readClose', { reading }).catch(() => undefined)
+  }
+}
+
+const goneDown = (error: unknown): never => {
+  const isGone = isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')
+  if (!isGone) throw error
+  throw new KeelsonError('SHARD_DOWN', 'The blob store ended while it was read.', {
+    details: { reason: 'blob_store' },
+    cause: error,
+  })
+}
