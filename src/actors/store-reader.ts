@@ -3,7 +3,7 @@
  * its own acknowledged writes and everybody else's. A shard that cannot show its whole state answers nothing.
  */
 import type { Readable } from 'node:stream'
-import { isKeelsonError } from '../errors.ts'
+import { isKeelsonError, KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import type { Row } from '../storage/index.ts'
 import * as Applier from './applier.ts'
@@ -46,7 +46,11 @@ export class StoreReader {
   get(key: string): unknown {
     const shard = this.#keys.of(checkedKey(key))
     const row = this.#row(shard, key, shard.now())
-    return row && decodedValue(shard, row.value)
+    try {
+      return row && decodedValue(shard, row.value)
+    } catch (error) {
+      throw namingKey(error, key)
+    }
   }
 
   /** Whether the key has a value. @throws as `get` does */
@@ -78,7 +82,11 @@ export class StoreReader {
     const first = checkedOffset(from, 'from')
     const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
     const row = this.#row(shard, key, shard.now())
-    return row && first < end ? rangeOf(shard, row.value, first, end) : Buffer.alloc(0)
+    try {
+      return row ? rangeOf(shard, row.value, first, Math.max(first, end)) : Buffer.alloc(0)
+    } catch (error) {
+      throw namingKey(error, key)
+    }
   }
 
   /**
@@ -199,3 +207,12 @@ export class StoreReader {
     Applier.damaged(applier, error.details)
   }
 }
+
+/** A failure to read a value, with the key that has it. */
+const namingKey = (error: unknown, key: string): unknown =>
+  isKeelsonError(error)
+    ? new KeelsonError(error.code, error.message, {
+        details: { ...error.details, key },
+        cause: error.cause,
+      })
+    : error

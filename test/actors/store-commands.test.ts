@@ -128,9 +128,16 @@ describe('getRange', () => {
     await during(store.put('k', [1]))
     await during(store.putField('h', 'f', 1))
 
-    for (const key of ['k', 'h'])
-      expect(() => store.getRange(key, 0, 1)).toThrow(
-        expect.objectContaining({ code: 'WRONG_TYPE' }),
+    for (const [key, to] of [
+      ['k', 1],
+      ['h', 1],
+      ['h', 0],
+    ] as const)
+      expect(() => store.getRange(key, 0, to)).toThrow(
+        expect.objectContaining({
+          code: 'WRONG_TYPE',
+          details: expect.objectContaining({ key }),
+        }),
       )
     expect(() => store.getRange('k', -1, 1)).toThrow(
       expect.objectContaining({
@@ -228,8 +235,12 @@ describe('a compound key', () => {
       store.compareAndSet('h', undefined, 1),
     ].map(codeOf)
     expect(await during(Promise.all(refused))).toEqual(refused.map(() => 'WRONG_TYPE'))
-    expect(() => store.get('h')).toThrow(expect.objectContaining({ code: 'WRONG_TYPE' }))
-    expect(() => store.getMany(['h'])).toThrow(expect.objectContaining({ code: 'WRONG_TYPE' }))
+    const wrongAtH = expect.objectContaining({
+      code: 'WRONG_TYPE',
+      details: expect.objectContaining({ key: 'h' }),
+    })
+    expect(() => store.get('h')).toThrow(wrongAtH)
+    expect(() => store.getMany(['a', 'h'])).toThrow(wrongAtH)
     expect(store.fields('h').size).toBe(1)
 
     await during(store.put('h', 1))

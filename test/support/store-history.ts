@@ -94,7 +94,7 @@ export const history: fc.Arbitrary<readonly [Place, readonly Step[]]> = fc.tuple
     overlayKeys: fc.constantFrom(3, 1_000),
     queueBytes: fc.constantFrom(300, 4_096, 16 * 1024 * 1024),
     windowMs: fc.constantFrom(0, 4),
-    threshold: fc.constant(0),
+    threshold: fc.constantFrom(0, 0, 150),
   }),
   fc.array(step, { minLength: 1, maxLength: 60 }),
 )
@@ -145,7 +145,7 @@ class Life {
   #app: App | undefined
 
   constructor(place: Place) {
-    const { seed, syncMs, shards, overlayKeys, queueBytes, windowMs } = place
+    const { seed, syncMs, shards, overlayKeys, queueBytes, windowMs, threshold } = place
     this.#place = place
     this.#machine = machine({ seed, syncMs })
     this.#issued = Array.from({ length: shards }, () => [])
@@ -156,6 +156,7 @@ class Life {
       wal: { maxFileSize: 128 * 1024, queueBytes },
       overlay: { keys: overlayKeys },
       ...(windowMs > 0 ? { batcher: { windows: { n: windowMs } } } : {}),
+      blobs: { threshold, segmentBytes: 4_096, graceMs: 5, sweepMs: 40 },
       lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
     }
   }
