@@ -265,6 +265,7 @@ const opened = (state: State, { overlay, rows }: Rebuilt, signal: AbortSignal): 
 /** Applies a group, passes it on, and holds the gate when the overlay has become full. */
 const take = (state: State, group: WalWriter.CommittedGroup): void => {
   const references = apply(state, group)
+  state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
   if (state.follower) cast(state.follower, 'enqueueProjectionOutbox', references)
   if (isFull(state)) state.shard.gate.hold(overlayHold)
 }

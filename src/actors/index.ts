@@ -15,6 +15,7 @@ export {
   type ResumeOptions,
   type SuspendOptions,
 } from './control-handle.ts'
+export * as Expirer from './expirer.ts'
 export * as LmdbWriter from './lmdb-writer.ts'
 export type { RangeOptions } from './range-query.ts'
 export { levelOf, type Settings } from './settings.ts'

@@ -23,6 +23,7 @@ export class ShardRows implements Rows {
   readonly #overlay: Overlay
   readonly #projection: ProjectionStore
   readonly #damaged: () => void
+  #soonest = Number.POSITIVE_INFINITY
 
   /** `damaged` is called when a row of the projection turns out to be damaged, before the error is thrown. */
   constructor(
@@ -65,8 +66,18 @@ export class ShardRows implements Rows {
 
   /** Takes the changes of frame `lsn`. */
   apply(changes: readonly RowChange[], lsn: number): void {
-    for (const [rowKey] of changes) noteRow(this.hints, rowKey)
+    for (const [rowKey, row] of changes) {
+      noteRow(this.hints, rowKey)
+      if (row && row.expiresAt !== 0) this.#soonest = Math.min(this.#soonest, row.expiresAt)
+    }
     this.#overlay.apply(changes, lsn)
+  }
+
+  /** The soonest end of a row that was applied since this was asked before; `Infinity` without one. */
+  takeSoonest(): number {
+    const soonest = this.#soonest
+    this.#soonest = Number.POSITIVE_INFINITY
+    return soonest
   }
 
   #watched<T>(read: () => T): T {

@@ -16,6 +16,7 @@ import {
 } from '../storage/index.ts'
 import type { Watch } from './admission.ts'
 import type { Allowance } from './allowance.ts'
+import { ExpiryWatch } from './expiry-watch.ts'
 import { Gate } from './gate.ts'
 import { OrderMarks } from './order-marks.ts'
 import type { ReadView } from './read-view.ts'
@@ -76,6 +77,8 @@ export class Shard {
   readonly gate: Gate
   /** Writes that are not yet in the log's queue, and stand before later ones to their keys. */
   readonly marks = new OrderMarks()
+  /** When the next row ends. */
+  readonly expiry = new ExpiryWatch()
   readonly files: ShardFiles
   readonly blobs: ShardBlobs
   /** Up to here the projection is durable, as far as this process knows. */

@@ -49,6 +49,8 @@ export interface StorageEvents {
   }>
   /** A blob is not as it was written, or not there: whoever asked for it got `CORRUPT`. */
   'blobs.corrupt': Told<{ readonly evidence: unknown }>
+  /** Rows that had ended were removed: values, compounds, locks. */
+  'expiry.removed': Told<{ readonly keys: number }>
   /** The projection took a batch. */
   'lmdb.flushed': Told<{ readonly frames: number; readonly rows: number; readonly lag: number }>
   /** The projection takes nothing for now. */

@@ -9,6 +9,7 @@ import {
   BlobStore,
   Control,
   defaultInstance,
+  Expirer,
   instanceName,
   LmdbWriter,
   reasonText,
@@ -140,6 +141,10 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
             ...actor,
             name: LmdbWriter.name(instance, index),
           }),
+          worker(`expirer(${index})`, Expirer.server, shard, {
+            ...actor,
+            name: Expirer.name(instance, index),
+          }),
         ],
       ),
     ],
@@ -163,7 +168,7 @@ const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
 const departed = async (system: System, shard: Shard): Promise<void> => {
   const { instance } = shard.parts
   const { index } = shard
-  const actors = [BlobStore, WalWriter, Applier, Batcher, LmdbWriter].map(({ name }) =>
+  const actors = [BlobStore, WalWriter, Applier, Batcher, LmdbWriter, Expirer].map(({ name }) =>
     name(instance, index),
   )
   const { shard: own, followers } = treeNames(instance)

@@ -182,6 +182,7 @@ describe('a killed actor', () => {
       'applier(0)',
       'batcher(0)',
       'lmdb_writer(0)',
+      'expirer(0)',
       'followers(0)',
     ])
   })
