@@ -51,6 +51,7 @@ export class ShardBlobs {
   #openedAt = 0
   #host: BlobHost | undefined
   #isClosed = false
+  #lives = 0
   /** The end of what was asked so far: the next life begins then. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -70,7 +71,7 @@ export class ShardBlobs {
       const { dir, settings, clock, makeHost, index } = this.parts
       const host = makeHost(index)
       this.#host = host
-      await host.run('open', { dir, segmentBytes: settings.segmentBytes })
+      await host.run('open', { dir, segmentBytes: settings.segmentBytes, life: ++this.#lives })
       // What stood there before is as young as this life: nobody has written down how old it is.
       this.#openedAt = clock.monotonic()
       return host

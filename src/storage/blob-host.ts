@@ -12,7 +12,8 @@ import type { BlobFolderOptions } from './blob-writer.ts'
 export type BlobProtocol = {
   /** Looks at the folder, which may be missing. Nothing is written before the first blob. @throws `SHARD_DOWN` (reason `disk`) */
   open: {
-    request: BlobFolderOptions
+    /** `life` is another number for each opening within a process. */
+    request: BlobFolderOptions & { readonly life: number }
     answer: { segments: readonly BlobSegment[]; strange: readonly string[] }
   }
   /**
@@ -22,7 +23,7 @@ export type BlobProtocol = {
   put: { request: { payloads: readonly Uint8Array[] }; answer: { refs: readonly BlobRef[] } }
   /** Begins a blob that comes in pieces. @throws as `put` */
   streamOpen: { request: null; answer: { stream: number } }
-  /** Takes the next piece; answers the length by now. A stream that failed is given up. @throws as `put`; `INVALID_ARGUMENT` when there is none */
+  /** Takes the next piece; answers the length by now. A stream that failed is given up. @throws as `put`; `EXITED` when there is none */
   streamWrite: { request: { stream: number; bytes: Uint8Array }; answer: { length: number } }
   /** Makes it durable. @throws as `streamWrite` */
   streamFinish: { request: { stream: number }; answer: { ref: BlobRef } }

@@ -23,6 +23,9 @@ type Clearing = {
   readonly steps: Generator<undefined, number>
 }
 
+/** Streams and readings of one life are never taken for those of another. */
+const idsOfLife = 2 ** 32
+
 /** One life of a shard's blobs. */
 export class Blobs {
   readonly #disk: Disk
@@ -93,6 +96,7 @@ export class Blobs {
   #open(options: BlobProtocol['open']['request']): BlobProtocol['open']['answer'] {
     const listing = refusing(() => listBlobs(this.#disk, options.dir))
     this.#dir = options.dir
+    this.#lastId = options.life * idsOfLife
     this.#writer = new BlobWriter(this.#disk, options, listing)
     return { segments: listing.segments, strange: listing.strange }
   }
@@ -105,7 +109,7 @@ export class Blobs {
   /** A stream that fails is given up at once: nobody can go on with it. */
   #streaming<T>(stream: number, action: (writer: BlobStreamWriter) => T): T {
     const writer = this.#streams.get(stream)
-    if (!writer) throw new KeelsonError('INVALID_ARGUMENT', 'This stream has ended.')
+    if (!writer) throw new KeelsonError('EXITED', 'This stream has ended.')
     try {
       return action(writer)
     } catch (error) {
@@ -123,7 +127,7 @@ export class Blobs {
 
   #readNext({ reading, bytesMax }: BlobProtocol['readNext']['request']) {
     const found = this.#readings.get(reading)
-    if (!found) throw new KeelsonError('INVALID_ARGUMENT', 'This reading has ended.')
+    if (!found) throw new KeelsonError('EXITED', 'This reading has ended.')
     let done = true
     try {
       const answer = found.next(bytesMax)

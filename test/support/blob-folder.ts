@@ -21,6 +21,7 @@ export class BlobWorld {
   readonly disk: SimulatedDisk
   readonly segmentBytes: number
   blobs: Blobs
+  #lives = 0
 
   constructor({ seed = 1, segmentBytes = 64 * 1024, disk = simulatedDisk({ seed }) } = {}) {
     this.disk = disk
@@ -33,7 +34,7 @@ export class BlobWorld {
   /** A new life, as a new process begins one. */
   open(): Blobs {
     this.blobs = new Blobs(this.disk)
-    this.blobs.handle('open', { dir, segmentBytes: this.segmentBytes })
+    this.blobs.handle('open', { dir, segmentBytes: this.segmentBytes, life: ++this.#lives })
     return this.blobs
   }
 

@@ -127,7 +127,7 @@ describe('a reading of the whole', () => {
       'CORRUPT',
     )
     expect(codeThrown(() => world.blobs.handle('readNext', { reading, bytesMax: 1 }))).toBe(
-      'INVALID_ARGUMENT',
+      'EXITED',
     )
   })
 

@@ -162,9 +162,7 @@ describe('a blob that comes in pieces', () => {
     world.blobs.handle('streamWrite', { stream, bytes: payload(1) })
     world.blobs.handle('streamAbort', { stream })
     expect(world.disk.list(dir)).toEqual([])
-    expect(codeThrown(() => world.blobs.handle('streamFinish', { stream }))).toBe(
-      'INVALID_ARGUMENT',
-    )
+    expect(codeThrown(() => world.blobs.handle('streamFinish', { stream }))).toBe('EXITED')
   })
 
   test('that the disk refuses is given up', () => {
@@ -173,8 +171,17 @@ describe('a blob that comes in pieces', () => {
     world.disk.inject({ at: 1, operation: 'write', fault: { kind: 'error', code: 'ENOSPC' } })
     const write = () => world.blobs.handle('streamWrite', { stream, bytes: payload(1) })
     expect(codeThrown(write)).toBe('NO_SPACE')
-    expect(codeThrown(write)).toBe('INVALID_ARGUMENT')
+    expect(codeThrown(write)).toBe('EXITED')
     expect(world.disk.list(dir)).toEqual([])
+  })
+
+  test('is never taken for one of a later life', () => {
+    const world = new BlobWorld()
+    const { stream } = world.blobs.handle('streamOpen', null)
+    world.open()
+    expect(world.blobs.handle('streamOpen', null).stream).not.toBe(stream)
+    const write = () => world.blobs.handle('streamWrite', { stream, bytes: payload(1) })
+    expect(codeThrown(write)).toBe('EXITED')
   })
 
   test('is synced as it goes, so that its end has little left to do', () => {
@@ -198,7 +205,9 @@ describe('names and numbers', () => {
     const [ref] = world.put(payload(1))
     expect(ref?.segment).toBe(0)
     expect(world.survey().segments.map(({ segment }) => segment)).toEqual([0])
-    expect(world.blobs.handle('open', { dir, segmentBytes: 1 << 20 }).strange).toHaveLength(2)
+    expect(
+      world.blobs.handle('open', { dir, segmentBytes: 1 << 20, life: 9 }).strange,
+    ).toHaveLength(2)
   })
 
   test('a number is never given out twice, also when the last segment has gone', () => {
