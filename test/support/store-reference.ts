@@ -266,14 +266,16 @@ export class StoreModel {
     write: Extract<Write, { kind: 'lock' | 'extend' | 'unlock' }>,
     time: number,
   ): unknown {
-    for (const key of write.keys) this.#checkLock(key, write.owner, time)
-    const own = [...new Set(write.keys)].filter((key) => (this.#locks.get(key)?.until ?? 0) > time)
+    const isHeld = (key: string) => (this.#locks.get(key)?.until ?? 0) > time
+    for (const key of write.keys) {
+      this.#checkLock(key, write.owner, time)
+      if (write.kind === 'extend' && !isHeld(key)) throw new Refused('CONFLICT')
+    }
     if (write.kind === 'unlock') {
+      const own = [...new Set(write.keys)].filter(isHeld)
       for (const key of own) this.#locks.delete(key)
       return { released: own.length }
     }
-    if (write.kind === 'extend' && own.length < new Set(write.keys).size)
-      throw new Refused('CONFLICT')
     const until = time + write.leaseMs
     for (const key of write.keys) this.#locks.set(key, { owner: write.owner, until })
     return { until }
