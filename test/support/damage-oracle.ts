@@ -17,6 +17,8 @@ export type Undamaged = {
   readonly contents: readonly string[]
   /** So many of them are proven by something that stands elsewhere than in their own group. */
   readonly proven: number
+  /** The LSN of the last of these: an opening that finds less must refuse, not leave it to a reader. */
+  readonly provenLsn?: number
 }
 
 /** Opens and reads a damaged log. @throws Error when it is anything else than what damage may do. */
@@ -30,7 +32,9 @@ export const judgeDamage = (world: LogWorld, before: Undamaged): DamageReading =
     return { outcome: 'corrupt', found: 0 }
   }
   const found: string[] = []
-  const isWhole = readInto(found, world)
+  const { isWhole, lastLsn } = readInto(found, world)
+  if (lastLsn < (before.provenLsn ?? 0))
+    throw new Error(`it opened with lsn ${lastLsn}, and ${before.provenLsn} is proven`)
   for (const [index, text] of found.entries())
     if (text !== before.contents[index]) throw new Error(`frame ${index} is not the one that was`)
   if (!isWhole) return { outcome: 'corrupt', found: found.length }
@@ -56,13 +60,16 @@ export const checkThatItGoesOn = (world: LogWorld, count: number): void => {
 const changesOf = ({ disk: { counts } }: LogWorld): number =>
   counts.write + counts.truncate + counts.rename + counts.remove + counts.create + counts.makeFolder
 
-/** Reads all frames, one an answer; false when it ended with `CORRUPT`. */
-const readInto = (found: string[], world: LogWorld): boolean => {
+/** Reads all frames, one an answer; whether that did not end with `CORRUPT`, and what opening had reported. */
+const readInto = (
+  found: string[],
+  world: LogWorld,
+): { readonly isWhole: boolean; readonly lastLsn: number } => {
   const { log, report } = world.open()
   try {
     for (let next = report.firstLsn; ; ) {
       const answer = log.handle('read', { from: next, maxBytes: 1 })
-      if (answer.frames.length === 0) return true
+      if (answer.frames.length === 0) return { isWhole: true, lastLsn: report.lastLsn }
       for (const { offset, length } of answer.frames) {
         const bytes = answer.bytes.subarray(offset + 8, offset + length)
         found.push(Buffer.from(bytes).toString('base64'))
@@ -71,7 +78,7 @@ const readInto = (found: string[], world: LogWorld): boolean => {
     }
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw new Error(`reading said ${String(error)}`)
-    return false
+    return { isWhole: false, lastLsn: report.lastLsn }
   } finally {
     log.abandon()
   }

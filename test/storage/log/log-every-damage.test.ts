@@ -42,11 +42,10 @@ const smallLog = (
 ): Small => {
   const world = newWorld(options)
   const { log } = world.open()
-  for (const group of groups)
-    commit(
-      log,
-      group.map((number) => payload(number, size + number)),
-    )
+  const ends = groups.map((group) => {
+    const payloads = group.map((number) => payload(number, size + number))
+    return commit(log, payloads).lsns.at(-1) ?? 0
+  })
   if (ending === 'closed') log.handle('close', { projectedLsn: 0 })
   else if (ending === 'marked') log.handle('mark', null)
   log.abandon()
@@ -57,7 +56,8 @@ const smallLog = (
     .list(dir)
     .filter((name) => name.endsWith('.wal') || name === 'MANIFEST')
     .map((name) => `${dir}/${name}`)
-  return { world, before: { contents, proven }, paths }
+  const provenLsn = ends.at(ending === 'unmarked' ? -2 : -1) ?? 0
+  return { world, before: { contents, proven, provenLsn }, paths }
 }
 
 /** Where damage is done: to the end of what is used and two sectors more. */
