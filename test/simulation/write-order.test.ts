@@ -1,5 +1,5 @@
 /**
- * Un-awaited writes to few keys over every way to the log at once: direct, in windows, in batches, deletes, clears, with room
+ * Un-awaited writes to few keys over every way to the log at once: direct, in windows, in batches, as blobs, deletes, clears, with room
  * for few of them at a time. Whatever way each took, the state is that of the order of issue.
  *
  * `KEELSON_SEEDS=10000 npx vitest run test/simulation/write-order.test.ts`; one failing world: `KEELSON_SEED=123 …`.
@@ -28,6 +28,7 @@ const runWorld = async (seed: number): Promise<void> => {
       maxCommands: pick([2, 5, 10_000]),
       maxBytes: pick([300, 4_096, 1 << 20]),
     },
+    blobs: { threshold: pick([0, 100, 300]) },
     wal: { queueBytes: pick([2_048, 1 << 20]), queueCommands: pick([4, 65_536]) },
     admission: { bytes: pick([2_048, 1 << 20]), commands: pick([4, 262_144]) },
   })
