@@ -1,0 +1,70 @@
+/** Values larger than memory through the built package: constant memory, and there after `kill -9`. */
+import { createHash } from 'node:crypto'
+import { start } from 'keelson'
+import { expect, test } from 'vitest'
+import { childProgram } from '../support/child-program.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+
+/** 2 GB: `KEELSON_STREAM_MB=2048 npx vitest run test/system/blobs.test.ts`. */
+const megabytes = Number(process.env.KEELSON_STREAM_MB ?? 200)
+const size = megabytes * 1024 * 1024
+const growthMax = 100 * 1024 * 1024
+
+/** Runs the program until it says what it has streamed; kills it then when told so. */
+const streamed = async (dir: string, mode: 'write' | 'read') => {
+  const said = { idle: 0, length: 0, sha256: '', peak: 0 }
+  const child = childProgram('blob-stream.mjs', [dir, mode, String(size)], (line) => {
+    const [word, ...facts] = line.split(' ')
+    if (word === 'idle') said.idle = Number(facts[0])
+    if (word !== 'streamed') return
+    said.length = Number(facts[0])
+    said.sha256 = facts[1] ?? ''
+    said.peak = Number(facts[2])
+    if (mode === 'write') child.process.kill('SIGKILL')
+  })
+  const end = await child.ended
+  expect(end, child.stderr()).toEqual(
+    mode === 'write' ? { code: null, signal: 'SIGKILL' } : { code: 0, signal: null },
+  )
+  return said
+}
+
+test(
+  `${megabytes} MB stream in and out in constant memory, and survive kill -9 after the ack`,
+  async () => {
+    const dir = tempFolder()
+    const written = await streamed(dir, 'write')
+    const read = await streamed(dir, 'read')
+    expect([written.length, read.length]).toEqual([size, size])
+    expect(read.sha256).toBe(written.sha256)
+    const growth = [written.peak - written.idle, read.peak - read.idle]
+    if (process.env.KEELSON_STREAM_MB) process.stdout.write(`growth in bytes: ${growth}\n`)
+    expect(Math.max(...growth)).toBeLessThan(growthMax)
+  },
+  60_000 + megabytes * 1_000,
+)
+
+test('large values through threads: put, read back, streamed, and still there after a restart', async () => {
+  const dir = tempFolder()
+  const blobs = { threshold: 10_000, graceMs: 0, sweepMs: 0 }
+  const app = await start({ dir, blobs })
+  const value = (at: number) => Buffer.alloc(300_000 + at, `value ${at} `)
+  await Promise.all(Array.from({ length: 20 }, (_, at) => app.store.put(`k${at}`, value(at))))
+  for (let at = 0; at < 20; at++)
+    expect(value(at).equals(app.store.get(`k${at}`) as Buffer)).toBe(true)
+  const whole = Buffer.concat([value(1), value(2)])
+  await app.store.append('k1', value(2))
+  expect(whole.equals((await app.store.load('k1')) as Buffer)).toBe(true)
+  // The caller's bytes are its own: what was handed to the thread was a copy.
+  const mine = value(3)
+  await app.store.put('mine', mine)
+  expect(mine.equals(value(3))).toBe(true)
+  const { sha256 } = await app.store.putStream('stream', [value(4), value(5)])
+  expect(sha256).toBe(createHash('sha256').update(value(4)).update(value(5)).digest('hex'))
+  await app.close()
+
+  const again = await start({ dir, blobs: { ...blobs, threshold: 0 } })
+  expect(whole.equals(again.store.get('k1') as Buffer)).toBe(true)
+  expect(value(19).equals(again.store.get('k19') as Buffer)).toBe(true)
+  await again.close()
+})
