@@ -43,6 +43,7 @@ export type {
 export type { Pairs } from './store-commands.ts'
 export type { RangePage, StoreEntry } from './store-reader.ts'
 export { Compound } from './value-reading.ts'
+export type { ByteSource, StreamedIn } from './value-streams.ts'
 export * as WalWriter from './wal-writer.ts'
 export type {
   ClearOptions,
@@ -56,6 +57,7 @@ export type {
   PutTerms,
   SetOptions,
   SetTerms,
+  StreamOptions,
   UnlockOptions,
   WriteOptions,
 } from './write-options.ts'

@@ -1,5 +1,13 @@
 /** Compiled, never run: what the types of the store let through, and what they refuse. */
-import type { Batch, BatchAnswer, Store, Written, WrittenMany } from '../../src/index.ts'
+import type { Readable } from 'node:stream'
+import type {
+  Batch,
+  BatchAnswer,
+  ByteSource,
+  Store,
+  Written,
+  WrittenMany,
+} from '../../src/index.ts'
 
 declare const store: Store
 declare const isNew: boolean
@@ -50,7 +58,7 @@ export const batches = async (): Promise<void> => {
     .delete('k')
     .append('k', 'x')
     .lock(['k'], { owner: 'me', leaseMs: 5 })
-    .putFields('h', { f: 1 } as never)
+    .putFields('h', [['f', 1]])
     .commit({ ack: 'projected' })
   const [put, set, got, deletion, appended, lock, fields] = answers
   isTrue<Same<typeof answers.length, 7>>()
@@ -75,10 +83,15 @@ export const reads = async (): Promise<void> => {
   const fields: Map<string, unknown> = store.fields('h')
   const field: unknown = store.getField('h', 'f')
   const bytes: Buffer = store.getRange('k', 0, 10)
+  const whole: unknown = await store.load('k')
+  const stream: Readable | undefined = store.getStream('k', { from: 1 })
+  const source: ByteSource = ['text', Buffer.of(1)]
+  const { length, sha256 }: { length: number; sha256: string } = await store.putStream('k', source)
+  await store.putStream('k', stream ?? [], { size: length, ttlMs: 5 })
   const { entries, cursor } = store.range({ prefix: 'a:', reverse: true })
   const next = cursor === undefined ? store.range() : store.range({ prefix: 'a:', cursor })
   for await (const [key, one] of store.entries({ gte: 'a', lt: 'b' })) void [key, one]
-  void [value, left, values, fields, field, bytes, entries, next]
+  void [whole, sha256, value, left, values, fields, field, bytes, entries, next]
 }
 
 export const misuses = async (): Promise<void> => {
@@ -128,6 +141,10 @@ export const misuses = async (): Promise<void> => {
   await store.expire('k', { ttlMs: 5 })
   // @ts-expect-error a range has two ends
   store.getRange('k')
+  // @ts-expect-error chunks are bytes or text
+  await store.putStream('k', [1])
+  // @ts-expect-error a size is a number
+  await store.putStream('k', [], { size: 10n })
   // @ts-expect-error a limit is a number
   store.range({ limit: '10' })
 }
