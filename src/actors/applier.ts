@@ -216,7 +216,10 @@ const projectionOf = ({ projection, shard }: State): ProjectionStore => {
 /** An overlay, and over the projection what it makes. */
 type Rebuilt = { readonly overlay: Overlay; readonly rows: ShardRows }
 
-/** The overlay of everything between the projection and the subscription; `undefined` when it would be too large. */
+/**
+ * The overlay of everything between the projection and the subscription; `undefined` when it would be too large. The
+ * projection stands still meanwhile, so that no command meets its own effect: its writer is answered behind this.
+ */
 const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
   const { shard, subscription } = state
   const projection = projectionOf(state)
@@ -228,14 +231,9 @@ const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
   const from = (projection.position()?.lsn ?? 0) + 1
   for (let next = from; next <= subscription.lastLsn; ) {
     const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })
-    // Its writer has moved on meanwhile, and a command that reads must not meet its own effect: what it shows is left to it.
-    const shown = projection.position()?.lsn ?? 0
-    overlay.forget(shown)
-    rows.lookAgain()
     for (const { lsn, time, offset, length } of read.frames) {
       // What was committed behind the subscription comes as a message.
       if (lsn > subscription.lastLsn) break
-      if (lsn <= shown) continue
       const frame = read.bytes.slice(offset, offset + length)
       applyFrame({ lsn, time, frame }, rows)
     }
@@ -253,7 +251,6 @@ const opened = (state: State, { overlay, rows }: Rebuilt, signal: AbortSignal): 
   const projection = projectionOf(state)
   // Frames that the projection has shown meanwhile need not stay.
   overlay.forget(projection.position()?.lsn ?? 0)
-  rows.lookAgain()
   shard.projectedLsn = projection.position()?.lsn ?? 0
   shard.appliedLsn = state.appliedLsn
   const open: State = { ...state, mode: 'open', overlay, rows, postponed: [] }

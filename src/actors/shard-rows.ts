@@ -57,13 +57,6 @@ export class ShardRows implements Rows {
     return keysOf(this.range(fieldRows(key)))
   }
 
-  /** Looks at the projection's rows for what commands have to look out for: to be called when its writer may have moved on. */
-  lookAgain(): void {
-    const { locks, compounds } = this.#watched(() => hintsOf(this.#projection))
-    if (locks) this.hints.locks = true
-    if (compounds) this.hints.compounds = true
-  }
-
   /** Takes the changes of frame `lsn`. */
   apply(changes: readonly RowChange[], lsn: number): void {
     for (const [rowKey, row] of changes) {
