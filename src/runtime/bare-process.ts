@@ -7,6 +7,7 @@ import type { Behaviour } from './behaviour.ts'
 import { type ExitMessage, kinds, type Message } from './envelope.ts'
 import { reasonOf } from './exit-reason.ts'
 import type { From, Received, System } from './gen-server.ts'
+import { refused } from './guarded.ts'
 import type { DownMessage } from './monitor.ts'
 import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
@@ -73,7 +74,7 @@ export class BareProcess implements Behaviour {
   }
 
   #receive(timeoutMs: number): Promise<Received | undefined> {
-    if (!isDelay(timeoutMs)) return Promise.reject(noDelay('receive', timeoutMs))
+    if (!isDelay(timeoutMs)) return refused(noDelay('receive', timeoutMs))
     const receiver = new Wait<Received | undefined>(this.#process)
     if (!this.#process.alive) return receiver.promise
     if (this.#receiver !== undefined) {
@@ -127,7 +128,7 @@ class ReceivingContext extends ServerContext {
   }
 
   sleep(ms: number): Promise<void> {
-    if (!isDelay(ms)) return Promise.reject(noDelay('sleep', ms))
+    if (!isDelay(ms)) return refused(noDelay('sleep', ms))
     const wait = new Wait<void>(this.#process)
     wait.limit(ms, () => wait.resolve())
     return wait.promise

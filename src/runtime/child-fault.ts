@@ -50,6 +50,8 @@ export const childFault = (spec: JudgedSpec, autoShutdown: AutoShutdown): ChildF
 
 /** What is wrong with a specification wherever it is used; whether its parts go together is `childFault`'s. */
 export const shapeFault = (spec: JudgedSpec): ChildFault | undefined => {
+  if (typeof spec !== 'object' || spec === null)
+    return { field: 'id', reason: ['invalid_child_spec', spec], expected: 'an object', found: spec }
   const { id, start, restart, kind, shutdown, significant } = spec
   if (typeof id !== 'string' || id === '')
     return { field: 'id', reason: 'missing_id', expected: 'a text that is not empty', found: id }

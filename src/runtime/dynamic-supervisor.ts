@@ -20,6 +20,7 @@ import {
   endChild,
   newChild,
   processOf,
+  restartFailed,
   startChildProcess,
   tellGaveUp,
   tellRestarted,
@@ -157,7 +158,7 @@ const dynamicServer: DynamicServer = {
   casts: {
     tryAgain: (state, child, context) =>
       state.children.has(child) && child.isRestarting
-        ? restart(state, child, 'restart_failed', context)
+        ? restart(state, child, child.failure, context)
         : noReply(state),
   },
   // Its children do not end for a message that is none of its own, as in Elixir; a supervisor of specifications does (OTP).
@@ -177,7 +178,7 @@ const dynamicServer: DynamicServer = {
 const restart = async (state: State, child: Child, reason: ExitReason, context: Surroundings) => {
   if (child.process !== undefined) state.running.delete(child.process.address)
   child.process = undefined
-  state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state.periodMs)
+  state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state)
   if (state.restarts.length > state.intensity) {
     forget(state, child)
     tellGaveUp(processOf(context), child, reason)
@@ -190,7 +191,7 @@ const restart = async (state: State, child: Child, reason: ExitReason, context: 
     tellRestarted(processOf(context), child, reason)
   } else if (result.ignore) forget(state, child)
   else {
-    child.isRestarting = true
+    restartFailed(processOf(context), child, result.reason)
     cast(context.self, 'tryAgain', child)
   }
   return noReply(state)

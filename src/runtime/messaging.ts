@@ -5,6 +5,7 @@
 import { KeelsonError } from '../errors.ts'
 import { type Address, addressOf, isRef, noRef, type Ref } from './address.ts'
 import { Envelope, type Kind, kinds } from './envelope.ts'
+import { guarded } from './guarded.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from './messages.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
@@ -68,19 +69,20 @@ export const request = (
   if (!isRef(ref)) return Promise.reject(noRef(ref))
   const { process, sender } = target(ref)
   const timeoutMs = options?.timeoutMs ?? timeoutMsDefault
-  if (!isSignal(options?.signal)) return Promise.reject(noSignal(name))
-  if (!isDelay(timeoutMs)) return Promise.reject(noDelay(`timeoutMs of ${name}`, timeoutMs))
-  if (sender !== undefined && !sender.alive) return Promise.reject(callerEnded(sender, name))
-  if (process === undefined || !process.alive) return Promise.reject(noProcess(ref, name))
-  if (process === sender) return Promise.reject(callsItself(process, name))
-  if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
+  if (!isSignal(options?.signal)) return refused(sender, noSignal(name))
+  if (!isDelay(timeoutMs)) return refused(sender, noDelay(`timeoutMs of ${name}`, timeoutMs))
+  if (sender !== undefined && !sender.alive) return refused(sender, callerEnded(sender, name))
+  if (process === undefined || !process.alive) return refused(sender, noProcess(ref, name))
+  if (process === sender) return refused(sender, callsItself(process, name))
+  if (options?.signal?.aborted) return refused(sender, options.signal.reason)
   if (kind === kinds.system && !process.behaviour.answersSys) {
-    return Promise.reject(answersNoSys(process, name))
+    return refused(sender, answersNoSys(process, name))
   }
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
-  if (kind !== kinds.call) process.deliver(pending)
+  if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
+  else if (kind !== kinds.call) process.deliver(pending)
   else if (!process.admit(pending) && process.alive) {
-    return Promise.reject(mailboxFull(process, name))
+    return refused(sender, mailboxFull(process, name))
   }
   // Whoever was told of a half full mailbox may have ended either of the two; nobody would tell this call any more.
   if (!process.alive) pending.holderEnded(process.reason)
@@ -88,6 +90,10 @@ export const request = (
   else pending.begin(process, timeoutMs, options?.signal)
   return pending.promise
 }
+
+/** A refusal of a call that a process made must end nobody else. */
+const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
+  sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
 const isSignal = (signal: AbortSignal | undefined): boolean =>
   signal === undefined || typeof signal.addEventListener === 'function'

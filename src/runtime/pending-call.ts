@@ -126,10 +126,14 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return true
   }
 
-  /** Rejects the caller with `error` as it is; false when it waits no longer. Nobody crashes by it. */
+  /**
+   * Rejects the caller with `error` as it is; false when it waits no longer. Nobody crashes by it: of two calls that a
+   * process made, the second may fail while it awaits the first, and an unhandled rejection would end all others, too.
+   */
   fail(error: unknown): boolean {
     if (this.#settled) return false
     this.#close()
+    if (this.maker !== undefined) this.promise.catch(ignore)
     this.#reject(error)
     return true
   }
@@ -156,9 +160,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     )
   }
 
-  /** The caller died: its pending code unwinds, and nobody is left to be told of it as an unhandled rejection. */
+  /** The caller died: its pending code unwinds. */
   makerEnded(reason: ExitReason): void {
-    this.promise.catch(ignore)
     this.fail(
       new KeelsonError('EXITED', `${this.name}: the caller ended: ${describeReason(reason)}`, {
         details: { reason },

@@ -16,7 +16,7 @@ import type { Listed } from './process-list.ts'
 import { Ring } from './ring.ts'
 import type { Runnable, RunQueue } from './run-queue.ts'
 import { announce, type ProcessFacts, type Telemetry } from './telemetry.ts'
-import { Ties } from './ties.ts'
+import { Ties, tellTies } from './ties.ts'
 import type { TimerHeap } from './timer-heap.ts'
 
 /** What a process needs of the System that it lives in. */
@@ -70,6 +70,8 @@ export class Process implements Runnable, Listed<Process> {
   busy = false
   busySince = 0
   current: Message | undefined = undefined
+  /** When its end became certain: the exit of its parent waits, or a stop, or that of whom it ends with. */
+  toldToEndAt: number | undefined
   /** Messages put aside by a suspended server; they count as waiting. */
   aside = 0
   handled = 0
@@ -82,6 +84,7 @@ export class Process implements Runnable, Listed<Process> {
   #timers: Set<MessageTimer> | undefined = undefined
   #owed: CallList | undefined = undefined
   #made: Set<Waiter> | undefined = undefined
+  #onToldToEnd: (() => void) | undefined = undefined
 
   constructor(pid: number, kernel: Kernel, options: ProcessOptions) {
     this.pid = pid
@@ -92,9 +95,10 @@ export class Process implements Runnable, Listed<Process> {
     this.instance = options.instance
     this.mailboxMax = options.mailboxMax
     this.starter = options.starter
+    this.toldToEndAt = options.linked ? options.starter?.toldToEndAt : undefined
     this.parent = options.linked && options.starter !== undefined ? options.starter : this
     this.address = new Address<Process>(kernel.names, this, undefined, undefined)
-    this.#mark = halfOf(options)
+    this.#mark = Math.ceil(options.mailboxMax / 2)
     this.link(this.parent)
   }
 
@@ -156,6 +160,25 @@ export class Process implements Runnable, Listed<Process> {
     if (!this.busy && !this.#queued) this.#enqueue()
   }
 
+  /** Takes a message that will end it in its turn. */
+  deliverEnd(message: Message): void {
+    this.deliver(message)
+    this.tellToEnd()
+  }
+
+  /** Its end is certain from now on, though no message says so yet. */
+  tellToEnd(): void {
+    if (this.toldToEndAt !== undefined) return
+    this.toldToEndAt = this.kernel.clock.monotonic()
+    this.#onToldToEnd?.()
+  }
+
+  /** Calls `listener` when the process is told to end, at once when it was: what it waits for, it may give up. */
+  onceToldToEnd(listener: (() => void) | undefined): void {
+    this.#onToldToEnd = listener
+    if (this.toldToEndAt !== undefined) listener?.()
+  }
+
   run(quantum: number): number {
     // `#queued` stays true during the turn, so that what arrives meanwhile does not queue the process a second time.
     let count = 0
@@ -179,7 +202,7 @@ export class Process implements Runnable, Listed<Process> {
   /** Goes on, after a turn or after a pending handler settled, when there is anything to go on with. */
   proceed(): void {
     if (this.#mark === this.mailboxMax && this.depth <= this.mailboxMax / 4)
-      this.#mark = halfOf(this)
+      this.#mark = Math.ceil(this.mailboxMax / 2)
     if (!this.alive || this.busy || this.#queued) return
     if (this.mailbox.length === 0) this.behaviour.idle()
     if (this.mailbox.length > 0) this.#enqueue()
@@ -235,16 +258,10 @@ export class Process implements Runnable, Listed<Process> {
     if (reason === 'kill' && !byLink) this.end('killed')
     else if (this.trapping) {
       const message: ExitMessage = { from: from?.address, reason }
-      this.deliver(new Envelope(kinds.exit, '', message))
+      const envelope = new Envelope(kinds.exit, '', message)
+      if (from === this.parent) this.deliverEnd(envelope)
+      else this.deliver(envelope)
     } else if (reason !== 'normal' || from === this) this.end(reason)
-  }
-
-  /** Removes a queued exit message of `from`; answers its reason in a list of one, or an empty list. */
-  flushExit(from: Process): [] | [ExitReason] {
-    const isFrom = (message: Message): boolean =>
-      message.kind === kinds.exit && (message.payload as ExitMessage).from === from.address
-    const found = this.mailbox.remove(isFrom)
-    return found === undefined ? [] : [(found.payload as ExitMessage).reason]
   }
 
   /** Ends the process now. Names are free at once; links, monitors and callers are told before the next message of anybody. */
@@ -267,34 +284,17 @@ export class Process implements Runnable, Listed<Process> {
     kernel.logger.error(`${this} ended: ${describeReason(reason)}`, { pid, reason })
   }
 
-  /** Tells everybody: who is linked before who monitors, so that an observer that does both sees the exit first. */
+  /** Tells everybody. */
   tellEnd(): void {
     const reason = this.reason
-    for (const wait of this.#made ?? none) wait.makerEnded(reason)
-    if (this.#ties !== undefined) this.#tell(this.#ties, reason)
+    for (const wait of this.#made ?? []) wait.makerEnded(reason)
+    if (this.#ties !== undefined) tellTies<Process>(this, reason)
     while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(reason)
-    for (const timer of this.#timers ?? none) timer.cancel()
+    for (const timer of this.#timers ?? []) timer.cancel()
     this.#ties = undefined
     this.#timers = undefined
     // A chain of processes that each start the next and end must not hold all its ancestors.
     this.starter = undefined
     this.parent = this
   }
-
-  #tell({ links, watchers, watching }: Ties<Process>, reason: ExitReason): void {
-    for (const other of links.all) {
-      other.ties.links.delete(this)
-      other.signal(this, reason, true)
-    }
-    for (const monitor of watchers.all) {
-      monitor.owner?.ties.watching.delete(monitor)
-      monitor.fire(reason)
-    }
-    for (const monitor of watching.all) monitor.target?.ties.watchers.delete(monitor)
-  }
 }
-
-const halfOf = ({ mailboxMax }: { readonly mailboxMax: number }): number =>
-  Math.ceil(mailboxMax / 2)
-
-const none: ReadonlySet<never> = new Set<never>()

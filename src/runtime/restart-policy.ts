@@ -18,14 +18,17 @@ export const isRestarted = (restart: Restart, reason: ExitReason): boolean =>
   restart === 'permanent' || (restart === 'transient' && !isOrderly(reason))
 
 /**
- * The moments of the restarts that count at `now`, this one included. When they are more than the intensity, the
- * supervisor gives up.
+ * The moments of the restarts that count at `now`, newest first, this one included. When they are more than the
+ * intensity, the supervisor gives up; older ones than decide that are forgotten.
  */
 export const recentRestarts = (
   earlier: readonly number[],
   now: number,
-  periodMs: number,
-): readonly number[] => [now, ...earlier.filter((moment) => now - moment <= periodMs)]
+  { intensity, periodMs }: { readonly intensity: number; readonly periodMs: number },
+): readonly number[] => {
+  const recent = earlier.filter((moment) => now - moment <= periodMs)
+  return [now, ...recent.slice(0, intensity)]
+}
 
 /** What auto-shutdown looks at. */
 export interface SignificantChild {

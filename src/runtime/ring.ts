@@ -63,15 +63,19 @@ export class Ring<T extends object> {
     this.#slots[place] = first
   }
 
-  /** Removes and answers the first item that `matches`; the others keep their order. Linear. */
+  /** Removes and answers the first item that `matches`; the others keep their order. Costs what stands before it. */
   remove(matches: (item: T) => boolean): T | undefined {
-    let found: T | undefined
-    for (let left = this.#length; left > 0; left--) {
-      const item = this.shift() as T
-      if (found === undefined && matches(item)) found = item
-      else this.push(item)
+    const mask = this.#slots.length - 1
+    for (let index = 0; index < this.#length; index++) {
+      const found = this.#slots[(this.#head + index) & mask] as T
+      if (!matches(found)) continue
+      for (let place = index; place > 0; place--) {
+        this.#slots[(this.#head + place) & mask] = this.#slots[(this.#head + place - 1) & mask]
+      }
+      this.shift()
+      return found
     }
-    return found
+    return undefined
   }
 
   /** Moves all of `other`'s items, in their order, before this ring's own. */

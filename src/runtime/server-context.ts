@@ -7,6 +7,7 @@ import { Address, addressOf, type Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
 import { causeOf, describeReason, type ExitReason } from './exit-reason.ts'
 import type { From, System } from './gen-server.ts'
+import { guarded } from './guarded.ts'
 import { type Destination, MessageTimer, type Timer } from './message-timer.ts'
 import { type DownMessage, Monitor } from './monitor.ts'
 import type { Process } from './process.ts'
@@ -88,11 +89,11 @@ export class ServerContext {
   }
 
   start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
-    return this.startResult(server, arg, options).then(refOf)
+    return guarded(this.startResult(server, arg, options).then(refOf))
   }
 
   startLink(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
-    return this.startLinkResult(server, arg, options).then(refOf)
+    return guarded(this.startLinkResult(server, arg, options).then(refOf))
   }
 
   startResult(
@@ -100,7 +101,7 @@ export class ServerContext {
     arg?: unknown,
     options?: StartOptions<unknown>,
   ): Promise<StartResult<never>> {
-    return this.#system.startFrom(this.#process, false, server, arg, options)
+    return guarded(this.#system.startFrom(this.#process, false, server, arg, options))
   }
 
   startLinkResult(
@@ -108,7 +109,7 @@ export class ServerContext {
     arg?: unknown,
     options?: StartOptions<unknown>,
   ): Promise<StartResult<never>> {
-    return this.#system.startFrom(this.#process, true, server, arg, options)
+    return guarded(this.#system.startFrom(this.#process, true, server, arg, options))
   }
 
   spawn(body: (context: never) => unknown, options?: SpawnOptions): Ref<never> {
@@ -151,7 +152,7 @@ export class ServerContext {
 
   demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
     const own = monitor as unknown as Monitor<Process>
-    if (own.owner !== this.#process) throw notItsMonitor(this.#process)
+    if (!(own instanceof Monitor) || own.owner !== this.#process) throw notItsMonitor(this.#process)
     const found = own.target?.unwatch(own) ?? false
     const isOf = (message: Message): boolean =>
       message.kind === kinds.down && (message.payload as DownMessage).monitor === monitor

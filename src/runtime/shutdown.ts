@@ -3,6 +3,7 @@
  * what nobody supervises.
  */
 import { Envelope, kinds } from './envelope.ts'
+import { takeExit } from './exit-messages.ts'
 import type { ExitReason } from './exit-reason.ts'
 import { Monitor } from './monitor.ts'
 import type { Process } from './process.ts'
@@ -29,7 +30,7 @@ export const shutDown = (
     const onDown = (ended: ExitReason): void => {
       target.kernel.timers.remove(patience)
       // The exit message of a link arrives before the news that we wait for; nobody must find it later.
-      const [queued] = by?.flushExit(target) ?? []
+      const [queued] = by === undefined ? [] : takeExit(by, target)
       resolve(queued ?? ended)
     }
     target.watchBy(new Monitor<Process>(undefined, target.address, onDown))
@@ -46,7 +47,7 @@ const ask = (
   if (typeof how === 'number') target.kernel.timers.add(patience, how)
   if (how === 'brutal_kill') target.signal(by, 'kill', false)
   else if (by === undefined && target.behaviour.answersSys)
-    target.deliver(new Envelope(kinds.system, 'stop', reason))
+    target.deliverEnd(new Envelope(kinds.system, 'stop', reason))
   // A bare process would not hear a `normal` of somebody else.
   else target.signal(by, by === undefined && reason === 'normal' ? 'shutdown' : reason, false)
 }

@@ -10,11 +10,17 @@ import { isVia } from './via.ts'
 
 /** Throws `INVALID_ARGUMENT` unless the name, the bound of the mailbox and the time of a start are such, or left out. */
 export const expectStartOptions = (options: StartOptions<unknown>): void => {
+  expectOptions('the options of a start', options)
   const { name, mailboxMax, timeoutMs } = options
   if (name !== undefined && !isVia(name)) expectName(name)
   if (mailboxMax !== undefined) expectMailboxMax(mailboxMax)
   if (timeoutMs !== undefined && !isDelay(timeoutMs))
     throw noDelay('timeoutMs of a start', timeoutMs)
+}
+
+/** Throws `INVALID_ARGUMENT` unless `found` is an object. */
+export const expectOptions = (what: string, found: unknown): void => {
+  if (typeof found !== 'object' || found === null) throw wrong(what, 'an object', found)
 }
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a text that is not empty. */

@@ -2,6 +2,7 @@
  * The input of a stream of tasks: pulled one by one, when there is room, whether it answers at once or with a promise.
  * It is opened with the first pull, read by one, and closed once at most.
  */
+import { KeelsonError } from '../errors.ts'
 import { isThenable } from './thenable.ts'
 
 /** What an input tells. */
@@ -22,7 +23,12 @@ export class StreamInput<I> {
   #isPulling = false
   #isDone = false
 
+  /** Throws `INVALID_ARGUMENT` for what cannot be iterated. */
   constructor(inputs: Iterable<I> | AsyncIterable<I>, events: InputEvents<I>) {
+    if (!isIterable(inputs))
+      throw new KeelsonError('INVALID_ARGUMENT', 'the input of a stream: no iterable', {
+        details: { option: 'inputs', found: inputs },
+      })
     this.#inputs = inputs
     this.#events = events
   }
@@ -85,8 +91,21 @@ export class StreamInput<I> {
   }
 }
 
-const open = <I>(inputs: Iterable<I> | AsyncIterable<I>): Iterator<I> | AsyncIterator<I> =>
-  Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]()
+/** Also a text is one: nothing here may ask for more than its properties. */
+const isIterable = (inputs: unknown): boolean => {
+  const given = inputs as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined
+  return (
+    typeof given?.[Symbol.asyncIterator] === 'function' ||
+    typeof given?.[Symbol.iterator] === 'function'
+  )
+}
+
+const open = <I>(inputs: Iterable<I> | AsyncIterable<I>): Iterator<I> | AsyncIterator<I> => {
+  const { [Symbol.asyncIterator]: isAsync } = inputs as Partial<AsyncIterable<I>>
+  return typeof isAsync === 'function'
+    ? (inputs as AsyncIterable<I>)[Symbol.asyncIterator]()
+    : (inputs as Iterable<I>)[Symbol.iterator]()
+}
 
 const closingOf = async (iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined) => {
   await iterator?.return?.()

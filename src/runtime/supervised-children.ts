@@ -3,8 +3,9 @@
  * keeps its place until it is deleted; a temporary one is forgotten.
  */
 import { type Address, addressOf, isRef, type Ref } from './address.ts'
-import type { ChildContext, FullChildSpec } from './child-spec.ts'
-import { type ExitMessage, kinds } from './envelope.ts'
+import type { FullChildSpec } from './child-spec.ts'
+import { type ParentContext, startOrGiveUp } from './child-start.ts'
+import { hasExit } from './exit-messages.ts'
 import { describeReason, type ExitReason, reasonOf } from './exit-reason.ts'
 import { badReturn } from './next-step.ts'
 import type { Process } from './process.ts'
@@ -18,6 +19,8 @@ export interface Child {
   process: Process | undefined
   /** A restart failed, and is to be tried again. */
   isRestarting: boolean
+  /** Why the last one failed. */
+  failure: ExitReason
   /** How often it was started again. */
   restarts: number
 }
@@ -33,27 +36,26 @@ export const newChild = (spec: FullChildSpec): Child => ({
   spec,
   process: undefined,
   isRestarting: false,
+  failure: undefined,
   restarts: 0,
 })
 
 /** The ref of a running child. */
 export const refOfChild = (child: Child): Ref | undefined => child.process?.address
 
-/** What starts children: the context of a supervisor. */
-export type ParentContext = ChildContext & { readonly self: Ref }
-
 /** Starts `child`; on success it runs. Answers what came of it: what is no result of a start is a failed one (OTP). */
 export const startChildProcess = async (
   child: Child,
   context: ParentContext,
 ): Promise<StartResult<unknown>> => {
+  const supervisor = processOf(context)
   try {
-    const result: unknown = await child.spec.start(context)
+    const result = await startOrGiveUp(child.spec, context, supervisor)
     if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
     if (!result.ok) return result
     const process = (addressOf(result.ref) as Address<Process>).resolve()
     if (process === undefined) return { ok: false, reason: 'noproc' }
-    adopt(process, processOf(context))
+    adopt(process, supervisor)
     run(child, process)
     return result
   } catch (thrown) {
@@ -75,16 +77,7 @@ const isStartResult = (result: unknown): result is StartResult<unknown> => {
 const adopt = (process: Process, supervisor: Process): void => {
   if (process.parent === supervisor) return
   if (process.alive) supervisor.link(process)
-  else if (!hasExitOf(process, supervisor)) supervisor.signal(process, 'noproc', true)
-}
-
-const hasExitOf = (process: Process, { mailbox }: Process): boolean => {
-  for (let index = 0; index < mailbox.length; index++) {
-    const message = mailbox.at(index)
-    if (message?.kind === kinds.exit && (message.payload as ExitMessage).from === process.address)
-      return true
-  }
-  return false
+  else if (!hasExit(supervisor, process)) supervisor.signal(process, 'noproc', true)
 }
 
 const run = (child: Child, process: Process): void => {
@@ -145,6 +138,16 @@ const isExpected = (shutdown: FullChildSpec['shutdown'], reason: ExitReason): bo
   shutdown === 'brutal_kill'
     ? reason === 'killed'
     : reason === 'shutdown' || (Array.isArray(reason) && reason[0] === 'shutdown')
+
+/** A restart of `child` failed; it is tried again. The log is told, unless that is because `supervisor` ends (OTP's `start_error`). */
+export const restartFailed = (supervisor: Process, child: Child, reason: ExitReason): void => {
+  child.isRestarting = true
+  child.failure = reason
+  if (supervisor.toldToEndAt !== undefined) return
+  const { id } = child.spec
+  const what = `${supervisor}: ${id} was not started again: ${describeReason(reason)}`
+  supervisor.kernel.logger.error(what, { id, reason })
+}
 
 /** Tells log and bus that `supervisor` spent its intensity when `child` ended. */
 export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason): void => {

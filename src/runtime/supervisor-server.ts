@@ -26,6 +26,7 @@ import {
   newChild,
   processOf,
   refOfChild,
+  restartFailed,
   startChildProcess,
   startChildren,
   tellGaveUp,
@@ -113,7 +114,7 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
   casts: {
     tryAgain: (state, id, context) => {
       const child = childOf(state, id)
-      return child?.isRestarting ? restart(state, child, 'restart_failed', context) : noReply(state)
+      return child?.isRestarting ? restart(state, child, child.failure, context) : noReply(state)
     },
   },
   exit: (state, { from, reason }, context) => {
@@ -150,9 +151,9 @@ const restart = async (
   reason: ExitReason,
   context: Surroundings,
 ): Promise<Next> => {
-  const { intensity, periodMs } = state.options
-  const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), periodMs)
-  if (restarts.length > intensity) {
+  const { options } = state
+  const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), options)
+  if (restarts.length > options.intensity) {
     tellGaveUp(processOf(context), child, reason)
     child.isRestarting = false
     return stop('shutdown', state)
@@ -165,7 +166,7 @@ const restart = async (
   for (const each of children) tellRestarted(processOf(context), each, reason)
   const failing = children.find((each) => each.spec.id === failed?.id)
   if (failing !== undefined) {
-    failing.isRestarting = true
+    restartFailed(processOf(context), failing, failed?.reason)
     // A message to itself, behind what already waits, as in OTP: an elder sibling's crash goes first.
     cast(context.self, 'tryAgain', failing.spec.id)
   }

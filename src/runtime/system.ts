@@ -21,8 +21,8 @@ import { RunQueue } from './run-queue.ts'
 import { refOf, ServerContext, type Starter } from './server-context.ts'
 import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
-import { shutDown } from './shutdown.ts'
-import { expectMailboxMax, expectStartOptions } from './start-check.ts'
+import { type Shutdown, shutDown } from './shutdown.ts'
+import { expectMailboxMax, expectOptions, expectStartOptions } from './start-check.ts'
 import { StartLimit } from './start-limit.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
 import { announce, createTelemetry, type Telemetry } from './telemetry.ts'
@@ -43,7 +43,7 @@ export interface SystemOptions {
 
 const mailboxMaxDefault = 100_000
 
-/** A new System without processes. Throws `INVALID_ARGUMENT` for a `mailboxMax` that is none. */
+/** A new System without processes. Throws `INVALID_ARGUMENT` for options that are none. */
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
 
 type AnyName = string | Via
@@ -65,6 +65,7 @@ export class ProcessSystem implements Kernel, Starter {
   #lastPid = 0
 
   constructor(options: SystemOptions) {
+    expectOptions('the options of a System', options)
     this.clock = options.clock ?? systemClock()
     this.logger = guardedLogger(options.logger ?? consoleLogger)
     this.events = createTelemetry(this.logger)
@@ -130,14 +131,10 @@ export class ProcessSystem implements Kernel, Starter {
 
   async stop(reason: ExitReason = 'shutdown'): Promise<void> {
     const roots = this.#processes.all().filter((process) => !process.starter?.alive)
-    for (const root of roots.reverse()) {
-      await shutDown(
-        undefined,
-        root,
-        root.kind.endsWith('supervisor') ? 'infinity' : undefined,
-        reason,
-      )
-    }
+    // Order matters among the children of a supervisor, which sees to it; one root owes another nothing.
+    await Promise.all(
+      roots.reverse().map((root) => shutDown(undefined, root, patienceOf(root), reason)),
+    )
     for (const left of this.#processes.all()) left.signal(undefined, 'kill', false)
   }
 
@@ -265,6 +262,9 @@ export class ProcessSystem implements Kernel, Starter {
       )
   }
 }
+
+const patienceOf = (root: Process): Shutdown | undefined =>
+  root.kind.endsWith('supervisor') ? 'infinity' : undefined
 
 const noStarter: StartResult<never> = { ok: false, reason: 'noproc' }
 

@@ -4,6 +4,7 @@
  */
 import { KeelsonError } from '../errors.ts'
 import { describeReason, type ExitReason } from './exit-reason.ts'
+import { refused } from './guarded.ts'
 import { type OwnedTask, ownedOf, type Task, type TaskOutcome } from './owned-task.ts'
 import { isDelay, noDelay } from './timer-heap.ts'
 import { Wait } from './wait.ts'
@@ -86,7 +87,7 @@ const gather = <R>(
   try {
     pending = pendingOf(tasks, timeoutMs)
   } catch (error) {
-    return Promise.reject(error)
+    return refused(error)
   }
   const [first] = pending.keys()
   if (first === undefined) return Promise.resolve(finish([]))

@@ -5,6 +5,7 @@
 import { isKeelsonError } from '../errors.ts'
 import type { Ref } from './address.ts'
 import type { ExitReason } from './exit-reason.ts'
+import { guarded } from './guarded.ts'
 import { Monitor } from './monitor.ts'
 import { processBehind, type TaskContext } from './owned-task.ts'
 import type { Process } from './process.ts'
@@ -45,7 +46,7 @@ export const asyncStream = <I, R>(
   const outcomes = stream.outcomes()
   const iterator: AsyncIterableIterator<StreamOutcome<Awaited<R>, I>> = {
     [Symbol.asyncIterator]: () => iterator,
-    next: () => outcomes.next(),
+    next: () => guarded(outcomes.next()),
     return: (value) => {
       // Not only once the outcome that somebody may be waiting for is there.
       stream.stop()
@@ -130,8 +131,10 @@ class TaskStream<T, I> {
         }
         if (this.#failure !== undefined) throw this.#failure.error
         if (ordered) this.#fill()
+        // A broken input is at its end as well: what it threw goes before that.
+        if (this.#failure !== undefined) continue
         if (this.#isDone()) return
-        if (this.#failure === undefined) await this.#changed()
+        await this.#changed()
       }
     } finally {
       this.stop()

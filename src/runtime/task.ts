@@ -6,6 +6,7 @@
 import { KeelsonError } from '../errors.ts'
 import type { Ref } from './address.ts'
 import type { System, Target } from './gen-server.ts'
+import { refused } from './guarded.ts'
 import { Monitor } from './monitor.ts'
 import {
   OwnedTask,
@@ -112,7 +113,7 @@ const shutdown = <T>(
     if (how !== 'brutal_kill' && !isDelay(how)) throw noDelay('the time of a shutdown', how)
     return endTask(owned, runningOf(owned.process), how)
   } catch (error) {
-    return Promise.reject(error)
+    return refused(error)
   }
 }
 

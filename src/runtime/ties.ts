@@ -2,6 +2,7 @@
  * What ties a process to others: links, which go both ways, and monitors, which go one. Made with the first tie, each
  * set with its first member, because most processes have a link or two and nothing else.
  */
+import type { ExitReason } from './exit-reason.ts'
 import type { Monitor, Watcher } from './monitor.ts'
 
 const none: ReadonlySet<never> = new Set<never>()
@@ -34,4 +35,24 @@ export class Ties<P extends Watcher> {
   readonly watchers = new Members<Monitor<P>>()
   /** Monitors that it holds. */
   readonly watching = new Members<Monitor<P>>()
+}
+
+/** What has ties. */
+export interface Tied<P extends Tied<P>> extends Watcher {
+  readonly ties: Ties<P>
+  signal(from: P, reason: ExitReason, byLink: boolean): void
+}
+
+/** `ended` has ended: who is linked learns it before who monitors, so that an observer that does both sees the exit first. */
+export const tellTies = <P extends Tied<P>>(ended: P, reason: ExitReason): void => {
+  const { links, watchers, watching } = ended.ties
+  for (const other of links.all) {
+    other.ties.links.delete(ended)
+    other.signal(ended, reason, true)
+  }
+  for (const monitor of watchers.all) {
+    monitor.owner?.ties.watching.delete(monitor)
+    monitor.fire(reason)
+  }
+  for (const monitor of watching.all) monitor.target?.ties.watchers.delete(monitor)
 }

@@ -7,7 +7,10 @@ import type { Waiter } from './pending-call.ts'
 import type { Process } from './process.ts'
 import type { HeapEntry } from './timer-heap.ts'
 
-/** One such wait. Its promise never counts as an unhandled rejection once the process has ended. */
+/**
+ * One such wait. Its promise never counts as an unhandled rejection: a process that waits for two things and is failed by
+ * the one that it did not come to yet must end nobody but itself.
+ */
 export class Wait<T> implements HeapEntry, Waiter {
   dueAt = 0
   order = 0
@@ -49,6 +52,7 @@ export class Wait<T> implements HeapEntry, Waiter {
   /** False when it has settled before. */
   reject(error: unknown): boolean {
     if (!this.#close()) return false
+    this.promise.catch(ignore)
     this.#reject(error)
     return true
   }
@@ -58,8 +62,6 @@ export class Wait<T> implements HeapEntry, Waiter {
   }
 
   makerEnded(): void {
-    // Code that nobody waits for any more need not handle this.
-    this.promise.catch(ignore)
     this.reject(endedError(this.#process))
   }
 

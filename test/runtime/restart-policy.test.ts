@@ -31,7 +31,15 @@ describe('whether a child is started again', () => {
 
 describe('the restarts that count', () => {
   test('are those within the period, its border included, and this one', () => {
-    expect(recentRestarts([9_000, 5_000, 4_999], 10_000, 5_000)).toEqual([10_000, 9_000, 5_000])
+    const limits = { intensity: 3, periodMs: 5_000 }
+    expect(recentRestarts([9_000, 5_000, 4_999], 10_000, limits)).toEqual([10_000, 9_000, 5_000])
+  })
+
+  test('are kept only as far as they decide anything: one more than the intensity', () => {
+    let moments: readonly number[] = []
+    for (let now = 0; now < 100; now++)
+      moments = recentRestarts(moments, now, { intensity: 2, periodMs: 1_000 })
+    expect(moments).toEqual([99, 98, 97])
   })
 })
 
