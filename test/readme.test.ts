@@ -54,6 +54,7 @@ test('the actor and its configuration run under `keelson start`, and come back w
 
 test.each([
   'docs/store.md',
+  'docs/blobs.md',
   'docs/actors.md',
   'docs/state-machines.md',
   'docs/testing.md',

@@ -8,7 +8,7 @@
  */
 
 import { type Extent, gapsBetween } from './blob-extents.ts'
-import { blobSegmentPath, removeQuietly } from './blob-folder.ts'
+import { blobSegmentPath, closeQuietly, removeQuietly } from './blob-folder.ts'
 import { type Disk, DiskError, type DiskFile } from './disk.ts'
 import { writeAll } from './segment-file.ts'
 
@@ -41,7 +41,7 @@ export function* clearing(
     if (dead > 0) yield* rewritten(disk, dir, source, live, size)
     return dead
   } finally {
-    source.close()
+    closeQuietly(source)
   }
 }
 

@@ -7,7 +7,7 @@
  *     next_segment_id             "NUMBER CRC\n": the least number that no segment has had
  */
 import { crc32 } from './crc32.ts'
-import { type Disk, DiskError } from './disk.ts'
+import { type Disk, DiskError, type DiskFile } from './disk.ts'
 import { pathIn } from './log-folder.ts'
 import { writeAll } from './segment-file.ts'
 
@@ -98,6 +98,15 @@ export const writeNext = (disk: Disk, dir: string, next: number): void => {
   }
   disk.rename(temporary, path)
   disk.syncFolder(dir)
+}
+
+/** Closes a file of which nothing more is wanted: what was synced is there however that ends. */
+export const closeQuietly = (file: DiskFile): void => {
+  try {
+    file.close()
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+  }
 }
 
 /** Removes a file; that it could not be removed is nobody's concern now. */

@@ -3,7 +3,7 @@
  * whole by its SHA-256 besides. What is missing or not as it was written is `CORRUPT`, never absent.
  */
 import { KeelsonError } from '../errors.ts'
-import { blobSegmentPath } from './blob-folder.ts'
+import { blobSegmentPath, closeQuietly } from './blob-folder.ts'
 import {
   blobChunkBytes,
   blobHeaderBytes,
@@ -36,7 +36,7 @@ export const readBlobRange = (
   try {
     return readChunks(file, ref, from, to)
   } finally {
-    file.close()
+    closeQuietly(file)
   }
 }
 
@@ -70,7 +70,7 @@ export class BlobReading {
 
   /** Closes the file. */
   close(): void {
-    this.#file.close()
+    closeQuietly(this.#file)
   }
 
   #verifyWhole(sum: Uint8Array): void {
@@ -98,7 +98,7 @@ const openBlob = (disk: Disk, dir: string, ref: BlobRef): DiskFile => {
       if (evidence) throw corruptBlob(ref, path, evidence)
       return file
     } catch (error) {
-      file.close()
+      closeQuietly(file)
       throw error
     }
   })

@@ -4,7 +4,7 @@
  * that is given up takes its file along.
  */
 import { KeelsonError } from '../errors.ts'
-import { removeQuietly } from './blob-folder.ts'
+import { closeQuietly, removeQuietly } from './blob-folder.ts'
 import {
   blobBytesMax,
   blobHeaderBytes,
@@ -78,10 +78,7 @@ export class BlobStreamWriter {
 
   /** Gives up: the file goes, at once where the disk lets it, else with a sweep. */
   abort(): void {
-    try {
-      this.#file.close()
-    } finally {
-      removeQuietly(this.#disk, this.#file.path)
-    }
+    closeQuietly(this.#file)
+    removeQuietly(this.#disk, this.#file.path)
   }
 }

@@ -9,6 +9,7 @@ import {
   type BlobListing,
   type BlobSegment,
   blobSegmentPath,
+  closeQuietly,
   listBlobs,
   removeQuietly,
   writeNext,
@@ -22,7 +23,7 @@ import {
   recordBytes,
 } from './blob-record.ts'
 import type { BlobRef } from './blob-reference.ts'
-import { type Disk, DiskError, type DiskFile } from './disk.ts'
+import type { Disk, DiskFile } from './disk.ts'
 import { refusing } from './log-errors.ts'
 import { pathIn } from './log-folder.ts'
 import { writeAll } from './segment-file.ts'
@@ -126,7 +127,7 @@ export class BlobWriter {
   seal(): void {
     const active = this.#active
     this.#active = undefined
-    active?.file.close()
+    if (active) closeQuietly(active.file)
   }
 
   /** Sees to it that no number is given out again, whatever is removed. @throws DiskError */
@@ -192,14 +193,6 @@ function* piecesOf(placed: readonly Placed[]): Generator<{ offset: number; piece
 const makeFolder = (disk: Disk, dir: string): void => {
   disk.makeFolder(dir)
   disk.syncFolder(dirname(dir))
-}
-
-const closeQuietly = (file: DiskFile): void => {
-  try {
-    file.close()
-  } catch (error) {
-    if (!(error instanceof DiskError)) throw error
-  }
 }
 
 const tooLarge = (size: number): KeelsonError =>
