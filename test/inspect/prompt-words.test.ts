@@ -263,7 +263,7 @@ describe('commands', () => {
     expect(await ask('help', 'help()')).toBe(`${helpText}\n${helpText}`)
     const words = Object.keys(promptWords(running, plainPaint))
     const unexplained = words.filter((word) => !new RegExp(`\\b${word}\\b`).test(helpText))
-    const parts = ['counter', 'followers', 'keelson', 'registry', 'services', 'shards']
+    const parts = ['counter', 'expirer', 'followers', 'keelson', 'registry', 'services', 'shards']
     expect(unexplained.sort()).toEqual(parts)
   })
 })
