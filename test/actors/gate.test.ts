@@ -328,11 +328,14 @@ describe('the bound over all shards', () => {
     const [one, two] = [testGate(), testGate()]
     one.enter('a', 60)
     two.enter('waits', 60)
-    one.enter('behind', 60)
     two.gate.hold('pause')
 
+    one.enter('small', 10)
+    one.enter('behind', 60)
+    expect(one.log).toEqual(['a', 'small'])
+
     one.leave('a')
-    expect([one.log, two.log]).toEqual([['a', 'behind'], []])
+    expect([one.log, two.log]).toEqual([['a', 'small', 'behind'], []])
 
     two.gate.release('pause')
     one.leave('behind')

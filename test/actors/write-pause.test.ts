@@ -57,6 +57,31 @@ describe('a pause of writes', () => {
     expect(app.shards.map(({ gate }) => gate.load.entered)).toEqual([0, 0])
   })
 
+  test('lets nobody wait for a window that comes to it only now, from behind another write', async () => {
+    const { app, clock, during, pause } = await paused()
+    const inOne = (name: string) => `${name}:{same}`
+    const batchers = app.shards.map(({ index }) => app.system.to(Batcher.name(index)))
+    await during(Promise.all(batchers.map((batcher) => suspend(batcher))))
+    const writes = [
+      app.store.put(inOne('t'), 1, { windowMs: 5_000 }),
+      app.store.putMany(
+        [
+          [inOne('s'), 2],
+          [inOne('t'), 2],
+        ],
+        { windowMs: 5_000 },
+      ),
+    ]
+    await clock.settle()
+
+    const pausing = pause()
+    await during(Promise.all(batchers.map((batcher) => resume(batcher))))
+
+    await during(pausing, 100)
+    await during(Promise.all(writes), 1)
+    expect(app.store.getMany([inOne('s'), inOne('t')])).toEqual([2, 2])
+  })
+
   test('waits for a frame on its way to the disk although its caller has given up', async () => {
     const { app, clock, during, pause } = await paused(100)
     const put = codeOf(app.store.put('a', 1, { deadlineMs: 10 }))
