@@ -5,7 +5,6 @@ import {
   hintsOf,
   keysOf,
   mergedLayers,
-  noteRow,
   type ProjectionStore,
   type ReadBlob,
   type Row,
@@ -59,10 +58,8 @@ export class ShardRows implements Rows {
 
   /** Takes the changes of frame `lsn`. */
   apply(changes: readonly RowChange[], lsn: number): void {
-    for (const [rowKey, row] of changes) {
-      noteRow(this.hints, rowKey)
+    for (const [, row] of changes)
       if (row && row.expiresAt !== 0) this.#soonest = Math.min(this.#soonest, row.expiresAt)
-    }
     this.#overlay.apply(changes, lsn)
   }
 

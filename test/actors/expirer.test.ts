@@ -58,6 +58,24 @@ describe('what has ended', () => {
     expect(await rowKeys(here, app)).toEqual([])
   })
 
+  test('goes each at its end, also what ends long after what went before', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start()
+    for (const ttlMs of [50_000, 500, 5_000, 500_000])
+      await during(app.store.put(`${ttlMs}`, 1, { ttlMs }))
+    const removed = removals(app)
+    const left = async (ms: number) => {
+      await clock.advance(ms)
+      return rowKeys(here, app)
+    }
+    expect(await left(3_000)).toEqual(['5000', '50000', '500000'])
+    expect(await left(5_000)).toEqual(['50000', '500000'])
+    expect(await left(45_000)).toEqual(['500000'])
+    expect(await left(450_000)).toEqual([])
+    expect(removed).toEqual([1, 1, 1, 1])
+  })
+
   test('goes also when it was written before this start', async () => {
     const here = machine()
     const { clock, start, during } = here
