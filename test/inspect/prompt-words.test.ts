@@ -240,6 +240,18 @@ describe('commands', () => {
     await ask('resume(wal_writer(0))', 'resume(lmdb_writer(0))')
   })
 
+  test('batcher is the name of the process, and changes windows while the instance runs', async () => {
+    const { ask } = await session()
+
+    expect(await ask("batcher.setWindow('s', 20)", 'batcher.windows()')).toContain('{ s: 20 }')
+    expect(await ask("store.put('s:a', 1)")).toContain('position')
+    expect(
+      await ask('await batcher.flush()', "batcher.setWindow('s', 0)", 'batcher.windows()'),
+    ).toContain('{}')
+    expect(await ask("batcher.setWindow('s', 0.5)")).toContain('INVALID_ARGUMENT')
+    expect(await ask('info(batcher(0))')).toContain('batcher(0)')
+  })
+
   test('wal() says so when the instance is not durable', async () => {
     const { ask } = await session({ wal: { enableFsync: false } })
 
