@@ -21,6 +21,7 @@ const worlds = {
   'ping-pong': '1,000 actors play ping-pong in pairs',
   'self-senders': '1,000 actors send to themselves',
   slow: '100 actors whose handlers take 1 ms each',
+  bursts: 'one actor: 1,000 quick messages, then 64 that take 2 ms each, and again',
   callers: '64 loops of awaited calls',
   storm: 'a supervisor of 100 children that crash as soon as they are up',
 }

@@ -27,6 +27,9 @@ const main = async () => {
   const where = environment()
   console.log(`${environmentLine(where)}\n`)
   const results = await (await load(options.name)).run(options)
+  if (options.only.length > 0 && results?.length === 0) {
+    throw new Error(`--only ${options.only.join(' ')}: no such case`)
+  }
   if (options.json !== undefined) {
     const { json, name, ...how } = options
     const report = { bench: name, command: how, environment: where, results }

@@ -79,6 +79,28 @@ const slow = {
   },
 }
 
+/** Quick for long enough to be taken for quick; then it is not. */
+const bursting = {
+  init: () => null,
+  casts: {
+    quick: (state) => {
+      handled++
+      return noReply(state)
+    },
+    slow: (state) => {
+      handled++
+      for (const end = performance.now() + 2; performance.now() < end; );
+      return noReply(state)
+    },
+    again: (state, _, { self }) => {
+      for (let each = 0; each < 1_000; each++) cast(self, 'quick')
+      for (let each = 0; each < 64; each++) cast(self, 'slow')
+      cast(self, 'again')
+      return noReply(state)
+    },
+  },
+}
+
 const worlds = {
   calm: async () => {},
   flood: () => pairs(1, 1_000),
@@ -89,6 +111,7 @@ const worlds = {
   slow: async () => {
     for (let index = 0; index < 100; index++) cast(await system.start(slow), 'again')
   },
+  bursts: async () => void cast(await system.start(bursting), 'again'),
   callers: async () => {
     const ref = await system.start(answering)
     const caller = async () => {

@@ -80,13 +80,19 @@ export class RunQueue {
     // Where messages are quick, the clock is not even read before the first of them.
     let lookedAt = this.#stride < strideMax ? this.#clock.monotonic() : undefined
     let steps = 0
+    // That the last ones were quick says nothing of these: the first few are timed closely, the others by their likes.
+    let ramp = 1
     for (let next = this.#take(); next !== undefined; next = this.#take()) {
-      const count = next.run(Math.min(this.#quantum(), this.#stride))
+      const stride = Math.min(this.#stride, ramp)
+      const count = next.run(Math.min(this.#quantum(), stride))
       this.#budget -= count
       steps += count + 1
-      if (steps >= this.#stride) {
+      if (steps >= stride && this.#waiting.length > 0) {
         const now = this.#clock.monotonic()
-        if (lookedAt !== undefined) this.#account(steps, now - lookedAt)
+        if (lookedAt !== undefined) {
+          this.#account(steps, now - lookedAt)
+          ramp *= 2
+        }
         lookedAt = now
         steps = 0
       }

@@ -143,7 +143,7 @@ describe('a start without a process', () => {
         await new Promise<void>((resolve) => {
           go = resolve
         })
-        return system.startResult({ init: () => 0 })
+        return system.startResult({ init: () => 0 }, undefined)
       },
     }
     const root = await startSupervisor(stage.system, supervisor('root', oneForOne, []))
