@@ -7,8 +7,12 @@ import {
   type Expiry,
   type FrameContent,
   frameTypes,
+  type KeepExpiry,
+  ropeLength,
+  ropeOf,
   type StoredValue,
   type Unit,
+  valueTags,
 } from '../storage/index.ts'
 import { type Paint, plainPaint } from './paint.ts'
 import { bytesText, countText } from './quantities.ts'
@@ -91,14 +95,39 @@ const commandText = (command: Command, width: number): string => {
 
 const fieldText = ([name, field]: readonly [string, unknown], width: number): string => {
   if (name === 'key') return JSON.stringify(field)
-  if (isStored(field)) return `= ${cut(valueText(field, width), width)}`
-  if (!isExpiry(field)) return `${name} ${cut(plainText(field), width)}`
-  return field.kind === 'none' ? '' : `ends ${field.kind} ${field.ms} ms`
+  if (isStored(field))
+    return `${name === 'value' ? '=' : name} ${cut(valueText(field, width), width)}`
+  if (isExpiry(field)) return expiryText(field)
+  if (field === undefined) return ''
+  return `${name} ${cut(Array.isArray(field) ? listText(field, width) : plainText(field), width)}`
 }
+
+const expiryText = (expiry: Expiry | KeepExpiry): string => {
+  if (expiry.kind === 'none') return ''
+  return expiry.kind === 'keep' ? 'ends as before' : `ends ${expiry.kind} ${expiry.ms} ms`
+}
+
+/** Keys, fields with their values, or keys with theirs. */
+const listText = (list: readonly unknown[], width: number): string =>
+  list.map((item) => itemText(item, width)).join(', ')
+
+const itemText = (item: unknown, width: number): string => {
+  if (Array.isArray(item) && isStored(item[1]))
+    return `${JSON.stringify(item[0])} = ${valueText(item[1], width)}`
+  if (typeof item !== 'object' || item === null) return JSON.stringify(item)
+  return Object.entries(item)
+    .map((field) => fieldText(field, width))
+    .filter((part) => part !== '')
+    .join(' ')
+}
+
+const contentNames = ['structured', 'text', 'bytes'] as const
 
 const valueText = (value: StoredValue, width: number): string => {
   try {
-    return plainText(decodeValue(value))
+    if (value.tag !== valueTags.blob) return plainText(decodeValue(value))
+    const rope = ropeOf(value)
+    return `<${contentNames[rope.content]} of ${bytesText(ropeLength(rope))}, in blobs>`
   } catch {
     return bytesPreview(value.bytes, width)
   }
@@ -123,7 +152,7 @@ const cut = (text: string, width: number): string => {
 const isStored = (field: unknown): field is StoredValue =>
   typeof field === 'object' && field !== null && 'tag' in field && 'bytes' in field
 
-const isExpiry = (field: unknown): field is Expiry =>
+const isExpiry = (field: unknown): field is Expiry | KeepExpiry =>
   typeof field === 'object' && field !== null && 'kind' in field
 
 /** One record as plain data, with nothing cut: bytes as base64, values as they are where JSON can hold them. */
