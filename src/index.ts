@@ -91,6 +91,7 @@ export {
   type SupervisorOptions,
   start,
   startChild,
+  startDynamicChild,
   startSupervisor,
   supervisor,
   type WorkerOptions,

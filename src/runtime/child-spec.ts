@@ -83,6 +83,13 @@ export const expectOneOf = (path: string, found: unknown, allowed: readonly stri
   throw wrong(path, `one of ${allowed.join(', ')}`, found)
 }
 
+/** Throws `CONFIG` unless `options` are an object with no other keys than `known`. */
+export const expectKnown = (path: string, options: object, known: ReadonlySet<string>): void => {
+  if (typeof options !== 'object' || options === null) throw wrong(path, 'options', options)
+  for (const key of Object.keys(options))
+    if (!known.has(key)) throw wrong(`${path}.${key}`, `one of ${[...known].join(', ')}`, key)
+}
+
 /** Throws `CONFIG` unless `found` is a whole number from `least`. */
 export const expectCount = (path: string, found: number, least: number): void => {
   if (Number.isSafeInteger(found) && found >= least) return

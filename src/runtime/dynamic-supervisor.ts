@@ -5,7 +5,14 @@
 import { type Address, addressOf, type Name, type Ref } from './address.ts'
 import { shapeFault } from './child-fault.ts'
 import { type ChildCount, type ChildInfo, count, infoOf } from './child-info.ts'
-import { type ChildContext, type ChildSpec, checked, expectCount, fullSpec } from './child-spec.ts'
+import {
+  type ChildContext,
+  type ChildSpec,
+  checked,
+  expectCount,
+  expectKnown,
+  fullSpec,
+} from './child-spec.ts'
 import type { ExitReason } from './exit-reason.ts'
 import type { Context, GenServer, Result, System } from './gen-server.ts'
 import { call, cast } from './messaging.ts'
@@ -25,7 +32,7 @@ import {
   tellGaveUp,
   tellRestarted,
 } from './supervised-children.ts'
-import { outside } from './supervisor.ts'
+import { starterOf } from './supervisor.ts'
 import type { Via } from './via.ts'
 
 /** What a dynamic supervisor understands. */
@@ -72,6 +79,7 @@ export const dynamicSupervisor = (
   id: string,
   options: DynamicSupervisorOptions = {},
 ): ChildSpec => {
+  expectKnown(id, options, knownOptions)
   const { name, restart, shutdown, significant } = options
   const { intensity = 3, periodMs = 5_000, maxChildren = Number.POSITIVE_INFINITY } = options
   expectCount(`${id}.intensity`, intensity, 0)
@@ -98,7 +106,7 @@ export const startDynamicSupervisor = async (
   options: DynamicSupervisorOptions = {},
 ): Promise<Ref<DynamicSupervisorMessages>> => {
   const spec = dynamicSupervisor(String(options.name ?? 'dynamic_supervisor'), options)
-  const result = await spec.start('startLinkResult' in where ? where : outside(where))
+  const result = await spec.start(starterOf(where))
   return refOf(result as StartResult<never>)
 }
 
@@ -116,6 +124,10 @@ export const terminateDynamicChild = (
   supervisor: Ref<DynamicSupervisorMessages>,
   child: Ref,
 ): Promise<boolean> => call(supervisor, 'terminateChild', child, patiently)
+
+const knownOptions = new Set([
+  ...['intensity', 'periodMs', 'maxChildren', 'name', 'app', 'restart', 'shutdown', 'significant'],
+])
 
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 

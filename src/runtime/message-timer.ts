@@ -35,6 +35,19 @@ export class MessageTimer implements HeapEntry {
     this.#payload = payload
   }
 
+  /** What logs and prompts show: not the world behind it. */
+  toString(): string {
+    return `timer ${this.#name}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
   /** Lets it fire in `ms`. Nothing is armed for a process that has ended, nor for ever: the target knows what waits. */
   start(ms: number): void {
     if (!('process' in this.#destination)) this.#heap.add(this, ms)

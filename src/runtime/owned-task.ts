@@ -79,6 +79,19 @@ export class OwnedTask<T> implements Task<T> {
     if (owner.alive) process?.watchBy(this.#monitor)
   }
 
+  /** What logs and prompts show: not the world behind it. */
+  toString(): string {
+    return this.process === undefined ? 'completed task' : `task ${this.process.address}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
   get owner(): Ref {
     return this.holder.address
   }

@@ -11,12 +11,16 @@ import { isVia } from './via.ts'
 /** Throws `INVALID_ARGUMENT` unless the name, the bound of the mailbox and the time of a start are such, or left out. */
 export const expectStartOptions = (options: StartOptions<unknown>): void => {
   expectOptions('the options of a start', options)
+  for (const key in options) if (!known.has(key)) throw wrong('an option of a start', expected, key)
   const { name, mailboxMax, timeoutMs } = options
   if (name !== undefined && !isVia(name)) expectName(name)
   if (mailboxMax !== undefined) expectMailboxMax(mailboxMax)
   if (timeoutMs !== undefined && !isDelay(timeoutMs))
     throw noDelay('timeoutMs of a start', timeoutMs)
 }
+
+const known = new Set(['name', 'mailboxMax', 'app', 'instance', 'timeoutMs', 'kind', 'label'])
+const expected = `one of ${[...known].join(', ')}`
 
 /** Throws `INVALID_ARGUMENT` unless `found` is an object. */
 export const expectOptions = (what: string, found: unknown): void => {

@@ -38,6 +38,8 @@ export interface StreamSettings {
 
 /** The options with their defaults. Throws `INVALID_ARGUMENT` with `details.option`. */
 export const streamSettings = (options: AsyncStreamOptions): StreamSettings => {
+  const unknown = Object.keys(options).find((option) => !known.has(option))
+  if (unknown !== undefined) throw invalid('an unknown option', unknown)
   const { maxConcurrency = 8, ordered = true, timeoutMs = 5_000, onTimeout = 'exit' } = options
   const { maxAhead = 1_000, supervisor, link = true } = options
   if (!isCount(maxConcurrency)) throw invalid('maxConcurrency', maxConcurrency)
@@ -47,6 +49,10 @@ export const streamSettings = (options: AsyncStreamOptions): StreamSettings => {
   const ahead = Math.max(maxAhead, maxConcurrency)
   return { maxConcurrency, ordered, maxAhead: ahead, timeoutMs, onTimeout, supervisor, link }
 }
+
+const known = new Set([
+  ...['maxConcurrency', 'ordered', 'maxAhead', 'timeoutMs', 'onTimeout', 'supervisor', 'link'],
+])
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1
 

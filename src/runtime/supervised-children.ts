@@ -2,6 +2,7 @@
  * The children of one supervisor, newest first, and what is done to them: started, ended, replaced. A child that ended
  * keeps its place until it is deleted; a temporary one is forgotten.
  */
+import { KeelsonError } from '../errors.ts'
 import { type Address, addressOf, isRef, type Ref } from './address.ts'
 import type { FullChildSpec } from './child-spec.ts'
 import { type ParentContext, startOrGiveUp } from './child-start.ts'
@@ -168,8 +169,9 @@ export const tellRestarted = (supervisor: Process, child: Child, reason: ExitRea
   announce(supervisor.kernel, 'process.restarted', () => ({ ...process.facts(), ...facts }))
 }
 
-/** The process that a supervisor's context is of. */
+/** The process that a context is of. Throws `INVALID_ARGUMENT` for what is no context. */
 export const processOf = (context: { readonly self: Ref }): Process => {
+  if (!isRef(context?.self)) throw new KeelsonError('INVALID_ARGUMENT', 'expected a context')
   const { process } = addressOf(context.self) as Address<Process>
   if (process === undefined) throw new Error('a context is that of a process')
   return process

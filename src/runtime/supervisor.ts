@@ -3,6 +3,7 @@
  * `worker`; start order is dependency order, and the end goes the other way. Strategies, intensity, restart types,
  * significant children and shapes of failure are OTP's.
  */
+import { KeelsonError } from '../errors.ts'
 import type { Name, Ref } from './address.ts'
 import type { ChildCount, ChildInfo } from './child-info.ts'
 import {
@@ -10,6 +11,7 @@ import {
   type ChildSpec,
   checked,
   expectCount,
+  expectKnown,
   expectOneOf,
   wrong,
 } from './child-spec.ts'
@@ -56,6 +58,7 @@ export const supervisor = (
   options: SupervisorOptions,
   children: readonly ChildSpec[],
 ): ChildSpec => {
+  expectKnown(id, options, knownOptions)
   const argument = argumentOf(id, options, children)
   const { name, restart, shutdown, significant, instance } = options
   const start = (context: ChildContext): Promise<StartResult<unknown>> =>
@@ -80,7 +83,7 @@ export const startSupervisor = async (
   where: System | Context,
   spec: ChildSpec,
 ): Promise<Ref<SupervisorMessages>> => {
-  const result = await spec.start('startLinkResult' in where ? where : outside(where))
+  const result = await checked(spec).start(starterOf(where))
   return refOf(result as StartResult<never>)
 }
 
@@ -125,13 +128,27 @@ export const countChildren = (supervisor: Ref<Listing>): Promise<ChildCount> =>
 /** A supervisor may be busy for as long as its children take to start and to end (OTP waits without limit, too). */
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
+/** What starts something at `where`. Throws `INVALID_ARGUMENT` for what is neither. */
+export const starterOf = (where: System | Context): ChildContext => {
+  if (typeof where === 'object' && where !== null) {
+    if ('startLinkResult' in where) return where
+    if ('startResult' in where) return outside(where)
+  }
+  throw new KeelsonError('INVALID_ARGUMENT', 'where to start: expected a System or a context')
+}
+
 /** Lets a System start what has no supervisor above it. */
-export const outside = (system: System): ChildContext => ({
+const outside = (system: System): ChildContext => ({
   system,
   app: undefined,
   startLinkResult: system.startResult.bind(system),
   spawnLink: system.spawn.bind(system),
 })
+
+const knownOptions = new Set([
+  ...['strategy', 'intensity', 'periodMs', 'autoShutdown', 'name', 'app', 'instance'],
+  ...['restart', 'shutdown', 'significant'],
+])
 
 const argumentOf = (
   id: string,

@@ -82,14 +82,15 @@ type WorkerArguments<A> = [A] extends [undefined]
   ? [options?: WorkerOptions<A>]
   : [options: WorkerOptions<A> & { readonly arg: A }]
 
+/** A worker whose server is in the module at this path: from the configuration file's folder, else from the current one. */
+export function worker(id: string, path: string, options?: WorkerOptions): AppWorker
 /** A worker with this server (or a module that exports it as `server`); `arg` is checked against its `init`. */
 export function worker<M extends Messages, S, A, P>(
   id: string,
   server: Server<M, S, A, P>,
+  // Last, so that what is wrong with `arg` is what the compiler says.
   ...[options]: WorkerArguments<A>
 ): AppWorker
-/** A worker whose server is in the module at this path: from the configuration file's folder, else from the current one. */
-export function worker(id: string, path: string, options?: WorkerOptions): AppWorker
 export function worker(id: string, module: AppModule, options: WorkerOptions = {}): AppWorker {
   return { kind: 'worker', id, module, options }
 }
@@ -103,7 +104,18 @@ export const supervisor = (
 
 /** Whether a part starts by a function of its own. */
 export const isChildSpec = (node: AppNode): node is ChildSpec =>
-  'start' in node && typeof node.start === 'function'
+  typeof node === 'object' && node !== null && 'start' in node && typeof node.start === 'function'
+
+/**
+ * Checks one part for a supervisor that runs. One that starts by a function of its own is its supervisor's to judge, whose
+ * answer is OTP's. @throws KeelsonError `CONFIG` with `details.path`
+ */
+export const checkAppNode = (node: AppNode, path = 'child'): AppNode => {
+  if (isChildSpec(node)) return node
+  const checked = checkNode(node, path, new Set())
+  checkFault(childrenFault([judged(checked)], 'any_significant'), [checked], () => path)
+  return checked
+}
 
 /** Checks a tree, its shape, its options, that ids and names are its own. @throws KeelsonError `CONFIG` with `details.path` */
 export const checkAppTree = (tree: unknown, path = 'app'): AppTree => {

@@ -1,9 +1,11 @@
 /**
- * Trees as data, made into what a supervisor runs; and the runtime's `startSupervisor` and `startChild`, which take both.
+ * Trees as data, made into what a supervisor runs; and the runtime's `startSupervisor`, `startChild` and `startDynamicChild`,
+ * which take both.
  */
 import {
   type ChildSpec,
   type Context,
+  type DynamicSupervisorMessages,
   type GenServer,
   isVia,
   type Messages,
@@ -13,6 +15,7 @@ import {
   type StartResult,
   type SupervisorMessages,
   type System,
+  startDynamicChild as startDynamicSpec,
   startChild as startSpec,
   startSupervisor as startTree,
   supervisor,
@@ -23,6 +26,7 @@ import {
   type AppNode,
   type AppTree,
   type AppWorker,
+  checkAppNode,
   checkAppTree,
   isChildSpec,
   serverOf,
@@ -33,11 +37,16 @@ import { loadedServer } from './module-loader.ts'
 export type TreeSurroundings = { readonly app?: unknown; readonly mailboxMax?: number }
 
 /** The specification of a part of a tree. The data are right: `checkAppTree` has said so. */
-export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): ChildSpec => {
-  if (isChildSpec(node)) return node
-  const spec =
-    node.kind === 'worker' ? workerSpec(node, surroundings) : treeSpec(node, surroundings)
-  const registered = registeredName(node)
+export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): ChildSpec =>
+  isChildSpec(node) ? node : namedSpec(node, registeredName(node), surroundings)
+
+const namedSpec = (
+  node: AppWorker | AppTree,
+  registered: AnyName | undefined,
+  surroundings: TreeSurroundings,
+): ChildSpec => {
+  const make = node.kind === 'worker' ? workerSpec : treeSpec
+  const spec = make(node as never, registered, surroundings)
   const start: ChildSpec['start'] = async (context) => {
     await orphanGone(context.system, registered)
     return spec.start(context)
@@ -58,8 +67,8 @@ export const registeredName = <M = unknown>({
  * Resolves when no orphan has the name. Children of a killed supervisor that trap exits end in their own time, and hold their
  * names meanwhile: started again at once, as OTP does, they would fail until every restart is spent.
  */
-const orphanGone = async (system: System, registered: Name | Via): Promise<void> => {
-  const holder = system.info(registered)
+const orphanGone = async (system: System, registered: AnyName | undefined): Promise<void> => {
+  const holder = registered && system.info(registered)
   const parent = holder?.parent
   if (!holder || parent === undefined) return
   if (system.processes().some(({ pid }) => pid === parent)) return
@@ -77,15 +86,39 @@ export const startSupervisor = async (
   where: System | Context,
   tree: AppTree | ChildSpec,
 ): Promise<Ref<SupervisorMessages>> =>
-  startTree(where, isChildSpec(tree) ? tree : childSpec(checkAppTree(tree, tree.id)))
+  startTree(where, isChildSpec(tree) ? tree : childSpec(checkAppTree(tree, tree?.id ?? 'tree')))
 
-/** Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`, as in OTP. */
-export const startChild = (
+/**
+ * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`, as in OTP.
+ * @throws KeelsonError `CONFIG` with `details.path` for data that are none
+ */
+export const startChild = async (
   parent: Ref<SupervisorMessages>,
   node: AppNode,
-): Promise<StartResult<unknown>> => startSpec(parent, childSpec(node))
+): Promise<StartResult<unknown>> => startSpec(parent, childSpec(checkAppNode(node)))
 
-const treeSpec = (tree: AppTree, surroundings: TreeSurroundings): ChildSpec => {
+/**
+ * Starts a child of a dynamic supervisor. There may be many with one id, so a part has no name here unless its options
+ * give it one; what is below it is named as ever. A failure is the bare reason of its start, or `'max_children'`.
+ * @throws KeelsonError `CONFIG` with `details.path` for data that are none
+ */
+export const startDynamicChild = async (
+  parent: Ref<DynamicSupervisorMessages>,
+  node: AppNode,
+): Promise<StartResult> => {
+  const part = checkAppNode(node)
+  if (isChildSpec(part)) return startDynamicSpec(parent, part)
+  const registered = part.options.name === undefined ? undefined : registeredName(part)
+  return startDynamicSpec(parent, namedSpec(part, registered, {}))
+}
+
+type AnyName = Name | Via
+
+const treeSpec = (
+  tree: AppTree,
+  registered: AnyName | undefined,
+  surroundings: TreeSurroundings,
+): ChildSpec => {
   const { id, options, children } = tree
   const { strategy = 'one_for_one', ...others } = options
   return supervisor(
@@ -93,21 +126,25 @@ const treeSpec = (tree: AppTree, surroundings: TreeSurroundings): ChildSpec => {
     {
       ...others,
       strategy,
-      name: registeredName(tree),
+      name: registered,
       ...('app' in surroundings ? { app: surroundings.app } : {}),
     },
     children.map((child) => childSpec(child, surroundings)),
   )
 }
 
-const workerSpec = (part: AppWorker, { mailboxMax }: TreeSurroundings): ChildSpec => {
+const workerSpec = (
+  part: AppWorker,
+  registered: AnyName | undefined,
+  { mailboxMax }: TreeSurroundings,
+): ChildSpec => {
   const { id, module, options } = part
   const { arg, ...others } = options
   const spec = (server: object) =>
     worker(id, server as GenServer<Messages, unknown, unknown>, arg, {
       ...(mailboxMax === undefined ? {} : { mailboxMax }),
       ...others,
-      name: registeredName(part),
+      name: registered as Name<Messages> | Via<Messages> | undefined,
     })
   const server = serverOf(module)
   if (server) return spec(server)

@@ -12,7 +12,7 @@ export {
   type WorkerOptions,
   worker,
 } from './app-tree.ts'
-export { registeredName, startChild, startSupervisor } from './child-tree.ts'
+export { registeredName, startChild, startDynamicChild, startSupervisor } from './child-tree.ts'
 export { configError } from './config-error.ts'
 export { type Ports, startInstance } from './instance.ts'
 export { treeNames } from './instance-tree.ts'

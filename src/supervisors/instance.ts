@@ -5,7 +5,14 @@
  * `startInstance` inspects every shard before it opens any, so that a corrupt one makes it reject with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Allowance, BatcherHandle, ControlHandle, Shard, Store, WriteWindows } from '../actors/index.ts'
+import {
+  Allowance,
+  BatcherHandle,
+  ControlHandle,
+  Shard,
+  Store,
+  WriteWindows,
+} from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'

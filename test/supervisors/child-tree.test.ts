@@ -2,20 +2,24 @@ import { describe, expect, test } from 'vitest'
 import {
   type AppTree,
   call,
+  countChildren,
   type GenServer,
   isKeelsonError,
+  name,
   noReply,
   type Ref,
   Registry,
   reply,
   startChild,
+  startDynamicChild,
+  startDynamicSupervisor,
   startSupervisor,
   supervisor,
   via,
   whichChildren,
   worker,
 } from '../../src/index.ts'
-import { testSystem } from '../../src/testing/index.ts'
+import { outcome, testSystem } from '../../src/testing/index.ts'
 
 type Counter = { calls: { add: (by: number) => number }; casts: { fail: () => void } }
 
@@ -194,3 +198,45 @@ describe('a tree as data', () => {
     expect(codeOf(() => worker('a', idle))).toBe('ok')
   })
 })
+
+describe('a child of a dynamic supervisor', () => {
+  test('is a part of a tree, as everywhere, and has no name but its own', async () => {
+    const { system } = testSystem()
+    const dynamic = await startDynamicSupervisor(system)
+    const first = await startDynamicChild(dynamic, worker('counter', counter, { arg: 1 }))
+    const second = await startDynamicChild(
+      dynamic,
+      worker('counter', { server: counter }, { arg: 2 }),
+    )
+    expect([first.ok, second.ok]).toEqual([true, true])
+    expect(system.whereis(name('counter'))).toBeUndefined()
+    const named = worker('counter', counter, { arg: 3, name: 'third' })
+    const third = await startDynamicChild(dynamic, named)
+    expect(system.whereis(name('third'))).toBe(third.ref)
+    const tree = await startDynamicChild(dynamic, supervisor('tree', {}, [worker('leaf', idle)]))
+    expect([tree.ok, system.whereis(name('leaf')) !== undefined]).toEqual([true, true])
+    expect(
+      (await startDynamicChild(dynamic, { id: 'own', start: () => ({ ignore: true }) })).ok,
+    ).toBe(undefined)
+    expect(await countChildren(dynamic)).toMatchObject({ specs: 4, supervisors: 1, workers: 3 })
+  })
+})
+
+test.each([null, undefined, 5, {}, { id: 'a' }, worker('a', idle, { typo: 1 } as never)])(
+  'what is no part of a tree (%j) is refused to whoever would have it started',
+  async (node) => {
+    const { system } = testSystem()
+    const top = await startSupervisor(system, supervisor('top', {}, []))
+    const dynamic = await startDynamicSupervisor(system)
+    for (const attempt of [
+      startChild(top, node as never),
+      startDynamicChild(dynamic, node as never),
+      startSupervisor(system, node as never),
+    ])
+      expect(await outcome<unknown>(attempt)).toMatchObject({
+        ok: false,
+        error: { code: 'CONFIG' },
+      })
+    expect(await countChildren(top)).toMatchObject({ specs: 0 })
+  },
+)
