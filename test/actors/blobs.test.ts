@@ -151,6 +151,21 @@ describe('a large value', () => {
   })
 })
 
+test('options that are wrong are refused by their path before anything starts', async () => {
+  const world = machine()
+  for (const [name, value] of Object.entries({
+    threshold: -1,
+    segmentBytes: 100,
+    graceMs: -1,
+    sweepMs: 'often',
+  }))
+    await expect(world.start({ blobs: { [name]: value } as never })).rejects.toMatchObject({
+      code: 'CONFIG',
+      details: { path: `blobs.${name}` },
+    })
+  expect(world.disk.entry('/data')).toBeUndefined()
+})
+
 describe('writes to one key take effect in their order', () => {
   test('a small put behind a large one does not overtake it, nor the other way round', async () => {
     const { world, app } = await started()
@@ -277,6 +292,20 @@ describe('a sweep', () => {
     expect(() => shard?.blobs.read(ref as never, 0, 1)).toThrow(
       expect.objectContaining({ code: 'CORRUPT' }),
     )
+  })
+
+  test('keeps what a write of unknown outcome has written until the log has been asked', async () => {
+    const world = machine({ syncMs: 5 })
+    const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
+    await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))
+    // The blob takes 5 ms and so does the log: it gives up in between.
+    const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 8 })
+    expect(await world.during(codeOf(late))).toBe('UNKNOWN_OUTCOME')
+    const pins = app.shards[0]?.blobs.pins
+    expect(pins?.hardened()).toHaveLength(1)
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 0 })
+    expect(pins?.size).toBe(0)
+    expect(app.store.get('late')).toEqual(Buffer.from(payload(2, 9000)))
   })
 
   test('that cannot read the log takes nothing', async () => {
