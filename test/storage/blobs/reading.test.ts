@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { ChunkSums, encodeBlobHeader, encodeBlobTrailer } from '../../../src/storage/blob-record.ts'
 import type { BlobRef } from '../../../src/storage/blob-reference.ts'
 import { BlobWorld, codeThrown, payload } from '../../support/blob-folder.ts'
 
@@ -129,6 +130,18 @@ describe('a reading of the whole', () => {
     expect(codeThrown(() => world.blobs.handle('readNext', { reading, bytesMax: 1 }))).toBe(
       'EXITED',
     )
+  })
+
+  test('finds another content whose every sum but the SHA-256 was made to hold', () => {
+    const { world, ref } = stored()
+    const other = payload(7, size)
+    const header = encodeBlobHeader(size, ref.sha256)
+    const sums = new ChunkSums(ref)
+    sums.add(other)
+    world.disk.poke(world.file(ref), ref.offset, other)
+    world.disk.poke(world.file(ref), ref.offset + size, encodeBlobTrailer(ref, header, sums.end()))
+    expect(codeThrown(() => world.range(ref, 0, size))).toBe('ok')
+    expect(codeThrown(() => world.whole(ref))).toBe('CORRUPT')
   })
 
   test('goes on while its segment is swept away under it', () => {
