@@ -1,6 +1,6 @@
 /** `npm run conformance -- DIR…`, given folders that the project does not have. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { tempFolder } from '../support/temp-folder.ts'
@@ -134,4 +134,24 @@ test('the command plays every folder, tells what fails, counts, and exits 1', ()
   expect(`${all.stdout}${all.stderr}`).not.toMatch(/^\s+at /m)
   expect(all.status).toBe(1)
   expect([fine.stdout, fine.status]).toEqual(['1 passed, 0 failed\n', 0])
+})
+
+test('a folder is read through its links, once, and whatever an editor made of its files', () => {
+  const folder = tempFolder()
+  const outside = tempFolder()
+  const { title: _, ...untitled } = good
+  const content = JSON.stringify({ format: 1, scenarios: [untitled] })
+  writeFileSync(join(outside, 'linked.json'), `\uFEFF${content}`)
+  symlinkSync(outside, join(folder, 'elsewhere'))
+  symlinkSync(folder, join(folder, 'round'))
+  symlinkSync(folder, join(outside, 'back'))
+  symlinkSync(join(folder, 'nowhere'), join(folder, 'gone.json'))
+  const files = scenarioFiles(folder)
+  expect(files).toEqual([
+    {
+      path: join(folder, 'elsewhere', 'linked.json'),
+      scenarios: [{ ...good, title: '' }],
+    },
+    { path: join(folder, 'gone.json'), fault: expect.stringContaining('cannot be read') },
+  ])
 })

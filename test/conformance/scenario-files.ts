@@ -2,7 +2,7 @@
  * Files of scenarios: found below folders, read and checked against the format. What is no such file is a fault with a
  * name, never a throw.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Scenario } from './adapter/scenario.ts'
 
@@ -17,7 +17,7 @@ export const ownScenarios = join('test', 'conformance', 'otp', 'scenarios')
 /** Random ones besides, recorded in the same way: see `recorder/README.md`. */
 export const moreScenarios = join('test', 'conformance', 'more')
 
-/** Every file of scenarios at or below `path`, in the order of their names: all that end in `.json`. */
+/** Every file of scenarios at or below `path`, in the order of their names: all that end in `.json`. Links are followed. */
 export const scenarioFiles = (path: string): ScenarioFile[] => {
   let files: string[]
   try {
@@ -29,25 +29,37 @@ export const scenarioFiles = (path: string): ScenarioFile[] => {
   return files.map(scenarioFile)
 }
 
-const jsonBelow = (folder: string): string[] =>
-  readdirSync(folder, { withFileTypes: true })
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((entry) => {
-      const path = join(folder, entry.name)
-      if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : jsonBelow(path)
-      return entry.name.endsWith('.json') ? [path] : []
+/** `above`: where `folder` and those it is in really are, so that a link to one of them leads nowhere. */
+const jsonBelow = (folder: string, above: readonly string[] = []): string[] => {
+  const here = realpathSync(folder)
+  if (above.includes(here)) return []
+  return readdirSync(folder)
+    .sort()
+    .flatMap((name) => {
+      const path = join(folder, name)
+      // A link that leads nowhere is read as a file, if it is named like one: its fault is told then.
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+        return name === 'node_modules' ? [] : jsonBelow(path, [...above, here])
+      return name.endsWith('.json') ? [path] : []
     })
+}
 
 const scenarioFile = (path: string): ScenarioFile => {
   try {
-    const content: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    // Some editors begin a file with a byte order mark.
+    const content: unknown = JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''))
     const fault = faultOf(content)
     if (fault !== undefined) return { path, fault }
-    return { path, scenarios: (content as { scenarios: Scenario[] }).scenarios }
+    const { scenarios } = content as { scenarios: Scenario[] }
+    return { path, scenarios: scenarios.map((each) => ({ ...each, title: titleOf(each) })) }
   } catch (error) {
     return { path, fault: `it cannot be read: ${messageOf(error)}` }
   }
 }
+
+/** A title is for people: a scenario without one goes by its id. */
+const titleOf = ({ title }: { readonly title?: unknown }): string =>
+  typeof title === 'string' ? title : ''
 
 /** What makes `content` no file of scenarios. */
 const faultOf = (content: unknown): string | undefined => {
