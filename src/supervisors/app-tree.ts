@@ -78,19 +78,29 @@ type Server<M extends Messages, S, A, P> =
   | GenServer<M, S, A, P>
   | { readonly server: GenServer<M, S, A, P> }
 
+/** The id of a server without an argument; of any other, what the compiler says when `arg` was forgotten. */
+type IdWithoutArgument<A> = [A] extends [undefined]
+  ? string
+  : { readonly 'its init takes an argument: worker(id, server, { arg })': A }
+
 type WorkerArguments<A> = [A] extends [undefined]
   ? [options?: WorkerOptions<A>]
   : [options: WorkerOptions<A> & { readonly arg: A }]
 
 /** A worker whose server is in the module at this path: from the configuration file's folder, else from the current one. */
 export function worker(id: string, path: string, options?: WorkerOptions): AppWorker
+/** A worker with this server (or a module that exports it as `server`), whose `init` takes no argument. */
+export function worker<M extends Messages, S, A, P>(
+  id: IdWithoutArgument<A>,
+  server: Server<M, S, A, P>,
+): AppWorker
 /** A worker with this server (or a module that exports it as `server`); `arg` is checked against its `init`. */
 export function worker<M extends Messages, S, A, P>(
   id: string,
   server: Server<M, S, A, P>,
-  // Last, so that what is wrong with `arg` is what the compiler says.
   ...[options]: WorkerArguments<A>
 ): AppWorker
+/** A worker: with a server, a module that exports one, or the path of such a module. */
 export function worker(id: string, module: AppModule, options: WorkerOptions = {}): AppWorker {
   return { kind: 'worker', id, module, options }
 }

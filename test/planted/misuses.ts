@@ -15,6 +15,7 @@ import {
   stop,
   worker,
 } from '../../src/runtime/index.ts'
+import { worker as part } from '../../src/supervisors/index.ts'
 
 type Messages = {
   calls: { get: () => number; add: (by: number) => number; find: (key: { id: string }) => string }
@@ -105,3 +106,7 @@ worker('counter', server, 'one')
 void system.start(server, 1, { name: 'counter' })
 // says: missing the following properties from type 'Messages'
 void system.start(server, 1, { name: name<{ casts: { other: () => void } }>('other') })
+// says: its init takes an argument: worker(id, server, { arg })
+part('counter', server)
+// says: Property 'arg' is missing
+part('counter', server, {})
