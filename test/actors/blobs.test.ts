@@ -254,6 +254,7 @@ describe('a sweep', () => {
   test('takes the blob of a write that was abandoned, once its grace has passed', async () => {
     const { world, app } = await started()
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
+    await world.clock.advance(120_000)
     // Its deadline passes while its blob is written: it never reaches the log.
     const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })
     expect(await world.during(codeOf(late))).toBe('NOT_SUBMITTED')
