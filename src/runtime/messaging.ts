@@ -87,7 +87,7 @@ export const request = (
   // Whoever was told of a half full mailbox may have ended either of the two; nobody would tell this call any more.
   if (!process.alive) pending.holderEnded(process.reason)
   else if (sender?.alive === false) pending.makerEnded(sender.reason)
-  else pending.begin(process, timeoutMs, options?.signal)
+  else pending.begin(process, timeoutMs, options?.signal, process.kernel.aborts)
   return pending.promise
 }
 

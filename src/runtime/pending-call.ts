@@ -4,6 +4,7 @@
  * its timeout, or the end of its caller.
  */
 import { KeelsonError } from '../errors.ts'
+import type { AbortWaits } from './abort-waits.ts'
 import { type Address, addressOf, type Ref } from './address.ts'
 import type { Kind, Message } from './envelope.ts'
 import { causeOf, describeReason, type ExitReason } from './exit-reason.ts'
@@ -110,12 +111,17 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   }
 
   /** Begins to wait: for `holder`'s answer, at most `timeoutMs`, and no longer than `signal` allows. */
-  begin(holder: CallHolder, timeoutMs: number, signal: AbortSignal | undefined): void {
+  begin(
+    holder: CallHolder,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    aborts: AbortWaits,
+  ): void {
     holder.owed.add(this)
     this.maker?.made.add(this)
     this.#timeoutMs = timeoutMs
     this.#timers.add(this, timeoutMs)
-    if (signal !== undefined) this.#obey(signal)
+    if (signal !== undefined) this.#obey(signal, aborts)
   }
 
   /** Answers the caller; false when it waits no longer. */
@@ -178,14 +184,12 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     )
   }
 
-  #obey(signal: AbortSignal): void {
+  #obey(signal: AbortSignal, aborts: AbortWaits): void {
     if (signal.aborted) {
       this.fail(signal.reason)
       return
     }
-    const abort = (): void => void this.fail(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    this.#unlisten = () => signal.removeEventListener('abort', abort)
+    this.#unlisten = aborts.add(signal, () => void this.fail(signal.reason))
   }
 
   #close(): void {

@@ -3,6 +3,7 @@
  * behaviour's business. Signals work at once, whatever the process is doing; everything else waits in the mailbox.
  */
 import type { Clock } from '../clock.ts'
+import type { AbortWaits } from './abort-waits.ts'
 import { Address } from './address.ts'
 import type { Behaviour } from './behaviour.ts'
 import { Envelope, type ExitMessage, kinds, type Message } from './envelope.ts'
@@ -24,6 +25,7 @@ export interface Kernel {
   readonly clock: Clock
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
+  readonly aborts: AbortWaits
   readonly events: Telemetry
   readonly logger: Logger
   readonly names: Names<Process>
@@ -141,7 +143,6 @@ export class Process implements Runnable, Listed<Process> {
     return this.label ?? this.name ?? `${this.kind} ${this.address}`
   }
 
-  /** Queues the first turn. */
   start(): void {
     this.#enqueue()
   }
@@ -258,9 +259,8 @@ export class Process implements Runnable, Listed<Process> {
     if (reason === 'kill' && !byLink) this.end('killed')
     else if (this.trapping) {
       const message: ExitMessage = { from: from?.address, reason }
-      const envelope = new Envelope(kinds.exit, '', message)
-      if (from === this.parent) this.deliverEnd(envelope)
-      else this.deliver(envelope)
+      this.deliver(new Envelope(kinds.exit, '', message))
+      if (from === this.parent) this.tellToEnd()
     } else if (reason !== 'normal' || from === this) this.end(reason)
   }
 
@@ -280,19 +280,18 @@ export class Process implements Runnable, Listed<Process> {
     if (!this.alive) return
     this.end(reason)
     if (isOrderly(reason)) return
-    const { kernel, pid } = this
-    kernel.logger.error(`${this} ended: ${describeReason(reason)}`, { pid, reason })
+    const what = `${this} ended: ${describeReason(reason)}`
+    this.kernel.logger.error(what, { pid: this.pid, reason })
   }
 
   /** Tells everybody. */
   tellEnd(): void {
-    const reason = this.reason
+    const { reason } = this
     for (const wait of this.#made ?? []) wait.makerEnded(reason)
     if (this.#ties !== undefined) tellTies<Process>(this, reason)
     while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(reason)
     for (const timer of this.#timers ?? []) timer.cancel()
-    this.#ties = undefined
-    this.#timers = undefined
+    this.#ties = this.#timers = undefined
     // A chain of processes that each start the next and end must not hold all its ancestors.
     this.starter = undefined
     this.parent = this

@@ -4,6 +4,7 @@
  */
 import { type Clock, seededRandom, systemClock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
+import { AbortWaits } from './abort-waits.ts'
 import { Address, addressOf, type Ref } from './address.ts'
 import { BareProcess, type Body } from './bare-process.ts'
 import type { Begun } from './behaviour.ts'
@@ -56,6 +57,7 @@ export class ProcessSystem implements Kernel, Starter {
   readonly logger: Logger
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
+  readonly aborts = new AbortWaits()
   readonly names = new Names<Process>()
   readonly #mailboxMax: number
   readonly #processes = new ProcessList<Process>()

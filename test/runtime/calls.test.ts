@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../src/errors.ts'
 import { call, cast, getState, name, type Ref, stopProcess } from '../../src/runtime/index.ts'
@@ -14,6 +15,11 @@ const start = async () => {
   const { system, clock } = testSystem()
   const echo = await system.start(Echo.server)
   return { system, clock, echo }
+}
+
+const withSignal = () => {
+  const controller = new AbortController()
+  return { signal: controller.signal, abort: (reason: unknown) => controller.abort(reason) }
 }
 
 describe('a call', () => {
@@ -106,6 +112,24 @@ describe('a call', () => {
 
     expect(await answer).toBe('enough')
     expect(await failure(call(echo, 'echo', 1, { signal: controller.signal }))).toBe('enough')
+  })
+
+  test('shares the listener of its signal with all calls that have it', async () => {
+    const { echo, clock } = await start()
+    const { signal, ...controller } = withSignal()
+    const answers = Array.from({ length: 20 }, (_, at) =>
+      call(echo, 'keep', String(at), { signal }).catch((error: unknown) => error),
+    )
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    expect(await call(echo, 'echo', 'one more', { signal })).toBe('one more')
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    cast(echo, 'answer', { label: '0', value: 'answered' })
+    await clock.settle()
+    controller.abort('enough')
+    expect(await Promise.all(answers.slice(1))).toEqual(Array(19).fill('enough'))
+    const other = withSignal()
+    await call(echo, 'echo', 1, { signal: other.signal })
+    expect(getEventListeners(other.signal, 'abort')).toEqual([])
   })
 
   test('through a ref with its sender bound ends with its sender', async () => {
