@@ -3,7 +3,7 @@ import pg from 'pg'
 
 const connections = 64
 
-export const open = async (dir, socket) => {
+export const open = async (_dir, socket) => {
   const pool = new pg.Pool({ host: socket, database: 'postgres', user: 'bench', max: connections })
   await pool.query('CREATE TABLE kv (key text COLLATE "C" PRIMARY KEY, value bytea NOT NULL)')
   const statement = (name, text) => (values) => pool.query({ name, text, values })

@@ -11,7 +11,7 @@ const openWith = (dir, options) => {
     put: (key, value) => db.put(key, value),
     putMany: (entries) =>
       db.batch(() => {
-        for (const [key, value] of entries) db.put(key, value)
+        for (const [key, value] of entries) void db.put(key, value)
       }),
     remove: (key) => db.remove(key),
     putNew: (key, value) => db.ifNoExists(key, () => db.put(key, value)),
