@@ -80,6 +80,31 @@ describe('a supervisor that is told to end while a child is started again', () =
     expect([isStopped(), names(stage)]).toEqual([true, []])
   })
 
+  test('does so for what only begins to start after that', async () => {
+    const stage = testSystem()
+    let go = (): void => undefined
+    const stuck: ChildSpec = { id: 'stuck', start: never, shutdown: 300 }
+    const inner = supervisor('inner', oneForOne, [stuck])
+    const late: ChildSpec = {
+      ...inner,
+      start: async (context) => {
+        await new Promise<void>((resolve) => {
+          go = resolve
+        })
+        return inner.start(context)
+      },
+    }
+    const root = await startSupervisor(stage.system, supervisor('root', oneForOne, []))
+    const started = startChild(root, late)
+    await stage.settle()
+    const isStopped = watched(stage.system.stop())
+    await stage.advance(100)
+    go()
+    await stage.advance(200)
+    expect(isStopped()).toBe(true)
+    expect((await started).ok).toBe(false)
+  })
+
   test('lets a start that is done in time count', async () => {
     const stage = testSystem()
     let begin = (): void => undefined
