@@ -8,7 +8,7 @@ import { manifestName } from './log-folder.ts'
 import type { Evidence, Inspection, LogNeeds } from './log-host.ts'
 import { checkpointOf, type Findings, planOf } from './log-plan.ts'
 import { type EndVerdict, judgeEnd } from './log-recovery.ts'
-import { scanLog } from './log-scan.ts'
+import { checkLinks, scanLog } from './log-scan.ts'
 import { type Manifest, type ManifestReading, readManifest } from './manifest.ts'
 import { findBreach, type SegmentEntry } from './segment-chain.ts'
 import { listSegments } from './segment-list.ts'
@@ -39,7 +39,9 @@ const inspect = (
   const breach = findBreach(list.segments, manifest.manifest)
   if (breach)
     throw corruption({ file: breach.name, offset: 0, lsn: breach.lsn, evidence: breach.evidence })
-  const scan = scanLog(disk, dir, segmentsToScan(list.segments, manifest.manifest, needs))
+  const first = firstToScan(list.segments, manifest.manifest, needs)
+  checkLinks(disk, dir, list.segments.slice(0, first + 1))
+  const scan = scanLog(disk, dir, list.segments.slice(first))
   const findings: Findings = { dir, list, manifest, newest, scan }
   refuseMissingStart(findings, needs)
   const verdict = judge(findings, evidence)
@@ -78,20 +80,20 @@ const inspectEmpty = (
 }
 
 /**
- * From the checkpoint on, and from where somebody will read; before both, headers and what successors say are enough, and
- * readers verify what they read.
+ * From the checkpoint on, and from where somebody will read; before both, headers and the links between segments are enough,
+ * and readers verify what they read.
  */
-const segmentsToScan = (
+const firstToScan = (
   segments: readonly SegmentEntry[],
   manifest: Manifest | undefined,
   needs: LogNeeds | undefined,
-): readonly SegmentEntry[] => {
+): number => {
   const checkpoint = segments.findIndex(({ header }) => header.seq === manifest?.checkpointSegment)
   const isTheirs = needs?.walId === undefined || needs.walId === segments[0]?.header.walId
   const readFrom = needs && (isTheirs ? needs.readFrom : 1)
   const behind = segments.findIndex(({ header }) => header.baseLsn > (readFrom ?? Infinity))
   const reader = readFrom === undefined || behind < 0 ? segments.length - 1 : behind - 1
-  return segments.slice(Math.max(0, Math.min(checkpoint, reader)))
+  return Math.max(0, Math.min(checkpoint, reader))
 }
 
 const refuseMissingStart = (findings: Findings, needs: LogNeeds | undefined): void => {

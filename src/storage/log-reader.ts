@@ -82,6 +82,7 @@ export class LogReader {
       while (cursor.end.lsn < last) {
         const frame = cursor.next()
         if (!frame) throw stopped(segment, cursor)
+        refuseOtherEnd(segment, cursor.end)
         if (!gather(gathering, cursor, frame)) {
           this.#remember({ name, end: reached })
           return { next: frame.lsn, isFull: true }
@@ -109,6 +110,13 @@ export class LogReader {
     )
     this.#places = [...others.slice(-(placesMax - 1)), place]
   }
+}
+
+/** What ends elsewhere than the log says is whole, and not the segment that the log means. */
+const refuseOtherEnd = ({ name, lastLsn, endOffset, lastCrc }: LogSegment, end: FrameEnd): void => {
+  if (end.lsn < lastLsn || (end.offset === endOffset && end.crc === lastCrc)) return
+  const evidence = `the log says that this segment goes to lsn ${lastLsn} at offset ${endOffset}`
+  throw corruption({ file: name, offset: end.offset, lsn: end.lsn, evidence })
 }
 
 const stopped = ({ name }: LogSegment, cursor: FrameCursor): KeelsonError => {

@@ -9,6 +9,7 @@ import { FrameCursor, type FrameEnd, segmentStart } from './frame-cursor.ts'
 import { corruption, unsupported } from './log-errors.ts'
 import { pathIn } from './log-folder.ts'
 import type { SegmentEntry } from './segment-chain.ts'
+import { endsAsNamed } from './segment-link.ts'
 import { examineTail, type SegmentTail } from './segment-tail.ts'
 
 /** What the frames of a log said. */
@@ -38,7 +39,7 @@ type Sums = {
 
 /** Scans `segments`, of which the last is the newest. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`. */
 export const scanLog = (disk: Disk, dir: string, segments: readonly SegmentEntry[]): LogScan => {
-  const sums: Sums = { lastTime: 0, checkpointLsn: 0, provenLsn: 0, mark: 'none' }
+  const sums = noSums()
   let scanned: Pick<LogScan, 'end' | 'tail'> | undefined
   for (const [index, segment] of segments.entries()) {
     const successor = segments[index + 1]
@@ -60,6 +61,26 @@ export const scanLog = (disk: Disk, dir: string, segments: readonly SegmentEntry
     provenLsn: Math.max(sums.provenLsn, scanned.tail.provenLsn),
   }
 }
+
+/**
+ * Checks that each of `segments` but the last is the file that its successor means, without reading more of it than that takes.
+ * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`.
+ */
+export const checkLinks = (disk: Disk, dir: string, segments: readonly SegmentEntry[]): void => {
+  for (const [index, segment] of segments.entries()) {
+    const successor = segments[index + 1]
+    if (!successor) return
+    const file = disk.open(pathIn(dir, segment.name), 'read')
+    try {
+      if (!endsAsNamed(file, segment.header, successor.header.prev))
+        scanSealed(file, segment, successor, noSums())
+    } finally {
+      file.close()
+    }
+  }
+}
+
+const noSums = (): Sums => ({ lastTime: 0, checkpointLsn: 0, provenLsn: 0, mark: 'none' })
 
 const scanSealed = (
   file: DiskFile,
