@@ -12,9 +12,9 @@
  */
 import { isKeelsonError } from '../errors.ts'
 import type { Disk, DiskFile } from './disk.ts'
-import { FrameCursor, type FrameEnd, segmentStart } from './frame-cursor.ts'
-import { GroupEncoder } from './group-encoder.ts'
-import { corruption, poison, refusing } from './log-errors.ts'
+import { copyBytesMax, copyFrames } from './frame-copy.ts'
+import { segmentStart } from './frame-cursor.ts'
+import { poison, refusing } from './log-errors.ts'
 import { manifestSpareName, pathIn, quarantineName, spareName } from './log-folder.ts'
 import { framePayloadMax, openingBytes } from './log-limits.ts'
 import { type LogPlace, newSegmentHeader } from './log-place.ts'
@@ -48,11 +48,13 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
     if (plan.manifestIsWhole) writeManifest(disk, dir, manifest.before)
     else adoptManifest(disk, dir)
     setAside(disk, dir, plan.setAside)
-    const group = copyForward(place, plan, header)
+    let end = segmentStart(header)
     const { name, file } = installSegment(disk, dir, {
       spare: spareName,
       header,
-      group: group.bytes,
+      fill(fresh) {
+        if (plan.copy) end = copyFrames(place, plan.copy, header, fresh)
+      },
     })
     try {
       writeManifest(disk, dir, manifest.after)
@@ -61,8 +63,9 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
       throw error
     }
     for (const trim of plan.trims) attempt(() => carryOutTrim(disk, dir, trim))
-    const newest = { name, header, file, end: group.end }
-    return { chain: plan.chain, newest, manifest: manifest.after, copiedFrames: group.frames }
+    const newest = { name, header, file, end }
+    const copiedFrames = plan.copy ? plan.copy.to.lsn - plan.copy.from.lsn : 0
+    return { chain: plan.chain, newest, manifest: manifest.after, copiedFrames }
   } catch (error) {
     throw poisonOf(error)
   }
@@ -79,7 +82,7 @@ const freshHeader = (place: LogPlace, { walId, epoch, fresh, copy }: LogPlan): S
   return newSegmentHeader(place, {
     ...facts,
     payloadMax: Math.max(framePayloadMax(options), copy.segment.header.payloadMax),
-    allocatedBytes: openingBytes(options, copy.to.offset - copy.from.offset),
+    allocatedBytes: openingBytes(options, copyBytesMax(copy, options.sectorBytes)),
   })
 }
 
@@ -145,37 +148,6 @@ const setAside = (disk: Disk, dir: string, names: readonly string[]): void => {
   // The number of the file is given out again: its old name has to be gone for good before.
   disk.syncFolder(quarantine)
   disk.syncFolder(dir)
-}
-
-type CopiedGroup = { readonly bytes: Uint8Array; readonly end: FrameEnd; readonly frames: number }
-
-/** Step c, the copy: LSN, type and payload stay; salt, CRCs, predecessors and what is known to be durable are new. */
-const copyForward = (
-  { disk, dir }: LogPlace,
-  { copy }: LogPlan,
-  header: SegmentHeader,
-): CopiedGroup => {
-  const start = segmentStart(header)
-  if (!copy) return { bytes: new Uint8Array(0), end: start, frames: 0 }
-  const { segment, from, to } = copy
-  const encoder = new GroupEncoder()
-  encoder.begin(start, { ...header, durableLsn: start.lsn }, header.allocatedBytes)
-  const file = disk.open(pathIn(dir, segment.name), 'read')
-  try {
-    const cursor = new FrameCursor(file, segment.header, from, to.offset)
-    for (let frame = cursor.next(); frame; frame = cursor.next())
-      encoder.add(frame.type, cursor.payloadBytes(frame))
-    if (cursor.end.lsn !== to.lsn || cursor.end.crc !== to.crc)
-      throw corruption({
-        file: segment.name,
-        offset: cursor.end.offset,
-        lsn: cursor.end.lsn + 1,
-        evidence: 'the inspection saw a whole frame here',
-      })
-  } finally {
-    file.close()
-  }
-  return { bytes: encoder.finish(), end: encoder.end, frames: to.lsn - from.lsn }
 }
 
 const keptChunkBytes = 1024 * 1024

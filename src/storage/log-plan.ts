@@ -3,7 +3,7 @@
  * anew, what is cut. It reads once more where one number is missing; it changes nothing.
  */
 import type { Disk } from './disk.ts'
-import type { FrameEnd } from './frame-cursor.ts'
+import type { FrameCopy } from './frame-copy.ts'
 import { pathIn } from './log-folder.ts'
 import type { Inspection } from './log-host.ts'
 import { findFrameEnd, type LogScan } from './log-scan.ts'
@@ -29,7 +29,7 @@ export type LogPlan = {
   readonly fresh: { readonly seq: number; readonly baseLsn: number; readonly prev: Predecessor }
   readonly lastLsn: number
   /** Frames that nothing proves to be durable, to be written anew into the fresh segment. */
-  readonly copy?: { readonly segment: SegmentEntry; readonly from: FrameEnd; readonly to: FrameEnd }
+  readonly copy?: FrameCopy
   readonly setAside: readonly string[]
   /** Segments to cut to `size`, and the bytes of theirs to keep in quarantine before. */
   readonly trims: readonly Trim[]

@@ -1,7 +1,7 @@
 /**
  * Makes segments. The space is taken first: a file of zeros under a name that recovery ignores, written and synced, so
  * that a full disk is found out before anything depends on it, and so that a sync later has no blocks to allocate. Its
- * rename, with the header and perhaps the first group inside and synced, is the moment from which it exists.
+ * rename, with the header and perhaps the first groups inside, synced, is the moment from which it exists.
  */
 import { type Disk, DiskError, type DiskFile } from './disk.ts'
 import { pathIn, segmentName } from './log-folder.ts'
@@ -64,11 +64,11 @@ function* fillWithZeros(file: DiskFile, size: number): Generator<void> {
   }
 }
 
-/** What a spare becomes: the file `spare` with `group` as its first frames. */
+/** What a spare becomes: the file `spare` with what `fill` writes behind the header as its first frames. */
 export type Installation = {
   readonly spare: string
   readonly header: SegmentHeader
-  readonly group?: Uint8Array
+  readonly fill?: (file: DiskFile) => void
 }
 
 /**
@@ -78,14 +78,13 @@ export type Installation = {
 export const installSegment = (
   disk: Disk,
   dir: string,
-  { spare: spareName, header, group = new Uint8Array(0) }: Installation,
+  { spare: spareName, header, fill }: Installation,
 ): { readonly name: string; readonly file: DiskFile } => {
   const spare = pathIn(dir, spareName)
   const file = disk.open(spare, 'write')
   try {
-    const block = encodeSegmentHeader(header)
-    if (group.length > 0) writeAll(file, group, block.length)
-    writeAll(file, block, 0)
+    fill?.(file)
+    writeAll(file, encodeSegmentHeader(header), 0)
     file.sync()
   } finally {
     file.close()

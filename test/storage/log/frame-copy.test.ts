@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest'
+import { commit, content, dir, newWorld, payload, readAll } from '../../support/logs.ts'
+
+const mebi = 1024 * 1024
+const roomy = { maxFileSize: 32 * mebi, sectorBytes: 512 }
+
+/** A log that was killed behind one group that nothing proves: all of it has to be written anew. */
+const killedBehind = (sizes: readonly number[]) => {
+  const world = newWorld(roomy)
+  const { log } = world.open()
+  // The first segment of a life is small; the one that follows holds everything.
+  commit(log, [payload(0, mebi)])
+  commit(
+    log,
+    sizes.map((size, index) => payload(index + 1, size)),
+    { sync: false },
+  )
+  log.abandon()
+  return world
+}
+
+test('a copy at opening is written in groups of bounded size, each frame as it was', () => {
+  const sizes = Array.from({ length: 90 }, (_, index) => 100_000 + index)
+  const world = killedBehind(sizes)
+  const calls = world.disk.recordCalls()
+
+  const { log, report } = world.open()
+
+  expect(report).toMatchObject({ copiedFrames: sizes.length })
+  const writes = calls.filter(({ operation }) => operation === 'write')
+  expect(writes.filter(({ bytes = 0 }) => bytes > 500_000).length).toBeGreaterThan(8)
+  expect(Math.max(...writes.map(({ bytes = 0 }) => bytes))).toBeLessThanOrEqual(mebi)
+  const found = readAll(log, mebi).slice(1)
+  expect(found.map((frame) => frame.content)).toEqual(
+    sizes.map((size, index) => content(index + 1, size)),
+  )
+})
+
+test('a copy fits its segment at every size of frame, and the log goes on behind it', () => {
+  for (const size of [8, 4000, 524_300, 524_257, 700_001, mebi - 32, mebi, 3 * mebi]) {
+    const sizes = Array.from(
+      { length: Math.max(3, Math.floor((6 * mebi) / (size + 64))) },
+      () => size,
+    )
+    const world = killedBehind(sizes.slice(0, 3000))
+    const second = world.open()
+    expect(second.report.copiedFrames, `${size} bytes`).toBe(Math.min(3000, sizes.length))
+    for (const { usedBytes, allocatedBytes } of second.log.handle('describe', null).segments)
+      expect(usedBytes).toBeLessThanOrEqual(allocatedBytes)
+    commit(second.log, [payload(7, 5000)])
+    second.log.abandon()
+    world.disk.crash({ unsynced: 'lost' })
+
+    const found = readAll(world.open().log, mebi)
+    expect(found, `${size} bytes`).toHaveLength(2 + Math.min(3000, sizes.length))
+    expect(found.at(-1)?.content).toBe(content(7, 5000))
+  }
+})
+
+test('a copy that is cut off between its groups leaves the log as it was', () => {
+  const sizes = Array.from({ length: 40 }, () => 100_000)
+  const expected = [content(0, mebi), ...sizes.map((size, index) => content(index + 1, size))]
+  for (let at = 1; at <= 6; at++) {
+    const world = killedBehind(sizes)
+    // What the system has still in its cache stays; the process dies, and later another one looks.
+    world.disk.inject({
+      at,
+      operation: 'write',
+      path: `${dir}/spare-1.tmp`,
+      fault: { kind: 'halt' },
+    })
+    expect(() => world.open()).toThrow()
+    world.disk.killProcess()
+    world.disk.clearFaults()
+
+    const { log, report } = world.open()
+    expect(report.copiedFrames, `write ${at}`).toBe(sizes.length)
+    expect(readAll(log, mebi).map((frame) => frame.content)).toEqual(expected)
+  }
+})
