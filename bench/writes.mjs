@@ -106,7 +106,7 @@ const idle = async (players, folder, rounds) => {
 }
 
 const runCases = async ({ only, quick, repeats, with: wanted }, folder, postgres) => {
-  const pace = { turns: repeats ?? (quick ? 3 : 5), seconds: quick ? 0.12 : 0.4 }
+  const pace = { turns: repeats ?? (quick ? 2 : 5), seconds: quick ? 0.1 : 0.3 }
   const taking = await present(folder, postgres, wanted)
   const results = []
   try {

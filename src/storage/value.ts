@@ -14,7 +14,7 @@ import { type RowValue, rowTags, type StoredValue, valueTags } from './projectio
 import { readUtf8 } from './utf8.ts'
 
 /**
- * The stored form of `value`, in memory of its own. A string becomes text, a Buffer or Uint8Array bytes, anything else
+ * The stored form of `value`, which shares no memory with it. A string becomes text, a Buffer or Uint8Array bytes, anything else
  * is structured: null, booleans, numbers, bigints of 64 bits, and well-formed strings, dense arrays, plain objects, Maps,
  * Sets, valid Dates and Uint8Arrays of them, at most 256 in one another. A value that occurs twice is stored twice.
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path` (names and indices from the value down) for everything
@@ -23,7 +23,7 @@ import { readUtf8 } from './utf8.ts'
  */
 export const encodeValue = (value: unknown): StoredValue => {
   if (typeof value === 'string') return { tag: valueTags.text, bytes: encodeText(value) }
-  if (types.isUint8Array(value)) return { tag: valueTags.bytes, bytes: new Uint8Array(value) }
+  if (types.isUint8Array(value)) return { tag: valueTags.bytes, bytes: copied(value) }
   try {
     return { tag: valueTags.structured, bytes: pack(toPlainData(value)) }
   } catch (error) {
@@ -36,12 +36,22 @@ export const encodeValue = (value: unknown): StoredValue => {
   }
 }
 
+/**
+ * A copy that nobody else writes to. A small one is a part of Node's pool: memory of its own would cost several times as much to
+ * make and to collect, and a stored value lives only until its frame is encoded.
+ */
+const copied = (bytes: Uint8Array): Uint8Array => {
+  const copy = Buffer.allocUnsafe(bytes.length)
+  copy.set(bytes)
+  return copy
+}
+
 const encodeText = (text: string): Uint8Array => {
   if (!text.isWellFormed())
     throw new KeelsonError('INVALID_ARGUMENT', 'the value is ill-formed: it has a lone surrogate', {
       details: { path: [] },
     })
-  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  const bytes = Buffer.allocUnsafe(Buffer.byteLength(text))
   bytes.write(text)
   return bytes
 }
@@ -87,7 +97,7 @@ const msgpack = new Packr({
 const markedByte = 0xc1
 
 const pack = ({ plain, marks }: PlainData): Uint8Array => {
-  if (marks.length === 0) return new Uint8Array(msgpack.pack(plain))
+  if (marks.length === 0) return copied(msgpack.pack(plain))
   const packed = msgpack.pack([plain, marks])
   const bytes = new Uint8Array(packed.length + 1)
   bytes[0] = markedByte
