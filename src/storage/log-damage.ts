@@ -11,6 +11,7 @@ import type { LsnRange } from './lost-frame.ts'
 import type { Predecessor } from './segment-header.ts'
 import type { Hole, SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
+import type { UnreadableExtent } from './worn-disk.ts'
 
 /** What whoever verifies a log knows of it. */
 export type LogKnowledge = {
@@ -29,6 +30,8 @@ export type SegmentSurvey = {
   readonly segment: SurveyedSegment
   readonly declared: Predecessor | undefined
   readonly map: SegmentMap
+  /** What of the file the disk does not give. */
+  readonly unreadable: readonly UnreadableExtent[]
 }
 
 /** Good frames of one segment: those of `run` from the LSN `from` to `to`. */
@@ -66,12 +69,13 @@ export const placesOf = (
   const [first] = surveys
   if (!first) return placesOfNothing(survey, proof)
   const checkpointLsn = survey.manifest.manifest?.checkpointLsn ?? 0
-  const { baseLsn } = first.segment.header
-  const heldFrom = Math.min(baseLsn, knowledge.heldFrom ?? checkpointFrom(checkpointLsn, surveys))
+  const firstLsn = firstNamed(survey, first)
+  const heldFrom = Math.min(firstLsn, knowledge.heldFrom ?? checkpointFrom(checkpointLsn, surveys))
   const coverage = cover(surveys, heldFrom, proof.lsn)
   const damage = [
     ...strangeLog(first, knowledge),
-    ...missingStart(first, heldFrom),
+    ...missingStart(first, firstLsn, heldFrom),
+    ...surveys.flatMap(unreadableIn),
     ...surveys.flatMap((each, index) => damageIn(each, index === surveys.length - 1, proof.lsn)),
   ]
   const { good, lost, lastLsn } = coverage
@@ -80,6 +84,20 @@ export const placesOf = (
   const torn = knowledge.isLive ? undefined : tornTail(surveys, lastLsn, proof.lsn)
   return { good, lost, damage, lastLsn, ...(torn ? { torn } : {}) }
 }
+
+/** Where the log begins, as the names of its files have it, readable or not. */
+const firstNamed = ({ unreadable }: LogSurvey, { segment }: SegmentSurvey): number =>
+  unreadable.reduce((least, { baseLsn }) => Math.min(least, baseLsn), segment.header.baseLsn)
+
+/** One place for each stretch that the disk does not give, whether a frame stood there or not. */
+const unreadableIn = ({ segment, map, unreadable }: SegmentSurvey): Damage[] =>
+  unreadable.map(({ offset, bytes }) => {
+    const hole = map.holes.find((each) => each.offset < offset + bytes && offset < each.end)
+    const run = map.runs.findLast(({ from }) => from.offset <= offset)
+    const before = hole?.lastLsn ?? (offset < map.end.offset ? run?.from.lsn : map.end.lsn)
+    const lsn = (before ?? segment.header.baseLsn - 1) + 1
+    return { file: segment.name, offset, lsn, evidence: `the disk cannot read ${bytes} bytes here` }
+  })
 
 const checkpointFrom = (promised: number, surveys: readonly SegmentSurvey[]): number =>
   1 + surveys.reduce((most, { map }) => Math.max(most, map.checkpointLsn), promised)
@@ -107,8 +125,8 @@ const strangeLog = ({ segment }: SegmentSurvey, { walId }: LogKnowledge): Damage
   return [{ file: segment.name, offset: 0, lsn: segment.header.baseLsn, evidence }]
 }
 
-const missingStart = ({ segment }: SegmentSurvey, heldFrom: number): Damage[] => {
-  if (segment.header.baseLsn <= heldFrom) return []
+const missingStart = ({ segment }: SegmentSurvey, firstLsn: number, heldFrom: number): Damage[] => {
+  if (firstLsn <= heldFrom) return []
   const evidence = 'segments before it are missing, and nothing has taken the place of their frames'
   return [{ file: segment.name, offset: 0, lsn: heldFrom, evidence }]
 }

@@ -11,6 +11,7 @@ import { pathIn } from './log-folder.ts'
 import { type SurveyedSegment, surveyLog } from './log-survey.ts'
 import { mapSegment, type SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
+import { WornDisk } from './worn-disk.ts'
 
 /** One thing in a log. Bytes in a frame's content are views: valid until the next record is asked for. */
 export type DumpRecord =
@@ -45,21 +46,22 @@ export function* dumping(
   range: DumpRange = {},
 ): Generator<DumpRecord, void> {
   const { from = 1, to = Number.MAX_SAFE_INTEGER } = range
-  const survey = surveyLog(disk, dir)
+  const worn = new WornDisk(disk)
+  const survey = surveyLog(worn, dir)
   for (const damage of survey.damage) yield { kind: 'damage', ...damage }
   for (const [index, segment] of survey.segments.entries()) {
     const next = survey.segments[index + 1]
     if (segment.header.baseLsn > to) return
     if (next && next.header.baseLsn <= from) continue
     yield { kind: 'segment', segment }
-    yield* dumpSegment(disk, dir, segment, next, { from, to })
+    yield* dumpSegment(worn, dir, segment, next, { from, to })
   }
 }
 
 type Limits = { readonly from: number; readonly to: number }
 
 function* dumpSegment(
-  disk: Disk,
+  disk: WornDisk,
   dir: string,
   segment: SurveyedSegment,
   next: SurveyedSegment | undefined,
@@ -68,7 +70,7 @@ function* dumpSegment(
   const { name, header, size } = segment
   const isNamed = next && !next.isRebuilt && next.header.prev.seq === header.seq
   const limit = isNamed ? Math.min(size, next.header.prev.endOffset) : size
-  const file = disk.open(pathIn(dir, name), 'read')
+  const file = disk.open(pathIn(dir, name))
   try {
     const mapping = mapSegment(file, header, segmentStart(header), limit)
     let step = mapping.next()

@@ -68,7 +68,8 @@ export const judgeLog = (
   const end = endOf(survey, surveys, places, proof, knowledge)
   const damage = [...survey.damage, ...places.damage, ...end.damage]
   const isCorrupt = damage.length > 0 || places.lost.length > 0
-  const { torn } = places
+  // Behind a CLEAN_CLOSE that MANIFEST names nobody wrote: opening cuts nothing there.
+  const torn = end.tail === 'clean' ? undefined : places.torn
   const verdict = isCorrupt ? 'corrupt' : torn ? 'torn' : 'clean'
   return {
     verdict,
@@ -188,12 +189,19 @@ const endOf = (
     isClosed: isClosed(survey, newest),
     hasBytesBehind: map.hasBytesBehind,
   })
-  if (verdict.kind !== 'corrupt')
-    return { tail: verdict.kind, damage: [], isDoubtful: proof.lsn > lastLsn }
+  if (verdict.kind !== 'corrupt') {
+    const mayGoOn = verdict.kind !== 'clean' && isEndUnreadable(survey, newest)
+    return { tail: verdict.kind, damage: [], isDoubtful: mayGoOn || proof.lsn > lastLsn }
+  }
   const evidence = `the file has ${segment.size} bytes of ${segment.header.allocatedBytes}: it was cut`
   const damage = { file: segment.name, offset: segment.size, lsn: map.end.lsn + 1, evidence }
   return { tail: 'unclean', damage: [damage], isDoubtful: true }
 }
+
+/** Whether frames may stand where the disk does not read, behind all that is known. */
+const isEndUnreadable = (survey: LogSurvey, { segment, map, unreadable }: SegmentSurvey): boolean =>
+  survey.unreadable.some(({ seq }) => seq > segment.header.seq) ||
+  unreadable.some(({ offset, bytes }) => offset + bytes > map.end.offset)
 
 /** CLEAN_CLOSE counts only where MANIFEST names it: its sync may have failed. */
 const isClosed = ({ manifest }: LogSurvey, { segment, map }: SegmentSurvey): boolean => {

@@ -20,6 +20,7 @@ import { encodeLost, type LsnRange } from './lost-frame.ts'
 import { adoptManifest, type Manifest, prepareManifest, writeManifest } from './manifest.ts'
 import { SalvageWriter } from './salvage-writer.ts'
 import { segmentAfter } from './segment-chain.ts'
+import { WornDisk } from './worn-disk.ts'
 
 /** Where a log is salvaged from, as it was verified, and to: a folder that exists and is empty but for its LOCK. */
 export type SalvageRequest = {
@@ -72,6 +73,7 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
   const promise = promiseOf(request, (parts.at(-1)?.to ?? firstLsn - 1) + 1)
   prepareManifest(disk, to, promise)
   adoptManifest(disk, to)
+  const source = new WornDisk(disk)
   const writer = new SalvageWriter({ disk, clock, dir: to }, layoutOf(found), {
     walId: promise.walId,
     epoch: promise.epoch,
@@ -85,7 +87,11 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
         yield* writeLost(writer, part, { file: 'LOST', bytes, totalBytes })
         continue
       }
-      yield* copy(request, writer, part, { file: part.segment.name, bytes, totalBytes })
+      yield* copy(source, request.from, writer, part, {
+        file: part.segment.name,
+        bytes,
+        totalBytes,
+      })
       bytes += part.run.to.offset - part.run.from.offset
     }
     const chain = writer.finish()
@@ -173,13 +179,14 @@ function* writeLost(
 }
 
 function* copy(
-  { disk, from: dir }: SalvageRequest,
+  disk: WornDisk,
+  dir: string,
   writer: SalvageWriter,
   { segment, run, from, to }: GoodFrames,
   progress: LogProgress,
 ): Generator<LogProgress, void> {
   const { name, header } = segment
-  const file = disk.open(pathIn(dir, name), 'read')
+  const file = disk.open(pathIn(dir, name))
   try {
     const cursor = new FrameCursor(file, header, run.from, run.to.offset)
     let paused = run.from.offset

@@ -2,45 +2,55 @@
  * What files a log has, for whoever wants to see all that is wrong with it: unlike `segment-list.ts`, which refuses at
  * the first odd thing because an opening must not go on, this lists every one and goes on with what can be read.
  */
-import type { Disk, DiskFile } from './disk.ts'
+import { isKeelsonError } from '../errors.ts'
+import type { DiskFile } from './disk.ts'
 import { rescueHeader } from './header-rescue.ts'
 import { type Damage, unsupported } from './log-errors.ts'
 import { manifestName, parseSegmentName, pathIn } from './log-folder.ts'
 import { type Manifest, type ManifestReading, readManifest } from './manifest.ts'
 import { brokenPromise, findBreach, type SegmentEntry } from './segment-chain.ts'
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment-header.ts'
+import { isFileFailure, type ReadableDisk, type WornDisk } from './worn-disk.ts'
 
 /** A segment that can be read. `isRebuilt`: its header is gone; what stands in `header` was worked out from its frames. */
 export type SurveyedSegment = SegmentEntry & { readonly isRebuilt: boolean }
+
+/** A segment of which nothing can be had, as its name describes it. */
+export type UnreadableSegment = { readonly seq: number; readonly baseLsn: number }
 
 /** What was found. */
 export type LogSurvey = {
   readonly manifest: ManifestReading
   /** The segments of this log that can be read, sorted by number, each number once. */
   readonly segments: readonly SurveyedSegment[]
-  /** Numbers of segments that are there and cannot be read. */
-  readonly unreadable: readonly number[]
+  /** Segments that are there and cannot be read. */
+  readonly unreadable: readonly UnreadableSegment[]
+  /** Files that were listed and were gone a moment later: whoever writes the log released them. */
+  readonly vanished: readonly string[]
   readonly damage: readonly Damage[]
   readonly remarks: readonly string[]
 }
 
 type Gathering = {
-  readonly disk: Disk
+  readonly disk: ReadableDisk
   readonly dir: string
   readonly manifest: ManifestReading
   readonly headless: { readonly name: string; readonly size: number }[]
-  readonly unreadable: number[]
+  readonly unreadable: UnreadableSegment[]
+  readonly vanished: string[]
   readonly damage: Damage[]
   readonly remarks: string[]
 }
 
 /**
- * Looks through the log in `dir`. Reads headers only.
- * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a header of a newer version; DiskError.
+ * Looks through the log in `dir`. Reads headers only. A file that cannot be opened or read is damage like any other.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a header of a newer version; DiskError when it is not one
+ * file that fails.
  */
-export const surveyLog = (disk: Disk, dir: string): LogSurvey => {
+export const surveyLog = (disk: WornDisk, dir: string): LogSurvey => {
+  const damage: Damage[] = []
   // The MANIFEST first: a log that is being written names a segment only when it is there.
-  const manifest = readManifest(disk, dir)
+  const manifest = surveyManifest(disk, dir, damage)
   if (manifest.unsupported !== undefined)
     throw unsupported(manifestName, { formatVersion: manifest.unsupported })
   const gathering: Gathering = {
@@ -49,7 +59,8 @@ export const surveyLog = (disk: Disk, dir: string): LogSurvey => {
     manifest,
     headless: [],
     unreadable: [],
-    damage: [],
+    vanished: [],
+    damage,
     remarks: remarksOn(manifest),
   }
   const names = disk.list(dir).filter((name) => name.endsWith('.wal'))
@@ -58,8 +69,39 @@ export const surveyLog = (disk: Disk, dir: string): LogSurvey => {
   const rebuilt = gathering.headless.flatMap((file) => rebuild(gathering, file, segments) ?? [])
   const all = [...segments, ...rebuilt].sort((a, b) => a.header.seq - b.header.seq)
   addBreaches(gathering, all)
-  const { damage, remarks, unreadable } = gathering
-  return { manifest, segments: all, unreadable, damage, remarks }
+  const { remarks, unreadable, vanished } = gathering
+  return { manifest, segments: all, unreadable, vanished, damage, remarks }
+}
+
+const surveyManifest = (disk: WornDisk, dir: string, damage: Damage[]): ManifestReading => {
+  const none = { manifest: undefined, exists: true, whole: false, damagedSlots: 2 } as const
+  const obstacle = obstacleAt(disk, dir, manifestName)
+  if (obstacle === 'gone') return { ...none, exists: false, damagedSlots: 0 }
+  try {
+    if (obstacle === undefined) {
+      const reading = readManifest(disk, dir)
+      for (const { offset, bytes } of disk.unreadable(pathIn(dir, manifestName)))
+        damage.push({
+          ...damageOf(manifestName, 1, `the disk cannot read ${bytes} bytes here`),
+          offset,
+        })
+      return reading
+    }
+    damage.push(damageOf(manifestName, 1, obstacle))
+  } catch (error) {
+    if (!isFileFailure(error) && !isKeelsonError(error, 'CORRUPT')) throw error
+    damage.push(damageOf(manifestName, 1, `it cannot be read: ${error.code}`))
+  }
+  return none
+}
+
+/** Why what stands under a name is no file that can be opened; `gone` when nothing does. */
+const obstacleAt = (disk: ReadableDisk, dir: string, name: string): string | undefined => {
+  const kind = disk.entry(pathIn(dir, name))?.kind
+  if (kind === 'file') return undefined
+  if (kind === 'folder') return 'it is a folder, and should be a file'
+  if (kind === 'other') return 'it is no plain file'
+  return disk.list(dir).includes(name) ? 'it is a link to what is not there' : 'gone'
 }
 
 const remarksOn = ({ exists, manifest, damagedSlots }: ManifestReading): string[] => {
@@ -69,6 +111,27 @@ const remarksOn = ({ exists, manifest, damagedSlots }: ManifestReading): string[
 }
 
 const readSegment = (gathering: Gathering, name: string): SurveyedSegment | undefined => {
+  const { disk, dir, vanished } = gathering
+  try {
+    const obstacle = obstacleAt(disk, dir, name)
+    if (obstacle === undefined) return readHeader(gathering, name)
+    if (obstacle === 'gone') vanished.push(name)
+    else addUnreadable(gathering, name, obstacle)
+  } catch (error) {
+    if (!isFileFailure(error)) throw error
+    if (obstacleAt(disk, dir, name) === 'gone') vanished.push(name)
+    else addUnreadable(gathering, name, `it cannot be read: ${error.code}`)
+  }
+  return undefined
+}
+
+const addUnreadable = ({ unreadable, damage }: Gathering, name: string, evidence: string): void => {
+  const named = parseSegmentName(name)
+  damage.push(damageOf(name, named?.baseLsn ?? 0, evidence))
+  if (named) unreadable.push(named)
+}
+
+const readHeader = (gathering: Gathering, name: string): SurveyedSegment | undefined => {
   const { disk, dir, damage, remarks, headless } = gathering
   const file = disk.open(pathIn(dir, name), 'read')
   try {
@@ -162,7 +225,7 @@ const rebuild = (
     damage.push(damageOf(name, named.baseLsn, evidence))
     if (header && !segments.some((segment) => segment.header.seq === named.seq))
       return { name, size, header, isRebuilt: true }
-    unreadable.push(named.seq)
+    unreadable.push(named)
     return undefined
   } finally {
     file.close()
@@ -197,11 +260,11 @@ const addBreaches = (gathering: Gathering, segments: readonly SurveyedSegment[])
 const broken = (
   manifest: Manifest,
   segments: readonly SurveyedSegment[],
-  unreadable: readonly number[],
+  unreadable: readonly UnreadableSegment[],
 ) => {
   const { seq } = manifest.newest
   const isKnown =
-    unreadable.includes(seq) ||
+    unreadable.some((segment) => segment.seq === seq) ||
     segments.some((segment) => segment.isRebuilt && segment.header.seq === seq)
   return isKnown ? undefined : brokenPromise(segments, manifest)
 }

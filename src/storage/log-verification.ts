@@ -2,13 +2,15 @@
  * Verifies a whole log: every frame of every segment, and everything that anybody knows of it. Where an opening refuses at
  * the first damage, this goes on behind it and lists all of it, with the LSNs that are proven to be lost. Changes nothing.
  */
-import type { Disk } from './disk.ts'
+import { KeelsonError } from '../errors.ts'
+import type { Disk, DiskFile } from './disk.ts'
 import { segmentStart } from './frame-cursor.ts'
 import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
 import { pathIn } from './log-folder.ts'
 import { judgeLog, type LogVerification } from './log-judgement.ts'
-import { type SurveyedSegment, surveyLog } from './log-survey.ts'
+import { type LogSurvey, type SurveyedSegment, surveyLog } from './log-survey.ts'
 import { mapSegment, type SegmentMap } from './segment-map.ts'
+import { WornDisk } from './worn-disk.ts'
 
 /** How far it is, in bytes of segments. */
 export type LogProgress = {
@@ -29,8 +31,15 @@ export const verifyLog = (
   return step.value
 }
 
+/** A log holds its frames from where it begins, when its owner was seen to release what stood before. */
+const nowhere = Number.MAX_SAFE_INTEGER
+
+/** How often a log is looked at anew whose owner releases what was listed before it can be read. */
+const surveysMax = 20
+
 /**
- * Verifies the log in `dir`, and pauses now and then with how far it is. Constant memory, but for the damage.
+ * Verifies the log in `dir`, and pauses now and then with how far it is. Constant memory, but for the damage. What the owner
+ * of a living log releases meanwhile is not in it.
  * @throws KeelsonError `NO_SEGMENTS` when there is no log, `UNSUPPORTED_VERSION` for files of a newer version; DiskError.
  */
 export function* verifying(
@@ -38,45 +47,100 @@ export function* verifying(
   dir: string,
   knowledge: LogKnowledge = {},
 ): Generator<LogProgress, LogVerification> {
-  const survey = surveyLog(disk, dir)
-  const totalBytes = survey.segments.reduce((sum, { size }) => sum + size, 0)
+  if (disk.entry(dir)?.kind !== 'folder')
+    throw new KeelsonError('NO_SEGMENTS', 'There is no log here', { details: { dir } })
+  const worn = new WornDisk(disk)
+  for (let left = surveysMax; ; left--) {
+    const survey = surveyLog(worn, dir)
+    const mayRepeat = knowledge.isLive && left > 0
+    if (mayRepeat && survey.vanished.length > 0) continue
+    const surveys = yield* mapFiles(worn, dir, survey, knowledge)
+    const isGone = surveys.length === 0 && survey.segments.length > 0
+    if (mayRepeat && isGone) continue
+    const isReleased = surveys.length < survey.segments.length
+    if (!isReleased) return judgeLog(survey, surveys, knowledge)
+    return judgeLog(without(survey, surveys), surveys, { ...knowledge, heldFrom: nowhere })
+  }
+}
+
+function* mapFiles(
+  disk: WornDisk,
+  dir: string,
+  { segments }: LogSurvey,
+  knowledge: LogKnowledge,
+): Generator<LogProgress, SegmentSurvey[]> {
+  const totalBytes = segments.reduce((sum, { size }) => sum + size, 0)
   const surveys: SegmentSurvey[] = []
   let done = 0
-  for (const [index, segment] of survey.segments.entries()) {
-    const mapping = mapFile(disk, dir, segment, survey.segments[index + 1], knowledge)
+  for (const [index, segment] of segments.entries()) {
+    const mapping = mapFile(disk, dir, segment, segments[index + 1], knowledge)
     let at = done
     let step = mapping.next()
     for (; !step.done; step = mapping.next()) {
       at = Math.min(at + step.value, done + segment.size)
       yield { file: segment.name, bytes: at, totalBytes }
     }
-    surveys.push(step.value)
+    // Segments are released from the front: with one, all before it are gone.
+    if (step.value) surveys.push(step.value)
+    else surveys.length = 0
     done += segment.size
     yield { file: segment.name, bytes: done, totalBytes }
   }
-  return judgeLog(survey, surveys, knowledge)
+  return surveys
 }
 
-/** A segment with a successor ends where that says it does, and nowhere else. */
+/** The survey without segments that were released since, and without what was said of them. */
+const without = (survey: LogSurvey, surveys: readonly SegmentSurvey[]): LogSurvey => {
+  const released = survey.segments.slice(0, survey.segments.length - surveys.length)
+  const names = new Set(released.map(({ name }) => name))
+  const lastSeq = released.at(-1)?.header.seq ?? 0
+  return {
+    ...survey,
+    segments: survey.segments.slice(released.length),
+    unreadable: survey.unreadable.filter(({ seq }) => seq > lastSeq),
+    damage: survey.damage.filter(({ file }) => !names.has(file)),
+  }
+}
+
+/** A segment with a successor ends where that says it does, and nowhere else; `undefined` when it was released meanwhile. */
 function* mapFile(
-  disk: Disk,
+  disk: WornDisk,
   dir: string,
   segment: SurveyedSegment,
   next: SurveyedSegment | undefined,
   { isLive = false }: LogKnowledge,
-): Generator<number, SegmentSurvey> {
+): Generator<number, SegmentSurvey | undefined> {
   const { name, header, size } = segment
+  const path = pathIn(dir, name)
   const declared =
     next && !next.isRebuilt && next.header.prev.seq === header.seq ? next.header.prev : undefined
   const limit = Math.min(size, declared?.endOffset ?? size)
-  const file = disk.open(pathIn(dir, name), 'read')
+  const isReleased = () => isLive && !disk.entry(path)
+  if (isReleased()) return undefined
+  const file = openUnless(disk, path, isReleased)
+  if (!file) return undefined
   try {
     const read = () => mapSegment(file, header, segmentStart(header), limit)
-    const map = yield* read()
-    if (!isLive || next || map.holes.length === 0) return { segment, declared, map }
-    return { segment, declared, map: settled(map, yield* read()) }
+    let map = yield* read()
+    if (isLive && !next && map.holes.length > 0) map = settled(map, yield* read())
+    // A file that is released becomes another segment; under its name it is still itself.
+    if (isReleased()) return undefined
+    return { segment, declared, map, unreadable: disk.unreadable(path) }
   } finally {
     file.close()
+  }
+}
+
+const openUnless = (
+  disk: WornDisk,
+  path: string,
+  isReleased: () => boolean,
+): DiskFile | undefined => {
+  try {
+    return disk.open(path)
+  } catch (error) {
+    if (isReleased()) return undefined
+    throw error
   }
 }
 

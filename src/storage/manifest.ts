@@ -104,7 +104,7 @@ export const decodeManifest = (slot: Uint8Array): Manifest | number | 'empty' | 
 }
 
 /** Reads the file in a log's folder; the newest valid slot counts. */
-export const readManifest = (disk: Disk, dir: string): ManifestReading => {
+export const readManifest = (disk: Pick<Disk, 'entry' | 'open'>, dir: string): ManifestReading => {
   const path = pathIn(dir, manifestName)
   if (!disk.entry(path))
     return { manifest: undefined, exists: false, whole: false, damagedSlots: 0 }
