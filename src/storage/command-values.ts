@@ -9,12 +9,24 @@ import { decodeRope } from './rope.ts'
 
 /** The values that a command stores. */
 export const valuesOf = (command: Command): readonly StoredValue[] => {
-  const values: StoredValue[] = []
-  withValues(command, (value) => {
-    values.push(value)
-    return value
-  })
-  return values
+  switch (command.kind) {
+    case 'put':
+    case 'set':
+    case 'getSet':
+    case 'compareAndSet':
+    case 'putField':
+      return [command.value]
+    case 'append':
+      return [command.suffix]
+    case 'setRange':
+      return [command.patch]
+    case 'putMany':
+      return command.entries.map(({ value }) => value)
+    case 'putFields':
+      return command.fields.map(([, value]) => value)
+    default:
+      return []
+  }
 }
 
 /** The command with `replaced(value)` in place of each value; the command itself when nothing was replaced. */
