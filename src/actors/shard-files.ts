@@ -37,6 +37,8 @@ export class ShardFiles {
   #prepared: LogLease | undefined
   #projection: ProjectionStore | undefined
   #projectionDamaged = false
+  /** Which file the log's LOCK was at the first look: with another one the folder is not ours any more. */
+  #lock: string | undefined
   /** What the projection showed at the last look. */
   #projectedLsn = 0
   /** The end of what was asked so far: the next one begins then. */
@@ -161,7 +163,9 @@ export class ShardFiles {
         readFrom: this.#projectedLsn + 1,
         ...(position ? { walId: position.walId } : {}),
       },
+      ...(this.#lock === undefined ? {} : { lock: this.#lock }),
     })
+    this.#lock = inspection.lock
     return { host, inspection }
   }
 

@@ -55,6 +55,8 @@ export interface Disk {
   open(path: string, mode: OpenMode): DiskFile
   /** What stands at `path`; `undefined` when nothing does. */
   entry(path: string): DiskEntry | undefined
+  /** Which file stands at `path`, equal for the same file only, as long as it is there; `undefined` when nothing does. */
+  identity(path: string): string | undefined
   /** Names in a folder, sorted. */
   list(path: string): string[]
   /** Makes a folder and those above it; a no-op when it exists. Not durable before `syncFolder` of its parent. */

@@ -1,5 +1,5 @@
 /** How the log says no: damage with its evidence, a disk's refusal in our codes, and the poison that is final. */
-import { type ErrorDetails, KeelsonError } from '../errors.ts'
+import { type ErrorDetails, isKeelsonError, KeelsonError } from '../errors.ts'
 import { DiskError } from './disk.ts'
 import { diskDetails, toKeelsonError } from './disk-failure.ts'
 
@@ -45,10 +45,13 @@ export const refusing = <T>(action: () => T): T => {
 
 /**
  * `SHARD_DOWN` with the reason `poisoned`: a write or a sync failed, and nobody can know what the disk holds. The page
- * cache may show what was lost, and a second sync would report success (fsyncgate), so there is no trying again.
+ * cache may show what was lost, and a second sync would report success (fsyncgate), so there is no trying again. A cause
+ * that says the same of a log whose lock was lost stays as it is.
  */
 export const poison = (cause: unknown): KeelsonError =>
-  new KeelsonError('SHARD_DOWN', 'The log is poisoned: a write or a sync failed', {
-    details: { reason: 'poisoned', ...(cause instanceof DiskError ? diskDetails(cause) : {}) },
-    cause,
-  })
+  isKeelsonError(cause, 'SHARD_DOWN') && cause.details.reason === 'poisoned'
+    ? cause
+    : new KeelsonError('SHARD_DOWN', 'The log is poisoned: a write or a sync failed', {
+        details: { reason: 'poisoned', ...(cause instanceof DiskError ? diskDetails(cause) : {}) },
+        cause,
+      })

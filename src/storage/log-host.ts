@@ -52,6 +52,8 @@ export type Inspection = {
   readonly cutBytes: number
   /** One sentence for each odd thing that was found and is no reason to refuse (a bad header copy, an old manifest …). */
   readonly remarks: readonly string[]
+  /** Which file LOCK was, for a later inspection in the same tenure of the folder; absent without one. */
+  readonly lock?: string
   /** What `open` carries out. Its shape is the log's own affair. */
   readonly plan: unknown
 }
@@ -163,7 +165,8 @@ export type LogDescription = {
 export type LogProtocol = {
   /**
    * Looks and changes nothing. @throws KeelsonError `CORRUPT` (details: file, offset, lsn, evidence), `UNSUPPORTED_VERSION`.
-   * `minDurable` in `evidence` is the caller's own knowledge.
+   * `minDurable` in `evidence` is the caller's own knowledge. `lock` is what an earlier inspection answered: when LOCK is another
+   * file by now, `SHARD_DOWN` with the reason `poisoned`.
    */
   inspect: {
     request: {
@@ -171,6 +174,7 @@ export type LogProtocol = {
       options: LogOptions
       evidence: readonly Evidence[]
       needs?: LogNeeds
+      lock?: string
     }
     answer: Inspection
   }

@@ -12,6 +12,8 @@ export type LogPlace = {
   readonly clock: Clock
   readonly dir: string
   readonly options: LogOptions
+  /** Which file is LOCK as long as the log is ours; absent where nobody locks. */
+  readonly lock?: string
 }
 
 /** The header of a segment to be made: what is not given is drawn, or follows from the options. */

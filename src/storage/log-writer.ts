@@ -14,6 +14,7 @@ import { pathIn } from './log-folder.ts'
 import type { Commit, CommitRequest } from './log-host.ts'
 import { framePayloadMax } from './log-limits.ts'
 import type { OpenedLog } from './log-opening.ts'
+import { whileOwned } from './log-ownership.ts'
 import { type LogPlace, successorHeader } from './log-place.ts'
 import { releasable } from './log-retention.ts'
 import { type Manifest, writeManifest } from './manifest.ts'
@@ -128,8 +129,7 @@ export class LogWriter {
   }
 
   /**
-   * Makes everything durable, and says in a CHECKPOINT and in the MANIFEST that all of it is kept elsewhere. Answers the
-   * CHECKPOINT's own LSN and the one that it covers.
+   * Makes everything durable, says in a CHECKPOINT and the MANIFEST that it is kept elsewhere, and answers both LSNs.
    * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `BUSY` with nothing written; `SHARD_DOWN` (`poisoned`).
    */
   checkpoint(opaque: Uint8Array): { readonly lsn: number; readonly coveredLsn: number } {
@@ -168,7 +168,7 @@ export class LogWriter {
     const { disk, dir } = this.#place
     const gone = releasable(this.#sealed, lsn, this.#manifest.checkpointLsn)
     for (const { name } of gone) {
-      refusing(() => disk.remove(pathIn(dir, name)))
+      refusing(() => whileOwned(this.#place, () => disk.remove(pathIn(dir, name))))
       this.#sealed = this.#sealed.slice(1)
       this.#irrevocably(() => disk.syncFolder(dir))
     }
@@ -200,10 +200,10 @@ export class LogWriter {
     if (this.#isClosed) throw new KeelsonError('CLOSED', 'The log is closed')
   }
 
-  /** Whatever is thrown in here, a disk's error or a bug, leaves a file that nobody can vouch for. */
+  /** Whatever is thrown in here, a disk's error or a bug, leaves a file that nobody can vouch for; so does a lost lock. */
   #irrevocably<T>(action: () => T): T {
     try {
-      return action()
+      return whileOwned(this.#place, action)
     } catch (error) {
       this.#failure = poison(error)
       throw this.#failure

@@ -20,6 +20,7 @@ import type {
 import { inspectLog } from './log-inspection.ts'
 import { checkLogOptions } from './log-limits.ts'
 import { openLog } from './log-opening.ts'
+import { lockIn, refuseLostLock } from './log-ownership.ts'
 import type { LogPlace } from './log-place.ts'
 import type { LogPlan } from './log-plan.ts'
 import { LogReader } from './log-reader.ts'
@@ -82,9 +83,11 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
   }
 
   const handlers: Handlers = {
-    inspect({ dir, options, evidence, needs }) {
+    inspect({ dir, options, evidence, needs, ...tenure }) {
       checkLogOptions(options)
-      return inspectLog(disk, dir, evidence, needs)
+      const { lock } = refusing(() => lockIn(disk, dir))
+      refusing(() => refuseLostLock({ disk, dir, ...tenure }))
+      return { ...inspectLog(disk, dir, evidence, needs), ...(lock === undefined ? {} : { lock }) }
     },
     create({ dir, options }) {
       checkLogOptions(options)
@@ -175,8 +178,11 @@ const open = (
   const plan = inspection.plan as LogPlan | null
   if (!plan)
     throw new KeelsonError('NO_SEGMENTS', `There is no log in ${dir}`, { details: { dir } })
+  const { lock } = inspection
+  const owned = lock === undefined ? place : { ...place, lock }
+  refusing(() => refuseLostLock(owned))
   const opened = openLog(place, plan)
-  const writer = new LogWriter(place, opened)
+  const writer = new LogWriter(owned, opened)
   const { segments } = writer
   const report = {
     walId: plan.walId,

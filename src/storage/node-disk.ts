@@ -74,6 +74,7 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
       const stats = unlessMissing(() => statSync(path))
       return stats && entryOf(stats)
     }),
+  identity: (path) => lockFiles.identity(path),
   list: (path) => attempt('list', path, () => readdirSync(path).sort()),
   makeFolder: (path) => attempt('makeFolder', path, () => makeFolders(path)),
   rename: (from, to) => attempt('rename', from, () => renameSync(from, to)),

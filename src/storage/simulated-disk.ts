@@ -34,6 +34,7 @@ export class SimulatedDisk implements Disk {
   /** What it says of itself; a power cut is the same either way. */
   volatile = false
   isVolatile = (): boolean => this.volatile
+  identity = (path: string): string | undefined => this.#names.identity(path)
   readonly #seed: number
   readonly #sectorBytes: number
   readonly #names: SimulatedNames

@@ -36,6 +36,8 @@ type NameChange = {
 export class SimulatedNames {
   readonly root: SimulatedFolder
   #pending: NameChange[] = []
+  readonly #identities = new WeakMap<SimulatedNode, string>()
+  #lastIdentity = 0
 
   constructor(root = new SimulatedFolder()) {
     this.root = root
@@ -47,6 +49,15 @@ export class SimulatedNames {
     for (const name of parts(path))
       node = node?.kind === 'folder' ? node.names.get(name) : undefined
     return node
+  }
+
+  /** A number for what stands at `path`, the same wherever that is by now; `undefined` when nothing does. */
+  identity(path: string): string | undefined {
+    const node = this.find(path)
+    if (!node) return undefined
+    const known = this.#identities.get(node) ?? `${++this.#lastIdentity}`
+    this.#identities.set(node, known)
+    return known
   }
 
   /** The folder at `path`. Refuses with `ENOENT` or `ENOTDIR`. */

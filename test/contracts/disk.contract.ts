@@ -255,6 +255,19 @@ export const diskContract = (name: string, start: () => DiskUnderTest): void => 
         expect(under.disk.entry(under.dir)?.kind).toBe('folder')
       })
 
+      test('an identity is one file’s, wherever it goes, and no other’s', () => {
+        put('a', 'same')
+        put('b', 'same')
+        const [a, b] = [under.disk.identity(at('a')), under.disk.identity(at('b'))]
+
+        expect(a).not.toBe(b)
+        expect(under.disk.identity(at('a'))).toBe(a)
+        under.disk.rename(at('a'), at('b'))
+        expect(under.disk.identity(at('b'))).toBe(a)
+        expect(under.disk.identity(at('a'))).toBeUndefined()
+        expect(under.disk.identity(at('b/c'))).toBeUndefined()
+      })
+
       test('makeFolder makes those above it too, and does nothing when it exists', () => {
         under.disk.makeFolder(at('x/y/z'))
         put('x/y/z/a', 'kept')

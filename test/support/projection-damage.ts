@@ -74,6 +74,7 @@ export const diskWith = (bytes: Uint8Array): Disk => {
     rename: readOnly,
     remove: readOnly,
     syncFolder: readOnly,
+    identity: () => undefined,
     isVolatile: () => false,
     lock: readOnly,
   }
