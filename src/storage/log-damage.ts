@@ -32,6 +32,8 @@ export type SegmentSurvey = {
   readonly map: SegmentMap
   /** What of the file the disk does not give. */
   readonly unreadable: readonly UnreadableExtent[]
+  /** A whole frame stands across the end that is declared. */
+  readonly runsOver: boolean
 }
 
 /** Good frames of one segment: those of `run` from the LSN `from` to `to`. */

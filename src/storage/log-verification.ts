@@ -4,11 +4,12 @@
  */
 import { KeelsonError } from '../errors.ts'
 import type { Disk, DiskFile } from './disk.ts'
-import { segmentStart } from './frame-cursor.ts'
+import { FrameCursor, segmentStart } from './frame-cursor.ts'
 import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
 import { pathIn } from './log-folder.ts'
 import { judgeLog, type LogVerification } from './log-judgement.ts'
 import { type LogSurvey, type SurveyedSegment, surveyLog } from './log-survey.ts'
+import { strangersIn } from './log-timelines.ts'
 import { mapSegment, type SegmentMap } from './segment-map.ts'
 import { WornDisk } from './worn-disk.ts'
 
@@ -58,8 +59,12 @@ export function* verifying(
     const isGone = surveys.length === 0 && survey.segments.length > 0
     if (mayRepeat && isGone) continue
     const isReleased = surveys.length < survey.segments.length
-    if (!isReleased) return judgeLog(survey, surveys, knowledge)
-    return judgeLog(without(survey, surveys), surveys, { ...knowledge, heldFrom: nowhere })
+    const known = isReleased ? { ...knowledge, heldFrom: nowhere } : knowledge
+    const held = isReleased ? without(survey, surveys) : survey
+    const strangers = strangersIn(held, surveys)
+    if (strangers.size === 0) return judgeLog(held, surveys, known)
+    const own = yield* withoutStrangers(worn, dir, surveys, strangers)
+    return judgeLog(withStrangers(held, strangers), own, known)
   }
 }
 
@@ -102,6 +107,52 @@ const without = (survey: LogSurvey, surveys: readonly SegmentSurvey[]): LogSurve
   }
 }
 
+/** Segments of this log, read without what a stranger says of their ends. */
+function* withoutStrangers(
+  disk: WornDisk,
+  dir: string,
+  surveys: readonly SegmentSurvey[],
+  strangers: ReadonlySet<SegmentSurvey>,
+): Generator<LogProgress, SegmentSurvey[]> {
+  const own: SegmentSurvey[] = []
+  for (const [index, survey] of surveys.entries()) {
+    const next = surveys[index + 1]
+    if (strangers.has(survey)) continue
+    if (!next || !strangers.has(next)) {
+      own.push(survey)
+      continue
+    }
+    const { name: file, size: totalBytes } = survey.segment
+    const mapping = mapFile(disk, dir, survey.segment, undefined, {})
+    let step = mapping.next()
+    for (let bytes = 0; !step.done; step = mapping.next()) {
+      bytes = Math.min(bytes + step.value, totalBytes)
+      yield { file, bytes, totalBytes }
+    }
+    own.push(step.value ?? survey)
+  }
+  return own
+}
+
+const withStrangers = (survey: LogSurvey, strangers: ReadonlySet<SegmentSurvey>): LogSurvey => {
+  const segments = [...strangers].map(({ segment }) => segment)
+  const evidence =
+    'it and the segments behind it are of different histories, as those of a copy that lived on: its frames count as lost'
+  return {
+    ...survey,
+    unreadable: [...survey.unreadable, ...segments.map(({ header }) => header)],
+    damage: [
+      ...survey.damage,
+      ...segments.map(({ name, header }) => ({
+        file: name,
+        offset: 0,
+        lsn: header.baseLsn,
+        evidence,
+      })),
+    ],
+  }
+}
+
 /** A segment with a successor ends where that says it does, and nowhere else; `undefined` when it was released meanwhile. */
 function* mapFile(
   disk: WornDisk,
@@ -125,7 +176,9 @@ function* mapFile(
     if (isLive && !next && map.holes.length > 0) map = settled(map, yield* read())
     // A file that is released becomes another segment; under its name it is still itself.
     if (isReleased()) return undefined
-    return { segment, declared, map, unreadable: disk.unreadable(path) }
+    const isShort = declared !== undefined && map.end.lsn < declared.lastLsn
+    const runsOver = isShort && new FrameCursor(file, header, map.end, size).next() !== undefined
+    return { segment, declared, map, unreadable: disk.unreadable(path), runsOver }
   } finally {
     file.close()
   }
