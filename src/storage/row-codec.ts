@@ -6,7 +6,7 @@
  *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, under the key 00
  */
 import { KeelsonError } from '../errors.ts'
-import { crc32 } from './crc32.ts'
+import { crc32, crc32Within } from './crc32.ts'
 import { isRowTag, type ProjectedPosition, type Row, type RowValue } from './projection-store.ts'
 import { compoundMarkerKey, lockRows } from './row-key.ts'
 import { readU64, viewOf, writeU64 } from './u64.ts'
@@ -48,7 +48,8 @@ export const encodeRow = (into: Uint8Array, key: Uint8Array, row: Row): void => 
   writeU64(view, 4, row.expiresAt)
   into[12] = row.value.tag
   into.set(row.value.bytes, rowHeadBytes)
-  view.setUint32(0, recordCrc(key, into.subarray(4)), true)
+  // `recordCrc`, without a view of the rest: one is here already.
+  view.setUint32(0, crc32Within({ bytes: into, view }, 4, into.length, crc32(key)), true)
 }
 
 const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
