@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { KeelsonError } from '../errors.ts'
 import type { Disk } from './disk.ts'
 import { refusing } from './log-errors.ts'
-import { manifestName, parseSegmentName, pathIn, spareName } from './log-folder.ts'
+import { isSpareName, manifestName, parseSegmentName, pathIn, spareName } from './log-folder.ts'
 import { inspectLog } from './log-inspection.ts'
 import { openingBytes } from './log-limits.ts'
 import { type LogPlace, newSegmentHeader } from './log-place.ts'
@@ -90,5 +90,5 @@ const firstManifest = ({ walId, seq, baseLsn, salt }: SegmentHeader): Manifest =
 export const removeLog = (disk: Disk, dir: string): void => {
   disk.remove(pathIn(dir, manifestName))
   for (const name of disk.list(dir))
-    if (parseSegmentName(name) || name.endsWith('.tmp')) disk.remove(pathIn(dir, name))
+    if (parseSegmentName(name) || isSpareName(name)) disk.remove(pathIn(dir, name))
 }

@@ -4,14 +4,14 @@
  */
 import type { Disk } from './disk.ts'
 import { corruption, refusing, unsupported } from './log-errors.ts'
-import { manifestName } from './log-folder.ts'
+import { manifestName, pathIn } from './log-folder.ts'
 import type { Evidence, Inspection, LogNeeds } from './log-host.ts'
 import { checkpointOf, type Findings, planOf } from './log-plan.ts'
 import { type EndVerdict, judgeEnd } from './log-recovery.ts'
 import { checkLinks, scanLog } from './log-scan.ts'
 import { type Manifest, type ManifestReading, readManifest } from './manifest.ts'
 import { findBreach, type SegmentEntry } from './segment-chain.ts'
-import { listSegments } from './segment-list.ts'
+import { foundAs, listSegments } from './segment-list.ts'
 
 /**
  * Inspects the log in `dir`. `evidence` is what others know of it.
@@ -30,6 +30,7 @@ const inspect = (
   evidence: readonly Evidence[],
   needs: LogNeeds | undefined,
 ): Inspection => {
+  refuseOtherManifest(disk, dir)
   const manifest = readManifest(disk, dir)
   if (manifest.unsupported !== undefined)
     throw unsupported(manifestName, { formatVersion: manifest.unsupported })
@@ -46,6 +47,14 @@ const inspect = (
   refuseMissingStart(findings, needs)
   const verdict = judge(findings, evidence)
   return report(disk, findings, verdict)
+}
+
+/** A link to nothing counts as missing, and is replaced; what cannot be read, or replaced, is for people to look at. */
+const refuseOtherManifest = (disk: Disk, dir: string): void => {
+  const kind = disk.entry(pathIn(dir, manifestName))?.kind
+  if (kind === undefined || kind === 'file') return
+  const evidence = `a file is expected here, and it is ${foundAs(kind)}`
+  throw corruption({ file: manifestName, offset: 0, lsn: 1, evidence })
 }
 
 /** A folder without a segment: new, or its creation was interrupted. Or its segments are gone. */

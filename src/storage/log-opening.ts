@@ -15,7 +15,7 @@ import type { Disk, DiskFile } from './disk.ts'
 import { copyBytesMax, copyFrames } from './frame-copy.ts'
 import { segmentStart } from './frame-cursor.ts'
 import { poison, refusing } from './log-errors.ts'
-import { manifestSpareName, pathIn, quarantineName, spareName } from './log-folder.ts'
+import { isSpareName, manifestSpareName, pathIn, quarantineName, spareName } from './log-folder.ts'
 import { framePayloadMax, openingBytes } from './log-limits.ts'
 import { type LogPlace, newSegmentHeader } from './log-place.ts'
 import type { LogPlan, Trim } from './log-plan.ts'
@@ -127,7 +127,7 @@ const takeSpace = (
   header: SegmentHeader,
   manifest: Manifest,
 ): void => {
-  for (const name of disk.list(dir)) if (name.endsWith('.tmp')) disk.remove(pathIn(dir, name))
+  for (const name of disk.list(dir)) if (isSpareName(name)) disk.remove(pathIn(dir, name))
   prepareSpare(disk, { path: pathIn(dir, spareName), size: header.allocatedBytes })
   try {
     if (!plan.manifestIsWhole) prepareManifest(disk, dir, manifest)

@@ -44,7 +44,8 @@ export type NodeDiskOptions = {
 }
 
 const openFlags: Record<OpenMode, number> = {
-  read: constants.O_RDONLY,
+  // Without waiting: a named pipe would not be open before somebody writes into it.
+  read: constants.O_RDONLY | constants.O_NONBLOCK,
   write: constants.O_RDWR,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
 }
@@ -111,13 +112,17 @@ const systemCode = (error: unknown): string | undefined =>
 const openFile = (path: string, mode: OpenMode): number =>
   attempt(mode === 'create' ? 'create' : 'open', path, () => {
     const descriptor = openSync(path, openFlags[mode])
-    // A folder can be opened to read, but not read; better to say so here than at the first read.
-    if (mode === 'read' && fstatSync(descriptor).isDirectory()) {
-      closeSync(descriptor)
-      throw new DiskError('EISDIR', 'open', path)
-    }
-    return descriptor
+    // A folder can be opened to read, but not read; better to say so here than at the first read. A pipe never ends.
+    return refuseNoFile(descriptor, mode === 'create' ? 'create' : 'open', path)
   })
+
+/** @throws DiskError `EISDIR`, `ENODEV` for what is no plain file; it is closed then. */
+const refuseNoFile = (descriptor: number, operation: string, path: string): number => {
+  const stats = fstatSync(descriptor)
+  if (stats.isFile()) return descriptor
+  closeSync(descriptor)
+  throw new DiskError(stats.isDirectory() ? 'EISDIR' : 'ENODEV', operation, path)
+}
 
 const nodeFile = (path: string, descriptor: number): DiskFile => {
   // The system gives the number of a closed descriptor to the next file: using it again would harm a stranger.
@@ -187,13 +192,13 @@ const lockFiles: SharedLockFiles = {
   openThere: (path) =>
     attempt('lock', path, () =>
       unlessMissing(() => {
-        const descriptor = openSync(path, constants.O_RDONLY)
+        const descriptor = refuseNoFile(openSync(path, openFlags.read), 'lock', path)
         return { descriptor, close: () => attempt('lock', path, () => closeSync(descriptor)) }
       }),
     ),
   identity: (path) =>
     attempt('lock', path, () => unlessMissing(() => identityOf(statSync(path, { bigint: true })))),
-  content: (path) => attempt('lock', path, () => unlessMissing(() => readFileSync(path, 'utf8'))),
+  content: (path) => attempt('lock', path, () => unlessMissing(() => readText(path))),
   putNew: (path, content) =>
     attempt('lock', path, () => {
       const temporary = writeBeside(path, content)
@@ -213,7 +218,8 @@ const lockFiles: SharedLockFiles = {
 }
 
 const openLockFile = (path: string): OpenLockFile => {
-  const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT)
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK
+  const descriptor = refuseNoFile(openSync(path, flags), 'lock', path)
   return {
     descriptor,
     identity: identityOf(fstatSync(descriptor, { bigint: true })),
@@ -225,6 +231,15 @@ const openLockFile = (path: string): OpenLockFile => {
         ftruncateSync(descriptor, bytes.length)
       }),
     close: () => attempt('lock', path, () => closeSync(descriptor)),
+  }
+}
+
+const readText = (path: string): string => {
+  const descriptor = refuseNoFile(openSync(path, openFlags.read), 'lock', path)
+  try {
+    return readFileSync(descriptor, 'utf8')
+  } finally {
+    closeSync(descriptor)
   }
 }
 

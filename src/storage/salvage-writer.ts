@@ -8,7 +8,7 @@ import type { Disk, DiskFile } from './disk.ts'
 import { frameBytes, frameTypes, roundUp } from './frame.ts'
 import { type FrameEnd, segmentStart } from './frame-cursor.ts'
 import { GroupEncoder } from './group-encoder.ts'
-import { pathIn, segmentName } from './log-folder.ts'
+import { pathIn, salvageSpareName, segmentName } from './log-folder.ts'
 import type { LogSegment } from './segment-chain.ts'
 import { attempt, writeAll } from './segment-file.ts'
 import { encodeSegmentHeader, noPredecessor, type SegmentHeader } from './segment-header.ts'
@@ -25,8 +25,6 @@ export type SalvagePlace = { readonly disk: Disk; readonly clock: Clock; readonl
 
 /** How much is gathered before it is written. */
 const groupBytes = 1024 * 1024
-
-const temporaryName = 'salvage.tmp'
 
 /** Writes one log. After a failure: `abandon`. */
 export class SalvageWriter {
@@ -105,7 +103,7 @@ export class SalvageWriter {
 
   #open(): DiskFile {
     const { disk, dir } = this.#place
-    this.#file ??= disk.open(pathIn(dir, temporaryName), 'create')
+    this.#file ??= disk.open(pathIn(dir, salvageSpareName), 'create')
     return this.#file
   }
 
@@ -121,7 +119,7 @@ export class SalvageWriter {
     this.#file = undefined
     file.close()
     const name = segmentName(header.baseLsn, header.seq)
-    disk.rename(pathIn(dir, temporaryName), pathIn(dir, name))
+    disk.rename(pathIn(dir, salvageSpareName), pathIn(dir, name))
     disk.syncFolder(dir)
     const { offset: endOffset, lsn: lastLsn, crc: lastCrc } = this.#end
     this.#chain.push({ name, header, lastLsn, endOffset, lastCrc })

@@ -3,7 +3,7 @@
  * is refused, because nobody knows what it holds; a newest segment whose header is gone may be set aside, when the
  * MANIFEST says that it was never used.
  */
-import type { Disk } from './disk.ts'
+import type { Disk, DiskEntry } from './disk.ts'
 import { corruption, unsupported } from './log-errors.ts'
 import { parseSegmentName, pathIn } from './log-folder.ts'
 import type { ManifestReading } from './manifest.ts'
@@ -36,6 +36,10 @@ export const listSegments = (disk: Disk, dir: string, manifest: ManifestReading)
   return { segments, setAside, remarks }
 }
 
+/** What stands where a file was expected, in words. */
+export const foundAs = (kind: DiskEntry['kind'] | undefined): string =>
+  kind === undefined ? 'a link to nothing' : kind === 'folder' ? 'a folder' : 'something else'
+
 const damaged = ({ name, baseLsn }: NamedSegment, evidence: string) =>
   corruption({ file: name, offset: 0, lsn: baseLsn, evidence })
 
@@ -58,6 +62,9 @@ const readEntry = (
   { name, baseLsn, seq }: NamedSegment,
   remarks: string[],
 ): SegmentEntry | undefined => {
+  const kind = disk.entry(pathIn(dir, name))?.kind
+  if (kind !== 'file')
+    throw damaged({ name, baseLsn, seq }, `a file is expected here, and it is ${foundAs(kind)}`)
   const file = disk.open(pathIn(dir, name), 'read')
   try {
     const block = new Uint8Array(segmentHeaderBytes)

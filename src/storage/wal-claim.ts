@@ -79,7 +79,7 @@ const refuseShard = (disk: Disk, dir: string): void => {
 
 /** `dir`, when it is missing, and those above it that are: the lowest first. */
 const missingFolders = (disk: Disk, dir: string): string[] => {
-  const entry = disk.entry(dir)
+  const entry = unlessNoPlace(dir, () => disk.entry(dir))
   if (entry && entry.kind !== 'folder') throw noFolder(dir, `a ${entry.kind}`)
   return entry || dirname(dir) === dir ? [] : [dir, ...missingFolders(disk, dirname(dir))]
 }
@@ -90,14 +90,18 @@ const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
 const makeFolders = (disk: Disk, missing: readonly string[]): void => {
   const [lowest] = missing
   if (!lowest) return
+  unlessNoPlace(lowest, () => disk.makeFolder(lowest))
+  for (const path of missing) disk.syncFolder(dirname(path))
+}
+
+const unlessNoPlace = <T>(path: string, action: () => T): T => {
   try {
-    disk.makeFolder(lowest)
+    return action()
   } catch (error) {
     throw error instanceof DiskError && noPlace.includes(error.code)
-      ? noFolder(lowest, error.code)
+      ? noFolder(path, error.code)
       : error
   }
-  for (const path of missing) disk.syncFolder(dirname(path))
 }
 
 const noFolder = (dir: string, found: string): KeelsonError =>

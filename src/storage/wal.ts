@@ -4,6 +4,7 @@
  * refused, a failed sync is final. docs/wal.md shows it at work; FORMAT.md has the bytes.
  */
 import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { givenBytes } from './given-bytes.ts'
 import type { LogDescription } from './log-host.ts'
 import { framePayloadMax } from './log-limits.ts'
 import { type Appended, type AppendOptions, checkAppendOptions } from './wal-append.ts'
@@ -104,14 +105,15 @@ export class Wal {
    */
   append(type: number, bytes: Uint8Array, options: AppendOptions = plainly): Promise<Appended> {
     // Not an async function: each would cost a second promise, and two more turns of the microtask queue.
+    let entry: Uint8Array
     try {
       this.#refuseClosed()
-      checkEntry(type, bytes, this.#payloadMax)
+      entry = checkEntry(type, bytes, this.#payloadMax)
       if (options !== plainly) checkAppendOptions(options)
     } catch (error) {
       return Promise.reject(error)
     }
-    return this.#commits.append(type, bytes, options)
+    return this.#commits.append(type, entry, options)
   }
 
   /** `append` with type 0. */
@@ -131,8 +133,8 @@ export class Wal {
    */
   async createCheckpoint(opaque: Uint8Array = new Uint8Array(0)): Promise<number> {
     this.#refuseClosed()
-    checkEntry(0, opaque, this.#payloadMax)
-    return this.#commits.checkpoint(encodeOpaque(opaque))
+    const bytes = checkEntry(0, opaque, this.#payloadMax)
+    return this.#commits.checkpoint(encodeOpaque(bytes))
   }
 
   /**
@@ -243,10 +245,11 @@ const invalid = (path: string, found: unknown): KeelsonError =>
     details: { path, found },
   })
 
-const checkEntry = (type: number, bytes: Uint8Array, limit: number): void => {
+/** The bytes to append. */
+const checkEntry = (type: number, given: Uint8Array, limit: number): Uint8Array => {
   if (!Number.isInteger(type) || type < 0 || type > entryTypeMax) throw invalid('type', type)
-  if (!(bytes instanceof Uint8Array)) throw invalid('bytes', typeof bytes)
-  if (bytes.length <= limit) return
+  const bytes = givenBytes(given)
+  if (bytes.length <= limit) return bytes
   throw new KeelsonError('TOO_LARGE', `An entry holds at most ${limit} bytes`, {
     details: { limit, size: bytes.length },
   })

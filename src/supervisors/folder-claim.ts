@@ -53,7 +53,7 @@ export type ClaimRequest = {
  */
 export const claimFolder = (request: ClaimRequest): FolderClaim => {
   const { disk, dir } = request
-  const wasThere = refusing(() => disk.entry(dir))
+  const wasThere = refusing(() => whereFolderCanBe(dir, () => disk.entry(dir)))
   if (wasThere && wasThere.kind !== 'folder')
     throw configError('dir', 'a folder', `${dir}, which is none`)
   const made: Made = { locks: [], paths: [], parents: missingParents(disk, dir) }
@@ -125,13 +125,17 @@ const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
 
 /** Makes what is missing of the folder and those above it, each one's name durable in the one above. */
 const makeDurably = (disk: Disk, dir: string, missing: readonly string[]): void => {
+  whereFolderCanBe(dir, () => missing.length > 0 && disk.makeFolder(dir))
+  for (const path of missing) disk.syncFolder(dirname(path))
+}
+
+const whereFolderCanBe = <T>(dir: string, action: () => T): T => {
   try {
-    if (missing.length > 0) disk.makeFolder(dir)
+    return action()
   } catch (error) {
     if (!(error instanceof DiskError) || !noPlace.includes(error.code)) throw error
     throw configError('dir', 'a folder, or a place for one', `${dir} (${error.code})`)
   }
-  for (const path of missing) disk.syncFolder(dirname(path))
 }
 
 const shardsOf = ({ dir, shards }: ClaimRequest, facts: DataFolderFacts | undefined): number => {

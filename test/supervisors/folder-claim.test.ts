@@ -33,6 +33,15 @@ describe('a claim', () => {
     expect(disk.list('/')).toEqual([])
   })
 
+  test('of a folder whose name is too long is CONFIG', () => {
+    const disk = simulatedDisk()
+    const fault = { kind: 'error', code: 'ENAMETOOLONG' } as const
+    disk.inject({ at: 1, operation: 'entry', path: '/up/data', fault })
+
+    expect(codeOf(() => claimFolder(request(disk)))).toBe('CONFIG')
+    expect(disk.list('/')).toEqual([])
+  })
+
   test('leaves what others have put above it meanwhile', () => {
     const disk = simulatedDisk()
     const claim = claimFolder(request(disk))
