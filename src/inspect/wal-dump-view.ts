@@ -15,6 +15,7 @@ import {
   valueTags,
 } from '../storage/index.ts'
 import { type Paint, plainPaint } from './paint.ts'
+import { printable } from './printable.ts'
 import { bytesText, countText } from './quantities.ts'
 import type { LogTarget } from './wal-target.ts'
 
@@ -28,7 +29,7 @@ export const frameTypeName = (type: number): string => {
 
 /** The line above a shard's frames. */
 export const logHeading = ({ shard, dir }: LogTarget, paint: Paint = plainPaint): string =>
-  paint('strong', `shard ${shard ?? 0}  ${dir}`)
+  paint('strong', `shard ${shard ?? 0}  ${printable(dir)}`)
 
 /** One record as one line; a value is cut to `width` characters. */
 export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint): string => {
@@ -41,7 +42,7 @@ export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint
     case 'damage':
       return paint(
         'bad',
-        `  damage  ${record.file}  offset ${countText(record.offset)}  lsn ${countText(record.lsn)}: ${record.evidence}`,
+        `  damage  ${printable(record.file)}  offset ${countText(record.offset)}  lsn ${countText(record.lsn)}: ${printable(record.evidence)}`,
       )
     case 'newer':
       return paint(

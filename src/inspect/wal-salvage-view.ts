@@ -1,9 +1,10 @@
 /** What `keelson wal salvage` says, for people and for programs. Pure. */
 import { type Paint, plainPaint } from './paint.ts'
+import { printable } from './printable.ts'
 import { bytesText, countText, durationText, pluralText } from './quantities.ts'
 import { factList } from './text-table.ts'
 import type { SalvagedFolder, SalvagedLog } from './wal-findings.ts'
-import { rangesText } from './wal-verify-view.ts'
+import { damageLines, rangesText } from './wal-verify-view.ts'
 
 /** The whole answer as text. */
 export const salvageText = (
@@ -13,7 +14,7 @@ export const salvageText = (
   const bytes = logs.reduce((sum, { salvaged }) => sum + salvaged.bytes, 0)
   const rate = (bytes / Math.max(elapsedMs, 1)) * 1_000
   return [
-    `salvaged ${from} to ${to}, in ${durationText(elapsedMs)}, ${bytesText(rate)}/s`,
+    `salvaged ${printable(from)} to ${printable(to)}, in ${durationText(elapsedMs)}, ${bytesText(rate)}/s`,
     ...logs.map((log) => logText(log, paint)),
     'From here on the new folder is the log: keep the old one as it is, and open only one of both.',
   ].join('\n')
@@ -43,7 +44,10 @@ const logText = ({ shard, found, salvaged }: SalvagedLog, paint: Paint): string 
     facts.push(['torn', `${countText(found.torn.bytes)} bytes that opening would have cut`])
   facts.push(['next', `writes go on with lsn ${countText(lastLsn + 1)}`])
   const name = shard === undefined ? 'log' : `shard ${shard}`
-  return [name, ...factList(facts).split('\n')].join('\n  ')
+  const damage = found?.damage ?? []
+  if (damage.length > 0) facts.push(['damage', paint('bad', pluralText(damage.length, 'place'))])
+  const lines = factList(facts).split('\n')
+  return [name, ...lines.map((line) => `  ${line}`), ...damageLines(damage)].join('\n')
 }
 
 /** The same as plain data. */

@@ -2,6 +2,7 @@
 import type { Damage, LogVerification, LsnRange } from '../storage/index.ts'
 import { errorText } from './error-view.ts'
 import { type Paint, plainPaint } from './paint.ts'
+import { printable } from './printable.ts'
 import { bytesText, countText, durationText, pluralText } from './quantities.ts'
 import { factList } from './text-table.ts'
 import { folderDamage, type VerifiedFolder, type VerifiedLog } from './wal-findings.ts'
@@ -32,13 +33,14 @@ export const verifyText = (
     ? [paint('odd', `${target.heldBy}; it is judged up to what is durable, and its end is open`)]
     : []
   const damage = folderDamage(folder).map(
-    ({ file, evidence }) => `${paint('bad', 'CORRUPT')}  ${file}: ${evidence}`,
+    ({ file, evidence }) =>
+      `${paint('bad', 'CORRUPT')}  ${printable(file)}: ${printable(evidence)}`,
   )
   const next =
     status === 4
       ? [
           `Nothing was changed. What can be read is brought into a new folder by`,
-          `  keelson wal salvage ${target.dir} --to DIR2`,
+          `  keelson wal salvage ${printable(target.dir)} --to DIR2`,
         ]
       : []
   return [...held, ...damage, ...logs.map((log) => logText(log, paint)), ...next].join('\n')
@@ -46,7 +48,7 @@ export const verifyText = (
 
 const logText = ({ target, found, refused, elapsedMs }: VerifiedLog, paint: Paint): string => {
   const name = target.shard === undefined ? 'log' : `shard ${target.shard}`
-  const head = `${paint('strong', name)}  ${target.dir}`
+  const head = `${paint('strong', name)}  ${printable(target.dir)}`
   if (!found) return `${head}\n  ${refused ? errorText(refused) : ''}`
   const { damage } = found
   const facts = [
@@ -80,7 +82,7 @@ const logFacts = (
     ['verdict', verdictText(found, paint)],
     ['log', `${walId}, epoch ${epoch}, ${pluralText(segments, 'segment')}, ${bytesText(bytes)}`],
     ['frames', `${countText(frames)} good (${countText(dataFrames)} DATA)${lsns}`],
-    ['durable', `proven up to lsn ${countText(found.provenLsn)}, by ${found.provenBy}`],
+    ['durable', `proven up to lsn ${countText(found.provenLsn)}, by ${printable(found.provenBy)}`],
     ...(found.lost.length > 0
       ? [['lost', paint('bad', `${rangesText(found.lost)}; proven to have been durable`)] as const]
       : []),
@@ -108,16 +110,17 @@ const logFacts = (
 }
 
 const remarkFacts = (remarks: readonly string[]): (readonly [string, string])[] =>
-  remarks.map((remark) => ['note', remark])
+  remarks.map((remark) => ['note', printable(remark)])
 
-const damageLines = (damage: readonly Damage[]): string[] => {
+/** Damaged places, two lines each; those that are too many are counted. */
+export const damageLines = (damage: readonly Damage[]): string[] => {
   const more = damage.length - placesShown
   return [
     ...damage
       .slice(0, placesShown)
       .flatMap(({ file, offset, lsn, evidence }) => [
-        `    ${file}  offset ${countText(offset)}  lsn ${countText(lsn)}`,
-        `      ${evidence}`,
+        `    ${printable(file)}  offset ${countText(offset)}  lsn ${countText(lsn)}`,
+        `      ${printable(evidence)}`,
       ]),
     ...(more > 0 ? [`    … and ${pluralText(more, 'more place')}; --json has them all`] : []),
   ]

@@ -68,7 +68,7 @@ export const judgeLog = (
   const end = endOf(survey, surveys, places, proof, knowledge)
   const damage = [...survey.damage, ...places.damage, ...end.damage]
   const isCorrupt = damage.length > 0 || places.lost.length > 0
-  // Behind a CLEAN_CLOSE that MANIFEST names nobody wrote: opening cuts nothing there.
+  // Behind a CLEAN_CLOSE that MANIFEST names the log wrote nothing: what stands there is not a tail of it.
   const torn = end.tail === 'clean' ? undefined : places.torn
   const verdict = isCorrupt ? 'corrupt' : torn ? 'torn' : 'clean'
   return {

@@ -162,3 +162,29 @@ describe('verify', () => {
     expect(await outcome(world.verify({ minDurable: -1 }))).toBe('CONFIG')
   })
 })
+
+describe('verify, repair and opening say the same', () => {
+  test('of a closed log with bytes behind its end: it is clean, and they are no torn tail', async () => {
+    const world = await written()
+    await (await world.open()).close()
+    const segment = segmentsOn(world.disk).at(-1) ?? ''
+    const file = world.disk.open(segment, 'write')
+    file.write(Buffer.from('garbage'.repeat(200)), file.size())
+    file.close()
+
+    const found = await world.verify()
+
+    expect(found).toMatchObject({ verdict: 'clean', tail: 'clean', damage: [], lost: [] })
+    expect(found).not.toHaveProperty('torn')
+    expect(await world.repair()).toMatchObject({ cutBytes: 0, cut: null })
+    const wal = await world.open()
+    expect(wal.report).toMatchObject({ tail: 'clean' })
+  })
+
+  test('of a folder that is missing, and of a file: there is no log', async () => {
+    const world = await written()
+    const file = segmentsOn(world.disk).at(-1) ?? ''
+    for (const path of ['/nowhere', `${file}/below`, file])
+      expect(await outcome(world.verify({}, path)), path).toBe('NO_SEGMENTS')
+  })
+})

@@ -26,7 +26,7 @@ export type WalWorld = {
   readonly ports: WalPorts
   open(options?: Omit<Partial<WalOptions>, 'dir'>): Promise<Wal>
   repair(): Promise<WalRepair>
-  verify(options?: VerifyOptions): Promise<WalVerification>
+  verify(options?: VerifyOptions, folder?: string): Promise<WalVerification>
   /** The same on another disk, or the same disk later. */
   on(disk: SimulatedDisk): WalWorld
 }
@@ -53,7 +53,7 @@ const worldOn = (disk: SimulatedDisk, { seed = 1, delayMs = 0 }: WalWorldOptions
       return new Wal(await opened)
     },
     repair: () => repairWal(dir, ports),
-    verify: (options) => verifyWal(dir, ports, options),
+    verify: (options, folder = dir) => verifyWal(folder, ports, options),
     // Salts differ from life to life, as they do on a real clock.
     on: (other) => worldOn(other, { seed: seed + 1, delayMs }),
   }
