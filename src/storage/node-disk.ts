@@ -113,7 +113,7 @@ const openFile = (path: string, mode: OpenMode): number =>
   attempt(mode === 'create' ? 'create' : 'open', path, () => {
     const descriptor = openSync(path, openFlags[mode])
     // A folder can be opened to read, but not read; better to say so here than at the first read. A pipe never ends.
-    return refuseNoFile(descriptor, mode === 'create' ? 'create' : 'open', path)
+    return mode === 'read' ? refuseNoFile(descriptor, 'open', path) : descriptor
   })
 
 /** @throws DiskError `EISDIR`, `ENODEV` for what is no plain file; it is closed then. */
