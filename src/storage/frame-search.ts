@@ -71,20 +71,28 @@ export function* findFrame(
 
 type Chunk = { readonly at: number; readonly count: number; readonly own: number }
 
+/** How many bytes may still be summed for lengths that turn out to be wrong. One for all holes of a segment. */
+export type Patience = { bytes: number }
+
+/** A length up to this is tried in any case: it costs no more than the search that follows. */
+const alwaysTried = 16 * 1024
+
 /**
  * Where to begin the search behind `offset`. A damaged header may still say how long its payload is, and that is believed
- * when the payload has the sum that stands beside it: then nothing in the payload is searched, whatever it looks like.
+ * when the payload has the sum that stands beside it: then nothing in the payload is searched, whatever it looks like. Where
+ * there is so much damage that `patience` ends, only short lengths are still believed.
  */
 export const behindDamagedHeaders = (
   file: DiskFile,
   facts: SegmentFacts,
   offset: number,
   limit: number,
+  patience: Patience,
 ): number => {
   for (let at = offset; ; ) {
     const end =
-      damagedFrameEnd(file, facts, at, limit) ??
-      damagedFrameEnd(file, facts, roundUp(at, facts.sectorBytes), limit)
+      damagedFrameEnd(file, facts, at, limit, patience) ??
+      damagedFrameEnd(file, facts, roundUp(at, facts.sectorBytes), limit, patience)
     if (end === undefined) return at
     at = end
   }
@@ -95,6 +103,7 @@ const damagedFrameEnd = (
   { salt, payloadMax }: SegmentFacts,
   offset: number,
   limit: number,
+  patience: Patience,
 ): number | undefined => {
   const header = frameBuffer(new Uint8Array(frameHeaderBytes))
   if (offset + frameHeaderBytes > limit) return undefined
@@ -103,6 +112,7 @@ const damagedFrameEnd = (
   const payloadBytes = header.view.getUint32(4, true)
   const end = offset + frameBytes(payloadBytes)
   if (payloadBytes > payloadMax || end > limit) return undefined
+  if (payloadBytes > alwaysTried && payloadBytes > patience.bytes) return undefined
   const chunk = new Uint8Array(Math.min(payloadBytes, chunkBytes))
   let sum = salt.high
   for (let at = 0; at < payloadBytes; at += chunk.length) {
@@ -110,7 +120,9 @@ const damagedFrameEnd = (
     if (file.read(part, offset + frameHeaderBytes + at) < part.length) return undefined
     sum = crc32(part, sum)
   }
-  return sum === header.view.getUint32(28, true) ? end : undefined
+  if (sum === header.view.getUint32(28, true)) return end
+  patience.bytes -= payloadBytes
+  return undefined
 }
 
 const searchChunk = (

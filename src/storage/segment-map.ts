@@ -16,7 +16,7 @@ import {
   roundUp,
 } from './frame.ts'
 import { FrameCursor, type FrameEnd, type SegmentFacts } from './frame-cursor.ts'
-import { behindDamagedHeaders, findFrame } from './frame-search.ts'
+import { behindDamagedHeaders, findFrame, type Patience } from './frame-search.ts'
 import { decodeLost, type LsnRange } from './lost-frame.ts'
 import { believed, type FrameRun, type Stretch } from './segment-stretches.ts'
 import { provenAstray } from './segment-tail.ts'
@@ -70,8 +70,12 @@ type Walk = {
   readonly limit: number
   readonly stretches: Stretch[]
   readonly unreadable: UnreadableFrame[]
+  readonly patience: Patience
   provenLsn: number
 }
+
+/** Whatever a segment holds, this much is summed for lengths that are wrong, and as much as it is long. */
+const patienceBytes = 64 * 1024 * 1024
 
 /**
  * Maps the frames from `start` to `limit`. Pauses now and then with how many bytes it has done since.
@@ -83,7 +87,8 @@ export function* mapSegment(
   start: FrameEnd,
   limit: number,
 ): Generator<number, SegmentMap> {
-  const walk: Walk = { file, facts, limit, stretches: [], unreadable: [], provenLsn: 0 }
+  const patience = { bytes: patienceBytes + limit }
+  const walk: Walk = { file, facts, limit, stretches: [], unreadable: [], patience, provenLsn: 0 }
   let from = start
   let isLinked = true
   let known = start
@@ -91,7 +96,7 @@ export function* mapSegment(
     const stretch = yield* walkStretch(walk, from, isLinked)
     walk.stretches.push(stretch)
     if (isLinked) known = stretch.to
-    const offset = behindDamagedHeaders(file, facts, stretch.to.offset, limit)
+    const offset = behindDamagedHeaders(file, facts, stretch.to.offset, limit, patience)
     const found = yield* findFrame(file, facts, { offset, known, limit })
     const astray = provenAstray(file, facts, stretch.to)
     walk.provenLsn = Math.max(walk.provenLsn, found.provenLsn, astray)
