@@ -308,7 +308,8 @@ describe('keelson wal dump', () => {
 
 describe('keelson wal dump to a reader that waits', () => {
   test('waits too, and hears a signal meanwhile', async () => {
-    const dir = await newFolder(200)
+    // More than pipes and streams on both sides hold, wherever the reader stops.
+    const dir = await newFolder(700)
     const command = startKeelson(['wal', 'dump', 'd', '--json'], dir)
     const { stdout } = command.process
     await new Promise<void>((resolve) => {
