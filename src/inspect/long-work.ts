@@ -21,6 +21,7 @@ export class WorkDisplay {
   readonly #environment: Environment
   readonly #isLive: boolean
   readonly #isAsked: boolean
+  #shown = ''
   #shownAt = Number.NEGATIVE_INFINITY
   #hasLine = false
 
@@ -30,12 +31,14 @@ export class WorkDisplay {
     this.#isAsked = isAsked
   }
 
-  /** Shows it, when it is time to. `startedAt` as the clock's `monotonic` has it. */
+  /** Shows it, when it is time to; a new piece of work at once. `startedAt` as the clock's `monotonic` has it. */
   show(what: string, done: WorkDone, startedAt: number): void {
     const { errors, clock } = this.#environment
     const now = clock.monotonic()
     if (!this.#isLive && !this.#isAsked) return
-    if (now - this.#shownAt < (this.#isLive ? showMs.live : showMs.lines)) return
+    const isDue = now - this.#shownAt >= (this.#isLive ? showMs.live : showMs.lines)
+    if (!isDue && what === this.#shown) return
+    this.#shown = what
     this.#shownAt = now
     const line = workLine(what, done, now - startedAt)
     if (this.#isLive) errors.write(`\r${line}${clearLine}`)
