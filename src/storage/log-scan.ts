@@ -2,10 +2,10 @@
  * Reads the frames of a log's segments, from a given one to the newest, and sums up what recovery has to know. An
  * earlier segment must be whole up to where its successor says it ended; where the newest ends is for recovery to judge.
  */
-import { decodeCheckpoint, decodeEndMark, readStamp } from './control-payload.ts'
 import type { Disk, DiskFile } from './disk.ts'
-import { type FrameHeader, frameTypes, provenBy } from './frame.ts'
+import type { FrameHeader } from './frame.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from './frame-cursor.ts'
+import { addFrame, type FrameSums, noSums } from './frame-sums.ts'
 import { corruption, unsupported } from './log-errors.ts'
 import { pathIn } from './log-folder.ts'
 import type { SegmentEntry } from './segment-chain.ts'
@@ -28,13 +28,6 @@ export type LogScan = {
   readonly checkpointLsn: number
   /** The greatest LSN that a frame, whole or behind the end, proves to have been durable. */
   readonly provenLsn: number
-}
-
-type Sums = {
-  lastTime: number
-  checkpointLsn: number
-  provenLsn: number
-  mark: 'none' | 'seal' | 'closed'
 }
 
 /** Scans `segments`, of which the last is the newest. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`. */
@@ -80,13 +73,11 @@ export const checkLinks = (disk: Disk, dir: string, segments: readonly SegmentEn
   }
 }
 
-const noSums = (): Sums => ({ lastTime: 0, checkpointLsn: 0, provenLsn: 0, mark: 'none' })
-
 const scanSealed = (
   file: DiskFile,
   { name, header }: SegmentEntry,
   successor: SegmentEntry,
-  sums: Sums,
+  sums: FrameSums,
 ): void => {
   const { prev } = successor.header
   const end = walk(file, { name, header }, prev.endOffset, sums)
@@ -98,7 +89,7 @@ const scanSealed = (
 const scanNewest = (
   file: DiskFile,
   { name, header, size }: SegmentEntry,
-  sums: Sums,
+  sums: FrameSums,
 ): Pick<LogScan, 'end' | 'tail'> => {
   sums.mark = 'none'
   const end = walk(file, { name, header }, size, sums)
@@ -109,10 +100,10 @@ const walk = (
   file: DiskFile,
   { name, header }: Pick<SegmentEntry, 'name' | 'header'>,
   limit: number,
-  sums: Sums,
+  sums: FrameSums,
 ): FrameEnd => {
   const cursor = new FrameCursor(file, header, segmentStart(header), limit)
-  for (let frame = cursor.next(); frame; frame = cursor.next()) addTo(sums, cursor, frame)
+  for (let frame = cursor.next(); frame; frame = cursor.next()) addFrame(sums, cursor, frame)
   if (cursor.stop === 'unsupported')
     throw unsupported(name, { offset: cursor.end.offset, ...typeOf(cursor.unreadable) })
   return cursor.end
@@ -120,23 +111,6 @@ const walk = (
 
 const typeOf = (header: FrameHeader | undefined) =>
   header && { lsn: header.lsn, type: header.type, typeVersion: header.typeVersion }
-
-const addTo = (sums: Sums, cursor: FrameCursor, frame: FrameHeader): void => {
-  sums.provenLsn = Math.max(sums.provenLsn, provenBy(frame))
-  sums.mark = 'none'
-  if (frame.type === frameTypes.data) {
-    const { buffer, at } = cursor.payload
-    sums.lastTime = Math.max(sums.lastTime, readStamp(buffer.view, at, frame.payloadBytes))
-  } else if (frame.type === frameTypes.checkpoint) {
-    const checkpoint = decodeCheckpoint(cursor.payloadBytes(frame))
-    sums.checkpointLsn = Math.max(sums.checkpointLsn, checkpoint?.lsn ?? 0)
-  } else if (frame.type === frameTypes.seal || frame.type === frameTypes.cleanClose) {
-    // A copied mark names a place in the segment that it was copied from, and ends nothing here.
-    const mark = decodeEndMark(cursor.payloadBytes(frame))
-    if (mark?.endOffset === cursor.end.offset && mark.lastLsn === frame.lsn - 1)
-      sums.mark = frame.type === frameTypes.seal ? 'seal' : 'closed'
-  }
-}
 
 /** The end of the frame `lsn` of a segment; of its start, when `lsn` is the one before its first. */
 export const findFrameEnd = (

@@ -3,7 +3,6 @@
  * damage: over a frame whose header is whole by its length, else by looking at every place where a frame may begin. It
  * says what stands where; `log-verification.ts` says what that means. Memory grows with the damage, never with the file.
  */
-import { decodeCheckpoint, decodeEndMark, readStamp } from './control-payload.ts'
 import type { DiskFile } from './disk.ts'
 import {
   type FrameHeader,
@@ -17,6 +16,7 @@ import {
 } from './frame.ts'
 import { FrameCursor, type FrameEnd, type SegmentFacts } from './frame-cursor.ts'
 import { behindDamagedHeaders, findFrame, type Patience } from './frame-search.ts'
+import { addFrame, noSums } from './frame-sums.ts'
 import { decodeLost, type LsnRange } from './lost-frame.ts'
 import { believed, type FrameRun, type Stretch } from './segment-stretches.ts'
 import { provenAstray } from './segment-tail.ts'
@@ -147,35 +147,15 @@ function* walkRun(walk: Walk, from: FrameEnd): Generator<number, WalkedRun> {
   return { from, to: cursor.end, ...sums, isUnreadable: cursor.stop === 'unsupported' }
 }
 
-const newSums = () => ({
-  frames: 0,
-  dataFrames: 0,
-  provenLsn: 0,
-  checkpointLsn: 0,
-  lastTime: 0,
-  mark: 'none' as FrameRun['mark'],
-  lostBefore: [] as LsnRange[],
-})
+const newSums = () => ({ ...noSums(), frames: 0, dataFrames: 0, lostBefore: [] as LsnRange[] })
 
 const addTo = (sums: ReturnType<typeof newSums>, cursor: FrameCursor, frame: FrameHeader): void => {
+  addFrame(sums, cursor, frame)
   sums.frames++
-  sums.mark = 'none'
-  sums.provenLsn = Math.max(sums.provenLsn, provenBy(frame))
-  if (frame.type === frameTypes.data) {
-    const { buffer, at } = cursor.payload
-    sums.dataFrames++
-    sums.lastTime = Math.max(sums.lastTime, readStamp(buffer.view, at, frame.payloadBytes))
-  } else if (frame.type === frameTypes.checkpoint) {
-    const checkpoint = decodeCheckpoint(cursor.payloadBytes(frame))
-    sums.checkpointLsn = Math.max(sums.checkpointLsn, checkpoint?.lsn ?? 0)
-  } else if (frame.type === frameTypes.seal || frame.type === frameTypes.cleanClose) {
-    const mark = decodeEndMark(cursor.payloadBytes(frame))
-    if (mark?.endOffset === cursor.end.offset && mark.lastLsn === frame.lsn - 1)
-      sums.mark = frame.type === frameTypes.seal ? 'seal' : 'closed'
-  } else if (frame.type === frameTypes.lost) {
-    const range = decodeLost(cursor.payloadBytes(frame))
-    if (range) sums.lostBefore.push(range)
-  }
+  if (frame.type === frameTypes.data) sums.dataFrames++
+  if (frame.type !== frameTypes.lost) return
+  const range = decodeLost(cursor.payloadBytes(frame))
+  if (range) sums.lostBefore.push(range)
 }
 
 /** The header of the frame after `last`, when it is whole and names its predecessor, whatever became of its payload. */
