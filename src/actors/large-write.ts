@@ -3,13 +3,14 @@
  * to the log's queue, so that a later write to one of them does not overtake it while its blobs are written. What it has
  * written is pinned until its outcome is known.
  */
-import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { isKeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import { commandsOf, refsOfUnit, type Unit, type UnitAnswer, valuesOf } from '../storage/index.ts'
 import { prepare } from './blob-command.ts'
 import type { BlobPin } from './blob-pins.ts'
 import * as BlobStore from './blob-store.ts'
-import type { Mark, MarkedKeys } from './order-marks.ts'
+import type { MarkedKeys } from './order-marks.ts'
+import { inTurn } from './order-turn.ts'
 import type { Shard } from './shard.ts'
 import type { Applied } from './wal-writer.ts'
 
@@ -19,8 +20,9 @@ export type LargeWrite = {
   readonly shard: Shard
   readonly units: readonly Unit[]
   readonly keys: MarkedKeys
-  /** When its caller gives up, by the monotonic clock. */
+  /** When its caller gives up, by the monotonic clock; and how long that was to be. */
   readonly endsAt: number
+  readonly deadlineMs: number
   /** Puts the units into the log's queue, before it returns; rejects with what its caller is to be told. */
   readonly append: (units: readonly Unit[]) => Promise<Applied>
 }
@@ -30,12 +32,22 @@ export type LargeWrite = {
  * @throws KeelsonError what `append` rejects with; what the blob store does: the log has nothing of it then
  */
 export const writeLarge = async (write: LargeWrite): Promise<Applied> => {
-  const { shard } = write
+  const { system, shard, keys, endsAt, deadlineMs } = write
+  const { marks } = shard
   const pin = shard.blobs.pins.hold()
+  const terms = {
+    marks,
+    clock: system.clock,
+    endsAt,
+    deadlineMs,
+    keys,
+    slot: undefined,
+    hurry: () => undefined,
+  }
   const { applied } = await settlingPin(
     shard,
     pin,
-    inTurn(write, async (queued) => {
+    inTurn(terms, async (_, queued) => {
       const units = await prepare(write.units, shard.blobs.parts.terms, (payloads) =>
         BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write)),
       )
@@ -94,36 +106,6 @@ const refsOfRefused = (units: readonly Unit[], answers: readonly UnitAnswer[]) =
     wasRefused(at) ? refsOfUnit(unit).filter((ref) => !places.has(placeOf(ref))) : [],
   )
 }
-
-/** Does `work` when nothing stands before the keys any more; what comes after stands behind it until it calls `queued`. */
-const inTurn = <T>(
-  { system, shard, keys, endsAt }: LargeWrite,
-  work: (queued: () => void) => Promise<T>,
-): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const { marks } = shard
-    let waits = true
-    let cancelDeadline = (): void => undefined
-    const turn = (mark: Mark) => {
-      if (!waits) return
-      waits = false
-      cancelDeadline()
-      const pass = () => marks.pass(mark)
-      work(pass).finally(pass).then(resolve, reject)
-    }
-    const mark = marks.enter({ keys, slot: undefined, turn, hurry: () => undefined })
-    if (!waits) return
-    cancelDeadline = system.clock.after(Math.max(1, endsAt - system.clock.monotonic()), () => {
-      waits = false
-      marks.pass(mark)
-      reject(
-        new KeelsonError(
-          'NOT_SUBMITTED',
-          'The write waited past its deadline behind others to its keys.',
-        ),
-      )
-    })
-  })
 
 const blobStoreOf = ({ system, shard: { parts, index } }: LargeWrite) =>
   system.to(BlobStore.name(parts.instance, index))

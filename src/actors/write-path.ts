@@ -18,7 +18,8 @@ import type { Weight } from './allowance.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { sideChannelCandidate } from './blob-command.ts'
 import { valueBytesOf, writeLarge } from './large-write.ts'
-import type { Mark, MarkedKeys } from './order-marks.ts'
+import type { MarkedKeys } from './order-marks.ts'
+import { inTurn } from './order-turn.ts'
 import { projectedUpTo } from './projected-wait.ts'
 import type { Shard } from './shard.ts'
 import { outcomeOf, type Ticket, ticketFor } from './ticket.ts'
@@ -141,6 +142,7 @@ const blobsFirst = ({ system, shard, write, endsAt }: Passage): Promise<WalWrite
     units: write.units,
     keys: write.keys,
     endsAt,
+    deadlineMs: write.options.deadlineMs,
     append: (units) => {
       const frame = encodeFrame(units)
       checkSize(frame.length, shard)
@@ -166,36 +168,24 @@ const append = (passage: Passage): Promise<WalWriter.Applied> => {
  * it there, and sends it; one that has to wait asks those before it to be gone soon.
  */
 const detour = (passage: Passage, windowMs: number): Promise<WalWriter.Applied> => {
-  const { system, shard, write } = passage
+  const { system, shard, write, endsAt } = passage
   const { marks } = shard
-  const slot = windowMs > 0 ? namespaceOfFirst(write.keys) : marks.slotBefore(write.keys)
-  const batcher = system.to(batcherName(shard))
-  return new Promise((resolve, reject) => {
-    let waits = true
-    let cancelDeadline = (): void => undefined
-    const turn = (mark: Mark) => {
-      if (!waits) return
-      waits = false
-      cancelDeadline()
-      const pass = () => marks.pass(mark)
-      const isThere = slot !== undefined && system.whereis(batcherName(shard)) !== undefined
-      const ended = isThere
-        ? batched(passage, slot, mark.isUrgent ? 0 : windowMs, pass)
-        : append(passage)
-      if (!isThere) pass()
-      ended.finally(pass).then(resolve, reject)
-    }
-    const hurry = () => {
-      if (slot !== undefined) BatcherServer.hurry(batcher, slot)
-    }
-    const mark = marks.enter({ keys: write.keys, slot, turn, hurry })
-    if (!waits) return
-    cancelDeadline = system.clock.after(leftOf(passage), () => {
-      waits = false
-      marks.pass(mark)
-      reject(tooLate(write.options.deadlineMs))
-    })
-  })
+  const { keys, options } = write
+  const { deadlineMs } = options
+  const slot = windowMs > 0 ? namespaceOfFirst(keys) : marks.slotBefore(keys)
+  const hurry = () => {
+    if (slot !== undefined) BatcherServer.hurry(system.to(batcherName(shard)), slot)
+  }
+  return inTurn(
+    { marks, clock: system.clock, endsAt, deadlineMs, keys, slot, hurry },
+    (mark, queued) => {
+      if (slot !== undefined && system.whereis(batcherName(shard)) !== undefined)
+        return batched(passage, slot, mark.isUrgent ? 0 : windowMs, queued)
+      const ended = append(passage)
+      queued()
+      return ended
+    },
+  )
 }
 
 /** Into its slot. Nobody waits for a window while the gate lets nobody in: what is under way is to end. */
@@ -245,10 +235,3 @@ const checkSize = (length: number, shard: Shard): void => {
       details: { length, lengthMax },
     })
 }
-
-const tooLate = (deadlineMs: number): KeelsonError =>
-  new KeelsonError(
-    'NOT_SUBMITTED',
-    'The write waited past its deadline behind others to its keys.',
-    { details: { deadlineMs } },
-  )
