@@ -1,5 +1,5 @@
 /** State machines in processes, for tests: each is started in a system of its own, whose time stands still until the test moves it. */
-import type { GenServer, Messages, Ref, StartOptions, System } from '../../src/runtime/index.ts'
+import type { GenServer, Messages, StartOptions, System, Target } from '../../src/runtime/index.ts'
 import { testSystem } from '../../src/testing/index.ts'
 
 /** A process of `server` in a new system, which comes with it. */
@@ -12,7 +12,7 @@ export const started = async <T extends Messages, S, P>(
 }
 
 /** Why the process behind `ref` ends. */
-export const reasonOfEnd = (system: System, ref: Ref<never>): Promise<unknown> =>
+export const reasonOfEnd = (system: System, ref: Target): Promise<unknown> =>
   new Promise((resolve) => void system.monitor(ref, resolve))
 
 /** Why processes of `system` end from now on, in the order of their ends; grows as they do. */
