@@ -1,6 +1,7 @@
 /** An instance whose windows are watched: what became of each frame, in order. */
 import type { StorageEvents } from '../../src/actors/index.ts'
 import { telemetry } from '../../src/runtime/index.ts'
+import { encodeValue, noExpiry } from '../../src/storage/index.ts'
 import type { StartOptions } from '../../src/supervisors/index.ts'
 import { machine } from './simulated-instance.ts'
 
@@ -22,6 +23,19 @@ export const batched = async ({
   events.on('wal.commit', ({ frames }) => commits.push(frames))
   return { ...world, app, flushed, commits }
 }
+
+/** The first shard of an instance: there always is one. */
+export const firstShardOf = <S>({ shards: [shard] }: { readonly shards: readonly S[] }): S => {
+  if (shard === undefined) throw new Error('no shard')
+  return shard
+}
+
+/** An entry that never expires. */
+export const entryOf = (key: string, value: unknown) => ({
+  key,
+  value: encodeValue(value),
+  expiry: noExpiry,
+})
 
 /** What became of each of several promises so far: `pending`, `ok`, or a code. */
 export const outcomesOf = (works: readonly Promise<unknown>[]): readonly unknown[] => {
