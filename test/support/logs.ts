@@ -105,6 +105,24 @@ export const newWorld = (options = small, seed = 1): LogWorld => {
   return world
 }
 
+/** Groups of two frames of 432 bytes, each 1,024 bytes in the file, six to a segment of 10 KiB; then a crash. */
+export const crashedLogOf = (groups: number): LogWorld => {
+  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: 512 })
+  const { log } = world.open()
+  for (let group = 0; group < groups; group++)
+    commit(log, [payload(2 * group + 1, 400), payload(2 * group + 2, 400)])
+  log.abandon()
+  world.disk.crash()
+  return world
+}
+
+/** Runs work in steps to its end, and answers what it answers. */
+export const runToEnd = <T>(steps: Generator<unknown, T>): T => {
+  let step = steps.next()
+  while (!step.done) step = steps.next()
+  return step.value
+}
+
 /** What stands on the disk: every file's bytes, to see that nothing was changed. */
 export const filesOf = (disk: SimulatedDisk): Map<string, string> => {
   const files = new Map<string, string>()

@@ -9,29 +9,18 @@ import { changingOperations } from '../../../src/storage/simulated-faults.ts'
 import {
   commit,
   content,
+  crashedLogOf,
   dir,
   filesOf,
-  type LogWorld,
   newestOn,
-  newWorld,
   payload,
   readAll,
+  runToEnd,
   segmentsOn,
   small,
 } from '../../support/logs.ts'
 
 const to = '/rescued/wal'
-
-/** Groups of two frames of 432 bytes, each 1,024 bytes in the file; then a crash. */
-const logOf = (groups: number): LogWorld => {
-  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: 512 })
-  const { log } = world.open()
-  for (let group = 0; group < groups; group++)
-    commit(log, [payload(2 * group + 1, 400), payload(2 * group + 2, 400)])
-  log.abandon()
-  world.disk.crash()
-  return world
-}
 
 const makeTarget = (disk: SimulatedDisk): void => {
   if (disk.entry(to)) return
@@ -46,10 +35,7 @@ const salvage = (
 ): Salvaged => {
   const found = verifyLog(disk, dir, { evidence, heldFrom: 1 })
   makeTarget(disk)
-  const steps = salvaging({ disk, clock: virtualClock(7), from: dir, found, to })
-  let step = steps.next()
-  while (!step.done) step = steps.next()
-  return step.value
+  return runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to }))
 }
 
 /** Opens what was salvaged, as an instance does, writes, crashes, and reads it again. */
@@ -79,7 +65,7 @@ const reopened = (disk: SimulatedDisk) => {
 
 describe('a salvaged log', () => {
   test('of a whole one has every frame under its LSN, and opens as one that was closed', () => {
-    const world = logOf(12)
+    const world = crashedLogOf(12)
     const before = readAll(world.on(world.disk.clone()).open().log)
 
     const { lost } = salvage(world.disk)
@@ -91,7 +77,7 @@ describe('a salvaged log', () => {
   })
 
   test('E50 lacks a damaged frame and has all others under their LSNs; the loss is written in it', () => {
-    const world = logOf(12)
+    const world = crashedLogOf(12)
     const before = readAll(world.on(world.disk.clone()).open().log)
     const [first = ''] = segmentsOn(world.disk)
     world.disk.flipBit(first, (4096 + 40) * 8)
@@ -106,7 +92,7 @@ describe('a salvaged log', () => {
   })
 
   test('of a log whose middle segment is gone lacks that one’s frames', () => {
-    const world = logOf(20)
+    const world = crashedLogOf(20)
     const before = readAll(world.on(world.disk.clone()).open().log)
     const gone = segmentsOn(world.disk)[1] ?? ''
     world.disk.remove(gone)
@@ -121,7 +107,7 @@ describe('a salvaged log', () => {
   })
 
   test('leaves a torn tail behind, and loses nothing by it', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
     world.disk.flipBit(newestOn(world.disk), (4096 + 2048 + 40) * 8)
 
     const { lost } = salvage(world.disk)
@@ -131,7 +117,7 @@ describe('a salvaged log', () => {
   })
 
   test('goes on behind what others know to be lost at its end', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
 
     const { lost, lastLsn } = salvage(world.disk, [{ lsn: 9, source: 'a replica' }])
 
@@ -140,7 +126,7 @@ describe('a salvaged log', () => {
   })
 
   test('reads a segment both copies of whose header are gone', () => {
-    const world = logOf(20)
+    const world = crashedLogOf(20)
     const before = readAll(world.on(world.disk.clone()).open().log)
     const headless = segmentsOn(world.disk)[1] ?? ''
     const file = world.disk.open(headless, 'write')
@@ -155,7 +141,7 @@ describe('a salvaged log', () => {
   })
 
   test('that was interrupted at any call is not taken for the log, or is all of it', () => {
-    const source = logOf(12)
+    const source = crashedLogOf(12)
     source.disk.flipBit(segmentsOn(source.disk)[0] ?? '', (4096 + 40) * 8)
     const whole = source.disk.clone()
     salvage(whole)

@@ -12,6 +12,7 @@ import {
   payload,
   type Recovered,
   readAll,
+  runToEnd,
   segmentsOn,
   small,
 } from '../../support/logs.ts'
@@ -52,9 +53,7 @@ const salvaged = (world: LogWorld) => {
   const { disk } = world
   const found = verifyLog(disk, dir, { heldFrom: 1 })
   disk.makeFolder(to)
-  const steps = salvaging({ disk, clock: virtualClock(7), from: dir, found, to })
-  let step = steps.next()
-  while (!step.done) step = steps.next()
+  const done = runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to }))
   const clock = virtualClock(9)
   const inspection = createLog(disk, clock).handle('inspect', {
     dir: to,
@@ -64,7 +63,7 @@ const salvaged = (world: LogWorld) => {
   })
   const log = createLog(disk, clock)
   log.handle('open', { dir: to, options: small, inspection })
-  return { found, lost: step.value.lost, frames: readAll(log) }
+  return { found, lost: done.lost, frames: readAll(log) }
 }
 
 const isOf = (frames: readonly Recovered[]) => {

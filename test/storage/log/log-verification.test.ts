@@ -16,6 +16,7 @@ import { decodeSegmentHeader } from '../../../src/storage/segment-header.ts'
 import type { SimulatedDisk } from '../../../src/storage/simulated-disk.ts'
 import {
   commit,
+  crashedLogOf,
   dir,
   type LogWorld,
   newestOn,
@@ -25,17 +26,6 @@ import {
 } from '../../support/logs.ts'
 
 const sector = 512
-
-/** Groups of two frames of 432 bytes, each 1,024 bytes in the file, over segments of 10 KiB; then a crash. */
-const logOf = (groups: number): LogWorld => {
-  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
-  const { log } = world.open()
-  for (let group = 0; group < groups; group++)
-    commit(log, [payload(2 * group + 1, 400), payload(2 * group + 2, 400)])
-  log.abandon()
-  world.disk.crash()
-  return world
-}
 
 const groupAt = (group: number): number => 4096 + (group - 1) * 1024
 
@@ -68,7 +58,7 @@ const overwrite = (disk: SimulatedDisk, path: string, offset: number, bytes: Uin
 
 describe('a whole log', () => {
   test('is clean, with every frame counted', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
 
     const found = verify(world)
 
@@ -85,7 +75,7 @@ describe('a whole log', () => {
   })
 
   test('that was closed is clean to its end', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
     const { log } = world.open()
     log.handle('close', { projectedLsn: 0 })
 
@@ -93,7 +83,7 @@ describe('a whole log', () => {
   })
 
   test('of many segments and lives is clean', () => {
-    const world = logOf(20)
+    const world = crashedLogOf(20)
     for (let life = 0; life < 3; life++) {
       const { log } = world.open()
       commit(log, [payload(life)])
@@ -117,7 +107,7 @@ describe('a whole log', () => {
 
 describe('the verdict', () => {
   test('agrees with opening whichever bit is turned over', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
     const path = newestOn(world.disk)
     const counts = new Map<string, number>()
     for (let bit = 0; bit < groupAt(4) * 8 + 4096; bit += bit < 4096 * 8 ? 37 : 1) {
@@ -132,7 +122,7 @@ describe('the verdict', () => {
   })
 
   test('agrees with opening whichever sector of any file is zero', () => {
-    const world = logOf(12)
+    const world = crashedLogOf(12)
     for (const name of world.disk.list(dir)) {
       const path = `${dir}/${name}`
       const size = world.disk.entry(path)?.size ?? 0
@@ -147,7 +137,7 @@ describe('the verdict', () => {
   })
 
   test('agrees with opening wherever any file is cut', () => {
-    const world = logOf(12)
+    const world = crashedLogOf(12)
     for (const name of world.disk.list(dir)) {
       const path = `${dir}/${name}`
       const size = world.disk.entry(path)?.size ?? 0
@@ -167,7 +157,7 @@ describe('the verdict', () => {
 
 describe('damage', () => {
   test('D6: a bit in an acknowledged frame costs that frame, named by file, offset and lsn', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
     const path = newestOn(world.disk)
     world.disk.flipBit(path, (groupAt(2) + 100) * 8)
 
@@ -187,7 +177,7 @@ describe('damage', () => {
   })
 
   test('D8: a length that was changed is not believed, and the frames behind it are found', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
     world.disk.flipBit(newestOn(world.disk), (groupAt(2) + 4) * 8 + 30)
 
     expect(verify(world)).toMatchObject({
@@ -292,7 +282,7 @@ describe('what only looks like frames', () => {
 
 describe('versions', () => {
   const withFrame = (type: number): LogWorld => {
-    const world = logOf(1)
+    const world = crashedLogOf(1)
     const path = newestOn(world.disk)
     const file = world.disk.open(path, 'write')
     const reading = decodeSegmentHeader(world.disk.contents(path).slice(0, 4096))
@@ -326,7 +316,7 @@ describe('random damage', () => {
   test('costs only frames that it touched, and names every one of them', () => {
     for (const seed of seedsOf(150)) {
       const random = seededRandom(seed)
-      const world = logOf(14)
+      const world = crashedLogOf(14)
       const { log } = world.open()
       log.handle('close', { projectedLsn: 0 })
       const sound = verify(world)
@@ -387,7 +377,7 @@ describe('a log that is being written', () => {
   }
 
   test('is not damaged by a frame that was half there when it was first read', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
     const path = newestOn(world.disk)
     const disk = changing(world, path, new Uint8Array(1024), groupAt(2))
 
@@ -397,7 +387,7 @@ describe('a log that is being written', () => {
   })
 
   test('is damaged where it is so every time', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
     overwrite(world.disk, newestOn(world.disk), groupAt(2), new Uint8Array(1024))
 
     expect(verify(world, { isLive: true })).toMatchObject({
@@ -407,7 +397,7 @@ describe('a log that is being written', () => {
   })
 
   test('has no torn tail', () => {
-    const world = logOf(3)
+    const world = crashedLogOf(3)
     overwrite(world.disk, newestOn(world.disk), groupAt(4), Buffer.from('half a frame'))
 
     expect(verify(world)).toMatchObject({ verdict: 'torn' })

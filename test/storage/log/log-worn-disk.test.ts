@@ -6,43 +6,22 @@ import { dumping } from '../../../src/storage/log-dump.ts'
 import { salvaging } from '../../../src/storage/log-salvage.ts'
 import { verifyLog } from '../../../src/storage/log-verification.ts'
 import { withBadSectors, withKinds } from '../../support/bad-sectors.ts'
-import {
-  commit,
-  dir,
-  type LogWorld,
-  newestOn,
-  newWorld,
-  payload,
-  segmentsOn,
-} from '../../support/logs.ts'
+import { crashedLogOf, dir, newestOn, runToEnd, segmentsOn } from '../../support/logs.ts'
 
 const to = '/rescued/wal'
-
-/** Groups of two frames of 432 bytes, each 1,024 bytes in the file, six to a segment; then a crash. */
-const logOf = (groups: number): LogWorld => {
-  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: 512 })
-  const { log } = world.open()
-  for (let group = 0; group < groups; group++)
-    commit(log, [payload(2 * group + 1, 400), payload(2 * group + 2, 400)])
-  log.abandon()
-  world.disk.crash()
-  return world
-}
 
 const nameOf = (path: string): string => path.slice(dir.length + 1)
 
 const salvage = (disk: Disk) => {
   const found = verifyLog(disk, dir, { heldFrom: 1 })
   disk.makeFolder(to)
-  const steps = salvaging({ disk, clock: virtualClock(7), from: dir, found, to })
-  let step = steps.next()
-  while (!step.done) step = steps.next()
-  return { found, salvaged: step.value, made: verifyLog(disk, to) }
+  const done = runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to }))
+  return { found, salvaged: done, made: verifyLog(disk, to) }
 }
 
 describe('a sector that cannot be read', () => {
   test('costs the frames that lie in it, and verifying goes on behind it', () => {
-    const { disk } = logOf(12)
+    const { disk } = crashedLogOf(12)
     const path = segmentsOn(disk)[0] ?? ''
     const whole = verifyLog(disk, dir).frames
     const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
@@ -63,7 +42,7 @@ describe('a sector that cannot be read', () => {
   })
 
   test('costs no more in what is salvaged, and the rest of the log reads back', () => {
-    const { disk } = logOf(12)
+    const { disk } = crashedLogOf(12)
     const path = segmentsOn(disk)[0] ?? ''
     const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
 
@@ -75,7 +54,7 @@ describe('a sector that cannot be read', () => {
   })
 
   test('is damage wherever it lies, in any file of the log, and verifying never ends there', () => {
-    const { disk } = logOf(9)
+    const { disk } = crashedLogOf(9)
     for (const name of disk.list(dir).filter((each) => each !== 'LOCK')) {
       const path = `${dir}/${name}`
       const size = disk.entry(path)?.size ?? 0
@@ -90,7 +69,7 @@ describe('a sector that cannot be read', () => {
   })
 
   test('behind the last frame leaves in doubt whether frames stood there', () => {
-    const { disk } = logOf(3)
+    const { disk } = crashedLogOf(3)
     const path = newestOn(disk)
     const bad = withBadSectors(disk, [{ path, from: 4096 + 3 * 1024, to: 4096 + 4 * 1024 }])
 
@@ -98,7 +77,7 @@ describe('a sector that cannot be read', () => {
   })
 
   test('does not keep a dump from what stands behind it', () => {
-    const { disk } = logOf(3)
+    const { disk } = crashedLogOf(3)
     const path = newestOn(disk)
     const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
 
@@ -112,7 +91,7 @@ describe('a file that cannot be opened', () => {
   const kinds = { folder: 'folder', device: 'other', 'dangling link': undefined } as const
   for (const [what, kind] of Object.entries(kinds)) {
     test(`since it is a ${what} costs what it held, and is named`, () => {
-      const { disk } = logOf(15)
+      const { disk } = crashedLogOf(15)
       const path = segmentsOn(disk)[1] ?? ''
       const last = verifyLog(disk, dir).lastLsn
       const [, , third] = segmentsOn(disk)
@@ -130,7 +109,7 @@ describe('a file that cannot be opened', () => {
   }
 
   test('with EACCES costs what it held, also when it is the first', () => {
-    const { disk } = logOf(15)
+    const { disk } = crashedLogOf(15)
     const [first = '', second = ''] = segmentsOn(disk)
     const next = Number.parseInt(nameOf(second), 16)
     disk.inject({
@@ -149,7 +128,7 @@ describe('a file that cannot be opened', () => {
   })
 
   test('when it is the newest leaves in doubt how far the log went', () => {
-    const { disk } = logOf(15)
+    const { disk } = crashedLogOf(15)
     const path = newestOn(disk)
     const base = Number.parseInt(nameOf(path), 16)
 
@@ -159,7 +138,7 @@ describe('a file that cannot be opened', () => {
   })
 
   test('when it is MANIFEST is damage, and costs no frame', () => {
-    const { disk } = logOf(6)
+    const { disk } = crashedLogOf(6)
     const whole = verifyLog(disk, dir)
 
     for (const kind of Object.values(kinds)) {
@@ -171,7 +150,7 @@ describe('a file that cannot be opened', () => {
   })
 
   test('for want of descriptors ends verifying: it says nothing of the file', () => {
-    const { disk } = logOf(6)
+    const { disk } = crashedLogOf(6)
     disk.inject({
       at: 1,
       operation: 'open',
