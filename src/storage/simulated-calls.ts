@@ -31,7 +31,7 @@ export class SimulatedCalls {
   readonly faults = new FaultPlans()
   /** While true, whatever would change something throws `EROFS`. */
   readOnly = false
-  /** A fault stopped the process: no call has any effect until this is taken back. */
+  /** A fault stopped the process: calls are without effect until this is taken back. */
   halted = false
   #recording: DiskCall[] | undefined
 

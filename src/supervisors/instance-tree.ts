@@ -175,7 +175,7 @@ const departed = async (system: System, shard: Shard): Promise<void> => {
   await gone(system, [own(index), ...actors, followers(index)])
 }
 
-/** Resolves when nobody has any of these names. */
+/** Resolves when all of these names are free. */
 const gone = async (system: System, names: readonly string[]): Promise<void> => {
   await Promise.all(
     names.map(
