@@ -1,6 +1,14 @@
 /** State machines in processes, for tests: each is started in a system of its own, whose time stands still until the test moves it. */
-import type { GenServer, Messages, StartOptions, System, Target } from '../../src/runtime/index.ts'
-import { testSystem } from '../../src/testing/index.ts'
+import {
+  createSystem,
+  type GenServer,
+  type Logger,
+  type Messages,
+  type StartOptions,
+  type System,
+  type Target,
+} from '../../src/runtime/index.ts'
+import { testSystem, virtualClock } from '../../src/testing/index.ts'
 
 /** A process of `server` in a new system, which comes with it. */
 export const started = async <T extends Messages, S, P>(
@@ -9,6 +17,15 @@ export const started = async <T extends Messages, S, P>(
 ) => {
   const { system, clock } = testSystem()
   return { system, clock, ref: await system.start(server, undefined, options) }
+}
+
+/** A system whose log is kept, as bare lines. */
+export const listening = () => {
+  const lines: string[] = []
+  const keep = (line: string): void => void lines.push(line)
+  const logger: Logger = { error: keep, warn: keep, info: keep }
+  const clock = virtualClock()
+  return { system: createSystem({ clock, logger }), clock, lines }
 }
 
 /** Why the process behind `ref` ends. */
