@@ -1,0 +1,18 @@
+/** A value there and back, and what counts as the same. */
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import { decodeValue, encodeValue } from '../../src/storage/value.ts'
+
+/** What is read of a value that was encoded. */
+export const back = (value: unknown): unknown => decodeValue(encodeValue(value))
+
+/** Any well-formed text. */
+export const text = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.string({ unit: 'grapheme', maxLength: 80 }),
+)
+
+/** Equal in kind and content, without regard to prototypes that mean nothing; unlike `toEqual` it tells -0 from 0. */
+export const expectSame = (actual: unknown, expected: unknown): void => {
+  expect(actual).toStrictEqual(expected)
+}
