@@ -1,23 +1,16 @@
-/** Whatever a program throws, answers or passes: the process concerned ends as it should, and nothing else is disturbed. */
+/** Whatever a program throws, answers or sends: the process concerned ends as it should, and nothing else is disturbed. */
 import { inspect } from 'node:util'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   call,
-  createSystem,
-  describeReason,
   type GenServer,
   getState,
   isOrderly,
-  name,
   noReply,
-  type Ref,
-  replaceState,
-  type StartOptions,
   stop,
   stopProcess,
-  trace,
 } from '../../src/runtime/index.ts'
-import { testSystem, virtualClock } from '../../src/testing/index.ts'
+import { testSystem } from '../../src/testing/index.ts'
 import * as Runner from './runner.ts'
 
 /** An object that throws at every question, `instanceof` and `Array.isArray` among them. */
@@ -156,65 +149,6 @@ describe('what is to come next', () => {
   })
 })
 
-describe('a call', () => {
-  test('of what is no ref rejects, as does every question of sys', async () => {
-    const nobody = 'counter' as unknown as Ref<Runner.Messages>
-    const asked = [call(nobody, 'run', () => 1), getState(nobody), stopProcess(nobody)]
-
-    for (const question of asked) await expect(question).rejects.toMatchObject(invalid)
-  })
-
-  test('with a signal that is none rejects, and nothing is sent', async () => {
-    const { system } = testSystem()
-    const runner = await system.start(Runner.server, false)
-    const signal = {} as AbortSignal
-
-    await expect(call(runner, 'run', () => 1, { signal })).rejects.toMatchObject(invalid)
-    expect(system.info(runner)?.mailbox).toBe(0)
-  })
-
-  const invalid = { code: 'INVALID_ARGUMENT' }
-})
-
-describe('a start', () => {
-  test.each([
-    ['an empty name', { name: '' }],
-    ['a number as its name', { name: 5 }],
-    ['null as its name', { name: null }],
-    ['a mailbox of nothing', { mailboxMax: 0 }],
-    ['a mailbox that compares with nothing', { mailboxMax: Number.NaN }],
-    ['a mailbox in words', { mailboxMax: '5' }],
-  ])('with %s is refused, and leaves nothing behind', async (_, wrong) => {
-    const { system } = testSystem()
-    const options = wrong as StartOptions<Runner.Messages>
-
-    await expect(system.start(Runner.server, false, options)).rejects.toMatchObject(invalid)
-    expect(() => system.spawn(() => {}, options)).toThrow(expect.objectContaining(invalid))
-    expect(system.processes()).toEqual([])
-  })
-
-  test('of a system whose mailboxes hold nothing is refused', () => {
-    expect(() => createSystem({ mailboxMax: -1 })).toThrow(expect.objectContaining(invalid))
-  })
-
-  test('is followed by no name that is none', async () => {
-    const { system } = testSystem()
-    const runner = await system.start(Runner.server, false)
-
-    const registered = await Runner.run(runner, (context) => {
-      try {
-        return context.register(name(''))
-      } catch (error) {
-        return error
-      }
-    })
-
-    expect(registered).toMatchObject(invalid)
-  })
-
-  const invalid = { code: 'INVALID_ARGUMENT' }
-})
-
 describe('what a handler sees', () => {
   test('is shown as words, and can be written as JSON: monitors, calls, refs', async () => {
     const { system, clock } = testSystem()
@@ -243,77 +177,6 @@ describe('what a handler sees', () => {
   })
 })
 
-describe('replaceState', () => {
-  test('refuses an asynchronous function: its promise is no state', async () => {
-    const { system } = testSystem()
-    const runner = await system.start(Runner.server, false)
-    const replace = (async () => ['other']) as unknown as () => Runner.Notes
-
-    await expect(replaceState(runner, replace)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    expect(await getState(runner)).toEqual([])
-  })
-})
-
-describe('what the log is told', () => {
-  test('of a reason that holds a whole state is cut', () => {
-    const text = describeReason(['state', 'x'.repeat(1_000_000)])
-
-    expect(text.length).toBeLessThan(5_000)
-    expect(text).toContain('[state, xxx')
-    expect(text).toContain('(1000009 characters)')
-  })
-
-  test('of an Error goes to the console with its causes and its code', async () => {
-    const told: unknown[] = []
-    const spy = vi.spyOn(console, 'error').mockImplementation((line) => told.push(line))
-    const system = createSystem({ clock: virtualClock() })
-    const runner = await system.start(Runner.server, false, { label: 'runner' })
-    const cause = new Error('inner')
-
-    Runner.answer(runner, () => {
-      throw Object.assign(new Error('outer', { cause }), { code: 'EIO' })
-    })
-    await call(runner, 'run', () => 1).catch(codeOf)
-    spy.mockRestore()
-
-    expect(told).toHaveLength(1)
-    expect(told[0]).toMatch(/^runner ended: Error: outer\n/)
-    expect(told[0]).toMatch(/code: 'EIO'/)
-    expect(told[0]).toMatch(/\[cause\]: Error: inner/)
-  })
-})
-
-describe('an asynchronous callback that rejects', () => {
-  const reject = async (): Promise<never> => {
-    throw new Error('later')
-  }
-
-  test('of a trace, a monitor or a listener is told to the log, and is no unhandled rejection', async () => {
-    const unhandled = vi.fn()
-    process.on('unhandledRejection', unhandled)
-    const { system, log, settle } = testSystem()
-    const runner = await system.start(Runner.server, false, { label: 'runner' })
-
-    await trace(runner, reject as () => void)
-    await Runner.run(runner, () => 1)
-    await settle()
-    await Runner.run(runner, () => 2)
-    system.monitor(runner, reject as () => void)
-    system.events.on('process.exited', reject as () => void)
-    system.kill(runner)
-    await settle()
-
-    // A trace that failed is let go: it hears of no second message.
-    expect([...new Set(log.messages('error'))].sort()).toEqual([
-      'a listener of process.exited threw',
-      'a monitor callback threw',
-      'the trace of runner threw',
-    ])
-    expect(unhandled).not.toHaveBeenCalled()
-    process.off('unhandledRejection', unhandled)
-  })
-})
-
 describe('pipe', () => {
   test('of what settles twice sends one message, and of what is no promise that', async () => {
     const { system, settle } = testSystem()
@@ -335,30 +198,5 @@ describe('pipe', () => {
       { ok: true, value: 1 },
       { ok: true, value: 3 },
     ])
-  })
-})
-
-describe('a log that answers a promise', () => {
-  afterEach(() => {
-    vi.restoreAllMocks()
-  })
-
-  test('which rejects: the console tells what it did not take, and no rejection is left', async () => {
-    const told: unknown[] = []
-    vi.spyOn(console, 'error').mockImplementation((line) => told.push(line))
-    const unhandled = vi.fn()
-    process.on('unhandledRejection', unhandled)
-    const reject = async (): Promise<void> => {
-      throw new Error('the log is full')
-    }
-    const { system, clock } = testSystem({ logger: { error: reject, warn: reject, info: reject } })
-    const runner = await system.start(Runner.server, false, { label: 'runner' })
-
-    Runner.answer(runner, () => stop('over'))
-    await clock.settle()
-
-    expect(told).toEqual(['runner ended: over'])
-    expect(unhandled).not.toHaveBeenCalled()
-    process.off('unhandledRejection', unhandled)
   })
 })
