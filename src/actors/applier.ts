@@ -107,7 +107,7 @@ export const server: GenServer<Messages, State, Shard> = {
         throw error
       }
       state.appliedLsn = state.subscription.lastLsn
-      state.projection = await openProjection(state, context.signal)
+      state.projection = await state.shard.files.projection(context.signal)
       return noReply(state, { continue: ['rebuild'] })
     },
     rebuild: async (state, _, context) => {
@@ -195,18 +195,6 @@ const initialState = (shard: Shard): State => ({
   appliedLsn: 0,
   postponed: [],
 })
-
-/** The shard's projection; one that shows another log is not ours and is begun anew. */
-const openProjection = async (
-  { shard: { files }, subscription }: State,
-  signal: AbortSignal,
-): Promise<ProjectionStore> => {
-  const projection = await files.projection(signal)
-  const position = projection.position()
-  if (!position || position.walId === subscription.walId) return projection
-  files.distrustProjection()
-  return files.projection(signal)
-}
 
 const projectionOf = ({ projection, shard }: State): ProjectionStore => {
   if (!projection) throw shard.unavailable()

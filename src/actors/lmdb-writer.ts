@@ -284,7 +284,8 @@ const commit = (
   context: Context,
 ): void => {
   try {
-    projection.commit(batch.changes, { walId, epoch, lsn: batch.lsn })
+    const { lsn, frame } = batch
+    projection.commit(batch.changes, { walId, epoch, lsn, ...(frame ? { frame } : {}) })
   } catch (error) {
     degrade(state, error, context)
     return

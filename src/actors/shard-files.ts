@@ -153,19 +153,13 @@ export class ShardFiles {
     const inspection = await host.run('inspect', {
       dir: this.parts.folders.wal,
       options: this.parts.logOptions,
-      evidence: [
-        ...this.#callersEvidence(),
-        ...(position ? [{ ...position, source: 'projection' }] : []),
-      ],
+      evidence: this.#callersEvidence(),
       // Until there is an archive the log is all there is: it must be whole, and readable from where the projection ends.
-      needs: {
-        heldFrom: 1,
-        readFrom: this.#projectedLsn + 1,
-        ...(position ? { walId: position.walId } : {}),
-      },
+      needs: { heldFrom: 1, readFrom: 1, ...(position ? { shown: position } : {}) },
       ...(this.#lock === undefined ? {} : { lock: this.#lock }),
     })
     this.#lock = inspection.lock
+    if (inspection.showsOther) this.#projectionDamaged = true
     return { host, inspection }
   }
 

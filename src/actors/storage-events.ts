@@ -24,6 +24,7 @@ export interface StorageEvents {
     readonly tail: string
     readonly cutBytes: number
     readonly copiedFrames: number
+    readonly remarks: readonly string[]
   }>
   /** A write or a sync failed: final. */
   'wal.poisoned': Told<{ readonly reason: unknown }>

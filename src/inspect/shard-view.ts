@@ -1,6 +1,7 @@
 /** Logs and projections as text, shard by shard: what `wal()` and `projections()` print. Pure. */
 import type { LmdbWriter, WalWriter } from '../actors/index.ts'
 import { type Paint, plainPaint } from './paint.ts'
+import { printable } from './printable.ts'
 import { bytesText, countText, pluralText } from './quantities.ts'
 import type { ShardFacts } from './shard-survey.ts'
 import { type Column, factList, textTable } from './text-table.ts'
@@ -51,6 +52,7 @@ const shardLog = (facts: ShardFacts<WalWriter.WriterDescription>, paint: Paint):
     ['last LSN', countText(lastLsn)],
     ['waiting', `${pluralText(queued, 'write')}, ${countText(inFlight)} on their way to the disk`],
     ['recovered', report ? recoveryText(report) : 'not yet'],
+    ...(report?.remarks ?? []).map((remark) => ['note', printable(remark)] as const),
     ...(log ? logFacts(log) : []),
   ])
   return `${title}\n${indented(facts_)}${log ? `\n${indented(segmentTable(log.segments))}` : ''}`

@@ -18,7 +18,7 @@ import { Prompt } from './prompt.ts'
 import { processWords, promptWords } from './prompt-words.ts'
 import { surveyLogs } from './shard-survey.ts'
 import { durabilityWarning } from './shard-view.ts'
-import { startLine, startScreen, stepText } from './start-view.ts'
+import { remarkLines, startLine, startScreen, stepText } from './start-view.ts'
 
 /** Runs it to its end; answers the exit status. @throws KeelsonError what kept the instance from starting */
 export const runStart = async (
@@ -126,5 +126,6 @@ const greet = async (
   }
   const warning = durabilityWarning(durability)
   printLine(environment.errors, startLine(screen))
+  for (const line of remarkLines(logs)) printLine(environment.errors, line)
   if (warning !== undefined) printLine(environment.errors, warning)
 }

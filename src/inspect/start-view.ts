@@ -2,6 +2,7 @@
 import type { WalWriter } from '../actors/index.ts'
 import type { StartProgress } from '../supervisors/index.ts'
 import { type Paint, plainPaint } from './paint.ts'
+import { printable } from './printable.ts'
 import { pluralText } from './quantities.ts'
 import type { ShardFacts } from './shard-survey.ts'
 import { type Durability, durabilityWarning, recoveryText } from './shard-view.ts'
@@ -35,9 +36,22 @@ export const startScreen = (started: Started, paint: Paint = plainPaint): string
     startLine(started, paint),
     ...(file === undefined ? [] : [`configured by ${file}`]),
     ...logs.map((facts) => shardLine(facts, paint)),
+    ...remarkLines(logs).map((line) => paint('odd', line)),
     ...(warning === undefined ? [] : [paint('bad', warning)]),
     'Type help for the commands, tree() for what runs; Ctrl-D ends in order.',
   ].join('\n')
+}
+
+/** What was odd when the logs were opened, each thing once: `note: …`, with its shards where it is not all of them. */
+export const remarkLines = (logs: Started['logs']): string[] => {
+  const shardsBy = new Map<string, number[]>()
+  for (const { shard, description } of logs)
+    for (const remark of description?.report?.remarks ?? [])
+      shardsBy.set(remark, [...(shardsBy.get(remark) ?? []), shard])
+  return [...shardsBy].map(([remark, shards]) => {
+    const where = shards.length === logs.length ? '' : ` (shard ${shards.join(', ')})`
+    return `note${where}: ${printable(remark)}`
+  })
 }
 
 const shardLine = (facts: ShardFacts<WalWriter.WriterDescription>, paint: Paint): string => {

@@ -58,6 +58,7 @@ export { copyingFolder } from './folder-copy.ts'
 export { frameTypes } from './frame.ts'
 export type { FrameContent } from './frame-content.ts'
 export { joinedLength, joinFrames } from './frame-join.ts'
+export { type FrameMark, markOf } from './frame-mark.ts'
 export { inlineBlobHost } from './inline-blob-host.ts'
 export { inlineLogHost } from './inline-log-host.ts'
 export {

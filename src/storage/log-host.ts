@@ -7,7 +7,7 @@
  * `end`, or once a write failed (`poisoned`), a new host takes a new look.
  */
 import type { KeelsonError } from '../errors.ts'
-import type { ProjectionExamination } from './projection-store.ts'
+import type { ProjectedPosition, ProjectionExamination } from './projection-store.ts'
 
 /** What a log is opened with. */
 export type LogOptions = {
@@ -25,13 +25,14 @@ export type Evidence = { readonly lsn: number; readonly source: string; readonly
 
 /**
  * What of a log has to be there and whole beyond what recovery itself reads: every LSN from `heldFrom` on, and every frame from
- * `readFrom` on, because a projection will be built from it. With a `walId` that is for the log of that id; another one is read whole.
+ * `readFrom` on, or behind what a projection shows already.
  */
 export type LogNeeds = {
   /** Behind the checkpoint when absent. */
   readonly heldFrom?: number
   readonly readFrom: number
-  readonly walId?: string
+  /** What a projection shows. It proves that the log reached it; not when it is of another log, or another timeline of this one. */
+  readonly shown?: ProjectedPosition
 }
 
 /** What `inspect` found, as plain data: it goes to `open` as it is. */
@@ -52,6 +53,8 @@ export type Inspection = {
   readonly cutBytes: number
   /** One sentence for each odd thing that was found and is no reason to refuse (a bad header copy, an old manifest …). */
   readonly remarks: readonly string[]
+  /** What `needs` said to be shown is of another log, or of another timeline of this one. */
+  readonly showsOther?: boolean
   /** Which file LOCK was, for a later inspection in the same tenure of the folder; absent without one. */
   readonly lock?: string
   /** What `open` carries out. Its shape is the log's own affair. */
@@ -71,6 +74,8 @@ export type OpenReport = {
   /** Frames that were copied into the fresh segment. */
   readonly copiedFrames: number
   readonly segments: number
+  /** Those of the inspection. */
+  readonly remarks: readonly string[]
 }
 
 /** Frames to commit. `bytes` holds their payloads one after another; each begins with eight bytes that the log stamps. */

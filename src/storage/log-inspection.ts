@@ -3,6 +3,7 @@
  * that is not a torn tail is thrown here, while the folder is still as it was found.
  */
 import type { Disk } from './disk.ts'
+import { mayHoldFrame } from './frame-mark.ts'
 import { corruption, refusing, unsupported } from './log-errors.ts'
 import { manifestName, pathIn } from './log-folder.ts'
 import type { Evidence, Inspection, LogNeeds } from './log-host.ts'
@@ -10,6 +11,7 @@ import { checkpointOf, type Findings, planOf } from './log-plan.ts'
 import { type EndVerdict, judgeEnd } from './log-recovery.ts'
 import { checkLinks, scanLog } from './log-scan.ts'
 import { type Manifest, type ManifestReading, readManifest } from './manifest.ts'
+import type { ProjectedPosition } from './projection-store.ts'
 import { findBreach, type SegmentEntry } from './segment-chain.ts'
 import { foundAs, listSegments } from './segment-list.ts'
 
@@ -36,17 +38,40 @@ const inspect = (
     throw unsupported(manifestName, { formatVersion: manifest.unsupported })
   const list = listSegments(disk, dir, manifest)
   const newest = list.segments.at(-1)
-  if (!newest) return inspectEmpty(manifest.manifest, evidence)
+  const { shown } = needs ?? {}
+  const claims = shown ? [...evidence, { ...shown, source: 'projection' }] : evidence
+  if (!newest) return inspectEmpty(manifest.manifest, claims)
   const breach = findBreach(list.segments, manifest.manifest)
   if (breach)
     throw corruption({ file: breach.name, offset: 0, lsn: breach.lsn, evidence: breach.evidence })
-  const first = firstToScan(list.segments, manifest.manifest, needs)
+  const other = shown && otherThanShown(disk, dir, list.segments, shown)
+  const first = firstToScan(list.segments, manifest.manifest, readFromBy(needs, other))
   checkLinks(disk, dir, list.segments.slice(0, first + 1))
   const scan = scanLog(disk, dir, list.segments.slice(first))
   const findings: Findings = { dir, list, manifest, newest, scan }
   refuseMissingStart(findings, needs)
-  const verdict = judge(findings, evidence)
-  return report(disk, findings, verdict)
+  const verdict = judge(findings, other ? evidence : claims)
+  const found = report(disk, findings, verdict)
+  return other ? { ...found, showsOther: true, remarks: [...found.remarks, other] } : found
+}
+
+/** Why a projection is not of this log as it is, in a sentence. */
+const otherThanShown = (
+  disk: Disk,
+  dir: string,
+  segments: readonly SegmentEntry[],
+  { walId, lsn, frame }: ProjectedPosition,
+): string | undefined => {
+  if (walId !== segments[0]?.header.walId)
+    return 'the projection shows another log, and is built anew'
+  if (!frame || mayHoldFrame(disk, dir, segments, lsn, frame)) return undefined
+  return `the projection shows another timeline of this log (another frame at lsn ${lsn}), and is built anew`
+}
+
+/** From where on every frame has to be whole; `undefined` when recovery decides. */
+const readFromBy = (needs: LogNeeds | undefined, other: string | undefined): number | undefined => {
+  if (!needs?.shown || other) return needs?.readFrom
+  return Math.max(needs.readFrom, needs.shown.lsn + 1)
 }
 
 /** A link to nothing counts as missing, and is replaced; what cannot be read, or replaced, is for people to look at. */
@@ -95,11 +120,9 @@ const inspectEmpty = (
 const firstToScan = (
   segments: readonly SegmentEntry[],
   manifest: Manifest | undefined,
-  needs: LogNeeds | undefined,
+  readFrom: number | undefined,
 ): number => {
   const checkpoint = segments.findIndex(({ header }) => header.seq === manifest?.checkpointSegment)
-  const isTheirs = needs?.walId === undefined || needs.walId === segments[0]?.header.walId
-  const readFrom = needs && (isTheirs ? needs.readFrom : 1)
   const behind = segments.findIndex(({ header }) => header.baseLsn > (readFrom ?? Infinity))
   const reader = readFrom === undefined || behind < 0 ? segments.length - 1 : behind - 1
   return Math.max(0, Math.min(checkpoint, reader))

@@ -194,6 +194,7 @@ const open = (
     cutBytes: plan.cutBytes,
     copiedFrames: opened.copiedFrames,
     segments: segments.length,
+    remarks: inspection.remarks,
   }
   return { writer, report }
 }

@@ -4,6 +4,8 @@
  * A projection is derived: whoever finds it damaged sets it aside, and it is built anew from the log.
  */
 
+import type { FrameMark } from './frame-mark.ts'
+
 /** How a stored value is to be read: its kind, never guessed from its content. */
 export const valueTags = { structured: 0, text: 1, bytes: 2, blob: 3 } as const
 /** One of the four kinds. */
@@ -32,11 +34,15 @@ export type RowValue = { readonly tag: RowTag; readonly bytes: Uint8Array }
 /** What stands under a row's key. `expiresAt` in ms since 1970, 0 for never. */
 export type Row = { readonly value: RowValue; readonly expiresAt: number }
 
-/** The log, and the place in it, that a projection shows. `walId` in hex. */
+/**
+ * The log, and the place in it, that a projection shows. `walId` in hex. `frame`: which frame stood at `lsn`; positions
+ * that were written before there was a mark have none, and are believed by id and LSN alone.
+ */
 export type ProjectedPosition = {
   readonly walId: string
   readonly epoch: number
   readonly lsn: number
+  readonly frame?: FrameMark
 }
 
 /** A change of one row: the new one, or `undefined` to remove it. */

@@ -4,6 +4,7 @@
  *
  *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes
  *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, under the key 00
+ *                and in version 2 | u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
  */
 import { KeelsonError } from '../errors.ts'
 import { crc32, crc32Within } from './crc32.ts'
@@ -33,8 +34,9 @@ export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolea
   return length === markerKey.length && bytes[from + 1] === markerKey[1]
 }
 
-const positionVersion = 1
-const positionBytes = 37
+/** Bytes of a position by its version; 2 has the mark of its frame behind what 1 has. */
+const positionBytes: Readonly<Record<number, number>> = { 1: 37, 2: 49 }
+const plainPositionBytes = 37
 
 /** Bytes that a row takes. */
 export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.length
@@ -77,26 +79,34 @@ export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
   return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
 }
 
-/** The record of a position. */
+/** The record of a position: version 2 with the mark of its frame, 1 without. */
 export const encodePosition = (position: ProjectedPosition): Uint8Array => {
-  const record = new Uint8Array(positionBytes)
+  const { frame } = position
+  const version = frame ? 2 : 1
+  const record = new Uint8Array(positionBytes[version] ?? 0)
   const view = viewOf(record)
-  record[4] = positionVersion
+  record[4] = version
   record.set(Buffer.from(position.walId, 'hex'), 5)
   writeU64(view, 21, position.epoch)
   writeU64(view, 29, position.lsn)
+  if (frame) {
+    writeU64(view, 37, frame.time)
+    view.setUint32(45, frame.crc, true)
+  }
   view.setUint32(0, recordCrc(positionKey, record.subarray(4)), true)
   return record
 }
 
 /** The position in `record`. @throws KeelsonError `CORRUPT`, also for a version that this build does not know. */
 export const decodePosition = (record: Uint8Array): ProjectedPosition => {
-  const evidence = fault(positionKey, record, positionBytes)
+  const evidence = fault(positionKey, record, plainPositionBytes)
   if (evidence) throw corrupt(positionKey, evidence)
   const version = record[4]
-  if (version !== positionVersion || record.length !== positionBytes)
+  if (version === undefined || record.length !== positionBytes[version])
     throw corrupt(positionKey, `a position of the unknown version ${version}`)
   const view = viewOf(record)
   const walId = Buffer.from(record.subarray(5, 21)).toString('hex')
-  return { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
+  const position = { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
+  if (version === 1) return position
+  return { ...position, frame: { time: readU64(view, 37), crc: view.getUint32(45, true) } }
 }

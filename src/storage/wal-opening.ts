@@ -31,8 +31,6 @@ export const machinePorts = (): WalPorts => ({
 export type WalReport = OpenReport & {
   /** The log was made by this opening. */
   readonly created: boolean
-  /** A sentence for each odd thing that was found and was no reason to refuse. */
-  readonly remarks: readonly string[]
 }
 
 /** An open log and what it stands on. */
@@ -61,7 +59,7 @@ export const openWalFiles = async (settings: WalSettings, ports: WalPorts): Prom
     isMade = !found.exists
     const inspection = found.exists ? found : await inspect(host, settings)
     const opened = await host.run('open', { dir, options, inspection })
-    const report = { ...opened, created: !found.exists, remarks: inspection.remarks }
+    const report = { ...opened, created: !found.exists }
     return { settings, ports, host, claim, report }
   } catch (error) {
     await host.end()

@@ -20,6 +20,7 @@ const report = {
   cutBytes: 0,
   copiedFrames: 0,
   segments: 2,
+  remarks: [],
 } as const
 
 const writer: WalWriter.WriterDescription = {

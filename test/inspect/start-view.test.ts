@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { startLine, startScreen, stepText } from '../../src/inspect/start-view.ts'
+import { remarkLines, startLine, startScreen, stepText } from '../../src/inspect/start-view.ts'
 
 const report = {
   walId: 'ab',
@@ -11,6 +11,7 @@ const report = {
   cutBytes: 0,
   copiedFrames: 0,
   segments: 2,
+  remarks: [],
 } as const
 
 const started = {
@@ -58,6 +59,22 @@ test('the start screen says so when acknowledged is not durable', () => {
 
   expect(screen).toContain('NOT DURABLE')
   expect(startScreen(started)).not.toContain('NOT DURABLE')
+})
+
+test('what was odd at the opening is told once, with its shards where it is not all of them, and nothing in it moves the cursor', () => {
+  const [first] = started.logs
+  const shard = (index: number, remarks: readonly string[]) => ({
+    ...first,
+    shard: index,
+    description: { ...first.description, report: { ...report, remarks } },
+  })
+  const logs = [shard(0, ['in memory']), shard(1, ['in memory', 'the file a\u001b[2J is no part'])]
+
+  expect(remarkLines(logs)).toEqual([
+    'note: in memory',
+    'note (shard 1): the file a\\u{1b}[2J is no part',
+  ])
+  expect(startScreen({ ...started, logs })).toContain('\nnote: in memory\nnote (shard 1): ')
 })
 
 test('with piped input one line is enough', () => {

@@ -69,15 +69,30 @@ describe('a row', () => {
 describe('a position', () => {
   const position = { walId: '000102030405060708090a0b0c0d0e0f', epoch: 7, lsn: 2 ** 53 - 1 }
 
-  test('comes back as it was', () => {
+  const marked = { ...position, frame: { time: 2 ** 53 - 1, crc: 2 ** 32 - 1 } }
+
+  test('comes back as it was, with the mark of its frame or without', () => {
     expect(decodePosition(encodePosition(position))).toEqual(position)
+    expect(decodePosition(encodePosition(marked))).toEqual(marked)
   })
 
   test('is CORRUPT when any bit of it has changed, or it was cut', () => {
-    const record = encodePosition(position)
-    for (const other of flipped(record)) expect(() => decodePosition(other)).toThrow(corrupt)
-    for (let length = 0; length < record.length; length++)
-      expect(() => decodePosition(record.subarray(0, length))).toThrow(corrupt)
+    for (const record of [encodePosition(position), encodePosition(marked)]) {
+      for (const other of flipped(record)) expect(() => decodePosition(other)).toThrow(corrupt)
+      for (let length = 0; length < record.length; length++)
+        expect(() => decodePosition(record.subarray(0, length))).toThrow(corrupt)
+    }
+  })
+
+  // Version 1 stands in people's folders.
+  test('is these bytes in both versions', () => {
+    const hex = (record: Uint8Array) => Buffer.from(record).toString('hex')
+    expect(hex(encodePosition(position))).toBe(
+      'ad85502d01000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
+    )
+    expect(hex(encodePosition(marked))).toBe(
+      '8692377202000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
+    )
   })
 
   test('stands before every key that a user may have', () => {

@@ -5,6 +5,7 @@ import { start } from 'keelson'
 import { Wal } from 'keelson/wal'
 import { describe, expect, test } from 'vitest'
 import { textOf } from '../harness/ledger.ts'
+import { runKeelson } from '../support/keelson-command.ts'
 import { noSmallDisk, smallDisk } from '../support/small-disk.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
@@ -69,6 +70,18 @@ describe.skipIf(noSmallDisk)(`tmpfs${noSmallDisk ? ` (skipped: ${noSmallDisk})` 
     const wal = await Wal.open({ dir: join(smallDisk('8m'), 'log') })
     expect(wal.report.remarks).toEqual([expect.stringContaining('tmpfs')])
     await wal.close()
+  })
+
+  test('E57 is told by keelson start, beside the answers and in wal()', async () => {
+    const dir = join(smallDisk('96m'), 'data')
+    const told = /note: the folder is in memory \(tmpfs\)/
+
+    const { output, errors } = await runKeelson(['start', '--dir', dir], tempFolder(), 'wal()')
+
+    expect(errors).toMatch(told)
+    expect(output).toMatch(/note +the folder is in memory/)
+    const other = await runKeelson(['start', '--dir', 'data'], tempFolder(), 'wal()')
+    expect(other.errors).not.toMatch(told)
   })
 })
 
