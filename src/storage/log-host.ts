@@ -50,6 +50,7 @@ export type Inspection = {
   readonly hasFrames: boolean
   /** `clean`: ended by CLEAN_CLOSE. `unclean`: whole, without it. `torn`: bytes behind the last whole frame will be cut. */
   readonly tail: 'clean' | 'unclean' | 'torn'
+  /** Of a torn tail; 0 otherwise. What stands behind a clean end is in `remarks`. */
   readonly cutBytes: number
   /** One sentence for each odd thing that was found and is no reason to refuse (a bad header copy, an old manifest …). */
   readonly remarks: readonly string[]

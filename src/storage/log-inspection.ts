@@ -8,7 +8,7 @@ import { corruption, refusing, unsupported } from './log-errors.ts'
 import { manifestName, pathIn } from './log-folder.ts'
 import type { Evidence, Inspection, LogNeeds } from './log-host.ts'
 import { checkpointOf, type Findings, planOf } from './log-plan.ts'
-import { type EndVerdict, judgeEnd } from './log-recovery.ts'
+import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
 import { checkLinks, scanLog } from './log-scan.ts'
 import { type Manifest, type ManifestReading, readManifest } from './manifest.ts'
 import type { ProjectedPosition } from './projection-store.ts'
@@ -214,9 +214,19 @@ const report = (
     hasFrames: scan.end.lsn > 0,
     tail: kind,
     cutBytes: plan.cutBytes,
-    remarks: [...list.remarks, ...manifestRemarks(manifest), ...diskRemarks(disk, findings.dir)],
+    remarks: [
+      ...list.remarks,
+      ...manifestRemarks(manifest),
+      ...strayRemarks(findings, kind),
+      ...diskRemarks(disk, findings.dir),
+    ],
     plan,
   }
+}
+
+const strayRemarks = ({ newest, scan }: Findings, tail: Inspection['tail']): string[] => {
+  const bytes = scan.tail.usedEnd - scan.end.offset
+  return tail === 'clean' && bytes > 0 ? [strayRemark(newest.name, bytes)] : []
 }
 
 const diskRemarks = (disk: Disk, dir: string): string[] =>

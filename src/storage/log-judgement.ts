@@ -13,7 +13,7 @@ import {
 import { type Damage, unsupported } from './log-errors.ts'
 import { manifestName } from './log-folder.ts'
 import type { Evidence } from './log-host.ts'
-import { type EndVerdict, judgeEnd } from './log-recovery.ts'
+import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
 import type { LogSurvey } from './log-survey.ts'
 import type { LsnRange } from './lost-frame.ts'
 
@@ -69,7 +69,8 @@ export const judgeLog = (
   const damage = [...survey.damage, ...places.damage, ...end.damage]
   const isCorrupt = damage.length > 0 || places.lost.length > 0
   // Behind a CLEAN_CLOSE that MANIFEST names the log wrote nothing: what stands there is not a tail of it.
-  const torn = end.tail === 'clean' ? undefined : places.torn
+  const stray = end.tail === 'clean' ? places.torn : undefined
+  const torn = stray ? undefined : places.torn
   const verdict = isCorrupt ? 'corrupt' : torn ? 'torn' : 'clean'
   return {
     verdict,
@@ -81,7 +82,7 @@ export const judgeLog = (
     lost: places.lost,
     ...(end.isDoubtful ? { doubtFrom: Math.max(places.lastLsn, proof.lsn) + 1 } : {}),
     ...(torn ? { torn } : {}),
-    remarks: survey.remarks,
+    remarks: stray ? [...survey.remarks, strayRemark(stray.file, stray.bytes)] : survey.remarks,
     good: places.good,
   }
 }

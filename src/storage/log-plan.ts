@@ -71,9 +71,9 @@ export const planOf = (
   const { dir, list, manifest, newest, scan } = findings
   const { end } = scan
   const { header } = newest
-  const cutBytes = scan.tail.usedEnd - end.offset
+  const bytesBehind = scan.tail.usedEnd - end.offset
   // A segment without a frame is taken back: the fresh one gets its number, its name and its predecessor.
-  const isEmpty = end.lsn < header.baseLsn && cutBytes === 0
+  const isEmpty = end.lsn < header.baseLsn && bytesBehind === 0
   const proven = provenLsn === end.lsn ? end : findFrameEnd(disk, dir, newest, provenLsn)
   const prev = isEmpty
     ? header.prev
@@ -98,7 +98,7 @@ export const planOf = (
     lastTime: Math.max(manifest.manifest?.lastTime ?? 0, scan.lastTime),
     checkpointLsn: checkpointOf(findings),
     tail,
-    cutBytes,
+    cutBytes: tail === 'torn' ? bytesBehind : 0,
   }
 }
 

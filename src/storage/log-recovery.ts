@@ -45,6 +45,10 @@ export const judgeEnd = (facts: EndFacts): EndVerdict => {
   return { kind: facts.hasBytesBehind ? 'torn' : 'unclean', provenLsn: best?.lsn ?? 0 }
 }
 
+/** What people are told of bytes behind a CLEAN_CLOSE that the MANIFEST names: the log wrote none there. */
+export const strayRemark = (file: string, bytes: number): string =>
+  `${file} has ${bytes} bytes behind the end of the closed log: they are no part of it, and opening puts them into quarantine/`
+
 const strongest = (proofs: readonly Evidence[]): Evidence | undefined =>
   proofs.reduce<Evidence | undefined>(
     (best, proof) => (best && best.lsn >= proof.lsn ? best : proof),

@@ -164,21 +164,28 @@ describe('verify', () => {
 })
 
 describe('verify, repair and opening say the same', () => {
-  test('of a closed log with bytes behind its end: it is clean, and they are no torn tail', async () => {
+  test('of a closed log with bytes behind its end: it is clean, nothing is cut, and both remark on them', async () => {
     const world = await written()
     await (await world.open()).close()
     const segment = segmentsOn(world.disk).at(-1) ?? ''
     const file = world.disk.open(segment, 'write')
     file.write(Buffer.from('garbage'.repeat(200)), file.size())
     file.close()
+    const remarks = [expect.stringMatching(/1400 bytes behind the end of the closed log/)]
 
     const found = await world.verify()
 
-    expect(found).toMatchObject({ verdict: 'clean', tail: 'clean', damage: [], lost: [] })
+    expect(found).toMatchObject({ verdict: 'clean', tail: 'clean', damage: [], lost: [], remarks })
     expect(found).not.toHaveProperty('torn')
     expect(await world.repair()).toMatchObject({ cutBytes: 0, cut: null })
     const wal = await world.open()
-    expect(wal.report).toMatchObject({ tail: 'clean' })
+    expect(wal.report).toMatchObject({ tail: 'clean', cutBytes: 0, remarks })
+    const kept = world.disk.list(`${dir}/quarantine`)
+    expect(kept.map((name) => world.disk.contents(`${dir}/quarantine/${name}`).length)).toEqual([
+      1400,
+    ])
+    await wal.close()
+    expect(await world.verify()).toMatchObject({ verdict: 'clean', remarks: [] })
   })
 
   test('of a folder that is missing, and of a file: there is no log', async () => {
