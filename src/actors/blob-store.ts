@@ -3,7 +3,7 @@
  * share the next one's sync. It opens the folder when it is first needed, so that a shard without large values has neither
  * folder nor thread; a disk that refuses is its caller's error, not this actor's end. It sweeps every `blobs.sweepMs`.
  */
-import { isKeelsonError } from '../errors.ts'
+import { type ErrorDetails, isKeelsonError } from '../errors.ts'
 import {
   call,
   type From,
@@ -15,7 +15,7 @@ import {
   type Settled,
 } from '../runtime/index.ts'
 import type { BlobHost, BlobProtocol, BlobRef, BlobRequestKind, Extent } from '../storage/index.ts'
-import { BlobMark } from './blob-mark.ts'
+import * as Applier from './applier.ts'
 import type { BlobPin } from './blob-pins.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
 import type { Shard } from './shard.ts'
@@ -70,7 +70,6 @@ type State = {
   queue: Put[]
   /** The puts whose payloads are on their way to the disk. */
   inFlight: readonly Put[]
-  mark: BlobMark
   readonly cleared: Map<number, readonly Extent[]>
   /** Who waits for the sweep under way, and for the next. */
   sweeping: readonly From<SweepReport>[] | undefined
@@ -157,7 +156,6 @@ export const server: GenServer<Messages, State, Shard> = {
         tell(context.system, state.shard, 'blobs.swept', report.value)
       } else {
         state.lastFailure = String(report.error)
-        // A mark that failed half way is begun anew, as far as it did not get.
         context.system.logger.warn(`sweeping blobs of shard ${state.shard.index}: ${report.error}`)
       }
       return noReply(state.nextSweep.length > 0 ? beginSweep(state, context) : state)
@@ -214,7 +212,6 @@ const initialState = (shard: Shard): State => ({
   isOpen: false,
   queue: [],
   inFlight: [],
-  mark: new BlobMark(),
   cleared: new Map(),
   sweeping: undefined,
   nextSweep: [],
@@ -323,8 +320,10 @@ const beginSweep = (state: State, context: Context): State => {
 }
 
 const sweeping = async (state: State, context: Context): Promise<SweepReport> => {
-  const { shard, mark, cleared } = state
+  const { shard, cleared } = state
   if (!state.isOpen && !shard.blobs.hasFolder()) return { segments: 0, cleared: 0, freedBytes: 0 }
   const host = await hostOf(state, context)
-  return watched(state, sweepBlobs({ shard, host, mark, cleared, signal: context.signal }))
+  const applier = context.to(Applier.name(shard.parts.instance, shard.index))
+  const damaged = (evidence: ErrorDetails) => Applier.damaged(applier, evidence)
+  return watched(state, sweepBlobs({ shard, host, cleared, signal: context.signal, damaged }))
 }

@@ -1,9 +1,9 @@
 /**
- * One sweep over the blobs of a shard. It decides about what was there when it began: marks what the log, the rows and the
+ * One sweep over the blobs of a shard. It decides about what was there when it began: marks what the rows, the log and the
  * pins keep, leaves what is within its grace, and gives back the rest. Writes go on meanwhile, and what they add is not
  * looked at. Whatever cannot be read ends the sweep before anything is taken.
  */
-import { KeelsonError } from '../errors.ts'
+import { type ErrorDetails, isKeelsonError, KeelsonError } from '../errors.ts'
 import {
   BlobExtents,
   type BlobHost,
@@ -11,7 +11,7 @@ import {
   type Extent,
   gapsBetween,
 } from '../storage/index.ts'
-import { type BlobMark, markProjection, markRow } from './blob-mark.ts'
+import { markLog, markLogged, markRows } from './blob-mark.ts'
 import type { Shard } from './shard.ts'
 
 /** What a sweep came to. */
@@ -25,18 +25,19 @@ export type SweepReport = {
 export type SweepParts = {
   readonly shard: Shard
   readonly host: BlobHost
-  readonly mark: BlobMark
   /** What a segment had alive when it was last cleared: it need not be looked through again. */
   readonly cleared: Map<number, readonly Extent[]>
   /** Of the process that sweeps: it takes nothing once that has died. */
   readonly signal: AbortSignal
+  /** Told of a damaged row. */
+  readonly damaged: (evidence: ErrorDetails) => void
 }
 
 const nothing: SweepReport = { segments: 0, cleared: 0, freedBytes: 0 }
 
 /** @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `NO_SPACE`: what was not cleared by then is as it was */
 export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
-  const { shard, host, mark, signal } = parts
+  const { shard, host, signal } = parts
   // From here on it is decided about what is there now: what is written later is younger than this.
   const { segments, active } = await host.run('survey', null)
   if (segments.length === 0) return nothing
@@ -46,10 +47,15 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   if (!young) return { ...nothing, segments: segments.length }
   // Behind every group that was handed to the disk before: what is not in the log by then never will be.
   const { durableLsn } = await shard.files.log().run('sync', null)
-  await mark.readLog(shard.files.log(), durableLsn)
-  const kept = keptBy(shard, mark, [pinned, young])
+  const view = shard.view()
+  const { appliedLsn } = shard
+  const kept = new BlobExtents()
+  for (const other of [pinned, young]) kept.addAll(other)
+  await telling(parts, markLogged(view, kept, shard.parts.clock))
+  await markLog(shard.files.log(), appliedLsn + 1, durableLsn, kept)
   const before = segments.filter((segment) => hasDead(kept, segment, active))
-  if (before.length > 0) await markAllRows(shard, kept)
+  // Their values say nothing that the log does not; asking them too costs little, and only when something would go.
+  if (before.length > 0) await telling(parts, markRows(view, kept, shard.parts.clock))
   let cleared = 0
   let freedBytes = 0
   for (const segment of before) {
@@ -62,39 +68,19 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
     parts.cleared.set(segment.segment, live)
     if (freed > 0) cleared++
     freedBytes += freed
-    if (live.length === 0) shard.blobs.refused.forget(segment.segment)
   }
   for (const pin of doubtful) pin.release()
   return { segments: segments.length, cleared, freedBytes }
 }
 
-/** Everything that is to stay, but for rows: in the log and not refused, pinned, young. */
-const keptBy = (shard: Shard, mark: BlobMark, others: readonly BlobExtents[]): BlobExtents => {
-  const kept = new BlobExtents()
-  for (const segment of mark.live.segments) {
-    const refused = shard.blobs.refused.of(segment)
-    for (const extent of mark.live.of(segment))
-      for (const { from, to } of gapsBetween(clipped(refused, extent), extent.to - extent.from))
-        kept.add(segment, { from: extent.from + from, to: extent.from + to })
+/** Waits for rows to be looked at; the projection of a damaged one is to be made anew. */
+const telling = async ({ damaged }: SweepParts, marked: Promise<void>): Promise<void> => {
+  try {
+    await marked
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) damaged(error.details)
+    throw error
   }
-  for (const other of others) kept.addAll(other)
-  return kept
-}
-
-/** The extents within another one, counted from its beginning. */
-const clipped = (extents: readonly Extent[], within: Extent): Extent[] =>
-  extents
-    .filter(({ from, to }) => from < within.to && to > within.from)
-    .map(({ from, to }) => ({
-      from: Math.max(from, within.from) - within.from,
-      to: Math.min(to, within.to) - within.from,
-    }))
-
-/** What the rows refer to. The log says it already while it is whole; asking them too costs little, and only when something would go. */
-const markAllRows = async (shard: Shard, kept: BlobExtents): Promise<void> => {
-  const { overlay, projection } = shard.view().layers
-  for (const [, { row }] of overlay.range({})) markRow(row, kept)
-  await markProjection(projection, kept, shard.parts.clock)
 }
 
 /** Whether something of a segment is not kept; an empty file, which a failed write leaves, is dead as it is. */

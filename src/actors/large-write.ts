@@ -5,7 +5,7 @@
  */
 import { isKeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import { commandsOf, refsOfUnit, type Unit, type UnitAnswer, valuesOf } from '../storage/index.ts'
+import { commandsOf, type Unit, valuesOf } from '../storage/index.ts'
 import { prepare } from './blob-command.ts'
 import type { BlobPin } from './blob-pins.ts'
 import * as BlobStore from './blob-store.ts'
@@ -44,8 +44,7 @@ export const writeLarge = async (write: LargeWrite): Promise<Applied> => {
     slot: undefined,
     hurry: () => undefined,
   }
-  const { applied } = await settlingPin(
-    shard,
+  return settlingPin(
     pin,
     inTurn(terms, async (_, queued) => {
       const units = await prepare(write.units, shard.blobs.parts.terms, (payloads) =>
@@ -53,11 +52,9 @@ export const writeLarge = async (write: LargeWrite): Promise<Applied> => {
       )
       const ended = write.append(units)
       queued()
-      const applied = await ended
-      return { units, answers: applied.answer, applied }
+      return ended
     }),
   )
-  return applied
 }
 
 /** Bytes of all values in the units: what they count at the gate. */
@@ -70,19 +67,15 @@ export const valueBytesOf = (units: readonly Unit[]): number => {
 }
 
 /**
- * Ends a pin as the outcome of its write says: known, and what was refused is nobody's; or unknown, and it hardens. What cannot
- * be known is only what came to the disk.
+ * Ends a pin as the outcome of its write says: known, and the rows tell what is referred to; or unknown, and it hardens. What
+ * cannot be known is only what came to the disk.
  */
-export const settlingPin = async <
-  Outcome extends { readonly units: readonly Unit[]; readonly answers: readonly UnitAnswer[] },
->(
-  shard: Shard,
+export const settlingPin = async <Outcome>(
   pin: BlobPin,
   work: Promise<Outcome>,
 ): Promise<Outcome> => {
   try {
     const outcome = await work
-    shard.blobs.refuse(refsOfRefused(outcome.units, outcome.answers))
     pin.release()
     return outcome
   } catch (error) {
@@ -90,21 +83,6 @@ export const settlingPin = async <
     else pin.release()
     throw error
   }
-}
-
-/** The blobs that only refused units refer to. */
-const refsOfRefused = (units: readonly Unit[], answers: readonly UnitAnswer[]) => {
-  const wasRefused = (at: number): boolean => answers[at]?.kind === 'refused'
-  if (!units.some((_, at) => wasRefused(at))) return []
-  const places = new Set<string>()
-  const placeOf = ({ segment, offset }: { segment: number; offset: number }): string =>
-    `${segment}:${offset}`
-  units.forEach((unit, at) => {
-    if (!wasRefused(at)) for (const ref of refsOfUnit(unit)) places.add(placeOf(ref))
-  })
-  return units.flatMap((unit, at) =>
-    wasRefused(at) ? refsOfUnit(unit).filter((ref) => !places.has(placeOf(ref))) : [],
-  )
 }
 
 const blobStoreOf = ({ system, shard: { parts, index } }: LargeWrite) =>

@@ -1,6 +1,6 @@
 /**
- * What of a shard's blobs must survive their actor: pins, the grace of what is young, what refused commands left, and the
- * one life that their files have. Reads of a little go past the actor: they need nothing but a disk.
+ * What of a shard's blobs must survive their actor: pins, the grace of what is young, and the one life that
+ * their files have. Reads of a little go past the actor: they need nothing but a disk.
  */
 import type { Clock } from '../clock.ts'
 import { type ErrorDetails, isKeelsonError, KeelsonError } from '../errors.ts'
@@ -43,12 +43,11 @@ const sameAge = 1 / 500
 export class ShardBlobs {
   readonly parts: BlobParts
   readonly pins = new BlobPins()
-  /** Records that only refused commands name: the log has them, and nobody will ever ask for them. */
-  readonly refused = new BlobExtents()
   /** Told of every blob that was found damaged. Whoever has the files sets it. */
   onDamage: (evidence: ErrorDetails) => void = () => undefined
   #young: Birth[] = []
-  #openedAt = 0
+  /** What stands there and was not told to be born is as young as this: nobody has written down how old it is. */
+  #livesSince: number
   #host: BlobHost | undefined
   #isClosed = false
   #lives = 0
@@ -57,6 +56,7 @@ export class ShardBlobs {
 
   constructor(parts: BlobParts) {
     this.parts = parts
+    this.#livesSince = parts.clock.monotonic()
   }
 
   /**
@@ -72,8 +72,8 @@ export class ShardBlobs {
       const host = makeHost(index)
       this.#host = host
       await host.run('open', { dir, segmentBytes: settings.segmentBytes, life: ++this.#lives })
-      // What stood there before is as young as this life: nobody has written down how old it is.
-      this.#openedAt = clock.monotonic()
+      // The life before may have ended between a write and its being told.
+      if (this.#lives > 1) this.#livesSince = clock.monotonic()
       return host
     })
     this.#turn = turn.catch(() => undefined)
@@ -133,16 +133,11 @@ export class ShardBlobs {
     }
   }
 
-  /** Nobody refers to these but commands that were refused. */
-  refuse(refs: readonly BlobRef[]): void {
-    for (const ref of refs) this.refused.add(ref.segment, recordExtent(ref))
-  }
-
   /** What is within its grace; `undefined` when everything is. Forgets what is older. */
   young(): BlobExtents | undefined {
     const { clock, settings } = this.parts
     const since = clock.monotonic() - settings.graceMs * (1 + sameAge)
-    if (this.#openedAt > since) return undefined
+    if (this.#livesSince > since) return undefined
     this.#young = this.#young.filter(({ at }) => at > since)
     const extents = new BlobExtents()
     for (const { segment, from, to } of this.#young) extents.add(segment, { from, to })

@@ -66,28 +66,30 @@ export type BatchAnswer = Answers[keyof Answers]
 /** A command that users can give. */
 export type UserCommand = Extract<Command, { readonly kind: keyof Answers }>
 
+/** The value in an answer, which its caller is to get decoded; `undefined` without one. */
+export const valueIn = (answer: CommandAnswer): StoredValue | undefined => {
+  if (answer.kind === 'set' || answer.kind === 'getSet') return answer.previous
+  return answer.kind === 'compareAndSet' ? answer.current : undefined
+}
+
 /**
- * The answer of `command` as its caller gets it; `decode` reads the values in it. That an answer fits its command is the
- * state machine's word, which tests hold it to.
- * @throws what `decode` throws
+ * The answer of `command` as its caller gets it; `value` is what `valueIn` found in it, decoded. That an answer fits its
+ * command is the state machine's word, which tests hold it to.
  */
 export const answerTo = (
   command: UserCommand,
   answer: CommandAnswer,
-  decode: (stored: StoredValue) => unknown,
+  value: unknown,
 ): BatchAnswer => {
-  const decoded = (stored: StoredValue | undefined) => stored && decode(stored)
   switch (answer.kind) {
     case 'set':
       return command.kind === 'set' && command.get
-        ? { written: answer.written, previous: decoded(answer.previous) }
+        ? { written: answer.written, previous: value }
         : { written: answer.written }
     case 'getSet':
-      return { previous: decoded(answer.previous) }
+      return { previous: value }
     case 'compareAndSet':
-      return answer.swapped
-        ? { swapped: true }
-        : { swapped: false, current: decoded(answer.current) }
+      return answer.swapped ? { swapped: true } : { swapped: false, current: value }
     default: {
       const { kind: _, ...facts } = answer
       return facts

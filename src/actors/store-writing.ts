@@ -2,8 +2,16 @@
  * How the store's commands go their way: each in the shard of its keys, as a unit of one frame, several shards side by side.
  * What comes back is where the unit stands and what it answered; a unit that the state refused is its caller's error.
  */
+import { isKeelsonError, KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import { type Command, refusalError, type Unit, type UnitAnswer } from '../storage/index.ts'
+import {
+  type Command,
+  type CommandAnswer,
+  refusalError,
+  type StoredValue,
+  type Unit,
+  type UnitAnswer,
+} from '../storage/index.ts'
 import type { KeyPlacement } from './key-placement.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
@@ -13,12 +21,13 @@ import {
   answerTo,
   type BatchAnswer,
   type UserCommand,
+  valueIn,
   type Written,
   type WrittenMany,
 } from './store-answers.ts'
 import { keysNamed, type StreamTerms } from './store-commands.ts'
-import { decodedValue } from './value-reading.ts'
-import { type ByteSource, type StreamedIn, streamIn } from './value-streams.ts'
+import { decodedValue, isReadAtOnce } from './value-reading.ts'
+import { type ByteSource, loadValue, type StreamedIn, streamIn } from './value-streams.ts'
 import { type CheckedWrite, checkWrite, type TermKind, type WriteOptions } from './write-options.ts'
 import { type Submitted, submit } from './write-path.ts'
 
@@ -77,11 +86,12 @@ export class StoreWriting {
     const unit: Unit = { kind: 'batch', commands: built }
     const { written, answer } = await this.#submit(shard, unit, keys, checked)
     if (answer.kind !== 'batch') throw new Error('a batch was answered like a command')
-    const answers = built.map((command, at) => {
+    const answers: BatchAnswer[] = []
+    for (const [at, command] of built.entries()) {
       const one = answer.answers[at]
       if (!one) throw new Error('a batch was answered with too few answers')
-      return answerTo(command, one, (stored) => decodedValue(shard, stored))
-    })
+      answers.push(await this.#shown(shard, command, one, { ...written, command: at }))
+    }
     return { ...written, answers }
   }
 
@@ -114,8 +124,32 @@ export class StoreWriting {
     const unit: Unit = { kind: 'command', command }
     const { written, answer } = await this.#submit(shard, unit, keys, options)
     if (answer.kind === 'batch') throw new Error('a command was answered like a batch')
-    const shown = answerTo(command, answer, (stored) => decodedValue(shard, stored))
+    const shown = await this.#shown(shard, command, answer, written)
     return { ...written, ...(shown as Answers[Kind]) }
+  }
+
+  /** An answer as its caller gets it. The write stands, whatever becomes of reading what it answers: its error says where. */
+  async #shown(
+    shard: Shard,
+    command: UserCommand,
+    answer: CommandAnswer,
+    where: object,
+  ): Promise<BatchAnswer> {
+    const stored = valueIn(answer)
+    if (!stored) return answerTo(command, answer, undefined)
+    try {
+      return answerTo(command, answer, await this.#valueOf(shard, stored))
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error
+      const { code, message, details } = error
+      throw new KeelsonError(code, message, { details: { ...details, ...where }, cause: error })
+    }
+  }
+
+  #valueOf(shard: Shard, stored: StoredValue): unknown {
+    return isReadAtOnce(stored)
+      ? decodedValue(shard, stored)
+      : loadValue(this.#system, shard, stored)
   }
 
   async #submit(

@@ -15,6 +15,7 @@ import {
   ropeOf,
   ropeSlice,
   rowTags,
+  type StoredValue,
   valueTags,
 } from '../storage/index.ts'
 import type { Shard } from './shard.ts'
@@ -42,6 +43,10 @@ export const decodedValue = (shard: Shard, stored: RowValue): unknown => {
   checkLength(ropeLength(rope))
   return decodeValue({ tag: rope.content, bytes: bytesOf(shard, rope.parts) })
 }
+
+/** Whether `decodedValue` reads a value, whatever is in blobs. */
+export const isReadAtOnce = (stored: StoredValue): boolean =>
+  stored.tag !== valueTags.blob || ropeLength(ropeOf(stored)) <= readBytesMax
 
 /** What a range shows of a row: its value, or that it is a compound. @throws as `decodedValue` */
 export const listedValue = (shard: Shard, row: Row): unknown =>

@@ -62,14 +62,13 @@ export const streamIn = async (
   if (shard.phase.kind === 'down' || shard.phase.kind === 'closed') throw shard.unavailable()
   const pin = shard.blobs.pins.hold()
   const { ref, submitted } = await settlingPin(
-    shard,
     pin,
     (async () => {
       const ref = await blobOf(system, shard, source, size, pin)
       const value = blobValueRef(valueTags.bytes, ref)
       const units: Unit[] = [{ kind: 'command', command: command(value) }]
       const submitted = await submit(system, shard, { units, keys: [key], options })
-      return { units, answers: submitted.answers, ref, submitted }
+      return { ref, submitted }
     })(),
   )
   return { length: ref.size, sha256: Buffer.from(ref.sha256).toString('hex'), submitted }

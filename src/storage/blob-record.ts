@@ -50,7 +50,10 @@ export const recordBytes = (size: number): number =>
   toBlock(blobHeaderBytes + size + trailerBytes(size))
 
 /** Where the record of a reference begins, and the offset behind it. */
-export const recordExtent = ({ offset, size }: BlobRef): { from: number; to: number } => {
+export const recordExtent = ({
+  offset,
+  size,
+}: Pick<BlobRef, 'offset' | 'size'>): { from: number; to: number } => {
   const from = offset - blobHeaderBytes
   return { from, to: from + recordBytes(size) }
 }

@@ -72,6 +72,15 @@ export const withValues = (
   }
 }
 
+/** Whether a command refers to a blob; without memory for it, because every command is asked. */
+export const hasBlobs = (command: Command): boolean => {
+  if (command.kind === 'putMany') return command.entries.some(({ value }) => isBlob(value))
+  if (command.kind === 'putFields') return command.fields.some(([, value]) => isBlob(value))
+  return valuesOf(command).some(isBlob)
+}
+
+const isBlob = ({ tag }: StoredValue): boolean => tag === valueTags.blob
+
 /** The commands of a unit. */
 export const commandsOf = (unit: Unit): readonly Command[] =>
   unit.kind === 'command' ? [unit.command] : unit.commands

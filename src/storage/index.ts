@@ -10,6 +10,7 @@ export {
   decodeBlobReference,
   encodeBlobReference,
 } from './blob-reference.ts'
+export { loggedBlobRow, recordOfLogged } from './blob-rows.ts'
 export {
   type Command,
   type Expiry,
@@ -54,7 +55,7 @@ export {
 export { type Disk, DiskError, type DiskFile, type DiskLock } from './disk.ts'
 export { isExpired, living } from './expiry.ts'
 export { fieldCount, fieldsMax } from './field-commands.ts'
-export { copyingFolder } from './folder-copy.ts'
+export { copyingFolder, type UncopiedPlace } from './folder-copy.ts'
 export { frameTypes } from './frame.ts'
 export type { FrameContent } from './frame-content.ts'
 export { joinedLength, joinFrames } from './frame-join.ts'
@@ -94,6 +95,7 @@ export {
   firstUserKey,
   lockRowKey,
   lockRows,
+  loggedBlobRows,
 } from './row-key.ts'
 export * from './rows.ts'
 export { type SimulatedDisk, simulatedDisk } from './simulated-disk.ts'

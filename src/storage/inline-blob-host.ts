@@ -2,7 +2,7 @@
  * Blobs without a thread, for simulations: requests are carried out one after another on a given disk, and each is
  * answered `delayMs` of the given clock later, as a real disk would.
  */
-import type { Clock } from '../clock.ts'
+import type { Cancel, Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
 import type { BlobHost, BlobProtocol, BlobRequestKind } from './blob-host.ts'
 import { Blobs } from './blobs.ts'
@@ -24,6 +24,7 @@ export const inlineBlobHost = ({ disk, clock, delayMs = 0 }: InlineBlobHostOptio
   let waiting: Pending[] = []
   let current: Pending | undefined
   let isEnded = false
+  let cancelAnswer: Cancel | undefined
 
   const proceed = (): void => {
     current = waiting.shift()
@@ -36,7 +37,7 @@ export const inlineBlobHost = ({ disk, clock, delayMs = 0 }: InlineBlobHostOptio
       action()
       proceed()
     }
-    if (delayMs > 0) clock.after(delayMs, settled)
+    if (delayMs > 0) cancelAnswer = clock.after(delayMs, settled)
     else clock.soon(settled)
   }
 
@@ -63,6 +64,7 @@ export const inlineBlobHost = ({ disk, clock, delayMs = 0 }: InlineBlobHostOptio
     async end() {
       if (isEnded) return
       isEnded = true
+      cancelAnswer?.()
       blobs.abandon()
       for (const pending of current ? [current, ...waiting] : waiting) pending.refuse(closed())
       waiting = []

@@ -15,6 +15,7 @@ import type {
   RowRange,
 } from './projection-store.ts'
 import { isRowKey, rowBytes } from './row-codec.ts'
+import { isWithin } from './rows.ts'
 
 /** Projections in memory, and what can be done to them. A folder that was never opened has none. */
 export interface MemoryProjections extends Projections {
@@ -210,9 +211,3 @@ class MemoryProjectionStore implements ProjectionStore {
     return Promise.resolve()
   }
 }
-
-const isWithin = (key: string, { gt, gte, lt, lte }: RowRange): boolean =>
-  (gt === undefined || compareKeys(key, gt) > 0) &&
-  (gte === undefined || compareKeys(key, gte) >= 0) &&
-  (lt === undefined || compareKeys(key, lt) < 0) &&
-  (lte === undefined || compareKeys(key, lte) <= 0)

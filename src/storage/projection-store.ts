@@ -18,15 +18,15 @@ export const isValueTag = (byte: number): byte is ValueTag => byte <= valueTags.
 export type StoredValue = { readonly tag: ValueTag; readonly bytes: Uint8Array }
 
 /**
- * Kinds of rows that hold no value of a user: the head of a compound (u64, how many fields it has) and a lock (its
- * owner's name; its row expires when the lease ends). They stand in no frame.
+ * Kinds of rows that hold no value of a user: the head of a compound (u64, how many fields it has), a lock (its owner's
+ * name; its row expires when the lease ends) and a blob that the log refers to (u64, its size). They stand in no frame.
  */
-export const rowTags = { compound: 4, lock: 5 } as const
+export const rowTags = { compound: 4, lock: 5, loggedBlob: 6 } as const
 /** The kind of a row. */
 export type RowTag = ValueTag | (typeof rowTags)[keyof typeof rowTags]
 
 /** Whether a byte is the tag of a kind of row. */
-export const isRowTag = (byte: number): byte is RowTag => byte <= rowTags.lock
+export const isRowTag = (byte: number): byte is RowTag => byte <= rowTags.loggedBlob
 
 /** What a row holds: a value, or what only rows have. */
 export type RowValue = { readonly tag: RowTag; readonly bytes: Uint8Array }

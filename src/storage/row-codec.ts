@@ -4,12 +4,12 @@
  *
  *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes
  *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, under the key 00
- *                and in version 2 | u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
+ *                and in version 4 | u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
  */
 import { KeelsonError } from '../errors.ts'
 import { crc32, crc32Within } from './crc32.ts'
 import { isRowTag, type ProjectedPosition, type Row, type RowValue } from './projection-store.ts'
-import { compoundMarkerKey, lockRows } from './row-key.ts'
+import { compoundMarkerKey, lockRows, loggedBlobRows } from './row-key.ts'
 import { readU64, viewOf, writeU64 } from './u64.ts'
 
 /** Bytes of a row before its value. */
@@ -21,9 +21,10 @@ export const positionKey: Uint8Array = Uint8Array.of(0)
 /** The longest key of a row: a key of 1,024 bytes, a NUL and a field of 512. */
 export const rowKeyBytesMax = 1024 + 1 + 512
 
-/** What begins with a NUL and is not the position: the marker of compounds, and the keys of locks. */
+/** What begins with a NUL and is not the position: the marker of compounds, and the keys of locks and of logged blobs. */
 const markerKey = Buffer.from(compoundMarkerKey)
 const lockPrefix = Buffer.from(lockRows.gt ?? '')
+const blobPrefix = Buffer.from(loggedBlobRows.gt)
 
 /** Whether the bytes from `from` up to `to` may be the key of a row. */
 export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolean => {
@@ -31,11 +32,15 @@ export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolea
   if (length === 0 || length > rowKeyBytesMax) return false
   if (bytes[from] !== 0) return true
   if (bytes[from + 1] === lockPrefix[1]) return length > lockPrefix.length
+  if (bytes[from + 1] === blobPrefix[1]) return length > blobPrefix.length
   return length === markerKey.length && bytes[from + 1] === markerKey[1]
 }
 
-/** Bytes of a position by its version; 2 has the mark of its frame behind what 1 has. */
-const positionBytes: Readonly<Record<number, number>> = { 1: 37, 2: 49 }
+/**
+ * Bytes of a position by its version; 4 has the mark of its frame behind what 3 has. Versions 1 and 2 stood over rows that do not
+ * name the blobs of the log: such a projection is made anew.
+ */
+const positionBytes: Readonly<Record<number, number>> = { 3: 37, 4: 49 }
 const plainPositionBytes = 37
 
 /** Bytes that a row takes. */
@@ -79,10 +84,10 @@ export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
   return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
 }
 
-/** The record of a position: version 2 with the mark of its frame, 1 without. */
+/** The record of a position: version 4 with the mark of its frame, 3 without. */
 export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   const { frame } = position
-  const version = frame ? 2 : 1
+  const version = frame ? 4 : 3
   const record = new Uint8Array(positionBytes[version] ?? 0)
   const view = viewOf(record)
   record[4] = version
@@ -107,6 +112,6 @@ export const decodePosition = (record: Uint8Array): ProjectedPosition => {
   const view = viewOf(record)
   const walId = Buffer.from(record.subarray(5, 21)).toString('hex')
   const position = { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
-  if (version === 1) return position
+  if (version === 3) return position
   return { ...position, frame: { time: readU64(view, 37), crc: view.getUint32(45, true) } }
 }

@@ -4,6 +4,7 @@
  *     key            the value, or the head of a compound
  *     key 00 field   a field of a compound: right behind its head, before every longer key
  *     00 "l" key     the lock of a key
+ *     00 "b" place   a blob that the log refers to: its segment and offset (`blob-rows.ts`)
  *     00 "c"         there once it was: some key has been a compound
  *     00             the position (`row-codec.ts`)
  */
@@ -23,6 +24,12 @@ export const fieldRows = (key: string): RowRange => ({ gt: `${key}\0`, lt: `${ke
 
 /** The rows of all locks. */
 export const lockRows: RowRange = { gt: '\0l', lt: '\0m' }
+
+/** What the keys of the rows of logged blobs begin with. */
+export const loggedBlobPrefix = '\0b'
+
+/** The rows of all blobs that the log refers to. */
+export const loggedBlobRows: RowRange & { readonly gt: string } = { gt: '\0b', lt: '\0c' }
 
 /** Where users' keys begin: behind every row that begins with a NUL. */
 export const firstUserKey = '\x01'

@@ -3,8 +3,10 @@
  * it follows the log, and recovery when it replays; all three reach the same rows because it is pure: no clock but the
  * frame's stamp, no state but the rows it is let read. The commands themselves are in `*-commands.ts`.
  */
+import { loggedBlobRow } from './blob-rows.ts'
 import type { Command, FieldEntry, Unit } from './command.ts'
 import { type CommandAnswer, type Refusal, refused, type UnitAnswer } from './command-answer.ts'
+import { commandsOf, hasBlobs, refsOfUnit } from './command-values.ts'
 import { isExpired } from './expiry.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
 import {
@@ -15,7 +17,7 @@ import {
   unitRowsMax,
 } from './key-commands.ts'
 import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
-import { type RowChange, rowTags } from './projection-store.ts'
+import { type RowChange, rowTags, valueTags } from './projection-store.ts'
 import { ChangedRows, type Rows } from './rows.ts'
 import {
   applyAppend,
@@ -36,7 +38,7 @@ const putAnswer: CommandAnswer = { kind: 'put' }
 
 /**
  * What `unit` does in a frame stamped `time` (ms since 1970), given the rows before it. Changes no row itself.
- * @throws KeelsonError `CORRUPT` when a row, or a blob that a comparison needs, is damaged.
+ * @throws KeelsonError `CORRUPT` when a row is damaged
  */
 export const applyUnit = (unit: Unit, rows: Rows, time: number): Applied => {
   const quick = unit.kind === 'command' ? applyQuickly(unit.command, rows, time) : undefined
@@ -48,7 +50,14 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number): Applied => {
       : applyCommand(unit.command, changed, time)
   if (answer.kind === 'refused') return { changes: [], answer }
   if (changed.changes.size > unitRowsMax) return { changes: [], answer: refused('TOO_LARGE') }
+  noteBlobs(unit, changed)
   return { changes: [...changed.changes], answer }
+}
+
+/** From now on the log refers to the blobs of this unit, which was not refused. */
+const noteBlobs = (unit: Unit, rows: ChangedRows): void => {
+  if (commandsOf(unit).some(hasBlobs))
+    for (const ref of refsOfUnit(unit)) rows.set(...loggedBlobRow(ref))
 }
 
 /**
@@ -58,7 +67,7 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number): Applied => {
 const applyQuickly = (command: Command, rows: Rows, time: number): Applied | undefined => {
   const { hints } = rows
   if (hints.locks) return undefined
-  if (command.kind === 'put' && !hints.compounds)
+  if (command.kind === 'put' && !hints.compounds && command.value.tag !== valueTags.blob)
     return { changes: [[command.key, putRow(command, time)]], answer: putAnswer }
   if (command.kind !== 'delete') return undefined
   const row = rows.get(command.key)

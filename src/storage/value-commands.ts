@@ -3,6 +3,7 @@
  * whoever runs it throws away when the unit is refused. Where something is left of what has ended (a compound's fields),
  * whoever writes the key removes it.
  */
+import { isKeelsonError } from '../errors.ts'
 import type { Command, PutEntry } from './command.ts'
 import { type CommandAnswer, type Refusal, refused } from './command-answer.ts'
 import { expiresAt, isExpired, living } from './expiry.ts'
@@ -84,6 +85,27 @@ export const applyGetSet = (
   return { kind: 'getSet', previous: found.value }
 }
 
+/**
+ * Whether two values are equal. Where only a blob could tell, and it is damaged, they are not: a frame is applied whatever
+ * became of the files, what was there stays, and whoever reads it, the caller of the comparison first, finds the damage.
+ */
+const isExpected = (current: StoredValue, expected: StoredValue, rows: ChangedRows): boolean => {
+  let isDamaged = false
+  try {
+    return valuesEqual(current, expected, (ref, from, to) => {
+      try {
+        return rows.blob(ref, from, to)
+      } catch (error) {
+        isDamaged = isKeelsonError(error, 'CORRUPT')
+        throw error
+      }
+    })
+  } catch (error) {
+    if (isDamaged) return false
+    throw error
+  }
+}
+
 /** `compareAndSet`. Without an expiry of its own the one that is there stays. */
 export const applyCompareAndSet = (
   rows: ChangedRows,
@@ -95,10 +117,7 @@ export const applyCompareAndSet = (
   const found = plainValue(key, row)
   if (found.kind === 'refused') return found
   const current = found.value
-  const swapped =
-    expected && current
-      ? valuesEqual(current, expected, (ref, from, to) => rows.blob(ref, from, to))
-      : expected === current
+  const swapped = expected && current ? isExpected(current, expected, rows) : expected === current
   if (!swapped) return { kind: 'compareAndSet', swapped, current }
   const ends = expiresAt(expiry, time, row?.expiresAt)
   replace(rows, key, before, living({ value, expiresAt: ends }, time))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { BlobStore } from '../../src/actors/index.ts'
-import { telemetry } from '../../src/runtime/index.ts'
+import { Applier, BlobStore } from '../../src/actors/index.ts'
+import { resume, suspend, telemetry } from '../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../src/supervisors/index.ts'
 import { payload } from '../support/blob-folder.ts'
 import { codeOf, type Machine, machine } from '../support/simulated-instance.ts'
@@ -21,6 +21,19 @@ const started = async (more: Partial<StartOptions> = {}) => {
 const swept = async (world: Machine, app: App, graceMs = 61_000) => {
   await world.clock.advance(graceMs)
   return world.during(BlobStore.sweep(app.system.to(BlobStore.name('default', 0))))
+}
+
+/** Counts the projections that were set aside from now on. */
+const watchedProjection = (app: App) => {
+  const files = app.shards[0]?.files
+  if (!files) throw new Error('no shard')
+  let lives = 0
+  const distrust = files.distrustProjection.bind(files)
+  files.distrustProjection = () => {
+    lives++
+    distrust()
+  }
+  return { projectionLives: () => lives }
 }
 
 /** The bytes of the shard's log. */
@@ -238,6 +251,67 @@ describe('a damaged blob', () => {
     await world.during(app.store.put('bad', Buffer.from(payload(3, 5000))))
     expect(app.store.get('bad')).toEqual(Buffer.from(payload(3, 5000)))
   })
+
+  test('is CORRUPT for a compareAndSet that needs it, which changes nothing; projection and shard go on', async () => {
+    const { world, app } = await started()
+    const list = { list: Array(3000).fill('abc'), name: 'damaged' }
+    await world.during(app.store.put('bad', list, { ack: 'projected' }))
+    world.disk.flipBit(`${dir}/${blobFiles(world)[0]}`, 2000 * 8)
+    const { projectionLives } = watchedProjection(app)
+    const { name, ...rest } = list
+    const swap = app.store.compareAndSet('bad', { name, ...rest }, 'swapped')
+    expect(await world.during(codeOf(swap))).toBe('CORRUPT')
+    expect(() => app.store.get('bad')).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+
+    await world.during(app.store.put('other', 1, { ack: 'projected' }))
+    expect(app.shards[0]?.phase.kind).toBe('open')
+    expect(projectionLives()).toBe(0)
+    await world.during(app.close())
+    const again = await world.start(options)
+    expect(again.store.get('other')).toBe(1)
+    expect(() => again.store.get('bad')).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+  })
+
+  test('of a comparison in a batch leaves the other commands of the batch as they are', async () => {
+    const { world, app } = await started()
+    const list = { list: Array(3000).fill('abc'), name: 'damaged' }
+    await world.during(app.store.put('bad', list, { ack: 'projected' }))
+    world.disk.flipBit(`${dir}/${blobFiles(world)[0]}`, 2000 * 8)
+    const { name, ...rest } = list
+    const batch = app.store
+      .batch()
+      .compareAndSet('bad', { name, ...rest }, 1)
+      .put('other', 2)
+    const error = await world.during(batch.commit().catch((failure) => failure))
+    expect(error).toMatchObject({
+      code: 'CORRUPT',
+      details: { command: 0, position: { lsn: expect.any(Number) } },
+    })
+    expect(app.store.get('other')).toBe(2)
+  })
+
+  test('does not keep getSet, set, append, setRange, expire and delete from doing their work', async () => {
+    const { world, app } = await started()
+    const keys = ['getSet', 'set', 'append', 'setRange', 'expire', 'delete']
+    for (const key of keys)
+      await world.during(app.store.put(key, Buffer.from(payload(1, 5000)), { ack: 'projected' }))
+    for (const name of blobFiles(world))
+      for (let at = 0; at < keys.length; at++)
+        world.disk.flipBit(`${dir}/${name}`, (at * 8192 + 2000) * 8)
+    const { store } = app
+    // What was there is answered as what it is: it cannot be read.
+    expect(await world.during(codeOf(store.getSet('getSet', 1)))).toBe('CORRUPT')
+    expect(await world.during(codeOf(store.set('set', 1, { get: true })))).toBe('CORRUPT')
+    expect([store.get('getSet'), store.get('set')]).toEqual([1, 1])
+    expect((await world.during(store.append('append', Buffer.alloc(10)))).length).toBe(5010)
+    expect((await world.during(store.setRange('setRange', 0, Buffer.alloc(5000)))).length).toBe(
+      5000,
+    )
+    expect(store.get('setRange')).toEqual(Buffer.alloc(5000))
+    expect((await world.during(store.expire('expire', 1000))).existed).toBe(true)
+    expect((await world.during(store.delete('delete'))).existed).toBe(true)
+    expect(app.shards[0]?.phase.kind).toBe('open')
+  })
 })
 
 describe('a sweep', () => {
@@ -277,6 +351,44 @@ describe('a sweep', () => {
     expect(blobFiles(world)).toEqual([])
   })
 
+  test('takes it after a restart too, and after the projection was built anew', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
+    const [refused, kept] = [Buffer.alloc(9000, 'refused'), Buffer.alloc(9000, 'kept')]
+    expect(await world.during(codeOf(app.store.put('locked', refused)))).toBe('LOCKED')
+    await world.during(app.store.put('free', kept))
+    await world.during(app.store.delete('free'))
+    await world.during(app.close())
+    for (const rebuild of [false, true]) {
+      if (rebuild) world.projections.remove('/data/shard-0/lmdb')
+      const again = await world.start(options)
+      expect(await swept(world, again)).toMatchObject({ cleared: rebuild ? 0 : 1 })
+      // What the log names stays, as long as it does.
+      expect(blobFiles(world)).toHaveLength(1)
+      await world.during(again.close())
+    }
+    const left = world.disk.contents(`${dir}/${blobFiles(world)[0]}`)
+    expect(Buffer.from(left).includes('refused')).toBe(false)
+    expect(Buffer.from(left).includes(kept)).toBe(true)
+  })
+
+  test('reads nothing of the log that the rows show already, the first one of a process neither', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
+    for (let at = 0; at < 5; at++)
+      await world.during(app.store.put(`k${at}`, Buffer.from(payload(at, 9000))))
+    await world.during(codeOf(app.store.put('locked', Buffer.from(payload(9, 9000)))))
+    await world.during(app.close())
+    const again = await world.start(options)
+    await world.clock.advance(61_000)
+    const calls = world.disk.recordCalls()
+    expect(await swept(world, again, 1)).toMatchObject({ cleared: 1 })
+    const ofLog = calls.filter(
+      ({ path, operation }) => path.includes('/wal/') && operation === 'read',
+    )
+    expect(ofLog).toEqual([])
+  })
+
   test('takes nothing whose write is still on its way', async () => {
     const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))
@@ -309,14 +421,15 @@ describe('a sweep', () => {
     expect(app.store.get('late')).toEqual(Buffer.from(payload(2, 9000)))
   })
 
-  test('that cannot read the log takes nothing', async () => {
-    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+  test('reads what no row shows yet from the log, and takes nothing when it cannot', async () => {
+    const world = machine({ syncMs: 5 })
+    const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
-    expect(
-      await world.during(
-        codeOf(app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })),
-      ),
-    ).toBe('NOT_SUBMITTED')
+    const applier = app.system.to(Applier.name('default', 0))
+    await world.during(suspend(applier))
+    const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 100 })
+    expect(await world.during(codeOf(late))).toBe('UNKNOWN_OUTCOME')
+    const { appliedLsn } = app.shards[0] ?? {}
     world.disk.inject({
       at: 1,
       times: 1000,
@@ -327,6 +440,25 @@ describe('a sweep', () => {
     const failed = swept(world, app, 1)
     expect(await codeOf(failed)).not.toBe('ok')
     world.disk.clearFaults()
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 0 })
+
+    expect(app.shards[0]?.appliedLsn).toBe(appliedLsn)
+    await world.during(resume(applier))
+    await world.clock.advance(10)
+    expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
+    expect(app.store.get('late')).toEqual(Buffer.from(payload(2, 9000)))
+  })
+
+  test('that cannot read a row takes nothing, and has the projection made anew', async () => {
+    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+    await world.during(app.store.put('kept', Buffer.from(payload(1, 9000)), { ack: 'projected' }))
+    const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })
+    expect(await world.during(codeOf(late))).toBe('NOT_SUBMITTED')
+    const { projectionLives } = watchedProjection(app)
+    world.projections.damageRow('/data/shard-0/lmdb', 'kept')
+    expect(await codeOf(swept(world, app, 1))).toBe('CORRUPT')
+    await world.clock.advance(1_000)
+    expect(projectionLives()).toBe(1)
     expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
     expect(await swept(world, app, 1)).toMatchObject({ cleared: 1 })
   })

@@ -84,14 +84,21 @@ describe('a position', () => {
     }
   })
 
-  // Version 1 stands in people's folders.
+  test('of the versions 1 and 2, over rows that do not name the blobs of the log, is CORRUPT: they are made anew', () => {
+    for (const hex of [
+      'ad85502d01000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
+      '8692377202000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
+    ])
+      expect(() => decodePosition(Buffer.from(hex, 'hex'))).toThrow(corrupt)
+  })
+
   test('is these bytes in both versions', () => {
     const hex = (record: Uint8Array) => Buffer.from(record).toString('hex')
     expect(hex(encodePosition(position))).toBe(
-      'ad85502d01000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
+      '4ba4b54003000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
     )
     expect(hex(encodePosition(marked))).toBe(
-      '8692377202000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
+      'ac6fa10d04000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
     )
   })
 

@@ -37,6 +37,8 @@ export class BlobLife {
   readonly #random: () => number
   readonly #machine: Machine
   readonly #held = new Map<string, Held>()
+  /** What marks the values of writes that gave up or were refused. */
+  readonly #gone: string[] = []
   #app: App | undefined
   #number = 0
 
@@ -128,16 +130,25 @@ export class BlobLife {
 
   /** A write whose caller gives up while its blob is written. */
   async #abandon(): Promise<void> {
-    const late = this.#running.store.put('late', payload(this.#number++, 5000), { deadlineMs: 1 })
+    const mark = this.#mark('abandoned')
+    const late = this.#running.store.put('late', Buffer.alloc(5000, mark), { deadlineMs: 1 })
     const code = await this.#machine.during(codeOfWrite(late))
-    if (code === 'NOT_SUBMITTED') this.story.abandoned++
     // It may have been just in time, or nobody knows: then it stays.
+    if (code !== 'NOT_SUBMITTED') return
+    this.story.abandoned++
+    this.#gone.push(mark)
+  }
+
+  #mark(what: string): string {
+    return `<${what} ${this.#number++}>`
   }
 
   async #refused(): Promise<void> {
-    const put = this.#running.store.put('locked', payload(this.#number++, 5000))
+    const mark = this.#mark('refused')
+    const put = this.#running.store.put('locked', Buffer.alloc(5000, mark))
     expect(await this.#machine.during(codeOfWrite(put)), `seed ${this.#seed}`).toBe('LOCKED')
     this.story.refused++
+    this.#gone.push(mark)
   }
 
   async #sweep(): Promise<void> {
@@ -176,7 +187,7 @@ export class BlobLife {
     }
   }
 
-  /** After the grace nothing is left in the folder that the log does not name. */
+  /** After the grace nothing is left of what gave up or was refused, in whatever life of the instance. */
   async #sweepTwice(): Promise<void> {
     await this.#machine.clock.advance(graceMs + 1_000)
     await this.#sweep()
@@ -187,6 +198,11 @@ export class BlobLife {
     const store = this.#running.system.to(BlobStore.name('default', 0))
     const again = await this.#machine.during(BlobStore.sweep(store))
     expect(again.freedBytes, `seed ${this.#seed}`).toBe(0)
+    for (const name of disk.list(dir).filter((file) => file.endsWith('.bloblog'))) {
+      const bytes = Buffer.from(disk.contents(`${dir}/${name}`))
+      for (const mark of this.#gone)
+        expect(bytes.includes(mark), `seed ${this.#seed}: ${mark} is in ${name}`).toBe(false)
+    }
   }
 }
 
