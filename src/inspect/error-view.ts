@@ -1,6 +1,11 @@
-/** Errors as people read them at the prompt and on the command line: code and message in one line, then the facts. Pure. */
+/**
+ * Errors as people read them at the prompt and on the command line: code and message in one line, then the facts. Names of files
+ * and words of others stand in both, so nothing is printed that could move the cursor, and no line of theirs can pass
+ * for one of ours. Pure.
+ */
 import { inspect } from 'node:util'
 import { isKeelsonError } from '../errors.ts'
+import { printableLines } from './printable.ts'
 
 /**
  * `CODE: message` and a line for each detail; of other errors name and message. With `verbose`, stack and causes follow.
@@ -10,10 +15,14 @@ export const errorText = (error: unknown, verbose = false): string => {
   const causes = causesOf(error, verbose)
   if (!verbose)
     return [...lines, ...causes.map((cause) => `  because of ${headOf(cause)}`)].join('\n')
-  return [...lines, ...[error, ...causes].map((each) => inspect(each, { depth: 4 }))].join('\n')
+  const whole = [error, ...causes].map((each) => printableLines(inspect(each, { depth: 4 })))
+  return [...lines, ...whole].join('\n')
 }
 
-const headOf = (error: unknown): string => {
+/** Further lines of a message stand deeper than details do. */
+const headOf = (error: unknown): string => printableLines(rawHeadOf(error), '    ')
+
+const rawHeadOf = (error: unknown): string => {
   if (isKeelsonError(error)) return `${error.code}: ${error.message}`
   if (error instanceof Error) return `${error.name}: ${error.message}`
   return `thrown: ${inspect(error, { depth: 2, breakLength: Number.POSITIVE_INFINITY })}`
@@ -29,13 +38,13 @@ const detailsOf = (error: unknown): string[] =>
 const factText = (fact: unknown): string => {
   const plain = withoutStacks(fact, 4)
   return typeof plain === 'string'
-    ? plain
-    : inspect(plain, { depth: 4, breakLength: 100 }).replaceAll('\n', '\n  ')
+    ? printableLines(plain, '    ')
+    : printableLines(inspect(plain, { depth: 4, breakLength: 100 }), '  ')
 }
 
 /** The fact with errors in it as their first line: exit reasons hold errors, and stacks are for `verbose`. */
 const withoutStacks = (fact: unknown, depth: number): unknown => {
-  if (fact instanceof Error) return headOf(fact)
+  if (fact instanceof Error) return rawHeadOf(fact)
   if (depth === 0 || typeof fact !== 'object' || fact === null) return fact
   if (Array.isArray(fact)) return fact.map((each) => withoutStacks(each, depth - 1))
   if (Object.getPrototypeOf(fact) !== Object.prototype) return fact
@@ -60,4 +69,4 @@ const causesOf = (error: unknown, verbose: boolean): unknown[] => {
 }
 
 const tells = (cause: unknown, error: unknown): boolean =>
-  !headOf(error).includes(cause instanceof Error ? cause.message : String(cause))
+  !rawHeadOf(error).includes(cause instanceof Error ? cause.message : String(cause))

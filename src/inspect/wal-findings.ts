@@ -1,6 +1,6 @@
 /** What a look at all logs of a folder found, and the exit status that follows from it. Pure. */
 import { isKeelsonError, type KeelsonError } from '../errors.ts'
-import type { Damage, LogVerification, Salvaged } from '../storage/index.ts'
+import type { Damage, LogVerification, Salvaged, UncopiedPlace } from '../storage/index.ts'
 import type { LogTarget, WalTarget } from './wal-target.ts'
 
 /** Exit statuses of `keelson wal`, beside the usual ones. */
@@ -23,6 +23,8 @@ export type SalvagedLog = {
   readonly shard?: number
   readonly found?: LogVerification
   readonly salvaged: Salvaged
+  /** What of the blobs and the archive beside it could not be read. */
+  readonly uncopied: readonly UncopiedPlace[]
 }
 
 /** A folder that was salvaged. */

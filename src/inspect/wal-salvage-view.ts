@@ -4,7 +4,7 @@ import { printable } from './printable.ts'
 import { bytesText, countText, durationText, pluralText } from './quantities.ts'
 import { factList } from './text-table.ts'
 import type { SalvagedFolder, SalvagedLog } from './wal-findings.ts'
-import { damageLines, rangesText } from './wal-verify-view.ts'
+import { damageLines, placesShown, rangesText } from './wal-verify-view.ts'
 
 /** The whole answer as text. */
 export const salvageText = (
@@ -20,7 +20,7 @@ export const salvageText = (
   ].join('\n')
 }
 
-const logText = ({ shard, found, salvaged }: SalvagedLog, paint: Paint): string => {
+const logText = ({ shard, found, salvaged, uncopied }: SalvagedLog, paint: Paint): string => {
   const { frames, lost, lastLsn, segments, bytes } = salvaged
   const facts: (readonly [string, string])[] = [
     [
@@ -46,16 +46,43 @@ const logText = ({ shard, found, salvaged }: SalvagedLog, paint: Paint): string 
   const name = shard === undefined ? 'log' : `shard ${shard}`
   const damage = found?.damage ?? []
   if (damage.length > 0) facts.push(['damage', paint('bad', pluralText(damage.length, 'place'))])
+  if (uncopied.length > 0)
+    facts.push([
+      'unread',
+      paint(
+        'bad',
+        `${pluralText(uncopied.length, 'place')} beside the log; CORRUPT when asked for`,
+      ),
+    ])
   const lines = factList(facts).split('\n')
-  return [name, ...lines.map((line) => `  ${line}`), ...damageLines(damage)].join('\n')
+  return [
+    name,
+    ...lines.map((line) => `  ${line}`),
+    ...damageLines(damage),
+    ...unreadLines(uncopied),
+  ].join('\n')
+}
+
+const unreadLines = (uncopied: SalvagedLog['uncopied']): string[] => {
+  const more = uncopied.length - placesShown
+  return [
+    ...uncopied
+      .slice(0, placesShown)
+      .flatMap(({ file, offset, evidence }) => [
+        `    ${printable(file)}  offset ${countText(offset)}`,
+        `      ${printable(evidence)}`,
+      ]),
+    ...(more > 0 ? [`    … and ${pluralText(more, 'more place')}; --json has them all`] : []),
+  ]
 }
 
 /** The same as plain data. */
 export const salvageJson = ({ logs, ...facts }: SalvagedFolder) => ({
   ...facts,
-  logs: logs.map(({ shard, found, salvaged }) => ({
+  logs: logs.map(({ shard, found, salvaged, uncopied }) => ({
     shard: shard ?? null,
     ...salvaged,
+    uncopied,
     doubtFrom: found?.doubtFrom ?? null,
     torn: found?.torn ?? null,
     damage: found?.damage ?? [],

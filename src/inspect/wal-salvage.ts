@@ -15,6 +15,7 @@ import {
   refusing,
   salvaging,
   shardFolder,
+  type UncopiedPlace,
   verifying,
   writeDataFolder,
 } from '../storage/index.ts'
@@ -69,8 +70,8 @@ export const runWalSalvage = async (
   }
 }
 
-const isLossy = ({ found, salvaged }: SalvagedLog): boolean =>
-  !found || salvaged.lost.length > 0 || found.doubtFrom !== undefined
+const isLossy = ({ found, salvaged, uncopied }: SalvagedLog): boolean =>
+  !found || salvaged.lost.length > 0 || found.doubtFrom !== undefined || uncopied.length > 0
 
 const salvageFolder = async (
   work: Work,
@@ -172,25 +173,37 @@ const salvageLog = async (
     }),
   )
   if (!salvaged) return undefined
-  if (folder && shard !== undefined && !(await copyRest(work, dir, folder.path))) return undefined
+  const uncopied = folder ? await copyRest(work, dir, folder.path) : []
+  if (!uncopied) return undefined
   const checked = await steps(work, `checking ${name}`, verifying(disk, wal))
   if (!checked) return undefined
   if (checked.verdict !== 'clean' || checked.lastLsn !== salvaged.lastLsn)
     throw new KeelsonError('CORRUPT', `What was written to ${wal} does not read back`, {
       details: { file: wal, damage: checked.damage },
     })
-  return { salvaged, ...(shard === undefined ? {} : { shard }), ...(found ? { found } : {}) }
+  return {
+    salvaged,
+    uncopied,
+    ...(shard === undefined ? {} : { shard }),
+    ...(found ? { found } : {}),
+  }
 }
 
-/** What stands beside a shard's log and cannot be built anew from it. */
-const copyRest = async (work: Work, wal: string, to: string): Promise<boolean> => {
+/** What stands beside a shard's log and cannot be built anew from it; answers what of it could not be read. */
+const copyRest = async (
+  work: Work,
+  wal: string,
+  to: string,
+): Promise<UncopiedPlace[] | undefined> => {
+  const uncopied: UncopiedPlace[] = []
   for (const name of ['blobs', 'archive']) {
     const copying = copyingFolder(work.disk, join(wal, '..', name), join(to, name))
     const { environment, signal } = work
-    await runSteps(copying, environment, signal, () => undefined)
-    if (signal.aborted) return false
+    const places = await runSteps(copying, environment, signal, () => undefined)
+    if (!places || signal.aborted) return undefined
+    uncopied.push(...places)
   }
-  return true
+  return uncopied
 }
 
 const steps = <T>(work: Work, what: string, generator: Generator<WorkDone, T>) => {
@@ -204,7 +217,11 @@ const writeReport = (
   dir: string,
   { logs, ...facts }: { from: string; at: number; logs: readonly SalvagedLog[] },
 ): void => {
-  const shards = logs.map(({ shard, salvaged }) => ({ shard: shard ?? null, ...salvaged }))
+  const shards = logs.map(({ shard, salvaged, uncopied }) => ({
+    shard: shard ?? null,
+    ...salvaged,
+    uncopied,
+  }))
   const bytes = Buffer.from(`${JSON.stringify({ ...facts, logs: shards }, undefined, 2)}\n`)
   const file = disk.open(join(dir, 'salvage.json'), 'create')
   try {

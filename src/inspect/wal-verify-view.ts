@@ -8,7 +8,7 @@ import { factList } from './text-table.ts'
 import { folderDamage, type VerifiedFolder, type VerifiedLog } from './wal-findings.ts'
 
 /** How many damaged places of one log are shown; the rest is counted, and in `--json`. */
-const placesShown = 20
+export const placesShown = 20
 
 /** `5`, or `5 to 9`. */
 export const rangeText = ({ from, to }: LsnRange): string =>

@@ -1,28 +1,73 @@
 /**
  * Copies what a folder holds, durably, in bounded memory: for what goes along with a salvaged log and has checksums of its
- * own. Only reads what it copies.
+ * own. It only reads what it copies, and goes on where the disk cannot read: down to single sectors, which become bytes of
+ * 0xff, and past what cannot be opened. Each such place is told.
  */
 import { join } from 'node:path'
-import type { Disk } from './disk.ts'
+import type { Disk, DiskEntry } from './disk.ts'
 import { writeAll } from './segment-file.ts'
+import { foundAs } from './segment-list.ts'
+import { isFileFailure, WornDisk } from './worn-disk.ts'
+
+/** What could not be copied: bytes of a file from `offset` on, or, with `offset` 0, all of what is named. */
+export type UncopiedPlace = {
+  readonly file: string
+  readonly offset: number
+  readonly evidence: string
+}
 
 const chunkBytes = 1024 * 1024
 
-/** Copies `from`, which may be missing, to `to`, which must be; pauses with the bytes of each piece. @throws DiskError */
-export function* copyingFolder(disk: Disk, from: string, to: string): Generator<number, void> {
-  if (disk.entry(from)?.kind !== 'folder') return
+/**
+ * Copies `from`, which may be missing, to `to`, whose parent must be there; pauses with the bytes of each piece, and answers
+ * what it could not read. @throws DiskError when `to` cannot be written
+ */
+export function* copyingFolder(
+  disk: Disk,
+  from: string,
+  to: string,
+): Generator<number, UncopiedPlace[]> {
+  if (disk.entry(from)?.kind !== 'folder') return []
   disk.makeFolder(to)
-  for (const name of disk.list(from)) {
+  const names = attempted(from, () => disk.list(from))
+  if (!Array.isArray(names)) return [names]
+  const uncopied: UncopiedPlace[] = []
+  for (const name of names) {
     const [source, target] = [join(from, name), join(to, name)]
-    const kind = disk.entry(source)?.kind
-    if (kind === 'folder') yield* copyingFolder(disk, source, target)
-    else if (kind === 'file') yield* copyFile(disk, source, target)
+    const found = attempted(source, () => ({ kind: disk.entry(source)?.kind }))
+    if ('evidence' in found) uncopied.push(found)
+    else if (found.kind === 'folder') uncopied.push(...(yield* copyingFolder(disk, source, target)))
+    else if (found.kind === 'file') uncopied.push(...(yield* copyFile(disk, source, target)))
+    else uncopied.push(strange(source, found.kind))
   }
   disk.syncFolder(to)
+  return uncopied
 }
 
-function* copyFile(disk: Disk, source: string, target: string): Generator<number, void> {
-  const from = disk.open(source, 'read')
+const strange = (file: string, kind: DiskEntry['kind'] | undefined): UncopiedPlace => ({
+  file,
+  offset: 0,
+  evidence: `a file is expected here, and it is ${foundAs(kind)}`,
+})
+
+/** What `look` answers, or that `file` cannot be read. */
+const attempted = <T>(file: string, look: () => T): T | UncopiedPlace => {
+  try {
+    return look()
+  } catch (error) {
+    if (!isFileFailure(error)) throw error
+    return { file, offset: 0, evidence: `the disk cannot read it (${error.code})` }
+  }
+}
+
+function* copyFile(
+  disk: Disk,
+  source: string,
+  target: string,
+): Generator<number, readonly UncopiedPlace[]> {
+  const worn = new WornDisk(disk)
+  const from = attempted(source, () => worn.open(source))
+  if ('evidence' in from) return [from]
   try {
     const to = disk.open(target, 'create')
     try {
@@ -40,4 +85,9 @@ function* copyFile(disk: Disk, source: string, target: string): Generator<number
   } finally {
     from.close()
   }
+  return worn.unreadable(source).map(({ offset, bytes }) => ({
+    file: source,
+    offset,
+    evidence: `the disk cannot read ${bytes} bytes here`,
+  }))
 }

@@ -56,6 +56,33 @@ describe('an error', () => {
     expect(errorText(error, true)).toContain('error-view.test')
   })
 
+  test('shows no control character of a name in message, detail, cause or stack', () => {
+    const name = 'a\u001b[2Jb\u202ec\rd'
+    const cause = new KeelsonError('READ_ONLY', `not allowed: ${name}!`)
+    const details = { file: name, holder: { path: name }, path: new Error(name) }
+    const error = new KeelsonError('LOCKED_DIR', `${name} is held.`, { details, cause })
+
+    for (const verbose of [false, true]) {
+      const text = errorText(error, verbose)
+      for (const each of ['\u001b', '\u202e', '\r']) expect(text).not.toContain(each)
+      expect(text).toContain('a\\u{1b}[2Jb\\u{202e}c\\u{d}d is held.')
+    }
+  })
+
+  test('has no line that a name with a line end made up: what it adds stands deeper than all of ours', () => {
+    const name = 'a\nCORRUPT: made up\n  file: made up'
+    const error = new KeelsonError('LOCKED_DIR', `${name} is held.`, { details: { file: name } })
+
+    expect(errorText(error).split('\n')).toEqual([
+      'LOCKED_DIR: a',
+      '    CORRUPT: made up',
+      '      file: made up is held.',
+      '  file: a',
+      '    CORRUPT: made up',
+      '      file: made up',
+    ])
+  })
+
   test('that is its own cause has an end', () => {
     const error: Error = new Error('round')
     error.cause = Object.assign(new Error('and round'), { cause: error })

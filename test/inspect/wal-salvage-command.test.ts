@@ -1,5 +1,13 @@
 /** `keelson wal salvage` as people run it: every good value in a new folder, and what is lost (needs the build). */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
@@ -71,6 +79,30 @@ describe('keelson wal salvage', () => {
 
     expect(await salvaged(dir)).toMatchObject({ status: 0, logs: [{ lost: [] }] })
     expect(await valuesIn(dir, 200)).toEqual(Array.from({ length: 200 }, (_, index) => index))
+  })
+
+  test('lists what beside the log cannot be copied, goes on behind it, and is 4', async () => {
+    const dir = await newFolder(20)
+    const blobs = join(dir, 'd/shard-0/blobs')
+    mkdirSync(blobs, { recursive: true })
+    symlinkSync('nothing', join(blobs, '1\n\u001b[2J.bloblog'))
+    writeFileSync(join(blobs, '2.bloblog'), 'kept')
+
+    const made = await salvaged(dir)
+
+    expect(made.status).toBe(4)
+    const uncopied = [
+      { file: join(blobs, '1\n\u001b[2J.bloblog'), offset: 0, evidence: expect.any(String) },
+    ]
+    expect(made.logs).toMatchObject([{ lost: [], uncopied }])
+    expect(JSON.parse(readFileSync(join(dir, 'e/salvage.json'), 'utf8')).logs).toMatchObject([
+      { uncopied },
+    ])
+    expect(readFileSync(join(dir, 'e/shard-0/blobs/2.bloblog'), 'utf8')).toBe('kept')
+    rmSync(join(dir, 'e'), { recursive: true })
+    const { output } = await runKeelson(['wal', 'salvage', 'd', '--to', 'e'], dir)
+    expect(output).toMatch(/unread +1 place beside the log/)
+    expect(output).toContain('1\\u{a}\\u{1b}[2J.bloblog')
   })
 
   test('of a folder without keelson.json makes one', async () => {
