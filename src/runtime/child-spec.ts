@@ -8,6 +8,7 @@ import { shapeFault } from './child-fault.ts'
 import type { Context, GenServer, System } from './gen-server.ts'
 import type { Restart } from './restart-policy.ts'
 import { type Shutdown, shutdownMsDefault } from './shutdown.ts'
+import { startKeys } from './start-check.ts'
 import type { StartOptions, StartResult } from './start-options.ts'
 
 /** What a start function may use: it starts the child with `startLinkResult` or `spawnLink`, or answers `{ ignore: true }`. */
@@ -39,7 +40,10 @@ export interface WorkerOptions<M = unknown> extends StartOptions<M> {
   readonly significant?: boolean | undefined
 }
 
-/** The specification of a server as a child. Its argument, name and options are checked against the server's types. */
+/**
+ * The specification of a server as a child. Its argument, name and options are checked against the server's types. Throws
+ * `CONFIG` with `details.path` for options that are none.
+ */
 export const worker = <M extends Messages, S, A, P>(
   id: string,
   server: GenServer<M, S, A, P>,
@@ -47,12 +51,15 @@ export const worker = <M extends Messages, S, A, P>(
     ? [arg?: A, options?: WorkerOptions<M>]
     : [arg: A, options?: WorkerOptions<M>]
 ): ChildSpec => {
+  expectKnown(id, options, workerKeys)
   const { restart, shutdown, shutdownMs, significant, ...start } = options as WorkerOptions<M>
   const started = { label: String(start.name ?? id), ...start }
   const launch = (context: ChildContext): Promise<StartResult<unknown>> =>
     context.startLinkResult(server as GenServer<M, S, unknown, P>, arg, started)
   return checked({ id, start: launch, restart, shutdown: shutdown ?? shutdownMs, significant })
 }
+
+const workerKeys = new Set([...startKeys, 'restart', 'shutdown', 'shutdownMs', 'significant'])
 
 /** A specification with nothing left out. */
 export type FullChildSpec = {

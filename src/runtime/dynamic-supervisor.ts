@@ -19,7 +19,6 @@ import { call, cast } from './messaging.ts'
 import { noReply, reply, stop } from './next-step.ts'
 import type { Process } from './process.ts'
 import { isRestarted, type Restart, recentRestarts } from './restart-policy.ts'
-import { refOf } from './server-context.ts'
 import type { Shutdown } from './shutdown.ts'
 import type { StartResult } from './start-options.ts'
 import {
@@ -32,7 +31,7 @@ import {
   tellGaveUp,
   tellRestarted,
 } from './supervised-children.ts'
-import { starterOf } from './supervisor.ts'
+import { madeAt, started } from './supervisor.ts'
 import type { Via } from './via.ts'
 
 /** What a dynamic supervisor understands. */
@@ -101,14 +100,14 @@ export const dynamicSupervisor = (
 }
 
 /** Starts one: under nobody when given a System, linked when given a context. */
-export const startDynamicSupervisor = async (
+export const startDynamicSupervisor = (
   where: System | Context,
   options: DynamicSupervisorOptions = {},
-): Promise<Ref<DynamicSupervisorMessages>> => {
-  const spec = dynamicSupervisor(String(options.name ?? 'dynamic_supervisor'), options)
-  const result = await spec.start(starterOf(where))
-  return refOf(result as StartResult<never>)
-}
+): Promise<Ref<DynamicSupervisorMessages>> =>
+  madeAt(
+    where,
+    started(where, () => dynamicSupervisor(String(options.name ?? 'dynamic_supervisor'), options)),
+  )
 
 /**
  * Starts a child. A failure is the bare reason of its start, what is wrong with the specification, or `'max_children'`;

@@ -64,28 +64,24 @@ export type Handlers<Sent, M, S, App> = {
 
 declare const definition: unique symbol
 
+type Callback<Told, M, S, App> = (
+  state: S,
+  message: Told,
+  context: Context<M, App>,
+) => Result<S, ContinueOf<M>>
+
 interface Callbacks<M, S, Arg, App> {
   readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
+  /** What `ps()`, `tree()` and telemetry call its processes, unless their start says otherwise: `server` by default. */
+  readonly kind?: string
   /** The first thing that runs. A throw, `stop` or a rejection refuses the start. Not followed by `terminate`. */
   readonly init: (arg: Arg, context: Context<M, App>) => Init<S, ContinueOf<M>>
   /** A message that `infos` does not declare. By default it is logged. */
-  readonly info?: (
-    state: S,
-    message: UnknownInfo,
-    context: Context<M, App>,
-  ) => Result<S, ContinueOf<M>>
+  readonly info?: Callback<UnknownInfo, M, S, App>
   /** A link ended, or somebody sent an exit signal, while this server traps exits. By default it is logged. */
-  readonly exit?: (
-    state: S,
-    message: ExitMessage,
-    context: Context<M, App>,
-  ) => Result<S, ContinueOf<M>>
+  readonly exit?: Callback<ExitMessage, M, S, App>
   /** A monitored process ended. By default it is logged. */
-  readonly down?: (
-    state: S,
-    message: DownMessage,
-    context: Context<M, App>,
-  ) => Result<S, ContinueOf<M>>
+  readonly down?: Callback<DownMessage, M, S, App>
   /** The timeout of the last answer ran out. */
   readonly timeout?: (state: S, context: Context<M, App>) => Result<S, ContinueOf<M>>
   /** The last thing that runs when the server stops, throws, or (trapping) its parent ends. A throw replaces the reason. */

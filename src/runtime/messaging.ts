@@ -6,6 +6,7 @@ import { KeelsonError } from '../errors.ts'
 import { type Address, addressOf, isRef, noRef, type Ref } from './address.ts'
 import { Envelope, type Kind, kinds } from './envelope.ts'
 import { guarded } from './guarded.ts'
+import { expectOptions } from './known-options.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from './messages.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
@@ -24,7 +25,7 @@ const timeoutMsDefault = 5_000
 /**
  * Asks a process and waits for its answer. Rejects with `NO_PROCESS` (nobody there), `EXITED` (it ended first;
  * `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`, `INVALID_ARGUMENT` (a timeout that
- * is no number), or what the handler failed it with.
+ * is no number, an option that is none), or what the handler failed it with.
  */
 export const call = <M, N extends keyof CallsOf<M> & string>(
   ref: Ref<M>,
@@ -58,18 +59,23 @@ export const send = <M, N extends keyof InfosOf<M> & string>(
   return process.alive && process.admit(new Envelope(kinds.info, name, payload))
 }
 
-/** The call behind `call` and `sys`: a message of `kind`, and the promise of its answer. */
+/**
+ * The call behind `call` and `sys`: a message of `kind`, and the promise of its answer, which is waited for
+ * `timeoutMsUnlessSaid` when the options do not say how long.
+ */
 export const request = (
   ref: Ref<unknown>,
   kind: Kind,
   name: string,
   payload: unknown,
   options: CallOptions | undefined,
+  timeoutMsUnlessSaid = timeoutMsDefault,
 ): Promise<unknown> => {
   if (!isRef(ref)) return Promise.reject(noRef(ref))
   const { process, sender } = target(ref)
-  const timeoutMs = options?.timeoutMs ?? timeoutMsDefault
-  if (!isSignal(options?.signal)) return refused(sender, noSignal(name))
+  const fault = options === undefined ? undefined : optionsFault(options, name)
+  if (fault !== undefined) return refused(sender, fault)
+  const timeoutMs = options?.timeoutMs ?? timeoutMsUnlessSaid
   if (!isDelay(timeoutMs)) return refused(sender, noDelay(`timeoutMs of ${name}`, timeoutMs))
   if (sender !== undefined && !sender.alive) return refused(sender, callerEnded(sender, name))
   if (process === undefined || !process.alive) return refused(sender, noProcess(ref, name))
@@ -91,9 +97,28 @@ export const request = (
   return pending.promise
 }
 
+/**
+ * What a function made of its own of calls to `ref`. Through a ref with its sender bound a process made it, and it is
+ * guarded as the calls themselves are; from outside it is a promise like any other.
+ */
+export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<T> =>
+  isRef(ref) && target(ref).sender !== undefined ? guarded(promise) : promise
+
 /** A refusal of a call that a process made must end nobody else. */
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
+
+const callKeys = new Set(['timeoutMs', 'signal'])
+
+/** What is wrong with the options of a call, if anything is. */
+const optionsFault = (options: CallOptions, name: string): unknown => {
+  try {
+    expectOptions(name, options, callKeys)
+  } catch (error) {
+    return error
+  }
+  return isSignal(options.signal) ? undefined : noSignal(name)
+}
 
 const isSignal = (signal: AbortSignal | undefined): boolean =>
   signal === undefined || typeof signal.addEventListener === 'function'

@@ -25,7 +25,7 @@ import type { RegistryEntry, RegistryKeys } from './registry-table.ts'
 import type { Restart } from './restart-policy.ts'
 import type { Shutdown } from './shutdown.ts'
 import { processOf } from './supervised-children.ts'
-import { startSupervisor, supervisor } from './supervisor.ts'
+import { madeAt, started, supervisor } from './supervisor.ts'
 import type { SupervisorMessages } from './supervisor-server.ts'
 import { noRegistry, notUnique, Via } from './via.ts'
 
@@ -91,11 +91,14 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
 }
 
 /** Starts a registry by itself: under nobody when given a System, linked when given a context. Rejects as `startSupervisor`. */
-export const start = async <K = unknown, V = unknown, M = unknown>(
+export const start = <K = unknown, V = unknown, M = unknown>(
   where: System | Context,
   options: Options<K, V, M>,
 ): Promise<Handle<K, V, M>> =>
-  startSupervisor(where, childSpec(options.name ?? 'registry', options))
+  madeAt(
+    where,
+    started(where, () => childSpec(options.name ?? 'registry', options)),
+  )
 
 /**
  * The name of whoever holds `key` of a unique registry, wherever a name may stand: of a process that is started (which is

@@ -8,6 +8,7 @@ import { Envelope, kinds, type Message } from './envelope.ts'
 import { causeOf, describeReason, type ExitReason } from './exit-reason.ts'
 import type { From, System } from './gen-server.ts'
 import { guarded } from './guarded.ts'
+import { expectOptions } from './known-options.ts'
 import { type Destination, MessageTimer, type Timer } from './message-timer.ts'
 import { type DownMessage, Monitor } from './monitor.ts'
 import type { Process } from './process.ts'
@@ -17,6 +18,8 @@ import { expectDelay } from './timer-heap.ts'
 import { Via, viaAddress } from './via.ts'
 
 type AnyRef = Ref<unknown> | string | Via
+
+const demonitorKeys = new Set(['flush'])
 
 /** Starts servers; the System. */
 export interface Starter {
@@ -151,6 +154,7 @@ export class ServerContext {
   }
 
   demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
+    if (options !== undefined) expectOptions('demonitor', options, demonitorKeys)
     const own = monitor as unknown as Monitor<Process>
     if (!(own instanceof Monitor) || own.owner !== this.#process) throw notItsMonitor(this.#process)
     const found = own.target?.unwatch(own) ?? false

@@ -4,6 +4,7 @@
  */
 import { KeelsonError } from '../errors.ts'
 import { describeMessage, type Message } from './envelope.ts'
+import { unexpected } from './known-options.ts'
 
 /** A handler, its types erased: the compiler checked them where the server was written. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
@@ -12,6 +13,8 @@ type Table = Readonly<Record<string, Handler | undefined>>
 
 /** The erased server. */
 export interface ServerTable {
+  /** What process information calls its processes, unless their start says otherwise. */
+  readonly kind: string
   readonly init: (arg: unknown, context: unknown) => unknown
   readonly calls: Table
   readonly casts: Table
@@ -32,9 +35,11 @@ export const serverTable = (server: object): ServerTable => {
   if (typeof given !== 'object' || given === null || typeof given.init !== 'function') {
     throw new KeelsonError('INVALID_ARGUMENT', 'expected a server: an object with an init function')
   }
-  const { init, cast, info, exit, down, terminate } = given as Partial<ServerTable>
+  const { kind = 'server', init, cast, info, exit, down, terminate } = given as Partial<ServerTable>
   const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined
+  if (typeof kind !== 'string') throw unexpected('kind of a server', 'a text', kind)
   return {
+    kind,
     init: init as ServerTable['init'],
     calls: table(given.calls),
     casts: table(given.casts),

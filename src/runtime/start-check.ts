@@ -2,47 +2,46 @@
  * What the options of a start must be, for callers that no compiler checks. A name that is none, or a bound that compares
  * with nothing, would go unnoticed until it matters.
  */
-import { KeelsonError } from '../errors.ts'
-import { describeReason } from './exit-reason.ts'
-import type { StartOptions } from './start-options.ts'
+import { expectOptions, unexpected } from './known-options.ts'
+import type { SpawnOptions, StartOptions } from './start-options.ts'
 import { isDelay, noDelay } from './timer-heap.ts'
 import { isVia } from './via.ts'
 
 /** Throws `INVALID_ARGUMENT` unless the name, the bound of the mailbox and the time of a start are such, or left out. */
 export const expectStartOptions = (options: StartOptions<unknown>): void => {
-  expectOptions('the options of a start', options)
-  for (const key in options) if (!known.has(key)) throw wrong('an option of a start', expected, key)
-  const { name, mailboxMax, timeoutMs } = options
-  if (name !== undefined && !isVia(name)) expectName(name)
-  if (mailboxMax !== undefined) expectMailboxMax(mailboxMax)
+  expectOptions('a start', options, startKeys)
+  expectNameAndMailbox(options)
+  const { timeoutMs } = options
   if (timeoutMs !== undefined && !isDelay(timeoutMs))
     throw noDelay('timeoutMs of a start', timeoutMs)
 }
 
-const known = new Set(['name', 'mailboxMax', 'app', 'instance', 'timeoutMs', 'kind', 'label'])
-const expected = `one of ${[...known].join(', ')}`
+/** The same for a bare process, which has no `init` that a time could limit. */
+export const expectSpawnOptions = (options: SpawnOptions<unknown>): void => {
+  expectOptions('a spawn', options, spawnKeys)
+  expectNameAndMailbox(options)
+}
 
-/** Throws `INVALID_ARGUMENT` unless `found` is an object. */
-export const expectOptions = (what: string, found: unknown): void => {
-  if (typeof found !== 'object' || found === null) throw wrong(what, 'an object', found)
+const spawnOptions = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label']
+const spawnKeys = new Set(spawnOptions)
+
+/** What `StartOptions` may have. */
+export const startKeys: ReadonlySet<string> = new Set([...spawnOptions, 'timeoutMs'])
+
+const expectNameAndMailbox = ({ name, mailboxMax }: SpawnOptions<unknown>): void => {
+  if (name !== undefined && !isVia(name)) expectName(name)
+  if (mailboxMax !== undefined) expectMailboxMax(mailboxMax)
 }
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a text that is not empty. */
 export const expectName = (found: unknown): void => {
-  if (typeof found !== 'string' || found === '') throw wrong('a name', 'a text', found)
+  if (typeof found !== 'string' || found === '') throw unexpected('a name', 'a text', found)
 }
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a whole number from 1, or infinite. */
 export const expectMailboxMax = (found: unknown): void => {
   if (found === Number.POSITIVE_INFINITY) return
   if (!Number.isSafeInteger(found) || (found as number) < 1) {
-    throw wrong('mailboxMax', 'a whole number from 1, or Infinity', found)
+    throw unexpected('mailboxMax', 'a whole number from 1, or Infinity', found)
   }
 }
-
-const wrong = (what: string, expected: string, found: unknown): KeelsonError =>
-  new KeelsonError(
-    'INVALID_ARGUMENT',
-    `${what}: expected ${expected}, found ${describeReason(found)}`,
-    { details: { expected, found } },
-  )

@@ -11,7 +11,8 @@ import type {
   Snapshot,
 } from 'xstate'
 import type { Ref } from './address.ts'
-import { type CallOptions, call as callProcess, cast } from './messaging.ts'
+import { kinds } from './envelope.ts'
+import { type CallOptions, call as callProcess, cast, madeThrough, request } from './messaging.ts'
 import { forwardingActor } from './state-machine-actor.ts'
 import { checkedEvent } from './state-machine-check.ts'
 import type { MachineOf, RepliesOf, SavedMachine } from './state-machine-words.ts'
@@ -43,13 +44,20 @@ export const send = <M extends AnyMessages>(machine: Ref<M>, event: EventOf<M>):
  * all that follows from it at once. When it is postponed, the answer comes when it was handled after all. Rejects like
  * `call`; `INVALID_ARGUMENT` for what is no event, or one that the machine has no answer to.
  */
-export const call = async <M extends AnyMessages, const E extends Asked<M>>(
+export const call = <M extends AnyMessages, const E extends Asked<M>>(
   machine: Ref<M>,
   event: E,
   options?: CallOptions,
-): Promise<ReplyTo<M, E['type']>> => {
+): Promise<ReplyTo<M, E['type']>> =>
+  madeThrough(machine, asked(machine, event, options)) as Promise<ReplyTo<M, E['type']>>
+
+const asked = async (
+  machine: Ref<unknown>,
+  event: unknown,
+  options: CallOptions | undefined,
+): Promise<unknown> => {
   checkedEvent(event)
-  return (await callProcess(plain(machine), 'event', event, options)) as ReplyTo<M, E['type']>
+  return callProcess(plain(machine), 'event', event, options)
 }
 
 /**
@@ -70,10 +78,9 @@ export const output = <M extends AnyMessages>(
   machine: Ref<M>,
   options?: CallOptions,
 ): Promise<OutputFrom<MachineOf<M>>> =>
-  callProcess(plain(machine), 'output', undefined, {
-    timeoutMs: Number.POSITIVE_INFINITY,
-    ...options,
-  }) as Promise<OutputFrom<MachineOf<M>>>
+  request(machine, kinds.call, 'output', undefined, options, Number.POSITIVE_INFINITY) as Promise<
+    OutputFrom<MachineOf<M>>
+  >
 
 /**
  * The process behind `machine` as an XState actor, for `sendTo`. What it is sent when it is gone is lost, as in OTP. A

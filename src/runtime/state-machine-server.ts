@@ -225,6 +225,7 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
     return process.begin(input)
   }
   const found: GenServer<MachineMessages, AnyMachineSnapshot, unknown> = {
+    kind: 'machine',
     init,
     casts: { event: (snapshot, event, context) => of(context).take(snapshot, unasked(event)) },
     calls: callsOf(of),

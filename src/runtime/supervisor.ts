@@ -16,6 +16,7 @@ import {
   wrong,
 } from './child-spec.ts'
 import type { Context, System } from './gen-server.ts'
+import { guarded } from './guarded.ts'
 import { call } from './messaging.ts'
 import type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
 import { refOf } from './server-context.ts'
@@ -79,13 +80,30 @@ export const supervisor = (
  * rejects `EXITED` with `['shutdown', ['failed_to_start_child', id, reason]]` as `details.reason` when a part has not,
  * and then nothing of it runs.
  */
-export const startSupervisor = async (
+export const startSupervisor = (
   where: System | Context,
   spec: ChildSpec,
-): Promise<Ref<SupervisorMessages>> => {
-  const result = await checked(spec).start(starterOf(where))
-  return refOf(result as StartResult<never>)
+): Promise<Ref<SupervisorMessages>> =>
+  madeAt(
+    where,
+    started(where, () => spec),
+  )
+
+/** Starts at `where` what `specify` answers. Whatever throws is a rejection. */
+export const started = async <M>(
+  where: System | Context,
+  specify: () => ChildSpec,
+): Promise<Ref<M>> => {
+  const result = await checked(specify()).start(starterOf(where))
+  return refOf(result as StartResult<never>) as Ref<M>
 }
+
+/** A promise of something begun at `where`: begun by a process, it is guarded; from outside, a promise like any other. */
+export const madeAt = <T>(where: System | Context, promise: Promise<T>): Promise<T> =>
+  isContext(where) ? guarded(promise) : promise
+
+const isContext = (where: System | Context): where is Context =>
+  typeof where === 'object' && where !== null && 'startLinkResult' in where
 
 /**
  * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`; of a wrong
@@ -130,10 +148,8 @@ const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
 /** What starts something at `where`. Throws `INVALID_ARGUMENT` for what is neither. */
 export const starterOf = (where: System | Context): ChildContext => {
-  if (typeof where === 'object' && where !== null) {
-    if ('startLinkResult' in where) return where
-    if ('startResult' in where) return outside(where)
-  }
+  if (isContext(where)) return where
+  if (typeof where === 'object' && where !== null && 'startResult' in where) return outside(where)
   throw new KeelsonError('INVALID_ARGUMENT', 'where to start: expected a System or a context')
 }
 

@@ -7,7 +7,7 @@ import { isKeelsonError } from '../errors.ts'
 import type { Ref } from './address.ts'
 import { kinds } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
-import { type CallOptions, request } from './messaging.ts'
+import { type CallOptions, madeThrough, request } from './messaging.ts'
 import { type ServerStatus, type Statistics, stopping } from './system-requests.ts'
 import type { TraceEvent } from './trace-event.ts'
 
@@ -54,13 +54,19 @@ export const trace = (
  * it with that reason. Ended otherwise: `EXITED` with the reason, and `details.note` `'stopping'` when its turn had come. By
  * default it waits without limit. A bare process has no such turn: `INVALID_ARGUMENT`.
  */
-export const stopProcess = async (
+export const stopProcess = (
   ref: Ref,
   reason: ExitReason = 'normal',
   options?: CallOptions,
+): Promise<void> => madeThrough(ref, stopped(ref, reason, options))
+
+const stopped = async (
+  ref: Ref,
+  reason: ExitReason,
+  options: CallOptions | undefined,
 ): Promise<void> => {
   try {
-    await ask(ref, 'stop', reason, { timeoutMs: Number.POSITIVE_INFINITY, ...options })
+    await request(ref, kinds.system, 'stop', reason, options, Number.POSITIVE_INFINITY)
   } catch (error) {
     if (!isKeelsonError(error, 'EXITED') || error.details.note !== stopping) throw error
     if (!Object.is(error.details.reason, reason)) throw error

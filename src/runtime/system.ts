@@ -10,6 +10,7 @@ import { BareProcess, type Body } from './bare-process.ts'
 import type { Begun } from './behaviour.ts'
 import type { ExitReason } from './exit-reason.ts'
 import type { System } from './gen-server.ts'
+import { expectOptions } from './known-options.ts'
 import { consoleLogger, guardedLogger, type Logger } from './logger.ts'
 import { Monitor } from './monitor.ts'
 import { Names } from './names.ts'
@@ -23,7 +24,7 @@ import { refOf, ServerContext, type Starter } from './server-context.ts'
 import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
 import { type Shutdown, shutDown } from './shutdown.ts'
-import { expectMailboxMax, expectOptions, expectStartOptions } from './start-check.ts'
+import { expectMailboxMax, expectSpawnOptions, expectStartOptions } from './start-check.ts'
 import { StartLimit } from './start-limit.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
 import { announce, createTelemetry, type Telemetry } from './telemetry.ts'
@@ -43,6 +44,8 @@ export interface SystemOptions {
 }
 
 const mailboxMaxDefault = 100_000
+
+const systemKeys = new Set(['clock', 'seed', 'logger', 'mailboxMax'])
 
 /** A new System without processes. Throws `INVALID_ARGUMENT` for options that are none. */
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
@@ -67,7 +70,7 @@ export class ProcessSystem implements Kernel, Starter {
   #lastPid = 0
 
   constructor(options: SystemOptions) {
-    expectOptions('the options of a System', options)
+    expectOptions('a System', options, systemKeys)
     this.clock = options.clock ?? systemClock()
     this.logger = guardedLogger(options.logger ?? consoleLogger)
     this.events = createTelemetry(this.logger)
@@ -159,7 +162,7 @@ export class ProcessSystem implements Kernel, Starter {
     } catch (error) {
       return Promise.reject(error)
     }
-    const process = this.#create(starter, linked, options)
+    const process = this.#create(starter, linked, options, table.kind)
     return new Promise((resolve) => {
       const limit = StartLimit.of(process, options.timeoutMs)
       this.#begin(process, table, arg, (begun) => {
@@ -177,12 +180,12 @@ export class ProcessSystem implements Kernel, Starter {
     body: Body,
     options: SpawnOptions = {},
   ): Ref<never> {
-    expectStartOptions(options)
+    expectSpawnOptions(options)
     if (this.names.taken(options.name) !== undefined) {
       const name = String(options.name)
       throw new KeelsonError('CONFLICT', `${name} is taken`, { details: { name } })
     }
-    const process = this.#create(starter, linked, { kind: 'process', ...options })
+    const process = this.#create(starter, linked, options, 'process')
     process.behaviour = new BareProcess(process, body, this, () => this.#tellStarted(process))
     if (starter === undefined || starter.alive) process.start()
     else process.end('noproc')
@@ -205,9 +208,14 @@ export class ProcessSystem implements Kernel, Starter {
     }
   }
 
-  #create(starter: Process | undefined, linked: boolean, options: StartOptions<unknown>): Process {
+  #create(
+    starter: Process | undefined,
+    linked: boolean,
+    options: StartOptions<unknown>,
+    kind: string,
+  ): Process {
     const process = new Process(++this.#lastPid, this, {
-      kind: options.kind ?? 'server',
+      kind: options.kind ?? kind,
       label: options.label,
       mailboxMax: options.mailboxMax ?? this.#mailboxMax,
       app: 'app' in options ? options.app : starter?.app,

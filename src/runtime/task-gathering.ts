@@ -5,6 +5,7 @@
 import { KeelsonError } from '../errors.ts'
 import { describeReason, type ExitReason } from './exit-reason.ts'
 import { refused } from './guarded.ts'
+import { expectOptions } from './known-options.ts'
 import { type OwnedTask, ownedOf, type Task, type TaskOutcome } from './owned-task.ts'
 import { isDelay, noDelay } from './timer-heap.ts'
 import { Wait } from './wait.ts'
@@ -16,6 +17,7 @@ export interface TaskWaitOptions {
 }
 
 const timeoutMsDefault = 5_000
+const waitKeys = new Set(['timeoutMs'])
 
 /** What was found, in the order of the tasks; `undefined` where nothing came in time. */
 type Outcomes = readonly (TaskOutcome | undefined)[]
@@ -79,12 +81,14 @@ type Rules<R> = (
 
 const gather = <R>(
   tasks: readonly Task[],
-  { timeoutMs = timeoutMsDefault }: TaskWaitOptions = {},
+  options: TaskWaitOptions = {},
   finish: (outcomes: Outcomes) => R,
   rules: Rules<R>,
 ): Promise<R> => {
   let pending: Map<OwnedTask<unknown>, number>
+  const timeoutMs = options?.timeoutMs ?? timeoutMsDefault
   try {
+    expectOptions('a wait for tasks', options, waitKeys)
     pending = pendingOf(tasks, timeoutMs)
   } catch (error) {
     return refused(error)

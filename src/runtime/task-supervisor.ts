@@ -5,7 +5,7 @@
 import { KeelsonError } from '../errors.ts'
 import type { Ref } from './address.ts'
 import type { ChildInfo } from './child-info.ts'
-import type { ChildContext, ChildSpec } from './child-spec.ts'
+import { type ChildContext, type ChildSpec, expectKnown } from './child-spec.ts'
 import {
   type DynamicSupervisorMessages,
   type DynamicSupervisorOptions,
@@ -15,7 +15,7 @@ import {
   terminateDynamicChild,
 } from './dynamic-supervisor.ts'
 import type { Context, System, Target } from './gen-server.ts'
-import { call } from './messaging.ts'
+import { call, madeThrough } from './messaging.ts'
 import {
   type OwnedTask,
   startOwned,
@@ -57,26 +57,35 @@ export const startTaskSupervisor = (
   options: TaskSupervisorOptions = {},
 ): Promise<Ref<TaskSupervisorMessages>> => startDynamicSupervisor(where, options)
 
-/** A task as a child of a supervisor that is written down. Nobody is sent what it returns. */
+/** A task as a child of a supervisor that is written down. Nobody is sent what it returns. Throws `CONFIG` with `details.path`. */
 export const taskChild = (
   id: string,
   run: (context: TaskContext) => unknown,
-  { restart = 'temporary', shutdown, label }: TaskChildOptions = {},
-): ChildSpec => ({
-  id,
-  restart,
-  shutdown,
-  start: (context) => ({
-    ok: true,
-    ref: context.spawnLink(run, { kind: 'task', label: label ?? id }),
-  }),
-})
+  options: TaskChildOptions = {},
+): ChildSpec => {
+  expectKnown(id, options, taskChildKeys)
+  const { restart = 'temporary', shutdown, label = id } = options
+  return {
+    id,
+    restart,
+    shutdown,
+    start: (context) => ({ ok: true, ref: context.spawnLink(run, { kind: 'task', label }) }),
+  }
+}
+
+const taskChildKeys = new Set(['restart', 'shutdown', 'label'])
 
 /** Starts `run` under a task supervisor; nobody is sent what it returns. Full: `'max_children'` is the reason. */
 const startChild = (
   supervisor: Ref<TaskSupervisorMessages>,
   run: (context: TaskContext) => unknown,
   options?: TaskChildOptions,
+): Promise<StartResult> => madeThrough(supervisor, startedChild(supervisor, run, options))
+
+const startedChild = async (
+  supervisor: Ref<TaskSupervisorMessages>,
+  run: (context: TaskContext) => unknown,
+  options: TaskChildOptions | undefined,
 ): Promise<StartResult> => startDynamicChild(supervisor, taskChild('task', run, options))
 
 /**
@@ -97,10 +106,10 @@ const asyncNolink = <R>(
 ): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, false)
 
 /** The tasks that run. */
-const children = async (supervisor: Ref<TaskSupervisorMessages>): Promise<Ref[]> => {
-  const listed: ChildInfo[] = await call(supervisor, 'whichChildren')
-  return listed.flatMap(({ ref }) => ref ?? [])
-}
+const children = (supervisor: Ref<TaskSupervisorMessages>): Promise<Ref[]> =>
+  madeThrough(supervisor, call(supervisor, 'whichChildren').then(refsOf))
+
+const refsOf = (listed: readonly ChildInfo[]): Ref[] => listed.flatMap(({ ref }) => ref ?? [])
 
 /** Functions of task supervisors, OTP's `Task.Supervisor`. */
 export const TaskSupervisor = {

@@ -7,6 +7,7 @@ import { KeelsonError } from '../errors.ts'
 import type { Ref } from './address.ts'
 import type { System, Target } from './gen-server.ts'
 import { refused } from './guarded.ts'
+import { expectOptions } from './known-options.ts'
 import { Monitor } from './monitor.ts'
 import {
   OwnedTask,
@@ -157,6 +158,7 @@ const run = <R>(
   options: TaskRunOptions = {},
 ): Promise<Awaited<R>> =>
   new Promise((resolve, reject) => {
+    expectOptions('Task.run', options, runKeys)
     const { supervisor, timeoutMs, label } = options
     // The owner is linked to the task and traps exits: whatever ends the owner ends the task, but not the other way.
     const owner = system.spawn(async (context) => {
@@ -173,6 +175,8 @@ const run = <R>(
     })
     system.monitor(owner, (reason) => reject(taskEnded(reason)))
   })
+
+const runKeys = new Set(['supervisor', 'timeoutMs', 'label'])
 
 /** Functions of tasks, OTP's `Task`. */
 export const Task = {

@@ -30,6 +30,13 @@ describe('a machine among processes', () => {
     casts: { heard: (heard, text) => noReply([...heard, text]) },
   }
 
+  test('is shown as a machine, unless its start says otherwise', async () => {
+    const { system, ref: shown } = await started(server)
+    const renamed = await system.start(server, undefined, { kind: 'lamp' })
+
+    expect([system.info(shown)?.kind, system.info(renamed)?.kind]).toEqual(['machine', 'lamp'])
+  })
+
   test('reaches processes from its actions', async () => {
     const { system, clock, ref: ear } = await started(echo)
     const speaker = setup({

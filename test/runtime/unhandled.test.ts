@@ -6,9 +6,18 @@ import {
   type GenServer,
   name,
   noReply,
+  Registry,
+  startChild,
+  startDynamicSupervisor,
+  startSupervisor,
   stop,
+  stopProcess,
+  supervisor,
   Task,
+  TaskSupervisor,
+  worker,
 } from '../../src/runtime/index.ts'
+import { StateMachine } from '../../src/runtime/state-machine.ts'
 import { outcome, testSystem } from '../../src/testing/index.ts'
 
 describe('what a process awaits later than it fails is no unhandled rejection', () => {
@@ -98,5 +107,42 @@ describe('what a process awaits later than it fails is no unhandled rejection', 
       for (const each of waits) expect(await outcome(each)).toMatchObject({ ok: false })
     })
     expect(ended).toBe('normal')
+  })
+
+  test('what was begun and forgotten: stops, questions, starts of trees', async () => {
+    const ended = await unhandledIn(async (context) => {
+      const crashing = await context.start(keeper)
+      const bad = worker('bad', { init: () => stop('no') }, undefined)
+      const nobody = context.to(name<never>('nobody'))
+      void stopProcess(context.to(crashing), 'normal')
+      void stopProcess(nobody)
+      void StateMachine.call(nobody, { type: 'go' } as never, {})
+      void StateMachine.call(nobody, 'no event' as never, {})
+      void TaskSupervisor.children(nobody)
+      void TaskSupervisor.async(context, name<never>('nobody'), () => 0)
+      void startChild(nobody, bad)
+      void startSupervisor(context, supervisor('top', { strategy: 'one_for_one' }, [bad]))
+      void startSupervisor(context, 'no tree' as never)
+      void startDynamicSupervisor(context, { intensity: -1 })
+      void Registry.start(context, { keys: 'neither' as never })
+      context.exit(crashing, 'kill')
+      context.trapExit(true)
+      await context.sleep(10)
+    })
+    expect(ended).toBe('normal')
+  })
+
+  test('but a plain one, from outside, is a promise like any other', async () => {
+    const { system } = testSystem()
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    try {
+      void stopProcess(system.to(name('nobody')))
+      void startSupervisor(system, 'no tree' as never)
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(unhandled).toHaveBeenCalledTimes(2)
+    } finally {
+      process.off('unhandledRejection', unhandled)
+    }
   })
 })
