@@ -154,8 +154,9 @@ export class Process implements Runnable, Listed<Process> {
     return true
   }
 
-  /** Takes a message that is never refused. */
+  /** Takes a message that is never refused; it fills the mailbox like any other, and says so like any other. */
   deliver(message: Message): void {
+    if (this.depth >= this.#mark) this.#admitsAtMark()
     if (!this.alive) return
     this.mailbox.push(message)
     if (!this.busy && !this.#queued) this.#enqueue()

@@ -23,6 +23,8 @@ const full = async () => {
   return { system, clock, echo }
 }
 
+type Busy = { calls: { hang: () => void }; infos: { tick: () => void } }
+
 describe('a full mailbox', () => {
   test('refuses casts, infos and calls, and says so', async () => {
     const { echo } = await full()
@@ -122,6 +124,47 @@ describe('a full mailbox', () => {
     await drainTo(2)
     fillTo(8)
     expect(depths).toEqual([4, 4])
+  })
+
+  test('is announced whoever fills it: timers, exits and downs are never refused, and wait like any message', async () => {
+    const { system, clock } = testSystem()
+    const told: unknown[] = []
+    system.events.on('mailbox.high', ({ depth, mailboxMax }) => told.push([depth, mailboxMax]))
+    const ref = await system.start(
+      {
+        init: (_, context) => {
+          for (let at = 0; at < 6; at++) context.sendAfter(10, 'tick')
+          return null
+        },
+        calls: { hang: () => new Promise(() => {}) },
+        infos: { tick: (state) => noReply(state) },
+      } satisfies GenServer<Busy, null>,
+      undefined,
+      { mailboxMax: 8 },
+    )
+    const hanging = call(ref, 'hang', undefined, { timeoutMs: 20 }).catch(({ code }) => code)
+    await clock.advance(10)
+
+    expect(told).toEqual([[4, 8]])
+    expect(system.info(ref)?.mailbox).toBe(6)
+    await clock.advance(10)
+    expect(await hanging).toBe('TIMEOUT')
+  })
+
+  test('takes nothing that is never refused either when it is ended because it is half full', async () => {
+    const { system, clock } = testSystem()
+    const ref = await system.start(Echo.server, undefined, { mailboxMax: 2 })
+    system.events.on('mailbox.high', () => system.kill(ref))
+    await suspend(ref)
+    const caller = system.spawn(async (context) => {
+      context.sendAfter(5, 'first' as never, undefined as never, ref as never)
+      context.sendAfter(5, 'second' as never, undefined as never, ref as never)
+      await context.sleep(10)
+    })
+    await clock.advance(10)
+
+    expect(system.info(ref)).toBeUndefined()
+    expect(system.info(caller)).toBeUndefined()
   })
 
   test('of a process that is ended because it is half full refuses what it was about to take', async () => {
