@@ -1,4 +1,4 @@
-/** What every disk promises. Run on the real one and on the simulated one. */
+/** What every disk promises, in one file since it is one contract. Run on the real one and on the simulated one. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Disk, DiskError, OpenMode } from '../../src/storage/disk.ts'
 

@@ -1,6 +1,6 @@
 /**
- * What every implementation of `Projections` promises. Run on LMDB and on the memory double, so that what is proved on
- * the double in simulations holds in production.
+ * What every implementation of `Projections` promises, in one file since it is one contract. Run on LMDB and on the
+ * memory double, so that what is proved on the double in simulations holds in production.
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'

@@ -1,0 +1,153 @@
+/** Stores to be damaged, what the examination says of a damage, and what a real LMDB in a child process does with it. */
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { expect } from 'vitest'
+import { seededRandom } from '../../src/clock.ts'
+import { crc32 } from '../../src/storage/crc32.ts'
+import { examineProjection } from '../../src/storage/lmdb-examination.ts'
+import { lmdbProjections } from '../../src/storage/lmdb-projection-store.ts'
+import { nodeDisk } from '../../src/storage/node-disk.ts'
+import type { Row, RowChange } from '../../src/storage/projection-store.ts'
+import { childProgram } from './child-program.ts'
+import { type Damage, damaged, diskWith } from './projection-damage.ts'
+
+/** Of the stores and of the damages. */
+export const seed = Number(process.env.KEELSON_SEED ?? 1)
+
+const times = Number(process.env.KEELSON_SEEDS ?? 1)
+
+/** Flips of each kind that are examined. */
+export const flipsEach = 500 * times
+
+/** How many of those let through a child tries out. */
+export const trialsEach = 25 * times
+
+/** The size of a page. */
+export const pageBytes = 4096
+
+/** The log that the stores follow. */
+export const walId = 'ab'.repeat(16)
+
+/** A whole file, where it stands, and its rows as sums after the last two commits: damage may take the last one back. */
+export type Store = {
+  readonly path: string
+  readonly bytes: Uint8Array
+  readonly expected: Record<number, [key: string, sum: string][]>
+}
+
+type Shape = {
+  rows: number
+  commits: number
+  changes: number
+  removed: number
+  large: number
+}
+
+/** What is compared of a row. */
+export const sumOf = (row: Row) => `${row.value.tag} ${row.expiresAt} ${crc32(row.value.bytes)}`
+
+const randomChange = (random: () => number, shape: Shape): RowChange => {
+  const key = `key ${Math.floor(random() * shape.rows)}`.padEnd(8 + Math.floor(random() * 2), '~')
+  if (random() < shape.removed) return [key, undefined]
+  const size = Math.floor(random() * (random() < shape.large ? 15_000 : 300))
+  const bytes = Buffer.alloc(size, Math.floor(random() * 256))
+  return [key, { value: { tag: 2, bytes }, expiresAt: Math.floor(random() * 3) }]
+}
+
+const build = async (folder: string, name: string, shapes: readonly Shape[]): Promise<Store> => {
+  const dir = join(folder, name)
+  const random = seededRandom(seed)
+  const store = lmdbProjections(nodeDisk(), () => Promise.reject(new Error('not used'))).open(dir)
+  const model = new Map<string, Row>()
+  const expected: Store['expected'] = {}
+  const commits = shapes.flatMap((shape) => Array.from({ length: shape.commits }, () => shape))
+  commits.forEach((shape, index) => {
+    const changes = Array.from({ length: shape.changes }, () => randomChange(random, shape))
+    store.commit(changes, { walId, epoch: 2, lsn: index + 1 })
+    for (const [key, row] of changes) row ? model.set(key, row) : model.delete(key)
+    if (index >= commits.length - 2)
+      expected[index + 1] = [...model].map(([key, row]) => [key, sumOf(row)])
+  })
+  await store.close()
+  const path = join(dir, 'data.mdb')
+  return { path, bytes: new Uint8Array(readFileSync(path)), expected }
+}
+
+/** A folder in memory where there is such: the children sync some ten thousand times, and durability is not the point. */
+export const damageFolder = (): string =>
+  mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'keelson-damage-'))
+
+/** A store of rows of all sizes. */
+export const mixedStore = (folder: string): Promise<Store> =>
+  build(folder, 'mixed', [{ rows: 3500, commits: 60, changes: 120, removed: 0.2, large: 0.02 }])
+
+/** A store that lost most of its rows at random, so that its free list fills pages. */
+export const hollowStore = (folder: string): Promise<Store> =>
+  build(folder, 'hollow', [
+    { rows: 20_000, commits: 8, changes: 4000, removed: 0, large: 0 },
+    { rows: 20_000, commits: 3, changes: 700, removed: 0.9, large: 0.001 },
+  ])
+
+/** What the examination says of a store with `damage`. */
+export const examined = (store: Store, damage: Damage) =>
+  examineProjection(diskWith(damaged(store.bytes, damage)), 'dir')
+
+/** Those of `damages` that the examination lets through, after it said its word on each. */
+export const letThrough = (store: Store, damages: readonly Damage[]): Damage[] => {
+  const through = damages.filter((damage) => examined(store, damage).state !== 'damaged')
+  for (const damage of through)
+    expect(examined(store, damage), JSON.stringify(damage)).toMatchObject({ state: 'sound' })
+  // Neither all nor nothing, or this shows nothing.
+  expect(damages.length - through.length).toBeGreaterThan(damages.length / 20)
+  return through
+}
+
+/** What a child process reports about each of `damages`, one word each; it must live to the end. */
+export const triedOut = async (store: Store, damages: readonly Damage[]): Promise<string[]> => {
+  const folder = dirname(dirname(store.path))
+  const damagesPath = join(folder, 'damages.json')
+  const expectedPath = join(folder, 'expected.json')
+  writeFileSync(damagesPath, JSON.stringify(damages))
+  writeFileSync(expectedPath, JSON.stringify(store.expected))
+  const reports: string[] = []
+  const child = childProgram(
+    'projection-trial.mjs',
+    [store.path, damagesPath, expectedPath, join(folder, 'trial')],
+    (line) => reports.push(line),
+  )
+  const end = await child.ended
+  const last = reports.at(-1) ?? ''
+  const about = `seed ${seed}, ${last}, ${JSON.stringify(damages[Number.parseInt(last, 10)])}`
+  expect(end, `${about}\n${child.stderr().slice(-2000)}`).toEqual({ code: 0, signal: null })
+  return reports
+    .filter((line) => !line.endsWith(' begins'))
+    .map((line) => line.slice(line.indexOf(' ') + 1))
+}
+
+/** Lets a child process read and write a part of `damages`, picked by the seed. */
+export const expectHarmless = async (store: Store, damages: readonly Damage[]): Promise<void> => {
+  const random = seededRandom(seed)
+  const order = damages.map((damage) => ({ damage, rank: random() }))
+  order.sort((a, b) => a.rank - b.rank)
+  const picked = order.slice(0, trialsEach).map(({ damage }) => damage)
+  const words = await triedOut(store, picked)
+  const wrong = words.flatMap((word, index) =>
+    word === 'right' ? [] : [`${word}: ${JSON.stringify(picked[index])}`],
+  )
+  expect(wrong, `seed ${seed}`).toEqual([])
+  expect(words).toHaveLength(picked.length)
+}
+
+/** How many pages a store has. */
+export const pagesOf = (store: Store) => store.bytes.length / pageBytes
+
+/** So many flips at offsets that `pick` draws. */
+export const flips = (
+  count: number,
+  pick: (below: (end: number) => number) => number,
+): Damage[] => {
+  const random = seededRandom(seed)
+  const below = (end: number) => Math.floor(random() * end)
+  return Array.from({ length: count }, () => ({ kind: 'flip', offset: pick(below), bit: below(8) }))
+}
