@@ -5,6 +5,7 @@
  */
 import type { DiskFile } from './disk.ts'
 import {
+  emptyFrameHeader,
   type FrameBuffer,
   type FrameHeader,
   frameBuffer,
@@ -35,8 +36,8 @@ export type SegmentFacts = {
  */
 export type Stop = 'end' | 'bad' | 'unsupported'
 
-/** How much is read at once. */
-const windowBytes = 256 * 1024
+/** How much is read at once, unless something else is said: larger windows leave the processor's cache, and no faster a disk. */
+const usualWindowBytes = 256 * 1024
 
 /** The place before a segment's first frame. */
 export const segmentStart = (header: {
@@ -53,29 +54,45 @@ export class FrameCursor {
   readonly #file: DiskFile
   readonly #facts: SegmentFacts
   readonly #limit: number
+  readonly #windowBytes: number
   /** Part of the file, from `#windowAt` on; `#windowSize` bytes of the buffer are filled. */
   #window: FrameBuffer = frameBuffer(new Uint8Array(0))
   #windowAt = 0
   #windowSize = 0
   /** Where the present frame stands in the window. */
   #frameIndex = 0
-  #end: FrameEnd
+  /** The end of the last frame, as three numbers: an object for each frame costs as much as reading its header. */
+  #endOffset: number
+  #endLsn: number
+  #endCrc: number
   #frameOffset: number
+  /** The one header that every frame's is read into. */
+  readonly #header = emptyFrameHeader()
+  #mayRead = true
   #stop: Stop = 'end'
   #unreadable: FrameHeader | undefined
 
-  /** Walks from `from` on, over frames that end at or before `limit`. */
-  constructor(file: DiskFile, facts: SegmentFacts, from: FrameEnd, limit: number) {
+  /** Walks from `from` on, over frames that end at or before `limit`. `windowBytes` are read at once, or the frame when it is longer. */
+  constructor(
+    file: DiskFile,
+    facts: SegmentFacts,
+    from: FrameEnd,
+    limit: number,
+    windowBytes = usualWindowBytes,
+  ) {
     this.#file = file
     this.#facts = facts
     this.#limit = limit
-    this.#end = from
+    this.#windowBytes = windowBytes
+    this.#endOffset = from.offset
+    this.#endLsn = from.lsn
+    this.#endCrc = from.crc
     this.#frameOffset = from.offset
   }
 
   /** The end of the last frame that was walked over. */
   get end(): FrameEnd {
-    return this.#end
+    return { offset: this.#endOffset, lsn: this.#endLsn, crc: this.#endCrc }
   }
 
   /** Where the present frame begins. */
@@ -105,11 +122,12 @@ export class FrameCursor {
   }
 
   /**
-   * The next frame, or `undefined` where the walk stops. A group begins on a sector, so after the last frame of a group
+   * The next frame, or `undefined` where the walk stops. The answer is valid until the next `next`, which reads another
+   * header into it. A group begins on a sector, so after the last frame of a group
    * the next one stands at the following boundary; what fills the gap is nobody's, and is not looked at.
    */
   next(): FrameHeader | undefined {
-    const at = this.#end.offset
+    const at = this.#endOffset
     const boundary = roundUp(at, this.#facts.sectorBytes)
     const follower = this.#frameAt(at, at === boundary)
     if (follower) return this.#accept(at, follower)
@@ -119,19 +137,28 @@ export class FrameCursor {
     return undefined
   }
 
+  /**
+   * The next frame when all of it was read already, else `undefined`, and `next` will say why: frames that were walked over stay
+   * where they are in the window.
+   */
+  nextInWindow(): FrameHeader | undefined {
+    this.#mayRead = false
+    const header = this.next()
+    this.#mayRead = true
+    return header
+  }
+
   #accept(at: number, header: FrameHeader): FrameHeader | undefined {
     if (!isReadable(header)) {
       this.#stop = 'unsupported'
-      this.#unreadable = header
+      this.#unreadable = { ...header }
       return undefined
     }
     this.#frameOffset = at
     this.#frameIndex = at - this.#windowAt
-    this.#end = {
-      offset: at + frameBytes(header.payloadBytes),
-      lsn: header.lsn,
-      crc: header.headerCrc,
-    }
+    this.#endOffset = at + frameBytes(header.payloadBytes)
+    this.#endLsn = header.lsn
+    this.#endCrc = header.headerCrc
     return header
   }
 
@@ -139,11 +166,11 @@ export class FrameCursor {
   #frameAt(at: number, leads: boolean): FrameHeader | undefined {
     if (!this.#load(at, frameHeaderBytes)) return undefined
     const { salt, payloadMax } = this.#facts
-    const header = readFrameHeader(this.#window, at - this.#windowAt, salt)
-    if (!header || header.lsn !== this.#end.lsn + 1 || header.prevCrc !== this.#end.crc) return
+    const header = readFrameHeader(this.#window, at - this.#windowAt, salt, this.#header)
+    if (!header || header.lsn !== this.#endLsn + 1 || header.prevCrc !== this.#endCrc) return
     // Between boundaries nothing begins a group; behind padding nothing else stands.
     const isLeader = (header.flags & groupFlag) !== 0
-    if (isLeader ? !leads : at !== this.#end.offset) return undefined
+    if (isLeader ? !leads : at !== this.#endOffset) return undefined
     if (header.payloadBytes > payloadMax) return undefined
     if (!this.#load(at, frameBytes(header.payloadBytes))) return undefined
     return payloadIsWhole(this.#window, at - this.#windowAt, header, salt) ? header : undefined
@@ -154,7 +181,8 @@ export class FrameCursor {
     const end = offset + length
     if (end > this.#limit) return false
     if (offset >= this.#windowAt && end <= this.#windowAt + this.#windowSize) return true
-    const wanted = Math.min(Math.max(length, windowBytes), this.#limit - offset)
+    if (!this.#mayRead) return false
+    const wanted = Math.min(Math.max(length, this.#windowBytes), this.#limit - offset)
     if (this.#window.bytes.length < wanted) this.#window = frameBuffer(new Uint8Array(wanted))
     const into = this.#window.bytes.subarray(0, wanted)
     this.#windowAt = offset

@@ -50,6 +50,9 @@ export type FrameHeader = {
   readonly headerCrc: number
 }
 
+/** A place for a header, to be read into. */
+export type FrameHeaderSlot = { -readonly [K in keyof FrameHeader]: FrameHeader[K] }
+
 /** The lag that proves nothing: greater ones are cut to it. */
 export const noEvidence = 0xffff_ffff
 
@@ -96,11 +99,25 @@ export const writeFrameHeader = (
   return headerCrc
 }
 
-/** The header at `at`, or `undefined` when what stands there is not one of this salt. */
+/** A header that nothing was read into yet, and that may be read into again and again. */
+export const emptyFrameHeader = (): FrameHeaderSlot => ({
+  payloadBytes: 0,
+  lsn: 0,
+  type: 0,
+  flags: 0,
+  typeVersion: 0,
+  prevCrc: 0,
+  durableLag: 0,
+  payloadCrc: 0,
+  headerCrc: 0,
+})
+
+/** The header at `at`, read into `into`; or `undefined` when what stands there is not one of this salt. */
 export const readFrameHeader = (
   buffer: FrameBuffer,
   at: number,
   salt: Salt,
+  into: FrameHeaderSlot = emptyFrameHeader(),
 ): FrameHeader | undefined => {
   const { bytes, view } = buffer
   if (at + frameHeaderBytes > bytes.length) return undefined
@@ -109,17 +126,16 @@ export const readFrameHeader = (
   if (type === 0 || lsn === 0 || !Number.isSafeInteger(lsn)) return undefined
   const headerCrc = view.getUint32(at, true)
   if (crc32Within(buffer, at + 4, at + frameHeaderBytes, salt.low) !== headerCrc) return undefined
-  return {
-    payloadBytes: view.getUint32(at + 4, true),
-    lsn,
-    type,
-    flags: view.getUint8(at + 17),
-    typeVersion: view.getUint16(at + 18, true),
-    prevCrc: view.getUint32(at + 20, true),
-    durableLag: view.getUint32(at + 24, true),
-    payloadCrc: view.getUint32(at + 28, true),
-    headerCrc,
-  }
+  into.payloadBytes = view.getUint32(at + 4, true)
+  into.lsn = lsn
+  into.type = type
+  into.flags = view.getUint8(at + 17)
+  into.typeVersion = view.getUint16(at + 18, true)
+  into.prevCrc = view.getUint32(at + 20, true)
+  into.durableLag = view.getUint32(at + 24, true)
+  into.payloadCrc = view.getUint32(at + 28, true)
+  into.headerCrc = headerCrc
+  return into
 }
 
 /** Whether the payload that follows the header at `at` is the one that it was written for. It must be in the buffer. */

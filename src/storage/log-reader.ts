@@ -17,16 +17,22 @@ const placesMax = 64
 
 type Place = { readonly name: string; readonly end: FrameEnd }
 
-/** What is gathered for one answer. */
+/**
+ * What is gathered for one answer. Frames stay where they were read: an answer is a part of one window, given away with it. So
+ * none is copied, and a window is filled for nobody else.
+ */
 type Gathering = {
   readonly from: number
   readonly lastLsn: number
   readonly maxBytes: number
   readonly checkpoints: boolean
   readonly frames: ReadFrame[]
-  bytes: Uint8Array
   size: number
 }
+
+/** How much an answer reads at once: about what is wanted, but whoever wants little may have to look for it. */
+const windowBytes = (maxBytes: number): number =>
+  Math.min(Math.max(maxBytes, 64 * 1024), 1024 * 1024)
 
 /** Reads from the log in `dir`. One reader serves one life of the log. */
 export class LogReader {
@@ -41,56 +47,42 @@ export class LogReader {
   }
 
   /**
-   * Frames from `from` on and up to `to` and `durableLsn`: at least one when there is any, then as many as `maxBytes` of
-   * payloads allow. @throws KeelsonError `CORRUPT` with file, offset and lsn.
+   * Frames from `from` on and up to `to` and `durableLsn`: at least one when there is any, then as many as stand beside it, up
+   * to `maxBytes` of payloads. @throws KeelsonError `CORRUPT` with file, offset and lsn.
    */
   read(
     segments: readonly LogSegment[],
     durableLsn: number,
     { from, to = Number.POSITIVE_INFINITY, maxBytes, checkpoints = false }: ReadRequest,
   ): ReadAnswer {
-    const bytes = new Uint8Array(Math.min(Math.max(maxBytes, 1024), 64 * 1024))
     const lastLsn = Math.min(to, durableLsn)
-    const gathering = { from, lastLsn, maxBytes, checkpoints, frames: [], bytes, size: 0 }
+    const gathering: Gathering = { from, lastLsn, maxBytes, checkpoints, frames: [], size: 0 }
     let next = from
     for (const segment of segments) {
       if (segment.lastLsn < next) continue
       if (next > lastLsn) break
       const reached = this.#readSegment(segment, next, gathering)
       next = reached.next
-      if (reached.isFull) break
+      if (gathering.frames.length > 0)
+        return { frames: gathering.frames, bytes: reached.bytes, next, durableLsn }
     }
-    return {
-      frames: gathering.frames,
-      bytes: gathering.bytes.subarray(0, gathering.size),
-      next,
-      durableLsn,
-    }
+    return { frames: [], bytes: new Uint8Array(0), next, durableLsn }
   }
 
   #readSegment(
     segment: LogSegment,
     from: number,
     gathering: Gathering,
-  ): { readonly next: number; readonly isFull: boolean } {
+  ): { readonly next: number; readonly bytes: Uint8Array } {
     const { name, header, lastLsn, endOffset } = segment
     const file = this.#disk.open(pathIn(this.#dir, name), 'read')
     try {
-      const cursor = new FrameCursor(file, header, this.#placeBefore(segment, from), endOffset)
-      const last = Math.min(lastLsn, gathering.lastLsn)
-      let reached = cursor.end
-      while (cursor.end.lsn < last) {
-        const frame = cursor.next()
-        if (!frame) throw stopped(segment, cursor)
-        refuseOtherEnd(segment, cursor.end)
-        if (!gather(gathering, cursor, frame)) {
-          this.#remember({ name, end: reached })
-          return { next: frame.lsn, isFull: true }
-        }
-        reached = cursor.end
-      }
-      this.#remember({ name, end: reached })
-      return { next: Math.max(from, reached.lsn + 1), isFull: false }
+      const place = this.#placeBefore(segment, from)
+      const window = windowBytes(gathering.maxBytes)
+      const cursor = new FrameCursor(file, header, place, endOffset, window)
+      const end = walk(segment, cursor, Math.min(lastLsn, gathering.lastLsn), gathering)
+      this.#remember({ name, end })
+      return { next: Math.max(from, end.lsn + 1), bytes: takeBytes(cursor, gathering.frames) }
     } finally {
       file.close()
     }
@@ -112,11 +104,36 @@ export class LogReader {
   }
 }
 
+/** Walks up to the frame `last`, or as far as the answer goes; answers the end of the last frame that it is done with. */
+const walk = (
+  segment: LogSegment,
+  cursor: FrameCursor,
+  last: number,
+  gathering: Gathering,
+): FrameEnd => {
+  let lsn = cursor.end.lsn
+  while (lsn < last) {
+    const isFirst = gathering.frames.length === 0
+    const frame = isFirst ? cursor.next() : cursor.nextInWindow()
+    // What is not in the window begins the next answer, and so does what is damaged.
+    if (!frame && !isFirst) break
+    if (!frame) throw stopped(segment, cursor)
+    if (frame.lsn >= segment.lastLsn) refuseOtherEnd(segment, cursor.end)
+    if (!gather(gathering, cursor, frame))
+      return { offset: cursor.frameOffset, lsn: frame.lsn - 1, crc: frame.prevCrc }
+    lsn = frame.lsn
+  }
+  return cursor.end
+}
+
 /** What ends elsewhere than the log says is whole, and not the segment that the log means. */
-const refuseOtherEnd = ({ name, lastLsn, endOffset, lastCrc }: LogSegment, end: FrameEnd): void => {
-  if (end.lsn < lastLsn || (end.offset === endOffset && end.crc === lastCrc)) return
+const refuseOtherEnd = (
+  { name, lastLsn, endOffset, lastCrc }: LogSegment,
+  { offset, lsn, crc }: FrameEnd,
+): void => {
+  if (offset === endOffset && crc === lastCrc) return
   const evidence = `the log says that this segment goes to lsn ${lastLsn} at offset ${endOffset}`
-  throw corruption({ file: name, offset: end.offset, lsn: end.lsn, evidence })
+  throw corruption({ file: name, offset, lsn, evidence })
 }
 
 const stopped = ({ name }: LogSegment, cursor: FrameCursor): KeelsonError => {
@@ -128,27 +145,29 @@ const stopped = ({ name }: LogSegment, cursor: FrameCursor): KeelsonError => {
 
 /** Adds a frame to the answer; false when the answer is full and the frame is for the next one. */
 const gather = (gathering: Gathering, cursor: FrameCursor, frame: FrameHeader): boolean => {
-  const isData = frame.type === frameTypes.data
-  const isWanted = isData || (gathering.checkpoints && frame.type === frameTypes.checkpoint)
-  if (!isWanted || frame.lsn < gathering.from) return true
-  const size = gathering.size + frame.payloadBytes
+  const { lsn, type, payloadBytes: length } = frame
+  const isData = type === frameTypes.data
+  const isWanted = isData || (gathering.checkpoints && type === frameTypes.checkpoint)
+  if (!isWanted || lsn < gathering.from) return true
+  const size = gathering.size + length
   if (gathering.frames.length > 0 && size > gathering.maxBytes) return false
-  if (size > gathering.bytes.length) {
-    const grown = new Uint8Array(
-      Math.max(size, Math.min(gathering.maxBytes, 2 * gathering.bytes.length)),
-    )
-    grown.set(gathering.bytes.subarray(0, gathering.size))
-    gathering.bytes = grown
-  }
   const { buffer, at } = cursor.payload
-  gathering.bytes.set(cursor.payloadBytes(frame), gathering.size)
-  gathering.frames.push({
-    lsn: frame.lsn,
-    type: frame.type,
-    time: isData ? readStamp(buffer.view, at, frame.payloadBytes) : 0,
-    offset: gathering.size,
-    length: frame.payloadBytes,
-  })
+  const time = isData ? readStamp(buffer.view, at, length) : 0
+  gathering.frames.push({ lsn, type, time, offset: at, length })
   gathering.size = size
   return true
+}
+
+/** The window, which nobody fills any more; a copy of what is in use, when that is less than half of it. */
+const takeBytes = (cursor: FrameCursor, frames: ReadFrame[]): Uint8Array => {
+  const [first] = frames
+  const last = frames.at(-1)
+  if (!first || !last) return new Uint8Array(0)
+  const { bytes } = cursor.payload.buffer
+  const end = last.offset + last.length
+  if (2 * (end - first.offset) >= bytes.length) return bytes
+  const shift = first.offset
+  for (const [index, frame] of frames.entries())
+    frames[index] = { ...frame, offset: frame.offset - shift }
+  return bytes.slice(shift, end)
 }

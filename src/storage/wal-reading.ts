@@ -105,7 +105,10 @@ export async function* readLog(
   }
 }
 
-/** Reads a piece, and lets go of it in the log: only what comes behind it is still needed. `undefined` at the end. */
+/**
+ * Reads a piece, and lets go of it in the log: only what comes behind it is still needed. Nobody waits for that, as whatever is asked
+ * next comes after it; when it fails, so does the next question. `undefined` at the end.
+ */
 const readPiece = async (
   { host, check }: ReadSource,
   { to, pin }: ReadStart,
@@ -116,7 +119,7 @@ const readPiece = async (
   check()
   const piece = await host.run('read', { from, to, maxBytes: pieceBytes, checkpoints })
   if (piece.next <= from) return undefined
-  await host.run('pin', { from: Math.min(piece.next, to), pin })
+  host.run('pin', { from: Math.min(piece.next, to), pin }).catch(() => undefined)
   return piece
 }
 

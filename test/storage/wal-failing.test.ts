@@ -64,7 +64,7 @@ describe('a sync that fails once', () => {
 
   test('ends a reading that is under way, after what it had read', async () => {
     const world = walWorld()
-    const wal = await world.open()
+    const wal = await world.open({ maxFileSize: 1024 * 1024 })
     await Promise.all(Array.from({ length: 400 }, (_, at) => wal.append(at, bytesOf(at, 1500))))
     const reading = wal.readAll()
     await reading.next()

@@ -69,6 +69,22 @@ describe('a cursor', () => {
     expect(cursor.next()).toBeUndefined()
   })
 
+  test('asked for what is in its window only, reads nothing and leaves what it passed where it stands', () => {
+    const file = fileWith(encode([Array.from({ length: 60 }, (_, at) => payload(at, 900))]))
+    const cursor = new FrameCursor(file, facts, start, 2 ** 21, 16 * 1024)
+    const first = cursor.next()
+    if (!first) return expect.fail('the first frame is missing')
+    const bytes = cursor.payloadBytes(first)
+
+    let count = 1
+    while (cursor.nextInWindow()) count++
+
+    expect(count).toBe(Math.floor((16 * 1024) / 936))
+    expect(Buffer.from(bytes).equals(payload(0, 900))).toBe(true)
+    expect(cursor.end.lsn).toBe(9 + count)
+    expect(walk(cursor)).toHaveLength(60 - count)
+  })
+
   test('may begin behind any frame', () => {
     const file = fileWith(encode([[payload(1), payload(2)], [payload(3)]]))
     const first = cursorOver(file)

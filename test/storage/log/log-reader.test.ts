@@ -136,6 +136,32 @@ describe('reading', () => {
     expect(before.at(-1)).toBeLessThan(damaged?.baseLsn ?? 0)
   })
 
+  test.each([1, 65_536, 100_000, 300_000])(
+    'in answers of %d bytes keeps frames whole that lie across what is read at once',
+    (maxBytes) => {
+      const { log } = newWorld({ ...small, maxFileSize: 1024 * 1024 }).open()
+      const sizes = Array.from({ length: 40 }, (_, at) => (at % 7 === 0 ? 90_000 : 9_000 + at))
+      for (const [at, bytes] of sizes.entries()) commit(log, [payload(at, bytes)])
+
+      const frames = readAll(log, maxBytes)
+
+      expect(frames.map((frame) => frame.content)).toEqual(
+        sizes.map((bytes, at) => content(at, bytes)),
+      )
+    },
+  )
+
+  test('of little hands out little memory', () => {
+    const { log } = newWorld({ ...small, maxFileSize: 1024 * 1024 }).open()
+    for (let number = 1; number <= 500; number++) commit(log, [payload(number, size)])
+
+    const few = log.handle('read', { from: 2, to: 4, maxBytes: 1e6 })
+    const many = log.handle('read', { from: 2, maxBytes: 100_000 })
+
+    expect([few.frames.length, few.bytes.buffer.byteLength < 4096]).toEqual([3, true])
+    expect(many.bytes.buffer.byteLength).toBeLessThanOrEqual(100_000)
+  })
+
   test('of a log that is poisoned still yields what is durable', () => {
     const { world, log } = opened()
     world.disk.inject({ at: 1, operation: 'sync', path: '.wal', fault: { kind: 'error' } })
