@@ -7,6 +7,7 @@ import { call, getState, type Ref, resume, suspend } from '../runtime/index.ts'
 import type { App } from '../supervisors/index.ts'
 import type { Paint } from './paint.ts'
 import { findProcess, nameWith, processTitle } from './process-finder.ts'
+import { busiest, type Look, loadQuery, loadTable, look } from './process-load.ts'
 import { processFacts, processTable } from './process-view.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
 import { logView, projectionView } from './shard-view.ts'
@@ -37,6 +38,7 @@ export const promptWords = (app: App, paint: Paint): PromptWords => ({
 const lookingWords = (app: App, paint: Paint) => ({
   tree: async () => new View(treeView(await surveyTree(app), paint)),
   ps: () => new View(processTable(app.system.processes(), paint)),
+  top: topWord(app, paint),
   info: (process: unknown) => {
     const info = findProcess(app, process)
     const nameOf = (pid: number): string => {
@@ -54,6 +56,20 @@ const lookingWords = (app: App, paint: Paint) => ({
   projections: async () =>
     new View(projectionView(await surveyProjections(app), app.system.clock.now(), paint)),
 })
+
+/** `top` remembers what it saw last: that is what the next look is compared with. */
+const topWord = (app: App, paint: Paint) => {
+  let last: Look | undefined
+  return (by?: unknown, count?: unknown) => {
+    const { order, rows } = loadQuery(by, count)
+    const processes = app.system.processes()
+    const now = look(processes, app.system.clock.monotonic())
+    const elapsedMs = last && now.at - last.at
+    const text = loadTable(busiest(processes, last, order, rows), elapsedMs, paint)
+    last = now
+    return new View(text)
+  }
+}
 
 const actingWords = (app: App) => ({
   kill: (process: unknown) => {
@@ -113,6 +129,7 @@ const wordsMax = 1_000
 const commands: readonly (readonly [string, string])[] = [
   ['tree()', 'the supervision tree: status, waiting messages, restarts, and why a part is down'],
   ['ps()', 'every process, in a table'],
+  ["top(), top('queue', 20)", 'who did most since the last look: by handled, queue or grown'],
   ['info(p)', 'one process whole: what it does, its queue, links, monitors'],
   ['state(p)', 'the state of a server'],
   ['kill(p)', 'ends a process, untrappably; its supervisor starts it again'],

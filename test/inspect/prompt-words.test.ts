@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { plainPaint } from '../../src/inspect/paint.ts'
@@ -202,6 +203,25 @@ describe('commands', () => {
     expect(lines).toHaveLength(running.system.processes().length)
   })
 
+  test('top() shows who did most since the last look, itself the one before', async () => {
+    const { ask } = await session()
+
+    const text = await ask(
+      "top('handled', 3)",
+      "for (let i = 0; i < 50; i++) await call(counter, 'add', 1)",
+      'top()',
+      'top()',
+      "top('size')",
+    )
+
+    const looks = text.split(/^since /m).slice(1)
+    expect(looks[0]).toMatch(/^their start\n/)
+    expect(looks[0]?.match(/^<\d+>/gm)).toHaveLength(3)
+    expect(looks[1]).toMatch(/^the last look, .*\n.*\n<\d+> {2}counter +server +waiting +50 /)
+    expect(text).toMatch(/^nobody handled a message since the last look/m)
+    expect(text).toMatch(/^INVALID_ARGUMENT: top/m)
+  })
+
   test('store writes and reads', async () => {
     const { ask } = await session()
 
@@ -267,6 +287,10 @@ describe('commands', () => {
     expect(text).toMatch(/0 {6}suspended/)
     expect(text).toMatch(/shard 0: projection held by the app since 0 s, until resume \(token /)
     expect(await ask('await control.resume(0)', 'projections()')).toMatch(/0 {6}following/)
+  })
+
+  test('help is what docs/repl.md shows', () => {
+    expect(readFileSync('docs/repl.md', 'utf8')).toContain(`keelson> help\n${helpText}\n`)
   })
 
   test('help lists every word, as a word and as a call', async () => {
