@@ -68,38 +68,66 @@ const racePaths = (folder, pace) =>
     return results
   })
 
-const recoverOne = async (dir, { turns, size, expected }, cold) => {
+const recoverOne = async ({ dir, size, entries }, turns, cold) => {
   const rounds = []
   for (let turn = 0; turn < turns; turn++) rounds.push(await round(dir, cold))
-  const wrong = rounds.find(({ entries }) => entries < expected)
-  if (wrong) throw new Error(`${wrong.entries} of ${expected} entries came back`)
-  const row = (name, pick) => {
-    const rate = size / 1e6 / median(rounds.map(pick))
-    const share = median(rounds.map((each) => each.files / pick(each)))
-    return [name, `${rate.toFixed(0)} MB/s`, share.toFixed(2)]
+  const wrong = rounds.find((each) => each.entries < entries)
+  if (wrong) throw new Error(`${wrong.entries} of ${entries} entries came back`)
+  const figure = (pick) => ({
+    seconds: median(rounds.map(pick)),
+    ofReading: median(rounds.map((each) => each.files / pick(each))),
+  })
+  return {
+    size,
+    'reading the files': figure(({ files }) => files),
+    'opening after kill -9': figure(({ opening }) => opening),
+    verify: figure(({ verify }) => verify),
+    'reading all entries': figure(({ reading }) => reading),
   }
-  return [
-    row('reading the files', ({ files }) => files),
-    row('opening after kill -9', ({ opening }) => opening),
-    row('verify', ({ verify }) => verify),
-    row('reading all entries', ({ reading }) => reading),
-  ]
 }
 
-const recover = async (folder, { megabytes, turns }) => {
+/**
+ * Of a small and a large log: what every opening costs, and what each byte does. The one weighs most in small logs, the other in
+ * large ones.
+ */
+const lineThrough = (small, large, name) => {
+  const slope = (large[name].seconds - small[name].seconds) / (large.size - small.size)
+  return { fixed: small[name].seconds - slope * small.size, rate: 1 / slope }
+}
+
+const recoveryTable = (labels, figures) => {
+  const [small, large] = [figures[0], figures.at(-1)]
+  const names = Object.keys(small).filter((name) => name !== 'size')
+  const head = ['', ...labels.flatMap((label) => [label, 'of reading']), 'fixed', 'each byte']
+  const rows = names.map((name) => {
+    const { fixed, rate } = lineThrough(small, large, name)
+    const cells = figures.flatMap(({ size, [name]: { seconds, ofReading } }) => [
+      `${(size / 1e6 / seconds).toFixed(0)} MB/s`,
+      ofReading.toFixed(2),
+    ])
+    return [name, ...cells, `${Math.round(fixed * 1e3) || 0} ms`, `${(rate / 1e6).toFixed(0)} MB/s`]
+  })
+  return table([head, ...rows])
+}
+
+const recover = async (folder, { sizes, turns }) => {
   const results = []
   for (const frameBytes of [256, 4_096]) {
-    const dir = join(folder, `recovery-${frameBytes}`)
-    await fillAndKill(dir, megabytes * MiB, frameBytes)
-    const how = { turns, size: bytesOf(dir), expected: (megabytes * MiB) / frameBytes }
-    for (const cold of canForget(dir) ? [true, false] : [false]) {
-      const rows = await recoverOne(dir, how, cold)
-      results.push({ case: 'recovery', frameBytes, cold, rows })
-      const state = cold ? 'not in the page cache' : 'in the page cache'
-      console.log(`${megabytes} MiB in frames of ${frameBytes} bytes, ${state}`)
-      console.log(`${table([['', '', 'of reading'], ...rows])}\n`)
+    const logs = []
+    for (const megabytes of sizes) {
+      const dir = join(folder, `recovery-${frameBytes}-${megabytes}`)
+      await fillAndKill(dir, megabytes * MiB, frameBytes)
+      logs.push({ dir, size: bytesOf(dir), entries: (megabytes * MiB) / frameBytes })
     }
-    rmSync(dir, { recursive: true })
+    for (const cold of canForget(logs[0].dir) ? [true, false] : [false]) {
+      const figures = []
+      for (const log of logs) figures.push(await recoverOne(log, turns, cold))
+      results.push({ case: 'recovery', frameBytes, cold, figures })
+      const labels = sizes.map((megabytes) => `${megabytes} MiB`)
+      console.log(`Frames of ${frameBytes} bytes, ${cold ? 'not ' : ''}in the page cache`)
+      console.log(`${recoveryTable(labels, figures)}\n`)
+    }
+    for (const { dir } of logs) rmSync(dir, { recursive: true })
   }
   return results
 }
@@ -134,7 +162,7 @@ export const run = async ({ only, quick, repeats }) => {
       results.push(...(await racePaths(folder, { ...pace, turns: 5 })))
     if (isWanted(only, 'recovery'))
       results.push(
-        ...(await recover(folder, { megabytes: quick ? 64 : 256, turns: quick ? 1 : 3 })),
+        ...(await recover(folder, { sizes: quick ? [1, 64] : [1, 64, 1_024], turns: 3 })),
       )
     if (isWanted(only, 'memory'))
       results.push(...(await remember(folder, quick ? [64, 256] : [64, 1_024])))

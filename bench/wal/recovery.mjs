@@ -1,7 +1,7 @@
 /** Opening a log that was not closed and verifying it, against reading its files; and the memory that the opening takes. */
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, cpSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
+import { closeSync, copyFileSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Wal } from 'keelson/wal'
 
@@ -46,21 +46,42 @@ const readFiles = (dir) => {
   }
 }
 
-/** Opens a copy of the log, as the kill left it, and answers the seconds for that and for reading all its entries. */
-const openCopy = async (dir, prepare) => {
-  const copy = `${dir}.copy`
-  cpSync(dir, copy, { recursive: true })
-  prepare(copy)
+/**
+ * Keeps what an opening changes, the MANIFEST and the newest segment, and answers how to bring the folder back to what it was:
+ * a copy of the whole log would leave the disk busy.
+ */
+const kept = (dir) => {
+  const before = readdirSync(dir)
+  const newest = before
+    .filter((name) => name.endsWith('.wal'))
+    .sort()
+    .at(-1)
+  const changing = ['MANIFEST', newest]
+  for (const name of changing) copyFileSync(`${dir}/${name}`, `${dir}.${name}`)
+  return () => {
+    for (const name of readdirSync(dir))
+      if (!before.includes(name)) rmSync(`${dir}/${name}`, { recursive: true })
+    for (const name of changing) {
+      copyFileSync(`${dir}.${name}`, `${dir}/${name}`)
+      rmSync(`${dir}.${name}`)
+    }
+  }
+}
+
+/** Opens the log as the kill left it, answers the seconds for that and for reading all its entries, and leaves it as it was. */
+const openOnce = async (dir, prepare) => {
+  const rewind = kept(dir)
+  prepare(dir)
   let wal
   const opening = await seconds(async () => {
-    wal = await Wal.open({ dir: copy })
+    wal = await Wal.open({ dir })
   })
   let entries = 0
   const reading = await seconds(async () => {
     for await (const _ of wal.readAll()) entries++
   })
   await wal.close()
-  rmSync(copy, { recursive: true })
+  rewind()
   return { opening, reading, entries }
 }
 
@@ -75,7 +96,7 @@ export const round = async (dir, cold) => {
     found = await Wal.verify(dir)
   })
   if (found.verdict === 'corrupt') throw new Error('the log that was filled is damaged')
-  return { files, verify, ...(await openCopy(dir, prepare)) }
+  return { files, verify, ...(await openOnce(dir, prepare)) }
 }
 
 /** Whether files can be taken out of the page cache here. */
