@@ -13,6 +13,7 @@ import { ReadView } from './read-view.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
 import { ShardRows } from './shard-rows.ts'
+import { tell } from './storage-events.ts'
 import * as WalWriter from './wal-writer.ts'
 
 /** A committed frame as followers get it. The first eight bytes of `frame` are not to be read: `time` is the stamp. */
@@ -113,7 +114,7 @@ export const server: GenServer<Messages, State, Shard> = {
     rebuild: async (state, _, context) => {
       const rebuilt = await rebuiltState(state)
       return noReply(
-        rebuilt ? opened(state, rebuilt, context.signal) : { ...state, mode: 'waiting' as const },
+        rebuilt ? opened(state, rebuilt, context) : { ...state, mode: 'waiting' as const },
       )
     },
   },
@@ -140,8 +141,8 @@ export const server: GenServer<Messages, State, Shard> = {
   },
 
   casts: {
-    committed: (state, group) => {
-      if (state.mode === 'open') take(state, group)
+    committed: (state, group, context) => {
+      if (state.mode === 'open') take(state, group, context)
       else state.postponed.push(group)
       return noReply(state)
     },
@@ -162,6 +163,8 @@ export const server: GenServer<Messages, State, Shard> = {
     },
   },
 }
+
+type Context = Parameters<NonNullable<(typeof server)['casts']>['committed']>[2]
 
 /** The name of a shard's applier; prints as `applier(0)`. */
 export const name = shardName<Messages>('applier')
@@ -232,8 +235,9 @@ const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
   return { overlay, rows }
 }
 
-const opened = (state: State, { overlay, rows }: Rebuilt, signal: AbortSignal): State => {
+const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): State => {
   const { shard } = state
+  const { signal } = context
   // A killed applier's rebuild is nobody's any more.
   if (signal.aborted) return state
   const projection = projectionOf(state)
@@ -242,14 +246,20 @@ const opened = (state: State, { overlay, rows }: Rebuilt, signal: AbortSignal): 
   shard.projectedLsn = projection.position()?.lsn ?? 0
   shard.appliedLsn = state.appliedLsn
   const open: State = { ...state, mode: 'open', overlay, rows, postponed: [] }
-  for (const group of state.postponed) take(open, group)
+  for (const group of state.postponed) take(open, group, context)
   shard.publish(new ReadView(overlay, projection), signal)
   return open
 }
 
 /** Applies a group, passes it on, and holds the gate when the overlay has become full. */
-const take = (state: State, group: WalWriter.CommittedGroup): void => {
+const take = (state: State, group: WalWriter.CommittedGroup, context: Context): void => {
   const references = apply(state, group)
+  tell(context.system, state.shard, 'applier.applied', {
+    frames: references.length,
+    appliedLsn: state.appliedLsn,
+    overlayKeys: state.overlay.size,
+    overlayBytes: state.overlay.bytes,
+  })
   state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
   if (state.follower) cast(state.follower, 'enqueueProjectionOutbox', references)
   if (isFull(state)) state.shard.gate.hold(overlayHold)

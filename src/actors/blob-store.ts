@@ -29,6 +29,8 @@ type StreamRequest = {
   [K in StreamKind]: { readonly kind: K; readonly request: BlobProtocol[K]['request'] }
 }[StreamKind]
 
+export type { SweepReport } from './blob-sweep.ts'
+
 /** What the blob store understands. */
 export type Messages = {
   calls: {
@@ -199,8 +201,10 @@ export const stream = async <K extends StreamKind>(
 }
 
 /** Sweeps now; resolves with what came of it. @throws KeelsonError when it could not be done: nothing that lives was touched */
-export const sweep = (store: Ref<Messages>): Promise<SweepReport> =>
-  call(store, 'sweep', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
+export const sweep = (
+  store: Ref<Messages>,
+  timeoutMs: number = Number.POSITIVE_INFINITY,
+): Promise<SweepReport> => call(store, 'sweep', undefined, { timeoutMs })
 
 /** How the store stands. */
 export const describe = (store: Ref<Messages>): Promise<BlobStoreDescription> =>

@@ -5,6 +5,7 @@
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import { isRef, type Ref, type System } from '../runtime/index.ts'
 import { checkOptionNames, invalidArgument } from './argument-check.ts'
+import type { SweepReport as BlobSweep } from './blob-sweep.ts'
 import * as Control from './control.ts'
 import type { Shard } from './shard.ts'
 
@@ -89,6 +90,27 @@ export class ControlHandle {
   /** Discards on every shard. */
   async discardAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
     return this.#ask(Control.discard(this.#control, this.#plain(this.#indexes, options)))
+  }
+
+  /**
+   * Gives back the blobs of a shard that nobody refers to and whose grace has passed, without waiting for `blobs.sweepMs`.
+   * A sweep whose waiting has ended (`TIMEOUT`) goes on. @throws KeelsonError what kept it from sweeping; nothing that lives was touched
+   */
+  async sweep(shard: number, options: ControlOptions = {}): Promise<BlobSweep> {
+    const { outcomes } = await this.#ask(
+      Control.sweep(this.#control, this.#plain([shard], options)),
+    )
+    only(outcomes)
+    const report = outcomes[0]?.report
+    if (!report) throw new Error('a sweep was answered without a report')
+    return report
+  }
+
+  /** Sweeps the blobs of every shard. */
+  async sweepAll(
+    options: ControlOptions = {},
+  ): Promise<{ readonly outcomes: readonly Control.SweepOutcome[] }> {
+    return this.#ask(Control.sweep(this.#control, this.#plain(this.#indexes, options)))
   }
 
   /**

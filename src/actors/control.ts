@@ -14,10 +14,11 @@ import {
   type Ref,
   type Timer,
 } from '../runtime/index.ts'
+import * as BlobStore from './blob-store.ts'
 import * as LmdbWriter from './lmdb-writer.ts'
 import type { Shard, Suspension } from './shard.ts'
 import { instanceName } from './shard-name.ts'
-import { tell } from './storage-events.ts'
+import { type StorageEvents, tell } from './storage-events.ts'
 import { drained } from './write-pause.ts'
 
 /** What became of one shard. */
@@ -26,6 +27,9 @@ export type Outcome = {
   readonly ok: boolean
   readonly error?: KeelsonError
 }
+
+/** What became of a shard that was asked to give back what nobody refers to. */
+export type SweepOutcome = Outcome & { readonly report?: BlobStore.SweepReport }
 
 /** What became of each shard asked. */
 export type Outcomes = { readonly outcomes: readonly Outcome[] }
@@ -63,6 +67,9 @@ export type Messages = {
     resume: (request: { shards: readonly number[]; timeoutMs: number; which: Which }) => Outcomes
     flush: (request: { shards: readonly number[]; timeoutMs: number }) => Outcomes
     discard: (request: { shards: readonly number[]; timeoutMs: number }) => Outcomes
+    sweep: (request: { shards: readonly number[]; timeoutMs: number }) => {
+      readonly outcomes: readonly SweepOutcome[]
+    }
     reopen: (request: { shard: number; part: ReopenPart }) => Reopened
   }
   infos: {
@@ -105,7 +112,7 @@ export const server: GenServer<Messages, State, Options> = {
       // The owner is watched before the first shard is asked: one that ends meanwhile leaves no hold behind.
       watch(state, suspension, context)
       const { token } = suspension
-      const outcomes = eachShard(state, request.shards, (shard) =>
+      const outcomes = eachShard('suspend', state, context, request.shards, (shard) =>
         hold(shard, context, suspension, request),
       )
       const answered = outcomes.then((all) => {
@@ -120,24 +127,39 @@ export const server: GenServer<Messages, State, Options> = {
     },
     resume: (state, { shards, timeoutMs, which }, context) => {
       const resume = (shard: Shard) => release(shard, context, tokensOf(shard, which), timeoutMs)
-      const outcomes = eachShard(state, shards, resume)
+      const outcomes = eachShard('resume', state, context, shards, resume)
       unwatchEnded(state, context)
       answer(context.from, outcomes)
       return noReply(state)
     },
     flush: (state, { shards, timeoutMs }, context) => {
       const flush = (shard: Shard) => LmdbWriter.flush(writerOf(shard, context), timeoutMs)
-      answer(context.from, eachShard(state, shards, flush))
+      answer(context.from, eachShard('flush', state, context, shards, flush))
       return noReply(state)
     },
     discard: (state, { shards, timeoutMs }, context) => {
       const discard = (shard: Shard) => LmdbWriter.discard(writerOf(shard, context), timeoutMs)
-      answer(context.from, eachShard(state, shards, discard))
+      answer(context.from, eachShard('discard', state, context, shards, discard))
+      return noReply(state)
+    },
+    sweep: (state, { shards, timeoutMs }, context) => {
+      const reports = new Map<number, BlobStore.SweepReport>()
+      const sweep = async (shard: Shard) => {
+        const { instance } = shard.parts
+        const store = context.to(BlobStore.name(instance, shard.index))
+        reports.set(shard.index, await BlobStore.sweep(store, timeoutMs))
+      }
+      const swept = eachShard('sweep', state, context, shards, sweep)
+      answer(
+        context.from,
+        swept.then(({ outcomes }) => ({ outcomes: withReports(outcomes, reports) })),
+      )
       return noReply(state)
     },
     reopen: (state, { shard: index, part }, context) => {
       const shard = state.shards[index]
-      if (shard) answer(context.from, state.reopen(shard, part))
+      const reopened = (here: Shard) => state.reopen(here, part)
+      if (shard) answer(context.from, told('reopen', shard, context, reopened))
       else context.from.fail(noShard(index))
       return noReply(state)
     },
@@ -184,6 +206,10 @@ export const discard = (
   request: Parameters<Messages['calls']['discard']>[0],
 ) => call(control, 'discard', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
+/** Gives back the blobs that nobody refers to, now. */
+export const sweep = (control: Ref<Messages>, request: Parameters<Messages['calls']['sweep']>[0]) =>
+  call(control, 'sweep', request, { timeoutMs: request.timeoutMs + answerSlackMs })
+
 /** Starts a shard that is down, or followers that gave up. @throws KeelsonError `SHARD_DOWN` when it is down again */
 export const reopen = (
   control: Ref<Messages>,
@@ -204,7 +230,9 @@ const answer = <R>(from: From<R>, work: Promise<R>): void => {
 
 /** Does `act` on each shard, side by side; what fails there is that shard's outcome. */
 const eachShard = async (
+  request: Request,
   { shards }: State,
+  context: Context,
   indexes: readonly number[],
   act: (shard: Shard) => Promise<unknown>,
 ): Promise<Outcomes> => {
@@ -212,7 +240,7 @@ const eachShard = async (
     const shard = shards[index]
     try {
       if (!shard) throw noShard(index)
-      await act(shard)
+      await told(request, shard, context, act)
       return { shard: index, ok: true }
     } catch (error) {
       return { shard: index, ok: false, error: shardError(shard, error) }
@@ -220,6 +248,39 @@ const eachShard = async (
   }
   return { outcomes: await Promise.all(indexes.map(outcome)) }
 }
+
+type Request = Parameters<StorageEvents['control.outcome']>[0]['request']
+
+/** Does `act` on a shard, and tells what became of it. */
+const told = async <T>(
+  request: Request,
+  shard: Shard,
+  { system }: Context,
+  act: (shard: Shard) => Promise<T>,
+): Promise<T> => {
+  const since = system.clock.monotonic()
+  const tellOf = (result: string): void => {
+    const tookMs = system.clock.monotonic() - since
+    tell(system, shard, 'control.outcome', { request, result, tookMs })
+  }
+  try {
+    const done = await act(shard)
+    tellOf('ok')
+    return done
+  } catch (error) {
+    tellOf(shardError(shard, error).code)
+    throw error
+  }
+}
+
+const withReports = (
+  outcomes: readonly Outcome[],
+  reports: ReadonlyMap<number, BlobStore.SweepReport>,
+): readonly SweepOutcome[] =>
+  outcomes.map((outcome) => {
+    const report = reports.get(outcome.shard)
+    return report ? { ...outcome, report } : outcome
+  })
 
 /** Holds writes first, so that the flush has an end; gives everything back when it fails. */
 const hold = async (

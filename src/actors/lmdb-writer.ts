@@ -25,7 +25,7 @@ import type { ProjectionBatch } from './projection-batch.ts'
 import { type NextStep, ProjectionFeed } from './projection-feed.ts'
 import { reasonText, type Shard, type Suspension } from './shard.ts'
 import { shardName } from './shard-name.ts'
-import { tell } from './storage-events.ts'
+import { isHeard, tell } from './storage-events.ts'
 import * as WalWriter from './wal-writer.ts'
 
 /** What the projection's writer understands. */
@@ -159,6 +159,7 @@ export const server: GenServer<Messages, State, Shard> = {
       const error = new KeelsonError('DISCARDED', 'What waited for the projection was discarded.')
       for (const waiter of state.waiters.splice(0)) waiter.failed(error)
       tell(context.system, state.shard, 'lmdb.discarded', { references: discarded })
+      tellLag(state, context)
       return reply(discarded, step(state, context))
     },
     describe: (state) => reply(description(state), state),
@@ -167,6 +168,7 @@ export const server: GenServer<Messages, State, Shard> = {
   casts: {
     enqueueProjectionOutbox: (state, references, context) => {
       state.feed.enqueue(references, context.system.clock.monotonic())
+      tellLag(state, context)
       return noReply(step(state, context))
     },
   },
@@ -299,8 +301,17 @@ const commit = (
     rows: batch.changes.size,
     lag: state.feed.lag,
   })
+  tellLag(state, context)
   settle(state, context)
   context.send(context.self, 'step')
+}
+
+const tellLag = ({ shard, feed }: State, { system }: Context): void => {
+  if (!isHeard(system, 'lmdb.lag')) return
+  const { references, bytes, tailing } = feed.load
+  const { lag, projectedLsn } = feed
+  const load = { outbox: references, outboxBytes: bytes, tailing }
+  tell(system, shard, 'lmdb.lag', { lag, projectedLsn, ...load })
 }
 
 /** Tells the applier, and whoever waited, how far the projection is. */

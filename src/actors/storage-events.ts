@@ -9,10 +9,11 @@ type Told<Facts = object> = (event: ShardFacts & Facts) => void
 
 /** The events of storage. Times in ms, sizes in bytes. */
 export interface StorageEvents {
-  /** A group is committed. */
+  /** A group is committed. `waitMs`: how long something had waited for the disk when the group was handed to it. */
   'wal.commit': Told<{
     readonly frames: number
     readonly bytes: number
+    readonly waitMs: number
     readonly syncMs: number
     readonly durableLsn: number
   }>
@@ -50,10 +51,25 @@ export interface StorageEvents {
   }>
   /** A blob is not as it was written, or not there: whoever asked for it got `CORRUPT`. */
   'blobs.corrupt': Told<{ readonly evidence: unknown }>
+  /** A group of frames took effect, and its callers were answered. */
+  'applier.applied': Told<{
+    readonly frames: number
+    readonly appliedLsn: number
+    readonly overlayKeys: number
+    readonly overlayBytes: number
+  }>
   /** Rows that had ended were removed: values, compounds, locks. */
   'expiry.removed': Told<{ readonly keys: number }>
   /** The projection took a batch. */
   'lmdb.flushed': Told<{ readonly frames: number; readonly rows: number; readonly lag: number }>
+  /** How far the projection is behind, in frames, and what is queued for it: told whenever either changes. */
+  'lmdb.lag': Told<{
+    readonly lag: number
+    readonly projectedLsn: number
+    readonly outbox: number
+    readonly outboxBytes: number
+    readonly tailing: boolean
+  }>
   /** The projection takes nothing for now. */
   'lmdb.degraded': Told<{ readonly reason: string; readonly failures: number }>
   /** It does again. */
@@ -61,10 +77,20 @@ export interface StorageEvents {
   'lmdb.suspended': Told<{ readonly token: string; readonly owner: string }>
   'lmdb.resumed': Told<{ readonly held: number }>
   'lmdb.discarded': Told<{ readonly references: number }>
+  /** What became of a shard that `control` was asked about; `result` is `ok` or a code. */
+  'control.outcome': Told<{
+    readonly request: 'suspend' | 'resume' | 'flush' | 'discard' | 'sweep' | 'reopen'
+    readonly result: string
+    readonly tookMs: number
+  }>
   /** The shard answers nothing until it is reopened. */
   'shard.down': Told<{ readonly reason: unknown }>
   'shard.reopened': Told
 }
+
+/** Whether anybody listens to `event`: worth asking where its facts cost something. */
+export const isHeard = (system: System, event: keyof StorageEvents): boolean =>
+  telemetry<StorageEvents>(system).listenerCount(event) > 0
 
 /** Tells `event` of `shard`. Costs next to nothing when nobody listens. */
 export const tell = <K extends keyof StorageEvents>(

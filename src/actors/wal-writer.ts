@@ -23,6 +23,7 @@ import type { Commit, LogDescription, LogHost, OpenReport } from '../storage/ind
 import { AppendQueue, joined, type Waiting } from './append-queue.ts'
 import type { Applied, CommitFollower, Subscription } from './commit-follower.ts'
 import { IdleWatch } from './idle-watch.ts'
+import { QueueWait } from './queue-wait.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
@@ -70,6 +71,7 @@ type State = {
   follower: Ref<CommitFollower> | undefined
   /** Not yet submitted. */
   readonly queue: AppendQueue<From<Applied>>
+  readonly wait: QueueWait
   /** The group on its way to the disk. */
   inFlight: readonly Append[]
   lastLsn: number
@@ -117,6 +119,7 @@ export const server: GenServer<Messages, State, Shard> = {
 
   calls: {
     append: (state, ticket, context) => {
+      state.wait.queueing(state.queue.length, context.system)
       state.queue.push({ ticket, from: context.from })
       return noReply(submit(state, context))
     },
@@ -244,6 +247,7 @@ const initialState = (shard: Shard): State => ({
   report: undefined,
   follower: undefined,
   queue: new AppendQueue(),
+  wait: new QueueWait(),
   inFlight: [],
   lastLsn: 0,
   durableLsn: 0,
@@ -315,6 +319,7 @@ const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): 
   const group = state.queue.takeGroup()
   if (group.length === 0) return rest(state)
   state.inFlight = group
+  state.wait.taken(state.queue.length, context.system)
   const { wal } = state.shard.parts.settings
   context.pipe(
     state.host.run('commit', {
@@ -367,6 +372,7 @@ const handOver = (state: State, commit: Commit, context: Context): void => {
   tell(context.system, shard, 'wal.commit', {
     frames: commit.count,
     bytes: commit.bytesWritten,
+    waitMs: state.wait.ms,
     syncMs: commit.syncMs,
     durableLsn: state.durableLsn,
   })

@@ -38,6 +38,7 @@ const controlMethods = [
   ['suspendAll(options)', 'every shard side by side'],
   ['resume(shard, { token, force }), resumeAll()', 'ends suspensions'],
   ['discard(shard), discardAll()', 'forgets what waits for the projection; the log brings it back'],
+  ['sweep(shard), sweepAll()', 'gives back large values that nobody refers to any more'],
   ["reopen(shard, 'shard' | 'followers')", 'starts what is down'],
 ] as const
 

@@ -3,7 +3,7 @@ import { Applier, BlobStore } from '../../src/actors/index.ts'
 import { resume, suspend, telemetry } from '../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../src/supervisors/index.ts'
 import { payload } from '../support/blob-folder.ts'
-import { codeOf, type Machine, machine } from '../support/simulated-instance.ts'
+import { codeOf, failNextSync, type Machine, machine } from '../support/simulated-instance.ts'
 
 const options = { blobs: { threshold: 1000, graceMs: 60_000, sweepMs: 0 } }
 const dir = '/data/shard-0/blobs'
@@ -489,6 +489,30 @@ describe('a sweep', () => {
     expect(await swept(world, again, 1)).toMatchObject({ cleared: 0 })
     expect(await swept(world, again)).toMatchObject({ cleared: 1 })
     expect(again.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
+  })
+
+  test('is made by control at once, shard by shard, and a shard that is down says so', async () => {
+    const { world, app } = await started({ shards: 2 })
+    await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
+    await world.during(codeOf(app.store.put('locked', Buffer.alloc(9000))))
+    await world.clock.advance(61_000)
+    const { outcomes } = await world.during(app.control.sweepAll())
+    const reports = outcomes.map(({ ok, report }) => [ok, report?.cleared])
+    expect(reports.sort()).toEqual([
+      [true, 0],
+      [true, 1],
+    ])
+    expect(await world.during(app.control.sweep(0))).toMatchObject({ cleared: 0, freedBytes: 0 })
+    failNextSync(world.disk, 1)
+    await world.during(
+      Promise.all(['a', 'b', 'c', 'd'].map((key) => codeOf(app.store.put(key, 1)))),
+    )
+    expect(await world.during(codeOf(app.control.sweep(1)))).toBe('SHARD_DOWN')
+    const after = await world.during(app.control.sweepAll())
+    expect(after.outcomes.map(({ ok, error }) => [ok, error?.code])).toEqual([
+      [true, undefined],
+      [false, 'SHARD_DOWN'],
+    ])
   })
 
   test('happens by itself every `sweepMs`, and opens nothing where there is no blob', async () => {
