@@ -23,6 +23,8 @@ export type FileParts = {
   readonly logOptions: LogOptions
   /** What the caller knows to be durable here (`wal.minDurable`). */
   readonly minDurable: number | undefined
+  /** Which file the log's LOCK is, as whoever took it has it; `undefined`: as the first look finds it. */
+  readonly lock: string | undefined
   readonly makeHost: LogHostFactory
   readonly projectionsOn: (host: LogHost) => Projections
 }
@@ -37,7 +39,7 @@ export class ShardFiles {
   #prepared: LogLease | undefined
   #projection: ProjectionStore | undefined
   #projectionDamaged = false
-  /** Which file the log's LOCK was at the first look: with another one the folder is not ours any more. */
+  /** Which file the log's LOCK is: with another one the folder is not ours any more. */
   #lock: string | undefined
   /** What the projection showed at the last look. */
   #projectedLsn = 0
@@ -46,6 +48,7 @@ export class ShardFiles {
 
   constructor(parts: FileParts) {
     this.parts = parts
+    this.#lock = parts.lock
   }
 
   /** What the last look found; `undefined` before one, and once a writer has taken it. */

@@ -55,6 +55,7 @@ export type ShardParts = {
   readonly folders: { readonly wal: string; readonly lmdb: string; readonly blobs: string }
   readonly settings: Settings
   readonly minDurable: number | undefined
+  readonly lock: string | undefined
   readonly clock: Clock
   readonly makeHost: LogHostFactory
   readonly projectionsOn: (host: LogHost) => Projections

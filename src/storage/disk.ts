@@ -47,6 +47,8 @@ export type DiskEntry = { readonly kind: 'file' | 'folder' | 'other'; readonly s
 
 /** A lock held until `release`, or until the process ends, however it ends. */
 export interface DiskLock {
+  /** Which file was locked, as `Disk.identity` has it: another one at its path means that the lock was removed by hand. */
+  readonly identity: string | undefined
   release(): void
 }
 

@@ -116,6 +116,7 @@ const refuseOtherHolder = (
 const kernelLock = (files: LockFiles, path: string, file: OpenLockFile): DiskLock => {
   let held = true
   return {
+    identity: file.identity,
     release: () => {
       if (!held) return
       held = false
@@ -134,7 +135,7 @@ const kernelLock = (files: LockFiles, path: string, file: OpenLockFile): DiskLoc
  * Several may. A missing file keeps nobody out, and neither does one where there is no flock(1).
  * @throws KeelsonError `LOCKED_DIR` when somebody has it; DiskError.
  */
-export const shareFolder = (files: SharedLockFiles, path: string): DiskLock => {
+export const shareFolder = (files: SharedLockFiles, path: string): Pick<DiskLock, 'release'> => {
   const file = files.openThere(path)
   if (!file) return { release: () => undefined }
   try {
@@ -184,6 +185,7 @@ const lockByFile = (
   takeFile(files, path, content, self)
   let held = true
   return {
+    identity: files.identity(path),
     release: () => {
       // What stands there is ours, unless people removed it and another took it.
       if (held && files.content(path) === content) files.remove(path)

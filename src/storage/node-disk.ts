@@ -7,6 +7,7 @@ import {
   type BigIntStats,
   closeSync,
   constants,
+  existsSync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
@@ -26,7 +27,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import {
   type Disk,
   type DiskEntry,
@@ -36,6 +37,7 @@ import {
   type OpenMode,
 } from './disk.ts'
 import { lockFolder, type OpenLockFile, type SharedLockFiles, shareFolder } from './folder-lock.ts'
+import { lockLeftovers } from './lock-leftovers.ts'
 
 /** How the machine's disk is used. */
 export type NodeDiskOptions = {
@@ -85,14 +87,18 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
     ),
   syncFolder: (path) => attempt('syncFolder', path, () => syncFolder(path)),
   isVolatile: (path) => attempt('entry', path, () => volatileTypes.includes(statfsSync(path).type)),
-  lock: (path, holder) => lockFolder(lockFiles, path, holder, { flock }),
+  lock: (path, holder) => {
+    const lock = lockFolder(lockFiles, path, holder, { flock })
+    removeLockLeftovers(path)
+    return lock
+  },
 })
 
 /**
  * Keeps whoever would take the lock file at `path` from doing so until `release`, and writes nothing.
  * @throws KeelsonError `LOCKED_DIR` when somebody has it; DiskError.
  */
-export const shareLock = (path: string): DiskLock => shareFolder(lockFiles, path)
+export const shareLock = (path: string): Pick<DiskLock, 'release'> => shareFolder(lockFiles, path)
 
 /** Runs `action` and turns what the system throws into a `DiskError`. */
 const attempt = <T>(operation: string, path: string, action: () => T): T => {
@@ -206,15 +212,27 @@ const lockFiles: SharedLockFiles = {
         linkSync(temporary, path)
         return true
       } catch (error) {
-        if (systemCode(error) !== 'EEXIST') throw error
+        // Without the temporary file somebody has the lock, and has tidied up.
+        if (systemCode(error) !== 'EEXIST' && existsSync(temporary)) throw error
         return false
       } finally {
-        unlinkSync(temporary)
+        rmSync(temporary, { force: true })
       }
     }),
   replace: (path, content) =>
     attempt('lock', path, () => renameSync(writeBeside(path, content), path)),
   remove: (path) => attempt('lock', path, () => unlessMissing(() => unlinkSync(path))),
+}
+
+/** Only tidies up: what it cannot remove stays. */
+const removeLockLeftovers = (path: string): void => {
+  try {
+    const folder = dirname(path)
+    for (const name of lockLeftovers(readdirSync(folder), basename(path)))
+      rmSync(join(folder, name), { force: true })
+  } catch {
+    // Nothing depends on it.
+  }
 }
 
 const openLockFile = (path: string): OpenLockFile => {

@@ -1,8 +1,7 @@
 /**
  * A disk in memory that can do to its owner what real ones do: lose, tear and garble what was not synced, forget names,
- * fail, fill up, rot. One seed decides everything, so that a run can be repeated. It never lies about a sync that
- * returned, and never harms a sector that no unsynced write touched. After `crash` the same object is the disk after
- * the reboot.
+ * fail, fill up, rot. One seed decides everything. It never lies about a sync that returned, and never harms a sector that no
+ * unsynced write touched. After `crash` the same object is the disk after the reboot.
  */
 import { seededRandom } from '../clock.ts'
 import type { Disk, DiskEntry, DiskFile, DiskLock, OpenMode } from './disk.ts'
@@ -142,6 +141,7 @@ export class SimulatedDisk implements Disk {
       if (this.#locked.has(file)) throw lockedDir(path, new TextDecoder().decode(file.contents()))
       this.#writeHolder(file, holder)
       const lock: DiskLock = {
+        identity: this.#names.identity(path),
         release: () => {
           if (this.#calls.halted || this.#locked.get(file) !== lock) return
           this.#locked.delete(file)

@@ -12,6 +12,10 @@ import { refusing } from './log-errors.ts'
 
 /** A folder that is ours until `release`. */
 export type WalClaim = {
+  /** Which file its LOCK is, as `Disk.identity` has it. */
+  readonly lock: string | undefined
+  /** Whether it still is: whoever removes it by hand lets another one in, whose folder this is from then on. */
+  readonly isOurs: () => boolean
   readonly release: () => void
   /** Gives it up, and takes back what was made: nothing of a new folder stays, and no LOCK where there was none. */
   readonly undo: () => void
@@ -56,12 +60,15 @@ const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void)
   const path = join(dir, lockFileName)
   const hadLock = disk.entry(path) !== undefined
   const lock: DiskLock = disk.lock(path, describeHolder({ log: 'keelson/wal', since: clock.now() }))
+  const isOurs = (): boolean => disk.identity(path) === lock.identity
   return {
+    lock: lock.identity,
+    isOurs,
     release: () => lock.release(),
     undo() {
       // Removed before it is given up: afterwards it may be another one's.
       try {
-        if (!hadLock) disk.remove(path)
+        if (!hadLock && isOurs()) disk.remove(path)
       } finally {
         lock.release()
       }

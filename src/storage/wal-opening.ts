@@ -54,17 +54,17 @@ export const openWalFiles = async (settings: WalSettings, ports: WalPorts): Prom
   let isMade = false
   try {
     const options = logOptionsOf(settings)
-    const found = await inspect(host, settings)
+    const found = await inspect(host, settings, claim)
     if (!found.exists) await host.run('create', { dir, options })
     isMade = !found.exists
-    const inspection = found.exists ? found : await inspect(host, settings)
+    const inspection = found.exists ? found : await inspect(host, settings, claim)
     const opened = await host.run('open', { dir, options, inspection })
     const report = { ...opened, created: !found.exists }
     return { settings, ports, host, claim, report }
   } catch (error) {
     await host.end()
     // What says why it failed is that error; what cannot be removed is taken for a log without a frame.
-    attempt(() => isMade && removeLog(ports.disk, dir))
+    attempt(() => isMade && claim.isOurs() && removeLog(ports.disk, dir))
     attempt(() => claim.undo())
     throw error
   }
@@ -76,9 +76,14 @@ export const logOptionsOf = ({ maxFileSize, sectorBytes }: WalSettings): LogOpti
   sectorBytes,
 })
 
-const inspect = (host: LogHost, settings: WalSettings): Promise<Inspection> => {
+const inspect = (host: LogHost, settings: WalSettings, { lock }: WalClaim): Promise<Inspection> => {
   const { dir, minDurable } = settings
   const evidence: Evidence[] =
     minDurable === undefined ? [] : [{ lsn: minDurable, source: 'minDurable' }]
-  return host.run('inspect', { dir, options: logOptionsOf(settings), evidence })
+  return host.run('inspect', {
+    dir,
+    options: logOptionsOf(settings),
+    evidence,
+    ...(lock === undefined ? {} : { lock }),
+  })
 }

@@ -30,6 +30,8 @@ export type FolderClaim = {
   readonly leftovers: readonly number[]
   /** The logs are there, with these ids: says what the folder is. Durable when it returns. */
   readonly finish: (logs: readonly string[]) => void
+  /** Which file LOCK in the folder of a shard's log is, as `Disk.identity` has it; `undefined` without that folder. */
+  readonly lockOf: (shard: number) => string | undefined
   /** Takes back what was made in a new folder. */
   readonly undo: () => void
   /** Gives up the locks. */
@@ -70,14 +72,22 @@ export const claimFolder = (request: ClaimRequest): FolderClaim => {
  * What claiming has made so far. `paths` are ours since the folder's LOCK is: whoever did not get it removes nothing, for
  * what is there may be the winner's.
  */
-type Made = { readonly locks: DiskLock[]; readonly paths: string[]; readonly parents: string[] }
-
-const release = ({ locks }: Made): void => {
-  for (const lock of locks.splice(0).reverse()) lock.release()
+type Made = {
+  readonly locks: { readonly path: string; readonly lock: DiskLock }[]
+  readonly paths: string[]
+  readonly parents: string[]
 }
 
-/** Takes back what was made, in reverse; folders above the data folder only when nobody else has put anything there. */
-const undo = (disk: Disk, { paths, parents }: Made): void => {
+const release = ({ locks }: Made): void => {
+  for (const { lock } of locks.splice(0).reverse()) lock.release()
+}
+
+/**
+ * Takes back what was made, in reverse; folders above the data folder only when nobody else has put anything there. Nothing
+ * when a LOCK is another file by now: it was removed by hand, and what is there may be another's.
+ */
+const undo = (disk: Disk, { locks, paths, parents }: Made): void => {
+  if (locks.some(({ path, lock }) => disk.identity(path) !== lock.identity)) return
   for (const path of paths.splice(0).reverse()) disk.remove(path)
   for (const parent of parents.splice(0))
     if (disk.entry(parent) && disk.list(parent).length === 0) disk.remove(parent)
@@ -95,7 +105,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   makeDurably(disk, dir, made.parents)
   const lockPath = join(dir, lockFileName)
   const hadLock = disk.entry(lockPath) !== undefined
-  made.locks.push(disk.lock(lockPath, holderOf(request)))
+  takeLock(request, lockPath, made)
   // Only now it is certain what was there: until the lock was ours another one may have made and filled the folder.
   const isEmpty = disk.list(dir).every((name) => name === lockFileName)
   if (!hadLock && isEmpty) made.paths.push(isNewFolder ? dir : lockPath)
@@ -103,7 +113,9 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   const reading = readDataFolder(disk, dir)
   const facts = reading.state === 'sound' ? reading.facts : undefined
   const shards = shardsOf(request, facts)
-  for (let shard = 0; shard < shards; shard++) lockShard(request, shard, facts, made)
+  const shardLocks = Array.from({ length: shards }, (_, shard) =>
+    lockShard(request, shard, facts, made),
+  )
   return {
     dir,
     shards,
@@ -115,6 +127,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
       made.paths.length = 0
       made.parents.length = 0
     },
+    lockOf: (shard) => shardLocks[shard],
     undo: () => undo(disk, made),
     release: () => release(made),
   }
@@ -150,18 +163,24 @@ const lockShard = (
   shard: number,
   facts: DataFolderFacts | undefined,
   made: Made,
-): void => {
+): string | undefined => {
   const { disk, dir } = request
   const { path, wal } = shardFolder(dir, shard)
   if (!disk.entry(wal)) {
     // Its inspection finds that it has no log, and says so.
-    if (facts) return
+    if (facts) return undefined
     if (!disk.entry(path)) made.paths.push(path)
     disk.makeFolder(wal)
     disk.syncFolder(path)
     disk.syncFolder(dir)
   }
-  made.locks.push(disk.lock(join(wal, lockFileName), holderOf(request)))
+  return takeLock(request, join(wal, lockFileName), made)
+}
+
+const takeLock = (request: ClaimRequest, path: string, { locks }: Made): string | undefined => {
+  const lock = request.disk.lock(path, holderOf(request))
+  locks.push({ path, lock })
+  return lock.identity
 }
 
 const holderOf = ({ instance, clock }: ClaimRequest): string =>

@@ -105,7 +105,7 @@ type Shared = Pick<Shard['parts'], 'allowance' | 'windows' | 'watch'>
 
 const shardOf = (
   index: number,
-  { dir }: FolderClaim,
+  { dir, lockOf }: FolderClaim,
   { instance, settings, minDurable }: CheckedOptions,
   { makeHost, projectionsOn, makeBlobHost, disk }: Ports,
   clock: Clock,
@@ -117,6 +117,7 @@ const shardOf = (
     folders: shardFolder(dir, index),
     settings,
     minDurable: minDurable.get(index),
+    lock: lockOf(index),
     clock,
     makeHost,
     projectionsOn,

@@ -1,5 +1,13 @@
 /** The two ways to lock a folder, by the tool and by a file, keep each other out, and each says what it cannot do. */
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -50,6 +58,15 @@ describe('the two ways to lock', () => {
     chmodSync(join(dir, 'flock'), 0o755)
 
     expect(refusal(() => withPath(dir, () => nodeDisk().lock(path, ''))).code).toBe('ENOLCK')
+  })
+
+  test.each(ways)('a lock by %s knows which file it is', (way) => {
+    if (way === 'flock' && !hasFlock) return
+    const lock = lockBy(way, path)
+    expect(lock.identity).toBe(nodeDisk().identity(path))
+    renameSync(path, `${path}.old`)
+    writeFileSync(path, '')
+    expect(lock.identity).not.toBe(nodeDisk().identity(path))
   })
 
   test.each(ways)('a lock by %s on a missing folder leaves nothing', (way) => {

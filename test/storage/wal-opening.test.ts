@@ -1,6 +1,8 @@
 /** Opening a log that is used alone, and what refuses to open. */
 import { describe, expect, test } from 'vitest'
 import { Wal, type WalOptions } from '../../src/storage/wal.ts'
+import { openWalFiles } from '../../src/storage/wal-opening.ts'
+import { checkWalOptions } from '../../src/storage/wal-options.ts'
 import { bytesOf, dir, filesOn, outcome, readAll, segmentsOn, walWorld } from '../support/wals.ts'
 
 describe('options', () => {
@@ -35,6 +37,40 @@ describe('options', () => {
 })
 
 describe('a folder', () => {
+  test.each(['before the first look', 'behind the making'])(
+    'whose LOCK is replaced %s, after it was taken, is not taken for ours, and nothing of the other’s is touched',
+    async (moment) => {
+      const { disk, clock, ports } = walWorld()
+      const lock = `${dir}/LOCK`
+      const steal = () => {
+        disk.remove(lock)
+        disk.lock(lock, 'theirs')
+        const file = disk.open(`${dir}/theirs`, 'create')
+        file.close()
+      }
+      const makeHost = () => {
+        const host = ports.makeHost()
+        if (moment === 'before the first look') steal()
+        const run: typeof host.run = async (kind, request) => {
+          const answer = await host.run(kind, request)
+          if (kind === 'create') steal()
+          return answer
+        }
+        return { ...host, run }
+      }
+
+      const opening = outcome(openWalFiles(checkWalOptions({ dir }), { disk, clock, makeHost }))
+
+      expect(await opening).toBe('SHARD_DOWN')
+      expect(disk.list(dir)).toEqual(expect.arrayContaining(['LOCK', 'theirs']))
+      const wasMade = moment === 'behind the making'
+      expect(disk.list(dir).includes('MANIFEST')).toBe(wasMade)
+      expect(() => disk.lock(lock, 'a third')).toThrow(
+        expect.objectContaining({ code: 'LOCKED_DIR' }),
+      )
+    },
+  )
+
   test('E30 that is open is LOCKED_DIR with its holder, until it is closed, or its process or machine dies', async () => {
     const world = walWorld()
     const wal = await world.open()

@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../src/clock.ts'
-import { type Disk, simulatedDisk, writeDataFolder } from '../../src/storage/index.ts'
+import { createSystem } from '../../src/runtime/index.ts'
+import {
+  type Disk,
+  inlineBlobHost,
+  inlineLogHost,
+  memoryProjections,
+  simulatedDisk,
+  writeDataFolder,
+} from '../../src/storage/index.ts'
 import { claimFolder } from '../../src/supervisors/folder-claim.ts'
+import { startInstance } from '../../src/supervisors/instance.ts'
 
 const clock = virtualClock()
 const request = (disk: Disk, shards?: number) => ({
@@ -40,6 +49,18 @@ describe('a claim', () => {
 
     expect(codeOf(() => claimFolder(request(disk)))).toBe('CONFIG')
     expect(disk.list('/')).toEqual([])
+  })
+
+  test('whose LOCK was removed by hand takes nothing back: what is there may be another’s', () => {
+    const disk = simulatedDisk()
+    const claim = claimFolder(request(disk, 2))
+    disk.remove('/up/data/shard-1/wal/LOCK')
+    disk.lock('/up/data/shard-1/wal/LOCK', 'theirs')
+
+    claim.undo()
+    claim.release()
+
+    expect(disk.list('/up/data/shard-1/wal')).toEqual(['LOCK'])
   })
 
   test('leaves what others have put above it meanwhile', () => {
@@ -86,4 +107,33 @@ describe('a claim', () => {
     const again = claimFolder(request(disk))
     expect([again.shards, again.logs]).toEqual([1, ['0'.repeat(32)]])
   })
+})
+
+test('a LOCK of a log that is replaced before the first look at it is not taken for ours', async () => {
+  const disk = simulatedDisk()
+  const lock = '/up/data/shard-0/wal/LOCK'
+  const host = () => {
+    disk.remove(lock)
+    disk.lock(lock, 'theirs')
+    return inlineLogHost({ disk, clock })
+  }
+  const projections = memoryProjections()
+  const starting = startInstance(
+    { dir: '/up/data', system: createSystem({ clock }) },
+    {
+      disk,
+      clock,
+      makeHost: host,
+      projectionsOn: () => projections,
+      makeBlobHost: () => inlineBlobHost({ disk, clock }),
+    },
+  )
+  const refused = expect(starting).rejects.toMatchObject({
+    code: 'SHARD_DOWN',
+    details: { reason: 'poisoned' },
+  })
+  await clock.advance(10)
+
+  await refused
+  expect(disk.list('/up/data/shard-0/wal')).toEqual(['LOCK'])
 })
