@@ -1,6 +1,7 @@
 /**
  * The writes of one namespace that wait for their window, in one order whatever they are, and the frames that they make.
- * Units of several callers share a frame and its sync, and nothing else: each is applied, or refused, by itself.
+ * Units of several callers share a frame and its sync, and nothing else: each is applied, or refused, by itself. That is why adjacent puts are
+ * not made one `putMany`: a lock on one key would refuse those of other callers.
  */
 import { joinedLength, joinFrames } from '../storage/index.ts'
 import type { Ticket } from './ticket.ts'
