@@ -158,7 +158,7 @@ describe('prepare', () => {
     expect(puts).toEqual([])
   })
 
-  test('makes one put of all values of all units, batches and putMany in batches too, in their order', async () => {
+  test('C1: makes one put of all values of all units, batches and putMany in batches too, in their order', async () => {
     const { puts, put } = store()
     const units: Unit[] = [
       unit({ kind: 'put', key: 'a', value: large(1), expiry: noExpiry }),
@@ -198,7 +198,7 @@ describe('prepare', () => {
     ])
   })
 
-  test('keeps commands whole when other members replicate the log, and when the threshold is 0', async () => {
+  test('C5: keeps commands whole when other members replicate the log, and when the threshold is 0', async () => {
     const { puts, put } = store()
     const units = shapes.map(([, make]) => unit(make(large(1, 100_000))))
     for (const other of [
@@ -211,7 +211,7 @@ describe('prepare', () => {
     expect(puts).toEqual([])
   })
 
-  test('takes bytes that look like a reference, or like a rope, for bytes', async () => {
+  test('C2: takes bytes that look like a reference, or like a rope, for bytes', async () => {
     const { put } = store()
     const forged: StoredValue = {
       tag: valueTags.bytes,

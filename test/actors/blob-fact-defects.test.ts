@@ -1,6 +1,8 @@
 /** What is known to go wrong in the blob store that ours learned from. Each test is named after a defect, and says what happens here. */
 import { describe, expect, test } from 'vitest'
+import { BlobPins } from '../../src/actors/blob-pins.ts'
 import { BlobStore } from '../../src/actors/index.ts'
+import { recordExtent } from '../../src/storage/blob-record.ts'
 import type { BlobRef } from '../../src/storage/blob-reference.ts'
 import { BlobWorld, payload } from '../support/blob-folder.ts'
 import { codeOf, machine } from '../support/simulated-instance.ts'
@@ -8,7 +10,7 @@ import { codeOf, machine } from '../support/simulated-instance.ts'
 const options = { blobs: { threshold: 1000, graceMs: 0, sweepMs: 0 } }
 
 describe('recovery', () => {
-  test('a flipped byte in the first record of the active segment cuts off acknowledged blobs: here it harms that one', () => {
+  test('R3: a flipped byte in the first record of the active segment cuts off acknowledged blobs: here it harms that one', () => {
     const world = new BlobWorld({ segmentBytes: 1 << 20 })
     const refs = [1, 2, 3].map((number) => world.put(payload(number, 5000))[0]) as BlobRef[]
     world.harm(refs[0] as BlobRef, 3)
@@ -20,7 +22,7 @@ describe('recovery', () => {
     expect(world.whole(refs[2] as BlobRef)).toEqual(payload(3, 5000))
   })
 
-  test('damage in an old segment makes every later large write fail: here writes go on', () => {
+  test('R2: damage in an old segment makes every later large write fail: here writes go on', () => {
     const world = new BlobWorld({ segmentBytes: 8192 })
     const [old] = world.put(payload(1, 5000)) as [BlobRef]
     world.put(payload(2, 5000))
@@ -30,7 +32,7 @@ describe('recovery', () => {
     for (let number = 3; number < 6; number++) expect(world.put(payload(number))).toHaveLength(1)
   })
 
-  test('the first large write after a start reads all that was ever stored: here it reads none of it', () => {
+  test('R1: the first large write after a start reads all that was ever stored: here it reads none of it', () => {
     const world = new BlobWorld({ segmentBytes: 8192 })
     for (let number = 0; number < 5; number++) world.put(payload(number, 5000))
     world.crash()
@@ -39,7 +41,7 @@ describe('recovery', () => {
     expect(calls.filter(({ operation }) => operation === 'read')).toEqual([])
   })
 
-  test('a stray unpadded name becomes the append target: here it is nobody’s', () => {
+  test('R4: a stray unpadded name becomes the append target: here it is nobody’s', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     world.disk.open('/data/blobs/5.bloblog', 'create').close()
@@ -51,7 +53,7 @@ describe('recovery', () => {
     expect(world.disk.list('/data/blobs')).toContain('5.bloblog')
   })
 
-  test('a failed append is rolled back by a cut that nobody syncs: here nothing is appended behind it', () => {
+  test('R5: a failed append is rolled back by a cut that nobody syncs: here nothing is appended behind it', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const world = new BlobWorld({ seed })
       world.put(payload(1))
@@ -63,7 +65,7 @@ describe('recovery', () => {
     }
   })
 
-  test('an empty payload at the end of a file cannot be read back: here it can', () => {
+  test('R6: an empty payload at the end of a file cannot be read back: here it can', () => {
     const world = new BlobWorld()
     const [ref] = world.put(new Uint8Array(0)) as [BlobRef]
     world.crash()
@@ -73,7 +75,7 @@ describe('recovery', () => {
 })
 
 describe('reading', () => {
-  test('threshold 0 returns raw references: here it decides about writing only', async () => {
+  test('C3: threshold 0 returns raw references: here it decides about writing only', async () => {
     const world = machine()
     const app = await world.start(options)
     await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
@@ -84,7 +86,7 @@ describe('reading', () => {
     expect(again.store.get('key')).toEqual(Buffer.concat([payload(1, 5000), payload(2, 5000)]))
   })
 
-  test('a corrupt or missing blob reads as a missing key: here it is CORRUPT', async () => {
+  test('R7: a corrupt or missing blob reads as a missing key: here it is CORRUPT', async () => {
     const world = machine()
     const app = await world.start(options)
     await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
@@ -97,7 +99,7 @@ describe('reading', () => {
 })
 
 describe('pins and sweeps', () => {
-  test('the death of their owner forgets all pins: here they outlive every actor', async () => {
+  test('P4: the death of their owner forgets all pins: here they outlive every actor', async () => {
     const world = machine()
     const app = await world.start(options)
     const shard = app.shards[0]
@@ -118,7 +120,7 @@ describe('pins and sweeps', () => {
     expect(() => shard.blobs.read(ref, 0, 1)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
   })
 
-  test('a pin ends by itself while its write is under way: here only the outcome ends it', async () => {
+  test('P2: a pin ends by itself while its write is under way: here only the outcome ends it', async () => {
     const world = machine()
     const app = await world.start(options)
     const shard = app.shards[0]
@@ -133,7 +135,7 @@ describe('pins and sweeps', () => {
     expect(shard.blobs.read(ref, 0, 5000)).toEqual(payload(1, 5000))
   })
 
-  test('one live blob keeps all the dead ones of its segment: here they go', async () => {
+  test('P1: one live blob keeps all the dead ones of its segment: here they go', async () => {
     const world = machine()
     const app = await world.start(options)
     const late = () =>
@@ -144,6 +146,18 @@ describe('pins and sweeps', () => {
     const report = await world.during(BlobStore.sweep(app.system.to(BlobStore.name('default', 0))))
     expect(report).toEqual({ segments: 1, cleared: 1, freedBytes: 2 * 53_248 })
     expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 5000)))
+  })
+
+  test('P3: counts of one segment overwrite each other: here each write has a pin of its own', () => {
+    const pins = new BlobPins()
+    const ref: BlobRef = { segment: 1, offset: 48, size: 10, sha256: new Uint8Array(32) }
+    const [one, other] = [pins.hold(), pins.hold()]
+    for (const pin of [one, other]) pin.add([ref])
+    one.release()
+    one.release()
+    expect([...pins.extents().of(1)]).toEqual([recordExtent(ref)])
+    other.release()
+    expect([...pins.extents().segments]).toEqual([])
   })
 
   test('large writes wait while a sweep looks for what lives: here they do not', async () => {

@@ -325,7 +325,7 @@ describe('a sweep', () => {
     expect(app.store.get('k1')).toEqual(Buffer.from(payload(1, 9000)))
   })
 
-  test('takes the blob of a write that was abandoned, once its grace has passed', async () => {
+  test('C4: takes the blob of a write that was abandoned, once its grace has passed', async () => {
     const { world, app } = await started()
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
     await world.clock.advance(120_000)
@@ -407,7 +407,7 @@ describe('a sweep', () => {
     )
   })
 
-  test('keeps what a write of unknown outcome has written until the log has been asked', async () => {
+  test('P5: keeps what a write of unknown outcome has written until the log has been asked', async () => {
     const world = machine({ syncMs: 5 })
     const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))

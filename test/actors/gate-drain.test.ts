@@ -46,7 +46,7 @@ describe('a drain', () => {
     expect(drain.now).toBe('TIMEOUT')
   })
 
-  test('of a hold that has ended, or ends meanwhile, is no success (2.4: a dead gate counted as drained)', async () => {
+  test('S3: of a hold that has ended, or ends meanwhile, is no success', async () => {
     const { clock, gate, enter, leave } = testGate()
     enter('a', 1)
     const never = watched(gate.drained('nobody', 500))

@@ -114,7 +114,7 @@ describe('a pause of writes', () => {
     await during(Promise.all([stuck, other]))
   })
 
-  test('holds every gate before it waits for any, and writes over several shards do not lock it up', async () => {
+  test('S5: holds every gate before it waits for any, and writes over several shards do not lock it up', async () => {
     const { app, during, pause, clock, keyIn } = await paused()
     const [a, b] = [keyIn(0), keyIn(1)]
     const before = app.store.putMany([
@@ -192,7 +192,7 @@ describe('a pause of writes', () => {
 })
 
 describe('two pauses of one shard (2.4)', () => {
-  test('are each as long as their owner: the death of the first leaves the second its pause', async () => {
+  test('S1: are each as long as their owner: the death of the first leaves the second its pause', async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const [first, second] = [await startOwner(), await startOwner()]
     await during(pause({ owner: first }))
@@ -206,7 +206,7 @@ describe('two pauses of one shard (2.4)', () => {
     expect(lets(app)).toEqual([true, true])
   })
 
-  test('are over when both have ended: a pauser that dies without a word blocks nobody for ever', async () => {
+  test('S2: are over when both have ended: a pauser that dies without a word blocks nobody for ever', async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const mortal = await startOwner()
     const held = await during(pause())
@@ -219,7 +219,7 @@ describe('two pauses of one shard (2.4)', () => {
     expect(lets(app)).toEqual([true, true])
   })
 
-  test('take the death of a token holder as the end of its write', async () => {
+  test('S4: take the death of a token holder as the end of its write', async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const [shard] = app.shards
     const owner = await startOwner()
