@@ -24,6 +24,8 @@ export interface Behaviour {
 /** What a server's loop hands its server as context. */
 export interface LoopContext {
   from: unknown
+  /** What came of `init`; whoever waits for the start is told once. */
+  begun(begun: Begun): void
   /** The process has ended. */
   ended(): void
 }

@@ -4,8 +4,9 @@
  */
 import { KeelsonError } from '../errors.ts'
 import { Address, addressOf, type Ref } from './address.ts'
+import type { Begun } from './behaviour.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
-import { causeOf, describeReason, type ExitReason } from './exit-reason.ts'
+import type { ExitReason } from './exit-reason.ts'
 import type { From, System } from './gen-server.ts'
 import { guarded } from './guarded.ts'
 import { expectOptions } from './known-options.ts'
@@ -14,6 +15,7 @@ import { type DownMessage, Monitor } from './monitor.ts'
 import type { Process } from './process.ts'
 import { expectName } from './start-check.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
+import { refOf } from './started.ts'
 import { expectDelay } from './timer-heap.ts'
 import { Via, viaAddress } from './via.ts'
 
@@ -45,10 +47,13 @@ export class ServerContext {
   readonly #process: Process
   readonly #system: System & Starter
   #abort: AbortController | undefined = undefined
+  /** Whoever waits for the start; let go once told. */
+  #onBegun: ((begun: Begun) => void) | undefined
 
-  constructor(process: Process, system: System & Starter) {
+  constructor(process: Process, system: System & Starter, onBegun?: (begun: Begun) => void) {
     this.#process = process
     this.#system = system
+    this.#onBegun = onBegun
   }
 
   get self(): Ref {
@@ -75,6 +80,14 @@ export class ServerContext {
     this.#abort ??= new AbortController()
     if (!this.#process.alive) this.ended()
     return this.#abort.signal
+  }
+
+  /** Tells whoever waits for the start what came of it; false when nobody does any more. */
+  begun(begun: Begun): boolean {
+    const onBegun = this.#onBegun
+    this.#onBegun = undefined
+    onBegun?.(begun)
+    return onBegun !== undefined
   }
 
   /** The process has ended: whoever listens to `signal` learns it. */
@@ -170,7 +183,21 @@ export class ServerContext {
   }
 
   exit(target: AnyRef, reason: ExitReason): void {
-    if (this.#process.alive) this.#addressOf(target).resolve()?.signal(this.#process, reason, false)
+    if (!this.#process.alive) return
+    const other = this.#addressOf(target).resolve()
+    if (other === undefined || this.#failsStart(other, reason)) return
+    other.signal(this.#process, reason, false)
+  }
+
+  /**
+   * Whoever traps and waits for the start of a linked server takes an exit from it, sent by hand too, for what came of the
+   * start (OTP's `proc_lib`). The server itself goes on.
+   */
+  #failsStart(other: Process, reason: ExitReason): boolean {
+    const { parent, behaviour } = this.#process
+    if (other !== parent || other === this.#process || !other.trapping) return false
+    if (reason === 'kill' || behaviour.status() !== 'starting') return false
+    return this.begun({ ok: false, reason })
   }
 
   register(name: string): void {
@@ -258,16 +285,6 @@ export class ServerContext {
     if (typeof target === 'string') return new Address<Process>(names, undefined, target, undefined)
     return target instanceof Via ? viaAddress(names, target) : addressOf(target)
   }
-}
-
-/** The ref of what was started. Throws `EXITED` with the reason when it was not. */
-export const refOf = (result: StartResult<never>): Ref<never> => {
-  if (result.ok) return result.ref
-  const reason = result.ignore ? 'ignore' : result.reason
-  throw new KeelsonError('EXITED', `the process did not start: ${describeReason(reason)}`, {
-    details: { reason },
-    ...causeOf(reason),
-  })
 }
 
 const notItsMonitor = (process: Process): KeelsonError =>

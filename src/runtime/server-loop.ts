@@ -21,8 +21,6 @@ export class ServerLoop implements Behaviour {
   readonly #process: Process
   readonly #server: ServerTable
   readonly #context: LoopContext
-  /** Whoever waits for the start; let go once told. */
-  #onBegun: ((begun: Begun) => void) | undefined
   #timeout: ServerTimeout | undefined = undefined
   #arg: unknown
   #state: unknown = undefined
@@ -37,18 +35,11 @@ export class ServerLoop implements Behaviour {
   #onValue: ((value: unknown) => void) | undefined = undefined
   #onError: ((error: unknown) => void) | undefined = undefined
 
-  constructor(
-    process: Process,
-    server: ServerTable,
-    arg: unknown,
-    context: LoopContext,
-    onBegun: (begun: Begun) => void,
-  ) {
+  constructor(process: Process, server: ServerTable, arg: unknown, context: LoopContext) {
     this.#process = process
     this.#server = server
     this.#arg = arg
     this.#context = context
-    this.#onBegun = onBegun
   }
 
   // What the process asks of its behaviour.
@@ -85,7 +76,7 @@ export class ServerLoop implements Behaviour {
     // A signal cut `init` off. A starter that traps learns it from the answer, not from an exit message besides (OTP).
     const { parent } = this.#process
     if (parent.trapping) this.#process.unlink(parent)
-    this.#tellBegun({ ok: false, reason })
+    this.#context.begun({ ok: false, reason })
   }
 
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating' {
@@ -212,18 +203,13 @@ export class ServerLoop implements Behaviour {
   #started(state: unknown): void {
     this.#state = state
     this.#phase = 'running'
-    this.#tellBegun({ ok: true })
-  }
-
-  #tellBegun(begun: Begun): void {
-    this.#onBegun?.(begun)
-    this.#onBegun = undefined
+    this.#context.begun({ ok: true })
   }
 
   /** A refused start: the starter is told first, then links and monitors. There is no state, so no `terminate`. */
   #refuse(begun: Begun, reason: ExitReason): void {
     this.#phase = 'terminating'
-    this.#tellBegun(begun)
+    this.#context.begun(begun)
     this.#process.end(reason)
   }
 

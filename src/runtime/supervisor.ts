@@ -19,9 +19,9 @@ import type { Context, System } from './gen-server.ts'
 import { guarded } from './guarded.ts'
 import { call } from './messaging.ts'
 import type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
-import { refOf } from './server-context.ts'
 import type { Shutdown } from './shutdown.ts'
 import type { StartResult } from './start-options.ts'
+import { refOf } from './started.ts'
 import {
   type ChildResult,
   type SupervisorArgument,

@@ -20,13 +20,14 @@ import { type ProcessInfo, processInfo } from './process-info.ts'
 import { ProcessList } from './process-list.ts'
 import { Ring } from './ring.ts'
 import { RunQueue } from './run-queue.ts'
-import { refOf, ServerContext, type Starter } from './server-context.ts'
+import { ServerContext, type Starter } from './server-context.ts'
 import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
 import { type Shutdown, shutDown } from './shutdown.ts'
 import { expectMailboxMax, expectSpawnOptions, expectStartOptions } from './start-check.ts'
 import { StartLimit } from './start-limit.ts'
 import type { SpawnOptions, StartOptions, StartResult } from './start-options.ts'
+import { refOf } from './started.ts'
 import { announce, createTelemetry, type Telemetry } from './telemetry.ts'
 import { TimerHeap } from './timer-heap.ts'
 import { Via, viaAddress } from './via.ts'
@@ -234,8 +235,8 @@ export class ProcessSystem implements Kernel, Starter {
     arg: unknown,
     onBegun: (begun: Begun) => void,
   ): void {
-    const context = new ServerContext(process, this)
-    process.behaviour = new ServerLoop(process, table, arg, context, onBegun)
+    const context = new ServerContext(process, this, onBegun)
+    process.behaviour = new ServerLoop(process, table, arg, context)
     process.start()
   }
 
