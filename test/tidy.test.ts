@@ -37,7 +37,12 @@ const doors: Record<string, readonly string[]> = {
   // One file uses it; the others around it name its types.
   xstate: ['src/runtime/state-machine'],
   'node:crypto': ['src/clock.ts', 'src/actors/range-query.ts', 'src/storage/sha256.ts'],
-  'node:os': ['src/storage/folder-lock.ts', 'src/storage/lmdb-projection-store.ts', 'src/inspect/'],
+  'node:os': [
+    'src/storage/folder-lock.ts',
+    'src/storage/lmdb-projection-store.ts',
+    'src/storage/worker-thread.ts',
+    'src/inspect/',
+  ],
   'node:zlib': ['src/storage/crc32.ts'],
   'node:vm': ['src/inspect/'],
   'node:readline': ['src/inspect/'],

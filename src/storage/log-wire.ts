@@ -7,7 +7,8 @@ import type { Commit, LogProtocol, LogRequestKind, ReadAnswer, ReadFrame } from 
 
 type AnyAnswer = LogProtocol[LogRequestKind]['answer']
 
-type PackedCommit = Omit<Commit, 'lsns' | 'spent'> & {
+/** A commit as it crosses. */
+export type PackedCommit = Omit<Commit, 'lsns' | 'spent'> & {
   /** First LSN and count of each run. */
   readonly runs: readonly number[]
   /** The commit's `spent`, under the name of what is given away with an answer. */

@@ -1,10 +1,14 @@
 /**
  * A log on a thread of its own: host and, in the worker, the entry. The thread owns the file, so a slow sync holds up
  * nobody else. A second thread, begun when the first spare is wanted, fills spares with zeros, so that no commit waits for
- * that; it ends with the first. Payloads are transferred, not copied; errors cross as plain data. The worker keeps the process alive only
- * while a request is under way, so an idle log does not hold it open.
+ * that; it ends with the first. Small commits go through a lane of shared memory, all else as messages, payloads transferred
+ * and errors as plain data. The worker keeps the process alive only while a request is under way, so an idle log does not
+ * hold it open.
  */
 import { systemClock } from '../clock.ts'
+import { laneMemory } from './commit-lane.ts'
+import { LaneClient } from './lane-client.ts'
+import { LaneServer } from './lane-server.ts'
 import { createLog } from './log.ts'
 import type { LogHost, LogProtocol, LogRequestKind } from './log-host.ts'
 import { type PackedAnswer, packed, unpacked } from './log-wire.ts'
@@ -12,8 +16,10 @@ import { nodeDisk } from './node-disk.ts'
 import { prepareSpare, type SpareTask } from './segment-file.ts'
 import {
   answer,
+  hasSpareProcessor,
   isThread,
-  type Question,
+  ringParent,
+  sharedMemory,
   startThread,
   takeQuestions,
   tellParent,
@@ -28,15 +34,18 @@ type LogQuestion = {
   readonly id: number
   readonly kind: LogRequestKind
   readonly request: LogProtocol[LogRequestKind]['request']
+  /** Absent for one that came as a message. */
+  readonly byLane?: (answer: unknown) => boolean
 }
 
 /**
- * Makes a host on a new thread, over the real disk. The bytes of a commit are handed over: when they are a whole
- * `ArrayBuffer` of their own, or said to be given, the caller's view of them is empty afterwards; parts of a larger buffer
- * are copied.
+ * Makes a host on a new thread, over the real disk. The bytes of a commit may be handed over: when they are a whole
+ * `ArrayBuffer` of their own, or said to be given, the caller's view of them may be empty afterwards.
  */
 export const threadLogHost = (): LogHost => {
-  const thread = threadClient(startThread(import.meta.url, roles.log), 'the log')
+  const memory = laneMemory()
+  const lane = new LaneClient(memory, systemClock(), hasSpareProcessor())
+  const thread = threadClient(startThread(import.meta.url, roles.log, memory), 'the log', lane)
   return {
     // The thread answers a request of a kind with an answer of that kind.
     run: async <K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']) =>
@@ -49,28 +58,40 @@ export const threadLogHost = (): LogHost => {
  * The thread's side: one log, one request after another, in the order in which they come. Those that need a spare wait
  * for the one that is being made.
  */
-const serveLog = (): void => {
-  const log = createLog(nodeDisk(), systemClock())
+const serveLog = (memory: SharedArrayBuffer): void => {
+  const clock = systemClock()
+  const log = createLog(nodeDisk(), clock)
   const questions: LogQuestion[] = []
   const spares = spareMaker({
     settled: (error) => log.settleSpare(error),
     free: () => proceed(),
   })
+  const lane = new LaneServer(memory, clock, {
+    ring: ringParent,
+    take: (id, request) => take({ id, kind: 'commit', request, byLane: lane.answering }),
+  })
   const proceed = (): void => {
     for (let at = questions[0]; at && !log.waitsForSpare(at.kind, at.request); at = questions[0]) {
       questions.shift()
-      const { id, kind, request } = at
-      answer(id, () => packed(log.handle(kind, request)))
+      const { id, kind, request, byLane } = at
+      answer(id, () => packed(log.handle(kind, request)), byLane)
       if (kind === 'commit') spares.begin()
     }
     // Until the second thread runs, a spare is made where it is needed: nobody waits for a thread to begin.
     const task = spares.isFree ? log.beginSpare() : undefined
     if (task) spares.make(task)
   }
-  takeQuestions((question: Question) => {
-    questions.push(question as LogQuestion)
+  const take = (question: LogQuestion): void => {
+    questions.push(question)
     proceed()
-  })
+  }
+  takeQuestions((question) => {
+    // What is in the lane may have been asked before it, or after.
+    lane.look()
+    lane.passed(question.id)
+    take(question as LogQuestion)
+    lane.look()
+  }, lane.look)
 }
 
 /** Whoever makes spares for the log's thread. `settled` hears how each ended; `free` that there is time for another. */
@@ -140,5 +161,6 @@ const serveSpares = (): void => {
   say({ kind: 'begun' })
 }
 
-if (isThread(roles.log)) serveLog()
+const memory = sharedMemory()
+if (isThread(roles.log) && memory) serveLog(memory)
 if (isThread(roles.spares)) serveSpares()

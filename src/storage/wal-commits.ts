@@ -12,9 +12,16 @@ import { type WalGroup, type WatchedEntry, weightOf } from './wal-group.ts'
 import { type WalLevel, type WalSettings, walLevelOf } from './wal-options.ts'
 import { finalFailure, isRefusal, notSubmitted, unknownOutcome } from './wal-outcome.ts'
 import { WalQueue } from './wal-queue.ts'
+import { WalRest } from './wal-rest.ts'
 
 /** The largest group: a bound for the buffers in flight, far beyond where larger groups stop paying. */
 const groupBytesMax = 4 * 1024 * 1024
+
+/**
+ * So many entries do not wait for more, nor for those before them to be answered: the thread encodes and syncs them while
+ * the others are answered and hand in their next. Fewer are better off as one group with one sync.
+ */
+const manyFrom = 256
 
 type Step = { readonly run: () => Promise<void>; readonly refuse: (error: KeelsonError) => void }
 
@@ -42,7 +49,7 @@ export class WalCommits {
   /** Set while a group has time to fill. */
   #filling: Cancel | undefined
   #syncing: Cancel | undefined
-  #marking: Cancel | undefined
+  readonly #rest: WalRest
   /** Something was written that nothing in the log proves to be durable. */
   #isUnmarked = false
   #lastLsn: number
@@ -50,7 +57,9 @@ export class WalCommits {
   #failure: KeelsonError | undefined
 
   constructor(parts: CommitParts) {
+    const { clock, settings } = parts
     this.#parts = parts
+    this.#rest = new WalRest(clock, settings.idleMarkerMs, () => this.#mark())
     this.#level = walLevelOf(parts.settings)
     this.#lastLsn = parts.lastLsn
     this.#durableLsn = parts.lastLsn
@@ -88,7 +97,9 @@ export class WalCommits {
       group.add(type, bytes, resolve, reject)
       if (isWatched(options)) this.#watch(group, group.watchLast(reject), options)
       this.#bytes += weight
-      this.#wake()
+      // `#isDue`: it was about to leave anyway, in the turn of the event loop to come.
+      if (this.#isDue && group.count >= manyFrom) this.#advance()
+      else this.#wake()
     })
   }
 
@@ -159,14 +170,12 @@ export class WalCommits {
    * Sees to it that what waits leaves. What is handed in together leaves together: many who were just answered have the
    * turn of the event loop to come again, one who is alone does not wait for others.
    */
-  #wake(isAlone = this.#wasAlone): void {
+  #wake(): void {
     if (this.#isBusy || this.#isDue) return
     if (this.#queue.isEmpty) {
       this.#armMarker()
       return
     }
-    this.#marking?.()
-    this.#marking = undefined
     const { clock, settings } = this.#parts
     const isUrgent = this.#queue.hasStep || this.#bytes >= groupBytesMax
     if (settings.maxDelayMs > 0 && !isUrgent) {
@@ -175,7 +184,7 @@ export class WalCommits {
     }
     this.#isDue = true
     const leave = (): void => this.#advance()
-    if (isAlone) queueMicrotask(leave)
+    if (this.#wasAlone) queueMicrotask(leave)
     else clock.soon(leave)
   }
 
@@ -190,16 +199,26 @@ export class WalCommits {
       return
     }
     this.#isBusy = true
-    const work = turn.kind === 'step' ? turn.step.run() : this.#commit(turn.group)
-    const done = (): void => {
+    this.#rest.interrupt()
+    const work = turn.kind === 'step' ? this.#step(turn.step) : this.#commit(turn.group)
+    // It does not reject: what fails tells those who wait.
+    void work.then((settle) => {
       this.#isBusy = false
-      this.#wake(false)
-    }
-    // Neither rejects: each tells those who wait.
-    void work.then(done, done)
+      this.#inFlight = 0
+      const areMany = this.#queue.nextCount >= manyFrom
+      if (areMany) this.#advance()
+      settle()
+      if (!areMany) this.#wake()
+    })
   }
 
-  async #commit(group: WalGroup): Promise<void> {
+  async #step(step: Step): Promise<() => void> {
+    await step.run()
+    return nothing
+  }
+
+  /** Resolves, when the group has come back from the disk, with what tells those who wait. */
+  async #commit(group: WalGroup): Promise<() => void> {
     const { host, clock } = this.#parts
     const payloads = group.take()
     this.#inFlight = group.count
@@ -208,12 +227,12 @@ export class WalCommits {
     const now = clock.now()
     try {
       const request = { ...payloads, isGiven: true, now, sync, projectedLsn: 0 }
-      this.#answer(group, await host.run('commit', request))
+      const commit = await host.run('commit', request)
+      return () => this.#answer(group, commit)
     } catch (error) {
       if (!isRefusal(error)) this.#fail(error)
-      this.#reject(group, isRefusal(error) ? error : unknownOutcome(this.#failure))
+      return () => this.#reject(group, isRefusal(error) ? error : unknownOutcome(this.#failure))
     }
-    this.#inFlight = 0
   }
 
   #answer(group: WalGroup, { lsns, durableLsn, refused, spent }: Commit): void {
@@ -245,15 +264,14 @@ export class WalCommits {
 
   /** Damage to the newest group looks like a torn tail until something behind it proves that it had been durable. */
   #armMarker(): void {
-    const { clock, host, settings } = this.#parts
+    const { settings } = this.#parts
     if (!this.#isUnmarked || this.#failure || this.#lastLsn > this.#durableLsn) return
-    if (!settings.enableFsync || settings.idleMarkerMs === 0) return
-    const mark = (): void => {
-      this.#marking = undefined
-      this.#isUnmarked = false
-      this.inOrder(() => host.run('mark', null)).catch(nothing)
-    }
-    this.#marking ??= clock.after(settings.idleMarkerMs, mark, { holdsProcess: false })
+    if (settings.enableFsync && settings.idleMarkerMs > 0) this.#rest.begin()
+  }
+
+  #mark(): void {
+    this.#isUnmarked = false
+    this.inOrder(() => this.#parts.host.run('mark', null)).catch(nothing)
   }
 
   async #syncNow(): Promise<void> {
@@ -264,7 +282,8 @@ export class WalCommits {
 
   #fail(error: unknown): void {
     this.#failure ??= finalFailure(error)
-    for (const cancel of [this.#filling, this.#syncing, this.#marking]) cancel?.()
+    for (const cancel of [this.#filling, this.#syncing]) cancel?.()
+    this.#rest.end()
     for (let turn = this.#queue.next(); turn; turn = this.#queue.next()) {
       if (turn.kind === 'step') turn.step.refuse(this.#failure)
       else this.#reject(turn.group, notSubmitted(this.#failure))

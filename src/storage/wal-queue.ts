@@ -53,6 +53,12 @@ export class WalQueue<Step> {
     return this.#steps > 0
   }
 
+  /** How many entries go together next; 0 when that is a step, or nothing. */
+  get nextCount(): number {
+    const turn = this.#turns[this.#head]
+    return turn?.kind === 'group' ? turn.group.count : 0
+  }
+
   /** The group at the end, with room for an entry of so many bytes of its own; a new one when there is none. */
   groupFor(bytes: number): WalGroup {
     const last = this.#turns[this.#turns.length - 1]

@@ -3,6 +3,7 @@
  * the requests in their order. Bytes are transferred, not copied; errors cross as plain data. A thread keeps the process
  * alive only while a request is under way, so an idle one does not hold it open.
  */
+import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../errors.ts'
 
@@ -21,9 +22,24 @@ type Reply =
   | { readonly id: number; readonly answer: unknown; readonly refused?: PlainError }
   | { readonly id: number; readonly error: PlainError }
 
+/** A message that says nothing but that there is something to see on the byway. */
+const ringing = null
+
 type Waiting = {
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: KeelsonError) => void
+}
+
+/** A way for some questions beside the messages. Both sides see to it that the order of the ids is kept. */
+export type Byway = {
+  /** From now on answers go to `settle`. */
+  settleBy(settle: (id: number, answer: unknown) => void): void
+  /** Takes a question over, and rings when the thread has to be told; false: it goes as a message. */
+  offer(question: Question, ring: () => void): boolean
+  /** The thread rang; whether there was something to see. */
+  look(): boolean
+  /** The question was answered by a message, or will not be answered. */
+  forget(id: number): void
 }
 
 /** The asking side of a thread. */
@@ -35,35 +51,59 @@ export type ThreadClient = {
 }
 
 /**
- * Starts the file `entry` as a thread that knows itself by `role`. Options of the main thread, such as --input-type or a
- * loader, are not meant for compiled code.
+ * Starts the file `entry` as a thread that knows itself by `role`, and shares memory with it when some is given. Options of
+ * the main thread, such as --input-type or a loader, are not meant for compiled code.
  */
-export const startThread = (entry: string, role: string): Worker =>
-  new Worker(new URL(entry), { workerData: role, name: role, execArgv: [] })
+export const startThread = (entry: string, role: string, shared?: SharedArrayBuffer): Worker =>
+  new Worker(new URL(entry), { workerData: { role, shared }, name: role, execArgv: [] })
 
 /** Whether this is a thread that was started with `role`. */
-export const isThread = (role: string): boolean => !isMainThread && workerData === role
+export const isThread = (role: string): boolean => !isMainThread && given()?.role === role
+
+/** Whether two threads can run at once: where they cannot, one that looks out takes the time of the one it looks for. */
+export const hasSpareProcessor = (): boolean => availableParallelism() > 1
+
+/** The memory that this thread shares with whoever started it. */
+export const sharedMemory = (): SharedArrayBuffer | undefined => given()?.shared
+
+const given = (): { readonly role: unknown; readonly shared?: SharedArrayBuffer } | undefined =>
+  typeof workerData === 'object' && workerData !== null ? workerData : undefined
 
 /**
  * Asks `worker`. Bytes in a request are handed over: where they are a whole `ArrayBuffer` of their own, the caller's view of
- * them is empty afterwards; parts of a larger buffer are copied. `what` names the thread's owner in errors.
+ * them is empty afterwards; parts of a larger buffer are copied. `what` names the thread's owner in errors. What `byway`
+ * takes over is not handed over.
  */
-export const threadClient = (worker: Worker, what: string): ThreadClient => {
+export const threadClient = (worker: Worker, what: string, byway?: Byway): ThreadClient => {
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let gone: KeelsonError | undefined
 
+  const ring = (): void => worker.postMessage(ringing)
+
   const fail = (error: KeelsonError): void => {
     gone ??= error
+    for (const id of waiting.keys()) byway?.forget(id)
     for (const { reject } of waiting.values()) reject(gone)
     waiting.clear()
   }
 
-  worker.unref()
-  worker.on('message', (reply: Reply) => {
-    const asker = waiting.get(reply.id)
-    waiting.delete(reply.id)
+  const take = (id: number): Waiting | undefined => {
+    const asker = waiting.get(id)
+    waiting.delete(id)
     if (waiting.size === 0) worker.unref()
+    return asker
+  }
+
+  worker.unref()
+  byway?.settleBy((id, answer) => take(id)?.resolve(answer))
+  worker.on('message', (reply: Reply | typeof ringing) => {
+    if (reply === ringing) {
+      byway?.look()
+      return
+    }
+    byway?.forget(reply.id)
+    const asker = take(reply.id)
     if ('error' in reply) asker?.reject(fromPlain(reply.error))
     else asker?.resolve(restored(reply))
   })
@@ -76,14 +116,18 @@ export const threadClient = (worker: Worker, what: string): ThreadClient => {
     ask: (kind, request) =>
       new Promise((resolve, reject) => {
         if (gone) return reject(gone)
-        lastId += 1
-        const question: Question = { id: lastId, kind, request: ownBytes(request) }
-        try {
-          worker.postMessage(question, buffersOf(question.request))
-        } catch (error) {
-          return reject(notTransferable(error))
+        // A number counts once it is on its way: the thread takes one after the other.
+        const id = lastId + 1
+        if (!byway?.offer({ id, kind, request }, ring)) {
+          const question: Question = { id, kind, request: ownBytes(request) }
+          try {
+            worker.postMessage(question, buffersOf(question.request))
+          } catch (error) {
+            return reject(notTransferable(error))
+          }
         }
-        waiting.set(lastId, { resolve, reject })
+        lastId = id
+        waiting.set(id, { resolve, reject })
         if (waiting.size === 1) worker.ref()
       }),
     async end() {
@@ -94,18 +138,28 @@ export const threadClient = (worker: Worker, what: string): ThreadClient => {
   }
 }
 
-/** The thread's side: calls `take` with each question. */
-export const takeQuestions = (take: (question: Question) => void): void => {
+/** The thread's side: calls `take` with each question, and `rung` when the asker rings. */
+export const takeQuestions = (take: (question: Question) => void, rung?: () => unknown): void => {
   parentPort?.on('messageerror', (error) => {
     // A question that cannot be read has no number to answer: the thread dies, and all who wait learn it.
     throw error
   })
-  parentPort?.on('message', take)
+  parentPort?.on('message', (question: Question | typeof ringing) =>
+    question === ringing ? rung?.() : take(question),
+  )
 }
 
-/** The thread's side: does `action` and sends what came of it. */
-export const answer = (id: number, action: () => unknown): void => {
+/** The thread's side: tells the asker to look at the byway. */
+export const ringParent = (): void => parentPort?.postMessage(ringing)
+
+/** The thread's side: does `action` and sends what came of it, unless an answer goes by `byway`, which then says true. */
+export const answer = (
+  id: number,
+  action: () => unknown,
+  byway?: (answer: unknown) => boolean,
+): void => {
   const reply = replyTo(action, id)
+  if ('answer' in reply && !reply.refused && byway?.(reply.answer)) return
   parentPort?.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
 }
 
