@@ -7,7 +7,13 @@
  */
 import { isKeelsonError } from '../errors.ts'
 import { call, cast, type GenServer, noReply, ok, type Ref, reply, stop } from '../runtime/index.ts'
-import { applyUnit, decodeFrame, type ProjectionStore, type UnitAnswer } from '../storage/index.ts'
+import {
+  applyUnit,
+  decodeFrame,
+  type ProjectionStore,
+  type Unit,
+  type UnitAnswer,
+} from '../storage/index.ts'
 import { Overlay } from './overlay.ts'
 import { ReadView } from './read-view.ts'
 import type { Shard } from './shard.ts'
@@ -16,16 +22,20 @@ import { ShardRows } from './shard-rows.ts'
 import { tell } from './storage-events.ts'
 import * as WalWriter from './wal-writer.ts'
 
-/** A committed frame as followers get it. The first eight bytes of `frame` are not to be read: `time` is the stamp. */
-export type FrameReference = {
-  readonly lsn: number
+/**
+ * Committed frames that were applied, as followers get them, in columns: where each stands, its units and its bytes. There may be
+ * more units than LSNs: the log refused the last ones. `time`: the stamp of all.
+ */
+export type AppliedFrames = {
   readonly time: number
-  readonly frame: Uint8Array
+  readonly lsns: readonly number[]
+  readonly units: readonly (readonly Unit[])[]
+  readonly lengths: readonly number[]
 }
 
 /** Who takes what the applier has applied: the projection's writer. */
 export type ApplyFollower = {
-  casts: { enqueueProjectionOutbox: (references: readonly FrameReference[]) => void }
+  casts: { enqueueProjectionOutbox: (frames: AppliedFrames) => void }
 }
 
 /** Where the projection's writer begins: it reads the log up to `appliedLsn`, what comes after is sent to it. */
@@ -226,7 +236,7 @@ const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
       // What was committed behind the subscription comes as a message.
       if (lsn > subscription.lastLsn) break
       const frame = read.bytes.slice(offset, offset + length)
-      applyFrame({ lsn, time, frame }, rows)
+      applyUnits(decodeFrame(frame).units, lsn, time, rows)
     }
     if (isFull({ shard, overlay })) return undefined
     if (read.next <= next) throw new Error(`the log has nothing at ${next}, and should have`)
@@ -252,16 +262,19 @@ const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): Sta
 }
 
 /** Applies a group, passes it on, and holds the gate when the overlay has become full. */
-const take = (state: State, group: WalWriter.CommittedGroup, context: Context): void => {
-  const references = apply(state, group)
+const take = (state: State, committed: WalWriter.CommittedGroup, context: Context): void => {
+  const { group, time } = committed
+  apply(state, committed)
   tell(context.system, state.shard, 'applier.applied', {
-    frames: references.length,
+    frames: group.lsns.length,
     appliedLsn: state.appliedLsn,
     overlayKeys: state.overlay.size,
     overlayBytes: state.overlay.bytes,
   })
   state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
-  if (state.follower) cast(state.follower, 'enqueueProjectionOutbox', references)
+  const { lsns, units, lengths } = group
+  if (state.follower)
+    cast(state.follower, 'enqueueProjectionOutbox', { time, lsns, units, lengths })
   if (isFull(state)) state.shard.gate.hold(overlayHold)
 }
 
@@ -271,23 +284,26 @@ const isFull = ({ shard, overlay }: { shard: Shard; overlay: Overlay }): boolean
 }
 
 /** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */
-const apply = (state: State, group: WalWriter.CommittedGroup): FrameReference[] => {
+const apply = (state: State, { group, from, time }: WalWriter.CommittedGroup): void => {
   const { shard, rows } = state
   if (!rows) throw shard.unavailable()
-  return group.tickets.map((ticket, at) => {
-    const lsn = group.lsns[at] as number
-    const reference = { lsn, time: group.time, frame: ticket.frame }
-    const answer = applyFrame(reference, rows)
+  for (const [at, lsn] of group.lsns.entries()) {
+    const answers = applyUnits(group.units[at] ?? [], lsn, time, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
-    group.froms[at]?.reply({ position: { shard: shard.index, lsn }, answer })
-    return reference
-  })
+    group.applied(at, answers)
+  }
+  from.reply(undefined)
 }
 
-/** Applies one frame; answers what its units answered. Each sees those before it. */
-const applyFrame = ({ lsn, time, frame }: FrameReference, rows: ShardRows): UnitAnswer[] =>
-  decodeFrame(frame).units.map((unit) => {
+/** Applies the units of one frame; answers what they answered. Each sees those before it. */
+const applyUnits = (
+  units: readonly Unit[],
+  lsn: number,
+  time: number,
+  rows: ShardRows,
+): UnitAnswer[] =>
+  units.map((unit) => {
     const { changes, answer } = applyUnit(unit, rows, time)
     rows.apply(changes, lsn)
     return answer

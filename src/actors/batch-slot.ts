@@ -3,14 +3,16 @@
  * Units of several callers share a frame and its sync, and nothing else: each is applied, or refused, by itself. That is why adjacent puts are
  * not made one `putMany`: a lock on one key would refuse those of other callers.
  */
-import { joinedLength, joinFrames } from '../storage/index.ts'
+import { frameHeadBytes, type Unit } from '../storage/index.ts'
 import type { Ticket } from './ticket.ts'
 
 /** A write in a slot. Its ticket is `submitted` as soon as its units are in a frame that is on its way: from then on it cannot be taken back alone. */
 export type SlotWrite = {
   readonly ticket: Ticket
-  /** Units of the ticket's frame: as many answers are the write's. Counted once, by whoever encoded it. */
-  readonly units: number
+  /** As many answers are the write's. */
+  readonly units: readonly Unit[]
+  /** Bytes of a frame with these units. */
+  readonly length: number
   /** What it counts against the slot's bound. */
   readonly commands: number
   /** When its caller gives up, by the monotonic clock. */
@@ -33,7 +35,9 @@ export type SlotMember<From> = {
 /** Members whose units make one frame. */
 export type SlotFrame<From> = {
   readonly members: readonly SlotMember<From>[]
-  readonly bytes: Uint8Array
+  readonly units: readonly Unit[]
+  /** Bytes of the frame. */
+  readonly length: number
   readonly commands: number
 }
 
@@ -85,16 +89,16 @@ export class BatchSlot<From> {
     let commands = 0
     let bytes = 0
     const close = (): void => {
-      if (members.length > 0) frames.push(frameOf(members, commands))
+      if (members.length > 0) frames.push(frameOf(members, commands, bytes))
       members = []
       commands = 0
       bytes = 0
     }
     for (const member of this.#waiting) {
-      const { ticket, commands: more } = member.write
+      const { ticket, commands: more, length } = member.write
       if (ticket.state !== 'queued') continue
       const { commandsMax, bytesMax } = this.#limits
-      const added = joinedLength(ticket.frame)
+      const added = length - frameHeadBytes
       if (commands + more > commandsMax || bytes + added > bytesMax) close()
       ticket.state = 'submitted'
       members.push(member)
@@ -106,11 +110,10 @@ export class BatchSlot<From> {
     return frames
   }
 
-  #isWithin({ commands, ticket }: SlotWrite): boolean {
+  #isWithin({ commands, length }: SlotWrite): boolean {
     const { commandsMax, bytesMax } = this.#limits
     return (
-      this.#commands + commands <= commandsMax &&
-      this.#bytes + joinedLength(ticket.frame) <= bytesMax
+      this.#commands + commands <= commandsMax && this.#bytes + length - frameHeadBytes <= bytesMax
     )
   }
 
@@ -128,15 +131,17 @@ export class BatchSlot<From> {
 
   #count({ write }: SlotMember<From>): void {
     this.#commands += write.commands
-    this.#bytes += joinedLength(write.ticket.frame)
+    this.#bytes += write.length - frameHeadBytes
   }
 }
 
 const frameOf = <From>(
   members: readonly SlotMember<From>[],
   commands: number,
+  bytes: number,
 ): SlotFrame<From> => ({
   members,
-  bytes: joinFrames(members.map(({ write }) => write.ticket.frame)),
+  units: members.flatMap(({ write }) => write.units),
+  length: frameHeadBytes + bytes,
   commands,
 })

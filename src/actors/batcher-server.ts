@@ -19,11 +19,12 @@ import {
 } from '../runtime/index.ts'
 import { unitBytesMax } from '../storage/index.ts'
 import { BatchSlot, type SlotFrame, type SlotLimits, type SlotWrite } from './batch-slot.ts'
+import { appendToLog } from './log-append.ts'
+import { PendingAppend } from './pending-append.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
 import { tell } from './storage-events.ts'
-import { outcomeOf, ticketFor } from './ticket.ts'
-import * as WalWriter from './wal-writer.ts'
+import type * as WalWriter from './wal-writer.ts'
 
 /** A write for a slot, admitted by the gate. */
 export type BatchedWrite = SlotWrite & {
@@ -78,7 +79,6 @@ type Slot = {
 type Flight = {
   readonly slot: Slot
   readonly frame: SlotFrame<From<WalWriter.Applied>>
-  readonly ticket: ReturnType<typeof ticketFor>
   readonly sentAt: number
 }
 
@@ -258,22 +258,19 @@ const sendSlot = (state: State, slot: Slot, context: Context): void => {
 }
 
 const sendFrame = (state: State, slot: Slot, frame: Flight['frame'], context: Context): void => {
-  const { instance, index } = state.shard.parts
+  const { shard } = state
+  const { units, length } = frame
   const sentAt = context.system.clock.monotonic()
   const number = ++state.framesSent
-  const ticket = ticketFor(frame.bytes)
   // When the last caller has given up nobody is left who would want it written.
   const endsAt = frame.members.reduce((last, { write }) => Math.max(last, write.endsAt), 0)
-  const appended = WalWriter.append(
-    context.to(WalWriter.name(instance, index)),
-    ticket,
-    Math.max(1, endsAt - sentAt),
-  )
-  state.inFlight.set(number, { slot, frame, ticket, sentAt })
+  const pending = new PendingAppend({ shard: shard.index, units, length, endsAt })
+  appendToLog(context.system, shard, pending)
+  state.inFlight.set(number, { slot, frame, sentAt })
   slot.inFlight++
   for (const { write } of frame.members) write.queued()
   context.pipe(
-    appended.then(
+    pending.ended.then(
       (value): FrameOutcome => ({ number, result: { ok: true, value } }),
       (error: unknown): FrameOutcome => ({ number, result: { ok: false, error } }),
     ),
@@ -288,27 +285,28 @@ const settle = (state: State, { number, result }: FrameOutcome, context: Context
   state.inFlight.delete(number)
   const { slot, frame } = flight
   slot.inFlight--
-  const failure = result.ok ? undefined : outcomeOf(flight.ticket, result.error)
   if (result.ok) answer(frame, result.value)
-  else for (const { from } of frame.members) from.fail(failure)
+  else for (const { from } of frame.members) from.fail(result.error)
   if (slot.inFlight === 0) sendSlot(state, slot, context)
   const queuedAt = frame.members[0]?.at ?? flight.sentAt
   tell(context.system, state.shard, 'batcher.flushed', {
     namespace: slot.queue.namespace,
     writes: frame.members.length,
     commands: frame.commands,
-    bytes: frame.bytes.length,
+    bytes: frame.length,
     queuedMs: flight.sentAt - queuedAt,
-    result: failure?.code ?? 'ok',
+    result: result.ok ? 'ok' : codeOf(result.error),
   })
 }
+
+const codeOf = (error: unknown): string => (error instanceof KeelsonError ? error.code : 'failed')
 
 /** Each caller gets the answers of its own units. */
 const answer = (frame: Flight['frame'], { position, answer: answers }: WalWriter.Applied): void => {
   let at = 0
   for (const { write, from } of frame.members) {
-    from.reply({ position, answer: answers.slice(at, at + write.units) })
-    at += write.units
+    from.reply({ position, answer: answers.slice(at, at + write.units.length) })
+    at += write.units.length
   }
 }
 

@@ -14,7 +14,6 @@ import {
 import type { Admission } from './admission.ts'
 import * as BatcherServer from './batcher-server.ts'
 import type { Position } from './commit-follower.ts'
-import { markedKeys } from './marked-keys.ts'
 import type { Shard } from './shard.ts'
 import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
 
@@ -139,7 +138,6 @@ const writeOf = (shard: Shard, units: readonly Unit[], terms: BatchTerms): Write
   const { windowMs, deadlineMs = shard.parts.settings.deadlineMs, whenFull = 'wait' } = terms
   return {
     units,
-    keys: markedKeys(units),
     options: { ack: 'applied', deadlineMs, whenFull },
     windowMs,
   }

@@ -1,24 +1,23 @@
 /** What the log's writer tells whoever follows it, and what a caller is answered in the end. */
 import type { From } from '../runtime/index.ts'
 import type { UnitAnswer } from '../storage/index.ts'
-import type { Ticket } from './ticket.ts'
+import type { AppendGroup } from './append-group.ts'
+import type { Position } from './position.ts'
 
-/** Where a frame stands: everything up to here in its shard's log. */
-export type Position = { readonly shard: number; readonly lsn: number }
+export type { Position } from './position.ts'
 
 /** Where a frame stands, and what its units answered. */
 export type Applied = { readonly position: Position; readonly answer: readonly UnitAnswer[] }
 
-/** A group that has been committed, with those who wait for it. */
+/** A group that has been committed. `from` is the call that it came with: who has it owes those who wait for the group their answers. */
 export type CommittedGroup = {
-  readonly tickets: readonly Ticket[]
-  readonly froms: readonly From<Applied>[]
-  readonly lsns: readonly number[]
+  readonly group: AppendGroup
+  readonly from: From<void>
   readonly time: number
 }
 
 /** Who takes committed groups: the applier. */
-export type CommitFollower = { casts: { committed: (group: CommittedGroup) => void } }
+export type CommitFollower = { casts: { committed: (committed: CommittedGroup) => void } }
 
 /** Where the log stands when somebody begins to follow it: groups behind `lastLsn` come as messages. */
 export type Subscription = {

@@ -124,7 +124,7 @@ const step = (state: State, context: Context): State => {
     whenFull: 'refuse',
   } as const
   const units = [{ kind: 'command', command: { kind: 'removeExpired', keys } }] as const
-  context.pipe(submit(context.system, shard, { units, keys, options, windowMs: 0 }), 'removed')
+  context.pipe(submit(context.system, shard, { units, options, windowMs: 0 }), 'removed')
   return state
 }
 

@@ -44,7 +44,7 @@ export type Messages = {
     describe: () => WriterDescription
   }
   casts: {
-    enqueueProjectionOutbox: (references: readonly Applier.FrameReference[]) => void
+    enqueueProjectionOutbox: (frames: Applier.AppliedFrames) => void
   }
   infos: {
     flushDue: () => void
@@ -166,8 +166,8 @@ export const server: GenServer<Messages, State, Shard> = {
   },
 
   casts: {
-    enqueueProjectionOutbox: (state, references, context) => {
-      state.feed.enqueue(references, context.system.clock.monotonic())
+    enqueueProjectionOutbox: (state, frames, context) => {
+      state.feed.enqueue(frames, context.system.clock.monotonic())
       tellLag(state, context)
       return noReply(step(state, context))
     },

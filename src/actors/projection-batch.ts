@@ -5,13 +5,11 @@
 import {
   applyUnit,
   ChangedRows,
-  decodeFrame,
   type FrameMark,
-  markOf,
   type Row,
   type Rows,
+  type Unit,
 } from '../storage/index.ts'
-import type { FrameReference } from './applier.ts'
 
 /** The most rows in one transaction: about 3 ms of the event loop, its sync included. */
 export const batchRowsMax = 1_000
@@ -26,22 +24,29 @@ export type ProjectionBatch = {
   readonly frame?: FrameMark
 }
 
-/** Takes frames from `at(0)` on while they are not beyond `lsnMax` and the batch has room. A large frame makes a batch alone. */
-export const nextBatch = (
-  at: (index: number) => FrameReference | undefined,
-  rows: Rows,
-  lsnMax: number,
-): ProjectionBatch => {
+/** Frames that the projection has not taken, in order, by their place from the first of them on. */
+export interface PendingFrames {
+  readonly size: number
+  lsn(at: number): number
+  /** The frame's stamp. */
+  time(at: number): number
+  units(at: number): readonly Unit[]
+  /** What tells the frame from another one under its LSN. */
+  mark(at: number): FrameMark
+}
+
+/** Takes frames while they are not beyond `lsnMax` and the batch has room. A large frame makes a batch alone. */
+export const nextBatch = (pending: PendingFrames, rows: Rows, lsnMax: number): ProjectionBatch => {
   const changed = new ChangedRows(rows)
   const { changes } = changed
   let frames = 0
-  let last: FrameReference | undefined
-  for (let next = at(0); next && next.lsn <= lsnMax && changes.size < batchRowsMax; ) {
-    for (const unit of decodeFrame(next.frame).units)
-      for (const [key, row] of applyUnit(unit, changed, next.time).changes) changed.set(key, row)
-    last = next
-    next = at(++frames)
+  for (; frames < pending.size && changes.size < batchRowsMax; frames++) {
+    if (pending.lsn(frames) > lsnMax) break
+    const time = pending.time(frames)
+    for (const unit of pending.units(frames))
+      for (const [key, row] of applyUnit(unit, changed, time).changes) changed.set(key, row)
   }
-  if (!last) return { changes, frames, lsn: 0 }
-  return { changes, frames, lsn: last.lsn, frame: markOf(last.time, last.frame) }
+  if (frames === 0) return { changes, frames, lsn: 0 }
+  const last = frames - 1
+  return { changes, frames, lsn: pending.lsn(last), frame: pending.mark(last) }
 }

@@ -6,8 +6,9 @@
  * the projection, which must not be ahead of it), and one beyond `durableLsn` may still vanish.
  */
 import type { ReadAnswer, Rows } from '../storage/index.ts'
-import type { FrameReference } from './applier.ts'
+import type { AppliedFrames } from './applier.ts'
 import { type FlushRules, flushDueIn } from './flush-schedule.ts'
+import { LogTail } from './log-tail.ts'
 import { Outbox } from './outbox.ts'
 import { nextBatch, type ProjectionBatch } from './projection-batch.ts'
 
@@ -19,9 +20,6 @@ export type NextStep =
   | { readonly kind: 'read'; readonly from: number }
   | { readonly kind: 'commit'; readonly batch: ProjectionBatch }
 
-/** Frames read from the log, how many of them are taken, and where to read on. */
-type Tail = { readonly frames: readonly FrameReference[]; taken: number; readonly next: number }
-
 /** The bounds of the outbox, and the rules of the schedule. */
 export type FeedLimits = FlushRules & { readonly ringSlots: number; readonly ringBytes: number }
 
@@ -30,7 +28,7 @@ export class ProjectionFeed {
   readonly #rules: FlushRules
   readonly #outbox: Outbox
   /** `undefined` while frames come through the outbox; empty when the log has to be read. */
-  #tail: Tail | undefined
+  #tail: LogTail | undefined
   #targetLsn: number
   #projectedLsn: number
   #durableLsn: number
@@ -73,13 +71,13 @@ export class ProjectionFeed {
   }
 
   /** Frames that have just been applied, in order. */
-  enqueue(references: readonly FrameReference[], now: number): void {
+  enqueue(applied: AppliedFrames, now: number): void {
     if (this.lag === 0) this.#firstAt = now
     this.#lastAt = now
-    for (const reference of references) {
-      if (reference.lsn <= this.#targetLsn) continue
-      if (!this.#tail && !this.#outbox.push(reference)) this.#tailFrom(this.#projectedLsn + 1)
-      this.#targetLsn = reference.lsn
+    for (const [at, lsn] of applied.lsns.entries()) {
+      if (lsn <= this.#targetLsn) continue
+      if (!this.#tail && !this.#outbox.push(applied, at)) this.#tailFrom(this.#projectedLsn + 1)
+      this.#targetLsn = lsn
     }
   }
 
@@ -100,11 +98,8 @@ export class ProjectionFeed {
     if (this.lag === 0) return { kind: 'nothing' }
     const inMs = urgent || this.#tail ? 0 : this.#dueIn(now)
     if (inMs > 0) return { kind: 'due', inMs }
-    const batch = nextBatch(
-      (index) => this.#at(index),
-      rows,
-      Math.min(this.#targetLsn, this.#durableLsn),
-    )
+    const lsnMax = Math.min(this.#targetLsn, this.#durableLsn)
+    const batch = nextBatch(this.#tail ?? this.#outbox, rows, lsnMax)
     if (batch.frames > 0) return { kind: 'commit', batch }
     if (this.#targetLsn > this.#durableLsn) return { kind: 'sync' }
     return { kind: 'read', from: this.#tail?.next ?? this.#projectedLsn + 1 }
@@ -112,30 +107,22 @@ export class ProjectionFeed {
 
   /** `batch` is in the projection. */
   committed(batch: ProjectionBatch): void {
-    if (this.#tail) this.#tail.taken += batch.frames
-    else this.#outbox.drop(batch.frames)
+    const taken = this.#tail ?? this.#outbox
+    taken.drop(batch.frames)
     this.#projectedLsn = batch.lsn
     this.#leaveTail()
   }
 
   /** Frames that were read from the log, from where `next` said. */
-  tailed({ frames, bytes, next }: ReadAnswer): void {
-    const references = frames.map(({ lsn, time, offset, length }) => ({
-      lsn,
-      time,
-      frame: bytes.subarray(offset, offset + length),
-    }))
-    this.#tail = { frames: references, taken: 0, next }
+  tailed(read: ReadAnswer): void {
+    this.#tail = new LogTail(read)
     this.#leaveTail()
   }
 
   /** Back to the outbox once everything that was applied has been taken: what comes next comes through it. */
   #leaveTail(): void {
-    const upcoming = this.#at(0)
-    if (
-      this.#tail &&
-      (upcoming ? upcoming.lsn > this.#targetLsn : this.#tail.next > this.#targetLsn)
-    ) {
+    const tail = this.#tail
+    if (tail && (tail.size > 0 ? tail.lsn(0) : tail.next) > this.#targetLsn) {
       this.#projectedLsn = this.#targetLsn
       this.#tail = undefined
     }
@@ -143,11 +130,7 @@ export class ProjectionFeed {
 
   #tailFrom(lsn: number): void {
     this.#outbox.clear()
-    this.#tail = { frames: [], taken: 0, next: lsn }
-  }
-
-  #at(index: number): FrameReference | undefined {
-    return this.#tail ? this.#tail.frames[this.#tail.taken + index] : this.#outbox.at(index)
+    this.#tail = new LogTail({ frames: [], bytes: new Uint8Array(0), next: lsn })
   }
 
   #dueIn(now: number): number {

@@ -16,6 +16,7 @@ import {
 } from '../storage/index.ts'
 import type { Watch } from './admission.ts'
 import type { Allowance } from './allowance.ts'
+import { Appends } from './appends.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 import { Gate } from './gate.ts'
 import { OrderMarks } from './order-marks.ts'
@@ -78,6 +79,8 @@ export class Shard {
   readonly gate: Gate
   /** Writes that are not yet in the log's queue, and stand before later ones to their keys. */
   readonly marks = new OrderMarks()
+  /** Writes on their way into the log. */
+  readonly appends: Appends
   /** When the next row ends. */
   readonly expiry = new ExpiryWatch()
   readonly files: ShardFiles
@@ -96,6 +99,7 @@ export class Shard {
   constructor(parts: ShardParts) {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
     this.parts = parts
+    this.appends = new Appends(parts.clock)
     this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
     this.gate = new Gate(parts.clock, {
       bytesMax: queueBytes,

@@ -33,13 +33,16 @@ export type CommandOf<Kind extends Command['kind']> = Extract<Command, { readonl
 export type Pairs = Iterable<readonly [name: string, value: unknown]>
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const put = (key: string, value: unknown, terms: PutTerms): CommandOf<'put'> => ({
-  kind: 'put',
-  key: checkedKey(key),
-  value: encodeValue(value),
-  expiry: expiryOf(terms),
-  ...ownerOf(terms),
-})
+export const put = (key: string, value: unknown, terms: PutTerms): CommandOf<'put'> => {
+  const command = {
+    kind: 'put',
+    key: checkedKey(key),
+    value: encodeValue(value),
+    expiry: expiryOf(terms),
+  } as const
+  // Most name no owner: they are spared the copy.
+  return terms.owner === undefined ? command : { ...command, ...ownerOf(terms) }
+}
 
 /** What a put of a stream is told: all of a put but its value, and how long that will be. */
 export type StreamTerms = Omit<CommandOf<'put'>, 'kind' | 'value'> & {

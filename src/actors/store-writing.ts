@@ -29,16 +29,23 @@ import { keysNamed, type StreamTerms } from './store-commands.ts'
 import { decodedValue, isReadAtOnce } from './value-reading.ts'
 import { type ByteSource, loadValue, type StreamedIn, streamIn } from './value-streams.ts'
 import { type CheckedWrite, checkWrite, type TermKind, type WriteOptions } from './write-options.ts'
-import { type Submitted, submit } from './write-path.ts'
+import { type Shape, type Submitted, submit, submitAs } from './write-path.ts'
 
 /** The writes of one instance. */
 export class StoreWriting {
   readonly #system: System
   readonly #keys: KeyPlacement
+  /** The answer of a command that answers nothing; what refused it is thrown. */
+  readonly #written: Shape<Written>
 
   constructor(system: System, keys: KeyPlacement) {
     this.#system = system
     this.#keys = keys
+    const isDurable = keys.shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
+    this.#written = (position, [answer]) => {
+      if (answer?.kind === 'refused') throw refusalError(answer)
+      return isDurable ? { position } : { position, level: 'written' }
+    }
   }
 
   /** What every write may be told, checked, with the instance's defaults. @throws KeelsonError `INVALID_ARGUMENT` */
@@ -46,10 +53,14 @@ export class StoreWriting {
     return checkWrite(kind, options, this.#keys.shards[0]?.parts.settings.deadlineMs ?? 0)
   }
 
-  /** A put, which answers nothing: the most frequent command, without detours. */
-  async put(command: Command & { readonly kind: 'put' }, options: CheckedWrite): Promise<Written> {
-    const shard = this.#keys.of(command.key)
-    return (await this.#submit(shard, { kind: 'command', command }, [command.key], options)).written
+  /** A put, which answers nothing but where it stands: the most frequent command, without detours. */
+  put(command: Command & { readonly kind: 'put' }, options: CheckedWrite): Promise<Written> {
+    const write = {
+      units: [{ kind: 'command', command }] as const,
+      options,
+      windowMs: options.windowMs,
+    }
+    return submitAs(this.#system, this.#keys.of(command.key), write, this.#written)
   }
 
   /** One command, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what writing throws */
@@ -67,7 +78,7 @@ export class StoreWriting {
     options: CheckedWrite,
   ): Promise<Written & StreamedIn> {
     const shard = this.#keys.of(command.key)
-    const write = { key: command.key, source, size, options }
+    const write = { source, size, options }
     const { submitted, length, sha256 } = await streamIn(this.#system, shard, {
       ...write,
       command: (value) => ({ ...command, kind: 'put', value }),
@@ -84,7 +95,7 @@ export class StoreWriting {
     const keys = built.flatMap(keysNamed)
     const shard = this.#keys.ofAll(keys)
     const unit: Unit = { kind: 'batch', commands: built }
-    const { written, answer } = await this.#submit(shard, unit, keys, checked)
+    const { written, answer } = await this.#submit(shard, unit, checked)
     if (answer.kind !== 'batch') throw new Error('a batch was answered like a command')
     const answers: BatchAnswer[] = []
     for (const [at, command] of built.entries()) {
@@ -120,9 +131,8 @@ export class StoreWriting {
     command: UserCommand,
     options: CheckedWrite,
   ): Promise<Written & Answers[Kind]> {
-    const keys = command.kind === 'clear' ? 'all' : keysNamed(command)
     const unit: Unit = { kind: 'command', command }
-    const { written, answer } = await this.#submit(shard, unit, keys, options)
+    const { written, answer } = await this.#submit(shard, unit, options)
     if (answer.kind === 'batch') throw new Error('a command was answered like a batch')
     const shown = await this.#shown(shard, command, answer, written)
     return { ...written, ...(shown as Answers[Kind]) }
@@ -155,10 +165,9 @@ export class StoreWriting {
   async #submit(
     shard: Shard,
     unit: Unit,
-    keys: readonly string[] | 'all',
     options: CheckedWrite,
   ): Promise<{ written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> }> {
-    const write = { units: [unit], keys, options, windowMs: options.windowMs }
+    const write = { units: [unit], options, windowMs: options.windowMs }
     return this.#settled(shard, await submit(this.#system, shard, write))
   }
 

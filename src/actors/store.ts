@@ -36,6 +36,7 @@ import type {
   StreamOptions,
   UnlockOptions,
 } from './write-options.ts'
+import { noOptions } from './write-options.ts'
 
 /**
  * Keys and values, in one instance. Every write rejects with a `KeelsonError`:
@@ -56,9 +57,14 @@ export class Store extends StoreReader {
   }
 
   /** Replaces what the key holds: kind, value and expiry. Resolves once the change is synced and visible. @throws as every write */
-  async put(key: string, value: unknown, options: PutOptions = {}): Promise<Written> {
-    const checked = this.#writing.checked('put', options)
-    return this.#writing.put(commands.put(key, value, options), checked)
+  put(key: string, value: unknown, options: PutOptions = noOptions): Promise<Written> {
+    // Not an async function: its promise would stand before the write's own, and cost as much.
+    try {
+      const checked = this.#writing.checked('put', options)
+      return this.#writing.put(commands.put(key, value, options), checked)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /**

@@ -3,23 +3,21 @@
  * what was never handed to the disk is `NOT_SUBMITTED`, all else `UNKNOWN_OUTCOME`.
  */
 import { isKeelsonError, KeelsonError } from '../errors.ts'
+import type { Position } from './position.ts'
 
-/** A frame and how far it got. `withdrawn`: its caller gave up while it was queued; it is never written. */
-export type Ticket = {
-  readonly frame: Uint8Array
-  state: 'queued' | 'submitted' | 'withdrawn'
-}
-
-/** A ticket for a frame that nobody has handed to the disk yet. */
-export const ticketFor = (frame: Uint8Array): Ticket => ({ frame, state: 'queued' })
+/** How far a write got. `withdrawn`: its caller gave up while it was queued; it is never written. */
+export type Ticket = { state: 'queued' | 'submitted' | 'withdrawn' }
 
 /** The caller gives up: a queued ticket is withdrawn, a submitted one goes its way. */
 export const withdraw = (ticket: Ticket): void => {
   if (ticket.state === 'queued') ticket.state = 'withdrawn'
 }
 
-/** What a failed append means to its caller. A ticket that is still queued is withdrawn by asking. */
-export const outcomeOf = (ticket: Ticket, failure: unknown): KeelsonError => {
+/**
+ * What a failed write means to its caller; `position` where it stands in the log, if that is known. A ticket that is still queued
+ * is withdrawn by asking.
+ */
+export const outcomeOf = (ticket: Ticket, failure: unknown, position?: Position): KeelsonError => {
   if (isKeelsonError(failure) && !undecided.has(failure.code)) return failure
   withdraw(ticket)
   const details = isKeelsonError(failure) ? failure.details : {}
@@ -27,10 +25,7 @@ export const outcomeOf = (ticket: Ticket, failure: unknown): KeelsonError => {
     ? new KeelsonError(
         'UNKNOWN_OUTCOME',
         'The write may have taken effect: read before repeating it.',
-        {
-          details: { ...details, ...positionIn(details.note) },
-          cause: failure,
-        },
+        { details: { ...details, ...(position ? { position } : {}) }, cause: failure },
       )
     : new KeelsonError('NOT_SUBMITTED', 'The write never reached the disk: it is safe to repeat.', {
         details,
@@ -40,7 +35,3 @@ export const outcomeOf = (ticket: Ticket, failure: unknown): KeelsonError => {
 
 /** Failures of the call itself, which say nothing about the write. */
 const undecided: ReadonlySet<string> = new Set(['TIMEOUT', 'EXITED', 'NO_PROCESS', 'MAILBOX_FULL'])
-
-/** The applier that died held the call with its position as the note. */
-const positionIn = (note: unknown): { position?: unknown } =>
-  note !== undefined ? { position: note } : {}

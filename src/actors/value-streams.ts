@@ -38,9 +38,8 @@ export type StreamedIn = { readonly length: number; readonly sha256: string }
 /** So many bytes go to the files, and come from them, at once. */
 const pieceBytes = 512 * 1024
 
-/** What is to be written: where, whence, how long it has to be, and the command that names it once it is there. */
+/** What is to be written: whence, how long it has to be, and the command that names it once it is there. */
 export type StreamWrite = {
-  readonly key: string
   readonly source: ByteSource
   readonly size: number | undefined
   readonly options: CheckedWrite
@@ -57,7 +56,7 @@ type RowValueOfBlob = ReturnType<typeof blobValueRef>
 export const streamIn = async (
   system: System,
   shard: Shard,
-  { key, source, size, options, command }: StreamWrite,
+  { source, size, options, command }: StreamWrite,
 ): Promise<StreamedIn & { readonly submitted: Submitted }> => {
   if (shard.phase.kind === 'down' || shard.phase.kind === 'closed') throw shard.unavailable()
   const pin = shard.blobs.pins.hold()
@@ -67,7 +66,7 @@ export const streamIn = async (
       const ref = await blobOf(system, shard, source, size, pin)
       const value = blobValueRef(valueTags.bytes, ref)
       const units: Unit[] = [{ kind: 'command', command: command(value) }]
-      const submitted = await submit(system, shard, { units, keys: [key], options })
+      const submitted = await submit(system, shard, { units, options })
       return { ref, submitted }
     })(),
   )

@@ -20,15 +20,15 @@ import {
   stop,
 } from '../runtime/index.ts'
 import type { Commit, LogDescription, LogHost, OpenReport } from '../storage/index.ts'
-import { AppendQueue, joined, type Waiting } from './append-queue.ts'
-import type { Applied, CommitFollower, Subscription } from './commit-follower.ts'
+import type { AppendGroup } from './append-group.ts'
+import { AppendQueue, type QueuedGroup } from './append-queue.ts'
+import type { CommitFollower, Subscription } from './commit-follower.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { QueueWait } from './queue-wait.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
 import { tell } from './storage-events.ts'
-import type { Ticket } from './ticket.ts'
 import type { WriterDescription } from './writer-description.ts'
 
 export type * from './commit-follower.ts'
@@ -37,8 +37,8 @@ export type { WriterDescription } from './writer-description.ts'
 /** What the writer understands. */
 export type Messages = {
   calls: {
-    /** Appends the ticket's frame; answered by the applier. */
-    append: (ticket: Ticket) => Applied
+    /** Appends a group, which fills until it is taken; answered when everybody in it was told. */
+    append: (group: AppendGroup) => void
     /** From now on committed groups go to `follower`; one that followed before gets no more. */
     subscribe: (follower: Ref<CommitFollower>) => Subscription
     /** Makes all that was committed durable. Answers the durable LSN. */
@@ -61,8 +61,6 @@ export type Messages = {
   continues: { open: () => void }
 }
 
-type Append = Waiting<From<Applied>>
-
 type State = {
   readonly shard: Shard
   mode: 'recovering' | 'open'
@@ -70,10 +68,10 @@ type State = {
   report: OpenReport | undefined
   follower: Ref<CommitFollower> | undefined
   /** Not yet submitted. */
-  readonly queue: AppendQueue<From<Applied>>
+  readonly queue: AppendQueue
   readonly wait: QueueWait
   /** The group on its way to the disk. */
-  inFlight: readonly Append[]
+  inFlight: QueuedGroup | undefined
   lastLsn: number
   durableLsn: number
   /** A sync that was asked for is under way. */
@@ -118,9 +116,9 @@ export const server: GenServer<Messages, State, Shard> = {
   },
 
   calls: {
-    append: (state, ticket, context) => {
+    append: (state, group, context) => {
       state.wait.queueing(state.queue.length, context.system)
-      state.queue.push({ ticket, from: context.from })
+      state.queue.push({ group, from: context.from })
       return noReply(submit(state, context))
     },
     subscribe: (state, follower, context) => {
@@ -158,8 +156,8 @@ export const server: GenServer<Messages, State, Shard> = {
       else if (isKeelsonError(result.error, 'SHARD_DOWN') || isKeelsonError(result.error, 'CLOSED'))
         return poisoned(state, result.error, context)
       // Refused as a whole before any byte was written; the log goes on.
-      else for (const { from } of state.inFlight) from.fail(result.error)
-      state.inFlight = []
+      else state.inFlight?.from.fail(result.error)
+      state.inFlight = undefined
       armSync(state, context)
       return noReply(submit(state, context))
     },
@@ -179,7 +177,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     markDue: (state, _, context) => {
       const { gate } = state.shard
-      if (state.inFlight.length > 0 || state.queue.length > 0) return noReply(state)
+      if (state.inFlight || state.queue.length > 0) return noReply(state)
       // Whoever pauses writes gets a log that stands still.
       if (gate.holds.length > 0) void gate.moving().then(() => state.idle?.stir())
       else {
@@ -214,12 +212,12 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['committed']>[2]
 /** The name of a shard's writer; prints as `wal_writer(0)`. */
 export const name = shardName<Messages>('wal_writer')
 
-/** Appends a frame. Resolves when it is committed and applied; how it rejects: `outcomeOf` in `ticket.ts`. */
-export const append = (
-  writer: Ref<Messages>,
-  ticket: Ticket,
-  timeoutMs: number,
-): Promise<Applied> => call(writer, 'append', ticket, { timeoutMs })
+/**
+ * Hands a group in, which fills until it is taken. Resolves when everybody in it was told; rejects when whoever held the call has
+ * ended, or the log took nothing of it: who was not told by then is for the caller to tell.
+ */
+export const append = (writer: Ref<Messages>, group: AppendGroup): Promise<void> =>
+  call(writer, 'append', group, { timeoutMs: Number.POSITIVE_INFINITY })
 
 /** Begins to follow the log; resolves once it is open, however long that takes. */
 export const subscribe = (
@@ -248,7 +246,7 @@ const initialState = (shard: Shard): State => ({
   follower: undefined,
   queue: new AppendQueue(),
   wait: new QueueWait(),
-  inFlight: [],
+  inFlight: undefined,
   lastLsn: 0,
   durableLsn: 0,
   syncing: false,
@@ -287,7 +285,7 @@ const hostOf = (state: State): LogHost => {
 const describing = (state: State): Omit<WriterDescription, 'log'> => ({
   mode: state.mode,
   queued: state.queue.length,
-  inFlight: state.inFlight.length,
+  inFlight: state.inFlight?.group.count ?? 0,
   durableLsn: state.durableLsn,
   lastLsn: state.lastLsn,
   level: levelOf(state.shard.parts.settings),
@@ -313,17 +311,18 @@ const settleSyncs = (state: State, context: Context): State => {
 
 /** Sends the next group on its way, unless one is, or it shall have time to fill. */
 const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): State => {
-  if (state.inFlight.length > 0 || !state.host) return state
-  if (state.queue.length === 0) return rest(state)
-  if (moment === 'now' && waitsToFill(state, context)) return state
-  const group = state.queue.takeGroup()
-  if (group.length === 0) return rest(state)
-  state.inFlight = group
+  if (state.inFlight || !state.host) return state
+  const isFilling = moment === 'now' && state.queue.length > 0 && waitsToFill(state, context)
+  if (isFilling) return state
+  const next = state.queue.take()
+  if (!next) return rest(state)
+  state.inFlight = next
   state.wait.taken(state.queue.length, context.system)
   const { wal } = state.shard.parts.settings
   context.pipe(
     state.host.run('commit', {
-      ...joined(group),
+      ...next.group.take(),
+      isGiven: true,
       now: state.shard.now(),
       sync: wal.enableFsync && wal.syncInterval === undefined,
       projectedLsn: state.shard.projectedLsn,
@@ -349,26 +348,22 @@ const waitsToFill = (state: State, context: Context): boolean => {
   return true
 }
 
-/** The group is committed: it goes to the applier with its callers. What the log refused is answered here. */
+/** The group is committed: it goes to the applier, and the call with it. What the log refused is told here. */
 const handOver = (state: State, commit: Commit, context: Context): void => {
   const { shard, follower, inFlight } = state
   state.lastLsn = commit.lsns[commit.lsns.length - 1] ?? state.lastLsn
   state.durableLsn = Math.max(state.durableLsn, commit.durableLsn)
   shard.observeTime(commit.time)
+  if (commit.spent) shard.appends.reuse(commit.spent)
   state.idle?.stir()
-  const froms = inFlight.slice(0, commit.count).map(({ from }) => from)
-  if (follower) {
-    froms.forEach((from, at) => {
-      from.handTo(follower, { shard: shard.index, lsn: commit.lsns[at] })
-    })
-    cast(follower, 'committed', {
-      tickets: inFlight.slice(0, commit.count).map(({ ticket }) => ticket),
-      froms,
-      lsns: commit.lsns,
-      time: commit.time,
-    })
+  if (inFlight) {
+    const { group, from } = inFlight
+    group.committed(commit.lsns, commit.refused)
+    if (follower) {
+      from.handTo(follower)
+      cast(follower, 'committed', { group, from, time: commit.time })
+    }
   }
-  for (const { from } of inFlight.slice(commit.count)) from.fail(commit.refused)
   tell(context.system, shard, 'wal.commit', {
     frames: commit.count,
     bytes: commit.bytesWritten,

@@ -103,6 +103,9 @@ export type CheckedWrite = {
   readonly windowMs?: number | undefined
 }
 
+/** Nothing said: the defaults. */
+export const noOptions: Readonly<Record<never, never>> = Object.freeze({})
+
 const writeNames = ['ack', 'deadlineMs', 'whenFull', 'windowMs']
 
 /** What each kind of call may be told beside what every write may be told. */
@@ -141,7 +144,7 @@ export const checkWrite = (
   options: WriteOptions,
   deadlineDefaultMs: number,
 ): CheckedWrite => {
-  checkOptionNames(options, allNames[kind])
+  if (options !== noOptions) checkOptionNames(options, allNames[kind])
   const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait', windowMs } = options
   if (ack === 'replicated')
     throw invalidArgument('ack', "'applied' or 'projected': nothing replicates", ack)

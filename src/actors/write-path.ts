@@ -3,41 +3,20 @@
  * refused leaves nothing behind. Most go straight into the log's queue; those of a window go through the batcher. Writes to one
  * key take effect in the order of their issue, whichever way each takes (`order-marks.ts`).
  */
-import { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import {
-  encodeFrame,
-  namespaceOf,
-  rootNamespace,
-  type Unit,
-  type UnitAnswer,
-  unitBytesMax,
-} from '../storage/index.ts'
-import type { Admission } from './admission.ts'
-import type { Weight } from './allowance.ts'
+import { namespaceOf, rootNamespace, type Unit, type UnitAnswer } from '../storage/index.ts'
 import * as BatcherServer from './batcher-server.ts'
-import { sideChannelCandidate } from './blob-command.ts'
-import { valueBytesOf, writeLarge } from './large-write.ts'
+import { writeLarge } from './large-write.ts'
+import { appendToLog } from './log-append.ts'
 import type { MarkedKeys } from './order-marks.ts'
 import { inTurn } from './order-turn.ts'
+import { checkedLength, Passage, type Shape, type Write } from './passage.ts'
+import { PendingAppend } from './pending-append.ts'
 import { projectedUpTo } from './projected-wait.ts'
 import type { Shard } from './shard.ts'
-import { outcomeOf, type Ticket, ticketFor } from './ticket.ts'
-import * as WalWriter from './wal-writer.ts'
-import type { CheckedWrite } from './write-options.ts'
-import { weightOf } from './write-weight.ts'
+import type * as WalWriter from './wal-writer.ts'
 
-/**
- * What is to be written to one shard: units that take effect one after another and share one frame's durability, and the
- * keys that they change (`'all'` for what changes keys that it does not name).
- */
-export type Write = {
-  readonly units: readonly Unit[]
-  readonly keys: MarkedKeys
-  readonly options: CheckedWrite
-  /** How long it may wait for others to share its frame, in ms; by default as long as the namespace of its first key says. */
-  readonly windowMs?: number | undefined
-}
+export type { Shape, Write } from './passage.ts'
 
 /** Where a write stands, and what each of its units answered. */
 export type Submitted = {
@@ -45,122 +24,109 @@ export type Submitted = {
   readonly answers: readonly UnitAnswer[]
 }
 
-/** A write on its way. */
-type Passage = {
-  readonly system: System
-  readonly shard: Shard
-  readonly write: Write
-  readonly ticket: Ticket
-  readonly weight: Weight
-  /** Some of its values become blobs: the ticket has no frame yet, and only says that nothing was submitted. */
-  readonly isLarge: boolean
-  /** When its caller gives up, by the monotonic clock. */
-  readonly endsAt: number
-}
+const submitted: Shape<Submitted> = (position, answers) => ({ position, answers })
 
 /**
  * Writes. Resolves at the level that the options ask for. Synchronous up to the gate: two calls enter it in their order.
  * @throws KeelsonError `TOO_LARGE`, `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing was written. `NOT_SUBMITTED`: never
  * reached the disk. `UNKNOWN_OUTCOME`: it may be there. `TIMEOUT`, `DEGRADED` with `ack` `projected`: it stands at `details.position`.
  */
-export const submit = async (system: System, shard: Shard, write: Write): Promise<Submitted> => {
-  const passage = passageOf(system, shard, write)
-  const { position, answer } = await admitted(passage)
-  if (write.options.ack === 'projected')
-    await projectedUpTo(system, shard, position, leftOf(passage))
-  return { position, answers: answer }
-}
+export const submit = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
+  submitAs(system, shard, write, submitted)
 
-/**
- * The same for a write that has entered the gate already: the token stays with whoever has it.
- * @throws KeelsonError as `submit` does
- */
-export const submitAdmitted = async (
+/** `submit`, answered in the shape that its caller wants. @throws KeelsonError as `submit` does, and what `shape` throws */
+export const submitAs = <T>(
   system: System,
   shard: Shard,
   write: Write,
-): Promise<Submitted> => {
-  const passage = passageOf(system, shard, write)
-  const { position, answer } = await forward(passage).catch((failure: unknown) => {
-    throw outcomeOf(passage.ticket, failure)
+  shape: Shape<T>,
+): Promise<T> =>
+  write.options.ack === 'projected'
+    ? projectedToo(system, shard, write, enter).then((at) => shape(at.position, at.answers))
+    : passing(system, shard, write, shape, enter)
+
+/**
+ * `submit` for a write that has entered the gate already: the token stays with whoever has it.
+ * @throws KeelsonError as `submit` does
+ */
+export const submitAdmitted = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
+  write.options.ack === 'projected'
+    ? projectedToo(system, shard, write, forward)
+    : passing(system, shard, write, submitted, forward)
+
+/** A passage that begins with `begin`, and its end. */
+const passing = <T>(
+  system: System,
+  shard: Shard,
+  write: Write,
+  shape: Shape<T>,
+  begin: (passage: Passage) => void,
+): Promise<T> =>
+  new Promise((resolve, reject) => {
+    begin(new Passage(system, shard, write, shape, resolve, reject) as Passage)
   })
-  if (write.options.ack === 'projected')
-    await projectedUpTo(system, shard, position, leftOf(passage))
-  return { position, answers: answer }
-}
 
-const passageOf = (system: System, shard: Shard, write: Write): Passage => {
+const projectedToo = async (
+  system: System,
+  shard: Shard,
+  write: Write,
+  begin: (passage: Passage) => void,
+): Promise<Submitted> => {
   const endsAt = system.clock.monotonic() + write.options.deadlineMs
-  if (sideChannelCandidate(write.units, shard.blobs.parts.terms)) {
-    const weight = weightOf(write.units, valueBytesOf(write.units))
-    return { system, shard, write, ticket: ticketFor(noFrame), weight, isLarge: true, endsAt }
-  }
-  const frame = encodeFrame(write.units)
-  checkSize(frame.length, shard)
-  const weight = weightOf(write.units, frame.length)
-  return { system, shard, write, ticket: ticketFor(frame), weight, isLarge: false, endsAt }
+  const at = await passing(system, shard, write, submitted, begin)
+  const leftMs = Math.max(1, endsAt - system.clock.monotonic())
+  await projectedUpTo(system, shard, at.position, leftMs)
+  return at
 }
-
-const noFrame: Uint8Array = new Uint8Array(0)
 
 /** Through the gate and on, in one go when there is room. */
-const admitted = (passage: Passage): Promise<WalWriter.Applied> => {
-  const { shard, ticket, write, weight } = passage
-  const { whenFull, deadlineMs } = write.options
-  return new Promise((resolve, reject) => {
-    const go = (admission: Admission) => {
-      forward(passage).then(
-        (applied) => {
-          admission.leave()
-          resolve(applied)
-        },
-        (failure) => {
-          admission.leave()
-          reject(outcomeOf(ticket, failure))
-        },
-      )
-    }
-    const { bytes, commands } = weight
-    shard.gate.enter({ bytes, commands, whenFull, deadlineMs }, go, reject)
-  })
+const enter = (passage: Passage): void => {
+  passage.shard.gate.enter(
+    passage,
+    (admission) => {
+      passage.admission = admission
+      forward(passage)
+    },
+    (refusal) => passage.refused(refusal),
+  )
 }
 
 /** An admitted write goes on: straight into the log's queue, before this returns, when nothing stands before it and it has no window. */
-const forward = (passage: Passage): Promise<WalWriter.Applied> => {
-  const { shard, write } = passage
-  if (passage.isLarge) return blobsFirst(passage)
+const forward = (passage: Passage): void => {
+  const { system, shard, isLarge } = passage
+  if (isLarge) {
+    passage.follow(blobsFirst(passage))
+    return
+  }
   const windowMs = windowOf(passage)
-  if (windowMs === 0 && shard.marks.isFree(write.keys)) return append(passage)
-  return detour(passage, windowMs)
+  if (windowMs === 0 && (shard.marks.isEmpty || shard.marks.isFree(passage.keys)))
+    appendToLog(system, shard, passage)
+  else passage.follow(detour(passage, windowMs))
 }
 
 /** Its large values become blobs, then it goes into the log's queue; no window holds it, it has waited for a disk already. */
-const blobsFirst = ({ system, shard, write, endsAt }: Passage): Promise<WalWriter.Applied> =>
-  writeLarge({
+const blobsFirst = (passage: Passage): Promise<WalWriter.Applied> => {
+  const { system, shard, units, keys, endsAt, deadlineMs } = passage
+  return writeLarge({
     system,
     shard,
-    units: write.units,
-    keys: write.keys,
+    units,
+    keys,
     endsAt,
-    deadlineMs: write.options.deadlineMs,
-    append: (units) => {
-      const frame = encodeFrame(units)
-      checkSize(frame.length, shard)
-      const ticket = ticketFor(frame)
-      const weight = weightOf(units, frame.length)
-      return append({ system, shard, write, ticket, weight, isLarge: false, endsAt }).catch(
-        (failure: unknown) => {
-          throw outcomeOf(ticket, failure)
-        },
-      )
-    },
+    deadlineMs,
+    append: (prepared) => append(passage, prepared, checkedLength(prepared, shard)),
   })
+}
 
-/** Into the log's queue: it is there when this returns. */
-const append = (passage: Passage): Promise<WalWriter.Applied> => {
-  const { system, shard, ticket } = passage
-  const writer = system.to(WalWriter.name(shard.parts.instance, shard.index))
-  return WalWriter.append(writer, ticket, leftOf(passage))
+/** Units into the log's queue: they are there when this returns. */
+const append = (
+  { system, shard, endsAt }: Passage,
+  units: readonly Unit[],
+  length: number,
+): Promise<WalWriter.Applied> => {
+  const pending = new PendingAppend({ shard: shard.index, units, length, endsAt })
+  appendToLog(system, shard, pending)
+  return pending.ended
 }
 
 /**
@@ -168,10 +134,8 @@ const append = (passage: Passage): Promise<WalWriter.Applied> => {
  * it there, and sends it; one that has to wait asks those before it to be gone soon.
  */
 const detour = (passage: Passage, windowMs: number): Promise<WalWriter.Applied> => {
-  const { system, shard, write, endsAt } = passage
+  const { system, shard, keys, endsAt, deadlineMs } = passage
   const { marks } = shard
-  const { keys, options } = write
-  const { deadlineMs } = options
   const slot = windowMs > 0 ? namespaceOfFirst(keys) : marks.slotBefore(keys)
   const hurry = () => {
     if (slot !== undefined) BatcherServer.hurry(system.to(batcherName(shard)), slot)
@@ -181,7 +145,7 @@ const detour = (passage: Passage, windowMs: number): Promise<WalWriter.Applied> 
     (mark, queued) => {
       if (slot !== undefined && system.whereis(batcherName(shard)) !== undefined)
         return batched(passage, slot, mark.isUrgent ? 0 : windowMs, queued)
-      const ended = append(passage)
+      const ended = append(passage, passage.units, passage.length)
       queued()
       return ended
     },
@@ -195,43 +159,34 @@ const batched = (
   windowMs: number,
   queued: () => void,
 ): Promise<WalWriter.Applied> => {
-  const { system, shard, write, ticket, weight, endsAt } = passage
+  const { system, shard, units, length, commands, endsAt, whenFull } = passage
   return BatcherServer.write(
     system.to(batcherName(shard)),
     {
-      ticket,
+      ticket: passage,
       namespace,
-      units: write.units.length,
-      commands: weight.commands,
+      units,
+      length,
+      commands,
       endsAt,
       windowMs: shard.gate.isHeld ? 0 : windowMs,
-      whenFull: write.options.whenFull,
+      whenFull,
       queued,
     },
-    leftOf(passage),
+    passage.leftMs,
   )
 }
 
 const batcherName = ({ parts: { instance, index } }: Shard) => BatcherServer.name(instance, index)
 
-const windowOf = ({ shard, write }: Passage): number => {
+const windowOf = (passage: Passage): number => {
+  const { shard, write } = passage
   if (write.windowMs !== undefined) return write.windowMs
   const { windows } = shard.parts
-  return windows.isEmpty ? 0 : windows.of(namespaceOfFirst(write.keys))
+  return windows.isEmpty ? 0 : windows.of(namespaceOfFirst(passage.keys))
 }
 
 const namespaceOfFirst = (keys: MarkedKeys): string => {
   const first = keys === 'all' ? undefined : keys[0]
   return first === undefined ? rootNamespace : namespaceOf(first)
-}
-
-const leftOf = ({ system, endsAt }: Passage): number =>
-  Math.max(1, endsAt - system.clock.monotonic())
-
-const checkSize = (length: number, shard: Shard): void => {
-  const lengthMax = unitBytesMax(shard.files.parts.logOptions)
-  if (length > lengthMax)
-    throw new KeelsonError('TOO_LARGE', `A write takes at most ${lengthMax} bytes here.`, {
-      details: { length, lengthMax },
-    })
 }

@@ -1,19 +1,22 @@
 /** What a write counts at the gate. Pure. */
 import type { Command, Unit } from '../storage/index.ts'
-import type { Weight } from './allowance.ts'
 
 /** What a command counts at least, in bytes: its ticket, its call and its entry in the overlay cost as much. */
 const commandBytesMin = 256
 
-/** The weight of units that make a frame of so many bytes: a command of many entries counts each. */
-export const weightOf = (units: readonly Unit[], frameBytes: number): Weight => {
+/** How many commands the units count: one of many entries counts each. */
+export const commandsIn = (units: readonly Unit[]): number => {
   let commands = 0
   for (const unit of units) {
     if (unit.kind === 'command') commands += entriesOf(unit.command)
     else for (const command of unit.commands) commands += entriesOf(command)
   }
-  return { commands, bytes: Math.max(commandBytesMin * commands, frameBytes) }
+  return commands
 }
+
+/** How many bytes so many commands count, whose frame takes `frameBytes`. */
+export const bytesCounted = (commands: number, frameBytes: number): number =>
+  Math.max(commandBytesMin * commands, frameBytes)
 
 const entriesOf = (command: Command): number => {
   switch (command.kind) {

@@ -18,15 +18,15 @@ import {
   type KeepExpiry,
   ownedFlag,
   ownerBytesMax,
-  type PutCommand,
   setFlags,
   stampBytes,
   type Unit,
   unitKinds,
 } from './command.ts'
 import { fieldBytesMax, keyBytesMax } from './key.ts'
-import { PayloadMeasure, type PayloadSink, PayloadWriter, textBytes } from './payload-writer.ts'
+import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload-writer.ts'
 import type { StoredValue } from './projection-store.ts'
+import { checkedMs, encodeQuick, frameHeadBytes, quickCommand, quickLength } from './quick-frame.ts'
 
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
@@ -34,37 +34,55 @@ const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARG
 const frameBytesMax = 2 ** 31
 
 /**
- * The payload of a DATA frame with these units, its stamp left zero, in memory of its own (a plain `Uint8Array`, never
- * part of Node's pool, so that it may be handed to another thread).
+ * How many bytes the payload of a DATA frame with these units takes.
  * @throws KeelsonError `INVALID_ARGUMENT` for no unit, an empty batch, a command on no key, more than 65,535 units, a key, a
  * field, an owner, an expiry, a lease or an offset that is none; `TOO_LARGE` beyond 2 GiB. Whether it fits a segment is
  * the log's to say.
  */
-export const encodeFrame = (units: readonly Unit[]): Uint8Array => {
-  const only = units.length === 1 ? units[0] : undefined
-  if (only?.kind === 'command') {
-    const { command } = only
-    if (command.kind === 'put' && command.owner === undefined) return encodePutFrame(command)
-    if (command.kind === 'delete' && command.owner === undefined)
-      return startFrame(command, 0).bytes
-  }
+export const frameLength = (units: readonly Unit[]): number => {
+  const quick = quickCommand(units)
+  const length = quick ? quickLength(quick) : measuredLength(units)
+  if (length > frameBytesMax)
+    throw new KeelsonError('TOO_LARGE', 'a frame takes too many bytes', {
+      details: { bytes: length, bytesMax: frameBytesMax },
+    })
+  return length
+}
+
+const measuredLength = (units: readonly Unit[]): number => {
   if (units.length === 0 || units.length > frameUnitsMax)
     throw invalid(`a frame has 1 to ${frameUnitsMax} units`)
   const measure = new PayloadMeasure()
   for (const unit of units) writeUnit(measure, unit)
-  const bytes = makeFrame(measure.length)
-  const writer = new PayloadWriter(bytes, stampBytes)
-  writer.u16(units.length)
-  for (const unit of units) writeUnit(writer, unit)
-  return bytes
+  return frameHeadBytes + measure.length
 }
 
-const makeFrame = (unitBytes: number): Uint8Array => {
-  if (unitBytes > frameBytesMax)
-    throw new KeelsonError('TOO_LARGE', 'a frame takes too many bytes', {
-      details: { bytes: unitBytes, bytesMax: frameBytesMax },
-    })
-  return new Uint8Array(stampBytes + 2 + unitBytes)
+/** Writes the payload with these units, its stamp left zero, into `into` from `at` on. `length` is what `frameLength` said. */
+export const encodeFrameInto = (
+  units: readonly Unit[],
+  length: number,
+  into: Buffer,
+  at: number,
+): void => {
+  into.fill(0, at, at + stampBytes)
+  const quick = quickCommand(units)
+  if (quick) {
+    encodeQuick(quick, length, into, at)
+    return
+  }
+  const writer = new PayloadWriter(into, at + stampBytes)
+  writer.u16(units.length)
+  for (const unit of units) writeUnit(writer, unit)
+}
+
+/**
+ * The payload of a DATA frame with these units, its stamp left zero, in memory of its own (never part of Node's pool, so that it
+ * may be handed to another thread). @throws KeelsonError as `frameLength`
+ */
+export const encodeFrame = (units: readonly Unit[]): Uint8Array => {
+  const bytes = Buffer.allocUnsafeSlow(frameLength(units))
+  encodeFrameInto(units, bytes.length, bytes, 0)
+  return new Uint8Array(bytes.buffer)
 }
 
 const writeUnit = (sink: PayloadSink, unit: Unit): void =>
@@ -191,12 +209,6 @@ const writeExpiry = (sink: PayloadSink, expiry: Expiry | KeepExpiry): void => {
   if (expiry.kind === 'at' || expiry.kind === 'after') sink.u64(checkedMs(expiry.ms))
 }
 
-const checkedMs = (ms: number): number => {
-  if (!Number.isSafeInteger(ms) || ms < 1)
-    throw invalid('an expiry is a whole number of ms, at least 1')
-  return ms
-}
-
 /** A value with its length. */
 const writeValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
   sink.u8(tag)
@@ -214,56 +226,4 @@ const writeLastValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void =>
 const writeLastBytes = (sink: PayloadSink, value: StoredValue): void => {
   if (value.tag === 0) throw invalid('a structured value where bytes belong')
   writeLastValue(sink, value)
-}
-
-const put16 = (bytes: Uint8Array, at: number, value: number): number => {
-  bytes[at] = value
-  bytes[at + 1] = value >>> 8
-  return at + 2
-}
-
-const put32 = (bytes: Uint8Array, at: number, value: number): number => {
-  put16(bytes, at, value)
-  bytes[at + 2] = value >>> 16
-  bytes[at + 3] = value >>> 24
-  return at + 4
-}
-
-const putKey = (bytes: Uint8Array, at: number, key: string, keyBytes: number): number => {
-  const from = put16(bytes, at, keyBytes)
-  if (keyBytes === key.length)
-    for (let i = 0; i < keyBytes; i++) bytes[from + i] = key.charCodeAt(i)
-  else bytes.set(Buffer.from(key), from)
-  return from + keyBytes
-}
-
-/** A frame for one command on a key, written up to the end of the key: the hot path, the same bytes without a sink. */
-const startFrame = (
-  { kind, key }: Extract<Command, { kind: 'put' | 'delete' }>,
-  fieldBytes: number,
-): { readonly bytes: Uint8Array; readonly at: number } => {
-  const keyBytes = textBytes('a key', key, keyBytesMax)
-  const length = 3 + keyBytes + fieldBytes
-  const bytes = makeFrame(5 + length)
-  put16(bytes, stampBytes, 1)
-  const at = put32(bytes, stampBytes + 2, length + 1)
-  bytes[at] = unitKinds.command
-  bytes[at + 1] = commandCodes[kind]
-  return { bytes, at: putKey(bytes, at + 2, key, keyBytes) }
-}
-
-/** The frame of one put by nobody in particular. */
-const encodePutFrame = (command: PutCommand): Uint8Array => {
-  const { expiry, value } = command
-  const start = startFrame(command, (expiry.kind === 'none' ? 2 : 10) + value.bytes.length)
-  const { bytes } = start
-  let { at } = start
-  bytes[at++] = expiryKinds[expiry.kind]
-  if (expiry.kind !== 'none') {
-    const ms = checkedMs(expiry.ms)
-    at = put32(bytes, put32(bytes, at, ms % 2 ** 32), Math.floor(ms / 2 ** 32))
-  }
-  bytes[at++] = value.tag
-  bytes.set(value.bytes, at)
-  return bytes
 }

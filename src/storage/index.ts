@@ -33,7 +33,7 @@ export {
   type UnitAnswer,
 } from './command-answer.ts'
 export { decodeFrame } from './command-decoding.ts'
-export { encodeFrame } from './command-encoding.ts'
+export { encodeFrame, encodeFrameInto, frameLength } from './command-encoding.ts'
 export {
   commandsOf,
   refsOf,
@@ -58,7 +58,6 @@ export { fieldCount, fieldsMax } from './field-commands.ts'
 export { copyingFolder, type UncopiedPlace } from './folder-copy.ts'
 export { frameTypes } from './frame.ts'
 export type { FrameContent } from './frame-content.ts'
-export { joinedLength, joinFrames } from './frame-join.ts'
 export { type FrameMark, markOf } from './frame-mark.ts'
 export { inlineBlobHost } from './inline-blob-host.ts'
 export { inlineLogHost } from './inline-log-host.ts'
@@ -86,6 +85,7 @@ export type { LsnRange } from './lost-frame.ts'
 export { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
 export { nodeDisk, shareLock } from './node-disk.ts'
 export * from './projection-store.ts'
+export { frameHeadBytes } from './quick-frame.ts'
 export * from './rope.ts'
 export {
   compoundOf,

@@ -76,8 +76,8 @@ export class PayloadWriter implements PayloadSink {
   #at: number
 
   /** Into `bytes`, from `at` on. */
-  constructor(bytes: Uint8Array, at: number) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  constructor(bytes: Buffer, at: number) {
+    this.#bytes = bytes
     this.#at = at
   }
 

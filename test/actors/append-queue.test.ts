@@ -1,65 +1,64 @@
 import { describe, expect, test } from 'vitest'
-import { AppendQueue, joined } from '../../src/actors/append-queue.ts'
-import { ticketFor, withdraw } from '../../src/actors/ticket.ts'
+import { AppendGroup } from '../../src/actors/append-group.ts'
+import { AppendQueue } from '../../src/actors/append-queue.ts'
+import { virtualClock } from '../../src/clock.ts'
+import type { From } from '../../src/runtime/index.ts'
+import { TestAppend } from '../support/test-append.ts'
 
-const MiB = 1024 * 1024
-
-const queueOf = (...sizes: number[]) => {
-  const queue = new AppendQueue<number>()
-  const tickets = sizes.map((size) => ticketFor(new Uint8Array(size)))
-  tickets.forEach((ticket, from) => {
-    queue.push({ ticket, from })
-  })
-  return { queue, tickets }
+const groupOf = (...appends: TestAppend[]) => {
+  const group = new AppendGroup(Buffer.allocUnsafeSlow(64), virtualClock())
+  for (const append of appends) group.add(append)
+  return group
 }
 
-const fromsOf = (group: readonly { readonly from: number }[]) => group.map(({ from }) => from)
+/** A call that counts its answers. */
+const callOf = () => {
+  const call = { answers: 0 }
+  const from = {
+    reply: () => {
+      call.answers++
+      return true
+    },
+  }
+  return { call, from: from as unknown as From<void> }
+}
 
-describe('a queue of appends', () => {
-  test('gives everything that waits as one group, in order, and marks it submitted', () => {
-    const { queue, tickets } = queueOf(1, 2, 3)
+const putOf = (key: string) => new TestAppend(key)
 
-    expect(fromsOf(queue.takeGroup())).toEqual([0, 1, 2])
-    expect(tickets.map(({ state }) => state)).toEqual(['submitted', 'submitted', 'submitted'])
-    expect([queue.length, queue.takeGroup()]).toEqual([0, []])
+describe('a queue of groups', () => {
+  test('gives groups in their order, each with the call that it came with', () => {
+    const queue = new AppendQueue()
+    const [first, second] = [callOf(), callOf()]
+    queue.push({ group: groupOf(putOf('a'), putOf('b')), from: first.from })
+    queue.push({ group: groupOf(putOf('c')), from: second.from })
+
+    expect(queue.length).toBe(3)
+    expect(queue.take()?.from).toBe(first.from)
+    expect(queue.take()?.from).toBe(second.from)
+    expect([queue.take(), queue.length]).toEqual([undefined, 0])
+    expect([first.call.answers, second.call.answers]).toEqual([0, 0])
   })
 
-  test('cuts a group at its bound, and lets a frame beyond it go alone', () => {
-    const { queue } = queueOf(3 * MiB, 2 * MiB, 9 * MiB, 1)
+  test('passes over a group of which nothing is left, answers its call and lets nobody join it', () => {
+    const queue = new AppendQueue()
+    const { call, from } = callOf()
+    const group = groupOf()
+    queue.push({ group, from })
 
-    expect(fromsOf(queue.takeGroup())).toEqual([0])
-    expect(fromsOf(queue.takeGroup())).toEqual([1])
-    expect(fromsOf(queue.takeGroup())).toEqual([2])
-    expect(fromsOf(queue.takeGroup())).toEqual([3])
+    expect(queue.take()).toBeUndefined()
+    expect(call.answers).toBe(1)
+    expect(group.takes(1)).toBe(false)
   })
 
-  test('passes over what was withdrawn, and never submits it', () => {
-    const { queue, tickets } = queueOf(1, 1, 1)
-    for (const ticket of tickets.slice(0, 2)) withdraw(ticket)
-
-    expect(fromsOf(queue.takeGroup())).toEqual([2])
-    expect(tickets.map(({ state }) => state)).toEqual(['withdrawn', 'withdrawn', 'submitted'])
-  })
-
-  test('does not grow with withdrawn tickets that nobody takes', () => {
-    const { queue } = queueOf(1)
-    for (let at = 0; at < 100_000; at++) {
-      const ticket = ticketFor(new Uint8Array(1))
-      queue.push({ ticket, from: at })
-      withdraw(ticket)
+  test('lets go of groups of which nothing is left when another comes, so that a disk that hangs piles none up', () => {
+    const queue = new AppendQueue()
+    const calls = Array.from({ length: 1_000 }, callOf)
+    for (const { from } of calls) {
+      const group = groupOf(putOf('k'))
+      queue.push({ group, from })
+      group.fail(new Error('gone'))
     }
 
-    expect(queue.length).toBeLessThan(2_000)
-    expect(fromsOf(queue.takeGroup())).toEqual([0])
-  })
-
-  test('joins frames in memory of their own', () => {
-    const frames = [Uint8Array.of(1, 2), Uint8Array.of(3)]
-    const group = frames.map((frame, from) => ({ ticket: ticketFor(frame), from }))
-
-    const { bytes, lengths } = joined(group)
-
-    expect([...bytes, ...lengths]).toEqual([1, 2, 3, 2, 1])
-    expect(bytes.buffer.byteLength).toBe(3)
+    expect(calls.map(({ call }) => call.answers)).toEqual([...Array(999).fill(1), 0])
   })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { ProjectionFeed } from '../../src/actors/projection-feed.ts'
-import { encodeFrame, encodeValue, noExpiry } from '../../src/storage/index.ts'
+import { encodeFrame, encodeValue, markOf, noExpiry, type Unit } from '../../src/storage/index.ts'
 import { MapRows } from '../support/map-rows.ts'
+import { appliedFrames } from '../support/pending-frames.ts'
 
 const limits = {
   intervalMs: 50,
@@ -12,16 +13,18 @@ const limits = {
   ringBytes: 1_000_000,
 }
 
-const frameOf = (key: string) =>
-  encodeFrame([
-    { kind: 'command', command: { kind: 'put', key, value: encodeValue('v'), expiry: noExpiry } },
-  ])
+const unitsOf = (lsn: number): readonly Unit[] => [
+  {
+    kind: 'command',
+    command: { kind: 'put', key: `k${lsn}`, value: encodeValue('v'), expiry: noExpiry },
+  },
+]
 
-const reference = (lsn: number) => ({ lsn, time: 1, frame: frameOf(`k${lsn}`) })
+const applied = (...lsns: number[]) => appliedFrames(lsns, unitsOf)
 
 /** What the log answers for these LSNs, reading on behind the last. */
 const readOf = (lsns: readonly number[], next: number) => {
-  const frames = lsns.map((lsn) => frameOf(`k${lsn}`))
+  const frames = lsns.map((lsn) => encodeFrame(unitsOf(lsn)))
   const bytes = Buffer.concat(frames)
   let offset = 0
   return {
@@ -56,7 +59,7 @@ describe('the feed of a projection', () => {
   test('takes enqueued frames in order, when the schedule says so', () => {
     const feed = new ProjectionFeed(limits, 7, 7)
     feed.durable(9)
-    feed.enqueue([reference(8), reference(9)], 100)
+    feed.enqueue(applied(8, 9), 100)
 
     expect(feed.next(100, false, nothing)).toEqual({ kind: 'due', inMs: 50 })
     expect(drain(feed)).toEqual(['k8', 'k9'])
@@ -75,7 +78,7 @@ describe('the feed of a projection', () => {
     expect(drain(feed)).toEqual(['k3', 'k4', 'k5'])
 
     feed.durable(7)
-    feed.enqueue([reference(6), reference(7)], 100)
+    feed.enqueue(applied(6, 7), 100)
     expect(drain(feed)).toEqual(['k6', 'k7'])
   })
 
@@ -94,7 +97,7 @@ describe('the feed of a projection', () => {
 
   test('asks for a sync before it takes what is not durable', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
-    feed.enqueue([reference(1), reference(2)], 0)
+    feed.enqueue(applied(1, 2), 0)
     expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
 
     feed.durable(1)
@@ -105,25 +108,39 @@ describe('the feed of a projection', () => {
   test('reads the log when the outbox has overflowed, and loses and repeats nothing', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(100)
-    feed.enqueue([1, 2, 3, 4, 5, 6].map(reference), 0)
+    feed.enqueue(applied(1, 2, 3, 4, 5, 6), 0)
     expect(feed.load).toMatchObject({ references: 0, tailing: true })
     expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 1 })
 
     feed.tailed(readOf([1, 2, 3], 4))
     expect(drain(feed)).toEqual(['k1', 'k2', 'k3'])
-    feed.enqueue([reference(7)], 10)
+    feed.enqueue(applied(7), 10)
     feed.tailed(readOf([4, 5, 6, 7], 8))
     expect(drain(feed)).toEqual(['k4', 'k5', 'k6', 'k7'])
 
-    feed.enqueue([reference(8)], 20)
+    feed.enqueue(applied(8), 20)
     expect(feed.load.tailing).toBe(false)
     expect(drain(feed)).toEqual(['k8'])
+  })
+
+  test('tells the last frame of a batch from another under its LSN, wherever it came from', () => {
+    const marks = [applied(1, 2), readOf([1, 2], 3)].map((source) => {
+      const feed = new ProjectionFeed(limits, 0, 'lsns' in source ? 0 : 2)
+      feed.durable(2)
+      if ('lsns' in source) feed.enqueue(source, 0)
+      else feed.tailed(source)
+      const step = feed.next(0, true, nothing)
+      return step.kind === 'commit' ? step.batch.frame : undefined
+    })
+
+    expect(marks[0]).toEqual(markOf(1, encodeFrame(unitsOf(2))))
+    expect(marks[1]).toEqual(marks[0])
   })
 
   test('gets back from the log what was discarded', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(2)
-    feed.enqueue([reference(1), reference(2)], 0)
+    feed.enqueue(applied(1, 2), 0)
 
     expect(feed.discard()).toBe(2)
     expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 1 })
@@ -132,11 +149,11 @@ describe('the feed of a projection', () => {
   test('waits for quiet, but no longer than the lag allows, and not at all with enough operations', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(100)
-    feed.enqueue([reference(1)], 0)
-    feed.enqueue([reference(2)], 49)
+    feed.enqueue(applied(1), 0)
+    feed.enqueue(applied(2), 49)
     expect(feed.next(50, false, nothing)).toEqual({ kind: 'due', inMs: 19 })
 
-    feed.enqueue([reference(3)], 245)
+    feed.enqueue(applied(3), 245)
     expect(feed.next(246, false, nothing)).toEqual({ kind: 'due', inMs: 4 })
   })
 })

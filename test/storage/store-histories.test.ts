@@ -11,6 +11,7 @@ import { Overlay } from '../../src/actors/overlay.ts'
 import { nextBatch } from '../../src/actors/projection-batch.ts'
 import { ReadView } from '../../src/actors/read-view.ts'
 import { ShardRows } from '../../src/actors/shard-rows.ts'
+import type { Unit } from '../../src/storage/command.ts'
 import type { UnitAnswer } from '../../src/storage/command-answer.ts'
 import { decodeFrame } from '../../src/storage/command-decoding.ts'
 import { encodeFrame } from '../../src/storage/command-encoding.ts'
@@ -24,6 +25,7 @@ import { compoundOf } from '../../src/storage/row-key.ts'
 import { ProjectionRows } from '../../src/storage/rows.ts'
 import { applyUnit } from '../../src/storage/state-machine.ts'
 import { MapRows } from '../support/map-rows.ts'
+import { pendingFrames } from '../support/pending-frames.ts'
 import {
   BlobTable,
   history,
@@ -65,11 +67,11 @@ const expected = (answer: ModelAnswer): unknown => ({
 const modelled = (answer: ModelAnswer): unknown =>
   answer.kind === 'removeExpired' ? answer : expected(answer)
 
-/** Runs a history on the model and on `apply`, comparing answers; gives each unit to `apply` as a frame that was read. */
+/** Runs a history on the model and on `apply`, comparing answers; gives each unit to `apply` as a frame and as it was handed in. */
 const play = (
   steps: readonly Step[],
   table: BlobTable,
-  apply: (frame: Uint8Array, time: number, lsn: number) => UnitAnswer,
+  apply: (frame: Uint8Array, time: number, lsn: number, unit: Unit) => UnitAnswer,
 ): {
   model: StoreModel
   frames: { frame: Uint8Array; time: number; lsn: number }[]
@@ -81,14 +83,13 @@ const play = (
   for (const step of steps) {
     now += step.after
     const pairs = step.ops.map((each) => translated(each, table))
-    const frame = encodeFrame([
-      unitOf(
-        step.isBatch,
-        pairs.map(({ command }) => command),
-      ),
-    ])
+    const unit = unitOf(
+      step.isBatch,
+      pairs.map(({ command }) => command),
+    )
+    const frame = encodeFrame([unit])
     const lsn = frames.push({ frame, time: now, lsn: frames.length + 1 })
-    const answer = apply(frame, now, lsn)
+    const answer = apply(frame, now, lsn, unit)
     let wanted: unknown
     try {
       const answers = model
@@ -191,14 +192,15 @@ describe('a history of any commands', () => {
         const plainRows = new MapRows([], table.read)
         const behind: { frame: Uint8Array; time: number; lsn: number }[] = []
         const projection = new ProjectionRows(store, table.read)
-        const { model, now } = play(steps, table, (frame, time, lsn) => {
-          const { changes, answer } = applyUnit(only(frame), rows, time)
+        const { model, now } = play(steps, table, (frame, time, lsn, unit) => {
+          // Live, a unit is applied as it was handed in; the projection and a replay read it from its frame.
+          const { changes, answer } = applyUnit(unit, rows, time)
           rows.apply(changes, lsn)
           plainRows.take(applyUnit(only(frame), plainRows, time).changes)
           behind.push({ frame, time, lsn })
           const taken = behind.splice(0, lags[lsn - 1] ?? 0)
           if (taken.length > 0) {
-            const batch = nextBatch((index) => taken[index], projection, lsn)
+            const batch = nextBatch(pendingFrames(taken), projection, lsn)
             store.commit(batch.changes, { walId, epoch: 1, lsn: batch.lsn })
             overlay.forget(batch.lsn)
           }
@@ -238,7 +240,7 @@ describe('a history of any commands', () => {
           for (let at = 0; at < frames.length; at += size) {
             const part = frames.slice(at, at + size)
             const batch = nextBatch(
-              (index) => part[index],
+              pendingFrames(part),
               new ProjectionRows(opened, table.read),
               frames.length,
             )

@@ -1,0 +1,140 @@
+/**
+ * A write on its way from its caller to the log, in one object: what it asks of the gate, its place in the log's queue, and the
+ * caller's promise, which it settles once and never before it has left the gate. Where it goes `write-path.ts` decides.
+ */
+import { KeelsonError } from '../errors.ts'
+import type { System } from '../runtime/index.ts'
+import { frameLength, type Unit, type UnitAnswer, unitBytesMax } from '../storage/index.ts'
+import type { Admission } from './admission.ts'
+import type { Append } from './append-group.ts'
+import { sideChannelCandidate } from './blob-command.ts'
+import type { Applied } from './commit-follower.ts'
+import type { Entry } from './gate.ts'
+import { valueBytesOf } from './large-write.ts'
+import { markedKeys } from './marked-keys.ts'
+import type { MarkedKeys } from './order-marks.ts'
+import type { Position } from './position.ts'
+import type { Shard } from './shard.ts'
+import { outcomeOf, type Ticket } from './ticket.ts'
+import type { CheckedWrite } from './write-options.ts'
+import { bytesCounted, commandsIn } from './write-weight.ts'
+
+/**
+ * What is to be written to one shard: units that take effect one after another and share one frame's durability. They are handed
+ * over: nobody changes them, or the bytes in them, any more.
+ */
+export type Write = {
+  readonly units: readonly Unit[]
+  readonly options: CheckedWrite
+  /** How long it may wait for others to share its frame, in ms; by default as long as the namespace of its first key says. */
+  readonly windowMs?: number | undefined
+}
+
+/** Makes what the caller is answered of where its units stand and what they answered. What it throws is what the caller gets. */
+export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T
+
+/** One write. */
+export class Passage<T = unknown> implements Append, Entry {
+  readonly system: System
+  readonly shard: Shard
+  readonly write: Write
+  /** Some of its values become blobs: it has no frame yet. */
+  readonly isLarge: boolean
+  readonly length: number
+  readonly bytes: number
+  readonly commands: number
+  readonly endsAt: number
+  state: Ticket['state'] = 'queued'
+  /** What it took from the gate; nothing while it waits there, or when somebody else has the token. */
+  admission: Admission | undefined
+  readonly #shape: Shape<T>
+  readonly #resolve: (answer: T) => void
+  readonly #reject: (error: unknown) => void
+
+  /** @throws KeelsonError `TOO_LARGE` for what no frame takes; `INVALID_ARGUMENT` for units that no frame can have */
+  constructor(
+    system: System,
+    shard: Shard,
+    write: Write,
+    shape: Shape<T>,
+    resolve: (answer: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    const { units, options } = write
+    this.system = system
+    this.shard = shard
+    this.write = write
+    this.endsAt = system.clock.monotonic() + options.deadlineMs
+    this.isLarge = sideChannelCandidate(units, shard.blobs.parts.terms)
+    this.length = this.isLarge ? 0 : checkedLength(units, shard)
+    this.commands = commandsIn(units)
+    this.bytes = bytesCounted(this.commands, this.isLarge ? valueBytesOf(units) : this.length)
+    this.#shape = shape
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  get units(): readonly Unit[] {
+    return this.write.units
+  }
+
+  get whenFull(): CheckedWrite['whenFull'] {
+    return this.write.options.whenFull
+  }
+
+  get deadlineMs(): number {
+    return this.write.options.deadlineMs
+  }
+
+  /** The keys that it changes. Asked only where something else is on its way, or has a window. */
+  get keys(): MarkedKeys {
+    return markedKeys(this.units)
+  }
+
+  /** Ms until its caller gives up; at least 1. */
+  get leftMs(): number {
+    return Math.max(1, this.endsAt - this.system.clock.monotonic())
+  }
+
+  applied(lsn: number, answers: readonly UnitAnswer[]): void {
+    this.#answer({ shard: this.shard.index, lsn }, answers)
+  }
+
+  failed(error: unknown, lsn?: number): void {
+    const position = lsn === undefined ? undefined : { shard: this.shard.index, lsn }
+    this.refused(outcomeOf(this, error, position))
+  }
+
+  /** The gate let it in never, or its way ended with an outcome. */
+  refused(outcome: unknown): void {
+    this.admission?.leave()
+    this.#reject(outcome)
+  }
+
+  /** Is answered as somebody else's append is, which carries its units. */
+  follow(ended: Promise<Applied>): void {
+    ended.then(
+      ({ position, answer }) => this.#answer(position, answer),
+      (failure: unknown) => this.failed(failure),
+    )
+  }
+
+  #answer(position: Position, answers: readonly UnitAnswer[]): void {
+    this.admission?.leave()
+    try {
+      this.#resolve(this.#shape(position, answers))
+    } catch (error) {
+      this.#reject(error)
+    }
+  }
+}
+
+/** The length of the units' frame. @throws KeelsonError as `frameLength`; `TOO_LARGE` when the shard's log has no room for it */
+export const checkedLength = (units: readonly Unit[], shard: Shard): number => {
+  const length = frameLength(units)
+  const lengthMax = unitBytesMax(shard.files.parts.logOptions)
+  if (length <= lengthMax) return length
+  throw new KeelsonError('TOO_LARGE', `A write takes at most ${lengthMax} bytes here.`, {
+    details: { length, lengthMax },
+  })
+}

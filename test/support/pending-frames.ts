@@ -1,0 +1,32 @@
+/** Frames as the projection takes them, out of plain lists. */
+import type { AppliedFrames } from '../../src/actors/applier.ts'
+import type { PendingFrames } from '../../src/actors/projection-batch.ts'
+import { decodeFrame, frameLength, markOf, type Unit } from '../../src/storage/index.ts'
+
+type StoredFrame = { readonly lsn: number; readonly time: number; readonly frame: Uint8Array }
+
+/** Frames that were read back. */
+export const pendingFrames = (frames: readonly StoredFrame[]): PendingFrames => {
+  const frameAt = (at: number): StoredFrame => {
+    const frame = frames[at]
+    if (!frame) throw new RangeError(`no frame ${at} of ${frames.length}`)
+    return frame
+  }
+  return {
+    size: frames.length,
+    lsn: (at) => frameAt(at).lsn,
+    time: (at) => frameAt(at).time,
+    units: (at) => decodeFrame(frameAt(at).frame).units,
+    mark: (at) => markOf(frameAt(at).time, frameAt(at).frame),
+  }
+}
+
+/** Frames that were applied: one for each LSN, of the units that `unitsOf` gives it. */
+export const appliedFrames = (
+  lsns: readonly number[],
+  unitsOf: (lsn: number) => readonly Unit[],
+  time = 1,
+): AppliedFrames => {
+  const units = lsns.map(unitsOf)
+  return { time, lsns, units, lengths: units.map(frameLength) }
+}
