@@ -12,6 +12,7 @@ import { processFacts, processTable } from './process-view.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
 import { logView, projectionView } from './shard-view.ts'
 import { factList } from './text-table.ts'
+import { traceFeed } from './trace-view.ts'
 import { surveyTree } from './tree-survey.ts'
 import { treeView } from './tree-view.ts'
 import { View } from './view.ts'
@@ -48,6 +49,7 @@ const lookingWords = (app: App, paint: Paint) => ({
     return new View(processFacts(info, nameOf, app.system.clock.now()))
   },
   state: (process: unknown) => getState(refOf(app, process)),
+  trace: async (process: unknown, count?: unknown) => traceFeed(findProcess(app, process), count),
   wal: async () => {
     const [shard] = app.shards
     const durability = shard?.parts.settings.wal ?? { enableFsync: true, syncInterval: undefined }
@@ -132,6 +134,7 @@ const commands: readonly (readonly [string, string])[] = [
   ["top(), top('queue', 20)", 'who did most since the last look: by handled, queue or grown'],
   ['info(p)', 'one process whole: what it does, its queue, links, monitors'],
   ['state(p)', 'the state of a server'],
+  ['trace(p, count)', 'its next messages, replies and steps, as they happen; 0 ends it'],
   ['kill(p)', 'ends a process, untrappably; its supervisor starts it again'],
   ['suspend(p), resume(p)', 'lets the messages of a process wait, and go on'],
   ['call(p, name, payload)', 'calls a server and awaits its answer'],

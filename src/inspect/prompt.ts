@@ -8,6 +8,7 @@ import { inspect } from 'node:util'
 import { type Environment, type Input, printLine } from './environment.ts'
 import { errorText } from './error-view.ts'
 import { type Evaluation, evaluate, type Run, runBreakable } from './evaluation.ts'
+import { Feed } from './feed.ts'
 import type { PromptWords } from './prompt-words.ts'
 
 /** What a prompt is made of. */
@@ -38,6 +39,8 @@ export class Prompt {
   #leave: (() => void) | undefined
   #interruptedIdle = false
   #isClosed = false
+  /** No line is run any more. */
+  #isOver = false
 
   constructor(options: PromptOptions) {
     this.#options = options
@@ -72,6 +75,7 @@ export class Prompt {
       }
       if (this.#pending !== '') this.#print({ kind: 'error', error: endedEarly() })
     } finally {
+      this.#isOver = true
       withdraw()
       this.#lines.close()
     }
@@ -105,6 +109,17 @@ export class Prompt {
   #print(outcome: Evaluation): void {
     const text = this.#text(outcome)
     if (text !== undefined) printLine(this.#options.environment.output, text)
+    if (outcome.kind === 'value' && outcome.value instanceof Feed)
+      outcome.value.show((line) => this.#tell(line))
+  }
+
+  /** Prints what comes by itself: on a terminal in the place of what is being typed, which stands below it again. */
+  #tell(line: string): void {
+    if (this.#isOver) return
+    const { output } = this.#options.environment
+    const asks = this.#lines.terminal && !this.#isClosed && this.#leave === undefined
+    printLine(output, asks ? `\r\x1b[K${line}` : line)
+    if (asks) this.#lines.prompt(true)
   }
 
   #text(outcome: Evaluation): string | undefined {

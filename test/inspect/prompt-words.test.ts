@@ -222,6 +222,22 @@ describe('commands', () => {
     expect(text).toMatch(/^INVALID_ARGUMENT: top/m)
   })
 
+  test('trace(p) shows what a process is told and answers, between the lines that cause it', async () => {
+    const { ask } = await session()
+
+    const text = await ask('trace(counter, 3)', "call(counter, 'add', 2)", 'state(counter)')
+
+    expect(text.replaceAll(/<\d+>/g, '<p>').split('\n')).toEqual([
+      'the next 3 events of counter <p>; trace(p, 0) ends it',
+      'counter <p>  in    call add 2',
+      'counter <p>  out   reply 7',
+      '7',
+      '{ count: 7 }',
+    ])
+    expect(await ask('trace(counter, -1)')).toMatch(/^INVALID_ARGUMENT/)
+    expect(await ask('trace(counter, 0)')).toMatch(/^counter <\d+> is not traced/)
+  })
+
   test('store writes and reads', async () => {
     const { ask } = await session()
 

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream'
 import { inspect, stripVTControlCharacters } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { KeelsonError } from '../../src/errors.ts'
+import { Feed } from '../../src/inspect/feed.ts'
 import { Prompt, type PromptOptions } from '../../src/inspect/prompt.ts'
 import { View } from '../../src/inspect/view.ts'
 
@@ -190,6 +191,21 @@ describe('on a terminal', () => {
     expect(await type('2]\r')).toMatch(/\[ 1, 2 \]\nkeelson> $/)
     input.end()
     await done
+  })
+
+  test('what comes by itself is printed above what is being typed, and nothing after the end', async () => {
+    const feed = new Feed('begun')
+    const { type, done, input } = attended({ feed })
+
+    expect(await type('feed\r')).toMatch(/begun\nkeelson> $/)
+    await type('1 + ')
+    feed.add('something happened')
+    expect(await type('')).toMatch(/something happened\nkeelson> 1 \+ $/)
+    expect(await type('1\r')).toMatch(/2\nkeelson> $/)
+    input.end()
+    await done
+    feed.add('too late')
+    expect(await type('')).not.toContain('too late')
   })
 
   test('Tab completes commands, names of processes, and methods of the handles', async () => {
