@@ -138,9 +138,9 @@ function* walkRun(walk: Walk, from: FrameEnd): Generator<number, WalkedRun> {
   let paused = from.offset
   for (let frame = cursor.next(); frame; frame = cursor.next()) {
     addTo(sums, cursor, frame)
-    if (cursor.end.offset - paused < pauseBytes) continue
-    yield cursor.end.offset - paused
-    paused = cursor.end.offset
+    if (cursor.frameOffset - paused < pauseBytes) continue
+    yield cursor.frameOffset - paused
+    paused = cursor.frameOffset
   }
   yield cursor.end.offset - paused
   walk.provenLsn = Math.max(walk.provenLsn, sums.provenLsn)
