@@ -60,6 +60,10 @@ export type Messages = {
     /** Somebody read a row whose checksum does not hold. */
     damaged: (evidence: unknown) => void
   }
+  infos: {
+    /** What the projection has shown up to here has been kept for its time. */
+    cooled: (lsn: number) => void
+  }
   continues: { open: () => void; rebuild: () => void }
 }
 
@@ -156,13 +160,16 @@ export const server: GenServer<Messages, State, Shard> = {
       else state.postponed.push(group)
       return noReply(state)
     },
-    projected: (state, lsn) => {
+    projected: (state, lsn, context) => {
+      const isNews = lsn > state.shard.projectedLsn
       state.shard.projectedLsn = Math.max(state.shard.projectedLsn, lsn)
       if (state.mode === 'waiting')
         return lsn >= state.subscription.lastLsn
           ? noReply(state, { continue: ['rebuild'] })
           : noReply(state)
-      state.overlay.forget(lsn)
+      const { hotTtlMs } = state.shard.parts.settings.overlay
+      if (hotTtlMs === 0 || isFull(state)) state.overlay.forget(lsn)
+      else if (isNews) context.sendAfter(hotTtlMs, 'cooled', lsn)
       if (!isFull(state)) state.shard.gate.release(overlayHold)
       return noReply(state)
     },
@@ -170,6 +177,13 @@ export const server: GenServer<Messages, State, Shard> = {
       // Let it crash: the next incarnation begins an empty projection and builds it from the log.
       state.shard.files.distrustProjection()
       return stop(['damaged_projection', evidence], state)
+    },
+  },
+
+  infos: {
+    cooled: (state, lsn) => {
+      state.overlay.forget(lsn)
+      return noReply(state)
     },
   },
 }
@@ -275,6 +289,8 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
   const { lsns, units, lengths } = group
   if (state.follower)
     cast(state.follower, 'enqueueProjectionOutbox', { time, lsns, units, lengths })
+  // What is only kept for its readers makes room first.
+  if (isFull(state)) state.overlay.forget(state.shard.projectedLsn)
   if (isFull(state)) state.shard.gate.hold(overlayHold)
 }
 

@@ -293,6 +293,8 @@ const commit = (
     return
   }
   state.feed.committed(batch)
+  // The last lock may be gone; puts look for locks as long as one is thought to be there.
+  if (state.rows?.hints.locks) state.rows = undefined
   if (state.degraded) tell(context.system, state.shard, 'lmdb.healed', {})
   state.degraded = undefined
   state.failures = 0

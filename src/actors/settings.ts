@@ -23,7 +23,7 @@ export type Settings = {
     readonly maxCommands: number
     readonly maxBytes: number
   }
-  readonly overlay: { readonly bytes: number; readonly keys: number }
+  readonly overlay: { readonly bytes: number; readonly keys: number; readonly hotTtlMs: number }
   /** Sizes in bytes, times in ms; a threshold of 0: values of any size stay in frames. `sweepMs` 0: sweeps only when asked to. */
   readonly blobs: {
     readonly threshold: number

@@ -3,7 +3,9 @@ import { isKeelsonError } from '../errors.ts'
 import {
   fieldRows,
   hintsOf,
+  isLockRow,
   keysOf,
+  lockRows,
   mergedLayers,
   type ProjectionStore,
   type ReadBlob,
@@ -23,6 +25,8 @@ export class ShardRows implements Rows {
   readonly #projection: ProjectionStore
   readonly #damaged: () => void
   #soonest = Number.POSITIVE_INFINITY
+  /** How many locks there are: once none is left, puts need not look for one any more. */
+  #locks: number
 
   /** `damaged` is called when a row of the projection turns out to be damaged, before the error is thrown. */
   constructor(
@@ -36,6 +40,7 @@ export class ShardRows implements Rows {
     this.#damaged = damaged
     this.blob = blob
     this.hints = this.#watched(() => hintsOf(projection))
+    this.#locks = this.#watched(() => countOf(projection.range(lockRows)))
   }
 
   get(rowKey: string): Row | undefined {
@@ -58,9 +63,13 @@ export class ShardRows implements Rows {
 
   /** Takes the changes of frame `lsn`. */
   apply(changes: readonly RowChange[], lsn: number): void {
-    for (const [, row] of changes)
+    for (const [rowKey, row] of changes) {
       if (row && row.expiresAt !== 0) this.#soonest = Math.min(this.#soonest, row.expiresAt)
+      if (isLockRow(rowKey)) this.#locks += Number(!!row) - Number(!!this.get(rowKey))
+    }
     this.#overlay.apply(changes, lsn)
+    // A unit that was refused may have noted a lock that it did not take.
+    this.hints.locks = this.#locks > 0
   }
 
   /** The soonest end of a row that was applied since this was asked before; `Infinity` without one. */
@@ -82,6 +91,12 @@ export class ShardRows implements Rows {
     if (isKeelsonError(error, 'CORRUPT')) this.#damaged()
     return error
   }
+}
+
+const countOf = (walk: Iterable<unknown>): number => {
+  let count = 0
+  for (const _ of walk) count++
+  return count
 }
 
 /** The newest rows of a range, `undefined` where one was removed. Use it up, or end it, within one turn. */

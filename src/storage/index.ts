@@ -58,7 +58,7 @@ export { fieldCount, fieldsMax } from './field-commands.ts'
 export { copyingFolder, type UncopiedPlace } from './folder-copy.ts'
 export { frameTypes } from './frame.ts'
 export type { FrameContent } from './frame-content.ts'
-export { type FrameMark, markOf } from './frame-mark.ts'
+export { markOf } from './frame-mark.ts'
 export { inlineBlobHost } from './inline-blob-host.ts'
 export { inlineLogHost } from './inline-log-host.ts'
 export {
@@ -93,6 +93,7 @@ export {
   fieldRowKey,
   fieldRows,
   firstUserKey,
+  isLockRow,
   lockRowKey,
   lockRows,
   loggedBlobRows,

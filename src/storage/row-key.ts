@@ -17,7 +17,13 @@ export const compoundMarkerKey = '\0c'
 export const fieldRowKey = (key: string, field: string): string => `${key}\0${field}`
 
 /** The row of a key's lock. */
-export const lockRowKey = (key: string): string => `\0l${key}`
+export const lockRowKey = (key: string): string => lockPrefix + key
+
+const lockPrefix = '\0l'
+
+/** Whether a row is the lock of some key. */
+export const isLockRow = (rowKey: string): boolean =>
+  rowKey.charCodeAt(0) === 0 && rowKey.startsWith(lockPrefix)
 
 /** The rows of a compound's fields. */
 export const fieldRows = (key: string): RowRange => ({ gt: `${key}\0`, lt: `${key}\x01` })

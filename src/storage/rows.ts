@@ -6,7 +6,7 @@ import { KeelsonError } from '../errors.ts'
 import type { BlobRef } from './blob-reference.ts'
 import { compareKeys } from './key.ts'
 import type { ProjectionStore, Row, RowChange, RowRange } from './projection-store.ts'
-import { compoundMarkerKey, compoundOf, fieldRows, lockRowKey, lockRows } from './row-key.ts'
+import { compoundMarkerKey, compoundOf, fieldRows, isLockRow, lockRows } from './row-key.ts'
 
 /**
  * What may be somewhere among the rows. `false` is certain, and spares every put the look for a lock or for fields to
@@ -27,13 +27,11 @@ export interface Rows {
   blob(ref: BlobRef, from: number, to: number): Uint8Array
 }
 
-const lockPrefix = lockRowKey('')
-
 /** Keeps hints true to a row that is written. */
 export const noteRow = (hints: RowHints, rowKey: string): void => {
   if (rowKey.charCodeAt(0) !== 0) return
   if (rowKey === compoundMarkerKey) hints.compounds = true
-  else if (rowKey.startsWith(lockPrefix)) hints.locks = true
+  else if (isLockRow(rowKey)) hints.locks = true
 }
 
 /** The hints of a projection: two looks. */

@@ -66,6 +66,8 @@ export type StartOptions = {
     /** Committed and not yet projected, in memory; 64 MiB and 2,000,000 keys. Beyond, writes wait or get `BUSY`. */
     readonly bytes?: number
     readonly keys?: number
+    /** So long a row that LMDB shows stays in memory, as long as there is room; 0. */
+    readonly hotTtlMs?: number
   }
   readonly lmdb?: {
     /** When the projection is flushed: gather 50, wait for 20 of quiet, but no longer than 250, or 25,000 operations. */
@@ -166,7 +168,10 @@ const rules: Record<string, Rule> = {
     kind: 'object',
     rules: { windows: { kind: 'any' }, maxCommands: count(1, 65_535), maxBytes: count(256) },
   },
-  overlay: { kind: 'object', rules: { bytes: count(1_024), keys: count(1) } },
+  overlay: {
+    kind: 'object',
+    rules: { bytes: count(1_024), keys: count(1), hotTtlMs: time(0) },
+  },
   lmdb: {
     kind: 'object',
     rules: {
@@ -232,7 +237,11 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         maxCommands: batcher.maxCommands ?? 10_000,
         maxBytes: batcher.maxBytes ?? 4 * MiB,
       },
-      overlay: { bytes: overlay.bytes ?? 64 * MiB, keys: overlay.keys ?? 2_000_000 },
+      overlay: {
+        bytes: overlay.bytes ?? 64 * MiB,
+        keys: overlay.keys ?? 2_000_000,
+        hotTtlMs: overlay.hotTtlMs ?? 0,
+      },
       lmdb: {
         intervalMs: lmdb.intervalMs ?? 50,
         quietMs: lmdb.quietMs ?? 20,

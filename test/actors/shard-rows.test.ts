@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest'
+import { Overlay } from '../../src/actors/overlay.ts'
+import { ShardRows } from '../../src/actors/shard-rows.ts'
+import {
+  applyUnit,
+  type Command,
+  encodeValue,
+  memoryProjections,
+  missingBlob,
+  noExpiry,
+} from '../../src/storage/index.ts'
+
+const put: Command = { kind: 'put', key: 'k', value: encodeValue(1), expiry: noExpiry }
+const locking = (kind: 'lock' | 'extend', owner: string, ...keys: string[]): Command => ({
+  kind,
+  keys,
+  owner,
+  leaseMs: 1_000,
+})
+const unlock = (owner: string, ...keys: string[]): Command => ({ kind: 'unlock', keys, owner })
+
+/** Rows that say how often the projection was asked while a unit was applied. */
+const watchedRows = (time = 0) => {
+  const store = memoryProjections().open('/rows')
+  const rows = new ShardRows(new Overlay(), store, missingBlob)
+  let lsn = 0
+  const looks = (...commands: Command[]): number => {
+    let count = 0
+    const get = store.get.bind(store)
+    store.get = (key) => {
+      count++
+      return get(key)
+    }
+    const unit =
+      commands.length === 1
+        ? { kind: 'command' as const, command: commands[0] as Command }
+        : { kind: 'batch' as const, commands }
+    const { changes } = applyUnit(unit, rows, time)
+    rows.apply(changes, ++lsn)
+    store.get = get
+    return count
+  }
+  return { store, rows, looks }
+}
+
+describe('the rows of a shard', () => {
+  test('are asked for locks by a put only while there is one', () => {
+    const { looks } = watchedRows()
+    expect(looks(put)).toBe(0)
+    looks(locking('lock', 'me', 'a', 'b'))
+    expect(looks(put)).toBe(1)
+    looks(unlock('me', 'a'))
+    expect(looks(put)).toBe(1)
+    // Twice makes no difference: there is one lock less only once.
+    looks(unlock('me', 'a'))
+    expect(looks(put)).toBe(1)
+    looks(locking('extend', 'me', 'b'))
+    looks(unlock('me', 'b'))
+    expect(looks(put)).toBe(0)
+  })
+
+  test('are not asked for a lock that a refused unit did not take, nor for one that came and went in a batch', () => {
+    const { looks, rows } = watchedRows()
+    looks(locking('lock', 'me', 'a'), { kind: 'append', key: 'n', suffix: encodeValue(1) })
+    expect(rows.hints.locks).toBe(false)
+    looks(locking('lock', 'me', 'a'), unlock('me', 'a'))
+    expect(looks(put)).toBe(0)
+  })
+
+  test('count the locks that the projection has', () => {
+    const { store, rows, looks } = watchedRows()
+    looks(locking('lock', 'me', 'a'))
+    const lock = rows.get('\0la')
+    if (!lock) throw new Error('no lock')
+    store.commit(
+      [
+        ['\0la', lock],
+        ['\0lb', lock],
+      ],
+      { walId: 'ab'.repeat(16), epoch: 1, lsn: 1 },
+    )
+    const later = new ShardRows(new Overlay(), store, missingBlob)
+    expect(later.hints.locks).toBe(true)
+    later.apply([['\0la', undefined]], 2)
+    expect(later.hints.locks).toBe(true)
+    later.apply([['\0lb', undefined]], 3)
+    expect(later.hints.locks).toBe(false)
+  })
+})
