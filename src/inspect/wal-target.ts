@@ -108,7 +108,7 @@ const shardTarget = (
       heldFrom: 1,
       isLive,
       ...(walId === undefined ? {} : { walId }),
-      evidence: position ? [{ ...position, source: 'the projection' }] : [],
+      ...(position ? { shown: position } : {}),
     },
     remarks:
       projection?.state === 'damaged'

@@ -6,14 +6,15 @@
 
 import { readStamp, stampBytes } from './control-payload.ts'
 import { crc32 } from './crc32.ts'
-import { type Disk, DiskError } from './disk.ts'
+import { DiskError, type DiskFile } from './disk.ts'
 import { frameTypes } from './frame.ts'
 import { FrameCursor, segmentStart } from './frame-cursor.ts'
 import { pathIn } from './log-folder.ts'
+import type { FrameMark, ProjectedPosition } from './projection-store.ts'
 import type { SegmentEntry } from './segment-chain.ts'
 
-/** The stamp of a DATA frame in ms, and the CRC-32 of what follows the stamp in its payload. */
-export type FrameMark = { readonly time: number; readonly crc: number }
+/** What of a disk is needed. */
+type Files = { open(path: string, mode: 'read'): DiskFile }
 
 /** The mark of the frame with this stamp and payload; the payload's own first eight bytes are not looked at. */
 export const markOf = (time: number, payload: Uint8Array): FrameMark => ({
@@ -21,12 +22,25 @@ export const markOf = (time: number, payload: Uint8Array): FrameMark => ({
   crc: crc32(payload.subarray(stampBytes)),
 })
 
+/** Why a projection is not of the log of `segments` as it is, in a sentence; `undefined` when it is. */
+export const otherThanShown = (
+  disk: Files,
+  dir: string,
+  segments: readonly SegmentEntry[],
+  { walId, lsn, frame }: ProjectedPosition,
+): string | undefined => {
+  if (walId !== segments[0]?.header.walId)
+    return 'the projection shows another log, and is built anew'
+  if (!frame || mayHoldFrame(disk, dir, segments, lsn, frame)) return undefined
+  return `the projection shows another timeline of this log (another frame at lsn ${lsn}), and is built anew`
+}
+
 /**
  * Whether `segments` have the marked frame under `lsn`. False only when a whole frame stands there that is another one:
  * what is missing or cannot be read cannot be compared, and recovery judges it. Reads one segment up to the frame.
  */
-export const mayHoldFrame = (
-  disk: Disk,
+const mayHoldFrame = (
+  disk: Files,
   dir: string,
   segments: readonly SegmentEntry[],
   lsn: number,
@@ -49,7 +63,7 @@ export const mayHoldFrame = (
 const otherMark: FrameMark = { time: -1, crc: -1 }
 
 const markIn = (
-  disk: Disk,
+  disk: Files,
   dir: string,
   { name, header }: SegmentEntry,
   limit: number,

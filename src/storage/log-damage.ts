@@ -8,6 +8,7 @@ import { manifestName } from './log-folder.ts'
 import type { Evidence } from './log-host.ts'
 import type { LogSurvey, SurveyedSegment } from './log-survey.ts'
 import type { LsnRange } from './lost-frame.ts'
+import type { ProjectedPosition } from './projection-store.ts'
 import type { Predecessor } from './segment-header.ts'
 import type { Hole, SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
@@ -17,6 +18,8 @@ import type { UnreadableExtent } from './worn-disk.ts'
 export type LogKnowledge = {
   /** What proves, outside the log, how far it once was durable. */
   readonly evidence?: readonly Evidence[]
+  /** What its projection shows: evidence too, unless that is of another log, or another timeline of this one. */
+  readonly shown?: ProjectedPosition
   /** Every LSN from here on has to be there; by default those behind the checkpoint. */
   readonly heldFrom?: number
   /** The id that the log must have, in hex. */

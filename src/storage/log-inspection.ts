@@ -3,7 +3,7 @@
  * that is not a torn tail is thrown here, while the folder is still as it was found.
  */
 import type { Disk } from './disk.ts'
-import { mayHoldFrame } from './frame-mark.ts'
+import { otherThanShown } from './frame-mark.ts'
 import { corruption, refusing, unsupported } from './log-errors.ts'
 import { manifestName, pathIn } from './log-folder.ts'
 import type { Evidence, Inspection, LogNeeds } from './log-host.ts'
@@ -11,7 +11,6 @@ import { checkpointOf, type Findings, planOf } from './log-plan.ts'
 import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
 import { checkLinks, scanLog } from './log-scan.ts'
 import { type Manifest, type ManifestReading, readManifest } from './manifest.ts'
-import type { ProjectedPosition } from './projection-store.ts'
 import { findBreach, type SegmentEntry } from './segment-chain.ts'
 import { foundAs, listSegments } from './segment-list.ts'
 
@@ -53,19 +52,6 @@ const inspect = (
   const verdict = judge(findings, other ? evidence : claims)
   const found = report(disk, findings, verdict)
   return other ? { ...found, showsOther: true, remarks: [...found.remarks, other] } : found
-}
-
-/** Why a projection is not of this log as it is, in a sentence. */
-const otherThanShown = (
-  disk: Disk,
-  dir: string,
-  segments: readonly SegmentEntry[],
-  { walId, lsn, frame }: ProjectedPosition,
-): string | undefined => {
-  if (walId !== segments[0]?.header.walId)
-    return 'the projection shows another log, and is built anew'
-  if (!frame || mayHoldFrame(disk, dir, segments, lsn, frame)) return undefined
-  return `the projection shows another timeline of this log (another frame at lsn ${lsn}), and is built anew`
 }
 
 /** From where on every frame has to be whole; `undefined` when recovery decides. */

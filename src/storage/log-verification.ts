@@ -5,8 +5,10 @@
 import { KeelsonError } from '../errors.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { FrameCursor, segmentStart } from './frame-cursor.ts'
+import { otherThanShown } from './frame-mark.ts'
 import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
 import { pathIn } from './log-folder.ts'
+import type { Evidence } from './log-host.ts'
 import { judgeLog, type LogVerification } from './log-judgement.ts'
 import { type LogSurvey, type SurveyedSegment, surveyLog } from './log-survey.ts'
 import { strangersIn } from './log-timelines.ts'
@@ -59,13 +61,28 @@ export function* verifying(
     const isGone = surveys.length === 0 && survey.segments.length > 0
     if (mayRepeat && isGone) continue
     const isReleased = surveys.length < survey.segments.length
-    const known = isReleased ? { ...knowledge, heldFrom: nowhere } : knowledge
-    const held = isReleased ? without(survey, surveys) : survey
+    const listed = isReleased ? without(survey, surveys) : survey
+    const { evidence, remarks } = whatIsShown(worn, dir, listed, knowledge)
+    const held = { ...listed, remarks: [...listed.remarks, ...remarks] }
+    const known = { ...knowledge, evidence, ...(isReleased ? { heldFrom: nowhere } : {}) }
     const strangers = strangersIn(held, surveys)
     if (strangers.size === 0) return judgeLog(held, surveys, known)
     const own = yield* withoutStrangers(worn, dir, surveys, strangers)
     return judgeLog(withStrangers(held, strangers), own, known)
   }
+}
+
+/** All evidence there is. What a projection of another log or timeline shows is none, and remarked on. */
+const whatIsShown = (
+  disk: WornDisk,
+  dir: string,
+  { segments }: LogSurvey,
+  { shown, evidence = [] }: LogKnowledge,
+): { readonly evidence: readonly Evidence[]; readonly remarks: readonly string[] } => {
+  if (!shown) return { evidence, remarks: [] }
+  const other = segments.length > 0 ? otherThanShown(disk, dir, segments, shown) : undefined
+  if (other !== undefined) return { evidence, remarks: [other] }
+  return { evidence: [...evidence, { ...shown, source: 'the projection' }], remarks: [] }
 }
 
 function* mapFiles(

@@ -4,8 +4,6 @@
  * A projection is derived: whoever finds it damaged sets it aside, and it is built anew from the log.
  */
 
-import type { FrameMark } from './frame-mark.ts'
-
 /** How a stored value is to be read: its kind, never guessed from its content. */
 export const valueTags = { structured: 0, text: 1, bytes: 2, blob: 3 } as const
 /** One of the four kinds. */
@@ -33,6 +31,9 @@ export type RowValue = { readonly tag: RowTag; readonly bytes: Uint8Array }
 
 /** What stands under a row's key. `expiresAt` in ms since 1970, 0 for never. */
 export type Row = { readonly value: RowValue; readonly expiresAt: number }
+
+/** What tells a DATA frame from others under its LSN: its stamp in ms, and the CRC-32 of what follows the stamp in its payload. */
+export type FrameMark = { readonly time: number; readonly crc: number }
 
 /**
  * The log, and the place in it, that a projection shows. `walId` in hex. `frame`: which frame stood at `lsn`; positions

@@ -1,6 +1,7 @@
 /** Which projection an inspection believes: the frame that it says it shows must be the one that the log has there. */
 import { describe, expect, test } from 'vitest'
 import { markOf } from '../../src/storage/frame-mark.ts'
+import { verifyLog } from '../../src/storage/log-verification.ts'
 import type { ProjectedPosition } from '../../src/storage/projection-store.ts'
 import {
   commit,
@@ -72,6 +73,21 @@ describe('a projection that shows a frame', () => {
     expect(() => inspect(world, { ...position, lsn: 9 })).toThrow(
       expect.objectContaining({ code: 'CORRUPT' }),
     )
+  })
+
+  test('of another timeline is told by verify as well, and proves nothing to it', () => {
+    const { world, position } = crashed(8)
+    const other = { ...position, frame: { ...position.frame, crc: 1 } }
+
+    expect(verifyLog(world.disk, dir, { shown: position })).toMatchObject({
+      provenLsn: 8,
+      provenBy: 'the projection',
+      remarks: [],
+    })
+    expect(verifyLog(world.disk, dir, { shown: other })).toMatchObject({
+      provenLsn: world.inspect().provenLsn,
+      remarks: [expect.stringContaining('another timeline')],
+    })
   })
 
   test('that recovery has written anew in another segment is still believed', () => {
