@@ -22,7 +22,7 @@ export type * from './gen-server.ts'
 export type { Log, Logger } from './logger.ts'
 export type { Fired, Timer } from './message-timer.ts'
 export type * from './messages.ts'
-export { type CallOptions, call, cast, send } from './messaging.ts'
+export { type CallOptions, call, cast, madeThrough, send } from './messaging.ts'
 export type { DownMessage, Monitor } from './monitor.ts'
 export {
   type Ignore,
@@ -50,6 +50,7 @@ export type { AsyncStreamOptions } from './stream-options.ts'
 export {
   countChildren,
   deleteChild,
+  madeAt,
   restartChild,
   type SupervisorOptions,
   startChild,

@@ -9,6 +9,8 @@ import {
   type GenServer,
   isVia,
   type Messages,
+  madeAt,
+  madeThrough,
   type Name,
   name,
   type Ref,
@@ -82,7 +84,12 @@ const orphanGone = async (system: System, registered: AnyName | undefined): Prom
  * @throws KeelsonError `CONFIG` with `details.path`; `EXITED` with `['shutdown', ['failed_to_start_child', id, reason]]` as
  * `details.reason` when a part has not started, and then nothing of it runs
  */
-export const startSupervisor = async (
+export const startSupervisor = (
+  where: System | Context,
+  tree: AppTree | ChildSpec,
+): Promise<Ref<SupervisorMessages>> => madeAt(where, treeStarted(where, tree))
+
+const treeStarted = async (
   where: System | Context,
   tree: AppTree | ChildSpec,
 ): Promise<Ref<SupervisorMessages>> =>
@@ -92,7 +99,12 @@ export const startSupervisor = async (
  * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`, as in OTP.
  * @throws KeelsonError `CONFIG` with `details.path` for data that are none
  */
-export const startChild = async (
+export const startChild = (
+  parent: Ref<SupervisorMessages>,
+  node: AppNode,
+): Promise<StartResult<unknown>> => madeThrough(parent, childStarted(parent, node))
+
+const childStarted = async (
   parent: Ref<SupervisorMessages>,
   node: AppNode,
 ): Promise<StartResult<unknown>> => startSpec(parent, childSpec(checkAppNode(node)))
@@ -102,7 +114,12 @@ export const startChild = async (
  * give it one; what is below it is named as ever. A failure is the bare reason of its start, or `'max_children'`.
  * @throws KeelsonError `CONFIG` with `details.path` for data that are none
  */
-export const startDynamicChild = async (
+export const startDynamicChild = (
+  parent: Ref<DynamicSupervisorMessages>,
+  node: AppNode,
+): Promise<StartResult> => madeThrough(parent, dynamicChildStarted(parent, node))
+
+const dynamicChildStarted = async (
   parent: Ref<DynamicSupervisorMessages>,
   node: AppNode,
 ): Promise<StartResult> => {

@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import {
   type AppTree,
+  type BareContext,
   call,
   countChildren,
   type GenServer,
@@ -240,3 +241,31 @@ test.each([null, undefined, 5, {}, { id: 'a' }, worker('a', idle, { typo: 1 } as
     expect(await countChildren(top)).toMatchObject({ specs: 0 })
   },
 )
+
+test('what a process begins with a tree and forgets is no unhandled rejection', async () => {
+  const { system, settle } = testSystem()
+  const unhandled = vi.fn()
+  process.on('unhandledRejection', unhandled)
+  try {
+    const ended: unknown[] = []
+    const body = async (context: BareContext): Promise<void> => {
+      const nobody = context.to(name<never>('nobody'))
+      void startSupervisor(context, { kind: 'supervisor' } as never)
+      void startSupervisor(context, supervisor('top', {}, [worker('no', './nowhere.ts' as never)]))
+      void startChild(nobody, worker('counter', counter, { arg: 5 }))
+      void startChild(nobody, 'no node' as never)
+      void startDynamicChild(nobody, worker('counter', counter, { arg: 5 }))
+      void startDynamicChild(nobody, 'no node' as never)
+      context.trapExit(true)
+      await context.sleep(0)
+    }
+    system.monitor(system.spawn(body), (reason) => ended.push(reason))
+    await settle()
+    await new Promise((resolve) => setImmediate(resolve))
+
+    expect(ended).toEqual(['normal'])
+    expect(unhandled).not.toHaveBeenCalled()
+  } finally {
+    process.off('unhandledRejection', unhandled)
+  }
+})
