@@ -13,6 +13,7 @@ import { readU64, viewOf, writeU64 } from './u64.ts'
 
 const digits = 16
 const sizeBytes = 8
+const place = new RegExp(`^${loggedBlobPrefix}([0-9a-f]{${digits}})([0-9a-f]{${digits}})$`)
 
 const inOrder = (count: number): string => count.toString(16).padStart(digits, '0')
 
@@ -29,10 +30,9 @@ export const recordOfLogged = (
   rowKey: string,
   { value: { tag, bytes } }: Row,
 ): { readonly segment: number; readonly extent: Extent } => {
-  const at = loggedBlobPrefix.length
-  const segment = Number.parseInt(rowKey.slice(at, at + digits), 16)
-  const offset = Number.parseInt(rowKey.slice(at + digits), 16)
-  if (tag !== rowTags.loggedBlob || bytes.length !== sizeBytes || !Number.isSafeInteger(offset))
+  const [, segment, offset] = place.exec(rowKey)?.map((part) => Number.parseInt(part, 16)) ?? []
+  const isWhole = tag === rowTags.loggedBlob && bytes.length === sizeBytes
+  if (!isWhole || segment === undefined || offset === undefined)
     throw new KeelsonError('CORRUPT', 'A row of a blob cannot be read.', {
       details: { key: rowKey, evidence: `tag ${tag}, ${bytes.length} bytes` },
     })
