@@ -303,7 +303,9 @@ const isFull = ({ shard, overlay }: { shard: Shard; overlay: Overlay }): boolean
 const apply = (state: State, { group, from, time }: WalWriter.CommittedGroup): void => {
   const { shard, rows } = state
   if (!rows) throw shard.unavailable()
-  for (const [at, lsn] of group.lsns.entries()) {
+  const { lsns } = group
+  for (let at = 0; at < lsns.length; at++) {
+    const lsn = lsns[at] as number
     const answers = applyUnits(group.units[at] ?? [], lsn, time, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
@@ -312,15 +314,20 @@ const apply = (state: State, { group, from, time }: WalWriter.CommittedGroup): v
   from.reply(undefined)
 }
 
-/** Applies the units of one frame; answers what they answered. Each sees those before it. */
+/** Applies the units of one frame, mostly one; answers what they answered. Each sees those before it. */
 const applyUnits = (
   units: readonly Unit[],
   lsn: number,
   time: number,
   rows: ShardRows,
-): UnitAnswer[] =>
-  units.map((unit) => {
-    const { changes, answer } = applyUnit(unit, rows, time)
-    rows.apply(changes, lsn)
-    return answer
-  })
+): readonly UnitAnswer[] => {
+  const [only] = units
+  if (only && units.length === 1) return [applyOne(only, lsn, time, rows)]
+  return units.map((unit) => applyOne(unit, lsn, time, rows))
+}
+
+const applyOne = (unit: Unit, lsn: number, time: number, rows: ShardRows): UnitAnswer => {
+  const { changes, answer } = applyUnit(unit, rows, time)
+  rows.apply(changes, lsn)
+  return answer
+}

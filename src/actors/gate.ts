@@ -85,24 +85,28 @@ export class Gate {
   }
 
   /**
-   * Enters: calls `admitted` with a token, before it returns when there is room, else when the writer's turn has come.
+   * Enters: calls `admitted` with a token (and the entry, so that one function serves all), before it returns when there is room, else when the writer's turn has come.
    * Synchronously, so that writes go on in the order in which they came. Whoever has the token gives it back with `leave`.
    * Or calls `refused`: `BUSY` (told to refuse), `NOT_SUBMITTED` (waited past its deadline), what the gate was shut with.
    * A write larger than a bound is admitted alone.
    */
-  enter(
-    entry: Entry,
-    admitted: (admission: Admission) => void,
-    refused: (error: KeelsonError) => void,
+  enter<Asked extends Entry>(
+    entry: Asked,
+    admitted: (admission: Admission, entry: Asked) => void,
+    refused: (error: KeelsonError, entry: Asked) => void,
   ): void {
     if (this.#shut) {
-      refused(this.#shut)
+      refused(this.#shut, entry)
     } else if (this.#waiting.size === 0 && this.#fits(entry) && this.#fitsTotal(entry)) {
-      admitted(this.#count(entry))
+      admitted(this.#count(entry), entry)
     } else if (entry.whenFull === 'refuse') {
-      refused(this.#busy())
+      refused(this.#busy(), entry)
     } else {
-      this.#wait(entry, admitted, refused)
+      this.#wait(
+        entry,
+        (admission) => admitted(admission, entry),
+        (error) => refused(error, entry),
+      )
     }
   }
 

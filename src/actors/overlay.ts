@@ -8,7 +8,12 @@
 import { compareKeys, type Row, type RowChange, type RowRange } from '../storage/index.ts'
 
 /** A key's newest committed state: a row, or `undefined` where it was removed. */
-export type OverlayEntry = { readonly row: Row | undefined; readonly lsn: number }
+export type OverlayEntry = {
+  readonly row: Row | undefined
+  readonly lsn: number
+  /** What it counts. */
+  readonly bytes: number
+}
 
 /** What one entry costs beside its key and value, about: map slot, entry, row. */
 const entryBytes = 160
@@ -40,16 +45,8 @@ export class Overlay {
   }
 
   /** Takes the changes of frame `lsn`. LSNs never go down from call to call. */
-  apply(changes: Iterable<RowChange>, lsn: number): void {
-    for (const [key, row] of changes) {
-      const before = this.#entries.get(key)
-      if (before) {
-        this.#bytes -= costOf(key, before.row)
-        this.#entries.delete(key)
-      } else this.#unsorted.push(key)
-      this.#entries.set(key, { row, lsn })
-      this.#bytes += costOf(key, row)
-    }
+  apply(changes: readonly RowChange[], lsn: number): void {
+    for (const change of changes) this.#take(change[0], change[1], lsn)
   }
 
   /** Forgets what the projection shows: every entry written at `lsn` or before. */
@@ -57,7 +54,7 @@ export class Overlay {
     for (const [key, entry] of this.#entries) {
       if (entry.lsn > lsn) break
       this.#entries.delete(key)
-      this.#bytes -= costOf(key, entry.row)
+      this.#bytes -= entry.bytes
     }
     this.#trim()
   }
@@ -76,6 +73,17 @@ export class Overlay {
       const entry = this.#entries.get(key)
       if (entry) yield [key, entry]
     }
+  }
+
+  #take(key: string, row: Row | undefined, lsn: number): void {
+    const before = this.#entries.get(key)
+    if (before) {
+      this.#bytes -= before.bytes
+      this.#entries.delete(key)
+    } else this.#unsorted.push(key)
+    const bytes = costOf(key, row)
+    this.#entries.set(key, { row, lsn, bytes })
+    this.#bytes += bytes
   }
 
   /** Lets go of sorted keys when most of them are gone. */

@@ -74,7 +74,9 @@ export class ProjectionFeed {
   enqueue(applied: AppliedFrames, now: number): void {
     if (this.lag === 0) this.#firstAt = now
     this.#lastAt = now
-    for (const [at, lsn] of applied.lsns.entries()) {
+    const { lsns } = applied
+    for (let at = 0; at < lsns.length; at++) {
+      const lsn = lsns[at] as number
       if (lsn <= this.#targetLsn) continue
       if (!this.#tail && !this.#outbox.push(applied, at)) this.#tailFrom(this.#projectedLsn + 1)
       this.#targetLsn = lsn

@@ -3,8 +3,10 @@
  * refused leaves nothing behind. Most go straight into the log's queue; those of a window go through the batcher. Writes to one
  * key take effect in the order of their issue, whichever way each takes (`order-marks.ts`).
  */
+import type { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import { namespaceOf, rootNamespace, type Unit, type UnitAnswer } from '../storage/index.ts'
+import type { Admission } from './admission.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { writeLarge } from './large-write.ts'
 import { appendToLog } from './log-append.ts'
@@ -81,15 +83,15 @@ const projectedToo = async (
 
 /** Through the gate and on, in one go when there is room. */
 const enter = (passage: Passage): void => {
-  passage.shard.gate.enter(
-    passage,
-    (admission) => {
-      passage.admission = admission
-      forward(passage)
-    },
-    (refusal) => passage.refused(refusal),
-  )
+  passage.shard.gate.enter(passage, admitted, refused)
 }
+
+const admitted = (admission: Admission, passage: Passage): void => {
+  passage.admission = admission
+  forward(passage)
+}
+
+const refused = (refusal: KeelsonError, passage: Passage): void => passage.refused(refusal)
 
 /** An admitted write goes on: straight into the log's queue, before this returns, when nothing stands before it and it has no window. */
 const forward = (passage: Passage): void => {

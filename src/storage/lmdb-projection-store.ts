@@ -10,6 +10,7 @@ import { constants } from 'node:os'
 import { open, type RootDatabase } from 'lmdb'
 import { isKeelsonError, KeelsonError } from '../errors.ts'
 import type { Disk } from './disk.ts'
+import { frameBuffer } from './frame.ts'
 import { dataFileName, readNewerMeta } from './lmdb-examination.ts'
 import type {
   ProjectedPosition,
@@ -249,25 +250,32 @@ class LmdbProjectionStore implements ProjectionStore {
 type EncodedChange = { readonly key: Buffer; readonly record: Buffer | undefined }
 
 /**
- * Keys and records of `changes`, the records in one piece of memory: LMDB asks the address of each piece anew.
+ * Keys and records of `changes`, all in one piece of memory: LMDB asks the address of each piece anew.
  * @throws KeelsonError `INVALID_ARGUMENT` for a key that no row can have.
  */
 const encodeChanges = (changes: Iterable<RowChange>): EncodedChange[] => {
   const list = [...changes]
-  const arena = Buffer.allocUnsafeSlow(
-    list.reduce((bytes, [, row]) => bytes + (row ? rowBytes(row.value) : 0), 0),
-  )
+  const bytes = Buffer.allocUnsafeSlow(roomFor(list))
+  const memory = frameBuffer(bytes)
   let at = 0
   return list.map(([text, row]) => {
-    const key = Buffer.from(text)
-    if (!isRowKey(key))
+    const from = at
+    at += bytes.write(text, from)
+    if (!isRowKey(bytes, from, at))
       throw new KeelsonError('INVALID_ARGUMENT', 'a row has a key of 1 to 1,537 bytes', {
-        details: { bytes: key.length },
+        details: { bytes: at - from },
       })
+    const key = bytes.subarray(from, at)
     if (!row) return { key, record: undefined }
-    const record = arena.subarray(at, at + rowBytes(row.value))
-    at += record.length
-    encodeRow(record, key, row)
-    return { key, record }
+    const begin = at
+    at = encodeRow(memory, from, begin, row)
+    return { key, record: bytes.subarray(begin, at) }
   })
+}
+
+/** Bytes that suffice for keys and records: a unit of UTF-16 takes three at most. */
+const roomFor = (changes: readonly RowChange[]): number => {
+  let bytes = 0
+  for (const [key, row] of changes) bytes += 3 * key.length + (row ? rowBytes(row.value) : 0)
+  return bytes
 }

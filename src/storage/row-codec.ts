@@ -8,6 +8,7 @@
  */
 import { KeelsonError } from '../errors.ts'
 import { crc32, crc32Within } from './crc32.ts'
+import type { FrameBuffer } from './frame.ts'
 import { isRowTag, type ProjectedPosition, type Row, type RowValue } from './projection-store.ts'
 import { compoundMarkerKey, lockRows, loggedBlobRows } from './row-key.ts'
 import { readU64, viewOf, writeU64 } from './u64.ts'
@@ -49,14 +50,16 @@ export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.
 /** The sum that a record under `key` begins with: of the key and of the record without the sum. */
 export const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
 
-/** Writes `row` under `key` into `into`, which has exactly `rowBytes` bytes. */
-export const encodeRow = (into: Uint8Array, key: Uint8Array, row: Row): void => {
-  const view = viewOf(into)
-  writeU64(view, 4, row.expiresAt)
-  into[12] = row.value.tag
-  into.set(row.value.bytes, rowHeadBytes)
-  // `recordCrc`, without a view of the rest: one is here already.
-  view.setUint32(0, crc32Within({ bytes: into, view }, 4, into.length, crc32(key)), true)
+/** Writes the record of `row` at `at`, right behind its key, which begins at `keyAt`; answers where the record ends. */
+export const encodeRow = (into: FrameBuffer, keyAt: number, at: number, row: Row): number => {
+  const { bytes, view } = into
+  const end = at + rowBytes(row.value)
+  writeU64(view, at + 4, row.expiresAt)
+  bytes[at + 12] = row.value.tag
+  bytes.set(row.value.bytes, at + rowHeadBytes)
+  // `recordCrc`, without views of the two.
+  view.setUint32(at, crc32Within(into, at + 4, end, crc32Within(into, keyAt, at, 0)), true)
+  return end
 }
 
 const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>

@@ -18,8 +18,8 @@ describe('the overlay', () => {
     overlay.apply([['a', row('2')]], 2)
     overlay.apply([['b', undefined]], 3)
 
-    expect(overlay.get('a')).toEqual({ row: row('2'), lsn: 2 })
-    expect(overlay.get('b')).toEqual({ row: undefined, lsn: 3 })
+    expect(overlay.get('a')).toMatchObject({ row: row('2'), lsn: 2 })
+    expect(overlay.get('b')).toMatchObject({ row: undefined, lsn: 3 })
     expect(overlay.get('c')).toBeUndefined()
   })
 
