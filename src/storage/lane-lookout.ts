@@ -18,8 +18,8 @@ export type LookoutParts = {
  * How long a turn looks, in ms. A turn that looked once only would pay more for the next turn, and leave more garbage behind,
  * than it waits; what else there is to do in the loop waits so long at most.
  */
-const turnMs = 0.02
-const looksPerReading = 100
+const turnMs = 0.05
+const looksPerReading = 1_000
 
 /** Begins asleep. */
 export class LaneLookout {

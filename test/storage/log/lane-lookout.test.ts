@@ -4,14 +4,14 @@ import type { Clock } from '../../../src/clock.ts'
 import { CommitLane, laneMemory, laneSides } from '../../../src/storage/commit-lane.ts'
 import { LaneLookout } from '../../../src/storage/lane-lookout.ts'
 
-/** A clock on which each reading takes 1 µs, and turns that are taken by hand. */
+/** A clock on which each reading takes 10 µs, and turns that are taken by hand. */
 const world = (look: () => boolean) => {
   const lane = new CommitLane(laneMemory())
   const turns: (() => void)[] = []
   let now = 0
   const clock = {
     monotonic: () => {
-      now += 0.001
+      now += 0.01
       return now
     },
     soon: (action: () => void) => void turns.push(action),
@@ -26,7 +26,7 @@ test('a lookout gives the loop a turn again and again, and sleeps when its time 
     looks++
     return false
   })
-  lookout.stayAwake(0.1)
+  lookout.stayAwake(0.2)
   expect(isAwake()).toBe(true)
   let count = 0
   for (let turn = turns.shift(); turn; turn = turns.shift()) {
