@@ -30,6 +30,8 @@ export class LaneHabit {
   /** Whether to spend the wait that begins now awake. */
   choose(): boolean {
     if (this.#waits === this.#period) this.#waits = 0
+    // Here, not where the last of them is learned: a wait that was chosen may turn out to be none, and is never learned.
+    if (this.#waits === trial) this.#decide()
     const at = this.#waits++
     return at < trial ? at % (2 * run) >= run : this.#isAwake
   }
@@ -39,7 +41,6 @@ export class LaneHabit {
     if (this.#waits > trial) return
     if (wasAwake) this.#awake.push(ms)
     else this.#asleep.push(ms)
-    if (this.#waits === trial) this.#decide()
   }
 
   #decide(): void {

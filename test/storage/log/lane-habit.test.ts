@@ -52,4 +52,16 @@ describe('the habit of waiting', () => {
     }
     expect(spend(habit, 96, 0.1, 0.15)).toBe(1)
   })
+
+  test('is found where every second wait that was chosen is none, for its commit went as a message', () => {
+    const habit = new LaneHabit()
+    let awake = 0
+    for (let wait = 0; wait < 10_000; wait++) {
+      const isAwake = habit.choose()
+      habit.learn(isAwake, isAwake ? 0.1 : 0.15)
+      habit.choose()
+      if (isAwake) awake++
+    }
+    expect(awake / 10_000).toBeGreaterThan(0.9)
+  })
 })
