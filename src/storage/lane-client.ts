@@ -46,8 +46,9 @@ export class LaneClient implements Byway {
     const isAwake = this.#mayStayAwake && this.#habit.choose()
     if (!this.#lane.offer(id, asked, isAwake)) return false
     this.#underWay = { id, request: asked, began: this.#clock.monotonic(), isAwake }
-    if (isAwake) this.#lookout.stayAwake(awakeMsMax)
+    // A thread that has to be woken may need this very processor for it: who rings does not look out.
     if (!this.#lane.isAwake(laneSides.thread)) ring()
+    else if (isAwake) this.#lookout.stayAwake(awakeMsMax)
     return true
   }
 
