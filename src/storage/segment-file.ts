@@ -8,6 +8,8 @@ import { pathIn, segmentName } from './log-folder.ts'
 import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
 
 const chunkBytes = 1024 * 1024
+/** Zeros are synced in parts: a commit's own sync waits for those that the disk was given before it. */
+const syncedBytes = 2 * chunkBytes
 
 /**
  * Writes all of `bytes` or throws. A short count is a failed write: part of the bytes may stand there. `shortCode` says
@@ -61,6 +63,7 @@ function* fillWithZeros(file: DiskFile, size: number): Generator<void> {
   for (let at = 0; at < size; at += zeros.length) {
     writeAll(file, zeros.subarray(0, Math.min(zeros.length, size - at)), at, 'ENOSPC')
     yield
+    if ((at + zeros.length) % syncedBytes === 0) file.sync()
   }
 }
 

@@ -21,7 +21,7 @@ const groupBytesMax = 4 * 1024 * 1024
  * So many entries do not wait for more, nor for those before them to be answered: the thread encodes and syncs them while
  * the others are answered and hand in their next. Fewer are better off as one group with one sync.
  */
-const manyFrom = 256
+const manyFrom = 512
 
 type Step = { readonly run: () => Promise<void>; readonly refuse: (error: KeelsonError) => void }
 
