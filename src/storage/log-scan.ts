@@ -2,14 +2,20 @@
  * Reads the frames of a log's segments, from a given one to the newest, and sums up what recovery has to know. An
  * earlier segment must be whole up to where its successor says it ended; where the newest ends is for recovery to judge.
  */
-import type { Disk, DiskFile } from './disk.ts'
-import type { FrameHeader } from './frame.ts'
+import type { Disk } from './disk.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from './frame-cursor.ts'
-import { addFrame, type FrameSums, noSums } from './frame-sums.ts'
 import { corruption, unsupported } from './log-errors.ts'
 import { pathIn } from './log-folder.ts'
+import { noAssistant, type ScanAssistant, type ScanHelp } from './scan-board.ts'
 import type { SegmentEntry } from './segment-chain.ts'
 import { endsAsNamed } from './segment-link.ts'
+import {
+  readFrames,
+  readSealed,
+  type SealedSegment,
+  type SegmentReading,
+  sealedAmong,
+} from './segment-reading.ts'
 import { examineTail, type SegmentTail } from './segment-tail.ts'
 
 /** What the frames of a log said. */
@@ -30,28 +36,62 @@ export type LogScan = {
   readonly provenLsn: number
 }
 
-/** Scans `segments`, of which the last is the newest. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`. */
-export const scanLog = (disk: Disk, dir: string, segments: readonly SegmentEntry[]): LogScan => {
-  const sums = noSums()
-  let scanned: Pick<LogScan, 'end' | 'tail'> | undefined
-  for (const [index, segment] of segments.entries()) {
-    const successor = segments[index + 1]
-    const file = disk.open(pathIn(dir, segment.name), 'read')
-    try {
-      if (successor) scanSealed(file, segment, successor, sums)
-      else scanned = scanNewest(file, segment, sums)
-    } finally {
-      file.close()
+/**
+ * Scans `segments`, of which the last is the newest, from the first on. What an `assistant` has read of those at the back is used,
+ * what it has not is read here: damage is found, and named, as without one.
+ * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; DiskError.
+ */
+export const scanLog = (
+  disk: Disk,
+  dir: string,
+  segments: readonly SegmentEntry[],
+  assistant: ScanAssistant = noAssistant,
+): LogScan => {
+  const newest = segments.at(-1)
+  if (!newest) throw new RangeError('A scan needs a segment')
+  const sealed = sealedAmong(segments)
+  const help = assistant(dir, sealed)
+  const place = { disk, dir, help }
+  const readings: SegmentReading[] = []
+  try {
+    for (const segment of sealed) {
+      if (!help.take(readings.length)) break
+      readings.push(judged(segment, readUnlessAnswered(place, segment, readings.length)))
+    }
+    // The assistant may still be at the segment that comes next: time for the newest, which is judged when those before it are.
+    const scanned = kept(() => scanNewest(disk, dir, newest))
+    for (const segment of sealed.slice(readings.length))
+      readings.push(judged(segment, readUnlessAnswered(place, segment, readings.length)))
+    return sumUp(readings, scanned())
+  } finally {
+    help.end()
+  }
+}
+
+/** Runs `action` at once; what it answers, or throws, comes when that is asked for. */
+const kept = <T>(action: () => T): (() => T) => {
+  try {
+    const answer = action()
+    return () => answer
+  } catch (error) {
+    return () => {
+      throw error
     }
   }
-  if (!scanned) throw new RangeError('A scan needs a segment')
-  return {
-    ...scanned,
-    endsClosed: sums.mark === 'closed',
-    endsMarked: sums.mark !== 'none',
-    lastTime: sums.lastTime,
-    checkpointLsn: sums.checkpointLsn,
-    provenLsn: Math.max(sums.provenLsn, scanned.tail.provenLsn),
+}
+
+type Place = { readonly disk: Disk; readonly dir: string; readonly help: ScanHelp }
+
+/** Nobody waits for the assistant: when both read a segment, the first has done it. */
+const readUnlessAnswered = (
+  { disk, dir, help }: Place,
+  segment: SealedSegment,
+  index: number,
+): SegmentReading => {
+  const isAnswered = () => help.answer(index) !== undefined
+  for (;;) {
+    const reading = help.answer(index) ?? readSealed(disk, dir, segment, isAnswered)
+    if (reading) return reading
   }
 }
 
@@ -60,57 +100,65 @@ export const scanLog = (disk: Disk, dir: string, segments: readonly SegmentEntry
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`.
  */
 export const checkLinks = (disk: Disk, dir: string, segments: readonly SegmentEntry[]): void => {
-  for (const [index, segment] of segments.entries()) {
-    const successor = segments[index + 1]
-    if (!successor) return
-    const file = disk.open(pathIn(dir, segment.name), 'read')
+  for (const segment of sealedAmong(segments)) {
+    const { name, header, declared } = segment
+    const file = disk.open(pathIn(dir, name), 'read')
     try {
-      if (!endsAsNamed(file, segment.header, successor.header.prev))
-        scanSealed(file, segment, successor, noSums())
+      if (!endsAsNamed(file, header, declared))
+        judged(segment, readFrames(file, header, declared.endOffset))
     } finally {
       file.close()
     }
   }
 }
 
-const scanSealed = (
-  file: DiskFile,
-  { name, header }: SegmentEntry,
-  successor: SegmentEntry,
-  sums: FrameSums,
-): void => {
-  const { prev } = successor.header
-  const end = walk(file, { name, header }, prev.endOffset, sums)
-  if (end.offset === prev.endOffset && end.lsn === prev.lastLsn && end.crc === prev.lastCrc) return
-  const evidence = `the next segment says that this one goes to lsn ${prev.lastLsn} at offset ${prev.endOffset}`
+/** What was read of a segment, when it is whole up to where its successor says that it ended. */
+const judged = ({ name, declared }: SealedSegment, reading: SegmentReading): SegmentReading => {
+  refuseUnreadable(name, reading)
+  const { end } = reading
+  const isWhole = end.offset === declared.endOffset && end.lsn === declared.lastLsn
+  if (isWhole && end.crc === declared.lastCrc) return reading
+  const evidence = `the next segment says that this one goes to lsn ${declared.lastLsn} at offset ${declared.endOffset}`
   throw corruption({ file: name, offset: end.offset, lsn: end.lsn + 1, evidence })
 }
 
+const refuseUnreadable = (name: string, { end, unreadable }: SegmentReading): void => {
+  if (unreadable) throw unsupported(name, { offset: end.offset, ...unreadable })
+}
+
+type NewestReading = SegmentReading & { readonly tail: SegmentTail }
+
 const scanNewest = (
-  file: DiskFile,
+  disk: Disk,
+  dir: string,
   { name, header, size }: SegmentEntry,
-  sums: FrameSums,
-): Pick<LogScan, 'end' | 'tail'> => {
-  sums.mark = 'none'
-  const end = walk(file, { name, header }, size, sums)
-  return { end, tail: examineTail(file, header, end, size) }
+): NewestReading => {
+  const file = disk.open(pathIn(dir, name), 'read')
+  try {
+    const reading = readFrames(file, header, size)
+    refuseUnreadable(name, reading)
+    return { ...reading, tail: examineTail(file, header, reading.end, size) }
+  } finally {
+    file.close()
+  }
 }
 
-const walk = (
-  file: DiskFile,
-  { name, header }: Pick<SegmentEntry, 'name' | 'header'>,
-  limit: number,
-  sums: FrameSums,
-): FrameEnd => {
-  const cursor = new FrameCursor(file, header, segmentStart(header), limit)
-  for (let frame = cursor.next(); frame; frame = cursor.next()) addFrame(sums, cursor, frame)
-  if (cursor.stop === 'unsupported')
-    throw unsupported(name, { offset: cursor.end.offset, ...typeOf(cursor.unreadable) })
-  return cursor.end
+const sumUp = (sealed: readonly SegmentReading[], { end, tail, sums }: NewestReading): LogScan => {
+  const most = (of: (sums: SegmentReading['sums']) => number): number =>
+    sealed.reduce((greatest, reading) => Math.max(greatest, of(reading.sums)), of(sums))
+  return {
+    end,
+    tail,
+    endsClosed: sums.mark === 'closed',
+    endsMarked: sums.mark !== 'none',
+    lastTime: most(({ lastTime }) => lastTime),
+    checkpointLsn: most(({ checkpointLsn }) => checkpointLsn),
+    provenLsn: Math.max(
+      most(({ provenLsn }) => provenLsn),
+      tail.provenLsn,
+    ),
+  }
 }
-
-const typeOf = (header: FrameHeader | undefined) =>
-  header && { lsn: header.lsn, type: header.type, typeVersion: header.typeVersion }
 
 /** The end of the frame `lsn` of a segment; of its start, when `lsn` is the one before its first. */
 export const findFrameEnd = (

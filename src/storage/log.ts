@@ -26,6 +26,7 @@ import type { LogPlan } from './log-plan.ts'
 import { LogReader } from './log-reader.ts'
 import { Pins } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
+import type { ScanAssistant } from './scan-board.ts'
 import type { SpareTask } from './segment-file.ts'
 
 /** A log's life, before `open`, after it, and when it is over. */
@@ -62,8 +63,8 @@ type Handlers = {
   readonly [K in LogRequestKind]: (request: LogProtocol[K]['request']) => LogProtocol[K]['answer']
 }
 
-/** A log that nothing was asked of yet. */
-export const createLog = (disk: Disk, clock: Clock): Log => {
+/** A log that nothing was asked of yet. An `assistant` reads over the same files as `disk`. */
+export const createLog = (disk: Disk, clock: Clock, assistant?: ScanAssistant): Log => {
   let life: Life = { kind: 'new' }
 
   const opened = () => {
@@ -87,7 +88,8 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       checkLogOptions(options)
       const { lock } = refusing(() => lockIn(disk, dir))
       refusing(() => refuseLostLock({ disk, dir, ...tenure }))
-      return { ...inspectLog(disk, dir, evidence, needs), ...(lock === undefined ? {} : { lock }) }
+      const inspection = inspectLog(disk, dir, evidence, needs, assistant)
+      return { ...inspection, ...(lock === undefined ? {} : { lock }) }
     },
     create({ dir, options }) {
       checkLogOptions(options)
