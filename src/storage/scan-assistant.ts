@@ -23,7 +23,7 @@ type ScanTask = { readonly dir: string; readonly sealed: readonly SealedSegment[
  * As long as the log's thread takes to read so much, a thread takes to begin (50 ms): with less to share, help comes when all is
  * done, and only costs.
  */
-const worthwhileBytes = 64 * 1024 * 1024
+const worthwhileBytes = 256 * 1024 * 1024
 
 /** An assistant on a thread of its own, over the real disk, for logs with so much to read and where a processor is there for it. */
 export const threadAssistant =
