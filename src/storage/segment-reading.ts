@@ -26,7 +26,10 @@ export type UnreadableType = {
   readonly typeVersion: number
 }
 
-/** A segment that has a successor, and how that says it ended. */
+/**
+ * A segment that has a successor, and how that says it ended. The header is there whole: cursors that are given objects of
+ * two shapes are compiled twice.
+ */
 export type SealedSegment = {
   readonly name: string
   readonly header: SegmentHeader

@@ -6,8 +6,11 @@ import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/crc32.ts'
 import { frameHeaderBytes } from '../../../src/storage/frame.ts'
 import { inspectLog } from '../../../src/storage/log-inspection.ts'
+import { scanLog } from '../../../src/storage/log-scan.ts'
+import { readManifest } from '../../../src/storage/manifest.ts'
 import { noAssistant, type ScanAssistant } from '../../../src/storage/scan-board.ts'
 import { decodeSegmentHeader } from '../../../src/storage/segment-header.ts'
+import { listSegments } from '../../../src/storage/segment-list.ts'
 import { readSealed } from '../../../src/storage/segment-reading.ts'
 import type { SimulatedDisk } from '../../../src/storage/simulated-disk.ts'
 import {
@@ -231,6 +234,32 @@ describe('a segment that both read', () => {
       return noAssistant(folder, sealed)
     })
     return found
+  }
+})
+
+test('what earlier segments say counts when the newest is empty, whoever has read them', () => {
+  const world = rolled()
+  const { log } = world.open()
+  log.handle('checkpoint', { opaque: new Uint8Array(3) })
+  log.abandon()
+  // Twice: what the newest holds is taken along into the fresh one as long as nothing proves it.
+  for (let life = 0; life < 2; life++) world.open().log.abandon()
+  const { disk } = world
+  const { segments } = listSegments(disk, dir, readManifest(disk, dir))
+  const alone = scanLog(disk, dir, segments)
+
+  expect(alone).toMatchObject({ lastTime: 10_000 })
+  expect(alone.checkpointLsn).toBeGreaterThan(0)
+  expect(alone.provenLsn).toBeGreaterThan(0)
+  const [newest] = segments.slice(-1)
+  expect(newest && scanLog(disk, dir, [newest])).toMatchObject({
+    lastTime: 0,
+    checkpointLsn: 0,
+    provenLsn: 0,
+  })
+  for (const from of segments.keys()) {
+    expect(scanLog(disk, dir, segments, eager(disk, from))).toEqual(alone)
+    expect(scanLog(disk, dir, segments, dead(from))).toEqual(alone)
   }
 })
 
