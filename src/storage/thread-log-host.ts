@@ -1,7 +1,7 @@
 /**
  * A log on a thread of its own: host and, in the worker, the entry. The thread owns the file, so a slow sync holds up
  * nobody else. A second thread, begun when the first spare is wanted, fills spares with zeros, so that no commit waits for
- * that; it ends with the first. A long log is inspected by two (`scan-assistant.ts`). Small commits go through a lane of shared memory, all else as messages, payloads transferred
+ * that; it ends with the first. Small commits go through a lane of shared memory, all else as messages, payloads transferred
  * and errors as plain data. The worker keeps the process alive only while a request is under way, so an idle log does not
  * hold it open.
  */

@@ -1,6 +1,6 @@
 /**
  * The power goes at every call in turn: while a log is created, opened, rolled, closed. Whatever the disk then kept,
- * lost or garbled, the next life finds every acknowledged frame, and a life after that finds the same.
+ * lost or garbled, the next life finds every acknowledged frame, and a life after that finds the same. One walk over the calls serves all of it.
  */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'

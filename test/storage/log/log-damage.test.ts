@@ -1,7 +1,7 @@
 /**
  * What damage does to a log, everywhere at once: each test walks over every bit, sector or length of a small log. The
  * oracle is always the same: nothing acknowledged is missing without an error, unless it was in the last group and
- * nothing proves that it had been durable; and a refusal changes nothing.
+ * nothing proves that it had been durable; and a refusal changes nothing. They share the walk and the oracle.
  */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'

@@ -1,6 +1,6 @@
 /**
  * The verifier looks at all of a log and goes on behind damage. Its verdict is compared with what opening does, for every
- * bit and sector of small logs, and what it names lost with what really is.
+ * bit and sector of small logs, and what it names lost with what really is. All of it is judged by the one comparison.
  */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
