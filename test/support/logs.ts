@@ -116,6 +116,20 @@ export const crashedLogOf = (groups: number): LogWorld => {
   return world
 }
 
+/** Opens what was salvaged into `folder`, as an instance does that needs all of it. */
+export const openSalvaged = (disk: SimulatedDisk, folder: string) => {
+  const clock = virtualClock(9)
+  const inspection = createLog(disk, clock).handle('inspect', {
+    dir: folder,
+    options: small,
+    evidence: [],
+    needs: { heldFrom: 1, readFrom: 1 },
+  })
+  const log = createLog(disk, clock)
+  log.handle('open', { dir: folder, options: small, inspection })
+  return { log, inspection }
+}
+
 /** Runs work in steps to its end, and answers what it answers. */
 export const runToEnd = <T>(steps: Generator<unknown, T>): T => {
   let step = steps.next()

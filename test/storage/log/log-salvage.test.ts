@@ -1,7 +1,6 @@
 /** What can be read of a damaged log becomes a new one, under its old LSNs; what cannot is written down as lost. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { createLog } from '../../../src/storage/log.ts'
 import { type Salvaged, salvaging } from '../../../src/storage/log-salvage.ts'
 import { verifyLog } from '../../../src/storage/log-verification.ts'
 import type { SimulatedDisk } from '../../../src/storage/simulated-disk.ts'
@@ -13,11 +12,11 @@ import {
   dir,
   filesOf,
   newestOn,
+  openSalvaged,
   payload,
   readAll,
   runToEnd,
   segmentsOn,
-  small,
 } from '../../support/logs.ts'
 
 const to = '/rescued/wal'
@@ -40,18 +39,7 @@ const salvage = (
 
 /** Opens what was salvaged, as an instance does, writes, crashes, and reads it again. */
 const reopened = (disk: SimulatedDisk) => {
-  const open = () => {
-    const clock = virtualClock(9)
-    const inspection = createLog(disk, clock).handle('inspect', {
-      dir: to,
-      options: small,
-      evidence: [],
-      needs: { heldFrom: 1, readFrom: 1 },
-    })
-    const log = createLog(disk, clock)
-    log.handle('open', { dir: to, options: small, inspection })
-    return { log, inspection }
-  }
+  const open = () => openSalvaged(disk, to)
   const { log, inspection } = open()
   const frames = readAll(log)
   commit(log, [payload(99)])

@@ -1,7 +1,6 @@
 /** Segments of a copy of the log that lived on for itself are not salvaged as if they were the log's own. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { createLog } from '../../../src/storage/log.ts'
 import { salvaging } from '../../../src/storage/log-salvage.ts'
 import { verifyLog } from '../../../src/storage/log-verification.ts'
 import {
@@ -9,12 +8,12 @@ import {
   dir,
   type LogWorld,
   newWorld,
+  openSalvaged,
   payload,
   type Recovered,
   readAll,
   runToEnd,
   segmentsOn,
-  small,
 } from '../../support/logs.ts'
 
 const to = '/rescued/wal'
@@ -54,15 +53,7 @@ const salvaged = (world: LogWorld) => {
   const found = verifyLog(disk, dir, { heldFrom: 1 })
   disk.makeFolder(to)
   const done = runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to }))
-  const clock = virtualClock(9)
-  const inspection = createLog(disk, clock).handle('inspect', {
-    dir: to,
-    options: small,
-    evidence: [],
-    needs: { heldFrom: 1, readFrom: 1 },
-  })
-  const log = createLog(disk, clock)
-  log.handle('open', { dir: to, options: small, inspection })
+  const { log } = openSalvaged(disk, to)
   return { found, lost: done.lost, frames: readAll(log) }
 }
 
