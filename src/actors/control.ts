@@ -3,7 +3,7 @@
  * suspensions: a hold ends with `resume`, with its lease, or when its owner's process ends. The holds themselves live in
  * the `Shard` values, so that a restart of this process ends none; it takes them up again in `init`.
  */
-import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { isKeelsonError } from '../errors.ts'
 import {
   call,
   type From,
@@ -18,21 +18,21 @@ import * as BlobStore from './blob-store.ts'
 import * as LmdbWriter from './lmdb-writer.ts'
 import type { Shard, Suspension } from './shard.ts'
 import { instanceName } from './shard-name.ts'
-import { type StorageEvents, tell } from './storage-events.ts'
+import {
+  eachShard,
+  type Instance,
+  noShard,
+  type Outcome,
+  type Outcomes,
+  told,
+} from './shard-outcomes.ts'
+import { tell } from './storage-events.ts'
 import { drained } from './write-pause.ts'
 
-/** What became of one shard. */
-export type Outcome = {
-  readonly shard: number
-  readonly ok: boolean
-  readonly error?: KeelsonError
-}
+export type { Outcome, Outcomes } from './shard-outcomes.ts'
 
 /** What became of a shard that was asked to give back what nobody refers to. */
 export type SweepOutcome = Outcome & { readonly report?: BlobStore.SweepReport }
-
-/** What became of each shard asked. */
-export type Outcomes = { readonly outcomes: readonly Outcome[] }
 
 /** A part of a shard that can be started again. */
 export type ReopenPart = 'shard' | 'followers'
@@ -112,7 +112,7 @@ export const server: GenServer<Messages, State, Options> = {
       // The owner is watched before the first shard is asked: one that ends meanwhile leaves no hold behind.
       watch(state, suspension, context)
       const { token } = suspension
-      const outcomes = eachShard('suspend', state, context, request.shards, (shard) =>
+      const outcomes = eachShard('suspend', instanceOf(state, context), request.shards, (shard) =>
         hold(shard, context, suspension, request),
       )
       const answered = outcomes.then((all) => {
@@ -127,19 +127,19 @@ export const server: GenServer<Messages, State, Options> = {
     },
     resume: (state, { shards, timeoutMs, which }, context) => {
       const resume = (shard: Shard) => release(shard, context, tokensOf(shard, which), timeoutMs)
-      const outcomes = eachShard('resume', state, context, shards, resume)
+      const outcomes = eachShard('resume', instanceOf(state, context), shards, resume)
       unwatchEnded(state, context)
       answer(context.from, outcomes)
       return noReply(state)
     },
     flush: (state, { shards, timeoutMs }, context) => {
       const flush = (shard: Shard) => LmdbWriter.flush(writerOf(shard, context), timeoutMs)
-      answer(context.from, eachShard('flush', state, context, shards, flush))
+      answer(context.from, eachShard('flush', instanceOf(state, context), shards, flush))
       return noReply(state)
     },
     discard: (state, { shards, timeoutMs }, context) => {
       const discard = (shard: Shard) => LmdbWriter.discard(writerOf(shard, context), timeoutMs)
-      answer(context.from, eachShard('discard', state, context, shards, discard))
+      answer(context.from, eachShard('discard', instanceOf(state, context), shards, discard))
       return noReply(state)
     },
     sweep: (state, { shards, timeoutMs }, context) => {
@@ -149,7 +149,7 @@ export const server: GenServer<Messages, State, Options> = {
         const store = context.to(BlobStore.name(instance, shard.index))
         reports.set(shard.index, await BlobStore.sweep(store, timeoutMs))
       }
-      const swept = eachShard('sweep', state, context, shards, sweep)
+      const swept = eachShard('sweep', instanceOf(state, context), shards, sweep)
       answer(
         context.from,
         swept.then(({ outcomes }) => ({ outcomes: withReports(outcomes, reports) })),
@@ -159,7 +159,7 @@ export const server: GenServer<Messages, State, Options> = {
     reopen: (state, { shard: index, part }, context) => {
       const shard = state.shards[index]
       const reopened = (here: Shard) => state.reopen(here, part)
-      if (shard) answer(context.from, told('reopen', shard, context, reopened))
+      if (shard) answer(context.from, told('reopen', shard, context.system, reopened))
       else context.from.fail(noShard(index))
       return noReply(state)
     },
@@ -228,50 +228,7 @@ const answer = <R>(from: From<R>, work: Promise<R>): void => {
   )
 }
 
-/** Does `act` on each shard, side by side; what fails there is that shard's outcome. */
-const eachShard = async (
-  request: Request,
-  { shards }: State,
-  context: Context,
-  indexes: readonly number[],
-  act: (shard: Shard) => Promise<unknown>,
-): Promise<Outcomes> => {
-  const outcome = async (index: number): Promise<Outcome> => {
-    const shard = shards[index]
-    try {
-      if (!shard) throw noShard(index)
-      await told(request, shard, context, act)
-      return { shard: index, ok: true }
-    } catch (error) {
-      return { shard: index, ok: false, error: shardError(shard, error) }
-    }
-  }
-  return { outcomes: await Promise.all(indexes.map(outcome)) }
-}
-
-type Request = Parameters<StorageEvents['control.outcome']>[0]['request']
-
-/** Does `act` on a shard, and tells what became of it. */
-const told = async <T>(
-  request: Request,
-  shard: Shard,
-  { system }: Context,
-  act: (shard: Shard) => Promise<T>,
-): Promise<T> => {
-  const since = system.clock.monotonic()
-  const tellOf = (result: string): void => {
-    const tookMs = system.clock.monotonic() - since
-    tell(system, shard, 'control.outcome', { request, result, tookMs })
-  }
-  try {
-    const done = await act(shard)
-    tellOf('ok')
-    return done
-  } catch (error) {
-    tellOf(shardError(shard, error).code)
-    throw error
-  }
-}
+const instanceOf = ({ shards }: State, { system }: Context): Instance => ({ shards, system })
 
 const withReports = (
   outcomes: readonly Outcome[],
@@ -374,14 +331,3 @@ const unwatchEnded = (state: State, context: Context): void => {
 
 const writerOf = (shard: Shard, context: Context): Ref<LmdbWriter.Messages> =>
   context.to(LmdbWriter.name(shard.parts.instance, shard.index))
-
-/** A shard that is down says so itself; else the failure as it is. */
-const shardError = (shard: Shard | undefined, error: unknown): KeelsonError => {
-  if (shard?.phase.kind === 'down') return shard.unavailable()
-  return error instanceof KeelsonError
-    ? error
-    : new KeelsonError('SHARD_DOWN', 'The shard did not answer.', { cause: error })
-}
-
-const noShard = (shard: number): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `There is no shard ${shard}.`, { details: { shard } })
