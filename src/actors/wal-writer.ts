@@ -321,11 +321,11 @@ const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): 
   const { wal } = state.shard.parts.settings
   context.pipe(
     state.host.run('commit', {
-      ...next.group.take(),
       isGiven: true,
       now: state.shard.now(),
       sync: wal.enableFsync && wal.syncInterval === undefined,
       projectedLsn: state.shard.projectedLsn,
+      ...next.group.take(),
     }),
     'committed',
   )

@@ -4,17 +4,21 @@
  */
 import type { Clock } from '../clock.ts'
 import { CommitLane, laneSides } from './commit-lane.ts'
+import type { CommitSlot } from './commit-slot.ts'
 import { awakeMsMax, LaneHabit } from './lane-habit.ts'
 import { LaneLookout } from './lane-lookout.ts'
 import type { CommitRequest } from './log-host.ts'
 import type { Byway, Question } from './worker-thread.ts'
 
-/** What is under way. */
+/** A commit that is under way. */
 type UnderWay = {
   readonly id: number
+  readonly slot: CommitSlot
   readonly request: CommitRequest
   readonly began: number
   readonly isAwake: boolean
+  /** No other was under way when it began, so its time tells something about the wait. */
+  readonly isAlone: boolean
 }
 
 /** The byway of a log's host. `mayStayAwake`: there is a processor to spare. */
@@ -25,7 +29,8 @@ export class LaneClient implements Byway {
   readonly #mayStayAwake: boolean
   #settle: (id: number, answer: unknown) => void = () => undefined
   readonly #habit = new LaneHabit()
-  #underWay: UnderWay | undefined
+  /** In the order in which they were offered, which is the one in which they are settled. */
+  #underWay: UnderWay[] = []
 
   constructor(memory: SharedArrayBuffer, clock: Clock, mayStayAwake: boolean) {
     const lane = new CommitLane(memory)
@@ -43,9 +48,12 @@ export class LaneClient implements Byway {
     if (kind !== 'commit') return false
     // The host asks for a commit with a commit's request.
     const asked = request as CommitRequest
-    const isAwake = this.#mayStayAwake && this.#habit.choose()
-    if (!this.#lane.offer(id, asked, isAwake)) return false
-    this.#underWay = { id, request: asked, began: this.#clock.monotonic(), isAwake }
+    const first = this.#underWay[0]
+    const isAwake = first ? first.isAwake : this.#mayStayAwake && this.#habit.choose()
+    const slot = this.#offered(id, asked, isAwake)
+    if (!slot) return false
+    const began = this.#clock.monotonic()
+    this.#underWay.push({ id, slot, request: asked, began, isAwake, isAlone: !first })
     // A thread that has to be woken may need this very processor for it: who rings does not look out.
     if (!this.#lane.isAwake(laneSides.thread)) ring()
     else if (isAwake) this.#lookout.stayAwake(awakeMsMax)
@@ -53,25 +61,35 @@ export class LaneClient implements Byway {
   }
 
   look(): boolean {
-    const answer = this.#lane.collect()
-    if (!answer || !this.#underWay) return false
-    const { request } = this.#underWay
-    this.#end(this.#underWay)
-    // Nothing was given away; whoever gave it may have it back.
-    const spent = request.isGiven === true ? { bytes: request.bytes } : {}
-    this.#settle(answer.id, { ...answer.commit, ...spent })
-    return true
+    let isAny = false
+    for (let first = this.#underWay[0]; first; first = this.#underWay[0]) {
+      const answer = first.slot.collect()
+      if (!answer) break
+      isAny = true
+      this.#end(first)
+      const { isGiven, bytes } = first.request
+      // Nothing was given away; whoever gave it may have it back.
+      this.#settle(answer.id, isGiven === true ? { bytes, ...answer.commit } : answer.commit)
+    }
+    return isAny
   }
 
   forget(id: number): void {
-    if (this.#underWay?.id !== id) return
-    this.#lane.free()
-    this.#end(this.#underWay)
+    const ended = this.#underWay.find((commit) => commit.id === id)
+    if (!ended) return
+    ended.slot.free()
+    this.#end(ended)
   }
 
-  #end({ began, isAwake }: UnderWay): void {
-    this.#habit.learn(isAwake, this.#clock.monotonic() - began)
-    this.#underWay = undefined
-    this.#lookout.sleepSoon()
+  #offered(id: number, request: CommitRequest, isAwake: boolean): CommitSlot | undefined {
+    for (const slot of this.#lane.slots) if (slot.offer(id, request, isAwake)) return slot
+    return undefined
+  }
+
+  #end(ended: UnderWay): void {
+    const { began, isAwake, isAlone } = ended
+    if (isAlone) this.#habit.learn(isAwake, this.#clock.monotonic() - began)
+    this.#underWay = this.#underWay.filter((commit) => commit !== ended)
+    if (this.#underWay.length === 0) this.#lookout.sleepSoon()
   }
 }

@@ -8,7 +8,7 @@
 import { systemClock } from '../clock.ts'
 import { laneMemory } from './commit-lane.ts'
 import { LaneClient } from './lane-client.ts'
-import { LaneServer } from './lane-server.ts'
+import { type AnswerByLane, LaneServer } from './lane-server.ts'
 import { createLog } from './log.ts'
 import type { LogHost, LogProtocol, LogRequestKind } from './log-host.ts'
 import { type PackedAnswer, packed, unpacked } from './log-wire.ts'
@@ -36,7 +36,7 @@ type LogQuestion = {
   readonly kind: LogRequestKind
   readonly request: LogProtocol[LogRequestKind]['request']
   /** Absent for one that came as a message. */
-  readonly byLane?: (answer: unknown) => boolean
+  readonly byLane?: AnswerByLane
 }
 
 /**
@@ -69,7 +69,7 @@ const serveLog = (memory: SharedArrayBuffer): void => {
   })
   const lane = new LaneServer(memory, clock, {
     ring: ringParent,
-    take: (id, request) => take({ id, kind: 'commit', request, byLane: lane.answering }),
+    take: (id, request, byLane) => take({ id, kind: 'commit', request, byLane }),
   })
   const proceed = (): void => {
     for (let at = questions[0]; at && !log.waitsForSpare(at.kind, at.request); at = questions[0]) {

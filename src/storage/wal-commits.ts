@@ -1,5 +1,5 @@
 /**
- * Commits what callers hand in: one group at a time is on its way to the disk, what arrives meanwhile is the next. Entries
+ * Commits what callers hand in: a group is on its way to the disk, what arrives meanwhile is the next. Entries
  * take their places in the order of the calls, and a sync or a checkpoint stands behind all that was called before it. The
  * first write or sync that fails is the last one: who was on the way gets `UNKNOWN_OUTCOME`, who waited `NOT_SUBMITTED`,
  * and everybody later the failure itself.
@@ -11,17 +11,12 @@ import { type Appended, type AppendOptions, watch } from './wal-append.ts'
 import { type WalGroup, type WatchedEntry, weightOf } from './wal-group.ts'
 import { type WalLevel, type WalSettings, walLevelOf } from './wal-options.ts'
 import { finalFailure, isRefusal, notSubmitted, unknownOutcome } from './wal-outcome.ts'
+import { manyFrom, WalPace } from './wal-pace.ts'
 import { WalQueue } from './wal-queue.ts'
 import { WalRest } from './wal-rest.ts'
 
 /** The largest group: a bound for the buffers in flight, far beyond where larger groups stop paying. */
 const groupBytesMax = 4 * 1024 * 1024
-
-/**
- * So many entries do not wait for more, nor for those before them to be answered: the thread encodes and syncs them while
- * the others are answered and hand in their next. Fewer are better off as one group with one sync.
- */
-const manyFrom = 512
 
 type Step = { readonly run: () => Promise<void>; readonly refuse: (error: KeelsonError) => void }
 
@@ -42,13 +37,8 @@ export class WalCommits {
   /** Accepted and not yet answered. */
   #bytes = 0
   #inFlight = 0
-  #isBusy = false
-  #isDue = false
-  /** The last group had one entry. */
-  #wasAlone = true
-  /** Set while a group has time to fill. */
-  #filling: Cancel | undefined
   #syncing: Cancel | undefined
+  readonly #pace: WalPace
   readonly #rest: WalRest
   /** Something was written that nothing in the log proves to be durable. */
   #isUnmarked = false
@@ -59,6 +49,7 @@ export class WalCommits {
   constructor(parts: CommitParts) {
     const { clock, settings } = parts
     this.#parts = parts
+    this.#pace = new WalPace(clock, settings.maxDelayMs, () => this.#advance())
     this.#rest = new WalRest(clock, settings.idleMarkerMs, () => this.#mark())
     this.#level = walLevelOf(parts.settings)
     this.#lastLsn = parts.lastLsn
@@ -97,8 +88,8 @@ export class WalCommits {
       group.add(type, bytes, resolve, reject)
       if (isWatched(options)) this.#watch(group, group.watchLast(reject), options)
       this.#bytes += weight
-      // `#isDue`: it was about to leave anyway, in the turn of the event loop to come.
-      if (this.#isDue && group.count >= manyFrom) this.#advance()
+      // Many need not wait for the group before them, nor for the turn of the event loop to end.
+      if (group.count >= manyFrom && this.#pace.isMoving) this.#advance()
       else this.#wake()
     })
   }
@@ -166,67 +157,52 @@ export class WalCommits {
     })
   }
 
-  /**
-   * Sees to it that what waits leaves. What is handed in together leaves together: many who were just answered have the
-   * turn of the event loop to come again, one who is alone does not wait for others.
-   */
+  /** Sees to it that what waits leaves. */
   #wake(): void {
-    if (this.#isBusy || this.#isDue) return
-    if (this.#queue.isEmpty) {
-      this.#armMarker()
-      return
-    }
-    const { clock, settings } = this.#parts
-    const isUrgent = this.#queue.hasStep || this.#bytes >= groupBytesMax
-    if (settings.maxDelayMs > 0 && !isUrgent) {
-      this.#filling ??= clock.after(settings.maxDelayMs, () => this.#advance())
-      return
-    }
-    this.#isDue = true
-    const leave = (): void => this.#advance()
-    if (this.#wasAlone) queueMicrotask(leave)
-    else clock.soon(leave)
+    if (this.#pace.isMoving) return
+    if (this.#queue.isEmpty) this.#armMarker()
+    else this.#pace.arm(this.#queue.hasStep || this.#bytes >= groupBytesMax)
   }
 
   #advance(): void {
-    this.#isDue = false
-    this.#filling?.()
-    this.#filling = undefined
-    if (this.#isBusy) return
+    this.#pace.disarm()
+    if (!this.#pace.mayLeave(this.#queue.nextCount)) return
     const turn = this.#queue.next()
     if (!turn) {
       this.#armMarker()
       return
     }
-    this.#isBusy = true
     this.#rest.interrupt()
-    const work = turn.kind === 'step' ? this.#step(turn.step) : this.#commit(turn.group)
-    // It does not reject: what fails tells those who wait.
-    void work.then((settle) => {
-      this.#isBusy = false
-      this.#inFlight = 0
-      const areMany = this.#queue.nextCount >= manyFrom
-      if (areMany) this.#advance()
-      settle()
-      if (!areMany) this.#wake()
-    })
+    if (turn.kind === 'step') void this.#step(turn.step)
+    else void this.#lead(turn.group)
   }
 
-  async #step(step: Step): Promise<() => void> {
-    await step.run()
-    return nothing
+  async #step(step: Step): Promise<void> {
+    await this.#pace.step(step.run)
+    this.#wake()
+  }
+
+  /** Takes a group to the disk and, once it has come back, settles it. Does not reject: what fails tells those who wait. */
+  async #lead(group: WalGroup): Promise<void> {
+    this.#pace.begins(group.count)
+    this.#inFlight += group.count
+    const settle = await this.#commit(group)
+    this.#pace.ends()
+    this.#inFlight -= group.count
+    const areMany = this.#queue.nextCount >= manyFrom
+    if (areMany) this.#advance()
+    settle()
+    if (!areMany) this.#wake()
   }
 
   /** Resolves, when the group has come back from the disk, with what tells those who wait. */
   async #commit(group: WalGroup): Promise<() => void> {
     const { host, clock } = this.#parts
     const payloads = group.take()
-    this.#inFlight = group.count
-    this.#wasAlone = group.count === 1
     const sync = this.#level === 'durable'
     const now = clock.now()
     try {
-      const request = { ...payloads, isGiven: true, now, sync, projectedLsn: 0 }
+      const request = { isGiven: true, now, sync, projectedLsn: 0, ...payloads }
       const commit = await host.run('commit', request)
       return () => this.#answer(group, commit)
     } catch (error) {
@@ -282,7 +258,8 @@ export class WalCommits {
 
   #fail(error: unknown): void {
     this.#failure ??= finalFailure(error)
-    for (const cancel of [this.#filling, this.#syncing]) cancel?.()
+    this.#pace.disarm()
+    this.#syncing?.()
     this.#rest.end()
     for (let turn = this.#queue.next(); turn; turn = this.#queue.next()) {
       if (turn.kind === 'step') turn.step.refuse(this.#failure)

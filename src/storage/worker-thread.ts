@@ -121,6 +121,8 @@ export const threadClient = (worker: Worker, what: string, byway?: Byway): Threa
     const asker = take(reply.id)
     if ('error' in reply) asker?.reject(fromPlain(reply.error))
     else asker?.resolve(restored(reply))
+    // What came by the byway behind it had to wait for it.
+    byway?.look()
   })
   worker.on('error', (error) => fail(threadDied(what, error)))
   worker.on('exit', (status) =>

@@ -28,7 +28,7 @@ const world = () => {
   const settings = checkWalOptions({ dir: 'wal' })
   const wal = new WalCommits({ host, clock, settings, lastLsn: 0 })
   const append = () => wal.append(0, new Uint8Array(8), {})
-  return { clock, commits, append }
+  return { clock, commits, append, sync: () => wal.sync() }
 }
 
 test('the first 512 leave while others are still handed in', () => {
@@ -40,8 +40,43 @@ test('the first 512 leave while others are still handed in', () => {
   expect(commits).toEqual([])
   handIn(1)
   expect(commits.map(({ count }) => count)).toEqual([512])
-  handIn(2_000)
-  expect(commits).toHaveLength(1)
+})
+
+test('a second group of 512 follows the first at once, and no third before the first is answered', async () => {
+  const { clock, commits, append } = world()
+  const all = Array.from({ length: 2_000 }, append)
+  expect(commits.map(({ count }) => count)).toEqual([512, 512])
+  commits[0]?.answer()
+  await clock.settle()
+  expect(commits).toHaveLength(3)
+  for (const { answer } of commits.slice(1)) answer()
+  await Promise.all(all)
+})
+
+test('few behind a group wait for it', async () => {
+  const { clock, commits, append } = world()
+  const all = Array.from({ length: 600 }, append)
+  await clock.settle()
+  expect(commits.map(({ count }) => count)).toEqual([512])
+  commits[0]?.answer()
+  await clock.settle()
+  expect(commits.map(({ count }) => count)).toEqual([512, 88])
+  commits[1]?.answer()
+  await Promise.all(all)
+})
+
+test('a sync waits for both groups that are under way', async () => {
+  const { clock, commits, append, sync } = world()
+  const all = Array.from({ length: 1_024 }, append)
+  let isSynced = false
+  const synced = sync().then(() => {
+    isSynced = true
+  })
+  commits[0]?.answer()
+  await clock.settle()
+  expect(isSynced).toBe(false)
+  commits[1]?.answer()
+  await Promise.all([...all, synced])
 })
 
 test('the next group is on its way before those of the last are answered, and all are, in their order', async () => {
@@ -56,6 +91,8 @@ test('the next group is on its way before those of the last are answered, and al
   expect(answered).toHaveLength(512)
   expect(answered.every(({ underWay }) => underWay === 2)).toBe(true)
   commits[1]?.answer()
+  await clock.settle()
+  commits[2]?.answer()
   await Promise.all(all)
   expect(answered.map(({ lsn }) => lsn)).toEqual(answered.map((_, at) => at + 1))
 })

@@ -1,100 +1,121 @@
-/** The place in shared memory through which a commit goes to the log's thread: whole, one at a time, in its turn. */
-import { describe, expect, test } from 'vitest'
+/** Commits on their way through a lane: two at a time, in the order in which they were asked for. */
+import { expect, test } from 'vitest'
+import type { Clock } from '../../../src/clock.ts'
 import { CommitLane, laneMemory, laneSides } from '../../../src/storage/commit-lane.ts'
+import { LaneClient } from '../../../src/storage/lane-client.ts'
+import { LaneServer } from '../../../src/storage/lane-server.ts'
 import type { CommitRequest } from '../../../src/storage/log-host.ts'
+import type { PackedCommit } from '../../../src/storage/log-wire.ts'
 
-const request = (lengths: readonly number[]): CommitRequest => ({
-  bytes: Uint8Array.from(
-    { length: lengths.reduce((sum, length) => sum + length, 0) },
-    (_, at) => at,
-  ),
-  lengths,
-  now: 1_700_000_000_123,
+const request: CommitRequest = {
+  bytes: new Uint8Array(16),
+  lengths: [16],
+  now: 1,
   sync: true,
-  projectedLsn: 2 ** 40,
+  projectedLsn: 0,
+}
+
+const answer = (lsn: number): PackedCommit => ({
+  firstLsn: lsn,
+  count: 1,
+  time: 1,
+  durableLsn: lsn,
+  syncMs: 0.1,
+  bytesWritten: 512,
+  rolled: false,
+  runs: [lsn, 1],
 })
 
-const answer = {
-  firstLsn: 2 ** 40 + 1,
-  count: 5,
-  time: 1_700_000_000_124,
-  durableLsn: 2 ** 40 + 7,
-  syncMs: 0.125,
-  bytesWritten: 4_096,
-  rolled: true,
-  runs: [2 ** 40 + 1, 3, 2 ** 40 + 6, 2],
-}
-
-const lanes = () => {
+/** Both sides in one thread: nobody looks by itself, so what happens is what the test does. */
+const world = () => {
   const memory = laneMemory()
-  return { asker: new CommitLane(memory), thread: new CommitLane(memory) }
+  const clock = { monotonic: () => 0, soon: () => undefined } as Partial<Clock> as Clock
+  const rings: string[] = []
+  const settled: number[] = []
+  const taken: { id: number; byLane: (answer: unknown) => boolean }[] = []
+  const client = new LaneClient(memory, clock, false)
+  client.settleBy((id) => void settled.push(id))
+  const server = new LaneServer(memory, clock, {
+    ring: () => void rings.push('asker'),
+    take: (id, _, byLane) => void taken.push({ id, byLane }),
+  })
+  const offer = (id: number) =>
+    client.offer({ id, kind: 'commit', request }, () => void rings.push('thread'))
+  return { client, server, offer, rings, settled, taken }
 }
 
-describe('a commit in a lane', () => {
-  test('is taken as it was offered', () => {
-    const { asker, thread } = lanes()
-    const offered = request([9, 200, 8])
-    expect(asker.offer(7, offered, true)).toBe(true)
-    const taken = thread.take(7)
-    expect(taken).toMatchObject({ id: 7, isAwake: true })
-    expect({ ...taken?.request, lengths: Array.from(taken?.request.lengths ?? []) }).toEqual(
-      offered,
-    )
-  })
+test('a second commit goes on its way while the first is being written, a third does not', () => {
+  const { server, offer, taken } = world()
+  expect(offer(1)).toBe(true)
+  server.look()
+  expect(offer(2)).toBe(true)
+  expect(offer(3)).toBe(false)
+  server.look()
+  expect(taken.map(({ id }) => id)).toEqual([1, 2])
+})
 
-  test('is a copy: what its caller does to the bytes afterwards changes nothing', () => {
-    const { asker, thread } = lanes()
-    const offered = request([8])
-    asker.offer(1, offered, false)
-    offered.bytes.fill(255)
-    expect(thread.take(1)?.request.bytes).toEqual(request([8]).bytes)
-  })
+test('the thread takes what waits in the order of the requests, one that came as a message among them', () => {
+  const { server, offer, taken } = world()
+  offer(1)
+  offer(3)
+  server.look()
+  server.look()
+  expect(taken.map(({ id }) => id)).toEqual([1])
+  server.passed(2)
+  server.look()
+  expect(taken.map(({ id }) => id)).toEqual([1, 3])
+})
 
-  test('is taken once, and only when it is next', () => {
-    const { asker, thread } = lanes()
-    asker.offer(3, request([8]), false)
-    expect(thread.take(2)).toBeUndefined()
-    expect(thread.take(3)?.id).toBe(3)
-    expect(thread.take(3)).toBeUndefined()
-  })
+test('a slot whose commit was answered takes the next, and the order stays that of the requests', () => {
+  const { client, server, offer, settled, taken } = world()
+  for (let id = 1; id <= 2; id++) offer(id)
+  for (let id = 3; id <= 40; id++) {
+    server.look()
+    taken.shift()?.byLane(answer(id))
+    client.look()
+    expect(offer(id)).toBe(true)
+  }
+  expect(settled).toEqual(Array.from({ length: 38 }, (_, at) => at + 1))
+})
 
-  test('is answered with every number whole, once', () => {
-    const { asker, thread } = lanes()
-    asker.offer(1, request([8]), false)
-    thread.take(1)
-    expect(asker.collect()).toBeUndefined()
-    expect(thread.answer(answer)).toBe(true)
-    expect(asker.collect()).toEqual({ id: 1, commit: answer })
-    expect(asker.collect()).toBeUndefined()
-  })
+test('two answers that are there together are settled in their order', () => {
+  const { client, server, offer, settled, taken } = world()
+  offer(1)
+  offer(2)
+  server.look()
+  for (const { id, byLane } of taken) byLane(answer(id))
+  expect(client.look()).toBe(true)
+  expect(settled).toEqual([1, 2])
+  expect(client.look()).toBe(false)
+})
 
-  test('is alone there until it was answered, by the lane or by a message', () => {
-    const { asker, thread } = lanes()
-    asker.offer(1, request([8]), false)
-    expect(asker.offer(2, request([8]), false)).toBe(false)
-    thread.take(1)
-    expect(asker.offer(2, request([8]), false)).toBe(false)
-    thread.answer(answer)
-    asker.collect()
-    expect(asker.offer(2, request([8]), false)).toBe(true)
-    asker.free()
-    expect(asker.offer(3, request([8]), false)).toBe(true)
-  })
+test('who was answered by the lane waits for the one before, which was answered by a message', () => {
+  const { client, server, offer, settled, taken } = world()
+  offer(1)
+  offer(2)
+  server.look()
+  taken[1]?.byLane(answer(2))
+  expect(client.look()).toBe(false)
+  expect(settled).toEqual([])
+  client.forget(1)
+  client.look()
+  expect(settled).toEqual([2])
+})
 
-  test('goes another way when it is too large, has too many frames, or its answer too many runs', () => {
-    const { asker, thread } = lanes()
-    expect(asker.offer(1, request([2 ** 20 + 1]), false)).toBe(false)
-    expect(asker.offer(1, request(new Array(4_097).fill(8)), false)).toBe(false)
-    expect(asker.offer(1, request([2 ** 20]), false)).toBe(true)
-    thread.take(1)
-    const runs = Array.from({ length: 18 }, (_, at) => at)
-    expect(thread.answer({ ...answer, runs })).toBe(false)
-    expect(asker.collect()).toBeUndefined()
-  })
+test('a side that is asleep is rung for each commit and each answer', () => {
+  const { server, offer, rings, taken } = world()
+  offer(1)
+  offer(2)
+  expect(rings).toEqual(['thread', 'thread'])
+  server.look()
+  for (const { id, byLane } of taken) byLane(answer(id))
+  expect(rings).toEqual(['thread', 'thread', 'asker', 'asker'])
 })
 
 test('each side of a lane sees whether the other is awake', () => {
-  const { asker, thread } = lanes()
+  const memory = laneMemory()
+  const asker = new CommitLane(memory)
+  const thread = new CommitLane(memory)
   expect(asker.isAwake(laneSides.thread)).toBe(false)
   thread.setAwake(laneSides.thread, true)
   expect(asker.isAwake(laneSides.thread)).toBe(true)
