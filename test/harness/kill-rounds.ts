@@ -16,19 +16,23 @@ export type Strikes = { rounds: number; strikes: number; promised: number; torn:
 export type StrikeOptions = {
   readonly rounds: number
   readonly seed: number
+  /** Folders that one strike hits; 10 when absent. With one at a time every round is a SIGKILL of its own. */
+  readonly atOnce?: number | undefined
   readonly progress?: (strikes: Strikes) => void
 }
 
-/** Folders that one strike hits. */
-const placesAtOnce = 10
-
 /** Rounds of kill -9. @throws Error with seed and round when something answered is missing. */
-export const killRounds = async ({ rounds, seed, progress }: StrikeOptions): Promise<Strikes> => {
+export const killRounds = async ({
+  rounds,
+  seed,
+  atOnce = 10,
+  progress,
+}: StrikeOptions): Promise<Strikes> => {
   const random = seededRandom(seed)
   const dir = mkdtempSync(join(tmpdir(), 'keelson-kill-'))
   const sum: Strikes = { rounds: 0, strikes: 0, promised: 0, torn: 0 }
   try {
-    const places = newPlaces(dir, Math.min(rounds, placesAtOnce))
+    const places = newPlaces(dir, Math.min(rounds, atOnce))
     while (sum.rounds < rounds) {
       const moment =
         random() < 0.2

@@ -20,7 +20,7 @@ export type Place = {
 /** Folders for one run: of five, four are logs and one is a store. */
 export const newPlaces = (dir: string, count: number): Place[] =>
   Array.from({ length: count }, (_, at) => ({
-    kind: at % 5 === 4 ? 'store' : 'wal',
+    kind: at % 5 === 4 || (at > 0 && at === count - 1) ? 'store' : 'wal',
     dir: `${dir}/${at}`,
     first: 1,
     answered: new Map(),

@@ -1,6 +1,6 @@
 /**
- * `npm run harness -- kill|power|pages [--rounds N] [--seed N]`: kill -9, power cuts, and power cuts after which only some pages
- * are there, over the built package. Shows how far it is; exit code 1 when something that was acknowledged is missing.
+ * `npm run harness -- kill|power|pages [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and power cuts after which only
+ * some pages are there, over the built package. How many logs and stores a kill hits at once can be chosen. Shows how far it is; exit code 1 when something that was acknowledged is missing.
  */
 import { parseArgs } from 'node:util'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
@@ -17,17 +17,23 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
-    options: { rounds: { type: 'string' }, seed: { type: 'string' } },
+    options: {
+      rounds: { type: 'string' },
+      seed: { type: 'string' },
+      'at-once': { type: 'string' },
+    },
     allowPositionals: true,
   })
   const name = positionals[0] ?? ''
   const harness = harnesses[name]
   if (!harness || positionals.length > 1)
-    throw new Error('usage: harness kill|power|pages [--rounds N] [--seed N]')
+    throw new Error('usage: harness kill|power|pages [--rounds N] [--seed N] [--at-once N]')
   const rounds = Number(values.rounds ?? 100)
   const seed = Number(values.seed ?? process.pid)
-  if (!Number.isSafeInteger(rounds) || rounds < 1 || !Number.isSafeInteger(seed))
-    throw new Error('--rounds and --seed take whole numbers')
+  const atOnce = values['at-once'] === undefined ? undefined : Number(values['at-once'])
+  const isCount = (count = 1): boolean => Number.isSafeInteger(count) && count > 0
+  if (!isCount(rounds) || !isCount(atOnce) || !Number.isSafeInteger(seed))
+    throw new Error('--rounds, --at-once and --seed take whole numbers')
   const reason = name === 'kill' ? undefined : noLoopDisk()
   if (reason !== undefined) return say(`skipped: ${reason}`)
   const begun = performance.now()
@@ -40,7 +46,7 @@ const run = async (): Promise<void> => {
     told = strikes.strikes
     say(linesOf(strikes))
   }
-  const sum = await harness({ rounds, seed, progress })
+  const sum = await harness({ rounds, seed, atOnce, progress })
   say(`${linesOf(sum)}: nothing that was acknowledged is missing`)
 }
 
