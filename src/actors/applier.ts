@@ -168,9 +168,9 @@ export const server: GenServer<Messages, State, Shard> = {
           ? noReply(state, { continue: ['rebuild'] })
           : noReply(state)
       const { hotTtlMs } = state.shard.parts.settings.overlay
-      if (hotTtlMs === 0 || isFull(state)) state.overlay.forget(lsn)
+      if (hotTtlMs === 0 || state.overlay.isFull) state.overlay.forget(lsn)
       else if (isNews) context.sendAfter(hotTtlMs, 'cooled', lsn)
-      if (!isFull(state)) state.shard.gate.release(overlayHold)
+      if (!state.overlay.isFull) state.shard.gate.release(overlayHold)
       return noReply(state)
     },
     damaged: (state, evidence) => {
@@ -216,7 +216,7 @@ const initialState = (shard: Shard): State => ({
   mode: 'recovering',
   subscription: { walId: '', epoch: 0, lastLsn: 0 },
   projection: undefined,
-  overlay: new Overlay(),
+  overlay: new Overlay(shard.parts.settings.overlay),
   rows: undefined,
   follower: undefined,
   appliedLsn: 0,
@@ -238,7 +238,7 @@ type Rebuilt = { readonly overlay: Overlay; readonly rows: ShardRows }
 const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
   const { shard, subscription } = state
   const projection = projectionOf(state)
-  const overlay = new Overlay()
+  const overlay = new Overlay(shard.parts.settings.overlay)
   const rows = new ShardRows(overlay, projection, shard.blobs.reader, () => {
     // The next incarnation must not meet the damage again: it begins with an empty projection.
     shard.files.distrustProjection()
@@ -252,7 +252,7 @@ const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
       const frame = read.bytes.slice(offset, offset + length)
       applyUnits(decodeFrame(frame).units, lsn, time, rows)
     }
-    if (isFull({ shard, overlay })) return undefined
+    if (overlay.isFull) return undefined
     if (read.next <= next) throw new Error(`the log has nothing at ${next}, and should have`)
     next = read.next
   }
@@ -290,13 +290,8 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
   if (state.follower)
     cast(state.follower, 'enqueueProjectionOutbox', { time, lsns, units, lengths })
   // What is only kept for its readers makes room first.
-  if (isFull(state)) state.overlay.forget(state.shard.projectedLsn)
-  if (isFull(state)) state.shard.gate.hold(overlayHold)
-}
-
-const isFull = ({ shard, overlay }: { shard: Shard; overlay: Overlay }): boolean => {
-  const { bytes, keys } = shard.parts.settings.overlay
-  return overlay.bytes >= bytes || overlay.size >= keys
+  if (state.overlay.isFull) state.overlay.forget(state.shard.projectedLsn)
+  if (state.overlay.isFull) state.shard.gate.hold(overlayHold)
 }
 
 /** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */
@@ -321,13 +316,8 @@ const applyUnits = (
   time: number,
   rows: ShardRows,
 ): readonly UnitAnswer[] => {
+  rows.begin(lsn)
   const [only] = units
-  if (only && units.length === 1) return [applyOne(only, lsn, time, rows)]
-  return units.map((unit) => applyOne(unit, lsn, time, rows))
-}
-
-const applyOne = (unit: Unit, lsn: number, time: number, rows: ShardRows): UnitAnswer => {
-  const { changes, answer } = applyUnit(unit, rows, time)
-  rows.apply(changes, lsn)
-  return answer
+  if (only && units.length === 1) return [applyUnit(only, rows, time, rows)]
+  return units.map((unit) => applyUnit(unit, rows, time, rows))
 }

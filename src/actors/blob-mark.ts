@@ -65,7 +65,7 @@ const walkRows = async (
   clock: Clock,
   see: (key: string, row: Row) => void,
 ): Promise<void> => {
-  for (const [key, { row }] of overlay.range(range)) if (row) see(key, row)
+  for (const [key, row] of overlay.range(range)) if (row) see(key, row)
   await walkProjection(projection, range, clock, see)
 }
 

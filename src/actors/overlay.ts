@@ -1,129 +1,80 @@
 /**
- * What is committed and not yet in the projection, in memory: the newest row of each key with the LSN that wrote it.
- * Keys are forgotten in the order of their LSNs once the projection shows them.
- *
- * Order is made when somebody ranges, not when somebody writes: new keys are collected unsorted and merged into the
- * sorted ones by the next range. A write thus costs one map entry; a range after n new keys among m costs n log n + m.
+ * What is committed and not yet in the projection, in memory: the newest row of each key. It stands in generations, each of which is
+ * forgotten as a whole once the projection shows all of it: so nothing is paid to forget a row, and
+ * what the projection shows already stays for about as many frames as it is behind, no longer.
  */
-import { compareKeys, type Row, type RowChange, type RowRange } from '../storage/index.ts'
+import { mergedLayers, type Row, type RowChange, type RowRange } from '../storage/index.ts'
+import { OverlayGeneration } from './overlay-generation.ts'
 
-/** A key's newest committed state: a row, or `undefined` where it was removed. */
-export type OverlayEntry = {
-  readonly row: Row | undefined
-  readonly lsn: number
-  /** What it counts. */
-  readonly bytes: number
-}
+/** From so many bytes held, or keys, the overlay is full. */
+export type OverlayLimits = { readonly bytes: number; readonly keys: number }
 
-/** What one entry costs beside its key and value, about: map slot, entry, row. */
-const entryBytes = 160
-
-const costOf = (key: string, row: Row | undefined): number =>
-  entryBytes + key.length * 2 + (row?.value.bytes.length ?? 0)
+/** So many generations fill an overlay: the share that has to be projected before a full one has room again. */
+const shares = 8
 
 /** The overlay of one shard. */
 export class Overlay {
-  /** In the order of LSNs: what is written again goes to the end. */
-  readonly #entries = new Map<string, OverlayEntry>()
-  #sorted: string[] = []
-  #unsorted: string[] = []
-  #bytes = 0
+  readonly #limits: OverlayLimits
+  /** What is written goes into this one. */
+  #youngest = new OverlayGeneration()
+  /** Those before it, the younger ones first: their rows stand over those of the older ones. Mostly one. */
+  #older: readonly OverlayGeneration[] = []
+
+  constructor(limits: OverlayLimits) {
+    this.#limits = limits
+  }
 
   /** Bytes held, about. */
   get bytes(): number {
-    return this.#bytes
+    return this.#older.reduce((sum, { bytes }) => sum + bytes, this.#youngest.bytes)
   }
 
-  /** Keys held, removed ones included. */
+  /** Rows held, and keys that were removed; what stands in two generations counts twice, as it takes twice the room. */
   get size(): number {
-    return this.#entries.size
+    return this.#older.reduce((sum, { size }) => sum + size, this.#youngest.size)
   }
 
-  /** The key's state; `undefined` when the projection has to answer. */
-  get(key: string): OverlayEntry | undefined {
-    return this.#entries.get(key)
+  /** Whether writers have to wait until something is forgotten. */
+  get isFull(): boolean {
+    return this.bytes >= this.#limits.bytes || this.size >= this.#limits.keys
   }
 
-  /** Takes the changes of frame `lsn`. LSNs never go down from call to call. */
-  apply(changes: readonly RowChange[], lsn: number): void {
-    for (const change of changes) this.#take(change[0], change[1], lsn)
+  /** The key's row, `null` where it was removed; `undefined` when the projection has to answer. */
+  get(key: string): Row | null | undefined {
+    let row = this.#youngest.get(key)
+    for (let at = 0; row === undefined && at < this.#older.length; at++)
+      row = this.#older[at]?.get(key)
+    return row
   }
 
-  /** Forgets what the projection shows: every entry written at `lsn` or before. */
+  /** What is set from now on is of frame `lsn`. LSNs never go down from call to call. */
+  begin(lsn: number): void {
+    const { bytes, size } = this.#youngest
+    if (shares * bytes >= this.#limits.bytes || shares * size >= this.#limits.keys) this.#age()
+    this.#youngest.lsn = lsn
+  }
+
+  /** Takes a row, or that there is none any more. */
+  set(key: string, row: Row | undefined): void {
+    this.#youngest.set(key, row ?? null)
+  }
+
+  /** The projection shows every frame up to `lsn`: what is only of those goes, as far as it stands together. */
   forget(lsn: number): void {
-    for (const [key, entry] of this.#entries) {
-      if (entry.lsn > lsn) break
-      this.#entries.delete(key)
-      this.#bytes -= entry.bytes
-    }
-    this.#trim()
+    this.#older = this.#older.filter((generation) => generation.lsn > lsn)
+    if (this.#youngest.lsn <= lsn) this.#youngest = new OverlayGeneration()
+    else if (this.#older.length === 0) this.#age()
   }
 
-  /** The entries within `range`, in its order. Sees one moment when it is used up within one turn. */
-  *range(range: RowRange): IterableIterator<readonly [key: string, entry: OverlayEntry]> {
-    this.#sort()
-    const keys = this.#sorted
-    const from = range.gte ?? range.gt
-    const to = range.lte ?? range.lt
-    const first = from === undefined ? 0 : lowerBound(keys, from, range.gte === undefined)
-    const end = to === undefined ? keys.length : lowerBound(keys, to, range.lte !== undefined)
-    const step = range.reverse ? -1 : 1
-    for (let at = range.reverse ? end - 1 : first; at >= first && at < end; at += step) {
-      const key = keys[at] as string
-      const entry = this.#entries.get(key)
-      if (entry) yield [key, entry]
-    }
+  /** The rows within `range`, in its order, `undefined` where one was removed. Sees one moment when it is used up within one turn. */
+  range(range: RowRange): IterableIterator<RowChange> {
+    let rows = this.#youngest.range(range)
+    for (const older of this.#older) rows = mergedLayers(rows, older.range(range), range)
+    return rows
   }
 
-  #take(key: string, row: Row | undefined, lsn: number): void {
-    const before = this.#entries.get(key)
-    if (before) {
-      this.#bytes -= before.bytes
-      this.#entries.delete(key)
-    } else this.#unsorted.push(key)
-    const bytes = costOf(key, row)
-    this.#entries.set(key, { row, lsn, bytes })
-    this.#bytes += bytes
+  #age(): void {
+    this.#older = [this.#youngest, ...this.#older]
+    this.#youngest = new OverlayGeneration()
   }
-
-  /** Lets go of sorted keys when most of them are gone. */
-  #trim(): void {
-    if (this.#sorted.length + this.#unsorted.length > 2 * this.#entries.size + 1_024) {
-      this.#sorted = []
-      this.#unsorted = [...this.#entries.keys()]
-    }
-  }
-
-  #sort(): void {
-    if (this.#unsorted.length === 0) return
-    const fresh = this.#unsorted.sort(compareKeys)
-    const merged: string[] = []
-    let at = 0
-    for (const key of this.#sorted) {
-      for (; at < fresh.length && compareKeys(fresh[at] as string, key) < 0; at++)
-        push(merged, fresh[at] as string)
-      push(merged, key)
-    }
-    for (; at < fresh.length; at++) push(merged, fresh[at] as string)
-    this.#sorted = merged
-    this.#unsorted = []
-  }
-}
-
-/** A key that was forgotten and written again stands among the sorted and the new ones. */
-const push = (keys: string[], key: string): void => {
-  if (keys[keys.length - 1] !== key) keys.push(key)
-}
-
-/** The first index whose key is not before `bound`, or with `after` the first that is behind it. */
-const lowerBound = (keys: readonly string[], bound: string, after: boolean): number => {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const order = compareKeys(keys[middle] as string, bound)
-    if (order < 0 || (after && order === 0)) low = middle + 1
-    else high = middle
-  }
-  return low
 }

@@ -43,8 +43,7 @@ export const nextBatch = (pending: PendingFrames, rows: Rows, lsnMax: number): P
   for (; frames < pending.size && changes.size < batchRowsMax; frames++) {
     if (pending.lsn(frames) > lsnMax) break
     const time = pending.time(frames)
-    for (const unit of pending.units(frames))
-      for (const [key, row] of applyUnit(unit, changed, time).changes) changed.set(key, row)
+    for (const unit of pending.units(frames)) applyUnit(unit, changed, time, changed)
   }
   if (frames === 0) return { changes, frames, lsn: 0 }
   const last = frames - 1

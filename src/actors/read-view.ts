@@ -44,8 +44,8 @@ export class ReadView {
 
   /** The key's row, expired or not; `undefined` when it has none. @throws KeelsonError `CORRUPT` */
   row(key: string): Row | undefined {
-    const entry = this.#overlay.get(key)
-    return entry ? entry.row : this.#projection.get(key)
+    const row = this.#overlay.get(key)
+    return row === undefined ? this.#projection.get(key) : (row ?? undefined)
   }
 
   /** The key's row at `now`; the head of a compound, whose tag says so. @throws KeelsonError `CORRUPT` */

@@ -13,12 +13,13 @@ import {
   type RowChange,
   type RowHints,
   type RowRange,
+  type RowSink,
   type Rows,
 } from '../storage/index.ts'
 import type { Overlay } from './overlay.ts'
 
 /** Overlay and projection as one. */
-export class ShardRows implements Rows {
+export class ShardRows implements Rows, RowSink {
   readonly hints: RowHints
   readonly blob: ReadBlob
   readonly #overlay: Overlay
@@ -44,8 +45,9 @@ export class ShardRows implements Rows {
   }
 
   get(rowKey: string): Row | undefined {
-    const entry = this.#overlay.get(rowKey)
-    return entry ? entry.row : this.#watched(() => this.#projection.get(rowKey))
+    const row = this.#overlay.get(rowKey)
+    if (row !== undefined) return row ?? undefined
+    return this.#watched(() => this.#projection.get(rowKey))
   }
 
   *range(range: RowRange): IterableIterator<readonly [rowKey: string, row: Row]> {
@@ -61,14 +63,21 @@ export class ShardRows implements Rows {
     return keysOf(this.range(fieldRows(key)))
   }
 
-  /** Takes the changes of frame `lsn`. */
-  apply(changes: readonly RowChange[], lsn: number): void {
-    for (const [rowKey, row] of changes) {
-      if (row && row.expiresAt !== 0) this.#soonest = Math.min(this.#soonest, row.expiresAt)
-      if (isLockRow(rowKey)) this.#locks += Number(!!row) - Number(!!this.get(rowKey))
-    }
-    this.#overlay.apply(changes, lsn)
+  /** What is set from now on is of frame `lsn`. */
+  begin(lsn: number): void {
+    this.#overlay.begin(lsn)
     // A unit that was refused may have noted a lock that it did not take.
+    this.hints.locks = this.#locks > 0
+  }
+
+  set(rowKey: string, row: Row | undefined): void {
+    if (row && row.expiresAt !== 0) this.#soonest = Math.min(this.#soonest, row.expiresAt)
+    if (isLockRow(rowKey)) this.#countLock(rowKey, row)
+    this.#overlay.set(rowKey, row)
+  }
+
+  #countLock(rowKey: string, row: Row | undefined): void {
+    this.#locks += Number(!!row) - Number(!!this.get(rowKey))
     this.hints.locks = this.#locks > 0
   }
 
@@ -104,9 +113,4 @@ export const newestRows = (
   overlay: Overlay,
   projection: ProjectionStore,
   range: RowRange,
-): IterableIterator<RowChange> =>
-  mergedLayers(rowsOf(overlay.range(range)), projection.range(range), range)
-
-function* rowsOf(entries: ReturnType<Overlay['range']>): IterableIterator<RowChange> {
-  for (const [key, { row }] of entries) yield [key, row]
-}
+): IterableIterator<RowChange> => mergedLayers(overlay.range(range), projection.range(range), range)

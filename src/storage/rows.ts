@@ -153,7 +153,7 @@ export const isWithin = (key: string, { gt, gte, lt, lte }: RowRange): boolean =
  */
 export function* mergedLayers(
   upper: Iterator<RowChange>,
-  lower: Iterator<readonly [string, Row]>,
+  lower: Iterator<RowChange>,
   { reverse }: RowRange,
 ): IterableIterator<RowChange> {
   const sign = reverse ? -1 : 1

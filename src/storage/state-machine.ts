@@ -17,7 +17,7 @@ import {
   unitRowsMax,
 } from './key-commands.ts'
 import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
-import { type RowChange, rowTags, valueTags } from './projection-store.ts'
+import { type Row, rowTags, valueTags } from './projection-store.ts'
 import { ChangedRows, type Rows } from './rows.ts'
 import {
   applyAppend,
@@ -31,27 +31,32 @@ import {
   putRow,
 } from './value-commands.ts'
 
-/** What a unit does: at most one change a row, and its answer. A refused unit has no changes. */
-export type Applied = { readonly changes: readonly RowChange[]; readonly answer: UnitAnswer }
+/** Where what a unit does goes, which may be where it reads: by then it has been decided. */
+export interface RowSink {
+  /** Puts a row in place of what is there, or removes it. */
+  set(rowKey: string, row: Row | undefined): void
+}
 
 const putAnswer: CommandAnswer = { kind: 'put' }
 
 /**
- * What `unit` does in a frame stamped `time` (ms since 1970), given the rows before it. Changes no row itself.
- * @throws KeelsonError `CORRUPT` when a row is damaged
+ * Does `unit`, of a frame stamped `time` (ms since 1970), to `into`, given the rows before it: at most one change a row, none when
+ * it is refused. Answers what its caller is told.
+ * @throws KeelsonError `CORRUPT` when a row is damaged; nothing went to `into` then
  */
-export const applyUnit = (unit: Unit, rows: Rows, time: number): Applied => {
-  const quick = unit.kind === 'command' ? applyQuickly(unit.command, rows, time) : undefined
+export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): UnitAnswer => {
+  const quick = unit.kind === 'command' ? applyQuickly(unit.command, rows, time, into) : undefined
   if (quick) return quick
   const changed = new ChangedRows(rows)
   const answer =
     unit.kind === 'batch'
       ? applyBatch(unit.commands, changed, time)
       : applyCommand(unit.command, changed, time)
-  if (answer.kind === 'refused') return { changes: [], answer }
-  if (changed.changes.size > unitRowsMax) return { changes: [], answer: refused('TOO_LARGE') }
+  if (answer.kind === 'refused') return answer
+  if (changed.changes.size > unitRowsMax) return refused('TOO_LARGE')
   noteBlobs(unit, changed)
-  return { changes: [...changed.changes], answer }
+  for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
+  return answer
 }
 
 /** From now on the log refers to the blobs of this unit, which was not refused. */
@@ -64,17 +69,24 @@ const noteBlobs = (unit: Unit, rows: ChangedRows): void => {
  * The hot path: a put where nothing can be in its way and nothing of what was there can be left (it looks at no row), and
  * a delete of an ordinary value. `undefined` where more is to be looked at.
  */
-const applyQuickly = (command: Command, rows: Rows, time: number): Applied | undefined => {
+const applyQuickly = (
+  command: Command,
+  rows: Rows,
+  time: number,
+  into: RowSink,
+): CommandAnswer | undefined => {
   const { hints } = rows
   if (hints.locks) return undefined
-  if (command.kind === 'put' && !hints.compounds && command.value.tag !== valueTags.blob)
-    return { changes: [[command.key, putRow(command, time)]], answer: putAnswer }
+  if (command.kind === 'put' && !hints.compounds && command.value.tag !== valueTags.blob) {
+    into.set(command.key, putRow(command, time))
+    return putAnswer
+  }
   if (command.kind !== 'delete') return undefined
   const row = rows.get(command.key)
-  if (!row) return { changes: [], answer: { kind: 'delete', existed: false } }
+  if (!row) return { kind: 'delete', existed: false }
   if (row.value.tag === rowTags.compound) return undefined
-  const existed = !isExpired(row, time)
-  return { changes: [[command.key, undefined]], answer: { kind: 'delete', existed } }
+  into.set(command.key, undefined)
+  return { kind: 'delete', existed: !isExpired(row, time) }
 }
 
 const applyBatch = (commands: readonly Command[], rows: ChangedRows, time: number): UnitAnswer => {

@@ -2,42 +2,82 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Overlay } from '../../src/actors/overlay.ts'
 import { compareKeys } from '../../src/storage/key.ts'
-import type { Row } from '../../src/storage/projection-store.ts'
+import type { Row, RowRange } from '../../src/storage/projection-store.ts'
+import { roomy } from '../support/overlay-limits.ts'
 
 const row = (text: string): Row => ({
   value: { tag: 1, bytes: new TextEncoder().encode(text) },
   expiresAt: 0,
 })
 
+/** Overlays take what a frame does row by row. */
+const write = (overlay: Overlay, lsn: number, key: string, written: Row | undefined) => {
+  overlay.begin(lsn)
+  overlay.set(key, written)
+}
+
 const keysOf = (overlay: Overlay, range = {}) => [...overlay.range(range)].map(([key]) => key)
 
 describe('the overlay', () => {
   test('answers the newest state of a key, also that it was removed', () => {
-    const overlay = new Overlay()
-    overlay.apply([['a', row('1')]], 1)
-    overlay.apply([['a', row('2')]], 2)
-    overlay.apply([['b', undefined]], 3)
+    const overlay = new Overlay(roomy)
+    write(overlay, 1, 'a', row('1'))
+    write(overlay, 2, 'a', row('2'))
+    write(overlay, 3, 'b', undefined)
 
-    expect(overlay.get('a')).toMatchObject({ row: row('2'), lsn: 2 })
-    expect(overlay.get('b')).toMatchObject({ row: undefined, lsn: 3 })
+    expect(overlay.get('a')).toEqual(row('2'))
+    expect(overlay.get('b')).toBeNull()
     expect(overlay.get('c')).toBeUndefined()
   })
 
-  test('forgets what was written up to an LSN, but not what was written again behind it', () => {
-    const overlay = new Overlay()
-    overlay.apply([['a', row('1')]], 1)
-    overlay.apply([['b', row('1')]], 2)
-    overlay.apply([['a', row('2')]], 3)
+  test('forgets what was written up to an LSN together, but nothing that was written behind it', () => {
+    const overlay = new Overlay(roomy)
+    write(overlay, 1, 'a', row('1'))
+    write(overlay, 2, 'b', row('1'))
+    write(overlay, 3, 'a', row('2'))
 
     overlay.forget(2)
+    expect(overlay.get('a')).toEqual(row('2'))
+    write(overlay, 4, 'c', row('1'))
+    overlay.forget(3)
 
-    expect(keysOf(overlay)).toEqual(['a'])
-    expect(overlay.get('a')?.lsn).toBe(3)
+    expect(keysOf(overlay)).toEqual(['c'])
+  })
+
+  test('keeps what is projected for as many frames as the projection is behind, and no longer', () => {
+    const overlay = new Overlay(roomy)
+    const behind = 50
+    for (let lsn = 1; lsn <= 1_000; lsn++) {
+      write(overlay, lsn, `k${lsn}`, row('x'))
+      overlay.forget(lsn - behind)
+      expect(overlay.get(`k${Math.max(1, lsn - behind + 1)}`)).toEqual(row('x'))
+      expect(overlay.size).toBeLessThanOrEqual(2 * behind + 1)
+    }
+  })
+
+  test('shows of a key that was written again what was written last, until all of it is projected', () => {
+    const overlay = new Overlay(roomy)
+    write(overlay, 1, 'a', row('1'))
+    write(overlay, 2, 'b', row('1'))
+    overlay.forget(1)
+    write(overlay, 3, 'a', undefined)
+    write(overlay, 4, 'c', row('3'))
+
+    expect([...overlay.range({})]).toEqual([
+      ['a', undefined],
+      ['b', row('1')],
+      ['c', row('3')],
+    ])
+    expect([...overlay.range({ reverse: true })].map(([key]) => key)).toEqual(['c', 'b', 'a'])
+    expect(overlay.get('a')).toBeNull()
+    overlay.forget(2)
+    expect(overlay.get('a')).toBeNull()
+    expect(overlay.get('b')).toBeUndefined()
   })
 
   test('holds no bytes when everything is forgotten', () => {
-    const overlay = new Overlay()
-    for (let lsn = 1; lsn <= 5_000; lsn++) overlay.apply([[`k${lsn % 700}`, row('x')]], lsn)
+    const overlay = new Overlay(roomy)
+    for (let lsn = 1; lsn <= 5_000; lsn++) write(overlay, lsn, `k${lsn % 700}`, row('x'))
 
     overlay.forget(5_000)
 
@@ -46,6 +86,32 @@ describe('the overlay', () => {
       size: 0,
       keys: [],
     })
+  })
+
+  test('has room again once the projection shows an eighth of what fills it', () => {
+    const overlay = new Overlay({ bytes: 2 ** 30, keys: 800 })
+    let lsn = 0
+    while (!overlay.isFull) write(overlay, ++lsn, `k${lsn}`, row('x'))
+    expect(lsn).toBe(800)
+
+    overlay.forget(99)
+    expect(overlay.isFull).toBe(true)
+    overlay.forget(100)
+    expect(overlay.size).toBe(700)
+    expect(overlay.isFull).toBe(false)
+    overlay.forget(799)
+    expect(overlay.size).toBe(100)
+  })
+
+  test('is full at its bytes too, and shows what stands in any of its parts', () => {
+    const overlay = new Overlay({ bytes: 100_000, keys: 2 ** 20 })
+    let lsn = 0
+    while (!overlay.isFull) write(overlay, ++lsn, `k${lsn}`, row('x'.repeat(1_000)))
+    expect(lsn).toBeLessThan(100)
+    expect(keysOf(overlay)).toHaveLength(lsn)
+    expect(overlay.get('k1')).toEqual(row('x'.repeat(1_000)))
+    write(overlay, ++lsn, 'k1', undefined)
+    expect(overlay.get('k1')).toBeNull()
   })
 
   test('walks any range of any history in the order of UTF-8 bytes', () => {
@@ -57,24 +123,37 @@ describe('the overlay', () => {
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-        const overlay = new Overlay()
+        const overlay = new Overlay({ bytes: 2 ** 30, keys: 40 })
         const model = new Map<string, number>()
-        steps.forEach((each, lsn) => {
+        let forgotten = 0
+        /** What has to be there is there, in order; what else is there was projected, and is as it was written last. */
+        const check = (range: RowRange, isWithin: (key: string) => boolean) => {
+          const found = [...overlay.range(range)]
+          const keys = found.map(([key]) => key)
+          expect(keys).toEqual(
+            [...new Set(keys)].sort(compareKeys)[range.reverse ? 'reverse' : 'slice'](),
+          )
+          expect(keys.every(isWithin)).toBe(true)
+          for (const [key, lsn] of model)
+            if (isWithin(key) && lsn > forgotten) expect(keys).toContain(key)
+          for (const [key, shown] of found) expect(shown).toEqual(row(`${model.get(key)}`))
+        }
+        steps.forEach((each, at) => {
+          const lsn = at + 1
           if ('put' in each) {
-            overlay.apply([[each.put, row('v')]], lsn)
+            write(overlay, lsn, each.put, row(`${lsn}`))
             model.set(each.put, lsn)
           } else if ('forget' in each) {
+            forgotten = Math.max(forgotten, each.forget)
             overlay.forget(each.forget)
-            for (const [key, at] of model) if (at <= each.forget) model.delete(key)
           } else {
-            const { gte, lt, reverse } = each
-            const expected = [...model.keys()]
-              .filter((key) => compareKeys(key, gte) >= 0 && compareKeys(key, lt) < 0)
-              .sort(compareKeys)
-            expect(keysOf(overlay, each)).toEqual(reverse ? expected.reverse() : expected)
+            const { gte, lt } = each
+            check(each, (key) => compareKeys(key, gte) >= 0 && compareKeys(key, lt) < 0)
           }
         })
-        expect(keysOf(overlay)).toEqual([...model.keys()].sort(compareKeys))
+        check({}, () => true)
+        overlay.forget(steps.length)
+        expect(keysOf(overlay)).toEqual([])
       }),
     )
   })

@@ -11,6 +11,7 @@ import {
   type RowChange,
   type RowRange,
 } from '../../src/storage/index.ts'
+import { roomy } from '../support/overlay-limits.ts'
 
 const walId = '000102030405060708090a0b0c0d0eff'
 const row = (text: string, expiresAt = 0): Row => ({
@@ -26,11 +27,12 @@ const head = (fields: number, expiresAt = 0): Row => {
 /** A view with these rows, every other one of them still in the overlay. */
 const viewOf = (rows: readonly RowChange[]) => {
   const store = memoryProjections().open('p')
-  const overlay = new Overlay()
+  const overlay = new Overlay(roomy)
   const below = rows.filter((_, at) => at % 2 === 0)
   const above = rows.filter((_, at) => at % 2 === 1)
   store.commit(below, { walId, epoch: 1, lsn: 1 })
-  overlay.apply(above, 2)
+  overlay.begin(2)
+  for (const [key, one] of above) overlay.set(key, one)
   return { view: new ReadView(overlay, store), store }
 }
 
@@ -101,7 +103,7 @@ describe('a range', () => {
             }
           : Reflect.get(target, name).bind(target),
     }) as ProjectionStore
-    const view = new ReadView(new Overlay(), counting)
+    const view = new ReadView(new Overlay(roomy), counting)
     for (const reverse of [false, true]) {
       read = 0
       keysOf(view.range({ reverse }, 10))

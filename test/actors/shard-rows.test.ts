@@ -9,6 +9,7 @@ import {
   missingBlob,
   noExpiry,
 } from '../../src/storage/index.ts'
+import { roomy } from '../support/overlay-limits.ts'
 
 const put: Command = { kind: 'put', key: 'k', value: encodeValue(1), expiry: noExpiry }
 const locking = (kind: 'lock' | 'extend', owner: string, ...keys: string[]): Command => ({
@@ -22,7 +23,7 @@ const unlock = (owner: string, ...keys: string[]): Command => ({ kind: 'unlock',
 /** Rows that say how often the projection was asked while a unit was applied. */
 const watchedRows = (time = 0) => {
   const store = memoryProjections().open('/rows')
-  const rows = new ShardRows(new Overlay(), store, missingBlob)
+  const rows = new ShardRows(new Overlay(roomy), store, missingBlob)
   let lsn = 0
   const looks = (...commands: Command[]): number => {
     let count = 0
@@ -35,8 +36,8 @@ const watchedRows = (time = 0) => {
       commands.length === 1
         ? { kind: 'command' as const, command: commands[0] as Command }
         : { kind: 'batch' as const, commands }
-    const { changes } = applyUnit(unit, rows, time)
-    rows.apply(changes, ++lsn)
+    rows.begin(++lsn)
+    applyUnit(unit, rows, time, rows)
     store.get = get
     return count
   }
@@ -60,9 +61,9 @@ describe('the rows of a shard', () => {
   })
 
   test('are not asked for a lock that a refused unit did not take, nor for one that came and went in a batch', () => {
-    const { looks, rows } = watchedRows()
+    const { looks } = watchedRows()
     looks(locking('lock', 'me', 'a'), { kind: 'append', key: 'n', suffix: encodeValue(1) })
-    expect(rows.hints.locks).toBe(false)
+    expect(looks(put)).toBe(0)
     looks(locking('lock', 'me', 'a'), unlock('me', 'a'))
     expect(looks(put)).toBe(0)
   })
@@ -79,11 +80,13 @@ describe('the rows of a shard', () => {
       ],
       { walId: 'ab'.repeat(16), epoch: 1, lsn: 1 },
     )
-    const later = new ShardRows(new Overlay(), store, missingBlob)
+    const later = new ShardRows(new Overlay(roomy), store, missingBlob)
     expect(later.hints.locks).toBe(true)
-    later.apply([['\0la', undefined]], 2)
+    later.begin(2)
+    later.set('\0la', undefined)
     expect(later.hints.locks).toBe(true)
-    later.apply([['\0lb', undefined]], 3)
+    later.begin(3)
+    later.set('\0lb', undefined)
     expect(later.hints.locks).toBe(false)
   })
 })

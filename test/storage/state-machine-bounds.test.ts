@@ -5,7 +5,7 @@ import { refusalError } from '../../src/storage/command-answer.ts'
 import { compoundHead, fieldsMax } from '../../src/storage/field-commands.ts'
 import type { Row, RowRange, StoredValue } from '../../src/storage/projection-store.ts'
 import { inlineBytesMax } from '../../src/storage/rope.ts'
-import { applyUnit } from '../../src/storage/state-machine.ts'
+import { appliedUnit } from '../support/applied-unit.ts'
 import { MapRows } from '../support/map-rows.ts'
 
 const text = (content: string): StoredValue => ({
@@ -21,7 +21,7 @@ const marker: readonly [string, Row] = [
 ]
 
 const refusalOf = (unit: Unit, rows: MapRows, time = 100) => {
-  const { changes, answer } = applyUnit(unit, rows, time)
+  const { changes, answer } = appliedUnit(unit, rows, time)
   if (answer.kind !== 'refused') throw new Error(`not refused: ${answer.kind}`)
   expect(changes).toEqual([])
   return refusalError(answer)
@@ -31,7 +31,7 @@ describe('a refusal', () => {
   test('of a lock names who holds it and until when, and its place in a batch', () => {
     const rows = new MapRows()
     rows.take(
-      applyUnit(one({ kind: 'lock', keys: ['k'], owner: 'ann', leaseMs: 50 }), rows, 100).changes,
+      appliedUnit(one({ kind: 'lock', keys: ['k'], owner: 'ann', leaseMs: 50 }), rows, 100).changes,
     )
     const batch: Unit = { kind: 'batch', commands: [put('a'), put('k')] }
     expect(refusalOf(batch, rows)).toMatchObject({
@@ -39,13 +39,13 @@ describe('a refusal', () => {
       details: { key: 'k', owner: 'ann', until: 150, command: 1 },
     })
     expect(refusalOf(one(put('k')), rows, 149).code).toBe('LOCKED')
-    expect(applyUnit(one(put('k')), rows, 150).answer.kind).toBe('put')
+    expect(appliedUnit(one(put('k')), rows, 150).answer.kind).toBe('put')
   })
 
   test('of a lock of several keys takes none of them', () => {
     const rows = new MapRows()
     rows.take(
-      applyUnit(one({ kind: 'lock', keys: ['b'], owner: 'ann', leaseMs: 50 }), rows, 100).changes,
+      appliedUnit(one({ kind: 'lock', keys: ['b'], owner: 'ann', leaseMs: 50 }), rows, 100).changes,
     )
     const lock = one({ kind: 'lock', keys: ['a', 'b'], owner: 'bob', leaseMs: 50 })
     expect(refusalOf(lock, rows).code).toBe('LOCKED')
@@ -66,7 +66,7 @@ describe('a refusal', () => {
     const field = (name: string) =>
       one({ kind: 'putField', key: 'k', field: name, value: text('v') })
     expect(refusalOf(field('more'), rows).code).toBe('TOO_LARGE')
-    expect(applyUnit(field('f'), rows, 100).changes).toEqual([['k\0f', row('v')]])
+    expect(appliedUnit(field('f'), rows, 100).changes).toEqual([['k\0f', row('v')]])
   })
 })
 
@@ -75,7 +75,7 @@ describe('a field', () => {
     const fields = Array.from({ length: 1_000 }, (_, at) => [`k\0f${at}`, row('v')] as const)
     const rows = new MapRows([marker, ['k', compoundHead(1_000, 0)], ...fields])
     const put = one({ kind: 'putField', key: 'k', field: 'f7', value: text('new') })
-    expect(applyUnit(put, rows, 100).changes).toEqual([['k\0f7', row('new')]])
+    expect(appliedUnit(put, rows, 100).changes).toEqual([['k\0f7', row('new')]])
   })
 
   test('of what has ended begins anew, with nothing of before', () => {
@@ -86,7 +86,7 @@ describe('a field', () => {
       ['k\0b', row('2')],
     ])
     rows.take(
-      applyUnit(one({ kind: 'putField', key: 'k', field: 'a', value: text('new') }), rows, 100)
+      appliedUnit(one({ kind: 'putField', key: 'k', field: 'a', value: text('new') }), rows, 100)
         .changes,
     )
     expect([...rows.rows]).toEqual([marker, ['k', compoundHead(1, 0)], ['k\0a', row('new')]])
@@ -113,7 +113,11 @@ describe('clear of the keys without a namespace', () => {
         }
       },
     })
-    const { changes, answer } = applyUnit(one({ kind: 'clear', namespace: '_root' }), counting, 100)
+    const { changes, answer } = appliedUnit(
+      one({ kind: 'clear', namespace: '_root' }),
+      counting,
+      100,
+    )
     expect(answer).toEqual({ kind: 'clear', removed: 3 })
     expect(changes.map(([key]) => key)).toEqual(['a', 'q', 'q\0f:1', 'z'])
     expect(read).toBeLessThan(10)
@@ -124,15 +128,15 @@ test('a rope that is damaged is CORRUPT for whoever has to read it, and nobody e
   const rows = new MapRows([
     ['k', { value: { tag: 3, bytes: Uint8Array.of(1, 2, 3) }, expiresAt: 0 }],
   ])
-  expect(() => applyUnit(one({ kind: 'append', key: 'k', suffix: text('x') }), rows, 1)).toThrow(
+  expect(() => appliedUnit(one({ kind: 'append', key: 'k', suffix: text('x') }), rows, 1)).toThrow(
     expect.objectContaining({ code: 'CORRUPT' }),
   )
-  expect(applyUnit(one(put('k')), rows, 1).answer.kind).toBe('put')
+  expect(appliedUnit(one(put('k')), rows, 1).answer.kind).toBe('put')
 })
 
 test('what is stamped by the frame alone decides: no other time counts', () => {
   const lock = one({ kind: 'lock', keys: ['k'], owner: 'ann', leaseMs: Number.MAX_SAFE_INTEGER })
-  expect(applyUnit(lock, new MapRows(), 5).answer).toEqual({
+  expect(appliedUnit(lock, new MapRows(), 5).answer).toEqual({
     kind: 'lock',
     until: Number.MAX_SAFE_INTEGER,
   })

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type Command, type Expiry, noExpiry, type Unit } from '../../src/storage/command.ts'
 import { isExpired } from '../../src/storage/expiry.ts'
 import type { Row, StoredValue } from '../../src/storage/projection-store.ts'
-import { applyUnit } from '../../src/storage/state-machine.ts'
+import { appliedUnit } from '../support/applied-unit.ts'
 import { MapRows } from '../support/map-rows.ts'
 
 const now = 1000
@@ -22,7 +22,7 @@ const one = (command: Command): Unit => ({ kind: 'command', command })
 const batch = (...commands: Command[]): Unit => ({ kind: 'batch', commands })
 
 const run = (unit: Unit, rows: Record<string, Row> = {}, time = now) =>
-  applyUnit(unit, new MapRows(Object.entries(rows)), time)
+  appliedUnit(unit, new MapRows(Object.entries(rows)), time)
 
 describe('expiry', () => {
   test.each([
@@ -134,12 +134,12 @@ describe('a batch', () => {
       fc.property(fc.array(command, { minLength: 1 }), rows, (commands, before) => {
         const oneByOne = new MapRows(Object.entries(before))
         const answers = commands.map((next) => {
-          const { changes, answer } = applyUnit(one(next), oneByOne, now)
+          const { changes, answer } = appliedUnit(one(next), oneByOne, now)
           oneByOne.take(changes)
           return answer
         })
         const atOnce = new MapRows(Object.entries(before))
-        const applied = applyUnit({ kind: 'batch', commands }, atOnce, now)
+        const applied = appliedUnit({ kind: 'batch', commands }, atOnce, now)
         atOnce.take(applied.changes)
         expect(applied.answer).toEqual({ kind: 'batch', answers })
         expect([...atOnce.rows].sort()).toEqual([...oneByOne.rows].sort())

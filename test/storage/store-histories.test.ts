@@ -24,7 +24,9 @@ import type { ProjectionStore, Row } from '../../src/storage/projection-store.ts
 import { compoundOf } from '../../src/storage/row-key.ts'
 import { ProjectionRows } from '../../src/storage/rows.ts'
 import { applyUnit } from '../../src/storage/state-machine.ts'
+import { appliedUnit } from '../support/applied-unit.ts'
 import { MapRows } from '../support/map-rows.ts'
+import { roomy } from '../support/overlay-limits.ts'
 import { pendingFrames } from '../support/pending-frames.ts'
 import {
   BlobTable,
@@ -167,7 +169,7 @@ describe('a history of any commands', () => {
         const table = new BlobTable()
         const rows = new MapRows([], table.read)
         const { model, frames, now } = play(steps, table, (frame, time) => {
-          const { changes, answer } = applyUnit(only(frame), rows, time)
+          const { changes, answer } = appliedUnit(only(frame), rows, time)
           expect(new Set(changes.map(([key]) => key)).size).toBe(changes.length)
           if (answer.kind === 'refused') expect(changes).toEqual([])
           rows.take(changes)
@@ -176,7 +178,7 @@ describe('a history of any commands', () => {
         checkCompounds(rows.rows)
         const store = memoryProjections().open('p')
         store.commit(rows.rows, { walId, epoch: 1, lsn: frames.length })
-        compareReads(new ReadView(new Overlay(), store), model, now, table)
+        compareReads(new ReadView(new Overlay(roomy), store), model, now, table)
       }),
       parameters(count),
     )
@@ -187,16 +189,16 @@ describe('a history of any commands', () => {
       fc.property(history, fc.array(fc.nat(3), { minLength: 16, maxLength: 16 }), (steps, lags) => {
         const table = new BlobTable()
         const store = memoryProjections().open('p')
-        const overlay = new Overlay()
+        const overlay = new Overlay(roomy)
         const rows = new ShardRows(overlay, store, table.read)
         const plainRows = new MapRows([], table.read)
         const behind: { frame: Uint8Array; time: number; lsn: number }[] = []
         const projection = new ProjectionRows(store, table.read)
         const { model, now } = play(steps, table, (frame, time, lsn, unit) => {
           // Live, a unit is applied as it was handed in; the projection and a replay read it from its frame.
-          const { changes, answer } = applyUnit(unit, rows, time)
-          rows.apply(changes, lsn)
-          plainRows.take(applyUnit(only(frame), plainRows, time).changes)
+          rows.begin(lsn)
+          const answer = applyUnit(unit, rows, time, rows)
+          plainRows.take(appliedUnit(only(frame), plainRows, time).changes)
           behind.push({ frame, time, lsn })
           const taken = behind.splice(0, lags[lsn - 1] ?? 0)
           if (taken.length > 0) {
@@ -233,7 +235,7 @@ describe('a history of any commands', () => {
           const table = new BlobTable()
           const rows = new MapRows([], table.read)
           const { frames } = play(steps, table, (frame, time) => {
-            const { changes, answer } = applyUnit(only(frame), rows, time)
+            const { changes, answer } = appliedUnit(only(frame), rows, time)
             rows.take(changes)
             return answer
           })
