@@ -7,15 +7,25 @@ import { encodeFrame, type FrameMark, markOf, type Unit } from '../storage/index
 import type { AppliedFrames } from './applier.ts'
 import type { PendingFrames } from './projection-batch.ts'
 
-/** The outbox of one shard. Frames stand in columns: nothing is made for one on its way. */
+/** Frames as they were applied together, and where they stand among all that ever came here: nothing is made for one of them. */
+type Part = {
+  readonly frames: AppliedFrames
+  /** The frame at `from` is the one with the number `first`; the first number behind them is `end`. */
+  readonly from: number
+  readonly first: number
+  readonly end: number
+}
+
+/** The outbox of one shard. */
 export class Outbox implements PendingFrames {
   readonly #slots: number
   readonly #bytesMax: number
-  #lsns: number[] = []
-  #times: number[] = []
-  #units: (readonly Unit[])[] = []
-  #lengths: number[] = []
+  #parts: Part[] = []
+  /** The numbers of the first frame here, and of the next that comes. */
   #head = 0
+  #end = 0
+  /** The part that was asked for last: mostly the next one that is asked for. */
+  #cursor = 0
   #bytes = 0
 
   constructor(slots: number, bytesMax: number) {
@@ -24,7 +34,7 @@ export class Outbox implements PendingFrames {
   }
 
   get size(): number {
-    return this.#lsns.length - this.#head
+    return this.#end - this.#head
   }
 
   /** Bytes of the frames held. */
@@ -32,31 +42,32 @@ export class Outbox implements PendingFrames {
     return this.#bytes
   }
 
-  /** Takes the frame at `at`; `false` when there is no room, and then nothing is held any more. */
-  push({ lsns, time, units, lengths }: AppliedFrames, at: number): boolean {
-    const length = lengths[at] ?? 0
-    if (this.size >= this.#slots || this.#bytes + length > this.#bytesMax) {
+  /** Takes the frames from `from` on; `false` when there is no room for all of them, and then nothing is held any more. */
+  push(frames: AppliedFrames, from: number): boolean {
+    const count = frames.lsns.length - from
+    const bytes = bytesOf(frames, from, count)
+    if (this.size + count > this.#slots || this.#bytes + bytes > this.#bytesMax) {
       this.clear()
       return false
     }
-    this.#lsns.push(lsns[at] ?? 0)
-    this.#times.push(time)
-    this.#units.push(units[at] ?? [])
-    this.#lengths.push(length)
-    this.#bytes += length
+    this.#parts.push({ frames, from, first: this.#end, end: this.#end + count })
+    this.#end += count
+    this.#bytes += bytes
     return true
   }
 
   lsn(at: number): number {
-    return this.#lsns[this.#head + at] ?? 0
+    const { frames, from, first } = this.#partOf(at)
+    return frames.lsns[this.#head + at - first + from] ?? 0
   }
 
   time(at: number): number {
-    return this.#times[this.#head + at] ?? 0
+    return this.#partOf(at).frames.time
   }
 
   units(at: number): readonly Unit[] {
-    return this.#units[this.#head + at] ?? []
+    const { frames, from, first } = this.#partOf(at)
+    return frames.units[this.#head + at - first + from] ?? []
   }
 
   mark(at: number): FrameMark {
@@ -66,24 +77,43 @@ export class Outbox implements PendingFrames {
 
   /** Lets go of the `count` oldest. */
   drop(count: number): void {
-    for (let at = 0; at < count; at++) this.#bytes -= this.#lengths[this.#head + at] ?? 0
-    this.#head += count
-    // Moving what is left pays off once as much was taken: a constant share for each.
-    if (this.#head * 2 > this.#lsns.length) this.#moveUp()
+    const head = this.#head + count
+    let gone = 0
+    for (const { frames, from, first, end } of this.#parts) {
+      const begin = Math.max(this.#head, first)
+      this.#bytes -= bytesOf(frames, begin - first + from, Math.min(head, end) - begin)
+      if (end > head) break
+      gone++
+    }
+    this.#parts.splice(0, gone)
+    this.#head = head
+    this.#cursor = 0
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#head = this.#lsns.length
+    this.#parts = []
+    this.#head = this.#end
+    this.#cursor = 0
     this.#bytes = 0
-    this.#moveUp()
   }
 
-  #moveUp(): void {
-    this.#lsns = this.#lsns.slice(this.#head)
-    this.#times = this.#times.slice(this.#head)
-    this.#units = this.#units.slice(this.#head)
-    this.#lengths = this.#lengths.slice(this.#head)
-    this.#head = 0
+  #partOf(at: number): Part {
+    const number = this.#head + at
+    while (number < this.#part.first) this.#cursor--
+    while (number >= this.#part.end) this.#cursor++
+    return this.#part
   }
+
+  get #part(): Part {
+    const part = this.#parts[this.#cursor]
+    if (!part) throw new RangeError('the outbox has no such frame')
+    return part
+  }
+}
+
+const bytesOf = ({ lengths }: AppliedFrames, from: number, count: number): number => {
+  let bytes = 0
+  for (let at = from; at < from + count; at++) bytes += lengths[at] ?? 0
+  return bytes
 }

@@ -75,12 +75,10 @@ export class ProjectionFeed {
     if (this.lag === 0) this.#firstAt = now
     this.#lastAt = now
     const { lsns } = applied
-    for (let at = 0; at < lsns.length; at++) {
-      const lsn = lsns[at] as number
-      if (lsn <= this.#targetLsn) continue
-      if (!this.#tail && !this.#outbox.push(applied, at)) this.#tailFrom(this.#projectedLsn + 1)
-      this.#targetLsn = lsn
-    }
+    const from = lsns.findIndex((lsn) => lsn > this.#targetLsn)
+    if (from < 0) return
+    if (!this.#tail && !this.#outbox.push(applied, from)) this.#tailFrom(this.#projectedLsn + 1)
+    this.#targetLsn = lsns.at(-1) ?? this.#targetLsn
   }
 
   /** Forgets what is queued; the log's files bring it back. Answers how many references went. */
