@@ -138,8 +138,7 @@ const writeOf = (shard: Shard, units: readonly Unit[], terms: BatchTerms): Write
   const { windowMs, deadlineMs = shard.parts.settings.deadlineMs, whenFull = 'wait' } = terms
   return {
     units,
-    options: { ack: 'applied', deadlineMs, whenFull },
-    windowMs,
+    options: { ack: 'applied', deadlineMs, whenFull, windowMs },
   }
 }
 

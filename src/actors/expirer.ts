@@ -122,9 +122,10 @@ const step = (state: State, context: Context): State => {
     ack: 'applied',
     deadlineMs: shard.parts.settings.deadlineMs,
     whenFull: 'refuse',
+    windowMs: 0,
   } as const
   const units = [{ kind: 'command', command: { kind: 'removeExpired', keys } }] as const
-  context.pipe(submit(context.system, shard, { units, options, windowMs: 0 }), 'removed')
+  context.pipe(submit(context.system, shard, { units, options }), 'removed')
   return state
 }
 

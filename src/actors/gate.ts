@@ -5,7 +5,6 @@
  */
 import type { Cancel, Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
-import type { Ref } from '../runtime/index.ts'
 import { Admission, type Watch } from './admission.ts'
 import type { Allowance, Place, Weight } from './allowance.ts'
 
@@ -13,8 +12,6 @@ import type { Allowance, Place, Weight } from './allowance.ts'
 export type Entry = Weight & {
   readonly whenFull: 'wait' | 'refuse'
   readonly deadlineMs: number
-  /** The process whose end gives the token back; without one it belongs to whoever has it in hand. */
-  readonly owner?: Ref
 }
 
 /** The bounds of a gate; `total` is shared by the gates of an instance. */
@@ -35,7 +32,7 @@ export type GateLoad = {
 
 type Waiting = {
   readonly entry: Entry
-  readonly admit: (admission: Admission) => void
+  readonly admit: () => void
   readonly refuse: (error: KeelsonError) => void
   readonly cancelDeadline: Cancel
 }
@@ -85,29 +82,48 @@ export class Gate {
   }
 
   /**
-   * Enters: calls `admitted` with a token (and the entry, so that one function serves all), before it returns when there is room, else when the writer's turn has come.
-   * Synchronously, so that writes go on in the order in which they came. Whoever has the token gives it back with `leave`.
+   * Enters: calls `admitted` (with the entry, so that one function serves all) before it returns when there is room, else when the
+   * writer's turn has come. Synchronously, so that writes go on in the order in which they came. Whoever was admitted leaves once, by
+   * `leave` or with a `token`.
    * Or calls `refused`: `BUSY` (told to refuse), `NOT_SUBMITTED` (waited past its deadline), what the gate was shut with.
    * A write larger than a bound is admitted alone.
    */
   enter<Asked extends Entry>(
     entry: Asked,
-    admitted: (admission: Admission, entry: Asked) => void,
+    admitted: (entry: Asked) => void,
     refused: (error: KeelsonError, entry: Asked) => void,
   ): void {
     if (this.#shut) {
       refused(this.#shut, entry)
     } else if (this.#waiting.size === 0 && this.#fits(entry) && this.#fitsTotal(entry)) {
-      admitted(this.#count(entry), entry)
+      this.#count(entry)
+      admitted(entry)
     } else if (entry.whenFull === 'refuse') {
       refused(this.#busy(), entry)
     } else {
       this.#wait(
         entry,
-        (admission) => admitted(admission, entry),
+        () => admitted(entry),
         (error) => refused(error, entry),
       )
     }
+  }
+
+  /** Who was admitted, and counts so much, has nothing under way any more. */
+  leave(weight: Weight): void {
+    this.#entered--
+    this.#bytes -= weight.bytes
+    this.#commands -= weight.commands
+    this.#total.give(weight)
+    if (this.#waiting.size > 0) this.#admitWaiting()
+    if (this.#entered > 0) return
+    for (const resolve of this.#idle.splice(0)) resolve()
+    for (const drain of this.#drains) drain.end()
+  }
+
+  /** A token for who was admitted, and counts so much: it leaves for him, and may be handed to a process. */
+  token(weight: Weight): Admission {
+    return new Admission(weight, this.#limits.watch, this.#giveBack)
   }
 
   /** Holds writers back until `release(holder)`. Held twice by one holder is held once. */
@@ -177,16 +193,7 @@ export class Gate {
   /** This gate's place in the line of all: its turn lets in who waits here. */
   readonly #place: Place = () => this.#admitWaiting()
 
-  readonly #giveBack = (admission: Admission): void => {
-    this.#entered--
-    this.#bytes -= admission.bytes
-    this.#commands -= admission.commands
-    this.#total.give(admission)
-    if (this.#waiting.size > 0) this.#admitWaiting()
-    if (this.#entered > 0) return
-    for (const resolve of this.#idle.splice(0)) resolve()
-    for (const drain of this.#drains) drain.end()
-  }
+  readonly #giveBack = (admission: Admission): void => this.leave(admission)
 
   /** Whether the shard's own bounds and holds let it in. */
   #fits({ bytes, commands }: Weight): boolean {
@@ -202,14 +209,11 @@ export class Gate {
     return this.#total.admits(this.#place, entry)
   }
 
-  #count(entry: Entry): Admission {
+  #count(weight: Weight): void {
     this.#entered++
-    this.#bytes += entry.bytes
-    this.#commands += entry.commands
-    const admission = new Admission(entry, this.#limits.watch, this.#giveBack)
-    this.#total.take(admission)
-    if (entry.owner !== undefined) admission.transfer(entry.owner)
-    return admission
+    this.#bytes += weight.bytes
+    this.#commands += weight.commands
+    this.#total.take(weight)
   }
 
   #wait(entry: Entry, admit: Waiting['admit'], refuse: Waiting['refuse']): void {
@@ -236,7 +240,8 @@ export class Gate {
       }
       this.#waiting.delete(waiting)
       waiting.cancelDeadline()
-      waiting.admit(this.#count(entry))
+      this.#count(entry)
+      waiting.admit()
     }
     this.#total.unqueue(this.#place)
   }

@@ -5,7 +5,6 @@
 import { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import { frameLength, type Unit, type UnitAnswer, unitBytesMax } from '../storage/index.ts'
-import type { Admission } from './admission.ts'
 import type { Append } from './append-group.ts'
 import { sideChannelCandidate } from './blob-command.ts'
 import type { Applied } from './commit-follower.ts'
@@ -26,8 +25,6 @@ import { bytesCounted, commandsIn } from './write-weight.ts'
 export type Write = {
   readonly units: readonly Unit[]
   readonly options: CheckedWrite
-  /** How long it may wait for others to share its frame, in ms; by default as long as the namespace of its first key says. */
-  readonly windowMs?: number | undefined
 }
 
 /** Makes what the caller is answered of where its units stand and what they answered. What it throws is what the caller gets. */
@@ -37,7 +34,8 @@ export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T
 export class Passage<T = unknown> implements Append, Entry {
   readonly system: System
   readonly shard: Shard
-  readonly write: Write
+  readonly units: readonly Unit[]
+  readonly options: CheckedWrite
   /** Some of its values become blobs: it has no frame yet. */
   readonly isLarge: boolean
   readonly length: number
@@ -45,8 +43,8 @@ export class Passage<T = unknown> implements Append, Entry {
   readonly commands: number
   readonly endsAt: number
   state: Ticket['state'] = 'queued'
-  /** What it took from the gate; nothing while it waits there, or when somebody else has the token. */
-  admission: Admission | undefined
+  /** Whether it has to leave the gate: not while it waits there, nor when somebody else has the token. */
+  isInside = false
   readonly #shape: Shape<T>
   readonly #resolve: (answer: T) => void
   readonly #reject: (error: unknown) => void
@@ -63,7 +61,8 @@ export class Passage<T = unknown> implements Append, Entry {
     const { units, options } = write
     this.system = system
     this.shard = shard
-    this.write = write
+    this.units = units
+    this.options = options
     this.endsAt = system.clock.monotonic() + options.deadlineMs
     this.isLarge = sideChannelCandidate(units, shard.blobs.parts.terms)
     this.length = this.isLarge ? 0 : checkedLength(units, shard)
@@ -74,16 +73,12 @@ export class Passage<T = unknown> implements Append, Entry {
     this.#reject = reject
   }
 
-  get units(): readonly Unit[] {
-    return this.write.units
-  }
-
   get whenFull(): CheckedWrite['whenFull'] {
-    return this.write.options.whenFull
+    return this.options.whenFull
   }
 
   get deadlineMs(): number {
-    return this.write.options.deadlineMs
+    return this.options.deadlineMs
   }
 
   /** The keys that it changes. Asked only where something else is on its way, or has a window. */
@@ -107,7 +102,7 @@ export class Passage<T = unknown> implements Append, Entry {
 
   /** The gate let it in never, or its way ended with an outcome. */
   refused(outcome: unknown): void {
-    this.admission?.leave()
+    this.#leave()
     this.#reject(outcome)
   }
 
@@ -119,8 +114,14 @@ export class Passage<T = unknown> implements Append, Entry {
     )
   }
 
+  #leave(): void {
+    if (!this.isInside) return
+    this.isInside = false
+    this.shard.gate.leave(this)
+  }
+
   #answer(position: Position, answers: readonly UnitAnswer[]): void {
-    this.admission?.leave()
+    this.#leave()
     try {
       this.#resolve(this.#shape(position, answers))
     } catch (error) {

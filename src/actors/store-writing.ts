@@ -28,7 +28,13 @@ import {
 import { keysNamed, type StreamTerms } from './store-commands.ts'
 import { decodedValue, isReadAtOnce } from './value-reading.ts'
 import { type ByteSource, loadValue, type StreamedIn, streamIn } from './value-streams.ts'
-import { type CheckedWrite, checkWrite, type TermKind, type WriteOptions } from './write-options.ts'
+import {
+  type CheckedWrite,
+  checkWrite,
+  noOptions,
+  type TermKind,
+  type WriteOptions,
+} from './write-options.ts'
 import { type Shape, type Submitted, submit, submitAs } from './write-path.ts'
 
 /** The writes of one instance. */
@@ -37,12 +43,17 @@ export class StoreWriting {
   readonly #keys: KeyPlacement
   /** The answer of a command that answers nothing; what refused it is thrown. */
   readonly #written: Shape<Written>
+  /** What a write is told that says nothing. */
+  readonly #unsaid: CheckedWrite
 
   constructor(system: System, keys: KeyPlacement) {
     this.#system = system
     this.#keys = keys
+    const { deadlineMs = 0 } = keys.shards[0]?.parts.settings ?? {}
+    this.#unsaid = { ack: 'applied', deadlineMs, whenFull: 'wait', windowMs: undefined }
     const isDurable = keys.shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
-    this.#written = (position, [answer]) => {
+    this.#written = (position, answers) => {
+      const answer = answers[0]
       if (answer?.kind === 'refused') throw refusalError(answer)
       return isDurable ? { position } : { position, level: 'written' }
     }
@@ -50,16 +61,12 @@ export class StoreWriting {
 
   /** What every write may be told, checked, with the instance's defaults. @throws KeelsonError `INVALID_ARGUMENT` */
   checked(kind: TermKind, options: WriteOptions): CheckedWrite {
-    return checkWrite(kind, options, this.#keys.shards[0]?.parts.settings.deadlineMs ?? 0)
+    return options === noOptions ? this.#unsaid : checkWrite(kind, options, this.#unsaid.deadlineMs)
   }
 
   /** A put, which answers nothing but where it stands: the most frequent command, without detours. */
   put(command: Command & { readonly kind: 'put' }, options: CheckedWrite): Promise<Written> {
-    const write = {
-      units: [{ kind: 'command', command }] as const,
-      options,
-      windowMs: options.windowMs,
-    }
+    const write = { units: [{ kind: 'command', command }] as const, options }
     return submitAs(this.#system, this.#keys.of(command.key), write, this.#written)
   }
 
@@ -167,7 +174,7 @@ export class StoreWriting {
     unit: Unit,
     options: CheckedWrite,
   ): Promise<{ written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> }> {
-    const write = { units: [unit], options, windowMs: options.windowMs }
+    const write = { units: [unit], options }
     return this.#settled(shard, await submit(this.#system, shard, write))
   }
 

@@ -75,7 +75,7 @@ export class Store extends StoreReader {
   async putStream(
     key: string,
     readable: ByteSource,
-    options: StreamOptions = {},
+    options: StreamOptions = noOptions,
   ): Promise<Written & StreamedIn> {
     const checked = this.#writing.checked('stream', options)
     return this.#writing.stream(commands.streamTerms(key, readable, options), readable, checked)
@@ -94,7 +94,7 @@ export class Store extends StoreReader {
   async set(
     key: string,
     value: unknown,
-    options: SetOptions = {},
+    options: SetOptions = noOptions,
   ): Promise<Written & SetAnswer & Partial<PreviousAnswer>> {
     const checked = this.#writing.checked('set', options)
     return this.#writing.one(commands.set(key, value, options), checked)
@@ -104,7 +104,7 @@ export class Store extends StoreReader {
   async getSet(
     key: string,
     value: unknown,
-    options: OwnedWriteOptions = {},
+    options: OwnedWriteOptions = noOptions,
   ): Promise<Written & PreviousAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.getSet(key, value, options), checked)
@@ -117,7 +117,7 @@ export class Store extends StoreReader {
   async append(
     key: string,
     suffix: string | Uint8Array,
-    options: OwnedWriteOptions = {},
+    options: OwnedWriteOptions = noOptions,
   ): Promise<Written & LengthAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.append(key, suffix, options), checked)
@@ -131,7 +131,7 @@ export class Store extends StoreReader {
     key: string,
     offset: number,
     patch: string | Uint8Array,
-    options: OwnedWriteOptions = {},
+    options: OwnedWriteOptions = noOptions,
   ): Promise<Written & LengthAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.setRange(key, offset, patch, options), checked)
@@ -145,14 +145,17 @@ export class Store extends StoreReader {
     key: string,
     expected: unknown,
     value: unknown,
-    options: PutOptions = {},
+    options: PutOptions = noOptions,
   ): Promise<Written & CompareAnswer> {
     const checked = this.#writing.checked('put', options)
     return this.#writing.one(commands.compareAndSet(key, expected, value, options), checked)
   }
 
   /** Removes the key, and says whether there was a value. @throws as every write */
-  async delete(key: string, options: OwnedWriteOptions = {}): Promise<Written & ExistedAnswer> {
+  async delete(
+    key: string,
+    options: OwnedWriteOptions = noOptions,
+  ): Promise<Written & ExistedAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.remove(key, options), checked)
   }
@@ -161,7 +164,7 @@ export class Store extends StoreReader {
    * Puts several values, atomically within each shard and not across. `positions[i]` is where entry i stands. A key that comes
    * twice has its last value. @throws as every write; with several shards `PARTIAL`, `details.outcomes` says what became of each
    */
-  async putMany(entries: commands.Pairs, options: PutOptions = {}): Promise<WrittenMany> {
+  async putMany(entries: commands.Pairs, options: PutOptions = noOptions): Promise<WrittenMany> {
     const checked = this.#writing.checked('put', options)
     const command = commands.putMany(entries, options)
     const parts = this.#keys.grouped(command.entries, ({ key }) => key)
@@ -178,7 +181,7 @@ export class Store extends StoreReader {
   /** Removes several keys, atomically within each shard and not across; says how many had a value. @throws as `putMany` */
   async deleteMany(
     keys: Iterable<string>,
-    options: OwnedWriteOptions = {},
+    options: OwnedWriteOptions = noOptions,
   ): Promise<WrittenMany & DeletedAnswer> {
     const checked = this.#writing.checked('plain', options)
     const command = commands.deleteMany(keys, options)
@@ -194,7 +197,7 @@ export class Store extends StoreReader {
   }
 
   /** Removes every key, or those of a namespace, atomically within each shard and not across. Locks stay. @throws as `putMany` */
-  async clear(options: ClearOptions = {}): Promise<WrittenMany & RemovedAnswer> {
+  async clear(options: ClearOptions = noOptions): Promise<WrittenMany & RemovedAnswer> {
     const checked = this.#writing.checked('clear', options)
     const command = commands.clear(options)
     const written = await this.#writing.spread(
@@ -244,7 +247,7 @@ export class Store extends StoreReader {
     key: string,
     field: string,
     value: unknown,
-    options: OwnedWriteOptions = {},
+    options: OwnedWriteOptions = noOptions,
   ): Promise<Written & CreatedAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.putField(key, field, value, options), checked)
@@ -254,7 +257,7 @@ export class Store extends StoreReader {
   async putFields(
     key: string,
     fields: commands.Pairs,
-    options: OwnedWriteOptions = {},
+    options: OwnedWriteOptions = noOptions,
   ): Promise<Written & CreatedManyAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.putFields(key, fields, options), checked)
@@ -264,7 +267,7 @@ export class Store extends StoreReader {
   async deleteField(
     key: string,
     field: string,
-    options: OwnedWriteOptions = {},
+    options: OwnedWriteOptions = noOptions,
   ): Promise<Written & ExistedAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.deleteField(key, field, options), checked)
@@ -274,14 +277,17 @@ export class Store extends StoreReader {
   async expire(
     key: string,
     ttlMs: number,
-    options: OwnedWriteOptions = {},
+    options: OwnedWriteOptions = noOptions,
   ): Promise<Written & ExistedAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.expire(key, ttlMs, options), checked)
   }
 
   /** Takes the expiry away. @throws as every write */
-  async persist(key: string, options: OwnedWriteOptions = {}): Promise<Written & ExistedAnswer> {
+  async persist(
+    key: string,
+    options: OwnedWriteOptions = noOptions,
+  ): Promise<Written & ExistedAnswer> {
     const checked = this.#writing.checked('plain', options)
     return this.#writing.one(commands.persist(key, options), checked)
   }

@@ -144,7 +144,7 @@ export const checkWrite = (
   options: WriteOptions,
   deadlineDefaultMs: number,
 ): CheckedWrite => {
-  if (options !== noOptions) checkOptionNames(options, allNames[kind])
+  checkOptionNames(options, allNames[kind])
   const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait', windowMs } = options
   if (ack === 'replicated')
     throw invalidArgument('ack', "'applied' or 'projected': nothing replicates", ack)

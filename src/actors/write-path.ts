@@ -6,7 +6,6 @@
 import type { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import { namespaceOf, rootNamespace, type Unit, type UnitAnswer } from '../storage/index.ts'
-import type { Admission } from './admission.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { writeLarge } from './large-write.ts'
 import { appendToLog } from './log-append.ts'
@@ -86,8 +85,8 @@ const enter = (passage: Passage): void => {
   passage.shard.gate.enter(passage, admitted, refused)
 }
 
-const admitted = (admission: Admission, passage: Passage): void => {
-  passage.admission = admission
+const admitted = (passage: Passage): void => {
+  passage.isInside = true
   forward(passage)
 }
 
@@ -182,8 +181,8 @@ const batched = (
 const batcherName = ({ parts: { instance, index } }: Shard) => BatcherServer.name(instance, index)
 
 const windowOf = (passage: Passage): number => {
-  const { shard, write } = passage
-  if (write.windowMs !== undefined) return write.windowMs
+  const { shard, options } = passage
+  if (options.windowMs !== undefined) return options.windowMs
   const { windows } = shard.parts
   return windows.isEmpty ? 0 : windows.of(namespaceOfFirst(passage.keys))
 }

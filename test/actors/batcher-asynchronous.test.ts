@@ -1,6 +1,6 @@
 /** Writes whose caller waits elsewhere: the batcher answers a kept `from`, and gives the token back. */
 import { describe, expect, test } from 'vitest'
-import { Batcher } from '../../src/actors/index.ts'
+import { type Admission, Batcher } from '../../src/actors/index.ts'
 import {
   call,
   type From,
@@ -32,10 +32,10 @@ describe('asynchronous writes', () => {
     const outcomes: unknown[] = []
     const { system } = world.app
     const tokenOf = () =>
-      new Promise<Parameters<Parameters<typeof shard.gate.enter>[1]>[0]>((resolve, reject) =>
+      new Promise<Admission>((resolve, reject) =>
         shard.gate.enter(
           { bytes: 256, commands: 1, whenFull: 'wait', deadlineMs: 1_000 },
-          resolve,
+          (entry) => resolve(shard.gate.token(entry)),
           reject,
         ),
       )

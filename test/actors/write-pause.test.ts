@@ -224,8 +224,8 @@ describe('two pauses of one shard (2.4)', () => {
     const [shard] = app.shards
     const owner = await startOwner()
     shard?.gate.enter(
-      { bytes: 1, commands: 1, whenFull: 'wait', deadlineMs: 1_000, owner },
-      () => undefined,
+      { bytes: 1, commands: 1, whenFull: 'wait', deadlineMs: 1_000 },
+      (entry) => shard.gate.token(entry).transfer(owner),
       () => undefined,
     )
     const pausing = pause()

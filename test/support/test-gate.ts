@@ -23,8 +23,8 @@ export const testWorld = ({ totalBytes = 10_000, totalCommands = 10_000 } = {}) 
     ) =>
       gate.enter(
         { bytes, commands, whenFull, deadlineMs: 1_000 },
-        (admission) => {
-          tokens.set(name, admission)
+        (entry) => {
+          tokens.set(name, gate.token(entry))
           log.push(name)
         },
         (error) => log.push(`${name} ${error.code}`),
