@@ -7,13 +7,7 @@
  */
 import { isKeelsonError } from '../errors.ts'
 import { call, cast, type GenServer, noReply, ok, type Ref, reply, stop } from '../runtime/index.ts'
-import {
-  applyUnit,
-  decodeFrame,
-  type ProjectionStore,
-  type Unit,
-  type UnitAnswer,
-} from '../storage/index.ts'
+import { applyUnits, decodeFrame, type ProjectionStore, type Unit } from '../storage/index.ts'
 import { Overlay } from './overlay.ts'
 import { ReadView } from './read-view.ts'
 import type { Shard } from './shard.ts'
@@ -250,7 +244,8 @@ const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
       // What was committed behind the subscription comes as a message.
       if (lsn > subscription.lastLsn) break
       const frame = read.bytes.slice(offset, offset + length)
-      applyUnits(decodeFrame(frame).units, lsn, time, rows)
+      rows.begin(lsn)
+      applyUnits(decodeFrame(frame).units, rows, time, rows)
     }
     if (overlay.isFull) return undefined
     if (read.next <= next) throw new Error(`the log has nothing at ${next}, and should have`)
@@ -301,23 +296,11 @@ const apply = (state: State, { group, from, time }: WalWriter.CommittedGroup): v
   const { lsns } = group
   for (let at = 0; at < lsns.length; at++) {
     const lsn = lsns[at] as number
-    const answers = applyUnits(group.units[at] ?? [], lsn, time, rows)
+    rows.begin(lsn)
+    const answers = applyUnits(group.units[at] ?? [], rows, time, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
     group.applied(at, answers)
   }
   from.reply(undefined)
-}
-
-/** Applies the units of one frame, mostly one; answers what they answered. Each sees those before it. */
-const applyUnits = (
-  units: readonly Unit[],
-  lsn: number,
-  time: number,
-  rows: ShardRows,
-): readonly UnitAnswer[] => {
-  rows.begin(lsn)
-  const [only] = units
-  if (only && units.length === 1) return [applyUnit(only, rows, time, rows)]
-  return units.map((unit) => applyUnit(unit, rows, time, rows))
 }

@@ -3,7 +3,7 @@
  * the same state machine that answered the callers, on the projection's own rows.
  */
 import {
-  applyUnit,
+  applyUnits,
   ChangedRows,
   type FrameMark,
   type Row,
@@ -43,7 +43,7 @@ export const nextBatch = (pending: PendingFrames, rows: Rows, lsnMax: number): P
   for (; frames < pending.size && changes.size < batchRowsMax; frames++) {
     if (pending.lsn(frames) > lsnMax) break
     const time = pending.time(frames)
-    for (const unit of pending.units(frames)) applyUnit(unit, changed, time, changed)
+    applyUnits(pending.units(frames), changed, time, changed)
   }
   if (frames === 0) return { changes, frames, lsn: 0 }
   const last = frames - 1

@@ -100,7 +100,7 @@ export {
 } from './row-key.ts'
 export * from './rows.ts'
 export { type SimulatedDisk, simulatedDisk } from './simulated-disk.ts'
-export { applyUnit, type RowSink } from './state-machine.ts'
+export { applyUnits, type RowSink } from './state-machine.ts'
 export { isStoredValue, ropeOf, storedRope } from './stored-rope.ts'
 export { threadBlobHost } from './thread-blob-host.ts'
 export { threadLogHost } from './thread-log-host.ts'

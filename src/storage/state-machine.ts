@@ -38,6 +38,7 @@ export interface RowSink {
 }
 
 const putAnswer: CommandAnswer = { kind: 'put' }
+const putAlone: readonly UnitAnswer[] = [putAnswer]
 
 /**
  * Does `unit`, of a frame stamped `time` (ms since 1970), to `into`, given the rows before it: at most one change a row, none when
@@ -57,6 +58,20 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): 
   noteBlobs(unit, changed)
   for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
   return answer
+}
+
+/** Does the units of one frame, mostly one; answers what each is told. Each sees those before it. Throws as `applyUnit`. */
+export const applyUnits = (
+  units: readonly Unit[],
+  rows: Rows,
+  time: number,
+  into: RowSink,
+): readonly UnitAnswer[] => {
+  const only = units[0]
+  if (only === undefined || units.length > 1)
+    return units.map((unit) => applyUnit(unit, rows, time, into))
+  const answer = applyUnit(only, rows, time, into)
+  return answer === putAnswer ? putAlone : [answer]
 }
 
 /** From now on the log refers to the blobs of this unit, which was not refused. */

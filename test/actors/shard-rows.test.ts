@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Overlay } from '../../src/actors/overlay.ts'
 import { ShardRows } from '../../src/actors/shard-rows.ts'
 import {
-  applyUnit,
+  applyUnits,
   type Command,
   encodeValue,
   memoryProjections,
@@ -37,7 +37,7 @@ const watchedRows = (time = 0) => {
         ? { kind: 'command' as const, command: commands[0] as Command }
         : { kind: 'batch' as const, commands }
     rows.begin(++lsn)
-    applyUnit(unit, rows, time, rows)
+    applyUnits([unit], rows, time, rows)
     store.get = get
     return count
   }
