@@ -5,12 +5,12 @@
  */
 import type { Cancel, Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
-import { encodeFrameInto, type Unit, type UnitAnswer } from '../storage/index.ts'
+import { encodeFrameInto, type FrameUnits, type UnitAnswer } from '../storage/index.ts'
 import type { Ticket } from './ticket.ts'
 
 /** A write on its way into the log, and who is told what became of it: by one call of one of the two. */
 export interface Append extends Ticket {
-  readonly units: readonly Unit[]
+  readonly units: FrameUnits
   /** Bytes of its frame, as `frameLength` says. */
   readonly length: number
   /** When its caller gives up, by the monotonic clock. */
@@ -32,7 +32,7 @@ export class AppendGroup {
   readonly #clock: Clock
   #memory: Buffer
   #size = 0
-  #units: (readonly Unit[])[] = []
+  #units: FrameUnits[] = []
   #lengths: number[] = []
   /** `undefined` where who waited was told. */
   #appends: (Append | undefined)[] = []
@@ -59,7 +59,7 @@ export class AppendGroup {
   }
 
   /** The units of each append. */
-  get units(): readonly (readonly Unit[])[] {
+  get units(): readonly FrameUnits[] {
     return this.#units
   }
 

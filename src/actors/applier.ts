@@ -7,7 +7,7 @@
  */
 import { isKeelsonError } from '../errors.ts'
 import { call, cast, type GenServer, noReply, ok, type Ref, reply, stop } from '../runtime/index.ts'
-import { applyUnits, decodeFrame, type ProjectionStore, type Unit } from '../storage/index.ts'
+import { applyUnits, decodeFrame, type FrameUnits, type ProjectionStore } from '../storage/index.ts'
 import { Overlay } from './overlay.ts'
 import { ReadView } from './read-view.ts'
 import type { Shard } from './shard.ts'
@@ -23,7 +23,7 @@ import * as WalWriter from './wal-writer.ts'
 export type AppliedFrames = {
   readonly time: number
   readonly lsns: readonly number[]
-  readonly units: readonly (readonly Unit[])[]
+  readonly units: readonly FrameUnits[]
   readonly lengths: readonly number[]
 }
 
@@ -297,7 +297,7 @@ const apply = (state: State, { group, from, time }: WalWriter.CommittedGroup): v
   for (let at = 0; at < lsns.length; at++) {
     const lsn = lsns[at] as number
     rows.begin(lsn)
-    const answers = applyUnits(group.units[at] ?? [], rows, time, rows)
+    const answers = applyUnits(group.units[at] as FrameUnits, rows, time, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
     group.applied(at, answers)

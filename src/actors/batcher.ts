@@ -51,7 +51,7 @@ export const write = async (
   command: Command,
   terms: BatchTerms = {},
 ): Promise<CommandWritten> => {
-  const units: Unit[] = [{ kind: 'command', command }]
+  const units: Unit[] = [command]
   return onlyAnswer(await submit(system, shard, writeOf(shard, units, terms)))
 }
 
@@ -63,7 +63,7 @@ export const writeBatch = (
   terms: BatchTerms = {},
 ): Promise<Submitted> => {
   if (commands.length === 0) return Promise.reject(nothing())
-  const units = commands.map((command): Unit => ({ kind: 'command', command }))
+  const units = commands.map((command): Unit => command)
   return submit(system, shard, writeOf(shard, units, terms))
 }
 
@@ -116,9 +116,7 @@ const writeAsync = (
 ): AsyncOutcome<CommandWritten> => {
   const batcher = system.whereis(BatcherServer.name(shard.parts.instance, shard.index))
   const way = token ? submitAdmitted : submit
-  const work = way(system, shard, writeOf(shard, [{ kind: 'command', command }], terms)).then(
-    onlyAnswer,
-  )
+  const work = way(system, shard, writeOf(shard, [command], terms)).then(onlyAnswer)
   if (!batcher) return { direct: work }
   token?.transfer(batcher)
   work.then(

@@ -8,8 +8,11 @@ import {
   blobRope,
   commandsOf,
   encodeRope,
+  type FrameUnits,
+  isAlone,
   type StoredValue,
   type Unit,
+  unitsIn,
   valuesOf,
   valueTags,
   withCommands,
@@ -28,27 +31,26 @@ export type BlobTerms = {
 export type PutPayloads = (payloads: readonly Uint8Array[]) => Promise<readonly BlobRef[]>
 
 /** Whether anything in the units would become a blob: the cheap look that keeps small writes from paying anything. */
-export const sideChannelCandidate = (units: readonly Unit[], terms: BlobTerms): boolean => {
+export const sideChannelCandidate = (units: FrameUnits, terms: BlobTerms): boolean => {
   if (terms.threshold <= 0 || terms.replicated) return false
-  for (const unit of units) {
-    if (unit.kind === 'command' && unit.command.kind === 'put') {
-      if (isLarge(unit.command.value, terms)) return true
-    } else
-      for (const command of commandsOf(unit))
-        if (valuesOf(command).some((value) => isLarge(value, terms))) return true
-  }
-  return false
+  return isAlone(units) ? hasLarge(units, terms) : units.some((unit) => hasLarge(unit, terms))
 }
+
+const hasLarge = (unit: Unit, terms: BlobTerms): boolean =>
+  unit.kind === 'put'
+    ? isLarge(unit.value, terms)
+    : commandsOf(unit).some((command) => valuesOf(command).some((value) => isLarge(value, terms)))
 
 /**
  * The units with references in place of their large values, all of which are durable by then; the units themselves when
  * none is large. One put, whatever the number of values. @throws what `put` throws: nothing refers to anything then
  */
 export const prepare = async (
-  units: readonly Unit[],
+  frame: FrameUnits,
   terms: BlobTerms,
   put: PutPayloads,
 ): Promise<readonly Unit[]> => {
+  const units = unitsIn(frame)
   if (!sideChannelCandidate(units, terms)) return units
   const large = new Map<StoredValue, number>()
   for (const unit of units)

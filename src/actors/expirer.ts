@@ -124,7 +124,7 @@ const step = (state: State, context: Context): State => {
     whenFull: 'refuse',
     windowMs: 0,
   } as const
-  const units = [{ kind: 'command', command: { kind: 'removeExpired', keys } }] as const
+  const units = [{ kind: 'removeExpired', keys }] as const
   context.pipe(submit(context.system, shard, { units, options }), 'removed')
   return state
 }

@@ -5,7 +5,7 @@
  */
 import { isKeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import { commandsOf, type Unit, valuesOf } from '../storage/index.ts'
+import { commandsOf, type FrameUnits, type Unit, unitsIn, valuesOf } from '../storage/index.ts'
 import { prepare } from './blob-command.ts'
 import type { BlobPin } from './blob-pins.ts'
 import * as BlobStore from './blob-store.ts'
@@ -18,7 +18,7 @@ import type { Applied } from './wal-writer.ts'
 export type LargeWrite = {
   readonly system: System
   readonly shard: Shard
-  readonly units: readonly Unit[]
+  readonly units: FrameUnits
   readonly keys: MarkedKeys
   /** When its caller gives up, by the monotonic clock; and how long that was to be. */
   readonly endsAt: number
@@ -58,9 +58,9 @@ export const writeLarge = async (write: LargeWrite): Promise<Applied> => {
 }
 
 /** Bytes of all values in the units: what they count at the gate. */
-export const valueBytesOf = (units: readonly Unit[]): number => {
+export const valueBytesOf = (units: FrameUnits): number => {
   let bytes = 0
-  for (const unit of units)
+  for (const unit of unitsIn(units))
     for (const command of commandsOf(unit))
       for (const value of valuesOf(command)) bytes += value.bytes.length
   return bytes

@@ -1,12 +1,12 @@
 /** The keys that units change: what a write marks. Pure. */
-import type { Command, Unit } from '../storage/index.ts'
+import { type Command, commandsOf, type FrameUnits, unitsIn } from '../storage/index.ts'
 import type { MarkedKeys } from './order-marks.ts'
 
 /** The keys of all units, `'all'` when one of them changes keys that it does not name. */
-export const markedKeys = (units: readonly Unit[]): MarkedKeys => {
+export const markedKeys = (units: FrameUnits): MarkedKeys => {
   const keys: string[] = []
-  for (const unit of units)
-    for (const command of unit.kind === 'command' ? [unit.command] : unit.commands) {
+  for (const unit of unitsIn(units))
+    for (const command of commandsOf(unit)) {
       if (command.kind === 'clear') return 'all'
       keys.push(...keysIn(command))
     }

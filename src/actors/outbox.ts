@@ -3,7 +3,7 @@
  * bytes. When it is full it overflows: it forgets everything, and the log's files take its place until the projection has caught up.
  * So the commit path never waits for the projection, and nothing is lost.
  */
-import { encodeFrame, type FrameMark, markOf, type Unit } from '../storage/index.ts'
+import { encodeFrame, type FrameMark, type FrameUnits, markOf } from '../storage/index.ts'
 import type { AppliedFrames } from './applier.ts'
 import type { PendingFrames } from './projection-batch.ts'
 
@@ -65,7 +65,7 @@ export class Outbox implements PendingFrames {
     return this.#partOf(at).frames.time
   }
 
-  units(at: number): readonly Unit[] {
+  units(at: number): FrameUnits {
     const { frames, from, first } = this.#partOf(at)
     return frames.units[this.#head + at - first + from] ?? []
   }

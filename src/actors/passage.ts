@@ -4,7 +4,7 @@
  */
 import { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import { frameLength, type Unit, type UnitAnswer, unitBytesMax } from '../storage/index.ts'
+import { type FrameUnits, frameLength, type UnitAnswer, unitBytesMax } from '../storage/index.ts'
 import type { Append } from './append-group.ts'
 import { sideChannelCandidate } from './blob-command.ts'
 import type { Applied } from './commit-follower.ts'
@@ -23,7 +23,7 @@ import { bytesCounted, commandsIn } from './write-weight.ts'
  * over: nobody changes them, or the bytes in them, any more.
  */
 export type Write = {
-  readonly units: readonly Unit[]
+  readonly units: FrameUnits
   readonly options: CheckedWrite
 }
 
@@ -34,7 +34,7 @@ export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T
 export class Passage<T = unknown> implements Append, Entry {
   readonly system: System
   readonly shard: Shard
-  readonly units: readonly Unit[]
+  readonly units: FrameUnits
   readonly options: CheckedWrite
   /** Some of its values become blobs: it has no frame yet. */
   readonly isLarge: boolean
@@ -131,7 +131,7 @@ export class Passage<T = unknown> implements Append, Entry {
 }
 
 /** The length of the units' frame. @throws KeelsonError as `frameLength`; `TOO_LARGE` when the shard's log has no room for it */
-export const checkedLength = (units: readonly Unit[], shard: Shard): number => {
+export const checkedLength = (units: FrameUnits, shard: Shard): number => {
   const length = frameLength(units)
   const lengthMax = unitBytesMax(shard.files.parts.logOptions)
   if (length <= lengthMax) return length

@@ -1,5 +1,5 @@
 /** An append as a promise: for those who have something else to do than to wait for every one of a thousand callers. */
-import type { Unit, UnitAnswer } from '../storage/index.ts'
+import type { FrameUnits, UnitAnswer } from '../storage/index.ts'
 import type { Append } from './append-group.ts'
 import type { Applied } from './commit-follower.ts'
 import type { Position } from './position.ts'
@@ -8,14 +8,14 @@ import { outcomeOf, type Ticket } from './ticket.ts'
 /** What is appended. `length`: bytes of the frame; `endsAt` by the monotonic clock. */
 export type AppendTerms = {
   readonly shard: number
-  readonly units: readonly Unit[]
+  readonly units: FrameUnits
   readonly length: number
   readonly endsAt: number
 }
 
 /** One append. `ended` resolves when it is committed and applied; how it rejects: `outcomeOf` in `ticket.ts`. */
 export class PendingAppend implements Append {
-  readonly units: readonly Unit[]
+  readonly units: FrameUnits
   readonly length: number
   readonly endsAt: number
   state: Ticket['state'] = 'queued'

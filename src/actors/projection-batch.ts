@@ -6,9 +6,9 @@ import {
   applyUnits,
   ChangedRows,
   type FrameMark,
+  type FrameUnits,
   type Row,
   type Rows,
-  type Unit,
 } from '../storage/index.ts'
 
 /** The most rows in one transaction: about 3 ms of the event loop, its sync included. */
@@ -30,7 +30,7 @@ export interface PendingFrames {
   lsn(at: number): number
   /** The frame's stamp. */
   time(at: number): number
-  units(at: number): readonly Unit[]
+  units(at: number): FrameUnits
   /** What tells the frame from another one under its LSN. */
   mark(at: number): FrameMark
 }

@@ -66,7 +66,7 @@ export class StoreWriting {
 
   /** A put, which answers nothing but where it stands: the most frequent command, without detours. */
   put(command: Command & { readonly kind: 'put' }, options: CheckedWrite): Promise<Written> {
-    const write = { units: [{ kind: 'command', command }] as const, options }
+    const write = { units: command, options }
     return submitAs(this.#system, this.#keys.of(command.key), write, this.#written)
   }
 
@@ -138,7 +138,7 @@ export class StoreWriting {
     command: UserCommand,
     options: CheckedWrite,
   ): Promise<Written & Answers[Kind]> {
-    const unit: Unit = { kind: 'command', command }
+    const unit: Unit = command
     const { written, answer } = await this.#submit(shard, unit, options)
     if (answer.kind === 'batch') throw new Error('a command was answered like a batch')
     const shown = await this.#shown(shard, command, answer, written)
@@ -174,7 +174,7 @@ export class StoreWriting {
     unit: Unit,
     options: CheckedWrite,
   ): Promise<{ written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> }> {
-    const write = { units: [unit], options }
+    const write = { units: unit, options }
     return this.#settled(shard, await submit(this.#system, shard, write))
   }
 

@@ -65,7 +65,7 @@ export const streamIn = async (
     (async () => {
       const ref = await blobOf(system, shard, source, size, pin)
       const value = blobValueRef(valueTags.bytes, ref)
-      const units: Unit[] = [{ kind: 'command', command: command(value) }]
+      const units: Unit[] = [command(value)]
       const submitted = await submit(system, shard, { units, options })
       return { ref, submitted }
     })(),

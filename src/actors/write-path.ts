@@ -5,7 +5,13 @@
  */
 import type { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import { namespaceOf, rootNamespace, type Unit, type UnitAnswer } from '../storage/index.ts'
+import {
+  type FrameUnits,
+  namespaceOf,
+  rootNamespace,
+  type UnitAnswer,
+  unitsIn,
+} from '../storage/index.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { writeLarge } from './large-write.ts'
 import { appendToLog } from './log-append.ts'
@@ -122,7 +128,7 @@ const blobsFirst = (passage: Passage): Promise<WalWriter.Applied> => {
 /** Units into the log's queue: they are there when this returns. */
 const append = (
   { system, shard, endsAt }: Passage,
-  units: readonly Unit[],
+  units: FrameUnits,
   length: number,
 ): Promise<WalWriter.Applied> => {
   const pending = new PendingAppend({ shard: shard.index, units, length, endsAt })
@@ -166,7 +172,7 @@ const batched = (
     {
       ticket: passage,
       namespace,
-      units,
+      units: unitsIn(units),
       length,
       commands,
       endsAt,

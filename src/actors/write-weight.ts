@@ -1,16 +1,21 @@
 /** What a write counts at the gate. Pure. */
-import type { Command, Unit } from '../storage/index.ts'
+import { type Command, type FrameUnits, isAlone, type Unit } from '../storage/index.ts'
 
 /** What a command counts at least, in bytes: its ticket, its call and its entry in the overlay cost as much. */
 const commandBytesMin = 256
 
 /** How many commands the units count: one of many entries counts each. */
-export const commandsIn = (units: readonly Unit[]): number => {
+export const commandsIn = (units: FrameUnits): number => {
+  if (isAlone(units)) return commandsOfUnit(units)
   let commands = 0
-  for (const unit of units) {
-    if (unit.kind === 'command') commands += entriesOf(unit.command)
-    else for (const command of unit.commands) commands += entriesOf(command)
-  }
+  for (const unit of units) commands += commandsOfUnit(unit)
+  return commands
+}
+
+const commandsOfUnit = (unit: Unit): number => {
+  if (unit.kind !== 'batch') return entriesOf(unit)
+  let commands = 0
+  for (const command of unit.commands) commands += entriesOf(command)
   return commands
 }
 

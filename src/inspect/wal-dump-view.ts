@@ -83,8 +83,8 @@ const timeText = (ms: number): string =>
   ms > 0 && ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`
 
 const unitText = (unit: Unit, width: number): string =>
-  unit.kind === 'command'
-    ? commandText(unit.command, width)
+  unit.kind !== 'batch'
+    ? commandText(unit, width)
     : `batch [${unit.commands.map((command) => commandText(command, width)).join(', ')}]`
 
 const commandText = (command: Command, width: number): string => {
@@ -204,7 +204,7 @@ const contentJson = (content: FrameContent): object => {
 }
 
 const unitJson = (unit: Unit): object =>
-  unit.kind === 'command' ? commandJson(unit.command) : { batch: unit.commands.map(commandJson) }
+  unit.kind !== 'batch' ? commandJson(unit) : { batch: unit.commands.map(commandJson) }
 
 const commandJson = (command: Command): object =>
   Object.fromEntries(

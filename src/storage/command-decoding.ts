@@ -50,7 +50,7 @@ const unsupported = (what: string, code: number): KeelsonError =>
 
 const readUnit = (reader: PayloadReader): Unit => {
   const kind = reader.u8()
-  if (kind === unitKinds.command) return { kind: 'command', command: readCommand(reader) }
+  if (kind === unitKinds.command) return readCommand(reader)
   if (kind !== unitKinds.batch) throw unsupported('unit', kind)
   const commands = readMany(reader, () => {
     const length = reader.u32()

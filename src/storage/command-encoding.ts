@@ -14,6 +14,7 @@ import {
   commandCodes,
   type Expiry,
   expiryKinds,
+  type FrameUnits,
   frameUnitsMax,
   type KeepExpiry,
   ownedFlag,
@@ -22,6 +23,7 @@ import {
   stampBytes,
   type Unit,
   unitKinds,
+  unitsIn,
 } from './command.ts'
 import { fieldBytesMax, keyBytesMax } from './key.ts'
 import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload-writer.ts'
@@ -39,9 +41,9 @@ const frameBytesMax = 2 ** 31
  * field, an owner, an expiry, a lease or an offset that is none; `TOO_LARGE` beyond 2 GiB. Whether it fits a segment is
  * the log's to say.
  */
-export const frameLength = (units: readonly Unit[]): number => {
+export const frameLength = (units: FrameUnits): number => {
   const quick = quickCommand(units)
-  const length = quick ? quickLength(quick) : measuredLength(units)
+  const length = quick ? quickLength(quick) : measuredLength(unitsIn(units))
   if (length > frameBytesMax)
     throw new KeelsonError('TOO_LARGE', 'a frame takes too many bytes', {
       details: { bytes: length, bytesMax: frameBytesMax },
@@ -59,7 +61,7 @@ const measuredLength = (units: readonly Unit[]): number => {
 
 /** Writes the payload with these units, its stamp left zero, into `into` from `at` on. `length` is what `frameLength` said. */
 export const encodeFrameInto = (
-  units: readonly Unit[],
+  units: FrameUnits,
   length: number,
   into: Buffer,
   at: number,
@@ -72,15 +74,16 @@ export const encodeFrameInto = (
     return
   }
   const writer = new PayloadWriter(into, at + stampBytes)
-  writer.u16(units.length)
-  for (const unit of units) writeUnit(writer, unit)
+  const list = unitsIn(units)
+  writer.u16(list.length)
+  for (const unit of list) writeUnit(writer, unit)
 }
 
 /**
  * The payload of a DATA frame with these units, its stamp left zero, in memory of its own (never part of Node's pool, so that it
  * may be handed to another thread). @throws KeelsonError as `frameLength`
  */
-export const encodeFrame = (units: readonly Unit[]): Uint8Array => {
+export const encodeFrame = (units: FrameUnits): Uint8Array => {
   const bytes = Buffer.allocUnsafeSlow(frameLength(units))
   encodeFrameInto(units, bytes.length, bytes, 0)
   return new Uint8Array(bytes.buffer)
@@ -88,9 +91,10 @@ export const encodeFrame = (units: readonly Unit[]): Uint8Array => {
 
 const writeUnit = (sink: PayloadSink, unit: Unit): void =>
   sink.sized(() => {
-    sink.u8(unitKinds[unit.kind])
-    if (unit.kind === 'command') writeCommand(sink, unit.command)
-    else writeBatch(sink, unit.commands)
+    const isBatch = unit.kind === 'batch'
+    sink.u8(isBatch ? unitKinds.batch : unitKinds.command)
+    if (isBatch) writeBatch(sink, unit.commands)
+    else writeCommand(sink, unit)
   })
 
 const writeBatch = (sink: PayloadSink, commands: readonly Command[]): void => {

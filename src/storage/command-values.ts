@@ -83,14 +83,11 @@ const isBlob = ({ tag }: StoredValue): boolean => tag === valueTags.blob
 
 /** The commands of a unit. */
 export const commandsOf = (unit: Unit): readonly Command[] =>
-  unit.kind === 'command' ? [unit.command] : unit.commands
+  unit.kind === 'batch' ? unit.commands : [unit]
 
 /** The unit with each of its commands replaced; the unit itself when none was. */
 export const withCommands = (unit: Unit, replaced: (command: Command) => Command): Unit => {
-  if (unit.kind === 'command') {
-    const command = replaced(unit.command)
-    return command === unit.command ? unit : { kind: 'command', command }
-  }
+  if (unit.kind !== 'batch') return replaced(unit)
   const commands = unit.commands.map(replaced)
   return commands.every((command, at) => command === unit.commands[at])
     ? unit

@@ -108,10 +108,20 @@ export type Command =
   /** Removes what of these keys has ended by the frame's stamp: value, fields, lock. Nobody can tell but by the room. */
   | { readonly kind: 'removeExpired'; readonly keys: readonly string[] }
 
-/** The unit of effect: it takes effect as a whole or not at all. Commands of a batch see those before them. */
-export type Unit =
-  | { readonly kind: 'command'; readonly command: Command }
-  | { readonly kind: 'batch'; readonly commands: readonly Command[] }
+/** Commands that take effect together. Each sees those before it. */
+export type CommandBatch = { readonly kind: 'batch'; readonly commands: readonly Command[] }
+
+/** The unit of effect: it takes effect as a whole or not at all. */
+export type Unit = Command | CommandBatch
+
+/** The units of one frame. There is mostly one: it stands there for itself, so that nobody makes and keeps a list of it. */
+export type FrameUnits = Unit | readonly Unit[]
+
+/** Whether a frame has one unit, which stands for itself. */
+export const isAlone = (units: FrameUnits): units is Unit => !Array.isArray(units)
+
+/** The units of a frame, as a list. */
+export const unitsIn = (units: FrameUnits): readonly Unit[] => (isAlone(units) ? [units] : units)
 
 /** A frame's payload, read. `time` is its stamp in ms since 1970; 0 before the log has stamped it. */
 export type Frame = { readonly time: number; readonly units: readonly Unit[] }

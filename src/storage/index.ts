@@ -16,6 +16,8 @@ export {
   type Expiry,
   type FieldEntry,
   type Frame,
+  type FrameUnits,
+  isAlone,
   type KeepExpiry,
   keepExpiry,
   noExpiry,
@@ -24,6 +26,7 @@ export {
   type PutEntry,
   type SetCondition,
   type Unit,
+  unitsIn,
 } from './command.ts'
 export {
   type CommandAnswer,

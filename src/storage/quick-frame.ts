@@ -8,9 +8,10 @@ import {
   commandCodes,
   type Expiry,
   expiryKinds,
+  type FrameUnits,
+  isAlone,
   type PutCommand,
   stampBytes,
-  type Unit,
   unitKinds,
 } from './command.ts'
 import { keyBytesMax } from './key.ts'
@@ -23,12 +24,10 @@ export const frameHeadBytes: number = stampBytes + 2
 export type QuickCommand = Extract<Command, { kind: 'put' | 'delete' }>
 
 /** The one command of these units, when it has the fast way. */
-export const quickCommand = (units: readonly Unit[]): QuickCommand | undefined => {
-  const only = units.length === 1 ? units[0] : undefined
-  if (only?.kind !== 'command') return undefined
-  const { command } = only
-  const isQuick = command.kind === 'put' || command.kind === 'delete'
-  return isQuick && command.owner === undefined ? command : undefined
+export const quickCommand = (units: FrameUnits): QuickCommand | undefined => {
+  const only = isAlone(units) ? units : units.length === 1 ? units[0] : undefined
+  if (only?.kind !== 'put' && only?.kind !== 'delete') return undefined
+  return only.owner === undefined ? only : undefined
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` for what is no expiry */

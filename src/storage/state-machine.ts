@@ -4,7 +4,7 @@
  * frame's stamp, no state but the rows it is let read. The commands themselves are in `*-commands.ts`.
  */
 import { loggedBlobRow } from './blob-rows.ts'
-import type { Command, FieldEntry, Unit } from './command.ts'
+import { type Command, type FieldEntry, type FrameUnits, isAlone, type Unit } from './command.ts'
 import { type CommandAnswer, type Refusal, refused, type UnitAnswer } from './command-answer.ts'
 import { commandsOf, hasBlobs, refsOfUnit } from './command-values.ts'
 import { isExpired } from './expiry.ts'
@@ -46,13 +46,13 @@ const putAlone: readonly UnitAnswer[] = [putAnswer]
  * @throws KeelsonError `CORRUPT` when a row is damaged; nothing went to `into` then
  */
 export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): UnitAnswer => {
-  const quick = unit.kind === 'command' ? applyQuickly(unit.command, rows, time, into) : undefined
+  const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
   if (quick) return quick
   const changed = new ChangedRows(rows)
   const answer =
     unit.kind === 'batch'
       ? applyBatch(unit.commands, changed, time)
-      : applyCommand(unit.command, changed, time)
+      : applyCommand(unit, changed, time)
   if (answer.kind === 'refused') return answer
   if (changed.changes.size > unitRowsMax) return refused('TOO_LARGE')
   noteBlobs(unit, changed)
@@ -62,15 +62,13 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): 
 
 /** Does the units of one frame, mostly one; answers what each is told. Each sees those before it. Throws as `applyUnit`. */
 export const applyUnits = (
-  units: readonly Unit[],
+  units: FrameUnits,
   rows: Rows,
   time: number,
   into: RowSink,
 ): readonly UnitAnswer[] => {
-  const only = units[0]
-  if (only === undefined || units.length > 1)
-    return units.map((unit) => applyUnit(unit, rows, time, into))
-  const answer = applyUnit(only, rows, time, into)
+  if (!isAlone(units)) return units.map((unit) => applyUnit(unit, rows, time, into))
+  const answer = applyUnit(units, rows, time, into)
   return answer === putAnswer ? putAlone : [answer]
 }
 

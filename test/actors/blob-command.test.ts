@@ -16,7 +16,7 @@ const large = (seed: number, size = 100): StoredValue => ({
   bytes: new Uint8Array(size).fill(seed),
 })
 const small: StoredValue = { tag: valueTags.text, bytes: new TextEncoder().encode('small') }
-const unit = (command: Command): Unit => ({ kind: 'command', command })
+const unit = (command: Command): Unit => command
 
 /** A store that remembers what it was asked to put. */
 const store = () => {
@@ -115,8 +115,8 @@ describe('prepare', () => {
       const command = make(large(3))
       const [prepared] = await prepare([unit(command)], terms, put)
       expect(puts).toEqual([[large(3).bytes]])
-      if (prepared?.kind !== 'command') throw new Error('another unit')
-      const value = valueIn(prepared.command) as StoredValue
+      if (!prepared || prepared.kind === 'batch') throw new Error('another unit')
+      const value = valueIn(prepared) as StoredValue
       expect(value.tag).toBe(valueTags.blob)
       const rope = decodeRope(value.bytes)
       expect(rope.content).toBe(valueTags.bytes)
@@ -125,7 +125,7 @@ describe('prepare', () => {
       ])
       // Put back where it was, the command is the one that was handed in: keys, conditions, owners, expected values.
       expect(
-        JSON.stringify(prepared.command).replace(JSON.stringify(value), JSON.stringify(large(3))),
+        JSON.stringify(prepared).replace(JSON.stringify(value), JSON.stringify(large(3))),
       ).toBe(JSON.stringify(command))
     },
   )
@@ -222,10 +222,9 @@ describe('prepare', () => {
       { ...terms, threshold: 64 },
       put,
     )
-    if (prepared?.kind !== 'command' || prepared.command.kind !== 'put')
-      throw new Error('another unit')
-    expect(prepared.command.value.bytes).not.toEqual(forged.bytes)
-    expect(decodeRope(prepared.command.value.bytes).parts).toMatchObject([
+    if (prepared?.kind !== 'put') throw new Error('another unit')
+    expect(prepared.value.bytes).not.toEqual(forged.bytes)
+    expect(decodeRope(prepared.value.bytes).parts).toMatchObject([
       { ref: { size: forged.bytes.length } },
     ])
   })

@@ -5,10 +5,7 @@ import { encodeFrame, encodeValue, markOf, noExpiry, type Unit } from '../../src
 import { appliedFrames } from '../support/pending-frames.ts'
 
 const unitsOf = (lsn: number): readonly Unit[] => [
-  {
-    kind: 'command',
-    command: { kind: 'put', key: `k${lsn}`, value: encodeValue('v'), expiry: noExpiry },
-  },
+  { kind: 'put', key: `k${lsn}`, value: encodeValue('v'), expiry: noExpiry },
 ]
 
 const bytesOf = (lsn: number): number => encodeFrame(unitsOf(lsn)).length

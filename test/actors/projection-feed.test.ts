@@ -14,10 +14,7 @@ const limits = {
 }
 
 const unitsOf = (lsn: number): readonly Unit[] => [
-  {
-    kind: 'command',
-    command: { kind: 'put', key: `k${lsn}`, value: encodeValue('v'), expiry: noExpiry },
-  },
+  { kind: 'put', key: `k${lsn}`, value: encodeValue('v'), expiry: noExpiry },
 ]
 
 const applied = (...lsns: number[]) => appliedFrames(lsns, unitsOf)

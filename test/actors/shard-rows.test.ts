@@ -33,9 +33,7 @@ const watchedRows = (time = 0) => {
       return get(key)
     }
     const unit =
-      commands.length === 1
-        ? { kind: 'command' as const, command: commands[0] as Command }
-        : { kind: 'batch' as const, commands }
+      commands.length === 1 ? (commands[0] as Command) : { kind: 'batch' as const, commands }
     rows.begin(++lsn)
     applyUnits([unit], rows, time, rows)
     store.get = get

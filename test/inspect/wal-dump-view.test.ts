@@ -17,7 +17,7 @@ const shown = (command: Command): string => {
     type: 1,
     offset: 0,
     payloadBytes: 0,
-    content: { kind: 'units', time: 0, units: [{ kind: 'command', command }] },
+    content: { kind: 'units', time: 0, units: [command] },
   } as unknown as Parameters<typeof dumpLine>[0]
   return dumpLine(record, 60).split('0 ms  ')[1] ?? ''
 }

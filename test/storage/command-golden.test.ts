@@ -105,12 +105,10 @@ const commands: Readonly<Record<string, Command>> = {
 }
 
 const frames: Readonly<Record<string, readonly Unit[]>> = {
-  ...Object.fromEntries(
-    Object.entries(commands).map(([name, command]) => [name, [{ kind: 'command', command }]]),
-  ),
+  ...Object.fromEntries(Object.entries(commands).map(([name, command]) => [name, [command]])),
   'a batch of each': [{ kind: 'batch', commands: Object.values(commands) }],
   'a delete and a batch': [
-    { kind: 'command', command: { kind: 'delete', key: 'a' } },
+    { kind: 'delete', key: 'a' },
     {
       kind: 'batch',
       commands: [

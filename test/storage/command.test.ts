@@ -17,11 +17,13 @@ import { anyUnit } from '../support/any-command.ts'
 const units = fc.array(anyUnit, { minLength: 1, maxLength: 6 })
 
 const put = (text: string, bytes = Buffer.from('v'), when: Expiry = noExpiry): Unit => ({
-  kind: 'command',
-  command: { kind: 'put', key: text, value: { tag: 1, bytes }, expiry: when },
+  kind: 'put',
+  key: text,
+  value: { tag: 1, bytes },
+  expiry: when,
 })
 
-const command = (only: Command): Unit => ({ kind: 'command', command: only })
+const command = (only: Command): Unit => only
 const field = (name: string): Unit => command({ kind: 'deleteField', key: 'k', field: name })
 const lock = (leaseMs: number): Unit => command({ kind: 'lock', keys: ['k'], owner: 'o', leaseMs })
 const patch = (offset: number): Unit =>
@@ -101,7 +103,7 @@ describe('a frame', () => {
     [
       'a delete and a batch',
       [
-        { kind: 'command', command: { kind: 'delete', key: 'a' } },
+        { kind: 'delete', key: 'a' },
         {
           kind: 'batch',
           commands: [

@@ -13,7 +13,7 @@ const text = (content: string): StoredValue => ({
   bytes: new Uint8Array(Buffer.from(content)),
 })
 const row = (content: string, expiresAt = 0): Row => ({ value: text(content), expiresAt })
-const one = (command: Command): Unit => ({ kind: 'command', command })
+const one = (command: Command): Unit => command
 const put = (key: string): Command => ({ kind: 'put', key, value: text('v'), expiry: noExpiry })
 const marker: readonly [string, Row] = [
   '\0c',

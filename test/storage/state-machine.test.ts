@@ -18,7 +18,7 @@ const put = (key: string, content: string, expiry: Expiry = noExpiry): Command =
   expiry,
 })
 const remove = (key: string): Command => ({ kind: 'delete', key })
-const one = (command: Command): Unit => ({ kind: 'command', command })
+const one = (command: Command): Unit => command
 const batch = (...commands: Command[]): Unit => ({ kind: 'batch', commands })
 
 const run = (unit: Unit, rows: Record<string, Row> = {}, time = now) =>

@@ -51,7 +51,7 @@ describe('an entry', () => {
   })
 
   test('is not a frame of a store, and the log of one is read as WRONG_TYPE', async () => {
-    const frame = encodeFrame([{ kind: 'command', command: { kind: 'delete', key: 'a' } }])
+    const frame = encodeFrame([{ kind: 'delete', key: 'a' }])
     expect(() => decodeEntry(frame)).toThrow(expect.objectContaining({ code: 'WRONG_TYPE' }))
     for (const length of [0, 8, 11])
       expect(() => decodeEntry(new Uint8Array(length))).toThrow(

@@ -79,7 +79,7 @@ export const anyCommand: fc.Arbitrary<Command> = fc.oneof(
 
 /** One unit. */
 export const anyUnit: fc.Arbitrary<Unit> = fc.oneof(
-  fc.record({ kind: fc.constant('command' as const), command: anyCommand }),
+  anyCommand,
   fc.record({
     kind: fc.constant('batch' as const),
     commands: fc.array(anyCommand, { minLength: 1, maxLength: 8 }),

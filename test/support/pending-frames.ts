@@ -1,7 +1,7 @@
 /** Frames as the projection takes them, out of plain lists. */
 import type { AppliedFrames } from '../../src/actors/applier.ts'
 import type { PendingFrames } from '../../src/actors/projection-batch.ts'
-import { decodeFrame, frameLength, markOf, type Unit } from '../../src/storage/index.ts'
+import { decodeFrame, type FrameUnits, frameLength, markOf } from '../../src/storage/index.ts'
 
 type StoredFrame = { readonly lsn: number; readonly time: number; readonly frame: Uint8Array }
 
@@ -24,7 +24,7 @@ export const pendingFrames = (frames: readonly StoredFrame[]): PendingFrames => 
 /** Frames that were applied: one for each LSN, of the units that `unitsOf` gives it. */
 export const appliedFrames = (
   lsns: readonly number[],
-  unitsOf: (lsn: number) => readonly Unit[],
+  unitsOf: (lsn: number) => FrameUnits,
   time = 1,
 ): AppliedFrames => {
   const units = lsns.map(unitsOf)

@@ -287,7 +287,7 @@ export const translated = (drawn: Op, table: BlobTable): { op: Op; command: Comm
 
 /** A unit of these commands. */
 export const unitOf = (isBatch: boolean, commands: readonly Command[]): Unit =>
-  isBatch ? { kind: 'batch', commands } : { kind: 'command', command: commands[0] as Command }
+  isBatch ? { kind: 'batch', commands } : (commands[0] as Command)
 
 /** Every key that a history may have used. */
 export const historyKeys: readonly string[] = keys

@@ -308,7 +308,7 @@ class Life {
   }
 
   #happened(shard: number, unit: Unit, lsn: number, time: number): void {
-    if (unit.kind === 'command' && unit.command.kind === 'removeExpired') return
+    if (unit.kind === 'removeExpired') return
     const all = this.#issued[shard] ?? []
     const text = unitText(unit)
     const same = all.filter((one) => one.text === text)

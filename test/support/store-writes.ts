@@ -203,8 +203,7 @@ export const unitsOf = (
     const unit: Unit = { kind: 'batch', commands: done.writes.map(commandOf) }
     return [[shardOf(firstKey(done.writes[0])), unit, done]]
   }
-  const one = (shard: number, part: Write) =>
-    [shard, { kind: 'command', command: commandOf(part) }, part] as const
+  const one = (shard: number, part: Write) => [shard, commandOf(part), part] as const
   const all = Array.from({ length: shards }, (_, shard) => shard)
   if (done.kind === 'clear') return all.map((shard) => one(shard, done))
   if (done.kind !== 'putMany' && done.kind !== 'deleteMany')

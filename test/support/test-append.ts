@@ -25,7 +25,7 @@ export class TestAppend implements Append {
 
   constructor(key: string, { bytes = 1, endsAt = 30_000 } = {}) {
     const value = encodeValue(Buffer.alloc(bytes, key))
-    this.units = [{ kind: 'command', command: { kind: 'put', key, value, expiry: noExpiry } }]
+    this.units = [{ kind: 'put', key, value, expiry: noExpiry }]
     this.length = frameLength(this.units)
     this.endsAt = endsAt
   }
