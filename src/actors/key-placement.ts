@@ -18,8 +18,11 @@ export class KeyPlacement {
 
   /** The one shard of all these keys, at least one. @throws KeelsonError `CROSS_SHARD` with two keys that are not together */
   ofAll(keys: readonly string[]): Shard {
-    const [first = '', ...others] = keys
+    const first = keys[0] ?? ''
     const shard = this.of(first)
+    // Most name one key, and most instances have one shard.
+    if (keys.length === 1 || this.shards.length === 1) return shard
+    const others = keys.slice(1)
     const stray = others.find((key) => this.of(key) !== shard)
     if (stray === undefined) return shard
     throw new KeelsonError('CROSS_SHARD', 'The keys of one unit have to be in one shard.', {
@@ -29,6 +32,7 @@ export class KeyPlacement {
 
   /** The members of a list by the shard of their key, in the order of their first. */
   grouped<T>(list: readonly T[], keyOf: (member: T) => string): readonly (readonly [Shard, T[]])[] {
+    if (this.shards.length === 1 && list.length > 0) return [[this.shards[0] as Shard, [...list]]]
     const groups = new Map<Shard, T[]>()
     for (const member of list) {
       const shard = this.of(keyOf(member))

@@ -27,8 +27,11 @@ export type Write = {
   readonly options: CheckedWrite
 }
 
-/** Makes what the caller is answered of where its units stand and what they answered. What it throws is what the caller gets. */
-export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T
+/**
+ * Makes what the caller is answered of where its units stand and what they answered. What it throws, or its promise rejects with, is
+ * what the caller gets.
+ */
+export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T | Promise<T>
 
 /** One write. */
 export class Passage<T = unknown> implements Append, Entry {
@@ -46,7 +49,7 @@ export class Passage<T = unknown> implements Append, Entry {
   /** Whether it has to leave the gate: not while it waits there, nor when somebody else has the token. */
   isInside = false
   readonly #shape: Shape<T>
-  readonly #resolve: (answer: T) => void
+  readonly #resolve: (answer: T | Promise<T>) => void
   readonly #reject: (error: unknown) => void
 
   /** @throws KeelsonError `TOO_LARGE` for what no frame takes; `INVALID_ARGUMENT` for units that no frame can have */
@@ -55,7 +58,7 @@ export class Passage<T = unknown> implements Append, Entry {
     shard: Shard,
     write: Write,
     shape: Shape<T>,
-    resolve: (answer: T) => void,
+    resolve: (answer: T | Promise<T>) => void,
     reject: (error: unknown) => void,
   ) {
     const { units, options } = write

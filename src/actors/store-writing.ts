@@ -8,11 +8,10 @@ import {
   type Command,
   type CommandAnswer,
   refusalError,
-  type StoredValue,
-  type Unit,
   type UnitAnswer,
 } from '../storage/index.ts'
 import type { KeyPlacement } from './key-placement.ts'
+import type { Position } from './position.ts'
 import { levelOf } from './settings.ts'
 import type { Shard } from './shard.ts'
 import { settledParts } from './spread.ts'
@@ -35,14 +34,28 @@ import {
   type TermKind,
   type WriteOptions,
 } from './write-options.ts'
-import { type Shape, type Submitted, submit, submitAs } from './write-path.ts'
+import { type Shape, submitAs } from './write-path.ts'
+
+/** What a batch answers: where it stands, and what its commands answered, in their order. */
+type BatchWritten = Written & { readonly answers: readonly BatchAnswer[] }
+
+/** What `write` promises, and what it throws as a rejection: an async function would make a promise of its own, and wait for it. */
+export const promised = <T>(write: () => Promise<T>): Promise<T> => {
+  try {
+    return write()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
 
 /** The writes of one instance. */
 export class StoreWriting {
   readonly #system: System
   readonly #keys: KeyPlacement
-  /** The answer of a command that answers nothing; what refused it is thrown. */
-  readonly #written: Shape<Written>
+  /** What every write of this instance answers. */
+  readonly #written: (position: Position) => Written
+  /** The answer of a command that answers nothing beside; what refused it is thrown. */
+  readonly #put: Shape<Written>
   /** What a write is told that says nothing. */
   readonly #unsaid: CheckedWrite
 
@@ -52,10 +65,12 @@ export class StoreWriting {
     const { deadlineMs = 0 } = keys.shards[0]?.parts.settings ?? {}
     this.#unsaid = { ack: 'applied', deadlineMs, whenFull: 'wait', windowMs: undefined }
     const isDurable = keys.shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
-    this.#written = (position, answers) => {
-      const answer = answers[0]
-      if (answer?.kind === 'refused') throw refusalError(answer)
-      return isDurable ? { position } : { position, level: 'written' }
+    const written = (position: Position): Written =>
+      isDurable ? { position } : { position, level: 'written' }
+    this.#written = written
+    this.#put = (position, answers) => {
+      granted(answers)
+      return written(position)
     }
   }
 
@@ -67,15 +82,20 @@ export class StoreWriting {
   /** A put, which answers nothing but where it stands: the most frequent command, without detours. */
   put(command: Command & { readonly kind: 'put' }, options: CheckedWrite): Promise<Written> {
     const write = { units: command, options }
-    return submitAs(this.#system, this.#keys.of(command.key), write, this.#written)
+    return submitAs(this.#system, this.#keys.of(command.key), write, this.#put)
   }
 
-  /** One command, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what writing throws */
-  async one<Kind extends keyof Answers>(
-    command: UserCommand & { readonly kind: Kind },
-    options: CheckedWrite,
+  /** The command that `make` makes, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what making and writing throw */
+  one<Kind extends keyof Answers>(
+    kind: TermKind,
+    options: WriteOptions,
+    make: () => UserCommand & { readonly kind: Kind },
   ): Promise<Written & Answers[Kind]> {
-    return this.#to<Kind>(this.#keys.ofAll(keysNamed(command)), command, options)
+    return promised(() => {
+      const checked = this.checked(kind, options)
+      const command = make()
+      return this.#to<Kind>(this.#keys.ofAll(keysNamed(command)), command, checked)
+    })
   }
 
   /** A put of what a stream brings. @throws what the stream throws, and what writing throws */
@@ -90,27 +110,20 @@ export class StoreWriting {
       ...write,
       command: (value) => ({ ...command, kind: 'put', value }),
     })
-    return { ...this.#settled(shard, submitted).written, length, sha256 }
+    granted(submitted.answers)
+    return { ...this.#written(submitted.position), length, sha256 }
   }
 
   /** A batch, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what writing throws */
-  async batch(
-    built: readonly UserCommand[],
-    options: WriteOptions,
-  ): Promise<Written & { readonly answers: readonly BatchAnswer[] }> {
+  async batch(built: readonly UserCommand[], options: WriteOptions): Promise<BatchWritten> {
     const checked = this.checked('commit', options)
-    const keys = built.flatMap(keysNamed)
-    const shard = this.#keys.ofAll(keys)
-    const unit: Unit = { kind: 'batch', commands: built }
-    const { written, answer } = await this.#submit(shard, unit, checked)
-    if (answer.kind !== 'batch') throw new Error('a batch was answered like a command')
-    const answers: BatchAnswer[] = []
-    for (const [at, command] of built.entries()) {
-      const one = answer.answers[at]
-      if (!one) throw new Error('a batch was answered with too few answers')
-      answers.push(await this.#shown(shard, command, one, { ...written, command: at }))
-    }
-    return { ...written, answers }
+    const shard = this.#keys.ofAll(built.flatMap(keysNamed))
+    const write = { units: { kind: 'batch', commands: built } as const, options: checked }
+    return submitAs(this.#system, shard, write, (position, units) => {
+      const answer = granted(units)
+      if (answer.kind !== 'batch') throw new Error('a batch was answered like a command')
+      return this.#batchShown(shard, built, answer.answers, this.#written(position))
+    })
   }
 
   /** One command per shard, side by side. @throws KeelsonError `PARTIAL` when one of several fails */
@@ -133,60 +146,75 @@ export class StoreWriting {
     return isDurable ? { positions } : { positions, level: 'written' }
   }
 
-  async #to<Kind extends keyof Answers>(
+  #to<Kind extends keyof Answers>(
     shard: Shard,
     command: UserCommand,
     options: CheckedWrite,
   ): Promise<Written & Answers[Kind]> {
-    const unit: Unit = command
-    const { written, answer } = await this.#submit(shard, unit, options)
-    if (answer.kind === 'batch') throw new Error('a command was answered like a batch')
-    const shown = await this.#shown(shard, command, answer, written)
-    return { ...written, ...(shown as Answers[Kind]) }
+    const write = { units: command, options }
+    return submitAs(this.#system, shard, write, (position, units) => {
+      const answer = granted(units)
+      if (answer.kind === 'batch') throw new Error('a command was answered like a batch')
+      const written = this.#written(position)
+      const shown = this.#shown(shard, command, answer, written)
+      if (!(shown instanceof Promise)) return { ...written, ...(shown as Answers[Kind]) }
+      return shown.then((read) => ({ ...written, ...(read as Answers[Kind]) }))
+    })
   }
 
-  /** An answer as its caller gets it. The write stands, whatever becomes of reading what it answers: its error says where. */
-  async #shown(
+  /** What the commands of a batch answered; values that have to be waited for one after another. */
+  async #batchShown(
+    shard: Shard,
+    built: readonly UserCommand[],
+    answered: readonly CommandAnswer[],
+    written: Written,
+  ): Promise<BatchWritten> {
+    const answers: BatchAnswer[] = []
+    for (const [at, command] of built.entries()) {
+      const answer = answered[at]
+      if (!answer) throw new Error('a batch was answered with too few answers')
+      const shown = this.#shown(shard, command, answer, { ...written, command: at })
+      answers.push(shown instanceof Promise ? await shown : shown)
+    }
+    return { ...written, answers }
+  }
+
+  /**
+   * An answer as its caller gets it: at once, but for values that are too long for that. The write stands, whatever becomes of
+   * reading what it answers: its error says `where`.
+   */
+  #shown(
     shard: Shard,
     command: UserCommand,
     answer: CommandAnswer,
     where: object,
-  ): Promise<BatchAnswer> {
+  ): BatchAnswer | Promise<BatchAnswer> {
     const stored = valueIn(answer)
     if (!stored) return answerTo(command, answer, undefined)
+    const told = (error: unknown): unknown => placed(error, where)
     try {
-      return answerTo(command, answer, await this.#valueOf(shard, stored))
+      if (isReadAtOnce(stored)) return answerTo(command, answer, decodedValue(shard, stored))
     } catch (error) {
-      if (!isKeelsonError(error)) throw error
-      const { code, message, details } = error
-      throw new KeelsonError(code, message, { details: { ...details, ...where }, cause: error })
+      throw told(error)
     }
+    return loadValue(this.#system, shard, stored).then(
+      (value) => answerTo(command, answer, value),
+      (error: unknown) => Promise.reject(told(error)),
+    )
   }
+}
 
-  #valueOf(shard: Shard, stored: StoredValue): unknown {
-    return isReadAtOnce(stored)
-      ? decodedValue(shard, stored)
-      : loadValue(this.#system, shard, stored)
-  }
+/** What the only unit of a frame answered; what refused it is thrown. */
+const granted = (answers: readonly UnitAnswer[]): Exclude<UnitAnswer, { kind: 'refused' }> => {
+  const answer = answers[0]
+  if (!answer) throw new Error('a unit was not answered')
+  if (answer.kind === 'refused') throw refusalError(answer)
+  return answer
+}
 
-  async #submit(
-    shard: Shard,
-    unit: Unit,
-    options: CheckedWrite,
-  ): Promise<{ written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> }> {
-    const write = { units: unit, options }
-    return this.#settled(shard, await submit(this.#system, shard, write))
-  }
-
-  /** Where a unit stands and what it answered; what refused it is thrown. */
-  #settled(
-    shard: Shard,
-    { position, answers }: Submitted,
-  ): { written: Written; answer: Exclude<UnitAnswer, { kind: 'refused' }> } {
-    const [answer] = answers
-    if (!answer) throw new Error('a unit was not answered')
-    if (answer.kind === 'refused') throw refusalError(answer)
-    const level = levelOf(shard.parts.settings)
-    return { written: level === 'durable' ? { position } : { position, level }, answer }
-  }
+/** An error of a write that stands, and where it does. */
+const placed = (error: unknown, where: object): unknown => {
+  if (!isKeelsonError(error)) return error
+  const { code, message, details } = error
+  return new KeelsonError(code, message, { details: { ...details, ...where }, cause: error })
 }

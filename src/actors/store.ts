@@ -24,7 +24,7 @@ import type {
 } from './store-answers.ts'
 import * as commands from './store-commands.ts'
 import { StoreReader } from './store-reader.ts'
-import { StoreWriting } from './store-writing.ts'
+import { promised, StoreWriting } from './store-writing.ts'
 import type { ByteSource, StreamedIn } from './value-streams.ts'
 import type {
   ClearOptions,
@@ -58,13 +58,10 @@ export class Store extends StoreReader {
 
   /** Replaces what the key holds: kind, value and expiry. Resolves once the change is synced and visible. @throws as every write */
   put(key: string, value: unknown, options: PutOptions = noOptions): Promise<Written> {
-    // Not an async function: its promise would stand before the write's own, and cost as much.
-    try {
+    return promised(() => {
       const checked = this.#writing.checked('put', options)
       return this.#writing.put(commands.put(key, value, options), checked)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    })
   }
 
   /**
@@ -91,73 +88,66 @@ export class Store extends StoreReader {
     options: SetOptions & { readonly get: true },
   ): Promise<Written & SetAnswer & PreviousAnswer>
   set(key: string, value: unknown, options?: SetOptions): Promise<Written & SetAnswer>
-  async set(
+  set(
     key: string,
     value: unknown,
     options: SetOptions = noOptions,
   ): Promise<Written & SetAnswer & Partial<PreviousAnswer>> {
-    const checked = this.#writing.checked('set', options)
-    return this.#writing.one(commands.set(key, value, options), checked)
+    return this.#writing.one('set', options, () => commands.set(key, value, options))
   }
 
   /** Replaces what the key holds, without expiry, and answers what was there. @throws as every write */
-  async getSet(
+  getSet(
     key: string,
     value: unknown,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & PreviousAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.getSet(key, value, options), checked)
+    return this.#writing.one('plain', options, () => commands.getSet(key, value, options))
   }
 
   /**
    * Puts text or bytes behind those that are there; nothing there counts as empty. Text behind text stays text, anything else
    * makes bytes; the expiry stays. @throws as every write; `WRONG_TYPE` on a structured or compound value
    */
-  async append(
+  append(
     key: string,
     suffix: string | Uint8Array,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & LengthAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.append(key, suffix, options), checked)
+    return this.#writing.one('plain', options, () => commands.append(key, suffix, options))
   }
 
   /**
    * Overwrites bytes from `offset` on; the value grows as needed, and a gap is filled with zero bytes. Kind and expiry as with
    * `append`. @throws as every write; `WRONG_TYPE` on a structured or compound value
    */
-  async setRange(
+  setRange(
     key: string,
     offset: number,
     patch: string | Uint8Array,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & LengthAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.setRange(key, offset, patch, options), checked)
+    return this.#writing.one('plain', options, () => commands.setRange(key, offset, patch, options))
   }
 
   /**
    * Writes `value` when what is there is deeply equal to `expected`: map order ignored, kinds told apart; `undefined` means
    * absent. Answers what was there when it is not. Without an expiry of its own the one that is there stays. @throws as every write
    */
-  async compareAndSet(
+  compareAndSet(
     key: string,
     expected: unknown,
     value: unknown,
     options: PutOptions = noOptions,
   ): Promise<Written & CompareAnswer> {
-    const checked = this.#writing.checked('put', options)
-    return this.#writing.one(commands.compareAndSet(key, expected, value, options), checked)
+    return this.#writing.one('put', options, () =>
+      commands.compareAndSet(key, expected, value, options),
+    )
   }
 
   /** Removes the key, and says whether there was a value. @throws as every write */
-  async delete(
-    key: string,
-    options: OwnedWriteOptions = noOptions,
-  ): Promise<Written & ExistedAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.remove(key, options), checked)
+  delete(key: string, options: OwnedWriteOptions = noOptions): Promise<Written & ExistedAnswer> {
+    return this.#writing.one('plain', options, () => commands.remove(key, options))
   }
 
   /**
@@ -219,76 +209,65 @@ export class Store extends StoreReader {
    * Locks all keys or none, for `leaseMs` from the log's stamp on: until then only writes that name `owner` change them. A
    * lock of one's own is renewed. Reads are never held up. @throws as every write; `LOCKED` with `details.owner` and `details.until`
    */
-  async lock(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
-    const checked = this.#writing.checked('lock', options)
-    return this.#writing.one(commands.lock('lock', keys, options), checked)
+  lock(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
+    return this.#writing.one('lock', options, () => commands.lock('lock', keys, options))
   }
 
   /** Renews the locks of all keys, or of none. @throws as `lock`; `CONFLICT` when one of them is not locked any more */
-  async extend(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
-    const checked = this.#writing.checked('lock', options)
-    return this.#writing.one(commands.lock('extend', keys, options), checked)
+  extend(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
+    return this.#writing.one('lock', options, () => commands.lock('extend', keys, options))
   }
 
   /** Gives up the owner's locks among the keys, and says how many it had. @throws as `lock` */
-  async unlock(keys: Iterable<string>, options: UnlockOptions): Promise<Written & ReleasedAnswer> {
-    const checked = this.#writing.checked('unlock', options)
-    return this.#writing.one(commands.unlock(keys, options), checked)
+  unlock(keys: Iterable<string>, options: UnlockOptions): Promise<Written & ReleasedAnswer> {
+    return this.#writing.one('unlock', options, () => commands.unlock(keys, options))
   }
 
   /** A put by the owner of the key's lock, or of a key that nobody has locked. @throws as every write; `LOCKED` */
-  async lockedPut(key: string, value: unknown, options: LockedPutOptions): Promise<Written> {
+  lockedPut(key: string, value: unknown, options: LockedPutOptions): Promise<Written> {
     if (options?.owner === undefined) throw invalidArgument('owner', 'given', undefined)
     return this.put(key, value, options)
   }
 
   /** Puts a field of a compound key, which it makes where there is none. @throws as every write; `WRONG_TYPE` on a plain value */
-  async putField(
+  putField(
     key: string,
     field: string,
     value: unknown,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & CreatedAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.putField(key, field, value, options), checked)
+    return this.#writing.one('plain', options, () => commands.putField(key, field, value, options))
   }
 
   /** Puts several fields of a compound key as one; `created[i]` says whether field i is new. @throws as `putField` */
-  async putFields(
+  putFields(
     key: string,
     fields: commands.Pairs,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & CreatedManyAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.putFields(key, fields, options), checked)
+    return this.#writing.one('plain', options, () => commands.putFields(key, fields, options))
   }
 
   /** Removes a field; with the last one the key goes. @throws as `putField` */
-  async deleteField(
+  deleteField(
     key: string,
     field: string,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & ExistedAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.deleteField(key, field, options), checked)
+    return this.#writing.one('plain', options, () => commands.deleteField(key, field, options))
   }
 
   /** Lets the value end after `ttlMs`, counted from the log's stamp. @throws as every write */
-  async expire(
+  expire(
     key: string,
     ttlMs: number,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & ExistedAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.expire(key, ttlMs, options), checked)
+    return this.#writing.one('plain', options, () => commands.expire(key, ttlMs, options))
   }
 
   /** Takes the expiry away. @throws as every write */
-  async persist(
-    key: string,
-    options: OwnedWriteOptions = noOptions,
-  ): Promise<Written & ExistedAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    return this.#writing.one(commands.persist(key, options), checked)
+  persist(key: string, options: OwnedWriteOptions = noOptions): Promise<Written & ExistedAnswer> {
+    return this.#writing.one('plain', options, () => commands.persist(key, options))
   }
 }
