@@ -90,6 +90,11 @@ export const answerTo = (
       return { previous: value }
     case 'compareAndSet':
       return answer.swapped ? { swapped: true } : { swapped: false, current: value }
+    case 'put':
+    case 'putMany':
+      return {}
+    case 'delete':
+      return { existed: answer.existed }
     default: {
       const { kind: _, ...facts } = answer
       return facts

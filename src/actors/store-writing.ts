@@ -162,8 +162,19 @@ export class StoreWriting {
     })
   }
 
-  /** What the commands of a batch answered; values that have to be waited for one after another. */
-  async #batchShown(
+  /** What the commands of a batch answered: at once where no value is among it. */
+  #batchShown(
+    shard: Shard,
+    built: readonly UserCommand[],
+    answered: readonly CommandAnswer[],
+    written: Written,
+  ): BatchWritten | Promise<BatchWritten> {
+    if (answered.some(valueIn)) return this.#valuesShown(shard, built, answered, written)
+    return { ...written, answers: built.map((command, at) => bare(command, answered[at])) }
+  }
+
+  /** The same with values, one after another. */
+  async #valuesShown(
     shard: Shard,
     built: readonly UserCommand[],
     answered: readonly CommandAnswer[],
@@ -172,9 +183,8 @@ export class StoreWriting {
     const answers: BatchAnswer[] = []
     for (const [at, command] of built.entries()) {
       const answer = answered[at]
-      if (!answer) throw new Error('a batch was answered with too few answers')
-      const shown = this.#shown(shard, command, answer, { ...written, command: at })
-      answers.push(shown instanceof Promise ? await shown : shown)
+      if (!answer || !valueIn(answer)) answers.push(bare(command, answer))
+      else answers.push(await this.#shown(shard, command, answer, { ...written, command: at }))
     }
     return { ...written, answers }
   }
@@ -210,6 +220,12 @@ const granted = (answers: readonly UnitAnswer[]): Exclude<UnitAnswer, { kind: 'r
   if (!answer) throw new Error('a unit was not answered')
   if (answer.kind === 'refused') throw refusalError(answer)
   return answer
+}
+
+/** The answer of a command of a batch that answered no value. */
+const bare = (command: UserCommand, answer: CommandAnswer | undefined): BatchAnswer => {
+  if (!answer) throw new Error('a batch was answered with too few answers')
+  return answerTo(command, answer, undefined)
 }
 
 /** An error of a write that stands, and where it does. */

@@ -224,7 +224,7 @@ export class Store extends StoreReader {
   }
 
   /** A put by the owner of the key's lock, or of a key that nobody has locked. @throws as every write; `LOCKED` */
-  lockedPut(key: string, value: unknown, options: LockedPutOptions): Promise<Written> {
+  async lockedPut(key: string, value: unknown, options: LockedPutOptions): Promise<Written> {
     if (options?.owner === undefined) throw invalidArgument('owner', 'given', undefined)
     return this.put(key, value, options)
   }

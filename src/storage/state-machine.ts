@@ -4,7 +4,15 @@
  * frame's stamp, no state but the rows it is let read. The commands themselves are in `*-commands.ts`.
  */
 import { loggedBlobRow } from './blob-rows.ts'
-import { type Command, type FieldEntry, type FrameUnits, isAlone, type Unit } from './command.ts'
+import {
+  type Command,
+  type FieldEntry,
+  type FrameUnits,
+  isAlone,
+  type PutEntry,
+  type Unit,
+} from './command.ts'
+
 import { type CommandAnswer, type Refusal, refused, type UnitAnswer } from './command-answer.ts'
 import { commandsOf, hasBlobs, refsOfUnit } from './command-values.ts'
 import { isExpired } from './expiry.ts'
@@ -31,6 +39,8 @@ import {
   putRow,
 } from './value-commands.ts'
 
+type SetCommand = Extract<Command, { kind: 'set' }>
+
 /** Where what a unit does goes, which may be where it reads: by then it has been decided. */
 export interface RowSink {
   /** Puts a row in place of what is there, or removes it. */
@@ -38,11 +48,13 @@ export interface RowSink {
 }
 
 const putAnswer: CommandAnswer = { kind: 'put' }
+const setAnswer: CommandAnswer = { kind: 'set', written: true, previous: undefined }
+const putManyAnswer: CommandAnswer = { kind: 'putMany' }
 const putAlone: readonly UnitAnswer[] = [putAnswer]
 
 /**
- * Does `unit`, of a frame stamped `time` (ms since 1970), to `into`, given the rows before it: at most one change a row, none when
- * it is refused. Answers what its caller is told.
+ * Does `unit`, of a frame stamped `time` (ms since 1970), to `into`, given the rows before it; nothing when it is refused. A row may be
+ * set more than once: the last time counts. Answers what its caller is told.
  * @throws KeelsonError `CORRUPT` when a row is damaged; nothing went to `into` then
  */
 export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): UnitAnswer => {
@@ -79,8 +91,8 @@ const noteBlobs = (unit: Unit, rows: ChangedRows): void => {
 }
 
 /**
- * The hot path: a put where nothing can be in its way and nothing of what was there can be left (it looks at no row), and
- * a delete of an ordinary value. `undefined` where more is to be looked at.
+ * The hot paths: what overwrites, where nothing can be in its way and nothing of what was there can be left (it looks at no row),
+ * and a delete of an ordinary value. `undefined` where more is to be looked at.
  */
 const applyQuickly = (
   command: Command,
@@ -88,17 +100,45 @@ const applyQuickly = (
   time: number,
   into: RowSink,
 ): CommandAnswer | undefined => {
-  const { hints } = rows
-  if (hints.locks) return undefined
-  if (command.kind === 'put' && !hints.compounds && command.value.tag !== valueTags.blob) {
-    into.set(command.key, putRow(command, time))
-    return putAnswer
+  const { locks, compounds } = rows.hints
+  if (locks) return undefined
+  if (command.kind === 'delete') return deleteQuickly(command.key, rows, time, into)
+  if (compounds) return undefined
+  switch (command.kind) {
+    case 'put':
+      return overwrite(command, time, into) ? putAnswer : undefined
+    case 'set':
+      return isOverwriting(command) && overwrite(command, time, into) ? setAnswer : undefined
+    case 'putMany':
+      if (command.entries.length > unitRowsMax || hasBlobs(command)) return undefined
+      for (const entry of command.entries) overwrite(entry, time, into)
+      return putManyAnswer
+    default:
+      return undefined
   }
-  if (command.kind !== 'delete') return undefined
-  const row = rows.get(command.key)
+}
+
+/** Puts a value that is no blob; false for one that is. */
+const overwrite = (entry: PutEntry, time: number, into: RowSink): boolean => {
+  if (entry.value.tag === valueTags.blob) return false
+  into.set(entry.key, putRow(entry, time))
+  return true
+}
+
+/** A set that writes whatever is there, and answers nothing of it. */
+const isOverwriting = (command: SetCommand): command is SetCommand & PutEntry =>
+  command.condition === 'always' && !command.get && command.expiry.kind !== 'keep'
+
+const deleteQuickly = (
+  key: string,
+  rows: Rows,
+  time: number,
+  into: RowSink,
+): CommandAnswer | undefined => {
+  const row = rows.get(key)
   if (!row) return { kind: 'delete', existed: false }
   if (row.value.tag === rowTags.compound) return undefined
-  into.set(command.key, undefined)
+  into.set(key, undefined)
   return { kind: 'delete', existed: !isExpired(row, time) }
 }
 

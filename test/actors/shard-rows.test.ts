@@ -5,6 +5,7 @@ import {
   applyUnits,
   type Command,
   encodeValue,
+  keepExpiry,
   memoryProjections,
   missingBlob,
   noExpiry,
@@ -56,6 +57,25 @@ describe('the rows of a shard', () => {
     looks(locking('extend', 'me', 'b'))
     looks(unlock('me', 'b'))
     expect(looks(put)).toBe(0)
+  })
+
+  test('are not asked by what overwrites, until a compound may be in its way', () => {
+    const { looks } = watchedRows()
+    const value = encodeValue('v')
+    const overwriting: Command[] = [
+      put,
+      { kind: 'set', key: 'n', value, expiry: noExpiry, condition: 'always', get: false },
+      {
+        kind: 'putMany',
+        entries: ['n', 'm', 'n'].map((key) => ({ key, value, expiry: noExpiry })),
+      },
+    ]
+    expect(overwriting.map((command) => looks(command))).toEqual([0, 0, 0])
+    const asking = { kind: 'set', key: 'o', value, expiry: noExpiry, condition: 'always' } as const
+    expect(looks({ ...asking, get: true })).toBe(1)
+    expect(looks({ ...asking, get: false, expiry: keepExpiry, key: 'p' })).toBe(1)
+    looks({ kind: 'putField', key: 'c', field: 'f', value })
+    expect(looks({ ...asking, get: false, key: 'q' })).toBe(1)
   })
 
   test('are not asked for a lock that a refused unit did not take, nor for one that came and went in a batch', () => {
