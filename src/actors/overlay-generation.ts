@@ -1,5 +1,6 @@
 /**
- * Rows that were written one after another, up to some LSN, and are forgotten together: the newest of each key among them.
+ * Rows that were written one after another, up to some LSN, and are forgotten together: of each key the newest among them, unless a
+ * younger generation has it too.
  *
  * Order is made when somebody ranges, not when somebody writes: keys that came since the last range are sorted by the next one
  * and merged into those before. A write thus costs one map entry; a range after n new keys among m costs n log n + m.
@@ -16,10 +17,11 @@ const costOf = (key: string, row: Row | null): number =>
 export class OverlayGeneration {
   /** The last frame of which something may be in here. */
   lsn = 0
-  /** In the order in which keys came first. A row that was removed is `null`, which one look tells from a key that is not here. */
+  /** A row that was removed is `null`, which one look tells from a key that is not here. */
   readonly #rows = new Map<string, Row | null>()
-  /** The keys that came first, in order: as many as the last range met. */
+  /** The keys that the last range met, in order, and those that came since; some may have left. */
   #sorted: readonly string[] = []
+  #unsorted: string[] = []
   #bytes = 0
 
   /** Bytes held, about. */
@@ -37,12 +39,23 @@ export class OverlayGeneration {
     return this.#rows.get(key)
   }
 
-  /** Puts a row, or that there is none, in place of what is here. */
-  set(key: string, row: Row | null): void {
+  /** Puts a row, or that there is none, in place of what is here; answers whether something was. */
+  set(key: string, row: Row | null): boolean {
     const before = this.#rows.get(key)
-    if (before !== undefined) this.#bytes -= costOf(key, before)
+    if (before === undefined) this.#unsorted.push(key)
+    else this.#bytes -= costOf(key, before)
     this.#rows.set(key, row)
     this.#bytes += costOf(key, row)
+    return before !== undefined
+  }
+
+  /** A younger generation has the key: what is here goes, for good. False when nothing is. */
+  drop(key: string): boolean {
+    const row = this.#rows.get(key)
+    if (row === undefined) return false
+    this.#rows.delete(key)
+    this.#bytes -= costOf(key, row)
+    return true
   }
 
   /** The rows within `range`, in its order. Sees one moment when it is used up within one turn. */
@@ -55,18 +68,16 @@ export class OverlayGeneration {
     const step = range.reverse ? -1 : 1
     for (let at = range.reverse ? end - 1 : first; at >= first && at < end; at += step) {
       const key = keys[at] as string
-      yield [key, this.#rows.get(key) ?? undefined]
+      const row = this.#rows.get(key)
+      if (row !== undefined) yield [key, row ?? undefined]
     }
   }
 
   #sortedKeys(): readonly string[] {
-    const known = this.#sorted.length
-    if (known === this.#rows.size) return this.#sorted
-    // No key ever leaves, so that those which are new are those which came last.
-    const fresh: string[] = []
-    let at = 0
-    for (const key of this.#rows.keys()) if (at++ >= known) fresh.push(key)
-    this.#sorted = merged(this.#sorted, fresh.sort(compareKeys))
+    if (this.#unsorted.length > 0) {
+      this.#sorted = merged(this.#sorted, this.#unsorted.sort(compareKeys))
+      this.#unsorted = []
+    }
     return this.#sorted
   }
 }

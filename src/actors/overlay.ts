@@ -1,7 +1,7 @@
 /**
  * What is committed and not yet in the projection, in memory: the newest row of each key. It stands in generations, each of which is
  * forgotten as a whole once the projection shows all of it: so nothing is paid to forget a row, and
- * what the projection shows already stays for about as many frames as it is behind, no longer.
+ * what the projection shows already stays for about as many frames as it is behind, no longer. A key stands in one of them.
  */
 import { mergedLayers, type Row, type RowChange, type RowRange } from '../storage/index.ts'
 import { OverlayGeneration } from './overlay-generation.ts'
@@ -17,7 +17,7 @@ export class Overlay {
   readonly #limits: OverlayLimits
   /** What is written goes into this one. */
   #youngest = new OverlayGeneration()
-  /** Those before it, the younger ones first: their rows stand over those of the older ones. Mostly one. */
+  /** Those before it, the younger ones first. Mostly one. */
   #older: readonly OverlayGeneration[] = []
 
   constructor(limits: OverlayLimits) {
@@ -29,7 +29,7 @@ export class Overlay {
     return this.#older.reduce((sum, { bytes }) => sum + bytes, this.#youngest.bytes)
   }
 
-  /** Rows held, and keys that were removed; what stands in two generations counts twice, as it takes twice the room. */
+  /** Keys held, removed ones included. */
   get size(): number {
     return this.#older.reduce((sum, { size }) => sum + size, this.#youngest.size)
   }
@@ -41,10 +41,13 @@ export class Overlay {
 
   /** The key's row, `null` where it was removed; `undefined` when the projection has to answer. */
   get(key: string): Row | null | undefined {
-    let row = this.#youngest.get(key)
-    for (let at = 0; row === undefined && at < this.#older.length; at++)
-      row = this.#older[at]?.get(key)
-    return row
+    const row = this.#youngest.get(key)
+    if (row !== undefined) return row
+    for (const older of this.#older) {
+      const below = older.get(key)
+      if (below !== undefined) return below
+    }
+    return undefined
   }
 
   /** What is set from now on is of frame `lsn`. LSNs never go down from call to call. */
@@ -56,7 +59,8 @@ export class Overlay {
 
   /** Takes a row, or that there is none any more. */
   set(key: string, row: Row | undefined): void {
-    this.#youngest.set(key, row ?? null)
+    if (this.#youngest.set(key, row ?? null)) return
+    for (const older of this.#older) if (older.drop(key)) return
   }
 
   /** The projection shows every frame up to `lsn`: what is only of those goes, as far as it stands together. */

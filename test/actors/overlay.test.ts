@@ -114,6 +114,21 @@ describe('the overlay', () => {
     expect(overlay.get('k1')).toBeNull()
   })
 
+  test('holds a key once, however often and however far apart it is written', () => {
+    const overlay = new Overlay({ bytes: 2 ** 30, keys: 80 })
+    for (let lsn = 1; lsn <= 1_000; lsn++) {
+      write(overlay, lsn, `k${lsn % 30}`, row(`${lsn}`))
+      if (lsn % 50 === 0) expect(keysOf(overlay)).toHaveLength(30)
+    }
+    expect(overlay.isFull).toBe(false)
+    expect(overlay.size).toBe(30)
+    for (let lsn = 971; lsn <= 1_000; lsn++)
+      expect(overlay.get(`k${lsn % 30}`)).toEqual(row(`${lsn}`))
+
+    overlay.forget(1_000)
+    expect([overlay.size, overlay.bytes]).toEqual([0, 0])
+  })
+
   test('walks any range of any history in the order of UTF-8 bytes', () => {
     const key = fc.string({ unit: 'binary', minLength: 1, maxLength: 3 })
     const step = fc.oneof(
