@@ -48,7 +48,11 @@ const whileTimePasses = async <T>(clock: VirtualClock, life: Promise<T>): Promis
 
 const drawStep = (random: () => number): WalStep => {
   const below = (limit: number): number => Math.floor(random() * limit)
-  const sizes = Array.from({ length: 1 + below(10) }, () => below(random() < 0.5 ? 100 : 2400))
+  // So many at once that one group is under way while another is written.
+  const isBurst = below(40) === 0
+  const count = isBurst ? 1_030 + below(100) : 1 + below(10)
+  const sizeMax = isBurst ? 20 : 2400
+  const sizes = Array.from({ length: count }, () => below(random() < 0.5 ? 100 : 2400) % sizeMax)
   const draw = below(25)
   if (draw < 12) return { kind: 'append', sizes }
   if (draw < 16) return { kind: 'die', how: draw < 14 ? 'crash' : 'kill', sizes, turns: below(7) }
