@@ -32,16 +32,16 @@ export type CommandOf<Kind extends Command['kind']> = Extract<Command, { readonl
 /** Names and values, as a list of pairs, a Map, or `Object.entries` of something. */
 export type Pairs = Iterable<readonly [name: string, value: unknown]>
 
+/** The command with the owner that the terms name. Most name none, and are spared the copy. */
+const owned = <C extends Command>(command: C, { owner }: OwnerOption): C =>
+  owner === undefined ? command : { ...command, owner: checkedOwner(owner) }
+
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const put = (key: string, value: unknown, terms: PutTerms): CommandOf<'put'> => {
-  const command = {
-    kind: 'put',
-    key: checkedKey(key),
-    value: encodeValue(value),
-    expiry: expiryOf(terms),
-  } as const
-  // Most name no owner: they are spared the copy.
-  return terms.owner === undefined ? command : { ...command, ...ownerOf(terms) }
+  return owned<CommandOf<'put'>>(
+    { kind: 'put', key: checkedKey(key), value: encodeValue(value), expiry: expiryOf(terms) },
+    terms,
+  )
 }
 
 /** What a put of a stream is told: all of a put but its value, and how long that will be. */
@@ -63,33 +63,42 @@ export const streamTerms = (
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const set = (key: string, value: unknown, terms: SetTerms): CommandOf<'set'> => ({
-  kind: 'set',
-  key: checkedKey(key),
-  value: encodeValue(value),
-  ...setTermsOf(terms),
-  ...ownerOf(terms),
-})
+export const set = (key: string, value: unknown, terms: SetTerms): CommandOf<'set'> =>
+  owned<CommandOf<'set'>>(
+    {
+      kind: 'set',
+      key: checkedKey(key),
+      value: encodeValue(value),
+      ...setTermsOf(terms),
+    },
+    terms,
+  )
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const getSet = (key: string, value: unknown, terms: OwnerOption): CommandOf<'getSet'> => ({
-  kind: 'getSet',
-  key: checkedKey(key),
-  value: encodeValue(value),
-  ...ownerOf(terms),
-})
+export const getSet = (key: string, value: unknown, terms: OwnerOption): CommandOf<'getSet'> =>
+  owned<CommandOf<'getSet'>>(
+    {
+      kind: 'getSet',
+      key: checkedKey(key),
+      value: encodeValue(value),
+    },
+    terms,
+  )
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const append = (
   key: string,
   suffix: string | Uint8Array,
   terms: OwnerOption,
-): CommandOf<'append'> => ({
-  kind: 'append',
-  key: checkedKey(key),
-  suffix: storedBytes(suffix, 'suffix'),
-  ...ownerOf(terms),
-})
+): CommandOf<'append'> =>
+  owned<CommandOf<'append'>>(
+    {
+      kind: 'append',
+      key: checkedKey(key),
+      suffix: storedBytes(suffix, 'suffix'),
+    },
+    terms,
+  )
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const setRange = (
@@ -97,13 +106,16 @@ export const setRange = (
   offset: number,
   patch: string | Uint8Array,
   terms: OwnerOption,
-): CommandOf<'setRange'> => ({
-  kind: 'setRange',
-  key: checkedKey(key),
-  offset: checkedOffset(offset, 'offset'),
-  patch: storedBytes(patch, 'patch'),
-  ...ownerOf(terms),
-})
+): CommandOf<'setRange'> =>
+  owned<CommandOf<'setRange'>>(
+    {
+      kind: 'setRange',
+      key: checkedKey(key),
+      offset: checkedOffset(offset, 'offset'),
+      patch: storedBytes(patch, 'patch'),
+    },
+    terms,
+  )
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const compareAndSet = (
@@ -111,21 +123,27 @@ export const compareAndSet = (
   expected: unknown,
   value: unknown,
   terms: PutTerms,
-): CommandOf<'compareAndSet'> => ({
-  kind: 'compareAndSet',
-  key: checkedKey(key),
-  expected: expected === undefined ? undefined : storedValue(expected, ['expected']),
-  value: encodeValue(value),
-  expiry: expiryOrKeep(terms),
-  ...ownerOf(terms),
-})
+): CommandOf<'compareAndSet'> =>
+  owned<CommandOf<'compareAndSet'>>(
+    {
+      kind: 'compareAndSet',
+      key: checkedKey(key),
+      expected: expected === undefined ? undefined : storedValue(expected, ['expected']),
+      value: encodeValue(value),
+      expiry: expiryOrKeep(terms),
+    },
+    terms,
+  )
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const remove = (key: string, terms: OwnerOption): CommandOf<'delete'> => ({
-  kind: 'delete',
-  key: checkedKey(key),
-  ...ownerOf(terms),
-})
+export const remove = (key: string, terms: OwnerOption): CommandOf<'delete'> =>
+  owned<CommandOf<'delete'>>(
+    {
+      kind: 'delete',
+      key: checkedKey(key),
+    },
+    terms,
+  )
 
 /** One expiry for all entries; a key that comes twice has its last value. @throws KeelsonError `INVALID_ARGUMENT` */
 export const putMany = (entries: Pairs, terms: PutTerms): CommandOf<'putMany'> => {
@@ -138,14 +156,12 @@ export const putMany = (entries: Pairs, terms: PutTerms): CommandOf<'putMany'> =
       expiry,
     }
   })
-  return { kind: 'putMany', entries: checked, ...ownerOf(terms) }
+  return owned<CommandOf<'putMany'>>({ kind: 'putMany', entries: checked }, terms)
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const deleteMany = (
-  keys: Iterable<string>,
-  terms: OwnerOption,
-): CommandOf<'deleteMany'> => ({ kind: 'deleteMany', keys: keysOf(keys), ...ownerOf(terms) })
+export const deleteMany = (keys: Iterable<string>, terms: OwnerOption): CommandOf<'deleteMany'> =>
+  owned<CommandOf<'deleteMany'>>({ kind: 'deleteMany', keys: keysOf(keys) }, terms)
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const lock = <Kind extends 'lock' | 'extend'>(
@@ -171,13 +187,16 @@ export const putField = (
   field: string,
   value: unknown,
   terms: OwnerOption,
-): CommandOf<'putField'> => ({
-  kind: 'putField',
-  key: checkedKey(key),
-  field: checkedField(field),
-  value: encodeValue(value),
-  ...ownerOf(terms),
-})
+): CommandOf<'putField'> =>
+  owned<CommandOf<'putField'>>(
+    {
+      kind: 'putField',
+      key: checkedKey(key),
+      field: checkedField(field),
+      value: encodeValue(value),
+    },
+    terms,
+  )
 
 /** A field that comes twice has its last value. @throws KeelsonError `INVALID_ARGUMENT` */
 export const putFields = (
@@ -193,7 +212,10 @@ export const putFields = (
     ] as const
   })
   if (checked.length === 0) throw invalidArgument('fields', 'at least one field', 'none')
-  return { kind: 'putFields', key: checkedKey(key), fields: checked, ...ownerOf(terms) }
+  return owned<CommandOf<'putFields'>>(
+    { kind: 'putFields', key: checkedKey(key), fields: checked },
+    terms,
+  )
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
@@ -201,36 +223,46 @@ export const deleteField = (
   key: string,
   field: string,
   terms: OwnerOption,
-): CommandOf<'deleteField'> => ({
-  kind: 'deleteField',
-  key: checkedKey(key),
-  field: checkedField(field),
-  ...ownerOf(terms),
-})
+): CommandOf<'deleteField'> =>
+  owned<CommandOf<'deleteField'>>(
+    {
+      kind: 'deleteField',
+      key: checkedKey(key),
+      field: checkedField(field),
+    },
+    terms,
+  )
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const expire = (key: string, ttlMs: number, terms: OwnerOption): CommandOf<'expire'> => ({
-  kind: 'expire',
-  key: checkedKey(key),
-  expiry: { kind: 'after', ms: checkedMs('ttlMs', ttlMs) },
-  ...ownerOf(terms),
-})
+export const expire = (key: string, ttlMs: number, terms: OwnerOption): CommandOf<'expire'> =>
+  owned<CommandOf<'expire'>>(
+    {
+      kind: 'expire',
+      key: checkedKey(key),
+      expiry: { kind: 'after', ms: checkedMs('ttlMs', ttlMs) },
+    },
+    terms,
+  )
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const persist = (key: string, terms: OwnerOption): CommandOf<'persist'> => ({
-  kind: 'persist',
-  key: checkedKey(key),
-  ...ownerOf(terms),
-})
+export const persist = (key: string, terms: OwnerOption): CommandOf<'persist'> =>
+  owned<CommandOf<'persist'>>(
+    {
+      kind: 'persist',
+      key: checkedKey(key),
+    },
+    terms,
+  )
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const clear = (
-  terms: OwnerOption & { readonly namespace?: string },
-): CommandOf<'clear'> => ({
-  kind: 'clear',
-  namespace: terms.namespace === undefined ? undefined : checkedNamespace(terms.namespace),
-  ...ownerOf(terms),
-})
+export const clear = (terms: OwnerOption & { readonly namespace?: string }): CommandOf<'clear'> =>
+  owned<CommandOf<'clear'>>(
+    {
+      kind: 'clear',
+      namespace: terms.namespace === undefined ? undefined : checkedNamespace(terms.namespace),
+    },
+    terms,
+  )
 
 /** The keys that a command names, in its order: what decides its shard, and what other writes have to keep their order with. */
 export const keysNamed = (command: Command): readonly string[] => {

@@ -175,14 +175,17 @@ export const expiryOf = (options: { ttlMs?: unknown; expiresAt?: unknown }): Exp
 export const expiryOrKeep = (options: PutTerms): Expiry | KeepExpiry =>
   options.ttlMs === undefined && options.expiresAt === undefined ? keepExpiry : expiryOf(options)
 
-/** The condition and expiry of a set. @throws KeelsonError `INVALID_ARGUMENT` */
-export const setTermsOf = (
-  terms: SetTerms,
-): {
+type CheckedSetTerms = {
   readonly condition: 'always' | 'absent' | 'present'
   readonly expiry: Expiry | KeepExpiry
   readonly get: boolean
-} => {
+}
+
+const plainSet: CheckedSetTerms = { condition: 'always', expiry: noExpiry, get: false }
+
+/** The condition and expiry of a set. @throws KeelsonError `INVALID_ARGUMENT` */
+export const setTermsOf = (terms: SetTerms): CheckedSetTerms => {
+  if (terms === noOptions) return plainSet
   for (const name of ['nx', 'xx', 'keepTtl', 'get'] as const)
     if (terms[name] !== undefined && typeof terms[name] !== 'boolean')
       throw invalidArgument(name, 'a boolean', terms[name])
