@@ -43,7 +43,7 @@ export type Messages = {
     describe: () => BlobStoreDescription
   }
   infos: {
-    stored: (stored: Settled<readonly BlobRef[]>) => void
+    stored: (stored: Settled<undefined>) => void
     sweepDue: () => void
     swept: (report: Settled<SweepReport>) => void
   }
@@ -70,8 +70,9 @@ type State = {
   host: Promise<BlobHost> | undefined
   isOpen: boolean
   queue: Put[]
-  /** The puts whose payloads are on their way to the disk. */
-  inFlight: readonly Put[]
+  /** The puts whose payloads are on their way to the disk, and how many groups of them. */
+  inFlight: number
+  groups: number
   readonly cleared: Map<number, readonly Extent[]>
   /** Who waits for the sweep under way, and for the next. */
   sweeping: readonly From<SweepReport>[] | undefined
@@ -82,7 +83,10 @@ type State = {
 }
 
 /** So many bytes of payloads share a sync; one put may be larger. */
-const groupBytesMax = 16 * 1024 * 1024
+const groupBytesMax = 8 * 1024 * 1024
+
+/** While one group is written the next is there already, so that the disk need not wait for this actor and its callers. */
+const groupsMax = 2
 
 /** The blob store of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
@@ -115,7 +119,7 @@ export const server: GenServer<Messages, State, Shard> = {
       reply(
         {
           isOpen: state.isOpen,
-          queued: state.queue.length + state.inFlight.length,
+          queued: state.queue.length + state.inFlight,
           pinned: state.shard.blobs.pins.size,
           lastSweep: state.lastSweep,
           lastFailure: state.lastFailure,
@@ -127,21 +131,7 @@ export const server: GenServer<Messages, State, Shard> = {
   casts: {},
 
   infos: {
-    stored: (state, stored, context) => {
-      let at = 0
-      for (const { payloads, from } of state.inFlight) {
-        if (stored.ok) from.reply(stored.value.slice(at, at + payloads.length))
-        else from.fail(stored.error)
-        at += payloads.length
-      }
-      if (stored.ok)
-        tell(context.system, state.shard, 'blobs.stored', {
-          blobs: stored.value.length,
-          bytes: stored.value.reduce((sum, { size }) => sum + size, 0),
-        })
-      state.inFlight = []
-      return noReply(submit(state, context))
-    },
+    stored: (state, _, context) => noReply(submit(state, context)),
     sweepDue: (state, _, context) => {
       state.sweepArmed = false
       armSweep(state, context)
@@ -215,7 +205,8 @@ const initialState = (shard: Shard): State => ({
   host: undefined,
   isOpen: false,
   queue: [],
-  inFlight: [],
+  inFlight: 0,
+  groups: 0,
   cleared: new Map(),
   sweeping: undefined,
   nextSweep: [],
@@ -250,12 +241,37 @@ const watched = <T>(state: State, work: Promise<T>): Promise<T> =>
     throw error
   })
 
-/** Sends the next group of puts on its way, unless one is. */
+/** Sends the next groups of puts on their way, unless as many as may be are. */
 const submit = (state: State, context: Context): State => {
-  if (state.inFlight.length > 0 || state.queue.length === 0) return state
-  state.inFlight = takeGroup(state.queue)
-  context.pipe(storing(state, state.inFlight, context), 'stored')
+  while (state.groups < groupsMax && state.queue.length > 0) {
+    const puts = takeGroup(state.queue)
+    state.groups += 1
+    state.inFlight += puts.length
+    context.pipe(settling(state, puts, context), 'stored')
+  }
   return state
+}
+
+/** Answers beside the mailbox, as with streams: the host keeps the order of the groups. */
+const settling = async (
+  state: State,
+  puts: readonly Put[],
+  context: Context,
+): Promise<undefined> => {
+  try {
+    const stored = await storing(state, puts, context)
+    puts.forEach(({ from }, at) => {
+      from.reply(stored[at] ?? [])
+    })
+    const sizes = stored.flat().map(({ size }) => size)
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    tell(context.system, state.shard, 'blobs.stored', { blobs: sizes.length, bytes })
+  } catch (error) {
+    for (const { from } of puts) from.fail(error)
+  } finally {
+    state.groups -= 1
+    state.inFlight -= puts.length
+  }
 }
 
 const takeGroup = (queue: Put[]): Put[] => {
@@ -269,22 +285,24 @@ const takeGroup = (queue: Put[]): Put[] => {
   return queue.splice(0, count)
 }
 
+/** The references of each put, in order. */
 const storing = async (
   state: State,
   puts: readonly Put[],
   context: Context,
-): Promise<readonly BlobRef[]> => {
+): Promise<readonly (readonly BlobRef[])[]> => {
   const host = await hostOf(state, context)
   const payloads = puts.flatMap((each) => each.payloads)
   const { refs } = await watched(state, host.run('put', { payloads }))
   // Before a sweep can learn of them: its survey is answered behind this.
   state.shard.blobs.born(refs)
   let at = 0
-  for (const each of puts) {
-    each.pin.add(refs.slice(at, at + each.payloads.length))
-    at += each.payloads.length
-  }
-  return refs
+  return puts.map((each) => {
+    const own = refs.slice(at, at + each.payloads.length)
+    each.pin.add(own)
+    at += own.length
+    return own
+  })
 }
 
 const carryOut = async (

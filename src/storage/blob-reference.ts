@@ -7,6 +7,7 @@
  * What is a reference is told by the tag of the value that holds it, never by these bytes. Pure.
  */
 import { KeelsonError } from '../errors.ts'
+import { shaBytes } from './sha256.ts'
 import { viewOf } from './u64.ts'
 
 /** Where a blob lies. `size` and `offset` in bytes, `offset` that of its payload; all three are safe integers. */
@@ -19,9 +20,6 @@ export type BlobRef = {
 
 /** Bytes of an encoded reference. */
 export const blobReferenceBytes = 64
-
-/** Bytes of a SHA-256. */
-const shaBytes = 32
 
 /** NUL, "FSBLOB", version. */
 const magic: Uint8Array = Uint8Array.of(0x00, 0x46, 0x53, 0x42, 0x4c, 0x4f, 0x42, 2)

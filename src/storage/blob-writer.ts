@@ -1,5 +1,5 @@
 /**
- * Writes blobs: all payloads of a call in one write with one sync, behind one another in the present segment. Each
+ * Writes blobs: all payloads of a call behind one another in the present segment, with one sync. Each
  * opening begins a segment of its own, and so does every failure: nothing is ever appended to bytes that this writer has
  * not written itself. What is answered is durable, name and all; what failed is referred to by nobody, and is swept.
  */
@@ -14,20 +14,13 @@ import {
   removeQuietly,
   writeNext,
 } from './blob-folder.ts'
-import {
-  blobBytesMax,
-  blobHeaderBytes,
-  ChunkSums,
-  encodeBlobHeader,
-  encodeBlobTrailer,
-  recordBytes,
-} from './blob-record.ts'
+import { blobBytesMax, recordBytes } from './blob-record.ts'
 import type { BlobRef } from './blob-reference.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { refusing } from './log-errors.ts'
 import { pathIn } from './log-folder.ts'
-import { writeAll } from './segment-file.ts'
-import { sha256 } from './sha256.ts'
+import { RecordWriter } from './record-writer.ts'
+import type { Workbench } from './workbench.ts'
 
 /** Where blobs go. */
 export type BlobFolderOptions = {
@@ -36,19 +29,14 @@ export type BlobFolderOptions = {
   readonly segmentBytes: number
 }
 
-/** Up to this many bytes of a call are one write; more are one for each piece. */
-const joinedBytesMax = 16 * 1024 * 1024
-
 /** The present segment. Everything before `end` was written and synced. */
 type Active = { readonly segment: number; readonly file: DiskFile; end: number }
-
-/** A distinct payload and its place. */
-type Placed = { readonly payload: Uint8Array; readonly ref: BlobRef }
 
 /** The writer of one folder, for one opening. */
 export class BlobWriter {
   readonly #disk: Disk
   readonly #options: BlobFolderOptions
+  readonly #bench: Workbench
   #next: number
   /** What was written down of it. */
   #promised: number
@@ -57,8 +45,9 @@ export class BlobWriter {
   #hasFolder = false
 
   /** Takes what `listBlobs` has found. */
-  constructor(disk: Disk, options: BlobFolderOptions, listing: BlobListing) {
+  constructor(disk: Disk, bench: Workbench, options: BlobFolderOptions, listing: BlobListing) {
     this.#disk = disk
+    this.#bench = bench
     this.#options = options
     this.#next = listing.next
     this.#promised = 0
@@ -77,23 +66,12 @@ export class BlobWriter {
   put(payloads: readonly Uint8Array[]): BlobRef[] {
     for (const { length } of payloads) if (length > blobBytesMax) throw tooLarge(length)
     if (payloads.length === 0) return []
-    const sums = payloads.map((payload) => ({ payload, sum: sha256(payload) }))
-    const sizes = new Map(sums.map(({ payload, sum }) => [keyOf(sum), recordBytes(payload.length)]))
-    const bytes = [...sizes.values()].reduce((total, size) => total + size, 0)
+    const { distinct, places } = alike(payloads)
+    const bytes = distinct.reduce((total, { length }) => total + recordBytes(length), 0)
     return refusing(() => {
       const isNew = this.#makeRoom(bytes)
-      const active = this.#active as Active
-      const placed = new Map<string, Placed>()
-      let offset = active.end + blobHeaderBytes
-      for (const { payload, sum } of sums) {
-        const key = keyOf(sum)
-        if (placed.has(key)) continue
-        const ref = { size: payload.length, segment: active.segment, offset, sha256: sum }
-        placed.set(key, { payload, ref })
-        offset += recordBytes(payload.length)
-      }
-      this.#append(active, [...placed.values()], bytes, isNew)
-      return sums.map(({ sum }) => (placed.get(keyOf(sum)) as Placed).ref)
+      const refs = this.#append(this.#active as Active, distinct, bytes, isNew)
+      return places.map((at) => refs[at] as BlobRef)
     })
   }
 
@@ -108,7 +86,7 @@ export class BlobWriter {
     // Even a file that could not be made may have left its name: the number is gone.
     this.#next += 1
     try {
-      return { segment, file: this.#disk.open(blobSegmentPath(dir, segment), 'create') }
+      return { segment, file: this.#disk.open(blobSegmentPath(dir, segment), 'createLarge') }
     } catch (error) {
       // Whoever has removed the folder may have it made again by the next.
       this.#hasFolder = false
@@ -150,18 +128,20 @@ export class BlobWriter {
     return true
   }
 
-  #append(active: Active, placed: readonly Placed[], bytes: number, isNew: boolean): void {
+  #append(
+    active: Active,
+    payloads: readonly Uint8Array[],
+    bytes: number,
+    isNew: boolean,
+  ): BlobRef[] {
     try {
-      if (bytes <= joinedBytesMax) {
-        const joined = new Uint8Array(bytes)
-        for (const { offset, piece } of piecesOf(placed)) joined.set(piece, offset - active.end)
-        writeAll(active.file, joined, active.end, 'ENOSPC')
-      } else
-        for (const { offset, piece } of piecesOf(placed))
-          writeAll(active.file, piece, offset, 'ENOSPC')
+      const records = new RecordWriter(active, this.#bench, bytes)
+      for (const payload of payloads) records.add(payload)
+      const refs = records.end()
       active.file.sync()
       if (isNew) this.#disk.syncFolder(this.#options.dir)
       active.end += bytes
+      return refs
     } catch (error) {
       // Nobody knows what stands there now; nothing more is written behind it.
       this.#active = undefined
@@ -171,22 +151,19 @@ export class BlobWriter {
   }
 }
 
-const keyOf = (sum: Uint8Array): string => Buffer.from(sum).toString('latin1')
-
-/** The bytes of records and where each goes; in pieces that one write takes. The last is filled up to its block. */
-function* piecesOf(placed: readonly Placed[]): Generator<{ offset: number; piece: Uint8Array }> {
-  for (const { payload, ref } of placed) {
-    const header = encodeBlobHeader(ref.size, ref.sha256)
-    const sums = new ChunkSums(ref)
-    sums.add(payload)
-    const trailer = encodeBlobTrailer(ref, header, sums.end())
-    yield { offset: ref.offset - blobHeaderBytes, piece: header }
-    for (let at = 0; at < payload.length; at += joinedBytesMax)
-      yield { offset: ref.offset + at, piece: payload.subarray(at, at + joinedBytesMax) }
-    const tail = new Uint8Array(recordBytes(ref.size) - blobHeaderBytes - ref.size)
-    tail.set(trailer)
-    yield { offset: ref.offset + ref.size, piece: tail }
-  }
+/** The payloads without those that equal one before them, and for each of all its number among them. */
+const alike = (payloads: readonly Uint8Array[]) => {
+  const distinct: Uint8Array[] = []
+  const ofLength = new Map<number, number[]>()
+  const places = payloads.map((payload) => {
+    const candidates = ofLength.get(payload.length) ?? []
+    ofLength.set(payload.length, candidates)
+    const found = candidates.find((at) => Buffer.compare(distinct[at] as Uint8Array, payload) === 0)
+    if (found !== undefined) return found
+    candidates.push(distinct.length)
+    return distinct.push(payload) - 1
+  })
+  return { distinct, places }
 }
 
 /** Makes the folder and its name durable, also one that an earlier life had made and not synced. Its parent is durable. */

@@ -9,6 +9,7 @@ import { BlobStreamWriter } from './blob-stream-writer.ts'
 import { BlobWriter } from './blob-writer.ts'
 import type { Disk } from './disk.ts'
 import { refusing } from './log-errors.ts'
+import { plainBench, type Workbench } from './workbench.ts'
 
 type Handlers = {
   readonly [K in BlobRequestKind]: (
@@ -29,6 +30,7 @@ const idsOfLife = 2 ** 32
 /** One life of a shard's blobs. */
 export class Blobs {
   readonly #disk: Disk
+  readonly #bench: Workbench
   readonly #streams = new Map<number, BlobStreamWriter>()
   readonly #readings = new Map<number, BlobReading>()
   #dir = ''
@@ -76,8 +78,10 @@ export class Blobs {
     },
   }
 
-  constructor(disk: Disk) {
+  /** The bench is used again in each life. */
+  constructor(disk: Disk, bench: Workbench = plainBench()) {
     this.#disk = disk
+    this.#bench = bench
   }
 
   /** Carries out a request. @throws KeelsonError as the protocol says */
@@ -97,7 +101,7 @@ export class Blobs {
     const listing = refusing(() => listBlobs(this.#disk, options.dir))
     this.#dir = options.dir
     this.#lastId = options.life * idsOfLife
-    this.#writer = new BlobWriter(this.#disk, options, listing)
+    this.#writer = new BlobWriter(this.#disk, this.#bench, options, listing)
     return { segments: listing.segments, strange: listing.strange }
   }
 

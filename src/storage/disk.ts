@@ -21,8 +21,15 @@ export class DiskError extends Error {
   }
 }
 
-/** How a file is opened: to read; to read and write what exists; to create what must not exist yet. */
-export type OpenMode = 'read' | 'write' | 'create'
+/**
+ * How a file is opened: to read; to read and write what exists; to create what must not exist yet; to create what will be
+ * written once, in large pieces. What comes to that one in whole blocks may go past the system's cache: pages that nobody reads cost
+ * more than the bytes in them.
+ */
+export type OpenMode = 'read' | 'write' | 'create' | 'createLarge'
+
+/** Whether this makes a file. */
+export const creates = (mode: OpenMode): boolean => mode === 'create' || mode === 'createLarge'
 
 /** One open file. Offsets and counts are bytes. */
 export interface DiskFile {

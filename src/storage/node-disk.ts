@@ -28,7 +28,9 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { type DirectFile, DirectWriter } from './direct-writer.ts'
 import {
+  creates,
   type Disk,
   type DiskEntry,
   DiskError,
@@ -45,7 +47,7 @@ export type NodeDiskOptions = {
   readonly flock?: boolean
 }
 
-const openFlags: Record<OpenMode, number> = {
+const openFlags: Record<Exclude<OpenMode, 'createLarge'>, number> = {
   // Without waiting: a named pipe would not be open before somebody writes into it.
   read: constants.O_RDONLY | constants.O_NONBLOCK,
   write: constants.O_RDWR,
@@ -71,7 +73,7 @@ const makeFolders = (path: string): void => {
 
 /** The machine's file system. */
 export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
-  open: (path, mode) => nodeFile(path, openFile(path, mode)),
+  open: (path, mode) => nodeFile(path, openFile(path, mode), mode === 'createLarge'),
   entry: (path) =>
     attempt('entry', path, () => {
       const stats = unlessMissing(() => statSync(path))
@@ -116,8 +118,8 @@ const systemCode = (error: unknown): string | undefined =>
     : undefined
 
 const openFile = (path: string, mode: OpenMode): number =>
-  attempt(mode === 'create' ? 'create' : 'open', path, () => {
-    const descriptor = openSync(path, openFlags[mode])
+  attempt(creates(mode) ? 'create' : 'open', path, () => {
+    const descriptor = openSync(path, openFlags[mode === 'createLarge' ? 'create' : mode])
     // A folder can be opened to read, but not read; better to say so here than at the first read. A pipe never ends.
     return mode === 'read' ? refuseNoFile(descriptor, 'open', path) : descriptor
   })
@@ -130,7 +132,8 @@ const refuseNoFile = (descriptor: number, operation: string, path: string): numb
   throw new DiskError(stats.isDirectory() ? 'EISDIR' : 'ENODEV', operation, path)
 }
 
-const nodeFile = (path: string, descriptor: number): DiskFile => {
+const nodeFile = (path: string, descriptor: number, isLarge: boolean): DiskFile => {
+  const direct = isLarge ? new DirectWriter(() => openDirect(descriptor)) : undefined
   // The system gives the number of a closed descriptor to the next file: using it again would harm a stranger.
   let isOpen = true
   const call = <T>(operation: string, action: () => T): T =>
@@ -153,7 +156,7 @@ const nodeFile = (path: string, descriptor: number): DiskFile => {
     write: (bytes, offset) =>
       call('write', () => {
         refuseBadNumber('write', offset)
-        return writeSync(descriptor, bytes, 0, bytes.length, offset)
+        return direct?.write(bytes, offset) ?? writeSync(descriptor, bytes, 0, bytes.length, offset)
       }),
     sync: () => call('sync', () => fdatasyncSync(descriptor)),
     truncate: (size) =>
@@ -164,9 +167,19 @@ const nodeFile = (path: string, descriptor: number): DiskFile => {
     close: () =>
       call('close', () => {
         isOpen = false
+        direct?.close()
         closeSync(descriptor)
       }),
   }
+}
+
+/** The same file, past the cache; only Linux has such a flag, and this way to what is open whatever its path names by now. */
+const openDirect = (opened: number): DirectFile | undefined => {
+  if (!constants.O_DIRECT) return undefined
+  const descriptor = openSync(`/proc/self/fd/${opened}`, constants.O_WRONLY | constants.O_DIRECT)
+  const write = (bytes: Uint8Array, offset: number) =>
+    writeSync(descriptor, bytes, 0, bytes.length, offset)
+  return { write, close: () => closeSync(descriptor) }
 }
 
 const readFully = (descriptor: number, into: Uint8Array, offset: number): number => {

@@ -1,6 +1,9 @@
 /** SHA-256, the sum that names the content of a blob. The one file of storage that reaches for it. */
 import { createHash } from 'node:crypto'
 
+/** Bytes of a sum. */
+export const shaBytes = 32
+
 /** A sum that grows with what it is given. */
 export type Sha256 = {
   readonly add: (bytes: Uint8Array) => void

@@ -90,9 +90,9 @@ export class SimulatedDisk implements Disk {
   // What the port asks for.
 
   open(path: string, mode: OpenMode): DiskFile {
-    const operation = mode === 'create' ? 'create' : 'open'
+    const operation = mode.startsWith('create') ? 'create' : 'open'
     const open = (): DiskFile => {
-      const file = mode === 'create' ? this.#create(path) : this.#existing(path)
+      const file = operation === 'create' ? this.#create(path) : this.#existing(path)
       const handle = this.#handle(path, file, mode !== 'read')
       this.#opened.set(handle, file)
       return handle

@@ -7,6 +7,7 @@ import { KeelsonError } from '../errors.ts'
 import type { BlobHost, BlobProtocol, BlobRequestKind } from './blob-host.ts'
 import { Blobs } from './blobs.ts'
 import { nodeDisk } from './node-disk.ts'
+import { assistedBench } from './sum-assistant.ts'
 import {
   answer,
   isThread,
@@ -42,7 +43,7 @@ export const threadBlobHost = (): BlobHost => {
 
 /** The thread's side: one request after another. */
 const serveBlobs = (): void => {
-  const blobs = new Blobs(nodeDisk())
+  const blobs = new Blobs(nodeDisk(), assistedBench())
   takeQuestions(({ id, kind, request }) => {
     const asked = kind as BlobRequestKind
     answer(id, () => blobs.handle(asked, request as BlobProtocol[typeof asked]['request']))

@@ -1,6 +1,7 @@
 /** What every disk promises, in one file since it is one contract. Run on the real one and on the simulated one. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Disk, DiskError, OpenMode } from '../../src/storage/disk.ts'
+import { pageMemory } from '../../src/storage/page-memory.ts'
 
 /** A disk and a folder on it that is empty and the test's own. */
 export type DiskUnderTest = { readonly disk: Disk; readonly dir: string; readonly end: () => void }
@@ -49,13 +50,45 @@ export const diskContract = (name: string, start: () => DiskUnderTest): void => 
         expect(under.disk.entry(at('a'))).toEqual({ kind: 'file', size: 5 })
       })
 
-      test('create refuses what exists, file or folder, and leaves it as it is', () => {
-        put('a', 'first')
-        under.disk.makeFolder(at('folder'))
+      test.each(['create', 'createLarge'] as const)(
+        '%s refuses what exists, file or folder, and leaves it as it is',
+        (mode) => {
+          put('a', 'first')
+          under.disk.makeFolder(at('folder'))
 
-        expect(codeOf(() => under.disk.open(at('a'), 'create'))).toBe('EEXIST')
-        expect(codeOf(() => under.disk.open(at('folder'), 'create'))).toBe('EEXIST')
-        expect(get('a')).toBe('first')
+          expect(codeOf(() => under.disk.open(at('a'), mode))).toBe('EEXIST')
+          expect(codeOf(() => under.disk.open(at('folder'), mode))).toBe('EEXIST')
+          expect(get('a')).toBe('first')
+        },
+      )
+
+      test('a file made for large pieces takes all others as well, from any memory, and shows them at once', () => {
+        const block = 4096
+        const size = 64 * block
+        const paged = new Uint8Array(pageMemory(size), 0, size)
+        const file = under.disk.open(at('a'), 'createLarge')
+        const expected = new Uint8Array(2 * size + 100)
+        const write = (content: Uint8Array, offset: number): void => {
+          expect(file.write(content, offset)).toBe(content.length)
+          expected.set(content, offset)
+        }
+        for (const [number, memory] of [paged, new Uint8Array(size + 1).subarray(1)].entries()) {
+          write(memory.fill(1 + number), 0)
+          write(memory.subarray(block).fill(3 + number), size + block)
+          // Into the middle of what was written past any cache, and past it once more over that.
+          write(memory.subarray(0, 10).fill(5 + number), 100)
+          write(memory.subarray(0, block).fill(7 + number), 3 * block)
+          write(memory.subarray(0, 32 * block).fill(9 + number), 2 * block)
+          write(memory.subarray(0, 100).fill(11 + number), 2 * size)
+          const into = new Uint8Array(expected.length)
+          expect(file.size()).toBe(expected.length)
+          expect(file.read(into, 0)).toBe(into.length)
+          expect(Buffer.compare(into, expected)).toBe(0)
+        }
+        file.sync()
+        file.close()
+        expect(codeOf(() => file.write(paged, 0))).toBe('EBADF')
+        expect(under.disk.entry(at('a'))).toEqual({ kind: 'file', size: expected.length })
       })
 
       test.each<OpenMode>(['read', 'write'])('%s refuses what is missing', (mode) => {
@@ -70,7 +103,7 @@ export const diskContract = (name: string, start: () => DiskUnderTest): void => 
         expect(codeOf(() => under.disk.open(at('folder'), mode))).toBe('EISDIR')
       })
 
-      test.each<OpenMode>(['read', 'write', 'create'])(
+      test.each<OpenMode>(['read', 'write', 'create', 'createLarge'])(
         '%s refuses a way through a file',
         (mode) => {
           put('a', '')

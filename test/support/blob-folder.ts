@@ -5,6 +5,7 @@ import { recordExtent } from '../../src/storage/blob-record.ts'
 import type { BlobRef } from '../../src/storage/blob-reference.ts'
 import { Blobs } from '../../src/storage/blobs.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../src/storage/simulated-disk.ts'
+import type { Workbench } from '../../src/storage/workbench.ts'
 
 /** The folder of all blobs here. */
 export const dir = '/data/blobs'
@@ -20,11 +21,23 @@ export const payload = (number: number, size = 300): Uint8Array => {
 export class BlobWorld {
   readonly disk: SimulatedDisk
   readonly segmentBytes: number
+  readonly bench: Workbench | undefined
   blobs: Blobs
   #lives = 0
 
-  constructor({ seed = 1, segmentBytes = 64 * 1024, disk = simulatedDisk({ seed }) } = {}) {
+  constructor({
+    seed = 1,
+    segmentBytes = 64 * 1024,
+    disk = simulatedDisk({ seed }),
+    bench,
+  }: {
+    readonly seed?: number
+    readonly segmentBytes?: number
+    readonly disk?: SimulatedDisk
+    readonly bench?: Workbench
+  } = {}) {
     this.disk = disk
+    this.bench = bench
     this.segmentBytes = segmentBytes
     disk.makeFolder('/data')
     disk.syncFolder('/')
@@ -33,7 +46,7 @@ export class BlobWorld {
 
   /** A new life, as a new process begins one. */
   open(): Blobs {
-    this.blobs = new Blobs(this.disk)
+    this.blobs = new Blobs(this.disk, this.bench)
     this.blobs.handle('open', { dir, segmentBytes: this.segmentBytes, life: ++this.#lives })
     return this.blobs
   }

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../../src/clock.ts'
 import { simulatedDisk } from '../../../src/storage/index.ts'
 import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.ts'
+import { smallBench } from '../../support/workbenches.ts'
 
 describe('a put of blobs', () => {
   test('goes to segment 0, offset 48 of a new folder, and leaves no other file', () => {
@@ -52,6 +54,28 @@ describe('a put of blobs', () => {
         const number = at + 1
         expect(world.whole(ref as never), `seed ${seed}`).toEqual(payload(number, number * 3000))
       })
+    }
+  })
+
+  test('written in many pieces, its sums put in behind them, survives every power cut after its answer, and harms no other before', () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const random = seededRandom(seed)
+      const bench = smallBench(1 + (seed % 3), 8192, seed % 2 ? 'late' : 'sometimes', random)
+      const world = new BlobWorld({ seed, segmentBytes: 1 << 20, bench })
+      const refs = world.put(payload(1, 30_000), payload(2, 10), payload(3, 70_000))
+      const at = 1 + Math.floor(random() * 7)
+      world.disk.inject({ at, operation: 'write', fault: { kind: 'halt' } })
+      expect(codeThrown(() => world.put(payload(4, 40_000), payload(5, 9000)))).not.toBe('ok')
+      world.crash()
+      const sizes = [30_000, 10, 70_000]
+      for (const [number, ref] of refs.entries()) {
+        const isWhole = Buffer.compare(world.whole(ref), payload(number + 1, sizes[number])) === 0
+        expect(isWhole, `seed ${seed}, blob ${number}`).toBe(true)
+      }
+      const [after] = world.put(payload(6, 20_000))
+      expect(after?.segment, `seed ${seed}`).toBeGreaterThan(refs[0]?.segment ?? 0)
+      const found = world.whole(after as never)
+      expect(Buffer.compare(found, payload(6, 20_000)), `seed ${seed}`).toBe(0)
     }
   })
 
