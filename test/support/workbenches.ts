@@ -7,6 +7,9 @@ import type { Workbench } from '../../src/storage/workbench.ts'
 /** When sums come: at once; as late as they may; now and then, as `chance` has it; or from some payload on never. */
 export type Coming = 'prompt' | 'late' | 'sometimes' | 'never'
 
+/** As many as a board has room for. */
+const waitingMax = 64
+
 /** Sums that are worked out at the last moment at which their bytes have to be there, and handed out as `coming` says. */
 class MovedSums implements PayloadSums {
   readonly #prompt: PromptSums
@@ -14,6 +17,7 @@ class MovedSums implements PayloadSums {
   readonly #chance: () => number
   #jobs: (() => void)[] = []
   #done = 0
+  #waiting = 0
   #isGone = false
 
   constructor(memory: Uint8Array, coming: Coming, chance: () => number) {
@@ -25,6 +29,7 @@ class MovedSums implements PayloadSums {
   reset(): void {
     this.settle(this.mark())
     this.#prompt.reset()
+    this.#waiting = 0
   }
 
   begin(place: BlobPlace): void {
@@ -36,6 +41,8 @@ class MovedSums implements PayloadSums {
   }
 
   end(): void {
+    this.#waiting += 1
+    if (this.#waiting > waitingMax) throw new Error('more sums wait than there is room for')
     this.#jobs.push(() => this.#prompt.end())
     if (this.#coming === 'prompt') this.settle(this.mark())
     if (this.#coming === 'never' && this.#chance() < 0.3) this.#isGone = true
@@ -53,6 +60,7 @@ class MovedSums implements PayloadSums {
     if (this.#isGone) return undefined
     if (patience === 'wait') this.settle(this.mark())
     else if (this.#coming === 'late' || this.#chance() < 0.5) return undefined
+    this.#waiting -= 1
     return this.#prompt.next()
   }
 }

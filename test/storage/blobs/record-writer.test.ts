@@ -101,6 +101,7 @@ describe('the records of a put', () => {
     const bench = smallBench(2, 8192, 'late')
     const refusing = { ...memoryFile(), write: () => 0 }
     const failed = new RecordWriter({ segment, file: refusing, end: 0 }, bench, 100_000)
+    failed.add(payload(8, 100))
     expect(() => failed.add(payload(9, 50_000))).toThrow()
     const payloads = [payload(1, 30_000), payload(2, 10)]
     expect(Buffer.compare(written(payloads, bench).file.bytes, recordsOf(payloads, 0))).toBe(0)
