@@ -27,7 +27,7 @@ const harmless = ['node:path', 'node:url', 'node:util', 'node:buffer', 'node:str
 const doors: Record<string, readonly string[]> = {
   'node:fs': ['src/storage/node-disk.ts', 'src/inspect/'],
   'node:fs/promises': ['src/inspect/'],
-  lmdb: ['src/storage/lmdb-projection-store.ts'],
+  lmdb: ['src/storage/lmdb-environment.ts'],
   msgpackr: ['src/storage/value.ts'],
   'node:worker_threads': ['src/storage/worker-thread.ts'],
   'node:child_process': ['src/storage/folder-lock.ts'],
@@ -39,7 +39,7 @@ const doors: Record<string, readonly string[]> = {
   'node:crypto': ['src/clock.ts', 'src/actors/range-query.ts', 'src/storage/sha256.ts'],
   'node:os': [
     'src/storage/folder-lock.ts',
-    'src/storage/lmdb-projection-store.ts',
+    'src/storage/lmdb-environment.ts',
     'src/storage/worker-thread.ts',
     'src/inspect/',
   ],

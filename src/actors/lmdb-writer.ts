@@ -22,11 +22,15 @@ import { ProjectionRows, type ReadAnswer, type Rows } from '../storage/index.ts'
 import * as Applier from './applier.ts'
 import { retryDelayMs } from './flush-schedule.ts'
 import type { ProjectionBatch } from './projection-batch.ts'
+import { descriptionOf, type WriterDescription } from './projection-description.ts'
 import { type NextStep, ProjectionFeed } from './projection-feed.ts'
-import { reasonText, type Shard, type Suspension } from './shard.ts'
+import { ProjectionWaiters, type Waiter } from './projection-waiters.ts'
+import { reasonText, type Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
 import { isHeard, tell } from './storage-events.ts'
 import * as WalWriter from './wal-writer.ts'
+
+export type { WriterDescription } from './projection-description.ts'
 
 /** What the projection's writer understands. */
 export type Messages = {
@@ -52,28 +56,9 @@ export type Messages = {
     step: () => void
     read: (read: Settled<ReadAnswer>) => void
     synced: (durableLsn: Settled<number>) => void
+    committed: (commit: Settled<void>) => void
   }
   continues: { follow: () => void }
-}
-
-/** The projection's writer as people look at it. */
-export type WriterDescription = {
-  readonly mode: 'starting' | 'following' | 'tailing' | 'suspended' | 'degraded'
-  readonly projectedLsn: number
-  readonly lag: number
-  readonly outbox: number
-  readonly outboxBytes: number
-  readonly suspensions: readonly Suspension[]
-  readonly degraded: string | undefined
-  readonly rows: number
-  readonly bytes: number
-}
-
-/** Somebody waits until the projection shows `lsn`. */
-type Waiter = {
-  readonly lsn: number
-  readonly reached: (lsn: number) => void
-  readonly failed: (error: KeelsonError) => void
 }
 
 type State = {
@@ -83,11 +68,17 @@ type State = {
   /** The projection's rows, once it is followed. */
   rows: Rows | undefined
   feed: ProjectionFeed
-  waiters: Waiter[]
+  readonly waiters: ProjectionWaiters
   flushTimer: Timer | undefined
   retryTimer: Timer | undefined
-  /** A read or a sync is under way: its answer goes on. */
+  /** A read, a sync or a commit is under way: its answer goes on. */
   waiting: boolean
+  /** What is being committed. Its rows stay in the overlay until the commit is answered. */
+  committing: ProjectionBatch | undefined
+  /** What is done once no commit is under way, before another one begins. */
+  afterCommit: (() => void)[]
+  /** The next step is on its way as a message. */
+  stepping: boolean
   failures: number
   degraded: KeelsonError | undefined
 }
@@ -112,6 +103,8 @@ export const server: GenServer<Messages, State, Shard> = {
         throw error
       }
       const { projection, appliedLsn } = state.following
+      // What a process before this one was committing is in the projection from here on, or never.
+      await projection.settled()
       const projectedLsn = projection.position()?.lsn ?? 0
       state.feed = new ProjectionFeed(shard.parts.settings.lmdb, projectedLsn, appliedLsn)
       return noReply(step(state, context))
@@ -133,9 +126,14 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     suspend: (state, { token, flush }, context) => {
       const { from } = context
-      const reached = () => {
+      const held = () => {
         if (hold(state, token, context)) from.reply(undefined)
         else from.fail(new KeelsonError('DISCARDED', 'The suspension ended before it held.'))
+      }
+      // A projection that is held stands still.
+      const reached = () => {
+        if (state.committing) state.afterCommit.push(held)
+        else held()
       }
       const failed = (error: KeelsonError) => from.fail(error)
       // It could not flush before the other hold ends, and its writers would be held as long.
@@ -157,12 +155,12 @@ export const server: GenServer<Messages, State, Shard> = {
     discard: (state, _, context) => {
       const discarded = state.feed.discard()
       const error = new KeelsonError('DISCARDED', 'What waited for the projection was discarded.')
-      for (const waiter of state.waiters.splice(0)) waiter.failed(error)
+      state.waiters.fail(error)
       tell(context.system, state.shard, 'lmdb.discarded', { references: discarded })
       tellLag(state, context)
       return reply(discarded, step(state, context))
     },
-    describe: (state) => reply(description(state), state),
+    describe: (state) => reply(descriptionOf(state), state),
   },
 
   casts: {
@@ -182,7 +180,10 @@ export const server: GenServer<Messages, State, Shard> = {
       state.retryTimer = undefined
       return noReply(step(state, context))
     },
-    step: (state, _, context) => noReply(step(state, context)),
+    step: (state, _, context) => {
+      state.stepping = false
+      return noReply(step(state, context))
+    },
     read: (state, result, context) => {
       if (!result.ok) throw result.error
       state.waiting = false
@@ -196,6 +197,19 @@ export const server: GenServer<Messages, State, Shard> = {
       if (!result.ok) return noReply(state)
       state.feed.durable(result.value)
       return noReply(step(state, context))
+    },
+    committed: (state, result, context) => {
+      const batch = state.committing
+      state.waiting = false
+      state.committing = undefined
+      // Nobody knows whether the commit was made: the next incarnation looks.
+      if (!result.ok && isKeelsonError(result.error, 'SHARD_DOWN')) throw result.error
+      if (!result.ok) degrade(state, result.error, context)
+      else if (batch) committed(state, batch, context)
+      for (const act of state.afterCommit.splice(0)) act()
+      // The next commit gets a turn of its own.
+      if (result.ok) stepLater(state, context)
+      return noReply(state)
     },
   },
 }
@@ -238,10 +252,13 @@ const initialState = (shard: Shard): State => ({
   following: undefined,
   rows: undefined,
   feed: new ProjectionFeed(shard.parts.settings.lmdb, 0, 0),
-  waiters: [],
+  waiters: new ProjectionWaiters(),
   flushTimer: undefined,
   retryTimer: undefined,
   waiting: false,
+  committing: undefined,
+  afterCommit: [],
+  stepping: false,
   failures: 0,
   degraded: undefined,
 })
@@ -262,12 +279,20 @@ const step = (state: State, context: Context): State => {
     state.waiting = true
     context.pipe(shard.files.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
   }
+  if (next.kind === 'gather') stepLater(state, context)
   if (next.kind === 'commit') commit(state, state.following, next.batch, context)
   return state
 }
 
+/** The next step in a turn of its own: others come before it. */
+const stepLater = (state: State, context: Context): void => {
+  if (state.stepping) return
+  state.stepping = true
+  context.send(context.self, 'step')
+}
+
 const nextStep = (state: State, { projection }: Applier.Following, context: Context): NextStep => {
-  const urgent = state.waiters.length > 0
+  const urgent = state.waiters.areThere
   try {
     state.rows ??= new ProjectionRows(projection, state.shard.blobs.reader)
     return state.feed.next(context.system.clock.monotonic(), urgent, state.rows)
@@ -278,20 +303,22 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
   }
 }
 
-/** One transaction; the next one gets a turn of its own, so that a long catch-up does not hold up the event loop. */
+/** One transaction, made elsewhere; `committed` hears of its end. */
 const commit = (
   state: State,
   { projection, walId, epoch }: Applier.Following,
   batch: ProjectionBatch,
   context: Context,
 ): void => {
-  try {
-    const { lsn, frame } = batch
-    projection.commit(batch.changes, { walId, epoch, lsn, ...(frame ? { frame } : {}) })
-  } catch (error) {
-    degrade(state, error, context)
-    return
-  }
+  const { lsn, frame } = batch
+  state.waiting = true
+  state.committing = batch
+  const position = { walId, epoch, lsn, ...(frame ? { frame } : {}) }
+  context.pipe(projection.commit(batch.changes, position), 'committed')
+}
+
+/** The projection durably shows `batch`. */
+const committed = (state: State, batch: ProjectionBatch, context: Context): void => {
   state.feed.committed(batch)
   // The last lock may be gone; puts look for locks as long as one is thought to be there.
   if (state.rows?.hints.locks) state.rows = undefined
@@ -305,7 +332,6 @@ const commit = (
   })
   tellLag(state, context)
   settle(state, context)
-  context.send(context.self, 'step')
 }
 
 const tellLag = ({ shard, feed }: State, { system }: Context): void => {
@@ -320,10 +346,7 @@ const tellLag = ({ shard, feed }: State, { system }: Context): void => {
 const settle = (state: State, context: Context): void => {
   const { projectedLsn } = state.feed
   Applier.projected(applierOf(state, context), projectedLsn)
-  const reached = state.waiters.filter(({ lsn }) => lsn <= projectedLsn)
-  if (reached.length === 0) return
-  state.waiters = state.waiters.filter(({ lsn }) => lsn > projectedLsn)
-  for (const waiter of reached) waiter.reached(projectedLsn)
+  state.waiters.reach(projectedLsn)
 }
 
 /** Adds a waiter; what it waits for is urgent now. While degraded nobody may wait. */
@@ -336,7 +359,7 @@ const wait = (state: State, waiter: Waiter, context: Context): State => {
     waiter.reached(state.feed.projectedLsn)
     return state
   }
-  state.waiters.push(waiter)
+  state.waiters.add(waiter)
   return step(state, context)
 }
 
@@ -347,7 +370,7 @@ const degrade = (state: State, error: unknown, context: Context): void => {
     details: { shard: state.shard.index, reason: reasonText(error), failures: state.failures },
     cause: error,
   })
-  for (const waiter of state.waiters.splice(0)) waiter.failed(state.degraded)
+  state.waiters.fail(state.degraded)
   tell(context.system, state.shard, 'lmdb.degraded', {
     reason: reasonText(error),
     failures: state.failures,
@@ -370,19 +393,3 @@ const hold = (state: State, token: string, context: Context): boolean => {
 
 const applierOf = ({ shard }: State, context: Context): Ref<Applier.Messages> =>
   context.to(Applier.name(shard.parts.instance, shard.index))
-
-const description = ({ shard, feed, following, degraded }: State): WriterDescription => {
-  const { references, bytes, tailing } = feed.load
-  const projection = following?.projection.describe() ?? { rows: 0, bytes: 0 }
-  const source = tailing ? 'tailing' : 'following'
-  return {
-    mode: !following ? 'starting' : shard.isHeld ? 'suspended' : degraded ? 'degraded' : source,
-    projectedLsn: feed.projectedLsn,
-    lag: feed.lag,
-    outbox: references,
-    outboxBytes: bytes,
-    suspensions: [...shard.suspensions.values()],
-    degraded: degraded && reasonText(degraded.cause),
-    ...projection,
-  }
-}

@@ -1,6 +1,7 @@
 /**
- * What one transaction of the projection takes: frames in order, cut at frame borders, up to a number of rows. Pure:
- * the same state machine that answered the callers, on the projection's own rows.
+ * What one transaction of the projection takes: frames in order, cut at frame borders, up to a number of rows and of bytes.
+ * They are taken a slice at a time, so that a large batch holds up nobody. Pure: the same state machine that answered the
+ * callers, on the projection's own rows.
  */
 import {
   applyUnits,
@@ -8,21 +9,18 @@ import {
   type FrameMark,
   type FrameUnits,
   type Row,
+  type RowSink,
   type Rows,
 } from '../storage/index.ts'
 
-/** The most rows in one transaction: about 3 ms of the event loop, its sync included. */
-export const batchRowsMax = 1_000
+/**
+ * The most rows in one transaction, and the most bytes of their values: encoding them takes the main thread up to 5 ms.
+ * The transaction and its sync are another thread's.
+ */
+export const batchMax = { rows: 10_000, bytes: 4 * 1024 * 1024 } as const
 
-/** Rows to change, and the frames that they come from. */
-export type ProjectionBatch = {
-  readonly changes: ReadonlyMap<string, Row | undefined>
-  readonly frames: number
-  /** The last frame's LSN; 0 without a frame. */
-  readonly lsn: number
-  /** Which frame that is; absent without one. */
-  readonly frame?: FrameMark
-}
+/** The most rows that are taken before others get their turn. */
+export const sliceRowsMax = 1_000
 
 /** Frames that the projection has not taken, in order, by their place from the first of them on. */
 export interface PendingFrames {
@@ -35,17 +33,74 @@ export interface PendingFrames {
   mark(at: number): FrameMark
 }
 
-/** Takes frames while they are not beyond `lsnMax` and the batch has room. A large frame makes a batch alone. */
-export const nextBatch = (pending: PendingFrames, rows: Rows, lsnMax: number): ProjectionBatch => {
-  const changed = new ChangedRows(rows)
-  const { changes } = changed
-  let frames = 0
-  for (; frames < pending.size && changes.size < batchRowsMax; frames++) {
-    if (pending.lsn(frames) > lsnMax) break
-    const time = pending.time(frames)
-    applyUnits(pending.units(frames), changed, time, changed)
+/** Rows to change, and the frames that they come from. The projection stands still while it is filled. */
+export class ProjectionBatch implements RowSink {
+  /** Where the frames come from. */
+  readonly source: PendingFrames
+  readonly #changed: ChangedRows
+  #frames = 0
+  #lsn = 0
+  #frame: FrameMark | undefined
+  #bytes = 0
+
+  constructor(source: PendingFrames, rows: Rows) {
+    this.source = source
+    this.#changed = new ChangedRows(rows)
   }
-  if (frames === 0) return { changes, frames, lsn: 0 }
-  const last = frames - 1
-  return { changes, frames, lsn: pending.lsn(last), frame: pending.mark(last) }
+
+  get changes(): ReadonlyMap<string, Row | undefined> {
+    return this.#changed.changes
+  }
+
+  /** How many frames it has taken. */
+  get frames(): number {
+    return this.#frames
+  }
+
+  /** The last frame's LSN; 0 without a frame. */
+  get lsn(): number {
+    return this.#lsn
+  }
+
+  /** Which frame that is; `undefined` before `take` has said that this is all. */
+  get frame(): FrameMark | undefined {
+    return this.#frame
+  }
+
+  /**
+   * Takes the next frames while they are not beyond `lsnMax` and the batch has room, a slice at most; true when there is
+   * more to take. A large frame makes a batch alone.
+   */
+  take(lsnMax: number): boolean {
+    const enough = this.changes.size + sliceRowsMax
+    while (this.#hasMore(lsnMax)) {
+      if (this.changes.size >= enough) return true
+      this.#takeFrame()
+    }
+    if (this.#frames > 0) this.#frame = this.source.mark(this.#frames - 1)
+    return false
+  }
+
+  /** Takes what a unit does to a row. */
+  set(rowKey: string, row: Row | undefined): void {
+    this.#changed.set(rowKey, row)
+    this.#bytes += row?.value.bytes.length ?? 0
+  }
+
+  #hasMore(lsnMax: number): boolean {
+    const { source, changes } = this
+    return (
+      this.#frames < source.size &&
+      source.lsn(this.#frames) <= lsnMax &&
+      changes.size < batchMax.rows &&
+      this.#bytes < batchMax.bytes
+    )
+  }
+
+  #takeFrame(): void {
+    const time = this.source.time(this.#frames)
+    this.#lsn = this.source.lsn(this.#frames)
+    applyUnits(this.source.units(this.#frames), this.#changed, time, this)
+    this.#frames++
+  }
 }

@@ -10,14 +10,15 @@ import type { AppliedFrames } from './applier.ts'
 import { type FlushRules, flushDueIn } from './flush-schedule.ts'
 import { LogTail } from './log-tail.ts'
 import { Outbox } from './outbox.ts'
-import { nextBatch, type ProjectionBatch } from './projection-batch.ts'
+import { ProjectionBatch } from './projection-batch.ts'
 
-/** What is to be done next. `due`: nothing before so many ms have passed. */
+/** What is to be done next. `due`: nothing before so many ms have passed. `gather`: this again, in a turn of its own. */
 export type NextStep =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'due'; readonly inMs: number }
   | { readonly kind: 'sync' }
   | { readonly kind: 'read'; readonly from: number }
+  | { readonly kind: 'gather' }
   | { readonly kind: 'commit'; readonly batch: ProjectionBatch }
 
 /** The bounds of the outbox, and the rules of the schedule. */
@@ -29,6 +30,8 @@ export class ProjectionFeed {
   readonly #outbox: Outbox
   /** `undefined` while frames come through the outbox; empty when the log has to be read. */
   #tail: LogTail | undefined
+  /** What the next transaction takes, as far as it was gathered. */
+  #gathered: ProjectionBatch | undefined
   #targetLsn: number
   #projectedLsn: number
   #durableLsn: number
@@ -96,20 +99,26 @@ export class ProjectionFeed {
   /** The next step; `urgent` when somebody waits, so that the schedule does not count. */
   next(now: number, urgent: boolean, rows: Rows): NextStep {
     if (this.lag === 0) return { kind: 'nothing' }
-    const inMs = urgent || this.#tail ? 0 : this.#dueIn(now)
+    const inMs = urgent || this.#tail || this.#gathered ? 0 : this.#dueIn(now)
     if (inMs > 0) return { kind: 'due', inMs }
-    const lsnMax = Math.min(this.#targetLsn, this.#durableLsn)
-    const batch = nextBatch(this.#tail ?? this.#outbox, rows, lsnMax)
+    const batch = this.#gathered ?? new ProjectionBatch(this.#source, rows)
+    // What a damaged row stopped half way is not taken up again.
+    this.#gathered = undefined
+    if (batch.take(Math.min(this.#targetLsn, this.#durableLsn))) {
+      this.#gathered = batch
+      return { kind: 'gather' }
+    }
     if (batch.frames > 0) return { kind: 'commit', batch }
     if (this.#targetLsn > this.#durableLsn) return { kind: 'sync' }
     return { kind: 'read', from: this.#tail?.next ?? this.#projectedLsn + 1 }
   }
 
-  /** `batch` is in the projection. */
+  /** `batch`, which `next` answered last, is in the projection. */
   committed(batch: ProjectionBatch): void {
-    const taken = this.#tail ?? this.#outbox
-    taken.drop(batch.frames)
     this.#projectedLsn = batch.lsn
+    // The outbox may have overflowed, or have been discarded, while the batch was on its way: the log is read behind it then.
+    if (batch.source === this.#source) this.#source.drop(batch.frames)
+    else this.#tailFrom(batch.lsn + 1)
     this.#leaveTail()
   }
 
@@ -128,7 +137,13 @@ export class ProjectionFeed {
     }
   }
 
+  /** Where frames come from at present. */
+  get #source(): LogTail | Outbox {
+    return this.#tail ?? this.#outbox
+  }
+
   #tailFrom(lsn: number): void {
+    this.#gathered = undefined
     this.#outbox.clear()
     this.#tail = new LogTail({ frames: [], bytes: new Uint8Array(0), next: lsn })
   }

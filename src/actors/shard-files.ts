@@ -114,6 +114,8 @@ export class ShardFiles {
   /** The projection, opened on first use. One that was found damaged is removed first: it is rebuilt from the log. */
   projection(signal: AbortSignal): Promise<ProjectionStore> {
     return this.#inTurn(signal, async () => {
+      // A commit that a process before this one began may still be under way: whoever begins reads what stands still.
+      await this.#projection?.settled()
       if (this.#projection && !this.#projectionDamaged) return this.#projection
       await this.#closeProjection()
       const projections = this.parts.projectionsOn(this.log())
@@ -186,6 +188,7 @@ export class ShardFiles {
 
   /** A projection that is open was examined when this process began; one that is not has to show that it is sound first. */
   async #projectedPosition(host: LogHost): Promise<ProjectedPosition | undefined> {
+    await this.#projection?.settled()
     if (this.#projection) return this.#projection.position()
     const found = await this.#examined(host)
     return found.state === 'sound' ? found.position : undefined

@@ -1,16 +1,19 @@
 /**
- * Projections in LMDB: the only file that imports `lmdb`, and the wall around its traps (each was tried): no asynchronous
- * write is ever made (`process.exit` hangs during one), no transaction callback returns anything (a promise deadlocks),
- * nothing is cleared in place (aborts), no write map (SIGBUS on a full disk), no iterator outlives its store, keys and
- * values are bytes of our own making. A commit is one `transactionSync` without overlapping syncs: plain LMDB, which
- * syncs the pages, then writes the meta page through a descriptor that syncs. So the position is never ahead of its rows,
- * and when `commit` returns both are durable.
+ * Projections in LMDB. Reads are made here, in the caller's turn, on an environment that this thread has open; a commit is
+ * encoded here and written by a `ProjectionWriter`: a thread that has the same environment open, or this one. Between a
+ * commit and its answer a read may see it already; once it is answered every read does. No iterator outlives its store,
+ * keys and values are bytes of our own making.
  */
-import { constants } from 'node:os'
-import { open, type RootDatabase } from 'lmdb'
-import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { KeelsonError } from '../errors.ts'
 import type { Disk } from './disk.ts'
-import { frameBuffer } from './frame.ts'
+import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
+import {
+  type LmdbDatabase,
+  lockFileIn,
+  openDatabase,
+  translated,
+  writeCommit,
+} from './lmdb-environment.ts'
 import { dataFileName, readNewerMeta } from './lmdb-examination.ts'
 import type {
   ProjectedPosition,
@@ -22,16 +25,7 @@ import type {
   RowRange,
 } from './projection-store.ts'
 import { RowBounds } from './row-bounds.ts'
-import {
-  decodePosition,
-  decodeRow,
-  encodePosition,
-  encodeRow,
-  isRowKey,
-  positionKey,
-  rowBytes,
-  rowKeyBytesMax,
-} from './row-codec.ts'
+import { decodePosition, decodeRow, positionKey, rowKeyBytesMax } from './row-codec.ts'
 import { readUtf8 } from './utf8.ts'
 
 /** How projections are opened. */
@@ -41,7 +35,33 @@ export type LmdbOptions = {
    * outgrows it is mapped anew, twice as large.
    */
   readonly mapBytes?: number
+  /** Who writes; without it commits are written in the turn in which they are asked for. */
+  readonly makeWriter?: ProjectionWriterFactory
 }
+
+/** Who writes the commits of one store, one after another. */
+export type ProjectionWriter = {
+  /**
+   * Takes the memory over. Resolves with it, to be written anew, once the commit is visible and durable; rejects with
+   * nothing changed, but for `SHARD_DOWN`, after which nobody knows.
+   */
+  commit(commit: EncodedCommit): Promise<Uint8Array>
+  /** After the commit in progress; its environment is closed once it resolves. */
+  end(): Promise<void>
+}
+
+/** A store that is open, as its writer has to know it. */
+export type OpenProjection = {
+  readonly dir: string
+  readonly mapBytes: number
+  /** Which file its lock is (`Disk.identity`): with another one the folder is not this store's any more. */
+  readonly lock: string | undefined
+  /** Writes a commit where the store is read, and answers its memory. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
+  write(commit: EncodedCommit): Uint8Array
+}
+
+/** Makes the writer of a store. */
+export type ProjectionWriterFactory = (open: OpenProjection) => ProjectionWriter
 
 /**
  * Projections in folders of a real file system. `disk` is that file system too: it removes, and looks before LMDB maps.
@@ -55,36 +75,9 @@ export const lmdbProjections = (
   options: LmdbOptions = {},
 ): Projections => ({
   examine,
-  open: (dir) => new LmdbProjectionStore(disk, dir, options.mapBytes ?? 2 ** 36),
+  open: (dir) => new LmdbProjectionStore(disk, dir, options),
   remove: (dir) => disk.remove(dir),
 })
-
-/**
- * Codes that leave the store as it was, and usable: there was no room. EFBIG is a limit of the process, ENOMEM one of its
- * address space. EIO is what LMDB makes of a short write, which is how a full disk mostly begins; a real one, from a sync,
- * leaves the store as it was too, and when it hit the meta page, LMDB says MDB_PANIC from then on.
- */
-const noRoom: ReadonlySet<unknown> = new Set([
-  constants.errno.ENOSPC,
-  constants.errno.EDQUOT,
-  constants.errno.EFBIG,
-  constants.errno.ENOMEM,
-  constants.errno.EIO,
-  // MDB_MAP_FULL
-  -30792,
-])
-
-/** LMDB's errors as ours: no room, or a store that cannot be relied on and is to be built anew. */
-const translated = (error: unknown, doing: string): KeelsonError => {
-  if (isKeelsonError(error)) return error
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  const evidence = `${doing}: ${error instanceof Error ? error.message : String(error)}`
-  return new KeelsonError(
-    noRoom.has(code) ? 'NO_SPACE' : 'CORRUPT',
-    `the projection failed while ${evidence}`,
-    { cause: error, details: { evidence, errno: code } },
-  )
-}
 
 /** Looks at what LMDB is about to map: a cut file is SIGBUS, and this look costs two reads. @throws `CORRUPT`. */
 const checkBeforeMapping = (disk: Disk, path: string): void => {
@@ -97,43 +90,41 @@ const checkBeforeMapping = (disk: Disk, path: string): void => {
   }
 }
 
-const openDatabase = (dir: string, mapBytes: number): RootDatabase<Uint8Array, Uint8Array> => {
-  try {
-    return open<Uint8Array, Uint8Array>({
-      path: dir,
-      noSubdir: false,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      overlappingSync: false,
-      mapSize: mapBytes,
-    })
-  } catch (error) {
-    throw translated(error, 'it was opened')
-  }
-}
-
 type Entries = Iterator<{ key: Uint8Array; value: Uint8Array }>
 
 class LmdbProjectionStore implements ProjectionStore {
   readonly #disk: Disk
   readonly #dir: string
-  readonly #database: RootDatabase<Uint8Array, Uint8Array>
+  readonly #database: LmdbDatabase
+  readonly #writer: ProjectionWriter
+  readonly #encoder = new CommitEncoder()
+  /** Resolves when no commit is under way. */
+  #pending: Promise<void> = Promise.resolve()
   /** Cursors of ranges that have not come to their end: closed before the store is, because LMDB does not survive less. */
   readonly #cursors = new Set<Entries>()
   #closed = false
   /** Why nothing can be committed any more: LMDB itself refuses after a failure that is not for want of room. */
   #failure: KeelsonError | undefined
 
-  constructor(disk: Disk, dir: string, mapBytes: number) {
+  constructor(
+    disk: Disk,
+    dir: string,
+    { mapBytes = 2 ** 36, makeWriter = writerHere }: LmdbOptions,
+  ) {
     this.#disk = disk
     this.#dir = dir
     const path = `${dir}/${dataFileName}`
     checkBeforeMapping(disk, path)
     // Readers that a dead process left behind would pin pages for ever. Nobody else is here: the folder's lock is held.
-    disk.remove(`${dir}/lock.mdb`)
+    disk.remove(lockFileIn(dir))
     disk.makeFolder(dir)
     this.#database = openDatabase(dir, mapBytes)
     disk.syncFolder(dir)
+    const write = (commit: EncodedCommit): Uint8Array => {
+      writeCommit(this.#database, commit)
+      return commit.bytes
+    }
+    this.#writer = makeWriter({ dir, mapBytes, lock: disk.identity(lockFileIn(dir)), write })
   }
 
   #checkOpen(): void {
@@ -207,27 +198,28 @@ class LmdbProjectionStore implements ProjectionStore {
     }
   }
 
-  commit(changes: Iterable<RowChange>, position: ProjectedPosition): void {
+  async commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
     this.#checkOpen()
     if (this.#failure) throw this.#failure
-    // Everything is encoded before the transaction begins: in it runs nothing but LMDB.
-    const writes = encodeChanges(changes)
-    const record = encodePosition(position)
-    try {
-      this.#database.transactionSync(() => this.#write(writes, record))
-    } catch (error) {
-      const failure = translated(error, 'rows were committed')
-      if (failure.code !== 'NO_SPACE') this.#failure = failure
-      throw failure
-    }
+    const writing = this.#writer.commit(this.#encoder.encode(changes, position))
+    this.#pending = this.#ended(writing)
+    await this.#pending
+    await writing
   }
 
-  /** Returns nothing: a promise returned to `transactionSync` would hold its lock for ever. */
-  #write(writes: readonly EncodedChange[], position: Uint8Array): void {
-    for (const { key, record } of writes)
-      if (record) this.#database.putSync(key, record)
-      else this.#database.removeSync(key)
-    this.#database.putSync(positionKey, position)
+  /** Resolves when `writing` has ended, however; what is read from then on is read as it is now. */
+  async #ended(writing: Promise<Uint8Array>): Promise<void> {
+    try {
+      this.#encoder.reuse(await writing)
+    } catch (error) {
+      const failure = translated(error, 'rows were committed')
+      if (failure.code === 'CORRUPT') this.#failure = failure
+    }
+    this.#database.resetReadTxn()
+  }
+
+  settled(): Promise<void> {
+    return this.#pending
   }
 
   describe(): { readonly rows: number; readonly bytes: number } {
@@ -243,39 +235,15 @@ class LmdbProjectionStore implements ProjectionStore {
     if (this.#closed) return
     this.#closed = true
     for (const cursor of [...this.#cursors]) this.#endCursor(cursor)
+    await this.#pending
+    // It is the last who has it open that unmaps it, and only this thread knows what it still refers to.
+    await this.#writer.end()
     await this.#database.close()
   }
 }
 
-type EncodedChange = { readonly key: Buffer; readonly record: Buffer | undefined }
-
-/**
- * Keys and records of `changes`, all in one piece of memory: LMDB asks the address of each piece anew.
- * @throws KeelsonError `INVALID_ARGUMENT` for a key that no row can have.
- */
-const encodeChanges = (changes: Iterable<RowChange>): EncodedChange[] => {
-  const list = [...changes]
-  const bytes = Buffer.allocUnsafeSlow(roomFor(list))
-  const memory = frameBuffer(bytes)
-  let at = 0
-  return list.map(([text, row]) => {
-    const from = at
-    at += bytes.write(text, from)
-    if (!isRowKey(bytes, from, at))
-      throw new KeelsonError('INVALID_ARGUMENT', 'a row has a key of 1 to 1,537 bytes', {
-        details: { bytes: at - from },
-      })
-    const key = bytes.subarray(from, at)
-    if (!row) return { key, record: undefined }
-    const begin = at
-    at = encodeRow(memory, from, begin, row)
-    return { key, record: bytes.subarray(begin, at) }
-  })
-}
-
-/** Bytes that suffice for keys and records: a unit of UTF-16 takes three at most. */
-const roomFor = (changes: readonly RowChange[]): number => {
-  let bytes = 0
-  for (const [key, row] of changes) bytes += 3 * key.length + (row ? rowBytes(row.value) : 0)
-  return bytes
-}
+/** Writes where the store is read, in the turn in which it is asked. */
+const writerHere: ProjectionWriterFactory = ({ write }) => ({
+  commit: async (commit) => write(commit),
+  end: () => Promise.resolve(),
+})

@@ -137,6 +137,7 @@ const copyOf = (row: Row): Row => ({
 class MemoryProjectionStore implements ProjectionStore {
   readonly #folder: Folder
   #closed = false
+  #pending: Promise<void> = Promise.resolve()
 
   constructor(folder: Folder) {
     this.#folder = folder
@@ -180,7 +181,18 @@ class MemoryProjectionStore implements ProjectionStore {
     }
   }
 
-  commit(changes: Iterable<RowChange>, position: ProjectedPosition): void {
+  /** Visible at once, answered in a later turn: the earliest that the contract allows, and so what finds most mistakes. */
+  async commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
+    this.#commit(changes, position)
+    this.#pending = laterTurn()
+    await this.#pending
+  }
+
+  settled(): Promise<void> {
+    return this.#pending
+  }
+
+  #commit(changes: Iterable<RowChange>, position: ProjectedPosition): void {
     this.#checkOpen()
     const list: RowChange[] = []
     for (const [key, row] of changes) {
@@ -208,6 +220,11 @@ class MemoryProjectionStore implements ProjectionStore {
 
   close(): Promise<void> {
     this.#closed = true
-    return Promise.resolve()
+    return this.#pending
   }
+}
+
+/** Some turns of promises later: other processes have run meanwhile. */
+const laterTurn = async (): Promise<void> => {
+  for (let turn = 0; turn < 8; turn++) await undefined
 }

@@ -69,7 +69,7 @@ export type ProjectionExamination =
     }
   | { readonly state: 'damaged'; readonly evidence: string }
 
-/** Ordered rows with their position. Reads are synchronous and see every commit that has returned. */
+/** Ordered rows with their position. Reads are synchronous and see every commit that was answered. */
 export interface ProjectionStore {
   /** `undefined` in a new store. */
   position(): ProjectedPosition | undefined
@@ -78,12 +78,17 @@ export interface ProjectionStore {
   /** Rows in order. The iteration sees one moment; end it (`return`) before the turn ends. @throws `CORRUPT` at a bad row. */
   range(range: RowRange): IterableIterator<readonly [key: string, row: Row]>
   /**
-   * Makes the changes and the position visible and durable in one transaction; throws with neither.
-   * @throws KeelsonError `NO_SPACE` when the disk or the map is full; the store stays usable and is as it was.
+   * Makes the changes and the position visible and durable in one transaction; rejects with neither. Until it is answered
+   * a read shows the moment before or the one after. One at a time: the next one is asked for when this one is answered.
+   * @throws KeelsonError `NO_SPACE` when the disk or the map is full; the store stays usable and is as it was. `SHARD_DOWN`
+   * when whoever writes has died: once that is `settled`, `position` says whether the commit was made
    */
-  commit(changes: Iterable<RowChange>, position: ProjectedPosition): void
+  commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void>
+  /** Resolves when no commit is under way: from then on, until the next one, `position` and rows stand still. Never rejects. */
+  settled(): Promise<void>
   /** Rows and bytes, for people. */
   describe(): { readonly rows: number; readonly bytes: number }
+  /** After the commit that is under way. */
   close(): Promise<void>
 }
 

@@ -66,6 +66,9 @@ export const startThread = (
 /** Whether this is a thread that was started with `role`. */
 export const isThread = (role: string): boolean => !isMainThread && given()?.role === role
 
+/** Whether this thread ends only with the process. */
+export const isProcessThread = (): boolean => isMainThread
+
 /** Whether two threads can run at once: where they cannot, one that looks out takes the time of the one it looks for. */
 export const hasSpareProcessor = (): boolean => availableParallelism() > 1
 

@@ -1,6 +1,12 @@
 /** `start`: an instance on the machine's own disk, threads and clock. */
 import { systemClock } from '../clock.ts'
-import { lmdbProjections, nodeDisk, threadBlobHost, threadLogHost } from '../storage/index.ts'
+import {
+  lmdbProjections,
+  nodeDisk,
+  threadBlobHost,
+  threadLogHost,
+  threadProjectionWriters,
+} from '../storage/index.ts'
 import type { App } from './app.ts'
 import { configError } from './config-error.ts'
 import { startInstance } from './instance.ts'
@@ -16,11 +22,17 @@ export const start = async (options: StartOptions): Promise<App> => {
   if (process.platform !== 'linux' && process.platform !== 'darwin')
     throw configError('platform', 'linux or darwin', process.platform)
   const disk = nodeDisk()
+  const makeWriter = threadProjectionWriters()
   return startInstance(options, {
     disk,
     clock: options?.system?.clock ?? systemClock(),
     makeHost: threadLogHost,
     makeBlobHost: threadBlobHost,
-    projectionsOn: (host) => lmdbProjections(disk, (dir) => host.run('examineProjection', { dir })),
+    projectionsOn: (host) =>
+      lmdbProjections(
+        disk,
+        (dir) => host.run('examineProjection', { dir }),
+        makeWriter && { makeWriter },
+      ),
   })
 }

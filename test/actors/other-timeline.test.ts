@@ -48,7 +48,7 @@ const restoreProjection = async (
   projections.remove(lmdb)
   if (!position) throw new Error('the projection that was copied shows nothing')
   const store = projections.open(lmdb)
-  store.commit(rows, position)
+  await store.commit(rows, position)
   await store.close()
 }
 
@@ -119,7 +119,7 @@ describe('a projection of another timeline of the same log', () => {
     const { position } = projection
     if (!position) throw new Error('the projection shows nothing')
     const store = world.projections.open(lmdb)
-    store.commit([['kept', { value: encodeValue('as it was'), expiresAt: 0 }]], position)
+    await store.commit([['kept', { value: encodeValue('as it was'), expiresAt: 0 }]], position)
     await store.close()
 
     const app = await world.start()

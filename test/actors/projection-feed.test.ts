@@ -38,6 +38,8 @@ const readOf = (lsns: readonly number[], next: number) => {
 
 const nothing = new MapRows()
 
+const upTo = (last: number) => Array.from({ length: last }, (_, at) => at + 1)
+
 /** Takes batches as long as there are any; answers the keys in the order of their commits. */
 const drain = (feed: ProjectionFeed, now = 1_000) => {
   const keys: string[] = []
@@ -152,5 +154,58 @@ describe('the feed of a projection', () => {
 
     feed.enqueue(applied(3), 245)
     expect(feed.next(246, false, nothing)).toEqual({ kind: 'due', inMs: 4 })
+  })
+
+  test('that overflows, or is discarded, while a batch is committed reads the log behind that batch', () => {
+    for (const disturb of [
+      (feed: ProjectionFeed) => feed.enqueue(applied(3, 4, 5, 6, 7), 100),
+      (feed: ProjectionFeed) => feed.discard(),
+    ]) {
+      const feed = new ProjectionFeed(limits, 0, 0)
+      feed.durable(9)
+      feed.enqueue(applied(1, 2), 100)
+      const step = feed.next(100, true, nothing)
+      if (step.kind !== 'commit') throw new Error(step.kind)
+      disturb(feed)
+      feed.enqueue(applied(8), 100)
+      feed.committed(step.batch)
+      expect(feed.projectedLsn).toBe(2)
+      expect(feed.next(100, true, nothing)).toEqual({ kind: 'read', from: 3 })
+    }
+  })
+
+  test('gathers a large batch in turns, whatever the schedule says, and takes what comes meanwhile', () => {
+    const feed = new ProjectionFeed({ ...limits, ringSlots: 10_000 }, 0, 0)
+    feed.durable(9_999)
+    feed.enqueue(applied(...upTo(1_500)), 100)
+    expect(feed.next(200, false, nothing)).toEqual({ kind: 'gather' })
+    feed.enqueue(applied(1_501), 200)
+
+    const step = feed.next(200, false, nothing)
+    if (step.kind !== 'commit') throw new Error(step.kind)
+    expect({ lsn: step.batch.lsn, frame: step.batch.frame }).toEqual({
+      lsn: 1_501,
+      frame: markOf(1, encodeFrame(unitsOf(1_501))),
+    })
+    feed.committed(step.batch)
+    expect(feed.next(200, false, nothing)).toEqual({ kind: 'nothing' })
+  })
+
+  test('forgets what it had gathered when it overflows, or is discarded: the log brings it back', () => {
+    for (const disturb of [
+      (feed: ProjectionFeed) => feed.enqueue(applied(1_501, 1_502, 1_503), 100),
+      (feed: ProjectionFeed) => feed.discard(),
+    ]) {
+      const feed = new ProjectionFeed({ ...limits, ringSlots: 1_502 }, 0, 0)
+      feed.durable(9_999)
+      feed.enqueue(applied(...upTo(1_500)), 100)
+      expect(feed.next(100, true, nothing)).toEqual({ kind: 'gather' })
+      disturb(feed)
+
+      expect(feed.next(100, true, nothing)).toEqual({ kind: 'read', from: 1 })
+      feed.tailed(readOf([1, 2], 3))
+      const step = feed.next(100, true, nothing)
+      expect(step.kind === 'commit' && [...step.batch.changes.keys()]).toEqual(['k1', 'k2'])
+    }
   })
 })

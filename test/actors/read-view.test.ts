@@ -30,7 +30,7 @@ const viewOf = (rows: readonly RowChange[]) => {
   const overlay = new Overlay(roomy)
   const below = rows.filter((_, at) => at % 2 === 0)
   const above = rows.filter((_, at) => at % 2 === 1)
-  store.commit(below, { walId, epoch: 1, lsn: 1 })
+  void store.commit(below, { walId, epoch: 1, lsn: 1 })
   overlay.begin(2)
   for (const [key, one] of above) overlay.set(key, one)
   return { view: new ReadView(overlay, store), store }

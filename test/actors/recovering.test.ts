@@ -67,7 +67,7 @@ describe('an instance that starts again', () => {
     projections.remove('/data/shard-0/lmdb')
     const other = projections.open('/data/shard-0/lmdb')
     const row = { value: encodeValue('of another log'), expiresAt: 0 }
-    other.commit([['key:7', row]], { walId: 'f'.repeat(32), epoch: 1, lsn: 1_000 })
+    await other.commit([['key:7', row]], { walId: 'f'.repeat(32), epoch: 1, lsn: 1_000 })
     await other.close()
 
     const again = await start()

@@ -91,7 +91,7 @@ describe('the rows of a shard', () => {
     looks(locking('lock', 'me', 'a'))
     const lock = rows.get('\0la')
     if (!lock) throw new Error('no lock')
-    store.commit(
+    void store.commit(
       [
         ['\0la', lock],
         ['\0lb', lock],

@@ -32,10 +32,17 @@ const run = (before: string, args: readonly string[]): unknown => {
   return JSON.parse(output[3] ?? 'null')
 }
 
-test('a commit beyond the greatest size of a file is NO_SPACE, and the store goes on', () => {
-  // Blocks of 512 bytes or of 1,024, as the shell has it.
-  expect(run('ulimit -S -f 6000', [join(tempFolder(), 'lmdb'), '-'])).toEqual(refusedAndWhole)
-})
+/** Who commits: the store itself, or the thread of the built package. */
+const writers = ['store', 'thread']
+
+test.each(writers)(
+  'a commit of the %s beyond the greatest size of a file is NO_SPACE, and the store goes on',
+  (writer) => {
+    // Blocks of 512 bytes or of 1,024, as the shell has it.
+    const args = [join(tempFolder(), 'lmdb'), '-', writer]
+    expect(run('ulimit -S -f 6000', args)).toEqual(refusedAndWhole)
+  },
+)
 
 /** Mounts a file system of 6 MB in memory; false where that is not allowed. */
 const mounted = (folder: string): boolean => {
@@ -45,10 +52,13 @@ const mounted = (folder: string): boolean => {
   return status === 0
 }
 
-test('a commit on a full file system is NO_SPACE, and works once there is room', (context) => {
-  const folder = join(tempFolder(), 'small')
-  if (!mounted(folder)) context.skip('no file system may be mounted here')
-  const filler = join(folder, 'filler')
-  writeFileSync(filler, Buffer.alloc(2 << 20))
-  expect(run('true', [join(folder, 'lmdb'), filler])).toEqual(refusedAndWhole)
-})
+test.for(writers)(
+  'a commit of the %s on a full file system is NO_SPACE, and works once there is room',
+  (writer, context) => {
+    const folder = join(tempFolder(), 'small')
+    if (!mounted(folder)) context.skip('no file system may be mounted here')
+    const filler = join(folder, 'filler')
+    writeFileSync(filler, Buffer.alloc(2 << 20))
+    expect(run('true', [join(folder, 'lmdb'), filler, writer])).toEqual(refusedAndWhole)
+  },
+)

@@ -34,7 +34,7 @@ test('a store that outgrows its map goes on, and is sound', async () => {
   const store = projections.open(dir)
   const value = { tag: 2, bytes: Buffer.alloc(3000, 7) } as const
   for (let lsn = 1; lsn <= 40; lsn++)
-    store.commit(
+    await store.commit(
       Array.from({ length: 100 }, (_, index) => [`k${lsn * 100 + index}`, { value, expiresAt: 0 }]),
       positionAt(lsn),
     )
@@ -56,7 +56,7 @@ test('a store that outgrows its map goes on, and is sound', async () => {
 test('a lock file that a dead process left is no hindrance', async () => {
   const { projections, dir, release } = make()
   const store = projections.open(dir)
-  store.commit([['a', textRow('1')]], positionAt(1))
+  await store.commit([['a', textRow('1')]], positionAt(1))
   await store.close()
   const lock = disk.open(`${dir}/lock.mdb`, disk.entry(`${dir}/lock.mdb`) ? 'write' : 'create')
   lock.write(Buffer.alloc(8192, 0xa5), 0)
@@ -70,7 +70,7 @@ test('a lock file that a dead process left is no hindrance', async () => {
 test('a file that is cut short does not open', async () => {
   const { projections, dir, release } = make()
   const store = projections.open(dir)
-  store.commit([['a', textRow('1')]], positionAt(1))
+  await store.commit([['a', textRow('1')]], positionAt(1))
   await store.close()
   for (const size of [0, 100, 4096, 4200]) {
     const file = disk.open(`${dir}/data.mdb`, 'write')

@@ -14,28 +14,28 @@ projectionStoreContract('the memory double', () => ({
   release: () => Promise.resolve(),
 }))
 
-test('a commit that is told to fail throws NO_SPACE and changes nothing', () => {
+test('a commit that is told to fail throws NO_SPACE and changes nothing', async () => {
   const projections = memoryProjections()
   const store = projections.open('dir')
-  store.commit([['a', textRow('1')]], positionAt(1))
+  await store.commit([['a', textRow('1')]], positionAt(1))
 
   projections.failCommits('dir', 1)
-  expect(() => store.commit([['a', textRow('2')]], positionAt(2))).toThrow(
-    expect.objectContaining({ code: 'NO_SPACE' }),
-  )
+  await expect(store.commit([['a', textRow('2')]], positionAt(2))).rejects.toMatchObject({
+    code: 'NO_SPACE',
+  })
 
   expect(plain(store.get('a'))).toEqual(plain(textRow('1')))
   expect(store.position()).toEqual(positionAt(1))
-  store.commit([['a', textRow('2')]], positionAt(2))
+  await store.commit([['a', textRow('2')]], positionAt(2))
   expect(store.position()).toEqual(positionAt(2))
 })
 
-test('commits that are lost take their rows and their position with them', () => {
+test('commits that are lost take their rows and their position with them', async () => {
   const projections = memoryProjections()
   const store = projections.open('dir')
-  store.commit([['a', textRow('1')]], positionAt(1))
-  store.commit([['a', undefined]], positionAt(2))
-  store.commit([['b', textRow('3')]], positionAt(3))
+  await store.commit([['a', textRow('1')]], positionAt(1))
+  await store.commit([['a', undefined]], positionAt(2))
+  await store.commit([['b', textRow('3')]], positionAt(3))
 
   projections.loseCommits('dir', 2)
 
@@ -49,7 +49,7 @@ test('commits that are lost take their rows and their position with them', () =>
 
 test('a damaged folder is said to be damaged, does not open, and is whole again after remove', async () => {
   const projections = memoryProjections()
-  projections.open('dir').commit([['a', textRow('1')]], positionAt(1))
+  await projections.open('dir').commit([['a', textRow('1')]], positionAt(1))
 
   projections.damage('dir', 'a flipped bit')
 
@@ -62,7 +62,7 @@ test('a damaged folder is said to be damaged, does not open, and is whole again 
 test('a damaged row is CORRUPT to whoever reads it, until it is written again', async () => {
   const projections = memoryProjections()
   const store = projections.open('dir')
-  store.commit(
+  await store.commit(
     [
       ['a', textRow('1')],
       ['b', textRow('2')],
@@ -76,6 +76,6 @@ test('a damaged row is CORRUPT to whoever reads it, until it is written again', 
   expect(() => [...store.range({})]).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
   expect(plain(store.get('a'))).toEqual(plain(textRow('1')))
   expect(await projections.examine('dir')).toMatchObject({ state: 'damaged' })
-  store.commit([['b', textRow('3')]], positionAt(2))
+  await store.commit([['b', textRow('3')]], positionAt(2))
   expect(plain(store.get('b'))).toEqual(plain(textRow('3')))
 })

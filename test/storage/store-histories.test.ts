@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Overlay } from '../../src/actors/overlay.ts'
-import { nextBatch } from '../../src/actors/projection-batch.ts'
 import { ReadView } from '../../src/actors/read-view.ts'
 import { ShardRows } from '../../src/actors/shard-rows.ts'
 import type { Unit } from '../../src/storage/command.ts'
@@ -27,7 +26,7 @@ import { applyUnit } from '../../src/storage/state-machine.ts'
 import { appliedUnit } from '../support/applied-unit.ts'
 import { MapRows } from '../support/map-rows.ts'
 import { roomy } from '../support/overlay-limits.ts'
-import { pendingFrames } from '../support/pending-frames.ts'
+import { pendingFrames, wholeBatch } from '../support/pending-frames.ts'
 import {
   BlobTable,
   history,
@@ -176,7 +175,7 @@ describe('a history of any commands', () => {
         })
         checkCompounds(rows.rows)
         const store = memoryProjections().open('p')
-        store.commit(rows.rows, { walId, epoch: 1, lsn: frames.length })
+        void store.commit(rows.rows, { walId, epoch: 1, lsn: frames.length })
         compareReads(new ReadView(new Overlay(roomy), store), model, now, table)
       }),
       parameters(count),
@@ -201,8 +200,8 @@ describe('a history of any commands', () => {
           behind.push({ frame, time, lsn })
           const taken = behind.splice(0, lags[lsn - 1] ?? 0)
           if (taken.length > 0) {
-            const batch = nextBatch(pendingFrames(taken), projection, lsn)
-            store.commit(batch.changes, { walId, epoch: 1, lsn: batch.lsn })
+            const batch = wholeBatch(pendingFrames(taken), projection, lsn)
+            void store.commit(batch.changes, { walId, epoch: 1, lsn: batch.lsn })
             overlay.forget(batch.lsn)
           }
           return answer
@@ -227,7 +226,7 @@ describe('a history of any commands', () => {
       let lsn = 0
       fc.assert(
         fc.property(history, fc.integer({ min: 1, max: 16 }), (steps, size) => {
-          opened.commit(
+          void opened.commit(
             [...opened.range({})].map(([key]) => [key, undefined] as const),
             { walId, epoch: 1, lsn: ++lsn },
           )
@@ -240,12 +239,12 @@ describe('a history of any commands', () => {
           })
           for (let at = 0; at < frames.length; at += size) {
             const part = frames.slice(at, at + size)
-            const batch = nextBatch(
+            const batch = wholeBatch(
               pendingFrames(part),
               new ProjectionRows(opened, table.read),
               frames.length,
             )
-            opened.commit(batch.changes, { walId, epoch: 1, lsn: ++lsn })
+            void opened.commit(batch.changes, { walId, epoch: 1, lsn: ++lsn })
           }
           expect(shown(opened.range({}))).toEqual(shown(rows.rows))
         }),

@@ -62,13 +62,13 @@ const build = async (folder: string, name: string, shapes: readonly Shape[]): Pr
   const model = new Map<string, Row>()
   const expected: Store['expected'] = {}
   const commits = shapes.flatMap((shape) => Array.from({ length: shape.commits }, () => shape))
-  commits.forEach((shape, index) => {
+  for (const [index, shape] of commits.entries()) {
     const changes = Array.from({ length: shape.changes }, () => randomChange(random, shape))
-    store.commit(changes, { walId, epoch: 2, lsn: index + 1 })
+    await store.commit(changes, { walId, epoch: 2, lsn: index + 1 })
     for (const [key, row] of changes) row ? model.set(key, row) : model.delete(key)
     if (index >= commits.length - 2)
       expected[index + 1] = [...model].map(([key, row]) => [key, sumOf(row)])
-  })
+  }
   await store.close()
   const path = join(dir, 'data.mdb')
   return { path, bytes: new Uint8Array(readFileSync(path)), expected }

@@ -1,7 +1,13 @@
 /** Frames as the projection takes them, out of plain lists. */
 import type { AppliedFrames } from '../../src/actors/applier.ts'
-import type { PendingFrames } from '../../src/actors/projection-batch.ts'
-import { decodeFrame, type FrameUnits, frameLength, markOf } from '../../src/storage/index.ts'
+import { type PendingFrames, ProjectionBatch } from '../../src/actors/projection-batch.ts'
+import {
+  decodeFrame,
+  type FrameUnits,
+  frameLength,
+  markOf,
+  type Rows,
+} from '../../src/storage/index.ts'
 
 type StoredFrame = { readonly lsn: number; readonly time: number; readonly frame: Uint8Array }
 
@@ -29,4 +35,11 @@ export const appliedFrames = (
 ): AppliedFrames => {
   const units = lsns.map(unitsOf)
   return { time, lsns, units, lengths: units.map(frameLength) }
+}
+
+/** A batch with all that it takes, however many slices that is. */
+export const wholeBatch = (source: PendingFrames, rows: Rows, lsnMax: number): ProjectionBatch => {
+  const batch = new ProjectionBatch(source, rows)
+  for (let hasMore = true; hasMore; ) hasMore = batch.take(lsnMax)
+  return batch
 }

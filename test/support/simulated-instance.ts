@@ -7,6 +7,7 @@ import {
   inlineLogHost,
   type MemoryProjections,
   memoryProjections,
+  type Projections,
   type SimulatedDisk,
   simulatedDisk,
 } from '../../src/storage/index.ts'
@@ -27,7 +28,8 @@ const silent = { error: () => undefined, warn: () => undefined, info: () => unde
 
 /**
  * A machine whose log answers `syncMs` after each request, takes `endMs` to be ended, and makes spares in the background,
- * one call to the disk every `spareStepMs`. Its disk tears sectors of `sectorBytes`.
+ * one call to the disk every `spareStepMs`. Its disk tears sectors of `sectorBytes`. What is opened of its projections goes
+ * through `around`.
  */
 export const machine = ({
   seed = 1,
@@ -35,10 +37,12 @@ export const machine = ({
   endMs = 0,
   spareStepMs = 3,
   sectorBytes = 512,
+  around = (projections: Projections): Projections => projections,
 } = {}): Machine => {
   const clock = virtualClock(seed)
   const disk = simulatedDisk({ seed, sectorBytes })
   const projections = memoryProjections()
+  const opened = around(projections)
   const during = async <T>(work: Promise<T>, ms = 60_000): Promise<T> => {
     let settled = false
     const mark = () => {
@@ -56,7 +60,7 @@ export const machine = ({
       disk,
       clock,
       makeHost: () => inlineLogHost({ disk, clock, delayMs: syncMs, endMs, spareStepMs }),
-      projectionsOn: () => projections,
+      projectionsOn: () => opened,
       makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs: syncMs }),
     }
     const wal = { maxFileSize: 256 * 1024, ...options.wal }

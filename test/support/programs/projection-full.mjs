@@ -1,16 +1,10 @@
 // Commits into a projection until there is no room, and on, and reports on pipe 3 what it saw, as one line of JSON.
-// Arguments: the projection's folder, and a file whose removal makes room again, or `-`.
+// Arguments: the projection's folder, a file whose removal makes room again, or `-`, and `thread` when a thread is to commit.
 import { rmSync, writeSync } from 'node:fs'
-import { createJiti } from 'jiti'
+import { projectionsHere } from './projections-here.mjs'
 
-const [dir, filler] = process.argv.slice(2)
-const jiti = createJiti(import.meta.url, { fsCache: false })
-const { lmdbProjections } = await jiti.import('../../../src/storage/lmdb-projection-store.ts')
-const { examineProjection } = await jiti.import('../../../src/storage/lmdb-examination.ts')
-const { nodeDisk } = await jiti.import('../../../src/storage/node-disk.ts')
-
-const disk = nodeDisk()
-const projections = lmdbProjections(disk, async (path) => examineProjection(disk, path))
+const [dir, filler, writer] = process.argv.slice(2)
+const projections = await projectionsHere(writer)
 const store = projections.open(dir)
 const at = (lsn) => ({ walId: '00'.repeat(16), epoch: 1, lsn })
 const rowOf = (byte) => ({ value: { tag: 2, bytes: Buffer.alloc(700, byte) }, expiresAt: 0 })
@@ -25,10 +19,10 @@ const shows = (lsn) =>
   keysOf(lsn + 1).every((key) => store.get(key) === undefined)
 
 /** Commits until one fails; answers the last that did not, and the failure's code. */
-const fill = (from) => {
+const fill = async (from) => {
   for (let lsn = from; lsn < 20_000; lsn++) {
     try {
-      store.commit(
+      await store.commit(
         keysOf(lsn).map((key) => [key, rowOf(lsn)]),
         at(lsn),
       )
@@ -39,19 +33,19 @@ const fill = (from) => {
   return { lsn: 0, code: 'there was always room' }
 }
 
-const full = fill(1)
+const full = await fill(1)
 const seen = { full: full.code, unchanged: shows(full.lsn), again: [] }
-for (let attempt = 0; attempt < 20; attempt++) seen.again.push(fill(full.lsn + 1).code)
+for (let attempt = 0; attempt < 20; attempt++) seen.again.push((await fill(full.lsn + 1)).code)
 seen.stillUnchanged = shows(full.lsn)
 // A turn of the event loop, in which a rejection that nobody handles would end the process.
 await new Promise((resolve) => setImmediate(resolve))
 if (filler === '-') {
   // What earlier commits freed is room enough for a small one.
-  store.commit([[keysOf(1)[0], undefined]], at(full.lsn + 1))
+  await store.commit([[keysOf(1)[0], undefined]], at(full.lsn + 1))
   seen.after = store.position().lsn === full.lsn + 1 && store.describe().rows === full.lsn * 50 - 1
 } else {
   rmSync(filler)
-  store.commit(
+  await store.commit(
     keysOf(full.lsn + 1).map((key) => [key, rowOf(full.lsn + 1)]),
     at(full.lsn + 1),
   )
@@ -61,7 +55,7 @@ if (filler === '-') {
 for (let round = 0; round < 150; round++) {
   const { lsn } = store.position()
   const key = keysOf(1 + (round % full.lsn))[round % 50]
-  store.commit([[key, round % 3 === 0 ? undefined : rowOf(round)]], at(lsn + 1))
+  await store.commit([[key, round % 3 === 0 ? undefined : rowOf(round)]], at(lsn + 1))
 }
 await store.close()
 seen.state = (await projections.examine(dir)).state

@@ -34,7 +34,7 @@ const difference = (store, rows) => {
 }
 
 /** Writes 100 commits of all kinds: new rows, replaced, removed, large ones. Answers the rows that there should be. */
-const write = (store, rows, seed) => {
+const write = async (store, rows, seed) => {
   const random = seededRandom(seed)
   const model = new Map(rows)
   const keys = [...model.keys()]
@@ -49,7 +49,7 @@ const write = (store, rows, seed) => {
       const size = Math.floor(random() * (random() < 0.05 ? 20_000 : 400))
       return [key, { value: { tag: 2, bytes: Buffer.alloc(size, commit) }, expiresAt: commit }]
     })
-    store.commit(changes, { walId, epoch, lsn: ++lsn })
+    await store.commit(changes, { walId, epoch, lsn: ++lsn })
     for (const [key, row] of changes) row ? model.set(key, sumOf(row)) : model.delete(key)
   }
   return [...model]
@@ -65,7 +65,7 @@ const trial = async (damage, seed) => {
     if (!rows) return `the position ${store.position()?.lsn}`
     const wrong = difference(store, rows)
     if (wrong) return wrong
-    const after = difference(store, write(store, rows, seed))
+    const after = difference(store, await write(store, rows, seed))
     if (after) return `after 100 commits: ${after}`
   } finally {
     await store.close()

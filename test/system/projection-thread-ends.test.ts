@@ -1,0 +1,204 @@
+/** The end of a process while the thread commits its projection, and the end of that thread. The built package. */
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { examineProjection } from '../../src/storage/lmdb-examination.ts'
+import { nodeDisk } from '../../src/storage/node-disk.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+
+const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href
+
+/** A module that opens a store in `dir`, which is the program's first argument, as `store`, and can `commit(lsn)` 5,000 rows. */
+const preamble = `
+  import { isMainThread, Worker } from 'node:worker_threads'
+  import { lmdbProjections, nodeDisk, threadProjectionWriters } from ${JSON.stringify(built)}
+  const makeWriter = threadProjectionWriters()
+  const opening = () => lmdbProjections(nodeDisk(), () => undefined, makeWriter && { makeWriter }).open(process.argv[1])
+  const row = (lsn) => ({ value: { tag: 1, bytes: Buffer.alloc(64, lsn) }, expiresAt: 0 })
+  const commitTo = (store) => (lsn) =>
+    store.commit(
+      Array.from({ length: 5_000 }, (_, at) => ['k' + at, row(lsn)]),
+      { walId: '00'.repeat(16), epoch: 1, lsn },
+    )
+`
+
+type Circumstances = { readonly options?: readonly string[]; readonly env?: NodeJS.ProcessEnv }
+
+const run = (
+  program: string,
+  args: readonly string[],
+  { options = [], env = {} }: Circumstances = {},
+) => {
+  const { status, signal, stderr, stdout } = spawnSync(
+    process.execPath,
+    [...options, '--input-type=module', '-e', preamble + program, ...args],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+      timeout: 50_000,
+      killSignal: 'SIGKILL',
+    },
+  )
+  return { status, signal, stderr, stdout: stdout.trim() }
+}
+
+const examined = (dir: string) => examineProjection(nodeDisk(), dir)
+
+describe('the end of a process, while the thread commits', () => {
+  const ends = {
+    'process.exit': { code: 'process.exit(7)', status: 7, signal: null },
+    'an exception that nobody catches': { code: "throw new Error('!')", status: 1, signal: null },
+    'a rejection that nobody handles': {
+      code: "void Promise.reject(new Error('!'))",
+      status: 1,
+      signal: null,
+    },
+    'SIGINT, as from Ctrl-C,': {
+      code: "process.kill(process.pid, 'SIGINT')",
+      status: null,
+      signal: 'SIGINT',
+    },
+    SIGKILL: { code: "process.kill(process.pid, 'SIGKILL')", status: null, signal: 'SIGKILL' },
+  } as const
+
+  test.each(Object.entries(ends))('by %s comes at once and leaves whole commits', (_, end) => {
+    const dir = join(tempFolder(), 'lmdb')
+    const program = `
+      const commit = commitTo(opening())
+      await commit(1)
+      setTimeout(() => { ${end.code} }, Number(process.argv[2]))
+      for (let lsn = 2; ; lsn++) await commit(lsn)
+    `
+    for (const delay of [1, 4, 9, 17, 30]) {
+      const { status, signal } = run(program, [dir, String(delay)])
+      expect({ delay, status, signal }).toEqual({ delay, status: end.status, signal: end.signal })
+      expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
+    }
+  })
+
+  test('before the thread has begun is no other', () => {
+    const dir = join(tempFolder(), 'lmdb')
+    const program = `
+      void commitTo(opening())(1)
+      setTimeout(() => process.exit(7), Number(process.argv[2]))
+    `
+    for (const delay of [0, 20, 40, 60])
+      expect(run(program, [dir, String(delay)])).toMatchObject({ status: 7, signal: null })
+    expect(['absent', 'sound']).toContain(examined(dir).state)
+  })
+
+  test('of itself waits for the commit, and for nothing else', () => {
+    const dir = join(tempFolder(), 'lmdb')
+    const { status, stderr } = run('void commitTo(opening())(1)', [dir])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
+  })
+
+  test('inside process.exit waits no longer for a thread that is outside', () => {
+    const dir = join(tempFolder(), 'lmdb')
+    const program = `
+      await commitTo(opening())(1)
+      process.exit(7)
+    `
+    expect(run(program, [dir])).toMatchObject({ status: 7, signal: null })
+    expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
+  })
+})
+
+describe('where there is no thread, or not any more', () => {
+  const watching = pathToFileURL(
+    join(import.meta.dirname, '../support/programs/watched-threads.mjs'),
+  ).href
+
+  /** Runs a program that knows its threads, and answers what it says. */
+  const runWatched = (program: string, dir: string, trouble = 'none') => {
+    const { status, signal, stderr, stdout } = run(program, [dir], {
+      options: [`--import=${watching}`],
+      env: { KEELSON_TROUBLE: trouble },
+    })
+    expect({ status, signal }, stderr).toEqual({ status: 0, signal: null })
+    return JSON.parse(stdout) as unknown
+  }
+
+  test('a store whose thread was ended says so once, and writes by itself from then on', () => {
+    const dir = join(tempFolder(), 'lmdb')
+    const program = `
+      const store = opening()
+      const commit = commitTo(store)
+      await commit(1)
+      await begunThreads[0].terminate()
+      const code = await commit(2).catch((error) => error.code)
+      await store.settled()
+      const afterwards = store.position().lsn
+      await commit(3)
+      await commit(4)
+      console.log(JSON.stringify({ code, afterwards, lsn: store.position().lsn, threads: begunThreads.length }))
+      await store.close()
+    `
+    const seen = runWatched(program, dir)
+    expect(seen).toMatchObject({ code: 'SHARD_DOWN', afterwards: 1, lsn: 4, threads: 1 })
+    expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
+  })
+
+  test.each(['refused', 'dying'])('a store whose thread is %s writes by itself', (trouble) => {
+    const dir = join(tempFolder(), 'lmdb')
+    const program = `
+      const store = opening()
+      const commit = commitTo(store)
+      for (const lsn of [1, 2]) await commit(lsn)
+      console.log(JSON.stringify({ lsn: store.position().lsn }))
+      await store.close()
+    `
+    expect(runWatched(program, dir, trouble)).toEqual({ lsn: 2 })
+    expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
+  })
+
+  test('a store in a thread of the user’s own writes by itself, and the thread ends when it is told to', () => {
+    const dir = join(tempFolder(), 'lmdb')
+    const program = `
+      const source = ${JSON.stringify(preamble)}.replaceAll('process.argv[1]', JSON.stringify(process.argv[1])) + \`
+        import { parentPort } from 'node:worker_threads'
+        const store = opening()
+        await commitTo(store)(1)
+        parentPort.postMessage({ lsn: store.position().lsn, hasWriter: makeWriter !== undefined })
+        parentPort.on('message', () => undefined)
+      \`
+      const thread = new Worker(new URL('data:text/javascript,' + encodeURIComponent(source)))
+      thread.on('message', async (seen) => {
+        console.log(JSON.stringify({ ...seen, ended: await thread.terminate() }))
+      })
+    `
+    expect(runWatched(program, dir)).toEqual({ lsn: 1, hasWriter: false, ended: 1 })
+    expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
+  })
+
+  test('an instance whose threads of the projection die goes on, and loses and repeats nothing', () => {
+    const dir = tempFolder()
+    const program = `
+      const { start } = await import('keelson')
+      const logger = { error() {}, warn() {}, info() {} }
+      const { createSystem } = await import('keelson')
+      const app = await start({ dir: process.argv[1], shards: 3, system: createSystem({ logger }) })
+      const letters = (from) => Promise.all(Array.from({ length: 300 }, (_, at) => app.store.append('k' + (at % 30), 'abc'[from])))
+      await letters(0)
+      await app.control.flushAll()
+      await Promise.all(begunThreads.map((thread) => thread.terminate()))
+      await letters(1)
+      await app.control.flushAll()
+      await letters(2)
+      const { outcomes } = await app.control.flushAll()
+      const values = new Set(app.store.range({ limit: 100 }).entries.map(([, value]) => value))
+      console.log(JSON.stringify({ threads: begunThreads.length, outcomes, values: [...values] }))
+      await app.close()
+    `
+    expect(runWatched(program, dir)).toEqual({
+      threads: 3,
+      outcomes: [0, 1, 2].map((shard) => ({ shard, ok: true })),
+      values: ['a'.repeat(10) + 'b'.repeat(10) + 'c'.repeat(10)],
+    })
+    for (const shard of [0, 1, 2])
+      expect(examined(join(dir, `shard-${shard}`, 'lmdb'))).toMatchObject({ state: 'sound' })
+  })
+})
