@@ -1,6 +1,6 @@
 /**
- * Rows that were written one after another, up to some LSN, and are forgotten together: of each key the newest among them, unless a
- * younger generation has it too.
+ * Rows that were written one after another, up to some LSN, and are forgotten together: of each key the newest among them, which may
+ * be dropped once a younger generation has the key.
  *
  * Order is made when somebody ranges, not when somebody writes: keys that came since the last range are sorted by the next one
  * and merged into those before. A write thus costs one map entry; a range after n new keys among m costs n log n + m.
@@ -49,13 +49,12 @@ export class OverlayGeneration {
     return before !== undefined
   }
 
-  /** A younger generation has the key: what is here goes, for good. False when nothing is. */
-  drop(key: string): boolean {
+  /** A younger generation has the key: what is here goes, for good. */
+  drop(key: string): void {
     const row = this.#rows.get(key)
-    if (row === undefined) return false
+    if (row === undefined) return
     this.#rows.delete(key)
     this.#bytes -= costOf(key, row)
-    return true
   }
 
   /** The rows within `range`, in its order. Sees one moment when it is used up within one turn. */

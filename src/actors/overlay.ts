@@ -1,7 +1,7 @@
 /**
  * What is committed and not yet in the projection, in memory: the newest row of each key. It stands in generations, each of which is
  * forgotten as a whole once the projection shows all of it: so nothing is paid to forget a row, and
- * what the projection shows already stays for about as many frames as it is behind, no longer. A key stands in one of them.
+ * what the projection shows already stays for about as many frames as it is behind, no longer.
  */
 import { mergedLayers, type Row, type RowChange, type RowRange } from '../storage/index.ts'
 import { OverlayGeneration } from './overlay-generation.ts'
@@ -29,7 +29,7 @@ export class Overlay {
     return this.#older.reduce((sum, { bytes }) => sum + bytes, this.#youngest.bytes)
   }
 
-  /** Keys held, removed ones included. */
+  /** Keys held, removed ones included; one that stands in two generations counts twice, as it takes twice the room. */
   get size(): number {
     return this.#older.reduce((sum, { size }) => sum + size, this.#youngest.size)
   }
@@ -59,8 +59,9 @@ export class Overlay {
 
   /** Takes a row, or that there is none any more. */
   set(key: string, row: Row | undefined): void {
-    if (this.#youngest.set(key, row ?? null)) return
-    for (const older of this.#older) if (older.drop(key)) return
+    if (this.#youngest.set(key, row ?? null) || this.#older.length < 2) return
+    // It is about to fill: keys that are written again and again do not take room in each generation.
+    for (const older of this.#older) older.drop(key)
   }
 
   /** The projection shows every frame up to `lsn`: what is only of those goes, as far as it stands together. */
