@@ -75,6 +75,18 @@ describe('the overlay', () => {
     expect(overlay.get('b')).toBeUndefined()
   })
 
+  test('counts the bytes of what is newest, and nothing of what was there before', () => {
+    const often = new Overlay(roomy)
+    const once = new Overlay(roomy)
+    for (let lsn = 1; lsn <= 100; lsn++) write(often, lsn, 'a', row('x'.repeat(lsn)))
+    write(often, 101, 'b', undefined)
+    write(once, 1, 'a', row('x'.repeat(100)))
+    write(once, 2, 'b', undefined)
+
+    expect(often.bytes).toBe(once.bytes)
+    expect(once.bytes).toBeGreaterThan(100)
+  })
+
   test('holds no bytes when everything is forgotten', () => {
     const overlay = new Overlay(roomy)
     for (let lsn = 1; lsn <= 5_000; lsn++) write(overlay, lsn, `k${lsn % 700}`, row('x'))
@@ -122,6 +134,7 @@ describe('the overlay', () => {
     }
     expect(overlay.isFull).toBe(false)
     expect(overlay.size).toBeLessThanOrEqual(30 + 10)
+    expect(overlay.bytes / overlay.size).toBeLessThan(200)
     for (let lsn = 971; lsn <= 1_000; lsn++)
       expect(overlay.get(`k${lsn % 30}`)).toEqual(row(`${lsn}`))
 
