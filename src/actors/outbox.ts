@@ -6,6 +6,7 @@
 import { encodeFrame, type FrameMark, type FrameUnits, markOf } from '../storage/index.ts'
 import type { AppliedFrames } from './applier.ts'
 import type { PendingFrames } from './projection-batch.ts'
+import { commandsIn } from './write-weight.ts'
 
 /** Frames as they were applied together, and where they stand among all that ever came here: nothing is made for one of them. */
 type Part = {
@@ -14,6 +15,8 @@ type Part = {
   readonly from: number
   readonly first: number
   readonly end: number
+  /** How many commands are in them. */
+  readonly commands: number
 }
 
 /** The outbox of one shard. */
@@ -27,6 +30,7 @@ export class Outbox implements PendingFrames {
   /** The part that was asked for last: mostly the next one that is asked for. */
   #cursor = 0
   #bytes = 0
+  #commands = 0
 
   constructor(slots: number, bytesMax: number) {
     this.#slots = slots
@@ -42,6 +46,11 @@ export class Outbox implements PendingFrames {
     return this.#bytes
   }
 
+  /** Commands in the frames held; those of a group count until all of it is gone. */
+  get commands(): number {
+    return this.#commands
+  }
+
   /** Takes the frames from `from` on; `false` when there is no room for all of them, and then nothing is held any more. */
   push(frames: AppliedFrames, from: number): boolean {
     const count = frames.lsns.length - from
@@ -50,9 +59,11 @@ export class Outbox implements PendingFrames {
       this.clear()
       return false
     }
-    this.#parts.push({ frames, from, first: this.#end, end: this.#end + count })
+    const commands = commandsOf(frames, from)
+    this.#parts.push({ frames, from, first: this.#end, end: this.#end + count, commands })
     this.#end += count
     this.#bytes += bytes
+    this.#commands += commands
     return true
   }
 
@@ -79,10 +90,11 @@ export class Outbox implements PendingFrames {
   drop(count: number): void {
     const head = this.#head + count
     let gone = 0
-    for (const { frames, from, first, end } of this.#parts) {
+    for (const { frames, from, first, end, commands } of this.#parts) {
       const begin = Math.max(this.#head, first)
       this.#bytes -= bytesOf(frames, begin - first + from, Math.min(head, end) - begin)
       if (end > head) break
+      this.#commands -= commands
       gone++
     }
     this.#parts.splice(0, gone)
@@ -96,6 +108,7 @@ export class Outbox implements PendingFrames {
     this.#head = this.#end
     this.#cursor = 0
     this.#bytes = 0
+    this.#commands = 0
   }
 
   #partOf(at: number): Part {
@@ -110,6 +123,12 @@ export class Outbox implements PendingFrames {
     if (!part) throw new RangeError('the outbox has no such frame')
     return part
   }
+}
+
+const commandsOf = ({ units, lsns }: AppliedFrames, from: number): number => {
+  let commands = 0
+  for (let at = from; at < lsns.length; at++) commands += commandsIn(units[at] ?? [])
+  return commands
 }
 
 const bytesOf = ({ lengths }: AppliedFrames, from: number, count: number): number => {

@@ -150,7 +150,7 @@ export class ProjectionFeed {
 
   #dueIn(now: number): number {
     const pending = {
-      operations: this.#outbox.size,
+      operations: this.#outbox.commands,
       firstAt: this.#firstAt,
       lastAt: this.#lastAt,
     }

@@ -62,6 +62,23 @@ describe('the outbox', () => {
     }
   })
 
+  test('counts the commands of a group until all of it is gone', () => {
+    const outbox = new Outbox(10, 1_000_000)
+    const many = { kind: 'deleteMany', keys: ['a', 'b', 'c'] } as const
+    outbox.push(
+      appliedFrames([1, 2, 3], (lsn) => (lsn === 2 ? many : unitsOf(lsn))),
+      1,
+    )
+    outbox.push(appliedFrames([4], unitsOf), 0)
+    expect(outbox.commands).toBe(3 + 1 + 1)
+    outbox.drop(1)
+    expect(outbox.commands).toBe(3 + 1 + 1)
+    outbox.drop(1)
+    expect(outbox.commands).toBe(1)
+    outbox.clear()
+    expect(outbox.commands).toBe(0)
+  })
+
   test('marks a frame as its bytes in the log do', () => {
     const outbox = new Outbox(10, 1_000_000)
     outbox.push(appliedFrames([1, 2], unitsOf, 7), 0)

@@ -154,6 +154,14 @@ describe('the feed of a projection', () => {
 
     feed.enqueue(applied(3), 245)
     expect(feed.next(246, false, nothing)).toEqual({ kind: 'due', inMs: 4 })
+
+    // Commands are counted, and not frames.
+    const many = { kind: 'deleteMany', keys: [...'abcdefg'] } as const
+    feed.enqueue(
+      appliedFrames([4], () => many),
+      246,
+    )
+    expect(feed.next(246, false, nothing).kind).toBe('commit')
   })
 
   test('that overflows, or is discarded, while a batch is committed reads the log behind that batch', () => {
