@@ -70,7 +70,7 @@ export type StartOptions = {
     readonly hotTtlMs?: number
   }
   readonly lmdb?: {
-    /** When the projection is flushed: gather 50, wait for 20 of quiet, but no longer than 250, or 5,000 operations. */
+    /** When the projection is flushed: gather 50, wait for 20 of quiet, but no longer than 250, or 25,000 operations. */
     readonly intervalMs?: number
     readonly quietMs?: number
     readonly maxLagMs?: number
@@ -246,8 +246,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         intervalMs: lmdb.intervalMs ?? 50,
         quietMs: lmdb.quietMs ?? 20,
         maxLagMs: lmdb.maxLagMs ?? 250,
-        // What waits longer is copied by the collection of garbage, twice: that costs more than a larger transaction saves.
-        maxOps: lmdb.maxOps ?? 5_000,
+        maxOps: lmdb.maxOps ?? 25_000,
         ringSlots: lmdb.ringSlots ?? 65_536,
         ringBytes: lmdb.ringBytes ?? 16 * MiB,
       },
