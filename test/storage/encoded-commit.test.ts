@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { CommitEncoder, entriesOf } from '../../src/storage/encoded-commit.ts'
 import type { RowChange } from '../../src/storage/projection-store.ts'
 import { decodePosition, decodeRow, positionKey } from '../../src/storage/row-codec.ts'
-import { plain, positionAt, textRow } from '../contracts/projection-store.contract.ts'
+import { plain, positionAt, textRow } from '../support/projection-rows.ts'
 
 /** A commit as plain data, as whoever writes it reads it. */
 const read = (commit: Parameters<typeof entriesOf>[0]) => {

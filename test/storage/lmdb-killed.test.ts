@@ -5,9 +5,9 @@ import { seededRandom } from '../../src/clock.ts'
 import { examineProjection } from '../../src/storage/lmdb-examination.ts'
 import { lmdbProjections } from '../../src/storage/lmdb-projection-store.ts'
 import { nodeDisk } from '../../src/storage/node-disk.ts'
-import { plain } from '../contracts/projection-store.contract.ts'
 import { childProgram } from '../support/child-program.ts'
 import { rowsAt } from '../support/projection-history.ts'
+import { plain } from '../support/projection-rows.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 test.each(['store', 'thread'])(

@@ -6,11 +6,8 @@ import { expect, test } from 'vitest'
 import { examineProjection } from '../../src/storage/lmdb-examination.ts'
 import { lmdbProjections } from '../../src/storage/lmdb-projection-store.ts'
 import { nodeDisk } from '../../src/storage/node-disk.ts'
-import {
-  positionAt,
-  projectionStoreContract,
-  textRow,
-} from '../contracts/projection-store.contract.ts'
+import { projectionStoreContract } from '../contracts/projection-store.contract.ts'
+import { positionAt, textRow } from '../support/projection-rows.ts'
 
 const disk = nodeDisk()
 

@@ -1,12 +1,8 @@
 /** The memory double: the contract, and what tests can do to it. */
 import { expect, test } from 'vitest'
 import { memoryProjections } from '../../src/storage/memory-projection-store.ts'
-import {
-  plain,
-  positionAt,
-  projectionStoreContract,
-  textRow,
-} from '../contracts/projection-store.contract.ts'
+import { projectionStoreContract } from '../contracts/projection-store.contract.ts'
+import { plain, positionAt, textRow } from '../support/projection-rows.ts'
 
 projectionStoreContract('the memory double', () => ({
   projections: memoryProjections(),

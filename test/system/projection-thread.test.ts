@@ -5,11 +5,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type * as Storage from '../../src/storage/index.ts'
-import {
-  positionAt,
-  projectionStoreContract,
-  textRow,
-} from '../contracts/projection-store.contract.ts'
+import { projectionStoreContract } from '../contracts/projection-store.contract.ts'
+import { positionAt, textRow } from '../support/projection-rows.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href

@@ -1,0 +1,125 @@
+/** What every disk promises of names: lists, folders, renames and removals. */
+import { describe, expect, test } from 'vitest'
+import { codeOf, type DiskBench } from './disk-bench.ts'
+
+/** Describes the contract. */
+export const diskNames = (under: DiskBench): void => {
+  const { at, put, get } = under
+
+  describe('names', () => {
+    test('a list is sorted by code unit and names files and folders', () => {
+      for (const path of ['b', 'a', 'B', 'a10', 'a2']) put(path, '')
+      under.disk.makeFolder(at('folder'))
+
+      expect(under.disk.list(under.dir)).toEqual(['B', 'a', 'a10', 'a2', 'b', 'folder'])
+      expect(under.disk.list(at('folder'))).toEqual([])
+    })
+
+    test('only a folder can be listed and synced', () => {
+      put('a', '')
+
+      expect(codeOf(() => under.disk.list(at('a')))).toBe('ENOTDIR')
+      expect(codeOf(() => under.disk.list(at('missing')))).toBe('ENOENT')
+      expect(codeOf(() => under.disk.syncFolder(at('a')))).toBe('ENOTDIR')
+      expect(codeOf(() => under.disk.syncFolder(at('missing')))).toBe('ENOENT')
+      expect(() => under.disk.syncFolder(under.dir)).not.toThrow()
+    })
+
+    test('nothing stands at a missing path, nor behind a file', () => {
+      put('a', '')
+
+      expect(under.disk.entry(at('missing'))).toBeUndefined()
+      expect(under.disk.entry(at('missing/b'))).toBeUndefined()
+      expect(under.disk.entry(at('a/b'))).toBeUndefined()
+      expect(under.disk.entry(under.dir)?.kind).toBe('folder')
+    })
+
+    test('an identity is one file’s, wherever it goes, and no other’s', () => {
+      put('a', 'same')
+      put('b', 'same')
+      const [a, b] = [under.disk.identity(at('a')), under.disk.identity(at('b'))]
+
+      expect(a).not.toBe(b)
+      expect(under.disk.identity(at('a'))).toBe(a)
+      under.disk.rename(at('a'), at('b'))
+      expect(under.disk.identity(at('b'))).toBe(a)
+      expect(under.disk.identity(at('a'))).toBeUndefined()
+      expect(under.disk.identity(at('b/c'))).toBeUndefined()
+    })
+
+    test('makeFolder makes those above it too, and does nothing when it exists', () => {
+      under.disk.makeFolder(at('x/y/z'))
+      put('x/y/z/a', 'kept')
+      under.disk.makeFolder(at('x/y/z'))
+
+      expect(get('x/y/z/a')).toBe('kept')
+      expect(under.disk.entry(at('x/y/z'))?.kind).toBe('folder')
+    })
+
+    test('makeFolder refuses when a file is in the way', () => {
+      put('a', 'kept')
+
+      expect(codeOf(() => under.disk.makeFolder(at('a')))).toBe('EEXIST')
+      expect(codeOf(() => under.disk.makeFolder(at('a/b')))).toBe('ENOTDIR')
+      expect(get('a')).toBe('kept')
+    })
+
+    test('rename moves a file, also to another folder, and replaces what is there', () => {
+      put('a', 'new')
+      put('b', 'old')
+      under.disk.makeFolder(at('folder'))
+      under.disk.rename(at('a'), at('b'))
+      under.disk.rename(at('b'), at('folder/c'))
+
+      expect(get('folder/c')).toBe('new')
+      expect(under.disk.list(under.dir)).toEqual(['folder'])
+    })
+
+    test('rename moves a folder with all that is in it', () => {
+      under.disk.makeFolder(at('from/deep'))
+      put('from/deep/a', 'moved')
+      under.disk.rename(at('from'), at('to'))
+
+      expect(get('to/deep/a')).toBe('moved')
+      expect(under.disk.entry(at('from'))).toBeUndefined()
+    })
+
+    test('rename to itself does nothing', () => {
+      put('a', 'kept')
+      under.disk.rename(at('a'), at('a'))
+
+      expect(get('a')).toBe('kept')
+    })
+
+    test('rename refuses what it cannot do, and both names stay as they were', () => {
+      put('a', 'file')
+      under.disk.makeFolder(at('folder/inner'))
+      under.disk.makeFolder(at('other'))
+
+      expect(codeOf(() => under.disk.rename(at('missing'), at('b')))).toBe('ENOENT')
+      expect(codeOf(() => under.disk.rename(at('a'), at('missing/b')))).toBe('ENOENT')
+      expect(codeOf(() => under.disk.rename(at('a'), at('folder')))).toBe('EISDIR')
+      expect(codeOf(() => under.disk.rename(at('folder'), at('a')))).toBe('ENOTDIR')
+      expect(codeOf(() => under.disk.rename(at('other'), at('folder')))).toBe('ENOTEMPTY')
+      expect(codeOf(() => under.disk.rename(at('folder'), at('folder/inner/x')))).toBe('EINVAL')
+      expect(under.disk.list(under.dir)).toEqual(['a', 'folder', 'other'])
+      expect(under.disk.list(at('folder'))).toEqual(['inner'])
+    })
+
+    test('remove takes a file, a folder with all in it, and what is not there', () => {
+      put('a', '')
+      under.disk.makeFolder(at('folder/inner'))
+      put('folder/inner/b', '')
+      for (const path of ['a', 'folder', 'missing', 'missing/b']) under.disk.remove(at(path))
+
+      expect(under.disk.list(under.dir)).toEqual([])
+    })
+
+    test('remove does not reach behind a file', () => {
+      put('a', 'kept')
+      under.disk.remove(at('a/b'))
+
+      expect(get('a')).toBe('kept')
+    })
+  })
+}
