@@ -20,10 +20,10 @@ import {
 } from '../runtime/index.ts'
 import { ProjectionRows, type ReadAnswer, type Rows } from '../storage/index.ts'
 import * as Applier from './applier.ts'
-import { retryDelayMs } from './flush-schedule.ts'
 import type { ProjectionBatch } from './projection-batch.ts'
 import { descriptionOf, type WriterDescription } from './projection-description.ts'
 import { type NextStep, ProjectionFeed } from './projection-feed.ts'
+import { ProjectionHealth } from './projection-health.ts'
 import { ProjectionWaiters, type Waiter } from './projection-waiters.ts'
 import { reasonText, type Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
@@ -79,8 +79,7 @@ type State = {
   afterCommit: (() => void)[]
   /** The next step is on its way as a message. */
   stepping: boolean
-  failures: number
-  degraded: KeelsonError | undefined
+  readonly health: ProjectionHealth
 }
 
 /** How much of the log one read brings to this thread. */
@@ -259,8 +258,7 @@ const initialState = (shard: Shard): State => ({
   committing: undefined,
   afterCommit: [],
   stepping: false,
-  failures: 0,
-  degraded: undefined,
+  health: new ProjectionHealth(),
 })
 
 /** Does the next thing that is to be done, if any is; whatever ends it comes back here. */
@@ -322,9 +320,7 @@ const committed = (state: State, batch: ProjectionBatch, context: Context): void
   state.feed.committed(batch)
   // The last lock may be gone; puts look for locks as long as one is thought to be there.
   if (state.rows?.hints.locks) state.rows = undefined
-  if (state.degraded) tell(context.system, state.shard, 'lmdb.healed', {})
-  state.degraded = undefined
-  state.failures = 0
+  if (state.health.succeeded()) tell(context.system, state.shard, 'lmdb.healed', {})
   tell(context.system, state.shard, 'lmdb.flushed', {
     frames: batch.frames,
     rows: batch.changes.size,
@@ -351,8 +347,9 @@ const settle = (state: State, context: Context): void => {
 
 /** Adds a waiter; what it waits for is urgent now. While degraded nobody may wait. */
 const wait = (state: State, waiter: Waiter, context: Context): State => {
-  if (state.degraded) {
-    waiter.failed(state.degraded)
+  const { degraded } = state.health
+  if (degraded) {
+    waiter.failed(degraded)
     return state
   }
   if (waiter.lsn <= state.feed.projectedLsn) {
@@ -365,18 +362,13 @@ const wait = (state: State, waiter: Waiter, context: Context): State => {
 
 /** The projection takes nothing for now: a state with a way back, not a crash. Reads stay right: overlay and log answer. */
 const degrade = (state: State, error: unknown, context: Context): void => {
-  state.failures++
-  state.degraded = new KeelsonError('DEGRADED', 'The projection takes no changes at the moment.', {
-    details: { shard: state.shard.index, reason: reasonText(error), failures: state.failures },
-    cause: error,
-  })
-  state.waiters.fail(state.degraded)
-  tell(context.system, state.shard, 'lmdb.degraded', {
+  const { health, shard, waiters } = state
+  waiters.fail(health.failed(error, shard.index))
+  tell(context.system, shard, 'lmdb.degraded', {
     reason: reasonText(error),
-    failures: state.failures,
+    failures: health.failures,
   })
-  const delay = retryDelayMs(state.failures, context.system.clock.random)
-  state.retryTimer = context.sendAfter(Math.ceil(delay), 'retryDue')
+  state.retryTimer = context.sendAfter(health.retryInMs(context.system.clock.random), 'retryDue')
 }
 
 /** Turns a suspension that is still there from flushing to holding. */

@@ -1,7 +1,7 @@
 /** The projection's writer as people look at it, made from its state. */
-import type { KeelsonError } from '../errors.ts'
 import type * as Applier from './applier.ts'
 import type { ProjectionFeed } from './projection-feed.ts'
+import type { ProjectionHealth } from './projection-health.ts'
 import { reasonText, type Shard, type Suspension } from './shard.ts'
 
 /** The projection's writer as people look at it. */
@@ -22,13 +22,14 @@ type Writer = {
   readonly shard: Shard
   readonly feed: ProjectionFeed
   readonly following: Applier.Following | undefined
-  readonly degraded: KeelsonError | undefined
+  readonly health: ProjectionHealth
 }
 
 /** Describes a writer at this moment. */
-export const descriptionOf = ({ shard, feed, following, degraded }: Writer): WriterDescription => {
+export const descriptionOf = ({ shard, feed, following, health }: Writer): WriterDescription => {
   const { references, bytes, tailing } = feed.load
   const projection = following?.projection.describe() ?? { rows: 0, bytes: 0 }
+  const { degraded } = health
   const source = tailing ? 'tailing' : 'following'
   return {
     mode: !following ? 'starting' : shard.isHeld ? 'suspended' : degraded ? 'degraded' : source,
