@@ -23,6 +23,7 @@ import type { Commit, LogDescription, LogHost, OpenReport } from '../storage/ind
 import type { AppendGroup } from './append-group.ts'
 import { AppendQueue, type QueuedGroup } from './append-queue.ts'
 import type { CommitFollower, Subscription } from './commit-follower.ts'
+import { Durability } from './durability.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { QueueWait } from './queue-wait.ts'
 import { levelOf } from './settings.ts'
@@ -72,12 +73,7 @@ type State = {
   readonly wait: QueueWait
   /** The group on its way to the disk. */
   inFlight: QueuedGroup | undefined
-  lastLsn: number
-  durableLsn: number
-  /** A sync that was asked for is under way. */
-  syncing: boolean
-  /** Who waits until everything up to `lsn` is durable. */
-  awaitingSync: { readonly lsn: number; readonly reached: () => void }[]
+  durability: Durability
   /** Who waits until the log stands still. */
   awaitingRest: From<void>[]
   marking: boolean
@@ -125,13 +121,13 @@ export const server: GenServer<Messages, State, Shard> = {
       state.follower = follower
       const { from } = context
       const { walId = '', epoch = 0 } = state.report ?? {}
-      const subscription = { walId, epoch, lastLsn: state.lastLsn }
+      const subscription = { walId, epoch, lastLsn: state.durability.lastLsn }
       // The log is read up to what is durable: everything below the subscription has to be.
       return noReply(whenDurable(state, () => from.reply(subscription), context))
     },
     sync: (state, _, context) => {
       const { from } = context
-      return noReply(whenDurable(state, () => from.reply(state.durableLsn), context))
+      return noReply(whenDurable(state, () => from.reply(state.durability.durableLsn), context))
     },
     settled: (state, _, context) => {
       state.awaitingRest.push(context.from)
@@ -163,8 +159,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     synced: (state, result, context) => {
       if (!result.ok) return poisoned(state, result.error, context)
-      state.durableLsn = Math.max(state.durableLsn, result.value.durableLsn)
-      state.syncing = false
+      state.durability.synced(result.value.durableLsn)
       return noReply(settleSyncs(state, context))
     },
     syncDue: (state, _, context) => {
@@ -188,7 +183,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     marked: (state, result, context) => {
       if (!result.ok) return poisoned(state, result.error, context)
-      state.durableLsn = Math.max(state.durableLsn, result.value.durableLsn)
+      state.durability.proven(result.value.durableLsn)
       state.marking = false
       return noReply(submit(settleSyncs(state, context), context))
     },
@@ -247,10 +242,7 @@ const initialState = (shard: Shard): State => ({
   queue: new AppendQueue(),
   wait: new QueueWait(),
   inFlight: undefined,
-  lastLsn: 0,
-  durableLsn: 0,
-  syncing: false,
-  awaitingSync: [],
+  durability: new Durability(0),
   awaitingRest: [],
   marking: false,
   syncArmed: false,
@@ -271,8 +263,7 @@ const open = async (state: State, { signal, self }: Context): Promise<State> => 
     mode: 'open',
     host,
     report,
-    lastLsn: report.lastLsn,
-    durableLsn: report.lastLsn,
+    durability: new Durability(report.lastLsn),
     idle: new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, signal, () => send(self, 'markDue')),
   }
 }
@@ -286,26 +277,20 @@ const describing = (state: State): Omit<WriterDescription, 'log'> => ({
   mode: state.mode,
   queued: state.queue.length,
   inFlight: state.inFlight?.group.count ?? 0,
-  durableLsn: state.durableLsn,
-  lastLsn: state.lastLsn,
+  durableLsn: state.durability.durableLsn,
+  lastLsn: state.durability.lastLsn,
   level: levelOf(state.shard.parts.settings),
   report: state.report,
 })
 
 /** Calls `reached` once everything that is committed now is durable; asks for a sync when it is not. */
 const whenDurable = (state: State, reached: () => void, context: Context): State => {
-  state.awaitingSync.push({ lsn: state.lastLsn, reached })
+  state.durability.wait(reached)
   return settleSyncs(state, context)
 }
 
 const settleSyncs = (state: State, context: Context): State => {
-  const waiting = state.awaitingSync
-  state.awaitingSync = waiting.filter(({ lsn }) => lsn > state.durableLsn)
-  for (const { lsn, reached } of waiting) if (lsn <= state.durableLsn) reached()
-  if (state.awaitingSync.length > 0 && !state.syncing) {
-    state.syncing = true
-    context.pipe(hostOf(state).run('sync', null), 'synced')
-  }
+  if (state.durability.settle()) context.pipe(hostOf(state).run('sync', null), 'synced')
   return state
 }
 
@@ -351,8 +336,7 @@ const waitsToFill = (state: State, context: Context): boolean => {
 /** The group is committed: it goes to the applier, and the call with it. What the log refused is told here. */
 const handOver = (state: State, commit: Commit, context: Context): void => {
   const { shard, follower, inFlight } = state
-  state.lastLsn = commit.lsns[commit.lsns.length - 1] ?? state.lastLsn
-  state.durableLsn = Math.max(state.durableLsn, commit.durableLsn)
+  state.durability.written(commit.lsns.at(-1) ?? 0, commit.durableLsn)
   shard.observeTime(commit.time)
   if (commit.spent) shard.appends.reuse(commit.spent)
   state.idle?.stir()
@@ -369,7 +353,7 @@ const handOver = (state: State, commit: Commit, context: Context): void => {
     bytes: commit.bytesWritten,
     waitMs: state.wait.ms,
     syncMs: commit.syncMs,
-    durableLsn: state.durableLsn,
+    durableLsn: state.durability.durableLsn,
   })
   if (commit.rolled) tell(context.system, shard, 'wal.rolled', {})
 }
