@@ -17,6 +17,8 @@ type Part = {
   readonly end: number
   /** How many commands are in them. */
   readonly commands: number
+  /** When they came. */
+  readonly at: number
 }
 
 /** The outbox of one shard. */
@@ -51,8 +53,16 @@ export class Outbox implements PendingFrames {
     return this.#commands
   }
 
-  /** Takes the frames from `from` on; `false` when there is no room for all of them, and then nothing is held any more. */
-  push(frames: AppliedFrames, from: number): boolean {
+  /** When the oldest of the frames held came; 0 without any. */
+  get oldestAt(): number {
+    return this.#parts[0]?.at ?? 0
+  }
+
+  /**
+   * Takes the frames from `from` on, which came at `at`; `false` when there is no room for all of them, and then nothing is held any
+   * more.
+   */
+  push(frames: AppliedFrames, from: number, at: number): boolean {
     const count = frames.lsns.length - from
     const bytes = bytesOf(frames, from, count)
     if (this.size + count > this.#slots || this.#bytes + bytes > this.#bytesMax) {
@@ -60,7 +70,7 @@ export class Outbox implements PendingFrames {
       return false
     }
     const commands = commandsOf(frames, from)
-    this.#parts.push({ frames, from, first: this.#end, end: this.#end + count, commands })
+    this.#parts.push({ frames, from, first: this.#end, end: this.#end + count, commands, at })
     this.#end += count
     this.#bytes += bytes
     this.#commands += commands

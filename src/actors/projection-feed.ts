@@ -35,7 +35,6 @@ export class ProjectionFeed {
   #targetLsn: number
   #projectedLsn: number
   #durableLsn: number
-  #firstAt = 0
   #lastAt = 0
 
   /** Begins behind `projectedLsn`; what was applied up to `appliedLsn` is read from the log. */
@@ -73,14 +72,14 @@ export class ProjectionFeed {
     }
   }
 
-  /** Frames that have just been applied, in order. */
+  /** Frames that have just been applied, in order; `now` is when. */
   enqueue(applied: AppliedFrames, now: number): void {
-    if (this.lag === 0) this.#firstAt = now
     this.#lastAt = now
     const { lsns } = applied
     const from = lsns.findIndex((lsn) => lsn > this.#targetLsn)
     if (from < 0) return
-    if (!this.#tail && !this.#outbox.push(applied, from)) this.#tailFrom(this.#projectedLsn + 1)
+    if (!this.#tail && !this.#outbox.push(applied, from, now))
+      this.#tailFrom(this.#projectedLsn + 1)
     this.#targetLsn = lsns.at(-1) ?? this.#targetLsn
   }
 
@@ -149,9 +148,10 @@ export class ProjectionFeed {
   }
 
   #dueIn(now: number): number {
+    // Of what is held now: a commit ends the wait of those it took, and those that came meanwhile begin their own.
     const pending = {
       operations: this.#outbox.commands,
-      firstAt: this.#firstAt,
+      firstAt: this.#outbox.oldestAt,
       lastAt: this.#lastAt,
     }
     return flushDueIn(this.#rules, pending, now)

@@ -34,7 +34,7 @@ describe('the outbox', () => {
           if ('push' in each) {
             const time = lsn + 1_000
             const lsns = Array.from({ length: each.push + each.skip }, () => ++lsn)
-            expect(outbox.push(appliedFrames(lsns, unitsOf, time), each.skip)).toBe(true)
+            expect(outbox.push(appliedFrames(lsns, unitsOf, time), each.skip, time)).toBe(true)
             for (const one of lsns.slice(each.skip)) model.push({ lsn: one, time })
           } else if ('drop' in each) {
             const count = Math.min(each.drop, outbox.size)
@@ -45,6 +45,7 @@ describe('the outbox', () => {
         }
         expect(shown(outbox)).toEqual(model.map((one) => ({ ...one, units: unitsOf(one.lsn) })))
         expect(outbox.bytes).toBe(model.reduce((sum, one) => sum + bytesOf(one.lsn), 0))
+        expect(outbox.oldestAt).toBe(model[0]?.time ?? 0)
       }),
     )
   })
@@ -52,12 +53,12 @@ describe('the outbox', () => {
   test('forgets everything when a group has no room, by frames or by bytes', () => {
     const group = appliedFrames([4, 5], unitsOf)
     for (const outbox of [new Outbox(4, 1_000_000), new Outbox(1_000, 4 * bytesOf(1))]) {
-      expect(outbox.push(appliedFrames([1, 2, 3], unitsOf), 0)).toBe(true)
-      expect(outbox.push(group, 1)).toBe(true)
+      expect(outbox.push(appliedFrames([1, 2, 3], unitsOf), 0, 0)).toBe(true)
+      expect(outbox.push(group, 1, 0)).toBe(true)
       outbox.drop(1)
-      expect(outbox.push(group, 0)).toBe(false)
+      expect(outbox.push(group, 0, 0)).toBe(false)
       expect([outbox.size, outbox.bytes]).toEqual([0, 0])
-      expect(outbox.push(group, 0)).toBe(true)
+      expect(outbox.push(group, 0, 0)).toBe(true)
       expect(shown(outbox).map(({ lsn }) => lsn)).toEqual([4, 5])
     }
   })
@@ -68,8 +69,9 @@ describe('the outbox', () => {
     outbox.push(
       appliedFrames([1, 2, 3], (lsn) => (lsn === 2 ? many : unitsOf(lsn))),
       1,
+      0,
     )
-    outbox.push(appliedFrames([4], unitsOf), 0)
+    outbox.push(appliedFrames([4], unitsOf), 0, 0)
     expect(outbox.commands).toBe(3 + 1 + 1)
     outbox.drop(1)
     expect(outbox.commands).toBe(3 + 1 + 1)
@@ -81,7 +83,7 @@ describe('the outbox', () => {
 
   test('marks a frame as its bytes in the log do', () => {
     const outbox = new Outbox(10, 1_000_000)
-    outbox.push(appliedFrames([1, 2], unitsOf, 7), 0)
+    outbox.push(appliedFrames([1, 2], unitsOf, 7), 0, 0)
     expect(outbox.mark(1)).toEqual(markOf(7, encodeFrame(unitsOf(2))))
   })
 })

@@ -164,6 +164,23 @@ describe('the feed of a projection', () => {
     expect(feed.next(246, false, nothing).kind).toBe('commit')
   })
 
+  test('lets what comes while a batch is committed wait as long as what came before', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.durable(100)
+    feed.enqueue(applied(1), 0)
+    const step = feed.next(50, false, nothing)
+    if (step.kind !== 'commit') throw new Error(step.kind)
+    feed.enqueue(applied(2), 60)
+    feed.enqueue(applied(3), 70)
+    feed.committed(step.batch)
+
+    // A flush that went on until nothing is left would never end under load, and make a transaction of each few rows.
+    expect(feed.next(71, false, nothing)).toEqual({ kind: 'due', inMs: 39 })
+    feed.enqueue(applied(4), 300)
+    expect(feed.next(301, false, nothing)).toEqual({ kind: 'due', inMs: 9 })
+    expect(feed.next(310, false, nothing).kind).toBe('commit')
+  })
+
   test('that overflows, or is discarded, while a batch is committed reads the log behind that batch', () => {
     for (const disturb of [
       (feed: ProjectionFeed) => feed.enqueue(applied(3, 4, 5, 6, 7), 100),
