@@ -112,9 +112,10 @@ const rest = (state: State, context: Context): State => {
 const step = (state: State, context: Context): State => {
   const { shard } = state
   if (shard.phase.kind !== 'open') return arm(state, restMs, context)
-  if (!state.walk) shard.expiry.begin()
+  const view = shard.view()
+  if (!state.walk) shard.expiry.begin(view.layers.overlay.soonest)
   state.walk ??= { behind: beginning, soonest: Number.POSITIVE_INFINITY }
-  const { keys, behind, soonest, isEnd } = look(shard.view(), state.walk, shard.now())
+  const { keys, behind, soonest, isEnd } = look(view, state.walk, shard.now())
   state.walk = { ...state.walk, soonest }
   state.next = isEnd ? undefined : { behind, soonest }
   if (keys.length === 0) return advance(state, context)
@@ -142,25 +143,36 @@ const advance = (state: State, context: Context): State => {
 /** What one step sees: the keys under which something has ended, and where it stopped. */
 type Look = Walk & { readonly keys: readonly string[]; readonly isEnd: boolean }
 
+/**
+ * Walks through the projection's rows: to put the overlay's in order for it would cost more than the walk. What stands in
+ * the overlay alone is met by a walk after its projection.
+ */
 const look = (view: ReadView, walk: Walk, now: number): Look => {
   const keys = new Set<string>()
   let { behind, soonest } = walk
   let rows = 0
   let valueBytes = 0
   let keyBytes = 0
-  for (const [rowKey, row] of view.newest({ gt: behind })) {
+  for (const [rowKey, row] of view.layers.projection.range({ gt: behind })) {
     if (rows >= rowsMax || valueBytes >= valueBytesMax || keyBytes >= keyBytesMax)
       return { keys: [...keys], behind, soonest, isEnd: false }
     behind = rowKey
     rows++
-    valueBytes += row?.value.bytes.length ?? 0
-    if (!row || row.expiresAt === 0) continue
-    if (isExpired(row, now)) {
+    valueBytes += row.value.bytes.length
+    if (row.expiresAt === 0) continue
+    if (!isExpired(row, now)) soonest = Math.min(soonest, row.expiresAt)
+    else if (isStillThere(view, rowKey, now)) {
       keys.add(userKeyOf(rowKey))
       keyBytes += utf8Length(rowKey)
-    } else soonest = Math.min(soonest, row.expiresAt)
+    }
   }
   return { keys: [...keys], behind, soonest, isEnd: true }
+}
+
+/** Whether nobody has written the row anew, or removed it, since it was projected. */
+const isStillThere = ({ layers }: ReadView, rowKey: string, now: number): boolean => {
+  const newer = layers.overlay.get(rowKey)
+  return newer === undefined || (newer !== null && isExpired(newer, now))
 }
 
 const lockPrefix = lockRowKey('')

@@ -20,9 +20,9 @@ export class ExpiryWatch {
     this.#told?.()
   }
 
-  /** Forgets what was noted: whoever calls this looks at every row from now on. */
-  begin(): void {
-    this.#soonest = Number.POSITIVE_INFINITY
+  /** Forgets what was noted: whoever calls this looks at every projected row from now on. `soonest` of those that are not. */
+  begin(soonest: number): void {
+    this.#soonest = soonest
   }
 
   /** Tells `told` of what ends sooner than all before, in place of whoever was told until now. */

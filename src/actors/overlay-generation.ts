@@ -23,6 +23,12 @@ export class OverlayGeneration {
   #sorted: readonly string[] = []
   #unsorted: string[] = []
   #bytes = 0
+  #soonest = Number.POSITIVE_INFINITY
+
+  /** Before this, in ms since 1970, no row that was put in here has ended; `Infinity` when none ends. */
+  get soonest(): number {
+    return this.#soonest
+  }
 
   /** Bytes held, about. */
   get bytes(): number {
@@ -46,6 +52,8 @@ export class OverlayGeneration {
     else this.#bytes -= costOf(key, before)
     this.#rows.set(key, row)
     this.#bytes += costOf(key, row)
+    if (row !== null && row.expiresAt !== 0 && row.expiresAt < this.#soonest)
+      this.#soonest = row.expiresAt
     return before !== undefined
   }
 

@@ -34,6 +34,14 @@ export class Overlay {
     return this.#older.reduce((sum, { size }) => sum + size, this.#youngest.size)
   }
 
+  /** Before this, in ms since 1970, nothing held here has ended; `Infinity` when nothing ends. */
+  get soonest(): number {
+    return this.#older.reduce(
+      (least, { soonest }) => Math.min(least, soonest),
+      this.#youngest.soonest,
+    )
+  }
+
   /** Whether writers have to wait until something is forgotten. */
   get isFull(): boolean {
     return this.bytes >= this.#limits.bytes || this.size >= this.#limits.keys

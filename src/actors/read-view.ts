@@ -14,7 +14,6 @@ import {
   living,
   type ProjectionStore,
   type Row,
-  type RowChange,
   type RowRange,
   rowTags,
 } from '../storage/index.ts'
@@ -51,11 +50,6 @@ export class ReadView {
   /** The key's row at `now`; the head of a compound, whose tag says so. @throws KeelsonError `CORRUPT` */
   get(key: string, now: number): Row | undefined {
     return living(this.row(key), now)
-  }
-
-  /** Every row of a range, expired or not, those of fields and locks too; removed ones as `undefined`. @throws KeelsonError `CORRUPT` */
-  newest(range: RowRange): IterableIterator<RowChange> {
-    return newestRows(this.#overlay, this.#projection, range)
   }
 
   /** Whether there is a compound at `now`. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` where there is a value */

@@ -104,6 +104,24 @@ describe('what has ended', () => {
     expect(await rowKeys(here, app)).toEqual([])
   })
 
+  test('goes when it has ended before it was projected, and when it was projected behind the walk', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start()
+    await clock.advance(5_000)
+    // The first walk finds nothing in the projection; the second begins while `late` is in the overlay, and passes its place.
+    const { token } = await during(app.control.suspendAll())
+    await during(app.store.put('early', 1, { ttlMs: 500 }))
+    await during(app.store.put('late', 1, { ttlMs: 20_000 }))
+    await clock.advance(10_000)
+    await during(app.control.resumeAll(token ? { token } : { force: true }))
+    expect(await rowKeys(here, app)).toEqual(['early', 'late'])
+    await clock.advance(3_000)
+    expect(await rowKeys(here, app)).toEqual(['late'])
+    await clock.advance(10_000)
+    expect(await rowKeys(here, app)).toEqual([])
+  })
+
   test('goes in steps, whatever there is of it, and in commands that fit any log', async () => {
     const here = machine()
     const { clock, start, during } = here

@@ -87,6 +87,22 @@ describe('the overlay', () => {
     expect(once.bytes).toBeGreaterThan(100)
   })
 
+  test('knows before when nothing of it has ended', () => {
+    const overlay = new Overlay(roomy)
+    const ending = (expiresAt: number) => ({ ...row('x'), expiresAt })
+    write(overlay, 1, 'never', row('x'))
+    write(overlay, 2, 'gone', undefined)
+    expect(overlay.soonest).toBe(Number.POSITIVE_INFINITY)
+    write(overlay, 3, 'soon', ending(500))
+    overlay.forget(1)
+    write(overlay, 4, 'later', ending(700))
+    expect(overlay.soonest).toBe(500)
+    overlay.forget(3)
+    expect(overlay.soonest).toBe(700)
+    overlay.forget(4)
+    expect(overlay.soonest).toBe(Number.POSITIVE_INFINITY)
+  })
+
   test('holds no bytes when everything is forgotten', () => {
     const overlay = new Overlay(roomy)
     for (let lsn = 1; lsn <= 5_000; lsn++) write(overlay, lsn, `k${lsn % 700}`, row('x'))
