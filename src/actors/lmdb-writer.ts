@@ -77,7 +77,7 @@ type State = {
   committing: ProjectionBatch | undefined
   /** What is done once no commit is under way, before another one begins. */
   afterCommit: (() => void)[]
-  /** The next step is on its way as a message. */
+  /** The next step is to come in a later turn. */
   stepping: boolean
   readonly health: ProjectionHealth
 }
@@ -282,11 +282,11 @@ const step = (state: State, context: Context): State => {
   return state
 }
 
-/** The next step in a turn of its own: others come before it. */
+/** The next step in a later turn of the event loop: input, output and everybody's messages come before it. */
 const stepLater = (state: State, context: Context): void => {
   if (state.stepping) return
   state.stepping = true
-  context.send(context.self, 'step')
+  context.system.clock.soon(() => context.send(context.self, 'step'))
 }
 
 const nextStep = (state: State, { projection }: Applier.Following, context: Context): NextStep => {

@@ -7,7 +7,7 @@
  * The last entry is the position. Integers are little endian.
  */
 import { KeelsonError } from '../errors.ts'
-import type { ProjectedPosition, Row, RowChange } from './projection-store.ts'
+import type { ProjectedPosition, Row } from './projection-store.ts'
 import { encodePosition, encodeRow, isRowKey, positionKey, rowBytes } from './row-codec.ts'
 import { viewOf } from './u64.ts'
 import { asBuffer } from './utf8.ts'
@@ -27,15 +27,11 @@ const bytesKept = 8 * 1024 * 1024
 export class CommitEncoder {
   #free: Uint8Array | undefined
 
-  /**
-   * Encodes a commit; it is whole before anything of it is written.
-   * @throws KeelsonError `INVALID_ARGUMENT` for a key that no row can have.
-   */
-  encode(changes: Iterable<RowChange>, position: ProjectedPosition): EncodedCommit {
-    const arena = new Arena(this.#free ?? new Uint8Array(bytesMin))
+  /** Begins a commit. It is whole before anything of it is written: whoever drops it has done nothing. */
+  begin(): CommitDraft {
+    const draft = new CommitDraft(this.#free ?? new Uint8Array(bytesMin))
     this.#free = undefined
-    for (const [key, row] of changes) arena.add(key, row)
-    return arena.end(position)
+    return draft
   }
 
   /** Takes memory back that a commit was in. */
@@ -44,8 +40,8 @@ export class CommitEncoder {
   }
 }
 
-/** Memory that grows as entries are added. */
-class Arena {
+/** A commit to which rows are added. Its memory grows with them. */
+export class CommitDraft {
   #into: Memory
   #used = 0
 
@@ -53,6 +49,7 @@ class Arena {
     this.#into = memoryOver(bytes)
   }
 
+  /** Adds a row, or that it is removed. @throws KeelsonError `INVALID_ARGUMENT` for a key that no row can have */
   add(key: string, row: Row | undefined): void {
     // A unit of UTF-16 takes three bytes at most.
     this.#makeRoom(headBytes + 3 * key.length + (row ? rowBytes(row.value) : 0))
@@ -66,6 +63,7 @@ class Arena {
     view.setUint32(at + 4, row ? this.#used - begin : removed, true)
   }
 
+  /** That was all. */
   end(position: ProjectedPosition): EncodedCommit {
     const record = encodePosition(position)
     this.#makeRoom(headBytes + positionKey.length + record.length)

@@ -35,8 +35,10 @@ export type LmdbOptions = {
    * outgrows it is mapped anew, twice as large.
    */
   readonly mapBytes?: number
-  /** Who writes; without it commits are written in the turn in which they are asked for. */
+  /** Who writes; without it commits are written where the store is read. */
   readonly makeWriter?: ProjectionWriterFactory
+  /** Has something done in a later turn of the event loop; without it a commit is encoded in one turn. */
+  readonly soon?: (action: () => void) => void
 }
 
 /** Who writes the commits of one store, one after another. */
@@ -90,6 +92,9 @@ const checkBeforeMapping = (disk: Disk, path: string): void => {
   }
 }
 
+/** So many rows are encoded before others have their turn: about 50 µs. */
+const sliceRows = 100
+
 type Entries = Iterator<{ key: Uint8Array; value: Uint8Array }>
 
 class LmdbProjectionStore implements ProjectionStore {
@@ -98,6 +103,7 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #database: LmdbDatabase
   readonly #writer: ProjectionWriter
   readonly #encoder = new CommitEncoder()
+  readonly #soon: LmdbOptions['soon']
   /** Resolves when no commit is under way. */
   #pending: Promise<void> = Promise.resolve()
   /** Cursors of ranges that have not come to their end: closed before the store is, because LMDB does not survive less. */
@@ -109,10 +115,11 @@ class LmdbProjectionStore implements ProjectionStore {
   constructor(
     disk: Disk,
     dir: string,
-    { mapBytes = 2 ** 36, makeWriter = writerHere }: LmdbOptions,
+    { mapBytes = 2 ** 36, makeWriter = writerHere, soon }: LmdbOptions,
   ) {
     this.#disk = disk
     this.#dir = dir
+    this.#soon = soon
     const path = `${dir}/${dataFileName}`
     checkBeforeMapping(disk, path)
     // Readers that a dead process left behind would pin pages for ever. Nobody else is here: the folder's lock is held.
@@ -201,10 +208,26 @@ class LmdbProjectionStore implements ProjectionStore {
   async commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
     this.#checkOpen()
     if (this.#failure) throw this.#failure
-    const writing = this.#writer.commit(this.#encoder.encode(changes, position))
+    const writing = this.#written(changes, position)
     this.#pending = this.#ended(writing)
     await this.#pending
     await writing
+  }
+
+  async #written(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<Uint8Array> {
+    const draft = this.#encoder.begin()
+    let rows = 0
+    for (const [key, row] of changes) {
+      draft.add(key, row)
+      if (++rows % sliceRows === 0) await this.#turn()
+    }
+    return this.#writer.commit(draft.end(position))
+  }
+
+  /** Others have their turn, when there are any. */
+  async #turn(): Promise<void> {
+    const soon = this.#soon
+    if (soon) await new Promise<void>((resolve) => soon(resolve))
   }
 
   /** Resolves when `writing` has ended, however; what is read from then on is read as it is now. */

@@ -79,7 +79,8 @@ export interface ProjectionStore {
   range(range: RowRange): IterableIterator<readonly [key: string, row: Row]>
   /**
    * Makes the changes and the position visible and durable in one transaction; rejects with neither. Until it is answered
-   * a read shows the moment before or the one after. One at a time: the next one is asked for when this one is answered.
+   * the changes stand still, and a read shows the moment before or the one after. One at a time: the next one is asked for
+   * when this one is answered.
    * @throws KeelsonError `NO_SPACE` when the disk or the map is full; the store stays usable and is as it was. `SHARD_DOWN`
    * when whoever writes has died: once that is `settled`, `position` says whether the commit was made
    */

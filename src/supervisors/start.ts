@@ -29,10 +29,9 @@ export const start = async (options: StartOptions): Promise<App> => {
     makeHost: threadLogHost,
     makeBlobHost: threadBlobHost,
     projectionsOn: (host) =>
-      lmdbProjections(
-        disk,
-        (dir) => host.run('examineProjection', { dir }),
-        makeWriter && { makeWriter },
-      ),
+      lmdbProjections(disk, (dir) => host.run('examineProjection', { dir }), {
+        soon: systemClock().soon,
+        ...(makeWriter && { makeWriter }),
+      }),
   })
 }

@@ -38,7 +38,7 @@ const slices = (batch: ProjectionBatch, lsnMax = Number.POSITIVE_INFINITY): numb
 
 describe('a batch of the projection', () => {
   test('is taken a slice at a time, and names its last frame once it is whole', () => {
-    const frames = puts(2_500)
+    const frames = puts(2.5 * sliceRowsMax)
     const batch = new ProjectionBatch(frames, new MapRows())
 
     expect(batch.take(9_999)).toBe(true)
@@ -46,11 +46,11 @@ describe('a batch of the projection', () => {
       rows: sliceRowsMax,
       frame: undefined,
     })
-    expect(slices(batch)).toEqual([2_000, 2_500])
+    expect(slices(batch)).toEqual([2 * sliceRowsMax, 2.5 * sliceRowsMax])
     expect({ lsn: batch.lsn, frames: batch.frames, frame: batch.frame }).toEqual({
-      lsn: 2_500,
-      frames: 2_500,
-      frame: frames.mark(2_499),
+      lsn: 2.5 * sliceRowsMax,
+      frames: 2.5 * sliceRowsMax,
+      frame: frames.mark(2.5 * sliceRowsMax - 1),
     })
   })
 

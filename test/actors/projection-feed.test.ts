@@ -202,15 +202,15 @@ describe('the feed of a projection', () => {
   test('gathers a large batch in turns, whatever the schedule says, and takes what comes meanwhile', () => {
     const feed = new ProjectionFeed({ ...limits, ringSlots: 10_000 }, 0, 0)
     feed.durable(9_999)
-    feed.enqueue(applied(...upTo(1_500)), 100)
+    feed.enqueue(applied(...upTo(150)), 100)
     expect(feed.next(200, false, nothing)).toEqual({ kind: 'gather' })
-    feed.enqueue(applied(1_501), 200)
+    feed.enqueue(applied(151), 200)
 
     const step = feed.next(200, false, nothing)
     if (step.kind !== 'commit') throw new Error(step.kind)
     expect({ lsn: step.batch.lsn, frame: step.batch.frame }).toEqual({
-      lsn: 1_501,
-      frame: markOf(1, encodeFrame(unitsOf(1_501))),
+      lsn: 151,
+      frame: markOf(1, encodeFrame(unitsOf(151))),
     })
     feed.committed(step.batch)
     expect(feed.next(200, false, nothing)).toEqual({ kind: 'nothing' })
@@ -218,12 +218,12 @@ describe('the feed of a projection', () => {
 
   test('forgets what it had gathered when it overflows, or is discarded: the log brings it back', () => {
     for (const disturb of [
-      (feed: ProjectionFeed) => feed.enqueue(applied(1_501, 1_502, 1_503), 100),
+      (feed: ProjectionFeed) => feed.enqueue(applied(151, 152, 153), 100),
       (feed: ProjectionFeed) => feed.discard(),
     ]) {
-      const feed = new ProjectionFeed({ ...limits, ringSlots: 1_502 }, 0, 0)
+      const feed = new ProjectionFeed({ ...limits, ringSlots: 152 }, 0, 0)
       feed.durable(9_999)
-      feed.enqueue(applied(...upTo(1_500)), 100)
+      feed.enqueue(applied(...upTo(150)), 100)
       expect(feed.next(100, true, nothing)).toEqual({ kind: 'gather' })
       disturb(feed)
 

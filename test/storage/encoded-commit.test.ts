@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { CommitEncoder, entriesOf } from '../../src/storage/encoded-commit.ts'
-import type { RowChange } from '../../src/storage/projection-store.ts'
+import type { ProjectedPosition, RowChange } from '../../src/storage/projection-store.ts'
 import { decodePosition, decodeRow, positionKey } from '../../src/storage/row-codec.ts'
 import { plain, positionAt, textRow } from '../support/projection-rows.ts'
 
@@ -30,6 +30,16 @@ const changes = fc.array(
   { maxLength: 12 },
 )
 
+const encoded = (
+  encoder: CommitEncoder,
+  changes: readonly RowChange[],
+  position: ProjectedPosition,
+) => {
+  const draft = encoder.begin()
+  for (const [key, row] of changes) draft.add(key, row)
+  return draft.end(position)
+}
+
 describe('an encoded commit', () => {
   test('reads as the changes in their order, and the position behind them, in memory that is used again too', () => {
     const encoder = new CommitEncoder()
@@ -41,7 +51,7 @@ describe('an encoded commit', () => {
             length === undefined ? undefined : textRow('x'.repeat(length), 7),
           ],
         )
-        const commit = encoder.encode(list, positionAt(lsn))
+        const commit = encoded(encoder, list, positionAt(lsn))
         expect(read(commit)).toEqual({
           changes: list.map(([key, row]) => [key, plain(row)]),
           positionKey: [...positionKey],
@@ -57,22 +67,22 @@ describe('an encoded commit', () => {
 
   test('stands in the memory that came back, as long as that suffices', () => {
     const encoder = new CommitEncoder()
-    const first = encoder.encode(oneRow(100_000), positionAt(1))
+    const first = encoded(encoder, oneRow(100_000), positionAt(1))
     encoder.reuse(first.bytes)
-    const second = encoder.encode(oneRow(100_000), positionAt(2))
+    const second = encoded(encoder, oneRow(100_000), positionAt(2))
     expect(second.bytes.buffer).toBe(first.bytes.buffer)
 
     encoder.reuse(second.bytes)
-    const third = encoder.encode(oneRow(1_000_000), positionAt(3))
+    const third = encoded(encoder, oneRow(1_000_000), positionAt(3))
     expect(third.bytes.length).toBeGreaterThan(1_000_000)
     expect(read(third).position).toEqual(positionAt(3))
   })
 
   test('never stands in memory that did not come back', () => {
     const encoder = new CommitEncoder()
-    encoder.reuse(encoder.encode(oneRow(10), positionAt(1)).bytes)
-    const first = encoder.encode(oneRow(10), positionAt(2))
-    const second = encoder.encode(oneRow(10), positionAt(3))
+    encoder.reuse(encoded(encoder, oneRow(10), positionAt(1)).bytes)
+    const first = encoded(encoder, oneRow(10), positionAt(2))
+    const second = encoded(encoder, oneRow(10), positionAt(3))
 
     expect(second.bytes.buffer).not.toBe(first.bytes.buffer)
     expect(read(first).position).toEqual(positionAt(2))
@@ -82,7 +92,7 @@ describe('an encoded commit', () => {
     const key = '\u20ac'.repeat(512)
     for (let before = 64 * 1024 - 1_800; before < 64 * 1024; before += 25) {
       const list: RowChange[] = [...oneRow(before), [key, textRow('last', 7)]]
-      expect(read(new CommitEncoder().encode(list, positionAt(1))).changes[1]).toEqual([
+      expect(read(encoded(new CommitEncoder(), list, positionAt(1))).changes[1]).toEqual([
         key,
         plain(textRow('last', 7)),
       ])
@@ -91,19 +101,19 @@ describe('an encoded commit', () => {
 
   test('of a size that is rare leaves no memory behind', () => {
     const encoder = new CommitEncoder()
-    const huge = encoder.encode(oneRow(20 * 1024 * 1024), positionAt(1))
+    const huge = encoded(encoder, oneRow(20 * 1024 * 1024), positionAt(1))
     encoder.reuse(huge.bytes)
 
-    expect(encoder.encode(oneRow(10), positionAt(2)).bytes.length).toBe(64 * 1024)
+    expect(encoded(encoder, oneRow(10), positionAt(2)).bytes.length).toBe(64 * 1024)
   })
 
   test('is refused for a key that no row can have, and the next one is as it should be', () => {
     const encoder = new CommitEncoder()
     for (const key of ['', '\0', '\0z', 'k'.repeat(1_538)])
-      expect(() => encoder.encode([...oneRow(5), [key, undefined]], positionAt(1))).toThrow(
+      expect(() => encoded(encoder, [...oneRow(5), [key, undefined]], positionAt(1))).toThrow(
         expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
       )
-    expect(read(encoder.encode([], positionAt(2)))).toMatchObject({
+    expect(read(encoded(encoder, [], positionAt(2)))).toMatchObject({
       changes: [],
       position: positionAt(2),
     })

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { examineProjection } from '../../src/storage/lmdb-examination.ts'
 import { lmdbProjections } from '../../src/storage/lmdb-projection-store.ts'
 import { nodeDisk } from '../../src/storage/node-disk.ts'
+import type { RowChange } from '../../src/storage/projection-store.ts'
 import { projectionStoreContract } from '../contracts/projection-store.contract.ts'
 import { positionAt, textRow } from '../support/projection-rows.ts'
 
@@ -25,6 +26,33 @@ const make = (options = {}) => {
 }
 
 projectionStoreContract('LMDB', make)
+
+test('a large commit is encoded in turns, between which reads are answered, and closing waits for it', async () => {
+  const turns: (() => void)[] = []
+  const { projections, dir, release } = make({ soon: (action: () => void) => turns.push(action) })
+  const store = projections.open(dir)
+  const rows = Array.from({ length: 350 }, (_, at): RowChange => [`k${at}`, textRow('x')])
+  const committing = store.commit(rows, positionAt(1))
+  let count = 0
+  for (let turn = turns.shift(); turn; turn = turns.shift()) {
+    expect(store.get('k0')).toBeUndefined()
+    turn()
+    count++
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await committing
+  expect(count).toBe(3)
+  expect([...store.range({})]).toHaveLength(350)
+
+  const last = store.commit(rows.slice(0, 100), positionAt(2))
+  const closed = store.close()
+  turns.shift()?.()
+  await Promise.all([last, closed])
+  const again = projections.open(dir)
+  expect(again.position()).toEqual(positionAt(2))
+  await again.close()
+  await release()
+})
 
 test('a store that outgrows its map goes on, and is sound', async () => {
   const { projections, dir, release } = make({ mapBytes: 1 << 20 })
