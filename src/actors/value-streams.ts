@@ -35,8 +35,12 @@ export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Arra
 /** A value that came as a stream: how long it is, and the SHA-256 of its bytes in hex. */
 export type StreamedIn = { readonly length: number; readonly sha256: string }
 
-/** So many bytes go to the files, and come from them, at once. */
+/**
+ * So many bytes go to the files, and come from them, at once. A stream has two pieces, one at the files and one at this end, and uses
+ * them again: memory that is made anew is garbage of some thread until V8 looks, which it does for every 32 to 64 MiB.
+ */
 const pieceBytes = 512 * 1024
+const piecesMax = 2
 
 /** What is to be written: whence, how long it has to be, and the command that names it once it is there. */
 export type StreamWrite = {
@@ -91,15 +95,24 @@ const blobOf = async (
     stream ??= (await run('streamOpen', null)).stream
     return stream
   }
+  /** Pieces on their way, the oldest first. */
+  const writes: Promise<{ readonly bytes: Uint8Array }>[] = []
+  const memory = async (): Promise<Uint8Array> => {
+    const back = writes.length < piecesMax ? undefined : await writes.shift()
+    return back?.bytes ?? new Uint8Array(pieceBytes)
+  }
   try {
     let length = 0
     // Whatever fails within ends the source too.
-    for await (const bytes of piecesOf(source)) {
+    for await (const bytes of piecesOf(source, memory)) {
       length += bytes.length
       if (size !== undefined && length > size) throw otherSize(size, 'more')
-      await run('streamWrite', { stream: await opened(), bytes })
+      const writing = run('streamWrite', { stream: await opened(), bytes, isGiven: true })
+      writing.catch(toldLater)
+      writes.push(writing)
     }
     if (size !== undefined && length < size) throw otherSize(size, length)
+    await Promise.all(writes)
     return (await run('streamFinish', { stream: await opened() })).ref
   } catch (error) {
     if (stream !== undefined) await run('streamAbort', { stream }).catch(() => undefined)
@@ -107,26 +120,33 @@ const blobOf = async (
   }
 }
 
-/** The source in pieces of one size and memory of their own, which may be given away. Holds one piece at a time. */
-async function* piecesOf(source: ByteSource): AsyncGenerator<Uint8Array> {
-  let piece = new Uint8Array(pieceBytes)
+/** Whoever waits for the same promise later learns of it. */
+const toldLater = (): void => undefined
+
+/** The source in pieces of one size, each in the memory that was asked for it. Holds one piece at a time. */
+async function* piecesOf(
+  source: ByteSource,
+  memory: () => Promise<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let piece: Uint8Array | undefined
   let filled = 0
   for await (const chunk of source) {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (!(bytes instanceof Uint8Array))
       throw invalidArgument('readable', 'chunks of bytes or text', chunk)
     for (let at = 0; at < bytes.length; ) {
+      piece ??= await memory()
       const taken = bytes.subarray(at, at + pieceBytes - filled)
       piece.set(taken, filled)
       filled += taken.length
       at += taken.length
       if (filled < pieceBytes) continue
       yield piece
-      piece = new Uint8Array(pieceBytes)
+      piece = undefined
       filled = 0
     }
   }
-  if (filled > 0) yield piece.slice(0, filled)
+  if (piece) yield piece.subarray(0, filled)
 }
 
 const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
@@ -159,7 +179,7 @@ export const streamOut = (
   if (!rope || rope.content === valueTags.structured)
     throw new KeelsonError('WRONG_TYPE', 'Only text and bytes have streams.')
   const bytes = bytesOf(system, shard, ropeSlice(rope, from, to))
-  return Readable.from(bytes, { objectMode: false, highWaterMark: pieceBytes })
+  return Readable.from(copies(bytes), { objectMode: false, highWaterMark: pieceBytes })
 }
 
 /**
@@ -193,7 +213,17 @@ export const loadValue = async (
     : decodeValue({ tag: rope.content, bytes: whole })
 }
 
-/** The bytes of parts, one piece after another. What they refer to stays as long as somebody reads. */
+/** Whoever reads a stream may keep what comes. */
+async function* copies(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    // A quarter of what `new Uint8Array(piece)` takes.
+    const copy = Buffer.allocUnsafeSlow(piece.length)
+    copy.set(piece)
+    yield copy
+  }
+}
+
+/** The bytes of parts, one piece after another, each lent until the next is asked for. What they refer to stays meanwhile. */
 async function* bytesOf(
   system: System,
   shard: Shard,
@@ -202,9 +232,8 @@ async function* bytesOf(
   const pin = shard.blobs.pins.hold()
   try {
     for (const part of parts) if (part.kind === 'blob') pin.add([part.ref])
-    // A view of a row's memory is not to be handed out.
     for (const part of parts)
-      if (part.kind === 'inline') yield new Uint8Array(part.bytes)
+      if (part.kind === 'inline') yield part.bytes
       else yield* blobBytes(system, shard, part)
   } finally {
     pin.release()
@@ -218,13 +247,22 @@ async function* blobBytes(
 ): AsyncGenerator<Uint8Array> {
   const store = system.to(BlobStore.name(shard.parts.instance, shard.index))
   const { reading } = await BlobStore.stream(store, 'readOpen', { ref, from, to }).catch(goneDown)
+  const read = (bytes: Uint8Array = new Uint8Array(Math.min(pieceBytes, ref.size))) => {
+    const request = { reading, bytes, isGiven: true }
+    const reads = BlobStore.stream(store, 'readNext', request).catch(goneDown)
+    reads.catch(toldLater)
+    return reads
+  }
   let isOpen = true
   try {
-    while (isOpen) {
-      const request = { reading, bytesMax: pieceBytes }
-      const { bytes, done } = await BlobStore.stream(store, 'readNext', request).catch(goneDown)
+    let spare: Uint8Array | undefined
+    for (let next = read(); isOpen; ) {
+      const { bytes, done } = await next
       isOpen = !done
+      // The next piece comes while this one is looked at.
+      if (isOpen) next = read(spare)
       yield bytes
+      spare = new Uint8Array(bytes.buffer)
     }
   } finally {
     if (isOpen) await BlobStore.stream(store, 'readClose', { reading }).catch(() => undefined)

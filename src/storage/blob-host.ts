@@ -8,6 +8,13 @@ import type { BlobSegment } from './blob-folder.ts'
 import type { BlobRef } from './blob-reference.ts'
 import type { BlobFolderOptions } from './blob-writer.ts'
 
+/** Memory that goes to the files and comes back with the answer, so that a stream of any length takes no more of it than its pieces. */
+type GivenMemory = {
+  readonly bytes: Uint8Array
+  /** The whole buffer under `bytes` may be given away, whatever else it has room for. */
+  readonly isGiven?: boolean
+}
+
 /** The requests that a host takes, and what it answers. All but `open` need `open` before them. */
 export type BlobProtocol = {
   /** Looks at the folder, which may be missing. Nothing is written before the first blob. @throws `SHARD_DOWN` (reason `disk`) */
@@ -23,17 +30,26 @@ export type BlobProtocol = {
   put: { request: { payloads: readonly Uint8Array[] }; answer: { refs: readonly BlobRef[] } }
   /** Begins a blob that comes in pieces. @throws as `put` */
   streamOpen: { request: null; answer: { stream: number } }
-  /** Takes the next piece; answers the length by now. A stream that failed is given up. @throws as `put`; `EXITED` when there is none */
-  streamWrite: { request: { stream: number; bytes: Uint8Array }; answer: { length: number } }
+  /**
+   * Takes the next piece; answers the length by now and, so that it can be filled again, the memory of the piece. A stream that
+   * failed is given up. @throws as `put`; `EXITED` when there is none
+   */
+  streamWrite: {
+    request: { stream: number } & GivenMemory
+    answer: { length: number; bytes: Uint8Array }
+  }
   /** Makes it durable. @throws as `streamWrite` */
   streamFinish: { request: { stream: number }; answer: { ref: BlobRef } }
   /** Gives it up, and its file; a no-op when it has ended. */
   streamAbort: { request: { stream: number }; answer: null }
   /** Begins to read a blob in order, from one offset up to another. @throws `CORRUPT`, `INVALID_ARGUMENT`, `SHARD_DOWN` */
   readOpen: { request: { ref: BlobRef; from: number; to: number }; answer: { reading: number } }
-  /** The next bytes, verified; with the last ones of a whole blob its SHA-256 is. A reading that ended or failed is closed. */
+  /**
+   * The next bytes, verified, in the memory that came with the question: so many chunks as have room there, of which there is at least
+   * one or the blob is smaller. With the last ones of a whole blob its SHA-256 is verified. A reading that ended or failed is closed.
+   */
   readNext: {
-    request: { reading: number; bytesMax: number }
+    request: { reading: number } & GivenMemory
     answer: { bytes: Uint8Array; done: boolean }
   }
   /** Ends a reading; a no-op when it has ended. */

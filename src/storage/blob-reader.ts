@@ -34,7 +34,8 @@ export const readBlobRange = (
 ): Uint8Array => {
   const file = openBlob(disk, dir, ref)
   try {
-    return readChunks(file, ref, from, to)
+    const bytes = readChunks(file, ref, from, to, (length) => new Uint8Array(length))
+    return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice()
   } finally {
     closeQuietly(file)
   }
@@ -57,10 +58,17 @@ export class BlobReading {
     this.#sha = from === 0 && to === ref.size ? startSha256() : undefined
   }
 
-  /** Up to `bytesMax` more bytes, and whether they were the last. @throws as `readBlobRange` */
-  next(bytesMax: number): { readonly bytes: Uint8Array; readonly done: boolean } {
-    const end = Math.min(this.#to, this.#at + Math.max(1, bytesMax))
-    const bytes = readChunks(this.#file, this.#ref, this.#at, end)
+  /**
+   * The bytes of as many more chunks as `memory` has room for, in it, and whether they were the last.
+   * @throws as `readBlobRange`; `INVALID_ARGUMENT` for memory without room for any
+   */
+  next(memory: Uint8Array): { readonly bytes: Uint8Array; readonly done: boolean } {
+    const reach = toChunk(this.#at) + memory.length
+    const end = Math.min(this.#to, reach < this.#ref.size ? toChunk(reach) : this.#ref.size)
+    if (end <= this.#at && this.#at < this.#to)
+      throw new KeelsonError('INVALID_ARGUMENT', 'No chunk has room in this memory.')
+    const room = (length: number) => memory.subarray(0, length)
+    const bytes = readChunks(this.#file, this.#ref, this.#at, end, room)
     this.#at = end
     this.#sha?.add(bytes)
     const done = end === this.#to
@@ -83,6 +91,9 @@ export class BlobReading {
     if (evidence) throw corruptBlob(this.#ref, this.#file.path, evidence)
   }
 }
+
+/** Down to where its chunk begins. */
+const toChunk = (offset: number): number => offset - (offset % blobChunkBytes)
 
 /** Opens the segment of a blob and compares its header with the reference. */
 const openBlob = (disk: Disk, dir: string, ref: BlobRef): DiskFile => {
@@ -114,15 +125,23 @@ const openSegment = (disk: Disk, path: string, ref: BlobRef): DiskFile => {
   }
 }
 
-const readExactly = (file: DiskFile, ref: BlobRef, offset: number, length: number): Uint8Array => {
-  const bytes = new Uint8Array(length)
+const readExactly = (file: DiskFile, ref: BlobRef, offset: number, length: number): Uint8Array =>
+  fill(new Uint8Array(length), file, ref, offset)
+
+const fill = (bytes: Uint8Array, file: DiskFile, ref: BlobRef, offset: number): Uint8Array => {
   const count = refusing(() => file.read(bytes, offset))
-  if (count < length) throw corruptBlob(ref, file.path, 'its segment is cut short')
+  if (count < bytes.length) throw corruptBlob(ref, file.path, 'its segment is cut short')
   return bytes
 }
 
-/** Verified bytes: whole chunks are read and summed, what was asked for is handed out. */
-const readChunks = (file: DiskFile, ref: BlobRef, from: number, to: number): Uint8Array => {
+/** Verified bytes, in memory that `room` gives: whole chunks are read and summed, what was asked for is handed out. */
+const readChunks = (
+  file: DiskFile,
+  ref: BlobRef,
+  from: number,
+  to: number,
+  room: (length: number) => Uint8Array,
+): Uint8Array => {
   if (!(from >= 0 && from <= to && to <= ref.size))
     throw new KeelsonError('INVALID_ARGUMENT', 'This range reaches beyond its blob.', {
       details: { from, to, size: ref.size },
@@ -132,7 +151,7 @@ const readChunks = (file: DiskFile, ref: BlobRef, from: number, to: number): Uin
   const end = Math.ceil(to / blobChunkBytes)
   const start = first * blobChunkBytes
   const length = Math.min(ref.size, end * blobChunkBytes) - start
-  const bytes = readExactly(file, ref, ref.offset + start, length)
+  const bytes = fill(room(length), file, ref, ref.offset + start)
   const sums = viewOf(readExactly(file, ref, ref.offset + ref.size + 4 * first, 4 * (end - first)))
   for (let chunk = first; chunk < end; chunk++) {
     const at = (chunk - first) * blobChunkBytes
@@ -140,5 +159,5 @@ const readChunks = (file: DiskFile, ref: BlobRef, from: number, to: number): Uin
     if (sum !== sums.getUint32(4 * (chunk - first), true))
       throw corruptBlob(ref, file.path, `the sum of its chunk ${chunk} does not hold`)
   }
-  return from === start && to === start + length ? bytes : bytes.slice(from - start, to - start)
+  return bytes.subarray(from - start, to - start)
 }

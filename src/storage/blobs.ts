@@ -47,7 +47,7 @@ export class Blobs {
       return { stream }
     },
     streamWrite: ({ stream, bytes }) =>
-      this.#streaming(stream, (writer) => ({ length: writer.write(bytes) })),
+      this.#streaming(stream, (writer) => ({ length: writer.write(bytes), bytes })),
     streamFinish: ({ stream }) =>
       this.#streaming(stream, (writer) => {
         const ref = writer.finish()
@@ -129,12 +129,12 @@ export class Blobs {
     return null
   }
 
-  #readNext({ reading, bytesMax }: BlobProtocol['readNext']['request']) {
+  #readNext({ reading, bytes }: BlobProtocol['readNext']['request']) {
     const found = this.#readings.get(reading)
     if (!found) throw new KeelsonError('EXITED', 'This reading has ended.')
     let done = true
     try {
-      const answer = found.next(bytesMax)
+      const answer = found.next(bytes)
       done = answer.done
       return answer
     } finally {

@@ -73,7 +73,7 @@ export class BlobWorld {
     const { reading } = this.blobs.handle('readOpen', { ref, from: 0, to: ref.size })
     const pieces: Uint8Array[] = []
     for (let done = false; !done; ) {
-      const next = this.blobs.handle('readNext', { reading, bytesMax: step })
+      const next = this.blobs.handle('readNext', { reading, bytes: new Uint8Array(step) })
       pieces.push(next.bytes)
       done = next.done
     }

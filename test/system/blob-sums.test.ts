@@ -48,7 +48,7 @@ const roundTrip = (blobs: Blobs, payloads: readonly Uint8Array[]): void => {
   const { refs } = blobs.handle('put', { payloads })
   for (const [at, ref] of refs.entries()) {
     const { reading } = blobs.handle('readOpen', { ref, from: 0, to: ref.size })
-    const { bytes, done } = blobs.handle('readNext', { reading, bytesMax: ref.size })
+    const { bytes, done } = blobs.handle('readNext', { reading, bytes: new Uint8Array(ref.size) })
     expect(done).toBe(true)
     expect(Buffer.compare(bytes, payloads[at] as Uint8Array), `seed ${seed}, ${at}`).toBe(0)
   }

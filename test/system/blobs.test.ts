@@ -11,7 +11,7 @@ const size = megabytes * 1024 * 1024
 const growthMax = 100 * 1024 * 1024
 
 /** Runs the program until it says what it has streamed; kills it then when told so. */
-const streamed = async (dir: string, mode: 'write' | 'read') => {
+const streamed = async (dir: string, mode: 'write' | 'read' | 'both') => {
   const said = { idle: 0, length: 0, sha256: '', peak: 0 }
   const child = childProgram('blob-stream.mjs', [dir, mode, String(size)], (line) => {
     const [word, ...facts] = line.split(' ')
@@ -40,6 +40,17 @@ test(
     const growth = [written.peak - written.idle, read.peak - read.idle]
     if (process.env.KEELSON_STREAM_MB) process.stdout.write(`growth in bytes: ${growth}\n`)
     expect(Math.max(...growth)).toBeLessThan(growthMax)
+  },
+  60_000 + megabytes * 1_000,
+)
+
+test(
+  `${megabytes} MB stream in and then out in one process in constant memory`,
+  async () => {
+    const { idle, peak, length } = await streamed(tempFolder(), 'both')
+    expect(length).toBe(size)
+    if (process.env.KEELSON_STREAM_MB) process.stdout.write(`growth in bytes: ${peak - idle}\n`)
+    expect(peak - idle).toBeLessThan(growthMax)
   },
   60_000 + megabytes * 1_000,
 )

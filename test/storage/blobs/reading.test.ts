@@ -120,16 +120,16 @@ describe('a reading of the whole', () => {
   test('holds its last bytes back until the SHA-256 of all has held', () => {
     const { world, ref, content } = stored()
     const { reading } = world.blobs.handle('readOpen', { ref, from: 0, to: size })
-    const first = world.blobs.handle('readNext', { reading, bytesMax: 65_536 })
+    const first = world.blobs.handle('readNext', { reading, bytes: new Uint8Array(65_536) })
     expect(first).toEqual({ bytes: content.subarray(0, 65_536), done: false })
     world.harm(ref, size - 1)
-    world.blobs.handle('readNext', { reading, bytesMax: 65_536 })
-    expect(codeThrown(() => world.blobs.handle('readNext', { reading, bytesMax: 1 << 20 }))).toBe(
-      'CORRUPT',
-    )
-    expect(codeThrown(() => world.blobs.handle('readNext', { reading, bytesMax: 1 }))).toBe(
-      'EXITED',
-    )
+    world.blobs.handle('readNext', { reading, bytes: new Uint8Array(65_536) })
+    expect(
+      codeThrown(() => world.blobs.handle('readNext', { reading, bytes: new Uint8Array(1 << 20) })),
+    ).toBe('CORRUPT')
+    expect(
+      codeThrown(() => world.blobs.handle('readNext', { reading, bytes: new Uint8Array(1) })),
+    ).toBe('EXITED')
   })
 
   test('finds another content whose every sum but the SHA-256 was made to hold', () => {
@@ -148,7 +148,7 @@ describe('a reading of the whole', () => {
     const { world, ref, content } = stored()
     const { reading } = world.blobs.handle('readOpen', { ref, from: 0, to: size })
     world.clearAllBut([])
-    const { bytes } = world.blobs.handle('readNext', { reading, bytesMax: size })
+    const { bytes } = world.blobs.handle('readNext', { reading, bytes: new Uint8Array(size) })
     expect(Buffer.compare(bytes, content)).toBe(0)
     expect(codeThrown(() => world.range(ref, 0, 1))).toBe('CORRUPT')
   })

@@ -1,4 +1,4 @@
-// Streams `size` bytes into a key (`write`), or out of it (`read`), and reports on pipe 3: `idle RSS`, then for what was
+// Streams `size` bytes into a key (`write`), out of it (`read`), or both, one after the other (`both`), and reports on pipe 3: `idle RSS`, then for what was
 // acknowledged or read `streamed LENGTH SHA256 PEAK_RSS`, in bytes. A writer then waits to be killed.
 import { createHash } from 'node:crypto'
 import { writeSync } from 'node:fs'
@@ -24,11 +24,12 @@ const app = await start({ dir })
 await app.store.putStream('warm', ['warm'])
 await app.store.load('warm')
 writeSync(3, `idle ${process.memoryUsage.rss()}\n`)
-if (mode === 'write') {
+if (mode !== 'read') {
   const { length, sha256 } = await app.store.putStream('large', source(), { size })
   writeSync(3, `streamed ${length} ${sha256} ${peak()}\n`)
-  setInterval(() => undefined, 1_000)
-} else {
+}
+if (mode === 'write') setInterval(() => undefined, 1_000)
+else {
   const hash = createHash('sha256')
   let length = 0
   for await (const piece of app.store.getStream('large')) {
