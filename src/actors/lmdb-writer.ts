@@ -18,7 +18,7 @@ import {
   stop,
   type Timer,
 } from '../runtime/index.ts'
-import { ProjectionRows, type ReadAnswer, type Rows } from '../storage/index.ts'
+import { ProjectionRows, type ReadAnswer, type Rows, TurnShare } from '../storage/index.ts'
 import * as Applier from './applier.ts'
 import type { ProjectionBatch } from './projection-batch.ts'
 import { descriptionOf, type WriterDescription } from './projection-description.ts'
@@ -77,6 +77,8 @@ type State = {
   committing: ProjectionBatch | undefined
   /** What is done once no commit is under way, before another one begins. */
   afterCommit: (() => void)[]
+  /** Gathering takes turns with everybody else. */
+  readonly share: TurnShare
   /** The next step is to come in a later turn. */
   stepping: boolean
   readonly health: ProjectionHealth
@@ -248,6 +250,7 @@ export const describe = (writer: Ref<Messages>): Promise<WriterDescription> =>
 
 const initialState = (shard: Shard): State => ({
   shard,
+  share: new TurnShare(shard.parts.clock),
   following: undefined,
   rows: undefined,
   feed: new ProjectionFeed(shard.parts.settings.lmdb, 0, 0),
@@ -265,7 +268,10 @@ const initialState = (shard: Shard): State => ({
 const step = (state: State, context: Context): State => {
   const { shard } = state
   if (!state.following || state.waiting || state.retryTimer || shard.isHeld) return state
-  const next = nextStep(state, state.following, context)
+  state.share.begin()
+  let next = nextStep(state, state.following, context)
+  while (next.kind === 'gather' && !state.share.isOver())
+    next = nextStep(state, state.following, context)
   if (next.kind === 'nothing') settle(state, context)
   if (next.kind === 'due') state.flushTimer ??= context.sendAfter(Math.ceil(next.inMs), 'flushDue')
   if (next.kind === 'sync') {

@@ -16,7 +16,7 @@ import {
 /** The most rows in one transaction, and the most bytes of their values. The transaction and its sync are another thread's. */
 export const batchMax = { rows: 10_000, bytes: 4 * 1024 * 1024 } as const
 
-/** The most rows that are taken before others get their turn: about 50 µs. */
+/** The most rows that are taken at a time: about 50 µs. */
 export const sliceRowsMax = 100
 
 /** Frames that the projection has not taken, in order, by their place from the first of them on. */

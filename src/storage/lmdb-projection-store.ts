@@ -4,6 +4,7 @@
  * commit and its answer a read may see it already; once it is answered every read does. No iterator outlives its store,
  * keys and values are bytes of our own making.
  */
+import type { Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
 import type { Disk } from './disk.ts'
 import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
@@ -26,6 +27,7 @@ import type {
 } from './projection-store.ts'
 import { RowBounds } from './row-bounds.ts'
 import { decodePosition, decodeRow, positionKey, rowKeyBytesMax } from './row-codec.ts'
+import { TurnShare } from './turn-share.ts'
 import { readUtf8 } from './utf8.ts'
 
 /** How projections are opened. */
@@ -37,8 +39,8 @@ export type LmdbOptions = {
   readonly mapBytes?: number
   /** Who writes; without it commits are written where the store is read. */
   readonly makeWriter?: ProjectionWriterFactory
-  /** Has something done in a later turn of the event loop; without it a commit is encoded in one turn. */
-  readonly soon?: (action: () => void) => void
+  /** By this a commit is encoded in turns, between which others have theirs; without it in one. */
+  readonly clock?: Clock
 }
 
 /** Who writes the commits of one store, one after another. */
@@ -92,8 +94,8 @@ const checkBeforeMapping = (disk: Disk, path: string): void => {
   }
 }
 
-/** So many rows are encoded before others have their turn: about 50 µs. */
-const sliceRows = 100
+/** So many rows are encoded from one look at the clock to the next: about 50 µs. */
+const rowsPerLook = 100
 
 type Entries = Iterator<{ key: Uint8Array; value: Uint8Array }>
 
@@ -103,7 +105,8 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #database: LmdbDatabase
   readonly #writer: ProjectionWriter
   readonly #encoder = new CommitEncoder()
-  readonly #soon: LmdbOptions['soon']
+  readonly #clock: Clock | undefined
+  readonly #share: TurnShare | undefined
   /** Resolves when no commit is under way. */
   #pending: Promise<void> = Promise.resolve()
   /** Cursors of ranges that have not come to their end: closed before the store is, because LMDB does not survive less. */
@@ -115,11 +118,12 @@ class LmdbProjectionStore implements ProjectionStore {
   constructor(
     disk: Disk,
     dir: string,
-    { mapBytes = 2 ** 36, makeWriter = writerHere, soon }: LmdbOptions,
+    { mapBytes = 2 ** 36, makeWriter = writerHere, clock }: LmdbOptions,
   ) {
     this.#disk = disk
     this.#dir = dir
-    this.#soon = soon
+    this.#clock = clock
+    this.#share = clock && new TurnShare(clock)
     const path = `${dir}/${dataFileName}`
     checkBeforeMapping(disk, path)
     // Readers that a dead process left behind would pin pages for ever. Nobody else is here: the folder's lock is held.
@@ -216,18 +220,18 @@ class LmdbProjectionStore implements ProjectionStore {
 
   async #written(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<Uint8Array> {
     const draft = this.#encoder.begin()
+    this.#share?.begin()
     let rows = 0
     for (const [key, row] of changes) {
       draft.add(key, row)
-      if (++rows % sliceRows === 0) await this.#turn()
+      if (++rows % rowsPerLook === 0 && this.#share?.isOver()) await this.#nextTurn()
     }
     return this.#writer.commit(draft.end(position))
   }
 
-  /** Others have their turn, when there are any. */
-  async #turn(): Promise<void> {
-    const soon = this.#soon
-    if (soon) await new Promise<void>((resolve) => soon(resolve))
+  async #nextTurn(): Promise<void> {
+    await new Promise<void>((resolve) => this.#clock?.soon(resolve))
+    this.#share?.begin()
   }
 
   /** Resolves when `writing` has ended, however; what is read from then on is read as it is now. */

@@ -30,7 +30,7 @@ export const start = async (options: StartOptions): Promise<App> => {
     makeBlobHost: threadBlobHost,
     projectionsOn: (host) =>
       lmdbProjections(disk, (dir) => host.run('examineProjection', { dir }), {
-        soon: systemClock().soon,
+        clock: systemClock(),
         ...(makeWriter && { makeWriter }),
       }),
   })
