@@ -18,10 +18,11 @@ import * as WalWriter from './wal-writer.ts'
 
 /**
  * Committed frames that were applied, as followers get them, in columns: where each stands, its units and its bytes. There may be
- * more units than LSNs: the log refused the last ones. `time`: the stamp of all.
+ * more units than LSNs: the log refused the last ones. `time`: the stamp of all. Up to `durableLsn` the log was durable by then.
  */
 export type AppliedFrames = {
   readonly time: number
+  readonly durableLsn: number
   readonly lsns: readonly number[]
   readonly units: readonly FrameUnits[]
   readonly lengths: readonly number[]
@@ -272,7 +273,7 @@ const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): Sta
 
 /** Applies a group, passes it on, and holds the gate when the overlay has become full. */
 const take = (state: State, committed: WalWriter.CommittedGroup, context: Context): void => {
-  const { group, time } = committed
+  const { group, time, durableLsn } = committed
   apply(state, committed)
   tell(context.system, state.shard, 'applier.applied', {
     frames: group.lsns.length,
@@ -283,7 +284,7 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
   state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
   const { lsns, units, lengths } = group
   if (state.follower)
-    cast(state.follower, 'enqueueProjectionOutbox', { time, lsns, units, lengths })
+    cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, lengths })
   // What is only kept for its readers makes room first.
   if (state.overlay.isFull) state.overlay.forget(state.shard.projectedLsn)
   if (state.overlay.isFull) state.shard.gate.hold(overlayHold)

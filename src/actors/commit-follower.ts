@@ -14,6 +14,8 @@ export type CommittedGroup = {
   readonly group: AppendGroup
   readonly from: From<void>
   readonly time: number
+  /** Up to here the log was durable by then. */
+  readonly durableLsn: number
 }
 
 /** Who takes committed groups: the applier. */

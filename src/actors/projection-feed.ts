@@ -75,7 +75,8 @@ export class ProjectionFeed {
   /** Frames that have just been applied, in order; `now` is when. */
   enqueue(applied: AppliedFrames, now: number): void {
     this.#lastAt = now
-    const { lsns } = applied
+    const { lsns, durableLsn } = applied
+    this.durable(durableLsn)
     const from = lsns.findIndex((lsn) => lsn > this.#targetLsn)
     if (from < 0) return
     if (!this.#tail && !this.#outbox.push(applied, from, now))

@@ -335,8 +335,8 @@ const waitsToFill = (state: State, context: Context): boolean => {
 
 /** The group is committed: it goes to the applier, and the call with it. What the log refused is told here. */
 const handOver = (state: State, commit: Commit, context: Context): void => {
-  const { shard, follower, inFlight } = state
-  state.durability.written(commit.lsns.at(-1) ?? 0, commit.durableLsn)
+  const { shard, follower, inFlight, durability } = state
+  durability.written(commit.lsns.at(-1) ?? 0, commit.durableLsn)
   shard.observeTime(commit.time)
   if (commit.spent) shard.appends.reuse(commit.spent)
   state.idle?.stir()
@@ -345,7 +345,8 @@ const handOver = (state: State, commit: Commit, context: Context): void => {
     group.committed(commit.lsns, commit.refused)
     if (follower) {
       from.handTo(follower)
-      cast(follower, 'committed', { group, from, time: commit.time })
+      const { durableLsn } = durability
+      cast(follower, 'committed', { group, from, time: commit.time, durableLsn })
     }
   }
   tell(context.system, shard, 'wal.commit', {
@@ -353,7 +354,7 @@ const handOver = (state: State, commit: Commit, context: Context): void => {
     bytes: commit.bytesWritten,
     waitMs: state.wait.ms,
     syncMs: commit.syncMs,
-    durableLsn: state.durability.durableLsn,
+    durableLsn: durability.durableLsn,
   })
   if (commit.rolled) tell(context.system, shard, 'wal.rolled', {})
 }

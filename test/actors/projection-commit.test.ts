@@ -160,7 +160,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
 
 test('a full disk under a commit makes the shard DEGRADED, a suspension holds then too, and nothing is lost', async () => {
   const world = await held('before')
-  const { app, door, projections, clock, during, append, first } = world
+  const { app, door, projections, clock, during, append } = world
   projections.failCommits('/data/shard-0/lmdb', 1)
   const suspended = app.control.suspendAll({ flush: false })
   const second = await append('b')
@@ -171,5 +171,6 @@ test('a full disk under a commit makes the shard DEGRADED, a suspension holds th
   await during(app.control.resumeAll({ token }))
   await clock.advance(10_000)
   expect(await flushed(world)).toEqual({ text: 'ab' })
-  expect(door.made).toEqual([first, second])
+  // The next try takes what came meanwhile too.
+  expect(door.made).toEqual([second])
 })

@@ -104,6 +104,14 @@ describe('the feed of a projection', () => {
     expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
   })
 
+  test('takes at once what was durable when it was applied', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.enqueue(appliedFrames([1, 2], unitsOf, 1, 2), 0)
+    feed.enqueue(appliedFrames([3], unitsOf, 1, 2), 0)
+    expect(drain(feed)).toEqual(['k1', 'k2'])
+    expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
+  })
+
   test('reads the log when the outbox has overflowed, and loses and repeats nothing', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(100)

@@ -32,9 +32,10 @@ export const appliedFrames = (
   lsns: readonly number[],
   unitsOf: (lsn: number) => FrameUnits,
   time = 1,
+  durableLsn = 0,
 ): AppliedFrames => {
   const units = lsns.map(unitsOf)
-  return { time, lsns, units, lengths: units.map(frameLength) }
+  return { time, durableLsn, lsns, units, lengths: units.map(frameLength) }
 }
 
 /** A batch with all that it takes, however many slices that is. */
