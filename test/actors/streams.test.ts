@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { BlobStore } from '../../src/actors/index.ts'
+import { Blobs } from '../../src/storage/blobs.ts'
 import { payload } from '../support/blob-folder.ts'
 import { codeOf, type Machine, machine } from '../support/simulated-instance.ts'
 
@@ -69,6 +70,24 @@ describe('putStream', () => {
     // Two chunks make a piece, and the disk has not answered for the first.
     expect(asked).toBeLessThanOrEqual(4)
     expect((await world.during(put)).length).toBe(16 * 1024 * 1024)
+  })
+
+  test('takes two pieces of memory however long the value is, and so does getStream', async () => {
+    const { world, app } = await started()
+    const handle = vi.spyOn(Blobs.prototype, 'handle')
+    onTestFinished(() => handle.mockRestore())
+    const memoryOf = (wanted: string) =>
+      new Set(
+        handle.mock.calls.flatMap(([kind, request]) =>
+          kind === wanted ? [(request as { bytes: Uint8Array }).bytes.buffer] : [],
+        ),
+      )
+    const source = Array.from({ length: 64 }, (_, at) => payload(at, 256 * 1024))
+    await world.during(app.store.putStream('key', source))
+    const back = await world.during(collected(app.store.getStream('key')))
+    expect(sameBytes(back, Buffer.concat(source))).toBe(true)
+    expect(memoryOf('streamWrite').size).toBe(2)
+    expect(memoryOf('readNext').size).toBe(2)
   })
 
   test('leaves the key as it was until the last byte is durable, and survives a power cut then', async () => {

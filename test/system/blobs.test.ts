@@ -1,7 +1,9 @@
 /** Values larger than memory through the built package: constant memory, and there after `kill -9`. */
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { start } from 'keelson'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { threadBlobHost } from '../../dist/storage/thread-blob-host.js'
 import { childProgram } from '../support/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
@@ -54,6 +56,27 @@ test(
   },
   60_000 + megabytes * 1_000,
 )
+
+test('a piece of a stream goes to the thread and comes back as the memory that it was', async () => {
+  const host = threadBlobHost()
+  onTestFinished(() => host.end())
+  const dir = join(tempFolder(), 'blobs')
+  await host.run('open', { dir, segmentBytes: 1024 * 1024, life: 1 })
+  const { stream } = await host.run('streamOpen', null)
+  let memory: Buffer = Buffer.alloc(100_000, 'memory ')
+  for (let pieces = 1; pieces <= 3; pieces++) {
+    const bytes = memory.subarray(0, 90_000)
+    const answer = await host.run('streamWrite', { stream, bytes, isGiven: true })
+    expect([answer.length, answer.bytes.buffer.byteLength]).toEqual([pieces * 90_000, 100_000])
+    expect(memory.length).toBe(0)
+    memory = Buffer.from(answer.bytes.buffer)
+  }
+  const { ref } = await host.run('streamFinish', { stream })
+  const { reading } = await host.run('readOpen', { ref, from: 0, to: ref.size })
+  const read = await host.run('readNext', { reading, bytes: memory, isGiven: true })
+  expect([read.bytes.length, read.bytes.buffer.byteLength]).toEqual([65_536, 100_000])
+  expect(memory.length).toBe(0)
+})
 
 test('large values through threads: put, read back, streamed, and still there after a restart', async () => {
   const dir = tempFolder()

@@ -132,6 +132,27 @@ describe('a reading of the whole', () => {
     ).toBe('EXITED')
   })
 
+  test('comes in the memory that was given for it, as many chunks as have room there', () => {
+    const { world, ref, content } = stored()
+    const { reading } = world.blobs.handle('readOpen', { ref, from: 70_000, to: size })
+    let at = 70_000
+    for (const end of [131_072, size]) {
+      const memory = new Uint8Array(100_000)
+      const { bytes, done } = world.blobs.handle('readNext', { reading, bytes: memory })
+      expect(bytes.buffer).toBe(memory.buffer)
+      expect(Buffer.compare(bytes, content.subarray(at, end))).toBe(0)
+      expect(done).toBe(end === size)
+      at = end
+    }
+  })
+
+  test('is refused memory that no chunk has room in', () => {
+    const { world, ref } = stored()
+    const { reading } = world.blobs.handle('readOpen', { ref, from: 0, to: size })
+    const read = () => world.blobs.handle('readNext', { reading, bytes: new Uint8Array(65_535) })
+    expect(codeThrown(read)).toBe('INVALID_ARGUMENT')
+  })
+
   test('finds another content whose every sum but the SHA-256 was made to hold', () => {
     const { world, ref } = stored()
     const other = payload(7, size)

@@ -180,6 +180,15 @@ describe('a blob that comes in pieces', () => {
     }
   })
 
+  test('gives the memory of each piece back', () => {
+    const world = new BlobWorld()
+    const { stream } = world.blobs.handle('streamOpen', null)
+    const piece = payload(1, 9000)
+    const { length, bytes } = world.blobs.handle('streamWrite', { stream, bytes: piece })
+    expect([length, bytes.buffer]).toEqual([9000, piece.buffer])
+    expect(bytes).toBe(piece)
+  })
+
   test('that is given up takes its file along', () => {
     const world = new BlobWorld()
     const { stream } = world.blobs.handle('streamOpen', null)
