@@ -73,7 +73,7 @@ export const valueIn = (answer: CommandAnswer): StoredValue | undefined => {
 }
 
 /**
- * The answer of `command` as its caller gets it; `value` is what `valueIn` found in it, decoded. That an answer fits its
+ * The answer of `command` as its caller gets it, in an object of its own; `value` is what `valueIn` found in it, decoded. That an answer fits its
  * command is the state machine's word, which tests hold it to.
  */
 export const answerTo = (

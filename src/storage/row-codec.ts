@@ -68,10 +68,12 @@ const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
   })
 
 /** What is wrong with the record under `key`; `undefined` when its sum holds and it has room for its fields. */
-const fault = (key: Uint8Array, record: Uint8Array, bytesMin: number): string | undefined => {
-  if (record.length < bytesMin) return 'too short'
-  const crc = viewOf(record).getUint32(0, true)
-  return crc === recordCrc(key, record.subarray(4)) ? undefined : 'its checksum does not hold'
+const fault = (key: Uint8Array, record: FrameBuffer, bytesMin: number): string | undefined => {
+  const { bytes, view } = record
+  if (bytes.length < bytesMin) return 'too short'
+  // `recordCrc`, without a view of the rest.
+  const sum = crc32Within(record, 4, bytes.length, crc32(key))
+  return sum === view.getUint32(0, true) ? undefined : 'its checksum does not hold'
 }
 
 /**
@@ -79,11 +81,12 @@ const fault = (key: Uint8Array, record: Uint8Array, bytesMin: number): string | 
  * @throws KeelsonError `CORRUPT` with `details.key` and `details.evidence` when the sum does not hold.
  */
 export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
-  const evidence = fault(key, record, rowHeadBytes)
+  const view = viewOf(record)
+  const evidence = fault(key, { bytes: record, view }, rowHeadBytes)
   if (evidence) throw corrupt(key, evidence)
   const tag = record[12] ?? 0
   if (!isRowTag(tag)) throw corrupt(key, `a row of the unknown kind ${tag}`)
-  const expiresAt = readU64(viewOf(record), 4)
+  const expiresAt = readU64(view, 4)
   return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
 }
 
@@ -107,12 +110,12 @@ export const encodePosition = (position: ProjectedPosition): Uint8Array => {
 
 /** The position in `record`. @throws KeelsonError `CORRUPT`, also for a version that this build does not know. */
 export const decodePosition = (record: Uint8Array): ProjectedPosition => {
-  const evidence = fault(positionKey, record, plainPositionBytes)
+  const view = viewOf(record)
+  const evidence = fault(positionKey, { bytes: record, view }, plainPositionBytes)
   if (evidence) throw corrupt(positionKey, evidence)
   const version = record[4]
   if (version === undefined || record.length !== positionBytes[version])
     throw corrupt(positionKey, `a position of the unknown version ${version}`)
-  const view = viewOf(record)
   const walId = Buffer.from(record.subarray(5, 21)).toString('hex')
   const position = { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
   if (version === 3) return position

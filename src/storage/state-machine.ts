@@ -15,7 +15,7 @@ import {
 
 import { type CommandAnswer, type Refusal, refused, type UnitAnswer } from './command-answer.ts'
 import { commandsOf, hasBlobs, refsOfUnit } from './command-values.ts'
-import { isExpired } from './expiry.ts'
+import { isExpired, living } from './expiry.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
 import {
   applyClear,
@@ -49,6 +49,7 @@ export interface RowSink {
 
 const putAnswer: CommandAnswer = { kind: 'put' }
 const setAnswer: CommandAnswer = { kind: 'set', written: true, previous: undefined }
+const unsetAnswer: CommandAnswer = { kind: 'set', written: false, previous: undefined }
 const putManyAnswer: CommandAnswer = { kind: 'putMany' }
 const putAlone: readonly UnitAnswer[] = [putAnswer]
 
@@ -91,8 +92,8 @@ const noteBlobs = (unit: Unit, rows: ChangedRows): void => {
 }
 
 /**
- * The hot paths: what overwrites, where nothing can be in its way and nothing of what was there can be left (it looks at no row),
- * and a delete of an ordinary value. `undefined` where more is to be looked at.
+ * The hot paths, where nothing can be in the way and nothing of what was there can be left: what overwrites, which looks at no row,
+ * what writes where something is, or nothing, and a delete of an ordinary value. `undefined` where more is to be looked at.
  */
 const applyQuickly = (
   command: Command,
@@ -108,7 +109,7 @@ const applyQuickly = (
     case 'put':
       return overwrite(command, time, into) ? putAnswer : undefined
     case 'set':
-      return isOverwriting(command) && overwrite(command, time, into) ? setAnswer : undefined
+      return setQuickly(command, rows, time, into)
     case 'putMany':
       if (command.entries.length > unitRowsMax || hasBlobs(command)) return undefined
       for (const entry of command.entries) overwrite(entry, time, into)
@@ -125,9 +126,22 @@ const overwrite = (entry: PutEntry, time: number, into: RowSink): boolean => {
   return true
 }
 
-/** A set that writes whatever is there, and answers nothing of it. */
-const isOverwriting = (command: SetCommand): command is SetCommand & PutEntry =>
-  command.condition === 'always' && !command.get && command.expiry.kind !== 'keep'
+/** A set that answers and keeps nothing of what was there. */
+const isReplacing = (command: SetCommand): command is SetCommand & PutEntry =>
+  !command.get && command.expiry.kind !== 'keep'
+
+const setQuickly = (
+  command: SetCommand,
+  rows: Rows,
+  time: number,
+  into: RowSink,
+): CommandAnswer | undefined => {
+  if (!isReplacing(command) || command.value.tag === valueTags.blob) return undefined
+  const { condition } = command
+  const isThere = condition === 'always' || living(rows.get(command.key), time) !== undefined
+  if (condition === 'absent' ? isThere : !isThere) return unsetAnswer
+  return overwrite(command, time, into) ? setAnswer : undefined
+}
 
 const deleteQuickly = (
   key: string,
