@@ -3,9 +3,10 @@
  * is told by the group, once, whatever becomes of it. The group keeps what the others need in columns: the bytes for the log's
  * thread, the units for the applier and the projection, those who wait until they were told.
  */
-import type { Cancel, Clock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { KeelsonError } from '../errors.ts'
 import { encodeFrameInto, type FrameUnits, type UnitAnswer } from '../storage/index.ts'
+import { SharedDeadline } from './shared-deadline.ts'
 import type { Ticket } from './ticket.ts'
 
 /** A write on its way into the log, and who is told what became of it: by one call of one of the two. */
@@ -24,12 +25,9 @@ export interface Append extends Ticket {
 /** The largest group: a bound for the buffers in flight, far beyond where larger groups stop paying. */
 const groupBytesMax = 4 * 1024 * 1024
 
-/** Deadlines are looked at no finer than timers fire, in ms. */
-const tickMs = 1
-
 /** A group that fills, is taken, is committed, and told. */
 export class AppendGroup {
-  readonly #clock: Clock
+  readonly #deadline: SharedDeadline
   #memory: Buffer
   #size = 0
   #units: FrameUnits[] = []
@@ -39,13 +37,11 @@ export class AppendGroup {
   #lsns: readonly number[] = []
   #told = 0
   #isTaken = false
-  #dueAt = Number.POSITIVE_INFINITY
-  #deadline: Cancel | undefined
 
   /** Fills `memory`, which is the group's from now on, and takes more when that is not enough. */
   constructor(memory: Buffer, clock: Clock) {
     this.#memory = memory
-    this.#clock = clock
+    this.#deadline = new SharedDeadline(clock, (now) => this.#giveUp(now))
   }
 
   /** How many appends it has, but for those that were withdrawn while they waited. */
@@ -88,7 +84,7 @@ export class AppendGroup {
     this.#units.push(units)
     this.#lengths.push(length)
     this.#appends.push(append)
-    if (endsAt < this.#dueAt) this.#watch(endsAt)
+    this.#deadline.watch(endsAt)
   }
 
   /** Nothing joins any more. */
@@ -138,37 +134,20 @@ export class AppendGroup {
     if (!append) return undefined
     this.#appends[at] = undefined
     this.#told++
-    if (this.#told === this.#appends.length) this.#unwatch()
+    if (this.#told === this.#appends.length) this.#deadline.end()
     return append
   }
 
-  /** One timer for all, set for the earliest of those who wait. */
-  #watch(endsAt: number): void {
-    this.#deadline?.()
-    this.#dueAt = endsAt
-    const inMs = Math.max(tickMs, endsAt - this.#clock.monotonic())
-    this.#deadline = this.#clock.after(inMs, () => this.#giveUp())
-  }
-
-  #unwatch(): void {
-    this.#deadline?.()
-    this.#deadline = undefined
-    this.#dueAt = Number.POSITIVE_INFINITY
-  }
-
   /** Those whose time is up are told. On a disk that hangs nobody takes the group: what is dead must not pile up in it. */
-  #giveUp(): void {
-    const now = this.#clock.monotonic() + tickMs / 2
+  #giveUp(now: number): number {
     let next = Number.POSITIVE_INFINITY
-    this.#deadline = undefined
     for (const [at, append] of this.#appends.entries()) {
       if (!append) continue
       if (append.endsAt <= now) this.#fail(at, tooLate())
       else next = Math.min(next, append.endsAt)
     }
-    if (next === Number.POSITIVE_INFINITY) this.#unwatch()
-    else this.#watch(next)
     if (!this.#isTaken && 2 * this.#told > this.#appends.length) this.#squeeze()
+    return next
   }
 
   #grow(size: number): void {

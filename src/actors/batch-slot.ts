@@ -3,38 +3,15 @@
  * Units of several callers share a frame and its sync, and nothing else: each is applied, or refused, by itself. That is why adjacent puts are
  * not made one `putMany`: a lock on one key would refuse those of other callers.
  */
-import { frameHeadBytes, type Unit } from '../storage/index.ts'
-import type { Ticket } from './ticket.ts'
-
-/** A write in a slot. Its ticket is `submitted` as soon as its units are in a frame that is on its way: from then on it cannot be taken back alone. */
-export type SlotWrite = {
-  readonly ticket: Ticket
-  /** As many answers are the write's. */
-  readonly units: readonly Unit[]
-  /** Bytes of a frame with these units. */
-  readonly length: number
-  /** What it counts against the slot's bound. */
-  readonly commands: number
-  /** When its caller gives up, by the monotonic clock. */
-  readonly endsAt: number
-  /** Called when its frame is in the log's queue. */
-  readonly queued: () => void
-}
+import { frameHeadBytes, isAlone, type Unit } from '../storage/index.ts'
+import type { Batched, BatchedWrite } from './arrivals.ts'
 
 /** The bounds of one frame, and of what a slot lets in for those who will not wait. */
 export type SlotLimits = { readonly commandsMax: number; readonly bytesMax: number }
 
-/** A write and who waits for it. */
-export type SlotMember<From> = {
-  readonly write: SlotWrite
-  readonly from: From
-  /** When it came, by the monotonic clock. */
-  readonly at: number
-}
-
 /** Members whose units make one frame. */
-export type SlotFrame<From> = {
-  readonly members: readonly SlotMember<From>[]
+export type SlotFrame = {
+  readonly members: readonly BatchedWrite[]
   readonly units: readonly Unit[]
   /** Bytes of the frame. */
   readonly length: number
@@ -45,10 +22,10 @@ export type SlotFrame<From> = {
 const pruneAtLeast = 1_024
 
 /** One namespace's queue. What is withdrawn has left the gate, and is looked for when the queue has doubled. */
-export class BatchSlot<From> {
+export class BatchSlot {
   readonly namespace: string
   readonly #limits: SlotLimits
-  #waiting: SlotMember<From>[] = []
+  #waiting: BatchedWrite[] = []
   #commands = 0
   #bytes = 0
   #pruneAt = pruneAtLeast
@@ -69,23 +46,23 @@ export class BatchSlot<From> {
   }
 
   /** Whether `write` fits the frame that forms. One larger than a bound fits an empty one. */
-  fits(write: SlotWrite): boolean {
+  fits(write: Batched): boolean {
     if (this.#isWithin(write)) return true
     this.#prune()
     return this.#waiting.length === 0 || this.#isWithin(write)
   }
 
   /** Adds a write at the end. */
-  push(member: SlotMember<From>): void {
+  push(member: BatchedWrite): void {
     if (this.#waiting.length >= this.#pruneAt) this.#prune()
     this.#waiting.push(member)
     this.#count(member)
   }
 
   /** Takes everything, in order, as frames of which none is larger than the bounds allow, and marks it submitted. Withdrawn writes are left out. */
-  take(): SlotFrame<From>[] {
-    const frames: SlotFrame<From>[] = []
-    let members: SlotMember<From>[] = []
+  take(): SlotFrame[] {
+    const frames: SlotFrame[] = []
+    let members: BatchedWrite[] = []
     let commands = 0
     let bytes = 0
     const close = (): void => {
@@ -95,12 +72,13 @@ export class BatchSlot<From> {
       bytes = 0
     }
     for (const member of this.#waiting) {
-      const { ticket, commands: more, length } = member.write
-      if (ticket.state !== 'queued') continue
+      const { write } = member
+      const { commands: more, length } = write
+      if (write.state !== 'queued') continue
       const { commandsMax, bytesMax } = this.#limits
       const added = length - frameHeadBytes
       if (commands + more > commandsMax || bytes + added > bytesMax) close()
-      ticket.state = 'submitted'
+      write.state = 'submitted'
       members.push(member)
       commands += more
       bytes += added
@@ -110,7 +88,7 @@ export class BatchSlot<From> {
     return frames
   }
 
-  #isWithin({ commands, length }: SlotWrite): boolean {
+  #isWithin({ commands, length }: Batched): boolean {
     const { commandsMax, bytesMax } = this.#limits
     return (
       this.#commands + commands <= commandsMax && this.#bytes + length - frameHeadBytes <= bytesMax
@@ -118,10 +96,10 @@ export class BatchSlot<From> {
   }
 
   #prune(): void {
-    this.#reset(this.#waiting.filter(({ write }) => write.ticket.state === 'queued'))
+    this.#reset(this.#waiting.filter(({ write }) => write.state === 'queued'))
   }
 
-  #reset(waiting: SlotMember<From>[]): void {
+  #reset(waiting: BatchedWrite[]): void {
     this.#waiting = waiting
     this.#commands = 0
     this.#bytes = 0
@@ -129,19 +107,16 @@ export class BatchSlot<From> {
     this.#pruneAt = Math.max(pruneAtLeast, 2 * waiting.length)
   }
 
-  #count({ write }: SlotMember<From>): void {
+  #count({ write }: BatchedWrite): void {
     this.#commands += write.commands
     this.#bytes += write.length - frameHeadBytes
   }
 }
 
-const frameOf = <From>(
-  members: readonly SlotMember<From>[],
-  commands: number,
-  bytes: number,
-): SlotFrame<From> => ({
-  members,
-  units: members.flatMap(({ write }) => write.units),
-  length: frameHeadBytes + bytes,
-  commands,
-})
+const frameOf = (members: readonly BatchedWrite[], commands: number, bytes: number): SlotFrame => {
+  const units: Unit[] = []
+  for (const { write } of members)
+    if (isAlone(write.units)) units.push(write.units)
+    else units.push(...write.units)
+  return { members, units, length: frameHeadBytes + bytes, commands }
+}

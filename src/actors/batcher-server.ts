@@ -17,8 +17,9 @@ import {
   stop as stopWith,
   type Timer,
 } from '../runtime/index.ts'
-import { unitBytesMax } from '../storage/index.ts'
-import { BatchSlot, type SlotFrame, type SlotLimits, type SlotWrite } from './batch-slot.ts'
+import { isAlone, unitBytesMax } from '../storage/index.ts'
+import type { Arrivals, BatchedWrite } from './arrivals.ts'
+import { BatchSlot, type SlotFrame, type SlotLimits } from './batch-slot.ts'
 import { appendToLog } from './log-append.ts'
 import { PendingAppend } from './pending-append.ts'
 import type { Shard } from './shard.ts'
@@ -26,19 +27,11 @@ import { shardName } from './shard-name.ts'
 import { tell } from './storage-events.ts'
 import type * as WalWriter from './wal-writer.ts'
 
-/** A write for a slot, admitted by the gate. */
-export type BatchedWrite = SlotWrite & {
-  readonly namespace: string
-  /** How long it may wait for others, in ms; 0: its slot is sent at once, and it with it. */
-  readonly windowMs: number
-  /** When its slot's next frame is full already: wait for the one behind it, or be refused with `BUSY`. */
-  readonly whenFull: 'wait' | 'refuse'
-}
-
 /** What the batcher understands. */
 export type Messages = {
   calls: {
-    write: (write: BatchedWrite) => WalWriter.Applied
+    /** Writes for slots; answered when everybody who waits for one was told. */
+    write: (arrivals: Arrivals) => void
     /** Answered when all that came before it has settled. */
     flush: () => void
     /** Sends what waits, answers it, ends. */
@@ -68,7 +61,7 @@ export type BatcherDescription = {
 }
 
 type Slot = {
-  readonly queue: BatchSlot<From<WalWriter.Applied>>
+  readonly queue: BatchSlot
   /** The slot's timer, and when it is due by the monotonic clock. */
   timer: Timer | undefined
   dueAt: number
@@ -78,7 +71,7 @@ type Slot = {
 
 type Flight = {
   readonly slot: Slot
-  readonly frame: SlotFrame<From<WalWriter.Applied>>
+  readonly frame: SlotFrame
   readonly sentAt: number
 }
 
@@ -112,11 +105,12 @@ export const server: GenServer<Messages, State, Shard> = {
     }),
 
   calls: {
-    write: (state, write, context) => {
-      // Its caller gave up before it came here.
-      if (write.ticket.state !== 'queued') return noReply(state)
-      if (state.stopping.length > 0) context.from.fail(stopping())
-      else enqueue(state, write, context.from, context)
+    write: (state, arrivals, context) => {
+      for (const batched of arrivals.take(context.from)) {
+        if (state.stopping.length > 0) batched.failed(stopping())
+        // Else its caller gave up before it came here.
+        else if (batched.write.state === 'queued') enqueue(state, batched, context)
+      }
       return noReply(state)
     },
     flush: (state, _, context) => {
@@ -166,12 +160,9 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['settled']>[2]
 /** The name of a shard's batcher; prints as `batcher(0)`. */
 export const name = shardName<Messages>('batcher')
 
-/** Puts a write into its slot; resolves when its frame is applied. How it rejects: `outcomeOf` in `ticket.ts`; `BUSY`. */
-export const write = (
-  batcher: Ref<Messages>,
-  batched: BatchedWrite,
-  timeoutMs: number,
-): Promise<WalWriter.Applied> => call(batcher, 'write', batched, { timeoutMs })
+/** Puts writes into their slots. Resolves when all have been told; their deadlines are their own. @throws KeelsonError `NO_PROCESS`, `EXITED`, `MAILBOX_FULL` */
+export const write = (batcher: Ref<Messages>, arrivals: Arrivals): Promise<void> =>
+  call(batcher, 'write', arrivals, { timeoutMs: Number.POSITIVE_INFINITY })
 
 /** Sends a namespace's slot at once. */
 export const hurry = (batcher: Ref<Messages>, namespace: string): void => {
@@ -193,33 +184,30 @@ export const stop = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> =
 export const describe = (batcher: Ref<Messages>): Promise<BatcherDescription> =>
   call(batcher, 'describe')
 
-const enqueue = (
-  state: State,
-  batched: BatchedWrite,
-  from: From<WalWriter.Applied>,
-  context: Context,
-): void => {
-  const slot = slotOf(state, batched.namespace)
+const enqueue = (state: State, batched: BatchedWrite, context: Context): void => {
+  const { write, terms } = batched
+  const slot = slotOf(state, terms.namespace)
   const { queue } = slot
-  if (!queue.fits(batched)) {
-    if (batched.whenFull === 'refuse') {
-      from.fail(full(queue))
+  if (!queue.fits(write)) {
+    if (write.whenFull === 'refuse') {
+      batched.failed(full(queue))
       return
     }
     // What waits fills a frame already: it need not wait for a window any more.
     if (slot.inFlight === 0) sendSlot(state, slot, context)
   }
-  queue.push({ write: batched, from, at: context.system.clock.monotonic() })
-  if (batched.windowMs === 0) sendSlot(state, slot, context)
+  batched.at = context.system.clock.monotonic()
+  queue.push(batched)
+  if (terms.windowMs === 0) sendSlot(state, slot, context)
   else if (slot.inFlight > 0) return
   else if (queue.isFull) sendSlot(state, slot, context)
-  else arm(slot, batched.windowMs, context)
+  else arm(slot, terms.windowMs, context)
 }
 
 const slotOf = (state: State, namespace: string): Slot => {
   const found = state.slots.get(namespace)
   if (found) return found
-  const queue = new BatchSlot<From<WalWriter.Applied>>(namespace, limitsOf(state.shard))
+  const queue = new BatchSlot(namespace, limitsOf(state.shard))
   const slot: Slot = { queue, timer: undefined, dueAt: Number.POSITIVE_INFINITY, inFlight: 0 }
   state.slots.set(namespace, slot)
   return slot
@@ -268,7 +256,7 @@ const sendFrame = (state: State, slot: Slot, frame: Flight['frame'], context: Co
   appendToLog(context.system, shard, pending)
   state.inFlight.set(number, { slot, frame, sentAt })
   slot.inFlight++
-  for (const { write } of frame.members) write.queued()
+  for (const { terms } of frame.members) terms.queued()
   context.pipe(
     pending.ended.then(
       (value): FrameOutcome => ({ number, result: { ok: true, value } }),
@@ -286,7 +274,7 @@ const settle = (state: State, { number, result }: FrameOutcome, context: Context
   const { slot, frame } = flight
   slot.inFlight--
   if (result.ok) answer(frame, result.value)
-  else for (const { from } of frame.members) from.fail(result.error)
+  else for (const member of frame.members) member.failed(result.error)
   if (slot.inFlight === 0) sendSlot(state, slot, context)
   const queuedAt = frame.members[0]?.at ?? flight.sentAt
   tell(context.system, state.shard, 'batcher.flushed', {
@@ -304,9 +292,11 @@ const codeOf = (error: unknown): string => (error instanceof KeelsonError ? erro
 /** Each caller gets the answers of its own units. */
 const answer = (frame: Flight['frame'], { position, answer: answers }: WalWriter.Applied): void => {
   let at = 0
-  for (const { write, from } of frame.members) {
-    from.reply({ position, answer: answers.slice(at, at + write.units.length) })
-    at += write.units.length
+  for (const member of frame.members) {
+    const { units } = member.write
+    const end = at + (isAlone(units) ? 1 : units.length)
+    member.applied(position.lsn, answers.slice(at, end))
+    at = end
   }
 }
 
@@ -332,7 +322,7 @@ const describing = ({ slots, inFlight }: State): BatcherDescription => ({
   framesInFlight: inFlight.size,
 })
 
-const full = (queue: BatchSlot<unknown>): KeelsonError =>
+const full = (queue: BatchSlot): KeelsonError =>
   new KeelsonError('BUSY', 'The namespace takes no more writes until its frame is on the disk.', {
     details: { namespace: queue.namespace, ...queue.load },
   })

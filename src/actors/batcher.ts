@@ -18,7 +18,6 @@ import type { Shard } from './shard.ts'
 import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
 
 export {
-  type BatchedWrite,
   type BatcherDescription,
   describe,
   flush,

@@ -46,7 +46,7 @@ export const writeLarge = async (write: LargeWrite): Promise<Applied> => {
   }
   return settlingPin(
     pin,
-    inTurn(terms, async (_, queued) => {
+    inTurn(terms, async (queued) => {
       const units = await prepare(write.units, shard.blobs.parts.terms, (payloads) =>
         BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write)),
       )

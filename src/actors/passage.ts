@@ -89,11 +89,6 @@ export class Passage<T = unknown> implements Append, Entry {
     return markedKeys(this.units)
   }
 
-  /** Ms until its caller gives up; at least 1. */
-  get leftMs(): number {
-    return Math.max(1, this.endsAt - this.system.clock.monotonic())
-  }
-
   applied(lsn: number, answers: readonly UnitAnswer[]): void {
     this.#answer({ shard: this.shard.index, lsn }, answers)
   }

@@ -17,6 +17,7 @@ import {
 import type { Watch } from './admission.ts'
 import type { Allowance } from './allowance.ts'
 import { Appends } from './appends.ts'
+import type { Arrivals } from './arrivals.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 import { Gate } from './gate.ts'
 import { OrderMarks } from './order-marks.ts'
@@ -81,6 +82,8 @@ export class Shard {
   readonly marks = new OrderMarks()
   /** Writes on their way into the log. */
   readonly appends: Appends
+  /** Writes on their way to the batcher: those who come now join them. */
+  arrivals: Arrivals | undefined
   /** When the next row ends. */
   readonly expiry = new ExpiryWatch()
   readonly files: ShardFiles

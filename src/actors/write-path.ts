@@ -5,18 +5,13 @@
  */
 import type { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
-import {
-  type FrameUnits,
-  namespaceOf,
-  rootNamespace,
-  type UnitAnswer,
-  unitsIn,
-} from '../storage/index.ts'
+import { type FrameUnits, namespaceOf, rootNamespace, type UnitAnswer } from '../storage/index.ts'
+import { Arrivals } from './arrivals.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { writeLarge } from './large-write.ts'
 import { appendToLog } from './log-append.ts'
 import type { MarkedKeys } from './order-marks.ts'
-import { inTurn } from './order-turn.ts'
+import { takeTurn } from './order-turn.ts'
 import { checkedLength, Passage, type Shape, type Write } from './passage.ts'
 import { PendingAppend } from './pending-append.ts'
 import { projectedUpTo } from './projected-wait.ts'
@@ -108,7 +103,7 @@ const forward = (passage: Passage): void => {
   const windowMs = windowOf(passage)
   if (windowMs === 0 && (shard.marks.isEmpty || shard.marks.isFree(passage.keys)))
     appendToLog(system, shard, passage)
-  else passage.follow(detour(passage, windowMs))
+  else detour(passage, windowMs)
 }
 
 /** Its large values become blobs, then it goes into the log's queue; no window holds it, it has waited for a disk already. */
@@ -140,48 +135,40 @@ const append = (
  * Behind what stands before it, and through its slot when it has one. A write without a window whose keys stand in one slot joins
  * it there, and sends it; one that has to wait asks those before it to be gone soon.
  */
-const detour = (passage: Passage, windowMs: number): Promise<WalWriter.Applied> => {
+const detour = (passage: Passage, windowMs: number): void => {
   const { system, shard, keys, endsAt, deadlineMs } = passage
   const { marks } = shard
   const slot = windowMs > 0 ? namespaceOfFirst(keys) : marks.slotBefore(keys)
   const hurry = () => {
     if (slot !== undefined) BatcherServer.hurry(system.to(batcherName(shard)), slot)
   }
-  return inTurn(
+  takeTurn(
     { marks, clock: system.clock, endsAt, deadlineMs, keys, slot, hurry },
-    (mark, queued) => {
-      if (slot !== undefined && system.whereis(batcherName(shard)) !== undefined)
-        return batched(passage, slot, mark.isUrgent ? 0 : windowMs, queued)
-      const ended = append(passage, passage.units, passage.length)
-      queued()
-      return ended
+    (mark) => {
+      const queued = () => marks.pass(mark)
+      if (slot !== undefined && system.whereis(batcherName(shard)) !== undefined) {
+        // Nobody waits for a window while the gate lets nobody in: what is under way is to end.
+        const isUrgent = mark.isUrgent || shard.gate.isHeld
+        const arrivals = arrivalsOf(system, shard)
+        arrivals.add(passage, { namespace: slot, windowMs: isUrgent ? 0 : windowMs, queued })
+      } else {
+        appendToLog(system, shard, passage)
+        queued()
+      }
     },
+    (error) => passage.failed(error),
   )
 }
 
-/** Into its slot. Nobody waits for a window while the gate lets nobody in: what is under way is to end. */
-const batched = (
-  passage: Passage,
-  namespace: string,
-  windowMs: number,
-  queued: () => void,
-): Promise<WalWriter.Applied> => {
-  const { system, shard, units, length, commands, endsAt, whenFull } = passage
-  return BatcherServer.write(
-    system.to(batcherName(shard)),
-    {
-      ticket: passage,
-      namespace,
-      units: unitsIn(units),
-      length,
-      commands,
-      endsAt,
-      windowMs: shard.gate.isHeld ? 0 : windowMs,
-      whenFull,
-      queued,
-    },
-    passage.leftMs,
-  )
+/** Those on their way to the batcher, whom a write may join. When the batcher ends, they are told here. */
+const arrivalsOf = (system: System, shard: Shard): Arrivals => {
+  const { arrivals } = shard
+  if (arrivals && !arrivals.isTaken) return arrivals
+  const begun = new Arrivals(system.clock)
+  shard.arrivals = begun
+  const batcher = system.to(batcherName(shard))
+  BatcherServer.write(batcher, begun).catch((failure: unknown) => begun.fail(failure))
+  return begun
 }
 
 const batcherName = ({ parts: { instance, index } }: Shard) => BatcherServer.name(instance, index)
