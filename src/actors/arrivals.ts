@@ -9,60 +9,33 @@ import type { UnitAnswer } from '../storage/index.ts'
 import type { Append } from './append-group.ts'
 import { SharedDeadline } from './shared-deadline.ts'
 
-/** A write for a slot, admitted by the gate. Its `state` is `submitted` as soon as its units are in a frame that is on its way. */
-export type Batched = Append & {
+/** What a slot takes. Its `state` is `submitted` as soon as its units are in a frame that is on its way. */
+export interface SlotAppend extends Append {
   /** What it counts against the slot's bound. */
   readonly commands: number
   /** When its slot's next frame is full already: wait for the one behind it, or be refused with `BUSY`. */
   readonly whenFull: 'wait' | 'refuse'
 }
 
-/** Where a write waits. */
-export type SlotTerms = {
-  readonly namespace: string
-  /** How long it may wait for others, in ms; 0: its slot is sent at once, and it with it. */
+/** A write for a slot, admitted by the gate. Whoever waits for it is told once, by `applied` or `failed`. */
+export interface BatchedWrite {
+  readonly write: SlotAppend
+  /** The namespace in whose slot it waits. */
+  readonly slot: string
+  /** How long it may wait for others there, in ms; 0: its slot is sent at once, and it with it. */
   readonly windowMs: number
-  /** Called when its frame is in the log's queue, or it never will be. Idempotent. */
-  readonly queued: () => void
-}
-
-/** One of them. */
-export class BatchedWrite {
-  readonly write: Batched
-  readonly terms: SlotTerms
-  /** When it came into its slot, by the monotonic clock. */
-  at = 0
-  #arrivals: Arrivals | undefined
-
-  constructor(write: Batched, terms: SlotTerms, arrivals: Arrivals) {
-    this.write = write
-    this.terms = terms
-    this.#arrivals = arrivals
-  }
-
+  /** When it came there, by the monotonic clock. */
+  at: number
   /** Whether whoever waits for it was told. */
-  get isTold(): boolean {
-    return this.#arrivals === undefined
-  }
-
+  readonly isTold: boolean
+  /** It goes along with others, who are told of it when it was told. */
+  join(company: { told(): void }): void
+  /** Its frame is in the log's queue. */
+  queued(): void
   /** Its frame stands at `lsn`, and its units answered so. */
-  applied(lsn: number, answers: readonly UnitAnswer[]): void {
-    if (this.#tell()) this.write.applied(lsn, answers)
-  }
-
-  /** It did not come to that, or took too long. What stands behind it need not wait any more. */
-  failed(error: unknown): void {
-    if (!this.#tell()) return
-    this.write.failed(error, undefined)
-    this.terms.queued()
-  }
-
-  #tell(): boolean {
-    const arrivals = this.#arrivals
-    this.#arrivals = undefined
-    arrivals?.told()
-    return arrivals !== undefined
-  }
+  applied(lsn: number, answers: readonly UnitAnswer[]): void
+  /** It did not come to that, or took too long. */
+  failed(error: unknown): void
 }
 
 /** What comes in one message. */
@@ -83,10 +56,11 @@ export class Arrivals {
   }
 
   /** Adds a write at the end. */
-  add(write: Batched, terms: SlotTerms): void {
-    this.#writes.push(new BatchedWrite(write, terms, this))
+  add(batched: BatchedWrite): void {
+    batched.join(this)
+    this.#writes.push(batched)
     this.#untold++
-    this.#deadline.watch(write.endsAt)
+    this.#deadline.watch(batched.write.endsAt)
   }
 
   /** What has come, in order. `from` is answered when all of them have been told. */
@@ -100,7 +74,7 @@ export class Arrivals {
   /** Whoever was not told yet is. Nothing joins any more. */
   fail(error: unknown): void {
     this.#isTaken = true
-    for (const write of this.#writes) write.failed(error)
+    for (const batched of this.#writes) batched.failed(error)
   }
 
   /** One of them was told. */

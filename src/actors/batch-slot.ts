@@ -4,7 +4,7 @@
  * not made one `putMany`: a lock on one key would refuse those of other callers.
  */
 import { frameHeadBytes, isAlone, type Unit } from '../storage/index.ts'
-import type { Batched, BatchedWrite } from './arrivals.ts'
+import type { BatchedWrite, SlotAppend } from './arrivals.ts'
 
 /** The bounds of one frame, and of what a slot lets in for those who will not wait. */
 export type SlotLimits = { readonly commandsMax: number; readonly bytesMax: number }
@@ -46,7 +46,7 @@ export class BatchSlot {
   }
 
   /** Whether `write` fits the frame that forms. One larger than a bound fits an empty one. */
-  fits(write: Batched): boolean {
+  fits(write: SlotAppend): boolean {
     if (this.#isWithin(write)) return true
     this.#prune()
     return this.#waiting.length === 0 || this.#isWithin(write)
@@ -88,7 +88,7 @@ export class BatchSlot {
     return frames
   }
 
-  #isWithin({ commands, length }: Batched): boolean {
+  #isWithin({ commands, length }: SlotAppend): boolean {
     const { commandsMax, bytesMax } = this.#limits
     return (
       this.#commands + commands <= commandsMax && this.#bytes + length - frameHeadBytes <= bytesMax

@@ -185,8 +185,8 @@ export const describe = (batcher: Ref<Messages>): Promise<BatcherDescription> =>
   call(batcher, 'describe')
 
 const enqueue = (state: State, batched: BatchedWrite, context: Context): void => {
-  const { write, terms } = batched
-  const slot = slotOf(state, terms.namespace)
+  const { write, windowMs } = batched
+  const slot = slotOf(state, batched.slot)
   const { queue } = slot
   if (!queue.fits(write)) {
     if (write.whenFull === 'refuse') {
@@ -198,10 +198,10 @@ const enqueue = (state: State, batched: BatchedWrite, context: Context): void =>
   }
   batched.at = context.system.clock.monotonic()
   queue.push(batched)
-  if (terms.windowMs === 0) sendSlot(state, slot, context)
+  if (windowMs === 0) sendSlot(state, slot, context)
   else if (slot.inFlight > 0) return
   else if (queue.isFull) sendSlot(state, slot, context)
-  else arm(slot, terms.windowMs, context)
+  else arm(slot, windowMs, context)
 }
 
 const slotOf = (state: State, namespace: string): Slot => {
@@ -256,7 +256,7 @@ const sendFrame = (state: State, slot: Slot, frame: Flight['frame'], context: Co
   appendToLog(context.system, shard, pending)
   state.inFlight.set(number, { slot, frame, sentAt })
   slot.inFlight++
-  for (const { terms } of frame.members) terms.queued()
+  for (const member of frame.members) member.queued()
   context.pipe(
     pending.ended.then(
       (value): FrameOutcome => ({ number, result: { ok: true, value } }),

@@ -25,7 +25,7 @@ export class Mark {
   before = 0
   blocking = 0
   /** Those behind it, and whether their turn waits for this one. */
-  readonly behind: { readonly mark: Mark; readonly waits: boolean }[] = []
+  behind: { readonly mark: Mark; readonly waits: boolean }[] | undefined
   /** Its turn has come: it is in its slot, or wherever else its way leads. */
   hasTurn = false
   /** Somebody waits behind it. */
@@ -76,22 +76,26 @@ export class OrderMarks {
   /** Marks the keys. Whoever made the mark calls `pass` once, whatever becomes of the write. */
   enter(terms: MarkTerms): Mark {
     const mark = new Mark(terms)
-    const blockers: Mark[] = []
+    let blockers: Mark[] | undefined
     for (const other of this.#before(terms.keys)) {
       const waits = !(
         other.hasTurn &&
         other.terms.slot !== undefined &&
         other.terms.slot === terms.slot
       )
-      other.behind.push({ mark, waits })
+      const place = { mark, waits }
+      if (other.behind) other.behind.push(place)
+      else other.behind = [place]
       mark.before++
-      if (waits) blockers.push(other)
+      if (!waits) continue
+      mark.blocking++
+      if (blockers) blockers.push(other)
+      else blockers = [other]
     }
-    mark.blocking = blockers.length
     this.#open.add(mark)
     if (terms.keys === 'all') this.#barrier = mark
     else for (const key of terms.keys) this.#last.set(key, mark)
-    for (const blocker of blockers) hurry(blocker)
+    if (blockers) for (const blocker of blockers) hurry(blocker)
     if (mark.blocking === 0) takeTurn(mark)
     return mark
   }
@@ -104,8 +108,14 @@ export class OrderMarks {
     this.#endPassed()
   }
 
-  #before(keys: MarkedKeys): ReadonlySet<Mark> {
-    if (keys === 'all') return new Set(this.#open)
+  /** The marks that the keys stand behind. Mostly they are one key, and stand behind nothing. */
+  #before(keys: MarkedKeys): Iterable<Mark> {
+    if (keys === 'all') return [...this.#open]
+    const only = keys.length === 1 && !this.#barrier ? keys[0] : undefined
+    if (only !== undefined) {
+      const mark = this.#last.get(only)
+      return mark ? [mark] : []
+    }
     const found = new Set<Mark>()
     if (this.#barrier) found.add(this.#barrier)
     for (const key of keys) {
@@ -122,7 +132,9 @@ export class OrderMarks {
     for (let mark = this.#passed.pop(); mark; mark = this.#passed.pop()) {
       if (!mark.hasPassed || mark.before > 0) continue
       this.#forget(mark)
-      for (const { mark: next, waits } of mark.behind.splice(0)) {
+      const { behind = [] } = mark
+      mark.behind = undefined
+      for (const { mark: next, waits } of behind) {
         next.before--
         if (waits && --next.blocking === 0) takeTurn(next)
         this.#passed.push(next)

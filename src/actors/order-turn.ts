@@ -15,45 +15,33 @@ export type TurnTerms = Pick<MarkTerms, 'keys' | 'slot' | 'hurry'> & {
 export type TurnWork<T> = (queued: () => void) => Promise<T>
 
 /**
- * Calls `work` when nothing stands before the keys any more, before it returns when that is so already; what stands behind it
- * waits until the mark is passed. Or calls `late` with `NOT_SUBMITTED`, when the turn has not come in time.
+ * Does `work` when nothing stands before the keys any more, before it returns when that is so already.
+ * @throws KeelsonError `NOT_SUBMITTED` when its turn has not come in time; what `work` rejects with
  */
-export const takeTurn = (
-  { marks, clock, endsAt, deadlineMs, keys, slot, hurry }: TurnTerms,
-  work: (mark: Mark) => void,
-  late: (error: KeelsonError) => void,
-): void => {
-  let waits = true
-  let cancelDeadline: Cancel | undefined
-  const turn = (mark: Mark) => {
+export const inTurn = <T>(terms: TurnTerms, work: TurnWork<T>): Promise<T> => {
+  const { marks, clock, endsAt, keys, slot, hurry } = terms
+  return new Promise((resolve, reject) => {
+    let waits = true
+    let cancelDeadline: Cancel = () => undefined
+    const turn = (mark: Mark) => {
+      if (!waits) return
+      waits = false
+      cancelDeadline()
+      const pass = () => marks.pass(mark)
+      work(pass).finally(pass).then(resolve, reject)
+    }
+    const mark = marks.enter({ keys, slot, turn, hurry })
     if (!waits) return
-    waits = false
-    cancelDeadline?.()
-    work(mark)
-  }
-  const mark = marks.enter({ keys, slot, turn, hurry })
-  if (!waits) return
-  cancelDeadline = clock.after(Math.max(1, endsAt - clock.monotonic()), () => {
-    waits = false
-    marks.pass(mark)
-    late(tooLate(deadlineMs))
+    cancelDeadline = clock.after(Math.max(1, endsAt - clock.monotonic()), () => {
+      waits = false
+      marks.pass(mark)
+      reject(tooLate(terms.deadlineMs))
+    })
   })
 }
 
-/**
- * `takeTurn` as a promise.
- * @throws KeelsonError `NOT_SUBMITTED` when its turn has not come in time; what `work` rejects with
- */
-export const inTurn = <T>(terms: TurnTerms, work: TurnWork<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const begin = (mark: Mark) => {
-      const pass = () => terms.marks.pass(mark)
-      work(pass).finally(pass).then(resolve, reject)
-    }
-    takeTurn(terms, begin, reject)
-  })
-
-const tooLate = (deadlineMs: number): KeelsonError =>
+/** Its turn has not come in time. */
+export const tooLate = (deadlineMs: number): KeelsonError =>
   new KeelsonError(
     'NOT_SUBMITTED',
     'The write waited past its deadline behind others to its keys.',

@@ -6,12 +6,12 @@
 import type { KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import { type FrameUnits, namespaceOf, rootNamespace, type UnitAnswer } from '../storage/index.ts'
-import { Arrivals } from './arrivals.ts'
+import { Arrivals, type BatchedWrite } from './arrivals.ts'
 import * as BatcherServer from './batcher-server.ts'
+import { Detour, type Ways } from './detour.ts'
 import { writeLarge } from './large-write.ts'
 import { appendToLog } from './log-append.ts'
 import type { MarkedKeys } from './order-marks.ts'
-import { takeTurn } from './order-turn.ts'
 import { checkedLength, Passage, type Shape, type Write } from './passage.ts'
 import { PendingAppend } from './pending-append.ts'
 import { projectedUpTo } from './projected-wait.ts'
@@ -136,29 +136,32 @@ const append = (
  * it there, and sends it; one that has to wait asks those before it to be gone soon.
  */
 const detour = (passage: Passage, windowMs: number): void => {
-  const { system, shard, keys, endsAt, deadlineMs } = passage
-  const { marks } = shard
-  const slot = windowMs > 0 ? namespaceOfFirst(keys) : marks.slotBefore(keys)
-  const hurry = () => {
-    if (slot !== undefined) BatcherServer.hurry(system.to(batcherName(shard)), slot)
-  }
-  takeTurn(
-    { marks, clock: system.clock, endsAt, deadlineMs, keys, slot, hurry },
-    (mark) => {
-      const queued = () => marks.pass(mark)
-      if (slot !== undefined && system.whereis(batcherName(shard)) !== undefined) {
-        // Nobody waits for a window while the gate lets nobody in: what is under way is to end.
-        const isUrgent = mark.isUrgent || shard.gate.isHeld
-        const arrivals = arrivalsOf(system, shard)
-        arrivals.add(passage, { namespace: slot, windowMs: isUrgent ? 0 : windowMs, queued })
-      } else {
-        appendToLog(system, shard, passage)
-        queued()
-      }
-    },
-    (error) => passage.failed(error),
-  )
+  const { shard, keys } = passage
+  const slot = windowMs > 0 ? namespaceOfFirst(keys) : shard.marks.slotBefore(keys)
+  new Detour(passage, keys, slot, windowMs, ways).begin()
 }
+
+const ways: Ways = {
+  go: (detour) => {
+    const { system, shard } = detour.write
+    if (!isBatched(detour)) {
+      appendToLog(system, shard, detour.write)
+      detour.queued()
+      return
+    }
+    // Nobody waits for a window while the gate lets nobody in: what is under way is to end.
+    if (shard.gate.isHeld) detour.windowMs = 0
+    arrivalsOf(system, shard).add(detour)
+  },
+  hurry: ({ slot, write: { system, shard } }) => {
+    if (slot !== undefined) BatcherServer.hurry(system.to(batcherName(shard)), slot)
+  },
+}
+
+/** Whether it has a slot, and somebody is there to take it. */
+const isBatched = (detour: Detour): detour is Detour & BatchedWrite =>
+  detour.slot !== undefined &&
+  detour.write.system.whereis(batcherName(detour.write.shard)) !== undefined
 
 /** Those on their way to the batcher, whom a write may join. When the batcher ends, they are told here. */
 const arrivalsOf = (system: System, shard: Shard): Arrivals => {
