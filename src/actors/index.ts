@@ -42,8 +42,9 @@ export type {
 } from './store-answers.ts'
 export type { Pairs } from './store-commands.ts'
 export type { RangePage, StoreEntry } from './store-reader.ts'
+export type { ByteSource } from './stream-source.ts'
 export { Compound } from './value-reading.ts'
-export type { ByteSource, StreamedIn } from './value-streams.ts'
+export type { StreamedIn } from './value-streams.ts'
 export * as WalWriter from './wal-writer.ts'
 export type {
   ClearOptions,

@@ -25,8 +25,9 @@ import {
   type WrittenMany,
 } from './store-answers.ts'
 import { keysNamed, type StreamTerms } from './store-commands.ts'
+import type { ByteSource } from './stream-source.ts'
 import { decodedValue, isReadAtOnce } from './value-reading.ts'
-import { type ByteSource, loadValue, type StreamedIn, streamIn } from './value-streams.ts'
+import { loadValue, type StreamedIn, streamIn } from './value-streams.ts'
 import {
   type CheckedWrite,
   checkWrite,

@@ -25,7 +25,8 @@ import type {
 import * as commands from './store-commands.ts'
 import { StoreReader } from './store-reader.ts'
 import { promised, StoreWriting } from './store-writing.ts'
-import type { ByteSource, StreamedIn } from './value-streams.ts'
+import type { ByteSource } from './stream-source.ts'
+import type { StreamedIn } from './value-streams.ts'
 import type {
   ClearOptions,
   LockedPutOptions,

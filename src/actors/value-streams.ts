@@ -21,16 +21,13 @@ import {
   type Unit,
   valueTags,
 } from '../storage/index.ts'
-import { invalidArgument } from './argument-check.ts'
 import { blobValueRef } from './blob-command.ts'
 import * as BlobStore from './blob-store.ts'
 import { settlingPin } from './large-write.ts'
 import type { Shard } from './shard.ts'
+import { type ByteSource, chunksOf, piecesOf, type WatchTaker } from './stream-source.ts'
 import type { CheckedWrite } from './write-options.ts'
 import { type Submitted, submit } from './write-path.ts'
-
-/** What a stream brings: bytes, or text that is stored as UTF-8. A Node `Readable` and a web `ReadableStream` are such. */
-export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
 /** A value that came as a stream: how long it is, and the SHA-256 of its bytes in hex. */
 export type StreamedIn = { readonly length: number; readonly sha256: string }
@@ -101,10 +98,11 @@ const blobOf = async (
     const back = writes.length < piecesMax ? undefined : await writes.shift()
     return back?.bytes ?? new Uint8Array(pieceBytes)
   }
+  const untilGone: WatchTaker = (tell) => system.monitor(store, (reason) => tell(ended(reason)))
   try {
     let length = 0
     // Whatever fails within ends the source too.
-    for await (const bytes of piecesOf(source, memory)) {
+    for await (const bytes of piecesOf(chunksOf(source, untilGone), pieceBytes, memory)) {
       length += bytes.length
       if (size !== undefined && length > size) throw otherSize(size, 'more')
       const writing = run('streamWrite', { stream: await opened(), bytes, isGiven: true })
@@ -123,32 +121,6 @@ const blobOf = async (
 /** Whoever waits for the same promise later learns of it. */
 const toldLater = (): void => undefined
 
-/** The source in pieces of one size, each in the memory that was asked for it. Holds one piece at a time. */
-async function* piecesOf(
-  source: ByteSource,
-  memory: () => Promise<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  let piece: Uint8Array | undefined
-  let filled = 0
-  for await (const chunk of source) {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-    if (!(bytes instanceof Uint8Array))
-      throw invalidArgument('readable', 'chunks of bytes or text', chunk)
-    for (let at = 0; at < bytes.length; ) {
-      piece ??= await memory()
-      const taken = bytes.subarray(at, at + pieceBytes - filled)
-      piece.set(taken, filled)
-      filled += taken.length
-      at += taken.length
-      if (filled < pieceBytes) continue
-      yield piece
-      piece = undefined
-      filled = 0
-    }
-  }
-  if (piece) yield piece.subarray(0, filled)
-}
-
 const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', 'The stream is not as long as was said.', {
     details: { path: ['size'], expected, found },
@@ -157,11 +129,11 @@ const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
 /** Ends of the blob store say nothing about the log: it has nothing of this yet. */
 const neverSubmitted = (error: unknown): never => {
   const isGone = isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')
-  if (!isGone) throw error
-  throw new KeelsonError('NOT_SUBMITTED', 'The blob store ended: nothing was written.', {
-    cause: error,
-  })
+  throw isGone ? ended(error) : error
 }
+
+const ended = (cause: unknown): KeelsonError =>
+  new KeelsonError('NOT_SUBMITTED', 'The blob store ended: nothing was written.', { cause })
 
 /**
  * The bytes of a text or of bytes from `from` up to `to`, clamped, as a stream. It ends with an error when what is stored is

@@ -183,6 +183,23 @@ describe('putStream', () => {
     expect(app.store.get('key')).toBeUndefined()
   })
 
+  test('whose source says nothing any more is NOT_SUBMITTED once the instance is closed', async () => {
+    const { world, app } = await started()
+    const silent = async function* () {
+      yield payload(1, 600_000)
+      await new Promise(() => undefined)
+    }
+    const readable = new Readable({ read: () => undefined })
+    readable.push(payload(2, 600_000))
+    const puts = [silent(), readable].map((source, at) =>
+      codeOf(app.store.putStream(`key${at}`, source)),
+    )
+    await world.clock.advance(1_000)
+    await world.during(app.close())
+    expect(await world.during(Promise.all(puts))).toEqual(['NOT_SUBMITTED', 'NOT_SUBMITTED'])
+    expect(readable.destroyed).toBe(true)
+  })
+
   test('whose blob store dies is NOT_SUBMITTED, and its file goes with a sweep', async () => {
     const { world, app } = await started()
     const source = async function* () {
