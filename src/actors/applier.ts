@@ -30,7 +30,11 @@ export type AppliedFrames = {
 
 /** Who takes what the applier has applied: the projection's writer. */
 export type ApplyFollower = {
-  casts: { enqueueProjectionOutbox: (frames: AppliedFrames) => void }
+  casts: {
+    enqueueProjectionOutbox: (frames: AppliedFrames) => void
+    /** Writers wait until what has been sent is projected. */
+    makeRoom: () => void
+  }
 }
 
 /** Where the projection's writer begins: it reads the log up to `appliedLsn`, what comes after is sent to it. */
@@ -287,7 +291,9 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
     cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, lengths })
   // What is only kept for its readers makes room first.
   if (state.overlay.isFull) state.overlay.forget(state.shard.projectedLsn)
-  if (state.overlay.isFull) state.shard.gate.hold(overlayHold)
+  if (!state.overlay.isFull) return
+  state.shard.gate.hold(overlayHold)
+  if (state.follower) cast(state.follower, 'makeRoom', undefined)
 }
 
 /** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */

@@ -49,6 +49,7 @@ export type Messages = {
   }
   casts: {
     enqueueProjectionOutbox: (frames: Applier.AppliedFrames) => void
+    makeRoom: () => void
   }
   infos: {
     flushDue: () => void
@@ -170,6 +171,8 @@ export const server: GenServer<Messages, State, Shard> = {
       tellLag(state, context)
       return noReply(step(state, context))
     },
+    makeRoom: (state, _, context) =>
+      noReply(wait(state, { lsn: state.feed.targetLsn, reached: ignore, failed: ignore }, context)),
   },
 
   infos: {
@@ -350,6 +353,9 @@ const settle = (state: State, context: Context): void => {
   Applier.projected(applierOf(state, context), projectedLsn)
   state.waiters.reach(projectedLsn)
 }
+
+/** Whoever wants room learns of it from the overlay. */
+const ignore = (): void => undefined
 
 /** Adds a waiter; what it waits for is urgent now. While degraded nobody may wait. */
 const wait = (state: State, waiter: Waiter, context: Context): State => {

@@ -201,6 +201,18 @@ describe('an applier that starts again', () => {
 })
 
 describe('a projection that takes nothing', () => {
+  test('makes room in a full overlay whatever its schedule', async () => {
+    const { start, during, clock } = machine()
+    const hour = 3_600_000
+    const app = await start({
+      overlay: { keys: 10 },
+      lmdb: { intervalMs: hour, quietMs: hour, maxLagMs: hour },
+    })
+    const began = clock.monotonic()
+    for (let at = 0; at < 50; at++) await during(app.store.put(`k${at}`, at))
+    expect(clock.monotonic() - began).toBeLessThan(1_000)
+  })
+
   test('holds writers back only when the overlay is full, and lets them go when it does again', async () => {
     const { clock, projections, start, during } = machine()
     const app = await start({ overlay: { keys: 50 } })
