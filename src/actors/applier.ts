@@ -86,6 +86,8 @@ type State = {
   follower: Ref<ApplyFollower> | undefined
   /** Up to here frames are (or, while the view is incomplete, will be) read from the log; those behind come as messages. */
   appliedLsn: number
+  /** Up to here the projection has shown what was applied, as far as this process was told. */
+  shownLsn: number
   /** Groups that came while the view was incomplete, in order. Bounded by the gate, which is held meanwhile. */
   postponed: WalWriter.CommittedGroup[]
 }
@@ -160,8 +162,8 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(state)
     },
     projected: (state, lsn, context) => {
-      const isNews = lsn > state.shard.projectedLsn
-      state.shard.projectedLsn = Math.max(state.shard.projectedLsn, lsn)
+      const isNews = lsn > state.shownLsn
+      state.shownLsn = Math.max(state.shownLsn, lsn)
       if (state.mode === 'waiting')
         return lsn >= state.subscription.lastLsn
           ? noReply(state, { continue: ['rebuild'] })
@@ -219,6 +221,7 @@ const initialState = (shard: Shard): State => ({
   rows: undefined,
   follower: undefined,
   appliedLsn: 0,
+  shownLsn: 0,
   postponed: [],
 })
 

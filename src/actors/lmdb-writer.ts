@@ -350,6 +350,8 @@ const tellLag = ({ shard, feed }: State, { system }: Context): void => {
 /** Tells the applier, and whoever waited, how far the projection is. */
 const settle = (state: State, context: Context): void => {
   const { projectedLsn } = state.feed
+  // Whoever is told sees it: the applier gets to know it later.
+  state.shard.projectedLsn = Math.max(state.shard.projectedLsn, projectedLsn)
   Applier.projected(applierOf(state, context), projectedLsn)
   state.waiters.reach(projectedLsn)
 }

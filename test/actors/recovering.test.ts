@@ -200,7 +200,17 @@ describe('an applier that starts again', () => {
   })
 })
 
-describe('a projection that takes nothing', () => {
+describe('a projection', () => {
+  test('is where health shows it once a flush is answered', async () => {
+    const { start, during } = machine()
+    const app = await start()
+    for (let at = 1; at <= 20; at++) {
+      await during(app.store.put('k', at))
+      const shown = app.control.flush(0).then(() => app.health().shards[0]?.projectedLsn)
+      expect(await during(shown)).toBe(app.health().shards[0]?.appliedLsn)
+    }
+  })
+
   test('makes room in a full overlay whatever its schedule', async () => {
     const { start, during, clock } = machine()
     const hour = 3_600_000
@@ -212,7 +222,9 @@ describe('a projection that takes nothing', () => {
     for (let at = 0; at < 50; at++) await during(app.store.put(`k${at}`, at))
     expect(clock.monotonic() - began).toBeLessThan(1_000)
   })
+})
 
+describe('a projection that takes nothing', () => {
   test('holds writers back only when the overlay is full, and lets them go when it does again', async () => {
     const { clock, projections, start, during } = machine()
     const app = await start({ overlay: { keys: 50 } })
