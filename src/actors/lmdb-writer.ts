@@ -24,7 +24,7 @@ import type { ProjectionBatch } from './projection-batch.ts'
 import { descriptionOf, type WriterDescription } from './projection-description.ts'
 import { type NextStep, ProjectionFeed } from './projection-feed.ts'
 import { ProjectionHealth } from './projection-health.ts'
-import { ProjectionWaiters, type Waiter } from './projection-waiters.ts'
+import { answering, ProjectionWaiters, unheard, type Waiter } from './projection-waiters.ts'
 import { reasonText, type Shard } from './shard.ts'
 import { shardName } from './shard-name.ts'
 import { isHeard, tell } from './storage-events.ts'
@@ -115,17 +115,11 @@ export const server: GenServer<Messages, State, Shard> = {
 
   calls: {
     flush: (state, _, context) => {
-      const { from } = context
-      const reached = (lsn: number) => from.reply(lsn)
-      const failed = (error: KeelsonError) => from.fail(error)
-      return noReply(wait(state, { lsn: state.feed.targetLsn, reached, failed }, context))
+      const waiter = { lsn: state.feed.targetLsn, ...answering(context.from) }
+      return noReply(wait(state, waiter, context))
     },
-    request: (state, lsn, context) => {
-      const { from } = context
-      const reached = (shown: number) => from.reply(shown)
-      const failed = (error: KeelsonError) => from.fail(error)
-      return noReply(wait(state, { lsn, reached, failed }, context))
-    },
+    request: (state, lsn, context) =>
+      noReply(wait(state, { lsn, ...answering(context.from) }, context)),
     suspend: (state, { token, flush }, context) => {
       const { from } = context
       const held = () => {
@@ -172,7 +166,7 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(step(state, context))
     },
     makeRoom: (state, _, context) =>
-      noReply(wait(state, { lsn: state.feed.targetLsn, reached: ignore, failed: ignore }, context)),
+      noReply(wait(state, { lsn: state.feed.targetLsn, ...unheard }, context)),
   },
 
   infos: {
@@ -355,9 +349,6 @@ const settle = (state: State, context: Context): void => {
   Applier.projected(applierOf(state, context), projectedLsn)
   state.waiters.reach(projectedLsn)
 }
-
-/** Whoever wants room learns of it from the overlay. */
-const ignore = (): void => undefined
 
 /** Adds a waiter; what it waits for is urgent now. While degraded nobody may wait. */
 const wait = (state: State, waiter: Waiter, context: Context): State => {

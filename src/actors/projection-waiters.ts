@@ -1,5 +1,6 @@
 /** Who waits until the projection shows something: flushes, suspensions that flush first, and requests for an LSN. */
 import type { KeelsonError } from '../errors.ts'
+import type { From } from '../runtime/index.ts'
 
 /** Somebody waits until the projection shows `lsn`. */
 export type Waiter = {
@@ -7,6 +8,17 @@ export type Waiter = {
   readonly reached: (lsn: number) => void
   readonly failed: (error: KeelsonError) => void
 }
+
+/** Tells a call where the projection is then. */
+export const answering = (from: From<number>): Omit<Waiter, 'lsn'> => ({
+  reached: (lsn) => from.reply(lsn),
+  failed: (error) => from.fail(error),
+})
+
+const ignore = (): void => undefined
+
+/** Tells nobody: whoever wants this to happen will notice. */
+export const unheard: Omit<Waiter, 'lsn'> = { reached: ignore, failed: ignore }
 
 /** Those who wait at one projection. Each is answered once. */
 export class ProjectionWaiters {
