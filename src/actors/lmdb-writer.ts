@@ -109,6 +109,8 @@ export const server: GenServer<Messages, State, Shard> = {
       await projection.settled()
       const projectedLsn = projection.position()?.lsn ?? 0
       state.feed = new ProjectionFeed(shard.parts.settings.lmdb, projectedLsn, appliedLsn)
+      // Less than before where a damaged one was set aside.
+      shard.projectedLsn = state.feed.projectedLsn
       return noReply(step(state, context))
     },
   },
@@ -345,7 +347,7 @@ const tellLag = ({ shard, feed }: State, { system }: Context): void => {
 const settle = (state: State, context: Context): void => {
   const { projectedLsn } = state.feed
   // Whoever is told sees it: the applier gets to know it later.
-  state.shard.projectedLsn = Math.max(state.shard.projectedLsn, projectedLsn)
+  state.shard.projectedLsn = projectedLsn
   Applier.projected(applierOf(state, context), projectedLsn)
   state.waiters.reach(projectedLsn)
 }

@@ -6,27 +6,8 @@ import type { Clock } from '../../src/clock.ts'
 import { laneMemory } from '../../src/storage/commit-lane.ts'
 import { LaneClient } from '../../src/storage/lane-client.ts'
 import { LaneServer } from '../../src/storage/lane-server.ts'
-import type { CommitRequest } from '../../src/storage/log-host.ts'
 import { threadClient } from '../../src/storage/worker-thread.ts'
-
-const request: CommitRequest = {
-  bytes: new Uint8Array(16),
-  lengths: [16],
-  now: 1,
-  sync: true,
-  projectedLsn: 0,
-}
-
-const commit = {
-  firstLsn: 2,
-  count: 1,
-  time: 1,
-  durableLsn: 2,
-  syncMs: 0,
-  bytesWritten: 512,
-  rolled: false,
-  runs: [2, 1],
-}
+import { answer, request } from '../support/lane-commit.ts'
 
 /** Nobody rings and nobody looks out: an answer in the lane is seen when the client looks by itself. */
 const world = () => {
@@ -54,7 +35,7 @@ test('a commit that was answered by the lane is settled as soon as the message t
   const second = client.ask('commit', request).then(() => settled.push('committed'))
   server.look()
   expect(taken.map(({ id }) => id)).toEqual([1, 2])
-  taken[1]?.byLane(commit)
+  taken[1]?.byLane(answer(2))
   worker.emit('message', { id: 1, error: { code: 'NO_SPACE', message: 'full', details: {} } })
   await Promise.all([first, second])
   expect(settled).toEqual(['refused', 'committed'])

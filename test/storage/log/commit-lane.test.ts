@@ -4,27 +4,7 @@ import type { Clock } from '../../../src/clock.ts'
 import { CommitLane, laneMemory, laneSides } from '../../../src/storage/commit-lane.ts'
 import { LaneClient } from '../../../src/storage/lane-client.ts'
 import { LaneServer } from '../../../src/storage/lane-server.ts'
-import type { CommitRequest } from '../../../src/storage/log-host.ts'
-import type { PackedCommit } from '../../../src/storage/log-wire.ts'
-
-const request: CommitRequest = {
-  bytes: new Uint8Array(16),
-  lengths: [16],
-  now: 1,
-  sync: true,
-  projectedLsn: 0,
-}
-
-const answer = (lsn: number): PackedCommit => ({
-  firstLsn: lsn,
-  count: 1,
-  time: 1,
-  durableLsn: lsn,
-  syncMs: 0.1,
-  bytesWritten: 512,
-  rolled: false,
-  runs: [lsn, 1],
-})
+import { answer, request } from '../../support/lane-commit.ts'
 
 /** Both sides in one thread: nobody looks by itself, so what happens is what the test does. */
 const world = () => {
