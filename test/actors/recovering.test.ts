@@ -201,6 +201,21 @@ describe('an applier that starts again', () => {
 })
 
 describe('a projection', () => {
+  test('that was set aside for its damage is no more in health: the new one shows nothing yet', async () => {
+    const { app, clock, projections, during } = await filled({ overlay: { keys: 10 } })
+    await during(app.control.flushAll())
+    await during(app.control.suspendAll({ flush: false }))
+    expect(app.health().shards[0]?.projectedLsn).toBeGreaterThan(0)
+    projections.damageRow('/data/shard-0/lmdb', 'key:7')
+    expect(() => app.store.get('key:7')).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+    await clock.advance(1_000)
+    expect(app.health().shards).toMatchObject([{ phase: 'recovering', projectedLsn: 0 }])
+
+    await during(app.control.resumeAll({ force: true }))
+    await clock.advance(1_000)
+    expect(app.store.get('key:7')).toEqual({ key: 'key:7' })
+  })
+
   test('is where health shows it once a flush is answered', async () => {
     const { start, during } = machine()
     const app = await start()
