@@ -233,6 +233,22 @@ describe('sources and tests', () => {
   })
 })
 
-test('the lock file names no registry', () => {
-  expect(readFileSync('package-lock.json', 'utf8')).not.toMatch(/"resolved"/)
+describe('the lock file', () => {
+  const text = readFileSync('package-lock.json', 'utf8')
+
+  test('names no registry', () => {
+    expect(text).not.toMatch(/"resolved"/)
+  })
+
+  test('has every optional package of every system, without which `npm ci` of npm 11 refuses it', () => {
+    const { packages } = JSON.parse(text) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>
+    }
+    const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter(
+        (name) => !packages[`node_modules/${name}`] && !packages[`${path}/node_modules/${name}`],
+      ),
+    )
+    expect(missing).toEqual([])
+  })
 })
