@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import * as keelson from '../src/index.ts'
 import type { BareContext } from '../src/runtime/index.ts'
-import * as stateMachine from '../src/runtime/state-machine.ts'
+import * as stateMachine from '../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../src/testing/index.ts'
 
 /** What the second column of the tables names, as `of.function`, or as a function of the package. */

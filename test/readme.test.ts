@@ -39,7 +39,7 @@ test('the actor and its configuration run under `keelson start`, and come back w
   const [actor, configuration] = blocks('ts')
   writeFileSync(join(dir, 'counter.ts'), actor ?? '')
   writeFileSync(join(dir, 'keelson.config.ts'), configuration ?? '')
-  const command = join(process.cwd(), 'dist/inspect/cli.js')
+  const command = join(process.cwd(), 'dist/inspect/cli/cli.js')
 
   const output = execFileSync(process.execPath, [command, 'start'], {
     cwd: dir,

@@ -1,6 +1,7 @@
 /** The rules of ARCHITECTURE.md about layers, doors and files, enforced. Every exception stands here by name. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { rooms } from './rooms.ts'
 import { codeOf, type SourceFile, sourceFiles } from './support/source-files.ts'
 
 const sources = sourceFiles('src')
@@ -25,50 +26,46 @@ const harmless = ['node:path', 'node:url', 'node:util', 'node:buffer', 'node:str
 
 /** Every other outside module, and who may import it. What is not named here may not be imported at all. */
 const doors: Record<string, readonly string[]> = {
-  'node:fs': ['src/storage/node-disk.ts', 'src/inspect/'],
+  'node:fs': ['src/storage/disk/node-disk.ts', 'src/inspect/'],
   'node:fs/promises': ['src/inspect/'],
-  lmdb: ['src/storage/lmdb-environment.ts'],
-  msgpackr: ['src/storage/value.ts'],
-  'node:worker_threads': ['src/storage/worker-thread.ts'],
-  'node:child_process': ['src/storage/folder-lock.ts'],
+  lmdb: ['src/storage/lmdb/lmdb-environment.ts'],
+  msgpackr: ['src/storage/values/value.ts'],
+  'node:worker_threads': ['src/storage/threads/worker-thread.ts'],
+  'node:child_process': ['src/storage/disk/folder-lock.ts'],
   'node:perf_hooks': ['src/clock.ts'],
   jiti: ['src/supervisors/module-loader.ts'],
-  eventemitter3: ['src/runtime/event-bus.ts'],
+  eventemitter3: ['src/runtime/words/telemetry.ts'],
   // One file uses it; the others around it name its types.
   xstate: ['src/runtime/state-machine'],
-  'node:crypto': ['src/clock.ts', 'src/actors/range-query.ts', 'src/storage/sha256.ts'],
+  'node:crypto': ['src/clock.ts', 'src/actors/store/range-query.ts', 'src/storage/bytes/sha256.ts'],
   'node:os': [
-    'src/storage/folder-lock.ts',
-    'src/storage/lmdb-environment.ts',
-    'src/storage/worker-thread.ts',
+    'src/storage/disk/folder-lock.ts',
+    'src/storage/lmdb/lmdb-environment.ts',
+    'src/storage/threads/worker-thread.ts',
     'src/inspect/',
   ],
-  'node:zlib': ['src/storage/crc32.ts'],
+  'node:zlib': ['src/storage/bytes/crc32.ts'],
   'node:vm': ['src/inspect/'],
   'node:readline': ['src/inspect/'],
-}
-
-/** Files over 300 lines, and none over 400, each with the reason why it is one noun. */
-const longFiles: Record<string, string> = {
-  'src/actors/applier.ts': 'one actor: its messages, its server and its client functions',
-  'src/actors/batcher-server.ts': 'one actor: its messages, its server and its client functions',
-  'src/actors/blob-store.ts': 'one actor: its messages, its server and its client functions',
-  'src/actors/control.ts': 'one actor: its messages, its server and its client functions',
-  'src/actors/lmdb-writer.ts': 'one actor: its messages, its server and its client functions',
-  'src/actors/wal-writer.ts': 'one actor: its messages, its server and its client functions',
 }
 
 /** Files that nothing imports: entry points. */
 const entryPoints = [
   'src/index.ts',
-  'src/inspect/cli.ts',
-  'src/storage/wal.ts',
-  'src/runtime/state-machine.ts',
+  'src/inspect/cli/cli.ts',
+  'src/storage/wal/wal.ts',
+  'src/runtime/state-machine/state-machine.ts',
   'src/testing/index.ts',
 ]
 
 const layerOf = (path: string): string =>
   leaves.includes(path) ? 'leaf' : path === 'src/index.ts' ? 'index' : (path.split('/')[1] ?? '')
+
+/** The room of a file, or '' when it stands in none. */
+const roomOf = (path: string): string => {
+  const [, layer = '', room = '', file] = path.split('/')
+  return rooms[layer] && file ? room : ''
+}
 
 /** `path: what` for each breach; a test expects none, so that a failure names file and rule. */
 const breaches = (find: (file: SourceFile) => Iterable<string>, files = sources): string[] =>
@@ -83,6 +80,51 @@ describe('the sources', () => {
       }),
     )
     expect(found).toEqual([])
+  })
+
+  test('stand in a room of their layer, beside it only its index.ts', () => {
+    const found = sources.filter(({ path }) => {
+      const [, layer = '', room = '', ...rest] = path.split('/')
+      const known = rooms[layer]
+      return known && (rest.length === 0 ? room !== 'index.ts' : rest.length > 1 || !known[room])
+    })
+    expect(found.map(({ path }) => path)).toEqual([])
+  })
+
+  test('import one way, from room to room, as the table of rooms says', () => {
+    const found = breaches((file) =>
+      file.targets.filter((target) => {
+        const [from, to] = [roomOf(file.path), roomOf(target)]
+        return (
+          from &&
+          to &&
+          from !== to &&
+          !rooms[layerOf(file.path)]?.[from]?.includes(to) &&
+          layerOf(target) === layerOf(file.path)
+        )
+      }),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('need every arrow of that table, and none runs upwards', () => {
+    const idle = Object.entries(rooms).flatMap(([layer, table]) =>
+      Object.entries(table).flatMap(([from, list], index, all) =>
+        list
+          .filter(
+            (to) =>
+              all.findIndex(([name]) => name === to) >= index ||
+              all.findIndex(([name]) => name === to) < 0 ||
+              !sources.some(
+                ({ path, targets }) =>
+                  path.startsWith(`src/${layer}/${from}/`) &&
+                  targets.some((target) => target.startsWith(`src/${layer}/${to}/`)),
+              ),
+          )
+          .map((to) => `${layer}: ${from} → ${to}`),
+      ),
+    )
+    expect(idle).toEqual([])
   })
 
   test('import from another folder only its index.ts', () => {
@@ -196,8 +238,8 @@ describe('the sources', () => {
     expect(found).toEqual([])
   })
 
-  test('are short, but for the files named here', () => {
-    const found = sources.filter(({ path, lines }) => lines.length > (longFiles[path] ? 401 : 301))
+  test('are at most 500 lines long', () => {
+    const found = sources.filter(({ lines }) => lines.length > 501)
     expect(found.map(({ path, lines }) => `${path}: ${lines.length} lines`)).toEqual([])
   })
 })

@@ -1,28 +1,39 @@
 /** What other folders may use of the durable actors. */
 
-export { Admission } from './admission.ts'
-export { Allowance } from './allowance.ts'
-export * as Applier from './applier.ts'
-export { invalidArgument } from './argument-check.ts'
-export { Batch } from './batch.ts'
-export * as Batcher from './batcher.ts'
-export { BatcherHandle } from './batcher-handle.ts'
-export * as BlobStore from './blob-store.ts'
-export * as Control from './control.ts'
+export { Admission, Allowance } from './admission/allowance.ts'
+export * as BlobStore from './blobs/blob-store.ts'
+export { BatcherHandle } from './control/batcher-handle.ts'
+export * as Control from './control/control.ts'
 export {
   ControlHandle,
   type ControlOptions,
   type ResumeOptions,
   type SuspendOptions,
-} from './control-handle.ts'
-export * as Expirer from './expirer.ts'
-export * as LmdbWriter from './lmdb-writer.ts'
-export type { RangeOptions } from './range-query.ts'
-export { levelOf, type Settings } from './settings.ts'
-export { reasonText, Shard, type ShardPhase, type Suspension } from './shard.ts'
-export { defaultInstance, instanceName, shardName } from './shard-name.ts'
-export { type ShardFacts, type StorageEvents, tell } from './storage-events.ts'
-export { Store } from './store.ts'
+} from './control/control-handle.ts'
+export {
+  flushWindows,
+  type PauseTerms,
+  pauseWrites,
+  type WritePause,
+} from './control/write-pause.ts'
+export * as WalWriter from './log/wal-writer.ts'
+export * as Applier from './projection/applier.ts'
+export * as LmdbWriter from './projection/lmdb-writer.ts'
+export { invalidArgument } from './shard/argument-check.ts'
+export { levelOf, type Settings } from './shard/settings.ts'
+export { reasonText, Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
+export { defaultInstance, instanceName, shardName } from './shard/shard-name.ts'
+export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
+export {
+  isWindow,
+  namespaceFault,
+  WriteWindows,
+  windowMsMax,
+  windowsMax,
+} from './shard/write-windows.ts'
+export { Batch } from './store/batch.ts'
+export type { RangeOptions } from './store/range-query.ts'
+export { Store } from './store/store.ts'
 export type {
   BatchAnswer,
   CompareAnswer,
@@ -39,13 +50,14 @@ export type {
   UntilAnswer,
   Written,
   WrittenMany,
-} from './store-answers.ts'
-export type { Pairs } from './store-commands.ts'
-export type { RangePage, StoreEntry } from './store-reader.ts'
-export type { ByteSource } from './stream-source.ts'
-export { Compound } from './value-reading.ts'
-export type { StreamedIn } from './value-streams.ts'
-export * as WalWriter from './wal-writer.ts'
+} from './store/store-answers.ts'
+export type { Pairs } from './store/store-commands.ts'
+export type { RangePage, StoreEntry } from './store/store-reader.ts'
+export type { ByteSource } from './store/stream-source.ts'
+export { Compound } from './store/value-reading.ts'
+export type { StreamedIn } from './store/value-streams.ts'
+export * as Batcher from './writing/batcher.ts'
+export * as Expirer from './writing/expirer.ts'
 export type {
   ClearOptions,
   ExpiryOptions,
@@ -61,12 +73,4 @@ export type {
   StreamOptions,
   UnlockOptions,
   WriteOptions,
-} from './write-options.ts'
-export { flushWindows, type PauseTerms, pauseWrites, type WritePause } from './write-pause.ts'
-export {
-  isWindow,
-  namespaceFault,
-  WriteWindows,
-  windowMsMax,
-  windowsMax,
-} from './write-windows.ts'
+} from './writing/write-options.ts'

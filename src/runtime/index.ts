@@ -1,29 +1,10 @@
 /** The runtime: processes, messages, links, monitors, timers, names and supervision, with the semantics of OTP. */
-export { isRef, type Messages, type Name, name, type Ref } from './address.ts'
-export {
-  type ChildFault,
-  type ChildrenFault,
-  childrenFault,
-  type JudgedSpec,
-} from './child-fault.ts'
-export type { ChildCount, ChildInfo } from './child-info.ts'
-export { type ChildContext, type ChildSpec, type WorkerOptions, worker } from './child-spec.ts'
-export {
-  type DynamicSupervisorMessages,
-  type DynamicSupervisorOptions,
-  dynamicSupervisor,
-  startDynamicChild,
-  startDynamicSupervisor,
-  terminateDynamicChild,
-} from './dynamic-supervisor.ts'
-export type { ExitMessage } from './envelope.ts'
-export { describeReason, type ExitReason, exit, isOrderly, isShutdown } from './exit-reason.ts'
-export type * from './gen-server.ts'
-export type { Log, Logger } from './logger.ts'
-export type { Fired, Timer } from './message-timer.ts'
-export type * from './messages.ts'
-export { type CallOptions, call, cast, madeThrough, send } from './messaging.ts'
-export type { DownMessage, Monitor } from './monitor.ts'
+
+export { isVia, type Via } from './names/via.ts'
+export { type CallOptions, call, cast, madeThrough, send } from './process/messaging.ts'
+export type { ProcessInfo } from './process/process-info.ts'
+export type { Shutdown } from './process/shutdown.ts'
+export type * from './server/gen-server.ts'
 export {
   type Ignore,
   ignore,
@@ -38,15 +19,44 @@ export {
   stop,
   stopReply,
   type Then,
-} from './next-step.ts'
-export type { TaskContext, TaskFunction, TaskOutcome, TaskValue } from './owned-task.ts'
-export type { ProcessInfo } from './process-info.ts'
-export * as Registry from './registry.ts'
-export { via } from './registry.ts'
-export type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
-export type { Shutdown } from './shutdown.ts'
-export type * from './start-options.ts'
-export type { AsyncStreamOptions } from './stream-options.ts'
+} from './server/next-step.ts'
+export type * from './server/start-options.ts'
+export {
+  getState,
+  getStatus,
+  replaceState,
+  resume,
+  statistics,
+  stopProcess,
+  suspend,
+  trace,
+} from './server/sys.ts'
+export { createSystem, type SystemOptions } from './server/system.ts'
+export type { ServerStatus, Statistics } from './server/system-requests.ts'
+export {
+  type ChildFault,
+  type ChildrenFault,
+  childrenFault,
+  type JudgedSpec,
+} from './supervision/child-fault.ts'
+export {
+  type ChildContext,
+  type ChildSpec,
+  type WorkerOptions,
+  worker,
+} from './supervision/child-spec.ts'
+export {
+  type DynamicSupervisorMessages,
+  type DynamicSupervisorOptions,
+  dynamicSupervisor,
+  startDynamicChild,
+  startDynamicSupervisor,
+  terminateDynamicChild,
+} from './supervision/dynamic-supervisor.ts'
+export * as Registry from './supervision/registry.ts'
+export { via } from './supervision/registry.ts'
+export type { AutoShutdown, Restart, Strategy } from './supervision/restart-policy.ts'
+export type { ChildCount, ChildInfo } from './supervision/supervised-children.ts'
 export {
   countChildren,
   deleteChild,
@@ -58,26 +68,16 @@ export {
   supervisor,
   terminateChild,
   whichChildren,
-} from './supervisor.ts'
+} from './supervision/supervisor.ts'
 export type {
   ChildResult,
   SupervisorMessages,
-} from './supervisor-server.ts'
-export {
-  getState,
-  getStatus,
-  replaceState,
-  resume,
-  statistics,
-  stopProcess,
-  suspend,
-  trace,
-} from './sys.ts'
-export { createSystem, type SystemOptions } from './system.ts'
-export type { ServerStatus, Statistics } from './system-requests.ts'
-export { Task, type TaskOptions, type TaskRunOptions } from './task.ts'
-export type { TaskWaitOptions } from './task-gathering.ts'
-export type { StreamOutcome } from './task-stream.ts'
+} from './supervision/supervisor-server.ts'
+export type { TaskContext, TaskFunction, TaskOutcome, TaskValue } from './task/owned-task.ts'
+export type { AsyncStreamOptions } from './task/stream-input.ts'
+export { Task, type TaskOptions, type TaskRunOptions } from './task/task.ts'
+export type { TaskWaitOptions } from './task/task-gathering.ts'
+export type { StreamOutcome } from './task/task-stream.ts'
 export {
   startTaskSupervisor,
   type TaskChildOptions,
@@ -86,7 +86,24 @@ export {
   type TaskSupervisorMessages,
   type TaskSupervisorOptions,
   taskSupervisor,
-} from './task-supervisor.ts'
-export { type ProcessFacts, type Telemetry, type TelemetryEvents, telemetry } from './telemetry.ts'
-export type { TraceEvent } from './trace-event.ts'
-export { isVia, type Via } from './via.ts'
+} from './task/task-supervisor.ts'
+export { isRef, type Messages, type Name, name, type Ref } from './words/address.ts'
+export type { ExitMessage } from './words/envelope.ts'
+export {
+  describeReason,
+  type ExitReason,
+  exit,
+  isOrderly,
+  isShutdown,
+} from './words/exit-reason.ts'
+export type { Log, Logger } from './words/logger.ts'
+export type { Fired, Timer } from './words/message-timer.ts'
+export type * from './words/messages.ts'
+export type { DownMessage, Monitor } from './words/monitor.ts'
+export type { TraceEvent } from './words/telemetry.ts'
+export {
+  type ProcessFacts,
+  type Telemetry,
+  type TelemetryEvents,
+  telemetry,
+} from './words/telemetry.ts'

@@ -1,16 +1,12 @@
 /** What other folders may use of storage: files and formats, the ports and their implementations. */
-export { BlobExtents, type Extent, gapsBetween } from './blob-extents.ts'
-export type { BlobSegment } from './blob-folder.ts'
-export * from './blob-host.ts'
-export { readBlobRange } from './blob-reader.ts'
-export { recordExtent } from './blob-record.ts'
-export {
-  type BlobRef,
-  blobReferenceBytes,
-  decodeBlobReference,
-  encodeBlobReference,
-} from './blob-reference.ts'
-export { loggedBlobRow, recordOfLogged } from './blob-rows.ts'
+export { BlobExtents, type Extent, gapsBetween } from './blobs/blob-extents.ts'
+export type { BlobSegment } from './blobs/blob-folder.ts'
+export * from './blobs/blob-host.ts'
+export { readBlobRange } from './blobs/blob-reader.ts'
+export { recordExtent } from './blobs/blob-record.ts'
+export { Blobs } from './blobs/blobs.ts'
+export { TurnShare } from './bytes/turn-share.ts'
+export { utf8Length } from './bytes/utf8.ts'
 export {
   type Command,
   type Expiry,
@@ -27,16 +23,16 @@ export {
   type SetCondition,
   type Unit,
   unitsIn,
-} from './command.ts'
+} from './commands/command.ts'
 export {
   type CommandAnswer,
   type Refusal,
   type RefusalReason,
   refusalError,
   type UnitAnswer,
-} from './command-answer.ts'
-export { decodeFrame } from './command-decoding.ts'
-export { encodeFrame, encodeFrameInto, frameLength } from './command-encoding.ts'
+} from './commands/command-answer.ts'
+export { decodeFrame } from './commands/command-decoding.ts'
+export { encodeFrame, encodeFrameInto, frameLength } from './commands/command-encoding.ts'
 export {
   commandsOf,
   refsOf,
@@ -44,7 +40,8 @@ export {
   valuesOf,
   withCommands,
   withValues,
-} from './command-values.ts'
+} from './commands/command-values.ts'
+export { frameHeadBytes } from './commands/quick-frame.ts'
 export {
   type DataFolderFacts,
   type DataFolderReading,
@@ -54,16 +51,50 @@ export {
   shardFolder,
   shardsPresent,
   writeDataFolder,
-} from './data-folder.ts'
-export { type Disk, DiskError, type DiskFile, type DiskLock } from './disk.ts'
-export { isExpired, living } from './expiry.ts'
-export { fieldCount, fieldsMax } from './field-commands.ts'
-export { copyingFolder, type UncopiedPlace } from './folder-copy.ts'
-export { frameTypes } from './frame.ts'
-export type { FrameContent } from './frame-content.ts'
-export { markOf } from './frame-mark.ts'
-export { inlineBlobHost } from './inline-blob-host.ts'
-export { inlineLogHost } from './inline-log-host.ts'
+} from './disk/data-folder.ts'
+export { describeHolder, lockedDir } from './disk/lock-holder.ts'
+export { nodeDisk, shareLock } from './disk/node-disk.ts'
+export { frameTypes } from './frames/frame.ts'
+export type { LsnRange } from './frames/lost-frame.ts'
+export { examineProjection } from './lmdb/lmdb-examination.ts'
+export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
+export { isRowKey, rowBytes } from './lmdb/row-codec.ts'
+export { createLog } from './log/log.ts'
+export {
+  type Disk,
+  type DiskEntry,
+  DiskError,
+  type DiskFile,
+  type DiskLock,
+  type OpenMode,
+} from './ports/disk.ts'
+export * from './ports/log-host.ts'
+export * from './ports/projection-store.ts'
+export { markOf } from './recovery/frame-mark.ts'
+export { copyingFolder, type UncopiedPlace } from './rescue/folder-copy.ts'
+export type { FrameContent } from './rescue/frame-content.ts'
+export type { LogKnowledge } from './rescue/log-damage.ts'
+export { type DumpRange, type DumpRecord, dumping } from './rescue/log-dump.ts'
+export type { LogVerification } from './rescue/log-judgement.ts'
+export { nothingFound, type Salvaged, salvaging } from './rescue/log-salvage.ts'
+export { type LogProgress, verifying, verifyLog } from './rescue/log-verification.ts'
+export { loggedBlobRow, recordOfLogged } from './rows/blob-rows.ts'
+export { fieldCount, fieldsMax } from './rows/field-commands.ts'
+export * from './rows/rows.ts'
+export { isExpired, living } from './rows/rows.ts'
+export { applyUnits, type RowSink } from './rows/state-machine.ts'
+export { type Damage, refusalOf, refusing } from './segments/log-errors.ts'
+export { unitBytesMax } from './segments/log-limits.ts'
+export { sparePreparation } from './segments/segment-file.ts'
+export { threadBlobHost } from './threads/thread-blob-host.ts'
+export { threadLogHost } from './threads/thread-log-host.ts'
+export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
+export {
+  type BlobRef,
+  blobReferenceBytes,
+  decodeBlobReference,
+  encodeBlobReference,
+} from './values/blob-reference.ts'
 export {
   checkKey,
   compareKeys,
@@ -72,24 +103,9 @@ export {
   namespaceOf,
   rootNamespace,
   shardOf,
-} from './key.ts'
-export { examineProjection } from './lmdb-examination.ts'
-export { lmdbProjections } from './lmdb-projection-store.ts'
-export { describeHolder } from './lock-holder.ts'
-export type { LogKnowledge } from './log-damage.ts'
-export { type DumpRange, type DumpRecord, dumping } from './log-dump.ts'
-export { type Damage, refusalOf, refusing } from './log-errors.ts'
-export * from './log-host.ts'
-export type { LogVerification } from './log-judgement.ts'
-export { unitBytesMax } from './log-limits.ts'
-export { nothingFound, type Salvaged, salvaging } from './log-salvage.ts'
-export { type LogProgress, verifying, verifyLog } from './log-verification.ts'
-export type { LsnRange } from './lost-frame.ts'
-export { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
-export { nodeDisk, shareLock } from './node-disk.ts'
-export * from './projection-store.ts'
-export { frameHeadBytes } from './quick-frame.ts'
-export * from './rope.ts'
+} from './values/key.ts'
+export * from './values/rope.ts'
+export { isStoredValue, ropeOf, storedRope } from './values/rope.ts'
 export {
   compoundOf,
   fieldOf,
@@ -100,14 +116,5 @@ export {
   lockRowKey,
   lockRows,
   loggedBlobRows,
-} from './row-key.ts'
-export * from './rows.ts'
-export { type SimulatedDisk, simulatedDisk } from './simulated-disk.ts'
-export { applyUnits, type RowSink } from './state-machine.ts'
-export { isStoredValue, ropeOf, storedRope } from './stored-rope.ts'
-export { threadBlobHost } from './thread-blob-host.ts'
-export { threadLogHost } from './thread-log-host.ts'
-export { threadProjectionWriters } from './thread-projection-writer.ts'
-export { TurnShare } from './turn-share.ts'
-export { utf8Length } from './utf8.ts'
-export { decodeValue, encodeValue } from './value.ts'
+} from './values/row-key.ts'
+export { decodeValue, encodeValue } from './values/value.ts'

@@ -29,9 +29,8 @@ import { type AppTree, mapModules } from './app-tree.ts'
 import { registeredName } from './child-tree.ts'
 import { configError } from './config-error.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
-import { instanceTree, treeNames } from './instance-tree.ts'
+import { instanceTree, reopen, treeNames } from './instance-tree.ts'
 import { loadedServer } from './module-loader.ts'
-import { reopen } from './reopening.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
 
 /** What an instance reaches the outside through. */

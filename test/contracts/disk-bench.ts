@@ -1,6 +1,6 @@
 /** A disk on the bench: one for each test, with a folder of its own, and what the contract's tests do with it all the time. */
 import { afterEach, beforeEach, expect } from 'vitest'
-import type { Disk, DiskError } from '../../src/storage/disk.ts'
+import type { Disk, DiskError } from '../../src/storage/ports/disk.ts'
 
 /** A disk and a folder on it that is empty and the test's own. */
 export type DiskUnderTest = { readonly disk: Disk; readonly dir: string; readonly end: () => void }

@@ -4,14 +4,14 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compareKeys } from '../../src/storage/key.ts'
 import type {
   ProjectionStore,
   Projections,
   Row,
   RowChange,
   RowRange,
-} from '../../src/storage/projection-store.ts'
+} from '../../src/storage/ports/projection-store.ts'
+import { compareKeys } from '../../src/storage/values/key.ts'
 import {
   boundArbitrary,
   expectedKeys,

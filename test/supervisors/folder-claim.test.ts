@@ -1,16 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../src/clock.ts'
 import { createSystem } from '../../src/runtime/index.ts'
+import { type Disk, writeDataFolder } from '../../src/storage/index.ts'
+import { claimFolder } from '../../src/supervisors/folder-claim.ts'
+import { startInstance } from '../../src/supervisors/instance.ts'
 import {
-  type Disk,
   inlineBlobHost,
   inlineLogHost,
   memoryProjections,
   simulatedDisk,
-  writeDataFolder,
-} from '../../src/storage/index.ts'
-import { claimFolder } from '../../src/supervisors/folder-claim.ts'
-import { startInstance } from '../../src/supervisors/instance.ts'
+} from '../../src/testing/index.ts'
 
 const clock = virtualClock()
 const request = (disk: Disk, shards?: number) => ({

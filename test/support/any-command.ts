@@ -7,8 +7,8 @@ import {
   keepExpiry,
   noExpiry,
   type Unit,
-} from '../../src/storage/command.ts'
-import type { StoredValue, ValueTag } from '../../src/storage/projection-store.ts'
+} from '../../src/storage/commands/command.ts'
+import type { StoredValue, ValueTag } from '../../src/storage/ports/projection-store.ts'
 
 const texts = (bytesMax: number) =>
   fc

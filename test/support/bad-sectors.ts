@@ -5,8 +5,8 @@ import {
   DiskError,
   type DiskFile,
   type OpenMode,
-} from '../../src/storage/disk.ts'
-import type { SimulatedDisk } from '../../src/storage/simulated-disk.ts'
+} from '../../src/storage/ports/disk.ts'
+import type { SimulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
 /** Bytes of one file. */
 export type BadExtent = { readonly path: string; readonly from: number; readonly to: number }

@@ -1,11 +1,11 @@
 /** Words for tests of blobs: a folder of them on a simulated disk, payloads that say which they are, lives and deaths. */
-import type { BlobProtocol } from '../../src/storage/blob-host.ts'
-import { readBlobRange } from '../../src/storage/blob-reader.ts'
-import { recordExtent } from '../../src/storage/blob-record.ts'
-import type { BlobRef } from '../../src/storage/blob-reference.ts'
-import { Blobs } from '../../src/storage/blobs.ts'
-import { type SimulatedDisk, simulatedDisk } from '../../src/storage/simulated-disk.ts'
-import type { Workbench } from '../../src/storage/workbench.ts'
+import type { BlobProtocol } from '../../src/storage/blobs/blob-host.ts'
+import { readBlobRange } from '../../src/storage/blobs/blob-reader.ts'
+import { recordExtent } from '../../src/storage/blobs/blob-record.ts'
+import { Blobs } from '../../src/storage/blobs/blobs.ts'
+import type { Workbench } from '../../src/storage/blobs/record-writer.ts'
+import type { BlobRef } from '../../src/storage/values/blob-reference.ts'
+import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
 /** The folder of all blobs here. */
 export const dir = '/data/blobs'

@@ -2,8 +2,9 @@
  * A process that tries the machine's disk under limits that its starter set, and prints what came of it. First argument:
  * `fill` (writes until it is refused) or `change` (tries each change in a folder); second: the path.
  */
-import { DiskError } from '../../src/storage/disk.ts'
-import { nodeDisk } from '../../src/storage/node-disk.ts'
+
+import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
+import { DiskError } from '../../src/storage/ports/disk.ts'
 
 const disk = nodeDisk()
 const [what = '', path = ''] = process.argv.slice(2)

@@ -1,8 +1,8 @@
 /** Taking locks of folders, in either way, and what a refusal says. */
 import { spawnSync } from 'node:child_process'
 import { type ErrorDetails, isKeelsonError } from '../../src/errors.ts'
-import { DiskError, type DiskLock } from '../../src/storage/disk.ts'
-import { nodeDisk } from '../../src/storage/node-disk.ts'
+import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
+import { DiskError, type DiskLock } from '../../src/storage/ports/disk.ts'
 
 /** Whether this machine has the tool. */
 export const hasFlock = spawnSync('flock', ['--version']).error === undefined

@@ -1,9 +1,9 @@
 /** The golden logs of `test/golden`, put on a simulated disk. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { crc32 } from '../../src/storage/crc32.ts'
-import { frameBuffer, frameHeaderBytes, readFrameHeader } from '../../src/storage/frame.ts'
-import { decodeSegmentHeader } from '../../src/storage/segment-header.ts'
-import { type SimulatedDisk, simulatedDisk } from '../../src/storage/simulated-disk.ts'
+import { crc32 } from '../../src/storage/bytes/crc32.ts'
+import { frameBuffer, frameHeaderBytes, readFrameHeader } from '../../src/storage/frames/frame.ts'
+import { decodeSegmentHeader } from '../../src/storage/frames/segment-header.ts'
+import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 import { dir, type LogWorld, newestOn, segmentsOn, worldOn } from './logs.ts'
 
 /** A world with the golden log of that name, durable. */

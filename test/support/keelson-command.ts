@@ -22,7 +22,7 @@ export type RunningCommand = {
   readonly says: (text: string, stream?: 'output' | 'errors') => Promise<void>
 }
 
-const program = join(import.meta.dirname, '../../dist/inspect/cli.js')
+const program = join(import.meta.dirname, '../../dist/inspect/cli/cli.js')
 
 /** Starts `keelson` with `words` in the folder `cwd`. It is killed at the end of the test if it still runs. */
 export const startKeelson = (

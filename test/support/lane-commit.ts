@@ -1,6 +1,6 @@
 /** A small commit, as it goes through a lane, and its answer. */
-import type { CommitRequest } from '../../src/storage/log-host.ts'
-import type { PackedCommit } from '../../src/storage/log-wire.ts'
+import type { CommitRequest } from '../../src/storage/ports/log-host.ts'
+import type { PackedCommit } from '../../src/storage/threads/log-wire.ts'
 
 /** One frame. */
 export const request: CommitRequest = {

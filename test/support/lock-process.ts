@@ -5,8 +5,8 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { isKeelsonError } from '../../src/errors.ts'
-import { DiskError, type DiskLock } from '../../src/storage/disk.ts'
-import { nodeDisk } from '../../src/storage/node-disk.ts'
+import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
+import { DiskError, type DiskLock } from '../../src/storage/ports/disk.ts'
 
 let lock: DiskLock | undefined
 

@@ -1,7 +1,7 @@
 /** Words for tests of what a power cut or a failing call leaves: the same work, stopped at every call in turn. */
 import { expect } from 'vitest'
 import { isKeelsonError } from '../../src/errors.ts'
-import { changingOperations, type Fault } from '../../src/storage/simulated-faults.ts'
+import { changingOperations, type Fault } from '../../src/testing/simulated/simulated-faults.ts'
 import type { LogWorld } from './logs.ts'
 
 /** Power cuts at one call, each with other luck. */

@@ -4,7 +4,7 @@
  * group that nothing proves to have been durable; never a wrong frame. One seed decides everything.
  */
 import { seededRandom } from '../../src/clock.ts'
-import type { SimulatedDisk } from '../../src/storage/simulated-disk.ts'
+import type { SimulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 import { checkThatItGoesOn, judgeDamage } from './damage-oracle.ts'
 import {
   commit,

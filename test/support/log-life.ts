@@ -4,10 +4,10 @@
  */
 import { seededRandom } from '../../src/clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../src/errors.ts'
-import { DiskError } from '../../src/storage/disk.ts'
-import type { Log } from '../../src/storage/log.ts'
-import { sparePreparation } from '../../src/storage/segment-file.ts'
-import { changingOperations } from '../../src/storage/simulated-faults.ts'
+import type { Log } from '../../src/storage/log/log.ts'
+import { DiskError } from '../../src/storage/ports/disk.ts'
+import { sparePreparation } from '../../src/storage/segments/segment-file.ts'
+import { changingOperations } from '../../src/testing/simulated/simulated-faults.ts'
 import { commit, content, dir, fill, type LogWorld, newWorld, payload, readAll } from './logs.ts'
 
 type Frame = { readonly number: number; readonly size: number; lsn: number | undefined }

@@ -1,8 +1,13 @@
 /** Words for tests of the log: a log on a simulated disk, frames whose content says which they are, lives and deaths. */
 import { virtualClock } from '../../src/clock.ts'
-import { createLog, type Log } from '../../src/storage/log.ts'
-import type { Commit, Inspection, LogOptions, OpenReport } from '../../src/storage/log-host.ts'
-import { type SimulatedDisk, simulatedDisk } from '../../src/storage/simulated-disk.ts'
+import { createLog, type Log } from '../../src/storage/log/log.ts'
+import type {
+  Commit,
+  Inspection,
+  LogOptions,
+  OpenReport,
+} from '../../src/storage/ports/log-host.ts'
+import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
 /** The folder of every log here. */
 export const dir = '/data/wal'

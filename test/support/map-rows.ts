@@ -1,15 +1,15 @@
 /** Rows in a Map, for the state machine: the plainest store there is. */
 
-import { compareKeys } from '../../src/storage/key.ts'
-import type { Row, RowChange, RowRange } from '../../src/storage/projection-store.ts'
-import { compoundOf } from '../../src/storage/row-key.ts'
+import type { Row, RowChange, RowRange } from '../../src/storage/ports/projection-store.ts'
 import {
   missingBlob,
   noteRow,
   type ReadBlob,
   type RowHints,
   type Rows,
-} from '../../src/storage/rows.ts'
+} from '../../src/storage/rows/rows.ts'
+import { compareKeys } from '../../src/storage/values/key.ts'
+import { compoundOf } from '../../src/storage/values/row-key.ts'
 
 /** Rows that can be looked into, and that take changes. */
 export class MapRows implements Rows {

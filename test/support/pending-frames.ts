@@ -1,6 +1,9 @@
 /** Frames as the projection takes them, out of plain lists. */
-import type { AppliedFrames } from '../../src/actors/applier.ts'
-import { type PendingFrames, ProjectionBatch } from '../../src/actors/projection-batch.ts'
+import type { AppliedFrames } from '../../src/actors/projection/applier.ts'
+import {
+  type PendingFrames,
+  ProjectionBatch,
+} from '../../src/actors/projection/projection-batch.ts'
 import {
   decodeFrame,
   type FrameUnits,

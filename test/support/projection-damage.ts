@@ -1,5 +1,5 @@
 /** Ways to damage a projection's file, as data, so that a failing one can be printed and tried again. */
-import type { Disk, DiskFile } from '../../src/storage/disk.ts'
+import type { Disk, DiskFile } from '../../src/storage/ports/disk.ts'
 
 /** One damage. Offsets and sizes are bytes; `page` counts pages of 4 KiB, or of whatever `pageBytes` says. */
 export type Damage =

@@ -1,5 +1,5 @@
 /** A history of commits that follows from their numbers alone: new rows, replaced, removed, a large one now and then. */
-import type { Row, RowChange } from '../../src/storage/projection-store.ts'
+import type { Row, RowChange } from '../../src/storage/ports/projection-store.ts'
 
 /** The changes of commit `lsn`. */
 export const changesOf = (lsn: number): RowChange[] =>

@@ -1,6 +1,6 @@
 /** Rows, keys and ranges for tests of projections, chosen and at random, and what a range shows, found the plainest way. */
 import fc from 'fast-check'
-import type { ProjectedPosition, Row, RowRange } from '../../src/storage/projection-store.ts'
+import type { ProjectedPosition, Row, RowRange } from '../../src/storage/ports/projection-store.ts'
 
 export const walId = '000102030405060708090a0b0c0d0eff'
 

@@ -2,8 +2,9 @@
  * The books of a random world of processes: what was asked for (links, monitors, calls, timers), what came of it, and what
  * is wrong with that. It knows OTP's rules of signals, and nothing of how the runtime keeps them.
  */
-import { describeReason } from '../../src/runtime/exit-reason.ts'
+
 import type { Monitor, Ref, System } from '../../src/runtime/index.ts'
+import { describeReason } from '../../src/runtime/words/exit-reason.ts'
 
 /** How far the restarts of a supervisor may go. */
 export interface Fuse {

@@ -1,7 +1,7 @@
 /** A value there and back, and what counts as the same. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { decodeValue, encodeValue } from '../../src/storage/value.ts'
+import { decodeValue, encodeValue } from '../../src/storage/values/value.ts'
 
 /** What is read of a value that was encoded. */
 export const back = (value: unknown): unknown => decodeValue(encodeValue(value))

@@ -1,7 +1,7 @@
 /** Assistants without threads, and inspections as something that compares: with an assistant and without must say the same. */
-import type { Disk } from '../../src/storage/disk.ts'
-import type { ScanAssistant } from '../../src/storage/scan-board.ts'
-import { readSealed } from '../../src/storage/segment-reading.ts'
+import type { Disk } from '../../src/storage/ports/disk.ts'
+import type { ScanAssistant } from '../../src/storage/recovery/scan-board.ts'
+import { readSealed } from '../../src/storage/recovery/segment-reading.ts'
 
 /** One who has taken all segments from `from` on before anybody else, and answers those that it can read. */
 export const eager =

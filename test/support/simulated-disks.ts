@@ -1,7 +1,7 @@
 /** Simulated disks with one file on them, for the tests of the simulation itself. */
 import { KeelsonError } from '../../src/errors.ts'
-import { DiskError, type DiskFile } from '../../src/storage/disk.ts'
-import { type SimulatedDisk, simulatedDisk } from '../../src/storage/simulated-disk.ts'
+import { DiskError, type DiskFile } from '../../src/storage/ports/disk.ts'
+import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
 /** So many that each fate of a sector and of a name comes up at one of them. */
 export const seeds: readonly number[] = Array.from({ length: 200 }, (_, index) => index + 1)

@@ -2,16 +2,16 @@
 import { onTestFinished } from 'vitest'
 import { type VirtualClock, virtualClock } from '../../src/clock.ts'
 import { createSystem } from '../../src/runtime/index.ts'
+import type { Projections } from '../../src/storage/index.ts'
+import { type App, type StartOptions, startInstance } from '../../src/supervisors/index.ts'
 import {
   inlineBlobHost,
   inlineLogHost,
   type MemoryProjections,
   memoryProjections,
-  type Projections,
   type SimulatedDisk,
   simulatedDisk,
-} from '../../src/storage/index.ts'
-import { type App, type StartOptions, startInstance } from '../../src/supervisors/index.ts'
+} from '../../src/testing/index.ts'
 
 /** What an instance stands on; it outlives the instance, as a machine does a process. */
 export type Machine = {

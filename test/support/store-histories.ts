@@ -1,6 +1,6 @@
 /** Random histories of all commands, for the model and for the state machine alike. */
 import fc from 'fast-check'
-import type { BlobRef } from '../../src/storage/blob-reference.ts'
+import { sha256 } from '../../src/storage/bytes/sha256.ts'
 import type {
   Command,
   Expiry,
@@ -8,12 +8,11 @@ import type {
   PutEntry,
   SetCondition,
   Unit,
-} from '../../src/storage/command.ts'
-import type { RowValue, StoredValue } from '../../src/storage/projection-store.ts'
-import { blobRope, encodeRope } from '../../src/storage/rope.ts'
-import { sha256 } from '../../src/storage/sha256.ts'
-import { isStoredValue, ropeOf } from '../../src/storage/stored-rope.ts'
-import { decodeValue, encodeValue } from '../../src/storage/value.ts'
+} from '../../src/storage/commands/command.ts'
+import type { RowValue, StoredValue } from '../../src/storage/ports/projection-store.ts'
+import type { BlobRef } from '../../src/storage/values/blob-reference.ts'
+import { blobRope, encodeRope, isStoredValue, ropeOf } from '../../src/storage/values/rope.ts'
+import { decodeValue, encodeValue } from '../../src/storage/values/value.ts'
 import type { Content, Ends, Op } from './store-model.ts'
 
 /** Content to be put, and whether it goes through a blob. `run` numbers the blob. */

@@ -1,6 +1,6 @@
 /** An append that keeps what it is told. */
-import type { Append } from '../../src/actors/append-group.ts'
-import type { Ticket } from '../../src/actors/ticket.ts'
+import type { Append } from '../../src/actors/queue/append-group.ts'
+import type { Ticket } from '../../src/actors/queue/ticket.ts'
 import {
   encodeFrame,
   encodeValue,

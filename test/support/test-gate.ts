@@ -1,7 +1,6 @@
 /** A gate whose admissions are told by name. */
-import type { Admission } from '../../src/actors/admission.ts'
-import { Allowance } from '../../src/actors/allowance.ts'
-import { Gate } from '../../src/actors/gate.ts'
+import { type Admission, Allowance } from '../../src/actors/admission/allowance.ts'
+import { Gate } from '../../src/actors/admission/gate.ts'
 import { virtualClock } from '../../src/clock.ts'
 import { createSystem } from '../../src/runtime/index.ts'
 

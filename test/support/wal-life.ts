@@ -3,7 +3,7 @@
  * Whatever the steps, the log shows what was promised, then perhaps the beginning of what was in doubt, and nothing else.
  */
 import { type ErrorCode, isKeelsonError } from '../../src/errors.ts'
-import type { Wal } from '../../src/storage/wal.ts'
+import type { Wal } from '../../src/storage/wal/wal.ts'
 import { bytesOf, dir, readAll, type Shown, segmentsOn, shown, type WalWorld } from './wals.ts'
 
 /** What is done next. */

@@ -1,17 +1,17 @@
 /** Words for tests of `keelson/wal`: logs on a simulated disk and a virtual clock, their lives and deaths. */
 import { type VirtualClock, virtualClock } from '../../src/clock.ts'
 import { isKeelsonError } from '../../src/errors.ts'
-import { inlineLogHost } from '../../src/storage/inline-log-host.ts'
-import { type SimulatedDisk, simulatedDisk } from '../../src/storage/simulated-disk.ts'
-import { type ReadOptions, Wal, type WalOptions } from '../../src/storage/wal.ts'
-import { openWalFiles, type WalPorts } from '../../src/storage/wal-opening.ts'
-import { checkWalOptions } from '../../src/storage/wal-options.ts'
-import { repairWal, type WalRepair } from '../../src/storage/wal-repair.ts'
+import { type ReadOptions, Wal, type WalOptions } from '../../src/storage/wal/wal.ts'
+import { openWalFiles, type WalPorts } from '../../src/storage/wal/wal-opening.ts'
+import { checkWalOptions } from '../../src/storage/wal/wal-options.ts'
+import { repairWal, type WalRepair } from '../../src/storage/wal/wal-repair.ts'
 import {
   type VerifyOptions,
   verifyWal,
   type WalVerification,
-} from '../../src/storage/wal-verification.ts'
+} from '../../src/storage/wal/wal-verification.ts'
+import { inlineLogHost } from '../../src/testing/simulated/inline-log-host.ts'
+import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
 /** The folder of every log here. */
 export const dir = '/data/wal'

@@ -1,8 +1,12 @@
 /** Workbenches that are as small as can be, and sums that come when a test says so, or never. */
-import type { BlobPlace } from '../../src/storage/blob-record.ts'
-import type { DiskFile } from '../../src/storage/disk.ts'
-import { type PayloadSum, type PayloadSums, PromptSums } from '../../src/storage/payload-sums.ts'
-import type { Workbench } from '../../src/storage/workbench.ts'
+import type { BlobPlace } from '../../src/storage/blobs/blob-record.ts'
+import {
+  type PayloadSum,
+  type PayloadSums,
+  PromptSums,
+} from '../../src/storage/blobs/payload-sums.ts'
+import type { Workbench } from '../../src/storage/blobs/record-writer.ts'
+import type { DiskFile } from '../../src/storage/ports/disk.ts'
 
 /** When sums come: at once; as late as they may; now and then, as `chance` has it; or from some payload on never. */
 export type Coming = 'prompt' | 'late' | 'sometimes' | 'never'

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, onTestFinished, test } from 'vitest'
-import { threadBlobHost } from '../../dist/storage/thread-blob-host.js'
+import { threadBlobHost } from '../../dist/storage/threads/thread-blob-host.js'
 import { childProgram } from '../support/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { examineProjection } from '../../src/storage/lmdb-examination.ts'
-import { nodeDisk } from '../../src/storage/node-disk.ts'
+import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
+import { examineProjection } from '../../src/storage/lmdb/lmdb-examination.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href

@@ -7,15 +7,19 @@ import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { inspectLog } from '../../dist/storage/log-inspection.js'
-import { nodeDisk } from '../../dist/storage/node-disk.js'
-import { beginScan, threadAssistant } from '../../dist/storage/scan-assistant.js'
-import { noAssistant, type ScanAssistant, ScanBoard } from '../../dist/storage/scan-board.js'
-import type { SealedSegment } from '../../dist/storage/segment-reading.js'
+import { nodeDisk } from '../../dist/storage/disk/node-disk.js'
+import { inspectLog } from '../../dist/storage/recovery/log-inspection.js'
+import {
+  noAssistant,
+  type ScanAssistant,
+  ScanBoard,
+} from '../../dist/storage/recovery/scan-board.js'
+import type { SealedSegment } from '../../dist/storage/recovery/segment-reading.js'
+import { beginScan, threadAssistant } from '../../dist/storage/threads/scan-assistant.js'
 import { seededRandom, virtualClock } from '../../src/clock.ts'
-import { createLog } from '../../src/storage/log.ts'
-import type { LogOptions } from '../../src/storage/log-host.ts'
-import { nodeDisk as sourceDisk } from '../../src/storage/node-disk.ts'
+import { nodeDisk as sourceDisk } from '../../src/storage/disk/node-disk.ts'
+import { createLog } from '../../src/storage/log/log.ts'
+import type { LogOptions } from '../../src/storage/ports/log-host.ts'
 import { commit, payload } from '../support/logs.ts'
 import { saidBy } from '../support/scan-assistants.ts'
 import { tempFolder } from '../support/temp-folder.ts'

@@ -15,7 +15,7 @@ import {
   type MessagesOf,
   type SavedMachine,
   StateMachine,
-} from '../../src/runtime/state-machine.ts'
+} from '../../src/runtime/state-machine/state-machine.ts'
 
 const door = setup({
   types: {} as {

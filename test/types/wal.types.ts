@@ -9,7 +9,7 @@ import {
   type WalOptions,
   type WalRepair,
   type WalVerification,
-} from '../../src/storage/wal.ts'
+} from '../../src/storage/wal/wal.ts'
 
 declare const wal: Wal
 

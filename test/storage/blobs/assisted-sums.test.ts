@@ -1,10 +1,10 @@
 /** Two sides of a board without a thread: the test says when the assistant does a job. */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import { AssistedSums } from '../../../src/storage/assisted-sums.ts'
-import { type PayloadSum, payloadSum } from '../../../src/storage/payload-sums.ts'
-import { SumAssistance } from '../../../src/storage/sum-assistance.ts'
-import { jobBytesMax, sumBoardBytes, words } from '../../../src/storage/sum-board.ts'
+import { AssistedSums } from '../../../src/storage/blobs/assisted-sums.ts'
+import { type PayloadSum, payloadSum } from '../../../src/storage/blobs/payload-sums.ts'
+import { jobBytesMax, sumBoardBytes, words } from '../../../src/storage/blobs/sum-board.ts'
+import { SumAssistance } from '../../../src/storage/threads/sum-assistance.ts'
 import { payload } from '../../support/blob-folder.ts'
 
 const benchBytes = 4 * 1024 * 1024

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import { BlobExtents, gapsBetween } from '../../../src/storage/blob-extents.ts'
-import type { BlobRef } from '../../../src/storage/blob-reference.ts'
+import { BlobExtents, gapsBetween } from '../../../src/storage/blobs/blob-extents.ts'
+import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.ts'
 
 /** More with `KEELSON_SEEDS=10000 npx vitest run test/storage/blobs`. */

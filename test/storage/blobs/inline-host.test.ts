@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { inlineBlobHost, simulatedDisk } from '../../../src/storage/index.ts'
+import { inlineBlobHost, simulatedDisk } from '../../../src/testing/index.ts'
 
 test('a host without a thread that was ended leaves no timer behind, and answers CLOSED', async () => {
   const clock = virtualClock()

@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { ChunkSums, encodeBlobHeader, encodeBlobTrailer } from '../../../src/storage/blob-record.ts'
-import type { BlobRef } from '../../../src/storage/blob-reference.ts'
+import {
+  ChunkSums,
+  encodeBlobHeader,
+  encodeBlobTrailer,
+} from '../../../src/storage/blobs/blob-record.ts'
+import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { BlobWorld, codeThrown, payload } from '../../support/blob-folder.ts'
 
 const size = 3 * 65_536 + 100

@@ -6,9 +6,9 @@ import {
   encodeBlobHeader,
   encodeBlobTrailer,
   recordBytes,
-} from '../../../src/storage/blob-record.ts'
-import { RecordWriter } from '../../../src/storage/record-writer.ts'
-import { sha256 } from '../../../src/storage/sha256.ts'
+} from '../../../src/storage/blobs/blob-record.ts'
+import { RecordWriter } from '../../../src/storage/blobs/record-writer.ts'
+import { sha256 } from '../../../src/storage/bytes/sha256.ts'
 import { payload } from '../../support/blob-folder.ts'
 import { type Coming, memoryFile, smallBench } from '../../support/workbenches.ts'
 

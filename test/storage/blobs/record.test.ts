@@ -9,9 +9,9 @@ import {
   recordBytes,
   recordExtent,
   trailerFault,
-} from '../../../src/storage/blob-record.ts'
-import { encodeBlobReference } from '../../../src/storage/blob-reference.ts'
-import { sha256 } from '../../../src/storage/sha256.ts'
+} from '../../../src/storage/blobs/blob-record.ts'
+import { sha256 } from '../../../src/storage/bytes/sha256.ts'
+import { encodeBlobReference } from '../../../src/storage/values/blob-reference.ts'
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')

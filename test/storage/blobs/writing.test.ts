@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import { simulatedDisk } from '../../../src/storage/index.ts'
+import { simulatedDisk } from '../../../src/testing/index.ts'
 import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.ts'
 import { smallBench } from '../../support/workbenches.ts'
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { crc32 } from '../../../src/storage/crc32.ts'
+import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { frameTypesOf, golden, restamp } from '../../support/golden-logs.ts'
 import { commit, filesOf, type LogWorld, newestOn, payload, readAll } from '../../support/logs.ts'
 

@@ -4,8 +4,8 @@
  */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { simulatedDisk } from '../../../src/storage/simulated-disk.ts'
-import { changingOperations } from '../../../src/storage/simulated-faults.ts'
+import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import {
   attempt,
   callsOf,

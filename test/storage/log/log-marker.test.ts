@@ -1,7 +1,7 @@
 /** The idle marker: after it nothing of the last group can be missing in silence. */
 import { describe, expect, test } from 'vitest'
-import type { Log } from '../../../src/storage/log.ts'
-import { framePayloadMax } from '../../../src/storage/log-limits.ts'
+import type { Log } from '../../../src/storage/log/log.ts'
+import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
 import { crashEverywhere } from '../../support/log-crashes.ts'
 import {
   commit,

@@ -4,9 +4,9 @@
  */
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
-import { createLog } from '../../../src/storage/log.ts'
-import type { LogOptions } from '../../../src/storage/log-host.ts'
-import { nodeDisk } from '../../../src/storage/node-disk.ts'
+import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { createLog } from '../../../src/storage/log/log.ts'
+import type { LogOptions } from '../../../src/storage/ports/log-host.ts'
 import { commit, content, payload, readAll } from '../../support/logs.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 

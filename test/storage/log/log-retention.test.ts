@@ -1,9 +1,9 @@
 /** Checkpoints, what is read behind them, and the removal of what nobody needs any more. */
 import { describe, expect, test } from 'vitest'
-import { decodeCheckpoint } from '../../../src/storage/control-payload.ts'
-import type { Log } from '../../../src/storage/log.ts'
-import { framePayloadMax } from '../../../src/storage/log-limits.ts'
-import { Pins, releasable } from '../../../src/storage/log-retention.ts'
+import { decodeCheckpoint } from '../../../src/storage/frames/control-payload.ts'
+import type { Log } from '../../../src/storage/log/log.ts'
+import { Pins, releasable } from '../../../src/storage/log/log-retention.ts'
+import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
 import { crashEverywhere, failEverywhere } from '../../support/log-crashes.ts'
 import {
   commit,

@@ -1,10 +1,10 @@
 /** Spares: made in the background, one call to the disk between two of the log's, or when they are needed. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import type { Log } from '../../../src/storage/log.ts'
-import { sparePreparation } from '../../../src/storage/segment-file.ts'
-import { simulatedDisk } from '../../../src/storage/simulated-disk.ts'
-import { changingOperations } from '../../../src/storage/simulated-faults.ts'
+import type { Log } from '../../../src/storage/log/log.ts'
+import { sparePreparation } from '../../../src/storage/segments/segment-file.ts'
+import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import { attempt } from '../../support/log-crashes.ts'
 import {
   commit,

@@ -1,7 +1,7 @@
 /** The writer of one log, on one disk that does not fail: beginning, commits, rolls and the end share its numbers and its files. */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import { framePayloadMax, unitBytesMax } from '../../../src/storage/log-limits.ts'
+import { framePayloadMax, unitBytesMax } from '../../../src/storage/segments/log-limits.ts'
 import {
   commit,
   content,

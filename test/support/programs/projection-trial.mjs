@@ -6,10 +6,10 @@ import { createJiti } from 'jiti'
 
 const [wholePath, damagesPath, expectedPath, dir] = process.argv.slice(2)
 const jiti = createJiti(import.meta.url, { fsCache: false })
-const { lmdbProjections } = await jiti.import('../../../src/storage/lmdb-projection-store.ts')
-const { examineProjection } = await jiti.import('../../../src/storage/lmdb-examination.ts')
-const { nodeDisk } = await jiti.import('../../../src/storage/node-disk.ts')
-const { crc32 } = await jiti.import('../../../src/storage/crc32.ts')
+const { lmdbProjections } = await jiti.import('../../../src/storage/lmdb/lmdb-projection-store.ts')
+const { examineProjection } = await jiti.import('../../../src/storage/lmdb/lmdb-examination.ts')
+const { nodeDisk } = await jiti.import('../../../src/storage/disk/node-disk.ts')
+const { crc32 } = await jiti.import('../../../src/storage/bytes/crc32.ts')
 const { seededRandom } = await jiti.import('../../../src/clock.ts')
 const { damaged } = await jiti.import('../projection-damage.ts')
 

@@ -18,8 +18,8 @@ const built = async () => {
 const sources = async () => {
   const jiti = createJiti(import.meta.url, { fsCache: false })
   return {
-    ...(await jiti.import('../../../src/storage/lmdb-projection-store.ts')),
-    ...(await jiti.import('../../../src/storage/lmdb-examination.ts')),
-    ...(await jiti.import('../../../src/storage/node-disk.ts')),
+    ...(await jiti.import('../../../src/storage/lmdb/lmdb-projection-store.ts')),
+    ...(await jiti.import('../../../src/storage/lmdb/lmdb-examination.ts')),
+    ...(await jiti.import('../../../src/storage/disk/node-disk.ts')),
   }
 }

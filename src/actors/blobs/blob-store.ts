@@ -1,0 +1,357 @@
+/**
+ * The blobs of a shard: the one actor that has its files written. Payloads that come while a put is on its way to the disk
+ * share the next one's sync. It opens the folder when it is first needed, so that a shard without large values has neither
+ * folder nor thread; a disk that refuses is its caller's error, not this actor's end. It sweeps every `blobs.sweepMs`.
+ */
+import { type ErrorDetails, isKeelsonError } from '../../errors.ts'
+import {
+  call,
+  type From,
+  type GenServer,
+  noReply,
+  ok,
+  type Ref,
+  reply,
+  type Settled,
+} from '../../runtime/index.ts'
+import type {
+  BlobHost,
+  BlobProtocol,
+  BlobRef,
+  BlobRequestKind,
+  Extent,
+} from '../../storage/index.ts'
+import * as Applier from '../projection/applier.ts'
+import type { Shard } from '../shard/shard.ts'
+import type { BlobPin } from '../shard/shard-blobs.ts'
+import { shardName } from '../shard/shard-name.ts'
+import { tell } from '../shard/storage-events.ts'
+import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
+
+/** The requests that streams make of the files, one at a time each. */
+type StreamKind = Exclude<BlobRequestKind, 'open' | 'put' | 'survey' | 'seal' | 'clear' | 'close'>
+
+type StreamRequest = {
+  [K in StreamKind]: { readonly kind: K; readonly request: BlobProtocol[K]['request'] }
+}[StreamKind]
+
+export type { SweepReport } from './blob-sweep.ts'
+
+/** What the blob store understands. */
+export type Messages = {
+  calls: {
+    /** Makes payloads durable; they are pinned before this answers, and handed over. */
+    put: (request: { payloads: readonly Uint8Array[]; pin: BlobPin }) => readonly BlobRef[]
+    /** A step of a stream; `pin` is for the blob that it ends with. */
+    stream: (request: { step: StreamRequest; pin?: BlobPin }) => unknown
+    /** Sweeps now; whoever asks during a sweep waits for the one after it. */
+    sweep: () => SweepReport
+    describe: () => BlobStoreDescription
+  }
+  infos: {
+    stored: (stored: Settled<undefined>) => void
+    sweepDue: () => void
+    swept: (report: Settled<SweepReport>) => void
+  }
+}
+
+/** The blob store as people look at it. */
+export type BlobStoreDescription = {
+  readonly isOpen: boolean
+  readonly queued: number
+  readonly pinned: number
+  readonly lastSweep: SweepReport | undefined
+  readonly lastFailure: string | undefined
+}
+
+type Put = {
+  readonly payloads: readonly Uint8Array[]
+  readonly pin: BlobPin
+  readonly from: From<readonly BlobRef[]>
+}
+
+type State = {
+  readonly shard: Shard
+  /** The folder, once somebody needed it. */
+  host: Promise<BlobHost> | undefined
+  isOpen: boolean
+  queue: Put[]
+  /** The puts whose payloads are on their way to the disk, and how many groups of them. */
+  inFlight: number
+  groups: number
+  readonly cleared: Map<number, readonly Extent[]>
+  /** Who waits for the sweep under way, and for the next. */
+  sweeping: readonly From<SweepReport>[] | undefined
+  nextSweep: From<SweepReport>[]
+  lastSweep: SweepReport | undefined
+  lastFailure: string | undefined
+  sweepArmed: boolean
+}
+
+/** So many bytes of payloads share a sync; one put may be larger. */
+const groupBytesMax = 8 * 1024 * 1024
+
+/** While one group is written the next is there already, so that the disk need not wait for this actor and its callers. */
+const groupsMax = 2
+
+/** The blob store of a shard. */
+export const server: GenServer<Messages, State, Shard> = {
+  init: (shard, context) => {
+    shard.blobs.onDamage = (evidence) => tell(context.system, shard, 'blobs.corrupt', { evidence })
+    const state = initialState(shard)
+    if (shard.blobs.hasFolder()) armSweep(state, context)
+    return ok(state)
+  },
+
+  calls: {
+    put: (state, { payloads, pin }, context) => {
+      state.queue.push({ payloads, pin, from: context.from })
+      return noReply(submit(state, context))
+    },
+    stream: (state, { step, pin }, context) => {
+      const { from } = context
+      // Beside the mailbox: the host keeps the order of each stream, and nobody else's put waits for it.
+      carryOut(state, step, pin, context).then(
+        (answer) => from.reply(answer),
+        (error) => from.fail(error),
+      )
+      return noReply(state)
+    },
+    sweep: (state, _, context) => {
+      state.nextSweep.push(context.from)
+      return noReply(beginSweep(state, context))
+    },
+    describe: (state) =>
+      reply(
+        {
+          isOpen: state.isOpen,
+          queued: state.queue.length + state.inFlight,
+          pinned: state.shard.blobs.pins.size,
+          lastSweep: state.lastSweep,
+          lastFailure: state.lastFailure,
+        },
+        state,
+      ),
+  },
+
+  casts: {},
+
+  infos: {
+    stored: (state, _, context) => noReply(submit(state, context)),
+    sweepDue: (state, _, context) => {
+      state.sweepArmed = false
+      armSweep(state, context)
+      return noReply(beginSweep(state, context))
+    },
+    swept: (state, report, context) => {
+      for (const from of state.sweeping ?? [])
+        if (report.ok) from.reply(report.value)
+        else from.fail(report.error)
+      state.sweeping = undefined
+      if (report.ok) {
+        state.lastSweep = report.value
+        state.lastFailure = undefined
+        tell(context.system, state.shard, 'blobs.swept', report.value)
+      } else {
+        state.lastFailure = String(report.error)
+        context.system.logger.warn(`sweeping blobs of shard ${state.shard.index}: ${report.error}`)
+      }
+      return noReply(state.nextSweep.length > 0 ? beginSweep(state, context) : state)
+    },
+  },
+
+  terminate: async (state) => {
+    await state.shard.blobs.end()
+  },
+}
+
+type Context = Parameters<NonNullable<(typeof server)['infos']>['stored']>[2]
+
+/** The name of a shard's blob store; prints as `blob_store(0)`. */
+export const name = shardName<Messages>('blob_store')
+
+/**
+ * Makes payloads durable and answers their references in order; `pin` keeps them from then on. Payloads are handed over.
+ * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`; `EXITED`, `NO_PROCESS`, `TIMEOUT`: nothing refers to them
+ */
+export const put = (
+  store: Ref<Messages>,
+  payloads: readonly Uint8Array[],
+  pin: BlobPin,
+  timeoutMs: number,
+): Promise<readonly BlobRef[]> => call(store, 'put', { payloads, pin }, { timeoutMs })
+
+/** A step of a stream, in or out: what `BlobProtocol` says of it. @throws as that says; `EXITED`, `NO_PROCESS` when the store has ended */
+export const stream = async <K extends StreamKind>(
+  store: Ref<Messages>,
+  kind: K,
+  request: BlobProtocol[K]['request'],
+  pin?: BlobPin,
+): Promise<BlobProtocol[K]['answer']> => {
+  const step = { kind, request } as StreamRequest
+  const asked = pin ? { step, pin } : { step }
+  // A step of a kind is answered with an answer of that kind.
+  return (await call(store, 'stream', asked, {
+    timeoutMs: Number.POSITIVE_INFINITY,
+  })) as BlobProtocol[K]['answer']
+}
+
+/** Sweeps now; resolves with what came of it. @throws KeelsonError when it could not be done: nothing that lives was touched */
+export const sweep = (
+  store: Ref<Messages>,
+  timeoutMs: number = Number.POSITIVE_INFINITY,
+): Promise<SweepReport> => call(store, 'sweep', undefined, { timeoutMs })
+
+/** How the store stands. */
+export const describe = (store: Ref<Messages>): Promise<BlobStoreDescription> =>
+  call(store, 'describe')
+
+const initialState = (shard: Shard): State => ({
+  shard,
+  host: undefined,
+  isOpen: false,
+  queue: [],
+  inFlight: 0,
+  groups: 0,
+  cleared: new Map(),
+  sweeping: undefined,
+  nextSweep: [],
+  lastSweep: undefined,
+  lastFailure: undefined,
+  sweepArmed: false,
+})
+
+/** The folder, opened by whoever is first; one that could not be opened is tried again by the next. */
+const hostOf = (state: State, context: Context): Promise<BlobHost> => {
+  armSweep(state, context)
+  state.host ??= state.shard.blobs.lease(context.signal).then(
+    (host) => {
+      state.isOpen = true
+      return host
+    },
+    (error) => {
+      state.host = undefined
+      throw error
+    },
+  )
+  return state.host
+}
+
+/** The thread of the files has died: what comes next begins a new life of them. */
+const watched = <T>(state: State, work: Promise<T>): Promise<T> =>
+  work.catch((error) => {
+    if (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread') {
+      state.host = undefined
+      state.isOpen = false
+    }
+    throw error
+  })
+
+/** Sends the next groups of puts on their way, unless as many as may be are. */
+const submit = (state: State, context: Context): State => {
+  while (state.groups < groupsMax && state.queue.length > 0) {
+    const puts = takeGroup(state.queue)
+    state.groups += 1
+    state.inFlight += puts.length
+    context.pipe(settling(state, puts, context), 'stored')
+  }
+  return state
+}
+
+/** Answers beside the mailbox, as with streams: the host keeps the order of the groups. */
+const settling = async (
+  state: State,
+  puts: readonly Put[],
+  context: Context,
+): Promise<undefined> => {
+  try {
+    const stored = await storing(state, puts, context)
+    puts.forEach(({ from }, at) => {
+      from.reply(stored[at] ?? [])
+    })
+    const sizes = stored.flat().map(({ size }) => size)
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    tell(context.system, state.shard, 'blobs.stored', { blobs: sizes.length, bytes })
+  } catch (error) {
+    for (const { from } of puts) from.fail(error)
+  } finally {
+    state.groups -= 1
+    state.inFlight -= puts.length
+  }
+}
+
+const takeGroup = (queue: Put[]): Put[] => {
+  let bytes = 0
+  let count = 0
+  for (const { payloads } of queue) {
+    bytes += payloads.reduce((sum, { length }) => sum + length, 0)
+    if (count > 0 && bytes > groupBytesMax) break
+    count++
+  }
+  return queue.splice(0, count)
+}
+
+/** The references of each put, in order. */
+const storing = async (
+  state: State,
+  puts: readonly Put[],
+  context: Context,
+): Promise<readonly (readonly BlobRef[])[]> => {
+  const host = await hostOf(state, context)
+  const payloads = puts.flatMap((each) => each.payloads)
+  const { refs } = await watched(state, host.run('put', { payloads }))
+  // Before a sweep can learn of them: its survey is answered behind this.
+  state.shard.blobs.born(refs)
+  let at = 0
+  return puts.map((each) => {
+    const own = refs.slice(at, at + each.payloads.length)
+    each.pin.add(own)
+    at += own.length
+    return own
+  })
+}
+
+const carryOut = async (
+  state: State,
+  { kind, request }: StreamRequest,
+  pin: BlobPin | undefined,
+  context: Context,
+): Promise<unknown> => {
+  const host = await hostOf(state, context)
+  const answer = await watched(state, host.run(kind, request)).catch((error) => {
+    if (isKeelsonError(error, 'CORRUPT')) state.shard.blobs.onDamage(error.details)
+    throw error
+  })
+  if (answer && 'ref' in answer) {
+    state.shard.blobs.born([answer.ref])
+    pin?.add([answer.ref])
+    tell(context.system, state.shard, 'blobs.stored', { blobs: 1, bytes: answer.ref.size })
+  }
+  return answer
+}
+
+/** From when there may be blobs on; a shard without any has no timer. */
+const armSweep = (state: State, context: Pick<Context, 'sendAfter'>): void => {
+  const { sweepMs } = state.shard.blobs.parts.settings
+  if (state.sweepArmed || sweepMs === 0) return
+  state.sweepArmed = true
+  context.sendAfter(sweepMs, 'sweepDue')
+}
+
+/** Sweeps, unless somebody does; who asked by now gets what comes of it. */
+const beginSweep = (state: State, context: Context): State => {
+  if (state.sweeping) return state
+  state.sweeping = state.nextSweep
+  state.nextSweep = []
+  context.pipe(sweeping(state, context), 'swept')
+  return state
+}
+
+const sweeping = async (state: State, context: Context): Promise<SweepReport> => {
+  const { shard, cleared } = state
+  if (!state.isOpen && !shard.blobs.hasFolder()) return { segments: 0, cleared: 0, freedBytes: 0 }
+  const host = await hostOf(state, context)
+  const applier = context.to(Applier.name(shard.parts.instance, shard.index))
+  const damaged = (evidence: ErrorDetails) => Applier.damaged(applier, evidence)
+  return watched(state, sweepBlobs({ shard, host, cleared, signal: context.signal, damaged }))
+}

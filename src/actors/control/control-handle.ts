@@ -1,0 +1,181 @@
+/**
+ * `app.control`: what the holder of an instance may ask of its shards. The `All` forms work on every shard side by side
+ * and resolve to each shard's outcome; they reject only when nothing could be asked.
+ */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isRef, type Ref, type System } from '../../runtime/index.ts'
+import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
+import { checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+import type { Shard } from '../shard/shard.ts'
+import * as Control from './control.ts'
+
+/** Options of every control call. */
+export type ControlOptions = {
+  /** How long each shard may take, in ms; the instance's `deadlineMs` by default. */
+  readonly timeoutMs?: number
+}
+
+/** Options of a suspension. */
+export type SuspendOptions = ControlOptions & {
+  /** Brings projections up to date first; true by default. */
+  readonly flush?: boolean
+  /** Holds new writes at the gate as well; false by default. */
+  readonly writes?: boolean
+  /** The process whose end ends the suspension. */
+  readonly owner?: Ref
+  /** Ends the suspension after so many ms; without it, it stays. */
+  readonly leaseMs?: number
+}
+
+/** Options of a resumption: the token of one suspension, or `force` for all. */
+export type ResumeOptions = ControlOptions & { readonly token?: string; readonly force?: boolean }
+
+const names = {
+  suspend: ['timeoutMs', 'flush', 'writes', 'owner', 'leaseMs'],
+  resume: ['timeoutMs', 'token', 'force'],
+  plain: ['timeoutMs'],
+} as const
+
+/** Control of one instance's shards. */
+export class ControlHandle {
+  readonly #control: Ref<Control.Messages>
+  readonly #shards: readonly Shard[]
+  readonly #indexes: readonly number[]
+  readonly #deadlineMs: number
+
+  constructor(system: System, instance: string, shards: readonly Shard[], deadlineMs: number) {
+    this.#control = system.to(Control.name(instance))
+    this.#shards = shards
+    this.#indexes = shards.map(({ index }) => index)
+    this.#deadlineMs = deadlineMs
+  }
+
+  /** Suspends one shard's projection. @throws KeelsonError what stood in the way; then it is not suspended */
+  async suspend(shard: number, options: SuspendOptions = {}): Promise<{ token: string }> {
+    const { token, outcomes } = await this.#suspend([shard], options)
+    only(outcomes)
+    return { token }
+  }
+
+  /** Suspends every shard's projection. */
+  suspendAll(options: SuspendOptions = {}): Promise<Control.Outcomes & { token: string }> {
+    return this.#suspend(this.#indexes, options)
+  }
+
+  /** Ends a suspension of one shard: `token`'s, with `force` every one, with neither those without an owner. */
+  async resume(shard: number, options: ResumeOptions = {}): Promise<void> {
+    only((await this.#resume([shard], options)).outcomes)
+  }
+
+  /** Ends a suspension on every shard. */
+  resumeAll(options: ResumeOptions = {}): Promise<Control.Outcomes> {
+    return this.#resume(this.#indexes, options)
+  }
+
+  /** Resolves once the shard's projection shows all that was applied when this was called. @throws KeelsonError `DEGRADED`, `TIMEOUT`, `DISCARDED`, `SHARD_DOWN` */
+  async flush(shard: number, options: ControlOptions = {}): Promise<void> {
+    only((await this.#ask(Control.flush(this.#control, this.#plain([shard], options)))).outcomes)
+  }
+
+  /** Flushes every shard's projection. */
+  async flushAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
+    return this.#ask(Control.flush(this.#control, this.#plain(this.#indexes, options)))
+  }
+
+  /** Forgets what waits for the shard's projection; it is read from the log again. Waiting flushes get `DISCARDED`. */
+  async discard(shard: number, options: ControlOptions = {}): Promise<void> {
+    only((await this.#ask(Control.discard(this.#control, this.#plain([shard], options)))).outcomes)
+  }
+
+  /** Discards on every shard. */
+  async discardAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
+    return this.#ask(Control.discard(this.#control, this.#plain(this.#indexes, options)))
+  }
+
+  /**
+   * Gives back the blobs of a shard that nobody refers to and whose grace has passed, without waiting for `blobs.sweepMs`.
+   * A sweep whose waiting has ended (`TIMEOUT`) goes on. @throws KeelsonError what kept it from sweeping; nothing that lives was touched
+   */
+  async sweep(shard: number, options: ControlOptions = {}): Promise<BlobSweep> {
+    const { outcomes } = await this.#ask(
+      Control.sweep(this.#control, this.#plain([shard], options)),
+    )
+    only(outcomes)
+    const report = outcomes[0]?.report
+    if (!report) throw new Error('a sweep was answered without a report')
+    return report
+  }
+
+  /** Sweeps the blobs of every shard. */
+  async sweepAll(
+    options: ControlOptions = {},
+  ): Promise<{ readonly outcomes: readonly Control.SweepOutcome[] }> {
+    return this.#ask(Control.sweep(this.#control, this.#plain(this.#indexes, options)))
+  }
+
+  /**
+   * Starts a shard that is down, or its followers after they gave up; on what runs it does nothing and says so (`was: 'running'`).
+   * @throws KeelsonError `SHARD_DOWN` with the reason as its cause when it is down again
+   */
+  async reopen(
+    shard: number,
+    part: Control.ReopenPart = 'shard',
+    options: ControlOptions = {},
+  ): Promise<Control.Reopened> {
+    if (part !== 'shard' && part !== 'followers')
+      throw invalidArgument('part', "'shard' or 'followers'", part)
+    const { timeoutMs } = this.#plain([shard], options)
+    return this.#ask(Control.reopen(this.#control, { shard, part }, timeoutMs))
+  }
+
+  async #suspend(shards: readonly number[], options: SuspendOptions) {
+    const plain = this.#plain(shards, options, names.suspend)
+    const { flush = true, writes = false, owner, leaseMs } = options
+    if (typeof flush !== 'boolean') throw invalidArgument('flush', 'a boolean', flush)
+    if (typeof writes !== 'boolean') throw invalidArgument('writes', 'a boolean', writes)
+    if (owner !== undefined && !isRef(owner)) throw invalidArgument('owner', 'a ref', owner)
+    if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs > 0))
+      throw invalidArgument('leaseMs', 'a number above 0', leaseMs)
+    return this.#ask(Control.suspend(this.#control, { ...plain, flush, writes, owner, leaseMs }))
+  }
+
+  async #resume(shards: readonly number[], options: ResumeOptions): Promise<Control.Outcomes> {
+    const plain = this.#plain(shards, options, names.resume)
+    const { token, force = false } = options
+    if (token !== undefined && typeof token !== 'string')
+      throw invalidArgument('token', 'a string', token)
+    const which = force ? 'all' : token === undefined ? 'ownerless' : { token }
+    return this.#ask(Control.resume(this.#control, { ...plain, which }))
+  }
+
+  /** Without an instance there is no control to ask. */
+  async #ask<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      const isClosed = this.#shards.some(({ phase }) => phase.kind === 'closed')
+      if (isClosed && (isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')))
+        throw new KeelsonError('CLOSED', 'The instance is closed.', { cause: error })
+      throw error
+    }
+  }
+
+  #plain(
+    shards: readonly number[],
+    options: ControlOptions,
+    allowed: readonly string[] = names.plain,
+  ): { shards: readonly number[]; timeoutMs: number } {
+    checkOptionNames(options, allowed)
+    const { timeoutMs = this.#deadlineMs } = options
+    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
+      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+    for (const shard of shards)
+      if (!this.#indexes.includes(shard))
+        throw invalidArgument('shard', `0 to ${this.#indexes.length - 1}`, shard)
+    return { shards, timeoutMs }
+  }
+}
+
+const only = ([outcome]: readonly Control.Outcome[]): void => {
+  if (outcome?.error) throw outcome.error
+}

@@ -1,0 +1,116 @@
+/** The rows of a shard as they are at this moment: the overlay over the projection. What commands are applied to, and reads see. */
+import { isKeelsonError } from '../../errors.ts'
+import {
+  fieldRows,
+  hintsOf,
+  isLockRow,
+  keysOf,
+  lockRows,
+  mergedLayers,
+  type ProjectionStore,
+  type ReadBlob,
+  type Row,
+  type RowChange,
+  type RowHints,
+  type RowRange,
+  type RowSink,
+  type Rows,
+} from '../../storage/index.ts'
+import type { Overlay } from './overlay.ts'
+
+/** Overlay and projection as one. */
+export class ShardRows implements Rows, RowSink {
+  readonly hints: RowHints
+  readonly blob: ReadBlob
+  readonly #overlay: Overlay
+  readonly #projection: ProjectionStore
+  readonly #damaged: () => void
+  #soonest = Number.POSITIVE_INFINITY
+  /** How many locks there are: once none is left, puts need not look for one any more. */
+  #locks: number
+
+  /** `damaged` is called when a row of the projection turns out to be damaged, before the error is thrown. */
+  constructor(
+    overlay: Overlay,
+    projection: ProjectionStore,
+    blob: ReadBlob,
+    damaged: () => void = () => undefined,
+  ) {
+    this.#overlay = overlay
+    this.#projection = projection
+    this.#damaged = damaged
+    this.blob = blob
+    this.hints = this.#watched(() => hintsOf(projection))
+    this.#locks = this.#watched(() => countOf(projection.range(lockRows)))
+  }
+
+  get(rowKey: string): Row | undefined {
+    const row = this.#overlay.get(rowKey)
+    if (row !== undefined) return row ?? undefined
+    return this.#watched(() => this.#projection.get(rowKey))
+  }
+
+  *range(range: RowRange): IterableIterator<readonly [rowKey: string, row: Row]> {
+    try {
+      for (const [key, row] of newestRows(this.#overlay, this.#projection, range))
+        if (row) yield [key, row]
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  fields(key: string): Iterable<string> {
+    return keysOf(this.range(fieldRows(key)))
+  }
+
+  /** What is set from now on is of frame `lsn`. */
+  begin(lsn: number): void {
+    this.#overlay.begin(lsn)
+    // A unit that was refused may have noted a lock that it did not take.
+    this.hints.locks = this.#locks > 0
+  }
+
+  set(rowKey: string, row: Row | undefined): void {
+    if (row && row.expiresAt !== 0) this.#soonest = Math.min(this.#soonest, row.expiresAt)
+    if (isLockRow(rowKey)) this.#countLock(rowKey, row)
+    this.#overlay.set(rowKey, row)
+  }
+
+  #countLock(rowKey: string, row: Row | undefined): void {
+    this.#locks += Number(!!row) - Number(!!this.get(rowKey))
+    this.hints.locks = this.#locks > 0
+  }
+
+  /** The soonest end of a row that was applied since this was asked before; `Infinity` without one. */
+  takeSoonest(): number {
+    const soonest = this.#soonest
+    this.#soonest = Number.POSITIVE_INFINITY
+    return soonest
+  }
+
+  #watched<T>(read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  #judged(error: unknown): unknown {
+    if (isKeelsonError(error, 'CORRUPT')) this.#damaged()
+    return error
+  }
+}
+
+const countOf = (walk: Iterable<unknown>): number => {
+  let count = 0
+  for (const _ of walk) count++
+  return count
+}
+
+/** The newest rows of a range, `undefined` where one was removed. Use it up, or end it, within one turn. */
+export const newestRows = (
+  overlay: Overlay,
+  projection: ProjectionStore,
+  range: RowRange,
+): IterableIterator<RowChange> => mergedLayers(overlay.range(range), projection.range(range), range)

@@ -1,0 +1,330 @@
+/**
+ * Applies committed frames in the order of their LSNs, answers their callers, and publishes what readers see.
+ *
+ * It begins by following the log, then rebuilds the overlay from the projection's position to the last committed LSN
+ * out of the log files; only then is its view published. When that is more than the overlay may hold (the projection was
+ * deleted, or lags far behind) it waits until the projection has caught up. Nothing committed is ever skipped.
+ */
+import { isKeelsonError } from '../../errors.ts'
+import {
+  call,
+  cast,
+  type GenServer,
+  noReply,
+  ok,
+  type Ref,
+  reply,
+  stop,
+} from '../../runtime/index.ts'
+import {
+  applyUnits,
+  decodeFrame,
+  type FrameUnits,
+  type ProjectionStore,
+} from '../../storage/index.ts'
+import * as WalWriter from '../log/wal-writer.ts'
+import { Overlay } from '../overlay/overlay.ts'
+import { ReadView } from '../overlay/read-view.ts'
+import { ShardRows } from '../overlay/shard-rows.ts'
+import type { Shard } from '../shard/shard.ts'
+import { shardName } from '../shard/shard-name.ts'
+import { tell } from '../shard/storage-events.ts'
+
+/**
+ * Committed frames that were applied, as followers get them, in columns: where each stands, its units and its bytes. There may be
+ * more units than LSNs: the log refused the last ones. `time`: the stamp of all. Up to `durableLsn` the log was durable by then.
+ */
+export type AppliedFrames = {
+  readonly time: number
+  readonly durableLsn: number
+  readonly lsns: readonly number[]
+  readonly units: readonly FrameUnits[]
+  readonly lengths: readonly number[]
+}
+
+/** Who takes what the applier has applied: the projection's writer. */
+export type ApplyFollower = {
+  casts: {
+    enqueueProjectionOutbox: (frames: AppliedFrames) => void
+    /** Writers wait until what has been sent is projected. */
+    makeRoom: () => void
+  }
+}
+
+/** Where the projection's writer begins: it reads the log up to `appliedLsn`, what comes after is sent to it. */
+export type Following = {
+  readonly walId: string
+  readonly epoch: number
+  readonly appliedLsn: number
+  readonly projection: ProjectionStore
+}
+
+/** What the applier understands. */
+export type Messages = {
+  calls: {
+    /** From now on applied frames go to `follower`. */
+    follow: (follower: Ref<ApplyFollower>) => Following
+    describe: () => ApplierDescription
+  }
+  casts: {
+    committed: (group: WalWriter.CommittedGroup) => void
+    /** The projection durably shows everything up to here. */
+    projected: (lsn: number) => void
+    /** Somebody read a row whose checksum does not hold. */
+    damaged: (evidence: unknown) => void
+  }
+  infos: {
+    /** What the projection has shown up to here has been kept for its time. */
+    cooled: (lsn: number) => void
+  }
+  continues: { open: () => void; rebuild: () => void }
+}
+
+/** The applier as people look at it. */
+export type ApplierDescription = {
+  readonly mode: State['mode']
+  readonly appliedLsn: number
+  readonly overlayKeys: number
+  readonly overlayBytes: number
+}
+
+type State = {
+  readonly shard: Shard
+  /** `waiting`: the overlay cannot hold what the projection does not show yet. */
+  mode: 'recovering' | 'waiting' | 'open'
+  subscription: WalWriter.Subscription
+  projection: ProjectionStore | undefined
+  overlay: Overlay
+  /** Overlay and projection as one: what frames are applied to. There while the mode is `open`. */
+  rows: ShardRows | undefined
+  follower: Ref<ApplyFollower> | undefined
+  /** Up to here frames are (or, while the view is incomplete, will be) read from the log; those behind come as messages. */
+  appliedLsn: number
+  /** Up to here the projection has shown what was applied, as far as this process was told. */
+  shownLsn: number
+  /** Groups that came while the view was incomplete, in order. Bounded by the gate, which is held meanwhile. */
+  postponed: WalWriter.CommittedGroup[]
+}
+
+/** How much of the log one read brings to this thread. */
+const readBytes = 1024 * 1024
+
+/** The hold on the gate while the overlay is full. */
+const overlayHold = 'overlay'
+
+/** The applier of a shard. */
+export const server: GenServer<Messages, State, Shard> = {
+  init: (shard, context) => {
+    // However this process ends, from that moment on nobody is answered from its view.
+    context.system.monitor(context.self, () => {
+      shard.retract()
+      shard.gate.release(overlayHold)
+    })
+    return ok(initialState(shard), { continue: ['open'] })
+  },
+
+  continues: {
+    open: async (state, _, context) => {
+      try {
+        state.subscription = await WalWriter.subscribe(
+          context.to(WalWriter.name(state.shard.parts.instance, state.shard.index)),
+          context.self,
+        )
+      } catch (error) {
+        // The log has not opened: the shard is going down, and this process with it.
+        if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
+          return stop('shutdown', state)
+        throw error
+      }
+      state.appliedLsn = state.subscription.lastLsn
+      state.projection = await state.shard.files.projection(context.signal)
+      return noReply(state, { continue: ['rebuild'] })
+    },
+    rebuild: async (state, _, context) => {
+      const rebuilt = await rebuiltState(state)
+      return noReply(
+        rebuilt ? opened(state, rebuilt, context) : { ...state, mode: 'waiting' as const },
+      )
+    },
+  },
+
+  calls: {
+    follow: (state, follower) => {
+      const { walId, epoch } = state.subscription
+      const projection = projectionOf(state)
+      return reply(
+        { walId, epoch, appliedLsn: state.appliedLsn, projection },
+        { ...state, follower },
+      )
+    },
+    describe: (state) =>
+      reply(
+        {
+          mode: state.mode,
+          appliedLsn: state.appliedLsn,
+          overlayKeys: state.overlay.size,
+          overlayBytes: state.overlay.bytes,
+        },
+        state,
+      ),
+  },
+
+  casts: {
+    committed: (state, group, context) => {
+      if (state.mode === 'open') take(state, group, context)
+      else state.postponed.push(group)
+      return noReply(state)
+    },
+    projected: (state, lsn, context) => {
+      const isNews = lsn > state.shownLsn
+      state.shownLsn = Math.max(state.shownLsn, lsn)
+      if (state.mode === 'waiting')
+        return lsn >= state.subscription.lastLsn
+          ? noReply(state, { continue: ['rebuild'] })
+          : noReply(state)
+      const { hotTtlMs } = state.shard.parts.settings.overlay
+      if (hotTtlMs === 0 || state.overlay.isFull) state.overlay.forget(lsn)
+      else if (isNews) context.sendAfter(hotTtlMs, 'cooled', lsn)
+      if (!state.overlay.isFull) state.shard.gate.release(overlayHold)
+      return noReply(state)
+    },
+    damaged: (state, evidence) => {
+      // Let it crash: the next incarnation begins an empty projection and builds it from the log.
+      state.shard.files.distrustProjection()
+      return stop(['damaged_projection', evidence], state)
+    },
+  },
+
+  infos: {
+    cooled: (state, lsn) => {
+      state.overlay.forget(lsn)
+      return noReply(state)
+    },
+  },
+}
+
+type Context = Parameters<NonNullable<(typeof server)['casts']>['committed']>[2]
+
+/** The name of a shard's applier; prints as `applier(0)`. */
+export const name = shardName<Messages>('applier')
+
+/** Begins to follow what is applied. Resolves once the applier follows the log, however long that takes. */
+export const follow = (applier: Ref<Messages>, follower: Ref<ApplyFollower>): Promise<Following> =>
+  call(applier, 'follow', follower, { timeoutMs: Number.POSITIVE_INFINITY })
+
+/** The projection durably shows everything up to `lsn`. */
+export const projected = (applier: Ref<Messages>, lsn: number): void => {
+  cast(applier, 'projected', lsn)
+}
+
+/** A row of the projection failed its checksum. */
+export const damaged = (applier: Ref<Messages>, evidence: unknown): void => {
+  cast(applier, 'damaged', evidence)
+}
+
+/** How the applier and its overlay stand. */
+export const describe = (applier: Ref<Messages>, timeoutMs?: number): Promise<ApplierDescription> =>
+  call(applier, 'describe', undefined, { timeoutMs })
+
+const initialState = (shard: Shard): State => ({
+  shard,
+  mode: 'recovering',
+  subscription: { walId: '', epoch: 0, lastLsn: 0 },
+  projection: undefined,
+  overlay: new Overlay(shard.parts.settings.overlay),
+  rows: undefined,
+  follower: undefined,
+  appliedLsn: 0,
+  shownLsn: 0,
+  postponed: [],
+})
+
+const projectionOf = ({ projection, shard }: State): ProjectionStore => {
+  if (!projection) throw shard.unavailable()
+  return projection
+}
+
+/** An overlay, and over the projection what it makes. */
+type Rebuilt = { readonly overlay: Overlay; readonly rows: ShardRows }
+
+/**
+ * The overlay of everything between the projection and the subscription; `undefined` when it would be too large. The
+ * projection stands still meanwhile, so that no command meets its own effect: its writer is answered behind this.
+ */
+const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
+  const { shard, subscription } = state
+  const projection = projectionOf(state)
+  const overlay = new Overlay(shard.parts.settings.overlay)
+  const rows = new ShardRows(overlay, projection, shard.blobs.reader, () => {
+    // The next incarnation must not meet the damage again: it begins with an empty projection.
+    shard.files.distrustProjection()
+  })
+  const from = (projection.position()?.lsn ?? 0) + 1
+  for (let next = from; next <= subscription.lastLsn; ) {
+    const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })
+    for (const { lsn, time, offset, length } of read.frames) {
+      // What was committed behind the subscription comes as a message.
+      if (lsn > subscription.lastLsn) break
+      const frame = read.bytes.slice(offset, offset + length)
+      rows.begin(lsn)
+      applyUnits(decodeFrame(frame).units, rows, time, rows)
+    }
+    if (overlay.isFull) return undefined
+    if (read.next <= next) throw new Error(`the log has nothing at ${next}, and should have`)
+    next = read.next
+  }
+  return { overlay, rows }
+}
+
+const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): State => {
+  const { shard } = state
+  const { signal } = context
+  // A killed applier's rebuild is nobody's any more.
+  if (signal.aborted) return state
+  const projection = projectionOf(state)
+  // Frames that the projection has shown meanwhile need not stay.
+  overlay.forget(projection.position()?.lsn ?? 0)
+  shard.projectedLsn = projection.position()?.lsn ?? 0
+  shard.appliedLsn = state.appliedLsn
+  const open: State = { ...state, mode: 'open', overlay, rows, postponed: [] }
+  for (const group of state.postponed) take(open, group, context)
+  shard.publish(new ReadView(overlay, projection), signal)
+  return open
+}
+
+/** Applies a group, passes it on, and holds the gate when the overlay has become full. */
+const take = (state: State, committed: WalWriter.CommittedGroup, context: Context): void => {
+  const { group, time, durableLsn } = committed
+  apply(state, committed)
+  tell(context.system, state.shard, 'applier.applied', {
+    frames: group.lsns.length,
+    appliedLsn: state.appliedLsn,
+    overlayKeys: state.overlay.size,
+    overlayBytes: state.overlay.bytes,
+  })
+  state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
+  const { lsns, units, lengths } = group
+  if (state.follower)
+    cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, lengths })
+  // What is only kept for its readers makes room first.
+  if (state.overlay.isFull) state.overlay.forget(state.shard.projectedLsn)
+  if (!state.overlay.isFull) return
+  state.shard.gate.hold(overlayHold)
+  if (state.follower) cast(state.follower, 'makeRoom', undefined)
+}
+
+/** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */
+const apply = (state: State, { group, from, time }: WalWriter.CommittedGroup): void => {
+  const { shard, rows } = state
+  if (!rows) throw shard.unavailable()
+  const { lsns } = group
+  for (let at = 0; at < lsns.length; at++) {
+    const lsn = lsns[at] as number
+    rows.begin(lsn)
+    const answers = applyUnits(group.units[at] as FrameUnits, rows, time, rows)
+    state.appliedLsn = lsn
+    shard.appliedLsn = lsn
+    group.applied(at, answers)
+  }
+  from.reply(undefined)
+}

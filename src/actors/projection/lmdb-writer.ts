@@ -1,0 +1,397 @@
+/**
+ * Brings committed frames into the projection, in batches, rows and position in one transaction. It follows behind: no
+ * write waits for it until the overlay is full. What its outbox cannot keep it reads from the log's files, so that
+ * falling behind makes it slower, never wrong.
+ *
+ * A full disk is a state (`degraded`, tried again with back-off), not a crash. A suspension lives in the `Shard`
+ * value: no restart of this process ends it.
+ */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  call,
+  type GenServer,
+  noReply,
+  ok,
+  type Ref,
+  reply,
+  type Settled,
+  stop,
+  type Timer,
+} from '../../runtime/index.ts'
+import { ProjectionRows, type ReadAnswer, type Rows, TurnShare } from '../../storage/index.ts'
+import * as WalWriter from '../log/wal-writer.ts'
+import { reasonText, type Shard } from '../shard/shard.ts'
+import { shardName } from '../shard/shard-name.ts'
+import { isHeard, tell } from '../shard/storage-events.ts'
+import * as Applier from './applier.ts'
+import type { ProjectionBatch } from './projection-batch.ts'
+import {
+  descriptionOf,
+  ProjectionHealth,
+  type WriterDescription,
+} from './projection-description.ts'
+import { type NextStep, ProjectionFeed } from './projection-feed.ts'
+import { answering, ProjectionWaiters, unheard, type Waiter } from './projection-waiters.ts'
+
+export type { WriterDescription } from './projection-description.ts'
+
+/** What the projection's writer understands. */
+export type Messages = {
+  calls: {
+    /** Answers the LSN that the projection shows once it shows all that was applied when this was asked. @throws `DEGRADED` */
+    flush: () => number
+    /** Answers once the projection durably shows `lsn`. @throws `DEGRADED` */
+    request: (lsn: number) => number
+    /** Flushes when asked to, then holds, if the suspension is still there. @throws `DEGRADED` when the flush fails */
+    suspend: (request: { token: string; flush: boolean }) => void
+    /** Holds have ended: goes on when none is left. */
+    resume: () => void
+    /** Forgets queued references; the log's files bring them back. Answers how many. */
+    discard: () => number
+    describe: () => WriterDescription
+  }
+  casts: {
+    enqueueProjectionOutbox: (frames: Applier.AppliedFrames) => void
+    makeRoom: () => void
+  }
+  infos: {
+    flushDue: () => void
+    retryDue: () => void
+    step: () => void
+    read: (read: Settled<ReadAnswer>) => void
+    synced: (durableLsn: Settled<number>) => void
+    committed: (commit: Settled<void>) => void
+  }
+  continues: { follow: () => void }
+}
+
+type State = {
+  readonly shard: Shard
+  /** What the applier said when this process began to follow it, and what is still to be taken. */
+  following: Applier.Following | undefined
+  /** The projection's rows, once it is followed. */
+  rows: Rows | undefined
+  feed: ProjectionFeed
+  readonly waiters: ProjectionWaiters
+  flushTimer: Timer | undefined
+  retryTimer: Timer | undefined
+  /** A read, a sync or a commit is under way: its answer goes on. */
+  waiting: boolean
+  /** What is being committed. Its rows stay in the overlay until the commit is answered. */
+  committing: ProjectionBatch | undefined
+  /** What is done once no commit is under way, before another one begins. */
+  afterCommit: (() => void)[]
+  /** Gathering takes turns with everybody else. */
+  readonly share: TurnShare
+  /** The next step is to come in a later turn. */
+  stepping: boolean
+  readonly health: ProjectionHealth
+}
+
+/** How much of the log one read brings to this thread. */
+const readBytes = 1024 * 1024
+
+/** The projection's writer of a shard. */
+export const server: GenServer<Messages, State, Shard> = {
+  init: (shard) => ok(initialState(shard), { continue: ['follow'] }),
+
+  continues: {
+    follow: async (state, _, context) => {
+      const { shard } = state
+      try {
+        const applier = context.to(Applier.name(shard.parts.instance, shard.index))
+        state.following = await Applier.follow(applier, context.self)
+      } catch (error) {
+        // The applier has ended; it comes back with this process behind it.
+        if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
+          return stop('shutdown', state)
+        throw error
+      }
+      const { projection, appliedLsn } = state.following
+      // What a process before this one was committing is in the projection from here on, or never.
+      await projection.settled()
+      const projectedLsn = projection.position()?.lsn ?? 0
+      state.feed = new ProjectionFeed(shard.parts.settings.lmdb, projectedLsn, appliedLsn)
+      // Less than before where a damaged one was set aside.
+      shard.projectedLsn = state.feed.projectedLsn
+      return noReply(step(state, context))
+    },
+  },
+
+  calls: {
+    flush: (state, _, context) => {
+      const waiter = { lsn: state.feed.targetLsn, ...answering(context.from) }
+      return noReply(wait(state, waiter, context))
+    },
+    request: (state, lsn, context) =>
+      noReply(wait(state, { lsn, ...answering(context.from) }, context)),
+    suspend: (state, { token, flush }, context) => {
+      const { from } = context
+      const held = () => {
+        if (hold(state, token, context)) from.reply(undefined)
+        else from.fail(new KeelsonError('DISCARDED', 'The suspension ended before it held.'))
+      }
+      // A projection that is held stands still.
+      const reached = () => {
+        if (state.committing) state.afterCommit.push(held)
+        else held()
+      }
+      const failed = (error: KeelsonError) => from.fail(error)
+      // It could not flush before the other hold ends, and its writers would be held as long.
+      if (flush && state.shard.isHeld && state.feed.lag > 0) {
+        failed(
+          new KeelsonError('BUSY', 'The projection is held by another suspension, and behind.'),
+        )
+        return noReply(state)
+      }
+      if (flush)
+        return noReply(wait(state, { lsn: state.feed.targetLsn, reached, failed }, context))
+      reached()
+      return noReply(state)
+    },
+    resume: (state, _, context) => {
+      tell(context.system, state.shard, 'lmdb.resumed', { held: state.shard.suspensions.size })
+      return reply(undefined, step(state, context))
+    },
+    discard: (state, _, context) => {
+      const discarded = state.feed.discard()
+      const error = new KeelsonError('DISCARDED', 'What waited for the projection was discarded.')
+      state.waiters.fail(error)
+      tell(context.system, state.shard, 'lmdb.discarded', { references: discarded })
+      tellLag(state, context)
+      return reply(discarded, step(state, context))
+    },
+    describe: (state) => reply(descriptionOf(state), state),
+  },
+
+  casts: {
+    enqueueProjectionOutbox: (state, frames, context) => {
+      state.feed.enqueue(frames, context.system.clock.monotonic())
+      tellLag(state, context)
+      return noReply(step(state, context))
+    },
+    makeRoom: (state, _, context) =>
+      noReply(wait(state, { lsn: state.feed.targetLsn, ...unheard }, context)),
+  },
+
+  infos: {
+    flushDue: (state, _, context) => {
+      state.flushTimer = undefined
+      return noReply(step(state, context))
+    },
+    retryDue: (state, _, context) => {
+      state.retryTimer = undefined
+      return noReply(step(state, context))
+    },
+    step: (state, _, context) => {
+      state.stepping = false
+      return noReply(step(state, context))
+    },
+    read: (state, result, context) => {
+      if (!result.ok) throw result.error
+      state.waiting = false
+      state.feed.tailed(result.value)
+      settle(state, context)
+      return noReply(step(state, context))
+    },
+    synced: (state, result, context) => {
+      state.waiting = false
+      // Without an answer the log's writer has ended, and this process ends with it or begins anew.
+      if (!result.ok) return noReply(state)
+      state.feed.durable(result.value)
+      return noReply(step(state, context))
+    },
+    committed: (state, result, context) => {
+      const batch = state.committing
+      state.waiting = false
+      state.committing = undefined
+      // Nobody knows whether the commit was made: the next incarnation looks.
+      if (!result.ok && isKeelsonError(result.error, 'SHARD_DOWN')) throw result.error
+      if (!result.ok) degrade(state, result.error, context)
+      else if (batch) committed(state, batch, context)
+      for (const act of state.afterCommit.splice(0)) act()
+      // The next commit gets a turn of its own.
+      if (result.ok) stepLater(state, context)
+      return noReply(state)
+    },
+  },
+}
+
+type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
+
+/** The name of a shard's projection writer; prints as `lmdb_writer(0)`. */
+export const name = shardName<Messages>('lmdb_writer')
+
+/** A barrier by position: resolves with the LSN that the projection shows, once that is all that was applied when this was called. */
+export const flush = (writer: Ref<Messages>, timeoutMs: number): Promise<number> =>
+  call(writer, 'flush', undefined, { timeoutMs })
+
+/** Resolves once the projection durably shows `lsn`. */
+export const request = (writer: Ref<Messages>, lsn: number, timeoutMs: number): Promise<number> =>
+  call(writer, 'request', lsn, { timeoutMs })
+
+/** Holds the projection, after a flush when `flush` is set. */
+export const suspend = (
+  writer: Ref<Messages>,
+  token: string,
+  flush: boolean,
+  timeoutMs: number,
+): Promise<void> => call(writer, 'suspend', { token, flush }, { timeoutMs })
+
+/** Takes up what was kept, once no hold is left. */
+export const resume = (writer: Ref<Messages>, timeoutMs: number): Promise<void> =>
+  call(writer, 'resume', undefined, { timeoutMs })
+
+/** Forgets what is queued; the log brings it back. Resolves with how many references went. */
+export const discard = (writer: Ref<Messages>, timeoutMs: number): Promise<number> =>
+  call(writer, 'discard', undefined, { timeoutMs })
+
+/** How the projection and its writer stand. */
+export const describe = (writer: Ref<Messages>): Promise<WriterDescription> =>
+  call(writer, 'describe')
+
+const initialState = (shard: Shard): State => ({
+  shard,
+  share: new TurnShare(shard.parts.clock),
+  following: undefined,
+  rows: undefined,
+  feed: new ProjectionFeed(shard.parts.settings.lmdb, 0, 0),
+  waiters: new ProjectionWaiters(),
+  flushTimer: undefined,
+  retryTimer: undefined,
+  waiting: false,
+  committing: undefined,
+  afterCommit: [],
+  stepping: false,
+  health: new ProjectionHealth(),
+})
+
+/** Does the next thing that is to be done, if any is; whatever ends it comes back here. */
+const step = (state: State, context: Context): State => {
+  const { shard } = state
+  if (!state.following || state.waiting || state.retryTimer || shard.isHeld) return state
+  state.share.begin()
+  let next = nextStep(state, state.following, context)
+  while (next.kind === 'gather' && !state.share.isOver())
+    next = nextStep(state, state.following, context)
+  if (next.kind === 'nothing') settle(state, context)
+  if (next.kind === 'due') state.flushTimer ??= context.sendAfter(Math.ceil(next.inMs), 'flushDue')
+  if (next.kind === 'sync') {
+    const writer = context.to(WalWriter.name(shard.parts.instance, shard.index))
+    state.waiting = true
+    context.pipe(WalWriter.sync(writer), 'synced')
+  }
+  if (next.kind === 'read') {
+    state.waiting = true
+    context.pipe(shard.files.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
+  }
+  if (next.kind === 'gather') stepLater(state, context)
+  if (next.kind === 'commit') commit(state, state.following, next.batch, context)
+  return state
+}
+
+/** The next step in a later turn of the event loop: input, output and everybody's messages come before it. */
+const stepLater = (state: State, context: Context): void => {
+  if (state.stepping) return
+  state.stepping = true
+  context.system.clock.soon(() => context.send(context.self, 'step'))
+}
+
+const nextStep = (state: State, { projection }: Applier.Following, context: Context): NextStep => {
+  const urgent = state.waiters.areThere
+  try {
+    state.rows ??= new ProjectionRows(projection, state.shard.blobs.reader)
+    return state.feed.next(context.system.clock.monotonic(), urgent, state.rows)
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+    Applier.damaged(applierOf(state, context), error.details)
+    return { kind: 'nothing' }
+  }
+}
+
+/** One transaction, made elsewhere; `committed` hears of its end. */
+const commit = (
+  state: State,
+  { projection, walId, epoch }: Applier.Following,
+  batch: ProjectionBatch,
+  context: Context,
+): void => {
+  const { lsn, frame } = batch
+  state.waiting = true
+  state.committing = batch
+  const position = { walId, epoch, lsn, ...(frame ? { frame } : {}) }
+  context.pipe(projection.commit(batch.changes, position), 'committed')
+}
+
+/** The projection durably shows `batch`. */
+const committed = (state: State, batch: ProjectionBatch, context: Context): void => {
+  state.feed.committed(batch)
+  // The last lock may be gone; puts look for locks as long as one is thought to be there.
+  if (state.rows?.hints.locks) state.rows = undefined
+  if (state.health.succeeded()) tell(context.system, state.shard, 'lmdb.healed', {})
+  tell(context.system, state.shard, 'lmdb.flushed', {
+    frames: batch.frames,
+    rows: batch.changes.size,
+    lag: state.feed.lag,
+  })
+  tellLag(state, context)
+  settle(state, context)
+}
+
+const tellLag = ({ shard, feed }: State, { system }: Context): void => {
+  if (!isHeard(system, 'lmdb.lag')) return
+  const { references, bytes, tailing } = feed.load
+  const { lag, projectedLsn } = feed
+  const load = { outbox: references, outboxBytes: bytes, tailing }
+  tell(system, shard, 'lmdb.lag', { lag, projectedLsn, ...load })
+}
+
+/** Tells the applier, and whoever waited, how far the projection is. */
+const settle = (state: State, context: Context): void => {
+  const { projectedLsn } = state.feed
+  // Whoever is told sees it: the applier gets to know it later.
+  state.shard.projectedLsn = projectedLsn
+  Applier.projected(applierOf(state, context), projectedLsn)
+  state.waiters.reach(projectedLsn)
+}
+
+/** Adds a waiter; what it waits for is urgent now. While degraded nobody may wait. */
+const wait = (state: State, waiter: Waiter, context: Context): State => {
+  const { degraded } = state.health
+  if (degraded) {
+    waiter.failed(degraded)
+    return state
+  }
+  if (waiter.lsn <= state.feed.projectedLsn) {
+    waiter.reached(state.feed.projectedLsn)
+    return state
+  }
+  state.waiters.add(waiter)
+  return step(state, context)
+}
+
+/** The projection takes nothing for now: a state with a way back, not a crash. Reads stay right: overlay and log answer. */
+const degrade = (state: State, error: unknown, context: Context): void => {
+  const { health, shard, waiters } = state
+  waiters.fail(health.failed(error, shard.index))
+  tell(context.system, shard, 'lmdb.degraded', {
+    reason: reasonText(error),
+    failures: health.failures,
+  })
+  state.retryTimer = context.sendAfter(health.retryInMs(context.system.clock.random), 'retryDue')
+}
+
+/** Turns a suspension that is still there from flushing to holding. */
+const hold = (state: State, token: string, context: Context): boolean => {
+  const suspension = state.shard.suspensions.get(token)
+  if (!suspension) return false
+  suspension.state = 'holding'
+  tell(context.system, state.shard, 'lmdb.suspended', {
+    token: suspension.token,
+    owner: String(suspension.owner ?? 'app'),
+  })
+  return true
+}
+
+const applierOf = ({ shard }: State, context: Context): Ref<Applier.Messages> =>
+  context.to(Applier.name(shard.parts.instance, shard.index))

@@ -1,0 +1,119 @@
+/** How a wrong argument is refused: where it stands, what was expected, what was found. Pure. */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  checkKey,
+  encodeValue,
+  fieldBytesMax,
+  keyBytesMax,
+  ownerBytesMax,
+  type StoredValue,
+  utf8Length,
+} from '../../storage/index.ts'
+
+/** The way to an argument: its name, or names and indices from an argument down. */
+export type ArgumentPath = string | readonly (string | number)[]
+
+/** An `INVALID_ARGUMENT` with `details.path`, `details.expected` and `details.found`. */
+export const invalidArgument = (
+  path: ArgumentPath,
+  expected: string,
+  found: unknown,
+): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${placeOf(path)} must be ${expected}.`, {
+    details: { path, expected, found: shown(found) },
+  })
+
+const placeOf = (path: ArgumentPath): string => (typeof path === 'string' ? path : path.join('.'))
+
+/** What was found, as text; an object without one (of no prototype, say) is told by its kind. */
+const shown = (found: unknown): string => {
+  try {
+    return String(found)
+  } catch {
+    return typeof found
+  }
+}
+
+/** Refuses what is no object, and options of other names. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkOptionNames = (options: unknown, names: readonly string[]): void => {
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgument('options', 'an object', options)
+  for (const name of Object.keys(options))
+    if (!names.includes(name))
+      throw invalidArgument(
+        name,
+        names.length === 0 ? 'absent' : `one of ${names.join(', ')}`,
+        name,
+      )
+}
+
+/** The key at `path`, checked. @throws KeelsonError `INVALID_ARGUMENT` with `details.path` */
+export const checkedKey = (key: unknown, path: ArgumentPath = 'key'): string => {
+  try {
+    return checkKey(key)
+  } catch (error) {
+    throw at(path, error)
+  }
+}
+
+/** The field of a compound key at `path`, checked: a key's rules, 1 to 512 bytes. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkedField = (field: unknown, path: ArgumentPath = 'field'): string => {
+  const bytes = typeof field === 'string' ? utf8Length(field) : 0
+  if (bytes < 1 || bytes > fieldBytesMax || (field as string).includes('\0'))
+    throw invalidArgument(
+      path,
+      `well-formed text of 1 to ${fieldBytesMax} bytes without NUL`,
+      field,
+    )
+  return field as string
+}
+
+/** The name of a namespace: what may stand before a key's first colon. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkedNamespace = (namespace: unknown): string => {
+  const bytes = typeof namespace === 'string' ? utf8Length(namespace) : 0
+  if (bytes < 1 || bytes >= keyBytesMax || /[:\0]/.test(namespace as string))
+    throw invalidArgument('namespace', 'what may stand before the first colon of a key', namespace)
+  return namespace as string
+}
+
+/** The stored form of the value at `path`. @throws KeelsonError as `encodeValue`, its path behind this one */
+export const storedValue = (value: unknown, path: readonly (string | number)[]): StoredValue => {
+  try {
+    return encodeValue(value)
+  } catch (error) {
+    const { path: below = [] } = isKeelsonError(error) ? error.details : {}
+    throw at([...path, ...(below as (string | number)[])], error)
+  }
+}
+
+/** The name of a lock's owner. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkedOwner = (owner: unknown): string => {
+  const bytes = typeof owner === 'string' ? utf8Length(owner) : 0
+  if (bytes < 1 || bytes > ownerBytesMax)
+    throw invalidArgument('owner', `well-formed text of 1 to ${ownerBytesMax} bytes`, owner)
+  return owner as string
+}
+
+/** The members of a list that users give: an array, a Map's entries, any iterable but text. @throws KeelsonError `INVALID_ARGUMENT` */
+export const listOf = (list: unknown, path: string): readonly unknown[] => {
+  if (Array.isArray(list)) return list
+  if (typeof list === 'object' && list !== null && Symbol.iterator in list)
+    return Array.from(list as Iterable<unknown>)
+  throw invalidArgument(path, 'a list', list)
+}
+
+/** The two halves of a pair in a list. @throws KeelsonError `INVALID_ARGUMENT` */
+export const pairOf = (pair: unknown, path: ArgumentPath): readonly [unknown, unknown] => {
+  if (!Array.isArray(pair) || pair.length !== 2)
+    throw invalidArgument(path, 'a pair of a name and a value', pair)
+  return pair as unknown as readonly [unknown, unknown]
+}
+
+/** A refusal of storage's, which knows the argument and not where it stands. */
+const at = (path: ArgumentPath, error: unknown): unknown =>
+  isKeelsonError(error, 'INVALID_ARGUMENT')
+    ? new KeelsonError('INVALID_ARGUMENT', error.message, {
+        details: { ...error.details, path },
+        ...('cause' in error ? { cause: error.cause } : {}),
+      })
+    : error

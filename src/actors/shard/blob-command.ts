@@ -1,0 +1,81 @@
+/**
+ * Turns commands into ones that the log can carry: values of `threshold` bytes or more become blobs, written with one put
+ * before anything refers to them, and references in their place. `append` and `setRange` move their suffix and their patch
+ * only. A reference is told by its tag: bytes of users that look like one are bytes.
+ */
+import {
+  type BlobRef,
+  blobRope,
+  commandsOf,
+  encodeRope,
+  type FrameUnits,
+  isAlone,
+  type StoredValue,
+  type Unit,
+  unitsIn,
+  valuesOf,
+  valueTags,
+  withCommands,
+  withValues,
+} from '../../storage/index.ts'
+
+/** What decides whether a value becomes a blob. */
+export type BlobTerms = {
+  /** In bytes, inclusive; 0: none does. */
+  readonly threshold: number
+  /** Other members apply the same log, and have no files of ours: commands stay whole. */
+  readonly replicated: boolean
+}
+
+/** Makes payloads durable and answers their references in order; the payloads are handed over. */
+export type PutPayloads = (payloads: readonly Uint8Array[]) => Promise<readonly BlobRef[]>
+
+/** Whether anything in the units would become a blob: the cheap look that keeps small writes from paying anything. */
+export const sideChannelCandidate = (units: FrameUnits, terms: BlobTerms): boolean => {
+  if (terms.threshold <= 0 || terms.replicated) return false
+  return isAlone(units) ? hasLarge(units, terms) : units.some((unit) => hasLarge(unit, terms))
+}
+
+const hasLarge = (unit: Unit, terms: BlobTerms): boolean =>
+  unit.kind === 'put'
+    ? isLarge(unit.value, terms)
+    : commandsOf(unit).some((command) => valuesOf(command).some((value) => isLarge(value, terms)))
+
+/**
+ * The units with references in place of their large values, all of which are durable by then; the units themselves when
+ * none is large. One put, whatever the number of values. @throws what `put` throws: nothing refers to anything then
+ */
+export const prepare = async (
+  frame: FrameUnits,
+  terms: BlobTerms,
+  put: PutPayloads,
+): Promise<readonly Unit[]> => {
+  const units = unitsIn(frame)
+  if (!sideChannelCandidate(units, terms)) return units
+  const large = new Map<StoredValue, number>()
+  for (const unit of units)
+    for (const command of commandsOf(unit))
+      for (const value of valuesOf(command))
+        if (isLarge(value, terms) && !large.has(value)) large.set(value, large.size)
+  const refs = await put([...large.keys()].map(({ bytes }) => bytes))
+  const replaced = (value: StoredValue): StoredValue => {
+    const at = large.get(value)
+    return at === undefined ? value : blobValueRef(value.tag, refAt(refs, at))
+  }
+  return units.map((unit) => withCommands(unit, (command) => withValues(command, replaced)))
+}
+
+/** The value that stands for a blob whose content has the kind `tag`. */
+export const blobValueRef = (tag: StoredValue['tag'], ref: BlobRef): StoredValue => {
+  if (tag === valueTags.blob) throw new Error('a rope is no content of a blob')
+  return { tag: valueTags.blob, bytes: encodeRope(blobRope(tag, ref)) }
+}
+
+const isLarge = ({ tag, bytes }: StoredValue, { threshold }: BlobTerms): boolean =>
+  tag !== valueTags.blob && bytes.length >= threshold
+
+const refAt = (refs: readonly BlobRef[], at: number): BlobRef => {
+  const ref = refs[at]
+  if (!ref) throw new Error('fewer blobs were put than asked for')
+  return ref
+}

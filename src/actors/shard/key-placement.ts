@@ -1,0 +1,45 @@
+/** Which shard has which key, over the shards of one instance. Pure. */
+import { KeelsonError } from '../../errors.ts'
+import { shardOf } from '../../storage/index.ts'
+import type { Shard } from './shard.ts'
+
+/** The shards of an instance by their keys. */
+export class KeyPlacement {
+  readonly shards: readonly Shard[]
+
+  constructor(shards: readonly Shard[]) {
+    this.shards = shards
+  }
+
+  /** The shard of a checked key. */
+  of(key: string): Shard {
+    return this.shards[shardOf(key, this.shards.length)] as Shard
+  }
+
+  /** The one shard of all these keys, at least one. @throws KeelsonError `CROSS_SHARD` with two keys that are not together */
+  ofAll(keys: readonly string[]): Shard {
+    const first = keys[0] ?? ''
+    const shard = this.of(first)
+    // Most name one key, and most instances have one shard.
+    if (keys.length === 1 || this.shards.length === 1) return shard
+    const others = keys.slice(1)
+    const stray = others.find((key) => this.of(key) !== shard)
+    if (stray === undefined) return shard
+    throw new KeelsonError('CROSS_SHARD', 'The keys of one unit have to be in one shard.', {
+      details: { keys: [first, stray], shards: [shard.index, this.of(stray).index] },
+    })
+  }
+
+  /** The members of a list by the shard of their key, in the order of their first. */
+  grouped<T>(list: readonly T[], keyOf: (member: T) => string): readonly (readonly [Shard, T[]])[] {
+    if (this.shards.length === 1 && list.length > 0) return [[this.shards[0] as Shard, [...list]]]
+    const groups = new Map<Shard, T[]>()
+    for (const member of list) {
+      const shard = this.of(keyOf(member))
+      const group = groups.get(shard)
+      if (group) group.push(member)
+      else groups.set(shard, [member])
+    }
+    return [...groups]
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Windows of namespaces: how long a namespace's writes may wait for others to share a frame with. One table an instance, from
+ * its options, changed while it runs; it outlives every actor, and is gone with the process.
+ */
+import { rootNamespace } from '../../storage/index.ts'
+import { invalidArgument } from './argument-check.ts'
+
+/** The longest window, in ms: far below the deadline of a call. */
+export const windowMsMax = 10_000
+
+/** The most namespaces with a window. */
+export const windowsMax = 1_000
+
+/** The longest name of a namespace, in bytes: the key has at least the colon besides. */
+const namespaceBytesMax = 1_023
+
+/** Why `namespace` can be none; `undefined` when it can. Keys without a colon are in `_root`. */
+export const namespaceFault = (namespace: unknown): string | undefined => {
+  if (typeof namespace !== 'string') return 'a string'
+  if (namespace.includes(':') || namespace.includes('\0'))
+    return `the text before a key's first colon, or ${rootNamespace}`
+  return Buffer.byteLength(namespace) > namespaceBytesMax
+    ? `at most ${namespaceBytesMax} bytes`
+    : undefined
+}
+
+/** Whether `ms` can be a window. */
+export const isWindow = (ms: unknown): ms is number =>
+  typeof ms === 'number' && ms >= 1 && ms <= windowMsMax
+
+/** The windows of an instance, by namespace. */
+export class WriteWindows {
+  readonly #windows: Map<string, number>
+
+  constructor(windows: ReadonlyMap<string, number>) {
+    this.#windows = new Map(windows)
+  }
+
+  /** Whether there is no window at all: the direct path asks nothing else. */
+  get isEmpty(): boolean {
+    return this.#windows.size === 0
+  }
+
+  /** The namespace's window in ms; 0 without one. */
+  of(namespace: string): number {
+    return this.#windows.get(namespace) ?? 0
+  }
+
+  /** Every window, in the order of the namespaces. */
+  all(): Record<string, number> {
+    return Object.fromEntries([...this.#windows].sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  /**
+   * Gives a namespace a window, from its next write on; 0 takes it away. What waits already waits no longer than it was told.
+   * @throws KeelsonError `INVALID_ARGUMENT`: no namespace, neither 0 nor 1 to 10,000 ms, or more than 1,000 windows
+   */
+  set(namespace: string, ms: number): void {
+    const fault = namespaceFault(namespace)
+    if (fault) throw invalidArgument('namespace', fault, namespace)
+    if (ms !== 0 && !isWindow(ms)) throw invalidArgument('ms', `0, or 1 to ${windowMsMax}`, ms)
+    if (ms === 0) this.#windows.delete(namespace)
+    else if (!this.#windows.has(namespace) && this.#windows.size >= windowsMax)
+      throw invalidArgument('namespace', `one of at most ${windowsMax} with a window`, namespace)
+    else this.#windows.set(namespace, ms)
+  }
+}

@@ -1,0 +1,123 @@
+/** What may be asked of a range, checked, and the cursor that goes on where a page ended. Pure. */
+import { createHash } from 'node:crypto'
+import { KeelsonError } from '../../errors.ts'
+import { checkKey, compareKeys, type RowRange } from '../../storage/index.ts'
+import { checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+
+/** What a range asks for. At most one lower and one upper bound; `prefix` narrows them further. */
+export type RangeOptions = {
+  readonly gt?: string
+  readonly gte?: string
+  readonly lt?: string
+  readonly lte?: string
+  readonly prefix?: string
+  /** From the last key to the first. */
+  readonly reverse?: boolean
+  /** The most entries of one page; 100 by default. */
+  readonly limit?: number
+  /** Goes on behind the page that gave it; the other options must be those of that page. */
+  readonly cursor?: string
+  /** False leaves the values out (`undefined`). */
+  readonly values?: boolean
+}
+
+/** A checked query: the keys to walk through, and the page. */
+export type RangeQuery = {
+  readonly range: RowRange
+  readonly limit: number
+  readonly values: boolean
+  /** Identifies the query, for its cursors. */
+  readonly fingerprint: string
+}
+
+const optionNames = ['gt', 'gte', 'lt', 'lte', 'prefix', 'reverse', 'limit', 'cursor', 'values']
+
+/** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+export const rangeQuery = (options: RangeOptions): RangeQuery => {
+  checkOptions(options)
+  const { reverse = false, limit = 100, values = true, cursor } = options
+  const bounds = narrowed(options)
+  const fingerprint = fingerprintOf(bounds, reverse, values)
+  const range = cursor === undefined ? bounds : behind(bounds, reverse, keyOf(cursor, fingerprint))
+  return { range: { ...range, reverse }, limit, values, fingerprint }
+}
+
+/** The cursor of a page that ended with `key`. */
+export const cursorAt = ({ fingerprint }: RangeQuery, key: string): string =>
+  Buffer.from(JSON.stringify([fingerprint, key])).toString('base64url')
+
+const checkOptions = (options: RangeOptions): void => {
+  checkOptionNames(options, optionNames)
+  for (const name of ['gt', 'gte', 'lt', 'lte', 'prefix'] as const)
+    if (options[name] !== undefined && !(name === 'prefix' && options.prefix === ''))
+      checkKey(options[name])
+  for (const name of ['reverse', 'values'] as const)
+    if (options[name] !== undefined && typeof options[name] !== 'boolean')
+      throw invalidArgument(name, 'a boolean', options[name])
+  if (options.gt !== undefined && options.gte !== undefined)
+    throw invalidArgument('gt', 'gt or gte', 'both')
+  if (options.lt !== undefined && options.lte !== undefined)
+    throw invalidArgument('lt', 'lt or lte', 'both')
+  const { limit = 100, cursor } = options
+  if (!Number.isSafeInteger(limit) || limit < 1)
+    throw invalidArgument('limit', 'a whole number from 1', limit)
+  if (cursor !== undefined && typeof cursor !== 'string') throw badCursor()
+}
+
+type Bounds = { gt?: string; gte?: string; lt?: string; lte?: string }
+
+/** The bounds with the prefix worked in: the tighter one of each side stays. */
+const narrowed = ({ gt, gte, lt, lte, prefix }: RangeOptions): Bounds => {
+  const end = prefix === undefined ? undefined : successor(prefix)
+  const lower = gt ?? gte
+  const upper = lt ?? lte
+  const fromPrefix = prefix !== undefined && (lower === undefined || compareKeys(prefix, lower) > 0)
+  const toPrefix = end !== undefined && (upper === undefined || compareKeys(end, upper) <= 0)
+  return {
+    ...(fromPrefix
+      ? { gte: prefix }
+      : gt !== undefined
+        ? { gt }
+        : gte !== undefined
+          ? { gte }
+          : {}),
+    ...(toPrefix ? { lt: end } : lt !== undefined ? { lt } : lte !== undefined ? { lte } : {}),
+  }
+}
+
+/** The least string behind every string that begins with `prefix`; `undefined` when there is none. */
+const successor = (prefix: string): string | undefined => {
+  const points = [...prefix]
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    const point = (last.codePointAt(0) ?? 0) + 1
+    // The surrogates' code points name no character.
+    if (point <= 0x10ffff)
+      return points.join('') + String.fromCodePoint(point === 0xd800 ? 0xe000 : point)
+  }
+  return undefined
+}
+
+const behind = (bounds: Bounds, reverse: boolean, key: string): Bounds => {
+  const { gt, gte, lt, lte } = bounds
+  if (reverse) return { ...(gt !== undefined ? { gt } : gte !== undefined ? { gte } : {}), lt: key }
+  return { ...(lt !== undefined ? { lt } : lte !== undefined ? { lte } : {}), gt: key }
+}
+
+const fingerprintOf = (bounds: Bounds, reverse: boolean, values: boolean): string =>
+  createHash('sha256')
+    .update(JSON.stringify([bounds.gt, bounds.gte, bounds.lt, bounds.lte, reverse, values]))
+    .digest('base64url')
+    .slice(0, 12)
+
+const keyOf = (cursor: string, fingerprint: string): string => {
+  try {
+    const [of, key] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
+    if (of === fingerprint) return checkKey(key)
+  } catch {
+    // Whatever it is, it is no cursor of ours.
+  }
+  throw badCursor()
+}
+
+const badCursor = (): KeelsonError =>
+  new KeelsonError('BAD_CURSOR', 'The cursor does not belong to this query.')

@@ -1,0 +1,297 @@
+/**
+ * Commands out of what users hand in: every argument is checked and every value encoded, once, before anything of a write
+ * moves. What is refused here has happened nowhere. The store and its batches build their commands with the same words. Pure.
+ */
+import { types } from 'node:util'
+import { type Command, encodeValue, type PutEntry, type StoredValue } from '../../storage/index.ts'
+import {
+  checkedField,
+  checkedKey,
+  checkedNamespace,
+  checkedOwner,
+  invalidArgument,
+  listOf,
+  pairOf,
+  storedValue,
+} from '../shard/argument-check.ts'
+import {
+  checkedMs,
+  expiryOf,
+  expiryOrKeep,
+  type LockTerms,
+  type OwnerOption,
+  ownerOf,
+  type PutTerms,
+  type SetTerms,
+  setTermsOf,
+} from '../writing/write-options.ts'
+
+/** The command of one kind. */
+export type CommandOf<Kind extends Command['kind']> = Extract<Command, { readonly kind: Kind }>
+
+/** Names and values, as a list of pairs, a Map, or `Object.entries` of something. */
+export type Pairs = Iterable<readonly [name: string, value: unknown]>
+
+/** The command with the owner that the terms name. Most name none, and are spared the copy. */
+const owned = <C extends Command>(command: C, { owner }: OwnerOption): C =>
+  owner === undefined ? command : { ...command, owner: checkedOwner(owner) }
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const put = (key: string, value: unknown, terms: PutTerms): CommandOf<'put'> => {
+  return owned<CommandOf<'put'>>(
+    { kind: 'put', key: checkedKey(key), value: encodeValue(value), expiry: expiryOf(terms) },
+    terms,
+  )
+}
+
+/** What a put of a stream is told: all of a put but its value, and how long that will be. */
+export type StreamTerms = Omit<CommandOf<'put'>, 'kind' | 'value'> & {
+  readonly size: number | undefined
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const streamTerms = (
+  key: string,
+  source: unknown,
+  terms: PutTerms & { readonly size?: number },
+): StreamTerms => {
+  const isObject = typeof source === 'object' && source !== null
+  if (!isObject || !(Symbol.asyncIterator in source || Symbol.iterator in source))
+    throw invalidArgument('readable', 'a stream, or anything to iterate over', source)
+  const size = terms.size === undefined ? undefined : checkedOffset(terms.size, 'size')
+  return { key: checkedKey(key), size, expiry: expiryOf(terms), ...ownerOf(terms) }
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const set = (key: string, value: unknown, terms: SetTerms): CommandOf<'set'> =>
+  owned<CommandOf<'set'>>(
+    {
+      kind: 'set',
+      key: checkedKey(key),
+      value: encodeValue(value),
+      ...setTermsOf(terms),
+    },
+    terms,
+  )
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const getSet = (key: string, value: unknown, terms: OwnerOption): CommandOf<'getSet'> =>
+  owned<CommandOf<'getSet'>>(
+    {
+      kind: 'getSet',
+      key: checkedKey(key),
+      value: encodeValue(value),
+    },
+    terms,
+  )
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const append = (
+  key: string,
+  suffix: string | Uint8Array,
+  terms: OwnerOption,
+): CommandOf<'append'> =>
+  owned<CommandOf<'append'>>(
+    {
+      kind: 'append',
+      key: checkedKey(key),
+      suffix: storedBytes(suffix, 'suffix'),
+    },
+    terms,
+  )
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const setRange = (
+  key: string,
+  offset: number,
+  patch: string | Uint8Array,
+  terms: OwnerOption,
+): CommandOf<'setRange'> =>
+  owned<CommandOf<'setRange'>>(
+    {
+      kind: 'setRange',
+      key: checkedKey(key),
+      offset: checkedOffset(offset, 'offset'),
+      patch: storedBytes(patch, 'patch'),
+    },
+    terms,
+  )
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const compareAndSet = (
+  key: string,
+  expected: unknown,
+  value: unknown,
+  terms: PutTerms,
+): CommandOf<'compareAndSet'> =>
+  owned<CommandOf<'compareAndSet'>>(
+    {
+      kind: 'compareAndSet',
+      key: checkedKey(key),
+      expected: expected === undefined ? undefined : storedValue(expected, ['expected']),
+      value: encodeValue(value),
+      expiry: expiryOrKeep(terms),
+    },
+    terms,
+  )
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const remove = (key: string, terms: OwnerOption): CommandOf<'delete'> =>
+  owned<CommandOf<'delete'>>(
+    {
+      kind: 'delete',
+      key: checkedKey(key),
+    },
+    terms,
+  )
+
+/** One expiry for all entries; a key that comes twice has its last value. @throws KeelsonError `INVALID_ARGUMENT` */
+export const putMany = (entries: Pairs, terms: PutTerms): CommandOf<'putMany'> => {
+  const expiry = expiryOf(terms)
+  const checked = listOf(entries, 'entries').map((entry, index): PutEntry => {
+    const [key, value] = pairOf(entry, ['entries', index])
+    return {
+      key: checkedKey(key, ['entries', index, 'key']),
+      value: storedValue(value, ['entries', index, 'value']),
+      expiry,
+    }
+  })
+  return owned<CommandOf<'putMany'>>({ kind: 'putMany', entries: checked }, terms)
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const deleteMany = (keys: Iterable<string>, terms: OwnerOption): CommandOf<'deleteMany'> =>
+  owned<CommandOf<'deleteMany'>>({ kind: 'deleteMany', keys: keysOf(keys) }, terms)
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const lock = <Kind extends 'lock' | 'extend'>(
+  kind: Kind,
+  keys: Iterable<string>,
+  { owner, leaseMs }: LockTerms,
+): CommandOf<'lock' | 'extend'> & { readonly kind: Kind } => ({
+  kind,
+  keys: lockable(keys),
+  owner: checkedOwner(owner),
+  leaseMs: checkedMs('leaseMs', leaseMs),
+})
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const unlock = (
+  keys: Iterable<string>,
+  { owner }: { readonly owner: string },
+): CommandOf<'unlock'> => ({ kind: 'unlock', keys: lockable(keys), owner: checkedOwner(owner) })
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const putField = (
+  key: string,
+  field: string,
+  value: unknown,
+  terms: OwnerOption,
+): CommandOf<'putField'> =>
+  owned<CommandOf<'putField'>>(
+    {
+      kind: 'putField',
+      key: checkedKey(key),
+      field: checkedField(field),
+      value: encodeValue(value),
+    },
+    terms,
+  )
+
+/** A field that comes twice has its last value. @throws KeelsonError `INVALID_ARGUMENT` */
+export const putFields = (
+  key: string,
+  fields: Pairs,
+  terms: OwnerOption,
+): CommandOf<'putFields'> => {
+  const checked = listOf(fields, 'fields').map((pair, index) => {
+    const [field, value] = pairOf(pair, ['fields', index])
+    return [
+      checkedField(field, ['fields', index, 'field']),
+      storedValue(value, ['fields', index, 'value']),
+    ] as const
+  })
+  if (checked.length === 0) throw invalidArgument('fields', 'at least one field', 'none')
+  return owned<CommandOf<'putFields'>>(
+    { kind: 'putFields', key: checkedKey(key), fields: checked },
+    terms,
+  )
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const deleteField = (
+  key: string,
+  field: string,
+  terms: OwnerOption,
+): CommandOf<'deleteField'> =>
+  owned<CommandOf<'deleteField'>>(
+    {
+      kind: 'deleteField',
+      key: checkedKey(key),
+      field: checkedField(field),
+    },
+    terms,
+  )
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const expire = (key: string, ttlMs: number, terms: OwnerOption): CommandOf<'expire'> =>
+  owned<CommandOf<'expire'>>(
+    {
+      kind: 'expire',
+      key: checkedKey(key),
+      expiry: { kind: 'after', ms: checkedMs('ttlMs', ttlMs) },
+    },
+    terms,
+  )
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const persist = (key: string, terms: OwnerOption): CommandOf<'persist'> =>
+  owned<CommandOf<'persist'>>(
+    {
+      kind: 'persist',
+      key: checkedKey(key),
+    },
+    terms,
+  )
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const clear = (terms: OwnerOption & { readonly namespace?: string }): CommandOf<'clear'> =>
+  owned<CommandOf<'clear'>>(
+    {
+      kind: 'clear',
+      namespace: terms.namespace === undefined ? undefined : checkedNamespace(terms.namespace),
+    },
+    terms,
+  )
+
+/** The keys that a command names, in its order: what decides its shard, and what other writes have to keep their order with. */
+export const keysNamed = (command: Command): readonly string[] => {
+  if ('key' in command) return [command.key]
+  if ('keys' in command) return command.keys
+  return 'entries' in command ? command.entries.map(({ key }) => key) : []
+}
+
+/** A list of keys, each checked. @throws KeelsonError `INVALID_ARGUMENT` */
+export const keysOf = (keys: unknown): readonly string[] =>
+  listOf(keys, 'keys').map((key, index) => checkedKey(key, ['keys', index]))
+
+/** Keys to be locked: at least one, none of them twice. */
+const lockable = (keys: unknown): readonly string[] => {
+  const checked = [...new Set(keysOf(keys))]
+  if (checked.length === 0) throw invalidArgument('keys', 'at least one key', 'none')
+  return checked
+}
+
+/** An offset in bytes. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkedOffset = (offset: unknown, path: string): number => {
+  if (!Number.isSafeInteger(offset) || (offset as number) < 0)
+    throw invalidArgument(path, 'a whole number of bytes from 0', offset)
+  return offset as number
+}
+
+/** Text or bytes, stored. */
+const storedBytes = (value: unknown, path: string): StoredValue => {
+  if (typeof value !== 'string' && !types.isUint8Array(value))
+    throw invalidArgument(path, 'text or bytes', value)
+  return storedValue(value, [path])
+}

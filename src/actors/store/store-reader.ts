@@ -1,0 +1,218 @@
+/**
+ * The reads of the store, over all shards. They are synchronous: overlay first, then the projection, so that a caller sees
+ * its own acknowledged writes and everybody else's. A shard that cannot show its whole state answers nothing.
+ */
+import type { Readable } from 'node:stream'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import type { Row } from '../../storage/index.ts'
+import type { Position } from '../log/wal-writer.ts'
+import { type KeyRow, mergedRows } from '../overlay/read-view.ts'
+import * as Applier from '../projection/applier.ts'
+import { checkedField, checkedKey, checkOptionNames } from '../shard/argument-check.ts'
+import type { KeyPlacement } from '../shard/key-placement.ts'
+import type { Shard } from '../shard/shard.ts'
+import { cursorAt, type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
+import { checkedOffset, keysOf } from './store-commands.ts'
+import { decodedValue, listedValue, rangeOf } from './value-reading.ts'
+import { loadValue, streamOut } from './value-streams.ts'
+
+/** A key with its value, a `Compound` for a compound key; without values asked for, `undefined`. */
+export type StoreEntry = readonly [key: string, value: unknown]
+
+/** A page of a range. `cursor` goes on behind it, absent when `exhausted`; `positions` say what each shard showed. */
+export type RangePage = {
+  readonly entries: readonly StoreEntry[]
+  readonly cursor: string | undefined
+  readonly exhausted: boolean
+  readonly positions: readonly Position[]
+}
+
+/** What can be read of keys and values, in one instance. */
+export class StoreReader {
+  readonly #system: System
+  readonly #keys: KeyPlacement
+
+  constructor(system: System, keys: KeyPlacement) {
+    this.#system = system
+    this.#keys = keys
+  }
+
+  /**
+   * The key's value, `undefined` without one.
+   * @throws KeelsonError `INVALID_ARGUMENT`; `WRONG_TYPE` for a compound key; `TOO_LARGE` for a value of more than 1 MiB out of
+   * blobs; `CORRUPT` when what is stored is damaged; `SHARD_DOWN` with `details.state`; `CLOSED`
+   */
+  get(key: string): unknown {
+    const shard = this.#keys.of(checkedKey(key))
+    const row = this.#row(shard, key, shard.now())
+    try {
+      return row && decodedValue(shard, row.value)
+    } catch (error) {
+      throw namingKey(error, key)
+    }
+  }
+
+  /** Whether the key has a value. @throws as `get` does */
+  has(key: string): boolean {
+    const shard = this.#keys.of(checkedKey(key))
+    return this.#row(shard, key, shard.now()) !== undefined
+  }
+
+  /** Milliseconds that the value has left: `Infinity` without expiry, `undefined` without a value. @throws as `get` does */
+  ttl(key: string): number | undefined {
+    const shard = this.#keys.of(checkedKey(key))
+    const now = shard.now()
+    const row = this.#row(shard, key, now)
+    if (!row) return undefined
+    return row.expiresAt === 0 ? Number.POSITIVE_INFINITY : row.expiresAt - now
+  }
+
+  /** The values of several keys, in their order; `undefined` for those without one. @throws as `get` does; no key is left out */
+  getMany(keys: Iterable<string>): unknown[] {
+    return keysOf(keys).map((key) => this.get(key))
+  }
+
+  /**
+   * The bytes of a text or of bytes from `from` up to `to` (half open, clamped): none where nothing is.
+   * @throws as `get` does; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and a compound key
+   */
+  getRange(key: string, from: number, to: number): Buffer {
+    const shard = this.#keys.of(checkedKey(key))
+    const first = checkedOffset(from, 'from')
+    const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
+    const row = this.#row(shard, key, shard.now())
+    try {
+      return row ? rangeOf(shard, row.value, first, Math.max(first, end)) : Buffer.alloc(0)
+    } catch (error) {
+      throw namingKey(error, key)
+    }
+  }
+
+  /**
+   * The whole value whatever its size, verified, without blocking; `undefined` without one.
+   * @throws KeelsonError as `get` does; `TOO_LARGE` for what a string or a Buffer cannot hold
+   */
+  async load(key: string): Promise<unknown> {
+    const shard = this.#keys.of(checkedKey(key))
+    const row = this.#row(shard, key, shard.now())
+    return row && loadValue(this.#system, shard, row.value)
+  }
+
+  /**
+   * The bytes of a text or of bytes as a stream, in constant memory, as they are now, whatever is written meanwhile; `from` up to
+   * `to` of them when told so (clamped). `undefined` without a value. It ends with `CORRUPT` when what is stored is damaged.
+   * @throws KeelsonError as `get` does; `WRONG_TYPE` for a structured value and a compound key
+   */
+  getStream(
+    key: string,
+    options: { readonly from?: number; readonly to?: number } = {},
+  ): Readable | undefined {
+    checkOptionNames(options, ['from', 'to'])
+    const shard = this.#keys.of(checkedKey(key))
+    const { from = 0, to = Number.POSITIVE_INFINITY } = options
+    const first = checkedOffset(from, 'from')
+    const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
+    const row = this.#row(shard, key, shard.now())
+    return row && streamOut(this.#system, shard, row.value, first, end)
+  }
+
+  /** The fields of a compound key in the order of their UTF-8 bytes; none where nothing is. @throws as `get` does; `WRONG_TYPE` for a plain value */
+  fields(key: string): Map<string, unknown> {
+    const shard = this.#keys.of(checkedKey(key))
+    const view = shard.view()
+    const rows = this.#guarded(shard, () => [...view.fields(key, shard.now())])
+    return new Map(rows.map(([field, { value }]) => [field, decodedValue(shard, value)] as const))
+  }
+
+  /** The value of a field, `undefined` without one. @throws as `fields` does */
+  getField(key: string, field: string): unknown {
+    const shard = this.#keys.of(checkedKey(key))
+    const checked = checkedField(field)
+    const view = shard.view()
+    const row = this.#guarded(shard, () => view.field(key, checked, shard.now()))
+    return row && decodedValue(shard, row.value)
+  }
+
+  /**
+   * One page of the keys in the order of their UTF-8 bytes, over all shards.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (no shard is left out), `CLOSED`
+   */
+  range(options: RangeOptions = {}): RangePage {
+    return this.#page(rangeQuery(options))
+  }
+
+  /** All entries of a range, page by page, yielding to the event loop between pages. `limit` is the size of a page. @throws as `range` does */
+  async *entries(options: RangeOptions = {}): AsyncIterableIterator<StoreEntry> {
+    let cursor = options.cursor
+    do {
+      const page = this.range({ ...options, ...(cursor === undefined ? {} : { cursor }) })
+      yield* page.entries
+      cursor = page.cursor
+      await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
+    } while (cursor !== undefined)
+  }
+
+  #row(shard: Shard, key: string, now: number): Row | undefined {
+    const view = shard.view()
+    return this.#guarded(shard, () => view.get(key, now))
+  }
+
+  /** A read of rows, whose damage is reported to their shard. */
+  #guarded<T>(shard: Shard, read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      this.#reportDamage(shard, error)
+      throw error
+    }
+  }
+
+  #page(query: RangeQuery): RangePage {
+    const { range, limit, values } = query
+    const sources = this.#keys.shards.map((shard) => ({ shard, view: shard.view() }))
+    const walks = sources.map(({ shard, view }) =>
+      this.#watched(shard, view.range(range, shard.now())),
+    )
+    const entries: StoreEntry[] = []
+    let more = false
+    for (const [key, row] of mergedRows(walks, range.reverse === true)) {
+      more = entries.length === limit
+      if (more) break
+      entries.push([key, values ? listedValue(this.#keys.of(key), row) : undefined])
+    }
+    const last = entries[entries.length - 1]?.[0]
+    return {
+      entries,
+      cursor: more && last !== undefined ? cursorAt(query, last) : undefined,
+      exhausted: !more,
+      positions: sources.map(({ shard }) => ({ shard: shard.index, lsn: shard.appliedLsn })),
+    }
+  }
+
+  /** A walk whose damage is reported to its own shard. */
+  *#watched(shard: Shard, rows: IterableIterator<KeyRow>): IterableIterator<KeyRow> {
+    try {
+      yield* rows
+    } catch (error) {
+      this.#reportDamage(shard, error)
+      throw error
+    }
+  }
+
+  /** A damaged row is reported, so that the projection is built anew; this reader gets `CORRUPT` all the same. */
+  #reportDamage(shard: Shard, error: unknown): void {
+    if (!isKeelsonError(error, 'CORRUPT')) return
+    const applier = this.#system.to(Applier.name(shard.parts.instance, shard.index))
+    Applier.damaged(applier, error.details)
+  }
+}
+
+/** A failure to read a value, with the key that has it. */
+const namingKey = (error: unknown, key: string): unknown =>
+  isKeelsonError(error)
+    ? new KeelsonError(error.code, error.message, {
+        details: { ...error.details, key },
+        cause: error.cause,
+      })
+    : error

@@ -1,0 +1,88 @@
+/**
+ * Where a stream in comes from: its chunks, for as long as somebody takes them, and the pieces of one size that they make.
+ * A source that says nothing any more holds nobody up.
+ */
+import { invalidArgument } from '../shard/argument-check.ts'
+
+/** What a stream brings: bytes, or text that is stored as UTF-8. A Node `Readable` and a web `ReadableStream` are such. */
+export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
+
+/** Has `tell` called when nobody takes chunks any more, unless it is taken back by then. */
+export type WatchTaker = (tell: (reason: unknown) => void) => () => void
+
+/**
+ * The chunks of a source, which is ended unless it ends by itself. @throws what the source throws, and what `watchTaker` tells, also
+ * while the source is waited for
+ */
+export async function* chunksOf(
+  source: ByteSource,
+  watchTaker: WatchTaker,
+): AsyncGenerator<unknown> {
+  const chunks: AsyncIterator<unknown> | Iterator<unknown> =
+    Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  let state: 'resting' | 'asked' | 'ended' = 'resting'
+  let gone: { readonly reason: unknown } | undefined
+  let interrupt = (_: unknown): void => undefined
+  const forget = watchTaker((reason) => {
+    gone = { reason }
+    interrupt(reason)
+  })
+  const next = async (): Promise<IteratorResult<unknown>> => {
+    try {
+      return await chunks.next()
+    } catch (error) {
+      state = 'ended'
+      throw error
+    }
+  }
+  try {
+    for (;;) {
+      if (gone) throw gone.reason
+      state = 'asked'
+      const { done, value } = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
+        interrupt = reject
+        next().then(resolve, reject)
+      })
+      state = done === true ? 'ended' : 'resting'
+      if (done === true) return
+      yield value
+    }
+  } finally {
+    forget()
+    if (state === 'resting') await chunks.return?.()
+    else if (state === 'asked') abandon(source, chunks)
+  }
+}
+
+/** Ends a source that was asked and has not answered: a stream is destroyed, all else is asked to end when it answers. */
+const abandon = (source: ByteSource, chunks: AsyncIterator<unknown> | Iterator<unknown>): void => {
+  if ('destroy' in source && typeof source.destroy === 'function') source.destroy()
+  void (async () => chunks.return?.())().catch(() => undefined)
+}
+
+/** The chunks in pieces of `pieceBytes`, each in the memory that was asked for it. Holds one piece at a time. */
+export async function* piecesOf(
+  chunks: AsyncIterable<unknown>,
+  pieceBytes: number,
+  memory: () => Promise<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let piece: Uint8Array | undefined
+  let filled = 0
+  for await (const chunk of chunks) {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (!(bytes instanceof Uint8Array))
+      throw invalidArgument('readable', 'chunks of bytes or text', chunk)
+    for (let at = 0; at < bytes.length; ) {
+      piece ??= await memory()
+      const taken = bytes.subarray(at, at + pieceBytes - filled)
+      piece.set(taken, filled)
+      filled += taken.length
+      at += taken.length
+      if (filled < pieceBytes) continue
+      yield piece
+      piece = undefined
+      filled = 0
+    }
+  }
+  if (piece) yield piece.subarray(0, filled)
+}

@@ -1,0 +1,149 @@
+/**
+ * The batcher in the words of its reference (FerricStore's Batcher): writes that share a frame with others of their namespace.
+ * `app.store` goes the same way; these are for actors that have commands at hand, or a caller's `from` to answer later.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { From, System } from '../../runtime/index.ts'
+import {
+  type Command,
+  type PutEntry,
+  refusalError,
+  type Unit,
+  type UnitAnswer,
+} from '../../storage/index.ts'
+import type { Admission } from '../admission/allowance.ts'
+import type { Position } from '../queue/commit-follower.ts'
+import type { Shard } from '../shard/shard.ts'
+import * as BatcherServer from './batcher-server.ts'
+import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
+
+export {
+  type BatcherDescription,
+  describe,
+  flush,
+  type Messages,
+  name,
+  server,
+  stop,
+} from './batcher-server.ts'
+
+/** How a write of the batcher is asked for; by default with the window of its first key's namespace, and the instance's deadline. */
+export type BatchTerms = {
+  readonly windowMs?: number
+  readonly deadlineMs?: number
+  readonly whenFull?: 'wait' | 'refuse'
+}
+
+/** The same with a token of the gate, when the write has entered it already. */
+export type AsyncTerms = BatchTerms & { readonly token?: Admission }
+
+/** What one command was answered. */
+export type CommandWritten = { readonly position: Position; readonly answer: UnitAnswer }
+
+/** What becomes of an asynchronous write: the `from` is answered, or the caller has the promise, and its token still. */
+export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
+
+/** Writes one command. @throws KeelsonError as `submit` does, and what the state refuses it with */
+export const write = async (
+  system: System,
+  shard: Shard,
+  command: Command,
+  terms: BatchTerms = {},
+): Promise<CommandWritten> => {
+  const units: Unit[] = [command]
+  return onlyAnswer(await submit(system, shard, writeOf(shard, units, terms)))
+}
+
+/** Writes commands that share a frame and nothing else: each is applied, or `refused`, by itself. @throws KeelsonError as `submit` does */
+export const writeBatch = (
+  system: System,
+  shard: Shard,
+  commands: readonly Command[],
+  terms: BatchTerms = {},
+): Promise<Submitted> => {
+  if (commands.length === 0) return Promise.reject(nothing())
+  const units = commands.map((command): Unit => command)
+  return submit(system, shard, writeOf(shard, units, terms))
+}
+
+/** Puts all entries, or none. @throws KeelsonError as `write` does */
+export const writePutBatch = (
+  system: System,
+  shard: Shard,
+  entries: readonly PutEntry[],
+  terms: BatchTerms = {},
+): Promise<CommandWritten> => write(system, shard, { kind: 'putMany', entries }, terms)
+
+/** Deletes all keys, or none. @throws KeelsonError as `write` does */
+export const writeDeleteBatch = (
+  system: System,
+  shard: Shard,
+  keys: readonly string[],
+  terms: BatchTerms = {},
+): Promise<CommandWritten> => write(system, shard, { kind: 'deleteMany', keys }, terms)
+
+/**
+ * `writePutBatch` for a kept `from`: it is answered, or failed, when the write has settled, whoever dies. With a token the write has
+ * entered the gate already: the token goes to the batcher, and is given back by the end of the write or of the batcher.
+ * With no batcher there the write goes straight to the log: the caller has its promise, the `from` and the token.
+ */
+export const writePutBatchAsync = (
+  system: System,
+  shard: Shard,
+  entries: readonly PutEntry[],
+  from: From<CommandWritten>,
+  terms: AsyncTerms = {},
+): AsyncOutcome<CommandWritten> =>
+  writeAsync(system, shard, { kind: 'putMany', entries }, from, terms)
+
+/** `writeDeleteBatch` for a kept `from`, as `writePutBatchAsync` is. */
+export const writeDeleteBatchAsync = (
+  system: System,
+  shard: Shard,
+  keys: readonly string[],
+  from: From<CommandWritten>,
+  terms: AsyncTerms = {},
+): AsyncOutcome<CommandWritten> =>
+  writeAsync(system, shard, { kind: 'deleteMany', keys }, from, terms)
+
+const writeAsync = (
+  system: System,
+  shard: Shard,
+  command: Command,
+  from: From<CommandWritten>,
+  { token, ...terms }: AsyncTerms,
+): AsyncOutcome<CommandWritten> => {
+  const batcher = system.whereis(BatcherServer.name(shard.parts.instance, shard.index))
+  const way = token ? submitAdmitted : submit
+  const work = way(system, shard, writeOf(shard, [command], terms)).then(onlyAnswer)
+  if (!batcher) return { direct: work }
+  token?.transfer(batcher)
+  work.then(
+    (written) => {
+      token?.leave()
+      from.reply(written)
+    },
+    (error: unknown) => {
+      token?.leave()
+      from.fail(error)
+    },
+  )
+  return 'accepted'
+}
+
+const writeOf = (shard: Shard, units: readonly Unit[], terms: BatchTerms): Write => {
+  const { windowMs, deadlineMs = shard.parts.settings.deadlineMs, whenFull = 'wait' } = terms
+  return {
+    units,
+    options: { ack: 'applied', deadlineMs, whenFull, windowMs },
+  }
+}
+
+const onlyAnswer = ({ position, answers }: Submitted): CommandWritten => {
+  const [answer] = answers
+  if (!answer) throw new Error('a unit was not answered')
+  if (answer.kind === 'refused') throw refusalError(answer)
+  return { position, answer }
+}
+
+const nothing = (): KeelsonError => new KeelsonError('INVALID_ARGUMENT', 'There is no command.')

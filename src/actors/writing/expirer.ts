@@ -1,0 +1,181 @@
+/**
+ * Removes what has ended: values, compounds with their fields, locks. Nobody sees the difference but by the room, because
+ * what has ended is absent for everybody; so this takes its time. It walks through the rows in small steps, and removes by a
+ * command in the log that enters the gate like any other write. Between walks it rests until the next row ends.
+ */
+import { type GenServer, noReply, ok, type Settled, send, type Timer } from '../../runtime/index.ts'
+import { isExpired, lockRowKey, utf8Length } from '../../storage/index.ts'
+import type { ReadView } from '../overlay/read-view.ts'
+import type { Shard } from '../shard/shard.ts'
+import { shardName } from '../shard/shard-name.ts'
+import { tell } from '../shard/storage-events.ts'
+import { type Submitted, submit } from './write-path.ts'
+
+/** What the remover of ended rows understands. */
+export type Messages = {
+  calls: Record<never, never>
+  casts: Record<never, never>
+  infos: {
+    /** Goes on with the walk, or begins one. */
+    step: () => void
+    /** Something ends sooner than all that was known. */
+    sooner: () => void
+    removed: (result: Settled<Submitted>) => void
+  }
+  continues: { begin: () => void }
+}
+
+/** A walk through the rows. */
+type Walk = {
+  /** The last row that was looked at. */
+  readonly behind: string
+  /** The soonest end among those that are still to come. */
+  readonly soonest: number
+}
+
+type State = {
+  readonly shard: Shard
+  /** `undefined` at rest. */
+  walk: Walk | undefined
+  /** Where the walk stands when what this step found is removed; its `undefined` is the end. */
+  next: Walk | undefined
+  timer: Timer | undefined
+}
+
+/** The bounds of one step: what it may cost the event loop, and a command that fits any log. */
+const rowsMax = 1_000
+const valueBytesMax = 1024 * 1024
+const keyBytesMax = 32 * 1024
+
+/** The pause between steps, and between a walk and the next. */
+const stepPauseMs = 100
+const restMs = 1_000
+
+/** Before every row, the position not being one. */
+const beginning = '\0'
+
+/** The remover of a shard. */
+export const server: GenServer<Messages, State, Shard> = {
+  init: (shard) =>
+    ok({ shard, walk: undefined, next: undefined, timer: undefined }, { continue: ['begin'] }),
+
+  continues: {
+    begin: (state, _, context) => {
+      state.shard.expiry.listen(() => send(context.self, 'sooner'))
+      // What was written before this process began has been noted by nobody.
+      return noReply(arm(state, restMs, context))
+    },
+  },
+
+  calls: {},
+  casts: {},
+
+  infos: {
+    step: (state, _, context) => {
+      state.timer = undefined
+      return noReply(step(state, context))
+    },
+    sooner: (state, _, context) => noReply(state.walk || state.next ? state : rest(state, context)),
+    removed: (state, result, context) => {
+      if (!result.ok) {
+        // The shard is held, full or going down: the same step again, later.
+        state.next = undefined
+        return noReply(arm(state, restMs, context))
+      }
+      const [answer] = result.value.answers
+      const keys = answer?.kind === 'removeExpired' ? answer.removed : 0
+      tell(context.system, state.shard, 'expiry.removed', { keys })
+      return noReply(advance(state, context))
+    },
+  },
+}
+
+type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
+
+/** The name of a shard's remover; prints as `expirer(0)`. */
+export const name = shardName<Messages>('expirer')
+
+const arm = (state: State, ms: number, context: Context): State => {
+  state.timer ??= context.sendAfter(Math.ceil(ms), 'step')
+  return state
+}
+
+/** Waits until the next row ends; without one, until somebody notes one. */
+const rest = (state: State, context: Context): State => {
+  const { expiry } = state.shard
+  if (state.timer) context.cancelTimer(state.timer)
+  state.timer = undefined
+  if (expiry.soonest === Number.POSITIVE_INFINITY) return state
+  return arm(state, Math.max(restMs, expiry.soonest - state.shard.now()), context)
+}
+
+const step = (state: State, context: Context): State => {
+  const { shard } = state
+  if (shard.phase.kind !== 'open') return arm(state, restMs, context)
+  const view = shard.view()
+  if (!state.walk) shard.expiry.begin(view.layers.overlay.soonest)
+  state.walk ??= { behind: beginning, soonest: Number.POSITIVE_INFINITY }
+  const { keys, behind, soonest, isEnd } = look(view, state.walk, shard.now())
+  state.walk = { ...state.walk, soonest }
+  state.next = isEnd ? undefined : { behind, soonest }
+  if (keys.length === 0) return advance(state, context)
+  const options = {
+    ack: 'applied',
+    deadlineMs: shard.parts.settings.deadlineMs,
+    whenFull: 'refuse',
+    windowMs: 0,
+  } as const
+  const units = [{ kind: 'removeExpired', keys }] as const
+  context.pipe(submit(context.system, shard, { units, options }), 'removed')
+  return state
+}
+
+/** What the step found is removed: on, or at the end to rest. */
+const advance = (state: State, context: Context): State => {
+  const { walk, next } = state
+  state.walk = next
+  state.next = undefined
+  if (next) return arm(state, stepPauseMs, context)
+  state.shard.expiry.note(walk?.soonest ?? Number.POSITIVE_INFINITY)
+  return rest(state, context)
+}
+
+/** What one step sees: the keys under which something has ended, and where it stopped. */
+type Look = Walk & { readonly keys: readonly string[]; readonly isEnd: boolean }
+
+/**
+ * Walks through the projection's rows: to put the overlay's in order for it would cost more than the walk. What stands in
+ * the overlay alone is met by a walk after its projection.
+ */
+const look = (view: ReadView, walk: Walk, now: number): Look => {
+  const keys = new Set<string>()
+  let { behind, soonest } = walk
+  let rows = 0
+  let valueBytes = 0
+  let keyBytes = 0
+  for (const [rowKey, row] of view.layers.projection.range({ gt: behind })) {
+    if (rows >= rowsMax || valueBytes >= valueBytesMax || keyBytes >= keyBytesMax)
+      return { keys: [...keys], behind, soonest, isEnd: false }
+    behind = rowKey
+    rows++
+    valueBytes += row.value.bytes.length
+    if (row.expiresAt === 0) continue
+    if (!isExpired(row, now)) soonest = Math.min(soonest, row.expiresAt)
+    else if (isStillThere(view, rowKey, now)) {
+      keys.add(userKeyOf(rowKey))
+      keyBytes += utf8Length(rowKey)
+    }
+  }
+  return { keys: [...keys], behind, soonest, isEnd: true }
+}
+
+/** Whether nobody has written the row anew, or removed it, since it was projected. */
+const isStillThere = ({ layers }: ReadView, rowKey: string, now: number): boolean => {
+  const newer = layers.overlay.get(rowKey)
+  return newer === undefined || (newer !== null && isExpired(newer, now))
+}
+
+const lockPrefix = lockRowKey('')
+
+const userKeyOf = (rowKey: string): string =>
+  rowKey.startsWith(lockPrefix) ? rowKey.slice(lockPrefix.length) : rowKey

@@ -1,0 +1,138 @@
+/**
+ * A write on its way from its caller to the log, in one object: what it asks of the gate, its place in the log's queue, and the
+ * caller's promise, which it settles once and never before it has left the gate. Where it goes `write-path.ts` decides.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import { type FrameUnits, frameLength, type UnitAnswer, unitBytesMax } from '../../storage/index.ts'
+import { bytesCounted, commandsIn } from '../admission/allowance.ts'
+import type { Entry } from '../admission/gate.ts'
+import { markedKeys } from '../admission/marked-keys.ts'
+import type { MarkedKeys } from '../admission/order-marks.ts'
+import { valueBytesOf } from '../blobs/large-write.ts'
+import type { Append } from '../queue/append-group.ts'
+import type { Applied } from '../queue/commit-follower.ts'
+import { outcomeOf, type Position, type Ticket } from '../queue/ticket.ts'
+import { sideChannelCandidate } from '../shard/blob-command.ts'
+import type { Shard } from '../shard/shard.ts'
+import type { CheckedWrite } from './write-options.ts'
+
+/**
+ * What is to be written to one shard: units that take effect one after another and share one frame's durability. They are handed
+ * over: nobody changes them, or the bytes in them, any more.
+ */
+export type Write = {
+  readonly units: FrameUnits
+  readonly options: CheckedWrite
+}
+
+/**
+ * Makes what the caller is answered of where its units stand and what they answered. What it throws, or its promise rejects with, is
+ * what the caller gets.
+ */
+export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T | Promise<T>
+
+/** One write. */
+export class Passage<T = unknown> implements Append, Entry {
+  readonly system: System
+  readonly shard: Shard
+  readonly units: FrameUnits
+  readonly options: CheckedWrite
+  /** Some of its values become blobs: it has no frame yet. */
+  readonly isLarge: boolean
+  readonly length: number
+  readonly bytes: number
+  readonly commands: number
+  readonly endsAt: number
+  state: Ticket['state'] = 'queued'
+  /** Whether it has to leave the gate: not while it waits there, nor when somebody else has the token. */
+  isInside = false
+  readonly #shape: Shape<T>
+  readonly #resolve: (answer: T | Promise<T>) => void
+  readonly #reject: (error: unknown) => void
+
+  /** @throws KeelsonError `TOO_LARGE` for what no frame takes; `INVALID_ARGUMENT` for units that no frame can have */
+  constructor(
+    system: System,
+    shard: Shard,
+    write: Write,
+    shape: Shape<T>,
+    resolve: (answer: T | Promise<T>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    const { units, options } = write
+    this.system = system
+    this.shard = shard
+    this.units = units
+    this.options = options
+    this.endsAt = system.clock.monotonic() + options.deadlineMs
+    this.isLarge = sideChannelCandidate(units, shard.blobs.parts.terms)
+    this.length = this.isLarge ? 0 : checkedLength(units, shard)
+    this.commands = commandsIn(units)
+    this.bytes = bytesCounted(this.commands, this.isLarge ? valueBytesOf(units) : this.length)
+    this.#shape = shape
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  get whenFull(): CheckedWrite['whenFull'] {
+    return this.options.whenFull
+  }
+
+  get deadlineMs(): number {
+    return this.options.deadlineMs
+  }
+
+  /** The keys that it changes. Asked only where something else is on its way, or has a window. */
+  get keys(): MarkedKeys {
+    return markedKeys(this.units)
+  }
+
+  applied(lsn: number, answers: readonly UnitAnswer[]): void {
+    this.#answer({ shard: this.shard.index, lsn }, answers)
+  }
+
+  failed(error: unknown, lsn?: number): void {
+    const position = lsn === undefined ? undefined : { shard: this.shard.index, lsn }
+    this.refused(outcomeOf(this, error, position))
+  }
+
+  /** The gate let it in never, or its way ended with an outcome. */
+  refused(outcome: unknown): void {
+    this.#leave()
+    this.#reject(outcome)
+  }
+
+  /** Is answered as somebody else's append is, which carries its units. */
+  follow(ended: Promise<Applied>): void {
+    ended.then(
+      ({ position, answer }) => this.#answer(position, answer),
+      (failure: unknown) => this.failed(failure),
+    )
+  }
+
+  #leave(): void {
+    if (!this.isInside) return
+    this.isInside = false
+    this.shard.gate.leave(this)
+  }
+
+  #answer(position: Position, answers: readonly UnitAnswer[]): void {
+    this.#leave()
+    try {
+      this.#resolve(this.#shape(position, answers))
+    } catch (error) {
+      this.#reject(error)
+    }
+  }
+}
+
+/** The length of the units' frame. @throws KeelsonError as `frameLength`; `TOO_LARGE` when the shard's log has no room for it */
+export const checkedLength = (units: FrameUnits, shard: Shard): number => {
+  const length = frameLength(units)
+  const lengthMax = unitBytesMax(shard.files.parts.logOptions)
+  if (length <= lengthMax) return length
+  throw new KeelsonError('TOO_LARGE', `A write takes at most ${lengthMax} bytes here.`, {
+    details: { length, lengthMax },
+  })
+}

@@ -1,0 +1,215 @@
+/** The options of writes: what every write may be told, what each command may be told beside, and how both are checked. Pure. */
+import { type Expiry, type KeepExpiry, keepExpiry, noExpiry } from '../../storage/index.ts'
+import { checkedOwner, checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+import { isWindow, windowMsMax } from '../shard/write-windows.ts'
+
+/** What every write may be told. */
+export type WriteOptions = {
+  /** When to resolve: `applied` (durable and visible) or `projected` (in the projection as well). `replicated` needs replication. */
+  readonly ack?: 'applied' | 'projected' | 'replicated'
+  /** How long the write may take, in ms; the instance's `deadlineMs` by default. */
+  readonly deadlineMs?: number
+  /** At a full shard: `wait` for room (default), or `refuse` with `BUSY`. */
+  readonly whenFull?: 'wait' | 'refuse'
+  /** How long it may wait for others to share a frame with, in ms: 0 to 10,000; as its namespace says by default. */
+  readonly windowMs?: number
+}
+
+/** Who writes, as far as locks are concerned: without it, only what nobody has locked can be written. 1 to 256 bytes. */
+export type OwnerOption = { readonly owner?: string }
+
+/** When a value ends. One of both at most. */
+export type ExpiryOptions =
+  | {
+      /** Milliseconds from the moment at which the log stamps the write. */
+      readonly ttlMs?: number
+      readonly expiresAt?: never
+    }
+  | {
+      readonly ttlMs?: never
+      /** Milliseconds since 1970; 0 means never, a moment in the past deletes. */
+      readonly expiresAt?: number
+    }
+
+/** What a put may be told in a batch. */
+export type PutTerms = OwnerOption & ExpiryOptions
+
+/** What a set may be told in a batch: a condition, an expiry or the one that is there, and whether to answer what was there. */
+export type SetTerms = OwnerOption &
+  (
+    | {
+        /** Only when the key is absent. */
+        readonly nx?: boolean
+        readonly xx?: never
+      }
+    | {
+        readonly nx?: never
+        /** Only when the key is present. */
+        readonly xx?: boolean
+      }
+  ) &
+  (
+    | (ExpiryOptions & { readonly keepTtl?: false })
+    | {
+        /** The expiry stays what it is. */
+        readonly keepTtl: boolean
+        readonly ttlMs?: never
+        readonly expiresAt?: never
+      }
+  ) & {
+    /** Answers what was there before. */
+    readonly get?: boolean
+  }
+
+/** Whose lock, and how long it holds, in ms from the moment at which the log stamps it. */
+export type LockTerms = { readonly owner: string; readonly leaseMs: number }
+
+/** Options of a write that may name the owner of a lock. */
+export type OwnedWriteOptions = WriteOptions & OwnerOption
+
+/** Options of `put`, `putMany` and `compareAndSet`. */
+export type PutOptions = WriteOptions & PutTerms
+
+/** Options of `putStream`. `deadlineMs` counts from the end of the stream on. */
+export type StreamOptions = PutOptions & {
+  /** How many bytes the stream will bring; it is refused when it brings more or fewer. */
+  readonly size?: number
+}
+
+/** Options of `set`. */
+export type SetOptions = WriteOptions & SetTerms
+
+/** Options of `lockedPut`. */
+export type LockedPutOptions = WriteOptions & ExpiryOptions & { readonly owner: string }
+
+/** Options of `lock` and `extend`. */
+export type LockOptions = WriteOptions & LockTerms
+
+/** Options of `unlock`. */
+export type UnlockOptions = WriteOptions & { readonly owner: string }
+
+/** Options of `clear`. */
+export type ClearOptions = OwnedWriteOptions & {
+  /** Only the keys of this namespace; `_root` is that of keys without a colon. Without it, every key. */
+  readonly namespace?: string
+}
+
+/** Checked options with defaults. */
+export type CheckedWrite = {
+  readonly ack: 'applied' | 'projected'
+  readonly deadlineMs: number
+  readonly whenFull: 'wait' | 'refuse'
+  /** `undefined`: as the namespace says. */
+  readonly windowMs?: number | undefined
+}
+
+/** Nothing said: the defaults. */
+export const noOptions: Readonly<Record<never, never>> = Object.freeze({})
+
+const writeNames = ['ack', 'deadlineMs', 'whenFull', 'windowMs']
+
+/** What each kind of call may be told beside what every write may be told. */
+const termNames = {
+  put: ['owner', 'ttlMs', 'expiresAt'],
+  stream: ['owner', 'ttlMs', 'expiresAt', 'size'],
+  set: ['owner', 'ttlMs', 'expiresAt', 'nx', 'xx', 'keepTtl', 'get'],
+  lock: ['owner', 'leaseMs'],
+  unlock: ['owner'],
+  clear: ['owner', 'namespace'],
+  plain: ['owner'],
+  commit: [],
+} as const
+
+/** A kind of call, as far as its options are concerned. */
+export type TermKind = keyof typeof termNames
+
+const allNames: Record<TermKind, readonly string[]> = {
+  put: [...writeNames, ...termNames.put],
+  stream: [...writeNames, ...termNames.stream],
+  set: [...writeNames, ...termNames.set],
+  lock: [...writeNames, ...termNames.lock],
+  unlock: [...writeNames, ...termNames.unlock],
+  clear: [...writeNames, ...termNames.clear],
+  plain: [...writeNames, ...termNames.plain],
+  commit: writeNames,
+}
+
+/** The options of a command within a batch: its own, and none of those that are the batch's. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkTerms = (kind: TermKind, terms: object): void =>
+  checkOptionNames(terms, termNames[kind])
+
+/** What every write may be told, of the options of one. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkWrite = (
+  kind: TermKind,
+  options: WriteOptions,
+  deadlineDefaultMs: number,
+): CheckedWrite => {
+  checkOptionNames(options, allNames[kind])
+  const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait', windowMs } = options
+  if (ack === 'replicated')
+    throw invalidArgument('ack', "'applied' or 'projected': nothing replicates", ack)
+  if (ack !== 'applied' && ack !== 'projected')
+    throw invalidArgument('ack', "'applied' or 'projected'", ack)
+  if (typeof deadlineMs !== 'number' || !(deadlineMs > 0))
+    throw invalidArgument('deadlineMs', 'a number above 0', deadlineMs)
+  if (whenFull !== 'wait' && whenFull !== 'refuse')
+    throw invalidArgument('whenFull', "'wait' or 'refuse'", whenFull)
+  if (windowMs !== undefined && windowMs !== 0 && !isWindow(windowMs))
+    throw invalidArgument('windowMs', `0, or 1 to ${windowMsMax} ms`, windowMs)
+  return { ack, deadlineMs, whenFull, windowMs }
+}
+
+/** The expiry that the options ask for: none by default. @throws KeelsonError `INVALID_ARGUMENT` */
+export const expiryOf = (options: { ttlMs?: unknown; expiresAt?: unknown }): Expiry => {
+  const { ttlMs, expiresAt } = options
+  if (ttlMs !== undefined && expiresAt !== undefined)
+    throw invalidArgument('ttlMs', 'given alone, or expiresAt', 'both')
+  if (ttlMs !== undefined) return { kind: 'after', ms: checkedMs('ttlMs', ttlMs) }
+  if (expiresAt === undefined || expiresAt === 0) return noExpiry
+  if (!Number.isSafeInteger(expiresAt) || (expiresAt as number) < 0)
+    throw invalidArgument('expiresAt', 'whole ms since 1970, or 0', expiresAt)
+  return { kind: 'at', ms: expiresAt as number }
+}
+
+/** The expiry that the options ask for; without one it stays what it is. @throws KeelsonError `INVALID_ARGUMENT` */
+export const expiryOrKeep = (options: PutTerms): Expiry | KeepExpiry =>
+  options.ttlMs === undefined && options.expiresAt === undefined ? keepExpiry : expiryOf(options)
+
+type CheckedSetTerms = {
+  readonly condition: 'always' | 'absent' | 'present'
+  readonly expiry: Expiry | KeepExpiry
+  readonly get: boolean
+}
+
+const plainSet: CheckedSetTerms = { condition: 'always', expiry: noExpiry, get: false }
+
+/** The condition and expiry of a set. @throws KeelsonError `INVALID_ARGUMENT` */
+export const setTermsOf = (terms: SetTerms): CheckedSetTerms => {
+  if (terms === noOptions) return plainSet
+  for (const name of ['nx', 'xx', 'keepTtl', 'get'] as const)
+    if (terms[name] !== undefined && typeof terms[name] !== 'boolean')
+      throw invalidArgument(name, 'a boolean', terms[name])
+  const { nx = false, xx = false, keepTtl = false, get = false } = terms
+  if (nx && xx) throw invalidArgument('nx', 'given alone, or xx', 'both')
+  const expiry = expiryOf(terms)
+  if (keepTtl && (terms.ttlMs !== undefined || terms.expiresAt !== undefined))
+    throw invalidArgument('keepTtl', 'given alone, or an expiry', 'both')
+  return {
+    condition: nx ? 'absent' : xx ? 'present' : 'always',
+    expiry: keepTtl ? keepExpiry : expiry,
+    get,
+  }
+}
+
+/** The owner that the options name, as a property or as none. @throws KeelsonError `INVALID_ARGUMENT` */
+export const ownerOf = ({ owner }: OwnerOption): OwnerOption =>
+  owner === undefined ? noOwner : { owner: checkedOwner(owner) }
+
+const noOwner: Readonly<OwnerOption> = {}
+
+/** Whole ms above 0. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkedMs = (path: string, ms: unknown): number => {
+  if (!Number.isSafeInteger(ms) || (ms as number) < 1)
+    throw invalidArgument(path, 'a whole number of ms above 0', ms)
+  return ms as number
+}

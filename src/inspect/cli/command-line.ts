@@ -1,0 +1,120 @@
+/** What somebody asked for on the command line, checked: words in, a command out. Pure. */
+import { extname } from 'node:path'
+import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
+import type { RecordFormat } from '../ingest/record-splitter.ts'
+import { parseWalCommand, type WalCommand, walUsage } from '../wal/wal-command-line.ts'
+
+/** `keelson start`. Paths are as they were written. */
+export type StartCommand = {
+  readonly kind: 'start'
+  readonly config: string | undefined
+  readonly dir: string | undefined
+  readonly verbose: boolean
+}
+
+/** `keelson ingest`. `file` is a path, or `-` for standard input. */
+export type IngestCommand = {
+  readonly kind: 'ingest'
+  readonly file: string
+  readonly dir: string
+  readonly key: string
+  readonly format: RecordFormat
+  readonly verbose: boolean
+}
+
+/** Everything that `keelson` can be asked for. */
+export type Command =
+  | StartCommand
+  | IngestCommand
+  | WalCommand
+  /** `text`: the help of one command; by default `usage`. */
+  | { readonly kind: 'help'; readonly text?: string }
+  | { readonly kind: 'version' }
+
+/** What `keelson help` prints. */
+export const usage = `Usage:
+  keelson start [--config FILE] [--dir DIR]
+      Starts the instance and gives a prompt. Piped input is run line by line.
+      --config FILE   keelson.config.ts, .js, .mjs or .json; by default the one in this folder, if any
+      --dir DIR       the data folder; by default the configuration's, else ./keelson-data
+
+  keelson ingest FILE --dir DIR --key FIELD [--format ndjson|json]
+      Puts the records of FILE (- for standard input) into the store, each under the value of FIELD.
+      --dir DIR       the data folder
+      --key FIELD     the field that holds the key, a string or a number; a.b reaches into records
+      --format        one record on each line, or one array; by default what the ending of FILE says
+
+${walUsage}
+
+  keelson help, keelson --version
+
+Everywhere: --verbose shows stacks of errors, as KEELSON_DEBUG=1 does.
+Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line;
+of wal: 3 a torn tail that opening would cut, 4 damage.`
+
+/**
+ * Reads the words behind `keelson`.
+ * @throws KeelsonError `INVALID_ARGUMENT` with what is wrong about them
+ */
+export const parseCommandLine = (words: readonly string[]): Command => {
+  const [first, ...rest] = words
+  if (first === 'wal') return parseWalCommand(rest)
+  if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
+    return { kind: 'help' }
+  if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
+  if (first === 'start') return startCommand(rest)
+  if (first === 'ingest') return ingestCommand(rest)
+  throw wrongWords(`there is no command '${first}'; the commands are start, ingest, wal, help`)
+}
+
+const startCommand = (words: readonly string[]): StartCommand => {
+  const { values, positionals } = parsedWords(words, {
+    config: { type: 'string' },
+    dir: { type: 'string' },
+    verbose: { type: 'boolean' },
+  })
+  if (positionals[0] !== undefined) throw wrongWords(`start takes no '${positionals[0]}'`)
+  return {
+    kind: 'start',
+    config: filledOption('--config', values.config),
+    dir: filledOption('--dir', values.dir),
+    verbose: values.verbose === true,
+  }
+}
+
+const ingestCommand = (words: readonly string[]): IngestCommand => {
+  const { values, positionals } = parsedWords(words, {
+    dir: { type: 'string' },
+    key: { type: 'string' },
+    format: { type: 'string' },
+    verbose: { type: 'boolean' },
+  })
+  const [file, second] = positionals
+  if (file === undefined || file === '')
+    throw wrongWords('ingest needs a file, or - for standard input')
+  if (second !== undefined) throw wrongWords(`ingest takes one file, and '${second}' is another`)
+  return {
+    kind: 'ingest',
+    file,
+    dir: neededOption('ingest', '--dir', values.dir),
+    key: neededOption('ingest', '--key', values.key),
+    format: formatOf(file, values.format),
+    verbose: values.verbose === true,
+  }
+}
+
+const endings: Readonly<Record<string, RecordFormat>> = {
+  '.ndjson': 'ndjson',
+  '.jsonl': 'ndjson',
+  '.json': 'json',
+}
+
+const formatOf = (file: string, given: unknown): RecordFormat => {
+  if (given === 'ndjson' || given === 'json') return given
+  if (given !== undefined)
+    throw wrongWords(`--format must be ndjson or json, found '${String(given)}'`)
+  const format = file === '-' ? 'ndjson' : endings[extname(file).toLowerCase()]
+  if (format === undefined)
+    throw wrongWords(`'${file}' does not say its format; --format ndjson or json does`)
+  return format
+}

@@ -1,0 +1,129 @@
+/**
+ * Finds, loads and checks `keelson.config.ts`, `.js`, `.mjs` or `.json`: its default export is what `start` takes, with paths
+ * relative to the file. All that can be said before the data folder is touched is said here, with the file's name and the
+ * path within it.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, extname, resolve } from 'node:path'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  type AppModule,
+  type AppTree,
+  checkAppTree,
+  checkStartOptions,
+  configError,
+  loadModule,
+  mapModules,
+  type StartOptions,
+} from '../../supervisors/index.ts'
+
+/** What the command line says about the configuration. */
+export type ConfigurationRequest = {
+  /** The folder in which relative paths of the command line begin. */
+  readonly cwd: string
+  /** `--config`; without it the file is looked for in `cwd`, and there may be none. */
+  readonly config: string | undefined
+  /** `--dir`, which wins over the file's. */
+  readonly dir: string | undefined
+}
+
+/** What a configuration file exports by default: the options of `start`. Paths in it begin at the file. */
+export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & { readonly dir?: string }
+
+/** Options for `start`, and the file that they are from. */
+export type Configuration = { readonly file: string | undefined; readonly options: StartOptions }
+
+const fileNames = ['ts', 'js', 'mjs', 'json'].map((ending) => `keelson.config.${ending}`)
+const endings = ['.ts', '.mts', '.js', '.mjs', '.cjs', '.json']
+
+/** The data folder when nothing names one. */
+const dirDefault = 'keelson-data'
+
+/** Reads it. @throws KeelsonError `CONFIG` with `details.file`, and `details.path`, `expected`, `found` within it */
+export const readConfiguration = async (request: ConfigurationRequest): Promise<Configuration> => {
+  const { cwd, dir } = request
+  const file = configurationFile(request)
+  if (file === undefined)
+    return { file, options: checked(undefined, { dir: resolve(cwd, dir ?? dirDefault) }) }
+  const exported = await exportOf(file)
+  const own =
+    typeof exported.dir === 'string' && exported.dir !== ''
+      ? resolve(dirname(file), exported.dir)
+      : exported.dir
+  const chosen = dir === undefined ? (own ?? resolve(cwd, dirDefault)) : resolve(cwd, dir)
+  const options = checked(file, { ...exported, dir: chosen } as StartOptions)
+  return {
+    file,
+    options: options.app ? { ...options, app: await located(options.app, file) } : options,
+  }
+}
+
+/** A refusal of what a configuration says, with the name of its file in front; any other error as it is. */
+export const namingFile = (file: string | undefined, error: unknown): unknown =>
+  file !== undefined && isKeelsonError(error, 'CONFIG') && error.details.file === undefined
+    ? new KeelsonError('CONFIG', `${file}: ${error.message}`, {
+        details: { file, ...error.details },
+        cause: error.cause,
+      })
+    : error
+
+const configurationFile = ({ cwd, config }: ConfigurationRequest): string | undefined => {
+  if (config === undefined) return fileNames.map((name) => resolve(cwd, name)).find(existsSync)
+  const file = resolve(cwd, config)
+  if (!existsSync(file)) throw configError('--config', 'a file that is there', config)
+  if (!endings.includes(extname(file)))
+    throw configError('--config', `a file that ends in ${endings.join(', ')}`, config)
+  return file
+}
+
+/** What the file exports by default, an object as far as this can tell. */
+const exportOf = async (file: string): Promise<Record<string, unknown>> => {
+  const exported = extname(file) === '.json' ? fromJson(file) : (await fromModule(file)).default
+  if (typeof exported === 'object' && exported !== null && !Array.isArray(exported))
+    return exported as Record<string, unknown>
+  throw namingFile(
+    file,
+    configError('default export', 'an object with the options of start', exported),
+  )
+}
+
+const fromJson = (file: string): unknown => {
+  try {
+    // Some editors put a byte order mark in front, which JSON does not know.
+    return JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''))
+  } catch (error) {
+    throw unreadable(file, error)
+  }
+}
+
+const fromModule = async (file: string): Promise<Record<string, unknown>> => {
+  try {
+    return await loadModule(file)
+  } catch (error) {
+    throw unreadable(file, error)
+  }
+}
+
+const unreadable = (file: string, error: unknown): KeelsonError => {
+  const why = error instanceof Error ? error.message : String(error)
+  return new KeelsonError('CONFIG', `${file} cannot be loaded: ${why}`, {
+    details: { file, path: '', expected: 'a file that loads', found: why },
+    cause: error,
+  })
+}
+
+const checked = (file: string | undefined, options: StartOptions): StartOptions => {
+  try {
+    checkStartOptions(options)
+    return options
+  } catch (error) {
+    throw namingFile(file, error)
+  }
+}
+
+/** The tree with the modules' paths made absolute: they begin at the file. */
+const located = (tree: AppTree, file: string): Promise<AppTree> => {
+  const locate = (module: AppModule): AppModule =>
+    typeof module === 'string' ? resolve(dirname(file), module) : module
+  return mapModules(checkAppTree(tree), locate)
+}

@@ -1,0 +1,61 @@
+/** What `keelson start` says before the prompt: the steps of starting, and then who is there. Pure. */
+import type { WalWriter } from '../../actors/index.ts'
+import type { StartProgress } from '../../supervisors/index.ts'
+import type { ShardFacts } from '../prompt/shard-survey.ts'
+import { type Durability, durabilityWarning, recoveryText } from '../prompt/shard-view.ts'
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
+import { pluralText } from '../text/quantities.ts'
+
+/** One step of starting as a line; `undefined` for those that are over at once. */
+export const stepText = ({ step, shard, detail }: StartProgress): string | undefined => {
+  if (step === 'created') return `created ${detail}`
+  if (step === 'recovering') return 'recovering …'
+  return step === 'down' ? `shard ${shard} is down` : undefined
+}
+
+/** What the start screen tells of. */
+export type Started = {
+  readonly version: string
+  readonly dir: string
+  /** The configuration file, if there is one. */
+  readonly file: string | undefined
+  readonly durability: Durability
+  readonly logs: readonly ShardFacts<WalWriter.WriterDescription>[]
+}
+
+/** One line: program, folder, shards. What is piped in is answered below it. */
+export const startLine = ({ version, dir, logs }: Started, paint: Paint = plainPaint): string =>
+  `${paint('strong', `Keelson ${version}`)}  ${dir}  ${pluralText(logs.length, 'shard')}`
+
+/** The lines above the prompt. */
+export const startScreen = (started: Started, paint: Paint = plainPaint): string => {
+  const { file, logs } = started
+  const warning = durabilityWarning(started.durability)
+  return [
+    startLine(started, paint),
+    ...(file === undefined ? [] : [`configured by ${file}`]),
+    ...logs.map((facts) => shardLine(facts, paint)),
+    ...remarkLines(logs).map((line) => paint('odd', line)),
+    ...(warning === undefined ? [] : [paint('bad', warning)]),
+    'Type help for the commands, tree() for what runs; Ctrl-D ends in order.',
+  ].join('\n')
+}
+
+/** What was odd when the logs were opened, each thing once: `note: …`, with its shards where it is not all of them. */
+export const remarkLines = (logs: Started['logs']): string[] => {
+  const shardsBy = new Map<string, number[]>()
+  for (const { shard, description } of logs)
+    for (const remark of description?.report?.remarks ?? [])
+      shardsBy.set(remark, [...(shardsBy.get(remark) ?? []), shard])
+  return [...shardsBy].map(([remark, shards]) => {
+    const where = shards.length === logs.length ? '' : ` (shard ${shards.join(', ')})`
+    return `note${where}: ${printable(remark)}`
+  })
+}
+
+const shardLine = (facts: ShardFacts<WalWriter.WriterDescription>, paint: Paint): string => {
+  const { shard, description, trouble, phase } = facts
+  if (trouble !== undefined) return `shard ${shard}  ${paint('bad', phase)}: ${trouble}`
+  const report = description?.report
+  return `shard ${shard}  ${paint('good', phase)}: ${report ? recoveryText(report) : 'recovering'}`
+}

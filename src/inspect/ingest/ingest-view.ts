@@ -1,0 +1,116 @@
+/** How an ingestion looks while it runs, on a terminal and off it, and what it says at its end. Pure. */
+import { errorText } from '../text/error-view.ts'
+import { type Paint, plainPaint } from '../text/paint.ts'
+import { bytesText, clockText, countText, durationText, pluralText } from '../text/quantities.ts'
+import { factList } from '../text/text-table.ts'
+import type { IngestFailure, IngestProgress } from './ingest.ts'
+
+/** Milliseconds that are left at the pace so far; `undefined` while that cannot be said. */
+export const timeLeftMs = (
+  { bytes, elapsedMs }: IngestProgress,
+  totalBytes: number | undefined,
+): number | undefined =>
+  totalBytes === undefined || bytes <= 0 || elapsedMs <= 0
+    ? undefined
+    : (Math.max(0, totalBytes - bytes) / bytes) * elapsedMs
+
+/** One line with a bar, for a terminal of `columns`; what has no place is left out from the right. */
+export const progressBar = (
+  progress: IngestProgress,
+  totalBytes: number | undefined,
+  columns: number,
+  paint: Paint = plainPaint,
+): string => {
+  const share = shareOf(progress, totalBytes)
+  const width = 24
+  const parts = progressParts(progress, totalBytes)
+  const head =
+    share === undefined ? '' : `${bar(share, width, paint)} ${percent(share).padStart(4)}  `
+  let room = columns - 1 - (share === undefined ? 0 : width + 7)
+  const shown = parts.filter((part) => {
+    room -= part.length + 2
+    return room >= -2
+  })
+  return head + shown.join('  ')
+}
+
+/** The same as one plain sentence, for a file or a pipe. */
+export const progressLine = (progress: IngestProgress, totalBytes: number | undefined): string => {
+  const share = shareOf(progress, totalBytes)
+  const parts = progressParts(progress, totalBytes)
+  return [...(share === undefined ? [] : [percent(share)]), ...parts].join(', ')
+}
+
+/** What the end says beside the counts. */
+export type IngestEnd = {
+  /** Frames that projections do not show yet, over all shards; `undefined` when nobody could say. */
+  readonly lag: number | undefined
+  /** Why it ended before the end of the input. */
+  readonly stopped?: string
+}
+
+/** The end: what was read, what is durable, how fast it was, and what still follows behind. */
+export const ingestSummary = (
+  progress: IngestProgress,
+  end: IngestEnd,
+  paint: Paint = plainPaint,
+): string => {
+  const { records, bytes, acknowledged, failed, through, elapsedMs } = progress
+  const rate = (count: number): number => (count / Math.max(elapsedMs, 1)) * 1_000
+  return factList([
+    ...(end.stopped === undefined
+      ? []
+      : [
+          [
+            'stopped',
+            paint('odd', `${end.stopped}; complete up to record ${countText(through)}`),
+          ] as const,
+        ]),
+    ['records', countText(records)],
+    ['bytes', `${bytesText(bytes)} (${countText(bytes)})`],
+    [
+      'time',
+      `${durationText(elapsedMs)}, ${countText(rate(acknowledged))} records/s, ${bytesText(rate(bytes))}/s`,
+    ],
+    ['acknowledged', `${countText(acknowledged)} (durable)`],
+    ...(failed === 0 ? [] : [['refused', paint('bad', countText(failed))] as const]),
+    [
+      'projection',
+      end.lag === undefined
+        ? 'unknown'
+        : end.lag === 0
+          ? 'up to date'
+          : `${pluralText(end.lag, 'frame')} behind`,
+    ],
+  ])
+}
+
+const progressParts = (progress: IngestProgress, totalBytes: number | undefined): string[] => {
+  const { records, bytes, acknowledged, failed, elapsedMs } = progress
+  const left = timeLeftMs(progress, totalBytes)
+  return [
+    pluralText(records, 'record'),
+    `${((bytes / Math.max(elapsedMs, 1)) * 1e-3).toFixed(1)} MB/s`,
+    `${countText(acknowledged)} acknowledged`,
+    ...(left === undefined ? [] : [`${clockText(left)} left`]),
+    ...(failed === 0 ? [] : [`${countText(failed)} refused`]),
+  ]
+}
+
+const shareOf = ({ bytes }: IngestProgress, totalBytes: number | undefined): number | undefined =>
+  totalBytes === undefined || totalBytes <= 0 ? undefined : Math.min(1, bytes / totalBytes)
+
+const percent = (share: number): string => `${Math.floor(share * 100)}%`
+
+const bar = (share: number, width: number, paint: Paint): string => {
+  const full = Math.floor(share * width)
+  return paint('good', '█'.repeat(full)) + paint('faint', '░'.repeat(width - full))
+}
+
+/** A refused record in one line; what a record brought into the message is cut when it is long. */
+export const failureLine = ({ error }: IngestFailure): string => {
+  const [line = ''] = errorText(error).split('\n')
+  return line.length <= failureMax ? line : `${line.slice(0, failureMax - 1)}…`
+}
+
+const failureMax = 300

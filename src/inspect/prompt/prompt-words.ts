@@ -1,0 +1,165 @@
+/**
+ * The words that the prompt knows: commands that look into an instance and act on it, its handles, and a function for each
+ * kind of part, so that `info(wal_writer(0))` reads as it is printed.
+ */
+import { inspect } from 'node:util'
+import { call, getState, type Ref, resume, suspend } from '../../runtime/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import type { Paint } from '../text/paint.ts'
+import { factList } from '../text/text-table.ts'
+import { View } from '../text/view.ts'
+import { findProcess, nameWith, processTitle } from './process-finder.ts'
+import { busiest, type Look, loadQuery, loadTable, look } from './process-load.ts'
+import { processFacts, processTable } from './process-view.ts'
+import { surveyLogs, surveyProjections } from './shard-survey.ts'
+import { logView, projectionView } from './shard-view.ts'
+import { traceFeed } from './trace-view.ts'
+import { surveyTree } from './tree-survey.ts'
+import { treeView } from './tree-view.ts'
+import { wordHelp } from './word-help.ts'
+
+/** Names with what they stand for. */
+export type PromptWords = Readonly<Record<string, unknown>>
+
+/** Every word of the prompt for `app`. */
+export const promptWords = (app: App, paint: Paint): PromptWords => ({
+  ...partWords(app),
+  ...lookingWords(app, paint),
+  ...actingWords(app),
+  app,
+  store: app.store,
+  control: app.control,
+  help: helpWord(),
+  h: (word?: unknown) =>
+    word === undefined
+      ? new View(helpText)
+      : wordHelp({ store: app.store, control: app.control }, word),
+})
+
+const lookingWords = (app: App, paint: Paint) => ({
+  tree: async () => new View(treeView(await surveyTree(app), paint)),
+  ps: () => new View(processTable(app.system.processes(), paint)),
+  top: topWord(app, paint),
+  info: (process: unknown) => {
+    const info = findProcess(app, process)
+    const nameOf = (pid: number): string => {
+      const other = app.system.processes().find((each) => each.pid === pid)
+      return other ? processTitle(other) : `<${pid}>`
+    }
+    return new View(processFacts(info, nameOf, app.system.clock.now()))
+  },
+  state: (process: unknown) => getState(refOf(app, process)),
+  trace: async (process: unknown, count?: unknown) => traceFeed(findProcess(app, process), count),
+  wal: async () => {
+    const [shard] = app.shards
+    const durability = shard?.parts.settings.wal ?? { enableFsync: true, syncInterval: undefined }
+    return new View(logView(await surveyLogs(app), durability, paint))
+  },
+  projections: async () =>
+    new View(projectionView(await surveyProjections(app), app.system.clock.now(), paint)),
+})
+
+/** `top` remembers what it saw last: that is what the next look is compared with. */
+const topWord = (app: App, paint: Paint) => {
+  let last: Look | undefined
+  return (by?: unknown, count?: unknown) => {
+    const { order, rows } = loadQuery(by, count)
+    const processes = app.system.processes()
+    const now = look(processes, app.system.clock.monotonic())
+    const elapsedMs = last && now.at - last.at
+    const text = loadTable(busiest(processes, last, order, rows), elapsedMs, paint)
+    last = now
+    return new View(text)
+  }
+}
+
+const actingWords = (app: App) => ({
+  kill: (process: unknown) => {
+    const info = findProcess(app, process)
+    app.system.kill(info.ref)
+    return new View(`killed ${processTitle(info)}`)
+  },
+  suspend: async (process: unknown) => {
+    const info = findProcess(app, process)
+    await suspend(info.ref)
+    return new View(`suspended ${processTitle(info)}; its messages wait until resume`)
+  },
+  resume: async (process: unknown) => {
+    const info = findProcess(app, process)
+    await resume(info.ref)
+    return new View(`resumed ${processTitle(info)}`)
+  },
+  call: (process: unknown, message: string, payload?: unknown, options?: { timeoutMs?: number }) =>
+    call(refOf(app, process) as Ref<AnyCalls>, message, payload, options),
+})
+
+/** What a process understands is not known here: any name, any payload. */
+type AnyCalls = { calls: Record<string, (payload: unknown) => unknown> }
+
+const refOf = (app: App, process: unknown): Ref => findProcess(app, process).ref
+
+/** A word for each process whose name is one, and a function for each part that has arguments in its name. */
+const partWords = (app: App): Record<string, unknown> => {
+  const words: Record<string, unknown> = {}
+  for (const part of partNames) words[part] = (...parts: unknown[]) => nameWith(part, parts)
+  // The part's name, and what can be done about windows.
+  words.batcher = Object.assign((...parts: unknown[]) => nameWith('batcher', parts), {
+    windows: () => app.batcher.windows(),
+    setWindow: (namespace: string, ms: number) => app.batcher.setWindow(namespace, ms),
+    flush: () => app.batcher.flush(),
+  })
+  const names = app.system
+    .processes()
+    .slice(0, wordsMax)
+    .flatMap(({ name }) => name ?? [])
+  const isFree = (word: string): boolean => !(word in words) && !(word in globalThis)
+  for (const name of names) if (/^[A-Za-z_$][\w$]*$/.test(name) && isFree(name)) words[name] = name
+  for (const name of names) {
+    const part = /^([A-Za-z_$][\w$]*)\(.*\)$/.exec(name)?.[1]
+    if (part !== undefined && isFree(part))
+      words[part] = (...parts: unknown[]) => nameWith(part, parts)
+  }
+  return words
+}
+
+/** Parts of a shard whose names take its number. */
+const partNames = ['blob_store', 'wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers']
+
+/** So many processes are looked at for words; the tree's own are the first. */
+const wordsMax = 1_000
+
+const commands: readonly (readonly [string, string])[] = [
+  ['tree()', 'the supervision tree: status, waiting messages, restarts, and why a part is down'],
+  ['ps()', 'every process, in a table'],
+  ["top(), top('queue', 20)", 'who did most since the last look: by handled, queue or grown'],
+  ['info(p)', 'one process whole: what it does, its queue, links, monitors'],
+  ['state(p)', 'the state of a server'],
+  ['trace(p, count)', 'its next messages, replies and steps, as they happen; 0 ends it'],
+  ['kill(p)', 'ends a process, untrappably; its supervisor starts it again'],
+  ['suspend(p), resume(p)', 'lets the messages of a process wait, and go on'],
+  ['call(p, name, payload)', 'calls a server and awaits its answer'],
+  ['store', 'keys and values: store.put(key, value), get, delete, range({ prefix }) …'],
+  ['control', 'projections: control.flushAll(), suspend(shard), resume(shard), reopen(shard) …'],
+  [
+    'batcher',
+    'windows: batcher.windows(), setWindow(namespace, ms), flush(); the process: batcher(0)',
+  ],
+  ['wal()', 'each log: LSNs, segments, recovery, durability'],
+  ['projections()', 'each projection: lag, rows, outbox, suspensions'],
+  ['app', 'the instance: app.health(), app.system …'],
+  ['help, h(name)', 'this list; what store and control can do'],
+]
+
+/** What `help` prints. */
+export const helpText = `${factList(commands)}
+
+p is a process: wal_writer(0), applier(0), lmdb_writer(0), blob_store(0), control, 'any name' or a pid.
+A line is JavaScript; a promise is awaited. Ctrl-D, or .exit, ends in order.`
+
+/** `help` prints the list as a word and as a call. */
+const helpWord = (): unknown =>
+  Object.assign(() => new View(helpText), { [inspect.custom]: () => helpText })
+
+/** What a process of the instance is called at the prompt, for completion. */
+export const processWords = (app: App): string[] =>
+  app.system.processes().flatMap(({ name }) => (name === undefined ? [] : [name]))

@@ -1,0 +1,217 @@
+/**
+ * The prompt: takes lines, runs each when the one before is done, prints what it gives. On a terminal with editing, history
+ * and completion; else line by line out of a pipe, the same lines with the same answers. A line that fails
+ * prints its error, and the next one runs.
+ */
+import { createInterface, type Interface } from 'node:readline'
+import { inspect } from 'node:util'
+import { type Environment, type Input, printLine } from '../command/environment.ts'
+import { errorText } from '../text/error-view.ts'
+import { Feed } from '../text/view.ts'
+import { type Evaluation, evaluate, type Run, runBreakable } from './evaluation.ts'
+import type { PromptWords } from './prompt-words.ts'
+
+/** What a prompt is made of. */
+export type PromptOptions = {
+  readonly environment: Pick<Environment, 'input' | 'output'>
+  readonly words: PromptWords
+  readonly colours: boolean
+  /** Show stacks of errors. */
+  readonly verbose: boolean
+  /** Further words to complete, asked at each Tab. */
+  readonly completions: () => readonly string[]
+}
+
+const promptText = 'keelson> '
+const continuedText = '     ... '
+
+/** One session of lines. */
+export class Prompt {
+  readonly #options: PromptOptions
+  readonly #lines: Interface
+  /** Made with the interface: lines that come before `run` wait. */
+  readonly #queue: AsyncIterable<string>
+  /** How a line is run, when not as everywhere. */
+  readonly #run: Run | undefined
+  /** Lines that are not whole yet. */
+  #pending = ''
+  /** Leaves the line that is being run alone; set while one is. */
+  #leave: (() => void) | undefined
+  #interruptedIdle = false
+  #isClosed = false
+  /** No line is run any more. */
+  #isOver = false
+
+  constructor(options: PromptOptions) {
+    this.#options = options
+    const { input, output } = options.environment
+    const terminal = input.isTTY === true && output.isTTY === true
+    this.#lines = createInterface({
+      input,
+      ...(terminal ? { output, completer: (line: string) => this.#complete(line) } : {}),
+      terminal,
+      prompt: promptText,
+      historySize: 1_000,
+      removeHistoryDuplicates: true,
+    })
+    this.#run = terminal ? cooked(input) : undefined
+    const lines = this.#lines[Symbol.asyncIterator]()
+    this.#queue = { [Symbol.asyncIterator]: () => lines }
+    this.#lines.on('close', () => {
+      this.#isClosed = true
+    })
+    if (terminal) this.#lines.on('SIGINT', () => this.#interrupt())
+  }
+
+  /** Runs lines until their end, or `close`. */
+  async run(): Promise<void> {
+    const withdraw = define(this.#options.words)
+    try {
+      this.#ask()
+      for await (const line of this.#queue) {
+        if (line.trim() === '.exit') break
+        await this.#take(line)
+        this.#ask()
+      }
+      if (this.#pending !== '') this.#print({ kind: 'error', error: endedEarly() })
+    } finally {
+      this.#isOver = true
+      withdraw()
+      this.#lines.close()
+    }
+  }
+
+  /** Takes no more lines. */
+  close(): void {
+    this.#lines.close()
+  }
+
+  async #take(line: string): Promise<void> {
+    this.#interruptedIdle = false
+    const source = this.#pending === '' ? line : `${this.#pending}\n${line}`
+    const outcome = await this.#untilLeft(evaluate(source, this.#run))
+    this.#pending = outcome?.kind === 'unfinished' ? source : ''
+    if (outcome) this.#print(outcome)
+  }
+
+  /** The outcome, unless Ctrl-C leaves the line alone before it has one. */
+  async #untilLeft(outcome: Promise<Evaluation>): Promise<Evaluation | undefined> {
+    const left = new Promise<undefined>((resolve) => {
+      this.#leave = () => resolve(undefined)
+    })
+    try {
+      return await Promise.race([outcome, left])
+    } finally {
+      this.#leave = undefined
+    }
+  }
+
+  #print(outcome: Evaluation): void {
+    const text = this.#text(outcome)
+    if (text !== undefined) printLine(this.#options.environment.output, text)
+    if (outcome.kind === 'value' && outcome.value instanceof Feed)
+      outcome.value.show((line) => this.#tell(line))
+  }
+
+  /** Prints what comes by itself: on a terminal in the place of what is being typed, which stands below it again. */
+  #tell(line: string): void {
+    if (this.#isOver) return
+    const { output } = this.#options.environment
+    const asks = this.#lines.terminal && !this.#isClosed && this.#leave === undefined
+    printLine(output, asks ? `\r\x1b[K${line}` : line)
+    if (asks) this.#lines.prompt(true)
+  }
+
+  #text(outcome: Evaluation): string | undefined {
+    const { colours, verbose } = this.#options
+    if (outcome.kind === 'error') return errorText(outcome.error, verbose)
+    if (outcome.kind !== 'value') return undefined
+    try {
+      return inspect(outcome.value, { ...printing, colors: colours })
+    } catch (error) {
+      // A value may say itself how it is shown, and fail at it.
+      return errorText(error, verbose)
+    }
+  }
+
+  #ask(): void {
+    // Lines may be left when the input has ended: they are run, but nobody is asked for more.
+    if (this.#isClosed || !this.#lines.terminal) return
+    this.#lines.setPrompt(this.#pending === '' ? promptText : continuedText)
+    this.#lines.prompt()
+  }
+
+  /** Ctrl-C: leaves what runs, clears what is written, and on an empty line ends at the second time. */
+  #interrupt(): void {
+    const isEmpty = this.#lines.line === '' && this.#pending === ''
+    if (this.#leave) {
+      printLine(this.#options.environment.output, '\n(left alone; it goes on by itself)')
+      this.#leave()
+    } else if (isEmpty && this.#interruptedIdle) this.#lines.close()
+    else this.#clear(isEmpty)
+  }
+
+  #clear(isEmpty: boolean): void {
+    this.#interruptedIdle = isEmpty
+    this.#pending = ''
+    const hint = isEmpty ? '\n(Ctrl-C again, Ctrl-D or .exit ends)' : ''
+    printLine(this.#options.environment.output, hint)
+    // To the end of the line, then clear to its beginning: readline's way to empty it.
+    this.#lines.write(null, { ctrl: true, name: 'e' })
+    this.#lines.write(null, { ctrl: true, name: 'u' })
+    this.#ask()
+  }
+
+  #complete(line: string): [string[], string] {
+    const { words, completions } = this.#options
+    const part = /[\w$.]*(?:\(\d*)?$/.exec(line)?.[0] ?? ''
+    const [, object, member] = /^(store|control)\.(\w*)$/.exec(part) ?? []
+    if (object !== undefined && member !== undefined)
+      return [methodsOf(words[object]).filter((name) => name.startsWith(member)), member]
+    const known = [...new Set([...Object.keys(words), ...completions()])].sort()
+    return [part === '' ? [] : known.filter((name) => name.startsWith(part)), part]
+  }
+}
+
+/** Runs with the terminal out of raw mode, in which Ctrl-C would be a key that nobody reads. */
+const cooked =
+  (input: Input): Run =>
+  (script) => {
+    const wasRaw = input.isRaw === true
+    if (wasRaw) input.setRawMode?.(false)
+    try {
+      return runBreakable(script)
+    } finally {
+      if (wasRaw) input.setRawMode?.(true)
+    }
+  }
+
+const endedEarly = (): SyntaxError => new SyntaxError('the input ended within an expression')
+
+const printing = { depth: 4, maxArrayLength: 100, maxStringLength: 10_000 } as const
+
+/** The methods of a handle, those of the classes that its own extends included. */
+const methodsOf = (handle: unknown): string[] => {
+  const names = new Set<string>()
+  let prototype: unknown = typeof handle === 'object' && handle && Object.getPrototypeOf(handle)
+  while (prototype && prototype !== Object.prototype) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype)))
+      if (name !== 'constructor' && typeof value === 'function') names.add(name)
+    prototype = Object.getPrototypeOf(prototype)
+  }
+  return [...names].sort()
+}
+
+/** Makes the words global, as the prompt's lines run in the process's own realm; answers how to take them back. */
+const define = (words: PromptWords): (() => void) => {
+  const before = new Map(
+    Object.keys(words).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]),
+  )
+  for (const [name, value] of Object.entries(words))
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
+  return () => {
+    for (const [name, descriptor] of before)
+      if (descriptor) Object.defineProperty(globalThis, name, descriptor)
+      else Reflect.deleteProperty(globalThis, name)
+  }
+}

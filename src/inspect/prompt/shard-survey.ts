@@ -1,0 +1,54 @@
+/**
+ * Asks a shard's actors how they are. Whoever is suspended or does not answer is reported with that, so that a view
+ * never waits for a part that is in trouble and never hides one.
+ */
+import { LmdbWriter, reasonText, type Shard, WalWriter } from '../../actors/index.ts'
+import type { Name, Ref, System } from '../../runtime/index.ts'
+
+/** What was learned from one actor of one shard: its own description, or why there is none. */
+export type ShardFacts<D> = {
+  readonly shard: number
+  /** `open`, `recovering`, `down` or `closed`. */
+  readonly phase: Shard['phase']['kind']
+  /** The description; absent when there is a `trouble`. */
+  readonly description: D | undefined
+  readonly trouble: string | undefined
+}
+
+/** What of an instance is asked. */
+export type Asked = { readonly system: System; readonly shards: readonly Shard[] }
+
+/** How each shard's log is. */
+export const surveyLogs = (app: Asked): Promise<ShardFacts<WalWriter.WriterDescription>[]> =>
+  eachShard(app, WalWriter.name, WalWriter.describe)
+
+/** How each shard's projection is. */
+export const surveyProjections = (
+  app: Asked,
+): Promise<ShardFacts<LmdbWriter.WriterDescription>[]> =>
+  eachShard(app, LmdbWriter.name, LmdbWriter.describe)
+
+const eachShard = <M, D>(
+  { system, shards }: Asked,
+  nameOf: (instance: string, shard: number) => Name<M>,
+  describe: (ref: Ref<M>) => Promise<D>,
+): Promise<ShardFacts<D>[]> =>
+  Promise.all(
+    shards.map(async (shard) => {
+      const name = nameOf(shard.parts.instance, shard.index)
+      const facts = { shard: shard.index, phase: shard.phase.kind }
+      const trouble = troubleOf(shard, system.info(name)?.status)
+      if (trouble !== undefined) return { ...facts, description: undefined, trouble }
+      try {
+        return { ...facts, description: await describe(system.to(name)), trouble: undefined }
+      } catch (error) {
+        return { ...facts, description: undefined, trouble: reasonText(error) }
+      }
+    }),
+  )
+
+const troubleOf = ({ phase }: Shard, status: string | undefined): string | undefined => {
+  if (phase.kind === 'down') return reasonText(phase.reason)
+  if (status === undefined) return 'not running'
+  return status === 'suspended' ? 'suspended; resume(…) lets it go on' : undefined
+}

@@ -1,0 +1,201 @@
+/** Logs and projections as text, shard by shard: what `wal()` and `projections()` print. Pure. */
+import type { LmdbWriter, WalWriter } from '../../actors/index.ts'
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
+import { bytesText, countText, pluralText } from '../text/quantities.ts'
+import { type Column, factList, textTable } from '../text/text-table.ts'
+import type { ShardFacts } from './shard-survey.ts'
+
+/** How far acknowledgements can be trusted, of the options of the log: nothing to say when each follows its own fsync. */
+export type Durability = {
+  readonly enableFsync: boolean
+  readonly syncInterval: number | undefined
+}
+
+/** What everybody who acknowledges less than durable has to be told; `undefined` when there is nothing of that kind. */
+export const durabilityWarning = ({
+  enableFsync,
+  syncInterval,
+}: Durability): string | undefined => {
+  if (!enableFsync)
+    return 'NOT DURABLE: wal.enableFsync is false. What is acknowledged may be lost when the machine stops.'
+  if (syncInterval === undefined) return undefined
+  return `NOT DURABLE AT ONCE: wal.syncInterval is ${syncInterval} ms. What was acknowledged in the last ${syncInterval} ms may be lost when the machine stops.`
+}
+
+/** Every shard's log. */
+export const logView = (
+  logs: readonly ShardFacts<WalWriter.WriterDescription>[],
+  durability: Durability,
+  paint: Paint = plainPaint,
+): string => {
+  const warning = durabilityWarning(durability)
+  return [
+    ...(warning === undefined ? [] : [paint('bad', warning)]),
+    ...logs.map((facts) => shardLog(facts, paint)),
+  ].join('\n\n')
+}
+
+const shardLog = (facts: ShardFacts<WalWriter.WriterDescription>, paint: Paint): string => {
+  const { description } = facts
+  const title = shardTitle(facts, description?.mode, paint)
+  if (!description) return title
+  const { durableLsn, lastLsn, queued, inFlight, level, report, log } = description
+  const facts_ = factList([
+    [
+      'level',
+      level === 'durable'
+        ? 'durable: acknowledged after fsync'
+        : paint('bad', 'written: acknowledged before fsync'),
+    ],
+    ['durable LSN', countText(durableLsn)],
+    ['last LSN', countText(lastLsn)],
+    ['waiting', `${pluralText(queued, 'write')}, ${countText(inFlight)} on their way to the disk`],
+    ['recovered', report ? recoveryText(report) : 'not yet'],
+    ...(report?.remarks ?? []).map((remark) => ['note', printable(remark)] as const),
+    ...(log ? logFacts(log) : []),
+  ])
+  return `${title}\n${indented(facts_)}${log ? `\n${indented(segmentTable(log.segments))}` : ''}`
+}
+
+type Log = NonNullable<WalWriter.WriterDescription['log']>
+type Report = NonNullable<WalWriter.WriterDescription['report']>
+
+/** The last opening in one line. */
+export const recoveryText = ({ lastLsn, tail, cutBytes, copiedFrames }: Report): string => {
+  const tails = {
+    clean: 'closed cleanly',
+    unclean: 'not closed, whole',
+    torn: `torn, ${bytesText(cutBytes)} of an unacknowledged write cut`,
+  }
+  const copied = copiedFrames === 0 ? '' : `, ${pluralText(copiedFrames, 'frame')} copied forward`
+  return lastLsn === 0 ? 'new, empty' : `up to LSN ${countText(lastLsn)}, ${tails[tail]}${copied}`
+}
+
+const logFacts = ({ walId, epoch, checkpointLsn, segments, spares }: Log): [string, string][] => {
+  const used = segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0)
+  const allocated = segments.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0)
+  return [
+    ['checkpoint', `LSN ${countText(checkpointLsn)}`],
+    ['log id', `${walId}, epoch ${epoch}`],
+    [
+      'segments',
+      `${countText(segments.length)}, ${bytesText(used)} used of ${bytesText(allocated)} allocated`,
+    ],
+    ['spares', `${countText(spares.ready)} ready${spares.making ? ', one being made' : ''}`],
+  ]
+}
+
+const segmentColumns: readonly Column[] = [
+  { title: 'file' },
+  { title: 'LSNs', align: 'right' },
+  { title: 'used', align: 'right' },
+  { title: 'allocated', align: 'right' },
+]
+
+/** So many segments are listed; of more, the newest. */
+const segmentsShown = 8
+
+const segmentTable = (segments: Log['segments']): string => {
+  const rows = segments
+    .slice(-segmentsShown)
+    .map(({ file, baseLsn, lastLsn, usedBytes, allocatedBytes }) => [
+      file,
+      lastLsn < baseLsn ? 'none' : `${countText(baseLsn)} to ${countText(lastLsn)}`,
+      bytesText(usedBytes),
+      bytesText(allocatedBytes),
+    ])
+  const left = segments.length - rows.length
+  return (
+    textTable(segmentColumns, rows) +
+    (left === 0 ? '' : `\n… and ${pluralText(left, 'older segment')}`)
+  )
+}
+
+const projectionColumns: readonly Column[] = [
+  { title: 'shard' },
+  { title: 'mode' },
+  { title: 'LSN', align: 'right' },
+  { title: 'lag', align: 'right' },
+  { title: 'rows', align: 'right' },
+  { title: 'size', align: 'right' },
+  { title: 'outbox', align: 'right' },
+  { title: 'suspensions', align: 'right' },
+]
+
+/** Every shard's projection, and below the table who holds one. `now` is in ms since 1970. */
+export const projectionView = (
+  projections: readonly ShardFacts<LmdbWriter.WriterDescription>[],
+  now: number,
+  paint: Paint = plainPaint,
+): string => {
+  const rows = projections.map(({ shard, description, trouble, phase }) =>
+    description
+      ? projectionRow(shard, description, paint)
+      : [String(shard), `${paint('bad', phase === 'down' ? 'down' : 'no answer')}: ${trouble}`],
+  )
+  const notes = projections.flatMap((facts) => projectionNotes(facts, now))
+  return [rowsView(rows), ...notes].join('\n')
+}
+
+/** Long words of trouble stand behind the table's narrow columns, not in one. */
+const rowsView = (rows: readonly (readonly string[])[]): string => {
+  const whole = rows.filter((row) => row.length === projectionColumns.length)
+  const broken = rows.filter((row) => row.length !== projectionColumns.length)
+  return [
+    ...(whole.length > 0 ? [textTable(projectionColumns, whole)] : []),
+    ...broken.map(([shard, trouble]) => `shard ${shard}  ${trouble}`),
+  ].join('\n')
+}
+
+const projectionRow = (
+  shard: number,
+  description: LmdbWriter.WriterDescription,
+  paint: Paint,
+): string[] => {
+  const { mode, projectedLsn, lag, rows, bytes, outbox, outboxBytes, suspensions } = description
+  return [
+    String(shard),
+    paint(mode === 'following' ? 'good' : mode === 'degraded' ? 'bad' : 'odd', mode),
+    countText(projectedLsn),
+    countText(lag),
+    countText(rows),
+    bytesText(bytes),
+    outbox === 0 ? '0' : `${countText(outbox)} (${bytesText(outboxBytes)})`,
+    countText(suspensions.length),
+  ]
+}
+
+const projectionNotes = (
+  { shard, description }: ShardFacts<LmdbWriter.WriterDescription>,
+  now: number,
+): string[] => {
+  if (!description) return []
+  const degraded =
+    description.degraded === undefined
+      ? []
+      : [`shard ${shard} is degraded: ${description.degraded}`]
+  return [
+    ...degraded,
+    ...description.suspensions.map(({ token, owner, writes, since, until }) => {
+      const holds = writes ? 'projection and writes' : 'projection'
+      const ends =
+        until === undefined
+          ? 'until resume'
+          : `for ${Math.ceil(Math.max(0, until - now) / 1_000)} s more`
+      const seconds = Math.floor(Math.max(0, now - since) / 1_000)
+      return `shard ${shard}: ${holds} held by ${String(owner ?? 'the app')} since ${seconds} s, ${ends} (token ${token})`
+    }),
+  ]
+}
+
+const shardTitle = (
+  { shard, phase, trouble }: ShardFacts<unknown>,
+  mode: string | undefined,
+  paint: Paint,
+): string => {
+  const word = phase === 'open' ? (mode ?? 'no answer') : phase
+  const shown = paint(trouble === undefined ? 'good' : 'bad', word)
+  return `${paint('strong', `shard ${shard}`)}  ${shown}${trouble === undefined ? '' : `: ${trouble}`}`
+}
+
+const indented = (text: string): string => text.replace(/^/gm, '  ')

@@ -1,0 +1,52 @@
+/** What `trace(p)` shows: a line for each message, reply and step of a process, so many of them. */
+import { inspect } from 'node:util'
+import { KeelsonError } from '../../errors.ts'
+import { type ProcessInfo, type TraceEvent, trace } from '../../runtime/index.ts'
+import { printable } from '../text/paint.ts'
+import { pluralText } from '../text/quantities.ts'
+import { Feed } from '../text/view.ts'
+import { processTitle } from './process-finder.ts'
+
+/**
+ * Shows the next `count` events of a server as they happen, and no more: a busy one must not drown the prompt (recon's
+ * `trace` takes such a bound, too). 0 ends what an earlier `trace` began. Rejects as `sys.trace` does.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a count that is none
+ */
+export const traceFeed = async (process: ProcessInfo, count: unknown = 100): Promise<Feed> => {
+  if (!Number.isSafeInteger(count) || (count as number) < 0) throw noCount(count)
+  const title = processTitle(process)
+  if (count === 0) {
+    await trace(process.ref, undefined)
+    return new Feed(`${title} is not traced`)
+  }
+  let left = count as number
+  const feed = new Feed(`the next ${pluralText(left, 'event')} of ${title}; trace(p, 0) ends it`)
+  await trace(process.ref, (event) => {
+    if (left === 0) return
+    left--
+    feed.add(traceLine(title, event))
+    if (left > 0) return
+    feed.add(`${title}: ${pluralText(count as number, 'event')}, and no more are shown`)
+    // It takes its turn in the mailbox; a trace that was asked for in the very same moment ends with this one.
+    trace(process.ref, undefined).catch(() => undefined)
+  })
+  return feed
+}
+
+/** One event in a line: who, which way, what, and what it carries, cut where it gets long. */
+export const traceLine = (title: string, { direction, what, payload }: TraceEvent): string => {
+  const carried = payload === undefined ? '' : ` ${shown(payload)}`
+  return printable(`${title}  ${direction.padEnd(4)}  ${what}${carried}`)
+}
+
+const widthMax = 200
+
+const shown = (payload: unknown): string => {
+  const text = inspect(payload, { depth: 3, breakLength: Number.POSITIVE_INFINITY, compact: true })
+  return text.length <= widthMax ? text : `${text.slice(0, widthMax)}…`
+}
+
+const noCount = (found: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', 'trace: count is a whole number from 0.', {
+    details: { path: 'count', expected: 'a whole number from 0', found: String(found) },
+  })

@@ -1,0 +1,112 @@
+/**
+ * Looks at an instance's supervision tree as it is now: every process below the root, and the places of those that are
+ * not there, with the reason why. It asks supervisors for their children; one that has no time to answer is
+ * shown with the processes that it started.
+ */
+import { invalidArgument, reasonText, type Shard } from '../../actors/index.ts'
+import {
+  type ChildInfo,
+  type ProcessInfo,
+  type Ref,
+  type SupervisorMessages,
+  type System,
+  whichChildren,
+} from '../../runtime/index.ts'
+import { treeNames } from '../../supervisors/index.ts'
+import type { TreeNode } from './tree-view.ts'
+
+/** What of an instance the survey looks at. */
+export type Surveyed = {
+  readonly system: System
+  readonly instance: string
+  readonly shards: readonly Shard[]
+}
+
+/** The tree, from the root supervisor down. @throws KeelsonError `INVALID_ARGUMENT` for what is no instance */
+export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
+  const { system, instance, shards } = (surveyed ?? {}) as Partial<Surveyed>
+  if (!system || instance === undefined || !shards)
+    throw invalidArgument('instance', 'what start resolves with', surveyed)
+  const { root } = treeNames(instance)
+  const info = system.info(root)
+  const reasons = new Map(shards.flatMap(downReasons))
+  const survey = { processes: system.processes(), reasons }
+  return info ? nodeOf(info, info.name ?? root, survey) : missing(root, 'supervisor', undefined)
+}
+
+type Survey = {
+  readonly processes: readonly ProcessInfo[]
+  /** Why parts are down, by their ids. */
+  readonly reasons: ReadonlyMap<string, string>
+}
+
+const downReasons = ({ index, phase }: Shard): [string, string][] =>
+  phase.kind === 'down' ? [[`shard(${index})`, reasonText(phase.reason)]] : []
+
+const nodeOf = async (info: ProcessInfo, id: string, survey: Survey): Promise<TreeNode> => ({
+  name: info.name ?? info.label ?? id,
+  pid: info.pid,
+  kind: info.kind,
+  status: statusOf(info),
+  mailbox: info.mailbox,
+  restarts: info.restarts,
+  reason: undefined,
+  children: info.kind === 'supervisor' ? await childrenOf(info, survey) : [],
+})
+
+const childrenOf = async (supervisor: ProcessInfo, survey: Survey): Promise<TreeNode[]> => {
+  const started = survey.processes.filter(({ parent }) => parent === supervisor.pid)
+  const known = await askedChildren(supervisor)
+  const nodes =
+    known?.map((child) => childNode(child, started, survey)) ??
+    started.map((info) => nodeOf(info, `<${info.pid}>`, survey))
+  return Promise.all(nodes)
+}
+
+/** A supervisor's own word, in order of start; `undefined` while it is busy with something else. */
+const askedChildren = async (supervisor: ProcessInfo): Promise<ChildInfo[] | undefined> => {
+  if (supervisor.status !== 'waiting' && supervisor.status !== 'runnable') return undefined
+  try {
+    const children = await whichChildren(supervisor.ref as Ref<SupervisorMessages>)
+    return children.reverse()
+  } catch {
+    // It has ended, or has no time: what it started is what there is to see.
+    return undefined
+  }
+}
+
+const childNode = async (
+  child: ChildInfo,
+  started: readonly ProcessInfo[],
+  survey: Survey,
+): Promise<TreeNode> => {
+  const info = started.find(({ pid }) => pid === child.ref?.pid)
+  if (info) return nodeOf(info, child.id, survey)
+  const reason = survey.reasons.get(child.id)
+  return missing(
+    child.id,
+    child.kind,
+    reason,
+    child.status === 'restarting' ? 'restarting' : 'down',
+  )
+}
+
+const missing = (
+  name: string,
+  kind: string,
+  reason: string | undefined,
+  status = 'down',
+): TreeNode => ({
+  name,
+  pid: undefined,
+  kind,
+  status,
+  mailbox: 0,
+  restarts: 0,
+  reason,
+  children: [],
+})
+
+/** The status in the words of the views: a process that has nothing to do, or is about to do it, runs. */
+export const statusOf = ({ status }: ProcessInfo): string =>
+  status === 'waiting' || status === 'runnable' ? 'running' : status

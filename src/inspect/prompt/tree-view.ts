@@ -1,0 +1,71 @@
+/** The supervision tree as text: who supervises whom, how each is doing, and why a part is down. Pure. */
+import { type Paint, plainPaint } from '../text/paint.ts'
+import { countText } from '../text/quantities.ts'
+import { type Column, textTable } from '../text/text-table.ts'
+
+/** A process of the tree, or the place of one that is not there. */
+export type TreeNode = {
+  /** Its name, else its id with its supervisor. */
+  readonly name: string
+  /** `undefined` where nothing runs. */
+  readonly pid: number | undefined
+  readonly kind: string
+  /** `running`, `busy`, `suspended`, `starting`, `terminating`, `down`. */
+  readonly status: string
+  /** Messages that wait. */
+  readonly mailbox: number
+  /** How often its supervisor has started it again. */
+  readonly restarts: number
+  /** Why it is down. */
+  readonly reason: string | undefined
+  readonly children: readonly TreeNode[]
+}
+
+const columns: readonly Column[] = [
+  { title: '' },
+  { title: 'pid' },
+  { title: 'kind' },
+  { title: 'queue', align: 'right' },
+  { title: 'restarts', align: 'right' },
+  { title: 'status' },
+]
+
+/** The tree, a line for each node. */
+export const treeView = (root: TreeNode, paint: Paint = plainPaint): string =>
+  textTable(columns, rowsOf(root, '', '', paint))
+
+const rowsOf = (node: TreeNode, first: string, others: string, paint: Paint): string[][] => {
+  const rows = [rowOf(node, first, paint)]
+  node.children.forEach((child, at) => {
+    const last = at === node.children.length - 1
+    rows.push(
+      ...rowsOf(
+        child,
+        `${others}${last ? '└─ ' : '├─ '}`,
+        `${others}${last ? '   ' : '│  '}`,
+        paint,
+      ),
+    )
+  })
+  return rows
+}
+
+const rowOf = (node: TreeNode, branch: string, paint: Paint): string[] => {
+  const { name, pid, kind, mailbox, restarts } = node
+  const lives = pid !== undefined
+  return [
+    paint('faint', branch) + (kind === 'supervisor' ? paint('strong', name) : name),
+    lives ? `<${pid}>` : '-',
+    kind,
+    lives ? countText(mailbox) : '',
+    restarts > 0 ? paint('odd', countText(restarts)) : lives ? '0' : '',
+    statusText(node, paint),
+  ]
+}
+
+const tones = { running: 'good', down: 'bad', terminating: 'bad' } as const
+
+const statusText = ({ status, reason }: TreeNode, paint: Paint): string => {
+  const tone = status in tones ? tones[status as keyof typeof tones] : 'odd'
+  return paint(tone, status) + (reason === undefined ? '' : `: ${reason}`)
+}

@@ -1,0 +1,60 @@
+/** What `h(name)` says of a word of the prompt: the methods of a handle, one line each. A test holds them to the handles. */
+import { KeelsonError } from '../../errors.ts'
+import { factList } from '../text/text-table.ts'
+import { View } from '../text/view.ts'
+
+const storeMethods = [
+  ['get(key), has(key), ttl(key)', 'the value, whether there is one, and what it has left in ms'],
+  ['getMany(keys)', 'several values, in the order of the keys'],
+  ['getRange(key, from, to)', 'bytes of a value, half open'],
+  ['load(key), getStream(key)', 'a large value: whole, or as a stream'],
+  ['fields(key), getField(key, field)', 'a compound key: a Map of its fields, one of them'],
+  ['range({ prefix, gte, lt, reverse, limit, cursor })', 'one page of keys and values, in order'],
+  ['entries(options)', 'all of them: for await (const [key, value] of store.entries())'],
+  ['put(key, value, { ttlMs, ack })', 'replaces value, kind and expiry'],
+  ['putStream(key, readable, { size })', 'a value larger than memory'],
+  ['set(key, value, { nx, xx, keepTtl, get })', 'with a condition, or answering what was there'],
+  ['getSet(key, value)', 'replaces, and answers what was there'],
+  ['append(key, suffix)', 'text or bytes, behind those that are there'],
+  ['setRange(key, offset, patch)', 'overwrites bytes of text or bytes'],
+  ['compareAndSet(key, expected, value)', 'only when that is there; undefined: when nothing is'],
+  ['delete(key), deleteMany(keys)', 'removes'],
+  ['putMany(entries)', 'several at once, atomic within each shard'],
+  ['batch()', 'batch().put(key, value).delete(key).commit(): all or nothing, in one shard'],
+  ['lock(keys, { owner, leaseMs })', 'all keys or none: only their owner writes them'],
+  ['extend(keys, { owner, leaseMs })', 'renews locks'],
+  ['unlock(keys, { owner })', 'gives locks up'],
+  ['lockedPut(key, value, { owner })', 'a put by the owner of the lock'],
+  ['putField(key, field, value)', 'one field of a compound key'],
+  ['putFields(key, fields)', 'several of them at once'],
+  ['deleteField(key, field)', 'removes one; with the last one the key goes'],
+  ['expire(key, ttlMs), persist(key)', 'gives the value an end, or takes it away'],
+  ['clear({ namespace })', 'removes every key, or those of a namespace'],
+] as const
+
+const controlMethods = [
+  ['flush(shard), flushAll()', 'resolves when the projection shows all that was applied'],
+  ['suspend(shard, { writes, leaseMs })', 'holds a projection; with writes, its writers too'],
+  ['suspendAll(options)', 'every shard side by side'],
+  ['resume(shard, { token, force }), resumeAll()', 'ends suspensions'],
+  ['discard(shard), discardAll()', 'forgets what waits for the projection; the log brings it back'],
+  ['sweep(shard), sweepAll()', 'gives back large values that nobody refers to any more'],
+  ["reopen(shard, 'shard' | 'followers')", 'starts what is down'],
+] as const
+
+const topics: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+  store: storeMethods,
+  control: controlMethods,
+}
+
+/** What `h(name)` prints; the word itself may be given for its name. @throws KeelsonError `INVALID_ARGUMENT` for one that has none */
+export const wordHelp = (words: Readonly<Record<string, unknown>>, word: unknown): View => {
+  const name =
+    typeof word === 'string' ? word : Object.keys(topics).find((each) => words[each] === word)
+  const lines = name !== undefined && Object.hasOwn(topics, name) ? topics[name] : undefined
+  if (lines && name !== undefined)
+    return new View(factList(lines.map(([call, what]) => [`${name}.${call}`, what] as const)))
+  throw new KeelsonError('INVALID_ARGUMENT', `h knows ${Object.keys(topics).join(' and ')}.`, {
+    details: { path: 'name', expected: Object.keys(topics), found: String(name ?? typeof word) },
+  })
+}

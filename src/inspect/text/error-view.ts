@@ -1,0 +1,72 @@
+/**
+ * Errors as people read them at the prompt and on the command line: code and message in one line, then the facts. Names of files
+ * and words of others stand in both, so nothing is printed that could move the cursor, and no line of theirs can pass
+ * for one of ours. Pure.
+ */
+import { inspect } from 'node:util'
+import { isKeelsonError } from '../../errors.ts'
+import { printableLines } from './paint.ts'
+
+/**
+ * `CODE: message` and a line for each detail; of other errors name and message. With `verbose`, stack and causes follow.
+ */
+export const errorText = (error: unknown, verbose = false): string => {
+  const lines = [headOf(error), ...detailsOf(error).map((detail) => `  ${detail}`)]
+  const causes = causesOf(error, verbose)
+  if (!verbose)
+    return [...lines, ...causes.map((cause) => `  because of ${headOf(cause)}`)].join('\n')
+  const whole = [error, ...causes].map((each) => printableLines(inspect(each, { depth: 4 })))
+  return [...lines, ...whole].join('\n')
+}
+
+/** Further lines of a message stand deeper than details do. */
+const headOf = (error: unknown): string => printableLines(rawHeadOf(error), '    ')
+
+const rawHeadOf = (error: unknown): string => {
+  if (isKeelsonError(error)) return `${error.code}: ${error.message}`
+  if (error instanceof Error) return `${error.name}: ${error.message}`
+  return `thrown: ${inspect(error, { depth: 2, breakLength: Number.POSITIVE_INFINITY })}`
+}
+
+const detailsOf = (error: unknown): string[] =>
+  isKeelsonError(error)
+    ? Object.entries(error.details)
+        .filter(([, fact]) => fact !== undefined)
+        .map(([name, fact]) => `${name}: ${factText(fact)}`)
+    : []
+
+const factText = (fact: unknown): string => {
+  const plain = withoutStacks(fact, 4)
+  return typeof plain === 'string'
+    ? printableLines(plain, '    ')
+    : printableLines(inspect(plain, { depth: 4, breakLength: 100 }), '  ')
+}
+
+/** The fact with errors in it as their first line: exit reasons hold errors, and stacks are for `verbose`. */
+const withoutStacks = (fact: unknown, depth: number): unknown => {
+  if (fact instanceof Error) return rawHeadOf(fact)
+  if (depth === 0 || typeof fact !== 'object' || fact === null) return fact
+  if (Array.isArray(fact)) return fact.map((each) => withoutStacks(each, depth - 1))
+  if (Object.getPrototypeOf(fact) !== Object.prototype) return fact
+  return Object.fromEntries(
+    Object.entries(fact).map(([name, each]) => [name, withoutStacks(each, depth - 1)]),
+  )
+}
+
+/**
+ * The errors underneath, the nearest first. A message that only says the same again is left out. Under an error of ours only
+ * others of ours are shown: what the system said is in the details already.
+ */
+const causesOf = (error: unknown, verbose: boolean): unknown[] => {
+  const causes: unknown[] = []
+  let each = error instanceof Error ? error.cause : undefined
+  while (each !== undefined && causes.length < 8 && !causes.includes(each)) {
+    if (verbose || (tells(each, error) && (isKeelsonError(each) || !isKeelsonError(error))))
+      causes.push(each)
+    each = each instanceof Error ? each.cause : undefined
+  }
+  return causes
+}
+
+const tells = (cause: unknown, error: unknown): boolean =>
+  !rawHeadOf(error).includes(cause instanceof Error ? cause.message : String(cause))

@@ -1,0 +1,243 @@
+/** How the frames of a log look, as lines for people and as objects for programs. Pure. */
+import { inspect } from 'node:util'
+import {
+  type Command,
+  type DumpRecord,
+  decodeValue,
+  type Expiry,
+  type FrameContent,
+  frameTypes,
+  type KeepExpiry,
+  ropeLength,
+  ropeOf,
+  type StoredValue,
+  type Unit,
+  valueTags,
+} from '../../storage/index.ts'
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
+import { bytesText, countText } from '../text/quantities.ts'
+import type { LogTarget } from './wal-target.ts'
+
+type Shown = Exclude<DumpRecord, { kind: 'pause' }>
+
+/** `DATA` for 1; a number for what has no name. */
+export const frameTypeName = (type: number): string => {
+  const name = Object.entries(frameTypes).find(([, code]) => code === type)?.[0]
+  return name ? name.replace(/[A-Z]/g, '_$&').toUpperCase() : `TYPE ${type}`
+}
+
+/** The line above a shard's frames. */
+export const logHeading = ({ shard, dir }: LogTarget, paint: Paint = plainPaint): string =>
+  paint('strong', `shard ${shard ?? 0}  ${printable(dir)}`)
+
+/** One record as one line; a value is cut to `width` characters. */
+export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint): string => {
+  switch (record.kind) {
+    case 'segment': {
+      const { name, size, header, isRebuilt } = record.segment
+      const rebuilt = isRebuilt ? paint('odd', '  its header is gone') : ''
+      return `${paint('strong', name)}  segment ${header.seq}, epoch ${header.epoch}, from lsn ${countText(header.baseLsn)}, ${bytesText(size)}${rebuilt}`
+    }
+    case 'damage':
+      return paint(
+        'bad',
+        `  damage  ${printable(record.file)}  offset ${countText(record.offset)}  lsn ${countText(record.lsn)}: ${printable(record.evidence)}`,
+      )
+    case 'newer':
+      return paint(
+        'odd',
+        `  newer   lsn ${countText(record.lsn)}  offset ${countText(record.offset)}: type ${record.type} of version ${record.typeVersion}, which this version cannot read`,
+      )
+    case 'frame': {
+      const { lsn, type, offset, payloadBytes, content } = record
+      const head = `${String(lsn).padStart(10)}  ${frameTypeName(type).padEnd(11)}  at ${String(offset).padEnd(9)} ${String(payloadBytes).padStart(7)} B`
+      return `${head}  ${contentText(content, width)}`.trimEnd()
+    }
+  }
+}
+
+const contentText = (content: FrameContent, width: number): string => {
+  switch (content.kind) {
+    case 'units':
+      return `${timeText(content.time)}  ${content.units.map((unit) => unitText(unit, width)).join('; ')}`
+    case 'entry':
+      return `${timeText(content.time)}  entry of type ${content.type}: ${bytesPreview(content.bytes, width)}`
+    case 'checkpoint':
+      return `durable elsewhere up to lsn ${countText(content.checkpoint.lsn)}`
+    case 'mark':
+      return `${countText(content.mark.count)} frames, the last is ${countText(content.mark.lastLsn)}`
+    case 'lost':
+      return content.range
+        ? `lost: lsn ${countText(content.range.from)} to ${countText(content.range.to)}`
+        : 'lost'
+    case 'bytes': {
+      const time = content.time === undefined ? '' : `${timeText(content.time)}  `
+      const why = content.why === undefined ? '' : `  (${content.why})`
+      return `${time}${bytesPreview(content.bytes, width)}${why}`
+    }
+  }
+}
+
+const timeText = (ms: number): string =>
+  ms > 0 && ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`
+
+const unitText = (unit: Unit, width: number): string =>
+  unit.kind !== 'batch'
+    ? commandText(unit, width)
+    : `batch [${unit.commands.map((command) => commandText(command, width)).join(', ')}]`
+
+const commandText = (command: Command, width: number): string => {
+  const { kind, ...fields } = command
+  return [kind, ...Object.entries(fields).map((field) => fieldText(field, width))]
+    .filter((part) => part !== '')
+    .join(' ')
+}
+
+const fieldText = ([name, field]: readonly [string, unknown], width: number): string => {
+  if (name === 'key') return JSON.stringify(field)
+  if (isStored(field))
+    return `${name === 'value' ? '=' : name} ${cut(valueText(field, width), width)}`
+  if (isExpiry(field)) return expiryText(field)
+  if (field === undefined) return ''
+  return `${name} ${cut(Array.isArray(field) ? listText(field, width) : plainText(field), width)}`
+}
+
+const expiryText = (expiry: Expiry | KeepExpiry): string => {
+  if (expiry.kind === 'none') return ''
+  return expiry.kind === 'keep' ? 'ends as before' : `ends ${expiry.kind} ${expiry.ms} ms`
+}
+
+/** Keys, fields with their values, or keys with theirs. */
+const listText = (list: readonly unknown[], width: number): string =>
+  list.map((item) => itemText(item, width)).join(', ')
+
+const itemText = (item: unknown, width: number): string => {
+  if (Array.isArray(item) && isStored(item[1]))
+    return `${JSON.stringify(item[0])} = ${valueText(item[1], width)}`
+  if (typeof item !== 'object' || item === null) return JSON.stringify(item)
+  return Object.entries(item)
+    .map((field) => fieldText(field, width))
+    .filter((part) => part !== '')
+    .join(' ')
+}
+
+const contentNames = ['structured', 'text', 'bytes'] as const
+
+const valueText = (value: StoredValue, width: number): string => {
+  try {
+    if (value.tag !== valueTags.blob) return plainText(decodeValue(value))
+    const rope = ropeOf(value)
+    return `<${contentNames[rope.content]} of ${bytesText(ropeLength(rope))}, in blobs>`
+  } catch {
+    return bytesPreview(value.bytes, width)
+  }
+}
+
+const plainText = (value: unknown): string =>
+  inspect(value, { breakLength: Number.POSITIVE_INFINITY, depth: 6, maxStringLength: 10_000 })
+
+const bytesPreview = (bytes: Uint8Array, width: number): string => {
+  const shown = bytes.subarray(0, Math.ceil(width / 2))
+  return cut(
+    `<${Buffer.from(shown).toString('hex')}${shown.length < bytes.length ? '…' : ''}>`,
+    width + 2,
+  )
+}
+
+const cut = (text: string, width: number): string => {
+  const oneLine = text.replaceAll('\n', ' ')
+  return oneLine.length <= width ? oneLine : `${oneLine.slice(0, Math.max(0, width - 1))}…`
+}
+
+const isStored = (field: unknown): field is StoredValue =>
+  typeof field === 'object' && field !== null && 'tag' in field && 'bytes' in field
+
+const isExpiry = (field: unknown): field is Expiry | KeepExpiry =>
+  typeof field === 'object' && field !== null && 'kind' in field
+
+/** One record as plain data, with nothing cut: bytes as base64, values as they are where JSON can hold them. */
+export const dumpJson = (record: Shown, shard: number | undefined): object => {
+  const where = shard === undefined ? {} : { shard }
+  if (record.kind === 'segment') {
+    const { name: file, size: bytes, header, isRebuilt } = record.segment
+    const { seq, baseLsn, epoch, walId, createdMs, allocatedBytes } = header
+    const facts = { seq, baseLsn, epoch, walId, createdMs, allocatedBytes, isRebuilt }
+    return { kind: 'segment', ...where, file, bytes, ...facts }
+  }
+  if (record.kind !== 'frame') return { ...record, ...where }
+  const { segment, lsn, type, offset, payloadBytes, content } = record
+  const place = { file: segment.name, epoch: segment.header.epoch, offset, payloadBytes }
+  return {
+    kind: 'frame',
+    ...where,
+    lsn,
+    type: frameTypeName(type),
+    ...place,
+    ...contentJson(content),
+  }
+}
+
+const contentJson = (content: FrameContent): object => {
+  switch (content.kind) {
+    case 'units':
+      return { time: content.time, units: content.units.map(unitJson) }
+    case 'entry':
+      return { time: content.time, entry: { type: content.type, base64: base64(content.bytes) } }
+    case 'checkpoint': {
+      const { lsn, opaque } = content.checkpoint
+      return { checkpoint: { lsn, base64: base64(opaque) } }
+    }
+    case 'mark':
+      return { mark: content.mark }
+    case 'lost':
+      return { lost: content.range ?? null }
+    case 'bytes': {
+      const { time, why, bytes } = content
+      return {
+        ...(time === undefined ? {} : { time }),
+        ...(why ? { why } : {}),
+        base64: base64(bytes),
+      }
+    }
+  }
+}
+
+const unitJson = (unit: Unit): object =>
+  unit.kind !== 'batch' ? commandJson(unit) : { batch: unit.commands.map(commandJson) }
+
+const commandJson = (command: Command): object =>
+  Object.fromEntries(
+    Object.entries(command).map(([name, field]) =>
+      name === 'kind' ? ['command', field] : [name, fieldJson(field)],
+    ),
+  )
+
+const fieldJson = (field: unknown): unknown => {
+  if (isStored(field)) return valueJson(field)
+  return field instanceof Uint8Array ? { base64: base64(field) } : field
+}
+
+const tagNames = ['structured', 'text', 'bytes', 'blob'] as const
+
+const valueJson = (stored: StoredValue): object => {
+  const tag = tagNames[stored.tag]
+  const encoded = { tag, base64: base64(stored.bytes) }
+  try {
+    const value = decodeValue(stored)
+    return tag !== 'bytes' && isJson(value) ? { tag, value } : encoded
+  } catch {
+    return encoded
+  }
+}
+
+/** Whether JSON gives the value back as it was. */
+const isJson = (value: unknown): boolean => {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true
+  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
+  if (Array.isArray(value)) return value.every(isJson)
+  if (typeof value !== 'object') return false
+  return Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isJson)
+}
+
+const base64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')

@@ -1,0 +1,89 @@
+/** What `keelson wal salvage` says, for people and for programs. Pure. */
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
+import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
+import { factList } from '../text/text-table.ts'
+import type { SalvagedFolder, SalvagedLog } from './wal-findings.ts'
+import { damageLines, placesShown, rangesText } from './wal-verify-view.ts'
+
+/** The whole answer as text. */
+export const salvageText = (
+  { from, to, logs, elapsedMs }: SalvagedFolder,
+  paint: Paint = plainPaint,
+): string => {
+  const bytes = logs.reduce((sum, { salvaged }) => sum + salvaged.bytes, 0)
+  const rate = (bytes / Math.max(elapsedMs, 1)) * 1_000
+  return [
+    `salvaged ${printable(from)} to ${printable(to)}, in ${durationText(elapsedMs)}, ${bytesText(rate)}/s`,
+    ...logs.map((log) => logText(log, paint)),
+    'From here on the new folder is the log: keep the old one as it is, and open only one of both.',
+  ].join('\n')
+}
+
+const logText = ({ shard, found, salvaged, uncopied }: SalvagedLog, paint: Paint): string => {
+  const { frames, lost, lastLsn, segments, bytes } = salvaged
+  const facts: (readonly [string, string])[] = [
+    [
+      'copied',
+      `${pluralText(frames, 'frame')} into ${pluralText(segments, 'segment')}, ${bytesText(bytes)}`,
+    ],
+    [
+      'lost',
+      lost.length === 0
+        ? paint('good', 'nothing')
+        : paint('bad', `${rangesText(lost)}; LOST frames stand for them`),
+    ],
+  ]
+  if (!found) facts.push(['note', paint('bad', 'nothing was left of this log')])
+  if (found?.doubtFrom !== undefined)
+    facts.push([
+      'in doubt',
+      paint('odd', `lsn ${countText(found.doubtFrom)} and on: nothing proves that there were any`),
+    ])
+  if (found?.torn)
+    facts.push(['torn', `${countText(found.torn.bytes)} bytes that opening would have cut`])
+  facts.push(['next', `writes go on with lsn ${countText(lastLsn + 1)}`])
+  const name = shard === undefined ? 'log' : `shard ${shard}`
+  const damage = found?.damage ?? []
+  if (damage.length > 0) facts.push(['damage', paint('bad', pluralText(damage.length, 'place'))])
+  if (uncopied.length > 0)
+    facts.push([
+      'unread',
+      paint(
+        'bad',
+        `${pluralText(uncopied.length, 'place')} beside the log; CORRUPT when asked for`,
+      ),
+    ])
+  const lines = factList(facts).split('\n')
+  return [
+    name,
+    ...lines.map((line) => `  ${line}`),
+    ...damageLines(damage),
+    ...unreadLines(uncopied),
+  ].join('\n')
+}
+
+const unreadLines = (uncopied: SalvagedLog['uncopied']): string[] => {
+  const more = uncopied.length - placesShown
+  return [
+    ...uncopied
+      .slice(0, placesShown)
+      .flatMap(({ file, offset, evidence }) => [
+        `    ${printable(file)}  offset ${countText(offset)}`,
+        `      ${printable(evidence)}`,
+      ]),
+    ...(more > 0 ? [`    … and ${pluralText(more, 'more place')}; --json has them all`] : []),
+  ]
+}
+
+/** The same as plain data. */
+export const salvageJson = ({ logs, ...facts }: SalvagedFolder) => ({
+  ...facts,
+  logs: logs.map(({ shard, found, salvaged, uncopied }) => ({
+    shard: shard ?? null,
+    ...salvaged,
+    uncopied,
+    doubtFrom: found?.doubtFrom ?? null,
+    torn: found?.torn ?? null,
+    damage: found?.damage ?? [],
+  })),
+})

@@ -1,0 +1,147 @@
+/**
+ * Which logs a folder has, and what is known of each beside its own files: the id that `keelson.json` gives it, the position
+ * of its projection. A log's folder is itself; a data folder has one for each shard. Changes nothing, and takes no lock.
+ */
+import { join } from 'node:path'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  type Damage,
+  type DataFolderFacts,
+  type Disk,
+  examineProjection,
+  type LogKnowledge,
+  lockFileName,
+  readDataFolder,
+  refusing,
+  shardFolder,
+  shardsPresent,
+  shareLock,
+} from '../../storage/index.ts'
+
+/** One log. */
+export type LogTarget = {
+  /** Its shard; absent for a log alone. */
+  readonly shard?: number
+  readonly dir: string
+  readonly knowledge: LogKnowledge
+  readonly remarks: readonly string[]
+  /** Nobody may have removed it: `keelson.json` says that it was made. */
+  readonly mustExist: boolean
+}
+
+/** What a folder turned out to be. */
+export type WalTarget = {
+  readonly dir: string
+  readonly isDataFolder: boolean
+  readonly logs: readonly LogTarget[]
+  /** What `keelson.json` says; absent without a sound one. */
+  readonly facts?: DataFolderFacts
+  /** What is wrong with `keelson.json`. */
+  readonly damage: readonly Damage[]
+  /** Who has the folder open, as far as it said so; absent when nobody has. */
+  readonly heldBy?: string
+}
+
+/** Looks at `dir`. @throws KeelsonError `INVALID_ARGUMENT` when it is no folder; `UNSUPPORTED_VERSION`; of the disk. */
+export const walTarget = (disk: Disk, dir: string): WalTarget =>
+  refusing(() => {
+    const kind = disk.entry(dir)?.kind
+    if (kind !== 'folder')
+      throw new KeelsonError('INVALID_ARGUMENT', `${dir} ${kind ? 'is no folder' : 'is missing'}`, {
+        details: { path: dir },
+      })
+    const present = shardsPresent(disk, dir)
+    const reading = readDataFolder(disk, dir)
+    if (present.length > 0 || reading.state !== 'absent')
+      return dataFolder(disk, dir, present, reading)
+    const inner = join(dir, 'wal')
+    const log = disk.entry(inner)?.kind === 'folder' ? inner : dir
+    const heldBy = holderOf([join(log, lockFileName)])
+    const knowledge = { isLive: heldBy !== undefined }
+    return {
+      dir: log,
+      isDataFolder: false,
+      logs: [{ dir: log, knowledge, remarks: [], mustExist: false }],
+      damage: [],
+      ...(heldBy === undefined ? {} : { heldBy }),
+    }
+  })
+
+const dataFolder = (
+  disk: Disk,
+  dir: string,
+  present: readonly number[],
+  reading: ReturnType<typeof readDataFolder>,
+): WalTarget => {
+  const facts = reading.state === 'sound' ? reading.facts : undefined
+  const shards = facts ? Array.from({ length: facts.shards }, (_, shard) => shard) : present
+  const locks = [dir, ...shards.map((shard) => shardFolder(dir, shard).wal)]
+  const heldBy = holderOf(locks.map((folder) => join(folder, lockFileName)))
+  const evidence =
+    reading.state === 'damaged' ? reading.evidence : 'it is missing, and there are shards'
+  return {
+    dir,
+    isDataFolder: true,
+    logs: shards.map((shard) => shardTarget(disk, dir, shard, facts, heldBy !== undefined)),
+    damage: facts ? [] : [{ file: 'keelson.json', offset: 0, lsn: 0, evidence }],
+    ...(facts ? { facts } : {}),
+    ...(heldBy === undefined ? {} : { heldBy }),
+  }
+}
+
+const shardTarget = (
+  disk: Disk,
+  dir: string,
+  shard: number,
+  facts: DataFolderFacts | undefined,
+  isLive: boolean,
+): LogTarget => {
+  const { wal, lmdb } = shardFolder(dir, shard)
+  const walId = facts?.logs[shard]
+  // A file that is being written may look damaged, and what it says is about to change.
+  const projection = isLive ? undefined : examineProjection(disk, lmdb)
+  const position = projection?.state === 'sound' ? projection.position : undefined
+  return {
+    shard,
+    dir: wal,
+    knowledge: {
+      heldFrom: 1,
+      isLive,
+      ...(walId === undefined ? {} : { walId }),
+      ...(position ? { shown: position } : {}),
+    },
+    remarks:
+      projection?.state === 'damaged'
+        ? [`the projection is damaged and would be built anew: ${projection.evidence}`]
+        : [],
+    mustExist: facts !== undefined,
+  }
+}
+
+/** Who holds one of these lock files, in one line. */
+const holderOf = (locks: readonly string[]): string | undefined => {
+  for (const path of locks)
+    try {
+      shareLock(path).release()
+    } catch (error) {
+      if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
+      return error.message
+    }
+  return undefined
+}
+
+/** Keeps everybody from opening the logs until it is called. @throws KeelsonError `LOCKED_DIR` when somebody has one open. */
+export const heldShut = ({ dir, logs }: WalTarget): (() => void) => {
+  const folders = [...new Set([dir, ...logs.map((log) => log.dir)])]
+  const locks: { release(): void }[] = []
+  const release = () => {
+    for (const lock of locks) lock.release()
+  }
+  try {
+    for (const folder of folders) locks.push(refusing(() => shareLock(join(folder, lockFileName))))
+    return release
+  } catch (error) {
+    release()
+    throw error
+  }
+}

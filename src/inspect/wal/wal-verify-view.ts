@@ -1,0 +1,149 @@
+/** What `keelson wal verify` says, for people and for programs. Pure. */
+import type { Damage, LogVerification, LsnRange } from '../../storage/index.ts'
+import { errorText } from '../text/error-view.ts'
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
+import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
+import { factList } from '../text/text-table.ts'
+import { folderDamage, type VerifiedFolder, type VerifiedLog } from './wal-findings.ts'
+
+/** How many damaged places of one log are shown; the rest is counted, and in `--json`. */
+export const placesShown = 20
+
+/** `5`, or `5 to 9`. */
+export const rangeText = ({ from, to }: LsnRange): string =>
+  from === to ? countText(from) : `${countText(from)} to ${countText(to)}`
+
+/** `3 frames: lsn 5, 7 to 8`. */
+export const rangesText = (ranges: readonly LsnRange[]): string => {
+  const count = ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+  const shown = ranges.slice(0, placesShown).map(rangeText).join(', ')
+  const more = ranges.length > placesShown ? `, and ${ranges.length - placesShown} more ranges` : ''
+  return `${pluralText(count, 'frame')}: lsn ${shown}${more}`
+}
+
+/** The whole answer as text. */
+export const verifyText = (
+  folder: VerifiedFolder,
+  status: number,
+  paint: Paint = plainPaint,
+): string => {
+  const { target, logs } = folder
+  const held = target.heldBy
+    ? [paint('odd', `${target.heldBy}; it is judged up to what is durable, and its end is open`)]
+    : []
+  const damage = folderDamage(folder).map(
+    ({ file, evidence }) =>
+      `${paint('bad', 'CORRUPT')}  ${printable(file)}: ${printable(evidence)}`,
+  )
+  const next =
+    status === 4
+      ? [
+          `Nothing was changed. What can be read is brought into a new folder by`,
+          `  keelson wal salvage ${printable(target.dir)} --to DIR2`,
+        ]
+      : []
+  return [...held, ...damage, ...logs.map((log) => logText(log, paint)), ...next].join('\n')
+}
+
+const logText = ({ target, found, refused, elapsedMs }: VerifiedLog, paint: Paint): string => {
+  const name = target.shard === undefined ? 'log' : `shard ${target.shard}`
+  const head = `${paint('strong', name)}  ${printable(target.dir)}`
+  if (!found) return `${head}\n  ${refused ? errorText(refused) : ''}`
+  const { damage } = found
+  const facts = [
+    ...logFacts(found, elapsedMs, paint),
+    ...remarkFacts([...target.remarks, ...found.remarks]),
+    ...(damage.length > 0
+      ? [['damage', paint('bad', pluralText(damage.length, 'place'))] as const]
+      : []),
+  ]
+  const lines = factList(facts).split('\n')
+  return [head, ...lines.map((line) => `  ${line}`), ...damageLines(damage)].join('\n')
+}
+
+const verdictText = ({ verdict, tail }: LogVerification, paint: Paint): string => {
+  if (verdict === 'corrupt') return paint('bad', 'CORRUPT: what was durable is damaged or missing')
+  if (verdict === 'torn')
+    return paint('odd', 'a torn tail, which opening cuts: nothing acknowledged is in it')
+  const how = { clean: ', closed', unclean: ', not closed', torn: '', open: ', open' }[tail]
+  return paint('good', `clean${how}`)
+}
+
+const logFacts = (
+  found: LogVerification,
+  elapsedMs: number,
+  paint: Paint,
+): (readonly [string, string])[] => {
+  const { walId, epoch, segments, bytes, frames, dataFrames, firstLsn, lastLsn, torn } = found
+  const rate = (bytes / Math.max(elapsedMs, 1)) * 1_000
+  const lsns = frames > 0 ? `, lsn ${rangeText({ from: firstLsn, to: lastLsn })}` : ''
+  return [
+    ['verdict', verdictText(found, paint)],
+    ['log', `${walId}, epoch ${epoch}, ${pluralText(segments, 'segment')}, ${bytesText(bytes)}`],
+    ['frames', `${countText(frames)} good (${countText(dataFrames)} DATA)${lsns}`],
+    ['durable', `proven up to lsn ${countText(found.provenLsn)}, by ${printable(found.provenBy)}`],
+    ...(found.lost.length > 0
+      ? [['lost', paint('bad', `${rangesText(found.lost)}; proven to have been durable`)] as const]
+      : []),
+    ...(found.doubtFrom !== undefined
+      ? [
+          [
+            'in doubt',
+            `lsn ${countText(found.doubtFrom)} and on: nothing proves that there were such frames, or that there were none`,
+          ] as const,
+        ]
+      : []),
+    ...(torn
+      ? [
+          [
+            'torn',
+            `${torn.file}, offset ${countText(torn.offset)}, lsn ${countText(torn.lsn)}: ${countText(torn.bytes)} bytes`,
+          ] as const,
+        ]
+      : []),
+    ...(found.lostBefore.length > 0
+      ? [['salvaged', `an earlier salvage had lost ${rangesText(found.lostBefore)}`] as const]
+      : []),
+    ['read', `${bytesText(bytes)} in ${durationText(elapsedMs)}, ${bytesText(rate)}/s`],
+  ]
+}
+
+const remarkFacts = (remarks: readonly string[]): (readonly [string, string])[] =>
+  remarks.map((remark) => ['note', printable(remark)])
+
+/** Damaged places, two lines each; those that are too many are counted. */
+export const damageLines = (damage: readonly Damage[]): string[] => {
+  const more = damage.length - placesShown
+  return [
+    ...damage
+      .slice(0, placesShown)
+      .flatMap(({ file, offset, lsn, evidence }) => [
+        `    ${printable(file)}  offset ${countText(offset)}  lsn ${countText(lsn)}`,
+        `      ${printable(evidence)}`,
+      ]),
+    ...(more > 0 ? [`    … and ${pluralText(more, 'more place')}; --json has them all`] : []),
+  ]
+}
+
+/** The same as plain data. */
+export const verifyJson = (folder: VerifiedFolder, status: number) => ({
+  dir: folder.target.dir,
+  status,
+  verdict: { 0: 'clean', 3: 'torn', 4: 'corrupt' }[status] ?? 'unreadable',
+  heldBy: folder.target.heldBy ?? null,
+  damage: folderDamage(folder),
+  logs: folder.logs.map(({ target, found, refused, elapsedMs }) => ({
+    shard: target.shard ?? null,
+    dir: target.dir,
+    elapsedMs,
+    ...(refused
+      ? { error: { code: refused.code, message: refused.message, details: refused.details } }
+      : {}),
+    ...(found ? withoutFrames(found, target.remarks) : {}),
+  })),
+})
+
+const withoutFrames = ({ good: _, ...found }: LogVerification, remarks: readonly string[]) => ({
+  ...found,
+  remarks: [...remarks, ...found.remarks],
+})

@@ -1,0 +1,160 @@
+/**
+ * Sending: `call`, `cast` and `send`. A message is admitted or refused at once, at the sender; what was admitted is
+ * handled in the order in which it came.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { isDelay, noDelay } from '../queues/timer-heap.ts'
+import { type Address, addressOf, isRef, noRef, type Ref } from '../words/address.ts'
+import { Envelope, type Kind, kinds } from '../words/envelope.ts'
+import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
+import { guarded } from './guarded.ts'
+import { expectOptions } from './known-options.ts'
+import { PendingCall } from './pending-call.ts'
+import type { Process } from './process.ts'
+
+/** How long a call waits, and what else may end it. */
+export interface CallOptions {
+  /** Milliseconds; 5,000 by default, `Infinity` for no limit. */
+  readonly timeoutMs?: number | undefined
+  /** Rejects the call with the signal's reason. The message may still be handled. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const timeoutMsDefault = 5_000
+
+/**
+ * Asks a process and waits for its answer. Rejects with `NO_PROCESS` (nobody there), `EXITED` (it ended first;
+ * `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`, `INVALID_ARGUMENT` (a timeout that
+ * is no number, an option that is none), or what the handler failed it with.
+ */
+export const call = <M, N extends keyof CallsOf<M> & string>(
+  ref: Ref<M>,
+  name: N,
+  ...[payload, options]: With<CallsOf<M>[N], [options?: CallOptions]>
+): Promise<ReplyOf<CallsOf<M>[N]>> =>
+  request(ref, kinds.call, name, payload, options as CallOptions | undefined) as Promise<
+    ReplyOf<CallsOf<M>[N]>
+  >
+
+/** Tells a process. False: the mailbox is full, or nobody is there. */
+export const cast = <M, N extends keyof CastsOf<M> & string>(
+  ref: Ref<M>,
+  name: N,
+  ...[payload]: With<CastsOf<M>[N]>
+): boolean => {
+  const { process, sender } = target(ref)
+  if (process === undefined || isCutOff(process, sender)) return false
+  return process.admit(new Envelope(kinds.cast, name, payload))
+}
+
+/** Sends an info. False: the mailbox is full, or the process is dead. Throws `NO_PROCESS` for a name that nobody has. */
+export const send = <M, N extends keyof InfosOf<M> & string>(
+  ref: Ref<M>,
+  name: N,
+  ...[payload]: With<InfosOf<M>[N]>
+): boolean => {
+  const { process, sender } = target(ref)
+  if (sender !== undefined && !sender.alive) return false
+  if (process === undefined) throw noProcess(ref, name)
+  return process.alive && process.admit(new Envelope(kinds.info, name, payload))
+}
+
+/**
+ * The call behind `call` and `sys`: a message of `kind`, and the promise of its answer, which is waited for
+ * `timeoutMsUnlessSaid` when the options do not say how long.
+ */
+export const request = (
+  ref: Ref<unknown>,
+  kind: Kind,
+  name: string,
+  payload: unknown,
+  options: CallOptions | undefined,
+  timeoutMsUnlessSaid = timeoutMsDefault,
+): Promise<unknown> => {
+  if (!isRef(ref)) return Promise.reject(noRef(ref))
+  const { process, sender } = target(ref)
+  const fault = options === undefined ? undefined : optionsFault(options, name)
+  if (fault !== undefined) return refused(sender, fault)
+  const timeoutMs = options?.timeoutMs ?? timeoutMsUnlessSaid
+  if (!isDelay(timeoutMs)) return refused(sender, noDelay(`timeoutMs of ${name}`, timeoutMs))
+  if (sender !== undefined && !sender.alive) return refused(sender, callerEnded(sender, name))
+  if (process === undefined || !process.alive) return refused(sender, noProcess(ref, name))
+  if (process === sender) return refused(sender, callsItself(process, name))
+  if (options?.signal?.aborted) return refused(sender, options.signal.reason)
+  if (kind === kinds.system && !process.behaviour.answersSys) {
+    return refused(sender, answersNoSys(process, name))
+  }
+  const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
+  if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
+  else if (kind !== kinds.call) process.deliver(pending)
+  else if (!process.admit(pending) && process.alive) {
+    return refused(sender, mailboxFull(process, name))
+  }
+  // Whoever was told of a half full mailbox may have ended either of the two; nobody would tell this call any more.
+  if (!process.alive) pending.holderEnded(process.reason)
+  else if (sender?.alive === false) pending.makerEnded(sender.reason)
+  else pending.begin(process, timeoutMs, options?.signal, process.kernel.aborts)
+  return pending.promise
+}
+
+/**
+ * What a function made of its own of calls to `ref`. Through a ref with its sender bound a process made it, and it is
+ * guarded as the calls themselves are; from outside it is a promise like any other.
+ */
+export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<T> =>
+  isRef(ref) && target(ref).sender !== undefined ? guarded(promise) : promise
+
+/** A refusal of a call that a process made must end nobody else. */
+const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
+  sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
+
+const callKeys = new Set(['timeoutMs', 'signal'])
+
+/** What is wrong with the options of a call, if anything is. */
+const optionsFault = (options: CallOptions, name: string): unknown => {
+  try {
+    expectOptions(name, options, callKeys)
+  } catch (error) {
+    return error
+  }
+  return isSignal(options.signal) ? undefined : noSignal(name)
+}
+
+const isSignal = (signal: AbortSignal | undefined): boolean =>
+  signal === undefined || typeof signal.addEventListener === 'function'
+
+const noSignal = (name: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `signal of ${name}: no AbortSignal`)
+
+const target = (
+  ref: Ref<unknown>,
+): { process: Process | undefined; sender: Process | undefined } => {
+  const address = addressOf(ref) as Address<Process>
+  return { process: address.process ?? address.resolve(), sender: address.sender }
+}
+
+const isCutOff = (process: Process, sender: Process | undefined): boolean =>
+  !process.alive || (sender !== undefined && !sender.alive)
+
+const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
+  addressOf(ref).directory.fault?.() ??
+  new KeelsonError('NO_PROCESS', `${name}: no process ${ref}`, { details: { reason: 'noproc' } })
+
+const callsItself = (process: Process, name: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} calls itself`, {
+    details: { reason: 'calling_self' },
+  })
+
+const callerEnded = (sender: Process, name: string): KeelsonError =>
+  new KeelsonError('EXITED', `${name}: the caller has ended`, {
+    details: { reason: sender.reason },
+  })
+
+/** A bare process runs its own code, and takes what it asks for: whoever asks `sys` of it would wait for ever. */
+const answersNoSys = (process: Process, name: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} is a bare process and answers no sys`)
+
+const mailboxFull = (process: Process, name: string): KeelsonError =>
+  new KeelsonError('MAILBOX_FULL', `${name}: the mailbox of ${process} is full`, {
+    details: { mailboxMax: process.mailboxMax },
+  })

@@ -1,0 +1,204 @@
+/**
+ * A call that waits for its answer. It is the message in the target's mailbox, the entry in the heap of timeouts and the
+ * `from` that its handler sees, all in one object. It settles exactly once: by an answer, the end of whoever holds it,
+ * its timeout, or the end of its caller.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
+import { type Address, addressOf, type Ref } from '../words/address.ts'
+import type { Kind, Message } from '../words/envelope.ts'
+import { causeOf, describeReason, type ExitReason } from '../words/exit-reason.ts'
+import type { AbortWaits } from './abort-waits.ts'
+
+/** The calls whose answer one process owes: a list through the calls themselves, so that joining and leaving are constant. */
+export class CallList {
+  first: PendingCall | undefined
+
+  add(call: PendingCall): void {
+    call.list = this
+    call.before = undefined
+    call.after = this.first
+    if (this.first !== undefined) this.first.before = call
+    this.first = call
+  }
+
+  remove(call: PendingCall): void {
+    if (call.before === undefined) this.first = call.after
+    else call.before.after = call.after
+    if (call.after !== undefined) call.after.before = call.before
+    call.list = undefined
+    call.before = undefined
+    call.after = undefined
+  }
+}
+
+/** Who may owe answers. */
+export interface CallHolder {
+  readonly pid: number
+  readonly alive: boolean
+  readonly reason: ExitReason
+  readonly owed: CallList
+}
+
+/** What a process waits for: settled by its end at the latest. */
+export interface Waiter {
+  /** The process that waits ended with `reason`. */
+  makerEnded(reason: ExitReason): void
+}
+
+/** Who made a call from within a process: its end settles the call. */
+export interface CallMaker {
+  readonly made: Set<Waiter>
+  readonly address: Ref
+}
+
+/** One call in flight. */
+export class PendingCall implements Message, HeapEntry, Waiter {
+  readonly kind: Kind
+  readonly name: string
+  readonly payload: unknown
+  readonly maker: CallMaker | undefined
+  readonly promise: Promise<unknown>
+  /** What the error says besides the reason when the holder dies: set by `handTo`. */
+  note: unknown = undefined
+  list: CallList | undefined = undefined
+  before: PendingCall | undefined = undefined
+  after: PendingCall | undefined = undefined
+  dueAt = 0
+  order = 0
+  slot = -1
+  #settled = false
+  readonly #timers: TimerHeap
+  #timeoutMs = Number.POSITIVE_INFINITY
+  #resolve!: (value: unknown) => void
+  #reject!: (error: unknown) => void
+  #unlisten: (() => void) | undefined = undefined
+
+  constructor(
+    kind: Kind,
+    name: string,
+    payload: unknown,
+    maker: CallMaker | undefined,
+    timers: TimerHeap,
+  ) {
+    this.kind = kind
+    this.name = name
+    this.payload = payload
+    this.maker = maker
+    this.#timers = timers
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** The process that asked, when it did so through a ref with its sender bound. */
+  get caller(): Ref | undefined {
+    return this.maker?.address
+  }
+
+  /** What logs and prompts show: not the world behind it. */
+  toString(): string {
+    return `call ${this.name}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
+  /** Begins to wait: for `holder`'s answer, at most `timeoutMs`, and no longer than `signal` allows. */
+  begin(
+    holder: CallHolder,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    aborts: AbortWaits,
+  ): void {
+    holder.owed.add(this)
+    this.maker?.made.add(this)
+    this.#timeoutMs = timeoutMs
+    this.#timers.add(this, timeoutMs)
+    if (signal !== undefined) this.#obey(signal, aborts)
+  }
+
+  /** Answers the caller; false when it waits no longer. */
+  reply(value: unknown): boolean {
+    if (this.#settled) return false
+    this.#close()
+    this.#resolve(value)
+    return true
+  }
+
+  /**
+   * Rejects the caller with `error` as it is; false when it waits no longer. Nobody crashes by it: of two calls that a
+   * process made, the second may fail while it awaits the first, and an unhandled rejection would end all others, too.
+   */
+  fail(error: unknown): boolean {
+    if (this.#settled) return false
+    this.#close()
+    if (this.maker !== undefined) this.promise.catch(ignore)
+    this.#reject(error)
+    return true
+  }
+
+  /** Lets the call stand or fall with `target` from now on; `note` is in the error when that one dies first. */
+  handTo(target: Ref<unknown>, note?: unknown): void {
+    if (this.#settled) return
+    this.note = note
+    const holder = (addressOf(target) as Address<CallHolder>).resolve()
+    if (holder?.alive) {
+      this.list?.remove(this)
+      holder.owed.add(this)
+    } else this.holderEnded(holder === undefined ? 'noproc' : holder.reason)
+  }
+
+  /** The holder died before it answered. */
+  holderEnded(reason: ExitReason): void {
+    const details = this.note === undefined ? { reason } : { reason, note: this.note }
+    this.fail(
+      new KeelsonError('EXITED', `${this.name}: the process ended: ${describeReason(reason)}`, {
+        details,
+        ...causeOf(reason),
+      }),
+    )
+  }
+
+  /** The caller died: its pending code unwinds. */
+  makerEnded(reason: ExitReason): void {
+    this.fail(
+      new KeelsonError('EXITED', `${this.name}: the caller ended: ${describeReason(reason)}`, {
+        details: { reason },
+      }),
+    )
+  }
+
+  /** The timeout ran out. The message stays where it is, and may still be handled. */
+  fire(): void {
+    this.fail(
+      new KeelsonError('TIMEOUT', `${this.name}: no answer within ${this.#timeoutMs} ms`, {
+        details: { reason: 'timeout', timeoutMs: this.#timeoutMs },
+      }),
+    )
+  }
+
+  #obey(signal: AbortSignal, aborts: AbortWaits): void {
+    if (signal.aborted) {
+      this.fail(signal.reason)
+      return
+    }
+    this.#unlisten = aborts.add(signal, () => void this.fail(signal.reason))
+  }
+
+  #close(): void {
+    this.#settled = true
+    this.list?.remove(this)
+    if (this.slot >= 0) this.#timers.remove(this)
+    this.maker?.made.delete(this)
+    this.#unlisten?.()
+  }
+}
+
+const ignore = (): void => {}

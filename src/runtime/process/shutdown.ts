@@ -1,0 +1,93 @@
+/**
+ * Ends a process in order: asks it to, gives it its time, then kills it. Supervisors end their children so, and a System
+ * what nobody supervises.
+ */
+import type { Ring } from '../queues/ring.ts'
+import type { HeapEntry } from '../queues/timer-heap.ts'
+import type { Address } from '../words/address.ts'
+import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import { Monitor } from '../words/monitor.ts'
+import type { Process } from './process.ts'
+
+// Exit messages of one process that wait in the mailbox of another, which trapped them.
+
+type Sender = { readonly address: Address }
+type Holder = { readonly mailbox: Ring<Message> }
+
+/** Removes an exit message of `from`; answers its reason in a list of one, or an empty list. */
+export const takeExit = ({ mailbox }: Holder, from: Sender): [] | [ExitReason] => {
+  const found = mailbox.remove((message) => isExitOf(message, from))
+  return found === undefined ? [] : [(found.payload as ExitMessage).reason]
+}
+
+/** Whether an exit message of `from` waits. */
+export const hasExit = ({ mailbox }: Holder, from: Sender): boolean => {
+  for (let index = 0; index < mailbox.length; index++) {
+    const message = mailbox.at(index)
+    if (message !== undefined && isExitOf(message, from)) return true
+  }
+  return false
+}
+
+const isExitOf = ({ kind, payload }: Message, { address }: Sender): boolean =>
+  kind === kinds.exit && (payload as ExitMessage).from === address
+
+/** How a child is ended: killed at once, asked and killed after so many ms, or asked and waited for. */
+export type Shutdown = 'brutal_kill' | 'infinity' | number
+
+/** Milliseconds that a worker has by default (OTP's). */
+export const shutdownMsDefault = 5_000
+
+/**
+ * Ends `target` and answers the reason of its end, also when it has ended before: then by an exit message of it that
+ * waits at `by`, which is removed, or `noproc`. `by` is the supervisor; without one the target is asked as by `sys`.
+ */
+export const shutDown = (
+  by: Process | undefined,
+  target: Process,
+  how: Shutdown = shutdownMsDefault,
+  reason: ExitReason = 'shutdown',
+): Promise<ExitReason> =>
+  new Promise((resolve) => {
+    const patience = new Patience(target)
+    const onDown = (ended: ExitReason): void => {
+      target.kernel.timers.remove(patience)
+      // The exit message of a link arrives before the news that we wait for; nobody must find it later.
+      const [queued] = by === undefined ? [] : takeExit(by, target)
+      resolve(queued ?? ended)
+    }
+    target.watchBy(new Monitor<Process>(undefined, target.address, onDown))
+    if (target.alive) ask(by, target, how, reason, patience)
+  })
+
+const ask = (
+  by: Process | undefined,
+  target: Process,
+  how: Shutdown,
+  reason: ExitReason,
+  patience: Patience,
+): void => {
+  if (typeof how === 'number') target.kernel.timers.add(patience, how)
+  if (how === 'brutal_kill') target.signal(by, 'kill', false)
+  else if (by === undefined && target.behaviour.answersSys)
+    target.deliverEnd(new Envelope(kinds.system, 'stop', reason))
+  // A bare process would not hear a `normal` of somebody else.
+  else target.signal(by, by === undefined && reason === 'normal' ? 'shutdown' : reason, false)
+}
+
+/** Kills when it runs out. */
+class Patience implements HeapEntry {
+  dueAt = 0
+  order = 0
+  slot = -1
+  readonly #target: Process
+
+  constructor(target: Process) {
+    this.#target = target
+  }
+
+  fire(): void {
+    this.#target.signal(undefined, 'kill', false)
+  }
+}

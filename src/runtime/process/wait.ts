@@ -1,0 +1,81 @@
+/**
+ * Something that a process waits for besides the answer of a call: a message, a task, the passing of time. It settles
+ * exactly once, by whoever knows the outcome, by its time, or by the end of the process, whose pending code unwinds then.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { HeapEntry } from '../queues/timer-heap.ts'
+import type { Waiter } from './pending-call.ts'
+import type { Process } from './process.ts'
+
+/**
+ * One such wait. Its promise never counts as an unhandled rejection: a process that waits for two things and is failed by
+ * the one that it did not come to yet must end nobody but itself.
+ */
+export class Wait<T> implements HeapEntry, Waiter {
+  dueAt = 0
+  order = 0
+  slot = -1
+  readonly promise: Promise<T>
+  readonly #process: Process
+  #isSettled = false
+  #resolve!: (value: T) => void
+  #reject!: (error: unknown) => void
+  #onTimeout: (() => void) | undefined = undefined
+
+  /** Begins to wait; of a process that has ended, it is over at once. */
+  constructor(process: Process) {
+    this.#process = process
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    if (process.alive) process.made.add(this)
+    else this.makerEnded()
+  }
+
+  /** Calls `onTimeout` in `ms`, unless it has settled by then; the wait itself goes on. Replaces an earlier limit. */
+  limit(ms: number, onTimeout: () => void): void {
+    if (this.#isSettled) return
+    const { timers } = this.#process.kernel
+    timers.remove(this)
+    this.#onTimeout = onTimeout
+    timers.add(this, ms)
+  }
+
+  /** False when it has settled before. */
+  resolve(value: T): boolean {
+    if (!this.#close()) return false
+    this.#resolve(value)
+    return true
+  }
+
+  /** False when it has settled before. */
+  reject(error: unknown): boolean {
+    if (!this.#close()) return false
+    this.promise.catch(ignore)
+    this.#reject(error)
+    return true
+  }
+
+  fire(): void {
+    this.#onTimeout?.()
+  }
+
+  makerEnded(): void {
+    this.reject(endedError(this.#process))
+  }
+
+  #close(): boolean {
+    if (this.#isSettled) return false
+    this.#isSettled = true
+    this.#process.kernel.timers.remove(this)
+    this.#process.made.delete(this)
+    return true
+  }
+}
+
+/** The error of what a process still tries after its end. */
+const endedError = (process: Process): KeelsonError =>
+  new KeelsonError('EXITED', 'the process has ended', { details: { reason: process.reason } })
+
+const ignore = (): void => {}

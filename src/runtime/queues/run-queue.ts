@@ -1,0 +1,139 @@
+/**
+ * Who runs next. Processes with work wait in one queue; each gets a quantum of messages, and a turn ends when its slice
+ * of time or its budget of messages is spent, so that Node's input, output and timers get theirs however busy the
+ * processes are. A turn begins in a microtask, so that an idle system answers at once.
+ */
+import type { Clock } from '../../clock.ts'
+import { Ring } from './ring.ts'
+
+/** Something that has work: it handles up to `quantum` messages and answers how many it did. */
+export interface Runnable {
+  run(quantum: number): number
+}
+
+/** Messages that one process handles before the next gets its chance. */
+const quantumMax = 64
+
+/** Milliseconds of a turn. */
+const sliceMs = 4
+
+/**
+ * What may be done between two turns of the event loop whatever the clock says: a message costs 1, a drain that was begun
+ * in a microtask 16. A loop of awaited calls never leaves the microtasks by itself; this ends it.
+ */
+const turnBudget = 10_000
+const drainCost = 16
+
+/** The most steps (a message, a process's turn) between two looks at the clock, and the milliseconds they should take. */
+const strideMax = 32
+const strideMs = 0.5
+
+/**
+ * Drains between two looks at the clock for what happens around them: awaited calls and restarts spend their time in the
+ * promises between drains. Idle time looks the same; then one drain in so many begins a turn later, which harms nobody.
+ */
+const drainsPerLook = 32
+
+/** The queue of one System. With `random`, the order between processes and the quantum are drawn from it. */
+export class RunQueue {
+  readonly #clock: Clock
+  readonly #random: (() => number) | undefined
+  readonly #waiting = new Ring<Runnable>()
+  #scheduled = false
+  // Of the present turn: what may still be done, the time that messages took, and when it began.
+  #budget = turnBudget
+  #spentMs = 0
+  #beganAt = 0
+  #drains = 0
+  /** Steps between two looks at the clock: many while messages are quick, one when each takes long. */
+  #stride = strideMax
+
+  constructor(clock: Clock, random?: () => number) {
+    this.#clock = clock
+    this.#random = random
+  }
+
+  /** Queues `runnable`, which must not be in the queue already. */
+  add(runnable: Runnable): void {
+    this.#waiting.push(runnable)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    if (this.#budget > 0) queueMicrotask(this.#drain)
+    else this.#yield()
+  }
+
+  readonly #drain = (): void => {
+    let isEmpty = false
+    try {
+      isEmpty = this.#runTurn()
+    } finally {
+      // Also when something threw that should not have: the other processes go on in the next turn.
+      if (isEmpty) this.#scheduled = false
+      else this.#yield()
+    }
+  }
+
+  /** Runs processes until none waits (true) or the turn is spent (false). */
+  #runTurn(): boolean {
+    this.#budget -= drainCost
+    if (++this.#drains % drainsPerLook === 0) this.#lookAround()
+    // Where messages are quick, the clock is not even read before the first of them.
+    let lookedAt = this.#stride < strideMax ? this.#clock.monotonic() : undefined
+    let steps = 0
+    // That the last ones were quick says nothing of these: the first few are timed closely, the others by their likes.
+    let ramp = 1
+    for (let next = this.#take(); next !== undefined; next = this.#take()) {
+      const stride = Math.min(this.#stride, ramp)
+      const count = next.run(Math.min(this.#quantum(), stride))
+      this.#budget -= count
+      steps += count + 1
+      if (steps >= stride && this.#waiting.length > 0) {
+        const now = this.#clock.monotonic()
+        if (lookedAt !== undefined) {
+          this.#account(steps, now - lookedAt)
+          ramp *= 2
+        }
+        lookedAt = now
+        steps = 0
+      }
+      if (this.#budget <= 0) break
+    }
+    return this.#waiting.length === 0
+  }
+
+  /** So many steps took `ms`: that decides when the turn is spent, and when to look again. */
+  #account(steps: number, ms: number): void {
+    this.#spentMs += ms
+    if (this.#spentMs >= sliceMs) this.#budget = 0
+    this.#stride = Math.max(1, Math.min(strideMax, Math.floor((steps * strideMs) / ms)))
+  }
+
+  /** Ends a turn that took its time, in drains or between them, and has the next messages timed one by one. */
+  #lookAround(): void {
+    if (this.#clock.monotonic() - this.#beganAt < sliceMs) return
+    this.#budget = 0
+    this.#stride = 1
+  }
+
+  #yield(): void {
+    this.#clock.soon(this.#nextTurn)
+  }
+
+  readonly #nextTurn = (): void => {
+    this.#budget = turnBudget
+    this.#spentMs = 0
+    this.#beganAt = this.#clock.monotonic()
+    this.#drain()
+  }
+
+  #take(): Runnable | undefined {
+    if (this.#random !== undefined && this.#waiting.length > 1) {
+      this.#waiting.swapToFront(Math.floor(this.#random() * this.#waiting.length))
+    }
+    return this.#waiting.shift()
+  }
+
+  #quantum(): number {
+    return this.#random === undefined ? quantumMax : 1 + Math.floor(this.#random() * 4)
+  }
+}

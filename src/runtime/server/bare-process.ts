@@ -1,0 +1,158 @@
+/**
+ * A bare process: it runs a function from start to end and takes its messages when it asks for them (`receive`). It ends
+ * `normal` when the function returns, else with what it threw. What tasks are made of; servers suit most other needs.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { Behaviour } from '../process/behaviour.ts'
+import { refused } from '../process/guarded.ts'
+import type { PendingCall } from '../process/pending-call.ts'
+import type { Process } from '../process/process.ts'
+import { Wait } from '../process/wait.ts'
+import { isDelay, noDelay } from '../queues/timer-heap.ts'
+import { type ExitMessage, kinds, type Message } from '../words/envelope.ts'
+import { reasonOf } from '../words/exit-reason.ts'
+import type { DownMessage } from '../words/monitor.ts'
+import { isThenable } from '../words/outside-code.ts'
+import type { From, Received, System } from './gen-server.ts'
+import { ServerContext, type Starter } from './server-context.ts'
+
+/** What a bare process runs. */
+export type Body = (context: never) => unknown
+
+/** The behaviour of a bare process, and the waiting of its one `receive`. */
+export class BareProcess implements Behaviour {
+  readonly answersSys = false
+  readonly #process: Process
+  readonly #context: ReceivingContext
+  readonly #body: Body
+  readonly #onBegun: () => void
+  #receiver: Wait<Received | undefined> | undefined = undefined
+  #hasBegun = false
+
+  constructor(process: Process, body: Body, system: System & Starter, onBegun: () => void) {
+    this.#process = process
+    this.#body = body
+    this.#onBegun = onBegun
+    const receive = (ms: number): Promise<Received | undefined> => this.#receive(ms)
+    this.#context = new ReceivingContext(process, system, receive)
+  }
+
+  begin(): void {
+    this.#hasBegun = true
+    this.#onBegun()
+    this.#process.busy = true
+    this.#process.busySince = this.#process.kernel.clock.now()
+    this.#run()
+  }
+
+  handle(message: Message): void {
+    const received = receivedOf(message)
+    if (received !== undefined) this.#hand(received)
+  }
+
+  idle(): void {}
+
+  ended(): void {
+    this.#context.ended()
+  }
+
+  status(): 'starting' | 'waiting' {
+    return this.#hasBegun ? 'waiting' : 'starting'
+  }
+
+  /** A body that never waits ends before anybody else has a turn. */
+  #run(): void {
+    const process = this.#process
+    const failed = (thrown: unknown): void => process.fail(reasonOf(thrown))
+    try {
+      const result = this.#body(this.#context as never)
+      if (isThenable(result)) result.then(() => process.fail('normal'), failed)
+      else process.fail('normal')
+    } catch (thrown) {
+      failed(thrown)
+    }
+  }
+
+  #receive(timeoutMs: number): Promise<Received | undefined> {
+    if (!isDelay(timeoutMs)) return refused(noDelay('receive', timeoutMs))
+    const receiver = new Wait<Received | undefined>(this.#process)
+    if (!this.#process.alive) return receiver.promise
+    if (this.#receiver !== undefined) {
+      receiver.reject(receivesAlready(this.#process))
+      return receiver.promise
+    }
+    const received = this.#next()
+    if (received !== undefined || timeoutMs === 0) receiver.resolve(received)
+    else {
+      this.#receiver = receiver
+      this.#process.busy = false
+      receiver.limit(timeoutMs, () => this.#hand(undefined))
+    }
+    return receiver.promise
+  }
+
+  #next(): Received | undefined {
+    for (let next = this.#process.mailbox.shift(); next; next = this.#process.mailbox.shift()) {
+      const received = receivedOf(next)
+      if (received !== undefined) return received
+    }
+    return undefined
+  }
+
+  /** Gives the waiting `receive` what it waits for; until the next one, messages wait in the mailbox. */
+  #hand(received: Received | undefined): void {
+    const receiver = this.#receiver
+    this.#process.busy = true
+    this.#receiver = undefined
+    receiver?.resolve(received)
+  }
+}
+
+/** The context of a bare process. */
+class ReceivingContext extends ServerContext {
+  readonly #process: Process
+  readonly #receive: (timeoutMs: number) => Promise<Received | undefined>
+
+  constructor(
+    process: Process,
+    system: System & Starter,
+    receive: (timeoutMs: number) => Promise<Received | undefined>,
+  ) {
+    super(process, system)
+    this.#process = process
+    this.#receive = receive
+  }
+
+  receive(timeoutMs = Number.POSITIVE_INFINITY): Promise<Received | undefined> {
+    return this.#receive(timeoutMs)
+  }
+
+  sleep(ms: number): Promise<void> {
+    if (!isDelay(ms)) return refused(noDelay('sleep', ms))
+    const wait = new Wait<void>(this.#process)
+    wait.limit(ms, () => wait.resolve())
+    return wait.promise
+  }
+}
+
+/** The message as `receive` shows it. A bare process does not answer `sys`. */
+const receivedOf = (message: Message): Received | undefined => {
+  const { kind, name, payload } = message
+  switch (kind) {
+    case kinds.call:
+      return { kind: 'call', name, payload, from: message as PendingCall as From }
+    case kinds.cast:
+      return { kind: 'cast', name, payload }
+    case kinds.info:
+      return { kind: 'info', name, payload }
+    case kinds.exit:
+      return { kind: 'exit', ...(payload as ExitMessage) }
+    case kinds.down:
+      return { kind: 'down', ...(payload as DownMessage) }
+    default:
+      return undefined
+  }
+}
+
+const receivesAlready = (process: Process): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${process} waits for a message already`)

@@ -1,0 +1,296 @@
+/**
+ * The words of a server: what it understands (`Messages`), what it does (`GenServer`), what it sees of the world
+ * (`Context`, `System`), and what starting one answers. Only types; `server-loop.ts` runs them.
+ */
+import type { Clock } from '../../clock.ts'
+import type { Via } from '../names/via.ts'
+import type { ProcessInfo } from '../process/process-info.ts'
+import type { Messages, Name, Ref } from '../words/address.ts'
+import type { ExitMessage } from '../words/envelope.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import type { Logger } from '../words/logger.ts'
+import type { Fired, Timer } from '../words/message-timer.ts'
+import type {
+  CallsOf,
+  CastsOf,
+  ContinueOf,
+  ContinuesOf,
+  InfosOf,
+  NameIn,
+  PayloadOf,
+  ReplyOf,
+  Section,
+  With,
+} from '../words/messages.ts'
+import type { DownMessage, Monitor } from '../words/monitor.ts'
+import type { Telemetry } from '../words/telemetry.ts'
+import type { Ignore, NoReply, Ok, Reply, Stop, StopReply } from './next-step.ts'
+import type { SpawnOptions, StartArguments, StartResult } from './start-options.ts'
+
+type Awaitable<T> = T | Promise<T>
+
+/** What a call's handler answers. */
+export type CallResult<R, S, C> = Awaitable<
+  Reply<R, S, C> | NoReply<S, C> | Stop<S> | StopReply<R, S>
+>
+/** What every other handler answers. */
+export type Result<S, C> = Awaitable<NoReply<S, C> | Stop<S>>
+/** What `init` answers: the state, bare or with what comes next; or that it does not start. */
+export type Init<S, C> = Awaitable<S | Ok<S, C> | Ignore | Stop<never>>
+
+// The server.
+
+type Declared<M, K extends keyof Messages, Handlers> = keyof Section<M, K> extends never
+  ? { readonly [P in K]?: Readonly<Record<string, never>> }
+  : { readonly [P in K]: Handlers }
+
+/** Handlers of calls: `(state, payload, context) => …`, with `context.from`. */
+export type CallHandlers<M, S, App> = {
+  readonly [N in keyof CallsOf<M>]: (
+    state: S,
+    payload: PayloadOf<CallsOf<M>[N]>,
+    context: CallContext<M, App, ReplyOf<CallsOf<M>[N]>>,
+  ) => CallResult<ReplyOf<CallsOf<M>[N]>, S, ContinueOf<M>>
+}
+
+/** Handlers of casts, infos or continues: `(state, payload, context) => …`. */
+export type Handlers<Sent, M, S, App> = {
+  readonly [N in keyof Sent]: (
+    state: S,
+    payload: PayloadOf<Sent[N]>,
+    context: Context<M, App>,
+  ) => Result<S, ContinueOf<M>>
+}
+
+declare const definition: unique symbol
+
+type Callback<Told, M, S, App> = (
+  state: S,
+  message: Told,
+  context: Context<M, App>,
+) => Result<S, ContinueOf<M>>
+
+interface Callbacks<M, S, Arg, App> {
+  readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
+  /** What `ps()`, `tree()` and telemetry call its processes, unless their start says otherwise: `server` by default. */
+  readonly kind?: string
+  /** The first thing that runs. A throw, `stop` or a rejection refuses the start. Not followed by `terminate`. */
+  readonly init: (arg: Arg, context: Context<M, App>) => Init<S, ContinueOf<M>>
+  /** A message that `infos` does not declare. By default it is logged. */
+  readonly info?: Callback<UnknownInfo, M, S, App>
+  /** A link ended, or somebody sent an exit signal, while this server traps exits. By default it is logged. */
+  readonly exit?: Callback<ExitMessage, M, S, App>
+  /** A monitored process ended. By default it is logged. */
+  readonly down?: Callback<DownMessage, M, S, App>
+  /** The timeout of the last answer ran out. */
+  readonly timeout?: (state: S, context: Context<M, App>) => Result<S, ContinueOf<M>>
+  /** The last thing that runs when the server stops, throws, or (trapping) its parent ends. A throw replaces the reason. */
+  readonly terminate?: (
+    state: S,
+    reason: ExitReason,
+    context: Context<M, App>,
+  ) => void | Promise<void>
+}
+
+/**
+ * A server: a plain object of functions for the messages of `M`, over a state `S`, begun with `Arg`. `App` types
+ * `context.app`. Annotate with this type; every parameter and reply is then inferred from `M`.
+ */
+export type GenServer<M extends Messages, S, Arg = undefined, App = unknown> = Callbacks<
+  M,
+  S,
+  Arg,
+  App
+> &
+  Declared<M, 'calls', CallHandlers<M, S, App>> &
+  Declared<M, 'casts', Handlers<CastsOf<M>, M, S, App>> &
+  Declared<M, 'infos', Handlers<InfosOf<M>, M, S, App>> &
+  Declared<M, 'continues', Handlers<ContinuesOf<M>, M, S, App>>
+
+/** An info that was not declared. */
+export interface UnknownInfo {
+  readonly name: string
+  readonly payload: unknown
+}
+
+// The world of a server.
+
+/** A call that waits for its answer; may be kept, and answered from any later handler, or by whoever it was handed to. */
+export interface From<R = unknown> {
+  /** The process that asked, when it did so from within (`context.to`). */
+  readonly caller: Ref | undefined
+  /** Answers; false when the caller waits no longer. */
+  reply(value: R): boolean
+  /** Rejects the caller with `error` as it is; nobody crashes by it. */
+  fail(error: unknown): boolean
+  /** From now on the call stands or falls with `target`; if that one dies first, `note` is in the error. Constant time, no message. */
+  handTo(target: Ref<unknown>, note?: unknown): void
+}
+
+/** What `pipe` sends when its promise has settled. */
+export type Settled<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: unknown }
+
+/** A process, by its ref or by a name that is looked up at the time of use. */
+export type Target<M = unknown> = Ref<M> | Name<M> | Via<M>
+
+/**
+ * What a handler sees of the world. One object for the life of the process. What a process does after it has died (a
+ * pending handler of a killed one) has no effect, and calls that it makes are rejected.
+ */
+export interface Context<M = Messages, App = unknown> {
+  readonly self: Ref<M>
+  /** The name registered for this process, if it has one. */
+  readonly name: string | undefined
+  /** Who started this process, if that was a process. */
+  readonly parent: Ref | undefined
+  readonly system: System
+  /** Aborted when this process dies. Made on first use. */
+  readonly signal: AbortSignal
+  /** What whoever started this subtree set. */
+  readonly app: App
+  /** The same process with this one as the sender: what goes through it is ordered, attributed and cut off with this one. */
+  to<T>(target: Target<T>): Ref<T>
+  start<T extends Messages, S, A, P>(
+    server: GenServer<T, S, A, P>,
+    ...rest: StartArguments<A, T>
+  ): Promise<Ref<T>>
+  startLink<T extends Messages, S, A, P>(
+    server: GenServer<T, S, A, P>,
+    ...rest: StartArguments<A, T>
+  ): Promise<Ref<T>>
+  startResult<T extends Messages, S, A, P>(
+    server: GenServer<T, S, A, P>,
+    ...rest: StartArguments<A, T>
+  ): Promise<StartResult<T>>
+  startLinkResult<T extends Messages, S, A, P>(
+    server: GenServer<T, S, A, P>,
+    ...rest: StartArguments<A, T>
+  ): Promise<StartResult<T>>
+  /** Starts a bare process that runs `body` and then ends; at once, in a turn of its own. Throws `CONFLICT` when the name is taken. */
+  spawn<T = unknown>(
+    body: (context: BareContext<T & Messages>) => unknown,
+    options?: SpawnOptions<T>,
+  ): Ref<T>
+  /** The same, linked. */
+  spawnLink<T = unknown>(
+    body: (context: BareContext<T & Messages>) => unknown,
+    options?: SpawnOptions<T>,
+  ): Ref<T>
+  /** Links to `target`. Ended: throws `NO_PROCESS`, or sends an exit message `noproc` when this process traps. A name that nobody has: throws. */
+  link(target: Target): void
+  unlink(target: Target): void
+  /** Watches `target`: `down` is called when it ends, with `noproc` when it is not there. */
+  monitor(target: Target): Monitor
+  /** Takes a monitor back; false when it has fired. `flush` also removes its down message from the mailbox. */
+  demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean
+  /** Whether exit signals come as messages from now on. */
+  trapExit(on: boolean): void
+  /** Sends an exit signal: `kill` cannot be trapped. */
+  exit(target: Target, reason: ExitReason): void
+  /** Registers this process. Throws `CONFLICT` when the name is taken or the process has one. */
+  register(name: Name): void
+  /** Gives a name free, whoever has it. Throws `NO_PROCESS` when nobody has. */
+  unregister(name: Name): void
+  /** Sends an info. False: refused because the mailbox is full, or the process is dead. Throws `NO_PROCESS` for a name that nobody has. */
+  send<T, N extends NameIn<InfosOf<T>>>(
+    target: Target<T>,
+    name: N,
+    ...payload: With<InfosOf<T>[N]>
+  ): boolean
+  /** Sends an info to this process, or to `target`, in `ms`. */
+  sendAfter<N extends NameIn<InfosOf<M>>>(
+    ms: number,
+    name: N,
+    ...payload: With<InfosOf<M>[N]>
+  ): Timer
+  sendAfter<T, N extends NameIn<InfosOf<T>>>(
+    ms: number,
+    name: N,
+    payload: PayloadOf<InfosOf<T>[N]>,
+    target: Target<T>,
+  ): Timer
+  /** The same, with `{ timer, payload }` as the payload, so that a late message of an old timer can be told. */
+  startTimer<N extends NameIn<InfosOf<M>>>(
+    ms: number,
+    name: N,
+    ...payload: PayloadOf<InfosOf<M>[N]> extends Fired<infer P>
+      ? [payload: P] | (undefined extends P ? [] : never)
+      : never
+  ): Timer
+  startTimer<T, N extends NameIn<InfosOf<T>>>(
+    ms: number,
+    name: N,
+    payload: PayloadOf<InfosOf<T>[N]> extends Fired<infer P> ? P : never,
+    target: Target<T>,
+  ): Timer
+  /** The milliseconds that were left; false when it has fired (its message may be in the mailbox) or was cancelled. */
+  cancelTimer(timer: Timer): number | false
+  /** The milliseconds that are left; false when it has fired or was cancelled. */
+  readTimer(timer: Timer): number | false
+  /** When `promise` settles, sends its outcome (`Settled`) to this process as info `name`: never refused, dropped when this process is gone. */
+  pipe<N extends NameIn<InfosOf<M>>>(promise: Promise<PipedBy<InfosOf<M>[N]>>, name: N): void
+  /** Milliseconds since 1970, of the system's clock. */
+  now(): number
+}
+
+type PipedBy<F> =
+  Extract<PayloadOf<F>, { readonly ok: true }> extends Settled<infer T> ? T : unknown
+
+/** A message as a bare process receives it. */
+export type Received =
+  | { readonly kind: 'call'; readonly name: string; readonly payload: unknown; readonly from: From }
+  | { readonly kind: 'cast' | 'info'; readonly name: string; readonly payload: unknown }
+  | ({ readonly kind: 'exit' } & ExitMessage)
+  | ({ readonly kind: 'down' } & DownMessage)
+
+/** The context of a bare process. */
+export interface BareContext<M = Messages, App = unknown> extends Context<M, App> {
+  /** The next message, or `undefined` when none came within `timeoutMs` (0: when none is there). One at a time. */
+  receive(timeoutMs?: number): Promise<Received | undefined>
+  /** Lets `ms` of the system's clock pass; messages wait. Like `receive`, it rejects `EXITED` when the process ends. */
+  sleep(ms: number): Promise<void>
+}
+
+/** The context of a call. */
+export interface CallContext<M = Messages, App = unknown, R = unknown> extends Context<M, App> {
+  /** The call at hand. Read it before the handler's first `await`, and keep it to answer later. */
+  readonly from: From<R>
+}
+
+/** A world of processes: it owns their names, clock, timers, order and log. Two systems share nothing. */
+export interface System {
+  readonly clock: Clock
+  readonly events: Telemetry
+  readonly logger: Logger
+  /** Starts a server that belongs to nobody. Rejects `EXITED` with `details.reason`: init's, `'ignore'`, or `['already_started', ref]`. */
+  start<T extends Messages, S, A, P>(
+    server: GenServer<T, S, A, P>,
+    ...rest: StartArguments<A, T>
+  ): Promise<Ref<T>>
+  /** The same; what came of it is the answer. */
+  startResult<T extends Messages, S, A, P>(
+    server: GenServer<T, S, A, P>,
+    ...rest: StartArguments<A, T>
+  ): Promise<StartResult<T>>
+  /** Starts a bare process that runs `body` and then ends. Throws `CONFLICT` when the name is taken. */
+  spawn<T = unknown>(
+    body: (context: BareContext<T & Messages>) => unknown,
+    options?: SpawnOptions<T>,
+  ): Ref<T>
+  /** A ref that looks the name up at each use. */
+  to<T>(name: Name<T> | Via<T>): Ref<T>
+  whereis<T>(name: Name<T> | Via<T>): Ref<T> | undefined
+  processes(): ProcessInfo[]
+  /** `undefined` when it is not there. */
+  info(target: Target): ProcessInfo | undefined
+  /** Ends it now, untrappably, with `killed`. */
+  kill(target: Target): void
+  /** An exit signal from outside of processes. */
+  exit(target: Target, reason: ExitReason): void
+  /** Calls `onDown` once when `target` ends; now, with `noproc`, when it is not there. Answers how to take that back. */
+  monitor(target: Target, onDown: (reason: ExitReason) => void): () => void
+  /** Ends all processes: those that nobody started in reverse order, each with its time; then whatever is left. */
+  stop(reason?: ExitReason): Promise<void>
+}

@@ -1,0 +1,294 @@
+/**
+ * The context of a server: what its handlers may do, as the process that they run in. One for each process. Once the
+ * process has ended, none of it has an effect.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { Via, viaAddress } from '../names/via.ts'
+import type { Begun } from '../process/behaviour.ts'
+import { guarded } from '../process/guarded.ts'
+import { expectOptions } from '../process/known-options.ts'
+import type { Process } from '../process/process.ts'
+import { expectDelay } from '../queues/timer-heap.ts'
+import { Address, addressOf, type Ref } from '../words/address.ts'
+import { Envelope, kinds, type Message } from '../words/envelope.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import { type Destination, MessageTimer, type Timer } from '../words/message-timer.ts'
+import { type DownMessage, Monitor } from '../words/monitor.ts'
+import type { From, System } from './gen-server.ts'
+import { expectName } from './start-check.ts'
+import { refOf, type SpawnOptions, type StartOptions, type StartResult } from './start-options.ts'
+
+type AnyRef = Ref<unknown> | string | Via
+
+const demonitorKeys = new Set(['flush'])
+
+/** Starts servers; the System. */
+export interface Starter {
+  startFrom(
+    starter: Process | undefined,
+    linked: boolean,
+    server: object,
+    arg: unknown,
+    options: StartOptions<unknown> | undefined,
+  ): Promise<StartResult<never>>
+  spawnFrom(
+    starter: Process | undefined,
+    linked: boolean,
+    body: (context: never) => unknown,
+    options: SpawnOptions<unknown> | undefined,
+  ): Ref<never>
+}
+
+/** The implementation of `Context` and `CallContext`. */
+export class ServerContext {
+  /** The call at hand, or the last one. */
+  from: From | undefined = undefined
+  readonly #process: Process
+  readonly #system: System & Starter
+  #abort: AbortController | undefined = undefined
+  /** Whoever waits for the start; let go once told. */
+  #onBegun: ((begun: Begun) => void) | undefined
+
+  constructor(process: Process, system: System & Starter, onBegun?: (begun: Begun) => void) {
+    this.#process = process
+    this.#system = system
+    this.#onBegun = onBegun
+  }
+
+  get self(): Ref {
+    return this.#process.address
+  }
+
+  get name(): string | undefined {
+    return this.#process.name
+  }
+
+  get parent(): Ref | undefined {
+    return this.#process.starter?.address
+  }
+
+  get system(): System {
+    return this.#system
+  }
+
+  get app(): unknown {
+    return this.#process.app
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (!this.#process.alive) this.ended()
+    return this.#abort.signal
+  }
+
+  /** Tells whoever waits for the start what came of it; false when nobody does any more. */
+  begun(begun: Begun): boolean {
+    const onBegun = this.#onBegun
+    this.#onBegun = undefined
+    onBegun?.(begun)
+    return onBegun !== undefined
+  }
+
+  /** The process has ended: whoever listens to `signal` learns it. */
+  ended(): void {
+    this.#abort?.abort(
+      new KeelsonError('EXITED', 'the process has ended', {
+        details: { reason: this.#process.reason },
+      }),
+    )
+  }
+
+  to(target: AnyRef): Ref {
+    const { directory, process, name } = this.#addressOf(target)
+    return new Address<Process>(directory, process, name, this.#process)
+  }
+
+  start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+    return guarded(this.startResult(server, arg, options).then(refOf))
+  }
+
+  startLink(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+    return guarded(this.startLinkResult(server, arg, options).then(refOf))
+  }
+
+  startResult(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<StartResult<never>> {
+    return guarded(this.#system.startFrom(this.#process, false, server, arg, options))
+  }
+
+  startLinkResult(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<StartResult<never>> {
+    return guarded(this.#system.startFrom(this.#process, true, server, arg, options))
+  }
+
+  spawn(body: (context: never) => unknown, options?: SpawnOptions): Ref<never> {
+    return this.#system.spawnFrom(this.#process, false, body, options)
+  }
+
+  spawnLink(body: (context: never) => unknown, options?: SpawnOptions): Ref<never> {
+    return this.#system.spawnFrom(this.#process, true, body, options)
+  }
+
+  link(target: AnyRef): void {
+    if (!this.#process.alive) return
+    const address = this.#addressOf(target)
+    const other = address.resolve()
+    if (other?.alive) this.#process.link(other)
+    else if (other !== undefined && this.#process.trapping) {
+      const message = { from: other.address, reason: 'noproc' }
+      this.#process.deliver(new Envelope(kinds.exit, '', message))
+    } else throw noProcess(address)
+  }
+
+  unlink(target: AnyRef): void {
+    const other = this.#addressOf(target).resolve()
+    if (other !== undefined) this.#process.unlink(other)
+  }
+
+  monitor(target: AnyRef): Monitor {
+    const address = this.#addressOf(target)
+    const process = address.resolve()
+    // Only a name of the System is a name to a monitor: any other stands for the process that has it now (OTP).
+    const isName = address.directory === this.#process.kernel.names && address.name !== undefined
+    const subject = (isName ? address.name : process?.address) ?? String(address)
+    const monitor = new Monitor<Process>(this.#process, subject)
+    if (!this.#process.alive) return monitor as unknown as Monitor
+    if (process === undefined) monitor.fire('noproc')
+    // Nobody watches itself: such a monitor is none from the start (OTP).
+    else if (process !== this.#process) process.watchBy(monitor)
+    return monitor as unknown as Monitor
+  }
+
+  demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
+    if (options !== undefined) expectOptions('demonitor', options, demonitorKeys)
+    const own = monitor as unknown as Monitor<Process>
+    if (!(own instanceof Monitor) || own.owner !== this.#process) throw notItsMonitor(this.#process)
+    const found = own.target?.unwatch(own) ?? false
+    const isOf = (message: Message): boolean =>
+      message.kind === kinds.down && (message.payload as DownMessage).monitor === monitor
+    // What was still to fire has sent nothing: the mailbox, however long, need not be searched.
+    if (options?.flush && !found) this.#process.mailbox.remove(isOf)
+    return found
+  }
+
+  trapExit(on: boolean): void {
+    this.#process.trapping = on
+  }
+
+  exit(target: AnyRef, reason: ExitReason): void {
+    if (!this.#process.alive) return
+    const other = this.#addressOf(target).resolve()
+    if (other === undefined || this.#failsStart(other, reason)) return
+    other.signal(this.#process, reason, false)
+  }
+
+  /**
+   * Whoever traps and waits for the start of a linked server takes an exit from it, sent by hand too, for what came of the
+   * start (OTP's `proc_lib`). The server itself goes on.
+   */
+  #failsStart(other: Process, reason: ExitReason): boolean {
+    const { parent, behaviour } = this.#process
+    if (other !== parent || other === this.#process || !other.trapping) return false
+    if (reason === 'kill' || behaviour.status() !== 'starting') return false
+    return this.begun({ ok: false, reason })
+  }
+
+  register(name: string): void {
+    expectName(name)
+    if (!this.#process.alive) return
+    if (
+      this.#process.name !== undefined ||
+      !this.#process.kernel.names.register(name, this.#process)
+    ) {
+      throw new KeelsonError('CONFLICT', `${this.#process} cannot register ${name}`, {
+        details: { name },
+      })
+    }
+  }
+
+  unregister(name: string): void {
+    if (!this.#process.alive) return
+    const address = this.#addressOf(name)
+    if (address.resolve() === undefined) throw noProcess(address)
+    this.#process.kernel.names.unregister(name)
+  }
+
+  send(target: AnyRef, name: string, payload?: unknown): boolean {
+    if (!this.#process.alive) return false
+    const address = this.#addressOf(target)
+    const process = address.resolve()
+    if (process === undefined) throw noProcess(address)
+    return process.alive && process.admit(new Envelope(kinds.info, name, payload))
+  }
+
+  sendAfter(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {
+    return this.#timer(ms, target, (destination) => this.#message(destination, name, payload))
+  }
+
+  startTimer(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {
+    return this.#timer(ms, target, (destination) => {
+      const fired: { timer: Timer | undefined; payload: unknown } = { timer: undefined, payload }
+      const timer = this.#message(destination, name, fired)
+      fired.timer = timer
+      return timer
+    })
+  }
+
+  cancelTimer(timer: Timer): number | false {
+    return timer instanceof MessageTimer ? timer.cancel() : false
+  }
+
+  readTimer(timer: Timer): number | false {
+    return timer.read()
+  }
+
+  pipe(promise: Promise<unknown>, name: string): void {
+    const settle = (outcome: unknown): void => {
+      if (this.#process.alive) this.#process.deliver(new Envelope(kinds.info, name, outcome))
+    }
+    // What only works like a promise may settle twice, or be none.
+    Promise.resolve(promise).then(
+      (value) => settle({ ok: true, value }),
+      (error: unknown) => settle({ ok: false, error }),
+    )
+  }
+
+  now(): number {
+    return this.#process.kernel.clock.now()
+  }
+
+  #timer(
+    ms: number,
+    target: AnyRef | undefined,
+    make: (destination: Destination) => MessageTimer,
+  ): MessageTimer {
+    expectDelay('timer', ms)
+    const { directory, process, name } = this.#addressOf(target ?? this.#process.address)
+    const timer = make(process === undefined ? { name: name ?? '', directory } : { process })
+    if (this.#process.alive) timer.start(ms)
+    return timer
+  }
+
+  #message(destination: Destination, name: string, payload: unknown): MessageTimer {
+    return new MessageTimer(this.#process.kernel.timers, destination, name, payload)
+  }
+
+  #addressOf(target: AnyRef): Address<Process> {
+    const { names } = this.#process.kernel
+    if (typeof target === 'string') return new Address<Process>(names, undefined, target, undefined)
+    return target instanceof Via ? viaAddress(names, target) : addressOf(target)
+  }
+}
+
+const notItsMonitor = (process: Process): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${process} does not hold this monitor`)
+
+const noProcess = (address: Address<Process>): KeelsonError =>
+  address.directory.fault?.() ??
+  new KeelsonError('NO_PROCESS', `no process ${address}`, { details: { reason: 'noproc' } })

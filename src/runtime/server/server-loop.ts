@@ -1,0 +1,291 @@
+/**
+ * Runs a server: takes one message after another, calls its handler, and does what the handler answers. A handler that
+ * answers at once costs no promise; one that answers a promise keeps the process busy until it settles. What a handler
+ * answers after its process has ended is dropped.
+ */
+import type { Begun, Behaviour, LoopContext } from '../process/behaviour.ts'
+import type { PendingCall } from '../process/pending-call.ts'
+import type { Process } from '../process/process.ts'
+import {
+  describeMessage,
+  Envelope,
+  type ExitMessage,
+  kinds,
+  type Message,
+} from '../words/envelope.ts'
+import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
+import { isThenable } from '../words/outside-code.ts'
+import type { TraceEvent } from '../words/telemetry.ts'
+import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
+import { type Handler, noHandler, type ServerTable } from './server-table.ts'
+import { ServerTimeout } from './server-timeout.ts'
+import { isFromParent, SystemRequests, stopping } from './system-requests.ts'
+
+/** The behaviour of a server's process. */
+export class ServerLoop implements Behaviour {
+  readonly answersSys = true
+  readonly #process: Process
+  readonly #server: ServerTable
+  readonly #context: LoopContext
+  #timeout: ServerTimeout | undefined = undefined
+  #arg: unknown
+  #state: unknown = undefined
+  #phase: 'starting' | 'running' | 'terminating' = 'starting'
+  #requests: SystemRequests | undefined = undefined
+  /** The call at hand; a `reply` answers it. */
+  #call: PendingCall | undefined = undefined
+  /** Why the server terminates. */
+  #reason: ExitReason = undefined
+  /** The answer of a `stopReply`, which goes out when `terminate` is done. */
+  #lastReply: (() => void) | undefined = undefined
+  #onValue: ((value: unknown) => void) | undefined = undefined
+  #onError: ((error: unknown) => void) | undefined = undefined
+
+  constructor(process: Process, server: ServerTable, arg: unknown, context: LoopContext) {
+    this.#process = process
+    this.#server = server
+    this.#arg = arg
+    this.#context = context
+  }
+
+  // What the process asks of its behaviour.
+
+  begin(): void {
+    const arg = this.#arg
+    this.#arg = undefined
+    try {
+      this.#take(this.#server.init(arg, this.#context))
+    } catch (thrown) {
+      this.#failed(reasonOf(thrown))
+    }
+  }
+
+  handle(message: Message): void {
+    if (this.#requests?.putsAside(message)) return
+    if (message.kind !== kinds.timeout || this.#timeout?.isCurrent(message)) {
+      this.#timeout?.disarm()
+      if (message.kind === kinds.system) this.#request(message as PendingCall)
+      else this.#dispatch(message)
+    }
+  }
+
+  idle(): void {
+    if (this.#phase === 'running' && !this.#requests?.isSuspended) this.#timeout?.arm()
+  }
+
+  ended(reason: ExitReason): void {
+    this.#timeout?.disarm()
+    this.#requests?.ended()
+    this.#context.ended()
+    this.#state = undefined
+    if (this.#phase !== 'starting') return
+    // A signal cut `init` off. A starter that traps learns it from the answer, not from an exit message besides (OTP).
+    const { parent } = this.#process
+    if (parent.trapping) this.#process.unlink(parent)
+    this.#context.begun({ ok: false, reason })
+  }
+
+  status(): 'starting' | 'waiting' | 'suspended' | 'terminating' {
+    if (this.#phase !== 'running') return this.#phase
+    return this.#requests?.isSuspended ? 'suspended' : 'waiting'
+  }
+
+  stepped(make: () => TraceEvent): void {
+    this.#requests?.stepped(make)
+  }
+
+  // Messages.
+
+  #dispatch(message: Message): void {
+    this.#timeout?.forget()
+    this.#requests?.received(message)
+    this.#process.current = message
+    const { name, payload } = message
+    switch (message.kind) {
+      case kinds.call:
+        this.#call = message as PendingCall
+        this.#context.from = message
+        this.#require(this.#server.calls[name], message)
+        break
+      case kinds.cast:
+        this.#require(this.#server.casts[name] ?? this.#server.cast, message)
+        break
+      case kinds.continue:
+        this.#require(this.#server.continues[name], message)
+        break
+      case kinds.info: {
+        const declared = this.#server.infos[name]
+        if (declared !== undefined) this.#invoke(declared, payload)
+        else this.#offer(this.#server.info, { name, payload }, message)
+        break
+      }
+      case kinds.exit:
+        if (isFromParent(this.#process, message)) this.#terminate((payload as ExitMessage).reason)
+        else this.#offer(this.#server.exit, payload, message)
+        break
+      case kinds.down:
+        this.#offer(this.#server.down, payload, message)
+        break
+      default:
+        this.#offer(this.#server.timeout, undefined, message)
+    }
+  }
+
+  /** A declared message without a handler is a mistake of the sender's or the server's types: the server ends by it. */
+  #require(handler: Handler | undefined, message: Message): void {
+    if (handler !== undefined) this.#invoke(handler, message.payload)
+    else this.#failed(noHandler(this.#process, message))
+  }
+
+  /** What a server need not handle is logged when it does not. */
+  #offer(handler: Handler | undefined, payload: unknown, message: Message): void {
+    if (handler !== undefined) this.#invoke(handler, payload)
+    else {
+      const { name, payload: unexpected } = message
+      const what = `${this.#process}: unexpected ${describeMessage(message)}`
+      this.#process.kernel.logger.warn(what, { name, payload: unexpected })
+    }
+  }
+
+  #invoke(handler: Handler, payload: unknown): void {
+    let answer: unknown
+    try {
+      answer = handler(this.#state, payload, this.#context)
+    } catch (thrown) {
+      this.#failed(reasonOf(thrown))
+      return
+    }
+    this.#take(answer)
+  }
+
+  // Answers.
+
+  /** What `init`, a handler or `terminate` answered, at once or as a promise. */
+  #take(answer: unknown): void {
+    if (!this.#process.alive) return
+    if (!NextStep.is(answer) && this.#awaits(answer)) return
+    if (this.#phase === 'starting') this.#start(answer)
+    else if (this.#phase === 'terminating') this.#finish()
+    else if (NextStep.is(answer)) this.#follow(answer)
+    else this.#failed(badReturn(answer))
+  }
+
+  /** Whether `answer` works like a promise; it is awaited then. What the code in it throws is what the handler threw. */
+  #awaits(answer: unknown): boolean {
+    try {
+      if (!isThenable(answer)) return false
+      this.#process.busy = true
+      this.#process.busySince = this.#process.kernel.clock.now()
+      this.#onValue ??= (value) => this.#settled(() => this.#take(value))
+      this.#onError ??= (error) => this.#settled(() => this.#failed(reasonOf(error)))
+      // `Promise.resolve` sees to it that it settles once.
+      Promise.resolve(answer).then(this.#onValue, this.#onError)
+    } catch (thrown) {
+      this.#process.busy = false
+      this.#failed(reasonOf(thrown))
+    }
+    return true
+  }
+
+  #settled(goOn: () => void): void {
+    if (!this.#process.alive) return
+    this.#process.busy = false
+    goOn()
+    this.#process.proceed()
+  }
+
+  #start(answer: unknown): void {
+    if (!NextStep.is(answer)) this.#started(answer)
+    else if (answer.kind === 'ok' && isFollowed(answer)) {
+      this.#started(answer.state)
+      this.#then(answer)
+    } else if (answer.kind === 'ignore') this.#refuse({ ignore: true }, 'normal')
+    else {
+      const reason = answer.kind === 'stop' ? answer.reason : badReturn(answer)
+      this.#refuse({ ok: false, reason }, reason)
+    }
+  }
+
+  #started(state: unknown): void {
+    this.#state = state
+    this.#phase = 'running'
+    this.#context.begun({ ok: true })
+  }
+
+  /** A refused start: the starter is told first, then links and monitors. There is no state, so no `terminate`. */
+  #refuse(begun: Begun, reason: ExitReason): void {
+    this.#phase = 'terminating'
+    this.#context.begun(begun)
+    this.#process.end(reason)
+  }
+
+  #follow(step: NextStep): void {
+    const call = this.#call
+    this.#call = undefined
+    if (!isAnswer(step, call !== undefined)) {
+      this.#failed(badReturn(step))
+      return
+    }
+    if (step.state !== unchanged) this.#state = step.state
+    if (step.kind === 'reply') {
+      this.#requests?.replied(step.value)
+      call?.reply(step.value)
+      this.#then(step)
+    } else if (step.kind === 'noReply') this.#then(step)
+    else {
+      if (step.kind === 'stopReply') this.#lastReply = () => call?.reply(step.value)
+      this.#terminate(step.reason)
+    }
+  }
+
+  #then({ next }: NextStep): void {
+    if (next === undefined) return
+    if (next.continue !== undefined) {
+      const [name, payload] = next.continue
+      this.#process.mailbox.unshift(new Envelope(kinds.continue, name, payload))
+    } else if (next.timeoutMs !== undefined) {
+      this.#timeout ??= new ServerTimeout(this.#process)
+      this.#timeout.set(next.timeoutMs)
+    } else if (next.hibernate && this.#process.depth === 0) this.#process.mailbox.clear()
+  }
+
+  // Ending.
+
+  /** Something threw or rejected: `init`, a handler, or `terminate`, whose reason then replaces the first. */
+  #failed(reason: ExitReason): void {
+    if (!this.#process.alive) return
+    this.#call = undefined
+    if (this.#phase === 'starting') this.#refuse({ ok: false, reason }, reason)
+    else if (this.#phase === 'running') this.#terminate(reason)
+    else {
+      this.#reason = reason
+      this.#finish()
+    }
+  }
+
+  #terminate(reason: ExitReason): void {
+    this.#phase = 'terminating'
+    this.#reason = reason
+    const { terminate } = this.#server
+    if (terminate === undefined) this.#finish()
+    else this.#invoke((state, _, context) => terminate(state, reason, context), undefined)
+  }
+
+  /** The reply of a stop goes out after `terminate`, as in OTP, and before anybody learns of the end. */
+  #finish(): void {
+    this.#lastReply?.()
+    this.#process.fail(this.#reason)
+  }
+
+  // System requests.
+
+  #request(request: PendingCall): void {
+    if (request.name === 'stop') {
+      request.note = stopping
+      this.#terminate(request.payload)
+      return
+    }
+    this.#requests ??= new SystemRequests(this.#process)
+    this.#state = this.#requests.handle(request, this.#state)
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * What the options of a start must be, for callers that no compiler checks. A name that is none, or a bound that compares
+ * with nothing, would go unnoticed until it matters.
+ */
+import { isVia } from '../names/via.ts'
+import { expectOptions, unexpected } from '../process/known-options.ts'
+import type { Process } from '../process/process.ts'
+import { type HeapEntry, isDelay, noDelay } from '../queues/timer-heap.ts'
+import type { SpawnOptions, StartOptions } from './start-options.ts'
+
+// The time that a start may take: when it is over, the process that is still in `init` is killed.
+
+/** The limit of one start. */
+export class StartLimit implements HeapEntry {
+  dueAt = 0
+  order = 0
+  slot = -1
+  readonly #process: Process
+  #isOver = false
+
+  private constructor(process: Process) {
+    this.#process = process
+  }
+
+  /** Begins to count; `undefined` without a limit. */
+  static of(process: Process, timeoutMs: number | undefined): StartLimit | undefined {
+    if (timeoutMs === undefined) return undefined
+    const limit = new StartLimit(process)
+    process.kernel.timers.add(limit, timeoutMs)
+    return limit
+  }
+
+  /** Whether the time ran out before the start was done. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** The start is done. */
+  lift(): void {
+    this.#process.kernel.timers.remove(this)
+  }
+
+  fire(): void {
+    this.#isOver = true
+    // The starter learns it from the answer and from nothing else, trapping or not (OTP unlinks before it kills).
+    this.#process.unlink(this.#process.parent)
+    this.#process.end('killed')
+  }
+}
+
+/** Throws `INVALID_ARGUMENT` unless the name, the bound of the mailbox and the time of a start are such, or left out. */
+export const expectStartOptions = (options: StartOptions<unknown>): void => {
+  expectOptions('a start', options, startKeys)
+  expectNameAndMailbox(options)
+  const { timeoutMs } = options
+  if (timeoutMs !== undefined && !isDelay(timeoutMs))
+    throw noDelay('timeoutMs of a start', timeoutMs)
+}
+
+/** The same for a bare process, which has no `init` that a time could limit. */
+export const expectSpawnOptions = (options: SpawnOptions<unknown>): void => {
+  expectOptions('a spawn', options, spawnKeys)
+  expectNameAndMailbox(options)
+}
+
+const spawnOptions = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label']
+const spawnKeys = new Set(spawnOptions)
+
+/** What `StartOptions` may have. */
+export const startKeys: ReadonlySet<string> = new Set([...spawnOptions, 'timeoutMs'])
+
+const expectNameAndMailbox = ({ name, mailboxMax }: SpawnOptions<unknown>): void => {
+  if (name !== undefined && !isVia(name)) expectName(name)
+  if (mailboxMax !== undefined) expectMailboxMax(mailboxMax)
+}
+
+/** Throws `INVALID_ARGUMENT` unless `found` is a text that is not empty. */
+export const expectName = (found: unknown): void => {
+  if (typeof found !== 'string' || found === '') throw unexpected('a name', 'a text', found)
+}
+
+/** Throws `INVALID_ARGUMENT` unless `found` is a whole number from 1, or infinite. */
+export const expectMailboxMax = (found: unknown): void => {
+  if (found === Number.POSITIVE_INFINITY) return
+  if (!Number.isSafeInteger(found) || (found as number) < 1) {
+    throw unexpected('mailboxMax', 'a whole number from 1, or Infinity', found)
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * What a server answers to `sys` by itself, between two messages: its state, a new state, its status, whether it is
+ * suspended, its statistics and its trace. None of it calls a handler.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { PendingCall } from '../process/pending-call.ts'
+import type { Process } from '../process/process.ts'
+import { Ring } from '../queues/ring.ts'
+import { describeMessage, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
+import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
+import { callOutside, isThenable } from '../words/outside-code.ts'
+import type { TraceEvent } from '../words/telemetry.ts'
+
+// A server that `sys.suspend` holds: what comes meanwhile is put aside in its order, and put back before what came after
+// `resume`. One resume undoes any number of suspends.
+
+/** The suspension of one server. */
+export class Suspension {
+  readonly #process: Process
+  readonly #aside = new Ring<Message>()
+  #isOn = false
+
+  constructor(process: Process) {
+    this.#process = process
+  }
+
+  get isOn(): boolean {
+    return this.#isOn
+  }
+
+  /** Keeps a message for later. It still counts as waiting. */
+  putAside(message: Message): void {
+    this.#aside.push(message)
+    this.#process.aside++
+    this.#process.handled--
+  }
+
+  /** Begins or ends it. */
+  set(on: boolean): void {
+    this.#isOn = on
+    if (on) return
+    this.#process.aside -= this.#aside.length
+    this.#process.mailbox.prepend(this.#aside)
+  }
+
+  /** The process has ended. */
+  clear(): void {
+    this.#process.aside -= this.#aside.length
+    this.#aside.clear()
+  }
+}
+
+/** How many messages came in and how many replies went out since counting began. */
+export interface Statistics {
+  /** ms since 1970. */
+  readonly startedAt: number
+  readonly messagesIn: number
+  readonly messagesOut: number
+}
+
+/** What `getStatus` answers. */
+export interface ServerStatus {
+  readonly status: 'running' | 'suspended'
+  readonly pid: number
+  readonly name: string | undefined
+  readonly parent: number | undefined
+  readonly state: unknown
+}
+
+/** The part of a server that answers `sys`; made with the first request. */
+export class SystemRequests {
+  readonly #process: Process
+  readonly #suspension: Suspension
+  #counts: { startedAt: number; in: number; out: number } | undefined = undefined
+  #trace: ((event: TraceEvent) => void) | undefined = undefined
+
+  constructor(process: Process) {
+    this.#process = process
+    this.#suspension = new Suspension(process)
+  }
+
+  get isSuspended(): boolean {
+    return this.#suspension.isOn
+  }
+
+  /** Whether `message` waits for `resume`: all but system requests and the parent's exit do. Then it is put aside. */
+  putsAside(message: Message): boolean {
+    if (!this.#suspension.isOn || message.kind === kinds.system) return false
+    if (isFromParent(this.#process, message)) return false
+    this.#suspension.putAside(message)
+    return true
+  }
+
+  /** Answers `request`; the state from now on. */
+  handle(request: PendingCall, state: unknown): unknown {
+    if (request.name === 'replaceState') return replace(request, state)
+    request.reply(this.#answer(request, state))
+    return state
+  }
+
+  #answer({ name, payload }: PendingCall, state: unknown): unknown {
+    switch (name) {
+      case 'getState':
+        return state
+      case 'getStatus':
+        return this.#status(state)
+      case 'statistics':
+        return this.#statistics(payload)
+      case 'trace':
+        this.#trace = payload as ((event: TraceEvent) => void) | undefined
+        return undefined
+      default:
+        this.#suspension.set(name === 'suspend')
+        return undefined
+    }
+  }
+
+  /** The process has ended. */
+  ended(): void {
+    this.#suspension.clear()
+  }
+
+  /** A message is about to be handled. What a handler asked to have done next is none. */
+  received(message: Message): void {
+    if (message.kind === kinds.continue) return
+    if (this.#counts !== undefined) this.#counts.in++
+    if (this.#trace === undefined) return
+    this.#tell({ direction: 'in', what: describeMessage(message), payload: message.payload })
+  }
+
+  /** A handler answered its call. */
+  replied(value: unknown): void {
+    if (this.#counts !== undefined) this.#counts.out++
+    this.#tell({ direction: 'out', what: 'reply', payload: value })
+  }
+
+  /** Shows what a server did besides messages. `make` is called when somebody looks. */
+  stepped(make: () => TraceEvent): void {
+    if (this.#trace !== undefined) this.#tell(make())
+  }
+
+  /** A listener that throws is let go: looking into a server must not change what it does. */
+  #tell(event: TraceEvent): void {
+    const listener = this.#trace
+    if (listener === undefined) return
+    callOutside(
+      () => listener(event),
+      (reason) => {
+        if (this.#trace === listener) this.#trace = undefined
+        this.#process.kernel.logger.error(`the trace of ${this.#process} threw`, { reason })
+      },
+    )
+  }
+
+  #statistics(command: unknown): Statistics | undefined {
+    if (command === 'get') {
+      const counts = this.#counts
+      return (
+        counts && { startedAt: counts.startedAt, messagesIn: counts.in, messagesOut: counts.out }
+      )
+    }
+    const startedAt = this.#process.kernel.clock.now()
+    this.#counts = command === 'on' ? { startedAt, in: 0, out: 0 } : undefined
+    return undefined
+  }
+
+  #status(state: unknown): ServerStatus {
+    const { pid, name, starter } = this.#process
+    const status = this.#suspension.isOn ? 'suspended' : 'running'
+    return { status, pid, name, parent: starter?.pid, state }
+  }
+}
+
+/** The note of a stop whose turn has come: from then on, the end of the server is what came of it. */
+export const stopping = 'stopping'
+
+/** Whether `message` is the exit of the process whose exits `process` obeys. */
+export const isFromParent = (process: Process, { kind, payload }: Message): boolean =>
+  kind === kinds.exit && (payload as ExitMessage).from === process.parent.address
+
+/** The new state, unless the function that makes it throws: then the caller is told and the old one stays. */
+const replace = (request: PendingCall, state: unknown): unknown => {
+  let next: unknown
+  try {
+    next = (request.payload as (state: unknown) => unknown)(state)
+  } catch (thrown) {
+    request.fail(failureOf(reasonOf(thrown)))
+    return state
+  }
+  if (isThenable(next)) {
+    request.fail(
+      new KeelsonError('INVALID_ARGUMENT', 'replaceState takes no asynchronous function'),
+    )
+    return state
+  }
+  request.reply(next)
+  return next
+}
+
+const failureOf = (reason: ExitReason): unknown =>
+  reason instanceof Error ? reason : new Error('replaceState failed', { cause: reason })

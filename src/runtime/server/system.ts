@@ -1,0 +1,291 @@
+/**
+ * A System: the world of processes. It owns their numbers and names, the run queue, the timers, the bus and the log;
+ * nothing of it is shared with another System.
+ */
+import { type Clock, seededRandom, systemClock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import { Names } from '../names/names.ts'
+import { Via, viaAddress } from '../names/via.ts'
+import { AbortWaits } from '../process/abort-waits.ts'
+import type { Begun } from '../process/behaviour.ts'
+import { expectOptions } from '../process/known-options.ts'
+import { type Kernel, Process } from '../process/process.ts'
+import { type ProcessInfo, processInfo } from '../process/process-info.ts'
+import { ProcessList } from '../process/process-list.ts'
+import { type Shutdown, shutDown } from '../process/shutdown.ts'
+import { Ring } from '../queues/ring.ts'
+import { RunQueue } from '../queues/run-queue.ts'
+import { TimerHeap } from '../queues/timer-heap.ts'
+import { Address, addressOf, type Ref } from '../words/address.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import { consoleLogger, guardedLogger, type Logger } from '../words/logger.ts'
+import { Monitor } from '../words/monitor.ts'
+import { callOutside } from '../words/outside-code.ts'
+import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
+import { BareProcess, type Body } from './bare-process.ts'
+import type { System } from './gen-server.ts'
+import { ServerContext, type Starter } from './server-context.ts'
+import { ServerLoop } from './server-loop.ts'
+import { type ServerTable, serverTable } from './server-table.ts'
+import {
+  expectMailboxMax,
+  expectSpawnOptions,
+  expectStartOptions,
+  StartLimit,
+} from './start-check.ts'
+import { refOf, type SpawnOptions, type StartOptions, type StartResult } from './start-options.ts'
+
+/** What a System takes from outside. */
+export interface SystemOptions {
+  /** Time and turns; the machine's by default. */
+  readonly clock?: Clock
+  /** Draws the order of processes where none is promised, the same for the same seed. Absent: first come, first served. */
+  readonly seed?: number
+  /** Where crashes are told; `console` by default. What a logger throws disturbs nobody: the line goes to `console`. */
+  readonly logger?: Logger
+  /** User messages that a process holds unless its own options say otherwise; 100,000 by default. */
+  readonly mailboxMax?: number
+}
+
+const mailboxMaxDefault = 100_000
+
+const systemKeys = new Set(['clock', 'seed', 'logger', 'mailboxMax'])
+
+/** A new System without processes. Throws `INVALID_ARGUMENT` for options that are none. */
+export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
+
+type AnyName = string | Via
+type AnyRef = Ref<unknown> | AnyName
+
+/** The implementation of `System`. */
+export class ProcessSystem implements Kernel, Starter {
+  readonly clock: Clock
+  readonly events: Telemetry
+  readonly logger: Logger
+  readonly runQueue: RunQueue
+  readonly timers: TimerHeap
+  readonly aborts = new AbortWaits()
+  readonly names = new Names<Process>()
+  readonly #mailboxMax: number
+  readonly #processes = new ProcessList<Process>()
+  readonly #tables = new WeakMap<object, ServerTable>()
+  readonly #ended = new Ring<Process>()
+  #telling = false
+  #lastPid = 0
+
+  constructor(options: SystemOptions) {
+    expectOptions('a System', options, systemKeys)
+    this.clock = options.clock ?? systemClock()
+    this.logger = guardedLogger(options.logger ?? consoleLogger)
+    this.events = createTelemetry(this.logger)
+    this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
+    expectMailboxMax(this.#mailboxMax)
+    const random = options.seed === undefined ? undefined : seededRandom(options.seed)
+    this.runQueue = new RunQueue(this.clock, random)
+    this.timers = new TimerHeap(this.clock)
+  }
+
+  // For everybody.
+
+  start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+    return this.startResult(server, arg, options).then(refOf)
+  }
+
+  startResult(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<StartResult<never>> {
+    return this.startFrom(undefined, false, server, arg, options)
+  }
+
+  spawn(body: Body, options?: SpawnOptions): Ref<never> {
+    return this.spawnFrom(undefined, false, body, options)
+  }
+
+  to(name: AnyName): Ref<never> {
+    if (name instanceof Via) return viaAddress(this.names, name)
+    return new Address<Process>(this.names, undefined, name, undefined)
+  }
+
+  whereis(name: AnyName): Ref<never> | undefined {
+    return this.#resolve(name)?.address
+  }
+
+  processes(): ProcessInfo[] {
+    return this.#processes.all().map(processInfo)
+  }
+
+  info(target: AnyRef): ProcessInfo | undefined {
+    const process = this.#resolve(target)
+    return process?.alive ? processInfo(process) : undefined
+  }
+
+  kill(target: AnyRef): void {
+    this.exit(target, 'kill')
+  }
+
+  exit(target: AnyRef, reason: ExitReason): void {
+    this.#resolve(target)?.signal(undefined, reason, false)
+  }
+
+  monitor(target: AnyRef, onDown: (reason: ExitReason) => void): () => void {
+    const process = this.#resolve(target)
+    const subject = target instanceof Via ? String(target) : target
+    const monitor = new Monitor<Process>(undefined, subject, this.#guarded(onDown))
+    if (process === undefined) monitor.fire('noproc')
+    else process.watchBy(monitor)
+    return () => void monitor.target?.unwatch(monitor)
+  }
+
+  async stop(reason: ExitReason = 'shutdown'): Promise<void> {
+    const roots = this.#processes.all().filter((process) => !process.starter?.alive)
+    // Order matters among the children of a supervisor, which sees to it; one root owes another nothing.
+    await Promise.all(
+      roots.reverse().map((root) => shutDown(undefined, root, patienceOf(root), reason)),
+    )
+    for (const left of this.#processes.all()) left.signal(undefined, 'kill', false)
+  }
+
+  // For the processes.
+
+  startFrom(
+    starter: Process | undefined,
+    linked: boolean,
+    server: object,
+    arg: unknown,
+    options: StartOptions<unknown> = {},
+  ): Promise<StartResult<never>> {
+    if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
+    let table: ServerTable
+    try {
+      expectStartOptions(options)
+      const holder = this.names.taken(options.name)
+      if (holder !== undefined) return Promise.resolve(alreadyStarted(holder))
+      table = this.#tableOf(server)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const process = this.#create(starter, linked, options, table.kind)
+    return new Promise((resolve) => {
+      const limit = StartLimit.of(process, options.timeoutMs)
+      this.#begin(process, table, arg, (begun) => {
+        limit?.lift()
+        resolve(
+          limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
+        )
+      })
+    })
+  }
+
+  spawnFrom(
+    starter: Process | undefined,
+    linked: boolean,
+    body: Body,
+    options: SpawnOptions = {},
+  ): Ref<never> {
+    expectSpawnOptions(options)
+    if (this.names.taken(options.name) !== undefined) {
+      const name = String(options.name)
+      throw new KeelsonError('CONFLICT', `${name} is taken`, { details: { name } })
+    }
+    const process = this.#create(starter, linked, options, 'process')
+    process.behaviour = new BareProcess(process, body, this, () => this.#tellStarted(process))
+    if (starter === undefined || starter.alive) process.start()
+    else process.end('noproc')
+    return process.address
+  }
+
+  /** Ends of ends are told one after another, not from within each other: a chain of links may be as long as it likes. */
+  ended(process: Process): void {
+    this.#processes.remove(process)
+    this.#ended.push(process)
+    if (this.#telling) return
+    this.#telling = true
+    try {
+      for (let next = this.#ended.shift(); next !== undefined; next = this.#ended.shift()) {
+        announceEnd(this, next)
+        next.tellEnd()
+      }
+    } finally {
+      this.#telling = false
+    }
+  }
+
+  #create(
+    starter: Process | undefined,
+    linked: boolean,
+    options: StartOptions<unknown>,
+    kind: string,
+  ): Process {
+    const process = new Process(++this.#lastPid, this, {
+      kind: options.kind ?? kind,
+      label: options.label,
+      mailboxMax: options.mailboxMax ?? this.#mailboxMax,
+      app: 'app' in options ? options.app : starter?.app,
+      instance: options.instance ?? starter?.instance,
+      starter,
+      linked,
+    })
+    this.#processes.add(process)
+    if (options.name !== undefined) this.names.register(options.name, process)
+    return process
+  }
+
+  #begin(
+    process: Process,
+    table: ServerTable,
+    arg: unknown,
+    onBegun: (begun: Begun) => void,
+  ): void {
+    const context = new ServerContext(process, this, onBegun)
+    process.behaviour = new ServerLoop(process, table, arg, context)
+    process.start()
+  }
+
+  #startResult(process: Process, begun: Begun): StartResult<never> {
+    if (!('ok' in begun) || !begun.ok) return begun
+    this.#tellStarted(process)
+    return { ok: true, ref: process.address }
+  }
+
+  #tellStarted(process: Process): void {
+    const parent = process.starter?.pid
+    announce(this, 'process.started', () => ({ ...process.facts(), parent }))
+  }
+
+  #tableOf(server: object): ServerTable {
+    const known = this.#tables.get(server)
+    if (known !== undefined) return known
+    const table = serverTable(server)
+    this.#tables.set(server, table)
+    return table
+  }
+
+  #resolve(target: AnyRef): Process | undefined {
+    if (typeof target === 'string' || target instanceof Via) return this.names.find(target)
+    return (addressOf(target) as Address<Process>).resolve()
+  }
+
+  /** Code from outside must not disturb the end of a process. */
+  #guarded(onDown: (reason: ExitReason) => void): (reason: ExitReason) => void {
+    return (ended) =>
+      callOutside(
+        () => onDown(ended),
+        (reason) => this.logger.error('a monitor callback threw', { reason }),
+      )
+  }
+}
+
+const patienceOf = (root: Process): Shutdown | undefined =>
+  root.kind.endsWith('supervisor') ? 'infinity' : undefined
+
+const noStarter: StartResult<never> = { ok: false, reason: 'noproc' }
+
+const alreadyStarted = (holder: Process): StartResult<never> => ({
+  ok: false,
+  reason: ['already_started', holder.address],
+})
+
+const announceEnd = (system: ProcessSystem, process: Process): void =>
+  announce(system, 'process.exited', () => ({ ...process.facts(), reason: process.reason }))

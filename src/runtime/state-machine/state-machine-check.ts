@@ -1,0 +1,183 @@
+/**
+ * What is refused before a machine runs: XState passes over an action or an actor that nobody implemented, and takes a
+ * delay without a value for none; here each is an error that names its place. And what is no event.
+ */
+
+import type { AnyStateMachine, AnyStateNode, EventObject } from 'xstate'
+import { KeelsonError } from '../../errors.ts'
+import { wrong } from '../supervision/child-spec.ts'
+import { describeReason } from '../words/exit-reason.ts'
+
+/** Throws `CONFIG` with `details.path` unless `machine` can be run with `options`. */
+export const expectRunnable = (machine: AnyStateMachine, options: object): void => {
+  if (!isMachine(machine)) throw wrong('machine', 'an XState machine', describeReason(machine))
+  for (const node of nodesOf(machine)) expectImplemented(machine, node)
+  expectOptions(machine, options as Readonly<Record<string, unknown>>)
+}
+
+/** The event itself, once it is found to be one. Throws `INVALID_ARGUMENT`; XState's own events cannot be sent. */
+export const checkedEvent = (event: unknown): EventObject => {
+  const type: unknown = (event as { readonly type?: unknown } | null | undefined)?.type
+  if (typeof event === 'object' && typeof type === 'string' && !type.startsWith('xstate.')) {
+    return event as EventObject
+  }
+  throw new KeelsonError(
+    'INVALID_ARGUMENT',
+    `expected an event, an object with a type of its own, found ${describeReason(event)}`,
+  )
+}
+
+/** Whether `event` is one of XState's own. */
+export const isInternal = ({ type }: EventObject): boolean => type.startsWith('xstate.')
+
+/** Whether some state of `machine`, or an answer, names events of a type; `*` and `door.*` name many. */
+export const eventTypes = (
+  machine: AnyStateMachine,
+  answers: object | undefined,
+): ((type: string) => boolean) => {
+  const inStates = nodesOf(machine).flatMap((node) => [...node.transitions.keys()])
+  const named = new Set([...inStates, ...Object.keys(answers ?? {})])
+  const prefixes = [...named].filter((name) => name.endsWith('.*')).map((name) => name.slice(0, -2))
+  return (type) =>
+    named.has(type) ||
+    named.has('*') ||
+    prefixes.some((prefix) => type === prefix || type.startsWith(`${prefix}.`))
+}
+
+/** All states of `machine`, each before those within it. */
+export const nodesOf = (machine: AnyStateMachine): AnyStateNode[] => {
+  const within = (node: AnyStateNode): AnyStateNode[] => [
+    node,
+    ...Object.values(node.states).flatMap(within),
+  ]
+  return within(machine.root)
+}
+
+const isMachine = (machine: unknown): boolean =>
+  typeof machine === 'object' &&
+  machine !== null &&
+  'root' in machine &&
+  'implementations' in machine &&
+  typeof (machine as AnyStateMachine).transition === 'function'
+
+type Kind = 'actions' | 'guards' | 'delays' | 'actors'
+
+const expectImplemented = (machine: AnyStateMachine, node: AnyStateNode): void => {
+  const path = [machine.id, ...node.path].join('.')
+  const expectAll = (kind: Kind, names: readonly string[], where: string): void => {
+    for (const name of names) {
+      if (machine.implementations[kind][name] !== undefined) continue
+      throw wrong(
+        `${path}.${where}`,
+        `an implementation in setup({ ${kind} })`,
+        `'${name}' without`,
+      )
+    }
+  }
+  const expectActions = (actions: readonly unknown[], where: string): void => {
+    expectAll('actions', actions.flatMap(nameOf), where)
+    expectAll('delays', actions.flatMap(delayOf), where)
+  }
+  expectActions(node.entry, 'entry')
+  expectActions(node.exit, 'exit')
+  const transitions = [...[...node.transitions.values()].flat(), ...(node.always ?? [])]
+  for (const { eventType, actions, guard } of transitions) {
+    const where = eventType === '' ? 'always' : `on.${eventType}`
+    expectActions(actions, where)
+    expectAll('guards', guardsOf(guard), where)
+  }
+  for (const { id, src } of node.invoke) {
+    // XState names the logic that stands in the place itself.
+    if (typeof src === 'string' && !src.startsWith('xstate.invoke.')) {
+      expectAll('actors', [src], `invoke.${id}`)
+    }
+  }
+}
+
+/** The name of an action or a guard that is named; an inline one has none to look up. */
+const nameOf = (given: unknown): string[] => {
+  if (typeof given === 'string') return [given]
+  if (typeof given !== 'object' || given === null) return []
+  const { type } = given as { readonly type?: unknown }
+  return typeof type === 'string' ? [type] : []
+}
+
+/** The name of the delay that a built-in action waits for. */
+const delayOf = (action: unknown): string[] => {
+  const delay = typeof action === 'function' ? (action as { delay?: unknown }).delay : undefined
+  return typeof delay === 'string' ? [delay] : []
+}
+
+/** The names of a guard and of those that `and`, `or` and `not` hold. */
+const guardsOf = (guard: unknown): string[] => {
+  const inner = typeof guard === 'function' ? (guard as { guards?: unknown }).guards : undefined
+  return Array.isArray(inner) ? inner.flatMap(guardsOf) : nameOf(guard)
+}
+
+const optionNames: readonly string[] = [
+  'answers',
+  'postpone',
+  'unknownEvents',
+  'restore',
+  'save',
+  'emitted',
+  'trapExit',
+  'exit',
+  'down',
+  'info',
+  'terminate',
+]
+
+const expectOptions = (
+  machine: AnyStateMachine,
+  options: Readonly<Record<string, unknown>>,
+): void => {
+  for (const name of Object.keys(options)) {
+    if (!optionNames.includes(name)) throw wrong(name, `one of ${optionNames.join(', ')}`, name)
+  }
+  const { answers, postpone, unknownEvents } = options
+  if (!['log', 'ignore', 'exit', undefined].includes(unknownEvents as string | undefined)) {
+    throw wrong('unknownEvents', "'log', 'ignore' or 'exit'", unknownEvents)
+  }
+  for (const name of ['save', 'emitted', 'exit', 'down', 'info', 'terminate']) {
+    const given = options[name]
+    if (given !== undefined && typeof given !== 'function') throw wrong(name, 'a function', given)
+  }
+  for (const [type, answer] of Object.entries(answers ?? {})) {
+    if (typeof answer !== 'function') throw wrong(`answers.${type}`, 'a function', answer)
+  }
+  if (typeof postpone !== 'object') return
+  expectPostponed(machine, eventTypes(machine, answers as object | undefined), postpone ?? {})
+}
+
+const expectPostponed = (
+  machine: AnyStateMachine,
+  knows: (type: string) => boolean,
+  postpone: object,
+): void => {
+  const states = new Set(nodesOf(machine).map(({ path }) => path.join('.')))
+  for (const [state, types] of Object.entries(postpone)) {
+    if (!states.has(state)) throw wrong(`postpone.${state}`, 'a state of the machine', state)
+    if (!Array.isArray(types)) throw wrong(`postpone.${state}`, 'a list of event types', types)
+    for (const type of types) {
+      if (!knows(type)) throw wrong(`postpone.${state}`, 'an event of the machine', type)
+    }
+  }
+}
+
+// How `console.log` and the prompt show the state of a machine's process: its value and context, not the whole machine
+// behind every snapshot.
+
+const shown = Symbol.for('nodejs.util.inspect.custom')
+
+/** Lets `machine` and its states show as their names, wherever they are part of something; nothing else sees a difference. */
+export const showByName = (machine: AnyStateMachine): void => {
+  show(machine, `machine ${machine.id}`)
+  for (const node of nodesOf(machine)) show(node, `#${node.id}`)
+}
+
+const show = (thing: object, name: string): void => {
+  if (Object.isExtensible(thing) && !(shown in thing)) {
+    Object.defineProperty(thing, shown, { value: () => name })
+  }
+}

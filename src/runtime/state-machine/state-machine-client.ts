@@ -1,0 +1,106 @@
+/**
+ * State machines: a supervised process whose logic is an XState machine, as gen_statem would run it. What stands here is
+ * used as `StateMachine.server`, `StateMachine.send` and so on.
+ */
+import type {
+  ActorRef,
+  AnyStateMachine,
+  EventFrom,
+  EventObject,
+  OutputFrom,
+  Snapshot,
+} from 'xstate'
+import {
+  type CallOptions,
+  call as callProcess,
+  cast,
+  madeThrough,
+  request,
+} from '../process/messaging.ts'
+import type { Ref } from '../words/address.ts'
+import { kinds } from '../words/envelope.ts'
+import { forwardingActor } from './state-machine-actor.ts'
+import { checkedEvent } from './state-machine-check.ts'
+import type { MachineOf, RepliesOf, SavedMachine } from './state-machine-words.ts'
+
+export { contextOf } from './state-machine-actor.ts'
+export { mermaid } from './state-machine-diagram.ts'
+export { server } from './state-machine-server.ts'
+
+/** Any process that runs a machine. */
+type AnyMessages = {
+  casts: { event: (event: never) => void }
+  calls: { event: (event: never) => unknown; snapshot: () => unknown; output: () => unknown }
+}
+type EventOf<M> = MachineOf<M> extends infer T extends AnyStateMachine ? EventFrom<T> : never
+type Asked<M> = Extract<EventOf<M>, { readonly type: keyof RepliesOf<M> }>
+type ReplyTo<M, K> = K extends keyof RepliesOf<M> ? RepliesOf<M>[K] : never
+
+/**
+ * Sends an event. False: nobody is there, or the mailbox is full. Throws `INVALID_ARGUMENT` for what is no event of a
+ * user: an object with a text as `type` that does not begin with `xstate.`.
+ */
+export const send = <M extends AnyMessages>(machine: Ref<M>, event: EventOf<M>): boolean => {
+  checkedEvent(event)
+  return cast(plain(machine), 'event', event)
+}
+
+/**
+ * Sends an event and waits for the machine's answer to it (`answers` of the server): the event was handled then, with
+ * all that follows from it at once. When it is postponed, the answer comes when it was handled after all. Rejects like
+ * `call`; `INVALID_ARGUMENT` for what is no event, or one that the machine has no answer to.
+ */
+export const call = <M extends AnyMessages, const E extends Asked<M>>(
+  machine: Ref<M>,
+  event: E,
+  options?: CallOptions,
+): Promise<ReplyTo<M, E['type']>> =>
+  madeThrough(machine, asked(machine, event, options)) as Promise<ReplyTo<M, E['type']>>
+
+const asked = async (
+  machine: Ref<unknown>,
+  event: unknown,
+  options: CallOptions | undefined,
+): Promise<unknown> => {
+  checkedEvent(event)
+  return callProcess(plain(machine), 'event', event, options)
+}
+
+/**
+ * The machine as plain data, in its turn: what the option `restore` takes. Events that wait in the mailbox are not in it.
+ * Rejects like `call`; `INVALID_ARGUMENT` when an actor inside was spawned from logic without a name.
+ */
+export const snapshot = <M extends AnyMessages>(
+  machine: Ref<M>,
+  options?: CallOptions,
+): Promise<SavedMachine<MachineOf<M>>> =>
+  callProcess(plain(machine), 'snapshot', undefined, options) as Promise<SavedMachine<MachineOf<M>>>
+
+/**
+ * Waits for the machine's final state and its output; by default without limit. Rejects `EXITED` when the process ends
+ * otherwise, `NO_PROCESS` when it has ended already.
+ */
+export const output = <M extends AnyMessages>(
+  machine: Ref<M>,
+  options?: CallOptions,
+): Promise<OutputFrom<MachineOf<M>>> =>
+  request(machine, kinds.call, 'output', undefined, options, Number.POSITIVE_INFINITY) as Promise<
+    OutputFrom<MachineOf<M>>
+  >
+
+/**
+ * The process behind `machine` as an XState actor, for `sendTo`. What it is sent when it is gone is lost, as in OTP. A
+ * snapshot cannot hold it: keep the ref or the name in the context, and make the actor where it is used.
+ */
+export const actorOf = <M extends AnyMessages>(
+  machine: Ref<M>,
+): ActorRef<Snapshot<undefined>, Extract<EventOf<M>, EventObject>> =>
+  forwardingActor(machine.toString(), (event) => void cast(plain(machine), 'event', event))
+
+/** The messages without the types of one machine. */
+type Plain = {
+  casts: { event: (event: unknown) => void }
+  calls: { event: (event: unknown) => unknown; snapshot: () => unknown; output: () => unknown }
+}
+
+const plain = (machine: Ref<unknown>): Ref<Plain> => machine as Ref<Plain>

@@ -1,0 +1,74 @@
+/**
+ * The events that a machine has taken and not handled: those it postponed, and those it comes back to since its state
+ * changed. Like gen_statem: a change of the state value brings all postponed events back, in their order, before what
+ * waits in the mailbox. They count as waiting, so that `mailboxMax` bounds both together.
+ */
+import type { EventObject, StateValue } from 'xstate'
+import type { Process } from '../process/process.ts'
+import type { From } from '../server/gen-server.ts'
+
+/** An event, and who waits for its answer. */
+export interface Waiting {
+  readonly event: EventObject
+  readonly from: From | undefined
+}
+
+/** The queue of one machine. */
+export class PostponedEvents {
+  readonly #process: Process
+  #postponed: Waiting[] = []
+  #returning: Waiting[] = []
+
+  constructor(process: Process) {
+    this.#process = process
+  }
+
+  /** Keeps an event for another state. */
+  postpone(waiting: Waiting): void {
+    this.#postponed.push(waiting)
+    this.#process.aside++
+  }
+
+  /** The state value changed: what was postponed comes back, before what is coming back already. */
+  comeBack(): void {
+    if (this.#postponed.length === 0) return
+    this.#returning = [...this.#postponed, ...this.#returning]
+    this.#postponed = []
+  }
+
+  /** Whether an event is coming back. */
+  get isReturning(): boolean {
+    return this.#returning.length > 0
+  }
+
+  /** The next event that comes back. */
+  take(): Waiting | undefined {
+    const waiting = this.#returning.shift()
+    if (waiting !== undefined) this.#process.aside--
+    return waiting
+  }
+
+  /** All events, oldest first. */
+  get events(): EventObject[] {
+    return [...this.#returning, ...this.#postponed].map(({ event }) => event)
+  }
+
+  /** Takes up events that were saved. */
+  restore(events: readonly EventObject[]): void {
+    for (const event of events) this.postpone({ event, from: undefined })
+  }
+}
+
+/** Whether two state values are the same states. */
+export const isSameValue = (
+  one: StateValue | undefined,
+  other: StateValue | undefined,
+): boolean => {
+  if (one === other) return true
+  if (typeof one !== 'object' || typeof other !== 'object') return false
+  const keys = Object.keys(one)
+  return (
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => key in other && isSameValue(one[key], other[key]))
+  )
+}

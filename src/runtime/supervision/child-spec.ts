@@ -1,0 +1,110 @@
+/**
+ * What a supervisor is told about a child: how to start it, when to start it again, how to end it. Data, so that a whole
+ * tree is one literal; wrong data is refused where it is written.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
+import type { Context, GenServer, System } from '../server/gen-server.ts'
+import { startKeys } from '../server/start-check.ts'
+import type { StartOptions, StartResult } from '../server/start-options.ts'
+import type { Messages } from '../words/address.ts'
+import { shapeFault } from './child-fault.ts'
+import type { Restart } from './restart-policy.ts'
+
+/** What a start function may use: it starts the child with `startLinkResult` or `spawnLink`, or answers `{ ignore: true }`. */
+export type ChildContext = Pick<Context, 'startLinkResult' | 'spawnLink' | 'app'> & {
+  readonly system: System
+}
+
+/** A child of a supervisor. `worker` and `supervisor` make one; a literal with a start function of its own will do too. */
+export interface ChildSpec {
+  /** Its name among its siblings. */
+  readonly id: string
+  readonly start: (context: ChildContext) => StartResult<unknown> | Promise<StartResult<unknown>>
+  /** `permanent` by default. */
+  readonly restart?: Restart | undefined
+  /** 5,000 ms for workers, `infinity` for supervisors by default. */
+  readonly shutdown?: Shutdown | undefined
+  /** Its end may end the supervisor (`autoShutdown`). Not with `permanent`. */
+  readonly significant?: boolean | undefined
+  /** `worker` by default. */
+  readonly kind?: 'worker' | 'supervisor' | undefined
+}
+
+/** How a worker is started, and started again. */
+export interface WorkerOptions<M = unknown> extends StartOptions<M> {
+  readonly restart?: Restart | undefined
+  readonly shutdown?: Shutdown | undefined
+  /** The same as `shutdown` with a number. */
+  readonly shutdownMs?: number | undefined
+  readonly significant?: boolean | undefined
+}
+
+/**
+ * The specification of a server as a child. Its argument, name and options are checked against the server's types. Throws
+ * `CONFIG` with `details.path` for options that are none.
+ */
+export const worker = <M extends Messages, S, A, P>(
+  id: string,
+  server: GenServer<M, S, A, P>,
+  ...[arg, options = {}]: [A] extends [undefined]
+    ? [arg?: A, options?: WorkerOptions<M>]
+    : [arg: A, options?: WorkerOptions<M>]
+): ChildSpec => {
+  expectKnown(id, options, workerKeys)
+  const { restart, shutdown, shutdownMs, significant, ...start } = options as WorkerOptions<M>
+  const started = { label: String(start.name ?? id), ...start }
+  const launch = (context: ChildContext): Promise<StartResult<unknown>> =>
+    context.startLinkResult(server as GenServer<M, S, unknown, P>, arg, started)
+  return checked({ id, start: launch, restart, shutdown: shutdown ?? shutdownMs, significant })
+}
+
+const workerKeys = new Set([...startKeys, 'restart', 'shutdown', 'shutdownMs', 'significant'])
+
+/** A specification with nothing left out. */
+export type FullChildSpec = {
+  readonly [K in keyof ChildSpec]-?: Exclude<ChildSpec[K], undefined>
+}
+
+/** The specification with OTP's defaults filled in; that it is right has been asked before (`childFault`). */
+export const fullSpec = (spec: ChildSpec): FullChildSpec => {
+  const { id, start, restart = 'permanent', significant = false, kind = 'worker' } = spec
+  const shutdown = spec.shutdown ?? (kind === 'supervisor' ? 'infinity' : shutdownMsDefault)
+  return { id, start, restart, significant, kind, shutdown }
+}
+
+/**
+ * The specification itself, once its shape is found right where it is written. Throws `CONFIG` with `details.path`.
+ * Whether it suits its siblings and its supervisor is the supervisor's to say, when it starts.
+ */
+export const checked = (spec: ChildSpec): ChildSpec => {
+  const fault = shapeFault(spec)
+  if (fault === undefined) return spec
+  const path = fault.field === 'id' ? 'id' : `${spec.id}.${fault.field}`
+  throw wrong(path, fault.expected, fault.found)
+}
+
+/** Throws `CONFIG` unless `found` is left out or one of `allowed`. */
+export const expectOneOf = (path: string, found: unknown, allowed: readonly string[]): void => {
+  if (found === undefined || (typeof found === 'string' && allowed.includes(found))) return
+  throw wrong(path, `one of ${allowed.join(', ')}`, found)
+}
+
+/** Throws `CONFIG` unless `options` are an object with no other keys than `known`. */
+export const expectKnown = (path: string, options: object, known: ReadonlySet<string>): void => {
+  if (typeof options !== 'object' || options === null) throw wrong(path, 'options', options)
+  for (const key of Object.keys(options))
+    if (!known.has(key)) throw wrong(`${path}.${key}`, `one of ${[...known].join(', ')}`, key)
+}
+
+/** Throws `CONFIG` unless `found` is a whole number from `least`. */
+export const expectCount = (path: string, found: number, least: number): void => {
+  if (Number.isSafeInteger(found) && found >= least) return
+  throw wrong(path, `a whole number from ${least}`, found)
+}
+
+/** The error of a wrong specification. */
+export const wrong = (path: string, expected: string, found: unknown): KeelsonError =>
+  new KeelsonError('CONFIG', `${path}: expected ${expected}, found ${String(found)}`, {
+    details: { path, expected, found },
+  })

@@ -1,0 +1,223 @@
+/**
+ * A supervisor of children that are started while it runs, and of any number of them: each stands for itself, as in
+ * `one_for_one`; what has ended is forgotten; at its end all children end at the same time.
+ */
+
+import type { Via } from '../names/via.ts'
+import { call, cast } from '../process/messaging.ts'
+import type { Process } from '../process/process.ts'
+import type { Shutdown } from '../process/shutdown.ts'
+import type { Context, GenServer, Result, System } from '../server/gen-server.ts'
+import { noReply, reply, stop } from '../server/next-step.ts'
+import type { StartResult } from '../server/start-options.ts'
+import { type Address, addressOf, type Name, type Ref } from '../words/address.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import { shapeFault } from './child-fault.ts'
+import {
+  type ChildContext,
+  type ChildSpec,
+  checked,
+  expectCount,
+  expectKnown,
+  fullSpec,
+} from './child-spec.ts'
+import { isRestarted, type Restart, recentRestarts } from './restart-policy.ts'
+import {
+  type Child,
+  type ChildCount,
+  type ChildInfo,
+  count,
+  endChild,
+  infoOf,
+  newChild,
+  processOf,
+  restartFailed,
+  startChildProcess,
+  tellGaveUp,
+  tellRestarted,
+} from './supervised-children.ts'
+import { madeAt, started } from './supervisor.ts'
+
+/** What a dynamic supervisor understands. */
+export type DynamicSupervisorMessages = {
+  calls: {
+    startChild: (spec: ChildSpec) => StartResult
+    terminateChild: (child: Ref) => boolean
+    whichChildren: () => ChildInfo[]
+    countChildren: () => ChildCount
+  }
+  casts: {
+    tryAgain: (child: Child) => void
+  }
+}
+
+/** How a dynamic supervisor treats its children, and is itself treated as a child. */
+export interface DynamicSupervisorOptions {
+  /** Restarts of all children together within `periodMs`; one more ends it with `shutdown`. 3 by default. */
+  readonly intensity?: number | undefined
+  /** 5,000 by default. */
+  readonly periodMs?: number | undefined
+  /** Children beyond it are refused with `'max_children'`. No limit by default. */
+  readonly maxChildren?: number | undefined
+  readonly name?: Name | Via | undefined
+  /** `context.app` of all that is below. */
+  readonly app?: unknown
+  readonly restart?: Restart | undefined
+  readonly shutdown?: Shutdown | undefined
+  readonly significant?: boolean | undefined
+}
+
+interface State {
+  readonly intensity: number
+  readonly periodMs: number
+  readonly maxChildren: number
+  /** In the order of their start. A child whose restart failed stays until the next try. */
+  readonly children: Set<Child>
+  readonly running: Map<Ref, Child>
+  restarts: readonly number[]
+}
+
+/** A dynamic supervisor as a child of another supervisor. Throws `CONFIG` with `details.path`. */
+export const dynamicSupervisor = (
+  id: string,
+  options: DynamicSupervisorOptions = {},
+): ChildSpec => {
+  expectKnown(id, options, knownOptions)
+  const { name, restart, shutdown, significant } = options
+  const { intensity = 3, periodMs = 5_000, maxChildren = Number.POSITIVE_INFINITY } = options
+  expectCount(`${id}.intensity`, intensity, 0)
+  expectCount(`${id}.periodMs`, periodMs, 1)
+  if (maxChildren !== Number.POSITIVE_INFINITY) expectCount(`${id}.maxChildren`, maxChildren, 0)
+  const start = (context: ChildContext): Promise<StartResult> =>
+    context.startLinkResult(
+      dynamicServer,
+      { intensity, periodMs, maxChildren },
+      {
+        name: name as Name<DynamicSupervisorMessages> | Via<DynamicSupervisorMessages> | undefined,
+        label: String(name ?? id),
+        kind: 'dynamic_supervisor',
+        mailboxMax: Number.POSITIVE_INFINITY,
+        ...('app' in options ? { app: options.app } : {}),
+      },
+    )
+  return checked({ id, start, restart, shutdown, significant, kind: 'supervisor' })
+}
+
+/** Starts one: under nobody when given a System, linked when given a context. */
+export const startDynamicSupervisor = (
+  where: System | Context,
+  options: DynamicSupervisorOptions = {},
+): Promise<Ref<DynamicSupervisorMessages>> =>
+  madeAt(
+    where,
+    started(where, () => dynamicSupervisor(String(options.name ?? 'dynamic_supervisor'), options)),
+  )
+
+/**
+ * Starts a child. A failure is the bare reason of its start, what is wrong with the specification, or `'max_children'`;
+ * ids need not differ. There is no auto-shutdown: `significant` has no effect here.
+ */
+export const startDynamicChild = (
+  supervisor: Ref<DynamicSupervisorMessages>,
+  spec: ChildSpec,
+): Promise<StartResult> => call(supervisor, 'startChild', spec, patiently)
+
+/** Ends a child and forgets it; false when it is none of this supervisor's. */
+export const terminateDynamicChild = (
+  supervisor: Ref<DynamicSupervisorMessages>,
+  child: Ref,
+): Promise<boolean> => call(supervisor, 'terminateChild', child, patiently)
+
+const knownOptions = new Set([
+  ...['intensity', 'periodMs', 'maxChildren', 'name', 'app', 'restart', 'shutdown', 'significant'],
+])
+
+const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
+
+type Limits = Pick<State, 'intensity' | 'periodMs' | 'maxChildren'>
+type Surroundings = Context<DynamicSupervisorMessages>
+
+type DynamicServer = GenServer<DynamicSupervisorMessages, State, Limits> & {
+  readonly cast: (state: State) => Result<State, never>
+}
+
+const dynamicServer: DynamicServer = {
+  init: (limits, context) => {
+    context.trapExit(true)
+    return { ...limits, children: new Set(), running: new Map(), restarts: [] }
+  },
+  calls: {
+    startChild: async (state, spec, context) => {
+      const fault = shapeFault(spec)
+      if (fault !== undefined) return reply({ ok: false, reason: fault.reason }, state)
+      if (state.children.size >= state.maxChildren) {
+        return reply({ ok: false, reason: 'max_children' }, state)
+      }
+      const child = newChild(fullSpec(spec))
+      const result = await startChildProcess(child, context)
+      if (result.ok) remember(state, child)
+      return reply(result, state)
+    },
+    terminateChild: async (state, ref, context) => {
+      // Any ref of the process will do: its own, one with a sender bound, a name that it has now.
+      const process = (addressOf(ref) as Address<Process>).resolve()
+      const child = process && state.running.get(process.address)
+      if (child === undefined) return reply(false, state)
+      forget(state, child)
+      await endChild(child, processOf(context))
+      return reply(true, state)
+    },
+    whichChildren: (state) => reply([...state.children].map(infoOf), state),
+    countChildren: (state) => reply(count([...state.children]), state),
+  },
+  casts: {
+    tryAgain: (state, child, context) =>
+      state.children.has(child) && child.isRestarting
+        ? restart(state, child, child.failure, context)
+        : noReply(state),
+  },
+  // Its children do not end for a message that is none of its own, as in Elixir; a supervisor of specifications does (OTP).
+  cast: (state) => noReply(state),
+  exit: (state, { from, reason }, context) => {
+    const child = from === undefined ? undefined : state.running.get(from)
+    if (child === undefined) return noReply(state)
+    if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
+    forget(state, child)
+    return noReply(state)
+  },
+  terminate: async ({ children }, _reason, context) => {
+    await Promise.all([...children].map((child) => endChild(child, processOf(context))))
+  },
+}
+
+const restart = async (state: State, child: Child, reason: ExitReason, context: Surroundings) => {
+  if (child.process !== undefined) state.running.delete(child.process.address)
+  child.process = undefined
+  state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state)
+  if (state.restarts.length > state.intensity) {
+    forget(state, child)
+    tellGaveUp(processOf(context), child, reason)
+    return stop('shutdown', state)
+  }
+  child.restarts++
+  const result = await startChildProcess(child, context)
+  if (result.ok) {
+    remember(state, child)
+    tellRestarted(processOf(context), child, reason)
+  } else if (result.ignore) forget(state, child)
+  else {
+    restartFailed(processOf(context), child, result.reason)
+    cast(context.self, 'tryAgain', child)
+  }
+  return noReply(state)
+}
+
+const remember = (state: State, child: Child): void => {
+  state.children.add(child)
+  if (child.process !== undefined) state.running.set(child.process.address, child)
+}
+
+const forget = (state: State, child: Child): void => {
+  state.children.delete(child)
+  if (child.process !== undefined) state.running.delete(child.process.address)
+}

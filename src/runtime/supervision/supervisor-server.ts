@@ -1,0 +1,254 @@
+/**
+ * The server behind every supervisor. It traps exits; the end of a child comes as a message, in its turn, and what the
+ * supervisor does about it takes as long as starting and ending children takes. Nothing else is handled meanwhile.
+ * The rules are those of OTP's supervisor, down to the order in which failed restarts are tried again.
+ */
+
+import { cast } from '../process/messaging.ts'
+import type { Context, GenServer } from '../server/gen-server.ts'
+import {
+  type NoReply,
+  noReply,
+  ok,
+  type Reply,
+  reply,
+  type Stop,
+  stop,
+} from '../server/next-step.ts'
+import type { StartResult } from '../server/start-options.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import { childFault, childrenFault } from './child-fault.ts'
+import { type ChildSpec, fullSpec } from './child-spec.ts'
+import {
+  type AutoShutdown,
+  endsSupervisor,
+  isRestarted,
+  recentRestarts,
+  type Strategy,
+} from './restart-policy.ts'
+import {
+  type Child,
+  type ChildCount,
+  type ChildInfo,
+  count,
+  endChild,
+  endChildren,
+  infoOf,
+  newChild,
+  processOf,
+  refOfChild,
+  restartFailed,
+  startChildProcess,
+  startChildren,
+  tellGaveUp,
+  tellRestarted,
+} from './supervised-children.ts'
+
+/** What became of a request about a child: `reason` is `'not_found'`, `'running'` or `'restarting'`. */
+export type ChildResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: 'not_found' | 'running' | 'restarting' }
+
+/** What a supervisor understands. */
+export type SupervisorMessages = {
+  calls: {
+    startChild: (spec: ChildSpec) => StartResult<unknown>
+    terminateChild: (id: string) => ChildResult
+    restartChild: (id: string) => StartResult<unknown>
+    deleteChild: (id: string) => ChildResult
+    whichChildren: () => ChildInfo[]
+    countChildren: () => ChildCount
+  }
+  casts: {
+    tryAgain: (id: string) => void
+  }
+}
+
+/** What a supervisor is started with; `supervisor` makes it. */
+export interface SupervisorArgument {
+  readonly strategy: Strategy
+  readonly intensity: number
+  readonly periodMs: number
+  readonly autoShutdown: AutoShutdown
+  readonly children: readonly ChildSpec[]
+}
+
+/** What a supervisor knows. */
+export interface SupervisorState {
+  readonly options: SupervisorArgument
+  /** Newest first. */
+  readonly children: readonly Child[]
+  /** The moments of the restarts that still count. */
+  readonly restarts: readonly number[]
+}
+
+type State = SupervisorState
+type Surroundings = Context<SupervisorMessages>
+type Next = NoReply<State> | Stop<State>
+
+/** The server; `supervisor` and `startSupervisor` start it. */
+export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorArgument> = {
+  init: async (options, context) => {
+    context.trapExit(true)
+    const fault = childrenFault(options.children, options.autoShutdown)
+    if (fault !== undefined) return stop(['start_spec', fault.reason])
+    const children = options.children.map((spec) => newChild(fullSpec(spec))).reverse()
+    const begun = await startChildren(children, context)
+    if (begun.failed === undefined) return ok({ options, children: begun.children, restarts: [] })
+    await endChildren(begun.children, processOf(context))
+    const { id, reason } = begun.failed
+    return stop(['shutdown', ['failed_to_start_child', id, reason]])
+  },
+  calls: {
+    startChild: (state, spec, context) => startChild(state, spec, context),
+    terminateChild: async (state, id, context) => {
+      const child = childOf(state, id)
+      if (child === undefined) return reply(notFound, state)
+      await endChild(child, processOf(context))
+      return reply(done, child.spec.restart === 'temporary' ? without(state, child) : state)
+    },
+    restartChild: async (state, id, context) => {
+      const child = childOf(state, id)
+      const refusal = refusalOf(child)
+      if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
+      return reply(await startChildProcess(child, context), state)
+    },
+    deleteChild: (state, id) => {
+      const child = childOf(state, id)
+      const refusal = refusalOf(child)
+      if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
+      return reply(done, without(state, child))
+    },
+    whichChildren: (state) => reply(state.children.map(infoOf), state),
+    countChildren: (state) => reply(count(state.children), state),
+  },
+  casts: {
+    tryAgain: (state, id, context) => {
+      const child = childOf(state, id)
+      return child?.isRestarting ? restart(state, child, child.failure, context) : noReply(state)
+    },
+  },
+  exit: (state, { from, reason }, context) => {
+    const child = state.children.find((each) => from !== undefined && refOfChild(each) === from)
+    return child === undefined ? noReply(state) : childEnded(state, child, reason, context)
+  },
+  terminate: async (state, _reason, context) => {
+    await endChildren(state.children, processOf(context))
+  },
+}
+
+// What happens when a child ends.
+
+const childEnded = (
+  state: State,
+  child: Child,
+  reason: ExitReason,
+  context: Surroundings,
+): Next | Promise<Next> => {
+  child.process = undefined
+  if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
+  const left = child.spec.restart === 'temporary' ? without(state, child) : state
+  const ends = endsSupervisor(
+    state.options.autoShutdown,
+    significance(child),
+    left.children.map(significance),
+  )
+  return ends ? stop('shutdown', left) : noReply(left)
+}
+
+const restart = async (
+  state: State,
+  child: Child,
+  reason: ExitReason,
+  context: Surroundings,
+): Promise<Next> => {
+  const { options } = state
+  const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), options)
+  if (restarts.length > options.intensity) {
+    tellGaveUp(processOf(context), child, reason)
+    child.isRestarting = false
+    return stop('shutdown', state)
+  }
+  const [from, to] = affected(state, child)
+  const fresh = state.children.slice(from, to)
+  const again = await endChildren(fresh, processOf(context))
+  for (const each of again) each.restarts++
+  const { children, failed } = await startChildren(again, context)
+  for (const each of children) tellRestarted(processOf(context), each, reason)
+  const failing = children.find((each) => each.spec.id === failed?.id)
+  if (failing !== undefined) {
+    restartFailed(processOf(context), failing, failed?.reason)
+    // A message to itself, behind what already waits, as in OTP: an elder sibling's crash goes first.
+    cast(context.self, 'tryAgain', failing.spec.id)
+  }
+  // A wide supervisor whose children all end at once would spend its time on copies of one list.
+  if (children.length === fresh.length) return noReply({ ...state, restarts })
+  const [newer, older] = [state.children.slice(0, from), state.children.slice(to)]
+  return noReply({ ...state, restarts, children: [...newer, ...children, ...older] })
+}
+
+/** Which of the children are to be started again: from the first index up to, not including, the second. */
+const affected = ({ options, children }: State, child: Child): readonly [number, number] => {
+  switch (options.strategy) {
+    case 'one_for_one': {
+      const index = children.indexOf(child)
+      return [index, index + 1]
+    }
+    case 'rest_for_one':
+      return [0, children.indexOf(child) + 1]
+    case 'one_for_all':
+      return [0, children.length]
+  }
+}
+
+// Requests about children.
+
+const startChild = async (
+  state: State,
+  spec: ChildSpec,
+  context: Surroundings,
+): Promise<Reply<StartResult<unknown>, State>> => {
+  const fault = childFault(spec, state.options.autoShutdown)
+  if (fault !== undefined) return reply({ ok: false, reason: fault.reason }, state)
+  const full = fullSpec(spec)
+  const present = childOf(state, full.id)
+  if (present !== undefined) return reply({ ok: false, reason: presence(present) }, state)
+  const child = newChild(full)
+  const result = await startChildProcess(child, context)
+  const isKept = result.ok || (result.ignore === true && full.restart !== 'temporary')
+  if (isKept) return reply(result, { ...state, children: [child, ...state.children] })
+  return reply(result.ignore ? result : failure(result.reason, spec), state)
+}
+
+/** A taken name is told as it is; any other failure together with the specification, as in OTP. */
+const failure = (reason: ExitReason, spec: ChildSpec): StartResult<unknown> => {
+  const isTaken = Array.isArray(reason) && reason[0] === 'already_started'
+  return { ok: false, reason: isTaken ? reason : [reason, spec] }
+}
+
+const presence = (child: Child): ExitReason =>
+  child.process === undefined && !child.isRestarting
+    ? 'already_present'
+    : ['already_started', refOfChild(child)]
+
+const refusalOf = (child: Child | undefined): (ChildResult & { ok: false }) | undefined => {
+  if (child === undefined) return notFound
+  if (child.isRestarting) return { ok: false, reason: 'restarting' }
+  return child.process === undefined ? undefined : { ok: false, reason: 'running' }
+}
+
+const done: ChildResult = { ok: true }
+const notFound: ChildResult & { ok: false } = { ok: false, reason: 'not_found' }
+
+const childOf = (state: State, id: string): Child | undefined =>
+  state.children.find((child) => child.spec.id === id)
+
+const without = (state: State, child: Child): State => ({
+  ...state,
+  children: state.children.filter((each) => each !== child),
+})
+
+const significance = (child: Child) => ({
+  significant: child.spec.significant,
+  isRunning: child.process !== undefined || child.isRestarting,
+})

@@ -1,0 +1,180 @@
+/**
+ * Supervisors: processes that start others, and start them again. A tree of them is one literal of `supervisor` and
+ * `worker`; start order is dependency order, and the end goes the other way. Strategies, intensity, restart types,
+ * significant children and shapes of failure are OTP's.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { Via } from '../names/via.ts'
+import { guarded } from '../process/guarded.ts'
+import { call } from '../process/messaging.ts'
+import type { Shutdown } from '../process/shutdown.ts'
+import type { Context, System } from '../server/gen-server.ts'
+import { refOf, type StartResult } from '../server/start-options.ts'
+import type { Name, Ref } from '../words/address.ts'
+import {
+  type ChildContext,
+  type ChildSpec,
+  checked,
+  expectCount,
+  expectKnown,
+  expectOneOf,
+  wrong,
+} from './child-spec.ts'
+import type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
+import type { ChildCount, ChildInfo } from './supervised-children.ts'
+import {
+  type ChildResult,
+  type SupervisorArgument,
+  type SupervisorMessages,
+  supervisorServer,
+} from './supervisor-server.ts'
+
+/** How a supervisor treats its children, and is itself treated as a child. */
+export interface SupervisorOptions {
+  readonly strategy: Strategy
+  /** Restarts within `periodMs` that it endures; one more ends it with `shutdown`. 3 by default. */
+  readonly intensity?: number | undefined
+  /** 5,000 by default. */
+  readonly periodMs?: number | undefined
+  /** `never` by default. */
+  readonly autoShutdown?: AutoShutdown | undefined
+  readonly name?: Name | Via | undefined
+  /** `context.app` of all that is below. */
+  readonly app?: unknown
+  /** The instance that all below belongs to, in telemetry. */
+  readonly instance?: string | undefined
+  readonly restart?: Restart | undefined
+  readonly shutdown?: Shutdown | undefined
+  readonly significant?: boolean | undefined
+}
+
+/**
+ * A supervisor with its children, as a child of another one or for `startSupervisor`. Throws `CONFIG` with `details.path`
+ * when its own options are wrong. Children that do not go together are refused by the supervisor when it starts, as in
+ * OTP: it ends with `['start_spec', reason]` before it has started any.
+ */
+export const supervisor = (
+  id: string,
+  options: SupervisorOptions,
+  children: readonly ChildSpec[],
+): ChildSpec => {
+  expectKnown(id, options, knownOptions)
+  const argument = argumentOf(id, options, children)
+  const { name, restart, shutdown, significant, instance } = options
+  const start = (context: ChildContext): Promise<StartResult<unknown>> =>
+    context.startLinkResult(supervisorServer, argument, {
+      name: name as Name<SupervisorMessages> | Via<SupervisorMessages> | undefined,
+      label: String(name ?? id),
+      kind: 'supervisor',
+      instance,
+      // What it is sent decides about processes; none of it may be refused.
+      mailboxMax: Number.POSITIVE_INFINITY,
+      ...('app' in options ? { app: options.app } : {}),
+    })
+  return checked({ id, start, restart, shutdown, significant, kind: 'supervisor' })
+}
+
+/**
+ * Starts a tree: under nobody when given a System, linked when given a context. Resolves when all of it has started;
+ * rejects `EXITED` with `['shutdown', ['failed_to_start_child', id, reason]]` as `details.reason` when a part has not,
+ * and then nothing of it runs.
+ */
+export const startSupervisor = (
+  where: System | Context,
+  spec: ChildSpec,
+): Promise<Ref<SupervisorMessages>> =>
+  madeAt(
+    where,
+    started(where, () => spec),
+  )
+
+/** Starts at `where` what `specify` answers. Whatever throws is a rejection. */
+export const started = async <M>(
+  where: System | Context,
+  specify: () => ChildSpec,
+): Promise<Ref<M>> => {
+  const result = await checked(specify()).start(starterOf(where))
+  return refOf(result as StartResult<never>) as Ref<M>
+}
+
+/** A promise of something begun at `where`: begun by a process, it is guarded; from outside, a promise like any other. */
+export const madeAt = <T>(where: System | Context, promise: Promise<T>): Promise<T> =>
+  isContext(where) ? guarded(promise) : promise
+
+const isContext = (where: System | Context): where is Context =>
+  typeof where === 'object' && where !== null && 'startLinkResult' in where
+
+/**
+ * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`; of a wrong
+ * specification what is wrong with it, as `['bad_combination', [['auto_shutdown', 'never'], ['significant', true]]]`.
+ */
+export const startChild = (
+  supervisor: Ref<SupervisorMessages>,
+  spec: ChildSpec,
+): Promise<StartResult<unknown>> => call(supervisor, 'startChild', spec, patiently)
+
+/** Ends a child, which is not started again by itself. A temporary one is forgotten, any other one keeps its place. */
+export const terminateChild = (
+  supervisor: Ref<SupervisorMessages>,
+  id: string,
+): Promise<ChildResult> => call(supervisor, 'terminateChild', id, patiently)
+
+/** Starts a child that is not running. A failure is the reason of its start, `'running'`, `'restarting'` or `'not_found'`. */
+export const restartChild = (
+  supervisor: Ref<SupervisorMessages>,
+  id: string,
+): Promise<StartResult<unknown>> => call(supervisor, 'restartChild', id, patiently)
+
+/** Forgets a child that is not running. */
+export const deleteChild = (
+  supervisor: Ref<SupervisorMessages>,
+  id: string,
+): Promise<ChildResult> => call(supervisor, 'deleteChild', id, patiently)
+
+/** What every supervisor tells about its children. */
+type Listing = { calls: { whichChildren: () => ChildInfo[]; countChildren: () => ChildCount } }
+
+/** The children, the last started first (of a dynamic supervisor: the first). */
+export const whichChildren = (supervisor: Ref<Listing>): Promise<ChildInfo[]> =>
+  call(supervisor, 'whichChildren', undefined, patiently)
+
+/** How many children there are. */
+export const countChildren = (supervisor: Ref<Listing>): Promise<ChildCount> =>
+  call(supervisor, 'countChildren', undefined, patiently)
+
+/** A supervisor may be busy for as long as its children take to start and to end (OTP waits without limit, too). */
+const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
+
+/** What starts something at `where`. Throws `INVALID_ARGUMENT` for what is neither. */
+export const starterOf = (where: System | Context): ChildContext => {
+  if (isContext(where)) return where
+  if (typeof where === 'object' && where !== null && 'startResult' in where) return outside(where)
+  throw new KeelsonError('INVALID_ARGUMENT', 'where to start: expected a System or a context')
+}
+
+/** Lets a System start what has no supervisor above it. */
+const outside = (system: System): ChildContext => ({
+  system,
+  app: undefined,
+  startLinkResult: system.startResult.bind(system),
+  spawnLink: system.spawn.bind(system),
+})
+
+const knownOptions = new Set([
+  ...['strategy', 'intensity', 'periodMs', 'autoShutdown', 'name', 'app', 'instance'],
+  ...['restart', 'shutdown', 'significant'],
+])
+
+const argumentOf = (
+  id: string,
+  options: SupervisorOptions,
+  children: readonly ChildSpec[],
+): SupervisorArgument => {
+  const { strategy, intensity = 3, periodMs = 5_000, autoShutdown = 'never' } = options
+  if (strategy === undefined) throw wrong(`${id}.strategy`, 'a strategy', strategy)
+  expectOneOf(`${id}.strategy`, strategy, ['one_for_one', 'one_for_all', 'rest_for_one'])
+  expectOneOf(`${id}.autoShutdown`, autoShutdown, ['never', 'any_significant', 'all_significant'])
+  expectCount(`${id}.intensity`, intensity, 0)
+  expectCount(`${id}.periodMs`, periodMs, 1)
+  return { strategy, intensity, periodMs, autoShutdown, children }
+}

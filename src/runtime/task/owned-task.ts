@@ -1,0 +1,232 @@
+/**
+ * A task as its owner has it: a process that computes one value, watched by whoever wants the value. What comes of it is
+ * handed to whoever of the owner waits for it; when nobody does, it goes to the owner's mailbox: the value as an info
+ * `task`, then the end as a down message, as in OTP. A task that was given up sends nothing any more.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { Process } from '../process/process.ts'
+import type { BareContext } from '../server/gen-server.ts'
+import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { Envelope, kinds, type Message } from '../words/envelope.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import { type DownMessage, Monitor } from '../words/monitor.ts'
+import { isThenable } from '../words/outside-code.ts'
+
+declare const result: unique symbol
+
+/** A task of a process. `await`, `yield` and the like of `Task` take it, and the down message of its end names `monitor`. */
+export interface Task<T = unknown> {
+  readonly [result]?: T
+  /** Whose task it is: whoever is sent its value and its end. */
+  readonly owner: Ref
+  /** The process that runs it; `undefined` of a task that was complete from the start. */
+  readonly ref: Ref | undefined
+  readonly monitor: Monitor
+}
+
+/** What came of a task: its value, or why it ended without one. */
+export type TaskOutcome<T = unknown> =
+  | { readonly ok: true; readonly value: T; readonly reason?: never }
+  | { readonly ok: false; readonly reason: ExitReason; readonly value?: never }
+
+/** The payload of the info `task`: the value of a task that nobody awaited. Its down message follows. */
+export interface TaskValue<T = unknown> {
+  readonly task: Task<T>
+  readonly value: T
+}
+
+/** The context of a task's function: that of a bare process. */
+export type TaskContext = BareContext
+
+/** What a task computes, at once or as a promise. A throw ends its process with that reason. */
+export type TaskFunction<R> = (context: TaskContext) => R
+
+/** Starts a bare process. */
+export type Spawn = (body: (context: TaskContext) => unknown) => Ref
+
+/** Tells the end of a task to whoever waits for it, else to the mailbox. */
+class TaskMonitor extends Monitor<Process> {
+  readonly #hasTold: (reason: ExitReason) => boolean
+
+  constructor(owner: Process, subject: Ref, hasTold: (reason: ExitReason) => boolean) {
+    super(owner, subject)
+    this.#hasTold = hasTold
+  }
+
+  override fire(reason: ExitReason): void {
+    this.target = undefined
+    if (!this.#hasTold(reason)) super.fire(reason)
+  }
+}
+
+/** The implementation of `Task`. */
+export class OwnedTask<T> implements Task<T> {
+  declare readonly [result]?: T
+  readonly holder: Process
+  /** The process that runs it. */
+  readonly process: Process | undefined
+  readonly #monitor: TaskMonitor
+  #receiver: ((outcome: TaskOutcome<T>) => void) | undefined = undefined
+  /** Something of it is, or was, in the owner's mailbox. */
+  #hasSent = false
+
+  constructor(owner: Process, process: Process | undefined) {
+    this.holder = owner
+    this.process = process
+    this.#monitor = new TaskMonitor(owner, process?.address ?? owner.address, (reason) =>
+      this.#ended(reason),
+    )
+    if (owner.alive) process?.watchBy(this.#monitor)
+  }
+
+  /** What logs and prompts show: not the world behind it. */
+  toString(): string {
+    return this.process === undefined ? 'completed task' : `task ${this.process.address}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
+  get owner(): Ref {
+    return this.holder.address
+  }
+
+  get ref(): Ref | undefined {
+    return this.process?.address
+  }
+
+  get monitor(): Monitor {
+    return this.#monitor as unknown as Monitor
+  }
+
+  /** Somebody waits for the outcome. */
+  get isExpected(): boolean {
+    return this.#receiver !== undefined
+  }
+
+  /** Nothing of it is to come any more, nor waits in the mailbox. */
+  get isSpent(): boolean {
+    if (this.#isWatched) return false
+    const { mailbox } = this.holder
+    for (let index = 0; index < mailbox.length; index++) {
+      const message = mailbox.at(index)
+      if (message !== undefined && (this.#isValue(message) || this.#isEnd(message))) return false
+    }
+    return true
+  }
+
+  /** The value is there. Dropped when the task was given up, or has ended. */
+  succeeded(value: T): void {
+    if (!this.#isWatched) return
+    if (this.#receiver === undefined) this.send(value)
+    else {
+      this.#unwatch()
+      this.#give({ ok: true, value })
+    }
+  }
+
+  /** Puts the value into the owner's mailbox, whatever its bound. */
+  send(value: T): void {
+    this.#hasSent = true
+    this.holder.deliver(new Envelope(kinds.info, 'task', { task: this, value }))
+  }
+
+  /** Takes what lies in the owner's mailbox: the value, else the end. */
+  take(): TaskOutcome<T> | undefined {
+    if (!this.#hasSent) return undefined
+    const found = this.holder.mailbox.remove((message) => this.#isValue(message))
+    if (found === undefined) return this.#takeEnd()
+    this.forget()
+    return { ok: true, value: (found.payload as TaskValue<T>).value }
+  }
+
+  /** The next outcome goes to `receiver`. */
+  expect(receiver: (outcome: TaskOutcome<T>) => void): void {
+    this.#receiver = receiver
+  }
+
+  /** Nobody waits any more; what comes goes to the mailbox. */
+  release(): void {
+    this.#receiver = undefined
+  }
+
+  /** Gives the task up: whatever it sends or has sent is dropped. */
+  forget(): void {
+    this.#receiver = undefined
+    this.#unwatch()
+    this.#takeEnd()
+    this.#hasSent = false
+  }
+
+  get #isWatched(): boolean {
+    return this.process?.ties.watchers.all.has(this.#monitor) ?? false
+  }
+
+  #unwatch(): void {
+    this.process?.unwatch(this.#monitor)
+  }
+
+  #ended(reason: ExitReason): boolean {
+    if (this.#receiver === undefined) {
+      this.#hasSent = true
+      return false
+    }
+    this.#give({ ok: false, reason })
+    return true
+  }
+
+  #give(outcome: TaskOutcome<T>): void {
+    const receiver = this.#receiver
+    this.#receiver = undefined
+    receiver?.(outcome)
+  }
+
+  #takeEnd(): TaskOutcome<T> | undefined {
+    if (!this.#hasSent) return undefined
+    const found = this.holder.mailbox.remove((message) => this.#isEnd(message))
+    if (found === undefined) return undefined
+    return { ok: false, reason: (found.payload as DownMessage).reason }
+  }
+
+  #isValue({ kind, name, payload }: Message): boolean {
+    return kind === kinds.info && name === 'task' && (payload as TaskValue).task === this
+  }
+
+  #isEnd({ kind, payload }: Message): boolean {
+    return kind === kinds.down && (payload as DownMessage).monitor === this.monitor
+  }
+}
+
+/** Starts `run` as a task of `owner`, who watches it from before its first turn. */
+export const startOwned = <R>(
+  owner: Process,
+  spawn: Spawn,
+  run: TaskFunction<R>,
+): OwnedTask<Awaited<R>> => {
+  const succeeded = (value: Awaited<R>): void => {
+    task.succeeded(value)
+    // Whoever gets the value finds the task ended, as in OTP: nothing of it comes between.
+    task.process?.end('normal')
+  }
+  const ref = spawn((context) => {
+    const value = run(context)
+    return isThenable(value) ? value.then(succeeded as never) : succeeded(value as Awaited<R>)
+  })
+  const task = new OwnedTask<Awaited<R>>(owner, processBehind(ref))
+  return task
+}
+
+/** The process behind a ref that was just made. */
+export const processBehind = (ref: Ref): Process | undefined =>
+  (addressOf(ref) as Address<Process>).process
+
+/** The task behind a `Task`. Throws `INVALID_ARGUMENT` when it is none. */
+export const ownedOf = <T>(task: Task<T>): OwnedTask<T> => {
+  if (task instanceof OwnedTask) return task
+  throw new KeelsonError('INVALID_ARGUMENT', 'expected a task')
+}

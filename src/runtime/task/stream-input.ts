@@ -1,0 +1,176 @@
+/**
+ * The input of a stream of tasks: pulled one by one, when there is room, whether it answers at once or with a promise.
+ * It is opened with the first pull, read by one, and closed once at most.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { isDelay } from '../queues/timer-heap.ts'
+import type { Target } from '../server/gen-server.ts'
+import { isThenable } from '../words/outside-code.ts'
+import type { TaskSupervisorMessages } from './task-supervisor.ts'
+
+// How a stream of tasks runs them: what may be said of it, and what holds when nothing is.
+
+/** How a stream runs its tasks. */
+export interface AsyncStreamOptions {
+  /** Tasks that run at the same time; 8 by default. Without `ordered`, values that nobody took yet count too. */
+  readonly maxConcurrency?: number | undefined
+  /** Whether outcomes come in the order of their inputs; true by default. False: as they are done. */
+  readonly ordered?: boolean | undefined
+  /**
+   * Inputs whose outcome nobody took yet, when `ordered`: 1,000 by default, `maxConcurrency` at least. It is reached only
+   * while the consumer waits for a task that is slower than those behind it; they then go on, as in OTP, up to this.
+   */
+  readonly maxAhead?: number | undefined
+  /** Milliseconds that one task may take; 5,000 by default, `Infinity` for no limit. A task beyond is killed. */
+  readonly timeoutMs?: number | undefined
+  /** A task beyond its time ends the stream with `TIMEOUT` (`exit`, the default), or is an outcome (`kill_task`). */
+  readonly onTimeout?: 'exit' | 'kill_task' | undefined
+  /** The task supervisor that the tasks run under. */
+  readonly supervisor?: Target<TaskSupervisorMessages> | undefined
+  /** False: a crash is an outcome, also for an owner that does not trap exits; and tasks outlive the owner. */
+  readonly link?: boolean | undefined
+}
+
+/** Options with nothing left out. */
+export interface StreamSettings {
+  readonly maxConcurrency: number
+  readonly ordered: boolean
+  readonly maxAhead: number
+  readonly timeoutMs: number
+  readonly onTimeout: 'exit' | 'kill_task'
+  readonly supervisor: Target<TaskSupervisorMessages> | undefined
+  readonly link: boolean
+}
+
+/** The options with their defaults. Throws `INVALID_ARGUMENT` with `details.option`. */
+export const streamSettings = (options: AsyncStreamOptions): StreamSettings => {
+  const unknown = Object.keys(options).find((option) => !known.has(option))
+  if (unknown !== undefined) throw invalid('an unknown option', unknown)
+  const { maxConcurrency = 8, ordered = true, timeoutMs = 5_000, onTimeout = 'exit' } = options
+  const { maxAhead = 1_000, supervisor, link = true } = options
+  if (!isCount(maxConcurrency)) throw invalid('maxConcurrency', maxConcurrency)
+  if (!isCount(maxAhead)) throw invalid('maxAhead', maxAhead)
+  if (!isDelay(timeoutMs)) throw invalid('timeoutMs', timeoutMs)
+  if (onTimeout !== 'exit' && onTimeout !== 'kill_task') throw invalid('onTimeout', onTimeout)
+  const ahead = Math.max(maxAhead, maxConcurrency)
+  return { maxConcurrency, ordered, maxAhead: ahead, timeoutMs, onTimeout, supervisor, link }
+}
+
+const known = new Set([
+  ...['maxConcurrency', 'ordered', 'maxAhead', 'timeoutMs', 'onTimeout', 'supervisor', 'link'],
+])
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1
+
+const invalid = (option: string, found: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${option} of a stream: ${String(found)}`, {
+    details: { option, found },
+  })
+
+/** What an input tells. */
+export interface InputEvents<I> {
+  readonly onInput: (input: I) => void
+  readonly onEnd: () => void
+  /** It threw, or rejected; nothing more comes. */
+  readonly onError: (error: unknown) => void
+}
+
+/** An iterable, sync or async, and how far it was read. */
+export class StreamInput<I> {
+  /** Settles when what `close` asked of the input is done, and rejects when that failed. */
+  closed: Promise<unknown> = Promise.resolve()
+  readonly #inputs: Iterable<I> | AsyncIterable<I>
+  readonly #events: InputEvents<I>
+  #iterator: Iterator<I> | AsyncIterator<I> | undefined = undefined
+  #isPulling = false
+  #isDone = false
+
+  /** Throws `INVALID_ARGUMENT` for what cannot be iterated. */
+  constructor(inputs: Iterable<I> | AsyncIterable<I>, events: InputEvents<I>) {
+    if (!isIterable(inputs))
+      throw new KeelsonError('INVALID_ARGUMENT', 'the input of a stream: no iterable', {
+        details: { option: 'inputs', found: inputs },
+      })
+    this.#inputs = inputs
+    this.#events = events
+  }
+
+  /** There is nothing more in it. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** Asks for the next input. False when nothing came at once: it is at its end, or its answer is awaited. */
+  pull(): boolean {
+    if (this.#isDone || this.#isPulling) return false
+    try {
+      this.#iterator ??= open(this.#inputs)
+      const answer = this.#iterator.next()
+      if (!isThenable(answer)) return this.#take(answer as IteratorResult<I>)
+      this.#isPulling = true
+      Promise.resolve(answer).then(
+        (result) => this.#arrived(result),
+        (error) => this.#broke(error),
+      )
+    } catch (error) {
+      this.#broke(error)
+    }
+    return false
+  }
+
+  /** Tells the input that no more is wanted. An input that owes an answer is told too, but not waited for. */
+  close(): void {
+    if (this.#isDone) return
+    this.#isDone = true
+    const closing = closingOf(this.#iterator)
+    closing.catch(ignore)
+    if (!this.#isPulling) this.closed = closing
+  }
+
+  #arrived(result: IteratorResult<I>): void {
+    this.#isPulling = false
+    try {
+      this.#take(result)
+    } catch (error) {
+      this.#broke(error)
+    }
+  }
+
+  #take({ done, value }: IteratorResult<I>): boolean {
+    if (done) {
+      this.#isDone = true
+      this.#events.onEnd()
+      return false
+    }
+    this.#events.onInput(value)
+    return true
+  }
+
+  #broke(error: unknown): void {
+    this.#isDone = true
+    this.#isPulling = false
+    this.#events.onError(error)
+  }
+}
+
+/** Also a text is one: nothing here may ask for more than its properties. */
+const isIterable = (inputs: unknown): boolean => {
+  const given = inputs as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined
+  return (
+    typeof given?.[Symbol.asyncIterator] === 'function' ||
+    typeof given?.[Symbol.iterator] === 'function'
+  )
+}
+
+const open = <I>(inputs: Iterable<I> | AsyncIterable<I>): Iterator<I> | AsyncIterator<I> => {
+  const { [Symbol.asyncIterator]: isAsync } = inputs as Partial<AsyncIterable<I>>
+  return typeof isAsync === 'function'
+    ? (inputs as AsyncIterable<I>)[Symbol.asyncIterator]()
+    : (inputs as Iterable<I>)[Symbol.iterator]()
+}
+
+const closingOf = async (iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined) => {
+  await iterator?.return?.()
+}
+
+const ignore = (): void => {}

@@ -1,0 +1,137 @@
+/**
+ * Waiting for tasks, one or many, within one limit of time. Whoever awaits wants all values, and gives the tasks up when
+ * one fails or the time is over; whoever yields looks what is there by then, and the tasks go on. It settles once.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { refused } from '../process/guarded.ts'
+import { expectOptions } from '../process/known-options.ts'
+import { Wait } from '../process/wait.ts'
+import { isDelay, noDelay } from '../queues/timer-heap.ts'
+import { describeReason, type ExitReason } from '../words/exit-reason.ts'
+import { type OwnedTask, ownedOf, type Task, type TaskOutcome } from './owned-task.ts'
+
+/** How long to wait for tasks. */
+export interface TaskWaitOptions {
+  /** Milliseconds; 5,000 by default, 0 only looks, `Infinity` sets no limit. */
+  readonly timeoutMs?: number | undefined
+}
+
+const timeoutMsDefault = 5_000
+const waitKeys = new Set(['timeoutMs'])
+
+/** What was found, in the order of the tasks; `undefined` where nothing came in time. */
+type Outcomes = readonly (TaskOutcome | undefined)[]
+
+/** All values, as `finish` makes them of the outcomes. Rejects with `EXITED` or `TIMEOUT`, and gives all tasks up then. */
+export const gatherValues = <R>(
+  tasks: readonly Task[],
+  options: TaskWaitOptions | undefined,
+  finish: (outcomes: Outcomes) => R,
+): Promise<R> =>
+  gather(tasks, options, finish, (pending, finished, wait, timeoutMs) => {
+    const giveUp = (error: KeelsonError): void => {
+      for (const task of pending.keys()) task.forget()
+      wait.reject(error)
+    }
+    return {
+      onOutcome: (outcome) => {
+        if (!outcome.ok) giveUp(taskEnded(outcome.reason))
+        else if (pending.size === 0) wait.resolve(finished())
+      },
+      onTimeout: () => giveUp(taskLate(timeoutMs)),
+    }
+  })
+
+/** What is there when all have ended or the time is over, as `finish` makes it. Who has not ended goes on. */
+export const gatherOutcomes = <R>(
+  tasks: readonly Task[],
+  options: TaskWaitOptions | undefined,
+  finish: (outcomes: Outcomes) => R,
+): Promise<R> =>
+  gather(tasks, options, finish, (pending, finished, wait) => ({
+    onOutcome: () => {
+      if (pending.size === 0) wait.resolve(finished())
+    },
+    onTimeout: () => {
+      for (const task of pending.keys()) task.release()
+      wait.resolve(finished())
+    },
+  }))
+
+/** The error of waiting for a task that ended without a value. */
+export const taskEnded = (reason: ExitReason): KeelsonError =>
+  new KeelsonError('EXITED', `the task ended: ${describeReason(reason)}`, {
+    details: { reason },
+    ...(reason instanceof Error ? { cause: reason } : {}),
+  })
+
+/** The error of waiting for a task longer than allowed. */
+export const taskLate = (timeoutMs: number): KeelsonError =>
+  new KeelsonError('TIMEOUT', `the task gave no value within ${timeoutMs} ms`, {
+    details: { reason: 'timeout', timeoutMs },
+  })
+
+/** What to do as things come. `pending` has those that have not ended, each with its place. */
+type Rules<R> = (
+  pending: ReadonlyMap<OwnedTask<unknown>, number>,
+  finished: () => R,
+  wait: Wait<R>,
+  timeoutMs: number,
+) => { readonly onOutcome: (outcome: TaskOutcome) => void; readonly onTimeout: () => void }
+
+const gather = <R>(
+  tasks: readonly Task[],
+  options: TaskWaitOptions = {},
+  finish: (outcomes: Outcomes) => R,
+  rules: Rules<R>,
+): Promise<R> => {
+  let pending: Map<OwnedTask<unknown>, number>
+  const timeoutMs = options?.timeoutMs ?? timeoutMsDefault
+  try {
+    expectOptions('a wait for tasks', options, waitKeys)
+    pending = pendingOf(tasks, timeoutMs)
+  } catch (error) {
+    return refused(error)
+  }
+  const [first] = pending.keys()
+  if (first === undefined) return Promise.resolve(finish([]))
+  const wait = new Wait<R>(first.holder)
+  const outcomes: (TaskOutcome | undefined)[] = tasks.map(() => undefined)
+  const { onOutcome, onTimeout } = rules(pending, () => finish(outcomes), wait, timeoutMs)
+  const note = (task: OwnedTask<unknown>, outcome: TaskOutcome): void => {
+    outcomes[pending.get(task) ?? 0] = outcome
+    pending.delete(task)
+    onOutcome(outcome)
+  }
+  for (const task of [...pending.keys()]) task.expect((outcome) => note(task, outcome))
+  // What came before goes first, in the order of the tasks; a failure gives up those behind it.
+  for (const task of [...pending.keys()]) {
+    const found = task.isExpected ? task.take() : undefined
+    if (found === undefined) continue
+    task.release()
+    note(task, found)
+  }
+  if (timeoutMs > 0) wait.limit(timeoutMs, onTimeout)
+  else if (pending.size > 0) onTimeout()
+  return wait.promise
+}
+
+/** The tasks, each with its place. Throws `INVALID_ARGUMENT` for what cannot be waited for. */
+const pendingOf = (tasks: readonly Task[], timeoutMs: number): Map<OwnedTask<unknown>, number> => {
+  if (!isDelay(timeoutMs)) throw noDelay('timeoutMs of a task', timeoutMs)
+  const pending = new Map<OwnedTask<unknown>, number>()
+  for (const [index, task] of tasks.map(ownedOf).entries()) {
+    if (pending.has(task)) throw invalid('a task is named twice')
+    if (task.isExpected) throw invalid('the task is waited for already')
+    if (task.isSpent && timeoutMs === Number.POSITIVE_INFINITY) {
+      throw invalid('nothing comes of the task any more: its value was taken, or it was given up')
+    }
+    pending.set(task, index)
+  }
+  if (new Set([...pending.keys()].map(({ holder }) => holder)).size > 1) {
+    throw invalid('the tasks have several owners')
+  }
+  return pending
+}
+
+const invalid = (what: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', what)

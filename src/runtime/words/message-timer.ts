@@ -1,0 +1,96 @@
+/**
+ * A message for later: `sendAfter` and `startTimer`. A timer to a process goes with that process; a timer to a name looks
+ * the name up when it fires. It outlives whoever made it.
+ */
+
+import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
+import type { Directory } from './address.ts'
+import { Envelope, kinds, type Message } from './envelope.ts'
+
+/** What a process must do to be sent a message later. */
+export interface TimerTarget {
+  readonly alive: boolean
+  readonly timers: Set<MessageTimer>
+  deliver(message: Message): void
+}
+
+/** Where the message goes: a process, or whoever has the name then. */
+export type Destination =
+  | { readonly process: TimerTarget }
+  | { readonly name: string; readonly directory: Directory<TimerTarget> }
+
+/** One message on its way. */
+export class MessageTimer implements HeapEntry {
+  dueAt = 0
+  order = 0
+  slot = -1
+  readonly #heap: TimerHeap
+  readonly #destination: Destination
+  readonly #name: string
+  readonly #payload: unknown
+
+  constructor(heap: TimerHeap, destination: Destination, name: string, payload: unknown) {
+    this.#heap = heap
+    this.#destination = destination
+    this.#name = name
+    this.#payload = payload
+  }
+
+  /** What logs and prompts show: not the world behind it. */
+  toString(): string {
+    return `timer ${this.#name}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
+  /** Lets it fire in `ms`. Nothing is armed for a process that has ended, nor for ever: the target knows what waits. */
+  start(ms: number): void {
+    if (!('process' in this.#destination)) this.#heap.add(this, ms)
+    else if (this.#destination.process.alive) {
+      this.#heap.add(this, ms)
+      if (this.slot >= 0) this.#destination.process.timers.add(this)
+    }
+  }
+
+  /** Takes it back: the milliseconds that were left, or false when it has fired or was cancelled before. */
+  cancel(): number | false {
+    const left = this.#heap.left(this)
+    if (left === undefined) return false
+    this.#heap.remove(this)
+    this.#leaveTarget()
+    return left
+  }
+
+  /** The milliseconds that are left, or false when it has fired or was cancelled. */
+  read(): number | false {
+    return this.#heap.left(this) ?? false
+  }
+
+  fire(): void {
+    const target = this.#leaveTarget()
+    if (target?.alive) target.deliver(new Envelope(kinds.info, this.#name, this.#payload))
+  }
+
+  #leaveTarget(): TimerTarget | undefined {
+    if ('process' in this.#destination) {
+      this.#destination.process.timers.delete(this)
+      return this.#destination.process
+    }
+    return this.#destination.directory.holderOf(this.#destination.name)
+  }
+}
+
+/** A timer made by `sendAfter` or `startTimer`. */
+export type Timer = Pick<MessageTimer, 'read'>
+
+/** The payload of a message that `startTimer` sends. */
+export interface Fired<P = unknown> {
+  readonly timer: Timer
+  readonly payload: P
+}

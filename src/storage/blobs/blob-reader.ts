@@ -1,0 +1,163 @@
+/**
+ * Reads blobs and verifies what it hands out: a range by its reference and the CRCs of the chunks that it touches, a
+ * whole by its SHA-256 besides. What is missing or not as it was written is `CORRUPT`, never absent.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { crc32 } from '../bytes/crc32.ts'
+import { type Sha256, startSha256 } from '../bytes/sha256.ts'
+import { viewOf } from '../bytes/u64.ts'
+import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
+import { refusing } from '../segments/log-errors.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+import { blobSegmentPath, closeQuietly } from './blob-folder.ts'
+import {
+  blobChunkBytes,
+  blobHeaderBytes,
+  chunkSeed,
+  corruptBlob,
+  headerFault,
+  trailerBytes,
+  trailerFault,
+} from './blob-record.ts'
+
+/**
+ * Bytes `from` up to `to` of a blob, in memory of their own. Synchronous: for ranges that do not hold up the thread.
+ * @throws KeelsonError `CORRUPT` with file, offset and evidence; `INVALID_ARGUMENT` for a range beyond the blob;
+ * `SHARD_DOWN` (reason `disk`) when the disk cannot say
+ */
+export const readBlobRange = (
+  disk: Disk,
+  dir: string,
+  ref: BlobRef,
+  from: number,
+  to: number,
+): Uint8Array => {
+  const file = openBlob(disk, dir, ref)
+  try {
+    const bytes = readChunks(file, ref, from, to, (length) => new Uint8Array(length))
+    return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice()
+  } finally {
+    closeQuietly(file)
+  }
+}
+
+/** A blob that is read in order, from `from` up to `to`. The last bytes of a whole one are handed out only when its SHA-256 holds. */
+export class BlobReading {
+  readonly #file: DiskFile
+  readonly #ref: BlobRef
+  readonly #to: number
+  readonly #sha: Sha256 | undefined
+  #at: number
+
+  /** @throws as `readBlobRange` */
+  constructor(disk: Disk, dir: string, ref: BlobRef, from: number, to: number) {
+    this.#file = openBlob(disk, dir, ref)
+    this.#ref = ref
+    this.#at = from
+    this.#to = to
+    this.#sha = from === 0 && to === ref.size ? startSha256() : undefined
+  }
+
+  /**
+   * The bytes of as many more chunks as `memory` has room for, in it, and whether they were the last.
+   * @throws as `readBlobRange`; `INVALID_ARGUMENT` for memory without room for any
+   */
+  next(memory: Uint8Array): { readonly bytes: Uint8Array; readonly done: boolean } {
+    const reach = toChunk(this.#at) + memory.length
+    const end = Math.min(this.#to, reach < this.#ref.size ? toChunk(reach) : this.#ref.size)
+    if (end <= this.#at && this.#at < this.#to)
+      throw new KeelsonError('INVALID_ARGUMENT', 'No chunk has room in this memory.')
+    const room = (length: number) => memory.subarray(0, length)
+    const bytes = readChunks(this.#file, this.#ref, this.#at, end, room)
+    this.#at = end
+    this.#sha?.add(bytes)
+    const done = end === this.#to
+    if (done && this.#sha) this.#verifyWhole(this.#sha.end())
+    return { bytes, done }
+  }
+
+  /** Closes the file. */
+  close(): void {
+    closeQuietly(this.#file)
+  }
+
+  #verifyWhole(sum: Uint8Array): void {
+    const { size, sha256, offset } = this.#ref
+    const header = readExactly(this.#file, this.#ref, offset - blobHeaderBytes, blobHeaderBytes)
+    const trailer = readExactly(this.#file, this.#ref, offset + size, trailerBytes(size))
+    const evidence = sum.some((byte, at) => byte !== sha256[at])
+      ? 'its SHA-256 does not hold'
+      : trailerFault(this.#ref, header, trailer)
+    if (evidence) throw corruptBlob(this.#ref, this.#file.path, evidence)
+  }
+}
+
+/** Down to where its chunk begins. */
+const toChunk = (offset: number): number => offset - (offset % blobChunkBytes)
+
+/** Opens the segment of a blob and compares its header with the reference. */
+const openBlob = (disk: Disk, dir: string, ref: BlobRef): DiskFile => {
+  const path = blobSegmentPath(dir, ref.segment)
+  return refusing(() => {
+    const file = openSegment(disk, path, ref)
+    try {
+      const at = ref.offset - blobHeaderBytes
+      const evidence =
+        at < 0
+          ? 'nothing can begin there'
+          : headerFault(readExactly(file, ref, at, blobHeaderBytes), ref)
+      if (evidence) throw corruptBlob(ref, path, evidence)
+      return file
+    } catch (error) {
+      closeQuietly(file)
+      throw error
+    }
+  })
+}
+
+const openSegment = (disk: Disk, path: string, ref: BlobRef): DiskFile => {
+  try {
+    return disk.open(path, 'read')
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'ENOENT')
+      throw corruptBlob(ref, path, 'its segment is missing')
+    throw error
+  }
+}
+
+const readExactly = (file: DiskFile, ref: BlobRef, offset: number, length: number): Uint8Array =>
+  fill(new Uint8Array(length), file, ref, offset)
+
+const fill = (bytes: Uint8Array, file: DiskFile, ref: BlobRef, offset: number): Uint8Array => {
+  const count = refusing(() => file.read(bytes, offset))
+  if (count < bytes.length) throw corruptBlob(ref, file.path, 'its segment is cut short')
+  return bytes
+}
+
+/** Verified bytes, in memory that `room` gives: whole chunks are read and summed, what was asked for is handed out. */
+const readChunks = (
+  file: DiskFile,
+  ref: BlobRef,
+  from: number,
+  to: number,
+  room: (length: number) => Uint8Array,
+): Uint8Array => {
+  if (!(from >= 0 && from <= to && to <= ref.size))
+    throw new KeelsonError('INVALID_ARGUMENT', 'This range reaches beyond its blob.', {
+      details: { from, to, size: ref.size },
+    })
+  if (from === to) return new Uint8Array(0)
+  const first = Math.floor(from / blobChunkBytes)
+  const end = Math.ceil(to / blobChunkBytes)
+  const start = first * blobChunkBytes
+  const length = Math.min(ref.size, end * blobChunkBytes) - start
+  const bytes = fill(room(length), file, ref, ref.offset + start)
+  const sums = viewOf(readExactly(file, ref, ref.offset + ref.size + 4 * first, 4 * (end - first)))
+  for (let chunk = first; chunk < end; chunk++) {
+    const at = (chunk - first) * blobChunkBytes
+    const sum = crc32(bytes.subarray(at, at + blobChunkBytes), chunkSeed(ref, chunk))
+    if (sum !== sums.getUint32(4 * (chunk - first), true))
+      throw corruptBlob(ref, file.path, `the sum of its chunk ${chunk} does not hold`)
+  }
+  return bytes.subarray(from - start, to - start)
+}

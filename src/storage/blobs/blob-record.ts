@@ -1,0 +1,177 @@
+/**
+ * A blob as it stands in a segment. Header and payload are FerricStore's record, byte for byte; the trailer is ours, so
+ * that a range can be verified without the whole. Pure.
+ *
+ *     header    00 "FSBLOG" | u8 version 1 | u64 size | 32 bytes SHA-256 of the payload       (big endian, 48 bytes)
+ *     payload   `size` bytes
+ *     trailer   u32 CRC of each 64 KiB of the payload | "KBLT" | u32 CRC of the header | u32 CRC of the CRCs before
+ *               | u32 CRC of the twelve bytes before                                          (little endian)
+ *
+ * Records begin on multiples of 4,096, so that no block holds bytes of two: a torn write harms only what it wrote, and
+ * a dead record's blocks can be given back. Every CRC is seeded with the record's place, so that bytes of another place
+ * never pass.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { crc32 } from '../bytes/crc32.ts'
+import { viewOf, writeU64 } from '../bytes/u64.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+
+/** Bytes of a header. */
+export const blobHeaderBytes = 48
+
+/** What one CRC of a payload covers. */
+export const blobChunkBytes = 64 * 1024
+
+/** Records begin on multiples of this. */
+export const blobBlockBytes = 4096
+
+/** The largest payload. */
+export const blobBytesMax = 2 ** 40
+
+/** NUL, "FSBLOG", version. */
+const magic: Uint8Array = Uint8Array.of(0x00, 0x46, 0x53, 0x42, 0x4c, 0x4f, 0x47, 1)
+const footerBytes = 16
+const footerMagic = new TextEncoder().encode('KBLT')
+
+/** Where a record stands: its segment and the offset of its payload. */
+export type BlobPlace = { readonly segment: number; readonly offset: number }
+
+/** How many CRCs a payload has. */
+export const chunkCount = (size: number): number => Math.ceil(size / blobChunkBytes)
+
+/** Bytes behind a payload. */
+export const trailerBytes = (size: number): number => 4 * chunkCount(size) + footerBytes
+
+/** Up to the next multiple of a block. */
+export const toBlock = (bytes: number): number => Math.ceil(bytes / blobBlockBytes) * blobBlockBytes
+
+/** Bytes that a record takes, its padding included. */
+export const recordBytes = (size: number): number =>
+  toBlock(blobHeaderBytes + size + trailerBytes(size))
+
+/** Where the record of a reference begins, and the offset behind it. */
+export const recordExtent = ({
+  offset,
+  size,
+}: Pick<BlobRef, 'offset' | 'size'>): { from: number; to: number } => {
+  const from = offset - blobHeaderBytes
+  return { from, to: from + recordBytes(size) }
+}
+
+/** The header of a payload of `size` bytes, in memory of its own. */
+export const encodeBlobHeader = (size: number, sha256: Uint8Array): Uint8Array => {
+  const bytes = new Uint8Array(blobHeaderBytes)
+  bytes.set(magic)
+  viewOf(bytes).setBigUint64(8, BigInt(size))
+  bytes.set(sha256, 16)
+  return bytes
+}
+
+/** What of `header` is not as `ref` says; `undefined` when all is. */
+export const headerFault = (header: Uint8Array, ref: BlobRef): string | undefined => {
+  if (magic.some((byte, at) => byte !== header[at])) return 'no header stands before it'
+  if (viewOf(header).getBigUint64(8) !== BigInt(ref.size)) return 'its header names another size'
+  return ref.sha256.some((byte, at) => byte !== header[16 + at])
+    ? 'its header names another content'
+    : undefined
+}
+
+/** What the CRC of a piece of a record starts from: its place and a number, that of the chunk or one of those below. */
+const seedOf = ({ segment, offset }: BlobPlace, number: number): number => {
+  const view = new DataView(new ArrayBuffer(24))
+  writeU64(view, 0, segment)
+  writeU64(view, 8, offset)
+  writeU64(view, 16, number)
+  return crc32(new Uint8Array(view.buffer))
+}
+
+/** Numbers beyond any chunk's. */
+const pieces = { header: 2 ** 50, table: 2 ** 50 + 1, footer: 2 ** 50 + 2 } as const
+
+/** The sum that a chunk of a payload starts from; `crc32(bytes, seed)` goes on. */
+export const chunkSeed = (place: BlobPlace, index: number): number => seedOf(place, index)
+
+/** Sums up a payload chunk by chunk, whatever pieces it comes in. */
+export class ChunkSums {
+  readonly #place: BlobPlace
+  readonly #sums: number[] = []
+  #sum: number
+  #filled = 0
+
+  constructor(place: BlobPlace) {
+    this.#place = place
+    this.#sum = chunkSeed(place, 0)
+  }
+
+  /** Takes the next bytes of the payload. */
+  add(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const piece = bytes.subarray(at, at + blobChunkBytes - this.#filled)
+      this.#sum = crc32(piece, this.#sum)
+      this.#filled += piece.length
+      at += piece.length
+      if (this.#filled === blobChunkBytes) this.#next()
+    }
+  }
+
+  /** The sums of the chunks that are full by now. */
+  get full(): readonly number[] {
+    return this.#sums
+  }
+
+  /** The sums of all chunks; nothing can be added after it. */
+  end(): readonly number[] {
+    if (this.#filled > 0) this.#next()
+    return this.#sums
+  }
+
+  #next(): void {
+    this.#sums.push(this.#sum)
+    this.#sum = chunkSeed(this.#place, this.#sums.length)
+    this.#filled = 0
+  }
+}
+
+/** The trailer of a record, in memory of its own. */
+export const encodeBlobTrailer = (
+  place: BlobPlace,
+  header: Uint8Array,
+  sums: readonly number[],
+): Uint8Array => {
+  const bytes = new Uint8Array(4 * sums.length + footerBytes)
+  const view = viewOf(bytes)
+  sums.forEach((sum, at) => {
+    view.setUint32(4 * at, sum, true)
+  })
+  const footer = 4 * sums.length
+  bytes.set(footerMagic, footer)
+  view.setUint32(footer + 4, crc32(header, seedOf(place, pieces.header)), true)
+  view.setUint32(footer + 8, crc32(bytes.subarray(0, footer), seedOf(place, pieces.table)), true)
+  const footerSum = crc32(bytes.subarray(footer, footer + 12), seedOf(place, pieces.footer))
+  view.setUint32(footer + 12, footerSum, true)
+  return bytes
+}
+
+/** What is wrong with a record's trailer; `undefined` when its sums hold. */
+export const trailerFault = (
+  place: BlobPlace,
+  header: Uint8Array,
+  trailer: Uint8Array,
+): string | undefined => {
+  const footer = trailer.length - footerBytes
+  const view = viewOf(trailer)
+  const sum = (at: number): number => view.getUint32(footer + at, true)
+  const own = crc32(trailer.subarray(footer, footer + 12), seedOf(place, pieces.footer))
+  if (footerMagic.some((byte, at) => byte !== trailer[footer + at]) || sum(12) !== own)
+    return 'its trailer is damaged'
+  if (sum(4) !== crc32(header, seedOf(place, pieces.header))) return 'its header is damaged'
+  return sum(8) === crc32(trailer.subarray(0, footer), seedOf(place, pieces.table))
+    ? undefined
+    : 'the sums of its chunks are damaged'
+}
+
+/** `CORRUPT`: what a reference names is not there as it was written. */
+export const corruptBlob = (ref: BlobRef, file: string, evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', `a blob is damaged: ${evidence}`, {
+    details: { file, offset: ref.offset, size: ref.size, evidence },
+  })

@@ -1,0 +1,84 @@
+/**
+ * Writes one blob of a size that nobody knows yet, piece by piece, in a segment of its own: payload first, then the
+ * trailer, the header last. Until the sync that ends it, the file holds no record and nobody can refer to it; a stream
+ * that is given up takes its file along.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { startSha256 } from '../bytes/sha256.ts'
+import type { Disk, DiskFile } from '../ports/disk.ts'
+import { refusing } from '../segments/log-errors.ts'
+import { writeAll } from '../segments/segment-file.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+import { closeQuietly, removeQuietly } from './blob-folder.ts'
+import {
+  blobBytesMax,
+  blobHeaderBytes,
+  ChunkSums,
+  encodeBlobHeader,
+  encodeBlobTrailer,
+} from './blob-record.ts'
+import type { BlobWriter } from './blob-writer.ts'
+
+/** So much is written before it is synced: the last sync then has little left to do, and the page cache stays small. */
+const syncEvery = 32 * 1024 * 1024
+
+/** A stream that is being written. */
+export class BlobStreamWriter {
+  readonly segment: number
+  readonly #disk: Disk
+  readonly #dir: string
+  readonly #file: DiskFile
+  readonly #sha = startSha256()
+  readonly #sums: ChunkSums
+  #size = 0
+  #unsynced = 0
+
+  /** @throws KeelsonError `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` */
+  constructor(disk: Disk, dir: string, writer: BlobWriter) {
+    const { segment, file } = refusing(() => writer.create())
+    this.segment = segment
+    this.#disk = disk
+    this.#dir = dir
+    this.#file = file
+    this.#sums = new ChunkSums({ segment, offset: blobHeaderBytes })
+  }
+
+  /** Takes the next bytes; answers how many there are by now. @throws as the constructor, `TOO_LARGE`: only `abort` is left then */
+  write(bytes: Uint8Array): number {
+    if (this.#size + bytes.length > blobBytesMax)
+      throw new KeelsonError('TOO_LARGE', `A blob has at most ${blobBytesMax} bytes.`)
+    refusing(() => {
+      writeAll(this.#file, bytes, blobHeaderBytes + this.#size, 'ENOSPC')
+      this.#sha.add(bytes)
+      this.#sums.add(bytes)
+      this.#size += bytes.length
+      this.#unsynced += bytes.length
+      if (this.#unsynced < syncEvery) return
+      this.#file.sync()
+      this.#unsynced = 0
+    })
+    return this.#size
+  }
+
+  /** Makes the blob durable; answers its reference. @throws as the constructor: only `abort` is left then */
+  finish(): BlobRef {
+    const sum = this.#sha.end()
+    const place = { segment: this.segment, offset: blobHeaderBytes }
+    const header = encodeBlobHeader(this.#size, sum)
+    const trailer = encodeBlobTrailer(place, header, this.#sums.end())
+    refusing(() => {
+      writeAll(this.#file, trailer, blobHeaderBytes + this.#size, 'ENOSPC')
+      writeAll(this.#file, header, 0, 'ENOSPC')
+      this.#file.sync()
+      this.#disk.syncFolder(this.#dir)
+      this.#file.close()
+    })
+    return { size: this.#size, ...place, sha256: sum }
+  }
+
+  /** Gives up: the file goes, at once where the disk lets it, else with a sweep. */
+  abort(): void {
+    closeQuietly(this.#file)
+    removeQuietly(this.#disk, this.#file.path)
+  }
+}

@@ -1,0 +1,197 @@
+/** The blobs of a shard behind a host: carries out requests on a disk, one after another. It holds files, never decides what lives. */
+import { KeelsonError } from '../../errors.ts'
+import type { Disk } from '../ports/disk.ts'
+import { refusing } from '../segments/log-errors.ts'
+import { clearing } from './blob-clearing.ts'
+import type { Extent } from './blob-extents.ts'
+import { listBlobs } from './blob-folder.ts'
+import type { BlobProtocol, BlobRequestKind } from './blob-host.ts'
+import { BlobReading } from './blob-reader.ts'
+import { BlobStreamWriter } from './blob-stream-writer.ts'
+import { BlobWriter } from './blob-writer.ts'
+import { plainBench, type Workbench } from './record-writer.ts'
+
+type Handlers = {
+  readonly [K in BlobRequestKind]: (
+    request: BlobProtocol[K]['request'],
+  ) => BlobProtocol[K]['answer']
+}
+
+/** The clearing under way: one at a time. */
+type Clearing = {
+  readonly segment: number
+  readonly live: readonly Extent[]
+  readonly steps: Generator<undefined, number>
+}
+
+/** Streams and readings of one life are never taken for those of another. */
+const idsOfLife = 2 ** 32
+
+/** One life of a shard's blobs. */
+export class Blobs {
+  readonly #disk: Disk
+  readonly #bench: Workbench
+  readonly #streams = new Map<number, BlobStreamWriter>()
+  readonly #readings = new Map<number, BlobReading>()
+  #dir = ''
+  #writer: BlobWriter | undefined
+  #lastId = 0
+  #clearing: Clearing | undefined
+
+  readonly #handlers: Handlers = {
+    open: (options) => this.#open(options),
+    put: ({ payloads }) => ({ refs: this.#opened().put(payloads) }),
+    streamOpen: () => {
+      const stream = ++this.#lastId
+      this.#streams.set(stream, new BlobStreamWriter(this.#disk, this.#dir, this.#opened()))
+      return { stream }
+    },
+    streamWrite: ({ stream, bytes }) =>
+      this.#streaming(stream, (writer) => ({ length: writer.write(bytes), bytes })),
+    streamFinish: ({ stream }) =>
+      this.#streaming(stream, (writer) => {
+        const ref = writer.finish()
+        this.#streams.delete(stream)
+        return { ref }
+      }),
+    streamAbort: ({ stream }) => this.#abort(stream),
+    readOpen: ({ ref, from, to }) => {
+      const reading = ++this.#lastId
+      this.#readings.set(reading, new BlobReading(this.#disk, this.#dir, ref, from, to))
+      return { reading }
+    },
+    readNext: (request) => this.#readNext(request),
+    readClose: ({ reading }) => {
+      this.#readings.get(reading)?.close()
+      this.#readings.delete(reading)
+      return null
+    },
+    survey: () => this.#survey(),
+    seal: () => {
+      this.#opened().seal()
+      return null
+    },
+    clear: (request) => refusing(() => this.#clear(request)),
+    close: () => {
+      this.#close()
+      return null
+    },
+  }
+
+  /** The bench is used again in each life. */
+  constructor(disk: Disk, bench: Workbench = plainBench()) {
+    this.#disk = disk
+    this.#bench = bench
+  }
+
+  /** Carries out a request. @throws KeelsonError as the protocol says */
+  handle<K extends BlobRequestKind>(
+    kind: K,
+    request: BlobProtocol[K]['request'],
+  ): BlobProtocol[K]['answer'] {
+    return this.#handlers[kind](request)
+  }
+
+  /** Closes all files, whatever was under way. */
+  abandon(): void {
+    this.#close()
+  }
+
+  #open(options: BlobProtocol['open']['request']): BlobProtocol['open']['answer'] {
+    const listing = refusing(() => listBlobs(this.#disk, options.dir))
+    this.#dir = options.dir
+    this.#lastId = options.life * idsOfLife
+    this.#writer = new BlobWriter(this.#disk, this.#bench, options, listing)
+    return { segments: listing.segments, strange: listing.strange }
+  }
+
+  #opened(): BlobWriter {
+    if (this.#writer) return this.#writer
+    throw new KeelsonError('SHARD_DOWN', 'The blobs are not open.')
+  }
+
+  /** A stream that fails is given up at once: nobody can go on with it. */
+  #streaming<T>(stream: number, action: (writer: BlobStreamWriter) => T): T {
+    const writer = this.#streams.get(stream)
+    if (!writer) throw new KeelsonError('EXITED', 'This stream has ended.')
+    try {
+      return action(writer)
+    } catch (error) {
+      this.#abort(stream)
+      throw error
+    }
+  }
+
+  #abort(stream: number): null {
+    const writer = this.#streams.get(stream)
+    this.#streams.delete(stream)
+    writer?.abort()
+    return null
+  }
+
+  #readNext({ reading, bytes }: BlobProtocol['readNext']['request']) {
+    const found = this.#readings.get(reading)
+    if (!found) throw new KeelsonError('EXITED', 'This reading has ended.')
+    let done = true
+    try {
+      const answer = found.next(bytes)
+      done = answer.done
+      return answer
+    } finally {
+      if (done) this.#handlers.readClose({ reading })
+    }
+  }
+
+  #survey(): BlobProtocol['survey']['answer'] {
+    const writer = this.#opened()
+    const streaming = new Set([...this.#streams.values()].map(({ segment }) => segment))
+    const segments = refusing(() => writer.list()).filter(({ segment }) => !streaming.has(segment))
+    return { segments, active: writer.active }
+  }
+
+  #clear({ segment, live }: BlobProtocol['clear']['request']): BlobProtocol['clear']['answer'] {
+    const writer = this.#opened()
+    const isStream = [...this.#streams.values()].some((stream) => stream.segment === segment)
+    if (writer.active === segment || isStream)
+      throw new KeelsonError('INVALID_ARGUMENT', `Segment ${segment} is being written.`)
+    if (!isSameWork(this.#clearing, segment, live)) {
+      this.#endClearing()
+      if (live.length === 0) writer.promiseNumbers()
+      this.#clearing = { segment, live, steps: clearing(this.#disk, this.#dir, segment, live) }
+    }
+    let done = true
+    try {
+      const { steps } = this.#clearing as Clearing
+      const step = steps.next()
+      done = step.done === true
+      return step.done ? { done, freedBytes: step.value } : { done, freedBytes: 0 }
+    } finally {
+      if (done) this.#clearing = undefined
+    }
+  }
+
+  /** What a clearing under way had open is closed, and what it had prepared removed. */
+  #endClearing(): void {
+    this.#clearing?.steps.return(0)
+    this.#clearing = undefined
+  }
+
+  #close(): void {
+    this.#endClearing()
+    for (const stream of [...this.#streams.keys()]) this.#abort(stream)
+    for (const reading of this.#readings.values()) reading.close()
+    this.#readings.clear()
+    this.#writer?.seal()
+    this.#writer = undefined
+  }
+}
+
+/** What was begun with other extents alive must not go on: it would drop what has come to life since. */
+const isSameWork = (
+  work: Clearing | undefined,
+  segment: number,
+  live: readonly Extent[],
+): boolean =>
+  work?.segment === segment &&
+  work.live.length === live.length &&
+  work.live.every(({ from, to }, at) => from === live[at]?.from && to === live[at]?.to)

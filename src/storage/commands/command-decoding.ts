@@ -1,0 +1,278 @@
+/** Reads the units of a DATA frame's payload; `command-encoding.ts` writes them. Strict: only those bytes are read. Pure. */
+import { KeelsonError } from '../../errors.ts'
+import { readUtf8 } from '../bytes/utf8.ts'
+import { isValueTag, type StoredValue } from '../ports/projection-store.ts'
+import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
+import {
+  type Command,
+  commandCodes,
+  type Expiry,
+  expiryKinds,
+  type FieldEntry,
+  type Frame,
+  type KeepExpiry,
+  keepExpiry,
+  noExpiry,
+  ownedFlag,
+  ownerBytesMax,
+  type PutEntry,
+  setFlags,
+  type Unit,
+  unitKinds,
+} from './command.ts'
+import { PayloadReader } from './payload.ts'
+
+/**
+ * The units of a DATA frame's payload, and its stamp. Values are views of `bytes`: copy what must outlive them.
+ * Meant for bytes whose checksum held; strict nevertheless.
+ * @throws KeelsonError `CORRUPT` with `details.evidence`; `UNSUPPORTED_VERSION` (`details.what`, `details.code`) for a
+ * kind of unit, a command, an expiry or a value that a later version has written: its effect is unknown, so whoever
+ * replays stops there and changes nothing.
+ */
+export const decodeFrame = (bytes: Uint8Array): Frame => {
+  const reader = new PayloadReader(bytes)
+  const time = reader.u64()
+  const count = reader.u16()
+  if (count === 0) throw reader.damaged('no unit')
+  const units: Unit[] = []
+  for (let index = 0; index < count; index++) {
+    const length = reader.u32()
+    units.push(reader.within(length, () => readUnit(reader)))
+  }
+  if (reader.at !== reader.end) throw reader.damaged('bytes behind the last unit')
+  return { time, units }
+}
+
+const unsupported = (what: string, code: number): KeelsonError =>
+  new KeelsonError('UNSUPPORTED_VERSION', `a newer version wrote this frame: ${what} ${code}`, {
+    details: { what, code },
+  })
+
+const readUnit = (reader: PayloadReader): Unit => {
+  const kind = reader.u8()
+  if (kind === unitKinds.command) return readCommand(reader)
+  if (kind !== unitKinds.batch) throw unsupported('unit', kind)
+  const commands = readMany(reader, () => {
+    const length = reader.u32()
+    return reader.within(length, () => readCommand(reader))
+  })
+  return { kind: 'batch', commands }
+}
+
+/** A list behind its length as u32. It is read item by item, so that a length that lies reserves nothing. */
+const readMany = <T>(reader: PayloadReader, read: () => T): T[] => {
+  const count = reader.u32()
+  if (count === 0) throw reader.damaged('a list of nothing')
+  const list: T[] = []
+  for (let index = 0; index < count; index++) list.push(read())
+  return list
+}
+
+const { put, delete: remove } = commandCodes
+
+const readCommand = (reader: PayloadReader): Command => {
+  const code = reader.u8()
+  // The most frequent ones first, and without a look at the table.
+  if (code === put) {
+    const key = readKey(reader)
+    const expiry = readExpiry(reader)
+    return { kind: 'put', key, expiry, value: readLastValue(reader) }
+  }
+  if (code === remove) return { kind: 'delete', key: readKey(reader) }
+  return readOther(reader, code)
+}
+
+const kindsByCode: ReadonlyMap<number, Command['kind']> = new Map(
+  Object.entries(commandCodes).map(([kind, code]) => [code, kind as Command['kind']]),
+)
+
+/** Commands that never name an owner, and those that always do. */
+const ownerless: ReadonlySet<Command['kind']> = new Set(['removeExpired'])
+const alwaysOwned: ReadonlySet<Command['kind']> = new Set(['lock', 'extend', 'unlock'])
+
+/** Commands that have no key of their own in front. */
+const keyless: ReadonlySet<Command['kind']> = new Set([
+  'lock',
+  'extend',
+  'unlock',
+  'putMany',
+  'deleteMany',
+  'clear',
+  'removeExpired',
+])
+
+const readOther = (reader: PayloadReader, code: number): Command => {
+  const kind = kindsByCode.get(code & ~ownedFlag)
+  const isOwned = (code & ownedFlag) !== 0
+  if (kind === undefined || (isOwned && ownerless.has(kind))) throw unsupported('command', code)
+  if (!isOwned && alwaysOwned.has(kind)) throw reader.damaged(`${kind} without an owner`)
+  const key = keyless.has(kind) ? '' : readKey(reader)
+  const owner = isOwned ? readText(reader, 'an owner', ownerBytesMax) : ''
+  const command = readFields(reader, kind, key, owner)
+  return isOwned && !alwaysOwned.has(kind) ? ({ ...command, owner } as Command) : command
+}
+
+/** What stands behind code, key and owner. */
+const readFields = (
+  reader: PayloadReader,
+  kind: Command['kind'],
+  key: string,
+  owner: string,
+): Command => {
+  switch (kind) {
+    case 'put':
+      return { kind, key, expiry: readExpiry(reader), value: readLastValue(reader) }
+    case 'delete':
+    case 'persist':
+      return { kind, key }
+    case 'set':
+      return readSet(reader, key)
+    case 'append':
+      return { kind, key, suffix: readLastBytes(reader) }
+    case 'getSet':
+      return { kind, key, value: readLastValue(reader) }
+    case 'setRange':
+      return { kind, key, offset: reader.u64(), patch: readLastBytes(reader) }
+    case 'compareAndSet':
+      return readCompareAndSet(reader, key)
+    case 'lock':
+    case 'extend':
+      return { kind, owner, leaseMs: readMs(reader, 'a lease'), keys: readKeys(reader) }
+    case 'unlock':
+      return { kind, owner, keys: readKeys(reader) }
+    case 'deleteMany':
+    case 'removeExpired':
+      return { kind, keys: readKeys(reader) }
+    case 'putField':
+      return { kind, key, field: readField(reader), value: readLastValue(reader) }
+    case 'deleteField':
+      return { kind, key, field: readField(reader) }
+    case 'putFields':
+      return { kind, key, fields: readMany(reader, () => readFieldEntry(reader)) }
+    case 'putMany':
+      return { kind, entries: readMany(reader, () => readEntry(reader)) }
+    case 'expire':
+      return readExpire(reader, key)
+    case 'clear':
+      return { kind, namespace: readNamespace(reader) }
+  }
+}
+
+const readSet = (reader: PayloadReader, key: string): Command => {
+  const flags = reader.u8()
+  const { absent, present, get } = setFlags
+  if ((flags & ~(absent | present | get)) !== 0) throw unsupported('flags of a set', flags)
+  const condition = flags & (absent | present)
+  if (condition === (absent | present)) throw reader.damaged('two conditions of a set')
+  return {
+    kind: 'set',
+    key,
+    condition: condition === absent ? 'absent' : condition === present ? 'present' : 'always',
+    get: (flags & get) !== 0,
+    expiry: readExpiryOrKeep(reader),
+    value: readLastValue(reader),
+  }
+}
+
+const readCompareAndSet = (reader: PayloadReader, key: string): Command => {
+  const expiry = readExpiryOrKeep(reader)
+  const isExpected = readFlag(reader, 'expectation')
+  const expected = isExpected ? readValue(reader) : undefined
+  return { kind: 'compareAndSet', key, expiry, expected, value: readLastValue(reader) }
+}
+
+const readExpire = (reader: PayloadReader, key: string): Command => {
+  const expiry = readExpiry(reader)
+  if (expiry.kind === 'none') throw reader.damaged('an expire without a time')
+  return { kind: 'expire', key, expiry }
+}
+
+const readNamespace = (reader: PayloadReader): string | undefined => {
+  if (!readFlag(reader, 'scope of a clear')) return undefined
+  const length = reader.u16()
+  return length === 0 ? '' : readTextOf(reader, 'a namespace', length, keyBytesMax)
+}
+
+const readFlag = (reader: PayloadReader, what: string): boolean => {
+  const byte = reader.u8()
+  if (byte > 1) throw unsupported(what, byte)
+  return byte === 1
+}
+
+const readEntry = (reader: PayloadReader): PutEntry => ({
+  key: readKey(reader),
+  expiry: readExpiry(reader),
+  value: readValue(reader),
+})
+
+const readFieldEntry = (reader: PayloadReader): FieldEntry => [readField(reader), readValue(reader)]
+
+const readKey = (reader: PayloadReader): string => readText(reader, 'a key', keyBytesMax)
+
+const readKeys = (reader: PayloadReader): string[] => readMany(reader, () => readKey(reader))
+
+const readField = (reader: PayloadReader): string => readText(reader, 'a field', fieldBytesMax)
+
+const readText = (reader: PayloadReader, what: string, bytesMax: number): string =>
+  readTextOf(reader, what, reader.u16(), bytesMax)
+
+const readTextOf = (
+  reader: PayloadReader,
+  what: string,
+  length: number,
+  bytesMax: number,
+): string => {
+  if (length === 0 || length > bytesMax) throw reader.damaged(`${what} of ${length} bytes`)
+  const from = reader.take(length)
+  const text = readUtf8(reader.bytes, from, from + length)
+  if (text.includes('\0')) throw reader.damaged(`${what} with a NUL`)
+  return text
+}
+
+const readExpiry = (reader: PayloadReader): Expiry => {
+  const kind = reader.u8()
+  if (kind === expiryKinds.none) return noExpiry
+  if (kind > expiryKinds.after) throw unsupported('expiry', kind)
+  return { kind: kind === expiryKinds.at ? 'at' : 'after', ms: readMs(reader, 'an expiry') }
+}
+
+const readExpiryOrKeep = (reader: PayloadReader): Expiry | KeepExpiry => {
+  if (reader.at === reader.end || reader.bytes[reader.at] !== expiryKinds.keep)
+    return readExpiry(reader)
+  reader.u8()
+  return keepExpiry
+}
+
+const readMs = (reader: PayloadReader, what: string): number => {
+  const ms = reader.u64()
+  if (ms === 0) throw reader.damaged(`${what} of 0 ms`)
+  return ms
+}
+
+const readTag = (reader: PayloadReader): StoredValue['tag'] => {
+  const tag = reader.u8()
+  if (!isValueTag(tag)) throw unsupported('value', tag)
+  return tag
+}
+
+/** A value behind its length. */
+const readValue = (reader: PayloadReader): StoredValue => {
+  const tag = readTag(reader)
+  const length = reader.u32()
+  const from = reader.take(length)
+  return { tag, bytes: reader.bytes.subarray(from, from + length) }
+}
+
+/** The value that takes the rest of its command. */
+const readLastValue = (reader: PayloadReader): StoredValue => {
+  const tag = readTag(reader)
+  const from = reader.take(reader.end - reader.at)
+  return { tag, bytes: reader.bytes.subarray(from, reader.end) }
+}
+
+/** The same, of text, bytes or a rope. */
+const readLastBytes = (reader: PayloadReader): StoredValue => {
+  const value = readLastValue(reader)
+  if (value.tag === 0) throw reader.damaged('a structured value where bytes belong')
+  return value
+}

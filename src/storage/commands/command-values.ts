@@ -1,0 +1,108 @@
+/**
+ * The values in commands, in the order in which they stand there: what a large value can be taken out of, and what may refer to
+ * a blob. `expected` of a comparison is not among them: it is compared, never stored. Pure.
+ */
+
+import { type StoredValue, valueTags } from '../ports/projection-store.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+import { decodeRope } from '../values/rope.ts'
+import type { Command, Unit } from './command.ts'
+
+/** The values that a command stores. */
+export const valuesOf = (command: Command): readonly StoredValue[] => {
+  switch (command.kind) {
+    case 'put':
+    case 'set':
+    case 'getSet':
+    case 'compareAndSet':
+    case 'putField':
+      return [command.value]
+    case 'append':
+      return [command.suffix]
+    case 'setRange':
+      return [command.patch]
+    case 'putMany':
+      return command.entries.map(({ value }) => value)
+    case 'putFields':
+      return command.fields.map(([, value]) => value)
+    default:
+      return []
+  }
+}
+
+/** The command with `replaced(value)` in place of each value; the command itself when nothing was replaced. */
+export const withValues = (
+  command: Command,
+  replaced: (value: StoredValue) => StoredValue,
+): Command => {
+  switch (command.kind) {
+    case 'put':
+    case 'set':
+    case 'getSet':
+    case 'compareAndSet':
+    case 'putField': {
+      const value = replaced(command.value)
+      return value === command.value ? command : { ...command, value }
+    }
+    case 'append': {
+      const suffix = replaced(command.suffix)
+      return suffix === command.suffix ? command : { ...command, suffix }
+    }
+    case 'setRange': {
+      const patch = replaced(command.patch)
+      return patch === command.patch ? command : { ...command, patch }
+    }
+    case 'putMany': {
+      const values = command.entries.map(({ value }) => replaced(value))
+      const entries = command.entries.map((entry, at) => ({
+        ...entry,
+        value: values[at] ?? entry.value,
+      }))
+      return command.entries.every(({ value }, at) => value === values[at])
+        ? command
+        : { ...command, entries }
+    }
+    case 'putFields': {
+      const fields = command.fields.map(([field, value]) => [field, replaced(value)] as const)
+      return command.fields.every(([, value], at) => value === fields[at]?.[1])
+        ? command
+        : { ...command, fields }
+    }
+    default:
+      return command
+  }
+}
+
+/** Whether a command refers to a blob; without memory for it, because every command is asked. */
+export const hasBlobs = (command: Command): boolean => {
+  if (command.kind === 'putMany') return command.entries.some(({ value }) => isBlob(value))
+  if (command.kind === 'putFields') return command.fields.some(([, value]) => isBlob(value))
+  return valuesOf(command).some(isBlob)
+}
+
+const isBlob = ({ tag }: StoredValue): boolean => tag === valueTags.blob
+
+/** The commands of a unit. */
+export const commandsOf = (unit: Unit): readonly Command[] =>
+  unit.kind === 'batch' ? unit.commands : [unit]
+
+/** The unit with each of its commands replaced; the unit itself when none was. */
+export const withCommands = (unit: Unit, replaced: (command: Command) => Command): Unit => {
+  if (unit.kind !== 'batch') return replaced(unit)
+  const commands = unit.commands.map(replaced)
+  return commands.every((command, at) => command === unit.commands[at])
+    ? unit
+    : { kind: 'batch', commands }
+}
+
+/** The blobs that a value refers to. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION` for a rope that cannot be read */
+export const refsOf = ({ tag, bytes }: { tag: number; bytes: Uint8Array }): BlobRef[] => {
+  if (tag !== valueTags.blob) return []
+  const refs: BlobRef[] = []
+  for (const part of decodeRope(bytes).parts) if (part.kind === 'blob') refs.push(part.ref)
+  return refs
+}
+
+/** The blobs that a unit refers to. @throws as `refsOf` */
+export const refsOfUnit = (unit: Unit): BlobRef[] =>
+  commandsOf(unit).flatMap(valuesOf).flatMap(refsOf)

@@ -1,0 +1,193 @@
+/**
+ * Writes a frame's payload piece by piece, little endian. What is written is described once and run twice: on a
+ * `PayloadMeasure`, which counts and checks, then on a `PayloadWriter` of exactly that size. So no length is computed in
+ * two places, and nothing is copied.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { utf8Length } from '../bytes/utf8.ts'
+
+// Reads a frame's payload piece by piece, little endian, and never beyond its end: a count is compared with what is left
+// before anything is done with it. Everything that does not fit is `CORRUPT`.
+
+/** A place in a payload, which refuses to be moved beyond its end. */
+export class PayloadReader {
+  readonly bytes: Uint8Array
+  /** The place: the offset of the next byte. */
+  at: number
+  /** Where the part ends that is being read. */
+  end: number
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+    this.at = 0
+    this.end = bytes.length
+  }
+
+  /** The error for what does not fit here. */
+  damaged(evidence: string): KeelsonError {
+    return new KeelsonError('CORRUPT', `a frame's payload is damaged: ${evidence}`, {
+      details: { evidence, offset: this.at },
+    })
+  }
+
+  /** Moves on by `count` bytes and answers where they begin. */
+  take(count: number): number {
+    if (count > this.end - this.at) throw this.damaged('it ends too early')
+    const from = this.at
+    this.at += count
+    return from
+  }
+
+  u8(): number {
+    return this.bytes[this.take(1)] ?? 0
+  }
+
+  u16(): number {
+    return this.u8() | (this.u8() << 8)
+  }
+
+  u32(): number {
+    return this.u16() + this.u16() * 0x10000
+  }
+
+  /** A u64 that is a safe integer. */
+  u64(): number {
+    const low = this.u32()
+    const high = this.u32()
+    if (high > 0x1fffff) throw this.damaged('a number beyond 2^53')
+    return low + high * 2 ** 32
+  }
+
+  /** Runs `read` on the next `length` bytes, all of which it has to use. */
+  within<T>(length: number, read: () => T): T {
+    const outer = this.end
+    this.end = this.take(length) + length
+    this.at = this.end - length
+    const result = read()
+    if (this.at !== this.end) throw this.damaged('bytes that belong to nothing')
+    this.end = outer
+    return result
+  }
+}
+
+/** Where a payload goes: to a measure or into bytes. */
+export interface PayloadSink {
+  u8(value: number): void
+  u16(value: number): void
+  u32(value: number): void
+  /** A safe integer. */
+  u64(value: number): void
+  bytes(bytes: Uint8Array): void
+  /** A text behind its length as u16. @throws KeelsonError `INVALID_ARGUMENT` unless it is well-formed, of 1 to `bytesMax` bytes, without NUL */
+  text(what: string, text: string, bytesMax: number): void
+  /** What `write` writes, behind its length as u32. */
+  sized(write: () => void): void
+}
+
+const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
+
+/** Bytes of a text that may stand in a frame. @throws KeelsonError `INVALID_ARGUMENT` */
+export const textBytes = (what: string, text: string, bytesMax: number): number => {
+  const bytes = utf8Length(text)
+  if (bytes < 1 || bytes > bytesMax || text.includes('\0'))
+    throw invalid(`a command needs ${what} of 1 to ${bytesMax} bytes without NUL`)
+  return bytes
+}
+
+/** Counts the bytes, and refuses what could not be read again. */
+export class PayloadMeasure implements PayloadSink {
+  length = 0
+
+  u8(): void {
+    this.length += 1
+  }
+
+  u16(): void {
+    this.length += 2
+  }
+
+  u32(value: number): void {
+    if (value > 0xffff_ffff) throw invalid('a frame has no room for so many')
+    this.length += 4
+  }
+
+  u64(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw invalid('a frame has whole numbers from 0 on')
+    this.length += 8
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.length += bytes.length
+  }
+
+  text(what: string, text: string, bytesMax: number): void {
+    this.length += 2 + textBytes(what, text, bytesMax)
+  }
+
+  sized(write: () => void): void {
+    this.length += 4
+    write()
+  }
+}
+
+/** Up to this many characters a text of ASCII is written here; from here on the call into Node costs less. */
+const shortText = 24
+
+/** Writes what was measured. */
+export class PayloadWriter implements PayloadSink {
+  readonly #bytes: Buffer
+  #at: number
+
+  /** Into `bytes`, from `at` on. */
+  constructor(bytes: Buffer, at: number) {
+    this.#bytes = bytes
+    this.#at = at
+  }
+
+  u8(value: number): void {
+    this.#bytes[this.#at++] = value
+  }
+
+  u16(value: number): void {
+    this.#at = this.#bytes.writeUInt16LE(value, this.#at)
+  }
+
+  u32(value: number): void {
+    this.#at = this.#bytes.writeUInt32LE(value, this.#at)
+  }
+
+  u64(value: number): void {
+    this.u32(value % 2 ** 32)
+    this.u32(Math.floor(value / 2 ** 32))
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#at)
+    this.#at += bytes.length
+  }
+
+  text(_what: string, text: string): void {
+    const from = this.#at + 2
+    const length = this.#shortAscii(text, from) ? text.length : this.#bytes.write(text, from)
+    this.u16(length)
+    this.#at = from + length
+  }
+
+  #shortAscii(text: string, from: number): boolean {
+    if (text.length > shortText) return false
+    for (let index = 0; index < text.length; index++) {
+      const unit = text.charCodeAt(index)
+      if (unit > 0x7f) return false
+      this.#bytes[from + index] = unit
+    }
+    return true
+  }
+
+  sized(write: () => void): void {
+    const place = this.#at
+    this.#at += 4
+    write()
+    this.#bytes.writeUInt32LE(this.#at - place - 4, place)
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Builds the bytes of one write: frames, in groups that begin on sector boundaries, in one buffer that is used again
+ * for the next write. It chains LSNs and CRCs from where the log stands; the log stands there only once the write
+ * succeeded, so a failed one leaves nothing to undo.
+ */
+
+import { writeU64 } from '../bytes/u64.ts'
+import { stampBytes } from './control-payload.ts'
+import {
+  type FrameBuffer,
+  frameBuffer,
+  frameBytes,
+  frameHeaderBytes,
+  groupFlag,
+  roundUp,
+  type Salt,
+  writeFrameHeader,
+} from './frame.ts'
+import type { FrameEnd } from './frame-cursor.ts'
+
+/** What the frames of one write have in common. */
+export type GroupFacts = {
+  readonly salt: Salt
+  readonly sectorBytes: number
+  /** Known to be durable now; it goes into every header. */
+  readonly durableLsn: number
+}
+
+/** A larger buffer than this is not kept between writes; the largest groups, with their headers, fit. */
+const keptBytes = 8 * 1024 * 1024
+
+/** Encodes one write after another. */
+export class GroupEncoder {
+  #buffer: FrameBuffer = frameBuffer(Buffer.allocUnsafeSlow(64 * 1024))
+  #facts: GroupFacts = { salt: { low: 0, high: 0 }, sectorBytes: 512, durableLsn: 0 }
+  #size = 0
+  #startsGroup = true
+  #fileOffset = 0
+  #endOffset = 0
+  #lsn = 0
+  #crc = 0
+
+  /**
+   * Begins a write that will stand at `last.offset` rounded up to a sector, after the frame that `last` is the end of.
+   * `capacity` bytes will be enough for it.
+   */
+  begin(last: FrameEnd, facts: GroupFacts, capacity: number): void {
+    if (capacity > this.#buffer.bytes.length || this.#buffer.bytes.length > keptBytes)
+      this.#buffer = frameBuffer(
+        Buffer.allocUnsafeSlow(Math.max(capacity, Math.min(keptBytes, this.#buffer.bytes.length))),
+      )
+    this.#facts = facts
+    this.#size = 0
+    this.#startsGroup = true
+    this.#fileOffset = roundUp(last.offset, facts.sectorBytes)
+    this.#endOffset = last.offset
+    this.#lsn = last.lsn
+    this.#crc = last.crc
+  }
+
+  /** Adds a frame; its payload is copied from `source`. Answers its LSN. */
+  add(type: number, source: Uint8Array, from = 0, payloadBytes = source.length): number {
+    const at = this.#size
+    const bytes = this.#buffer.bytes
+    const payloadAt = at + frameHeaderBytes
+    bytes.set(
+      from === 0 && payloadBytes === source.length
+        ? source
+        : source.subarray(from, from + payloadBytes),
+      payloadAt,
+    )
+    return this.#finishFrame(type, at, payloadBytes)
+  }
+
+  /** Adds a DATA frame whose first eight bytes become `time`. */
+  addStamped(
+    type: number,
+    source: Uint8Array,
+    from: number,
+    payloadBytes: number,
+    time: number,
+  ): number {
+    const payloadAt = this.#size + frameHeaderBytes
+    const rest = source.subarray(from + stampBytes, from + payloadBytes)
+    this.#buffer.bytes.set(rest, payloadAt + stampBytes)
+    writeU64(this.#buffer.view, payloadAt, time)
+    return this.#finishFrame(type, this.#size, payloadBytes)
+  }
+
+  #finishFrame(type: number, at: number, payloadBytes: number): number {
+    const lsn = this.#lsn + 1
+    const flags = this.#startsGroup ? groupFlag : 0
+    const { salt, durableLsn } = this.#facts
+    this.#crc = writeFrameHeader(
+      this.#buffer,
+      at,
+      { payloadBytes, lsn, type, flags, prevCrc: this.#crc, durableLsn },
+      salt,
+    )
+    this.#lsn = lsn
+    this.#startsGroup = false
+    this.#size = at + frameBytes(payloadBytes)
+    this.#endOffset = this.#fileOffset + this.#size
+    if (payloadBytes % 8 !== 0)
+      this.#buffer.bytes.fill(0, at + frameHeaderBytes + payloadBytes, this.#size)
+    return lsn
+  }
+
+  /** The next frame begins a group of its own. */
+  endGroup(): void {
+    const end = roundUp(this.#size, this.#facts.sectorBytes)
+    this.#buffer.bytes.fill(0, this.#size, end)
+    this.#size = end
+    this.#startsGroup = true
+  }
+
+  /** Where in the file the next frame will stand. */
+  get nextOffset(): number {
+    return this.#fileOffset + this.#size
+  }
+
+  /** The end of the last frame that was added. */
+  get end(): FrameEnd {
+    return { offset: this.#endOffset, lsn: this.#lsn, crc: this.#crc }
+  }
+
+  /** Where the write goes. */
+  get fileOffset(): number {
+    return this.#fileOffset
+  }
+
+  /** The bytes to write, whole sectors; valid until the next `begin`. Call it last: it pads. */
+  finish(): Uint8Array {
+    const end = roundUp(this.#size, this.#facts.sectorBytes)
+    this.#buffer.bytes.fill(0, this.#size, end)
+    return this.#buffer.bytes.subarray(0, end)
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The first 4 KiB of a segment: which log it belongs to, which LSN it begins with, and how the segment before it ended.
+ * The facts stand twice, each time under a CRC of their own, half a block apart; either copy will do. Pure.
+ */
+import { crc32 } from '../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import type { Salt } from './frame.ts'
+
+/** Bytes before the first frame. */
+export const segmentHeaderBytes = 4096
+
+/** The version of the format that this code writes, and the newest that it reads. */
+export const formatVersion = 1
+
+/**
+ * How the segment before ended, as its successor remembers it: this catches an earlier segment that is missing, cut
+ * short or swapped. All zero in the first segment of a log.
+ */
+export type Predecessor = {
+  readonly seq: number
+  readonly lastLsn: number
+  readonly endOffset: number
+  readonly lastCrc: number
+}
+
+/** The predecessor of a log's first segment. */
+export const noPredecessor: Predecessor = { seq: 0, lastLsn: 0, endOffset: 0, lastCrc: 0 }
+
+/** The facts of a segment. Sizes in bytes. */
+export type SegmentHeader = {
+  /** 16 bytes in hex. */
+  readonly walId: string
+  readonly seq: number
+  readonly baseLsn: number
+  readonly epoch: number
+  readonly salt: Salt
+  readonly prev: Predecessor
+  /** No frame of the segment has a longer payload. */
+  readonly payloadMax: number
+  readonly createdMs: number
+  readonly allocatedBytes: number
+  readonly sectorBytes: number
+}
+
+/** What a block of 4 KiB turned out to be. `damagedCopies` is 1 when only one of the two was good. */
+export type HeaderReading =
+  | { readonly kind: 'good'; readonly header: SegmentHeader; readonly damagedCopies: 0 | 1 }
+  | { readonly kind: 'damaged' }
+  | { readonly kind: 'unsupported'; readonly minReaderVersion: number; readonly flags: number }
+
+const magic = new TextEncoder().encode('KEELWAL\n')
+const copyOffsets = [0, 2048] as const
+const copyBytes = 512
+const checksumAlgorithm = 1
+
+/** The block with which a segment begins. */
+export const encodeSegmentHeader = (header: SegmentHeader): Uint8Array => {
+  const block = new Uint8Array(segmentHeaderBytes)
+  const copy = encodeCopy(header)
+  for (const offset of copyOffsets) block.set(copy, offset)
+  return block
+}
+
+const encodeCopy = (header: SegmentHeader): Uint8Array => {
+  const copy = new Uint8Array(copyBytes)
+  const view = viewOf(copy)
+  copy.set(magic)
+  view.setUint16(8, formatVersion, true)
+  view.setUint16(10, formatVersion, true)
+  view.setUint16(12, segmentHeaderBytes, true)
+  view.setUint8(14, checksumAlgorithm)
+  copy.set(Buffer.from(header.walId, 'hex'), 16)
+  writeU64(view, 32, header.seq)
+  writeU64(view, 40, header.baseLsn)
+  writeU64(view, 48, header.epoch)
+  view.setUint32(56, header.salt.low, true)
+  view.setUint32(60, header.salt.high, true)
+  writeU64(view, 64, header.prev.seq)
+  writeU64(view, 72, header.prev.lastLsn)
+  writeU64(view, 80, header.prev.endOffset)
+  view.setUint32(88, header.prev.lastCrc, true)
+  view.setUint32(100, header.payloadMax, true)
+  writeU64(view, 104, header.createdMs)
+  writeU64(view, 112, header.allocatedBytes)
+  view.setUint16(120, header.sectorBytes, true)
+  view.setUint32(508, crc32(copy.subarray(0, 508)), true)
+  return copy
+}
+
+/** What the first block of a segment says; `block` may be shorter when the file is. */
+export const decodeSegmentHeader = (block: Uint8Array): HeaderReading => {
+  const copies = copyOffsets
+    .map((offset) => block.subarray(offset, offset + copyBytes))
+    .filter(copyIsWhole)
+  const [copy] = copies
+  if (!copy) return { kind: 'damaged' }
+  const view = viewOf(copy)
+  const minReaderVersion = view.getUint16(10, true)
+  const flags = view.getUint32(92, true)
+  if (
+    minReaderVersion > formatVersion ||
+    flags !== 0 ||
+    view.getUint8(14) !== checksumAlgorithm ||
+    view.getUint16(12, true) !== segmentHeaderBytes
+  )
+    return { kind: 'unsupported', minReaderVersion, flags }
+  const header = decodeCopy(copy, view)
+  if (!isSensible(header)) return { kind: 'damaged' }
+  return { kind: 'good', header, damagedCopies: copies.length === 2 ? 0 : 1 }
+}
+
+const copyIsWhole = (copy: Uint8Array): boolean =>
+  copy.length === copyBytes &&
+  magic.every((byte, at) => copy[at] === byte) &&
+  crc32(copy.subarray(0, 508)) === viewOf(copy).getUint32(508, true)
+
+const decodeCopy = (copy: Uint8Array, view: DataView): SegmentHeader => ({
+  walId: Buffer.from(copy.subarray(16, 32)).toString('hex'),
+  seq: readU64(view, 32),
+  baseLsn: readU64(view, 40),
+  epoch: readU64(view, 48),
+  salt: { low: view.getUint32(56, true), high: view.getUint32(60, true) },
+  prev: {
+    seq: readU64(view, 64),
+    lastLsn: readU64(view, 72),
+    endOffset: readU64(view, 80),
+    lastCrc: view.getUint32(88, true),
+  },
+  payloadMax: view.getUint32(100, true),
+  createdMs: readU64(view, 104),
+  allocatedBytes: readU64(view, 112),
+  sectorBytes: view.getUint16(120, true),
+})
+
+/** A copy whose CRC holds was written by us or by somebody who computes CRCs: no later code has to trust its numbers. */
+const isSensible = (header: SegmentHeader): boolean =>
+  [header.seq, header.baseLsn, header.epoch, header.prev.seq, header.prev.lastLsn].every((value) =>
+    Number.isSafeInteger(value),
+  ) &&
+  header.seq >= 1 &&
+  header.baseLsn >= 1 &&
+  Number.isSafeInteger(header.prev.endOffset) &&
+  Number.isSafeInteger(header.allocatedBytes) &&
+  isSectorSize(header.sectorBytes)
+
+/** Whether sectors may be that large: a power of two from 64 bytes to the size of the header block. */
+export const isSectorSize = (bytes: number): boolean =>
+  Number.isInteger(Math.log2(bytes)) && bytes >= 64 && bytes <= segmentHeaderBytes

@@ -1,0 +1,194 @@
+/**
+ * Looks through a projection's LMDB file without LMDB. LMDB maps the file and trusts it: a file cut short is SIGBUS, a
+ * flipped bit in a page is a wrong answer, SIGSEGV or an abort. So no file is opened that was not first read here in
+ * full: both meta pages, the free list, every page of the tree, every row's checksum. What is found sound may be opened
+ * and written to; what is not is set aside and built anew from the log. Changes nothing.
+ */
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { crc32 } from '../bytes/crc32.ts'
+import { readU64, viewOf } from '../bytes/u64.ts'
+import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
+import type { ProjectedPosition, ProjectionExamination } from '../ports/projection-store.ts'
+import { type Meta, metaPageBytes, newerMeta, readMeta } from './lmdb-format.ts'
+import { damage, LmdbPages } from './lmdb-pages.ts'
+import { type CompareKeys, type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
+import { decodePosition, isRowKey, positionKey, rowHeadBytes } from './row-codec.ts'
+
+/** The name of LMDB's file in a projection's folder. */
+export const dataFileName = 'data.mdb'
+
+/**
+ * What the projection in `dir` is: absent, sound (safe to open and to write to), or damaged, with what shows it.
+ * Reads each byte in use once, in bounded memory. An error of the disk while reading is damage too: what cannot be read
+ * is to be built anew. Synchronous: run it behind the shard's `LogHost`.
+ */
+export const examineProjection = (disk: Disk, dir: string): ProjectionExamination => {
+  const path = `${dir}/${dataFileName}`
+  try {
+    const folder = disk.entry(dir)
+    if (folder && folder.kind !== 'folder')
+      return { state: 'damaged', evidence: `${dir} is no folder` }
+    if (disk.entry(path) === undefined) return { state: 'absent' }
+    const file = disk.open(path, 'read')
+    try {
+      return examineFile(file)
+    } finally {
+      file.close()
+    }
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return { state: 'damaged', evidence: evidenceOf(error) }
+    if (error instanceof DiskError) return { state: 'damaged', evidence: error.message }
+    throw error
+  }
+}
+
+const evidenceOf = (error: KeelsonError): string => {
+  const { evidence, key } = error.details
+  return key === undefined ? String(evidence) : `${String(evidence)}, at the key ${String(key)}`
+}
+
+/**
+ * The meta page that LMDB will start from. Reads only the two of them; `open` uses it as a last look.
+ * @throws KeelsonError `CORRUPT`.
+ */
+export const readNewerMeta = (file: DiskFile): Meta => {
+  const first = readMetaAt(file, 0, 0)
+  const second = readMetaAt(file, 1, first.pageBytes)
+  const newer = newerMeta(first, second)
+  if (typeof newer === 'string') throw damage(newer)
+  return newer
+}
+
+const readMetaAt = (file: DiskFile, page: number, offset: number): Meta => {
+  const bytes = new Uint8Array(metaPageBytes)
+  const count = file.read(bytes, offset)
+  const meta = readMeta(bytes.subarray(0, count), page)
+  if (typeof meta === 'string') throw damage(`the meta page ${page} ${meta}`)
+  return meta
+}
+
+const examineFile = (file: DiskFile): ProjectionExamination => {
+  const meta = readNewerMeta(file)
+  const pages = new LmdbPages(file, meta)
+  const free = new FreeList(pages, meta)
+  new LmdbTree('free list', meta.free, meta, pages, compareIntegers, free).walk()
+  const rows = new Rows()
+  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, rows).walk()
+  pages.checkUnwritten()
+  if (rows.count > 0 && rows.position === undefined) throw damage('rows and no position')
+  return { state: 'sound', position: rows.position, rows: rows.count, bytes: file.size() }
+}
+
+/** The order of byte strings, shorter first when one begins the other: LMDB's order of keys. */
+export const compareBytes: CompareKeys = (a, aFrom, aTo, b, bFrom, bTo) => {
+  const shorter = Math.min(aTo - aFrom, bTo - bFrom)
+  for (let index = 0; index < shorter; index++) {
+    const difference = (a[aFrom + index] ?? 0) - (b[bFrom + index] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return aTo - aFrom - (bTo - bFrom)
+}
+
+/** The order of u64 keys. Keys of another length are found by their visitor; here they only must not be taken for equal. */
+const compareIntegers: CompareKeys = (a, aFrom, aTo, b, bFrom, bTo) => {
+  if (aTo - aFrom !== 8 || bTo - bFrom !== 8) throw damage('a key of the free list is no integer')
+  return readU64(viewOf(a), aFrom) - readU64(viewOf(b), bFrom)
+}
+
+/**
+ * The entries of the free list: under a transaction the pages it freed, as u64 count and so many u64 words. A word is a
+ * page, or 0 (a gap), or the negative length of the run that begins at the page in the next word (lmdb-js's `midl.c`).
+ */
+class FreeList implements EntryVisitor {
+  readonly #pages: LmdbPages
+  readonly #meta: Meta
+
+  constructor(pages: LmdbPages, meta: Meta) {
+    this.#pages = pages
+    this.#meta = meta
+  }
+
+  inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void {
+    this.#checkTransaction(page.subarray(keyFrom, dataFrom))
+    this.#claim([page.subarray(dataFrom, dataTo)], dataTo - dataFrom)
+  }
+
+  large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void {
+    this.#checkTransaction(key)
+    this.#claim(pieces, bytes)
+  }
+
+  #checkTransaction(key: Uint8Array): void {
+    const transaction = key.length === 8 ? readU64(viewOf(key), 0) : 0
+    if (transaction < 1 || transaction > this.#meta.transaction)
+      throw damage('the free list names no transaction, or a later one')
+  }
+
+  #claim(pieces: Iterable<Uint8Array>, bytes: number): void {
+    if (bytes < 8 || bytes % 8 !== 0) throw damage(`an entry of the free list has ${bytes} bytes`)
+    let left = -1
+    let run = 0
+    for (const piece of pieces) {
+      const view = viewOf(piece)
+      for (let at = 0; at < piece.length && left !== 0; at += 8) {
+        if (left < 0) left = this.#wordCount(view, bytes)
+        else {
+          run = this.#claimWord(view, at, run)
+          left--
+        }
+      }
+    }
+    if (run !== 0) throw damage('an entry of the free list ends within a run')
+  }
+
+  #wordCount(view: DataView, bytes: number): number {
+    const count = readU64(view, 0)
+    if (count > bytes / 8 - 1) throw damage(`the free list has ${count} pages in ${bytes} bytes`)
+    return count
+  }
+
+  /** Takes one word, behind the length of its run or 0; answers the length of the run that the next word begins, or 0. */
+  #claimWord(view: DataView, at: number, run: number): number {
+    const high = view.getInt32(at + 4, true)
+    const word = view.getUint32(at, true) + high * 2 ** 32
+    if (run > 0 || word > 0) this.#pages.claim(word, Math.max(run, 1), 'the free list')
+    return word < 0 ? -word : 0
+  }
+}
+
+/** The entries of the main tree: rows and the position, each with its sum. */
+class Rows implements EntryVisitor {
+  count = 0
+  position: ProjectedPosition | undefined
+
+  inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void {
+    if (page[keyFrom] === positionKey[0] && dataFrom - keyFrom === positionKey.length) {
+      this.position = decodePosition(page.subarray(dataFrom, dataTo))
+      return
+    }
+    checkRowKey(page, keyFrom, dataFrom)
+    if (dataTo - dataFrom < rowHeadBytes) throw damage('a row is too short')
+    const crc = crc32(page.subarray(dataFrom + 4, dataTo), crc32(page.subarray(keyFrom, dataFrom)))
+    if (viewOf(page).getUint32(dataFrom, true) !== crc)
+      throw damage('a row’s checksum does not hold')
+    this.count++
+  }
+
+  large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void {
+    checkRowKey(key, 0, key.length)
+    if (bytes < rowHeadBytes) throw damage('a row is too short')
+    let expected = -1
+    let crc = crc32(key)
+    for (const piece of pieces) {
+      const isFirst = expected < 0
+      if (isFirst) expected = viewOf(piece).getUint32(0, true)
+      crc = crc32(isFirst ? piece.subarray(4) : piece, crc)
+    }
+    if (crc !== expected) throw damage('a large row’s checksum does not hold')
+    this.count++
+  }
+}
+
+const checkRowKey = (bytes: Uint8Array, from: number, to: number): void => {
+  if (!isRowKey(bytes, from, to)) throw damage(`a row has an impossible key of ${to - from} bytes`)
+}

@@ -1,0 +1,275 @@
+/**
+ * Projections in LMDB. Reads are made here, in the caller's turn, on an environment that this thread has open; a commit is
+ * encoded here and written by a `ProjectionWriter`: a thread that has the same environment open, or this one. Between a
+ * commit and its answer a read may see it already; once it is answered every read does. No iterator outlives its store,
+ * keys and values are bytes of our own making.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import { TurnShare } from '../bytes/turn-share.ts'
+import { readUtf8 } from '../bytes/utf8.ts'
+import type { Disk } from '../ports/disk.ts'
+import type {
+  ProjectedPosition,
+  ProjectionExamination,
+  ProjectionStore,
+  Projections,
+  Row,
+  RowChange,
+  RowRange,
+} from '../ports/projection-store.ts'
+import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
+import {
+  type LmdbDatabase,
+  lockFileIn,
+  openDatabase,
+  translated,
+  writeCommit,
+} from './lmdb-environment.ts'
+import { dataFileName, readNewerMeta } from './lmdb-examination.ts'
+import { decodePosition, decodeRow, positionKey, RowBounds, rowKeyBytesMax } from './row-codec.ts'
+
+/** How projections are opened. */
+export type LmdbOptions = {
+  /**
+   * Address space that is mapped for a store, in bytes; 64 GiB by default. It costs no memory and no disk. A store that
+   * outgrows it is mapped anew, twice as large.
+   */
+  readonly mapBytes?: number
+  /** Who writes; without it commits are written where the store is read. */
+  readonly makeWriter?: ProjectionWriterFactory
+  /** By this a commit is encoded in turns, between which others have theirs; without it in one. */
+  readonly clock?: Clock
+}
+
+/** Who writes the commits of one store, one after another. */
+export type ProjectionWriter = {
+  /**
+   * Takes the memory over. Resolves with it, to be written anew, once the commit is visible and durable; rejects with
+   * nothing changed, but for `SHARD_DOWN`, after which nobody knows.
+   */
+  commit(commit: EncodedCommit): Promise<Uint8Array>
+  /** After the commit in progress; its environment is closed once it resolves. */
+  end(): Promise<void>
+}
+
+/** A store that is open, as its writer has to know it. */
+export type OpenProjection = {
+  readonly dir: string
+  readonly mapBytes: number
+  /** Which file its lock is (`Disk.identity`): with another one the folder is not this store's any more. */
+  readonly lock: string | undefined
+  /** Writes a commit where the store is read, and answers its memory. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
+  write(commit: EncodedCommit): Uint8Array
+}
+
+/** Makes the writer of a store. */
+export type ProjectionWriterFactory = (open: OpenProjection) => ProjectionWriter
+
+/**
+ * Projections in folders of a real file system. `disk` is that file system too: it removes, and looks before LMDB maps.
+ * `examine` reads a whole file (`examineProjection`) wherever that may take its time. Whoever opens a folder holds the
+ * data folder's lock, and has examined it: a file that is damaged in a way that only the examination sees may end the
+ * process when it is opened.
+ */
+export const lmdbProjections = (
+  disk: Disk,
+  examine: (dir: string) => Promise<ProjectionExamination>,
+  options: LmdbOptions = {},
+): Projections => ({
+  examine,
+  open: (dir) => new LmdbProjectionStore(disk, dir, options),
+  remove: (dir) => disk.remove(dir),
+})
+
+/** Looks at what LMDB is about to map: a cut file is SIGBUS, and this look costs two reads. @throws `CORRUPT`. */
+const checkBeforeMapping = (disk: Disk, path: string): void => {
+  if (disk.entry(path) === undefined) return
+  const file = disk.open(path, 'read')
+  try {
+    readNewerMeta(file)
+  } finally {
+    file.close()
+  }
+}
+
+/** So many rows are encoded from one look at the clock to the next: about 50 µs. */
+const rowsPerLook = 100
+
+type Entries = Iterator<{ key: Uint8Array; value: Uint8Array }>
+
+class LmdbProjectionStore implements ProjectionStore {
+  readonly #disk: Disk
+  readonly #dir: string
+  readonly #database: LmdbDatabase
+  readonly #writer: ProjectionWriter
+  readonly #encoder = new CommitEncoder()
+  readonly #clock: Clock | undefined
+  readonly #share: TurnShare | undefined
+  /** Resolves when no commit is under way. */
+  #pending: Promise<void> = Promise.resolve()
+  /** Cursors of ranges that have not come to their end: closed before the store is, because LMDB does not survive less. */
+  readonly #cursors = new Set<Entries>()
+  #closed = false
+  /** Why nothing can be committed any more: LMDB itself refuses after a failure that is not for want of room. */
+  #failure: KeelsonError | undefined
+
+  constructor(
+    disk: Disk,
+    dir: string,
+    { mapBytes = 2 ** 36, makeWriter = writerHere, clock }: LmdbOptions,
+  ) {
+    this.#disk = disk
+    this.#dir = dir
+    this.#clock = clock
+    this.#share = clock && new TurnShare(clock)
+    const path = `${dir}/${dataFileName}`
+    checkBeforeMapping(disk, path)
+    // Readers that a dead process left behind would pin pages for ever. Nobody else is here: the folder's lock is held.
+    disk.remove(lockFileIn(dir))
+    disk.makeFolder(dir)
+    this.#database = openDatabase(dir, mapBytes)
+    disk.syncFolder(dir)
+    const write = (commit: EncodedCommit): Uint8Array => {
+      writeCommit(this.#database, commit)
+      return commit.bytes
+    }
+    this.#writer = makeWriter({ dir, mapBytes, lock: disk.identity(lockFileIn(dir)), write })
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new KeelsonError('CLOSED', 'the projection is closed')
+  }
+
+  position(): ProjectedPosition | undefined {
+    const record = this.#read(positionKey)
+    return record && decodePosition(record)
+  }
+
+  get(key: string): Row | undefined {
+    const bytes = Buffer.from(key)
+    const record = this.#read(bytes)
+    return record && decodeRow(bytes, record)
+  }
+
+  /** A copy of the record under `key`. An empty key, which LMDB refuses, has none. */
+  #read(key: Uint8Array): Uint8Array | undefined {
+    this.#checkOpen()
+    if (key.length === 0 || key.length > rowKeyBytesMax) return undefined
+    try {
+      return this.#database.getBinary(key)
+    } catch (error) {
+      throw translated(error, 'a row was read')
+    }
+  }
+
+  range(range: RowRange): IterableIterator<readonly [key: string, row: Row]> {
+    this.#checkOpen()
+    const bounds = new RowBounds(range)
+    const start = bounds.start()
+    const options = { reverse: range.reverse === true, ...(start && { start }) }
+    const cursor: Entries = this.#database.getRange(options)[Symbol.iterator]()
+    this.#cursors.add(cursor)
+    // The first step takes the moment that the range shows; without it a commit before `next` would be seen.
+    const first = this.#step(cursor)
+    return this.#entries(cursor, first, bounds)
+  }
+
+  #step(cursor: Entries): IteratorResult<{ key: Uint8Array; value: Uint8Array }> {
+    try {
+      return cursor.next()
+    } catch (error) {
+      this.#endCursor(cursor)
+      throw translated(error, 'rows were read')
+    }
+  }
+
+  #endCursor(cursor: Entries): void {
+    if (this.#cursors.delete(cursor)) cursor.return?.()
+  }
+
+  *#entries(
+    cursor: Entries,
+    first: ReturnType<Entries['next']>,
+    bounds: RowBounds,
+  ): IterableIterator<readonly [key: string, row: Row]> {
+    try {
+      let step = first
+      while (step.done !== true) {
+        const { key, value } = step.value
+        const place = bounds.place(key)
+        if (place === 'beyond') return
+        if (place === 'within') yield [readUtf8(key), decodeRow(key, value)]
+        this.#checkOpen()
+        step = this.#step(cursor)
+      }
+    } finally {
+      this.#endCursor(cursor)
+    }
+  }
+
+  async commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
+    this.#checkOpen()
+    if (this.#failure) throw this.#failure
+    const writing = this.#written(changes, position)
+    this.#pending = this.#ended(writing)
+    await this.#pending
+    await writing
+  }
+
+  async #written(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<Uint8Array> {
+    const draft = this.#encoder.begin()
+    this.#share?.begin()
+    let rows = 0
+    for (const [key, row] of changes) {
+      draft.add(key, row)
+      if (++rows % rowsPerLook === 0 && this.#share?.isOver()) await this.#nextTurn()
+    }
+    return this.#writer.commit(draft.end(position))
+  }
+
+  async #nextTurn(): Promise<void> {
+    await new Promise<void>((resolve) => this.#clock?.soon(resolve))
+    this.#share?.begin()
+  }
+
+  /** Resolves when `writing` has ended, however; what is read from then on is read as it is now. */
+  async #ended(writing: Promise<Uint8Array>): Promise<void> {
+    try {
+      this.#encoder.reuse(await writing)
+    } catch (error) {
+      const failure = translated(error, 'rows were committed')
+      if (failure.code === 'CORRUPT') this.#failure = failure
+    }
+    this.#database.resetReadTxn()
+  }
+
+  settled(): Promise<void> {
+    return this.#pending
+  }
+
+  describe(): { readonly rows: number; readonly bytes: number } {
+    this.#checkOpen()
+    const stats: { entryCount?: unknown } = this.#database.getStats()
+    const entries = typeof stats.entryCount === 'number' ? stats.entryCount : 0
+    const bytes = this.#disk.entry(`${this.#dir}/${dataFileName}`)?.size ?? 0
+    // The position is an entry and no row; it comes with the first commit.
+    return { rows: Math.max(0, entries - 1), bytes }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const cursor of [...this.#cursors]) this.#endCursor(cursor)
+    await this.#pending
+    // It is the last who has it open that unmaps it, and only this thread knows what it still refers to.
+    await this.#writer.end()
+    await this.#database.close()
+  }
+}
+
+/** Writes where the store is read, in the turn in which it is asked. */
+const writerHere: ProjectionWriterFactory = ({ write }) => ({
+  commit: async (commit) => write(commit),
+  end: () => Promise.resolve(),
+})

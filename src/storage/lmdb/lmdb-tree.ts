@@ -1,0 +1,257 @@
+/**
+ * A walk through one B+tree of an LMDB file that believes nothing: every page is where it says it is, every node lies
+ * within its page and over no other, keys rise within and across pages and keep to the bounds that the branches set,
+ * and the tree is as large as its meta page says. Whoever has walked a tree through may let LMDB follow its pointers.
+ */
+
+import { readU64, viewOf } from '../bytes/u64.ts'
+import {
+  depthMax,
+  type Meta,
+  nodeHeadBytes,
+  overflowNode,
+  overflowPages,
+  overflowReferenceBytes,
+  pageFlags,
+  pageHeadBytes,
+  type Tree,
+} from './lmdb-format.ts'
+import { damage, type LmdbPages } from './lmdb-pages.ts'
+
+/** Compares two keys, each given by the bytes it stands in, where it begins and where it ends. */
+export type CompareKeys = (
+  a: Uint8Array,
+  aFrom: number,
+  aTo: number,
+  b: Uint8Array,
+  bFrom: number,
+  bTo: number,
+) => number
+
+/** What stands in leaves. Bytes are views, good only during the call. */
+export type EntryVisitor = {
+  /** An entry that lies in its leaf: key and data are parts of `page`. */
+  inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void
+  /** An entry whose data, `bytes` of it, comes in pieces. */
+  large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void
+}
+
+/** A key that a subtree keeps to; `undefined` where nothing bounds it. */
+type Bound = Uint8Array | undefined
+
+const u16 = (bytes: Uint8Array, at: number): number =>
+  (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
+const u32 = (bytes: Uint8Array, at: number): number => u16(bytes, at) + u16(bytes, at + 2) * 0x10000
+
+/** One tree of the snapshot of `meta`; `name` is for evidence. To be walked through once. */
+export class LmdbTree {
+  readonly #name: string
+  readonly #tree: Tree
+  readonly #meta: Meta
+  readonly #pages: LmdbPages
+  readonly #compare: CompareKeys
+  readonly #visitor: EntryVisitor
+  /** Bytes of a page behind its header: what nodes and their pointers share. */
+  readonly #area: number
+  /** For each even offset of a page the page at which a node last began there: marks that need no clearing. */
+  readonly #starts: Float64Array
+  #branchPages = 0
+  #leafPages = 0
+  #overflowPages = 0
+  #entries = 0
+
+  constructor(
+    name: string,
+    tree: Tree,
+    meta: Meta,
+    pages: LmdbPages,
+    compare: CompareKeys,
+    visitor: EntryVisitor,
+  ) {
+    this.#name = name
+    this.#tree = tree
+    this.#meta = meta
+    this.#pages = pages
+    this.#compare = compare
+    this.#visitor = visitor
+    this.#area = meta.pageBytes - pageHeadBytes
+    this.#starts = new Float64Array(meta.pageBytes / 2)
+  }
+
+  /** Walks through all of it, entries in order. @throws KeelsonError `CORRUPT` at the first thing that is wrong. */
+  walk(): void {
+    const tree = this.#tree
+    if (tree.root === undefined) {
+      if (tree.depth !== 0) throw damage(`the ${this.#name} has a depth and no root`)
+    } else {
+      if (tree.depth < 1 || tree.depth > depthMax)
+        throw damage(`the ${this.#name} has the depth ${tree.depth}`)
+      this.#visit(tree.root, tree.depth, undefined, undefined)
+    }
+    this.#checkCount('branch pages', this.#branchPages, tree.branchPages)
+    this.#checkCount('leaf pages', this.#leafPages, tree.leafPages)
+    this.#checkCount('overflow pages', this.#overflowPages, tree.overflowPages)
+    this.#checkCount('entries', this.#entries, tree.entries)
+  }
+
+  #checkCount(what: string, found: number, expected: number): void {
+    if (found !== expected)
+      throw damage(`the ${this.#name} has ${found} ${what} instead of ${expected}`)
+  }
+
+  #visit(number: number, levels: number, low: Bound, high: Bound): void {
+    this.#pages.claim(number, 1, this.#name)
+    const page = this.#pages.read(number)
+    this.#checkHead(page, number, levels === 1 ? pageFlags.leaf : pageFlags.branch)
+    if (levels === 1) this.#visitLeaf(page, number, low, high)
+    // A branch is read again and again while its children come and go in the window.
+    else this.#visitBranch(page.slice(), number, levels, low, high)
+  }
+
+  #fault(number: number, evidence: string): Error {
+    return damage(`page ${number} of the ${this.#name}: ${evidence}`)
+  }
+
+  #checkHead(page: Uint8Array, number: number, flags: number): void {
+    const view = viewOf(page)
+    if (readU64(view, 0) !== number) throw this.#fault(number, 'it has another number')
+    if (!(readU64(view, 8) <= this.#meta.transaction))
+      throw this.#fault(number, 'it is of a later transaction')
+    if (u16(page, 16) !== 0) throw this.#fault(number, 'its padding is not zero')
+    if (u16(page, 18) !== flags) throw this.#fault(number, `its flags are ${u16(page, 18)}`)
+    if (flags === pageFlags.overflow) return
+    const lower = u16(page, 20)
+    const upper = u16(page, 22)
+    if (lower % 2 !== 0 || lower === 0 || lower > upper || upper > this.#area)
+      throw this.#fault(number, `its free space is from ${lower} to ${upper}`)
+  }
+
+  /** Where node `index` of a page begins, checked to hold at least its header. */
+  #nodeAt(page: Uint8Array, number: number, index: number): number {
+    const offset = u16(page, pageHeadBytes + 2 * index)
+    if (offset % 2 !== 0 || offset < u16(page, 22) || offset + nodeHeadBytes > this.#area)
+      throw this.#fault(number, `node ${index} lies outside`)
+    return pageHeadBytes + offset
+  }
+
+  /**
+   * Checks that the page's nodes, of which `sizeOf` knows the sizes, fill the page from its free space to its end and
+   * lie over no other. Their sizes add up to that space, and each ends where another begins or the page ends: from the
+   * lowest one a chain thus covers all of the space, and what is not part of it would make the sum too large.
+   */
+  #checkLayout(page: Uint8Array, number: number, sizeOf: (node: number) => number): number {
+    const count = u16(page, 20) >>> 1
+    const starts = this.#starts
+    for (let index = 0; index < count; index++)
+      starts[this.#nodeAt(page, number, index) >>> 1] = number
+    const upper = pageHeadBytes + u16(page, 22)
+    let sum = 0
+    for (let index = 0; index < count; index++) {
+      const node = pageHeadBytes + u16(page, pageHeadBytes + 2 * index)
+      const size = (sizeOf(node) + 1) & ~1
+      const end = node + size
+      if (end > page.length) throw this.#fault(number, `node ${index} goes beyond its page`)
+      if (end < page.length && starts[end >>> 1] !== number)
+        throw this.#fault(number, `node ${index} ends within another`)
+      sum += size
+    }
+    if (sum !== page.length - upper || starts[upper >>> 1] !== number)
+      throw this.#fault(number, 'its nodes do not fill it')
+    return count
+  }
+
+  #visitBranch(page: Uint8Array, number: number, levels: number, low: Bound, high: Bound): void {
+    this.#branchPages++
+    const count = this.#checkLayout(page, number, (node) => nodeHeadBytes + u16(page, node + 6))
+    let from = low
+    for (let index = 0; index < count; index++) {
+      const node = this.#nodeAt(page, number, index)
+      const to = index + 1 < count ? this.#separator(page, number, index + 1) : high
+      // The key of the first node counts for nothing: its subtree begins where the parent's does.
+      this.#checkBounds(number, from, to)
+      this.#visit(u32(page, node) + u16(page, node + 4) * 2 ** 32, levels - 1, from, to)
+      from = to
+    }
+  }
+
+  #separator(page: Uint8Array, number: number, index: number): Uint8Array {
+    const node = this.#nodeAt(page, number, index)
+    const bytes = u16(page, node + 6)
+    if (bytes === 0) throw this.#fault(number, `node ${index} has no key`)
+    return page.subarray(node + nodeHeadBytes, node + nodeHeadBytes + bytes)
+  }
+
+  #checkBounds(number: number, low: Bound, high: Bound): void {
+    if (low && high && this.#compare(low, 0, low.length, high, 0, high.length) >= 0)
+      throw this.#fault(number, 'its keys do not rise')
+  }
+
+  #visitLeaf(page: Uint8Array, number: number, low: Bound, high: Bound): void {
+    this.#leafPages++
+    const count = this.#checkLayout(page, number, (node) => this.#leafNodeBytes(page, node))
+    this.#checkLeafKeys(page, number, count, low, high)
+    this.#entries += count
+    const large: { key: Uint8Array; bytes: number; reference: Uint8Array }[] = []
+    for (let index = 0; index < count; index++) {
+      const node = pageHeadBytes + u16(page, pageHeadBytes + 2 * index)
+      const flags = u16(page, node + 4)
+      const key = node + nodeHeadBytes
+      const data = key + u16(page, node + 6)
+      if (flags === 0) this.#visitor.inline(page, key, data, data + u32(page, node))
+      else if (flags !== overflowNode) throw this.#fault(number, `node ${index} has unknown flags`)
+      else
+        large.push({
+          key: page.slice(key, data),
+          bytes: u32(page, node),
+          reference: page.slice(data, data + overflowReferenceBytes),
+        })
+    }
+    // Last, because reading them moves the window that `page` is a part of.
+    for (const { key, bytes, reference } of large) this.#visitLarge(key, bytes, reference)
+  }
+
+  #leafNodeBytes(page: Uint8Array, node: number): number {
+    const data = u16(page, node + 4) & overflowNode ? overflowReferenceBytes : u32(page, node)
+    return nodeHeadBytes + u16(page, node + 6) + data
+  }
+
+  #checkLeafKeys(page: Uint8Array, number: number, count: number, low: Bound, high: Bound): void {
+    let before = page
+    let from = 0
+    let to = 0
+    for (let index = 0; index < count; index++) {
+      const node = pageHeadBytes + u16(page, pageHeadBytes + 2 * index)
+      const key = node + nodeHeadBytes
+      const end = key + u16(page, node + 6)
+      if (end === key) throw this.#fault(number, `node ${index} has no key`)
+      const rises =
+        index > 0
+          ? this.#compare(before, from, to, page, key, end) < 0
+          : !low || this.#compare(low, 0, low.length, page, key, end) <= 0
+      if (!rises) throw this.#fault(number, 'its keys do not rise')
+      before = page
+      from = key
+      to = end
+    }
+    if (high && this.#compare(before, from, to, high, 0, high.length) >= 0)
+      throw this.#fault(number, 'it has a key beyond its bound')
+  }
+
+  #visitLarge(key: Uint8Array, bytes: number, reference: Uint8Array): void {
+    const view = viewOf(reference)
+    const number = readU64(view, 0)
+    const count = readU64(view, 16)
+    // More than it takes is right: data that shrinks within its transaction keeps its pages.
+    if (count < overflowPages(bytes, this.#meta.pageBytes))
+      throw damage(`the ${this.#name} has ${bytes} bytes on ${count} pages`)
+    this.#pages.claim(number, count, this.#name)
+    const head = this.#pages.read(number)
+    this.#checkHead(head, number, pageFlags.overflow)
+    if (u32(head, 20) !== count) throw this.#fault(number, 'its run has another length')
+    if (readU64(viewOf(head), 8) !== readU64(view, 8))
+      throw this.#fault(number, 'its run is of another transaction')
+    this.#overflowPages += count
+    const offset = number * this.#meta.pageBytes + pageHeadBytes
+    this.#visitor.large(key, bytes, this.#pages.chunks(offset, bytes))
+  }
+}

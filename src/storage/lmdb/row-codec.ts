@@ -1,0 +1,167 @@
+/**
+ * Rows and the position as they stand in LMDB, which has no checksums of its own: each carries a CRC-32 over its key and
+ * its content, so that a flipped bit in either is found when it is read. Pure. Integers are little endian.
+ *
+ *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes
+ *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, under the key 00
+ *                and in version 4 | u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
+ */
+import { KeelsonError } from '../../errors.ts'
+import { crc32, crc32Within } from '../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import type { FrameBuffer } from '../frames/frame.ts'
+import {
+  isRowTag,
+  type ProjectedPosition,
+  type Row,
+  type RowRange,
+  type RowValue,
+} from '../ports/projection-store.ts'
+import { compoundMarkerKey, lockRows, loggedBlobRows } from '../values/row-key.ts'
+
+/** Bytes of a row before its value. */
+export const rowHeadBytes = 13
+
+/** The key of the position: a NUL alone, which no user's key can be and which stands before all of them. */
+export const positionKey: Uint8Array = Uint8Array.of(0)
+
+/** The longest key of a row: a key of 1,024 bytes, a NUL and a field of 512. */
+export const rowKeyBytesMax = 1024 + 1 + 512
+
+/** What begins with a NUL and is not the position: the marker of compounds, and the keys of locks and of logged blobs. */
+const markerKey = Buffer.from(compoundMarkerKey)
+const lockPrefix = Buffer.from(lockRows.gt ?? '')
+const blobPrefix = Buffer.from(loggedBlobRows.gt)
+
+/** Whether the bytes from `from` up to `to` may be the key of a row. */
+export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolean => {
+  const length = to - from
+  if (length === 0 || length > rowKeyBytesMax) return false
+  if (bytes[from] !== 0) return true
+  if (bytes[from + 1] === lockPrefix[1]) return length > lockPrefix.length
+  if (bytes[from + 1] === blobPrefix[1]) return length > blobPrefix.length
+  return length === markerKey.length && bytes[from + 1] === markerKey[1]
+}
+
+/**
+ * Bytes of a position by its version; 4 has the mark of its frame behind what 3 has. Versions 1 and 2 stood over rows that do not
+ * name the blobs of the log: such a projection is made anew.
+ */
+const positionBytes: Readonly<Record<number, number>> = { 3: 37, 4: 49 }
+const plainPositionBytes = 37
+
+/** Bytes that a row takes. */
+export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.length
+
+/** The sum that a record under `key` begins with: of the key and of the record without the sum. */
+export const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
+
+/** Writes the record of `row` at `at`, right behind its key, which begins at `keyAt`; answers where the record ends. */
+export const encodeRow = (into: FrameBuffer, keyAt: number, at: number, row: Row): number => {
+  const { bytes, view } = into
+  const end = at + rowBytes(row.value)
+  writeU64(view, at + 4, row.expiresAt)
+  bytes[at + 12] = row.value.tag
+  bytes.set(row.value.bytes, at + rowHeadBytes)
+  // `recordCrc`, without views of the two.
+  view.setUint32(at, crc32Within(into, at + 4, end, crc32Within(into, keyAt, at, 0)), true)
+  return end
+}
+
+const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', `a row of the projection is damaged: ${evidence}`, {
+    details: { key: Buffer.from(key).toString('utf8'), evidence },
+  })
+
+/** What is wrong with the record under `key`; `undefined` when its sum holds and it has room for its fields. */
+const fault = (key: Uint8Array, record: FrameBuffer, bytesMin: number): string | undefined => {
+  const { bytes, view } = record
+  if (bytes.length < bytesMin) return 'too short'
+  // `recordCrc`, without a view of the rest.
+  const sum = crc32Within(record, 4, bytes.length, crc32(key))
+  return sum === view.getUint32(0, true) ? undefined : 'its checksum does not hold'
+}
+
+/**
+ * The row in `record`; its value is a view of it.
+ * @throws KeelsonError `CORRUPT` with `details.key` and `details.evidence` when the sum does not hold.
+ */
+export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
+  const view = viewOf(record)
+  const evidence = fault(key, { bytes: record, view }, rowHeadBytes)
+  if (evidence) throw corrupt(key, evidence)
+  const tag = record[12] ?? 0
+  if (!isRowTag(tag)) throw corrupt(key, `a row of the unknown kind ${tag}`)
+  const expiresAt = readU64(view, 4)
+  return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
+}
+
+/** The record of a position: version 4 with the mark of its frame, 3 without. */
+export const encodePosition = (position: ProjectedPosition): Uint8Array => {
+  const { frame } = position
+  const version = frame ? 4 : 3
+  const record = new Uint8Array(positionBytes[version] ?? 0)
+  const view = viewOf(record)
+  record[4] = version
+  record.set(Buffer.from(position.walId, 'hex'), 5)
+  writeU64(view, 21, position.epoch)
+  writeU64(view, 29, position.lsn)
+  if (frame) {
+    writeU64(view, 37, frame.time)
+    view.setUint32(45, frame.crc, true)
+  }
+  view.setUint32(0, recordCrc(positionKey, record.subarray(4)), true)
+  return record
+}
+
+/** The position in `record`. @throws KeelsonError `CORRUPT`, also for a version that this build does not know. */
+export const decodePosition = (record: Uint8Array): ProjectedPosition => {
+  const view = viewOf(record)
+  const evidence = fault(positionKey, { bytes: record, view }, plainPositionBytes)
+  if (evidence) throw corrupt(positionKey, evidence)
+  const version = record[4]
+  if (version === undefined || record.length !== positionBytes[version])
+    throw corrupt(positionKey, `a position of the unknown version ${version}`)
+  const walId = Buffer.from(record.subarray(5, 21)).toString('hex')
+  const position = { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
+  if (version === 3) return position
+  return { ...position, frame: { time: readU64(view, 37), crc: view.getUint32(45, true) } }
+}
+
+// The bounds of a walk through rows, as bytes: where to begin, and for each key whether it is before, within or beyond.
+
+/** The bounds of a range as bytes. LMDB is only asked where to begin; what lies within is decided here. */
+export class RowBounds {
+  readonly #reverse: boolean
+  readonly #from: Buffer | undefined
+  readonly #fromOpen: boolean
+  readonly #to: Buffer | undefined
+  readonly #toOpen: boolean
+
+  constructor(range: RowRange) {
+    const from = range.gt ?? range.gte
+    const to = range.lt ?? range.lte
+    this.#reverse = range.reverse === true
+    this.#from = from === undefined ? undefined : Buffer.from(from)
+    this.#fromOpen = range.gt !== undefined
+    this.#to = to === undefined ? undefined : Buffer.from(to)
+    this.#toOpen = range.lt !== undefined
+  }
+
+  /** Where LMDB begins; `undefined` for the first key of all, or in reverse the last. */
+  start(): Uint8Array | undefined {
+    const key = this.#reverse ? this.#to : this.#from
+    // No row has a longer key, so cutting a bound to that length passes by none. LMDB refuses an empty key.
+    return key?.length === 0 ? positionKey : key?.subarray(0, rowKeyBytesMax)
+  }
+
+  /** Where `key` lies: before the range, in it, or beyond it in the direction of the walk. */
+  place(key: Uint8Array): 'before' | 'within' | 'beyond' {
+    if (key.length === 1 && key[0] === 0) return this.#reverse ? 'beyond' : 'before'
+    const low = this.#from === undefined ? 1 : Buffer.compare(key, this.#from)
+    const high = this.#to === undefined ? -1 : Buffer.compare(key, this.#to)
+    if (low < 0 || (low === 0 && this.#fromOpen)) return this.#reverse ? 'beyond' : 'before'
+    if (high > 0 || (high === 0 && this.#toOpen)) return this.#reverse ? 'before' : 'beyond'
+    return 'within'
+  }
+}

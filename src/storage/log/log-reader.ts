@@ -1,0 +1,173 @@
+/**
+ * Reads frames out of a log's segments, each verified on the way, bounded in bytes. It remembers where recent
+ * reads ended, so that whoever reads on does not walk through the segment again; it holds no file open.
+ */
+import type { KeelsonError } from '../../errors.ts'
+import { readStamp } from '../frames/control-payload.ts'
+import { type FrameHeader, frameTypes } from '../frames/frame.ts'
+import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { ReadAnswer, ReadFrame, ReadRequest } from '../ports/log-host.ts'
+import { corruption, unsupported } from '../segments/log-errors.ts'
+import { pathIn } from '../segments/log-folder.ts'
+import type { LogSegment } from '../segments/segment-chain.ts'
+
+/** How many places are remembered: a few followers, and as many point reads. */
+const placesMax = 64
+
+type Place = { readonly name: string; readonly end: FrameEnd }
+
+/**
+ * What is gathered for one answer. Frames stay where they were read: an answer is a part of one window, given away with it. So
+ * none is copied, and a window is filled for nobody else.
+ */
+type Gathering = {
+  readonly from: number
+  readonly lastLsn: number
+  readonly maxBytes: number
+  readonly checkpoints: boolean
+  readonly frames: ReadFrame[]
+  size: number
+}
+
+/** How much an answer reads at once: about what is wanted, but whoever wants little may have to look for it. */
+const windowBytes = (maxBytes: number): number =>
+  Math.min(Math.max(maxBytes, 64 * 1024), 1024 * 1024)
+
+/** Reads from the log in `dir`. One reader serves one life of the log. */
+export class LogReader {
+  readonly #disk: Disk
+  readonly #dir: string
+  /** The least recently used first. */
+  #places: Place[] = []
+
+  constructor(disk: Disk, dir: string) {
+    this.#disk = disk
+    this.#dir = dir
+  }
+
+  /**
+   * Frames from `from` on and up to `to` and `durableLsn`: at least one when there is any, then as many as stand beside it, up
+   * to `maxBytes` of payloads. @throws KeelsonError `CORRUPT` with file, offset and lsn.
+   */
+  read(
+    segments: readonly LogSegment[],
+    durableLsn: number,
+    { from, to = Number.POSITIVE_INFINITY, maxBytes, checkpoints = false }: ReadRequest,
+  ): ReadAnswer {
+    const lastLsn = Math.min(to, durableLsn)
+    const gathering: Gathering = { from, lastLsn, maxBytes, checkpoints, frames: [], size: 0 }
+    let next = from
+    for (const segment of segments) {
+      if (segment.lastLsn < next) continue
+      if (next > lastLsn) break
+      const reached = this.#readSegment(segment, next, gathering)
+      next = reached.next
+      if (gathering.frames.length > 0)
+        return { frames: gathering.frames, bytes: reached.bytes, next, durableLsn }
+    }
+    return { frames: [], bytes: new Uint8Array(0), next, durableLsn }
+  }
+
+  #readSegment(
+    segment: LogSegment,
+    from: number,
+    gathering: Gathering,
+  ): { readonly next: number; readonly bytes: Uint8Array } {
+    const { name, header, lastLsn, endOffset } = segment
+    const file = this.#disk.open(pathIn(this.#dir, name), 'read')
+    try {
+      const place = this.#placeBefore(segment, from)
+      const window = windowBytes(gathering.maxBytes)
+      const cursor = new FrameCursor(file, header, place, endOffset, window)
+      const end = walk(segment, cursor, Math.min(lastLsn, gathering.lastLsn), gathering)
+      this.#remember({ name, end })
+      return { next: Math.max(from, end.lsn + 1), bytes: takeBytes(cursor, gathering.frames) }
+    } finally {
+      file.close()
+    }
+  }
+
+  /** The remembered place that is nearest before `from`, or the segment's start. */
+  #placeBefore(segment: LogSegment, from: number): FrameEnd {
+    let nearest = segmentStart(segment.header)
+    for (const { name, end } of this.#places)
+      if (name === segment.name && end.lsn < from && end.lsn > nearest.lsn) nearest = end
+    return nearest
+  }
+
+  #remember(place: Place): void {
+    const others = this.#places.filter(
+      ({ name, end }) => name !== place.name || end.lsn !== place.end.lsn,
+    )
+    this.#places = [...others.slice(-(placesMax - 1)), place]
+  }
+}
+
+/** Walks up to the frame `last`, or as far as the answer goes; answers the end of the last frame that it is done with. */
+const walk = (
+  segment: LogSegment,
+  cursor: FrameCursor,
+  last: number,
+  gathering: Gathering,
+): FrameEnd => {
+  let lsn = cursor.end.lsn
+  while (lsn < last) {
+    const isFirst = gathering.frames.length === 0
+    const frame = isFirst ? cursor.next() : cursor.nextInWindow()
+    // What is not in the window begins the next answer, and so does what is damaged.
+    if (!frame && !isFirst) break
+    if (!frame) throw stopped(segment, cursor)
+    if (frame.lsn >= segment.lastLsn) refuseOtherEnd(segment, cursor.end)
+    if (!gather(gathering, cursor, frame))
+      return { offset: cursor.frameOffset, lsn: frame.lsn - 1, crc: frame.prevCrc }
+    lsn = frame.lsn
+  }
+  return cursor.end
+}
+
+/** What ends elsewhere than the log says is whole, and not the segment that the log means. */
+const refuseOtherEnd = (
+  { name, lastLsn, endOffset, lastCrc }: LogSegment,
+  { offset, lsn, crc }: FrameEnd,
+): void => {
+  if (offset === endOffset && crc === lastCrc) return
+  const evidence = `the log says that this segment goes to lsn ${lastLsn} at offset ${endOffset}`
+  throw corruption({ file: name, offset, lsn, evidence })
+}
+
+const stopped = ({ name }: LogSegment, cursor: FrameCursor): KeelsonError => {
+  const { offset, lsn } = cursor.end
+  if (cursor.stop === 'unsupported') return unsupported(name, { offset, lsn: lsn + 1 })
+  const evidence = 'a frame that had been durable is not whole any more'
+  return corruption({ file: name, offset, lsn: lsn + 1, evidence })
+}
+
+/** Adds a frame to the answer; false when the answer is full and the frame is for the next one. */
+const gather = (gathering: Gathering, cursor: FrameCursor, frame: FrameHeader): boolean => {
+  const { lsn, type, payloadBytes: length } = frame
+  const isData = type === frameTypes.data
+  const isWanted = isData || (gathering.checkpoints && type === frameTypes.checkpoint)
+  if (!isWanted || lsn < gathering.from) return true
+  const size = gathering.size + length
+  if (gathering.frames.length > 0 && size > gathering.maxBytes) return false
+  const { buffer, at } = cursor.payload
+  const time = isData ? readStamp(buffer.view, at, length) : 0
+  gathering.frames.push({ lsn, type, time, offset: at, length })
+  gathering.size = size
+  return true
+}
+
+/** The window, which nobody fills any more; a copy of what is in use, when that is less than half of it. */
+const takeBytes = (cursor: FrameCursor, frames: ReadFrame[]): Uint8Array => {
+  const [first] = frames
+  const last = frames.at(-1)
+  if (!first || !last) return new Uint8Array(0)
+  const { bytes } = cursor.payload.buffer
+  const end = last.offset + last.length
+  if (2 * (end - first.offset) >= bytes.length) return bytes
+  const shift = first.offset
+  for (const [index, frame] of frames.entries())
+    frames[index] = { ...frame, offset: frame.offset - shift }
+  return bytes.slice(shift, end)
+}

@@ -1,0 +1,297 @@
+/**
+ * The open log: one writer, one file at a time. A commit is one write of whole sectors and one sync; a frame counts
+ * only once its sync returned. When a group does not fit, the segment is sealed and the next one begun. The first write
+ * or sync that fails is the last one: what the disk then holds nobody knows, so the log is poisoned and stays so.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { checkpointBytes } from '../frames/control-payload.ts'
+import { frameTypes } from '../frames/frame.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
+import { GroupEncoder } from '../frames/group-encoder.ts'
+import type { Commit, CommitRequest } from '../ports/log-host.ts'
+import type { OpenedLog } from '../recovery/log-opening.ts'
+import { poison, refusing } from '../segments/log-errors.ts'
+import { pathIn } from '../segments/log-folder.ts'
+import { frameOffsets, framePayloadMax, refuseLengths } from '../segments/log-limits.ts'
+import { type LogPlace, successorHeader, whileOwned } from '../segments/log-place.ts'
+import { type Manifest, writeManifest } from '../segments/manifest.ts'
+import { SegmentAppender } from '../segments/segment-appender.ts'
+import { type LogSegment, manifestAfter } from '../segments/segment-chain.ts'
+import { attempt, installSegment, type SpareTask } from '../segments/segment-file.ts'
+import { releasable } from './log-retention.ts'
+import { SpareShelf } from './spare-shelf.ts'
+
+/** What a commit has done so far. */
+type Progress = {
+  readonly lsns: number[]
+  bytesWritten: number
+  syncMs: number
+  rolled: boolean
+}
+
+/** A log that takes frames, from its opening to `close` or `abandon`. */
+export class LogWriter {
+  /** The segments that are prepared. */
+  readonly spares: SpareShelf
+  readonly #place: LogPlace
+  readonly #encoder = new GroupEncoder()
+  #sealed: readonly LogSegment[]
+  #newest: SegmentAppender
+  /** The last state that was written to the MANIFEST. */
+  #manifest: Manifest
+  #lastTime: number
+  #checkpointLsn: number
+  #failure: KeelsonError | undefined
+  #isClosed = false
+
+  constructor(place: LogPlace, opened: OpenedLog) {
+    this.#place = place
+    this.spares = new SpareShelf(place)
+    this.#sealed = opened.chain
+    this.#newest = new SegmentAppender(opened.newest, this.#encoder, place.clock)
+    this.#manifest = opened.manifest
+    this.#lastTime = opened.manifest.lastTime
+    this.#checkpointLsn = opened.manifest.checkpointLsn
+  }
+
+  /** Up to here frames are synced. */
+  get durableLsn(): number {
+    return this.#newest.durableLsn
+  }
+
+  /** The last that was written. */
+  get lastLsn(): number {
+    return this.#newest.end.lsn
+  }
+
+  /** Everything up to here is durable outside the log. */
+  get checkpointLsn(): number {
+    return this.#checkpointLsn
+  }
+
+  /** All segments as they are now, the one being written last. */
+  get segments(): readonly LogSegment[] {
+    return [...this.#sealed, this.#newest.segment]
+  }
+
+  /** A spare to make in the background; the shelf is told how it ended. None before a log is used: many never are. */
+  beginSpare(): SpareTask | undefined {
+    if (this.#failure || this.#isClosed || this.#newest.isUntouched) return undefined
+    return this.spares.begin(this.#newest.isHalfFull ? 2 : 1)
+  }
+
+  /** Whether frames with these payloads would begin a new segment, while the spare for it is about to be there. */
+  waitsForSpare(lengths: ArrayLike<number>): boolean {
+    if (this.#failure || !this.spares.isWorthWaitingFor) return false
+    return this.#newest.firstThatDoesNotFit(lengths, 0) < lengths.length
+  }
+
+  /**
+   * Writes frames, and syncs them when the request says so. Those that would need a new segment for which there is no
+   * space are refused, before any byte of them is written; a later commit tries again.
+   * @throws KeelsonError `TOO_LARGE`, `INVALID_ARGUMENT` with nothing written; `SHARD_DOWN` with the reason `poisoned`.
+   */
+  commit(request: CommitRequest): Commit {
+    this.#refuseUnlessOpen()
+    const offsets = frameOffsets(request, framePayloadMax(this.#place.options), this.lastLsn)
+    const time = Math.max(this.#lastTime, request.now)
+    const nextLsn = this.lastLsn + 1
+    const progress: Progress = { lsns: [], bytesWritten: 0, syncMs: 0, rolled: false }
+    const refused = this.#irrevocably(() => this.#commit(request, offsets, time, progress))
+    return {
+      firstLsn: progress.lsns[0] ?? nextLsn,
+      count: progress.lsns.length,
+      time,
+      durableLsn: this.durableLsn,
+      ...progress,
+      ...(refused ? { refused } : {}),
+    }
+  }
+
+  /** Makes everything that was written durable. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`. */
+  sync(): void {
+    this.#refuseUnlessOpen()
+    this.#irrevocably(() => this.#newest.sync())
+  }
+
+  /**
+   * Makes everything durable, and with a marker provably so, unless something says it already or there is no room: then
+   * false. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`.
+   */
+  mark(): boolean {
+    this.sync()
+    if (!this.#newest.wantsMarker) return false
+    this.#irrevocably(() => this.#newest.mark())
+    return true
+  }
+
+  /**
+   * Makes everything durable, says in a CHECKPOINT and the MANIFEST that it is kept elsewhere, and answers both LSNs.
+   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `BUSY` with nothing written; `SHARD_DOWN` (`poisoned`).
+   */
+  checkpoint(opaque: Uint8Array): { readonly lsn: number; readonly coveredLsn: number } {
+    this.#refuseUnlessOpen()
+    const lengths = [checkpointBytes(opaque.length)]
+    refuseLengths(lengths, framePayloadMax(this.#place.options), this.lastLsn)
+    if (this.#newest.firstThatDoesNotFit(lengths, 0) === 0) {
+      const refused = this.#irrevocably(() => this.spares.provide())
+      if (refused) throw refused
+      this.#irrevocably(() => {
+        this.#newest.begin()
+        this.#roll(this.#checkpointLsn)
+      })
+    }
+    return this.#irrevocably(() => {
+      const newest = this.#newest
+      // A CHECKPOINT proves what it covers: it must not reach the disk before that does.
+      newest.sync()
+      const coveredLsn = this.#checkpoint(this.durableLsn)
+      newest.begin(lengths)
+      newest.addCheckpoint(coveredLsn, opaque)
+      newest.write()
+      newest.sync()
+      this.#writeManifest()
+      return { lsn: this.lastLsn, coveredLsn }
+    })
+  }
+
+  /**
+   * Removes the segments that hold nothing beyond `lsn` or the checkpoint that the MANIFEST names, and answers them. The
+   * oldest goes first, and for good before the next: a crash leaves a log that begins later or not, never one with a hole.
+   * @throws KeelsonError `SHARD_DOWN` with the reason `disk`: the rest stays; `poisoned` when a folder's sync failed.
+   */
+  release(lsn: number): readonly LogSegment[] {
+    this.#refuseUnlessOpen()
+    const { disk, dir } = this.#place
+    const gone = releasable(this.#sealed, lsn, this.#manifest.checkpointLsn)
+    for (const { name } of gone) {
+      refusing(() => whileOwned(this.#place, () => disk.remove(pathIn(dir, name))))
+      this.#sealed = this.#sealed.slice(1)
+      this.#irrevocably(() => disk.syncFolder(dir))
+    }
+    return gone
+  }
+
+  /**
+   * Ends the log so that the next opening has nothing to doubt: CHECKPOINT, then CLEAN_CLOSE, each with its sync, then the
+   * MANIFEST says so. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`; the file is closed all the same.
+   */
+  close(projectedLsn: number): void {
+    try {
+      this.#refuseUnlessOpen()
+      this.#irrevocably(() => this.#closeCleanly(projectedLsn))
+    } finally {
+      this.abandon()
+    }
+  }
+
+  /** Closes the file and nothing else, as a crash would. */
+  abandon(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#newest.close()
+  }
+
+  #refuseUnlessOpen(): void {
+    if (this.#failure) throw this.#failure
+    if (this.#isClosed) throw new KeelsonError('CLOSED', 'The log is closed')
+  }
+
+  /** Whatever is thrown in here, a disk's error or a bug, leaves a file that nobody can vouch for; so does a lost lock. */
+  #irrevocably<T>(action: () => T): T {
+    try {
+      return whileOwned(this.#place, action)
+    } catch (error) {
+      this.#failure = poison(error)
+      throw this.#failure
+    }
+  }
+
+  /** Writes group by group, rolling in between, and answers why the rest was refused. */
+  #commit(
+    request: CommitRequest,
+    offsets: readonly number[],
+    time: number,
+    progress: Progress,
+  ): KeelsonError | undefined {
+    const { bytes, lengths } = request
+    let refused: KeelsonError | undefined
+    for (let from = 0; from < lengths.length && !refused; ) {
+      const newest = this.#newest
+      const to = newest.firstThatDoesNotFit(lengths, from)
+      // The space for a new segment is taken before the old one is given up.
+      const rolls = to < lengths.length
+      if (rolls) refused = this.spares.provide()
+      newest.begin(lengths, from, to)
+      for (; from < to; from++)
+        progress.lsns.push(newest.addData(bytes, offsets[from] ?? 0, lengths[from] ?? 0, time))
+      if (progress.lsns.length > 0) this.#lastTime = time
+      if (rolls && !refused) {
+        const { bytesWritten, syncMs } = this.#roll(request.projectedLsn)
+        progress.bytesWritten += bytesWritten
+        progress.syncMs += syncMs
+        progress.rolled = true
+      } else progress.bytesWritten += newest.write()
+    }
+    if (request.sync) progress.syncMs += this.#newest.sync()
+    return refused
+  }
+
+  /**
+   * Writes what the encoder holds, CHECKPOINT and SEAL, syncs, and begins the next segment in the spare. It exists from
+   * its rename on, and counts from the MANIFEST on: one that a crash leaves in between is empty and is taken back.
+   */
+  #roll(projectedLsn: number): { readonly bytesWritten: number; readonly syncMs: number } {
+    const { disk, dir, clock } = this.#place
+    const old = this.#newest
+    old.addCheckpoint(this.#checkpoint(projectedLsn))
+    old.addEndMark(frameTypes.seal)
+    const bytesWritten = old.write()
+    const syncMs = old.sync()
+    old.trim()
+    const header = successorHeader(this.#place, old.segment)
+    const made = installSegment(disk, dir, { spare: this.spares.take(), header })
+    const newest = { ...made, header, end: segmentStart(header) }
+    this.#sealed = this.segments
+    this.#newest = new SegmentAppender(newest, this.#encoder, clock)
+    old.close()
+    this.#writeManifest()
+    return { bytesWritten, syncMs }
+  }
+
+  /** Nobody projects what is not durable, and a projection that was begun anew takes no checkpoint back. */
+  #checkpoint(projectedLsn: number): number {
+    this.#checkpointLsn = Math.max(this.#checkpointLsn, Math.min(projectedLsn, this.durableLsn))
+    return this.#checkpointLsn
+  }
+
+  #writeManifest(cleanClose?: Manifest['cleanClose']): void {
+    this.#manifest = manifestAfter(this.#manifest, {
+      segments: this.segments,
+      newest: this.#newest.header,
+      recoveredLsn: this.durableLsn,
+      checkpointLsn: this.#checkpointLsn,
+      lastTime: this.#lastTime,
+      ...(cleanClose ? { cleanClose } : {}),
+    })
+    writeManifest(this.#place.disk, this.#place.dir, this.#manifest)
+    this.#newest.prove()
+  }
+
+  #closeCleanly(projectedLsn: number): void {
+    const newest = this.#newest
+    newest.sync()
+    newest.begin()
+    newest.addCheckpoint(this.#checkpoint(projectedLsn))
+    newest.write()
+    newest.sync()
+    newest.begin()
+    newest.addEndMark(frameTypes.cleanClose)
+    newest.write()
+    newest.sync()
+    this.#writeManifest({ lastLsn: newest.end.lsn, endOffset: newest.end.offset })
+    // The next opening begins a segment of its own; what is left of this one is given back.
+    attempt(() => newest.trim())
+    this.spares.discard()
+  }
+}

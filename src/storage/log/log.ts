@@ -1,0 +1,236 @@
+/**
+ * One life of one log over one disk, synchronously: the requests of the `LogProtocol`, carried out one by one. Hosts
+ * wrap it: the thread in production, inline in the simulation.
+ */
+import type { Clock } from '../../clock.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { checkpointBytes } from '../frames/control-payload.ts'
+import { examineProjection } from '../lmdb/lmdb-examination.ts'
+import type { Disk } from '../ports/disk.ts'
+import type {
+  Inspection,
+  LogDescription,
+  LogProtocol,
+  LogRequestKind,
+  OpenReport,
+} from '../ports/log-host.ts'
+import { inspectLog } from '../recovery/log-inspection.ts'
+import { openLog } from '../recovery/log-opening.ts'
+import type { LogPlan } from '../recovery/log-plan.ts'
+import type { ScanAssistant } from '../recovery/scan-board.ts'
+import { refusing } from '../segments/log-errors.ts'
+import { checkLogOptions, givenBack } from '../segments/log-limits.ts'
+import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
+import type { SpareTask } from '../segments/segment-file.ts'
+import { createLog as createLogFiles } from './log-creation.ts'
+import { LogReader } from './log-reader.ts'
+import { Pins } from './log-retention.ts'
+import { LogWriter } from './log-writer.ts'
+
+/** A log's life, before `open`, after it, and when it is over. */
+type Life =
+  | { readonly kind: 'new' }
+  | {
+      readonly kind: 'open'
+      readonly writer: LogWriter
+      readonly reader: LogReader
+      readonly pins: Pins
+    }
+  | { readonly kind: 'over' }
+
+/** Carries out requests; throws `KeelsonError`s where a host rejects. */
+export type Log = {
+  handle<K extends LogRequestKind>(
+    kind: K,
+    request: LogProtocol[K]['request'],
+  ): LogProtocol[K]['answer']
+  /**
+   * A spare to make in the background, by `prepareSpare` and beside all other requests; `settleSpare` is told how it
+   * ended. A host that does not ask has its spares made when they are needed.
+   */
+  beginSpare(): SpareTask | undefined
+  /** The spare that `beginSpare` gave is there, or failed with `error` and is gone. */
+  settleSpare(error?: unknown): void
+  /** Whether a host that is making a spare had better carry out this request, and those after it, when that is settled. */
+  waitsForSpare<K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']): boolean
+  /** Closes the files without a clean close; what comes later is refused with `CLOSED`. */
+  abandon(): void
+}
+
+type Handlers = {
+  readonly [K in LogRequestKind]: (request: LogProtocol[K]['request']) => LogProtocol[K]['answer']
+}
+
+/** A log that nothing was asked of yet. An `assistant` reads over the same files as `disk`. */
+export const createLog = (disk: Disk, clock: Clock, assistant?: ScanAssistant): Log => {
+  let life: Life = { kind: 'new' }
+
+  const opened = () => {
+    if (life.kind === 'open') return life
+    throw new KeelsonError('CLOSED', `The log is ${life.kind === 'new' ? 'not open' : 'closed'}`)
+  }
+
+  /** An opening that was refused may be tried again; one that failed half way needs a new life, and a new look. */
+  const openOnce = ({ dir, options, inspection }: LogProtocol['open']['request']) => {
+    try {
+      return open({ disk, clock, dir, options }, inspection)
+    } catch (error) {
+      if (!isKeelsonError(error, 'NO_SPACE') && !isKeelsonError(error, 'READ_ONLY'))
+        life = { kind: 'over' }
+      throw error
+    }
+  }
+
+  const handlers: Handlers = {
+    inspect({ dir, options, evidence, needs, ...tenure }) {
+      checkLogOptions(options)
+      const { lock } = refusing(() => lockIn(disk, dir))
+      refusing(() => refuseLostLock({ disk, dir, ...tenure }))
+      const inspection = inspectLog(disk, dir, evidence, needs, assistant)
+      return { ...inspection, ...(lock === undefined ? {} : { lock }) }
+    },
+    create({ dir, options }) {
+      checkLogOptions(options)
+      createLogFiles({ disk, clock, dir, options })
+      return null
+    },
+    open(request) {
+      if (life.kind !== 'new') throw new KeelsonError('CLOSED', 'A log is opened once in its life')
+      const { writer, report } = openOnce(request)
+      const reader = new LogReader(disk, request.dir)
+      life = { kind: 'open', writer, reader, pins: new Pins() }
+      return report
+    },
+    commit: (request) => ({ ...opened().writer.commit(request), ...givenBack(request) }),
+    sync() {
+      const { writer } = opened()
+      writer.sync()
+      return { durableLsn: writer.durableLsn }
+    },
+    mark() {
+      const { writer } = opened()
+      return { written: writer.mark(), durableLsn: writer.durableLsn }
+    },
+    checkpoint({ opaque }) {
+      const { writer } = opened()
+      return { ...writer.checkpoint(opaque), durableLsn: writer.durableLsn }
+    },
+    release({ lsn }) {
+      const { writer, pins } = opened()
+      const gone = writer.release(Math.min(lsn, pins.least - 1))
+      const removedBytes = gone.reduce((sum, { endOffset }) => sum + endOffset, 0)
+      return { removed: gone.length, removedBytes, firstLsn: firstLsnOf(writer) }
+    },
+    pin({ from, pin }) {
+      const { writer, pins } = opened()
+      refuseBefore(firstLsnOf(writer), from)
+      return { pin: pins.hold(from, pin) }
+    },
+    unpin({ pin }) {
+      opened().pins.drop(pin)
+      return null
+    },
+    read(request) {
+      const { writer, reader } = opened()
+      const behind = request.fromCheckpoint ? writer.checkpointLsn + 1 : 0
+      const from = Math.max(request.from, behind)
+      refuseBefore(firstLsnOf(writer), from)
+      return refusing(() => reader.read(writer.segments, writer.durableLsn, { ...request, from }))
+    },
+    describe: () => describe(opened().writer),
+    examineProjection: ({ dir }) => refusing(() => examineProjection(disk, dir)),
+    close({ projectedLsn }) {
+      const { writer } = opened()
+      life = { kind: 'over' }
+      writer.close(projectedLsn)
+      return null
+    },
+  }
+
+  return {
+    handle(kind, request) {
+      if (life.kind === 'over') throw new KeelsonError('CLOSED', 'The log is closed')
+      return handlers[kind](request)
+    },
+    beginSpare: () => (life.kind === 'open' ? life.writer.beginSpare() : undefined),
+    settleSpare(error) {
+      if (life.kind === 'open') life.writer.spares.settle(error)
+    },
+    waitsForSpare(kind, request) {
+      if (life.kind !== 'open') return false
+      const { writer } = life
+      return kind === 'close' ? writer.spares.isMaking : writer.waitsForSpare(lengthsIn(request))
+    },
+    abandon() {
+      if (life.kind === 'open') life.writer.abandon()
+      life = { kind: 'over' }
+    },
+  }
+}
+
+const open = (
+  place: LogPlace,
+  inspection: Inspection,
+): { readonly writer: LogWriter; readonly report: OpenReport } => {
+  const { dir, options } = place
+  checkLogOptions(options)
+  // The plan is what `inspectLog` made; between the two it was only carried around.
+  const plan = inspection.plan as LogPlan | null
+  if (!plan)
+    throw new KeelsonError('NO_SEGMENTS', `There is no log in ${dir}`, { details: { dir } })
+  const { lock } = inspection
+  const owned = lock === undefined ? place : { ...place, lock }
+  refusing(() => refuseLostLock(owned))
+  const opened = openLog(place, plan)
+  const writer = new LogWriter(owned, opened)
+  const { segments } = writer
+  const report = {
+    walId: plan.walId,
+    epoch: plan.epoch,
+    firstLsn: firstLsnOf(writer),
+    lastLsn: plan.lastLsn,
+    lastTime: plan.lastTime,
+    tail: plan.tail,
+    cutBytes: plan.cutBytes,
+    copiedFrames: opened.copiedFrames,
+    segments: segments.length,
+    remarks: inspection.remarks,
+  }
+  return { writer, report }
+}
+
+/** The payloads that a request will write. */
+const lengthsIn = (request: LogProtocol[LogRequestKind]['request']): ArrayLike<number> => {
+  if (request && 'lengths' in request) return request.lengths
+  return request && 'opaque' in request ? [checkpointBytes(request.opaque.length)] : []
+}
+
+const firstLsnOf = ({ segments }: LogWriter): number => segments[0]?.header.baseLsn ?? 1
+
+const refuseBefore = (firstLsn: number, from: number): void => {
+  if (from >= firstLsn) return
+  throw new KeelsonError('INVALID_ARGUMENT', `The log begins with lsn ${firstLsn}`, {
+    details: { from, firstLsn },
+  })
+}
+
+const describe = (writer: LogWriter): LogDescription => {
+  const { segments } = writer
+  const header = segments.at(-1)?.header
+  return {
+    walId: header?.walId ?? '',
+    epoch: header?.epoch ?? 0,
+    lastLsn: writer.lastLsn,
+    durableLsn: writer.durableLsn,
+    checkpointLsn: writer.checkpointLsn,
+    spares: { ready: writer.spares.ready, making: writer.spares.isMaking },
+    segments: segments.map(({ name, header, lastLsn, endOffset }, index) => ({
+      file: name,
+      baseLsn: header.baseLsn,
+      lastLsn,
+      usedBytes: endOffset,
+      // Behind the end of a segment that has a successor nothing is kept.
+      allocatedBytes: index === segments.length - 1 ? header.allocatedBytes : endOffset,
+    })),
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * The first phase of opening a log: look at everything, change nothing, and say what the second phase is to do. Damage
+ * that is not a torn tail is thrown here, while the folder is still as it was found.
+ */
+import type { Disk } from '../ports/disk.ts'
+import type { Evidence, Inspection, LogNeeds } from '../ports/log-host.ts'
+import { corruption, refusing, unsupported } from '../segments/log-errors.ts'
+import { manifestName, pathIn } from '../segments/log-folder.ts'
+import { type Manifest, type ManifestReading, readManifest } from '../segments/manifest.ts'
+import { findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
+import { foundAs, listSegments } from '../segments/segment-list.ts'
+import { otherThanShown } from './frame-mark.ts'
+import { checkpointOf, type Findings, planOf } from './log-plan.ts'
+import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
+import { checkLinks, scanLog } from './log-scan.ts'
+import type { ScanAssistant } from './scan-board.ts'
+
+/**
+ * Inspects the log in `dir`. `evidence` is what others know of it; an `assistant` only makes it quicker.
+ * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; `SHARD_DOWN` when the disk cannot be read.
+ */
+export const inspectLog = (
+  disk: Disk,
+  dir: string,
+  evidence: readonly Evidence[] = [],
+  needs?: LogNeeds,
+  assistant?: ScanAssistant,
+): Inspection => refusing(() => inspect(disk, dir, evidence, needs, assistant))
+
+const inspect = (
+  disk: Disk,
+  dir: string,
+  evidence: readonly Evidence[],
+  needs: LogNeeds | undefined,
+  assistant: ScanAssistant | undefined,
+): Inspection => {
+  refuseOtherManifest(disk, dir)
+  const manifest = readManifest(disk, dir)
+  if (manifest.unsupported !== undefined)
+    throw unsupported(manifestName, { formatVersion: manifest.unsupported })
+  const list = listSegments(disk, dir, manifest)
+  const newest = list.segments.at(-1)
+  const { shown } = needs ?? {}
+  const claims = shown ? [...evidence, { ...shown, source: 'projection' }] : evidence
+  if (!newest) return inspectEmpty(manifest.manifest, claims)
+  const breach = findBreach(list.segments, manifest.manifest)
+  if (breach)
+    throw corruption({ file: breach.name, offset: 0, lsn: breach.lsn, evidence: breach.evidence })
+  const other = shown && otherThanShown(disk, dir, list.segments, shown)
+  const first = firstToScan(list.segments, manifest.manifest, readFromBy(needs, other))
+  checkLinks(disk, dir, list.segments.slice(0, first + 1))
+  const scan = scanLog(disk, dir, list.segments.slice(first), assistant)
+  const findings: Findings = { dir, list, manifest, newest, scan }
+  refuseMissingStart(findings, needs)
+  const verdict = judge(findings, other ? evidence : claims)
+  const found = report(disk, findings, verdict)
+  return other ? { ...found, showsOther: true, remarks: [...found.remarks, other] } : found
+}
+
+/** From where on every frame has to be whole; `undefined` when recovery decides. */
+const readFromBy = (needs: LogNeeds | undefined, other: string | undefined): number | undefined => {
+  if (!needs?.shown || other) return needs?.readFrom
+  return Math.max(needs.readFrom, needs.shown.lsn + 1)
+}
+
+/** A link to nothing counts as missing, and is replaced; what cannot be read, or replaced, is for people to look at. */
+const refuseOtherManifest = (disk: Disk, dir: string): void => {
+  const kind = disk.entry(pathIn(dir, manifestName))?.kind
+  if (kind === undefined || kind === 'file') return
+  const evidence = `a file is expected here, and it is ${foundAs(kind)}`
+  throw corruption({ file: manifestName, offset: 0, lsn: 1, evidence })
+}
+
+/** A folder without a segment: new, or its creation was interrupted. Or its segments are gone. */
+const inspectEmpty = (
+  manifest: Manifest | undefined,
+  evidence: readonly Evidence[],
+): Inspection => {
+  const proof = evidence.find(({ lsn, walId }) => lsn > 0 && (!walId || walId === manifest?.walId))
+  // Generation 1 is written when a log is made; from the first opening on it is more.
+  const wasOpened = manifest !== undefined && manifest.generation > 1
+  if (proof || wasOpened) {
+    const source = proof ? proof.source : manifestName
+    const lsn = proof?.lsn ?? manifest?.newest.baseLsn ?? 1
+    throw corruption({
+      file: manifestName,
+      offset: 0,
+      lsn,
+      evidence: `${source} knows of segments, and there is none`,
+    })
+  }
+  return {
+    exists: false,
+    epoch: 0,
+    lastLsn: 0,
+    provenLsn: 0,
+    hasFrames: false,
+    tail: 'clean',
+    cutBytes: 0,
+    remarks: [],
+    plan: null,
+  }
+}
+
+/**
+ * From the checkpoint on, and from where somebody will read; before both, headers and the links between segments are enough,
+ * and readers verify what they read.
+ */
+const firstToScan = (
+  segments: readonly SegmentEntry[],
+  manifest: Manifest | undefined,
+  readFrom: number | undefined,
+): number => {
+  const checkpoint = segments.findIndex(({ header }) => header.seq === manifest?.checkpointSegment)
+  const behind = segments.findIndex(({ header }) => header.baseLsn > (readFrom ?? Infinity))
+  const reader = readFrom === undefined || behind < 0 ? segments.length - 1 : behind - 1
+  return Math.max(0, Math.min(checkpoint, reader))
+}
+
+const refuseMissingStart = (findings: Findings, needs: LogNeeds | undefined): void => {
+  const [first] = findings.list.segments
+  const heldFrom = needs?.heldFrom ?? checkpointOf(findings) + 1
+  if (!first || first.header.baseLsn <= heldFrom) return
+  throw corruption({
+    file: first.name,
+    offset: 0,
+    lsn: 1,
+    evidence: 'segments before it are missing, and nothing has taken the place of their frames',
+  })
+}
+
+const judge = (
+  findings: Findings,
+  evidence: readonly Evidence[],
+): Exclude<EndVerdict, { kind: 'corrupt' }> => {
+  const { newest, scan } = findings
+  const { end, tail } = scan
+  const verdict = judgeEnd({
+    lastLsn: end.lsn,
+    proofs: proofsOf(findings, evidence),
+    isShort: newest.size < newest.header.allocatedBytes && !scan.endsMarked,
+    isClosed: isClosed(findings),
+    hasBytesBehind: tail.usedEnd > end.offset,
+  })
+  if (verdict.kind !== 'corrupt') return verdict
+  throw corruption({
+    file: newest.name,
+    offset: end.offset,
+    lsn: end.lsn + 1,
+    evidence: verdict.evidence,
+  })
+}
+
+/**
+ * CLEAN_CLOSE alone is not enough: its sync may have failed, and the page cache shows it all the same. The MANIFEST says
+ * `cleanClose` only once that sync had succeeded.
+ */
+const isClosed = ({ manifest, newest, scan }: Findings): boolean => {
+  const named = manifest.manifest?.cleanClose
+  return (
+    scan.endsClosed &&
+    manifest.manifest?.newest.seq === newest.header.seq &&
+    named?.lastLsn === scan.end.lsn &&
+    named.endOffset === scan.end.offset
+  )
+}
+
+const proofsOf = (findings: Findings, evidence: readonly Evidence[]): Evidence[] => {
+  const { newest, scan, manifest } = findings
+  const promised = manifest.manifest
+  const fromManifest = promised && [
+    promised.recoveredLsn,
+    promised.checkpointLsn,
+    promised.newest.baseLsn - 1,
+    promised.cleanClose?.lastLsn ?? 0,
+  ]
+  return [
+    { lsn: newest.header.prev.lastLsn, source: 'the header of the newest segment' },
+    { lsn: scan.provenLsn, source: 'a later frame' },
+    { lsn: scan.checkpointLsn, source: 'a checkpoint' },
+    ...(fromManifest ?? []).map((lsn) => ({ lsn, source: manifestName })),
+    ...evidence.filter(({ walId }) => walId === undefined || walId === newest.header.walId),
+  ]
+}
+
+const report = (
+  disk: Disk,
+  findings: Findings,
+  { kind, provenLsn }: Exclude<EndVerdict, { kind: 'corrupt' }>,
+): Inspection => {
+  const { newest, scan, manifest, list } = findings
+  const epoch = Math.max(
+    manifest.manifest?.epoch ?? 0,
+    ...[list.segments[0], newest].map((segment) => segment?.header.epoch ?? 0),
+  )
+  const plan = planOf(disk, findings, kind, provenLsn, epoch + 1)
+  return {
+    exists: true,
+    walId: newest.header.walId,
+    epoch,
+    lastLsn: scan.end.lsn,
+    provenLsn,
+    hasFrames: scan.end.lsn > 0,
+    tail: kind,
+    cutBytes: plan.cutBytes,
+    remarks: [
+      ...list.remarks,
+      ...manifestRemarks(manifest),
+      ...strayRemarks(findings, kind),
+      ...diskRemarks(disk, findings.dir),
+    ],
+    plan,
+  }
+}
+
+const strayRemarks = ({ newest, scan }: Findings, tail: Inspection['tail']): string[] => {
+  const bytes = scan.tail.usedEnd - scan.end.offset
+  return tail === 'clean' && bytes > 0 ? [strayRemark(newest.name, bytes)] : []
+}
+
+const diskRemarks = (disk: Disk, dir: string): string[] =>
+  disk.isVolatile(dir)
+    ? ['the folder is in memory (tmpfs): nothing in it survives a power cut, whatever is synced']
+    : []
+
+const manifestRemarks = ({ exists, manifest, damagedSlots }: ManifestReading): string[] => {
+  if (!exists) return ['MANIFEST is missing and is made anew']
+  if (!manifest) return ['MANIFEST has no readable slot and is made anew']
+  return damagedSlots > 0 ? ['MANIFEST has one damaged slot'] : []
+}

@@ -1,0 +1,195 @@
+/**
+ * The second phase of opening a log: carries out the plan of an inspection. Each step leaves a folder that a new
+ * inspection understands, so a crash anywhere and another opening give the same log:
+ *
+ *   a  the fresh segment's space is taken, synced; so are   a full disk is found out while nothing has changed
+ *      the folder's names
+ *   b  MANIFEST: the new epoch, no clean close any more     commit point of the epoch
+ *   c  copied frames and header into it, sync, rename       the old file is not touched, and not synced: a sync after a
+ *                                                           failed one proves nothing
+ *   d  MANIFEST names it, with everything recovered         commit point of the opening
+ *   e  cut bytes go to quarantine, old segments are cut     only tidying; the next opening does what is left
+ */
+import { isKeelsonError } from '../../errors.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
+import type { SegmentHeader } from '../frames/segment-header.ts'
+import type { Disk, DiskFile } from '../ports/disk.ts'
+import { poison, refusing } from '../segments/log-errors.ts'
+import {
+  isSpareName,
+  manifestSpareName,
+  pathIn,
+  quarantineName,
+  spareName,
+} from '../segments/log-folder.ts'
+import { framePayloadMax, openingBytes } from '../segments/log-limits.ts'
+import { type LogPlace, newSegmentHeader } from '../segments/log-place.ts'
+import {
+  adoptManifest,
+  type Manifest,
+  prepareManifest,
+  writeManifest,
+} from '../segments/manifest.ts'
+import type { OpenSegment } from '../segments/segment-appender.ts'
+import { type LogSegment, segmentAfter } from '../segments/segment-chain.ts'
+import { attempt, installSegment, prepareSpare, writeAll } from '../segments/segment-file.ts'
+import { copyBytesMax, copyFrames } from './frame-copy.ts'
+import type { LogPlan, Trim } from './log-plan.ts'
+
+/** A log that is ready to take frames. */
+export type OpenedLog = {
+  /** The segments before the newest, each up to where the next says it ends. */
+  readonly chain: readonly LogSegment[]
+  readonly newest: OpenSegment
+  readonly manifest: Manifest
+  readonly copiedFrames: number
+}
+
+/**
+ * Carries out `plan`.
+ * @throws KeelsonError `NO_SPACE` or `READ_ONLY` while nothing has changed; `SHARD_DOWN` with the reason `poisoned` when the
+ * disk failed later; `CORRUPT` when the folder is not any more what the inspection saw.
+ */
+export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
+  const { disk, dir } = place
+  const header = freshHeader(place, plan)
+  const manifest = openingManifest(plan, header)
+  refusing(() => takeSpace(place, plan, header, manifest.before))
+  try {
+    if (plan.manifestIsWhole) writeManifest(disk, dir, manifest.before)
+    else adoptManifest(disk, dir)
+    setAside(disk, dir, plan.setAside)
+    let end = segmentStart(header)
+    const { name, file } = installSegment(disk, dir, {
+      spare: spareName,
+      header,
+      fill(fresh) {
+        if (plan.copy) end = copyFrames(place, plan.copy, header, fresh)
+      },
+    })
+    try {
+      writeManifest(disk, dir, manifest.after)
+    } catch (error) {
+      attempt(() => file.close())
+      throw error
+    }
+    for (const trim of plan.trims) attempt(() => carryOutTrim(disk, dir, trim))
+    const newest = { name, header, file, end }
+    const copiedFrames = plan.copy ? plan.copy.to.lsn - plan.copy.from.lsn : 0
+    return { chain: plan.chain, newest, manifest: manifest.after, copiedFrames }
+  } catch (error) {
+    throw poisonOf(error)
+  }
+}
+
+/** Damage found on the way is reported as what it is; everything else that goes wrong from step b on is final. */
+const poisonOf = (error: unknown): unknown =>
+  isKeelsonError(error, 'CORRUPT') ? error : poison(error)
+
+const freshHeader = (place: LogPlace, { walId, epoch, fresh, copy }: LogPlan): SegmentHeader => {
+  const { options } = place
+  const facts = { walId, epoch, ...fresh, allocatedBytes: openingBytes(options) }
+  if (!copy) return newSegmentHeader(place, facts)
+  return newSegmentHeader(place, {
+    ...facts,
+    payloadMax: Math.max(framePayloadMax(options), copy.segment.header.payloadMax),
+    allocatedBytes: openingBytes(options, copyBytesMax(copy, options.sectorBytes)),
+  })
+}
+
+/** The MANIFEST before the fresh segment exists, and after. */
+const openingManifest = (
+  plan: LogPlan,
+  header: SegmentHeader,
+): { readonly before: Manifest; readonly after: Manifest } => {
+  const { walId, epoch, generation, chain, checkpointLsn, lastTime } = plan
+  const newestOf = (segment: SegmentHeader | undefined): Manifest['newest'] => ({
+    seq: segment?.seq ?? 0,
+    baseLsn: segment?.baseLsn ?? 1,
+    salt: segment?.salt ?? { low: 0, high: 0 },
+  })
+  const segments = [...chain, { header }]
+  return {
+    before: {
+      walId,
+      epoch,
+      generation,
+      newest: newestOf(chain.at(-1)?.header),
+      recoveredLsn: header.prev.lastLsn,
+      ...plan.promised,
+    },
+    after: {
+      walId,
+      epoch,
+      generation: generation + 1,
+      newest: newestOf(header),
+      recoveredLsn: plan.lastLsn,
+      checkpointLsn,
+      checkpointSegment: segmentAfter(segments, checkpointLsn)?.header.seq ?? header.seq,
+      lastTime,
+    },
+  }
+}
+
+/** Step a. Leftovers of an interrupted opening or roll go first: they take the space that is needed. */
+const takeSpace = (
+  { disk, dir }: LogPlace,
+  plan: LogPlan,
+  header: SegmentHeader,
+  manifest: Manifest,
+): void => {
+  for (const name of disk.list(dir)) if (isSpareName(name)) disk.remove(pathIn(dir, name))
+  prepareSpare(disk, { path: pathIn(dir, spareName), size: header.allocatedBytes })
+  try {
+    if (!plan.manifestIsWhole) prepareManifest(disk, dir, manifest)
+    // An earlier life may have renamed a segment and died, or failed, before that was durable. The MANIFEST is about to
+    // rely on every name that the inspection saw.
+    disk.syncFolder(dir)
+  } catch (error) {
+    for (const name of [spareName, manifestSpareName]) attempt(() => disk.remove(pathIn(dir, name)))
+    throw error
+  }
+}
+
+const setAside = (disk: Disk, dir: string, names: readonly string[]): void => {
+  if (names.length === 0) return
+  const quarantine = pathIn(dir, quarantineName)
+  disk.makeFolder(quarantine)
+  for (const name of names) disk.rename(pathIn(dir, name), pathIn(quarantine, name))
+  // The number of the file is given out again: its old name has to be gone for good before.
+  disk.syncFolder(quarantine)
+  disk.syncFolder(dir)
+}
+
+const keptChunkBytes = 1024 * 1024
+
+/** Step e. What cannot be kept is not cut. */
+const carryOutTrim = (disk: Disk, dir: string, trim: Trim): void => {
+  const file = disk.open(pathIn(dir, trim.name), 'write')
+  try {
+    if (trim.keepTo > trim.keepFrom) keep(disk, dir, file, trim)
+    file.truncate(trim.size)
+  } finally {
+    file.close()
+  }
+}
+
+const keep = (disk: Disk, dir: string, file: DiskFile, trim: Trim): void => {
+  const quarantine = pathIn(dir, quarantineName)
+  disk.makeFolder(quarantine)
+  disk.syncFolder(dir)
+  const path = pathIn(quarantine, `${trim.name}-${trim.keepFrom}.cut`)
+  disk.remove(path)
+  const kept = disk.open(path, 'create')
+  try {
+    for (let at = trim.keepFrom; at < trim.keepTo; at += keptChunkBytes) {
+      const chunk = new Uint8Array(Math.min(keptChunkBytes, trim.keepTo - at))
+      file.read(chunk, at)
+      writeAll(kept, chunk, at - trim.keepFrom, 'ENOSPC')
+    }
+    kept.sync()
+  } finally {
+    kept.close()
+  }
+  disk.syncFolder(quarantine)
+}

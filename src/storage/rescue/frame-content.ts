@@ -1,0 +1,68 @@
+/**
+ * What a frame carries, for people: the units of a store, the entry of a log that is used alone, or what the log itself wrote.
+ * A payload that is none of them is bytes. Pure; never throws.
+ */
+import { isKeelsonError } from '../../errors.ts'
+import { viewOf } from '../bytes/u64.ts'
+import type { Unit } from '../commands/command.ts'
+import { decodeFrame } from '../commands/command-decoding.ts'
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  decodeEndMark,
+  type EndMark,
+  readStamp,
+} from '../frames/control-payload.ts'
+import { frameTypes } from '../frames/frame.ts'
+import { decodeLost, type LsnRange } from '../frames/lost-frame.ts'
+import { decodeEntry } from '../frames/wal-entry.ts'
+
+/** What was understood. Bytes are views. `time`: ms since 1970. */
+export type FrameContent =
+  | { readonly kind: 'units'; readonly time: number; readonly units: readonly Unit[] }
+  | {
+      readonly kind: 'entry'
+      readonly time: number
+      readonly type: number
+      readonly bytes: Uint8Array
+    }
+  | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint }
+  | { readonly kind: 'mark'; readonly mark: EndMark }
+  | { readonly kind: 'lost'; readonly range: LsnRange | undefined }
+  /** `time` is a DATA frame's; `why` its units could not be read. */
+  | {
+      readonly kind: 'bytes'
+      readonly time?: number
+      readonly why?: string
+      readonly bytes: Uint8Array
+    }
+
+/** The content of a frame of `type`. */
+export const contentOf = (type: number, payload: Uint8Array): FrameContent => {
+  if (type === frameTypes.data) return dataOf(payload)
+  if (type === frameTypes.lost) return { kind: 'lost', range: decodeLost(payload) }
+  const checkpoint = type === frameTypes.checkpoint ? decodeCheckpoint(payload) : undefined
+  if (checkpoint) return { kind: 'checkpoint', checkpoint }
+  const isMark = type === frameTypes.seal || type === frameTypes.cleanClose
+  const mark = isMark ? decodeEndMark(payload) : undefined
+  return mark ? { kind: 'mark', mark } : { kind: 'bytes', bytes: payload }
+}
+
+const dataOf = (payload: Uint8Array): FrameContent => {
+  const time = readStamp(viewOf(payload), 0, payload.length)
+  const entry = attempt(() => decodeEntry(payload))
+  if (typeof entry !== 'string') return { kind: 'entry', time, ...entry }
+  const frame = attempt(() => decodeFrame(payload))
+  if (typeof frame === 'string') return { kind: 'bytes', time, why: frame, bytes: payload }
+  return { kind: 'units', time: frame.time, units: frame.units }
+}
+
+/** What `read` answers, or the message with which it refused. */
+const attempt = <T extends object>(read: () => T): T | string => {
+  try {
+    return read()
+  } catch (error) {
+    if (isKeelsonError(error)) return error.message
+    throw error
+  }
+}

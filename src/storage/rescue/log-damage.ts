@@ -1,0 +1,247 @@
+/**
+ * The places of a log where something is wrong, and the frames that are good. Frames are lost that stand in no file any
+ * more although something proves them to have been durable; what is missing beyond every proof was torn by a crash. Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { LsnRange } from '../frames/lost-frame.ts'
+import type { Predecessor } from '../frames/segment-header.ts'
+import type { Evidence } from '../ports/log-host.ts'
+import type { ProjectedPosition } from '../ports/projection-store.ts'
+import type { Damage } from '../segments/log-errors.ts'
+import { manifestName } from '../segments/log-folder.ts'
+import type { LogSurvey, SurveyedSegment } from './log-survey.ts'
+import type { Hole, SegmentMap } from './segment-map.ts'
+import type { FrameRun } from './segment-stretches.ts'
+import type { UnreadableExtent } from './worn-disk.ts'
+
+/** What whoever verifies a log knows of it. */
+export type LogKnowledge = {
+  /** What proves, outside the log, how far it once was durable. */
+  readonly evidence?: readonly Evidence[]
+  /** What its projection shows: evidence too, unless that is of another log, or another timeline of this one. */
+  readonly shown?: ProjectedPosition
+  /** Every LSN from here on has to be there; by default those behind the checkpoint. */
+  readonly heldFrom?: number
+  /** The id that the log must have, in hex. */
+  readonly walId?: string
+  /** Somebody writes it meanwhile: what is not yet whole at its end is no damage. */
+  readonly isLive?: boolean
+}
+
+/** A segment, what its successor says of it, and what it holds. */
+export type SegmentSurvey = {
+  readonly segment: SurveyedSegment
+  readonly declared: Predecessor | undefined
+  readonly map: SegmentMap
+  /** What of the file the disk does not give. */
+  readonly unreadable: readonly UnreadableExtent[]
+  /** A whole frame stands across the end that is declared. */
+  readonly runsOver: boolean
+}
+
+/** Good frames of one segment: those of `run` from the LSN `from` to `to`. */
+export type GoodFrames = {
+  readonly segment: SurveyedSegment
+  readonly run: FrameRun
+  readonly from: number
+  readonly to: number
+}
+
+/** What opening cuts off: from `offset` on, where `lsn` would stand. */
+export type TornTail = {
+  readonly file: string
+  readonly offset: number
+  readonly lsn: number
+  readonly bytes: number
+}
+
+/** What was found. `lastLsn`: the last good frame. */
+export type FoundPlaces = {
+  readonly good: readonly GoodFrames[]
+  readonly lost: readonly LsnRange[]
+  readonly damage: readonly Damage[]
+  readonly torn?: TornTail
+  readonly lastLsn: number
+}
+
+/** Finds the places. `proof`: how far the log was durable. @throws KeelsonError `NO_SEGMENTS` when there is no log. */
+export const placesOf = (
+  survey: LogSurvey,
+  surveys: readonly SegmentSurvey[],
+  proof: Evidence,
+  knowledge: LogKnowledge,
+): FoundPlaces => {
+  const [first] = surveys
+  if (!first) return placesOfNothing(survey, proof)
+  const checkpointLsn = survey.manifest.manifest?.checkpointLsn ?? 0
+  const firstLsn = firstNamed(survey, first)
+  const heldFrom = Math.min(firstLsn, knowledge.heldFrom ?? checkpointFrom(checkpointLsn, surveys))
+  const coverage = cover(surveys, heldFrom, proof.lsn)
+  const damage = [
+    ...strangeLog(first, knowledge),
+    ...missingStart(first, firstLsn, heldFrom),
+    ...surveys.flatMap(unreadableIn),
+    ...surveys.flatMap((each, index) => damageIn(each, index === surveys.length - 1, proof.lsn)),
+  ]
+  const { good, lost, lastLsn } = coverage
+  if (lost.length > 0 && damage.length + survey.damage.length === 0)
+    damage.push(missingEnd(surveys, lastLsn, proof))
+  const torn = knowledge.isLive ? undefined : tornTail(surveys, lastLsn, proof.lsn)
+  return { good, lost, damage, lastLsn, ...(torn ? { torn } : {}) }
+}
+
+/** Where the log begins, as the names of its files have it, readable or not. */
+const firstNamed = ({ unreadable }: LogSurvey, { segment }: SegmentSurvey): number =>
+  unreadable.reduce((least, { baseLsn }) => Math.min(least, baseLsn), segment.header.baseLsn)
+
+/** One place for each stretch that the disk does not give, whether a frame stood there or not. */
+const unreadableIn = ({ segment, map, unreadable }: SegmentSurvey): Damage[] =>
+  unreadable.map(({ offset, bytes }) => {
+    const hole = map.holes.find((each) => each.offset < offset + bytes && offset < each.end)
+    const run = map.runs.findLast(({ from }) => from.offset <= offset)
+    const before = hole?.lastLsn ?? (offset < map.end.offset ? run?.from.lsn : map.end.lsn)
+    const lsn = (before ?? segment.header.baseLsn - 1) + 1
+    return { file: segment.name, offset, lsn, evidence: `the disk cannot read ${bytes} bytes here` }
+  })
+
+const checkpointFrom = (promised: number, surveys: readonly SegmentSurvey[]): number =>
+  1 + surveys.reduce((most, { map }) => Math.max(most, map.checkpointLsn), promised)
+
+const placesOfNothing = (
+  { manifest, damage, unreadable }: LogSurvey,
+  proof: Evidence,
+): FoundPlaces => {
+  const wasOpened = (manifest.manifest?.generation ?? 0) > 1
+  if (proof.lsn === 0 && !wasOpened && damage.length === 0 && unreadable.length === 0)
+    throw new KeelsonError('NO_SEGMENTS', 'There is no log here', { details: {} })
+  const source = proof.lsn > 0 ? proof.source : manifestName
+  const evidence = `${source} knows of segments, and there is none that can be read`
+  return {
+    good: [],
+    lost: proof.lsn > 0 ? [{ from: 1, to: proof.lsn }] : [],
+    damage: [{ file: manifestName, offset: 0, lsn: 1, evidence }],
+    lastLsn: 0,
+  }
+}
+
+const strangeLog = ({ segment }: SegmentSurvey, { walId }: LogKnowledge): Damage[] => {
+  if (walId === undefined || segment.header.walId === walId) return []
+  const evidence = `it belongs to the log ${segment.header.walId}, and ${walId} should be here`
+  return [{ file: segment.name, offset: 0, lsn: segment.header.baseLsn, evidence }]
+}
+
+const missingStart = ({ segment }: SegmentSurvey, firstLsn: number, heldFrom: number): Damage[] => {
+  if (firstLsn <= heldFrom) return []
+  const evidence = 'segments before it are missing, and nothing has taken the place of their frames'
+  return [{ file: segment.name, offset: 0, lsn: heldFrom, evidence }]
+}
+
+const missingEnd = (
+  surveys: readonly SegmentSurvey[],
+  lastLsn: number,
+  { lsn, source }: Evidence,
+): Damage => {
+  const newest = surveys.at(-1)
+  return {
+    file: newest?.segment.name ?? manifestName,
+    offset: newest?.map.end.offset ?? 0,
+    lsn: lastLsn + 1,
+    evidence: `${source} proves frames up to lsn ${lsn}, and the last whole one is ${lastLsn}`,
+  }
+}
+
+type Coverage = Pick<FoundPlaces, 'good' | 'lost' | 'lastLsn'>
+
+/**
+ * Which LSNs are there, from `heldFrom` on. A segment's frames end where the next segment begins, whatever stands behind.
+ * What is missing up to `provenLsn` is lost; behind the first frame that is missing beyond it, nothing counts.
+ */
+const cover = (
+  surveys: readonly SegmentSurvey[],
+  heldFrom: number,
+  provenLsn: number,
+): Coverage => {
+  const good: GoodFrames[] = []
+  const lost: LsnRange[] = []
+  let lastLsn = heldFrom - 1
+  const miss = (to: number): boolean => {
+    const end = Math.min(to, provenLsn)
+    if (end > lastLsn) lost.push({ from: lastLsn + 1, to: end })
+    return to <= provenLsn
+  }
+  for (const [index, { segment, map }] of surveys.entries()) {
+    const limit = surveys[index + 1]?.segment.header.baseLsn ?? Number.POSITIVE_INFINITY
+    for (const run of map.runs) {
+      const from = Math.max(run.from.lsn, lastLsn) + 1
+      const to = Math.min(run.to.lsn, limit - 1)
+      if (to < from) continue
+      if (from > lastLsn + 1 && !miss(from - 1))
+        return { good, lost, lastLsn: good.at(-1)?.to ?? 0 }
+      good.push({ segment, run, from, to })
+      lastLsn = to
+    }
+  }
+  miss(provenLsn)
+  return { good, lost, lastLsn: good.at(-1)?.to ?? 0 }
+}
+
+/** Where the newest segment stops being good, when other bytes than zeros follow that nobody can count on. */
+const tornTail = (
+  surveys: readonly SegmentSurvey[],
+  lastLsn: number,
+  provenLsn: number,
+): TornTail | undefined => {
+  const newest = surveys.at(-1)
+  if (!newest) return undefined
+  const { segment, map } = newest
+  const hole = map.holes.find((each) => each.lastLsn >= Math.max(lastLsn, provenLsn))
+  if (!hole) return undefined
+  const end = Math.max(hole.end, map.holes.at(-1)?.end ?? 0, map.end.offset)
+  return {
+    file: segment.name,
+    offset: hole.offset,
+    lsn: hole.lastLsn + 1,
+    bytes: end - hole.offset,
+  }
+}
+
+const damageIn = (
+  { segment, declared, map }: SegmentSurvey,
+  isNewest: boolean,
+  provenLsn: number,
+): Damage[] => {
+  const { name: file, size } = segment
+  const holes = map.holes
+    .filter(({ lastLsn }) => !isNewest || lastLsn < provenLsn)
+    .map((hole) => ({
+      file,
+      offset: hole.offset,
+      lsn: hole.lastLsn + 1,
+      evidence: holeEvidence(hole),
+    }))
+  const { end } = map
+  const isWhole =
+    !declared ||
+    (end.offset === declared.endOffset &&
+      end.lsn === declared.lastLsn &&
+      end.crc === declared.lastCrc)
+  if (
+    isWhole ||
+    size < declared.endOffset ||
+    map.holes.some(({ nextLsn }) => nextLsn === undefined)
+  )
+    return holes
+  const evidence = `the next segment says that this one goes to lsn ${declared.lastLsn} at offset ${declared.endOffset}`
+  return [...holes, { file, offset: end.offset, lsn: end.lsn + 1, evidence }]
+}
+
+/** One sentence on a hole, for people. */
+export const holeEvidence = ({ kind, lastLsn, nextLsn, offset, end }: Hole): string => {
+  const bytes = `${end - offset} bytes`
+  const next = nextLsn === undefined ? 'no frame follows' : `the next good frame is ${nextLsn}`
+  if (kind === 'payload')
+    return `the header of frame ${lastLsn + 1} is whole, its payload is not (${bytes}); ${next}`
+  if (kind === 'link') return `frame ${nextLsn} does not follow from the frame before it`
+  const what = kind === 'zeros' ? 'begin with zeros' : 'are no frame'
+  return `${bytes} ${what} where frame ${lastLsn + 1} should stand; ${next}`
+}

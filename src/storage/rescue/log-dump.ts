@@ -1,0 +1,124 @@
+/**
+ * A log, frame by frame, as people look into one: segments, frames with what they carry, and damaged places between them, in
+ * the order of the files. It goes on behind damage, and over frames that only a newer version can read. Changes nothing.
+ */
+
+import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { Damage } from '../segments/log-errors.ts'
+import { pathIn } from '../segments/log-folder.ts'
+import { contentOf, type FrameContent } from './frame-content.ts'
+import { holeEvidence } from './log-damage.ts'
+import { type SurveyedSegment, surveyLog } from './log-survey.ts'
+import { mapSegment, type SegmentMap } from './segment-map.ts'
+import type { FrameRun } from './segment-stretches.ts'
+import { WornDisk } from './worn-disk.ts'
+
+/** One thing in a log. Bytes in a frame's content are views: valid until the next record is asked for. */
+export type DumpRecord =
+  | { readonly kind: 'segment'; readonly segment: SurveyedSegment }
+  | {
+      readonly kind: 'frame'
+      readonly segment: SurveyedSegment
+      readonly lsn: number
+      readonly type: number
+      readonly offset: number
+      readonly payloadBytes: number
+      readonly content: FrameContent
+    }
+  | ({ readonly kind: 'newer'; readonly file: string; readonly typeVersion: number } & Pick<
+      SegmentMap['unreadable'][number],
+      'lsn' | 'type' | 'offset'
+    >)
+  | ({ readonly kind: 'damage' } & Damage)
+  /** Nothing yet; so many bytes of the log were read. */
+  | { readonly kind: 'pause'; readonly bytes: number }
+
+/** Which frames, both ends included. */
+export type DumpRange = { readonly from?: number; readonly to?: number }
+
+/**
+ * Goes through the log in `dir`. Damage of whole files comes before the segments, damage inside one at its place.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a segment of a newer version; DiskError.
+ */
+export function* dumping(
+  disk: Disk,
+  dir: string,
+  range: DumpRange = {},
+): Generator<DumpRecord, void> {
+  const { from = 1, to = Number.MAX_SAFE_INTEGER } = range
+  const worn = new WornDisk(disk)
+  const survey = surveyLog(worn, dir)
+  for (const damage of survey.damage) yield { kind: 'damage', ...damage }
+  for (const [index, segment] of survey.segments.entries()) {
+    const next = survey.segments[index + 1]
+    if (segment.header.baseLsn > to) return
+    if (next && next.header.baseLsn <= from) continue
+    yield { kind: 'segment', segment }
+    yield* dumpSegment(worn, dir, segment, next, { from, to })
+  }
+}
+
+type Limits = { readonly from: number; readonly to: number }
+
+function* dumpSegment(
+  disk: WornDisk,
+  dir: string,
+  segment: SurveyedSegment,
+  next: SurveyedSegment | undefined,
+  limits: Limits,
+): Generator<DumpRecord, void> {
+  const { name, header, size } = segment
+  const isNamed = next && !next.isRebuilt && next.header.prev.seq === header.seq
+  const limit = isNamed ? Math.min(size, next.header.prev.endOffset) : size
+  const file = disk.open(pathIn(dir, name))
+  try {
+    const mapping = mapSegment(file, header, segmentStart(header), limit)
+    let step = mapping.next()
+    for (; !step.done; step = mapping.next()) yield { kind: 'pause', bytes: step.value }
+    const map = step.value
+    for (const place of inOrder(map)) {
+      if ('frames' in place)
+        yield* dumpRun(segment, new FrameCursor(file, header, place.from, place.to.offset), limits)
+      else if (place.lsn >= limits.from && place.lsn <= limits.to) yield { ...place, file: name }
+    }
+  } finally {
+    file.close()
+  }
+}
+
+type Place =
+  | FrameRun
+  | Omit<Extract<DumpRecord, { kind: 'damage' }>, 'file'>
+  | Omit<Extract<DumpRecord, { kind: 'newer' }>, 'file'>
+
+const inOrder = ({ runs, holes, unreadable }: SegmentMap): Place[] => {
+  const offsetOf = (place: Place): number => ('frames' in place ? place.from.offset : place.offset)
+  const damaged = holes.map((hole) => ({
+    kind: 'damage' as const,
+    offset: hole.offset,
+    lsn: hole.lastLsn + 1,
+    evidence: holeEvidence(hole),
+  }))
+  const newer = unreadable.map(({ lsn, type, typeVersion, offset }) => ({
+    kind: 'newer' as const,
+    lsn,
+    type,
+    typeVersion,
+    offset,
+  }))
+  return [...runs, ...damaged, ...newer].sort((a, b) => offsetOf(a) - offsetOf(b))
+}
+
+function* dumpRun(
+  segment: SurveyedSegment,
+  cursor: FrameCursor,
+  { from, to }: Limits,
+): Generator<DumpRecord, void> {
+  for (let frame = cursor.next(); frame && frame.lsn <= to; frame = cursor.next()) {
+    if (frame.lsn < from) continue
+    const { lsn, type, payloadBytes } = frame
+    const content = contentOf(type, cursor.payloadBytes(frame))
+    yield { kind: 'frame', segment, lsn, type, offset: cursor.frameOffset, payloadBytes, content }
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * What a log is, judged from what stands in its files: which damage it has, which LSNs are proven to be lost, where it
+ * ends, and which frames are good. The rules are those of `log-recovery.ts`, over the whole log instead of its end. Pure.
+ */
+import type { LsnRange } from '../frames/lost-frame.ts'
+import type { Evidence } from '../ports/log-host.ts'
+import { type EndVerdict, judgeEnd, strayRemark } from '../recovery/log-recovery.ts'
+import { type Damage, unsupported } from '../segments/log-errors.ts'
+import { manifestName } from '../segments/log-folder.ts'
+import { brokenPromise } from '../segments/segment-chain.ts'
+import {
+  type FoundPlaces,
+  type GoodFrames,
+  type LogKnowledge,
+  placesOf,
+  type SegmentSurvey,
+  type TornTail,
+} from './log-damage.ts'
+import type { LogSurvey } from './log-survey.ts'
+
+// Segments of another history: of a copy of this log that lived on for itself, with files of the same names and numbers. Each
+// segment repeats the CRC of the last frame before it, which is seeded with the salt of that one file: so the later of two
+// neighbours says whether the earlier is the one that it was written behind. Pure.
+
+/** How a segment hangs together with the next; `open`: damage leaves it open. */
+type Link = 'holds' | 'broken' | 'open'
+
+const linkOf = ({ map: { end, mark }, declared, runsOver }: SegmentSurvey): Link => {
+  if (!declared) return 'open'
+  if (end.lsn === declared.lastLsn)
+    return end.crc === declared.lastCrc && end.offset === declared.endOffset ? 'holds' : 'broken'
+  // It goes on where it should have ended, or ends of itself where it should go on.
+  return end.lsn > declared.lastLsn || runsOver || mark === 'seal' ? 'broken' : 'open'
+}
+
+/**
+ * The segments that cannot be believed: what a believed successor was not written behind, and whatever such a one was
+ * written behind in its turn. The newest is believed, unless MANIFEST names another file and the chain is broken as well.
+ * A segment that only an unbelieved one contradicts is believed: so one strange file among good ones costs itself. The
+ * first one that a copy wrote costs what both have in common too: nothing tells it from what the copy alone has.
+ */
+export const strangersIn = (
+  { segments, manifest: { manifest } }: LogSurvey,
+  surveys: readonly SegmentSurvey[],
+): ReadonlySet<SegmentSurvey> => {
+  const strangers = new Set<SegmentSurvey>()
+  if (!surveys.some((each) => linkOf(each) === 'broken')) return strangers
+  const newest = surveys.at(-1)
+  const promise = manifest && brokenPromise(segments, manifest)
+  if (newest && promise?.name === newest.segment.name) strangers.add(newest)
+  for (let index = surveys.length - 2; index >= 0; index--) {
+    const [survey, next] = [surveys[index], surveys[index + 1]]
+    if (!survey || !next) continue
+    const link = linkOf(survey)
+    if (strangers.has(next) ? link === 'holds' : link === 'broken') strangers.add(survey)
+  }
+  return strangers
+}
+
+/** What a log was found to be. */
+export type LogVerification = {
+  /**
+   * `clean`: nothing is wrong. `torn`: opening would cut its tail, which nobody was told is durable. `corrupt`: what was durable is damaged or missing;
+   * opening refuses it where it has to read it, and reading refuses it everywhere.
+   */
+  readonly verdict: 'clean' | 'torn' | 'corrupt'
+  /** How it ends: closed, not closed, torn; `open`: somebody is writing it. */
+  readonly tail: 'clean' | 'unclean' | 'torn' | 'open'
+  readonly walId: string
+  readonly epoch: number
+  readonly segments: number
+  readonly bytes: number
+  readonly frames: number
+  readonly dataFrames: number
+  readonly firstLsn: number
+  /** The last good frame; 0 without one. */
+  readonly lastLsn: number
+  /** Up to here something proves that frames were durable, and what does. */
+  readonly provenLsn: number
+  readonly provenBy: string
+  readonly damage: readonly Damage[]
+  /** Frames that are proven to have been durable, and cannot be read any more. */
+  readonly lost: readonly LsnRange[]
+  /** Frames from here on may be lost too: nothing proves that there were any. */
+  readonly doubtFrom?: number
+  readonly torn?: TornTail
+  /** What an earlier salvage had found to be lost. */
+  readonly lostBefore: readonly LsnRange[]
+  readonly remarks: readonly string[]
+  readonly good: readonly GoodFrames[]
+  readonly lastTime: number
+  readonly checkpointLsn: number
+}
+
+/**
+ * Judges.
+ * @throws KeelsonError `NO_SEGMENTS` when there is no log, and nothing says that there was one; `UNSUPPORTED_VERSION` for a
+ * frame of a newer version, whose log this one must not judge.
+ */
+export const judgeLog = (
+  survey: LogSurvey,
+  surveys: readonly SegmentSurvey[],
+  knowledge: LogKnowledge,
+): LogVerification => {
+  refuseNewer(surveys)
+  const proof = strongest(proofsOf(survey, surveys, knowledge))
+  const places = placesOf(survey, surveys, proof, knowledge)
+  const end = endOf(survey, surveys, places, proof, knowledge)
+  const damage = [...survey.damage, ...places.damage, ...end.damage]
+  const isCorrupt = damage.length > 0 || places.lost.length > 0
+  // Behind a CLEAN_CLOSE that MANIFEST names the log wrote nothing: what stands there is not a tail of it.
+  const stray = end.tail === 'clean' ? places.torn : undefined
+  const torn = stray ? undefined : places.torn
+  const verdict = isCorrupt ? 'corrupt' : torn ? 'torn' : 'clean'
+  return {
+    verdict,
+    tail: knowledge.isLive ? 'open' : torn ? 'torn' : end.tail,
+    ...sizesOf(survey, surveys, places),
+    provenLsn: proof.lsn,
+    provenBy: proof.source,
+    damage: damage.sort(byPlace),
+    lost: places.lost,
+    ...(end.isDoubtful ? { doubtFrom: Math.max(places.lastLsn, proof.lsn) + 1 } : {}),
+    ...(torn ? { torn } : {}),
+    remarks: stray ? [...survey.remarks, strayRemark(stray.file, stray.bytes)] : survey.remarks,
+    good: places.good,
+  }
+}
+
+const refuseNewer = (surveys: readonly SegmentSurvey[]): void => {
+  for (const { segment, map } of surveys)
+    for (const { offset, lsn, type, typeVersion } of map.unreadable)
+      throw unsupported(segment.name, { offset, lsn, type, typeVersion })
+}
+
+const byPlace = (one: Damage, other: Damage): number =>
+  one.lsn - other.lsn || one.offset - other.offset
+
+const sizesOf = (
+  { segments, manifest }: LogSurvey,
+  surveys: readonly SegmentSurvey[],
+  { good, lastLsn }: FoundPlaces,
+) => ({
+  walId: segments[0]?.header.walId ?? manifest.manifest?.walId ?? '',
+  epoch: segments.reduce(
+    (most, { header }) => Math.max(most, header.epoch),
+    manifest.manifest?.epoch ?? 0,
+  ),
+  segments: segments.length,
+  bytes: segments.reduce((sum, { size }) => sum + size, 0),
+  frames: good.reduce((sum, { from, to }) => sum + to - from + 1, 0),
+  dataFrames: good.reduce((sum, { run }) => sum + run.dataFrames, 0),
+  firstLsn: good[0]?.from ?? 0,
+  lastLsn,
+  lostBefore: good.flatMap(({ run }) => run.lostBefore),
+  lastTime: surveys.reduce(
+    (most, { map }) => Math.max(most, map.lastTime),
+    manifest.manifest?.lastTime ?? 0,
+  ),
+  checkpointLsn: checkpointOf({ manifest }, surveys),
+})
+
+const checkpointOf = (
+  { manifest }: Pick<LogSurvey, 'manifest'>,
+  surveys: readonly SegmentSurvey[],
+): number =>
+  surveys.reduce(
+    (most, { map }) => Math.max(most, map.checkpointLsn),
+    manifest.manifest?.checkpointLsn ?? 0,
+  )
+
+const proofsOf = (
+  survey: LogSurvey,
+  surveys: readonly SegmentSurvey[],
+  { evidence = [] }: LogKnowledge,
+): Evidence[] => {
+  const promised = survey.manifest.manifest
+  const walId = survey.segments[0]?.header.walId ?? promised?.walId
+  const fromManifest = promised
+    ? [
+        promised.recoveredLsn,
+        promised.checkpointLsn,
+        promised.newest.baseLsn - 1,
+        promised.cleanClose?.lastLsn ?? 0,
+      ]
+    : []
+  return [
+    ...surveys.map(({ segment: { name, header } }) => ({
+      lsn: header.prev.lastLsn,
+      source: `the header of ${name}`,
+    })),
+    ...surveys.map(({ segment: { name }, map }) => ({
+      lsn: map.provenLsn,
+      source: `a later frame in ${name}`,
+    })),
+    { lsn: checkpointOf(survey, surveys), source: 'a checkpoint' },
+    ...fromManifest.map((lsn) => ({ lsn, source: manifestName })),
+    ...evidence.filter((each) => each.walId === undefined || each.walId === walId),
+  ]
+}
+
+const strongest = (proofs: readonly Evidence[]): Evidence =>
+  proofs.reduce((best, proof) => (proof.lsn > best.lsn ? proof : best), {
+    lsn: 0,
+    source: 'nothing',
+  })
+
+type End = {
+  readonly tail: 'clean' | 'unclean' | 'torn'
+  readonly damage: readonly Damage[]
+  readonly isDoubtful: boolean
+}
+
+/** The end of the newest segment, by the table of `log-recovery.ts`. */
+const endOf = (
+  survey: LogSurvey,
+  surveys: readonly SegmentSurvey[],
+  { lastLsn }: FoundPlaces,
+  proof: Evidence,
+  { isLive = false }: LogKnowledge,
+): End => {
+  const newest = surveys.at(-1)
+  if (!newest) return { tail: 'unclean', damage: [], isDoubtful: true }
+  const { segment, map } = newest
+  const isShort = !isLive && segment.size < segment.header.allocatedBytes && map.mark === 'none'
+  const verdict: EndVerdict = judgeEnd({
+    lastLsn: map.end.lsn,
+    proofs: [{ ...proof, lsn: Math.min(proof.lsn, map.end.lsn) }],
+    isShort,
+    isClosed: isClosed(survey, newest),
+    hasBytesBehind: map.hasBytesBehind,
+  })
+  if (verdict.kind !== 'corrupt') {
+    const mayGoOn = verdict.kind !== 'clean' && isEndUnreadable(survey, newest)
+    return { tail: verdict.kind, damage: [], isDoubtful: mayGoOn || proof.lsn > lastLsn }
+  }
+  const evidence = `the file has ${segment.size} bytes of ${segment.header.allocatedBytes}: it was cut`
+  const damage = { file: segment.name, offset: segment.size, lsn: map.end.lsn + 1, evidence }
+  return { tail: 'unclean', damage: [damage], isDoubtful: true }
+}
+
+/** Whether frames may stand where the disk does not read, behind all that is known. */
+const isEndUnreadable = (survey: LogSurvey, { segment, map, unreadable }: SegmentSurvey): boolean =>
+  survey.unreadable.some(({ seq }) => seq > segment.header.seq) ||
+  unreadable.some(({ offset, bytes }) => offset + bytes > map.end.offset)
+
+/** CLEAN_CLOSE counts only where MANIFEST names it: its sync may have failed. */
+const isClosed = ({ manifest }: LogSurvey, { segment, map }: SegmentSurvey): boolean => {
+  const named = manifest.manifest?.cleanClose
+  return (
+    map.mark === 'closed' &&
+    manifest.manifest?.newest.seq === segment.header.seq &&
+    named?.lastLsn === map.end.lsn &&
+    named.endOffset === map.end.offset
+  )
+}

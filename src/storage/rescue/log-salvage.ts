@@ -1,0 +1,218 @@
+/**
+ * Makes a new log of what can be read of a damaged one. Frames keep their LSNs, types and payloads, and the log its id;
+ * a frame that is lost is followed by a LOST frame of its LSN, so that positions which people hold still name what they
+ * named. What only looks like frames, and a torn tail, stay behind. The source is only read.
+ *
+ * The MANIFEST comes first, and promises every frame: until all of them are there the folder is refused as one that has
+ * lost data, so that a salvage which was interrupted is never taken for the log.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import { frameTypes } from '../frames/frame.ts'
+import { FrameCursor } from '../frames/frame-cursor.ts'
+import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
+import type { Disk } from '../ports/disk.ts'
+import { corruption } from '../segments/log-errors.ts'
+import { pathIn } from '../segments/log-folder.ts'
+import {
+  adoptManifest,
+  type Manifest,
+  prepareManifest,
+  writeManifest,
+} from '../segments/manifest.ts'
+import { segmentAfter } from '../segments/segment-chain.ts'
+import type { GoodFrames } from './log-damage.ts'
+import type { LogVerification } from './log-judgement.ts'
+import type { LogProgress } from './log-verification.ts'
+import { SalvageWriter } from './salvage-writer.ts'
+import { WornDisk } from './worn-disk.ts'
+
+/** Where a log is salvaged from, as it was verified, and to: a folder that exists and is empty but for its LOCK. */
+export type SalvageRequest = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly from: string
+  readonly found: Pick<
+    LogVerification,
+    'walId' | 'epoch' | 'frames' | 'provenLsn' | 'checkpointLsn' | 'lastTime' | 'lost' | 'good'
+  >
+  readonly to: string
+}
+
+/** What was salvaged: frames that were copied, the LSNs of the new log, its files. */
+export type Salvaged = {
+  readonly walId: string
+  readonly frames: number
+  readonly lost: readonly LsnRange[]
+  readonly firstLsn: number
+  readonly lastLsn: number
+  readonly segments: number
+  readonly bytes: number
+}
+
+/** What is found where nothing is left: an empty log comes of it. `walId`: the id that it had, in hex. */
+export const nothingFound = (walId = ''): SalvageRequest['found'] => ({
+  walId,
+  epoch: 0,
+  frames: 0,
+  provenLsn: 0,
+  checkpointLsn: 0,
+  lastTime: 0,
+  lost: [],
+  good: [],
+})
+
+/** More lost frames than these are not written down one by one: 4 GiB of them. */
+const lostMax = 2 ** 27
+
+/**
+ * Salvages, and pauses now and then with how far it is. When it returns, the new log is whole, durable, and closed.
+ * @throws KeelsonError `TOO_LARGE` when more frames are lost than can be written down; `CORRUPT` when the source changed
+ * meanwhile; DiskError.
+ */
+export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salvaged> {
+  const { disk, clock, found, to } = request
+  const parts = partsOf(found)
+  // A log without a frame stays one: its next LSN is the one behind what is proven.
+  const firstLsn = parts[0]?.from ?? found.provenLsn + 1
+  const promise = promiseOf(request, (parts.at(-1)?.to ?? firstLsn - 1) + 1)
+  prepareManifest(disk, to, promise)
+  adoptManifest(disk, to)
+  const source = new WornDisk(disk)
+  const writer = new SalvageWriter({ disk, clock, dir: to }, layoutOf(found), {
+    walId: promise.walId,
+    epoch: promise.epoch,
+    baseLsn: firstLsn,
+  })
+  try {
+    let bytes = 0
+    const totalBytes = found.good.reduce((sum, { run }) => sum + run.to.offset - run.from.offset, 0)
+    for (const part of parts) {
+      if (!('run' in part)) {
+        yield* writeLost(writer, part, { file: 'LOST', bytes, totalBytes })
+        continue
+      }
+      yield* copy(source, request.from, writer, part, {
+        file: part.segment.name,
+        bytes,
+        totalBytes,
+      })
+      bytes += part.run.to.offset - part.run.from.offset
+    }
+    const chain = writer.finish()
+    writeManifest(disk, to, manifestAfter(promise, found, chain))
+    return {
+      walId: promise.walId,
+      frames: found.frames,
+      lost: found.lost,
+      firstLsn,
+      lastLsn: promise.recoveredLsn,
+      segments: chain.length,
+      bytes: chain.reduce((sum, { header }) => sum + header.allocatedBytes, 0),
+    }
+  } finally {
+    writer.abandon()
+  }
+}
+
+type Found = SalvageRequest['found']
+
+type Part = GoodFrames | LsnRange
+
+/** Good frames and lost ones in the order of their LSNs. */
+const partsOf = ({ good, lost }: Found): Part[] => {
+  const gone = lost.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+  if (gone > lostMax)
+    throw new KeelsonError('TOO_LARGE', `${gone} frames are lost, too many to write down`, {
+      details: { lost, limit: lostMax },
+    })
+  return [...good, ...lost].sort((a, b) => a.from - b.from)
+}
+
+const layoutOf = ({ good }: Found) => ({
+  sectorBytes: good.reduce((most, { segment }) => Math.max(most, segment.header.sectorBytes), 512),
+  payloadMax: good.reduce((most, { segment }) => Math.max(most, segment.header.payloadMax), 0),
+  fileBytes: good.reduce((most, { segment }) => Math.max(most, segment.size), 1024 * 1024),
+})
+
+/** One epoch later: it is another life of the same log. */
+const promiseOf = ({ found, clock }: SalvageRequest, lastLsn: number): Manifest => ({
+  generation: 2,
+  // Nothing that could be read says which log it was: then it is a new one.
+  walId: found.walId || Buffer.from(clock.randomBytes(16)).toString('hex'),
+  epoch: found.epoch + 1,
+  newest: { seq: 0, baseLsn: 1, salt: { low: 0, high: 0 } },
+  recoveredLsn: lastLsn,
+  checkpointLsn: 0,
+  checkpointSegment: 1,
+  lastTime: found.lastTime,
+})
+
+const manifestAfter = (
+  promise: Manifest,
+  found: Found,
+  chain: ReturnType<SalvageWriter['finish']>,
+): Manifest => {
+  const newest = chain.at(-1)
+  if (!newest) return promise
+  const { seq, baseLsn, salt } = newest.header
+  const checkpointLsn = Math.min(found.checkpointLsn, newest.lastLsn)
+  return {
+    ...promise,
+    generation: promise.generation + 1,
+    newest: { seq, baseLsn, salt },
+    checkpointLsn,
+    checkpointSegment: segmentAfter(chain, checkpointLsn)?.header.seq ?? 1,
+    cleanClose: { lastLsn: newest.lastLsn, endOffset: newest.endOffset },
+  }
+}
+
+/** Between two pauses. */
+const pauseBytes = 4 * 1024 * 1024
+const pauseFrames = 65_536
+
+function* writeLost(
+  writer: SalvageWriter,
+  range: LsnRange,
+  progress: LogProgress,
+): Generator<LogProgress, void> {
+  const none = new Uint8Array(0)
+  for (let lsn = range.from; lsn <= range.to; lsn++) {
+    writer.add(frameTypes.lost, lsn === range.from ? encodeLost(range) : none)
+    if ((lsn - range.from) % pauseFrames === pauseFrames - 1) yield progress
+  }
+}
+
+function* copy(
+  disk: WornDisk,
+  dir: string,
+  writer: SalvageWriter,
+  { segment, run, from, to }: GoodFrames,
+  progress: LogProgress,
+): Generator<LogProgress, void> {
+  const { name, header } = segment
+  const file = disk.open(pathIn(dir, name))
+  try {
+    const cursor = new FrameCursor(file, header, run.from, run.to.offset)
+    let paused = run.from.offset
+    while (cursor.end.lsn < to) {
+      const frame = cursor.next()
+      if (!frame) throw changed(name, cursor)
+      if (frame.lsn >= from) writer.add(frame.type, cursor.payloadBytes(frame))
+      if (cursor.end.offset - paused < pauseBytes) continue
+      paused = cursor.end.offset
+      yield { ...progress, bytes: progress.bytes + paused - run.from.offset }
+    }
+    if (to === run.to.lsn && cursor.end.crc !== run.to.crc) throw changed(name, cursor)
+  } finally {
+    file.close()
+  }
+}
+
+const changed = (file: string, { end }: FrameCursor): KeelsonError =>
+  corruption({
+    file,
+    offset: end.offset,
+    lsn: end.lsn + 1,
+    evidence: 'a frame that was whole when the log was verified is not any more',
+  })

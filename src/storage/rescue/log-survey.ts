@@ -1,0 +1,270 @@
+/**
+ * What files a log has, for whoever wants to see all that is wrong with it: unlike `segment-list.ts`, which refuses at
+ * the first odd thing because an opening must not go on, this lists every one and goes on with what can be read.
+ */
+import { isKeelsonError } from '../../errors.ts'
+import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
+import type { DiskFile } from '../ports/disk.ts'
+import { type Damage, unsupported } from '../segments/log-errors.ts'
+import { manifestName, parseSegmentName, pathIn } from '../segments/log-folder.ts'
+import { type Manifest, type ManifestReading, readManifest } from '../segments/manifest.ts'
+import { brokenPromise, findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
+import { rescueHeader } from './header-rescue.ts'
+import { isFileFailure, type ReadableDisk, type WornDisk } from './worn-disk.ts'
+
+/** A segment that can be read. `isRebuilt`: its header is gone; what stands in `header` was worked out from its frames. */
+export type SurveyedSegment = SegmentEntry & { readonly isRebuilt: boolean }
+
+/** A segment of which nothing can be had, as its name describes it. */
+export type UnreadableSegment = { readonly seq: number; readonly baseLsn: number }
+
+/** What was found. */
+export type LogSurvey = {
+  readonly manifest: ManifestReading
+  /** The segments of this log that can be read, sorted by number, each number once. */
+  readonly segments: readonly SurveyedSegment[]
+  /** Segments that are there and cannot be read. */
+  readonly unreadable: readonly UnreadableSegment[]
+  /** Files that were listed and were gone a moment later: whoever writes the log released them. */
+  readonly vanished: readonly string[]
+  readonly damage: readonly Damage[]
+  readonly remarks: readonly string[]
+}
+
+type Gathering = {
+  readonly disk: ReadableDisk
+  readonly dir: string
+  readonly manifest: ManifestReading
+  readonly headless: { readonly name: string; readonly size: number }[]
+  readonly unreadable: UnreadableSegment[]
+  readonly vanished: string[]
+  readonly damage: Damage[]
+  readonly remarks: string[]
+}
+
+/**
+ * Looks through the log in `dir`. Reads headers only. A file that cannot be opened or read is damage like any other.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a header of a newer version; DiskError when it is not one
+ * file that fails.
+ */
+export const surveyLog = (disk: WornDisk, dir: string): LogSurvey => {
+  const damage: Damage[] = []
+  // The MANIFEST first: a log that is being written names a segment only when it is there.
+  const manifest = surveyManifest(disk, dir, damage)
+  if (manifest.unsupported !== undefined)
+    throw unsupported(manifestName, { formatVersion: manifest.unsupported })
+  const gathering: Gathering = {
+    disk,
+    dir,
+    manifest,
+    headless: [],
+    unreadable: [],
+    vanished: [],
+    damage,
+    remarks: remarksOn(manifest),
+  }
+  const names = disk.list(dir).filter((name) => name.endsWith('.wal'))
+  const readable = names.flatMap((name) => readSegment(gathering, name) ?? [])
+  const segments = ofOneLog(gathering, readable)
+  const rebuilt = gathering.headless.flatMap((file) => rebuild(gathering, file, segments) ?? [])
+  const all = [...segments, ...rebuilt].sort((a, b) => a.header.seq - b.header.seq)
+  addBreaches(gathering, all)
+  const { remarks, unreadable, vanished } = gathering
+  return { manifest, segments: all, unreadable, vanished, damage, remarks }
+}
+
+const surveyManifest = (disk: WornDisk, dir: string, damage: Damage[]): ManifestReading => {
+  const none = { manifest: undefined, exists: true, whole: false, damagedSlots: 2 } as const
+  const obstacle = obstacleAt(disk, dir, manifestName)
+  if (obstacle === 'gone') return { ...none, exists: false, damagedSlots: 0 }
+  try {
+    if (obstacle === undefined) {
+      const reading = readManifest(disk, dir)
+      for (const { offset, bytes } of disk.unreadable(pathIn(dir, manifestName)))
+        damage.push({
+          ...damageOf(manifestName, 1, `the disk cannot read ${bytes} bytes here`),
+          offset,
+        })
+      return reading
+    }
+    damage.push(damageOf(manifestName, 1, obstacle))
+  } catch (error) {
+    if (!isFileFailure(error) && !isKeelsonError(error, 'CORRUPT')) throw error
+    damage.push(damageOf(manifestName, 1, `it cannot be read: ${error.code}`))
+  }
+  return none
+}
+
+/** Why what stands under a name is no file that can be opened; `gone` when nothing does. */
+const obstacleAt = (disk: ReadableDisk, dir: string, name: string): string | undefined => {
+  const kind = disk.entry(pathIn(dir, name))?.kind
+  if (kind === 'file') return undefined
+  if (kind === 'folder') return 'it is a folder, and should be a file'
+  if (kind === 'other') return 'it is no plain file'
+  return disk.list(dir).includes(name) ? 'it is a link to what is not there' : 'gone'
+}
+
+const remarksOn = ({ exists, manifest, damagedSlots }: ManifestReading): string[] => {
+  if (!exists) return ['MANIFEST is missing']
+  if (!manifest) return ['MANIFEST has no readable slot']
+  return damagedSlots > 0 ? ['MANIFEST has one damaged slot'] : []
+}
+
+const readSegment = (gathering: Gathering, name: string): SurveyedSegment | undefined => {
+  const { disk, dir, vanished } = gathering
+  try {
+    const obstacle = obstacleAt(disk, dir, name)
+    if (obstacle === undefined) return readHeader(gathering, name)
+    if (obstacle === 'gone') vanished.push(name)
+    else addUnreadable(gathering, name, obstacle)
+  } catch (error) {
+    if (!isFileFailure(error)) throw error
+    if (obstacleAt(disk, dir, name) === 'gone') vanished.push(name)
+    else addUnreadable(gathering, name, `it cannot be read: ${error.code}`)
+  }
+  return undefined
+}
+
+const addUnreadable = ({ unreadable, damage }: Gathering, name: string, evidence: string): void => {
+  const named = parseSegmentName(name)
+  damage.push(damageOf(name, named?.baseLsn ?? 0, evidence))
+  if (named) unreadable.push(named)
+}
+
+const readHeader = (gathering: Gathering, name: string): SurveyedSegment | undefined => {
+  const { disk, dir, damage, remarks, headless } = gathering
+  const file = disk.open(pathIn(dir, name), 'read')
+  try {
+    const reading = decodeSegmentHeader(readBlock(file))
+    if (reading.kind === 'unsupported') throw unsupported(name, reading)
+    const size = file.size()
+    if (reading.kind === 'damaged') {
+      headless.push({ name, size })
+      return undefined
+    }
+    const { header } = reading
+    const named = parseSegmentName(name)
+    if (reading.damagedCopies === 1) remarks.push(`${name} has one damaged copy of its header`)
+    if (named?.seq !== header.seq || named.baseLsn !== header.baseLsn)
+      damage.push(
+        damageOf(
+          name,
+          header.baseLsn,
+          `its header says that it is segment ${header.seq} and begins with lsn ${header.baseLsn}, and its name does not`,
+        ),
+      )
+    return { name, size, header, isRebuilt: false }
+  } finally {
+    file.close()
+  }
+}
+
+const readBlock = (file: DiskFile): Uint8Array => {
+  const block = new Uint8Array(segmentHeaderBytes)
+  return block.subarray(0, file.read(block, 0))
+}
+
+const damageOf = (file: string, lsn: number, evidence: string): Damage => ({
+  file,
+  offset: 0,
+  lsn,
+  evidence,
+})
+
+/** The segments of the log that MANIFEST names, else of the id that most have; each number once. */
+const ofOneLog = (
+  { manifest, damage }: Gathering,
+  readable: readonly SurveyedSegment[],
+): SurveyedSegment[] => {
+  const own = manifest.manifest?.walId
+  const isNamed = readable.some(({ header }) => header.walId === own)
+  const walId = isNamed ? own : mostFrequent(readable.map(({ header }) => header.walId))
+  const kept: SurveyedSegment[] = []
+  for (const segment of [...readable].sort((a, b) => a.header.seq - b.header.seq)) {
+    const { name, header } = segment
+    const twin = kept.at(-1)
+    if (header.walId !== walId)
+      damage.push(damageOf(name, header.baseLsn, `it belongs to another log, ${header.walId}`))
+    else if (twin?.header.seq === header.seq)
+      damage.push(damageOf(name, header.baseLsn, `${twin.name} has the same number`))
+    else kept.push(segment)
+  }
+  return kept
+}
+
+const mostFrequent = (ids: readonly string[]): string | undefined => {
+  const counts = new Map<string, number>()
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1)
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0]
+}
+
+/** A segment both copies of whose header are gone: one that was never used, or one whose salt has to be found. */
+const rebuild = (
+  gathering: Gathering,
+  { name, size }: { readonly name: string; readonly size: number },
+  segments: readonly SurveyedSegment[],
+): SurveyedSegment | undefined => {
+  const { disk, dir, manifest, damage, remarks, unreadable } = gathering
+  const named = parseSegmentName(name)
+  if (!named) {
+    damage.push(damageOf(name, 0, 'its name is not one that this log gives, and it has no header'))
+    return undefined
+  }
+  if (wasNeverUsed(named.seq, manifest, segments)) {
+    remarks.push(`${name} has no readable header and was never used; opening sets it aside`)
+    return undefined
+  }
+  const file = disk.open(pathIn(dir, name), 'read')
+  try {
+    const neighbour = segments.findLast(({ header }) => header.seq < named.seq) ?? segments[0]
+    const header = rescueHeader(file, named, manifest.manifest, neighbour?.header)
+    const fate = header
+      ? 'its salt was worked out, and its frames can be read'
+      : 'none of its frames can be read'
+    const evidence = `both copies of its header are damaged; ${fate}`
+    damage.push(damageOf(name, named.baseLsn, evidence))
+    if (header && !segments.some((segment) => segment.header.seq === named.seq))
+      return { name, size, header, isRebuilt: true }
+    unreadable.push(named)
+    return undefined
+  } finally {
+    file.close()
+  }
+}
+
+/** As in `segment-list.ts`: MANIFEST names a segment before anything in it is acknowledged. */
+const wasNeverUsed = (
+  seq: number,
+  { manifest, damagedSlots }: ManifestReading,
+  segments: readonly SurveyedSegment[],
+): boolean =>
+  manifest !== undefined &&
+  damagedSlots === 0 &&
+  manifest.newest.seq < seq &&
+  segments.every(({ header }) => header.seq < seq) &&
+  segments.some(({ header }) => header.seq === manifest.newest.seq)
+
+/** What does not fit together, place by place. */
+const addBreaches = (gathering: Gathering, segments: readonly SurveyedSegment[]): void => {
+  const { damage, manifest, unreadable } = gathering
+  for (const [index, segment] of segments.entries()) {
+    const before = segments[index - 1]
+    if (!before || segment.isRebuilt) continue
+    const breach = findBreach([before, segment], undefined)
+    if (breach) damage.push(damageOf(breach.name, breach.lsn, breach.evidence))
+  }
+  const promise = manifest.manifest && broken(manifest.manifest, segments, unreadable)
+  if (promise) damage.push(damageOf(promise.name, promise.lsn, promise.evidence))
+}
+
+const broken = (
+  manifest: Manifest,
+  segments: readonly SurveyedSegment[],
+  unreadable: readonly UnreadableSegment[],
+) => {
+  const { seq } = manifest.newest
+  const isKnown =
+    unreadable.some((segment) => segment.seq === seq) ||
+    segments.some((segment) => segment.isRebuilt && segment.header.seq === seq)
+  return isKnown ? undefined : brokenPromise(segments, manifest)
+}

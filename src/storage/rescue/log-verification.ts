@@ -1,0 +1,233 @@
+/**
+ * Verifies a whole log: every frame of every segment, and everything that anybody knows of it. Where an opening refuses at
+ * the first damage, this goes on behind it and lists all of it, with the LSNs that are proven to be lost. Changes nothing.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
+import type { Disk, DiskFile } from '../ports/disk.ts'
+import type { Evidence } from '../ports/log-host.ts'
+import { otherThanShown } from '../recovery/frame-mark.ts'
+import { pathIn } from '../segments/log-folder.ts'
+import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
+import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
+import { type LogSurvey, type SurveyedSegment, surveyLog } from './log-survey.ts'
+import { mapSegment, type SegmentMap } from './segment-map.ts'
+import { WornDisk } from './worn-disk.ts'
+
+/** How far it is, in bytes of segments. */
+export type LogProgress = {
+  readonly file: string
+  readonly bytes: number
+  readonly totalBytes: number
+}
+
+/** Verifies at once. @throws as `verifying`. */
+export const verifyLog = (
+  disk: Disk,
+  dir: string,
+  knowledge: LogKnowledge = {},
+): LogVerification => {
+  const steps = verifying(disk, dir, knowledge)
+  let step = steps.next()
+  while (!step.done) step = steps.next()
+  return step.value
+}
+
+/** A log holds its frames from where it begins, when its owner was seen to release what stood before. */
+const nowhere = Number.MAX_SAFE_INTEGER
+
+/** How often a log is looked at anew whose owner releases what was listed before it can be read. */
+const surveysMax = 20
+
+/**
+ * Verifies the log in `dir`, and pauses now and then with how far it is. Constant memory, but for the damage. What the owner
+ * of a living log releases meanwhile is not in it.
+ * @throws KeelsonError `NO_SEGMENTS` when there is no log, `UNSUPPORTED_VERSION` for files of a newer version; DiskError.
+ */
+export function* verifying(
+  disk: Disk,
+  dir: string,
+  knowledge: LogKnowledge = {},
+): Generator<LogProgress, LogVerification> {
+  if (disk.entry(dir)?.kind !== 'folder')
+    throw new KeelsonError('NO_SEGMENTS', 'There is no log here', { details: { dir } })
+  const worn = new WornDisk(disk)
+  for (let left = surveysMax; ; left--) {
+    const survey = surveyLog(worn, dir)
+    const mayRepeat = knowledge.isLive && left > 0
+    if (mayRepeat && survey.vanished.length > 0) continue
+    const surveys = yield* mapFiles(worn, dir, survey, knowledge)
+    const isGone = surveys.length === 0 && survey.segments.length > 0
+    if (mayRepeat && isGone) continue
+    const isReleased = surveys.length < survey.segments.length
+    const listed = isReleased ? without(survey, surveys) : survey
+    const { evidence, remarks } = whatIsShown(worn, dir, listed, knowledge)
+    const held = { ...listed, remarks: [...listed.remarks, ...remarks] }
+    const known = { ...knowledge, evidence, ...(isReleased ? { heldFrom: nowhere } : {}) }
+    const strangers = strangersIn(held, surveys)
+    if (strangers.size === 0) return judgeLog(held, surveys, known)
+    const own = yield* withoutStrangers(worn, dir, surveys, strangers)
+    return judgeLog(withStrangers(held, strangers), own, known)
+  }
+}
+
+/** All evidence there is. What a projection of another log or timeline shows is none, and remarked on. */
+const whatIsShown = (
+  disk: WornDisk,
+  dir: string,
+  { segments }: LogSurvey,
+  { shown, evidence = [] }: LogKnowledge,
+): { readonly evidence: readonly Evidence[]; readonly remarks: readonly string[] } => {
+  if (!shown) return { evidence, remarks: [] }
+  const other = segments.length > 0 ? otherThanShown(disk, dir, segments, shown) : undefined
+  if (other !== undefined) return { evidence, remarks: [other] }
+  return { evidence: [...evidence, { ...shown, source: 'the projection' }], remarks: [] }
+}
+
+function* mapFiles(
+  disk: WornDisk,
+  dir: string,
+  { segments }: LogSurvey,
+  knowledge: LogKnowledge,
+): Generator<LogProgress, SegmentSurvey[]> {
+  const totalBytes = segments.reduce((sum, { size }) => sum + size, 0)
+  const surveys: SegmentSurvey[] = []
+  let done = 0
+  for (const [index, segment] of segments.entries()) {
+    const mapping = mapFile(disk, dir, segment, segments[index + 1], knowledge)
+    let at = done
+    let step = mapping.next()
+    for (; !step.done; step = mapping.next()) {
+      at = Math.min(at + step.value, done + segment.size)
+      yield { file: segment.name, bytes: at, totalBytes }
+    }
+    // Segments are released from the front: with one, all before it are gone.
+    if (step.value) surveys.push(step.value)
+    else surveys.length = 0
+    done += segment.size
+    yield { file: segment.name, bytes: done, totalBytes }
+  }
+  return surveys
+}
+
+/** The survey without segments that were released since, and without what was said of them. */
+const without = (survey: LogSurvey, surveys: readonly SegmentSurvey[]): LogSurvey => {
+  const released = survey.segments.slice(0, survey.segments.length - surveys.length)
+  const names = new Set(released.map(({ name }) => name))
+  const lastSeq = released.at(-1)?.header.seq ?? 0
+  return {
+    ...survey,
+    segments: survey.segments.slice(released.length),
+    unreadable: survey.unreadable.filter(({ seq }) => seq > lastSeq),
+    damage: survey.damage.filter(({ file }) => !names.has(file)),
+  }
+}
+
+/** Segments of this log, read without what a stranger says of their ends. */
+function* withoutStrangers(
+  disk: WornDisk,
+  dir: string,
+  surveys: readonly SegmentSurvey[],
+  strangers: ReadonlySet<SegmentSurvey>,
+): Generator<LogProgress, SegmentSurvey[]> {
+  const own: SegmentSurvey[] = []
+  for (const [index, survey] of surveys.entries()) {
+    const next = surveys[index + 1]
+    if (strangers.has(survey)) continue
+    if (!next || !strangers.has(next)) {
+      own.push(survey)
+      continue
+    }
+    const { name: file, size: totalBytes } = survey.segment
+    const mapping = mapFile(disk, dir, survey.segment, undefined, {})
+    let step = mapping.next()
+    for (let bytes = 0; !step.done; step = mapping.next()) {
+      bytes = Math.min(bytes + step.value, totalBytes)
+      yield { file, bytes, totalBytes }
+    }
+    own.push(step.value ?? survey)
+  }
+  return own
+}
+
+const withStrangers = (survey: LogSurvey, strangers: ReadonlySet<SegmentSurvey>): LogSurvey => {
+  const segments = [...strangers].map(({ segment }) => segment)
+  const evidence =
+    'it and the segments behind it are of different histories, as those of a copy that lived on: its frames count as lost'
+  return {
+    ...survey,
+    unreadable: [...survey.unreadable, ...segments.map(({ header }) => header)],
+    damage: [
+      ...survey.damage,
+      ...segments.map(({ name, header }) => ({
+        file: name,
+        offset: 0,
+        lsn: header.baseLsn,
+        evidence,
+      })),
+    ],
+  }
+}
+
+/** A segment with a successor ends where that says it does, and nowhere else; `undefined` when it was released meanwhile. */
+function* mapFile(
+  disk: WornDisk,
+  dir: string,
+  segment: SurveyedSegment,
+  next: SurveyedSegment | undefined,
+  { isLive = false }: LogKnowledge,
+): Generator<number, SegmentSurvey | undefined> {
+  const { name, header, size } = segment
+  const path = pathIn(dir, name)
+  const declared =
+    next && !next.isRebuilt && next.header.prev.seq === header.seq ? next.header.prev : undefined
+  const limit = Math.min(size, declared?.endOffset ?? size)
+  const isReleased = () => isLive && !disk.entry(path)
+  if (isReleased()) return undefined
+  const file = openUnless(disk, path, isReleased)
+  if (!file) return undefined
+  try {
+    const read = () => mapSegment(file, header, segmentStart(header), limit)
+    let map = yield* read()
+    if (isLive && !next && map.holes.length > 0) map = settled(map, yield* read())
+    // A file that is released becomes another segment; under its name it is still itself.
+    if (isReleased()) return undefined
+    const isShort = declared !== undefined && map.end.lsn < declared.lastLsn
+    const runsOver = isShort && new FrameCursor(file, header, map.end, size).next() !== undefined
+    return { segment, declared, map, unreadable: disk.unreadable(path), runsOver }
+  } finally {
+    file.close()
+  }
+}
+
+const openUnless = (
+  disk: WornDisk,
+  path: string,
+  isReleased: () => boolean,
+): DiskFile | undefined => {
+  try {
+    return disk.open(path)
+  } catch (error) {
+    if (isReleased()) return undefined
+    throw error
+  }
+}
+
+/**
+ * What of the newest segment of a living log is really damaged: a write under way looks torn too, but a moment later it
+ * is whole, and what is then under way is another one. The map ends before the first hole that is new.
+ */
+const settled = (before: SegmentMap, after: SegmentMap): SegmentMap => {
+  const wasThere = new Set(before.holes.map(({ offset }) => offset))
+  const fresh = after.holes.find(({ offset }) => !wasThere.has(offset))
+  if (!fresh) return after
+  const runs = after.runs.filter(({ from }) => from.offset < fresh.offset)
+  return {
+    ...after,
+    runs,
+    holes: after.holes.filter(({ offset }) => offset < fresh.offset),
+    end: runs.at(-1)?.to ?? after.end,
+    provenLsn: Math.min(after.provenLsn, fresh.lastLsn),
+    mark: 'none',
+  }
+}

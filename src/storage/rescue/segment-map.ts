@@ -1,0 +1,231 @@
+/**
+ * Maps all of a segment: the stretches of whole frames, and the places between them that are damaged. It goes on behind
+ * damage: over a frame whose header is whole by its length, else by looking at every place where a frame may begin. It
+ * says what stands where; `log-verification.ts` says what that means. Memory grows with the damage, never with the file.
+ */
+
+import {
+  type FrameHeader,
+  frameBuffer,
+  frameBytes,
+  frameHeaderBytes,
+  frameTypes,
+  provenBy,
+  readFrameHeader,
+  roundUp,
+} from '../frames/frame.ts'
+import {
+  addFrame,
+  FrameCursor,
+  type FrameEnd,
+  noSums,
+  type SegmentFacts,
+} from '../frames/frame-cursor.ts'
+import { decodeLost, type LsnRange } from '../frames/lost-frame.ts'
+import type { DiskFile } from '../ports/disk.ts'
+import { provenAstray } from '../recovery/segment-tail.ts'
+import { behindDamagedHeaders, findFrame, type Patience } from './frame-search.ts'
+import { believed, type FrameRun, type Stretch } from './segment-stretches.ts'
+
+/** A place where a frame should stand and none does that can be believed. */
+export type Hole = {
+  readonly offset: number
+  /** Where the next good frame begins, or where looking ended. */
+  readonly end: number
+  /** The last LSN before it, and the first behind it; without `nextLsn` nothing follows in this segment. */
+  readonly lastLsn: number
+  readonly nextLsn?: number
+  /** `payload`: the header is whole, its payload is not. `zeros`: it reads as zeros. `link`: the next frame names another predecessor. */
+  readonly kind: 'payload' | 'zeros' | 'bytes' | 'link'
+}
+
+/** A frame that only a newer version can read. */
+export type UnreadableFrame = {
+  readonly offset: number
+  readonly lsn: number
+  readonly type: number
+  readonly typeVersion: number
+}
+
+/** What a segment holds. */
+export type SegmentMap = {
+  readonly runs: readonly FrameRun[]
+  /** Between and behind the runs. One behind the last run is there only when other bytes than zeros follow. */
+  readonly holes: readonly Hole[]
+  readonly unreadable: readonly UnreadableFrame[]
+  /** LSNs that an earlier salvage wrote down as lost. */
+  readonly lostBefore: readonly LsnRange[]
+  /** The greatest LSN that any header here, believed or not, proves to have been durable. */
+  readonly provenLsn: number
+  readonly checkpointLsn: number
+  readonly lastTime: number
+  /** The end of the last run; the start, without one. */
+  readonly end: FrameEnd
+  /** The last frame is SEAL or CLEAN_CLOSE, at the place that it names. */
+  readonly mark: 'none' | 'seal' | 'closed'
+  /** Other bytes than zeros follow the last run. */
+  readonly hasBytesBehind: boolean
+}
+
+/** After so many bytes of frames the mapping pauses. */
+const pauseBytes = 4 * 1024 * 1024
+
+type Walk = {
+  readonly file: DiskFile
+  readonly facts: SegmentFacts
+  readonly limit: number
+  readonly stretches: Stretch[]
+  readonly unreadable: UnreadableFrame[]
+  readonly patience: Patience
+  provenLsn: number
+}
+
+/** Whatever a segment holds, this much is summed for lengths that are wrong, and as much as it is long. */
+const patienceBytes = 64 * 1024 * 1024
+
+/**
+ * Maps the frames from `start` to `limit`. Pauses now and then with how many bytes it has done since.
+ * @throws DiskError when the file cannot be read.
+ */
+export function* mapSegment(
+  file: DiskFile,
+  facts: SegmentFacts,
+  start: FrameEnd,
+  limit: number,
+): Generator<number, SegmentMap> {
+  const patience = { bytes: patienceBytes + limit }
+  const walk: Walk = { file, facts, limit, stretches: [], unreadable: [], patience, provenLsn: 0 }
+  let from = start
+  let isLinked = true
+  let known = start
+  for (;;) {
+    const stretch = yield* walkStretch(walk, from, isLinked)
+    walk.stretches.push(stretch)
+    if (isLinked) known = stretch.to
+    const offset = behindDamagedHeaders(file, facts, stretch.to.offset, limit, patience)
+    const found = yield* findFrame(file, facts, { offset, known, limit })
+    const astray = provenAstray(file, facts, stretch.to)
+    walk.provenLsn = Math.max(walk.provenLsn, found.provenLsn, astray)
+    const zeros = found.startsWithZeros && offset === stretch.to.offset
+    stretch.gap = { zeros, usedEnd: found.usedEnd }
+    if (!found.frame) break
+    from = found.frame
+    isLinked = false
+  }
+  return summary(walk, start)
+}
+
+/** Everything that hangs together from `from` on: runs, and frames whose headers hold the chain over bad payloads. */
+function* walkStretch(walk: Walk, from: FrameEnd, isLinked: boolean): Generator<number, Stretch> {
+  const { file, facts, limit } = walk
+  const stretch: Stretch = { from, to: from, isLinked, frames: 0, runs: [], bad: [] }
+  for (let at: FrameEnd | undefined = from; at; ) {
+    const run = yield* walkRun(walk, at)
+    if (run.frames > 0) stretch.runs.push(run)
+    stretch.frames += run.frames
+    stretch.to = run.to
+    const next = chainedHeader(file, facts, run.to, limit)
+    if (!next) return stretch
+    const end = next.offset + frameBytes(next.header.payloadBytes)
+    walk.provenLsn = Math.max(walk.provenLsn, provenBy(next.header))
+    if (run.isUnreadable) walk.unreadable.push({ ...next.header, offset: next.offset })
+    else stretch.bad.push({ offset: next.offset, end: Math.min(end, limit), lsn: next.header.lsn })
+    stretch.to = { offset: Math.min(end, limit), lsn: next.header.lsn, crc: next.header.headerCrc }
+    at = end <= limit ? stretch.to : undefined
+  }
+  return stretch
+}
+
+type WalkedRun = FrameRun & { readonly isUnreadable: boolean }
+
+function* walkRun(walk: Walk, from: FrameEnd): Generator<number, WalkedRun> {
+  const cursor = new FrameCursor(walk.file, walk.facts, from, walk.limit)
+  const sums = newSums()
+  let paused = from.offset
+  for (let frame = cursor.next(); frame; frame = cursor.next()) {
+    addTo(sums, cursor, frame)
+    if (cursor.frameOffset - paused < pauseBytes) continue
+    yield cursor.frameOffset - paused
+    paused = cursor.frameOffset
+  }
+  yield cursor.end.offset - paused
+  walk.provenLsn = Math.max(walk.provenLsn, sums.provenLsn)
+  return { from, to: cursor.end, ...sums, isUnreadable: cursor.stop === 'unsupported' }
+}
+
+const newSums = () => ({ ...noSums(), frames: 0, dataFrames: 0, lostBefore: [] as LsnRange[] })
+
+const addTo = (sums: ReturnType<typeof newSums>, cursor: FrameCursor, frame: FrameHeader): void => {
+  addFrame(sums, cursor, frame)
+  sums.frames++
+  if (frame.type === frameTypes.data) sums.dataFrames++
+  if (frame.type !== frameTypes.lost) return
+  const range = decodeLost(cursor.payloadBytes(frame))
+  if (range) sums.lostBefore.push(range)
+}
+
+/** The header of the frame after `last`, when it is whole and names its predecessor, whatever became of its payload. */
+const chainedHeader = (
+  file: DiskFile,
+  { salt, sectorBytes, payloadMax }: SegmentFacts,
+  last: FrameEnd,
+  limit: number,
+): { readonly offset: number; readonly header: FrameHeader } | undefined => {
+  const buffer = frameBuffer(new Uint8Array(frameHeaderBytes))
+  for (const offset of new Set([last.offset, roundUp(last.offset, sectorBytes)])) {
+    if (offset + frameHeaderBytes > limit) continue
+    if (file.read(buffer.bytes, offset) < frameHeaderBytes) continue
+    const header = readFrameHeader(buffer, 0, salt)
+    if (!header || header.lsn !== last.lsn + 1 || header.prevCrc !== last.crc) continue
+    if (header.payloadBytes <= payloadMax) return { offset, header }
+  }
+  return undefined
+}
+
+const summary = (walk: Walk, start: FrameEnd): SegmentMap => {
+  const kept = believed(walk.stretches)
+  const runs = kept.flatMap((stretch) => stretch.runs)
+  const last = runs.at(-1)
+  const end = last?.to ?? start
+  const usedEnd = walk.stretches.at(-1)?.gap?.usedEnd ?? end.offset
+  const hasBytesBehind = usedEnd > end.offset
+  const keptUnreadable = walk.unreadable.filter(({ lsn, offset }) =>
+    kept.some(({ from, to }) => from.offset <= offset && offset < to.offset && lsn <= to.lsn),
+  )
+  return {
+    runs,
+    holes: holesOf(kept, usedEnd, walk.limit),
+    unreadable: keptUnreadable,
+    lostBefore: runs.flatMap(({ lostBefore }) => lostBefore),
+    provenLsn: walk.provenLsn,
+    checkpointLsn: runs.reduce((most, run) => Math.max(most, run.checkpointLsn), 0),
+    lastTime: runs.reduce((most, run) => Math.max(most, run.lastTime), 0),
+    end,
+    mark: last?.mark ?? 'none',
+    hasBytesBehind,
+  }
+}
+
+const holesOf = (kept: readonly Stretch[], usedEnd: number, limit: number): Hole[] =>
+  kept.flatMap((stretch, index) => {
+    const next = kept[index + 1]
+    return [...holesWithin(stretch, next), ...holeBehind(stretch, next, Math.min(usedEnd, limit))]
+  })
+
+const holesWithin = ({ bad, to }: Stretch, next: Stretch | undefined): Hole[] =>
+  bad.map(({ offset, end, lsn }) => {
+    const nextLsn = to.lsn > lsn ? lsn + 1 : next && next.from.lsn + 1
+    const hole = { offset, end, lastLsn: lsn - 1, kind: 'payload' } as const
+    return nextLsn === undefined ? hole : { ...hole, nextLsn }
+  })
+
+const holeBehind = ({ to, gap }: Stretch, next: Stretch | undefined, usedEnd: number): Hole[] => {
+  const bytes = gap?.zeros ? 'zeros' : 'bytes'
+  if (!next)
+    return usedEnd > to.offset
+      ? [{ offset: to.offset, end: usedEnd, lastLsn: to.lsn, kind: bytes }]
+      : []
+  const nextLsn = next.from.lsn + 1
+  const kind = nextLsn === to.lsn + 1 ? 'link' : bytes
+  return [{ offset: to.offset, end: next.from.offset, lastLsn: to.lsn, nextLsn, kind }]
+}

@@ -1,0 +1,135 @@
+/** What commands on many keys do: `putMany`, `deleteMany`, `clear` and the removal of what has ended. */
+import type { Command } from '../commands/command.ts'
+import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
+import type { Row, RowRange } from '../ports/projection-store.ts'
+import { rootNamespace } from '../values/key.ts'
+import { compoundOf, firstUserKey, lockRowKey, lockRows } from '../values/row-key.ts'
+import { lockRefusal, refusalOf } from './lock-commands.ts'
+import { type ChangedRows, isExpired, living, type Rows } from './rows.ts'
+import { applyDelete, applyPut, removeKey } from './value-commands.ts'
+
+type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
+
+/** The most rows that a unit may change. It is applied in one go, while nothing else runs. */
+export const unitRowsMax = 2_000_000
+
+/** `putMany`. */
+export const applyPutMany = (
+  rows: ChangedRows,
+  { entries, owner }: Of<'putMany'>,
+  time: number,
+): CommandAnswer | Refusal => {
+  for (const entry of entries) {
+    const refusal = lockRefusal(rows, entry.key, owner, time)
+    if (refusal) return refusal
+    applyPut(rows, entry, time)
+  }
+  return { kind: 'putMany' }
+}
+
+/** `deleteMany`. */
+export const applyDeleteMany = (
+  rows: ChangedRows,
+  { keys, owner }: Of<'deleteMany'>,
+  time: number,
+): CommandAnswer | Refusal => {
+  let deleted = 0
+  for (const key of keys) {
+    const refusal = lockRefusal(rows, key, owner, time)
+    if (refusal) return refusal
+    if (applyDelete(rows, key, time)) deleted++
+  }
+  return { kind: 'deleteMany', deleted }
+}
+
+/** `clear`. A lock of somebody else on one of the keys refuses it as a whole, also where the key has no value. */
+export const applyClear = (
+  rows: ChangedRows,
+  { namespace, owner }: Of<'clear'>,
+  time: number,
+): CommandAnswer | Refusal => {
+  const refusal = rows.hints.locks ? clearRefusal(rows, namespace, owner, time) : undefined
+  if (refusal) return refusal
+  const found: string[] = []
+  let removed = 0
+  for (const [rowKey, row] of rowsOf(rows, namespace)) {
+    if (found.length === unitRowsMax) return refused('TOO_LARGE')
+    found.push(rowKey)
+    if (compoundOf(rowKey) === undefined && !isExpired(row, time)) removed++
+  }
+  for (const rowKey of found) rows.set(rowKey, undefined)
+  return { kind: 'clear', removed }
+}
+
+/** The keys of a namespace that has a name: all that begin with it and a colon. */
+const namespaceRows = (namespace: string): RowRange & { gte: string; lt: string } => ({
+  gte: `${namespace}:`,
+  // The character behind the colon.
+  lt: `${namespace};`,
+})
+
+const clearRefusal = (
+  rows: ChangedRows,
+  namespace: string | undefined,
+  owner: string | undefined,
+  time: number,
+): Refusal | undefined => {
+  const isNamed = namespace !== undefined && namespace !== rootNamespace
+  const { gte, lt } = namespaceRows(namespace ?? '')
+  const range = isNamed ? { gte: lockRowKey(gte), lt: lockRowKey(lt) } : lockRows
+  for (const [rowKey, row] of rows.range(range)) {
+    const key = rowKey.slice(lockRowKey('').length)
+    if (namespace === rootNamespace && key.includes(':')) continue
+    const refusal = refusalOf(living(row, time), key, owner)
+    if (refusal) return refusal
+  }
+  return undefined
+}
+
+/** The rows of a namespace, those of fields included; of all keys without one. */
+const rowsOf = (
+  rows: Rows,
+  namespace: string | undefined,
+): Iterable<readonly [rowKey: string, row: Row]> => {
+  if (namespace === undefined) return rows.range({ gte: firstUserKey })
+  return namespace === rootNamespace ? rootRows(rows) : rows.range(namespaceRows(namespace))
+}
+
+/** The rows of keys without a colon. A namespace that comes in between is passed by in one step, whatever its size. */
+function* rootRows(rows: Rows): IterableIterator<readonly [rowKey: string, row: Row]> {
+  for (let from: string | undefined = firstUserKey; from !== undefined; ) {
+    const walk: Iterable<readonly [string, Row]> = rows.range({ gte: from })
+    from = undefined
+    for (const entry of walk) {
+      const key = compoundOf(entry[0]) ?? entry[0]
+      const colon = key.indexOf(':')
+      if (colon >= 0) {
+        from = namespaceRows(key.slice(0, colon)).lt
+        break
+      }
+      yield entry
+    }
+  }
+}
+
+/** `removeExpired`: values with their fields, and locks. */
+export const applyRemoveExpired = (
+  rows: ChangedRows,
+  { keys }: Of<'removeExpired'>,
+  time: number,
+): CommandAnswer => {
+  let removed = 0
+  for (const key of keys) {
+    const row = rows.get(key)
+    if (row && isExpired(row, time)) {
+      removeKey(rows, key, row)
+      removed++
+    }
+    const lock = rows.hints.locks ? rows.get(lockRowKey(key)) : undefined
+    if (lock && isExpired(lock, time)) {
+      rows.set(lockRowKey(key), undefined)
+      removed++
+    }
+  }
+  return { kind: 'removeExpired', removed }
+}

@@ -1,0 +1,207 @@
+/**
+ * What the state machine reads, and what it changes: rows in layers. A unit's own changes lie over the rows before it, the
+ * frames of one transaction over the projection, the overlay over the projection; each layer is `Rows` to the one above.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { Expiry, KeepExpiry } from '../commands/command.ts'
+import type { ProjectionStore, Row, RowChange, RowRange } from '../ports/projection-store.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+import { compareKeys } from '../values/key.ts'
+import { compoundMarkerKey, compoundOf, fieldRows, isLockRow, lockRows } from '../values/row-key.ts'
+
+// When rows end. A row that has ended is absent for everybody, whether or not it was removed already. Pure.
+
+/** Whether a row has ended at `now` (ms): from its moment on it is invisible. */
+export const isExpired = (row: Row, now: number): boolean =>
+  row.expiresAt !== 0 && row.expiresAt <= now
+
+/** `row` unless it has ended at `now`. */
+export const living = (row: Row | undefined, now: number): Row | undefined =>
+  row && !isExpired(row, now) ? row : undefined
+
+/** The moment `ms` after `time`; what goes beyond the numbers never comes. */
+export const momentAfter = (time: number, ms: number): number =>
+  Math.min(time + ms, Number.MAX_SAFE_INTEGER)
+
+/** The moment of an expiry in a frame stamped `time`, 0 for never; `kept` is that of the row before. */
+export const expiresAt = (expiry: Expiry | KeepExpiry, time: number, kept = 0): number => {
+  switch (expiry.kind) {
+    case 'none':
+      return 0
+    case 'at':
+      return expiry.ms
+    case 'after':
+      return momentAfter(time, expiry.ms)
+    case 'keep':
+      return kept
+  }
+}
+
+/**
+ * What may be somewhere among the rows. `false` is certain, and spares every put the look for a lock or for fields to
+ * remove; `true` may be out of date. All layers over one store share one object.
+ */
+export type RowHints = { locks: boolean; compounds: boolean }
+
+/** Rows to be read. Iterations see one moment when they are used up within one turn. */
+export interface Rows {
+  readonly hints: RowHints
+  /** The row under a row's key, expired or not. */
+  get(rowKey: string): Row | undefined
+  /** Rows in order. */
+  range(range: RowRange): IterableIterator<readonly [rowKey: string, row: Row]>
+  /** The rows' keys of a compound's fields, in any order. */
+  fields(key: string): Iterable<string>
+  /** The bytes of a blob from `from` up to `to`. Only `compareAndSet` asks, and only where no checksum can tell. */
+  blob(ref: BlobRef, from: number, to: number): Uint8Array
+}
+
+/** Keeps hints true to a row that is written. */
+export const noteRow = (hints: RowHints, rowKey: string): void => {
+  if (rowKey.charCodeAt(0) !== 0) return
+  if (rowKey === compoundMarkerKey) hints.compounds = true
+  else if (isLockRow(rowKey)) hints.locks = true
+}
+
+/** The hints of a projection: two looks. */
+export const hintsOf = (projection: ProjectionStore): RowHints => {
+  const locks = projection.range(lockRows)
+  const first = locks.next()
+  locks.return?.()
+  return {
+    locks: first.done !== true,
+    compounds: projection.get(compoundMarkerKey) !== undefined,
+  }
+}
+
+/** The keys of the rows that a walk passes. */
+export function* keysOf(walk: Iterable<readonly [string, unknown]>): IterableIterator<string> {
+  for (const [key] of walk) yield key
+}
+
+/** Reads blobs for rows that have some. */
+export type ReadBlob = Rows['blob']
+
+/** Where there are no blobs, each of them is missing. @throws KeelsonError `CORRUPT` */
+export const missingBlob: ReadBlob = ({ segment, offset }) => {
+  throw new KeelsonError('CORRUPT', 'A blob is missing.', {
+    details: { evidence: 'there is no blob store', segment, offset },
+  })
+}
+
+/** A projection's rows. */
+export class ProjectionRows implements Rows {
+  readonly hints: RowHints
+  readonly blob: ReadBlob
+  readonly #projection: ProjectionStore
+
+  constructor(projection: ProjectionStore, blob: ReadBlob) {
+    this.#projection = projection
+    this.hints = hintsOf(projection)
+    this.blob = blob
+  }
+
+  get(rowKey: string): Row | undefined {
+    return this.#projection.get(rowKey)
+  }
+
+  range(range: RowRange): IterableIterator<readonly [string, Row]> {
+    return this.#projection.range(range)
+  }
+
+  fields(key: string): Iterable<string> {
+    return keysOf(this.#projection.range(fieldRows(key)))
+  }
+}
+
+/** Changes over rows. Takes changes, and shows them. */
+export class ChangedRows implements Rows {
+  readonly #below: Rows
+  /** At most one change a row. */
+  readonly changes = new Map<string, Row | undefined>()
+  /** The changed rows of fields, by compound. */
+  #fields: Map<string, Set<string>> | undefined
+
+  constructor(below: Rows) {
+    this.#below = below
+  }
+
+  get hints(): RowHints {
+    return this.#below.hints
+  }
+
+  get(rowKey: string): Row | undefined {
+    const changed = this.changes.get(rowKey)
+    return changed || this.changes.has(rowKey) ? changed : this.#below.get(rowKey)
+  }
+
+  /** Puts a row in place of what is there, or removes it. */
+  set(rowKey: string, row: Row | undefined): void {
+    this.changes.set(rowKey, row)
+    noteRow(this.hints, rowKey)
+    if (this.hints.compounds) this.#noteField(rowKey)
+  }
+
+  #noteField(rowKey: string): void {
+    const key = compoundOf(rowKey)
+    if (key === undefined) return
+    this.#fields ??= new Map()
+    const fields = this.#fields.get(key)
+    if (fields) fields.add(rowKey)
+    else this.#fields.set(key, new Set([rowKey]))
+  }
+
+  *fields(key: string): IterableIterator<string> {
+    const changed = this.#fields?.get(key)
+    for (const rowKey of this.#below.fields(key)) if (!changed?.has(rowKey)) yield rowKey
+    for (const rowKey of changed ?? []) if (this.changes.get(rowKey)) yield rowKey
+  }
+
+  *range(range: RowRange): IterableIterator<readonly [string, Row]> {
+    const changed = [...this.changes].filter(([key]) => isWithin(key, range))
+    changed.sort(([a], [b]) => (range.reverse ? compareKeys(b, a) : compareKeys(a, b)))
+    for (const [key, row] of mergedLayers(changed.values(), this.#below.range(range), range))
+      if (row) yield [key, row]
+  }
+
+  blob(ref: BlobRef, from: number, to: number): Uint8Array {
+    return this.#below.blob(ref, from, to)
+  }
+}
+
+/** Whether a key lies within the bounds of a range. */
+export const isWithin = (key: string, { gt, gte, lt, lte }: RowRange): boolean =>
+  (gt === undefined || compareKeys(key, gt) > 0) &&
+  (gte === undefined || compareKeys(key, gte) >= 0) &&
+  (lt === undefined || compareKeys(key, lt) < 0) &&
+  (lte === undefined || compareKeys(key, lte) <= 0)
+
+/**
+ * Two ordered walks as one; where both know a key the upper one's word counts, also that a row is gone (`undefined`).
+ * Ends both when it ends.
+ */
+export function* mergedLayers(
+  upper: Iterator<RowChange>,
+  lower: Iterator<RowChange>,
+  { reverse }: RowRange,
+): IterableIterator<RowChange> {
+  const sign = reverse ? -1 : 1
+  try {
+    let above = upper.next()
+    let below = lower.next()
+    while (!above.done || !below.done) {
+      const order = above.done
+        ? 1
+        : below.done
+          ? -1
+          : sign * compareKeys(above.value[0], below.value[0])
+      const entry = order <= 0 && !above.done ? above.value : below.value
+      if (order <= 0) above = upper.next()
+      if (order >= 0) below = lower.next()
+      if (entry) yield entry
+    }
+  } finally {
+    upper.return?.()
+    lower.return?.()
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * What a unit does to the rows: the one place that decides it. The applier runs it on the live path, the LMDB writer when
+ * it follows the log, and recovery when it replays; all three reach the same rows because it is pure: no clock but the
+ * frame's stamp, no state but the rows it is let read. The commands themselves are in `*-commands.ts`.
+ */
+
+import {
+  type Command,
+  type FieldEntry,
+  type FrameUnits,
+  isAlone,
+  type PutEntry,
+  type Unit,
+} from '../commands/command.ts'
+import {
+  type CommandAnswer,
+  type Refusal,
+  refused,
+  type UnitAnswer,
+} from '../commands/command-answer.ts'
+import { commandsOf, hasBlobs, refsOfUnit } from '../commands/command-values.ts'
+import { type Row, rowTags, valueTags } from '../ports/projection-store.ts'
+import { loggedBlobRow } from './blob-rows.ts'
+import { applyDeleteField, applyPutFields } from './field-commands.ts'
+import {
+  applyClear,
+  applyDeleteMany,
+  applyPutMany,
+  applyRemoveExpired,
+  unitRowsMax,
+} from './key-commands.ts'
+import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
+import { ChangedRows, isExpired, living, type Rows } from './rows.ts'
+import {
+  applyAppend,
+  applyCompareAndSet,
+  applyDelete,
+  applyExpiry,
+  applyGetSet,
+  applyPut,
+  applySet,
+  applySetRange,
+  putRow,
+} from './value-commands.ts'
+
+type SetCommand = Extract<Command, { kind: 'set' }>
+
+/** Where what a unit does goes, which may be where it reads: by then it has been decided. */
+export interface RowSink {
+  /** Puts a row in place of what is there, or removes it. */
+  set(rowKey: string, row: Row | undefined): void
+}
+
+const putAnswer: CommandAnswer = { kind: 'put' }
+const setAnswer: CommandAnswer = { kind: 'set', written: true, previous: undefined }
+const unsetAnswer: CommandAnswer = { kind: 'set', written: false, previous: undefined }
+const putManyAnswer: CommandAnswer = { kind: 'putMany' }
+const putAlone: readonly UnitAnswer[] = [putAnswer]
+
+/**
+ * Does `unit`, of a frame stamped `time` (ms since 1970), to `into`, given the rows before it; nothing when it is refused. A row may be
+ * set more than once: the last time counts. Answers what its caller is told.
+ * @throws KeelsonError `CORRUPT` when a row is damaged; nothing went to `into` then
+ */
+export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): UnitAnswer => {
+  const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
+  if (quick) return quick
+  const changed = new ChangedRows(rows)
+  const answer =
+    unit.kind === 'batch'
+      ? applyBatch(unit.commands, changed, time)
+      : applyCommand(unit, changed, time)
+  if (answer.kind === 'refused') return answer
+  if (changed.changes.size > unitRowsMax) return refused('TOO_LARGE')
+  noteBlobs(unit, changed)
+  for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
+  return answer
+}
+
+/** Does the units of one frame, mostly one; answers what each is told. Each sees those before it. Throws as `applyUnit`. */
+export const applyUnits = (
+  units: FrameUnits,
+  rows: Rows,
+  time: number,
+  into: RowSink,
+): readonly UnitAnswer[] => {
+  if (!isAlone(units)) return units.map((unit) => applyUnit(unit, rows, time, into))
+  const answer = applyUnit(units, rows, time, into)
+  return answer === putAnswer ? putAlone : [answer]
+}
+
+/** From now on the log refers to the blobs of this unit, which was not refused. */
+const noteBlobs = (unit: Unit, rows: ChangedRows): void => {
+  if (commandsOf(unit).some(hasBlobs))
+    for (const ref of refsOfUnit(unit)) rows.set(...loggedBlobRow(ref))
+}
+
+/**
+ * The hot paths, where nothing can be in the way and nothing of what was there can be left: what overwrites, which looks at no row,
+ * what writes where something is, or nothing, and a delete of an ordinary value. `undefined` where more is to be looked at.
+ */
+const applyQuickly = (
+  command: Command,
+  rows: Rows,
+  time: number,
+  into: RowSink,
+): CommandAnswer | undefined => {
+  const { locks, compounds } = rows.hints
+  if (locks) return undefined
+  if (command.kind === 'delete') return deleteQuickly(command.key, rows, time, into)
+  if (compounds) return undefined
+  switch (command.kind) {
+    case 'put':
+      return overwrite(command, time, into) ? putAnswer : undefined
+    case 'set':
+      return setQuickly(command, rows, time, into)
+    case 'putMany':
+      if (command.entries.length > unitRowsMax || hasBlobs(command)) return undefined
+      for (const entry of command.entries) overwrite(entry, time, into)
+      return putManyAnswer
+    default:
+      return undefined
+  }
+}
+
+/** Puts a value that is no blob; false for one that is. */
+const overwrite = (entry: PutEntry, time: number, into: RowSink): boolean => {
+  if (entry.value.tag === valueTags.blob) return false
+  into.set(entry.key, putRow(entry, time))
+  return true
+}
+
+/** A set that answers and keeps nothing of what was there. */
+const isReplacing = (command: SetCommand): command is SetCommand & PutEntry =>
+  !command.get && command.expiry.kind !== 'keep'
+
+const setQuickly = (
+  command: SetCommand,
+  rows: Rows,
+  time: number,
+  into: RowSink,
+): CommandAnswer | undefined => {
+  if (!isReplacing(command) || command.value.tag === valueTags.blob) return undefined
+  const { condition } = command
+  const isThere = condition === 'always' || living(rows.get(command.key), time) !== undefined
+  if (condition === 'absent' ? isThere : !isThere) return unsetAnswer
+  return overwrite(command, time, into) ? setAnswer : undefined
+}
+
+const deleteQuickly = (
+  key: string,
+  rows: Rows,
+  time: number,
+  into: RowSink,
+): CommandAnswer | undefined => {
+  const row = rows.get(key)
+  if (!row) return { kind: 'delete', existed: false }
+  if (row.value.tag === rowTags.compound) return undefined
+  into.set(key, undefined)
+  return { kind: 'delete', existed: !isExpired(row, time) }
+}
+
+const applyBatch = (commands: readonly Command[], rows: ChangedRows, time: number): UnitAnswer => {
+  const answers: CommandAnswer[] = []
+  for (const [index, command] of commands.entries()) {
+    const answer = applyCommand(command, rows, time)
+    if (answer.kind === 'refused') return { ...answer, command: index }
+    answers.push(answer)
+  }
+  return { kind: 'batch', answers }
+}
+
+const applyCommand = (
+  command: Command,
+  rows: ChangedRows,
+  time: number,
+): CommandAnswer | Refusal => {
+  if ('key' in command) {
+    const refusal = lockRefusal(rows, command.key, command.owner, time)
+    if (refusal) return refusal
+  }
+  switch (command.kind) {
+    case 'put':
+      applyPut(rows, command, time)
+      return putAnswer
+    case 'delete':
+      return { kind: 'delete', existed: applyDelete(rows, command.key, time) }
+    case 'set':
+      return applySet(rows, command, time)
+    case 'append':
+      return applyAppend(rows, command, time)
+    case 'getSet':
+      return applyGetSet(rows, command, time)
+    case 'setRange':
+      return applySetRange(rows, command, time)
+    case 'compareAndSet':
+      return applyCompareAndSet(rows, command, time)
+    case 'lock':
+    case 'extend':
+      return applyLock(rows, command, time)
+    case 'unlock':
+      return applyUnlock(rows, command, time)
+    case 'putField':
+      return putField(rows, command.key, [command.field, command.value], time)
+    case 'putFields':
+      return putFields(rows, command.key, command.fields, time)
+    case 'deleteField':
+      return applyDeleteField(rows, command, time)
+    case 'putMany':
+      return applyPutMany(rows, command, time)
+    case 'deleteMany':
+      return applyDeleteMany(rows, command, time)
+    case 'expire':
+    case 'persist':
+      return applyExpiry(rows, command, time)
+    case 'clear':
+      return applyClear(rows, command, time)
+    case 'removeExpired':
+      return applyRemoveExpired(rows, command, time)
+  }
+}
+
+const putField = (
+  rows: ChangedRows,
+  key: string,
+  entry: FieldEntry,
+  time: number,
+): CommandAnswer | Refusal => {
+  const created = applyPutFields(rows, key, [entry], time)
+  return 'kind' in created ? created : { kind: 'putField', created: created[0] === true }
+}
+
+const putFields = (
+  rows: ChangedRows,
+  key: string,
+  entries: readonly FieldEntry[],
+  time: number,
+): CommandAnswer | Refusal => {
+  const created = applyPutFields(rows, key, entries, time)
+  return 'kind' in created ? created : { kind: 'putFields', created }
+}

@@ -1,0 +1,191 @@
+/**
+ * What commands on the value of one key do. Each answers, or refuses; what it writes goes to the rows it was given, which
+ * whoever runs it throws away when the unit is refused. Where something is left of what has ended (a compound's fields),
+ * whoever writes the key removes it.
+ */
+import { isKeelsonError } from '../../errors.ts'
+import type { Command, PutEntry } from '../commands/command.ts'
+import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
+import { type Row, rowTags, type StoredValue } from '../ports/projection-store.ts'
+import {
+  appendToRope,
+  inlineRope,
+  isStoredValue,
+  patchRope,
+  type Rope,
+  ropeLength,
+  ropeOf,
+  storedRope,
+} from '../values/rope.ts'
+import { removeFields } from './field-commands.ts'
+import { type ChangedRows, expiresAt, isExpired, living } from './rows.ts'
+import { valuesEqual } from './value-equality.ts'
+
+/** A command of some kind. */
+type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
+
+/** The row that a put writes at `time`; `undefined` when it has ended before it begins. */
+export const putRow = ({ value, expiry }: Omit<PutEntry, 'key'>, time: number): Row | undefined =>
+  living({ value, expiresAt: expiresAt(expiry, time) }, time)
+
+/** Puts `row` in place of all that is under `key`, or removes it. `before` is the row that is there. */
+const replace = (rows: ChangedRows, key: string, before: Row | undefined, row?: Row): void => {
+  if (before?.value.tag === rowTags.compound) removeFields(rows, key)
+  if (row || before) rows.set(key, row)
+}
+
+/** Removes what is under `key`, which has the row `before`. */
+export const removeKey = (rows: ChangedRows, key: string, before: Row): void =>
+  replace(rows, key, before)
+
+/** `put`, and each entry of a `putMany`. Looks at what was there only where that may have fields. */
+export const applyPut = (rows: ChangedRows, entry: PutEntry, time: number): void => {
+  const before = rows.hints.compounds ? rows.get(entry.key) : undefined
+  if (before?.value.tag === rowTags.compound) removeFields(rows, entry.key)
+  rows.set(entry.key, putRow(entry, time))
+}
+
+/** `delete`, and each key of a `deleteMany`: whether there was a value. */
+export const applyDelete = (rows: ChangedRows, key: string, time: number): boolean => {
+  const before = rows.get(key)
+  if (!before) return false
+  removeKey(rows, key, before)
+  return !isExpired(before, time)
+}
+
+/** The value that is there, `undefined` without one; a refusal at a compound. */
+const plainValue = (
+  key: string,
+  row: Row | undefined,
+): { readonly kind: 'value'; readonly value: StoredValue | undefined } | Refusal => {
+  if (!row) return { kind: 'value', value: undefined }
+  if (isStoredValue(row.value)) return { kind: 'value', value: row.value }
+  return refused('WRONG_TYPE', key)
+}
+
+/** `set`. A compound counts as present, and is replaced; only its value cannot be answered. */
+export const applySet = (
+  rows: ChangedRows,
+  { key, value, expiry, condition, get }: Of<'set'>,
+  time: number,
+): CommandAnswer | Refusal => {
+  const before = rows.get(key)
+  const row = living(before, time)
+  const found = get ? plainValue(key, row) : undefined
+  if (found?.kind === 'refused') return found
+  const written = condition === 'always' || (condition === 'present') === (row !== undefined)
+  const ends = expiresAt(expiry, time, row?.expiresAt)
+  if (written) replace(rows, key, before, living({ value, expiresAt: ends }, time))
+  return { kind: 'set', written, previous: found?.value }
+}
+
+/** `getSet`: the expiry goes. */
+export const applyGetSet = (
+  rows: ChangedRows,
+  { key, value }: Of<'getSet'>,
+  time: number,
+): CommandAnswer | Refusal => {
+  const before = rows.get(key)
+  const found = plainValue(key, living(before, time))
+  if (found.kind === 'refused') return found
+  replace(rows, key, before, { value, expiresAt: 0 })
+  return { kind: 'getSet', previous: found.value }
+}
+
+/**
+ * Whether two values are equal. Where only a blob could tell, and it is damaged, they are not: a frame is applied whatever
+ * became of the files, what was there stays, and whoever reads it, the caller of the comparison first, finds the damage.
+ */
+const isExpected = (current: StoredValue, expected: StoredValue, rows: ChangedRows): boolean => {
+  let isDamaged = false
+  try {
+    return valuesEqual(current, expected, (ref, from, to) => {
+      try {
+        return rows.blob(ref, from, to)
+      } catch (error) {
+        isDamaged = isKeelsonError(error, 'CORRUPT')
+        throw error
+      }
+    })
+  } catch (error) {
+    if (isDamaged) return false
+    throw error
+  }
+}
+
+/** `compareAndSet`. Without an expiry of its own the one that is there stays. */
+export const applyCompareAndSet = (
+  rows: ChangedRows,
+  { key, expected, value, expiry }: Of<'compareAndSet'>,
+  time: number,
+): CommandAnswer | Refusal => {
+  const before = rows.get(key)
+  const row = living(before, time)
+  const found = plainValue(key, row)
+  if (found.kind === 'refused') return found
+  const current = found.value
+  const swapped = expected && current ? isExpected(current, expected, rows) : expected === current
+  if (!swapped) return { kind: 'compareAndSet', swapped, current }
+  const ends = expiresAt(expiry, time, row?.expiresAt)
+  replace(rows, key, before, living({ value, expiresAt: ends }, time))
+  return { kind: 'compareAndSet', swapped, current: undefined }
+}
+
+/** Changes the bytes of a value by `change`; what is absent begins empty, as `added` is. The expiry stays. */
+const changeBytes = (
+  rows: ChangedRows,
+  key: string,
+  time: number,
+  added: Rope,
+  change: (rope: Rope) => Rope | undefined,
+): number | Refusal => {
+  const before = rows.get(key)
+  const row = living(before, time)
+  const found = plainValue(key, row)
+  if (found.kind === 'refused') return found
+  const rope = found.value ? ropeOf(found.value) : inlineRope(added.content, new Uint8Array(0))
+  if (rope.content === 0 || added.content === 0) return refused('WRONG_TYPE', key)
+  const next = change(rope)
+  if (!next) return refused('TOO_LARGE', key)
+  if (next !== rope)
+    replace(rows, key, before, { value: storedRope(next), expiresAt: row?.expiresAt ?? 0 })
+  return ropeLength(next)
+}
+
+/** `append`. Text and text is text, anything else makes bytes. */
+export const applyAppend = (
+  rows: ChangedRows,
+  { key, suffix }: Of<'append'>,
+  time: number,
+): CommandAnswer | Refusal => {
+  const added = ropeOf(suffix)
+  const length = changeBytes(rows, key, time, added, (rope) => appendToRope(rope, added))
+  return typeof length === 'number' ? { kind: 'append', length } : length
+}
+
+/** `setRange`. An empty patch changes nothing. See `patchRope` for what stays text. */
+export const applySetRange = (
+  rows: ChangedRows,
+  { key, offset, patch }: Of<'setRange'>,
+  time: number,
+): CommandAnswer | Refusal => {
+  const added = ropeOf(patch)
+  const length = changeBytes(rows, key, time, added, (rope) => patchRope(rope, offset, added))
+  return typeof length === 'number' ? { kind: 'setRange', length } : length
+}
+
+/** `expire` and `persist`: of a value, or of a compound with all its fields. */
+export const applyExpiry = (
+  rows: ChangedRows,
+  command: Of<'expire' | 'persist'>,
+  time: number,
+): CommandAnswer => {
+  const { kind, key } = command
+  const row = living(rows.get(key), time)
+  if (!row) return { kind, existed: false }
+  const ends = command.kind === 'expire' ? expiresAt(command.expiry, time) : 0
+  const next = living({ value: row.value, expiresAt: ends }, time)
+  if (next) rows.set(key, next)
+  else removeKey(rows, key, row)
+  return { kind, existed: true }
+}

@@ -1,0 +1,181 @@
+/**
+ * The MANIFEST: what the log promises beyond what its segments say of themselves: the newest segment, how far frames
+ * were durable, the checkpoint, a clean close. One file of two slots, written in turn, so that a torn write leaves the
+ * other, and so that it needs no space on a full disk. A hint: without it the log is recovered from the segments, but
+ * a MANIFEST that promises more than they hold is a loss of data.
+ */
+import { crc32 } from '../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import type { Salt } from '../frames/frame.ts'
+import { formatVersion } from '../frames/segment-header.ts'
+import type { Disk } from '../ports/disk.ts'
+import { manifestName, manifestSpareName, pathIn } from './log-folder.ts'
+import { attempt, writeAll } from './segment-file.ts'
+
+/** One state of the MANIFEST. */
+export type Manifest = {
+  /** One more with each write; its parity says which slot it stands in. */
+  readonly generation: number
+  readonly walId: string
+  readonly epoch: number
+  /** The last segment that may hold an acknowledged frame; `seq` 0 while no segment holds any. */
+  readonly newest: { readonly seq: number; readonly baseLsn: number; readonly salt: Salt }
+  /** Everything up to here was durable when this was written. */
+  readonly recoveredLsn: number
+  /** Everything up to here was durable outside the log. */
+  readonly checkpointLsn: number
+  /** The segment that holds the frame after the checkpoint, or would: recovery reads frames from here on. */
+  readonly checkpointSegment: number
+  /** The greatest stamp of a DATA frame when this was written, in ms. */
+  readonly lastTime: number
+  /** Where the log ended when it was closed; absent while it is open, and after a crash. */
+  readonly cleanClose?: { readonly lastLsn: number; readonly endOffset: number }
+}
+
+/** What stood in the file. `whole`: it has its full size, so that a slot can be written in place. */
+export type ManifestReading = {
+  readonly manifest: Manifest | undefined
+  readonly exists: boolean
+  readonly whole: boolean
+  readonly damagedSlots: number
+  /** The version that a slot asks for, when it is one that this code does not read. */
+  readonly unsupported?: number
+}
+
+const magic = new TextEncoder().encode('KEELMAN\n')
+const slotBytes = 4096
+const factBytes = 512
+const cleanFlag = 1
+
+/** Size of the file. */
+export const manifestBytes = 2 * slotBytes
+
+/** A slot. */
+export const encodeManifest = (manifest: Manifest): Uint8Array => {
+  const slot = new Uint8Array(slotBytes)
+  const view = viewOf(slot)
+  slot.set(magic)
+  view.setUint16(8, formatVersion, true)
+  view.setUint16(10, manifest.cleanClose ? cleanFlag : 0, true)
+  slot.set(Buffer.from(manifest.walId, 'hex'), 16)
+  writeU64(view, 32, manifest.generation)
+  writeU64(view, 40, manifest.epoch)
+  writeU64(view, 48, manifest.newest.seq)
+  writeU64(view, 56, manifest.newest.baseLsn)
+  view.setUint32(64, manifest.newest.salt.low, true)
+  view.setUint32(68, manifest.newest.salt.high, true)
+  writeU64(view, 72, manifest.recoveredLsn)
+  writeU64(view, 80, manifest.checkpointLsn)
+  writeU64(view, 88, manifest.checkpointSegment)
+  writeU64(view, 96, manifest.lastTime)
+  writeU64(view, 104, manifest.cleanClose?.lastLsn ?? 0)
+  writeU64(view, 112, manifest.cleanClose?.endOffset ?? 0)
+  view.setUint32(508, crc32(slot.subarray(0, 508)), true)
+  return slot
+}
+
+/** What a slot says: a state, a version that this code does not read, nothing yet (zeros), or damage. */
+export const decodeManifest = (slot: Uint8Array): Manifest | number | 'empty' | 'damaged' => {
+  const facts = slot.subarray(0, factBytes)
+  if (facts.every((byte) => byte === 0)) return 'empty'
+  if (facts.length < factBytes || !magic.every((byte, at) => facts[at] === byte)) return 'damaged'
+  const view = viewOf(facts)
+  if (crc32(facts.subarray(0, 508)) !== view.getUint32(508, true)) return 'damaged'
+  const version = view.getUint16(8, true)
+  if (version > formatVersion) return version
+  const closed = (view.getUint16(10, true) & cleanFlag) !== 0
+  return {
+    generation: readU64(view, 32),
+    walId: Buffer.from(facts.subarray(16, 32)).toString('hex'),
+    epoch: readU64(view, 40),
+    newest: {
+      seq: readU64(view, 48),
+      baseLsn: readU64(view, 56),
+      salt: { low: view.getUint32(64, true), high: view.getUint32(68, true) },
+    },
+    recoveredLsn: readU64(view, 72),
+    checkpointLsn: readU64(view, 80),
+    checkpointSegment: readU64(view, 88),
+    lastTime: readU64(view, 96),
+    ...(closed
+      ? { cleanClose: { lastLsn: readU64(view, 104), endOffset: readU64(view, 112) } }
+      : {}),
+  }
+}
+
+/** Reads the file in a log's folder; the newest valid slot counts. */
+export const readManifest = (disk: Pick<Disk, 'entry' | 'open'>, dir: string): ManifestReading => {
+  const path = pathIn(dir, manifestName)
+  if (!disk.entry(path))
+    return { manifest: undefined, exists: false, whole: false, damagedSlots: 0 }
+  const file = disk.open(path, 'read')
+  try {
+    const bytes = new Uint8Array(manifestBytes)
+    const count = file.read(bytes, 0)
+    const slots = [0, slotBytes].map((at) =>
+      decodeManifest(bytes.subarray(Math.min(at, count), Math.min(at + slotBytes, count))),
+    )
+    return { exists: true, whole: count === manifestBytes, ...newestOf(slots) }
+  } finally {
+    file.close()
+  }
+}
+
+const newestOf = (
+  slots: readonly ReturnType<typeof decodeManifest>[],
+): Pick<ManifestReading, 'manifest' | 'damagedSlots' | 'unsupported'> => {
+  let manifest: Manifest | undefined
+  let unsupported: number | undefined
+  for (const slot of slots) {
+    if (typeof slot === 'number') unsupported = slot
+    if (typeof slot !== 'object') continue
+    if (!manifest || slot.generation > manifest.generation) manifest = slot
+  }
+  // From the second generation on both slots have been written: one of zeros has been lost.
+  const isLost = (slot: (typeof slots)[number]) =>
+    slot === 'damaged' || (slot === 'empty' && (manifest?.generation ?? 0) > 1)
+  const damagedSlots = slots.filter(isLost).length
+  return { manifest, damagedSlots, ...(unsupported === undefined ? {} : { unsupported }) }
+}
+
+const slotOffset = ({ generation }: Manifest): number => (generation % 2) * slotBytes
+
+/** Writes a state over the older one, durably. The file must have its full size. */
+export const writeManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
+  const file = disk.open(pathIn(dir, manifestName), 'write')
+  try {
+    writeAll(file, encodeManifest(manifest), slotOffset(manifest))
+    file.sync()
+  } finally {
+    file.close()
+  }
+}
+
+/**
+ * Makes the file with one state in it under a name that recovery ignores, durable but for that name; `adoptManifest`
+ * puts it in place. When it fails it is removed and the disk's error is thrown.
+ */
+export const prepareManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
+  const path = pathIn(dir, manifestSpareName)
+  try {
+    disk.remove(path)
+    const file = disk.open(path, 'create')
+    try {
+      const bytes = new Uint8Array(manifestBytes)
+      bytes.set(encodeManifest(manifest), slotOffset(manifest))
+      writeAll(file, bytes, 0, 'ENOSPC')
+      file.sync()
+    } finally {
+      file.close()
+    }
+  } catch (error) {
+    attempt(() => disk.remove(path))
+    throw error
+  }
+}
+
+/** Puts the prepared file in place of what was there, durably. */
+export const adoptManifest = (disk: Disk, dir: string): void => {
+  disk.rename(pathIn(dir, manifestSpareName), pathIn(dir, manifestName))
+  disk.syncFolder(dir)
+}

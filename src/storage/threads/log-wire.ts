@@ -1,0 +1,123 @@
+/**
+ * Answers of a log as they cross between the log's thread and the others. Structured clone pays for every object and
+ * every number by itself, so what there is much of crosses in columns: the LSNs of a commit as runs, frames that were read
+ * as numbers in one array. Pure.
+ */
+import type {
+  Commit,
+  LogProtocol,
+  LogRequestKind,
+  ReadAnswer,
+  ReadFrame,
+} from '../ports/log-host.ts'
+
+type AnyAnswer = LogProtocol[LogRequestKind]['answer']
+
+/** What of a commit crosses as it is, when nothing was refused. */
+type CommitFacts = Omit<Commit, 'lsns' | 'spent' | 'refused'>
+/** A commit as it crosses. */
+export type PackedCommit = Omit<Commit, 'lsns' | 'spent'> & {
+  /** First LSN and count of each run. */
+  readonly runs: readonly number[]
+  /** The commit's `spent`, under the name of what is given away with an answer. */
+  readonly bytes?: Uint8Array
+}
+type PackedRead = Omit<ReadAnswer, 'frames'> & {
+  /** The numbers of each frame, one frame behind the other. */
+  readonly columns: Float64Array
+}
+
+/** An answer as it crosses. */
+export type PackedAnswer = Exclude<AnyAnswer, Commit | ReadAnswer> | PackedCommit | PackedRead
+
+/** The numbers of a frame that was read. */
+const columnCount = 5
+
+/** Makes an answer small. */
+export const packed = (answer: AnyAnswer): PackedAnswer => {
+  if (!answer) return answer
+  if ('lsns' in answer) return packedCommit(answer)
+  return 'frames' in answer ? packedRead(answer) : answer
+}
+
+/** The answer that was packed. */
+export const unpacked = (answer: PackedAnswer): AnyAnswer => {
+  if (!answer) return answer
+  if ('runs' in answer) return unpackedCommit(answer)
+  return 'columns' in answer ? unpackedRead(answer) : answer
+}
+
+// What is spread comes last: a literal that begins with a spread costs V8 a new shape each time, of which old ones are kept
+// until the old generation is collected.
+const packedCommit = (commit: Commit): PackedCommit => ({
+  runs: runsOf(commit.lsns),
+  ...factsOf(commit),
+  ...(commit.refused && { refused: commit.refused }),
+  ...(commit.spent && { bytes: commit.spent }),
+})
+
+const unpackedCommit = (commit: PackedCommit): Commit => ({
+  lsns: lsnsOf(commit.runs),
+  ...factsOf(commit),
+  ...(commit.refused && { refused: commit.refused }),
+  ...(commit.bytes && { spent: commit.bytes }),
+})
+
+const factsOf = (commit: CommitFacts): CommitFacts => ({
+  firstLsn: commit.firstLsn,
+  count: commit.count,
+  time: commit.time,
+  durableLsn: commit.durableLsn,
+  syncMs: commit.syncMs,
+  bytesWritten: commit.bytesWritten,
+  rolled: commit.rolled,
+})
+
+const runsOf = (lsns: readonly number[]): number[] => {
+  const runs: number[] = []
+  for (let at = 0; at < lsns.length; ) {
+    const first = lsns[at] ?? 0
+    let count = 1
+    while (lsns[at + count] === first + count) count++
+    runs.push(first, count)
+    at += count
+  }
+  return runs
+}
+
+const lsnsOf = (runs: readonly number[]): number[] => {
+  const lsns: number[] = []
+  for (let at = 0; at < runs.length; at += 2) {
+    const first = runs[at] ?? 0
+    const end = first + (runs[at + 1] ?? 0)
+    for (let lsn = first; lsn < end; lsn++) lsns.push(lsn)
+  }
+  return lsns
+}
+
+const packedRead = ({ frames, ...read }: ReadAnswer): PackedRead => {
+  const columns = new Float64Array(columnCount * frames.length)
+  let at = 0
+  for (const { lsn, type, time, offset, length } of frames) {
+    columns[at] = lsn
+    columns[at + 1] = type
+    columns[at + 2] = time
+    columns[at + 3] = offset
+    columns[at + 4] = length
+    at += columnCount
+  }
+  return { ...read, columns }
+}
+
+const unpackedRead = ({ columns, ...read }: PackedRead): ReadAnswer => {
+  const frames: ReadFrame[] = []
+  for (let at = 0; at < columns.length; at += columnCount)
+    frames.push({
+      lsn: columns[at] ?? 0,
+      type: columns[at + 1] ?? 0,
+      time: columns[at + 2] ?? 0,
+      offset: columns[at + 3] ?? 0,
+      length: columns[at + 4] ?? 0,
+    })
+  return { ...read, frames }
+}

@@ -1,0 +1,53 @@
+/**
+ * The blobs of a shard on a thread of their own: host and, in the worker, the entry. The thread is started by the first
+ * request, so that a shard without large values has none.
+ */
+
+import { KeelsonError } from '../../errors.ts'
+import type { BlobHost, BlobProtocol, BlobRequestKind } from '../blobs/blob-host.ts'
+import { Blobs } from '../blobs/blobs.ts'
+import { nodeDisk } from '../disk/node-disk.ts'
+import { assistedBench } from './sum-assistant.ts'
+import {
+  answer,
+  isThread,
+  startThread,
+  type ThreadClient,
+  takeQuestions,
+  threadClient,
+} from './worker-thread.ts'
+
+/** By this a worker knows what it was started to be. */
+const role = 'keelson blobs'
+
+/**
+ * Makes a host over the real disk. Payloads are handed over: those that are a whole `ArrayBuffer` of their own are empty
+ * afterwards at the caller; parts of a larger buffer are copied.
+ */
+export const threadBlobHost = (): BlobHost => {
+  let thread: ThreadClient | undefined
+  let isEnded = false
+  return {
+    run: async <K extends BlobRequestKind>(kind: K, request: BlobProtocol[K]['request']) => {
+      if (isEnded) throw new KeelsonError('CLOSED', 'The blobs were ended')
+      thread ??= threadClient(startThread(import.meta.url, role), 'the blobs')
+      // The thread answers a request of a kind with an answer of that kind.
+      return (await thread.ask(kind, request)) as BlobProtocol[K]['answer']
+    },
+    async end() {
+      isEnded = true
+      await thread?.end()
+    },
+  }
+}
+
+/** The thread's side: one request after another. */
+const serveBlobs = (): void => {
+  const blobs = new Blobs(nodeDisk(), assistedBench())
+  takeQuestions(({ id, kind, request }) => {
+    const asked = kind as BlobRequestKind
+    answer(id, () => blobs.handle(asked, request as BlobProtocol[typeof asked]['request']))
+  })
+}
+
+if (isThread(role)) serveBlobs()

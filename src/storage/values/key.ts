@@ -1,0 +1,81 @@
+/**
+ * Keys: what a key may be, how keys are ordered, and where a key belongs. All pure. Rules from contract: a key is a
+ * well-formed string of 1 to 1,024 bytes as UTF-8, without NUL, and keys are ordered by those bytes.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { crc32 } from '../bytes/crc32.ts'
+import { utf8Length } from '../bytes/utf8.ts'
+
+/** The longest key, in bytes of UTF-8. */
+export const keyBytesMax = 1024
+
+/** The longest field of a compound key, in bytes of UTF-8. */
+export const fieldBytesMax = 512
+
+/** The namespace of keys that name none. No key may claim it with a prefix. */
+export const rootNamespace = '_root'
+
+const refuse = (message: string, details: Record<string, unknown> = {}): never => {
+  throw new KeelsonError('INVALID_ARGUMENT', message, { details })
+}
+
+/**
+ * Answers `key` when it may be a key.
+ * @throws KeelsonError `INVALID_ARGUMENT`: not a string, empty, longer than 1,024 bytes, ill-formed, with a NUL, or
+ * with the prefix `_root:`, which names every key without a colon and can therefore not be a namespace of its own.
+ */
+export const checkKey = (key: unknown): string => {
+  if (typeof key !== 'string') return refuse(`a key is a string, not ${typeof key}`)
+  if (key.length === 0) return refuse('a key has at least one byte')
+  // A unit of UTF-16 takes at least one byte, so a longer string needs no walk to be refused.
+  const bytes = key.length > keyBytesMax ? key.length : utf8Length(key)
+  if (bytes < 0) return refuse('a key is a well-formed string: it has a lone surrogate')
+  if (bytes > keyBytesMax)
+    return refuse(`a key has at most ${keyBytesMax} bytes`, { bytes, bytesMax: keyBytesMax })
+  if (key.includes('\0')) return refuse('a key has no NUL', { at: key.indexOf('\0') })
+  if (key.charCodeAt(0) === 0x5f && key.startsWith(`${rootNamespace}:`))
+    return refuse(`the namespace ${rootNamespace} is that of keys without a colon`)
+  return key
+}
+
+/**
+ * Code units in the order of the code points they belong to: surrogates (which stand for U+10000 and above) after
+ * U+E000 to U+FFFF, everything else as it is.
+ */
+const rank = (unit: number): number =>
+  unit < 0xd800 ? unit : unit >= 0xe000 ? unit - 0x800 : unit + 0x2000
+
+/**
+ * The order of two well-formed strings by their UTF-8 bytes, without encoding them: negative, 0 or positive. It is
+ * the order of code points, from which UTF-16's differs only where a surrogate meets U+E000 to U+FFFF.
+ */
+export const compareKeys = (a: string, b: string): number => {
+  if (a === b) return 0
+  const shorter = Math.min(a.length, b.length)
+  for (let index = 0; index < shorter; index++) {
+    const left = a.charCodeAt(index)
+    const right = b.charCodeAt(index)
+    if (left !== right) return rank(left) - rank(right)
+  }
+  return a.length - b.length
+}
+
+/** The part of a key that decides its shard: the text between the first `{` and the next `}` when not empty, else all. */
+const hashedPart = (key: string): string => {
+  const open = key.indexOf('{')
+  const close = open < 0 ? -1 : key.indexOf('}', open + 1)
+  return close > open + 1 ? key.slice(open + 1, close) : key
+}
+
+/**
+ * The shard of a checked key: CRC-32 of the UTF-8 bytes of its hash tag, or of all of it, modulo `shards`. Keys with
+ * one hash tag share a shard, so that a batch may span them.
+ */
+export const shardOf = (key: string, shards: number): number =>
+  shards === 1 ? 0 : crc32(Buffer.from(hashedPart(key))) % shards
+
+/** The namespace of a key: the text before its first colon, else `_root`. */
+export const namespaceOf = (key: string): string => {
+  const colon = key.indexOf(':')
+  return colon < 0 ? rootNamespace : key.slice(0, colon)
+}

@@ -1,0 +1,239 @@
+/**
+ * Structured values as plain data and back: what msgpack has no word for (Map, Set, Date, -0) is replaced by plain data,
+ * and a mark says what stands where. So no extension of msgpackr is needed, whose table is one for the whole process,
+ * and any reader of msgpack can read the bytes. One walk refuses at once what could not come back equal, and names the place.
+ */
+/// <reference lib="es2024.string" />
+import { types } from 'node:util'
+import { KeelsonError } from '../../errors.ts'
+
+/** What was replaced, and the way to it from the top, through the plain data. */
+export type Mark = readonly [kind: MarkKind, ...path: (string | number)[]]
+
+/** `map`: an array of pairs. `set`: an array. `date`: ms since 1970. `minusZero`: 0. These words are part of the format. */
+export type MarkKind = 'map' | 'set' | 'date' | 'minusZero'
+
+/** Plain data, and the marks in it, inner ones before those around them. Shares nothing with the value but its Buffers. */
+export type PlainData = { readonly plain: unknown; readonly marks: readonly Mark[] }
+
+/** How many containers may lie in one another: far below what the stack bears, far above what data needs. */
+const depthMax = 256
+
+/**
+ * The plain data of a value. Nothing of the caller's is changed.
+ * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, in the value's own terms.
+ */
+export const toPlainData = (value: unknown): PlainData => {
+  const walk = new Walk(depthMax)
+  const plain = walk.visit(value)
+  return { plain, marks: walk.marks }
+}
+
+/** Whether these are plain data, without anything to mark: what `toPlainData` can have made of a value. */
+export const isPlainData = (plain: unknown): boolean => {
+  // A Map is two arrays deep.
+  const walk = new Walk(2 * depthMax + 1)
+  walk.visit(plain)
+  return walk.marks.length === 0
+}
+
+/** The value of plain data. @throws TypeError when a mark does not fit; then the data are not what `toPlainData` made. */
+export const fromPlainData = ({ plain, marks }: PlainData): unknown => {
+  const root = { top: plain }
+  for (const [kind, ...path] of marks) restore(root, ['top', ...path], kind)
+  return root.top
+}
+
+type Container = Record<string | number, unknown>
+
+const restore = (root: Container, path: readonly (string | number)[], kind: MarkKind): void => {
+  const last = path[path.length - 1] ?? 'top'
+  let holder = root
+  for (const step of path.slice(0, -1)) holder = own(holder, step) as Container
+  holder[last] = restored(own(holder, last), kind)
+}
+
+const own = (holder: Container, step: string | number): unknown => {
+  if (typeof holder === 'object' && holder !== null && Object.hasOwn(holder, step))
+    return holder[step]
+  throw new TypeError('a mark points nowhere')
+}
+
+const restored = (found: unknown, kind: MarkKind): unknown => {
+  if (kind === 'map' && Array.isArray(found)) return new Map(found as [unknown, unknown][])
+  if (kind === 'set' && Array.isArray(found)) return new Set(found)
+  if (kind === 'date' && typeof found === 'number') return new Date(found)
+  if (kind === 'minusZero' && found === 0) return -0
+  throw new TypeError('a mark does not fit')
+}
+
+/** Number of prototypes above `value`: 0 for `Object.create(null)`, 1 for a plain object, 2 for a built-in's instance. */
+const prototypes = (value: object): number => {
+  let count = 0
+  for (let above = Object.getPrototypeOf(value); above !== null && count < 3; count++)
+    above = Object.getPrototypeOf(above)
+  return count
+}
+
+/** Whether an object is plain, also one of another realm (the prompt's, a vm's): its prototype is an `Object.prototype`. */
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === null) return true
+  return prototypes(value) === 1 && Object.hasOwn(prototype as object, 'isPrototypeOf')
+}
+
+/**
+ * One walk through one value. It reads everything once and copies it: what a getter or a proxy answers later is never
+ * asked, so that what was checked is what is stored.
+ */
+class Walk {
+  readonly #depthMax: number
+  readonly marks: Mark[] = []
+  #depth = 0
+  /** Where the walk is: a step for each container that it is in, and in a map whether at the key (0) or the value (1). */
+  readonly #path: (string | number)[] = []
+  readonly #sides: (0 | 1 | undefined)[] = []
+  /** The containers that it is in, so that a cycle is seen when it closes. */
+  readonly #within: object[] = []
+
+  constructor(depthMax: number) {
+    this.#depthMax = depthMax
+  }
+
+  visit(value: unknown): unknown {
+    if (value === null || typeof value === 'boolean') return value
+    if (typeof value === 'string') return this.#text(value)
+    if (typeof value === 'number')
+      return Object.is(value, -0) ? this.#marked('minusZero', 0) : value
+    if (typeof value === 'object') return this.#object(value)
+    if (typeof value === 'bigint') return this.#bigint(value)
+    return this.#refuse(typeof value)
+  }
+
+  #refuse(why: string): never {
+    const path = this.#path.slice(0, this.#depth)
+    const place = path.length === 0 ? 'the value' : `the value at ${path.join('.')}`
+    throw new KeelsonError('INVALID_ARGUMENT', `${place} cannot be stored: ${why}`, {
+      details: { path },
+    })
+  }
+
+  /** `plain` stands for something else here. Called when all that is in it has been visited. */
+  #marked(kind: MarkKind, plain: unknown): unknown {
+    const path: (string | number)[] = []
+    for (let level = 0; level < this.#depth; level++) {
+      const side = this.#sides[level]
+      path.push(this.#path[level] ?? 0)
+      if (side !== undefined) path.push(side)
+    }
+    this.marks.push([kind, ...path])
+    return plain
+  }
+
+  #text(text: string): string {
+    return text.isWellFormed()
+      ? text
+      : this.#refuse('an ill-formed string: it has a lone surrogate')
+  }
+
+  #bigint(value: bigint): bigint {
+    const fits = BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
+    return fits ? value : this.#refuse('a bigint of more than 64 bits')
+  }
+
+  #object(value: object): unknown {
+    // The common ones first: the checks of the others cost a native call each.
+    if (Object.getPrototypeOf(value) === Object.prototype) return this.#record(value)
+    if (Array.isArray(value)) return this.#array(value)
+    // msgpackr knows the bytes of this realm only.
+    if (types.isUint8Array(value)) return value instanceof Uint8Array ? value : Buffer.from(value)
+    if (types.isDate(value)) return this.#date(value)
+    if (types.isMap(value)) return this.#map(value)
+    if (types.isSet(value)) return this.#set(value)
+    if (isPlain(value)) return this.#record(value)
+    return this.#refuse(`an instance of ${value.constructor?.name || 'a class'}`)
+  }
+
+  #enter(container: object): void {
+    if (this.#depth === this.#depthMax)
+      this.#refuse(`more than ${this.#depthMax} containers in one another`)
+    for (let level = 0; level < this.#depth; level++)
+      if (this.#within[level] === container) this.#refuse('it contains itself')
+    this.#checked(container)
+    this.#within[this.#depth] = container
+    this.#sides[this.#depth++] = undefined
+  }
+
+  #checked<T extends object>(container: T): T {
+    return Object.getOwnPropertySymbols(container).length > 0
+      ? this.#refuse('a key that is a symbol')
+      : container
+  }
+
+  /** Refuses the instance of a derived class, and one with properties of its own: both would be lost. */
+  #checkBuiltIn(value: object, name: string): void {
+    if (prototypes(value) !== 2) this.#refuse(`an instance of a class derived from ${name}`)
+    if (Object.keys(value).length > 0) this.#refuse(`a ${name} with properties of its own`)
+  }
+
+  #record(record: object): object {
+    this.#enter(record)
+    const copy: Record<string, unknown> = {}
+    for (const name of Object.keys(record)) {
+      this.#path[this.#depth - 1] = name
+      if (name === '__proto__') this.#refuse('a key named __proto__')
+      this.#text(name)
+      copy[name] = this.visit((record as Record<string, unknown>)[name])
+    }
+    this.#depth--
+    return copy
+  }
+
+  #array(array: readonly unknown[]): readonly unknown[] {
+    if (prototypes(array) !== 2) this.#refuse('an instance of a class derived from Array')
+    const { length } = array
+    if (Object.keys(array).length !== length)
+      this.#refuse('an array with holes, or with properties of its own')
+    this.#enter(array)
+    const copy: unknown[] = []
+    for (let index = 0; index < length; index++) {
+      this.#path[this.#depth - 1] = index
+      copy.push(this.visit(array[index]))
+    }
+    this.#depth--
+    return copy
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>): unknown {
+    this.#checkBuiltIn(map, 'Map')
+    this.#enter(map)
+    const level = this.#depth - 1
+    const pairs = Array.from(Map.prototype.entries.call(map), ([key, value], index) => {
+      this.#path[level] = index
+      this.#sides[level] = 0
+      const plainKey = this.visit(key)
+      this.#sides[level] = 1
+      return [plainKey, this.visit(value)]
+    })
+    this.#depth--
+    return this.#marked('map', pairs)
+  }
+
+  #set(set: ReadonlySet<unknown>): unknown {
+    this.#checkBuiltIn(set, 'Set')
+    this.#enter(set)
+    const level = this.#depth - 1
+    const members = Array.from(Set.prototype.values.call(set), (member, index) => {
+      this.#path[level] = index
+      return this.visit(member)
+    })
+    this.#depth--
+    return this.#marked('set', members)
+  }
+
+  #date(date: Date): unknown {
+    this.#checkBuiltIn(date, 'Date')
+    const ms = Date.prototype.getTime.call(date)
+    return Number.isNaN(ms) ? this.#refuse('an invalid Date') : this.#marked('date', ms)
+  }
+}

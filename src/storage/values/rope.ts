@@ -1,0 +1,277 @@
+/**
+ * The value of a key that has (part of) its content in blobs: a rope of parts, each of them inline bytes or a slice of a
+ * blob. `append` and `setRange` add parts or cut them; they never read a blob, so that applying a command needs no I/O.
+ *
+ *     u8 version | u8 content | u16 parts | per part: u8 kind | fields     (little endian)
+ *     inline (0)   u32 length | bytes
+ *     blob (1)     64 bytes reference | u64 from | u64 to
+ *
+ * A rope has at least one blob part; what has none is an ordinary value. No part is empty (but the only one of an empty
+ * blob), no two inline parts are neighbours, and structured content is one whole blob. Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
+import {
+  type BlobRef,
+  blobReferenceBytes,
+  decodeBlobReference,
+  encodeBlobReference,
+} from './blob-reference.ts'
+
+/** A piece of a rope: bytes that it carries itself, or those of a blob from `from` up to `to`. */
+export type RopePart =
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array }
+  | { readonly kind: 'blob'; readonly ref: BlobRef; readonly from: number; readonly to: number }
+
+/**
+ * Content in pieces. `content` says how it is to be read, in the words of `valueTags`: 0 structured, 1 text, 2 bytes.
+ * In a rope of text every part begins and ends with whole characters.
+ */
+export type Rope = { readonly content: 0 | 1 | 2; readonly parts: readonly RopePart[] }
+
+/** The most parts of a rope. */
+export const ropePartsMax = 1024
+
+/** The most bytes that a value which `append` or `setRange` has made may carry outside blobs, gaps included. */
+export const inlineBytesMax = 16 * 1024 * 1024
+
+/** The greatest length of a value in bytes. */
+export const valueBytesMax = 2 ** 40
+
+const version = 1
+const headBytes = 4
+const kinds = { inline: 0, blob: 1 } as const
+const blobPartBytes = 1 + blobReferenceBytes + 16
+
+const partLength = (part: RopePart): number =>
+  part.kind === 'inline' ? part.bytes.length : part.to - part.from
+
+/** Length of the content in bytes. */
+export const ropeLength = (rope: Rope): number =>
+  rope.parts.reduce((sum, part) => sum + partLength(part), 0)
+
+/** Whether some of the content lies in a blob. */
+export const hasBlob = (rope: Rope): boolean => rope.parts.some((part) => part.kind === 'blob')
+
+/** A rope over one whole blob. */
+export const blobRope = (content: Rope['content'], ref: BlobRef): Rope => ({
+  content,
+  parts: [{ kind: 'blob', ref, from: 0, to: ref.size }],
+})
+
+/** A rope over inline bytes, which is no value yet: a part of one. */
+export const inlineRope = (content: Rope['content'], bytes: Uint8Array): Rope => ({
+  content,
+  parts: bytes.length === 0 ? [] : [{ kind: 'inline', bytes }],
+})
+
+/** The parts of `rope` from `from` up to `to`, cut at both ends: what a range of its content has to read. Clamped. */
+export const ropeSlice = (rope: Rope, from: number, to: number): readonly RopePart[] => {
+  const parts: RopePart[] = []
+  let start = 0
+  for (const part of rope.parts) {
+    const length = partLength(part)
+    const first = Math.max(0, from - start)
+    const end = Math.min(length, to - start)
+    if (first < end) parts.push(first === 0 && end === length ? part : cut(part, first, end))
+    start += length
+  }
+  return parts
+}
+
+const cut = (part: RopePart, first: number, end: number): RopePart =>
+  part.kind === 'inline'
+    ? { kind: 'inline', bytes: part.bytes.subarray(first, end) }
+    : { ...part, from: part.from + first, to: part.from + end }
+
+/** Content of the two together: text and text is text, anything else bytes. Structured content is not joined. */
+const joinedContent = (rope: Rope, other: Rope): 1 | 2 =>
+  rope.content === 1 && other.content === 1 ? 1 : 2
+
+/**
+ * `suffix` behind `rope`, or `undefined` beyond the bounds (`ropePartsMax`, `inlineBytesMax`, `valueBytesMax`). Either may
+ * be without blobs. Text and text is text, anything else bytes. Neither is structured: the caller has looked.
+ */
+export const appendToRope = (rope: Rope, suffix: Rope): Rope | undefined =>
+  bounded({ content: joinedContent(rope, suffix), parts: joined(rope.parts, suffix.parts) })
+
+/**
+ * `rope` with `patch` from `offset` on in place of what was there, longer when it reaches beyond; a gap before it is
+ * filled with zero bytes. An empty patch changes nothing. `undefined` beyond the bounds. Neither is structured.
+ *
+ * Text patched with text stays text as long as no character is cut. Whether one is, is seen in inline bytes; inside a
+ * blob, which is not read, it is taken for cut. What is cut becomes bytes.
+ */
+export const patchRope = (rope: Rope, offset: number, patch: Rope): Rope | undefined => {
+  const length = ropeLength(rope)
+  const end = offset + ropeLength(patch)
+  if (end === offset) return rope
+  if (offset - length > inlineBytesMax) return undefined
+  const whole = startsCharacter(rope, offset) && startsCharacter(rope, end)
+  const content = whole ? joinedContent(rope, patch) : 2
+  const gap: RopePart = { kind: 'inline', bytes: new Uint8Array(Math.max(0, offset - length)) }
+  const before = joined(ropeSlice(rope, 0, offset), [gap])
+  return bounded({
+    content,
+    parts: joined(joined(before, patch.parts), ropeSlice(rope, end, length)),
+  })
+}
+
+/** Whether a character of this text begins at `offset`, as far as that can be told without reading a blob; its end counts. */
+const startsCharacter = (rope: Rope, offset: number): boolean => {
+  let start = 0
+  for (const part of rope.parts) {
+    if (offset <= start) return offset === start
+    const length = partLength(part)
+    if (offset < start + length)
+      return part.kind === 'inline' && ((part.bytes[offset - start] ?? 0) & 0xc0) !== 0x80
+    start += length
+  }
+  return true
+}
+
+/** Both lists as one, without empty parts, neighbouring inline parts merged into memory of their own. */
+const joined = (left: readonly RopePart[], right: readonly RopePart[]): readonly RopePart[] => {
+  const parts: RopePart[] = []
+  for (const part of [...left, ...right]) {
+    if (partLength(part) === 0) continue
+    const last = parts[parts.length - 1]
+    if (last?.kind === 'inline' && part.kind === 'inline')
+      parts[parts.length - 1] = { kind: 'inline', bytes: bothOf(last.bytes, part.bytes) }
+    else parts.push(part)
+  }
+  return parts
+}
+
+const bothOf = (left: Uint8Array, right: Uint8Array): Uint8Array => {
+  const bytes = new Uint8Array(left.length + right.length)
+  bytes.set(left)
+  bytes.set(right, left.length)
+  return bytes
+}
+
+const bounded = (rope: Rope): Rope | undefined => {
+  let inline = 0
+  for (const part of rope.parts) if (part.kind === 'inline') inline += part.bytes.length
+  const fits =
+    rope.parts.length <= ropePartsMax &&
+    inline <= inlineBytesMax &&
+    ropeLength(rope) <= valueBytesMax
+  return fits ? rope : undefined
+}
+
+/** The bytes of a rope, in memory of their own. @throws KeelsonError `INVALID_ARGUMENT` when it is not one: see above. */
+export const encodeRope = (rope: Rope): Uint8Array => {
+  const wrong = faultOf(rope)
+  if (wrong) throw new KeelsonError('INVALID_ARGUMENT', `this is no rope: ${wrong}`)
+  const sizes = rope.parts.map((part) =>
+    part.kind === 'inline' ? 5 + part.bytes.length : blobPartBytes,
+  )
+  const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + size, headBytes))
+  const view = viewOf(bytes)
+  bytes[0] = version
+  bytes[1] = rope.content
+  view.setUint16(2, rope.parts.length, true)
+  let at = headBytes
+  rope.parts.forEach((part, index) => {
+    putPart(bytes, view, at, part)
+    at += sizes[index] ?? 0
+  })
+  return bytes
+}
+
+const putPart = (bytes: Uint8Array, view: DataView, at: number, part: RopePart): void => {
+  bytes[at] = kinds[part.kind]
+  if (part.kind === 'inline') {
+    view.setUint32(at + 1, part.bytes.length, true)
+    bytes.set(part.bytes, at + 5)
+    return
+  }
+  bytes.set(encodeBlobReference(part.ref), at + 1)
+  writeU64(view, at + 1 + blobReferenceBytes, part.from)
+  writeU64(view, at + 9 + blobReferenceBytes, part.to)
+}
+
+/** What keeps this from being a rope; `undefined` when nothing does. */
+const faultOf = ({ content, parts }: Rope): string | undefined => {
+  if (content > 2) return `the unknown content ${content}`
+  if (parts.length > ropePartsMax) return `${parts.length} parts`
+  if (!parts.some((part) => part.kind === 'blob')) return 'nothing in it lies in a blob'
+  for (const [index, part] of parts.entries()) {
+    if (part.kind === 'inline' && parts[index + 1]?.kind === 'inline')
+      return 'two inline parts side by side'
+    if (
+      part.kind === 'blob' &&
+      !(part.from >= 0 && part.from <= part.to && part.to <= part.ref.size)
+    )
+      return 'a slice beyond its blob'
+    if (partLength(part) === 0 && parts.length > 1) return 'an empty part'
+  }
+  const [only] = parts
+  const isWhole = only?.kind === 'blob' && only.from === 0 && only.to === only.ref.size
+  return content === 0 && !(isWhole && parts.length === 1)
+    ? 'structured content in parts'
+    : undefined
+}
+
+/**
+ * The rope that these bytes spell; its inline parts are views of them.
+ * @throws KeelsonError `CORRUPT` when they are not one; `UNSUPPORTED_VERSION` for a version or a part of a later one.
+ */
+export const decodeRope = (bytes: Uint8Array): Rope => {
+  if (bytes.length < headBytes) throw damaged('too short')
+  if (bytes[0] !== version) throw unsupported('rope', bytes[0])
+  const view = viewOf(bytes)
+  const parts: RopePart[] = []
+  let at = headBytes
+  for (let count = view.getUint16(2, true); count > 0; count--) {
+    const part = readPart(bytes, view, at)
+    parts.push(part)
+    at += part.kind === 'inline' ? 5 + part.bytes.length : blobPartBytes
+  }
+  if (at !== bytes.length) throw damaged('bytes behind its last part')
+  const rope: Rope = { content: bytes[1] as Rope['content'], parts }
+  const wrong = faultOf(rope)
+  if (wrong) throw damaged(wrong)
+  return rope
+}
+
+const readPart = (bytes: Uint8Array, view: DataView, at: number): RopePart => {
+  const kind = bytes[at]
+  if (kind !== undefined && kind > kinds.blob) throw unsupported('part of a rope', kind)
+  const size = kind === kinds.blob ? blobPartBytes : 5
+  if (at + size > bytes.length) throw damaged('it ends too early')
+  if (kind === kinds.inline) {
+    const end = at + 5 + view.getUint32(at + 1, true)
+    if (end > bytes.length) throw damaged('it ends too early')
+    return { kind: 'inline', bytes: bytes.subarray(at + 5, end) }
+  }
+  const refEnd = at + 1 + blobReferenceBytes
+  const ref = decodeBlobReference(bytes.subarray(at + 1, refEnd))
+  return { kind: 'blob', ref, from: readU64(view, refEnd), to: readU64(view, refEnd + 8) }
+}
+
+const damaged = (evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', `a rope is damaged: ${evidence}`, { details: { evidence } })
+
+const unsupported = (what: string, code: number | undefined): KeelsonError =>
+  new KeelsonError('UNSUPPORTED_VERSION', `a newer version wrote this ${what}`, {
+    details: { what, code },
+  })
+
+// Stored values as ropes, and ropes as stored values: a rope without blobs is an ordinary value. Pure.
+
+/** Whether a row holds a value of a user, and not what only rows have. */
+export const isStoredValue = (value: RowValue): value is StoredValue => value.tag < rowTags.compound
+
+/** The value as a rope: what it is and where its bytes are. @throws KeelsonError `CORRUPT` for a damaged rope */
+export const ropeOf = ({ tag, bytes }: StoredValue): Rope =>
+  tag === valueTags.blob ? decodeRope(bytes) : inlineRope(tag, bytes)
+
+/** The rope as a value. */
+export const storedRope = (rope: Rope): StoredValue => {
+  if (hasBlob(rope)) return { tag: valueTags.blob, bytes: encodeRope(rope) }
+  const [only] = rope.parts
+  return { tag: rope.content, bytes: only?.kind === 'inline' ? only.bytes : new Uint8Array(0) }
+}

@@ -1,0 +1,55 @@
+/** What a probe receives, typed by the messages that it understands, and told in words. */
+import {
+  type CallsOf,
+  type CastsOf,
+  describeReason,
+  type From,
+  type InfosOf,
+  type Messages,
+  type PayloadOf,
+  type Received,
+  type ReplyOf,
+} from '../../runtime/index.ts'
+
+type Told<Kind, Sent> = {
+  [N in keyof Sent]: {
+    readonly kind: Kind
+    readonly name: N
+    readonly payload: PayloadOf<Sent[N]>
+  }
+}[keyof Sent]
+
+type Asked<Calls> = {
+  [N in keyof Calls]: {
+    readonly kind: 'call'
+    readonly name: N
+    readonly payload: PayloadOf<Calls[N]>
+    /** Answers it: the probe does not. */
+    readonly from: From<ReplyOf<Calls[N]>>
+  }
+}[keyof Calls]
+
+/** A message to a probe of `M`: told apart by `kind`, then by `name`. Of a probe without types, any message. */
+export type ReceivedBy<M> = Messages extends M
+  ? Received
+  :
+      | Asked<CallsOf<M>>
+      | Told<'cast', CastsOf<M>>
+      | Told<'info', InfosOf<M>>
+      | Extract<Received, { kind: 'exit' | 'down' }>
+
+/** The message in one line: `cast done 7`, `exit <3> killed`. */
+export const describeReceived = (received: Received): string => {
+  switch (received.kind) {
+    case 'exit':
+      return `exit ${received.from} ${describeReason(received.reason)}`
+    case 'down':
+      return `down ${received.target} ${describeReason(received.reason)}`
+    default: {
+      const { kind, name, payload } = received
+      return payload === undefined
+        ? `${kind} ${name}`
+        : `${kind} ${name} ${describeReason(payload)}`
+    }
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Projections in memory, for simulated systems: what was committed outlives the store that committed it, as files outlive
+ * a process, for as long as the `memoryProjections()` they were made from. A test can fill the disk, lose commits as a
+ * restored backup does, and damage what is there. Passes the contract suite that LMDB's passes.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type {
+  ProjectedPosition,
+  ProjectionExamination,
+  ProjectionStore,
+  Projections,
+  Row,
+  RowChange,
+  RowRange,
+} from '../../storage/index.ts'
+import { compareKeys, isRowKey, isWithin, rowBytes } from '../../storage/index.ts'
+
+/** Projections in memory, and what can be done to them. A folder that was never opened has none. */
+export interface MemoryProjections extends Projections {
+  /** Lets the next `count` commits in `dir` fail with `NO_SPACE`, from now on; `Infinity` until told otherwise, 0 for none. */
+  failCommits(dir: string, count: number): void
+  /** Takes back the last `count` commits in `dir`, fewer when fewer are remembered (the last 1,024 are). Nothing may have it open. */
+  loseCommits(dir: string, count: number): void
+  /** Makes `examine` answer damaged and `open` throw `CORRUPT`, until `remove`. */
+  damage(dir: string, evidence: string): void
+  /** Makes reading this row throw `CORRUPT`, until it is written again. */
+  damageRow(dir: string, key: string): void
+}
+
+/** How many commits can be taken back. */
+const undoMax = 1024
+
+/** What one commit replaced. */
+type Undo = {
+  readonly rows: readonly RowChange[]
+  readonly position: ProjectedPosition | undefined
+}
+
+/** The state of one folder: its disk, so to speak. */
+type Folder = {
+  readonly rows: Map<string, Row>
+  readonly damagedRows: Set<string>
+  readonly undo: Undo[]
+  position: ProjectedPosition | undefined
+  commitsToFail: number
+  damage: string | undefined
+}
+
+const newFolder = (): Folder => ({
+  rows: new Map(),
+  damagedRows: new Set(),
+  undo: [],
+  position: undefined,
+  commitsToFail: 0,
+  damage: undefined,
+})
+
+/** Makes projections in memory; each call makes a world of its own. */
+export const memoryProjections = (): MemoryProjections => {
+  const folders = new Map<string, Folder>()
+  const folderAt = (dir: string): Folder => {
+    const folder = folders.get(dir) ?? newFolder()
+    folders.set(dir, folder)
+    return folder
+  }
+  return {
+    examine: (dir) => Promise.resolve(examineFolder(folders.get(dir))),
+    open(dir) {
+      const folder = folderAt(dir)
+      const evidence = folder.damage
+      if (evidence !== undefined)
+        throw new KeelsonError('CORRUPT', `the projection is damaged: ${evidence}`, {
+          details: { evidence },
+        })
+      return new MemoryProjectionStore(folder)
+    },
+    remove: (dir) => void folders.delete(dir),
+    failCommits(dir, count) {
+      folderAt(dir).commitsToFail = count
+    },
+    loseCommits(dir, count) {
+      const folder = folderAt(dir)
+      for (let lost = 0; lost < count; lost++) takeBack(folder)
+    },
+    damage(dir, evidence) {
+      folderAt(dir).damage = evidence
+    },
+    damageRow: (dir, key) => void folderAt(dir).damagedRows.add(key),
+  }
+}
+
+const examineFolder = (folder: Folder | undefined): ProjectionExamination => {
+  if (folder === undefined) return { state: 'absent' }
+  const evidence = folder.damage ?? [...folder.damagedRows][0]
+  if (evidence !== undefined) return { state: 'damaged', evidence }
+  const { position, rows } = folder
+  return { state: 'sound', position, rows: rows.size, bytes: bytesOf(folder) }
+}
+
+const bytesOf = (folder: Folder): number => {
+  let bytes = 0
+  for (const [key, row] of folder.rows) bytes += Buffer.byteLength(key) + rowBytes(row.value)
+  return bytes
+}
+
+const takeBack = (folder: Folder): void => {
+  const last = folder.undo.pop()
+  if (!last) return
+  setRows(folder, last.rows)
+  folder.position = last.position
+}
+
+const setRows = (folder: Folder, changes: readonly RowChange[]): void => {
+  for (const [key, row] of changes) {
+    folder.damagedRows.delete(key)
+    if (row) folder.rows.set(key, row)
+    else folder.rows.delete(key)
+  }
+}
+
+const checkRowKey = (key: string): void => {
+  const bytes = Buffer.from(key)
+  if (!isRowKey(bytes))
+    throw new KeelsonError('INVALID_ARGUMENT', 'a row has a key of 1 to 1,537 bytes', {
+      details: { bytes: bytes.length },
+    })
+}
+
+/** A row with memory of its own, so that neither side's later writes are seen by the other. */
+const copyOf = (row: Row): Row => ({
+  value: { tag: row.value.tag, bytes: new Uint8Array(row.value.bytes) },
+  expiresAt: row.expiresAt,
+})
+
+class MemoryProjectionStore implements ProjectionStore {
+  readonly #folder: Folder
+  #closed = false
+  #pending: Promise<void> = Promise.resolve()
+
+  constructor(folder: Folder) {
+    this.#folder = folder
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new KeelsonError('CLOSED', 'the projection is closed')
+  }
+
+  position(): ProjectedPosition | undefined {
+    this.#checkOpen()
+    return this.#folder.position
+  }
+
+  get(key: string): Row | undefined {
+    this.#checkOpen()
+    const row = this.#folder.rows.get(key)
+    return row && this.#checked(key, row)
+  }
+
+  #checked(key: string, row: Row): Row {
+    if (this.#folder.damagedRows.has(key))
+      throw new KeelsonError('CORRUPT', 'a row of the projection is damaged', { details: { key } })
+    return copyOf(row)
+  }
+
+  range(range: RowRange): IterableIterator<readonly [key: string, row: Row]> {
+    this.#checkOpen()
+    // One moment: the rows of now, whatever is committed while they are walked through.
+    const within = [...this.#folder.rows].filter(([key]) => isWithin(key, range))
+    within.sort(([a], [b]) => (range.reverse ? compareKeys(b, a) : compareKeys(a, b)))
+    return this.#entries(within)
+  }
+
+  *#entries(
+    entries: readonly (readonly [string, Row])[],
+  ): IterableIterator<readonly [key: string, row: Row]> {
+    for (const [key, row] of entries) {
+      this.#checkOpen()
+      yield [key, this.#checked(key, row)]
+    }
+  }
+
+  /** Visible at once, answered in a later turn: the earliest that the contract allows, and so what finds most mistakes. */
+  async commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
+    this.#commit(changes, position)
+    this.#pending = laterTurn()
+    await this.#pending
+  }
+
+  settled(): Promise<void> {
+    return this.#pending
+  }
+
+  #commit(changes: Iterable<RowChange>, position: ProjectedPosition): void {
+    this.#checkOpen()
+    const list: RowChange[] = []
+    for (const [key, row] of changes) {
+      checkRowKey(key)
+      list.push([key, row && copyOf(row)])
+    }
+    const folder = this.#folder
+    if (folder.commitsToFail > 0) {
+      folder.commitsToFail--
+      throw new KeelsonError('NO_SPACE', 'the projection has no room', {
+        details: { evidence: 'failCommits' },
+      })
+    }
+    const replaced = new Map(list.map(([key]) => [key, folder.rows.get(key)]))
+    folder.undo.push({ rows: [...replaced], position: folder.position })
+    if (folder.undo.length > undoMax) folder.undo.shift()
+    setRows(folder, list)
+    folder.position = position
+  }
+
+  describe(): { readonly rows: number; readonly bytes: number } {
+    this.#checkOpen()
+    return { rows: this.#folder.rows.size, bytes: bytesOf(this.#folder) }
+  }
+
+  close(): Promise<void> {
+    this.#closed = true
+    return this.#pending
+  }
+}
+
+/** Some turns of promises later: other processes have run meanwhile. */
+const laterTurn = async (): Promise<void> => {
+  for (let turn = 0; turn < 8; turn++) await undefined
+}

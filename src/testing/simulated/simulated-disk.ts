@@ -1,0 +1,312 @@
+/**
+ * A disk in memory that can do to its owner what real ones do: lose, tear and garble what was not synced, forget names,
+ * fail, fill up, rot. One seed decides everything. It never lies about a sync that returned, and never harms a sector that no
+ * unsynced write touched. After `crash` the same object is the disk after the reboot.
+ */
+import { seededRandom } from '../../clock.ts'
+import {
+  type Disk,
+  type DiskEntry,
+  type DiskFile,
+  type DiskLock,
+  lockedDir,
+  type OpenMode,
+} from '../../storage/index.ts'
+import { crashDraws, type Unsynced } from './simulated-crash.ts'
+import {
+  type DiskCall,
+  type DiskOperation,
+  type Fault,
+  type FaultPlan,
+  Refusal,
+  SimulatedCalls,
+} from './simulated-faults.ts'
+import { blockBytes, checkExtent, SimulatedFile } from './simulated-file.ts'
+import { SimulatedNames } from './simulated-names.ts'
+
+/** How a simulated disk begins. */
+export type SimulatedDiskOptions = {
+  /** Decides what crashes and faults leave; 1 when not given. */
+  readonly seed?: number
+  /** What a power cut tears apart; 512 when not given. */
+  readonly sectorBytes?: number
+  /** Space for contents and folders, given out in blocks of 4 KiB; without limit when not given. */
+  readonly capacityBytes?: number
+}
+
+/** Makes an empty simulated disk. */
+export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk =>
+  new SimulatedDisk(options, new SimulatedNames())
+
+/** See `simulatedDisk`. */
+export class SimulatedDisk implements Disk {
+  /** May be changed at any time: lowered to fill the disk, raised to make room. */
+  capacityBytes: number
+  /** What it says of itself; a power cut is the same either way. */
+  volatile = false
+  isVolatile = (): boolean => this.volatile
+  identity = (path: string): string | undefined => this.#names.identity(path)
+  readonly #seed: number
+  readonly #sectorBytes: number
+  readonly #names: SimulatedNames
+  readonly #calls = new SimulatedCalls()
+  readonly #random: () => number
+  readonly #opened = new Map<DiskFile, SimulatedFile>()
+  readonly #locked = new Map<SimulatedFile, DiskLock>()
+
+  /** For `simulatedDisk` and `clone`. */
+  constructor(options: SimulatedDiskOptions, names: SimulatedNames) {
+    this.#seed = options.seed ?? 1
+    this.#sectorBytes = options.sectorBytes ?? 512
+    this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY
+    this.#random = seededRandom(this.#seed)
+    this.#names = names
+  }
+
+  /** Calls of each kind since the disk was made or cloned, failed ones included. */
+  get counts(): Record<DiskOperation, number> {
+    return this.#calls.counts
+  }
+
+  /** While true, whatever would change something throws `EROFS`. */
+  get readOnly(): boolean {
+    return this.#calls.readOnly
+  }
+
+  set readOnly(value: boolean) {
+    this.#calls.readOnly = value
+  }
+
+  get syncs(): number {
+    return this.counts.sync
+  }
+
+  get writes(): number {
+    return this.counts.write
+  }
+
+  /** Calls of all kinds. */
+  get calls(): number {
+    return Object.values(this.counts).reduce((sum, count) => sum + count, 0)
+  }
+
+  get freeBytes(): number {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return this.capacityBytes
+    // A removed file keeps its space while it is open, as everywhere.
+    const nodes = new Set([...this.#names.nodes(), ...this.#opened.values()])
+    let used = 0
+    for (const node of nodes) used += node.kind === 'file' ? node.allocatedBytes : blockBytes
+    return this.capacityBytes - used
+  }
+
+  // What the port asks for.
+
+  open(path: string, mode: OpenMode): DiskFile {
+    const operation = mode.startsWith('create') ? 'create' : 'open'
+    const open = (): DiskFile => {
+      const file = operation === 'create' ? this.#create(path) : this.#existing(path)
+      const handle = this.#handle(path, file, mode !== 'read')
+      this.#opened.set(handle, file)
+      return handle
+    }
+    return this.#calls.make({ operation, path }, open, { opensToWrite: mode === 'write' })
+  }
+
+  entry(path: string): DiskEntry | undefined {
+    return this.#calls.make({ operation: 'entry', path }, () => {
+      const node = this.#names.find(path)
+      return node && { kind: node.kind, size: node.kind === 'file' ? node.size : blockBytes }
+    })
+  }
+
+  list(path: string): string[] {
+    return this.#calls.make({ operation: 'list', path }, () =>
+      [...this.#names.folder(path).names.keys()].sort(),
+    )
+  }
+
+  makeFolder(path: string): void {
+    this.#calls.make({ operation: 'makeFolder', path }, () => {
+      const exists = this.#names.find(path)?.kind === 'folder'
+      if (!exists && this.freeBytes < blockBytes) throw new Refusal('ENOSPC')
+      this.#names.makeFolder(path)
+    })
+  }
+
+  rename(from: string, to: string): void {
+    this.#calls.make({ operation: 'rename', path: from }, () => this.#names.rename(from, to))
+  }
+
+  remove(path: string): void {
+    this.#calls.make({ operation: 'remove', path }, () => this.#names.remove(path))
+  }
+
+  syncFolder(path: string): void {
+    this.#calls.make({ operation: 'syncFolder', path }, () =>
+      this.#names.sync(this.#names.folder(path)),
+    )
+  }
+
+  lock(path: string, holder: string): DiskLock {
+    return this.#calls.make({ operation: 'lock', path }, () => {
+      const file = this.#names.find(path) ? this.#existing(path) : this.#create(path)
+      if (this.#locked.has(file)) throw lockedDir(path, new TextDecoder().decode(file.contents()))
+      this.#writeHolder(file, holder)
+      const lock: DiskLock = {
+        identity: this.#names.identity(path),
+        release: () => {
+          if (this.#calls.halted || this.#locked.get(file) !== lock) return
+          this.#locked.delete(file)
+          file.write(new Uint8Array(file.size).fill(0x0a), 0)
+        },
+      }
+      this.#locked.set(file, lock)
+      return lock
+    })
+  }
+
+  // What tests do to it.
+
+  /** Plans a fault. Several plans may stand side by side. */
+  inject(plan: FaultPlan): void {
+    this.#calls.faults.add(plan)
+  }
+
+  /** Forgets all plans. What they did stays done. */
+  clearFaults(): void {
+    this.#calls.faults.clear()
+  }
+
+  /** Starts a new record of calls, which goes on growing. */
+  recordCalls(): readonly DiskCall[] {
+    return this.#calls.record()
+  }
+
+  /**
+   * The power goes, and the machine comes back: what was unsynced is kept, lost, torn or garbled as the seed says, or
+   * all `kept` or `lost`. Files are closed, locks are free, planned faults are forgotten.
+   */
+  crash({ unsynced = 'seeded' }: { unsynced?: Unsynced } = {}): void {
+    const files = [...this.#names.nodes()].filter((node) => node.kind === 'file')
+    const below = (limit: number): number => Math.floor(this.#random() * limit)
+    const draws = crashDraws(this.#random, unsynced, (into) => {
+      const from = files[below(files.length)]
+      from?.read(into, below(Math.ceil(from.size / into.length)) * into.length)
+    })
+    this.#names.crash(draws.nameKept)
+    for (const node of this.#names.nodes()) if (node.kind === 'file') node.crash(draws.file())
+    this.killProcess()
+    this.#calls.faults.clear()
+  }
+
+  /** The process dies and the machine goes on: nothing is lost, files are closed and locks are free. */
+  killProcess(): void {
+    this.#opened.clear()
+    this.#locked.clear()
+    this.#calls.halted = false
+  }
+
+  /**
+   * A disk with the same contents, unsynced changes included, that goes its own way: nothing is open or locked on it, no
+   * fault is planned, its counts are zero. Its dice start anew from `seed` (this disk's own when not given).
+   */
+  clone({ seed = this.#seed }: { seed?: number } = {}): SimulatedDisk {
+    const { capacityBytes } = this
+    return new SimulatedDisk(
+      { seed, sectorBytes: this.#sectorBytes, capacityBytes },
+      this.#names.clone(),
+    )
+  }
+
+  /** A copy of a file's contents as a reader sees them. Not counted as a call. */
+  contents(path: string): Uint8Array {
+    return this.#existing(path).contents()
+  }
+
+  /** Replaces bytes at rest, as rot does: on the disk and in the cache, and no crash takes it back. Never beyond the end. */
+  poke(path: string, offset: number, bytes: Uint8Array): void {
+    this.#existing(path).poke(offset, bytes)
+  }
+
+  /** Turns one bit over at rest; bit 0 is the lowest of byte 0. */
+  flipBit(path: string, bit: number): void {
+    const file = this.#existing(path)
+    const byte = file.contents()[Math.floor(bit / 8)] ?? 0
+    file.poke(Math.floor(bit / 8), Uint8Array.of(byte ^ (1 << (bit % 8))))
+  }
+
+  #handle(path: string, file: SimulatedFile, writable: boolean): DiskFile {
+    const call = <T>(facts: Omit<DiskCall, 'path'>, action: (fault: Fault | undefined) => T): T =>
+      this.#calls.make({ ...facts, path }, (fault) => {
+        if (!this.#opened.has(handle)) throw new Refusal('EBADF')
+        return action(fault)
+      })
+    const handle: DiskFile = {
+      path,
+      size: () => call({ operation: 'size' }, () => file.size),
+      read: (into, offset) =>
+        call({ operation: 'read', offset, bytes: into.length }, () => {
+          checkExtent(offset, 0)
+          return file.read(into, offset)
+        }),
+      write: (bytes, offset) =>
+        call({ operation: 'write', offset, bytes: bytes.length }, (fault) => {
+          if (!writable) throw new Refusal('EBADF')
+          checkExtent(offset, bytes.length)
+          return this.#write(file, bytes, offset, fault)
+        }),
+      sync: () =>
+        call({ operation: 'sync' }, (fault) => {
+          if (fault?.kind !== 'error') return file.sync()
+          file.abandon()
+          throw new Refusal(fault.code ?? 'EIO')
+        }),
+      truncate: (size) =>
+        call({ operation: 'truncate', offset: size }, () => {
+          if (!writable) throw new Refusal('EINVAL')
+          checkExtent(0, size)
+          file.truncate(size)
+        }),
+      close: () => call({ operation: 'close' }, () => void this.#opened.delete(handle)),
+    }
+    return handle
+  }
+
+  #write(file: SimulatedFile, bytes: Uint8Array, offset: number, fault: Fault | undefined): number {
+    let count = file.room(offset, bytes.length, this.freeBytes)
+    if (count === 0 && bytes.length > 0) throw new Refusal('ENOSPC')
+    if (fault?.kind === 'short') count = Math.min(count, fault.bytes)
+    // After an error nobody knows how much was written, so any part of it may be.
+    if (fault?.kind === 'error') count = Math.floor(this.#random() * (count + 1))
+    file.write(
+      bytes.subarray(0, count),
+      offset,
+      fault?.kind === 'misdirected' ? fault.offset : undefined,
+    )
+    if (fault?.kind === 'error') throw new Refusal(fault.code ?? 'EIO')
+    return count
+  }
+
+  #create(path: string): SimulatedFile {
+    const [folder, name] = this.#names.place(path)
+    if (folder.names.has(name) || name === '') throw new Refusal('EEXIST')
+    const file = new SimulatedFile(this.#sectorBytes)
+    this.#names.change([folder, name, file])
+    return file
+  }
+
+  #existing(path: string): SimulatedFile {
+    const [folder, name] = this.#names.place(path)
+    const node = folder.names.get(name)
+    if (!node) throw new Refusal('ENOENT')
+    if (node.kind === 'folder') throw new Refusal('EISDIR')
+    return node
+  }
+
+  #writeHolder(file: SimulatedFile, holder: string): void {
+    const line = new TextEncoder().encode(`${holder}\n`)
+    if (file.room(0, line.length, this.freeBytes) < line.length) throw new Refusal('ENOSPC')
+    file.write(line, 0)
+    file.truncate(line.length)
+  }
+}

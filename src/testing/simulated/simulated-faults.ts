@@ -1,0 +1,183 @@
+/**
+ * What goes wrong on the simulated disk, and when: at the n-th call, or the n-th of some kind. Each plan counts for
+ * itself, so that "the third sync fails" means the same whatever else is planned.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { DiskError } from '../../storage/index.ts'
+
+/** The calls of the disk port. Opening a file that exists and making one are two kinds. */
+export const diskOperations = [
+  'open',
+  'create',
+  'size',
+  'read',
+  'write',
+  'sync',
+  'truncate',
+  'close',
+  'entry',
+  'list',
+  'makeFolder',
+  'rename',
+  'remove',
+  'syncFolder',
+  'lock',
+] as const
+
+/** A kind of call. */
+export type DiskOperation = (typeof diskOperations)[number]
+
+/** The calls that change what a power cut may leave: stopping before each of these is stopping everywhere that matters. */
+export const changingOperations: readonly DiskOperation[] = [
+  'create',
+  'write',
+  'sync',
+  'truncate',
+  'makeFolder',
+  'rename',
+  'remove',
+  'syncFolder',
+  'lock',
+]
+
+/** Why something cannot be done: the operating system's code. The disk adds operation and path. */
+export class Refusal extends Error {
+  readonly code: string
+
+  constructor(code: string) {
+    super(code)
+    this.code = code
+  }
+}
+
+/**
+ * What happens to a call.
+ *
+ * - `error`: it throws a `DiskError` (`EIO` when no code is given). A write leaves any part of its bytes behind; a sync
+ *   marks what it should have written as clean, so that the next sync succeeds without it; all else has no effect.
+ * - `short`: a write takes `bytes` bytes and says so.
+ * - `misdirected`: a write succeeds, and the sync after it puts the bytes at `offset`; their place stays as it was.
+ * - `halt`: this call and all that follow throw `HALTED`, without effect, until `crash` or `killProcess`.
+ */
+export type Fault =
+  | { readonly kind: 'error'; readonly code?: string }
+  | { readonly kind: 'short'; readonly bytes: number }
+  | { readonly kind: 'misdirected'; readonly offset: number }
+  | { readonly kind: 'halt' }
+
+/** A fault and its moment. */
+export type FaultPlan = {
+  /** 1 is the next call that matches. */
+  readonly at: number
+  /** For how many calls from then on; 1 when not given. */
+  readonly times?: number
+  /** Only calls of this kind, or of these kinds, count. */
+  readonly operation?: DiskOperation | readonly DiskOperation[]
+  /** Only calls whose path contains this count. */
+  readonly path?: string
+  readonly fault: Fault
+}
+
+/** The plans of one disk. */
+export class FaultPlans {
+  #plans: { readonly plan: FaultPlan; seen: number }[] = []
+
+  add(plan: FaultPlan): void {
+    this.#plans.push({ plan, seen: 0 })
+  }
+
+  clear(): void {
+    this.#plans = []
+  }
+
+  /** Counts a call, and answers what is to happen to it. The plan that was made first wins. */
+  next(operation: DiskOperation, path: string): Fault | undefined {
+    let fault: Fault | undefined
+    for (const entry of this.#plans) {
+      if (!matches(entry.plan, operation, path)) continue
+      entry.seen += 1
+      const { at, times = 1 } = entry.plan
+      if (entry.seen >= at && entry.seen < at + times) fault ??= entry.plan.fault
+    }
+    return fault
+  }
+}
+
+const matches = (plan: FaultPlan, operation: DiskOperation, path: string): boolean => {
+  if (plan.path !== undefined && !path.includes(plan.path)) return false
+  if (plan.operation === undefined) return true
+  return typeof plan.operation === 'string'
+    ? plan.operation === operation
+    : plan.operation.includes(operation)
+}
+
+// What happens to every call on the simulated disk before and after its work: it is counted, the planned fault has its
+// way, and it is recorded.
+
+/** One call that was made. */
+export type DiskCall = {
+  readonly operation: DiskOperation
+  readonly path: string
+  /** Of a read or write; the new size of a truncation. */
+  readonly offset?: number
+  /** How many bytes a read or write was asked for. */
+  readonly bytes?: number
+  /** The code of the error that it ended with. */
+  readonly error?: string
+}
+
+/** The calls on one disk. */
+export class SimulatedCalls {
+  readonly counts: Record<DiskOperation, number>
+  readonly faults = new FaultPlans()
+  /** While true, whatever would change something throws `EROFS`. */
+  readOnly = false
+  /** A fault stopped the process: calls are without effect until this is taken back. */
+  halted = false
+  #recording: DiskCall[] | undefined
+
+  constructor() {
+    this.counts = Object.fromEntries(diskOperations.map((name) => [name, 0])) as typeof this.counts
+  }
+
+  /** Starts a new record, which goes on growing. */
+  record(): readonly DiskCall[] {
+    this.#recording = []
+    return this.#recording
+  }
+
+  /**
+   * Makes a call. `action` gets the fault when it has to leave something behind, a write or a sync that fails; its
+   * `Refusal`s come out as `DiskError`s. `opensToWrite` says that an `open` is to be refused on a disk that is read only.
+   */
+  make<T>(
+    call: DiskCall,
+    action: (fault: Fault | undefined) => T,
+    { opensToWrite = false }: { readonly opensToWrite?: boolean } = {},
+  ): T {
+    const { operation, path } = call
+    this.counts[operation] += 1
+    try {
+      const fault = this.faults.next(operation, path)
+      if (fault?.kind === 'halt') this.halted = true
+      if (this.halted) throw new Refusal('HALTED')
+      if (this.readOnly && (opensToWrite || changes(operation))) throw new Refusal('EROFS')
+      if (fault?.kind === 'error' && operation !== 'write' && operation !== 'sync')
+        throw new Refusal(fault.code ?? 'EIO')
+      const answer = action(fault)
+      this.#recording?.push(call)
+      return answer
+    } catch (error) {
+      const code = codeOf(error)
+      if (code !== undefined) this.#recording?.push({ ...call, error: code })
+      throw error instanceof Refusal ? new DiskError(error.code, operation, path) : error
+    }
+  }
+}
+
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Refusal || error instanceof KeelsonError ? error.code : undefined
+
+/** A sync changes what a power cut leaves, but not what the disk shows: a disk that is read only allows it. */
+const changes = (operation: DiskOperation): boolean =>
+  changingOperations.includes(operation) && operation !== 'sync' && operation !== 'syncFolder'

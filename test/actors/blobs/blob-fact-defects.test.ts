@@ -1,0 +1,196 @@
+/** What is known to go wrong in the blob store that ours learned from. Each test is named after a defect, and says what happens here. */
+import { describe, expect, test } from 'vitest'
+import { BlobStore } from '../../../src/actors/index.ts'
+import { BlobPins } from '../../../src/actors/shard/shard-blobs.ts'
+import { recordExtent } from '../../../src/storage/blobs/blob-record.ts'
+import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
+import { BlobWorld, payload } from '../../support/blob-folder.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+const options = { blobs: { threshold: 1000, graceMs: 0, sweepMs: 0 } }
+
+describe('recovery', () => {
+  test('R3: a flipped byte in the first record of the active segment cuts off acknowledged blobs: here it harms that one', () => {
+    const world = new BlobWorld({ segmentBytes: 1 << 20 })
+    const refs = [1, 2, 3].map((number) => world.put(payload(number, 5000))[0]) as BlobRef[]
+    world.harm(refs[0] as BlobRef, 3)
+    world.harm(refs[0] as BlobRef, -40)
+    world.crash()
+    world.put(payload(9))
+    world.clearAllBut(refs)
+    expect(world.whole(refs[1] as BlobRef)).toEqual(payload(2, 5000))
+    expect(world.whole(refs[2] as BlobRef)).toEqual(payload(3, 5000))
+  })
+
+  test('R2: damage in an old segment makes every later large write fail: here writes go on', () => {
+    const world = new BlobWorld({ segmentBytes: 8192 })
+    const [old] = world.put(payload(1, 5000)) as [BlobRef]
+    world.put(payload(2, 5000))
+    world.harm(old, -48)
+    world.disk.open(world.file(old), 'write').truncate(100)
+    world.crash()
+    for (let number = 3; number < 6; number++) expect(world.put(payload(number))).toHaveLength(1)
+  })
+
+  test('R1: the first large write after a start reads all that was ever stored: here it reads none of it', () => {
+    const world = new BlobWorld({ segmentBytes: 8192 })
+    for (let number = 0; number < 5; number++) world.put(payload(number, 5000))
+    world.crash()
+    const calls = world.disk.recordCalls()
+    world.put(payload(9))
+    expect(calls.filter(({ operation }) => operation === 'read')).toEqual([])
+  })
+
+  test('R4: a stray unpadded name becomes the append target: here it is nobody’s', () => {
+    const world = new BlobWorld()
+    world.put(payload(1))
+    world.disk.open('/data/blobs/5.bloblog', 'create').close()
+    world.open()
+    const [ref] = world.put(payload(2)) as [BlobRef]
+    expect(ref.segment).toBe(1)
+    expect(world.whole(ref)).toEqual(payload(2))
+    world.clearAllBut([])
+    expect(world.disk.list('/data/blobs')).toContain('5.bloblog')
+  })
+
+  test('R5: a failed append is rolled back by a cut that nobody syncs: here nothing is appended behind it', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const world = new BlobWorld({ seed })
+      world.put(payload(1))
+      world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
+      expect(() => world.put(payload(2, 9000))).toThrow()
+      const [ref] = world.put(payload(3)) as [BlobRef]
+      world.crash()
+      expect(world.whole(ref), `seed ${seed}`).toEqual(payload(3))
+    }
+  })
+
+  test('R6: an empty payload at the end of a file cannot be read back: here it can', () => {
+    const world = new BlobWorld()
+    const [ref] = world.put(new Uint8Array(0)) as [BlobRef]
+    world.crash()
+    expect(world.whole(ref)).toHaveLength(0)
+    expect(world.range(ref, 0, 0)).toHaveLength(0)
+  })
+})
+
+describe('reading', () => {
+  test('C3: threshold 0 returns raw references: here it decides about writing only', async () => {
+    const world = machine()
+    const app = await world.start(options)
+    await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
+    await world.during(app.close())
+    const again = await world.start({ blobs: { threshold: 0 } })
+    expect(again.store.get('key')).toEqual(Buffer.from(payload(1, 5000)))
+    await world.during(again.store.append('key', Buffer.from(payload(2, 5000))))
+    expect(again.store.get('key')).toEqual(Buffer.concat([payload(1, 5000), payload(2, 5000)]))
+  })
+
+  test('R7: a corrupt or missing blob reads as a missing key: here it is CORRUPT', async () => {
+    const world = machine()
+    const app = await world.start(options)
+    await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
+    world.disk.remove('/data/shard-0/blobs/00000000000000000000.bloblog')
+    for (const read of [() => app.store.get('key'), () => app.store.getRange('key', 0, 5)])
+      expect(read).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+    expect(await world.during(codeOf(app.store.load('key')))).toBe('CORRUPT')
+    expect(app.store.has('key')).toBe(true)
+  })
+})
+
+describe('pins and sweeps', () => {
+  test('P4: the death of their owner forgets all pins: here they outlive every actor', async () => {
+    const world = machine()
+    const app = await world.start(options)
+    const shard = app.shards[0]
+    const store = () => app.system.to(BlobStore.name('default', 0))
+    const pin = shard?.blobs.pins.hold()
+    if (!pin || !shard) throw new Error('no shard')
+    const [ref] = (await world.during(BlobStore.put(store(), [payload(1, 5000)], pin, 1000))) as [
+      BlobRef,
+    ]
+    const process = app.system.whereis(BlobStore.name('default', 0))
+    if (process) app.system.kill(process)
+    await world.clock.advance(100)
+    expect(shard.phase.kind).toBe('open')
+    await world.during(BlobStore.sweep(store()))
+    expect(shard.blobs.read(ref, 0, 5000)).toEqual(payload(1, 5000))
+    pin.release()
+    await world.during(BlobStore.sweep(store()))
+    expect(() => shard.blobs.read(ref, 0, 1)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+  })
+
+  test('P2: a pin ends by itself while its write is under way: here only the outcome ends it', async () => {
+    const world = machine()
+    const app = await world.start(options)
+    const shard = app.shards[0]
+    const pin = shard?.blobs.pins.hold()
+    if (!pin || !shard) throw new Error('no shard')
+    const store = app.system.to(BlobStore.name('default', 0))
+    const [ref] = (await world.during(BlobStore.put(store, [payload(1, 5000)], pin, 1000))) as [
+      BlobRef,
+    ]
+    await world.clock.advance(3_600_000)
+    await world.during(BlobStore.sweep(store))
+    expect(shard.blobs.read(ref, 0, 5000)).toEqual(payload(1, 5000))
+  })
+
+  test('P1: one live blob keeps all the dead ones of its segment: here they go', async () => {
+    const world = machine()
+    const app = await world.start(options)
+    const late = () =>
+      world.during(codeOf(app.store.put('late', payload(9, 50_000), { deadlineMs: 1 })))
+    expect(await late()).toBe('NOT_SUBMITTED')
+    await world.during(app.store.put('kept', Buffer.from(payload(1, 5000))))
+    expect(await late()).toBe('NOT_SUBMITTED')
+    const report = await world.during(BlobStore.sweep(app.system.to(BlobStore.name('default', 0))))
+    expect(report).toEqual({ segments: 1, cleared: 1, freedBytes: 2 * 53_248 })
+    expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 5000)))
+  })
+
+  test('P3: counts of one segment overwrite each other: here each write has a pin of its own', () => {
+    const pins = new BlobPins()
+    const ref: BlobRef = { segment: 1, offset: 48, size: 10, sha256: new Uint8Array(32) }
+    const [one, other] = [pins.hold(), pins.hold()]
+    for (const pin of [one, other]) pin.add([ref])
+    one.release()
+    one.release()
+    expect([...pins.extents().of(1)]).toEqual([recordExtent(ref)])
+    other.release()
+    expect([...pins.extents().segments]).toEqual([])
+  })
+
+  test('large writes wait while a sweep looks for what lives: here they do not', async () => {
+    const world = machine({ syncMs: 5 })
+    const app = await world.start(options)
+    for (let at = 0; at < 10; at++)
+      await world.during(app.store.put(`k${at}`, Buffer.from(payload(at, 5000))))
+    await world.during(codeOf(app.store.put('late', payload(9, 9000), { deadlineMs: 1 })))
+    await world.clock.advance(50)
+    const order: string[] = []
+    const store = app.system.to(BlobStore.name('default', 0))
+    const sweeping = BlobStore.sweep(store).then(() => order.push('sweep'))
+    const put = app.store.put('new', payload(11, 5000)).then(() => order.push('put'))
+    await world.during(Promise.all([sweeping, put]))
+    expect(order).toEqual(['put', 'sweep'])
+  })
+
+  test('a sweep removes what was written after it had begun to look: here it judges what was there before', async () => {
+    let cleared = 0
+    for (let delay = 0; delay < 12; delay++) {
+      const world = machine()
+      const app = await world.start(options)
+      await world.during(codeOf(app.store.put('late', payload(9, 9000), { deadlineMs: 1 })))
+      await world.clock.advance(10)
+      const sweeping = BlobStore.sweep(app.system.to(BlobStore.name('default', 0)))
+      // By now the dead record stands in the segment that the next put goes to.
+      await world.clock.advance(delay)
+      const puts = [1, 2, 3].map((at) => app.store.put(`k${at}`, Buffer.from(payload(at, 5000))))
+      const [report] = await world.during(Promise.all([sweeping, ...puts]))
+      cleared += report.cleared
+      for (const at of [1, 2, 3])
+        expect(app.store.get(`k${at}`), `after ${delay} ms`).toEqual(Buffer.from(payload(at, 5000)))
+    }
+    expect(cleared).toBe(12)
+  })
+})

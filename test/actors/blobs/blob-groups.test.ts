@@ -1,0 +1,76 @@
+/** Puts of large values share writes and syncs: one group is with the files while the next is made up. */
+import { describe, expect, test } from 'vitest'
+import type { BlobHost } from '../../../src/storage/index.ts'
+import { payload } from '../../support/blob-folder.ts'
+import { started } from '../../support/blob-instance.ts'
+import { codeOf } from '../../support/simulated-instance.ts'
+
+/** An instance, and how many payloads each group brought to the files, and how many groups were there at a time. */
+const watched = async () => {
+  const { world, app } = await started()
+  const blobs = app.shards[0]?.blobs
+  if (!blobs) throw new Error('no shard')
+  const groups: number[] = []
+  const load = { now: 0, most: 0 }
+  const lease = blobs.lease.bind(blobs)
+  blobs.lease = async (signal) => {
+    const host = await lease(signal)
+    const run: BlobHost['run'] = (kind, request) => {
+      if (kind !== 'put') return host.run(kind, request)
+      groups.push((request as { payloads: unknown[] }).payloads.length)
+      load.now += 1
+      load.most = Math.max(load.most, load.now)
+      return host.run(kind, request).finally(() => {
+        load.now -= 1
+      })
+    }
+    return { run, end: () => host.end() }
+  }
+  return { world, app, groups, load }
+}
+
+describe('groups of large puts', () => {
+  test('are two at most at a time, the next with the files before the one ahead is answered; who comes meanwhile shares one', async () => {
+    const { world, app, groups, load } = await watched()
+    const answered: number[] = []
+    const puts = Array.from({ length: 8 }, async (_, at) => {
+      await app.store.put(`k${at}`, Buffer.from(payload(at, 5000)))
+      answered.push(at)
+    })
+    await world.during(Promise.all(puts))
+    expect(groups).toEqual([1, 1, 6])
+    expect(load.most).toBe(2)
+    expect(answered).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    for (let at = 0; at < 8; at++)
+      expect(app.store.get(`k${at}`)).toEqual(Buffer.from(payload(at, 5000)))
+  })
+
+  test('that fail fail their own puts alone', async () => {
+    const { world, app, groups } = await watched()
+    await world.during(app.store.put('first', Buffer.alloc(5000, 1)))
+    world.disk.inject({
+      at: 1,
+      operation: 'sync',
+      path: '/blobs/',
+      fault: { kind: 'error', code: 'ENOSPC' },
+    })
+    const puts = [0, 1, 2].map((at) => codeOf(app.store.put(`k${at}`, Buffer.alloc(5000 + at))))
+    expect(await world.during(Promise.all(puts))).toEqual(['NO_SPACE', 'ok', 'ok'])
+    expect(groups).toEqual([1, 1, 1, 1])
+    expect(['k0', 'k1', 'k2'].map((key) => app.store.get(key))).toEqual([
+      undefined,
+      Buffer.alloc(5001),
+      Buffer.alloc(5002),
+    ])
+  })
+
+  test('leave nobody waiting when the files’ thread dies with both', async () => {
+    const { world, app } = await watched()
+    await world.during(app.store.put('first', Buffer.alloc(5000, 1)))
+    const puts = [0, 1, 2].map((at) => codeOf(app.store.put(`k${at}`, Buffer.alloc(5000 + at))))
+    await app.shards[0]?.blobs.end()
+    const codes = await world.during(Promise.all(puts))
+    expect(codes).not.toContain('ok')
+    expect(app.shards[0]?.blobs.pins.size).toBe(0)
+  })
+})

@@ -1,0 +1,231 @@
+/** A sweep takes what nothing refers to once its grace has passed, and nothing else. */
+import { describe, expect, test } from 'vitest'
+import { Applier, BlobStore } from '../../../src/actors/index.ts'
+import { resume, suspend } from '../../../src/runtime/index.ts'
+import { payload } from '../../support/blob-folder.ts'
+import {
+  blobFiles,
+  dir,
+  options,
+  started,
+  swept,
+  watchedProjection,
+} from '../../support/blob-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+
+describe('a sweep', () => {
+  test('takes nothing that a row or a frame of the log refers to', async () => {
+    const { world, app } = await started()
+    for (const at of [1, 2, 3])
+      await world.during(app.store.put(`k${at}`, Buffer.from(payload(at, 9000))))
+    await world.during(app.store.delete('k2'))
+    await world.during(app.store.put('k3', 'small'))
+    expect(await swept(world, app)).toMatchObject({ segments: 1, cleared: 0, freedBytes: 0 })
+    expect(app.store.get('k1')).toEqual(Buffer.from(payload(1, 9000)))
+  })
+
+  test('C4: takes the blob of a write that was abandoned, once its grace has passed', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
+    await world.clock.advance(120_000)
+    // Its deadline passes while its blob is written: it never reaches the log.
+    const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })
+    expect(await world.during(codeOf(late))).toBe('NOT_SUBMITTED')
+    await world.during(app.store.put('kept too', Buffer.from(payload(3, 9000))))
+    expect(await swept(world, app, 30_000)).toMatchObject({ freedBytes: 0 })
+    expect(await swept(world, app, 31_000)).toMatchObject({ cleared: 1, freedBytes: 12_288 })
+    expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
+    expect(app.store.get('kept too')).toEqual(Buffer.from(payload(3, 9000)))
+    expect(await swept(world, app)).toMatchObject({ cleared: 0 })
+  })
+
+  test('takes the blob of a write that was refused, although the log names it', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
+    expect(await world.during(codeOf(app.store.put('locked', Buffer.from(payload(1, 9000)))))).toBe(
+      'LOCKED',
+    )
+    expect(blobFiles(world)).toHaveLength(1)
+    expect(await swept(world, app)).toMatchObject({ cleared: 1 })
+    expect(blobFiles(world)).toEqual([])
+  })
+
+  test('takes it after a restart too, and after the projection was built anew', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
+    const [refused, kept] = [Buffer.alloc(9000, 'refused'), Buffer.alloc(9000, 'kept')]
+    expect(await world.during(codeOf(app.store.put('locked', refused)))).toBe('LOCKED')
+    await world.during(app.store.put('free', kept))
+    await world.during(app.store.delete('free'))
+    await world.during(app.close())
+    for (const rebuild of [false, true]) {
+      if (rebuild) world.projections.remove('/data/shard-0/lmdb')
+      const again = await world.start(options)
+      expect(await swept(world, again)).toMatchObject({ cleared: rebuild ? 0 : 1 })
+      // What the log names stays, as long as it does.
+      expect(blobFiles(world)).toHaveLength(1)
+      await world.during(again.close())
+    }
+    const left = world.disk.contents(`${dir}/${blobFiles(world)[0]}`)
+    expect(Buffer.from(left).includes('refused')).toBe(false)
+    expect(Buffer.from(left).includes(kept)).toBe(true)
+  })
+
+  test('reads nothing of the log that the rows show already, the first one of a process neither', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
+    for (let at = 0; at < 5; at++)
+      await world.during(app.store.put(`k${at}`, Buffer.from(payload(at, 9000))))
+    await world.during(codeOf(app.store.put('locked', Buffer.from(payload(9, 9000)))))
+    await world.during(app.close())
+    const again = await world.start(options)
+    await world.clock.advance(61_000)
+    const calls = world.disk.recordCalls()
+    expect(await swept(world, again, 1)).toMatchObject({ cleared: 1 })
+    const ofLog = calls.filter(
+      ({ path, operation }) => path.includes('/wal/') && operation === 'read',
+    )
+    expect(ofLog).toEqual([])
+  })
+
+  test('takes nothing whose write is still on its way', async () => {
+    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+    await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))
+    const shard = app.shards[0]
+    const pin = shard?.blobs.pins.hold()
+    const store = app.system.to(BlobStore.name('default', 0))
+    if (!pin) throw new Error('no shard')
+    const [ref] = await world.during(BlobStore.put(store, [payload(2, 9000)], pin, 1000))
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 0 })
+    pin.harden()
+    // The log has been asked: it has no such write, and never will.
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 1 })
+    expect(shard?.blobs.pins.size).toBe(0)
+    expect(() => shard?.blobs.read(ref as never, 0, 1)).toThrow(
+      expect.objectContaining({ code: 'CORRUPT' }),
+    )
+  })
+
+  test('P5: keeps what a write of unknown outcome has written until the log has been asked', async () => {
+    const world = machine({ syncMs: 5 })
+    const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
+    await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))
+    // The blob takes 5 ms and so does the log: it gives up in between.
+    const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 8 })
+    expect(await world.during(codeOf(late))).toBe('UNKNOWN_OUTCOME')
+    const pins = app.shards[0]?.blobs.pins
+    expect(pins?.hardened()).toHaveLength(1)
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 0 })
+    expect(pins?.size).toBe(0)
+    expect(app.store.get('late')).toEqual(Buffer.from(payload(2, 9000)))
+  })
+
+  test('reads what no row shows yet from the log, and takes nothing when it cannot', async () => {
+    const world = machine({ syncMs: 5 })
+    const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
+    await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
+    const applier = app.system.to(Applier.name('default', 0))
+    await world.during(suspend(applier))
+    const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 100 })
+    expect(await world.during(codeOf(late))).toBe('UNKNOWN_OUTCOME')
+    const { appliedLsn } = app.shards[0] ?? {}
+    world.disk.inject({
+      at: 1,
+      times: 1000,
+      operation: 'read',
+      path: '/wal/',
+      fault: { kind: 'error', code: 'EIO' },
+    })
+    const failed = swept(world, app, 1)
+    expect(await codeOf(failed)).not.toBe('ok')
+    world.disk.clearFaults()
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 0 })
+
+    expect(app.shards[0]?.appliedLsn).toBe(appliedLsn)
+    await world.during(resume(applier))
+    await world.clock.advance(10)
+    expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
+    expect(app.store.get('late')).toEqual(Buffer.from(payload(2, 9000)))
+  })
+
+  test('that cannot read a row takes nothing, and has the projection made anew', async () => {
+    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+    await world.during(app.store.put('kept', Buffer.from(payload(1, 9000)), { ack: 'projected' }))
+    const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })
+    expect(await world.during(codeOf(late))).toBe('NOT_SUBMITTED')
+    const { projectionLives } = watchedProjection(app)
+    world.projections.damageRow('/data/shard-0/lmdb', 'kept')
+    expect(await codeOf(swept(world, app, 1))).toBe('CORRUPT')
+    await world.clock.advance(1_000)
+    expect(projectionLives()).toBe(1)
+    expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 1 })
+  })
+
+  test('leaves what is written while it goes on', async () => {
+    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+    await world.during(
+      codeOf(app.store.put('late', Buffer.from(payload(9, 9000)), { deadlineMs: 1 })),
+    )
+    const sweeping = swept(world, app, 1)
+    const writes = [1, 2, 3, 4, 5].map((at) =>
+      app.store.put(`k${at}`, Buffer.from(payload(at, 9000))),
+    )
+    await world.during(Promise.all([sweeping, ...writes]))
+    await swept(world, app, 1)
+    for (const at of [1, 2, 3, 4, 5])
+      expect(app.store.get(`k${at}`)).toEqual(Buffer.from(payload(at, 9000)))
+  })
+
+  test('after a restart lets the grace begin anew, then takes what the process before it left', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
+    await world.during(
+      codeOf(app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })),
+    )
+    world.disk.crash()
+    const again = await world.start(options)
+    expect(await swept(world, again, 1)).toMatchObject({ cleared: 0 })
+    expect(await swept(world, again)).toMatchObject({ cleared: 1 })
+    expect(again.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
+  })
+
+  test('is made by control at once, shard by shard, and a shard that is down says so', async () => {
+    const { world, app } = await started({ shards: 2 })
+    await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
+    await world.during(codeOf(app.store.put('locked', Buffer.alloc(9000))))
+    await world.clock.advance(61_000)
+    const { outcomes } = await world.during(app.control.sweepAll())
+    const reports = outcomes.map(({ ok, report }) => [ok, report?.cleared])
+    expect(reports.sort()).toEqual([
+      [true, 0],
+      [true, 1],
+    ])
+    expect(await world.during(app.control.sweep(0))).toMatchObject({ cleared: 0, freedBytes: 0 })
+    failNextSync(world.disk, 1)
+    await world.during(
+      Promise.all(['a', 'b', 'c', 'd'].map((key) => codeOf(app.store.put(key, 1)))),
+    )
+    expect(await world.during(codeOf(app.control.sweep(1)))).toBe('SHARD_DOWN')
+    const after = await world.during(app.control.sweepAll())
+    expect(after.outcomes.map(({ ok, error }) => [ok, error?.code])).toEqual([
+      [true, undefined],
+      [false, 'SHARD_DOWN'],
+    ])
+  })
+
+  test('happens by itself every `sweepMs`, and opens nothing where there is no blob', async () => {
+    const { world, app } = await started({
+      blobs: { ...options.blobs, graceMs: 10, sweepMs: 5000 },
+    })
+    const described = () => BlobStore.describe(app.system.to(BlobStore.name('default', 0)))
+    await world.clock.advance(5100)
+    expect(await world.during(described())).toMatchObject({ isOpen: false })
+    await world.during(
+      codeOf(app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })),
+    )
+    await world.clock.advance(11_000)
+    expect(await world.during(described())).toMatchObject({ isOpen: true, lastFailure: undefined })
+    expect(blobFiles(world)).toEqual([])
+  })
+})

@@ -1,0 +1,158 @@
+/** Large values lie beside the log, durable before anything refers to them. */
+import { describe, expect, test } from 'vitest'
+import { payload } from '../../support/blob-folder.ts'
+import { blobFiles, dir, logBytes, options, started } from '../../support/blob-instance.ts'
+import { machine } from '../../support/simulated-instance.ts'
+
+describe('a large value', () => {
+  test('lies in a blob and not in the log, and is read back as it was put', async () => {
+    const { world, app } = await started()
+    const before = logBytes(world)
+    await world.during(app.store.put('bytes', Buffer.from(payload(1, 50_000))))
+    await world.during(app.store.put('text', 'ü'.repeat(20_000)))
+    await world.during(app.store.put('structured', { list: Array(3000).fill('abc') }))
+    expect(logBytes(world) - before).toBeLessThan(1500)
+    expect(app.store.get('bytes')).toEqual(Buffer.from(payload(1, 50_000)))
+    expect(app.store.get('text')).toBe('ü'.repeat(20_000))
+    expect(app.store.get('structured')).toEqual({ list: Array(3000).fill('abc') })
+    expect(app.store.getRange('text', 2, 6).toString()).toBe('üü')
+    expect(blobFiles(world)).toHaveLength(1)
+  })
+
+  test('survives a power cut after its ack', async () => {
+    for (let seed = 1; seed <= 15; seed++) {
+      const world = machine({ seed })
+      const app = await world.start(options)
+      await world.during(app.store.put('key', Buffer.from(payload(seed, 20_000))))
+      world.disk.crash()
+      const again = await world.start(options)
+      expect(again.store.get('key'), `seed ${seed}`).toEqual(Buffer.from(payload(seed, 20_000)))
+    }
+  })
+
+  test('at the threshold is a blob, one byte below it is not; and 0 leaves all in frames', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.put('below', Buffer.alloc(999, 1)))
+    expect(blobFiles(world)).toEqual([])
+    await world.during(app.store.put('at', Buffer.alloc(1000, 1)))
+    expect(blobFiles(world)).toHaveLength(1)
+    await world.during(app.close())
+    const inline = await world.start({ blobs: { ...options.blobs, threshold: 0 } })
+    const { writes } = world.disk
+    await world.during(inline.store.put('frame', Buffer.alloc(50_000, 2)))
+    expect(world.disk.writes).toBeGreaterThan(writes)
+    expect(blobFiles(world)).toHaveLength(1)
+    // The threshold is about writing: what was stored as a blob is read whatever it is now.
+    expect(inline.store.get('at')).toEqual(Buffer.alloc(1000, 1))
+  })
+
+  test('that no frame could hold is a blob whatever the threshold', async () => {
+    const { world, app } = await started({ blobs: { threshold: 1024 * 1024 * 1024 } })
+    await world.during(app.store.put('key', Buffer.alloc(300_000, 3)))
+    expect(blobFiles(world)).toHaveLength(1)
+    expect(app.store.get('key')).toEqual(Buffer.alloc(300_000, 3))
+  })
+
+  test('is appended to and overwritten by its suffix and its patch alone', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.put('key', Buffer.from(payload(1, 20_000))))
+    const written = () =>
+      blobFiles(world).reduce(
+        (sum, name) => sum + (world.disk.entry(`${dir}/${name}`)?.size ?? 0),
+        0,
+      )
+    const before = written()
+    await world.during(app.store.append('key', Buffer.from(payload(2, 3000))))
+    await world.during(app.store.setRange('key', 10_000, Buffer.from(payload(3, 2000))))
+    await world.during(app.store.append('key', Buffer.from('small')))
+    expect(written() - before).toBe(2 * 4096)
+    const expected = Buffer.concat([payload(1, 20_000), payload(2, 3000), Buffer.from('small')])
+    expected.set(payload(3, 2000), 10_000)
+    expect(app.store.get('key')).toEqual(expected)
+  })
+
+  test('of a batch and of putMany takes one sync with all others of its command', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.put('first', Buffer.from(payload(0, 2000))))
+    const calls = world.disk.recordCalls()
+    await world.during(
+      app.store.putMany(
+        [1, 2, 3].map((at) => [`k${at}`, Buffer.from(payload(at, 2000 * at))] as const),
+      ),
+    )
+    await world.during(
+      app.store
+        .batch()
+        .put('a', Buffer.from(payload(4, 5000)))
+        .put('small', 1)
+        .append('first', Buffer.from(payload(5, 4000)))
+        .commit(),
+    )
+    const blobCalls = calls.filter(
+      ({ path, operation }) =>
+        path.includes('/blobs/') && operation !== 'read' && operation !== 'size',
+    )
+    expect(blobCalls.map(({ operation }) => operation)).toEqual(['write', 'sync', 'write', 'sync'])
+    expect(app.store.get('k3')).toEqual(Buffer.from(payload(3, 6000)))
+    expect(app.store.get('first')).toEqual(Buffer.concat([payload(0, 2000), payload(5, 4000)]))
+    expect(app.store.get('small')).toBe(1)
+  })
+
+  test('that looks like a reference is bytes like any other', async () => {
+    const { world, app } = await started()
+    const forged = Buffer.from(
+      '004653424c4f4202000000000000000a00000000000000000000000000000030e997afd18e5f6be004fc193aed2c90291e68ab2c7599a62538c935b7fca6ab0f',
+      'hex',
+    )
+    await world.during(app.store.put('short', forged))
+    await world.during(app.store.put('long', Buffer.concat([forged, Buffer.alloc(2000)])))
+    expect(app.store.get('short')).toEqual(forged)
+    expect(app.store.get('long')).toEqual(Buffer.concat([forged, Buffer.alloc(2000)]))
+  })
+
+  test('is read from a projection that was rebuilt from the log', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.put('key', Buffer.from(payload(1, 20_000)), { ack: 'projected' }))
+    await world.during(app.close())
+    world.projections.remove('/data/shard-0/lmdb')
+    const again = await world.start(options)
+    expect(again.store.get('key')).toEqual(Buffer.from(payload(1, 20_000)))
+  })
+})
+
+test('options that are wrong are refused by their path before anything starts', async () => {
+  const world = machine()
+  for (const [name, value] of Object.entries({
+    threshold: -1,
+    segmentBytes: 100,
+    graceMs: -1,
+    sweepMs: 'often',
+  }))
+    await expect(world.start({ blobs: { [name]: value } as never })).rejects.toMatchObject({
+      code: 'CONFIG',
+      details: { path: `blobs.${name}` },
+    })
+  expect(world.disk.entry('/data')).toBeUndefined()
+})
+
+describe('writes to one key take effect in their order', () => {
+  test('a small put behind a large one does not overtake it, nor the other way round', async () => {
+    const { world, app } = await started()
+    const writes = [
+      app.store.put('key', Buffer.alloc(5000, 1)),
+      app.store.put('key', 'small'),
+      app.store.put('other', 'free'),
+    ]
+    await world.during(Promise.all(writes))
+    expect(app.store.get('key')).toBe('small')
+    await world.during(
+      Promise.all([
+        app.store.put('key', 1),
+        app.store.put('key', Buffer.alloc(5000, 2)),
+        app.store.delete('key'),
+        app.store.append('key', Buffer.alloc(2000, 3)),
+      ]),
+    )
+    expect(app.store.get('key')).toEqual(Buffer.alloc(2000, 3))
+  })
+})

@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest'
+import { Control, LmdbWriter } from '../../../src/actors/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+const ok = [
+  { shard: 0, ok: true },
+  { shard: 1, ok: true },
+]
+
+/** An instance of two shards with something in each. */
+const filled = async () => {
+  const world = machine()
+  const app = await world.start({ shards: 2 })
+  const put = async (prefix: string) => {
+    await world.during(Promise.all([...'abcdefgh'].map((key) => app.store.put(prefix + key, key))))
+  }
+  const lag = async () => {
+    const writers = [0, 1].map((shard) => app.system.to(LmdbWriter.name(shard)))
+    const found = await world.during(Promise.all(writers.map((each) => LmdbWriter.describe(each))))
+    return found.map(({ lag }) => lag)
+  }
+  await put('1')
+  return { ...world, app, put, lag }
+}
+
+describe('control', () => {
+  test('flushes every shard: a barrier over all that was applied before', async () => {
+    const { app, during, lag } = await filled()
+
+    expect(await during(app.control.flushAll(), 10)).toEqual({ outcomes: ok })
+    expect(await lag()).toEqual([0, 0])
+  })
+
+  test('suspends every projection after a flush, and reads and writes go on', async () => {
+    const { app, clock, during, put, lag } = await filled()
+
+    const { outcomes, token } = await during(app.control.suspendAll())
+    expect(outcomes).toEqual(ok)
+    expect(await lag()).toEqual([0, 0])
+
+    await put('2')
+    await clock.advance(5_000)
+    expect((await lag()).every((each) => each > 0)).toBe(true)
+    expect(app.store.range({ prefix: '2' }).entries.length).toBe(8)
+
+    expect(await during(app.control.resumeAll({ token }))).toEqual({ outcomes: ok })
+    await clock.advance(1_000)
+    expect(await lag()).toEqual([0, 0])
+  })
+
+  test('moves a shard again only when both of two suspensions have ended', async () => {
+    const { app, clock, during, put, lag } = await filled()
+    const one = await during(app.control.suspendAll())
+    const two = await during(app.control.suspendAll({ flush: false }))
+    await put('2')
+
+    await during(app.control.resumeAll({ token: one.token }))
+    await clock.advance(1_000)
+    expect((await lag()).every((each) => each > 0)).toBe(true)
+
+    await during(app.control.resumeAll({ token: two.token }))
+    await clock.advance(1_000)
+    expect(await lag()).toEqual([0, 0])
+  })
+
+  test('ends a suspension with its lease, with its owner, and by force', async () => {
+    const { app, clock, during, put, lag } = await filled()
+    const owner = await during(app.system.start({ init: () => 0 }, undefined))
+    await during(app.control.suspendAll({ leaseMs: 500 }))
+    await during(app.control.suspendAll({ owner }))
+    await during(app.control.suspendAll({ flush: false }))
+    await put('2')
+
+    await clock.advance(500)
+    app.system.kill(owner)
+    await clock.advance(500)
+    expect(app.health().shards.map(({ suspended }) => suspended)).toEqual([true, true])
+
+    await during(app.control.resumeAll({ force: true }))
+    await clock.advance(1_000)
+    expect(await lag()).toEqual([0, 0])
+  })
+
+  test('keeps a suspension through the death of everybody who took part in it, and still ends it with its lease', async () => {
+    const { app, clock, during, put, lag } = await filled()
+    await during(app.control.suspendAll({ leaseMs: 10_000 }))
+    app.system.kill(LmdbWriter.name(0))
+    app.system.kill(Control.name())
+    await clock.advance(100)
+    await put('2')
+    await clock.advance(5_000)
+    expect((await lag()).every((each) => each > 0)).toBe(true)
+
+    await clock.advance(5_000)
+    expect(await lag()).toEqual([0, 0])
+  })
+
+  test('holds writers back with `writes`, whoever dies, and lets them go with resume', async () => {
+    const { app, clock, during } = await filled()
+    await during(app.control.suspendAll({ writes: true }))
+    const put = app.store.put('waits', 1)
+    expect(await codeOf(app.store.put('refused', 1, { whenFull: 'refuse' }))).toBe('BUSY')
+    app.system.kill(Control.name())
+    await clock.advance(1_000)
+    expect(app.store.has('waits')).toBe(false)
+
+    await during(app.control.resumeAll({ force: true }))
+    await during(put)
+    expect(app.store.has('waits')).toBe(true)
+  })
+
+  test('discards what waits, answers waiting flushes with DISCARDED, and the log brings everything back', async () => {
+    const { app, clock, during, put, lag } = await filled()
+    const { token } = await during(app.control.suspendAll())
+    await put('2')
+    const flush = app.control.flushAll()
+    await clock.settle()
+
+    expect(await during(app.control.discardAll())).toEqual({ outcomes: ok })
+    expect((await during(flush)).outcomes.map(({ error }) => error?.code)).toEqual([
+      'DISCARDED',
+      'DISCARDED',
+    ])
+
+    await during(app.control.resumeAll({ token }))
+    await during(app.control.flushAll())
+    expect(await lag()).toEqual([0, 0])
+    expect(app.store.range({ prefix: '2' }).entries.length).toBe(8)
+  })
+
+  test('says of each shard what stood in the way, and leaves none half suspended', async () => {
+    const { app, clock, projections, during, put } = await filled()
+    projections.failCommits('/data/shard-1/lmdb', Number.POSITIVE_INFINITY)
+    await put('2')
+    await clock.advance(500)
+
+    const { outcomes } = await during(app.control.suspendAll({ timeoutMs: 1_000, writes: true }))
+
+    expect(outcomes).toMatchObject([{ ok: true }, { ok: false, error: { code: 'DEGRADED' } }])
+    expect(app.health().shards.map(({ suspended }) => suspended)).toEqual([true, false])
+    expect(app.shards[1]?.gate.holds).toEqual([])
+  })
+
+  test('refuses what it does not know at the caller', async () => {
+    const { app } = await filled()
+    const { control } = app
+
+    expect(
+      await Promise.all(
+        [
+          control.flush(7),
+          control.suspend(0, { timeoutMs: 0 }),
+          control.suspendAll({ leaseMs: -1 }),
+          control.suspendAll({ typo: 1 } as object),
+          control.resumeAll({ token: 7 as unknown as string }),
+          control.reopen(0, 'nothing' as 'shard'),
+        ].map(codeOf),
+      ),
+    ).toEqual(Array(6).fill('INVALID_ARGUMENT'))
+  })
+})
+
+describe('a put with ack `projected`', () => {
+  test('resolves when the projection shows it', async () => {
+    const { app, during, lag } = await filled()
+
+    await during(app.store.put('a', 1, { ack: 'projected' }), 100)
+
+    expect((await lag()).some((each) => each === 0)).toBe(true)
+  })
+
+  test('stands when that takes too long, and says where', async () => {
+    const { app, during } = await filled()
+    await during(app.control.suspendAll())
+
+    const put = app.store.put('a', 1, { ack: 'projected', deadlineMs: 500 }).catch((error) => error)
+
+    expect(await during(put)).toMatchObject({
+      code: 'TIMEOUT',
+      details: { position: expect.objectContaining({ lsn: expect.any(Number) }) },
+    })
+    expect(app.store.get('a')).toBe(1)
+  })
+})

@@ -1,0 +1,90 @@
+/** A suspension holds for its owner and no longer, and is refused where it could not hold. */
+import { describe, expect, test } from 'vitest'
+import { Control } from '../../../src/actors/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+describe('a suspension that ends while it still flushes', () => {
+  /** An instance whose flush takes a second: the log has to be synced first. */
+  const stuck = async () => {
+    const world = machine({ syncMs: 1_000 })
+    const app = await world.start({ wal: { enableFsync: false } })
+    await world.during(app.store.put('a', 1))
+    return { ...world, app }
+  }
+  const isFree = ({ app }: Awaited<ReturnType<typeof stuck>>) => {
+    expect(app.health().shards).toMatchObject([{ suspended: false }])
+    expect(app.shards[0]?.gate.holds).toEqual([])
+    expect(app.shards[0]?.suspensions.size).toBe(0)
+  }
+
+  test.each<[string, object]>([
+    ['by its lease', { leaseMs: 500 }],
+    ['by its time-out', { timeoutMs: 500 }],
+  ])('%s leaves no hold behind', async (_, options) => {
+    const world = await stuck()
+    const outcome = world.app.control.suspendAll({ writes: true, timeoutMs: 5_000, ...options })
+
+    const { outcomes } = await world.during(outcome)
+    expect(outcomes).toMatchObject([{ ok: false }])
+
+    await world.clock.advance(5_000)
+    isFree(world)
+    await world.during(world.app.store.put('b', 1))
+  })
+
+  test('with its owner leaves no hold behind', async () => {
+    const world = await stuck()
+    const owner = await world.during(world.app.system.start({ init: () => 0 }, undefined))
+    const outcome = world.app.control.suspendAll({ writes: true, owner, timeoutMs: 5_000 })
+    await world.clock.settle()
+
+    world.app.system.kill(owner)
+
+    expect((await world.during(outcome)).outcomes).toMatchObject([{ ok: false }])
+    await world.clock.advance(5_000)
+    isFree(world)
+  })
+
+  test('with control itself leaves no hold behind', async () => {
+    const world = await stuck()
+    const outcome = codeOf(world.app.control.suspendAll({ writes: true, timeoutMs: 5_000 }))
+    await world.clock.settle()
+
+    world.app.system.kill(Control.name())
+
+    expect(await world.during(outcome)).toBe('EXITED')
+    await world.clock.advance(5_000)
+    isFree(world)
+  })
+})
+
+test('a second suspension of a projection that is held and behind gets BUSY at once, and holds no writers', async () => {
+  const { clock, start, during } = machine()
+  const app = await start()
+  await during(app.control.suspendAll())
+  await during(app.store.put('a', 1))
+
+  const { outcomes } = await during(app.control.suspendAll({ writes: true }), 100)
+
+  expect(outcomes).toMatchObject([{ ok: false, error: { code: 'BUSY' } }])
+  await during(app.store.put('b', 1))
+  const flushless = await during(app.control.suspendAll({ flush: false }))
+  expect(flushless.outcomes).toMatchObject([{ ok: true }])
+  await clock.advance(10)
+})
+
+test('what is no process is no owner of a suspension', async () => {
+  const { start } = machine()
+  const app = await start()
+
+  for (const owner of [5, {}, 'x'])
+    expect(await codeOf(app.control.suspendAll({ owner } as never))).toBe('INVALID_ARGUMENT')
+})
+
+test('control of a closed instance says so', async () => {
+  const { start, during } = machine()
+  const app = await start()
+  await during(app.close())
+
+  expect(await codeOf(app.control.flushAll())).toBe('CLOSED')
+})

@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest'
+import { Applier } from '../../../src/actors/index.ts'
+import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+const started = async (overlay: StartOptions['overlay']) => {
+  const world = machine()
+  const app = await world.start({ overlay: overlay ?? {} })
+  return { world, app }
+}
+
+const keysInMemory = async (app: App) =>
+  (await Applier.describe(app.system.to(Applier.name('default', 0)))).overlayKeys
+
+describe('a row that the projection shows', () => {
+  test('leaves memory at once', async () => {
+    const { world, app } = await started({})
+    await world.during(app.store.put('a', 1, { ack: 'projected' }))
+    expect(await world.during(keysInMemory(app))).toBe(0)
+  })
+
+  test('stays for `overlay.hotTtlMs`, counted anew when it is written again', async () => {
+    const { world, app } = await started({ hotTtlMs: 1_000 })
+    await world.during(app.store.put('a', 1, { ack: 'projected' }))
+    await world.clock.advance(600)
+    await world.during(app.store.put('a', 2, { ack: 'projected' }))
+    await world.clock.advance(600)
+    expect(await world.during(keysInMemory(app))).toBe(1)
+    expect(app.store.get('a')).toBe(2)
+    await world.clock.advance(600)
+    expect(await world.during(keysInMemory(app))).toBe(0)
+    expect(app.store.get('a')).toBe(2)
+  })
+
+  test('makes room for what is not projected: no write waits for it', async () => {
+    const { world, app } = await started({ hotTtlMs: 3_600_000, keys: 3 })
+    for (const key of ['a', 'b']) await world.during(app.store.put(key, 1, { ack: 'projected' }))
+    expect(await world.during(keysInMemory(app))).toBe(2)
+    await world.during(app.control.suspend(0))
+    await world.during(app.store.put('c', 1))
+    expect(await world.during(keysInMemory(app))).toBe(1)
+    expect(await world.during(codeOf(app.store.put('d', 1, { whenFull: 'refuse' })))).toBe('ok')
+    await world.during(app.store.put('e', 1))
+    expect(await world.during(codeOf(app.store.put('f', 1, { whenFull: 'refuse' })))).toBe('BUSY')
+  })
+})

@@ -1,0 +1,145 @@
+/** A projection beside a log that was restored from a copy and went another way since: same log id, an LSN that the log has too. */
+import { describe, expect, test } from 'vitest'
+import { WalWriter } from '../../../src/actors/index.ts'
+import { encodeValue } from '../../../src/storage/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { type Machine, machine } from '../../support/simulated-instance.ts'
+
+const wal = '/data/shard-0/wal'
+const lmdb = '/data/shard-0/lmdb'
+
+/** Runs an instance that puts `keys` with `value`, shows them in its projection when `projected`, and closes. */
+const life = async (world: Machine, keys: readonly string[], value: string, projected: boolean) => {
+  const { start, during } = world
+  const app = await start()
+  if (!projected) await during(app.control.suspendAll())
+  for (const key of keys) await during(app.store.put(key, value))
+  if (projected) await during(app.control.flushAll())
+  await during(app.close())
+}
+
+/** Puts the log's files of `from` in the place of those of `to`. */
+const restoreLog = (from: Machine['disk'], to: Machine['disk']): void => {
+  const isFile = (disk: Machine['disk'], name: string) =>
+    name !== 'LOCK' && disk.entry(`${wal}/${name}`)?.kind === 'file'
+  for (const name of to.list(wal)) if (isFile(to, name)) to.remove(`${wal}/${name}`)
+  for (const name of from.list(wal)) {
+    if (!isFile(from, name)) continue
+    const file = to.open(`${wal}/${name}`, 'create')
+    file.write(from.contents(`${wal}/${name}`), 0)
+    file.sync()
+    file.close()
+  }
+}
+
+/** The position and the rows that are in the projection, as they would be copied with its files. */
+const copied = async ({ projections }: Machine) => {
+  const store = projections.open(lmdb)
+  const copy = { position: store.position(), rows: [...store.range({})] }
+  await store.close()
+  return copy
+}
+
+/** Puts a copy of a projection in the place of what is there. */
+const restoreProjection = async (
+  { projections }: Machine,
+  { position, rows }: Awaited<ReturnType<typeof copied>>,
+) => {
+  projections.remove(lmdb)
+  if (!position) throw new Error('the projection that was copied shows nothing')
+  const store = projections.open(lmdb)
+  await store.commit(rows, position)
+  await store.close()
+}
+
+const remarksOf = async ({ during }: Machine, app: App) =>
+  (await during(WalWriter.describe(app.system.to(WalWriter.name(0))))).report?.remarks
+
+const common = ['a', 'b', 'c']
+const later = ['d', 'e', 'f', 'g']
+
+/** A log that went one way (`one` under the later keys, projected) and, from a copy without them, another (`two`). */
+const forked = async () => {
+  const world = machine()
+  await life(world, common, 'common', true)
+  const copy = world.disk.clone()
+  await life(world, later, 'one', true)
+  const projection = await copied(world)
+  restoreLog(copy, world.disk)
+  world.projections.remove(lmdb)
+  await life(world, [...later, 'h', 'i'], 'two', false)
+  return { ...world, projection }
+}
+
+describe('a projection of another timeline of the same log', () => {
+  test('is built anew from the log, and nothing of it is believed', async () => {
+    const world = await forked()
+    const { start, during } = world
+    await restoreProjection(world, world.projection)
+
+    const app = await start()
+
+    expect([...common, ...later].map((key) => app.store.get(key))).toEqual([
+      ...common.map(() => 'common'),
+      ...later.map(() => 'two'),
+    ])
+    await during(app.control.flushAll())
+    await during(app.close())
+    const { position } = await copied(world)
+    expect(position?.lsn).toBeGreaterThan(world.projection.position?.lsn ?? 0)
+  })
+
+  test('is told in the remarks of the opening', async () => {
+    const world = await forked()
+    await restoreProjection(world, world.projection)
+
+    const app = await world.start()
+
+    expect(await remarksOf(world, app)).toEqual([expect.stringContaining('another timeline')])
+  })
+
+  test('is replaced once: the next opening finds one of this log, and has nothing to remark', async () => {
+    const world = await forked()
+    await restoreProjection(world, world.projection)
+    const before = await world.start()
+    await world.during(before.close())
+
+    const app = await world.start()
+
+    expect(await remarksOf(world, app)).toEqual([])
+  })
+
+  test('is not confused with one that lags: that one is believed, and brought up to date', async () => {
+    const world = machine()
+    await life(world, common, 'common', true)
+    const projection = await copied(world)
+    await life(world, later, 'one', true)
+    await restoreProjection(world, projection)
+    // A row that the log does not have shows that the projection was not built anew.
+    const { position } = projection
+    if (!position) throw new Error('the projection shows nothing')
+    const store = world.projections.open(lmdb)
+    await store.commit([['kept', { value: encodeValue('as it was'), expiresAt: 0 }]], position)
+    await store.close()
+
+    const app = await world.start()
+
+    expect(['kept', ...later].map((key) => app.store.get(key))).toEqual([
+      'as it was',
+      ...later.map(() => 'one'),
+    ])
+    expect(await remarksOf(world, app)).toEqual([])
+  })
+
+  test('that was written before there were marks is believed, by its id and LSN', async () => {
+    const world = await forked()
+    const { position } = world.projection
+    if (!position) throw new Error('the projection shows nothing')
+    const { frame: _, ...unmarked } = position
+    await restoreProjection(world, { ...world.projection, position: unmarked })
+
+    const app = await world.start()
+
+    expect(app.store.get('d')).toBe('one')
+  })
+})

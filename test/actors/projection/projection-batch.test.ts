@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import {
+  batchMax,
+  ProjectionBatch,
+  sliceRowsMax,
+} from '../../../src/actors/projection/projection-batch.ts'
+import { encodeFrame, encodeValue, noExpiry, type Unit } from '../../../src/storage/index.ts'
+import { MapRows } from '../../support/map-rows.ts'
+import { pendingFrames } from '../../support/pending-frames.ts'
+
+const put = (key: string, value: unknown): Unit => ({
+  kind: 'put',
+  key,
+  value: encodeValue(value),
+  expiry: noExpiry,
+})
+
+const putMany = (count: number): Unit => ({
+  kind: 'putMany',
+  entries: Array.from({ length: count }, (_, at) => ({
+    key: `many:${at}`,
+    value: encodeValue(at),
+    expiry: noExpiry,
+  })),
+})
+
+/** Frames of one unit each, with LSNs from 1 on. */
+const framesOf = (units: readonly Unit[]) =>
+  pendingFrames(
+    units.map((unit, at) => ({ lsn: at + 1, time: 100 + at, frame: encodeFrame([unit]) })),
+  )
+
+const puts = (count: number, value: unknown = 1) =>
+  framesOf(Array.from({ length: count }, (_, at) => put(`k${at}`, value)))
+
+/** Takes everything; answers how many rows the batch had after each slice. */
+const slices = (batch: ProjectionBatch, lsnMax = Number.POSITIVE_INFINITY): number[] => {
+  const rows: number[] = []
+  for (let hasMore = true; hasMore; rows.push(batch.changes.size)) hasMore = batch.take(lsnMax)
+  return rows
+}
+
+describe('a batch of the projection', () => {
+  test('is taken a slice at a time, and names its last frame once it is whole', () => {
+    const frames = puts(2.5 * sliceRowsMax)
+    const batch = new ProjectionBatch(frames, new MapRows())
+
+    expect(batch.take(9_999)).toBe(true)
+    expect({ rows: batch.changes.size, frame: batch.frame }).toEqual({
+      rows: sliceRowsMax,
+      frame: undefined,
+    })
+    expect(slices(batch)).toEqual([2 * sliceRowsMax, 2.5 * sliceRowsMax])
+    expect({ lsn: batch.lsn, frames: batch.frames, frame: batch.frame }).toEqual({
+      lsn: 2.5 * sliceRowsMax,
+      frames: 2.5 * sliceRowsMax,
+      frame: frames.mark(2.5 * sliceRowsMax - 1),
+    })
+  })
+
+  test('has so many rows at most', () => {
+    const batch = new ProjectionBatch(puts(batchMax.rows + 500), new MapRows())
+
+    expect(slices(batch).at(-1)).toBe(batchMax.rows)
+    expect(batch.lsn).toBe(batchMax.rows)
+  })
+
+  test('has so many bytes at most, and what goes beyond is one frame', () => {
+    const bytes = 100_000
+    const batch = new ProjectionBatch(puts(100, 'x'.repeat(bytes)), new MapRows())
+
+    slices(batch)
+    expect(batch.frames).toBe(Math.ceil(batchMax.bytes / bytes))
+  })
+
+  test('counts the bytes of a row that changes again and again each time: all of them are work', () => {
+    const frames = framesOf(Array.from({ length: 100 }, () => put('k', 'x'.repeat(100_000))))
+    const batch = new ProjectionBatch(frames, new MapRows())
+
+    slices(batch)
+    expect(batch.frames).toBe(Math.ceil(batchMax.bytes / 100_000))
+  })
+
+  test('never cuts a frame, however large it is', () => {
+    const batch = new ProjectionBatch(framesOf([putMany(4_000), put('k', 1)]), new MapRows())
+
+    expect(slices(batch)).toEqual([4_000, 4_001])
+  })
+
+  test('takes nothing beyond the LSN that it is told', () => {
+    const batch = new ProjectionBatch(puts(10), new MapRows())
+
+    expect(slices(batch, 4)).toEqual([4])
+    expect(batch.lsn).toBe(4)
+  })
+
+  test('without a frame has no LSN and names none', () => {
+    const batch = new ProjectionBatch(puts(0), new MapRows())
+
+    expect(slices(batch)).toEqual([0])
+    expect({ lsn: batch.lsn, frame: batch.frame }).toEqual({ lsn: 0, frame: undefined })
+  })
+})

@@ -1,0 +1,250 @@
+import { describe, expect, test } from 'vitest'
+import { ProjectionFeed } from '../../../src/actors/projection/projection-feed.ts'
+import {
+  encodeFrame,
+  encodeValue,
+  markOf,
+  noExpiry,
+  type Unit,
+} from '../../../src/storage/index.ts'
+import { MapRows } from '../../support/map-rows.ts'
+import { appliedFrames } from '../../support/pending-frames.ts'
+
+const limits = {
+  intervalMs: 50,
+  quietMs: 20,
+  maxLagMs: 250,
+  maxOps: 10,
+  ringSlots: 4,
+  ringBytes: 1_000_000,
+}
+
+const unitsOf = (lsn: number): readonly Unit[] => [
+  { kind: 'put', key: `k${lsn}`, value: encodeValue('v'), expiry: noExpiry },
+]
+
+const applied = (...lsns: number[]) => appliedFrames(lsns, unitsOf)
+
+/** What the log answers for these LSNs, reading on behind the last. */
+const readOf = (lsns: readonly number[], next: number) => {
+  const frames = lsns.map((lsn) => encodeFrame(unitsOf(lsn)))
+  const bytes = Buffer.concat(frames)
+  let offset = 0
+  return {
+    frames: lsns.map((lsn, at) => {
+      const length = frames[at]?.length ?? 0
+      offset += length
+      return { lsn, type: 1, time: 1, offset: offset - length, length }
+    }),
+    bytes,
+    next,
+    durableLsn: next - 1,
+  }
+}
+
+const nothing = new MapRows()
+
+const upTo = (last: number) => Array.from({ length: last }, (_, at) => at + 1)
+
+/** Takes batches as long as there are any; answers the keys in the order of their commits. */
+const drain = (feed: ProjectionFeed, now = 1_000) => {
+  const keys: string[] = []
+  for (
+    let step = feed.next(now, true, nothing);
+    step.kind === 'commit';
+    step = feed.next(now, true, nothing)
+  ) {
+    keys.push(...step.batch.changes.keys())
+    feed.committed(step.batch)
+  }
+  return keys
+}
+
+describe('the feed of a projection', () => {
+  test('takes enqueued frames in order, when the schedule says so', () => {
+    const feed = new ProjectionFeed(limits, 7, 7)
+    feed.durable(9)
+    feed.enqueue(applied(8, 9), 100)
+
+    expect(feed.next(100, false, nothing)).toEqual({ kind: 'due', inMs: 50 })
+    expect(drain(feed)).toEqual(['k8', 'k9'])
+    expect(feed.next(2_000, false, nothing)).toEqual({ kind: 'nothing' })
+    expect(feed.projectedLsn).toBe(9)
+  })
+
+  test('reads the log first when it begins behind, and never beyond what was applied', () => {
+    const feed = new ProjectionFeed(limits, 2, 5)
+    expect(feed.next(0, false, nothing)).toEqual({ kind: 'sync' })
+    feed.durable(5)
+    expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 3 })
+
+    // The log already holds 6 and 7; they have not been applied yet.
+    feed.tailed(readOf([3, 4, 5, 6, 7], 8))
+    expect(drain(feed)).toEqual(['k3', 'k4', 'k5'])
+
+    feed.durable(7)
+    feed.enqueue(applied(6, 7), 100)
+    expect(drain(feed)).toEqual(['k6', 'k7'])
+  })
+
+  test('reads on where a read ended, and counts frames that are not data as taken', () => {
+    const feed = new ProjectionFeed(limits, 0, 6)
+    feed.durable(6)
+    feed.tailed(readOf([1, 2], 4))
+    expect(drain(feed)).toEqual(['k1', 'k2'])
+    expect(feed.next(0, true, nothing)).toEqual({ kind: 'read', from: 4 })
+
+    feed.tailed(readOf([], 7))
+
+    expect(feed.projectedLsn).toBe(6)
+    expect(feed.load.tailing).toBe(false)
+  })
+
+  test('asks for a sync before it takes what is not durable', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.enqueue(applied(1, 2), 0)
+    expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
+
+    feed.durable(1)
+    expect(drain(feed)).toEqual(['k1'])
+    expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
+  })
+
+  test('takes at once what was durable when it was applied', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.enqueue(appliedFrames([1, 2], unitsOf, 1, 2), 0)
+    feed.enqueue(appliedFrames([3], unitsOf, 1, 2), 0)
+    expect(drain(feed)).toEqual(['k1', 'k2'])
+    expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
+  })
+
+  test('reads the log when the outbox has overflowed, and loses and repeats nothing', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.durable(100)
+    feed.enqueue(applied(1, 2, 3, 4, 5, 6), 0)
+    expect(feed.load).toMatchObject({ references: 0, tailing: true })
+    expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 1 })
+
+    feed.tailed(readOf([1, 2, 3], 4))
+    expect(drain(feed)).toEqual(['k1', 'k2', 'k3'])
+    feed.enqueue(applied(7), 10)
+    feed.tailed(readOf([4, 5, 6, 7], 8))
+    expect(drain(feed)).toEqual(['k4', 'k5', 'k6', 'k7'])
+
+    feed.enqueue(applied(8), 20)
+    expect(feed.load.tailing).toBe(false)
+    expect(drain(feed)).toEqual(['k8'])
+  })
+
+  test('tells the last frame of a batch from another under its LSN, wherever it came from', () => {
+    const marks = [applied(1, 2), readOf([1, 2], 3)].map((source) => {
+      const feed = new ProjectionFeed(limits, 0, 'lsns' in source ? 0 : 2)
+      feed.durable(2)
+      if ('lsns' in source) feed.enqueue(source, 0)
+      else feed.tailed(source)
+      const step = feed.next(0, true, nothing)
+      return step.kind === 'commit' ? step.batch.frame : undefined
+    })
+
+    expect(marks[0]).toEqual(markOf(1, encodeFrame(unitsOf(2))))
+    expect(marks[1]).toEqual(marks[0])
+  })
+
+  test('gets back from the log what was discarded', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.durable(2)
+    feed.enqueue(applied(1, 2), 0)
+
+    expect(feed.discard()).toBe(2)
+    expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 1 })
+  })
+
+  test('waits for quiet, but no longer than the lag allows, and not at all with enough operations', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.durable(100)
+    feed.enqueue(applied(1), 0)
+    feed.enqueue(applied(2), 49)
+    expect(feed.next(50, false, nothing)).toEqual({ kind: 'due', inMs: 19 })
+
+    feed.enqueue(applied(3), 245)
+    expect(feed.next(246, false, nothing)).toEqual({ kind: 'due', inMs: 4 })
+
+    // Commands are counted, and not frames.
+    const many = { kind: 'deleteMany', keys: [...'abcdefg'] } as const
+    feed.enqueue(
+      appliedFrames([4], () => many),
+      246,
+    )
+    expect(feed.next(246, false, nothing).kind).toBe('commit')
+  })
+
+  test('lets what comes while a batch is committed wait as long as what came before', () => {
+    const feed = new ProjectionFeed(limits, 0, 0)
+    feed.durable(100)
+    feed.enqueue(applied(1), 0)
+    const step = feed.next(50, false, nothing)
+    if (step.kind !== 'commit') throw new Error(step.kind)
+    feed.enqueue(applied(2), 60)
+    feed.enqueue(applied(3), 70)
+    feed.committed(step.batch)
+
+    // A flush that went on until nothing is left would never end under load, and make a transaction of each few rows.
+    expect(feed.next(71, false, nothing)).toEqual({ kind: 'due', inMs: 39 })
+    feed.enqueue(applied(4), 300)
+    expect(feed.next(301, false, nothing)).toEqual({ kind: 'due', inMs: 9 })
+    expect(feed.next(310, false, nothing).kind).toBe('commit')
+  })
+
+  test('that overflows, or is discarded, while a batch is committed reads the log behind that batch', () => {
+    for (const disturb of [
+      (feed: ProjectionFeed) => feed.enqueue(applied(3, 4, 5, 6, 7), 100),
+      (feed: ProjectionFeed) => feed.discard(),
+    ]) {
+      const feed = new ProjectionFeed(limits, 0, 0)
+      feed.durable(9)
+      feed.enqueue(applied(1, 2), 100)
+      const step = feed.next(100, true, nothing)
+      if (step.kind !== 'commit') throw new Error(step.kind)
+      disturb(feed)
+      feed.enqueue(applied(8), 100)
+      feed.committed(step.batch)
+      expect(feed.projectedLsn).toBe(2)
+      expect(feed.next(100, true, nothing)).toEqual({ kind: 'read', from: 3 })
+    }
+  })
+
+  test('gathers a large batch in turns, whatever the schedule says, and takes what comes meanwhile', () => {
+    const feed = new ProjectionFeed({ ...limits, ringSlots: 10_000 }, 0, 0)
+    feed.durable(9_999)
+    feed.enqueue(applied(...upTo(150)), 100)
+    expect(feed.next(200, false, nothing)).toEqual({ kind: 'gather' })
+    feed.enqueue(applied(151), 200)
+
+    const step = feed.next(200, false, nothing)
+    if (step.kind !== 'commit') throw new Error(step.kind)
+    expect({ lsn: step.batch.lsn, frame: step.batch.frame }).toEqual({
+      lsn: 151,
+      frame: markOf(1, encodeFrame(unitsOf(151))),
+    })
+    feed.committed(step.batch)
+    expect(feed.next(200, false, nothing)).toEqual({ kind: 'nothing' })
+  })
+
+  test('forgets what it had gathered when it overflows, or is discarded: the log brings it back', () => {
+    for (const disturb of [
+      (feed: ProjectionFeed) => feed.enqueue(applied(151, 152, 153), 100),
+      (feed: ProjectionFeed) => feed.discard(),
+    ]) {
+      const feed = new ProjectionFeed({ ...limits, ringSlots: 152 }, 0, 0)
+      feed.durable(9_999)
+      feed.enqueue(applied(...upTo(150)), 100)
+      expect(feed.next(100, true, nothing)).toEqual({ kind: 'gather' })
+      disturb(feed)
+
+      expect(feed.next(100, true, nothing)).toEqual({ kind: 'read', from: 1 })
+      feed.tailed(readOf([1, 2], 3))
+      const step = feed.next(100, true, nothing)
+      expect(step.kind === 'commit' && [...step.batch.changes.keys()]).toEqual(['k1', 'k2'])
+    }
+  })
+})

@@ -1,0 +1,76 @@
+/** Writes that come to the batcher in one message: each of them has an outcome and a deadline of its own. */
+import { describe, expect, test } from 'vitest'
+import { Applier, Batcher } from '../../../src/actors/index.ts'
+import { resume, suspend } from '../../../src/runtime/index.ts'
+import { batched, outcomesOf } from '../../support/batched-instance.ts'
+
+describe('writes that come together', () => {
+  test('come in one message, whatever their windows and namespaces', async () => {
+    const { app, clock, during } = await batched()
+    const batcher = app.system.to(Batcher.name(0))
+    await during(suspend(batcher))
+    const depth = () => app.system.info(batcher)?.mailbox ?? 0
+    const writes = ['s:a', 't:a', 's:b'].map((key, at) => app.store.put(key, at, { windowMs: 5 }))
+    await clock.settle()
+
+    expect(depth()).toBe(1)
+    await during(resume(batcher))
+    await during(Promise.all(writes))
+  })
+
+  test('give up at their own deadlines while nobody takes them, and the others are written', async () => {
+    const { app, clock, during } = await batched()
+    const batcher = app.system.to(Batcher.name(0))
+    await during(suspend(batcher))
+    const put = (key: string, deadlineMs: number) =>
+      app.store.put(key, key, { windowMs: 1, deadlineMs })
+    const writes = [put('s:a', 300), put('s:b', 50), put('s:c', 100)]
+    const outcomes = outcomesOf(writes)
+
+    await clock.advance(60)
+    expect(outcomes).toEqual(['pending', 'NOT_SUBMITTED', 'pending'])
+    await clock.advance(50)
+    expect(outcomes).toEqual(['pending', 'NOT_SUBMITTED', 'NOT_SUBMITTED'])
+
+    await during(resume(batcher))
+    await clock.advance(10)
+    expect(outcomes).toEqual(['ok', 'NOT_SUBMITTED', 'NOT_SUBMITTED'])
+    expect(app.store.getMany(['s:a', 's:b', 's:c'])).toEqual(['s:a', undefined, undefined])
+    expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
+    expect(app.shards[0]?.marks.isEmpty).toBe(true)
+  })
+
+  test('have open outcomes at their own deadlines once they are in a frame', async () => {
+    const { app, clock, during } = await batched()
+    const applier = app.system.to(Applier.name(0))
+    await during(suspend(applier))
+    const outcomes = outcomesOf(
+      [50, 200].map((deadlineMs) =>
+        app.store.put(`s:${deadlineMs}`, 1, { windowMs: 1, deadlineMs }),
+      ),
+    )
+
+    await clock.advance(60)
+    expect(outcomes).toEqual(['UNKNOWN_OUTCOME', 'pending'])
+    await during(resume(applier))
+    await clock.settle()
+    expect(outcomes).toEqual(['UNKNOWN_OUTCOME', 'ok'])
+    expect(app.store.getMany(['s:50', 's:200'])).toEqual([1, 1])
+    expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
+  })
+
+  test('have codes when the batcher is killed before it takes them, and leave nothing behind', async () => {
+    const { app, clock, during } = await batched()
+    await during(suspend(app.system.to(Batcher.name(0))))
+    const outcomes = outcomesOf(['s:a', 's:b'].map((key) => app.store.put(key, 1, { windowMs: 1 })))
+    app.system.kill(Batcher.name(0))
+    const late = outcomesOf([app.store.put('s:c', 1, { windowMs: 1 })])
+
+    await clock.advance(50)
+    expect(outcomes).toEqual(['NOT_SUBMITTED', 'NOT_SUBMITTED'])
+    expect(late).not.toEqual(['pending'])
+    expect(app.shards[0]?.marks.isEmpty).toBe(true)
+    expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
+    await during(app.store.put('s:d', 1, { windowMs: 1 }))
+  })
+})

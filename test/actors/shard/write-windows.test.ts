@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest'
+import { WriteWindows, windowsMax } from '../../../src/actors/shard/write-windows.ts'
+import { machine } from '../../support/simulated-instance.ts'
+
+const codeOf = (work: () => unknown): unknown => {
+  try {
+    work()
+    return 'ok'
+  } catch (error) {
+    return (error as { code?: unknown }).code
+  }
+}
+
+describe('windows of namespaces', () => {
+  test('are none where none was given, and are given and taken away', () => {
+    const windows = new WriteWindows(new Map([['s', 5]]))
+    windows.set('a', 10_000)
+    windows.set('_root', 1)
+    expect(windows.all()).toEqual({ _root: 1, a: 10_000, s: 5 })
+    expect([windows.of('s'), windows.of('t')]).toEqual([5, 0])
+
+    for (const namespace of ['s', 'a', '_root', 'never']) windows.set(namespace, 0)
+    expect([windows.isEmpty, windows.all()]).toEqual([true, {}])
+  })
+
+  test.each([
+    ['s:', 5],
+    ['s:a', 5],
+    ['a\0', 5],
+    ['x'.repeat(1_024), 5],
+    [7, 5],
+    ['s', 0.5],
+    ['s', 10_001],
+    ['s', -1],
+    ['s', Number.NaN],
+    ['s', '5'],
+  ])('of %j with %j ms are refused, and nothing changes', (namespace, ms) => {
+    const windows = new WriteWindows(new Map())
+
+    expect(codeOf(() => windows.set(namespace as string, ms as number))).toBe('INVALID_ARGUMENT')
+    expect(windows.isEmpty).toBe(true)
+  })
+
+  test('are bounded in number; those that are there can still be changed', () => {
+    const windows = new WriteWindows(new Map())
+    for (let at = 0; at < windowsMax; at++) windows.set(`n${at}`, 1)
+
+    expect(codeOf(() => windows.set('one more', 1))).toBe('INVALID_ARGUMENT')
+    windows.set('n0', 7)
+    expect(windows.of('n0')).toBe(7)
+  })
+})
+
+describe('an instance', () => {
+  test.each([
+    [{ batcher: { windows: { 's:': 5 } } }, 'batcher.windows.s:'],
+    [{ batcher: { windows: { s: 0 } } }, 'batcher.windows.s'],
+    [{ batcher: { windows: { s: 10_001 } } }, 'batcher.windows.s'],
+    [{ batcher: { windows: [5] } }, 'batcher.windows'],
+    [{ batcher: { maxCommands: 0 } }, 'batcher.maxCommands'],
+    [{ batcher: { maxCommands: 65_536 } }, 'batcher.maxCommands'],
+    [{ batcher: { maxBytes: 1 } }, 'batcher.maxBytes'],
+    [{ batcher: { typo: 1 } }, 'batcher.typo'],
+    [{ admission: { bytes: 1 } }, 'admission.bytes'],
+    [{ admission: { commands: 0 } }, 'admission.commands'],
+    [{ wal: { queueCommands: 0 } }, 'wal.queueCommands'],
+  ])('refuses to start with %j', async (options, path) => {
+    const { start } = machine()
+
+    await expect(start(options as object)).rejects.toMatchObject({
+      code: 'CONFIG',
+      details: { path },
+    })
+  })
+
+  test('takes a write larger than every bound, alone', async () => {
+    const { start, during } = machine()
+    const app = await start({
+      wal: { queueBytes: 256, queueCommands: 1 },
+      admission: { bytes: 256, commands: 1 },
+      batcher: { maxBytes: 256, maxCommands: 1, windows: { s: 1 } },
+    })
+    const entries = Array.from({ length: 20 }, (_, at) => [`s:${at}`, 'x'.repeat(100)] as const)
+
+    await during(Promise.all([app.store.putMany(entries), app.store.put('s:last', 1)]))
+
+    expect(app.store.get('s:19')).toBe('x'.repeat(100))
+    expect(app.store.get('s:last')).toBe(1)
+  })
+})

@@ -1,0 +1,49 @@
+/** Code and options that come from outside disturb neither the start nor an actor. */
+import { describe, expect, test } from 'vitest'
+import type { StorageEvents } from '../../../src/actors/index.ts'
+import { telemetry } from '../../../src/runtime/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+describe('start', () => {
+  test('is not disturbed by an onProgress that throws, and leaves the folder free', async () => {
+    const { start, during } = machine()
+    const app = await start({
+      onProgress: () => {
+        throw new Error('mine')
+      },
+    })
+    await during(app.close())
+    await during((await start()).close())
+  })
+
+  test('refuses minDurable of a shard that is not there, and takes the greatest of several', async () => {
+    const { start, during } = machine()
+    const app = await start()
+    await during(app.store.put('a', 1))
+    await during(app.close())
+
+    const minDurable = (...lsns: number[]) => ({
+      wal: { minDurable: lsns.map((lsn) => ({ shard: 0, lsn })) },
+    })
+    expect(await codeOf(start({ wal: { minDurable: [{ shard: 7, lsn: 1 }] } }))).toBe('CONFIG')
+    expect(await codeOf(start(minDurable(9_999, 1)))).toBe('CORRUPT')
+    await during((await start(minDurable(1))).close())
+  })
+})
+
+test('a listener that throws disturbs no actor', async () => {
+  const { start, during } = machine()
+  const app = await start()
+  const events = telemetry<StorageEvents>(app.system)
+  for (const event of ['wal.commit', 'wal.recovered', 'lmdb.flushed', 'lmdb.suspended'] as const)
+    events.on(event, () => {
+      throw new Error('mine')
+    })
+
+  await during(app.store.put('a', 1))
+  const { outcomes } = await during(app.control.suspendAll())
+  await during(app.control.resumeAll())
+
+  expect(outcomes).toEqual([{ shard: 0, ok: true }])
+  expect(app.system.processes().every(({ restarts }) => restarts === 0)).toBe(true)
+})

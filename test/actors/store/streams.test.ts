@@ -1,0 +1,296 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { BlobStore } from '../../../src/actors/index.ts'
+import { Blobs } from '../../../src/storage/blobs/blobs.ts'
+import { payload } from '../../support/blob-folder.ts'
+import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+
+const options = { blobs: { threshold: 1000, graceMs: 60_000, sweepMs: 0 } }
+const dir = '/data/shard-0/blobs'
+
+const blobFiles = ({ disk }: Machine): string[] =>
+  disk.entry(dir) ? disk.list(dir).filter((name) => name.endsWith('.bloblog')) : []
+
+const started = async () => {
+  const world = machine()
+  return { world, app: await world.start(options) }
+}
+
+/** A megabyte and a bit, in chunks of odd sizes. */
+const chunks = [payload(1, 600_000), payload(2, 1), payload(3, 524_288), payload(4, 77_777)]
+const whole = Buffer.concat(chunks)
+
+const sameBytes = (left: Uint8Array, right: Uint8Array): boolean =>
+  Buffer.compare(left, right) === 0
+
+const collected = async (stream: Readable | undefined): Promise<Buffer> => {
+  if (!stream) throw new Error('no stream')
+  const pieces: Buffer[] = []
+  for await (const piece of stream) pieces.push(piece)
+  return Buffer.concat(pieces)
+}
+
+describe('putStream', () => {
+  test('answers position, length and SHA-256, and the value is its bytes', async () => {
+    const { world, app } = await started()
+    const put = await world.during(app.store.putStream('key', Readable.from(chunks)))
+    expect(put).toEqual({
+      position: { shard: 0, lsn: 1 },
+      length: whole.length,
+      sha256: createHash('sha256').update(whole).digest('hex'),
+    })
+    expect(sameBytes((await world.during(app.store.load('key'))) as Buffer, whole)).toBe(true)
+    expect(sameBytes(await world.during(collected(app.store.getStream('key'))), whole)).toBe(true)
+    expect(
+      sameBytes(app.store.getRange('key', 599_990, 600_100), whole.subarray(599_990, 600_100)),
+    ).toBe(true)
+    expect(() => app.store.get('key')).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }))
+  })
+
+  test('takes text, arrays and web streams; what it stores is bytes', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.putStream('text', ['grün', ' und ', 'blau']))
+    expect(app.store.get('text')).toEqual(Buffer.from('grün und blau'))
+    await world.during(app.store.putStream('web', new Blob(['from the web']).stream()))
+    expect(app.store.get('web')).toEqual(Buffer.from('from the web'))
+    await world.during(app.store.putStream('empty', []))
+    expect(app.store.get('empty')).toEqual(Buffer.alloc(0))
+    expect(app.store.has('empty')).toBe(true)
+  })
+
+  test('asks its source for no more than it has written', async () => {
+    const { world, app } = await started()
+    let asked = 0
+    const source = async function* () {
+      for (; asked < 64; asked++) yield payload(asked, 256 * 1024)
+    }
+    const put = app.store.putStream('key', source())
+    await world.clock.settle()
+    // Two chunks make a piece, and the disk has not answered for the first.
+    expect(asked).toBeLessThanOrEqual(4)
+    expect((await world.during(put)).length).toBe(16 * 1024 * 1024)
+  })
+
+  test('takes two pieces of memory however long the value is, and so does getStream', async () => {
+    const { world, app } = await started()
+    const handle = vi.spyOn(Blobs.prototype, 'handle')
+    onTestFinished(() => handle.mockRestore())
+    const memoryOf = (wanted: string) =>
+      new Set(
+        handle.mock.calls.flatMap(([kind, request]) =>
+          kind === wanted ? [(request as { bytes: Uint8Array }).bytes.buffer] : [],
+        ),
+      )
+    const source = Array.from({ length: 64 }, (_, at) => payload(at, 256 * 1024))
+    await world.during(app.store.putStream('key', source))
+    const back = await world.during(collected(app.store.getStream('key')))
+    expect(sameBytes(back, Buffer.concat(source))).toBe(true)
+    expect(memoryOf('streamWrite').size).toBe(2)
+    expect(memoryOf('readNext').size).toBe(2)
+  })
+
+  test('leaves the key as it was until the last byte is durable, and survives a power cut then', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.put('key', 'before'))
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const source = async function* () {
+      yield payload(1, 600_000)
+      await held
+      yield payload(2, 100)
+    }
+    const put = app.store.putStream('key', source())
+    await world.clock.advance(50)
+    expect(app.store.get('key')).toBe('before')
+    release()
+    await world.during(put)
+    world.disk.crash()
+    const again = await world.start(options)
+    const loaded = (await world.during(again.store.load('key'))) as Buffer
+    expect(sameBytes(loaded, Buffer.concat([payload(1, 600_000), payload(2, 100)]))).toBe(true)
+  })
+
+  test('that its source fails is that error, and leaves neither value nor file', async () => {
+    const { world, app } = await started()
+    const source = async function* () {
+      yield payload(1, 700_000)
+      throw new RangeError('the source broke')
+    }
+    await expect(world.during(app.store.putStream('key', source()))).rejects.toThrow(RangeError)
+    expect(app.store.has('key')).toBe(false)
+    expect(blobFiles(world)).toEqual([])
+    expect(app.shards[0]?.blobs.pins.size).toBe(0)
+  })
+
+  test('of another length than was said is refused, and the source is ended', async () => {
+    const { world, app } = await started()
+    for (const size of [whole.length - 1, whole.length + 1, 0]) {
+      const source = Readable.from(chunks)
+      expect(await world.during(codeOf(app.store.putStream('key', source, { size })))).toBe(
+        'INVALID_ARGUMENT',
+      )
+      expect(source.destroyed).toBe(true)
+    }
+    expect(blobFiles(world)).toEqual([])
+    await world.during(app.store.putStream('key', chunks, { size: whole.length }))
+    expect(app.store.has('key')).toBe(true)
+  })
+
+  test('refuses what is no stream and what is no bytes', async () => {
+    const { world, app } = await started()
+    for (const source of [undefined, 7, {}, 'text'])
+      expect(await codeOf(app.store.putStream('key', source as never))).toBe('INVALID_ARGUMENT')
+    expect(await world.during(codeOf(app.store.putStream('key', [7] as never)))).toBe(
+      'INVALID_ARGUMENT',
+    )
+    expect(await codeOf(app.store.putStream('', []))).toBe('INVALID_ARGUMENT')
+    expect(await codeOf(app.store.putStream('k', [], { size: -1 }))).toBe('INVALID_ARGUMENT')
+  })
+
+  test('that the state refuses leaves its blob to one sweep after the grace', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.lock(['key'], { owner: 'me', leaseMs: 600_000 }))
+    expect(await world.during(codeOf(app.store.putStream('key', chunks)))).toBe('LOCKED')
+    expect(blobFiles(world)).toHaveLength(1)
+    await world.clock.advance(61_000)
+    await world.during(BlobStore.sweep(app.system.to(BlobStore.name('default', 0))))
+    expect(blobFiles(world)).toEqual([])
+    await world.during(app.store.putStream('key', chunks, { owner: 'me' }))
+    expect(app.store.has('key')).toBe(true)
+  })
+
+  test('that the disk refuses is NO_SPACE with nothing left', async () => {
+    const { world, app } = await started()
+    world.disk.inject({
+      at: 2,
+      operation: 'write',
+      path: '/blobs/',
+      fault: { kind: 'error', code: 'ENOSPC' },
+    })
+    expect(await world.during(codeOf(app.store.putStream('key', chunks)))).toBe('NO_SPACE')
+    expect(blobFiles(world)).toEqual([])
+    expect(app.store.has('key')).toBe(false)
+  })
+
+  test('may expire, as a put may', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.putStream('key', ['abc'], { ttlMs: 1000 }))
+    expect(app.store.ttl('key')).toBeGreaterThan(900)
+    await world.clock.advance(1001)
+    expect(app.store.get('key')).toBeUndefined()
+  })
+
+  test('whose source says nothing any more is NOT_SUBMITTED once the instance is closed', async () => {
+    const { world, app } = await started()
+    const silent = async function* () {
+      yield payload(1, 600_000)
+      await new Promise(() => undefined)
+    }
+    const readable = new Readable({ read: () => undefined })
+    readable.push(payload(2, 600_000))
+    const puts = [silent(), readable].map((source, at) =>
+      codeOf(app.store.putStream(`key${at}`, source)),
+    )
+    await world.clock.advance(1_000)
+    await world.during(app.close())
+    expect(await world.during(Promise.all(puts))).toEqual(['NOT_SUBMITTED', 'NOT_SUBMITTED'])
+    expect(readable.destroyed).toBe(true)
+  })
+
+  test('whose blob store dies is NOT_SUBMITTED, and its file goes with a sweep', async () => {
+    const { world, app } = await started()
+    const source = async function* () {
+      yield payload(1, 600_000)
+      await new Promise<void>((resolve) => world.clock.after(20, resolve))
+      yield payload(2, 600_000)
+    }
+    const put = codeOf(app.store.putStream('key', source()))
+    await world.clock.advance(10)
+    const store = app.system.whereis(BlobStore.name('default', 0))
+    if (store) app.system.kill(store)
+    expect(await world.during(put)).toBe('NOT_SUBMITTED')
+    await world.clock.advance(100)
+    await world.during(app.store.put('after', Buffer.from(payload(3, 5000))))
+    await world.clock.advance(61_000)
+    await world.during(BlobStore.sweep(app.system.to(BlobStore.name('default', 0))))
+    expect(blobFiles(world)).toHaveLength(1)
+    expect(app.store.get('after')).toEqual(Buffer.from(payload(3, 5000)))
+  })
+})
+
+describe('getStream', () => {
+  test('gives a range, clamped, of inline and of pieced values too', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.put('small', 'hello world'))
+    expect((await collected(app.store.getStream('small', { from: 6, to: 99 }))).toString()).toBe(
+      'world',
+    )
+    await world.during(app.store.put('pieced', Buffer.from(payload(1, 5000))))
+    await world.during(app.store.append('pieced', Buffer.from('tail')))
+    await world.during(app.store.setRange('pieced', 2000, Buffer.from(payload(2, 1500))))
+    const expected = Buffer.concat([payload(1, 5000), Buffer.from('tail')])
+    expected.set(payload(2, 1500), 2000)
+    expect(await world.during(collected(app.store.getStream('pieced')))).toEqual(expected)
+    expect(
+      await world.during(collected(app.store.getStream('pieced', { from: 1990, to: 3600 }))),
+    ).toEqual(expected.subarray(1990, 3600))
+    expect(await world.during(app.store.load('pieced'))).toEqual(expected)
+  })
+
+  test('is undefined without a value, and refuses structured ones', async () => {
+    const { world, app } = await started()
+    expect(app.store.getStream('none')).toBeUndefined()
+    expect(await app.store.load('none')).toBeUndefined()
+    await world.during(app.store.put('structured', { a: 'x'.repeat(5000) }))
+    expect(() => app.store.getStream('structured')).toThrow(
+      expect.objectContaining({ code: 'WRONG_TYPE' }),
+    )
+    expect(await world.during(app.store.load('structured'))).toEqual({ a: 'x'.repeat(5000) })
+    expect(() => app.store.getStream('k', { from: -1 })).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+  })
+
+  test('shows the value as it was when it was asked for', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.putStream('key', chunks))
+    const stream = app.store.getStream('key')
+    await world.during(app.store.put('key', 'other'))
+    await world.clock.advance(61_000)
+    await world.during(BlobStore.sweep(app.system.to(BlobStore.name('default', 0))))
+    expect(sameBytes(await world.during(collected(stream)), whole)).toBe(true)
+  })
+
+  test('ends with CORRUPT where the value is damaged, at the latest at its end', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.putStream('key', chunks))
+    const file = `${dir}/${blobFiles(world)[0]}`
+    world.disk.flipBit(file, (48 + 700_000) * 8)
+    const got: number[] = []
+    const read = async () => {
+      for await (const piece of app.store.getStream('key') as Readable) got.push(piece.length)
+    }
+    expect(await world.during(codeOf(read()))).toBe('CORRUPT')
+    expect(got.reduce((sum, length) => sum + length, 0)).toBeLessThan(700_000)
+    expect(await world.during(codeOf(app.store.load('key')))).toBe('CORRUPT')
+  })
+
+  test('that nobody reads to its end closes what it had open', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.putStream('key', chunks))
+    const stream = app.store.getStream('key') as Readable
+    const read = async () => {
+      for await (const _ of stream) break
+    }
+    await world.during(read())
+    await world.clock.advance(10)
+    expect(app.shards[0]?.blobs.pins.size).toBe(0)
+    const closes = world.disk.counts.close
+    const opens = world.disk.counts.open + world.disk.counts.create
+    await world.during(app.close())
+    expect(opens - closes).toBeGreaterThanOrEqual(0)
+  })
+})

@@ -1,0 +1,26 @@
+/** Writes whose callers gave up cost no memory, however long the disk hangs. */
+import { describe, expect, test } from 'vitest'
+import { WalWriter } from '../../../src/actors/index.ts'
+import { getState } from '../../../src/runtime/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+describe('memory', () => {
+  test('does not grow with writes whose callers gave up on a disk that hangs', async () => {
+    const { clock, start, during } = machine({ syncMs: 10_000 })
+    const app = await start()
+    const first = codeOf(app.store.put('first', 1, { deadlineMs: 60_000 }))
+    await clock.settle()
+    for (let round = 0; round < 40; round++) {
+      const puts = Array.from({ length: 200 }, (_, at) =>
+        codeOf(app.store.put(`k${at}`, 1, { deadlineMs: 5 })),
+      )
+      await clock.advance(5)
+      expect(new Set(await Promise.all(puts))).toEqual(new Set(['NOT_SUBMITTED']))
+    }
+    const writer = app.system.to(WalWriter.name(0))
+    const { queue } = await during(getState<{ queue: readonly unknown[] }>(writer))
+    expect(queue.length).toBeLessThan(2_000)
+
+    await during(first)
+  })
+})

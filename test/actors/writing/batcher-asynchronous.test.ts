@@ -1,0 +1,114 @@
+/** Writes whose caller waits elsewhere: the batcher answers a kept `from`, and gives the token back. */
+import { describe, expect, test } from 'vitest'
+import { type Admission, Batcher } from '../../../src/actors/index.ts'
+import {
+  call,
+  type From,
+  type GenServer,
+  noReply,
+  terminateChild,
+} from '../../../src/runtime/index.ts'
+import { treeNames } from '../../../src/supervisors/instance-tree.ts'
+import { batched, entryOf, firstShardOf } from '../../support/batched-instance.ts'
+import { codeOf } from '../../support/simulated-instance.ts'
+
+/** Keeps callers, and lets the batcher answer them. */
+type Keeper = { calls: { put: (key: string) => unknown } }
+
+const keeping = (act: (key: string, from: From<never>) => unknown): GenServer<Keeper, null> => ({
+  init: () => null,
+  calls: {
+    put: (state, key, context) => {
+      act(key, context.from as From<never>)
+      return noReply(state)
+    },
+  },
+})
+
+describe('asynchronous writes', () => {
+  const withKeeper = async (syncMs = 5) => {
+    const world = await batched({ syncMs })
+    const shard = firstShardOf(world.app)
+    const outcomes: unknown[] = []
+    const { system } = world.app
+    const tokenOf = () =>
+      new Promise<Admission>((resolve, reject) =>
+        shard.gate.enter(
+          { bytes: 256, commands: 1, whenFull: 'wait', deadlineMs: 1_000 },
+          (entry) => resolve(shard.gate.token(entry)),
+          reject,
+        ),
+      )
+    return { ...world, shard, system, outcomes, tokenOf }
+  }
+
+  test('answer a kept from, and the token is given back', async () => {
+    const { system, shard, during, outcomes, tokenOf, app } = await withKeeper()
+    const token = await tokenOf()
+    const keeper = await during(
+      system.start(
+        keeping((key, from) =>
+          outcomes.push(
+            Batcher.writePutBatchAsync(system, shard, [entryOf(key, 1)], from, {
+              windowMs: 5,
+              token,
+            }),
+          ),
+        ),
+        undefined,
+      ),
+    )
+    const asked = call(keeper, 'put', 's:a')
+
+    expect(await during(asked)).toMatchObject({ answer: { kind: 'putMany' } })
+    expect(outcomes).toEqual(['accepted'])
+    expect(app.store.get('s:a')).toBe(1)
+    expect(shard.gate.load.entered).toBe(0)
+  })
+
+  test('B8: are answered when the batcher is killed, and their tokens are not lost', async () => {
+    const { system, shard, clock, during, tokenOf } = await withKeeper()
+    const token = await tokenOf()
+    const keeper = await during(
+      system.start(
+        keeping((key, from) =>
+          Batcher.writeDeleteBatchAsync(system, shard, [key], from, { windowMs: 1_000, token }),
+        ),
+        undefined,
+      ),
+    )
+    const asked = codeOf(call(keeper, 'put', 's:a'))
+    await clock.settle()
+    expect(token.owner).toBeDefined()
+
+    system.kill(Batcher.name(0))
+
+    expect(await during(asked, 5)).toBe('NOT_SUBMITTED')
+    expect(token.hasLeft).toBe(true)
+    expect(shard.gate.load.entered).toBe(0)
+  })
+
+  test('say direct when there is no batcher: the caller has the promise, its from and its token', async () => {
+    const { system, shard, clock, during, tokenOf, app } = await withKeeper()
+    const token = await tokenOf()
+    await during(terminateChild(system.to(treeNames().shard(0)), 'batcher(0)'))
+    const answered: unknown[] = []
+    const from = {
+      caller: undefined,
+      reply: (value: unknown) => answered.push(value) > 0,
+      fail: (error: unknown) => answered.push(error) > 0,
+      handTo: () => undefined,
+    }
+
+    const outcome = Batcher.writePutBatchAsync(system, shard, [entryOf('s:a', 1)], from, {
+      windowMs: 5_000,
+      token,
+    })
+
+    if (outcome === 'accepted') throw new Error('there is nobody to accept')
+    expect(await during(outcome.direct, 20)).toMatchObject({ answer: { kind: 'putMany' } })
+    await clock.settle()
+    expect([answered, token.hasLeft, app.store.get('s:a')]).toEqual([[], false, 1])
+    token.leave()
+  })
+})

@@ -1,0 +1,230 @@
+/** Each known defect of the reference's batcher, by number, and that ours does not have it. B8 is in batcher-asynchronous.test.ts. */
+import { describe, expect, test } from 'vitest'
+import { Applier, Batcher, WalWriter } from '../../../src/actors/index.ts'
+import { resume, suspend } from '../../../src/runtime/index.ts'
+import { batched, entryOf, firstShardOf, msOf, outcomesOf } from '../../support/batched-instance.ts'
+import { codeOf } from '../../support/simulated-instance.ts'
+
+describe('the defects of the reference are not repeated:', () => {
+  test('B1: a frame whose end never comes, or whose writer is killed, wedges nothing', async () => {
+    const { app, clock, during } = await batched({ syncMs: 5 })
+    const { store, system } = app
+    // Nobody answers the frame.
+    await during(suspend(system.to(Applier.name(0))))
+    const lost = codeOf(store.put('s:a', 1, { windowMs: 1, deadlineMs: 100 }))
+    await clock.advance(150)
+    expect(await lost).toBe('UNKNOWN_OUTCOME')
+    await during(resume(system.to(Applier.name(0))))
+    await during(store.put('s:b', 1, { windowMs: 1 }), 100)
+
+    const dies = codeOf(store.put('s:c', 1, { windowMs: 1 }))
+    await clock.advance(3)
+    system.kill(WalWriter.name(0))
+    await clock.advance(20)
+    expect(['UNKNOWN_OUTCOME', 'NOT_SUBMITTED']).toContain(await lost)
+    expect(await dies).toBe('UNKNOWN_OUTCOME')
+    await during(store.put('s:d', 1, { windowMs: 1 }), 100)
+    expect(store.get('s:d')).toBe(1)
+  })
+
+  test('B2: a flush ends under a steady stream of new writes', async () => {
+    const { app, clock } = await batched({ syncMs: 20 })
+    const { store } = app
+    const stream: Promise<unknown>[] = []
+    const produce = () => stream.push(store.put(`s:${stream.length}`, 1, { windowMs: 1 }))
+    for (let at = 0; at < 30; at++) {
+      produce()
+      await clock.advance(1)
+    }
+    const [flush] = [outcomesOf([app.batcher.flush()])]
+    const before = outcomesOf([...stream])
+
+    let waited = 0
+    for (; flush[0] === 'pending' && waited < 2_000; waited++) {
+      produce()
+      await clock.advance(1)
+    }
+
+    expect(flush).toEqual(['ok'])
+    expect(new Set(before)).toEqual(new Set(['ok']))
+    // The frame in flight, and the one that it sent.
+    expect(waited).toBeLessThanOrEqual(41)
+    await clock.advance(100)
+  })
+
+  test('B3: neither flush nor a commit holds up the mailbox', async () => {
+    const { app, clock, during } = await batched({ syncMs: 400 })
+    const put = app.store.put('s:a', 1, { windowMs: 1 })
+    await clock.advance(2)
+    const flush = app.batcher.flush()
+
+    const description = await during(Batcher.describe(app.system.to(Batcher.name(0))), 1)
+
+    expect(description).toMatchObject({ framesInFlight: 1 })
+    await during(Promise.all([put, flush]))
+  })
+
+  test('B4: a frame never passes its bounds, and behind one in flight no more than a frame is let in for who will not wait', async () => {
+    const { app, clock, during, flushed } = await batched({
+      syncMs: 50,
+      batcher: { maxCommands: 4, windows: { s: 5 } },
+    })
+    const { store } = app
+    const put = (key: number, whenFull: 'wait' | 'refuse') =>
+      store.put(`s:${key}`, key, { whenFull })
+    const first = put(0, 'wait')
+    await clock.advance(6)
+
+    const taken = outcomesOf([1, 2, 3, 4, 5].map((key) => put(key, 'refuse')))
+    await clock.settle()
+    expect(taken).toEqual([...Array(4).fill('pending'), 'BUSY'])
+    const waiting = [6, 7, 8, 9, 10].map((key) => put(key, 'wait'))
+    await during(Promise.all([first, ...waiting]))
+
+    expect(flushed.map(({ commands }) => commands)).toEqual([1, 4, 4, 1])
+    expect(store.get('s:5')).toBeUndefined()
+    expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
+  })
+
+  test('B4: bytes are bounded as well, and one write larger than the bound goes alone', async () => {
+    const { app, clock, during, flushed } = await batched({
+      syncMs: 50,
+      batcher: { maxBytes: 1_000, windows: { s: 5 } },
+    })
+    const first = app.store.put('s:a', 'x')
+    await clock.advance(6)
+
+    const sizes = [600, 600, 300, 5_000, 100]
+    await during(
+      Promise.all([first, ...sizes.map((size, at) => app.store.put(`s:${at}`, 'x'.repeat(size)))]),
+    )
+
+    expect(flushed.map(({ writes }) => writes)).toEqual([1, 1, 2, 1, 1])
+  })
+
+  test('B4: a slot that is full is sent before its window is over', async () => {
+    const world = await batched({ batcher: { maxCommands: 3, windows: { s: 5_000 } } })
+
+    expect(
+      await msOf(world, Promise.all([1, 2, 3].map((key) => world.app.store.put(`s:${key}`, key)))),
+    ).toBe(1)
+  })
+
+  test('B5: what the state refuses of one caller harms no other of its frame', async () => {
+    const { app, during, flushed } = await batched()
+    const { store } = app
+    await during(store.lock(['s:locked'], { owner: 'me', leaseMs: 60_000 }))
+    await during(store.put('s:number', 1))
+
+    const codes = await during(
+      Promise.all(
+        [
+          store.put('s:a', 1, { windowMs: 5 }),
+          store.put('s:locked', 1, { windowMs: 5 }),
+          store.append('s:number', 'x', { windowMs: 5 }),
+          store.put('s:b', 1, { windowMs: 5 }),
+        ].map(codeOf),
+      ),
+    )
+
+    expect(codes).toEqual(['ok', 'LOCKED', 'WRONG_TYPE', 'ok'])
+    expect(flushed).toMatchObject([{ writes: 4, result: 'ok' }])
+    expect(store.getMany(['s:a', 's:locked', 's:b'])).toEqual([1, undefined, 1])
+  })
+
+  test('B6: commands of many entries have one answer among those of others', async () => {
+    const { app, during, flushed } = await batched()
+    const { store } = app
+    const shard = firstShardOf(app)
+    const writes = [
+      Batcher.writePutBatch(app.system, shard, [entryOf('s:a', 1), entryOf('s:b', 2)], {
+        windowMs: 5,
+      }),
+      Batcher.writeDeleteBatch(app.system, shard, ['s:a', 's:none', 's:b'], { windowMs: 5 }),
+      Batcher.write(app.system, shard, { kind: 'delete', key: 's:a' }, { windowMs: 5 }),
+    ]
+
+    expect((await during(Promise.all(writes))).map(({ answer }) => answer)).toEqual([
+      { kind: 'putMany' },
+      { kind: 'deleteMany', deleted: 2 },
+      { kind: 'delete', existed: false },
+    ])
+    expect(flushed).toMatchObject([{ writes: 3, commands: 6 }])
+    expect(store.get('s:b')).toBeUndefined()
+  })
+
+  test('B6: a batch of units is answered unit by unit, refusals included', async () => {
+    const { app, during } = await batched()
+    const shard = firstShardOf(app)
+    await during(app.store.put('s:number', 1))
+
+    const { answers } = await during(
+      Batcher.writeBatch(
+        app.system,
+        shard,
+        [
+          { kind: 'delete', key: 's:none' },
+          { kind: 'append', key: 's:number', suffix: { tag: 1, bytes: Buffer.from('x') } },
+          { kind: 'delete', key: 's:number' },
+        ],
+        { windowMs: 5 },
+      ),
+    )
+
+    expect(answers).toMatchObject([
+      { kind: 'delete', existed: false },
+      { kind: 'refused', reason: { code: 'WRONG_TYPE' } },
+      { kind: 'delete', existed: true },
+    ])
+    expect(await codeOf(Batcher.writeBatch(app.system, shard, []))).toBe('INVALID_ARGUMENT')
+  })
+
+  test('B7: a killed batcher leaves its callers with codes: what waited was never written, what was sent has an open outcome', async () => {
+    const { app, clock, during } = await batched({ syncMs: 50 })
+    const { store } = app
+    const sent = codeOf(store.put('s:sent', 1, { windowMs: 1 }))
+    await clock.advance(5)
+    const waiting = codeOf(store.put('s:waiting', 1, { windowMs: 1_000 }))
+    await clock.settle()
+
+    app.system.kill(Batcher.name(0))
+
+    expect(await during(Promise.all([sent, waiting]), 5)).toEqual([
+      'UNKNOWN_OUTCOME',
+      'NOT_SUBMITTED',
+    ])
+    await clock.advance(2_000)
+    expect(store.getMany(['s:sent', 's:waiting'])).toEqual([1, undefined])
+    expect(app.shards[0]?.marks.isEmpty).toBe(true)
+  })
+
+  test('B9: a batcher that was restarted shares frames as before', async () => {
+    const { app, clock, during, flushed } = await batched({ batcher: { windows: { s: 10 } } })
+    app.system.kill(Batcher.name(0))
+    await clock.advance(50)
+
+    await during(Promise.all([1, 2, 3, 4].map((key) => app.store.put(`s:${key}`, key))))
+
+    expect(flushed).toMatchObject([{ writes: 4 }])
+  })
+
+  test('B10: a window that a deadline would not survive is refused, wherever it is given', async () => {
+    const { app, start } = await batched()
+    const refused = (work: () => unknown) => {
+      try {
+        work()
+      } catch (error) {
+        return (error as { code: string }).code
+      }
+      return 'ok'
+    }
+
+    expect([
+      await codeOf(app.store.put('s:a', 1, { windowMs: 10_001 })),
+      refused(() => app.batcher.setWindow('s', 30_000)),
+      await codeOf(
+        start({ dir: '/other', instance: 'other', batcher: { windows: { s: 10_001 } } }),
+      ),
+    ]).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT', 'CONFIG'])
+  })
+})

@@ -1,0 +1,160 @@
+/** What has ended goes, in its own time, and nobody can tell but by the room. */
+import { describe, expect, test } from 'vitest'
+import { Expirer, type StorageEvents } from '../../../src/actors/index.ts'
+import { telemetry } from '../../../src/runtime/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { type Machine, machine } from '../../support/simulated-instance.ts'
+
+/** The keys of all rows that the projection has, after it has caught up. */
+const rowKeys = async ({ projections, during }: Machine, app: App): Promise<string[]> => {
+  await during(app.control.flush(0))
+  const store = projections.open('/data/shard-0/lmdb')
+  return [...store.range({})].map(([key]) => key)
+}
+
+/** How many values, compounds and locks each command has removed, so far. */
+const removals = (app: App): number[] => {
+  const keys: number[] = []
+  telemetry<StorageEvents>(app.system).on('expiry.removed', (event) => keys.push(event.keys))
+  return keys
+}
+
+describe('what has ended', () => {
+  test('is removed by a command in the log: values, compounds with their fields, locks', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start()
+    await during(app.store.put('kept', 1))
+    await during(app.store.put('later', 1, { ttlMs: 60_000 }))
+    await during(app.store.put('ends', 1, { ttlMs: 500 }))
+    await during(
+      app.store.putFields('compound', [
+        ['a', 1],
+        ['b', 2],
+      ]),
+    )
+    await during(app.store.expire('compound', 500))
+    await during(app.store.lock(['kept'], { owner: 'ann', leaseMs: 500 }))
+    const removed = removals(app)
+
+    await clock.advance(5_000)
+    expect(await rowKeys(here, app)).toEqual(['\0c', 'kept', 'later'])
+    expect(removed).toEqual([3])
+    expect(app.store.get('later')).toBe(1)
+  })
+
+  test('goes soon after its end, and nothing is written while there is nothing to remove', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start()
+    await clock.advance(5_000)
+    await during(app.store.put('k', 1, { ttlMs: 3_600_000 }))
+    const removed = removals(app)
+    await clock.advance(3_599_000)
+    expect(removed).toEqual([])
+
+    await clock.advance(3_000)
+    expect(removed).toEqual([1])
+    expect(await rowKeys(here, app)).toEqual([])
+  })
+
+  test('goes each at its end, also what ends long after what went before', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start()
+    for (const ttlMs of [50_000, 500, 5_000, 500_000])
+      await during(app.store.put(`${ttlMs}`, 1, { ttlMs }))
+    const removed = removals(app)
+    const left = async (ms: number) => {
+      await clock.advance(ms)
+      return rowKeys(here, app)
+    }
+    expect(await left(3_000)).toEqual(['5000', '50000', '500000'])
+    expect(await left(5_000)).toEqual(['50000', '500000'])
+    expect(await left(45_000)).toEqual(['500000'])
+    expect(await left(450_000)).toEqual([])
+    expect(removed).toEqual([1, 1, 1, 1])
+  })
+
+  test('goes also when it was written before this start', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const first = await start()
+    await during(first.store.put('k', 1, { ttlMs: 500 }))
+    await during(first.close())
+    await clock.advance(60_000)
+
+    const app = await start()
+    await clock.advance(5_000)
+    expect(await rowKeys(here, app)).toEqual([])
+  })
+
+  test('stays while writes are held, and goes when they are not', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start()
+    await during(app.store.put('k', 1, { ttlMs: 500 }))
+    const { token } = await during(app.control.suspendAll({ writes: true }))
+    const removed = removals(app)
+    await clock.advance(30_000)
+    expect(removed).toEqual([])
+
+    await during(app.control.resumeAll(token ? { token } : { force: true }))
+    await clock.advance(5_000)
+    expect(await rowKeys(here, app)).toEqual([])
+  })
+
+  test('goes when it has ended before it was projected, and when it was projected behind the walk', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start()
+    await clock.advance(5_000)
+    // The first walk finds nothing in the projection; the second begins while `late` is in the overlay, and passes its place.
+    const { token } = await during(app.control.suspendAll())
+    await during(app.store.put('early', 1, { ttlMs: 500 }))
+    await during(app.store.put('late', 1, { ttlMs: 20_000 }))
+    await clock.advance(10_000)
+    await during(app.control.resumeAll(token ? { token } : { force: true }))
+    expect(await rowKeys(here, app)).toEqual(['early', 'late'])
+    await clock.advance(3_000)
+    expect(await rowKeys(here, app)).toEqual(['late'])
+    await clock.advance(10_000)
+    expect(await rowKeys(here, app)).toEqual([])
+  })
+
+  test('goes in steps, whatever there is of it, and in commands that fit any log', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start({ wal: { maxFileSize: 128 * 1024 } })
+    const name = (at: number) => `${at}`.padStart(900, 'k')
+    const puts = Array.from({ length: 400 }, (_, at) =>
+      app.store.put(name(at), 1, at % 10 === 0 ? {} : { ttlMs: 500 }),
+    )
+    await during(Promise.all(puts))
+    await clock.advance(120_000)
+    expect(await rowKeys(here, app)).toHaveLength(40)
+  })
+
+  test('goes also when whoever removes it was killed on the way', async () => {
+    const here = machine()
+    const { clock, start, during } = here
+    const app = await start()
+    await during(app.store.put('k', 1, { ttlMs: 500 }))
+    await clock.advance(400)
+    app.system.kill(app.system.to(Expirer.name(0)))
+    await clock.advance(10_000)
+    expect(await rowKeys(here, app)).toEqual([])
+  })
+
+  test('leaves alone what was written again meanwhile', async () => {
+    const here = machine({ syncMs: 50 })
+    const { clock, start, during } = here
+    const app = await start()
+    await during(app.store.put('k', 'old', { ttlMs: 100 }))
+    for (let round = 0; round < 40; round++) {
+      await clock.advance(37)
+      await during(app.store.put('k', round, { ttlMs: 100 }))
+      expect(app.store.get('k')).toBe(round)
+    }
+  })
+})

@@ -1,0 +1,234 @@
+import { describe, expect, test } from 'vitest'
+import { Applier, WalWriter } from '../../../src/actors/index.ts'
+import { suspend } from '../../../src/runtime/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+describe('a put', () => {
+  test('is answered only after its group is synced', async () => {
+    const { clock, disk, start } = machine({ syncMs: 5 })
+    const app = await start()
+    const before = disk.syncs
+    let answered = false
+
+    const put = app.store.put('a', 1).then(() => {
+      answered = true
+    })
+    await clock.settle()
+    expect(disk.syncs).toBe(before + 1)
+    expect(answered).toBe(false)
+    expect(app.store.get('a')).toBeUndefined()
+
+    await clock.advance(5)
+    await put
+    expect(app.store.get('a')).toBe(1)
+    expect(disk.syncs).toBe(before + 1)
+  })
+
+  test('that comes during a sync is in the next group, with all others that did', async () => {
+    const { clock, disk, start, during } = machine({ syncMs: 5 })
+    const app = await start()
+    const first = app.store.put('first', 0)
+    await clock.settle()
+    const before = disk.syncs
+
+    const rest = Array.from({ length: 500 }, (_, at) => app.store.put(`k${at}`, at))
+    await during(Promise.all([first, ...rest]))
+
+    expect(disk.syncs).toBe(before + 1)
+  })
+
+  test('takes effect in the order of its issue, also behind a full gate', async () => {
+    const { start, during } = machine({ syncMs: 5 })
+    const app = await start({ wal: { queueBytes: 1_000 } })
+
+    const puts = Array.from({ length: 100 }, (_, at) => app.store.put('counter', at))
+    const lsns = (await during(Promise.all(puts))).map(({ position }) => position.lsn)
+
+    expect(lsns).toEqual([...lsns].sort((a, b) => a - b))
+    expect(app.store.get('counter')).toBe(99)
+  })
+
+  test('never reached the disk when its deadline passes in the queue, and is not there later', async () => {
+    const { clock, start, during } = machine({ syncMs: 100 })
+    const app = await start()
+    const slow = app.store.put('slow', 1)
+    await clock.settle()
+
+    const late = codeOf(app.store.put('late', 1, { deadlineMs: 20 }))
+    await clock.advance(20)
+    expect(await late).toBe('NOT_SUBMITTED')
+
+    await during(slow)
+    await during(app.store.put('after', 1))
+    expect(app.store.get('late')).toBeUndefined()
+  })
+
+  test('whose deadline passes while it is on its way has an unknown outcome', async () => {
+    const { clock, start, during } = machine({ syncMs: 100 })
+    const app = await start()
+
+    const put = codeOf(app.store.put('a', 1, { deadlineMs: 20 }))
+    await clock.advance(20)
+    expect(await put).toBe('UNKNOWN_OUTCOME')
+
+    await during(app.store.put('b', 1))
+    expect(app.store.get('a')).toBe(1)
+  })
+
+  test('is refused with BUSY where it shall not wait', async () => {
+    const { start, during } = machine({ syncMs: 5 })
+    const app = await start({ wal: { queueBytes: 256 } })
+    const first = app.store.put('a', 1)
+
+    expect(await codeOf(app.store.put('b', 1, { whenFull: 'refuse' }))).toBe('BUSY')
+    await during(first)
+  })
+
+  test.each([
+    ['', 1, {}],
+    [7, 1, {}],
+    ['a\0b', 1, {}],
+    ['x'.repeat(1_025), 1, {}],
+    ['a', undefined, {}],
+    ['a', () => 1, {}],
+    ['a', 1, { ttlMs: 0 }],
+    ['a', 1, { ttlMs: 1, expiresAt: 1 }],
+    ['a', 1, { expiresAt: -1 }],
+    ['a', 1, { ack: 'replicated' }],
+    ['a', 1, { windowMs: 0.5 }],
+    ['a', 1, { windowMs: 10_001 }],
+    ['a', 1, { deadlineMs: 0 }],
+    ['a', 1, null],
+  ])(
+    'of %j, %j with %j is refused at the caller, and nothing is written',
+    async (key, value, options) => {
+      const { disk, start } = machine()
+      const app = await start()
+      const before = disk.writes
+
+      expect(await codeOf(app.store.put(key as string, value, options as object))).toBe(
+        'INVALID_ARGUMENT',
+      )
+      expect(disk.writes).toBe(before)
+    },
+  )
+
+  test('that no segment can hold is TOO_LARGE where there are no blobs', async () => {
+    const { start } = machine()
+    const app = await start({ blobs: { threshold: 0 } })
+
+    expect(await codeOf(app.store.put('a', 'x'.repeat(200_000)))).toBe('TOO_LARGE')
+  })
+
+  test('ends when its time is up: counted from the stamp, or at a moment', async () => {
+    const { clock, start, during } = machine()
+    const app = await start()
+    await during(app.store.put('ttl', 1, { ttlMs: 1_000 }))
+    await during(app.store.put('at', 1, { expiresAt: clock.now() + 500 }))
+    await during(app.store.put('past', 1, { expiresAt: 1 }))
+    await during(app.store.put('ever', 1, { expiresAt: 0 }))
+    expect(['ttl', 'at', 'past', 'ever'].map((key) => app.store.has(key))).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ])
+    expect(app.store.ttl('ever')).toBe(Number.POSITIVE_INFINITY)
+
+    await clock.advance(600)
+    expect(app.store.get('at')).toBeUndefined()
+    expect(app.store.ttl('ttl')).toBeLessThan(1_000)
+
+    await clock.advance(600)
+    expect(app.store.range().entries).toEqual([['ever', 1]])
+    expect(await during(app.store.delete('ttl'))).toMatchObject({ existed: false })
+  })
+})
+
+describe('a killed actor', () => {
+  test('of the log: each caller learns whether its write reached the disk, and the store goes on', async () => {
+    const { clock, start, during } = machine({ syncMs: 5 })
+    const app = await start()
+    const submitted = codeOf(app.store.put('submitted', 1))
+    await clock.settle()
+    const queued = codeOf(app.store.put('queued', 1))
+    await clock.settle()
+
+    app.system.kill(WalWriter.name(0))
+    expect(await during(Promise.all([submitted, queued]))).toEqual([
+      'UNKNOWN_OUTCOME',
+      'NOT_SUBMITTED',
+    ])
+
+    // What comes while the shard recovers waits at the gate.
+    await during(app.store.put('after', 1))
+    expect(app.store.get('after')).toBe(1)
+    expect(app.store.get('queued')).toBeUndefined()
+  })
+
+  test('of the log takes those behind it along, and they start again in order', async () => {
+    const { clock, start, during } = machine()
+    const app = await start()
+    const started: (string | undefined)[] = []
+    app.system.events.on('process.started', ({ name }) => started.push(name))
+
+    app.system.kill(WalWriter.name(0))
+    await clock.advance(50)
+    await during(app.store.put('a', 1))
+
+    // A supervisor has started when its children have.
+    expect(started).toEqual([
+      'wal_writer(0)',
+      'applier(0)',
+      'batcher(0)',
+      'lmdb_writer(0)',
+      'expirer(0)',
+      'followers(0)',
+    ])
+  })
+
+  test('that applies: a write that was committed has an unknown outcome and a position, and is there', async () => {
+    const { clock, start, during } = machine({ syncMs: 5 })
+    const app = await start()
+    const applier = app.system.to(Applier.name(0))
+    await during(suspend(applier))
+    const put = app.store.put('a', 1).catch((error) => error)
+    await clock.advance(5)
+
+    app.system.kill(applier)
+    expect(await during(put)).toMatchObject({
+      code: 'UNKNOWN_OUTCOME',
+      details: { position: { shard: 0 } },
+    })
+
+    await during(app.store.put('b', 1))
+    expect(app.store.get('a')).toBe(1)
+  })
+
+  test('that applies misses nothing that was on its way to the disk: the next one answers it', async () => {
+    const { clock, start, during } = machine({ syncMs: 5 })
+    const app = await start()
+    const put = app.store.put('a', 1)
+    await clock.settle()
+
+    app.system.kill(Applier.name(0))
+
+    await during(put)
+    expect(app.store.get('a')).toBe(1)
+  })
+
+  test('that applies: no read is answered from a stale part meanwhile', async () => {
+    const { clock, start, during } = machine({ syncMs: 5 })
+    const app = await start()
+    await during(app.store.put('a', 1))
+
+    app.system.kill(Applier.name(0))
+    expect(() => app.store.get('a')).toThrow(
+      expect.objectContaining({ code: 'SHARD_DOWN', details: { shard: 0, state: 'recovering' } }),
+    )
+    expect(() => app.store.range()).toThrow(expect.objectContaining({ code: 'SHARD_DOWN' }))
+
+    await clock.advance(100)
+    expect(app.store.get('a')).toBe(1)
+  })
+})

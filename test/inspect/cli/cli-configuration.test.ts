@@ -1,0 +1,108 @@
+/** `keelson start` runs the tree of a configuration, and refuses one that is wrong before anything is on disk. */
+import { existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { codeIn, treeWith, write } from '../../support/command-project.ts'
+import { runKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+describe('keelson start with a configuration (needs the build)', () => {
+  const counter = `
+    import { type GenServer, reply } from 'keelson'
+    type Messages = { calls: { add: (by: number) => number; crash: () => void } }
+    export const server: GenServer<Messages, { count: number }, number> = {
+      init: (count) => ({ count }),
+      calls: {
+        add: ({ count }, by) => reply(count + by, { count: count + by }),
+        crash: () => { throw new Error('as it should') },
+      },
+    }`
+  const config = `
+    import { supervisor, worker, type KeelsonConfig } from 'keelson'
+    export default {
+      dir: './data',
+      shards: 2,
+      app: supervisor('app', { strategy: 'one_for_one' }, [
+        worker('counter', './actors/counter.ts', { arg: 40 }),
+      ]),
+    } satisfies KeelsonConfig`
+
+  const project = (): string => {
+    const dir = tempFolder()
+    write(dir, 'package.json', '{"type":"module"}')
+    write(dir, 'actors/counter.ts', counter)
+    write(dir, 'keelson.config.ts', config)
+    mkdirSync(join(dir, 'node_modules'))
+    symlinkSync(process.cwd(), join(dir, 'node_modules/keelson'))
+    return dir
+  }
+
+  test('in TypeScript runs the tree that it describes, written in TypeScript', async () => {
+    const dir = project()
+    const lines = ["call(counter, 'add', 2)", 'state(counter)', 'app.shards.length']
+
+    const { status, output } = await runKeelson(['start'], dir, lines.join('\n'))
+
+    expect([output, status]).toEqual(['42\n{ count: 42 }\n2\n', 0])
+    expect(existsSync(join(dir, 'data/keelson.json'))).toBe(true)
+  })
+
+  test('starts a crashed actor again, and shows it', async () => {
+    const dir = project()
+    const lines = ["call(counter, 'crash')", "call(counter, 'add', 1)", 'tree()']
+
+    const { output } = await runKeelson(['start'], dir, lines.join('\n'))
+
+    expect(output).toMatch(/^EXITED: .*\n(?: .*\n)*41\n/)
+    expect(output).toMatch(/└─ counter +<\d+> +server +0 +1 +running/)
+  })
+
+  for (const [what, name, text, path] of [
+    ['an option that is none', 'keelson.config.json', '{"shardz":1}', 'shardz'],
+    [
+      'a module that is not there',
+      'keelson.config.json',
+      treeWith('./nowhere.mjs'),
+      'app.children[0].module',
+    ],
+    [
+      'a module without a server',
+      'keelson.config.json',
+      treeWith('./empty.mjs'),
+      'app.children[0].module',
+    ],
+    ['no JSON', 'keelson.config.json', '{', 'keelson.config.json'],
+  ] as const)
+    test(`with ${what} is refused with CONFIG, status 1, and nothing on disk`, async () => {
+      const dir = realpathSync(tempFolder())
+      write(dir, 'empty.mjs', 'export {}')
+      write(dir, name, text)
+      const before = readdirSync(dir)
+
+      const { status, errors, output } = await runKeelson(['start'], dir, '1')
+
+      expect([status, codeIn(errors), output]).toEqual([1, 'CONFIG', ''])
+      expect(errors.split('\n')[0]).toContain(path)
+      expect(errors.split('\n')[0]).toContain(join(dir, name))
+      expect(errors).not.toMatch(/^\s+at /m)
+      expect(readdirSync(dir)).toEqual(before)
+    })
+
+  test('that --config names in vain is refused with CONFIG', async () => {
+    const dir = tempFolder()
+
+    const { status, errors } = await runKeelson(['start', '--config', 'no.ts'], dir)
+
+    expect([status, codeIn(errors), readdirSync(dir)]).toEqual([1, 'CONFIG', []])
+  })
+
+  test('that is not durable says so before anything else', async () => {
+    const dir = tempFolder()
+    write(dir, 'keelson.config.json', '{"wal":{"enableFsync":false}}')
+
+    const { errors, output } = await runKeelson(['start'], dir, "store.put('a', 1)")
+
+    expect(errors).toContain('NOT DURABLE')
+    expect(output).toBe("{ position: { shard: 0, lsn: 1 }, level: 'written' }\n")
+  })
+})

@@ -1,0 +1,199 @@
+/** `keelson start` runs what is piped into it in order, and ends in order: at the end of its input, at a signal, and with its tree. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { codeIn, treeWith, write } from '../../support/command-project.ts'
+import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+/** A program that says `it stays` when the process that loads it has not ended by itself meanwhile. */
+const stays = pathToFileURL(join(import.meta.dirname, '../../support/programs/stays.mjs'))
+
+describe('keelson start (needs the build)', () => {
+  test('runs piped lines in order, awaiting each, and ends in order with status 0', async () => {
+    const dir = tempFolder()
+    const lines = [
+      "await store.put('a', { n: 1 })",
+      "store.put('b', [1, 2])",
+      "store.get('a')",
+      "const both = await Promise.all([store.delete('a'), store.get('b')])",
+      'both[0].existed',
+      'both[1]',
+      'nobody',
+      "store.put('', 1)",
+      "[store.has('a'), store.has('b')]",
+    ]
+
+    const { status, output } = await runKeelson(['start'], dir, lines.join('\n'))
+
+    const answers = output.split('\n').filter((line) => !line.startsWith('  '))
+    expect(answers).toEqual([
+      '{ position: { shard: 0, lsn: 1 } }',
+      '{ position: { shard: 0, lsn: 2 } }',
+      '{ n: 1 }',
+      'undefined',
+      'true',
+      '[ 1, 2 ]',
+      'ReferenceError: nobody is not defined',
+      expect.stringMatching(/^INVALID_ARGUMENT: /),
+      '[ false, true ]',
+      '',
+    ])
+    expect(status).toBe(0)
+    expect(readdirSync(dir)).toEqual(['keelson-data'])
+  })
+
+  test('finds what it acknowledged again, and says that it was closed in order', async () => {
+    const dir = tempFolder()
+    await runKeelson(['start', '--dir', 'd'], dir, "store.put('a', 1)")
+
+    const { output } = await runKeelson(['start', '--dir', 'd'], dir, "store.get('a')\nwal()")
+
+    expect(output).toMatch(/^1\nshard 0 {2}open\n/)
+    expect(output).toContain('closed cleanly')
+  })
+
+  test('loses nothing that it acknowledged to kill -9', async () => {
+    const dir = tempFolder()
+    const lines = [
+      'var puts = Array.from({ length: 500 }, (_, i) => store.put("k" + i, i))',
+      '(await Promise.all(puts)).length',
+      "process.kill(process.pid, 'SIGKILL')",
+    ]
+    const killed = await runKeelson(['start'], dir, lines.join('\n'))
+    expect([killed.signal, killed.output]).toEqual(['SIGKILL', 'undefined\n500\n'])
+
+    const again = await runKeelson(
+      ['start'],
+      dir,
+      'store.getMany(Array.from({ length: 500 }, (_, i) => "k" + i)).every((v, i) => v === i)',
+    )
+
+    expect([again.status, again.output]).toEqual([0, 'true\n'])
+  })
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    test(`closes in order at ${signal}, and says so`, async () => {
+      const dir = tempFolder()
+      const command = startKeelson(['start'], dir)
+      await command.write("await store.put('a', 1)\n")
+      await command.says('lsn: 1')
+
+      command.process.kill(signal)
+      const { status, errors } = await command.ended
+
+      expect(status).toBe(0)
+      expect(errors).toContain(`${signal}: ending in order`)
+      expect((await runKeelson(['start'], dir, 'wal()')).output).toContain('closed cleanly')
+    })
+
+  test('stays with a line that never settles, and closes in order at a signal', async () => {
+    const dir = tempFolder()
+    const command = startKeelson(['start'], dir)
+    const never = `void import('${stays}'), await new Promise(() => {})`
+    command.process.stdin?.end(`await store.put('a', 1)\n${never}`)
+    await command.says('it stays', 'errors')
+
+    command.process.kill('SIGTERM')
+    const { status, errors } = await command.ended
+
+    expect([status, errors.includes('SIGTERM: ending in order')]).toEqual([0, true])
+    expect((await runKeelson(['start'], dir, 'wal()')).output).toContain('closed cleanly')
+  })
+
+  test('whose tree never gets ready is ended in order by a signal', async () => {
+    const dir = tempFolder()
+    write(
+      dir,
+      'slow.mjs',
+      `export const server = {
+        init: () => {
+          void import('${stays}')
+          return new Promise(() => {})
+        },
+        calls: {}, casts: {},
+      }`,
+    )
+    write(dir, 'keelson.config.json', treeWith('./slow.mjs'))
+    const command = startKeelson(['start', '--dir', 'd'], dir)
+    await command.says('it stays', 'errors')
+
+    command.process.kill('SIGTERM')
+    const { status, errors } = await command.ended
+
+    expect([status, errors.includes('SIGTERM: ending in order')]).toEqual([143, true])
+    const again = await runKeelson(['start', '--dir', join(dir, 'd')], tempFolder(), 'wal()')
+    expect(again.output).toContain('closed cleanly')
+  })
+
+  test('whose configuration never loads is ended by a signal, with nothing on disk', async () => {
+    const dir = tempFolder()
+    write(dir, 'keelson.config.mjs', `import '${stays}'\nawait new Promise(() => {})`)
+    const command = startKeelson(['start'], dir)
+    await command.says('it stays', 'errors')
+
+    command.process.kill('SIGINT')
+
+    expect((await command.ended).status).toBe(130)
+    expect(readdirSync(dir)).toEqual(['keelson.config.mjs'])
+  })
+
+  test('ends at once at the second signal', async () => {
+    const dir = tempFolder()
+    write(
+      dir,
+      'stuck.mjs',
+      `export const server = {
+        init: (_, context) => { context.trapExit(true); return {} },
+        calls: {}, casts: {},
+        terminate: () => { process.stderr.write('hanging'); return new Promise(() => {}) },
+      }`,
+    )
+    const stuck = {
+      kind: 'worker',
+      id: 'stuck',
+      module: './stuck.mjs',
+      options: { shutdownMs: 1e6 },
+    }
+    const tree = { kind: 'supervisor', id: 'app', options: {}, children: [stuck] }
+    write(dir, 'keelson.config.json', JSON.stringify({ app: tree }))
+    const command = startKeelson(['start'], dir)
+    await command.write('1\n')
+    await command.says('1')
+
+    command.process.kill('SIGINT')
+    await command.says('hanging', 'errors')
+    command.process.kill('SIGTERM')
+
+    expect((await command.ended).status).toBe(143)
+  })
+
+  test('ends with status 1 and the reason when the root supervisor gives up', async () => {
+    const dir = tempFolder()
+    const kills = Array.from({ length: 4 }, () => [
+      "kill('shards')",
+      'await new Promise((resolve) => setImmediate(resolve))',
+    ]).flat()
+    const command = startKeelson(['start'], dir)
+    await command.write(`${kills.join('\n')}\n`)
+
+    const { status, errors } = await command.ended
+
+    expect([status, codeIn(errors)]).toEqual([1, 'EXITED'])
+  })
+
+  test('survives a promise of the prompt that nobody handles', async () => {
+    const dir = tempFolder()
+    const lines = [
+      "void Promise.reject(new Error('stray'))",
+      'await new Promise((resolve) => setImmediate(resolve))',
+      '1 + 1',
+    ]
+
+    const { status, output, errors } = await runKeelson(['start'], dir, lines.join('\n'))
+
+    expect([status, output]).toEqual([0, 'undefined\nundefined\n2\n'])
+    expect(errors).toContain('nobody handled it: Error: stray')
+  })
+})

@@ -1,0 +1,32 @@
+/** The words of the command line: what is none of them is refused with the usage, and stacks are for who asks. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { codeIn } from '../../support/command-project.ts'
+import { runKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+describe('the command line (needs the build)', () => {
+  for (const words of [['stop'], ['start', '--nonsense'], ['ingest', 'a.json']])
+    test(`is refused with status 2 and the usage: keelson ${words.join(' ')}`, async () => {
+      const { status, errors, output } = await runKeelson(words, tempFolder())
+
+      expect([status, codeIn(errors), output]).toEqual([2, 'INVALID_ARGUMENT', ''])
+      expect(errors).toContain('Usage:')
+    })
+
+  test('prints its version and its help on standard output', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+
+    expect((await runKeelson(['--version'], tempFolder())).output).toBe(`${version}\n`)
+    expect((await runKeelson([], tempFolder())).output).toMatch(/^Usage:/)
+  })
+
+  test('shows a stack only when asked to', async () => {
+    const words = ['start', '--config', 'no.ts']
+
+    expect((await runKeelson(words, tempFolder())).errors).not.toMatch(/^\s+at /m)
+    expect((await runKeelson([...words, '--verbose'], tempFolder())).errors).toMatch(/^\s+at /m)
+    const debug = await runKeelson(words, tempFolder(), '', { KEELSON_DEBUG: '1' })
+    expect(debug.errors).toMatch(/^\s+at /m)
+  })
+})

@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { parseCommandLine, usage } from '../../../src/inspect/cli/command-line.ts'
+
+const parse = (line: string) => parseCommandLine(line.split(' ').filter((word) => word !== ''))
+
+describe('the command line', () => {
+  for (const [line, expected] of [
+    ['start', { kind: 'start', config: undefined, dir: undefined, verbose: false }],
+    ['start --dir d', { kind: 'start', config: undefined, dir: 'd', verbose: false }],
+    [
+      'start --config=c.ts --verbose',
+      { kind: 'start', config: 'c.ts', dir: undefined, verbose: true },
+    ],
+    ['ingest a.ndjson --dir d --key id', ingestOf('a.ndjson', 'ndjson')],
+    ['ingest a.jsonl --dir d --key id', ingestOf('a.jsonl', 'ndjson')],
+    ['ingest --dir d --key id a.JSON', ingestOf('a.JSON', 'json')],
+    ['ingest - --dir d --key id', ingestOf('-', 'ndjson')],
+    ['ingest - --dir d --key id --format json', ingestOf('-', 'json')],
+    ['ingest a.json --dir d --key id --format ndjson', ingestOf('a.json', 'ndjson')],
+    ['ingest a.txt --dir d --key id --format json', ingestOf('a.txt', 'json')],
+    ['', { kind: 'help' }],
+    ['help', { kind: 'help' }],
+    ['--help', { kind: 'help' }],
+    ['ingest -h', { kind: 'help' }],
+    ['--version', { kind: 'version' }],
+    ['-v', { kind: 'version' }],
+  ] as const)
+    test(`is read: keelson ${line}`, () => {
+      expect(parse(line)).toEqual(expected)
+    })
+
+  for (const line of [
+    'stop',
+    'start here',
+    'start --nonsense',
+    'start --dir',
+    'start --dir=',
+    'start --config --dir d',
+    'ingest --dir d --key id',
+    'ingest a.json --key id',
+    'ingest a.json --dir d',
+    'ingest a.json --dir d --key=',
+    'ingest a.json b.json --dir d --key id',
+    'ingest a.txt --dir d --key id',
+    'ingest a --dir d --key id',
+    'ingest a.json --dir d --key id --format csv',
+  ])
+    test(`is refused: keelson ${line}`, () => {
+      expect(codeOf(() => parse(line))).toBe('INVALID_ARGUMENT')
+    })
+
+  test('has every option in its help', () => {
+    for (const option of ['--config', '--dir', '--key', '--format', '--verbose', '--version'])
+      expect(usage).toContain(option)
+  })
+})
+
+function ingestOf(file: string, format: string) {
+  return { kind: 'ingest', file, dir: 'd', key: 'id', format, verbose: false }
+}
+
+const codeOf = (act: () => unknown): unknown => {
+  try {
+    act()
+  } catch (error) {
+    return isKeelsonError(error) ? error.code : error
+  }
+  return 'no error'
+}

@@ -1,0 +1,139 @@
+import { inspect } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { evaluate } from '../../../src/inspect/prompt/evaluation.ts'
+
+const resultOf = async (source: string): Promise<unknown> => {
+  const outcome = await evaluate(source)
+  if (outcome.kind !== 'value') throw new Error(`${source}: ${inspect(outcome)}`)
+  return outcome.value
+}
+
+const kindOf = async (source: string): Promise<string> => (await evaluate(source)).kind
+
+describe('a line', () => {
+  for (const [source, expected] of [
+    ['1 + 1', 2],
+    ['{ a: 1, b: 2 }', { a: 1, b: 2 }],
+    ['{ let z1 = 1; z1 + 1 }', 2],
+    ['if (true) { 7 }', 7],
+    ['Promise.resolve(9)', 9],
+    ['await Promise.resolve(4)', 4],
+    ['await Promise.resolve(4);', 4],
+    ['(await Promise.resolve({ a: 4 })).a + 1 // four and one', 5],
+    ["'await a; b'", 'await a; b'],
+    ["(await Promise.resolve('a;b')) + ';c'", 'a;b;c'],
+    ["(await import('node:path')).basename('/a/b')", 'b'],
+    ['[1, 2].map((x) => {\n  return x * 2\n})', [2, 4]],
+    ['await (async () => { const q = await 1; return q + 1 })()', 2],
+  ] as const)
+    test(`gives what it says: ${source.replaceAll('\n', '⏎')}`, async () => {
+      expect(await resultOf(source)).toEqual(expected)
+    })
+
+  test('keeps what it declares for the lines to come, awaited or not', async () => {
+    await resultOf('var kept1 = 1; function kept2() { return kept1 + 1 }')
+    await resultOf('let kept3 = await Promise.resolve(kept2() + 1)')
+    await resultOf(
+      "var { a: kept4, b: { c: kept5 } = { c: '=' } } = await Promise.resolve({ a: 4 })",
+    )
+    await resultOf('kept1 = await Promise.resolve(10); var kept6 = kept1; await 0')
+
+    expect(await resultOf('[kept1, kept2(), kept3, kept4, kept5, kept6]')).toEqual([
+      10,
+      11,
+      3,
+      4,
+      '=',
+      10,
+    ])
+  })
+
+  test('of several statements with await gives what the last one gives', async () => {
+    expect(await resultOf('const seq1 = await 1; const seq2 = (await 2) + seq1; seq2 + 1')).toBe(4)
+    expect(await resultOf('seq2')).toBe(3)
+  })
+
+  test('may loop and choose with await', async () => {
+    const loop = 'var sum1 = 0; for (let i = 0; i < 3; i++) { await 0; sum1 += i; }; sum1'
+
+    expect(await resultOf(loop)).toBe(3)
+  })
+
+  test('shares the realm of the program, so that its values are plain ones', async () => {
+    expect(Object.getPrototypeOf(await resultOf('({})'))).toBe(Object.prototype)
+    expect(await resultOf('new Map()')).toBeInstanceOf(Map)
+  })
+
+  for (const source of ['', '  ', '// a word', '/* a\n word */'])
+    test(`without anything in it gives nothing: ${JSON.stringify(source)}`, async () => {
+      expect(await kindOf(source)).toBe('nothing')
+    })
+
+  for (const source of [
+    'throw new Error("no")',
+    'await Promise.reject(new Error("no"))',
+    'Promise.reject(new Error("no"))',
+    'nobodyKnowsThis',
+    'let twice1 = 1; let twice1 = 2',
+    'foo(1 2)',
+    'await foo(1 2)',
+    'await 1 1',
+    ')',
+    '{ a: 1 }}',
+    "'abc",
+    'await "abc',
+  ])
+    test(`that is wrong gives its error: ${source}`, async () => {
+      const outcome = await evaluate(source)
+
+      expect(outcome.kind).toBe('error')
+      expect(outcome.kind === 'error' && outcome.error).toBeInstanceOf(Error)
+    })
+})
+
+describe('an unfinished line', () => {
+  for (const source of [
+    'function f(',
+    'function f() {',
+    'f(1',
+    'f(g(1, 2)',
+    'f([g(1',
+    'f({ a: 1',
+    '[1, 2',
+    '({ a: 1',
+    '{ a: 1,',
+    '`text',
+    '`${1',
+    '/* a word',
+    'const x =',
+    '1 +',
+    'if (true) {',
+    '[1].map((x) => {',
+    'await f(',
+    'await f(1',
+    'await f({ a: 1 }',
+    'const y = await f(',
+    'for (const x of []) { await x;',
+    'await Promise.all([',
+  ])
+    test(`waits for more: ${source}`, async () => {
+      expect(await kindOf(source)).toBe('unfinished')
+    })
+
+  test('is run once, when its last line has come', async () => {
+    await resultOf('var runs1 = 0; var count1 = async (x) => { runs1++; return x }')
+
+    expect(await kindOf('await count1(\n')).toBe('unfinished')
+    expect(await resultOf('await count1(\n5\n)')).toBe(5)
+    expect(await resultOf('runs1')).toBe(1)
+  })
+})
+
+test('a long line of statements is read in one go', async () => {
+  const statements = Array.from({ length: 200 }, (_, at) => `await ${at}`).join('; ')
+  const body = Array.from({ length: 200 }, (_, at) => `await ${at};`).join('\n')
+
+  expect(await resultOf(statements)).toBe(199)
+  expect(await resultOf(`await (async () => { ${body} return 1 })()`)).toBe(1)
+  expect(await kindOf(`(async () => { ${body} return [`)).toBe('unfinished')
+})

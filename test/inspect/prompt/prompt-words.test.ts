@@ -1,0 +1,329 @@
+import { readFileSync } from 'node:fs'
+import { PassThrough } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { Prompt } from '../../../src/inspect/prompt/prompt.ts'
+import { helpText, processWords, promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
+import { plainPaint } from '../../../src/inspect/text/paint.ts'
+import { type GenServer, name, noReply, reply } from '../../../src/runtime/index.ts'
+import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+import { type Machine, machine } from '../../support/simulated-instance.ts'
+
+/** A counter of the user's own. */
+type CounterMessages = {
+  calls: { add: (by: number) => number; hang: () => void }
+}
+const counter: GenServer<CounterMessages, { count: number }, number> = {
+  init: (count) => ({ count }),
+  calls: {
+    add: ({ count }, by) => reply(count + by, { count: count + by }),
+    hang: (state) => noReply(state),
+  },
+}
+
+const app = {
+  kind: 'supervisor',
+  id: 'app',
+  options: {},
+  children: [
+    { kind: 'worker', id: 'counter', module: { server: counter }, options: { arg: 5 } },
+    {
+      kind: 'worker',
+      id: 'second',
+      module: { server: counter },
+      options: { arg: 0, name: 'counter(2)' },
+    },
+  ],
+} as const
+
+/** A running instance, and what its prompt answers to lines. */
+const session = async (options: Partial<StartOptions> = { app }) => {
+  const world = machine()
+  const running = await world.start(options)
+  return { ...world, app: running, ask: asking(world, running) }
+}
+
+const asking =
+  ({ during }: Machine, running: App) =>
+  async (...lines: string[]): Promise<string> => {
+    const environment = { input: new PassThrough(), output: new PassThrough() }
+    const prompt = new Prompt({
+      environment,
+      words: promptWords(running, plainPaint),
+      colours: false,
+      verbose: false,
+      completions: () => processWords(running),
+    })
+    environment.input.end(lines.join('\n'))
+    await during(prompt.run())
+    environment.output.end()
+    return Buffer.concat(await environment.output.toArray())
+      .toString()
+      .trimEnd()
+  }
+
+/** The tree's lines without pids, counts and spaces: branch, name, kind, restarts, status. */
+const shape = (tree: string): string[] =>
+  tree
+    .split('\n')
+    .slice(1)
+    .map((line) => {
+      const [, branch, title] = /^([ │├└─]*)(\S+)/.exec(line) ?? []
+      const [, restarts, status] = /(\d*)\s{2}(\w+(?:: .*)?)$/.exec(line) ?? []
+      return `${branch}${title} ${restarts} ${status}`
+    })
+
+describe('tree()', () => {
+  test('takes no argument, and minds none', async () => {
+    const { ask } = await session()
+
+    expect(await ask('tree(5)')).toBe(await ask('tree()'))
+  })
+
+  test('shows every supervisor and every process below it', async () => {
+    const { ask } = await session()
+
+    expect(shape(await ask('tree()'))).toEqual([
+      'keelson 0 running',
+      '├─ shards 0 running',
+      '│  └─ shard(0) 0 running',
+      '│     ├─ blob_store(0) 0 running',
+      '│     ├─ wal_writer(0) 0 running',
+      '│     ├─ applier(0) 0 running',
+      '│     ├─ batcher(0) 0 running',
+      '│     └─ followers(0) 0 running',
+      '│        ├─ lmdb_writer(0) 0 running',
+      '│        └─ expirer(0) 0 running',
+      '├─ registry 0 running',
+      '│  └─ table(registry) 0 running',
+      '└─ services 0 running',
+      '   ├─ control 0 running',
+      '   └─ app 0 running',
+      '      ├─ counter 0 running',
+      '      └─ counter(2) 0 running',
+    ])
+  })
+
+  test('shows a shard that is down in its place, with the reason, and its siblings running', async () => {
+    const { ask, app: running, clock, disk } = await session({ shards: 2 })
+    disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
+    const put = running.store.put('a', 1).catch((error: unknown) => error)
+    await clock.advance(100)
+    await put
+
+    const lines = shape(await ask('tree()'))
+
+    expect(lines.filter((line) => line.includes('down'))).toHaveLength(1)
+    expect(lines.find((line) => line.includes('down'))).toMatch(/shard\(\d\) {2}down: .+/)
+    expect(lines.filter((line) => line.includes('wal_writer'))).toHaveLength(1)
+  })
+
+  test('shows who is suspended, and who was started again', async () => {
+    const { ask } = await session()
+
+    const tree = await ask('suspend(counter)', "kill('counter(2)')", 'tree()')
+
+    expect(shape(tree).slice(-2)).toEqual([
+      '      ├─ counter 0 suspended',
+      '      └─ counter(2) 1 running',
+    ])
+  })
+})
+
+describe('a process may be named', () => {
+  for (const word of [
+    'wal_writer(0)',
+    "'wal_writer(0)'",
+    'ps().text && app.system.whereis("wal_writer(0)")',
+    'app.system.whereis("wal_writer(0)").pid',
+    "'<' + app.system.whereis('wal_writer(0)').pid + '>'",
+    'app.system.processes().find(({ name }) => name === "wal_writer(0)")',
+  ])
+    test(`as ${word}`, async () => {
+      const { ask } = await session()
+
+      expect(await ask(`info(${word})`)).toMatch(/^name {10}wal_writer\(0\)\n/)
+    })
+
+  test('as control, the handle', async () => {
+    const { ask } = await session()
+
+    expect(await ask('info(control)')).toMatch(/^name {10}control\n/)
+  })
+
+  test('as itself, when it is of the user and its name is a word', async () => {
+    const { ask } = await session()
+
+    expect(await ask('info(counter)')).toMatch(/^name {10}counter\n/)
+    expect(await ask('kill(counter)', 'info(counter)')).toContain('name          counter\n')
+  })
+
+  test('in vain: NO_PROCESS for what is not there, INVALID_ARGUMENT for what is no process', async () => {
+    const { ask } = await session()
+
+    expect(await ask('info(wal_writer(7))')).toMatch(/^NO_PROCESS: .*wal_writer\(7\)/)
+    expect(await ask('kill(99)')).toMatch(/^NO_PROCESS/)
+    expect(await ask('kill({})')).toMatch(/^INVALID_ARGUMENT/)
+    expect(await ask('state()')).toMatch(/^INVALID_ARGUMENT/)
+  })
+})
+
+describe('commands', () => {
+  test('call(p, name, payload) calls, state(p) looks', async () => {
+    const { ask } = await session()
+
+    expect(await ask("call(counter, 'add', 2)", 'state(counter)')).toBe('7\n{ count: 7 }')
+    expect(await ask("call(counter, 'nothing')")).toMatch(/^(EXITED|INVALID_ARGUMENT|Error)/)
+    expect(await ask("call(counter, 'hang', undefined, { timeoutMs: 20 })")).toMatch(/^TIMEOUT/)
+  })
+
+  test('kill(p) ends a process at once; its supervisor starts it again', async () => {
+    const { ask, app: running } = await session()
+    const before = running.system.info(name('counter'))?.pid
+
+    expect(await ask('kill(counter)')).toBe(`killed counter <${before}>`)
+    expect(await ask('state(counter)')).toBe('{ count: 5 }')
+    expect(running.system.info(name('counter'))?.pid).not.toBe(before)
+  })
+
+  test('suspend(p) lets messages wait, resume(p) lets them go on', async () => {
+    const { ask } = await session()
+
+    const suspended = await ask("suspend('counter')", "call(counter, 'add', 1, { timeoutMs: 10 })")
+    expect(suspended).toMatch(/^suspended counter <\d+>.*\nTIMEOUT/)
+    expect(await ask('resume(counter)', 'state(counter)')).toMatch(
+      /^resumed counter <\d+>\n{ count: 6 }$/,
+    )
+  })
+
+  test('ps() lists every process', async () => {
+    const { ask, app: running } = await session()
+
+    const lines = (await ask('ps()')).split('\n').slice(1)
+
+    expect(lines).toHaveLength(running.system.processes().length)
+  })
+
+  test('top() shows who did most since the last look, itself the one before', async () => {
+    const { ask } = await session()
+
+    const text = await ask(
+      "top('handled', 3)",
+      "for (let i = 0; i < 50; i++) await call(counter, 'add', 1)",
+      'top()',
+      'top()',
+      "top('size')",
+    )
+
+    const looks = text.split(/^since /m).slice(1)
+    expect(looks[0]).toMatch(/^their start\n/)
+    expect(looks[0]?.match(/^<\d+>/gm)).toHaveLength(3)
+    expect(looks[1]).toMatch(/^the last look, .*\n.*\n<\d+> {2}counter +server +waiting +50 /)
+    expect(text).toMatch(/^nobody handled a message since the last look/m)
+    expect(text).toMatch(/^INVALID_ARGUMENT: top/m)
+  })
+
+  test('trace(p) shows what a process is told and answers, between the lines that cause it', async () => {
+    const { ask } = await session()
+
+    const text = await ask('trace(counter, 3)', "call(counter, 'add', 2)", 'state(counter)')
+
+    expect(text.replaceAll(/<\d+>/g, '<p>').split('\n')).toEqual([
+      'the next 3 events of counter <p>; trace(p, 0) ends it',
+      'counter <p>  in    call add 2',
+      'counter <p>  out   reply 7',
+      '7',
+      '{ count: 7 }',
+    ])
+    expect(await ask('trace(counter, -1)')).toMatch(/^INVALID_ARGUMENT/)
+    expect(await ask('trace(counter, 0)')).toMatch(/^counter <\d+> is not traced/)
+  })
+
+  test('store writes and reads', async () => {
+    const { ask } = await session()
+
+    const lines = ["await store.put('a', { n: 1 })", "store.get('a')", "store.get('b')"]
+    expect(await ask(...lines)).toBe('{ position: { shard: 0, lsn: 1 } }\n{ n: 1 }\nundefined')
+  })
+
+  test('wal() and projections() follow what is written, shard by shard', async () => {
+    const { ask } = await session({ shards: 2 })
+
+    const keys = Array.from({ length: 8 }, (_, at) => `store.put('k${at}', ${at})`)
+    const wal = await ask(`await Promise.all([${keys.join(', ')}]), 0`, 'wal()')
+    const projections = await ask('await control.flushAll(), 0', 'projections()')
+
+    expect(wal.match(/^shard \d {2}open$/gm)).toEqual(['shard 0  open', 'shard 1  open'])
+    const durable = [...wal.matchAll(/durable LSN {2}(\d+)/g)].map(([, lsn]) => Number(lsn))
+    expect(durable.every((lsn) => lsn > 0)).toBe(true)
+    const rows = projections.split('\n').slice(2)
+    expect(rows.map((row) => row.split(/ {2,}/).slice(0, 4))).toEqual(
+      durable.map((lsn, shard) => [String(shard), 'following', String(lsn), '0']),
+    )
+  })
+
+  test('wal() and projections() answer when their processes cannot', async () => {
+    const { ask } = await session()
+
+    const text = await ask(
+      'suspend(wal_writer(0))',
+      'suspend(lmdb_writer(0))',
+      'wal()',
+      'projections()',
+    )
+
+    expect(text).toContain('shard 0  no answer: suspended')
+    expect(text).toContain('shard 0  no answer: suspended; resume')
+    await ask('resume(wal_writer(0))', 'resume(lmdb_writer(0))')
+  })
+
+  test('batcher is the name of the process, and changes windows while the instance runs', async () => {
+    const { ask } = await session()
+
+    expect(await ask("batcher.setWindow('s', 20)", 'batcher.windows()')).toContain('{ s: 20 }')
+    expect(await ask("store.put('s:a', 1)")).toContain('position')
+    expect(
+      await ask('await batcher.flush()', "batcher.setWindow('s', 0)", 'batcher.windows()'),
+    ).toContain('{}')
+    expect(await ask("batcher.setWindow('s', 0.5)")).toContain('INVALID_ARGUMENT')
+    expect(await ask('info(batcher(0))')).toContain('batcher(0)')
+  })
+
+  test('wal() says so when the instance is not durable', async () => {
+    const { ask } = await session({ wal: { enableFsync: false } })
+
+    expect(await ask('wal()')).toContain('NOT DURABLE')
+    expect(await ask('wal()')).toContain('written: acknowledged before fsync')
+  })
+
+  test('projections() shows who holds one', async () => {
+    const { ask } = await session()
+
+    const text = await ask('var hold1 = await control.suspend(0)', 'projections()')
+
+    expect(text).toMatch(/0 {6}suspended/)
+    expect(text).toMatch(/shard 0: projection held by the app since 0 s, until resume \(token /)
+    expect(await ask('await control.resume(0)', 'projections()')).toMatch(/0 {6}following/)
+  })
+
+  test('help is what docs/repl.md shows', () => {
+    expect(readFileSync('docs/repl.md', 'utf8')).toContain(`keelson> help\n${helpText}\n`)
+  })
+
+  test('help lists every word, as a word and as a call', async () => {
+    const { ask, app: running } = await session()
+
+    expect(await ask('help', 'help()')).toBe(`${helpText}\n${helpText}`)
+    const words = Object.keys(promptWords(running, plainPaint))
+    const unexplained = words.filter((word) => !new RegExp(`\\b${word}\\b`).test(helpText))
+    const parts = ['counter', 'expirer', 'followers', 'keelson', 'registry', 'services', 'shards']
+    expect(unexplained.sort()).toEqual(parts)
+  })
+})
+
+test('completion knows the words and the names of processes', async () => {
+  const { app: running } = await session()
+
+  expect(processWords(running)).toEqual(
+    expect.arrayContaining(['keelson', 'wal_writer(0)', 'control', 'counter', 'counter(2)']),
+  )
+})

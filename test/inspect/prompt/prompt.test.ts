@@ -1,0 +1,291 @@
+import { PassThrough } from 'node:stream'
+import { inspect, stripVTControlCharacters } from 'node:util'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
+import { Prompt, type PromptOptions } from '../../../src/inspect/prompt/prompt.ts'
+import { Feed, View } from '../../../src/inspect/text/view.ts'
+
+/** Everything that a prompt without a terminal answers to the text. */
+const answers = async (
+  text: string,
+  words: Record<string, unknown> = {},
+  options: Partial<PromptOptions> = {},
+): Promise<string> => {
+  const environment = { input: new PassThrough(), output: new PassThrough() }
+  const prompt = new Prompt({
+    environment,
+    words,
+    colours: false,
+    verbose: false,
+    completions: () => [],
+    ...options,
+  })
+  environment.input.end(text)
+  await prompt.run()
+  environment.output.end()
+  return Buffer.concat(await environment.output.toArray()).toString()
+}
+
+/** A promise that is settled by hand. */
+const latch = () => {
+  let open: (value: unknown) => void = () => undefined
+  const promise = new Promise((resolve) => {
+    open = resolve
+  })
+  return { promise, open }
+}
+
+describe('piped lines', () => {
+  test('are run one after another, each printed', async () => {
+    expect(await answers("1 + 1\n'text'\n\n// a comment\nundefined\n({ a: [1] })")).toBe(
+      "2\n'text'\nundefined\n{ a: [ 1 ] }\n",
+    )
+  })
+
+  test('wait for the line before, however long it takes', async () => {
+    const gate = latch()
+    const order: string[] = []
+    const slow = async () => {
+      await gate.promise
+      order.push('slow')
+    }
+    const quick = () => void order.push('quick')
+    const done = answers('await slow()\nslow()\nquick()', { slow, quick })
+
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(order).toEqual([])
+    gate.open(undefined)
+    await done
+
+    expect(order).toEqual(['slow', 'slow', 'quick'])
+  })
+
+  test('may be unfinished: they are gathered until they are whole', async () => {
+    expect(
+      await answers('[1, 2]\n  .length\nvar f1 = (x) => {\n  return x + 1\n}\nf1(\n  1,\n)'),
+    ).toContain('\n2\n')
+  })
+
+  test('that fail print their error, and the next one runs', async () => {
+    const refuse = () => {
+      throw new KeelsonError('INVALID_ARGUMENT', 'No.', { details: { path: 'p' } })
+    }
+    const reject = () => Promise.reject(new KeelsonError('SHARD_DOWN', 'Down.'))
+
+    expect(await answers('refuse()\nreject()\nnobody\n)\n1', { refuse, reject })).toBe(
+      [
+        'INVALID_ARGUMENT: No.',
+        '  path: p',
+        'SHARD_DOWN: Down.',
+        'ReferenceError: nobody is not defined',
+        "SyntaxError: Unexpected token ')'",
+        '1',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('that end within an expression say so', async () => {
+    expect(await answers('1\nfoo(')).toBe('1\nSyntaxError: the input ended within an expression\n')
+  })
+
+  test('end at .exit', async () => {
+    expect(await answers('1\n.exit\n2')).toBe('1\n')
+  })
+
+  test('print views as they are', async () => {
+    const view = () => Promise.resolve(new View('a  b\n1  2'))
+
+    expect(await answers('view()\n[await view()]', { view })).toBe(
+      'a  b\n1  2\n[\n  a  b\n  1  2\n]\n',
+    )
+  })
+
+  test('may give a value that cannot be shown: its error is', async () => {
+    const value = {
+      [inspect.custom]: () => {
+        throw new Error('not for eyes')
+      },
+    }
+
+    expect(await answers('value\n1', { value })).toBe('Error: not for eyes\n1\n')
+  })
+
+  test('keep what they declare, also when it was awaited', async () => {
+    const text =
+      'const declared1 = await Promise.resolve(20)\nlet declared2 = 1\ndeclared1 + declared2'
+
+    expect(await answers(text)).toBe('undefined\nundefined\n21\n')
+  })
+
+  test('may be ten thousand', async () => {
+    const lines = Array.from({ length: 10_000 }, (_, at) => `${at}`)
+
+    expect(await answers(lines.join('\n'))).toBe(`${lines.join('\n')}\n`)
+  })
+})
+
+describe('the words of a prompt', () => {
+  test('are global while it runs, and what was there before comes back', async () => {
+    const before = { value: 'mine', configurable: true, writable: true }
+    Object.defineProperty(globalThis, 'word1', before)
+
+    expect(await answers('word1 + word2', { word1: 'a', word2: 'b' })).toBe("'ab'\n")
+
+    expect(Object.getOwnPropertyDescriptor(globalThis, 'word1')?.value).toBe('mine')
+    expect('word2' in globalThis).toBe(false)
+    Reflect.deleteProperty(globalThis, 'word1')
+  })
+
+  test('may be covered by what a line declares', async () => {
+    expect(await answers('var word3 = 5\nword3', { word3: 'a' })).toBe('undefined\n5\n')
+  })
+})
+
+test('a closed prompt takes no more lines', async () => {
+  const environment = { input: new PassThrough(), output: new PassThrough() }
+  const prompt = new Prompt({
+    environment,
+    words: {},
+    colours: false,
+    verbose: false,
+    completions: () => [],
+  })
+  const done = prompt.run()
+  prompt.close()
+
+  await done
+  expect(environment.output.read()).toBeNull()
+})
+
+describe('on a terminal', () => {
+  /** A prompt with somebody at it: `type` writes keys and answers what was shown for them. */
+  const attended = (words: Record<string, unknown> = {}, completions: readonly string[] = []) => {
+    const input = Object.assign(new PassThrough(), {
+      isTTY: true,
+      isRaw: false,
+      setRawMode(mode: boolean) {
+        this.isRaw = mode
+      },
+    })
+    const output = Object.assign(new PassThrough(), { isTTY: true })
+    const environment = { input, output }
+    const options = { environment, words, colours: false, verbose: false }
+    const done = new Prompt({ ...options, completions: () => completions }).run()
+    const type = async (keys: string): Promise<string> => {
+      for (const key of keys) input.write(key)
+      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise((resolve) => setImmediate(resolve))
+      return stripVTControlCharacters(String(output.read() ?? ''))
+    }
+    return { type, done, input }
+  }
+
+  test('it asks, answers, and asks for the rest of what is not whole', async () => {
+    const { type, done, input } = attended()
+
+    expect(await type('')).toBe('keelson> ')
+    expect(await type('1 + 1\r')).toMatch(/\r\n2\nkeelson> $/)
+    expect(await type('[1,\r')).toMatch(/\r\n {5}\.\.\. $/)
+    expect(await type('2]\r')).toMatch(/\[ 1, 2 \]\nkeelson> $/)
+    input.end()
+    await done
+  })
+
+  test('what comes by itself is printed above what is being typed, and nothing after the end', async () => {
+    const feed = new Feed('begun')
+    const { type, done, input } = attended({ feed })
+
+    expect(await type('feed\r')).toMatch(/begun\nkeelson> $/)
+    await type('1 + ')
+    feed.add('something happened')
+    expect(await type('')).toMatch(/something happened\nkeelson> 1 \+ $/)
+    expect(await type('1\r')).toMatch(/2\nkeelson> $/)
+    input.end()
+    await done
+    feed.add('too late')
+    expect(await type('')).not.toContain('too late')
+  })
+
+  test('Tab completes commands, names of processes, and methods of the handles', async () => {
+    class Base {
+      flushAll() {}
+    }
+    class Handle extends Base {
+      suspend() {}
+    }
+    const words = { control: new Handle(), tree: () => 1 }
+    const { type, done, input } = attended(words, ['wal_writer(0)', 'wal_writer(1)'])
+
+    expect(await type('tr\t()\r')).toContain('tree()')
+    expect(await type('wal_w\t')).toContain('wal_writer(')
+    expect(await type('\x03')).toContain('keelson> ')
+    expect(await type('control.fl\t')).toContain('control.flushAll')
+    expect(await type('\x03')).toContain('keelson> ')
+    expect(await type('control.su\t')).toContain('control.suspend')
+    input.end()
+    await done
+  })
+
+  test('Ctrl-C clears a line, leaves one that runs, and ends at the second time on an empty one', async () => {
+    const { type, done } = attended({ never: () => new Promise(() => undefined) })
+
+    await type('function f(\r')
+    await type('\x03')
+    expect(await type('1\r')).toMatch(/1\nkeelson> $/)
+    expect(await type('never()\r')).not.toContain('keelson> ')
+    expect(await type('\x03')).toMatch(/left alone.*\n.*keelson> $/)
+    expect(await type('\x03')).toContain('Ctrl-C again')
+    await type('2\r')
+    expect(await type('\x03')).toContain('Ctrl-C again')
+    await type('\x03')
+    await done
+  })
+
+  test('Ctrl-C is a signal while code runs, and a key again when it awaits', async () => {
+    const raw: boolean[] = []
+    const note = async () => {
+      raw.push(input.isRaw)
+      await undefined
+      raw.push(input.isRaw)
+    }
+    const { type, done, input } = attended({ note })
+
+    await type('note()\r')
+    await type('await note()\r')
+    input.end()
+    await done
+
+    expect(raw).toEqual([false, true, false, true])
+  })
+
+  for (const [what, after] of [
+    ['', ''],
+    [', also before an await', '; await 0'],
+  ] as const)
+    test(`Ctrl-C ends a line that would keep everything waiting${what}`, async () => {
+      const ignore = () => undefined
+      process.on('SIGINT', ignore)
+      onTestFinished(() => void process.off('SIGINT', ignore))
+      const { type, done, input } = attended()
+      const kill = "process.kill(process.pid, 'SIGINT')"
+      const loop = 'for (const end = performance.now() + 3_000; performance.now() < end; );'
+
+      expect(await type(`${kill}; ${loop} 'over'${after}\r`)).toMatch(
+        /interrupted by `SIGINT`\nkeelson> $/,
+      )
+      expect(await type('1\r')).toMatch(/1\nkeelson> $/)
+      input.end()
+      await done
+    })
+
+  test('Ctrl-D and .exit end', async () => {
+    const first = attended()
+    await first.type('\x04')
+    await first.done
+
+    const second = attended()
+    await second.type('.exit\r')
+    await second.done
+  })
+})

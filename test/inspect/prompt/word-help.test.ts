@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest'
+import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
+import { wordHelp } from '../../../src/inspect/prompt/word-help.ts'
+import { plainPaint } from '../../../src/inspect/text/paint.ts'
+import { machine } from '../../support/simulated-instance.ts'
+
+/** The methods of a handle, those of what it extends included. */
+const methodsOf = (handle: object): string[] => {
+  const names: string[] = []
+  for (
+    let at = Object.getPrototypeOf(handle);
+    at !== Object.prototype;
+    at = Object.getPrototypeOf(at)
+  )
+    names.push(...Object.getOwnPropertyNames(at).filter((name) => name !== 'constructor'))
+  return names.sort()
+}
+
+/** The calls that a help names, before what it says of them. */
+const callsOf = (help: string): string[] =>
+  help
+    .split('\n')
+    .flatMap((line) => [...(line.split(/ {2,}/)[0] ?? '').matchAll(/(\w+)\(/g)])
+    .map(([, name]) => name ?? '')
+    .sort()
+
+describe('h', () => {
+  test.each(['store', 'control'] as const)(
+    'names every method of %s, and none that it has not',
+    async (name) => {
+      const { start } = machine()
+      const app = await start()
+
+      expect(callsOf(wordHelp({}, name).text)).toEqual(methodsOf(app[name]))
+    },
+  )
+
+  test('takes the word or its name, and lists what it knows', async () => {
+    const { start } = machine()
+    const app = await start()
+    const { h, help } = promptWords(app, plainPaint) as {
+      h: (word?: unknown) => { text: string }
+      help: () => { text: string }
+    }
+
+    expect(h(app.store).text).toBe(h('store').text)
+    expect(h('store').text).toContain('store.batch()')
+    expect(h().text).toBe(help().text)
+    for (const unknown of ['toString', 'flow', 7, {}])
+      expect(() => h(unknown)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+})

@@ -1,0 +1,99 @@
+/** `keelson wal dump` as people run it: frames, damage, and readers that wait or go away (needs the build). */
+import { describe, expect, test } from 'vitest'
+import { change, newFolder, segmentsIn, wal } from '../../support/command-logs.ts'
+import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+
+describe('keelson wal dump', () => {
+  test('prints frames with commands, keys and values, between the given LSNs', async () => {
+    const dir = await newFolder(5, "await store.put('t', 'plain text'); await store.delete('k1')")
+
+    const { status, output } = await runKeelson(
+      ['wal', 'dump', 'd', '--from', '5', '--to', '7'],
+      dir,
+    )
+
+    expect(status).toBe(0)
+    const lines = output.split('\n').filter((line) => line.includes('DATA'))
+    expect(lines.map((line) => line.replace(/.*Z {2}/, ''))).toEqual([
+      expect.stringMatching(/^put "k4" = \{ i: 4, text: 'x+…$/),
+      `put "t" = 'plain text'`,
+      'delete "k1"',
+    ])
+  })
+
+  test('as JSON gives one object a line, with values whole', async () => {
+    const dir = await newFolder(2, "await store.put('m', new Map([[1, 2n]]))")
+
+    const { output } = await runKeelson(['wal', 'dump', 'd', '--json'], dir)
+
+    const records = output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const frames = records.filter(({ type }) => type === 'DATA')
+    expect(frames.map(({ lsn, units }) => [lsn, units[0].command, units[0].key])).toEqual([
+      [1, 'put', 'k0'],
+      [2, 'put', 'k1'],
+      [3, 'put', 'm'],
+    ])
+    expect(frames[1].units[0].value).toEqual({
+      tag: 'structured',
+      value: { i: 1, text: 'x'.repeat(2000) },
+    })
+    expect(frames[2].units[0].value).toEqual({ tag: 'structured', base64: expect.any(String) })
+    expect(records.at(-1).type).toBe('CLEAN_CLOSE')
+  })
+
+  test('shows damage where it is, and goes on behind it', async () => {
+    const dir = await newFolder(5)
+    change(segmentsIn(wal(dir))[0] ?? '', 4096 + 3000, Buffer.from('!'))
+
+    const { status, output } = await runKeelson(['wal', 'dump', 'd', '--json'], dir)
+
+    const kinds = output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(status).toBe(0)
+    expect(kinds.slice(1, 6).map(({ kind, lsn }) => [kind, lsn])).toEqual([
+      ['frame', 1],
+      ['damage', 2],
+      ['frame', 3],
+      ['frame', 4],
+      ['frame', 5],
+    ])
+  })
+
+  test('ends in silence when its reader goes away', async () => {
+    const dir = await newFolder(200)
+    const command = startKeelson(['wal', 'dump', 'd', '--json'], dir)
+    command.process.stdout?.once('data', () => command.process.stdout?.destroy())
+
+    const { status, errors } = await command.ended
+
+    expect([status, errors]).toEqual([0, ''])
+  })
+})
+
+describe('keelson wal dump to a reader that waits', () => {
+  test('waits too, and hears a signal meanwhile', async () => {
+    // More than pipes and streams on both sides hold, wherever the reader stops.
+    const dir = await newFolder(700)
+    const command = startKeelson(['wal', 'dump', 'd', '--json'], dir)
+    const { stdout } = command.process
+    await new Promise<void>((resolve) => {
+      stdout?.once('data', () => {
+        stdout.pause()
+        resolve()
+      })
+    })
+
+    command.process.kill('SIGINT')
+    await command.says('SIGINT: ending in order', 'errors')
+    stdout?.resume()
+    const { status, output } = await command.ended
+
+    expect(status).toBe(130)
+    expect(output).not.toContain('CLEAN_CLOSE')
+  })
+})

@@ -1,0 +1,97 @@
+/** Logs larger than the memory that a command is given: memory does not grow with the log (D30; needs the build). */
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../../src/clock.ts'
+import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { SalvageWriter } from '../../../src/storage/rescue/salvage-writer.ts'
+import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const frameSize = 4096
+
+/** A log of `megabytes` in files of 16 MiB. */
+const writeLog = (dir: string, megabytes: number): void => {
+  mkdirSync(dir)
+  const writer = new SalvageWriter(
+    { disk: nodeDisk(), clock: systemClock(), dir },
+    { sectorBytes: 512, payloadMax: frameSize, fileBytes: 16 * 1024 * 1024 },
+    { walId: '0123456789abcdef'.repeat(2), epoch: 1, baseLsn: 1 },
+  )
+  const payload = new Uint8Array(frameSize)
+  for (let count = (megabytes * 1024 * 1024) / frameSize; count > 0; count--) {
+    payload.fill(count % 251, 8)
+    writer.add(1, payload)
+  }
+  writer.finish()
+}
+
+const heapLimit = `--max-old-space-size=32 --import=${join(import.meta.dirname, '../../support/programs/report-memory.mjs')}`
+
+/** Runs a command under the limit; answers its status and the most memory that it had, in MB. */
+const run = async (cwd: string, words: readonly string[]) => {
+  const { status, errors } = await runKeelson(['wal', ...words], cwd, '', {
+    NODE_OPTIONS: heapLimit,
+  })
+  return { status, megabytes: Number(/maxRSS (\d+)/.exec(errors)?.[1]) / 1000 }
+}
+
+describe('with a heap of 32 MB, on a log of 320 MB', () => {
+  test.each([
+    ['verify', []],
+    ['dump', ['--width', '8']],
+    ['salvage', ['--to', 'new']],
+  ])(
+    'D30 wal %s needs hardly more memory than on one of 32 MB',
+    { timeout: 120_000 },
+    async (name, words) => {
+      const dir = tempFolder()
+      writeLog(join(dir, 'small'), 32)
+      writeLog(join(dir, 'large'), 320)
+
+      const small = await run(dir, [
+        name,
+        'small',
+        ...words.map((word) => word.replace('new', 'a')),
+      ])
+      const large = await run(dir, [
+        name,
+        'large',
+        ...words.map((word) => word.replace('new', 'b')),
+      ])
+
+      expect([small.status, large.status]).toEqual([0, 0])
+      expect(large.megabytes - small.megabytes).toBeLessThan(40)
+    },
+  )
+})
+
+describe('a salvage that is ended in its middle', () => {
+  const begun = async (dir: string) => {
+    writeLog(join(dir, 'log'), 320)
+    const command = startKeelson(['wal', 'salvage', 'log', '--to', 'new', '--progress'], dir)
+    await command.says('salvaging', 'errors')
+    return command
+  }
+
+  test('by a signal leaves nothing, and says so by its status', async () => {
+    const dir = tempFolder()
+    const command = await begun(dir)
+    command.process.kill('SIGINT')
+
+    expect((await command.ended).status).toBe(130)
+    expect(readdirSync(dir)).toEqual(['log'])
+  })
+
+  test('by kill -9 leaves a folder that is refused, and in which nothing is salvaged again', async () => {
+    const dir = tempFolder()
+    const command = await begun(dir)
+    command.process.kill('SIGKILL')
+    await command.ended
+
+    expect(existsSync(join(dir, 'new/MANIFEST'))).toBe(true)
+    expect((await runKeelson(['wal', 'verify', 'new'], dir)).status).toBe(4)
+    expect((await runKeelson(['wal', 'salvage', 'log', '--to', 'new'], dir)).status).toBe(1)
+    expect((await runKeelson(['wal', 'verify', 'log'], dir)).status).toBe(0)
+  })
+})

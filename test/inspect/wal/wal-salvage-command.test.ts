@@ -1,0 +1,160 @@
+/** `keelson wal salvage` as people run it: every good value in a new folder, and what is lost (needs the build). */
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import {
+  change,
+  everythingIn,
+  newFolder,
+  segmentsIn,
+  verified,
+  wal,
+} from '../../support/command-logs.ts'
+import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+describe('keelson wal salvage', () => {
+  const salvaged = async (dir: string) => {
+    const { status, output, errors } = await runKeelson(
+      ['wal', 'salvage', 'd', '--to', 'e', '--json'],
+      dir,
+    )
+    return { status, errors, ...(output ? JSON.parse(output) : {}) }
+  }
+
+  const valuesIn = async (dir: string, count: number): Promise<(number | null)[]> => {
+    const keys = `Array.from({ length: ${count} }, (_, i) => 'k' + i)`
+    const { output } = await runKeelson(
+      ['start', '--dir', 'e'],
+      dir,
+      `JSON.stringify(store.getMany(${keys}).map((v) => v?.i ?? null))`,
+    )
+    return JSON.parse(output.trim().replace(/^'|'$/g, ''))
+  }
+
+  test('of a damaged folder gives one that starts with every good value, and 4 with what is lost (E50)', async () => {
+    const dir = await newFolder(200)
+    const [first = '', second = ''] = segmentsIn(wal(dir))
+    change(first, 4096 + 100, Buffer.from('!'))
+    change(second, 8192, new Uint8Array(8192))
+    const before = everythingIn(join(dir, 'd'))
+    const { logs } = await verified(dir)
+
+    const made = await salvaged(dir)
+
+    expect(made.status).toBe(4)
+    expect(made.logs[0].lost).toEqual(logs[0].lost)
+    expect(everythingIn(join(dir, 'd'))).toBe(before)
+    expect(await verified(dir, 'e')).toMatchObject({ status: 0, verdict: 'clean' })
+    const lost = new Set<number>()
+    for (const { from, to } of logs[0].lost) for (let lsn = from; lsn <= to; lsn++) lost.add(lsn)
+    const values = await valuesIn(dir, 200)
+    const gone = values.filter((value) => value === null).length
+    expect(gone).toBeGreaterThan(1)
+    expect(gone).toBeLessThanOrEqual(lost.size)
+    expect(values.every((value, index) => value === null || value === index)).toBe(true)
+    expect(JSON.parse(readFileSync(join(dir, 'e/salvage.json'), 'utf8')).logs[0].lost).toEqual(
+      logs[0].lost,
+    )
+  })
+
+  test('of a sound folder loses nothing, and is 0', async () => {
+    const dir = await newFolder(50)
+
+    expect(await salvaged(dir)).toMatchObject({ status: 0, logs: [{ lost: [] }] })
+    expect(await valuesIn(dir, 50)).toEqual(Array.from({ length: 50 }, (_, index) => index))
+  })
+
+  test('of a segment whose header is gone loses nothing (D14)', async () => {
+    const dir = await newFolder(200)
+    change(segmentsIn(wal(dir))[1] ?? '', 0, new Uint8Array(4096))
+
+    expect(await salvaged(dir)).toMatchObject({ status: 0, logs: [{ lost: [] }] })
+    expect(await valuesIn(dir, 200)).toEqual(Array.from({ length: 200 }, (_, index) => index))
+  })
+
+  test('lists what beside the log cannot be copied, goes on behind it, and is 4', async () => {
+    const dir = await newFolder(20)
+    const blobs = join(dir, 'd/shard-0/blobs')
+    mkdirSync(blobs, { recursive: true })
+    symlinkSync('nothing', join(blobs, '1\n\u001b[2J.bloblog'))
+    writeFileSync(join(blobs, '2.bloblog'), 'kept')
+
+    const made = await salvaged(dir)
+
+    expect(made.status).toBe(4)
+    const uncopied = [
+      { file: join(blobs, '1\n\u001b[2J.bloblog'), offset: 0, evidence: expect.any(String) },
+    ]
+    expect(made.logs).toMatchObject([{ lost: [], uncopied }])
+    expect(JSON.parse(readFileSync(join(dir, 'e/salvage.json'), 'utf8')).logs).toMatchObject([
+      { uncopied },
+    ])
+    expect(readFileSync(join(dir, 'e/shard-0/blobs/2.bloblog'), 'utf8')).toBe('kept')
+    rmSync(join(dir, 'e'), { recursive: true })
+    const { output } = await runKeelson(['wal', 'salvage', 'd', '--to', 'e'], dir)
+    expect(output).toMatch(/unread +1 place beside the log/)
+    expect(output).toContain('1\\u{a}\\u{1b}[2J.bloblog')
+  })
+
+  test('of a folder without keelson.json makes one', async () => {
+    const dir = await newFolder(20)
+    rmSync(join(dir, 'd/keelson.json'))
+
+    expect((await salvaged(dir)).status).toBe(0)
+    expect(await valuesIn(dir, 20)).toEqual(Array.from({ length: 20 }, (_, index) => index))
+  })
+
+  test.each([
+    ['is there and not empty', 'full'],
+    ['lies in the source', 'd/inner'],
+    ['is the source', 'd'],
+    ['is the folder around the source', '.'],
+  ])('refuses a target that %s, and makes nothing', async (_, to) => {
+    const dir = await newFolder(3)
+    mkdirSync(join(dir, 'full'))
+    writeFileSync(join(dir, 'full/file'), '')
+    const before = everythingIn(dir)
+
+    const { status, errors } = await runKeelson(['wal', 'salvage', 'd', '--to', to], dir)
+
+    expect([status, /^INVALID_ARGUMENT: /.test(errors)]).toEqual([1, true])
+    expect(everythingIn(dir)).toBe(before)
+  })
+
+  test('refuses a source that an instance holds', async () => {
+    const dir = tempFolder()
+    const instance = startKeelson(['start', '--dir', 'd'], dir)
+    await instance.write("await store.put('a', 1)\n")
+    await instance.says('lsn: 1')
+
+    const { status, errors } = await runKeelson(['wal', 'salvage', 'd', '--to', 'e'], dir)
+
+    expect([status, /^LOCKED_DIR: /.test(errors)]).toEqual([1, true])
+    expect(readdirSync(dir)).toEqual(['d'])
+  })
+
+  test('refuses logs that have changed places between shards', async () => {
+    const dir = tempFolder()
+    writeFileSync(join(dir, 'keelson.config.json'), JSON.stringify({ shards: 2 }))
+    const put = "for (let i = 0; i < 20; i++) await store.put('k' + i, i)"
+    await runKeelson(['start', '--dir', 'd'], dir, put)
+    renameSync(wal(dir, 0), join(dir, 'kept'))
+    renameSync(wal(dir, 1), wal(dir, 0))
+    renameSync(join(dir, 'kept'), wal(dir, 1))
+
+    expect((await verified(dir)).status).toBe(4)
+    const { status, errors } = await runKeelson(['wal', 'salvage', 'd', '--to', 'e'], dir)
+
+    expect([status, /^CORRUPT: /.test(errors)]).toEqual([1, true])
+    expect(readdirSync(dir)).not.toContain('e')
+  })
+})

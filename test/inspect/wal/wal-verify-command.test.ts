@@ -1,0 +1,200 @@
+/** `keelson wal verify` as people run it: what it finds, its exit status, and that it changes nothing (needs the build). */
+import {
+  cpSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import {
+  change,
+  configuration,
+  everythingIn,
+  killed,
+  newFolder,
+  segmentsIn,
+  verified,
+  wal,
+} from '../../support/command-logs.ts'
+import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+describe('keelson wal verify', () => {
+  test('of a folder that was closed is 0, changes nothing, and says so', async () => {
+    const dir = await newFolder(200)
+    const before = everythingIn(join(dir, 'd'))
+
+    const { status, output } = await runKeelson(['wal', 'verify', 'd'], dir)
+
+    expect(status).toBe(0)
+    expect(output).toMatch(/verdict\s+clean, closed/)
+    expect(everythingIn(join(dir, 'd'))).toBe(before)
+  })
+
+  test('of a shard, and of a log alone, is the same', async () => {
+    const dir = await newFolder(20)
+
+    const [shard, log] = [await verified(dir, 'd/shard-0'), await verified(dir, 'd/shard-0/wal')]
+
+    expect([shard.status, log.status]).toEqual([0, 0])
+    expect(shard.logs[0].walId).toBe(log.logs[0].walId)
+  })
+
+  test('is 3 for a torn tail that opening would cut, and names where (D3)', async () => {
+    const dir = await newFolder(20, killed)
+    const newest = segmentsIn(wal(dir)).at(-1) ?? ''
+    const { logs } = await verified(dir)
+    const size = statSync(newest).size
+    change(newest, size - 4096, Buffer.from('half a frame'))
+
+    const found = await verified(dir)
+
+    expect(found).toMatchObject({ status: 3, verdict: 'torn' })
+    expect(found.logs[0]).toMatchObject({ lost: [], lastLsn: logs[0].lastLsn, damage: [] })
+    expect(found.logs[0].torn.file).toBe(newest.slice(wal(dir).length + 1))
+    const opened = await runKeelson(['start', '--dir', 'd'], dir, "store.get('k19').i")
+    expect([opened.status, opened.output]).toEqual([0, '19\n'])
+  })
+
+  test('is 4 for damage, with all places of it, and what is lost (D6, D9)', async () => {
+    const dir = await newFolder(200)
+    const [first = '', second = ''] = segmentsIn(wal(dir))
+    change(first, 4096 + 100, Buffer.from('!'))
+    change(second, 8192, new Uint8Array(8192))
+
+    const { status, verdict, logs } = await verified(dir)
+
+    expect([status, verdict]).toEqual([4, 'corrupt'])
+    const files = logs[0].damage.map(({ file }: { file: string }) => file)
+    expect(new Set(files)).toEqual(
+      new Set([first, second].map((path) => path.slice(wal(dir).length + 1))),
+    )
+    expect(logs[0].lost[0]).toEqual({ from: 1, to: 1 })
+    expect(logs[0].lost).toHaveLength(2)
+    // Opening reads a log from where the projection ends; without a projection, all of it.
+    rmSync(join(dir, 'd/shard-0/lmdb'), { recursive: true })
+    const opened = await runKeelson(['start', '--dir', 'd'], dir, '')
+    expect([opened.status, /^CORRUPT: /m.test(opened.errors)]).toEqual([1, true])
+  })
+
+  const missing: readonly (readonly [string, (segments: readonly string[]) => void])[] = [
+    ['a middle segment is missing (D11)', (segments) => rmSync(segments[1] ?? '')],
+    ['the newest segment is missing (D12)', (segments) => rmSync(segments.at(-1) ?? '')],
+    ['the first segment is missing (D11)', (segments) => rmSync(segments[0] ?? '')],
+    ['a sealed segment is cut short (D13)', (segments) => truncateSync(segments[0] ?? '', 9_000)],
+    [
+      'two segments have changed places (D13)',
+      ([one = '', other = '']) => {
+        renameSync(one, `${one}.kept`)
+        renameSync(other, one)
+        renameSync(`${one}.kept`, other)
+      },
+    ],
+    [
+      'both copies of a header are gone (D14)',
+      ([one = '']) => change(one, 0, new Uint8Array(4096)),
+    ],
+  ]
+  for (const [what, damage] of missing)
+    test(`is 4 when ${what}`, async () => {
+      const dir = await newFolder(200)
+      damage(segmentsIn(wal(dir)))
+
+      const { status, logs } = await verified(dir)
+
+      expect(status).toBe(4)
+      expect(logs[0].damage.length).toBeGreaterThan(0)
+      const isOnlyMoved = what.includes('places') || what.includes('header')
+      expect(logs[0].lost.length).toBe(isOnlyMoved ? 0 : 1)
+    })
+
+  test('is 4 when the projection shows more than the log holds: an old log under newer rows (D7)', async () => {
+    const dir = await newFolder(5)
+    cpSync(wal(dir), join(dir, 'old'), { recursive: true })
+    const more = "for (let i = 0; i < 9; i++) await store.put('k' + i, i)"
+    await runKeelson(['start', '--dir', 'd'], dir, `${more}\nawait control.flushAll()`)
+    rmSync(wal(dir), { recursive: true })
+    renameSync(join(dir, 'old'), wal(dir))
+
+    const { status, logs } = await verified(dir)
+
+    expect(status).toBe(4)
+    expect(logs[0].provenBy).toBe('the projection')
+    expect(logs[0].lost).toEqual([{ from: logs[0].lastLsn + 1, to: logs[0].provenLsn }])
+    expect(logs[0].doubtFrom).toBe(logs[0].provenLsn + 1)
+    expect((await verified(dir, 'd/shard-0/wal')).status).toBe(0)
+  })
+
+  test('is 4 without keelson.json, and without a log that it names', async () => {
+    const dir = await newFolder(5)
+    cpSync(join(dir, 'd'), join(dir, 'nameless'), { recursive: true })
+    rmSync(join(dir, 'nameless/keelson.json'))
+    rmSync(wal(dir), { recursive: true })
+    mkdirSync(wal(dir))
+
+    const [nameless, empty] = [await verified(dir, 'nameless'), await verified(dir)]
+
+    expect([nameless.status, empty.status]).toEqual([4, 4])
+    expect(nameless.damage[0].file).toBe('keelson.json')
+    expect(empty.damage[0].evidence).toContain('there is none')
+  })
+
+  test('judges a folder that an instance holds, takes nothing from it, and says who holds it', async () => {
+    const dir = tempFolder()
+    writeFileSync(join(dir, 'keelson.config.json'), configuration)
+    const instance = startKeelson(['start', '--dir', 'd'], dir)
+    await instance.write("await store.put('a', 1)\n")
+    await instance.says('lsn: 1')
+    await instance.write(
+      "let n = 0, on = true; const go = (async () => { while (on) await store.put('k' + n++ % 50, 'x'.repeat(3000)) })()\n1+1\n",
+    )
+    await instance.says('\n2\n')
+
+    const looks = []
+    for (let look = 0; look < 3; look++) looks.push(await verified(dir))
+    await instance.write('on = false; await go\n')
+    instance.process.stdin?.end()
+    const end = await instance.ended
+
+    expect(looks.map(({ status }) => status)).toEqual([0, 0, 0])
+    for (const look of looks) expect(look.heldBy).toContain(String(instance.process.pid))
+    expect(look0(looks).tail).toBe('open')
+    expect(end.status).toBe(0)
+    expect(await verified(dir)).toMatchObject({ status: 0, heldBy: null, verdict: 'clean' })
+  })
+
+  test('E52 takes a copy of a living folder for what it is: a log that was not closed', async () => {
+    const dir = tempFolder()
+    const instance = startKeelson(['start', '--dir', 'd'], dir)
+    await instance.write("await store.put('a', 1)\n")
+    await instance.says('lsn: 1')
+    cpSync(join(dir, 'd/shard-0/wal'), join(dir, 'copy'), { recursive: true })
+    instance.process.kill('SIGKILL')
+    await instance.ended
+
+    const found = await verified(dir, 'copy')
+
+    expect(found).toMatchObject({ status: 0, heldBy: null })
+    expect(found.logs[0]).toMatchObject({ tail: 'unclean', dataFrames: 1 })
+  })
+
+  test.each([
+    ['a folder that is missing', ['nowhere'], 'INVALID_ARGUMENT'],
+    ['a folder without a log', ['empty'], 'NO_SEGMENTS'],
+  ])('is 1 for %s', async (_, words, code) => {
+    const dir = tempFolder()
+    mkdirSync(join(dir, 'empty'))
+
+    const { status, output, errors } = await runKeelson(['wal', 'verify', ...words], dir)
+
+    expect([status, `${output}${errors}`.includes(`${code}: `)]).toEqual([1, true])
+  })
+})
+
+const look0 = (looks: readonly { logs: { tail: string }[] }[]) => ({
+  tail: looks[0]?.logs[0]?.tail,
+})

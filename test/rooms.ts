@@ -1,0 +1,63 @@
+/**
+ * The rooms of `src`: the folders of each layer from the bottom up, and which of them each may import. A room may only name
+ * rooms that stand before it, so that no arrow runs upwards and no circle is possible. `tidy.test.ts` holds the sources to
+ * this table, and the table to the sources: an arrow that no import needs must go.
+ */
+
+/** Rooms of a layer in order, each with the rooms that its files import. */
+export type Rooms = Readonly<Record<string, readonly string[]>>
+
+/** The layers that have rooms. */
+export const rooms: Readonly<Record<string, Rooms>> = {
+  storage: {
+    bytes: [],
+    ports: [],
+    disk: ['bytes', 'ports'],
+    frames: ['bytes', 'ports'],
+    segments: ['bytes', 'ports', 'disk', 'frames'],
+    values: ['bytes', 'ports'],
+    blobs: ['bytes', 'ports', 'segments', 'values'],
+    commands: ['bytes', 'ports', 'values'],
+    lmdb: ['bytes', 'ports', 'frames', 'values'],
+    recovery: ['bytes', 'ports', 'frames', 'segments'],
+    log: ['ports', 'frames', 'segments', 'lmdb', 'recovery'],
+    rescue: ['bytes', 'ports', 'frames', 'segments', 'commands', 'recovery'],
+    rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
+    threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'recovery', 'log'],
+    wal: ['ports', 'disk', 'frames', 'segments', 'recovery', 'log', 'rescue', 'threads'],
+  },
+  runtime: {
+    queues: [],
+    words: ['queues'],
+    names: ['words'],
+    process: ['queues', 'words', 'names'],
+    server: ['queues', 'words', 'names', 'process'],
+    supervision: ['words', 'names', 'process', 'server'],
+    'state-machine': ['words', 'process', 'server', 'supervision'],
+    task: ['queues', 'words', 'process', 'server', 'supervision'],
+  },
+  actors: {
+    queue: [],
+    admission: [],
+    overlay: [],
+    shard: ['queue', 'admission', 'overlay'],
+    log: ['queue', 'shard'],
+    projection: ['admission', 'overlay', 'shard', 'log'],
+    blobs: ['admission', 'overlay', 'shard', 'log', 'projection'],
+    writing: ['queue', 'admission', 'overlay', 'shard', 'log', 'projection', 'blobs'],
+    control: ['shard', 'log', 'projection', 'blobs', 'writing'],
+    store: ['queue', 'overlay', 'shard', 'log', 'projection', 'blobs', 'writing'],
+  },
+  inspect: {
+    text: [],
+    command: ['text'],
+    ingest: ['text'],
+    prompt: ['text', 'command'],
+    wal: ['text', 'command'],
+    cli: ['text', 'command', 'ingest', 'prompt', 'wal'],
+  },
+  testing: {
+    kit: [],
+    simulated: [],
+  },
+}

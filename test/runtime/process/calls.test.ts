@@ -1,0 +1,231 @@
+import { getEventListeners } from 'node:events'
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { call, cast, getState, name, type Ref, stopProcess } from '../../../src/runtime/index.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+import * as Echo from '../server/echo.ts'
+
+const failure = (promise: Promise<unknown>): Promise<{ code: string; details: object }> =>
+  promise.then(
+    () => expect.unreachable('it was answered'),
+    (error) => (isKeelsonError(error) ? { code: error.code, details: error.details } : error),
+  )
+
+const start = async () => {
+  const { system, clock } = testSystem()
+  const echo = await system.start(Echo.server)
+  return { system, clock, echo }
+}
+
+const withSignal = () => {
+  const controller = new AbortController()
+  return { signal: controller.signal, abort: (reason: unknown) => controller.abort(reason) }
+}
+
+describe('a call', () => {
+  test('is answered from a later message', async () => {
+    const { echo } = await start()
+
+    const answer = call(echo, 'keep', 'a')
+    cast(echo, 'answer', { label: 'a', value: 'late' })
+
+    expect(await answer).toBe('late')
+  })
+
+  test('times out once, is handled nevertheless, and its late reply is dropped', async () => {
+    const { echo, clock } = await start()
+
+    const answer = failure(call(echo, 'keep', 'a', { timeoutMs: 50 }))
+    await clock.advance(50)
+    expect(await answer).toMatchObject({ code: 'TIMEOUT' })
+
+    const { kept } = await getState<Echo.State>(echo)
+    expect(kept.get('a')?.reply('late')).toBe(false)
+  })
+
+  test('waits 5,000 ms by default', async () => {
+    const { echo, clock } = await start()
+    let settled = false
+
+    const answer = failure(call(echo, 'keep', 'a')).finally(() => {
+      settled = true
+    })
+    await clock.advance(4_999)
+    expect(settled).toBe(false)
+    await clock.advance(1)
+
+    expect(await answer).toMatchObject({ code: 'TIMEOUT' })
+  })
+
+  test('that is answered leaves no timer', async () => {
+    const { echo, clock } = await start()
+
+    await call(echo, 'echo', 1)
+    await clock.settle()
+
+    expect(clock.untilNext()).toBeUndefined()
+  })
+
+  test('learns the death of whoever keeps its from, with the reason', async () => {
+    const { echo, system } = await start()
+
+    const answer = failure(call(echo, 'keep', 'a'))
+    await getState(echo)
+    system.exit(echo, 'gone')
+
+    expect(await answer).toMatchObject({ code: 'EXITED', details: { reason: 'gone' } })
+  })
+
+  test('in the mailbox of a process that dies fails as one that was taken', async () => {
+    const { echo } = await start()
+    const boom = new Error('boom')
+
+    cast(echo, 'crash', boom)
+    const answer = failure(call(echo, 'echo', 1))
+
+    expect(await answer).toMatchObject({ code: 'EXITED', details: { reason: boom } })
+  })
+
+  test('to a dead process or a missing name finds nobody', async () => {
+    const { echo, system } = await start()
+    await stopProcess(echo)
+
+    expect(await failure(call(echo, 'echo', 1))).toMatchObject({ code: 'NO_PROCESS' })
+    const missing = system.to(name<Echo.Messages>('missing'))
+    expect(await failure(call(missing, 'echo', 1))).toMatchObject({ code: 'NO_PROCESS' })
+  })
+
+  test('rejects with what its handler failed it with, and nobody crashes', async () => {
+    const { echo } = await start()
+    const refused = new Error('refused')
+
+    expect(await failure(call(echo, 'fail', refused))).toBe(refused)
+    expect(await call(echo, 'echo', 'alive')).toBe('alive')
+  })
+
+  test('ends with the abort of its signal, and the signal keeps no listener after an answer', async () => {
+    const { echo } = await start()
+    const controller = new AbortController()
+
+    const answer = failure(call(echo, 'keep', 'a', { signal: controller.signal }))
+    controller.abort('enough')
+
+    expect(await answer).toBe('enough')
+    expect(await failure(call(echo, 'echo', 1, { signal: controller.signal }))).toBe('enough')
+  })
+
+  test('shares the listener of its signal with all calls that have it', async () => {
+    const { echo, clock } = await start()
+    const { signal, ...controller } = withSignal()
+    const answers = Array.from({ length: 20 }, (_, at) =>
+      call(echo, 'keep', String(at), { signal }).catch((error: unknown) => error),
+    )
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    expect(await call(echo, 'echo', 'one more', { signal })).toBe('one more')
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    cast(echo, 'answer', { label: '0', value: 'answered' })
+    await clock.settle()
+    controller.abort('enough')
+    expect(await Promise.all(answers.slice(1))).toEqual(Array(19).fill('enough'))
+    const other = withSignal()
+    await call(echo, 'echo', 1, { signal: other.signal })
+    expect(getEventListeners(other.signal, 'abort')).toEqual([])
+  })
+
+  test('through a ref with its sender bound ends with its sender', async () => {
+    const { echo, system } = await start()
+    let told: unknown
+
+    const caller = system.spawn(async (context) => {
+      told = await failure(call(context.to(echo), 'keep', 'a'))
+    })
+    await getState(echo)
+    system.kill(caller)
+    await getState(echo)
+
+    expect(told).toMatchObject({ code: 'EXITED', details: { reason: 'killed' } })
+    expect(await failure(call(echo, 'keep', 'b', { timeoutMs: 0 }))).toMatchObject({
+      code: 'TIMEOUT',
+    })
+  })
+})
+
+test('a call that a process left alone is no unhandled rejection when that process dies', async () => {
+  const { echo, system, clock } = await start()
+  const unhandled: unknown[] = []
+  const listen = (error: unknown): void => void unhandled.push(error)
+  process.on('unhandledRejection', listen)
+
+  const caller = system.spawn(async (context) => {
+    void call(context.to(echo), 'keep', 'a')
+    await context.receive()
+  })
+  await clock.settle()
+  system.kill(caller)
+  await clock.settle()
+  process.off('unhandledRejection', listen)
+
+  expect(unhandled).toEqual([])
+})
+
+describe('a call that was handed on', () => {
+  const handed = async (note?: unknown) => {
+    const { system, clock, echo } = await start()
+    const other = await system.start(Echo.server)
+    const answer = failure(call(echo, 'hand', { target: other as Ref, note }))
+    await getState(echo)
+    return { system, clock, echo, other, answer }
+  }
+
+  test('outlives its first holder', async () => {
+    const { system, echo, other, answer } = await handed()
+
+    system.kill(echo)
+    system.exit(other, 'second')
+
+    expect(await answer).toMatchObject({ code: 'EXITED', details: { reason: 'second' } })
+  })
+
+  test('fails with its note when its new holder dies', async () => {
+    const { system, other, answer } = await handed({ lsn: 7 })
+
+    system.exit(other, 'gone')
+
+    expect(await answer).toMatchObject({
+      code: 'EXITED',
+      details: { reason: 'gone', note: { lsn: 7 } },
+    })
+  })
+
+  test('to somebody who is gone fails at once, with note and reason', async () => {
+    const { system, echo } = await start()
+    const other = await system.start(Echo.server)
+    system.exit(other, 'before')
+
+    const answer = failure(call(echo, 'hand', { target: other as Ref, note: 1 }))
+
+    expect(await answer).toMatchObject({ details: { reason: 'before', note: 1 } })
+  })
+
+  test('still times out', async () => {
+    const { clock, answer } = await handed()
+
+    await clock.advance(5_000)
+
+    expect(await answer).toMatchObject({ code: 'TIMEOUT' })
+  })
+
+  test('by thousands costs no message, and all learn of the death', async () => {
+    const { system, echo } = await start()
+    const other = await system.start(Echo.server)
+    const handedOver = { target: other as Ref }
+    const answers = Array.from({ length: 5_000 }, () => failure(call(echo, 'hand', handedOver)))
+    await getState(echo)
+    expect(system.info(other)?.mailbox).toBe(0)
+
+    system.exit(other, 'gone')
+
+    const codes = new Set((await Promise.all(answers)).map(({ code }) => code))
+    expect([...codes]).toEqual(['EXITED'])
+  })
+})

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest'
+import {
+  call,
+  cast,
+  getState,
+  getStatus,
+  replaceState,
+  resume,
+  statistics,
+  stopProcess,
+  suspend,
+  type TraceEvent,
+  trace,
+} from '../../../src/runtime/index.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+import * as Echo from './echo.ts'
+
+const start = async () => {
+  const { system, clock } = testSystem()
+  return { system, clock, echo: await system.start(Echo.server) }
+}
+
+describe('sys', () => {
+  test('shows the state that earlier messages left', async () => {
+    const { echo } = await start()
+
+    cast(echo, 'note', 1)
+
+    expect((await getState<Echo.State>(echo)).notes).toEqual([1])
+  })
+
+  test('replaces the state; a function that throws changes nothing and tells its caller', async () => {
+    const { echo } = await start()
+    const boom = new Error('boom')
+
+    await replaceState<Echo.State>(echo, (state) => ({ ...state, notes: ['new'] }))
+    const failed = replaceState(echo, () => {
+      throw boom
+    })
+
+    await expect(failed).rejects.toBe(boom)
+    expect((await getState<Echo.State>(echo)).notes).toEqual(['new'])
+  })
+
+  test('holds a server: messages wait in order, and it answers sys meanwhile', async () => {
+    const { echo, clock, system } = await start()
+
+    await suspend(echo)
+    await suspend(echo)
+    for (const value of [1, 2]) cast(echo, 'note', value)
+    await clock.settle()
+    expect(await getStatus(echo)).toMatchObject({ status: 'suspended', state: { notes: [] } })
+    expect(system.info(echo)).toMatchObject({ status: 'suspended', mailbox: 2 })
+    await resume(echo)
+    cast(echo, 'note', 3)
+
+    expect((await getState<Echo.State>(echo)).notes).toEqual([1, 2, 3])
+  })
+
+  test('counts messages and replies while it is told to', async () => {
+    const { echo } = await start()
+    expect(await statistics(echo, 'get')).toBeUndefined()
+
+    await statistics(echo, 'on')
+    cast(echo, 'note', 1)
+    await call(echo, 'echo', 1)
+
+    expect(await statistics(echo, 'get')).toMatchObject({ messagesIn: 2, messagesOut: 1 })
+    await statistics(echo, 'off')
+    expect(await statistics(echo, 'get')).toBeUndefined()
+  })
+
+  test('traces what comes in and what is answered until it is told to stop', async () => {
+    const { echo } = await start()
+    const events: TraceEvent[] = []
+
+    await trace(echo, (event) => events.push(event))
+    await call(echo, 'echo', 1)
+    await trace(echo, undefined)
+    await call(echo, 'echo', 2)
+
+    expect(events).toEqual([
+      { direction: 'in', what: 'call echo', payload: 1 },
+      { direction: 'out', what: 'reply', payload: 1 },
+    ])
+  })
+
+  test('stops a server, suspended or not, with the reason asked for', async () => {
+    const { echo, system } = await start()
+    const ends: unknown[] = []
+    system.monitor(echo, (reason) => ends.push(reason))
+
+    await suspend(echo)
+    await stopProcess(echo, 'enough')
+
+    expect(ends).toEqual(['enough'])
+    await expect(stopProcess(echo)).rejects.toMatchObject({ code: 'NO_PROCESS' })
+  })
+})

@@ -1,0 +1,78 @@
+/** Callbacks that a machine invokes: they send and hear, and are cleaned up, as XState defines it. */
+import { describe, expect, test } from 'vitest'
+import { assign, createMachine, fromCallback, sendTo, setup } from 'xstate'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+
+const boom = new Error('boom')
+
+describe('a callback', () => {
+  const events: string[] = []
+  const ticker = fromCallback<{ type: 'stopTicking' }, { every: string }>(
+    ({ sendBack, receive, input }) => {
+      events.push(`begins ${input.every}`)
+      sendBack({ type: 'tick' })
+      receive((event) => {
+        events.push(`hears ${event.type}`)
+        sendBack({ type: 'tick' })
+      })
+      return () => void events.push('ends')
+    },
+  )
+  const machine = setup({
+    types: {} as {
+      context: { ticks: number }
+      events: { type: 'tick' } | { type: 'poke' } | { type: 'leave' }
+    },
+    actors: { ticker },
+  }).createMachine({
+    context: { ticks: 0 },
+    initial: 'on',
+    states: {
+      on: {
+        invoke: { id: 'ticker', src: 'ticker', input: { every: 'day' } },
+        on: {
+          tick: { actions: assign({ ticks: ({ context }) => context.ticks + 1 }) },
+          poke: { actions: sendTo('ticker', { type: 'stopTicking' }) },
+          leave: 'off',
+        },
+      },
+      off: {},
+    },
+  })
+
+  test('sends back, hears what it is sent, and is cleaned up when its state is left or the process dies', async () => {
+    const { system, clock } = testSystem()
+    events.length = 0
+    const ref = await system.start(StateMachine.server(machine))
+    StateMachine.send(ref, { type: 'poke' })
+    await clock.settle()
+    expect((await StateMachine.snapshot(ref)).context.ticks).toBe(2)
+    StateMachine.send(ref, { type: 'leave' })
+    await clock.settle()
+    expect(events).toEqual(['begins day', 'hears stopTicking', 'ends'])
+
+    events.length = 0
+    const killed = await system.start(StateMachine.server(machine))
+    system.kill(killed)
+    await clock.settle()
+    expect(events).toEqual(['begins day', 'ends'])
+  })
+
+  test('whose clean-up throws disturbs nobody when the process dies', async () => {
+    const { system, clock } = testSystem()
+    const bad = createMachine({
+      invoke: {
+        src: fromCallback(() => () => {
+          throw boom
+        }),
+      },
+    })
+    const ref = await system.start(StateMachine.server(bad))
+
+    system.kill(ref)
+    await clock.settle()
+
+    expect(system.info(ref)).toBe(undefined)
+  })
+})

@@ -1,0 +1,96 @@
+/** What cannot run is refused when its server is made, with the path of what is wrong. */
+import { describe, expect, test } from 'vitest'
+import { type AnyStateMachine, and, not, raise, setup } from 'xstate'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { call } from '../../../src/runtime/index.ts'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { server } from './lamp.ts'
+import { started } from './machine-process.ts'
+
+describe('what cannot run', () => {
+  const base = setup({ types: {} as { events: { type: 'go' } | { type: 'stay' } } })
+  const pathOf = (make: () => unknown): unknown => {
+    try {
+      make()
+    } catch (error) {
+      return isKeelsonError(error, 'CONFIG') ? error.details.path : error
+    }
+    return undefined
+  }
+  const machineWith = (config: object) =>
+    base.createMachine({ id: 'm', ...config } as never) as unknown as AnyStateMachine
+
+  test.each([
+    ['an entry action', { entry: 'gone' }, 'm.entry'],
+    ['an exit action with parameters', { exit: { type: 'gone', params: {} } }, 'm.exit'],
+    [
+      'an action of a transition',
+      { initial: 'a', states: { a: { on: { go: { actions: ['gone'] } } } } },
+      'm.a.on.go',
+    ],
+    ['a guard', { on: { go: { guard: 'gone', actions: () => {} } } }, 'm.on.go'],
+    [
+      'a guard within guards',
+      { on: { go: { guard: and([not('gone'), () => true]), actions: () => {} } } },
+      'm.on.go',
+    ],
+    [
+      'a guard of always',
+      { initial: 'a', states: { a: { always: { guard: 'gone', target: 'b' } }, b: {} } },
+      'm.a.always',
+    ],
+    ['an invoked actor', { invoke: { src: 'gone', id: 'g' } }, 'm.invoke.g'],
+    ['a delay of after', { after: { gone: { actions: () => {} } } }, 'm.entry'],
+    ['a delay of raise', { entry: raise({ type: 'go' }, { delay: 'gone' as never }) }, 'm.entry'],
+  ])('%s that nobody implemented is refused where it stands', (_, config, path) => {
+    expect(pathOf(() => StateMachine.server(machineWith(config)))).toBe(path)
+  })
+
+  test.each([
+    ['no machine', () => StateMachine.server({} as never), 'machine'],
+    ['null', () => StateMachine.server(null as never), 'machine'],
+    [
+      'an unknown option',
+      () => StateMachine.server(machineWith({}), { speed: 1 } as never),
+      'speed',
+    ],
+    [
+      'an unknown way with unknown events',
+      () => StateMachine.server(machineWith({}), { unknownEvents: 'shout' } as never),
+      'unknownEvents',
+    ],
+    [
+      'an answer that is no function',
+      () => StateMachine.server(machineWith({}), { answers: { go: 1 } } as never),
+      'answers.go',
+    ],
+    [
+      'a state to postpone in that is not there',
+      () => StateMachine.server(machineWith({}), { postpone: { nowhere: ['go'] } } as never),
+      'postpone.nowhere',
+    ],
+    [
+      'an event to postpone that is not there',
+      () =>
+        StateMachine.server(machineWith({ initial: 'a', states: { a: {} } }), {
+          postpone: { a: ['go'] },
+        } as never),
+      'postpone.a',
+    ],
+    [
+      'a terminate that is no function',
+      () => StateMachine.server(machineWith({}), { terminate: 1 } as never),
+      'terminate',
+    ],
+  ])('%s is refused with its path', (_, make, path) => {
+    expect(pathOf(make)).toBe(path)
+  })
+
+  test('a call of the process itself works like any other server', async () => {
+    const { ref } = await started(server)
+
+    const answer = await call(ref, 'snapshot')
+
+    expect(answer.value).toBe('off')
+  })
+})

@@ -1,0 +1,145 @@
+/** A machine that another machine invokes or spawns: its time, its end, and what a snapshot of the other keeps of it. */
+import { describe, expect, test } from 'vitest'
+import { type ActorRefFrom, assign, sendParent, sendTo, setup, spawnChild, stopChild } from 'xstate'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { started, throughJson } from './machine-process.ts'
+
+const boom = new Error('boom')
+
+describe('a machine inside a machine', () => {
+  const child = setup({
+    types: {} as {
+      input: { ms: number }
+      context: { ms: number }
+      events: { type: 'hurry' } | { type: 'fail' }
+      output: string
+    },
+    delays: { wait: ({ context }) => context.ms },
+    actions: {
+      fail: () => {
+        throw boom
+      },
+      tell: sendParent({ type: 'began' }),
+    },
+  }).createMachine({
+    id: 'child',
+    context: ({ input }) => ({ ms: input.ms }),
+    initial: 'waiting',
+    output: ({ context }) => `waited ${context.ms}`,
+    states: {
+      waiting: {
+        entry: 'tell',
+        after: { wait: 'over' },
+        on: { hurry: 'over', fail: { actions: 'fail' } },
+      },
+      over: { type: 'final' },
+    },
+  })
+  const parent = setup({
+    types: {} as {
+      context: { seen: string[]; spawned: ActorRefFrom<typeof child> | undefined }
+      events:
+        | { type: 'began' }
+        | { type: 'hurry' }
+        | { type: 'fail' }
+        | { type: 'spawn' }
+        | { type: 'drop' }
+    },
+    actors: { child },
+    actions: {
+      saw: assign({ seen: ({ context }, what: string) => [...context.seen, what] }),
+    },
+  }).createMachine({
+    id: 'parent',
+    context: { seen: [], spawned: undefined },
+    initial: 'busy',
+    on: {
+      began: { actions: { type: 'saw', params: 'began' } },
+      spawn: { actions: spawnChild('child', { id: 'second', input: { ms: 5 } }) },
+      drop: { actions: stopChild('second') },
+    },
+    states: {
+      busy: {
+        invoke: {
+          id: 'child',
+          src: 'child',
+          input: { ms: 100 },
+          onDone: { target: 'rest', actions: { type: 'saw', params: ({ event }) => event.output } },
+          onError: { target: 'hurt', actions: { type: 'saw', params: 'error' } },
+        },
+        on: {
+          hurry: { actions: sendTo('child', { type: 'hurry' }) },
+          fail: { actions: sendTo('child', { type: 'fail' }) },
+        },
+      },
+      rest: {},
+      hurt: {},
+    },
+  })
+
+  test('waits by the clock of the system, tells its parent, and brings its output', async () => {
+    const { clock, ref } = await started(StateMachine.server(parent))
+    await clock.advance(99)
+    expect((await StateMachine.snapshot(ref)).value).toBe('busy')
+
+    await clock.advance(1)
+
+    expect(await StateMachine.snapshot(ref)).toMatchObject({
+      value: 'rest',
+      context: { seen: ['began', 'waited 100'] },
+    })
+  })
+
+  test('that fails takes onError of its parent', async () => {
+    const { clock, ref } = await started(StateMachine.server(parent))
+    StateMachine.send(ref, { type: 'fail' })
+    await clock.settle()
+
+    expect((await StateMachine.snapshot(ref)).value).toBe('hurt')
+  })
+
+  test('that was spawned ends when it is stopped, its timers with it', async () => {
+    const { clock, ref } = await started(StateMachine.server(parent))
+    StateMachine.send(ref, { type: 'spawn' })
+    await clock.settle()
+    expect((await StateMachine.snapshot(ref)).timers.map(({ target }) => target)).toEqual([
+      ['second'],
+      ['child'],
+    ])
+
+    StateMachine.send(ref, { type: 'drop' })
+    await clock.advance(10)
+
+    expect((await StateMachine.snapshot(ref)).timers.map(({ target }) => target)).toEqual([
+      ['child'],
+    ])
+    expect(Object.keys((await StateMachine.snapshot(ref)).children)).toEqual(['child'])
+  })
+
+  test('ends with the process, its timers with it', async () => {
+    const { system, clock, ref } = await started(StateMachine.server(parent))
+
+    system.kill(ref)
+    await clock.settle()
+
+    expect(clock.untilNext()).toBe(undefined)
+  })
+
+  test('goes on where it was when the parent is restored, with the time that was left', async () => {
+    const { system, clock, ref: first } = await started(StateMachine.server(parent))
+    await clock.advance(40)
+    const saved = throughJson(await StateMachine.snapshot(first))
+    system.kill(first)
+    await clock.advance(10)
+
+    const second = await system.start(StateMachine.server(parent, { restore: saved }))
+    await clock.advance(49)
+    expect((await StateMachine.snapshot(second)).value).toBe('busy')
+    await clock.advance(1)
+
+    expect(await StateMachine.snapshot(second)).toMatchObject({
+      value: 'rest',
+      context: { seen: ['began', 'waited 100'] },
+    })
+  })
+})

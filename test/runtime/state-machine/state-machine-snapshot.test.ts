@@ -1,0 +1,287 @@
+/** A snapshot of a machine, and a machine that takes one up again: its state, its timers, what it invokes. */
+import { describe, expect, test } from 'vitest'
+import {
+  type AnyStateMachine,
+  assign,
+  createMachine,
+  fromPromise,
+  raise,
+  setup,
+  spawnChild,
+} from 'xstate'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { resume, suspend } from '../../../src/runtime/index.ts'
+import {
+  type SavedMachine,
+  StateMachine,
+} from '../../../src/runtime/state-machine/state-machine.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+import { crossing, server, stateOf } from './crossing.ts'
+import { reasonsOfEnds, started, throughJson } from './machine-process.ts'
+
+/** A crossing that is saved `ms` after somebody pressed, and then killed. */
+const savedAfter = async (ms: number) => {
+  const { system, clock, ref } = await started(server)
+  StateMachine.send(ref, { type: 'press' })
+  await clock.advance(ms)
+  const saved = throughJson(await StateMachine.snapshot(ref))
+  system.kill(ref)
+  return { system, clock, saved }
+}
+
+describe('a snapshot', () => {
+  test('names what is still to come with its time of day', async () => {
+    const { clock, saved } = await savedAfter(1_000)
+
+    expect(saved.value).toBe('yellow')
+    expect(saved.timers).toEqual([
+      {
+        id: expect.any(String),
+        source: [],
+        target: [],
+        event: { type: 'xstate.after.3000.crossing.yellow' },
+        dueAt: clock.now() + 2_000,
+      },
+    ])
+  })
+
+  test('continues with the time that is left, however long it lay', async () => {
+    const { system, clock, saved } = await savedAfter(1_000)
+    await clock.advance(500)
+
+    const ref = await system.start(StateMachine.server(crossing, { restore: saved }))
+    await clock.advance(1_499)
+    expect(await stateOf(ref)).toBe('yellow')
+    await clock.advance(1)
+    expect(await stateOf(ref)).toBe('red')
+    await clock.advance(29_999)
+    expect(await stateOf(ref)).toBe('red')
+    await clock.advance(1)
+
+    expect(await stateOf(ref)).toBe('green')
+  })
+
+  test('whose deadlines passed meanwhile fires them at once, in the order of the deadlines', async () => {
+    const { system, clock } = testSystem()
+    const alarms = setup({
+      types: {} as { context: { rang: string[] }; events: { type: 'ring'; at: string } },
+    }).createMachine({
+      id: 'alarms',
+      context: { rang: [] },
+      entry: [
+        raise({ type: 'ring', at: 'late' }, { delay: 300 }),
+        raise({ type: 'ring', at: 'early' }, { delay: 100 }),
+        raise({ type: 'ring', at: 'middle' }, { delay: 200 }),
+        raise({ type: 'ring', at: 'last' }, { delay: 10_000 }),
+      ],
+      on: {
+        ring: { actions: assign({ rang: ({ context, event }) => [...context.rang, event.at] }) },
+      },
+    })
+    const first = await system.start(StateMachine.server(alarms))
+    const saved = await StateMachine.snapshot(first)
+    system.kill(first)
+    await clock.advance(1_000)
+
+    // Whoever keeps a snapshot may keep its timers in any order.
+    const mixed = { ...saved, timers: saved.timers.toReversed() }
+    const second = await system.start(StateMachine.server(alarms, { restore: mixed }))
+    await clock.settle()
+    await clock.advance(0)
+
+    expect((await StateMachine.snapshot(second)).context.rang).toEqual(['early', 'middle', 'late'])
+    expect((await StateMachine.snapshot(second)).timers.map(({ dueAt }) => dueAt)).toEqual([
+      clock.now() + 9_000,
+    ])
+  })
+
+  test('keeps the ids of its timers, so that they can still be cancelled', async () => {
+    const { system, clock, ref: first } = await started(server)
+    StateMachine.send(first, { type: 'ringLater', at: 'noon', ms: 100 })
+    const saved = throughJson(await StateMachine.snapshot(first))
+
+    const second = await system.start(StateMachine.server(crossing, { restore: saved }))
+    StateMachine.send(second, { type: 'quiet' })
+    await clock.advance(200)
+
+    expect((await StateMachine.snapshot(first)).context.log).toEqual(['noon'])
+    expect((await StateMachine.snapshot(second)).context.log).toEqual([])
+  })
+
+  test('knows no timer that was cancelled while its message was in the mailbox already', async () => {
+    const { clock, ref } = await started(server)
+    StateMachine.send(ref, { type: 'ringLater', at: 'noon', ms: 100 })
+    await suspend(ref)
+    StateMachine.send(ref, { type: 'quiet' })
+    await clock.advance(100)
+
+    await resume(ref)
+
+    expect((await StateMachine.snapshot(ref)).context.log).toEqual([])
+  })
+
+  test('of a timer that was put off for ever holds none', async () => {
+    const { clock, ref } = await started(server)
+    StateMachine.send(ref, { type: 'ringLater', at: 'noon', ms: 100 })
+    StateMachine.send(ref, { type: 'ringLater', at: 'never', ms: Number.POSITIVE_INFINITY })
+    await clock.advance(1_000)
+
+    expect((await StateMachine.snapshot(ref)).context.log).toEqual([])
+  })
+
+  test('knows no time that never comes', async () => {
+    const { system, clock, ref: first } = await started(server)
+    StateMachine.send(first, { type: 'ringLater', at: 'never', ms: Number.POSITIVE_INFINITY })
+    const saved = await StateMachine.snapshot(first)
+    const second = await system.start(StateMachine.server(crossing, { restore: saved }))
+    await clock.advance(1_000_000)
+
+    expect(saved.timers).toEqual([])
+    expect((await StateMachine.snapshot(second)).context.log).toEqual([])
+  })
+
+  test('of a timer that was asked for twice holds the second only', async () => {
+    const { clock, ref } = await started(server)
+    StateMachine.send(ref, { type: 'ringLater', at: 'first', ms: 100 })
+    StateMachine.send(ref, { type: 'ringLater', at: 'second', ms: 200 })
+    await clock.advance(300)
+
+    expect((await StateMachine.snapshot(ref)).context.log).toEqual(['second'])
+  })
+
+  test('does not share what it is restored from', async () => {
+    const { system, saved } = await savedAfter(10)
+    const restoring = StateMachine.server(crossing, { restore: saved })
+    const ref = await system.start(restoring)
+    const other = await system.start(restoring)
+
+    saved.context.log.push('from outside')
+
+    expect((await StateMachine.snapshot(ref)).context.log).toEqual([])
+    expect((await StateMachine.snapshot(other)).value).toBe('yellow')
+  })
+
+  test('is asked for at each start when restore is a function, which may take its time', async () => {
+    const { system, saved } = await savedAfter(10)
+    let asked = 0
+    const maybe = StateMachine.server(crossing, {
+      restore: async () => (asked++ === 0 ? undefined : saved),
+    })
+
+    const first = await system.start(maybe)
+    const second = await system.start(maybe)
+
+    expect([await stateOf(first), await stateOf(second)]).toEqual(['green', 'yellow'])
+  })
+
+  test('keeps history, and parallel states', async () => {
+    const player = setup({
+      types: {} as { events: { type: 'next' } | { type: 'off' } | { type: 'on' } },
+    }).createMachine({
+      id: 'player',
+      initial: 'on',
+      states: {
+        on: {
+          type: 'parallel',
+          on: { off: 'off' },
+          states: {
+            track: { initial: 'one', states: { one: { on: { next: 'two' } }, two: {} } },
+            light: { initial: 'dim', states: { dim: { on: { next: 'bright' } }, bright: {} } },
+            back: { type: 'history', history: 'deep' },
+          },
+        },
+        off: { on: { on: 'on.back' } },
+      },
+    })
+    const { system, ref: first } = await started(StateMachine.server(player))
+    StateMachine.send(first, { type: 'next' })
+    StateMachine.send(first, { type: 'off' })
+    const saved = throughJson(await StateMachine.snapshot(first))
+
+    const second = await system.start(StateMachine.server(player, { restore: saved }))
+    StateMachine.send(second, { type: 'on' })
+
+    expect((await StateMachine.snapshot(second)).value).toEqual({
+      on: { track: 'two', light: 'bright' },
+    })
+  })
+
+  test('starts what was in flight again, and does no entry action twice', async () => {
+    const loads: string[] = []
+    const entered: string[] = []
+    const loading = setup({
+      actors: { load: fromPromise(() => new Promise(() => void loads.push('load'))) },
+    }).createMachine({
+      id: 'loading',
+      initial: 'busy',
+      states: { busy: { entry: () => void entered.push('busy'), invoke: { src: 'load' } } },
+    })
+    const { system, ref: first } = await started(StateMachine.server(loading))
+    const saved = throughJson(await StateMachine.snapshot(first))
+    system.kill(first)
+
+    await system.start(StateMachine.server(loading, { restore: saved }))
+
+    expect(loads).toEqual(['load', 'load'])
+    expect(entered).toEqual(['busy'])
+  })
+
+  test('of a machine that was done ends at once, with its output', async () => {
+    const brief = setup({ types: {} as { events: { type: 'end' } } }).createMachine({
+      id: 'brief',
+      initial: 'on',
+      states: { on: { on: { end: 'off' } }, off: { type: 'final' } },
+      output: 7,
+    })
+    const { system, clock } = testSystem()
+    let kept: SavedMachine<typeof brief> | undefined
+    const keep = (saved: SavedMachine<typeof brief>): void => {
+      kept = saved
+    }
+    const keeping = StateMachine.server(brief, { save: keep })
+    StateMachine.send(await system.start(keeping), { type: 'end' })
+    await clock.settle()
+    expect(kept).toMatchObject({ status: 'done', output: 7 })
+    const reasons = reasonsOfEnds(system)
+
+    const result = await system.startResult(StateMachine.server(brief, { restore: () => kept }))
+
+    expect(result.ok).toBe(true)
+    expect(reasons).toEqual(['normal'])
+  })
+
+  test.each([
+    ['null', null],
+    ['a text', 'green'],
+    ['of another machine', { machine: 'lamp' }],
+    ['of a state that is not there', { value: 'blue' }],
+    ['of a machine that failed', { status: 'error' }],
+    ['without timers', { timers: undefined }],
+    ['without postponed events', { postponed: undefined }],
+    ['with what cannot be copied', { context: { cars: 0, log: [], how: () => {} } }],
+  ])('%s is refused: the process does not start', async (_, wrong) => {
+    const { system, saved } = await savedAfter(0)
+    const given = typeof wrong === 'object' && wrong !== null ? { ...saved, ...wrong } : wrong
+    const restoring = StateMachine.server(crossing, { restore: (() => given) as never })
+
+    const result = await system.startResult(restoring)
+
+    expect(result.ok).toBe(false)
+    expect(isKeelsonError(result.reason, 'INVALID_ARGUMENT')).toBe(true)
+  })
+
+  test('of an actor that was spawned from logic without a name is refused, and nobody is hurt', async () => {
+    const spawning = createMachine({
+      id: 'spawning',
+      entry: spawnChild(createMachine({}) as AnyStateMachine, { id: 'nameless' }),
+    })
+    const { system, ref } = await started(StateMachine.server(spawning))
+
+    const error = await StateMachine.snapshot(ref).catch((reason: unknown) => reason)
+
+    expect(isKeelsonError(error, 'INVALID_ARGUMENT') && error.details.path).toBe(
+      'spawning.nameless',
+    )
+    expect(system.info(ref)?.pid).toBe(ref.pid)
+  })
+})

@@ -1,0 +1,35 @@
+/** A look at tasks waits no longer than it is told to, and leaves what still runs to whoever asks next. */
+import { describe, expect, test } from 'vitest'
+import { exit, Task } from '../../../src/runtime/index.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+import { within } from './task-owner.ts'
+
+describe('yielding', () => {
+  test('looks once without waiting, and leaves the task to whoever asks next', async () => {
+    const stage = testSystem()
+    const { seen } = await within(stage, async (context, seen) => {
+      const task = Task.async(context, (inner) => inner.sleep(100).then(() => 1))
+      seen.push(await Task.yield(task, { timeoutMs: 0 }))
+      seen.push(await Task.yield(task, { timeoutMs: 50 }))
+      seen.push(await Task.yield(task))
+    })
+    await stage.clock.advance(100)
+    expect(seen).toEqual([undefined, undefined, { ok: true, value: 1 }])
+  })
+
+  test('many tells of each what came of it within the time', async () => {
+    const stage = testSystem()
+    const { seen } = await within(stage, async (context, seen) => {
+      context.trapExit(true)
+      const tasks = [
+        Task.async(context, () => 1),
+        Task.async(context, (inner) => inner.sleep(100).then(() => 2)),
+        Task.async(context, () => exit('bad')),
+      ] as const
+      seen.push(await Task.yieldMany(tasks, { timeoutMs: 50 }))
+      seen.push(await Task.await(tasks[1]))
+    })
+    await stage.clock.advance(100)
+    expect(seen).toEqual([[{ ok: true, value: 1 }, undefined, { ok: false, reason: 'bad' }], 2])
+  })
+})

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest'
+import { TurnShare } from '../../../src/storage/bytes/turn-share.ts'
+
+/** Work in steps of a microsecond, with others in between; answers how long each turn took. */
+const turns = (others: readonly number[]): number[] => {
+  let now = 0
+  const share = new TurnShare({ monotonic: () => now })
+  return others.map((ms) => {
+    now += ms
+    share.begin()
+    const began = now
+    do now += 1 / 1_024
+    while (!share.isOver())
+    return Math.round((now - began) * 100) / 100
+  })
+}
+
+test('work that can wait takes as long at a time as others took, and no more than 2 ms', () => {
+  expect(turns([0, 0.5, 1, 40]).slice(1)).toEqual([0.5, 1, 2])
+})
+
+test('it takes little where others are quick, and goes on wherever they are not', () => {
+  expect(turns([0, 0, 0.01, 0.02]).slice(1)).toEqual([0.05, 0.05, 0.05])
+})

@@ -1,0 +1,145 @@
+/**
+ * The bytes of every command, as they stand in people's logs: a change of `test/golden/commands` is a change of the format.
+ * What the first version of the store wrote (puts and deletes) is among them.
+ */
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import {
+  type Command,
+  commandCodes,
+  keepExpiry,
+  noExpiry,
+  type Unit,
+} from '../../../src/storage/commands/command.ts'
+import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
+import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
+import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
+import { blobRope, encodeRope } from '../../../src/storage/values/rope.ts'
+
+const text = (content: string): StoredValue => ({
+  tag: 1,
+  bytes: new Uint8Array(Buffer.from(content)),
+})
+const bytes = (...list: number[]): StoredValue => ({ tag: 2, bytes: Uint8Array.from(list) })
+const blob: StoredValue = {
+  tag: 3,
+  bytes: encodeRope(
+    blobRope(1, { size: 300_000, segment: 2, offset: 4096, sha256: new Uint8Array(32).fill(9) }),
+  ),
+}
+const after = { kind: 'after', ms: 1000 } as const
+const at = { kind: 'at', ms: 2 ** 32 + 5 } as const
+
+const commands: Readonly<Record<string, Command>> = {
+  put: { kind: 'put', key: 'ключ', value: text('v1'), expiry: noExpiry },
+  'put that ends at a moment': { kind: 'put', key: 'k', value: text('v'), expiry: at },
+  'put that ends after a time': { kind: 'put', key: 'k', value: text('v'), expiry: after },
+  'put of a blob': { kind: 'put', key: 'k', value: blob, expiry: noExpiry },
+  'put by an owner': { kind: 'put', key: 'k', value: text('v'), expiry: noExpiry, owner: 'ann' },
+  delete: { kind: 'delete', key: 'a' },
+  'delete by an owner': { kind: 'delete', key: 'a', owner: 'ann' },
+  set: { kind: 'set', key: 'k', value: text('v'), expiry: after, condition: 'always', get: false },
+  'set where nothing is': {
+    kind: 'set',
+    key: 'k',
+    value: text('v'),
+    expiry: noExpiry,
+    condition: 'absent',
+    get: true,
+  },
+  'set where something is': {
+    kind: 'set',
+    key: 'k',
+    value: bytes(1),
+    expiry: keepExpiry,
+    condition: 'present',
+    get: false,
+    owner: 'ann',
+  },
+  append: { kind: 'append', key: 'k', suffix: text('tail') },
+  'append of a blob': { kind: 'append', key: 'k', suffix: blob },
+  getSet: { kind: 'getSet', key: 'k', value: bytes() },
+  setRange: { kind: 'setRange', key: 'k', offset: 2 ** 33 + 1, patch: bytes(1, 2, 3) },
+  compareAndSet: {
+    kind: 'compareAndSet',
+    key: 'k',
+    expected: text('old'),
+    value: text('new'),
+    expiry: keepExpiry,
+  },
+  'compareAndSet where nothing is': {
+    kind: 'compareAndSet',
+    key: 'k',
+    expected: undefined,
+    value: text('new'),
+    expiry: after,
+  },
+  lock: { kind: 'lock', keys: ['a', 'b'], owner: 'ann', leaseMs: 30_000 },
+  extend: { kind: 'extend', keys: ['a'], owner: 'ann', leaseMs: 1 },
+  unlock: { kind: 'unlock', keys: ['a', 'b'], owner: 'bob' },
+  putField: { kind: 'putField', key: 'k', field: 'f', value: text('v') },
+  putFields: {
+    kind: 'putFields',
+    key: 'k',
+    fields: [
+      ['f', text('v')],
+      ['g', bytes(7)],
+    ],
+    owner: 'ann',
+  },
+  deleteField: { kind: 'deleteField', key: 'k', field: 'f' },
+  putMany: {
+    kind: 'putMany',
+    entries: [
+      { key: 'a', value: text('1'), expiry: noExpiry },
+      { key: 'b', value: bytes(2), expiry: after },
+    ],
+  },
+  deleteMany: { kind: 'deleteMany', keys: ['a', 'b'] },
+  expire: { kind: 'expire', key: 'k', expiry: after },
+  persist: { kind: 'persist', key: 'k', owner: 'ann' },
+  clear: { kind: 'clear', namespace: undefined },
+  'clear of a namespace': { kind: 'clear', namespace: 'users', owner: 'ann' },
+  'clear of the namespace without a name': { kind: 'clear', namespace: '' },
+  removeExpired: { kind: 'removeExpired', keys: ['a', 'b'] },
+}
+
+const frames: Readonly<Record<string, readonly Unit[]>> = {
+  ...Object.fromEntries(Object.entries(commands).map(([name, command]) => [name, [command]])),
+  'a batch of each': [{ kind: 'batch', commands: Object.values(commands) }],
+  'a delete and a batch': [
+    { kind: 'delete', key: 'a' },
+    {
+      kind: 'batch',
+      commands: [
+        { kind: 'delete', key: 'b' },
+        { kind: 'put', key: 'c', value: bytes(9), expiry: noExpiry },
+      ],
+    },
+  ],
+}
+
+const golden = new Map(
+  readFileSync(new URL('../../golden/commands/frames.txt', import.meta.url), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(' = ') as [string, string]),
+)
+
+describe('the bytes of a frame', () => {
+  test.each(Object.entries(frames))(
+    'are those of the golden file, both ways: %s',
+    (name, units) => {
+      const hex = golden.get(name) ?? 'missing'
+      expect(Buffer.from(encodeFrame(units)).toString('hex')).toBe(hex)
+      expect(decodeFrame(new Uint8Array(Buffer.from(hex, 'hex')))).toEqual({ time: 0, units })
+    },
+  )
+
+  test('are golden for every command that there is', () => {
+    expect(new Set(Object.values(commands).map(({ kind }) => kind))).toEqual(
+      new Set(Object.keys(commandCodes)),
+    )
+    expect([...golden.keys()].sort()).toEqual(Object.keys(frames).sort())
+  })
+})

@@ -1,0 +1,294 @@
+/** The payload of DATA frames: what comes back is what went in, the bytes stay as they are, nothing else is read. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import {
+  type Command,
+  type Expiry,
+  frameUnitsMax,
+  noExpiry,
+  stampBytes,
+  type Unit,
+} from '../../../src/storage/commands/command.ts'
+import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
+import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
+import { anyUnit } from '../../support/any-command.ts'
+
+const units = fc.array(anyUnit, { minLength: 1, maxLength: 6 })
+
+const put = (text: string, bytes = Buffer.from('v'), when: Expiry = noExpiry): Unit => ({
+  kind: 'put',
+  key: text,
+  value: { tag: 1, bytes },
+  expiry: when,
+})
+
+const command = (only: Command): Unit => only
+const field = (name: string): Unit => command({ kind: 'deleteField', key: 'k', field: name })
+const lock = (leaseMs: number): Unit => command({ kind: 'lock', keys: ['k'], owner: 'o', leaseMs })
+const patch = (offset: number): Unit =>
+  command({ kind: 'setRange', key: 'k', offset, patch: { tag: 1, bytes: Buffer.from('p') } })
+
+const codeOf = (action: () => unknown): unknown => {
+  try {
+    action()
+  } catch (error) {
+    return isKeelsonError(error) ? error.code : error
+  }
+  return 'nothing was thrown'
+}
+
+describe('a frame', () => {
+  test('comes back as the units that went in', () => {
+    fc.assert(
+      fc.property(units, (list) => {
+        expect(decodeFrame(encodeFrame(list))).toEqual({ time: 0, units: list })
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('begins with eight zero bytes for the log’s stamp, and reads the stamp that was put there', () => {
+    const bytes = encodeFrame([put('a')])
+    expect([...bytes.subarray(0, stampBytes)]).toEqual([0, 0, 0, 0, 0, 0, 0, 0])
+    const view = new DataView(bytes.buffer)
+    view.setBigUint64(0, 1_767_225_600_123n, true)
+    expect(decodeFrame(bytes).time).toBe(1_767_225_600_123)
+    view.setBigUint64(0, 2n ** 53n, true)
+    expect(codeOf(() => decodeFrame(bytes))).toBe('CORRUPT')
+  })
+
+  test('has memory of its own, all of it, so that it can be handed to another thread', () => {
+    fc.assert(
+      fc.property(units, (list) => {
+        const bytes = encodeFrame(list)
+        expect(bytes.byteOffset).toBe(0)
+        expect(bytes.buffer.byteLength).toBe(bytes.length)
+      }),
+    )
+  })
+
+  test('takes the most units that it may have, and no more', () => {
+    const many = new Array<Unit>(frameUnitsMax).fill(put('a'))
+    expect(decodeFrame(encodeFrame(many)).units).toHaveLength(frameUnitsMax)
+    expect(codeOf(() => encodeFrame([...many, put('a')]))).toBe('INVALID_ARGUMENT')
+  })
+
+  test('takes a batch of more commands than a frame has units', () => {
+    const commands = Array.from({ length: 70_000 }, (_, index) => ({
+      kind: 'delete' as const,
+      key: `k${index}`,
+    }))
+    const [only] = decodeFrame(encodeFrame([{ kind: 'batch', commands }])).units
+    expect(only).toEqual({ kind: 'batch', commands })
+  })
+
+  // These bytes are in people's logs: a change here is a change of the format.
+  test.each<[string, readonly Unit[], string]>([
+    [
+      'a put',
+      [put('ключ', Buffer.from('v1'))],
+      '0000000000000000 0100 10000000 00 01 0800 d0bad0bbd18ed187 00 01 7631',
+    ],
+    [
+      'a put that ends at a moment',
+      [put('k', Buffer.from('v'), { kind: 'at', ms: 2 ** 32 + 5 })],
+      '0000000000000000 0100 10000000 00 01 0100 6b 01 0500000001000000 01 76',
+    ],
+    [
+      'a put that ends after a time',
+      [put('k', Buffer.from('v'), { kind: 'after', ms: 1000 })],
+      '0000000000000000 0100 10000000 00 01 0100 6b 02 e803000000000000 01 76',
+    ],
+    [
+      'a delete and a batch',
+      [
+        { kind: 'delete', key: 'a' },
+        {
+          kind: 'batch',
+          commands: [
+            { kind: 'delete', key: 'b' },
+            { kind: 'put', key: 'c', value: { tag: 2, bytes: Buffer.of(9) }, expiry: noExpiry },
+          ],
+        },
+      ],
+      '0000000000000000 0200 05000000 00 02 0100 61 18000000 01 02000000 04000000 02 0100 62 07000000 01 0100 63 00 02 09',
+    ],
+  ])('is these bytes: %s', (_, list, hex) => {
+    expect(Buffer.from(encodeFrame(list)).toString('hex')).toBe(hex.replaceAll(' ', ''))
+  })
+
+  test.each<[string, readonly Unit[]]>([
+    ['without a unit', []],
+    ['with an empty batch', [{ kind: 'batch', commands: [] }]],
+    ['with an empty key', [put('')]],
+    ['with a key that is too long', [put('k'.repeat(1025))]],
+    ['with an ill-formed key', [put('a\ud800')]],
+    ['with a NUL in its key', [put('a\0b')]],
+    ['with an expiry of 0', [put('a', Buffer.of(), { kind: 'at', ms: 0 })]],
+    ['with an expiry below 0', [put('a', Buffer.of(), { kind: 'after', ms: -1 })]],
+    ['with a fraction of a millisecond', [put('a', Buffer.of(), { kind: 'after', ms: 1.5 })]],
+    ['with an expiry that is no number', [put('a', Buffer.of(), { kind: 'at', ms: Number.NaN })]],
+    ['with a bad one among good ones', [put('a'), put(''), put('b')]],
+    ['with an empty list of keys', [command({ kind: 'deleteMany', keys: [] })]],
+    ['with an empty list of entries', [command({ kind: 'putMany', entries: [] })]],
+    ['with an empty list of fields', [command({ kind: 'putFields', key: 'k', fields: [] })]],
+    ['with a bad key among good ones', [command({ kind: 'removeExpired', keys: ['a', ''] })]],
+    ['with a field that is too long', [field('f'.repeat(513))]],
+    ['with an empty field', [field('')]],
+    ['with a NUL in its field', [field('a\0b')]],
+    ['with an empty owner', [command({ kind: 'delete', key: 'k', owner: '' })]],
+    [
+      'with an owner that is too long',
+      [command({ kind: 'delete', key: 'k', owner: 'o'.repeat(257) })],
+    ],
+    ['with a lease of 0', [lock(0)]],
+    ['with a lease that is no number', [lock(Number.NaN)]],
+    ['with a fraction of a lease', [lock(1.5)]],
+    ['with an offset below 0', [patch(-1)]],
+    ['with an offset beyond 2^53', [patch(2 ** 53)]],
+    [
+      'with a structured suffix',
+      [command({ kind: 'append', key: 'k', suffix: { tag: 0, bytes: Buffer.of(1) } })],
+    ],
+    [
+      'with an expire that never comes',
+      [command({ kind: 'expire', key: 'k', expiry: { kind: 'after', ms: 0 } })],
+    ],
+    [
+      'with a namespace that is too long',
+      [command({ kind: 'clear', namespace: 'n'.repeat(1025) })],
+    ],
+    ['with a NUL in its namespace', [command({ kind: 'clear', namespace: 'a\0' })]],
+  ])('is refused with INVALID_ARGUMENT %s', (_, list) => {
+    expect(codeOf(() => encodeFrame(list))).toBe('INVALID_ARGUMENT')
+  })
+})
+
+const hexFrame = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex')
+
+describe('bytes of another kind', () => {
+  test.each([
+    ['an unknown kind of unit', '0000000000000000 0100 02000000 02 00', 'unit', 2],
+    ['an unknown command', '0000000000000000 0100 05000000 00 15 0100 61', 'command', 0x15],
+    ['an unknown expiry', '0000000000000000 0100 07000000 00 01 0100 61 03 01', 'expiry', 3],
+    ['an unknown kind of value', '0000000000000000 0100 07000000 00 01 0100 61 00 04', 'value', 4],
+    [
+      'the code that is taken and not written',
+      '0000000000000000 0100 05000000 00 08 0100 61',
+      'command',
+      8,
+    ],
+    [
+      'an owner where none belongs',
+      '0000000000000000 0100 0f000000 00 94 0100 6f 01000000 0100 61 000000',
+      'command',
+      0x94,
+    ],
+    [
+      'an unknown flag of a set',
+      '0000000000000000 0100 08000000 00 03 0100 61 08 00 01',
+      'flags of a set',
+      8,
+    ],
+    [
+      'an unknown scope of a clear',
+      '0000000000000000 0100 03000000 00 13 02',
+      'scope of a clear',
+      2,
+    ],
+    [
+      'an unknown expectation',
+      '0000000000000000 0100 08000000 00 07 0100 61 00 02 01',
+      'expectation',
+      2,
+    ],
+    [
+      'an expiry that stays where there is none before',
+      '0000000000000000 0100 07000000 00 01 0100 61 03 01',
+      'expiry',
+      3,
+    ],
+    [
+      'an unknown command in a batch',
+      '0000000000000000 0100 0d000000 01 01000000 04000000 63 0100 61',
+      'command',
+      0x63,
+    ],
+  ])('are UNSUPPORTED_VERSION, with what is unknown: %s', (_, hex, what, code) => {
+    const decode = () => decodeFrame(hexFrame(hex))
+    expect(decode).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED_VERSION', details: { what, code } }),
+    )
+  })
+
+  test.each([
+    ['nothing', ''],
+    ['less than a stamp', '00000000'],
+    ['no unit', '0000000000000000 0000'],
+    ['fewer units than it says', '0000000000000000 0200 05000000 00 02 0100 61'],
+    ['bytes behind the last unit', '0000000000000000 0100 05000000 00 02 0100 61 00'],
+    ['a unit of no bytes', '0000000000000000 0100 00000000'],
+    ['a unit of four billion bytes', '0000000000000000 0100 ffffffff 00 02 0100 61'],
+    ['a batch of four billion', '0000000000000000 0100 09000000 01 ffffffff 04000000'],
+    ['an empty batch', '0000000000000000 0100 05000000 01 00000000'],
+    ['a command that ends before its unit', '0000000000000000 0100 06000000 00 02 0100 61 00'],
+    ['a key that goes beyond its unit', '0000000000000000 0100 05000000 00 02 0200 61 00'],
+    ['an empty key', '0000000000000000 0100 04000000 00 02 0000'],
+    ['a key of 65,535 bytes', `0000000000000000 0100 03000100 00 02 ffff ${'61'.repeat(65535)}`],
+    ['a key with a NUL', '0000000000000000 0100 06000000 00 02 0200 6100'],
+    ['a key that is not UTF-8', '0000000000000000 0100 06000000 00 02 0200 c328'],
+    ['an expiry of 0', '0000000000000000 0100 0f000000 00 01 0100 61 01 0000000000000000 01'],
+    [
+      'an expiry beyond 2^53',
+      '0000000000000000 0100 0f000000 00 01 0100 61 01 0000000000002000 01',
+    ],
+    [
+      'a lock without an owner',
+      '0000000000000000 0100 11000000 00 09 0100000000000000 01000000 0100 61',
+    ],
+    [
+      'a lease of 0',
+      '0000000000000000 0100 14000000 00 89 0100 6f 0000000000000000 01000000 0100 61',
+    ],
+    ['a list of no keys', '0000000000000000 0100 06000000 00 10 00000000'],
+    ['a list of four billion keys', '0000000000000000 0100 09000000 00 10 ffffffff 0100 61'],
+    ['an owner of no bytes', '0000000000000000 0100 07000000 00 82 0100 61 0000'],
+    ['two conditions of a set', '0000000000000000 0100 08000000 00 03 0100 61 03 00 01'],
+    ['a structured suffix', '0000000000000000 0100 07000000 00 04 0100 61 00 90'],
+    ['an expire without a time', '0000000000000000 0100 06000000 00 11 0100 61 00'],
+    ['a field that goes beyond its unit', '0000000000000000 0100 08000000 00 0e 0100 61 0500 66'],
+    [
+      'a value in the middle that goes beyond its unit',
+      '0000000000000000 0100 12000000 00 0d 0100 61 01000000 0100 66 01 09000000 76',
+    ],
+    ['a put without a value', '0000000000000000 0100 06000000 00 01 0100 61 00'],
+  ])('are CORRUPT: %s', (_, hex) => {
+    expect(codeOf(() => decodeFrame(hexFrame(hex)))).toBe('CORRUPT')
+  })
+
+  test('never make a foreign error', () => {
+    const check = (bytes: Uint8Array) => {
+      expect(['CORRUPT', 'UNSUPPORTED_VERSION', 'nothing was thrown']).toContain(
+        codeOf(() => decodeFrame(bytes)),
+      )
+    }
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), check), { numRuns: 2000 })
+    fc.assert(
+      fc.property(units, fc.nat(), fc.nat(7), (list, place, bit) => {
+        const bytes = encodeFrame(list)
+        const at = place % bytes.length
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << bit)
+        check(bytes)
+      }),
+      { numRuns: 2000 },
+    )
+    fc.assert(
+      fc.property(units, fc.nat(), (list, place) => {
+        const bytes = encodeFrame(list)
+        expect(codeOf(() => decodeFrame(bytes.subarray(0, place % bytes.length)))).toBe('CORRUPT')
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})

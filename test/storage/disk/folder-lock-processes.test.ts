@@ -1,0 +1,181 @@
+/** Locks between real processes: held, refused, and free again however their holders end. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+} from 'vitest'
+import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
+import { hasFlock, lockBy, refusal, ways } from '../../support/folder-locks.ts'
+
+const script = fileURLToPath(new URL('../../support/lock-process.ts', import.meta.url))
+
+let dir: string
+
+let path: string
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'keelson-lock-'))
+  path = join(dir, 'LOCK')
+})
+
+afterEach(() => rmSync(dir, { recursive: true, force: true }))
+
+/** Another process, told what to do a line at a time. */
+class OtherProcess {
+  readonly child: ChildProcess
+  readonly #lines: AsyncIterator<string>
+
+  constructor() {
+    const root = fileURLToPath(new URL('../../..', import.meta.url))
+    this.child = spawn(process.execPath, ['--import', 'jiti/register', script], {
+      cwd: root,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    if (!this.child.stdout) throw new Error('no output')
+    this.#lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]()
+  }
+
+  async answer(): Promise<string> {
+    return String((await this.#lines.next()).value)
+  }
+
+  async ask(command: string): Promise<string> {
+    this.child.stdin?.write(`${command}\n`)
+    return this.answer()
+  }
+
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    this.child.kill('SIGKILL')
+    await once(this.child, 'exit')
+  }
+}
+
+describe.each(ways)('a lock by %s, between processes', (way) => {
+  let others: OtherProcess[]
+  let other: OtherProcess
+  beforeAll(async () => {
+    others = Array.from({ length: 4 }, () => new OtherProcess())
+    for (const one of others) expect(await one.answer()).toBe('ready')
+  })
+  beforeEach(async () => {
+    other = new OtherProcess()
+    expect(await other.answer()).toBe('ready')
+  })
+  afterEach(() => other.kill())
+  afterAll(async () => {
+    for (const one of others) await one.kill()
+  })
+
+  test('is refused to the second, who is told process, host and what the first wrote', async () => {
+    expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
+
+    expect(refusal(() => lockBy(way, path))).toMatchObject({
+      code: 'LOCKED_DIR',
+      details: {
+        path,
+        certain: true,
+        holder: { pid: other.child.pid, host: hostname(), role: 'test' },
+      },
+    })
+  })
+
+  test('is refused by us to others, until we release it', async () => {
+    const lock = lockBy(way, path)
+    expect(await other.ask(`lock ${way} ${path}`)).toBe('LOCKED_DIR')
+    lock.release()
+
+    expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
+  })
+
+  test('is free at once when its holder is killed with SIGKILL', async () => {
+    expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
+    await other.kill()
+
+    const lock = lockBy(way, path)
+    const content = readFileSync(path, 'utf8')
+    expect(readHolder(content).pid).toBe(process.pid)
+    expect(content.split('\n').length, 'two lines, and nothing of the dead').toBe(3)
+    lock.release()
+  })
+
+  test('is free when its holder exits without releasing it', async () => {
+    expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
+    other.child.stdin?.write('exit\n')
+    await once(other.child, 'exit')
+
+    expect(refusal(() => lockBy(way, path)).code).toBe('no error')
+  })
+
+  test('is not kept by the children of a dead holder', async () => {
+    expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
+    const orphan = Number(await other.ask('child'))
+    await other.kill()
+
+    onTestFinished(() => void process.kill(orphan, 'SIGKILL'))
+    expect(process.kill(orphan, 0)).toBe(true)
+    expect(refusal(() => lockBy(way, path)).code).toBe('no error')
+  })
+
+  test('is not kept by our own children after release', async () => {
+    const lock = lockBy(way, path)
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child, 'spawn')
+    lock.release()
+
+    expect(refusal(() => lockBy(way, path)).code).toBe('no error')
+  })
+
+  test('of a dead holder goes to exactly one of many who want it', async () => {
+    expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
+    await other.kill()
+    const left = readFileSync(path, 'utf8')
+    for (let round = 0; round < 60; round++) {
+      const contested = join(dir, `LOCK-${round}`)
+      writeFileSync(contested, left)
+      const answers = await Promise.all(others.map((one) => one.ask(`lock ${way} ${contested}`)))
+      expect(answers.sort(), `round ${round}`).toEqual([
+        'LOCKED_DIR',
+        'LOCKED_DIR',
+        'LOCKED_DIR',
+        'held',
+      ])
+      for (const one of others) await one.ask('release')
+    }
+
+    // Neither claims nor temporary files are left over.
+    expect(readdirSync(dir).filter((name) => !/^LOCK(-\d+)?$/.test(name))).toEqual([])
+  })
+})
+
+test.skipIf(!hasFlock)('a lock that a thread took is free when the thread has ended', async () => {
+  const thread = new Worker(script, {
+    stdin: true,
+    stdout: true,
+    execArgv: ['--import', 'jiti/register'],
+  })
+  const lines = createInterface({ input: thread.stdout })[Symbol.asyncIterator]()
+  thread.stdin?.write(`lock flock ${path}\n`)
+  expect([await lines.next(), await lines.next()]).toMatchObject([
+    { value: 'ready' },
+    { value: 'held' },
+  ])
+  expect(refusal(() => lockBy('flock', path)).code).toBe('LOCKED_DIR')
+  await thread.terminate()
+
+  expect(refusal(() => lockBy('flock', path)).code).toBe('no error')
+})

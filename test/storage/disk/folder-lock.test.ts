@@ -1,0 +1,198 @@
+/** The lock of a folder by a file alone: whom it names, when it is taken from the dead, and who wins among many. */
+import { hostname } from 'node:os'
+import { describe, expect, test } from 'vitest'
+import {
+  type LockFiles,
+  lockFolder,
+  type OpenLockFile,
+  type ProcessFacts,
+} from '../../../src/storage/disk/folder-lock.ts'
+import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
+import { refusal, withPath } from '../../support/folder-locks.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+/** Files in memory, with a process table of their own and a way to let others act at a certain moment. */
+class MemoryFiles implements LockFiles {
+  readonly files = new Map<string, string>([
+    ['/proc/sys/kernel/random/boot_id', 'boot\n'],
+    [`/proc/${process.pid}/stat`, stat('S', 500)],
+  ])
+  /** Called before a file is made, with its path. */
+  beforeNew: (path: string) => void = () => {}
+
+  open(): OpenLockFile {
+    throw new Error('only the way without the tool is run in memory')
+  }
+  identity(path: string): string | undefined {
+    return path === '/proc/self' ? 'proc' : path === '/proc/self/ns/pid' ? '4:1' : undefined
+  }
+  content(path: string): string | undefined {
+    return this.files.get(path)
+  }
+  putNew(path: string, content: string): boolean {
+    this.beforeNew(path)
+    if (this.files.has(path)) return false
+    this.files.set(path, content)
+    return true
+  }
+  replace(path: string, content: string): void {
+    this.files.set(path, content)
+  }
+  remove(path: string): void {
+    this.files.delete(path)
+  }
+  /** What stands beside the process table. */
+  left(): string[] {
+    return [...this.files.keys()].filter((path) => !path.startsWith('/proc'))
+  }
+}
+
+const stat = (state: string, start: number): string =>
+  `7 (a (strange) name) ${state} ${Array.from({ length: 18 }, (_, at) => at).join(' ')} ${start} 0`
+
+describe('a lock by file', () => {
+  const absent = 2 ** 22 + 1
+  const holder = (pid: number, facts: Partial<ProcessFacts> = {}): string =>
+    JSON.stringify({
+      pid,
+      host: hostname(),
+      bootId: 'boot',
+      startTime: '900',
+      pidSpace: '4:1',
+      by: 'file',
+      ...facts,
+    })
+  const take = (files: MemoryFiles): string =>
+    refusal(() => lockFolder(files, 'LOCK', 'me', { flock: false })).code
+  const heldBy = (files: MemoryFiles): unknown => readHolder(files.content('LOCK') ?? '').pid
+
+  test('names its holder by pid, host, boot, start and set of pids', () => {
+    const files = new MemoryFiles()
+    expect(take(files)).toBe('no error')
+
+    expect(files.content('LOCK')?.split('\n')).toEqual([
+      'me',
+      JSON.stringify({
+        pid: process.pid,
+        host: hostname(),
+        bootId: 'boot',
+        startTime: '500',
+        pidSpace: '4:1',
+        by: 'file',
+      }),
+      '',
+    ])
+    expect(files.left()).toEqual(['LOCK'])
+  })
+
+  test('of a live holder is refused, and nothing is left beside it', () => {
+    const files = new MemoryFiles()
+    files.files.set('/proc/900/stat', stat('S', 900))
+    files.files.set('LOCK', holder(900))
+
+    expect(take(files)).toBe('LOCKED_DIR')
+    expect(files.left()).toEqual(['LOCK'])
+  })
+
+  test('of a zombie is taken: it has closed its files', () => {
+    const files = new MemoryFiles()
+    files.files.set('/proc/900/stat', stat('Z', 900))
+    files.files.set('LOCK', holder(900))
+
+    expect(take(files)).toBe('no error')
+    expect(heldBy(files)).toBe(process.pid)
+  })
+
+  test('of a holder that cannot be judged is refused, and says that a person must', () => {
+    const files = new MemoryFiles()
+    // Process 1 is there, but its start cannot be seen.
+    files.files.set('LOCK', holder(1))
+    const { code, details } = refusal(() => lockFolder(files, 'LOCK', 'me', { flock: false }))
+
+    expect([code, details?.certain]).toEqual(['LOCKED_DIR', false])
+  })
+
+  test.each([
+    ['a dead process', holder(absent)],
+    ['an earlier boot', holder(1, { bootId: 'earlier' })],
+    ['nothing', ''],
+    ['blank lines', '\n\n\n'],
+    ['half a line', holder(1).slice(0, 20)],
+    ['what is no holder', 'null'],
+  ])('that holds %s is taken, and nothing is left beside it', (_, content) => {
+    const files = new MemoryFiles()
+    files.files.set('LOCK', content)
+
+    expect(take(files)).toBe('no error')
+    expect(heldBy(files)).toBe(process.pid)
+    expect(files.left()).toEqual(['LOCK'])
+  })
+
+  test('that another takes over while we look is left to it', () => {
+    const files = new MemoryFiles()
+    files.files.set('/proc/900/stat', stat('S', 900))
+    files.files.set('LOCK', holder(absent))
+    files.beforeNew = (path) => {
+      if (path !== 'LOCK') files.files.set('LOCK', holder(900))
+    }
+
+    expect(take(files)).toBe('LOCKED_DIR')
+    expect(heldBy(files)).toBe(900)
+    expect(files.left()).toEqual(['LOCK'])
+  })
+
+  test('that another is taking over is refused, in its name', () => {
+    const files = new MemoryFiles()
+    files.files.set('/proc/900/stat', stat('S', 900))
+    files.files.set('LOCK', holder(absent))
+    files.beforeNew = (path) => {
+      if (path !== 'LOCK') files.files.set(path, holder(900))
+    }
+    const { code, details } = refusal(() => lockFolder(files, 'LOCK', 'me', { flock: false }))
+
+    expect([code, details?.holder]).toMatchObject(['LOCKED_DIR', { pid: 900 }])
+    expect(heldBy(files)).toBe(absent)
+  })
+
+  test('that another died taking over is taken from both', () => {
+    const files = new MemoryFiles()
+    files.files.set('LOCK', holder(absent))
+    let claims = 0
+    files.beforeNew = (path) => {
+      if (path !== 'LOCK' && claims++ === 0) files.files.set(path, holder(absent + 1))
+    }
+
+    expect(take(files)).toBe('no error')
+    expect(claims).toBe(2)
+    expect(heldBy(files)).toBe(process.pid)
+    expect(files.left()).toEqual(['LOCK'])
+  })
+
+  test('that its holder releases while we look is ours', () => {
+    const files = new MemoryFiles()
+    files.files.set('LOCK', holder(absent))
+    files.beforeNew = (path) => {
+      if (path !== 'LOCK') files.files.delete('LOCK')
+    }
+
+    expect(take(files)).toBe('no error')
+    expect(heldBy(files)).toBe(process.pid)
+  })
+
+  test('that was removed by hand and taken by another is not released by us', () => {
+    const files = new MemoryFiles()
+    const lock = lockFolder(files, 'LOCK', 'me', { flock: false })
+    files.files.set('LOCK', holder(900))
+    lock.release()
+
+    expect(heldBy(files)).toBe(900)
+  })
+
+  test('is refused where nobody could tell whether we live', () => {
+    const files = new MemoryFiles()
+    files.files.delete('/proc/sys/kernel/random/boot_id')
+
+    expect(withPath(tempFolder(), () => take(files))).toBe('ENOLCK')
+    expect(files.left()).toEqual([])
+  })
+})

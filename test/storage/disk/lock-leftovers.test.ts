@@ -1,0 +1,40 @@
+/** What a process that was killed while it locked a folder has left is gone once somebody holds the lock; nothing else is. */
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { lockLeftovers } from '../../../src/storage/disk/lock-holder.ts'
+import { hasFlock, lockBy, ways } from '../../support/folder-locks.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const left = [
+  'LOCK.4711-0.tmp',
+  'LOCK.1a2b3c4d',
+  'LOCK.1a2b3c4d.4711-12.tmp',
+  'LOCK.1a2b3c4d.9f8e7d',
+  'LOCK.1a2b3c4d.9f8e7d.4711-0.tmp',
+]
+
+const others = [
+  'LOCK',
+  'LOCK.tmp',
+  'LOCK.bad',
+  'LOCK.txt',
+  'LOCKED',
+  'MANIFEST',
+  'a.LOCK.4711-0.tmp',
+]
+
+test('what is left is told from the lock itself and from files of others by its name', () => {
+  expect(lockLeftovers([...others, ...left], 'LOCK')).toEqual(left)
+  expect(lockLeftovers(left, 'LOCK2')).toEqual([])
+})
+
+test.each(ways.filter((way) => way === 'file' || hasFlock))('a lock by %s removes it', (way) => {
+  const dir = tempFolder()
+  for (const name of [...others, ...left]) writeFileSync(join(dir, name), '')
+
+  const lock = lockBy(way, join(dir, 'LOCK'))
+
+  expect(readdirSync(dir).sort()).toEqual([...others].sort())
+  lock.release()
+})

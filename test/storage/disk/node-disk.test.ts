@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { diskContract } from '../../contracts/disk.contract.ts'
+
+for (const [name, options] of [
+  ['the machine’s disk', {}],
+  ['the machine’s disk without flock', { flock: false }],
+] as const)
+  diskContract(name, () => {
+    const dir = mkdtempSync(join(tmpdir(), 'keelson-disk-'))
+    return {
+      disk: nodeDisk(options),
+      dir,
+      end: () => rmSync(dir, { recursive: true, force: true }),
+    }
+  })
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const program = join(root, 'test/support/disk-process.ts')
+
+/** Tries the disk in a process of its own, and answers what it printed. */
+const tryElsewhere = (
+  what: 'fill' | 'change',
+  path: string,
+  { limit = 'unlimited', ...options }: { limit?: string; uid?: number } = {},
+): string => {
+  const run = [process.execPath, '--import', 'jiti/register', program, what, path]
+  const { stdout, stderr } = spawnSync('sh', ['-c', `ulimit -f ${limit}; exec "$0" "$@"`, ...run], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, JITI_FS_CACHE: 'false' },
+    ...options,
+  })
+  return stdout || stderr
+}
+
+describe('the machine’s disk when it refuses', () => {
+  let dir: string
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'keelson-disk-'))
+  })
+  afterEach(() => rmSync(dir, { recursive: true, force: true }))
+
+  test('answers a short count for a write that the system took a part of, and its code for the next', () => {
+    // 128 blocks of 512 or 1,024 bytes, whichever the shell counts in.
+    const printed = tryElsewhere('fill', join(dir, 'a'), { limit: '128' })
+
+    expect(printed).toMatch(/^(65536 EFBIG 65536|131072 EFBIG 131072)$/)
+  })
+
+  test.skipIf(!existsSync('/dev/full'))('a full disk is ENOSPC, with operation and path', () => {
+    const file = nodeDisk().open('/dev/full', 'write')
+
+    expect(() => file.write(new Uint8Array(10), 0)).toThrow(
+      expect.objectContaining({
+        name: 'DiskError',
+        code: 'ENOSPC',
+        operation: 'write',
+        path: '/dev/full',
+      }),
+    )
+    file.close()
+  })
+
+  // Root may write everywhere; so somebody else tries, who has to be able to run this checkout.
+  const other = process.getuid?.() === 0 ? { uid: 65_534 } : {}
+  const otherMayRun =
+    spawnSync('sh', ['-c', 'test -r "$0" -a -x "$1"', program, process.execPath], other).status ===
+    0
+
+  test.skipIf(!otherMayRun)('a folder that may not be written is EACCES to each change', () => {
+    writeFileSync(join(dir, 'a'), 'a')
+    chmodSync(dir, 0o555)
+    const printed = tryElsewhere('change', dir, other)
+
+    expect(printed).toBe('EACCES EACCES EACCES EACCES EACCES a')
+  })
+})

@@ -1,0 +1,168 @@
+/** What FORMAT.md says, row by row, against the bytes that the code writes: neither can change without the other. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import {
+  frameBuffer,
+  frameHeaderBytes,
+  frameTypes,
+  frameTypeVersion,
+  groupFlag,
+  noEvidence,
+  writeFrameHeader,
+} from '../../../src/storage/frames/frame.ts'
+import {
+  encodeSegmentHeader,
+  formatVersion,
+  segmentHeaderBytes,
+} from '../../../src/storage/frames/segment-header.ts'
+import { encodeManifest, manifestBytes } from '../../../src/storage/segments/manifest.ts'
+
+const text = readFileSync('src/storage/FORMAT.md', 'utf8')
+
+/** Rows of the table below a heading: offsets and type. */
+const rowsBelow = (heading: string): { offsets: number[]; type: string }[] => {
+  const section = text.slice(text.indexOf(`\n## ${heading}\n`) + 1).split('\n## ')[0] ?? ''
+  return [...section.matchAll(/^\| ([\d, ]+?) +\| (\w+(?: bytes)?) +\| .+ +\|$/gm)].map(
+    ([, offsets = '', type = '']) => ({
+      offsets: offsets.split(', ').map(Number),
+      type,
+    }),
+  )
+}
+
+const valueAt = (bytes: Uint8Array, offset: number, type: string): unknown => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  if (type === 'u8') return view.getUint8(offset)
+  if (type === 'u16') return view.getUint16(offset, true)
+  if (type === 'u32') return view.getUint32(offset, true)
+  if (type === 'u64') return Number(view.getBigUint64(offset, true))
+  const [length = 0] = type.split(' ').map(Number)
+  return Buffer.from(bytes.subarray(offset, offset + length)).toString('latin1')
+}
+
+/** The values of a table's rows, in their order. */
+const read = (heading: string, bytes: Uint8Array): unknown[][] =>
+  rowsBelow(heading).map(({ offsets, type }) =>
+    offsets.map((offset) => valueAt(bytes, offset, type)),
+  )
+
+const id = '00112233445566778899aabbccddeeff'
+const idText = Buffer.from(id, 'hex').toString('latin1')
+
+test('a segment header has every field where FORMAT.md says, in both copies, and nothing else', () => {
+  const block = encodeSegmentHeader({
+    walId: id,
+    seq: 21,
+    baseLsn: 22,
+    epoch: 23,
+    salt: { low: 24, high: 25 },
+    prev: { seq: 26, lastLsn: 27, endOffset: 28, lastCrc: 29 },
+    payloadMax: 30,
+    createdMs: 31,
+    allocatedBytes: 32,
+    sectorBytes: 512,
+  })
+
+  expect(read('Segment', block)).toEqual([
+    ['KEELWAL\n'],
+    [formatVersion, formatVersion],
+    [segmentHeaderBytes],
+    [1],
+    [0],
+    [idText],
+    [21],
+    [22],
+    [23],
+    [24, 25],
+    [26, 27, 28],
+    [29],
+    [0, 0],
+    [30],
+    [31],
+    [32],
+    [512],
+    [crc32(block.subarray(0, 508))],
+  ])
+  expect(segmentHeaderBytes).toBe(4096)
+  expect(block.subarray(2048, 2560)).toEqual(block.subarray(0, 512))
+  for (const [from, to] of [
+    [122, 508],
+    [512, 2048],
+    [2560, 4096],
+  ] as const)
+    expect(block.subarray(from, to).every((byte) => byte === 0)).toBe(true)
+})
+
+test('a frame has every field where FORMAT.md says, and is summed as it says', () => {
+  const buffer = frameBuffer(new Uint8Array(40))
+  buffer.bytes.set([1, 2, 3, 4, 5], 32)
+  const salt = { low: 1234, high: 5678 }
+  const facts = { payloadBytes: 5, lsn: 40, type: 3, flags: 1, prevCrc: 77, durableLsn: 38 }
+  writeFrameHeader(buffer, 0, facts, salt)
+
+  expect(read('Frame', buffer.bytes)).toEqual([
+    [crc32(buffer.bytes.subarray(4, 32), salt.low)],
+    [5],
+    [40],
+    [3],
+    [1],
+    [1],
+    [77],
+    [2],
+    [crc32(buffer.bytes.subarray(32, 37), salt.high)],
+  ])
+  expect([frameHeaderBytes, groupFlag, frameTypeVersion, noEvidence]).toEqual([
+    32,
+    1,
+    1,
+    2 ** 32 - 1,
+  ])
+})
+
+test('the types of frames are those of FORMAT.md', () => {
+  const named = [...text.matchAll(/^\| (\d+) ([A-Z_]+) +\|/gm)].map(([, number, name = '']) => [
+    name.toLowerCase().replace('_', ''),
+    Number(number),
+  ])
+
+  expect(Object.fromEntries(named)).toEqual(
+    Object.fromEntries(
+      Object.entries(frameTypes).map(([name, number]) => [name.toLowerCase(), number]),
+    ),
+  )
+})
+
+describe('a slot of the MANIFEST', () => {
+  const manifest = {
+    generation: 41,
+    walId: id,
+    epoch: 42,
+    newest: { seq: 43, baseLsn: 44, salt: { low: 45, high: 46 } },
+    recoveredLsn: 47,
+    checkpointLsn: 48,
+    checkpointSegment: 49,
+    lastTime: 50,
+    cleanClose: { lastLsn: 51, endOffset: 52 },
+  }
+
+  test('has every field where FORMAT.md says', () => {
+    const slot = encodeManifest(manifest)
+
+    expect(read('MANIFEST', slot)).toEqual([
+      ['KEELMAN\n'],
+      [formatVersion],
+      [1],
+      [idText],
+      [41, 42],
+      [43, 44],
+      [45, 46],
+      [47],
+      [48, 49],
+      [50],
+      [51, 52],
+      [crc32(slot.subarray(0, 508))],
+    ])
+    expect([slot.length, manifestBytes]).toEqual([4096, 8192])
+  })
+})

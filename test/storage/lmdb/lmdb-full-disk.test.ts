@@ -1,0 +1,64 @@
+/**
+ * A full disk is a refusal, never the end: LMDB's own answers to it range from an unhandled rejection to SIGBUS. In a
+ * child process, once with a limit on the size of files, which every machine has, and once with a file system that is
+ * really full, where one may be mounted.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const refusedAndWhole = {
+  full: 'NO_SPACE',
+  unchanged: true,
+  again: new Array(20).fill('NO_SPACE'),
+  stillUnchanged: true,
+  after: true,
+  state: 'sound',
+}
+
+const program = join(import.meta.dirname, '../../support/programs/projection-full.mjs')
+
+/** Runs the program, after `before` in a shell, and answers what it saw. */
+const run = (before: string, args: readonly string[]): unknown => {
+  const command = `${before} && exec "$0" "$@"`
+  const { status, signal, stderr, output } = spawnSync(
+    'sh',
+    ['-c', command, process.execPath, program, ...args],
+    { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], encoding: 'utf8' },
+  )
+  expect({ status, signal }, stderr.slice(-2000)).toEqual({ status: 0, signal: null })
+  return JSON.parse(output[3] ?? 'null')
+}
+
+/** Who commits: the store itself, or the thread of the built package. */
+const writers = ['store', 'thread']
+
+test.each(writers)(
+  'a commit of the %s beyond the greatest size of a file is NO_SPACE, and the store goes on',
+  (writer) => {
+    // Blocks of 512 bytes or of 1,024, as the shell has it.
+    const args = [join(tempFolder(), 'lmdb'), '-', writer]
+    expect(run('ulimit -S -f 6000', args)).toEqual(refusedAndWhole)
+  },
+)
+
+/** Mounts a file system of 6 MB in memory; false where that is not allowed. */
+const mounted = (folder: string): boolean => {
+  mkdirSync(folder, { recursive: true })
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder])
+  if (status === 0) onTestFinished(() => void spawnSync('umount', [folder]))
+  return status === 0
+}
+
+test.for(writers)(
+  'a commit of the %s on a full file system is NO_SPACE, and works once there is room',
+  (writer, context) => {
+    const folder = join(tempFolder(), 'small')
+    if (!mounted(folder)) context.skip('no file system may be mounted here')
+    const filler = join(folder, 'filler')
+    writeFileSync(filler, Buffer.alloc(2 << 20))
+    expect(run('true', [join(folder, 'lmdb'), filler, writer])).toEqual(refusedAndWhole)
+  },
+)

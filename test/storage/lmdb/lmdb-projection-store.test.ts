@@ -1,0 +1,117 @@
+/** LMDB behind the port of projections: the contract on real files, and what only LMDB can do wrong. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { systemClock } from '../../../src/clock.ts'
+import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
+import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
+import type { RowChange } from '../../../src/storage/ports/projection-store.ts'
+import { projectionStoreContract } from '../../contracts/projection-store.contract.ts'
+import { positionAt, textRow } from '../../support/projection-rows.ts'
+
+const disk = nodeDisk()
+
+const make = (options = {}) => {
+  const root = mkdtempSync(join(tmpdir(), 'keelson-lmdb-'))
+  return {
+    projections: lmdbProjections(
+      disk,
+      (dir) => Promise.resolve(examineProjection(disk, dir)),
+      options,
+    ),
+    dir: join(root, 'lmdb'),
+    release: () => Promise.resolve(rmSync(root, { recursive: true, force: true })),
+  }
+}
+
+projectionStoreContract('LMDB', make)
+
+test('a large commit is encoded in turns, between which reads are answered, and closing waits for it', async () => {
+  const turns: (() => void)[] = []
+  let now = 0
+  const clock = {
+    ...systemClock(),
+    monotonic: () => now++,
+    soon: (action: () => void) => void turns.push(action),
+  }
+  const { projections, dir, release } = make({ clock })
+  const store = projections.open(dir)
+  const rows = Array.from({ length: 1_000 }, (_, at): RowChange => [`k${at}`, textRow('x')])
+  const takeTurns = async (between: () => void = () => undefined) => {
+    let count = 0
+    for (let turn = turns.shift(); turn; turn = turns.shift(), count++) {
+      between()
+      turn()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    return count
+  }
+  const committing = store.commit(rows, positionAt(1))
+  expect(await takeTurns(() => expect(store.get('k0')).toBeUndefined())).toBeGreaterThan(2)
+  await committing
+  expect([...store.range({})]).toHaveLength(1_000)
+
+  const last = store.commit(rows, positionAt(2))
+  const closed = store.close()
+  expect(await takeTurns()).toBeGreaterThan(2)
+  await Promise.all([last, closed])
+  const again = projections.open(dir)
+  expect(again.position()).toEqual(positionAt(2))
+  await again.close()
+  await release()
+})
+
+test('a store that outgrows its map goes on, and is sound', async () => {
+  const { projections, dir, release } = make({ mapBytes: 1 << 20 })
+  const store = projections.open(dir)
+  const value = { tag: 2, bytes: Buffer.alloc(3000, 7) } as const
+  for (let lsn = 1; lsn <= 40; lsn++)
+    await store.commit(
+      Array.from({ length: 100 }, (_, index) => [`k${lsn * 100 + index}`, { value, expiresAt: 0 }]),
+      positionAt(lsn),
+    )
+  expect(store.describe().rows).toBe(4000)
+  expect(store.describe().bytes).toBeGreaterThan(8 << 20)
+  expect([...store.range({})]).toHaveLength(4000)
+  await store.close()
+  expect(await projections.examine(dir)).toMatchObject({
+    state: 'sound',
+    rows: 4000,
+    position: positionAt(40),
+  })
+  const again = projections.open(dir)
+  expect(again.get('k4099')?.value.bytes).toEqual(value.bytes)
+  await again.close()
+  await release()
+})
+
+test('a lock file that a dead process left is no hindrance', async () => {
+  const { projections, dir, release } = make()
+  const store = projections.open(dir)
+  await store.commit([['a', textRow('1')]], positionAt(1))
+  await store.close()
+  const lock = disk.open(`${dir}/lock.mdb`, disk.entry(`${dir}/lock.mdb`) ? 'write' : 'create')
+  lock.write(Buffer.alloc(8192, 0xa5), 0)
+  lock.close()
+  const again = projections.open(dir)
+  expect(again.get('a')?.value.bytes).toEqual(Buffer.from('1'))
+  await again.close()
+  await release()
+})
+
+test('a file that is cut short does not open', async () => {
+  const { projections, dir, release } = make()
+  const store = projections.open(dir)
+  await store.commit([['a', textRow('1')]], positionAt(1))
+  await store.close()
+  for (const size of [0, 100, 4096, 4200]) {
+    const file = disk.open(`${dir}/data.mdb`, 'write')
+    file.truncate(size)
+    file.close()
+    expect(() => projections.open(dir)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+    expect(await projections.examine(dir)).toMatchObject({ state: 'damaged' })
+  }
+  await release()
+})

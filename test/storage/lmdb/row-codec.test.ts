@@ -1,0 +1,111 @@
+/** Rows and the position: what comes back is what went in, and no bit of key or record can change unseen. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { frameBuffer } from '../../../src/storage/frames/frame.ts'
+import {
+  decodePosition,
+  decodeRow,
+  encodePosition,
+  encodeRow,
+  positionKey,
+  rowBytes,
+} from '../../../src/storage/lmdb/row-codec.ts'
+import type { Row } from '../../../src/storage/ports/projection-store.ts'
+
+const encoded = (key: Uint8Array, row: Row): Uint8Array => {
+  // Wherever they stand, the bytes are the same.
+  const bytes = Buffer.alloc(3 + key.length + rowBytes(row.value), 0xff)
+  bytes.set(key, 3)
+  expect(encodeRow(frameBuffer(bytes), 3, 3 + key.length, row)).toBe(bytes.length)
+  return new Uint8Array(bytes.subarray(3 + key.length))
+}
+
+const corrupt = expect.objectContaining({ code: 'CORRUPT' })
+
+/** Every copy of `bytes` with one bit changed. */
+const flipped = (bytes: Uint8Array): Uint8Array[] =>
+  Array.from({ length: bytes.length * 8 }, (_, bit) => {
+    const copy = new Uint8Array(bytes)
+    copy[bit >>> 3] = (copy[bit >>> 3] ?? 0) ^ (1 << (bit & 7))
+    return copy
+  })
+
+const key = Buffer.from('order:1')
+const row: Row = { value: { tag: 1, bytes: Buffer.from('a value') }, expiresAt: 2 ** 41 + 5 }
+
+describe('a row', () => {
+  test('comes back as it was', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 1, maxLength: 30 }),
+        fc.constantFrom<(0 | 1 | 2 | 3)[]>(0, 1, 2, 3),
+        fc.uint8Array({ maxLength: 400 }),
+        fc.maxSafeNat(),
+        (name, tag, bytes, expiresAt) => {
+          const put: Row = { value: { tag, bytes }, expiresAt }
+          expect(decodeRow(name, encoded(name, put))).toEqual(put)
+        },
+      ),
+    )
+  })
+
+  test('is CORRUPT when any bit of it, or of its key, has changed', () => {
+    const record = encoded(key, row)
+    for (const other of flipped(record)) expect(() => decodeRow(key, other)).toThrow(corrupt)
+    for (const other of flipped(key)) expect(() => decodeRow(other, record)).toThrow(corrupt)
+  })
+
+  test('is CORRUPT when it was cut', () => {
+    const record = encoded(key, row)
+    for (let length = 0; length < record.length; length++)
+      expect(() => decodeRow(key, record.subarray(0, length))).toThrow(corrupt)
+  })
+
+  // These bytes are in people's folders: a change here is a change of the format.
+  test('is these bytes', () => {
+    expect(Buffer.from(encoded(key, row)).toString('hex')).toBe(
+      '92fb4e7f050000000002000001612076616c7565',
+    )
+  })
+})
+
+describe('a position', () => {
+  const position = { walId: '000102030405060708090a0b0c0d0e0f', epoch: 7, lsn: 2 ** 53 - 1 }
+
+  const marked = { ...position, frame: { time: 2 ** 53 - 1, crc: 2 ** 32 - 1 } }
+
+  test('comes back as it was, with the mark of its frame or without', () => {
+    expect(decodePosition(encodePosition(position))).toEqual(position)
+    expect(decodePosition(encodePosition(marked))).toEqual(marked)
+  })
+
+  test('is CORRUPT when any bit of it has changed, or it was cut', () => {
+    for (const record of [encodePosition(position), encodePosition(marked)]) {
+      for (const other of flipped(record)) expect(() => decodePosition(other)).toThrow(corrupt)
+      for (let length = 0; length < record.length; length++)
+        expect(() => decodePosition(record.subarray(0, length))).toThrow(corrupt)
+    }
+  })
+
+  test('of the versions 1 and 2, over rows that do not name the blobs of the log, is CORRUPT: they are made anew', () => {
+    for (const hex of [
+      'ad85502d01000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
+      '8692377202000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
+    ])
+      expect(() => decodePosition(Buffer.from(hex, 'hex'))).toThrow(corrupt)
+  })
+
+  test('is these bytes in both versions', () => {
+    const hex = (record: Uint8Array) => Buffer.from(record).toString('hex')
+    expect(hex(encodePosition(position))).toBe(
+      '4ba4b54003000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
+    )
+    expect(hex(encodePosition(marked))).toBe(
+      'ac6fa10d04000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
+    )
+  })
+
+  test('stands before every key that a user may have', () => {
+    expect(Buffer.compare(positionKey, Buffer.from('\x01'))).toBeLessThan(0)
+  })
+})

@@ -1,0 +1,337 @@
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { frameHeaderBytes } from '../../../src/storage/frames/frame.ts'
+import {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+} from '../../../src/storage/frames/segment-header.ts'
+import type { Evidence, Inspection } from '../../../src/storage/ports/log-host.ts'
+import { segmentName } from '../../../src/storage/segments/log-folder.ts'
+import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import {
+  commit,
+  content,
+  dir,
+  filesOf,
+  type LogWorld,
+  newestOn,
+  newWorld,
+  payload,
+  readAll,
+  segmentsOn,
+} from '../../support/logs.ts'
+
+const size = 900
+const frames = 10
+
+/** Ten acknowledged frames, two a segment, in five segments; then a crash. */
+const rolled = (): LogWorld => {
+  const world = newWorld()
+  const { log } = world.open()
+  for (let number = 1; number <= frames; number++) commit(log, [payload(number, size)])
+  log.abandon()
+  world.disk.crash()
+  return world
+}
+
+const look = (world: LogWorld, evidence: readonly Evidence[] = []): Inspection | string => {
+  try {
+    return world.inspect(evidence)
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return error.code
+  }
+}
+
+const found = (world: LogWorld): string[] => readAll(world.open().log).map((frame) => frame.content)
+
+const all = Array.from({ length: frames }, (_, index) => content(index + 1, size))
+
+const headerOf = (disk: SimulatedDisk, path: string) => {
+  const reading = decodeSegmentHeader(disk.contents(path).subarray(0, 4096))
+  if (reading.kind !== 'good') throw new Error(`${path} has no header`)
+  return reading.header
+}
+
+/** Gives a segment another header, CRCs included. */
+const rewriteHeader = (
+  disk: SimulatedDisk,
+  path: string,
+  changes: Partial<ReturnType<typeof headerOf>>,
+): void => disk.poke(path, 0, encodeSegmentHeader({ ...headerOf(disk, path), ...changes }))
+
+const loseManifest = (world: LogWorld): void => world.disk.remove(`${dir}/MANIFEST`)
+
+describe('segments', () => {
+  test('are found whole after a crash', () => {
+    const world = rolled()
+
+    expect(segmentsOn(world.disk)).toHaveLength(5)
+    expect(world.inspect()).toMatchObject({ remarks: [], cutBytes: 0 })
+    expect(found(world)).toEqual(all)
+  })
+
+  for (const withManifest of [true, false])
+    for (let index = 0; index < 4; index++)
+      test(`number ${index + 1} of five missing is damage ${withManifest ? 'with' : 'without'} a MANIFEST`, () => {
+        const world = rolled()
+        world.disk.remove(segmentsOn(world.disk)[index] ?? '')
+        if (!withManifest) loseManifest(world)
+
+        expect(look(world)).toBe('CORRUPT')
+      })
+
+  test('of which the newest is missing are damage when MANIFEST, or anybody else, knows it', () => {
+    const world = rolled()
+    const { lastLsn } = world.inspect()
+    world.disk.remove(newestOn(world.disk))
+
+    expect(look(world)).toBe('CORRUPT')
+    loseManifest(world)
+    expect(look(world, [{ lsn: lastLsn, source: 'lmdb' }])).toBe('CORRUPT')
+    expect(look(world)).toMatchObject({ tail: 'unclean' })
+  })
+
+  test('all missing are damage when MANIFEST knows that the log was used', () => {
+    const world = rolled()
+    for (const path of segmentsOn(world.disk)) world.disk.remove(path)
+
+    expect(look(world)).toBe('CORRUPT')
+  })
+
+  test('with one number twice are damage', () => {
+    const world = rolled()
+    const [, second = ''] = segmentsOn(world.disk)
+    const twin = world.disk.open(
+      `${dir}/${segmentName(99, headerOf(world.disk, second).seq)}`,
+      'create',
+    )
+    twin.close()
+
+    expect(look(world)).toBe('CORRUPT')
+  })
+
+  test('that were renamed are damage', () => {
+    const world = rolled()
+    const [, second = ''] = segmentsOn(world.disk)
+    world.disk.rename(second, `${dir}/${segmentName(4, 2)}`)
+
+    expect(look(world)).toBe('CORRUPT')
+  })
+
+  test('with names that this log does not give are refused, other files are not looked at', () => {
+    const world = rolled()
+    for (const name of ['notes.txt', 'spare-7.tmp', 'LOCK', 'quarantine'])
+      world.disk.open(`${dir}/${name}`, 'create').close()
+    expect(look(world)).toMatchObject({ exists: true })
+
+    world.disk.open(`${dir}/1.wal`, 'create').close()
+    expect(look(world)).toBe('CORRUPT')
+  })
+
+  test.each([
+    ['another log', { walId: '00112233445566778899aabbccddeeff' }],
+    ['another predecessor', { prev: { seq: 2, lastLsn: 8, endOffset: 5544, lastCrc: 1 } }],
+    ['an epoch that goes back', { epoch: 0 }],
+  ])('of which one is of %s are damage', (_, changes) => {
+    const world = rolled()
+    rewriteHeader(world.disk, segmentsOn(world.disk)[2] ?? '', changes)
+
+    expect(look(world)).toBe('CORRUPT')
+  })
+
+  test('that were swapped for those of another life are damage', () => {
+    const world = rolled()
+    const other = rolled()
+    const path = newestOn(world.disk)
+    world.disk.poke(path, 0, other.disk.contents(path))
+    // Even its own header would not save it: its salt is another.
+    rewriteHeader(world.disk, path, { ...headerOf(rolled().disk, path), salt: { low: 1, high: 2 } })
+
+    expect(look(world)).toBe('CORRUPT')
+  })
+
+  test('before the checkpoint are not read at opening, and read with care later', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    for (let number = 1; number <= frames; number++)
+      commit(log, [payload(number, size)], { projectedLsn: 1000 })
+    log.handle('close', { projectedLsn: 1000 })
+    const [first = ''] = segmentsOn(world.disk)
+    world.disk.flipBit(first, (4096 + 200) * 8)
+
+    const second = world.open()
+
+    expect(second.inspection.tail).toBe('clean')
+    expect(() => readAll(second.log)).toThrow(
+      expect.objectContaining({
+        code: 'CORRUPT',
+        details: expect.objectContaining({
+          file: first.slice(dir.length + 1),
+          offset: 4096,
+          lsn: 1,
+        }),
+      }),
+    )
+    expect(readAll(second.log, 2048, 5).map((frame) => frame.content)).toEqual(all.slice(2))
+  })
+
+  test('whose first one does not begin the log are damage without a checkpoint that covers the rest', () => {
+    const world = rolled()
+    const [first = ''] = segmentsOn(world.disk)
+    world.disk.remove(first)
+    expect(look(world)).toBe('CORRUPT')
+
+    const covered = newWorld()
+    const { log } = covered.open()
+    for (let number = 1; number <= frames; number++)
+      commit(log, [payload(number, size)], { projectedLsn: 1000 })
+    log.abandon()
+    covered.disk.remove(segmentsOn(covered.disk)[0] ?? '')
+    expect(look(covered)).toMatchObject({ exists: true })
+    loseManifest(covered)
+    expect(look(covered)).toMatchObject({ exists: true })
+  })
+})
+
+describe('the MANIFEST', () => {
+  test('that is lost is made anew, and nothing else is', () => {
+    const world = rolled()
+    loseManifest(world)
+
+    const { log, inspection } = world.open()
+
+    expect(inspection.remarks).toHaveLength(1)
+    expect(readAll(log).map((frame) => frame.content)).toEqual(all)
+    log.handle('close', { projectedLsn: 0 })
+    expect(world.inspect()).toMatchObject({ tail: 'clean', remarks: [], epoch: 2 })
+  })
+
+  test('that is garbage, or too short, is made anew', () => {
+    for (const bytes of [0, 100, 8192]) {
+      const world = rolled()
+      loseManifest(world)
+      const file = world.disk.open(`${dir}/MANIFEST`, 'create')
+      file.write(new Uint8Array(bytes).fill(0xa5), 0)
+      file.close()
+      const { log, inspection } = world.open()
+      expect(inspection.remarks, `${bytes} bytes`).toHaveLength(1)
+      log.abandon()
+      world.disk.crash()
+      expect(world.inspect().remarks).toEqual([])
+      expect(found(world)).toEqual(all)
+    }
+  })
+
+  test('that is ahead of the segments is a loss of data', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1, 40)])
+    log.abandon()
+    const before = world.disk.contents(newestOn(world.disk))
+    const path = newestOn(world.disk)
+    const { log: second } = world.open()
+    second.handle('close', { projectedLsn: 0 })
+    for (const newer of segmentsOn(world.disk).slice(1)) world.disk.remove(newer)
+    const file = world.disk.open(path, 'write')
+    file.truncate(before.length)
+    file.write(before, 0)
+    file.close()
+
+    expect(look(world)).toBe('CORRUPT')
+  })
+
+  test('of another log is damage', () => {
+    const world = rolled()
+    const other = newWorld(undefined, 77)
+    world.disk.poke(`${dir}/MANIFEST`, 0, other.disk.contents(`${dir}/MANIFEST`))
+
+    expect(look(world)).toBe('CORRUPT')
+  })
+})
+
+describe('a newest segment without a readable header', () => {
+  const destroyHeader = (world: LogWorld): void =>
+    world.disk.poke(newestOn(world.disk), 0, new Uint8Array(4096))
+
+  test('D14 is set aside when MANIFEST says that it was never used', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    for (const number of [1, 2]) commit(log, [payload(number, size)])
+    world.disk.inject({ at: 1, operation: 'write', path: 'MANIFEST', fault: { kind: 'halt' } })
+    expect(() => commit(log, [payload(3, size)])).toThrow()
+    world.disk.crash({ unsynced: 'kept' })
+    destroyHeader(world)
+    const name = newestOn(world.disk).slice(dir.length + 1)
+
+    const { log: second, inspection } = world.open()
+
+    expect(inspection.remarks).toHaveLength(1)
+    expect(world.disk.list(`${dir}/quarantine`)).toEqual([name])
+    expect(readAll(second).map((frame) => frame.content)).toEqual(all.slice(0, 2))
+  })
+
+  test('D14 is damage when MANIFEST names it, or is not there to ask', () => {
+    const world = rolled()
+    destroyHeader(world)
+
+    expect(look(world)).toBe('CORRUPT')
+    loseManifest(world)
+    expect(look(world)).toBe('CORRUPT')
+  })
+})
+
+describe('what a newer version wrote', () => {
+  test('is refused in a header', () => {
+    const world = rolled()
+    const path = newestOn(world.disk)
+    const block = world.disk.contents(path).slice(0, 4096)
+    for (const at of [0, 2048]) {
+      const view = new DataView(block.buffer, at, 512)
+      view.setUint16(10, 2, true)
+      view.setUint32(508, crc32(block.subarray(at, at + 508)), true)
+    }
+    world.disk.poke(path, 0, block)
+
+    expect(look(world)).toBe('UNSUPPORTED_VERSION')
+  })
+
+  /** Gives the last frame of the log another type, CRC included. */
+  const retype = (world: LogWorld, type: number): void => {
+    const path = newestOn(world.disk)
+    const { salt } = headerOf(world.disk, path)
+    const header = world.disk.contents(path).slice(4096, 4096 + frameHeaderBytes)
+    header[16] = type
+    new DataView(header.buffer).setUint32(0, crc32(header.subarray(4), salt.low), true)
+    world.disk.poke(path, 4096, header)
+  }
+
+  const oneFrame = (): LogWorld => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1)])
+    log.abandon()
+    return world
+  }
+
+  test('is refused as a frame, and the frame is not cut', () => {
+    const world = oneFrame()
+    retype(world, 99)
+    const before = filesOf(world.disk)
+
+    expect(look(world)).toBe('UNSUPPORTED_VERSION')
+    expect(filesOf(world.disk)).toEqual(before)
+  })
+
+  test('is passed over as a frame that says it may be', () => {
+    const world = oneFrame()
+    retype(world, 200)
+
+    const { log, report } = world.open()
+
+    expect(report).toMatchObject({ lastLsn: 1, copiedFrames: 1 })
+    expect(readAll(log)).toEqual([])
+    expect(commit(log, [payload(2)]).lsns).toEqual([2])
+  })
+})

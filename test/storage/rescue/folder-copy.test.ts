@@ -1,0 +1,106 @@
+/** What goes along with a salvaged log is copied as far as the disk reads it, and what it does not give is told. */
+import { expect, test } from 'vitest'
+import { DiskError } from '../../../src/storage/ports/disk.ts'
+import { copyingFolder } from '../../../src/storage/rescue/folder-copy.ts'
+import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { withBadSectors, withKinds } from '../../support/bad-sectors.ts'
+import { runToEnd } from '../../support/logs.ts'
+
+/** Bytes that say where they stand. */
+const bytesOf = (length: number): Uint8Array =>
+  Uint8Array.from({ length }, (_, at) => (at * 7 + (at >> 8)) & 0x7f)
+
+const large = bytesOf(2 * 1024 * 1024 + 700)
+
+const filled = () => {
+  const disk = simulatedDisk({ seed: 1 })
+  for (const [name, bytes] of [
+    ['/from/a', large],
+    ['/from/inner/b', bytesOf(900)],
+    ['/from/c', bytesOf(0)],
+  ] as const) {
+    disk.makeFolder(name.slice(0, name.lastIndexOf('/')))
+    const file = disk.open(name, 'create')
+    file.write(bytes, 0)
+    file.sync()
+    file.close()
+  }
+  disk.makeFolder('/to')
+  return disk
+}
+
+test('a copy is equal and durable, inner folders included', () => {
+  const disk = filled()
+
+  expect(runToEnd(copyingFolder(disk, '/from', '/to/copy'))).toEqual([])
+
+  disk.crash()
+  expect(Buffer.compare(disk.contents('/to/copy/a'), large)).toBe(0)
+  expect(Buffer.compare(disk.contents('/to/copy/inner/b'), bytesOf(900))).toBe(0)
+  expect(disk.contents('/to/copy/c')).toHaveLength(0)
+})
+
+test('a sector that cannot be read costs itself alone, and is told', () => {
+  const disk = filled()
+  const bad = withBadSectors(disk, [
+    { path: '/from/a', from: 1_050_000, to: 1_050_001 },
+    { path: '/from/inner/b', from: 600, to: 601 },
+  ])
+  const sector = Math.floor(1_050_000 / 512) * 512
+
+  expect(runToEnd(copyingFolder(bad, '/from', '/to/copy'))).toEqual([
+    { file: '/from/a', offset: sector, evidence: 'the disk cannot read 512 bytes here' },
+    { file: '/from/inner/b', offset: 512, evidence: 'the disk cannot read 512 bytes here' },
+  ])
+
+  const expected = Buffer.from(large).fill(0xff, sector, sector + 512)
+  expect(Buffer.compare(disk.contents('/to/copy/a'), expected)).toBe(0)
+  expect(disk.contents('/to/copy/inner/b').subarray(0, 512)).toEqual(bytesOf(900).subarray(0, 512))
+})
+
+test('what cannot be opened, and what is no file, is told and passed over', () => {
+  const disk = withKinds(filled(), { '/from/a': 'file', '/from/c': 'other' })
+
+  expect(runToEnd(copyingFolder(disk, '/from', '/to/copy'))).toEqual([
+    { file: '/from/a', offset: 0, evidence: 'the disk cannot read it (ENXIO)' },
+    {
+      file: '/from/c',
+      offset: 0,
+      evidence: 'a file is expected here, and it is something else',
+    },
+  ])
+  expect(disk.list('/to/copy')).toEqual(['inner'])
+})
+
+test('a folder that cannot be listed is told as a whole', () => {
+  const disk = filled()
+  const bad = {
+    ...withBadSectors(disk, []),
+    list: (path: string) => {
+      if (path === '/from/inner') throw new DiskError('EIO', 'list', path)
+      return disk.list(path)
+    },
+  }
+
+  expect(runToEnd(copyingFolder(bad, '/from', '/to/copy'))).toEqual([
+    { file: '/from/inner', offset: 0, evidence: 'the disk cannot read it (EIO)' },
+  ])
+  expect(disk.list('/to/copy')).toEqual(['a', 'c', 'inner'])
+})
+
+test('a target that is full ends it', () => {
+  const disk = filled()
+  disk.capacityBytes = 2 ** 40
+  disk.capacityBytes -= disk.freeBytes
+
+  expect(() => runToEnd(copyingFolder(disk, '/from', '/to/copy'))).toThrow(
+    expect.objectContaining({ code: 'ENOSPC' }),
+  )
+})
+
+test('a folder that is missing has nothing to copy', () => {
+  const disk = filled()
+
+  expect(runToEnd(copyingFolder(disk, '/nowhere', '/to/copy'))).toEqual([])
+  expect(disk.entry('/to/copy')).toBeUndefined()
+})

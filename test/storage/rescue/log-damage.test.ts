@@ -1,0 +1,458 @@
+/**
+ * What damage does to a log, everywhere at once: each test walks over every bit, sector or length of a small log. The
+ * oracle is always the same: nothing acknowledged is missing without an error, unless it was in the last group and
+ * nothing proves that it had been durable; and a refusal changes nothing. They share the walk and the oracle.
+ */
+import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../../src/clock.ts'
+import { isKeelsonError } from '../../../src/errors.ts'
+import type { Evidence, Inspection } from '../../../src/storage/ports/log-host.ts'
+import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import {
+  commit,
+  content,
+  dir,
+  type LogWorld,
+  newestOn,
+  newWorld,
+  payload,
+  readAll,
+  segmentsOn,
+} from '../../support/logs.ts'
+
+const sector = 512
+const firstGroup = 4096
+
+/** Three acknowledged groups of two frames each, 600 bytes a frame, then a crash: groups of 1,536 bytes do not fit thrice. */
+const groupBytes = 1024
+const groupAt = (group: number): number => firstGroup + (group - 1) * groupBytes
+const framesEnd = groupAt(4)
+
+const threeGroups = (): LogWorld => {
+  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
+  const { log } = world.open()
+  for (const first of [1, 3, 5]) commit(log, [payload(first, 400), payload(first + 1, 400)])
+  log.abandon()
+  world.disk.crash()
+  return world
+}
+
+const contents = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => content(index + 1, 400))
+
+/** Opens on a copy, reads all, and checks that the log takes another frame that comes back. */
+const recover = (world: LogWorld, disk: SimulatedDisk): string[] => {
+  const copy = world.on(disk.clone())
+  const { log } = copy.open()
+  const found = readAll(log)
+  commit(log, [payload(99)])
+  log.abandon()
+  copy.disk.crash()
+  const again = readAll(copy.open().log)
+  expect(again.map((frame) => frame.content)).toEqual([
+    ...found.map((frame) => frame.content),
+    content(99),
+  ])
+  return found.map((frame) => frame.content)
+}
+
+/** Inspects; answers the inspection, or the code of the refusal. Whichever it is, nothing was written. */
+const look = (world: LogWorld, evidence: readonly Evidence[] = []): Inspection | string => {
+  const { counts } = world.disk
+  const before = [counts.write, counts.truncate, counts.rename, counts.remove, counts.create]
+  try {
+    return world.inspect(evidence)
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return error.code
+  } finally {
+    const { write, truncate, rename, remove, create } = world.disk.counts
+    expect([write, truncate, rename, remove, create]).toEqual(before)
+  }
+}
+
+/** The same findings but for the words about them: then opening does the same. */
+const facts = (found: Inspection | string): unknown => {
+  if (typeof found === 'string') return found
+  const { remarks: _, ...rest } = found
+  return rest
+}
+
+describe('a bit that is turned over', () => {
+  // Frames are six of 432 bytes, two a group; what is between a group's last frame and the next sector is padding.
+  const isPadding = (byte: number): boolean => (byte - firstGroup) % groupBytes >= 864
+
+  test('in an earlier group is found to be damage; in the last one it cuts the group, or not even that', () => {
+    const world = threeGroups()
+    const path = newestOn(world.disk)
+    const sound = facts(world.inspect())
+    for (let bit = firstGroup * 8; bit < framesEnd * 8; bit++) {
+      world.disk.flipBit(path, bit)
+      const found = look(world)
+      world.disk.flipBit(path, bit)
+      const byte = bit >> 3
+      if (isPadding(byte)) {
+        // Behind the last frame of all it looks like a torn tail, with nothing missing.
+        const lastLsn = typeof found === 'string' ? found : found.lastLsn
+        if (lastLsn !== 6) expect.fail(`padding bit ${bit}: ${lastLsn}`)
+      } else if (byte < groupAt(3)) {
+        if (found !== 'CORRUPT') expect.fail(`bit ${bit} of an earlier group: ${facts(found)}`)
+      } else {
+        const lastLsn = typeof found === 'string' ? found : found.lastLsn
+        if (lastLsn !== (byte < groupAt(3) + 432 ? 4 : 5))
+          expect.fail(`bit ${bit} of the last group: ${lastLsn}`)
+      }
+    }
+    expect(facts(world.inspect())).toEqual(sound)
+  })
+
+  test('in a header changes nothing but a remark', () => {
+    const world = threeGroups()
+    const path = newestOn(world.disk)
+    const sound = JSON.stringify(facts(world.inspect()))
+    const remarks = new Set<number>()
+    for (let bit = 0; bit < 4096 * 8; bit++) {
+      // Every bit of both copies; of the unused space between them one in each byte will do.
+      if (bit % 2048 >= 512 * 8 && bit % 8 !== 0) continue
+      world.disk.flipBit(path, bit)
+      const found = look(world)
+      world.disk.flipBit(path, bit)
+      if (typeof found === 'string') expect.fail(`bit ${bit}: ${found}`)
+      if (JSON.stringify(facts(found)) !== sound) expect.fail(`bit ${bit}: the findings differ`)
+      remarks.add(found.remarks.length)
+    }
+    expect([...remarks].sort()).toEqual([0, 1])
+  })
+
+  test('in the MANIFEST loses no frame', () => {
+    const world = threeGroups()
+    const path = `${dir}/MANIFEST`
+    for (let bit = 0; bit < 8192 * 8; bit += bit % 32768 < 4096 ? 1 : 64) {
+      world.disk.flipBit(path, bit)
+      const found = look(world)
+      world.disk.flipBit(path, bit)
+      if (typeof found === 'string' || found.lastLsn !== 6)
+        expect.fail(`bit ${bit}: ${typeof found === 'string' ? found : found.lastLsn}`)
+    }
+  })
+
+  test.each([
+    ['a projection', [{ lsn: 6, source: 'lmdb' }]],
+    ['what the caller knows', [{ lsn: 5, source: 'minDurable' }]],
+    ['a replica', [{ lsn: 40, source: 'postgres' }]],
+  ])('D7 in the last group is found to be damage when %s proves it', (_, evidence) => {
+    const world = threeGroups()
+    const path = newestOn(world.disk)
+    for (let bit = groupAt(3) * 8; bit < (groupAt(3) + 432) * 8; bit += 5) {
+      world.disk.flipBit(path, bit)
+      if (look(world, evidence) !== 'CORRUPT') expect.fail(`bit ${bit}`)
+      world.disk.flipBit(path, bit)
+    }
+  })
+
+  test('in any frame of a closed log is found to be damage', () => {
+    const world = threeGroups()
+    const { log } = world.open()
+    commit(log, [payload(7, 400), payload(8, 400)])
+    log.handle('close', { projectedLsn: 0 })
+    const path = newestOn(world.disk)
+    const { size = 0 } = world.disk.entry(path) ?? {}
+    const sound = facts(world.inspect())
+    for (let bit = firstGroup * 8; bit < size * 8; bit++) {
+      world.disk.flipBit(path, bit)
+      const found = look(world)
+      world.disk.flipBit(path, bit)
+      if (found !== 'CORRUPT' && JSON.stringify(facts(found)) !== JSON.stringify(sound))
+        expect.fail(`bit ${bit}: ${JSON.stringify(found)}`)
+    }
+  })
+
+  test('says in which file, where, from which LSN on and why', () => {
+    const world = threeGroups()
+    world.disk.flipBit(newestOn(world.disk), (groupAt(2) + 100) * 8)
+
+    expect(() => world.inspect()).toThrow(
+      expect.objectContaining({
+        code: 'CORRUPT',
+        details: {
+          file: newestOn(world.disk).slice(dir.length + 1),
+          offset: groupAt(1) + 864,
+          lsn: 3,
+          evidence: expect.stringContaining('a later frame'),
+        },
+      }),
+    )
+  })
+})
+
+test('a write that went over the header block and the group before is found by its frames, wherever they stand', () => {
+  for (let landing = 0; landing < groupAt(3); landing += sector) {
+    const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
+    const { log } = world.open()
+    commit(log, [payload(1, 900)])
+    const fault = { kind: 'misdirected', offset: landing } as const
+    world.disk.inject({ at: 1, operation: 'write', path: '.wal', fault })
+    commit(log, [payload(2, 900), payload(3, 900)])
+    log.abandon()
+    world.disk.crash()
+    const found = look(world)
+    // Without consequence for the first group, its own is simply not there, and nothing proves it.
+    const harmsFirst = landing < groupAt(2) && landing + 4 * sector > firstGroup
+    if (harmsFirst) expect(found, `at ${landing}`).toBe('CORRUPT')
+    else expect(found, `at ${landing}`).toMatchObject({ lastLsn: landing === groupAt(2) ? 3 : 1 })
+  }
+})
+
+describe('evidence', () => {
+  test('of another log counts for nothing', () => {
+    const world = threeGroups()
+
+    expect(world.inspect([{ lsn: 40, source: 'lmdb', walId: '00'.repeat(16) }]).lastLsn).toBe(6)
+  })
+
+  test('of this log beyond its end is a loss of data', () => {
+    const world = threeGroups()
+    const { walId = '' } = world.inspect()
+
+    expect(look(world, [{ lsn: 7, source: 'lmdb', walId }])).toBe('CORRUPT')
+  })
+
+  test('for a folder without a segment is a loss of data', () => {
+    const world = newWorld()
+    for (const path of [...segmentsOn(world.disk), `${dir}/MANIFEST`]) world.disk.remove(path)
+
+    expect(look(world)).toMatchObject({ exists: false })
+    expect(look(world, [{ lsn: 1, source: 'lmdb' }])).toBe('CORRUPT')
+  })
+})
+
+describe('a segment that is cut', () => {
+  test('at any length is refused: a crash never makes it shorter than it was allocated', () => {
+    const world = threeGroups()
+    const path = newestOn(world.disk)
+    const { size = 0 } = world.disk.entry(path) ?? {}
+    for (let length = 0; length < size; length++) {
+      const copy = world.on(world.disk.clone())
+      const file = copy.disk.open(path, 'write')
+      file.truncate(length)
+      file.close()
+      if (look(copy) !== 'CORRUPT') expect.fail(`cut to ${length}`)
+    }
+  })
+
+  test('after it was sealed is refused', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    for (let number = 1; number <= 6; number++) commit(log, [payload(number, 900)])
+    log.abandon()
+    const [first = ''] = segmentsOn(world.disk)
+    const { size = 0 } = world.disk.entry(first) ?? {}
+    for (const length of [0, 4096, size - 1]) {
+      const copy = world.on(world.disk.clone())
+      const file = copy.disk.open(first, 'write')
+      file.truncate(length)
+      file.close()
+      expect(look(copy), `cut to ${length}`).toBe('CORRUPT')
+    }
+  })
+})
+
+describe('zeros', () => {
+  test('D3 E11 from any byte of the last group on leave the longest whole beginning, and another frame can follow', () => {
+    const world = threeGroups()
+    const path = newestOn(world.disk)
+    for (let from = groupAt(3); from < framesEnd; from++) {
+      const disk = world.disk.clone()
+      disk.poke(path, from, new Uint8Array(framesEnd - from))
+      const whole = from < groupAt(3) + 432 ? 4 : from < groupAt(3) + 864 ? 5 : 6
+      const found = world.on(disk).inspect()
+      if (found.lastLsn !== whole) expect.fail(`zeros from ${from}: ${found.lastLsn}`)
+      if (from % 27 === 0) expect(recover(world, disk)).toEqual(contents(whole))
+    }
+  })
+
+  test('in a sector of an earlier group are damage; in the last one a torn tail or a shorter log', () => {
+    const world = threeGroups()
+    const path = newestOn(world.disk)
+    for (let at = firstGroup; at < framesEnd; at += sector) {
+      const disk = world.disk.clone()
+      disk.poke(path, at, new Uint8Array(sector))
+      const found = look(world.on(disk))
+      if (at < groupAt(3)) expect(found, `sector at ${at}`).toBe('CORRUPT')
+      // The first sector holds frame 5 and the beginning of 6.
+      else expect(recover(world, disk)).toEqual(contents(at === groupAt(3) ? 4 : 5))
+    }
+  })
+
+  test('instead of all frames are a loss of data when the MANIFEST knows better', () => {
+    const world = threeGroups()
+    const { log } = world.open()
+    log.abandon()
+    const path = newestOn(world.disk)
+    const { size = 0 } = world.disk.entry(path) ?? {}
+
+    world.disk.poke(path, firstGroup, new Uint8Array(size - firstGroup))
+
+    expect(look(world)).toBe('CORRUPT')
+  })
+})
+
+test('random bytes in any sector are treated as zeros are', () => {
+  const random = seededRandom(3)
+  const world = threeGroups()
+  const path = newestOn(world.disk)
+  for (let at = firstGroup; at < framesEnd; at += sector)
+    for (let round = 0; round < 20; round++) {
+      const disk = world.disk.clone()
+      const noise = Uint8Array.from({ length: sector }, () => Math.floor(random() * 256))
+      disk.poke(path, at, noise)
+      const found = look(world.on(disk))
+      if (at < groupAt(3)) expect(found, `sector at ${at}`).toBe('CORRUPT')
+      else expect(found).toMatchObject({ tail: 'torn', lastLsn: at === groupAt(3) ? 4 : 5 })
+    }
+})
+
+describe('a torn write with a hole', () => {
+  /** One group of six sectors, written and not synced; `lost` of them never reached the disk. */
+  const torn = (lost: readonly number[]): { world: LogWorld; disk: SimulatedDisk } => {
+    const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
+    const { log } = world.open()
+    commit(log, [payload(1, 400), payload(2, 400)])
+    commit(
+      log,
+      [3, 4, 5, 6, 7, 8].map((number) => payload(number, 400)),
+    )
+    log.abandon()
+    const disk = world.disk.clone()
+    for (const index of lost)
+      disk.poke(newestOn(disk), groupAt(2) + index * sector, new Uint8Array(sector))
+    return { world, disk }
+  }
+
+  test('D4 E15 of any two sectors is cut at the first, and what looks valid behind it never comes back', () => {
+    for (let first = 0; first < 5; first++)
+      for (let second = first + 1; second <= 5; second++) {
+        const { world, disk } = torn([first, second])
+        const found = recover(world, disk)
+        // Frame n of the group lies from 432 (n - 3) on.
+        const whole = 2 + Math.floor((first * sector) / 432)
+        expect(found, `holes ${first} and ${second}`).toEqual(contents(whole))
+      }
+  })
+
+  test('keeps what it cuts in quarantine', () => {
+    const { world, disk } = torn([1])
+    const copy = world.on(disk)
+    const kept = Buffer.from(disk.contents(newestOn(disk)))
+    const name = newestOn(disk).slice(dir.length + 1)
+
+    const { report } = copy.open()
+
+    const from = groupAt(2) + 432
+    expect(report).toMatchObject({ tail: 'torn', lastLsn: 3, cutBytes: groupAt(2) + 2592 - from })
+    expect(disk.list(`${dir}/quarantine`)).toEqual([`${name}-${from}.cut`])
+    const cut = Buffer.from(disk.contents(`${dir}/quarantine/${name}-${from}.cut`))
+    expect(cut.equals(kept.subarray(from, from + report.cutBytes))).toBe(true)
+  })
+
+  test('that left no whole frame in its segment keeps the bytes in quarantine all the same', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1, 400), payload(2, 400)])
+    log.abandon()
+    const path = newestOn(world.disk)
+    world.disk.poke(path, firstGroup, new Uint8Array(sector))
+    const torn = world.disk.contents(path).slice(groupAt(1), groupAt(1) + 864)
+
+    const { report } = world.open()
+
+    expect(report).toMatchObject({ tail: 'torn', lastLsn: 0, cutBytes: 864, segments: 2 })
+    const [cut = ''] = world.disk.list(`${dir}/quarantine`)
+    expect(world.disk.contents(`${dir}/quarantine/${cut}`)).toEqual(torn)
+  })
+
+  test('whose rest cannot be kept is not cut either, until it can', () => {
+    const { world, disk } = torn([1])
+    const copy = world.on(disk)
+    const path = newestOn(disk)
+    const { size } = disk.entry(path) ?? {}
+    disk.inject({ at: 1, operation: 'create', path: 'quarantine', fault: { kind: 'error' } })
+
+    copy.open().log.abandon()
+    expect(disk.entry(path)?.size).toBe(size)
+    expect(disk.list(`${dir}/quarantine`)).toEqual([])
+
+    copy.open().log.abandon()
+    expect(disk.entry(path)?.size).toBeLessThan(size ?? 0)
+    expect(disk.list(`${dir}/quarantine`)).toHaveLength(1)
+  })
+
+  test('E16 in an earlier group is damage', () => {
+    for (let index = 0; index < 2; index++) {
+      const world = threeGroups()
+      world.disk.poke(newestOn(world.disk), groupAt(2) + index * sector, new Uint8Array(sector))
+      expect(look(world)).toBe('CORRUPT')
+    }
+  })
+})
+
+describe('stale bytes', () => {
+  test('D10 E18 of an older segment behind the end are no frames', () => {
+    const world = threeGroups()
+    const older = world.disk.contents(newestOn(world.disk))
+    const { log } = world.open()
+    commit(log, [payload(7, 400)])
+    log.abandon()
+    const path = newestOn(world.disk)
+
+    // Frames 5 and 6 were copied into the first group; 7 is the second. Behind them, the very frames of the first life.
+    for (let at = groupAt(2) + sector; at < 8 * 1024; at += sector)
+      for (const group of [1, 2, 3]) {
+        const disk = world.disk.clone()
+        disk.poke(path, at, older.subarray(groupAt(group), groupAt(group + 1)))
+        expect(look(world.on(disk))).toMatchObject({ tail: 'torn', lastLsn: 7 })
+      }
+  })
+
+  test('D32 of the same segment, or a payload that is a copy of the log, prove nothing', () => {
+    const world = newWorld({ maxFileSize: 16 * 1024, sectorBytes: sector })
+    const { log } = world.open()
+    commit(log, [payload(1, 400), payload(2, 400)])
+    const copied = world.disk.contents(newestOn(world.disk)).subarray(firstGroup, firstGroup + 1024)
+    // A frame whose payload holds the group before it, placed so that it begins on a sector, and torn before that.
+    const nested = new Uint8Array(480 + 1024)
+    nested.set(copied, 480)
+    commit(log, [nested])
+    log.abandon()
+    world.disk.poke(newestOn(world.disk), groupAt(2), new Uint8Array(sector))
+
+    expect(look(world)).toMatchObject({ tail: 'torn', lastLsn: 2 })
+  })
+})
+
+test('E37 any bytes anywhere are read to an end: an answer, or a refusal with a code', () => {
+  const random = seededRandom(21)
+  const below = (limit: number): number => Math.floor(random() * limit)
+  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
+  const { log } = world.open()
+  for (let number = 1; number <= 12; number++)
+    commit(log, [payload(number, 900)], { projectedLsn: below(number) })
+  log.abandon()
+  const paths = [...segmentsOn(world.disk), `${dir}/MANIFEST`]
+  const seen = new Set<string>()
+  for (let round = 0; round < 1500; round++) {
+    const disk = world.disk.clone()
+    for (let change = below(4); change >= 0; change--) {
+      const path = paths[below(paths.length)] ?? ''
+      const { size = 0 } = disk.entry(path) ?? {}
+      const at = below(size - 64)
+      // Mostly where something stands; lengths and types turn up among the noise.
+      const bytes = Uint8Array.from({ length: 1 + below(64) }, () => below(256))
+      disk.poke(path, random() < 0.5 ? at : Math.min(at, 4096 + below(64)), bytes)
+    }
+    const found = look(world.on(disk))
+    seen.add(typeof found === 'string' ? found : found.tail)
+  }
+
+  expect([...seen].sort()).toEqual(['CORRUPT', 'torn', 'unclean'])
+})

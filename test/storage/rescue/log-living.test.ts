@@ -1,0 +1,91 @@
+/** A log whose owner releases segments while somebody verifies it: what is released is no part of it any more. */
+import { describe, expect, test } from 'vitest'
+import type { LogVerification } from '../../../src/storage/rescue/log-judgement.ts'
+import { verifying } from '../../../src/storage/rescue/log-verification.ts'
+import { withBadSectors } from '../../support/bad-sectors.ts'
+import { commit, dir, type LogWorld, newWorld, payload, segmentsOn } from '../../support/logs.ts'
+
+/** Two frames of 900 bytes a segment and more; nobody has projected or checkpointed anything. */
+const logOf = (frames: number): LogWorld => {
+  const world = newWorld()
+  const { log } = world.open()
+  for (let number = 0; number < frames; number++) commit(log, [payload(number, 900)])
+  return world
+}
+
+/** Verifies a living log; `before` is called before each step with its number. */
+const verifyWhile = (
+  world: LogWorld,
+  before: (step: number) => void,
+  isLive = true,
+): LogVerification => {
+  const steps = verifying(world.disk, dir, { isLive })
+  for (let number = 0; ; number++) {
+    before(number)
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+const release = (world: LogWorld, count: number): void => {
+  for (const path of segmentsOn(world.disk).slice(0, count)) world.disk.remove(path)
+}
+
+const firstLsnOf = (path = ''): number => Number.parseInt(path.slice(dir.length + 1), 16)
+
+describe('verifying a living log', () => {
+  test('passes over segments that are released at any step, and finds the rest clean', () => {
+    const whole = logOf(24)
+    const count = segmentsOn(whole.disk).length
+    let steps = 0
+    verifyWhile(whole, () => steps++)
+    expect(count).toBeGreaterThan(3)
+    for (let at = 1; at < steps; at++)
+      for (let released = 1; released < count; released++) {
+        const world = whole.on(whole.disk.clone())
+        const kept = firstLsnOf(segmentsOn(world.disk)[released])
+
+        const found = verifyWhile(world, (step) => {
+          if (step === at) release(world, released)
+        })
+
+        const facts = { verdict: found.verdict, damage: found.damage, lost: found.lost }
+        expect(facts, `step ${at}, ${released} released`).toEqual({
+          verdict: 'clean',
+          damage: [],
+          lost: [],
+        })
+        expect(found.firstLsn, `step ${at}, ${released} released`).toBeLessThanOrEqual(kept)
+      }
+  })
+
+  test('looks again when a segment that was listed is gone', () => {
+    const world = logOf(24)
+    const log = withBadSectors(world.disk, [])
+    const kept = firstLsnOf(segmentsOn(world.disk)[2])
+    let listed = 0
+    const disk = {
+      ...log,
+      list: (path: string) => {
+        const names = log.list(path)
+        listed += 1
+        if (listed === 1) release(world, 2)
+        return names
+      },
+    }
+    // A checkpoint stands before what is released, so that nothing of it is missed.
+    const steps = verifying(disk, dir, { isLive: true, heldFrom: kept })
+    let step = steps.next()
+    while (!step.done) step = steps.next()
+
+    expect(step.value).toMatchObject({ verdict: 'clean', firstLsn: kept })
+    expect(listed).toBeGreaterThan(1)
+  })
+
+  test('does not take a segment that is gone from the middle for a released one alone', () => {
+    const world = logOf(24)
+    world.disk.remove(segmentsOn(world.disk)[1] ?? '')
+
+    expect(verifyWhile(world, () => undefined).verdict).toBe('corrupt')
+  })
+})

@@ -1,0 +1,164 @@
+/** What can be read of a damaged log becomes a new one, under its old LSNs; what cannot is written down as lost. */
+import { describe, expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
+import { type Salvaged, salvaging } from '../../../src/storage/rescue/log-salvage.ts'
+import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
+import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
+import {
+  commit,
+  content,
+  crashedLogOf,
+  dir,
+  filesOf,
+  newestOn,
+  openSalvaged,
+  payload,
+  readAll,
+  runToEnd,
+  segmentsOn,
+} from '../../support/logs.ts'
+
+const to = '/rescued/wal'
+
+const makeTarget = (disk: SimulatedDisk): void => {
+  if (disk.entry(to)) return
+  disk.makeFolder(to)
+  disk.syncFolder('/rescued')
+  disk.syncFolder('/')
+}
+
+const salvage = (
+  disk: SimulatedDisk,
+  evidence: { lsn: number; source: string }[] = [],
+): Salvaged => {
+  const found = verifyLog(disk, dir, { evidence, heldFrom: 1 })
+  makeTarget(disk)
+  return runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to }))
+}
+
+/** Opens what was salvaged, as an instance does, writes, crashes, and reads it again. */
+const reopened = (disk: SimulatedDisk) => {
+  const open = () => openSalvaged(disk, to)
+  const { log, inspection } = open()
+  const frames = readAll(log)
+  commit(log, [payload(99)])
+  log.abandon()
+  disk.crash()
+  const again = readAll(open().log)
+  expect(again.slice(0, frames.length)).toEqual(frames)
+  expect(again.at(-1)?.content).toBe(content(99))
+  return { frames, inspection }
+}
+
+describe('a salvaged log', () => {
+  test('of a whole one has every frame under its LSN, and opens as one that was closed', () => {
+    const world = crashedLogOf(12)
+    const before = readAll(world.on(world.disk.clone()).open().log)
+
+    const { lost } = salvage(world.disk)
+
+    const { frames, inspection } = reopened(world.disk)
+    expect(lost).toEqual([])
+    expect(frames).toEqual(before)
+    expect(inspection).toMatchObject({ tail: 'clean', remarks: [] })
+  })
+
+  test('E50 lacks a damaged frame and has all others under their LSNs; the loss is written in it', () => {
+    const world = crashedLogOf(12)
+    const before = readAll(world.on(world.disk.clone()).open().log)
+    const [first = ''] = segmentsOn(world.disk)
+    world.disk.flipBit(first, (4096 + 40) * 8)
+    const source = filesOf(world.disk)
+
+    const { lost } = salvage(world.disk)
+
+    expect(lost).toEqual([{ from: 1, to: 1 }])
+    expect(reopened(world.disk).frames).toEqual(before.slice(1))
+    expect(verifyLog(world.disk, to)).toMatchObject({ verdict: 'clean', lostBefore: lost })
+    expect(filesOf(world.disk)).toEqual(source)
+  })
+
+  test('of a log whose middle segment is gone lacks that one’s frames', () => {
+    const world = crashedLogOf(20)
+    const before = readAll(world.on(world.disk.clone()).open().log)
+    const gone = segmentsOn(world.disk)[1] ?? ''
+    world.disk.remove(gone)
+
+    const { lost } = salvage(world.disk)
+
+    const [range] = lost
+    expect(lost).toHaveLength(1)
+    expect(reopened(world.disk).frames).toEqual(
+      before.filter(({ lsn }) => lsn < (range?.from ?? 0) || lsn > (range?.to ?? 0)),
+    )
+  })
+
+  test('leaves a torn tail behind, and loses nothing by it', () => {
+    const world = crashedLogOf(3)
+    world.disk.flipBit(newestOn(world.disk), (4096 + 2048 + 40) * 8)
+
+    const { lost } = salvage(world.disk)
+
+    expect(lost).toEqual([])
+    expect(reopened(world.disk).frames.map(({ lsn }) => lsn)).toEqual([1, 2, 3, 4])
+  })
+
+  test('goes on behind what others know to be lost at its end', () => {
+    const world = crashedLogOf(3)
+
+    const { lost, lastLsn } = salvage(world.disk, [{ lsn: 9, source: 'a replica' }])
+
+    expect([lost, lastLsn]).toEqual([[{ from: 7, to: 9 }], 10])
+    expect(reopened(world.disk).frames).toHaveLength(6)
+  })
+
+  test('reads a segment both copies of whose header are gone', () => {
+    const world = crashedLogOf(20)
+    const before = readAll(world.on(world.disk.clone()).open().log)
+    const headless = segmentsOn(world.disk)[1] ?? ''
+    const file = world.disk.open(headless, 'write')
+    file.write(new Uint8Array(4096), 0)
+    file.sync()
+    file.close()
+
+    const { lost } = salvage(world.disk)
+
+    expect(lost).toEqual([])
+    expect(reopened(world.disk).frames).toEqual(before)
+  })
+
+  test('that was interrupted at any call is not taken for the log, or is all of it', () => {
+    const source = crashedLogOf(12)
+    source.disk.flipBit(segmentsOn(source.disk)[0] ?? '', (4096 + 40) * 8)
+    const whole = source.disk.clone()
+    salvage(whole)
+    const expected = reopened(whole).frames
+    const outcomes = new Set<string>()
+    for (let call = 1; ; call++) {
+      const disk = source.disk.clone()
+      makeTarget(disk)
+      disk.inject({ at: call, operation: changingOperations, fault: { kind: 'halt' } })
+      let finished = true
+      try {
+        salvage(disk)
+      } catch {
+        finished = false
+      }
+      disk.crash(finished ? { unsynced: 'lost' } : {})
+      if (finished) {
+        // Whole at last, and durable with its names.
+        expect(reopened(disk).frames).toEqual(expected)
+        break
+      }
+      try {
+        const { frames } = reopened(disk)
+        expect(frames).toEqual(expected)
+        outcomes.add('whole')
+      } catch (error) {
+        outcomes.add((error as { code?: string }).code ?? String(error))
+      }
+    }
+    expect([...outcomes].sort()).toEqual(['CORRUPT', 'NO_SEGMENTS', 'whole'])
+  })
+})

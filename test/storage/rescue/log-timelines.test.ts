@@ -1,0 +1,165 @@
+/** Two logs with one past: a copy of a folder that lives on beside the first has segments of the same names, numbers and sizes. */
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { LogReader } from '../../../src/storage/log/log-reader.ts'
+import type { LogPlan } from '../../../src/storage/recovery/log-plan.ts'
+import {
+  commit,
+  content,
+  dir,
+  filesOf,
+  type LogWorld,
+  newWorld,
+  payload,
+  readAll,
+  segmentsOn,
+} from '../../support/logs.ts'
+
+const size = 900
+
+/** Frames from `first` on, two a segment, all of them projected; the life ends in a close or a crash. */
+const live = (world: LogWorld, first: number, ends: 'close' | 'crash' = 'close'): void => {
+  const { log } = world.open()
+  for (let number = first; number < first + 12; number++)
+    commit(log, [payload(number, size)], { projectedLsn: 1e6 })
+  log.handle('checkpoint', { opaque: new Uint8Array(0) })
+  commit(log, [payload(first + 12, size)])
+  if (ends === 'close') log.handle('close', { projectedLsn: 1e6 })
+  else log.abandon()
+}
+
+/** A log, and what became of its copy: the same past of a few frames, then other ones in equal places. */
+const twoTimelines = (ends: 'close' | 'crash' = 'close') => {
+  const ours = newWorld()
+  live(ours, 0, ends)
+  const theirs = ours.on(ours.disk.clone())
+  live(ours, 100, ends)
+  live(theirs, 200, ends)
+  const names = segmentsOn(theirs.disk)
+  expect(names).toEqual(segmentsOn(ours.disk))
+  const differing = names.filter(
+    (name) => !Buffer.from(ours.disk.contents(name)).equals(theirs.disk.contents(name)),
+  )
+  expect(differing.length).toBeGreaterThan(3)
+  return { ours, theirs, names, differing }
+}
+
+const exchange = (to: LogWorld, from: LogWorld, names: readonly string[]): LogWorld => {
+  for (const name of names) {
+    const bytes = from.disk.contents(name)
+    const file = to.disk.open(name, 'write')
+    file.truncate(bytes.length)
+    file.write(bytes, 0)
+    file.close()
+  }
+  return to
+}
+
+const codeOf = (action: () => unknown): string => {
+  try {
+    action()
+    return 'no error'
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return error.code
+  }
+}
+
+describe('segments of a copy that lived on', () => {
+  for (const ends of ['close', 'crash'] as const)
+    test(`are refused at opening wherever they stand, also before the checkpoint, after a ${ends}`, () => {
+      const { ours, theirs, differing } = twoTimelines(ends)
+      for (let from = 0; from < differing.length; from++)
+        for (let to = from + 1; to <= differing.length; to++) {
+          // All of what is theirs, MANIFEST apart, is for the MANIFEST to refuse.
+          const names = differing.slice(from, to)
+          const mixed = exchange(ours.on(ours.disk.clone()), theirs, names)
+          const before = filesOf(mixed.disk)
+
+          expect(
+            codeOf(() => mixed.inspect()),
+            `${from} to ${to}`,
+          ).toBe('CORRUPT')
+          expect(filesOf(mixed.disk)).toEqual(before)
+        }
+    })
+
+  test('are named by the segment at whose end the two meet', () => {
+    const { ours, theirs, differing } = twoTimelines()
+    const [first = '', second = ''] = differing
+    exchange(ours, theirs, [second])
+
+    let found: unknown
+    try {
+      ours.inspect()
+    } catch (error) {
+      found = error
+    }
+
+    expect(isKeelsonError(found, 'CORRUPT') && found.details.file).toBe(first.slice(dir.length + 1))
+  })
+
+  test('that are put in place under an open log are refused when they are read', () => {
+    const { ours, theirs, differing } = twoTimelines()
+    const { log } = ours.open()
+    exchange(ours, theirs, differing.slice(1, 2))
+
+    expect(codeOf(() => readAll(log))).toBe('CORRUPT')
+  })
+
+  test('are refused by a reader that is told another end, with none of their last frames handed out', () => {
+    const { ours } = twoTimelines()
+    const [segment] = (ours.inspect().plan as LogPlan).chain
+    if (!segment) throw new Error('there is no sealed segment')
+    const read = (changes: Partial<typeof segment>) =>
+      new LogReader(ours.disk, dir).read([{ ...segment, ...changes }], segment.lastLsn, {
+        from: 1,
+        maxBytes: 1e6,
+      })
+
+    expect(read({}).frames.length).toBeGreaterThan(0)
+    expect(codeOf(() => read({ lastCrc: segment.lastCrc ^ 1 }))).toBe('CORRUPT')
+    expect(codeOf(() => read({ endOffset: segment.endOffset + 8 }))).toBe('CORRUPT')
+  })
+
+  test('are no longer in the way when they are put back', () => {
+    const { ours, theirs, differing } = twoTimelines()
+    const own = ours.on(ours.disk.clone())
+    exchange(ours, theirs, differing.slice(1, 3))
+    expect(codeOf(() => ours.inspect())).toBe('CORRUPT')
+
+    exchange(ours, own, differing.slice(1, 3))
+
+    const numbers = [0, 100].flatMap((first) =>
+      Array.from({ length: 13 }, (_, index) => content(first + index, size)),
+    )
+    expect(readAll(ours.open().log).map((frame) => frame.content)).toEqual(numbers)
+  })
+})
+
+describe('a segment before the checkpoint', () => {
+  test('that a crash ended in the middle of a segment is believed by its last frame', () => {
+    const { ours } = twoTimelines('crash')
+    const calls = ours.disk.recordCalls()
+    const { log } = ours.open()
+    const first = segmentsOn(ours.disk)[0] ?? ''
+
+    // The header, and one look at its end: it is not read through.
+    const reads = calls.filter(({ operation, path }) => operation === 'read' && path === first)
+    expect(reads.map(({ bytes }) => bytes)).toHaveLength(2)
+    expect(readAll(log)).toHaveLength(26)
+  })
+
+  test('whose last frame is longer than what is looked at is read through, and believed', () => {
+    const world = newWorld({ maxFileSize: 2 ** 20, sectorBytes: 512 })
+    const { log } = world.open()
+    commit(log, [payload(1), payload(2, 600_000)])
+    log.abandon()
+    const second = world.open().log
+    commit(second, [payload(3)], { projectedLsn: 1e6 })
+    second.handle('checkpoint', { opaque: new Uint8Array(0) })
+    second.handle('close', { projectedLsn: 1e6 })
+
+    expect(readAll(world.open().log, 1e6)).toHaveLength(3)
+  })
+})

@@ -1,0 +1,163 @@
+/** Looking into a log, and saving it, on a disk that cannot read all of it: what salvage is for. */
+import { describe, expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
+import type { Disk } from '../../../src/storage/ports/disk.ts'
+import { dumping } from '../../../src/storage/rescue/log-dump.ts'
+import { salvaging } from '../../../src/storage/rescue/log-salvage.ts'
+import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
+import { withBadSectors, withKinds } from '../../support/bad-sectors.ts'
+import { crashedLogOf, dir, newestOn, runToEnd, segmentsOn } from '../../support/logs.ts'
+
+const to = '/rescued/wal'
+
+const nameOf = (path: string): string => path.slice(dir.length + 1)
+
+const salvage = (disk: Disk) => {
+  const found = verifyLog(disk, dir, { heldFrom: 1 })
+  disk.makeFolder(to)
+  const done = runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to }))
+  return { found, salvaged: done, made: verifyLog(disk, to) }
+}
+
+describe('a sector that cannot be read', () => {
+  test('costs the frames that lie in it, and verifying goes on behind it', () => {
+    const { disk } = crashedLogOf(12)
+    const path = segmentsOn(disk)[0] ?? ''
+    const whole = verifyLog(disk, dir).frames
+    const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
+
+    const found = verifyLog(bad, dir)
+
+    expect(found).toMatchObject({
+      verdict: 'corrupt',
+      lost: [{ from: 3, to: 4 }],
+      frames: whole - 2,
+    })
+    expect(found.damage).toContainEqual({
+      file: nameOf(path),
+      offset: 5120,
+      lsn: 3,
+      evidence: expect.stringContaining('cannot read 512 bytes'),
+    })
+  })
+
+  test('costs no more in what is salvaged, and the rest of the log reads back', () => {
+    const { disk } = crashedLogOf(12)
+    const path = segmentsOn(disk)[0] ?? ''
+    const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
+
+    const { salvaged, made } = salvage(bad)
+
+    expect(salvaged.lost).toEqual([{ from: 3, to: 4 }])
+    expect(made).toMatchObject({ verdict: 'clean', lostBefore: [{ from: 3, to: 4 }] })
+    expect(made.lastLsn).toBe(salvaged.lastLsn)
+  })
+
+  test('is damage wherever it lies, in any file of the log, and verifying never ends there', () => {
+    const { disk } = crashedLogOf(9)
+    for (const name of disk.list(dir).filter((each) => each !== 'LOCK')) {
+      const path = `${dir}/${name}`
+      const size = disk.entry(path)?.size ?? 0
+      for (let at = 0; at < size; at += 512) {
+        const bad = withBadSectors(disk, [{ path, from: at, to: at + 512 }])
+        const found = verifyLog(bad, dir, { heldFrom: 1 })
+        const isNamed = found.damage.some((each) => each.file === name)
+        if (found.verdict !== 'corrupt' || !isNamed)
+          expect.fail(`${name} ${at}: ${JSON.stringify({ ...found, good: undefined })}`)
+      }
+    }
+  })
+
+  test('behind the last frame leaves in doubt whether frames stood there', () => {
+    const { disk } = crashedLogOf(3)
+    const path = newestOn(disk)
+    const bad = withBadSectors(disk, [{ path, from: 4096 + 3 * 1024, to: 4096 + 4 * 1024 }])
+
+    expect(verifyLog(bad, dir)).toMatchObject({ verdict: 'corrupt', doubtFrom: 7, lastLsn: 6 })
+  })
+
+  test('does not keep a dump from what stands behind it', () => {
+    const { disk } = crashedLogOf(3)
+    const path = newestOn(disk)
+    const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
+
+    const lsns = [...dumping(bad, dir)].flatMap((each) => (each.kind === 'frame' ? each.lsn : []))
+
+    expect(lsns).toEqual([1, 2, 5, 6])
+  })
+})
+
+describe('a file that cannot be opened', () => {
+  const kinds = { folder: 'folder', device: 'other', 'dangling link': undefined } as const
+  for (const [what, kind] of Object.entries(kinds)) {
+    test(`since it is a ${what} costs what it held, and is named`, () => {
+      const { disk } = crashedLogOf(15)
+      const path = segmentsOn(disk)[1] ?? ''
+      const last = verifyLog(disk, dir).lastLsn
+      const [, , third] = segmentsOn(disk)
+      const next = Number.parseInt(nameOf(third ?? ''), 16)
+      const base = Number.parseInt(nameOf(path), 16)
+
+      const { found, salvaged, made } = salvage(withKinds(disk, { [path]: kind }))
+
+      expect(found.damage).toContainEqual(
+        expect.objectContaining({ file: nameOf(path), lsn: base }),
+      )
+      expect(salvaged.lost).toEqual([{ from: base, to: next - 1 }])
+      expect(made).toMatchObject({ verdict: 'clean', lastLsn: last + 1 })
+    })
+  }
+
+  test('with EACCES costs what it held, also when it is the first', () => {
+    const { disk } = crashedLogOf(15)
+    const [first = '', second = ''] = segmentsOn(disk)
+    const next = Number.parseInt(nameOf(second), 16)
+    disk.inject({
+      at: 1,
+      times: Number.POSITIVE_INFINITY,
+      operation: 'open',
+      path: first,
+      fault: { kind: 'error', code: 'EACCES' },
+    })
+
+    const { found, salvaged } = salvage(disk)
+
+    expect(found.damage[0]).toMatchObject({ file: nameOf(first), lsn: 1 })
+    expect(found.damage[0]?.evidence).toContain('EACCES')
+    expect(salvaged.lost).toEqual([{ from: 1, to: next - 1 }])
+  })
+
+  test('when it is the newest leaves in doubt how far the log went', () => {
+    const { disk } = crashedLogOf(15)
+    const path = newestOn(disk)
+    const base = Number.parseInt(nameOf(path), 16)
+
+    const found = verifyLog(withKinds(disk, { [path]: 'folder' }), dir)
+
+    expect(found).toMatchObject({ verdict: 'corrupt', doubtFrom: base })
+  })
+
+  test('when it is MANIFEST is damage, and costs no frame', () => {
+    const { disk } = crashedLogOf(6)
+    const whole = verifyLog(disk, dir)
+
+    for (const kind of Object.values(kinds)) {
+      const found = verifyLog(withKinds(disk, { [`${dir}/MANIFEST`]: kind }), dir, { heldFrom: 1 })
+
+      expect(found).toMatchObject({ verdict: 'corrupt', lost: [], frames: whole.frames })
+      expect(found.damage).toContainEqual(expect.objectContaining({ file: 'MANIFEST' }))
+    }
+  })
+
+  test('for want of descriptors ends verifying: it says nothing of the file', () => {
+    const { disk } = crashedLogOf(6)
+    disk.inject({
+      at: 1,
+      operation: 'open',
+      path: '.wal',
+      fault: { kind: 'error', code: 'EMFILE' },
+    })
+
+    expect(() => verifyLog(disk, dir)).toThrow(expect.objectContaining({ code: 'EMFILE' }))
+  })
+})

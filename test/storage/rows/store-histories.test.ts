@@ -1,0 +1,260 @@
+/**
+ * Random histories of all commands: every answer and every state is the model's, and the same rows come out whichever way
+ * the frames go: unit by unit, in batches of the projection, through LMDB, or over an overlay.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Overlay } from '../../../src/actors/overlay/overlay.ts'
+import { ReadView } from '../../../src/actors/overlay/read-view.ts'
+import { ShardRows } from '../../../src/actors/overlay/shard-rows.ts'
+import type { Unit } from '../../../src/storage/commands/command.ts'
+import type { UnitAnswer } from '../../../src/storage/commands/command-answer.ts'
+import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
+import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
+import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
+import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
+import type { ProjectionStore, Row } from '../../../src/storage/ports/projection-store.ts'
+import { fieldCount } from '../../../src/storage/rows/field-commands.ts'
+import { ProjectionRows } from '../../../src/storage/rows/rows.ts'
+import { applyUnit } from '../../../src/storage/rows/state-machine.ts'
+import { compoundOf } from '../../../src/storage/values/row-key.ts'
+import { memoryProjections } from '../../../src/testing/simulated/memory-projection-store.ts'
+import { appliedUnit } from '../../support/applied-unit.ts'
+import { MapRows } from '../../support/map-rows.ts'
+import { roomy } from '../../support/overlay-limits.ts'
+import { pendingFrames, wholeBatch } from '../../support/pending-frames.ts'
+import {
+  BlobTable,
+  history,
+  historyKeys,
+  type Step,
+  translated,
+  unitOf,
+} from '../../support/store-histories.ts'
+import { type Content, type ModelAnswer, Refused, StoreModel } from '../../support/store-model.ts'
+
+const count = Number(process.env.KEELSON_HISTORIES ?? 1_000)
+const seed = process.env.KEELSON_SEED ? Number(process.env.KEELSON_SEED) : undefined
+const parameters = (numRuns: number) => ({ numRuns, ...(seed === undefined ? {} : { seed }) })
+
+const walId = '000102030405060708090a0b0c0d0eff'
+
+/** A value as the model has it. */
+const plain = (content: Content | undefined): unknown => {
+  if (!content) return undefined
+  if (content.kind === 'structured') return content.value
+  return content.kind === 'text' ? content.bytes.toString() : content.bytes
+}
+
+/** An answer of the state machine in the model's terms. */
+const told = (answer: UnitAnswer, table: BlobTable): unknown => {
+  if (answer.kind === 'refused') return answer.reason.code
+  if (answer.kind === 'batch') return answer.answers.map((each) => told(each, table))
+  if (answer.kind === 'removeExpired') return { kind: answer.kind }
+  const { previous, current, ...rest } = answer as typeof answer & Record<string, never>
+  return { ...rest, previous: table.valueOf(previous), current: table.valueOf(current) }
+}
+
+const expected = (answer: ModelAnswer): unknown => ({
+  ...answer,
+  previous: plain(answer.previous as Content | undefined),
+  current: plain(answer.current as Content | undefined),
+})
+
+const modelled = (answer: ModelAnswer): unknown =>
+  answer.kind === 'removeExpired' ? answer : expected(answer)
+
+/** Runs a history on the model and on `apply`, comparing answers; gives each unit to `apply` as a frame and as it was handed in. */
+const play = (
+  steps: readonly Step[],
+  table: BlobTable,
+  apply: (frame: Uint8Array, time: number, lsn: number, unit: Unit) => UnitAnswer,
+): {
+  model: StoreModel
+  frames: { frame: Uint8Array; time: number; lsn: number }[]
+  now: number
+} => {
+  const model = new StoreModel()
+  const frames: { frame: Uint8Array; time: number; lsn: number }[] = []
+  let now = 100
+  for (const step of steps) {
+    now += step.after
+    const pairs = step.ops.map((each) => translated(each, table))
+    const unit = unitOf(
+      step.isBatch,
+      pairs.map(({ command }) => command),
+    )
+    const frame = encodeFrame([unit])
+    const lsn = frames.push({ frame, time: now, lsn: frames.length + 1 })
+    const answer = apply(frame, now, lsn, unit)
+    let wanted: unknown
+    try {
+      const answers = model
+        .unit(
+          pairs.map(({ op }) => op),
+          now,
+        )
+        .map(modelled)
+      wanted = step.isBatch ? answers : answers[0]
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      wanted = error.code
+    }
+    expect(told(answer, table)).toEqual(wanted)
+  }
+  return { model, frames, now }
+}
+
+const only = (frame: Uint8Array) => decodeFrame(frame).units[0] as never
+
+const bytesOf = (row: Row) => [
+  row.value.tag,
+  Buffer.from(row.value.bytes).toString('hex'),
+  row.expiresAt,
+]
+const shown = (rows: Iterable<readonly [string, Row]>) =>
+  [...rows]
+    .map(([key, row]) => [key, ...bytesOf(row)])
+    .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))
+
+/** What a reader sees is what the model has. */
+const compareReads = (view: ReadView, model: StoreModel, now: number, table: BlobTable): void => {
+  const live: string[] = []
+  for (const key of historyKeys) {
+    const entry = model.get(key, now)
+    const row = view.get(key, now)
+    if (entry) live.push(key)
+    expect(row?.expiresAt).toEqual(entry?.expiresAt)
+    if (entry?.kind === 'compound') {
+      const fields = new Map(
+        [...view.fields(key, now)].map(([f, each]) => [f, table.valueOf(each.value)]),
+      )
+      expect(fields).toEqual(new Map([...entry.fields].map(([f, content]) => [f, plain(content)])))
+      for (const name of ['f', 'g', 'h'])
+        expect(table.valueOf(view.field(key, name, now)?.value)).toEqual(
+          plain(entry.fields.get(name)),
+        )
+    } else expect(table.valueOf(row?.value)).toEqual(plain(entry?.content))
+  }
+  const inOrder = live.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  expect([...view.range({}, now)].map(([key]) => key)).toEqual(inOrder)
+  expect([...view.range({ reverse: true }, now)].map(([key]) => key)).toEqual(inOrder.reverse())
+}
+
+/** No field without its head, each head with the right count, the marker beside them. */
+const checkCompounds = (rows: ReadonlyMap<string, Row>): void => {
+  const counts = new Map<string, number>()
+  for (const rowKey of rows.keys()) {
+    const key = compoundOf(rowKey)
+    if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  for (const [key, row] of rows)
+    if (row.value.tag === 4) {
+      expect(fieldCount(row)).toBe(counts.get(key))
+      counts.delete(key)
+      expect(rows.has('\0c')).toBe(true)
+    }
+  expect([...counts]).toEqual([])
+}
+
+describe('a history of any commands', () => {
+  test('answers as the model does, and ends in the state of the model', () => {
+    fc.assert(
+      fc.property(history, (steps) => {
+        const table = new BlobTable()
+        const rows = new MapRows([], table.read)
+        const { model, frames, now } = play(steps, table, (frame, time) => {
+          const { changes, answer } = appliedUnit(only(frame), rows, time)
+          if (answer.kind === 'refused') expect(changes).toEqual([])
+          rows.take(changes)
+          return answer
+        })
+        checkCompounds(rows.rows)
+        const store = memoryProjections().open('p')
+        void store.commit(rows.rows, { walId, epoch: 1, lsn: frames.length })
+        compareReads(new ReadView(new Overlay(roomy), store), model, now, table)
+      }),
+      parameters(count),
+    )
+  }, 600_000)
+
+  test('leads to the same rows over an overlay that forgets what is projected meanwhile', () => {
+    fc.assert(
+      fc.property(history, fc.array(fc.nat(3), { minLength: 16, maxLength: 16 }), (steps, lags) => {
+        const table = new BlobTable()
+        const store = memoryProjections().open('p')
+        const overlay = new Overlay(roomy)
+        const rows = new ShardRows(overlay, store, table.read)
+        const plainRows = new MapRows([], table.read)
+        const behind: { frame: Uint8Array; time: number; lsn: number }[] = []
+        const projection = new ProjectionRows(store, table.read)
+        const { model, now } = play(steps, table, (frame, time, lsn, unit) => {
+          // Live, a unit is applied as it was handed in; the projection and a replay read it from its frame.
+          rows.begin(lsn)
+          const answer = applyUnit(unit, rows, time, rows)
+          plainRows.take(appliedUnit(only(frame), plainRows, time).changes)
+          behind.push({ frame, time, lsn })
+          const taken = behind.splice(0, lags[lsn - 1] ?? 0)
+          if (taken.length > 0) {
+            const batch = wholeBatch(pendingFrames(taken), projection, lsn)
+            void store.commit(batch.changes, { walId, epoch: 1, lsn: batch.lsn })
+            overlay.forget(batch.lsn)
+          }
+          return answer
+        })
+        expect(shown(rows.range({}))).toEqual(shown(plainRows.rows))
+        compareReads(new ReadView(overlay, store), model, now, table)
+      }),
+      parameters(Math.ceil(count / 2)),
+    )
+  }, 600_000)
+
+  test('leads to the same rows in LMDB, whatever transactions it was cut into, and LMDB is sound', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'keelson-histories-'))
+    const disk = nodeDisk()
+    let store: ProjectionStore | undefined
+    try {
+      const projections = lmdbProjections(disk, (at) =>
+        Promise.resolve(examineProjection(disk, at)),
+      )
+      const opened = projections.open(dir)
+      store = opened
+      let lsn = 0
+      fc.assert(
+        fc.property(history, fc.integer({ min: 1, max: 16 }), (steps, size) => {
+          void opened.commit(
+            [...opened.range({})].map(([key]) => [key, undefined] as const),
+            { walId, epoch: 1, lsn: ++lsn },
+          )
+          const table = new BlobTable()
+          const rows = new MapRows([], table.read)
+          const { frames } = play(steps, table, (frame, time) => {
+            const { changes, answer } = appliedUnit(only(frame), rows, time)
+            rows.take(changes)
+            return answer
+          })
+          for (let at = 0; at < frames.length; at += size) {
+            const part = frames.slice(at, at + size)
+            const batch = wholeBatch(
+              pendingFrames(part),
+              new ProjectionRows(opened, table.read),
+              frames.length,
+            )
+            void opened.commit(batch.changes, { walId, epoch: 1, lsn: ++lsn })
+          }
+          expect(shown(opened.range({}))).toEqual(shown(rows.rows))
+        }),
+        parameters(Math.ceil(count / 10)),
+      )
+      await opened.close()
+      expect(await projections.examine(dir)).toMatchObject({ state: 'sound' })
+    } finally {
+      await store?.close()
+      rmSync(dir, { recursive: true })
+    }
+  }, 600_000)
+})

@@ -1,0 +1,157 @@
+/** Equality as `compareAndSet` means it: of what values are, not of how they were written. */
+
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { sha256 } from '../../../src/storage/bytes/sha256.ts'
+import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
+import { missingBlob, type ReadBlob } from '../../../src/storage/rows/rows.ts'
+import { canonicalText, valuesEqual } from '../../../src/storage/rows/value-equality.ts'
+import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
+import {
+  appendToRope,
+  blobRope,
+  encodeRope,
+  inlineRope,
+  type Rope,
+} from '../../../src/storage/values/rope.ts'
+import { encodeValue } from '../../../src/storage/values/value.ts'
+
+const equal = (left: unknown, right: unknown) =>
+  valuesEqual(encodeValue(left), encodeValue(right), missingBlob)
+
+describe('two values', () => {
+  test.each<[string, unknown, unknown]>([
+    [
+      'objects with their keys in another order',
+      { a: 1, b: { c: 2, d: 3 } },
+      { b: { d: 3, c: 2 }, a: 1 },
+    ],
+    [
+      'Maps with their entries in another order',
+      new Map([
+        ['a', 1],
+        ['b', 2],
+      ]),
+      new Map([
+        ['b', 2],
+        ['a', 1],
+      ]),
+    ],
+    ['Sets with their members in another order', new Set(['a', 'b']), new Set(['b', 'a'])],
+    [
+      'Maps with structured keys',
+      new Map([
+        [{ a: 1 }, 1],
+        [[2], 2],
+      ]),
+      new Map<unknown, number>([
+        [[2], 2],
+        [{ a: 1 }, 1],
+      ]),
+    ],
+    ['NaN', Number.NaN, Number.NaN],
+    ['Dates', [new Date(5)], [new Date(5)]],
+    ['bytes within', { a: Buffer.of(1) }, { a: new Uint8Array([1]) }],
+    ['a whole number that was written as a fraction', 3, 6 / 2],
+  ])('are equal: %s', (_, left, right) => {
+    expect(equal(left, right)).toBe(true)
+  })
+
+  test.each<[string, unknown, unknown]>([
+    ['1 and 1n', [1], [1n]],
+    ['0 and -0', [0], [-0]],
+    ['text and bytes of it', 'a', Buffer.from('a')],
+    ['text and structured', '1', 1],
+    ['a text and a text within', 'a', ['a']],
+    ['null and an empty object', null, {}],
+    ['an array and a Set of it', ['a'], new Set(['a'])],
+    ['an object and a Map of it', { a: 1 }, new Map([['a', 1]])],
+    ['a Date and its number', [new Date(5)], [5]],
+    ['arrays in another order', ['a', 'b'], ['b', 'a']],
+    ['pairs that were cut elsewhere', new Set(['ab', 'c']), new Set(['a', 'bc'])],
+    ['a key and a value that changed places', { a: 'b' }, { b: 'a' }],
+    ['one more member', new Set([1]), new Set([1, 2])],
+    ['bytes and a text of as many', [Buffer.from('a')], ['a']],
+  ])('differ: %s', (_, left, right) => {
+    expect(equal(left, right)).toBe(false)
+    expect(equal(right, left)).toBe(false)
+  })
+
+  test('are equal exactly when Node says so', () => {
+    const value = fc.anything({
+      maxDepth: 3,
+      withMap: true,
+      withSet: true,
+      withBigInt: true,
+      withDate: true,
+      values: [
+        fc.integer({ min: 0, max: 2 }),
+        fc.constantFrom('a', 'b', '', -0, Number.NaN, null, true),
+      ],
+      key: fc.constantFrom('a', 'b'),
+    })
+    fc.assert(
+      fc.property(value, value, (left, right) => {
+        expect(canonicalText(left) === canonicalText(right)).toBe(isDeepStrictEqual(left, right))
+        expect(canonicalText(left)).toBe(canonicalText(structuredClone(left)))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+})
+
+describe('content in a blob', () => {
+  const blobs: Uint8Array[] = []
+  const read: ReadBlob = ({ offset }, from, to) => (blobs[offset] as Uint8Array).subarray(from, to)
+  const refTo = (bytes: Uint8Array): BlobRef => ({
+    size: bytes.length,
+    segment: 1,
+    offset: blobs.push(bytes) - 1,
+    sha256: sha256(bytes),
+  })
+  const inBlob = (value: unknown): StoredValue => {
+    const { tag, bytes } = encodeValue(value)
+    return { tag: 3, bytes: encodeRope(blobRope(tag as 0 | 1 | 2, refTo(bytes))) }
+  }
+
+  test('is compared without reading it when its checksum or its length can tell', () => {
+    expect(valuesEqual(inBlob('abc'), encodeValue('abc'), missingBlob)).toBe(true)
+    expect(valuesEqual(inBlob('abc'), encodeValue('abd'), missingBlob)).toBe(false)
+    expect(valuesEqual(inBlob('abc'), encodeValue('abcd'), missingBlob)).toBe(false)
+    expect(valuesEqual(inBlob('abc'), encodeValue(Buffer.from('abc')), missingBlob)).toBe(false)
+    expect(valuesEqual(inBlob({ a: 1 }), encodeValue({ a: 1 }), missingBlob)).toBe(true)
+    expect(valuesEqual(inBlob(['x'.repeat(9000)]), encodeValue([1]), missingBlob)).toBe(false)
+  })
+
+  test('that is structured is compared by what it is', () => {
+    expect(valuesEqual(inBlob({ a: 1, b: 2 }), encodeValue({ b: 2, a: 1 }), read)).toBe(true)
+    expect(valuesEqual(inBlob({ a: 1, b: 2 }), encodeValue({ b: 2, a: 3 }), read)).toBe(false)
+  })
+
+  test('in pieces is read in pieces of at most 1 MiB, and every byte counts', () => {
+    const bytes = new Uint8Array(3 * 1024 * 1024).map((_, at) => at % 251)
+    const whole = appendToRope(
+      blobRope(2, refTo(bytes)),
+      inlineRope(2, Uint8Array.of(1, 2)),
+    ) as Rope
+    const stored: StoredValue = { tag: 3, bytes: encodeRope(whole) }
+    const counting: ReadBlob = (ref, from, to) => {
+      expect(to - from).toBeLessThanOrEqual(1024 * 1024)
+      return read(ref, from, to)
+    }
+    const same = Buffer.concat([bytes, Buffer.of(1, 2)])
+    expect(valuesEqual(stored, encodeValue(same), counting)).toBe(true)
+    for (const at of [0, 1024 * 1024, bytes.length - 1, bytes.length + 1]) {
+      const other = Buffer.from(same)
+      other[at] = (other[at] ?? 0) ^ 1
+      expect(valuesEqual(stored, encodeValue(other), counting)).toBe(false)
+    }
+  })
+
+  test('that is missing is CORRUPT, where it has to be read', () => {
+    expect(() =>
+      valuesEqual(inBlob({ a: 1, b: 2 }), encodeValue({ b: 2, a: 1 }), missingBlob),
+    ).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+  })
+})

@@ -1,0 +1,295 @@
+/** What a log that is used alone says when its disk fails, fills up or goes away, and how it ends. */
+import { describe, expect, test } from 'vitest'
+import type { LogHost } from '../../../src/storage/ports/log-host.ts'
+import { KeelsonError, Wal } from '../../../src/storage/wal/wal.ts'
+import { openWalFiles } from '../../../src/storage/wal/wal-opening.ts'
+import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
+import { bytesOf, dir, outcome, readAll, segmentsOn, shown, walWorld } from '../../support/wals.ts'
+
+const types = async (wal: Wal): Promise<unknown[]> => (await readAll(wal)).map(({ type }) => type)
+
+describe('a sync that fails once', () => {
+  const poisoned = async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.append(1, bytesOf(1))
+    const [segment = ''] = segmentsOn(world.disk)
+    world.disk.inject({ at: 1, operation: 'sync', path: segment, fault: { kind: 'error' } })
+    const calls = world.disk.recordCalls()
+    return { ...world, world, wal, segment, calls }
+  }
+
+  test('D15 E23 gives who was on the way UNKNOWN_OUTCOME, who waited NOT_SUBMITTED, and everybody later SHARD_DOWN', async () => {
+    const { wal, segment, calls } = await poisoned()
+    const submitted = [2, 3].map((each) => outcome(wal.append(each, bytesOf(each))))
+    // The group leaves with the turn of the event loop; what comes now waits for the next one.
+    await new Promise((resolve) => setImmediate(resolve))
+    const queued = [
+      outcome(wal.append(4, bytesOf(4))),
+      outcome(wal.createCheckpoint()),
+      outcome(wal.sync()),
+    ]
+    expect(await Promise.all(submitted)).toEqual(['UNKNOWN_OUTCOME', 'UNKNOWN_OUTCOME'])
+    expect(await Promise.all(queued)).toEqual(['NOT_SUBMITTED', 'NOT_SUBMITTED', 'NOT_SUBMITTED'])
+    for (const later of [
+      () => wal.append(5, bytesOf(5)),
+      () => wal.sync(),
+      () => wal.createCheckpoint(),
+      () => wal.release(1),
+      () => readAll(wal),
+      () => wal.close(),
+    ])
+      await expect(later()).rejects.toMatchObject({
+        code: 'SHARD_DOWN',
+        details: { reason: 'poisoned' },
+      })
+    expect(
+      calls.filter(({ operation, path }) => operation === 'sync' && path === segment),
+    ).toHaveLength(1)
+  })
+
+  test('E25 leaves a folder that opens again in the same process, with everything acknowledged', async () => {
+    const { world, wal } = await poisoned()
+    expect(await outcome(wal.append(2, bytesOf(2)))).toBe('UNKNOWN_OUTCOME')
+    expect(await wal.describe()).toMatchObject({ mode: 'failed', durableLsn: 1 })
+    expect(await outcome(world.open())).toBe('LOCKED_DIR')
+    expect(await outcome(wal.close())).toBe('SHARD_DOWN')
+    const again = await world.open()
+    expect((await types(again))[0]).toBe(1)
+    await again.append(3, bytesOf(3))
+    world.disk.crash({ unsynced: 'lost' })
+    const found = await types(await world.open())
+    expect([found[0], found.at(-1)]).toEqual([1, 3])
+  })
+
+  test('ends a reading that is under way, after what it had read', async () => {
+    const world = walWorld()
+    const wal = await world.open({ maxFileSize: 1024 * 1024 })
+    await Promise.all(Array.from({ length: 400 }, (_, at) => wal.append(at, bytesOf(at, 1500))))
+    const reading = wal.readAll()
+    await reading.next()
+    world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
+    expect(await outcome(wal.append(1, bytesOf(1)))).toBe('UNKNOWN_OUTCOME')
+    let count = 1
+    const rest = async (): Promise<void> => {
+      for await (const _ of reading) count++
+    }
+    expect(await outcome(rest())).toBe('SHARD_DOWN')
+    expect(count).toBeGreaterThan(100)
+    expect(count).toBeLessThan(400)
+  })
+
+  test('in the background is told to whoever comes next, and to close', async () => {
+    const world = walWorld()
+    const wal = await world.open({ syncInterval: 10 })
+    await wal.append(1, bytesOf(1))
+    world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
+    await world.clock.advance(10)
+    expect(await outcome(wal.append(2, bytesOf(2)))).toBe('SHARD_DOWN')
+    expect(await outcome(wal.close())).toBe('SHARD_DOWN')
+    await world.open()
+  })
+})
+
+describe('a thread', () => {
+  const brokenBy = async (failure: unknown) => {
+    const world = walWorld()
+    await (await world.open()).close()
+    let isBroken = false
+    const makeHost = (): LogHost => {
+      const host = world.ports.makeHost()
+      return {
+        ...host,
+        run: (kind, request) =>
+          isBroken && kind === 'commit' ? Promise.reject(failure) : host.run(kind, request),
+      }
+    }
+    const settings = { ...checkWalOptions({ dir }), maxFileSize: 8 * 1024 }
+    const wal = new Wal(await openWalFiles(settings, { ...world.ports, makeHost }))
+    await wal.append(1, bytesOf(1))
+    isBroken = true
+    return { world, wal, code: await outcome(wal.append(2, bytesOf(2))) }
+  }
+
+  test.each([
+    ['dies', new KeelsonError('SHARD_DOWN', 'gone', { details: { reason: 'thread' } }), 'thread'],
+    ['does what nobody foresaw', new TypeError('undefined is not a function'), 'defect'],
+  ])(
+    'E55 that %s is final, and says so; the folder opens with everything answered',
+    async (_, failure, reason) => {
+      const { world, wal, code } = await brokenBy(failure)
+      expect(code).toBe('UNKNOWN_OUTCOME')
+      await expect(wal.append(4, bytesOf(4))).rejects.toMatchObject({
+        code: 'SHARD_DOWN',
+        details: { reason },
+      })
+      expect(await outcome(wal.close())).toBe('SHARD_DOWN')
+      expect(await types(await world.open())).toEqual([1])
+    },
+  )
+})
+
+describe('a write', () => {
+  test.each([
+    ['fails', { kind: 'error' } as const],
+    ['is short', { kind: 'short', bytes: 100 } as const],
+  ])(
+    'E26 E29 that %s is final, and the folder opens with everything acknowledged',
+    async (_, fault) => {
+      const world = walWorld()
+      const wal = await world.open()
+      await wal.append(1, bytesOf(1))
+      world.disk.inject({ at: 1, operation: 'write', fault })
+      expect(await outcome(wal.append(2, bytesOf(2, 2000)))).toBe('UNKNOWN_OUTCOME')
+      expect(await outcome(wal.append(3, bytesOf(3)))).toBe('SHARD_DOWN')
+      expect(await outcome(wal.close())).toBe('SHARD_DOWN')
+      expect((await types(await world.open()))[0]).toBe(1)
+    },
+  )
+})
+
+describe('a full disk', () => {
+  test('D18 E28 refuses with NO_SPACE before any byte is written; reading goes on, and appending once there is room', async () => {
+    const world = walWorld()
+    const { disk } = world
+    const wal = await world.open()
+    await wal.append(0, bytesOf(0))
+    disk.capacityBytes = 2 ** 40
+    disk.capacityBytes -= disk.freeBytes
+    const codes = await Promise.all(
+      Array.from({ length: 30 }, (_, at) => outcome(wal.append(at + 1, bytesOf(at, 900)))),
+    )
+    const taken = codes.filter((code) => code === 'resolved').length
+    expect(new Set(codes)).toEqual(new Set(['resolved', 'NO_SPACE']))
+    expect(codes.lastIndexOf('resolved')).toBeLessThan(codes.indexOf('NO_SPACE'))
+    expect(await types(wal)).toHaveLength(1 + taken)
+    disk.capacityBytes = Number.POSITIVE_INFINITY
+    expect(await outcome(wal.append(99, bytesOf(99, 2000)))).toBe('resolved')
+    await wal.close()
+    expect(await types(await world.open())).toHaveLength(2 + taken)
+  })
+})
+
+describe('close', () => {
+  test('D33 E49 settles everything that was called before, CLEAN_CLOSE last; what is called later is CLOSED', async () => {
+    const world = walWorld()
+    const wal = await world.open({ maxDelayMs: 50 })
+    const appended = Array.from({ length: 50 }, (_, at) => wal.append(at, bytesOf(at, 300)))
+    const closing = wal.close()
+    expect(wal.close()).toBe(closing)
+    const later = [
+      outcome(wal.append(99, bytesOf(99))),
+      outcome(wal.writeEntry(bytesOf(99))),
+      outcome(wal.sync()),
+      outcome(wal.createCheckpoint()),
+      outcome(wal.release(1)),
+    ]
+    expect(await Promise.all(later)).toEqual(later.map(() => 'CLOSED'))
+    await Promise.all(appended)
+    await closing
+    await wal.close()
+    expect(await outcome(wal.describe())).toBe('CLOSED')
+    const { report } = await world.open()
+    expect(report).toMatchObject({ tail: 'clean', copiedFrames: 0 })
+  })
+
+  test('E44 makes any later damage known to be damage', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.append(1, bytesOf(1, 600))
+    await wal.close()
+    world.disk.flipBit(segmentsOn(world.disk).at(-1) ?? '', (4096 + 100) * 8)
+    expect(await outcome(world.open())).toBe('CORRUPT')
+  })
+
+  test('leaves no timer', async () => {
+    const { clock, open } = walWorld()
+    const wal = await open({ syncInterval: 1000, maxDelayMs: 1000 })
+    const abort = new AbortController()
+    const appended = wal.append(1, bytesOf(1), { deadlineMs: 1000, signal: abort.signal })
+    await wal.close()
+    await appended
+    expect(clock.untilNext()).toBeUndefined()
+  })
+
+  test('that fails gives the folder up all the same', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.append(1, bytesOf(1))
+    world.disk.inject({ at: 1, operation: 'write', fault: { kind: 'error' } })
+    expect(await outcome(wal.close())).toBe('SHARD_DOWN')
+    expect(await types(await world.open())).toEqual([1])
+  })
+
+  test('happens at the end of a block that disposes', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.append(1, bytesOf(1))
+    await wal[Symbol.asyncDispose]()
+    expect((await world.open()).report.tail).toBe('clean')
+  })
+})
+
+describe('a release that the disk refuses', () => {
+  test('says so, and the log goes on with all of it', async () => {
+    const { disk, open } = walWorld()
+    const wal = await open()
+    for (let at = 0; at < 20; at++) await wal.append(at, bytesOf(at, 600))
+    await wal.createCheckpoint()
+    const before = await readAll(wal)
+    disk.inject({ at: 1, operation: 'remove', fault: { kind: 'error', code: 'EIO' } })
+    await expect(wal.release(10_000)).rejects.toMatchObject({ details: { reason: 'disk' } })
+    expect(await readAll(wal)).toEqual(before)
+    expect(await outcome(wal.append(1, bytesOf(1)))).toBe('resolved')
+    expect(await wal.release(10_000)).toMatchObject({ removed: expect.any(Number) })
+  })
+
+  test('for good is final', async () => {
+    const { disk, open } = walWorld()
+    const wal = await open()
+    for (let at = 0; at < 20; at++) await wal.append(at, bytesOf(at, 600))
+    await wal.createCheckpoint()
+    disk.inject({ at: 1, operation: 'syncFolder', fault: { kind: 'error' } })
+    expect(await outcome(wal.release(10_000))).toBe('SHARD_DOWN')
+    await expect(wal.append(1, bytesOf(1))).rejects.toMatchObject({
+      code: 'SHARD_DOWN',
+      details: { reason: 'poisoned' },
+    })
+  })
+})
+
+test('E56 whatever fails, no rejection is left unobserved', async () => {
+  const unobserved: unknown[] = []
+  const observe = (reason: unknown) => void unobserved.push(reason)
+  process.on('unhandledRejection', observe)
+  try {
+    for (const fault of ['sync', 'write'] as const) {
+      const world = walWorld()
+      const wal = await world.open({ syncInterval: 10, idleMarkerMs: 5 })
+      const reading = wal.readAll()
+      world.disk.inject({ at: 2, operation: fault, times: 5, fault: { kind: 'error' } })
+      const calls = Array.from({ length: 20 }, (_, at) =>
+        outcome(wal.append(at, bytesOf(at), { deadlineMs: at })),
+      )
+      await world.clock.advance(50)
+      await Promise.all(calls)
+      await outcome(reading.next())
+      await outcome(wal.close())
+      await world.clock.advance(1000)
+    }
+    expect(unobserved).toEqual([])
+  } finally {
+    process.off('unhandledRejection', observe)
+  }
+})
+
+test('what a failed log had acknowledged comes back byte for byte in a copy of its folder', async () => {
+  const world = walWorld()
+  const wal = await world.open()
+  for (let at = 0; at < 30; at++) await wal.append(at, bytesOf(at, 500))
+  const copy = world.on(world.disk.clone())
+  const found = await readAll(await copy.open())
+  expect(found.map(({ bytes }) => bytes)).toEqual(
+    Array.from({ length: 30 }, (_, at) => shown(bytesOf(at, 500))),
+  )
+})

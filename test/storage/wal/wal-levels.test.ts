@@ -1,0 +1,74 @@
+/** How durable an answer is, and what an idle log does about it. Numbers are those of the log’s list of test cases and failures. */
+import { describe, expect, test } from 'vitest'
+import { bytesOf, outcome, readAll, walWorld } from '../../support/wals.ts'
+
+describe('levels', () => {
+  test('without fsync each answer says written, and only sync, a roll and close sync', async () => {
+    const world = walWorld()
+    const wal = await world.open({ enableFsync: false })
+    const { syncs } = world.disk
+    expect(await wal.writeEntry(bytesOf(1))).toEqual({ lsn: 1, level: 'written' })
+    await world.clock.advance(10_000)
+    expect(world.disk.syncs).toBe(syncs)
+    expect(await wal.sync()).toEqual({ durableLsn: 1 })
+    expect(world.disk.syncs).toBe(syncs + 1)
+    await wal.sync()
+    expect(world.disk.syncs).toBe(syncs + 1)
+    expect(await wal.describe()).toMatchObject({ level: 'written' })
+  })
+
+  test('with an interval of 1 ms the log syncs after 10, once for all that was written', async () => {
+    const { clock, disk, open } = walWorld()
+    const wal = await open({ syncInterval: 1, idleMarkerMs: 0 })
+    const { syncs } = disk
+    for (let at = 0; at < 5; at++)
+      expect(await wal.writeEntry(bytesOf(at))).toEqual({ lsn: at + 1, level: 'written' })
+    await clock.advance(9)
+    expect(disk.syncs).toBe(syncs)
+    await clock.advance(1)
+    expect(disk.syncs).toBe(syncs + 1)
+    expect(await wal.describe()).toMatchObject({ durableLsn: 5 })
+    await clock.advance(1000)
+    expect(disk.syncs).toBe(syncs + 1)
+  })
+
+  test('a sync covers everything that was called before it, and waits for it', async () => {
+    const world = walWorld()
+    const wal = await world.open({ enableFsync: false })
+    const entries = [1, 2, 3].map((number) => wal.writeEntry(bytesOf(number)))
+    expect(await wal.sync()).toEqual({ durableLsn: 3 })
+    world.disk.crash({ unsynced: 'lost' })
+    await Promise.all(entries)
+    expect(await readAll(await world.open())).toHaveLength(3)
+  })
+})
+
+describe('idleness', () => {
+  test('E43 of 100 ms writes one marker, after which damage to the last entry is known to be damage', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.writeEntry(bytesOf(1, 600))
+    const unmarked = world.disk.clone()
+    await world.clock.advance(99)
+    const { writes } = world.disk
+    await world.clock.advance(1)
+    expect(world.disk.writes).toBe(writes + 1)
+    await world.clock.advance(60_000)
+    expect(world.disk.writes).toBe(writes + 1)
+    expect(await readAll(wal)).toHaveLength(1)
+
+    const damaged = (disk: typeof world.disk) => {
+      const [segment = ''] = disk.list('/data/wal').filter((name) => name.endsWith('.wal'))
+      disk.flipBit(`/data/wal/${segment}`, (4096 + 100) * 8)
+      return outcome(world.on(disk).open())
+    }
+    expect(await damaged(unmarked)).toBe('resolved')
+    expect(await damaged(world.disk.clone())).toBe('CORRUPT')
+  })
+
+  test('of a log that is written to at no time is not marked', async () => {
+    const { clock, open } = walWorld()
+    await open()
+    expect(clock.untilNext()).toBeUndefined()
+  })
+})

@@ -1,0 +1,112 @@
+/** Many entries at once: the log's thread and those who wait are busy at the same time. */
+import { expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
+import type { Commit, CommitRequest, LogHost } from '../../../src/storage/ports/log-host.ts'
+import { WalCommits } from '../../../src/storage/wal/wal-commits.ts'
+import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
+
+/** A host whose commits are answered by hand. */
+const handHost = () => {
+  const commits: { readonly count: number; readonly answer: () => void }[] = []
+  let lastLsn = 0
+  const run = (_: string, request: CommitRequest) =>
+    new Promise<Commit>((resolve) => {
+      const count = request.lengths.length
+      const answer = (): void => {
+        const lsns = Array.from({ length: count }, () => ++lastLsn)
+        const facts = { time: 1, syncMs: 0, bytesWritten: 512, rolled: false }
+        resolve({ ...facts, firstLsn: lsns[0] ?? 0, count, lsns, durableLsn: lastLsn })
+      }
+      commits.push({ count, answer })
+    })
+  return { commits, host: { run } as unknown as LogHost }
+}
+
+const world = () => {
+  const clock = virtualClock()
+  const { commits, host } = handHost()
+  const settings = checkWalOptions({ dir: 'wal' })
+  const wal = new WalCommits({ host, clock, settings, lastLsn: 0 })
+  const append = () => wal.append(0, new Uint8Array(8), {})
+  return { clock, commits, append, sync: () => wal.sync() }
+}
+
+test('the first 512 leave while others are still handed in', () => {
+  const { commits, append } = world()
+  const handIn = (times: number) => {
+    for (let time = 0; time < times; time++) void append()
+  }
+  handIn(511)
+  expect(commits).toEqual([])
+  handIn(1)
+  expect(commits.map(({ count }) => count)).toEqual([512])
+})
+
+test('a second group of 512 follows the first at once, and no third before the first is answered', async () => {
+  const { clock, commits, append } = world()
+  const all = Array.from({ length: 2_000 }, append)
+  expect(commits.map(({ count }) => count)).toEqual([512, 512])
+  commits[0]?.answer()
+  await clock.settle()
+  expect(commits).toHaveLength(3)
+  for (const { answer } of commits.slice(1)) answer()
+  await Promise.all(all)
+})
+
+test('few behind a group wait for it', async () => {
+  const { clock, commits, append } = world()
+  const all = Array.from({ length: 600 }, append)
+  await clock.settle()
+  expect(commits.map(({ count }) => count)).toEqual([512])
+  commits[0]?.answer()
+  await clock.settle()
+  expect(commits.map(({ count }) => count)).toEqual([512, 88])
+  commits[1]?.answer()
+  await Promise.all(all)
+})
+
+test('a sync waits for both groups that are under way', async () => {
+  const { clock, commits, append, sync } = world()
+  const all = Array.from({ length: 1_024 }, append)
+  let isSynced = false
+  const synced = sync().then(() => {
+    isSynced = true
+  })
+  commits[0]?.answer()
+  await clock.settle()
+  expect(isSynced).toBe(false)
+  commits[1]?.answer()
+  await Promise.all([...all, synced])
+})
+
+test('the next group is on its way before those of the last are answered, and all are, in their order', async () => {
+  const { clock, commits, append } = world()
+  const answered: { lsn: number; underWay: number }[] = []
+  const all = Array.from({ length: 1_300 }, async () => {
+    const { lsn } = await append()
+    answered.push({ lsn, underWay: commits.length })
+  })
+  commits[0]?.answer()
+  await clock.settle()
+  expect(answered).toHaveLength(512)
+  expect(answered.every(({ underWay }) => underWay === 2)).toBe(true)
+  commits[1]?.answer()
+  await clock.settle()
+  commits[2]?.answer()
+  await Promise.all(all)
+  expect(answered.map(({ lsn }) => lsn)).toEqual(answered.map((_, at) => at + 1))
+})
+
+test('few who wait for each other’s sync go as one group, with those who hand in again', async () => {
+  const { clock, commits, append } = world()
+  const writer = async () => {
+    for (let time = 0; time < 4; time++) await append()
+  }
+  const writers = Array.from({ length: 100 }, writer)
+  for (let time = 0; time < 8; time++) {
+    await clock.settle()
+    commits[time]?.answer()
+  }
+  await Promise.all(writers)
+  expect(commits.map(({ count }) => count)).toEqual([100, 100, 100, 100])
+})

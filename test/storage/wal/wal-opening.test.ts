@@ -1,0 +1,280 @@
+/** Opening a log that is used alone, and what refuses to open. */
+import { describe, expect, test } from 'vitest'
+import { Wal, type WalOptions } from '../../../src/storage/wal/wal.ts'
+import { openWalFiles } from '../../../src/storage/wal/wal-opening.ts'
+import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
+import {
+  bytesOf,
+  dir,
+  filesOn,
+  outcome,
+  readAll,
+  segmentsOn,
+  walWorld,
+} from '../../support/wals.ts'
+
+describe('options', () => {
+  test.each([
+    ['maxFileSize', 1024],
+    ['maxFileSize', 2 ** 31],
+    ['maxSegments', 0],
+    ['syncInterval', -1],
+    ['maxDelayMs', 60_001],
+    ['idleMarkerMs', Number.NaN],
+    ['queueBytes', 1],
+    ['sectorBytes', 1024],
+    ['minDurable', -1],
+    ['enableFsync', 'yes'],
+    ['dir', ''],
+    ['fsync', true],
+  ])('refuse %s of %s with CONFIG, and nothing is made', async (name, value) => {
+    // What a program without types, or a configuration file, hands in.
+    const options = { dir: '/nowhere/at/all', [name]: value } as unknown as WalOptions
+    await expect(Wal.open(options)).rejects.toMatchObject({
+      code: 'CONFIG',
+      details: { path: name, expected: expect.any(String) },
+    })
+  })
+
+  test('that are none are CONFIG', async () => {
+    const open = Wal.open as (options?: unknown) => Promise<Wal>
+    expect(await outcome(open())).toBe('CONFIG')
+    expect(await outcome(open({}))).toBe('CONFIG')
+    expect(await outcome(open(dir))).toBe('CONFIG')
+  })
+})
+
+describe('a folder', () => {
+  test.each(['before the first look', 'behind the making'])(
+    'whose LOCK is replaced %s, after it was taken, is not taken for ours, and nothing of the other’s is touched',
+    async (moment) => {
+      const { disk, clock, ports } = walWorld()
+      const lock = `${dir}/LOCK`
+      const steal = () => {
+        disk.remove(lock)
+        disk.lock(lock, 'theirs')
+        const file = disk.open(`${dir}/theirs`, 'create')
+        file.close()
+      }
+      const makeHost = () => {
+        const host = ports.makeHost()
+        if (moment === 'before the first look') steal()
+        const run: typeof host.run = async (kind, request) => {
+          const answer = await host.run(kind, request)
+          if (kind === 'create') steal()
+          return answer
+        }
+        return { ...host, run }
+      }
+
+      const opening = outcome(openWalFiles(checkWalOptions({ dir }), { disk, clock, makeHost }))
+
+      expect(await opening).toBe('SHARD_DOWN')
+      expect(disk.list(dir)).toEqual(expect.arrayContaining(['LOCK', 'theirs']))
+      const wasMade = moment === 'behind the making'
+      expect(disk.list(dir).includes('MANIFEST')).toBe(wasMade)
+      expect(() => disk.lock(lock, 'a third')).toThrow(
+        expect.objectContaining({ code: 'LOCKED_DIR' }),
+      )
+    },
+  )
+
+  test('E30 that is open is LOCKED_DIR with its holder, until it is closed, or its process or machine dies', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await expect(world.open()).rejects.toMatchObject({
+      code: 'LOCKED_DIR',
+      details: { holder: { log: 'keelson/wal', since: expect.any(Number) } },
+    })
+    expect(await outcome(world.repair())).toBe('LOCKED_DIR')
+    await wal.close()
+    await world.open()
+    world.disk.killProcess()
+    await world.open()
+    world.disk.crash()
+    await world.open()
+  })
+
+  test('that was missing is left missing when the opening fails, whichever call fails', async () => {
+    const tried = walWorld()
+    const calls = tried.disk.recordCalls()
+    await tried.open()
+    for (let at = 1; at <= calls.length; at++) {
+      const world = walWorld()
+      world.disk.inject({ at, fault: { kind: 'error', code: 'ENOSPC' } })
+      const result = await outcome(world.open())
+      world.disk.clearFaults()
+      if (result === 'resolved') continue
+      expect(['NO_SPACE', 'SHARD_DOWN'], `call ${at}`).toContain(result)
+      if (result === 'NO_SPACE') expect(filesOn(world.disk).size, `call ${at}`).toBe(0)
+      expect(await outcome(world.open()), `after call ${at}`).toBe('resolved')
+    }
+  })
+
+  test('that may not be written is READ_ONLY with nothing changed', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.append(1, bytesOf(1))
+    world.disk.crash({ unsynced: 'kept' })
+    const before = filesOn(world.disk)
+    world.disk.readOnly = true
+    expect(await outcome(world.open())).toBe('READ_ONLY')
+    expect(await outcome(world.repair())).toBe('READ_ONLY')
+    world.disk.readOnly = false
+    expect(filesOn(world.disk)).toEqual(before)
+    expect(await readAll(await world.open())).toHaveLength(1)
+  })
+
+  test('that is too full for a segment is NO_SPACE with nothing changed', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.append(1, bytesOf(1))
+    world.disk.crash({ unsynced: 'kept' })
+    const before = filesOn(world.disk)
+    world.disk.capacityBytes = 2 ** 40
+    world.disk.capacityBytes -= world.disk.freeBytes
+    expect(await outcome(world.open())).toBe('NO_SPACE')
+    expect(filesOn(world.disk)).toEqual(before)
+  })
+
+  test('that is a file, or lies below one, is CONFIG', async () => {
+    const world = walWorld()
+    world.disk.makeFolder('/data')
+    world.disk.open(dir, 'create').close()
+    expect(await outcome(world.open())).toBe('CONFIG')
+  })
+
+  test('of a store’s shard is CONFLICT: it has one owner', async () => {
+    const world = walWorld()
+    world.disk.makeFolder(dir)
+    world.disk.open('/keelson.json', 'create').close()
+    expect(await outcome(world.open())).toBe('CONFLICT')
+    expect(await outcome(world.repair())).toBe('CONFLICT')
+    expect(world.disk.list(dir)).toEqual([])
+  })
+
+  test('that is damaged is CORRUPT with file, offset, lsn and evidence, and nothing is changed', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    for (let at = 0; at < 5; at++) await wal.append(at, bytesOf(at, 300))
+    await wal.close()
+    const segment = segmentsOn(world.disk).at(-1) ?? ''
+    world.disk.flipBit(segment, (4096 + 700) * 8)
+    const before = filesOn(world.disk)
+    await expect(world.open()).rejects.toMatchObject({
+      code: 'CORRUPT',
+      details: {
+        file: segment.split('/').at(-1),
+        offset: expect.any(Number),
+        lsn: expect.any(Number),
+        evidence: expect.any(String),
+      },
+    })
+    expect(filesOn(world.disk)).toEqual(before)
+    expect(world.disk.list(dir)).toContain('LOCK')
+  })
+})
+
+describe('a folder in memory', () => {
+  test('E57 is opened, and the report says that nothing in it survives a power cut', async () => {
+    const world = walWorld()
+    const first = await world.open()
+    expect(first.report.remarks).toEqual([])
+    await first.close()
+    world.disk.volatile = true
+
+    const { report } = await world.open()
+    expect(report.remarks).toEqual([expect.stringContaining('tmpfs')])
+  })
+})
+
+describe('a crash', () => {
+  test('E17 at the end of a torn log, twice over, leaves everything acknowledged and takes more', async () => {
+    const world = walWorld({ seed: 3 })
+    const acknowledged: number[] = []
+    for (let life = 0; life < 12; life++) {
+      const wal = await world.open()
+      const found = (await readAll(wal)).map(({ type }) => Number(type))
+      expect(found.filter((type) => type < 1000)).toEqual(acknowledged)
+      await wal.append(life, bytesOf(life, 700))
+      acknowledged.push(life)
+      world.disk.inject({ at: 1, operation: 'sync', path: '.wal', fault: { kind: 'halt' } })
+      expect(await outcome(wal.append(1000 + life, bytesOf(life, 300)))).toBe('UNKNOWN_OUTCOME')
+      world.disk.crash()
+    }
+  })
+
+  test('E19 at each call of an opening is followed by an opening that gives the same log', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    for (let at = 0; at < 12; at++) await wal.append(at, bytesOf(at, 600))
+    world.disk.crash({ unsynced: 'kept' })
+    const tried = world.disk.clone()
+    const calls = tried.recordCalls()
+    const expected = await readAll(await world.on(tried).open())
+    const count = calls.length
+    for (let at = 1; at <= count; at += 3) {
+      const disk = world.disk.clone({ seed: at })
+      disk.inject({ at, fault: { kind: 'halt' } })
+      await outcome(world.on(disk).open())
+      disk.crash()
+      expect(await readAll(await world.on(disk).open()), `call ${at}`).toEqual(expected)
+    }
+  })
+})
+
+describe('minDurable', () => {
+  test('E42 above what is recovered is CORRUPT with nothing changed; at or below it opens', async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    await wal.append(1, bytesOf(1))
+    await wal.append(2, bytesOf(2))
+    world.disk.crash()
+    const before = filesOn(world.disk)
+    await expect(world.open({ minDurable: 3 })).rejects.toMatchObject({ code: 'CORRUPT' })
+    expect(filesOn(world.disk)).toEqual(before)
+    expect((await world.open({ minDurable: 2 })).report.lastLsn).toBe(2)
+  })
+
+  test('above 0 refuses to make a log where one has been lost', async () => {
+    const world = walWorld()
+    expect(await outcome(world.open({ minDurable: 1 }))).toBe('CORRUPT')
+    expect(filesOn(world.disk).size).toBe(0)
+  })
+})
+
+describe('the missing and the renumbered', () => {
+  const many = async () => {
+    const world = walWorld()
+    const wal = await world.open()
+    for (let at = 0; at < 40; at++) await wal.append(at, bytesOf(at, 600))
+    await wal.close()
+    return world
+  }
+
+  test('E40 segments are refused: any one that is gone, or stands in another’s place', async () => {
+    const world = await many()
+    const names = segmentsOn(world.disk)
+    for (const name of names) {
+      const disk = world.disk.clone()
+      disk.remove(name)
+      expect(await outcome(world.on(disk).open()), name).toBe('CORRUPT')
+    }
+    const disk = world.disk.clone()
+    const [first = '', second = ''] = names
+    disk.rename(second, '/data/aside')
+    disk.rename(first, second)
+    disk.rename('/data/aside', first)
+    expect(await outcome(world.on(disk).open())).toBe('CORRUPT')
+  })
+
+  test('E41 MANIFEST is made anew from the segments, and one that promises more than they hold is refused', async () => {
+    const world = await many()
+    const without = world.disk.clone()
+    without.remove(`${dir}/MANIFEST`)
+    expect(await readAll(await world.on(without).open())).toHaveLength(40)
+    const ahead = world.disk.clone()
+    for (const name of segmentsOn(ahead).slice(-2)) ahead.remove(name)
+    expect(await outcome(world.on(ahead).open())).toBe('CORRUPT')
+  })
+})

@@ -1,0 +1,197 @@
+/** Repairing and verifying a log that nobody has open. */
+import { describe, expect, test } from 'vitest'
+import {
+  bytesOf,
+  dir,
+  filesOn,
+  outcome,
+  readAll,
+  segmentsOn,
+  type WalWorld,
+  walWorld,
+} from '../../support/wals.ts'
+
+const written = async (count = 3, size = 600): Promise<WalWorld> => {
+  const world = walWorld()
+  const wal = await world.open({ maxFileSize: 64 * 1024, idleMarkerMs: 0 })
+  for (let at = 0; at < count; at++) await wal.append(at, bytesOf(at, size))
+  world.disk.crash({ unsynced: 'kept' })
+  return world
+}
+
+/** Overwrites the last byte of the last entry: what a power cut in the last write leaves. */
+const tear = (world: WalWorld): { readonly segment: string } => {
+  const segment = segmentsOn(world.disk).at(-1) ?? ''
+  const end = world.disk.contents(segment).findLastIndex((byte) => byte !== 0)
+  world.disk.poke(segment, end, Uint8Array.of(0))
+  return { segment: segment.split('/').at(-1) ?? '' }
+}
+
+describe('repair', () => {
+  test('cuts a torn tail, says where, keeps it in quarantine, and the log opens with the rest', async () => {
+    const world = await written()
+    const { segment } = tear(world)
+    const repaired = await world.repair()
+    expect(repaired).toMatchObject({ kept: 2, cut: { segment, lsn: 3 } })
+    expect(repaired.cutBytes).toBeGreaterThan(600)
+    expect(repaired.cut?.offset).toBeGreaterThan(4096 + 1200)
+    expect(world.disk.list(`${dir}/quarantine`)).toEqual([`${segment}-${repaired.cut?.offset}.cut`])
+    const wal = await world.open()
+    expect(wal.report).toMatchObject({ tail: 'clean', cutBytes: 0 })
+    expect((await readAll(wal)).map(({ type }) => type)).toEqual([0, 1])
+  })
+
+  test('leaves a whole log as it is, closed in order or not', async () => {
+    const world = await written()
+    const before = filesOn(world.disk)
+    expect(await world.repair()).toEqual({ kept: 3, cutBytes: 0, cut: null })
+    expect(filesOn(world.disk)).toEqual(before)
+    await (await world.open()).close()
+    const closed = filesOn(world.disk)
+    expect(await world.repair()).toEqual({ kept: 5, cutBytes: 0, cut: null })
+    expect(filesOn(world.disk)).toEqual(closed)
+  })
+
+  test('done again finds nothing to do', async () => {
+    const world = await written()
+    tear(world)
+    await world.repair()
+    expect(await world.repair()).toMatchObject({ cutBytes: 0, cut: null })
+  })
+
+  test('leaves damage that is not a torn tail alone, also before the checkpoint, and says CORRUPT', async () => {
+    const world = await written(30)
+    const wal = await world.open()
+    await wal.createCheckpoint()
+    await wal.close()
+    world.disk.flipBit(segmentsOn(world.disk)[0] ?? '', (4096 + 100) * 8)
+    const before = filesOn(world.disk)
+    expect(await outcome(world.repair())).toBe('CORRUPT')
+    expect(filesOn(world.disk)).toEqual(before)
+  })
+
+  test('of what is no log is NO_SEGMENTS, and makes none', async () => {
+    const world = walWorld()
+    expect(await outcome(world.repair())).toBe('NO_SEGMENTS')
+    world.disk.makeFolder(dir)
+    expect(await outcome(world.repair())).toBe('NO_SEGMENTS')
+    expect(world.disk.list(dir)).toEqual([])
+  })
+
+  test('that crashes at any call is done by the next one, and loses nothing that it would keep', async () => {
+    const world = await written(3)
+    tear(world)
+    const tried = world.disk.clone()
+    const calls = tried.recordCalls()
+    await world.on(tried).repair()
+    const count = calls.length
+    for (let at = 1; at <= count; at++) {
+      const disk = world.disk.clone({ seed: at })
+      disk.inject({ at, fault: { kind: 'halt' } })
+      await outcome(world.on(disk).repair())
+      disk.crash()
+      await world.on(disk).repair()
+      const found = await readAll(await world.on(disk).open())
+      expect(
+        found.map(({ type }) => type),
+        `call ${at}`,
+      ).toEqual([0, 1])
+    }
+  })
+})
+
+describe('verify', () => {
+  test('E51 says of a whole log that it is clean, and of a torn one where it would be cut, changing nothing', async () => {
+    const world = await written()
+    expect(await world.verify()).toMatchObject({
+      verdict: 'clean',
+      lastLsn: 3,
+      dataFrames: 3,
+      lost: [],
+    })
+    const { segment } = tear(world)
+    const before = filesOn(world.disk)
+    expect(await world.verify()).toMatchObject({ verdict: 'torn', torn: { file: segment, lsn: 3 } })
+    expect(filesOn(world.disk)).toEqual(before)
+    expect((await world.repair()).cut).toMatchObject({ segment, lsn: 3 })
+  })
+
+  test('lists all damage of a log that opening refuses, and what is lost', async () => {
+    const world = await written(30)
+    const [segment = ''] = segmentsOn(world.disk)
+    world.disk.flipBit(segment, (4096 + 100) * 8)
+    world.disk.flipBit(segment, (4096 + 5 * 1024 + 100) * 8)
+    const { verdict, damage, lost } = await world.verify()
+    expect(verdict).toBe('corrupt')
+    expect(damage.length).toBeGreaterThanOrEqual(2)
+    expect(lost.length).toBeGreaterThanOrEqual(2)
+    expect(await outcome(world.open())).toBe('CORRUPT')
+  })
+
+  test('takes what its caller knows for evidence, and tells how far it is', async () => {
+    const world = await written()
+    const steps: number[] = []
+    const onProgress = ({ bytes }: { bytes: number }) => void steps.push(bytes)
+    expect(await world.verify({ minDurable: 4, onProgress })).toMatchObject({
+      verdict: 'corrupt',
+      lost: [{ from: 4, to: 4 }],
+    })
+    expect(steps.length).toBeGreaterThan(0)
+  })
+
+  test('works on a log that is open, and lets it be opened when it is not', async () => {
+    const world = await written()
+    const wal = await world.open()
+    await wal.append(9, bytesOf(9))
+    expect(await world.verify()).toMatchObject({ verdict: 'clean', tail: 'open', dataFrames: 4 })
+    await wal.close()
+    expect(await world.verify()).toMatchObject({ verdict: 'clean', tail: 'clean', dataFrames: 4 })
+    expect((await world.open()).report.tail).toBe('clean')
+  })
+
+  test('of a folder that may not be written says what it holds', async () => {
+    const world = await written()
+    world.disk.readOnly = true
+    expect(await world.verify()).toMatchObject({ verdict: 'clean', lastLsn: 3 })
+  })
+
+  test('of what is no log is NO_SEGMENTS', async () => {
+    const world = walWorld()
+    world.disk.makeFolder(dir)
+    expect(await outcome(world.verify())).toBe('NO_SEGMENTS')
+    expect(await outcome(world.verify({ minDurable: -1 }))).toBe('CONFIG')
+  })
+})
+
+describe('verify, repair and opening say the same', () => {
+  test('of a closed log with bytes behind its end: it is clean, nothing is cut, and both remark on them', async () => {
+    const world = await written()
+    await (await world.open()).close()
+    const segment = segmentsOn(world.disk).at(-1) ?? ''
+    const file = world.disk.open(segment, 'write')
+    file.write(Buffer.from('garbage'.repeat(200)), file.size())
+    file.close()
+    const remarks = [expect.stringMatching(/1400 bytes behind the end of the closed log/)]
+
+    const found = await world.verify()
+
+    expect(found).toMatchObject({ verdict: 'clean', tail: 'clean', damage: [], lost: [], remarks })
+    expect(found).not.toHaveProperty('torn')
+    expect(await world.repair()).toMatchObject({ cutBytes: 0, cut: null })
+    const wal = await world.open()
+    expect(wal.report).toMatchObject({ tail: 'clean', cutBytes: 0, remarks })
+    const kept = world.disk.list(`${dir}/quarantine`)
+    expect(kept.map((name) => world.disk.contents(`${dir}/quarantine/${name}`).length)).toEqual([
+      1400,
+    ])
+    await wal.close()
+    expect(await world.verify()).toMatchObject({ verdict: 'clean', remarks: [] })
+  })
+
+  test('of a folder that is missing, and of a file: there is no log', async () => {
+    const world = await written()
+    const file = segmentsOn(world.disk).at(-1) ?? ''
+    for (const path of ['/nowhere', `${file}/below`, file])
+      expect(await outcome(world.verify({}, path)), path).toBe('NO_SEGMENTS')
+  })
+})
