@@ -55,10 +55,15 @@ export class Player {
     this.#child = child
   }
 
-  /** Starts the process; resolves when its store is open. */
-  static async start({ file, opener = 'open', name }, folder, extra = '') {
+  /** Starts a contender's process; resolves when its store is open. */
+  static start({ file, opener = 'open', name }, folder, extra = '') {
     const dir = join(folder, name.replaceAll(/\W+/g, '-'))
-    const child = fork(program, [file, opener, dir, extra], {
+    return Player.fork(program, [file, opener, dir, extra])
+  }
+
+  /** Starts `program` as a child process; resolves with its first message. */
+  static async fork(program, args) {
+    const child = fork(program, args, {
       execArgv: ['--max-old-space-size=4000'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })

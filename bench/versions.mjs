@@ -1,0 +1,100 @@
+/**
+ * Two checkouts of Keelson in turns, so that a change can show what it costs: `KEELSON_OTHER=DIR npm run bench -- versions`, where
+ * DIR is the other checkout, built. A ratio is the median of the ratios within the turns; above 1 this checkout is faster.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isWanted } from './harness/options.mjs'
+import { amount, table } from './harness/table.mjs'
+import { median } from './wal/turns.mjs'
+import { Player } from './writes/players.mjs'
+
+export const about = 'two checkouts of Keelson, alternating: KEELSON_OTHER=DIR names the other one'
+
+const writes = (work, sizes, isWindowed = false) =>
+  sizes.map((inFlight) => ({
+    title: `${work}${isWindowed ? ', window 1 ms' : ''}, ${inFlight} in flight`,
+    order: { kind: 'writing', work, inFlight, isWindowed },
+  }))
+
+const cases = [
+  ...writes('puts', [1, 64, 1_024]),
+  ...writes('puts', [64, 1_024], true),
+  ...writes('putMany', [1, 64]),
+  ...writes('mixed', [64, 1_024]),
+  ...writes('blobs', [1, 64]),
+  ...[1, 64, 1_024].map((inFlight) => ({
+    title: `log appends, ${inFlight} in flight`,
+    order: { kind: 'appending', inFlight },
+  })),
+  { title: 'one-way messages', order: { kind: 'messaging', inFlight: 0 } },
+  ...[1, 64].map((inFlight) => ({
+    title: `calls, ${inFlight} outstanding`,
+    order: { kind: 'messaging', inFlight },
+  })),
+]
+
+/** Turns, whose order changes; the first warms up. Answers `[other, own]` of each turn. */
+const race = async (players, order, turns) => {
+  const figures = []
+  for (let at = 0; at <= turns; at++) {
+    const pair = []
+    for (const index of at % 2 ? [0, 1] : [1, 0]) pair[index] = await players[index].ask(order)
+    if (at > 0) figures.push(pair)
+  }
+  return figures
+}
+
+const startPlayers = async (folder, roots) => {
+  const program = fileURLToPath(new URL('./versions/player.mjs', import.meta.url))
+  const players = []
+  for (const [index, root] of roots.entries()) {
+    const dir = join(folder, `${index}`)
+    mkdirSync(dir)
+    players.push(await Player.fork(program, [root, dir]))
+  }
+  return players
+}
+
+/** Runs the cases that are wanted, prints the table and answers the figures. */
+export const run = async ({ only, quick, repeats }) => {
+  const other = process.env.KEELSON_OTHER
+  if (other === undefined) throw new Error('KEELSON_OTHER does not name another built checkout')
+  const own = dirname(dirname(fileURLToPath(import.meta.url)))
+  const turns = repeats ?? (quick ? 5 : 15)
+  const seconds = quick ? 0.2 : 0.4
+  const folder = mkdtempSync(join(tmpdir(), 'keelson-bench-versions-'))
+  const players = await startPlayers(folder, [resolve(other), own])
+  const rows = [['', 'other/s', 'this/s', 'this / other', 'CPU this / other']]
+  const results = []
+  try {
+    for (const { title, order } of cases) {
+      if (!isWanted(only, title)) continue
+      const figures = await race(players, { ...order, seconds }, turns)
+      const ratioOf = (key) => median(figures.map(([before, after]) => after[key] / before[key]))
+      const result = {
+        case: title,
+        other: median(figures.map(([before]) => before.rate)),
+        own: median(figures.map(([, after]) => after.rate)),
+        ratio: ratioOf('rate'),
+        cpu: ratioOf('cpu'),
+      }
+      results.push(result)
+      rows.push([
+        title,
+        amount(result.other),
+        amount(result.own),
+        `${result.ratio.toFixed(2)}×`,
+        `${result.cpu.toFixed(2)}×`,
+      ])
+      console.error(rows.at(-1).join('  '))
+    }
+    console.log(table(rows))
+    return results
+  } finally {
+    for (const player of players) await player.stop()
+    rmSync(folder, { recursive: true })
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The program that runs one checkout of Keelson: its store, its log and its actors, each opened once. It does the turn that it is
+ * told and answers how many operations were done; what the store was given is read back at the end of each turn.
+ */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { inBursts, outstanding, Tally } from '../harness/tally.mjs'
+import { verify, works } from '../writes/work.mjs'
+
+const [root, dir] = process.argv.slice(2)
+const load = (file) => import(pathToFileURL(join(root, 'dist', file)).href)
+const { start, createSystem, noReply, reply, cast, call } = await load('index.js')
+// The log's entry stands where its package.json says.
+const { default: manifest } = await import(pathToFileURL(join(root, 'package.json')).href, {
+  with: { type: 'json' },
+})
+const { Wal } = await load(manifest.exports['./wal'].default.slice('./dist/'.length))
+
+const app = await start({ dir: join(dir, 'store') })
+const { store } = app
+const wal = await Wal.open({ dir: join(dir, 'wal') })
+const through = (options) => ({
+  put: (key, value) => store.put(key, value, options),
+  putMany: (entries) => store.putMany(entries, options),
+  remove: (key) => store.delete(key, options),
+  putNew: (key, value) => store.set(key, value, { ...options, nx: true }),
+  get: (key) => store.load(key),
+})
+const doors = { now: through(undefined), windowed: through({ windowMs: 1 }) }
+
+const done = new Map()
+
+/** `write(number)` by `inFlight` writers until the time is over; answers how many there were. */
+const byWriters = async (inFlight, seconds, first, write) => {
+  let next = first
+  const until = performance.now() + seconds * 1_000
+  const writer = async () => {
+    while (performance.now() < until) await write(next++)
+  }
+  await Promise.all(Array.from({ length: inFlight }, writer))
+  return next - first
+}
+
+const writing = async ({ work: name, inFlight, seconds, isWindowed }) => {
+  const work = works[name]
+  const target = isWindowed ? doors.windowed : doors.now
+  const first = done.get(name) ?? 0
+  const count = await byWriters(inFlight, seconds, first, (number) => work.run(target, number))
+  done.set(name, first + count)
+  await verify(work, target, (first + count) * work.size)
+  return count * work.size
+}
+
+const frame = Buffer.alloc(100, 7)
+const appending = ({ inFlight, seconds }) =>
+  byWriters(inFlight, seconds, 0, () => wal.writeEntry(frame))
+
+const tally = new Tally()
+const system = createSystem({ logger: { error() {}, warn() {}, info() {} } })
+const counter = await system.start({
+  init: () => 0,
+  calls: { next: (state, number) => reply(number + 1, state) },
+  casts: {
+    add: (state, by) => {
+      tally.hit()
+      return noReply(state + by)
+    },
+  },
+})
+const messaging = async ({ inFlight, seconds }) => {
+  const until = performance.now() + seconds * 1_000
+  let count = 0
+  while (performance.now() < until) {
+    if (inFlight === 0) await inBursts(tally, 100_000, 1_000, () => cast(counter, 'add', 1))
+    else await outstanding(inFlight, 50_000, (number) => call(counter, 'next', number))
+    count += inFlight === 0 ? 100_000 : 50_000
+  }
+  return count
+}
+
+const turns = { writing, appending, messaging }
+
+process.on('message', async (order) => {
+  try {
+    if (order.kind === 'close') {
+      await wal.close()
+      await app.close()
+      process.send({ answer: 'closed' })
+      return
+    }
+    const cpu = process.cpuUsage()
+    const began = performance.now()
+    const count = await turns[order.kind](order)
+    const ms = performance.now() - began
+    const { user, system: kernel } = process.cpuUsage(cpu)
+    process.send({ answer: { rate: (count * 1_000) / ms, cpu: (user + kernel) / count } })
+  } catch (error) {
+    process.send({ error: error.stack })
+  }
+})
+process.send({ answer: 'ready' })
