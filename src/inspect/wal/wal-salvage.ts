@@ -255,7 +255,7 @@ const copyRest = async (
 ): Promise<UncopiedPlace[] | undefined> => {
   const uncopied: UncopiedPlace[] = []
   for (const name of ['blobs', 'archive']) {
-    const copying = copyingFolder(work.disk, join(wal, '../..', name), join(to, name))
+    const copying = copyingFolder(work.disk, join(wal, '..', name), join(to, name))
     const { environment, signal } = work
     const places = await runSteps(copying, environment, signal, () => undefined)
     if (!places || signal.aborted) return undefined

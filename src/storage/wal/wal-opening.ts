@@ -89,7 +89,7 @@ const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void)
 
 /** A shard's log has one owner, the instance: entries among its frames would make the shard unreadable. */
 const refuseShard = (disk: Disk, dir: string): void => {
-  const facts = join(dir, '../..', '../..', 'keelson.json')
+  const facts = join(dir, '..', '..', 'keelson.json')
   if (!disk.entry(facts)) return
   throw new KeelsonError('CONFLICT', `${dir} is the log of a store`, { details: { dir, facts } })
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Wal, type WalOptions } from '../../../src/storage/wal/wal.ts'
 import { openWalFiles } from '../../../src/storage/wal/wal-opening.ts'
 import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
+import { repairWal } from '../../../src/storage/wal/wal-repair.ts'
 import {
   bytesOf,
   dir,
@@ -151,6 +152,11 @@ describe('a folder', () => {
     expect(await outcome(world.open())).toBe('CONFLICT')
     expect(await outcome(world.repair())).toBe('CONFLICT')
     expect(world.disk.list(dir)).toEqual([])
+
+    const shard = '/deep/data/shard-0/wal'
+    world.disk.makeFolder(shard)
+    world.disk.open('/deep/data/keelson.json', 'create').close()
+    expect(await outcome(repairWal(shard, world.ports))).toBe('CONFLICT')
   })
 
   test('that is damaged is CORRUPT with file, offset, lsn and evidence, and nothing is changed', async () => {
