@@ -1,40 +1,51 @@
-/** Tables in docs that name the tests of something by its number: what they say, and which of the tests they name are not there. */
-import { existsSync, readFileSync } from 'node:fs'
+/**
+ * Pages of evidence: tables whose rows begin with the number of a fault and end with the tests that show it. The tests are
+ * found by their titles, which begin with the numbers that they show.
+ */
+import { sourceFiles } from './source-files.ts'
 
-/** A row: its number, and what its last cell says of where it is shown. */
+/** A row of a table: its number and the text of its last cell. */
 export type EvidenceRow = { readonly number: string; readonly shown: string }
 
-/** The rows of a page whose first cell is a number that `pattern` knows. */
-export const evidenceRows = (path: string, pattern: RegExp): EvidenceRow[] =>
-  readFileSync(path, 'utf8')
+const numberPattern = /^[A-Z]\d+$/
+
+/** The cells of a line of a table, none for any other line. */
+export const cellsOf = (line: string): string[] =>
+  line.startsWith('|')
+    ? line
+        .split(/(?<!\\)\|/)
+        .slice(1, -1)
+        .map((cell) => cell.trim())
+    : []
+
+/** The rows of a page that begin with a number. */
+export const evidenceRows = (page: string): EvidenceRow[] =>
+  page
     .split('\n')
-    .map((line): EvidenceRow | undefined => {
-      const cells = line.split(/(?<!\\)\|/).map((cell) => cell.trim())
-      const [, number = ''] = cells
-      return pattern.test(number) ? { number, shown: cells.at(-2) ?? '' } : undefined
-    })
-    .filter((row) => row !== undefined)
+    .map(cellsOf)
+    .filter(([number = '']) => numberPattern.test(number))
+    .map((cells) => ({ number: cells[0] ?? '', shown: cells.at(-1) ?? '' }))
 
-/** The tests that the rows name and that are not in their file, under that number. */
-export const missingTests = (rows: readonly EvidenceRow[]): string[] =>
-  rows.flatMap((row) =>
-    testsOf(row)
-      .filter(({ file, title }) => !hasTest(file, row.number, title))
-      .map(({ file, title }) => `${row.number}: ${file}: ${title}`),
-  )
-
-const testsOf = ({ shown }: EvidenceRow): { readonly file: string; readonly title: string }[] =>
-  shown.split('<br>').map((item) => {
-    const [, file = '', title = ''] = /^`([^`]+)`: (.+)$/.exec(item) ?? []
-    return { file, title: title.replaceAll('\\|', '|') }
-  })
-
-/** Whether a title in `file` begins with numbers, this one among them, and goes on with `title`. */
-const hasTest = (file: string, number: string, title: string): boolean => {
-  if (!existsSync(file)) return false
-  const titles = readFileSync(file, 'utf8').matchAll(/(['"`])((?:[A-Z]\d+:? )+)(.*?)\1/g)
-  return [...titles].some(
-    ([, , numbers = '', words = '']) =>
-      numbers.split(/:? /).includes(number) && words.trim() === title.trim(),
-  )
+/** Every number that titles of tests begin with, and for each the tests: `file`: title. */
+export const numberedTests = (): Map<string, string[]> => {
+  const found = new Map<string, string[]>()
+  for (const { path, text } of sourceFiles('test'))
+    for (const [, , numbers = '', title = ''] of text.matchAll(/(['"`])((?:[A-Z]\d+:? )+)(.*?)\1/g))
+      for (const number of numbers.trim().split(/:? /))
+        found.set(number.replace(':', ''), [
+          ...(found.get(number.replace(':', '')) ?? []),
+          `\`${path}\`: ${title.trim().replaceAll('|', '\\|')}`,
+        ])
+  return found
 }
+
+/** The page with the tests of each number in its last column. A row without a test keeps its words. */
+export const withTests = (page: string, tests: ReadonlyMap<string, readonly string[]>): string =>
+  page
+    .split('\n')
+    .map((line) => {
+      const cells = cellsOf(line)
+      const shown = tests.get(cells[0] ?? '')
+      return shown ? `| ${[...cells.slice(0, -1), shown.join('<br>')].join(' | ')} |` : line
+    })
+    .join('\n')

@@ -1,0 +1,58 @@
+/**
+ * The pages of `test/evidence` name tests for every fault, case and defect that Keelson is made for, and for every promise.
+ * `npx vitest run test/evidence.test.ts -u` writes their last columns from the titles of the tests.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { evidenceRows, numberedTests, withTests } from './support/evidence-table.ts'
+
+const page = (name: string): string => readFileSync(`test/evidence/${name}`, 'utf8')
+const numbersOf = (name: string): string[] => evidenceRows(page(name)).map(({ number }) => number)
+const upTo = (letter: string, count: number): string[] =>
+  Array.from({ length: count }, (_, at) => `${letter}${at + 1}`)
+const titled = numberedTests()
+
+describe.each([
+  ['log.md', { D: 35, E: 59 }],
+  ['writes.md', { B: 10, S: 5, C: 5, R: 7, P: 5 }],
+])('test/evidence/%s', (name, counts) => {
+  test('has every number once', () => {
+    expect(numbersOf(name)).toEqual(
+      Object.entries(counts).flatMap(([letter, count]) => upTo(letter, count)),
+    )
+  })
+
+  test('names the tests whose titles begin with its numbers', async () => {
+    await expect(withTests(page(name), titled)).toMatchFileSnapshot(`evidence/${name}`)
+  })
+})
+
+test('a number without a test says why', () => {
+  const without = [...evidenceRows(page('log.md')), ...evidenceRows(page('writes.md'))].filter(
+    ({ number }) => !titled.has(number),
+  )
+  expect(without).toEqual([
+    { number: 'D29', shown: 'cannot be seen from within; stated in `docs/guarantees.md`' },
+    { number: 'D34', shown: 'with replication' },
+    { number: 'E53', shown: 'with replication' },
+    { number: 'E54', shown: 'with replication' },
+    { number: 'E59', shown: 'measured by `npm run bench -- wal`' },
+  ])
+})
+
+describe('test/evidence/guarantees.md', () => {
+  const promised = evidenceRows(readFileSync('docs/guarantees.md', 'utf8'))
+
+  test('has a row for every promise', () => {
+    expect(numbersOf('guarantees.md')).toEqual(promised.map(({ number }) => number))
+    expect(new Set(numbersOf('guarantees.md')).size).toBe(promised.length)
+  })
+
+  test('names tests for every promise, and only files that exist', () => {
+    const missing = evidenceRows(page('guarantees.md')).flatMap(({ number, shown }) => {
+      const files = [...shown.matchAll(/`(test\/[^`]+)`/g)].map(([, file]) => file ?? '')
+      return files.length === 0 ? [number] : files.filter((file) => !existsSync(file))
+    })
+    expect(missing).toEqual([])
+  })
+})
