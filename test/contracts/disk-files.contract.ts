@@ -31,7 +31,7 @@ export const diskFiles = (under: DiskBench): void => {
     test('a file made for large pieces takes all others as well, from any memory, and shows them at once', () => {
       const block = 4096
       const size = 64 * block
-      const paged = new Uint8Array(pageMemory(size), 0, size)
+      const paged = pageMemory(size)
       const file = under.disk.open(at('a'), 'createLarge')
       const expected = new Uint8Array(2 * size + 100)
       const write = (content: Uint8Array, offset: number): void => {

@@ -3,7 +3,6 @@ import type { BlobProtocol } from '../../src/storage/blobs/blob-host.ts'
 import { readBlobRange } from '../../src/storage/blobs/blob-reader.ts'
 import { recordExtent } from '../../src/storage/blobs/blob-record.ts'
 import { Blobs } from '../../src/storage/blobs/blobs.ts'
-import type { Workbench } from '../../src/storage/blobs/record-writer.ts'
 import type { BlobRef } from '../../src/storage/values/blob-reference.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
@@ -21,7 +20,7 @@ export const payload = (number: number, size = 300): Uint8Array => {
 export class BlobWorld {
   readonly disk: SimulatedDisk
   readonly segmentBytes: number
-  readonly bench: Workbench | undefined
+  readonly makeBuffer: (() => Uint8Array) | undefined
   blobs: Blobs
   #lives = 0
 
@@ -29,15 +28,16 @@ export class BlobWorld {
     seed = 1,
     segmentBytes = 64 * 1024,
     disk = simulatedDisk({ seed }),
-    bench,
+    bufferBytes,
   }: {
     readonly seed?: number
     readonly segmentBytes?: number
     readonly disk?: SimulatedDisk
-    readonly bench?: Workbench
+    /** Records are written in pieces of so many bytes, a multiple of 4,096. */
+    readonly bufferBytes?: number
   } = {}) {
     this.disk = disk
-    this.bench = bench
+    this.makeBuffer = bufferBytes === undefined ? undefined : () => new Uint8Array(bufferBytes)
     this.segmentBytes = segmentBytes
     disk.makeFolder('/data')
     disk.syncFolder('/')
@@ -46,7 +46,7 @@ export class BlobWorld {
 
   /** A new life, as a new process begins one. */
   open(): Blobs {
-    this.blobs = new Blobs(this.disk, this.bench)
+    this.blobs = new Blobs(this.disk, this.makeBuffer)
     this.blobs.handle('open', { dir, segmentBytes: this.segmentBytes, life: ++this.#lives })
     return this.blobs
   }

@@ -102,3 +102,19 @@ test('large values through threads: put, read back, streamed, and still there af
   expect(value(19).equals(again.store.get('k19') as Buffer)).toBe(true)
   await again.close()
 })
+
+test('many large values put at once read back as they were, in this process and the next', async () => {
+  const dir = tempFolder()
+  const value = (at: number) => Buffer.alloc(300_000 + ((at * 77_777) % 2_000_000), `value ${at} `)
+  const keys = Array.from({ length: 90 }, (_, at) => at)
+  const app = await start({ dir })
+  await Promise.all(keys.map((at) => app.store.put(`k${at}`, value(at))))
+  const isThere = async ({ store }: typeof app, at: number) =>
+    value(at).equals((await store.load(`k${at}`)) as Buffer)
+  for (const at of keys) expect(await isThere(app, at), `k${at}`).toBe(true)
+  await app.close()
+
+  const again = await start({ dir })
+  for (const at of keys) expect(await isThere(again, at), `k${at}`).toBe(true)
+  await again.close()
+})

@@ -114,11 +114,6 @@ export class ChunkSums {
     }
   }
 
-  /** The sums of the chunks that are full by now. */
-  get full(): readonly number[] {
-    return this.#sums
-  }
-
   /** The sums of all chunks; nothing can be added after it. */
   end(): readonly number[] {
     if (this.#filled > 0) this.#next()

@@ -19,7 +19,7 @@ import {
   writeNext,
 } from './blob-folder.ts'
 import { blobBytesMax, recordBytes } from './blob-record.ts'
-import { RecordWriter, type Workbench } from './record-writer.ts'
+import { RecordWriter } from './record-writer.ts'
 
 /** Where blobs go. */
 export type BlobFolderOptions = {
@@ -35,7 +35,7 @@ type Active = { readonly segment: number; readonly file: DiskFile; end: number }
 export class BlobWriter {
   readonly #disk: Disk
   readonly #options: BlobFolderOptions
-  readonly #bench: Workbench
+  readonly #buffer: () => Uint8Array
   #next: number
   /** What was written down of it. */
   #promised: number
@@ -44,9 +44,14 @@ export class BlobWriter {
   #hasFolder = false
 
   /** Takes what `listBlobs` has found. */
-  constructor(disk: Disk, bench: Workbench, options: BlobFolderOptions, listing: BlobListing) {
+  constructor(
+    disk: Disk,
+    buffer: () => Uint8Array,
+    options: BlobFolderOptions,
+    listing: BlobListing,
+  ) {
     this.#disk = disk
-    this.#bench = bench
+    this.#buffer = buffer
     this.#options = options
     this.#next = listing.next
     this.#promised = 0
@@ -134,9 +139,9 @@ export class BlobWriter {
     isNew: boolean,
   ): BlobRef[] {
     try {
-      const records = new RecordWriter(active, this.#bench, bytes)
-      for (const payload of payloads) records.add(payload)
-      const refs = records.end()
+      const records = new RecordWriter(active, this.#buffer())
+      const refs = payloads.map((payload) => records.add(payload))
+      records.end()
       active.file.sync()
       if (isNew) this.#disk.syncFolder(this.#options.dir)
       active.end += bytes

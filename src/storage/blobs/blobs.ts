@@ -9,7 +9,6 @@ import type { BlobProtocol, BlobRequestKind } from './blob-host.ts'
 import { BlobReading } from './blob-reader.ts'
 import { BlobStreamWriter } from './blob-stream-writer.ts'
 import { BlobWriter } from './blob-writer.ts'
-import { plainBench, type Workbench } from './record-writer.ts'
 
 type Handlers = {
   readonly [K in BlobRequestKind]: (
@@ -24,13 +23,19 @@ type Clearing = {
   readonly steps: Generator<undefined, number>
 }
 
+const newBuffer = (bytes: number): Uint8Array => new Uint8Array(bytes)
+
+/** The size of one write. */
+const writeBytes = 2 * 1024 * 1024
+
 /** Streams and readings of one life are never taken for those of another. */
 const idsOfLife = 2 ** 32
 
 /** One life of a shard's blobs. */
 export class Blobs {
   readonly #disk: Disk
-  readonly #bench: Workbench
+  readonly #makeBuffer: (bytes: number) => Uint8Array
+  #buffer: Uint8Array | undefined
   readonly #streams = new Map<number, BlobStreamWriter>()
   readonly #readings = new Map<number, BlobReading>()
   #dir = ''
@@ -78,10 +83,10 @@ export class Blobs {
     },
   }
 
-  /** The bench is used again in each life. */
-  constructor(disk: Disk, bench: Workbench = plainBench()) {
+  /** `makeBuffer` makes the memory that blobs are written from; the first put calls it. */
+  constructor(disk: Disk, makeBuffer = newBuffer) {
     this.#disk = disk
-    this.#bench = bench
+    this.#makeBuffer = makeBuffer
   }
 
   /** Carries out a request. @throws KeelsonError as the protocol says */
@@ -101,8 +106,13 @@ export class Blobs {
     const listing = refusing(() => listBlobs(this.#disk, options.dir))
     this.#dir = options.dir
     this.#lastId = options.life * idsOfLife
-    this.#writer = new BlobWriter(this.#disk, this.#bench, options, listing)
+    this.#writer = new BlobWriter(this.#disk, () => this.#writeBuffer(), options, listing)
     return { segments: listing.segments, strange: listing.strange }
+  }
+
+  #writeBuffer(): Uint8Array {
+    this.#buffer ??= this.#makeBuffer(writeBytes)
+    return this.#buffer
   }
 
   #opened(): BlobWriter {

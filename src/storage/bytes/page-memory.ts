@@ -1,29 +1,26 @@
 /**
- * Memory that begins at the border of a page, as writing past the system's cache asks, and that threads can share. The one
- * memory of JavaScript with such a border is WebAssembly's; where there is none it is any other, and the disk does without.
+ * Memory that begins at a page border, which writes past the system's page cache (`O_DIRECT`) require. In JavaScript only
+ * WebAssembly makes such memory. Where WebAssembly is missing this is ordinary memory, and the disk writes through the cache.
  */
 
-/** What is used of the global: our types have no DOM. */
+/** The part of the global that is used here; our types have no DOM. */
 declare const WebAssembly:
   | undefined
   | {
-      readonly Memory: new (pages: {
-        readonly initial: number
-        readonly maximum: number
-        readonly shared: true
-      }) => { readonly buffer: SharedArrayBuffer }
+      readonly Memory: new (pages: { readonly initial: number }) => { readonly buffer: ArrayBuffer }
     }
 
 const wasmPageBytes = 64 * 1024
 
-/** At least so many bytes, all zeros. They take up memory from when they are first written to. */
-export const pageMemory = (bytes: number): SharedArrayBuffer => {
-  const pages = Math.ceil(bytes / wasmPageBytes)
+/** `bytes` zero bytes. They take up memory once they are written to. */
+export const pageMemory = (bytes: number): Uint8Array => {
   try {
-    if (typeof WebAssembly !== 'undefined')
-      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer
+    if (typeof WebAssembly !== 'undefined') {
+      const { buffer } = new WebAssembly.Memory({ initial: Math.ceil(bytes / wasmPageBytes) })
+      return new Uint8Array(buffer, 0, bytes)
+    }
   } catch {
-    // Its guards take address space, which a limit may not leave.
+    // WebAssembly reserves guard pages around its memory, which a limit on address space can forbid.
   }
-  return new SharedArrayBuffer(pages * wasmPageBytes)
+  return new Uint8Array(bytes)
 }

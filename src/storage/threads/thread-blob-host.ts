@@ -6,8 +6,8 @@
 import { KeelsonError } from '../../errors.ts'
 import type { BlobHost, BlobProtocol, BlobRequestKind } from '../blobs/blob-host.ts'
 import { Blobs } from '../blobs/blobs.ts'
+import { pageMemory } from '../bytes/page-memory.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
-import { assistedBench } from './sum-assistant.ts'
 import {
   answer,
   isThread,
@@ -43,7 +43,7 @@ export const threadBlobHost = (): BlobHost => {
 
 /** The thread's side: one request after another. */
 const serveBlobs = (): void => {
-  const blobs = new Blobs(nodeDisk(), assistedBench())
+  const blobs = new Blobs(nodeDisk(), pageMemory)
   takeQuestions(({ id, kind, request }) => {
     const asked = kind as BlobRequestKind
     answer(id, () => blobs.handle(asked, request as BlobProtocol[typeof asked]['request']))
