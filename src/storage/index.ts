@@ -31,6 +31,7 @@ export {
   refusalError,
   type UnitAnswer,
 } from './commands/command-answer.ts'
+export { checkCommand, checkCommands, checkUnits } from './commands/command-check.ts'
 export { decodeFrame } from './commands/command-decoding.ts'
 export { encodeFrame, encodeFrameInto, frameLength } from './commands/command-encoding.ts'
 export {

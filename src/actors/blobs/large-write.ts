@@ -9,7 +9,7 @@ import { commandsOf, type FrameUnits, type Unit, unitsIn, valuesOf } from '../..
 import type { MarkedKeys } from '../admission/order-marks.ts'
 import { inTurn } from '../admission/order-turn.ts'
 import type { Applied } from '../log/wal-writer.ts'
-import { prepare } from '../shard/blob-command.ts'
+import { withBlobs } from '../shard/blob-command.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { BlobPin } from '../shard/shard-blobs.ts'
 import * as BlobStore from './blob-store.ts'
@@ -47,7 +47,7 @@ export const writeLarge = async (write: LargeWrite): Promise<Applied> => {
   return settlingPin(
     pin,
     inTurn(terms, async (queued) => {
-      const units = await prepare(write.units, shard.blobs.parts.terms, (payloads) =>
+      const units = await withBlobs(write.units, shard.blobs.parts.terms, (payloads) =>
         BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write)),
       )
       const ended = write.append(units)

@@ -6,6 +6,7 @@
 import {
   type BlobRef,
   blobRope,
+  checkUnits,
   commandsOf,
   encodeRope,
   type FrameUnits,
@@ -42,10 +43,20 @@ const hasLarge = (unit: Unit, terms: BlobTerms): boolean =>
     : commandsOf(unit).some((command) => valuesOf(command).some((value) => isLarge(value, terms)))
 
 /**
+ * `withBlobs` for units from outside the store, which are checked and copied first.
+ * @throws KeelsonError `INVALID_ARGUMENT`; as `withBlobs` does
+ */
+export const prepare = async (
+  frame: FrameUnits,
+  terms: BlobTerms,
+  put: PutPayloads,
+): Promise<readonly Unit[]> => withBlobs(checkUnits(frame), terms, put)
+
+/**
  * The units with references in place of their large values, all of which are durable by then; the units themselves when
  * none is large. One put, whatever the number of values. @throws what `put` throws: nothing refers to anything then
  */
-export const prepare = async (
+export const withBlobs = async (
   frame: FrameUnits,
   terms: BlobTerms,
   put: PutPayloads,

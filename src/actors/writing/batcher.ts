@@ -2,19 +2,22 @@
  * The batcher in the words of its reference (FerricStore's Batcher): writes that share a frame with others of their namespace.
  * `app.store` goes the same way; these are for actors that have commands at hand, or a caller's `from` to answer later.
  */
-import { KeelsonError } from '../../errors.ts'
 import type { From, System } from '../../runtime/index.ts'
 import {
   type Command,
+  checkCommand,
+  checkCommands,
   type PutEntry,
   refusalError,
   type Unit,
   type UnitAnswer,
 } from '../../storage/index.ts'
-import type { Admission } from '../admission/allowance.ts'
+import { Admission } from '../admission/allowance.ts'
 import type { Position } from '../queue/commit-follower.ts'
+import { invalidArgument } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as BatcherServer from './batcher-server.ts'
+import { checkWrite } from './write-options.ts'
 import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
 
 export {
@@ -43,28 +46,28 @@ export type CommandWritten = { readonly position: Position; readonly answer: Uni
 /** What becomes of an asynchronous write: the `from` is answered, or the caller has the promise, and its token still. */
 export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
 
-/** Writes one command. @throws KeelsonError as `submit` does, and what the state refuses it with */
+/**
+ * Writes one command, which is checked and copied first.
+ * @throws KeelsonError `INVALID_ARGUMENT`; as `submit` does; what the state refuses it with
+ */
 export const write = async (
   system: System,
   shard: Shard,
   command: Command,
   terms: BatchTerms = {},
-): Promise<CommandWritten> => {
-  const units: Unit[] = [command]
-  return onlyAnswer(await submit(system, shard, writeOf(shard, units, terms)))
-}
+): Promise<CommandWritten> =>
+  onlyAnswer(await submit(system, shard, writeOf(shard, [checkCommand(command)], terms)))
 
-/** Writes commands that share a frame and nothing else: each is applied, or `refused`, by itself. @throws KeelsonError as `submit` does */
-export const writeBatch = (
+/**
+ * Writes commands that share a frame and nothing else: each is applied, or `refused`, by itself.
+ * @throws KeelsonError `INVALID_ARGUMENT`; as `submit` does
+ */
+export const writeBatch = async (
   system: System,
   shard: Shard,
   commands: readonly Command[],
   terms: BatchTerms = {},
-): Promise<Submitted> => {
-  if (commands.length === 0) return Promise.reject(nothing())
-  const units = commands.map((command): Unit => command)
-  return submit(system, shard, writeOf(shard, units, terms))
-}
+): Promise<Submitted> => submit(system, shard, writeOf(shard, checkCommands(commands), terms))
 
 /** Puts all entries, or none. @throws KeelsonError as `write` does */
 export const writePutBatch = (
@@ -113,9 +116,10 @@ const writeAsync = (
   from: From<CommandWritten>,
   { token, ...terms }: AsyncTerms,
 ): AsyncOutcome<CommandWritten> => {
+  if (token !== undefined && !(token instanceof Admission))
+    throw invalidArgument('token', 'one of the gate', token)
   const batcher = system.whereis(BatcherServer.name(shard.parts.instance, shard.index))
-  const way = token ? submitAdmitted : submit
-  const work = way(system, shard, writeOf(shard, [command], terms)).then(onlyAnswer)
+  const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }
   token?.transfer(batcher)
   work.then(
@@ -131,13 +135,21 @@ const writeAsync = (
   return 'accepted'
 }
 
-const writeOf = (shard: Shard, units: readonly Unit[], terms: BatchTerms): Write => {
-  const { windowMs, deadlineMs = shard.parts.settings.deadlineMs, whenFull = 'wait' } = terms
-  return {
-    units,
-    options: { ack: 'applied', deadlineMs, whenFull, windowMs },
-  }
+const admittedWrite = async (
+  system: System,
+  shard: Shard,
+  command: Command,
+  terms: BatchTerms,
+  token: Admission | undefined,
+): Promise<CommandWritten> => {
+  const way = token ? submitAdmitted : submit
+  return onlyAnswer(await way(system, shard, writeOf(shard, [checkCommand(command)], terms)))
 }
+
+const writeOf = (shard: Shard, units: readonly Unit[], terms: BatchTerms): Write => ({
+  units,
+  options: checkWrite('commit', terms, shard.parts.settings.deadlineMs),
+})
 
 const onlyAnswer = ({ position, answers }: Submitted): CommandWritten => {
   const [answer] = answers
@@ -145,5 +157,3 @@ const onlyAnswer = ({ position, answers }: Submitted): CommandWritten => {
   if (answer.kind === 'refused') throw refusalError(answer)
   return { position, answer }
 }
-
-const nothing = (): KeelsonError => new KeelsonError('INVALID_ARGUMENT', 'There is no command.')

@@ -50,14 +50,18 @@ const unsupported = (what: string, code: number): KeelsonError =>
 
 const readUnit = (reader: PayloadReader): Unit => {
   const kind = reader.u8()
-  if (kind === unitKinds.command) return readCommand(reader)
-  if (kind !== unitKinds.batch) throw unsupported('unit', kind)
-  const commands = readMany(reader, () => {
+  const read = unitReaders[kind]
+  if (!read) throw unsupported('unit', kind)
+  return read(reader)
+}
+
+const readBatch = (reader: PayloadReader): Unit => ({
+  kind: 'batch',
+  commands: readMany(reader, () => {
     const length = reader.u32()
     return reader.within(length, () => readCommand(reader))
-  })
-  return { kind: 'batch', commands }
-}
+  }),
+})
 
 /** A list behind its length as u32. It is read item by item, so that a length that lies reserves nothing. */
 const readMany = <T>(reader: PayloadReader, read: () => T): T[] => {
@@ -80,6 +84,12 @@ const readCommand = (reader: PayloadReader): Command => {
   }
   if (code === remove) return { kind: 'delete', key: readKey(reader) }
   return readOther(reader, code)
+}
+
+/** What reads a unit of each kind. A kind without a reader is one that a later version writes. */
+const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) | undefined } = {
+  [unitKinds.command]: readCommand,
+  [unitKinds.batch]: readBatch,
 }
 
 const kindsByCode: ReadonlyMap<number, Command['kind']> = new Map(

@@ -107,7 +107,9 @@ const writeKey = (sink: PayloadSink, key: string): void => sink.text('a key', ke
 
 const writeCommand = (sink: PayloadSink, command: Command): void => {
   const owner = 'owner' in command ? command.owner : undefined
-  sink.u8(commandCodes[command.kind] | (owner === undefined ? 0 : ownedFlag))
+  const code = commandCodes[command.kind]
+  if (code === undefined) throw invalid(`there is no command ${command.kind}`)
+  sink.u8(code | (owner === undefined ? 0 : ownedFlag))
   if ('key' in command) writeKey(sink, command.key)
   if (owner !== undefined) sink.text('an owner', owner, ownerBytesMax)
   writeFields(sink, command)
