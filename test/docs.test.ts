@@ -1,0 +1,83 @@
+/** The rules for Markdown: lines that fit, tables that a change of one row leaves alone, and links that lead somewhere. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const inFolder = (dir: string): string[] =>
+  readdirSync(dir)
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(dir, name))
+
+const forUsers = ['README.md', 'ARCHITECTURE.md', ...inFolder('docs')].filter(
+  (path) => path !== 'docs/testing.md',
+)
+const pages = [...forUsers, 'bench/NOTES.md', 'src/storage/FORMAT.md', ...inFolder('test/evidence')]
+
+/** The lines of a page outside of its examples. */
+const linesOf = (path: string): string[] =>
+  readFileSync(path, 'utf8')
+    .replace(/^( *)```[\s\S]*?^\1```$/gm, '')
+    .split('\n')
+
+const isRow = (line: string): boolean => line.startsWith('|')
+
+/** The places that the headings of a page are linked by. */
+const anchorsOf = (path: string): string[] =>
+  linesOf(path).flatMap((line) => {
+    const heading = /^#+ (.*)$/.exec(line)?.[1]
+    return heading
+      ? [
+          heading
+            .toLowerCase()
+            .replace(/[^\p{L}\p{N} _-]/gu, '')
+            .replaceAll(' ', '-'),
+        ]
+      : []
+  })
+
+describe.each(pages)('%s', (path) => {
+  test('has prose of at most 100 columns', () => {
+    const long = linesOf(path).filter((line) => !isRow(line) && [...line].length > 100)
+    expect(long).toEqual([])
+  })
+
+  test('has tables without padding', () => {
+    const padded = linesOf(path).filter(
+      (line) =>
+        isRow(line) && line.split(/(?<!\\)\|/).some((cell) => /^ {2}\S|\S {2}$|-{4}/.test(cell)),
+    )
+    expect(padded).toEqual([])
+  })
+
+  test('links to pages and headings that exist', () => {
+    const links = [
+      ...linesOf(path)
+        .join('\n')
+        .matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)/g),
+    ]
+    const broken = links
+      .map(([, file = '', anchor]) => {
+        const target = file === '' ? path : join(dirname(path), file)
+        const found = existsSync(target) && (!anchor || anchorsOf(target).includes(anchor))
+        return found ? '' : `${file}#${anchor ?? ''}`
+      })
+      .filter((link) => link !== '')
+    expect(broken).toEqual([])
+  })
+
+  test('names files of the project that exist', () => {
+    // A note in a laboratory book, or a change, may name a file of its day.
+    if (path === 'bench/NOTES.md' || path === 'CHANGELOG.md') return
+    const named = [
+      ...readFileSync(path, 'utf8').matchAll(
+        /(?<![\w/.-])((?:src|test|docs|bench|examples)\/[\w./-]*[\w/])/g,
+      ),
+    ].map(([, file = '']) => file)
+    expect([...new Set(named)].filter((file) => !existsSync(file))).toEqual([])
+  })
+})
+
+test.each(forUsers)('%s gives no time of day', (path) => {
+  const times = linesOf(path).filter((line) => /(?<![\w:])[012]?\d:[0-5]\d(?![\d:])/.test(line))
+  expect(times).toEqual([])
+})
