@@ -275,6 +275,36 @@ describe('sources and tests', () => {
   })
 })
 
+describe('the tests', () => {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    scripts: Record<string, string>
+  }
+
+  test('are run by `npm test` and `npm run test:all`, each of them, and the second by CI', () => {
+    // The tiers differ in what a test reads from `support/tier.ts`: no file belongs to one of them alone.
+    expect(scripts.test).toMatch(/ && vitest run$/)
+    expect(scripts['test:all']).toBe(
+      scripts.test?.replace(/vitest run$/, 'KEELSON_TIER=all vitest run'),
+    )
+    expect(readFileSync('.ci/run', 'utf8')).toMatch(/^npm ci .*&& npm run test:all$/m)
+    expect(readFileSync('vitest.config.ts', 'utf8')).toContain("include: ['test/**/*.test.ts']")
+    expect(readFileSync('vitest.config.ts', 'utf8')).not.toContain('exclude')
+  })
+
+  test('stand in files named *.test.ts: every other file is imported, or a program that is run', () => {
+    const used = new Set(tests.flatMap(({ targets }) => targets))
+    const isRun = (path: string): boolean => {
+      const name = path.slice(path.lastIndexOf('/') + 1)
+      return tests.some((file) => file.path !== path && file.text.includes(name))
+    }
+    const found = tests.filter(
+      ({ path }) =>
+        !/\.test\.ts$|\.types\.ts$|\/main\.ts$/.test(path) && !used.has(path) && !isRun(path),
+    )
+    expect(found.map(({ path }) => path)).toEqual([])
+  })
+})
+
 describe('the lock file', () => {
   const text = readFileSync('package-lock.json', 'utf8')
 

@@ -4,12 +4,13 @@
  */
 import { join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { thorough } from '../support/tier.ts'
 import { failureOf } from './judgement.ts'
 import { failureLines } from './report.ts'
 import { moreScenarios, ownScenarios, type ScenarioFile, scenarioFiles } from './scenario-files.ts'
 
 /** Orders of processes that are tried besides the plain one. */
-const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+const seeds = Array.from({ length: thorough(2, 20) }, (_, index) => index + 1)
 
 const files = [ownScenarios, moreScenarios].flatMap(scenarioFiles)
 

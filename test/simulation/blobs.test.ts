@@ -1,8 +1,9 @@
 /** Lives of instances with large values. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/blobs.test.ts`. */
 import { expect, test } from 'vitest'
 import { BlobLife, type BlobStory } from '../support/blob-life.ts'
+import { countOf } from '../support/tier.ts'
 
-const seeds = Number(process.env.KEELSON_SEEDS ?? 25)
+const seeds = countOf('KEELSON_SEEDS', 10, 100)
 const first = Number(process.env.KEELSON_SEED ?? 1)
 
 /** So many lives a test: what they leave behind is let go of with its end. */

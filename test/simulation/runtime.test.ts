@@ -8,8 +8,9 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import { runtimeWorld } from '../support/runtime-world.ts'
+import { countOf } from '../support/tier.ts'
 
-const seedCount = Number(process.env.KEELSON_SEEDS ?? 200)
+const seedCount = countOf('KEELSON_SEEDS', 60, 600)
 const only = process.env.KEELSON_SEED
 const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
 

@@ -7,8 +7,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { history, live } from '../support/store-history.ts'
+import { countOf } from '../support/tier.ts'
 
-const histories = Number(process.env.KEELSON_SEEDS ?? 120)
+const histories = countOf('KEELSON_SEEDS', 40, 500)
 const seed = process.env.KEELSON_SEED
 
 test(`every command answers and does what the model says, in ${histories} histories`, async () => {

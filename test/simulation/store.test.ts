@@ -10,8 +10,9 @@ import { seededRandom } from '../../src/clock.ts'
 import type { KeelsonError } from '../../src/errors.ts'
 import type { App } from '../../src/supervisors/index.ts'
 import { machine } from '../support/simulated-instance.ts'
+import { countOf } from '../support/tier.ts'
 
-const seedCount = Number(process.env.KEELSON_SEEDS ?? 150)
+const seedCount = countOf('KEELSON_SEEDS', 30, 500)
 const only = process.env.KEELSON_SEED
 const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
 

@@ -8,8 +8,9 @@ import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import { machine } from '../support/simulated-instance.ts'
+import { countOf } from '../support/tier.ts'
 
-const seedCount = Number(process.env.KEELSON_SEEDS ?? 150)
+const seedCount = countOf('KEELSON_SEEDS', 50, 500)
 const only = process.env.KEELSON_SEED
 const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
 

@@ -11,11 +11,12 @@ import { lmdbProjections } from '../../src/storage/lmdb/lmdb-projection-store.ts
 import type { Row, RowChange } from '../../src/storage/ports/projection-store.ts'
 import { childProgram } from './child-program.ts'
 import { type Damage, damaged, diskWith } from './projection-damage.ts'
+import { countOf } from './tier.ts'
 
 /** Of the stores and of the damages. */
 export const seed = Number(process.env.KEELSON_SEED ?? 1)
 
-const times = Number(process.env.KEELSON_SEEDS ?? 1)
+const times = countOf('KEELSON_SEEDS', 0.2, 1)
 
 /** Flips of each kind that are examined. */
 export const flipsEach = 500 * times

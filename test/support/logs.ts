@@ -173,7 +173,3 @@ export const segmentsOn = (disk: SimulatedDisk): string[] =>
 
 /** The newest segment's path. */
 export const newestOn = (disk: SimulatedDisk): string => segmentsOn(disk).at(-1) ?? ''
-
-/** How often a test in seeds runs: more with `KEELSON_SEEDS`. */
-export const seedsOf = (usual: number): number[] =>
-  Array.from({ length: Number(process.env.KEELSON_SEEDS ?? usual) }, (_, index) => index + 1)

@@ -6,9 +6,10 @@ import { expect, onTestFinished, test } from 'vitest'
 import { threadBlobHost } from '../../dist/storage/threads/thread-blob-host.js'
 import { childProgram } from '../support/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { countOf } from '../support/tier.ts'
 
 /** 2 GB: `KEELSON_STREAM_MB=2048 npx vitest run test/system/blobs.test.ts`. */
-const megabytes = Number(process.env.KEELSON_STREAM_MB ?? 200)
+const megabytes = countOf('KEELSON_STREAM_MB', 128, 512)
 const size = megabytes * 1024 * 1024
 const growthMax = 100 * 1024 * 1024
 

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
 import { examineProjection } from '../../src/storage/lmdb/lmdb-examination.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { sampled } from '../support/tier.ts'
 
 const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href
 
@@ -71,7 +72,7 @@ describe('the end of a process, while the thread commits', () => {
       setTimeout(() => { ${end.code} }, Number(process.argv[2]))
       for (let lsn = 2; ; lsn++) await commit(lsn)
     `
-    for (const delay of [1, 4, 9, 17, 30]) {
+    for (const delay of sampled([1, 4, 9, 17, 30], 3)) {
       const { status, signal } = run(program, [dir, String(delay)])
       expect({ delay, status, signal }).toEqual({ delay, status: end.status, signal: end.signal })
       expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
@@ -84,7 +85,7 @@ describe('the end of a process, while the thread commits', () => {
       void commitTo(opening())(1)
       setTimeout(() => process.exit(7), Number(process.argv[2]))
     `
-    for (const delay of [0, 20, 40, 60])
+    for (const delay of sampled([0, 20, 40, 60], 2))
       expect(run(program, [dir, String(delay)])).toMatchObject({ status: 7, signal: null })
     expect(['absent', 'sound']).toContain(examined(dir).state)
   })

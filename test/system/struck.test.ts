@@ -6,13 +6,15 @@ import { describe, expect, test } from 'vitest'
 import { killRounds } from '../harness/kill-rounds.ts'
 import { noLoopDisk } from '../harness/loop-disk.ts'
 import { pageRounds, powerRounds } from '../harness/power-rounds.ts'
+import { thorough } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
+const [killed, cut] = [thorough(5, 40), thorough(1, 4)]
 
 test('D1 E32 kill -9 while logs and stores are written or opened loses nothing that was answered', async () => {
-  const { rounds, promised } = await killRounds({ rounds: 20, seed })
+  const { rounds, promised } = await killRounds({ rounds: killed, seed })
 
-  expect(rounds).toBeGreaterThanOrEqual(20)
+  expect(rounds).toBeGreaterThanOrEqual(killed)
   expect(promised).toBeGreaterThan(0)
 }, 120_000)
 
@@ -20,16 +22,16 @@ const reason = noLoopDisk()
 
 describe.skipIf(reason !== undefined)(`a power cut${reason ? ` (skipped: ${reason})` : ''}`, () => {
   test('D2 E33 while logs and stores are written or opened loses nothing that was answered', async () => {
-    const { strikes, promised } = await powerRounds({ rounds: 2, seed })
+    const { strikes, promised } = await powerRounds({ rounds: cut, seed })
 
-    expect(strikes).toBe(2)
+    expect(strikes).toBe(cut)
     expect(promised).toBeGreaterThan(0)
   }, 120_000)
 
   test('D4 E34 after which only some pages of what was written are there loses nothing that was synced, and is cut', async () => {
-    const { torn, promised } = await pageRounds({ rounds: 2, seed })
+    const { torn, promised } = await pageRounds({ rounds: cut, seed })
 
-    expect(promised).toBeGreaterThanOrEqual(80)
+    expect(promised).toBeGreaterThanOrEqual(40 * cut)
     // A share of the pages is kept, drawn for each log: that no tail of eight is torn would be luck of 1 in thousands.
     expect(torn).toBeGreaterThan(0)
   }, 120_000)

@@ -6,9 +6,10 @@ import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import { childProgram } from '../support/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { countOf } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
-const rounds = Number(process.env.KEELSON_KILL_ROUNDS ?? 4)
+const rounds = countOf('KEELSON_KILL_ROUNDS', 2, 10)
 
 const contentOf = (number: number): string => `${number} ${'x'.repeat(number % 700)}`
 

@@ -3,9 +3,10 @@ import { seededRandom } from '../../../src/clock.ts'
 import { BlobExtents, gapsBetween } from '../../../src/storage/blobs/blob-extents.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.ts'
+import { countOf } from '../../support/tier.ts'
 
 /** More with `KEELSON_SEEDS=10000 npx vitest run test/storage/blobs`. */
-const seeds = Number(process.env.KEELSON_SEEDS ?? 150)
+const seeds = countOf('KEELSON_SEEDS', 40, 500)
 
 describe('extents', () => {
   test('merge where they touch, and leave the gaps between them', () => {

@@ -1,10 +1,10 @@
 /** Whole lives of a log, thousands of them. A failing one names its seed; `KEELSON_SEEDS` sets how many are lived. */
 import { expect, test } from 'vitest'
 import { liveOn } from '../../support/log-life.ts'
-import { seedsOf } from '../../support/logs.ts'
+import { seedsOf } from '../../support/tier.ts'
 
 test('no life loses what was acknowledged, changes an order, leaves a gap or outlives a poison', () => {
-  const stories = seedsOf(700).map((seed) => liveOn(seed))
+  const stories = seedsOf(150, 2_000).map((seed) => liveOn(seed))
 
   // A simulation in which nothing happens proves nothing.
   const sum = (pick: (story: (typeof stories)[number]) => number): number =>

@@ -19,9 +19,13 @@ import {
   readAll,
   segmentsOn,
 } from '../../support/logs.ts'
+import { thorough } from '../../support/tier.ts'
 
 const sector = 512
 const firstGroup = 4096
+
+/** Every bit or length is tried, in the quick tier one in 13. */
+const step = thorough(13, 1)
 
 /** Three acknowledged groups of two frames each, 600 bytes a frame, then a crash: groups of 1,536 bytes do not fit thrice. */
 const groupBytes = 1024
@@ -86,7 +90,7 @@ describe('a bit that is turned over', () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     const sound = facts(world.inspect())
-    for (let bit = firstGroup * 8; bit < framesEnd * 8; bit++) {
+    for (let bit = firstGroup * 8; bit < framesEnd * 8; bit += step) {
       world.disk.flipBit(path, bit)
       const found = look(world)
       world.disk.flipBit(path, bit)
@@ -111,7 +115,7 @@ describe('a bit that is turned over', () => {
     const path = newestOn(world.disk)
     const sound = JSON.stringify(facts(world.inspect()))
     const remarks = new Set<number>()
-    for (let bit = 0; bit < 4096 * 8; bit++) {
+    for (let bit = 0; bit < 4096 * 8; bit += step) {
       // Every bit of both copies; of the unused space between them one in each byte will do.
       if (bit % 2048 >= 512 * 8 && bit % 8 !== 0) continue
       world.disk.flipBit(path, bit)
@@ -127,7 +131,7 @@ describe('a bit that is turned over', () => {
   test('in the MANIFEST loses no frame', () => {
     const world = threeGroups()
     const path = `${dir}/MANIFEST`
-    for (let bit = 0; bit < 8192 * 8; bit += bit % 32768 < 4096 ? 1 : 64) {
+    for (let bit = 0; bit < 8192 * 8; bit += step * (bit % 32768 < 4096 ? 1 : 64)) {
       world.disk.flipBit(path, bit)
       const found = look(world)
       world.disk.flipBit(path, bit)
@@ -143,7 +147,7 @@ describe('a bit that is turned over', () => {
   ])('D7 in the last group is found to be damage when %s proves it', (_, evidence) => {
     const world = threeGroups()
     const path = newestOn(world.disk)
-    for (let bit = groupAt(3) * 8; bit < (groupAt(3) + 432) * 8; bit += 5) {
+    for (let bit = groupAt(3) * 8; bit < (groupAt(3) + 432) * 8; bit += 5 * step) {
       world.disk.flipBit(path, bit)
       if (look(world, evidence) !== 'CORRUPT') expect.fail(`bit ${bit}`)
       world.disk.flipBit(path, bit)
@@ -158,7 +162,7 @@ describe('a bit that is turned over', () => {
     const path = newestOn(world.disk)
     const { size = 0 } = world.disk.entry(path) ?? {}
     const sound = facts(world.inspect())
-    for (let bit = firstGroup * 8; bit < size * 8; bit++) {
+    for (let bit = firstGroup * 8; bit < size * 8; bit += step) {
       world.disk.flipBit(path, bit)
       const found = look(world)
       world.disk.flipBit(path, bit)
@@ -231,7 +235,7 @@ describe('a segment that is cut', () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     const { size = 0 } = world.disk.entry(path) ?? {}
-    for (let length = 0; length < size; length++) {
+    for (let length = 0; length < size; length += step) {
       const copy = world.on(world.disk.clone())
       const file = copy.disk.open(path, 'write')
       file.truncate(length)
@@ -261,7 +265,7 @@ describe('zeros', () => {
   test('D3 E11 from any byte of the last group on leave the longest whole beginning, and another frame can follow', () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
-    for (let from = groupAt(3); from < framesEnd; from++) {
+    for (let from = groupAt(3); from < framesEnd; from += step) {
       const disk = world.disk.clone()
       disk.poke(path, from, new Uint8Array(framesEnd - from))
       const whole = from < groupAt(3) + 432 ? 4 : from < groupAt(3) + 864 ? 5 : 6
@@ -302,7 +306,7 @@ test('random bytes in any sector are treated as zeros are', () => {
   const world = threeGroups()
   const path = newestOn(world.disk)
   for (let at = firstGroup; at < framesEnd; at += sector)
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < thorough(4, 20); round++) {
       const disk = world.disk.clone()
       const noise = Uint8Array.from({ length: sector }, () => Math.floor(random() * 256))
       disk.poke(path, at, noise)
@@ -440,7 +444,7 @@ test('E37 any bytes anywhere are read to an end: an answer, or a refusal with a 
   log.abandon()
   const paths = [...segmentsOn(world.disk), `${dir}/MANIFEST`]
   const seen = new Set<string>()
-  for (let round = 0; round < 1500; round++) {
+  for (let round = 0; round < thorough(300, 3_000); round++) {
     const disk = world.disk.clone()
     for (let change = below(4); change >= 0; change--) {
       const path = paths[below(paths.length)] ?? ''

@@ -22,8 +22,8 @@ import {
   newestOn,
   newWorld,
   payload,
-  seedsOf,
 } from '../../support/logs.ts'
+import { seedsOf, thorough } from '../../support/tier.ts'
 
 const sector = 512
 
@@ -110,7 +110,11 @@ describe('the verdict', () => {
     const world = crashedLogOf(3)
     const path = newestOn(world.disk)
     const counts = new Map<string, number>()
-    for (let bit = 0; bit < groupAt(4) * 8 + 4096; bit += bit < 4096 * 8 ? 37 : 1) {
+    for (
+      let bit = 0;
+      bit < groupAt(4) * 8 + 4096;
+      bit += thorough(13, 1) * (bit < 4096 * 8 ? 37 : 1)
+    ) {
       world.disk.flipBit(path, bit)
       const expected = opening(world)
       const { verdict } = verify(world)
@@ -126,7 +130,7 @@ describe('the verdict', () => {
     for (const name of world.disk.list(dir)) {
       const path = `${dir}/${name}`
       const size = world.disk.entry(path)?.size ?? 0
-      for (let at = 0; at < size; at += sector) {
+      for (let at = 0; at < size; at += thorough(3, 1) * sector) {
         const copy = world.on(world.disk.clone())
         overwrite(copy.disk, path, at, new Uint8Array(Math.min(sector, size - at)))
         const expected = opening(copy)
@@ -141,7 +145,7 @@ describe('the verdict', () => {
     for (const name of world.disk.list(dir)) {
       const path = `${dir}/${name}`
       const size = world.disk.entry(path)?.size ?? 0
-      for (let at = 0; at < size; at += 104) {
+      for (let at = 0; at < size; at += thorough(5, 1) * 104) {
         const copy = world.on(world.disk.clone())
         const file = copy.disk.open(path, 'write')
         file.truncate(at)
@@ -314,7 +318,7 @@ describe('versions', () => {
 
 describe('random damage', () => {
   test('costs only frames that it touched, and names every one of them', () => {
-    for (const seed of seedsOf(150)) {
+    for (const seed of seedsOf(30, 300)) {
       const random = seededRandom(seed)
       const world = crashedLogOf(14)
       const { log } = world.open()

@@ -36,8 +36,9 @@ import {
   unitOf,
 } from '../../support/store-histories.ts'
 import { type Content, type ModelAnswer, Refused, StoreModel } from '../../support/store-model.ts'
+import { countOf } from '../../support/tier.ts'
 
-const count = Number(process.env.KEELSON_HISTORIES ?? 1_000)
+const count = countOf('KEELSON_HISTORIES', 300, 3_000)
 const seed = process.env.KEELSON_SEED ? Number(process.env.KEELSON_SEED) : undefined
 const parameters = (numRuns: number) => ({ numRuns, ...(seed === undefined ? {} : { seed }) })
 

@@ -1,11 +1,12 @@
 /** Lives of a log that is used alone, against an array. A failing one is shrunk, and prints its seed and its steps. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { countOf } from '../../support/tier.ts'
 import { WalLife, type WalStep, type WalStory } from '../../support/wal-life.ts'
 import { walWorld } from '../../support/wals.ts'
 
 /** More with `KEELSON_SEEDS=1000 npx vitest run test/storage/wal/wal-life.test.ts`. */
-const lives = Number(process.env.KEELSON_SEEDS ?? 150)
+const lives = countOf('KEELSON_SEEDS', 40, 500)
 
 const sizes = (most: number) =>
   fc.array(fc.oneof(fc.nat({ max: 100 }), fc.nat({ max: 2400 })), { minLength: 1, maxLength: most })

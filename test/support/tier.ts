@@ -1,0 +1,27 @@
+/**
+ * How much a test tries. `npm test` runs every claim once, on a part of its cases. `npm run test:all` sets
+ * `KEELSON_TIER=all` and tries every case: each cut, each flip, more seeds, more kills.
+ */
+
+/** Whether every case is tried. */
+export const triesAll = process.env.KEELSON_TIER === 'all'
+
+/** `quick` in `npm test`, `all` in `npm run test:all`. */
+export const thorough = (quick: number, all: number): number => (triesAll ? all : quick)
+
+/** How many seeds, rounds or bytes: the environment variable `name` if it is set, else as the tier says. */
+export const countOf = (name: string, quick: number, all: number): number =>
+  Number(process.env[name] ?? thorough(quick, all))
+
+/** Seeds 1, 2, 3, …: as many as `KEELSON_SEEDS` says if it is set, else as the tier says. */
+export const seedsOf = (quick: number, all: number): number[] =>
+  Array.from({ length: countOf('KEELSON_SEEDS', quick, all) }, (_, index) => index + 1)
+
+/** Every case in the full tier. In the quick tier `quick` of them, evenly spread, the first included. */
+export const sampled = <T>(cases: readonly T[], quick: number): readonly T[] => {
+  if (triesAll || cases.length <= quick) return cases
+  return Array.from(
+    { length: quick },
+    (_, index) => cases[Math.floor((index * cases.length) / quick)] as T,
+  )
+}
