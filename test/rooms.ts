@@ -23,7 +23,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     log: ['ports', 'frames', 'segments', 'lmdb', 'recovery'],
     rescue: ['bytes', 'ports', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
-    threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'recovery', 'log'],
+    threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log'],
     wal: ['ports', 'disk', 'frames', 'segments', 'recovery', 'log', 'rescue', 'threads'],
   },
   runtime: {

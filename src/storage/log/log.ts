@@ -17,7 +17,6 @@ import type {
 import { inspectLog } from '../recovery/log-inspection.ts'
 import { openLog } from '../recovery/log-opening.ts'
 import type { LogPlan } from '../recovery/log-plan.ts'
-import type { ScanAssistant } from '../recovery/scan-board.ts'
 import { refusing } from '../segments/log-errors.ts'
 import { checkLogOptions, givenBack } from '../segments/log-limits.ts'
 import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
@@ -61,8 +60,8 @@ type Handlers = {
   readonly [K in LogRequestKind]: (request: LogProtocol[K]['request']) => LogProtocol[K]['answer']
 }
 
-/** A log that nothing was asked of yet. An `assistant` reads over the same files as `disk`. */
-export const createLog = (disk: Disk, clock: Clock, assistant?: ScanAssistant): Log => {
+/** A log that nothing was asked of yet. */
+export const createLog = (disk: Disk, clock: Clock): Log => {
   let life: Life = { kind: 'new' }
 
   const opened = () => {
@@ -86,7 +85,7 @@ export const createLog = (disk: Disk, clock: Clock, assistant?: ScanAssistant): 
       checkLogOptions(options)
       const { lock } = refusing(() => lockIn(disk, dir))
       refusing(() => refuseLostLock({ disk, dir, ...tenure }))
-      const inspection = inspectLog(disk, dir, evidence, needs, assistant)
+      const inspection = inspectLog(disk, dir, evidence, needs)
       return { ...inspection, ...(lock === undefined ? {} : { lock }) }
     },
     create({ dir, options }) {

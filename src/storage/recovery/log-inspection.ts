@@ -13,10 +13,9 @@ import { otherThanShown } from './frame-mark.ts'
 import { checkpointOf, type Findings, planOf } from './log-plan.ts'
 import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
 import { checkLinks, scanLog } from './log-scan.ts'
-import type { ScanAssistant } from './scan-board.ts'
 
 /**
- * Inspects the log in `dir`. `evidence` is what others know of it; an `assistant` only makes it quicker.
+ * Inspects the log in `dir`. `evidence` says what others know of it.
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; `SHARD_DOWN` when the disk cannot be read.
  */
 export const inspectLog = (
@@ -24,15 +23,13 @@ export const inspectLog = (
   dir: string,
   evidence: readonly Evidence[] = [],
   needs?: LogNeeds,
-  assistant?: ScanAssistant,
-): Inspection => refusing(() => inspect(disk, dir, evidence, needs, assistant))
+): Inspection => refusing(() => inspect(disk, dir, evidence, needs))
 
 const inspect = (
   disk: Disk,
   dir: string,
   evidence: readonly Evidence[],
   needs: LogNeeds | undefined,
-  assistant: ScanAssistant | undefined,
 ): Inspection => {
   refuseOtherManifest(disk, dir)
   const manifest = readManifest(disk, dir)
@@ -49,7 +46,7 @@ const inspect = (
   const other = shown && otherThanShown(disk, dir, list.segments, shown)
   const first = firstToScan(list.segments, manifest.manifest, readFromBy(needs, other))
   checkLinks(disk, dir, list.segments.slice(0, first + 1))
-  const scan = scanLog(disk, dir, list.segments.slice(first), assistant)
+  const scan = scanLog(disk, dir, list.segments.slice(first))
   const findings: Findings = { dir, list, manifest, newest, scan }
   refuseMissingStart(findings, needs)
   const verdict = judge(findings, other ? evidence : claims)

@@ -3,20 +3,24 @@
  * earlier segment must be whole up to where its successor says it ended; where the newest ends is for recovery to judge.
  */
 
-import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
-import type { Disk } from '../ports/disk.ts'
+import { frameBuffer, frameBytes, frameHeaderBytes, readFrameHeader } from '../frames/frame.ts'
+import {
+  addFrame,
+  FrameCursor,
+  type FrameEnd,
+  type FrameSums,
+  noSums,
+  segmentStart,
+} from '../frames/frame-cursor.ts'
+import {
+  type Predecessor,
+  type SegmentHeader,
+  segmentHeaderBytes,
+} from '../frames/segment-header.ts'
+import type { Disk, DiskFile } from '../ports/disk.ts'
 import { corruption, unsupported } from '../segments/log-errors.ts'
 import { pathIn } from '../segments/log-folder.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
-import { noAssistant, type ScanAssistant, type ScanHelp } from './scan-board.ts'
-import {
-  endsAsNamed,
-  readFrames,
-  readSealed,
-  type SealedSegment,
-  type SegmentReading,
-  sealedAmong,
-} from './segment-reading.ts'
 import { examineTail, type SegmentTail } from './segment-tail.ts'
 
 /** What the frames of a log said. */
@@ -38,61 +42,28 @@ export type LogScan = {
 }
 
 /**
- * Scans `segments`, of which the last is the newest, from the first on. What an `assistant` has read of those at the back is used,
- * what it has not is read here: damage is found, and named, as without one.
+ * Scans `segments`, of which the last is the newest, from the first on. The first damage ends it.
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; DiskError.
  */
-export const scanLog = (
-  disk: Disk,
-  dir: string,
-  segments: readonly SegmentEntry[],
-  assistant: ScanAssistant = noAssistant,
-): LogScan => {
+export const scanLog = (disk: Disk, dir: string, segments: readonly SegmentEntry[]): LogScan => {
   const newest = segments.at(-1)
   if (!newest) throw new RangeError('A scan needs a segment')
-  const sealed = sealedAmong(segments)
-  const help = assistant(dir, sealed)
-  const place = { disk, dir, help }
-  const readings: SegmentReading[] = []
-  try {
-    for (const segment of sealed) {
-      if (!help.take(readings.length)) break
-      readings.push(judged(segment, readUnlessAnswered(place, segment, readings.length)))
-    }
-    // The assistant may still be at the segment that comes next: time for the newest, which is judged when those before it are.
-    const scanned = kept(() => scanNewest(disk, dir, newest))
-    for (const segment of sealed.slice(readings.length))
-      readings.push(judged(segment, readUnlessAnswered(place, segment, readings.length)))
-    return sumUp(readings, scanned())
-  } finally {
-    help.end()
-  }
+  const sealed = sealedAmong(segments).map((segment) =>
+    judged(segment, readSealed(disk, dir, segment)),
+  )
+  return sumUp(sealed, scanNewest(disk, dir, newest))
 }
 
-/** Runs `action` at once; what it answers, or throws, comes when that is asked for. */
-const kept = <T>(action: () => T): (() => T) => {
-  try {
-    const answer = action()
-    return () => answer
-  } catch (error) {
-    return () => {
-      throw error
-    }
-  }
-}
-
-type Place = { readonly disk: Disk; readonly dir: string; readonly help: ScanHelp }
-
-/** Nobody waits for the assistant: when both read a segment, the first has done it. */
-const readUnlessAnswered = (
-  { disk, dir, help }: Place,
-  segment: SealedSegment,
-  index: number,
+const readSealed = (
+  disk: Disk,
+  dir: string,
+  { name, header, declared }: SealedSegment,
 ): SegmentReading => {
-  const isAnswered = () => help.answer(index) !== undefined
-  for (;;) {
-    const reading = help.answer(index) ?? readSealed(disk, dir, segment, isAnswered)
-    if (reading) return reading
+  const file = disk.open(pathIn(dir, name), 'read')
+  try {
+    return readFrames(file, header, declared.endOffset)
+  } finally {
+    file.close()
   }
 }
 
@@ -180,4 +151,85 @@ export const findFrameEnd = (
   } finally {
     file.close()
   }
+}
+
+// Whether a segment that is not read whole is the one that its successor means. The successor repeats the header CRC of its
+// last frame, and that CRC is seeded with the salt of the file it was written into: so one small read tells a
+// segment of the same numbers and sizes that another life of a copied log wrote.
+
+/** A last frame is looked for in so many bytes before the end: an end mark is in the first, an entry of a crash in the second. */
+const reaches = [512, 256 * 1024] as const
+
+/**
+ * Whether the frame that `successor` names as the last stands where it says, with its CRC. False may also mean that the
+ * frame is longer than what is looked at: then only reading the segment tells.
+ */
+const endsAsNamed = (file: DiskFile, header: SegmentHeader, successor: Predecessor): boolean =>
+  reaches.some((reach) => hasLastFrame(file, header, successor, reach))
+
+const hasLastFrame = (
+  file: DiskFile,
+  { salt }: SegmentHeader,
+  { endOffset, lastLsn, lastCrc }: Predecessor,
+  reach: number,
+): boolean => {
+  const from = Math.max(segmentHeaderBytes, endOffset - reach)
+  if (endOffset - from < frameHeaderBytes) return false
+  const buffer = frameBuffer(new Uint8Array(endOffset - from))
+  if (file.read(buffer.bytes, from) < buffer.bytes.length) return false
+  // Frames begin on multiples of 8, and so do the ends from which is counted.
+  for (let at = buffer.bytes.length - frameHeaderBytes; at >= 0; at -= 8) {
+    if (buffer.view.getUint32(at, true) !== lastCrc) continue
+    const frame = readFrameHeader(buffer, at, salt)
+    const isLast = frame?.lsn === lastLsn
+    if (isLast && at + frameBytes(frame.payloadBytes) === buffer.bytes.length) return true
+  }
+  return false
+}
+
+/** What was read of a segment. */
+type SegmentReading = {
+  /** The end of the last whole frame. */
+  readonly end: FrameEnd
+  /** The frame behind it, when only a newer version can read that. */
+  readonly unreadable?: UnreadableType
+  readonly sums: Readonly<FrameSums>
+}
+
+/** What the header of a frame from a newer version says. */
+type UnreadableType = {
+  readonly lsn: number
+  readonly type: number
+  readonly typeVersion: number
+}
+
+/**
+ * A segment that has a successor, and how that says it ended. The header is there whole: cursors that are given objects of
+ * two shapes are compiled twice.
+ */
+type SealedSegment = {
+  readonly name: string
+  readonly header: SegmentHeader
+  readonly declared: Predecessor
+}
+
+/** All of `segments` but the last, each with what the next one says of it. */
+const sealedAmong = (segments: readonly SegmentEntry[]): SealedSegment[] =>
+  segments.slice(1).flatMap(({ header: { prev: declared } }, index) => {
+    const sealed = segments[index]
+    return sealed ? [{ name: sealed.name, header: sealed.header, declared }] : []
+  })
+
+/**
+ * Reads the frames of a segment that end at or before `limit`.
+ * @throws DiskError.
+ */
+const readFrames = (file: DiskFile, header: SegmentHeader, limit: number): SegmentReading => {
+  const sums = noSums()
+  const cursor = new FrameCursor(file, header, segmentStart(header), limit)
+  for (let frame = cursor.next(); frame; frame = cursor.next()) addFrame(sums, cursor, frame)
+  const { end, unreadable } = cursor
+  if (!unreadable) return { end, sums }
+  const { lsn, type, typeVersion } = unreadable
+  return { end, sums, unreadable: { lsn, type, typeVersion } }
 }

@@ -14,7 +14,6 @@ import { laneMemory } from './commit-lane.ts'
 import { LaneClient } from './lane-client.ts'
 import { type AnswerByLane, LaneServer } from './lane-server.ts'
 import { type PackedAnswer, packed, unpacked } from './log-wire.ts'
-import { threadAssistant } from './scan-assistant.ts'
 import {
   answer,
   hasSpareProcessor,
@@ -61,7 +60,7 @@ export const threadLogHost = (): LogHost => {
  */
 const serveLog = (memory: SharedArrayBuffer): void => {
   const clock = systemClock()
-  const log = createLog(nodeDisk(), clock, threadAssistant())
+  const log = createLog(nodeDisk(), clock)
   const questions: LogQuestion[] = []
   const spares = spareMaker({
     settled: (error) => log.settleSpare(error),

@@ -51,17 +51,11 @@ export type ThreadClient = {
 }
 
 /**
- * Starts the file `entry` as a thread that knows itself by `role`, and shares memory with it when some is given; `task` is
- * plain data that it begins with. Options of the main thread, such as --input-type or a loader, are not meant for compiled
- * code.
+ * Starts the file `entry` as a thread that knows itself by `role`, and shares memory with it when some is given. Options of
+ * the main thread, such as --input-type or a loader, are not meant for compiled code.
  */
-export const startThread = (
-  entry: string,
-  role: string,
-  shared?: SharedArrayBuffer,
-  task?: unknown,
-): Worker =>
-  new Worker(new URL(entry), { workerData: { role, shared, task }, name: role, execArgv: [] })
+export const startThread = (entry: string, role: string, shared?: SharedArrayBuffer): Worker =>
+  new Worker(new URL(entry), { workerData: { role, shared }, name: role, execArgv: [] })
 
 /** Whether this is a thread that was started with `role`. */
 export const isThread = (role: string): boolean => !isMainThread && given()?.role === role
@@ -75,13 +69,9 @@ export const hasSpareProcessor = (): boolean => availableParallelism() > 1
 /** The memory that this thread shares with whoever started it. */
 export const sharedMemory = (): SharedArrayBuffer | undefined => given()?.shared
 
-/** What this thread was begun to do, for those that are begun for one thing. */
-export const givenTask = (): unknown => given()?.task
-
 type Given = {
   readonly role: unknown
   readonly shared?: SharedArrayBuffer
-  readonly task?: unknown
 }
 
 const given = (): Given | undefined =>

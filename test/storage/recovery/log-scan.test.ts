@@ -1,0 +1,144 @@
+/** A log of several segments: each sealed one must be whole, and what all of them say counts. */
+import { describe, expect, test } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { frameHeaderBytes } from '../../../src/storage/frames/frame.ts'
+import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
+import { inspectLog } from '../../../src/storage/recovery/log-inspection.ts'
+import { scanLog } from '../../../src/storage/recovery/log-scan.ts'
+import { readManifest } from '../../../src/storage/segments/manifest.ts'
+import { listSegments } from '../../../src/storage/segments/segment-list.ts'
+import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import {
+  commit,
+  dir,
+  type LogWorld,
+  newestOn,
+  newWorld,
+  payload,
+  segmentsOn,
+} from '../../support/logs.ts'
+
+/** Ten frames, two a segment: four sealed segments and the newest; then a crash. */
+const rolled = (): LogWorld => {
+  const world = newWorld()
+  const { log } = world.open()
+  for (let number = 1; number <= 10; number++)
+    commit(log, [payload(number, 900)], { now: 1_000 * number })
+  log.abandon()
+  world.disk.crash()
+  return world
+}
+
+/** What refuses an inspection of every frame; `undefined` when nothing does. */
+const refusal = (disk: SimulatedDisk) => {
+  try {
+    inspectLog(disk, dir, [], { readFrom: 1 })
+    return undefined
+  } catch (error) {
+    if (isKeelsonError(error)) return error
+    throw error
+  }
+}
+
+/** Gives the first frame of a segment another type, CRC included. */
+const retype = (disk: SimulatedDisk, path: string, type: number): void => {
+  const reading = decodeSegmentHeader(disk.contents(path).slice(0, 4096))
+  if (reading.kind !== 'good') throw new Error(`${path} has no good header`)
+  const frame = disk.contents(path).slice(4096, 4096 + frameHeaderBytes)
+  frame[16] = type
+  new DataView(frame.buffer).setUint32(0, crc32(frame.subarray(4), reading.header.salt.low), true)
+  disk.poke(path, 4096, frame)
+}
+
+describe('an inspection of several segments', () => {
+  test('finds every frame of a log that is whole', () => {
+    const { disk } = rolled()
+
+    expect(segmentsOn(disk)).toHaveLength(5)
+    expect(inspectLog(disk, dir, [], { readFrom: 1 }).lastLsn).toBeGreaterThanOrEqual(10)
+  })
+
+  test('D12 refuses a segment that was cut, or exchanged for another', () => {
+    const { disk } = rolled()
+    const paths = segmentsOn(disk)
+    const codes = paths.flatMap((path, index) => {
+      const other = paths[(index + 1) % paths.length] ?? ''
+      const size = disk.contents(path).length
+      const cut = disk.clone()
+      const file = cut.open(path, 'write')
+      file.truncate(Math.floor((4096 + size) / 2))
+      file.close()
+      const exchanged = disk.clone()
+      exchanged.poke(path, 4096, disk.contents(other).slice(4096, 5000))
+      return [refusal(cut)?.code, refusal(exchanged)?.code]
+    })
+    expect(codes).toEqual(codes.map(() => 'CORRUPT'))
+  })
+
+  test('D26 refuses a frame of a newer version in any segment, whatever else is damaged', () => {
+    const { disk } = rolled()
+    const paths = segmentsOn(disk)
+    const found = new Set<string | undefined>()
+    for (const newer of paths)
+      for (const damaged of paths) {
+        const copy = disk.clone()
+        copy.flipBit(damaged, (4096 + 500) * 8)
+        retype(copy, newer, 99)
+        found.add(refusal(copy)?.code)
+      }
+    expect([...found].sort()).toEqual(['CORRUPT', 'UNSUPPORTED_VERSION'])
+  })
+
+  test('names the first of two damaged segments', () => {
+    const { disk } = rolled()
+    const paths = segmentsOn(disk)
+    for (const [at, first] of paths.entries())
+      for (const second of paths.slice(at + 1, -1)) {
+        const copy = disk.clone()
+        for (const path of [first, second]) copy.flipBit(path, (4096 + 300) * 8)
+        expect(refusal(copy)?.details).toMatchObject({ file: first.slice(dir.length + 1) })
+      }
+  })
+
+  test('names damage in a sealed segment when the newest cannot be read either', () => {
+    const { disk } = rolled()
+    const [, second = ''] = segmentsOn(disk)
+    disk.flipBit(second, (4096 + 300) * 8)
+    // The header of the newest can be read, its frames cannot.
+    const path = newestOn(disk)
+    disk.inject({ at: 2, times: 1_000, operation: 'open', path, fault: { kind: 'error' } })
+
+    expect(refusal(disk)?.details).toMatchObject({ file: second.slice(dir.length + 1) })
+  })
+
+  test('is SHARD_DOWN when the disk cannot read a segment', () => {
+    const { disk } = rolled()
+    for (const path of segmentsOn(disk)) {
+      const copy = disk.clone()
+      copy.inject({ at: 2, times: 1_000, operation: 'open', path, fault: { kind: 'error' } })
+      expect(refusal(copy)?.code).toBe('SHARD_DOWN')
+    }
+  })
+})
+
+test('what earlier segments say counts when the newest is empty', () => {
+  const world = rolled()
+  const { log } = world.open()
+  log.handle('checkpoint', { opaque: new Uint8Array(3) })
+  log.abandon()
+  // Twice: the first opening copies the frames of the newest, as nothing proves them yet.
+  for (let life = 0; life < 2; life++) world.open().log.abandon()
+  const { disk } = world
+  const { segments } = listSegments(disk, dir, readManifest(disk, dir))
+  const all = scanLog(disk, dir, segments)
+
+  expect(all).toMatchObject({ lastTime: 10_000 })
+  expect(all.checkpointLsn).toBeGreaterThan(0)
+  expect(all.provenLsn).toBeGreaterThan(0)
+  expect(scanLog(disk, dir, segments.slice(-1))).toMatchObject({
+    lastTime: 0,
+    checkpointLsn: 0,
+    provenLsn: 0,
+  })
+})
