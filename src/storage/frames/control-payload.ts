@@ -1,16 +1,16 @@
 /**
- * The payloads that the log itself writes and reads: the stamp before each DATA payload, CHECKPOINT, and the end marks
- * SEAL and CLEAN_CLOSE. Everything else in a payload is its writer's affair.
+ * The payloads that the log itself writes and reads: the time stamp of each DATA payload, CHECKPOINT,
+ * and the end marks SEAL and CLEAN_CLOSE. The log does not interpret the rest of a payload.
  */
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 
-/** Bytes of the stamp with which every DATA payload begins. */
+/** Bytes of the time stamp at the start of each DATA payload. */
 export const stampBytes = 8
 
 /** A checkpoint: a projection or an archive durably holds everything up to `lsn`. */
 export type Checkpoint = { readonly lsn: number; readonly opaque: Uint8Array }
 
-/** What ends a segment: the frame before it, how many frames the segment holds, and where this one ends. */
+/** The end mark of a segment: the last frame before it, the number of frames, and its own end. */
 export type EndMark = {
   readonly lastLsn: number
   readonly count: number
@@ -54,6 +54,6 @@ export const decodeEndMark = (bytes: Uint8Array): EndMark | undefined => {
   return { lastLsn: readU64(view, 0), count: readU64(view, 8), endOffset: readU64(view, 16) }
 }
 
-/** The time in ms with which a DATA payload begins; 0 when it is too short to have one. */
+/** The time stamp of a DATA payload in ms; 0 when the payload is too short. */
 export const readStamp = (view: DataView, at: number, payloadBytes: number): number =>
   payloadBytes < stampBytes ? 0 : readU64(view, at)

@@ -1,7 +1,7 @@
 /**
- * Walks the frames of a segment in order, verifying each: its CRCs, that its LSN follows, that it names its predecessor.
- * It reads ahead in a window of bounded size and never believes a length before its header's CRC held. It says
- * where and why it stopped, and judges nothing: whether a bad frame is a torn tail is for the recovery to say.
+ * Walks the frames of a segment in order. It verifies each frame's CRCs, its LSN and the CRC of its
+ * predecessor. It reads ahead in a bounded window and uses no length before the header's CRC has been
+ * verified. It reports where and why it stopped. Recovery decides whether a bad frame is a torn tail.
  */
 import type { DiskFile } from '../ports/disk.ts'
 import { decodeCheckpoint, decodeEndMark, readStamp } from './control-payload.ts'
@@ -26,7 +26,7 @@ import { segmentHeaderBytes } from './segment-header.ts'
 /** A place between two frames: the end of one, its LSN and its header's CRC. */
 export type FrameEnd = { readonly offset: number; readonly lsn: number; readonly crc: number }
 
-/** What a cursor has to know of a segment. */
+/** The facts of a segment that a cursor needs. */
 export type SegmentFacts = {
   readonly salt: Salt
   readonly sectorBytes: number
@@ -34,12 +34,12 @@ export type SegmentFacts = {
 }
 
 /**
- * Why a cursor stopped: nothing more fits before the limit; what stands there is no next frame; it is one that only a
- * newer version can read.
+ * Why a cursor stopped. `end`: no further frame fits before the limit. `bad`: the next bytes are not
+ * the next frame. `unsupported`: only a newer version can read the next frame.
  */
 export type Stop = 'end' | 'bad' | 'unsupported'
 
-/** How much is read at once, unless something else is said: larger windows leave the processor's cache, and no faster a disk. */
+/** The default window: larger ones miss the processor's cache and read no faster from a disk. */
 const usualWindowBytes = 256 * 1024
 
 /** The place before a segment's first frame. */
@@ -62,20 +62,20 @@ export class FrameCursor {
   #window: FrameBuffer = frameBuffer(new Uint8Array(0))
   #windowAt = 0
   #windowSize = 0
-  /** Where the present frame stands in the window. */
+  /** The index of the current frame in the window. */
   #frameIndex = 0
   /** The end of the last frame, as three numbers: an object for each frame costs as much as reading its header. */
   #endOffset: number
   #endLsn: number
   #endCrc: number
   #frameOffset: number
-  /** The one header that every frame's is read into. */
+  /** Reused for the header of every frame. */
   readonly #header = emptyFrameHeader()
   #mayRead = true
   #stop: Stop = 'end'
   #unreadable: FrameHeader | undefined
 
-  /** Walks from `from` on, over frames that end at or before `limit`. `windowBytes` are read at once, or the frame when it is longer. */
+  /** Walks frames that end at or before `limit`. Reads `windowBytes` at once, or a whole longer frame. */
   constructor(
     file: DiskFile,
     facts: SegmentFacts,
@@ -93,17 +93,17 @@ export class FrameCursor {
     this.#frameOffset = from.offset
   }
 
-  /** The end of the last frame that was walked over. */
+  /** The end of the last frame that `next` returned. */
   get end(): FrameEnd {
     return { offset: this.#endOffset, lsn: this.#endLsn, crc: this.#endCrc }
   }
 
-  /** Where the present frame begins. */
+  /** The file offset of the current frame. */
   get frameOffset(): number {
     return this.#frameOffset
   }
 
-  /** Why `next` answered `undefined`. */
+  /** Why `next` returned `undefined`. */
   get stop(): Stop {
     return this.#stop
   }
@@ -113,21 +113,21 @@ export class FrameCursor {
     return this.#unreadable
   }
 
-  /** The present frame's buffer and where its payload stands in it; valid until the next `next`. */
+  /** The buffer of the current frame and the index of its payload; valid until the next `next`. */
   get payload(): { readonly buffer: FrameBuffer; readonly at: number } {
     return { buffer: this.#window, at: this.#frameIndex + frameHeaderBytes }
   }
 
-  /** The present frame's payload as a part of the window; valid until the next `next`. */
+  /** The payload of the current frame as a view of the window; valid until the next `next`. */
   payloadBytes(header: FrameHeader): Uint8Array {
     const { buffer, at } = this.payload
     return buffer.bytes.subarray(at, at + header.payloadBytes)
   }
 
   /**
-   * The next frame, or `undefined` where the walk stops. The answer is valid until the next `next`, which reads another
-   * header into it. A group begins on a sector, so after the last frame of a group
-   * the next one stands at the following boundary; what fills the gap is nobody's, and is not looked at.
+   * The next frame, or `undefined` where the walk stops. The header is reused by the next call. A group
+   * begins on a sector, so the frame after a group stands at the next sector boundary. The padding
+   * between them is not examined.
    */
   next(): FrameHeader | undefined {
     const at = this.#endOffset
@@ -141,8 +141,8 @@ export class FrameCursor {
   }
 
   /**
-   * The next frame when all of it was read already, else `undefined`, and `next` will say why: frames that were walked over stay
-   * where they are in the window.
+   * The next frame if the window holds all of it, else `undefined`. Frames that were already returned
+   * stay in the window.
    */
   nextInWindow(): FrameHeader | undefined {
     this.#mayRead = false
@@ -165,13 +165,13 @@ export class FrameCursor {
     return header
   }
 
-  /** The whole frame at `at` that follows the last one, if there is one; `leads`: it may be the first of a group. */
+  /** The frame at `at` if it is the next one. `leads`: it may be the first frame of a group. */
   #frameAt(at: number, leads: boolean): FrameHeader | undefined {
     if (!this.#load(at, frameHeaderBytes)) return undefined
     const { salt, payloadMax } = this.#facts
     const header = readFrameHeader(this.#window, at - this.#windowAt, salt, this.#header)
     if (!header || header.lsn !== this.#endLsn + 1 || header.prevCrc !== this.#endCrc) return
-    // Between boundaries nothing begins a group; behind padding nothing else stands.
+    // A group begins only on a boundary, and padding is followed only by a group.
     const isLeader = (header.flags & groupFlag) !== 0
     if (isLeader ? !leads : at !== this.#endOffset) return undefined
     if (header.payloadBytes > payloadMax) return undefined
@@ -179,7 +179,7 @@ export class FrameCursor {
     return payloadIsWhole(this.#window, at - this.#windowAt, header, salt) ? header : undefined
   }
 
-  /** Brings `length` bytes from `offset` on into the window; false when they are not all before the limit. */
+  /** Loads `length` bytes at `offset` into the window; false when they reach beyond the limit. */
   #load(offset: number, length: number): boolean {
     const end = offset + length
     if (end > this.#limit) return false
@@ -194,22 +194,22 @@ export class FrameCursor {
   }
 }
 
-// What whole frames say of the log that they stand in: how far it was durable, its checkpoint, its time, and whether it ends in
-// order. One rule for recovery, which stops at damage, and for the verifier, which goes on behind it.
-
-/** What the frames so far said. */
+/**
+ * Facts about the log, collected from its valid frames. Recovery (which stops at damage) and the
+ * verifier (which continues after it) use the same rule.
+ */
 export type FrameSums = {
   /** The greatest stamp of a DATA frame; 0 without one. */
   lastTime: number
-  /** The greatest LSN that a CHECKPOINT names; 0 without one. */
+  /** The greatest LSN in a CHECKPOINT; 0 without one. */
   checkpointLsn: number
   /** The greatest LSN that a frame proves to have been durable. */
   provenLsn: number
-  /** The last frame is SEAL or CLEAN_CLOSE, at the place that it names. */
+  /** Whether the last frame is a SEAL or CLEAN_CLOSE that names its own place. */
   mark: 'none' | 'seal' | 'closed'
 }
 
-/** Before the first frame. */
+/** The facts before the first frame. */
 export const noSums = (): FrameSums => ({
   lastTime: 0,
   checkpointLsn: 0,
@@ -217,7 +217,7 @@ export const noSums = (): FrameSums => ({
   mark: 'none',
 })
 
-/** Adds the frame that `cursor` has just passed. */
+/** Adds the frame that `cursor` has just returned. */
 export const addFrame = (sums: FrameSums, cursor: FrameCursor, frame: FrameHeader): void => {
   sums.provenLsn = Math.max(sums.provenLsn, provenBy(frame))
   sums.mark = 'none'
@@ -228,7 +228,7 @@ export const addFrame = (sums: FrameSums, cursor: FrameCursor, frame: FrameHeade
     const checkpoint = decodeCheckpoint(cursor.payloadBytes(frame))
     sums.checkpointLsn = Math.max(sums.checkpointLsn, checkpoint?.lsn ?? 0)
   } else if (frame.type === frameTypes.seal || frame.type === frameTypes.cleanClose) {
-    // A copied mark names a place in the segment that it was copied from, and ends nothing here.
+    // A mark that was copied forward names a place in its old segment and ends nothing here.
     const mark = decodeEndMark(cursor.payloadBytes(frame))
     if (mark?.endOffset === cursor.end.offset && mark.lastLsn === frame.lsn - 1)
       sums.mark = frame.type === frameTypes.seal ? 'seal' : 'closed'

@@ -1,7 +1,8 @@
 /**
- * The frame: one entry of the log, a header of 32 bytes and a payload, both under CRCs that are seeded with the salt of
- * their segment. A frame can be checked on its own (to find one behind damage) and against its predecessor (to know that
- * none is missing). Reading never throws and allocates nothing that an unchecked length asks for. FORMAT.md has the bytes.
+ * The frame: one entry of the log, a header of 32 bytes and a payload. The CRCs of both are seeded with
+ * the salt of the segment. A frame can be verified alone (to find frames after damage) and against its
+ * predecessor (to detect a missing frame). Reading never throws and never allocates by an unverified
+ * length. FORMAT.md describes the bytes.
  */
 import { crc32Within } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
@@ -9,7 +10,7 @@ import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 /** Bytes before a payload. */
 export const frameHeaderBytes = 32
 
-/** What a frame is. Types from 128 on may be skipped by whoever does not know them. */
+/** The types of frames. A reader may skip types from 128 on that it does not know. */
 export const frameTypes = {
   data: 1,
   checkpoint: 2,
@@ -23,19 +24,19 @@ export const frameTypes = {
 /** The version of each type's payload that this code writes, and the newest that it reads. */
 export const frameTypeVersion = 1
 
-/** Set on the first frame of a group, which stands at the beginning of a sector. */
+/** Set on the first frame of a group, at the start of a sector. */
 export const groupFlag = 1
 
 /**
- * A random number that each segment draws anew, as two halves. It seeds the CRCs of its frames, so that neither bytes of
- * an older life nor a payload that looks like frames pass for frames of this segment.
+ * A random number of each segment, as two halves. It seeds the CRCs of the frames. Old bytes of a
+ * reused file, or a payload that contains frames, therefore never verify as frames of this segment.
  */
 export type Salt = { readonly low: number; readonly high: number }
 
-/** Bytes with a view over them: what frames are written into and read from. */
+/** A buffer for frames: bytes and a view over them. */
 export type FrameBuffer = { readonly bytes: Uint8Array; readonly view: DataView }
 
-/** What a frame's header says. Offsets and CRCs are unsigned. */
+/** The fields of a frame header. Offsets and CRCs are unsigned. */
 export type FrameHeader = {
   readonly payloadBytes: number
   readonly lsn: number
@@ -44,16 +45,16 @@ export type FrameHeader = {
   readonly typeVersion: number
   /** The header CRC of the frame with the LSN before. */
   readonly prevCrc: number
-  /** `lsn` minus the LSN that was known to be durable when the frame was written; `noEvidence` says nothing. */
+  /** `lsn` minus the last LSN known to be durable at the time of writing; `noEvidence`: unknown. */
   readonly durableLag: number
   readonly payloadCrc: number
   readonly headerCrc: number
 }
 
-/** A place for a header, to be read into. */
+/** A mutable header, to read into. */
 export type FrameHeaderSlot = { -readonly [K in keyof FrameHeader]: FrameHeader[K] }
 
-/** The lag that proves nothing: greater ones are cut to it. */
+/** The lag that proves nothing. Greater lags are stored as this one. */
 export const noEvidence = 0xffff_ffff
 
 /** A buffer for frames over `bytes`. */
@@ -62,11 +63,11 @@ export const frameBuffer = (bytes: Uint8Array): FrameBuffer => ({ bytes, view: v
 /** `size` rounded up to a multiple of `unit`. */
 export const roundUp = (size: number, unit: number): number => Math.ceil(size / unit) * unit
 
-/** What a frame with so many bytes of payload takes in a file. */
+/** Bytes of a frame in the file, for this many payload bytes. */
 export const frameBytes = (payloadBytes: number): number =>
   frameHeaderBytes + roundUp(payloadBytes, 8)
 
-/** What a frame is written from; its payload already stands behind the header's place. */
+/** The input of a frame header; the payload is already in the buffer after it. */
 export type FrameFacts = {
   readonly payloadBytes: number
   readonly lsn: number
@@ -76,7 +77,7 @@ export type FrameFacts = {
   readonly durableLsn: number
 }
 
-/** Writes the header at `at` over the payload that stands at `at + 32`, and answers its CRC. */
+/** Writes the header at `at` for the payload at `at + 32`. Returns the header's CRC. */
 export const writeFrameHeader = (
   buffer: FrameBuffer,
   at: number,
@@ -99,7 +100,7 @@ export const writeFrameHeader = (
   return headerCrc
 }
 
-/** A header that nothing was read into yet, and that may be read into again and again. */
+/** An empty header that can be reused for reading. */
 export const emptyFrameHeader = (): FrameHeaderSlot => ({
   payloadBytes: 0,
   lsn: 0,
@@ -112,7 +113,7 @@ export const emptyFrameHeader = (): FrameHeaderSlot => ({
   headerCrc: 0,
 })
 
-/** The header at `at`, read into `into`; or `undefined` when what stands there is not one of this salt. */
+/** Reads the header at `at` into `into`; `undefined` when it is not a header of this salt. */
 export const readFrameHeader = (
   buffer: FrameBuffer,
   at: number,
@@ -138,7 +139,7 @@ export const readFrameHeader = (
   return into
 }
 
-/** Whether the payload that follows the header at `at` is the one that it was written for. It must be in the buffer. */
+/** Whether the CRC of the payload after the header at `at` is right. The payload must be in the buffer. */
 export const payloadIsWhole = (
   buffer: FrameBuffer,
   at: number,
@@ -150,12 +151,12 @@ export const payloadIsWhole = (
   return crc32Within(buffer, from, to, salt.high) === header.payloadCrc
 }
 
-/** Up to which LSN a frame proves the log to have been durable before it was written; 0 when it proves nothing. */
+/** The last LSN that was durable before this frame was written, as the frame proves; 0: no proof. */
 export const provenBy = (header: FrameHeader): number =>
   header.durableLag === noEvidence ? 0 : Math.max(0, header.lsn - header.durableLag)
 
 const isKnown = (type: number): boolean => type >= frameTypes.data && type <= frameTypes.commitment
 
-/** Whether this code may pass over the frame or read it; a frame that it may not is from a newer version. */
+/** Whether this version can read or skip the frame. Any other frame is from a newer version. */
 export const isReadable = ({ type, flags, typeVersion }: FrameHeader): boolean =>
   type >= 128 || (isKnown(type) && typeVersion === frameTypeVersion && flags <= groupFlag)

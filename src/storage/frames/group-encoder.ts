@@ -1,7 +1,7 @@
 /**
- * Builds the bytes of one write: frames, in groups that begin on sector boundaries, in one buffer that is used again
- * for the next write. It chains LSNs and CRCs from where the log stands; the log stands there only once the write
- * succeeded, so a failed one leaves nothing to undo.
+ * Builds the bytes of one write: frames in groups that begin on sector boundaries, in one reused buffer.
+ * It chains LSNs and CRCs from the end of the log. The log advances only after the write has succeeded,
+ * so a failed write leaves nothing to undo.
  */
 
 import { writeU64 } from '../bytes/u64.ts'
@@ -18,15 +18,15 @@ import {
 } from './frame.ts'
 import type { FrameEnd } from './frame-cursor.ts'
 
-/** What the frames of one write have in common. */
+/** The facts that the frames of one write share. */
 export type GroupFacts = {
   readonly salt: Salt
   readonly sectorBytes: number
-  /** Known to be durable now; it goes into every header. */
+  /** The last durable LSN; it is written into every header. */
   readonly durableLsn: number
 }
 
-/** A larger buffer than this is not kept between writes; the largest groups, with their headers, fit. */
+/** The largest buffer kept between writes. The largest groups, with their headers, fit. */
 const keptBytes = 8 * 1024 * 1024
 
 /** Encodes one write after another. */
@@ -41,8 +41,8 @@ export class GroupEncoder {
   #crc = 0
 
   /**
-   * Begins a write that will stand at `last.offset` rounded up to a sector, after the frame that `last` is the end of.
-   * `capacity` bytes will be enough for it.
+   * Begins a write after the frame that ends at `last`, at the next sector boundary. `capacity` bytes
+   * must be enough for the write.
    */
   begin(last: FrameEnd, facts: GroupFacts, capacity: number): void {
     if (capacity > this.#buffer.bytes.length || this.#buffer.bytes.length > keptBytes)
@@ -58,7 +58,7 @@ export class GroupEncoder {
     this.#crc = last.crc
   }
 
-  /** Adds a frame; its payload is copied from `source`. Answers its LSN. */
+  /** Adds a frame and copies its payload from `source`. Returns its LSN. */
   add(type: number, source: Uint8Array, from = 0, payloadBytes = source.length): number {
     const at = this.#size
     const bytes = this.#buffer.bytes
@@ -72,7 +72,7 @@ export class GroupEncoder {
     return this.#finishFrame(type, at, payloadBytes)
   }
 
-  /** Adds a DATA frame whose first eight bytes become `time`. */
+  /** Adds a DATA frame; its first eight payload bytes become `time`. */
   addStamped(
     type: number,
     source: Uint8Array,
@@ -106,7 +106,7 @@ export class GroupEncoder {
     return lsn
   }
 
-  /** The next frame begins a group of its own. */
+  /** Ends the current group: the next frame begins another. */
   endGroup(): void {
     const end = roundUp(this.#size, this.#facts.sectorBytes)
     this.#buffer.bytes.fill(0, this.#size, end)
@@ -124,12 +124,12 @@ export class GroupEncoder {
     return { offset: this.#endOffset, lsn: this.#lsn, crc: this.#crc }
   }
 
-  /** Where the write goes. */
+  /** The file offset of the write. */
   get fileOffset(): number {
     return this.#fileOffset
   }
 
-  /** The bytes to write, whole sectors; valid until the next `begin`. Call it last: it pads. */
+  /** Pads to whole sectors and returns the bytes to write. They are valid until the next `begin`. */
   finish(): Uint8Array {
     const end = roundUp(this.#size, this.#facts.sectorBytes)
     this.#buffer.bytes.fill(0, this.#size, end)

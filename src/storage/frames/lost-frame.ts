@@ -1,7 +1,7 @@
 /**
- * What a salvaged log says of frames that are gone. LSNs of a log have no gaps, and positions that people hold name LSNs, so a
- * lost frame is not left out and nothing is renumbered: a frame of type LOST takes its LSN. The first of a range names the
- * range. Readers pass over them, as over all types from 128 on that they do not know; the loss stays to be seen. Pure.
+ * LOST frames: placeholders for frames that a salvage could not recover. LSNs have no gaps and callers
+ * keep positions by LSN, so a lost frame keeps its LSN and nothing is renumbered. The first LOST frame
+ * of a range names the range. Readers skip LOST frames, and the loss stays visible. Pure.
  */
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 
@@ -16,7 +16,7 @@ export const encodeLost = ({ from, to }: LsnRange): Uint8Array => {
   return bytes
 }
 
-/** The range that a LOST frame names; `undefined` for one that names none. */
+/** The range in a LOST frame's payload, or `undefined`. */
 export const decodeLost = (bytes: Uint8Array): LsnRange | undefined => {
   if (bytes.length !== 16) return undefined
   const from = readU64(viewOf(bytes), 0)

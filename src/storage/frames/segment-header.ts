@@ -1,6 +1,6 @@
 /**
- * The first 4 KiB of a segment: which log it belongs to, which LSN it begins with, and how the segment before it ended.
- * The facts stand twice, each time under a CRC of their own, half a block apart; either copy will do. Pure.
+ * The first 4 KiB of a segment: its log, its first LSN, and the end of the segment before it. The facts
+ * are stored twice, half a block apart, each copy with its own CRC. One valid copy is enough. Pure.
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
@@ -13,8 +13,8 @@ export const segmentHeaderBytes = 4096
 export const formatVersion = 1
 
 /**
- * How the segment before ended, as its successor remembers it: this catches an earlier segment that is missing, cut
- * short or swapped. All zero in the first segment of a log.
+ * The end of the previous segment, stored in its successor. It detects a missing, shortened or swapped
+ * earlier segment. All zero in the first segment of a log.
  */
 export type Predecessor = {
   readonly seq: number
@@ -35,14 +35,14 @@ export type SegmentHeader = {
   readonly epoch: number
   readonly salt: Salt
   readonly prev: Predecessor
-  /** No frame of the segment has a longer payload. */
+  /** The longest payload of a frame in this segment. */
   readonly payloadMax: number
   readonly createdMs: number
   readonly allocatedBytes: number
   readonly sectorBytes: number
 }
 
-/** What a block of 4 KiB turned out to be. `damagedCopies` is 1 when only one of the two was good. */
+/** The result of reading a header block. `damagedCopies` is 1 when one of the two copies was damaged. */
 export type HeaderReading =
   | { readonly kind: 'good'; readonly header: SegmentHeader; readonly damagedCopies: 0 | 1 }
   | { readonly kind: 'damaged' }
@@ -53,7 +53,7 @@ const copyOffsets = [0, 2048] as const
 const copyBytes = 512
 const checksumAlgorithm = 1
 
-/** The block with which a segment begins. */
+/** Encodes the header block of a segment. */
 export const encodeSegmentHeader = (header: SegmentHeader): Uint8Array => {
   const block = new Uint8Array(segmentHeaderBytes)
   const copy = encodeCopy(header)
@@ -87,7 +87,7 @@ const encodeCopy = (header: SegmentHeader): Uint8Array => {
   return copy
 }
 
-/** What the first block of a segment says; `block` may be shorter when the file is. */
+/** Decodes the header block of a segment. `block` may be shorter if the file is. */
 export const decodeSegmentHeader = (block: Uint8Array): HeaderReading => {
   const copies = copyOffsets
     .map((offset) => block.subarray(offset, offset + copyBytes))
@@ -132,7 +132,7 @@ const decodeCopy = (copy: Uint8Array, view: DataView): SegmentHeader => ({
   sectorBytes: view.getUint16(120, true),
 })
 
-/** A copy whose CRC holds was written by us or by somebody who computes CRCs: no later code has to trust its numbers. */
+/** Checks the ranges of a copy with a valid CRC, so that later code can rely on its numbers. */
 const isSensible = (header: SegmentHeader): boolean =>
   [header.seq, header.baseLsn, header.epoch, header.prev.seq, header.prev.lastLsn].every((value) =>
     Number.isSafeInteger(value),
@@ -143,6 +143,6 @@ const isSensible = (header: SegmentHeader): boolean =>
   Number.isSafeInteger(header.allocatedBytes) &&
   isSectorSize(header.sectorBytes)
 
-/** Whether sectors may be that large: a power of two from 64 bytes to the size of the header block. */
+/** Whether this is a valid sector size: a power of two from 64 bytes to the size of the header block. */
 export const isSectorSize = (bytes: number): boolean =>
   Number.isInteger(Math.log2(bytes)) && bytes >= 64 && bytes <= segmentHeaderBytes

@@ -1,22 +1,22 @@
 /**
- * What a log that is used alone puts into its frames. A DATA frame's payload is
+ * The entry of a log that is used as a library. The payload of its DATA frame is
  *
  *     u64 ms, the log's stamp | u16 0 | u16 type | bytes
  *
- * The zero stands where a frame of the store counts its units, and the store writes none without a unit: neither takes
- * the other's frames for its own. The opaque bytes of a CHECKPOINT begin with a byte 1; those that the log writes by itself
- * have none. Pure.
+ * The zero is in the place of a store frame's count of units, which is never zero. So the library and
+ * the store never mistake each other's frames. The opaque bytes of a caller's CHECKPOINT begin with a
+ * byte 1; a CHECKPOINT written by the log itself has none. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import { stampBytes } from './control-payload.ts'
 
-/** Bytes before an entry's own. */
+/** Bytes before the bytes of an entry. */
 export const entryHeaderBytes = stampBytes + 4
 
-/** The greatest type that an entry can have. */
+/** The greatest type of an entry. */
 export const entryTypeMax = 0xffff
 
-/** Writes an entry as a frame's payload into `into` from `at` on, its stamp left zero: `entryHeaderBytes` and its own. */
+/** Writes an entry into `into` at `at` as a frame's payload, with a zero stamp. */
 export const putEntry = (into: Uint8Array, at: number, type: number, bytes: Uint8Array): void => {
   into.fill(0, at, at + stampBytes + 2)
   into[at + stampBytes + 2] = type & 0xff
@@ -25,8 +25,8 @@ export const putEntry = (into: Uint8Array, at: number, type: number, bytes: Uint
 }
 
 /**
- * The type and the bytes (a view) of an entry whose payload stands in `source` from `offset` on.
- * @throws KeelsonError `WRONG_TYPE` for a whole frame that somebody else wrote: the store.
+ * The type and the bytes (a view) of the entry in `source` at `offset`.
+ * @throws KeelsonError `WRONG_TYPE` for a frame that the store has written.
  */
 export const decodeEntry = (
   source: Uint8Array,
@@ -42,13 +42,13 @@ export const decodeEntry = (
   }
 }
 
-/** Without a view: this is done for every entry that is read. */
+/** Reads without a DataView, because this runs for every entry that is read. */
 const readU16 = (source: Uint8Array, at: number): number =>
   (source[at] ?? 0) | ((source[at + 1] ?? 0) << 8)
 
 const ownMark = 1
 
-/** What a caller attaches to a checkpoint, as a CHECKPOINT's opaque bytes. */
+/** Encodes the bytes that a caller attaches to a checkpoint. */
 export const encodeOpaque = (bytes: Uint8Array): Uint8Array => {
   const opaque = new Uint8Array(1 + bytes.length)
   opaque[0] = ownMark
@@ -56,6 +56,6 @@ export const encodeOpaque = (bytes: Uint8Array): Uint8Array => {
   return opaque
 }
 
-/** What a caller attached; `undefined` for a checkpoint that the log wrote by itself. */
+/** The bytes that a caller attached; `undefined` for a checkpoint written by the log itself. */
 export const decodeOpaque = (opaque: Uint8Array): Uint8Array | undefined =>
   opaque[0] === ownMark ? opaque.subarray(1) : undefined

@@ -1,16 +1,17 @@
 /**
- * A reference to a blob: where its payload lies among the blob segments, how long it is and what its SHA-256 is. Encoded
- * it takes 64 bytes, the layout of FerricStore's references of version 2 (big endian):
+ * A reference to a blob: the place of its payload in the blob segments, its length and its SHA-256.
+ * The encoded form has 64 bytes, in the layout of FerricStore's references of version 2 (big
+ * endian):
  *
  *     00 "FSBLOB" | u8 version 2 | u64 size | u64 segment | u64 offset of the payload | 32 bytes SHA-256 of the payload
  *
- * What is a reference is told by the tag of the value that holds it, never by these bytes. Pure.
+ * The tag of a value says that it is a reference. These bytes alone never do. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import { shaBytes } from '../bytes/sha256.ts'
 import { viewOf } from '../bytes/u64.ts'
 
-/** Where a blob lies. `size` and `offset` in bytes, `offset` that of its payload; all three are safe integers. */
+/** The place of a blob. `size` and the payload's `offset` are in bytes; all three are safe integers. */
 export type BlobRef = {
   readonly size: number
   readonly segment: number
@@ -28,7 +29,8 @@ const isCount = (value: number): boolean => Number.isSafeInteger(value) && value
 
 /**
  * The 64 bytes of `ref`, in memory of their own.
- * @throws KeelsonError `INVALID_ARGUMENT` for a number that is no safe integer from 0 on, or a sum of another length.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a negative or unsafe integer, or a sum of another
+ * length.
  */
 export const encodeBlobReference = (ref: BlobRef): Uint8Array => {
   const { size, segment, offset, sha256 } = ref
@@ -45,7 +47,7 @@ export const encodeBlobReference = (ref: BlobRef): Uint8Array => {
 }
 
 /**
- * The reference that exactly these 64 bytes spell; its SHA-256 has memory of its own.
+ * Decodes exactly 64 bytes. The SHA-256 of the result has memory of its own.
  * @throws KeelsonError `CORRUPT` for any other length, another magic, or a number beyond 2^53; `UNSUPPORTED_VERSION` for
  * another version.
  */

@@ -1,26 +1,27 @@
 /**
- * Structured values as plain data and back: what msgpack has no word for (Map, Set, Date, -0) is replaced by plain data,
- * and a mark says what stands where. So no extension of msgpackr is needed, whose table is one for the whole process,
- * and any reader of msgpack can read the bytes. One walk refuses at once what could not come back equal, and names the place.
+ * Converts structured values to plain data and back. Map, Set, Date and -0, which msgpack cannot
+ * express, are replaced by plain data, and a mark records each replacement. This needs no msgpackr
+ * extension (their table is shared by the whole process), and any msgpack reader can read the bytes.
+ * One walk refuses every value that would not come back equal, and names its path.
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
 import { KeelsonError } from '../../errors.ts'
 
-/** What was replaced, and the way to it from the top, through the plain data. */
+/** The kind of a replaced value, and its path from the top through the plain data. */
 export type Mark = readonly [kind: MarkKind, ...path: (string | number)[]]
 
 /** `map`: an array of pairs. `set`: an array. `date`: ms since 1970. `minusZero`: 0. These words are part of the format. */
 export type MarkKind = 'map' | 'set' | 'date' | 'minusZero'
 
-/** Plain data, and the marks in it, inner ones before those around them. Shares nothing with the value but its Buffers. */
+/** Plain data and its marks, inner marks before outer ones. It shares only Buffers with the value. */
 export type PlainData = { readonly plain: unknown; readonly marks: readonly Mark[] }
 
-/** How many containers may lie in one another: far below what the stack bears, far above what data needs. */
+/** The deepest nesting of containers: far below the limit of the stack, far above the need of data. */
 const depthMax = 256
 
 /**
- * The plain data of a value. Nothing of the caller's is changed.
+ * The plain data of a value. The value itself is not changed.
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, in the value's own terms.
  */
 export const toPlainData = (value: unknown): PlainData => {
@@ -29,7 +30,7 @@ export const toPlainData = (value: unknown): PlainData => {
   return { plain, marks: walk.marks }
 }
 
-/** Whether these are plain data, without anything to mark: what `toPlainData` can have made of a value. */
+/** Whether `plain` is plain data with nothing left to mark, as `toPlainData` makes it. */
 export const isPlainData = (plain: unknown): boolean => {
   // A Map is two arrays deep.
   const walk = new Walk(2 * depthMax + 1)
@@ -37,7 +38,7 @@ export const isPlainData = (plain: unknown): boolean => {
   return walk.marks.length === 0
 }
 
-/** The value of plain data. @throws TypeError when a mark does not fit; then the data are not what `toPlainData` made. */
+/** The value of plain data. @throws TypeError when a mark does not fit the data. */
 export const fromPlainData = ({ plain, marks }: PlainData): unknown => {
   const root = { top: plain }
   for (const [kind, ...path] of marks) restore(root, ['top', ...path], kind)
@@ -75,7 +76,7 @@ const prototypes = (value: object): number => {
   return count
 }
 
-/** Whether an object is plain, also one of another realm (the prompt's, a vm's): its prototype is an `Object.prototype`. */
+/** Whether an object is plain, in any realm (the prompt's, a vm's): its prototype is an `Object.prototype`. */
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null) return true
@@ -83,17 +84,17 @@ const isPlain = (value: object): boolean => {
 }
 
 /**
- * One walk through one value. It reads everything once and copies it: what a getter or a proxy answers later is never
- * asked, so that what was checked is what is stored.
+ * One walk through one value. It reads each property once and copies it. A getter or a proxy is never
+ * asked twice, so the checked value and the stored value are the same.
  */
 class Walk {
   readonly #depthMax: number
   readonly marks: Mark[] = []
   #depth = 0
-  /** Where the walk is: a step for each container that it is in, and in a map whether at the key (0) or the value (1). */
+  /** The current path: a step for each open container, and in a map the key (0) or the value (1). */
   readonly #path: (string | number)[] = []
   readonly #sides: (0 | 1 | undefined)[] = []
-  /** The containers that it is in, so that a cycle is seen when it closes. */
+  /** The open containers, to detect cycles. */
   readonly #within: object[] = []
 
   constructor(depthMax: number) {
@@ -118,7 +119,7 @@ class Walk {
     })
   }
 
-  /** `plain` stands for something else here. Called when all that is in it has been visited. */
+  /** Marks `plain` as a replacement at the current path. Called after its content has been visited. */
   #marked(kind: MarkKind, plain: unknown): unknown {
     const path: (string | number)[] = []
     for (let level = 0; level < this.#depth; level++) {
@@ -142,10 +143,10 @@ class Walk {
   }
 
   #object(value: object): unknown {
-    // The common ones first: the checks of the others cost a native call each.
+    // Common types first: each check of the others costs a native call.
     if (Object.getPrototypeOf(value) === Object.prototype) return this.#record(value)
     if (Array.isArray(value)) return this.#array(value)
-    // msgpackr knows the bytes of this realm only.
+    // msgpackr recognises only this realm's Uint8Array.
     if (types.isUint8Array(value)) return value instanceof Uint8Array ? value : Buffer.from(value)
     if (types.isDate(value)) return this.#date(value)
     if (types.isMap(value)) return this.#map(value)
@@ -170,7 +171,7 @@ class Walk {
       : container
   }
 
-  /** Refuses the instance of a derived class, and one with properties of its own: both would be lost. */
+  /** Refuses a derived class and own properties: both would be lost. */
   #checkBuiltIn(value: object, name: string): void {
     if (prototypes(value) !== 2) this.#refuse(`an instance of a class derived from ${name}`)
     if (Object.keys(value).length > 0) this.#refuse(`a ${name} with properties of its own`)

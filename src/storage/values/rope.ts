@@ -1,13 +1,15 @@
 /**
- * The value of a key that has (part of) its content in blobs: a rope of parts, each of them inline bytes or a slice of a
- * blob. `append` and `setRange` add parts or cut them; they never read a blob, so that applying a command needs no I/O.
+ * A rope: a value with some or all of its content in blobs. Each part is inline bytes or a slice of a
+ * blob. `append` and `setRange` add or cut parts. They never read a blob, so applying a command needs
+ * no I/O.
  *
  *     u8 version | u8 content | u16 parts | per part: u8 kind | fields     (little endian)
  *     inline (0)   u32 length | bytes
  *     blob (1)     64 bytes reference | u64 from | u64 to
  *
- * A rope has at least one blob part; what has none is an ordinary value. No part is empty (but the only one of an empty
- * blob), no two inline parts are neighbours, and structured content is one whole blob. Pure.
+ * A rope has at least one blob part; without one it is an ordinary value. No part is empty (except the
+ * only part of an empty blob), no two inline parts are neighbours, and structured content is one whole
+ * blob. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
@@ -19,21 +21,21 @@ import {
   encodeBlobReference,
 } from './blob-reference.ts'
 
-/** A piece of a rope: bytes that it carries itself, or those of a blob from `from` up to `to`. */
+/** A part of a rope: inline bytes, or the bytes of a blob from `from` up to `to`. */
 export type RopePart =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'blob'; readonly ref: BlobRef; readonly from: number; readonly to: number }
 
 /**
- * Content in pieces. `content` says how it is to be read, in the words of `valueTags`: 0 structured, 1 text, 2 bytes.
- * In a rope of text every part begins and ends with whole characters.
+ * Content in parts. `content` is one of `valueTags`: 0 structured, 1 text, 2 bytes. In a rope of text
+ * every part begins and ends at a character boundary.
  */
 export type Rope = { readonly content: 0 | 1 | 2; readonly parts: readonly RopePart[] }
 
 /** The most parts of a rope. */
 export const ropePartsMax = 1024
 
-/** The most bytes that a value which `append` or `setRange` has made may carry outside blobs, gaps included. */
+/** The most inline bytes of a rope made by `append` or `setRange`, gaps included. */
 export const inlineBytesMax = 16 * 1024 * 1024
 
 /** The greatest length of a value in bytes. */
@@ -51,7 +53,7 @@ const partLength = (part: RopePart): number =>
 export const ropeLength = (rope: Rope): number =>
   rope.parts.reduce((sum, part) => sum + partLength(part), 0)
 
-/** Whether some of the content lies in a blob. */
+/** Whether any part is in a blob. */
 export const hasBlob = (rope: Rope): boolean => rope.parts.some((part) => part.kind === 'blob')
 
 /** A rope over one whole blob. */
@@ -60,13 +62,13 @@ export const blobRope = (content: Rope['content'], ref: BlobRef): Rope => ({
   parts: [{ kind: 'blob', ref, from: 0, to: ref.size }],
 })
 
-/** A rope over inline bytes, which is no value yet: a part of one. */
+/** A rope of inline bytes only, as an operand: it is not a value by itself. */
 export const inlineRope = (content: Rope['content'], bytes: Uint8Array): Rope => ({
   content,
   parts: bytes.length === 0 ? [] : [{ kind: 'inline', bytes }],
 })
 
-/** The parts of `rope` from `from` up to `to`, cut at both ends: what a range of its content has to read. Clamped. */
+/** The parts of `rope` from `from` up to `to`, clamped, with the first and last part cut to fit. */
 export const ropeSlice = (rope: Rope, from: number, to: number): readonly RopePart[] => {
   const parts: RopePart[] = []
   let start = 0
@@ -85,23 +87,25 @@ const cut = (part: RopePart, first: number, end: number): RopePart =>
     ? { kind: 'inline', bytes: part.bytes.subarray(first, end) }
     : { ...part, from: part.from + first, to: part.from + end }
 
-/** Content of the two together: text and text is text, anything else bytes. Structured content is not joined. */
+/** The content of two joined ropes: text and text is text, anything else is bytes. */
 const joinedContent = (rope: Rope, other: Rope): 1 | 2 =>
   rope.content === 1 && other.content === 1 ? 1 : 2
 
 /**
- * `suffix` behind `rope`, or `undefined` beyond the bounds (`ropePartsMax`, `inlineBytesMax`, `valueBytesMax`). Either may
- * be without blobs. Text and text is text, anything else bytes. Neither is structured: the caller has looked.
+ * Appends `suffix` to `rope`; `undefined` beyond the bounds (`ropePartsMax`, `inlineBytesMax`,
+ * `valueBytesMax`). Either may be without blobs. Text and text is text, anything else is bytes. The
+ * caller has made sure that neither is structured.
  */
 export const appendToRope = (rope: Rope, suffix: Rope): Rope | undefined =>
   bounded({ content: joinedContent(rope, suffix), parts: joined(rope.parts, suffix.parts) })
 
 /**
- * `rope` with `patch` from `offset` on in place of what was there, longer when it reaches beyond; a gap before it is
- * filled with zero bytes. An empty patch changes nothing. `undefined` beyond the bounds. Neither is structured.
+ * Replaces the content of `rope` from `offset` on by `patch`, and extends it if needed. A gap before the
+ * patch is filled with zero bytes. An empty patch changes nothing. `undefined` beyond the bounds.
+ * Neither is structured.
  *
- * Text patched with text stays text as long as no character is cut. Whether one is, is seen in inline bytes; inside a
- * blob, which is not read, it is taken for cut. What is cut becomes bytes.
+ * Text patched with text stays text unless the patch cuts a character; then the content becomes bytes.
+ * A cut inside a blob part counts as cutting a character, because the blob is not read.
  */
 export const patchRope = (rope: Rope, offset: number, patch: Rope): Rope | undefined => {
   const length = ropeLength(rope)
@@ -118,7 +122,7 @@ export const patchRope = (rope: Rope, offset: number, patch: Rope): Rope | undef
   })
 }
 
-/** Whether a character of this text begins at `offset`, as far as that can be told without reading a blob; its end counts. */
+/** Whether `offset` is known to be a character boundary (the end included) without reading a blob. */
 const startsCharacter = (rope: Rope, offset: number): boolean => {
   let start = 0
   for (const part of rope.parts) {
@@ -131,7 +135,7 @@ const startsCharacter = (rope: Rope, offset: number): boolean => {
   return true
 }
 
-/** Both lists as one, without empty parts, neighbouring inline parts merged into memory of their own. */
+/** Both lists as one. Empty parts are dropped, neighbouring inline parts are merged into a copy. */
 const joined = (left: readonly RopePart[], right: readonly RopePart[]): readonly RopePart[] => {
   const parts: RopePart[] = []
   for (const part of [...left, ...right]) {
@@ -161,7 +165,7 @@ const bounded = (rope: Rope): Rope | undefined => {
   return fits ? rope : undefined
 }
 
-/** The bytes of a rope, in memory of their own. @throws KeelsonError `INVALID_ARGUMENT` when it is not one: see above. */
+/** Encodes a rope into new memory. @throws KeelsonError `INVALID_ARGUMENT` when it breaks a rule of the file header. */
 export const encodeRope = (rope: Rope): Uint8Array => {
   const wrong = faultOf(rope)
   if (wrong) throw new KeelsonError('INVALID_ARGUMENT', `this is no rope: ${wrong}`)
@@ -193,7 +197,7 @@ const putPart = (bytes: Uint8Array, view: DataView, at: number, part: RopePart):
   writeU64(view, at + 9 + blobReferenceBytes, part.to)
 }
 
-/** What keeps this from being a rope; `undefined` when nothing does. */
+/** The rule that this rope breaks, or `undefined`. */
 const faultOf = ({ content, parts }: Rope): string | undefined => {
   if (content > 2) return `the unknown content ${content}`
   if (parts.length > ropePartsMax) return `${parts.length} parts`
@@ -216,8 +220,9 @@ const faultOf = ({ content, parts }: Rope): string | undefined => {
 }
 
 /**
- * The rope that these bytes spell; its inline parts are views of them.
- * @throws KeelsonError `CORRUPT` when they are not one; `UNSUPPORTED_VERSION` for a version or a part of a later one.
+ * Decodes a rope. Its inline parts are views of `bytes`.
+ * @throws KeelsonError `CORRUPT` for damaged bytes; `UNSUPPORTED_VERSION` for an unknown version or kind
+ * of part.
  */
 export const decodeRope = (bytes: Uint8Array): Rope => {
   if (bytes.length < headBytes) throw damaged('too short')
@@ -260,16 +265,14 @@ const unsupported = (what: string, code: number | undefined): KeelsonError =>
     details: { what, code },
   })
 
-// Stored values as ropes, and ropes as stored values: a rope without blobs is an ordinary value. Pure.
-
-/** Whether a row holds a value of a user, and not what only rows have. */
+/** Whether the value of a row is a user's value (not a compound's head or a lock). */
 export const isStoredValue = (value: RowValue): value is StoredValue => value.tag < rowTags.compound
 
-/** The value as a rope: what it is and where its bytes are. @throws KeelsonError `CORRUPT` for a damaged rope */
+/** A stored value as a rope. @throws KeelsonError `CORRUPT` for a damaged rope. */
 export const ropeOf = ({ tag, bytes }: StoredValue): Rope =>
   tag === valueTags.blob ? decodeRope(bytes) : inlineRope(tag, bytes)
 
-/** The rope as a value. */
+/** A rope as a stored value; without blob parts it becomes an ordinary value. */
 export const storedRope = (rope: Rope): StoredValue => {
   if (hasBlob(rope)) return { tag: valueTags.blob, bytes: encodeRope(rope) }
   const [only] = rope.parts

@@ -1,16 +1,16 @@
 /**
- * Keys of rows. A user's key has no NUL, so what is stored beside its row never collides with another key:
+ * Keys of rows. A user's key has no NUL, so keys of other rows never collide with it:
  *
  *     key            the value, or the head of a compound
- *     key 00 field   a field of a compound: right behind its head, before every longer key
+ *     key 00 field   a field of a compound: after its head, before every longer key
  *     00 "l" key     the lock of a key
  *     00 "b" place   a blob that the log refers to: its segment and offset (`blob-rows.ts`)
- *     00 "c"         there once it was: some key has been a compound
+ *     00 "c"         marker: some key has been a compound
  *     00             the position (`row-codec.ts`)
  */
 import type { RowRange } from '../ports/projection-store.ts'
 
-/** The row that says that some key has been a compound. Once written it stays. */
+/** The row that records that some key has been a compound. It is never removed. */
 export const compoundMarkerKey = '\0c'
 
 /** The row of a field. */
@@ -31,19 +31,19 @@ export const fieldRows = (key: string): RowRange => ({ gt: `${key}\0`, lt: `${ke
 /** The rows of all locks. */
 export const lockRows: RowRange = { gt: '\0l', lt: '\0m' }
 
-/** What the keys of the rows of logged blobs begin with. */
+/** The prefix of the row keys of logged blobs. */
 export const loggedBlobPrefix = '\0b'
 
 /** The rows of all blobs that the log refers to. */
 export const loggedBlobRows: RowRange & { readonly gt: string } = { gt: '\0b', lt: '\0c' }
 
-/** Where users' keys begin: behind every row that begins with a NUL. */
+/** The lower bound of users' keys: all other rows begin with a NUL. */
 export const firstUserKey = '\x01'
 
-/** The field that a row of a field is of. */
+/** The field name in the key of a field row. */
 export const fieldOf = (rowKey: string): string => rowKey.slice(rowKey.indexOf('\0') + 1)
 
-/** The key that a row of a field belongs to; `undefined` for a row that is no field's. */
+/** The compound key in the key of a field row; `undefined` for any other row. */
 export const compoundOf = (rowKey: string): string | undefined => {
   const nul = rowKey.indexOf('\0')
   return nul > 0 ? rowKey.slice(0, nul) : undefined

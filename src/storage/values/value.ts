@@ -1,9 +1,10 @@
 /**
- * Values as users hand them in, and as they stand in frames and rows. A value is text, bytes or structured; which one is
- * its tag, never guessed from its content. What comes back is equal to what was put, or the put is refused. Pure.
+ * Encodes users' values for frames and rows, and decodes them. A value is text, bytes or structured.
+ * Its tag says which; the content never decides. A value that would not come back equal is refused.
+ * Pure.
  *
- * A structured value is msgpack by msgpackr. Where it has marks (see `plain-data.ts`) the bytes are `c1`, which msgpack never uses,
- * and then the pair of plain data and marks.
+ * A structured value is msgpack, written by msgpackr. A value with marks (see `plain-data.ts`) starts
+ * with the byte `c1`, which msgpack never uses, followed by the pair of plain data and marks.
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
@@ -14,12 +15,13 @@ import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/pr
 import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain-data.ts'
 
 /**
- * The stored form of `value`, which shares no memory with it. A string becomes text, a Buffer or Uint8Array bytes, anything else
- * is structured: null, booleans, numbers, bigints of 64 bits, and well-formed strings, dense arrays, plain objects, Maps,
- * Sets, valid Dates and Uint8Arrays of them, at most 256 in one another. A value that occurs twice is stored twice.
- * @throws KeelsonError `INVALID_ARGUMENT` with `details.path` (names and indices from the value down) for everything
- * else: undefined, functions, symbols, symbol keys, class instances, holes, cycles, a `__proto__` key, invalid Dates,
- * ill-formed strings.
+ * The stored form of `value`. It shares no memory with the value. A string becomes text, a Buffer or
+ * Uint8Array becomes bytes. Other values are structured: null, booleans, numbers, bigints of 64 bits,
+ * well-formed strings, dense arrays, plain objects, Maps, Sets, valid Dates and Uint8Arrays, nested at
+ * most 256 deep. A value that occurs twice is stored twice.
+ * @throws KeelsonError `INVALID_ARGUMENT` with `details.path` (names and indices from the value down)
+ * for anything else: undefined, functions, symbols, symbol keys, class instances, holes, cycles, a
+ * `__proto__` key, invalid Dates, ill-formed strings.
  */
 export const encodeValue = (value: unknown): StoredValue => {
   if (typeof value === 'string') return { tag: valueTags.text, bytes: encodeText(value) }
@@ -28,7 +30,7 @@ export const encodeValue = (value: unknown): StoredValue => {
     return { tag: valueTags.structured, bytes: pack(toPlainData(value)) }
   } catch (error) {
     if (isKeelsonError(error)) throw error
-    // Only code of the value's own can throw anything else: a getter, or a proxy's trap.
+    // Any other error comes from the value's own code: a getter or a proxy's trap.
     throw new KeelsonError('INVALID_ARGUMENT', 'the value cannot be stored: reading it threw', {
       cause: error,
       details: { path: [] },
@@ -37,8 +39,8 @@ export const encodeValue = (value: unknown): StoredValue => {
 }
 
 /**
- * A copy that nobody else writes to. A small one is a part of Node's pool: memory of its own would cost several times as much to
- * make and to collect, and a stored value lives only until its frame is encoded.
+ * A private copy. Small copies come from Node's pool: separate memory costs several times as much to
+ * allocate and collect, and a stored value lives only until its frame is encoded.
  */
 const copied = (bytes: Uint8Array): Uint8Array => {
   const copy = Buffer.allocUnsafe(bytes.length)
@@ -57,9 +59,9 @@ const encodeText = (text: string): Uint8Array => {
 }
 
 /**
- * The value that `encodeValue` was given; bytes come back as a Buffer. Shares no memory with `stored`.
- * @throws KeelsonError `CORRUPT` when the bytes are not what their tag says; `INVALID_ARGUMENT` for a rope, whose value
- * the blob store has; `WRONG_TYPE` for a compound, which has fields and no value.
+ * Decodes a stored value; bytes come back as a Buffer. The result shares no memory with `stored`.
+ * @throws KeelsonError `CORRUPT` when the bytes do not fit their tag; `INVALID_ARGUMENT` for a rope
+ * (its value is in the blob store); `WRONG_TYPE` for a compound (it has fields and no value).
  */
 export const decodeValue = (stored: RowValue): unknown => {
   switch (stored.tag) {
@@ -82,8 +84,7 @@ export const decodeValue = (stored: RowValue): unknown => {
 }
 
 /**
- * No records (each encoding stands alone), maps as objects, bigints as they are, and nobody's `toJSON` decides what is
- * stored.
+ * No records (each encoding stands alone), maps as objects, bigints unchanged. `toJSON` is not called.
  */
 const msgpack = new Packr({
   useRecords: false,
@@ -108,7 +109,7 @@ const pack = ({ plain, marks }: PlainData): Uint8Array => {
 /** The bytes in memory of their own. */
 const ownBuffer = (bytes: Uint8Array): Buffer => Buffer.from(new Uint8Array(bytes).buffer)
 
-/** Bytes that passed the checksum of their frame or row: msgpackr is not made for hostile ones. */
+/** The bytes have passed the checksum of their frame or row: msgpackr is not safe on hostile bytes. */
 const decodeStructured = (stored: Uint8Array): unknown => {
   // Buffers in the value are views of what they were read from.
   const bytes = ownBuffer(stored)
@@ -124,7 +125,7 @@ const decodeStructured = (stored: Uint8Array): unknown => {
   }
 }
 
-/** Plain data hold nothing that msgpackr's own extensions (a RegExp, an Error, a record …) could have brought in. */
+/** Refuses anything that msgpackr's own extensions (RegExp, Error, record) have produced. */
 const checked = (plain: unknown): unknown => {
   if (!isPlainData(plain)) throw new TypeError('an extension that is not ours')
   return plain
