@@ -33,7 +33,12 @@ export {
 } from './commands/command-answer.ts'
 export { checkCommand, checkCommands, checkUnits } from './commands/command-check.ts'
 export { decodeFrame } from './commands/command-decoding.ts'
-export { encodeFrame, encodeFrameInto, frameLength } from './commands/command-encoding.ts'
+export {
+  encodeFrame,
+  encodeFrameInto,
+  frameHeadBytes,
+  frameLength,
+} from './commands/command-encoding.ts'
 export {
   commandsOf,
   refsOf,
@@ -42,7 +47,6 @@ export {
   withCommands,
   withValues,
 } from './commands/command-values.ts'
-export { frameHeadBytes } from './commands/quick-frame.ts'
 export {
   type DataFolderFacts,
   type DataFolderReading,

@@ -1,4 +1,4 @@
-/** Small commits go to the log's thread through shared memory, all else as messages: nobody can tell from the outside. */
+/** Small commits go to the log's thread through shared memory, all others as messages, in one order. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { Wal } from 'keelson/wal'
 import { expect, test } from 'vitest'
@@ -11,7 +11,7 @@ const seed = Number(process.env.KEELSON_SEED ?? process.pid)
 const sizeOf = (random: () => number): number =>
   random() < 0.02 ? 1_100_000 + Math.floor(random() * 400_000) : Math.floor(random() * 900)
 
-test('entries of all sizes, syncs, checkpoints and readings are done in the order in which they are asked for', async () => {
+test('entries of all sizes, syncs, checkpoints and readings keep the order of their requests', async () => {
   const wal = await Wal.open({ dir: tempFolder() })
   const random = seededRandom(seed)
   const entries: { number: number; size: number; lsn: number }[] = []

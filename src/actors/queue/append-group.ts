@@ -79,7 +79,7 @@ export class AppendGroup {
     const { units, length, endsAt } = append
     const at = this.#size
     if (at + length > this.#memory.length) this.#grow(at + length)
-    encodeFrameInto(units, length, this.#memory, at)
+    encodeFrameInto(units, this.#memory, at)
     this.#size = at + length
     this.#units.push(units)
     this.#lengths.push(length)

@@ -28,9 +28,11 @@ import {
   unitsIn,
 } from './command.ts'
 import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload.ts'
-import { checkedMs, encodeQuick, frameHeadBytes, quickCommand, quickLength } from './quick-frame.ts'
 
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
+
+/** Bytes before the first unit: the stamp, and the number of units. */
+export const frameHeadBytes = stampBytes + 2
 
 /** The length at which encoding gives up: lengths are u32, and a frame has to fit a segment of 1 GiB anyway. */
 const frameBytesMax = 2 ** 31
@@ -42,8 +44,7 @@ const frameBytesMax = 2 ** 31
  * the log's to say.
  */
 export const frameLength = (units: FrameUnits): number => {
-  const quick = quickCommand(units)
-  const length = quick ? quickLength(quick) : measuredLength(unitsIn(units))
+  const length = measuredLength(unitsIn(units))
   if (length > frameBytesMax)
     throw new KeelsonError('TOO_LARGE', 'a frame takes too many bytes', {
       details: { bytes: length, bytesMax: frameBytesMax },
@@ -59,20 +60,10 @@ const measuredLength = (units: readonly Unit[]): number => {
   return frameHeadBytes + measure.length
 }
 
-/** Writes the payload with these units, its stamp left zero, into `into` from `at` on. `length` is what `frameLength` said. */
-export const encodeFrameInto = (
-  units: FrameUnits,
-  length: number,
-  into: Buffer,
-  at: number,
-): void => {
+/** Writes the payload with these units, its stamp left zero, into `into` from `at` on. It takes `frameLength(units)` bytes. */
+export const encodeFrameInto = (units: FrameUnits, into: Buffer, at: number): void => {
   // Eight stores cost less than the call that would make them.
   for (let offset = 0; offset < stampBytes; offset++) into[at + offset] = 0
-  const quick = quickCommand(units)
-  if (quick) {
-    encodeQuick(quick, length, into, at)
-    return
-  }
   const writer = new PayloadWriter(into, at + stampBytes)
   const list = unitsIn(units)
   writer.u16(list.length)
@@ -85,7 +76,7 @@ export const encodeFrameInto = (
  */
 export const encodeFrame = (units: FrameUnits): Uint8Array => {
   const bytes = Buffer.allocUnsafeSlow(frameLength(units))
-  encodeFrameInto(units, bytes.length, bytes, 0)
+  encodeFrameInto(units, bytes, 0)
   return new Uint8Array(bytes.buffer)
 }
 
@@ -210,6 +201,12 @@ const writeMany = <T>(sink: PayloadSink, list: readonly T[], write: (item: T) =>
 
 const writeKeys = (sink: PayloadSink, keys: readonly string[]): void =>
   writeMany(sink, keys, (key) => writeKey(sink, key))
+
+const checkedMs = (ms: number): number => {
+  if (!Number.isSafeInteger(ms) || ms < 1)
+    throw invalid('an expiry is a whole number of ms, at least 1')
+  return ms
+}
 
 const writeExpiry = (sink: PayloadSink, expiry: Expiry | KeepExpiry): void => {
   sink.u8(expiryKinds[expiry.kind])

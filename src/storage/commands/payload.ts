@@ -86,8 +86,8 @@ export interface PayloadSink {
 
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
-/** Bytes of a text that may stand in a frame. @throws KeelsonError `INVALID_ARGUMENT` */
-export const textBytes = (what: string, text: string, bytesMax: number): number => {
+/** The length of a text that a frame may hold, in bytes. @throws KeelsonError `INVALID_ARGUMENT` */
+const textBytes = (what: string, text: string, bytesMax: number): number => {
   const bytes = utf8Length(text)
   if (bytes < 1 || bytes > bytesMax || text.includes('\0'))
     throw invalid(`a command needs ${what} of 1 to ${bytesMax} bytes without NUL`)

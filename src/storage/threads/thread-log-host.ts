@@ -10,20 +10,19 @@ import { nodeDisk } from '../disk/node-disk.ts'
 import { createLog } from '../log/log.ts'
 import type { LogHost, LogProtocol, LogRequestKind } from '../ports/log-host.ts'
 import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'
-import { laneMemory } from './commit-lane.ts'
-import { LaneClient } from './lane-client.ts'
-import { type AnswerByLane, LaneServer } from './lane-server.ts'
+import { laneMemory } from './lane.ts'
+import { type AnswerByLane, LaneClient, LaneServer } from './lane-ends.ts'
 import { type PackedAnswer, packed, unpacked } from './log-wire.ts'
 import {
   answer,
   hasSpareProcessor,
   isThread,
-  ringParent,
   sharedMemory,
   startThread,
   takeQuestions,
   tellParent,
   threadClient,
+  wakeParent,
 } from './worker-thread.ts'
 
 /** By this a worker knows what it was started to be. */
@@ -67,7 +66,7 @@ const serveLog = (memory: SharedArrayBuffer): void => {
     free: () => proceed(),
   })
   const lane = new LaneServer(memory, clock, {
-    ring: ringParent,
+    wake: wakeParent,
     take: (id, request, byLane) => take({ id, kind: 'commit', request, byLane }),
   })
   const proceed = (): void => {
@@ -86,12 +85,12 @@ const serveLog = (memory: SharedArrayBuffer): void => {
     proceed()
   }
   takeQuestions((question) => {
-    // What is in the lane may have been asked before it, or after.
-    lane.look()
+    // Commits in the lane may come before this question, or after it.
+    lane.poll()
     lane.passed(question.id)
     take(question as LogQuestion)
-    lane.look()
-  }, lane.look)
+    lane.poll()
+  }, lane.poll)
 }
 
 /** Whoever makes spares for the log's thread. `settled` hears how each ended; `free` that there is time for another. */

@@ -22,22 +22,22 @@ type Reply =
   | { readonly id: number; readonly answer: unknown; readonly refused?: PlainError }
   | { readonly id: number; readonly error: PlainError }
 
-/** A message that says nothing but that there is something to see on the byway. */
-const ringing = null
+/** The message that wakes the other side, so that it polls the fast path. */
+const wakeUp = null
 
 type Waiting = {
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: KeelsonError) => void
 }
 
-/** A way for some questions beside the messages. Both sides see to it that the order of the ids is kept. */
-export type Byway = {
-  /** From now on answers go to `settle`. */
-  settleBy(settle: (id: number, answer: unknown) => void): void
-  /** Takes a question over, and rings when the thread has to be told; false: it goes as a message. */
-  offer(question: Question, ring: () => void): boolean
-  /** The thread rang; whether there was something to see. */
-  look(): boolean
+/** A way for some questions that is faster than messages. Both sides keep the order of the ids. */
+export type FastPath = {
+  /** Sets the function that receives answers. */
+  onAnswer(settle: (id: number, answer: unknown) => void): void
+  /** Takes a question, and calls `wake` if the thread does not poll. False: the question goes as a message. */
+  offer(question: Question, wake: () => void): boolean
+  /** Delivers the answers that have arrived. Returns whether there was one. */
+  poll(): boolean
   /** The question was answered by a message, or will not be answered. */
   forget(id: number): void
 }
@@ -79,19 +79,19 @@ const given = (): Given | undefined =>
 
 /**
  * Asks `worker`. Bytes in a request are handed over: where they are a whole `ArrayBuffer` of their own, the caller's view of
- * them is empty afterwards; parts of a larger buffer are copied. `what` names the thread's owner in errors. What `byway`
- * takes over is not handed over.
+ * them is empty afterwards; parts of a larger buffer are copied. `what` names the thread's owner in errors. `fastPath`
+ * copies the bytes of the questions that it takes.
  */
-export const threadClient = (worker: Worker, what: string, byway?: Byway): ThreadClient => {
+export const threadClient = (worker: Worker, what: string, fastPath?: FastPath): ThreadClient => {
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let gone: KeelsonError | undefined
 
-  const ring = (): void => worker.postMessage(ringing)
+  const wake = (): void => worker.postMessage(wakeUp)
 
   const fail = (error: KeelsonError): void => {
     gone ??= error
-    for (const id of waiting.keys()) byway?.forget(id)
+    for (const id of waiting.keys()) fastPath?.forget(id)
     for (const { reject } of waiting.values()) reject(gone)
     waiting.clear()
   }
@@ -104,18 +104,18 @@ export const threadClient = (worker: Worker, what: string, byway?: Byway): Threa
   }
 
   worker.unref()
-  byway?.settleBy((id, answer) => take(id)?.resolve(answer))
-  worker.on('message', (reply: Reply | typeof ringing) => {
-    if (reply === ringing) {
-      byway?.look()
+  fastPath?.onAnswer((id, answer) => take(id)?.resolve(answer))
+  worker.on('message', (reply: Reply | typeof wakeUp) => {
+    if (reply === wakeUp) {
+      fastPath?.poll()
       return
     }
-    byway?.forget(reply.id)
+    fastPath?.forget(reply.id)
     const asker = take(reply.id)
     if ('error' in reply) asker?.reject(fromPlain(reply.error))
     else asker?.resolve(restored(reply))
-    // What came by the byway behind it had to wait for it.
-    byway?.look()
+    // Later answers on the fast path had to wait for this one.
+    fastPath?.poll()
   })
   worker.on('error', (error) => fail(threadDied(what, error)))
   worker.on('exit', (status) =>
@@ -128,7 +128,7 @@ export const threadClient = (worker: Worker, what: string, byway?: Byway): Threa
         if (gone) return reject(gone)
         // A number counts once it is on its way: the thread takes one after the other.
         const id = lastId + 1
-        if (!byway?.offer({ id, kind, request }, ring)) {
+        if (!fastPath?.offer({ id, kind, request }, wake)) {
           const question: Question = { id, kind, request: ownBytes(request) }
           try {
             worker.postMessage(question, buffersOf(question.request))
@@ -148,28 +148,28 @@ export const threadClient = (worker: Worker, what: string, byway?: Byway): Threa
   }
 }
 
-/** The thread's side: calls `take` with each question, and `rung` when the asker rings. */
-export const takeQuestions = (take: (question: Question) => void, rung?: () => unknown): void => {
+/** The thread's side: calls `take` with each question, and `woken` when the host wakes it. */
+export const takeQuestions = (take: (question: Question) => void, woken?: () => unknown): void => {
   parentPort?.on('messageerror', (error) => {
     // A question that cannot be read has no number to answer: the thread dies, and all who wait learn it.
     throw error
   })
-  parentPort?.on('message', (question: Question | typeof ringing) =>
-    question === ringing ? rung?.() : take(question),
+  parentPort?.on('message', (question: Question | typeof wakeUp) =>
+    question === wakeUp ? woken?.() : take(question),
   )
 }
 
-/** The thread's side: tells the asker to look at the byway. */
-export const ringParent = (): void => parentPort?.postMessage(ringing)
+/** The thread's side: wakes the host. */
+export const wakeParent = (): void => parentPort?.postMessage(wakeUp)
 
-/** The thread's side: does `action` and sends what came of it, unless an answer goes by `byway`, which then says true. */
+/** The thread's side: runs `action` and sends its answer or error. `fastPath` returns true for an answer that it took. */
 export const answer = (
   id: number,
   action: () => unknown,
-  byway?: (answer: unknown) => boolean,
+  fastPath?: (answer: unknown) => boolean,
 ): void => {
   const reply = replyTo(action, id)
-  if ('answer' in reply && !reply.refused && byway?.(reply.answer)) return
+  if ('answer' in reply && !reply.refused && fastPath?.(reply.answer)) return
   parentPort?.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
 }
 

@@ -1,21 +1,20 @@
-/** Who asks a thread: answers that come as messages and answers that come by the byway, in one order. A worker played by hand. */
+/** The asking side of a thread: answers by message and by the fast path, in one order. The test plays the worker. */
 import { EventEmitter } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
-import { laneMemory } from '../../../src/storage/threads/commit-lane.ts'
-import { LaneClient } from '../../../src/storage/threads/lane-client.ts'
-import { LaneServer } from '../../../src/storage/threads/lane-server.ts'
+import { laneMemory } from '../../../src/storage/threads/lane.ts'
+import { LaneClient, LaneServer } from '../../../src/storage/threads/lane-ends.ts'
 import { threadClient } from '../../../src/storage/threads/worker-thread.ts'
 import { answer, request } from '../../support/lane-commit.ts'
 
-/** Nobody rings and nobody looks out: an answer in the lane is seen when the client looks by itself. */
+/** Neither end wakes the other or polls by itself. */
 const world = () => {
   const memory = laneMemory()
   const clock = { monotonic: () => 0, soon: () => undefined } as Partial<Clock> as Clock
   const taken: { id: number; byLane: (answer: unknown) => boolean }[] = []
   const server = new LaneServer(memory, clock, {
-    ring: () => undefined,
+    wake: () => undefined,
     take: (id, _, byLane) => void taken.push({ id, byLane }),
   })
   const worker = Object.assign(new EventEmitter(), {
@@ -28,12 +27,12 @@ const world = () => {
   return { server, worker, client, taken }
 }
 
-test('a commit that was answered by the lane is settled as soon as the message that answers the one before it is there', async () => {
+test('an answer in the lane settles as soon as the message before it arrives', async () => {
   const { server, worker, client, taken } = world()
   const settled: string[] = []
   const first = client.ask('commit', request).catch(() => settled.push('refused'))
   const second = client.ask('commit', request).then(() => settled.push('committed'))
-  server.look()
+  server.poll()
   expect(taken.map(({ id }) => id)).toEqual([1, 2])
   taken[1]?.byLane(answer(2))
   worker.emit('message', { id: 1, error: { code: 'NO_SPACE', message: 'full', details: {} } })
@@ -41,10 +40,10 @@ test('a commit that was answered by the lane is settled as soon as the message t
   expect(settled).toEqual(['refused', 'committed'])
 })
 
-test('a thread that dies refuses both commits that are under way, and all that come later', async () => {
+test('a thread that dies refuses both commits in flight, and all later ones', async () => {
   const { server, worker, client } = world()
   const all = [client.ask('commit', request), client.ask('commit', request)]
-  server.look()
+  server.poll()
   worker.emit('exit', 1)
   for (const each of await Promise.allSettled(all))
     expect(each).toMatchObject({ status: 'rejected', reason: { code: 'SHARD_DOWN' } })

@@ -1,0 +1,160 @@
+/**
+ * The two ends of a lane: the host's end offers small commits, the thread's end takes and answers them. Both keep the
+ * order in which requests were made, also between the lane and messages.
+ */
+import type { Clock } from '../../clock.ts'
+import type { CommitRequest } from '../ports/log-host.ts'
+import { Lane, type LaneSlot, laneSides } from './lane.ts'
+import { LanePoller, PollHabit, pollMsMax } from './lane-waiting.ts'
+import type { PackedCommit } from './log-wire.ts'
+import type { FastPath, Question } from './worker-thread.ts'
+
+/** A commit in flight. */
+type InFlight = {
+  readonly id: number
+  readonly slot: LaneSlot
+  readonly request: CommitRequest
+  readonly began: number
+  readonly polls: boolean
+  /** No other commit was in flight when it began, so its time says how long a wait takes. */
+  readonly isAlone: boolean
+}
+
+/** The host's end: the fast path of a log's host. */
+export class LaneClient implements FastPath {
+  readonly #lane: Lane
+  readonly #clock: Clock
+  readonly #poller: LanePoller
+  readonly #mayPoll: boolean
+  #settle: (id: number, answer: unknown) => void = () => undefined
+  readonly #habit = new PollHabit()
+  /** In the order in which they were offered, which is the order in which they are settled. */
+  #inFlight: InFlight[] = []
+
+  /** `mayPoll`: the machine has more than one processor. */
+  constructor(memory: SharedArrayBuffer, clock: Clock, mayPoll: boolean) {
+    const lane = new Lane(memory)
+    this.#lane = lane
+    this.#clock = clock
+    this.#mayPoll = mayPoll
+    this.#poller = new LanePoller({ lane, clock, side: laneSides.host, poll: () => this.poll() })
+  }
+
+  onAnswer(settle: (id: number, answer: unknown) => void): void {
+    this.#settle = settle
+  }
+
+  offer({ id, kind, request }: Question, wake: () => void): boolean {
+    if (kind !== 'commit') return false
+    // The host sends a commit's request with a commit.
+    const commit = request as CommitRequest
+    const first = this.#inFlight[0]
+    const polls = first ? first.polls : this.#mayPoll && this.#habit.choose()
+    const slot = this.#lane.slots.find((free) => free.offer(id, commit, polls))
+    if (!slot) return false
+    const began = this.#clock.monotonic()
+    this.#inFlight.push({ id, slot, request: commit, began, polls, isAlone: !first })
+    // A thread that must be woken may need this very processor, so a host that wakes it does not poll.
+    if (!this.#lane.isPolling(laneSides.thread)) wake()
+    else if (polls) this.#poller.pollFor(pollMsMax)
+    return true
+  }
+
+  poll(): boolean {
+    let isAny = false
+    for (let first = this.#inFlight[0]; first; first = this.#inFlight[0]) {
+      const answer = first.slot.collect()
+      if (!answer) break
+      isAny = true
+      this.#end(first)
+      const { isGiven, bytes } = first.request
+      // The lane copied the bytes, so memory that was given goes back to its owner.
+      this.#settle(answer.id, isGiven === true ? { bytes, ...answer.commit } : answer.commit)
+    }
+    return isAny
+  }
+
+  forget(id: number): void {
+    const ended = this.#inFlight.find((commit) => commit.id === id)
+    if (!ended) return
+    ended.slot.free()
+    this.#end(ended)
+  }
+
+  #end(ended: InFlight): void {
+    const { began, polls, isAlone } = ended
+    if (isAlone) this.#habit.learn(polls, this.#clock.monotonic() - began)
+    this.#inFlight = this.#inFlight.filter((commit) => commit !== ended)
+    if (this.#inFlight.length === 0) this.#poller.stop()
+  }
+}
+
+/** Answers by the lane. False when the answer must be a message. */
+export type AnswerByLane = (answer: unknown) => boolean
+
+/** What the thread's end needs. */
+export type LaneServerParts = {
+  /** Wakes the host. */
+  readonly wake: () => void
+  /** Takes a commit, which `byLane` answers. */
+  readonly take: (id: number, request: CommitRequest, byLane: AnswerByLane) => void
+}
+
+/** The thread's end. It polls if the host polls and if the last commit followed soon after an answer. */
+export class LaneServer {
+  readonly #lane: Lane
+  readonly #clock: Clock
+  readonly #parts: LaneServerParts
+  readonly #poller: LanePoller
+  readonly #slots: readonly { readonly slot: LaneSlot; readonly byLane: AnswerByLane }[]
+  /** The last request that was taken, from the lane or as a message. */
+  #lastId = 0
+  #answeredAt = Number.NEGATIVE_INFINITY
+  #polls = false
+
+  constructor(memory: SharedArrayBuffer, clock: Clock, parts: LaneServerParts) {
+    const lane = new Lane(memory)
+    this.#lane = lane
+    this.#clock = clock
+    this.#parts = parts
+    this.#slots = lane.slots.map((slot) => ({
+      slot,
+      byLane: (answer) => this.#answer(slot, answer),
+    }))
+    this.#poller = new LanePoller({ lane, clock, side: laneSides.thread, poll: this.poll })
+  }
+
+  /** Takes the commits in the lane that are next in order. Returns whether there was one. */
+  readonly poll = (): boolean => {
+    if (!this.#takeNext()) return false
+    // At most one for each slot, so that the event loop has its turn under load.
+    for (let more = 1; more < this.#slots.length && this.#takeNext(); more++);
+    return true
+  }
+
+  /** Request `id` came as a message. */
+  passed(id: number): void {
+    this.#lastId = id
+  }
+
+  #takeNext(): boolean {
+    for (const { slot, byLane } of this.#slots) {
+      const next = slot.take(this.#lastId + 1)
+      if (!next) continue
+      this.#lastId = next.id
+      this.#polls = next.hostPolls && this.#clock.monotonic() - this.#answeredAt < pollMsMax
+      this.#parts.take(next.id, next.request, byLane)
+      return true
+    }
+    return false
+  }
+
+  #answer(slot: LaneSlot, answer: unknown): boolean {
+    // A commit's answer is a packed commit.
+    if (!slot.answer(answer as PackedCommit)) return false
+    if (!this.#lane.isPolling(laneSides.host)) this.#parts.wake()
+    this.#answeredAt = this.#clock.monotonic()
+    if (this.#polls) this.#poller.pollFor(pollMsMax)
+    return true
+  }
+}

@@ -1,0 +1,92 @@
+/** Commits in a lane: two at a time, in the order of their requests. */
+import { expect, test } from 'vitest'
+import type { Clock } from '../../../src/clock.ts'
+import { laneMemory } from '../../../src/storage/threads/lane.ts'
+import { LaneClient, LaneServer } from '../../../src/storage/threads/lane-ends.ts'
+import { answer, request } from '../../support/lane-commit.ts'
+
+/** Both ends in one thread. Neither polls by itself: the test calls `poll`. */
+const world = () => {
+  const memory = laneMemory()
+  const clock = { monotonic: () => 0, soon: () => undefined } as Partial<Clock> as Clock
+  const wakeUps: string[] = []
+  const settled: number[] = []
+  const taken: { id: number; byLane: (answer: unknown) => boolean }[] = []
+  const client = new LaneClient(memory, clock, false)
+  client.onAnswer((id) => void settled.push(id))
+  const server = new LaneServer(memory, clock, {
+    wake: () => void wakeUps.push('host'),
+    take: (id, _, byLane) => void taken.push({ id, byLane }),
+  })
+  const offer = (id: number) =>
+    client.offer({ id, kind: 'commit', request }, () => void wakeUps.push('thread'))
+  return { client, server, offer, wakeUps, settled, taken }
+}
+
+test('the lane takes a second commit while the first is being written, and refuses a third', () => {
+  const { server, offer, taken } = world()
+  expect(offer(1)).toBe(true)
+  server.poll()
+  expect(offer(2)).toBe(true)
+  expect(offer(3)).toBe(false)
+  server.poll()
+  expect(taken.map(({ id }) => id)).toEqual([1, 2])
+})
+
+test('the thread takes commits in the order of all requests, also when a message is between them', () => {
+  const { server, offer, taken } = world()
+  offer(1)
+  offer(3)
+  server.poll()
+  server.poll()
+  expect(taken.map(({ id }) => id)).toEqual([1])
+  server.passed(2)
+  server.poll()
+  expect(taken.map(({ id }) => id)).toEqual([1, 3])
+})
+
+test('a slot takes the next commit after its answer, and answers keep the order of the requests', () => {
+  const { client, server, offer, settled, taken } = world()
+  for (let id = 1; id <= 2; id++) offer(id)
+  for (let id = 3; id <= 40; id++) {
+    server.poll()
+    taken.shift()?.byLane(answer(id))
+    client.poll()
+    expect(offer(id)).toBe(true)
+  }
+  expect(settled).toEqual(Array.from({ length: 38 }, (_, at) => at + 1))
+})
+
+test('two answers that arrive together are settled in their order', () => {
+  const { client, server, offer, settled, taken } = world()
+  offer(1)
+  offer(2)
+  server.poll()
+  for (const { id, byLane } of taken) byLane(answer(id))
+  expect(client.poll()).toBe(true)
+  expect(settled).toEqual([1, 2])
+  expect(client.poll()).toBe(false)
+})
+
+test('an answer in the lane waits for the answer before it, which is a message', () => {
+  const { client, server, offer, settled, taken } = world()
+  offer(1)
+  offer(2)
+  server.poll()
+  taken[1]?.byLane(answer(2))
+  expect(client.poll()).toBe(false)
+  expect(settled).toEqual([])
+  client.forget(1)
+  client.poll()
+  expect(settled).toEqual([2])
+})
+
+test('a side that does not poll is woken for each commit and each answer', () => {
+  const { server, offer, wakeUps, taken } = world()
+  offer(1)
+  offer(2)
+  expect(wakeUps).toEqual(['thread', 'thread'])
+  server.poll()
+  for (const { id, byLane } of taken) byLane(answer(id))
+  expect(wakeUps).toEqual(['thread', 'thread', 'host', 'host'])
+})

@@ -1,0 +1,136 @@
+/** How a side of a lane waits: trials decide whether it polls, and a poller misses nothing when it stops. */
+import { describe, expect, test } from 'vitest'
+import type { Clock } from '../../../src/clock.ts'
+import { Lane, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'
+import { LanePoller, PollHabit } from '../../../src/storage/threads/lane-waiting.ts'
+
+/** Waits `count` times, for `polledMs` or `sleptMs`. Returns the share of the waits that polled. */
+const spend = (habit: PollHabit, count: number, polledMs: number, sleptMs: number): number => {
+  let polled = 0
+  for (let wait = 0; wait < count; wait++) {
+    const polls = habit.choose()
+    if (polls) polled++
+    habit.learn(polls, polls ? polledMs : sleptMs)
+  }
+  return polled / count
+}
+
+describe('the habit of a waiting side', () => {
+  test('is to poll if that is shorter', () => {
+    const habit = new PollHabit()
+    spend(habit, 1_000, 0.1, 0.15)
+    expect(spend(habit, 10_000, 0.1, 0.15)).toBeGreaterThan(0.98)
+  })
+
+  test('is to sleep if polling takes the time of the other thread', () => {
+    const habit = new PollHabit()
+    spend(habit, 1_000, 0.3, 0.06)
+    expect(spend(habit, 10_000, 0.3, 0.06)).toBeLessThan(0.02)
+  })
+
+  test('is to sleep if polling saves little, as on a slow disk', () => {
+    const habit = new PollHabit()
+    spend(habit, 1_000, 0.095, 0.1)
+    expect(spend(habit, 10_000, 0.095, 0.1)).toBeLessThan(0.02)
+    expect(spend(habit, 10_000, 5, 9)).toBeLessThan(0.02)
+  })
+
+  test('changes when the load changes', () => {
+    const habit = new PollHabit()
+    spend(habit, 10_000, 0.1, 0.15)
+    spend(habit, 5_000, 0.3, 0.06)
+    expect(spend(habit, 10_000, 0.3, 0.06)).toBeLessThan(0.02)
+    spend(habit, 5_000, 0.1, 0.15)
+    expect(spend(habit, 10_000, 0.1, 0.15)).toBeGreaterThan(0.98)
+  })
+
+  test('does not change for single slow waits in a trial', () => {
+    const habit = new PollHabit()
+    spend(habit, 128, 0.1, 0.15)
+    // The second trial begins here.
+    for (let wait = 0; wait < 32; wait++) {
+      const polls = habit.choose()
+      habit.learn(polls, polls ? (wait % 8 === 5 ? 50 : 0.1) : 0.15)
+    }
+    expect(spend(habit, 96, 0.1, 0.15)).toBe(1)
+  })
+
+  test('is found even if every second commit goes as a message, so that its wait is never learned', () => {
+    const habit = new PollHabit()
+    let polled = 0
+    for (let wait = 0; wait < 10_000; wait++) {
+      const polls = habit.choose()
+      habit.learn(polls, polls ? 0.1 : 0.15)
+      habit.choose()
+      if (polls) polled++
+    }
+    expect(polled / 10_000).toBeGreaterThan(0.9)
+  })
+})
+
+/** A clock on which each reading takes 10 µs, and turns that are taken by hand. */
+const world = (poll: () => boolean) => {
+  const lane = new Lane(laneMemory())
+  const turns: (() => void)[] = []
+  let now = 0
+  const clock = {
+    monotonic: () => {
+      now += 0.01
+      return now
+    },
+    soon: (action: () => void) => void turns.push(action),
+  } as Partial<Clock> as Clock
+  const poller = new LanePoller({ lane, side: laneSides.thread, clock, poll })
+  return { lane, turns, poller, isPolling: () => lane.isPolling(laneSides.thread) }
+}
+
+test('a poller gives the event loop turns in between, and stops when its time is over', () => {
+  let polls = 0
+  const { turns, poller, isPolling } = world(() => {
+    polls++
+    return false
+  })
+  poller.pollFor(0.2)
+  expect(isPolling()).toBe(true)
+  let count = 0
+  for (let turn = turns.shift(); turn; turn = turns.shift()) {
+    count++
+    turn()
+  }
+  expect(count).toBeGreaterThanOrEqual(3)
+  expect(polls).toBeGreaterThan(1_000)
+  expect(isPolling()).toBe(false)
+})
+
+test('a poller sees what arrives between its last poll and its stop', () => {
+  let isThere = false
+  let seen = 0
+  const { lane, turns, poller, isPolling } = world(() => {
+    if (!isThere) return false
+    isThere = false
+    seen++
+    return true
+  })
+  const { setPolling } = lane
+  // The other side writes now, sees a side that polls, and sends no wake-up.
+  lane.setPolling = (side, value) => {
+    if (!value) isThere = true
+    setPolling.call(lane, side, value)
+  }
+  poller.pollFor(0.01)
+  for (let turn = turns.shift(); turn; turn = turns.shift()) turn()
+  expect(isPolling()).toBe(false)
+  expect(seen).toBe(1)
+})
+
+test('a poller that is told to stop does so at the end of its turn, and can start again', () => {
+  const { turns, poller, isPolling } = world(() => false)
+  poller.pollFor(1_000)
+  poller.stop()
+  turns.shift()?.()
+  expect(isPolling()).toBe(false)
+  expect(turns).toEqual([])
+  poller.pollFor(0.01)
+  expect(isPolling()).toBe(true)
+  expect(turns).toHaveLength(1)
+})
