@@ -87,7 +87,7 @@ export interface PayloadSink {
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
 /** The length of a text that a frame may hold, in bytes. @throws KeelsonError `INVALID_ARGUMENT` */
-const textBytes = (what: string, text: string, bytesMax: number): number => {
+export const textBytes = (what: string, text: string, bytesMax: number): number => {
   const bytes = utf8Length(text)
   if (bytes < 1 || bytes > bytesMax || text.includes('\0'))
     throw invalid(`a command needs ${what} of 1 to ${bytesMax} bytes without NUL`)
