@@ -1,13 +1,13 @@
 /**
- * Rows that were written one after another, up to some LSN, and are forgotten together: of each key the newest among them, which may
- * be dropped once a younger generation has the key.
+ * One generation of the overlay: the newest row of each key among consecutive frames. A generation is
+ * forgotten as a whole. A row may be dropped earlier, when a younger generation has its key.
  *
- * Order is made when somebody ranges, not when somebody writes: keys that came since the last range are sorted by the next one
- * and merged into those before. A write thus costs one map entry; a range after n new keys among m costs n log n + m.
+ * Keys are sorted by reads of ranges, not by writes: a range sorts the keys added since the last one and
+ * merges them in. A write costs one map entry. A range after n new keys among m costs n log n + m.
  */
 import { compareKeys, type Row, type RowChange, type RowRange } from '../../storage/index.ts'
 
-/** What one entry costs beside its key and value, about: map slot, row, value. */
+/** The approximate size of an entry without its key and value bytes: map slot, row, value. */
 const entryBytes = 160
 
 const costOf = (key: string, row: Row | null): number =>
@@ -15,37 +15,37 @@ const costOf = (key: string, row: Row | null): number =>
 
 /** One generation of the overlay. */
 export class OverlayGeneration {
-  /** The last frame of which something may be in here. */
+  /** The last frame that may have rows in this generation. */
   lsn = 0
-  /** A row that was removed is `null`, which one look tells from a key that is not here. */
+  /** A removed row is `null`, so one look-up distinguishes it from an absent key. */
   readonly #rows = new Map<string, Row | null>()
-  /** The keys that the last range met, in order, and those that came since; some may have left. */
+  /** The keys sorted by the last range, and the keys added since. Some may have been dropped. */
   #sorted: readonly string[] = []
   #unsorted: string[] = []
   #bytes = 0
   #soonest = Number.POSITIVE_INFINITY
 
-  /** Before this, in ms since 1970, no row that was put in here has ended; `Infinity` when none ends. */
+  /** The earliest expiry of a row, in ms since 1970; `Infinity` without expiries. */
   get soonest(): number {
     return this.#soonest
   }
 
-  /** Bytes held, about. */
+  /** The approximate size in bytes. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Keys held, removed ones included. */
+  /** The number of keys, removed ones included. */
   get size(): number {
     return this.#rows.size
   }
 
-  /** The key's row, `null` where it was removed; `undefined` when nothing of the key is here. */
+  /** The key's row; `null` if it was removed, `undefined` if this generation does not have the key. */
   get(key: string): Row | null | undefined {
     return this.#rows.get(key)
   }
 
-  /** Puts a row, or that there is none, in place of what is here; answers whether something was. */
+  /** Sets the row of a key (`null`: removed). Returns whether the key was present. */
   set(key: string, row: Row | null): boolean {
     const before = this.#rows.get(key)
     if (before === undefined) this.#unsorted.push(key)
@@ -57,7 +57,7 @@ export class OverlayGeneration {
     return before !== undefined
   }
 
-  /** A younger generation has the key: what is here goes, for good. */
+  /** Drops a key that a younger generation has. */
   drop(key: string): void {
     const row = this.#rows.get(key)
     if (row === undefined) return
@@ -65,7 +65,7 @@ export class OverlayGeneration {
     this.#bytes -= costOf(key, row)
   }
 
-  /** The rows within `range`, in its order. Sees one moment when it is used up within one turn. */
+  /** The rows within `range`, in its order. It is a snapshot only if it is consumed within one turn. */
   *range(range: RowRange): IterableIterator<RowChange> {
     const keys = this.#sortedKeys()
     const from = range.gte ?? range.gt
@@ -89,7 +89,7 @@ export class OverlayGeneration {
   }
 }
 
-/** Two ordered lists without a common key as one. */
+/** Merges two ordered lists without common keys. */
 const merged = (one: readonly string[], other: readonly string[]): readonly string[] => {
   if (one.length === 0) return other
   const keys: string[] = []
@@ -103,7 +103,7 @@ const merged = (one: readonly string[], other: readonly string[]): readonly stri
   return keys
 }
 
-/** The first index whose key is not before `bound`, or with `after` the first that is behind it. */
+/** The first index with a key at or after `bound`; with `after`, strictly after it. */
 const lowerBound = (keys: readonly string[], bound: string, after: boolean): number => {
   let low = 0
   let high = keys.length

@@ -1,7 +1,7 @@
 /**
- * What a shard shows to readers: the overlay over the projection, expired keys left out, and of a compound its head in
- * place of all its rows. A view is published by one incarnation of the applier once it is complete, and taken back when
- * that dies; nothing else may answer a read.
+ * The read view of a shard: the overlay over the projection, without expired keys, and with the head of
+ * a compound in place of its field rows. An incarnation of the applier publishes the view when it is
+ * complete; the view is withdrawn when that incarnation dies. Nothing else answers reads.
  */
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -23,10 +23,10 @@ import { newestRows } from './shard-rows.ts'
 /** A key with its row. */
 export type KeyRow = readonly [key: string, row: Row]
 
-/** So many rows of fields are stepped over one by one; from then on the walk begins anew behind them. */
+/** The field rows that a range skips one by one before it seeks past the compound. */
 const stepsMax = 8
 
-/** One shard's readable state. */
+/** The readable state of one shard. */
 export class ReadView {
   readonly #overlay: Overlay
   readonly #projection: ProjectionStore
@@ -36,7 +36,7 @@ export class ReadView {
     this.#projection = projection
   }
 
-  /** What it is made of, for whoever has to see every row, the inner ones too. */
+  /** The layers, for callers that need every row, internal rows included. */
   get layers(): { readonly overlay: Overlay; readonly projection: ProjectionStore } {
     return { overlay: this.#overlay, projection: this.#projection }
   }
@@ -52,7 +52,7 @@ export class ReadView {
     return living(this.row(key), now)
   }
 
-  /** Whether there is a compound at `now`. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` where there is a value */
+  /** Whether the key is a compound at `now`. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` for a plain value */
   #hasFields(key: string, now: number): boolean {
     const head = this.get(key, now)
     if (head && head.value.tag !== rowTags.compound)
@@ -62,14 +62,14 @@ export class ReadView {
     return head !== undefined
   }
 
-  /** The row of a field at `now`, `undefined` without one. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` where there is a value */
+  /** The row of a field at `now`, or `undefined`. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` for a plain value */
   field(key: string, field: string, now: number): Row | undefined {
     return this.#hasFields(key, now) ? this.row(fieldRowKey(key, field)) : undefined
   }
 
   /**
-   * The fields of a compound in order, none where nothing is. Use it up, or end it, within one turn.
-   * @throws KeelsonError `CORRUPT`; `WRONG_TYPE` where there is a value
+   * The fields of a compound in order; none if the key is absent. Consume or end it within one turn.
+   * @throws KeelsonError `CORRUPT`; `WRONG_TYPE` for a plain value
    */
   *fields(key: string, now: number): IterableIterator<readonly [field: string, row: Row]> {
     if (!this.#hasFields(key, now)) return
@@ -77,7 +77,7 @@ export class ReadView {
       if (row) yield [fieldOf(rowKey), row]
   }
 
-  /** Live rows in order, a compound as its head. Use it up, or end it, within one turn. @throws KeelsonError `CORRUPT` at a damaged row */
+  /** Live rows in order, a compound as its head. Consume or end it within one turn. @throws KeelsonError `CORRUPT` */
   *range(range: RowRange, now: number): IterableIterator<KeyRow> {
     let rest: RowRange | undefined = userKeys(range)
     while (rest) {
@@ -99,14 +99,14 @@ export class ReadView {
   }
 }
 
-/** The range without what stands before users' keys. */
+/** The range, clamped to users' keys. */
 const userKeys = (range: RowRange): RowRange => {
   if (range.gt || range.gte) return range
   const { gt: _, ...bounds } = range
   return { ...bounds, gte: firstUserKey }
 }
 
-/** What is left of a range behind the fields of `compound`, in its direction; in reverse the head is still to come. */
+/** The rest of a range after the fields of `compound`. In reverse the head is still part of it. */
 const passing = ({ gt, gte, lt, lte, reverse }: RowRange, compound: string): RowRange => {
   if (reverse) {
     const lower = gt !== undefined ? { gt } : gte !== undefined ? { gte } : {}
@@ -116,7 +116,7 @@ const passing = ({ gt, gte, lt, lte, reverse }: RowRange, compound: string): Row
   return { ...upper, gte: `${compound}\x01` }
 }
 
-/** The rows of several shards as one ordered walk. Each key is in one shard only. Ends all walks when it ends. */
+/** Merges the rows of several shards in order. Each key is in one shard. Ending it ends all inputs. */
 export function* mergedRows(
   walks: readonly IterableIterator<KeyRow>[],
   reverse: boolean,

@@ -1,4 +1,4 @@
-/** The rows of a shard as they are at this moment: the overlay over the projection. What commands are applied to, and reads see. */
+/** The current rows of a shard: the overlay over the projection. Commands are applied to them, reads see them. */
 import { isKeelsonError } from '../../errors.ts'
 import {
   fieldRows,
@@ -18,7 +18,7 @@ import {
 } from '../../storage/index.ts'
 import type { Overlay } from './overlay.ts'
 
-/** Overlay and projection as one. */
+/** The overlay over the projection, as one set of rows. */
 export class ShardRows implements Rows, RowSink {
   readonly hints: RowHints
   readonly blob: ReadBlob
@@ -26,10 +26,10 @@ export class ShardRows implements Rows, RowSink {
   readonly #projection: ProjectionStore
   readonly #damaged: () => void
   #soonest = Number.POSITIVE_INFINITY
-  /** How many locks there are: once none is left, puts need not look for one any more. */
+  /** The number of locks. At zero, puts skip the look-up of a lock. */
   #locks: number
 
-  /** `damaged` is called when a row of the projection turns out to be damaged, before the error is thrown. */
+  /** `damaged` is called before the error of a damaged projection row is thrown. */
   constructor(
     overlay: Overlay,
     projection: ProjectionStore,
@@ -63,10 +63,10 @@ export class ShardRows implements Rows, RowSink {
     return keysOf(this.range(fieldRows(key)))
   }
 
-  /** What is set from now on is of frame `lsn`. */
+  /** Rows set from now on are of frame `lsn`. */
   begin(lsn: number): void {
     this.#overlay.begin(lsn)
-    // A unit that was refused may have noted a lock that it did not take.
+    // A refused unit may have noted a lock without taking it.
     this.hints.locks = this.#locks > 0
   }
 
@@ -81,7 +81,7 @@ export class ShardRows implements Rows, RowSink {
     this.hints.locks = this.#locks > 0
   }
 
-  /** The soonest end of a row that was applied since this was asked before; `Infinity` without one. */
+  /** The earliest expiry of the rows applied since the last call; `Infinity` without one. */
   takeSoonest(): number {
     const soonest = this.#soonest
     this.#soonest = Number.POSITIVE_INFINITY
@@ -108,7 +108,7 @@ const countOf = (walk: Iterable<unknown>): number => {
   return count
 }
 
-/** The newest rows of a range, `undefined` where one was removed. Use it up, or end it, within one turn. */
+/** The newest rows of a range; removed rows are `undefined`. Consume or end it within one turn. */
 export const newestRows = (
   overlay: Overlay,
   projection: ProjectionStore,

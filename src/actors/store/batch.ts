@@ -1,7 +1,7 @@
 /**
- * A batch being built: commands that take effect as one unit, all of them or none, each seeing those before it. Every
- * call checks its arguments and encodes its values at once, adds one command and answers the batch, so that calls chain;
- * nothing moves until `commit`.
+ * A batch under construction: commands that take effect as one unit, all or none. Each command sees the
+ * effects of those before it. Every call checks its arguments, encodes its values, adds one command and
+ * returns the batch. Nothing is written before `commit`.
  */
 import { invalidArgument } from '../shard/argument-check.ts'
 import {
@@ -30,16 +30,17 @@ import type {
 } from './store-answers.ts'
 import * as commands from './store-commands.ts'
 
-/** Writes the commands of a batch; answers one answer for each. */
+/** Writes the commands of a batch. Resolves to one answer for each. */
 export type CommitBatch = (
   commands: readonly UserCommand[],
   options: WriteOptions,
 ) => Promise<Written & { readonly answers: readonly BatchAnswer[] }>
 
 /**
- * Commands that are to take effect together. `Done` is the list of what they answer, one type for each command of the
- * chain; a batch that is built in a loop is a `Batch<readonly BatchAnswer[]>`. All keys have to be in one shard.
- * Its methods throw `INVALID_ARGUMENT` with `details.path`, and change nothing then; once committed it takes no more.
+ * Commands that take effect together. `Done` lists the types of their answers, one for each call in the
+ * chain. A batch that is built in a loop is a `Batch<readonly BatchAnswer[]>`. All keys must be in one
+ * shard. Methods throw `INVALID_ARGUMENT` with `details.path` and then change nothing. A committed batch
+ * accepts no more commands.
  */
 export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   readonly #commit: CommitBatch
@@ -50,7 +51,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     this.#commit = commit
   }
 
-  /** How many commands it has. */
+  /** The number of commands. */
   get size(): number {
     return this.#commands.length
   }
@@ -108,7 +109,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     return this.#add(commands.setRange(key, offset, patch, terms))
   }
 
-  /** As `store.compareAndSet`: one that does not hold is an answer, and the rest of the batch takes effect. */
+  /** As `store.compareAndSet`. A failed comparison is an answer; the rest of the batch takes effect. */
   compareAndSet(
     key: string,
     expected: unknown,
@@ -209,10 +210,11 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   }
 
   /**
-   * Writes the batch as one unit. Resolves like a put, with one answer for each command, in their order. A condition that
-   * does not hold (`nx`, `xx`, `compareAndSet`) is an answer; `details.command` of a refusal says which one it is of.
-   * @throws KeelsonError `INVALID_ARGUMENT` for a batch without commands, or committed before; `CROSS_SHARD`; `LOCKED`,
-   * `WRONG_TYPE`, `TOO_LARGE`, `CONFLICT`: nothing of it took effect; and what a put throws
+   * Writes the batch as one unit. Resolves like a put, with one answer for each command, in order. An
+   * unmet condition (`nx`, `xx`, `compareAndSet`) is an answer. A refusal names its command in
+   * `details.command`.
+   * @throws KeelsonError `INVALID_ARGUMENT` for an empty or already committed batch; `CROSS_SHARD`;
+   * `LOCKED`, `WRONG_TYPE`, `TOO_LARGE`, `CONFLICT`: no command took effect; and the errors of a put
    */
   async commit(options: WriteOptions = {}): Promise<Written & { readonly answers: Done }> {
     if (this.#isCommitted) throw invalidArgument('batch', 'committed once', 'a second commit')
@@ -222,7 +224,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     return (await this.#commit(this.#commands, options)) as Written & { readonly answers: Done }
   }
 
-  /** The batch under its new type: what it answers has grown by one. */
+  /** Adds a command; the batch gets the type with one more answer. */
   #add<Next extends readonly BatchAnswer[]>(command: UserCommand): Batch<Next> {
     if (this.#isCommitted) throw invalidArgument('batch', 'open: it is committed', command.kind)
     this.#commands.push(command)
@@ -230,7 +232,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   }
 }
 
-/** A command that names a key: what names none would have no shard. */
+/** Requires a command to name a key: without one it has no shard. */
 const named = <Some extends UserCommand>(path: string, command: Some): Some => {
   if (commands.keysNamed(command).length === 0)
     throw invalidArgument(path, 'a list of at least one', 'none')

@@ -1,10 +1,10 @@
-/** What may be asked of a range, checked, and the cursor that goes on where a page ended. Pure. */
+/** The options of a range, checked, and the cursor that continues after a page. Pure. */
 import { createHash } from 'node:crypto'
 import { KeelsonError } from '../../errors.ts'
 import { checkKey, compareKeys, type RowRange } from '../../storage/index.ts'
 import { checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
 
-/** What a range asks for. At most one lower and one upper bound; `prefix` narrows them further. */
+/** The options of a range: at most one lower and one upper bound; `prefix` narrows them further. */
 export type RangeOptions = {
   readonly gt?: string
   readonly gte?: string
@@ -15,9 +15,9 @@ export type RangeOptions = {
   readonly reverse?: boolean
   /** The most entries of one page; 100 by default. */
   readonly limit?: number
-  /** Goes on behind the page that gave it; the other options must be those of that page. */
+  /** Continues after the page that returned it. The other options must be the same as for that page. */
   readonly cursor?: string
-  /** False leaves the values out (`undefined`). */
+  /** False: entries have no values (`undefined`). */
   readonly values?: boolean
 }
 
@@ -66,7 +66,7 @@ const checkOptions = (options: RangeOptions): void => {
 
 type Bounds = { gt?: string; gte?: string; lt?: string; lte?: string }
 
-/** The bounds with the prefix worked in: the tighter one of each side stays. */
+/** The bounds with the prefix applied: the tighter one of each side. */
 const narrowed = ({ gt, gte, lt, lte, prefix }: RangeOptions): Bounds => {
   const end = prefix === undefined ? undefined : successor(prefix)
   const lower = gt ?? gte
@@ -85,12 +85,12 @@ const narrowed = ({ gt, gte, lt, lte, prefix }: RangeOptions): Bounds => {
   }
 }
 
-/** The least string behind every string that begins with `prefix`; `undefined` when there is none. */
+/** The least string after every string that begins with `prefix`, or `undefined`. */
 const successor = (prefix: string): string | undefined => {
   const points = [...prefix]
   for (let last = points.pop(); last !== undefined; last = points.pop()) {
     const point = (last.codePointAt(0) ?? 0) + 1
-    // The surrogates' code points name no character.
+    // Surrogate code points are not characters.
     if (point <= 0x10ffff)
       return points.join('') + String.fromCodePoint(point === 0xd800 ? 0xe000 : point)
   }
@@ -114,7 +114,7 @@ const keyOf = (cursor: string, fingerprint: string): string => {
     const [of, key] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
     if (of === fingerprint) return checkKey(key)
   } catch {
-    // Whatever it is, it is no cursor of ours.
+    // Not a cursor of this store.
   }
   throw badCursor()
 }

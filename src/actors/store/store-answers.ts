@@ -1,44 +1,44 @@
 /**
- * What writes answer, as their callers get it: a command's answer without its kind, its values decoded. What every write
- * answers beside is where it stands.
+ * The answers of writes, as callers get them: the command's answer without its kind, with values
+ * decoded, and the position of the write.
  */
 import type { Command, CommandAnswer, StoredValue } from '../../storage/index.ts'
 import type { Position } from '../log/wal-writer.ts'
 
-/** Where a write stands. `level` is there only where the instance is not durable: the write is written, not synced. */
+/** The position of a write. `level` is set only when the instance is not durable: written, not synced. */
 export type Written = { readonly position: Position; readonly level?: 'written' }
 
-/** Where the parts of a write over several shards stand. */
+/** The positions of a write over several shards. */
 export type WrittenMany = { readonly positions: readonly Position[]; readonly level?: 'written' }
 
-/** A command that has nothing to answer. */
+/** The answer of a command without a result. */
 export type NoAnswer = Readonly<Record<never, never>>
-/** Whether the condition held, and the value was written. */
+/** Whether the condition held and the value was written. */
 export type SetAnswer = { readonly written: boolean }
-/** What was there; `undefined` when nothing was. */
+/** The previous value, or `undefined`. */
 export type PreviousAnswer = { readonly previous: unknown }
 /** The length of the value, in bytes. */
 export type LengthAnswer = { readonly length: number }
-/** `current`: what was there instead; `undefined` when nothing was. */
+/** `current`: the value that did not match, or `undefined`. */
 export type CompareAnswer =
   | { readonly swapped: true; readonly current?: undefined }
   | { readonly swapped: false; readonly current: unknown }
-/** Whether there was something; what has expired is nothing. */
+/** Whether the key had a value. An expired value does not count. */
 export type ExistedAnswer = { readonly existed: boolean }
-/** How many of the keys had a value. */
+/** The number of keys that had a value. */
 export type DeletedAnswer = { readonly deleted: number }
 /** When the lease ends, in ms since 1970. */
 export type UntilAnswer = { readonly until: number }
-/** How many of the keys the owner had locked. */
+/** The number of keys that the owner had locked. */
 export type ReleasedAnswer = { readonly released: number }
 /** Whether the field is new. */
 export type CreatedAnswer = { readonly created: boolean }
-/** Whether each field is new, in the order in which they were given. */
+/** Whether each field is new, in the order of the call. */
 export type CreatedManyAnswer = { readonly created: readonly boolean[] }
-/** How many keys had a value. */
+/** The number of keys that had a value. */
 export type RemovedAnswer = { readonly removed: number }
 
-/** What the command of each kind answers. */
+/** The answer of each kind of command. */
 export type Answers = {
   readonly put: NoAnswer
   readonly set: SetAnswer & Partial<PreviousAnswer>
@@ -60,21 +60,21 @@ export type Answers = {
   readonly clear: RemovedAnswer
 }
 
-/** What a command of a batch may answer. */
+/** The answer of a command in a batch. */
 export type BatchAnswer = Answers[keyof Answers]
 
-/** A command that users can give. */
+/** A command that users can issue. */
 export type UserCommand = Extract<Command, { readonly kind: keyof Answers }>
 
-/** The value in an answer, which its caller is to get decoded; `undefined` without one. */
+/** The stored value in an answer, to be decoded for the caller; `undefined` without one. */
 export const valueIn = (answer: CommandAnswer): StoredValue | undefined => {
   if (answer.kind === 'set' || answer.kind === 'getSet') return answer.previous
   return answer.kind === 'compareAndSet' ? answer.current : undefined
 }
 
 /**
- * The answer of `command` as its caller gets it, in an object of its own; `value` is what `valueIn` found in it, decoded. That an answer fits its
- * command is the state machine's word, which tests hold it to.
+ * The answer of `command` for its caller. `value` is the decoded result of `valueIn`. The state machine
+ * guarantees that an answer fits its command; tests verify it.
  */
 export const answerTo = (
   command: UserCommand,

@@ -1,6 +1,7 @@
 /**
- * Commands out of what users hand in: every argument is checked and every value encoded, once, before anything of a write
- * moves. What is refused here has happened nowhere. The store and its batches build their commands with the same words. Pure.
+ * Builds commands from users' arguments. Every argument is checked and every value encoded, once, before
+ * a write starts. A refusal here leaves nothing behind. The store and its batches share these functions.
+ * Pure.
  */
 import { types } from 'node:util'
 import { type Command, encodeValue, type PutEntry, type StoredValue } from '../../storage/index.ts'
@@ -29,10 +30,10 @@ import {
 /** The command of one kind. */
 export type CommandOf<Kind extends Command['kind']> = Extract<Command, { readonly kind: Kind }>
 
-/** Names and values, as a list of pairs, a Map, or `Object.entries` of something. */
+/** Pairs of name and value: a list, a Map, or `Object.entries` of an object. */
 export type Pairs = Iterable<readonly [name: string, value: unknown]>
 
-/** The command with the owner that the terms name. Most name none, and are spared the copy. */
+/** The command with the owner of the terms. Without an owner there is no copy. */
 const owned = <C extends Command>(command: C, { owner }: OwnerOption): C =>
   owner === undefined ? command : { ...command, owner: checkedOwner(owner) }
 
@@ -44,7 +45,7 @@ export const put = (key: string, value: unknown, terms: PutTerms): CommandOf<'pu
   )
 }
 
-/** What a put of a stream is told: all of a put but its value, and how long that will be. */
+/** The terms of a put of a stream: all of a put but its value, and the expected length. */
 export type StreamTerms = Omit<CommandOf<'put'>, 'kind' | 'value'> & {
   readonly size: number | undefined
 }
@@ -145,7 +146,7 @@ export const remove = (key: string, terms: OwnerOption): CommandOf<'delete'> =>
     terms,
   )
 
-/** One expiry for all entries; a key that comes twice has its last value. @throws KeelsonError `INVALID_ARGUMENT` */
+/** One expiry for all entries. Of a repeated key the last value counts. @throws KeelsonError `INVALID_ARGUMENT` */
 export const putMany = (entries: Pairs, terms: PutTerms): CommandOf<'putMany'> => {
   const expiry = expiryOf(terms)
   const checked = listOf(entries, 'entries').map((entry, index): PutEntry => {
@@ -198,7 +199,7 @@ export const putField = (
     terms,
   )
 
-/** A field that comes twice has its last value. @throws KeelsonError `INVALID_ARGUMENT` */
+/** Of a repeated field the last value counts. @throws KeelsonError `INVALID_ARGUMENT` */
 export const putFields = (
   key: string,
   fields: Pairs,
@@ -264,7 +265,7 @@ export const clear = (terms: OwnerOption & { readonly namespace?: string }): Com
     terms,
   )
 
-/** The keys that a command names, in its order: what decides its shard, and what other writes have to keep their order with. */
+/** The keys of a command, in its order. They decide its shard and its order among other writes. */
 export const keysNamed = (command: Command): readonly string[] => {
   if ('key' in command) return [command.key]
   if ('keys' in command) return command.keys

@@ -1,6 +1,7 @@
 /**
- * The reads of the store, over all shards. They are synchronous: overlay first, then the projection, so that a caller sees
- * its own acknowledged writes and everybody else's. A shard that cannot show its whole state answers nothing.
+ * The reads of the store, over all shards. Reads are synchronous: overlay first, then the projection. So
+ * a caller sees its own acknowledged writes and those of all others. A shard that cannot show its whole
+ * state refuses reads.
  */
 import type { Readable } from 'node:stream'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -17,10 +18,10 @@ import { checkedOffset, keysOf } from './store-commands.ts'
 import { decodedValue, listedValue, rangeOf } from './value-reading.ts'
 import { loadValue, streamOut } from './value-streams.ts'
 
-/** A key with its value, a `Compound` for a compound key; without values asked for, `undefined`. */
+/** A key with its value: a `Compound` for a compound key, `undefined` with `values: false`. */
 export type StoreEntry = readonly [key: string, value: unknown]
 
-/** A page of a range. `cursor` goes on behind it, absent when `exhausted`; `positions` say what each shard showed. */
+/** A page of a range. `cursor` continues after it (absent when `exhausted`); `positions`: what each shard showed. */
 export type RangePage = {
   readonly entries: readonly StoreEntry[]
   readonly cursor: string | undefined
@@ -28,7 +29,7 @@ export type RangePage = {
   readonly positions: readonly Position[]
 }
 
-/** What can be read of keys and values, in one instance. */
+/** Reads the keys and values of one instance. */
 export class StoreReader {
   readonly #system: System
   readonly #keys: KeyPlacement
@@ -40,8 +41,8 @@ export class StoreReader {
 
   /**
    * The key's value, `undefined` without one.
-   * @throws KeelsonError `INVALID_ARGUMENT`; `WRONG_TYPE` for a compound key; `TOO_LARGE` for a value of more than 1 MiB out of
-   * blobs; `CORRUPT` when what is stored is damaged; `SHARD_DOWN` with `details.state`; `CLOSED`
+   * @throws KeelsonError `INVALID_ARGUMENT`; `WRONG_TYPE` for a compound key; `TOO_LARGE` for a value of
+   * more than 1 MiB in blobs; `CORRUPT` for damaged data; `SHARD_DOWN` with `details.state`; `CLOSED`
    */
   get(key: string): unknown {
     const shard = this.#keys.of(checkedKey(key))
@@ -59,7 +60,7 @@ export class StoreReader {
     return this.#row(shard, key, shard.now()) !== undefined
   }
 
-  /** Milliseconds that the value has left: `Infinity` without expiry, `undefined` without a value. @throws as `get` does */
+  /** Milliseconds until the value expires: `Infinity` without expiry, `undefined` without a value. @throws as `get` does */
   ttl(key: string): number | undefined {
     const shard = this.#keys.of(checkedKey(key))
     const now = shard.now()
@@ -68,13 +69,13 @@ export class StoreReader {
     return row.expiresAt === 0 ? Number.POSITIVE_INFINITY : row.expiresAt - now
   }
 
-  /** The values of several keys, in their order; `undefined` for those without one. @throws as `get` does; no key is left out */
+  /** The values of several keys, in their order; `undefined` where a key has none. @throws as `get` does, for any of them */
   getMany(keys: Iterable<string>): unknown[] {
     return keysOf(keys).map((key) => this.get(key))
   }
 
   /**
-   * The bytes of a text or of bytes from `from` up to `to` (half open, clamped): none where nothing is.
+   * Bytes of a text or bytes value from `from` up to `to` (half open, clamped); empty for an absent key.
    * @throws as `get` does; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and a compound key
    */
   getRange(key: string, from: number, to: number): Buffer {
@@ -91,7 +92,7 @@ export class StoreReader {
 
   /**
    * The whole value whatever its size, verified, without blocking; `undefined` without one.
-   * @throws KeelsonError as `get` does; `TOO_LARGE` for what a string or a Buffer cannot hold
+   * @throws KeelsonError as `get` does; `TOO_LARGE` when a string or a Buffer cannot hold it
    */
   async load(key: string): Promise<unknown> {
     const shard = this.#keys.of(checkedKey(key))
@@ -100,8 +101,8 @@ export class StoreReader {
   }
 
   /**
-   * The bytes of a text or of bytes as a stream, in constant memory, as they are now, whatever is written meanwhile; `from` up to
-   * `to` of them when told so (clamped). `undefined` without a value. It ends with `CORRUPT` when what is stored is damaged.
+   * The bytes of a text or bytes value as a stream in constant memory; optionally from `from` up to `to`
+   * (clamped). Later writes do not change it. `undefined` without a value. Damage ends it with `CORRUPT`.
    * @throws KeelsonError as `get` does; `WRONG_TYPE` for a structured value and a compound key
    */
   getStream(
@@ -117,7 +118,7 @@ export class StoreReader {
     return row && streamOut(this.#system, shard, row.value, first, end)
   }
 
-  /** The fields of a compound key in the order of their UTF-8 bytes; none where nothing is. @throws as `get` does; `WRONG_TYPE` for a plain value */
+  /** The fields of a compound key in the order of their UTF-8 bytes; empty for an absent key. @throws as `get` does; `WRONG_TYPE` for a plain value */
   fields(key: string): Map<string, unknown> {
     const shard = this.#keys.of(checkedKey(key))
     const view = shard.view()
@@ -136,7 +137,7 @@ export class StoreReader {
 
   /**
    * One page of the keys in the order of their UTF-8 bytes, over all shards.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (no shard is left out), `CLOSED`
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (for any shard), `CLOSED`
    */
   range(options: RangeOptions = {}): RangePage {
     return this.#page(rangeQuery(options))
@@ -158,7 +159,7 @@ export class StoreReader {
     return this.#guarded(shard, () => view.get(key, now))
   }
 
-  /** A read of rows, whose damage is reported to their shard. */
+  /** Runs a read of rows and reports damage to the shard. */
   #guarded<T>(shard: Shard, read: () => T): T {
     try {
       return read()
@@ -190,7 +191,7 @@ export class StoreReader {
     }
   }
 
-  /** A walk whose damage is reported to its own shard. */
+  /** Wraps a walk and reports damage to the shard. */
   *#watched(shard: Shard, rows: IterableIterator<KeyRow>): IterableIterator<KeyRow> {
     try {
       yield* rows
@@ -200,7 +201,7 @@ export class StoreReader {
     }
   }
 
-  /** A damaged row is reported, so that the projection is built anew; this reader gets `CORRUPT` all the same. */
+  /** Reports a damaged row, so that the projection is rebuilt. The reader still gets `CORRUPT`. */
   #reportDamage(shard: Shard, error: unknown): void {
     if (!isKeelsonError(error, 'CORRUPT')) return
     const applier = this.#system.to(Applier.name(shard.parts.instance, shard.index))
@@ -208,7 +209,7 @@ export class StoreReader {
   }
 }
 
-/** A failure to read a value, with the key that has it. */
+/** The error of a failed read, with the key in it. */
 const namingKey = (error: unknown, key: string): unknown =>
   isKeelsonError(error)
     ? new KeelsonError(error.code, error.message, {

@@ -1,6 +1,6 @@
 /**
- * How the store's commands go their way: each in the shard of its keys, as a unit of one frame, several shards side by side.
- * What comes back is where the unit stands and what it answered; a unit that the state refused is its caller's error.
+ * Sends the store's commands to the shards of their keys, each as a unit of one frame, several shards in
+ * parallel. The result is the unit's position and answer. A unit that the state refuses is an error.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -36,19 +36,17 @@ import type { ByteSource } from './stream-source.ts'
 import { decodedValue, isReadAtOnce } from './value-reading.ts'
 import { loadValue, type StreamedIn, streamIn } from './value-streams.ts'
 
-// A write over several shards: each part is atomic, the whole is not, and whoever wrote learns what became of each part.
-
-/** The part of one shard, under way. */
+/** The part of one shard in a write over several shards. Each part is atomic, the whole is not. */
 export type SpreadPart<T> = { readonly shard: number; readonly work: Promise<T> }
 
-/** What became of one shard's part, in the `details.outcomes` of `PARTIAL`. */
+/** The outcome of one shard's part, in `details.outcomes` of `PARTIAL`. */
 export type SpreadOutcome =
   | ({ readonly shard: number; readonly ok: true } & Readonly<Record<string, unknown>>)
   | { readonly shard: number; readonly ok: false; readonly error: unknown }
 
 /**
- * What all parts answer, in their order, once all have settled.
- * @throws what the part of the only shard throws; KeelsonError `PARTIAL` with `details.outcomes` when one of several fails
+ * The answers of all parts, in order, once all have settled.
+ * @throws the error of a single part; KeelsonError `PARTIAL` with `details.outcomes` if one of several fails
  */
 export const settledParts = async <T extends object>(
   parts: readonly SpreadPart<T>[],
@@ -79,10 +77,10 @@ const partial = (
   )
 }
 
-/** What a batch answers: where it stands, and what its commands answered, in their order. */
+/** The answer of a batch: its position and the answers of its commands, in order. */
 type BatchWritten = Written & { readonly answers: readonly BatchAnswer[] }
 
-/** What `write` promises, and what it throws as a rejection: an async function would make a promise of its own, and wait for it. */
+/** Turns a throw of `write` into a rejection, without the extra promise of an async function. */
 export const promised = <T>(write: () => Promise<T>): Promise<T> => {
   try {
     return write()
@@ -95,11 +93,11 @@ export const promised = <T>(write: () => Promise<T>): Promise<T> => {
 export class StoreWriting {
   readonly #system: System
   readonly #keys: KeyPlacement
-  /** What every write of this instance answers. */
+  /** Makes the answer common to all writes of this instance. */
   readonly #written: (position: Position) => Written
-  /** The answer of a command that answers nothing beside; what refused it is thrown. */
+  /** Makes the answer of a put; throws its refusal. */
   readonly #put: Shape<Written>
-  /** What a write is told that says nothing. */
+  /** The options of a write without options. */
   readonly #unsaid: CheckedWrite
 
   constructor(system: System, keys: KeyPlacement) {
@@ -117,18 +115,18 @@ export class StoreWriting {
     }
   }
 
-  /** What every write may be told, checked, with the instance's defaults. @throws KeelsonError `INVALID_ARGUMENT` */
+  /** Checks the options that all writes share and fills in the instance's defaults. @throws KeelsonError `INVALID_ARGUMENT` */
   checked(kind: TermKind, options: WriteOptions): CheckedWrite {
     return options === noOptions ? this.#unsaid : checkWrite(kind, options, this.#unsaid.deadlineMs)
   }
 
-  /** A put, which answers nothing but where it stands: the most frequent command, without detours. */
+  /** A put: the most frequent command, on the shortest path. */
   put(command: Command & { readonly kind: 'put' }, options: CheckedWrite): Promise<Written> {
     const write = { units: command, options }
     return submitAs(this.#system, this.#keys.of(command.key), write, this.#put)
   }
 
-  /** The command that `make` makes, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what making and writing throw */
+  /** Writes the command of `make` to the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and the errors of making and writing */
   one<Kind extends keyof Answers>(
     kind: TermKind,
     options: WriteOptions,
@@ -141,7 +139,7 @@ export class StoreWriting {
     })
   }
 
-  /** A put of what a stream brings. @throws what the stream throws, and what writing throws */
+  /** A put of a stream. @throws the errors of the stream and of writing */
   async stream(
     { size, ...command }: StreamTerms,
     source: ByteSource,
@@ -157,7 +155,7 @@ export class StoreWriting {
     return { ...this.#written(submitted.position), length, sha256 }
   }
 
-  /** A batch, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and what writing throws */
+  /** A batch, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and the errors of writing */
   async batch(built: readonly UserCommand[], options: WriteOptions): Promise<BatchWritten> {
     const checked = this.checked('commit', options)
     const shard = this.#keys.ofAll(built.flatMap(keysNamed))
@@ -169,7 +167,7 @@ export class StoreWriting {
     })
   }
 
-  /** One command per shard, side by side. @throws KeelsonError `PARTIAL` when one of several fails */
+  /** One command per shard, in parallel. @throws KeelsonError `PARTIAL` if one of several fails */
   spread<Kind extends keyof Answers>(
     parts: readonly (readonly [Shard, UserCommand & { readonly kind: Kind }])[],
     options: CheckedWrite,
@@ -206,7 +204,7 @@ export class StoreWriting {
     })
   }
 
-  /** What the commands of a batch answered: at once where no value is among it. */
+  /** The answers of a batch's commands; synchronous unless one has a value to load. */
   #batchShown(
     shard: Shard,
     built: readonly UserCommand[],
@@ -217,7 +215,7 @@ export class StoreWriting {
     return { ...written, answers: built.map((command, at) => bare(command, answered[at])) }
   }
 
-  /** The same with values, one after another. */
+  /** The answers of a batch's commands with values to load, one after another. */
   async #valuesShown(
     shard: Shard,
     built: readonly UserCommand[],
@@ -234,8 +232,8 @@ export class StoreWriting {
   }
 
   /**
-   * An answer as its caller gets it: at once, but for values that are too long for that. The write stands, whatever becomes of
-   * reading what it answers: its error says `where`.
+   * The answer for the caller; synchronous unless a value is too large. The write stands even if reading
+   * its answer fails: the error then has the position.
    */
   #shown(
     shard: Shard,
@@ -258,7 +256,7 @@ export class StoreWriting {
   }
 }
 
-/** What the only unit of a frame answered; what refused it is thrown. */
+/** The answer of the only unit of a frame; throws its refusal. */
 const granted = (answers: readonly UnitAnswer[]): Exclude<UnitAnswer, { kind: 'refused' }> => {
   const answer = answers[0]
   if (!answer) throw new Error('a unit was not answered')
@@ -266,17 +264,17 @@ const granted = (answers: readonly UnitAnswer[]): Exclude<UnitAnswer, { kind: 'r
   return answer
 }
 
-/** An answer with where it stands. The answer is nobody else's: a literal that begins with a spread costs twenty times as much. */
+/** Adds the position to an answer in place: an object literal with a spread costs twenty times as much. */
 const placedAt = <Shown extends BatchAnswer>(shown: BatchAnswer, written: Written) =>
   Object.assign(shown as Shown, written)
 
-/** The answer of a command of a batch that answered no value. */
+/** The answer of a batch's command without a value. */
 const bare = (command: UserCommand, answer: CommandAnswer | undefined): BatchAnswer => {
   if (!answer) throw new Error('a batch was answered with too few answers')
   return answerTo(command, answer, undefined)
 }
 
-/** An error of a write that stands, and where it does. */
+/** An error after a successful write, with the position of the write. */
 const placed = (error: unknown, where: object): unknown => {
   if (!isKeelsonError(error)) return error
   const { code, message, details } = error

@@ -1,6 +1,6 @@
 /**
- * The store: keys and values over all shards. A write checks its arguments and encodes its values once, picks the shard and
- * goes its way; it resolves when its frame is durable and visible. The reads are `StoreReader`'s.
+ * The store: keys and values over all shards. A write checks its arguments, encodes its values once and
+ * picks its shard. It resolves when its frame is durable and visible. `StoreReader` has the reads.
  */
 import type { System } from '../../runtime/index.ts'
 import { invalidArgument } from '../shard/argument-check.ts'
@@ -57,7 +57,7 @@ export class Store extends StoreReader {
     this.#writing = new StoreWriting(system, keys)
   }
 
-  /** Replaces what the key holds: kind, value and expiry. Resolves once the change is synced and visible. @throws as every write */
+  /** Replaces kind, value and expiry of the key. Resolves once the change is synced and visible. @throws as every write */
   put(key: string, value: unknown, options: PutOptions = noOptions): Promise<Written> {
     return promised(() => {
       const checked = this.#writing.checked('put', options)
@@ -66,9 +66,11 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Replaces what the key holds with the bytes of a stream, however many: in constant memory, and no faster than the disk takes
-   * them. The key has what it had until the last byte is durable. Its place among other writes to the key is that of its end.
-   * @throws what the stream throws, with nothing changed; `INVALID_ARGUMENT` for another length than `size`; as every write
+   * Replaces the value of the key by the bytes of a stream of any length, in constant memory and with
+   * back-pressure. The key keeps its old value until the last byte is durable. Among other writes to the
+   * key, it takes effect at its end.
+   * @throws the stream's error, with nothing changed; `INVALID_ARGUMENT` for a length other than `size`;
+   * as every write
    */
   async putStream(
     key: string,
@@ -80,8 +82,8 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Writes when the condition holds: `nx` only when the key is absent, `xx` only when it is present. `get` answers what was
-   * there, written or not; `keepTtl` leaves the expiry. @throws as every write
+   * Writes if the condition holds: `nx` only if the key is absent, `xx` only if it is present. `get` also
+   * answers the previous value, written or not; `keepTtl` keeps the expiry. @throws as every write
    */
   set(
     key: string,
@@ -97,7 +99,7 @@ export class Store extends StoreReader {
     return this.#writing.one('set', options, () => commands.set(key, value, options))
   }
 
-  /** Replaces what the key holds, without expiry, and answers what was there. @throws as every write */
+  /** Replaces the value, clears the expiry, and answers the previous value. @throws as every write */
   getSet(
     key: string,
     value: unknown,
@@ -107,8 +109,8 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Puts text or bytes behind those that are there; nothing there counts as empty. Text behind text stays text, anything else
-   * makes bytes; the expiry stays. @throws as every write; `WRONG_TYPE` on a structured or compound value
+   * Appends text or bytes; an absent key counts as empty. Text appended to text stays text, anything else
+   * becomes bytes. The expiry stays. @throws as every write; `WRONG_TYPE` on a structured or compound value
    */
   append(
     key: string,
@@ -119,8 +121,8 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Overwrites bytes from `offset` on; the value grows as needed, and a gap is filled with zero bytes. Kind and expiry as with
-   * `append`. @throws as every write; `WRONG_TYPE` on a structured or compound value
+   * Overwrites bytes from `offset` on. The value grows as needed, and a gap is filled with zero bytes. Kind
+   * and expiry as with `append`. @throws as every write; `WRONG_TYPE` on a structured or compound value
    */
   setRange(
     key: string,
@@ -132,8 +134,9 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Writes `value` when what is there is deeply equal to `expected`: map order ignored, kinds told apart; `undefined` means
-   * absent. Answers what was there when it is not. Without an expiry of its own the one that is there stays. @throws as every write
+   * Writes `value` if the current value is deeply equal to `expected` (map order ignored, kinds
+   * distinguished; `undefined`: absent). Otherwise answers the current value. Without a new expiry the old
+   * one stays. @throws as every write
    */
   compareAndSet(
     key: string,
@@ -146,14 +149,15 @@ export class Store extends StoreReader {
     )
   }
 
-  /** Removes the key, and says whether there was a value. @throws as every write */
+  /** Removes the key. Answers whether it had a value. @throws as every write */
   delete(key: string, options: OwnedWriteOptions = noOptions): Promise<Written & ExistedAnswer> {
     return this.#writing.one('plain', options, () => commands.remove(key, options))
   }
 
   /**
-   * Puts several values, atomically within each shard and not across. `positions[i]` is where entry i stands. A key that comes
-   * twice has its last value. @throws as every write; with several shards `PARTIAL`, `details.outcomes` says what became of each
+   * Puts several values, atomically within each shard but not across shards. `positions[i]` is the position
+   * of entry i. Of a repeated key the last value counts. @throws as every write; with several shards
+   * `PARTIAL`, with the outcome of each in `details.outcomes`
    */
   async putMany(entries: commands.Pairs, options: PutOptions = noOptions): Promise<WrittenMany> {
     const checked = this.#writing.checked('put', options)
@@ -169,7 +173,7 @@ export class Store extends StoreReader {
     )
   }
 
-  /** Removes several keys, atomically within each shard and not across; says how many had a value. @throws as `putMany` */
+  /** Removes several keys, atomically within each shard but not across. Answers how many had a value. @throws as `putMany` */
   async deleteMany(
     keys: Iterable<string>,
     options: OwnedWriteOptions = noOptions,
@@ -187,7 +191,7 @@ export class Store extends StoreReader {
     }
   }
 
-  /** Removes every key, or those of a namespace, atomically within each shard and not across. Locks stay. @throws as `putMany` */
+  /** Removes all keys, or those of a namespace, atomically within each shard but not across. Locks stay. @throws as `putMany` */
   async clear(options: ClearOptions = noOptions): Promise<WrittenMany & RemovedAnswer> {
     const checked = this.#writing.checked('clear', options)
     const command = commands.clear(options)
@@ -201,36 +205,37 @@ export class Store extends StoreReader {
     }
   }
 
-  /** Begins a batch: commands that take effect as one unit, in one shard. Nothing moves until its `commit`. */
+  /** Begins a batch: commands that take effect as one unit, in one shard, at its `commit`. */
   batch(): Batch {
     return new Batch((built, options) => this.#writing.batch(built, options))
   }
 
   /**
-   * Locks all keys or none, for `leaseMs` from the log's stamp on: until then only writes that name `owner` change them. A
-   * lock of one's own is renewed. Reads are never held up. @throws as every write; `LOCKED` with `details.owner` and `details.until`
+   * Locks all keys or none for `leaseMs`, counted from the log's stamp. Meanwhile only writes with this
+   * `owner` change them. The owner's own locks are renewed. Reads never wait for locks. @throws as every
+   * write; `LOCKED` with `details.owner` and `details.until`
    */
   lock(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
     return this.#writing.one('lock', options, () => commands.lock('lock', keys, options))
   }
 
-  /** Renews the locks of all keys, or of none. @throws as `lock`; `CONFLICT` when one of them is not locked any more */
+  /** Renews the locks of all keys or none. @throws as `lock`; `CONFLICT` if one of them is not locked */
   extend(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
     return this.#writing.one('lock', options, () => commands.lock('extend', keys, options))
   }
 
-  /** Gives up the owner's locks among the keys, and says how many it had. @throws as `lock` */
+  /** Releases the owner's locks among the keys. Answers how many there were. @throws as `lock` */
   unlock(keys: Iterable<string>, options: UnlockOptions): Promise<Written & ReleasedAnswer> {
     return this.#writing.one('unlock', options, () => commands.unlock(keys, options))
   }
 
-  /** A put by the owner of the key's lock, or of a key that nobody has locked. @throws as every write; `LOCKED` */
+  /** A put by the owner of the key's lock, or to an unlocked key. @throws as every write; `LOCKED` */
   async lockedPut(key: string, value: unknown, options: LockedPutOptions): Promise<Written> {
     if (options?.owner === undefined) throw invalidArgument('owner', 'given', undefined)
     return this.put(key, value, options)
   }
 
-  /** Puts a field of a compound key, which it makes where there is none. @throws as every write; `WRONG_TYPE` on a plain value */
+  /** Puts a field of a compound key; creates the key if absent. @throws as every write; `WRONG_TYPE` on a plain value */
   putField(
     key: string,
     field: string,
@@ -240,7 +245,7 @@ export class Store extends StoreReader {
     return this.#writing.one('plain', options, () => commands.putField(key, field, value, options))
   }
 
-  /** Puts several fields of a compound key as one; `created[i]` says whether field i is new. @throws as `putField` */
+  /** Puts several fields of a compound key atomically. `created[i]`: field i is new. @throws as `putField` */
   putFields(
     key: string,
     fields: commands.Pairs,
@@ -249,7 +254,7 @@ export class Store extends StoreReader {
     return this.#writing.one('plain', options, () => commands.putFields(key, fields, options))
   }
 
-  /** Removes a field; with the last one the key goes. @throws as `putField` */
+  /** Removes a field; the key is removed with its last field. @throws as `putField` */
   deleteField(
     key: string,
     field: string,
@@ -258,7 +263,7 @@ export class Store extends StoreReader {
     return this.#writing.one('plain', options, () => commands.deleteField(key, field, options))
   }
 
-  /** Lets the value end after `ttlMs`, counted from the log's stamp. @throws as every write */
+  /** Sets the expiry to `ttlMs`, counted from the log's stamp. @throws as every write */
   expire(
     key: string,
     ttlMs: number,
@@ -267,7 +272,7 @@ export class Store extends StoreReader {
     return this.#writing.one('plain', options, () => commands.expire(key, ttlMs, options))
   }
 
-  /** Takes the expiry away. @throws as every write */
+  /** Removes the expiry. @throws as every write */
   persist(key: string, options: OwnedWriteOptions = noOptions): Promise<Written & ExistedAnswer> {
     return this.#writing.one('plain', options, () => commands.persist(key, options))
   }

@@ -1,18 +1,18 @@
 /**
- * Where a stream in comes from: its chunks, for as long as somebody takes them, and the pieces of one size that they make.
- * A source that says nothing any more holds nobody up.
+ * The source of an incoming stream: its chunks while they are consumed, cut into pieces of one size. A
+ * stalled source does not block anything else.
  */
 import { invalidArgument } from '../shard/argument-check.ts'
 
-/** What a stream brings: bytes, or text that is stored as UTF-8. A Node `Readable` and a web `ReadableStream` are such. */
+/** A source of bytes, or of text that is stored as UTF-8: a Node `Readable`, a web `ReadableStream`, any iterable. */
 export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
-/** Has `tell` called when nobody takes chunks any more, unless it is taken back by then. */
+/** Registers `tell` for the end of the consumer. Returns a function that unregisters it. */
 export type WatchTaker = (tell: (reason: unknown) => void) => () => void
 
 /**
- * The chunks of a source, which is ended unless it ends by itself. @throws what the source throws, and what `watchTaker` tells, also
- * while the source is waited for
+ * The chunks of a source. The source is ended with the iteration. @throws the source's errors, and the
+ * reason of `watchTaker`, also while waiting for the source
  */
 export async function* chunksOf(
   source: ByteSource,
@@ -54,13 +54,13 @@ export async function* chunksOf(
   }
 }
 
-/** Ends a source that was asked and has not answered: a stream is destroyed, all else is asked to end when it answers. */
+/** Ends a source with a pending read: a stream is destroyed, an iterator is ended when it answers. */
 const abandon = (source: ByteSource, chunks: AsyncIterator<unknown> | Iterator<unknown>): void => {
   if ('destroy' in source && typeof source.destroy === 'function') source.destroy()
   void (async () => chunks.return?.())().catch(() => undefined)
 }
 
-/** The chunks in pieces of `pieceBytes`, each in the memory that was asked for it. Holds one piece at a time. */
+/** The chunks in pieces of `pieceBytes`, in the given memory. Holds one piece at a time. */
 export async function* piecesOf(
   chunks: AsyncIterable<unknown>,
   pieceBytes: number,

@@ -1,6 +1,6 @@
 /**
- * Values out of what rows and answers hold. Content in blobs is read while the caller waits, so that it is bounded: longer
- * values are for `load`, `getStream` and `getRange`.
+ * Decodes the values in rows and answers. Content in blobs is read synchronously and is therefore
+ * bounded; larger values need `load`, `getStream` or `getRange`.
  */
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -20,12 +20,12 @@ import {
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 
-/** The most bytes out of blobs that one synchronous read gives. */
+/** The most bytes that one synchronous read takes from blobs. */
 export const readBytesMax = 1024 * 1024
 
-/** What a range shows of a compound key in place of its fields, of which there may be many. */
+/** A compound key in a range. Its fields, possibly many, are read by `store.fields`. */
 export class Compound {
-  /** How many fields it has; `store.fields(key)` reads them. */
+  /** The number of fields. */
   readonly size: number
 
   constructor(size: number) {
@@ -34,8 +34,9 @@ export class Compound {
 }
 
 /**
- * The value that a row of this shard holds, or that one of its commands has answered.
- * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for a value of more than 1 MiB that has blobs; `WRONG_TYPE` for a compound
+ * Decodes the value of a row or of a command's answer.
+ * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for a value of more than 1 MiB with blobs; `WRONG_TYPE` for
+ * a compound
  */
 export const decodedValue = (shard: Shard, stored: RowValue): unknown => {
   if (!isStoredValue(stored) || stored.tag !== valueTags.blob) return decodeValue(stored)
@@ -44,18 +45,18 @@ export const decodedValue = (shard: Shard, stored: RowValue): unknown => {
   return decodeValue({ tag: rope.content, bytes: bytesOf(shard, rope.parts) })
 }
 
-/** Whether `decodedValue` reads a value, whatever is in blobs. */
+/** Whether `decodedValue` can read this value: it is small enough or has no blobs. */
 export const isReadAtOnce = (stored: StoredValue): boolean =>
   stored.tag !== valueTags.blob || ropeLength(ropeOf(stored)) <= readBytesMax
 
-/** What a range shows of a row: its value, or that it is a compound. @throws as `decodedValue` */
+/** The value of a row in a range, or a `Compound`. @throws as `decodedValue` */
 export const listedValue = (shard: Shard, row: Row): unknown =>
   row.value.tag === rowTags.compound
     ? new Compound(fieldCount(row))
     : decodedValue(shard, row.value)
 
 /**
- * The bytes of text or bytes from `from` up to `to`, clamped, in memory of their own.
+ * A copy of the bytes of a text or bytes value from `from` up to `to`, clamped.
  * @throws KeelsonError `CORRUPT`; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and a compound
  */
 export const rangeOf = (shard: Shard, stored: RowValue, from: number, to: number): Buffer => {

@@ -1,7 +1,7 @@
 /**
- * Values larger than memory, in and out, in pieces: constant memory, back-pressure, verified. A stream in is a blob of its own,
- * which the key names only when the last byte is durable; a stream out shows the value as it was when it was asked for,
- * whatever is written meanwhile.
+ * Streams of values larger than memory, in and out, in pieces: constant memory, back-pressure, verified.
+ * An incoming stream becomes a blob; the key refers to it only when the last byte is durable. An outgoing
+ * stream shows the value as of its start, whatever is written meanwhile.
  */
 import { constants } from 'node:buffer'
 import { Readable } from 'node:stream'
@@ -29,17 +29,17 @@ import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit } from '../writing/write-path.ts'
 import { type ByteSource, chunksOf, piecesOf, type WatchTaker } from './stream-source.ts'
 
-/** A value that came as a stream: how long it is, and the SHA-256 of its bytes in hex. */
+/** The result of an incoming stream: its length, and the SHA-256 of its bytes in hex. */
 export type StreamedIn = { readonly length: number; readonly sha256: string }
 
 /**
- * So many bytes go to the files, and come from them, at once. A stream has two pieces, one at the files and one at this end, and uses
- * them again: memory that is made anew is garbage of some thread until V8 looks, which it does for every 32 to 64 MiB.
+ * Bytes of one piece. A stream has two pieces, one at the files and one at the caller, and reuses them:
+ * new memory for each piece would stay as garbage until V8 collects, every 32 to 64 MiB.
  */
 const pieceBytes = 512 * 1024
 const piecesMax = 2
 
-/** What is to be written: whence, how long it has to be, and the command that names it once it is there. */
+/** A stream to be written: its source, its expected length, and the command that refers to the blob. */
 export type StreamWrite = {
   readonly source: ByteSource
   readonly size: number | undefined
@@ -50,9 +50,10 @@ export type StreamWrite = {
 type RowValueOfBlob = ReturnType<typeof blobValueRef>
 
 /**
- * Reads the source to its end into a blob, then writes the command. When anything fails the source is ended and the key is as it
- * was. @throws what the source throws; `INVALID_ARGUMENT` for a chunk that is no bytes, or another length than `size`; `TOO_LARGE`;
- * what a write throws; `NOT_SUBMITTED` when the blob store ended meanwhile
+ * Reads the source to its end into a blob, then writes the command. On any failure the source is ended
+ * and the key is unchanged. @throws the source's error; `INVALID_ARGUMENT` for a chunk that is not bytes
+ * or a length other than `size`; `TOO_LARGE`; the errors of a write; `NOT_SUBMITTED` when the blob store
+ * ended meanwhile
  */
 export const streamIn = async (
   system: System,
@@ -74,7 +75,7 @@ export const streamIn = async (
   return { length: ref.size, sha256: Buffer.from(ref.sha256).toString('hex'), submitted }
 }
 
-/** Writes a blob out of a source. Nothing of it is left when that fails. */
+/** Writes a blob from a source. On failure nothing of it is left. */
 const blobOf = async (
   system: System,
   shard: Shard,
@@ -92,7 +93,7 @@ const blobOf = async (
     stream ??= (await run('streamOpen', null)).stream
     return stream
   }
-  /** Pieces on their way, the oldest first. */
+  /** Pieces being written, oldest first. */
   const writes: Promise<{ readonly bytes: Uint8Array }>[] = []
   const memory = async (): Promise<Uint8Array> => {
     const back = writes.length < piecesMax ? undefined : await writes.shift()
@@ -101,7 +102,7 @@ const blobOf = async (
   const untilGone: WatchTaker = (tell) => system.monitor(store, (reason) => tell(ended(reason)))
   try {
     let length = 0
-    // Whatever fails within ends the source too.
+    // A failure in the loop ends the source too.
     for await (const bytes of piecesOf(chunksOf(source, untilGone), pieceBytes, memory)) {
       length += bytes.length
       if (size !== undefined && length > size) throw otherSize(size, 'more')
@@ -118,7 +119,7 @@ const blobOf = async (
   }
 }
 
-/** Whoever waits for the same promise later learns of it. */
+/** The rejection is handled where the same promise is awaited later. */
 const toldLater = (): void => undefined
 
 const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
@@ -126,7 +127,7 @@ const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
     details: { path: ['size'], expected, found },
   })
 
-/** Ends of the blob store say nothing about the log: it has nothing of this yet. */
+/** The end of the blob store: nothing has reached the log yet. */
 const neverSubmitted = (error: unknown): never => {
   const isGone = isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')
   throw isGone ? ended(error) : error
@@ -136,8 +137,8 @@ const ended = (cause: unknown): KeelsonError =>
   new KeelsonError('NOT_SUBMITTED', 'The blob store ended: nothing was written.', { cause })
 
 /**
- * The bytes of a text or of bytes from `from` up to `to`, clamped, as a stream. It ends with an error when what is stored is
- * damaged: `CORRUPT`; the last bytes of a whole blob come only once its SHA-256 has held.
+ * The bytes of a text or bytes value from `from` up to `to`, clamped, as a stream. Damage ends it with
+ * `CORRUPT`. The last bytes of a whole blob are delivered only after its SHA-256 has been verified.
  * @throws KeelsonError `WRONG_TYPE` for a structured value and a compound key
  */
 export const streamOut = (
@@ -156,7 +157,8 @@ export const streamOut = (
 
 /**
  * A whole value, whatever its size, read without blocking and verified.
- * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for what a string or a Buffer cannot hold; `WRONG_TYPE` for a compound key
+ * @throws KeelsonError `CORRUPT`; `TOO_LARGE` if a string or a Buffer cannot hold it; `WRONG_TYPE` for a
+ * compound key
  */
 export const loadValue = async (
   system: System,
@@ -185,7 +187,7 @@ export const loadValue = async (
     : decodeValue({ tag: rope.content, bytes: whole })
 }
 
-/** Whoever reads a stream may keep what comes. */
+/** Copies of the pieces, because a reader of the stream may keep them. */
 async function* copies(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const piece of pieces) {
     // A quarter of what `new Uint8Array(piece)` takes.
@@ -195,7 +197,7 @@ async function* copies(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
-/** The bytes of parts, one piece after another, each lent until the next is asked for. What they refer to stays meanwhile. */
+/** The bytes of parts, piece by piece. Each piece is valid until the next is requested. The blobs stay pinned. */
 async function* bytesOf(
   system: System,
   shard: Shard,
@@ -231,7 +233,7 @@ async function* blobBytes(
     for (let next = read(); isOpen; ) {
       const { bytes, done } = await next
       isOpen = !done
-      // The next piece comes while this one is looked at.
+      // Reads the next piece while the caller uses this one.
       if (isOpen) next = read(spare)
       yield bytes
       spare = new Uint8Array(bytes.buffer)
