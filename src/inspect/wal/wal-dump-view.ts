@@ -34,9 +34,8 @@ export const logHeading = ({ shard, dir }: LogTarget, paint: Paint = plainPaint)
 export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint): string => {
   switch (record.kind) {
     case 'segment': {
-      const { name, size, header, isRebuilt } = record.segment
-      const rebuilt = isRebuilt ? paint('odd', '  its header is gone') : ''
-      return `${paint('strong', name)}  segment ${header.seq}, epoch ${header.epoch}, from lsn ${countText(header.baseLsn)}, ${bytesText(size)}${rebuilt}`
+      const { name, size, header } = record.segment
+      return `${paint('strong', name)}  segment ${header.seq}, epoch ${header.epoch}, from lsn ${countText(header.baseLsn)}, ${bytesText(size)}`
     }
     case 'damage':
       return paint(
@@ -159,9 +158,9 @@ const isExpiry = (field: unknown): field is Expiry | KeepExpiry =>
 export const dumpJson = (record: Shown, shard: number | undefined): object => {
   const where = shard === undefined ? {} : { shard }
   if (record.kind === 'segment') {
-    const { name: file, size: bytes, header, isRebuilt } = record.segment
+    const { name: file, size: bytes, header } = record.segment
     const { seq, baseLsn, epoch, walId, createdMs, allocatedBytes } = header
-    const facts = { seq, baseLsn, epoch, walId, createdMs, allocatedBytes, isRebuilt }
+    const facts = { seq, baseLsn, epoch, walId, createdMs, allocatedBytes }
     return { kind: 'segment', ...where, file, bytes, ...facts }
   }
   if (record.kind !== 'frame') return { ...record, ...where }

@@ -70,20 +70,3 @@ const slice4 = (word: number, base: number): number =>
   (tables[base + 512 + ((word >>> 8) & 0xff)] as number) ^
   (tables[base + 256 + ((word >>> 16) & 0xff)] as number) ^
   (tables[base + (word >>> 24)] as number)
-
-/** Which entry of the first table has a given highest byte: each has another one, so a step can be undone. */
-const indexByHighByte = ((): Uint8Array => {
-  const indexes = new Uint8Array(256)
-  for (let index = 0; index < 256; index++) indexes[(tables[index] as number) >>> 24] = index
-  return indexes
-})()
-
-/** The seed with which `bytes` have the sum `sum`: the CRC run backwards, byte by byte. There is exactly one. */
-export const crc32Seed = (bytes: Uint8Array, sum: number): number => {
-  let state = ~sum
-  for (let at = bytes.length - 1; at >= 0; at--) {
-    const index = indexByHighByte[state >>> 24] as number
-    state = ((state ^ (tables[index] as number)) << 8) | (index ^ (bytes[at] as number))
-  }
-  return ~state >>> 0
-}

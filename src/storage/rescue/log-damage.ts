@@ -9,7 +9,8 @@ import type { Evidence } from '../ports/log-host.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { Damage } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
-import type { LogSurvey, SurveyedSegment } from './log-survey.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
+import type { LogSurvey } from './log-survey.ts'
 import type { Hole, SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
 import type { UnreadableExtent } from './worn-disk.ts'
@@ -30,7 +31,7 @@ export type LogKnowledge = {
 
 /** A segment, what its successor says of it, and what it holds. */
 export type SegmentSurvey = {
-  readonly segment: SurveyedSegment
+  readonly segment: SegmentEntry
   readonly declared: Predecessor | undefined
   readonly map: SegmentMap
   /** What of the file the disk does not give. */
@@ -41,7 +42,7 @@ export type SegmentSurvey = {
 
 /** Good frames of one segment: those of `run` from the LSN `from` to `to`. */
 export type GoodFrames = {
-  readonly segment: SurveyedSegment
+  readonly segment: SegmentEntry
   readonly run: FrameRun
   readonly from: number
   readonly to: number

@@ -7,19 +7,20 @@ import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { Damage } from '../segments/log-errors.ts'
 import { pathIn } from '../segments/log-folder.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { contentOf, type FrameContent } from './frame-content.ts'
 import { holeEvidence } from './log-damage.ts'
-import { type SurveyedSegment, surveyLog } from './log-survey.ts'
+import { surveyLog } from './log-survey.ts'
 import { mapSegment, type SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
 import { WornDisk } from './worn-disk.ts'
 
 /** One thing in a log. Bytes in a frame's content are views: valid until the next record is asked for. */
 export type DumpRecord =
-  | { readonly kind: 'segment'; readonly segment: SurveyedSegment }
+  | { readonly kind: 'segment'; readonly segment: SegmentEntry }
   | {
       readonly kind: 'frame'
-      readonly segment: SurveyedSegment
+      readonly segment: SegmentEntry
       readonly lsn: number
       readonly type: number
       readonly offset: number
@@ -64,12 +65,12 @@ type Limits = { readonly from: number; readonly to: number }
 function* dumpSegment(
   disk: WornDisk,
   dir: string,
-  segment: SurveyedSegment,
-  next: SurveyedSegment | undefined,
+  segment: SegmentEntry,
+  next: SegmentEntry | undefined,
   limits: Limits,
 ): Generator<DumpRecord, void> {
   const { name, header, size } = segment
-  const isNamed = next && !next.isRebuilt && next.header.prev.seq === header.seq
+  const isNamed = next && next.header.prev.seq === header.seq
   const limit = isNamed ? Math.min(size, next.header.prev.endOffset) : size
   const file = disk.open(pathIn(dir, name))
   try {
@@ -111,7 +112,7 @@ const inOrder = ({ runs, holes, unreadable }: SegmentMap): Place[] => {
 }
 
 function* dumpRun(
-  segment: SurveyedSegment,
+  segment: SegmentEntry,
   cursor: FrameCursor,
   { from, to }: Limits,
 ): Generator<DumpRecord, void> {

@@ -7,13 +7,9 @@ import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-heade
 import type { DiskFile } from '../ports/disk.ts'
 import { type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName, parseSegmentName, pathIn } from '../segments/log-folder.ts'
-import { type Manifest, type ManifestReading, readManifest } from '../segments/manifest.ts'
+import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import { brokenPromise, findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
-import { rescueHeader } from './header-rescue.ts'
 import { isFileFailure, type ReadableDisk, type WornDisk } from './worn-disk.ts'
-
-/** A segment that can be read. `isRebuilt`: its header is gone; what stands in `header` was worked out from its frames. */
-export type SurveyedSegment = SegmentEntry & { readonly isRebuilt: boolean }
 
 /** A segment of which nothing can be had, as its name describes it. */
 export type UnreadableSegment = { readonly seq: number; readonly baseLsn: number }
@@ -22,7 +18,7 @@ export type UnreadableSegment = { readonly seq: number; readonly baseLsn: number
 export type LogSurvey = {
   readonly manifest: ManifestReading
   /** The segments of this log that can be read, sorted by number, each number once. */
-  readonly segments: readonly SurveyedSegment[]
+  readonly segments: readonly SegmentEntry[]
   /** Segments that are there and cannot be read. */
   readonly unreadable: readonly UnreadableSegment[]
   /** Files that were listed and were gone a moment later: whoever writes the log released them. */
@@ -35,7 +31,8 @@ type Gathering = {
   readonly disk: ReadableDisk
   readonly dir: string
   readonly manifest: ManifestReading
-  readonly headless: { readonly name: string; readonly size: number }[]
+  /** Files both copies of whose header are damaged. */
+  readonly headless: string[]
   readonly unreadable: UnreadableSegment[]
   readonly vanished: string[]
   readonly damage: Damage[]
@@ -66,11 +63,10 @@ export const surveyLog = (disk: WornDisk, dir: string): LogSurvey => {
   const names = disk.list(dir).filter((name) => name.endsWith('.wal'))
   const readable = names.flatMap((name) => readSegment(gathering, name) ?? [])
   const segments = ofOneLog(gathering, readable)
-  const rebuilt = gathering.headless.flatMap((file) => rebuild(gathering, file, segments) ?? [])
-  const all = [...segments, ...rebuilt].sort((a, b) => a.header.seq - b.header.seq)
-  addBreaches(gathering, all)
+  for (const name of gathering.headless) addHeadless(gathering, name, segments)
+  addBreaches(gathering, segments)
   const { remarks, unreadable, vanished } = gathering
-  return { manifest, segments: all, unreadable, vanished, damage, remarks }
+  return { manifest, segments, unreadable, vanished, damage, remarks }
 }
 
 const surveyManifest = (disk: WornDisk, dir: string, damage: Damage[]): ManifestReading => {
@@ -110,7 +106,7 @@ const remarksOn = ({ exists, manifest, damagedSlots }: ManifestReading): string[
   return damagedSlots > 0 ? ['MANIFEST has one damaged slot'] : []
 }
 
-const readSegment = (gathering: Gathering, name: string): SurveyedSegment | undefined => {
+const readSegment = (gathering: Gathering, name: string): SegmentEntry | undefined => {
   const { disk, dir, vanished } = gathering
   try {
     const obstacle = obstacleAt(disk, dir, name)
@@ -131,7 +127,7 @@ const addUnreadable = ({ unreadable, damage }: Gathering, name: string, evidence
   if (named) unreadable.push(named)
 }
 
-const readHeader = (gathering: Gathering, name: string): SurveyedSegment | undefined => {
+const readHeader = (gathering: Gathering, name: string): SegmentEntry | undefined => {
   const { disk, dir, damage, remarks, headless } = gathering
   const file = disk.open(pathIn(dir, name), 'read')
   try {
@@ -139,7 +135,7 @@ const readHeader = (gathering: Gathering, name: string): SurveyedSegment | undef
     if (reading.kind === 'unsupported') throw unsupported(name, reading)
     const size = file.size()
     if (reading.kind === 'damaged') {
-      headless.push({ name, size })
+      headless.push(name)
       return undefined
     }
     const { header } = reading
@@ -153,7 +149,7 @@ const readHeader = (gathering: Gathering, name: string): SurveyedSegment | undef
           `its header says that it is segment ${header.seq} and begins with lsn ${header.baseLsn}, and its name does not`,
         ),
       )
-    return { name, size, header, isRebuilt: false }
+    return { name, size, header }
   } finally {
     file.close()
   }
@@ -174,12 +170,12 @@ const damageOf = (file: string, lsn: number, evidence: string): Damage => ({
 /** The segments of the log that MANIFEST names, else of the id that most have; each number once. */
 const ofOneLog = (
   { manifest, damage }: Gathering,
-  readable: readonly SurveyedSegment[],
-): SurveyedSegment[] => {
+  readable: readonly SegmentEntry[],
+): SegmentEntry[] => {
   const own = manifest.manifest?.walId
   const isNamed = readable.some(({ header }) => header.walId === own)
   const walId = isNamed ? own : mostFrequent(readable.map(({ header }) => header.walId))
-  const kept: SurveyedSegment[] = []
+  const kept: SegmentEntry[] = []
   for (const segment of [...readable].sort((a, b) => a.header.seq - b.header.seq)) {
     const { name, header } = segment
     const twin = kept.at(-1)
@@ -198,45 +194,31 @@ const mostFrequent = (ids: readonly string[]): string | undefined => {
   return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0]
 }
 
-/** A segment both copies of whose header are gone: one that was never used, or one whose salt has to be found. */
-const rebuild = (
+/** Without a header nothing in a segment can be read: the header has the salt of its checksums. */
+const addHeadless = (
   gathering: Gathering,
-  { name, size }: { readonly name: string; readonly size: number },
-  segments: readonly SurveyedSegment[],
-): SurveyedSegment | undefined => {
-  const { disk, dir, manifest, damage, remarks, unreadable } = gathering
+  name: string,
+  segments: readonly SegmentEntry[],
+): void => {
+  const { manifest, damage, remarks } = gathering
   const named = parseSegmentName(name)
-  if (!named) {
+  if (!named)
     damage.push(damageOf(name, 0, 'its name is not one that this log gives, and it has no header'))
-    return undefined
-  }
-  if (wasNeverUsed(named.seq, manifest, segments)) {
+  else if (wasNeverUsed(named.seq, manifest, segments))
     remarks.push(`${name} has no readable header and was never used; opening sets it aside`)
-    return undefined
-  }
-  const file = disk.open(pathIn(dir, name), 'read')
-  try {
-    const neighbour = segments.findLast(({ header }) => header.seq < named.seq) ?? segments[0]
-    const header = rescueHeader(file, named, manifest.manifest, neighbour?.header)
-    const fate = header
-      ? 'its salt was worked out, and its frames can be read'
-      : 'none of its frames can be read'
-    const evidence = `both copies of its header are damaged; ${fate}`
-    damage.push(damageOf(name, named.baseLsn, evidence))
-    if (header && !segments.some((segment) => segment.header.seq === named.seq))
-      return { name, size, header, isRebuilt: true }
-    unreadable.push(named)
-    return undefined
-  } finally {
-    file.close()
-  }
+  else
+    addUnreadable(
+      gathering,
+      name,
+      'both copies of its header are damaged; none of its frames can be read',
+    )
 }
 
 /** As in `segment-list.ts`: MANIFEST names a segment before anything in it is acknowledged. */
 const wasNeverUsed = (
   seq: number,
   { manifest, damagedSlots }: ManifestReading,
-  segments: readonly SurveyedSegment[],
+  segments: readonly SegmentEntry[],
 ): boolean =>
   manifest !== undefined &&
   damagedSlots === 0 &&
@@ -245,26 +227,16 @@ const wasNeverUsed = (
   segments.some(({ header }) => header.seq === manifest.newest.seq)
 
 /** What does not fit together, place by place. */
-const addBreaches = (gathering: Gathering, segments: readonly SurveyedSegment[]): void => {
+const addBreaches = (gathering: Gathering, segments: readonly SegmentEntry[]): void => {
   const { damage, manifest, unreadable } = gathering
   for (const [index, segment] of segments.entries()) {
     const before = segments[index - 1]
-    if (!before || segment.isRebuilt) continue
+    if (!before) continue
     const breach = findBreach([before, segment], undefined)
     if (breach) damage.push(damageOf(breach.name, breach.lsn, breach.evidence))
   }
-  const promise = manifest.manifest && broken(manifest.manifest, segments, unreadable)
+  const promised = manifest.manifest
+  const isNamed = unreadable.some(({ seq }) => seq === promised?.newest.seq)
+  const promise = promised && !isNamed && brokenPromise(segments, promised)
   if (promise) damage.push(damageOf(promise.name, promise.lsn, promise.evidence))
-}
-
-const broken = (
-  manifest: Manifest,
-  segments: readonly SurveyedSegment[],
-  unreadable: readonly UnreadableSegment[],
-) => {
-  const { seq } = manifest.newest
-  const isKnown =
-    unreadable.some((segment) => segment.seq === seq) ||
-    segments.some((segment) => segment.isRebuilt && segment.header.seq === seq)
-  return isKnown ? undefined : brokenPromise(segments, manifest)
 }

@@ -8,9 +8,10 @@ import type { Disk, DiskFile } from '../ports/disk.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import { otherThanShown } from '../recovery/frame-mark.ts'
 import { pathIn } from '../segments/log-folder.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
 import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
-import { type LogSurvey, type SurveyedSegment, surveyLog } from './log-survey.ts'
+import { type LogSurvey, surveyLog } from './log-survey.ts'
 import { mapSegment, type SegmentMap } from './segment-map.ts'
 import { WornDisk } from './worn-disk.ts'
 
@@ -173,14 +174,13 @@ const withStrangers = (survey: LogSurvey, strangers: ReadonlySet<SegmentSurvey>)
 function* mapFile(
   disk: WornDisk,
   dir: string,
-  segment: SurveyedSegment,
-  next: SurveyedSegment | undefined,
+  segment: SegmentEntry,
+  next: SegmentEntry | undefined,
   { isLive = false }: LogKnowledge,
 ): Generator<number, SegmentSurvey | undefined> {
   const { name, header, size } = segment
   const path = pathIn(dir, name)
-  const declared =
-    next && !next.isRebuilt && next.header.prev.seq === header.seq ? next.header.prev : undefined
+  const declared = next && next.header.prev.seq === header.seq ? next.header.prev : undefined
   const limit = Math.min(size, declared?.endOffset ?? size)
   const isReleased = () => isLive && !disk.entry(path)
   if (isReleased()) return undefined

@@ -73,12 +73,20 @@ describe('keelson wal salvage', () => {
     expect(await valuesIn(dir, 50)).toEqual(Array.from({ length: 50 }, (_, index) => index))
   })
 
-  test('of a segment whose header is gone loses nothing (D14)', async () => {
+  test('of a segment whose header is gone loses its frames, and is 4 (D14)', async () => {
     const dir = await newFolder(200)
     change(segmentsIn(wal(dir))[1] ?? '', 0, new Uint8Array(4096))
 
-    expect(await salvaged(dir)).toMatchObject({ status: 0, logs: [{ lost: [] }] })
-    expect(await valuesIn(dir, 200)).toEqual(Array.from({ length: 200 }, (_, index) => index))
+    const { status, logs } = await salvaged(dir)
+
+    expect(status).toBe(4)
+    const [lost, ...more] = logs[0].lost
+    expect(more).toEqual([])
+    const values = await valuesIn(dir, 200)
+    const missing = values.filter((value) => value === null)
+    expect(missing.length).toBeGreaterThan(0)
+    expect(missing.length).toBeLessThanOrEqual(lost.to - lost.from + 1)
+    for (const [index, value] of values.entries()) expect([index, null]).toContain(value)
   })
 
   test('lists what beside the log cannot be copied, goes on behind it, and is 4', async () => {

@@ -108,7 +108,7 @@ describe('keelson wal verify', () => {
 
       expect(status).toBe(4)
       expect(logs[0].damage.length).toBeGreaterThan(0)
-      const isOnlyMoved = what.includes('places') || what.includes('header')
+      const isOnlyMoved = what.includes('places')
       expect(logs[0].lost.length).toBe(isOnlyMoved ? 0 : 1)
     })
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { type Salvaged, salvaging } from '../../../src/storage/rescue/log-salvage.ts'
 import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
+import { parseSegmentName } from '../../../src/storage/segments/log-folder.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import {
@@ -113,19 +114,21 @@ describe('a salvaged log', () => {
     expect(reopened(world.disk).frames).toHaveLength(6)
   })
 
-  test('reads a segment both copies of whose header are gone', () => {
+  test('loses the frames of a segment both copies of whose header are damaged, and no other', () => {
     const world = crashedLogOf(20)
     const before = readAll(world.on(world.disk.clone()).open().log)
-    const headless = segmentsOn(world.disk)[1] ?? ''
-    const file = world.disk.open(headless, 'write')
-    file.write(new Uint8Array(4096), 0)
-    file.sync()
-    file.close()
+    const [, headless = '', next = ''] = segmentsOn(world.disk)
+    const firstIn = (path: string): number =>
+      parseSegmentName(path.slice(path.lastIndexOf('/') + 1))?.baseLsn ?? 0
+    world.disk.poke(headless, 0, new Uint8Array(4096))
 
     const { lost } = salvage(world.disk)
 
-    expect(lost).toEqual([])
-    expect(reopened(world.disk).frames).toEqual(before)
+    const gone = { from: firstIn(headless), to: firstIn(next) - 1 }
+    expect(lost).toEqual([gone])
+    expect(reopened(world.disk).frames).toEqual(
+      before.filter(({ lsn }) => lsn < gone.from || lsn > gone.to),
+    )
   })
 
   test('that was interrupted at any call is not taken for the log, or is all of it', () => {
