@@ -24,6 +24,7 @@ import type {
 } from '../words/messages.ts'
 import type { DownMessage, Monitor } from '../words/monitor.ts'
 import type { Telemetry } from '../words/telemetry.ts'
+import type { Acceptance } from './acceptance.ts'
 import type { Ignore, NoReply, Ok, Reply, Stop, StopReply } from './next-step.ts'
 import type { SpawnOptions, StartArguments, StartResult } from './start-options.ts'
 
@@ -76,6 +77,8 @@ interface Callbacks<M, S, Arg, App> {
   readonly kind?: string
   /** The first thing that runs. A throw, `stop` or a rejection refuses the start. Not followed by `terminate`. */
   readonly init: (arg: Arg, context: Context<M, App>) => Init<S, ContinueOf<M>>
+  /** Checks of payloads. With them the server refuses what it does not know, and lives on (`acceptance.ts`). */
+  readonly accepts?: Acceptance<M>
   /** A message that `infos` does not declare. By default it is logged. */
   readonly info?: Callback<UnknownInfo, M, S, App>
   /** A link ended, or somebody sent an exit signal, while this server traps exits. By default it is logged. */

@@ -16,6 +16,7 @@ import {
 import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { isThenable } from '../words/outside-code.ts'
 import type { TraceEvent } from '../words/telemetry.ts'
+import { isRefused } from './acceptance.ts'
 import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
@@ -97,6 +98,8 @@ export class ServerLoop implements Behaviour {
   // Messages.
 
   #dispatch(message: Message): void {
+    const { accepts } = this.#server
+    if (accepts !== undefined && isRefused(accepts, this.#process, message)) return
     this.#timeout?.forget()
     this.#requests?.received(message)
     this.#process.current = message

@@ -5,6 +5,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { unexpected } from '../process/known-options.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
+import { type AcceptanceTable, acceptanceTable } from './acceptance.ts'
 
 /** A handler, its types erased: the compiler checked them where the server was written. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
@@ -27,6 +28,8 @@ export interface ServerTable {
   readonly down: Handler | undefined
   readonly timeout: Handler | undefined
   readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
+  /** What it accepts; without it, it ends by what it does not know. */
+  readonly accepts: AcceptanceTable | undefined
 }
 
 /** Reads a server object. Throws `INVALID_ARGUMENT` when it is none. */
@@ -51,6 +54,7 @@ export const serverTable = (server: object): ServerTable => {
     down,
     timeout: timeout && ((state, _, context) => timeout(state, context)),
     terminate,
+    accepts: acceptanceTable(given.accepts as Parameters<typeof acceptanceTable>[0]),
   }
 }
 
