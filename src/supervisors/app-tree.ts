@@ -158,7 +158,7 @@ const autoShutdowns = ['never', 'any_significant', 'all_significant']
 
 /** Names that an instance gives itself. */
 const reserved =
-  /^(keelson|shards|registry|services|control)$|^(shard|wal_writer|applier|followers|lmdb_writer)\(/
+  /^((keelson|shards|registry|services|control)(\('.*'\))?$|(shard|blob_store|wal_writer|applier|batcher|followers|lmdb_writer|expirer)\()/
 
 const checkNode = (node: unknown, path: string, names: Set<string>): AppNode => {
   const { kind, id, options, start } = fields(node, path)

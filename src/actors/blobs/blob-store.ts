@@ -3,6 +3,7 @@
  * share the next one's sync. It opens the folder when it is first needed, so that a shard without large values has neither
  * folder nor thread; a disk that refuses is its caller's error, not this actor's end. It sweeps every `blobs.sweepMs`.
  */
+import { types } from 'node:util'
 import { type ErrorDetails, isKeelsonError } from '../../errors.ts'
 import {
   call,
@@ -22,14 +23,34 @@ import type {
   Extent,
 } from '../../storage/index.ts'
 import * as Applier from '../projection/applier.ts'
+import {
+  isCount,
+  isIgnored,
+  isInstance,
+  isListOf,
+  isOneOf,
+  isOptional,
+  isRecord,
+  isSettled,
+} from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
-import type { BlobPin } from '../shard/shard-blobs.ts'
+import { BlobPin } from '../shard/shard-blobs.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
 
 /** The requests that streams make of the files, one at a time each. */
-type StreamKind = Exclude<BlobRequestKind, 'open' | 'put' | 'survey' | 'seal' | 'clear' | 'close'>
+const streamKinds = [
+  'streamOpen',
+  'streamWrite',
+  'streamFinish',
+  'streamAbort',
+  'readOpen',
+  'readNext',
+  'readClose',
+] as const satisfies readonly BlobRequestKind[]
+
+type StreamKind = (typeof streamKinds)[number]
 
 type StreamRequest = {
   [K in StreamKind]: { readonly kind: K; readonly request: BlobProtocol[K]['request'] }
@@ -101,6 +122,24 @@ export const server: GenServer<Messages, State, Shard> = {
     const state = initialState(shard)
     if (shard.blobs.hasFolder()) armSweep(state, context)
     return ok(state)
+  },
+
+  accepts: {
+    calls: {
+      put: isRecord({ payloads: isListOf(types.isUint8Array), pin: isInstance(BlobPin) }),
+      stream: isRecord({
+        step: isRecord({ kind: isOneOf(...streamKinds) }),
+        pin: isOptional(isInstance(BlobPin)),
+      }),
+      sweep: isIgnored,
+      describe: isIgnored,
+    },
+    casts: {},
+    infos: {
+      stored: isSettled(),
+      sweepDue: isIgnored,
+      swept: isSettled(isRecord({ freedBytes: isCount })),
+    },
   },
 
   calls: {

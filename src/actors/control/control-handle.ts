@@ -3,38 +3,23 @@
  * and resolve to each shard's outcome; they reject only when nothing could be asked.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { isRef, type Ref, type System } from '../../runtime/index.ts'
+import type { Ref, System } from '../../runtime/index.ts'
 import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
-import { checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+import { invalidArgument } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as Control from './control.ts'
+import {
+  type ControlOptions,
+  type PlainRequest,
+  plainRequest,
+  type ResumeOptions,
+  resumeRequest,
+  type Scope,
+  type SuspendOptions,
+  suspendRequest,
+} from './control-request.ts'
 
-/** Options of every control call. */
-export type ControlOptions = {
-  /** How long each shard may take, in ms; the instance's `deadlineMs` by default. */
-  readonly timeoutMs?: number
-}
-
-/** Options of a suspension. */
-export type SuspendOptions = ControlOptions & {
-  /** Brings projections up to date first; true by default. */
-  readonly flush?: boolean
-  /** Holds new writes at the gate as well; false by default. */
-  readonly writes?: boolean
-  /** The process whose end ends the suspension. */
-  readonly owner?: Ref
-  /** Ends the suspension after so many ms; without it, it stays. */
-  readonly leaseMs?: number
-}
-
-/** Options of a resumption: the token of one suspension, or `force` for all. */
-export type ResumeOptions = ControlOptions & { readonly token?: string; readonly force?: boolean }
-
-const names = {
-  suspend: ['timeoutMs', 'flush', 'writes', 'owner', 'leaseMs'],
-  resume: ['timeoutMs', 'token', 'force'],
-  plain: ['timeoutMs'],
-} as const
+export type { ControlOptions, ResumeOptions, SuspendOptions } from './control-request.ts'
 
 /** Control of one instance's shards. */
 export class ControlHandle {
@@ -129,23 +114,11 @@ export class ControlHandle {
   }
 
   async #suspend(shards: readonly number[], options: SuspendOptions) {
-    const plain = this.#plain(shards, options, names.suspend)
-    const { flush = true, writes = false, owner, leaseMs } = options
-    if (typeof flush !== 'boolean') throw invalidArgument('flush', 'a boolean', flush)
-    if (typeof writes !== 'boolean') throw invalidArgument('writes', 'a boolean', writes)
-    if (owner !== undefined && !isRef(owner)) throw invalidArgument('owner', 'a ref', owner)
-    if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs > 0))
-      throw invalidArgument('leaseMs', 'a number above 0', leaseMs)
-    return this.#ask(Control.suspend(this.#control, { ...plain, flush, writes, owner, leaseMs }))
+    return this.#ask(Control.suspend(this.#control, suspendRequest(this.#scope(shards), options)))
   }
 
   async #resume(shards: readonly number[], options: ResumeOptions): Promise<Control.Outcomes> {
-    const plain = this.#plain(shards, options, names.resume)
-    const { token, force = false } = options
-    if (token !== undefined && typeof token !== 'string')
-      throw invalidArgument('token', 'a string', token)
-    const which = force ? 'all' : token === undefined ? 'ownerless' : { token }
-    return this.#ask(Control.resume(this.#control, { ...plain, which }))
+    return this.#ask(Control.resume(this.#control, resumeRequest(this.#scope(shards), options)))
   }
 
   /** Without an instance there is no control to ask. */
@@ -160,19 +133,15 @@ export class ControlHandle {
     }
   }
 
-  #plain(
-    shards: readonly number[],
-    options: ControlOptions,
-    allowed: readonly string[] = names.plain,
-  ): { shards: readonly number[]; timeoutMs: number } {
-    checkOptionNames(options, allowed)
-    const { timeoutMs = this.#deadlineMs } = options
-    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
-      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+  #plain(shards: readonly number[], options: ControlOptions): PlainRequest {
+    return plainRequest(this.#scope(shards), options)
+  }
+
+  #scope(shards: readonly number[]): Scope {
     for (const shard of shards)
       if (!this.#indexes.includes(shard))
         throw invalidArgument('shard', `0 to ${this.#indexes.length - 1}`, shard)
-    return { shards, timeoutMs }
+    return { shards, deadlineMs: this.#deadlineMs }
   }
 }
 

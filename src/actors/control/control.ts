@@ -3,11 +3,13 @@
  * suspensions: a hold ends with `resume`, with its lease, or when its owner's process ends. The holds themselves live in
  * the `Shard` values, so that a restart of this process ends none; it takes them up again in `init`.
  */
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
+  type Accepts,
   call,
   type From,
   type GenServer,
+  isRef,
   type Monitor,
   noReply,
   ok,
@@ -16,6 +18,16 @@ import {
 } from '../../runtime/index.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
+import {
+  isCount,
+  isFlag,
+  isListOf,
+  isOneOf,
+  isOptional,
+  isRecord,
+  isText,
+  isTime,
+} from '../shard/payload-check.ts'
 import type { Shard, Suspension } from '../shard/shard.ts'
 import { instanceName } from '../shard/shard-name.ts'
 import {
@@ -27,6 +39,19 @@ import {
   told,
 } from '../shard/shard-outcomes.ts'
 import { tell } from '../shard/storage-events.ts'
+import {
+  type ControlOptions,
+  type PlainRequest,
+  plainRequest,
+  type ResumeOptions,
+  type ResumeRequest,
+  resumeRequest,
+  type Scope,
+  type SuspendOptions,
+  type SuspendRequest,
+  suspendRequest,
+  type Which,
+} from './control-request.ts'
 import { drained } from './write-pause.ts'
 
 export type { Outcome, Outcomes } from '../shard/shard-outcomes.ts'
@@ -44,32 +69,20 @@ export type Reopened = {
   readonly was: 'running' | 'down'
 }
 
-/** What a suspension is asked for with. */
-export type SuspendRequest = {
-  readonly shards: readonly number[]
-  readonly timeoutMs: number
-  /** Brings the projection up to date before holding it. */
-  readonly flush: boolean
-  /** Holds new writes at the gate as well. */
-  readonly writes: boolean
-  /** The process whose end ends the hold; without one it belongs to whoever holds the instance. */
-  readonly owner: Ref | undefined
-  readonly leaseMs: number | undefined
-}
-
-/** Which suspensions end: that of a token, every one, or those that belong to nobody but the holder of the instance. */
-export type Which = { readonly token: string } | 'all' | 'ownerless'
-
 /** What control understands. */
 export type Messages = {
   calls: {
     suspend: (request: SuspendRequest) => Outcomes & { readonly token: string }
-    resume: (request: { shards: readonly number[]; timeoutMs: number; which: Which }) => Outcomes
-    flush: (request: { shards: readonly number[]; timeoutMs: number }) => Outcomes
-    discard: (request: { shards: readonly number[]; timeoutMs: number }) => Outcomes
-    sweep: (request: { shards: readonly number[]; timeoutMs: number }) => {
-      readonly outcomes: readonly SweepOutcome[]
-    }
+    /** @throws `INVALID_ARGUMENT` for a token that suspends none of the shards */
+    resume: (request: ResumeRequest) => Outcomes
+    flush: (request: PlainRequest) => Outcomes
+    discard: (request: PlainRequest) => Outcomes
+    /** The references' names, for every shard. `timeoutMs` is the instance's `deadlineMs` by default. */
+    suspend_all: (options: SuspendOptions | undefined) => Outcomes & { readonly token: string }
+    resume_all: (options: ResumeOptions | undefined) => Outcomes
+    flush_all: (options: ControlOptions | undefined) => Outcomes
+    discard_all: (options: ControlOptions | undefined) => Outcomes
+    sweep: (request: PlainRequest) => { readonly outcomes: readonly SweepOutcome[] }
     reopen: (request: { shard: number; part: ReopenPart }) => Reopened
   }
   infos: {
@@ -93,6 +106,13 @@ type Watch = { readonly monitor: Monitor | undefined; readonly timer: Timer | un
 /** How long the end of a hold may take on one shard when nobody waits for it, in ms. */
 const endTimeoutMs = 30_000
 
+const plainFields = { shards: isListOf(isCount), timeoutMs: isTime }
+const isTokenRecord = isRecord({ token: isText })
+const isWhich: Accepts = (which) => which === 'all' || which === 'ownerless' || isTokenRecord(which)
+
+/** Options are checked before the state is at hand: what they are about does not matter to the check. */
+const noScope: Scope = { shards: [], deadlineMs: endTimeoutMs }
+
 /** Control of an instance. */
 export const server: GenServer<Messages, State, Options> = {
   init: (options, context) => {
@@ -106,42 +126,42 @@ export const server: GenServer<Messages, State, Options> = {
     return ok(state)
   },
 
+  accepts: {
+    calls: {
+      suspend: isRecord({
+        ...plainFields,
+        flush: isFlag,
+        writes: isFlag,
+        owner: isOptional(isRef),
+        leaseMs: isOptional(isTime),
+      }),
+      resume: isRecord({ ...plainFields, which: isWhich }),
+      flush: isRecord(plainFields),
+      discard: isRecord(plainFields),
+      suspend_all: (options) => suspendRequest(noScope, options as SuspendOptions) !== undefined,
+      resume_all: (options) => resumeRequest(noScope, options as ResumeOptions) !== undefined,
+      flush_all: (options) => plainRequest(noScope, options as ControlOptions) !== undefined,
+      discard_all: (options) => plainRequest(noScope, options as ControlOptions) !== undefined,
+      sweep: isRecord(plainFields),
+      reopen: isRecord({ shard: isCount, part: isOneOf('shard', 'followers') }),
+    },
+    casts: {},
+    infos: { leaseDue: isText },
+  },
+
   calls: {
-    suspend: (state, request, context) => {
-      const suspension = suspensionFor(request, context)
-      // The owner is watched before the first shard is asked: one that ends meanwhile leaves no hold behind.
-      watch(state, suspension, context)
-      const { token } = suspension
-      const outcomes = eachShard('suspend', instanceOf(state, context), request.shards, (shard) =>
-        hold(shard, context, suspension, request),
-      )
-      const answered = outcomes.then((all) => {
-        for (const { suspensions } of state.shards) {
-          const here = suspensions.get(token)
-          if (here) here.answered = true
-        }
-        return { token, ...all }
-      })
-      answer(context.from, answered)
-      return noReply(state)
-    },
-    resume: (state, { shards, timeoutMs, which }, context) => {
-      const resume = (shard: Shard) => release(shard, context, tokensOf(shard, which), timeoutMs)
-      const outcomes = eachShard('resume', instanceOf(state, context), shards, resume)
-      unwatchEnded(state, context)
-      answer(context.from, outcomes)
-      return noReply(state)
-    },
-    flush: (state, { shards, timeoutMs }, context) => {
-      const flush = (shard: Shard) => LmdbWriter.flush(writerOf(shard, context), timeoutMs)
-      answer(context.from, eachShard('flush', instanceOf(state, context), shards, flush))
-      return noReply(state)
-    },
-    discard: (state, { shards, timeoutMs }, context) => {
-      const discard = (shard: Shard) => LmdbWriter.discard(writerOf(shard, context), timeoutMs)
-      answer(context.from, eachShard('discard', instanceOf(state, context), shards, discard))
-      return noReply(state)
-    },
+    suspend: (state, request, context) => suspending(state, request, context),
+    resume: (state, request, context) => resuming(state, request, context),
+    flush: (state, request, context) => flushing(state, request, context),
+    discard: (state, request, context) => discarding(state, request, context),
+    suspend_all: (state, options, context) =>
+      suspending(state, suspendRequest(everyShard(state), options), context),
+    resume_all: (state, options, context) =>
+      resuming(state, resumeRequest(everyShard(state), options), context),
+    flush_all: (state, options, context) =>
+      flushing(state, plainRequest(everyShard(state), options), context),
+    discard_all: (state, options, context) =>
+      discarding(state, plainRequest(everyShard(state), options), context),
     sweep: (state, { shards, timeoutMs }, context) => {
       const reports = new Map<number, BlobStore.SweepReport>()
       const sweep = async (shard: Shard) => {
@@ -182,6 +202,79 @@ export const server: GenServer<Messages, State, Options> = {
 }
 
 type Context = Parameters<NonNullable<(typeof server)['infos']>['leaseDue']>[2]
+type Answering<R> = Context & { readonly from: From<R> }
+
+/** Every shard of the instance. */
+const everyShard = ({ shards }: State): Scope => ({
+  shards: shards.map(({ index }) => index),
+  deadlineMs: shards[0]?.parts.settings.deadlineMs ?? endTimeoutMs,
+})
+
+const suspending = (
+  state: State,
+  request: SuspendRequest,
+  context: Answering<Outcomes & { readonly token: string }>,
+) => {
+  const suspension = suspensionFor(request, context)
+  // The owner is watched before the first shard is asked: one that ends meanwhile leaves no hold behind.
+  watch(state, suspension, context)
+  const { token } = suspension
+  const outcomes = eachShard('suspend', instanceOf(state, context), request.shards, (shard) =>
+    hold(shard, context, suspension, request),
+  )
+  const answered = outcomes.then((all) => {
+    for (const { suspensions } of state.shards) {
+      const here = suspensions.get(token)
+      if (here) here.answered = true
+    }
+    return { token, ...all }
+  })
+  answer(context.from, answered)
+  return noReply(state)
+}
+
+const resuming = (
+  state: State,
+  { shards, timeoutMs, which }: ResumeRequest,
+  context: Answering<Outcomes>,
+) => {
+  if (typeof which === 'object' && !isKnown(state, shards, which.token)) {
+    context.from.fail(
+      new KeelsonError('INVALID_ARGUMENT', 'no suspension of these shards has this token', {
+        details: { path: 'token', shards },
+      }),
+    )
+    return noReply(state)
+  }
+  const resume = (shard: Shard) => release(shard, context, tokensOf(shard, which), timeoutMs)
+  const outcomes = eachShard('resume', instanceOf(state, context), shards, resume)
+  unwatchEnded(state, context)
+  answer(context.from, outcomes)
+  return noReply(state)
+}
+
+const isKnown = (state: State, shards: readonly number[], token: string): boolean =>
+  state.shards.some(({ index, suspensions }) => shards.includes(index) && suspensions.has(token))
+
+const flushing = (
+  state: State,
+  { shards, timeoutMs }: PlainRequest,
+  context: Answering<Outcomes>,
+) => {
+  const flush = (shard: Shard) => LmdbWriter.flush(writerOf(shard, context), timeoutMs)
+  answer(context.from, eachShard('flush', instanceOf(state, context), shards, flush))
+  return noReply(state)
+}
+
+const discarding = (
+  state: State,
+  { shards, timeoutMs }: PlainRequest,
+  context: Answering<Outcomes>,
+) => {
+  const discard = (shard: Shard) => LmdbWriter.discard(writerOf(shard, context), timeoutMs)
+  answer(context.from, eachShard('discard', instanceOf(state, context), shards, discard))
+  return noReply(state)
+}
 
 /** The name of an instance's control; prints as `control`. */
 export const name = (instance?: string) => instanceName<Messages>('control', instance)
@@ -191,23 +284,19 @@ export const suspend = (control: Ref<Messages>, request: SuspendRequest) =>
   call(control, 'suspend', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
 /** Ends a hold, or all. */
-export const resume = (
-  control: Ref<Messages>,
-  request: Parameters<Messages['calls']['resume']>[0],
-) => call(control, 'resume', request, { timeoutMs: request.timeoutMs + answerSlackMs })
+export const resume = (control: Ref<Messages>, request: ResumeRequest) =>
+  call(control, 'resume', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
 /** Brings projections up to date. */
-export const flush = (control: Ref<Messages>, request: Parameters<Messages['calls']['flush']>[0]) =>
+export const flush = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'flush', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
 /** Forgets what waits for projections; the log brings it back. */
-export const discard = (
-  control: Ref<Messages>,
-  request: Parameters<Messages['calls']['discard']>[0],
-) => call(control, 'discard', request, { timeoutMs: request.timeoutMs + answerSlackMs })
+export const discard = (control: Ref<Messages>, request: PlainRequest) =>
+  call(control, 'discard', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
 /** Gives back the blobs that nobody refers to, now. */
-export const sweep = (control: Ref<Messages>, request: Parameters<Messages['calls']['sweep']>[0]) =>
+export const sweep = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'sweep', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
 /** Starts a shard that is down, or followers that gave up. @throws KeelsonError `SHARD_DOWN` when it is down again */

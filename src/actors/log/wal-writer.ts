@@ -12,6 +12,7 @@ import {
   cast,
   type From,
   type GenServer,
+  isRef,
   noReply,
   ok,
   type Ref,
@@ -20,9 +21,17 @@ import {
   stop,
 } from '../../runtime/index.ts'
 import type { Commit, LogDescription, LogHost, OpenReport } from '../../storage/index.ts'
-import type { AppendGroup } from '../queue/append-group.ts'
+import { AppendGroup } from '../queue/append-group.ts'
 import { AppendQueue, type QueuedGroup } from '../queue/append-queue.ts'
 import type { CommitFollower, Subscription, WriterDescription } from '../queue/commit-follower.ts'
+import {
+  isCount,
+  isIgnored,
+  isInstance,
+  isList,
+  isRecord,
+  isSettled,
+} from '../shard/payload-check.ts'
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
@@ -107,6 +116,25 @@ export const server: GenServer<Messages, State, Shard> = {
           tell(context.system, state.shard, 'shard.down', { reason: error })
         return stop(['shutdown', error], state)
       }
+    },
+  },
+
+  accepts: {
+    calls: {
+      append: isInstance(AppendGroup),
+      subscribe: isRef,
+      sync: isIgnored,
+      settled: isIgnored,
+      describe: isIgnored,
+    },
+    casts: {},
+    infos: {
+      committed: isSettled(isRecord({ lsns: isList, time: isCount, durableLsn: isCount })),
+      synced: isSettled(isRecord({ durableLsn: isCount })),
+      syncDue: isIgnored,
+      groupDue: isIgnored,
+      markDue: isIgnored,
+      marked: isSettled(isRecord({ durableLsn: isCount })),
     },
   },
 

@@ -10,6 +10,7 @@ import {
   call,
   cast,
   type GenServer,
+  isRef,
   noReply,
   ok,
   type Ref,
@@ -26,6 +27,7 @@ import * as WalWriter from '../log/wal-writer.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ReadView } from '../overlay/read-view.ts'
 import { ShardRows } from '../overlay/shard-rows.ts'
+import { isCount, isFunction, isIgnored, isRecord } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
@@ -146,6 +148,21 @@ export const server: GenServer<Messages, State, Shard> = {
         rebuilt ? opened(state, rebuilt, context) : { ...state, mode: 'waiting' as const },
       )
     },
+  },
+
+  accepts: {
+    calls: { follow: isRef, describe: isIgnored },
+    casts: {
+      committed: isRecord({
+        group: isRecord({ applied: isFunction }),
+        from: isRecord({ reply: isFunction }),
+        time: isCount,
+        durableLsn: isCount,
+      }),
+      projected: isCount,
+      damaged: isRecord({}),
+    },
+    infos: { cooled: isCount },
   },
 
   calls: {

@@ -20,6 +20,15 @@ import {
 } from '../../runtime/index.ts'
 import { ProjectionRows, type ReadAnswer, type Rows, TurnShare } from '../../storage/index.ts'
 import * as WalWriter from '../log/wal-writer.ts'
+import {
+  isCount,
+  isFlag,
+  isIgnored,
+  isList,
+  isRecord,
+  isSettled,
+  isText,
+} from '../shard/payload-check.ts'
 import { reasonText, type Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { isHeard, tell } from '../shard/storage-events.ts'
@@ -115,6 +124,35 @@ export const server: GenServer<Messages, State, Shard> = {
       // Less than before where a damaged one was set aside.
       shard.projectedLsn = state.feed.projectedLsn
       return noReply(step(state, context))
+    },
+  },
+
+  accepts: {
+    calls: {
+      flush: isIgnored,
+      request: isCount,
+      suspend: isRecord({ token: isText, flush: isFlag }),
+      resume: isIgnored,
+      discard: isIgnored,
+      describe: isIgnored,
+    },
+    casts: {
+      enqueueProjectionOutbox: isRecord({
+        time: isCount,
+        durableLsn: isCount,
+        lsns: isList,
+        units: isList,
+        lengths: isList,
+      }),
+      makeRoom: isIgnored,
+    },
+    infos: {
+      flushDue: isIgnored,
+      retryDue: isIgnored,
+      step: isIgnored,
+      read: isSettled(isRecord({ frames: isList, next: isCount })),
+      synced: isSettled(isCount),
+      committed: isSettled(),
     },
   },
 

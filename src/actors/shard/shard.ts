@@ -256,9 +256,9 @@ export class Shard {
 
   /** Ends a suspension, whatever its state; answers what it held, `undefined` when it had ended before. */
   endSuspension(token: string): 'projection' | 'writes' | undefined {
-    const heldWrites = this.gate.release(token)
+    // The gate has holds of other names, which no token of a caller's may end.
     if (!this.#suspensions.delete(token)) return undefined
-    return heldWrites ? 'writes' : 'projection'
+    return this.gate.release(token) ? 'writes' : 'projection'
   }
 
   #enter(phase: ShardPhase): void {

@@ -20,9 +20,17 @@ import {
 import { isAlone, unitBytesMax } from '../../storage/index.ts'
 import { appendToLog } from '../log/log-append.ts'
 import type * as WalWriter from '../log/wal-writer.ts'
-import type { Arrivals, BatchedWrite } from '../queue/arrivals.ts'
+import { Arrivals, type BatchedWrite } from '../queue/arrivals.ts'
 import { BatchSlot, type SlotFrame, type SlotLimits } from '../queue/batch-slot.ts'
 import { PendingAppend } from '../queue/pending-append.ts'
+import {
+  isCount,
+  isIgnored,
+  isInstance,
+  isRecord,
+  isSettled,
+  isText,
+} from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
@@ -103,6 +111,20 @@ export const server: GenServer<Messages, State, Shard> = {
       barriers: [],
       stopping: [],
     }),
+
+  accepts: {
+    calls: {
+      write: isInstance(Arrivals),
+      flush: isIgnored,
+      stop: isIgnored,
+      describe: isIgnored,
+    },
+    casts: { hurry: isText },
+    infos: {
+      windowOver: isRecord({ payload: isText }),
+      settled: isSettled(isRecord({ number: isCount, result: isSettled() })),
+    },
+  },
 
   calls: {
     write: (state, arrivals, context) => {

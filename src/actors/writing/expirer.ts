@@ -6,6 +6,7 @@
 import { type GenServer, noReply, ok, type Settled, send, type Timer } from '../../runtime/index.ts'
 import { isExpired, lockRowKey, utf8Length } from '../../storage/index.ts'
 import type { ReadView } from '../overlay/read-view.ts'
+import { isIgnored, isList, isRecord, isSettled } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
@@ -64,6 +65,16 @@ export const server: GenServer<Messages, State, Shard> = {
       state.shard.expiry.listen(() => send(context.self, 'sooner'))
       // What was written before this process began has been noted by nobody.
       return noReply(arm(state, restMs, context))
+    },
+  },
+
+  accepts: {
+    calls: {},
+    casts: {},
+    infos: {
+      step: isIgnored,
+      sooner: isIgnored,
+      removed: isSettled(isRecord({ answers: isList })),
     },
   },
 

@@ -1,0 +1,83 @@
+/** What control is asked for, checked: options of callers with every default filled in. Pure. */
+import { isRef, type Ref } from '../../runtime/index.ts'
+import { checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+
+/** Options of every control call. */
+export type ControlOptions = {
+  /** How long each shard may take, in ms; the instance's `deadlineMs` by default. */
+  readonly timeoutMs?: number
+}
+
+/** Options of a suspension. */
+export type SuspendOptions = ControlOptions & {
+  /** Brings projections up to date first; true by default. */
+  readonly flush?: boolean
+  /** Holds new writes at the gate as well; false by default. */
+  readonly writes?: boolean
+  /** The process whose end ends the suspension. */
+  readonly owner?: Ref
+  /** Ends the suspension after so many ms; without it, it stays. */
+  readonly leaseMs?: number
+}
+
+/** Options of a resumption: the token of one suspension, or `force` for all. */
+export type ResumeOptions = ControlOptions & { readonly token?: string; readonly force?: boolean }
+
+/** What every request has: the shards that are asked, and how long each may take. */
+export type PlainRequest = { readonly shards: readonly number[]; readonly timeoutMs: number }
+
+/** What a suspension is asked for with. */
+export type SuspendRequest = PlainRequest & {
+  readonly flush: boolean
+  readonly writes: boolean
+  /** Without an owner the hold belongs to the holder of the instance. */
+  readonly owner: Ref | undefined
+  readonly leaseMs: number | undefined
+}
+
+/** Which suspensions end: that of a token, every one, or those without an owner. */
+export type Which = { readonly token: string } | 'all' | 'ownerless'
+
+/** What a resumption is asked for with. */
+export type ResumeRequest = PlainRequest & { readonly which: Which }
+
+/** The shards that a caller may mean, and how long each may take unless the options say. */
+export type Scope = { readonly shards: readonly number[]; readonly deadlineMs: number }
+
+const suspendNames = ['timeoutMs', 'flush', 'writes', 'owner', 'leaseMs']
+const resumeNames = ['timeoutMs', 'token', 'force']
+
+/** A request for all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const plainRequest = (
+  { shards, deadlineMs }: Scope,
+  options: ControlOptions = {},
+  names: readonly string[] = ['timeoutMs'],
+): PlainRequest => {
+  checkOptionNames(options, names)
+  const { timeoutMs = deadlineMs } = options
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
+    throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+  return { shards, timeoutMs }
+}
+
+/** A suspension of all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const suspendRequest = (scope: Scope, options: SuspendOptions = {}): SuspendRequest => {
+  const plain = plainRequest(scope, options, suspendNames)
+  const { flush = true, writes = false, owner, leaseMs } = options
+  if (typeof flush !== 'boolean') throw invalidArgument('flush', 'a boolean', flush)
+  if (typeof writes !== 'boolean') throw invalidArgument('writes', 'a boolean', writes)
+  if (owner !== undefined && !isRef(owner)) throw invalidArgument('owner', 'a ref', owner)
+  if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs > 0))
+    throw invalidArgument('leaseMs', 'a number above 0', leaseMs)
+  return { ...plain, flush, writes, owner, leaseMs }
+}
+
+/** A resumption of all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const resumeRequest = (scope: Scope, options: ResumeOptions = {}): ResumeRequest => {
+  const plain = plainRequest(scope, options, resumeNames)
+  const { token, force = false } = options
+  if (token !== undefined && typeof token !== 'string')
+    throw invalidArgument('token', 'a string', token)
+  if (typeof force !== 'boolean') throw invalidArgument('force', 'a boolean', force)
+  return { ...plain, which: force ? 'all' : token === undefined ? 'ownerless' : { token } }
+}
