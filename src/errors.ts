@@ -1,6 +1,6 @@
 /**
  * The one error class of Keelson and its codes. A code is part of the public surface: it is never renamed, and
- * tests assert codes, not messages. `docs/guarantees.md` says what a caller may do on each.
+ * tests assert codes, not messages. `docs/errors.md` says what a caller may do on each.
  */
 
 /** Every code that a `KeelsonError` can carry. */

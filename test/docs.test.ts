@@ -2,6 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { errorCodes } from '../src/errors.ts'
+import { cellsOf } from './support/evidence-table.ts'
 
 const inFolder = (dir: string): string[] =>
   readdirSync(dir)
@@ -80,4 +82,12 @@ describe.each(pages)('%s', (path) => {
 test.each(forUsers)('%s gives no time of day', (path) => {
   const times = linesOf(path).filter((line) => /(?<![\w:])[012]?\d:[0-5]\d(?![\d:])/.test(line))
   expect(times).toEqual([])
+})
+
+test('docs/errors.md names every code once, and no other', () => {
+  const named = linesOf('docs/errors.md').flatMap((line) => {
+    const code = /^`([A-Z_]+)`$/.exec(cellsOf(line)[0] ?? '')?.[1]
+    return code ? [code] : []
+  })
+  expect(named.sort()).toEqual([...errorCodes].sort())
 })

@@ -1,27 +1,13 @@
 /** The examples of the README and the docs are run as they stand, on the built package. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-
-const blocks = (language: string, file = 'README.md'): string[] =>
-  [
-    ...readFileSync(file, 'utf8').matchAll(
-      new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'),
-    ),
-  ].map(([, code]) => code ?? '')
-
-/** A folder inside the package, so that `keelson` is this package there. */
-const folderInside = (): string => {
-  mkdirSync('.tmp', { recursive: true })
-  const dir = mkdtempSync(join('.tmp', 'readme-'))
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
-  return dir
-}
+import { expect, test } from 'vitest'
+import { examplesOf, folderInside } from './support/doc-examples.ts'
 
 test('the ten lines run on Node 20 as they stand', () => {
   const dir = folderInside()
-  writeFileSync(join(dir, 'ten-lines.mjs'), blocks('js')[0] ?? '')
+  writeFileSync(join(dir, 'ten-lines.mjs'), examplesOf('README.md', 'js')[0] ?? '')
 
   const output = execFileSync(process.execPath, ['ten-lines.mjs'], { cwd: dir, encoding: 'utf8' })
 
@@ -36,7 +22,7 @@ test('the ten lines run on Node 20 as they stand', () => {
 
 test('the actor and its configuration run under `keelson start`, and come back when killed', () => {
   const dir = folderInside()
-  const [actor, configuration] = blocks('ts')
+  const [actor, configuration] = examplesOf('README.md', 'ts')
   writeFileSync(join(dir, 'counter.ts'), actor ?? '')
   writeFileSync(join(dir, 'keelson.config.ts'), configuration ?? '')
   const command = join(process.cwd(), 'dist/inspect/cli/cli.js')
@@ -56,11 +42,12 @@ test.each([
   'docs/store.md',
   'docs/blobs.md',
   'docs/actors.md',
+  'docs/errors.md',
   'docs/state-machines.md',
   'docs/testing.md',
   'docs/wal.md',
 ])('the examples in %s print what they say', (file) => {
-  const examples = blocks('js', file)
+  const examples = examplesOf(file, 'js')
   expect(examples.length).toBeGreaterThan(0)
   for (const example of examples) {
     const dir = folderInside()

@@ -1,0 +1,20 @@
+/** Examples of the README and the docs as programs: their code, and a folder to run them in. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+/** The examples of a page in one language, in their order. */
+export const examplesOf = (file: string, language: string): string[] =>
+  [
+    ...readFileSync(file, 'utf8').matchAll(
+      new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'),
+    ),
+  ].map(([, code]) => code ?? '')
+
+/** A folder inside the package, so that `keelson` is this package there. Removed after the test. */
+export const folderInside = (): string => {
+  mkdirSync('.tmp', { recursive: true })
+  const dir = mkdtempSync(join('.tmp', 'readme-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
