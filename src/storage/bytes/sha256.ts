@@ -1,17 +1,17 @@
-/** SHA-256, the sum that names the content of a blob. The one file of storage that reaches for it. */
+/** SHA-256, which identifies the content of a blob. The one file of storage that imports `node:crypto`. */
 import { createHash } from 'node:crypto'
 
-/** Bytes of a sum. */
+/** Length of a sum in bytes. */
 export const shaBytes = 32
 
-/** A sum that grows with what it is given. */
+/** A sum over bytes that come in pieces. */
 export type Sha256 = {
   readonly add: (bytes: Uint8Array) => void
-  /** The 32 bytes of the sum; nothing can be added after it. */
+  /** The 32 bytes of the sum. Nothing can be added afterwards. */
   readonly end: () => Uint8Array
 }
 
-/** A sum over nothing yet. */
+/** Starts a sum. */
 export const startSha256 = (): Sha256 => {
   const hash = createHash('sha256')
   return {

@@ -1,15 +1,14 @@
 /**
- * How long work that can wait may hold up a turn of the event loop: as long as others took since it had its last turn, within
- * bounds. Where there is little to do it takes little at a time, and nobody notices; where everybody is busy it gets half of
- * the time, and so keeps up.
+ * How long background work may occupy a turn of the event loop: as long as other work took since its last turn, within
+ * bounds. On an idle loop it takes short turns. On a busy one it gets half of the time, so it keeps up.
  */
 import type { Clock } from '../../clock.ts'
 
-/** The least and the most that is taken at a time, in ms. */
+/** The shortest and the longest turn, in ms. */
 const leastMs = 0.05
 const mostMs = 2
 
-/** The turns of one piece of work. */
+/** The turns of one background task. */
 export class TurnShare {
   readonly #clock: Pick<Clock, 'monotonic'>
   #endedAt = Number.NEGATIVE_INFINITY
@@ -19,13 +18,13 @@ export class TurnShare {
     this.#clock = clock
   }
 
-  /** A turn begins. */
+  /** Starts a turn. */
   begin(): void {
     const now = this.#clock.monotonic()
     this.#until = now + Math.max(leastMs, Math.min(mostMs, now - this.#endedAt))
   }
 
-  /** Whether to let others have their turn now; asked after each small step, and not again once it says so. */
+  /** Whether the turn is over. Ask after each small step, and start a new turn after `true`. */
   isOver(): boolean {
     this.#endedAt = this.#clock.monotonic()
     return this.#endedAt >= this.#until

@@ -1,21 +1,21 @@
 /**
- * A door between a thread's work and the end of the process. Node cuts threads short when the process ends; a thread that is
- * within an LMDB transaction then would never end, nor the process (`lmdb-environment.ts`). So the thread says when it is
- * inside, and `process.exit` waits until it is out, and lets it in no more.
+ * A gate between a thread's transactions and the end of the process. Node stops threads when the process ends. A thread
+ * inside an LMDB transaction would then never end, and neither would the process (`lmdb-environment.ts`). So the thread
+ * passes the gate for each transaction. `process.exit` shuts the gate and waits until the thread is outside.
  *
- * It does not help against what gives no notice: a thread that runs out of memory while it is inside.
+ * The gate does not help a thread that runs out of memory inside a transaction.
  */
 
-/** Where the thread is. `shut`: it may not go in any more. */
+/** Where the thread is. `shut`: it may not enter again. */
 const states = { outside: 0, inside: 1, shut: 2 } as const
 
-/** Slots of the shared memory: the state, and whether the thread has come out of a gate that was shut behind it. */
+/** Words of the shared memory: the state, and whether the thread left a gate that was shut while it was inside. */
 const slots = { state: 0, left: 1 } as const
 
-/** The memory that both sides of a gate share. */
+/** Makes the memory that both sides of a gate share. */
 export const gateMemory = (): SharedArrayBuffer => new SharedArrayBuffer(8)
 
-/** The thread's side: `work` inside; when the gate is shut, it waits here for its end. */
+/** The thread's side: runs `work` inside. If the gate is shut, the thread waits here until it is stopped. */
 export const insideGate = <T>(memory: SharedArrayBuffer, work: () => T): T => {
   const words = new Int32Array(memory)
   while (Atomics.compareExchange(words, slots.state, states.outside, states.inside) === states.shut)
@@ -32,7 +32,7 @@ export const insideGate = <T>(memory: SharedArrayBuffer, work: () => T): T => {
   }
 }
 
-/** Shuts the gate for good; returns when the thread is outside. */
+/** Shuts the gate for good. Returns once the thread is outside. */
 export const shutGate = (memory: SharedArrayBuffer): void => {
   const words = new Int32Array(memory)
   if (Atomics.exchange(words, slots.state, states.shut) === states.inside)
@@ -40,28 +40,28 @@ export const shutGate = (memory: SharedArrayBuffer): void => {
 }
 
 /**
- * Node 20 aborts (an assertion in `ForIsolate`) when it cuts a thread short while V8 compiles for it in the background, as it does
- * in a thread's first tenths of a second. A thread that has come to rest asks for no more of that, and what was asked for has ended
- * after so many ms: 3 of 120 such exits were aborted without this pause, none of 200 with it.
+ * Node 20 aborts (an assertion in `ForIsolate`) if it stops a thread while V8 compiles code for it in the background,
+ * which V8 does in a thread's first tenths of a second. A waiting thread requests no more compilation, and this pause in
+ * ms lets the rest finish. Without the pause 3 of 120 exits aborted, with it none of 200.
  */
-const restMs = 100
+const compileMs = 100
 
 const pause = (ms: number): void => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
 /**
- * The gates that are shut when the process ends: one listener for all of them, while there are any. Node warns of a leak
- * when an event has more listeners than it expects; each of these is expected.
+ * The gates that are shut when the process ends. All gates share one exit listener. It raises the limit above which Node
+ * warns of a leak.
  */
 export class ExitGates {
   readonly #memories = new Set<SharedArrayBuffer>()
   readonly #shut = (): void => {
     for (const memory of this.#memories) shutGate(memory)
-    pause(restMs)
+    pause(compileMs)
   }
 
-  /** From now on the process does not end while the thread behind this gate is inside. */
+  /** Adds the gate of a thread: the process does not end while the thread is inside. */
   add(memory: SharedArrayBuffer): void {
     if (this.#memories.size === 0) {
       expectListeners(1)
@@ -70,7 +70,7 @@ export class ExitGates {
     this.#memories.add(memory)
   }
 
-  /** The thread behind this gate has ended. */
+  /** Removes the gate of a thread that has ended. */
   remove(memory: SharedArrayBuffer): void {
     if (!this.#memories.delete(memory) || this.#memories.size > 0) return
     process.removeListener('exit', this.#shut)
@@ -78,7 +78,7 @@ export class ExitGates {
   }
 }
 
-/** 0 is without limit, and stays so. */
+/** Moves the limit by `more`; 0 means no limit. */
 const expectListeners = (more: number): void => {
   const max = process.getMaxListeners()
   if (max > 0) process.setMaxListeners(max + more)

@@ -1,6 +1,6 @@
 /**
- * The blobs of a shard on a thread of their own: host and, in the worker, the entry. The thread is started by the first
- * request, so that a shard without large values has none.
+ * The blobs of a shard on a thread of their own: the host, and the thread's entry. The first request starts the thread,
+ * so a shard without large values has none.
  */
 
 import { KeelsonError } from '../../errors.ts'
@@ -17,12 +17,9 @@ import {
   threadClient,
 } from './worker-thread.ts'
 
-/** By this a worker knows what it was started to be. */
-const role = 'keelson blobs'
-
 /**
- * Makes a host over the real disk. Payloads are handed over: those that are a whole `ArrayBuffer` of their own are empty
- * afterwards at the caller; parts of a larger buffer are copied.
+ * Makes a host over the real disk. Payloads are transferred: a view of a whole `ArrayBuffer` is empty afterwards, and a
+ * part of a larger buffer is copied.
  */
 export const threadBlobHost = (): BlobHost => {
   let thread: ThreadClient | undefined
@@ -30,7 +27,7 @@ export const threadBlobHost = (): BlobHost => {
   return {
     run: async <K extends BlobRequestKind>(kind: K, request: BlobProtocol[K]['request']) => {
       if (isEnded) throw new KeelsonError('CLOSED', 'The blobs were ended')
-      thread ??= threadClient(startThread(import.meta.url, role), 'the blobs')
+      thread ??= threadClient(startThread(import.meta.url, 'blobs'), 'blobs')
       // The thread answers a request of a kind with an answer of that kind.
       return (await thread.ask(kind, request)) as BlobProtocol[K]['answer']
     },
@@ -50,4 +47,4 @@ const serveBlobs = (): void => {
   })
 }
 
-if (isThread(role)) serveBlobs()
+if (isThread('blobs')) serveBlobs()

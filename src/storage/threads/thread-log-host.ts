@@ -1,9 +1,7 @@
 /**
- * A log on a thread of its own: host and, in the worker, the entry. The thread owns the file, so a slow sync holds up
- * nobody else. A second thread, begun when the first spare is wanted, fills spares with zeros, so that no commit waits for
- * that; it ends with the first. Small commits go through a lane of shared memory, all else as messages, payloads transferred
- * and errors as plain data. The worker keeps the process alive only while a request is under way, so an idle log does not
- * hold it open.
+ * A log on a thread of its own: the host, and the thread's entry. The thread owns the files, so a slow sync blocks
+ * nothing else. A second thread fills spare segments with zeros, so that no commit waits for that. Small commits go
+ * through the lane (`lane.ts`), and all other requests as messages.
  */
 import { systemClock } from '../../clock.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
@@ -19,32 +17,29 @@ import {
   isThread,
   sharedMemory,
   startThread,
+  type ThreadClient,
   takeQuestions,
-  tellParent,
   threadClient,
   wakeParent,
 } from './worker-thread.ts'
 
-/** By this a worker knows what it was started to be. */
-const roles = { log: 'keelson log', spares: 'keelson spares' } as const
-
-/** A question as this thread's host asks it. */
+/** A question of this host. */
 type LogQuestion = {
   readonly id: number
   readonly kind: LogRequestKind
   readonly request: LogProtocol[LogRequestKind]['request']
-  /** Absent for one that came as a message. */
+  /** Absent if the question came as a message. */
   readonly byLane?: AnswerByLane
 }
 
 /**
- * Makes a host on a new thread, over the real disk. The bytes of a commit may be handed over: when they are a whole
- * `ArrayBuffer` of their own, or said to be given, the caller's view of them may be empty afterwards.
+ * Makes a host on a new thread, over the real disk. The bytes of a commit may be transferred: a view of a whole
+ * `ArrayBuffer`, or one that the request says is given, may be empty afterwards.
  */
 export const threadLogHost = (): LogHost => {
   const memory = laneMemory()
   const lane = new LaneClient(memory, systemClock(), hasSpareProcessor())
-  const thread = threadClient(startThread(import.meta.url, roles.log, memory), 'the log', lane)
+  const thread = threadClient(startThread(import.meta.url, 'log', memory), 'log', lane)
   return {
     // The thread answers a request of a kind with an answer of that kind.
     run: async <K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']) =>
@@ -53,15 +48,12 @@ export const threadLogHost = (): LogHost => {
   }
 }
 
-/**
- * The thread's side: one log, one request after another, in the order in which they come. Those that need a spare wait
- * for the one that is being made.
- */
+/** The thread's side: one log, which handles requests in order. A request that needs a spare waits for it. */
 const serveLog = (memory: SharedArrayBuffer): void => {
   const clock = systemClock()
   const log = createLog(nodeDisk(), clock)
   const questions: LogQuestion[] = []
-  const spares = spareMaker({
+  const spares = new SpareMaker({
     settled: (error) => log.settleSpare(error),
     free: () => proceed(),
   })
@@ -74,9 +66,9 @@ const serveLog = (memory: SharedArrayBuffer): void => {
       questions.shift()
       const { id, kind, request, byLane } = at
       answer(id, () => packed(log.handle(kind, request)), byLane)
-      if (kind === 'commit') spares.begin()
+      if (kind === 'commit') spares.start()
     }
-    // Until the second thread runs, a spare is made where it is needed: nobody waits for a thread to begin.
+    // Until the second thread runs, the log makes a spare when it needs one: no commit waits for a thread to start.
     const task = spares.isFree ? log.beginSpare() : undefined
     if (task) spares.make(task)
   }
@@ -93,73 +85,87 @@ const serveLog = (memory: SharedArrayBuffer): void => {
   }, lane.poll)
 }
 
-/** Whoever makes spares for the log's thread. `settled` hears how each ended; `free` that there is time for another. */
-const spareMaker = ({
-  settled,
-  free,
-}: {
-  settled: (error?: unknown) => void
-  free: () => void
-}) => {
-  let thread: ReturnType<typeof startThread> | undefined
-  let wasBegun = false
-  let isFree = false
-  const gone = (error: unknown): void => {
-    thread = undefined
-    isFree = false
-    settled(error)
-    free()
+/** What the maker of spares calls. */
+type SpareMakerParts = {
+  /** A spare was made, or failed with an error and is gone. */
+  readonly settled: (error?: unknown) => void
+  /** The maker can take a task, or its thread died. */
+  readonly free: () => void
+}
+
+/** Makes spares on a second thread. Without that thread, or after its death, the log makes its spares itself. */
+class SpareMaker {
+  readonly #parts: SpareMakerParts
+  #thread: ThreadClient | undefined
+  #wasStarted = false
+  #isFree = false
+
+  constructor(parts: SpareMakerParts) {
+    this.#parts = parts
   }
-  return {
-    get isFree(): boolean {
-      return isFree
-    },
-    /** Sees to it that there was a thread. Without one, or when it died, spares are made where they are needed. */
-    begin(): void {
-      if (wasBegun) return
-      wasBegun = true
-      try {
-        thread = startThread(import.meta.url, roles.spares)
-      } catch {
-        // The system has no thread to give; the log does without.
-        return
-      }
-      thread.on('error', gone)
-      thread.on('message', (reply: SpareReply) => {
-        if (reply.kind !== 'begun') settled(reply.kind === 'failed' ? reply.reason : undefined)
-        isFree = true
-        free()
-      })
-    },
-    make(task: SpareTask): void {
-      isFree = false
-      thread?.postMessage(task)
-    },
+
+  get isFree(): boolean {
+    return this.#isFree
+  }
+
+  /** Starts the thread once. */
+  start(): void {
+    if (this.#wasStarted) return
+    this.#wasStarted = true
+    try {
+      this.#thread = threadClient(startThread(import.meta.url, 'spares'), 'spares')
+    } catch {
+      // The system has no thread to give.
+      return
+    }
+    this.#ask('start', null, () => undefined)
+  }
+
+  make(task: SpareTask): void {
+    this.#isFree = false
+    this.#ask('make', task, ({ failure }) => this.#parts.settled(failure))
+  }
+
+  #ask(kind: SpareRequestKind, request: SpareTask | null, then: (made: MadeSpare) => void): void {
+    void this.#thread?.ask(kind, request).then(
+      (made) => {
+        then(made as MadeSpare)
+        this.#isFree = true
+        this.#parts.free()
+      },
+      (error) => {
+        this.#thread = undefined
+        this.#isFree = false
+        this.#parts.settled(error)
+        this.#parts.free()
+      },
+    )
   }
 }
 
-/** What the second thread says: it has begun, a spare is there, or it failed. */
-type SpareReply =
-  | { readonly kind: 'begun' | 'made' }
-  | { readonly kind: 'failed'; readonly reason: string }
+/** The requests of the second thread: an answer to `start` says that the thread runs. */
+type SpareRequestKind = 'start' | 'make'
+/** `failure`: why the spare was not made. The log asks for another one later. */
+type MadeSpare = { readonly failure?: string }
 
 /** The second thread's side: one spare after another. */
 const serveSpares = (): void => {
   const disk = nodeDisk()
-  const say = (reply: SpareReply) => tellParent(reply)
-  takeQuestions((question) => {
-    try {
-      // The log's thread sends this one nothing but tasks.
-      prepareSpare(disk, question as unknown as SpareTask)
-      say({ kind: 'made' })
-    } catch (error) {
-      // A spare that failed is gone, and the log's thread tries again some day: that it failed is all that matters.
-      say({ kind: 'failed', reason: String(error) })
-    }
-  })
-  say({ kind: 'begun' })
+  takeQuestions(({ id, kind, request }) =>
+    // The log's thread sends a task with `make`.
+    answer(id, () => (kind === 'make' ? madeSpare(disk, request as SpareTask) : {})),
+  )
+}
+
+const madeSpare = (disk: ReturnType<typeof nodeDisk>, task: SpareTask): MadeSpare => {
+  try {
+    prepareSpare(disk, task)
+    return {}
+  } catch (error) {
+    return { failure: String(error) }
+  }
 }
 
 const memory = sharedMemory()
-if (isThread(roles.log) && memory) serveLog(memory)
-if (isThread(roles.spares)) serveSpares()
+if (isThread('log') && memory) serveLog(memory)
+if (isThread('spares')) serveSpares()

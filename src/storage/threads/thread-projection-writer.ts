@@ -1,8 +1,8 @@
 /**
- * The commits of a projection on a thread of its own: host and, in the worker, the entry. The thread is started by the first
- * commit and joins the environment that the store has open already; the process does not end while it is in a transaction.
- * Where no thread is to be had, where one has died, and where the folder is another one by now, commits are written by the
- * store itself: later for everybody else, never wrong.
+ * The commits of a projection on a thread of its own: the writer, and the thread's entry. The first commit starts the
+ * thread, which joins the LMDB environment that the store has open. The process does not end inside a transaction. If no
+ * thread can be started, if it died, or if the folder was replaced, the store commits by itself. That is slower and
+ * equally correct.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
@@ -30,15 +30,12 @@ import {
   threadClient,
 } from './worker-thread.ts'
 
-/** By this a worker knows what it was started to be. */
-const role = 'keelson projection'
-
-/** What the thread is to join. */
+/** The environment that the thread joins. */
 type Joining = Pick<OpenProjection, 'dir' | 'mapBytes' | 'lock'>
 
 /**
- * Makes writers on threads; `undefined` where this is no main thread: one that is ended from outside, while a thread that
- * it began is in a transaction, would not end, and nothing tells it before.
+ * Makes writers on threads; `undefined` outside the main thread. Another thread may be ended from outside, without
+ * notice. It would hang if a thread that it had started were in a transaction.
  */
 export const threadProjectionWriters = (): ProjectionWriterFactory | undefined => {
   if (!isProcessThread()) return undefined
@@ -46,15 +43,15 @@ export const threadProjectionWriters = (): ProjectionWriterFactory | undefined =
   return (open) => new ThreadWriter(gates, open)
 }
 
-/** A thread that was begun, and its gate. */
+/** A thread and the memory of its gate. */
 type Thread = { readonly client: ThreadClient; readonly memory: SharedArrayBuffer }
 
 class ThreadWriter implements ProjectionWriter {
   readonly #gates: ExitGates
   readonly #open: OpenProjection
   #thread: Thread | undefined
-  /** Who writes: the thread, once it has joined, or the store itself from then on. */
-  #writes: 'nobody yet' | 'thread' | 'store' = 'nobody yet'
+  /** The thread writes once it has joined. The store writes from the first failure on. */
+  #writer: 'undecided' | 'thread' | 'store' = 'undecided'
 
   constructor(gates: ExitGates, open: OpenProjection) {
     this.#gates = gates
@@ -68,7 +65,7 @@ class ThreadWriter implements ProjectionWriter {
       const { bytes } = (await thread.client.ask('commit', commit)) as EncodedCommit
       return bytes
     } catch (error) {
-      // Nobody knows what became of this commit; whoever begins anew looks, and goes on without a thread.
+      // The outcome of this commit is unknown. The store reads its position when it starts again, without a thread.
       if (isKeelsonError(error, 'SHARD_DOWN')) await this.#writeHere()
       throw error
     }
@@ -78,45 +75,45 @@ class ThreadWriter implements ProjectionWriter {
     if (!this.#thread) return
     const { client, memory } = this.#thread
     this.#thread = undefined
-    // One that has died has nothing to close.
+    // A thread that died has nothing to close.
     await client.ask('close', undefined).catch(() => undefined)
     await client.end()
     this.#gates.remove(memory)
   }
 
-  /** The thread, in the store's environment; `undefined` when the store is to write. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
+  /** The thread that has joined; `undefined` if the store must write. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
   async #joined(): Promise<Thread | undefined> {
-    if (this.#writes === 'store') return undefined
-    if (this.#writes === 'nobody yet') {
-      if (await this.#join()) this.#writes = 'thread'
+    if (this.#writer === 'store') return undefined
+    if (this.#writer === 'undecided') {
+      if (await this.#join()) this.#writer = 'thread'
       else await this.#writeHere()
     }
     return this.#thread
   }
 
-  /** Whether there is a thread and it has joined. Nothing was written by one that has not. */
+  /** Whether a thread has joined. A thread that has not joined has written nothing. */
   async #join(): Promise<boolean> {
     const { dir, mapBytes, lock } = this.#open
     const joining: Joining = { dir, mapBytes, lock }
     try {
-      this.#thread ??= this.#begun()
+      this.#thread ??= this.#started()
       return (await this.#thread.client.ask('join', joining)) === true
     } catch (error) {
       if (isKeelsonError(error) && error.code !== 'SHARD_DOWN') throw error
-      // It died, or the system has no thread to give.
+      // The thread died, or the system has no thread to give.
       return false
     }
   }
 
-  #begun(): Thread {
+  #started(): Thread {
     const memory = gateMemory()
-    const client = threadClient(startThread(import.meta.url, role, memory), 'the projection')
+    const client = threadClient(startThread(import.meta.url, 'projection', memory), 'projection')
     this.#gates.add(memory)
     return { client, memory }
   }
 
   async #writeHere(): Promise<void> {
-    this.#writes = 'store'
+    this.#writer = 'store'
     await this.end()
   }
 }
@@ -125,13 +122,13 @@ class ThreadWriter implements ProjectionWriter {
 const serveProjection = (memory: SharedArrayBuffer): void => {
   let database: LmdbDatabase | undefined
   const join = (joining: Joining): boolean => {
-    // Opening makes a transaction too.
+    // Opening is a transaction too.
     database ??= insideGate(memory, () => sameDatabase(joining))
     return database !== undefined
   }
   const commit = (request: EncodedCommit): EncodedCommit => {
     const joined = database
-    if (!joined) throw new Error('nothing was joined')
+    if (!joined) throw new Error('the thread has not joined an environment')
     insideGate(memory, () => writeCommit(joined, request))
     return request
   }
@@ -147,8 +144,8 @@ const serveProjection = (memory: SharedArrayBuffer): void => {
 }
 
 /**
- * The environment that the store has open. By its lock file lmdb-js knows that it is the same; where another one, or none,
- * stands at its path, the folder was moved or removed, and what would be written there nobody would read.
+ * The environment that the store has open. lmdb-js recognises it by its lock file. If the lock file at its path is missing
+ * or another one, the folder was moved or removed, and nobody would read what the thread writes there.
  */
 const sameDatabase = ({ dir, mapBytes, lock }: Joining): LmdbDatabase | undefined => {
   const disk = nodeDisk()
@@ -160,5 +157,5 @@ const sameDatabase = ({ dir, mapBytes, lock }: Joining): LmdbDatabase | undefine
   return undefined
 }
 
-const shared = isThread(role) ? sharedMemory() : undefined
+const shared = isThread('projection') ? sharedMemory() : undefined
 if (shared) serveProjection(shared)

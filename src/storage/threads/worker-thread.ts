@@ -1,13 +1,56 @@
 /**
- * Threads that carry out requests: the one file that touches `worker_threads`. Who asks gets a promise; the thread gets
- * the requests in their order. Bytes are transferred, not copied; errors cross as plain data. A thread keeps the process
- * alive only while a request is under way, so an idle one does not hold it open.
+ * Threads that carry out requests. This is the one file that imports `worker_threads`. The host's side sends questions
+ * and gets promises; the thread handles questions in order. Bytes are transferred, not copied, and errors cross as plain
+ * data. A thread keeps the process alive only while a question waits for its answer.
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
 
-/** A request on its way. `id` is what its reply names. */
+/** The role of each thread, and its owner as errors name it. */
+const threadRoles = {
+  /** Owns the files of one log. */
+  log: 'the log',
+  /** Fills new segments of one log with zeros. The log's thread starts it. */
+  spares: 'the log',
+  /** Owns the files of a shard's blobs. */
+  blobs: 'the blobs',
+  /** Commits one projection. */
+  projection: 'the projection',
+} as const
+/** The role of a thread. */
+export type ThreadRole = keyof typeof threadRoles
+
+/** What a thread is started with. */
+type Start = { readonly role: unknown; readonly shared?: SharedArrayBuffer | undefined }
+
+const start = (): Start | undefined =>
+  typeof workerData === 'object' && workerData !== null ? workerData : undefined
+
+/**
+ * Starts the file `entry` as a thread with a role, and shares memory with it. The thread does not inherit Node's
+ * options, such as a loader, because `entry` is compiled code.
+ */
+export const startThread = (entry: string, role: ThreadRole, shared?: SharedArrayBuffer): Worker =>
+  new Worker(new URL(entry), {
+    workerData: { role, shared },
+    name: `keelson ${role}`,
+    execArgv: [],
+  })
+
+/** Whether this thread was started with `role`. */
+export const isThread = (role: ThreadRole): boolean => !isMainThread && start()?.role === role
+
+/** Whether this is the main thread, which ends only with the process. */
+export const isProcessThread = (): boolean => isMainThread
+
+/** Whether two threads can run at once. If not, a thread that polls takes the time of the thread that it waits for. */
+export const hasSpareProcessor = (): boolean => availableParallelism() > 1
+
+/** The memory that this thread was started with. */
+export const sharedMemory = (): SharedArrayBuffer | undefined => start()?.shared
+
+/** A request with the number that its reply names. */
 export type Question = { readonly id: number; readonly kind: string; readonly request: unknown }
 
 /** An error without its class. */
@@ -17,7 +60,7 @@ type PlainError = {
   readonly details: ErrorDetails
 }
 
-/** An answer's own error (`refused`) crosses as plain data too. */
+/** `refused` is the error inside an answer. It crosses as plain data too. */
 type Reply =
   | { readonly id: number; readonly answer: unknown; readonly refused?: PlainError }
   | { readonly id: number; readonly error: PlainError }
@@ -42,47 +85,23 @@ export type FastPath = {
   forget(id: number): void
 }
 
-/** The asking side of a thread. */
+/** The host's side of a thread. */
 export type ThreadClient = {
-  /** Rejects with a `KeelsonError`; `SHARD_DOWN` (reason `thread`) when the thread died, `CLOSED` once it was ended. */
+  /** Rejects with a `KeelsonError`: `SHARD_DOWN` (reason `thread`) if the thread died, `CLOSED` after `end`. */
   ask(kind: string, request: unknown): Promise<unknown>
-  /** Ends the thread at once, waiting only for the call to the system that it is in; its files are closed then. */
+  /** Ends the thread at once. It waits only for the system call in progress; then the thread's files are closed. */
   end(): Promise<void>
 }
 
 /**
- * Starts the file `entry` as a thread that knows itself by `role`, and shares memory with it when some is given. Options of
- * the main thread, such as --input-type or a loader, are not meant for compiled code.
+ * The host's side of `worker`. The bytes of a request are transferred: a view of a whole `ArrayBuffer` is empty
+ * afterwards, and a part of a larger buffer is copied. A fast path copies the bytes of the questions that it takes.
  */
-export const startThread = (entry: string, role: string, shared?: SharedArrayBuffer): Worker =>
-  new Worker(new URL(entry), { workerData: { role, shared }, name: role, execArgv: [] })
-
-/** Whether this is a thread that was started with `role`. */
-export const isThread = (role: string): boolean => !isMainThread && given()?.role === role
-
-/** Whether this thread ends only with the process. */
-export const isProcessThread = (): boolean => isMainThread
-
-/** Whether two threads can run at once: where they cannot, one that looks out takes the time of the one it looks for. */
-export const hasSpareProcessor = (): boolean => availableParallelism() > 1
-
-/** The memory that this thread shares with whoever started it. */
-export const sharedMemory = (): SharedArrayBuffer | undefined => given()?.shared
-
-type Given = {
-  readonly role: unknown
-  readonly shared?: SharedArrayBuffer
-}
-
-const given = (): Given | undefined =>
-  typeof workerData === 'object' && workerData !== null ? workerData : undefined
-
-/**
- * Asks `worker`. Bytes in a request are handed over: where they are a whole `ArrayBuffer` of their own, the caller's view of
- * them is empty afterwards; parts of a larger buffer are copied. `what` names the thread's owner in errors. `fastPath`
- * copies the bytes of the questions that it takes.
- */
-export const threadClient = (worker: Worker, what: string, fastPath?: FastPath): ThreadClient => {
+export const threadClient = (
+  worker: Worker,
+  role: ThreadRole,
+  fastPath?: FastPath,
+): ThreadClient => {
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let gone: KeelsonError | undefined
@@ -117,16 +136,16 @@ export const threadClient = (worker: Worker, what: string, fastPath?: FastPath):
     // Later answers on the fast path had to wait for this one.
     fastPath?.poll()
   })
-  worker.on('error', (error) => fail(threadDied(what, error)))
+  worker.on('error', (error) => fail(threadDied(role, error)))
   worker.on('exit', (status) =>
-    fail(threadDied(what, new Error(`The thread ended with ${status}`))),
+    fail(threadDied(role, new Error(`The thread ended with ${status}`))),
   )
 
   return {
     ask: (kind, request) =>
       new Promise((resolve, reject) => {
         if (gone) return reject(gone)
-        // A number counts once it is on its way: the thread takes one after the other.
+        // The number counts once the question is sent: the thread expects each number in turn.
         const id = lastId + 1
         if (!fastPath?.offer({ id, kind, request }, wake)) {
           const question: Question = { id, kind, request: ownBytes(request) }
@@ -141,8 +160,8 @@ export const threadClient = (worker: Worker, what: string, fastPath?: FastPath):
         if (waiting.size === 1) worker.ref()
       }),
     async end() {
-      fail(new KeelsonError('CLOSED', `${what} was ended`))
-      // It waits for the call in progress, then cuts the thread short; Node closes the files that it had opened.
+      fail(new KeelsonError('CLOSED', `${threadRoles[role]} was ended`))
+      // Waits for the call in progress, then stops the thread. Node closes the files that it had opened.
       await worker.terminate()
     },
   }
@@ -151,7 +170,7 @@ export const threadClient = (worker: Worker, what: string, fastPath?: FastPath):
 /** The thread's side: calls `take` with each question, and `woken` when the host wakes it. */
 export const takeQuestions = (take: (question: Question) => void, woken?: () => unknown): void => {
   parentPort?.on('messageerror', (error) => {
-    // A question that cannot be read has no number to answer: the thread dies, and all who wait learn it.
+    // A question that cannot be read has no number to answer. The thread dies, which fails all that wait.
     throw error
   })
   parentPort?.on('message', (question: Question | typeof wakeUp) =>
@@ -173,9 +192,6 @@ export const answer = (
   parentPort?.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
 }
 
-/** The thread's side: sends something that answers no question. */
-export const tellParent = (message: unknown): void => parentPort?.postMessage(message)
-
 const replyTo = (action: () => unknown, id: number): Reply => {
   try {
     const answer = action()
@@ -194,8 +210,8 @@ const refusedIn = (answer: unknown): unknown =>
 const restored = (reply: Extract<Reply, { answer: unknown }>): unknown =>
   reply.refused ? { ...(reply.answer as object), refused: fromPlain(reply.refused) } : reply.answer
 
-const threadDied = (what: string, cause: unknown): KeelsonError =>
-  new KeelsonError('SHARD_DOWN', `The thread of ${what} died`, {
+const threadDied = (role: ThreadRole, cause: unknown): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', `The thread of ${threadRoles[role]} died`, {
     details: { reason: 'thread' },
     cause,
   })
@@ -203,7 +219,7 @@ const threadDied = (what: string, cause: unknown): KeelsonError =>
 const notTransferable = (cause: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', 'The bytes of a request were given away before', { cause })
 
-/** What of a message is bytes to hand over: `bytes`, and each of `payloads`. */
+/** The bytes of a message: its `bytes`, or each of its `payloads`. */
 const bytesIn = (message: unknown): readonly unknown[] => {
   if (typeof message !== 'object' || message === null) return []
   const { bytes, payloads } = message as { bytes?: unknown; payloads?: unknown }
@@ -211,9 +227,9 @@ const bytesIn = (message: unknown): readonly unknown[] => {
 }
 
 /**
- * Small buffers are often parts of Node's pool, which must not be given away; where the request says that the whole buffer
- * `isGiven`, it is none of those. An empty one may be what is left of a
- * buffer that was given away before; that cannot be sent at all, and what is empty is refused where it matters.
+ * The request with bytes that may be transferred. A small buffer is often a part of Node's pool, which must stay, so
+ * parts are copied unless the request says that the whole buffer `isGiven`. An empty view may be left of a buffer that
+ * was transferred before, which cannot be sent again, so a new one replaces it.
  */
 const ownBytes = (request: unknown): unknown => {
   if (typeof request !== 'object' || request === null) return request

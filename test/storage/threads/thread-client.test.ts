@@ -23,7 +23,7 @@ const world = () => {
     unref: () => undefined,
   })
   const lane = new LaneClient(memory, clock, false)
-  const client = threadClient(worker as unknown as Worker, 'the log', lane)
+  const client = threadClient(worker as unknown as Worker, 'log', lane)
   return { server, worker, client, taken }
 }
 
