@@ -12,6 +12,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   storage: {
     bytes: [],
     ports: [],
+    groups: [],
     disk: ['bytes', 'ports'],
     frames: ['bytes', 'ports'],
     segments: ['bytes', 'ports', 'disk', 'frames'],
@@ -24,7 +25,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     rescue: ['bytes', 'ports', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log'],
-    wal: ['ports', 'disk', 'frames', 'segments', 'recovery', 'log', 'rescue', 'threads'],
+    wal: ['ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log', 'rescue', 'threads'],
   },
   runtime: {
     queues: [],

@@ -1,5 +1,4 @@
-/** How an entry is handed in, what its answer says, and what watches it while it waits. */
-import type { Cancel, Clock } from '../../clock.ts'
+/** How an entry is handed in, and what its answer says. */
 import { KeelsonError } from '../../errors.ts'
 
 // Bytes as a caller gives them. A subclass or an object with properties of its own may say anything about its length; what
@@ -79,28 +78,3 @@ const invalid = (path: string, found: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${path} cannot be ${String(found)}`, {
     details: { path, found },
   })
-
-/** Calls `giveUp` with the reason when the deadline passes or the signal is aborted, until it is told to forget it. */
-export const watch = (
-  clock: Clock,
-  { signal, deadlineMs }: AppendOptions,
-  giveUp: (reason: unknown) => void,
-): Cancel => {
-  if (!signal && deadlineMs === undefined) return nothing
-  const abort = (): void => giveUp(signal?.reason)
-  const late = (): void =>
-    giveUp(
-      new KeelsonError('TIMEOUT', `The entry had ${deadlineMs} ms`, { details: { deadlineMs } }),
-    )
-  const cancel =
-    deadlineMs === undefined || deadlineMs === Number.POSITIVE_INFINITY
-      ? nothing
-      : clock.after(deadlineMs, late)
-  signal?.addEventListener('abort', abort)
-  return () => {
-    cancel()
-    signal?.removeEventListener('abort', abort)
-  }
-}
-
-const nothing = (): void => undefined

@@ -1,24 +1,29 @@
 /**
- * Commits what callers hand in: a group is on its way to the disk, what arrives meanwhile is the next. Entries
- * take their places in the order of the calls, and a sync or a checkpoint stands behind all that was called before it. The
- * first write or sync that fails is the last one: who was on the way gets `UNKNOWN_OUTCOME`, who waited `NOT_SUBMITTED`,
- * and everybody later the failure itself.
+ * Commits what callers hand in: while one group is on its way to the disk, the next one fills. Entries take their places in
+ * the order of the calls. A sync or a checkpoint stands behind everything that was called before it. The first write or sync
+ * that fails is the last one: entries on their way get `UNKNOWN_OUTCOME`, waiting ones `NOT_SUBMITTED`, later calls the failure.
  */
 import type { Cancel, Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { GroupFiller } from '../groups/group-filler.ts'
+import { GroupQueue } from '../groups/group-queue.ts'
+import { IdleWatch } from '../groups/idle-watch.ts'
+import { isRefusal, outcomeOf } from '../groups/outcome.ts'
+import type { WriteGroup } from '../groups/write-group.ts'
 import type { Commit, LogHost } from '../ports/log-host.ts'
-import { type Appended, type AppendOptions, watch } from './wal-append.ts'
-import { type WalGroup, type WatchedEntry, weightOf } from './wal-group.ts'
+import { type Backlog, countedBytes, PendingEntry } from './pending-entry.ts'
+import type { Appended, AppendOptions } from './wal-append.ts'
 import { type WalLevel, type WalSettings, walLevelOf } from './wal-options.ts'
-import { finalFailure, isRefusal, notSubmitted, unknownOutcome } from './wal-outcome.ts'
-import { manyFrom, WalPace } from './wal-pace.ts'
-import { WalQueue } from './wal-queue.ts'
-import { WalRest } from './wal-rest.ts'
 
-/** The largest group: a bound for the buffers in flight, far beyond where larger groups stop paying. */
-const groupBytesMax = 4 * 1024 * 1024
+/** A bound for the buffers in flight, far beyond where larger groups stop paying. */
+const groupLimits = { bytesMax: 4 * 1024 * 1024, weightMax: Number.POSITIVE_INFINITY }
 
-type Step = { readonly run: () => Promise<void>; readonly refuse: (error: KeelsonError) => void }
+type EntryGroup = { readonly kind: 'group'; readonly group: WriteGroup<PendingEntry> }
+type Step = {
+  readonly kind: 'step'
+  readonly run: () => Promise<void>
+  readonly refuse: (error: KeelsonError) => void
+}
 
 /** What the commits run on. */
 export type CommitParts = {
@@ -33,13 +38,17 @@ export type CommitParts = {
 export class WalCommits {
   readonly #parts: CommitParts
   readonly #level: WalLevel
-  readonly #queue = new WalQueue<Step>(groupBytesMax)
-  /** Accepted and not yet answered. */
-  #bytes = 0
-  #inFlight = 0
+  readonly #filler: GroupFiller<PendingEntry>
+  readonly #queue = new GroupQueue<EntryGroup | Step>()
+  readonly #backlog: Backlog = { bytes: 0 }
+  readonly #idle: IdleWatch
+  /** The next turn leaves in this turn of the event loop, or at the end of it. */
+  #isLeaving = false
+  /** Set while a group has time to fill. */
+  #filling: Cancel | undefined
   #syncing: Cancel | undefined
-  readonly #pace: WalPace
-  readonly #rest: WalRest
+  /** The last group had one entry. */
+  #wasAlone = true
   /** Something was written that nothing in the log proves to be durable. */
   #isUnmarked = false
   #lastLsn: number
@@ -47,13 +56,14 @@ export class WalCommits {
   #failure: KeelsonError | undefined
 
   constructor(parts: CommitParts) {
-    const { clock, settings } = parts
+    const { clock, settings, lastLsn } = parts
+    const { enableFsync, idleMarkerMs } = settings
     this.#parts = parts
-    this.#pace = new WalPace(clock, settings.maxDelayMs, () => this.#advance())
-    this.#rest = new WalRest(clock, settings.idleMarkerMs, () => this.#mark())
-    this.#level = walLevelOf(parts.settings)
-    this.#lastLsn = parts.lastLsn
-    this.#durableLsn = parts.lastLsn
+    this.#filler = new GroupFiller(groupLimits, clock)
+    this.#idle = new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, () => this.#mark())
+    this.#level = walLevelOf(settings)
+    this.#lastLsn = lastLsn
+    this.#durableLsn = lastLsn
   }
 
   /** The last entry, checkpoint or recovered frame that is known of. */
@@ -73,23 +83,26 @@ export class WalCommits {
 
   /** How much is under way. */
   get load(): { readonly queued: number; readonly inFlight: number; readonly bytes: number } {
-    return { queued: this.#queue.length, inFlight: this.#inFlight, bytes: this.#bytes }
+    const { length, writesInFlight } = this.#queue
+    return { queued: length, inFlight: writesInFlight, ...this.#backlog }
   }
 
   /** Commits an entry, whose bytes are copied at once. How it rejects: see `AppendOptions` and this file's head. */
   append(type: number, bytes: Uint8Array, options: AppendOptions): Promise<Appended> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure)
-      const { signal, whenFull } = options
-      if (signal?.aborted) return reject(notSubmitted(signal.reason))
-      const weight = weightOf(bytes.length)
-      if (whenFull === 'refuse' && this.#isFullFor(weight)) return reject(this.#busy())
-      const group = this.#queue.groupFor(bytes.length)
-      group.add(type, bytes, resolve, reject)
-      if (isWatched(options)) this.#watch(group, group.watchLast(reject), options)
-      this.#bytes += weight
+      const { signal, whenFull, deadlineMs } = options
+      if (signal?.aborted) return reject(outcomeOf('unsubmitted', signal.reason))
+      if (whenFull === 'refuse' && this.#isFullFor(bytes)) return reject(this.#busy())
+      const { clock, settings } = this.#parts
+      const entry = new PendingEntry(type, bytes, options, this.#backlog, resolve, reject)
+      if (settings.maxDelayMs > 0) entry.departsAt = clock.monotonic() + settings.maxDelayMs
+      if (deadlineMs !== undefined) entry.deadlineAt = clock.monotonic() + deadlineMs
+      const group = this.#filler.groupFor(entry) ?? this.#begin()
+      group.add(entry)
+      if (signal) entry.watch(group)
       // Many need not wait for the group before them, nor for the turn of the event loop to end.
-      if (group.count >= manyFrom && this.#pace.isMoving) this.#advance()
+      if (group.isMany && this.#isMoving) this.#advance()
       else this.#wake()
     })
   }
@@ -113,32 +126,6 @@ export class WalCommits {
     })
   }
 
-  /** Nothing is taken any more: whoever still waits learns it. Timers are taken back. */
-  end(failure: KeelsonError): void {
-    this.#fail(failure)
-  }
-
-  #isFullFor(bytes: number): boolean {
-    return this.#bytes > 0 && this.#bytes + bytes > this.#parts.settings.queueBytes
-  }
-
-  #busy(): KeelsonError {
-    const limit = this.#parts.settings.queueBytes
-    return new KeelsonError('BUSY', `${this.#bytes} of ${limit} bytes wait for the disk`, {
-      details: { bytes: this.#bytes, limit },
-    })
-  }
-
-  #watch(group: WalGroup, entry: WatchedEntry, options: AppendOptions): void {
-    entry.forget = watch(this.#parts.clock, options, (reason) => {
-      entry.forget()
-      const before = group.weight
-      const isWithdrawn = group.withdraw(entry)
-      this.#bytes -= before - group.weight
-      entry.reject(isWithdrawn ? notSubmitted(reason) : unknownOutcome(reason))
-    })
-  }
-
   /** Does something alone, when everything before it is committed. What it throws is final unless it is a refusal. */
   inOrder<T>(action: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -148,55 +135,113 @@ export class WalCommits {
           resolve(await action())
         } catch (error) {
           if (isRefusal(error)) return reject(error)
-          this.#fail(error)
-          reject(unknownOutcome(this.#failure))
+          this.end(error)
+          reject(outcomeOf('unknown', this.#failure))
         }
       }
-      this.#queue.pushStep({ run, refuse: (error) => reject(notSubmitted(error)) })
+      const refuse = (error: KeelsonError): void => reject(outcomeOf('unsubmitted', error))
+      this.#queue.push({ kind: 'step', run, refuse })
       this.#wake()
     })
   }
 
+  /** Nothing is taken any more: everything that waits is told so. Timers are taken back. */
+  end(error: unknown): void {
+    const failure = this.#failure ?? finalFailure(error)
+    this.#failure = failure
+    this.#disarm()
+    this.#syncing?.()
+    this.#idle.end()
+    for (const turn of this.#queue.clear())
+      if (turn.kind === 'step') turn.refuse(failure)
+      else turn.group.lose(failure)
+  }
+
+  #isFullFor(bytes: Uint8Array): boolean {
+    const { queueBytes } = this.#parts.settings
+    const waiting = this.#backlog.bytes
+    return waiting > 0 && waiting + countedBytes(bytes.length) > queueBytes
+  }
+
+  #busy(): KeelsonError {
+    const { bytes } = this.#backlog
+    const limit = this.#parts.settings.queueBytes
+    return new KeelsonError('BUSY', `${bytes} of ${limit} bytes wait for the disk`, {
+      details: { bytes, limit },
+    })
+  }
+
+  #begin(): WriteGroup<PendingEntry> {
+    const group = this.#filler.begin()
+    this.#queue.push({ kind: 'group', group })
+    return group
+  }
+
+  /** Whether the queue is looked at again, soon or when something comes back, without being armed. */
+  get #isMoving(): boolean {
+    return this.#isLeaving || this.#queue.inFlight.length > 0
+  }
+
   /** Sees to it that what waits leaves. */
   #wake(): void {
-    if (this.#pace.isMoving) return
-    if (this.#queue.isEmpty) this.#armMarker()
-    else this.#pace.arm(this.#queue.hasStep || this.#bytes >= groupBytesMax)
+    if (this.#isMoving) return
+    const next = this.#queue.first()
+    if (!next) this.#armMarker()
+    else if (next.kind === 'group' && !next.group.isDue) this.#fill()
+    else this.#leaveSoon()
+  }
+
+  /** What is handed in together leaves together: callers that were just answered have the turn of the event loop to come again. */
+  #leaveSoon(): void {
+    this.#isLeaving = true
+    const leave = (): void => this.#advance()
+    if (this.#wasAlone) queueMicrotask(leave)
+    else this.#parts.clock.soon(leave)
+  }
+
+  #fill(): void {
+    const { clock } = this.#parts
+    this.#filling ??= clock.after(this.#filler.departsAt - clock.monotonic(), () => {
+      this.#filler.leave()
+      this.#advance()
+    })
+  }
+
+  #disarm(): void {
+    this.#isLeaving = false
+    this.#filling?.()
+    this.#filling = undefined
   }
 
   #advance(): void {
-    this.#pace.disarm()
-    if (!this.#pace.mayLeave(this.#queue.nextCount)) return
+    this.#disarm()
     const turn = this.#queue.next()
-    if (!turn) {
-      this.#armMarker()
-      return
-    }
-    this.#rest.interrupt()
-    if (turn.kind === 'step') void this.#step(turn.step)
-    else void this.#lead(turn.group)
+    if (!turn) this.#wake()
+    else if (turn.kind === 'step') void this.#step(turn)
+    else void this.#lead(turn)
   }
 
   async #step(step: Step): Promise<void> {
-    await this.#pace.step(step.run)
+    await step.run()
+    this.#queue.back(step)
     this.#wake()
   }
 
-  /** Takes a group to the disk and, once it has come back, settles it. Does not reject: what fails tells those who wait. */
-  async #lead(group: WalGroup): Promise<void> {
-    this.#pace.begins(group.count)
-    this.#inFlight += group.count
-    const settle = await this.#commit(group)
-    this.#pace.ends()
-    this.#inFlight -= group.count
-    const areMany = this.#queue.nextCount >= manyFrom
+  /** Takes a group to the disk and settles it. Does not reject: a failure goes to the callers of the entries. */
+  async #lead(turn: EntryGroup): Promise<void> {
+    this.#wasAlone = turn.group.count === 1
+    const settle = await this.#commit(turn.group)
+    this.#queue.back(turn)
+    const next = this.#queue.first()
+    const areMany = next?.kind === 'group' && next.group.isMany
+    // The log's thread works on them while the callers of this group are answered.
     if (areMany) this.#advance()
     settle()
     if (!areMany) this.#wake()
   }
 
-  /** Resolves, when the group has come back from the disk, with what tells those who wait. */
-  async #commit(group: WalGroup): Promise<() => void> {
+  /** Resolves, when the group has come back from the disk, with a function that settles it. */
+  async #commit(group: WriteGroup<PendingEntry>): Promise<() => void> {
     const { host, clock } = this.#parts
     const payloads = group.take()
     const sync = this.#level === 'durable'
@@ -206,25 +251,25 @@ export class WalCommits {
       const commit = await host.run('commit', request)
       return () => this.#answer(group, commit)
     } catch (error) {
-      if (!isRefusal(error)) this.#fail(error)
-      return () => this.#reject(group, isRefusal(error) ? error : unknownOutcome(this.#failure))
+      if (isRefusal(error)) return () => group.refuse(error)
+      this.end(error)
+      return () => group.lose(this.#failure)
     }
   }
 
-  #answer(group: WalGroup, { lsns, durableLsn, refused, spent }: Commit): void {
-    if (spent) this.#queue.reuse(spent)
+  #answer(group: WriteGroup<PendingEntry>, commit: Commit): void {
+    const { lsns, durableLsn, refused, spent } = commit
+    if (spent) this.#filler.reuse(spent)
     this.#lastLsn = lsns.at(-1) ?? this.#lastLsn
     this.#isUnmarked = true
     this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
-    this.#bytes -= group.weight
-    const refusal = (): KeelsonError => refused ?? notSubmitted(undefined)
-    group.answer(lsns, this.#level === 'durable' ? durably : written, refusal)
+    group.committed(lsns, refused)
+    const isDurable = this.#level === 'durable'
+    for (let at = 0; at < lsns.length; at++) {
+      const lsn = lsns[at] as number
+      group.claim(at)?.answer(isDurable ? { lsn } : { lsn, level: 'written' })
+    }
     this.#armSync()
-  }
-
-  #reject(group: WalGroup, error: KeelsonError): void {
-    this.#bytes -= group.weight
-    group.reject(error)
   }
 
   #armSync(): void {
@@ -233,19 +278,18 @@ export class WalCommits {
     if (this.#lastLsn <= this.#durableLsn) return
     this.#syncing ??= clock.after(settings.syncInterval, () => {
       this.#syncing = undefined
-      // Its failure is told to everybody who comes later.
+      // Every later call gets its failure.
       this.sync().catch(nothing)
     })
   }
 
   /** Damage to the newest group looks like a torn tail until something behind it proves that it had been durable. */
   #armMarker(): void {
-    const { settings } = this.#parts
-    if (!this.#isUnmarked || this.#failure || this.#lastLsn > this.#durableLsn) return
-    if (settings.enableFsync && settings.idleMarkerMs > 0) this.#rest.begin()
+    if (this.#isUnmarked && this.#lastLsn <= this.#durableLsn) this.#idle.stir()
   }
 
   #mark(): void {
+    if (!this.#isUnmarked || this.#isMoving || this.#queue.first()) return
     this.#isUnmarked = false
     this.inOrder(() => this.#parts.host.run('mark', null)).catch(nothing)
   }
@@ -255,23 +299,15 @@ export class WalCommits {
     const { durableLsn } = await this.#parts.host.run('sync', null)
     this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
   }
-
-  #fail(error: unknown): void {
-    this.#failure ??= finalFailure(error)
-    this.#pace.disarm()
-    this.#syncing?.()
-    this.#rest.end()
-    for (let turn = this.#queue.next(); turn; turn = this.#queue.next()) {
-      if (turn.kind === 'step') turn.step.refuse(this.#failure)
-      else this.#reject(turn.group, notSubmitted(this.#failure))
-    }
-  }
 }
 
-const isWatched = ({ signal, deadlineMs }: AppendOptions): boolean =>
-  signal !== undefined || deadlineMs !== undefined
-
-const durably = (lsn: number): Appended => ({ lsn })
-const written = (lsn: number): Appended => ({ lsn, level: 'written' })
+/** A final failure, as every later call gets it. */
+const finalFailure = (error: unknown): KeelsonError =>
+  isKeelsonError(error)
+    ? error
+    : new KeelsonError('SHARD_DOWN', 'the log failed', {
+        details: { reason: 'defect' },
+        cause: error,
+      })
 
 const nothing = (): void => undefined

@@ -127,6 +127,15 @@ export class Wal {
   }
 
   /**
+   * Resolves when everything is decided that was called before: it stands in the log, or never will. Await it after an
+   * `UNKNOWN_OUTCOME`, then read. Rejects as `append` does: a log that failed decides when it is opened again.
+   */
+  async settled(): Promise<void> {
+    this.#refuseClosed()
+    await this.#commits.inOrder(async () => undefined)
+  }
+
+  /**
    * Writes down, synced, that everything that was called before is durable elsewhere too: a reading `fromCheckpoint` begins
    * behind it, and `release` goes no further. `opaque` is kept with it. Answers the checkpoint's own LSN; rejects as `append`.
    */

@@ -80,6 +80,20 @@ describe('a caller who gives up', () => {
     expect(await drive(clock, readAll(wal))).toMatchObject([{ type: 1 }])
   })
 
+  test('while the entry is on its way finds it, or not, once the log has settled', async () => {
+    const { clock, open } = walWorld({ delayMs: 50 })
+    const wal = await open({ idleMarkerMs: 0 })
+    const given = outcome(wal.append(1, bytesOf(1), { deadlineMs: 20 }))
+    await clock.advance(5)
+    const withdrawn = outcome(wal.append(2, bytesOf(2), { deadlineMs: 10 }))
+    await clock.advance(16)
+    expect([await given, await withdrawn]).toEqual(['UNKNOWN_OUTCOME', 'NOT_SUBMITTED'])
+    await drive(clock, wal.settled())
+    expect(await drive(clock, readAll(wal))).toMatchObject([{ type: 1 }])
+    await drive(clock, wal.close())
+    expect(await outcome(wal.settled())).toBe('CLOSED')
+  })
+
   test('leaves neither timer nor listener behind when it was answered in time', async () => {
     const { clock, open } = walWorld()
     const wal = await open({ idleMarkerMs: 0 })

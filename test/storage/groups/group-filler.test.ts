@@ -1,0 +1,82 @@
+/** Which group a write joins, and which memory it fills. */
+import { describe, expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
+import { GroupFiller } from '../../../src/storage/groups/group-filler.ts'
+import { manyFrom } from '../../../src/storage/groups/write-group.ts'
+import { TestWrite } from '../../support/test-write.ts'
+
+const fillerOf = (bytesMax = 100_000) => {
+  const limits = { bytesMax, weightMax: Number.POSITIVE_INFINITY }
+  const filler = new GroupFiller<TestWrite>(limits, virtualClock())
+  const add = (name: number, length = 40, departsAt = 0) => {
+    const write = new TestWrite(name, { length, departsAt })
+    const group = filler.groupFor(write) ?? filler.begin()
+    group.add(write)
+    return group
+  }
+  const addMany = (count: number) => Array.from({ length: count }, () => add(1, 1)).at(-1)
+  return { filler, add, addMany }
+}
+
+describe('a write', () => {
+  test('joins the group that fills, as long as it fits', () => {
+    const { add } = fillerOf(100)
+    const group = add(1, 60)
+    expect(add(2, 40)).toBe(group)
+    expect(add(3, 1)).not.toBe(group)
+  })
+
+  test('that begins a group sends the one before it', () => {
+    const { filler, add } = fillerOf(100)
+    const group = add(1, 60, 50)
+    expect([group.isDue, filler.departsAt]).toEqual([false, 50])
+    add(2, 60, 80)
+    expect([group.isDue, filler.departsAt]).toEqual([true, 80])
+    filler.leave()
+    expect(filler.departsAt).toBe(0)
+  })
+
+  test('does not join a group that was taken', () => {
+    const { add } = fillerOf()
+    const group = add(1)
+    group.take()
+    expect(add(2)).not.toBe(group)
+  })
+
+  test(`begins the next group behind ${manyFrom} when nothing else is in flight, and joins them otherwise`, () => {
+    const { add, addMany } = fillerOf()
+    const first = addMany(manyFrom)
+    const second = add(1)
+    expect(second).not.toBe(first)
+    expect(addMany(2 * manyFrom)).toBe(second)
+
+    first?.take()
+    first?.committed([])
+    expect(add(1)).not.toBe(second)
+  })
+})
+
+describe('the memory of a group', () => {
+  test('that was written is filled by the next one to begin, and by no other', () => {
+    const { filler, add } = fillerOf()
+    const fill = (names: readonly number[]) => {
+      const groups = new Set(names.map((name) => add(name, 10_000)))
+      expect(groups.size).toBe(1)
+      return [...groups][0]?.take().bytes ?? new Uint8Array()
+    }
+    const first = fill([1, 2, 3])
+    const second = fill([4, 5, 6])
+    expect(second.buffer).not.toBe(first.buffer)
+    filler.reuse(first)
+    expect(fill([7, 8, 9]).buffer).toBe(first.buffer)
+    expect(fill([10, 11]).buffer).not.toBe(first.buffer)
+  })
+
+  test('is not kept for much smaller groups', () => {
+    const { filler, add } = fillerOf()
+    add(1, 12).take()
+    const large = new Uint8Array(100_000)
+    filler.reuse(large)
+    expect(add(2, 12).take().bytes.buffer).not.toBe(large.buffer)
+  })
+})
