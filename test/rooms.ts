@@ -22,7 +22,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     lmdb: ['bytes', 'ports', 'frames', 'values'],
     recovery: ['bytes', 'ports', 'frames', 'segments'],
     log: ['ports', 'frames', 'segments', 'lmdb', 'recovery'],
-    rescue: ['bytes', 'ports', 'frames', 'segments', 'commands', 'recovery'],
+    rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log'],
     wal: ['ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log', 'rescue', 'threads'],

@@ -1,9 +1,30 @@
 /** What a disk's refusal means to those who use Keelson: the codes of the system told in ours. */
 import { type ErrorDetails, KeelsonError } from '../../errors.ts'
-import type { DiskError } from '../ports/disk.ts'
+import { DiskError } from '../ports/disk.ts'
 
 const noSpace: readonly string[] = ['ENOSPC', 'EDQUOT']
 const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM']
+
+/** Codes that concern one file or its place on the medium, and not the process or the machine. */
+const fileCodes: readonly string[] = [
+  'EIO',
+  'ENODATA',
+  'EILSEQ',
+  'EBADMSG',
+  'EUCLEAN',
+  'EISDIR',
+  'EACCES',
+  'EPERM',
+  'ENOENT',
+  'ENOTDIR',
+  'ELOOP',
+  'ENXIO',
+  'ENODEV',
+]
+
+/** Whether only this file cannot be read, so that others may be. */
+export const isFileFailure = (error: unknown): error is DiskError =>
+  error instanceof DiskError && fileCodes.includes(error.code)
 
 /** What of a disk's refusal stands in `details`: the system's code, the operation and the path. */
 export const diskDetails = ({ code, operation, path }: DiskError): ErrorDetails => ({

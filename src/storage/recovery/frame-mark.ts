@@ -8,13 +8,10 @@ import { crc32 } from '../bytes/crc32.ts'
 import { readStamp, stampBytes } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
-import { DiskError, type DiskFile } from '../ports/disk.ts'
+import { type Disk, DiskError } from '../ports/disk.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import { pathIn } from '../segments/log-folder.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
-
-/** What of a disk is needed. */
-type Files = { open(path: string, mode: 'read'): DiskFile }
 
 /** The mark of the frame with this stamp and payload; the payload's own first eight bytes are not looked at. */
 export const markOf = (time: number, payload: Uint8Array): FrameMark => ({
@@ -24,7 +21,7 @@ export const markOf = (time: number, payload: Uint8Array): FrameMark => ({
 
 /** Why a projection is not of the log of `segments` as it is, in a sentence; `undefined` when it is. */
 export const otherThanShown = (
-  disk: Files,
+  disk: Disk,
   dir: string,
   segments: readonly SegmentEntry[],
   { walId, lsn, frame }: ProjectedPosition,
@@ -40,7 +37,7 @@ export const otherThanShown = (
  * what is missing or cannot be read cannot be compared, and recovery judges it. Reads one segment up to the frame.
  */
 const mayHoldFrame = (
-  disk: Files,
+  disk: Disk,
   dir: string,
   segments: readonly SegmentEntry[],
   lsn: number,
@@ -63,7 +60,7 @@ const mayHoldFrame = (
 const otherMark: FrameMark = { time: -1, crc: -1 }
 
 const markIn = (
-  disk: Files,
+  disk: Disk,
   dir: string,
   { name, header }: SegmentEntry,
   limit: number,

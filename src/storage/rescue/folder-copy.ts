@@ -1,13 +1,13 @@
 /**
  * Copies what a folder holds, durably, in bounded memory: for what goes along with a salvaged log and has checksums of its
- * own. It only reads what it copies, and goes on where the disk cannot read: down to single sectors, which become bytes of
- * 0xff, and past what cannot be opened. Each such place is told.
+ * own. It only reads what it copies. A file that the disk cannot read is copied up to there and named, and the next one
+ * follows.
  */
 import { join } from 'node:path'
+import { isFileFailure } from '../disk/disk-failure.ts'
 import type { Disk, DiskEntry } from '../ports/disk.ts'
 import { writeAll } from '../segments/segment-file.ts'
 import { foundAs } from '../segments/segment-list.ts'
-import { isFileFailure, WornDisk } from './worn-disk.ts'
 
 /** What could not be copied: bytes of a file from `offset` on, or, with `offset` 0, all of what is named. */
 export type UncopiedPlace = {
@@ -65,15 +65,18 @@ function* copyFile(
   source: string,
   target: string,
 ): Generator<number, readonly UncopiedPlace[]> {
-  const worn = new WornDisk(disk)
-  const from = attempted(source, () => worn.open(source))
+  const from = attempted(source, () => disk.open(source, 'read'))
   if ('evidence' in from) return [from]
   try {
     const to = disk.open(target, 'create')
     try {
       const chunk = new Uint8Array(chunkBytes)
       for (let at = 0; ; at += chunkBytes) {
-        const count = from.read(chunk, at)
+        const count = attempted(source, () => from.read(chunk, at))
+        if (typeof count !== 'number') {
+          to.sync()
+          return [{ ...count, offset: at }]
+        }
         if (count > 0) writeAll(to, chunk.subarray(0, count), at, 'ENOSPC')
         yield count
         if (count < chunkBytes) break
@@ -85,9 +88,5 @@ function* copyFile(
   } finally {
     from.close()
   }
-  return worn.unreadable(source).map(({ offset, bytes }) => ({
-    file: source,
-    offset,
-    evidence: `the disk cannot read ${bytes} bytes here`,
-  }))
+  return []
 }

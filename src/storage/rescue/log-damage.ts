@@ -13,7 +13,6 @@ import type { SegmentEntry } from '../segments/segment-chain.ts'
 import type { LogSurvey } from './log-survey.ts'
 import type { Hole, SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
-import type { UnreadableExtent } from './worn-disk.ts'
 
 /** What whoever verifies a log knows of it. */
 export type LogKnowledge = {
@@ -34,8 +33,8 @@ export type SegmentSurvey = {
   readonly segment: SegmentEntry
   readonly declared: Predecessor | undefined
   readonly map: SegmentMap
-  /** What of the file the disk does not give. */
-  readonly unreadable: readonly UnreadableExtent[]
+  /** Why the disk cannot read the file: the map is then empty. */
+  readonly failure?: string
   /** A whole frame stands across the end that is declared. */
   readonly runsOver: boolean
 }
@@ -95,15 +94,9 @@ export const placesOf = (
 const firstNamed = ({ unreadable }: LogSurvey, { segment }: SegmentSurvey): number =>
   unreadable.reduce((least, { baseLsn }) => Math.min(least, baseLsn), segment.header.baseLsn)
 
-/** One place for each stretch that the disk does not give, whether a frame stood there or not. */
-const unreadableIn = ({ segment, map, unreadable }: SegmentSurvey): Damage[] =>
-  unreadable.map(({ offset, bytes }) => {
-    const hole = map.holes.find((each) => each.offset < offset + bytes && offset < each.end)
-    const run = map.runs.findLast(({ from }) => from.offset <= offset)
-    const before = hole?.lastLsn ?? (offset < map.end.offset ? run?.from.lsn : map.end.lsn)
-    const lsn = (before ?? segment.header.baseLsn - 1) + 1
-    return { file: segment.name, offset, lsn, evidence: `the disk cannot read ${bytes} bytes here` }
-  })
+/** A file that the disk cannot read is one place, whatever stood in it. */
+const unreadableIn = ({ segment: { name, header }, failure }: SegmentSurvey): Damage[] =>
+  failure === undefined ? [] : [{ file: name, offset: 0, lsn: header.baseLsn, evidence: failure }]
 
 const checkpointFrom = (promised: number, surveys: readonly SegmentSurvey[]): number =>
   1 + surveys.reduce((most, { map }) => Math.max(most, map.checkpointLsn), promised)

@@ -3,6 +3,7 @@
  * the order of the files. It goes on behind damage, and over frames that only a newer version can read. Changes nothing.
  */
 
+import { isFileFailure } from '../disk/disk-failure.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { Damage } from '../segments/log-errors.ts'
@@ -13,7 +14,6 @@ import { holeEvidence } from './log-damage.ts'
 import { surveyLog } from './log-survey.ts'
 import { mapSegment, type SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
-import { WornDisk } from './worn-disk.ts'
 
 /** One thing in a log. Bytes in a frame's content are views: valid until the next record is asked for. */
 export type DumpRecord =
@@ -48,22 +48,21 @@ export function* dumping(
   range: DumpRange = {},
 ): Generator<DumpRecord, void> {
   const { from = 1, to = Number.MAX_SAFE_INTEGER } = range
-  const worn = new WornDisk(disk)
-  const survey = surveyLog(worn, dir)
+  const survey = surveyLog(disk, dir)
   for (const damage of survey.damage) yield { kind: 'damage', ...damage }
   for (const [index, segment] of survey.segments.entries()) {
     const next = survey.segments[index + 1]
     if (segment.header.baseLsn > to) return
     if (next && next.header.baseLsn <= from) continue
     yield { kind: 'segment', segment }
-    yield* dumpSegment(worn, dir, segment, next, { from, to })
+    yield* dumpSegment(disk, dir, segment, next, { from, to })
   }
 }
 
 type Limits = { readonly from: number; readonly to: number }
 
 function* dumpSegment(
-  disk: WornDisk,
+  disk: Disk,
   dir: string,
   segment: SegmentEntry,
   next: SegmentEntry | undefined,
@@ -72,19 +71,28 @@ function* dumpSegment(
   const { name, header, size } = segment
   const isNamed = next && next.header.prev.seq === header.seq
   const limit = isNamed ? Math.min(size, next.header.prev.endOffset) : size
-  const file = disk.open(pathIn(dir, name))
   try {
-    const mapping = mapSegment(file, header, segmentStart(header), limit)
-    let step = mapping.next()
-    for (; !step.done; step = mapping.next()) yield { kind: 'pause', bytes: step.value }
-    const map = step.value
-    for (const place of inOrder(map)) {
-      if ('frames' in place)
-        yield* dumpRun(segment, new FrameCursor(file, header, place.from, place.to.offset), limits)
-      else if (place.lsn >= limits.from && place.lsn <= limits.to) yield { ...place, file: name }
+    const file = disk.open(pathIn(dir, name), 'read')
+    try {
+      const mapping = mapSegment(file, header, segmentStart(header), limit)
+      let step = mapping.next()
+      for (; !step.done; step = mapping.next()) yield { kind: 'pause', bytes: step.value }
+      for (const place of inOrder(step.value)) {
+        if ('frames' in place)
+          yield* dumpRun(
+            segment,
+            new FrameCursor(file, header, place.from, place.to.offset),
+            limits,
+          )
+        else if (place.lsn >= limits.from && place.lsn <= limits.to) yield { ...place, file: name }
+      }
+    } finally {
+      file.close()
     }
-  } finally {
-    file.close()
+  } catch (error) {
+    if (!isFileFailure(error)) throw error
+    const evidence = `the disk cannot read it (${error.code})`
+    yield { kind: 'damage', file: name, offset: 0, lsn: header.baseLsn, evidence }
   }
 }
 

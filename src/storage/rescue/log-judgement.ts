@@ -221,8 +221,9 @@ const endOf = (
 ): End => {
   const newest = surveys.at(-1)
   if (!newest) return { tail: 'unclean', damage: [], isDoubtful: true }
-  const { segment, map } = newest
-  const isShort = !isLive && segment.size < segment.header.allocatedBytes && map.mark === 'none'
+  const { segment, map, failure } = newest
+  const isWhole = segment.size >= segment.header.allocatedBytes || map.mark !== 'none'
+  const isShort = !isLive && failure === undefined && !isWhole
   const verdict: EndVerdict = judgeEnd({
     lastLsn: map.end.lsn,
     proofs: [{ ...proof, lsn: Math.min(proof.lsn, map.end.lsn) }],
@@ -239,10 +240,9 @@ const endOf = (
   return { tail: 'unclean', damage: [damage], isDoubtful: true }
 }
 
-/** Whether frames may stand where the disk does not read, behind all that is known. */
-const isEndUnreadable = (survey: LogSurvey, { segment, map, unreadable }: SegmentSurvey): boolean =>
-  survey.unreadable.some(({ seq }) => seq > segment.header.seq) ||
-  unreadable.some(({ offset, bytes }) => offset + bytes > map.end.offset)
+/** Whether frames may stand in a file that cannot be read, behind all that is known. */
+const isEndUnreadable = (survey: LogSurvey, { segment, failure }: SegmentSurvey): boolean =>
+  failure !== undefined || survey.unreadable.some(({ seq }) => seq > segment.header.seq)
 
 /** CLEAN_CLOSE counts only where MANIFEST names it: its sync may have failed. */
 const isClosed = ({ manifest }: LogSurvey, { segment, map }: SegmentSurvey): boolean => {

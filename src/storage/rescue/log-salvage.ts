@@ -25,7 +25,6 @@ import type { GoodFrames } from './log-damage.ts'
 import type { LogVerification } from './log-judgement.ts'
 import type { LogProgress } from './log-verification.ts'
 import { SalvageWriter } from './salvage-writer.ts'
-import { WornDisk } from './worn-disk.ts'
 
 /** Where a log is salvaged from, as it was verified, and to: a folder that exists and is empty but for its LOCK. */
 export type SalvageRequest = {
@@ -78,7 +77,6 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
   const promise = promiseOf(request, (parts.at(-1)?.to ?? firstLsn - 1) + 1)
   prepareManifest(disk, to, promise)
   adoptManifest(disk, to)
-  const source = new WornDisk(disk)
   const writer = new SalvageWriter({ disk, clock, dir: to }, layoutOf(found), {
     walId: promise.walId,
     epoch: promise.epoch,
@@ -92,7 +90,7 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
         yield* writeLost(writer, part, { file: 'LOST', bytes, totalBytes })
         continue
       }
-      yield* copy(source, request.from, writer, part, {
+      yield* copy(disk, request.from, writer, part, {
         file: part.segment.name,
         bytes,
         totalBytes,
@@ -184,14 +182,14 @@ function* writeLost(
 }
 
 function* copy(
-  disk: WornDisk,
+  disk: Disk,
   dir: string,
   writer: SalvageWriter,
   { segment, run, from, to }: GoodFrames,
   progress: LogProgress,
 ): Generator<LogProgress, void> {
   const { name, header } = segment
-  const file = disk.open(pathIn(dir, name))
+  const file = disk.open(pathIn(dir, name), 'read')
   try {
     const cursor = new FrameCursor(file, header, run.from, run.to.offset)
     let paused = run.from.offset

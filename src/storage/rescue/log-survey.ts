@@ -3,13 +3,13 @@
  * the first odd thing because an opening must not go on, this lists every one and goes on with what can be read.
  */
 import { isKeelsonError } from '../../errors.ts'
+import { isFileFailure } from '../disk/disk-failure.ts'
 import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
-import type { DiskFile } from '../ports/disk.ts'
+import type { Disk, DiskFile } from '../ports/disk.ts'
 import { type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName, parseSegmentName, pathIn } from '../segments/log-folder.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import { brokenPromise, findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
-import { isFileFailure, type ReadableDisk, type WornDisk } from './worn-disk.ts'
 
 /** A segment of which nothing can be had, as its name describes it. */
 export type UnreadableSegment = { readonly seq: number; readonly baseLsn: number }
@@ -28,7 +28,7 @@ export type LogSurvey = {
 }
 
 type Gathering = {
-  readonly disk: ReadableDisk
+  readonly disk: Disk
   readonly dir: string
   readonly manifest: ManifestReading
   /** Files both copies of whose header are damaged. */
@@ -44,7 +44,7 @@ type Gathering = {
  * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a header of a newer version; DiskError when it is not one
  * file that fails.
  */
-export const surveyLog = (disk: WornDisk, dir: string): LogSurvey => {
+export const surveyLog = (disk: Disk, dir: string): LogSurvey => {
   const damage: Damage[] = []
   // The MANIFEST first: a log that is being written names a segment only when it is there.
   const manifest = surveyManifest(disk, dir, damage)
@@ -69,20 +69,12 @@ export const surveyLog = (disk: WornDisk, dir: string): LogSurvey => {
   return { manifest, segments, unreadable, vanished, damage, remarks }
 }
 
-const surveyManifest = (disk: WornDisk, dir: string, damage: Damage[]): ManifestReading => {
+const surveyManifest = (disk: Disk, dir: string, damage: Damage[]): ManifestReading => {
   const none = { manifest: undefined, exists: true, whole: false, damagedSlots: 2 } as const
   const obstacle = obstacleAt(disk, dir, manifestName)
   if (obstacle === 'gone') return { ...none, exists: false, damagedSlots: 0 }
   try {
-    if (obstacle === undefined) {
-      const reading = readManifest(disk, dir)
-      for (const { offset, bytes } of disk.unreadable(pathIn(dir, manifestName)))
-        damage.push({
-          ...damageOf(manifestName, 1, `the disk cannot read ${bytes} bytes here`),
-          offset,
-        })
-      return reading
-    }
+    if (obstacle === undefined) return readManifest(disk, dir)
     damage.push(damageOf(manifestName, 1, obstacle))
   } catch (error) {
     if (!isFileFailure(error) && !isKeelsonError(error, 'CORRUPT')) throw error
@@ -92,7 +84,7 @@ const surveyManifest = (disk: WornDisk, dir: string, damage: Damage[]): Manifest
 }
 
 /** Why what stands under a name is no file that can be opened; `gone` when nothing does. */
-const obstacleAt = (disk: ReadableDisk, dir: string, name: string): string | undefined => {
+const obstacleAt = (disk: Disk, dir: string, name: string): string | undefined => {
   const kind = disk.entry(pathIn(dir, name))?.kind
   if (kind === 'file') return undefined
   if (kind === 'folder') return 'it is a folder, and should be a file'

@@ -3,8 +3,9 @@
  * the first damage, this goes on behind it and lists all of it, with the LSNs that are proven to be lost. Changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
+import { isFileFailure } from '../disk/disk-failure.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
+import type { Disk } from '../ports/disk.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import { otherThanShown } from '../recovery/frame-mark.ts'
 import { pathIn } from '../segments/log-folder.ts'
@@ -12,8 +13,7 @@ import type { SegmentEntry } from '../segments/segment-chain.ts'
 import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
 import { type LogSurvey, surveyLog } from './log-survey.ts'
-import { mapSegment, type SegmentMap } from './segment-map.ts'
-import { WornDisk } from './worn-disk.ts'
+import { emptyMap, mapSegment, type SegmentMap } from './segment-map.ts'
 
 /** How far it is, in bytes of segments. */
 export type LogProgress = {
@@ -52,29 +52,28 @@ export function* verifying(
 ): Generator<LogProgress, LogVerification> {
   if (disk.entry(dir)?.kind !== 'folder')
     throw new KeelsonError('NO_SEGMENTS', 'There is no log here', { details: { dir } })
-  const worn = new WornDisk(disk)
   for (let left = surveysMax; ; left--) {
-    const survey = surveyLog(worn, dir)
+    const survey = surveyLog(disk, dir)
     const mayRepeat = knowledge.isLive && left > 0
     if (mayRepeat && survey.vanished.length > 0) continue
-    const surveys = yield* mapFiles(worn, dir, survey, knowledge)
+    const surveys = yield* mapFiles(disk, dir, survey, knowledge)
     const isGone = surveys.length === 0 && survey.segments.length > 0
     if (mayRepeat && isGone) continue
     const isReleased = surveys.length < survey.segments.length
     const listed = isReleased ? without(survey, surveys) : survey
-    const { evidence, remarks } = whatIsShown(worn, dir, listed, knowledge)
+    const { evidence, remarks } = whatIsShown(disk, dir, listed, knowledge)
     const held = { ...listed, remarks: [...listed.remarks, ...remarks] }
     const known = { ...knowledge, evidence, ...(isReleased ? { heldFrom: nowhere } : {}) }
     const strangers = strangersIn(held, surveys)
     if (strangers.size === 0) return judgeLog(held, surveys, known)
-    const own = yield* withoutStrangers(worn, dir, surveys, strangers)
+    const own = yield* withoutStrangers(disk, dir, surveys, strangers)
     return judgeLog(withStrangers(held, strangers), own, known)
   }
 }
 
 /** All evidence there is. What a projection of another log or timeline shows is none, and remarked on. */
 const whatIsShown = (
-  disk: WornDisk,
+  disk: Disk,
   dir: string,
   { segments }: LogSurvey,
   { shown, evidence = [] }: LogKnowledge,
@@ -86,7 +85,7 @@ const whatIsShown = (
 }
 
 function* mapFiles(
-  disk: WornDisk,
+  disk: Disk,
   dir: string,
   { segments }: LogSurvey,
   knowledge: LogKnowledge,
@@ -126,7 +125,7 @@ const without = (survey: LogSurvey, surveys: readonly SegmentSurvey[]): LogSurve
 
 /** Segments of this log, read without what a stranger says of their ends. */
 function* withoutStrangers(
-  disk: WornDisk,
+  disk: Disk,
   dir: string,
   surveys: readonly SegmentSurvey[],
   strangers: ReadonlySet<SegmentSurvey>,
@@ -170,9 +169,12 @@ const withStrangers = (survey: LogSurvey, strangers: ReadonlySet<SegmentSurvey>)
   }
 }
 
-/** A segment with a successor ends where that says it does, and nowhere else; `undefined` when it was released meanwhile. */
+/**
+ * Maps a segment up to where its successor says that it ends; `undefined` when it was released meanwhile. A file that
+ * the disk cannot read maps as empty, with the failure.
+ */
 function* mapFile(
-  disk: WornDisk,
+  disk: Disk,
   dir: string,
   segment: SegmentEntry,
   next: SegmentEntry | undefined,
@@ -183,33 +185,27 @@ function* mapFile(
   const declared = next && next.header.prev.seq === header.seq ? next.header.prev : undefined
   const limit = Math.min(size, declared?.endOffset ?? size)
   const isReleased = () => isLive && !disk.entry(path)
+  const start = segmentStart(header)
   if (isReleased()) return undefined
-  const file = openUnless(disk, path, isReleased)
-  if (!file) return undefined
   try {
-    const read = () => mapSegment(file, header, segmentStart(header), limit)
-    let map = yield* read()
-    if (isLive && !next && map.holes.length > 0) map = settled(map, yield* read())
-    // A file that is released becomes another segment; under its name it is still itself.
-    if (isReleased()) return undefined
-    const isShort = declared !== undefined && map.end.lsn < declared.lastLsn
-    const runsOver = isShort && new FrameCursor(file, header, map.end, size).next() !== undefined
-    return { segment, declared, map, unreadable: disk.unreadable(path), runsOver }
-  } finally {
-    file.close()
-  }
-}
-
-const openUnless = (
-  disk: WornDisk,
-  path: string,
-  isReleased: () => boolean,
-): DiskFile | undefined => {
-  try {
-    return disk.open(path)
+    const file = disk.open(path, 'read')
+    try {
+      const read = () => mapSegment(file, header, start, limit)
+      let map = yield* read()
+      if (isLive && !next && map.holes.length > 0) map = settled(map, yield* read())
+      // A file that is released becomes another segment; under its name it is still itself.
+      if (isReleased()) return undefined
+      const isShort = declared !== undefined && map.end.lsn < declared.lastLsn
+      const runsOver = isShort && new FrameCursor(file, header, map.end, size).next() !== undefined
+      return { segment, declared, map, runsOver }
+    } finally {
+      file.close()
+    }
   } catch (error) {
     if (isReleased()) return undefined
-    throw error
+    if (!isFileFailure(error)) throw error
+    const failure = `the disk cannot read it (${error.code})`
+    return { segment, declared, map: emptyMap(start), failure, runsOver: false }
   }
 }
 

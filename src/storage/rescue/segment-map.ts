@@ -67,6 +67,20 @@ export type SegmentMap = {
   readonly hasBytesBehind: boolean
 }
 
+/** The map of a segment that begins at `start`, and of which nothing is known. */
+export const emptyMap = (start: FrameEnd): SegmentMap => ({
+  runs: [],
+  holes: [],
+  unreadable: [],
+  lostBefore: [],
+  provenLsn: 0,
+  checkpointLsn: 0,
+  lastTime: 0,
+  end: start,
+  mark: 'none',
+  hasBytesBehind: false,
+})
+
 /** After so many bytes of frames the mapping pauses. */
 const pauseBytes = 4 * 1024 * 1024
 

@@ -1,10 +1,10 @@
-/** What goes along with a salvaged log is copied as far as the disk reads it, and what it does not give is told. */
+/** Files beside a salvaged log are copied as far as the disk reads them; what it cannot read is named. */
 import { expect, test } from 'vitest'
 import { DiskError } from '../../../src/storage/ports/disk.ts'
 import { copyingFolder } from '../../../src/storage/rescue/folder-copy.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-import { withBadSectors, withKinds } from '../../support/bad-sectors.ts'
 import { runToEnd } from '../../support/logs.ts'
+import { plainDisk, withBadByte, withKinds } from '../../support/odd-files.ts'
 
 /** Bytes that say where they stand. */
 const bytesOf = (length: number): Uint8Array =>
@@ -40,22 +40,18 @@ test('a copy is equal and durable, inner folders included', () => {
   expect(disk.contents('/to/copy/c')).toHaveLength(0)
 })
 
-test('a sector that cannot be read costs itself alone, and is told', () => {
+test('a file that cannot be read is copied up to there and named, and the next ones follow', () => {
   const disk = filled()
-  const bad = withBadSectors(disk, [
-    { path: '/from/a', from: 1_050_000, to: 1_050_001 },
-    { path: '/from/inner/b', from: 600, to: 601 },
-  ])
-  const sector = Math.floor(1_050_000 / 512) * 512
+  const bad = withBadByte(disk, '/from/a', 1_050_000)
 
   expect(runToEnd(copyingFolder(bad, '/from', '/to/copy'))).toEqual([
-    { file: '/from/a', offset: sector, evidence: 'the disk cannot read 512 bytes here' },
-    { file: '/from/inner/b', offset: 512, evidence: 'the disk cannot read 512 bytes here' },
+    { file: '/from/a', offset: 1024 * 1024, evidence: 'the disk cannot read it (EIO)' },
   ])
 
-  const expected = Buffer.from(large).fill(0xff, sector, sector + 512)
-  expect(Buffer.compare(disk.contents('/to/copy/a'), expected)).toBe(0)
-  expect(disk.contents('/to/copy/inner/b').subarray(0, 512)).toEqual(bytesOf(900).subarray(0, 512))
+  disk.crash()
+  const begun = large.subarray(0, 1024 * 1024)
+  expect(Buffer.compare(disk.contents('/to/copy/a'), begun)).toBe(0)
+  expect(Buffer.compare(disk.contents('/to/copy/inner/b'), bytesOf(900))).toBe(0)
 })
 
 test('what cannot be opened, and what is no file, is told and passed over', () => {
@@ -75,7 +71,7 @@ test('what cannot be opened, and what is no file, is told and passed over', () =
 test('a folder that cannot be listed is told as a whole', () => {
   const disk = filled()
   const bad = {
-    ...withBadSectors(disk, []),
+    ...plainDisk(disk),
     list: (path: string) => {
       if (path === '/from/inner') throw new DiskError('EIO', 'list', path)
       return disk.list(path)

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import type { LogVerification } from '../../../src/storage/rescue/log-judgement.ts'
 import { verifying } from '../../../src/storage/rescue/log-verification.ts'
-import { withBadSectors } from '../../support/bad-sectors.ts'
 import { commit, dir, type LogWorld, newWorld, payload, segmentsOn } from '../../support/logs.ts'
+import { plainDisk } from '../../support/odd-files.ts'
 
 /** Two frames of 900 bytes a segment and more; nobody has projected or checkpointed anything. */
 const logOf = (frames: number): LogWorld => {
@@ -61,7 +61,7 @@ describe('verifying a living log', () => {
 
   test('looks again when a segment that was listed is gone', () => {
     const world = logOf(24)
-    const log = withBadSectors(world.disk, [])
+    const log = plainDisk(world.disk)
     const kept = firstLsnOf(segmentsOn(world.disk)[2])
     let listed = 0
     const disk = {

@@ -1,12 +1,12 @@
-/** Looking into a log, and saving it, on a disk that cannot read all of it: what salvage is for. */
+/** A log on a disk that cannot read one of its files: verify, dump and salvage name it, and go on with the others. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
 import { dumping } from '../../../src/storage/rescue/log-dump.ts'
 import { salvaging } from '../../../src/storage/rescue/log-salvage.ts'
 import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
-import { withBadSectors, withKinds } from '../../support/bad-sectors.ts'
 import { crashedLogOf, dir, newestOn, runToEnd, segmentsOn } from '../../support/logs.ts'
+import { withBadByte, withKinds } from '../../support/odd-files.ts'
 
 const to = '/rescued/wal'
 
@@ -19,48 +19,45 @@ const salvage = (disk: Disk) => {
   return { found, salvaged: done, made: verifyLog(disk, to) }
 }
 
-describe('a sector that cannot be read', () => {
-  test('costs the frames that lie in it, and verifying goes on behind it', () => {
-    const { disk } = crashedLogOf(12)
-    const path = segmentsOn(disk)[0] ?? ''
-    const whole = verifyLog(disk, dir).frames
-    const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
+describe('a file of which a byte cannot be read', () => {
+  const bad = 4096 + 1024
 
-    const found = verifyLog(bad, dir)
+  test('costs what it held, and verifying goes on behind it', () => {
+    const { disk } = crashedLogOf(15)
+    const [, path = '', third = ''] = segmentsOn(disk)
+    const [base, next] = [path, third].map((each) => Number.parseInt(nameOf(each), 16))
+    const last = verifyLog(disk, dir).lastLsn
 
-    expect(found).toMatchObject({
-      verdict: 'corrupt',
-      lost: [{ from: 3, to: 4 }],
-      frames: whole - 2,
-    })
+    const found = verifyLog(withBadByte(disk, path, bad), dir)
+
+    const lost = [{ from: base, to: Number(next) - 1 }]
+    expect(found).toMatchObject({ verdict: 'corrupt', lost, lastLsn: last })
     expect(found.damage).toContainEqual({
       file: nameOf(path),
-      offset: 5120,
-      lsn: 3,
-      evidence: expect.stringContaining('cannot read 512 bytes'),
+      offset: 0,
+      lsn: base,
+      evidence: 'the disk cannot read it (EIO)',
     })
   })
 
   test('costs no more in what is salvaged, and the rest of the log reads back', () => {
-    const { disk } = crashedLogOf(12)
-    const path = segmentsOn(disk)[0] ?? ''
-    const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
+    const { disk } = crashedLogOf(15)
+    const [, path = ''] = segmentsOn(disk)
 
-    const { salvaged, made } = salvage(bad)
+    const { found, salvaged, made } = salvage(withBadByte(disk, path, bad))
 
-    expect(salvaged.lost).toEqual([{ from: 3, to: 4 }])
-    expect(made).toMatchObject({ verdict: 'clean', lostBefore: [{ from: 3, to: 4 }] })
+    expect(salvaged.lost).toEqual(found.lost)
+    expect(made).toMatchObject({ verdict: 'clean', lostBefore: found.lost })
     expect(made.lastLsn).toBe(salvaged.lastLsn)
   })
 
-  test('is damage wherever it lies, in any file of the log, and verifying never ends there', () => {
+  test('is damage wherever the byte is, in any file of the log, and verifying never ends there', () => {
     const { disk } = crashedLogOf(9)
     for (const name of disk.list(dir).filter((each) => each !== 'LOCK')) {
       const path = `${dir}/${name}`
       const size = disk.entry(path)?.size ?? 0
       for (let at = 0; at < size; at += 512) {
-        const bad = withBadSectors(disk, [{ path, from: at, to: at + 512 }])
-        const found = verifyLog(bad, dir, { heldFrom: 1 })
+        const found = verifyLog(withBadByte(disk, path, at), dir, { heldFrom: 1 })
         const isNamed = found.damage.some((each) => each.file === name)
         if (found.verdict !== 'corrupt' || !isNamed)
           expect.fail(`${name} ${at}: ${JSON.stringify({ ...found, good: undefined })}`)
@@ -68,22 +65,28 @@ describe('a sector that cannot be read', () => {
     }
   })
 
-  test('behind the last frame leaves in doubt whether frames stood there', () => {
-    const { disk } = crashedLogOf(3)
+  test('leaves in doubt how far the log went when it is the newest', () => {
+    const { disk } = crashedLogOf(15)
     const path = newestOn(disk)
-    const bad = withBadSectors(disk, [{ path, from: 4096 + 3 * 1024, to: 4096 + 4 * 1024 }])
+    const base = Number.parseInt(nameOf(path), 16)
 
-    expect(verifyLog(bad, dir)).toMatchObject({ verdict: 'corrupt', doubtFrom: 7, lastLsn: 6 })
+    const found = verifyLog(withBadByte(disk, path, bad), dir)
+
+    expect(found).toMatchObject({ verdict: 'corrupt', doubtFrom: base })
+    expect(found.damage).toHaveLength(1)
   })
 
-  test('does not keep a dump from what stands behind it', () => {
-    const { disk } = crashedLogOf(3)
-    const path = newestOn(disk)
-    const bad = withBadSectors(disk, [{ path, from: 4096 + 1024, to: 4096 + 1025 }])
+  test('does not keep a dump from the files behind it', () => {
+    const { disk } = crashedLogOf(15)
+    const [, path = '', third = ''] = segmentsOn(disk)
+    const next = Number.parseInt(nameOf(third), 16)
 
-    const lsns = [...dumping(bad, dir)].flatMap((each) => (each.kind === 'frame' ? each.lsn : []))
+    const records = [...dumping(withBadByte(disk, path, bad), dir)]
 
-    expect(lsns).toEqual([1, 2, 5, 6])
+    const lsns = records.flatMap((each) => (each.kind === 'frame' ? each.lsn : []))
+    expect(lsns).toContain(next)
+    const damage = records.filter((each) => each.kind === 'damage')
+    expect(damage).toMatchObject([{ file: nameOf(path), evidence: expect.stringMatching(/EIO/) }])
   })
 })
 
