@@ -20,7 +20,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     blobs: ['bytes', 'ports', 'segments', 'values'],
     commands: ['bytes', 'ports', 'values'],
     lmdb: ['bytes', 'ports', 'frames', 'values'],
-    recovery: ['bytes', 'ports', 'frames', 'segments'],
+    recovery: ['bytes', 'ports', 'frames', 'segments', 'commands'],
     log: ['ports', 'frames', 'segments', 'lmdb', 'recovery'],
     rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],

@@ -160,7 +160,12 @@ export class ShardFiles {
       options: this.parts.logOptions,
       evidence: this.#callersEvidence(),
       // Until there is an archive the log is all there is: it must be whole, and readable from where the projection ends.
-      needs: { heldFrom: 1, readFrom: 1, ...(position ? { shown: position } : {}) },
+      needs: {
+        heldFrom: 1,
+        readFrom: 1,
+        holdsUnits: true,
+        ...(position ? { shown: position } : {}),
+      },
       ...(this.#lock === undefined ? {} : { lock: this.#lock }),
     })
     this.#lock = inspection.lock

@@ -1,5 +1,5 @@
 /** Reads the units of a DATA frame's payload; `command-encoding.ts` writes them. Strict: only those bytes are read. Pure. */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { readUtf8 } from '../bytes/utf8.ts'
 import { isValueTag, type StoredValue } from '../ports/projection-store.ts'
 import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
@@ -41,6 +41,17 @@ export const decodeFrame = (bytes: Uint8Array): Frame => {
   }
   if (reader.at !== reader.end) throw reader.damaged('bytes behind the last unit')
   return { time, units }
+}
+
+/** Why the units of a DATA frame's payload cannot be read; `undefined` when they can. As `decodeFrame` throws it. */
+export const frameFault = (bytes: Uint8Array): KeelsonError | undefined => {
+  try {
+    decodeFrame(bytes)
+    return undefined
+  } catch (error) {
+    if (isKeelsonError(error)) return error
+    throw error
+  }
 }
 
 const unsupported = (what: string, code: number): KeelsonError =>

@@ -33,6 +33,8 @@ export type LogNeeds = {
   readonly readFrom: number
   /** What a projection shows. It proves that the log reached it; not when it is of another log, or another timeline of this one. */
   readonly shown?: ProjectedPosition
+  /** It is the log of a store: DATA frames that somebody will read hold units that this version can read. */
+  readonly holdsUnits?: boolean
 }
 
 /** What `inspect` found, as plain data: it goes to `open` as it is. */

@@ -44,9 +44,11 @@ const inspect = (
   if (breach)
     throw corruption({ file: breach.name, offset: 0, lsn: breach.lsn, evidence: breach.evidence })
   const other = shown && otherThanShown(disk, dir, list.segments, shown)
-  const first = firstToScan(list.segments, manifest.manifest, readFromBy(needs, other))
+  const readFrom = readFromBy(needs, other)
+  const first = firstToScan(list.segments, manifest.manifest, readFrom)
   checkLinks(disk, dir, list.segments.slice(0, first + 1))
-  const scan = scanLog(disk, dir, list.segments.slice(first))
+  const unitsFrom = needs?.holdsUnits ? readFrom : undefined
+  const scan = scanLog(disk, dir, list.segments.slice(first), unitsFrom)
   const findings: Findings = { dir, list, manifest, newest, scan }
   refuseMissingStart(findings, needs)
   const verdict = judge(findings, other ? evidence : claims)

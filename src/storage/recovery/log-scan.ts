@@ -3,7 +3,16 @@
  * earlier segment must be whole up to where its successor says it ended; where the newest ends is for recovery to judge.
  */
 
-import { frameBuffer, frameBytes, frameHeaderBytes, readFrameHeader } from '../frames/frame.ts'
+import type { KeelsonError } from '../../errors.ts'
+import { frameFault } from '../commands/command-decoding.ts'
+import {
+  type FrameHeader,
+  frameBuffer,
+  frameBytes,
+  frameHeaderBytes,
+  frameTypes,
+  readFrameHeader,
+} from '../frames/frame.ts'
 import {
   addFrame,
   FrameCursor,
@@ -42,26 +51,33 @@ export type LogScan = {
 }
 
 /**
- * Scans `segments`, of which the last is the newest, from the first on. The first damage ends it.
+ * Scans `segments`, of which the last is the newest, from the first on. The first damage ends it. DATA frames from the LSN
+ * `unitsFrom` on must hold units that this version can read.
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; DiskError.
  */
-export const scanLog = (disk: Disk, dir: string, segments: readonly SegmentEntry[]): LogScan => {
+export const scanLog = (
+  disk: Disk,
+  dir: string,
+  segments: readonly SegmentEntry[],
+  unitsFrom = Number.POSITIVE_INFINITY,
+): LogScan => {
   const newest = segments.at(-1)
   if (!newest) throw new RangeError('A scan needs a segment')
   const sealed = sealedAmong(segments).map((segment) =>
-    judged(segment, readSealed(disk, dir, segment)),
+    judged(segment, readSealed(disk, dir, segment, unitsFrom)),
   )
-  return sumUp(sealed, scanNewest(disk, dir, newest))
+  return sumUp(sealed, scanNewest(disk, dir, newest, unitsFrom))
 }
 
 const readSealed = (
   disk: Disk,
   dir: string,
   { name, header, declared }: SealedSegment,
+  unitsFrom: number,
 ): SegmentReading => {
   const file = disk.open(pathIn(dir, name), 'read')
   try {
-    return readFrames(file, header, declared.endOffset)
+    return readFrames(file, header, declared.endOffset, unitsFrom)
   } finally {
     file.close()
   }
@@ -94,8 +110,13 @@ const judged = ({ name, declared }: SealedSegment, reading: SegmentReading): Seg
   throw corruption({ file: name, offset: end.offset, lsn: end.lsn + 1, evidence })
 }
 
-const refuseUnreadable = (name: string, { end, unreadable }: SegmentReading): void => {
+const refuseUnreadable = (name: string, { end, unreadable, fault }: SegmentReading): void => {
   if (unreadable) throw unsupported(name, { offset: end.offset, ...unreadable })
+  if (!fault) return
+  const { offset, lsn, error } = fault
+  if (error.code === 'UNSUPPORTED_VERSION')
+    throw unsupported(name, { offset, lsn, ...error.details })
+  throw corruption({ file: name, offset, lsn, evidence: error.message })
 }
 
 type NewestReading = SegmentReading & { readonly tail: SegmentTail }
@@ -104,10 +125,11 @@ const scanNewest = (
   disk: Disk,
   dir: string,
   { name, header, size }: SegmentEntry,
+  unitsFrom: number,
 ): NewestReading => {
   const file = disk.open(pathIn(dir, name), 'read')
   try {
-    const reading = readFrames(file, header, size)
+    const reading = readFrames(file, header, size, unitsFrom)
     refuseUnreadable(name, reading)
     return { ...reading, tail: examineTail(file, header, reading.end, size) }
   } finally {
@@ -193,8 +215,13 @@ type SegmentReading = {
   readonly end: FrameEnd
   /** The frame behind it, when only a newer version can read that. */
   readonly unreadable?: UnreadableType
+  /** The first frame whose units cannot be read. */
+  readonly fault?: UnitFault
   readonly sums: Readonly<FrameSums>
 }
+
+/** A whole frame whose units cannot be read, and why. */
+type UnitFault = { readonly offset: number; readonly lsn: number; readonly error: KeelsonError }
 
 /** What the header of a frame from a newer version says. */
 type UnreadableType = {
@@ -224,12 +251,27 @@ const sealedAmong = (segments: readonly SegmentEntry[]): SealedSegment[] =>
  * Reads the frames of a segment that end at or before `limit`.
  * @throws DiskError.
  */
-const readFrames = (file: DiskFile, header: SegmentHeader, limit: number): SegmentReading => {
+const readFrames = (
+  file: DiskFile,
+  header: SegmentHeader,
+  limit: number,
+  unitsFrom = Number.POSITIVE_INFINITY,
+): SegmentReading => {
   const sums = noSums()
   const cursor = new FrameCursor(file, header, segmentStart(header), limit)
-  for (let frame = cursor.next(); frame; frame = cursor.next()) addFrame(sums, cursor, frame)
+  let fault: UnitFault | undefined
+  for (let frame = cursor.next(); frame; frame = cursor.next()) {
+    addFrame(sums, cursor, frame)
+    if (frame.lsn >= unitsFrom && frame.type === frameTypes.data) fault ??= unitFault(cursor, frame)
+  }
   const { end, unreadable } = cursor
-  if (!unreadable) return { end, sums }
+  const reading = { end, sums, ...(fault ? { fault } : {}) }
+  if (!unreadable) return reading
   const { lsn, type, typeVersion } = unreadable
-  return { end, sums, unreadable: { lsn, type, typeVersion } }
+  return { ...reading, unreadable: { lsn, type, typeVersion } }
+}
+
+const unitFault = (cursor: FrameCursor, frame: FrameHeader): UnitFault | undefined => {
+  const error = frameFault(cursor.payloadBytes(frame))
+  return error && { offset: cursor.frameOffset, lsn: frame.lsn, error }
 }

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { frameHeaderBytes } from '../../../src/storage/frames/frame.ts'
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
 } from '../../../src/storage/frames/segment-header.ts'
-import type { Evidence, Inspection } from '../../../src/storage/ports/log-host.ts'
+import type { Evidence, Inspection, LogNeeds } from '../../../src/storage/ports/log-host.ts'
 import { segmentName } from '../../../src/storage/segments/log-folder.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import {
@@ -20,6 +21,7 @@ import {
   payload,
   readAll,
   segmentsOn,
+  small,
 } from '../../support/logs.ts'
 
 const size = 900
@@ -333,5 +335,64 @@ describe('what a newer version wrote', () => {
     expect(report).toMatchObject({ lastLsn: 1, copiedFrames: 1 })
     expect(readAll(log)).toEqual([])
     expect(commit(log, [payload(2)]).lsns).toEqual([2])
+  })
+})
+
+describe('units of a store', () => {
+  const put = encodeFrame({
+    kind: 'put',
+    key: 'k',
+    value: { tag: 2, bytes: new Uint8Array(600) },
+    expiry: { kind: 'none' },
+  })
+  /** The put with one byte changed: its unit has another kind, or its command another code. */
+  const changed = (at: number, byte: number): Uint8Array => {
+    const bytes = put.slice()
+    bytes[at] = byte
+    return bytes
+  }
+  const unitKindAt = 8 + 2 + 4
+  const unknown = { unit: changed(unitKindAt, 77), command: changed(unitKindAt + 1, 99) }
+  const damaged = put.slice(0, unitKindAt + 3)
+
+  /** The answer of an inspection of a log with these frames, or its refusal. */
+  const inspected = (payloads: readonly Uint8Array[], needs: LogNeeds) => {
+    const world = newWorld()
+    const { log } = world.open()
+    for (const each of payloads) commit(log, [each])
+    log.handle('close', { projectedLsn: 0 })
+    const before = filesOf(world.disk)
+    try {
+      const request = { dir, options: small, evidence: [], needs }
+      return world.log().handle('inspect', request).lastLsn > 0
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error
+      return { ...error.details, code: error.code }
+    } finally {
+      expect(filesOf(world.disk)).toEqual(before)
+    }
+  }
+  const needs = { readFrom: 1, holdsUnits: true }
+
+  test.each([0, 4, 19])(
+    'that are whole are found, and one that is not is named (after %i)',
+    (before) => {
+      const puts = Array.from({ length: before }, () => put)
+      expect(inspected([...puts, put], needs)).toBe(true)
+      const lsnOf = (found: unknown) => (found as { lsn: number }).lsn
+      for (const each of Object.values(unknown)) {
+        const found = inspected([...puts, each, put], needs)
+        expect(found).toMatchObject({ code: 'UNSUPPORTED_VERSION', file: expect.any(String) })
+        expect(lsnOf(found)).toBeGreaterThan(before)
+      }
+      const found = inspected([...puts, damaged, put], needs)
+      expect(found).toMatchObject({ code: 'CORRUPT', evidence: expect.stringContaining('payload') })
+      expect(lsnOf(found)).toBeGreaterThan(before)
+    },
+  )
+
+  test('are not looked at where nobody will read them, and in a log that is used alone', () => {
+    expect(inspected([unknown.unit, put], { readFrom: 1 })).toBe(true)
+    expect(inspected([unknown.unit, put], { readFrom: 2, holdsUnits: true })).toBe(true)
   })
 })
