@@ -74,3 +74,51 @@ export class KeelsonError extends Error {
 /** Whether `error` is a `KeelsonError`, and has `code` when one is given. */
 export const isKeelsonError = (error: unknown, code?: ErrorCode): error is KeelsonError =>
   error instanceof KeelsonError && (code === undefined || error.code === code)
+
+/** Where an argument or an option stands: its name, or the names and indices that lead to it. */
+export type ArgumentPath = string | readonly (string | number)[]
+
+/** An `INVALID_ARGUMENT` for the argument at `path`. `details` has `path`, `expected` and `found`. */
+export const invalidArgument = (
+  path: ArgumentPath,
+  expected: string,
+  found: unknown,
+): KeelsonError => mismatch('INVALID_ARGUMENT', path, expected, found)
+
+/** A `CONFIG` for the option at `path`. `details` has `path`, `expected` and `found`. */
+export const configError = (path: ArgumentPath, expected: string, found: unknown): KeelsonError =>
+  mismatch('CONFIG', path, expected, found)
+
+const mismatch = (
+  code: ErrorCode,
+  path: ArgumentPath,
+  expected: string,
+  found: unknown,
+): KeelsonError => {
+  const place = typeof path === 'string' ? path : path.join('.')
+  return new KeelsonError(code, `${place}: expected ${expected}, found ${shown(found)}`, {
+    details: { path, expected, found: shown(found) },
+  })
+}
+
+/** A value in a message is cut at this length: it may be as large as a user likes. */
+const shownMax = 200
+
+/** The value as text; an object by its kind, because its own conversion may throw. */
+const shown = (found: unknown): string => {
+  if (typeof found === 'string')
+    return JSON.stringify(found.length > shownMax ? `${found.slice(0, shownMax)}…` : found)
+  if (typeof found === 'bigint') return `${found}n`
+  if (typeof found === 'function') return 'a function'
+  if (typeof found === 'object' && found !== null)
+    return Array.isArray(found) ? 'an array' : 'an object'
+  return String(found)
+}
+
+/** A failure or an exit reason as one line of text. */
+export const reasonText = (reason: unknown): string => {
+  if (reason instanceof KeelsonError) return `${reason.code}: ${reason.message}`
+  if (reason instanceof Error) return `${reason.name}: ${reason.message}`
+  if (Array.isArray(reason)) return `[${reason.map(reasonText).join(', ')}]`
+  return typeof reason === 'string' ? reason : (JSON.stringify(reason) ?? String(reason))
+}

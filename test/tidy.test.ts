@@ -127,11 +127,12 @@ describe('the sources', () => {
     expect(idle).toEqual([])
   })
 
-  test('import from another folder only its index.ts', () => {
+  test('import from another folder only its index.ts, but for the surface, which loads what it names', () => {
     const found = breaches((file) =>
       file.targets.filter(
         (target) =>
           layerOf(target) !== 'leaf' &&
+          layerOf(file.path) !== 'index' &&
           layerOf(target) !== layerOf(file.path) &&
           !/^src\/[a-z]+\/index\.ts$/.test(target),
       ),

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import { isDeepStrictEqual } from 'node:util'
-import { LmdbWriter, start, surveyTree, treeView, WalWriter } from 'keelson'
+import { start, surveyTree, treeView } from 'keelson'
 import { keyOf, loadCities } from './cities.mjs'
 import { worldMap } from './world-map.mjs'
 
@@ -85,18 +85,19 @@ try {
     `   ${whole(acknowledged.size)} acknowledged cities compared record by record in ${seconds(since)} s: ${lost.length} lost`,
   )
 
-  const writer = app.system.whereis(WalWriter.name(0))
+  const writer = app.system.whereis('wal_writer(0)')
   const written = await writeRest(app.store, cities, acknowledged, () =>
-    app.system.kill(WalWriter.name(0)),
+    app.system.kill('wal_writer(0)'),
   )
   say(
     `3  the other ${whole(written.count)} written: ${whole(written.perSecond)} acknowledged records/s`,
   )
   say(
-    `   in the middle of it wal_writer(0) ${writer} was killed; it is ${app.system.whereis(WalWriter.name(0))} now, ${written.repeated} writes were told so and repeated`,
+    `   in the middle of it wal_writer(0) ${writer} was killed; it is ${app.system.whereis('wal_writer(0)')} now, ${written.repeated} writes were told so and repeated`,
   )
 
-  const { lag } = await LmdbWriter.describe(app.system.to(LmdbWriter.name(0)))
+  const [{ appliedLsn, projectedLsn }] = app.health().shards
+  const lag = appliedLsn - projectedLsn
   since = performance.now()
   await app.control.flushAll()
   say(`   the projection was ${whole(lag)} frames behind, and took them in ${seconds(since)} s`)

@@ -19,9 +19,8 @@ export {
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'
 export * as LmdbWriter from './projection/lmdb-writer.ts'
-export { invalidArgument } from './shard/argument-check.ts'
 export { levelOf, type Settings } from './shard/settings.ts'
-export { reasonText, Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
+export { Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
 export { defaultInstance, instanceName, shardName } from './shard/shard-name.ts'
 export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
 export {

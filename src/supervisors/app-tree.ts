@@ -2,6 +2,7 @@
  * Supervision trees as data: `supervisor('app', { … }, [worker('counter', './counter.ts', { … })])`. Written in a
  * configuration file, handed to `start`, or to `startSupervisor`; checked whole before anything starts. Pure.
  */
+import { configError } from '../errors.ts'
 import {
   type AutoShutdown,
   type ChildrenFault,
@@ -16,7 +17,6 @@ import {
   type Strategy,
   type Via,
 } from '../runtime/index.ts'
-import { configError } from './config-error.ts'
 
 /** How a worker is run. */
 export type WorkerOptions<A = unknown> = {

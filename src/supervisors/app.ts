@@ -6,14 +6,12 @@ import {
   type BatcherHandle,
   type ControlHandle,
   flushWindows,
-  invalidArgument,
   levelOf,
-  reasonText,
   type Shard,
   type ShardPhase,
   type Store,
 } from '../actors/index.ts'
-import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../errors.ts'
 import {
   type ExitReason,
   type Name,

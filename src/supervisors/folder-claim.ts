@@ -3,8 +3,10 @@
  * and its creation, in an order that a crash can interrupt anywhere: LOCK, the shards' logs, `keelson.json` last. What fails
  * leaves an old folder as it was, but for LOCK, and of a new one nothing.
  */
+
 import { dirname, join } from 'node:path'
 import type { Clock } from '../clock.ts'
+import { configError } from '../errors.ts'
 import {
   type DataFolderFacts,
   type Disk,
@@ -18,7 +20,6 @@ import {
   shardsPresent,
   writeDataFolder,
 } from '../storage/index.ts'
-import { configError } from './config-error.ts'
 
 /** A folder that is ours until `release`. */
 export type FolderClaim = {

@@ -13,7 +13,6 @@ export {
   worker,
 } from './app-tree.ts'
 export { registeredName, startChild, startDynamicChild, startSupervisor } from './child-tree.ts'
-export { configError } from './config-error.ts'
 export { type Ports, startInstance } from './instance.ts'
 export { treeNames } from './instance-tree.ts'
 export { loadModule } from './module-loader.ts'

@@ -12,13 +12,12 @@ import {
   Expirer,
   instanceName,
   LmdbWriter,
-  reasonText,
   type Shard,
   shardName,
   tell,
   WalWriter,
 } from '../actors/index.ts'
-import { KeelsonError } from '../errors.ts'
+import { KeelsonError, reasonText } from '../errors.ts'
 import {
   type ChildSpec,
   type Name,

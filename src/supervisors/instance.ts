@@ -14,7 +14,7 @@ import {
   WriteWindows,
 } from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
-import { isKeelsonError, KeelsonError } from '../errors.ts'
+import { configError, isKeelsonError, KeelsonError } from '../errors.ts'
 import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'
 import {
   type BlobHostFactory,
@@ -27,7 +27,6 @@ import {
 import { App, closeShards } from './app.ts'
 import { type AppTree, mapModules } from './app-tree.ts'
 import { registeredName } from './child-tree.ts'
-import { configError } from './config-error.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
 import { instanceTree, reopen, treeNames } from './instance-tree.ts'
 import { loadedServer } from './module-loader.ts'

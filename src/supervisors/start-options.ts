@@ -1,4 +1,5 @@
 /** The options of `start`: their meaning, their defaults, and the check that everything else relies on. Pure. */
+
 import {
   isWindow,
   namespaceFault,
@@ -6,9 +7,9 @@ import {
   windowMsMax,
   windowsMax,
 } from '../actors/index.ts'
+import { configError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import { type AppTree, checkAppTree } from './app-tree.ts'
-import { configError } from './config-error.ts'
 
 // The options of `start` that are tables, checked: positions, and windows of namespaces. Pure.
 

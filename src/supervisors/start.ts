@@ -1,15 +1,11 @@
-/** `start`: an instance on the machine's own disk, threads and clock. */
+/**
+ * `start`: an instance on the machine's own disk, threads and clock. What an instance is made of is loaded here, so that a
+ * program which imports Keelson for its actors alone does not load the storage.
+ */
+
 import { systemClock } from '../clock.ts'
-import {
-  lmdbProjections,
-  nodeDisk,
-  threadBlobHost,
-  threadLogHost,
-  threadProjectionWriters,
-} from '../storage/index.ts'
+import { configError } from '../errors.ts'
 import type { App } from './app.ts'
-import { configError } from './config-error.ts'
-import { startInstance } from './instance.ts'
 import type { StartOptions } from './start-options.ts'
 
 /**
@@ -21,17 +17,7 @@ import type { StartOptions } from './start-options.ts'
 export const start = async (options: StartOptions): Promise<App> => {
   if (process.platform !== 'linux' && process.platform !== 'darwin')
     throw configError('platform', 'linux or darwin', process.platform)
-  const disk = nodeDisk()
-  const makeWriter = threadProjectionWriters()
-  return startInstance(options, {
-    disk,
-    clock: options?.system?.clock ?? systemClock(),
-    makeHost: threadLogHost,
-    makeBlobHost: threadBlobHost,
-    projectionsOn: (host) =>
-      lmdbProjections(disk, (dir) => host.run('examineProjection', { dir }), {
-        clock: systemClock(),
-        ...(makeWriter && { makeWriter }),
-      }),
-  })
+  const { startInstance } = await import('./instance.ts')
+  const { machinePorts } = await import('./machine-ports.ts')
+  return startInstance(options, await machinePorts(options?.system?.clock ?? systemClock()))
 }

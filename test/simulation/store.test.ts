@@ -4,10 +4,12 @@
  *
  * `KEELSON_SEEDS=5000 npx vitest run test/simulation`; one failing world: `KEELSON_SEED=123 …`.
  */
+
 import { describe, expect, test } from 'vitest'
-import { Applier, Control, LmdbWriter, reasonText, WalWriter } from '../../src/actors/index.ts'
+import { Applier, Control, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import type { KeelsonError } from '../../src/errors.ts'
+import { reasonText } from '../../src/errors.ts'
 import type { App } from '../../src/supervisors/index.ts'
 import { machine } from '../support/simulated-instance.ts'
 import { countOf } from '../support/tier.ts'

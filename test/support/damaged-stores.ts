@@ -6,6 +6,7 @@ import { expect } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import { crc32 } from '../../src/storage/bytes/crc32.ts'
 import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
+import { loadLmdb } from '../../src/storage/lmdb/lmdb-environment.ts'
 import { examineProjection } from '../../src/storage/lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../../src/storage/lmdb/lmdb-projection-store.ts'
 import type { Row, RowChange } from '../../src/storage/ports/projection-store.ts'
@@ -59,7 +60,8 @@ const randomChange = (random: () => number, shape: Shape): RowChange => {
 const build = async (folder: string, name: string, shapes: readonly Shape[]): Promise<Store> => {
   const dir = join(folder, name)
   const random = seededRandom(seed)
-  const store = lmdbProjections(nodeDisk(), () => Promise.reject(new Error('not used'))).open(dir)
+  const examine = () => Promise.reject(new Error('not used'))
+  const store = lmdbProjections(await loadLmdb(), nodeDisk(), examine).open(dir)
   const model = new Map<string, Row>()
   const expected: Store['expected'] = {}
   const commits = shapes.flatMap((shape) => Array.from({ length: shape.commits }, () => shape))

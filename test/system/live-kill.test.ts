@@ -1,13 +1,5 @@
 /** Actors killed under load in a running instance: the built package, real threads, real files. */
-import {
-  type App,
-  Applier,
-  type KeelsonError,
-  LmdbWriter,
-  start,
-  surveyTree,
-  WalWriter,
-} from 'keelson'
+import { type App, type KeelsonError, name as nameOf, start, surveyTree } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { tempFolder } from '../support/temp-folder.ts'
 
@@ -33,9 +25,9 @@ const load = async (app: App, count: number, onPut: (at: number) => void) => {
 }
 
 describe.each([
-  ['wal_writer(0)', WalWriter.name(0), ['wal_writer(0)', 'applier(0)', 'lmdb_writer(0)']],
-  ['applier(0)', Applier.name(0), ['applier(0)', 'lmdb_writer(0)']],
-  ['lmdb_writer(0)', LmdbWriter.name(0), ['lmdb_writer(0)']],
+  ['wal_writer(0)', nameOf('wal_writer(0)'), ['wal_writer(0)', 'applier(0)', 'lmdb_writer(0)']],
+  ['applier(0)', nameOf('applier(0)'), ['applier(0)', 'lmdb_writer(0)']],
+  ['lmdb_writer(0)', nameOf('lmdb_writer(0)'), ['lmdb_writer(0)']],
 ] as const)('%s, killed under load', (_, name, restarted) => {
   test('D23 E31 E55 comes back with those behind it in order; each caller gets its ack or a typed error, and the store goes on', async () => {
     const app = await start({ dir: tempFolder() })

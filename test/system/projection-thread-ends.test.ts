@@ -13,9 +13,10 @@ const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.
 /** A module that opens a store in `dir`, which is the program's first argument, as `store`, and can `commit(lsn)` 5,000 rows. */
 const preamble = `
   import { isMainThread, Worker } from 'node:worker_threads'
-  import { lmdbProjections, nodeDisk, threadProjectionWriters } from ${JSON.stringify(built)}
+  import { lmdbProjections, loadLmdb, nodeDisk, threadProjectionWriters } from ${JSON.stringify(built)}
   const makeWriter = threadProjectionWriters()
-  const opening = () => lmdbProjections(nodeDisk(), () => undefined, makeWriter && { makeWriter }).open(process.argv[1])
+  const openDatabase = await loadLmdb()
+  const opening = () => lmdbProjections(openDatabase, nodeDisk(), () => undefined, makeWriter && { makeWriter }).open(process.argv[1])
   const row = (lsn) => ({ value: { tag: 1, bytes: Buffer.alloc(64, lsn) }, expiresAt: 0 })
   const commitTo = (store) => (lsn) =>
     store.commit(

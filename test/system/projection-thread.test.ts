@@ -11,13 +11,14 @@ import { tempFolder } from '../support/temp-folder.ts'
 
 const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href
 const storage = (await import(built)) as typeof Storage
+const openDatabase = await storage.loadLmdb()
 
 const projectionsOnThreads = (mapBytes = 2 ** 36) => {
   const disk = storage.nodeDisk()
   const makeWriter = storage.threadProjectionWriters()
   if (!makeWriter) throw new Error('this is no main thread')
   const examine = async (dir: string) => storage.examineProjection(disk, dir)
-  return storage.lmdbProjections(disk, examine, { makeWriter, mapBytes })
+  return storage.lmdbProjections(openDatabase, disk, examine, { makeWriter, mapBytes })
 }
 
 projectionStoreContract('LMDB with a thread that commits', () => {

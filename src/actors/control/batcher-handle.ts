@@ -1,6 +1,7 @@
 /** `app.batcher`: the windows of an instance, looked at and changed while it runs. */
+import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { WriteWindows } from '../shard/write-windows.ts'
 import { flushWindows } from './write-pause.ts'

@@ -2,10 +2,9 @@
  * `app.control`: what the holder of an instance may ask of its shards. The `All` forms work on every shard side by side
  * and resolve to each shard's outcome; they reject only when nothing could be asked.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
 import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
-import { invalidArgument } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as Control from './control.ts'
 import {

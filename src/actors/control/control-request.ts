@@ -1,6 +1,7 @@
 /** What control is asked for, checked: options of callers with every default filled in. Pure. */
+import { invalidArgument } from '../../errors.ts'
 import { isRef, type Ref } from '../../runtime/index.ts'
-import { checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
 
 /** Options of every control call. */
 export type ControlOptions = {

@@ -6,7 +6,7 @@
  * A full disk is a state (`degraded`, tried again with back-off), not a crash. A suspension lives in the `Shard`
  * value: no restart of this process ends it.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   call,
   type GenServer,
@@ -29,7 +29,7 @@ import {
   isSettled,
   isText,
 } from '../shard/payload-check.ts'
-import { reasonText, type Shard } from '../shard/shard.ts'
+import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { isHeard, tell } from '../shard/storage-events.ts'
 import * as Applier from './applier.ts'

@@ -1,7 +1,7 @@
 /** The projection's writer as people look at it, made from its state. */
 
-import { KeelsonError } from '../../errors.ts'
-import { reasonText, type Shard, type Suspension } from '../shard/shard.ts'
+import { KeelsonError, reasonText } from '../../errors.ts'
+import type { Shard, Suspension } from '../shard/shard.ts'
 import type * as Applier from './applier.ts'
 import { type ProjectionFeed, retryDelayMs } from './projection-feed.ts'
 

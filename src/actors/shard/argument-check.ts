@@ -1,5 +1,5 @@
-/** How a wrong argument is refused: where it stands, what was expected, what was found. Pure. */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+/** The checks of arguments that writes have in common. Pure. */
+import { type ArgumentPath, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   checkKey,
   encodeValue,
@@ -9,30 +9,6 @@ import {
   type StoredValue,
   utf8Length,
 } from '../../storage/index.ts'
-
-/** The way to an argument: its name, or names and indices from an argument down. */
-export type ArgumentPath = string | readonly (string | number)[]
-
-/** An `INVALID_ARGUMENT` with `details.path`, `details.expected` and `details.found`. */
-export const invalidArgument = (
-  path: ArgumentPath,
-  expected: string,
-  found: unknown,
-): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${placeOf(path)} must be ${expected}.`, {
-    details: { path, expected, found: shown(found) },
-  })
-
-const placeOf = (path: ArgumentPath): string => (typeof path === 'string' ? path : path.join('.'))
-
-/** What was found, as text; an object without one (of no prototype, say) is told by its kind. */
-const shown = (found: unknown): string => {
-  try {
-    return String(found)
-  } catch {
-    return typeof found
-  }
-}
 
 /** Refuses what is no object, and options of other names. @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkOptionNames = (options: unknown, names: readonly string[]): void => {

@@ -4,7 +4,7 @@
  * here it does with its signal: a killed one's pending code is cut off from the shard as it is from the world.
  */
 import type { Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, reasonText } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
 import {
   type BlobHostFactory,
@@ -283,11 +283,3 @@ const blobsOf = (parts: ShardParts, unitMax: number): ShardBlobs => {
 
 /** What a frame needs beside the value of its one command: its heads, a key, a field, an owner. */
 const frameRoom = 4_096
-
-/** A reason as one line for people. */
-export const reasonText = (reason: unknown): string => {
-  if (reason instanceof KeelsonError) return `${reason.code}: ${reason.message}`
-  if (reason instanceof Error) return `${reason.name}: ${reason.message}`
-  if (Array.isArray(reason)) return `[${reason.map(reasonText).join(', ')}]`
-  return typeof reason === 'string' ? reason : (JSON.stringify(reason) ?? String(reason))
-}

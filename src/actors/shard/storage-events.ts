@@ -1,6 +1,7 @@
 /** What storage tells on the event bus of its System: one object an event, with who, where and when. */
+import { reasonText } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
-import { reasonText, type Shard } from './shard.ts'
+import type { Shard } from './shard.ts'
 
 /** Where and when. `at` in ms since 1970. */
 export type ShardFacts = { readonly instance: string; readonly shard: number; readonly at: number }

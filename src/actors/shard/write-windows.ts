@@ -2,8 +2,8 @@
  * Windows of namespaces: how long a namespace's writes may wait for others to share a frame with. One table an instance, from
  * its options, changed while it runs; it outlives every actor, and is gone with the process.
  */
+import { invalidArgument } from '../../errors.ts'
 import { rootNamespace } from '../../storage/index.ts'
-import { invalidArgument } from './argument-check.ts'
 
 /** The longest window, in ms: far below the deadline of a call. */
 export const windowMsMax = 10_000

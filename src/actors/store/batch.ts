@@ -3,7 +3,7 @@
  * effects of those before it. Every call checks its arguments, encodes its values, adds one command and
  * returns the batch. Nothing is written before `commit`.
  */
-import { invalidArgument } from '../shard/argument-check.ts'
+import { invalidArgument } from '../../errors.ts'
 import {
   checkTerms,
   type LockTerms,

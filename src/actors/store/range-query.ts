@@ -1,8 +1,8 @@
 /** The options of a range, checked, and the cursor that continues after a page. Pure. */
 import { createHash } from 'node:crypto'
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { checkKey, compareKeys, type RowRange } from '../../storage/index.ts'
-import { checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
 
 /** The options of a range: at most one lower and one upper bound; `prefix` narrows them further. */
 export type RangeOptions = {

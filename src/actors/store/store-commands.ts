@@ -3,14 +3,15 @@
  * a write starts. A refusal here leaves nothing behind. The store and its batches share these functions.
  * Pure.
  */
+
 import { types } from 'node:util'
+import { invalidArgument } from '../../errors.ts'
 import { type Command, encodeValue, type PutEntry, type StoredValue } from '../../storage/index.ts'
 import {
   checkedField,
   checkedKey,
   checkedNamespace,
   checkedOwner,
-  invalidArgument,
   listOf,
   pairOf,
   storedValue,

@@ -2,8 +2,8 @@
  * The store: keys and values over all shards. A write checks its arguments, encodes its values once and
  * picks its shard. It resolves when its frame is durable and visible. `StoreReader` has the reads.
  */
+import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { invalidArgument } from '../shard/argument-check.ts'
 import { KeyPlacement } from '../shard/key-placement.ts'
 import type { Shard } from '../shard/shard.ts'
 import type {

@@ -2,7 +2,7 @@
  * The source of an incoming stream: its chunks while they are consumed, cut into pieces of one size. A
  * stalled source does not block anything else.
  */
-import { invalidArgument } from '../shard/argument-check.ts'
+import { invalidArgument } from '../../errors.ts'
 
 /** A source of bytes, or of text that is stored as UTF-8: a Node `Readable`, a web `ReadableStream`, any iterable. */
 export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>

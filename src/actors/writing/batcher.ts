@@ -2,6 +2,7 @@
  * The batcher in the words of its reference (FerricStore's Batcher): writes that share a frame with others of their namespace.
  * `app.store` goes the same way; these are for actors that have commands at hand, or a caller's `from` to answer later.
  */
+import { invalidArgument } from '../../errors.ts'
 import type { From, System } from '../../runtime/index.ts'
 import {
   type Command,
@@ -14,7 +15,6 @@ import {
 } from '../../storage/index.ts'
 import { Admission } from '../admission/allowance.ts'
 import type { Position } from '../queue/commit-follower.ts'
-import { invalidArgument } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { checkWrite } from './write-options.ts'

@@ -1,6 +1,7 @@
 /** The options of writes: what every write may be told, what each command may be told beside, and how both are checked. Pure. */
+import { invalidArgument } from '../../errors.ts'
 import { type Expiry, type KeepExpiry, keepExpiry, noExpiry } from '../../storage/index.ts'
-import { checkedOwner, checkOptionNames, invalidArgument } from '../shard/argument-check.ts'
+import { checkedOwner, checkOptionNames } from '../shard/argument-check.ts'
 import { isWindow, windowMsMax } from '../shard/write-windows.ts'
 
 /** What every write may be told. */

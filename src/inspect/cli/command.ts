@@ -1,13 +1,7 @@
-/** Runs one command line from its words to its exit status. What goes wrong is told on standard error, with its code. */
-
+/** Runs one command line and answers its exit status. A failure is printed on standard error with its code. */
 import { type Environment, packageVersion, printLine } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
-import { runWalDump } from '../wal/wal-dump.ts'
-import { runWalSalvage } from '../wal/wal-salvage.ts'
-import { runWalVerify } from '../wal/wal-verify.ts'
 import { type Command, parseCommandLine, usage } from './command-line.ts'
-import { runIngest } from './ingest-command.ts'
-import { runStart } from './start-command.ts'
 
 /** Exit statuses: in order, a failure, a wrong command line. A signal has its own, and so has what `wal` finds. */
 export const statuses = { order: 0, failure: 1, usage: 2 } as const
@@ -45,13 +39,38 @@ const statusOf = async (words: readonly string[], environment: Environment): Pro
   }
 }
 
-const run = (command: Command, environment: Environment, verbose: boolean): Promise<number> => {
-  if (command.kind === 'start') return runStart(command, environment, verbose)
-  if (command.kind === 'ingest') return runIngest(command, environment)
-  if (command.kind === 'wal verify') return runWalVerify(command, environment)
-  if (command.kind === 'wal dump') return runWalDump(command, environment)
-  if (command.kind === 'wal salvage') return runWalSalvage(command, environment)
-  const text = command.kind === 'help' ? (command.text ?? usage) : packageVersion()
-  printLine(environment.output, text)
-  return Promise.resolve(statuses.order)
+/** Each command loads its own code, so that `--help` and `wal verify` do not load the prompt. */
+const run = async (
+  command: Command,
+  environment: Environment,
+  verbose: boolean,
+): Promise<number> => {
+  switch (command.kind) {
+    case 'start': {
+      const { runStart } = await import('./start-command.ts')
+      return runStart(command, environment, verbose)
+    }
+    case 'ingest': {
+      const { runIngest } = await import('./ingest-command.ts')
+      return runIngest(command, environment)
+    }
+    case 'wal verify': {
+      const { runWalVerify } = await import('../wal/wal-verify.ts')
+      return runWalVerify(command, environment)
+    }
+    case 'wal dump': {
+      const { runWalDump } = await import('../wal/wal-dump.ts')
+      return runWalDump(command, environment)
+    }
+    case 'wal salvage': {
+      const { runWalSalvage } = await import('../wal/wal-salvage.ts')
+      return runWalSalvage(command, environment)
+    }
+    case 'help':
+      printLine(environment.output, command.text ?? usage)
+      return statuses.order
+    case 'version':
+      printLine(environment.output, packageVersion())
+      return statuses.order
+  }
 }

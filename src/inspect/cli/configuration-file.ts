@@ -5,13 +5,12 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, extname, resolve } from 'node:path'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type AppModule,
   type AppTree,
   checkAppTree,
   checkStartOptions,
-  configError,
   loadModule,
   mapModules,
   type StartOptions,

@@ -3,8 +3,7 @@
  * root supervisor gives up, or the instance cannot start, the reason is told and the status is 1. A signal before the
  * instance is there ends it with the signal's status.
  */
-import { reasonText } from '../../actors/index.ts'
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, reasonText } from '../../errors.ts'
 import type { App, StartProgress } from '../../supervisors/index.ts'
 import {
   type Environment,

@@ -2,7 +2,9 @@
  * Asks a shard's actors how they are. Whoever is suspended or does not answer is reported with that, so that a view
  * never waits for a part that is in trouble and never hides one.
  */
-import { LmdbWriter, reasonText, type Shard, WalWriter } from '../../actors/index.ts'
+
+import { LmdbWriter, type Shard, WalWriter } from '../../actors/index.ts'
+import { reasonText } from '../../errors.ts'
 import type { Name, Ref, System } from '../../runtime/index.ts'
 
 /** What was learned from one actor of one shard: its own description, or why there is none. */

@@ -3,7 +3,8 @@
  * not there, with the reason why. It asks supervisors for their children; one that has no time to answer is
  * shown with the processes that it started.
  */
-import { invalidArgument, reasonText, type Shard } from '../../actors/index.ts'
+import type { Shard } from '../../actors/index.ts'
+import { invalidArgument, reasonText } from '../../errors.ts'
 import {
   type ChildInfo,
   type ProcessInfo,
@@ -12,7 +13,6 @@ import {
   type System,
   whichChildren,
 } from '../../runtime/index.ts'
-import { treeNames } from '../../supervisors/index.ts'
 import type { TreeNode } from './tree-view.ts'
 
 /** What of an instance the survey looks at. */
@@ -27,6 +27,8 @@ export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
   const { system, instance, shards } = (surveyed ?? {}) as Partial<Surveyed>
   if (!system || instance === undefined || !shards)
     throw invalidArgument('instance', 'what start resolves with', surveyed)
+  // An instance is running, so the supervisors are loaded; a program that imports Keelson may not need them.
+  const { treeNames } = await import('../../supervisors/index.ts')
   const { root } = treeNames(instance)
   const info = system.info(root)
   const reasons = new Map(shards.flatMap(downReasons))

@@ -2,8 +2,7 @@
  * A server as the loop reads it: its handlers in tables without a prototype, so that no message reaches `toString`, and
  * every name is found by one look-up. Made once for each server object and system.
  */
-import { KeelsonError } from '../../errors.ts'
-import { unexpected } from '../process/known-options.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { type AcceptanceTable, acceptanceTable } from './acceptance.ts'
 
@@ -40,7 +39,7 @@ export const serverTable = (server: object): ServerTable => {
   }
   const { kind = 'server', init, cast, info, exit, down, terminate } = given as Partial<ServerTable>
   const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined
-  if (typeof kind !== 'string') throw unexpected('kind of a server', 'a text', kind)
+  if (typeof kind !== 'string') throw invalidArgument('kind of a server', 'a text', kind)
   return {
     kind,
     init: init as ServerTable['init'],

@@ -2,8 +2,10 @@
  * What the options of a start must be, for callers that no compiler checks. A name that is none, or a bound that compares
  * with nothing, would go unnoticed until it matters.
  */
+
+import { invalidArgument } from '../../errors.ts'
 import { isVia } from '../names/via.ts'
-import { expectOptions, unexpected } from '../process/known-options.ts'
+import { expectOptions } from '../process/known-options.ts'
 import type { Process } from '../process/process.ts'
 import { type HeapEntry, isDelay, noDelay } from '../queues/timer-heap.ts'
 import type { SpawnOptions, StartOptions } from './start-options.ts'
@@ -76,13 +78,13 @@ const expectNameAndMailbox = ({ name, mailboxMax }: SpawnOptions<unknown>): void
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a text that is not empty. */
 export const expectName = (found: unknown): void => {
-  if (typeof found !== 'string' || found === '') throw unexpected('a name', 'a text', found)
+  if (typeof found !== 'string' || found === '') throw invalidArgument('a name', 'a text', found)
 }
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a whole number from 1, or infinite. */
 export const expectMailboxMax = (found: unknown): void => {
   if (found === Number.POSITIVE_INFINITY) return
   if (!Number.isSafeInteger(found) || (found as number) < 1) {
-    throw unexpected('mailboxMax', 'a whole number from 1, or Infinity', found)
+    throw invalidArgument('mailboxMax', 'a whole number from 1, or Infinity', found)
   }
 }

@@ -4,13 +4,12 @@
  */
 
 import type { AnyStateMachine, AnyStateNode, EventObject } from 'xstate'
-import { KeelsonError } from '../../errors.ts'
-import { wrong } from '../supervision/child-spec.ts'
+import { configError, KeelsonError } from '../../errors.ts'
 import { describeReason } from '../words/exit-reason.ts'
 
 /** Throws `CONFIG` with `details.path` unless `machine` can be run with `options`. */
 export const expectRunnable = (machine: AnyStateMachine, options: object): void => {
-  if (!isMachine(machine)) throw wrong('machine', 'an XState machine', describeReason(machine))
+  if (!isMachine(machine)) throw configError('machine', 'an XState machine', machine)
   for (const node of nodesOf(machine)) expectImplemented(machine, node)
   expectOptions(machine, options as Readonly<Record<string, unknown>>)
 }
@@ -67,7 +66,7 @@ const expectImplemented = (machine: AnyStateMachine, node: AnyStateNode): void =
   const expectAll = (kind: Kind, names: readonly string[], where: string): void => {
     for (const name of names) {
       if (machine.implementations[kind][name] !== undefined) continue
-      throw wrong(
+      throw configError(
         `${path}.${where}`,
         `an implementation in setup({ ${kind} })`,
         `'${name}' without`,
@@ -133,18 +132,20 @@ const expectOptions = (
   options: Readonly<Record<string, unknown>>,
 ): void => {
   for (const name of Object.keys(options)) {
-    if (!optionNames.includes(name)) throw wrong(name, `one of ${optionNames.join(', ')}`, name)
+    if (!optionNames.includes(name))
+      throw configError(name, `one of ${optionNames.join(', ')}`, name)
   }
   const { answers, postpone, unknownEvents } = options
   if (!['log', 'ignore', 'exit', undefined].includes(unknownEvents as string | undefined)) {
-    throw wrong('unknownEvents', "'log', 'ignore' or 'exit'", unknownEvents)
+    throw configError('unknownEvents', "'log', 'ignore' or 'exit'", unknownEvents)
   }
   for (const name of ['save', 'emitted', 'exit', 'down', 'info', 'terminate']) {
     const given = options[name]
-    if (given !== undefined && typeof given !== 'function') throw wrong(name, 'a function', given)
+    if (given !== undefined && typeof given !== 'function')
+      throw configError(name, 'a function', given)
   }
   for (const [type, answer] of Object.entries(answers ?? {})) {
-    if (typeof answer !== 'function') throw wrong(`answers.${type}`, 'a function', answer)
+    if (typeof answer !== 'function') throw configError(`answers.${type}`, 'a function', answer)
   }
   if (typeof postpone !== 'object') return
   expectPostponed(machine, eventTypes(machine, answers as object | undefined), postpone ?? {})
@@ -157,10 +158,11 @@ const expectPostponed = (
 ): void => {
   const states = new Set(nodesOf(machine).map(({ path }) => path.join('.')))
   for (const [state, types] of Object.entries(postpone)) {
-    if (!states.has(state)) throw wrong(`postpone.${state}`, 'a state of the machine', state)
-    if (!Array.isArray(types)) throw wrong(`postpone.${state}`, 'a list of event types', types)
+    if (!states.has(state)) throw configError(`postpone.${state}`, 'a state of the machine', state)
+    if (!Array.isArray(types))
+      throw configError(`postpone.${state}`, 'a list of event types', types)
     for (const type of types) {
-      if (!knows(type)) throw wrong(`postpone.${state}`, 'an event of the machine', type)
+      if (!knows(type)) throw configError(`postpone.${state}`, 'an event of the machine', type)
     }
   }
 }

@@ -2,7 +2,7 @@
  * What a supervisor is told about a child: how to start it, when to start it again, how to end it. Data, so that a whole
  * tree is one literal; wrong data is refused where it is written.
  */
-import { KeelsonError } from '../../errors.ts'
+import { configError } from '../../errors.ts'
 import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
 import type { Context, GenServer, System } from '../server/gen-server.ts'
 import { startKeys } from '../server/start-check.ts'
@@ -81,30 +81,24 @@ export const checked = (spec: ChildSpec): ChildSpec => {
   const fault = shapeFault(spec)
   if (fault === undefined) return spec
   const path = fault.field === 'id' ? 'id' : `${spec.id}.${fault.field}`
-  throw wrong(path, fault.expected, fault.found)
+  throw configError(path, fault.expected, fault.found)
 }
 
 /** Throws `CONFIG` unless `found` is left out or one of `allowed`. */
 export const expectOneOf = (path: string, found: unknown, allowed: readonly string[]): void => {
   if (found === undefined || (typeof found === 'string' && allowed.includes(found))) return
-  throw wrong(path, `one of ${allowed.join(', ')}`, found)
+  throw configError(path, `one of ${allowed.join(', ')}`, found)
 }
 
 /** Throws `CONFIG` unless `options` are an object with no other keys than `known`. */
 export const expectKnown = (path: string, options: object, known: ReadonlySet<string>): void => {
-  if (typeof options !== 'object' || options === null) throw wrong(path, 'options', options)
+  if (typeof options !== 'object' || options === null) throw configError(path, 'an object', options)
   for (const key of Object.keys(options))
-    if (!known.has(key)) throw wrong(`${path}.${key}`, `one of ${[...known].join(', ')}`, key)
+    if (!known.has(key)) throw configError(`${path}.${key}`, `one of ${[...known].join(', ')}`, key)
 }
 
 /** Throws `CONFIG` unless `found` is a whole number from `least`. */
 export const expectCount = (path: string, found: number, least: number): void => {
   if (Number.isSafeInteger(found) && found >= least) return
-  throw wrong(path, `a whole number from ${least}`, found)
+  throw configError(path, `a whole number from ${least}`, found)
 }
-
-/** The error of a wrong specification. */
-export const wrong = (path: string, expected: string, found: unknown): KeelsonError =>
-  new KeelsonError('CONFIG', `${path}: expected ${expected}, found ${String(found)}`, {
-    details: { path, expected, found },
-  })

@@ -8,7 +8,7 @@
  * A registry is a supervisor over the process that keeps the table; registering links holder and table, so that a
  * holder ends (`'shutdown'`, or `'killed'`) with its registry.
  */
-import { KeelsonError } from '../../errors.ts'
+import { configError, KeelsonError } from '../../errors.ts'
 import type { OpenRegistry } from '../names/registries.ts'
 import type { RegistryEntry, RegistryKeys } from '../names/registry-table.ts'
 import { noRegistry, notUnique, Via } from '../names/via.ts'
@@ -23,7 +23,7 @@ import {
   type Ref,
   type Name as RuntimeName,
 } from '../words/address.ts'
-import { type ChildSpec, worker, wrong } from './child-spec.ts'
+import { type ChildSpec, worker } from './child-spec.ts'
 import type { Restart } from './restart-policy.ts'
 import { processOf } from './supervised-children.ts'
 import { madeAt, started, supervisor } from './supervisor.ts'
@@ -82,7 +82,7 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
 ): ChildSpec => {
   const { keys, ...others } = options
   if (keys !== 'unique' && keys !== 'duplicate')
-    throw wrong(`${id}.keys`, "'unique' or 'duplicate'", keys)
+    throw configError(`${id}.keys`, "'unique' or 'duplicate'", keys)
   return supervisor(id, { ...others, strategy: 'one_for_one' }, [
     worker('table', tableServer, keys, {
       label: `table(${options.name ?? id})`,

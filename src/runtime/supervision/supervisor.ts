@@ -3,7 +3,7 @@
  * `worker`; start order is dependency order, and the end goes the other way. Strategies, intensity, restart types,
  * significant children and shapes of failure are OTP's.
  */
-import { KeelsonError } from '../../errors.ts'
+import { configError, KeelsonError } from '../../errors.ts'
 import type { Via } from '../names/via.ts'
 import { guarded } from '../process/guarded.ts'
 import { call } from '../process/messaging.ts'
@@ -18,7 +18,6 @@ import {
   expectCount,
   expectKnown,
   expectOneOf,
-  wrong,
 } from './child-spec.ts'
 import type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
 import type { ChildCount, ChildInfo } from './supervised-children.ts'
@@ -171,7 +170,7 @@ const argumentOf = (
   children: readonly ChildSpec[],
 ): SupervisorArgument => {
   const { strategy, intensity = 3, periodMs = 5_000, autoShutdown = 'never' } = options
-  if (strategy === undefined) throw wrong(`${id}.strategy`, 'a strategy', strategy)
+  if (strategy === undefined) throw configError(`${id}.strategy`, 'a strategy', strategy)
   expectOneOf(`${id}.strategy`, strategy, ['one_for_one', 'one_for_all', 'rest_for_one'])
   expectOneOf(`${id}.autoShutdown`, autoShutdown, ['never', 'any_significant', 'all_significant'])
   expectCount(`${id}.intensity`, intensity, 0)

@@ -10,7 +10,7 @@
  * its clean-up, for a lock that the transaction holds (`exit-gate.ts`).
  */
 import { constants } from 'node:os'
-import { open, type RootDatabase } from 'lmdb'
+import type { RootDatabase } from 'lmdb'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type EncodedCommit, type EncodedEntry, entriesOf } from './encoded-commit.ts'
 
@@ -48,18 +48,24 @@ export const translated = (error: unknown, doing: string): KeelsonError => {
 export const lockFileIn = (dir: string): string => `${dir}/lock.mdb`
 
 /** Opens or creates the environment in `dir`. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
-export const openDatabase = (dir: string, mapBytes: number): LmdbDatabase => {
-  try {
-    return open<Uint8Array, Uint8Array>({
-      path: dir,
-      noSubdir: false,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      overlappingSync: false,
-      mapSize: mapBytes,
-    })
-  } catch (error) {
-    throw translated(error, 'it was opened')
+export type OpenDatabase = (dir: string, mapBytes: number) => LmdbDatabase
+
+/** Loads LMDB. Its native module is large, so it is loaded by the first projection, not by an import. */
+export const loadLmdb = async (): Promise<OpenDatabase> => {
+  const { open } = await import('lmdb')
+  return (dir, mapBytes) => {
+    try {
+      return open<Uint8Array, Uint8Array>({
+        path: dir,
+        noSubdir: false,
+        encoding: 'binary',
+        keyEncoding: 'binary',
+        overlappingSync: false,
+        mapSize: mapBytes,
+      })
+    } catch (error) {
+      throw translated(error, 'it was opened')
+    }
   }
 }
 

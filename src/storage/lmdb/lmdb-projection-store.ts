@@ -22,7 +22,7 @@ import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
 import {
   type LmdbDatabase,
   lockFileIn,
-  openDatabase,
+  type OpenDatabase,
   translated,
   writeCommit,
 } from './lmdb-environment.ts'
@@ -67,18 +67,19 @@ export type OpenProjection = {
 export type ProjectionWriterFactory = (open: OpenProjection) => ProjectionWriter
 
 /**
- * Projections in folders of a real file system. `disk` is that file system too: it removes, and looks before LMDB maps.
+ * Projections in folders of a real file system, opened by `openDatabase` (`loadLmdb`). `disk` is that file system too: it removes, and looks before LMDB maps.
  * `examine` reads a whole file (`examineProjection`) wherever that may take its time. Whoever opens a folder holds the
  * data folder's lock, and has examined it: a file that is damaged in a way that only the examination sees may end the
  * process when it is opened.
  */
 export const lmdbProjections = (
+  openDatabase: OpenDatabase,
   disk: Disk,
   examine: (dir: string) => Promise<ProjectionExamination>,
   options: LmdbOptions = {},
 ): Projections => ({
   examine,
-  open: (dir) => new LmdbProjectionStore(disk, dir, options),
+  open: (dir) => new LmdbProjectionStore(openDatabase, disk, dir, options),
   remove: (dir) => disk.remove(dir),
 })
 
@@ -115,6 +116,7 @@ class LmdbProjectionStore implements ProjectionStore {
   #failure: KeelsonError | undefined
 
   constructor(
+    openDatabase: OpenDatabase,
     disk: Disk,
     dir: string,
     { mapBytes = 2 ** 36, makeWriter = writerHere, clock }: LmdbOptions,

@@ -1,5 +1,5 @@
 /** How much fits: what follows from the options of a log. Pure. */
-import { KeelsonError } from '../../errors.ts'
+import { configError, KeelsonError } from '../../errors.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import { frameBytes, frameHeaderBytes, roundUp } from '../frames/frame.ts'
 import { isSectorSize, segmentHeaderBytes } from '../frames/segment-header.ts'
@@ -98,15 +98,10 @@ export const openingBytes = (options: LogOptions, groupBytes = 0): number =>
 /** @throws KeelsonError `CONFIG` for options that no log can be kept with. */
 export const checkLogOptions = (options: LogOptions): void => {
   if (!isSectorSize(options.sectorBytes))
-    throw refused('sectorBytes', 'a power of two from 64 to 4096', options.sectorBytes)
+    throw configError('sectorBytes', 'a power of two from 64 to 4096', options.sectorBytes)
   const least = frameBytes(frameHeaderBytes)
   if (!Number.isSafeInteger(options.maxFileSize) || framePayloadMax(options) < least)
-    throw refused('maxFileSize', 'room for a header and a frame', options.maxFileSize)
+    throw configError('maxFileSize', 'room for a header and a frame', options.maxFileSize)
   if (options.maxFileSize > 2 ** 31)
-    throw refused('maxFileSize', 'at most 2 GiB', options.maxFileSize)
+    throw configError('maxFileSize', 'at most 2 GiB', options.maxFileSize)
 }
-
-const refused = (path: string, expected: string, found: number): KeelsonError =>
-  new KeelsonError('CONFIG', `${path}: expected ${expected}, found ${found}`, {
-    details: { path, expected, found },
-  })

@@ -9,8 +9,9 @@ import { nodeDisk } from '../disk/node-disk.ts'
 import type { EncodedCommit } from '../lmdb/encoded-commit.ts'
 import {
   type LmdbDatabase,
+  loadLmdb,
   lockFileIn,
-  openDatabase,
+  type OpenDatabase,
   writeCommit,
 } from '../lmdb/lmdb-environment.ts'
 import type {
@@ -119,11 +120,11 @@ class ThreadWriter implements ProjectionWriter {
 }
 
 /** The thread's side: one commit after another. */
-const serveProjection = (memory: SharedArrayBuffer): void => {
+const serveProjection = (memory: SharedArrayBuffer, openDatabase: OpenDatabase): void => {
   let database: LmdbDatabase | undefined
   const join = (joining: Joining): boolean => {
     // Opening is a transaction too.
-    database ??= insideGate(memory, () => sameDatabase(joining))
+    database ??= insideGate(memory, () => sameDatabase(joining, openDatabase))
     return database !== undefined
   }
   const commit = (request: EncodedCommit): EncodedCommit => {
@@ -147,7 +148,10 @@ const serveProjection = (memory: SharedArrayBuffer): void => {
  * The environment that the store has open. lmdb-js recognises it by its lock file. If the lock file at its path is missing
  * or another one, the folder was moved or removed, and nobody would read what the thread writes there.
  */
-const sameDatabase = ({ dir, mapBytes, lock }: Joining): LmdbDatabase | undefined => {
+const sameDatabase = (
+  { dir, mapBytes, lock }: Joining,
+  openDatabase: OpenDatabase,
+): LmdbDatabase | undefined => {
   const disk = nodeDisk()
   const isSame = (): boolean => disk.identity(lockFileIn(dir)) === lock
   if (!isSame()) return undefined
@@ -158,4 +162,4 @@ const sameDatabase = ({ dir, mapBytes, lock }: Joining): LmdbDatabase | undefine
 }
 
 const shared = isThread('projection') ? sharedMemory() : undefined
-if (shared) serveProjection(shared)
+if (shared) void loadLmdb().then((openDatabase) => serveProjection(shared, openDatabase))

@@ -1,6 +1,6 @@
 /** The options of a log that is used alone: their meaning, their defaults, and the check that all else relies on. */
 import { resolve } from 'node:path'
-import { KeelsonError } from '../../errors.ts'
+import { configError } from '../../errors.ts'
 
 /** What `Wal.open` takes. Only `dir` has no default. Times in ms, sizes in bytes. */
 export type WalOptions = {
@@ -70,7 +70,7 @@ const names = ['dir', 'enableFsync', 'sectorBytes', ...Object.keys(numbers)]
 /** Checks options and fills in defaults. @throws KeelsonError `CONFIG` with `details.path`, `expected` and `found`. */
 export const checkWalOptions = (options: WalOptions): WalSettings => {
   if (typeof options !== 'object' || options === null)
-    throw refused('options', 'an object', options)
+    throw configError('options', 'an object', options)
   for (const [name, value] of Object.entries(options)) checkOption(name, value)
   checkFolder(options.dir)
   const { syncInterval } = options
@@ -91,24 +91,20 @@ export const checkWalOptions = (options: WalOptions): WalSettings => {
 
 const checkFolder = (dir: unknown): void => {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0'))
-    throw refused('dir', 'the path of a folder', dir)
+    throw configError('dir', 'the path of a folder', dir)
 }
 
 const checkOption = (name: string, value: unknown): void => {
-  if (!names.includes(name)) throw refused(name, `one of ${names.join(', ')}`, name)
+  if (!names.includes(name)) throw configError(name, `one of ${names.join(', ')}`, name)
   if (value === undefined || name === 'dir') return
-  if (name === 'enableFsync' && typeof value !== 'boolean') throw refused(name, 'a boolean', value)
+  if (name === 'enableFsync' && typeof value !== 'boolean')
+    throw configError(name, 'a boolean', value)
   if (name === 'sectorBytes' && value !== 512 && value !== 4096)
-    throw refused(name, '512 or 4096', value)
+    throw configError(name, '512 or 4096', value)
   const range = Object.hasOwn(numbers, name) ? numbers[name] : undefined
   if (!range) return
   const { min, max, whole } = range
   const fits = typeof value === 'number' && value >= min && value <= max
   if (!fits || (whole && !Number.isSafeInteger(value)))
-    throw refused(name, `a ${whole ? 'whole ' : ''}number from ${min} to ${max}`, value)
+    throw configError(name, `a ${whole ? 'whole ' : ''}number from ${min} to ${max}`, value)
 }
-
-const refused = (path: string, expected: string, found: unknown): KeelsonError =>
-  new KeelsonError('CONFIG', `${path}: expected ${expected}, found ${String(found)}`, {
-    details: { path, expected, found },
-  })

@@ -2,9 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isKeelsonError } from '../../../src/errors.ts'
+import { configError, isKeelsonError } from '../../../src/errors.ts'
 import { namingFile, readConfiguration } from '../../../src/inspect/cli/configuration-file.ts'
-import { configError } from '../../../src/supervisors/index.ts'
 
 let cwd = ''
 beforeEach(() => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { loadLmdb } from '../../../src/storage/lmdb/lmdb-environment.ts'
 import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
 import { childProgram } from '../../support/child-program.ts'
@@ -18,7 +19,7 @@ test.each(['store', 'thread'])(
     const random = seededRandom(seed)
     const disk = nodeDisk()
     const dir = join(tempFolder(), 'lmdb')
-    const projections = lmdbProjections(disk, (path) =>
+    const projections = lmdbProjections(await loadLmdb(), disk, (path) =>
       Promise.resolve(examineProjection(disk, path)),
     )
     let reported = 0

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { loadLmdb } from '../../../src/storage/lmdb/lmdb-environment.ts'
 import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
 import type { RowChange } from '../../../src/storage/ports/projection-store.ts'
@@ -12,11 +13,13 @@ import { projectionStoreContract } from '../../contracts/projection-store.contra
 import { positionAt, textRow } from '../../support/projection-rows.ts'
 
 const disk = nodeDisk()
+const openDatabase = await loadLmdb()
 
 const make = (options = {}) => {
   const root = mkdtempSync(join(tmpdir(), 'keelson-lmdb-'))
   return {
     projections: lmdbProjections(
+      openDatabase,
       disk,
       (dir) => Promise.resolve(examineProjection(disk, dir)),
       options,

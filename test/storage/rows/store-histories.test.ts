@@ -15,6 +15,7 @@ import type { UnitAnswer } from '../../../src/storage/commands/command-answer.ts
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { loadLmdb } from '../../../src/storage/lmdb/lmdb-environment.ts'
 import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
 import type { ProjectionStore, Row } from '../../../src/storage/ports/projection-store.ts'
@@ -219,7 +220,7 @@ describe('a history of any commands', () => {
     const disk = nodeDisk()
     let store: ProjectionStore | undefined
     try {
-      const projections = lmdbProjections(disk, (at) =>
+      const projections = lmdbProjections(await loadLmdb(), disk, (at) =>
         Promise.resolve(examineProjection(disk, at)),
       )
       const opened = projections.open(dir)

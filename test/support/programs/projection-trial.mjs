@@ -7,6 +7,7 @@ import { createJiti } from 'jiti'
 const [wholePath, damagesPath, expectedPath, dir] = process.argv.slice(2)
 const jiti = createJiti(import.meta.url, { fsCache: false })
 const { lmdbProjections } = await jiti.import('../../../src/storage/lmdb/lmdb-projection-store.ts')
+const { loadLmdb } = await jiti.import('../../../src/storage/lmdb/lmdb-environment.ts')
 const { examineProjection } = await jiti.import('../../../src/storage/lmdb/lmdb-examination.ts')
 const { nodeDisk } = await jiti.import('../../../src/storage/disk/node-disk.ts')
 const { crc32 } = await jiti.import('../../../src/storage/bytes/crc32.ts')
@@ -14,7 +15,9 @@ const { seededRandom } = await jiti.import('../../../src/clock.ts')
 const { damaged } = await jiti.import('../projection-damage.ts')
 
 const disk = nodeDisk()
-const projections = lmdbProjections(disk, async (path) => examineProjection(disk, path))
+const projections = lmdbProjections(await loadLmdb(), disk, async (path) =>
+  examineProjection(disk, path),
+)
 const whole = readFileSync(wholePath)
 const expected = JSON.parse(readFileSync(expectedPath, 'utf8'))
 

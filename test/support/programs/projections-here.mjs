@@ -3,11 +3,11 @@
 import { createJiti } from 'jiti'
 
 export const projectionsHere = async (writer) => {
-  const { lmdbProjections, nodeDisk, examineProjection, makeWriter } =
+  const { loadLmdb, lmdbProjections, nodeDisk, examineProjection, makeWriter } =
     writer === 'thread' ? await built() : await sources()
   const disk = nodeDisk()
   const examine = async (dir) => examineProjection(disk, dir)
-  return lmdbProjections(disk, examine, makeWriter && { makeWriter })
+  return lmdbProjections(await loadLmdb(), disk, examine, makeWriter && { makeWriter })
 }
 
 const built = async () => {
@@ -18,6 +18,7 @@ const built = async () => {
 const sources = async () => {
   const jiti = createJiti(import.meta.url, { fsCache: false })
   return {
+    ...(await jiti.import('../../../src/storage/lmdb/lmdb-environment.ts')),
     ...(await jiti.import('../../../src/storage/lmdb/lmdb-projection-store.ts')),
     ...(await jiti.import('../../../src/storage/lmdb/lmdb-examination.ts')),
     ...(await jiti.import('../../../src/storage/disk/node-disk.ts')),
