@@ -12,7 +12,8 @@ import type { FastPath, Question } from './worker-thread.ts'
 /** A commit in flight. */
 type InFlight = {
   readonly id: number
-  readonly slot: LaneSlot
+  /** Absent for a commit that went as a message. Answers behind it wait for its answer. */
+  readonly slot: LaneSlot | undefined
   readonly request: CommitRequest
   readonly began: number
   readonly polls: boolean
@@ -51,9 +52,10 @@ export class LaneClient implements FastPath {
     const first = this.#inFlight[0]
     const polls = first ? first.polls : this.#mayPoll && this.#habit.choose()
     const slot = this.#lane.slots.find((free) => free.offer(id, commit, polls))
-    if (!slot) return false
     const began = this.#clock.monotonic()
-    this.#inFlight.push({ id, slot, request: commit, began, polls, isAlone: !first })
+    const isAlone = !first && slot !== undefined
+    this.#inFlight.push({ id, slot, request: commit, began, polls: polls && !!slot, isAlone })
+    if (!slot) return false
     // A thread that must be woken may need this very processor, so a host that wakes it does not poll.
     if (!this.#lane.isPolling(laneSides.thread)) wake()
     else if (polls) this.#poller.pollFor(pollMsMax)
@@ -63,7 +65,7 @@ export class LaneClient implements FastPath {
   poll(): boolean {
     let isAny = false
     for (let first = this.#inFlight[0]; first; first = this.#inFlight[0]) {
-      const answer = first.slot.collect()
+      const answer = first.slot?.collect()
       if (!answer) break
       isAny = true
       this.#end(first)
@@ -77,7 +79,7 @@ export class LaneClient implements FastPath {
   forget(id: number): void {
     const ended = this.#inFlight.find((commit) => commit.id === id)
     if (!ended) return
-    ended.slot.free()
+    ended.slot?.free()
     this.#end(ended)
   }
 

@@ -81,7 +81,7 @@ export type FastPath = {
   offer(question: Question, wake: () => void): boolean
   /** Delivers the answers that have arrived. Returns whether there was one. */
   poll(): boolean
-  /** The question was answered by a message, or will not be answered. */
+  /** The question, taken or not, was answered by a message, or will not be answered. */
   forget(id: number): void
 }
 
@@ -129,11 +129,12 @@ export const threadClient = (
       fastPath?.poll()
       return
     }
+    // Earlier answers on the fast path arrived before this one, later ones had to wait for it.
+    fastPath?.poll()
     fastPath?.forget(reply.id)
     const asker = take(reply.id)
     if ('error' in reply) asker?.reject(fromPlain(reply.error))
     else asker?.resolve(restored(reply))
-    // Later answers on the fast path had to wait for this one.
     fastPath?.poll()
   })
   worker.on('error', (error) => fail(threadDied(role, error)))
@@ -152,6 +153,7 @@ export const threadClient = (
           try {
             worker.postMessage(question, buffersOf(question.request))
           } catch (error) {
+            fastPath?.forget(id)
             return reject(notTransferable(error))
           }
         }

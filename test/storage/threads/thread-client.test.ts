@@ -40,6 +40,38 @@ test('an answer in the lane settles as soon as the message before it arrives', a
   expect(settled).toEqual(['refused', 'committed'])
 })
 
+/** Too large for a slot of the lane: it goes as a message. */
+const large = { ...request, bytes: new Uint8Array(2 * 1024 * 1024) }
+
+test('an answer in the lane waits for the message of an earlier commit', async () => {
+  const { server, worker, client, taken } = world()
+  const settled: string[] = []
+  const first = client.ask('commit', { ...large, isGiven: true }).then(() => settled.push('large'))
+  const second = client.ask('commit', request).then(() => settled.push('small'))
+  server.passed(1)
+  server.poll()
+  expect(taken.map(({ id }) => id)).toEqual([2])
+  taken[0]?.byLane(answer(2))
+  worker.emit('message', null)
+  await Promise.resolve()
+  expect(settled).toEqual([])
+  worker.emit('message', { id: 1, answer: answer(1) })
+  await Promise.all([first, second])
+  expect(settled).toEqual(['large', 'small'])
+})
+
+test('a message settles behind the answers in the lane to earlier commits', async () => {
+  const { server, worker, client, taken } = world()
+  const settled: string[] = []
+  const first = client.ask('commit', request).then(() => settled.push('small'))
+  const second = client.ask('commit', { ...large, isGiven: true }).then(() => settled.push('large'))
+  server.poll()
+  taken[0]?.byLane(answer(1))
+  worker.emit('message', { id: 2, answer: answer(2) })
+  await Promise.all([first, second])
+  expect(settled).toEqual(['small', 'large'])
+})
+
 test('a thread that dies refuses both commits in flight, and all later ones', async () => {
   const { server, worker, client } = world()
   const all = [client.ask('commit', request), client.ask('commit', request)]
