@@ -1,4 +1,4 @@
-/** Words for tests of blobs: a folder of them on a simulated disk, payloads that say which they are, lives and deaths. */
+/** A folder of blobs on a simulated disk, for tests: payloads by number, restarts and crashes. */
 import type { BlobProtocol } from '../../src/storage/blobs/blob-host.ts'
 import { readBlobRange } from '../../src/storage/blobs/blob-reader.ts'
 import { recordExtent } from '../../src/storage/blobs/blob-record.ts'
@@ -6,7 +6,7 @@ import { Blobs } from '../../src/storage/blobs/blobs.ts'
 import type { BlobRef } from '../../src/storage/values/blob-reference.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
-/** The folder of all blobs here. */
+/** The folder of the blobs. */
 export const dir = '/data/blobs'
 
 /** Bytes that only payload `number` has. */
@@ -16,7 +16,7 @@ export const payload = (number: number, size = 300): Uint8Array => {
   return bytes
 }
 
-/** A folder of blobs, and what a test does with it. */
+/** A folder of blobs on a simulated disk. */
 export class BlobWorld {
   readonly disk: SimulatedDisk
   readonly segmentBytes: number

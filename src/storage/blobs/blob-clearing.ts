@@ -1,10 +1,10 @@
 /**
- * Gives back what is dead in a segment. One without a live byte is removed; any other is written anew with its live
- * extents at their old offsets and holes between them, and takes the old one's name in one step. So references stay
- * as they are, readers that have the old file open go on, and a crash leaves the one file or the other, never less.
+ * Frees the dead bytes of a segment. A segment without live bytes is removed. Any other is copied, with its live extents
+ * at their old offsets and holes between them, and the copy replaces it by a rename. References stay valid, readers of the
+ * old file go on, and a crash leaves one of the two files.
  *
- * It works in small steps, so that writes happen in between, and never looks into a record: what is live is kept byte
- * for byte, damaged or not.
+ * The work is done in small steps, so that writes can happen in between. It does not read records: live bytes are copied
+ * as they are, damaged or not.
  */
 
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
@@ -16,9 +16,9 @@ const stepBytes = 1024 * 1024
 const zeros = new Uint8Array(stepBytes)
 
 /**
- * Clears all of a segment but `live`, extents in order and apart; `undefined` while there is more to do, then how many bytes
- * were given back: 0 when nothing was dead that was not a hole already. The segment is not being written.
- * @throws DiskError: the segment is as it was
+ * Frees all bytes of a segment but those in `live`, which is in order and disjoint. Yields between steps, and returns the
+ * bytes freed: 0 if the dead bytes were holes already. The segment must not be the one being written.
+ * @throws DiskError: the segment is unchanged
  */
 export function* clearing(
   disk: Disk,
@@ -54,7 +54,7 @@ const openSource = (disk: Disk, path: string): DiskFile | undefined => {
   }
 }
 
-/** How many bytes of the gaps hold something; what lies behind `end` counts whatever it holds: the file is too long. */
+/** The bytes of the gaps that are not zero. A gap after `end` counts whole, because the file is too long. */
 function* bytesThatAreDead(
   source: DiskFile,
   gaps: readonly Extent[],
@@ -102,7 +102,7 @@ function* rewritten(
   }
 }
 
-/** Copies an extent to its own offset; what was skipped before it becomes a hole. */
+/** Copies an extent to the same offset. The bytes before it, which nothing wrote, are a hole. */
 function* copied(
   source: DiskFile,
   target: DiskFile,

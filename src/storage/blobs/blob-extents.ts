@@ -1,19 +1,19 @@
 /**
- * Which bytes of which segments are spoken for: extents from one offset up to another, merged where they touch. Records
- * that lie side by side become one extent, so a folder of live blobs takes next to no memory here. Pure.
+ * The live bytes of segments, as extents. Extents that touch are merged, so adjacent records become one and a folder of
+ * live blobs takes little memory. Pure.
  */
 
 /** Bytes from one offset up to another. */
 export type Extent = { readonly from: number; readonly to: number }
 
-/** So many extents of a segment wait to be merged. */
+/** Extents of a segment that wait to be merged, at most, beside as many as it has merged. */
 const pendingMax = 1_024
 
 /** A set of bytes in segments. */
 export class BlobExtents {
   readonly #segments = new Map<number, { merged: Extent[]; pending: Extent[] }>()
 
-  /** Adds an extent; an empty one counts for nothing. */
+  /** Adds an extent. An empty one changes nothing. */
   add(segment: number, extent: Extent): void {
     if (extent.from >= extent.to) return
     const found = this.#segments.get(segment) ?? { merged: [], pending: [] }
@@ -22,13 +22,13 @@ export class BlobExtents {
     if (found.pending.length > pendingMax + found.merged.length) merge(found)
   }
 
-  /** Adds all of another set. */
+  /** Adds the extents of another set. */
   addAll(other: BlobExtents): void {
     for (const segment of other.#segments.keys())
       for (const extent of other.of(segment)) this.add(segment, extent)
   }
 
-  /** The extents of a segment, in order, apart from each other. */
+  /** The extents of a segment, in order and disjoint. */
   of(segment: number): readonly Extent[] {
     const found = this.#segments.get(segment)
     if (!found) return []
@@ -36,12 +36,12 @@ export class BlobExtents {
     return found.merged
   }
 
-  /** The segments that have any. */
+  /** The segments that have extents. */
   get segments(): IterableIterator<number> {
     return this.#segments.keys()
   }
 
-  /** Nothing of this segment is spoken for any more. */
+  /** Removes the extents of a segment. */
   forget(segment: number): void {
     this.#segments.delete(segment)
   }
@@ -60,7 +60,7 @@ const merge = (found: { merged: Extent[]; pending: Extent[] }): void => {
   found.pending = []
 }
 
-/** What of a file of `size` bytes is in none of the extents, which are in order and apart. */
+/** The parts of a file of `size` bytes outside the extents, which are in order and disjoint. */
 export const gapsBetween = (extents: readonly Extent[], size: number): Extent[] => {
   const gaps: Extent[] = []
   let at = 0

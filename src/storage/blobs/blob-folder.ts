@@ -1,28 +1,28 @@
 /**
- * The folder of a shard's blobs: segments named by their numbers, and the number that comes next. A number is given out
- * once: before a segment goes, the next number is written down, so that no reference ever names two blobs.
+ * The folder of a shard's blobs: numbered segments, and the next number. Each number is used once: the next number is
+ * made durable before a segment is removed. So no reference ever names two blobs.
  *
  *     <20 digits>.bloblog         a segment
- *     <20 digits>.bloblog.tmp     one that was being written anew without what is dead in it; removed at the next opening
- *     next_segment_id             "NUMBER CRC\n": the least number that no segment has had
+ *     <20 digits>.bloblog.tmp     an unfinished copy of a segment without its dead bytes; the next opening removes it
+ *     next_segment_id             "NUMBER CRC\n": the lowest number that no segment has had
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import { pathIn } from '../segments/log-folder.ts'
 import { writeAll } from '../segments/segment-file.ts'
 
-/** A segment's file. */
+/** The file of a segment. */
 export type BlobSegment = { readonly segment: number; readonly size: number }
 
-/** What stands in the folder. */
+/** The content of the folder. */
 export type BlobListing = {
-  /** By number. */
+  /** In the order of their numbers. */
   readonly segments: readonly BlobSegment[]
   /** The number of the next segment. */
   readonly next: number
-  /** What was being written when a process ended. */
+  /** Unfinished files of processes that ended. */
   readonly leftovers: readonly string[]
-  /** Names that are nobody's here; they are left alone. */
+  /** Other names. They are left alone. */
   readonly strange: readonly string[]
 }
 
@@ -37,13 +37,13 @@ export const blobSegmentName = (segment: number): string =>
 export const blobSegmentPath = (dir: string, segment: number): string =>
   pathIn(dir, blobSegmentName(segment))
 
-/** The number in a name; `undefined` for every other name, an unpadded number included. */
+/** The number in a segment's name; `undefined` for other names, such as a number without padding. */
 const segmentOf = (name: string): number | undefined => {
   const segment = /^\d{20}\.bloblog$/.test(name) ? Number(name.slice(0, 20)) : Number.NaN
   return Number.isSafeInteger(segment) ? segment : undefined
 }
 
-/** Looks at the folder and changes nothing; one that is not there is empty. @throws DiskError */
+/** Lists the folder and changes nothing. A missing folder is empty. @throws DiskError */
 export const listBlobs = (disk: Disk, dir: string): BlobListing => {
   const names = disk.entry(dir)?.kind === 'folder' ? disk.list(dir) : []
   const segments: BlobSegment[] = []
@@ -63,10 +63,10 @@ export const listBlobs = (disk: Disk, dir: string): BlobListing => {
   return { segments, next: Math.max(written, highest + 1), leftovers, strange }
 }
 
-/** How far numbers jump when nobody knows any more how far they had gone: further than any folder can have come. */
+/** Added to the highest number if the next one is damaged. No folder has had that many segments. */
 const jump = 2 ** 40
 
-/** The number that was written down; a damaged one jumps, because a number given out twice would be worse than a gap. */
+/** The next number as written. A damaged one jumps, because a gap is better than a number used twice. */
 const readNext = (disk: Disk, dir: string, highest: number): number => {
   const file = disk.open(pathIn(dir, nextFile), 'read')
   const bytes = new Uint8Array(64)
@@ -84,7 +84,7 @@ const nextText = (next: number): string =>
     .toString(16)
     .padStart(8, '0')}\n`
 
-/** Writes down, durably, that numbers below `next` have been given out. @throws DiskError */
+/** Makes durable that all numbers below `next` are used. @throws DiskError */
 export const writeNext = (disk: Disk, dir: string, next: number): void => {
   const path = pathIn(dir, nextFile)
   const temporary = `${path}.tmp`
@@ -100,7 +100,7 @@ export const writeNext = (disk: Disk, dir: string, next: number): void => {
   disk.syncFolder(dir)
 }
 
-/** Closes a file of which nothing more is wanted: what was synced is there however that ends. */
+/** Closes a file. A failure is ignored: synced bytes are durable whether or not it succeeds. */
 export const closeQuietly = (file: DiskFile): void => {
   try {
     file.close()
@@ -109,7 +109,7 @@ export const closeQuietly = (file: DiskFile): void => {
   }
 }
 
-/** Removes a file; that it could not be removed is nobody's concern now. */
+/** Removes a file. A failure is ignored: the file is removed later, or is harmless. */
 export const removeQuietly = (disk: Disk, path: string): void => {
   try {
     disk.remove(path)

@@ -1,6 +1,6 @@
 /**
- * Reads blobs and verifies what it hands out: a range by its reference and the CRCs of the chunks that it touches, a
- * whole by its SHA-256 besides. What is missing or not as it was written is `CORRUPT`, never absent.
+ * Reads blobs and verifies all bytes that it returns. A range is verified by the header and the CRCs of its chunks, a
+ * whole blob by its SHA-256 too. A missing or damaged blob is `CORRUPT`, never absent.
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
@@ -21,9 +21,9 @@ import {
 } from './blob-record.ts'
 
 /**
- * Bytes `from` up to `to` of a blob, in memory of their own. Synchronous: for ranges that do not hold up the thread.
+ * Reads bytes `from` up to `to` of a blob into new memory. Synchronous, so meant for short ranges.
  * @throws KeelsonError `CORRUPT` with file, offset and evidence; `INVALID_ARGUMENT` for a range beyond the blob;
- * `SHARD_DOWN` (reason `disk`) when the disk cannot say
+ * `SHARD_DOWN` (reason `disk`) if the disk fails
  */
 export const readBlobRange = (
   disk: Disk,
@@ -41,7 +41,7 @@ export const readBlobRange = (
   }
 }
 
-/** A blob that is read in order, from `from` up to `to`. The last bytes of a whole one are handed out only when its SHA-256 holds. */
+/** A blob that is read in order, from `from` up to `to`. The end of a whole blob is returned only if its SHA-256 holds. */
 export class BlobReading {
   readonly #file: DiskFile
   readonly #ref: BlobRef
@@ -59,14 +59,14 @@ export class BlobReading {
   }
 
   /**
-   * The bytes of as many more chunks as `memory` has room for, in it, and whether they were the last.
-   * @throws as `readBlobRange`; `INVALID_ARGUMENT` for memory without room for any
+   * Reads as many more chunks as fit into `memory`. `done` after the last one.
+   * @throws as `readBlobRange`; `INVALID_ARGUMENT` if no chunk fits
    */
   next(memory: Uint8Array): { readonly bytes: Uint8Array; readonly done: boolean } {
     const reach = toChunk(this.#at) + memory.length
     const end = Math.min(this.#to, reach < this.#ref.size ? toChunk(reach) : this.#ref.size)
     if (end <= this.#at && this.#at < this.#to)
-      throw new KeelsonError('INVALID_ARGUMENT', 'No chunk has room in this memory.')
+      throw new KeelsonError('INVALID_ARGUMENT', 'no chunk fits into this memory')
     const room = (length: number) => memory.subarray(0, length)
     const bytes = readChunks(this.#file, this.#ref, this.#at, end, room)
     this.#at = end
@@ -92,7 +92,7 @@ export class BlobReading {
   }
 }
 
-/** Down to where its chunk begins. */
+/** Rounds down to the start of a chunk. */
 const toChunk = (offset: number): number => offset - (offset % blobChunkBytes)
 
 /** Opens the segment of a blob and compares its header with the reference. */
@@ -104,7 +104,7 @@ const openBlob = (disk: Disk, dir: string, ref: BlobRef): DiskFile => {
       const at = ref.offset - blobHeaderBytes
       const evidence =
         at < 0
-          ? 'nothing can begin there'
+          ? 'no record can begin there'
           : headerFault(readExactly(file, ref, at, blobHeaderBytes), ref)
       if (evidence) throw corruptBlob(ref, path, evidence)
       return file
@@ -130,11 +130,11 @@ const readExactly = (file: DiskFile, ref: BlobRef, offset: number, length: numbe
 
 const fill = (bytes: Uint8Array, file: DiskFile, ref: BlobRef, offset: number): Uint8Array => {
   const count = refusing(() => file.read(bytes, offset))
-  if (count < bytes.length) throw corruptBlob(ref, file.path, 'its segment is cut short')
+  if (count < bytes.length) throw corruptBlob(ref, file.path, 'its segment is too short')
   return bytes
 }
 
-/** Verified bytes, in memory that `room` gives: whole chunks are read and summed, what was asked for is handed out. */
+/** Reads and verifies whole chunks into memory that `room` gives, and returns the requested part. */
 const readChunks = (
   file: DiskFile,
   ref: BlobRef,
@@ -143,7 +143,7 @@ const readChunks = (
   room: (length: number) => Uint8Array,
 ): Uint8Array => {
   if (!(from >= 0 && from <= to && to <= ref.size))
-    throw new KeelsonError('INVALID_ARGUMENT', 'This range reaches beyond its blob.', {
+    throw new KeelsonError('INVALID_ARGUMENT', 'the range reaches beyond the blob', {
       details: { from, to, size: ref.size },
     })
   if (from === to) return new Uint8Array(0)

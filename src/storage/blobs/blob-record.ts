@@ -1,25 +1,24 @@
 /**
- * A blob as it stands in a segment. Header and payload are FerricStore's record, byte for byte; the trailer is ours, so
- * that a range can be verified without the whole. Pure.
+ * The record of a blob in a segment. Header and payload are FerricStore's record, byte for byte. The trailer is ours: a
+ * range can be verified without the rest of the blob. Pure.
  *
  *     header    00 "FSBLOG" | u8 version 1 | u64 size | 32 bytes SHA-256 of the payload       (big endian, 48 bytes)
  *     payload   `size` bytes
  *     trailer   u32 CRC of each 64 KiB of the payload | "KBLT" | u32 CRC of the header | u32 CRC of the CRCs before
  *               | u32 CRC of the twelve bytes before                                          (little endian)
  *
- * Records begin on multiples of 4,096, so that no block holds bytes of two: a torn write harms only what it wrote, and
- * a dead record's blocks can be given back. Every CRC is seeded with the record's place, so that bytes of another place
- * never pass.
+ * Records begin on multiples of 4,096, so no block holds bytes of two records. A torn write damages only its own record,
+ * and the blocks of a dead record can be freed. Each CRC is seeded with the record's place, so misplaced bytes fail.
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { viewOf, writeU64 } from '../bytes/u64.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
-/** Bytes of a header. */
+/** Length of a header in bytes. */
 export const blobHeaderBytes = 48
 
-/** What one CRC of a payload covers. */
+/** Bytes of a payload that one CRC covers. */
 export const blobChunkBytes = 64 * 1024
 
 /** Records begin on multiples of this. */
@@ -33,23 +32,23 @@ const magic: Uint8Array = Uint8Array.of(0x00, 0x46, 0x53, 0x42, 0x4c, 0x4f, 0x47
 const footerBytes = 16
 const footerMagic = new TextEncoder().encode('KBLT')
 
-/** Where a record stands: its segment and the offset of its payload. */
+/** The place of a record: its segment, and the offset of its payload. */
 export type BlobPlace = { readonly segment: number; readonly offset: number }
 
-/** How many CRCs a payload has. */
+/** Number of CRCs of a payload. */
 export const chunkCount = (size: number): number => Math.ceil(size / blobChunkBytes)
 
-/** Bytes behind a payload. */
+/** Length of a trailer in bytes. */
 export const trailerBytes = (size: number): number => 4 * chunkCount(size) + footerBytes
 
-/** Up to the next multiple of a block. */
+/** Rounds up to a multiple of a block. */
 export const toBlock = (bytes: number): number => Math.ceil(bytes / blobBlockBytes) * blobBlockBytes
 
-/** Bytes that a record takes, its padding included. */
+/** Length of a record with its padding, in bytes. */
 export const recordBytes = (size: number): number =>
   toBlock(blobHeaderBytes + size + trailerBytes(size))
 
-/** Where the record of a reference begins, and the offset behind it. */
+/** Where a record begins and ends in its segment. */
 export const recordExtent = ({
   offset,
   size,
@@ -67,16 +66,16 @@ export const encodeBlobHeader = (size: number, sha256: Uint8Array): Uint8Array =
   return bytes
 }
 
-/** What of `header` is not as `ref` says; `undefined` when all is. */
+/** How `header` contradicts `ref`; `undefined` if it does not. */
 export const headerFault = (header: Uint8Array, ref: BlobRef): string | undefined => {
-  if (magic.some((byte, at) => byte !== header[at])) return 'no header stands before it'
+  if (magic.some((byte, at) => byte !== header[at])) return 'it has no header'
   if (viewOf(header).getBigUint64(8) !== BigInt(ref.size)) return 'its header names another size'
   return ref.sha256.some((byte, at) => byte !== header[16 + at])
     ? 'its header names another content'
     : undefined
 }
 
-/** What the CRC of a piece of a record starts from: its place and a number, that of the chunk or one of those below. */
+/** The seed of one CRC: the record's place, and the number of the chunk or of one of the `pieces`. */
 const seedOf = ({ segment, offset }: BlobPlace, number: number): number => {
   const view = new DataView(new ArrayBuffer(24))
   writeU64(view, 0, segment)
@@ -85,13 +84,13 @@ const seedOf = ({ segment, offset }: BlobPlace, number: number): number => {
   return crc32(new Uint8Array(view.buffer))
 }
 
-/** Numbers beyond any chunk's. */
+/** Numbers above those of all chunks. */
 const pieces = { header: 2 ** 50, table: 2 ** 50 + 1, footer: 2 ** 50 + 2 } as const
 
-/** The sum that a chunk of a payload starts from; `crc32(bytes, seed)` goes on. */
+/** The seed of a chunk's CRC. */
 export const chunkSeed = (place: BlobPlace, index: number): number => seedOf(place, index)
 
-/** Sums up a payload chunk by chunk, whatever pieces it comes in. */
+/** Computes the CRCs of a payload that comes in pieces of any size. */
 export class ChunkSums {
   readonly #place: BlobPlace
   readonly #sums: number[] = []
@@ -114,7 +113,7 @@ export class ChunkSums {
     }
   }
 
-  /** The sums of all chunks; nothing can be added after it. */
+  /** The CRCs of all chunks. Nothing can be added afterwards. */
   end(): readonly number[] {
     if (this.#filled > 0) this.#next()
     return this.#sums
@@ -147,7 +146,7 @@ export const encodeBlobTrailer = (
   return bytes
 }
 
-/** What is wrong with a record's trailer; `undefined` when its sums hold. */
+/** What is wrong with a record's trailer; `undefined` if its CRCs hold. */
 export const trailerFault = (
   place: BlobPlace,
   header: Uint8Array,
@@ -165,7 +164,7 @@ export const trailerFault = (
     : 'the sums of its chunks are damaged'
 }
 
-/** `CORRUPT`: what a reference names is not there as it was written. */
+/** `CORRUPT`: the record of a reference is missing or damaged. */
 export const corruptBlob = (ref: BlobRef, file: string, evidence: string): KeelsonError =>
   new KeelsonError('CORRUPT', `a blob is damaged: ${evidence}`, {
     details: { file, offset: ref.offset, size: ref.size, evidence },

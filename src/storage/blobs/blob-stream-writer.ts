@@ -1,7 +1,6 @@
 /**
- * Writes one blob of a size that nobody knows yet, piece by piece, in a segment of its own: payload first, then the
- * trailer, the header last. Until the sync that ends it, the file holds no record and nobody can refer to it; a stream
- * that is given up takes its file along.
+ * Writes a blob of unknown size, piece by piece, into a segment of its own: first the payload, then the trailer, the
+ * header last. The blob has no reference before the final sync. Aborting the stream removes the file.
  */
 import { KeelsonError } from '../../errors.ts'
 import { startSha256 } from '../bytes/sha256.ts'
@@ -19,10 +18,10 @@ import {
 } from './blob-record.ts'
 import type { BlobWriter } from './blob-writer.ts'
 
-/** So much is written before it is synced: the last sync then has little left to do, and the page cache stays small. */
+/** Bytes from one sync to the next. The last sync then has little to do, and the page cache stays small. */
 const syncEvery = 32 * 1024 * 1024
 
-/** A stream that is being written. */
+/** A blob that is being written as a stream. */
 export class BlobStreamWriter {
   readonly segment: number
   readonly #disk: Disk
@@ -43,10 +42,10 @@ export class BlobStreamWriter {
     this.#sums = new ChunkSums({ segment, offset: blobHeaderBytes })
   }
 
-  /** Takes the next bytes; answers how many there are by now. @throws as the constructor, `TOO_LARGE`: only `abort` is left then */
+  /** Writes the next bytes. Returns the size so far. @throws as the constructor, `TOO_LARGE`; then call `abort` */
   write(bytes: Uint8Array): number {
     if (this.#size + bytes.length > blobBytesMax)
-      throw new KeelsonError('TOO_LARGE', `A blob has at most ${blobBytesMax} bytes.`)
+      throw new KeelsonError('TOO_LARGE', `a blob has at most ${blobBytesMax} bytes`)
     refusing(() => {
       writeAll(this.#file, bytes, blobHeaderBytes + this.#size, 'ENOSPC')
       this.#sha.add(bytes)
@@ -60,7 +59,7 @@ export class BlobStreamWriter {
     return this.#size
   }
 
-  /** Makes the blob durable; answers its reference. @throws as the constructor: only `abort` is left then */
+  /** Makes the blob durable. Returns its reference. @throws as the constructor; then call `abort` */
   finish(): BlobRef {
     const sum = this.#sha.end()
     const place = { segment: this.segment, offset: blobHeaderBytes }
@@ -76,7 +75,7 @@ export class BlobStreamWriter {
     return { size: this.#size, ...place, sha256: sum }
   }
 
-  /** Gives up: the file goes, at once where the disk lets it, else with a sweep. */
+  /** Removes the file. If that fails, a sweep removes it later. */
   abort(): void {
     closeQuietly(this.#file)
     removeQuietly(this.#disk, this.#file.path)

@@ -1,7 +1,7 @@
 /**
- * Writes blobs: all payloads of a call behind one another in the present segment, with one sync. Each
- * opening begins a segment of its own, and so does every failure: nothing is ever appended to bytes that this writer has
- * not written itself. What is answered is durable, name and all; what failed is referred to by nobody, and is swept.
+ * Writes blobs: all payloads of a call one after another in the active segment, with one sync. Each opening and each
+ * failure starts a new segment, so this writer only appends to bytes that it has written itself. Blobs of an answered
+ * call are durable, with the segment's name. Blobs of a failed call have no reference, and a sweep frees them.
  */
 import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
@@ -21,14 +21,14 @@ import {
 import { blobBytesMax, recordBytes } from './blob-record.ts'
 import { RecordWriter } from './record-writer.ts'
 
-/** Where blobs go. */
+/** The folder of blobs, and its limit. */
 export type BlobFolderOptions = {
   readonly dir: string
-  /** A segment takes no more bytes than this, unless one call brings more. */
+  /** The size of a segment. A call that brings more bytes gets a larger one. */
   readonly segmentBytes: number
 }
 
-/** The present segment. Everything before `end` was written and synced. */
+/** The active segment. All bytes before `end` are written and synced. */
 type Active = { readonly segment: number; readonly file: DiskFile; end: number }
 
 /** The writer of one folder, for one opening. */
@@ -37,13 +37,13 @@ export class BlobWriter {
   readonly #options: BlobFolderOptions
   readonly #buffer: () => Uint8Array
   #next: number
-  /** What was written down of it. */
+  /** The next number as made durable. */
   #promised: number
   #active: Active | undefined
-  /** The folder is there, and durably so. */
+  /** The folder exists durably. */
   #hasFolder = false
 
-  /** Takes what `listBlobs` has found. */
+  /** `listing`: what `listBlobs` found. `buffer`: the memory that records are written from. */
   constructor(
     disk: Disk,
     buffer: () => Uint8Array,
@@ -58,14 +58,14 @@ export class BlobWriter {
     for (const name of listing.leftovers) removeQuietly(disk, pathIn(options.dir, name))
   }
 
-  /** The number of the segment that is being written; `undefined` without one. */
+  /** The number of the active segment. */
   get active(): number | undefined {
     return this.#active?.segment
   }
 
   /**
-   * Makes all payloads durable; answers their references in order. Equal payloads of one call are written once.
-   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` (reason `disk`): none of them is referred to
+   * Makes all payloads durable. Returns their references in order. Equal payloads of one call are written once.
+   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` (reason `disk`): no payload has a reference
    */
   put(payloads: readonly Uint8Array[]): BlobRef[] {
     for (const { length } of payloads) if (length > blobBytesMax) throw tooLarge(length)
@@ -79,52 +79,52 @@ export class BlobWriter {
     })
   }
 
-  /** Makes the file of a new segment, which is not the present one: a stream's. @throws DiskError */
+  /** Makes the file of a new segment. A stream uses it for itself. @throws DiskError */
   create(): { readonly segment: number; readonly file: DiskFile } {
     const { dir } = this.#options
     if (!this.#hasFolder) makeFolder(this.#disk, dir)
     this.#hasFolder = true
     const segment = this.#next
     if (!Number.isSafeInteger(segment + 1))
-      throw new KeelsonError('NO_SPACE', 'The numbers of blob segments are used up.')
-    // Even a file that could not be made may have left its name: the number is gone.
+      throw new KeelsonError('NO_SPACE', 'the numbers of blob segments are used up')
+    // A file that could not be made may have left its name, so its number is used.
     this.#next += 1
     try {
       return { segment, file: this.#disk.open(blobSegmentPath(dir, segment), 'createLarge') }
     } catch (error) {
-      // Whoever has removed the folder may have it made again by the next.
+      // The folder may have been removed. The next call makes it again.
       this.#hasFolder = false
       throw error
     }
   }
 
-  /** What stands there; of the present segment as far as it is written. @throws DiskError */
+  /** Lists the segments. The active one ends where it is written and synced. @throws DiskError */
   list(): BlobSegment[] {
     return listBlobs(this.#disk, this.#options.dir).segments.map((found) =>
       found.segment === this.#active?.segment ? { ...found, size: this.#active.end } : found,
     )
   }
 
-  /** What is written from now on goes to another segment. */
+  /** Ends the active segment. The next put starts another one. */
   seal(): void {
     const active = this.#active
     this.#active = undefined
     if (active) closeQuietly(active.file)
   }
 
-  /** Sees to it that no number is given out again, whatever is removed. @throws DiskError */
+  /** Makes all used numbers durable, before a segment is removed. @throws DiskError */
   promiseNumbers(): void {
     if (this.#promised === this.#next) return
     writeNext(this.#disk, this.#options.dir, this.#next)
     this.#promised = this.#next
   }
 
-  /** Lets a segment be the present one that has room for so many bytes; true when its name is not durable yet. */
+  /** Makes sure that the active segment has room for `bytes`. Returns true if its name is not durable yet. */
   #makeRoom(bytes: number): boolean {
     const active = this.#active
     if (active) {
       const isFull = active.end + bytes > this.#options.segmentBytes
-      // Somebody else's hand was at it: what this writer believes of the file does not hold.
+      // With another size, something else has changed the file, and this writer must not append to it.
       if (!isFull && active.file.size() === active.end) return false
       this.seal()
     }
@@ -147,7 +147,7 @@ export class BlobWriter {
       active.end += bytes
       return refs
     } catch (error) {
-      // Nobody knows what stands there now; nothing more is written behind it.
+      // The content of the file is unknown now, so nothing is appended to it.
       this.#active = undefined
       closeQuietly(active.file)
       throw error
@@ -155,7 +155,7 @@ export class BlobWriter {
   }
 }
 
-/** The payloads without those that equal one before them, and for each of all its number among them. */
+/** The distinct payloads, and for each payload its index among them. */
 const alike = (payloads: readonly Uint8Array[]) => {
   const distinct: Uint8Array[] = []
   const ofLength = new Map<number, number[]>()
@@ -170,13 +170,13 @@ const alike = (payloads: readonly Uint8Array[]) => {
   return { distinct, places }
 }
 
-/** Makes the folder and its name durable, also one that an earlier life had made and not synced. Its parent is durable. */
+/** Makes the folder and its name durable, also if it exists and its name was not synced. Its parent is durable. */
 const makeFolder = (disk: Disk, dir: string): void => {
   disk.makeFolder(dir)
   disk.syncFolder(dirname(dir))
 }
 
 const tooLarge = (size: number): KeelsonError =>
-  new KeelsonError('TOO_LARGE', `A blob has at most ${blobBytesMax} bytes.`, {
+  new KeelsonError('TOO_LARGE', `a blob has at most ${blobBytesMax} bytes`, {
     details: { size, sizeMax: blobBytesMax },
   })

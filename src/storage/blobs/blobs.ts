@@ -1,4 +1,4 @@
-/** The blobs of a shard behind a host: carries out requests on a disk, one after another. It holds files, never decides what lives. */
+/** The blobs of a shard on a disk: handles the requests of a `BlobHost`, one after another. The caller decides which blobs are live. */
 import { KeelsonError } from '../../errors.ts'
 import type { Disk } from '../ports/disk.ts'
 import { refusing } from '../segments/log-errors.ts'
@@ -16,7 +16,7 @@ type Handlers = {
   ) => BlobProtocol[K]['answer']
 }
 
-/** The clearing under way: one at a time. */
+/** The clearing in progress. There is at most one. */
 type Clearing = {
   readonly segment: number
   readonly live: readonly Extent[]
@@ -25,10 +25,10 @@ type Clearing = {
 
 const newBuffer = (bytes: number): Uint8Array => new Uint8Array(bytes)
 
-/** The size of one write. */
+/** Bytes of one write. */
 const writeBytes = 2 * 1024 * 1024
 
-/** Streams and readings of one life are never taken for those of another. */
+/** Separates the ids of streams and readings of different lives. */
 const idsOfLife = 2 ** 32
 
 /** One life of a shard's blobs. */
@@ -89,7 +89,7 @@ export class Blobs {
     this.#makeBuffer = makeBuffer
   }
 
-  /** Carries out a request. @throws KeelsonError as the protocol says */
+  /** Handles a request. @throws KeelsonError as the protocol says */
   handle<K extends BlobRequestKind>(
     kind: K,
     request: BlobProtocol[K]['request'],
@@ -97,7 +97,7 @@ export class Blobs {
     return this.#handlers[kind](request)
   }
 
-  /** Closes all files, whatever was under way. */
+  /** Closes all files and aborts all streams. */
   abandon(): void {
     this.#close()
   }
@@ -117,13 +117,13 @@ export class Blobs {
 
   #opened(): BlobWriter {
     if (this.#writer) return this.#writer
-    throw new KeelsonError('SHARD_DOWN', 'The blobs are not open.')
+    throw new KeelsonError('SHARD_DOWN', 'the blobs are not open')
   }
 
-  /** A stream that fails is given up at once: nobody can go on with it. */
+  /** Runs `action` on a stream, and aborts the stream if it fails. */
   #streaming<T>(stream: number, action: (writer: BlobStreamWriter) => T): T {
     const writer = this.#streams.get(stream)
-    if (!writer) throw new KeelsonError('EXITED', 'This stream has ended.')
+    if (!writer) throw new KeelsonError('EXITED', 'this stream has ended')
     try {
       return action(writer)
     } catch (error) {
@@ -141,7 +141,7 @@ export class Blobs {
 
   #readNext({ reading, bytes }: BlobProtocol['readNext']['request']) {
     const found = this.#readings.get(reading)
-    if (!found) throw new KeelsonError('EXITED', 'This reading has ended.')
+    if (!found) throw new KeelsonError('EXITED', 'this reading has ended')
     let done = true
     try {
       const answer = found.next(bytes)
@@ -163,7 +163,7 @@ export class Blobs {
     const writer = this.#opened()
     const isStream = [...this.#streams.values()].some((stream) => stream.segment === segment)
     if (writer.active === segment || isStream)
-      throw new KeelsonError('INVALID_ARGUMENT', `Segment ${segment} is being written.`)
+      throw new KeelsonError('INVALID_ARGUMENT', `segment ${segment} is being written`)
     if (!isSameWork(this.#clearing, segment, live)) {
       this.#endClearing()
       if (live.length === 0) writer.promiseNumbers()
@@ -180,7 +180,7 @@ export class Blobs {
     }
   }
 
-  /** What a clearing under way had open is closed, and what it had prepared removed. */
+  /** Stops the clearing in progress: closes its files and removes its copy. */
   #endClearing(): void {
     this.#clearing?.steps.return(0)
     this.#clearing = undefined
@@ -196,7 +196,7 @@ export class Blobs {
   }
 }
 
-/** What was begun with other extents alive must not go on: it would drop what has come to life since. */
+/** Whether a clearing has the same live extents. If not, it would drop blobs that became live since it began. */
 const isSameWork = (
   work: Clearing | undefined,
   segment: number,

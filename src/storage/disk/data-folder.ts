@@ -1,7 +1,7 @@
 /**
- * The data folder: where its parts stand, and `keelson.json`, which says what it is. That file is written once, when
- * everything else is there, and in one step: whoever finds it finds a folder whose creation was finished. Its checksum
- * is over its meaning, not its layout, so that a person may reformat it but nobody can change it in silence.
+ * The data folder: the paths of its parts, and `keelson.json`, which describes it. That file is written last and
+ * atomically, so a folder that has it is complete. Its checksum covers its fields, not its layout: a person may reformat
+ * the file, but every change of a field is noticed.
  */
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
@@ -14,27 +14,27 @@ export const dataFolderFormat = 1
 /** How a key finds its shard. */
 export const shardHash = 'crc32'
 
-/** Lock of the whole folder; a wal folder has one of the same name. */
+/** The lock of the data folder. Each wal folder has a lock of the same name. */
 export const lockFileName = 'LOCK'
 
 const factsFileName = 'keelson.json'
 
-/** More than any `keelson.json` has; a longer file is something else. */
+/** No `keelson.json` is longer than this. */
 const factsBytesMax = 65_536
 
-/** What a data folder is. */
+/** The facts in `keelson.json`. */
 export type DataFolderFacts = {
-  /** Who it is: 1 to 128 characters, drawn when it was made, never changed. */
+  /** 1 to 128 characters, drawn at random when the folder was made, never changed. */
   readonly instanceId: string
-  /** How many shards it has, from 1 to 1,024. */
+  /** Number of shards, from 1 to 1,024. */
   readonly shards: number
-  /** The id of each shard's log, in hex: a log stands for the keys of its shard only. */
+  /** The id of each shard's log, in hex. A log holds only the keys of its shard. */
   readonly logs: readonly string[]
-  /** When it was made, in ms since 1970. */
+  /** When the folder was made, in ms since 1970. */
   readonly created: number
 }
 
-/** What a look at `keelson.json` found. */
+/** The result of reading `keelson.json`. */
 export type DataFolderReading =
   | { readonly state: 'absent' }
   | { readonly state: 'sound'; readonly facts: DataFolderFacts }
@@ -48,13 +48,13 @@ export type ShardFolders = {
   readonly blobs: string
 }
 
-/** Where a shard stands in the data folder `dir`. */
+/** The folders of a shard in the data folder `dir`. */
 export const shardFolder = (dir: string, shard: number): ShardFolders => {
   const path = join(dir, `shard-${shard}`)
   return { path, wal: join(path, 'wal'), lmdb: join(path, 'lmdb'), blobs: join(path, 'blobs') }
 }
 
-/** The numbers of the shards that have a folder in `dir`, in order, whatever `keelson.json` says. */
+/** The numbers of the shards that have a folder in `dir`, in order. Does not read `keelson.json`. */
 export const shardsPresent = (disk: Disk, dir: string): number[] =>
   (disk.entry(dir) ? disk.list(dir) : [])
     .map((name) => /^shard-(0|[1-9]\d{0,8})$/.exec(name)?.[1])
@@ -63,8 +63,8 @@ export const shardsPresent = (disk: Disk, dir: string): number[] =>
     .sort((one, other) => one - other)
 
 /**
- * Reads what `dir` says it is, and changes nothing.
- * @throws KeelsonError `UNSUPPORTED_VERSION` when a newer version made it; DiskError when it cannot be read.
+ * Reads the `keelson.json` of `dir` and changes nothing.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it; DiskError if it cannot be read
  */
 export const readDataFolder = (disk: Disk, dir: string): DataFolderReading => {
   const path = join(dir, factsFileName)
@@ -82,9 +82,9 @@ export const readDataFolder = (disk: Disk, dir: string): DataFolderReading => {
 }
 
 /**
- * Writes what `dir` is: beside its place, synced, then renamed and the folder synced. When it returns the facts are
- * durable; when it throws, or the power goes, the file is as it was before or whole. Replaces a damaged one.
- * @throws DiskError; nothing is left beside the file but by a power cut, and the next write removes that.
+ * Writes the `keelson.json` of `dir`: to a temporary file, which is synced and renamed, and then the folder is synced.
+ * The facts are durable when it returns. After an error or a power cut the file is the old one or the new one. It may
+ * replace a damaged file. @throws DiskError: no temporary file is left. After a power cut the next write removes it.
  */
 export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts): void => {
   const path = join(dir, factsFileName)
@@ -100,7 +100,7 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
   disk.syncFolder(dir)
 }
 
-/** `keelson.json` as bytes. @throws KeelsonError `INVALID_ARGUMENT` for facts that could not be read back. */
+/** Encodes `keelson.json`. @throws KeelsonError `INVALID_ARGUMENT` for facts that `decodeDataFolder` would refuse */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
   const { instanceId, shards, logs, created } = facts
   const fields = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
@@ -111,15 +111,15 @@ export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
 }
 
 /**
- * What the bytes of a `keelson.json` say. Every format, later ones too, keeps `format` and `crc` as they are here, so
- * that a newer one can be told from a damaged one.
- * @throws KeelsonError `UNSUPPORTED_VERSION` for a sound file of a newer format, with `details.format` and `supported`.
+ * Decodes `keelson.json`. Every format keeps `format` and `crc` as they are here, so a newer file is told from a damaged
+ * one.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` for a sound file of a newer format, with `details.format` and `supported`
  */
 export const decodeDataFolder = (
   bytes: Uint8Array,
 ): Exclude<DataFolderReading, { state: 'absent' }> => {
   const parsed = parseObject(bytes)
-  if (!parsed) return { state: 'damaged', evidence: 'no JSON object' }
+  if (!parsed) return { state: 'damaged', evidence: 'not a JSON object' }
   const { crc, ...fields } = parsed
   if (crc !== checksum(fields))
     return { state: 'damaged', evidence: `its checksum is ${checksum(fields)}, not ${crc}` }
@@ -136,7 +136,7 @@ export const decodeDataFolder = (
   return { state: 'sound', facts: { instanceId, shards, logs, created } }
 }
 
-/** What is wrong with the fields of format 1; `undefined` when nothing is. */
+/** What is wrong with the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
   const { format, instanceId, shards, logs, created } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`
@@ -177,7 +177,7 @@ const writeWhole = (disk: Disk, path: string, bytes: Uint8Array): void => {
   const file = disk.open(path, 'create')
   try {
     let written = 0
-    // A full disk may take a part without an error; trying the rest brings the error to light.
+    // A full disk may take a part without an error. Writing the rest then throws it.
     while (written < bytes.length) {
       const count = file.write(bytes.subarray(written), written)
       if (count === 0) throw new DiskError('EIO', 'write', path)
@@ -193,6 +193,6 @@ const removeQuietly = (disk: Disk, path: string): void => {
   try {
     disk.remove(path)
   } catch {
-    // The error that led here says more; what is left over is removed by the next write.
+    // The first error matters more. The next write removes the leftover.
   }
 }

@@ -1,49 +1,48 @@
 /**
- * Writes of one file past the system's cache, as far as there is a way. Where there is none, or the file system, the disk
- * or the memory does not go with it, it says so once and leaves everything to whoever writes through the cache: the same bytes come
- * to the same places.
+ * Writes of one file past the system's page cache (`O_DIRECT`). Many systems, file systems, disks and buffers do not
+ * support that. After the first refusal every write goes through the cache, with the same bytes at the same places.
  */
 
-/** A file that was opened to be written past the cache. It throws the system's own errors. */
+/** A file that is open past the cache. It throws the system's own errors. */
 export type DirectFile = {
   write(bytes: Uint8Array, offset: number): number
   close(): void
 }
 
-/** Of fewer bytes than these it is better that the cache gathers them. */
+/** Smaller writes go through the cache, which gathers them. */
 const directBytesMin = 64 * 1024
 
-/** What file systems and disks ask of offsets and lengths, at most. */
+/** Offsets and lengths must be multiples of a block. No file system asks for larger ones. */
 const blockBytes = 4096
 
 /** The writes of one file. */
 export class DirectWriter {
   #file: DirectFile | undefined
 
-  /** `open` throws, or answers `undefined`, where there is no way. */
+  /** `open` throws, or returns `undefined`, if the system has no way past the cache. */
   constructor(open: () => DirectFile | undefined) {
     try {
       this.#file = open()
     } catch {
-      // The cache takes everything then.
+      // All writes go through the cache.
     }
   }
 
-  /** The count that the system took; `undefined`: nothing was written, it is the cache's. @throws as the file */
+  /** Returns the count that the system took; `undefined`: nothing was written, use the cache. @throws as the file */
   write(bytes: Uint8Array, offset: number): number | undefined {
     const isWhole = bytes.length % blockBytes === 0 && offset % blockBytes === 0
     if (!isWhole || bytes.length < directBytesMin) return undefined
     try {
       return this.#file?.write(bytes, offset)
     } catch (error) {
-      // Larger blocks than ours, or memory that begins elsewhere: it will not be otherwise next time.
+      // The system wants larger blocks or other memory, and will want them next time too.
       if (!(error instanceof Error && 'code' in error && error.code === 'EINVAL')) throw error
       this.close()
       return undefined
     }
   }
 
-  /** Nothing goes this way any more. */
+  /** Sends all later writes through the cache. */
   close(): void {
     this.#file?.close()
     this.#file = undefined

@@ -1,9 +1,8 @@
 /**
- * Locks on folders: `flock(2)` where the `flock` tool can take it for us, else a file that names its holder. Node has no
- * `flock`; but the lock belongs to the open file description, which the tool inherits and shares with us, so it stays
- * ours when the tool has ended, and the kernel frees it when we do, however we do. Node opens with close-on-exec, so no
- * child process keeps it alive. This is the one file of storage that starts processes; files it reaches through
- * `LockFiles`.
+ * Locks on folders: `flock(2)` by the `flock` tool, or a file that names its holder on a machine without the tool. Node has
+ * no `flock`. The lock belongs to the open file description, which the tool inherits and shares with this process. So it
+ * outlives the tool, and the kernel frees it when this process ends in any way. Node opens files with close-on-exec, so no
+ * child process keeps the lock. This is the one file of storage that starts processes.
  */
 import { spawnSync } from 'node:child_process'
 import { hostname } from 'node:os'
@@ -11,56 +10,56 @@ import { crc32 } from '../bytes/crc32.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
 import { describeHolder, type LockHolder, lockedDir, readHolder } from './lock-holder.ts'
 
-/** What locking needs of the file system. All throw `DiskError`. */
+/** The file system as locking needs it. All functions throw `DiskError`. */
 export interface LockFiles {
-  /** Opens a file to read and write, makes it when missing, and cuts nothing off. */
+  /** Opens a file to read and write, and makes it if it is missing. Its content stays. */
   open(path: string): OpenLockFile
-  /** Which file stands at a path; `undefined` when none does. Equal for the same file only. */
+  /** Identifies the file at a path; `undefined` if there is none. Equal only for the same file. */
   identity(path: string): string | undefined
-  /** The content of a file; `undefined` when it is missing. */
+  /** The content of a file; `undefined` if it is missing. */
   content(path: string): string | undefined
-  /** Makes a file, content and all, in one step that only one of many can take; false when something stands there. */
+  /** Makes a file with its content, atomically. False if the path exists. */
   putNew(path: string, content: string): boolean
-  /** Puts a file in the place of whatever stands there, in one step. */
+  /** Replaces the file at a path, atomically. */
   replace(path: string, content: string): void
   remove(path: string): void
 }
 
-/** What sharing a lock needs beside. */
+/** The file system as sharing a lock needs it. */
 export interface SharedLockFiles extends LockFiles {
-  /** Opens a file that is there to read, and changes nothing; `undefined` when it is missing. */
+  /** Opens a file to read; `undefined` if it is missing. */
   openThere(path: string): Pick<OpenLockFile, 'descriptor' | 'close'> | undefined
 }
 
 /** An open lock file. A kernel lock on it ends when it is closed. */
 export interface OpenLockFile {
   readonly descriptor: number
-  /** As `LockFiles.identity`, whatever stands at its path by now. */
+  /** As `LockFiles.identity`, of this file, also if its path has another one by now. */
   readonly identity: string
-  /** Replaces the content; what was not longer than the old needs no new space. */
+  /** Replaces the content. A content that is not longer than the old one needs no disk space. */
   fill(content: string): void
   close(): void
 }
 
-/** What tells one process from all others, on this machine and, as far as can be, beyond it. */
+/** Facts that identify a process on this machine and, as far as possible, on others. */
 export type ProcessFacts = {
   readonly pid: number
   readonly host: string
-  /** Of this run of the kernel. */
+  /** The id of this boot of the kernel. */
   readonly bootId: string
-  /** When the process began, in whatever unit the system counts: to tell it from a later one with its pid. */
+  /** When the process started, in the system's unit. It tells the process from a later one with its pid. */
   readonly startTime: string
-  /** The set of pids that `pid` is one of: containers have sets of their own. */
+  /** The pid namespace. Containers have their own. */
   readonly pidSpace: string
 }
 
-/** Longer than any flock(1) takes that does not wait; after it the machine is in no state to trust a lock. */
+/** Time limit of the tools, in ms. They do not wait, so a slower machine is in no state to trust a lock. */
 const helperTimeoutMs = 5000
 
 /**
- * Takes the lock file at `path`, at once or not at all. Its content becomes `holder` and a line of `ProcessFacts`.
- * `flock: false` does as on a machine without the tool.
- * @throws KeelsonError `LOCKED_DIR`; DiskError of the file system, `ENOLCK` when the tool fails for another reason.
+ * Takes the lock file at `path` without waiting. Its content becomes `holder` and a line of `ProcessFacts`.
+ * `flock: false` locks as on a machine without the tool.
+ * @throws KeelsonError `LOCKED_DIR`; DiskError of the file system, `ENOLCK` if the tool fails for another reason
  */
 export const lockFolder = (
   files: LockFiles,
@@ -75,7 +74,7 @@ export const lockFolder = (
   )
 }
 
-/** `undefined` when there is no `flock` tool. */
+/** `undefined` if there is no `flock` tool. */
 const lockByKernel = (
   files: LockFiles,
   path: string,
@@ -100,7 +99,7 @@ const lockByKernel = (
   return kernelLock(files, path, file)
 }
 
-/** Somebody without the tool may hold the folder in the other way, or have put another file here since we opened ours. */
+/** A process without the tool may hold the folder, or have replaced the file since this process opened it. */
 const refuseOtherHolder = (
   files: LockFiles,
   path: string,
@@ -123,7 +122,7 @@ const kernelLock = (files: LockFiles, path: string, file: OpenLockFile): DiskLoc
       try {
         file.fill('\n'.repeat(files.content(path)?.length ?? 0))
       } catch {
-        // The lines are for people; the lock goes with the descriptor, whether they could be blanked or not.
+        // The lines are for people. Closing the descriptor frees the lock even if they stay.
       }
       file.close()
     },
@@ -131,9 +130,9 @@ const kernelLock = (files: LockFiles, path: string, file: OpenLockFile): DiskLoc
 }
 
 /**
- * Keeps everybody from taking the lock file at `path` until `release`, and writes nothing: for whoever only reads a folder.
- * Several may. A missing file keeps nobody out, and neither does one where there is no flock(1).
- * @throws KeelsonError `LOCKED_DIR` when somebody has it; DiskError.
+ * Shares the lock file at `path` until `release`, for a process that only reads the folder: no process can take the lock
+ * meanwhile. Several can share it. Writes nothing. Without a lock file, or without flock(1), it protects nothing.
+ * @throws KeelsonError `LOCKED_DIR` if another process holds the lock; DiskError
  */
 export const shareFolder = (files: SharedLockFiles, path: string): Pick<DiskLock, 'release'> => {
   const file = files.openThere(path)
@@ -179,7 +178,7 @@ const lockByFile = (
   holder: string,
   self: ProcessFacts,
 ): DiskLock => {
-  // Nobody could tell whether we live, and the next to come would take us for dead.
+  // Without these facts the next process would take this one for dead.
   if (self.bootId === '' || self.startTime === '') throw new DiskError('ENOLCK', 'lock', path)
   const content = lockContent(holder, self, 'file')
   takeFile(files, path, content, self)
@@ -187,7 +186,7 @@ const lockByFile = (
   return {
     identity: files.identity(path),
     release: () => {
-      // What stands there is ours, unless people removed it and another took it.
+      // Another process may have the lock if people removed the file.
       if (held && files.content(path) === content) files.remove(path)
       held = false
     },
@@ -195,9 +194,9 @@ const lockByFile = (
 }
 
 /**
- * Makes the file at `path` ours, when it is missing or its holder is dead. Of many who find a dead holder only one may
- * replace it, or the second would replace the first. That right is a file as well, named after what the dead left, and
- * taken in the same way; and because only its owner may replace that content, finding it unchanged is enough.
+ * Takes the lock file at `path` if it is missing or its holder is dead. Many processes may find a dead holder, but only one
+ * may replace its file. That right is a claim: another lock file, named after the dead content and taken in the same way.
+ * Only the owner of the claim replaces that content, so it is enough to find the content unchanged.
  */
 const takeFile = (files: LockFiles, path: string, content: string, self: ProcessFacts): void => {
   while (!files.putNew(path, content)) {
@@ -224,17 +223,17 @@ const lockContent = (holder: string, self: ProcessFacts, by: 'flock' | 'file'): 
 const fateOf = (files: LockFiles, content: string, self: ProcessFacts): HolderFate =>
   holderFate(lastFacts(content), self, (pid) => startTimeOf(files, pid))
 
-/** The facts that locking itself wrote, whatever the caller put in the line before. */
+/** The facts of the last line, which this file wrote. The caller wrote the line before. */
 const lastFacts = (content: string): LockHolder =>
   readHolder(content.trimEnd().split('\n').at(-1) ?? '')
 
-/** What can be known about the process that a lock file names. */
+/** What is known about the process that a lock file names. */
 export type HolderFate = 'alive' | 'dead' | 'unknown'
 
 /**
- * Judges a holder by the facts that it left. Facts that are damaged or missing mean dead: a lock file is made in one
- * step, so only a power cut leaves half of one, and then no process of that time lives. A holder on another machine, in
- * a container with pids of its own, or whose start is hidden from us (`null`) cannot be judged from here.
+ * Judges a holder by its facts. Damaged or missing facts mean dead: a lock file is made atomically, so only a power cut
+ * leaves half of one, and that ends all processes. `unknown`: the holder is on another machine, in another pid namespace,
+ * or its start time is hidden (`null`).
  */
 export const holderFate = (
   holder: LockHolder,
@@ -261,16 +260,16 @@ const thisProcess = (files: LockFiles): ProcessFacts => ({
   pidSpace: files.identity('/proc/self/ns/pid') ?? '',
 })
 
-/** When a process began; `undefined` when there is none with this pid, `null` when it hides. */
+/** When a process started; `undefined` if no process has this pid, `null` if its start is hidden. */
 const startTimeOf = (files: LockFiles, pid: number): string | null | undefined => {
   if (files.identity('/proc/self') === undefined) return startTimeByPs(pid)
-  // The second field is the command in brackets, with any characters; the state follows it, the start is the 22nd.
+  // The second field is the command in brackets, with any characters. Then come the state and, as 22nd, the start.
   const stat = files
     .content(`/proc/${pid}/stat`)
     ?.replace(/^.*\) /s, '')
     .split(' ')
   if (!stat) return exists(pid) ? null : undefined
-  // A zombie has closed its files; only its parent has not yet asked how it ended.
+  // A zombie has closed its files. It only waits for its parent.
   return stat[0] === 'Z' || stat[0] === 'X' ? undefined : stat[19]
 }
 
@@ -283,7 +282,7 @@ const exists = (pid: number): boolean => {
   }
 }
 
-/** When a process began, on systems without /proc (macOS), to the second. */
+/** When a process started, on systems without /proc (macOS), to the second. */
 export const startTimeByPs = (pid: number): string | undefined =>
   answerOf('ps', ['-o', 'lstart=', '-p', String(pid)])
 

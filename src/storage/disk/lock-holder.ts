@@ -1,29 +1,28 @@
 /**
- * Who holds a lock, as text in the lock file and as data in the error that the second opener gets. Reading it is for
- * people and for judging a lock file without a kernel lock; the lock itself is made in `folder-lock.ts`.
+ * The holder of a lock: lines of text in the lock file, and data in the error for the second opener. People read it, and
+ * so does `folder-lock.ts` for a lock without the kernel.
  */
 import { KeelsonError } from '../../errors.ts'
 
-// What locking a folder by a file alone may leave beside the lock file when its process is killed on the way: the file that
-// was to become the lock, and the right to replace a dead holder's. Whoever holds the lock may remove them: another one who is
-// about to use them finds that, and is refused or tries again. Pure.
-
-/** Of `names`, those that stand beside the lock file `lock` and are of no use while somebody holds it. */
+/**
+ * The `names` that a process may have left beside the lock file `lock` when it was killed while locking without the
+ * kernel. The holder of the lock may remove them. Another process that is about to use them notices, and tries again.
+ */
 export const lockLeftovers = (names: readonly string[], lock: string): string[] =>
   names.filter((name) => name.startsWith(`${lock}.`) && leftover.test(name.slice(lock.length)))
 
-/** Claims named after the sum of what a dead holder left, one in another maybe, and a file that was being written for either. */
+/** The claim on a dead holder's lock (named after the CRC of its content), claims on claims, and their temporary files. */
 const leftover = /^(\.[0-9a-f]{6,8})*(\.\d+-\d+\.tmp)?$/
 
-/** Facts about a holder: `pid`, `host` and whatever its owner wrote down. */
+/** Facts about a holder: `pid`, `host`, and the facts that the caller of the lock added. */
 export type LockHolder = Readonly<Record<string, unknown>>
 
-/** The line that a holder leaves in its lock file: JSON, without a line break. */
+/** The line of a holder in its lock file: JSON, without a line break. */
 export const describeHolder = (facts: LockHolder): string => JSON.stringify(facts)
 
 /**
- * Reads the lines of a lock file back: the objects in it merged, an earlier line's facts winning. A line that is no
- * JSON object (cut by a power failure, written by hand) is kept as `text`, so that nothing is hidden from people.
+ * Reads the lines of a lock file and merges their objects. Facts of an earlier line win. A line that is not a JSON object
+ * (cut by a power failure, written by hand) becomes `text`, so that people see it.
  */
 export const readHolder = (content: string): LockHolder => {
   const holder: Record<string, unknown> = {}
@@ -36,8 +35,8 @@ export const readHolder = (content: string): LockHolder => {
 }
 
 /**
- * What the second opener of a lock is told: `LOCKED_DIR`, with the path and `details.holder`. Not `certain` when the
- * holder cannot be judged from here; then a person must, and `details.certain` is false.
+ * The error for the second opener of a lock: `LOCKED_DIR` with the path and `details.holder`. `details.certain` is false
+ * if this process cannot find out whether the holder lives. Then a person must.
  */
 export const lockedDir = (
   path: string,
@@ -45,11 +44,11 @@ export const lockedDir = (
   { certain = true }: { readonly certain?: boolean } = {},
 ): KeelsonError => {
   const holder = readHolder(content)
-  const who = holder.pid === undefined ? 'somebody' : `process ${holder.pid}`
+  const who = holder.pid === undefined ? 'another process' : `process ${holder.pid}`
   const where = holder.host === undefined ? '' : ` on ${holder.host}`
   const remedy = certain
     ? ''
-    : ', as far as can be told from here; when it is dead, remove the file'
+    : ', which may be dead; if it is, remove the file'
   return new KeelsonError('LOCKED_DIR', `${path} is held by ${who}${where}${remedy}`, {
     details: { path, holder, certain },
   })
@@ -61,7 +60,7 @@ const readLine = (line: string): LockHolder => {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return value as LockHolder
   } catch {
-    // Not ours, or damaged: shown as it is.
+    // Not our line, or damaged.
   }
   return { text: line }
 }

@@ -1,7 +1,7 @@
 /**
- * The machine's own file system behind the disk port, synchronous throughout. This is the one file of storage that
- * imports `node:fs`. It adds nothing to what the system does but checks of arguments: no retry, no cache, no cleverness.
- * Files and folders get the permissions that the process's umask leaves.
+ * The machine's file system behind the disk port, synchronous throughout. This is the one file of storage that imports
+ * `node:fs`. It adds only checks of arguments to the system's calls: no retry, no cache. Files and folders get the
+ * permissions that the process's umask leaves.
  */
 import {
   type BigIntStats,
@@ -43,21 +43,21 @@ import { lockLeftovers } from './lock-holder.ts'
 
 /** How the machine's disk is used. */
 export type NodeDiskOptions = {
-  /** False: locks are made without the `flock` tool, as where there is none. */
+  /** False: locks are taken without the `flock` tool, as on a machine without it. */
   readonly flock?: boolean
 }
 
 const openFlags: Record<Exclude<OpenMode, 'createLarge'>, number> = {
-  // Without waiting: a named pipe would not be open before somebody writes into it.
+  // Without O_NONBLOCK, opening a named pipe would wait for a writer.
   read: constants.O_RDONLY | constants.O_NONBLOCK,
   write: constants.O_RDWR,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
 }
 
-/** What Linux calls tmpfs and ramfs. */
+/** Linux's types of tmpfs and ramfs. */
 const volatileTypes: readonly number[] = [0x01021994, 0x858458f6]
 
-/** Level by level: Node's own recursion does not end where the system answers ENOENT for a parent that is there (`/proc`). */
+/** Level by level: Node's recursion never ends if the system answers ENOENT for a parent that exists (`/proc`). */
 const makeFolders = (path: string): void => {
   const stats = unlessMissing(() => statSync(path))
   if (stats?.isDirectory()) return
@@ -66,7 +66,7 @@ const makeFolders = (path: string): void => {
   try {
     mkdirSync(path)
   } catch (error) {
-    // Another process may have made it in between.
+    // Another process may have made the folder meanwhile.
     if (!unlessMissing(() => statSync(path))?.isDirectory()) throw error
   }
 }
@@ -97,12 +97,12 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
 })
 
 /**
- * Keeps whoever would take the lock file at `path` from doing so until `release`, and writes nothing.
- * @throws KeelsonError `LOCKED_DIR` when somebody has it; DiskError.
+ * Takes the lock file at `path` for reading until `release`: no process can take it for writing. Writes nothing.
+ * @throws KeelsonError `LOCKED_DIR` if another process holds it for writing; DiskError
  */
 export const shareLock = (path: string): Pick<DiskLock, 'release'> => shareFolder(lockFiles, path)
 
-/** Runs `action` and turns what the system throws into a `DiskError`. */
+/** Runs `action` and converts the system's errors into `DiskError`. */
 const attempt = <T>(operation: string, path: string, action: () => T): T => {
   try {
     return action()
@@ -120,12 +120,12 @@ const systemCode = (error: unknown): string | undefined =>
 const openFile = (path: string, mode: OpenMode): number =>
   attempt(creates(mode) ? 'create' : 'open', path, () => {
     const descriptor = openSync(path, openFlags[mode === 'createLarge' ? 'create' : mode])
-    // A folder can be opened to read, but not read; better to say so here than at the first read. A pipe never ends.
-    return mode === 'read' ? refuseNoFile(descriptor, 'open', path) : descriptor
+    // A folder can be opened but not read, and a pipe never ends. Both are refused here, before the first read.
+    return mode === 'read' ? onlyFile(descriptor, 'open', path) : descriptor
   })
 
-/** @throws DiskError `EISDIR`, `ENODEV` for what is no plain file; it is closed then. */
-const refuseNoFile = (descriptor: number, operation: string, path: string): number => {
+/** Closes anything but a plain file. @throws DiskError `EISDIR`, `ENODEV` */
+const onlyFile = (descriptor: number, operation: string, path: string): number => {
   const stats = fstatSync(descriptor)
   if (stats.isFile()) return descriptor
   closeSync(descriptor)
@@ -134,7 +134,7 @@ const refuseNoFile = (descriptor: number, operation: string, path: string): numb
 
 const nodeFile = (path: string, descriptor: number, isLarge: boolean): DiskFile => {
   const direct = isLarge ? new DirectWriter(() => openDirect(descriptor)) : undefined
-  // The system gives the number of a closed descriptor to the next file: using it again would harm a stranger.
+  // The system reuses the number of a closed descriptor, so a late write would damage another file.
   let isOpen = true
   const call = <T>(operation: string, action: () => T): T =>
     attempt(operation, path, () => {
@@ -142,7 +142,7 @@ const nodeFile = (path: string, descriptor: number, isLarge: boolean): DiskFile 
       return action()
     })
   const refuseBadNumber = (operation: string, value: number): void => {
-    // To Node a negative offset means the current position, which a file here does not have.
+    // Node takes a negative offset for the current position, which files here do not have.
     if (!Number.isSafeInteger(value) || value < 0) throw new DiskError('EINVAL', operation, path)
   }
   return {
@@ -173,7 +173,7 @@ const nodeFile = (path: string, descriptor: number, isLarge: boolean): DiskFile 
   }
 }
 
-/** The same file, past the cache; only Linux has such a flag, and this way to what is open whatever its path names by now. */
+/** Opens the same file past the cache. Only Linux has the flag, and `/proc/self/fd`, which is right even if the path has changed. */
 const openDirect = (opened: number): DirectFile | undefined => {
   if (!constants.O_DIRECT) return undefined
   const descriptor = openSync(`/proc/self/fd/${opened}`, constants.O_WRONLY | constants.O_DIRECT)
@@ -211,7 +211,7 @@ const lockFiles: SharedLockFiles = {
   openThere: (path) =>
     attempt('lock', path, () =>
       unlessMissing(() => {
-        const descriptor = refuseNoFile(openSync(path, openFlags.read), 'lock', path)
+        const descriptor = onlyFile(openSync(path, openFlags.read), 'lock', path)
         return { descriptor, close: () => attempt('lock', path, () => closeSync(descriptor)) }
       }),
     ),
@@ -225,7 +225,7 @@ const lockFiles: SharedLockFiles = {
         linkSync(temporary, path)
         return true
       } catch (error) {
-        // Without the temporary file somebody has the lock, and has tidied up.
+        // If the temporary file is gone, another process has the lock and has removed leftovers.
         if (systemCode(error) !== 'EEXIST' && existsSync(temporary)) throw error
         return false
       } finally {
@@ -237,20 +237,20 @@ const lockFiles: SharedLockFiles = {
   remove: (path) => attempt('lock', path, () => unlessMissing(() => unlinkSync(path))),
 }
 
-/** Only tidies up: what it cannot remove stays. */
+/** Removes leftovers of dead processes, as far as it can. */
 const removeLockLeftovers = (path: string): void => {
   try {
     const folder = dirname(path)
     for (const name of lockLeftovers(readdirSync(folder), basename(path)))
       rmSync(join(folder, name), { force: true })
   } catch {
-    // Nothing depends on it.
+    // Leftovers are harmless.
   }
 }
 
 const openLockFile = (path: string): OpenLockFile => {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK
-  const descriptor = refuseNoFile(openSync(path, flags), 'lock', path)
+  const descriptor = onlyFile(openSync(path, flags), 'lock', path)
   return {
     descriptor,
     identity: identityOf(fstatSync(descriptor, { bigint: true })),
@@ -266,7 +266,7 @@ const openLockFile = (path: string): OpenLockFile => {
 }
 
 const readText = (path: string): string => {
-  const descriptor = refuseNoFile(openSync(path, openFlags.read), 'lock', path)
+  const descriptor = onlyFile(openSync(path, openFlags.read), 'lock', path)
   try {
     return readFileSync(descriptor, 'utf8')
   } finally {
@@ -276,7 +276,7 @@ const readText = (path: string): string => {
 
 const identityOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`
 
-/** Writes a file under a free name next to `path`, and answers that name. */
+/** Writes a file under a free name next to `path`. Returns that name. */
 const writeBeside = (path: string, content: string): string => {
   for (let number = 0; ; number++) {
     const name = `${path}.${process.pid}-${number}.tmp`
@@ -289,7 +289,7 @@ const writeBeside = (path: string, content: string): string => {
   }
 }
 
-/** `undefined` when nothing stands there: no such name, nothing behind a file, a process that has ended meanwhile. */
+/** `undefined` if there is no such file, if a parent is a file, or if the process of a `/proc` path has ended. */
 const unlessMissing = <T>(action: () => T): T | undefined => {
   try {
     return action()

@@ -1,12 +1,12 @@
 /**
- * The port to disks: everything that the log and the data folder ask of a file system, and nothing more. It is
- * synchronous, because order is the whole point: whoever must not wait runs it behind a `LogHost`. Two implementations,
- * the real one (`node-disk.ts`) and the simulated one (`simulated-disk.ts`), pass one contract suite.
+ * The port to disks: the calls to a file system that storage needs. It is synchronous, because their order matters.
+ * Callers that must not wait use a `LogHost` or a `BlobHost`. The real disk (`node-disk.ts`) and the simulated one
+ * (`simulated-disk.ts`) pass one contract suite.
  *
  * Errors are `DiskError`s with the operating system's own code (`ENOSPC`, `EIO`, `ENOENT`, `EROFS`, `EACCES` …).
  */
 
-/** A disk's refusal: the operating system's code, the operation and the path. */
+/** An error of a disk: the operating system's code, the operation and the path. */
 export class DiskError extends Error {
   override readonly name = 'DiskError'
   readonly code: string
@@ -22,39 +22,39 @@ export class DiskError extends Error {
 }
 
 /**
- * How a file is opened: to read; to read and write what exists; to create what must not exist yet; to create what will be
- * written once, in large pieces. What comes to that one in whole blocks may go past the system's cache: pages that nobody reads cost
- * more than the bytes in them.
+ * How a file is opened: to read; to read and write a file that exists; to create a file that must not exist; to create
+ * such a file for large writes. Large writes of whole blocks may go past the page cache, because pages that nobody reads
+ * cost more than their bytes.
  */
 export type OpenMode = 'read' | 'write' | 'create' | 'createLarge'
 
-/** Whether this makes a file. */
+/** Whether this mode makes a file. */
 export const creates = (mode: OpenMode): boolean => mode === 'create' || mode === 'createLarge'
 
 /** One open file. Offsets and counts are bytes. */
 export interface DiskFile {
   readonly path: string
   size(): number
-  /** Fills `into` from `offset`; answers how many bytes there were, fewer than asked at the end of the file. */
+  /** Fills `into` from `offset`. Returns the count read, which is smaller at the end of the file. */
   read(into: Uint8Array, offset: number): number
   /**
-   * Writes `bytes` at `offset`; answers the count that the system took. A short count is not an error of the
-   * port: the caller compares it and treats a short write as final.
+   * Writes `bytes` at `offset`. Returns the count that the system took. A short count is not an error here: the caller
+   * compares it, and treats a short write as final.
    */
   write(bytes: Uint8Array, offset: number): number
-  /** fdatasync: data and size are on stable storage when it returns. After it threw nothing is known of any unsynced byte. */
+  /** fdatasync: data and size are durable when it returns. If it throws, every unsynced byte may be lost. */
   sync(): void
-  /** Cuts or extends with zeros (sparse). Not durable before `sync`. */
+  /** Cuts the file, or extends it with zeros (sparse). Not durable before `sync`. */
   truncate(size: number): void
   close(): void
 }
 
-/** What a path is. */
+/** The kind and size of a path. */
 export type DiskEntry = { readonly kind: 'file' | 'folder' | 'other'; readonly size: number }
 
-/** A lock held until `release`, or until the process ends, however it ends. */
+/** A lock that is held until `release` or until the process ends in any way. */
 export interface DiskLock {
-  /** Which file was locked, as `Disk.identity` has it: another one at its path means that the lock was removed by hand. */
+  /** The `Disk.identity` of the locked file. Another file at its path means that people removed the lock. */
   readonly identity: string | undefined
   release(): void
 }
@@ -62,26 +62,26 @@ export interface DiskLock {
 /** A file system. */
 export interface Disk {
   open(path: string, mode: OpenMode): DiskFile
-  /** What stands at `path`; `undefined` when nothing does. */
+  /** Kind and size of `path`; `undefined` if it is missing. */
   entry(path: string): DiskEntry | undefined
-  /** Which file stands at `path`, equal for the same file only, as long as it is there; `undefined` when nothing does. */
+  /** Identifies the file at `path`; `undefined` if there is none. Equal only for the same file, while it exists. */
   identity(path: string): string | undefined
   /** Names in a folder, sorted. */
   list(path: string): string[]
-  /** Makes a folder and those above it; a no-op when it exists. Not durable before `syncFolder` of its parent. */
+  /** Makes a folder and its parents. A no-op if it exists. Not durable before `syncFolder` of its parent. */
   makeFolder(path: string): void
-  /** Replaces `to` when it exists. Not durable before `syncFolder`. */
+  /** Renames; replaces `to` if it exists. Not durable before `syncFolder`. */
   rename(from: string, to: string): void
-  /** Removes a file, or a folder with all that is in it; a no-op when nothing is there. Not durable before `syncFolder`. */
+  /** Removes a file, or a folder with its content. A no-op if it is missing. Not durable before `syncFolder`. */
   remove(path: string): void
-  /** Makes the names in a folder durable: what was created, renamed and removed in it. */
+  /** Makes the names in a folder durable: all creations, renames and removals in it. */
   syncFolder(path: string): void
-  /** Whether the folder lies on a file system that is in memory: syncing is nothing there, and a power cut takes all of it. */
+  /** Whether the folder is on a file system in memory, which a power cut empties. */
   isVolatile(path: string): boolean
   /**
-   * Takes the lock file at `path` (made when missing) for this process, at once or not at all. `holder` becomes its
-   * first line, and is blank again after `release`; a lock file that was there before needs no space for it.
-   * @throws KeelsonError `LOCKED_DIR` with `details.holder`, what the present holder left, as an object.
+   * Takes the lock file at `path` for this process without waiting, and makes it if it is missing. `holder` becomes its
+   * first line, which `release` blanks. An existing lock file needs no disk space for it.
+   * @throws KeelsonError `LOCKED_DIR` with `details.holder`: the facts of the present holder
    */
   lock(path: string, holder: string): DiskLock
 }

@@ -35,14 +35,14 @@ describe('extents', () => {
 })
 
 describe('clearing', () => {
-  test('removes a segment without a live byte and answers its size', () => {
+  test('removes a segment without a live byte and returns its size', () => {
     const world = new BlobWorld()
     world.put(payload(1), payload(2, 9000))
     expect(world.clearAllBut([])).toBe(4096 + 12_288)
     expect(world.disk.list(dir)).toEqual(['next_segment_id'])
   })
 
-  test('makes holes of what is dead between live records, which stay where they are', () => {
+  test('turns dead bytes between live records into holes, and leaves the records in place', () => {
     const world = new BlobWorld()
     const [first, dead, last] = world.put(
       payload(1),
@@ -63,14 +63,14 @@ describe('clearing', () => {
     expect(world.whole(last)).toEqual(payload(3))
   })
 
-  test('cuts off what is dead behind the last live record', () => {
+  test('cuts off dead bytes after the last live record', () => {
     const world = new BlobWorld()
     const [first] = world.put(payload(1), payload(2, 9000))
     world.clearAllBut([first as BlobRef])
     expect(world.survey().segments).toEqual([{ segment: 0, size: 4096 }])
   })
 
-  test('writes nothing again where nothing is dead that was not cleared before', () => {
+  test('writes nothing if the dead bytes were cleared before', () => {
     const world = new BlobWorld()
     const [first, , last] = world.put(payload(1), payload(2, 9000), payload(3)) as BlobRef[]
     const live = [first, last] as BlobRef[]
@@ -80,7 +80,7 @@ describe('clearing', () => {
     expect(world.disk.writes).toBe(writes)
   })
 
-  test('keeps live bytes as they are, damaged ones too', () => {
+  test('keeps live bytes as they are, also damaged ones', () => {
     const world = new BlobWorld()
     const [harmed] = world.put(payload(1, 5000), payload(2)) as [BlobRef]
     world.harm(harmed, 17)
@@ -89,7 +89,7 @@ describe('clearing', () => {
     expect(world.disk.contents(world.file(harmed))).toEqual(before)
   })
 
-  test('of what is being written is refused', () => {
+  test('of a segment being written is refused', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     const { stream } = world.blobs.handle('streamOpen', null)
@@ -101,7 +101,7 @@ describe('clearing', () => {
     world.blobs.handle('streamAbort', { stream })
   })
 
-  test('that fails leaves the segment as it was', () => {
+  test('leaves the segment unchanged if it fails', () => {
     for (const operation of ['create', 'write', 'sync', 'rename', 'read'] as const) {
       const world = new BlobWorld()
       const [first, , last] = world.put(payload(1), payload(2), payload(3)) as BlobRef[]
@@ -121,7 +121,7 @@ describe('clearing', () => {
     }
   })
 
-  test('begun with some records alive begins anew when others are', () => {
+  test('starts over if other records are live', () => {
     const world = new BlobWorld({ segmentBytes: 1 << 24 })
     const [first, second] = world.put(payload(1, 3_000_000), payload(2)) as [BlobRef, BlobRef]
     world.blobs.handle('seal', null)
@@ -151,7 +151,7 @@ describe('clearing', () => {
     })
   })
 
-  test('leftovers of a clearing that a crash ended are removed at the next opening', () => {
+  test('of a crashed process leaves a copy that the next opening removes', () => {
     const world = new BlobWorld({ segmentBytes: 1 << 24 })
     const [first] = world.put(payload(1, 3_000_000), payload(2)) as [BlobRef]
     world.blobs.handle('seal', null)
@@ -165,7 +165,7 @@ describe('clearing', () => {
   })
 })
 
-test(`whatever happens to a folder of blobs, what is referred to stays and what is not goes (${seeds} seeds)`, () => {
+test(`a folder of blobs keeps each blob with a reference, and frees the others, through any crashes (${seeds} seeds)`, () => {
   let crashes = 0
   let failures = 0
   let freed = 0

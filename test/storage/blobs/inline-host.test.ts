@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { inlineBlobHost, simulatedDisk } from '../../../src/testing/index.ts'
 
-test('a host without a thread that was ended leaves no timer behind, and answers CLOSED', async () => {
+test('an ended host without a thread leaves no timer behind, and answers CLOSED', async () => {
   const clock = virtualClock()
   const host = inlineBlobHost({ disk: simulatedDisk(), clock, delayMs: 5 })
   const opened = host.run('open', { dir: '/blobs', segmentBytes: 4096, life: 1 })

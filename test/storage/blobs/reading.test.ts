@@ -20,7 +20,7 @@ const stored = () => {
 }
 
 describe('a range of a blob', () => {
-  test('is what was put there, at every border of a chunk', () => {
+  test('is the range of the payload, at every border of a chunk', () => {
     const { world, ref, content } = stored()
     const borders = [0, 1, 65_535, 65_536, 65_537, 131_072, size - 1, size]
     for (const from of borders)
@@ -38,7 +38,7 @@ describe('a range of a blob', () => {
       expect(codeThrown(() => world.range(ref, from, to))).toBe('INVALID_ARGUMENT')
   })
 
-  test('reads the chunks that it touches and no others', () => {
+  test('reads only the chunks that it touches', () => {
     const { world, ref } = stored()
     const calls = world.disk.recordCalls()
     world.range(ref, 70_000, 70_010)
@@ -46,7 +46,7 @@ describe('a range of a blob', () => {
     expect(read.reduce((sum, { bytes = 0 }) => sum + bytes, 0)).toBe(48 + 65_536 + 4)
   })
 
-  test('shows a flipped bit in it, and none elsewhere', () => {
+  test('notices a flipped bit inside the range, and none outside', () => {
     const { world, ref, content } = stored()
     world.harm(ref, 65_536 + 7)
     expect(codeThrown(() => world.range(ref, 65_536, 65_540))).toBe('CORRUPT')
@@ -55,7 +55,7 @@ describe('a range of a blob', () => {
     expect(world.range(ref, 131_072, size)).toEqual(content.subarray(131_072))
   })
 
-  test('of no byte still asks for the blob to be there', () => {
+  test('of zero bytes still needs the blob', () => {
     const { world, ref } = stored()
     expect(world.range(ref, 5, 5)).toHaveLength(0)
     world.disk.remove(world.file(ref))
@@ -63,7 +63,7 @@ describe('a range of a blob', () => {
   })
 })
 
-describe('a blob that is not as it was written is CORRUPT, never absent', () => {
+describe('a missing or damaged blob is CORRUPT, never absent', () => {
   test.each([
     [
       'its segment is missing',
@@ -76,7 +76,7 @@ describe('a blob that is not as it was written is CORRUPT, never absent', () => 
       ({ world, ref }: ReturnType<typeof stored>) => world.harm(ref, size),
     ],
     [
-      'its segment is cut short',
+      'its segment is too short',
       ({ world, ref }: ReturnType<typeof stored>) =>
         world.disk.open(world.file(ref), 'write').truncate(ref.offset + 50),
     ],
@@ -87,27 +87,27 @@ describe('a blob that is not as it was written is CORRUPT, never absent', () => 
     expect(codeThrown(() => all.world.whole(all.ref))).toBe('CORRUPT')
   })
 
-  test('when its trailer is damaged, which only a reading of the whole asks for', () => {
+  test('if its trailer is damaged, which only a reading of the whole notices', () => {
     const { world, ref } = stored()
     world.harm(ref, size + 4 * 4 + 2)
     expect(codeThrown(() => world.range(ref, 0, 10))).toBe('ok')
     expect(codeThrown(() => world.whole(ref))).toBe('CORRUPT')
   })
 
-  test('when sums and payload agree with each other but not with the reference', () => {
+  test('if its sums match its payload but not the reference', () => {
     const { world, ref } = stored()
     const sha256 = new Uint8Array(ref.sha256)
     sha256[0] = (sha256[0] ?? 0) ^ 1
     expect(codeThrown(() => world.range({ ...ref, sha256 }, 0, 10))).toBe('CORRUPT')
   })
 
-  test('when a reference names a place where nothing begins', () => {
+  test('if a reference names a place without a record', () => {
     const { world, ref } = stored()
     for (const offset of [0, ref.offset + 1, ref.offset + 10_000_000])
       expect(codeThrown(() => world.range({ ...ref, offset }, 0, 10))).toBe('CORRUPT')
   })
 
-  test('and the blobs beside it stay readable, in this life and the next', () => {
+  test('and the blobs beside it stay readable, also after a restart', () => {
     const { world, before, ref, behind } = stored()
     world.harm(ref, -48)
     world.harm(ref, 5)
@@ -121,7 +121,7 @@ describe('a blob that is not as it was written is CORRUPT, never absent', () => 
 })
 
 describe('a reading of the whole', () => {
-  test('holds its last bytes back until the SHA-256 of all has held', () => {
+  test('returns its last bytes only if the SHA-256 of all holds', () => {
     const { world, ref, content } = stored()
     const { reading } = world.blobs.handle('readOpen', { ref, from: 0, to: size })
     const first = world.blobs.handle('readNext', { reading, bytes: new Uint8Array(65_536) })
@@ -136,7 +136,7 @@ describe('a reading of the whole', () => {
     ).toBe('EXITED')
   })
 
-  test('comes in the memory that was given for it, as many chunks as have room there', () => {
+  test('fills the memory of the request with as many chunks as fit', () => {
     const { world, ref, content } = stored()
     const { reading } = world.blobs.handle('readOpen', { ref, from: 70_000, to: size })
     let at = 70_000
@@ -150,14 +150,14 @@ describe('a reading of the whole', () => {
     }
   })
 
-  test('is refused memory that no chunk has room in', () => {
+  test('refuses memory in which no chunk fits', () => {
     const { world, ref } = stored()
     const { reading } = world.blobs.handle('readOpen', { ref, from: 0, to: size })
     const read = () => world.blobs.handle('readNext', { reading, bytes: new Uint8Array(65_535) })
     expect(codeThrown(read)).toBe('INVALID_ARGUMENT')
   })
 
-  test('finds another content whose every sum but the SHA-256 was made to hold', () => {
+  test('notices another content with forged CRCs by its SHA-256', () => {
     const { world, ref } = stored()
     const other = payload(7, size)
     const header = encodeBlobHeader(size, ref.sha256)
@@ -169,7 +169,7 @@ describe('a reading of the whole', () => {
     expect(codeThrown(() => world.whole(ref))).toBe('CORRUPT')
   })
 
-  test('goes on while its segment is swept away under it', () => {
+  test('goes on while a sweep removes its segment', () => {
     const { world, ref, content } = stored()
     const { reading } = world.blobs.handle('readOpen', { ref, from: 0, to: size })
     world.clearAllBut([])
@@ -178,7 +178,7 @@ describe('a reading of the whole', () => {
     expect(codeThrown(() => world.range(ref, 0, 1))).toBe('CORRUPT')
   })
 
-  test('that the disk cannot do says nothing about the data', () => {
+  test('that fails at the disk is SHARD_DOWN, not CORRUPT', () => {
     const { world, ref } = stored()
     world.disk.inject({ at: 1, operation: 'read', fault: { kind: 'error', code: 'EIO' } })
     expect(codeThrown(() => world.range(ref, 0, 10))).toBe('SHARD_DOWN')

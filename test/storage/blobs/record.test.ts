@@ -32,7 +32,7 @@ describe('the record of a blob', () => {
     )
   })
 
-  test('is referred to as in the reference implementation', () => {
+  test('has the same reference as in the reference implementation', () => {
     const payload = bytesOf('hello blob')
     const ref = { size: 10, segment: 0, offset: 48, sha256: sha256(payload) }
     expect(hex(encodeBlobReference(ref))).toBe(
@@ -44,7 +44,7 @@ describe('the record of a blob', () => {
     )
   })
 
-  test('has a trailer of known bytes, as another program (Python) sums them up', () => {
+  test('has a trailer of known bytes, computed by a Python program', () => {
     const payload = bytesOf('hello blob')
     const header = encodeBlobHeader(10, sha256(payload))
     const place = { segment: 0, offset: 48 }
@@ -55,7 +55,7 @@ describe('the record of a blob', () => {
     )
   })
 
-  test('takes whole blocks, and so does an empty one', () => {
+  test('takes whole blocks, also for an empty payload', () => {
     expect(recordBytes(0)).toBe(4096)
     expect(recordBytes(4096 - 48 - 4 - 16)).toBe(4096)
     expect(recordBytes(4096 - 48 - 4 - 16 + 1)).toBe(8192)
@@ -65,7 +65,7 @@ describe('the record of a blob', () => {
     })
   })
 
-  test('sums up the same whatever pieces its payload comes in', () => {
+  test('has the same sums whatever pieces its payload comes in', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 200_000 }),
@@ -91,7 +91,7 @@ describe('the record of a blob', () => {
     )
   })
 
-  test('is told from one of another place: sums of one place hold nowhere else', () => {
+  test('has sums that do not hold at another place', () => {
     const payload = bytesOf('the same content')
     const sumsAt = (segment: number, offset: number) => {
       const sums = new ChunkSums({ segment, offset })
@@ -102,7 +102,7 @@ describe('the record of a blob', () => {
     expect(sumsAt(1, 48)).not.toEqual(sumsAt(1, 4096 + 48))
   })
 
-  test('shows every flipped bit of header and trailer', () => {
+  test('fails for every flipped bit of header and trailer', () => {
     const payload = new Uint8Array(70_000).fill(9)
     const place = { segment: 1, offset: 48 }
     const ref = { size: payload.length, ...place, sha256: sha256(payload) }

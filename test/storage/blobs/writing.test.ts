@@ -4,7 +4,7 @@ import { simulatedDisk } from '../../../src/testing/index.ts'
 import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.ts'
 
 describe('a put of blobs', () => {
-  test('goes to segment 0, offset 48 of a new folder, and leaves no other file', () => {
+  test('goes to segment 0, offset 48 of a new folder, and makes no other file', () => {
     const world = new BlobWorld()
     const [ref] = world.put(payload(1))
     expect(ref).toMatchObject({ segment: 0, offset: 48, size: 300 })
@@ -26,7 +26,7 @@ describe('a put of blobs', () => {
     expect(refs.map((ref) => world.whole(ref).length)).toEqual([20, 5000, 20])
   })
 
-  test('of nothing touches no disk, and an open alone makes no file', () => {
+  test('of no payload does not touch the disk, and an open alone makes no file', () => {
     const world = new BlobWorld()
     const { calls } = world.disk
     expect(world.put()).toEqual([])
@@ -34,7 +34,7 @@ describe('a put of blobs', () => {
     expect(world.disk.entry(dir)).toBeUndefined()
   })
 
-  test('makes names durable once, with the first put of a segment', () => {
+  test('makes the segment's name durable once, with its first put', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     const { syncFolder } = world.disk.counts
@@ -42,7 +42,7 @@ describe('a put of blobs', () => {
     expect(world.disk.counts.syncFolder).toBe(syncFolder)
   })
 
-  test('survives a power cut once it was answered, whatever was under way', () => {
+  test('survives a power cut after its answer, also during the next put', () => {
     for (let seed = 1; seed <= 60; seed++) {
       const world = new BlobWorld({ seed })
       const refs = [1, 2, 3].map((number) => world.put(payload(number, number * 3000))[0])
@@ -79,7 +79,7 @@ describe('a put of blobs', () => {
     }
   })
 
-  test('goes on in a new segment when the present one is full; a larger one is written whole', () => {
+  test('starts a new segment when the active one is full; a larger put gets a segment of its size', () => {
     const world = new BlobWorld({ segmentBytes: 16 * 1024 })
     const refs = [1, 2, 3].map((number) => world.put(payload(number, 5000))[0])
     expect(refs.map((ref) => ref?.segment)).toEqual([0, 0, 1])
@@ -88,14 +88,14 @@ describe('a put of blobs', () => {
     expect(world.whole(large as never)).toEqual(payload(4, 100_000))
   })
 
-  test('begins a segment of its own in each life: nothing is appended to bytes of another', () => {
+  test('starts a new segment in each life', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     world.open()
     expect(world.put(payload(2))[0]?.segment).toBe(1)
   })
 
-  test('that is larger than one write takes is written in pieces, and is whole', () => {
+  test('larger than one write is written in pieces, and is whole', () => {
     const world = new BlobWorld()
     const large = payload(5, 17 * 1024 * 1024)
     const [ref, small] = world.put(large, payload(6))
@@ -113,7 +113,7 @@ describe('a put that fails', () => {
     ['syncFolder', 'EIO', 'SHARD_DOWN'],
     ['makeFolder', 'ENOSPC', 'NO_SPACE'],
   ] as const)(
-    'at %s with %s is %s, and the next one goes to a segment of its own',
+    'at %s with %s is %s, and the next put starts a new segment',
     (operation, code, expected) => {
       const world = new BlobWorld()
       world.disk.inject({ at: 1, operation, fault: { kind: 'error', code } })
@@ -125,7 +125,7 @@ describe('a put that fails', () => {
     },
   )
 
-  test('leaves blobs before it as they were, and nothing is written behind what it left', () => {
+  test('leaves earlier blobs unchanged, and nothing is appended to its bytes', () => {
     const world = new BlobWorld()
     const [before] = world.put(payload(1))
     world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
@@ -143,7 +143,7 @@ describe('a put that fails', () => {
     expect(codeThrown(() => world.put(payload(1)))).toBe('NO_SPACE')
   })
 
-  test('does not go on in a file that another hand has changed', () => {
+  test('never appends to a file of unexpected size', () => {
     const world = new BlobWorld()
     const [ref] = world.put(payload(1))
     const file = world.disk.open(world.file(ref as never), 'write')
@@ -153,7 +153,7 @@ describe('a put that fails', () => {
 })
 
 describe('a blob that comes in pieces', () => {
-  test('has a segment of its own and the content of its pieces', () => {
+  test('has a segment of its own, with the content of its pieces', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     const ref = world.stream(payload(2, 100_000), payload(3, 1), payload(4, 65_536))
@@ -163,14 +163,14 @@ describe('a blob that comes in pieces', () => {
     expect(world.put(payload(5))[0]?.segment).toBe(0)
   })
 
-  test('may be empty, and is read back', () => {
+  test('may be empty, and reads back', () => {
     const world = new BlobWorld()
     const ref = world.stream()
     world.crash()
     expect(world.whole(ref)).toHaveLength(0)
   })
 
-  test('is durable when it is answered', () => {
+  test('is durable once it is answered', () => {
     for (let seed = 1; seed <= 40; seed++) {
       const world = new BlobWorld({ seed })
       const ref = world.stream(payload(seed, 70_000), payload(seed + 1, 9000))
@@ -189,7 +189,7 @@ describe('a blob that comes in pieces', () => {
     expect(bytes).toBe(piece)
   })
 
-  test('that is given up takes its file along', () => {
+  test('that is aborted leaves no file', () => {
     const world = new BlobWorld()
     const { stream } = world.blobs.handle('streamOpen', null)
     world.blobs.handle('streamWrite', { stream, bytes: payload(1) })
@@ -198,7 +198,7 @@ describe('a blob that comes in pieces', () => {
     expect(codeThrown(() => world.blobs.handle('streamFinish', { stream }))).toBe('EXITED')
   })
 
-  test('that the disk refuses is given up', () => {
+  test('that the disk refuses is aborted', () => {
     const world = new BlobWorld()
     const { stream } = world.blobs.handle('streamOpen', null)
     world.disk.inject({ at: 1, operation: 'write', fault: { kind: 'error', code: 'ENOSPC' } })
@@ -208,7 +208,7 @@ describe('a blob that comes in pieces', () => {
     expect(world.disk.list(dir)).toEqual([])
   })
 
-  test('is never taken for one of a later life', () => {
+  test('has an id that no later life uses', () => {
     const world = new BlobWorld()
     const { stream } = world.blobs.handle('streamOpen', null)
     world.open()
@@ -217,7 +217,7 @@ describe('a blob that comes in pieces', () => {
     expect(codeThrown(write)).toBe('EXITED')
   })
 
-  test('is synced as it goes, so that its end has little left to do', () => {
+  test('is synced at intervals, so that its end has little to do', () => {
     const world = new BlobWorld()
     const { stream } = world.blobs.handle('streamOpen', null)
     const { syncs } = world.disk
@@ -229,7 +229,7 @@ describe('a blob that comes in pieces', () => {
 })
 
 describe('names and numbers', () => {
-  test('only 20 digits name a segment: a stray unpadded name is left alone', () => {
+  test('only 20 digits name a segment: other names are left alone', () => {
     const disk = simulatedDisk()
     disk.makeFolder(dir)
     disk.open(`${dir}/5.bloblog`, 'create').close()
@@ -243,7 +243,7 @@ describe('names and numbers', () => {
     ).toHaveLength(2)
   })
 
-  test('a number is never given out twice, also when the last segment has gone', () => {
+  test('a number is never used twice, also after the last segment is removed', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     world.clearAllBut([])
@@ -252,7 +252,7 @@ describe('names and numbers', () => {
     expect(world.put(payload(2))[0]?.segment).toBe(1)
   })
 
-  test('a damaged note of numbers makes them jump, and stops nobody', () => {
+  test('a damaged next number makes numbers jump, and writing goes on', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     world.clearAllBut([])
