@@ -1,4 +1,7 @@
-/** A disk on the bench: one for each test, with a folder of its own, and what the contract's tests do with it all the time. */
+/**
+ * A disk on the bench: one for each test, with a folder of its own, and what the contract's tests
+ * do with it all the time.
+ */
 import { afterEach, beforeEach, expect } from 'vitest'
 import type { Disk, DiskError } from '../../src/storage/ports/disk.ts'
 

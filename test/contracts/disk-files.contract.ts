@@ -1,4 +1,7 @@
-/** What every disk promises of an open file: what is written is there, and what cannot be is refused whole. */
+/**
+ * What every disk promises of an open file: what is written is there, and what cannot be is refused
+ * whole.
+ */
 import { describe, expect, test } from 'vitest'
 import { pageMemory } from '../../src/storage/bytes/page-memory.ts'
 import type { OpenMode } from '../../src/storage/ports/disk.ts'

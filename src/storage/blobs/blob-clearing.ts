@@ -1,10 +1,11 @@
 /**
- * Frees the dead bytes of a segment. A segment without live bytes is removed. Any other is copied, with its live extents
- * at their old offsets and holes between them, and the copy replaces it by a rename. References stay valid, readers of the
- * old file go on, and a crash leaves one of the two files.
+ * Frees the dead bytes of a segment. A segment without live bytes is removed. Any other is copied,
+ * with its live extents at their old offsets and holes between them, and the copy replaces it by a
+ * rename. References stay valid, readers of the old file go on, and a crash leaves one of the two
+ * files.
  *
- * The work is done in small steps, so that writes can happen in between. It does not read records: live bytes are copied
- * as they are, damaged or not.
+ * The work is done in small steps, so that writes can happen in between. It does not read records:
+ * live bytes are copied as they are, damaged or not.
  */
 
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
@@ -16,8 +17,9 @@ const stepBytes = 1024 * 1024
 const zeros = new Uint8Array(stepBytes)
 
 /**
- * Frees all bytes of a segment but those in `live`, which is in order and disjoint. Yields between steps, and returns the
- * bytes freed: 0 if the dead bytes were holes already. The segment must not be the one being written.
+ * Frees all bytes of a segment but those in `live`, which is in order and disjoint. Yields between
+ * steps, and returns the bytes freed: 0 if the dead bytes were holes already. The segment must not
+ * be the one being written.
  * @throws DiskError: the segment is unchanged
  */
 export function* clearing(
@@ -54,7 +56,10 @@ const openSource = (disk: Disk, path: string): DiskFile | undefined => {
   }
 }
 
-/** The bytes of the gaps that are not zero. A gap after `end` counts whole, because the file is too long. */
+/**
+ * The bytes of the gaps that are not zero. A gap after `end` counts whole, because the file is too
+ * long.
+ */
 function* bytesThatAreDead(
   source: DiskFile,
   gaps: readonly Extent[],

@@ -1,6 +1,6 @@
 /**
- * The live bytes of segments, as extents. Extents that touch are merged, so adjacent records become one and a folder of
- * live blobs takes little memory. Pure.
+ * The live bytes of segments, as extents. Extents that touch are merged, so adjacent records become
+ * one and a folder of live blobs takes little memory. Pure.
  */
 
 /** Bytes from one offset up to another. */

@@ -1,9 +1,10 @@
 /**
- * The folder of a shard's blobs: numbered segments, and the next number. Each number is used once: the next number is
- * made durable before a segment is removed. So no reference ever names two blobs.
+ * The folder of a shard's blobs: numbered segments, and the next number. Each number is used once:
+ * the next number is made durable before a segment is removed. So no reference ever names two
+ * blobs.
  *
  *     <20 digits>.bloblog         a segment
- *     <20 digits>.bloblog.tmp     an unfinished copy of a segment without its dead bytes; the next opening removes it
+ *     <20 digits>.bloblog.tmp     an unfinished copy; the next opening removes it
  *     next_segment_id             "NUMBER CRC\n": the lowest number that no segment has had
  */
 import { crc32 } from '../bytes/crc32.ts'
@@ -37,7 +38,9 @@ export const blobSegmentName = (segment: number): string =>
 export const blobSegmentPath = (dir: string, segment: number): string =>
   pathIn(dir, blobSegmentName(segment))
 
-/** The number in a segment's name; `undefined` for other names, such as a number without padding. */
+/**
+ * The number in a segment's name; `undefined` for other names, such as a number without padding.
+ */
 const segmentOf = (name: string): number | undefined => {
   const segment = /^\d{20}\.bloblog$/.test(name) ? Number(name.slice(0, 20)) : Number.NaN
   return Number.isSafeInteger(segment) ? segment : undefined
@@ -66,7 +69,10 @@ export const listBlobs = (disk: Disk, dir: string): BlobListing => {
 /** Added to the highest number if the next one is damaged. No folder has had that many segments. */
 const jump = 2 ** 40
 
-/** The next number as written. A damaged one jumps, because a gap is better than a number used twice. */
+/**
+ * The next number as written. A damaged one jumps, because a gap is better than a number used
+ * twice.
+ */
 const readNext = (disk: Disk, dir: string, highest: number): number => {
   const file = disk.open(pathIn(dir, nextFile), 'read')
   const bytes = new Uint8Array(64)

@@ -1,6 +1,7 @@
 /**
- * Reads blobs and verifies all bytes that it returns. A range is verified by the header and the CRCs of its chunks, a
- * whole blob by its SHA-256 too. A missing or damaged blob is `CORRUPT`, never absent.
+ * Reads blobs and verifies all bytes that it returns. A range is verified by the header and the
+ * CRCs of its chunks, a whole blob by its SHA-256 too. A missing or damaged blob is `CORRUPT`,
+ * never absent.
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
@@ -22,8 +23,8 @@ import {
 
 /**
  * Reads bytes `from` up to `to` of a blob into new memory. Synchronous, so meant for short ranges.
- * @throws KeelsonError `CORRUPT` with file, offset and evidence; `INVALID_ARGUMENT` for a range beyond the blob;
- * `SHARD_DOWN` (reason `disk`) if the disk fails
+ * @throws KeelsonError `CORRUPT` with file, offset and evidence; `INVALID_ARGUMENT` for a range
+ * beyond the blob; `SHARD_DOWN` (reason `disk`) if the disk fails
  */
 export const readBlobRange = (
   disk: Disk,
@@ -41,7 +42,10 @@ export const readBlobRange = (
   }
 }
 
-/** A blob that is read in order, from `from` up to `to`. The end of a whole blob is returned only if its SHA-256 holds. */
+/**
+ * A blob that is read in order, from `from` up to `to`. The end of a whole blob is returned only if
+ * its SHA-256 holds.
+ */
 export class BlobReading {
   readonly #file: DiskFile
   readonly #ref: BlobRef
@@ -134,7 +138,9 @@ const fill = (bytes: Uint8Array, file: DiskFile, ref: BlobRef, offset: number): 
   return bytes
 }
 
-/** Reads and verifies whole chunks into memory that `room` gives, and returns the requested part. */
+/**
+ * Reads and verifies whole chunks into memory that `room` gives, and returns the requested part.
+ */
 const readChunks = (
   file: DiskFile,
   ref: BlobRef,

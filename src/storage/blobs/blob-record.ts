@@ -1,14 +1,15 @@
 /**
- * The record of a blob in a segment. Header and payload are FerricStore's record, byte for byte. The trailer is ours: a
- * range can be verified without the rest of the blob. Pure.
+ * The record of a blob in a segment. Header and payload are FerricStore's record, byte for byte.
+ * The trailer is ours: a range can be verified without the rest of the blob. Pure.
  *
  *     header    00 "FSBLOG" | u8 version 1 | u64 size | 32 bytes SHA-256 of the payload       (big endian, 48 bytes)
  *     payload   `size` bytes
  *     trailer   u32 CRC of each 64 KiB of the payload | "KBLT" | u32 CRC of the header | u32 CRC of the CRCs before
  *               | u32 CRC of the twelve bytes before                                          (little endian)
  *
- * Records begin on multiples of 4,096, so no block holds bytes of two records. A torn write damages only its own record,
- * and the blocks of a dead record can be freed. Each CRC is seeded with the record's place, so misplaced bytes fail.
+ * Records begin on multiples of 4,096, so no block holds bytes of two records. A torn write damages
+ * only its own record, and the blocks of a dead record can be freed. Each CRC is seeded with the
+ * record's place, so misplaced bytes fail.
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
@@ -75,7 +76,9 @@ export const headerFault = (header: Uint8Array, ref: BlobRef): string | undefine
     : undefined
 }
 
-/** The seed of one CRC: the record's place, and the number of the chunk or of one of the `pieces`. */
+/**
+ * The seed of one CRC: the record's place, and the number of the chunk or of one of the `pieces`.
+ */
 const seedOf = ({ segment, offset }: BlobPlace, number: number): number => {
   const view = new DataView(new ArrayBuffer(24))
   writeU64(view, 0, segment)

@@ -1,6 +1,7 @@
 /**
- * Writes a blob of unknown size, piece by piece, into a segment of its own: first the payload, then the trailer, the
- * header last. The blob has no reference before the final sync. Aborting the stream removes the file.
+ * Writes a blob of unknown size, piece by piece, into a segment of its own: first the payload, then
+ * the trailer, the header last. The blob has no reference before the final sync. Aborting the
+ * stream removes the file.
  */
 import { KeelsonError } from '../../errors.ts'
 import { startSha256 } from '../bytes/sha256.ts'
@@ -18,7 +19,10 @@ import {
 } from './blob-record.ts'
 import type { BlobWriter } from './blob-writer.ts'
 
-/** Bytes from one sync to the next. The last sync then has little to do, and the page cache stays small. */
+/**
+ * Bytes from one sync to the next. The last sync then has little to do, and the page cache stays
+ * small.
+ */
 const syncEvery = 32 * 1024 * 1024
 
 /** A blob that is being written as a stream. */
@@ -42,7 +46,10 @@ export class BlobStreamWriter {
     this.#sums = new ChunkSums({ segment, offset: blobHeaderBytes })
   }
 
-  /** Writes the next bytes. Returns the size so far. @throws as the constructor, `TOO_LARGE`; then call `abort` */
+  /**
+   * Writes the next bytes. Returns the size so far. @throws as the constructor, `TOO_LARGE`; then
+   * call `abort`
+   */
   write(bytes: Uint8Array): number {
     if (this.#size + bytes.length > blobBytesMax)
       throw new KeelsonError('TOO_LARGE', `a blob has at most ${blobBytesMax} bytes`)
@@ -59,7 +66,9 @@ export class BlobStreamWriter {
     return this.#size
   }
 
-  /** Makes the blob durable. Returns its reference. @throws as the constructor; then call `abort` */
+  /**
+   * Makes the blob durable. Returns its reference. @throws as the constructor; then call `abort`
+   */
   finish(): BlobRef {
     const sum = this.#sha.end()
     const place = { segment: this.segment, offset: blobHeaderBytes }

@@ -1,7 +1,8 @@
 /**
- * Writes blobs: all payloads of a call one after another in the active segment, with one sync. Each opening and each
- * failure starts a new segment, so this writer only appends to bytes that it has written itself. Blobs of an answered
- * call are durable, with the segment's name. Blobs of a failed call have no reference, and a sweep frees them.
+ * Writes blobs: all payloads of a call one after another in the active segment, with one sync. Each
+ * opening and each failure starts a new segment, so this writer only appends to bytes that it has
+ * written itself. Blobs of an answered call are durable, with the segment's name. Blobs of a failed
+ * call have no reference, and a sweep frees them.
  */
 import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
@@ -64,8 +65,10 @@ export class BlobWriter {
   }
 
   /**
-   * Makes all payloads durable. Returns their references in order. Equal payloads of one call are written once.
-   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` (reason `disk`): no payload has a reference
+   * Makes all payloads durable. Returns their references in order. Equal payloads of one call are
+   * written once.
+   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` (reason `disk`): no
+   * payload has a reference
    */
   put(payloads: readonly Uint8Array[]): BlobRef[] {
     for (const { length } of payloads) if (length > blobBytesMax) throw tooLarge(length)
@@ -119,12 +122,16 @@ export class BlobWriter {
     this.#promised = this.#next
   }
 
-  /** Makes sure that the active segment has room for `bytes`. Returns true if its name is not durable yet. */
+  /**
+   * Makes sure that the active segment has room for `bytes`. Returns true if its name is not
+   * durable yet.
+   */
   #makeRoom(bytes: number): boolean {
     const active = this.#active
     if (active) {
       const isFull = active.end + bytes > this.#options.segmentBytes
-      // With another size, something else has changed the file, and this writer must not append to it.
+      // With another size, something else has changed the file, and this writer must not append to
+      // it.
       if (!isFull && active.file.size() === active.end) return false
       this.seal()
     }
@@ -170,7 +177,10 @@ const alike = (payloads: readonly Uint8Array[]) => {
   return { distinct, places }
 }
 
-/** Makes the folder and its name durable, also if it exists and its name was not synced. Its parent is durable. */
+/**
+ * Makes the folder and its name durable, also if it exists and its name was not synced. Its parent
+ * is durable.
+ */
 const makeFolder = (disk: Disk, dir: string): void => {
   disk.makeFolder(dir)
   disk.syncFolder(dirname(dir))

@@ -1,4 +1,7 @@
-/** The blobs of a shard on a disk: handles the requests of a `BlobHost`, one after another. The caller decides which blobs are live. */
+/**
+ * The blobs of a shard on a disk: handles the requests of a `BlobHost`, one after another. The
+ * caller decides which blobs are live.
+ */
 import { KeelsonError } from '../../errors.ts'
 import type { Disk } from '../ports/disk.ts'
 import { refusing } from '../segments/log-errors.ts'
@@ -196,7 +199,10 @@ export class Blobs {
   }
 }
 
-/** Whether a clearing has the same live extents. If not, it would drop blobs that became live since it began. */
+/**
+ * Whether a clearing has the same live extents. If not, it would drop blobs that became live since
+ * it began.
+ */
 const isSameWork = (
   work: Clearing | undefined,
   segment: number,

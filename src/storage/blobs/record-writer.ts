@@ -1,6 +1,7 @@
 /**
- * Writes the records of one put, one after another, in large writes. Records are put together in a buffer of whole
- * blocks that every put uses again: fresh pages cost more than the bytes copied into them. Nothing is synced here.
+ * Writes the records of one put, one after another, in large writes. Records are put together in a
+ * buffer of whole blocks that every put uses again: fresh pages cost more than the bytes copied
+ * into them. Nothing is synced here.
  */
 import { sha256 } from '../bytes/sha256.ts'
 import type { DiskFile } from '../ports/disk.ts'

@@ -1,22 +1,22 @@
 /**
- * The CRC-32 of zlib, PNG and Ethernet (ISO-HDLC: polynomial EDB88320 reflected, "123456789" gives CBF43926). Small inputs
- * are summed here, large ones by zlib, which costs more for a call and less for a byte. Both give the same sum for every
- * input.
+ * The CRC-32 of zlib, PNG and Ethernet (ISO-HDLC: polynomial EDB88320 reflected, "123456789" gives
+ * CBF43926). Small inputs are summed here, large ones by zlib, which costs more for a call and less
+ * for a byte. Both give the same sum for every input.
  */
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { viewOf } from './u64.ts'
 
 /**
- * From this many bytes on zlib is faster. Node 20.20, here and in zlib: 64 bytes 35 and 150 ns, 268 bytes 130 and 205,
- * 512 bytes 210 and 250, 1,024 bytes 400 and 300.
+ * From this many bytes on zlib is faster. Node 20.20, here and in zlib: 64 bytes 35 and 150 ns, 268
+ * bytes 130 and 205, 512 bytes 210 and 250, 1,024 bytes 400 and 300.
  */
 const nativeFrom = 640
 
 const polynomial = 0xedb88320
 
 /**
- * Sixteen tables for slicing (Kounavis and Berry, 2005), one after another. Entry `256 * n + b` is the sum of byte `b`
- * followed by `n` zero bytes.
+ * Sixteen tables for slicing (Kounavis and Berry, 2005), one after another. Entry `256 * n + b` is
+ * the sum of byte `b` followed by `n` zero bytes.
  */
 const tables = ((): Int32Array => {
   const filled = new Int32Array(16 * 256)
@@ -33,8 +33,9 @@ const tables = ((): Int32Array => {
 })()
 
 /**
- * The CRC-32 of `bytes`, from 0 to 2^32 - 1. `seed` is the sum of the bytes before: `crc32(b, crc32(a))` is the sum of
- * `a` followed by `b`. Another 32-bit number may be the seed, so that the sums of one file do not hold in another.
+ * The CRC-32 of `bytes`, from 0 to 2^32 - 1. `seed` is the sum of the bytes before: `crc32(b,
+ * crc32(a))` is the sum of `a` followed by `b`. Another 32-bit number may be the seed, so that the
+ * sums of one file do not hold in another.
  */
 export const crc32 = (bytes: Uint8Array, seed = 0): number =>
   bytes.length < nativeFrom ? sliced(viewOf(bytes), 0, bytes.length, seed) : zlibCrc32(bytes, seed)
@@ -48,7 +49,10 @@ export const crc32Within = (
 ): number =>
   to - from < nativeFrom ? sliced(view, from, to, seed) : zlibCrc32(bytes.subarray(from, to), seed)
 
-/** Sixteen bytes at a time, then four, then one. The casts are safe: a masked byte is an index of its table. */
+/**
+ * Sixteen bytes at a time, then four, then one. The casts are safe: a masked byte is an index of
+ * its table.
+ */
 const sliced = (view: DataView, from: number, to: number, seed: number): number => {
   let sum = ~seed
   let at = from

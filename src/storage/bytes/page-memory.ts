@@ -1,6 +1,7 @@
 /**
- * Memory that begins at a page border, which writes past the system's page cache (`O_DIRECT`) require. In JavaScript only
- * WebAssembly makes such memory. Where WebAssembly is missing this is ordinary memory, and the disk writes through the cache.
+ * Memory that begins at a page border, which writes past the system's page cache (`O_DIRECT`)
+ * require. In JavaScript only WebAssembly makes such memory. Where WebAssembly is missing this is
+ * ordinary memory, and the disk writes through the cache.
  */
 
 /** The part of the global that is used here; our types have no DOM. */
@@ -20,7 +21,8 @@ export const pageMemory = (bytes: number): Uint8Array => {
       return new Uint8Array(buffer, 0, bytes)
     }
   } catch {
-    // WebAssembly reserves guard pages around its memory, which a limit on address space can forbid.
+    // WebAssembly reserves guard pages around its memory, which a limit on address space can
+    // forbid.
   }
   return new Uint8Array(bytes)
 }

@@ -1,4 +1,7 @@
-/** SHA-256, which identifies the content of a blob. The one file of storage that imports `node:crypto`. */
+/**
+ * SHA-256, which identifies the content of a blob. The one file of storage that imports
+ * `node:crypto`.
+ */
 import { createHash } from 'node:crypto'
 
 /** Length of a sum in bytes. */

@@ -1,6 +1,7 @@
 /**
- * How long background work may occupy a turn of the event loop: as long as other work took since its last turn, within
- * bounds. On an idle loop it takes short turns. On a busy one it gets half of the time, so it keeps up.
+ * How long background work may occupy a turn of the event loop: as long as other work took since
+ * its last turn, within bounds. On an idle loop it takes short turns. On a busy one it gets half of
+ * the time, so it keeps up.
  */
 import type { Clock } from '../../clock.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Unsigned 64-bit integers in files, as two little-endian halves. In memory they are ordinary numbers, because each
- * BigInt costs an allocation. The reader of a number checks that it is a safe integer.
+ * Unsigned 64-bit integers in files, as two little-endian halves. In memory they are ordinary
+ * numbers, because each BigInt costs an allocation. The reader of a number checks that it is a safe
+ * integer.
  */
 
 const half = 2 ** 32

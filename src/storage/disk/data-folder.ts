@@ -1,7 +1,7 @@
 /**
- * The data folder: the paths of its parts, and `keelson.json`, which describes it. That file is written last and
- * atomically, so a folder that has it is complete. Its checksum covers its fields, not its layout: a person may reformat
- * the file, but every change of a field is noticed.
+ * The data folder: the paths of its parts, and `keelson.json`, which describes it. That file is
+ * written last and atomically, so a folder that has it is complete. Its checksum covers its fields,
+ * not its layout: a person may reformat the file, but every change of a field is noticed.
  */
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
@@ -54,7 +54,9 @@ export const shardFolder = (dir: string, shard: number): ShardFolders => {
   return { path, wal: join(path, 'wal'), lmdb: join(path, 'lmdb'), blobs: join(path, 'blobs') }
 }
 
-/** The numbers of the shards that have a folder in `dir`, in order. Does not read `keelson.json`. */
+/**
+ * The numbers of the shards that have a folder in `dir`, in order. Does not read `keelson.json`.
+ */
 export const shardsPresent = (disk: Disk, dir: string): number[] =>
   (disk.entry(dir) ? disk.list(dir) : [])
     .map((name) => /^shard-(0|[1-9]\d{0,8})$/.exec(name)?.[1])
@@ -64,7 +66,8 @@ export const shardsPresent = (disk: Disk, dir: string): number[] =>
 
 /**
  * Reads the `keelson.json` of `dir` and changes nothing.
- * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it; DiskError if it cannot be read
+ * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it; DiskError if it cannot be
+ * read
  */
 export const readDataFolder = (disk: Disk, dir: string): DataFolderReading => {
   const path = join(dir, factsFileName)
@@ -82,9 +85,10 @@ export const readDataFolder = (disk: Disk, dir: string): DataFolderReading => {
 }
 
 /**
- * Writes the `keelson.json` of `dir`: to a temporary file, which is synced and renamed, and then the folder is synced.
- * The facts are durable when it returns. After an error or a power cut the file is the old one or the new one. It may
- * replace a damaged file. @throws DiskError: no temporary file is left. After a power cut the next write removes it.
+ * Writes the `keelson.json` of `dir`: to a temporary file, which is synced and renamed, and then
+ * the folder is synced. The facts are durable when it returns. After an error or a power cut the
+ * file is the old one or the new one. It may replace a damaged file. @throws DiskError: no
+ * temporary file is left. After a power cut the next write removes it.
  */
 export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts): void => {
   const path = join(dir, factsFileName)
@@ -100,7 +104,10 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
   disk.syncFolder(dir)
 }
 
-/** Encodes `keelson.json`. @throws KeelsonError `INVALID_ARGUMENT` for facts that `decodeDataFolder` would refuse */
+/**
+ * Encodes `keelson.json`. @throws KeelsonError `INVALID_ARGUMENT` for facts that `decodeDataFolder`
+ * would refuse
+ */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
   const { instanceId, shards, logs, created } = facts
   const fields = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
@@ -111,9 +118,10 @@ export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
 }
 
 /**
- * Decodes `keelson.json`. Every format keeps `format` and `crc` as they are here, so a newer file is told from a damaged
- * one.
- * @throws KeelsonError `UNSUPPORTED_VERSION` for a sound file of a newer format, with `details.format` and `supported`
+ * Decodes `keelson.json`. Every format keeps `format` and `crc` as they are here, so a newer file
+ * is told from a damaged one.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` for a sound file of a newer format, with
+ * `details.format` and `supported`
  */
 export const decodeDataFolder = (
   bytes: Uint8Array,

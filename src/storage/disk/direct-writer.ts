@@ -1,6 +1,7 @@
 /**
- * Writes of one file past the system's page cache (`O_DIRECT`). Many systems, file systems, disks and buffers do not
- * support that. After the first refusal every write goes through the cache, with the same bytes at the same places.
+ * Writes of one file past the system's page cache (`O_DIRECT`). Many systems, file systems, disks
+ * and buffers do not support that. After the first refusal every write goes through the cache, with
+ * the same bytes at the same places.
  */
 
 /** A file that is open past the cache. It throws the system's own errors. */
@@ -28,7 +29,10 @@ export class DirectWriter {
     }
   }
 
-  /** Returns the count that the system took; `undefined`: nothing was written, use the cache. @throws as the file */
+  /**
+   * Returns the count that the system took; `undefined`: nothing was written, use the cache.
+   * @throws as the file
+   */
   write(bytes: Uint8Array, offset: number): number | undefined {
     const isWhole = bytes.length % blockBytes === 0 && offset % blockBytes === 0
     if (!isWhole || bytes.length < directBytesMin) return undefined

@@ -34,10 +34,10 @@ export const diskDetails = ({ code, operation, path }: DiskError): ErrorDetails 
 })
 
 /**
- * The error that callers get for `error`: `NO_SPACE` when the disk or a quota is full, `READ_ONLY` when it may not be
- * changed or not be reached, else `SHARD_DOWN` with `details.reason` `'disk'`: the disk failed, and says nothing about
- * the data. It is never `CORRUPT`; that is for bytes that were read and found wrong. `details` has the system's code,
- * the operation and the path.
+ * The error that callers get for `error`: `NO_SPACE` when the disk or a quota is full, `READ_ONLY`
+ * when it may not be changed or not be reached, else `SHARD_DOWN` with `details.reason` `'disk'`:
+ * the disk failed, and says nothing about the data. It is never `CORRUPT`; that is for bytes that
+ * were read and found wrong. `details` has the system's code, the operation and the path.
  */
 export const toKeelsonError = (error: DiskError): KeelsonError => {
   const { code, operation, path } = error

@@ -1,8 +1,9 @@
 /**
- * Locks on folders: `flock(2)` by the `flock` tool, or a file that names its holder on a machine without the tool. Node has
- * no `flock`. The lock belongs to the open file description, which the tool inherits and shares with this process. So it
- * outlives the tool, and the kernel frees it when this process ends in any way. Node opens files with close-on-exec, so no
- * child process keeps the lock. This is the one file of storage that starts processes.
+ * Locks on folders: `flock(2)` by the `flock` tool, or a file that names its holder on a machine
+ * without the tool. Node has no `flock`. The lock belongs to the open file description, which the
+ * tool inherits and shares with this process. So it outlives the tool, and the kernel frees it when
+ * this process ends in any way. Node opens files with close-on-exec, so no child process keeps the
+ * lock. This is the one file of storage that starts processes.
  */
 import { spawnSync } from 'node:child_process'
 import { hostname } from 'node:os'
@@ -47,19 +48,26 @@ export type ProcessFacts = {
   readonly host: string
   /** The id of this boot of the kernel. */
   readonly bootId: string
-  /** When the process started, in the system's unit. It tells the process from a later one with its pid. */
+  /**
+   * When the process started, in the system's unit. It tells the process from a later one with its
+   * pid.
+   */
   readonly startTime: string
   /** The pid namespace. Containers have their own. */
   readonly pidSpace: string
 }
 
-/** Time limit of the tools, in ms. They do not wait, so a slower machine is in no state to trust a lock. */
+/**
+ * Time limit of the tools, in ms. They do not wait, so a slower machine is in no state to trust a
+ * lock.
+ */
 const helperTimeoutMs = 5000
 
 /**
- * Takes the lock file at `path` without waiting. Its content becomes `holder` and a line of `ProcessFacts`.
- * `flock: false` locks as on a machine without the tool.
- * @throws KeelsonError `LOCKED_DIR`; DiskError of the file system, `ENOLCK` if the tool fails for another reason
+ * Takes the lock file at `path` without waiting. Its content becomes `holder` and a line of
+ * `ProcessFacts`. `flock: false` locks as on a machine without the tool.
+ * @throws KeelsonError `LOCKED_DIR`; DiskError of the file system, `ENOLCK` if the tool fails for
+ * another reason
  */
 export const lockFolder = (
   files: LockFiles,
@@ -99,7 +107,10 @@ const lockByKernel = (
   return kernelLock(files, path, file)
 }
 
-/** A process without the tool may hold the folder, or have replaced the file since this process opened it. */
+/**
+ * A process without the tool may hold the folder, or have replaced the file since this process
+ * opened it.
+ */
 const refuseOtherHolder = (
   files: LockFiles,
   path: string,
@@ -130,8 +141,9 @@ const kernelLock = (files: LockFiles, path: string, file: OpenLockFile): DiskLoc
 }
 
 /**
- * Shares the lock file at `path` until `release`, for a process that only reads the folder: no process can take the lock
- * meanwhile. Several can share it. Writes nothing. Without a lock file, or without flock(1), it protects nothing.
+ * Shares the lock file at `path` until `release`, for a process that only reads the folder: no
+ * process can take the lock meanwhile. Several can share it. Writes nothing. Without a lock file,
+ * or without flock(1), it protects nothing.
  * @throws KeelsonError `LOCKED_DIR` if another process holds the lock; DiskError
  */
 export const shareFolder = (files: SharedLockFiles, path: string): Pick<DiskLock, 'release'> => {
@@ -194,9 +206,10 @@ const lockByFile = (
 }
 
 /**
- * Takes the lock file at `path` if it is missing or its holder is dead. Many processes may find a dead holder, but only one
- * may replace its file. That right is a claim: another lock file, named after the dead content and taken in the same way.
- * Only the owner of the claim replaces that content, so it is enough to find the content unchanged.
+ * Takes the lock file at `path` if it is missing or its holder is dead. Many processes may find a
+ * dead holder, but only one may replace its file. That right is a claim: another lock file, named
+ * after the dead content and taken in the same way. Only the owner of the claim replaces that
+ * content, so it is enough to find the content unchanged.
  */
 const takeFile = (files: LockFiles, path: string, content: string, self: ProcessFacts): void => {
   while (!files.putNew(path, content)) {
@@ -231,9 +244,9 @@ const lastFacts = (content: string): LockHolder =>
 export type HolderFate = 'alive' | 'dead' | 'unknown'
 
 /**
- * Judges a holder by its facts. Damaged or missing facts mean dead: a lock file is made atomically, so only a power cut
- * leaves half of one, and that ends all processes. `unknown`: the holder is on another machine, in another pid namespace,
- * or its start time is hidden (`null`).
+ * Judges a holder by its facts. Damaged or missing facts mean dead: a lock file is made atomically,
+ * so only a power cut leaves half of one, and that ends all processes. `unknown`: the holder is on
+ * another machine, in another pid namespace, or its start time is hidden (`null`).
  */
 export const holderFate = (
   holder: LockHolder,
@@ -260,10 +273,13 @@ const thisProcess = (files: LockFiles): ProcessFacts => ({
   pidSpace: files.identity('/proc/self/ns/pid') ?? '',
 })
 
-/** When a process started; `undefined` if no process has this pid, `null` if its start is hidden. */
+/**
+ * When a process started; `undefined` if no process has this pid, `null` if its start is hidden.
+ */
 const startTimeOf = (files: LockFiles, pid: number): string | null | undefined => {
   if (files.identity('/proc/self') === undefined) return startTimeByPs(pid)
-  // The second field is the command in brackets, with any characters. Then come the state and, as 22nd, the start.
+  // The second field is the command in brackets, with any characters. Then come the state and, as
+  // 22nd, the start.
   const stat = files
     .content(`/proc/${pid}/stat`)
     ?.replace(/^.*\) /s, '')

@@ -1,17 +1,21 @@
 /**
- * The holder of a lock: lines of text in the lock file, and data in the error for the second opener. People read it, and
- * so does `folder-lock.ts` for a lock without the kernel.
+ * The holder of a lock: lines of text in the lock file, and data in the error for the second
+ * opener. People read it, and so does `folder-lock.ts` for a lock without the kernel.
  */
 import { KeelsonError } from '../../errors.ts'
 
 /**
- * The `names` that a process may have left beside the lock file `lock` when it was killed while locking without the
- * kernel. The holder of the lock may remove them. Another process that is about to use them notices, and tries again.
+ * The `names` that a process may have left beside the lock file `lock` when it was killed while
+ * locking without the kernel. The holder of the lock may remove them. Another process that is about
+ * to use them notices, and tries again.
  */
 export const lockLeftovers = (names: readonly string[], lock: string): string[] =>
   names.filter((name) => name.startsWith(`${lock}.`) && leftover.test(name.slice(lock.length)))
 
-/** The claim on a dead holder's lock (named after the CRC of its content), claims on claims, and their temporary files. */
+/**
+ * The claim on a dead holder's lock (named after the CRC of its content), claims on claims, and
+ * their temporary files.
+ */
 const leftover = /^(\.[0-9a-f]{6,8})*(\.\d+-\d+\.tmp)?$/
 
 /** Facts about a holder: `pid`, `host`, and the facts that the caller of the lock added. */
@@ -21,8 +25,9 @@ export type LockHolder = Readonly<Record<string, unknown>>
 export const describeHolder = (facts: LockHolder): string => JSON.stringify(facts)
 
 /**
- * Reads the lines of a lock file and merges their objects. Facts of an earlier line win. A line that is not a JSON object
- * (cut by a power failure, written by hand) becomes `text`, so that people see it.
+ * Reads the lines of a lock file and merges their objects. Facts of an earlier line win. A line
+ * that is not a JSON object (cut by a power failure, written by hand) becomes `text`, so that
+ * people see it.
  */
 export const readHolder = (content: string): LockHolder => {
   const holder: Record<string, unknown> = {}
@@ -35,8 +40,9 @@ export const readHolder = (content: string): LockHolder => {
 }
 
 /**
- * The error for the second opener of a lock: `LOCKED_DIR` with the path and `details.holder`. `details.certain` is false
- * if this process cannot find out whether the holder lives. Then a person must.
+ * The error for the second opener of a lock: `LOCKED_DIR` with the path and `details.holder`.
+ * `details.certain` is false if this process cannot find out whether the holder lives. Then a
+ * person must.
  */
 export const lockedDir = (
   path: string,
@@ -46,9 +52,7 @@ export const lockedDir = (
   const holder = readHolder(content)
   const who = holder.pid === undefined ? 'another process' : `process ${holder.pid}`
   const where = holder.host === undefined ? '' : ` on ${holder.host}`
-  const remedy = certain
-    ? ''
-    : ', which may be dead; if it is, remove the file'
+  const remedy = certain ? '' : ', which may be dead; if it is, remove the file'
   return new KeelsonError('LOCKED_DIR', `${path} is held by ${who}${where}${remedy}`, {
     details: { path, holder, certain },
   })

@@ -1,7 +1,7 @@
 /**
- * The machine's file system behind the disk port, synchronous throughout. This is the one file of storage that imports
- * `node:fs`. It adds only checks of arguments to the system's calls: no retry, no cache. Files and folders get the
- * permissions that the process's umask leaves.
+ * The machine's file system behind the disk port, synchronous throughout. This is the one file of
+ * storage that imports `node:fs`. It adds only checks of arguments to the system's calls: no retry,
+ * no cache. Files and folders get the permissions that the process's umask leaves.
  */
 import {
   type BigIntStats,
@@ -57,7 +57,10 @@ const openFlags: Record<Exclude<OpenMode, 'createLarge'>, number> = {
 /** Linux's types of tmpfs and ramfs. */
 const volatileTypes: readonly number[] = [0x01021994, 0x858458f6]
 
-/** Level by level: Node's recursion never ends if the system answers ENOENT for a parent that exists (`/proc`). */
+/**
+ * Level by level: Node's recursion never ends if the system answers ENOENT for a parent that exists
+ * (`/proc`).
+ */
 const makeFolders = (path: string): void => {
   const stats = unlessMissing(() => statSync(path))
   if (stats?.isDirectory()) return
@@ -97,7 +100,8 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
 })
 
 /**
- * Takes the lock file at `path` for reading until `release`: no process can take it for writing. Writes nothing.
+ * Takes the lock file at `path` for reading until `release`: no process can take it for writing.
+ * Writes nothing.
  * @throws KeelsonError `LOCKED_DIR` if another process holds it for writing; DiskError
  */
 export const shareLock = (path: string): Pick<DiskLock, 'release'> => shareFolder(lockFiles, path)
@@ -120,7 +124,8 @@ const systemCode = (error: unknown): string | undefined =>
 const openFile = (path: string, mode: OpenMode): number =>
   attempt(creates(mode) ? 'create' : 'open', path, () => {
     const descriptor = openSync(path, openFlags[mode === 'createLarge' ? 'create' : mode])
-    // A folder can be opened but not read, and a pipe never ends. Both are refused here, before the first read.
+    // A folder can be opened but not read, and a pipe never ends. Both are refused here, before the
+    // first read.
     return mode === 'read' ? onlyFile(descriptor, 'open', path) : descriptor
   })
 
@@ -173,7 +178,10 @@ const nodeFile = (path: string, descriptor: number, isLarge: boolean): DiskFile 
   }
 }
 
-/** Opens the same file past the cache. Only Linux has the flag, and `/proc/self/fd`, which is right even if the path has changed. */
+/**
+ * Opens the same file past the cache. Only Linux has the flag, and `/proc/self/fd`, which is right
+ * even if the path has changed.
+ */
 const openDirect = (opened: number): DirectFile | undefined => {
   if (!constants.O_DIRECT) return undefined
   const descriptor = openSync(`/proc/self/fd/${opened}`, constants.O_WRONLY | constants.O_DIRECT)
@@ -289,7 +297,10 @@ const writeBeside = (path: string, content: string): string => {
   }
 }
 
-/** `undefined` if there is no such file, if a parent is a file, or if the process of a `/proc` path has ended. */
+/**
+ * `undefined` if there is no such file, if a parent is a file, or if the process of a `/proc` path
+ * has ended.
+ */
 const unlessMissing = <T>(action: () => T): T | undefined => {
   try {
     return action()

@@ -1,9 +1,10 @@
 /**
- * The port to disks: the calls to a file system that storage needs. It is synchronous, because their order matters.
- * Callers that must not wait use a `LogHost` or a `BlobHost`. The real disk (`node-disk.ts`) and the simulated one
- * (`simulated-disk.ts`) pass one contract suite.
+ * The port to disks: the calls to a file system that storage needs. It is synchronous, because
+ * their order matters. Callers that must not wait use a `LogHost` or a `BlobHost`. The real disk
+ * (`node-disk.ts`) and the simulated one (`simulated-disk.ts`) pass one contract suite.
  *
- * Errors are `DiskError`s with the operating system's own code (`ENOSPC`, `EIO`, `ENOENT`, `EROFS`, `EACCES` …).
+ * Errors are `DiskError`s with the operating system's own code (`ENOSPC`, `EIO`, `ENOENT`, `EROFS`,
+ * `EACCES` …).
  */
 
 /** An error of a disk: the operating system's code, the operation and the path. */
@@ -22,9 +23,9 @@ export class DiskError extends Error {
 }
 
 /**
- * How a file is opened: to read; to read and write a file that exists; to create a file that must not exist; to create
- * such a file for large writes. Large writes of whole blocks may go past the page cache, because pages that nobody reads
- * cost more than their bytes.
+ * How a file is opened: to read; to read and write a file that exists; to create a file that must
+ * not exist; to create such a file for large writes. Large writes of whole blocks may go past the
+ * page cache, because pages that nobody reads cost more than their bytes.
  */
 export type OpenMode = 'read' | 'write' | 'create' | 'createLarge'
 
@@ -35,14 +36,19 @@ export const creates = (mode: OpenMode): boolean => mode === 'create' || mode ==
 export interface DiskFile {
   readonly path: string
   size(): number
-  /** Fills `into` from `offset`. Returns the count read, which is smaller at the end of the file. */
+  /**
+   * Fills `into` from `offset`. Returns the count read, which is smaller at the end of the file.
+   */
   read(into: Uint8Array, offset: number): number
   /**
-   * Writes `bytes` at `offset`. Returns the count that the system took. A short count is not an error here: the caller
-   * compares it, and treats a short write as final.
+   * Writes `bytes` at `offset`. Returns the count that the system took. A short count is not an
+   * error here: the caller compares it, and treats a short write as final.
    */
   write(bytes: Uint8Array, offset: number): number
-  /** fdatasync: data and size are durable when it returns. If it throws, every unsynced byte may be lost. */
+  /**
+   * fdatasync: data and size are durable when it returns. If it throws, every unsynced byte may be
+   * lost.
+   */
   sync(): void
   /** Cuts the file, or extends it with zeros (sparse). Not durable before `sync`. */
   truncate(size: number): void
@@ -54,7 +60,10 @@ export type DiskEntry = { readonly kind: 'file' | 'folder' | 'other'; readonly s
 
 /** A lock that is held until `release` or until the process ends in any way. */
 export interface DiskLock {
-  /** The `Disk.identity` of the locked file. Another file at its path means that people removed the lock. */
+  /**
+   * The `Disk.identity` of the locked file. Another file at its path means that people removed the
+   * lock.
+   */
   readonly identity: string | undefined
   release(): void
 }
@@ -64,23 +73,33 @@ export interface Disk {
   open(path: string, mode: OpenMode): DiskFile
   /** Kind and size of `path`; `undefined` if it is missing. */
   entry(path: string): DiskEntry | undefined
-  /** Identifies the file at `path`; `undefined` if there is none. Equal only for the same file, while it exists. */
+  /**
+   * Identifies the file at `path`; `undefined` if there is none. Equal only for the same file,
+   * while it exists.
+   */
   identity(path: string): string | undefined
   /** Names in a folder, sorted. */
   list(path: string): string[]
-  /** Makes a folder and its parents. A no-op if it exists. Not durable before `syncFolder` of its parent. */
+  /**
+   * Makes a folder and its parents. A no-op if it exists. Not durable before `syncFolder` of its
+   * parent.
+   */
   makeFolder(path: string): void
   /** Renames; replaces `to` if it exists. Not durable before `syncFolder`. */
   rename(from: string, to: string): void
-  /** Removes a file, or a folder with its content. A no-op if it is missing. Not durable before `syncFolder`. */
+  /**
+   * Removes a file, or a folder with its content. A no-op if it is missing. Not durable before
+   * `syncFolder`.
+   */
   remove(path: string): void
   /** Makes the names in a folder durable: all creations, renames and removals in it. */
   syncFolder(path: string): void
   /** Whether the folder is on a file system in memory, which a power cut empties. */
   isVolatile(path: string): boolean
   /**
-   * Takes the lock file at `path` for this process without waiting, and makes it if it is missing. `holder` becomes its
-   * first line, which `release` blanks. An existing lock file needs no disk space for it.
+   * Takes the lock file at `path` for this process without waiting, and makes it if it is missing.
+   * `holder` becomes its first line, which `release` blanks. An existing lock file needs no disk
+   * space for it.
    * @throws KeelsonError `LOCKED_DIR` with `details.holder`: the facts of the present holder
    */
   lock(path: string, holder: string): DiskLock

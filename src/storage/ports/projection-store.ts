@@ -1,10 +1,13 @@
 /**
- * The port to projections: ordered rows and the position of the log that they show, changed together atomically. LMDB
- * (`lmdb-projection-store.ts`) and memory (`memory-projection-store.ts`) pass one contract suite. A projection is derived:
- * a damaged one is set aside and rebuilt from the log.
+ * The port to projections: ordered rows and the position of the log that they show, changed
+ * together atomically. LMDB (`lmdb-projection-store.ts`) and memory (`memory-projection-store.ts`)
+ * pass one contract suite. A projection is derived: a damaged one is set aside and rebuilt from the
+ * log.
  */
 
-/** The kinds of stored values. The kind says how to read the bytes; it is never guessed from them. */
+/**
+ * The kinds of stored values. The kind says how to read the bytes; it is never guessed from them.
+ */
 export const valueTags = { structured: 0, text: 1, bytes: 2, blob: 3 } as const
 /** The kind of a stored value. */
 export type ValueTag = (typeof valueTags)[keyof typeof valueTags]
@@ -16,8 +19,9 @@ export const isValueTag = (byte: number): byte is ValueTag => byte <= valueTags.
 export type StoredValue = { readonly tag: ValueTag; readonly bytes: Uint8Array }
 
 /**
- * Kinds of rows without a user's value: the head of a compound (u64, its number of fields), a lock (its owner's name; the
- * row expires with the lease) and a blob that the log refers to (u64, its size). No frame holds them.
+ * Kinds of rows without a user's value: the head of a compound (u64, its number of fields), a lock
+ * (its owner's name; the row expires with the lease) and a blob that the log refers to (u64, its
+ * size). No frame holds them.
  */
 export const rowTags = { compound: 4, lock: 5, loggedBlob: 6 } as const
 /** The kind of a row. */
@@ -32,12 +36,15 @@ export type RowValue = { readonly tag: RowTag; readonly bytes: Uint8Array }
 /** A row without its key. `expiresAt` in ms since 1970, 0 for never. */
 export type Row = { readonly value: RowValue; readonly expiresAt: number }
 
-/** Identifies a DATA frame among frames with the same LSN in diverged copies of a log: its stamp in ms, and the CRC-32 of its payload after the stamp. */
+/**
+ * Identifies a DATA frame among frames with the same LSN in diverged copies of a log: its stamp in
+ * ms, and the CRC-32 of its payload after the stamp.
+ */
 export type FrameMark = { readonly time: number; readonly crc: number }
 
 /**
- * The log that a projection shows, and the position in it. `walId` in hex. `frame` identifies the frame at `lsn`. A
- * position without it is trusted by id and LSN alone.
+ * The log that a projection shows, and the position in it. `walId` in hex. `frame` identifies the
+ * frame at `lsn`. A position without it is trusted by id and LSN alone.
  */
 export type ProjectedPosition = {
   readonly walId: string
@@ -49,7 +56,10 @@ export type ProjectedPosition = {
 /** A change of one row: the new row, or `undefined` to remove it. */
 export type RowChange = readonly [key: string, row: Row | undefined]
 
-/** A range of rows in the order of their UTF-8 keys, with those of fields and locks. At most one lower and one upper bound. */
+/**
+ * A range of rows in the order of their UTF-8 keys, with those of fields and locks. At most one
+ * lower and one upper bound.
+ */
 export type RowRange = {
   readonly gt?: string
   readonly gte?: string
@@ -69,22 +79,32 @@ export type ProjectionExamination =
     }
   | { readonly state: 'damaged'; readonly evidence: string }
 
-/** Ordered rows with their position. Reads are synchronous and see every commit that has resolved. */
+/**
+ * Ordered rows with their position. Reads are synchronous and see every commit that has resolved.
+ */
 export interface ProjectionStore {
   /** The position that the rows show; `undefined` in a new store. */
   position(): ProjectedPosition | undefined
   /** @throws KeelsonError `CORRUPT` if the row's checksum does not hold */
   get(key: string): Row | undefined
-  /** Rows in order, from one snapshot. End the iteration (`return`) before the turn ends. @throws `CORRUPT` at a bad row */
+  /**
+   * Rows in order, from one snapshot. End the iteration (`return`) before the turn ends. @throws
+   * `CORRUPT` at a bad row
+   */
   range(range: RowRange): IterableIterator<readonly [key: string, row: Row]>
   /**
-   * Makes the changes and the position visible and durable in one transaction. If it rejects, neither is. Until it settles
-   * the caller must not change `changes`, and reads show the state before or after. Call it again only after it settled.
-   * @throws KeelsonError `NO_SPACE` if the disk or the map is full: the store is unchanged and usable. `SHARD_DOWN` if the
-   * writing thread died: after `settled`, `position` says whether the commit was made
+   * Makes the changes and the position visible and durable in one transaction. If it rejects,
+   * neither is. Until it settles the caller must not change `changes`, and reads show the state
+   * before or after. Call it again only after it settled.
+   * @throws KeelsonError `NO_SPACE` if the disk or the map is full: the store is unchanged and
+   * usable. `SHARD_DOWN` if the writing thread died: after `settled`, `position` says whether the
+   * commit was made
    */
   commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void>
-  /** Resolves when no commit is in progress: position and rows do not change until the next one. Never rejects. */
+  /**
+   * Resolves when no commit is in progress: position and rows do not change until the next one.
+   * Never rejects.
+   */
   settled(): Promise<void>
   /** Counts of rows and bytes, for people. */
   describe(): { readonly rows: number; readonly bytes: number }

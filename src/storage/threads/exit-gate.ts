@@ -1,7 +1,8 @@
 /**
- * A gate between a thread's transactions and the end of the process. Node stops threads when the process ends. A thread
- * inside an LMDB transaction would then never end, and neither would the process (`lmdb-environment.ts`). So the thread
- * passes the gate for each transaction. `process.exit` shuts the gate and waits until the thread is outside.
+ * A gate between a thread's transactions and the end of the process. Node stops threads when the
+ * process ends. A thread inside an LMDB transaction would then never end, and neither would the
+ * process (`lmdb-environment.ts`). So the thread passes the gate for each transaction.
+ * `process.exit` shuts the gate and waits until the thread is outside.
  *
  * The gate does not help a thread that runs out of memory inside a transaction.
  */
@@ -9,13 +10,19 @@
 /** Where the thread is. `shut`: it may not enter again. */
 const states = { outside: 0, inside: 1, shut: 2 } as const
 
-/** Words of the shared memory: the state, and whether the thread left a gate that was shut while it was inside. */
+/**
+ * Words of the shared memory: the state, and whether the thread left a gate that was shut while it
+ * was inside.
+ */
 const slots = { state: 0, left: 1 } as const
 
 /** Makes the memory that both sides of a gate share. */
 export const gateMemory = (): SharedArrayBuffer => new SharedArrayBuffer(8)
 
-/** The thread's side: runs `work` inside. If the gate is shut, the thread waits here until it is stopped. */
+/**
+ * The thread's side: runs `work` inside. If the gate is shut, the thread waits here until it is
+ * stopped.
+ */
 export const insideGate = <T>(memory: SharedArrayBuffer, work: () => T): T => {
   const words = new Int32Array(memory)
   while (Atomics.compareExchange(words, slots.state, states.outside, states.inside) === states.shut)
@@ -40,9 +47,10 @@ export const shutGate = (memory: SharedArrayBuffer): void => {
 }
 
 /**
- * Node 20 aborts (an assertion in `ForIsolate`) if it stops a thread while V8 compiles code for it in the background,
- * which V8 does in a thread's first tenths of a second. A waiting thread requests no more compilation, and this pause in
- * ms lets the rest finish. Without the pause 3 of 120 exits aborted, with it none of 200.
+ * Node 20 aborts (an assertion in `ForIsolate`) if it stops a thread while V8 compiles code for it
+ * in the background, which V8 does in a thread's first tenths of a second. A waiting thread
+ * requests no more compilation, and this pause in ms lets the rest finish. Without the pause 3 of
+ * 120 exits aborted, with it none of 200.
  */
 const compileMs = 100
 
@@ -51,8 +59,8 @@ const pause = (ms: number): void => {
 }
 
 /**
- * The gates that are shut when the process ends. All gates share one exit listener. It raises the limit above which Node
- * warns of a leak.
+ * The gates that are shut when the process ends. All gates share one exit listener. It raises the
+ * limit above which Node warns of a leak.
  */
 export class ExitGates {
   readonly #memories = new Set<SharedArrayBuffer>()

@@ -1,6 +1,6 @@
 /**
- * The two ends of a lane: the host's end offers small commits, the thread's end takes and answers them. Both keep the
- * order in which requests were made, also between the lane and messages.
+ * The two ends of a lane: the host's end offers small commits, the thread's end takes and answers
+ * them. Both keep the order in which requests were made, also between the lane and messages.
  */
 import type { Clock } from '../../clock.ts'
 import type { CommitRequest } from '../ports/log-host.ts'
@@ -56,7 +56,8 @@ export class LaneClient implements FastPath {
     const isAlone = !first && slot !== undefined
     this.#inFlight.push({ id, slot, request: commit, began, polls: polls && !!slot, isAlone })
     if (!slot) return false
-    // A thread that must be woken may need this very processor, so a host that wakes it does not poll.
+    // A thread that must be woken may need this very processor, so a host that wakes it does not
+    // poll.
     if (!this.#lane.isPolling(laneSides.thread)) wake()
     else if (polls) this.#poller.pollFor(pollMsMax)
     return true
@@ -102,7 +103,10 @@ export type LaneServerParts = {
   readonly take: (id: number, request: CommitRequest, byLane: AnswerByLane) => void
 }
 
-/** The thread's end. It polls if the host polls and if the last commit followed soon after an answer. */
+/**
+ * The thread's end. It polls if the host polls and if the last commit followed soon after an
+ * answer.
+ */
 export class LaneServer {
   readonly #lane: Lane
   readonly #clock: Clock

@@ -1,7 +1,8 @@
 /**
- * How a side of a lane waits: it polls or it sleeps. Polling saves two thread wake-ups of about 20 µs each, if a
- * processor is free for it. If none is free, polling takes the time of the thread that it waits for. On a slow disk it
- * saves nothing worth having. So short trials measure both ways under the same load, and the better one wins.
+ * How a side of a lane waits: it polls or it sleeps. Polling saves two thread wake-ups of about 20
+ * µs each, if a processor is free for it. If none is free, polling takes the time of the thread
+ * that it waits for. On a slow disk it saves nothing worth having. So short trials measure both
+ * ways under the same load, and the better one wins.
  */
 import type { Clock } from '../../clock.ts'
 import type { Lane, LaneSide } from './lane.ts'
@@ -9,10 +10,14 @@ import type { Lane, LaneSide } from './lane.ts'
 /** The longest wait, in ms, that is worth polling. */
 export const pollMsMax = 0.4
 
-/** Waits from one trial to the next. The period doubles each time a trial confirms the one before. */
+/**
+ * Waits from one trial to the next. The period doubles each time a trial confirms the one before.
+ */
 const periodMin = 128
 const periodMax = 4_096
-/** Waits of a trial. Half of them poll, four in a row, because the other side adapts one wait later. */
+/**
+ * Waits of a trial. Half of them poll, four in a row, because the other side adapts one wait later.
+ */
 const trialLength = 32
 const runLength = 4
 
@@ -31,7 +36,8 @@ export class PollHabit {
   /** Whether to poll during the wait that begins now. */
   choose(): boolean {
     if (this.#waits === this.#period) this.#waits = 0
-    // Decided here and not in `learn`, because some chosen waits never happen and are never learned.
+    // Decided here and not in `learn`, because some chosen waits never happen and are never
+    // learned.
     if (this.#waits === trialLength) this.#decide()
     const at = this.#waits++
     return at < trialLength ? at % (2 * runLength) >= runLength : this.#polls
@@ -68,14 +74,16 @@ export type PollerParts = {
 }
 
 /**
- * How long one turn of the event loop polls, in ms. A single poll for each turn would cost more, in turns and garbage,
- * than it waits. Other work in the loop waits this long at most.
+ * How long one turn of the event loop polls, in ms. A single poll for each turn would cost more, in
+ * turns and garbage, than it waits. Other work in the loop waits this long at most.
  */
 const turnMs = 0.05
 /** Reading the clock allocates, so it is read once for so many polls. */
 const pollsPerReading = 1_000
 
-/** Polls one side of a lane, in each turn of its event loop, for a limited time. Stopped at first. */
+/**
+ * Polls one side of a lane, in each turn of its event loop, for a limited time. Stopped at first.
+ */
 export class LanePoller {
   readonly #parts: PollerParts
   #until = 0
@@ -110,7 +118,8 @@ export class LanePoller {
     }
     this.#isPolling = false
     lane.setPolling(side, false)
-    // The other side may have written something, and sent no wake-up, just before it could see this.
+    // The other side may have written something, and sent no wake-up, just before it could see
+    // this.
     poll()
   }
 

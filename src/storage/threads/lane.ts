@@ -1,7 +1,8 @@
 /**
- * Shared memory that carries small commits to the log's thread and their answers back. A message costs two thread
- * wake-ups and two clones; with one writer an append took 2.2 times a bare sync by messages and takes 1.17 by the lane
- * (bench/NOTES.md). Two slots let one commit travel while another is written. Larger commits go as messages.
+ * Shared memory that carries small commits to the log's thread and their answers back. A message
+ * costs two thread wake-ups and two clones; with one writer an append took 2.2 times a bare sync by
+ * messages and takes 1.17 by the lane (bench/NOTES.md). Two slots let one commit travel while
+ * another is written. Larger commits go as messages.
  */
 import type { CommitRequest } from '../ports/log-host.ts'
 import type { PackedCommit } from './log-wire.ts'
@@ -19,7 +20,9 @@ const framesMax = 4_096
 /** A commit has one run of LSNs, and one more for each segment that it begins. */
 const runsMax = 8
 
-/** States of a slot. The host acts on `free` and `answered`, the thread on `offered` and `taken`. */
+/**
+ * States of a slot. The host acts on `free` and `answered`, the thread on `offered` and `taken`.
+ */
 const states = { free: 0, offered: 1, taken: 2, answered: 3 } as const
 
 /** Numbers of a slot: those of the request, then those of the answer. */
@@ -48,7 +51,10 @@ const lengthsAt = 8 * numberCount
 const bytesAt = lengthsAt + 4 * framesMax
 const slotBytes = bytesAt + bytesMax
 
-/** One word for each side (does it poll?), then the state of each slot. Both sides use `Atomics` on them. */
+/**
+ * One word for each side (does it poll?), then the state of each slot. Both sides use `Atomics` on
+ * them.
+ */
 const wordCount = 2 + slotCount
 const slotsAt = 4 * wordCount
 
@@ -74,13 +80,19 @@ export class Lane {
     return Atomics.load(this.#polling, side) === 1
   }
 
-  /** Says whether this side polls. After `false` it must poll once more: the other side may have seen `true`. */
+  /**
+   * Says whether this side polls. After `false` it must poll once more: the other side may have
+   * seen `true`.
+   */
   setPolling(side: LaneSide, isPolling: boolean): void {
     Atomics.store(this.#polling, side, isPolling ? 1 : 0)
   }
 }
 
-/** A commit that the thread took from a slot. Its bytes are the slot's memory until the commit is answered. */
+/**
+ * A commit that the thread took from a slot. Its bytes are the slot's memory until the commit is
+ * answered.
+ */
 export type SlotRequest = {
   readonly id: number
   readonly request: CommitRequest
@@ -139,7 +151,10 @@ export class LaneSlot {
     return { id, request, hostPolls: from[numbers.hostPolls] === 1 }
   }
 
-  /** Thread: answers the commit that it took. False when the answer does not fit and must be a message. */
+  /**
+   * Thread: answers the commit that it took. False when the answer does not fit and must be a
+   * message.
+   */
   answer(commit: PackedCommit): boolean {
     const { runs } = commit
     if (runs.length > 2 * runsMax) return false
@@ -157,7 +172,10 @@ export class LaneSlot {
     return true
   }
 
-  /** Host: takes the answer, if there is one, and frees the slot. Allocates nothing without an answer. */
+  /**
+   * Host: takes the answer, if there is one, and frees the slot. Allocates nothing without an
+   * answer.
+   */
   collect(): SlotAnswer | undefined {
     if (!this.#is(states.answered)) return undefined
     const answer = answerIn(this.#numbers)

@@ -1,6 +1,7 @@
 /**
- * Answers of a log, in the form in which they cross threads. Structured clone costs something for each object and each
- * number. So the LSNs of a commit cross as runs, and the frames of a reading as one array of numbers. Pure.
+ * Answers of a log, in the form in which they cross threads. Structured clone costs something for
+ * each object and each number. So the LSNs of a commit cross as runs, and the frames of a reading
+ * as one array of numbers. Pure.
  */
 import type {
   Commit,
@@ -46,8 +47,8 @@ export const unpacked = (answer: PackedAnswer): AnyAnswer => {
   return 'columns' in answer ? unpackedRead(answer) : answer
 }
 
-// Spreads come last. V8 makes a new shape for each literal that begins with a spread (2 µs instead of 0.2) and keeps it
-// until the old generation is collected.
+// Spreads come last. V8 makes a new shape for each literal that begins with a spread (2 µs instead
+// of 0.2) and keeps it until the old generation is collected.
 const packedCommit = (commit: Commit): PackedCommit => ({
   runs: runsOf(commit.lsns),
   ...factsOf(commit),

@@ -1,6 +1,6 @@
 /**
- * The blobs of a shard on a thread of their own: the host, and the thread's entry. The first request starts the thread,
- * so a shard without large values has none.
+ * The blobs of a shard on a thread of their own: the host, and the thread's entry. The first
+ * request starts the thread, so a shard without large values has none.
  */
 
 import { KeelsonError } from '../../errors.ts'
@@ -18,8 +18,8 @@ import {
 } from './worker-thread.ts'
 
 /**
- * Makes a host over the real disk. Payloads are transferred: a view of a whole `ArrayBuffer` is empty afterwards, and a
- * part of a larger buffer is copied.
+ * Makes a host over the real disk. Payloads are transferred: a view of a whole `ArrayBuffer` is
+ * empty afterwards, and a part of a larger buffer is copied.
  */
 export const threadBlobHost = (): BlobHost => {
   let thread: ThreadClient | undefined

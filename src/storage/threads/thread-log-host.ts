@@ -1,7 +1,8 @@
 /**
- * A log on a thread of its own: the host, and the thread's entry. The thread owns the files, so a slow sync blocks
- * nothing else. A second thread fills spare segments with zeros, so that no commit waits for that. Small commits go
- * through the lane (`lane.ts`), and all other requests as messages.
+ * A log on a thread of its own: the host, and the thread's entry. The thread owns the files, so a
+ * slow sync blocks nothing else. A second thread fills spare segments with zeros, so that no commit
+ * waits for that. Small commits go through the lane (`lane.ts`), and all other requests as
+ * messages.
  */
 import { systemClock } from '../../clock.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
@@ -33,8 +34,8 @@ type LogQuestion = {
 }
 
 /**
- * Makes a host on a new thread, over the real disk. The bytes of a commit may be transferred: a view of a whole
- * `ArrayBuffer`, or one that the request says is given, may be empty afterwards.
+ * Makes a host on a new thread, over the real disk. The bytes of a commit may be transferred: a
+ * view of a whole `ArrayBuffer`, or one that the request says is given, may be empty afterwards.
  */
 export const threadLogHost = (): LogHost => {
   const memory = laneMemory()
@@ -48,7 +49,10 @@ export const threadLogHost = (): LogHost => {
   }
 }
 
-/** The thread's side: one log, which handles requests in order. A request that needs a spare waits for it. */
+/**
+ * The thread's side: one log, which handles requests in order. A request that needs a spare waits
+ * for it.
+ */
 const serveLog = (memory: SharedArrayBuffer): void => {
   const clock = systemClock()
   const log = createLog(nodeDisk(), clock)
@@ -68,7 +72,8 @@ const serveLog = (memory: SharedArrayBuffer): void => {
       answer(id, () => packed(log.handle(kind, request)), byLane)
       if (kind === 'commit') spares.start()
     }
-    // Until the second thread runs, the log makes a spare when it needs one: no commit waits for a thread to start.
+    // Until the second thread runs, the log makes a spare when it needs one: no commit waits for a
+    // thread to start.
     const task = spares.isFree ? log.beginSpare() : undefined
     if (task) spares.make(task)
   }
@@ -93,7 +98,10 @@ type SpareMakerParts = {
   readonly free: () => void
 }
 
-/** Makes spares on a second thread. Without that thread, or after its death, the log makes its spares itself. */
+/**
+ * Makes spares on a second thread. Without that thread, or after its death, the log makes its
+ * spares itself.
+ */
 class SpareMaker {
   readonly #parts: SpareMakerParts
   #thread: ThreadClient | undefined

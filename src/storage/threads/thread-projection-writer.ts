@@ -1,8 +1,8 @@
 /**
- * The commits of a projection on a thread of its own: the writer, and the thread's entry. The first commit starts the
- * thread, which joins the LMDB environment that the store has open. The process does not end inside a transaction. If no
- * thread can be started, if it died, or if the folder was replaced, the store commits by itself. That is slower and
- * equally correct.
+ * The commits of a projection on a thread of its own: the writer, and the thread's entry. The first
+ * commit starts the thread, which joins the LMDB environment that the store has open. The process
+ * does not end inside a transaction. If no thread can be started, if it died, or if the folder was
+ * replaced, the store commits by itself. That is slower and equally correct.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
@@ -35,8 +35,8 @@ import {
 type Joining = Pick<OpenProjection, 'dir' | 'mapBytes' | 'lock'>
 
 /**
- * Makes writers on threads; `undefined` outside the main thread. Another thread may be ended from outside, without
- * notice. It would hang if a thread that it had started were in a transaction.
+ * Makes writers on threads; `undefined` outside the main thread. Another thread may be ended from
+ * outside, without notice. It would hang if a thread that it had started were in a transaction.
  */
 export const threadProjectionWriters = (): ProjectionWriterFactory | undefined => {
   if (!isProcessThread()) return undefined
@@ -66,7 +66,8 @@ class ThreadWriter implements ProjectionWriter {
       const { bytes } = (await thread.client.ask('commit', commit)) as EncodedCommit
       return bytes
     } catch (error) {
-      // The outcome of this commit is unknown. The store reads its position when it starts again, without a thread.
+      // The outcome of this commit is unknown. The store reads its position when it starts again,
+      // without a thread.
       if (isKeelsonError(error, 'SHARD_DOWN')) await this.#writeHere()
       throw error
     }
@@ -82,7 +83,10 @@ class ThreadWriter implements ProjectionWriter {
     this.#gates.remove(memory)
   }
 
-  /** The thread that has joined; `undefined` if the store must write. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
+  /**
+   * The thread that has joined; `undefined` if the store must write. @throws KeelsonError
+   * `NO_SPACE`, `CORRUPT`
+   */
   async #joined(): Promise<Thread | undefined> {
     if (this.#writer === 'store') return undefined
     if (this.#writer === 'undecided') {
@@ -145,8 +149,9 @@ const serveProjection = (memory: SharedArrayBuffer, openDatabase: OpenDatabase):
 }
 
 /**
- * The environment that the store has open. lmdb-js recognises it by its lock file. If the lock file at its path is missing
- * or another one, the folder was moved or removed, and nobody would read what the thread writes there.
+ * The environment that the store has open. lmdb-js recognises it by its lock file. If the lock file
+ * at its path is missing or another one, the folder was moved or removed, and nobody would read
+ * what the thread writes there.
  */
 const sameDatabase = (
   { dir, mapBytes, lock }: Joining,

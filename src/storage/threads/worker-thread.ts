@@ -1,7 +1,8 @@
 /**
- * Threads that carry out requests. This is the one file that imports `worker_threads`. The host's side sends questions
- * and gets promises; the thread handles questions in order. Bytes are transferred, not copied, and errors cross as plain
- * data. A thread keeps the process alive only while a question waits for its answer.
+ * Threads that carry out requests. This is the one file that imports `worker_threads`. The host's
+ * side sends questions and gets promises; the thread handles questions in order. Bytes are
+ * transferred, not copied, and errors cross as plain data. A thread keeps the process alive only
+ * while a question waits for its answer.
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
@@ -28,8 +29,8 @@ const start = (): Start | undefined =>
   typeof workerData === 'object' && workerData !== null ? workerData : undefined
 
 /**
- * Starts the file `entry` as a thread with a role, and shares memory with it. The thread does not inherit Node's
- * options, such as a loader, because `entry` is compiled code.
+ * Starts the file `entry` as a thread with a role, and shares memory with it. The thread does not
+ * inherit Node's options, such as a loader, because `entry` is compiled code.
  */
 export const startThread = (entry: string, role: ThreadRole, shared?: SharedArrayBuffer): Worker =>
   new Worker(new URL(entry), {
@@ -44,7 +45,10 @@ export const isThread = (role: ThreadRole): boolean => !isMainThread && start()?
 /** Whether this is the main thread, which ends only with the process. */
 export const isProcessThread = (): boolean => isMainThread
 
-/** Whether two threads can run at once. If not, a thread that polls takes the time of the thread that it waits for. */
+/**
+ * Whether two threads can run at once. If not, a thread that polls takes the time of the thread
+ * that it waits for.
+ */
 export const hasSpareProcessor = (): boolean => availableParallelism() > 1
 
 /** The memory that this thread was started with. */
@@ -77,7 +81,10 @@ type Waiting = {
 export type FastPath = {
   /** Sets the function that receives answers. */
   onAnswer(settle: (id: number, answer: unknown) => void): void
-  /** Takes a question, and calls `wake` if the thread does not poll. False: the question goes as a message. */
+  /**
+   * Takes a question, and calls `wake` if the thread does not poll. False: the question goes as a
+   * message.
+   */
   offer(question: Question, wake: () => void): boolean
   /** Delivers the answers that have arrived. Returns whether there was one. */
   poll(): boolean
@@ -87,15 +94,22 @@ export type FastPath = {
 
 /** The host's side of a thread. */
 export type ThreadClient = {
-  /** Rejects with a `KeelsonError`: `SHARD_DOWN` (reason `thread`) if the thread died, `CLOSED` after `end`. */
+  /**
+   * Rejects with a `KeelsonError`: `SHARD_DOWN` (reason `thread`) if the thread died, `CLOSED`
+   * after `end`.
+   */
   ask(kind: string, request: unknown): Promise<unknown>
-  /** Ends the thread at once. It waits only for the system call in progress; then the thread's files are closed. */
+  /**
+   * Ends the thread at once. It waits only for the system call in progress; then the thread's files
+   * are closed.
+   */
   end(): Promise<void>
 }
 
 /**
- * The host's side of `worker`. The bytes of a request are transferred: a view of a whole `ArrayBuffer` is empty
- * afterwards, and a part of a larger buffer is copied. A fast path copies the bytes of the questions that it takes.
+ * The host's side of `worker`. The bytes of a request are transferred: a view of a whole
+ * `ArrayBuffer` is empty afterwards, and a part of a larger buffer is copied. A fast path copies
+ * the bytes of the questions that it takes.
  */
 export const threadClient = (
   worker: Worker,
@@ -163,7 +177,8 @@ export const threadClient = (
       }),
     async end() {
       fail(new KeelsonError('CLOSED', `${threadRoles[role]} was ended`))
-      // Waits for the call in progress, then stops the thread. Node closes the files that it had opened.
+      // Waits for the call in progress, then stops the thread. Node closes the files that it had
+      // opened.
       await worker.terminate()
     },
   }
@@ -172,7 +187,8 @@ export const threadClient = (
 /** The thread's side: calls `take` with each question, and `woken` when the host wakes it. */
 export const takeQuestions = (take: (question: Question) => void, woken?: () => unknown): void => {
   parentPort?.on('messageerror', (error) => {
-    // A question that cannot be read has no number to answer. The thread dies, which fails all that wait.
+    // A question that cannot be read has no number to answer. The thread dies, which fails all that
+    // wait.
     throw error
   })
   parentPort?.on('message', (question: Question | typeof wakeUp) =>
@@ -183,7 +199,10 @@ export const takeQuestions = (take: (question: Question) => void, woken?: () => 
 /** The thread's side: wakes the host. */
 export const wakeParent = (): void => parentPort?.postMessage(wakeUp)
 
-/** The thread's side: runs `action` and sends its answer or error. `fastPath` returns true for an answer that it took. */
+/**
+ * The thread's side: runs `action` and sends its answer or error. `fastPath` returns true for an
+ * answer that it took.
+ */
 export const answer = (
   id: number,
   action: () => unknown,
@@ -229,9 +248,10 @@ const bytesIn = (message: unknown): readonly unknown[] => {
 }
 
 /**
- * The request with bytes that may be transferred. A small buffer is often a part of Node's pool, which must stay, so
- * parts are copied unless the request says that the whole buffer `isGiven`. An empty view may be left of a buffer that
- * was transferred before, which cannot be sent again, so a new one replaces it.
+ * The request with bytes that may be transferred. A small buffer is often a part of Node's pool,
+ * which must stay, so parts are copied unless the request says that the whole buffer `isGiven`. An
+ * empty view may be left of a buffer that was transferred before, which cannot be sent again, so a
+ * new one replaces it.
  */
 const ownBytes = (request: unknown): unknown => {
   if (typeof request !== 'object' || request === null) return request

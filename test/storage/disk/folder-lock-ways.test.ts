@@ -1,4 +1,7 @@
-/** The two ways to lock a folder, by the tool and by a file, keep each other out, and each says what it cannot do. */
+/**
+ * The two ways to lock a folder, by the tool and by a file, keep each other out, and each says what
+ * it cannot do.
+ */
 import {
   chmodSync,
   mkdtempSync,

@@ -1,4 +1,7 @@
-/** The lock of a folder by a file alone: whom it names, when it is taken from the dead, and who wins among many. */
+/**
+ * The lock of a folder by a file alone: whom it names, when it is taken from the dead, and who wins
+ * among many.
+ */
 import { hostname } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import {
@@ -11,7 +14,10 @@ import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
 import { refusal, withPath } from '../../support/folder-locks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
-/** Files in memory, with a process table of their own and a way to let others act at a certain moment. */
+/**
+ * Files in memory, with a process table of their own and a way to let others act at a certain
+ * moment.
+ */
 class MemoryFiles implements LockFiles {
   readonly files = new Map<string, string>([
     ['/proc/sys/kernel/random/boot_id', 'boot\n'],

@@ -1,4 +1,7 @@
-/** What a process that was killed while it locked a folder has left is gone once somebody holds the lock; nothing else is. */
+/**
+ * What a process that was killed while it locked a folder has left is gone once somebody holds the
+ * lock; nothing else is.
+ */
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'

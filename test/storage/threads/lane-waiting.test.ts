@@ -1,4 +1,7 @@
-/** How a side of a lane waits: trials decide whether it polls, and a poller misses nothing when it stops. */
+/**
+ * How a side of a lane waits: trials decide whether it polls, and a poller misses nothing when it
+ * stops.
+ */
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
 import { Lane, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'

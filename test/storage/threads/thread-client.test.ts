@@ -1,4 +1,7 @@
-/** The asking side of a thread: answers by message and by the fast path, in one order. The test plays the worker. */
+/**
+ * The asking side of a thread: answers by message and by the fast path, in one order. The test
+ * plays the worker.
+ */
 import { EventEmitter } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
