@@ -34,7 +34,7 @@ describe('a put of blobs', () => {
     expect(world.disk.entry(dir)).toBeUndefined()
   })
 
-  test('makes the segment's name durable once, with its first put', () => {
+  test('makes the segment’s name durable once, with its first put', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     const { syncFolder } = world.disk.counts
