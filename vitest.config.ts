@@ -5,6 +5,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    // No module keeps state that changes (`tidy.test.ts`), so one process may run many files. Loading the modules anew
+    // for each file costs as much as all the tests.
+    isolate: false,
     // Many tests wait for a disk or a child process: one worker less than cores, the default, leaves a core idle.
     maxWorkers: availableParallelism(),
     testTimeout: 60_000,

@@ -1,17 +1,19 @@
+import { performance } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../src/clock.ts'
-
-// The fake timers know the global one.
-vi.mock('node:perf_hooks', () => ({ performance: { now: () => globalThis.performance.now() } }))
 
 /** The longest delay that Node's own timers take: 24.8 days. */
 const longest = 2 ** 31 - 1
 
 describe('the clock of the machine', () => {
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+    // The fake timers replace the global object. The clock has the one of the module.
+    const begun = Date.now()
+    vi.spyOn(performance, 'now').mockImplementation(() => Date.now() - begun)
   })
   afterEach(() => {
+    vi.restoreAllMocks()
     vi.useRealTimers()
   })
 

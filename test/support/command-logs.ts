@@ -1,6 +1,7 @@
-/** Data folders that a command made, and ways to look at and damage their logs. */
+/** Data folders of the built package, and ways to look at and damage their logs. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type App, start } from 'keelson'
 import { runKeelson } from './keelson-command.ts'
 import { tempFolder } from './temp-folder.ts'
 
@@ -17,17 +18,32 @@ export const segmentsIn = (dir: string): string[] =>
 /** Segments so small that a few frames fill several. */
 export const configuration = JSON.stringify({ wal: { maxFileSize: 131_072 } })
 
-/** A data folder `d` with `count` keys, `k0` and on, one frame each, over several segments. `end` is its last line. */
-export const newFolder = async (count: number, end = ''): Promise<string> => {
+/** The value of key `k${i}`. */
+const bigValue = (i: number) => ({ i, text: 'x'.repeat(2000) })
+
+/** A data folder `d` with `count` keys, `k0` and on, one frame each, over several segments. `more` writes its last frames. */
+export const newFolder = async (
+  count: number,
+  more: (store: App['store']) => Promise<unknown> = () => Promise.resolve(),
+): Promise<string> => {
   const dir = tempFolder()
   writeFileSync(join(dir, 'keelson.config.json'), configuration)
-  const put = `for (let i = 0; i < ${count}; i++) await store.put('k' + i, { i, text: 'x'.repeat(2000) })`
-  await runKeelson(['start', '--dir', 'd'], dir, `${put}\n${end}`)
+  const app = await start({ dir: join(dir, 'd'), ...JSON.parse(configuration) })
+  for (let i = 0; i < count; i++) await app.store.put(`k${i}`, bigValue(i))
+  await more(app.store)
+  await app.close()
   return dir
 }
 
-/** A line that ends the instance as a crash does, with nothing but what was acknowledged. */
-export const killed = "process.kill(process.pid, 'SIGKILL')"
+/** The same folder, left by a process that was killed: it holds nothing but what was acknowledged. */
+export const killedFolder = async (count: number): Promise<string> => {
+  const dir = tempFolder()
+  writeFileSync(join(dir, 'keelson.config.json'), configuration)
+  const put = `for (let i = 0; i < ${count}; i++) await store.put('k' + i, (${bigValue})(i))`
+  const kill = "process.kill(process.pid, 'SIGKILL')"
+  await runKeelson(['start', '--dir', 'd'], dir, `${put}\n${kill}`)
+  return dir
+}
 
 /** Overwrites bytes of a file. */
 export const change = (path: string, offset: number, bytes: Uint8Array): void => {

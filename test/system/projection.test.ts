@@ -17,7 +17,7 @@ import { seededRandom } from '../../src/clock.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { sampled, thorough } from '../support/tier.ts'
 
-const keys = Array.from({ length: 3_000 }, (_, at) => `key:${at}`)
+const keys = Array.from({ length: thorough(800, 3_000) }, (_, at) => `key:${at}`)
 const textOf = (key: string) => ({ key, text: key.repeat(10) })
 
 /** A folder with a store that was filled, flushed and closed. */
@@ -71,7 +71,7 @@ describe('the projection', () => {
     const dir = await filledFolder()
     const file = join(lmdbOf(dir), 'data.mdb')
     const random = seededRandom(Number(process.env.KEELSON_SEED ?? 7))
-    for (let round = 0; round < 25; round += thorough(8, 1)) {
+    for (let round = 0; round < 25; round += thorough(12, 1)) {
       for (let flips = 0; flips < 1 + round; flips++) flipBit(file, random)
       expect(await readAll(dir), `round ${round}`).toEqual({ wrong: [], listed: keys.length })
     }

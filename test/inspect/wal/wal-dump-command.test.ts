@@ -5,7 +5,10 @@ import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 
 describe('keelson wal dump', () => {
   test('prints frames with commands, keys and values, between the given LSNs', async () => {
-    const dir = await newFolder(5, "await store.put('t', 'plain text'); await store.delete('k1')")
+    const dir = await newFolder(5, async (store) => {
+      await store.put('t', 'plain text')
+      await store.delete('k1')
+    })
 
     const { status, output } = await runKeelson(
       ['wal', 'dump', 'd', '--from', '5', '--to', '7'],
@@ -22,7 +25,7 @@ describe('keelson wal dump', () => {
   })
 
   test('as JSON gives one object a line, with values whole', async () => {
-    const dir = await newFolder(2, "await store.put('m', new Map([[1, 2n]]))")
+    const dir = await newFolder(2, (store) => store.put('m', new Map([[1, 2n]])))
 
     const { output } = await runKeelson(['wal', 'dump', 'd', '--json'], dir)
 

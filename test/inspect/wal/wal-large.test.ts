@@ -7,6 +7,7 @@ import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { SalvageWriter } from '../../../src/storage/rescue/salvage-writer.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { thorough } from '../../support/tier.ts'
 
 const frameSize = 4096
 
@@ -36,18 +37,21 @@ const run = async (cwd: string, words: readonly string[]) => {
   return { status, megabytes: Number(/maxRSS (\d+)/.exec(errors)?.[1]) / 1000 }
 }
 
-describe('with a heap of 32 MB, on a log of 320 MB', () => {
+/** A log that no command holds in memory, and one of a tenth. */
+const [largeMb, smallMb] = [thorough(160, 320), thorough(16, 32)]
+
+describe(`with a heap of 32 MB, on a log of ${largeMb} MB`, () => {
   test.each([
     ['verify', []],
     ['dump', ['--width', '8']],
     ['salvage', ['--to', 'new']],
   ])(
-    'D30 wal %s needs hardly more memory than on one of 32 MB',
+    `D30 wal %s needs hardly more memory than on one of ${smallMb} MB`,
     { timeout: 120_000 },
     async (name, words) => {
       const dir = tempFolder()
-      writeLog(join(dir, 'small'), 32)
-      writeLog(join(dir, 'large'), 320)
+      writeLog(join(dir, 'small'), smallMb)
+      writeLog(join(dir, 'large'), largeMb)
 
       const small = await run(dir, [
         name,
@@ -68,7 +72,7 @@ describe('with a heap of 32 MB, on a log of 320 MB', () => {
 
 describe('a salvage that is ended in its middle', () => {
   const begun = async (dir: string) => {
-    writeLog(join(dir, 'log'), 320)
+    writeLog(join(dir, 'log'), largeMb)
     const command = startKeelson(['wal', 'salvage', 'log', '--to', 'new', '--progress'], dir)
     await command.says('salvaging', 'errors')
     return command

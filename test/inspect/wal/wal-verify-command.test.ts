@@ -14,7 +14,7 @@ import {
   change,
   configuration,
   everythingIn,
-  killed,
+  killedFolder,
   newFolder,
   segmentsIn,
   verified,
@@ -45,7 +45,7 @@ describe('keelson wal verify', () => {
   })
 
   test('is 3 for a torn tail that opening would cut, and names where (D3)', async () => {
-    const dir = await newFolder(20, killed)
+    const dir = await killedFolder(20)
     const newest = segmentsIn(wal(dir)).at(-1) ?? ''
     const { logs } = await verified(dir)
     const size = statSync(newest).size

@@ -13,6 +13,7 @@ import {
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { anyUnit } from '../../support/any-command.ts'
+import { thorough } from '../../support/tier.ts'
 
 const units = fc.array(anyUnit, { minLength: 1, maxLength: 6 })
 
@@ -44,7 +45,7 @@ describe('a frame', () => {
       fc.property(units, (list) => {
         expect(decodeFrame(encodeFrame(list))).toEqual({ time: 0, units: list })
       }),
-      { numRuns: 1000 },
+      { numRuns: thorough(300, 2_000) },
     )
   })
 
@@ -273,7 +274,9 @@ describe('bytes of another kind', () => {
         codeOf(() => decodeFrame(bytes)),
       )
     }
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), check), { numRuns: 2000 })
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), check), {
+      numRuns: thorough(600, 4_000),
+    })
     fc.assert(
       fc.property(units, fc.nat(), fc.nat(7), (list, place, bit) => {
         const bytes = encodeFrame(list)
@@ -281,14 +284,14 @@ describe('bytes of another kind', () => {
         bytes[at] = (bytes[at] ?? 0) ^ (1 << bit)
         check(bytes)
       }),
-      { numRuns: 2000 },
+      { numRuns: thorough(600, 4_000) },
     )
     fc.assert(
       fc.property(units, fc.nat(), (list, place) => {
         const bytes = encodeFrame(list)
         expect(codeOf(() => decodeFrame(bytes.subarray(0, place % bytes.length)))).toBe('CORRUPT')
       }),
-      { numRuns: 1000 },
+      { numRuns: thorough(300, 2_000) },
     )
   })
 })

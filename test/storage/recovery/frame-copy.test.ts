@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { commit, content, dir, newWorld, payload, readAll } from '../../support/logs.ts'
+import { sampled, thorough } from '../../support/tier.ts'
 
 const mebi = 1024 * 1024
 const roomy = { maxFileSize: 32 * mebi, sectorBytes: 512 }
@@ -36,15 +37,18 @@ test('a copy at opening is written in groups of bounded size, each frame as it w
   )
 })
 
+/** The most frames of one log. */
+const most = thorough(800, 3000)
+
 test('a copy fits its segment at every size of frame, and the log goes on behind it', () => {
-  for (const size of [8, 4000, 524_300, 524_257, 700_001, mebi - 32, mebi, 3 * mebi]) {
+  for (const size of sampled([8, 524_300, 4000, 524_257, 700_001, mebi, mebi - 32, 3 * mebi], 4)) {
     const sizes = Array.from(
       { length: Math.max(3, Math.floor((6 * mebi) / (size + 64))) },
       () => size,
     )
-    const world = killedBehind(sizes.slice(0, 3000))
+    const world = killedBehind(sizes.slice(0, most))
     const second = world.open()
-    expect(second.report.copiedFrames, `${size} bytes`).toBe(Math.min(3000, sizes.length))
+    expect(second.report.copiedFrames, `${size} bytes`).toBe(Math.min(most, sizes.length))
     for (const { usedBytes, allocatedBytes } of second.log.handle('describe', null).segments)
       expect(usedBytes).toBeLessThanOrEqual(allocatedBytes)
     commit(second.log, [payload(7, 5000)])
@@ -52,7 +56,7 @@ test('a copy fits its segment at every size of frame, and the log goes on behind
     world.disk.crash({ unsynced: 'lost' })
 
     const found = readAll(world.open().log, mebi)
-    expect(found, `${size} bytes`).toHaveLength(2 + Math.min(3000, sizes.length))
+    expect(found, `${size} bytes`).toHaveLength(2 + Math.min(most, sizes.length))
     expect(found.at(-1)?.content).toBe(content(7, 5000))
   }
 })
@@ -60,7 +64,7 @@ test('a copy fits its segment at every size of frame, and the log goes on behind
 test('a copy that is cut off between its groups leaves the log as it was', () => {
   const sizes = Array.from({ length: 40 }, () => 100_000)
   const expected = [content(0, mebi), ...sizes.map((size, index) => content(index + 1, size))]
-  for (let at = 1; at <= 6; at++) {
+  for (let at = 1; at <= 6; at += thorough(2, 1)) {
     const world = killedBehind(sizes)
     // What the system has still in its cache stays; the process dies, and later another one looks.
     world.disk.inject({

@@ -17,6 +17,7 @@ import {
   ropeSlice,
   valueBytesMax,
 } from '../../../src/storage/values/rope.ts'
+import { thorough } from '../../support/tier.ts'
 
 const sha256 = new Uint8Array(32).fill(7)
 const refOf = (size: number, offset = 1): BlobRef => ({ size, segment: 3, offset, sha256 })
@@ -86,7 +87,7 @@ describe('a rope', () => {
         expect(ropeLength(next)).toBe(layout(next).length)
         expect(isSound(next)).toBe(true)
       }),
-      { numRuns: 1000 },
+      { numRuns: thorough(300, 2_000) },
     )
   })
 
@@ -250,7 +251,7 @@ describe('what is no rope', () => {
           expect(['CORRUPT', 'UNSUPPORTED_VERSION']).toContain((error as { code: unknown }).code)
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: thorough(600, 4_000) },
     )
   })
 })

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
 import { back, expectSame, text } from '../../support/same-values.ts'
+import { thorough } from '../../support/tier.ts'
 
 const leaf = fc.oneof(
   fc.constant(null),
@@ -41,7 +42,7 @@ describe('what comes back', () => {
   test('is equal to what was put, for all that may be put', () => {
     fc.assert(
       fc.property(structured, (value) => expectSame(back(value), value)),
-      { numRuns: 1000 },
+      { numRuns: thorough(300, 2_000) },
     )
   })
 
