@@ -218,6 +218,7 @@ const salvageLog = async (
   const name = shard === undefined ? 'the log' : `shard ${shard}`
   const folder = isDataFolder ? shardFolder(to, shard ?? 0) : undefined
   const wal = folder?.wal ?? to
+  const { holdsUnits = false } = knowledge
   if (folder) makeNewFolder(disk, wal)
   const salvaged = await steps(
     work,
@@ -233,7 +234,7 @@ const salvageLog = async (
   if (!salvaged) return undefined
   const uncopied = folder ? await copyRest(work, dir, folder.path) : []
   if (!uncopied) return undefined
-  const checked = await steps(work, `checking ${name}`, verifying(disk, wal))
+  const checked = await steps(work, `checking ${name}`, verifying(disk, wal, { holdsUnits }))
   if (!checked) return undefined
   if (checked.verdict !== 'clean' || checked.lastLsn !== salvaged.lastLsn)
     throw new KeelsonError('CORRUPT', `What was written to ${wal} does not read back`, {

@@ -107,6 +107,7 @@ const shardTarget = (
     knowledge: {
       heldFrom: 1,
       isLive,
+      holdsUnits: true,
       ...(walId === undefined ? {} : { walId }),
       ...(position ? { shown: position } : {}),
     },

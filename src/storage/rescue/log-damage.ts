@@ -26,6 +26,8 @@ export type LogKnowledge = {
   readonly walId?: string
   /** Somebody writes it meanwhile: what is not yet whole at its end is no damage. */
   readonly isLive?: boolean
+  /** It is the log of a store: every DATA frame holds units. One that cannot be read is damage. */
+  readonly holdsUnits?: boolean
 }
 
 /** A segment, what its successor says of it, and what it holds. */
@@ -230,11 +232,12 @@ const damageIn = (
 }
 
 /** One sentence on a hole, for people. */
-export const holeEvidence = ({ kind, lastLsn, nextLsn, offset, end }: Hole): string => {
+export const holeEvidence = ({ kind, lastLsn, nextLsn, offset, end, why }: Hole): string => {
   const bytes = `${end - offset} bytes`
   const next = nextLsn === undefined ? 'no frame follows' : `the next good frame is ${nextLsn}`
   if (kind === 'payload')
     return `the header of frame ${lastLsn + 1} is whole, its payload is not (${bytes}); ${next}`
+  if (kind === 'units') return `frame ${lastLsn + 1} is whole, its units cannot be read: ${why}`
   if (kind === 'link') return `frame ${nextLsn} does not follow from the frame before it`
   const what = kind === 'zeros' ? 'begin with zeros' : 'are no frame'
   return `${bytes} ${what} where frame ${lastLsn + 1} should stand; ${next}`

@@ -66,7 +66,7 @@ export function* verifying(
     const known = { ...knowledge, evidence, ...(isReleased ? { heldFrom: nowhere } : {}) }
     const strangers = strangersIn(held, surveys)
     if (strangers.size === 0) return judgeLog(held, surveys, known)
-    const own = yield* withoutStrangers(disk, dir, surveys, strangers)
+    const own = yield* withoutStrangers(disk, dir, surveys, strangers, knowledge)
     return judgeLog(withStrangers(held, strangers), own, known)
   }
 }
@@ -129,6 +129,7 @@ function* withoutStrangers(
   dir: string,
   surveys: readonly SegmentSurvey[],
   strangers: ReadonlySet<SegmentSurvey>,
+  { holdsUnits = false }: LogKnowledge,
 ): Generator<LogProgress, SegmentSurvey[]> {
   const own: SegmentSurvey[] = []
   for (const [index, survey] of surveys.entries()) {
@@ -139,7 +140,7 @@ function* withoutStrangers(
       continue
     }
     const { name: file, size: totalBytes } = survey.segment
-    const mapping = mapFile(disk, dir, survey.segment, undefined, {})
+    const mapping = mapFile(disk, dir, survey.segment, undefined, { holdsUnits })
     let step = mapping.next()
     for (let bytes = 0; !step.done; step = mapping.next()) {
       bytes = Math.min(bytes + step.value, totalBytes)
@@ -178,7 +179,7 @@ function* mapFile(
   dir: string,
   segment: SegmentEntry,
   next: SegmentEntry | undefined,
-  { isLive = false }: LogKnowledge,
+  { isLive = false, holdsUnits = false }: LogKnowledge,
 ): Generator<number, SegmentSurvey | undefined> {
   const { name, header, size } = segment
   const path = pathIn(dir, name)
@@ -190,7 +191,7 @@ function* mapFile(
   try {
     const file = disk.open(path, 'read')
     try {
-      const read = () => mapSegment(file, header, start, limit)
+      const read = () => mapSegment(file, header, start, limit, holdsUnits)
       let map = yield* read()
       if (isLive && !next && map.holes.length > 0) map = settled(map, yield* read())
       // A file that is released becomes another segment; under its name it is still itself.

@@ -4,6 +4,7 @@
  * says what stands where; `log-verification.ts` says what that means. Memory grows with the damage, never with the file.
  */
 
+import { frameFault } from '../commands/command-decoding.ts'
 import {
   type FrameHeader,
   frameBuffer,
@@ -25,7 +26,7 @@ import { decodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import type { DiskFile } from '../ports/disk.ts'
 import { provenAstray } from '../recovery/segment-tail.ts'
 import { behindDamagedHeaders, findFrame, type Patience } from './frame-search.ts'
-import { believed, type FrameRun, type Stretch } from './segment-stretches.ts'
+import { type BadPayload, believed, type FrameRun, type Stretch } from './segment-stretches.ts'
 
 /** A place where a frame should stand and none does that can be believed. */
 export type Hole = {
@@ -36,7 +37,9 @@ export type Hole = {
   readonly lastLsn: number
   readonly nextLsn?: number
   /** `payload`: the header is whole, its payload is not. `zeros`: it reads as zeros. `link`: the next frame names another predecessor. */
-  readonly kind: 'payload' | 'zeros' | 'bytes' | 'link'
+  readonly kind: 'payload' | 'units' | 'zeros' | 'bytes' | 'link'
+  /** Of `units`: why they cannot be read. */
+  readonly why?: string
 }
 
 /** A frame that only a newer version can read. */
@@ -91,6 +94,7 @@ type Walk = {
   readonly stretches: Stretch[]
   readonly unreadable: UnreadableFrame[]
   readonly patience: Patience
+  readonly holdsUnits: boolean
   provenLsn: number
 }
 
@@ -106,9 +110,19 @@ export function* mapSegment(
   facts: SegmentFacts,
   start: FrameEnd,
   limit: number,
+  holdsUnits = false,
 ): Generator<number, SegmentMap> {
   const patience = { bytes: patienceBytes + limit }
-  const walk: Walk = { file, facts, limit, stretches: [], unreadable: [], patience, provenLsn: 0 }
+  const walk: Walk = {
+    file,
+    facts,
+    limit,
+    stretches: [],
+    unreadable: [],
+    patience,
+    holdsUnits,
+    provenLsn: 0,
+  }
   let from = start
   let isLinked = true
   let known = start
@@ -132,12 +146,20 @@ export function* mapSegment(
 /** Everything that hangs together from `from` on: runs, and frames whose headers hold the chain over bad payloads. */
 function* walkStretch(walk: Walk, from: FrameEnd, isLinked: boolean): Generator<number, Stretch> {
   const { file, facts, limit } = walk
-  const stretch: Stretch = { from, to: from, isLinked, frames: 0, runs: [], bad: [] }
+  const stretch: Stretch = { from, to: from, whole: from, isLinked, frames: 0, runs: [], bad: [] }
   for (let at: FrameEnd | undefined = from; at; ) {
     const run = yield* walkRun(walk, at)
     if (run.frames > 0) stretch.runs.push(run)
     stretch.frames += run.frames
     stretch.to = run.to
+    if (run.frames > 0) stretch.whole = run.to
+    if (run.fault) {
+      stretch.bad.push(run.fault)
+      stretch.to = run.fault.after
+      stretch.whole = stretch.to
+      at = stretch.to
+      continue
+    }
     const next = chainedHeader(file, facts, run.to, limit)
     if (!next) return stretch
     const end = next.offset + frameBytes(next.header.payloadBytes)
@@ -150,21 +172,42 @@ function* walkStretch(walk: Walk, from: FrameEnd, isLinked: boolean): Generator<
   return stretch
 }
 
-type WalkedRun = FrameRun & { readonly isUnreadable: boolean }
+/** A whole frame whose units cannot be read, and the place behind it. */
+type UnitFault = BadPayload & { readonly after: FrameEnd }
+
+type WalkedRun = FrameRun & { readonly isUnreadable: boolean; readonly fault?: UnitFault }
 
 function* walkRun(walk: Walk, from: FrameEnd): Generator<number, WalkedRun> {
   const cursor = new FrameCursor(walk.file, walk.facts, from, walk.limit)
   const sums = newSums()
   let paused = from.offset
+  let to = from
+  let fault: UnitFault | undefined
   for (let frame = cursor.next(); frame; frame = cursor.next()) {
+    if (walk.holdsUnits) {
+      fault = unitFault(cursor, frame)
+      if (fault) break
+      to = cursor.end
+    }
     addTo(sums, cursor, frame)
     if (cursor.frameOffset - paused < pauseBytes) continue
     yield cursor.frameOffset - paused
     paused = cursor.frameOffset
   }
   yield cursor.end.offset - paused
-  walk.provenLsn = Math.max(walk.provenLsn, sums.provenLsn)
-  return { from, to: cursor.end, ...sums, isUnreadable: cursor.stop === 'unsupported' }
+  if (!fault) to = cursor.end
+  // What stands there whole was written, and is lost: opening refuses it, and does not cut it.
+  walk.provenLsn = Math.max(walk.provenLsn, sums.provenLsn, fault?.lsn ?? 0)
+  const isUnreadable = !fault && cursor.stop === 'unsupported'
+  return { from, to, ...sums, isUnreadable, ...(fault ? { fault } : {}) }
+}
+
+const unitFault = (cursor: FrameCursor, frame: FrameHeader): UnitFault | undefined => {
+  if (frame.type !== frameTypes.data) return undefined
+  const why = frameFault(cursor.payloadBytes(frame))?.message
+  if (why === undefined) return undefined
+  const after = cursor.end
+  return { offset: cursor.frameOffset, end: after.offset, lsn: frame.lsn, why, after }
 }
 
 const newSums = () => ({ ...noSums(), frames: 0, dataFrames: 0, lostBefore: [] as LsnRange[] })
@@ -200,7 +243,7 @@ const summary = (walk: Walk, start: FrameEnd): SegmentMap => {
   const kept = believed(walk.stretches)
   const runs = kept.flatMap((stretch) => stretch.runs)
   const last = runs.at(-1)
-  const end = last?.to ?? start
+  const end = kept.at(-1)?.whole ?? start
   const usedEnd = walk.stretches.at(-1)?.gap?.usedEnd ?? end.offset
   const hasBytesBehind = usedEnd > end.offset
   const keptUnreadable = walk.unreadable.filter(({ lsn, offset }) =>
@@ -215,7 +258,7 @@ const summary = (walk: Walk, start: FrameEnd): SegmentMap => {
     checkpointLsn: runs.reduce((most, run) => Math.max(most, run.checkpointLsn), 0),
     lastTime: runs.reduce((most, run) => Math.max(most, run.lastTime), 0),
     end,
-    mark: last?.mark ?? 'none',
+    mark: last && last.to.lsn === end.lsn ? last.mark : 'none',
     hasBytesBehind,
   }
 }
@@ -227,9 +270,10 @@ const holesOf = (kept: readonly Stretch[], usedEnd: number, limit: number): Hole
   })
 
 const holesWithin = ({ bad, to }: Stretch, next: Stretch | undefined): Hole[] =>
-  bad.map(({ offset, end, lsn }) => {
+  bad.map(({ offset, end, lsn, why }) => {
     const nextLsn = to.lsn > lsn ? lsn + 1 : next && next.from.lsn + 1
-    const hole = { offset, end, lastLsn: lsn - 1, kind: 'payload' } as const
+    const kind = why === undefined ? 'payload' : 'units'
+    const hole = { offset, end, lastLsn: lsn - 1, kind, ...(why ? { why } : {}) } as const
     return nextLsn === undefined ? hole : { ...hole, nextLsn }
   })
 

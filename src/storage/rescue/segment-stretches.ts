@@ -21,12 +21,20 @@ export type FrameRun = {
 }
 
 /** A frame whose header is whole, and whose payload is not. */
-export type BadPayload = { readonly offset: number; readonly end: number; readonly lsn: number }
+export type BadPayload = {
+  readonly offset: number
+  readonly end: number
+  readonly lsn: number
+  /** Why the units of a payload that is whole cannot be read. */
+  readonly why?: string
+}
 
 /** Runs that headers hold together, whatever became of payloads between them. */
 export type Stretch = {
   readonly from: FrameEnd
   to: FrameEnd
+  /** The end of the last frame that is whole, whether or not its units can be read. */
+  whole: FrameEnd
   /** It hangs on the segment's header. */
   readonly isLinked: boolean
   frames: number
