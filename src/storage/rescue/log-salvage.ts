@@ -127,9 +127,15 @@ const partsOf = ({ good, lost }: Found): Part[] => {
   return [...good, ...lost].sort((a, b) => a.from - b.from)
 }
 
+/** Room for the payloads that a salvage writes itself: those of LOST frames and of CLEAN_CLOSE. */
+const ownPayloadMax = 256
+
 const layoutOf = ({ good }: Found) => ({
   sectorBytes: good.reduce((most, { segment }) => Math.max(most, segment.header.sectorBytes), 512),
-  payloadMax: good.reduce((most, { segment }) => Math.max(most, segment.header.payloadMax), 0),
+  payloadMax: good.reduce(
+    (most, { segment }) => Math.max(most, segment.header.payloadMax),
+    ownPayloadMax,
+  ),
   fileBytes: good.reduce((most, { segment }) => Math.max(most, segment.size), 1024 * 1024),
 })
 
