@@ -9,6 +9,7 @@ import { Envelope, type Kind, kinds } from '../words/envelope.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { guarded } from './guarded.ts'
 import { expectOptions } from './known-options.ts'
+import { direct, type Outputs } from './outputs.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 
@@ -44,7 +45,7 @@ export const cast = <M, N extends keyof CastsOf<M> & string>(
 ): boolean => {
   const { process, sender } = target(ref)
   if (process === undefined || isCutOff(process, sender)) return false
-  return process.admit(new Envelope(kinds.cast, name, payload))
+  return outputsOf(sender).send(process, new Envelope(kinds.cast, name, payload))
 }
 
 /** Sends an info. False: the mailbox is full, or the process is dead. Throws `NO_PROCESS` for a name that nobody has. */
@@ -56,7 +57,7 @@ export const send = <M, N extends keyof InfosOf<M> & string>(
   const { process, sender } = target(ref)
   if (sender !== undefined && !sender.alive) return false
   if (process === undefined) throw noProcess(ref, name)
-  return process.alive && process.admit(new Envelope(kinds.info, name, payload))
+  return process.alive && outputsOf(sender).send(process, new Envelope(kinds.info, name, payload))
 }
 
 /**
@@ -87,7 +88,7 @@ export const request = (
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
-  else if (!process.admit(pending) && process.alive) {
+  else if (!outputsOf(sender).send(process, pending) && process.alive) {
     return refused(sender, mailboxFull(process, name))
   }
   // Whoever was told of a half full mailbox may have ended either of the two; nobody would tell this call any more.
@@ -132,6 +133,9 @@ const target = (
   const address = addressOf(ref) as Address<Process>
   return { process: address.process ?? address.resolve(), sender: address.sender }
 }
+
+/** What is sent from outside leaves at once. */
+const outputsOf = (sender: Process | undefined): Outputs => sender?.outputs ?? direct
 
 const isCutOff = (process: Process, sender: Process | undefined): boolean =>
   !process.alive || (sender !== undefined && !sender.alive)

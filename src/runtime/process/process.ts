@@ -16,6 +16,7 @@ import type { Monitor } from '../words/monitor.ts'
 import { announce, type ProcessFacts, type Telemetry } from '../words/telemetry.ts'
 import type { AbortWaits } from './abort-waits.ts'
 import type { Behaviour } from './behaviour.ts'
+import { direct, type Outputs } from './outputs.ts'
 import { CallList, type Waiter } from './pending-call.ts'
 import type { Listed } from './process-list.ts'
 import { Ties, tellTies } from './ties.ts'
@@ -64,6 +65,8 @@ export class Process implements Runnable, Listed<Process> {
   readonly mailbox = new Ring<Message>()
   readonly mailboxMax: number
   behaviour!: Behaviour
+  /** Through this its code acts on others. */
+  outputs: Outputs = direct
   name: string | undefined = undefined
   alive = true
   reason: ExitReason = undefined

@@ -5,6 +5,7 @@
 import { KeelsonError } from '../../errors.ts'
 import type { Behaviour } from '../process/behaviour.ts'
 import { refused } from '../process/guarded.ts'
+import type { Outputs } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import { Wait } from '../process/wait.ts'
@@ -46,7 +47,7 @@ export class BareProcess implements Behaviour {
   }
 
   handle(message: Message): void {
-    const received = receivedOf(message)
+    const received = receivedOf(message, this.#process.outputs)
     if (received !== undefined) this.#hand(received)
   }
 
@@ -93,7 +94,7 @@ export class BareProcess implements Behaviour {
 
   #next(): Received | undefined {
     for (let next = this.#process.mailbox.shift(); next; next = this.#process.mailbox.shift()) {
-      const received = receivedOf(next)
+      const received = receivedOf(next, this.#process.outputs)
       if (received !== undefined) return received
     }
     return undefined
@@ -136,11 +137,16 @@ class ReceivingContext extends ServerContext {
 }
 
 /** The message as `receive` shows it. A bare process does not answer `sys`. */
-const receivedOf = (message: Message): Received | undefined => {
+const receivedOf = (message: Message, outputs: Outputs): Received | undefined => {
   const { kind, name, payload } = message
   switch (kind) {
     case kinds.call:
-      return { kind: 'call', name, payload, from: message as PendingCall as From }
+      return {
+        kind: 'call',
+        name,
+        payload,
+        from: outputs.answering(message as PendingCall) as From,
+      }
     case kinds.cast:
       return { kind: 'cast', name, payload }
     case kinds.info:

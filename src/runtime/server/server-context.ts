@@ -185,7 +185,7 @@ export class ServerContext {
     if (!this.#process.alive) return
     const other = this.#addressOf(target).resolve()
     if (other === undefined || this.#failsStart(other, reason)) return
-    other.signal(this.#process, reason, false)
+    this.#process.outputs.exit(other, this.#process, reason)
   }
 
   /**
@@ -224,7 +224,8 @@ export class ServerContext {
     const address = this.#addressOf(target)
     const process = address.resolve()
     if (process === undefined) throw noProcess(address)
-    return process.alive && process.admit(new Envelope(kinds.info, name, payload))
+    const message = new Envelope(kinds.info, name, payload)
+    return process.alive && this.#process.outputs.send(process, message)
   }
 
   sendAfter(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {
@@ -271,7 +272,7 @@ export class ServerContext {
     expectDelay('timer', ms)
     const { directory, process, name } = this.#addressOf(target ?? this.#process.address)
     const timer = make(process === undefined ? { name: name ?? '', directory } : { process })
-    if (this.#process.alive) timer.start(ms)
+    if (this.#process.alive) this.#process.outputs.startTimer(timer, ms)
     return timer
   }
 

@@ -4,6 +4,7 @@
  * answers after its process has ended is dropped.
  */
 import type { Begun, Behaviour, LoopContext } from '../process/behaviour.ts'
+import type { Answerable } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import {
@@ -34,7 +35,7 @@ export class ServerLoop implements Behaviour {
   #phase: 'starting' | 'running' | 'terminating' = 'starting'
   #requests: SystemRequests | undefined = undefined
   /** The call at hand; a `reply` answers it. */
-  #call: PendingCall | undefined = undefined
+  #call: Answerable | undefined = undefined
   /** Why the server terminates. */
   #reason: ExitReason = undefined
   /** The answer of a `stopReply`, which goes out when `terminate` is done. */
@@ -106,8 +107,8 @@ export class ServerLoop implements Behaviour {
     const { name, payload } = message
     switch (message.kind) {
       case kinds.call:
-        this.#call = message as PendingCall
-        this.#context.from = message
+        this.#call = this.#process.outputs.answering(message as PendingCall)
+        this.#context.from = this.#call
         this.#require(this.#server.calls[name], message)
         break
       case kinds.cast:
