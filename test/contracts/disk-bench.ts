@@ -1,11 +1,8 @@
-/**
- * A disk on the bench: one for each test, with a folder of its own, and what the contract's tests
- * do with it all the time.
- */
+/** A disk for each test of a contract, with a folder of its own, and words for the tests. */
 import { afterEach, beforeEach, expect } from 'vitest'
 import type { Disk, DiskError } from '../../src/storage/ports/disk.ts'
 
-/** A disk and a folder on it that is empty and the test's own. */
+/** A disk, and an empty folder on it for one test. */
 export type DiskUnderTest = { readonly disk: Disk; readonly dir: string; readonly end: () => void }
 
 /** The disk of the test that runs. */

@@ -1,7 +1,4 @@
-/**
- * What every disk promises of an open file: what is written is there, and what cannot be is refused
- * whole.
- */
+/** The contract of open files: bytes read back as written, and a refused call changes nothing. */
 import { describe, expect, test } from 'vitest'
 import { pageMemory } from '../../src/storage/bytes/page-memory.ts'
 import type { OpenMode } from '../../src/storage/ports/disk.ts'
@@ -12,7 +9,7 @@ export const diskFiles = (under: DiskBench): void => {
   const { at, put, get } = under
 
   describe('files', () => {
-    test('a file that is made reads back what was written', () => {
+    test('a new file reads back as written', () => {
       put('a', 'hello')
 
       expect(get('a')).toBe('hello')
@@ -20,7 +17,7 @@ export const diskFiles = (under: DiskBench): void => {
     })
 
     test.each(['create', 'createLarge'] as const)(
-      '%s refuses what exists, file or folder, and leaves it as it is',
+      '%s refuses an existing file or folder, and does not change it',
       (mode) => {
         put('a', 'first')
         under.disk.makeFolder(at('folder'))
@@ -31,7 +28,7 @@ export const diskFiles = (under: DiskBench): void => {
       },
     )
 
-    test('a file made for large pieces takes all others as well, from any memory, and shows them at once', () => {
+    test('a file for large writes takes small ones too, from any memory, and reads them at once', () => {
       const block = 4096
       const size = 64 * block
       const paged = pageMemory(size)
@@ -60,7 +57,7 @@ export const diskFiles = (under: DiskBench): void => {
       expect(under.disk.entry(at('a'))).toEqual({ kind: 'file', size: expected.length })
     })
 
-    test.each<OpenMode>(['read', 'write'])('%s refuses what is missing', (mode) => {
+    test.each<OpenMode>(['read', 'write'])('%s refuses a missing file', (mode) => {
       expect(codeOf(() => under.disk.open(at('a'), mode))).toBe('ENOENT')
       expect(codeOf(() => under.disk.open(at('folder/a'), mode))).toBe('ENOENT')
       expect(under.disk.entry(at('a'))).toBeUndefined()
@@ -73,7 +70,7 @@ export const diskFiles = (under: DiskBench): void => {
     })
 
     test.each<OpenMode>(['read', 'write', 'create', 'createLarge'])(
-      '%s refuses a way through a file',
+      '%s refuses a path through a file',
       (mode) => {
         put('a', '')
 
@@ -81,11 +78,11 @@ export const diskFiles = (under: DiskBench): void => {
       },
     )
 
-    test('create does not make the folder that it needs', () => {
+    test('create does not make a missing folder', () => {
       expect(codeOf(() => under.disk.open(at('folder/a'), 'create'))).toBe('ENOENT')
     })
 
-    test('write keeps what is there and changes what it is told to', () => {
+    test('write changes only its own range', () => {
       put('a', 'hello world')
       const file = under.disk.open(at('a'), 'write')
       file.write(bytes('W'), 6)
@@ -94,7 +91,7 @@ export const diskFiles = (under: DiskBench): void => {
       expect(get('a')).toBe('hello World')
     })
 
-    test('a file that is open to read cannot be changed', () => {
+    test('a file that is open for reading cannot be changed', () => {
       put('a', 'hello')
       const file = under.disk.open(at('a'), 'read')
 
@@ -104,7 +101,7 @@ export const diskFiles = (under: DiskBench): void => {
       expect(get('a')).toBe('hello')
     })
 
-    test('a read answers how much there was', () => {
+    test('a read returns the count that it read', () => {
       put('a', 'hello')
       const file = under.disk.open(at('a'), 'read')
       const into = new Uint8Array(4)
@@ -117,7 +114,7 @@ export const diskFiles = (under: DiskBench): void => {
       file.close()
     })
 
-    test('a write behind the end leaves zeros between', () => {
+    test('a write after the end leaves zeros between', () => {
       const file = under.disk.open(at('a'), 'create')
       file.write(bytes('a'), 0)
       file.write(bytes('b'), 3)
@@ -127,7 +124,7 @@ export const diskFiles = (under: DiskBench): void => {
       file.close()
     })
 
-    test('an empty write changes nothing, also behind the end', () => {
+    test('an empty write changes nothing, also after the end', () => {
       const file = under.disk.open(at('a'), 'create')
 
       expect(file.write(new Uint8Array(0), 100)).toBe(0)
@@ -135,7 +132,7 @@ export const diskFiles = (under: DiskBench): void => {
       file.close()
     })
 
-    test('truncate cuts, and extends with zeros where something had been', () => {
+    test('truncate cuts, and extends with zeros over old bytes', () => {
       put('a', 'hello')
       const file = under.disk.open(at('a'), 'write')
       file.truncate(2)
@@ -147,7 +144,7 @@ export const diskFiles = (under: DiskBench): void => {
       file.close()
     })
 
-    test('a view into a larger buffer is written and filled, and nothing around it', () => {
+    test('a view into a larger buffer is written and filled, and the bytes around it are not', () => {
       const around = bytes('0123456789')
       const file = under.disk.open(at('a'), 'create')
       file.write(around.subarray(3, 6), 0)
@@ -190,7 +187,7 @@ export const diskFiles = (under: DiskBench): void => {
       expect(codeOf(() => file.close())).toBe('EBADF')
     })
 
-    test('a closed file does not become the next one that is opened', () => {
+    test('a closed file never reaches the next one that is opened', () => {
       const closed = under.disk.open(at('a'), 'create')
       closed.close()
       const next = under.disk.open(at('b'), 'create')
@@ -201,7 +198,7 @@ export const diskFiles = (under: DiskBench): void => {
       next.close()
     })
 
-    test('what is written through one handle is read through another', () => {
+    test('bytes written through one handle are read through another', () => {
       const one = under.disk.open(at('a'), 'create')
       const other = under.disk.open(at('a'), 'read')
       one.write(bytes('hello'), 0)
@@ -213,7 +210,7 @@ export const diskFiles = (under: DiskBench): void => {
       other.close()
     })
 
-    test('a removed or replaced file lives on for those who have it open', () => {
+    test('a removed or replaced file stays readable through open handles', () => {
       put('a', 'old a')
       put('b', 'old b')
       const [a, b] = [under.disk.open(at('a'), 'read'), under.disk.open(at('b'), 'read')]

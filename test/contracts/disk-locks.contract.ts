@@ -1,4 +1,4 @@
-/** What every disk promises of locks: one holder, and whoever comes second is told who. */
+/** The contract of locks: one holder, and an error that names it. */
 import { describe, expect, test } from 'vitest'
 import { codeOf, type DiskBench } from './disk-bench.ts'
 
@@ -18,7 +18,7 @@ export const diskLocks = (under: DiskBench): void => {
       return 'no error'
     }
 
-    test('the second to ask is told who the first is', () => {
+    test('the second is refused with the facts of the first', () => {
       under.disk.lock(at('LOCK'), holder)
 
       expect(holderOf(() => under.disk.lock(at('LOCK'), '{"pid":456}'))).toMatchObject({
@@ -27,7 +27,7 @@ export const diskLocks = (under: DiskBench): void => {
       })
     })
 
-    test('the holder is the first line of the lock file, and no longer after release', () => {
+    test('the holder is the first line of the lock file until release', () => {
       const lock = under.disk.lock(at('LOCK'), holder)
       expect(get('LOCK').split('\n')[0]).toBe(holder)
       lock.release()
@@ -42,7 +42,7 @@ export const diskLocks = (under: DiskBench): void => {
       expect(get('LOCK').split('\n')[0]).toBe('{"pid":1}')
     })
 
-    test('releasing twice does not release what somebody else took in between', () => {
+    test('releasing twice does not release the lock of another holder', () => {
       const first = under.disk.lock(at('LOCK'), holder)
       first.release()
       under.disk.lock(at('LOCK'), '{"pid":456}')
@@ -51,21 +51,21 @@ export const diskLocks = (under: DiskBench): void => {
       expect(holderOf(() => under.disk.lock(at('LOCK'), holder))).toMatchObject({ pid: 456 })
     })
 
-    test('two locks do not know each other', () => {
+    test('two locks are independent', () => {
       under.disk.lock(at('LOCK'), holder)
       under.disk.makeFolder(at('wal'))
 
       expect(() => under.disk.lock(at('wal/LOCK'), holder)).not.toThrow()
     })
 
-    test('what was in an old lock file does not keep the lock from being taken', () => {
+    test('the old content of a lock file does not prevent a lock', () => {
       put('LOCK', 'not json\n{"pid":')
 
       expect(() => under.disk.lock(at('LOCK'), holder)).not.toThrow()
       expect(get('LOCK').split('\n')[0]).toBe(holder)
     })
 
-    test('a lock in a folder that is missing, or on a folder, is the disk’s refusal', () => {
+    test('a lock in a missing folder, or on a folder, is an error of the disk', () => {
       under.disk.makeFolder(at('folder'))
 
       expect(codeOf(() => under.disk.lock(at('missing/LOCK'), holder))).toBe('ENOENT')

@@ -1,4 +1,4 @@
-/** What every disk promises of names: lists, folders, renames and removals. */
+/** The contract of names: lists, folders, renames and removals. */
 import { describe, expect, test } from 'vitest'
 import { codeOf, type DiskBench } from './disk-bench.ts'
 
@@ -25,7 +25,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(() => under.disk.syncFolder(under.dir)).not.toThrow()
     })
 
-    test('nothing stands at a missing path, nor behind a file', () => {
+    test('a missing path, or one through a file, has no entry', () => {
       put('a', '')
 
       expect(under.disk.entry(at('missing'))).toBeUndefined()
@@ -34,7 +34,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(under.disk.entry(under.dir)?.kind).toBe('folder')
     })
 
-    test('an identity is one file’s, wherever it goes, and no other’s', () => {
+    test('an identity belongs to one file, also after a rename', () => {
       put('a', 'same')
       put('b', 'same')
       const [a, b] = [under.disk.identity(at('a')), under.disk.identity(at('b'))]
@@ -47,7 +47,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(under.disk.identity(at('b/c'))).toBeUndefined()
     })
 
-    test('makeFolder makes those above it too, and does nothing when it exists', () => {
+    test('makeFolder makes the parents too, and does nothing if the folder exists', () => {
       under.disk.makeFolder(at('x/y/z'))
       put('x/y/z/a', 'kept')
       under.disk.makeFolder(at('x/y/z'))
@@ -56,7 +56,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(under.disk.entry(at('x/y/z'))?.kind).toBe('folder')
     })
 
-    test('makeFolder refuses when a file is in the way', () => {
+    test('makeFolder refuses if a file is in the way', () => {
       put('a', 'kept')
 
       expect(codeOf(() => under.disk.makeFolder(at('a')))).toBe('EEXIST')
@@ -64,7 +64,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(get('a')).toBe('kept')
     })
 
-    test('rename moves a file, also to another folder, and replaces what is there', () => {
+    test('rename moves a file, also to another folder, and replaces a file', () => {
       put('a', 'new')
       put('b', 'old')
       under.disk.makeFolder(at('folder'))
@@ -75,7 +75,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(under.disk.list(under.dir)).toEqual(['folder'])
     })
 
-    test('rename moves a folder with all that is in it', () => {
+    test('rename moves a folder with its content', () => {
       under.disk.makeFolder(at('from/deep'))
       put('from/deep/a', 'moved')
       under.disk.rename(at('from'), at('to'))
@@ -91,7 +91,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(get('a')).toBe('kept')
     })
 
-    test('rename refuses what it cannot do, and both names stay as they were', () => {
+    test('a refused rename leaves both names unchanged', () => {
       put('a', 'file')
       under.disk.makeFolder(at('folder/inner'))
       under.disk.makeFolder(at('other'))
@@ -106,7 +106,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(under.disk.list(at('folder'))).toEqual(['inner'])
     })
 
-    test('remove takes a file, a folder with all in it, and what is not there', () => {
+    test('remove takes a file, a folder with its content, and a missing path', () => {
       put('a', '')
       under.disk.makeFolder(at('folder/inner'))
       put('folder/inner/b', '')
@@ -115,7 +115,7 @@ export const diskNames = (under: DiskBench): void => {
       expect(under.disk.list(under.dir)).toEqual([])
     })
 
-    test('remove does not reach behind a file', () => {
+    test('remove refuses a path through a file', () => {
       put('a', 'kept')
       under.disk.remove(at('a/b'))
 

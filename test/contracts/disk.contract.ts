@@ -1,4 +1,4 @@
-/** What every disk promises. Run on the real one and on the simulated one. */
+/** The contract of disks, for the real one and the simulated one. */
 import { describe } from 'vitest'
 import { type DiskUnderTest, diskBench } from './disk-bench.ts'
 import { diskFiles } from './disk-files.contract.ts'

@@ -1,4 +1,4 @@
-/** Taking locks of folders, in either way, and what a refusal says. */
+/** Locks of folders in both ways, for tests. */
 import { spawnSync } from 'node:child_process'
 import { type ErrorDetails, isKeelsonError } from '../../src/errors.ts'
 import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
@@ -7,17 +7,17 @@ import { DiskError, type DiskLock } from '../../src/storage/ports/disk.ts'
 /** Whether this machine has the tool. */
 export const hasFlock = spawnSync('flock', ['--version']).error === undefined
 
-/** By the tool, and by a file alone. */
+/** The ways to lock: by the tool, or by a file alone. */
 export const ways = ['flock', 'file'] as const
 
-/** One of them. */
+/** A way to lock. */
 export type Way = (typeof ways)[number]
 
 /** Takes the lock at `path` for this process. */
 export const lockBy = (way: Way, path: string): DiskLock =>
   nodeDisk({ flock: way === 'flock' }).lock(path, '{"a":1}')
 
-/** The code, and for a refused lock the details, of what `action` throws. */
+/** The code of the error that `action` throws, with the details of a refused lock. */
 export const refusal = (action: () => unknown): { code: string; details?: ErrorDetails } => {
   try {
     action()
@@ -29,7 +29,7 @@ export const refusal = (action: () => unknown): { code: string; details?: ErrorD
   return { code: 'no error' }
 }
 
-/** Does `action` with another search path for programs. */
+/** Runs `action` with another search path for programs. */
 export const withPath = <T>(value: string, action: () => T): T => {
   const before = process.env.PATH
   process.env.PATH = value

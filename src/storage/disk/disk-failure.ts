@@ -1,11 +1,11 @@
-/** What a disk's refusal means to those who use Keelson: the codes of the system told in ours. */
+/** Converts the errors of a disk into Keelson's errors: the system's codes into ours. */
 import { type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { DiskError } from '../ports/disk.ts'
 
 const noSpace: readonly string[] = ['ENOSPC', 'EDQUOT']
 const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM']
 
-/** Codes that concern one file or its place on the medium, and not the process or the machine. */
+/** Codes of one file or its place on the medium, not of the process or the machine. */
 const fileCodes: readonly string[] = [
   'EIO',
   'ENODATA',
@@ -22,11 +22,11 @@ const fileCodes: readonly string[] = [
   'ENODEV',
 ]
 
-/** Whether only this file cannot be read, so that others may be. */
+/** Whether the error concerns only this file, so that other files may be readable. */
 export const isFileFailure = (error: unknown): error is DiskError =>
   error instanceof DiskError && fileCodes.includes(error.code)
 
-/** What of a disk's refusal stands in `details`: the system's code, the operation and the path. */
+/** The `details` of a disk's error: the system's code, the operation and the path. */
 export const diskDetails = ({ code, operation, path }: DiskError): ErrorDetails => ({
   errno: code,
   operation,
@@ -34,10 +34,9 @@ export const diskDetails = ({ code, operation, path }: DiskError): ErrorDetails 
 })
 
 /**
- * The error that callers get for `error`: `NO_SPACE` when the disk or a quota is full, `READ_ONLY`
- * when it may not be changed or not be reached, else `SHARD_DOWN` with `details.reason` `'disk'`:
- * the disk failed, and says nothing about the data. It is never `CORRUPT`; that is for bytes that
- * were read and found wrong. `details` has the system's code, the operation and the path.
+ * The error that callers get for `error`: `NO_SPACE` if the disk or a quota is full, `READ_ONLY` if
+ * the file may not be changed or reached, else `SHARD_DOWN` with the reason `disk`. It is never
+ * `CORRUPT`, which is for bytes that were read and are wrong. `details` is that of `diskDetails`.
  */
 export const toKeelsonError = (error: DiskError): KeelsonError => {
   const { code, operation, path } = error

@@ -44,7 +44,7 @@ describe('crc32', () => {
       expect(crc32(whole.subarray(cut), crc32(whole.subarray(0, cut)))).toBe(expected)
   })
 
-  test('takes any 32-bit seed, the same way at every length', () => {
+  test('takes any 32-bit seed, at every length', () => {
     for (const seed of [1, 0x7fffffff, 0x80000000, 0xdeadbeef, 0xffffffff])
       for (const length of [0, 1, 3, 4, 15, 16, 17, 639, 640, 641, 4096]) {
         const bytes = noise.subarray(0, length)
@@ -52,7 +52,7 @@ describe('crc32', () => {
       }
   })
 
-  test('of a part equals that of the part alone, wherever it stands', () => {
+  test('of a part of a buffer equals that of a copy', () => {
     // A view that does not begin with its buffer, as those of Node's pool.
     const bytes = noise.subarray(5)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

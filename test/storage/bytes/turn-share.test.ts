@@ -15,10 +15,10 @@ const turns = (others: readonly number[]): number[] => {
   })
 }
 
-test('work that can wait takes as long at a time as others took, and no more than 2 ms', () => {
+test('background work takes turns as long as other work took, and no more than 2 ms', () => {
   expect(turns([0, 0.5, 1, 40]).slice(1)).toEqual([0.5, 1, 2])
 })
 
-test('it takes little where others are quick, and goes on wherever they are not', () => {
+test('it takes short turns on an idle loop, and keeps up on a busy one', () => {
   expect(turns([0, 0, 0.01, 0.02]).slice(1)).toEqual([0.05, 0.05, 0.05])
 })

@@ -52,7 +52,7 @@ const golden = `{
 }
 `
 
-/** A `keelson.json` with any fields and a checksum that is right for them. */
+/** A `keelson.json` with any fields and their right checksum. */
 const sealed = (fields: Record<string, unknown>): Uint8Array => {
   const sorted = Object.keys(fields)
     .sort()
@@ -65,7 +65,7 @@ const sealed = (fields: Record<string, unknown>): Uint8Array => {
 const whole = { format: 1, ...facts, shardHash: 'crc32' }
 
 describe('keelson.json', () => {
-  test('in format 1 is these bytes, for ever', () => {
+  test('in format 1 has these bytes', () => {
     expect(new TextDecoder().decode(encodeDataFolder(facts))).toBe(golden)
   })
 
@@ -78,14 +78,14 @@ describe('keelson.json', () => {
     expect(disk.list('/data')).toEqual(['keelson.json'])
   })
 
-  test('is absent when the folder is, and reading makes nothing', () => {
+  test('is absent if the folder is, and reading makes no file', () => {
     const disk = simulatedDisk()
 
     expect(readDataFolder(disk, '/data')).toEqual({ state: 'absent' })
     expect(disk.list('/')).toEqual([])
   })
 
-  test('may be laid out anew', () => {
+  test('may be reformatted', () => {
     const parsed: Record<string, unknown> = JSON.parse(
       Buffer.from(encodeDataFolder(facts)).toString(),
     )
@@ -97,7 +97,7 @@ describe('keelson.json', () => {
     })
   })
 
-  test('with any one bit turned over is damaged', () => {
+  test('with any flipped bit is damaged', () => {
     const bytes = encodeDataFolder(facts)
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const flipped = bytes.slice()
@@ -133,7 +133,7 @@ describe('keelson.json', () => {
     expect(decodeDataFolder(bytes).state).toBe('damaged')
   })
 
-  test('of a newer format is refused, when it is sound; whatever else it says', () => {
+  test('of a newer format is refused if it is sound, whatever its other fields are', () => {
     const newer = sealed({ format: 2, anything: { deep: [1] } })
     expect(codeOf(() => decodeDataFolder(newer))).toBe('UNSUPPORTED_VERSION')
     expect(decodeDataFolder(newer.subarray(0, -1)).state).toBe('damaged')
@@ -153,7 +153,7 @@ describe('keelson.json', () => {
     expect(disk.list('/data')).toEqual([])
   })
 
-  test('that is a folder, or much too long, is damaged and not read', () => {
+  test('that is a folder, or much too long, is damaged and is not read', () => {
     const disk = folder()
     disk.makeFolder(file)
     expect(readDataFolder(disk, '/data').state).toBe('damaged')
@@ -164,7 +164,7 @@ describe('keelson.json', () => {
     expect(disk.counts.read).toBe(0)
   })
 
-  test('is old or whole wherever the power goes, and there once writing returned', () => {
+  test('is the old or the new one after any power cut, and durable once the write returned', () => {
     const seen = new Set<string>()
     for (let at = 1; at <= 8; at++)
       for (let seed = 1; seed <= 100; seed++) {
@@ -186,7 +186,7 @@ describe('keelson.json', () => {
   })
 
   test.each(['create', 'write', 'sync', 'rename'] as const)(
-    'leaves nothing when %s fails',
+    'leaves no temporary file if %s fails',
     (operation) => {
       const disk = folder()
       disk.inject({ at: 1, operation, fault: { kind: 'error', code: 'EIO' } })
@@ -196,7 +196,7 @@ describe('keelson.json', () => {
     },
   )
 
-  test('on a full disk is ENOSPC, also when a part was written', () => {
+  test('on a full disk is ENOSPC, also if a part was written', () => {
     const disk = folder()
     disk.capacityBytes = 4096
     expect(codeOf(() => writeDataFolder(disk, '/data', facts))).toBe('ENOSPC')
@@ -208,7 +208,7 @@ describe('keelson.json', () => {
     expect(disk.list('/data')).toEqual([])
   })
 
-  test('that is damaged can be written anew', () => {
+  test('can replace a damaged one', () => {
     const disk = folder()
     writeDataFolder(disk, '/data', facts)
     disk.flipBit(file, 100)
@@ -224,7 +224,7 @@ describe('keelson.json', () => {
 })
 
 describe('shard folders', () => {
-  test('stand under their number', () => {
+  test('are named by their number', () => {
     expect(shardFolder('/data', 3)).toEqual({
       path: '/data/shard-3',
       wal: '/data/shard-3/wal',
@@ -233,7 +233,7 @@ describe('shard folders', () => {
     })
   })
 
-  test('are found whatever keelson.json says, in order, and nothing else with them', () => {
+  test('are found in order, without keelson.json, and without other folders', () => {
     const disk = folder()
     for (const name of ['shard-10', 'shard-2', 'shard-0', 'shard-01', 'shard-', 'shard-x', 'other'])
       disk.makeFolder(`/data/${name}`)

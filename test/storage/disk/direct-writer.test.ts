@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DirectWriter } from '../../../src/storage/disk/direct-writer.ts'
 
-/** A way past the cache that fails with `code`, if any, and what was asked of it. */
+/** A direct file that fails with `code`, if any, and records its writes. */
 const way = (code?: string) => {
   const asked: string[] = []
   const open = () => ({
@@ -19,7 +19,7 @@ const block = 4096
 const large = new Uint8Array(16 * block)
 
 describe('writes past the cache', () => {
-  test('are those of many whole blocks at the border of one; all others are the cache’s', () => {
+  test('take many whole blocks at a block border; all others go through the cache', () => {
     const { asked, open } = way()
     const writer = new DirectWriter(open)
     expect(writer.write(large, 3 * block)).toBe(large.length)
@@ -33,7 +33,7 @@ describe('writes past the cache', () => {
     expect(asked.slice(1)).toEqual(['close'])
   })
 
-  test('that the system does not take so are the cache’s from then on', () => {
+  test('that the system refuses as direct go through the cache from then on', () => {
     const { asked, open } = way('EINVAL')
     const writer = new DirectWriter(open)
     expect(writer.write(large, 0)).toBeUndefined()
@@ -41,7 +41,7 @@ describe('writes past the cache', () => {
     expect(asked).toEqual([`${16 * block} at 0`, 'close'])
   })
 
-  test('that fail have failed: nobody writes the same once more beside them', () => {
+  test('that fail are not repeated through the cache', () => {
     for (const code of ['EIO', 'ENOSPC']) {
       const { open } = way(code)
       expect(() => new DirectWriter(open).write(large, 0)).toThrow(
@@ -50,7 +50,7 @@ describe('writes past the cache', () => {
     }
   })
 
-  test('are none where there is no way, or it cannot be opened', () => {
+  test('go through the cache if direct writing is impossible or cannot be opened', () => {
     const refused = () => {
       throw new Error('no such flag')
     }

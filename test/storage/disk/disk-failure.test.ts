@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { toKeelsonError } from '../../../src/storage/disk/disk-failure.ts'
 import { DiskError } from '../../../src/storage/ports/disk.ts'
 
-describe('a disk’s refusal', () => {
+describe('an error of a disk', () => {
   test.each([
     ['ENOSPC', 'NO_SPACE'],
     ['EDQUOT', 'NO_SPACE'],

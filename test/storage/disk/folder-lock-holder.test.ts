@@ -1,4 +1,4 @@
-/** Whether the process that a lock file names still lives. */
+/** Whether the process in a lock file lives. */
 import { describe, expect, test } from 'vitest'
 import {
   holderFate,
@@ -8,7 +8,7 @@ import {
 
 const hasPs = startTimeByPs(process.pid) !== undefined
 
-describe('the fate of a holder', () => {
+describe('whether a holder lives', () => {
   const self: ProcessFacts = {
     pid: 10,
     host: 'here',
@@ -38,7 +38,7 @@ describe('the fate of a holder', () => {
     expect(holderFate({ ...self, ...facts }, self, running)).toBe(fate)
   })
 
-  test.skipIf(!hasPs)('ps tells when a process began where there is no /proc', () => {
+  test.skipIf(!hasPs)('ps tells when a process started, on a system without /proc', () => {
     expect(startTimeByPs(process.pid)).toMatch(/ \d\d:\d\d:\d\d \d{4}$/)
     expect(startTimeByPs(2 ** 22 + 1)).toBeUndefined()
   })

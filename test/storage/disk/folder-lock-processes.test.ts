@@ -1,4 +1,4 @@
-/** Locks between real processes: held, refused, and free again however their holders end. */
+/** Locks between real processes: held, refused, and free after any end of their holders. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -33,7 +33,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-/** Another process, told what to do a line at a time. */
+/** Another process, which takes one command a line. */
 class OtherProcess {
   readonly child: ChildProcess
   readonly #lines: AsyncIterator<string>
@@ -80,7 +80,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
     for (const one of others) await one.kill()
   })
 
-  test('is refused to the second, who is told process, host and what the first wrote', async () => {
+  test('is refused to the second process, with pid, host and facts of the first', async () => {
     expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
 
     expect(refusal(() => lockBy(way, path))).toMatchObject({
@@ -93,7 +93,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
     })
   })
 
-  test('is refused by us to others, until we release it', async () => {
+  test('of this process is refused to others until release', async () => {
     const lock = lockBy(way, path)
     expect(await other.ask(`lock ${way} ${path}`)).toBe('LOCKED_DIR')
     lock.release()
@@ -101,7 +101,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
     expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
   })
 
-  test('is free at once when its holder is killed with SIGKILL', async () => {
+  test('is free at once after SIGKILL of its holder', async () => {
     expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
     await other.kill()
 
@@ -112,7 +112,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
     lock.release()
   })
 
-  test('is free when its holder exits without releasing it', async () => {
+  test('is free after its holder exits without release', async () => {
     expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
     other.child.stdin?.write('exit\n')
     await once(other.child, 'exit')
@@ -130,7 +130,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
     expect(refusal(() => lockBy(way, path)).code).toBe('no error')
   })
 
-  test('is not kept by our own children after release', async () => {
+  test('is not kept by this process’s children after release', async () => {
     const lock = lockBy(way, path)
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
     onTestFinished(() => void child.kill('SIGKILL'))
@@ -140,7 +140,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
     expect(refusal(() => lockBy(way, path)).code).toBe('no error')
   })
 
-  test('of a dead holder goes to exactly one of many who want it', async () => {
+  test('of a dead holder goes to exactly one of many processes', async () => {
     expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
     await other.kill()
     const left = readFileSync(path, 'utf8')
@@ -162,7 +162,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
   })
 })
 
-test.skipIf(!hasFlock)('a lock that a thread took is free when the thread has ended', async () => {
+test.skipIf(!hasFlock)('a lock of a thread is free after the thread has ended', async () => {
   const thread = new Worker(script, {
     stdin: true,
     stdout: true,

@@ -1,7 +1,4 @@
-/**
- * The two ways to lock a folder, by the tool and by a file, keep each other out, and each says what
- * it cannot do.
- */
+/** The two ways to lock a folder, by the tool and by a file, exclude each other. */
 import {
   chmodSync,
   mkdtempSync,
@@ -30,7 +27,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 describe('the two ways to lock', () => {
-  test.skipIf(!hasFlock)('know each other', () => {
+  test.skipIf(!hasFlock)('exclude each other', () => {
     for (const [first, second] of [
       ['flock', 'file'],
       ['file', 'flock'],
@@ -44,26 +41,26 @@ describe('the two ways to lock', () => {
     }
   })
 
-  test('the file is used where there is no tool', () => {
+  test('without the tool, the file is used', () => {
     withPath(dir, () => nodeDisk().lock(path, ''))
 
     expect(readHolder(readFileSync(path, 'utf8')).by).toBe('file')
   })
 
-  test.skipIf(!hasFlock)('the tool is used where there is one', () => {
+  test.skipIf(!hasFlock)('with the tool, the tool is used', () => {
     nodeDisk().lock(path, '')
 
     expect(readHolder(readFileSync(path, 'utf8')).by).toBe('flock')
   })
 
-  test('a tool that fails otherwise than by finding the lock held is ENOLCK', () => {
+  test('a tool that fails for another reason than a held lock is ENOLCK', () => {
     writeFileSync(join(dir, 'flock'), '#!/bin/sh\nexit 71\n')
     chmodSync(join(dir, 'flock'), 0o755)
 
     expect(refusal(() => withPath(dir, () => nodeDisk().lock(path, ''))).code).toBe('ENOLCK')
   })
 
-  test.each(ways)('a lock by %s knows which file it is', (way) => {
+  test.each(ways)('a lock by %s has the identity of its file', (way) => {
     if (way === 'flock' && !hasFlock) return
     const lock = lockBy(way, path)
     expect(lock.identity).toBe(nodeDisk().identity(path))
@@ -72,7 +69,7 @@ describe('the two ways to lock', () => {
     expect(lock.identity).not.toBe(nodeDisk().identity(path))
   })
 
-  test.each(ways)('a lock by %s on a missing folder leaves nothing', (way) => {
+  test.each(ways)('a lock by %s on a missing folder leaves no file', (way) => {
     path = join(dir, 'missing', 'LOCK')
 
     expect(refusal(() => lockBy(way, path)).code).toBe('ENOENT')

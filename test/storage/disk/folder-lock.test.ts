@@ -1,7 +1,4 @@
-/**
- * The lock of a folder by a file alone: whom it names, when it is taken from the dead, and who wins
- * among many.
- */
+/** The lock of a folder by a file alone: the holder's facts, dead holders, and races. */
 import { hostname } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import {
@@ -14,10 +11,7 @@ import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
 import { refusal, withPath } from '../../support/folder-locks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
-/**
- * Files in memory, with a process table of their own and a way to let others act at a certain
- * moment.
- */
+/** Files in memory with a process table. A hook lets other processes act at a given moment. */
 class MemoryFiles implements LockFiles {
   readonly files = new Map<string, string>([
     ['/proc/sys/kernel/random/boot_id', 'boot\n'],
@@ -47,7 +41,7 @@ class MemoryFiles implements LockFiles {
   remove(path: string): void {
     this.files.delete(path)
   }
-  /** What stands beside the process table. */
+  /** The files beside the process table. */
   left(): string[] {
     return [...this.files.keys()].filter((path) => !path.startsWith('/proc'))
   }
@@ -72,7 +66,7 @@ describe('a lock by file', () => {
     refusal(() => lockFolder(files, 'LOCK', 'me', { flock: false })).code
   const heldBy = (files: MemoryFiles): unknown => readHolder(files.content('LOCK') ?? '').pid
 
-  test('names its holder by pid, host, boot, start and set of pids', () => {
+  test('names its holder by pid, host, boot, start time and pid namespace', () => {
     const files = new MemoryFiles()
     expect(take(files)).toBe('no error')
 
@@ -91,7 +85,7 @@ describe('a lock by file', () => {
     expect(files.left()).toEqual(['LOCK'])
   })
 
-  test('of a live holder is refused, and nothing is left beside it', () => {
+  test('of a live holder is refused, and no leftover stays', () => {
     const files = new MemoryFiles()
     files.files.set('/proc/900/stat', stat('S', 900))
     files.files.set('LOCK', holder(900))
@@ -100,7 +94,7 @@ describe('a lock by file', () => {
     expect(files.left()).toEqual(['LOCK'])
   })
 
-  test('of a zombie is taken: it has closed its files', () => {
+  test('of a zombie is taken, because its files are closed', () => {
     const files = new MemoryFiles()
     files.files.set('/proc/900/stat', stat('Z', 900))
     files.files.set('LOCK', holder(900))
@@ -109,7 +103,7 @@ describe('a lock by file', () => {
     expect(heldBy(files)).toBe(process.pid)
   })
 
-  test('of a holder that cannot be judged is refused, and says that a person must', () => {
+  test('of a holder that cannot be judged is refused, and says that a person must decide', () => {
     const files = new MemoryFiles()
     // Process 1 is there, but its start cannot be seen.
     files.files.set('LOCK', holder(1))
@@ -134,7 +128,7 @@ describe('a lock by file', () => {
     expect(files.left()).toEqual(['LOCK'])
   })
 
-  test('that another takes over while we look is left to it', () => {
+  test('that another process takes over meanwhile stays with it', () => {
     const files = new MemoryFiles()
     files.files.set('/proc/900/stat', stat('S', 900))
     files.files.set('LOCK', holder(absent))
@@ -147,7 +141,7 @@ describe('a lock by file', () => {
     expect(files.left()).toEqual(['LOCK'])
   })
 
-  test('that another is taking over is refused, in its name', () => {
+  test('that another process is taking over is refused, and names that process', () => {
     const files = new MemoryFiles()
     files.files.set('/proc/900/stat', stat('S', 900))
     files.files.set('LOCK', holder(absent))
@@ -160,7 +154,7 @@ describe('a lock by file', () => {
     expect(heldBy(files)).toBe(absent)
   })
 
-  test('that another died taking over is taken from both', () => {
+  test('whose second process died while taking over is taken from both', () => {
     const files = new MemoryFiles()
     files.files.set('LOCK', holder(absent))
     let claims = 0
@@ -174,7 +168,7 @@ describe('a lock by file', () => {
     expect(files.left()).toEqual(['LOCK'])
   })
 
-  test('that its holder releases while we look is ours', () => {
+  test('that its holder releases meanwhile is taken', () => {
     const files = new MemoryFiles()
     files.files.set('LOCK', holder(absent))
     files.beforeNew = (path) => {
@@ -185,7 +179,7 @@ describe('a lock by file', () => {
     expect(heldBy(files)).toBe(process.pid)
   })
 
-  test('that was removed by hand and taken by another is not released by us', () => {
+  test('that was removed by hand and taken by another process is not released', () => {
     const files = new MemoryFiles()
     const lock = lockFolder(files, 'LOCK', 'me', { flock: false })
     files.files.set('LOCK', holder(900))
@@ -194,7 +188,7 @@ describe('a lock by file', () => {
     expect(heldBy(files)).toBe(900)
   })
 
-  test('is refused where nobody could tell whether we live', () => {
+  test('is refused if others could not tell whether this process lives', () => {
     const files = new MemoryFiles()
     files.files.delete('/proc/sys/kernel/random/boot_id')
 

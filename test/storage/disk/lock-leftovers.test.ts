@@ -1,6 +1,6 @@
 /**
- * What a process that was killed while it locked a folder has left is gone once somebody holds the
- * lock; nothing else is.
+ * Leftovers of a process that was killed while locking. The next holder removes them and no other
+ * file.
  */
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -27,17 +27,20 @@ const others = [
   'a.LOCK.4711-0.tmp',
 ]
 
-test('what is left is told from the lock itself and from files of others by its name', () => {
+test('a leftover is told from the lock and from other files by its name', () => {
   expect(lockLeftovers([...others, ...left], 'LOCK')).toEqual(left)
   expect(lockLeftovers(left, 'LOCK2')).toEqual([])
 })
 
-test.each(ways.filter((way) => way === 'file' || hasFlock))('a lock by %s removes it', (way) => {
-  const dir = tempFolder()
-  for (const name of [...others, ...left]) writeFileSync(join(dir, name), '')
+test.each(ways.filter((way) => way === 'file' || hasFlock))(
+  'a lock by %s removes leftovers',
+  (way) => {
+    const dir = tempFolder()
+    for (const name of [...others, ...left]) writeFileSync(join(dir, name), '')
 
-  const lock = lockBy(way, join(dir, 'LOCK'))
+    const lock = lockBy(way, join(dir, 'LOCK'))
 
-  expect(readdirSync(dir).sort()).toEqual([...others].sort())
-  lock.release()
-})
+    expect(readdirSync(dir).sort()).toEqual([...others].sort())
+    lock.release()
+  },
+)

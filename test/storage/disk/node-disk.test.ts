@@ -23,7 +23,7 @@ for (const [name, options] of [
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const program = join(root, 'test/support/disk-process.ts')
 
-/** Tries the disk in a process of its own, and answers what it printed. */
+/** Uses the disk in a process of its own. Returns the output. */
 const tryElsewhere = (
   what: 'fill' | 'change',
   path: string,
@@ -39,14 +39,14 @@ const tryElsewhere = (
   return stdout || stderr
 }
 
-describe('the machine’s disk when it refuses', () => {
+describe('errors of the machine’s disk', () => {
   let dir: string
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'keelson-disk-'))
   })
   afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-  test('answers a short count for a write that the system took a part of, and its code for the next', () => {
+  test('a partial write returns its count, and the next one throws the code', () => {
     // 128 blocks of 512 or 1,024 bytes, whichever the shell counts in.
     const printed = tryElsewhere('fill', join(dir, 'a'), { limit: '128' })
 
@@ -73,7 +73,7 @@ describe('the machine’s disk when it refuses', () => {
     spawnSync('sh', ['-c', 'test -r "$0" -a -x "$1"', program, process.execPath], other).status ===
     0
 
-  test.skipIf(!otherMayRun)('a folder that may not be written is EACCES to each change', () => {
+  test.skipIf(!otherMayRun)('each change in a folder without permission is EACCES', () => {
     writeFileSync(join(dir, 'a'), 'a')
     chmodSync(dir, 0o555)
     const printed = tryElsewhere('change', dir, other)
