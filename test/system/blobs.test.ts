@@ -1,4 +1,4 @@
-/** Values larger than memory through the built package: constant memory, and there after `kill -9`. */
+/** Values larger than memory in the built package: constant memory, and durable after `kill -9`. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { start } from 'keelson'
@@ -13,7 +13,7 @@ const megabytes = countOf('KEELSON_STREAM_MB', 128, 512)
 const size = megabytes * 1024 * 1024
 const growthMax = 100 * 1024 * 1024
 
-/** Runs the program until it says what it has streamed; kills it then when told so. */
+/** Runs the program until it reports its stream. After `write` it kills the program. */
 const streamed = async (dir: string, mode: 'write' | 'read' | 'both') => {
   const said = { idle: 0, length: 0, sha256: '', peak: 0 }
   const child = childProgram('blob-stream.mjs', [dir, mode, String(size)], (line) => {
@@ -58,7 +58,7 @@ test(
   60_000 + megabytes * 1_000,
 )
 
-test('a piece of a stream goes to the thread and comes back as the memory that it was', async () => {
+test('the memory of a stream’s piece goes to the thread and comes back', async () => {
   const host = threadBlobHost()
   onTestFinished(() => host.end())
   const dir = join(tempFolder(), 'blobs')
@@ -90,7 +90,7 @@ test('large values through threads: put, read back, streamed, and still there af
   const whole = Buffer.concat([value(1), value(2)])
   await app.store.append('k1', value(2))
   expect(whole.equals((await app.store.load('k1')) as Buffer)).toBe(true)
-  // The caller's bytes are its own: what was handed to the thread was a copy.
+  // The thread gets a copy, so the caller keeps its bytes.
   const mine = value(3)
   await app.store.put('mine', mine)
   expect(mine.equals(value(3))).toBe(true)

@@ -80,7 +80,7 @@ describe('the end of a process, while the thread commits', () => {
     }
   })
 
-  test('before the thread has begun is no other', () => {
+  test('is the same before the thread has started', () => {
     const dir = join(tempFolder(), 'lmdb')
     const program = `
       void commitTo(opening())(1)
@@ -91,14 +91,14 @@ describe('the end of a process, while the thread commits', () => {
     expect(['absent', 'sound']).toContain(examined(dir).state)
   })
 
-  test('of itself waits for the commit, and for nothing else', () => {
+  test('without further work waits for the commit, and for nothing else', () => {
     const dir = join(tempFolder(), 'lmdb')
     const { status, stderr } = run('void commitTo(opening())(1)', [dir])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
   })
 
-  test('inside process.exit waits no longer for a thread that is outside', () => {
+  test('by process.exit does not wait for a thread outside a transaction', () => {
     const dir = join(tempFolder(), 'lmdb')
     const program = `
       await commitTo(opening())(1)
@@ -109,7 +109,7 @@ describe('the end of a process, while the thread commits', () => {
   })
 })
 
-describe('where there is no thread, or not any more', () => {
+describe('without a thread, or after its death', () => {
   const watching = pathToFileURL(
     join(import.meta.dirname, '../support/programs/watched-threads.mjs'),
   ).href
@@ -124,7 +124,7 @@ describe('where there is no thread, or not any more', () => {
     return JSON.parse(stdout) as unknown
   }
 
-  test('a store whose thread was ended says so once, and writes by itself from then on', () => {
+  test('a store whose thread died rejects once, and then writes by itself', () => {
     const dir = join(tempFolder(), 'lmdb')
     const program = `
       const store = opening()
@@ -157,7 +157,7 @@ describe('where there is no thread, or not any more', () => {
     expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
   })
 
-  test('a store in a thread of the user’s own writes by itself, and the thread ends when it is told to', () => {
+  test('a store in a user’s thread writes by itself, and that thread can be terminated', () => {
     const dir = join(tempFolder(), 'lmdb')
     const program = `
       const source = ${JSON.stringify(preamble)}.replaceAll('process.argv[1]', JSON.stringify(process.argv[1])) + \`
@@ -176,7 +176,7 @@ describe('where there is no thread, or not any more', () => {
     expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
   })
 
-  test('an instance whose threads of the projection die goes on, and loses and repeats nothing', () => {
+  test('an instance whose projection threads die goes on, and loses and repeats nothing', () => {
     const dir = tempFolder()
     const program = `
       const { start } = await import('keelson')

@@ -31,7 +31,7 @@ projectionStoreContract('LMDB with a thread that commits', () => {
 })
 
 describe('the thread that commits a projection', () => {
-  test('is read beside, one moment at a time, also while it outgrows the map', async () => {
+  test('allows reads of one snapshot at a time, also while the map grows', async () => {
     const dir = join(tempFolder(), 'lmdb')
     const store = projectionsOnThreads(1 << 20).open(dir)
     const rowsOf = (lsn: number) =>
@@ -71,7 +71,7 @@ describe('the thread that commits a projection', () => {
     return { store, shown }
   }
 
-  test('writes nothing where its folder was removed before it joined: the store writes, where it reads', async () => {
+  test('writes nothing if its folder was removed before it joined: the store writes to its own files', async () => {
     const dir = join(tempFolder(), 'lmdb')
     const { store, shown } = opened(dir)
     rmSync(dir, { recursive: true })
@@ -83,7 +83,7 @@ describe('the thread that commits a projection', () => {
     await store.close()
   })
 
-  test('writes nothing into another folder that was put in the place of its own', async () => {
+  test('writes nothing into another folder at the path of its own', async () => {
     const root = tempFolder()
     const [dir, other] = [join(root, 'lmdb'), join(root, 'other')]
     const theirs = opened(other)
@@ -101,7 +101,7 @@ describe('the thread that commits a projection', () => {
     await found.store.close()
   })
 
-  test('goes on in files that were removed after it joined, and a new store begins anew beside it', async () => {
+  test('goes on in files that were removed after it joined, and a new store starts empty beside it', async () => {
     const dir = join(tempFolder(), 'lmdb')
     const { store, shown } = opened(dir)
     await store.commit([['k', textRow('one')]], positionAt(1))
@@ -119,7 +119,7 @@ describe('the thread that commits a projection', () => {
     expect(storage.examineProjection(storage.nodeDisk(), dir)).toMatchObject({ state: 'sound' })
   })
 
-  test('leaves no listener of the process behind, and no warning while many stores are open', async () => {
+  test('leaves no exit listener behind, and causes no warning while many stores are open', async () => {
     const warnings: Error[] = []
     const note = (warning: Error) => warnings.push(warning)
     process.on('warning', note)
@@ -136,7 +136,7 @@ describe('the thread that commits a projection', () => {
     expect({ exit: process.listenerCount('exit'), max: process.getMaxListeners() }).toEqual(before)
   })
 
-  test('may be opened, closed and removed over and over, and is never met again', async () => {
+  test('can be opened, closed and removed many times, and never meets an earlier store', async () => {
     const dir = join(tempFolder(), 'lmdb')
     for (let round = 1; round <= 12; round++) {
       const { store, shown } = opened(dir)

@@ -1,4 +1,4 @@
-/** The second thread of a log, which makes its spares: on a real disk, in the built package. */
+/** The second thread of a log, which makes its spares: a real disk and the built package. */
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ const value = 'x'.repeat(1_000)
 const filesIn = (dir: string, ending: string): string[] =>
   readdirSync(join(dir, 'shard-0', 'wal')).filter((name) => name.endsWith(ending))
 
-test('spares become segments, dozens of rolls long, and a close leaves none', async () => {
+test('spares become segments for dozens of rolls, and a close leaves no spare', async () => {
   const dir = tempFolder()
   const app = await start({ dir, wal })
   for (let round = 0; round < 60; round++)
@@ -28,7 +28,7 @@ test('spares become segments, dozens of rolls long, and a close leaves none', as
   await again.close()
 })
 
-test('neither of a log’s threads holds a process open that has nothing else to do', async () => {
+test('neither thread of a log keeps an idle process alive', async () => {
   const dir = tempFolder()
   const program = `
     import { start } from 'keelson'

@@ -12,7 +12,7 @@ import type { FastPath, Question } from './worker-thread.ts'
 /** A commit in flight. */
 type InFlight = {
   readonly id: number
-  /** Absent for a commit that went as a message. Answers behind it wait for its answer. */
+  /** Absent for a commit that went as a message. Later answers wait for its answer. */
   readonly slot: LaneSlot | undefined
   readonly request: CommitRequest
   readonly began: number
@@ -95,7 +95,7 @@ export class LaneClient implements FastPath {
 /** Answers by the lane. False when the answer must be a message. */
 export type AnswerByLane = (answer: unknown) => boolean
 
-/** What the thread's end needs. */
+/** The parts of the thread's end. */
 export type LaneServerParts = {
   /** Wakes the host. */
   readonly wake: () => void

@@ -64,7 +64,7 @@ export class PollHabit {
 const median = (figures: number[]): number =>
   figures.sort((left, right) => left - right)[figures.length >> 1] ?? Number.POSITIVE_INFINITY
 
-/** What a poller needs. */
+/** The parts of a poller. */
 export type PollerParts = {
   readonly lane: Lane
   readonly side: LaneSide

@@ -90,7 +90,7 @@ const serveLog = (memory: SharedArrayBuffer): void => {
   }, lane.poll)
 }
 
-/** What the maker of spares calls. */
+/** The calls of the maker of spares. */
 type SpareMakerParts = {
   /** A spare was made, or failed with an error and is gone. */
   readonly settled: (error?: unknown) => void

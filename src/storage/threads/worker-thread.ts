@@ -22,7 +22,7 @@ const threadRoles = {
 /** The role of a thread. */
 export type ThreadRole = keyof typeof threadRoles
 
-/** What a thread is started with. */
+/** The data that a thread is started with. */
 type Start = { readonly role: unknown; readonly shared?: SharedArrayBuffer | undefined }
 
 const start = (): Start | undefined =>
@@ -153,7 +153,7 @@ export const threadClient = (
   })
   worker.on('error', (error) => fail(threadDied(role, error)))
   worker.on('exit', (status) =>
-    fail(threadDied(role, new Error(`The thread ended with ${status}`))),
+    fail(threadDied(role, new Error(`the thread ended with status ${status}`))),
   )
 
   return {
@@ -232,13 +232,13 @@ const restored = (reply: Extract<Reply, { answer: unknown }>): unknown =>
   reply.refused ? { ...(reply.answer as object), refused: fromPlain(reply.refused) } : reply.answer
 
 const threadDied = (role: ThreadRole, cause: unknown): KeelsonError =>
-  new KeelsonError('SHARD_DOWN', `The thread of ${threadRoles[role]} died`, {
+  new KeelsonError('SHARD_DOWN', `the thread of ${threadRoles[role]} died`, {
     details: { reason: 'thread' },
     cause,
   })
 
 const notTransferable = (cause: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', 'The bytes of a request were given away before', { cause })
+  new KeelsonError('INVALID_ARGUMENT', 'the bytes of a request were transferred before', { cause })
 
 /** The bytes of a message: its `bytes`, or each of its `payloads`. */
 const bytesIn = (message: unknown): readonly unknown[] => {
