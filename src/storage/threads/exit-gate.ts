@@ -48,9 +48,9 @@ export const shutGate = (memory: SharedArrayBuffer): void => {
 
 /**
  * Node 20 aborts (an assertion in `ForIsolate`) if it stops a thread while V8 compiles code for it
- * in the background, which V8 does in a thread's first tenths of a second. A waiting thread
- * requests no more compilation, and this pause in ms lets the rest finish. Without the pause 3 of
- * 120 exits aborted, with it none of 200.
+ * in the background. V8 does that in a thread's first tenths of a second. A waiting thread requests
+ * no more compilation, and this pause in ms lets the rest finish. Without the pause 3 of 120 exits
+ * aborted, with it none of 200.
  */
 const compileMs = 100
 

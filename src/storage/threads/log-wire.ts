@@ -48,7 +48,7 @@ export const unpacked = (answer: PackedAnswer): AnyAnswer => {
 }
 
 // Spreads come last. V8 makes a new shape for each literal that begins with a spread (2 µs instead
-// of 0.2) and keeps it until the old generation is collected.
+// of 0.2). It keeps the shape until the old generation is collected.
 const packedCommit = (commit: Commit): PackedCommit => ({
   runs: runsOf(commit.lsns),
   ...factsOf(commit),

@@ -150,8 +150,8 @@ const serveProjection = (memory: SharedArrayBuffer, openDatabase: OpenDatabase):
 
 /**
  * The environment that the store has open. lmdb-js recognises it by its lock file. If the lock file
- * at its path is missing or another one, the folder was moved or removed, and nobody would read
- * what the thread writes there.
+ * at its path is missing or another one, the folder was moved or removed. Commits written there
+ * would be lost.
  */
 const sameDatabase = (
   { dir, mapBytes, lock }: Joining,

@@ -249,7 +249,7 @@ const bytesIn = (message: unknown): readonly unknown[] => {
 
 /**
  * The request with bytes that may be transferred. A small buffer is often a part of Node's pool,
- * which must stay, so parts are copied unless the request says that the whole buffer `isGiven`. An
+ * which must stay. So parts are copied, unless the request says that the whole buffer `isGiven`. An
  * empty view may be left of a buffer that was transferred before, which cannot be sent again, so a
  * new one replaces it.
  */
