@@ -44,9 +44,9 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     shard: ['queue', 'admission', 'overlay'],
     log: ['queue', 'shard'],
     projection: ['admission', 'overlay', 'shard', 'log'],
-    blobs: ['admission', 'overlay', 'shard', 'log', 'projection'],
+    blobs: ['admission', 'overlay', 'shard', 'projection'],
     writing: ['queue', 'admission', 'overlay', 'shard', 'log', 'projection', 'blobs'],
-    control: ['shard', 'log', 'projection', 'blobs', 'writing'],
+    control: ['shard', 'log', 'projection', 'blobs'],
     store: ['queue', 'overlay', 'shard', 'log', 'projection', 'blobs', 'writing'],
   },
   inspect: {

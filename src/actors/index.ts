@@ -11,11 +11,11 @@ export {
   type SuspendOptions,
 } from './control/control-handle.ts'
 export {
-  flushWindows,
   type PauseTerms,
   pauseWrites,
   type WritePause,
 } from './control/write-pause.ts'
+export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'
 export * as LmdbWriter from './projection/lmdb-writer.ts'

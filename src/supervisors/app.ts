@@ -5,7 +5,7 @@
 import {
   type BatcherHandle,
   type ControlHandle,
-  flushWindows,
+  leaveNow,
   levelOf,
   type Shard,
   type ShardPhase,
@@ -141,8 +141,8 @@ export class App {
     const refusal = new KeelsonError('CLOSED', 'The instance is closing.')
     for (const shard of shards) shard.beginClose(refusal)
     const settled = shards.map(async (shard) => {
-      // Nobody waits for a window any more: what is in one is sent now.
-      await flushWindows(system, shard, left()).catch(() => undefined)
+      // No write waits for a window any more.
+      leaveNow(system, shard)
       await shard.gate.idle()
     })
     await within(system, left(), Promise.all(settled))

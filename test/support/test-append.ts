@@ -20,14 +20,18 @@ export class TestAppend implements Append {
   readonly units: readonly Unit[]
   readonly length: number
   readonly endsAt: number
+  readonly departsAt: number
+  readonly commands = 1
+  readonly namespace = '_root'
   state: Ticket['state'] = 'queued'
   readonly told: Told[] = []
 
-  constructor(key: string, { bytes = 1, endsAt = 30_000 } = {}) {
+  constructor(key: string, { bytes = 1, endsAt = 30_000, departsAt = 0 } = {}) {
     const value = encodeValue(Buffer.alloc(bytes, key))
     this.units = [{ kind: 'put', key, value, expiry: noExpiry }]
     this.length = frameLength(this.units)
     this.endsAt = endsAt
+    this.departsAt = departsAt
   }
 
   /** The payload that it stands for. */

@@ -36,6 +36,9 @@ type Waiting = {
   readonly cancelDeadline: Cancel
 }
 
+/** A wait until none of these waits any more. */
+type Pass = { readonly left: Set<Waiting>; readonly resolve: () => void }
+
 /** A wait for the moment at which nothing is under way while `holder` holds the gate. */
 type Drain = { readonly holder: string; readonly end: (error?: KeelsonError) => void }
 
@@ -47,6 +50,7 @@ export class Gate {
   readonly #holds = new Set<string>()
   readonly #waiting = new Set<Waiting>()
   readonly #drains = new Set<Drain>()
+  readonly #passes = new Set<Pass>()
   readonly #idle: (() => void)[] = []
   readonly #moving: (() => void)[] = []
   #entered = 0
@@ -182,6 +186,12 @@ export class Gate {
     this.#shut = undefined
   }
 
+  /** Resolves when every write that waits here now was let in or refused. */
+  passed(): Promise<void> {
+    if (this.#waiting.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#passes.add({ left: new Set(this.#waiting), resolve }))
+  }
+
   /** Resolves when no write is under way. */
   idle(): Promise<void> {
     return this.#entered === 0
@@ -237,20 +247,29 @@ export class Gate {
         this.#total.queue(this.#place)
         return
       }
-      this.#waiting.delete(waiting)
-      waiting.cancelDeadline()
       this.#count(entry)
+      this.#forget(waiting)
       waiting.admit()
     }
     this.#total.unqueue(this.#place)
   }
 
   #dismiss(waiting: Waiting, error: KeelsonError): void {
-    this.#waiting.delete(waiting)
-    waiting.cancelDeadline()
+    this.#forget(waiting)
     waiting.refuse(error)
     // A large write at the head may have held back smaller ones behind it.
     this.#admitWaiting()
+  }
+
+  #forget(waiting: Waiting): void {
+    this.#waiting.delete(waiting)
+    waiting.cancelDeadline()
+    for (const pass of this.#passes) {
+      pass.left.delete(waiting)
+      if (pass.left.size > 0) continue
+      this.#passes.delete(pass)
+      pass.resolve()
+    }
   }
 
   #busy(): KeelsonError {

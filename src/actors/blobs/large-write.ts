@@ -6,55 +6,39 @@
 import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { commandsOf, type FrameUnits, type Unit, unitsIn, valuesOf } from '../../storage/index.ts'
-import type { MarkedKeys } from '../admission/order-marks.ts'
-import { inTurn } from '../admission/order-turn.ts'
-import type { Applied } from '../log/wal-writer.ts'
+import { inTurn, type MarkedKeys } from '../admission/key-marks.ts'
 import { withBlobs } from '../shard/blob-command.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { BlobPin } from '../shard/shard-blobs.ts'
 import * as BlobStore from './blob-store.ts'
 
-/** A large write that has been admitted. */
+/** A large write that has been admitted. `pin` keeps its blobs. */
 export type LargeWrite = {
   readonly system: System
   readonly shard: Shard
   readonly units: FrameUnits
   readonly keys: MarkedKeys
+  readonly pin: BlobPin
   /** When its caller gives up, by the monotonic clock; and how long that was to be. */
   readonly endsAt: number
   readonly deadlineMs: number
-  /** Puts the units into the log's queue, before it returns; rejects with what its caller is to be told. */
-  readonly append: (units: readonly Unit[]) => Promise<Applied>
+  /** Puts the units, with references in them, into the log's queue before it returns. */
+  readonly append: (units: readonly Unit[]) => void
 }
 
 /**
- * Writes the blobs, then the log.
- * @throws KeelsonError what `append` rejects with; what the blob store does: the log has nothing of it then
+ * Writes the blobs; resolves when the write is in the log's queue.
+ * @throws KeelsonError what the blob store does, or `append`: the log has nothing of it then
  */
-export const writeLarge = async (write: LargeWrite): Promise<Applied> => {
-  const { system, shard, keys, endsAt, deadlineMs } = write
-  const { marks } = shard
-  const pin = shard.blobs.pins.hold()
-  const terms = {
-    marks,
-    clock: system.clock,
-    endsAt,
-    deadlineMs,
-    keys,
-    slot: undefined,
-    hurry: () => undefined,
-  }
-  return settlingPin(
-    pin,
-    inTurn(terms, async (queued) => {
-      const units = await withBlobs(write.units, shard.blobs.parts.terms, (payloads) =>
-        BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write)),
-      )
-      const ended = write.append(units)
-      queued()
-      return ended
-    }),
-  )
+export const writeLarge = (write: LargeWrite): Promise<void> => {
+  const { system, shard, keys, pin, endsAt, deadlineMs } = write
+  const terms = { marks: shard.marks, clock: system.clock, keys, endsAt, deadlineMs }
+  return inTurn(terms, async () => {
+    const units = await withBlobs(write.units, shard.blobs.parts.terms, (payloads) =>
+      BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write)),
+    )
+    write.append(units)
+  })
 }
 
 /** Bytes of all values in the units: what they count at the gate. */
@@ -67,9 +51,15 @@ export const valueBytesOf = (units: FrameUnits): number => {
 }
 
 /**
- * Ends a pin as the outcome of its write says: known, and the rows tell what is referred to; or unknown, and it hardens. What
- * cannot be known is only what came to the disk.
+ * Ends the pin of a write that failed. Only a write that may be on the disk has an unknown outcome: its
+ * pin hardens. Otherwise the rows tell what is referred to.
  */
+export const endPin = (pin: BlobPin, failure: unknown): void => {
+  if (isKeelsonError(failure, 'UNKNOWN_OUTCOME')) pin.harden()
+  else pin.release()
+}
+
+/** Does `work`, and ends the pin as its outcome says. */
 export const settlingPin = async <Outcome>(
   pin: BlobPin,
   work: Promise<Outcome>,
@@ -79,8 +69,7 @@ export const settlingPin = async <Outcome>(
     pin.release()
     return outcome
   } catch (error) {
-    if (isKeelsonError(error, 'UNKNOWN_OUTCOME')) pin.harden()
-    else pin.release()
+    endPin(pin, error)
     throw error
   }
 }

@@ -3,7 +3,7 @@ import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
-import type { WriteWindows } from '../shard/write-windows.ts'
+import type { WindowChange, WriteWindows } from '../shard/write-windows.ts'
 import { flushWindows } from './write-pause.ts'
 
 /** Windows of one instance. They are as its options say when it starts, and hold for all its shards. */
@@ -25,16 +25,27 @@ export class BatcherHandle {
     return this.#windows.all()
   }
 
-  /**
-   * Lets the writes of a namespace wait up to `ms` for each other, 1 to 10,000; 0: no longer. From the next write on.
-   * @throws KeelsonError `INVALID_ARGUMENT`
-   */
-  setWindow(namespace: string, ms: number): void {
-    this.#windows.set(namespace, ms)
+  /** The last 100 changes of windows since the start: which, to how many ms, by whom, and when (ms since 1970). */
+  changes(): readonly WindowChange[] {
+    return this.#windows.changes
   }
 
   /**
-   * Sends what waits in windows; resolves when all of it, and what was on its way, has settled. What comes meanwhile is not waited for.
+   * Lets the writes of a namespace wait up to `ms` for each other, 1 to 10,000; 0: no longer. From the
+   * next write on. `by` names the author in `changes`, `'app'` by default.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  setWindow(namespace: string, ms: number, options: { readonly by?: string } = {}): void {
+    checkOptionNames(options, ['by'])
+    const { by = 'app' } = options
+    if (typeof by !== 'string' || by === '' || by.length > byMax)
+      throw invalidArgument('by', `a string of 1 to ${byMax} characters`, by)
+    this.#windows.set(namespace, ms, by, this.#system.clock.now())
+  }
+
+  /**
+   * Sends what waits for a window. Resolves when all of it, and what was on its way, has settled;
+   * later writes do not delay it.
    * @throws KeelsonError `TIMEOUT` after `timeoutMs`, the instance's `deadlineMs` by default
    */
   async flush(options: { readonly timeoutMs?: number } = {}): Promise<void> {
@@ -45,3 +56,6 @@ export class BatcherHandle {
     await Promise.all(this.#shards.map((shard) => flushWindows(this.#system, shard, timeoutMs)))
   }
 }
+
+/** The longest name of an author. */
+const byMax = 256

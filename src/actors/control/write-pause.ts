@@ -3,28 +3,28 @@
  * belongs to a process or to whoever has it in hand; it ends with `resume`, with its lease, or with its owner. It stands in
  * the gates, and no actor's restart ends it.
  */
-import { isKeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
+import { flushed, leaveNow } from '../log/log-append.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as Applier from '../projection/applier.ts'
 import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
-import * as BatcherServer from '../writing/batcher-server.ts'
 
-/** Sends every window of the shard now; resolves when what waited in them has settled. Without a batcher nothing waits. */
-export const flushWindows = async (
-  system: System,
-  shard: Shard,
-  timeoutMs: number,
-): Promise<void> => {
-  const batcher = system.to(BatcherServer.name(shard.parts.instance, shard.index))
-  try {
-    await BatcherServer.flush(batcher, timeoutMs)
-  } catch (error) {
-    // What waited in it has been answered by its end.
-    if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
-  }
-}
+/**
+ * Sends what waits for a window in the shard. Resolves when it, and what was on its way, has ended.
+ * @throws KeelsonError `TIMEOUT`
+ */
+export const flushWindows = (system: System, shard: Shard, timeoutMs: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const cancel = system.clock.after(timeoutMs, () => reject(tooSlow(shard, timeoutMs)))
+    void flushed(system, shard).then(resolve).finally(cancel)
+  })
+
+const tooSlow = ({ index }: Shard, timeoutMs: number): KeelsonError =>
+  new KeelsonError('TIMEOUT', 'flush: writes that were under way have not ended in time', {
+    details: { shard: index, timeoutMs },
+  })
 
 /**
  * Resolves once nothing is on its way to the shard's log, or from there to its readers, while `holder` holds the gate: windows are
@@ -40,7 +40,7 @@ export const drained = async (
   const { instance, index } = shard.parts
   const endsAt = system.clock.monotonic() + timeoutMs
   const left = () => Math.max(1, endsAt - system.clock.monotonic())
-  await flushWindows(system, shard, left())
+  leaveNow(system, shard)
   await shard.gate.drained(holder, left())
   // A caller who gave up has left, and its frame may be on its way to the disk all the same.
   await WalWriter.settled(system.to(WalWriter.name(instance, index)), left())

@@ -1,4 +1,4 @@
-/** How appends get into the log's queue: into the group that fills, or a new one that is handed to the log's writer. */
+/** How writes get into the log: each joins the group that fills; a new group is handed to the log's writer. */
 import type { System } from '../../runtime/index.ts'
 import type { Append, AppendGroup } from '../queue/append-group.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -6,14 +6,37 @@ import * as WalWriter from './wal-writer.ts'
 
 /** Puts an append into the log's queue: it stands there, in the order of the calls, when this returns. */
 export const appendToLog = (system: System, shard: Shard, append: Append): void => {
-  const group = shard.appends.groupFor(append.length) ?? begun(system, shard)
-  group.add(append)
+  const joined = shard.appends.groupFor(append)
+  const group = joined ?? begun(system, shard)
+  if (!group.add(append)) return
+  if (append.departsAt > 0) shard.appends.departs(group, append)
+  // The writer has not handled the message of a new group yet, and will find it due.
+  if (group.isDue && joined) WalWriter.leave(writerOf(system, shard))
 }
 
-/** A group on its way to the writer. Whoever holds its call when he ends leaves it to be told here. */
+/** A group, by default the one that fills, waits for nothing any more: it leaves as soon as the disk is free. */
+export const leaveNow = (system: System, shard: Shard, group = shard.appends.last): void => {
+  if (!group || group.isDue) return
+  group.depart()
+  WalWriter.leave(writerOf(system, shard))
+}
+
+/** Lets the group that fills leave. Resolves when the waiters of every group that there is now were answered. */
+export const flushed = (system: System, shard: Shard): Promise<void> => {
+  leaveNow(system, shard)
+  return shard.appends.ended()
+}
+
+/** A group on its way to the writer. If the process that holds its call dies, its waiters are failed here. */
 const begun = (system: System, shard: Shard): AppendGroup => {
   const group = shard.appends.begin()
-  const writer = system.to(WalWriter.name(shard.parts.instance, shard.index))
-  WalWriter.append(writer, group).catch((failure: unknown) => group.fail(failure))
+  const ended = WalWriter.append(writerOf(system, shard), group).catch((failure: unknown) => {
+    group.fail(failure)
+    return failure
+  })
+  shard.appends.track(group, ended)
   return group
 }
+
+const writerOf = (system: System, { parts: { instance, index } }: Shard) =>
+  system.to(WalWriter.name(instance, index))

@@ -56,6 +56,10 @@ export type Messages = {
     settled: () => void
     describe: () => WriterDescription
   }
+  casts: {
+    /** The group that fills has become due. */
+    leave: () => void
+  }
   infos: {
     committed: (commit: Settled<Commit>) => void
     synced: (sync: Settled<{ durableLsn: number }>) => void
@@ -127,7 +131,7 @@ export const server: GenServer<Messages, State, Shard> = {
       settled: isIgnored,
       describe: isIgnored,
     },
-    casts: {},
+    casts: { leave: isIgnored },
     infos: {
       committed: isSettled(isRecord({ lsns: isList, time: isCount, durableLsn: isCount })),
       synced: isSettled(isRecord({ durableLsn: isCount })),
@@ -171,7 +175,9 @@ export const server: GenServer<Messages, State, Shard> = {
     },
   },
 
-  casts: {},
+  casts: {
+    leave: (state, _, context) => noReply(submit(state, context)),
+  },
 
   infos: {
     committed: (state, result, context) => {
@@ -240,6 +246,11 @@ export const name = shardName<Messages>('wal_writer')
  */
 export const append = (writer: Ref<Messages>, group: AppendGroup): Promise<void> =>
   call(writer, 'append', group, { timeoutMs: Number.POSITIVE_INFINITY })
+
+/** The group that fills has become due: it leaves as soon as the disk is free. */
+export const leave = (writer: Ref<Messages>): void => {
+  cast(writer, 'leave', undefined)
+}
 
 /** Begins to follow the log; resolves once it is open, however long that takes. */
 export const subscribe = (
@@ -324,10 +335,10 @@ const settleSyncs = (state: State, context: Context): State => {
 /** Sends the next group on its way, unless one is, or it shall have time to fill. */
 const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): State => {
   if (state.inFlight || !state.host) return state
-  const isFilling = moment === 'now' && state.queue.length > 0 && waitsToFill(state, context)
+  const isFilling = moment === 'now' && state.queue.isDue && waitsToFill(state, context)
   if (isFilling) return state
   const next = state.queue.take()
-  if (!next) return rest(state)
+  if (!next) return state.queue.isEmpty ? rest(state) : state
   state.inFlight = next
   state.wait.taken(state.queue.length, context.system)
   const { wal } = state.shard.parts.settings

@@ -14,22 +14,32 @@ export interface Append extends Ticket {
   readonly units: FrameUnits
   /** Bytes of its frame, as `frameLength` says. */
   readonly length: number
+  /** What it counts against the bound of its group. */
+  readonly commands: number
   /** When its caller gives up, by the monotonic clock. */
   readonly endsAt: number
+  /** When its group leaves at the latest, by the monotonic clock; 0: at once. */
+  readonly departsAt: number
+  /** Of its first key. */
+  readonly namespace: string
   /** It stands at `lsn`, and its units answered so. */
   applied(lsn: number, answers: readonly UnitAnswer[]): void
   /** It did not come to that. `lsn` where it stands in the log nevertheless. */
   failed(error: unknown, lsn: number | undefined): void
 }
 
-/** The largest group: a bound for the buffers in flight, far beyond where larger groups stop paying. */
-const groupBytesMax = 4 * 1024 * 1024
+/** The bounds of a group: commands, and bytes of frames. A larger append goes alone. */
+export type GroupLimits = { readonly commandsMax: number; readonly bytesMax: number }
 
 /** A group that fills, is taken, is committed, and told. */
 export class AppendGroup {
+  readonly #limits: GroupLimits
+  readonly #clock: Clock
   readonly #deadline: SharedDeadline
+  #departsAt = Number.POSITIVE_INFINITY
   #memory: Buffer
   #size = 0
+  #commands = 0
   #units: FrameUnits[] = []
   #lengths: number[] = []
   /** `undefined` where who waited was told. */
@@ -37,10 +47,13 @@ export class AppendGroup {
   #lsns: readonly number[] = []
   #told = 0
   #isTaken = false
+  #takenAt: number | undefined
 
   /** Fills `memory`, which is the group's from now on, and takes more when that is not enough. */
-  constructor(memory: Buffer, clock: Clock) {
+  constructor(memory: Buffer, limits: GroupLimits, clock: Clock) {
     this.#memory = memory
+    this.#limits = limits
+    this.#clock = clock
     this.#deadline = new SharedDeadline(clock, (now) => this.#giveUp(now))
   }
 
@@ -52,6 +65,31 @@ export class AppendGroup {
   /** Bytes of its frames. */
   get size(): number {
     return this.#size
+  }
+
+  /** What its appends count. */
+  get commands(): number {
+    return this.#commands
+  }
+
+  /** When it leaves, by the monotonic clock; 0: at once. */
+  get departsAt(): number {
+    return this.#departsAt
+  }
+
+  /** Whether the writer may take it. */
+  get isDue(): boolean {
+    return this.#departsAt === 0
+  }
+
+  /** Whether nothing joins any more. */
+  get isTaken(): boolean {
+    return this.#isTaken
+  }
+
+  /** When it was taken to be written, by the monotonic clock. */
+  get takenAt(): number | undefined {
+    return this.#takenAt
   }
 
   /** The units of each append. */
@@ -69,22 +107,38 @@ export class AppendGroup {
     return this.#lsns
   }
 
-  /** Whether a frame of so many bytes may join: not one that was taken; the first always may. */
-  takes(length: number): boolean {
-    return !this.#isTaken && (this.#size === 0 || this.#size + length <= groupBytesMax)
+  /** Whether a frame of so many bytes and commands may join: none once it was taken; the first always may. */
+  takes(length: number, commands: number): boolean {
+    if (this.#isTaken) return false
+    if (this.#size === 0) return true
+    const { bytesMax, commandsMax } = this.#limits
+    return this.#size + length <= bytesMax && this.#commands + commands <= commandsMax
   }
 
-  /** Adds an append at the end. */
-  add(append: Append): void {
+  /** Adds an append at the end. True if the group leaves sooner for it; a full group leaves at once. */
+  add(append: Append): boolean {
     const { units, length, endsAt } = append
     const at = this.#size
     if (at + length > this.#memory.length) this.#grow(at + length)
     encodeFrameInto(units, this.#memory, at)
     this.#size = at + length
+    this.#commands += append.commands
     this.#units.push(units)
     this.#lengths.push(length)
     this.#appends.push(append)
     this.#deadline.watch(endsAt)
+    if (this.#departsAt === 0) return false
+    const { bytesMax, commandsMax } = this.#limits
+    const isFull = this.#size >= bytesMax || this.#commands >= commandsMax
+    const departsAt = isFull ? 0 : append.departsAt
+    if (departsAt >= this.#departsAt) return false
+    this.#departsAt = departsAt
+    return true
+  }
+
+  /** It waits for nothing any more: the writer may take it. */
+  depart(): void {
+    this.#departsAt = 0
   }
 
   /** Nothing joins any more. */
@@ -96,6 +150,7 @@ export class AppendGroup {
   take(): { readonly bytes: Uint8Array; readonly lengths: Uint32Array } {
     if (this.#told > 0) this.#squeeze()
     this.#isTaken = true
+    this.#takenAt = this.#clock.monotonic()
     for (const append of this.#appends) if (append) append.state = 'submitted'
     const bytes = this.#memory.subarray(0, this.#size)
     // It is given away.
@@ -172,6 +227,7 @@ export class AppendGroup {
     this.#units = this.#units.filter(isLeft)
     this.#lengths = this.#lengths.filter(isLeft)
     this.#appends = this.#appends.filter(isLeft)
+    this.#commands = this.#appends.reduce((sum, append) => sum + (append?.commands ?? 0), 0)
     this.#told = 0
   }
 }

@@ -17,6 +17,16 @@ export class AppendQueue {
     return this.#waiting.reduce((sum, { group }) => sum + group.count, 0)
   }
 
+  /** Whether nothing waits. Groups of which nothing is left may count as waiting until the next `take`. */
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  /** Whether its first group waits for nothing but the disk. */
+  get isDue(): boolean {
+    return this.#waiting[0]?.group.isDue === true
+  }
+
   /** Adds a group at the end. */
   push(queued: QueuedGroup): void {
     const waiting = this.#waiting
@@ -25,10 +35,12 @@ export class AppendQueue {
     this.#waiting.push(queued)
   }
 
-  /** Takes the first group of which something is left; `undefined` without one. */
+  /** Takes the first group of which something is left if it is due; else `undefined`. */
   take(): QueuedGroup | undefined {
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift())
-      if (!letGo(next)) return next
+    for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
+      if (letGo(next)) this.#waiting.shift()
+      else return next.group.isDue ? this.#waiting.shift() : undefined
+    }
     return undefined
   }
 }

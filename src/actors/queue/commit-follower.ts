@@ -1,8 +1,7 @@
 /** What the log's writer tells whoever follows it, and what a caller is answered in the end. */
 import type { From } from '../../runtime/index.ts'
-import type { LogDescription, OpenReport, UnitAnswer } from '../../storage/index.ts'
+import type { LogDescription, OpenReport } from '../../storage/index.ts'
 import type { AppendGroup } from './append-group.ts'
-import type { Position } from './ticket.ts'
 
 // The log's writer as people look at it.
 
@@ -19,9 +18,6 @@ export type WriterDescription = {
 }
 
 export type { Position } from './ticket.ts'
-
-/** Where a frame stands, and what its units answered. */
-export type Applied = { readonly position: Position; readonly answer: readonly UnitAnswer[] }
 
 /** A group that has been committed. `from` is the call that it came with: who has it owes those who wait for the group their answers. */
 export type CommittedGroup = {

@@ -26,7 +26,7 @@ export const outcomeOf = (ticket: Ticket, failure: unknown, position?: Position)
   return ticket.state === 'submitted'
     ? new KeelsonError(
         'UNKNOWN_OUTCOME',
-        'The write may have taken effect: read before repeating it.',
+        'The write may have taken effect, or still take it: await store.settled(), then read before repeating it.',
         { details: { ...details, ...(position ? { position } : {}) }, cause: failure },
       )
     : new KeelsonError('NOT_SUBMITTED', 'The write never reached the disk: it is safe to repeat.', {

@@ -16,10 +16,9 @@ import {
 } from '../../storage/index.ts'
 import type { Allowance, Watch } from '../admission/allowance.ts'
 import { Gate } from '../admission/gate.ts'
-import { OrderMarks } from '../admission/order-marks.ts'
+import { KeyMarks } from '../admission/key-marks.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { Appends } from '../queue/appends.ts'
-import type { Arrivals } from '../queue/arrivals.ts'
 import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
 import { ShardFiles } from './shard-files.ts'
@@ -107,12 +106,10 @@ const recoveringHold = 'recovering'
 export class Shard {
   readonly parts: ShardParts
   readonly gate: Gate
-  /** Writes that are not yet in the log's queue, and stand before later ones to their keys. */
-  readonly marks = new OrderMarks()
+  /** Writes whose blobs are on their way, and writes to their keys that wait behind them. */
+  readonly marks = new KeyMarks()
   /** Writes on their way into the log. */
   readonly appends: Appends
-  /** Writes on their way to the batcher: those who come now join them. */
-  arrivals: Arrivals | undefined
   /** When the next row ends. */
   readonly expiry = new ExpiryWatch()
   readonly files: ShardFiles
@@ -130,8 +127,9 @@ export class Shard {
 
   constructor(parts: ShardParts) {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
+    const { maxCommands, maxBytes } = parts.settings.batcher
     this.parts = parts
-    this.appends = new Appends(parts.clock)
+    this.appends = new Appends({ commandsMax: maxCommands, bytesMax: maxBytes }, parts.clock)
     this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
     this.gate = new Gate(parts.clock, {
       bytesMax: queueBytes,

@@ -30,7 +30,7 @@ export interface StorageEvents {
   }>
   /** A write or a sync failed: final. */
   'wal.poisoned': Told<{ readonly reason: unknown }>
-  /** Writes that shared a window are on the disk, or are not: `result` is `ok` or a code. `queuedMs` of the one that came first. */
+  /** A group with windowed writes has ended: `result` is `ok` or a code. `namespace`: whose window was over first; `queuedMs`: how long the group waited. */
   'batcher.flushed': Told<{
     readonly namespace: string
     readonly writes: number

@@ -28,9 +28,21 @@ export const namespaceFault = (namespace: unknown): string | undefined => {
 export const isWindow = (ms: unknown): ms is number =>
   typeof ms === 'number' && ms >= 1 && ms <= windowMsMax
 
+/** A change of a window: `ms` 0 took it away. `by`: who asked for it; `at`: ms since 1970. */
+export type WindowChange = {
+  readonly namespace: string
+  readonly ms: number
+  readonly by: string
+  readonly at: number
+}
+
+/** So many of the last changes are kept. */
+const changesMax = 100
+
 /** The windows of an instance, by namespace. */
 export class WriteWindows {
   readonly #windows: Map<string, number>
+  readonly #changes: WindowChange[] = []
 
   constructor(windows: ReadonlyMap<string, number>) {
     this.#windows = new Map(windows)
@@ -51,11 +63,17 @@ export class WriteWindows {
     return Object.fromEntries([...this.#windows].sort(([a], [b]) => (a < b ? -1 : 1)))
   }
 
+  /** The last changes since the instance was started, the latest at the end. */
+  get changes(): readonly WindowChange[] {
+    return [...this.#changes]
+  }
+
   /**
-   * Gives a namespace a window, from its next write on; 0 takes it away. What waits already waits no longer than it was told.
+   * Gives a namespace a window, from its next write on; 0 takes it away. A write that waits already
+   * keeps its window. `by` and `at` are kept with the change.
    * @throws KeelsonError `INVALID_ARGUMENT`: no namespace, neither 0 nor 1 to 10,000 ms, or more than 1,000 windows
    */
-  set(namespace: string, ms: number): void {
+  set(namespace: string, ms: number, by: string, at: number): void {
     const fault = namespaceFault(namespace)
     if (fault) throw invalidArgument('namespace', fault, namespace)
     if (ms !== 0 && !isWindow(ms)) throw invalidArgument('ms', `0, or 1 to ${windowMsMax}`, ms)
@@ -63,5 +81,7 @@ export class WriteWindows {
     else if (!this.#windows.has(namespace) && this.#windows.size >= windowsMax)
       throw invalidArgument('namespace', `one of at most ${windowsMax} with a window`, namespace)
     else this.#windows.set(namespace, ms)
+    this.#changes.push({ namespace, ms, by, at })
+    if (this.#changes.length > changesMax) this.#changes.shift()
   }
 }

@@ -21,7 +21,7 @@ import {
   type TermKind,
   type WriteOptions,
 } from '../writing/write-options.ts'
-import { type Shape, submitAs } from '../writing/write-path.ts'
+import { type Shape, settled, submitAs } from '../writing/write-path.ts'
 import {
   type Answers,
   answerTo,
@@ -118,6 +118,11 @@ export class StoreWriting {
   /** Checks the options that all writes share and fills in the instance's defaults. @throws KeelsonError `INVALID_ARGUMENT` */
   checked(kind: TermKind, options: WriteOptions): CheckedWrite {
     return options === noOptions ? this.#unsaid : checkWrite(kind, options, this.#unsaid.deadlineMs)
+  }
+
+  /** Resolves when every write that was called before is decided, in every shard. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#keys.shards.map((shard) => settled(this.#system, shard)))
   }
 
   /** A put: the most frequent command, on the shortest path. */

@@ -43,7 +43,8 @@ import type { StreamedIn } from './value-streams.ts'
  * Keys and values, in one instance. Every write rejects with a `KeelsonError`:
  * `INVALID_ARGUMENT` (`details.path` says where), `TOO_LARGE`, `CROSS_SHARD`: refused, nothing happened.
  * `WRONG_TYPE`, `LOCKED`, `CONFLICT`: decided by the state, nothing changed. `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing
- * was written. `NOT_SUBMITTED`: never reached the disk. `UNKNOWN_OUTCOME`: it may be there, read before repeating.
+ * was written. `NOT_SUBMITTED`: never reached the disk. `UNKNOWN_OUTCOME`: it may be there, or still
+ * come: await `settled()`, then read before repeating.
  * `TIMEOUT`, `DEGRADED` with `ack` `projected`: the write stands at `details.position`.
  */
 export class Store extends StoreReader {
@@ -203,6 +204,16 @@ export class Store extends StoreReader {
       ...this.#writing.leveled(written.map(({ position }) => position)),
       removed: written.reduce((sum, { removed }) => sum + removed, 0),
     }
+  }
+
+  /**
+   * Resolves when every write that was called before is decided: applied, refused, or its shard went
+   * down. Reads then show what became of a write that ended in `UNKNOWN_OUTCOME`. Writes that wait for
+   * a window leave at once; a stream counts from its end. It has no deadline: a disk that hangs, or a
+   * pause of writes, holds it up.
+   */
+  settled(): Promise<void> {
+    return this.#writing.settled()
   }
 
   /** Begins a batch: commands that take effect as one unit, in one shard, at its `commit`. */

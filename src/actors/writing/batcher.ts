@@ -1,6 +1,7 @@
 /**
- * The batcher in the words of its reference (FerricStore's Batcher): writes that share a frame with others of their namespace.
- * `app.store` goes the same way; these are for actors that have commands at hand, or a caller's `from` to answer later.
+ * The batcher with the functions of its reference (FerricStore's Batcher): writes that wait for others
+ * to share a group with. `app.store` writes the same way. These functions serve actors that have
+ * commands at hand, or a caller's `from` to answer later.
  */
 import { invalidArgument } from '../../errors.ts'
 import type { From, System } from '../../runtime/index.ts'
@@ -14,7 +15,7 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import { Admission } from '../admission/allowance.ts'
-import type { Position } from '../queue/commit-follower.ts'
+import type { Position } from '../queue/ticket.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { checkWrite } from './write-options.ts'
@@ -87,7 +88,7 @@ export const writeDeleteBatch = (
 
 /**
  * `writePutBatch` for a kept `from`: it is answered, or failed, when the write has settled, whoever dies. With a token the write has
- * entered the gate already: the token goes to the batcher, and is given back by the end of the write or of the batcher.
+ * entered the gate already: the token is given back by the end of the write, whoever dies.
  * With no batcher there the write goes straight to the log: the caller has its promise, the `from` and the token.
  */
 export const writePutBatchAsync = (
@@ -121,7 +122,8 @@ const writeAsync = (
   const batcher = system.whereis(BatcherServer.name(shard.parts.instance, shard.index))
   const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }
-  token?.transfer(batcher)
+  // The token is the write's from now on, whoever dies: every write settles.
+  token?.transfer(undefined)
   work.then(
     (written) => {
       token?.leave()

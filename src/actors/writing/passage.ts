@@ -4,17 +4,23 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { type FrameUnits, frameLength, type UnitAnswer, unitBytesMax } from '../../storage/index.ts'
+import {
+  type FrameUnits,
+  frameLength,
+  namespaceOf,
+  rootNamespace,
+  type UnitAnswer,
+  unitBytesMax,
+} from '../../storage/index.ts'
 import { bytesCounted, commandsIn } from '../admission/allowance.ts'
 import type { Entry } from '../admission/gate.ts'
-import { markedKeys } from '../admission/marked-keys.ts'
-import type { MarkedKeys } from '../admission/order-marks.ts'
-import { valueBytesOf } from '../blobs/large-write.ts'
+import { type MarkedKeys, markedKeys } from '../admission/key-marks.ts'
+import { endPin, valueBytesOf } from '../blobs/large-write.ts'
 import type { Append } from '../queue/append-group.ts'
-import type { Applied } from '../queue/commit-follower.ts'
 import { outcomeOf, type Position, type Ticket } from '../queue/ticket.ts'
 import { sideChannelCandidate } from '../shard/blob-command.ts'
 import type { Shard } from '../shard/shard.ts'
+import type { BlobPin } from '../shard/shard-blobs.ts'
 import type { CheckedWrite } from './write-options.ts'
 
 /**
@@ -36,11 +42,14 @@ export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T
 export class Passage<T = unknown> implements Append, Entry {
   readonly system: System
   readonly shard: Shard
-  readonly units: FrameUnits
   readonly options: CheckedWrite
-  /** Some of its values become blobs: it has no frame yet. */
+  /** Some of its values become blobs: it has no frame until `become`. */
   readonly isLarge: boolean
-  readonly length: number
+  units: FrameUnits
+  length: number
+  /** Keeps its blobs until its outcome is known. */
+  pin: BlobPin | undefined = undefined
+  departsAt = 0
   readonly bytes: number
   readonly commands: number
   readonly endsAt: number
@@ -83,7 +92,14 @@ export class Passage<T = unknown> implements Append, Entry {
     return this.options.deadlineMs
   }
 
-  /** The keys that it changes. Asked only where something else is on its way, or has a window. */
+  /** The namespace of its first key; `_root` without one. */
+  get namespace(): string {
+    const { keys } = this
+    const first = keys === 'all' ? undefined : keys[0]
+    return first === undefined ? rootNamespace : namespaceOf(first)
+  }
+
+  /** The keys that it changes. Asked only where a key is marked, or a namespace has a window. */
   get keys(): MarkedKeys {
     return markedKeys(this.units)
   }
@@ -97,18 +113,17 @@ export class Passage<T = unknown> implements Append, Entry {
     this.refused(outcomeOf(this, error, position))
   }
 
-  /** The gate let it in never, or its way ended with an outcome. */
+  /** The gate refused it, or its way ended with an outcome. */
   refused(outcome: unknown): void {
     this.#leave()
+    if (this.pin) endPin(this.pin, outcome)
     this.#reject(outcome)
   }
 
-  /** Is answered as somebody else's append is, which carries its units. */
-  follow(ended: Promise<Applied>): void {
-    ended.then(
-      ({ position, answer }) => this.#answer(position, answer),
-      (failure: unknown) => this.failed(failure),
-    )
+  /** Its blobs are durable: it is a frame of these units from now on. @throws KeelsonError `TOO_LARGE` */
+  become(units: FrameUnits): void {
+    this.length = checkedLength(units, this.shard)
+    this.units = units
   }
 
   #leave(): void {
@@ -119,6 +134,7 @@ export class Passage<T = unknown> implements Append, Entry {
 
   #answer(position: Position, answers: readonly UnitAnswer[]): void {
     this.#leave()
+    this.pin?.release()
     try {
       this.#resolve(this.#shape(position, answers))
     } catch (error) {

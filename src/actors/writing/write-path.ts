@@ -1,29 +1,20 @@
 /**
- * The way of every write from its caller to the log: gate and admission first, then the log, so that a write that is
- * refused leaves nothing behind. Most go straight into the log's queue; those of a window go through the batcher. Writes to one
- * key take effect in the order of their issue, whichever way each takes (`order-marks.ts`).
+ * The one way of every write from its caller to the log: gate and admission first, so that a refused
+ * write leaves nothing behind; then the group that fills. A window only says how long that group may
+ * wait. Only a blob makes a write wait before it joins (`key-marks.ts`).
  */
 
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import {
-  type FrameUnits,
-  namespaceOf,
-  rootNamespace,
-  type UnitAnswer,
-} from '../../storage/index.ts'
-import type { MarkedKeys } from '../admission/order-marks.ts'
+import type { FrameUnits, UnitAnswer } from '../../storage/index.ts'
+import { inTurn } from '../admission/key-marks.ts'
 import { writeLarge } from '../blobs/large-write.ts'
-import { appendToLog } from '../log/log-append.ts'
+import { appendToLog, flushed } from '../log/log-append.ts'
 import type * as WalWriter from '../log/wal-writer.ts'
 import type { Position } from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import { Arrivals, type BatchedWrite } from '../queue/arrivals.ts'
-import { PendingAppend } from '../queue/pending-append.ts'
 import type { Shard } from '../shard/shard.ts'
-import * as BatcherServer from './batcher-server.ts'
-import { Detour, type Ways } from './detour.ts'
-import { checkedLength, Passage, type Shape, type Write } from './passage.ts'
+import { Passage, type Shape, type Write } from './passage.ts'
 
 // Waits until the projection shows a write: what `ack: 'projected'` adds to an acknowledged one.
 
@@ -142,97 +133,76 @@ const admitted = (passage: Passage): void => {
 
 const refused = (refusal: KeelsonError, passage: Passage): void => passage.refused(refusal)
 
-/** An admitted write goes on: straight into the log's queue, before this returns, when nothing stands before it and it has no window. */
+/** An admitted write goes on: into the group that fills, before this returns, unless a blob is on its way. */
 const forward = (passage: Passage): void => {
-  const { system, shard, isLarge } = passage
-  if (isLarge) {
-    passage.follow(blobsFirst(passage))
-    return
-  }
+  const { shard } = passage
+  if (passage.isLarge) blobsFirst(passage)
+  else if (shard.marks.isEmpty || shard.marks.isFree(passage.keys)) join(passage)
+  else behindMarks(passage)
+}
+
+/** Joins the group that fills, which leaves when the first of its windows is over. */
+const join = (passage: Passage): void => {
+  const { system, shard, endsAt, deadlineMs } = passage
   const windowMs = windowOf(passage)
-  if (windowMs === 0 && (shard.marks.isEmpty || shard.marks.isFree(passage.keys)))
-    appendToLog(system, shard, passage)
-  else detour(passage, windowMs)
-}
-
-/** Its large values become blobs, then it goes into the log's queue; no window holds it, it has waited for a disk already. */
-const blobsFirst = (passage: Passage): Promise<WalWriter.Applied> => {
-  const { system, shard, units, keys, endsAt, deadlineMs } = passage
-  return writeLarge({
-    system,
-    shard,
-    units,
-    keys,
-    endsAt,
-    deadlineMs,
-    append: (prepared) => append(passage, prepared, checkedLength(prepared, shard)),
-  })
-}
-
-/** Units into the log's queue: they are there when this returns. */
-const append = (
-  { system, shard, endsAt }: Passage,
-  units: FrameUnits,
-  length: number,
-): Promise<WalWriter.Applied> => {
-  const pending = new PendingAppend({ shard: shard.index, units, length, endsAt })
-  appendToLog(system, shard, pending)
-  return pending.ended
-}
-
-/**
- * Behind what stands before it, and through its slot when it has one. A write without a window whose keys stand in one slot joins
- * it there, and sends it; one that has to wait asks those before it to be gone soon.
- */
-const detour = (passage: Passage, windowMs: number): void => {
-  const { shard, keys } = passage
-  const slot = windowMs > 0 ? namespaceOfFirst(keys) : shard.marks.slotBefore(keys)
-  new Detour(passage, keys, slot, windowMs, ways).begin()
-}
-
-const ways: Ways = {
-  go: (detour) => {
-    const { system, shard } = detour.write
-    if (!isBatched(detour)) {
-      appendToLog(system, shard, detour.write)
-      detour.queued()
+  if (windowMs > 0) {
+    if (passage.whenFull === 'refuse' && shard.appends.isFullFor(passage)) {
+      passage.refused(full(shard))
       return
     }
-    // Nobody waits for a window while the gate lets nobody in: what is under way is to end.
-    if (shard.gate.isHeld) detour.windowMs = 0
-    arrivalsOf(system, shard).add(detour)
-  },
-  hurry: ({ slot, write: { system, shard } }) => {
-    if (slot !== undefined) BatcherServer.hurry(system.to(batcherName(shard)), slot)
-  },
+    const departsAt = endsAt - deadlineMs + windowMs
+    // A write that has waited for its window at the gate waits for no other.
+    if (departsAt > system.clock.monotonic()) passage.departsAt = departsAt
+  }
+  appendToLog(system, shard, passage)
 }
 
-/** Whether it has a slot, and somebody is there to take it. */
-const isBatched = (detour: Detour): detour is Detour & BatchedWrite =>
-  detour.slot !== undefined &&
-  detour.write.system.whereis(batcherName(detour.write.shard)) !== undefined
-
-/** Those on their way to the batcher, whom a write may join. When the batcher ends, they are told here. */
-const arrivalsOf = (system: System, shard: Shard): Arrivals => {
-  const { arrivals } = shard
-  if (arrivals && !arrivals.isTaken) return arrivals
-  const begun = new Arrivals(system.clock)
-  shard.arrivals = begun
-  const batcher = system.to(batcherName(shard))
-  BatcherServer.write(batcher, begun).catch((failure: unknown) => begun.fail(failure))
-  return begun
+/** Its large values become blobs first. No window holds it: it has waited for a disk already. */
+const blobsFirst = (passage: Passage): void => {
+  const { system, shard, units, keys, endsAt, deadlineMs } = passage
+  const pin = shard.blobs.pins.hold()
+  passage.pin = pin
+  const append = (prepared: FrameUnits): void => {
+    passage.become(prepared)
+    appendToLog(system, shard, passage)
+  }
+  writeLarge({ system, shard, units, keys, pin, endsAt, deadlineMs, append }).catch(
+    (failure: unknown) => passage.failed(failure),
+  )
 }
 
-const batcherName = ({ parts: { instance, index } }: Shard) => BatcherServer.name(instance, index)
+/** Waits until the blobs of its keys are on the disk. */
+const behindMarks = (passage: Passage): void => {
+  const { system, shard, keys, endsAt, deadlineMs } = passage
+  const terms = { marks: shard.marks, clock: system.clock, keys, endsAt, deadlineMs }
+  inTurn(terms, async () => join(passage)).catch((failure: unknown) => passage.failed(failure))
+}
 
+/** Nobody waits for a window if nobody keeps it, or while the gate lets nobody in: a group that waits is to end. */
 const windowOf = (passage: Passage): number => {
   const { shard, options } = passage
-  if (options.windowMs !== undefined) return options.windowMs
   const { windows } = shard.parts
-  return windows.isEmpty ? 0 : windows.of(namespaceOfFirst(passage.keys))
+  const windowMs = options.windowMs ?? (windows.isEmpty ? 0 : windows.of(passage.namespace))
+  return windowMs > 0 && shard.appends.keepsDepartures && !shard.gate.isHeld ? windowMs : 0
 }
 
-const namespaceOfFirst = (keys: MarkedKeys): string => {
-  const first = keys === 'all' ? undefined : keys[0]
-  return first === undefined ? rootNamespace : namespaceOf(first)
+const full = ({ index }: Shard): KeelsonError =>
+  new KeelsonError(
+    'BUSY',
+    'The next group of the log is full until the one before it is written.',
+    {
+      details: { shard: index },
+    },
+  )
+
+/**
+ * Resolves when every write that was called before is decided: applied, refused, or the shard went
+ * down. What waits for a window leaves at once. A stream counts from its end.
+ */
+export const settled = async (system: System, shard: Shard): Promise<void> => {
+  await shard.gate.passed()
+  await shard.marks.settled()
+  await flushed(system, shard)
+  // If the process that had a group has died, the log decides it: the next one reads it there.
+  await shard.settled()
 }

@@ -105,7 +105,9 @@ const partWords = (app: App): Record<string, unknown> => {
   // The part's name, and what can be done about windows.
   words.batcher = Object.assign((...parts: unknown[]) => nameWith('batcher', parts), {
     windows: () => app.batcher.windows(),
-    setWindow: (namespace: string, ms: number) => app.batcher.setWindow(namespace, ms),
+    setWindow: (namespace: string, ms: number) =>
+      app.batcher.setWindow(namespace, ms, { by: 'prompt' }),
+    changes: () => app.batcher.changes(),
     flush: () => app.batcher.flush(),
   })
   const names = app.system

@@ -9,12 +9,16 @@ const MiB = 1024 * 1024
 
 const put: readonly UnitAnswer[] = [{ kind: 'put' }]
 
-const groupOf = (...appends: TestAppend[]) => {
+const bounds = { commandsMax: 10_000, bytesMax: 4 * MiB }
+
+const boundedBy = (limits: typeof bounds, ...appends: TestAppend[]) => {
   const clock = virtualClock()
-  const group = new AppendGroup(Buffer.allocUnsafeSlow(16).fill(0xff), clock)
+  const group = new AppendGroup(Buffer.allocUnsafeSlow(16).fill(0xff), limits, clock)
   for (const append of appends) group.add(append)
   return { group, clock }
 }
+
+const groupOf = (...appends: TestAppend[]) => boundedBy(bounds, ...appends)
 
 const payloadsOf = ({ bytes, lengths }: ReturnType<AppendGroup['take']>): Uint8Array[] => {
   let at = 0
@@ -34,18 +38,46 @@ describe('a group of appends', () => {
 
     expect(payloadsOf(group.take())).toEqual(payloads(appends))
     expect(appends.map(({ state }) => state)).toEqual(['submitted', 'submitted', 'submitted'])
-    expect(group.takes(1)).toBe(false)
+    expect(group.takes(1, 1)).toBe(false)
   })
 
-  test('takes frames up to 4 MiB, and one that is larger alone', () => {
+  test('takes frames up to its bound in bytes, and one that is larger alone', () => {
     const { group } = groupOf()
-    expect(group.takes(9 * MiB)).toBe(true)
+    expect(group.takes(9 * MiB, 1)).toBe(true)
     group.add(new TestAppend('a', { bytes: 3 * MiB }))
-    expect(group.takes(MiB - 100)).toBe(true)
-    expect(group.takes(MiB)).toBe(false)
+    expect(group.takes(MiB - 100, 1)).toBe(true)
+    expect(group.takes(MiB, 1)).toBe(false)
 
     const { group: other } = groupOf(new TestAppend('a', { bytes: 9 * MiB }))
-    expect(other.takes(1)).toBe(false)
+    expect(other.takes(1, 1)).toBe(false)
+  })
+
+  test('takes commands up to its bound, and an append of more alone', () => {
+    const { group } = boundedBy({ ...bounds, commandsMax: 3 })
+    expect(group.takes(1, 9)).toBe(true)
+    group.add(new TestAppend('a'))
+    expect([group.takes(1, 2), group.takes(1, 3)]).toEqual([true, false])
+  })
+
+  test('leaves at the earliest departure of its appends, and at once for one that may not wait', () => {
+    const { group } = groupOf()
+    const sooner = [500, 800, 300, 0, 100].map((departsAt) =>
+      group.add(new TestAppend('a', { departsAt })),
+    )
+
+    expect(sooner).toEqual([true, false, true, true, false])
+    expect([group.departsAt, group.isDue]).toEqual([0, true])
+  })
+
+  test('leaves at once when it is full, and when it is told to', () => {
+    const { group } = boundedBy({ ...bounds, commandsMax: 2 })
+    const waits = () => new TestAppend('a', { departsAt: 500 })
+    expect([group.add(waits()), group.isDue]).toEqual([true, false])
+    expect([group.add(waits()), group.isDue]).toEqual([true, true])
+
+    const { group: other } = groupOf(waits())
+    other.depart()
+    expect([other.isDue, other.add(waits())]).toEqual([true, false])
   })
 
   test('tells each append once where it stands and what it answered', () => {

@@ -5,8 +5,10 @@ import { virtualClock } from '../../../src/clock.ts'
 import type { From } from '../../../src/runtime/index.ts'
 import { TestAppend } from '../../support/test-append.ts'
 
+const bounds = { commandsMax: 10_000, bytesMax: 4 * 1024 * 1024 }
+
 const groupOf = (...appends: TestAppend[]) => {
-  const group = new AppendGroup(Buffer.allocUnsafeSlow(64), virtualClock())
+  const group = new AppendGroup(Buffer.allocUnsafeSlow(64), bounds, virtualClock())
   for (const append of appends) group.add(append)
   return group
 }
@@ -39,6 +41,17 @@ describe('a queue of groups', () => {
     expect([first.call.answers, second.call.answers]).toEqual([0, 0])
   })
 
+  test('keeps a group that is not due, and those behind it', () => {
+    const queue = new AppendQueue()
+    const group = groupOf(new TestAppend('a', { departsAt: 500 }))
+    queue.push({ group, from: callOf().from })
+    queue.push({ group: groupOf(putOf('b')), from: callOf().from })
+    expect([queue.isDue, queue.take(), queue.isEmpty]).toEqual([false, undefined, false])
+
+    group.depart()
+    expect([queue.isDue, queue.take()?.group]).toEqual([true, group])
+  })
+
   test('passes over a group of which nothing is left, answers its call and lets nobody join it', () => {
     const queue = new AppendQueue()
     const { call, from } = callOf()
@@ -47,7 +60,7 @@ describe('a queue of groups', () => {
 
     expect(queue.take()).toBeUndefined()
     expect(call.answers).toBe(1)
-    expect(group.takes(1)).toBe(false)
+    expect(group.takes(1, 1)).toBe(false)
   })
 
   test('lets go of groups of which nothing is left when another comes, so that a disk that hangs piles none up', () => {

@@ -14,12 +14,12 @@ const codeOf = (work: () => unknown): unknown => {
 describe('windows of namespaces', () => {
   test('are none where none was given, and are given and taken away', () => {
     const windows = new WriteWindows(new Map([['s', 5]]))
-    windows.set('a', 10_000)
-    windows.set('_root', 1)
+    windows.set('a', 10_000, 'me', 0)
+    windows.set('_root', 1, 'me', 0)
     expect(windows.all()).toEqual({ _root: 1, a: 10_000, s: 5 })
     expect([windows.of('s'), windows.of('t')]).toEqual([5, 0])
 
-    for (const namespace of ['s', 'a', '_root', 'never']) windows.set(namespace, 0)
+    for (const namespace of ['s', 'a', '_root', 'never']) windows.set(namespace, 0, 'me', 0)
     expect([windows.isEmpty, windows.all()]).toEqual([true, {}])
   })
 
@@ -37,16 +37,32 @@ describe('windows of namespaces', () => {
   ])('of %j with %j ms are refused, and nothing changes', (namespace, ms) => {
     const windows = new WriteWindows(new Map())
 
-    expect(codeOf(() => windows.set(namespace as string, ms as number))).toBe('INVALID_ARGUMENT')
+    expect(codeOf(() => windows.set(namespace as string, ms as number, 'me', 0))).toBe(
+      'INVALID_ARGUMENT',
+    )
     expect(windows.isEmpty).toBe(true)
+  })
+
+  test('know who changed which of them and when, and keep the last hundred changes', () => {
+    const windows = new WriteWindows(new Map([['s', 5]]))
+    expect(windows.changes).toEqual([])
+    windows.set('s', 7, 'app', 1_000)
+    windows.set('s', 0, 'prompt', 2_000)
+    expect(windows.changes).toEqual([
+      { namespace: 's', ms: 7, by: 'app', at: 1_000 },
+      { namespace: 's', ms: 0, by: 'prompt', at: 2_000 },
+    ])
+
+    for (let at = 0; at < 200; at++) windows.set('t', 1 + at, 'app', at)
+    expect([windows.changes.length, windows.changes[0]?.at]).toEqual([100, 100])
   })
 
   test('are bounded in number; those that are there can still be changed', () => {
     const windows = new WriteWindows(new Map())
-    for (let at = 0; at < windowsMax; at++) windows.set(`n${at}`, 1)
+    for (let at = 0; at < windowsMax; at++) windows.set(`n${at}`, 1, 'me', 0)
 
-    expect(codeOf(() => windows.set('one more', 1))).toBe('INVALID_ARGUMENT')
-    windows.set('n0', 7)
+    expect(codeOf(() => windows.set('one more', 1, 'me', 0))).toBe('INVALID_ARGUMENT')
+    windows.set('n0', 7, 'me', 0)
     expect(windows.of('n0')).toBe(7)
   })
 })
