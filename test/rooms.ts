@@ -34,7 +34,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     process: ['queues', 'words', 'names'],
     server: ['queues', 'words', 'names', 'process'],
     supervision: ['words', 'names', 'process', 'server'],
-    'state-machine': ['words', 'process', 'server', 'supervision'],
+    'state-machine': ['words', 'process', 'server'],
     task: ['queues', 'words', 'process', 'server', 'supervision'],
   },
   actors: {

@@ -2,7 +2,7 @@
 import type { Unit } from '../../src/storage/commands/command.ts'
 import type { RowChange } from '../../src/storage/ports/projection-store.ts'
 import type { Rows } from '../../src/storage/rows/rows.ts'
-import { applyUnit } from '../../src/storage/rows/state-machine.ts'
+import { applyUnit } from '../../src/storage/rows/unit-application.ts'
 
 /** The changes of a unit in a frame stamped `time`, in the order in which they were made, and its answer. */
 export const appliedUnit = (unit: Unit, rows: Rows, time: number) => {

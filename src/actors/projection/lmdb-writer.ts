@@ -39,7 +39,7 @@ import {
   ProjectionHealth,
   type WriterDescription,
 } from './projection-description.ts'
-import { type NextStep, ProjectionFeed } from './projection-feed.ts'
+import { type FlushStep, ProjectionFeed } from './projection-feed.ts'
 import { answering, ProjectionWaiters, unheard, type Waiter } from './projection-waiters.ts'
 
 export type { WriterDescription } from './projection-description.ts'
@@ -335,7 +335,7 @@ const stepLater = (state: State, context: Context): void => {
   context.system.clock.soon(() => context.send(context.self, 'step'))
 }
 
-const nextStep = (state: State, { projection }: Applier.Following, context: Context): NextStep => {
+const nextStep = (state: State, { projection }: Applier.Following, context: Context): FlushStep => {
   const urgent = state.waiters.areThere
   try {
     state.rows ??= new ProjectionRows(projection, state.shard.blobs.reader)

@@ -1,6 +1,6 @@
 /**
  * What one transaction of the projection takes: frames in order, cut at frame borders, up to a number of rows and of bytes.
- * They are taken a slice at a time, so that a large batch holds up nobody. Pure: the same state machine that answered the
+ * They are taken a slice at a time, so that a large batch holds up nobody. Pure: units are applied by the code that answered the
  * callers, on the projection's own rows.
  */
 import {

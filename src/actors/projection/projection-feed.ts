@@ -44,7 +44,7 @@ export const retryDelayMs = (attempt: number, random: () => number): number => {
 }
 
 /** What is to be done next. `due`: nothing before so many ms have passed. `gather`: this again, in a turn of its own. */
-export type NextStep =
+export type FlushStep =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'due'; readonly inMs: number }
   | { readonly kind: 'sync' }
@@ -128,7 +128,7 @@ export class ProjectionFeed {
   }
 
   /** The next step; `urgent` when somebody waits, so that the schedule does not count. */
-  next(now: number, urgent: boolean, rows: Rows): NextStep {
+  next(now: number, urgent: boolean, rows: Rows): FlushStep {
     if (this.lag === 0) return { kind: 'nothing' }
     const inMs = urgent || this.#tail || this.#gathered ? 0 : this.#dueIn(now)
     if (inMs > 0) return { kind: 'due', inMs }

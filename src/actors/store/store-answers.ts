@@ -73,7 +73,7 @@ export const valueIn = (answer: CommandAnswer): StoredValue | undefined => {
 }
 
 /**
- * The answer of `command` for its caller. `value` is the decoded result of `valueIn`. The state machine
+ * The answer of `command` for its caller. `value` is the decoded result of `valueIn`. Applying a unit
  * guarantees that an answer fits its command; tests verify it.
  */
 export const answerTo = (

@@ -23,7 +23,7 @@ export type IngestCommand = {
 }
 
 /** Everything that `keelson` can be asked for. */
-export type Command =
+export type ParsedCommand =
   | StartCommand
   | IngestCommand
   | WalCommand
@@ -56,7 +56,7 @@ of wal: 3 a torn tail that opening would cut, 4 damage.`
  * Reads the words behind `keelson`.
  * @throws KeelsonError `INVALID_ARGUMENT` with what is wrong about them
  */
-export const parseCommandLine = (words: readonly string[]): Command => {
+export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   const [first, ...rest] = words
   if (first === 'wal') return parseWalCommand(rest)
   if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))

@@ -1,7 +1,7 @@
 /** Runs one command line and answers its exit status. A failure is printed on standard error with its code. */
 import { type Environment, packageVersion, printLine } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
-import { type Command, parseCommandLine, usage } from './command-line.ts'
+import { type ParsedCommand, parseCommandLine, usage } from './command-line.ts'
 
 /** Exit statuses: in order, a failure, a wrong command line. A signal has its own, and so has what `wal` finds. */
 export const statuses = { order: 0, failure: 1, usage: 2 } as const
@@ -23,7 +23,7 @@ export const runCommandLine = async (
 const statusOf = async (words: readonly string[], environment: Environment): Promise<number> => {
   const debug = environment.variables.KEELSON_DEBUG
   let verbose = debug !== undefined && debug !== '' && debug !== '0'
-  let command: Command
+  let command: ParsedCommand
   try {
     command = parseCommandLine(words)
   } catch (error) {
@@ -41,7 +41,7 @@ const statusOf = async (words: readonly string[], environment: Environment): Pro
 
 /** Each command loads its own code, so that `--help` and `wal verify` do not load the prompt. */
 const run = async (
-  command: Command,
+  command: ParsedCommand,
   environment: Environment,
   verbose: boolean,
 ): Promise<number> => {

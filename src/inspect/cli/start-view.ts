@@ -2,7 +2,7 @@
 import type { WalWriter } from '../../actors/index.ts'
 import type { StartProgress } from '../../supervisors/index.ts'
 import type { ShardFacts } from '../prompt/shard-survey.ts'
-import { type Durability, durabilityWarning, recoveryText } from '../prompt/shard-view.ts'
+import { type DurabilitySettings, durabilityWarning, recoveryText } from '../prompt/shard-view.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
 
@@ -19,7 +19,7 @@ export type Started = {
   readonly dir: string
   /** The configuration file, if there is one. */
   readonly file: string | undefined
-  readonly durability: Durability
+  readonly durability: DurabilitySettings
   readonly logs: readonly ShardFacts<WalWriter.WriterDescription>[]
 }
 

@@ -6,7 +6,7 @@ import { type Column, factList, textTable } from '../text/text-table.ts'
 import type { ShardFacts } from './shard-survey.ts'
 
 /** How far acknowledgements can be trusted, of the options of the log: nothing to say when each follows its own fsync. */
-export type Durability = {
+export type DurabilitySettings = {
   readonly enableFsync: boolean
   readonly syncInterval: number | undefined
 }
@@ -15,7 +15,7 @@ export type Durability = {
 export const durabilityWarning = ({
   enableFsync,
   syncInterval,
-}: Durability): string | undefined => {
+}: DurabilitySettings): string | undefined => {
   if (!enableFsync)
     return 'NOT DURABLE: wal.enableFsync is false. What is acknowledged may be lost when the machine stops.'
   if (syncInterval === undefined) return undefined
@@ -25,7 +25,7 @@ export const durabilityWarning = ({
 /** Every shard's log. */
 export const logView = (
   logs: readonly ShardFacts<WalWriter.WriterDescription>[],
-  durability: Durability,
+  durability: DurabilitySettings,
   paint: Paint = plainPaint,
 ): string => {
   const warning = durabilityWarning(durability)

@@ -3,11 +3,12 @@
  * behaviour's business. Signals work at once, whatever the process is doing; everything else waits in the mailbox.
  */
 import type { Clock } from '../../clock.ts'
+import { invalidArgument } from '../../errors.ts'
 import type { Names } from '../names/names.ts'
 import { Ring } from '../queues/ring.ts'
 import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
-import { Address } from '../words/address.ts'
+import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
 import { describeReason, type ExitReason, isOrderly } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
@@ -300,4 +301,12 @@ export class Process implements Runnable, Listed<Process> {
     this.starter = undefined
     this.parent = this
   }
+}
+
+/** The process that `context` belongs to. @throws KeelsonError `INVALID_ARGUMENT` when it is not a context */
+export const processOf = (context: { readonly self: Ref }): Process => {
+  if (!isRef(context?.self)) throw invalidArgument('context', 'the context of a process', context)
+  const { process } = addressOf(context.self) as Address<Process>
+  if (process === undefined) throw new Error('a context is that of a process')
+  return process
 }

@@ -15,7 +15,7 @@ import type { TraceEvent } from '../words/telemetry.ts'
 // `resume`. One resume undoes any number of suspends.
 
 /** The suspension of one server. */
-export class Suspension {
+export class SuspendedServer {
   readonly #process: Process
   readonly #aside = new Ring<Message>()
   #isOn = false
@@ -70,13 +70,13 @@ export interface ServerStatus {
 /** The part of a server that answers `sys`; made with the first request. */
 export class SystemRequests {
   readonly #process: Process
-  readonly #suspension: Suspension
+  readonly #suspension: SuspendedServer
   #counts: { startedAt: number; in: number; out: number } | undefined = undefined
   #trace: ((event: TraceEvent) => void) | undefined = undefined
 
   constructor(process: Process) {
     this.#process = process
-    this.#suspension = new Suspension(process)
+    this.#suspension = new SuspendedServer(process)
   }
 
   get isSuspended(): boolean {

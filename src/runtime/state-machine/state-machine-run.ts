@@ -10,8 +10,8 @@ import type {
   EventObject,
 } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
+import { processOf } from '../process/process.ts'
 import type { Context } from '../server/gen-server.ts'
-import { processOf } from '../supervision/supervised-children.ts'
 import { isThenable } from '../words/outside-code.ts'
 import { announce, type TraceEvent } from '../words/telemetry.ts'
 import { MachineActor } from './state-machine-actor.ts'

@@ -5,9 +5,9 @@
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
 import type { Process } from '../process/process.ts'
+import { processOf } from '../process/process.ts'
 import type { CallContext, Context, From, GenServer } from '../server/gen-server.ts'
 import { type NoReply, noReply, type Ok, ok, type Stop, stop } from '../server/next-step.ts'
-import { processOf } from '../supervision/supervised-children.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 import { isThenable } from '../words/outside-code.ts'
 import {

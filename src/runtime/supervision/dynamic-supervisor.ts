@@ -6,6 +6,7 @@
 import type { Via } from '../names/via.ts'
 import { call, cast } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
+import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { Context, GenServer, Result, System } from '../server/gen-server.ts'
 import { noReply, reply, stop } from '../server/next-step.ts'
@@ -30,7 +31,6 @@ import {
   endChild,
   infoOf,
   newChild,
-  processOf,
   restartFailed,
   startChildProcess,
   tellGaveUp,

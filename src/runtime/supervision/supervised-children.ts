@@ -2,8 +2,7 @@
  * The children of one supervisor, newest first, and what is done to them: started, ended, replaced. A child that ended
  * keeps its place until it is deleted; a temporary one is forgotten.
  */
-import { KeelsonError } from '../../errors.ts'
-import type { Process } from '../process/process.ts'
+import { type Process, processOf } from '../process/process.ts'
 import { hasExit, type Shutdown, shutDown, shutdownMsDefault } from '../process/shutdown.ts'
 import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
@@ -226,14 +225,6 @@ export const tellRestarted = (supervisor: Process, child: Child, reason: ExitRea
   if (process === undefined) return
   const facts = { supervisor: supervisor.pid, id: spec.id, reason, restarts }
   announce(supervisor.kernel, 'process.restarted', () => ({ ...process.facts(), ...facts }))
-}
-
-/** The process that a context is of. Throws `INVALID_ARGUMENT` for what is no context. */
-export const processOf = (context: { readonly self: Ref }): Process => {
-  if (!isRef(context?.self)) throw new KeelsonError('INVALID_ARGUMENT', 'expected a context')
-  const { process } = addressOf(context.self) as Address<Process>
-  if (process === undefined) throw new Error('a context is that of a process')
-  return process
 }
 
 // What a supervisor tells about its children.

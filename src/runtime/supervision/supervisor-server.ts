@@ -5,6 +5,7 @@
  */
 
 import { cast } from '../process/messaging.ts'
+import { processOf } from '../process/process.ts'
 import type { Context, GenServer } from '../server/gen-server.ts'
 import {
   type NoReply,
@@ -35,7 +36,6 @@ import {
   endChildren,
   infoOf,
   newChild,
-  processOf,
   refOfChild,
   restartFailed,
   startChildProcess,

@@ -5,6 +5,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { call, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
+import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import { Wait } from '../process/wait.ts'
 import type { Context, System, Target } from '../server/gen-server.ts'
@@ -19,7 +20,7 @@ import {
   terminateDynamicChild,
 } from '../supervision/dynamic-supervisor.ts'
 import type { Restart } from '../supervision/restart-policy.ts'
-import { type ChildInfo, processOf } from '../supervision/supervised-children.ts'
+import type { ChildInfo } from '../supervision/supervised-children.ts'
 import type { Ref } from '../words/address.ts'
 import {
   type OwnedTask,

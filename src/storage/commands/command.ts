@@ -1,6 +1,6 @@
 /**
  * Commands and units: what a write can be, as data. `command-encoding.ts` and `command-decoding.ts` have their bytes,
- * `state-machine.ts` says what they do, `command-answer.ts` what they answer.
+ * `unit-application.ts` says what they do, `command-answer.ts` what they answer.
  */
 import type { StoredValue } from '../ports/projection-store.ts'
 

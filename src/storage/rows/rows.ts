@@ -1,5 +1,5 @@
 /**
- * What the state machine reads, and what it changes: rows in layers. A unit's own changes lie over the rows before it, the
+ * The rows that a unit reads and changes, in layers. A unit's own changes lie over the rows before it, the
  * frames of one transaction over the projection, the overlay over the projection; each layer is `Rows` to the one above.
  */
 import { KeelsonError } from '../../errors.ts'

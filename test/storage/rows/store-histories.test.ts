@@ -21,7 +21,7 @@ import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store
 import type { ProjectionStore, Row } from '../../../src/storage/ports/projection-store.ts'
 import { fieldCount } from '../../../src/storage/rows/field-commands.ts'
 import { ProjectionRows } from '../../../src/storage/rows/rows.ts'
-import { applyUnit } from '../../../src/storage/rows/state-machine.ts'
+import { applyUnit } from '../../../src/storage/rows/unit-application.ts'
 import { compoundOf } from '../../../src/storage/values/row-key.ts'
 import { memoryProjections } from '../../../src/testing/simulated/memory-projection-store.ts'
 import { appliedUnit } from '../../support/applied-unit.ts'
