@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { errorCodes } from '../src/errors.ts'
+import { rooms } from './rooms.ts'
 import { cellsOf } from './support/evidence-table.ts'
 
 const inFolder = (dir: string): string[] =>
@@ -70,11 +71,13 @@ describe.each(pages)('%s', (path) => {
   test('names files of the project that exist', () => {
     // A note in a laboratory book, or a change, may name a file of its day.
     if (path === 'bench/NOTES.md' || path === 'CHANGELOG.md') return
+    const text = readFileSync(path, 'utf8')
     const named = [
-      ...readFileSync(path, 'utf8').matchAll(
-        /(?<![\w/.-])((?:src|test|docs|bench|examples)\/[\w./-]*[\w/])/g,
-      ),
+      ...text.matchAll(/(?<![\w/.-])((?:src|test|docs|bench|examples)\/[\w./-]*[\w/])/g),
     ].map(([, file = '']) => file)
+    // ARCHITECTURE.md names rooms and files below `src`.
+    for (const [, file = ''] of text.matchAll(/`((?:runtime|storage|actors|supervisors)\/[^`]+)`/g))
+      named.push(`src/${file}`)
     expect([...new Set(named)].filter((file) => !existsSync(file))).toEqual([])
   })
 })
@@ -90,4 +93,23 @@ test('docs/errors.md names every code once, and no other', () => {
     return code ? [code] : []
   })
   expect(named.sort()).toEqual([...errorCodes].sort())
+})
+
+test.each(Object.entries(rooms))(
+  'src/%s/index.ts names its rooms in their order',
+  (layer, table) => {
+    const header = readFileSync(`src/${layer}/index.ts`, 'utf8').split('*/')[0] ?? ''
+    const named = [...header.matchAll(/^ \* - ([a-z-]+):/gm)].map(([, room]) => room)
+    expect(named).toEqual(Object.keys(table))
+  },
+)
+
+test('ARCHITECTURE.md names every room', () => {
+  const text = linesOf('ARCHITECTURE.md').join('\n')
+  const missing = Object.entries(rooms).flatMap(([layer, table]) =>
+    Object.keys(table)
+      .map((room) => `${layer}/${room}`)
+      .filter((room) => !text.includes(`\`${room}\``)),
+  )
+  expect(missing).toEqual([])
 })

@@ -1,5 +1,20 @@
-/** What other folders may use of the durable actors. */
-
+/**
+ * The durable actors: where runtime and storage meet. It imports those two layers. Its rooms, each
+ * importing only rooms above it:
+ *
+ * - queue: writes on their way into a group of the log, and the group's tickets
+ * - admission: the gate of a shard, the allowance over all shards, marks of keys
+ * - overlay: committed changes that the projection does not show yet, and the read view
+ * - shard: the `Shard` value, which survives its actors; names, settings, checks
+ * - log: `wal_writer`, the one writer of a shard's log
+ * - projection: `applier` and `lmdb_writer`, and the outbox between them
+ * - blobs: `blob_store`, large writes, the sweep
+ * - writing: the way of every write, `batcher` with its windows, `expirer`
+ * - control: `control` over every shard, pauses of writes, the handles of `app`
+ * - store: `app.store`: commands, batches, ranges, streams, answers
+ *
+ * Start reading at `log/wal-writer.ts`, `projection/applier.ts` and `shard/shard.ts`.
+ */
 export { Admission, Allowance } from './admission/allowance.ts'
 export * as BlobStore from './blobs/blob-store.ts'
 export { BatcherHandle } from './control/batcher-handle.ts'

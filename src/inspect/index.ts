@@ -1,4 +1,16 @@
-/** What of inspection is public: ingestion as a function, the shape of a configuration file, and the tree as data and text. */
+/**
+ * Inspection: the command line, the prompt and ingestion. It imports supervisors and all layers
+ * below. Its rooms, each importing only rooms above it:
+ *
+ * - text: tables, colours, quantities and errors as text
+ * - command: what every command needs: words, streams, signals, progress
+ * - ingest: `keelson ingest`, and the function behind it
+ * - prompt: the prompt and its views of processes, logs and projections
+ * - wal: `keelson wal verify`, `dump` and `salvage`
+ * - cli: the `keelson` command, its configuration file, `keelson start`
+ *
+ * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.
+ */
 export type { KeelsonConfig } from './cli/configuration-file.ts'
 export {
   type IngestFailure,

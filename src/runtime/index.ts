@@ -1,5 +1,21 @@
-/** The runtime: processes, messages, links, monitors, timers, names and supervision, with the semantics of OTP. */
-
+/**
+ * The runtime: OTP for Node. Processes, messages, links, monitors, timers, names and supervision.
+ * It knows no storage, and imports only `errors.ts` and `clock.ts`. Its rooms, each importing only
+ * rooms above it:
+ *
+ * - queues: the mailbox ring, the run queue with its quantum, the heap of timers
+ * - words: the vocabulary: refs and names, messages, exit reasons, monitors, timers, telemetry
+ * - names: local names, `via` names, and the tables of registries
+ * - process: the process itself, its calls under way, its links and monitors, messaging
+ * - server: GenServer, its context and loop, `sys`, and the System that owns all processes
+ * - supervision: Supervisor, DynamicSupervisor, Registry, restart policy, child specifications
+ * - state-machine: XState machines as processes; an entry of its own, so that XState loads only for
+ *   its users
+ * - task: tasks, their streams and supervisors
+ *
+ * Start reading at `server/gen-server.ts`, then `process/process.ts` and
+ * `supervision/supervisor-server.ts`.
+ */
 export { isVia, type Via } from './names/via.ts'
 export { type CallOptions, call, cast, madeThrough, send } from './process/messaging.ts'
 export type { ProcessInfo } from './process/process-info.ts'

@@ -1,4 +1,26 @@
-/** What other folders may use of storage: files and formats, the ports and their implementations. */
+/**
+ * Storage: files and formats. It knows no actor, and imports only `errors.ts` and `clock.ts`. Bytes
+ * on disk are in FORMAT.md. Its rooms, each importing only rooms above it:
+ *
+ * - bytes: checksums, UTF-8, integers, page-aligned memory
+ * - ports: what storage needs of a disk, a log's host and a projection store
+ * - groups: group commit: the group that fills, its queue, deadlines and outcomes
+ * - disk: the real file system behind the port, locks, the data folder
+ * - frames: frames, groups of frames and segment headers as bytes
+ * - segments: segment files, their chain, the MANIFEST, appending
+ * - values: keys, values, ropes and blob references as bytes
+ * - blobs: large values in segments of their own: writing, reading, giving space back
+ * - commands: commands, units and their encoding
+ * - lmdb: projections in LMDB, and the examination of its file
+ * - recovery: opening a log: inspection, plan, opening
+ * - log: one life of a log: writer, reader, spares, retention
+ * - rescue: verify, dump and salvage of damaged logs
+ * - rows: the row machine: what a unit does to rows
+ * - threads: log, blobs and projection commits on threads of their own
+ * - wal: `keelson/wal`, the log as a library; an entry of its own
+ *
+ * Start reading at FORMAT.md, then `recovery/log-opening.ts` and `log/log-writer.ts`.
+ */
 export { BlobExtents, type Extent, gapsBetween } from './blobs/blob-extents.ts'
 export type { BlobSegment } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'

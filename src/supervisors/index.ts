@@ -1,4 +1,15 @@
-/** What other folders may use of the supervisors: starting an instance, and the user's tree. */
+/**
+ * The supervisors: who starts whom. They assemble an instance from options and ports. They import
+ * actors, runtime and storage. The layer has no rooms; its files:
+ *
+ * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB
+ * - instance, instance-tree: what an instance is made of, and its supervision tree
+ * - folder-claim: the locks, the facts and the creation of a data folder
+ * - app: the handle of a running instance and its end
+ * - app-tree, child-tree, module-loader, config-error: the user's tree as data, checked and loaded
+ *
+ * Start reading at `instance-tree.ts`, then `instance.ts`.
+ */
 export { App, type Health, type ShardHealth } from './app.ts'
 export {
   type AppModule,

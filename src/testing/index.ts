@@ -1,6 +1,11 @@
 /**
- * `keelson/testing`: what tests of actors need. Time that stands still until a test moves it, an order that a seed fixes, a
- * process that shows what it was sent, and a log that is kept. It works with any test runner.
+ * `keelson/testing`: what tests of actors need, with any test runner. It imports supervisors and
+ * the layers below; the product never loads it. Its rooms do not import each other:
+ *
+ * - kit: a System on virtual time, probes, kept logs, tests in many orders
+ * - simulated: the disk with its faults, hosts without threads, projections in memory
+ *
+ * Start reading at `kit/test-system.ts`, then `simulated/simulated-disk.ts`.
  */
 export { seededRandom, type VirtualClock, virtualClock } from '../clock.ts'
 export { type CapturedLog, capturedLog, type LogLine, silentLogger } from './kit/captured-log.ts'
