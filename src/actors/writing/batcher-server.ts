@@ -121,7 +121,6 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     stop: (state, _, context) => {
       state.stopping.push(context.from)
-      state.shard.appends.listen(undefined)
       context.pipe(flushed(context.system, state.shard), 'stopped')
       return noReply(state)
     },
@@ -176,8 +175,8 @@ export const flush = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> 
   call(batcher, 'flush', undefined, { timeoutMs })
 
 /**
- * `flush`, and ends the batcher; its supervisor starts another. Writes that come meanwhile wait for no
- * window. @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
+ * `flush`, and ends the batcher; its supervisor starts another. Writes that come meanwhile leave at its
+ * end at the latest. @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
  */
 export const stop = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> =>
   call(batcher, 'stop', undefined, { timeoutMs })

@@ -144,7 +144,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['control', 'projections: control.flushAll(), suspend(shard), resume(shard), reopen(shard) …'],
   [
     'batcher',
-    'windows: batcher.windows(), setWindow(namespace, ms), flush(); the process: batcher(0)',
+    'windows: batcher.windows(), setWindow(namespace, ms), changes(), flush(); the process: batcher(0)',
   ],
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],

@@ -30,6 +30,7 @@ const storeMethods = [
   ['deleteField(key, field)', 'removes one; with the last one the key goes'],
   ['expire(key, ttlMs), persist(key)', 'gives the value an end, or takes it away'],
   ['clear({ namespace })', 'removes every key, or those of a namespace'],
+  ['settled()', 'resolves when every write that was called before is decided'],
 ] as const
 
 const controlMethods = [

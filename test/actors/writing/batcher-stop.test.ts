@@ -24,7 +24,7 @@ describe('stop', () => {
     await during(store.put('s:d', 1, { windowMs: 5 }))
   })
 
-  test('lets no write wait for a window meanwhile', async () => {
+  test('keeps no write that comes meanwhile longer than itself', async () => {
     const world = await batched({ syncMs: 20 })
     const { store, system } = world.app
     const sent = store.put('s:a', 1)

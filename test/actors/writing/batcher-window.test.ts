@@ -29,11 +29,12 @@ describe('a window', () => {
   test('costs writes without one nothing: they wait for none, and take those that wait along', async () => {
     const world = await batched({ syncMs: 3, batcher: { windows: { s: 1_000 } } })
     const waiting = world.app.store.put('s:a', 1)
+    await world.clock.advance(10)
 
     expect(await msOf(world, world.app.store.put('t:a', 1))).toBe(3)
     expect(await msOf(world, world.app.store.put('s:b', 1, { windowMs: 0 }))).toBe(3)
     expect(await msOf(world, waiting)).toBe(0)
-    expect(world.flushed).toMatchObject([{ namespace: 's', writes: 2, queuedMs: 0 }])
+    expect(world.flushed).toMatchObject([{ namespace: 's', writes: 2, queuedMs: 10 }])
   })
 
   test('of one namespace does not hold up that of another', async () => {

@@ -28,6 +28,7 @@ describe('writes that wait for a window', () => {
     const world = await batched()
     const { store } = world.app
     const patient = store.put('s:a', 'first', { windowMs: 5_000 })
+    await world.clock.advance(10)
 
     expect(await msOf(world, store.put('s:a', 'second'))).toBe(1)
 
