@@ -25,6 +25,7 @@ export {
   type ResumeOptions,
   type SuspendOptions,
 } from './control/control-handle.ts'
+export { WalHandle } from './control/wal-handle.ts'
 export {
   type PauseTerms,
   pauseWrites,
@@ -37,6 +38,8 @@ export * as LmdbWriter from './projection/lmdb-writer.ts'
 export { levelOf, type Settings } from './shard/settings.ts'
 export { Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
 export { defaultInstance, instanceName, shardName } from './shard/shard-name.ts'
+export type { Outcome, Outcomes } from './shard/shard-outcomes.ts'
+export { shardAt } from './shard/shard-outcomes.ts'
 export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
 export {
   isWindow,
@@ -70,6 +73,7 @@ export type { RangePage, StoreEntry } from './store/store-reader.ts'
 export type { ByteSource } from './store/stream-source.ts'
 export { Compound } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
+export type { AsyncOutcome, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
 export * as Expirer from './writing/expirer.ts'
 export type {
@@ -88,3 +92,4 @@ export type {
   UnlockOptions,
   WriteOptions,
 } from './writing/write-options.ts'
+export type { Submitted } from './writing/write-path.ts'

@@ -44,7 +44,7 @@ export {
   replaceState,
   resume,
   statistics,
-  stopProcess,
+  stop as stopProcess,
   suspend,
   trace,
 } from './server/sys.ts'

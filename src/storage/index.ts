@@ -63,6 +63,7 @@ export {
 } from './commands/command-encoding.ts'
 export {
   commandsOf,
+  namedKeys,
   refsOf,
   refsOfUnit,
   valuesOf,

@@ -10,6 +10,8 @@ import {
   type Shard,
   type ShardPhase,
   type Store,
+  shardAt,
+  WalHandle,
 } from '../actors/index.ts'
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../errors.ts'
 import {
@@ -71,7 +73,7 @@ export class App {
   readonly batcher: BatcherHandle
   /** The instance's Registry, of unique keys, for processes of the user's tree that come and go. */
   readonly registry: Registry.Handle
-  /** Lasting parts of the shards, for whoever looks into the instance. */
+  /** @internal Lasting parts of the shards, for the prompt and the tests. */
   readonly shards: readonly Shard[]
   /** Resolves when the instance has ended: `'normal'` after `close()`, else with the reason of its root. Never rejects. */
   readonly closed: Promise<ExitReason>
@@ -98,6 +100,11 @@ export class App {
         )
       })
     })
+  }
+
+  /** The log of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
+  wal(shard: number): WalHandle {
+    return new WalHandle(this.system, shardAt(this.shards, shard))
   }
 
   /** How the instance is, now. */

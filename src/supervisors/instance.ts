@@ -65,6 +65,7 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
   })
   const { admission, batcher } = checked.settings
   const shared: Shared = {
+    shardCount: claim.shards,
     allowance: new Allowance(admission.bytes, admission.commands),
     windows: new WriteWindows(batcher.windows),
     watch: (process, onDown) => system.monitor(process, onDown),
@@ -99,7 +100,7 @@ const loadedTree = (tree: AppTree): Promise<AppTree> =>
   )
 
 /** What the shards of an instance have in common. */
-type Shared = Pick<Shard['parts'], 'allowance' | 'windows' | 'watch'>
+type Shared = Pick<Shard['parts'], 'shardCount' | 'allowance' | 'windows' | 'watch'>
 
 const shardOf = (
   index: number,

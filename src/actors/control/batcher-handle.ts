@@ -1,9 +1,13 @@
 /** `app.batcher`: the windows of an instance, looked at and changed while it runs. */
 import { invalidArgument } from '../../errors.ts'
-import type { System } from '../../runtime/index.ts'
+import type { From, System } from '../../runtime/index.ts'
+import type { Command, PutEntry } from '../../storage/index.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
+import { shardAt } from '../shard/shard-outcomes.ts'
 import type { WindowChange, WriteWindows } from '../shard/write-windows.ts'
+import * as Batcher from '../writing/batcher.ts'
+import type { Submitted } from '../writing/write-path.ts'
 import { flushWindows } from './write-pause.ts'
 
 /** Windows of one instance. They are as its options say when it starts, and hold for all its shards. */
@@ -54,6 +58,69 @@ export class BatcherHandle {
     if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
       throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
     await Promise.all(this.#shards.map((shard) => flushWindows(this.#system, shard, timeoutMs)))
+  }
+
+  /**
+   * Writes one command to the shard that its keys belong to. `app.store` does the same for values.
+   * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `CROSS_SHARD`: nothing is left behind; as `app.store` does
+   */
+  async write(
+    shard: number,
+    command: Command,
+    terms?: Batcher.BatchTerms,
+  ): Promise<Batcher.CommandWritten> {
+    return Batcher.write(this.#system, this.#shard(shard), command, terms)
+  }
+
+  /** Writes commands in one frame. Each takes effect, or is refused, for itself. @throws as `write` does */
+  async writeBatch(
+    shard: number,
+    commands: readonly Command[],
+    terms?: Batcher.BatchTerms,
+  ): Promise<Submitted> {
+    return Batcher.writeBatch(this.#system, this.#shard(shard), commands, terms)
+  }
+
+  /** Puts all entries or none. @throws as `write` does */
+  async writePutBatch(
+    shard: number,
+    entries: readonly PutEntry[],
+    terms?: Batcher.BatchTerms,
+  ): Promise<Batcher.CommandWritten> {
+    return Batcher.writePutBatch(this.#system, this.#shard(shard), entries, terms)
+  }
+
+  /** Deletes all keys or none. @throws as `write` does */
+  async writeDeleteBatch(
+    shard: number,
+    keys: readonly string[],
+    terms?: Batcher.BatchTerms,
+  ): Promise<Batcher.CommandWritten> {
+    return Batcher.writeDeleteBatch(this.#system, this.#shard(shard), keys, terms)
+  }
+
+  /** `writePutBatch` for a kept `from`, which is answered, or failed, when the write has settled. */
+  writePutBatchAsync(
+    shard: number,
+    entries: readonly PutEntry[],
+    from: From<Batcher.CommandWritten>,
+    terms?: Batcher.BatchTerms,
+  ): Batcher.AsyncOutcome<Batcher.CommandWritten> {
+    return Batcher.writePutBatchAsync(this.#system, this.#shard(shard), entries, from, terms)
+  }
+
+  /** `writeDeleteBatch` for a kept `from`. */
+  writeDeleteBatchAsync(
+    shard: number,
+    keys: readonly string[],
+    from: From<Batcher.CommandWritten>,
+    terms?: Batcher.BatchTerms,
+  ): Batcher.AsyncOutcome<Batcher.CommandWritten> {
+    return Batcher.writeDeleteBatchAsync(this.#system, this.#shard(shard), keys, from, terms)
+  }
+
+  #shard(index: number): Shard {
+    return shardAt(this.#shards, index)
   }
 }
 

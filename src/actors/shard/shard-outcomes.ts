@@ -1,5 +1,5 @@
 /** What is asked of several shards at once, and what becomes of it: a failure is one shard's outcome, and stops no other. */
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Shard } from './shard.ts'
 import { type StorageEvents, tell } from './storage-events.ts'
@@ -67,6 +67,13 @@ export const shardError = (shard: Shard | undefined, error: unknown): KeelsonErr
   return error instanceof KeelsonError
     ? error
     : new KeelsonError('SHARD_DOWN', 'The shard did not answer.', { cause: error })
+}
+
+/** The shard with this number. @throws KeelsonError `INVALID_ARGUMENT` */
+export const shardAt = (shards: readonly Shard[], index: number): Shard => {
+  const shard = shards.find((each) => each.index === index)
+  if (!shard) throw invalidArgument('shard', `0 to ${shards.length - 1}`, index)
+  return shard
 }
 
 /** There is none with this number. */

@@ -81,6 +81,8 @@ export type ShardSuspension = Suspension & { state: 'flushing' | 'holding'; answ
 export type ShardParts = {
   readonly instance: string
   readonly index: number
+  /** How many shards the instance has: they decide which keys this one holds. */
+  readonly shardCount: number
   /** Folders of the log, of the projection and of the blobs. */
   readonly folders: { readonly wal: string; readonly lmdb: string; readonly blobs: string }
   readonly settings: Settings

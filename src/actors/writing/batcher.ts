@@ -3,15 +3,16 @@
  * to share a group with. `app.store` writes the same way. These functions serve actors that have
  * commands at hand, or a caller's `from` to answer later.
  */
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { From, System } from '../../runtime/index.ts'
 import {
   type Command,
   checkCommand,
   checkCommands,
+  namedKeys,
   type PutEntry,
   refusalError,
-  type Unit,
+  shardOf,
   type UnitAnswer,
 } from '../../storage/index.ts'
 import { Admission } from '../admission/allowance.ts'
@@ -49,7 +50,8 @@ export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
 
 /**
  * Writes one command, which is checked and copied first.
- * @throws KeelsonError `INVALID_ARGUMENT`; as `submit` does; what the state refuses it with
+ * @throws KeelsonError `INVALID_ARGUMENT`; `CROSS_SHARD` for a key of another shard; as `submit` does; what the state
+ * refuses it with
  */
 export const write = async (
   system: System,
@@ -148,10 +150,18 @@ const admittedWrite = async (
   return onlyAnswer(await way(system, shard, writeOf(shard, [checkCommand(command)], terms)))
 }
 
-const writeOf = (shard: Shard, units: readonly Unit[], terms: BatchTerms): Write => ({
-  units,
-  options: checkWrite('commit', terms, shard.parts.settings.deadlineMs),
-})
+const writeOf = (shard: Shard, commands: readonly Command[], terms: BatchTerms): Write => {
+  const { shardCount, settings } = shard.parts
+  for (const command of commands)
+    for (const key of namedKeys(command)) {
+      const place = shardOf(key, shardCount)
+      if (place !== shard.index)
+        throw new KeelsonError('CROSS_SHARD', `the key belongs to shard ${place}`, {
+          details: { key, shard: shard.index, shards: [shard.index, place] },
+        })
+    }
+  return { units: commands, options: checkWrite('commit', terms, settings.deadlineMs) }
+}
 
 const onlyAnswer = ({ position, answers }: Submitted): CommandWritten => {
   const [answer] = answers

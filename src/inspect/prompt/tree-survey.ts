@@ -3,35 +3,30 @@
  * not there, with the reason why. It asks supervisors for their children; one that has no time to answer is
  * shown with the processes that it started.
  */
-import type { Shard } from '../../actors/index.ts'
-import { invalidArgument, reasonText } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import {
   type ChildInfo,
   type ProcessInfo,
   type Ref,
   type SupervisorMessages,
-  type System,
   whichChildren,
 } from '../../runtime/index.ts'
+import type { App, ShardHealth } from '../../supervisors/index.ts'
 import type { TreeNode } from './tree-view.ts'
 
 /** What of an instance the survey looks at. */
-export type Surveyed = {
-  readonly system: System
-  readonly instance: string
-  readonly shards: readonly Shard[]
-}
+export type Surveyed = Pick<App, 'system' | 'instance' | 'health'>
 
 /** The tree, from the root supervisor down. @throws KeelsonError `INVALID_ARGUMENT` for what is no instance */
 export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
-  const { system, instance, shards } = (surveyed ?? {}) as Partial<Surveyed>
-  if (!system || instance === undefined || !shards)
+  const { system, instance, health } = (surveyed ?? {}) as Partial<Surveyed>
+  if (!system || instance === undefined || !health)
     throw invalidArgument('instance', 'what start resolves with', surveyed)
   // An instance is running, so the supervisors are loaded; a program that imports Keelson may not need them.
   const { treeNames } = await import('../../supervisors/index.ts')
   const { root } = treeNames(instance)
   const info = system.info(root)
-  const reasons = new Map(shards.flatMap(downReasons))
+  const reasons = new Map(surveyed.health().shards.flatMap(downReasons))
   const survey = { processes: system.processes(), reasons }
   return info ? nodeOf(info, info.name ?? root, survey) : missing(root, 'supervisor', undefined)
 }
@@ -42,8 +37,8 @@ type Survey = {
   readonly reasons: ReadonlyMap<string, string>
 }
 
-const downReasons = ({ index, phase }: Shard): [string, string][] =>
-  phase.kind === 'down' ? [[`shard(${index})`, reasonText(phase.reason)]] : []
+const downReasons = ({ shard, reason }: ShardHealth): [string, string][] =>
+  reason === undefined ? [] : [[`shard(${shard})`, reason]]
 
 const nodeOf = async (info: ProcessInfo, id: string, survey: Survey): Promise<TreeNode> => ({
   name: info.name ?? info.label ?? id,

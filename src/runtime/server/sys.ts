@@ -54,7 +54,7 @@ export const trace = (
  * it with that reason. Ended otherwise: `EXITED` with the reason, and `details.note` `'stopping'` when its turn had come. By
  * default it waits without limit. A bare process has no such turn: `INVALID_ARGUMENT`.
  */
-export const stopProcess = (
+export const stop = (
   ref: Ref,
   reason: ExitReason = 'normal',
   options?: CallOptions,

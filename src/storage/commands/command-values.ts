@@ -82,6 +82,13 @@ export const hasBlobs = (command: Command): boolean => {
 
 const isBlob = ({ tag }: StoredValue): boolean => tag === valueTags.blob
 
+/** The keys that a command names; none for `clear`. */
+export const namedKeys = (command: Command): readonly string[] => {
+  if (command.kind === 'clear') return []
+  if (command.kind === 'putMany') return command.entries.map(({ key }) => key)
+  return 'keys' in command ? command.keys : [command.key]
+}
+
 /** The commands of a unit. */
 export const commandsOf = (unit: Unit): readonly Command[] =>
   unit.kind === 'batch' ? unit.commands : [unit]

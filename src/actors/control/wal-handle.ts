@@ -1,0 +1,42 @@
+/** `app.wal(shard)`: the log of one shard, for people and programs that look at it. */
+import type { System } from '../../runtime/index.ts'
+import * as WalWriter from '../log/wal-writer.ts'
+import type { Shard } from '../shard/shard.ts'
+
+/** The log of one shard. */
+export class WalHandle {
+  readonly #system: System
+  readonly #shard: Shard
+
+  constructor(system: System, shard: Shard) {
+    this.#system = system
+    this.#shard = shard
+  }
+
+  /** Where readers are: everything up to here is applied, and projected up to `projectedLsn`. */
+  get position(): { readonly shard: number; readonly lsn: number; readonly projectedLsn: number } {
+    const { index, appliedLsn, projectedLsn } = this.#shard
+    return { shard: index, lsn: appliedLsn, projectedLsn }
+  }
+
+  /**
+   * The writer and its log: LSNs, segments, recovery, durability.
+   * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT` of a shard that is not open
+   */
+  describe(): Promise<WalWriter.WriterDescription> {
+    return WalWriter.describe(this.#writer)
+  }
+
+  /**
+   * Makes all that was committed durable; resolves with the durable LSN. It matters with `wal.syncInterval` only.
+   * @throws KeelsonError as `describe` does; `SHARD_DOWN`
+   */
+  sync(): Promise<number> {
+    return WalWriter.sync(this.#writer)
+  }
+
+  get #writer() {
+    const { instance, index } = this.#shard.parts
+    return this.#system.to(WalWriter.name(instance, index))
+  }
+}
