@@ -46,7 +46,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     projection: ['admission', 'overlay', 'shard', 'log'],
     blobs: ['admission', 'overlay', 'shard', 'projection'],
     writing: ['queue', 'admission', 'overlay', 'shard', 'log', 'projection', 'blobs'],
-    control: ['shard', 'log', 'projection', 'blobs'],
+    control: ['shard', 'log', 'projection', 'blobs', 'writing'],
     store: ['queue', 'overlay', 'shard', 'log', 'projection', 'blobs', 'writing'],
   },
   inspect: {
