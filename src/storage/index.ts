@@ -13,7 +13,7 @@
  * - commands: commands, units and their encoding
  * - lmdb: projections in LMDB, and the examination of its file
  * - recovery: opening a log: inspection, plan, opening
- * - log: one life of a log: writer, reader, spares, retention
+ * - log: an open log: writer, reader, spares, retention
  * - rescue: verify, dump and salvage of damaged logs
  * - rows: the row machine: what a unit does to rows
  * - threads: log, blobs and projection commits on threads of their own
