@@ -1,14 +1,15 @@
 /**
- * What units answer, and what refuses them. A refusal is data: it is decided by the state when the frame is applied, long
- * after the write left its caller, and the same at every replay. `refusalError` makes the caller's error of it.
+ * The answers and refusals of units. A refusal is data: the rows decide it when the frame is
+ * applied, long after the write left its caller, and every replay decides the same. `refusalError`
+ * makes it the error of the caller.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 
-/** What one command answers. */
+/** The answer of one command. */
 export type CommandAnswer =
   | { readonly kind: 'put' | 'putMany' }
-  /** `previous` only where it was asked for and something was there. */
+  /** `previous` is present only if it was asked for and there was a value. */
   | {
       readonly kind: 'set'
       readonly written: boolean
@@ -17,38 +18,41 @@ export type CommandAnswer =
   | { readonly kind: 'getSet'; readonly previous: StoredValue | undefined }
   /** `length` of the value in bytes. */
   | { readonly kind: 'append' | 'setRange'; readonly length: number }
-  /** `current` only when not swapped, and something is there. */
+  /** `current` is present only if nothing was swapped and there is a value. */
   | {
       readonly kind: 'compareAndSet'
       readonly swapped: boolean
       readonly current: StoredValue | undefined
     }
-  /** Whether there was a value, or a field; an expired one is none. */
+  /** Whether there was a value or field. An expired one counts as absent. */
   | { readonly kind: 'delete' | 'deleteField' | 'expire' | 'persist'; readonly existed: boolean }
-  /** How many of the keys had a value. */
+  /** The number of keys that had a value. */
   | { readonly kind: 'deleteMany'; readonly deleted: number }
   /** When the lease ends, in ms since 1970. */
   | { readonly kind: 'lock' | 'extend'; readonly until: number }
-  /** How many of the keys the owner had locked. */
+  /** The number of keys that the owner had locked. */
   | { readonly kind: 'unlock'; readonly released: number }
   | { readonly kind: 'putField'; readonly created: boolean }
-  /** One for each field, in order. */
+  /** One entry per field, in order. */
   | { readonly kind: 'putFields'; readonly created: readonly boolean[] }
-  /** How many keys had a value, or how many rows had ended. */
+  /** The number of keys that had a value, or of rows that had expired. */
   | { readonly kind: 'clear' | 'removeExpired'; readonly removed: number }
 
-/** Why a unit changed nothing. */
+/** Why a unit was refused. */
 export type RefusalReason =
-  /** The value is structured or compound where bytes, or plain where fields are asked for. */
+  /** A structured value or a compound where bytes are needed, or a plain value where fields are. */
   | { readonly code: 'WRONG_TYPE' }
-  /** Somebody else holds the key's lock, until then (ms since 1970). */
+  /** Another owner holds the lock of the key until `until` (ms since 1970). */
   | { readonly code: 'LOCKED'; readonly owner: string; readonly until: number }
-  /** The value, the compound or the change would pass a bound. */
+  /** The value, the compound or the change would exceed a limit. */
   | { readonly code: 'TOO_LARGE' }
-  /** The lock that was to be extended is not held by anybody. */
+  /** The lock to extend is not held. */
   | { readonly code: 'CONFLICT' }
 
-/** A unit that changed nothing: why, and at which key. `command` is its place in the batch, 0 outside of one. */
+/**
+ * A refused unit, which changed nothing: the reason and the key. `command` is its index in the
+ * batch, 0 outside of a batch.
+ */
 export type Refusal = {
   readonly kind: 'refused'
   readonly reason: RefusalReason
@@ -56,13 +60,15 @@ export type Refusal = {
   readonly command: number
 }
 
-/** What a unit answers: its command's answer, those of a batch in order, or a refusal. */
+/**
+ * The answer of a unit: the answer of its command, the answers of a batch in order, or a refusal.
+ */
 export type UnitAnswer =
   | CommandAnswer
   | { readonly kind: 'batch'; readonly answers: readonly CommandAnswer[] }
   | Refusal
 
-/** A refusal, outside of a batch. */
+/** A refusal of a single command. */
 export const refused = (
   reason: RefusalReason | 'WRONG_TYPE' | 'TOO_LARGE' | 'CONFLICT',
   key?: string,
@@ -80,7 +86,10 @@ const messages: { readonly [code in RefusalReason['code']]: string } = {
   CONFLICT: 'Nobody holds the lock that was to be extended.',
 }
 
-/** The error of a refused unit: its code, and `details` with `key`, `command`, and for `LOCKED` `owner` and `until`. */
+/**
+ * The error of a refused unit. `details` has `key`, `command`, and for `LOCKED` `owner` and
+ * `until`.
+ */
 export const refusalError = ({ reason, key, command }: Refusal): KeelsonError => {
   const { code, ...facts } = reason
   return new KeelsonError(code, messages[code], { details: { key, command, ...facts } })

@@ -1,7 +1,8 @@
 /**
- * Checks commands that come from outside the store. A table names the fields of each kind and the check of each field.
- * The answer is a copy: a caller that changes its object later changes nothing. What is accepted can be encoded, and
- * decodes to an equal command. Commands that the store builds itself are not checked again. Pure.
+ * Checks commands that come from outside the store. A table names the fields of each kind and the
+ * check of each field. The result is a copy, so later changes by the caller have no effect. An
+ * accepted command can be encoded, and decodes to an equal command. Commands that the store builds
+ * itself are not checked again. Pure.
  */
 import { types } from 'node:util'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -22,18 +23,23 @@ type Check<T = unknown> = (found: unknown, path: Path) => T
 type Fields = { readonly [name: string]: Check }
 
 /**
- * A copy of `found`, which is one command. Values have the tags 0 to 2: only the store makes references to blobs.
- * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `details.expected` and `details.found`
+ * Returns a copy of `found`, which must be one command. Values have the tags 0 to 2: only the store
+ * makes references to blobs.
+ * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `details.expected` and
+ * `details.found`
  */
 export const checkCommand = (found: unknown): Command => reading(() => commandOf(found, []))
 
-/** A copy of `found`, which is a list of 1 to 65,535 commands. @throws KeelsonError as `checkCommand` */
+/**
+ * Returns a copy of `found`, which must be a list of 1 to 65,535 commands. @throws as
+ * `checkCommand`
+ */
 export const checkCommands = (found: unknown): readonly Command[] =>
   reading(() => shortList(commandOf, found))
 
 /**
- * A copy of `found`: a command, an atomic batch of commands, or a list of 1 to 65,535 of both.
- * @throws KeelsonError as `checkCommand`
+ * Returns a copy of `found`: a command, an atomic batch of commands, or a list of 1 to 65,535 of
+ * both. @throws KeelsonError as `checkCommand`
  */
 export const checkUnits = (found: unknown): FrameUnits =>
   reading(() => (Array.isArray(found) ? shortList(unitOf, found) : unitOf(found, [])))
@@ -44,7 +50,7 @@ const shortList = <T>(item: Check<T>, found: unknown): readonly T[] => {
   return listOf(item)(found, [])
 }
 
-/** Runs a check. A getter or a proxy of the caller's that throws makes the argument invalid. */
+/** Runs a check. If a getter or proxy of the caller throws, the argument is invalid. */
 const reading = <T>(check: () => T): T => {
   try {
     return check()
@@ -64,14 +70,16 @@ const refuse = (path: Path, expected: string, found: unknown): never => {
   })
 }
 
-/** Objects are named by their type: their text may be long, or code of the caller's. */
+/** Names objects by their type: their text may be long, or run code of the caller. */
 const shown = (found: unknown): string => {
   if (found === absent) return 'nothing'
   if (typeof found === 'string') return found.length > 64 ? `${found.slice(0, 64)}…` : found
   return typeof found === 'object' && found !== null ? 'an object' : String(found)
 }
 
-/** An object with these fields and no others. A field that the caller leaves out is checked as `absent`. */
+/**
+ * Checks an object with exactly these fields. A field that the caller omits is checked as `absent`.
+ */
 const recordOf =
   (fields: Fields): Check<Record<string, unknown>> =>
   (found, path) => {
@@ -88,7 +96,7 @@ const recordOf =
     return copy
   }
 
-/** Stands for a field that is not there. */
+/** Represents an omitted field. */
 const absent = Symbol('absent')
 
 const optional =
@@ -96,7 +104,7 @@ const optional =
   (found, path) =>
     found === undefined || found === absent ? absent : check(found, path)
 
-/** A field that says something by being `undefined`: the caller has to say it. */
+/** A field for which `undefined` has a meaning. The caller must state it. */
 const orUndefined =
   (check: Check): Check =>
   (found, path) =>
@@ -126,7 +134,7 @@ const textOf =
     })
   }
 
-/** Gives the refusal of another check the place where its argument stands. */
+/** Runs another check and adds the path to its refusal. */
 const at = <T>(path: Path, expected: string, found: unknown, check: () => T): T => {
   try {
     return check()
@@ -157,13 +165,14 @@ const keys = listOf(key)
 const namespaceText = textOf(keyBytesMax)
 const namespace: Check = (found, path) => {
   const text = namespaceText(found, path)
-  if (text.includes(':')) refuse(path, `${rootNamespace}, or what stands before a colon`, text)
+  if (text.includes(':'))
+    refuse(path, `${rootNamespace}, or the part of a key before its colon`, text)
   return text
 }
 
 const tags = [valueTags.structured, valueTags.text, valueTags.bytes]
 
-/** A value and its bytes in memory of their own. Text must be UTF-8; a structured value must decode. */
+/** A copy of a value and its bytes. Text must be UTF-8; a structured value must decode. */
 const value: Check<StoredValue> = (found, path) => {
   const { tag, bytes } = recordOf({ tag: wordOf(...tags), bytes: bytesOf })(found, path)
   const copy = { tag, bytes } as StoredValue
@@ -182,7 +191,7 @@ const byteValue: Check<StoredValue> = (found, path) => {
     : checked
 }
 
-/** The kind of an object, read once. */
+/** Reads and checks the kind of an object. A getter is called only once. */
 const kindOf = (found: unknown, path: Path, known: readonly string[]): string => {
   if (typeof found !== 'object' || found === null) return refuse(path, 'an object', found)
   const kind: unknown = Reflect.get(found, 'kind')

@@ -1,4 +1,7 @@
-/** Reads the units of a DATA frame's payload; `command-encoding.ts` writes them. Strict: only those bytes are read. Pure. */
+/**
+ * Decodes the payload of a DATA frame, which `command-encoding.ts` encodes. Strict: it accepts only
+ * the bytes that the encoder writes. Pure.
+ */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { readUtf8 } from '../bytes/utf8.ts'
 import { isValueTag, type StoredValue } from '../ports/projection-store.ts'
@@ -23,11 +26,11 @@ import {
 import { PayloadReader } from './payload.ts'
 
 /**
- * The units of a DATA frame's payload, and its stamp. Values are views of `bytes`: copy what must outlive them.
- * Meant for bytes whose checksum held; strict nevertheless.
- * @throws KeelsonError `CORRUPT` with `details.evidence`; `UNSUPPORTED_VERSION` (`details.what`, `details.code`) for a
- * kind of unit, a command, an expiry or a value that a later version has written: its effect is unknown, so whoever
- * replays stops there and changes nothing.
+ * Decodes the units and the time stamp of a DATA frame's payload. Values are views of `bytes`: copy
+ * them if they must outlive it. The checksum of `bytes` should have been verified before.
+ * @throws KeelsonError `CORRUPT` with `details.evidence`; `UNSUPPORTED_VERSION` (`details.what`,
+ * `details.code`) for a kind of unit, command, expiry or value of a later version. Its effect is
+ * unknown, so a replay must stop there without changes.
  */
 export const decodeFrame = (bytes: Uint8Array): Frame => {
   const reader = new PayloadReader(bytes)
@@ -43,7 +46,7 @@ export const decodeFrame = (bytes: Uint8Array): Frame => {
   return { time, units }
 }
 
-/** Why the units of a DATA frame's payload cannot be read; `undefined` when they can. As `decodeFrame` throws it. */
+/** The error that `decodeFrame` throws for this payload; `undefined` if it can be decoded. */
 export const frameFault = (bytes: Uint8Array): KeelsonError | undefined => {
   try {
     decodeFrame(bytes)
@@ -74,7 +77,10 @@ const readBatch = (reader: PayloadReader): Unit => ({
   }),
 })
 
-/** A list behind its length as u32. It is read item by item, so that a length that lies reserves nothing. */
+/**
+ * Reads a list after its length as u32. It grows item by item, so a wrong length reserves no
+ * memory.
+ */
 const readMany = <T>(reader: PayloadReader, read: () => T): T[] => {
   const count = reader.u32()
   if (count === 0) throw reader.damaged('a list of nothing')
@@ -87,7 +93,7 @@ const { put, delete: remove } = commandCodes
 
 const readCommand = (reader: PayloadReader): Command => {
   const code = reader.u8()
-  // The most frequent ones first, and without a look at the table.
+  // The most frequent commands come first and avoid the table.
   if (code === put) {
     const key = readKey(reader)
     const expiry = readExpiry(reader)
@@ -97,7 +103,7 @@ const readCommand = (reader: PayloadReader): Command => {
   return readOther(reader, code)
 }
 
-/** What reads a unit of each kind. A kind without a reader is one that a later version writes. */
+/** The decoder of each kind of unit. A kind without a decoder belongs to a later version. */
 const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) | undefined } = {
   [unitKinds.command]: readCommand,
   [unitKinds.batch]: readBatch,
@@ -107,11 +113,11 @@ const kindsByCode: ReadonlyMap<number, Command['kind']> = new Map(
   Object.entries(commandCodes).map(([kind, code]) => [code, kind as Command['kind']]),
 )
 
-/** Commands that never name an owner, and those that always do. */
+/** Commands that never have an owner, and commands that always have one. */
 const ownerless: ReadonlySet<Command['kind']> = new Set(['removeExpired'])
 const alwaysOwned: ReadonlySet<Command['kind']> = new Set(['lock', 'extend', 'unlock'])
 
-/** Commands that have no key of their own in front. */
+/** Commands without a key of their own at the start. */
 const keyless: ReadonlySet<Command['kind']> = new Set([
   'lock',
   'extend',
@@ -133,7 +139,7 @@ const readOther = (reader: PayloadReader, code: number): Command => {
   return isOwned && !alwaysOwned.has(kind) ? ({ ...command, owner } as Command) : command
 }
 
-/** What stands behind code, key and owner. */
+/** Reads the fields after code, key and owner. */
 const readFields = (
   reader: PayloadReader,
   kind: Command['kind'],
@@ -276,7 +282,7 @@ const readTag = (reader: PayloadReader): StoredValue['tag'] => {
   return tag
 }
 
-/** A value behind its length. */
+/** Reads a value after its length. */
 const readValue = (reader: PayloadReader): StoredValue => {
   const tag = readTag(reader)
   const length = reader.u32()
@@ -284,14 +290,14 @@ const readValue = (reader: PayloadReader): StoredValue => {
   return { tag, bytes: reader.bytes.subarray(from, from + length) }
 }
 
-/** The value that takes the rest of its command. */
+/** Reads a value that takes the rest of its command. */
 const readLastValue = (reader: PayloadReader): StoredValue => {
   const tag = readTag(reader)
   const from = reader.take(reader.end - reader.at)
   return { tag, bytes: reader.bytes.subarray(from, reader.end) }
 }
 
-/** The same, of text, bytes or a rope. */
+/** The same for text, bytes or a rope. */
 const readLastBytes = (reader: PayloadReader): StoredValue => {
   const value = readLastValue(reader)
   if (value.tag === 0) throw reader.damaged('a structured value where bytes belong')

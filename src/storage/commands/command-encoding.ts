@@ -1,12 +1,13 @@
 /**
- * The payload of a DATA frame (all integers little endian; FORMAT.md has the fields of each command):
+ * Encodes the payload of a DATA frame (all integers little endian; FORMAT.md has the fields of each
+ * command):
  *
- *     u64 ms, the log's stamp | u16 units | per unit: u32 length | u8 kind | body
+ *     u64 ms, the log's time stamp | u16 units | per unit: u32 length | u8 kind | body
  *     body of a command       u8 code, 80 with an owner | key, but for commands on many | owner | fields
  *     body of an atomic batch u32 commands | per command: u32 length | the body of a command
  *
- * Texts stand behind their length as u16. A unit's length counts its kind and its body. Pure: the same units give the
- * same bytes.
+ * Texts follow their length as u16. The length of a unit counts its kind and its body. Pure: equal
+ * units give equal bytes.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
@@ -31,17 +32,19 @@ import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload.ts'
 
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
-/** Bytes before the first unit: the stamp, and the number of units. */
+/** Bytes before the first unit: the time stamp and the number of units. */
 export const frameHeadBytes = stampBytes + 2
 
-/** The length at which encoding gives up: lengths are u32, and a frame has to fit a segment of 1 GiB anyway. */
+/**
+ * The greatest length that is encoded: lengths are u32, and a frame must fit a segment of 1 GiB.
+ */
 const frameBytesMax = 2 ** 31
 
 /**
- * How many bytes the payload of a DATA frame with these units takes.
- * @throws KeelsonError `INVALID_ARGUMENT` for no unit, an empty batch, a command on no key, more than 65,535 units, a key, a
- * field, an owner, an expiry, a lease or an offset that is none; `TOO_LARGE` beyond 2 GiB. Whether it fits a segment is
- * the log's to say.
+ * The length in bytes of the payload with these units. The log decides whether it fits a segment.
+ * @throws KeelsonError `INVALID_ARGUMENT` for no unit, an empty batch, a command on no key, more
+ * than 65,535 units, or an invalid key, field, owner, expiry, lease or offset; `TOO_LARGE` beyond 2
+ * GiB
  */
 export const frameLength = (units: FrameUnits): number => {
   const length = measuredLength(unitsIn(units))
@@ -54,15 +57,18 @@ export const frameLength = (units: FrameUnits): number => {
 
 const measuredLength = (units: readonly Unit[]): number => {
   if (units.length === 0 || units.length > frameUnitsMax)
-    throw invalid(`a frame has 1 to ${frameUnitsMax} units`)
+    throw invalid(`a frame must have 1 to ${frameUnitsMax} units`)
   const measure = new PayloadMeasure()
   for (const unit of units) writeUnit(measure, unit)
   return frameHeadBytes + measure.length
 }
 
-/** Writes the payload with these units, its stamp left zero, into `into` from `at` on. It takes `frameLength(units)` bytes. */
+/**
+ * Encodes the payload into `into` at `at`, with a zero time stamp. It takes `frameLength(units)`
+ * bytes.
+ */
 export const encodeFrameInto = (units: FrameUnits, into: Buffer, at: number): void => {
-  // Eight stores cost less than the call that would make them.
+  // Eight stores cost less than a call of `fill`.
   for (let offset = 0; offset < stampBytes; offset++) into[at + offset] = 0
   const writer = new PayloadWriter(into, at + stampBytes)
   const list = unitsIn(units)
@@ -71,8 +77,8 @@ export const encodeFrameInto = (units: FrameUnits, into: Buffer, at: number): vo
 }
 
 /**
- * The payload of a DATA frame with these units, its stamp left zero, in memory of its own (never part of Node's pool, so that it
- * may be handed to another thread). @throws KeelsonError as `frameLength`
+ * Encodes the payload with a zero time stamp. Its memory is never part of Node's pool, so it can be
+ * transferred to another thread. @throws KeelsonError as `frameLength`
  */
 export const encodeFrame = (units: FrameUnits): Uint8Array => {
   const bytes = Buffer.allocUnsafeSlow(frameLength(units))
@@ -89,7 +95,7 @@ const writeUnit = (sink: PayloadSink, unit: Unit): void =>
   })
 
 const writeBatch = (sink: PayloadSink, commands: readonly Command[]): void => {
-  if (commands.length === 0) throw invalid('a batch has at least one command')
+  if (commands.length === 0) throw invalid('a batch must have at least one command')
   sink.u32(commands.length)
   for (const command of commands) sink.sized(() => writeCommand(sink, command))
 }
@@ -99,14 +105,14 @@ const writeKey = (sink: PayloadSink, key: string): void => sink.text('a key', ke
 const writeCommand = (sink: PayloadSink, command: Command): void => {
   const owner = 'owner' in command ? command.owner : undefined
   const code = commandCodes[command.kind]
-  if (code === undefined) throw invalid(`there is no command ${command.kind}`)
+  if (code === undefined) throw invalid(`unknown kind of command: ${command.kind}`)
   sink.u8(code | (owner === undefined ? 0 : ownedFlag))
   if ('key' in command) writeKey(sink, command.key)
   if (owner !== undefined) sink.text('an owner', owner, ownerBytesMax)
   writeFields(sink, command)
 }
 
-/** What stands behind code, key and owner. */
+/** Writes the fields after code, key and owner. */
 const writeFields = (sink: PayloadSink, command: Command): void => {
   switch (command.kind) {
     case 'delete':
@@ -134,7 +140,7 @@ const writeFields = (sink: PayloadSink, command: Command): void => {
       break
     case 'lock':
     case 'extend':
-      if (!(command.leaseMs >= 1)) throw invalid('a lease has at least 1 ms')
+      if (!(command.leaseMs >= 1)) throw invalid('a lease must have at least 1 ms')
       sink.u64(command.leaseMs)
       writeKeys(sink, command.keys)
       break
@@ -194,7 +200,7 @@ const writeField = (sink: PayloadSink, field: string): void =>
   sink.text('a field', field, fieldBytesMax)
 
 const writeMany = <T>(sink: PayloadSink, list: readonly T[], write: (item: T) => void): void => {
-  if (list.length === 0) throw invalid('a command on many needs at least one')
+  if (list.length === 0) throw invalid('a command on several keys must have at least one')
   sink.u32(list.length)
   for (const item of list) write(item)
 }
@@ -204,7 +210,7 @@ const writeKeys = (sink: PayloadSink, keys: readonly string[]): void =>
 
 const checkedMs = (ms: number): number => {
   if (!Number.isSafeInteger(ms) || ms < 1)
-    throw invalid('an expiry is a whole number of ms, at least 1')
+    throw invalid('an expiry must be a whole number of ms, at least 1')
   return ms
 }
 
@@ -213,21 +219,21 @@ const writeExpiry = (sink: PayloadSink, expiry: Expiry | KeepExpiry): void => {
   if (expiry.kind === 'at' || expiry.kind === 'after') sink.u64(checkedMs(expiry.ms))
 }
 
-/** A value with its length. */
+/** Writes a value after its length. */
 const writeValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
   sink.u8(tag)
   sink.u32(bytes.length)
   sink.bytes(bytes)
 }
 
-/** The value that takes the rest of its command. */
+/** Writes a value that takes the rest of its command. */
 const writeLastValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
   sink.u8(tag)
   sink.bytes(bytes)
 }
 
-/** The same, of text, bytes or a rope. */
+/** The same for text, bytes or a rope. */
 const writeLastBytes = (sink: PayloadSink, value: StoredValue): void => {
-  if (value.tag === 0) throw invalid('a structured value where bytes belong')
+  if (value.tag === 0) throw invalid('a structured value cannot stand for bytes')
   writeLastValue(sink, value)
 }

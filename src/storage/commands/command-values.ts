@@ -1,6 +1,7 @@
 /**
- * The values in commands, in the order in which they stand there: what a large value can be taken out of, and what may refer to
- * a blob. `expected` of a comparison is not among them: it is compared, never stored. Pure.
+ * The values that commands store, in the order of their encoding: the blob store takes large ones
+ * out, and any of them may refer to a blob. `expected` of a comparison is not one of them: it is
+ * compared and never stored. Pure.
  */
 
 import { type StoredValue, valueTags } from '../ports/projection-store.ts'
@@ -30,7 +31,9 @@ export const valuesOf = (command: Command): readonly StoredValue[] => {
   }
 }
 
-/** The command with `replaced(value)` in place of each value; the command itself when nothing was replaced. */
+/**
+ * The command with `replaced(value)` instead of each value; the same object if no value changed.
+ */
 export const withValues = (
   command: Command,
   replaced: (value: StoredValue) => StoredValue,
@@ -73,7 +76,7 @@ export const withValues = (
   }
 }
 
-/** Whether a command refers to a blob; without memory for it, because every command is asked. */
+/** Whether a command refers to a blob. It allocates nothing, because every command is tested. */
 export const hasBlobs = (command: Command): boolean => {
   if (command.kind === 'putMany') return command.entries.some(({ value }) => isBlob(value))
   if (command.kind === 'putFields') return command.fields.some(([, value]) => isBlob(value))
@@ -93,7 +96,7 @@ export const namedKeys = (command: Command): readonly string[] => {
 export const commandsOf = (unit: Unit): readonly Command[] =>
   unit.kind === 'batch' ? unit.commands : [unit]
 
-/** The unit with each of its commands replaced; the unit itself when none was. */
+/** The unit with each command replaced; the same object if no command changed. */
 export const withCommands = (unit: Unit, replaced: (command: Command) => Command): Unit => {
   if (unit.kind !== 'batch') return replaced(unit)
   const commands = unit.commands.map(replaced)
@@ -102,7 +105,10 @@ export const withCommands = (unit: Unit, replaced: (command: Command) => Command
     : { kind: 'batch', commands }
 }
 
-/** The blobs that a value refers to. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION` for a rope that cannot be read */
+/**
+ * The blobs that a value refers to. @throws KeelsonError `CORRUPT` or `UNSUPPORTED_VERSION` for an
+ * unreadable rope
+ */
 export const refsOf = ({ tag, bytes }: { tag: number; bytes: Uint8Array }): BlobRef[] => {
   if (tag !== valueTags.blob) return []
   const refs: BlobRef[] = []

@@ -1,10 +1,13 @@
 /**
- * Commands and units: what a write can be, as data. `command-encoding.ts` and `command-decoding.ts` have their bytes,
- * `unit-application.ts` says what they do, `command-answer.ts` what they answer.
+ * Commands and units: writes as data. `command-encoding.ts` and `command-decoding.ts` define their
+ * bytes, `rows/unit-application.ts` their effect, and `command-answer.ts` their answers.
  */
 import type { StoredValue } from '../ports/projection-store.ts'
 
-/** When a value ends: never, at a moment (ms since 1970), or so many ms after its frame's stamp. Whole, at least 1. */
+/**
+ * When a value expires: never, at a time (ms since 1970), or a number of ms after the time stamp of
+ * its frame. Whole numbers of at least 1.
+ */
 export type Expiry =
   | { readonly kind: 'none' }
   | { readonly kind: 'at'; readonly ms: number }
@@ -13,18 +16,19 @@ export type Expiry =
 /** No expiry. */
 export const noExpiry: Expiry = { kind: 'none' }
 
-/** The expiry stays what it was before the command. */
+/** The expiry before the command is kept. */
 export type KeepExpiry = { readonly kind: 'keep' }
 
-/** The expiry stays. */
+/** Keeps the expiry. */
 export const keepExpiry: KeepExpiry = { kind: 'keep' }
 
 /**
- * Who writes, as far as locks are concerned: 1 to 256 bytes. Whoever names no owner writes only what nobody has locked.
+ * The owner that a write names for the check of locks, 1 to 256 bytes. A write without an owner is
+ * refused for every locked key.
  */
 type Owned = { readonly owner?: string }
 
-/** Replaces kind, value and expiry of a key. With an owner it is what OTP users would call a locked put. */
+/** Replaces kind, value and expiry of a key. With an owner it is a locked put. */
 export type PutCommand = Owned & {
   readonly kind: 'put'
   readonly key: string
@@ -32,7 +36,7 @@ export type PutCommand = Owned & {
   readonly expiry: Expiry
 }
 
-/** One key, its value and expiry, of many. */
+/** One key of a `putMany`, with value and expiry. */
 export type PutEntry = {
   readonly key: string
   readonly value: StoredValue
@@ -42,10 +46,13 @@ export type PutEntry = {
 /** A field of a compound key and its value. */
 export type FieldEntry = readonly [field: string, value: StoredValue]
 
-/** Whether `set` writes: always, only where nothing is, or only where something is. */
+/** When `set` writes: always, only if the key is absent, or only if it is present. */
 export type SetCondition = 'always' | 'absent' | 'present'
 
-/** One change of the store. Values under tag 3 are encoded ropes; `suffix` and `patch` have tag 1, 2 or 3. */
+/**
+ * One change of the store. Values with tag 3 are encoded ropes. `suffix` and `patch` have tag 1, 2
+ * or 3.
+ */
 export type Command =
   | PutCommand
   | (Owned & { readonly kind: 'delete'; readonly key: string })
@@ -55,7 +62,7 @@ export type Command =
       readonly value: StoredValue
       readonly expiry: Expiry | KeepExpiry
       readonly condition: SetCondition
-      /** Whether the value before it is answered. */
+      /** Whether to answer the previous value. */
       readonly get: boolean
     })
   | (Owned & { readonly kind: 'append'; readonly key: string; readonly suffix: StoredValue })
@@ -70,12 +77,15 @@ export type Command =
   | (Owned & {
       readonly kind: 'compareAndSet'
       readonly key: string
-      /** `undefined`: the key is to be absent. */
+      /** `undefined`: the key must be absent. */
       readonly expected: StoredValue | undefined
       readonly value: StoredValue
       readonly expiry: Expiry | KeepExpiry
     })
-  /** Takes or renews the lock of all keys, or of none; `extend` only renews. `leaseMs` from the frame's stamp on. */
+  /**
+   * Takes or renews the locks of all keys, or of none. `extend` only renews. `leaseMs` counts from
+   * the time stamp of the frame.
+   */
   | {
       readonly kind: 'lock' | 'extend'
       readonly keys: readonly string[]
@@ -103,42 +113,55 @@ export type Command =
       readonly expiry: Exclude<Expiry, { kind: 'none' }>
     })
   | (Owned & { readonly kind: 'persist'; readonly key: string })
-  /** `undefined`: every key. The locks stay. */
+  /** `undefined`: every key. Locks are kept. */
   | (Owned & { readonly kind: 'clear'; readonly namespace: string | undefined })
-  /** Removes what of these keys has ended by the frame's stamp: value, fields, lock. Nobody can tell but by the room. */
+  /**
+   * Removes the rows of these keys that have expired by the frame's time stamp: value, fields,
+   * lock. Readers see no difference: it only frees room.
+   */
   | { readonly kind: 'removeExpired'; readonly keys: readonly string[] }
 
-/** Commands that take effect together. Each sees those before it. */
+/** Commands that take effect together. Each sees the effects of those before it. */
 export type CommandBatch = { readonly kind: 'batch'; readonly commands: readonly Command[] }
 
-/** The unit of effect: it takes effect as a whole or not at all. */
+/** The unit of effect: it takes effect completely or not at all. */
 export type Unit = Command | CommandBatch
 
-/** The units of one frame. There is mostly one: it stands there for itself, so that nobody makes and keeps a list of it. */
+/**
+ * The units of one frame. A single unit, the usual case, is not wrapped in a list, which saves the
+ * allocation.
+ */
 export type FrameUnits = Unit | readonly Unit[]
 
-/** Whether a frame has one unit, which stands for itself. */
+/** Whether a frame has a single unit without a list. */
 export const isAlone = (units: FrameUnits): units is Unit => !Array.isArray(units)
 
 /** The units of a frame, as a list. */
 export const unitsIn = (units: FrameUnits): readonly Unit[] => (isAlone(units) ? [units] : units)
 
-/** A frame's payload, read. `time` is its stamp in ms since 1970; 0 before the log has stamped it. */
+/**
+ * A decoded payload. `time` is its time stamp in ms since 1970; 0 before the log has stamped it.
+ */
 export type Frame = { readonly time: number; readonly units: readonly Unit[] }
 
-/** The hole at the head of a payload that the log fills with its stamp, in bytes. */
+/** Bytes at the start of a payload that the log fills with its time stamp. */
 export const stampBytes = 8
 
-/** The most units of one frame. */
+/** The greatest number of units in a frame. */
 export const frameUnitsMax = 0xffff
 
-/** The longest name of a lock's owner, in bytes of UTF-8. */
+/** The greatest length of a lock owner's name in bytes of UTF-8. */
 export const ownerBytesMax = 256
 
-/** Kinds of units. 2 (journal entry) and 3 (projection operations) are taken by later versions. */
+/**
+ * Kinds of units. 2 (journal entry) and 3 (projection operations) are reserved for later versions.
+ */
 export const unitKinds = { command: 0, batch: 1 } as const
 
-/** Codes of commands; they never change. 8 is taken and not written: a locked put is a put with an owner. */
+/**
+ * Codes of commands. They never change. 8 is reserved and never written: a locked put is a put with
+ * an owner.
+ */
 export const commandCodes: { readonly [kind in Command['kind']]: number } = {
   put: 1,
   delete: 2,
@@ -161,11 +184,11 @@ export const commandCodes: { readonly [kind in Command['kind']]: number } = {
   removeExpired: 20,
 }
 
-/** Set in a command's code when it names an owner. */
+/** The flag in a command's code when the command names an owner. */
 export const ownedFlag = 0x80
 
 /** Kinds of expiries. */
 export const expiryKinds = { none: 0, at: 1, after: 2, keep: 3 } as const
 
-/** Bits of `set`. */
+/** Flags of `set`. */
 export const setFlags = { absent: 1, present: 2, get: 4 } as const

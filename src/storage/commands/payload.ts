@@ -1,20 +1,18 @@
 /**
- * Writes a frame's payload piece by piece, little endian. What is written is described once and run twice: on a
- * `PayloadMeasure`, which counts and checks, then on a `PayloadWriter` of exactly that size. So no length is computed in
- * two places, and nothing is copied.
+ * Encodes a frame's payload field by field, little endian. The same description runs twice: on a
+ * `PayloadMeasure`, which counts and checks, then on a `PayloadWriter` of exactly that size. So no
+ * length is computed twice and nothing is copied. `PayloadReader` decodes: it never reads beyond
+ * the end and compares each count with the remaining bytes before using it.
  */
 import { KeelsonError } from '../../errors.ts'
 import { utf8Length } from '../bytes/utf8.ts'
 
-// Reads a frame's payload piece by piece, little endian, and never beyond its end: a count is compared with what is left
-// before anything is done with it. Everything that does not fit is `CORRUPT`.
-
-/** A place in a payload, which refuses to be moved beyond its end. */
+/** A position in a payload that cannot move beyond its end. @throws KeelsonError `CORRUPT` */
 export class PayloadReader {
   readonly bytes: Uint8Array
-  /** The place: the offset of the next byte. */
+  /** The offset of the next byte. */
   at: number
-  /** Where the part ends that is being read. */
+  /** The end of the part that is being read. */
   end: number
 
   constructor(bytes: Uint8Array) {
@@ -23,14 +21,14 @@ export class PayloadReader {
     this.end = bytes.length
   }
 
-  /** The error for what does not fit here. */
+  /** The error for damage at this place. */
   damaged(evidence: string): KeelsonError {
     return new KeelsonError('CORRUPT', `a frame's payload is damaged: ${evidence}`, {
       details: { evidence, offset: this.at },
     })
   }
 
-  /** Moves on by `count` bytes and answers where they begin. */
+  /** Skips `count` bytes and returns the offset of the first. */
   take(count: number): number {
     if (count > this.end - this.at) throw this.damaged('it ends too early')
     const from = this.at
@@ -50,7 +48,7 @@ export class PayloadReader {
     return this.u16() + this.u16() * 0x10000
   }
 
-  /** A u64 that is a safe integer. */
+  /** Reads a u64 that must be a safe integer. */
   u64(): number {
     const low = this.u32()
     const high = this.u32()
@@ -58,7 +56,7 @@ export class PayloadReader {
     return low + high * 2 ** 32
   }
 
-  /** Runs `read` on the next `length` bytes, all of which it has to use. */
+  /** Runs `read` on the next `length` bytes. It must consume all of them. */
   within<T>(length: number, read: () => T): T {
     const outer = this.end
     this.end = this.take(length) + length
@@ -70,23 +68,26 @@ export class PayloadReader {
   }
 }
 
-/** Where a payload goes: to a measure or into bytes. */
+/** The target of an encoding: a measure or bytes. */
 export interface PayloadSink {
   u8(value: number): void
   u16(value: number): void
   u32(value: number): void
-  /** A safe integer. */
+  /** Writes a safe integer as u64. */
   u64(value: number): void
   bytes(bytes: Uint8Array): void
-  /** A text behind its length as u16. @throws KeelsonError `INVALID_ARGUMENT` unless it is well-formed, of 1 to `bytesMax` bytes, without NUL */
+  /**
+   * Writes a text after its length as u16. @throws KeelsonError `INVALID_ARGUMENT` unless it is
+   * well-formed, has 1 to `bytesMax` bytes and no NUL
+   */
   text(what: string, text: string, bytesMax: number): void
-  /** What `write` writes, behind its length as u32. */
+  /** Writes the output of `write` after its length as u32. */
   sized(write: () => void): void
 }
 
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
-/** The length of a text that a frame may hold, in bytes. @throws KeelsonError `INVALID_ARGUMENT` */
+/** The length in bytes of a text in a frame. @throws KeelsonError `INVALID_ARGUMENT` as `text` */
 export const textBytes = (what: string, text: string, bytesMax: number): number => {
   const bytes = utf8Length(text)
   if (bytes < 1 || bytes > bytesMax || text.includes('\0'))
@@ -94,7 +95,7 @@ export const textBytes = (what: string, text: string, bytesMax: number): number 
   return bytes
 }
 
-/** Counts the bytes, and refuses what could not be read again. */
+/** Counts the bytes and refuses values that could not be decoded again. */
 export class PayloadMeasure implements PayloadSink {
   length = 0
 
@@ -107,13 +108,13 @@ export class PayloadMeasure implements PayloadSink {
   }
 
   u32(value: number): void {
-    if (value > 0xffff_ffff) throw invalid('a frame has no room for so many')
+    if (value > 0xffff_ffff) throw invalid('a count exceeds 4,294,967,295')
     this.length += 4
   }
 
   u64(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0)
-      throw invalid('a frame has whole numbers from 0 on')
+      throw invalid('a number must be a whole number from 0 on')
     this.length += 8
   }
 
@@ -131,15 +132,15 @@ export class PayloadMeasure implements PayloadSink {
   }
 }
 
-/** Up to this many characters a text of ASCII is written here; from here on the call into Node costs less. */
+/** Up to this many characters a loop over ASCII costs less than the call into Node. */
 const shortText = 24
 
-/** Writes what was measured. */
+/** Writes the bytes that were measured. */
 export class PayloadWriter implements PayloadSink {
   readonly #bytes: Buffer
   #at: number
 
-  /** Into `bytes`, from `at` on. */
+  /** Writes into `bytes` from `at` on. */
   constructor(bytes: Buffer, at: number) {
     this.#bytes = bytes
     this.#at = at

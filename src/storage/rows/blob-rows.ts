@@ -1,7 +1,7 @@
 /**
- * The rows that say which blobs the log refers to: one for each reference in a unit that was not refused. They are rows like
- * any other, written in the order of the log and made anew from it, so that a sweep knows what to keep without reading the
- * log, and what only refused units name is named by no row. Nothing removes one before its frame goes. Pure.
+ * The rows of the blobs that the log refers to: one for each reference in a unit that was not
+ * refused. They are written in log order and can be rebuilt from the log, like all rows. So a sweep
+ * knows which blobs to keep without reading the log. A row is never removed before its frame. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Extent } from '../blobs/blob-extents.ts'
@@ -25,7 +25,9 @@ export const loggedBlobRow = (ref: BlobRef): RowChange => {
   return [key, { value: { tag: rowTags.loggedBlob, bytes }, expiresAt: 0 }]
 }
 
-/** Where the record of such a row's blob lies. @throws KeelsonError `CORRUPT` for a row of another kind */
+/**
+ * The place of the record in such a row. @throws KeelsonError `CORRUPT` for a row of another kind
+ */
 export const recordOfLogged = (
   rowKey: string,
   { value: { tag, bytes } }: Row,
@@ -33,7 +35,7 @@ export const recordOfLogged = (
   const [, segment, offset] = place.exec(rowKey)?.map((part) => Number.parseInt(part, 16)) ?? []
   const isWhole = tag === rowTags.loggedBlob && bytes.length === sizeBytes
   if (!isWhole || segment === undefined || offset === undefined)
-    throw new KeelsonError('CORRUPT', 'A row of a blob cannot be read.', {
+    throw new KeelsonError('CORRUPT', 'the row of a blob cannot be read', {
       details: { key: rowKey, evidence: `tag ${tag}, ${bytes.length} bytes` },
     })
   return { segment, extent: recordExtent({ offset, size: readU64(viewOf(bytes), 0) }) }

@@ -1,7 +1,7 @@
 /**
- * What commands on the fields of a compound do. A compound is a head, which has the number of its fields and the expiry,
- * and a row for each field: a change of one field writes one row, or two when the number changes. It ends with its last
- * field.
+ * Commands on the fields of a compound. A compound is a head row, with the number of fields and the
+ * expiry, and one row per field. Changing a field writes one row, or two if the number of fields
+ * changes. Removing the last field removes the compound.
  */
 
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
@@ -11,27 +11,30 @@ import { type Row, rowTags } from '../ports/projection-store.ts'
 import { compoundMarkerKey, fieldRowKey } from '../values/row-key.ts'
 import { type ChangedRows, isExpired } from './rows.ts'
 
-/** The most fields of a compound: removing it removes them all in one go. */
+/** The greatest number of fields of a compound: it is removed at once, with all of them. */
 export const fieldsMax = 1_000_000
 
-/** The row of a compound's head. */
+/** The head row of a compound. */
 export const compoundHead = (fields: number, expiresAt: number): Row => {
   const bytes = new Uint8Array(8)
   writeU64(viewOf(bytes), 0, fields)
   return { value: { tag: rowTags.compound, bytes }, expiresAt }
 }
 
-/** How many fields a compound's head says there are. */
+/** The number of fields, from the head row. */
 export const fieldCount = ({ value }: Row): number => readU64(viewOf(value.bytes), 0)
 
 const marker: Row = { value: { tag: 2, bytes: new Uint8Array(0) }, expiresAt: 0 }
 
-/** Removes the rows of a compound's fields; its head is the caller's to replace. */
+/** Removes the field rows of a compound. The caller replaces or removes its head. */
 export const removeFields = (rows: ChangedRows, key: string): void => {
   for (const rowKey of [...rows.fields(key)]) rows.set(rowKey, undefined)
 }
 
-/** The compound under `key`: its head, `undefined` when it is absent (nothing is left of what ended), or a refusal. */
+/**
+ * The compound under `key`: its head, or a refusal. An absent compound has no head, and the fields
+ * of an expired one are removed.
+ */
 const openCompound = (
   rows: ChangedRows,
   key: string,
@@ -47,7 +50,7 @@ const openCompound = (
   return { kind: 'compound', head: undefined }
 }
 
-/** Puts fields; whether each of them is new. */
+/** Puts fields. Answers for each whether it is new. */
 export const applyPutFields = (
   rows: ChangedRows,
   key: string,
@@ -72,7 +75,7 @@ export const applyPutFields = (
   return created
 }
 
-/** Removes a field, and with the last one the compound. */
+/** Removes a field, and with the last field the compound. */
 export const applyDeleteField = (
   rows: ChangedRows,
   { key, field }: Extract<Command, { kind: 'deleteField' }>,

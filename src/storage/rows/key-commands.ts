@@ -1,4 +1,4 @@
-/** What commands on many keys do: `putMany`, `deleteMany`, `clear` and the removal of what has ended. */
+/** Commands on many keys: `putMany`, `deleteMany`, `clear` and `removeExpired`. */
 import type { Command } from '../commands/command.ts'
 import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
 import type { Row, RowRange } from '../ports/projection-store.ts'
@@ -10,7 +10,10 @@ import { applyDelete, applyPut, removeKey } from './value-commands.ts'
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
-/** The most rows that a unit may change. It is applied in one go, while nothing else runs. */
+/**
+ * The greatest number of rows that a unit may change. A unit is applied in one turn, while nothing
+ * else runs.
+ */
 export const unitRowsMax = 2_000_000
 
 /** `putMany`. */
@@ -42,7 +45,10 @@ export const applyDeleteMany = (
   return { kind: 'deleteMany', deleted }
 }
 
-/** `clear`. A lock of somebody else on one of the keys refuses it as a whole, also where the key has no value. */
+/**
+ * `clear`. A lock of another owner on one of the keys refuses the whole command, even if that key
+ * has no value.
+ */
 export const applyClear = (
   rows: ChangedRows,
   { namespace, owner }: Of<'clear'>,
@@ -61,10 +67,10 @@ export const applyClear = (
   return { kind: 'clear', removed }
 }
 
-/** The keys of a namespace that has a name: all that begin with it and a colon. */
+/** The keys of a named namespace: all keys that begin with its name and a colon. */
 const namespaceRows = (namespace: string): RowRange & { gte: string; lt: string } => ({
   gte: `${namespace}:`,
-  // The character behind the colon.
+  // The character after the colon.
   lt: `${namespace};`,
 })
 
@@ -86,7 +92,7 @@ const clearRefusal = (
   return undefined
 }
 
-/** The rows of a namespace, those of fields included; of all keys without one. */
+/** The rows of a namespace, field rows included; of all keys if it is `undefined`. */
 const rowsOf = (
   rows: Rows,
   namespace: string | undefined,
@@ -95,7 +101,10 @@ const rowsOf = (
   return namespace === rootNamespace ? rootRows(rows) : rows.range(namespaceRows(namespace))
 }
 
-/** The rows of keys without a colon. A namespace that comes in between is passed by in one step, whatever its size. */
+/**
+ * The rows of keys without a colon. Each namespace in between is skipped in one step, whatever its
+ * size.
+ */
 function* rootRows(rows: Rows): IterableIterator<readonly [rowKey: string, row: Row]> {
   for (let from: string | undefined = firstUserKey; from !== undefined; ) {
     const walk: Iterable<readonly [string, Row]> = rows.range({ gte: from })
@@ -112,7 +121,7 @@ function* rootRows(rows: Rows): IterableIterator<readonly [rowKey: string, row: 
   }
 }
 
-/** `removeExpired`: values with their fields, and locks. */
+/** `removeExpired`: removes values with their fields, and locks. */
 export const applyRemoveExpired = (
   rows: ChangedRows,
   { keys }: Of<'removeExpired'>,

@@ -1,7 +1,7 @@
 /**
- * Locks: leases that name an owner. Whoever does not name the owner of a key's lock cannot write the key; reading is never
- * held up. A lease that has run out is free, whether or not its row was removed. A lock is of a key, not of its value: it
- * may be taken where nothing is, and stays when the value goes.
+ * Locks: leases with an owner. A write to a locked key must name the owner of the lock. Reads are
+ * never blocked. An expired lease is free, even before its row is removed. A lock belongs to a key
+ * and not to its value: it can be taken on an absent key, and it stays when the value is removed.
  */
 
 import { readUtf8 } from '../bytes/utf8.ts'
@@ -19,7 +19,7 @@ const ownerOf = (lock: Row): string => readUtf8(lock.value.bytes)
 const lockOf = (rows: ChangedRows, key: string, time: number): Row | undefined =>
   rows.hints.locks ? living(rows.get(lockRowKey(key)), time) : undefined
 
-/** The refusal of a lock for everybody but its owner; `undefined` for the owner, and without a lock. */
+/** The refusal that a lock gives to `owner`; `undefined` for its own owner, and without a lock. */
 export const refusalOf = (
   lock: Row | undefined,
   key: string,
@@ -32,7 +32,7 @@ export const refusalOf = (
     : refused({ code: 'LOCKED', owner: holder, until: lock.expiresAt }, key)
 }
 
-/** Why `owner` (nobody, without one) may not write `key` at `time`; `undefined` when it may. */
+/** The refusal of a write of `key` by `owner` at `time`; `undefined` if the write is allowed. */
 export const lockRefusal = (
   rows: ChangedRows,
   key: string,
@@ -41,7 +41,9 @@ export const lockRefusal = (
 ): Refusal | undefined =>
   rows.hints.locks ? refusalOf(lockOf(rows, key, time), key, owner) : undefined
 
-/** `lock`: free keys are taken, the owner's are renewed. `extend`: all are to be the owner's. */
+/**
+ * `lock`: takes free keys and renews those of the owner. `extend`: the owner must hold all of them.
+ */
 export const applyLock = (
   rows: ChangedRows,
   { kind, keys, owner, leaseMs }: Of<'lock' | 'extend'>,
@@ -60,7 +62,7 @@ export const applyLock = (
   return { kind, until }
 }
 
-/** `unlock`: the owner's go, free ones do not count. */
+/** `unlock`: releases the owner's locks. Free keys are not counted. */
 export const applyUnlock = (
   rows: ChangedRows,
   { keys, owner }: Of<'unlock'>,

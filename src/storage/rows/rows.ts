@@ -1,6 +1,8 @@
 /**
- * The rows that a unit reads and changes, in layers. A unit's own changes lie over the rows before it, the
- * frames of one transaction over the projection, the overlay over the projection; each layer is `Rows` to the one above.
+ * Layers of rows that commands read and change. The changes of a unit lie over the rows before it,
+ * the frames of one transaction over the projection, and the overlay over the projection. Each
+ * layer implements `Rows` for the layer above. A row expires at its time, whether or not it was
+ * removed already.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Expiry, KeepExpiry } from '../commands/command.ts'
@@ -9,21 +11,22 @@ import type { BlobRef } from '../values/blob-reference.ts'
 import { compareKeys } from '../values/key.ts'
 import { compoundMarkerKey, compoundOf, fieldRows, isLockRow, lockRows } from '../values/row-key.ts'
 
-// When rows end. A row that has ended is absent for everybody, whether or not it was removed already. Pure.
-
-/** Whether a row has ended at `now` (ms): from its moment on it is invisible. */
+/** Whether a row has expired at `now` (ms). From its time of expiry on it is invisible. */
 export const isExpired = (row: Row, now: number): boolean =>
   row.expiresAt !== 0 && row.expiresAt <= now
 
-/** `row` unless it has ended at `now`. */
+/** `row`, unless it has expired at `now`. */
 export const living = (row: Row | undefined, now: number): Row | undefined =>
   row && !isExpired(row, now) ? row : undefined
 
-/** The moment `ms` after `time`; what goes beyond the numbers never comes. */
+/** The time `ms` after `time`, at most the greatest safe integer. */
 export const momentAfter = (time: number, ms: number): number =>
   Math.min(time + ms, Number.MAX_SAFE_INTEGER)
 
-/** The moment of an expiry in a frame stamped `time`, 0 for never; `kept` is that of the row before. */
+/**
+ * The time of expiry of a row written by a frame stamped `time`; 0 for never. `kept` is the expiry
+ * of the previous row.
+ */
 export const expiresAt = (expiry: Expiry | KeepExpiry, time: number, kept = 0): number => {
   switch (expiry.kind) {
     case 'none':
@@ -38,32 +41,36 @@ export const expiresAt = (expiry: Expiry | KeepExpiry, time: number, kept = 0): 
 }
 
 /**
- * What may be somewhere among the rows. `false` is certain, and spares every put the look for a lock or for fields to
- * remove; `true` may be out of date. All layers over one store share one object.
+ * Whether any row may be a lock or a compound. `false` is certain and saves each put a look-up for
+ * a lock, or for fields to remove. `true` may be outdated. All layers over one store share one
+ * object.
  */
 export type RowHints = { locks: boolean; compounds: boolean }
 
-/** Rows to be read. Iterations see one moment when they are used up within one turn. */
+/** Rows to read. An iteration is a snapshot if it is consumed within one turn. */
 export interface Rows {
   readonly hints: RowHints
-  /** The row under a row's key, expired or not. */
+  /** The row of a row key, expired or not. */
   get(rowKey: string): Row | undefined
   /** Rows in order. */
   range(range: RowRange): IterableIterator<readonly [rowKey: string, row: Row]>
-  /** The rows' keys of a compound's fields, in any order. */
+  /** The row keys of a compound's fields, in any order. */
   fields(key: string): Iterable<string>
-  /** The bytes of a blob from `from` up to `to`. Only `compareAndSet` asks, and only where no checksum can tell. */
+  /**
+   * The bytes of a blob from `from` up to `to`. Only `compareAndSet` needs them, and only if no
+   * checksum decides.
+   */
   blob(ref: BlobRef, from: number, to: number): Uint8Array
 }
 
-/** Keeps hints true to a row that is written. */
+/** Updates the hints for a row that is written. */
 export const noteRow = (hints: RowHints, rowKey: string): void => {
   if (rowKey.charCodeAt(0) !== 0) return
   if (rowKey === compoundMarkerKey) hints.compounds = true
   else if (isLockRow(rowKey)) hints.locks = true
 }
 
-/** The hints of a projection: two looks. */
+/** Reads the hints of a projection with two look-ups. */
 export const hintsOf = (projection: ProjectionStore): RowHints => {
   const locks = projection.range(lockRows)
   const first = locks.next()
@@ -74,22 +81,22 @@ export const hintsOf = (projection: ProjectionStore): RowHints => {
   }
 }
 
-/** The keys of the rows that a walk passes. */
+/** The keys of the rows of an iteration. */
 export function* keysOf(walk: Iterable<readonly [string, unknown]>): IterableIterator<string> {
   for (const [key] of walk) yield key
 }
 
-/** Reads blobs for rows that have some. */
+/** Reads the bytes of blobs. */
 export type ReadBlob = Rows['blob']
 
-/** Where there are no blobs, each of them is missing. @throws KeelsonError `CORRUPT` */
+/** For stores without blobs: every blob is missing. @throws KeelsonError `CORRUPT` */
 export const missingBlob: ReadBlob = ({ segment, offset }) => {
-  throw new KeelsonError('CORRUPT', 'A blob is missing.', {
+  throw new KeelsonError('CORRUPT', 'a blob is missing', {
     details: { evidence: 'there is no blob store', segment, offset },
   })
 }
 
-/** A projection's rows. */
+/** The rows of a projection. */
 export class ProjectionRows implements Rows {
   readonly hints: RowHints
   readonly blob: ReadBlob
@@ -114,12 +121,12 @@ export class ProjectionRows implements Rows {
   }
 }
 
-/** Changes over rows. Takes changes, and shows them. */
+/** Changes over a layer of rows. Reads see the changes. */
 export class ChangedRows implements Rows {
   readonly #below: Rows
-  /** At most one change a row. */
+  /** The last change of each row; `undefined` for a removed row. */
   readonly changes = new Map<string, Row | undefined>()
-  /** The changed rows of fields, by compound. */
+  /** The changed field rows of each compound. */
   #fields: Map<string, Set<string>> | undefined
 
   constructor(below: Rows) {
@@ -135,7 +142,7 @@ export class ChangedRows implements Rows {
     return changed || this.changes.has(rowKey) ? changed : this.#below.get(rowKey)
   }
 
-  /** Puts a row in place of what is there, or removes it. */
+  /** Sets the row of a key; `undefined` removes it. */
   set(rowKey: string, row: Row | undefined): void {
     this.changes.set(rowKey, row)
     noteRow(this.hints, rowKey)
@@ -177,8 +184,8 @@ export const isWithin = (key: string, { gt, gte, lt, lte }: RowRange): boolean =
   (lte === undefined || compareKeys(key, lte) <= 0)
 
 /**
- * Two ordered walks as one; where both know a key the upper one's word counts, also that a row is gone (`undefined`).
- * Ends both when it ends.
+ * Merges two ordered iterations. If both have a key, the upper one counts, also for a removed row
+ * (`undefined`). Ending it ends both.
  */
 export function* mergedLayers(
   upper: Iterator<RowChange>,

@@ -1,7 +1,8 @@
 /**
- * What a unit does to the rows: the one place that decides it. The applier runs it on the live path, the LMDB writer when
- * it follows the log, and recovery when it replays; all three reach the same rows because it is pure: no clock but the
- * frame's stamp, no state but the rows it is let read. The commands themselves are in `*-commands.ts`.
+ * Applies units to rows: the one place that decides their effect. The applier uses it for live
+ * writes, the LMDB writer to follow the log, and recovery to replay. All three produce the same
+ * rows because it is pure: its only clock is the frame's time stamp, its only state the rows.
+ * `*-commands.ts` have the commands.
  */
 
 import {
@@ -45,9 +46,12 @@ import {
 
 type SetCommand = Extract<Command, { kind: 'set' }>
 
-/** Where what a unit does goes, which may be where it reads: by then it has been decided. */
+/**
+ * The target of a unit's changes. It may be the rows that the unit reads: changes are passed on
+ * only after the unit was decided.
+ */
 export interface RowSink {
-  /** Puts a row in place of what is there, or removes it. */
+  /** Sets the row of a key; `undefined` removes it. */
   set(rowKey: string, row: Row | undefined): void
 }
 
@@ -58,9 +62,10 @@ const putManyAnswer: CommandAnswer = { kind: 'putMany' }
 const putAlone: readonly UnitAnswer[] = [putAnswer]
 
 /**
- * Does `unit`, of a frame stamped `time` (ms since 1970), to `into`, given the rows before it; nothing when it is refused. A row may be
- * set more than once: the last time counts. Answers what its caller is told.
- * @throws KeelsonError `CORRUPT` when a row is damaged; nothing went to `into` then
+ * Applies `unit`, of a frame stamped `time` (ms since 1970), to `into`, reading from `rows`. A
+ * refused unit writes nothing. A row may be set more than once; the last time counts. Returns the
+ * answer for the caller.
+ * @throws KeelsonError `CORRUPT` for a damaged row; nothing is written to `into`
  */
 export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): UnitAnswer => {
   const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
@@ -77,7 +82,10 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): 
   return answer
 }
 
-/** Does the units of one frame, mostly one; answers what each is told. Each sees those before it. Throws as `applyUnit`. */
+/**
+ * Applies the units of one frame in order and returns their answers. Each unit sees those before
+ * it. Throws as `applyUnit`.
+ */
 export const applyUnits = (
   units: FrameUnits,
   rows: Rows,
@@ -89,15 +97,16 @@ export const applyUnits = (
   return answer === putAnswer ? putAlone : [answer]
 }
 
-/** From now on the log refers to the blobs of this unit, which was not refused. */
+/** Adds a row for each blob of a unit that was not refused. */
 const noteBlobs = (unit: Unit, rows: ChangedRows): void => {
   if (commandsOf(unit).some(hasBlobs))
     for (const ref of refsOfUnit(unit)) rows.set(...loggedBlobRow(ref))
 }
 
 /**
- * The hot paths, where nothing can be in the way and nothing of what was there can be left: what overwrites, which looks at no row,
- * what writes where something is, or nothing, and a delete of an ordinary value. `undefined` where more is to be looked at.
+ * The fast paths: an overwrite of a key without locks and compounds, which reads no row; a
+ * conditional set that answers no value; a delete of a plain value. `undefined` if the full path
+ * must decide.
  */
 const applyQuickly = (
   command: Command,
@@ -123,14 +132,14 @@ const applyQuickly = (
   }
 }
 
-/** Puts a value that is no blob; false for one that is. */
+/** Puts a value that is no blob; returns false for a blob. */
 const overwrite = (entry: PutEntry, time: number, into: RowSink): boolean => {
   if (entry.value.tag === valueTags.blob) return false
   into.set(entry.key, putRow(entry, time))
   return true
 }
 
-/** A set that answers and keeps nothing of what was there. */
+/** A set that neither answers nor keeps anything of the previous row. */
 const isReplacing = (command: SetCommand): command is SetCommand & PutEntry =>
   !command.get && command.expiry.kind !== 'keep'
 

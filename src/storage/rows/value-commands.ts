@@ -1,7 +1,7 @@
 /**
- * What commands on the value of one key do. Each answers, or refuses; what it writes goes to the rows it was given, which
- * whoever runs it throws away when the unit is refused. Where something is left of what has ended (a compound's fields),
- * whoever writes the key removes it.
+ * Commands on the value of one key. Each returns an answer or a refusal. It writes to the rows that
+ * it is given; the caller discards them if the unit is refused. A write to an expired compound
+ * removes its remaining fields.
  */
 import { isKeelsonError } from '../../errors.ts'
 import type { Command, PutEntry } from '../commands/command.ts'
@@ -21,31 +21,31 @@ import { removeFields } from './field-commands.ts'
 import { type ChangedRows, expiresAt, isExpired, living } from './rows.ts'
 import { valuesEqual } from './value-equality.ts'
 
-/** A command of some kind. */
+/** A command of one kind. */
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
-/** The row that a put writes at `time`; `undefined` when it has ended before it begins. */
+/** The row that a put writes at `time`; `undefined` if it has already expired then. */
 export const putRow = ({ value, expiry }: Omit<PutEntry, 'key'>, time: number): Row | undefined =>
   living({ value, expiresAt: expiresAt(expiry, time) }, time)
 
-/** Puts `row` in place of all that is under `key`, or removes it. `before` is the row that is there. */
+/** Replaces everything under `key` by `row`, or removes it. `before` is its current row. */
 const replace = (rows: ChangedRows, key: string, before: Row | undefined, row?: Row): void => {
   if (before?.value.tag === rowTags.compound) removeFields(rows, key)
   if (row || before) rows.set(key, row)
 }
 
-/** Removes what is under `key`, which has the row `before`. */
+/** Removes everything under `key`, whose row is `before`. */
 export const removeKey = (rows: ChangedRows, key: string, before: Row): void =>
   replace(rows, key, before)
 
-/** `put`, and each entry of a `putMany`. Looks at what was there only where that may have fields. */
+/** `put`, and each entry of a `putMany`. Reads the current row only if it may have fields. */
 export const applyPut = (rows: ChangedRows, entry: PutEntry, time: number): void => {
   const before = rows.hints.compounds ? rows.get(entry.key) : undefined
   if (before?.value.tag === rowTags.compound) removeFields(rows, entry.key)
   rows.set(entry.key, putRow(entry, time))
 }
 
-/** `delete`, and each key of a `deleteMany`: whether there was a value. */
+/** `delete`, and each key of a `deleteMany`. Returns whether there was a value. */
 export const applyDelete = (rows: ChangedRows, key: string, time: number): boolean => {
   const before = rows.get(key)
   if (!before) return false
@@ -53,7 +53,7 @@ export const applyDelete = (rows: ChangedRows, key: string, time: number): boole
   return !isExpired(before, time)
 }
 
-/** The value that is there, `undefined` without one; a refusal at a compound. */
+/** The current plain value, or `undefined`; a refusal for a compound. */
 const plainValue = (
   key: string,
   row: Row | undefined,
@@ -63,7 +63,7 @@ const plainValue = (
   return refused('WRONG_TYPE', key)
 }
 
-/** `set`. A compound counts as present, and is replaced; only its value cannot be answered. */
+/** `set`. A compound counts as present and is replaced, but its value cannot be answered. */
 export const applySet = (
   rows: ChangedRows,
   { key, value, expiry, condition, get }: Of<'set'>,
@@ -79,7 +79,7 @@ export const applySet = (
   return { kind: 'set', written, previous: found?.value }
 }
 
-/** `getSet`: the expiry goes. */
+/** `getSet`: removes the expiry. */
 export const applyGetSet = (
   rows: ChangedRows,
   { key, value }: Of<'getSet'>,
@@ -93,8 +93,9 @@ export const applyGetSet = (
 }
 
 /**
- * Whether two values are equal. Where only a blob could tell, and it is damaged, they are not: a frame is applied whatever
- * became of the files, what was there stays, and whoever reads it, the caller of the comparison first, finds the damage.
+ * Whether two values are equal. If only a damaged blob could decide, they are not. A frame must be
+ * applicable whatever happened to the files: the value stays, and its next reader (the caller of
+ * the comparison first) gets the error.
  */
 const isExpected = (current: StoredValue, expected: StoredValue, rows: ChangedRows): boolean => {
   let isDamaged = false
@@ -113,7 +114,7 @@ const isExpected = (current: StoredValue, expected: StoredValue, rows: ChangedRo
   }
 }
 
-/** `compareAndSet`. Without an expiry of its own the one that is there stays. */
+/** `compareAndSet`. Without an expiry of its own it keeps the current one. */
 export const applyCompareAndSet = (
   rows: ChangedRows,
   { key, expected, value, expiry }: Of<'compareAndSet'>,
@@ -131,7 +132,10 @@ export const applyCompareAndSet = (
   return { kind: 'compareAndSet', swapped, current: undefined }
 }
 
-/** Changes the bytes of a value by `change`; what is absent begins empty, as `added` is. The expiry stays. */
+/**
+ * Changes the bytes of a value by `change`. An absent value starts empty, with the kind of `added`.
+ * The expiry is kept.
+ */
 const changeBytes = (
   rows: ChangedRows,
   key: string,
@@ -152,7 +156,7 @@ const changeBytes = (
   return ropeLength(next)
 }
 
-/** `append`. Text and text is text, anything else makes bytes. */
+/** `append`. Text after text is text; any other combination is bytes. */
 export const applyAppend = (
   rows: ChangedRows,
   { key, suffix }: Of<'append'>,
@@ -163,7 +167,7 @@ export const applyAppend = (
   return typeof length === 'number' ? { kind: 'append', length } : length
 }
 
-/** `setRange`. An empty patch changes nothing. See `patchRope` for what stays text. */
+/** `setRange`. An empty patch changes nothing. `patchRope` says when the result is text. */
 export const applySetRange = (
   rows: ChangedRows,
   { key, offset, patch }: Of<'setRange'>,

@@ -1,9 +1,10 @@
 /**
- * Whether two stored values are equal, as `compareAndSet` means it: kinds are distinguished (text is never bytes, 1 is
- * never 1n, -0 is never 0), NaN equals itself, and the order of keys, Map entries and Set members does not count.
+ * Equality of stored values for `compareAndSet`. Kinds are distinct (text never equals bytes, 1
+ * never 1n, -0 never 0). NaN equals itself. The order of keys, Map entries and Set members does not
+ * count.
  *
- * Structured values are compared by a canonical text of theirs, made here and not by the platform, so that every machine
- * and every version decides alike, and no nesting of sets makes it slow.
+ * Structured values are compared by a canonical text. It is made here and not by the platform, so
+ * every machine and version decides alike, and nested sets do not make it slow.
  */
 
 import { sha256 } from '../bytes/sha256.ts'
@@ -13,7 +14,7 @@ import { type Rope, type RopePart, ropeLength, ropeOf, ropeSlice } from '../valu
 import { decodeValue } from '../values/value.ts'
 import type { ReadBlob } from './rows.ts'
 
-/** Whether two values are equal. `blob` is asked only where lengths and checksums leave it open. */
+/** Whether two values are equal. `blob` is read only if lengths and checksums do not decide. */
 export const valuesEqual = (left: StoredValue, right: StoredValue, blob: ReadBlob): boolean => {
   if (left.tag === right.tag && sameBytes(left.bytes, right.bytes)) return true
   const [one, other] = [ropeOf(left), ropeOf(right)]
@@ -25,7 +26,7 @@ export const valuesEqual = (left: StoredValue, right: StoredValue, blob: ReadBlo
 const sameBytes = (left: Uint8Array, right: Uint8Array): boolean =>
   left.length === right.length && asBuffer(left).equals(right)
 
-/** How much of a rope is looked at in one go. */
+/** The bytes of a rope that are compared at once. */
 const windowBytes = 1024 * 1024
 
 const contentEqual = (one: Rope, other: Rope, blob: ReadBlob): boolean => {
@@ -40,7 +41,10 @@ const contentEqual = (one: Rope, other: Rope, blob: ReadBlob): boolean => {
   return true
 }
 
-/** The SHA-256 of a rope's content where it is known, or bytes at hand say it; `undefined` for a rope of several parts. */
+/**
+ * The SHA-256 of a rope's content, if it is stored or the bytes are inline; `undefined` for a rope
+ * of several parts.
+ */
 const sumOf = ({ parts }: Rope): Uint8Array | undefined => {
   const [only] = parts
   if (!only || parts.length > 1) return undefined
@@ -68,8 +72,8 @@ function* piecesOf(part: RopePart, blob: ReadBlob): IterableIterator<Uint8Array>
 }
 
 /**
- * Equal values have encodings of nearly one length: only the places of what msgpack has no word for depend on the order.
- * What differs by more than this is not read.
+ * Encodings of equal values have nearly the same length: only the places of extension types (values
+ * that msgpack cannot express) depend on the order. Values that differ by more are not read.
  */
 const mayBeEqual = (one: number, other: number): boolean =>
   Math.max(one, other) <= 8 * Math.min(one, other) + 1024
@@ -84,7 +88,7 @@ const structuredEqual = (one: Rope, other: Rope, blob: ReadBlob): boolean => {
 const canonicalOf = (rope: Rope, blob: ReadBlob): string =>
   canonicalText(decodeValue({ tag: 0, bytes: readRope(rope, 0, ropeLength(rope), blob) }))
 
-/** A text that two values share exactly when they are equal. Every piece says where it ends. */
+/** A text that is the same exactly for equal values. Each piece marks its own end. */
 export const canonicalText = (value: unknown): string => {
   if (typeof value === 'string') return `s${value.length}:${value}`
   if (typeof value === 'number') return Object.is(value, -0) ? 'd-0;' : `d${value};`

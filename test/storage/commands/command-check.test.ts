@@ -1,4 +1,4 @@
-/** The check of commands that come from outside: what it accepts is what the log can carry. */
+/** The check of commands from outside: it accepts exactly the commands that the log can carry. */
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -34,7 +34,7 @@ const plain = (found: unknown): unknown => {
 
 const roundTrip = (unit: unknown): unknown => plain(decodeFrame(encodeFrame(unit as Unit)).units[0])
 
-/** Whether the log can carry it. */
+/** Whether the log can carry the unit. */
 const isCarried = (unit: unknown): boolean => {
   try {
     return isDeepStrictEqual(roundTrip(unit), plain(unit))
@@ -43,7 +43,7 @@ const isCarried = (unit: unknown): boolean => {
   }
 }
 
-/** What the check answers, or the code with which it refused. */
+/** The result of the check, or the code of its refusal. */
 const verdict = (found: unknown): FrameUnits | string => {
   try {
     return checkUnits(found)
@@ -53,7 +53,7 @@ const verdict = (found: unknown): FrameUnits | string => {
   }
 }
 
-/** Places in a value that a mutation may replace. */
+/** The paths in a value that a mutation may replace. */
 const placesIn = (found: unknown, path: readonly string[] = []): (readonly string[])[] =>
   typeof found === 'object' && found !== null && !(found instanceof Uint8Array)
     ? [
@@ -91,7 +91,7 @@ const strange = fc.oneof(
   fc.uint8Array({ maxLength: 8 }),
 )
 
-/** The unit with values that decode, whatever their bytes were. */
+/** The unit with values that decode, whatever its bytes were. */
 const sound = (found: unknown): unknown => {
   if (found instanceof Uint8Array || typeof found !== 'object' || found === null) return found
   if (Array.isArray(found)) return found.map(sound)
@@ -110,7 +110,7 @@ const strangeUnit = fc.tuple(soundUnit, fc.nat(), strange).map(([unit, at, by]) 
 })
 
 describe('a command from outside', () => {
-  it('encodes, and decodes to an equal one, when it is accepted, whatever it was made of', () => {
+  it('can be encoded, and decodes to an equal command, if it was accepted', () => {
     let accepted = 0
     fc.assert(
       fc.property(fc.oneof(soundUnit, strangeUnit, anyUnit), (found) => {
@@ -128,7 +128,7 @@ describe('a command from outside', () => {
     expect(accepted).toBeGreaterThan(thorough(100, 1_000))
   })
 
-  it('is refused when it cannot be encoded, or decodes to another one', () => {
+  it('is refused if it cannot be encoded, or would decode to another command', () => {
     fc.assert(
       fc.property(strangeUnit, (found) => {
         if (!isCarried(found)) expect(verdict(found)).toBe('INVALID_ARGUMENT')
@@ -137,7 +137,7 @@ describe('a command from outside', () => {
     )
   })
 
-  it('applies to any rows without a throw when it is accepted', () => {
+  it('never throws when it is applied, if it was accepted', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(soundUnit, strangeUnit), { maxLength: 10 }), (found) => {
         const rows = new ChangedRows(new MapRows())
@@ -236,7 +236,7 @@ describe('a command from outside', () => {
     )
   })
 
-  it('is refused in an empty batch, and as an empty or too long list', () => {
+  it('is refused in an empty batch, and in an empty or too long list', () => {
     for (const wrong of [
       { kind: 'batch', commands: [] },
       { kind: 'batch', commands: [[]] },
@@ -258,7 +258,7 @@ describe('a command from outside', () => {
     expect(verdict(thrower)).toBe('INVALID_ARGUMENT')
   })
 
-  it('is a copy: what its caller changes later changes nothing', () => {
+  it('is copied: later changes by the caller have no effect', () => {
     const bytes = Uint8Array.of(1)
     const entry = { key: 'a', value: { tag: 2, bytes }, expiry: none }
     const command = { kind: 'putMany', entries: [entry] }

@@ -1,6 +1,6 @@
 /**
- * The bytes of every command, as they stand in people's logs: a change of `test/golden/commands` is a change of the format.
- * What the first version of the store wrote (puts and deletes) is among them.
+ * The bytes of every command, as in existing logs. A change of `test/golden/commands` is a change
+ * of the format. The commands of the first version of the store (put and delete) are included.
  */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'

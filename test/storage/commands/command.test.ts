@@ -1,4 +1,7 @@
-/** The payload of DATA frames: what comes back is what went in, the bytes stay as they are, nothing else is read. */
+/**
+ * The payload of DATA frames: units decode to equal units, the bytes are fixed, and other bytes are
+ * refused.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
@@ -40,7 +43,7 @@ const codeOf = (action: () => unknown): unknown => {
 }
 
 describe('a frame', () => {
-  test('comes back as the units that went in', () => {
+  test('decodes to the units that were encoded', () => {
     fc.assert(
       fc.property(units, (list) => {
         expect(decodeFrame(encodeFrame(list))).toEqual({ time: 0, units: list })
@@ -49,7 +52,7 @@ describe('a frame', () => {
     )
   })
 
-  test('begins with eight zero bytes for the log’s stamp, and reads the stamp that was put there', () => {
+  test('begins with eight zero bytes for the time stamp, and decodes the stamp that is written there', () => {
     const bytes = encodeFrame([put('a')])
     expect([...bytes.subarray(0, stampBytes)]).toEqual([0, 0, 0, 0, 0, 0, 0, 0])
     const view = new DataView(bytes.buffer)
@@ -59,7 +62,7 @@ describe('a frame', () => {
     expect(codeOf(() => decodeFrame(bytes))).toBe('CORRUPT')
   })
 
-  test('has memory of its own, all of it, so that it can be handed to another thread', () => {
+  test('shares its memory with nothing, so it can be transferred to another thread', () => {
     fc.assert(
       fc.property(units, (list) => {
         const bytes = encodeFrame(list)
@@ -69,13 +72,13 @@ describe('a frame', () => {
     )
   })
 
-  test('takes the most units that it may have, and no more', () => {
+  test('holds up to 65,535 units', () => {
     const many = new Array<Unit>(frameUnitsMax).fill(put('a'))
     expect(decodeFrame(encodeFrame(many)).units).toHaveLength(frameUnitsMax)
     expect(codeOf(() => encodeFrame([...many, put('a')]))).toBe('INVALID_ARGUMENT')
   })
 
-  test('takes a batch of more commands than a frame has units', () => {
+  test('holds a batch of more commands than a frame may have units', () => {
     const commands = Array.from({ length: 70_000 }, (_, index) => ({
       kind: 'delete' as const,
       key: `k${index}`,
@@ -84,7 +87,7 @@ describe('a frame', () => {
     expect(only).toEqual({ kind: 'batch', commands })
   })
 
-  // These bytes are in people's logs: a change here is a change of the format.
+  // These bytes are in existing logs: a change here is a change of the format.
   test.each<[string, readonly Unit[], string]>([
     [
       'a put',
@@ -227,8 +230,8 @@ describe('bytes of another kind', () => {
     ['nothing', ''],
     ['less than a stamp', '00000000'],
     ['no unit', '0000000000000000 0000'],
-    ['fewer units than it says', '0000000000000000 0200 05000000 00 02 0100 61'],
-    ['bytes behind the last unit', '0000000000000000 0100 05000000 00 02 0100 61 00'],
+    ['fewer units than announced', '0000000000000000 0200 05000000 00 02 0100 61'],
+    ['bytes after the last unit', '0000000000000000 0100 05000000 00 02 0100 61 00'],
     ['a unit of no bytes', '0000000000000000 0100 00000000'],
     ['a unit of four billion bytes', '0000000000000000 0100 ffffffff 00 02 0100 61'],
     ['a batch of four billion', '0000000000000000 0100 09000000 01 ffffffff 04000000'],
@@ -268,7 +271,7 @@ describe('bytes of another kind', () => {
     expect(codeOf(() => decodeFrame(hexFrame(hex)))).toBe('CORRUPT')
   })
 
-  test('never make a foreign error', () => {
+  test('never throw another error', () => {
     const check = (bytes: Uint8Array) => {
       expect(['CORRUPT', 'UNSUPPORTED_VERSION', 'nothing was thrown']).toContain(
         codeOf(() => decodeFrame(bytes)),

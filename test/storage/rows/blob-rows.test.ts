@@ -24,7 +24,7 @@ const rowOf = (ref: BlobRef): readonly [string, Row] => {
 }
 
 describe('the row of a blob that the log refers to', () => {
-  test('says where its record lies, up to the greatest numbers', () => {
+  test('has the place of its record, up to the greatest numbers', () => {
     for (const ref of [
       refOf(0, 48, 0),
       refOf(7, 8240, 5_000),
@@ -35,7 +35,7 @@ describe('the row of a blob that the log refers to', () => {
     }
   })
 
-  test('has a key that is a row’s and no user’s, in the order of segment and offset', () => {
+  test('has a key that no user can write, in the order of segment and offset', () => {
     const keys = [refOf(1, 48, 1), refOf(1, 4144, 1), refOf(2, 48, 1), refOf(16, 48, 1)].map(
       (ref) => rowOf(ref)[0],
     )
@@ -48,7 +48,7 @@ describe('the row of a blob that the log refers to', () => {
     expect(isRowKey(Buffer.from(loggedBlobRows.gt))).toBe(false)
   })
 
-  test('that cannot be read is CORRUPT', () => {
+  test('is CORRUPT if it cannot be read', () => {
     const [key, row] = rowOf(refOf(1, 48, 10))
     const corrupt = expect.objectContaining({ code: 'CORRUPT' })
     for (const other of [`${key.slice(0, -1)}x`, key.slice(0, 5), `${key}0`, 'k'])

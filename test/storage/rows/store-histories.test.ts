@@ -1,6 +1,7 @@
 /**
- * Random histories of all commands: every answer and every state is the model's, and the same rows come out whichever way
- * the frames go: unit by unit, in batches of the projection, through LMDB, or over an overlay.
+ * Random histories of all commands. Every answer and state equals the model's. The rows are the
+ * same however the frames are applied: unit by unit, in batches of the projection, through LMDB, or
+ * over an overlay.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -45,14 +46,14 @@ const parameters = (numRuns: number) => ({ numRuns, ...(seed === undefined ? {} 
 
 const walId = '000102030405060708090a0b0c0d0eff'
 
-/** A value as the model has it. */
+/** A value in the terms of the model. */
 const plain = (content: Content | undefined): unknown => {
   if (!content) return undefined
   if (content.kind === 'structured') return content.value
   return content.kind === 'text' ? content.bytes.toString() : content.bytes
 }
 
-/** An answer of the state machine in the model's terms. */
+/** An answer in the terms of the model. */
 const told = (answer: UnitAnswer, table: BlobTable): unknown => {
   if (answer.kind === 'refused') return answer.reason.code
   if (answer.kind === 'batch') return answer.answers.map((each) => told(each, table))
@@ -70,7 +71,10 @@ const expected = (answer: ModelAnswer): unknown => ({
 const modelled = (answer: ModelAnswer): unknown =>
   answer.kind === 'removeExpired' ? answer : expected(answer)
 
-/** Runs a history on the model and on `apply`, comparing answers; gives each unit to `apply` as a frame and as it was handed in. */
+/**
+ * Runs a history on the model and on `apply`, and compares the answers. `apply` gets each unit as a
+ * decoded frame and as the caller wrote it.
+ */
 const play = (
   steps: readonly Step[],
   table: BlobTable,
@@ -123,7 +127,7 @@ const shown = (rows: Iterable<readonly [string, Row]>) =>
     .map(([key, row]) => [key, ...bytesOf(row)])
     .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))
 
-/** What a reader sees is what the model has. */
+/** Compares the reads of a view with the model. */
 const compareReads = (view: ReadView, model: StoreModel, now: number, table: BlobTable): void => {
   const live: string[] = []
   for (const key of historyKeys) {
@@ -147,7 +151,7 @@ const compareReads = (view: ReadView, model: StoreModel, now: number, table: Blo
   expect([...view.range({ reverse: true }, now)].map(([key]) => key)).toEqual(inOrder.reverse())
 }
 
-/** No field without its head, each head with the right count, the marker beside them. */
+/** Every field has a head, each head has the right count, and the marker exists. */
 const checkCompounds = (rows: ReadonlyMap<string, Row>): void => {
   const counts = new Map<string, number>()
   for (const rowKey of rows.keys()) {
@@ -164,7 +168,7 @@ const checkCompounds = (rows: ReadonlyMap<string, Row>): void => {
 }
 
 describe('a history of any commands', () => {
-  test('answers as the model does, and ends in the state of the model', () => {
+  test('gives the answers and the state of the model', () => {
     fc.assert(
       fc.property(history, (steps) => {
         const table = new BlobTable()
@@ -184,7 +188,7 @@ describe('a history of any commands', () => {
     )
   }, 600_000)
 
-  test('leads to the same rows over an overlay that forgets what is projected meanwhile', () => {
+  test('gives the same rows over an overlay that forgets projected rows meanwhile', () => {
     fc.assert(
       fc.property(history, fc.array(fc.nat(3), { minLength: 16, maxLength: 16 }), (steps, lags) => {
         const table = new BlobTable()
@@ -195,7 +199,8 @@ describe('a history of any commands', () => {
         const behind: { frame: Uint8Array; time: number; lsn: number }[] = []
         const projection = new ProjectionRows(store, table.read)
         const { model, now } = play(steps, table, (frame, time, lsn, unit) => {
-          // Live, a unit is applied as it was handed in; the projection and a replay read it from its frame.
+          // A live unit is applied as the caller wrote it; projection and replay decode it from its
+          // frame.
           rows.begin(lsn)
           const answer = applyUnit(unit, rows, time, rows)
           plainRows.take(appliedUnit(only(frame), plainRows, time).changes)
@@ -215,7 +220,7 @@ describe('a history of any commands', () => {
     )
   }, 600_000)
 
-  test('leads to the same rows in LMDB, whatever transactions it was cut into, and LMDB is sound', async () => {
+  test('gives the same rows in LMDB, however it is split into transactions, and LMDB is sound', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'keelson-histories-'))
     const disk = nodeDisk()
     let store: ProjectionStore | undefined

@@ -1,4 +1,4 @@
-/** What the histories do not reach: bounds, damage, and what a clear passes by. */
+/** Limits and damage, which the random histories do not reach. */
 import { describe, expect, test } from 'vitest'
 import { type Command, noExpiry, type Unit } from '../../../src/storage/commands/command.ts'
 import { refusalError } from '../../../src/storage/commands/command-answer.ts'
@@ -28,7 +28,7 @@ const refusalOf = (unit: Unit, rows: MapRows, time = 100) => {
 }
 
 describe('a refusal', () => {
-  test('of a lock names who holds it and until when, and its place in a batch', () => {
+  test('of a lock names its owner, its end, and the command’s index in a batch', () => {
     const rows = new MapRows()
     rows.take(
       appliedUnit(one({ kind: 'lock', keys: ['k'], owner: 'ann', leaseMs: 50 }), rows, 100).changes,
@@ -42,7 +42,7 @@ describe('a refusal', () => {
     expect(appliedUnit(one(put('k')), rows, 150).answer.kind).toBe('put')
   })
 
-  test('of a lock of several keys takes none of them', () => {
+  test('of a lock of several keys locks none of them', () => {
     const rows = new MapRows()
     rows.take(
       appliedUnit(one({ kind: 'lock', keys: ['b'], owner: 'ann', leaseMs: 50 }), rows, 100).changes,
@@ -51,7 +51,7 @@ describe('a refusal', () => {
     expect(refusalOf(lock, rows).code).toBe('LOCKED')
   })
 
-  test('is TOO_LARGE for bytes beyond 16 MiB, and for the gap before them', () => {
+  test('is TOO_LARGE for a value beyond 16 MiB, also when a gap makes it so long', () => {
     const large: Row = { value: { tag: 2, bytes: new Uint8Array(inlineBytesMax) }, expiresAt: 0 }
     const rows = new MapRows([['k', large]])
     expect(refusalOf(one({ kind: 'append', key: 'k', suffix: text('x') }), rows).code).toBe(
@@ -61,7 +61,7 @@ describe('a refusal', () => {
     expect(refusalOf(gap, rows).code).toBe('TOO_LARGE')
   })
 
-  test('is TOO_LARGE for one field more than a compound may have; one that is there may change', () => {
+  test('is TOO_LARGE for a field beyond the limit of a compound; existing fields can change', () => {
     const rows = new MapRows([marker, ['k', compoundHead(fieldsMax, 0)], ['k\0f', row('old')]])
     const field = (name: string) =>
       one({ kind: 'putField', key: 'k', field: name, value: text('v') })
@@ -71,14 +71,14 @@ describe('a refusal', () => {
 })
 
 describe('a field', () => {
-  test('that changes costs one row, whatever else the compound has', () => {
+  test('writes one row when it changes, whatever the size of the compound', () => {
     const fields = Array.from({ length: 1_000 }, (_, at) => [`k\0f${at}`, row('v')] as const)
     const rows = new MapRows([marker, ['k', compoundHead(1_000, 0)], ...fields])
     const put = one({ kind: 'putField', key: 'k', field: 'f7', value: text('new') })
     expect(appliedUnit(put, rows, 100).changes).toEqual([['k\0f7', row('new')]])
   })
 
-  test('of what has ended begins anew, with nothing of before', () => {
+  test('of an expired compound starts a new one, without the old fields', () => {
     const rows = new MapRows([
       marker,
       ['k', compoundHead(2, 50)],
@@ -94,7 +94,7 @@ describe('a field', () => {
 })
 
 describe('clear of the keys without a namespace', () => {
-  test('passes by each namespace in one step, whatever its size', () => {
+  test('skips each namespace in one step, whatever its size', () => {
     const many = Array.from({ length: 500 }, (_, at) => [`n:${at}`, row('v')] as const)
     const rows = new MapRows([
       ['a', row('1')],
@@ -124,7 +124,7 @@ describe('clear of the keys without a namespace', () => {
   })
 })
 
-test('a rope that is damaged is CORRUPT for whoever has to read it, and nobody else', () => {
+test('a damaged rope is CORRUPT for a command that reads it, and for no other', () => {
   const rows = new MapRows([
     ['k', { value: { tag: 3, bytes: Uint8Array.of(1, 2, 3) }, expiresAt: 0 }],
   ])
@@ -134,7 +134,7 @@ test('a rope that is damaged is CORRUPT for whoever has to read it, and nobody e
   expect(appliedUnit(one(put('k')), rows, 1).answer.kind).toBe('put')
 })
 
-test('what is stamped by the frame alone decides: no other time counts', () => {
+test('only the time stamp of the frame decides: no other clock is read', () => {
   const lock = one({ kind: 'lock', keys: ['k'], owner: 'ann', leaseMs: Number.MAX_SAFE_INTEGER })
   expect(appliedUnit(lock, new MapRows(), 5).answer).toEqual({
     kind: 'lock',

@@ -1,4 +1,4 @@
-/** What units do to rows. */
+/** The effect of units on rows. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -57,35 +57,38 @@ describe('put', () => {
     })
   })
 
-  test.each([now, now - 1, 1])('that ends at %i, by its stamp in the past, removes', (ms) => {
-    expect(run(one(put('k', 'new', { kind: 'at', ms })), { k: row('old') })).toEqual({
-      changes: [['k', undefined]],
-      answer: { kind: 'put' },
-    })
-  })
+  test.each([now, now - 1, 1])(
+    'that expires at %i, before its time stamp, removes the row',
+    (ms) => {
+      expect(run(one(put('k', 'new', { kind: 'at', ms })), { k: row('old') })).toEqual({
+        changes: [['k', undefined]],
+        answer: { kind: 'put' },
+      })
+    },
+  )
 
-  test('is judged by the stamp alone: a later replay does the same', () => {
+  test('depends on the time stamp alone: a later replay does the same', () => {
     const unit = one(put('k', 'v', { kind: 'after', ms: 10 }))
     expect(run(unit, {}, now)).toEqual(run(unit, { k: row('other') }, now))
   })
 })
 
 describe('delete', () => {
-  test('removes a row and says that it was there', () => {
+  test('removes a row and answers that it existed', () => {
     expect(run(one(remove('k')), { k: row('v') })).toEqual({
       changes: [['k', undefined]],
       answer: { kind: 'delete', existed: true },
     })
   })
 
-  test('changes nothing where nothing is', () => {
+  test('changes nothing for an absent key', () => {
     expect(run(one(remove('k')))).toEqual({
       changes: [],
       answer: { kind: 'delete', existed: false },
     })
   })
 
-  test('removes an expired row and says that there was none', () => {
+  test('removes an expired row and answers that there was none', () => {
     expect(run(one(remove('k')), { k: row('v', now) })).toEqual({
       changes: [['k', undefined]],
       answer: { kind: 'delete', existed: false },
@@ -118,7 +121,7 @@ describe('a batch', () => {
     })
   })
 
-  test('does to the rows what its commands do one by one', () => {
+  test('has the same effect as its commands one by one', () => {
     const expiry: fc.Arbitrary<Expiry> = fc.oneof(
       fc.constant(noExpiry),
       fc.record({
@@ -155,7 +158,7 @@ describe('a batch', () => {
   })
 })
 
-test('applying changes neither the unit nor the rows that it reads', () => {
+test('applying a unit changes neither the unit nor the rows that it reads', () => {
   const before = Object.freeze({ a: Object.freeze(row('0')) })
   const unit = Object.freeze(
     batch(...[put('a', '1'), remove('a')].map(Object.freeze as <T>(c: T) => T)),

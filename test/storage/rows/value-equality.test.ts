@@ -1,4 +1,4 @@
-/** Equality as `compareAndSet` means it: of what values are, not of how they were written. */
+/** Equality for `compareAndSet`: values are compared, not their encodings. */
 
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
@@ -115,7 +115,7 @@ describe('content in a blob', () => {
     return { tag: 3, bytes: encodeRope(blobRope(tag as 0 | 1 | 2, refTo(bytes))) }
   }
 
-  test('is compared without reading it when its checksum or its length can tell', () => {
+  test('is not read if its checksum or its length decides', () => {
     expect(valuesEqual(inBlob('abc'), encodeValue('abc'), missingBlob)).toBe(true)
     expect(valuesEqual(inBlob('abc'), encodeValue('abd'), missingBlob)).toBe(false)
     expect(valuesEqual(inBlob('abc'), encodeValue('abcd'), missingBlob)).toBe(false)
@@ -124,12 +124,12 @@ describe('content in a blob', () => {
     expect(valuesEqual(inBlob(['x'.repeat(9000)]), encodeValue([1]), missingBlob)).toBe(false)
   })
 
-  test('that is structured is compared by what it is', () => {
+  test('that is structured is compared as a value, not as bytes', () => {
     expect(valuesEqual(inBlob({ a: 1, b: 2 }), encodeValue({ b: 2, a: 1 }), read)).toBe(true)
     expect(valuesEqual(inBlob({ a: 1, b: 2 }), encodeValue({ b: 2, a: 3 }), read)).toBe(false)
   })
 
-  test('in pieces is read in pieces of at most 1 MiB, and every byte counts', () => {
+  test('is read in pieces of at most 1 MiB, and every byte counts', () => {
     const bytes = new Uint8Array(3 * 1024 * 1024).map((_, at) => at % 251)
     const whole = appendToRope(
       blobRope(2, refTo(bytes)),
@@ -149,7 +149,7 @@ describe('content in a blob', () => {
     }
   })
 
-  test('that is missing is CORRUPT, where it has to be read', () => {
+  test('is CORRUPT if it is missing and must be read', () => {
     expect(() =>
       valuesEqual(inBlob({ a: 1, b: 2 }), encodeValue({ b: 2, a: 1 }), missingBlob),
     ).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
