@@ -21,7 +21,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     commands: ['bytes', 'ports', 'values'],
     lmdb: ['bytes', 'ports', 'frames', 'values'],
     recovery: ['bytes', 'ports', 'frames', 'segments', 'commands'],
-    log: ['ports', 'frames', 'segments', 'lmdb', 'recovery'],
+    log: ['ports', 'frames', 'segments', 'recovery'],
     rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log'],

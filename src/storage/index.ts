@@ -116,6 +116,7 @@ export { type Damage, refusalOf, refusing } from './segments/log-errors.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
 export { sparePreparation } from './segments/segment-file.ts'
 export { threadBlobHost } from './threads/thread-blob-host.ts'
+export { threadExaminer } from './threads/thread-examination.ts'
 export { threadLogHost } from './threads/thread-log-host.ts'
 export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
 export {

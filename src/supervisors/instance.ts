@@ -19,7 +19,6 @@ import { createSystem, type System, startSupervisor, stopProcess } from '../runt
 import {
   type BlobHostFactory,
   type Disk,
-  type LogHost,
   type LogHostFactory,
   type Projections,
   shardFolder,
@@ -37,7 +36,7 @@ export type Ports = {
   readonly disk: Disk
   readonly clock: Clock
   readonly makeHost: LogHostFactory
-  readonly projectionsOn: (host: LogHost) => Projections
+  readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
 }
 
@@ -106,7 +105,7 @@ const shardOf = (
   index: number,
   { dir, lockOf }: FolderClaim,
   { instance, settings, minDurable }: CheckedOptions,
-  { makeHost, projectionsOn, makeBlobHost, disk }: Ports,
+  { makeHost, projections, makeBlobHost, disk }: Ports,
   clock: Clock,
   shared: Shared,
 ): Shard =>
@@ -119,7 +118,7 @@ const shardOf = (
     lock: lockOf(index),
     clock,
     makeHost,
-    projectionsOn,
+    projections,
     makeBlobHost,
     disk,
     ...shared,

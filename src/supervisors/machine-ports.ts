@@ -5,6 +5,7 @@ import {
   loadLmdb,
   nodeDisk,
   threadBlobHost,
+  threadExaminer,
   threadLogHost,
   threadProjectionWriters,
 } from '../storage/index.ts'
@@ -20,10 +21,9 @@ export const machinePorts = async (clock: Clock): Promise<Ports> => {
     clock,
     makeHost: threadLogHost,
     makeBlobHost: threadBlobHost,
-    projectionsOn: (host) =>
-      lmdbProjections(openDatabase, disk, (dir) => host.run('examineProjection', { dir }), {
-        clock: systemClock(),
-        ...(makeWriter && { makeWriter }),
-      }),
+    projections: lmdbProjections(openDatabase, disk, threadExaminer, {
+      clock: systemClock(),
+      ...(makeWriter && { makeWriter }),
+    }),
   }
 }

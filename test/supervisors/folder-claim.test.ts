@@ -123,7 +123,7 @@ test('a LOCK of a log that is replaced before the first look at it is not taken 
       disk,
       clock,
       makeHost: host,
-      projectionsOn: () => projections,
+      projections,
       makeBlobHost: () => inlineBlobHost({ disk, clock }),
     },
   )

@@ -60,7 +60,7 @@ export const machine = ({
       disk,
       clock,
       makeHost: () => inlineLogHost({ disk, clock, delayMs: syncMs, endMs, spareStepMs }),
-      projectionsOn: () => opened,
+      projections: opened,
       makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs: syncMs }),
     }
     const wal = { maxFileSize: 256 * 1024, ...options.wal }

@@ -26,7 +26,7 @@ export type FileParts = {
   /** Which file the log's LOCK is, as whoever took it has it; `undefined`: as the first look finds it. */
   readonly lock: string | undefined
   readonly makeHost: LogHostFactory
-  readonly projectionsOn: (host: LogHost) => Projections
+  readonly projections: Projections
 }
 
 /** One life of the log: its host, and what looking at the folder found. */
@@ -118,7 +118,7 @@ export class ShardFiles {
       await this.#projection?.settled()
       if (this.#projection && !this.#projectionDamaged) return this.#projection
       await this.#closeProjection()
-      const projections = this.parts.projectionsOn(this.log())
+      const { projections } = this.parts
       if (this.#projectionDamaged) projections.remove(this.parts.folders.lmdb)
       this.#projectionDamaged = false
       this.#projection = projections.open(this.parts.folders.lmdb)
@@ -153,7 +153,7 @@ export class ShardFiles {
     await this.#endHost()
     const host = this.parts.makeHost(this.parts.index)
     this.#host = host
-    const position = await this.#projectedPosition(host)
+    const position = await this.#projectedPosition()
     this.#projectedLsn = position?.lsn ?? 0
     const inspection = await host.run('inspect', {
       dir: this.parts.folders.wal,
@@ -192,15 +192,15 @@ export class ShardFiles {
   }
 
   /** A projection that is open was examined when this process began; one that is not has to show that it is sound first. */
-  async #projectedPosition(host: LogHost): Promise<ProjectedPosition | undefined> {
+  async #projectedPosition(): Promise<ProjectedPosition | undefined> {
     await this.#projection?.settled()
     if (this.#projection) return this.#projection.position()
-    const found = await this.#examined(host)
+    const found = await this.#examined()
     return found.state === 'sound' ? found.position : undefined
   }
 
-  async #examined(host: LogHost): Promise<ProjectionExamination> {
-    const found = await this.parts.projectionsOn(host).examine(this.parts.folders.lmdb)
+  async #examined(): Promise<ProjectionExamination> {
+    const found = await this.parts.projections.examine(this.parts.folders.lmdb)
     if (found.state === 'damaged') this.#projectionDamaged = true
     return found
   }

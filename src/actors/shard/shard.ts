@@ -9,7 +9,6 @@ import type { Ref } from '../../runtime/index.ts'
 import {
   type BlobHostFactory,
   type Disk,
-  type LogHost,
   type LogHostFactory,
   type Projections,
   unitBytesMax,
@@ -90,7 +89,7 @@ export type ShardParts = {
   readonly lock: string | undefined
   readonly clock: Clock
   readonly makeHost: LogHostFactory
-  readonly projectionsOn: (host: LogHost) => Projections
+  readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   /** Where blobs are read from while a caller waits. */
   readonly disk: Disk

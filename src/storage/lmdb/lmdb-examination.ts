@@ -1,14 +1,17 @@
 /**
- * Looks through a projection's LMDB file without LMDB. LMDB maps the file and trusts it: a file cut short is SIGBUS, a
- * flipped bit in a page is a wrong answer, SIGSEGV or an abort. So no file is opened that was not first read here in
- * full: both meta pages, the free list, every page of the tree, every row's checksum. What is found sound may be opened
- * and written to; what is not is set aside and built anew from the log. Changes nothing.
+ * Examines a projection's LMDB file without LMDB. LMDB maps the file and trusts it: a file cut short is SIGBUS, a flipped
+ * bit in a page is a wrong answer, SIGSEGV or an abort. So a file is examined before it is mapped; how deeply depends on
+ * how its last life ended (`projection-marks.ts`). A damaged file is set aside and built anew from the log. Changes nothing.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
-import type { ProjectedPosition, ProjectionExamination } from '../ports/projection-store.ts'
+import type {
+  ExaminationDepth,
+  ProjectedPosition,
+  ProjectionExamination,
+} from '../ports/projection-store.ts'
 import { type Meta, metaPageBytes, newerMeta, readMeta } from './lmdb-format.ts'
 import { damage, LmdbPages } from './lmdb-pages.ts'
 import { type CompareKeys, type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
@@ -19,10 +22,14 @@ export const dataFileName = 'data.mdb'
 
 /**
  * What the projection in `dir` is: absent, sound (safe to open and to write to), or damaged, with what shows it.
- * Reads each byte in use once, in bounded memory. An error of the disk while reading is damage too: what cannot be read
- * is to be built anew. Synchronous: run it behind the shard's `LogHost`.
+ * Reads each byte once, in bounded memory. An error of the disk while reading is damage too. Synchronous: all but
+ * `position` belongs on a thread.
  */
-export const examineProjection = (disk: Disk, dir: string): ProjectionExamination => {
+export const examineProjection = (
+  disk: Disk,
+  dir: string,
+  depth: ExaminationDepth = 'all',
+): ProjectionExamination => {
   const path = `${dir}/${dataFileName}`
   try {
     const folder = disk.entry(dir)
@@ -31,7 +38,7 @@ export const examineProjection = (disk: Disk, dir: string): ProjectionExaminatio
     if (disk.entry(path) === undefined) return { state: 'absent' }
     const file = disk.open(path, 'read')
     try {
-      return examineFile(file)
+      return examineFile(file, depth)
     } finally {
       file.close()
     }
@@ -67,16 +74,19 @@ const readMetaAt = (file: DiskFile, page: number, offset: number): Meta => {
   return meta
 }
 
-const examineFile = (file: DiskFile): ProjectionExamination => {
+const examineFile = (file: DiskFile, depth: ExaminationDepth): ProjectionExamination => {
   const meta = readNewerMeta(file)
   const pages = new LmdbPages(file, meta)
-  const free = new FreeList(pages, meta)
-  new LmdbTree('free list', meta.free, meta, pages, compareIntegers, free).walk()
+  if (depth !== 'position') {
+    const free = new FreeList(pages, meta)
+    new LmdbTree('free list', meta.free, meta, pages, compareIntegers, free).walk('all')
+  }
   const rows = new Rows()
-  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, rows).walk()
-  pages.checkUnwritten()
+  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, rows).walk(depth)
+  if (depth !== 'position') pages.checkUnwritten()
   if (rows.count > 0 && rows.position === undefined) throw damage('rows and no position')
-  return { state: 'sound', position: rows.position, rows: rows.count, bytes: file.size() }
+  const count = Math.max(0, meta.main.entries - 1)
+  return { state: 'sound', position: rows.position, rows: count, bytes: file.size() }
 }
 
 /** The order of byte strings, shorter first when one begins the other: LMDB's order of keys. */

@@ -56,10 +56,15 @@ export class LmdbPages {
     }
   }
 
+  /** @throws `CORRUPT` when the file ends before the page. */
+  checkWritten(page: number): void {
+    if (page >= this.#filePages) throw damage(`the file ends before the page ${page}`)
+  }
+
   /** The bytes of a claimed page, good until the next call. @throws `CORRUPT` when the file ends before it. */
   read(page: number): Uint8Array {
     const { pageBytes } = this.#meta
-    if (page >= this.#filePages) throw damage(`the file ends before the page ${page}`)
+    this.checkWritten(page)
     if (page < this.#windowFrom || page >= this.#windowTo) this.#load(page)
     const at = (page - this.#windowFrom) * pageBytes
     return this.#window.subarray(at, at + pageBytes)

@@ -10,6 +10,7 @@ import { TurnShare } from '../bytes/turn-share.ts'
 import { readUtf8 } from '../bytes/utf8.ts'
 import type { Disk } from '../ports/disk.ts'
 import type {
+  ExaminationDepth,
   ProjectedPosition,
   ProjectionExamination,
   ProjectionStore,
@@ -26,7 +27,9 @@ import {
   translated,
   writeCommit,
 } from './lmdb-environment.ts'
-import { dataFileName, readNewerMeta } from './lmdb-examination.ts'
+import { dataFileName, examineProjection, readNewerMeta } from './lmdb-examination.ts'
+import { damage } from './lmdb-pages.ts'
+import { depthToExamine, ProjectionMarks } from './projection-marks.ts'
 import { decodePosition, decodeRow, positionKey, RowBounds, rowKeyBytesMax } from './row-codec.ts'
 
 /** How projections are opened. */
@@ -67,21 +70,31 @@ export type OpenProjection = {
 export type ProjectionWriterFactory = (open: OpenProjection) => ProjectionWriter
 
 /**
- * Projections in folders of a real file system, opened by `openDatabase` (`loadLmdb`). `disk` is that file system too: it removes, and looks before LMDB maps.
- * `examine` reads a whole file (`examineProjection`) wherever that may take its time. Whoever opens a folder holds the
- * data folder's lock, and has examined it: a file that is damaged in a way that only the examination sees may end the
- * process when it is opened.
+ * Projections in folders of a real file system, opened by `openDatabase` (`loadLmdb`). `disk` is the same file system.
+ * `examine` runs where a long read holds up nobody. The caller of `open` holds the data folder's lock, and has examined
+ * the folder: a damaged file may end the process when LMDB maps it. After an end that was not clean, `open` has the rest
+ * examined while the store is in use; if that finds damage, the next commit is `CORRUPT`.
  */
 export const lmdbProjections = (
   openDatabase: OpenDatabase,
   disk: Disk,
-  examine: (dir: string) => Promise<ProjectionExamination>,
+  examine: ProjectionExaminer,
   options: LmdbOptions = {},
 ): Projections => ({
-  examine,
-  open: (dir) => new LmdbProjectionStore(openDatabase, disk, dir, options),
+  async examine(dir) {
+    const depth = depthToExamine(disk, dir)
+    return depth === 'position' ? examineProjection(disk, dir, depth) : examine(dir, depth)
+  },
+  open: (dir) => new LmdbProjectionStore(openDatabase, disk, dir, examine, options),
   remove: (dir) => disk.remove(dir),
 })
+
+/** `examineProjection`, on a thread for instance. `signal` ends it early; then it rejects. */
+export type ProjectionExaminer = (
+  dir: string,
+  depth: ExaminationDepth,
+  signal?: AbortSignal,
+) => Promise<ProjectionExamination>
 
 /** Looks at what LMDB is about to map: a cut file is SIGBUS, and this look costs two reads. @throws `CORRUPT`. */
 const checkBeforeMapping = (disk: Disk, path: string): void => {
@@ -103,6 +116,7 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #disk: Disk
   readonly #dir: string
   readonly #database: LmdbDatabase
+  readonly #marks: ProjectionMarks
   readonly #writer: ProjectionWriter
   readonly #encoder = new CommitEncoder()
   readonly #clock: Clock | undefined
@@ -112,6 +126,11 @@ class LmdbProjectionStore implements ProjectionStore {
   /** Cursors of ranges that have not come to their end: closed before the store is, because LMDB does not survive less. */
   readonly #cursors = new Set<Entries>()
   #closed = false
+  /** Which file the lock of the environment is. With another one the folder was replaced. */
+  readonly #lock: string | undefined
+  readonly #closing = new AbortController()
+  /** Resolves when no examination is under way. */
+  #proof: Promise<void> = Promise.resolve()
   /** Why nothing can be committed any more: LMDB itself refuses after a failure that is not for want of room. */
   #failure: KeelsonError | undefined
 
@@ -119,6 +138,7 @@ class LmdbProjectionStore implements ProjectionStore {
     openDatabase: OpenDatabase,
     disk: Disk,
     dir: string,
+    examine: ProjectionExaminer,
     { mapBytes = 2 ** 36, makeWriter = writerHere, clock }: LmdbOptions,
   ) {
     this.#disk = disk
@@ -130,13 +150,35 @@ class LmdbProjectionStore implements ProjectionStore {
     // Readers that a dead process left behind would pin pages for ever. Nobody else is here: the folder's lock is held.
     disk.remove(lockFileIn(dir))
     disk.makeFolder(dir)
+    this.#marks = new ProjectionMarks(disk, dir)
     this.#database = openDatabase(dir, mapBytes)
     disk.syncFolder(dir)
+    this.#lock = disk.identity(lockFileIn(dir))
+    if (!this.#marks.isProven) this.#proof = this.#prove(examine)
     const write = (commit: EncodedCommit): Uint8Array => {
       writeCommit(this.#database, commit)
       return commit.bytes
     }
-    this.#writer = makeWriter({ dir, mapBytes, lock: disk.identity(lockFileIn(dir)), write })
+    this.#writer = makeWriter({ dir, mapBytes, lock: this.#lock, write })
+  }
+
+  /** Examines all of the file as it is now. A read transaction keeps its pages from being written over meanwhile. */
+  async #prove(examine: ProjectionExaminer): Promise<void> {
+    const pin = this.#database.useReadTransaction()
+    const { signal } = this.#closing
+    try {
+      let found = await examine(this.#dir, 'all', signal)
+      // A commit under way may make the meta pages disagree for a moment, so damage has to be found twice.
+      if (found.state === 'damaged') found = await examine(this.#dir, 'all', signal)
+      if (found.state === 'sound') this.#marks.proven()
+      if (found.state !== 'damaged') return
+      this.#marks.distrust()
+      this.#failure ??= damage(found.evidence)
+    } catch {
+      // It was ended, or there was no thread. What is not proven is examined at the next opening.
+    } finally {
+      pin.done()
+    }
   }
 
   #checkOpen(): void {
@@ -241,6 +283,7 @@ class LmdbProjectionStore implements ProjectionStore {
       this.#encoder.reuse(await writing)
     } catch (error) {
       const failure = translated(error, 'rows were committed')
+      this.#marks.distrust()
       if (failure.code === 'CORRUPT') this.#failure = failure
     }
     this.#database.resetReadTxn()
@@ -263,10 +306,12 @@ class LmdbProjectionStore implements ProjectionStore {
     if (this.#closed) return
     this.#closed = true
     for (const cursor of [...this.#cursors]) this.#endCursor(cursor)
-    await this.#pending
+    this.#closing.abort()
+    await Promise.all([this.#pending, this.#proof])
     // It is the last who has it open that unmaps it, and only this thread knows what it still refers to.
     await this.#writer.end()
     await this.#database.close()
+    if (this.#disk.identity(lockFileIn(this.#dir)) === this.#lock) this.#marks.close()
   }
 }
 

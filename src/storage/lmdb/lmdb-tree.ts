@@ -5,6 +5,7 @@
  */
 
 import { readU64, viewOf } from '../bytes/u64.ts'
+import type { ExaminationDepth } from '../ports/projection-store.ts'
 import {
   depthMax,
   type Meta,
@@ -59,6 +60,7 @@ export class LmdbTree {
   #leafPages = 0
   #overflowPages = 0
   #entries = 0
+  #depth: ExaminationDepth = 'all'
 
   constructor(
     name: string,
@@ -78,8 +80,12 @@ export class LmdbTree {
     this.#starts = new Float64Array(meta.pageBytes / 2)
   }
 
-  /** Walks through all of it, entries in order. @throws KeelsonError `CORRUPT` at the first thing that is wrong. */
-  walk(): void {
+  /**
+   * Walks through it, entries in order: all of it, all but most leaf pages, or only to the first leaf page, which is
+   * examined in any case. @throws KeelsonError `CORRUPT` at the first thing that is wrong.
+   */
+  walk(depth: ExaminationDepth): void {
+    this.#depth = depth
     const tree = this.#tree
     if (tree.root === undefined) {
       if (tree.depth !== 0) throw damage(`the ${this.#name} has a depth and no root`)
@@ -88,8 +94,10 @@ export class LmdbTree {
         throw damage(`the ${this.#name} has the depth ${tree.depth}`)
       this.#visit(tree.root, tree.depth, undefined, undefined)
     }
+    if (depth === 'position') return
     this.#checkCount('branch pages', this.#branchPages, tree.branchPages)
     this.#checkCount('leaf pages', this.#leafPages, tree.leafPages)
+    if (depth === 'branches') return
     this.#checkCount('overflow pages', this.#overflowPages, tree.overflowPages)
     this.#checkCount('entries', this.#entries, tree.entries)
   }
@@ -101,6 +109,11 @@ export class LmdbTree {
 
   #visit(number: number, levels: number, low: Bound, high: Bound): void {
     this.#pages.claim(number, 1, this.#name)
+    if (levels === 1 && low && this.#depth !== 'all') {
+      this.#pages.checkWritten(number)
+      this.#leafPages++
+      return
+    }
     const page = this.#pages.read(number)
     this.#checkHead(page, number, levels === 1 ? pageFlags.leaf : pageFlags.branch)
     if (levels === 1) this.#visitLeaf(page, number, low, high)
@@ -170,6 +183,7 @@ export class LmdbTree {
       // The key of the first node counts for nothing: its subtree begins where the parent's does.
       this.#checkBounds(number, from, to)
       this.#visit(u32(page, node) + u16(page, node + 4) * 2 ** 32, levels - 1, from, to)
+      if (this.#depth === 'position') return
       from = to
     }
   }
@@ -207,6 +221,7 @@ export class LmdbTree {
         })
     }
     // Last, because reading them moves the window that `page` is a part of.
+    if (this.#depth === 'position') return
     for (const { key, bytes, reference } of large) this.#visitLarge(key, bytes, reference)
   }
 

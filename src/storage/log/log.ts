@@ -5,7 +5,6 @@
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { checkpointBytes } from '../frames/control-payload.ts'
-import { examineProjection } from '../lmdb/lmdb-examination.ts'
 import type { Disk } from '../ports/disk.ts'
 import type {
   Inspection,
@@ -137,7 +136,6 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       return refusing(() => reader.read(writer.segments, writer.durableLsn, { ...request, from }))
     },
     describe: () => describe(opened().writer),
-    examineProjection: ({ dir }) => refusing(() => examineProjection(disk, dir)),
     close({ projectedLsn }) {
       const { writer } = opened()
       life = { kind: 'over' }

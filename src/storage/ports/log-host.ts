@@ -8,7 +8,7 @@
  * `close` or `end`, or after a write failed (`poisoned`), a new host inspects the log again.
  */
 import type { KeelsonError } from '../../errors.ts'
-import type { ProjectedPosition, ProjectionExamination } from './projection-store.ts'
+import type { ProjectedPosition } from './projection-store.ts'
 
 /** Options of a log. */
 export type LogOptions = {
@@ -274,8 +274,6 @@ export type LogProtocol = {
   read: { request: ReadRequest; answer: ReadAnswer }
   /** Describes the log. */
   describe: { request: null; answer: LogDescription }
-  /** Looks through a projection's file (see `lmdb-examination.ts`). Changes nothing. */
-  examineProjection: { request: { dir: string }; answer: ProjectionExamination }
   /** Writes CHECKPOINT, CLEAN_CLOSE and MANIFEST, and closes the files. */
   close: { request: { projectedLsn: number }; answer: null }
 }

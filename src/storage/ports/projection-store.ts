@@ -68,6 +68,14 @@ export type RowRange = {
   readonly reverse?: boolean
 }
 
+/**
+ * How much of a file is examined.
+ * - `position`: the meta pages, and the pages on the way to the position.
+ * - `branches`: also the free list and every branch page. A leaf page must exist and be used once.
+ * - `all`: also every leaf page and the checksum of every row.
+ */
+export type ExaminationDepth = 'position' | 'branches' | 'all'
+
 /** The result of examining a projection's files, which changes nothing. */
 export type ProjectionExamination =
   | { readonly state: 'absent' }
@@ -114,7 +122,9 @@ export interface ProjectionStore {
 
 /** Opens projections, one folder each. */
 export interface Projections {
-  /** Examines a folder and changes nothing. May read files, so run it on the shard's `LogHost`. */
+  /**
+   * Examines a folder and changes nothing. How much it examines depends on how its last life ended.
+   */
   examine(dir: string): Promise<ProjectionExamination>
   /** Opens or creates. @throws `CORRUPT` if the files cannot be opened */
   open(dir: string): ProjectionStore

@@ -18,6 +18,8 @@ const threadRoles = {
   blobs: 'the blobs',
   /** Commits one projection. */
   projection: 'the projection',
+  /** Examines one projection's file. */
+  examination: 'the projection',
 } as const
 /** The role of a thread. */
 export type ThreadRole = keyof typeof threadRoles

@@ -42,7 +42,7 @@ const pagesInUse = (store: Store): { page: number; user: string }[] => {
   const meta = readNewerMeta(file)
   const ignore = { inline: () => undefined, large: () => undefined }
   const pages = new Recording(file, meta)
-  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, ignore).walk()
+  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, ignore).walk('all')
   return found
 }
 

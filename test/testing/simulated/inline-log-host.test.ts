@@ -111,12 +111,4 @@ describe('an inline host', () => {
     expect(world.inspect().tail).toBe('clean')
     expect(readAll(world.open().log)).toHaveLength(1)
   })
-
-  test('looks through a projection without an open log', async () => {
-    const { clock, host } = await opened(0)
-    const answer = host.run('examineProjection', { dir: '/data/lmdb' })
-    await clock.settle()
-
-    expect(await answer).toEqual({ state: 'absent' })
-  })
 })

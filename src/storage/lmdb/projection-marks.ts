@@ -1,0 +1,142 @@
+/**
+ * Two small files beside LMDB's. They say how much of it has to be examined before it is mapped.
+ *
+ *   CLEAN     the store was closed in order: the file had this length, and this was its last transaction
+ *   UNPROVEN  it was opened after another end, and its leaf pages are not examined yet
+ *
+ *   CLEAN fits the file    → 'position'   meta pages, length, and the way to the position
+ *   neither                → 'branches'   all that leads to leaf pages; they are examined while the store is open
+ *   UNPROVEN               → 'all'        a life that had not examined them ended: they may have ended it
+ *
+ * CLEAN is removed, durably, before LMDB maps the file. One that a power cut brings back names an older transaction.
+ */
+import { isKeelsonError } from '../../errors.ts'
+import { crc32 } from '../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { type Disk, DiskError } from '../ports/disk.ts'
+import type { ExaminationDepth } from '../ports/projection-store.ts'
+import { dataFileName, readNewerMeta } from './lmdb-examination.ts'
+
+const markVersion = 1
+const markBytes = 24
+
+const cleanIn = (dir: string): string => `${dir}/CLEAN`
+const unprovenIn = (dir: string): string => `${dir}/UNPROVEN`
+
+/** How much of the file in `dir` has to be examined before it is mapped. */
+export const depthToExamine = (disk: Disk, dir: string): ExaminationDepth => {
+  if (fitsCleanMark(disk, dir)) return 'position'
+  return disk.entry(unprovenIn(dir)) === undefined ? 'branches' : 'all'
+}
+
+/** The marks of one store from before it is mapped until after it is closed. */
+export class ProjectionMarks {
+  readonly #disk: Disk
+  readonly #dir: string
+  #state: 'proven' | 'unproven' | 'damaged'
+
+  /** To be made before LMDB maps the file. @throws DiskError */
+  constructor(disk: Disk, dir: string) {
+    this.#disk = disk
+    this.#dir = dir
+    const isNew = disk.entry(`${dir}/${dataFileName}`) === undefined
+    this.#state = isNew || fitsCleanMark(disk, dir) ? 'proven' : 'unproven'
+    disk.remove(cleanIn(dir))
+    if (this.isProven) disk.remove(unprovenIn(dir))
+    else if (disk.entry(unprovenIn(dir)) === undefined)
+      attempted(() => disk.open(unprovenIn(dir), 'create').close())
+    disk.syncFolder(dir)
+  }
+
+  /** Whether all of the file is known to be sound. */
+  get isProven(): boolean {
+    return this.#state === 'proven'
+  }
+
+  /** All of the file was examined and is sound. */
+  proven(): void {
+    if (this.#state !== 'unproven') return
+    this.#state = 'proven'
+    attempted(() => this.#disk.remove(unprovenIn(this.#dir)))
+  }
+
+  /** The file is damaged, or a commit failed and its pages may not be on the disk: no mark vouches for it. */
+  distrust(): void {
+    this.#state = 'damaged'
+  }
+
+  /** To be called when LMDB has closed the file. A mark that cannot be written costs an examination. */
+  close(): void {
+    const [disk, dir] = [this.#disk, this.#dir]
+    attempted(() => {
+      if (this.#state === 'unproven') disk.remove(unprovenIn(dir))
+      if (this.#state === 'proven') writeCleanMark(disk, dir)
+    })
+  }
+}
+
+const writeCleanMark = (disk: Disk, dir: string): void => {
+  const { transaction, bytes } = factsOf(disk, dir)
+  const mark = new Uint8Array(markBytes)
+  const view = viewOf(mark)
+  view.setUint32(4, markVersion, true)
+  writeU64(view, 8, transaction)
+  writeU64(view, 16, bytes)
+  view.setUint32(0, crc32(mark.subarray(4)), true)
+  const file = disk.open(cleanIn(dir), 'create')
+  try {
+    file.write(mark, 0)
+    file.sync()
+  } finally {
+    file.close()
+  }
+  disk.syncFolder(dir)
+}
+
+const fitsCleanMark = (disk: Disk, dir: string): boolean => {
+  const facts = attempted(() => {
+    const mark = readCleanMark(disk, dir)
+    return mark && { mark, file: factsOf(disk, dir) }
+  })
+  return (
+    facts !== undefined &&
+    facts.mark.transaction === facts.file.transaction &&
+    facts.mark.bytes === facts.file.bytes
+  )
+}
+
+type Facts = { readonly transaction: number; readonly bytes: number }
+
+const readCleanMark = (disk: Disk, dir: string): Facts | undefined => {
+  if (disk.entry(cleanIn(dir))?.kind !== 'file') return undefined
+  const file = disk.open(cleanIn(dir), 'read')
+  try {
+    const mark = new Uint8Array(markBytes)
+    const view = viewOf(mark)
+    const isWhole =
+      file.read(mark, 0) === markBytes && view.getUint32(0, true) === crc32(mark.subarray(4))
+    if (!isWhole || view.getUint32(4, true) !== markVersion) return undefined
+    return { transaction: readU64(view, 8), bytes: readU64(view, 16) }
+  } finally {
+    file.close()
+  }
+}
+
+const factsOf = (disk: Disk, dir: string): Facts => {
+  const file = disk.open(`${dir}/${dataFileName}`, 'read')
+  try {
+    return { transaction: readNewerMeta(file).transaction, bytes: file.size() }
+  } finally {
+    file.close()
+  }
+}
+
+/** What `action` answers; `undefined` when the disk refuses, or the meta pages are damaged. */
+const attempted = <T>(action: () => T): T | undefined => {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof DiskError || isKeelsonError(error, 'CORRUPT')) return undefined
+    throw error
+  }
+}

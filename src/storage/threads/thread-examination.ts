@@ -1,0 +1,36 @@
+/** The examination of a projection on a thread of its own, which lives for one of them: the host, and the thread's entry. */
+import { isKeelsonError } from '../../errors.ts'
+import { nodeDisk } from '../disk/node-disk.ts'
+import { examineProjection } from '../lmdb/lmdb-examination.ts'
+import type { ProjectionExaminer } from '../lmdb/lmdb-projection-store.ts'
+import type { ExaminationDepth, ProjectionExamination } from '../ports/projection-store.ts'
+import { answer, isThread, startThread, takeQuestions, threadClient } from './worker-thread.ts'
+
+type Request = { readonly dir: string; readonly depth: ExaminationDepth }
+
+/** Examines on a new thread; here, if there is none to be had. */
+export const threadExaminer: ProjectionExaminer = async (dir, depth, signal) => {
+  const thread = threadClient(startThread(import.meta.url, 'examination'), 'examination')
+  const end = () => void thread.end()
+  signal?.addEventListener('abort', end, { once: true })
+  try {
+    const request: Request = { dir, depth }
+    return (await thread.ask('examine', request)) as ProjectionExamination
+  } catch (error) {
+    if (signal || !isKeelsonError(error, 'SHARD_DOWN')) throw error
+    return examineProjection(nodeDisk(), dir, depth)
+  } finally {
+    signal?.removeEventListener('abort', end)
+    await thread.end()
+  }
+}
+
+const serveExamination = (): void => {
+  const disk = nodeDisk()
+  takeQuestions(({ id, request }) => {
+    const { dir, depth } = request as Request
+    answer(id, () => examineProjection(disk, dir, depth))
+  })
+}
+
+if (isThread('examination')) serveExamination()

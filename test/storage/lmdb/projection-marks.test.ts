@@ -1,0 +1,172 @@
+/** How the last life of a store ended decides how much of its file the next one examines before LMDB maps it. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { loadLmdb } from '../../../src/storage/lmdb/lmdb-environment.ts'
+import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
+import { depthToExamine, ProjectionMarks } from '../../../src/storage/lmdb/projection-marks.ts'
+import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
+import { positionAt, textRow } from '../../support/projection-rows.ts'
+
+const dir = '/lmdb'
+const data = `${dir}/data.mdb`
+const openDatabase = await loadLmdb()
+
+/** LMDB's file after so many commits. */
+const fileAfter = async (commits: number): Promise<Uint8Array> => {
+  const root = mkdtempSync(join(tmpdir(), 'keelson-marks-'))
+  const never = () => Promise.reject(new Error('not used'))
+  const store = lmdbProjections(openDatabase, nodeDisk(), never).open(root)
+  for (let lsn = 1; lsn <= commits; lsn++)
+    await store.commit([[`k${lsn}`, textRow('x')]], positionAt(lsn))
+  await store.close()
+  const bytes = new Uint8Array(readFileSync(join(root, 'data.mdb')))
+  rmSync(root, { recursive: true, force: true })
+  return bytes
+}
+
+const [older, newer] = await Promise.all([fileAfter(3), fileAfter(4)])
+
+const put = (disk: SimulatedDisk, path: string, bytes: Uint8Array): void => {
+  disk.remove(path)
+  const file = disk.open(path, 'create')
+  file.write(bytes, 0)
+  file.sync()
+  file.close()
+  disk.syncFolder(dir)
+}
+
+/** A folder whose store was closed in order. */
+const closed = (): SimulatedDisk => {
+  const disk = simulatedDisk({ seed: 1 })
+  disk.makeFolder(dir)
+  disk.syncFolder('/')
+  const marks = new ProjectionMarks(disk, dir)
+  put(disk, data, older)
+  marks.close()
+  return disk
+}
+
+describe('what is examined', () => {
+  test('is the way to the position after a clean close, also when the power went behind it', () => {
+    const disk = closed()
+    expect(depthToExamine(disk, dir)).toBe('position')
+
+    disk.crash({ unsynced: 'lost' })
+    expect(depthToExamine(disk, dir)).toBe('position')
+  })
+
+  test('is every branch page after a life that was not closed', () => {
+    const disk = closed()
+    const marks = new ProjectionMarks(disk, dir)
+    expect(marks.isProven).toBe(true)
+
+    disk.crash()
+    expect(depthToExamine(disk, dir)).toBe('branches')
+  })
+
+  test('is all of it after a life that ended before its leaf pages were examined', () => {
+    const disk = closed()
+    new ProjectionMarks(disk, dir)
+    disk.crash()
+    const marks = new ProjectionMarks(disk, dir)
+    expect(marks.isProven).toBe(false)
+
+    disk.crash()
+    expect(depthToExamine(disk, dir)).toBe('all')
+  })
+
+  test('is every branch page when that life was closed in order', () => {
+    const disk = closed()
+    new ProjectionMarks(disk, dir)
+    new ProjectionMarks(disk, dir).close()
+
+    expect(depthToExamine(disk, dir)).toBe('branches')
+  })
+
+  test('is the way to the position once all was examined and the store was closed', () => {
+    const disk = closed()
+    new ProjectionMarks(disk, dir)
+    const marks = new ProjectionMarks(disk, dir)
+    marks.proven()
+    marks.close()
+
+    expect(depthToExamine(disk, dir)).toBe('position')
+  })
+
+  test('is never less after damage or a failed commit, whatever is found later', () => {
+    const disk = closed()
+    const marks = new ProjectionMarks(disk, dir)
+    marks.distrust()
+    marks.proven()
+    marks.close()
+    expect(depthToExamine(disk, dir)).toBe('branches')
+
+    const unproven = new ProjectionMarks(disk, dir)
+    unproven.distrust()
+    unproven.close()
+    expect(depthToExamine(disk, dir)).toBe('all')
+  })
+})
+
+describe('a mark of a clean close', () => {
+  test('is of no use for a file that another life wrote, or that has another length', () => {
+    for (const bytes of [newer, older.subarray(0, older.length - 4096), new Uint8Array(0)]) {
+      const disk = closed()
+      put(disk, data, bytes)
+      expect(depthToExamine(disk, dir)).toBe('branches')
+    }
+  })
+
+  test('is of no use when any bit of it is flipped, or it was cut', () => {
+    const mark = closed().contents(`${dir}/CLEAN`)
+    for (let bit = 0; bit < mark.length * 8; bit++) {
+      const disk = closed()
+      disk.flipBit(`${dir}/CLEAN`, bit)
+      expect(depthToExamine(disk, dir)).toBe('branches')
+    }
+    for (let length = 0; length < mark.length; length++) {
+      const disk = closed()
+      put(disk, `${dir}/CLEAN`, mark.slice(0, length))
+      expect(depthToExamine(disk, dir)).toBe('branches')
+    }
+  })
+
+  test('is durably gone before the file can be written, wherever the power goes', () => {
+    for (let call = 1; ; call++) {
+      const disk = closed()
+      disk.inject({ at: call, operation: changingOperations, fault: { kind: 'halt' } })
+      let mayWrite = false
+      try {
+        new ProjectionMarks(disk, dir)
+        mayWrite = true
+      } catch {}
+      disk.crash({ unsynced: 'lost' })
+      if (mayWrite) {
+        expect(disk.entry(`${dir}/CLEAN`)).toBeUndefined()
+        expect(call).toBeGreaterThan(1)
+        break
+      }
+      // Nothing was written: what the mark says is still so, if it is there.
+      expect(['position', 'branches']).toContain(depthToExamine(disk, dir))
+    }
+  })
+
+  test('that cannot be written costs no more than an examination', () => {
+    const disk = closed()
+    const marks = new ProjectionMarks(disk, dir)
+    disk.inject({
+      at: 1,
+      times: 1_000,
+      operation: changingOperations,
+      fault: { kind: 'error', code: 'ENOSPC' },
+    })
+
+    marks.close()
+    expect(depthToExamine(disk, dir)).toBe('branches')
+  })
+})
