@@ -1,6 +1,7 @@
 /**
- * The one door to time, chance and the event loop. Everything that waits, stamps or draws takes a `Clock`, so that a
- * whole system runs on a virtual one: then time moves only when a test says so, and a seed fixes every draw.
+ * The one door to time, chance and the event loop. Everything that waits, stamps or draws takes a
+ * `Clock`, so that a whole system runs on a virtual one: then time moves only when a test says so,
+ * and a seed fixes every draw.
  */
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
@@ -12,11 +13,14 @@ export type Cancel = () => void
 export interface Clock {
   /** Milliseconds since 1970, whole. May go back when somebody sets the machine's clock. */
   now(): number
-  /** Milliseconds from an arbitrary start, fractional; never goes back. Durations and deadlines use this. */
+  /**
+   * Milliseconds from an arbitrary start, fractional; never goes back. Durations and deadlines use
+   * this.
+   */
   monotonic(): number
   /**
-   * Runs `action` once, `ms` from now, in a turn of its own. Holds the process open until then, unless `holdsProcess` is
-   * false: then a process that has nothing else to do ends without it.
+   * Runs `action` once, `ms` from now, in a turn of its own. Holds the process open until then,
+   * unless `holdsProcess` is false: then a process that has nothing else to do ends without it.
    */
   after(ms: number, action: () => void, options?: { readonly holdsProcess?: boolean }): Cancel
   /** Runs `action` in a later turn of the event loop, after input and output had theirs. */
@@ -54,7 +58,7 @@ export const systemClock = (): Clock => ({
 
 /** A clock that a test moves. */
 export interface VirtualClock extends Clock {
-  /** Lets everything happen that can happen without time passing. */
+  /** Runs everything that can run without time passing. */
   settle(): Promise<void>
   /** Moves time on by `ms`, firing timers in the order of their time and settling after each. */
   advance(ms: number): Promise<void>
@@ -62,7 +66,10 @@ export interface VirtualClock extends Clock {
   untilNext(): number | undefined
 }
 
-/** Where virtual time begins: 2026-01-01. Any fixed moment would do; a plausible one keeps printed times readable. */
+/**
+ * Where virtual time begins: 2026-01-01. Any fixed moment would do; a plausible one keeps printed
+ * times readable.
+ */
 const virtualEpoch = Date.UTC(2026, 0, 1)
 
 type VirtualTimer = { dueAt: number; order: number; action: () => void }
@@ -78,7 +85,8 @@ export const virtualClock = (seed = 1): VirtualClock => {
   let activity = 0
 
   const settle = async (): Promise<void> => {
-    // One turn runs all microtasks and all actions handed to `soon`; a turn in which nothing was added is the end.
+    // One turn runs all microtasks and all actions handed to `soon`; a turn in which nothing was
+    // added is the end.
     let seen: number
     do {
       seen = activity
@@ -133,7 +141,10 @@ export const virtualClock = (seed = 1): VirtualClock => {
   }
 }
 
-/** Mulberry32: a small generator of good enough spread; the same seed gives the same numbers everywhere. */
+/**
+ * Mulberry32: a small generator of good enough spread; the same seed gives the same numbers
+ * everywhere.
+ */
 export const seededRandom = (seed: number): (() => number) => {
   let state = seed >>> 0
   return () => {

@@ -1,6 +1,7 @@
 /**
- * The one error class of Keelson and its codes. A code is part of the public surface: it is never renamed, and
- * tests assert codes, not messages. `docs/errors.md` says what a caller may do on each.
+ * The one error class of Keelson and its codes. A code is part of the public surface: it is never
+ * renamed, and tests assert codes, not messages. `docs/errors.md` says what a caller may do on
+ * each.
  */
 
 /** Every code that a `KeelsonError` can carry. */
@@ -47,8 +48,8 @@ export type ErrorCode = (typeof errorCodes)[number]
 export type ErrorDetails = Readonly<Record<string, unknown>>
 
 /**
- * What Keelson rejects and throws. `code` is for programs, `message` for people, `details` holds the facts of the
- * message as plain data, `cause` the error underneath, if there was one.
+ * What Keelson rejects and throws. `code` is for programs, `message` for people, `details` holds
+ * the facts of the message as plain data, `cause` the error underneath, if there was one.
  */
 export class KeelsonError extends Error {
   override readonly name = 'KeelsonError'
@@ -65,7 +66,10 @@ export class KeelsonError extends Error {
     this.details = options.details ?? {}
   }
 
-  /** The error as plain data, without the stack: equal for equal failures, so that it may be stored and compared. */
+  /**
+   * The error as plain data, without the stack: equal for equal failures, so that it may be stored
+   * and compared.
+   */
   toJSON(): { name: string; code: ErrorCode; message: string; details: ErrorDetails } {
     return { name: this.name, code: this.code, message: this.message, details: this.details }
   }
@@ -78,7 +82,9 @@ export const isKeelsonError = (error: unknown, code?: ErrorCode): error is Keels
 /** Where an argument or an option stands: its name, or the names and indices that lead to it. */
 export type ArgumentPath = string | readonly (string | number)[]
 
-/** An `INVALID_ARGUMENT` for the argument at `path`. `details` has `path`, `expected` and `found`. */
+/**
+ * An `INVALID_ARGUMENT` for the argument at `path`. `details` has `path`, `expected` and `found`.
+ */
 export const invalidArgument = (
   path: ArgumentPath,
   expected: string,

@@ -1,12 +1,12 @@
 /**
- * Who has which name in one System: local names, and keys of registries. A process keeps its names until its end, and
- * has none in the moment in which anybody hears of that.
+ * The names of one System: local names, and keys of registries. A process keeps its names until its
+ * end. They are free before its end is announced.
  */
 import type { Directory } from '../words/address.ts'
 import { type Holder, Registries } from './registries.ts'
 import { Via, ViaDirectory } from './via.ts'
 
-/** What can have a name. */
+/** A process that can have a name. */
 export interface Named<P> extends Holder<P> {
   readonly pid: number
   /** Its local name, if it has one. */
@@ -18,19 +18,20 @@ export class Names<P extends Named<P>> implements Directory<P> {
   readonly registries = new Registries<P>()
   readonly #holders = new Map<string, P>()
 
-  /** Whoever has the local name. */
+  /** The holder of the local name. */
   holderOf(name: string): P | undefined {
     return this.#holders.get(name)
   }
 
-  /** Whoever has the name, local or through a registry. */
+  /** The holder of the name, local or in a registry. */
   find(name: string | Via): P | undefined {
     return name instanceof Via ? new ViaDirectory(this, name).holderOf() : this.#holders.get(name)
   }
 
   /**
-   * Who stands in the way of a start under this name, if anybody does.
-   * @throws KeelsonError `NO_PROCESS` when its registry is not there, `INVALID_ARGUMENT` when that is no unique one
+   * The process that already has this name, if there is one.
+   * @throws KeelsonError `NO_PROCESS` when the registry is not there, `INVALID_ARGUMENT` when it is
+   * not unique
    */
   taken(name: string | Via | undefined): P | undefined {
     if (!(name instanceof Via)) return name === undefined ? undefined : this.#holders.get(name)
@@ -40,7 +41,7 @@ export class Names<P extends Named<P>> implements Directory<P> {
     return directory.holderOf()
   }
 
-  /** Gives a name to a process; false when somebody has it, or its registry is not there. */
+  /** Gives a name to a process. False: the name is taken, or its registry is not there. */
   register(name: string | Via, process: P): boolean {
     if (name instanceof Via) return new ViaDirectory(this, name).register(process)
     if (this.#holders.has(name)) return false
@@ -49,14 +50,16 @@ export class Names<P extends Named<P>> implements Directory<P> {
     return true
   }
 
-  /** Takes a local name from its holder, who knows no name then. */
+  /** Removes a local name from its holder, which then has no name. */
   unregister(name: string): void {
     const holder = this.#holders.get(name)
     if (holder !== undefined) holder.name = undefined
     this.#holders.delete(name)
   }
 
-  /** Lets go all that a process which has ended was known by; it still knows its local name. */
+  /**
+   * Releases the names of a process that has ended. The process itself still knows its local name.
+   */
   release(process: P): void {
     if (process.name !== undefined) this.#holders.delete(process.name)
     this.registries.ended(process)

@@ -1,17 +1,17 @@
 /**
- * The Registries of one System: which process stands for which table, and who holds what, so that the entries of a
- * process are gone in the moment of its end, before anybody hears of that. Costs a process that holds nothing a look
- * into an empty map at its end, and no message anything.
+ * The registries of one System: the process and the table of each, and the entries of each holder.
+ * The entries of a process are gone when it ends, before its end is announced. A process without
+ * entries pays one look into an empty map at its end.
  */
 import { type RegistryKeys, RegistryTable } from './registry-table.ts'
 
-/** What a process must do to hold keys. */
+/** A process that can hold keys. */
 export interface Holder<P> {
   link(other: P): void
   unlink(other: P): void
 }
 
-/** A table, the process that it lives and dies with, and the process that people know it by. */
+/** A table, the process that keeps it, and the process that users address. */
 export interface OpenRegistry<P> {
   readonly table: RegistryTable<P>
   /** Linked to every holder. */
@@ -33,12 +33,15 @@ export class Registries<P extends Holder<P>> {
     this.#byServer.set(server, registry)
   }
 
-  /** The registry that `owner` is; `undefined` when it is none, or its table is being started again. */
+  /** The registry of `owner`; `undefined` when it has none, or its table is being restarted. */
   of(owner: P | undefined): OpenRegistry<P> | undefined {
     return owner === undefined ? undefined : this.#byOwner.get(owner)
   }
 
-  /** Adds an entry, and links holder and table. Of a unique key that is taken it answers the holder instead. */
+  /**
+   * Adds an entry, and links holder and table. If a unique key is taken, it returns the holder
+   * instead.
+   */
   register(registry: OpenRegistry<P>, holder: P, key: unknown, value: unknown): P | undefined {
     const taken = registry.table.add(holder, key, value)
     if (taken !== undefined) return taken
@@ -48,7 +51,7 @@ export class Registries<P extends Holder<P>> {
     return undefined
   }
 
-  /** Removes the holder's entries of `key`; with its last entry, the link goes. */
+  /** Removes the holder's entries of `key`. The link goes with its last entry. */
   unregister(registry: OpenRegistry<P>, holder: P, key: unknown): void {
     const { table, server } = registry
     if (table.heldBy(holder).size === 0) return
@@ -58,7 +61,7 @@ export class Registries<P extends Holder<P>> {
     this.#leave(registry, holder)
   }
 
-  /** Is told of the end of every process: its entries go, and its table when it kept one. */
+  /** Handles the end of a process: removes its entries, and its table if it kept one. */
   ended(process: P): void {
     if (this.#byServer.size === 0) return
     for (const { table } of this.#byHolder.get(process) ?? []) table.forget(process)

@@ -1,26 +1,30 @@
 /**
- * What a Registry knows: which holder has which keys, with which values. Unique: a key has one holder. Duplicate: it may
- * have many, and one holder may have it many times. Knows nothing of processes.
+ * The table of a Registry: holders, their keys and values. Unique: a key has one holder. Duplicate:
+ * a key may have many, and a holder may have it many times. It knows nothing of processes.
  */
 import { KeelsonError } from '../../errors.ts'
 import { isRef } from '../words/address.ts'
 
-// When two keys are one key: what is no object by value, arrays and plain objects by what is in them, refs by the process
-// or name that they stand for, all else by identity. A key is read once: what becomes of an object later changes nothing.
+// When two keys are equal: primitives by value, arrays and plain objects by their content, refs by
+// their process or name, all else by identity. A key is read once: later changes of an object have
+// no effect.
 
 /** Nested deeper than this, a key is refused: it may contain itself. */
 const depthMax = 64
 
-/** Stands before the text of a compound key, and before a text that begins so by itself. */
+/** The prefix of a compound key's text, and of a text that begins with it. */
 const mark = '\u0000'
 
-/** Gives each key the value that stands for it in a Map. */
+/** Gives each key its value in a Map. */
 export class KeyIdentities {
-  /** Numbers for what is told apart by identity inside of a key. */
+  /** Numbers for values inside of a key that are compared by identity. */
   readonly #numbers = new WeakMap<WeakKey, number>()
   #lastNumber = 0
 
-  /** Two keys that are equal have the same identity (`SameValueZero`). Throws `INVALID_ARGUMENT` for one without end. */
+  /**
+   * Two keys that are equal have the same identity (`SameValueZero`). Throws `INVALID_ARGUMENT` for
+   * one without end.
+   */
   of(key: unknown): unknown {
     if (typeof key === 'string') return key.startsWith(mark) ? `${mark}${key}` : key
     return isCompound(key) ? `${mark}:${this.#text(key, 0)}` : key
@@ -45,7 +49,7 @@ export class KeyIdentities {
     return `{${texts.join()}}`
   }
 
-  /** A symbol that is shared by its text cannot be held weakly, and is told by that text. */
+  /** A registered symbol (`Symbol.for`) cannot be held weakly, so its text identifies it. */
   #symbolText(key: symbol): string {
     const shared = Symbol.keyFor(key)
     return shared === undefined ? this.#number(key) : `@${JSON.stringify(shared)}`
@@ -58,7 +62,7 @@ export class KeyIdentities {
   }
 }
 
-/** Whether a key is compared by what is in it. */
+/** Whether a key is compared by its content. */
 const isCompound = (key: unknown): boolean =>
   typeof key === 'object' && key !== null && (Array.isArray(key) || isRef(key) || isPlain(key))
 
@@ -73,7 +77,7 @@ export type RegistryKeys = 'unique' | 'duplicate'
 /** One registration. */
 export interface RegistryEntry<H> {
   readonly key: unknown
-  /** What stands for the key, whatever becomes of it. */
+  /** The key's identity, which later changes of the key do not affect. */
   readonly identity: unknown
   readonly holder: H
   value: unknown
@@ -81,7 +85,7 @@ export interface RegistryEntry<H> {
 
 const none: ReadonlySet<never> = new Set<never>()
 
-/** Entries by key and by holder, each in the order in which they came. */
+/** Entries by key and by holder, in the order of registration. */
 export class RegistryTable<H> {
   readonly keys: RegistryKeys
   readonly #identities = new KeyIdentities()
@@ -93,22 +97,22 @@ export class RegistryTable<H> {
     this.keys = keys
   }
 
-  /** How many entries there are. */
+  /** The number of entries. */
   get count(): number {
     return this.#count
   }
 
-  /** Everybody who has an entry. */
+  /** All holders. */
   get holders(): Iterable<H> {
     return this.#byHolder.keys()
   }
 
-  /** The entries of `key`, the first come first. */
+  /** The entries of `key`, oldest first. */
   of(key: unknown): ReadonlySet<RegistryEntry<H>> {
     return this.#byKey.get(this.#identities.of(key)) ?? none
   }
 
-  /** The entries of `holder`, the first come first. */
+  /** The entries of `holder`, oldest first. */
   heldBy(holder: H): ReadonlySet<RegistryEntry<H>> {
     return this.#byHolder.get(holder) ?? none
   }
@@ -118,13 +122,13 @@ export class RegistryTable<H> {
     for (const entries of this.#byKey.values()) yield* entries
   }
 
-  /** The one holder of `key`: `undefined` when nobody has it. For unique keys. */
+  /** The holder of `key`; `undefined` when there is none. For unique keys. */
   holderOf(key: unknown): H | undefined {
     for (const { holder } of this.of(key)) return holder
     return undefined
   }
 
-  /** Adds an entry. Of a unique key that is taken it answers the holder instead, and changes nothing. */
+  /** Adds an entry. If a unique key is taken, it returns the holder and changes nothing. */
   add(holder: H, key: unknown, value: unknown): H | undefined {
     const taken = this.keys === 'unique' ? this.holderOf(key) : undefined
     if (taken !== undefined) return taken
@@ -143,7 +147,7 @@ export class RegistryTable<H> {
     for (const entry of this.both(holder, key)) this.#drop(entry)
   }
 
-  /** The entries that `holder` has of `key`, found through the shorter list: a popular key and a busy holder have many. */
+  /** The entries of `holder` with `key`, found through the shorter of the two lists. */
   both(holder: H, key: unknown): RegistryEntry<H>[] {
     const ofKey = this.of(key)
     const ofHolder = this.heldBy(holder)

@@ -1,6 +1,7 @@
 /**
- * Names through a Registry: `via(rooms, 'lobby')` stands for whoever holds that key when it is used, wherever a name may
- * stand. It is a value without a System, so that it can be written into a specification before anything runs.
+ * Names in a Registry: `via(rooms, 'lobby')` stands for the holder of that key at the time of use,
+ * wherever a name may stand. It is a value without a System: a specification can contain it before
+ * anything runs.
  */
 import { KeelsonError } from '../../errors.ts'
 import { Address, addressOf, type Directory, type Name, type Ref } from '../words/address.ts'
@@ -13,7 +14,7 @@ export class Via<M = unknown> {
   declare readonly [member]?: M
   readonly registry: Ref | Name
   readonly key: unknown
-  /** What is registered with the key when a process is started under this name. */
+  /** The value registered with the key when a process is started under this name. */
   readonly value: unknown
 
   constructor(registry: Ref | Name, key: unknown, value: unknown) {
@@ -30,12 +31,12 @@ export class Via<M = unknown> {
 /** Whether `value` is a name that `via` made. */
 export const isVia = (value: unknown): value is Via => value instanceof Via
 
-/** What names through registries are looked up in. */
+/** Looks up names in registries. */
 export interface RegistryDirectory<P extends Holder<P>> extends Directory<P> {
   readonly registries: Registries<P>
 }
 
-/** What a via name stands for in one System: a directory of its own, that knows one key. */
+/** The meaning of a via name in one System: a directory with one key. */
 export class ViaDirectory<P extends Holder<P> & { readonly pid: number }> implements Directory<P> {
   readonly #directory: RegistryDirectory<P>
   readonly #via: Via
@@ -50,14 +51,14 @@ export class ViaDirectory<P extends Holder<P> & { readonly pid: number }> implem
     return registry?.table.keys === 'unique' ? registry.table.holderOf(this.#via.key) : undefined
   }
 
-  /** Why the name stands for nobody, when it is not just that nobody has the key. */
+  /** The error of a via name without a holder, if its key is not simply free. */
   fault(): KeelsonError | undefined {
     const registry = this.#registry()
     if (registry === undefined) return noRegistry(this.#via.registry)
     return registry.table.keys === 'unique' ? undefined : notUnique(this.#via.registry)
   }
 
-  /** Registers `process` under the name; false when somebody has it, or there is nothing to register with. */
+  /** Registers `process` under the name. False: the key is taken, or there is no such registry. */
   register(process: P): boolean {
     const registry = this.#registry()
     const { key, value } = this.#via
@@ -81,13 +82,16 @@ export const viaAddress = <P extends Holder<P> & { readonly pid: number }>(
   via: Via,
 ): Address<P> => new Address(new ViaDirectory(directory, via), undefined, String(via), undefined)
 
-/** Nobody has that name, or it is no registry. There is no `details.reason`: that is not the end of a process. */
+/**
+ * No process has that name, or it is not a registry. There is no `details.reason`, because no
+ * process ended.
+ */
 export const noRegistry = (registry: unknown): KeelsonError =>
   new KeelsonError('NO_PROCESS', `no registry ${String(registry)}`, {
     details: { registry: String(registry) },
   })
 
-/** What makes sense only where a key has one holder was asked of a duplicate registry. */
+/** An operation that needs unique keys was used on a duplicate registry. */
 export const notUnique = (registry: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `the keys of ${String(registry)} are not unique`, {
     details: { registry: String(registry) },

@@ -1,6 +1,6 @@
 /**
- * Who waits until a signal aborts. However many calls share one signal, it has one listener of ours while any of them
- * waits: Node warns of a leak beyond ten, and a signal that lives as long as its program is shared by all its calls.
+ * Waits for an abort signal. Any number of calls that share one signal have one listener together,
+ * because Node warns of a leak beyond ten and all calls of a program may share a signal.
  */
 
 interface Shared {
@@ -12,7 +12,10 @@ interface Shared {
 export class AbortWaits {
   readonly #shared = new WeakMap<AbortSignal, Shared>()
 
-  /** Calls `onAbort` when `signal`, which has not aborted yet, does; answers how to take that back. */
+  /**
+   * Calls `onAbort` when `signal` aborts; it has not aborted yet. Returns a function that cancels
+   * this.
+   */
   add(signal: AbortSignal, onAbort: () => void): () => void {
     const shared = this.#shared.get(signal) ?? this.#listen(signal)
     shared.waits.add(onAbort)

@@ -1,15 +1,16 @@
 /**
- * Promises that were made for a process. Whoever awaits one sees its rejection, and the process ends by that as by any
- * throw; but nobody's forgetting or coming late is an unhandled rejection, by which Node would end all the others, too.
+ * Promises that belong to a process. If the process awaits one, its rejection ends the process as a
+ * throw does. A promise that nobody awaits must not be an unhandled rejection: Node would end all
+ * processes.
  */
 
-/** The promise itself, whose rejection nobody has to handle. */
+/** The promise itself. Its rejection need not be handled. */
 export const guarded = <T>(promise: Promise<T>): Promise<T> => {
   promise.catch(ignore)
   return promise
 }
 
-/** A promise that is rejected from the start, and that nobody has to handle. */
+/** A rejected promise whose rejection need not be handled. */
 export const refused = (error: unknown): Promise<never> => guarded(Promise.reject(error))
 
 const ignore = (): void => {}

@@ -1,10 +1,13 @@
 /**
- * Options are checked by their names, for callers that no compiler checks: a name with a slip in it would set nothing, and
- * nobody would notice before it matters.
+ * A check of the names of options, for callers without types: a misspelt name would have no effect,
+ * unnoticed.
  */
 import { invalidArgument } from '../../errors.ts'
 
-/** Throws `INVALID_ARGUMENT` unless `options`, those of `what`, are an object with no other keys than `known`. */
+/**
+ * Throws `INVALID_ARGUMENT` unless `options`, the options of `what`, are an object with no other
+ * keys than `known`.
+ */
 export const expectOptions = (what: string, options: unknown, known: ReadonlySet<string>): void => {
   if (typeof options !== 'object' || options === null)
     throw invalidArgument(`the options of ${what}`, 'an object', options)

@@ -1,6 +1,6 @@
 /**
- * Sending: `call`, `cast` and `send`. A message is admitted or refused at once, at the sender; what was admitted is
- * handled in the order in which it came.
+ * Sending: `call`, `cast` and `send`. The target admits or refuses a message at once. Admitted
+ * messages are handled in the order of their arrival.
  */
 import { KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
@@ -13,7 +13,7 @@ import { direct, type Outputs } from './outputs.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 
-/** How long a call waits, and what else may end it. */
+/** The options of a call. */
 export interface CallOptions {
   /** Milliseconds; 5,000 by default, `Infinity` for no limit. */
   readonly timeoutMs?: number | undefined
@@ -24,9 +24,9 @@ export interface CallOptions {
 const timeoutMsDefault = 5_000
 
 /**
- * Asks a process and waits for its answer. Rejects with `NO_PROCESS` (nobody there), `EXITED` (it ended first;
- * `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`, `INVALID_ARGUMENT` (a timeout that
- * is no number, an option that is none), or what the handler failed it with.
+ * Calls a process and waits for its answer. Rejects with `NO_PROCESS` (no such process), `EXITED`
+ * (it ended first; `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`,
+ * `INVALID_ARGUMENT` (a wrong timeout or option), or the error of the handler.
  */
 export const call = <M, N extends keyof CallsOf<M> & string>(
   ref: Ref<M>,
@@ -37,7 +37,7 @@ export const call = <M, N extends keyof CallsOf<M> & string>(
     ReplyOf<CallsOf<M>[N]>
   >
 
-/** Tells a process. False: the mailbox is full, or nobody is there. */
+/** Sends a cast. False: the mailbox is full, or there is no such process. */
 export const cast = <M, N extends keyof CastsOf<M> & string>(
   ref: Ref<M>,
   name: N,
@@ -48,7 +48,10 @@ export const cast = <M, N extends keyof CastsOf<M> & string>(
   return outputsOf(sender).send(process, new Envelope(kinds.cast, name, payload))
 }
 
-/** Sends an info. False: the mailbox is full, or the process is dead. Throws `NO_PROCESS` for a name that nobody has. */
+/**
+ * Sends an info. False: the mailbox is full, or the process is dead. Throws `NO_PROCESS` for a name
+ * that no process has.
+ */
 export const send = <M, N extends keyof InfosOf<M> & string>(
   ref: Ref<M>,
   name: N,
@@ -61,8 +64,8 @@ export const send = <M, N extends keyof InfosOf<M> & string>(
 }
 
 /**
- * The call behind `call` and `sys`: a message of `kind`, and the promise of its answer, which is waited for
- * `timeoutMsUnlessSaid` when the options do not say how long.
+ * The implementation of `call` and `sys`: sends a message of `kind` and resolves with its answer.
+ * Waits `timeoutMsUnlessSaid` if the options set no timeout.
  */
 export const request = (
   ref: Ref<unknown>,
@@ -91,7 +94,8 @@ export const request = (
   else if (!outputsOf(sender).send(process, pending) && process.alive) {
     return refused(sender, mailboxFull(process, name))
   }
-  // Whoever was told of a half full mailbox may have ended either of the two; nobody would tell this call any more.
+  // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
+  // call.
   if (!process.alive) pending.holderEnded(process.reason)
   else if (sender?.alive === false) pending.makerEnded(sender.reason)
   else pending.begin(process, timeoutMs, options?.signal, process.kernel.aborts)
@@ -99,19 +103,19 @@ export const request = (
 }
 
 /**
- * What a function made of its own of calls to `ref`. Through a ref with its sender bound a process made it, and it is
- * guarded as the calls themselves are; from outside it is a promise like any other.
+ * The promise of a function that makes calls to `ref`. If the ref has a bound sender, it is guarded
+ * as the calls themselves are; otherwise it is returned as it is.
  */
 export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<T> =>
   isRef(ref) && target(ref).sender !== undefined ? guarded(promise) : promise
 
-/** A refusal of a call that a process made must end nobody else. */
+/** A refused call of one process must not end the others. */
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
 const callKeys = new Set(['timeoutMs', 'signal'])
 
-/** What is wrong with the options of a call, if anything is. */
+/** The fault of the options of a call, if there is one. */
 const optionsFault = (options: CallOptions, name: string): unknown => {
   try {
     expectOptions(name, options, callKeys)
@@ -134,7 +138,7 @@ const target = (
   return { process: address.process ?? address.resolve(), sender: address.sender }
 }
 
-/** What is sent from outside leaves at once. */
+/** A message from outside of processes leaves at once. */
 const outputsOf = (sender: Process | undefined): Outputs => sender?.outputs ?? direct
 
 const isCutOff = (process: Process, sender: Process | undefined): boolean =>
@@ -154,7 +158,9 @@ const callerEnded = (sender: Process, name: string): KeelsonError =>
     details: { reason: sender.reason },
   })
 
-/** A bare process runs its own code, and takes what it asks for: whoever asks `sys` of it would wait for ever. */
+/**
+ * A bare process takes messages only when it asks for them: a `sys` request would wait for ever.
+ */
 const answersNoSys = (process: Process, name: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} is a bare process and answers no sys`)
 

@@ -1,7 +1,8 @@
 /**
- * The port through which a process acts on others. Every effect of its code that another process can see passes here:
- * calls, casts and infos through its context or a ref bound to it; answers to calls; timers; exit signals sent by hand.
- * A process lets its outputs leave at once (`direct`). One whose turns take effect later holds them here until then.
+ * The port through which a process acts on others. Every effect of its code that another process
+ * can see passes here: calls, casts and infos through its context or a ref bound to it; answers to
+ * calls; timers; exit signals sent by hand. A process lets its outputs leave at once (`direct`).
+ * One whose turns take effect later holds them here until then.
  */
 import type { Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
@@ -10,11 +11,13 @@ import type { PendingCall } from './pending-call.ts'
 /** A call as its handler sees it. */
 export type Answerable = Pick<PendingCall, 'caller' | 'reply' | 'fail' | 'handTo'>
 
-/** Where the effects of one process go. It sees them in the order in which the process made them. */
+/**
+ * Where the effects of one process go. It sees them in the order in which the process made them.
+ */
 export interface Outputs {
   /**
-   * A message to `target`. False: its mailbox is full, or it has ended. A port that answers true and sends later fails a
-   * call that `target` then refuses: nothing else would.
+   * A message to `target`. False: its mailbox is full, or it has ended. A port that answers true
+   * and sends later fails a call that `target` then refuses: nothing else would.
    */
   send(target: { admit(message: Message): boolean }, message: Message): boolean
   /** The `from` of a call that the process begins to handle: its answer is an output. */

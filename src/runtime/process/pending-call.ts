@@ -1,7 +1,7 @@
 /**
- * A call that waits for its answer. It is the message in the target's mailbox, the entry in the heap of timeouts and the
- * `from` that its handler sees, all in one object. It settles exactly once: by an answer, the end of whoever holds it,
- * its timeout, or the end of its caller.
+ * A call that waits for its answer. One object is the message in the target's mailbox, the entry in
+ * the heap of timeouts and the handler's `from`. It settles exactly once: by an answer, the end of
+ * its holder, its timeout, or the end of its caller.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
@@ -10,7 +10,10 @@ import type { Kind, Message } from '../words/envelope.ts'
 import { causeOf, describeReason, type ExitReason } from '../words/exit-reason.ts'
 import type { AbortWaits } from './abort-waits.ts'
 
-/** The calls whose answer one process owes: a list through the calls themselves, so that joining and leaving are constant. */
+/**
+ * The calls that one process has to answer: a list linked through the calls, so that adding and
+ * removing take constant time.
+ */
 export class CallList {
   first: PendingCall | undefined
 
@@ -32,7 +35,7 @@ export class CallList {
   }
 }
 
-/** Who may owe answers. */
+/** A process that has calls to answer. */
 export interface CallHolder {
   readonly pid: number
   readonly alive: boolean
@@ -40,13 +43,13 @@ export interface CallHolder {
   readonly owed: CallList
 }
 
-/** What a process waits for: settled by its end at the latest. */
+/** Something that a process waits for. The end of the process settles it at the latest. */
 export interface Waiter {
-  /** The process that waits ended with `reason`. */
+  /** The waiting process ended with `reason`. */
   makerEnded(reason: ExitReason): void
 }
 
-/** Who made a call from within a process: its end settles the call. */
+/** A process that made a call. Its end settles the call. */
 export interface CallMaker {
   readonly made: Set<Waiter>
   readonly address: Ref
@@ -59,7 +62,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   readonly payload: unknown
   readonly maker: CallMaker | undefined
   readonly promise: Promise<unknown>
-  /** What the error says besides the reason when the holder dies: set by `handTo`. */
+  /** Set by `handTo`: in the error if the holder dies. */
   note: unknown = undefined
   list: CallList | undefined = undefined
   before: PendingCall | undefined = undefined
@@ -92,12 +95,12 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     })
   }
 
-  /** The process that asked, when it did so through a ref with its sender bound. */
+  /** The calling process, if it called through a ref with its sender bound. */
   get caller(): Ref | undefined {
     return this.maker?.address
   }
 
-  /** What logs and prompts show: not the world behind it. */
+  /** Logs and prompts show this, not the internal fields. */
   toString(): string {
     return `call ${this.name}`
   }
@@ -110,7 +113,9 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return this.toString()
   }
 
-  /** Begins to wait: for `holder`'s answer, at most `timeoutMs`, and no longer than `signal` allows. */
+  /**
+   * Starts to wait for the answer of `holder`, for at most `timeoutMs` and until `signal` aborts.
+   */
   begin(
     holder: CallHolder,
     timeoutMs: number,
@@ -124,7 +129,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     if (signal !== undefined) this.#obey(signal, aborts)
   }
 
-  /** Answers the caller; false when it waits no longer. */
+  /** Answers the caller. False: it does not wait any longer. */
   reply(value: unknown): boolean {
     if (this.#settled) return false
     this.#close()
@@ -133,8 +138,9 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   }
 
   /**
-   * Rejects the caller with `error` as it is; false when it waits no longer. Nobody crashes by it: of two calls that a
-   * process made, the second may fail while it awaits the first, and an unhandled rejection would end all others, too.
+   * Rejects the caller with `error` as it is. False: it does not wait any longer. The rejection
+   * never counts as unhandled: a process may await one call while a second one fails, and Node
+   * would end all processes.
    */
   fail(error: unknown): boolean {
     if (this.#settled) return false
@@ -144,7 +150,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return true
   }
 
-  /** Lets the call stand or fall with `target` from now on; `note` is in the error when that one dies first. */
+  /** Makes `target` the holder of the call. If it dies first, `note` is in the error. */
   handTo(target: Ref<unknown>, note?: unknown): void {
     if (this.#settled) return
     this.note = note
@@ -166,7 +172,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     )
   }
 
-  /** The caller died: its pending code unwinds. */
+  /** The caller died: its pending code gets an error and unwinds. */
   makerEnded(reason: ExitReason): void {
     this.fail(
       new KeelsonError('EXITED', `${this.name}: the caller ended: ${describeReason(reason)}`, {
@@ -175,7 +181,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     )
   }
 
-  /** The timeout ran out. The message stays where it is, and may still be handled. */
+  /** The timeout ran out. The message stays in the mailbox and may still be handled. */
   fire(): void {
     this.fail(
       new KeelsonError('TIMEOUT', `${this.name}: no answer within ${this.#timeoutMs} ms`, {

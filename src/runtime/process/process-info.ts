@@ -1,4 +1,4 @@
-/** What people see of a process: its facts at one moment, as plain data. */
+/** Process information: the facts of a process at one moment, as plain data. */
 
 import type { Ref } from '../words/address.ts'
 import { describeMessage } from '../words/envelope.ts'

@@ -1,16 +1,16 @@
 /**
- * The processes of a System that live, in the order of their start: a list through the processes themselves. A map would
- * leave its outgrown tables behind, full of processes that have ended, and until the next full collection those keep
- * every garbage process alive that the young generation could have dropped.
+ * The live processes of a System in the order of their start, as a list linked through the
+ * processes. A map would leave old hash tables behind, full of ended processes. Until the next full
+ * collection these keep all garbage reachable from them alive.
  */
 
-/** What can be in the list. The list owns both fields; a member is in one list at a time. */
+/** A member of the list. The list owns both fields; a member is in one list at a time. */
 export interface Listed<T> {
   before: T | undefined
   after: T | undefined
 }
 
-/** A list in order of arrival, with joining and leaving in constant time. */
+/** A list in order of arrival. Adding and removing take constant time. */
 export class ProcessList<T extends Listed<T>> {
   #first: T | undefined = undefined
   #last: T | undefined = undefined
@@ -23,7 +23,10 @@ export class ProcessList<T extends Listed<T>> {
     this.#last = member
   }
 
-  /** Takes `member` out; it must be in this list. It keeps no neighbour: a dead one must not hold a living one. */
+  /**
+   * Removes `member`, which must be in this list. It keeps no reference to a neighbour: a dead
+   * process must not hold a live one.
+   */
   remove(member: T): void {
     const { before, after } = member
     if (before === undefined) this.#first = after
@@ -34,7 +37,7 @@ export class ProcessList<T extends Listed<T>> {
     member.after = undefined
   }
 
-  /** Who is in it now. */
+  /** The present members. */
   all(): T[] {
     const members: T[] = []
     for (let member = this.#first; member !== undefined; member = member.after) members.push(member)

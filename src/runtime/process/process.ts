@@ -1,6 +1,6 @@
 /**
- * A process: a mailbox, links, monitors, the way it takes signals, and its end. What it does with a message is its
- * behaviour's business. Signals work at once, whatever the process is doing; everything else waits in the mailbox.
+ * A process: a mailbox, links, monitors, signals, and its end. Its behaviour decides how messages
+ * are handled. Signals take effect at once; everything else waits in the mailbox.
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
@@ -22,7 +22,7 @@ import { CallList, type Waiter } from './pending-call.ts'
 import type { Listed } from './process-list.ts'
 import { Ties, tellTies } from './ties.ts'
 
-/** What a process needs of the System that it lives in. */
+/** The parts of the System that a process uses. */
 export interface Kernel {
   readonly clock: Clock
   readonly runQueue: RunQueue
@@ -31,21 +31,24 @@ export interface Kernel {
   readonly events: Telemetry
   readonly logger: Logger
   readonly names: Names<Process>
-  /** Is told that a process ended, and sees to it that `tellEnd` is called, once, soon, and not from within another's. */
+  /**
+   * Notes that a process ended. It calls `tellEnd` once, soon, and never from within that of
+   * another process.
+   */
   ended(process: Process): void
 }
 
-/** Facts about a process that do not change, and where it begins. */
+/** The facts of a process that do not change, and its starter. */
 export interface ProcessOptions {
   readonly kind: string
   readonly label: string | undefined
   readonly mailboxMax: number
   readonly app: unknown
-  /** Whose it is, for telemetry. */
+  /** The instance that it belongs to, for telemetry. */
   readonly instance: string | undefined
-  /** Who started it. */
+  /** The process that started it. */
   readonly starter: Process | undefined
-  /** Whether it is linked to its starter, which then is the parent whose exits it obeys. */
+  /** Whether it is linked to its starter. The starter is then its parent. */
   readonly linked: boolean
 }
 
@@ -58,7 +61,10 @@ export class Process implements Runnable, Listed<Process> {
   readonly app: unknown
   readonly instance: string | undefined
   starter: Process | undefined
-  /** Whose exit signals end it when it traps: the linked starter, else itself. */
+  /**
+   * An exit signal of this process ends it even when it traps exits: the linked starter, or itself
+   * if there is none.
+   */
   parent: Process
   readonly address: Address<Process>
   before: Process | undefined = undefined
@@ -76,7 +82,10 @@ export class Process implements Runnable, Listed<Process> {
   busy = false
   busySince = 0
   current: Message | undefined = undefined
-  /** When its end became certain: the exit of its parent waits, or a stop, or that of whom it ends with. */
+  /**
+   * When its end became certain: an exit of its parent or a stop is in its mailbox, or its parent
+   * is ending.
+   */
   toldToEndAt: number | undefined
   /** Messages put aside by a suspended server; they count as waiting. */
   aside = 0
@@ -84,7 +93,10 @@ export class Process implements Runnable, Listed<Process> {
   restarts = 0
   #queued = false
   #begun = false
-  /** The depth at which the next thing happens: half full tells the bus, full refuses; a quarter brings the first back. */
+  /**
+   * The next threshold of the mailbox: at half the bound it emits `mailbox.high`, at the bound it
+   * refuses. Below a quarter the first threshold holds again.
+   */
   #mark: number
   #ties: Ties<Process> | undefined = undefined
   #timers: Set<MessageTimer> | undefined = undefined
@@ -114,13 +126,13 @@ export class Process implements Runnable, Listed<Process> {
     return this.#ties
   }
 
-  /** Calls whose answer this process owes. */
+  /** The calls that this process has to answer. */
   get owed(): CallList {
     this.#owed ??= new CallList()
     return this.#owed
   }
 
-  /** What this process waits for: answers of calls, ends of tasks, the passing of time. */
+  /** What this process waits for: answers, tasks, sleeps. */
   get made(): Set<Waiter> {
     this.#made ??= new Set()
     return this.#made
@@ -137,7 +149,7 @@ export class Process implements Runnable, Listed<Process> {
     return this.mailbox.length + this.aside
   }
 
-  /** Who it is, for telemetry. */
+  /** Its identity, for telemetry. */
   facts(): ProcessFacts {
     const { instance, pid, name, kind, label } = this
     return { at: this.kernel.clock.now(), instance, pid, name, kind, label }
@@ -151,14 +163,14 @@ export class Process implements Runnable, Listed<Process> {
     this.#enqueue()
   }
 
-  /** Takes a message of a user, unless the mailbox is full or the process has ended: then it answers false. */
+  /** Takes a user's message. False: the mailbox is full, or the process has ended. */
   admit(message: Message): boolean {
     if (this.depth >= this.#mark && !this.#admitsAtMark()) return false
     this.deliver(message)
     return true
   }
 
-  /** Takes a message that is never refused; it fills the mailbox like any other, and says so like any other. */
+  /** Takes a message that is never refused. It counts towards the mailbox bound like any other. */
   deliver(message: Message): void {
     if (this.depth >= this.#mark) this.#admitsAtMark()
     if (!this.alive) return
@@ -172,21 +184,25 @@ export class Process implements Runnable, Listed<Process> {
     this.tellToEnd()
   }
 
-  /** Its end is certain from now on, though no message says so yet. */
+  /** Its end is certain, though no message says so yet. */
   tellToEnd(): void {
     if (this.toldToEndAt !== undefined) return
     this.toldToEndAt = this.kernel.clock.monotonic()
     this.#onToldToEnd?.()
   }
 
-  /** Calls `listener` when the process is told to end, at once when it was: what it waits for, it may give up. */
+  /**
+   * Calls `listener` when the process is told to end, or at once if it has been told: the process
+   * may cancel its waits.
+   */
   onceToldToEnd(listener: (() => void) | undefined): void {
     this.#onToldToEnd = listener
     if (this.toldToEndAt !== undefined) listener?.()
   }
 
   run(quantum: number): number {
-    // `#queued` stays true during the turn, so that what arrives meanwhile does not queue the process a second time.
+    // `#queued` stays true during the turn, so that an arriving message does not queue the process
+    // twice.
     let count = 0
     if (!this.#begun && this.alive) {
       this.#begun = true
@@ -205,7 +221,7 @@ export class Process implements Runnable, Listed<Process> {
     return count
   }
 
-  /** Goes on, after a turn or after a pending handler settled, when there is anything to go on with. */
+  /** Continues after a turn, or after a pending handler settled, if there is work. */
   proceed(): void {
     if (this.#mark === this.mailboxMax && this.depth <= this.mailboxMax / 4)
       this.#mark = Math.ceil(this.mailboxMax / 2)
@@ -240,7 +256,7 @@ export class Process implements Runnable, Listed<Process> {
     other.ties.links.delete(this)
   }
 
-  /** Is watched by `monitor` from now on; when the process has ended, that fires at once with `noproc`. */
+  /** Adds `monitor`. If the process has ended, it fires at once with `noproc`. */
   watchBy(monitor: Monitor<Process>): void {
     if (this.alive) {
       monitor.target = this
@@ -249,15 +265,15 @@ export class Process implements Runnable, Listed<Process> {
     } else monitor.fire('noproc')
   }
 
-  /** Takes a monitor on this process back; false when it has fired. */
+  /** Removes a monitor on this process. False: it has fired. */
   unwatch(monitor: Monitor<Process>): boolean {
     monitor.owner?.ties.watching.delete(monitor)
     return this.ties.watchers.delete(monitor)
   }
 
   /**
-   * An exit signal from `from`, by a link or sent by hand. `kill` sent by hand cannot be trapped and shows as `killed`.
-   * `normal` from somebody else ends nobody.
+   * Takes an exit signal from `from`, by a link or sent by hand. A `kill` sent by hand cannot be
+   * trapped, and the reason becomes `killed`. A `normal` from another process ends nothing.
    */
   signal(from: Process | undefined, reason: ExitReason, byLink: boolean): void {
     if (!this.alive) return
@@ -269,7 +285,10 @@ export class Process implements Runnable, Listed<Process> {
     } else if (reason !== 'normal' || from === this) this.end(reason)
   }
 
-  /** Ends the process now. Names are free at once; links, monitors and callers are told before the next message of anybody. */
+  /**
+   * Ends the process now. Its names are free at once. Links, monitors and callers are notified
+   * before any process handles its next message.
+   */
   end(reason: ExitReason): void {
     if (!this.alive) return
     this.alive = false
@@ -280,7 +299,7 @@ export class Process implements Runnable, Listed<Process> {
     this.kernel.ended(this)
   }
 
-  /** Ends the process for a reason of its own: when that is no orderly one, the log says so afterwards. */
+  /** Ends the process for a reason of its own. A reason that is not orderly is logged. */
   fail(reason: ExitReason): void {
     if (!this.alive) return
     this.end(reason)
@@ -289,7 +308,7 @@ export class Process implements Runnable, Listed<Process> {
     this.kernel.logger.error(what, { pid: this.pid, reason })
   }
 
-  /** Tells everybody. */
+  /** Notifies links, monitors, callers and waits. */
   tellEnd(): void {
     const { reason } = this
     for (const wait of this.#made ?? []) wait.makerEnded(reason)
@@ -297,13 +316,16 @@ export class Process implements Runnable, Listed<Process> {
     while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(reason)
     for (const timer of this.#timers ?? []) timer.cancel()
     this.#ties = this.#timers = undefined
-    // A chain of processes that each start the next and end must not hold all its ancestors.
+    // A process must not keep the chain of its ancestors in memory.
     this.starter = undefined
     this.parent = this
   }
 }
 
-/** The process that `context` belongs to. @throws KeelsonError `INVALID_ARGUMENT` when it is not a context */
+/**
+ * The process that `context` belongs to. @throws KeelsonError `INVALID_ARGUMENT` when it is not a
+ * context
+ */
 export const processOf = (context: { readonly self: Ref }): Process => {
   if (!isRef(context?.self)) throw invalidArgument('context', 'the context of a process', context)
   const { process } = addressOf(context.self) as Address<Process>

@@ -1,6 +1,6 @@
 /**
- * Ends a process in order: asks it to, gives it its time, then kills it. Supervisors end their children so, and a System
- * what nobody supervises.
+ * Ends a process in order: asks it, waits for its shutdown time, then kills it. Supervisors end
+ * their children so, and a System ends its roots so.
  */
 import type { Ring } from '../queues/ring.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
@@ -10,12 +10,12 @@ import type { ExitReason } from '../words/exit-reason.ts'
 import { Monitor } from '../words/monitor.ts'
 import type { Process } from './process.ts'
 
-// Exit messages of one process that wait in the mailbox of another, which trapped them.
+// Exit messages of one process in the mailbox of another, which traps exits.
 
 type Sender = { readonly address: Address }
 type Holder = { readonly mailbox: Ring<Message> }
 
-/** Removes an exit message of `from`; answers its reason in a list of one, or an empty list. */
+/** Removes an exit message of `from`. Returns its reason in a list of one, or an empty list. */
 export const takeExit = ({ mailbox }: Holder, from: Sender): [] | [ExitReason] => {
   const found = mailbox.remove((message) => isExitOf(message, from))
   return found === undefined ? [] : [(found.payload as ExitMessage).reason]
@@ -33,15 +33,19 @@ export const hasExit = ({ mailbox }: Holder, from: Sender): boolean => {
 const isExitOf = ({ kind, payload }: Message, { address }: Sender): boolean =>
   kind === kinds.exit && (payload as ExitMessage).from === address
 
-/** How a child is ended: killed at once, asked and killed after so many ms, or asked and waited for. */
+/**
+ * How a child is ended: killed at once, asked and killed after this many ms, or asked and awaited
+ * without limit.
+ */
 export type Shutdown = 'brutal_kill' | 'infinity' | number
 
 /** Milliseconds that a worker has by default (OTP's). */
 export const shutdownMsDefault = 5_000
 
 /**
- * Ends `target` and answers the reason of its end, also when it has ended before: then by an exit message of it that
- * waits at `by`, which is removed, or `noproc`. `by` is the supervisor; without one the target is asked as by `sys`.
+ * Ends `target` and resolves with its exit reason. If it has ended before, the reason is that of
+ * its exit message at `by`, which is removed, or `noproc`. `by` is the supervisor; without one,
+ * `target` is asked as by `sys`.
  */
 export const shutDown = (
   by: Process | undefined,
@@ -53,7 +57,8 @@ export const shutDown = (
     const patience = new Patience(target)
     const onDown = (ended: ExitReason): void => {
       target.kernel.timers.remove(patience)
-      // The exit message of a link arrives before the news that we wait for; nobody must find it later.
+      // The exit message of a link arrives before the down message. It is removed, so that no later
+      // code finds it.
       const [queued] = by === undefined ? [] : takeExit(by, target)
       resolve(queued ?? ended)
     }
@@ -72,7 +77,7 @@ const ask = (
   if (how === 'brutal_kill') target.signal(by, 'kill', false)
   else if (by === undefined && target.behaviour.answersSys)
     target.deliverEnd(new Envelope(kinds.system, 'stop', reason))
-  // A bare process would not hear a `normal` of somebody else.
+  // A `normal` from another process does not end a bare process.
   else target.signal(by, by === undefined && reason === 'normal' ? 'shutdown' : reason, false)
 }
 

@@ -1,6 +1,6 @@
 /**
- * What ties a process to others: links, which go both ways, and monitors, which go one. Made with the first tie, each
- * set with its first member, because most processes have a link or two and nothing else.
+ * The ties of a process: links go both ways, monitors one way. Made with the first tie, and each
+ * set with its first member, because most processes have only a link or two.
  */
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { Monitor, Watcher } from '../words/monitor.ts'
@@ -11,7 +11,7 @@ const none: ReadonlySet<never> = new Set<never>()
 class Members<T> {
   #members: Set<T> | undefined = undefined
 
-  /** What is in it now. */
+  /** The present members. */
   get all(): ReadonlySet<T> {
     return this.#members ?? none
   }
@@ -21,7 +21,7 @@ class Members<T> {
     this.#members.add(member)
   }
 
-  /** False when it was not in it. */
+  /** False: it was not a member. */
   delete(member: T): boolean {
     return this.#members?.delete(member) ?? false
   }
@@ -37,13 +37,16 @@ export class Ties<P extends Watcher> {
   readonly watching = new Members<Monitor<P>>()
 }
 
-/** What has ties. */
+/** A process with ties. */
 export interface Tied<P extends Tied<P>> extends Watcher {
   readonly ties: Ties<P>
   signal(from: P, reason: ExitReason, byLink: boolean): void
 }
 
-/** `ended` has ended: who is linked learns it before who monitors, so that an observer that does both sees the exit first. */
+/**
+ * Announces the end of `ended`: to links before monitors, so that an observer with both sees the
+ * exit first.
+ */
 export const tellTies = <P extends Tied<P>>(ended: P, reason: ExitReason): void => {
   const { links, watchers, watching } = ended.ties
   for (const other of links.all) {

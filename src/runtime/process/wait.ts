@@ -1,6 +1,6 @@
 /**
- * Something that a process waits for besides the answer of a call: a message, a task, the passing of time. It settles
- * exactly once, by whoever knows the outcome, by its time, or by the end of the process, whose pending code unwinds then.
+ * A wait of a process for something other than an answer: a message, a task, a sleep. It settles
+ * exactly once: by its outcome, its time limit, or the end of the process.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
@@ -8,8 +8,8 @@ import type { Waiter } from './pending-call.ts'
 import type { Process } from './process.ts'
 
 /**
- * One such wait. Its promise never counts as an unhandled rejection: a process that waits for two things and is failed by
- * the one that it did not come to yet must end nobody but itself.
+ * One wait. Its promise never counts as an unhandled rejection: a process that waits for two things
+ * and fails by the second must end nothing but itself.
  */
 export class Wait<T> implements HeapEntry, Waiter {
   dueAt = 0
@@ -22,7 +22,7 @@ export class Wait<T> implements HeapEntry, Waiter {
   #reject!: (error: unknown) => void
   #onTimeout: (() => void) | undefined = undefined
 
-  /** Begins to wait; of a process that has ended, it is over at once. */
+  /** Starts the wait. If the process has ended, it is over at once. */
   constructor(process: Process) {
     this.#process = process
     this.promise = new Promise((resolve, reject) => {
@@ -33,7 +33,10 @@ export class Wait<T> implements HeapEntry, Waiter {
     else this.makerEnded()
   }
 
-  /** Calls `onTimeout` in `ms`, unless it has settled by then; the wait itself goes on. Replaces an earlier limit. */
+  /**
+   * Calls `onTimeout` in `ms` unless it has settled by then. The wait itself continues. Replaces an
+   * earlier limit.
+   */
   limit(ms: number, onTimeout: () => void): void {
     if (this.#isSettled) return
     const { timers } = this.#process.kernel
@@ -42,14 +45,14 @@ export class Wait<T> implements HeapEntry, Waiter {
     timers.add(this, ms)
   }
 
-  /** False when it has settled before. */
+  /** False: it has settled before. */
   resolve(value: T): boolean {
     if (!this.#close()) return false
     this.#resolve(value)
     return true
   }
 
-  /** False when it has settled before. */
+  /** False: it has settled before. */
   reject(error: unknown): boolean {
     if (!this.#close()) return false
     this.promise.catch(ignore)
@@ -74,7 +77,7 @@ export class Wait<T> implements HeapEntry, Waiter {
   }
 }
 
-/** The error of what a process still tries after its end. */
+/** The error of an operation after the end of its process. */
 const endedError = (process: Process): KeelsonError =>
   new KeelsonError('EXITED', 'the process has ended', { details: { reason: process.reason } })
 

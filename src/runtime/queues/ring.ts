@@ -1,23 +1,26 @@
 /**
- * A first-in, first-out queue in a ring of slots: constant time at both ends whatever its length, no slot at all until
- * something is put in. Mailboxes and the run queue are rings; most processes never need more than the smallest.
+ * A first-in, first-out queue in a ring of slots. Both ends take constant time at any length, and
+ * an empty ring has no slots. Mailboxes and the run queue are rings; most need only the smallest.
  */
 
 const firstCapacity = 4
 
-/** An emptied ring larger than this lets its slots go, so that one flood does not cost memory for ever. */
+/**
+ * An emptied ring larger than this frees its slots, so that one flood does not cost memory for
+ * ever.
+ */
 const keptCapacity = 1_024
 
 /** The slots of every empty ring: never written, because a ring grows before it takes anything. */
 const noSlots: readonly undefined[] = Object.freeze([])
 
-/** A queue of `T`. `undefined` cannot be queued: it is what an empty ring answers. */
+/** A queue of `T`. `undefined` cannot be queued: it is the result of an empty ring. */
 export class Ring<T extends object> {
   #slots: (T | undefined)[] = noSlots as (T | undefined)[]
   #head = 0
   #length = 0
 
-  /** How many items wait. */
+  /** The number of items. */
   get length(): number {
     return this.#length
   }
@@ -63,7 +66,10 @@ export class Ring<T extends object> {
     this.#slots[place] = first
   }
 
-  /** Removes and answers the first item that `matches`; the others keep their order. Costs what stands before it. */
+  /**
+   * Removes and returns the first item that `matches`. The others keep their order. Costs the items
+   * before it.
+   */
   remove(matches: (item: T) => boolean): T | undefined {
     const mask = this.#slots.length - 1
     for (let index = 0; index < this.#length; index++) {
@@ -87,7 +93,7 @@ export class Ring<T extends object> {
     other.clear()
   }
 
-  /** Forgets all items and gives the slots back. */
+  /** Removes all items and frees the slots. */
   clear(): void {
     this.#slots = noSlots as (T | undefined)[]
     this.#head = 0

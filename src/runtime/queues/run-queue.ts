@@ -1,12 +1,12 @@
 /**
- * Who runs next. Processes with work wait in one queue; each gets a quantum of messages, and a turn ends when its slice
- * of time or its budget of messages is spent, so that Node's input, output and timers get theirs however busy the
- * processes are. A turn begins in a microtask, so that an idle system answers at once.
+ * The run queue. Processes with work wait in one queue, and each gets a quantum of messages. A turn
+ * ends when its time slice or its message budget is spent, so that Node's input, output and timers
+ * are never starved. A turn begins in a microtask, so that an idle system answers at once.
  */
 import type { Clock } from '../../clock.ts'
 import { Ring } from './ring.ts'
 
-/** Something that has work: it handles up to `quantum` messages and answers how many it did. */
+/** A process with work. It handles up to `quantum` messages and returns the number handled. */
 export interface Runnable {
   run(quantum: number): number
 }
@@ -18,34 +18,42 @@ const quantumMax = 64
 const sliceMs = 4
 
 /**
- * What may be done between two turns of the event loop whatever the clock says: a message costs 1, a drain that was begun
- * in a microtask 16. A loop of awaited calls never leaves the microtasks by itself; this ends it.
+ * The budget between two turns of the event loop, whatever the clock says. A message costs 1, a
+ * drain that begins in a microtask 16. A loop of awaited calls never leaves the microtasks by
+ * itself; this budget ends it.
  */
 const turnBudget = 10_000
 const drainCost = 16
 
-/** The most steps (a message, a process's turn) between two looks at the clock, and the milliseconds they should take. */
+/**
+ * The most steps (a message, a process's turn) between two reads of the clock, and the milliseconds
+ * that they should take.
+ */
 const strideMax = 32
 const strideMs = 0.5
 
 /**
- * Drains between two looks at the clock for what happens around them: awaited calls and restarts spend their time in the
- * promises between drains. Idle time looks the same; then one drain in so many begins a turn later, which harms nobody.
+ * Drains between two reads of the clock. Awaited calls and restarts spend their time in promises
+ * between drains. Idle time looks the same; then one drain in so many starts a turn later, which
+ * does no harm.
  */
 const drainsPerLook = 32
 
-/** The queue of one System. With `random`, the order between processes and the quantum are drawn from it. */
+/**
+ * The queue of one System. With `random`, the order between processes and the quantum are drawn
+ * from it.
+ */
 export class RunQueue {
   readonly #clock: Clock
   readonly #random: (() => number) | undefined
   readonly #waiting = new Ring<Runnable>()
   #scheduled = false
-  // Of the present turn: what may still be done, the time that messages took, and when it began.
+  // Of the present turn: the budget that is left, the time of its messages, and its start.
   #budget = turnBudget
   #spentMs = 0
   #beganAt = 0
   #drains = 0
-  /** Steps between two looks at the clock: many while messages are quick, one when each takes long. */
+  /** Steps between two reads of the clock: many while messages are quick, one when each is slow. */
   #stride = strideMax
 
   constructor(clock: Clock, random?: () => number) {
@@ -67,7 +75,7 @@ export class RunQueue {
     try {
       isEmpty = this.#runTurn()
     } finally {
-      // Also when something threw that should not have: the other processes go on in the next turn.
+      // Also after an unexpected throw: the other processes continue in the next turn.
       if (isEmpty) this.#scheduled = false
       else this.#yield()
     }
@@ -77,10 +85,11 @@ export class RunQueue {
   #runTurn(): boolean {
     this.#budget -= drainCost
     if (++this.#drains % drainsPerLook === 0) this.#lookAround()
-    // Where messages are quick, the clock is not even read before the first of them.
+    // If messages are quick, the clock is not read before the first of them.
     let lookedAt = this.#stride < strideMax ? this.#clock.monotonic() : undefined
     let steps = 0
-    // That the last ones were quick says nothing of these: the first few are timed closely, the others by their likes.
+    // The last messages may not be like these: the first few are timed closely, the others by
+    // those.
     let ramp = 1
     for (let next = this.#take(); next !== undefined; next = this.#take()) {
       const stride = Math.min(this.#stride, ramp)
@@ -101,14 +110,20 @@ export class RunQueue {
     return this.#waiting.length === 0
   }
 
-  /** So many steps took `ms`: that decides when the turn is spent, and when to look again. */
+  /**
+   * Notes that so many steps took `ms`. This decides the end of the turn and the next read of the
+   * clock.
+   */
   #account(steps: number, ms: number): void {
     this.#spentMs += ms
     if (this.#spentMs >= sliceMs) this.#budget = 0
     this.#stride = Math.max(1, Math.min(strideMax, Math.floor((steps * strideMs) / ms)))
   }
 
-  /** Ends a turn that took its time, in drains or between them, and has the next messages timed one by one. */
+  /**
+   * Ends a turn that took its time, in drains or between them, and has the next messages timed one
+   * by one.
+   */
   #lookAround(): void {
     if (this.#clock.monotonic() - this.#beganAt < sliceMs) return
     this.#budget = 0

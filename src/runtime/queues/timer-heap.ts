@@ -1,11 +1,12 @@
 /**
- * Every deadline of a System in one binary heap over one timer of the clock. Entries carry their own place in the heap,
- * so that taking one back is logarithmic and leaves nothing behind: an answered call costs no timer until its timeout.
+ * The deadlines of a System: one binary heap over one timer of the clock. Entries know their place
+ * in the heap, so cancelling is logarithmic and leaves nothing behind: an answered call keeps no
+ * timer.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 
-/** What can wait in the heap. The heap owns the three fields; an entry waits in one heap at a time. */
+/** An entry of the heap. The heap owns the three fields; an entry is in one heap at a time. */
 export interface HeapEntry {
   /** When it fires, on the clock's monotonic scale. */
   dueAt: number
@@ -16,16 +17,18 @@ export interface HeapEntry {
   fire(): void
 }
 
-/** Whether `ms` can be waited for: any number but NaN and -Infinity. What is negative is over at once. */
+/**
+ * Whether `ms` is a valid delay: any number but NaN and -Infinity. A negative one fires at once.
+ */
 export const isDelay = (ms: unknown): ms is number =>
   typeof ms === 'number' && ms > Number.NEGATIVE_INFINITY
 
-/** Throws `INVALID_ARGUMENT` unless `ms` can be waited for; `what` says whose it is. */
+/** Throws `INVALID_ARGUMENT` unless `ms` is a valid delay; `what` names it in the message. */
 export const expectDelay = (what: string, ms: unknown): void => {
   if (!isDelay(ms)) throw noDelay(what, ms)
 }
 
-/** The error of a time that cannot be waited for. */
+/** The error of an invalid delay. */
 export const noDelay = (what: string, found: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${what}: no number of milliseconds`, { details: { found } })
 
@@ -42,14 +45,14 @@ export class TimerHeap {
     this.#clock = clock
   }
 
-  /** How many entries wait. */
+  /** The number of entries. */
   get size(): number {
     return this.#heap.length
   }
 
   /**
-   * Lets `entry` fire in `ms`; never, when that is infinite. Throws `INVALID_ARGUMENT` when it is no number: a deadline
-   * that compares with nothing would stop all others.
+   * Lets `entry` fire in `ms`; never, if that is infinite. Throws `INVALID_ARGUMENT` for NaN, which
+   * would break the order of the heap.
    */
   add(entry: HeapEntry, ms: number): void {
     expectDelay('timer', ms)
@@ -60,7 +63,7 @@ export class TimerHeap {
     if (entry.slot === 0) this.#arm()
   }
 
-  /** Takes `entry` back; false when it does not wait here any more. */
+  /** Removes `entry`. False: it is not in the heap. */
   remove(entry: HeapEntry): boolean {
     const slot = entry.slot
     if (slot < 0) return false
@@ -71,7 +74,7 @@ export class TimerHeap {
     return true
   }
 
-  /** Milliseconds until `entry` fires; `undefined` when it does not wait. */
+  /** Milliseconds until `entry` fires; `undefined` when it is not in the heap. */
   left(entry: HeapEntry): number | undefined {
     return entry.slot < 0 ? undefined : Math.max(0, entry.dueAt - this.#clock.monotonic())
   }
@@ -91,7 +94,10 @@ export class TimerHeap {
     this.#arm()
   }
 
-  /** The clock's timer is set anew only for something earlier; when it rings too early, it is set for what is first then. */
+  /**
+   * The clock's timer is set again only for an earlier deadline. If it fires too early, it is set
+   * for the first deadline then.
+   */
   #arm(): void {
     const first = this.#heap[0]
     if (first === undefined || first.dueAt >= this.#armedFor) return
@@ -102,7 +108,7 @@ export class TimerHeap {
     else this.#ringSoon()
   }
 
-  /** What is due now needs no time to pass, only a turn of its own. */
+  /** An entry that is due needs only a turn of its own. */
   #ringSoon(): void {
     let isWanted = true
     this.#disarm = () => {
@@ -114,8 +120,9 @@ export class TimerHeap {
   }
 
   /**
-   * An empty heap must not hold the program open, but most empty heaps are filled again at once (one call after
-   * another), so the clock's timer is taken back in a later turn, if the heap is still empty then.
+   * An empty heap must not keep the program running. Most empty heaps are filled again at once (one
+   * call after another), so the clock's timer is cancelled in a later turn, if the heap is still
+   * empty then.
    */
   #tidySoon(): void {
     if (this.#tidying || this.#disarm === undefined) return

@@ -1,7 +1,7 @@
 /**
- * What a server accepts. A server without `accepts` ends by a message that it has no handler of, as in OTP. A server
- * with `accepts` refuses such a message, and a payload that fails the check of its message, and lives on: the caller of
- * a call gets the error, a cast or an info is logged.
+ * What a server accepts. A server without `accepts` ends by a message that it has no handler of, as
+ * in OTP. A server with `accepts` refuses such a message, and a payload that fails the check of its
+ * message, and lives on: the caller of a call gets the error, a cast or an info is logged.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { PendingCall } from '../process/pending-call.ts'
@@ -9,7 +9,10 @@ import type { Process } from '../process/process.ts'
 import { describeMessage, kinds, type Message } from '../words/envelope.ts'
 import type { CallsOf, CastsOf, InfosOf } from '../words/messages.ts'
 
-/** Whether a payload is one of its message. A check may throw a KeelsonError, which is then the refusal. */
+/**
+ * Whether a payload is one of its message. A check may throw a KeelsonError, which is then the
+ * refusal.
+ */
 export type Accepts = (payload: unknown) => boolean
 
 /** The check of each message of a section. */
@@ -24,7 +27,10 @@ export interface Acceptance<M> {
 
 type Section = Readonly<Record<string, Accepts | undefined>>
 
-/** The checks as the loop reads them, by the kind of the message. Other kinds come from the runtime and pass. */
+/**
+ * The checks as the loop reads them, by the kind of the message. Other kinds come from the runtime
+ * and pass.
+ */
 export type AcceptanceTable = { readonly [kind: number]: Section | undefined }
 
 /** Reads the `accepts` of a server. No message reaches what stands in a prototype. */

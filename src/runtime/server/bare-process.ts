@@ -1,6 +1,7 @@
 /**
- * A bare process: it runs a function from start to end and takes its messages when it asks for them (`receive`). It ends
- * `normal` when the function returns, else with what it threw. What tasks are made of; servers suit most other needs.
+ * A bare process: it runs a function from start to end and takes its messages when it asks for them
+ * (`receive`). It ends with `normal` when the function returns, and otherwise with the thrown
+ * value. Tasks are bare processes; most other needs suit a server better.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Behaviour } from '../process/behaviour.ts'
@@ -61,7 +62,7 @@ export class BareProcess implements Behaviour {
     return this.#hasBegun ? 'waiting' : 'starting'
   }
 
-  /** A body that never waits ends before anybody else has a turn. */
+  /** A body that never waits ends before any other process runs. */
   #run(): void {
     const process = this.#process
     const failed = (thrown: unknown): void => process.fail(reasonOf(thrown))
@@ -100,7 +101,7 @@ export class BareProcess implements Behaviour {
     return undefined
   }
 
-  /** Gives the waiting `receive` what it waits for; until the next one, messages wait in the mailbox. */
+  /** Resolves the waiting `receive`. Until the next `receive`, messages wait in the mailbox. */
   #hand(received: Received | undefined): void {
     const receiver = this.#receiver
     this.#process.busy = true

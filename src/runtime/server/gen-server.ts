@@ -1,6 +1,7 @@
 /**
- * The words of a server: what it understands (`Messages`), what it does (`GenServer`), what it sees of the world
- * (`Context`, `System`), and what starting one answers. Only types; `server-loop.ts` runs them.
+ * The types of a server: the messages that it understands (`Messages`), its handlers (`GenServer`),
+ * what they may use (`Context`, `System`), and the result of a start. Only types; `server-loop.ts`
+ * runs them.
  */
 import type { Clock } from '../../clock.ts'
 import type { Via } from '../names/via.ts'
@@ -30,13 +31,13 @@ import type { SpawnOptions, StartArguments, StartResult } from './start-options.
 
 type Awaitable<T> = T | Promise<T>
 
-/** What a call's handler answers. */
+/** The result of a call's handler. */
 export type CallResult<R, S, C> = Awaitable<
   Reply<R, S, C> | NoReply<S, C> | Stop<S> | StopReply<R, S>
 >
-/** What every other handler answers. */
+/** The result of every other handler. */
 export type Result<S, C> = Awaitable<NoReply<S, C> | Stop<S>>
-/** What `init` answers: the state, bare or with what comes next; or that it does not start. */
+/** The result of `init`: the state, bare or with a next step; or a refusal to start. */
 export type Init<S, C> = Awaitable<S | Ok<S, C> | Ignore | Stop<never>>
 
 // The server.
@@ -73,21 +74,35 @@ type Callback<Told, M, S, App> = (
 
 interface Callbacks<M, S, Arg, App> {
   readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
-  /** What `ps()`, `tree()` and telemetry call its processes, unless their start says otherwise: `server` by default. */
+  /**
+   * The kind of its processes in `ps()`, `tree()` and telemetry, unless their start names another.
+   * `server` by default.
+   */
   readonly kind?: string
-  /** The first thing that runs. A throw, `stop` or a rejection refuses the start. Not followed by `terminate`. */
+  /**
+   * Runs first. A throw, `stop` or a rejection refuses the start; `terminate` does not run then.
+   */
   readonly init: (arg: Arg, context: Context<M, App>) => Init<S, ContinueOf<M>>
-  /** Checks of payloads. With them the server refuses what it does not know, and lives on (`acceptance.ts`). */
+  /**
+   * Checks of payloads. With them the server refuses an unknown message and lives on
+   * (`acceptance.ts`).
+   */
   readonly accepts?: Acceptance<M>
   /** A message that `infos` does not declare. By default it is logged. */
   readonly info?: Callback<UnknownInfo, M, S, App>
-  /** A link ended, or somebody sent an exit signal, while this server traps exits. By default it is logged. */
+  /**
+   * An exit signal arrived, from a link or sent by hand, while this server traps exits. By default
+   * it is logged.
+   */
   readonly exit?: Callback<ExitMessage, M, S, App>
   /** A monitored process ended. By default it is logged. */
   readonly down?: Callback<DownMessage, M, S, App>
   /** The timeout of the last answer ran out. */
   readonly timeout?: (state: S, context: Context<M, App>) => Result<S, ContinueOf<M>>
-  /** The last thing that runs when the server stops, throws, or (trapping) its parent ends. A throw replaces the reason. */
+  /**
+   * Runs last: when the server stops or throws, or (trapping exits) when its parent ends. A throw
+   * replaces the reason.
+   */
   readonly terminate?: (
     state: S,
     reason: ExitReason,
@@ -96,8 +111,9 @@ interface Callbacks<M, S, Arg, App> {
 }
 
 /**
- * A server: a plain object of functions for the messages of `M`, over a state `S`, begun with `Arg`. `App` types
- * `context.app`. Annotate with this type; every parameter and reply is then inferred from `M`.
+ * A server: a plain object of functions for the messages of `M`, over a state `S`, begun with
+ * `Arg`. `App` types `context.app`. Annotate with this type; every parameter and reply is then
+ * inferred from `M`.
  */
 export type GenServer<M extends Messages, S, Arg = undefined, App = unknown> = Callbacks<
   M,
@@ -118,42 +134,51 @@ export interface UnknownInfo {
 
 // The world of a server.
 
-/** A call that waits for its answer; may be kept, and answered from any later handler, or by whoever it was handed to. */
+/**
+ * A call that waits for its answer. A server may keep it and answer it from a later handler, or
+ * hand it to another process.
+ */
 export interface From<R = unknown> {
-  /** The process that asked, when it did so from within (`context.to`). */
+  /** The calling process, if it called from within a process (`context.to`). */
   readonly caller: Ref | undefined
-  /** Answers; false when the caller waits no longer. */
+  /** Answers the call. False: the caller does not wait any longer. */
   reply(value: R): boolean
-  /** Rejects the caller with `error` as it is; nobody crashes by it. */
+  /** Rejects the caller with `error` as it is. No process crashes by it. */
   fail(error: unknown): boolean
-  /** From now on the call stands or falls with `target`; if that one dies first, `note` is in the error. Constant time, no message. */
+  /**
+   * Makes `target` the holder of the call: its death fails the call, with `note` in the error.
+   * Constant time, no message.
+   */
   handTo(target: Ref<unknown>, note?: unknown): void
 }
 
-/** What `pipe` sends when its promise has settled. */
+/** The payload that `pipe` sends when its promise has settled. */
 export type Settled<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: unknown }
 
-/** A process, by its ref or by a name that is looked up at the time of use. */
+/** A process: its ref, or a name that is looked up at the time of use. */
 export type Target<M = unknown> = Ref<M> | Name<M> | Via<M>
 
 /**
- * What a handler sees of the world. One object for the life of the process. What a process does after it has died (a
- * pending handler of a killed one) has no effect, and calls that it makes are rejected.
+ * What a handler may use. One object for the life of the process. After the death of the process, a
+ * handler that is still pending has no effect, and its calls are rejected.
  */
 export interface Context<M = Messages, App = unknown> {
   readonly self: Ref<M>
   /** The name registered for this process, if it has one. */
   readonly name: string | undefined
-  /** Who started this process, if that was a process. */
+  /** The process that started this one, if a process did. */
   readonly parent: Ref | undefined
   readonly system: System
   /** Aborted when this process dies. Made on first use. */
   readonly signal: AbortSignal
-  /** What whoever started this subtree set. */
+  /** The value that the starter of this subtree has set. */
   readonly app: App
-  /** The same process with this one as the sender: what goes through it is ordered, attributed and cut off with this one. */
+  /**
+   * The same process with this one bound as the sender. Messages through it keep their order and
+   * stop when this process ends.
+   */
   to<T>(target: Target<T>): Ref<T>
   start<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
@@ -171,7 +196,10 @@ export interface Context<M = Messages, App = unknown> {
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
   ): Promise<StartResult<T>>
-  /** Starts a bare process that runs `body` and then ends; at once, in a turn of its own. Throws `CONFLICT` when the name is taken. */
+  /**
+   * Starts a bare process that runs `body` and then ends. It begins in a turn of its own. Throws
+   * `CONFLICT` when the name is taken.
+   */
   spawn<T = unknown>(
     body: (context: BareContext<T & Messages>) => unknown,
     options?: SpawnOptions<T>,
@@ -181,22 +209,30 @@ export interface Context<M = Messages, App = unknown> {
     body: (context: BareContext<T & Messages>) => unknown,
     options?: SpawnOptions<T>,
   ): Ref<T>
-  /** Links to `target`. Ended: throws `NO_PROCESS`, or sends an exit message `noproc` when this process traps. A name that nobody has: throws. */
+  /**
+   * Links to `target`. If `target` has ended, it throws `NO_PROCESS`, or sends the exit message
+   * `noproc` when this process traps exits. Throws for a name that no process has.
+   */
   link(target: Target): void
   unlink(target: Target): void
-  /** Watches `target`: `down` is called when it ends, with `noproc` when it is not there. */
+  /** Watches `target`. `down` is called when it ends, with `noproc` when it is not there. */
   monitor(target: Target): Monitor
-  /** Takes a monitor back; false when it has fired. `flush` also removes its down message from the mailbox. */
+  /**
+   * Removes a monitor. False: it has fired. `flush` also removes its down message from the mailbox.
+   */
   demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean
-  /** Whether exit signals come as messages from now on. */
+  /** Whether exit signals arrive as messages instead of ending this process. */
   trapExit(on: boolean): void
   /** Sends an exit signal: `kill` cannot be trapped. */
   exit(target: Target, reason: ExitReason): void
   /** Registers this process. Throws `CONFLICT` when the name is taken or the process has one. */
   register(name: Name): void
-  /** Gives a name free, whoever has it. Throws `NO_PROCESS` when nobody has. */
+  /** Releases a name, whichever process has it. Throws `NO_PROCESS` when no process has it. */
   unregister(name: Name): void
-  /** Sends an info. False: refused because the mailbox is full, or the process is dead. Throws `NO_PROCESS` for a name that nobody has. */
+  /**
+   * Sends an info. False: the mailbox is full, or the process is dead. Throws `NO_PROCESS` for a
+   * name that no process has.
+   */
   send<T, N extends NameIn<InfosOf<T>>>(
     target: Target<T>,
     name: N,
@@ -214,7 +250,10 @@ export interface Context<M = Messages, App = unknown> {
     payload: PayloadOf<InfosOf<T>[N]>,
     target: Target<T>,
   ): Timer
-  /** The same, with `{ timer, payload }` as the payload, so that a late message of an old timer can be told. */
+  /**
+   * The same, with `{ timer, payload }` as the payload: the handler can recognize a late message of
+   * an old timer.
+   */
   startTimer<N extends NameIn<InfosOf<M>>>(
     ms: number,
     name: N,
@@ -228,11 +267,17 @@ export interface Context<M = Messages, App = unknown> {
     payload: PayloadOf<InfosOf<T>[N]> extends Fired<infer P> ? P : never,
     target: Target<T>,
   ): Timer
-  /** The milliseconds that were left; false when it has fired (its message may be in the mailbox) or was cancelled. */
+  /**
+   * The milliseconds that were left. False: it was cancelled before, or has fired, and its message
+   * may be in the mailbox.
+   */
   cancelTimer(timer: Timer): number | false
-  /** The milliseconds that are left; false when it has fired or was cancelled. */
+  /** The milliseconds that are left. False: it has fired or was cancelled. */
   readTimer(timer: Timer): number | false
-  /** When `promise` settles, sends its outcome (`Settled`) to this process as info `name`: never refused, dropped when this process is gone. */
+  /**
+   * When `promise` settles, sends its outcome (`Settled`) to this process as the info `name`. The
+   * mailbox never refuses it.
+   */
   pipe<N extends NameIn<InfosOf<M>>>(promise: Promise<PipedBy<InfosOf<M>[N]>>, name: N): void
   /** Milliseconds since 1970, of the system's clock. */
   now(): number
@@ -250,9 +295,15 @@ export type Received =
 
 /** The context of a bare process. */
 export interface BareContext<M = Messages, App = unknown> extends Context<M, App> {
-  /** The next message, or `undefined` when none came within `timeoutMs` (0: when none is there). One at a time. */
+  /**
+   * The next message; `undefined` if none arrives within `timeoutMs` (0: if none waits). One
+   * `receive` at a time.
+   */
   receive(timeoutMs?: number): Promise<Received | undefined>
-  /** Lets `ms` of the system's clock pass; messages wait. Like `receive`, it rejects `EXITED` when the process ends. */
+  /**
+   * Waits for `ms` of the system's clock while messages queue up. Rejects with `EXITED` when the
+   * process ends, like `receive`.
+   */
   sleep(ms: number): Promise<void>
 }
 
@@ -262,22 +313,30 @@ export interface CallContext<M = Messages, App = unknown, R = unknown> extends C
   readonly from: From<R>
 }
 
-/** A world of processes: it owns their names, clock, timers, order and log. Two systems share nothing. */
+/**
+ * A world of processes. It owns their names, clock, timers, order and log. Two systems share
+ * nothing.
+ */
 export interface System {
   readonly clock: Clock
   readonly events: Telemetry
   readonly logger: Logger
-  /** Starts a server that belongs to nobody. Rejects `EXITED` with `details.reason`: init's, `'ignore'`, or `['already_started', ref]`. */
+  /**
+   * Starts a server without a parent. Rejects with `EXITED`; `details.reason` is that of `init`,
+   * `'ignore'`, or `['already_started', ref]`.
+   */
   start<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
   ): Promise<Ref<T>>
-  /** The same; what came of it is the answer. */
+  /** The same, but resolves with a failure instead of rejecting. */
   startResult<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
   ): Promise<StartResult<T>>
-  /** Starts a bare process that runs `body` and then ends. Throws `CONFLICT` when the name is taken. */
+  /**
+   * Starts a bare process that runs `body` and then ends. Throws `CONFLICT` when the name is taken.
+   */
   spawn<T = unknown>(
     body: (context: BareContext<T & Messages>) => unknown,
     options?: SpawnOptions<T>,
@@ -286,14 +345,20 @@ export interface System {
   to<T>(name: Name<T> | Via<T>): Ref<T>
   whereis<T>(name: Name<T> | Via<T>): Ref<T> | undefined
   processes(): ProcessInfo[]
-  /** `undefined` when it is not there. */
+  /** `undefined` when there is no such process. */
   info(target: Target): ProcessInfo | undefined
-  /** Ends it now, untrappably, with `killed`. */
+  /** Ends the process at once with the reason `killed`. It cannot trap this. */
   kill(target: Target): void
-  /** An exit signal from outside of processes. */
+  /** Sends an exit signal that comes from no process. */
   exit(target: Target, reason: ExitReason): void
-  /** Calls `onDown` once when `target` ends; now, with `noproc`, when it is not there. Answers how to take that back. */
+  /**
+   * Calls `onDown` once when `target` ends, or at once with `noproc` when it is not there. Returns
+   * a function that cancels this.
+   */
   monitor(target: Target, onDown: (reason: ExitReason) => void): () => void
-  /** Ends all processes: those that nobody started in reverse order, each with its time; then whatever is left. */
+  /**
+   * Ends all processes: first those without a starter, in reverse order, each within its shutdown
+   * time; then all that are left.
+   */
   stop(reason?: ExitReason): Promise<void>
 }

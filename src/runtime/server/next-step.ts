@@ -1,18 +1,21 @@
 /**
- * What a handler answers: the opaque values that `reply`, `noReply`, `stop` and their like make. They are plain data, so
- * a handler can be called as a function in a test and its answer compared.
+ * The results of handlers: the opaque values that `reply`, `noReply`, `stop` and the others make.
+ * They are plain data: a test can call a handler as a function and compare its result.
  */
 
 import { isDelay } from '../queues/timer-heap.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 
-/** A message of `C` to handle before anything queued, a timeout in ms, or a rest; `C` is `[name, payload]`. */
+/**
+ * What happens after the handler: a `continue` message of `C` (`[name, payload]`), a timeout in ms,
+ * or hibernation.
+ */
 export interface Then<C = never> {
-  /** Handled next, before whatever waits in the mailbox. */
+  /** Handled next, before the messages in the mailbox. */
   readonly continue?: C
-  /** After so many ms without a message, `timeout` is called. 0: as soon as the mailbox is empty. */
+  /** Calls `timeout` after this many ms without a message. 0: as soon as the mailbox is empty. */
   readonly timeoutMs?: number
-  /** Gives memory back; the next message wakes the process. */
+  /** Frees memory of the mailbox. The next message wakes the process. */
   readonly hibernate?: boolean
 }
 
@@ -24,7 +27,7 @@ export interface Reply<R, S, C = never> {
   readonly next: Then<C> | undefined
 }
 
-/** Goes on; a call is answered later, through its `from`. */
+/** Continues without an answer. A call is answered later, through its `from`. */
 export interface NoReply<S, C = never> {
   readonly kind: 'noReply'
   readonly state: S
@@ -38,12 +41,12 @@ export interface Ok<S, C = never> {
   readonly next: Then<C> | undefined
 }
 
-/** Does not start, and that is no failure. */
+/** Does not start. This is not a failure. */
 export interface Ignore {
   readonly kind: 'ignore'
 }
 
-/** Ends the server through `terminate`; from `init`, without. */
+/** Ends the server through `terminate`; from `init`, without it. */
 export interface Stop<S> {
   readonly kind: 'stop'
   readonly reason: ExitReason
@@ -60,17 +63,20 @@ export interface StopReply<R, S> {
 
 type StepKind = 'reply' | 'noReply' | 'ok' | 'ignore' | 'stop' | 'stopReply'
 
-/** Stands for the state that the handler was given. */
+/** The state that the handler was given. */
 export const unchanged: unique symbol = Symbol('unchanged')
 
-/** The one shape of all next steps, so that the loop that reads them stays fast. Made only by the functions below. */
+/**
+ * All next steps have this one shape, because it keeps the loop that reads them fast. Made only by
+ * the functions below.
+ */
 export class NextStep<K extends StepKind = StepKind> {
   readonly kind: K
   readonly state: unknown
   readonly value: unknown
   readonly reason: ExitReason
   readonly next: Then<readonly [name: string, payload?: unknown]> | undefined
-  /** Tells a step from whatever else a handler answers, without asking that for anything: it may be any Proxy. */
+  /** Recognizes a step without reading any property: a handler may return any Proxy. */
   readonly #isStep = true
 
   static is(answer: unknown): answer is NextStep {
@@ -92,15 +98,17 @@ export class NextStep<K extends StepKind = StepKind> {
   }
 }
 
-/** Answers the call with `value` and goes on with `state`. */
+/** Answers the call with `value` and continues with `state`. */
 export const reply = <R, S, const C = never>(value: R, state: S, next?: Then<C>): Reply<R, S, C> =>
   new NextStep('reply', state, value, undefined, next) as unknown as Reply<R, S, C>
 
-/** Goes on with `state`. In a call: whoever holds its `from` answers it later. */
+/** Continues with `state`. In a call, the holder of its `from` answers later. */
 export const noReply = <S, const C = never>(state: S, next?: Then<C>): NoReply<S, C> =>
   new NextStep('noReply', state, undefined, undefined, next) as unknown as NoReply<S, C>
 
-/** From `init`: begins with `state`. `init` may return the bare state when there is nothing to add. */
+/**
+ * From `init`: begins with `state`. `init` may return the bare state when there is nothing to add.
+ */
 export const ok = <S, const C = never>(state: S, next?: Then<C>): Ok<S, C> =>
   new NextStep('ok', state, undefined, undefined, next) as unknown as Ok<S, C>
 
@@ -108,7 +116,10 @@ export const ok = <S, const C = never>(state: S, next?: Then<C>): Ok<S, C> =>
 export const ignore = (): Ignore =>
   new NextStep('ignore', undefined, undefined, undefined, undefined)
 
-/** Ends the server with `reason`, and `state` (by default the present one) for `terminate`. From `init`: refuses to start. */
+/**
+ * Ends the server with `reason`, and `state` (by default the present one) for `terminate`. From
+ * `init`: refuses to start.
+ */
 export const stop = <S = never>(reason: ExitReason, ...state: [] | [S]): Stop<S> =>
   new NextStep(
     'stop',
@@ -122,7 +133,7 @@ export const stop = <S = never>(reason: ExitReason, ...state: [] | [S]): Stop<S>
 export const stopReply = <R, S>(reason: ExitReason, value: R, state: S): StopReply<R, S> =>
   new NextStep('stopReply', state, value, reason, undefined) as unknown as StopReply<R, S>
 
-/** Whether what is to come next can be done: the compiler sees to it, where it is asked. */
+/** Whether the next step is valid. Types ensure it where they are checked. */
 export const isFollowed = ({ next }: NextStep): boolean => {
   if (next === undefined) return true
   if (typeof next !== 'object' || next === null) return false
@@ -130,16 +141,16 @@ export const isFollowed = ({ next }: NextStep): boolean => {
     if (next.continue !== undefined) return Array.isArray(next.continue)
     return next.timeoutMs === undefined || isDelay(next.timeoutMs)
   } catch {
-    // What throws when it is read cannot be done.
+    // A step that throws when it is read is not valid.
     return false
   }
 }
 
-/** Whether a handler may answer `step`; `isCall` says whether somebody waits for its reply. */
+/** Whether a handler may return `step`. `isCall`: it handles a call that waits for a reply. */
 export const isAnswer = (step: NextStep, isCall: boolean): boolean => {
   if (step.kind === 'ok' || step.kind === 'ignore') return false
   return (isCall || (step.kind !== 'reply' && step.kind !== 'stopReply')) && isFollowed(step)
 }
 
-/** The exit reason of a handler whose answer is none of these, or none that it may give. */
+/** The exit reason of a handler that returned something else. */
 export const badReturn = (answer: unknown): ExitReason => ['bad_return_value', answer]

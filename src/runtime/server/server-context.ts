@@ -1,6 +1,6 @@
 /**
- * The context of a server: what its handlers may do, as the process that they run in. One for each process. Once the
- * process has ended, none of it has an effect.
+ * The context of a server, for its handlers. One for each process. It has no effect after the end
+ * of the process.
  */
 import { KeelsonError } from '../../errors.ts'
 import { Via, viaAddress } from '../names/via.ts'
@@ -22,7 +22,7 @@ type AnyRef = Ref<unknown> | string | Via
 
 const demonitorKeys = new Set(['flush'])
 
-/** Starts servers; the System. */
+/** Starts servers. The System implements it. */
 export interface Starter {
   startFrom(
     starter: Process | undefined,
@@ -46,7 +46,7 @@ export class ServerContext {
   readonly #process: Process
   readonly #system: System & Starter
   #abort: AbortController | undefined = undefined
-  /** Whoever waits for the start; let go once told. */
+  /** Called with the result of the start, once. */
   #onBegun: ((begun: Begun) => void) | undefined
 
   constructor(process: Process, system: System & Starter, onBegun?: (begun: Begun) => void) {
@@ -81,7 +81,7 @@ export class ServerContext {
     return this.#abort.signal
   }
 
-  /** Tells whoever waits for the start what came of it; false when nobody does any more. */
+  /** Reports the result of the start. False: nobody waits for it any longer. */
   begun(begun: Begun): boolean {
     const onBegun = this.#onBegun
     this.#onBegun = undefined
@@ -89,7 +89,7 @@ export class ServerContext {
     return onBegun !== undefined
   }
 
-  /** The process has ended: whoever listens to `signal` learns it. */
+  /** The process has ended: `signal` aborts. */
   ended(): void {
     this.#abort?.abort(
       new KeelsonError('EXITED', 'the process has ended', {
@@ -154,13 +154,13 @@ export class ServerContext {
   monitor(target: AnyRef): Monitor {
     const address = this.#addressOf(target)
     const process = address.resolve()
-    // Only a name of the System is a name to a monitor: any other stands for the process that has it now (OTP).
+    // A monitor keeps a name of the System. Any other name stands for its present holder (OTP).
     const isName = address.directory === this.#process.kernel.names && address.name !== undefined
     const subject = (isName ? address.name : process?.address) ?? String(address)
     const monitor = new Monitor<Process>(this.#process, subject)
     if (!this.#process.alive) return monitor as unknown as Monitor
     if (process === undefined) monitor.fire('noproc')
-    // Nobody watches itself: such a monitor is none from the start (OTP).
+    // A process cannot watch itself: such a monitor never fires (OTP).
     else if (process !== this.#process) process.watchBy(monitor)
     return monitor as unknown as Monitor
   }
@@ -172,7 +172,7 @@ export class ServerContext {
     const found = own.target?.unwatch(own) ?? false
     const isOf = (message: Message): boolean =>
       message.kind === kinds.down && (message.payload as DownMessage).monitor === monitor
-    // What was still to fire has sent nothing: the mailbox, however long, need not be searched.
+    // A monitor that had not fired has sent no message: the mailbox need not be searched.
     if (options?.flush && !found) this.#process.mailbox.remove(isOf)
     return found
   }
@@ -189,8 +189,9 @@ export class ServerContext {
   }
 
   /**
-   * Whoever traps and waits for the start of a linked server takes an exit from it, sent by hand too, for what came of the
-   * start (OTP's `proc_lib`). The server itself goes on.
+   * A process that traps exits and waits for the start of a linked server takes any exit signal
+   * from it as the result of that start, even one sent by hand (OTP's `proc_lib`). The server
+   * itself continues.
    */
   #failsStart(other: Process, reason: ExitReason): boolean {
     const { parent, behaviour } = this.#process
@@ -253,7 +254,7 @@ export class ServerContext {
     const settle = (outcome: unknown): void => {
       if (this.#process.alive) this.#process.deliver(new Envelope(kinds.info, name, outcome))
     }
-    // What only works like a promise may settle twice, or be none.
+    // A thenable may settle twice, or may not be a promise.
     Promise.resolve(promise).then(
       (value) => settle({ ok: true, value }),
       (error: unknown) => settle({ ok: false, error }),

@@ -1,7 +1,7 @@
 /**
- * Runs a server: takes one message after another, calls its handler, and does what the handler answers. A handler that
- * answers at once costs no promise; one that answers a promise keeps the process busy until it settles. What a handler
- * answers after its process has ended is dropped.
+ * Runs a server: takes one message after another, calls its handler, and applies the result. A
+ * handler that returns at once costs no promise. One that returns a promise keeps the process busy
+ * until it settles. A result that arrives after the end of the process is dropped.
  */
 import type { Begun, Behaviour, LoopContext } from '../process/behaviour.ts'
 import type { Answerable } from '../process/outputs.ts'
@@ -34,11 +34,11 @@ export class ServerLoop implements Behaviour {
   #state: unknown = undefined
   #phase: 'starting' | 'running' | 'terminating' = 'starting'
   #requests: SystemRequests | undefined = undefined
-  /** The call at hand; a `reply` answers it. */
+  /** The present call. `reply` answers it. */
   #call: Answerable | undefined = undefined
   /** Why the server terminates. */
   #reason: ExitReason = undefined
-  /** The answer of a `stopReply`, which goes out when `terminate` is done. */
+  /** Sends the reply of a `stopReply` after `terminate`. */
   #lastReply: (() => void) | undefined = undefined
   #onValue: ((value: unknown) => void) | undefined = undefined
   #onError: ((error: unknown) => void) | undefined = undefined
@@ -50,7 +50,7 @@ export class ServerLoop implements Behaviour {
     this.#context = context
   }
 
-  // What the process asks of its behaviour.
+  // The behaviour of the process.
 
   begin(): void {
     const arg = this.#arg
@@ -81,7 +81,8 @@ export class ServerLoop implements Behaviour {
     this.#context.ended()
     this.#state = undefined
     if (this.#phase !== 'starting') return
-    // A signal cut `init` off. A starter that traps learns it from the answer, not from an exit message besides (OTP).
+    // A signal ended `init`. A starter that traps exits learns it from the result of the start, not
+    // from an exit message too (OTP).
     const { parent } = this.#process
     if (parent.trapping) this.#process.unlink(parent)
     this.#context.begun({ ok: false, reason })
@@ -135,13 +136,16 @@ export class ServerLoop implements Behaviour {
     }
   }
 
-  /** A declared message without a handler is a mistake of the sender's or the server's types: the server ends by it. */
+  /**
+   * A declared message without a handler is a mistake of the sender or of the server's types. The
+   * server ends.
+   */
   #require(handler: Handler | undefined, message: Message): void {
     if (handler !== undefined) this.#invoke(handler, message.payload)
     else this.#failed(noHandler(this.#process, message))
   }
 
-  /** What a server need not handle is logged when it does not. */
+  /** Messages of these kinds are logged if the server has no handler for them. */
   #offer(handler: Handler | undefined, payload: unknown, message: Message): void {
     if (handler !== undefined) this.#invoke(handler, payload)
     else {
@@ -164,7 +168,7 @@ export class ServerLoop implements Behaviour {
 
   // Answers.
 
-  /** What `init`, a handler or `terminate` answered, at once or as a promise. */
+  /** Takes the result of `init`, a handler or `terminate`, at once or when its promise settles. */
   #take(answer: unknown): void {
     if (!this.#process.alive) return
     if (!NextStep.is(answer) && this.#awaits(answer)) return
@@ -174,7 +178,10 @@ export class ServerLoop implements Behaviour {
     else this.#failed(badReturn(answer))
   }
 
-  /** Whether `answer` works like a promise; it is awaited then. What the code in it throws is what the handler threw. */
+  /**
+   * Whether `answer` is a thenable, which is then awaited. A throw of its own code counts as a
+   * throw of the handler.
+   */
   #awaits(answer: unknown): boolean {
     try {
       if (!isThenable(answer)) return false
@@ -182,7 +189,7 @@ export class ServerLoop implements Behaviour {
       this.#process.busySince = this.#process.kernel.clock.now()
       this.#onValue ??= (value) => this.#settled(() => this.#take(value))
       this.#onError ??= (error) => this.#settled(() => this.#failed(reasonOf(error)))
-      // `Promise.resolve` sees to it that it settles once.
+      // `Promise.resolve` makes it settle once.
       Promise.resolve(answer).then(this.#onValue, this.#onError)
     } catch (thrown) {
       this.#process.busy = false
@@ -216,7 +223,10 @@ export class ServerLoop implements Behaviour {
     this.#context.begun({ ok: true })
   }
 
-  /** A refused start: the starter is told first, then links and monitors. There is no state, so no `terminate`. */
+  /**
+   * A refused start: the starter is notified first, then links and monitors. There is no state, so
+   * `terminate` does not run.
+   */
   #refuse(begun: Begun, reason: ExitReason): void {
     this.#phase = 'terminating'
     this.#context.begun(begun)
@@ -255,7 +265,10 @@ export class ServerLoop implements Behaviour {
 
   // Ending.
 
-  /** Something threw or rejected: `init`, a handler, or `terminate`, whose reason then replaces the first. */
+  /**
+   * `init`, a handler or `terminate` threw or rejected. The reason of `terminate` replaces the
+   * first one.
+   */
   #failed(reason: ExitReason): void {
     if (!this.#process.alive) return
     this.#call = undefined
@@ -275,7 +288,10 @@ export class ServerLoop implements Behaviour {
     else this.#invoke((state, _, context) => terminate(state, reason, context), undefined)
   }
 
-  /** The reply of a stop goes out after `terminate`, as in OTP, and before anybody learns of the end. */
+  /**
+   * The reply of a stop is sent after `terminate`, as in OTP, and before links and monitors are
+   * notified.
+   */
   #finish(): void {
     this.#lastReply?.()
     this.#process.fail(this.#reason)

@@ -1,37 +1,38 @@
 /**
- * A server as the loop reads it: its handlers in tables without a prototype, so that no message reaches `toString`, and
- * every name is found by one look-up. Made once for each server object and system.
+ * A server as the loop reads it. Its handlers are in tables without a prototype, so that a message
+ * named `toString` finds none, and each name takes one look-up. Made once for each server object
+ * and system.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { type AcceptanceTable, acceptanceTable } from './acceptance.ts'
 
-/** A handler, its types erased: the compiler checked them where the server was written. */
+/** A handler without its types, which were checked where the server was written. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
 
 type Table = Readonly<Record<string, Handler | undefined>>
 
 /** The erased server. */
 export interface ServerTable {
-  /** What process information calls its processes, unless their start says otherwise. */
+  /** The kind of its processes in process information, unless their start names another. */
   readonly kind: string
   readonly init: (arg: unknown, context: unknown) => unknown
   readonly calls: Table
   readonly casts: Table
   readonly infos: Table
   readonly continues: Table
-  /** Casts without a handler of their own; only the runtime's own servers have it. */
+  /** Handles casts without a handler of their own. Only the runtime's own servers have it. */
   readonly cast: Handler | undefined
   readonly info: Handler | undefined
   readonly exit: Handler | undefined
   readonly down: Handler | undefined
   readonly timeout: Handler | undefined
   readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
-  /** What it accepts; without it, it ends by what it does not know. */
+  /** The checks of its messages. Without them, an unknown message ends the server. */
   readonly accepts: AcceptanceTable | undefined
 }
 
-/** Reads a server object. Throws `INVALID_ARGUMENT` when it is none. */
+/** Reads a server object. Throws `INVALID_ARGUMENT` when it is not a server. */
 export const serverTable = (server: object): ServerTable => {
   const given = server as Partial<Record<keyof ServerTable, unknown>>
   if (typeof given !== 'object' || given === null || typeof given.init !== 'function') {
@@ -60,7 +61,7 @@ export const serverTable = (server: object): ServerTable => {
 const table = (section: unknown): Table =>
   Object.assign(Object.create(null) as Record<string, Handler>, section)
 
-/** The error of a declared message that `server` has no handler of. */
+/** The error of a declared message without a handler in `server`. */
 export const noHandler = (server: { toString(): string }, message: Message): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${server} has no handler of ${describeMessage(message)}`, {
     details: { message: message.name },

@@ -1,6 +1,6 @@
 /**
- * The timeout that a handler asks for with its answer: it runs while the mailbox is empty, any message but a system
- * request calls it off, and after a system request it starts anew at its full length.
+ * The timeout of a handler's result. It runs while the mailbox is empty. Any message but a system
+ * request cancels it; after a system request it starts again at its full length.
  */
 
 import type { Process } from '../process/process.ts'
@@ -15,7 +15,7 @@ export class ServerTimeout implements HeapEntry {
   readonly #process: Process
   #ms: number | undefined = undefined
   #armed = false
-  /** Tells the message of the present timeout from one that was called off while it was queued. */
+  /** Identifies the message of the present timeout: a cancelled one may still be queued. */
   #round = 0
 
   constructor(process: Process) {
@@ -27,12 +27,12 @@ export class ServerTimeout implements HeapEntry {
     this.#ms = ms
   }
 
-  /** No timeout is asked for any more. */
+  /** Forgets the timeout. */
   forget(): void {
     this.#ms = undefined
   }
 
-  /** The mailbox is empty: the time begins to run. 0 is over at once. */
+  /** The mailbox is empty: starts the timeout. 0 fires at once. */
   arm(): void {
     if (this.#ms === undefined || this.#armed) return
     this.#armed = true
@@ -40,7 +40,7 @@ export class ServerTimeout implements HeapEntry {
     else this.#process.kernel.timers.add(this, this.#ms)
   }
 
-  /** A message is taken: the time stops. */
+  /** A message is taken: stops the timeout. */
   disarm(): void {
     if (!this.#armed) return
     this.#armed = false
@@ -48,7 +48,7 @@ export class ServerTimeout implements HeapEntry {
     this.#process.kernel.timers.remove(this)
   }
 
-  /** Whether `message` is of a timeout that still holds. */
+  /** Whether `message` belongs to the present timeout. */
   isCurrent(message: Message): boolean {
     return message.payload === this.#round
   }

@@ -1,6 +1,6 @@
 /**
- * What the options of a start must be, for callers that no compiler checks. A name that is none, or a bound that compares
- * with nothing, would go unnoticed until it matters.
+ * Checks of the options of a start, for callers without types. A wrong name or bound would
+ * otherwise have no effect until much later.
  */
 
 import { invalidArgument } from '../../errors.ts'
@@ -10,7 +10,7 @@ import type { Process } from '../process/process.ts'
 import { type HeapEntry, isDelay, noDelay } from '../queues/timer-heap.ts'
 import type { SpawnOptions, StartOptions } from './start-options.ts'
 
-// The time that a start may take: when it is over, the process that is still in `init` is killed.
+// The time limit of a start: a process that is still in `init` is killed when it is over.
 
 /** The limit of one start. */
 export class StartLimit implements HeapEntry {
@@ -24,7 +24,7 @@ export class StartLimit implements HeapEntry {
     this.#process = process
   }
 
-  /** Begins to count; `undefined` without a limit. */
+  /** Starts the limit; `undefined` if there is none. */
   static of(process: Process, timeoutMs: number | undefined): StartLimit | undefined {
     if (timeoutMs === undefined) return undefined
     const limit = new StartLimit(process)
@@ -44,13 +44,17 @@ export class StartLimit implements HeapEntry {
 
   fire(): void {
     this.#isOver = true
-    // The starter learns it from the answer and from nothing else, trapping or not (OTP unlinks before it kills).
+    // The starter learns it only from the result of the start, whether it traps exits or not (OTP
+    // unlinks before it kills).
     this.#process.unlink(this.#process.parent)
     this.#process.end('killed')
   }
 }
 
-/** Throws `INVALID_ARGUMENT` unless the name, the bound of the mailbox and the time of a start are such, or left out. */
+/**
+ * Throws `INVALID_ARGUMENT` unless the name, the mailbox bound and the time limit are valid or
+ * absent.
+ */
 export const expectStartOptions = (options: StartOptions<unknown>): void => {
   expectOptions('a start', options, startKeys)
   expectNameAndMailbox(options)
@@ -59,7 +63,7 @@ export const expectStartOptions = (options: StartOptions<unknown>): void => {
     throw noDelay('timeoutMs of a start', timeoutMs)
 }
 
-/** The same for a bare process, which has no `init` that a time could limit. */
+/** The same for a bare process, which has no `init` to limit. */
 export const expectSpawnOptions = (options: SpawnOptions<unknown>): void => {
   expectOptions('a spawn', options, spawnKeys)
   expectNameAndMailbox(options)
@@ -68,7 +72,7 @@ export const expectSpawnOptions = (options: SpawnOptions<unknown>): void => {
 const spawnOptions = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label']
 const spawnKeys = new Set(spawnOptions)
 
-/** What `StartOptions` may have. */
+/** The names of `StartOptions`. */
 export const startKeys: ReadonlySet<string> = new Set([...spawnOptions, 'timeoutMs'])
 
 const expectNameAndMailbox = ({ name, mailboxMax }: SpawnOptions<unknown>): void => {
@@ -76,7 +80,7 @@ const expectNameAndMailbox = ({ name, mailboxMax }: SpawnOptions<unknown>): void
   if (mailboxMax !== undefined) expectMailboxMax(mailboxMax)
 }
 
-/** Throws `INVALID_ARGUMENT` unless `found` is a text that is not empty. */
+/** Throws `INVALID_ARGUMENT` unless `found` is a text and not empty. */
 export const expectName = (found: unknown): void => {
   if (typeof found !== 'string' || found === '') throw invalidArgument('a name', 'a text', found)
 }

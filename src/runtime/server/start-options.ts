@@ -1,33 +1,41 @@
-/** How a process is started, and what comes of it. Types only. */
+/** The options and the result of a start. Types only. */
 import { KeelsonError } from '../../errors.ts'
 import type { Via } from '../names/via.ts'
 import type { Name, Ref } from '../words/address.ts'
 import { causeOf, describeReason, type ExitReason } from '../words/exit-reason.ts'
 
-/** How a process is started. */
+/** The options of a start. */
 export interface StartOptions<M = unknown> {
-  /** Its name; or `via(registry, key)`, and then it is registered there from before its `init`. */
+  /** Its name, or `via(registry, key)`. It is registered before `init`. */
   readonly name?: Name<M> | Via<M> | undefined
-  /** User messages that may wait; `Infinity` for processes whose senders are bounded otherwise. */
+  /**
+   * The most user messages that may wait. `Infinity` for processes whose senders are bounded
+   * otherwise.
+   */
   readonly mailboxMax?: number | undefined
-  /** `context.app` of it and all that it starts. By default what the starter has. */
+  /** `context.app` of it and of all processes that it starts. By default that of the starter. */
   readonly app?: unknown
-  /** The instance that it and all that it starts belong to, in telemetry. By default the starter's. */
+  /**
+   * The instance of it and of all processes that it starts, in telemetry. By default that of the
+   * starter.
+   */
   readonly instance?: string | undefined
-  /** `init` must be done within so many ms, else the process is killed. No limit by default, as in OTP. */
+  /**
+   * The process is killed if `init` takes longer than this many ms. No limit by default, as in OTP.
+   */
   readonly timeoutMs?: number | undefined
-  /** What process information calls it: `server`, `supervisor` … */
+  /** Its kind in process information: `server`, `supervisor` … */
   readonly kind?: string | undefined
-  /** How logs name it; by default its name. */
+  /** Its name in logs. By default its registered name. */
   readonly label?: string | undefined
 }
 
-/** The arguments behind the server. `arg` may be left out where the server takes none. */
+/** The arguments after the server. `arg` may be absent if the server takes none. */
 export type StartArguments<A, M> = [A] extends [undefined]
   ? [arg?: A, options?: StartOptions<M>]
   : [arg: A, options?: StartOptions<M>]
 
-/** What came of a start. */
+/** The result of a start. */
 export type StartResult<M = unknown> =
   | { readonly ok: true; readonly ref: Ref<M>; readonly ignore?: never; readonly reason?: never }
   | {
@@ -38,12 +46,12 @@ export type StartResult<M = unknown> =
     }
   | { readonly ignore: true; readonly ok?: false; readonly reason?: never; readonly ref?: never }
 
-/** How a bare process is begun. */
+/** The options of a bare process. */
 export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs'>
 
-// A start that has to succeed: its ref, or an error that says why there is none.
+// A start that has to succeed: its ref, or an error with the reason.
 
-/** The ref of what was started. Throws `EXITED` with the reason when it was not. */
+/** The ref of the started process. Throws `EXITED` with the reason when the start failed. */
 export const refOf = (result: StartResult<never>): Ref<never> => {
   if (result.ok) return result.ref
   const reason = result.ignore ? 'ignore' : result.reason

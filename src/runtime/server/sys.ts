@@ -1,7 +1,7 @@
 /**
- * Looking into a running server, and holding it, without a line of its code (OTP's `sys`). A request takes its turn in
- * the mailbox, so it sees what earlier messages did; it calls no handler, and a suspended server answers it too.
- * All of them reject as `call` does.
+ * Inspects and suspends a running server without any code of its own (OTP's `sys`). A request takes
+ * its turn in the mailbox, so it sees the effect of earlier messages. It calls no handler, and a
+ * suspended server answers it too. All of them reject as `call` does.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { type CallOptions, madeThrough, request } from '../process/messaging.ts'
@@ -15,26 +15,32 @@ import { type ServerStatus, type Statistics, stopping } from './system-requests.
 export const getState = <S = unknown>(ref: Ref, options?: CallOptions): Promise<S> =>
   ask(ref, 'getState', undefined, options) as Promise<S>
 
-/** Replaces the state by what `replace` makes of it; resolves to the new one. When `replace` throws, it rejects so, and the old one stays. */
+/**
+ * Replaces the state by the result of `replace`, and resolves with it. If `replace` throws, it
+ * rejects with that error and the old state stays.
+ */
 export const replaceState = <S = unknown>(
   ref: Ref,
   replace: (state: S) => S,
   options?: CallOptions,
 ): Promise<S> => ask(ref, 'replaceState', replace, options) as Promise<S>
 
-/** Lets the server's messages wait until `resume`. Suspending twice needs one `resume`. */
+/** Makes messages wait until `resume`. Suspending twice needs one `resume`. */
 export const suspend = (ref: Ref, options?: CallOptions): Promise<void> =>
   ask(ref, 'suspend', undefined, options) as Promise<void>
 
-/** Goes on, with the messages that waited in their order. */
+/** Ends the suspension. The waiting messages are handled in their order. */
 export const resume = (ref: Ref, options?: CallOptions): Promise<void> =>
   ask(ref, 'resume', undefined, options) as Promise<void>
 
-/** Whether it runs or is suspended, who it is, its state. */
+/** Its identity, its state, and whether it is suspended. */
 export const getStatus = (ref: Ref, options?: CallOptions): Promise<ServerStatus> =>
   ask(ref, 'getStatus', undefined, options) as Promise<ServerStatus>
 
-/** Begins to count messages (anew), stops it, or gives the counts: `undefined` when nobody counts. */
+/**
+ * Starts or restarts counting messages, stops it, or reads the counts: `undefined` while nothing is
+ * counted.
+ */
 export const statistics = (
   ref: Ref,
   command: 'on' | 'off' | 'get',
@@ -42,7 +48,10 @@ export const statistics = (
 ): Promise<Statistics | undefined> =>
   ask(ref, 'statistics', command, options) as Promise<Statistics | undefined>
 
-/** Calls `listener` with each message that comes in, each reply that goes out and each step of a state machine; `undefined` ends it, and so does a throw. */
+/**
+ * Calls `listener` with each incoming message, each reply and each step of a state machine.
+ * `undefined` ends the trace, and so does a throw of the listener.
+ */
 export const trace = (
   ref: Ref,
   listener: ((event: TraceEvent) => void) | undefined,
@@ -50,9 +59,10 @@ export const trace = (
 ): Promise<void> => ask(ref, 'trace', listener, options) as Promise<void>
 
 /**
- * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`). Resolves when that ended
- * it with that reason. Ended otherwise: `EXITED` with the reason, and `details.note` `'stopping'` when its turn had come. By
- * default it waits without limit. A bare process has no such turn: `INVALID_ARGUMENT`.
+ * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`).
+ * Resolves when the server has ended with that reason. If it ends with another, rejects with
+ * `EXITED`; `details.note` is `'stopping'` if its turn had come. No time limit by default. A bare
+ * process cannot be stopped so: `INVALID_ARGUMENT`.
  */
 export const stop = (
   ref: Ref,

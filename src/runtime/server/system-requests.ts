@@ -1,6 +1,6 @@
 /**
- * What a server answers to `sys` by itself, between two messages: its state, a new state, its status, whether it is
- * suspended, its statistics and its trace. None of it calls a handler.
+ * The requests of `sys` to a server, answered between two messages: state, new state, status,
+ * suspension, statistics and trace. None of them calls a handler.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { PendingCall } from '../process/pending-call.ts'
@@ -11,8 +11,8 @@ import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { callOutside, isThenable } from '../words/outside-code.ts'
 import type { TraceEvent } from '../words/telemetry.ts'
 
-// A server that `sys.suspend` holds: what comes meanwhile is put aside in its order, and put back before what came after
-// `resume`. One resume undoes any number of suspends.
+// A server that `sys.suspend` holds. Messages that arrive are set aside in their order, and put
+// back before those that arrive after `resume`. One resume undoes any number of suspends.
 
 /** The suspension of one server. */
 export class SuspendedServer {
@@ -28,7 +28,7 @@ export class SuspendedServer {
     return this.#isOn
   }
 
-  /** Keeps a message for later. It still counts as waiting. */
+  /** Sets a message aside. It still counts as waiting. */
   putAside(message: Message): void {
     this.#aside.push(message)
     this.#process.aside++
@@ -50,7 +50,7 @@ export class SuspendedServer {
   }
 }
 
-/** How many messages came in and how many replies went out since counting began. */
+/** The numbers of messages and replies since counting began. */
 export interface Statistics {
   /** ms since 1970. */
   readonly startedAt: number
@@ -58,7 +58,7 @@ export interface Statistics {
   readonly messagesOut: number
 }
 
-/** What `getStatus` answers. */
+/** The result of `getStatus`. */
 export interface ServerStatus {
   readonly status: 'running' | 'suspended'
   readonly pid: number
@@ -83,7 +83,10 @@ export class SystemRequests {
     return this.#suspension.isOn
   }
 
-  /** Whether `message` waits for `resume`: all but system requests and the parent's exit do. Then it is put aside. */
+  /**
+   * Whether `message` was set aside until `resume`. System requests and the parent's exit never
+   * are.
+   */
   putsAside(message: Message): boolean {
     if (!this.#suspension.isOn || message.kind === kinds.system) return false
     if (isFromParent(this.#process, message)) return false
@@ -91,7 +94,7 @@ export class SystemRequests {
     return true
   }
 
-  /** Answers `request`; the state from now on. */
+  /** Answers `request`, and returns the new state. */
   handle(request: PendingCall, state: unknown): unknown {
     if (request.name === 'replaceState') return replace(request, state)
     request.reply(this.#answer(request, state))
@@ -120,7 +123,7 @@ export class SystemRequests {
     this.#suspension.clear()
   }
 
-  /** A message is about to be handled. What a handler asked to have done next is none. */
+  /** A message is about to be handled. A `continue` does not count as a message. */
   received(message: Message): void {
     if (message.kind === kinds.continue) return
     if (this.#counts !== undefined) this.#counts.in++
@@ -134,12 +137,12 @@ export class SystemRequests {
     this.#tell({ direction: 'out', what: 'reply', payload: value })
   }
 
-  /** Shows what a server did besides messages. `make` is called when somebody looks. */
+  /** Traces a step that is not a message. `make` is called only if there is a trace. */
   stepped(make: () => TraceEvent): void {
     if (this.#trace !== undefined) this.#tell(make())
   }
 
-  /** A listener that throws is let go: looking into a server must not change what it does. */
+  /** A listener that throws is removed: a trace must not change what the server does. */
   #tell(event: TraceEvent): void {
     const listener = this.#trace
     if (listener === undefined) return
@@ -171,14 +174,14 @@ export class SystemRequests {
   }
 }
 
-/** The note of a stop whose turn has come: from then on, the end of the server is what came of it. */
+/** The note of a stop whose turn has come: the end of the server is then its result. */
 export const stopping = 'stopping'
 
-/** Whether `message` is the exit of the process whose exits `process` obeys. */
+/** Whether `message` is the exit of the parent of `process`. */
 export const isFromParent = (process: Process, { kind, payload }: Message): boolean =>
   kind === kinds.exit && (payload as ExitMessage).from === process.parent.address
 
-/** The new state, unless the function that makes it throws: then the caller is told and the old one stays. */
+/** The new state. If the function throws, the caller gets the error and the old state stays. */
 const replace = (request: PendingCall, state: unknown): unknown => {
   let next: unknown
   try {

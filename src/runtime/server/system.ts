@@ -1,6 +1,6 @@
 /**
- * A System: the world of processes. It owns their numbers and names, the run queue, the timers, the bus and the log;
- * nothing of it is shared with another System.
+ * A System: the world of processes. It owns their numbers and names, the run queue, the timers, the
+ * event bus and the log. It shares none of them with another System.
  */
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -35,15 +35,23 @@ import {
 } from './start-check.ts'
 import { refOf, type SpawnOptions, type StartOptions, type StartResult } from './start-options.ts'
 
-/** What a System takes from outside. */
+/** The options of a System. */
 export interface SystemOptions {
   /** Time and turns; the machine's by default. */
   readonly clock?: Clock
-  /** Draws the order of processes where none is promised, the same for the same seed. Absent: first come, first served. */
+  /**
+   * Fixes the order of processes where none is promised: the same seed gives the same order.
+   * Without it, processes run first come, first served.
+   */
   readonly seed?: number
-  /** Where crashes are told; `console` by default. What a logger throws disturbs nobody: the line goes to `console`. */
+  /**
+   * The logger of crashes; `console` by default. If the logger throws, the line goes to `console`.
+   */
   readonly logger?: Logger
-  /** User messages that a process holds unless its own options say otherwise; 100,000 by default. */
+  /**
+   * The most user messages in a mailbox, unless the options of the process say otherwise. 100,000
+   * by default.
+   */
   readonly mailboxMax?: number
 }
 
@@ -51,7 +59,7 @@ const mailboxMaxDefault = 100_000
 
 const systemKeys = new Set(['clock', 'seed', 'logger', 'mailboxMax'])
 
-/** A new System without processes. Throws `INVALID_ARGUMENT` for options that are none. */
+/** A new System without processes. Throws `INVALID_ARGUMENT` for wrong options. */
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
 
 type AnyName = string | Via
@@ -140,7 +148,7 @@ export class ProcessSystem implements Kernel, Starter {
 
   async stop(reason: ExitReason = 'shutdown'): Promise<void> {
     const roots = this.#processes.all().filter((process) => !process.starter?.alive)
-    // Order matters among the children of a supervisor, which sees to it; one root owes another nothing.
+    // Only children of a supervisor depend on each other, and it orders their ends. Roots do not.
     await Promise.all(
       roots.reverse().map((root) => shutDown(undefined, root, patienceOf(root), reason)),
     )
@@ -196,7 +204,10 @@ export class ProcessSystem implements Kernel, Starter {
     return process.address
   }
 
-  /** Ends of ends are told one after another, not from within each other: a chain of links may be as long as it likes. */
+  /**
+   * Ends that cause other ends are announced one after another, not recursively: a chain of links
+   * may have any length.
+   */
   ended(process: Process): void {
     this.#processes.remove(process)
     this.#ended.push(process)

@@ -1,6 +1,7 @@
 /**
- * How processes are spoken of: a `Messages` type says what one understands, a `Ref` is the typed handle of one, a `Name`
- * stands for whoever has it at the time of use. What a ref may be sent is checked by the compiler.
+ * Addresses of processes. A `Messages` type says which messages one understands, a `Ref` is a typed
+ * handle of one, and a `Name` stands for its holder at the time of use. The compiler checks the
+ * messages sent to a ref.
  */
 import { KeelsonError } from '../../errors.ts'
 import { describeReason } from './exit-reason.ts'
@@ -8,8 +9,10 @@ import { describeReason } from './exit-reason.ts'
 declare const messages: unique symbol
 
 /**
- * What a server understands: each entry a function from payload to reply (`void` for what is not answered).
- * `type Messages = { calls: { get: () => number }; casts: { reset: () => void }; infos: { tick: () => void } }`
+ * The messages of a server. Each entry is a function from payload to reply (`void` if there is
+ * none).
+ * `type Messages = { calls: { get: () => number }; casts: { reset: () => void }; infos: { tick: ()
+ * => void } }`
  */
 export type Messages = { calls?: object; casts?: object; infos?: object; continues?: object }
 
@@ -20,14 +23,14 @@ export type Name<M = unknown> = string & { readonly [messages]: M }
 export const name = <M = unknown>(text: string): Name<M> => text as Name<M>
 
 /**
- * The handle of a process that understands `M`. A ref of more messages fits where one of fewer is asked for.
- * `context.to(ref)` is the same handle with its sender bound.
+ * The handle of a process that understands `M`. A ref of more messages fits where a ref of fewer is
+ * expected. `context.to(ref)` is the same handle with its sender bound.
  */
 export interface Ref<M = unknown> {
   readonly [messages]?: M | undefined
-  /** The number of the process; of a name, that of its holder now. */
+  /** The number of the process. For a name: that of its present holder. */
   readonly pid: number | undefined
-  /** The name, when this ref looks one up at each use. */
+  /** The name, if this ref looks one up at each use. */
   readonly name: string | undefined
   /** `<12>`, or the name. */
   toString(): string
@@ -36,7 +39,7 @@ export interface Ref<M = unknown> {
 /** Where names are looked up. */
 export interface Directory<P> {
   holderOf(name: string): P | undefined
-  /** Why a name stands for nobody, when it is not just that nobody has it. */
+  /** The error of a name without a holder, if it is not simply free. */
   fault?(): KeelsonError | undefined
 }
 
@@ -64,7 +67,7 @@ export class Address<P extends { readonly pid: number } = { readonly pid: number
     return this.resolve()?.pid
   }
 
-  /** The process meant now; `undefined` when nobody has the name. */
+  /** The present process; `undefined` when no process has the name. */
   resolve(): P | undefined {
     return this.process ?? this.directory.holderOf(this.name ?? '')
   }
@@ -77,24 +80,24 @@ export class Address<P extends { readonly pid: number } = { readonly pid: number
     return this.toString()
   }
 
-  /** What `console.log` and the prompt show: not the system behind it. */
+  /** `console.log` and the prompt show this, not the internal fields. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
 }
 
 /**
- * Whether `value` is a ref that this runtime made: of a process, of a name, or one with its sender bound. It says nothing
- * of what the process understands, nor whether it lives.
+ * Whether `value` is a ref of this runtime: of a process, of a name, or with its sender bound. The
+ * process need not be alive, and its messages are not checked.
  */
 export const isRef = (value: unknown): value is Ref => value instanceof Address
 
-/** The address behind a ref. Throws `INVALID_ARGUMENT` when it is not one. */
+/** The address behind a ref. Throws `INVALID_ARGUMENT` when it is not a ref. */
 export const addressOf = <P extends { readonly pid: number }>(ref: Ref<unknown>): Address<P> => {
   if (ref instanceof Address) return ref
   throw noRef(ref)
 }
 
-/** The error of something else where a ref is expected. */
+/** The error of a value that is not a ref. */
 export const noRef = (found: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `expected a ref, got: ${describeReason(found)}`)

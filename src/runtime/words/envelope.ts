@@ -1,6 +1,6 @@
 /**
- * What lies in a mailbox: one flat object per message, whose kind decides who handles it. Numbers, not strings, because
- * the kind of every message of the system is compared several times.
+ * The messages in a mailbox: one flat object each, whose kind decides who handles it. Kinds are
+ * numbers, because each message's kind is compared several times.
  */
 
 import type { Ref } from './address.ts'
@@ -17,7 +17,7 @@ export const kinds = {
   timeout: 5,
   /** A request of `sys`: handled by the process itself, not by its server. */
   system: 6,
-  /** What a handler wants done before the next message: put first, not last. */
+  /** A handler's `continue`: it goes to the front of the mailbox. */
   continue: 7,
 } as const
 
@@ -31,7 +31,7 @@ export interface Message {
   readonly payload: unknown
 }
 
-/** A message that nobody waits for. */
+/** A message without an answer. */
 export class Envelope implements Message {
   readonly kind: Kind
   readonly name: string
@@ -46,7 +46,7 @@ export class Envelope implements Message {
 
 /** The payload of an exit message. */
 export interface ExitMessage {
-  /** Who sent it; `undefined` when that was no process. */
+  /** Its sender; `undefined` when it came from no process. */
   readonly from: Ref | undefined
   readonly reason: ExitReason
 }

@@ -1,13 +1,17 @@
 /**
- * Why processes end: the words that have a meaning to links and supervisors, and how what a handler throws becomes one.
+ * Exit reasons: the ones that links and supervisors distinguish, and how a thrown value becomes
+ * one.
  */
 
-/** `'normal'`, `'shutdown'`, `['shutdown', term]`, `'kill'`, `'killed'`, `'noproc'`, any other value, or an `Error`. */
+/**
+ * `'normal'`, `'shutdown'`, `['shutdown', term]`, `'kill'`, `'killed'`, `'noproc'`, any other
+ * value, or an `Error`.
+ */
 export type ExitReason = unknown
 
 /**
- * What `exit` throws. Told by its brand, not by `instanceof`: anything may be thrown, a revoked Proxy too, and that
- * throws again at each question that it is asked.
+ * The value that `exit` throws. It is recognized by its brand, not by `instanceof`: a handler may
+ * throw any value, even a revoked Proxy, and that throws again when it is inspected.
  */
 class Exit {
   readonly #reason: ExitReason
@@ -24,21 +28,24 @@ class Exit {
 }
 
 /**
- * Ends the calling process from within, with `reason` (OTP's `exit/1`): `terminate` runs, links and monitors learn the
- * reason as it is. Works by throwing, so it must not be caught.
+ * Ends the calling process with `reason` (OTP's `exit/1`). `terminate` runs, and links and monitors
+ * get the reason as it is. It works by throwing: do not catch it.
  */
 export const exit = (reason: ExitReason): never => {
   throw new Exit(reason)
 }
 
-/** The exit reason of what a handler threw: what `exit` was given, an Error as it is, anything else as `['nocatch', value]`. */
+/**
+ * The exit reason of a thrown value: the reason given to `exit`, an Error as it is, anything else
+ * as `['nocatch', value]`.
+ */
 export const reasonOf = (thrown: unknown): ExitReason => {
   const exited = Exit.reasonIn(thrown)
   if (exited.length === 1) return exited[0]
   return isError(thrown) ? thrown : ['nocatch', thrown]
 }
 
-/** Whether `reason` is an Error, of whatever it may be that is asked. */
+/** Whether `reason` is an Error. Never throws, whatever `reason` is. */
 export const isError = (reason: unknown): reason is Error => {
   try {
     return reason instanceof Error
@@ -47,7 +54,7 @@ export const isError = (reason: unknown): reason is Error => {
   }
 }
 
-/** The options of an error that is told because of `reason`: its cause, when that is an Error. */
+/** The options of an error that `reason` caused: its `cause`, if that is an Error. */
 export const causeOf = (reason: ExitReason): { cause?: Error } =>
   isError(reason) ? { cause: reason } : {}
 
@@ -57,24 +64,32 @@ export const isShutdown = (reason: ExitReason): boolean => {
   try {
     return Array.isArray(reason) && reason.length === 2 && reason[0] === 'shutdown'
   } catch {
-    // A reason that throws when it is looked at says nothing of a plan.
+    // A reason that throws when it is inspected is not a shutdown.
     return false
   }
 }
 
-/** Whether ending with `reason` is an end as planned: `'normal'` or a shutdown. A transient child is not restarted then. */
+/**
+ * Whether `reason` is an orderly end: `'normal'` or a shutdown. A transient child is not restarted
+ * after it.
+ */
 export const isOrderly = (reason: ExitReason): boolean => reason === 'normal' || isShutdown(reason)
 
-/** The reason in words, for logs and messages, cut at 4,000 characters. Never throws, whatever it is given: it tells of ends, and stops none. */
+/**
+ * The reason as text, for logs and messages, cut at 4,000 characters. Never throws, whatever
+ * `reason` is.
+ */
 export const describeReason = (reason: ExitReason): string => {
   const text = describe(reason, [])
   return text.length <= textMax ? text : `${text.slice(0, textMax)}… (${text.length} characters)`
 }
 
-/** A reason may hold a whole state, or the failure of each level of a deep tree: a line of a log must not. */
+/**
+ * A reason may hold a whole state, or the failures of a deep tree. A log line must stay readable.
+ */
 const textMax = 4_000
 
-/** `around` are the values that `reason` is part of: one that contains itself is not shown again. */
+/** `around` are the values that contain `reason`: a value that contains itself is shown once. */
 const describe = (reason: unknown, around: readonly unknown[]): string => {
   try {
     if (typeof reason === 'string') return reason
@@ -94,7 +109,7 @@ const describe = (reason: unknown, around: readonly unknown[]): string => {
 const withBigints = (_key: string, value: unknown): unknown =>
   typeof value === 'bigint' ? `${value}n` : value
 
-/** `[object Object]`: all that can be said of what throws when it is asked for more. */
+/** `[object Object]`, for a value that throws when it is inspected. */
 const describeKind = (reason: unknown): string => {
   try {
     return Object.prototype.toString.call(reason)

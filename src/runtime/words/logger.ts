@@ -1,5 +1,6 @@
 /**
- * Where the runtime tells of crashes and of messages that nobody expected. Any logger with these three methods will do.
+ * The log of the runtime: crashes and unexpected messages. Any logger with these three methods
+ * fits.
  */
 
 import { inspect } from 'node:util'
@@ -9,14 +10,14 @@ import { callOutside } from './outside-code.ts'
 /** One line and the facts behind it. */
 export type Log = (message: string, facts?: Readonly<Record<string, unknown>>) => void
 
-/** A structural logger: pino, winston and console all fit behind it. */
+/** The logger's shape: pino, winston and console fit. */
 export interface Logger {
   error: Log
   warn: Log
   info: Log
 }
 
-/** Writes one line an event to `console`, errors with their stack, their details and their causes. */
+/** Writes one line for each event to `console`, with the stack, details and causes of errors. */
 export const consoleLogger: Logger = {
   error: (message, facts) => console.error(line(message, facts)),
   warn: (message, facts) => console.warn(line(message, facts)),
@@ -24,8 +25,8 @@ export const consoleLogger: Logger = {
 }
 
 /**
- * `logger` as the runtime uses it: it cannot throw, nor leave a rejection that nobody handles. A line that it does not take goes to `console` instead, without its
- * facts, which may be what it stumbled over.
+ * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. If `logger`
+ * fails, the line goes to `console` without its facts, because they may be the cause.
  */
 export const guardedLogger = (logger: Logger): Logger => ({
   error: guarded(logger, 'error'),
@@ -46,7 +47,7 @@ const fallBack = (level: keyof Logger, message: string): void => {
   try {
     consoleLogger[level](message)
   } catch {
-    // There is nobody left to tell.
+    // No logger is left.
   }
 }
 

@@ -1,25 +1,25 @@
 /**
- * A message for later: `sendAfter` and `startTimer`. A timer to a process goes with that process; a timer to a name looks
- * the name up when it fires. It outlives whoever made it.
+ * A message for later: `sendAfter` and `startTimer`. A timer to a process ends with that process. A
+ * timer to a name looks the name up when it fires. It outlives the process that started it.
  */
 
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import type { Directory } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
 
-/** What a process must do to be sent a message later. */
+/** A process that a timer can send to. */
 export interface TimerTarget {
   readonly alive: boolean
   readonly timers: Set<MessageTimer>
   deliver(message: Message): void
 }
 
-/** Where the message goes: a process, or whoever has the name then. */
+/** The destination: a process, or the holder of a name when the timer fires. */
 export type Destination =
   | { readonly process: TimerTarget }
   | { readonly name: string; readonly directory: Directory<TimerTarget> }
 
-/** One message on its way. */
+/** One timer. */
 export class MessageTimer implements HeapEntry {
   dueAt = 0
   order = 0
@@ -36,7 +36,7 @@ export class MessageTimer implements HeapEntry {
     this.#payload = payload
   }
 
-  /** What logs and prompts show: not the world behind it. */
+  /** Logs and prompts show this, not the internal fields. */
   toString(): string {
     return `timer ${this.#name}`
   }
@@ -49,7 +49,10 @@ export class MessageTimer implements HeapEntry {
     return this.toString()
   }
 
-  /** Lets it fire in `ms`. Nothing is armed for a process that has ended, nor for ever: the target knows what waits. */
+  /**
+   * Starts it. For a process that has ended, or for an infinite time, no timer is armed. The target
+   * knows its timers.
+   */
   start(ms: number): void {
     if (!('process' in this.#destination)) this.#heap.add(this, ms)
     else if (this.#destination.process.alive) {
@@ -58,7 +61,10 @@ export class MessageTimer implements HeapEntry {
     }
   }
 
-  /** Takes it back: the milliseconds that were left, or false when it has fired or was cancelled before. */
+  /**
+   * Cancels it. Returns the milliseconds that were left, or false when it has fired or was
+   * cancelled before.
+   */
   cancel(): number | false {
     const left = this.#heap.left(this)
     if (left === undefined) return false
@@ -67,7 +73,7 @@ export class MessageTimer implements HeapEntry {
     return left
   }
 
-  /** The milliseconds that are left, or false when it has fired or was cancelled. */
+  /** The milliseconds that are left. False: it has fired or was cancelled. */
   read(): number | false {
     return this.#heap.left(this) ?? false
   }

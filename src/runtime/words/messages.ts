@@ -1,6 +1,6 @@
 /**
- * What a `Messages` type says about itself, for the compiler: which payload a message takes, what a call is answered
- * with, what may come next. Types only.
+ * The types inside a `Messages` type: the payload of a message, the reply of a call, the continues.
+ * Types only.
  */
 import type { Messages } from './address.ts'
 
@@ -22,12 +22,14 @@ export type ContinuesOf<M> = Section<M, 'continues'>
 
 type ParametersOf<F> = F extends (...parameters: infer P) => unknown ? P : []
 
-/** What a message carries; `undefined` when nothing. */
+/** The payload of a message; `undefined` if it has none. */
 export type PayloadOf<F> = ParametersOf<F>[0]
-/** What a call is answered with. */
+/** The reply of a call. */
 export type ReplyOf<F> = F extends (...parameters: never[]) => infer R ? R : never
 
-/** The arguments behind a message's name: its payload, when it has one, and what else the function takes. */
+/**
+ * The arguments after a message's name: its payload, if it has one, and the rest of the function's.
+ */
 export type With<F, Rest extends unknown[] = []> =
   ParametersOf<F> extends []
     ? [payload?: undefined, ...rest: Rest]

@@ -1,6 +1,6 @@
 /**
- * One monitor: who watches, whom, and what happens when that one ends. A process gets a down message; code outside of
- * processes gets a callback.
+ * One monitor: its owner, its target, and its effect when the target ends. A process gets a down
+ * message; code outside of processes gets a callback.
  */
 import type { Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
@@ -14,18 +14,20 @@ export interface DownMessage {
   readonly reason: ExitReason
 }
 
-/** What a process must do to hold a monitor. */
+/** A process that can hold a monitor. */
 export interface Watcher {
   deliver(message: Message): void
 }
 
-/** A monitor held by `P`, or by a callback. Fires once at most. */
+/** A monitor of the process `P`, or of a callback. It fires at most once. */
 export class Monitor<P extends Watcher = Watcher> {
   readonly owner: P | undefined
-  /** What the down message calls the target: its ref, or its name when it was monitored by name. */
+  /**
+   * The target as the down message names it: its ref, or its name when it was monitored by name.
+   */
   readonly subject: Ref | string
   readonly onDown: ((reason: ExitReason) => void) | undefined
-  /** The process watched, once it is. */
+  /** The watched process, once there is one. */
   target: P | undefined = undefined
 
   constructor(owner: P | undefined, subject: Ref | string, onDown?: (reason: ExitReason) => void) {
@@ -34,7 +36,7 @@ export class Monitor<P extends Watcher = Watcher> {
     this.onDown = onDown
   }
 
-  /** What logs and prompts show: not the world behind it. */
+  /** Logs and prompts show this, not the internal fields. */
   toString(): string {
     return `monitor of ${this.subject}`
   }

@@ -1,16 +1,16 @@
-/** Code from outside of processes that the runtime calls: loggers, listeners, traces, callbacks of monitors. */
+/** Calls into code outside of processes: loggers, listeners, traces, callbacks of monitors. */
 
-// What tells an asynchronous handler from one that answered at once.
+// Distinguishes an asynchronous handler from a synchronous one.
 
-/** Whether `value` is a promise, or works like one. */
+/** Whether `value` is a promise or another thenable. */
 export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' &&
   value !== null &&
   typeof (value as { then?: unknown }).then === 'function'
 
 /**
- * Calls `work`, whose outcome concerns nobody who goes on after it. What it throws, or what a promise that it answers is
- * rejected with, is told to `failed`, and to nobody else.
+ * Calls `work` without letting its failure spread. `failed` gets the value that it throws, or that
+ * its promise rejects with.
  */
 export const callOutside = (work: () => unknown, failed: (reason: unknown) => void): void => {
   try {

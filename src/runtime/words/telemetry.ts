@@ -1,33 +1,36 @@
 /**
- * The event bus of a System: what happens to processes, for metrics, traces and logs. Free when nobody listens: an event
- * object is made only for an event that has a listener. Other layers add events of their own through `telemetry`.
+ * The event bus of a System: events of processes, for metrics, traces and logs. It costs nothing
+ * without listeners: an event object is made only if its event has a listener. Other layers add
+ * their events through `telemetry`.
  */
 
 import { EventEmitter } from 'eventemitter3'
 import type { Logger } from './logger.ts'
 import { callOutside } from './outside-code.ts'
 
-// What `sys.trace` shows. Only types.
+// The events of `sys.trace`. Only types.
 
 /** One line of a trace. */
 export interface TraceEvent {
-  /** A message that came in, a reply that went out, or a step: what a state machine made of an event. */
+  /** A received message, a sent reply, or a step: the effect of an event on a state machine. */
   readonly direction: 'in' | 'out' | 'step'
-  /** `call add`, `cast reset`, `reply` …; of a step the type of its event. */
+  /** `call add`, `cast reset`, `reply` …; for a step, the type of its event. */
   readonly what: string
-  /** What the message carries; of a step `{ event, from, to }`, with state values. */
+  /** The payload of the message; for a step, `{ event, from, to }` with state values. */
   readonly payload: unknown
 }
 
-// The bus behind telemetry. What it tells has happened already: a listener that throws, or answers a promise that
-// rejects, is told to the log, and keeps neither the teller from going on nor the other listeners from hearing it.
+// The bus behind telemetry. Its events have happened already: a listener that throws or rejects is
+// logged, and stops neither the emitter nor the other listeners.
 
 /** A bus, typed by its events. */
 export type TypedBus<Events extends object> = EventEmitter<Events>
 
 type Listener = (...told: unknown[]) => unknown
 
-/** An event bus whose listeners disturb nobody. They are called with the bus as `this`. */
+/**
+ * An event bus whose listeners cannot disturb the emitter. They are called with the bus as `this`.
+ */
 export class EventBus extends EventEmitter {
   readonly #logger: Logger
 
@@ -39,7 +42,7 @@ export class EventBus extends EventEmitter {
   override emit(event: string | symbol, ...told: unknown[]): boolean {
     const listeners = this.listeners(event) as Listener[]
     for (const listener of listeners) {
-      // Takes away what was to hear one event only (`once`), and nothing else.
+      // Removes a listener of `once`, and no other.
       this.removeListener(event, listener, undefined, true)
       this.#tell(event, listener, told)
     }
@@ -54,7 +57,7 @@ export class EventBus extends EventEmitter {
   }
 }
 
-/** Who an event is about. `at` is in ms since 1970. */
+/** The process of an event. `at` is in ms since 1970. */
 export interface ProcessFacts {
   readonly at: number
   /** The instance that the process belongs to; `undefined` outside of any. */
@@ -69,7 +72,10 @@ export interface ProcessFacts {
 export interface TelemetryEvents {
   'process.started': (event: ProcessFacts & { readonly parent: number | undefined }) => void
   'process.exited': (event: ProcessFacts & { readonly reason: unknown }) => void
-  /** A supervisor started a child again. `id` is its id there, `restarts` how often that happened so far. */
+  /**
+   * A supervisor restarted a child. `id` is the child's id, `restarts` the number of its restarts
+   * so far.
+   */
   'process.restarted': (
     event: ProcessFacts & {
       readonly supervisor: number
@@ -82,11 +88,14 @@ export interface TelemetryEvents {
   'supervisor.gave_up': (
     event: ProcessFacts & { readonly id: string; readonly reason: unknown },
   ) => void
-  /** A mailbox is half full; told once until no more than a quarter is left. */
+  /** A mailbox is half full. Emitted once until it is at most a quarter full. */
   'mailbox.high': (
     event: ProcessFacts & { readonly depth: number; readonly mailboxMax: number },
   ) => void
-  /** A state machine handled an event. `from` and `to` are state values; equal when it stayed. `label` is the machine's id. */
+  /**
+   * A state machine handled an event. `from` and `to` are state values; equal when it stayed.
+   * `label` is the machine's id.
+   */
   'machine.transition': (
     event: ProcessFacts & {
       readonly event: { readonly type: string }
@@ -100,7 +109,7 @@ export interface TelemetryEvents {
 /** An event bus. */
 export type Telemetry<Events extends object = TelemetryEvents> = TypedBus<Events>
 
-/** Emits what `facts` makes, if anybody listens. */
+/** Emits the result of `facts`, if the event has a listener. */
 export const announce = <N extends keyof TelemetryEvents>(
   to: { readonly events: Telemetry },
   name: N,
@@ -111,11 +120,11 @@ export const announce = <N extends keyof TelemetryEvents>(
   bus.emit(name, facts())
 }
 
-/** A new bus without listeners. `logger` is told of listeners that throw. */
+/** A new bus without listeners. `logger` gets the failures of listeners. */
 export const createTelemetry = (logger: Logger): Telemetry =>
   new EventBus(logger) as unknown as Telemetry
 
-/** The bus of `system`, typed for the events of another layer besides the runtime's. */
+/** The bus of `system`, typed for the events of another layer and of the runtime. */
 export const telemetry = <Events extends object>(system: {
   readonly events: Telemetry
 }): Telemetry<TelemetryEvents & Events> =>
