@@ -1,7 +1,7 @@
 /**
- * What a machine sees as `self`: a real XState actor that stands for the process. It computes nothing: what is sent to it
- * goes to the process's mailbox, and what the machine asks it to do is collected while a step is computed and done after.
- * The scope here is the one that XState's pure transition function is called with.
+ * The `self` of a machine: a real XState actor that stands for the process. It computes nothing.
+ * Events sent to it go to the process's mailbox, and the machine's requests are collected during a
+ * step and done after it. XState's pure transition function is called with the scope made here.
  */
 import {
   type ActionExecutor,
@@ -22,14 +22,14 @@ import type { Context } from '../server/gen-server.ts'
 
 type Action = Parameters<ActionExecutor>[0]
 type Scope = ActorScope<Snapshot<undefined>, EventObject>
-/** The scope as a machine's pure functions take it; they use nothing of the actor's own types. */
+/** The scope for a machine's pure functions, which use none of the actor's own types. */
 type MachineScope = Parameters<AnyStateMachine['transition']>[2]
 
-/** What the actor asks of the process that it stands for. */
+/** The actor's requests to its process. */
 export interface Host {
   readonly context: Context<never>
   readonly scheduler: ActorSystem<ActorSystemInfo>['scheduler']
-  /** Something was sent to the machine, by itself or by an actor inside it. */
+  /** An event was sent to the machine, by itself or by an actor inside it. */
   arrived(event: EventObject): void
   snapshot(): AnyMachineSnapshot
   emitted(event: EventObject): void
@@ -37,7 +37,9 @@ export interface Host {
   logged(...values: unknown[]): void
 }
 
-/** The ways of an actor that a process has others for: better an error than a call without effect. */
+/**
+ * Methods of an actor that a process replaces. They throw: a call without effect would be worse.
+ */
 const refuse = (instead: string) => (): never => {
   throw new KeelsonError('INVALID_ARGUMENT', `a machine in a process has no such way: ${instead}`)
 }
@@ -50,10 +52,10 @@ const notOfProcesses = {
 
 const processContext = Symbol('the context of the process that runs the machine')
 
-/** The actor of one run, and what is to be done after the step at hand. */
+/** The actor of one run, and the actions to do after the present step. */
 export class MachineActor {
   readonly ref: AnyActorRef
-  /** Hand this to the machine's pure functions. */
+  /** The argument for the machine's pure functions. */
   readonly scope: MachineScope
   #actions: Action[] = []
   #isComputing = false
@@ -76,7 +78,7 @@ export class MachineActor {
     actor.system.scheduler = host.scheduler
     Object.assign(actor.system, { [processContext]: host.context })
     this.#stop = () => void Actor.prototype.stop.call(actor)
-    // What `self.getSnapshot()` in an action is about is the machine.
+    // `self.getSnapshot()` in an action means the machine's.
     Object.assign(actor, { getSnapshot: () => host.snapshot(), ...notOfProcesses })
     if (given === undefined)
       throw new KeelsonError('CONFIG', 'this version of xstate is not supported')
@@ -90,7 +92,9 @@ export class MachineActor {
     actor.start()
   }
 
-  /** What `compute` answers, and the actions that it asked for, in their order; none of them is done yet. */
+  /**
+   * The result of `compute`, and the actions that it asked for, in order. None of them is done yet.
+   */
   collect<S>(compute: (scope: MachineScope) => S): {
     readonly result: S
     readonly actions: Action[]
@@ -104,13 +108,16 @@ export class MachineActor {
     }
   }
 
-  /** Stops the actors inside the machine; the actor itself takes nothing any more. */
+  /** Stops the actors inside the machine. The actor itself takes no more events. */
   stop(children: Iterable<AnyActorRef | undefined>): void {
     for (const child of children) if (child !== undefined) this.scope.stopChild(child)
     this.#stop()
   }
 
-  /** XState defers what must see the new snapshot: the actions are done when there is one, so then nothing waits. */
+  /**
+   * XState defers actions that must see the new snapshot. Actions here run when there is one, so
+   * nothing is deferred.
+   */
   #defer(work: () => void): void {
     if (!this.#isComputing) work()
     else this.#actions.push({ type: 'deferred', exec: work } as unknown as Action)
@@ -118,8 +125,9 @@ export class MachineActor {
 }
 
 /**
- * The context of the process that runs the machine: for actions that use processes. `self` is what XState hands to an
- * action, in the machine or in an actor inside it. Throws `INVALID_ARGUMENT` when no process of this runtime runs it.
+ * The context of the process that runs the machine, for actions that use processes. `self` is
+ * XState's argument of an action, in the machine or in an actor inside it. Throws
+ * `INVALID_ARGUMENT` when no process of this runtime runs it.
  */
 export const contextOf = (self: AnyActorRef): Context => {
   const context = (self.system as { [processContext]?: Context })[processContext]
@@ -127,7 +135,10 @@ export const contextOf = (self: AnyActorRef): Context => {
   throw new KeelsonError('INVALID_ARGUMENT', 'no process of this runtime runs this actor')
 }
 
-/** An XState actor that gives each event to `deliver`: how `sendTo` reaches what is no XState actor. */
+/**
+ * An XState actor that passes each event to `deliver`: `sendTo` uses it to reach targets that are
+ * not XState actors.
+ */
 export const forwardingActor = (id: string, deliver: (event: EventObject) => void): AnyActorRef => {
   const logic: ActorLogic<Snapshot<undefined>, EventObject> = {
     getInitialSnapshot: () => ({ status: 'active', output: undefined, error: undefined }),

@@ -1,6 +1,6 @@
 /**
- * What is refused before a machine runs: XState passes over an action or an actor that nobody implemented, and takes a
- * delay without a value for none; here each is an error that names its place. And what is no event.
+ * The checks before a machine runs. XState skips an action or an actor without an implementation,
+ * and treats a delay without a value as none. Here each is an error with its path.
  */
 
 import type { AnyStateMachine, AnyStateNode, EventObject } from 'xstate'
@@ -14,7 +14,9 @@ export const expectRunnable = (machine: AnyStateMachine, options: object): void 
   expectOptions(machine, options as Readonly<Record<string, unknown>>)
 }
 
-/** The event itself, once it is found to be one. Throws `INVALID_ARGUMENT`; XState's own events cannot be sent. */
+/**
+ * The event itself, after a check. Throws `INVALID_ARGUMENT`; XState's own events cannot be sent.
+ */
 export const checkedEvent = (event: unknown): EventObject => {
   const type: unknown = (event as { readonly type?: unknown } | null | undefined)?.type
   if (typeof event === 'object' && typeof type === 'string' && !type.startsWith('xstate.')) {
@@ -29,7 +31,10 @@ export const checkedEvent = (event: unknown): EventObject => {
 /** Whether `event` is one of XState's own. */
 export const isInternal = ({ type }: EventObject): boolean => type.startsWith('xstate.')
 
-/** Whether some state of `machine`, or an answer, names events of a type; `*` and `door.*` name many. */
+/**
+ * Whether a state of `machine`, or an answer, names events of this type; `*` and `door.*` name
+ * many.
+ */
 export const eventTypes = (
   machine: AnyStateMachine,
   answers: object | undefined,
@@ -86,14 +91,14 @@ const expectImplemented = (machine: AnyStateMachine, node: AnyStateNode): void =
     expectAll('guards', guardsOf(guard), where)
   }
   for (const { id, src } of node.invoke) {
-    // XState names the logic that stands in the place itself.
+    // XState itself names inline logic.
     if (typeof src === 'string' && !src.startsWith('xstate.invoke.')) {
       expectAll('actors', [src], `invoke.${id}`)
     }
   }
 }
 
-/** The name of an action or a guard that is named; an inline one has none to look up. */
+/** The name of an action or a guard. An inline one has none. */
 const nameOf = (given: unknown): string[] => {
   if (typeof given === 'string') return [given]
   if (typeof given !== 'object' || given === null) return []
@@ -101,13 +106,13 @@ const nameOf = (given: unknown): string[] => {
   return typeof type === 'string' ? [type] : []
 }
 
-/** The name of the delay that a built-in action waits for. */
+/** The name of the delay of a built-in action. */
 const delayOf = (action: unknown): string[] => {
   const delay = typeof action === 'function' ? (action as { delay?: unknown }).delay : undefined
   return typeof delay === 'string' ? [delay] : []
 }
 
-/** The names of a guard and of those that `and`, `or` and `not` hold. */
+/** The names of a guard and of the guards inside `and`, `or` and `not`. */
 const guardsOf = (guard: unknown): string[] => {
   const inner = typeof guard === 'function' ? (guard as { guards?: unknown }).guards : undefined
   return Array.isArray(inner) ? inner.flatMap(guardsOf) : nameOf(guard)
@@ -167,12 +172,15 @@ const expectPostponed = (
   }
 }
 
-// How `console.log` and the prompt show the state of a machine's process: its value and context, not the whole machine
-// behind every snapshot.
+// `console.log` and the prompt show a machine's value and context, not the whole machine behind
+// every snapshot.
 
 const shown = Symbol.for('nodejs.util.inspect.custom')
 
-/** Lets `machine` and its states show as their names, wherever they are part of something; nothing else sees a difference. */
+/**
+ * Makes `machine` and its states print as their names wherever they are part of a value. It has no
+ * other effect.
+ */
 export const showByName = (machine: AnyStateMachine): void => {
   show(machine, `machine ${machine.id}`)
   for (const node of nodesOf(machine)) show(node, `#${node.id}`)

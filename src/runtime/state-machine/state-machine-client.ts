@@ -1,6 +1,6 @@
 /**
- * State machines: a supervised process whose logic is an XState machine, as gen_statem would run it. What stands here is
- * used as `StateMachine.server`, `StateMachine.send` and so on.
+ * State machines: a supervised process whose logic is an XState machine, run like gen_statem. The
+ * functions here are used as `StateMachine.server`, `StateMachine.send` and so on.
  */
 import type {
   ActorRef,
@@ -37,8 +37,9 @@ type Asked<M> = Extract<EventOf<M>, { readonly type: keyof RepliesOf<M> }>
 type ReplyTo<M, K> = K extends keyof RepliesOf<M> ? RepliesOf<M>[K] : never
 
 /**
- * Sends an event. False: nobody is there, or the mailbox is full. Throws `INVALID_ARGUMENT` for what is no event of a
- * user: an object with a text as `type` that does not begin with `xstate.`.
+ * Sends an event. False: there is no such process, or its mailbox is full. Throws
+ * `INVALID_ARGUMENT` for a value that is not a user's event: an object with a text `type` that does
+ * not begin with `xstate.`.
  */
 export const send = <M extends AnyMessages>(machine: Ref<M>, event: EventOf<M>): boolean => {
   checkedEvent(event)
@@ -46,9 +47,10 @@ export const send = <M extends AnyMessages>(machine: Ref<M>, event: EventOf<M>):
 }
 
 /**
- * Sends an event and waits for the machine's answer to it (`answers` of the server): the event was handled then, with
- * all that follows from it at once. When it is postponed, the answer comes when it was handled after all. Rejects like
- * `call`; `INVALID_ARGUMENT` for what is no event, or one that the machine has no answer to.
+ * Sends an event and waits for the machine's answer to it (`answers` of the server). The event and
+ * its immediate consequences have been handled then. If it is postponed, the answer comes after it
+ * is handled. Rejects like `call`, and with `INVALID_ARGUMENT` for a value that is not an event, or
+ * an event without an answer.
  */
 export const call = <M extends AnyMessages, const E extends Asked<M>>(
   machine: Ref<M>,
@@ -67,8 +69,9 @@ const asked = async (
 }
 
 /**
- * The machine as plain data, in its turn: what the option `restore` takes. Events that wait in the mailbox are not in it.
- * Rejects like `call`; `INVALID_ARGUMENT` when an actor inside was spawned from logic without a name.
+ * The machine as plain data, in its turn, for the option `restore`. Events in the mailbox are not
+ * part of it. Rejects like `call`, and with `INVALID_ARGUMENT` when an actor inside was spawned
+ * from unnamed logic.
  */
 export const snapshot = <M extends AnyMessages>(
   machine: Ref<M>,
@@ -77,8 +80,8 @@ export const snapshot = <M extends AnyMessages>(
   callProcess(plain(machine), 'snapshot', undefined, options) as Promise<SavedMachine<MachineOf<M>>>
 
 /**
- * Waits for the machine's final state and its output; by default without limit. Rejects `EXITED` when the process ends
- * otherwise, `NO_PROCESS` when it has ended already.
+ * Waits for the machine's final state and resolves with its output. No time limit by default.
+ * Rejects with `EXITED` when the process ends otherwise, `NO_PROCESS` when it has ended already.
  */
 export const output = <M extends AnyMessages>(
   machine: Ref<M>,
@@ -89,8 +92,9 @@ export const output = <M extends AnyMessages>(
   >
 
 /**
- * The process behind `machine` as an XState actor, for `sendTo`. What it is sent when it is gone is lost, as in OTP. A
- * snapshot cannot hold it: keep the ref or the name in the context, and make the actor where it is used.
+ * The process of `machine` as an XState actor, for `sendTo`. Events to it are lost once it has
+ * ended, as in OTP. A snapshot cannot hold it: keep the ref or the name in the context, and make
+ * the actor where it is used.
  */
 export const actorOf = <M extends AnyMessages>(
   machine: Ref<M>,

@@ -1,18 +1,21 @@
-/** A machine as a picture: Mermaid text of its states and transitions, drawn from the machine itself. */
+/**
+ * A machine as a diagram: Mermaid text of its states and transitions, made from the machine itself.
+ */
 import type { AnyStateMachine, AnyStateNode } from 'xstate'
 
 type Transition = AnyStateNode['transitions'] extends Map<string, (infer T)[]> ? T : never
 
 /**
- * The machine as a Mermaid `stateDiagram-v2`: nested and parallel states, initial and final ones, history, and each
- * transition with its event or delay and the name of its guard. The same machine gives the same text.
+ * The machine as a Mermaid `stateDiagram-v2`: nested and parallel states, initial and final ones,
+ * history, and each transition with its event or delay and the name of its guard. The same machine
+ * gives the same text.
  */
 export const mermaid = (machine: AnyStateMachine): string =>
   ['stateDiagram-v2', ...inside(machine.root, '  '), ...transitionsOf(machine.root, '  ')]
     .join('\n')
     .concat('\n')
 
-/** The states within `node`, in the order in which they are written down. */
+/** The states within `node`, in the order of the definition. */
 const inside = (node: AnyStateNode, indent: string): string[] => {
   const states = Object.values(node.states)
   if (node.type === 'parallel') {
@@ -39,7 +42,10 @@ const drawn = (node: AnyStateNode, indent: string): string[] => {
   return [line, `${indent}state ${idOf(node)} {`, ...inside(node, `${indent}  `), `${indent}}`]
 }
 
-/** The transitions of `node` and of those within it. One without a target stays where it is and is drawn as a loop. */
+/**
+ * The transitions of `node` and of the states within it. A transition without a target is drawn as
+ * a loop.
+ */
 const transitionsOf = (node: AnyStateNode, indent: string): string[] => {
   const own = [...[...node.transitions.values()].flat(), ...(node.always ?? [])]
   return [
@@ -50,7 +56,7 @@ const transitionsOf = (node: AnyStateNode, indent: string): string[] => {
 
 const arrows = (node: AnyStateNode, transition: Transition, indent: string): string[] => {
   const isForbidden = transition.target === undefined && transition.actions.length === 0
-  // The machine itself is no state of the picture: what it does in place has nowhere to stand.
+  // The machine itself is not a state in the diagram, so its internal actions are not drawn.
   if (isForbidden || node.parent === undefined) return rootArrows(node, transition, indent)
   const label = labelOf(transition)
   return (transition.target ?? [node]).map(
@@ -95,14 +101,14 @@ const guardName = (guard: unknown): string => {
   return name === 'not' ? `not ${parts[0]}` : parts.join(` ${name} `)
 }
 
-/** Mermaid reads these as the end of a text; it takes entities for them. */
+/** Mermaid ends a text at these characters; entities replace them. */
 const escaped = (text: string): string =>
   text.replace(/[":;#]/g, (char) => (char === '"' ? '#quot;' : `#${char.charCodeAt(0)};`))
 
-/** What Mermaid reads as a word of its own. */
+/** Mermaid's keywords. */
 const reserved = ['as', 'class', 'classDef', 'direction', 'end', 'hide', 'note', 'state', 'style']
 
-/** Mermaid's ids are words; the id of a state keeps its path readable, and no two states share one. */
+/** Mermaid's ids are words. The id of a state keeps its path readable and is unique. */
 const idOf = (node: AnyStateNode): string => {
   if (node.path.length === 0) return wordOf(node.machine.id)
   const id = node.path.map(wordOf).join('__')

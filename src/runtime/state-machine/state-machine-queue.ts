@@ -1,13 +1,14 @@
 /**
- * The events that a machine has taken and not handled: those it postponed, and those it comes back to since its state
- * changed. Like gen_statem: a change of the state value brings all postponed events back, in their order, before what
- * waits in the mailbox. They count as waiting, so that `mailboxMax` bounds both together.
+ * The events that a machine has taken but not handled: the postponed ones, and the ones it returns
+ * to after its state changed. Like gen_statem, a change of the state value brings back all
+ * postponed events, in order, before the mailbox. They count as waiting, so `mailboxMax` bounds
+ * both together.
  */
 import type { EventObject, StateValue } from 'xstate'
 import type { Process } from '../process/process.ts'
 import type { From } from '../server/gen-server.ts'
 
-/** An event, and who waits for its answer. */
+/** An event, and the call that waits for its answer. */
 export interface Waiting {
   readonly event: EventObject
   readonly from: From | undefined
@@ -23,25 +24,25 @@ export class PostponedEvents {
     this.#process = process
   }
 
-  /** Keeps an event for another state. */
+  /** Postpones an event. */
   postpone(waiting: Waiting): void {
     this.#postponed.push(waiting)
     this.#process.aside++
   }
 
-  /** The state value changed: what was postponed comes back, before what is coming back already. */
+  /** The state value changed: postponed events return, before those that are returning already. */
   comeBack(): void {
     if (this.#postponed.length === 0) return
     this.#returning = [...this.#postponed, ...this.#returning]
     this.#postponed = []
   }
 
-  /** Whether an event is coming back. */
+  /** Whether an event is returning. */
   get isReturning(): boolean {
     return this.#returning.length > 0
   }
 
-  /** The next event that comes back. */
+  /** The next returning event. */
   take(): Waiting | undefined {
     const waiting = this.#returning.shift()
     if (waiting !== undefined) this.#process.aside--
@@ -53,7 +54,7 @@ export class PostponedEvents {
     return [...this.#returning, ...this.#postponed].map(({ event }) => event)
   }
 
-  /** Takes up events that were saved. */
+  /** Restores saved events. */
   restore(events: readonly EventObject[]): void {
     for (const event of events) this.postpone({ event, from: undefined })
   }

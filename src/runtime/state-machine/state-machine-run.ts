@@ -1,6 +1,6 @@
 /**
- * One machine in one process. A step is computed by XState's pure transition function; then its actions are done, in
- * their order, with the new snapshot in place. Whatever throws here is the end of the process.
+ * One machine in one process. XState's pure transition function computes a step; then its actions
+ * are done in order, with the new snapshot in place. Any throw here ends the process.
  */
 import type {
   ActionExecutor,
@@ -21,17 +21,17 @@ import type { SavedMachine } from './state-machine-words.ts'
 
 type Action = Parameters<ActionExecutor>[0]
 
-/** An event on its way to the machine, from itself or from an actor inside it. */
+/** An event sent to the machine by itself or by an actor inside it. */
 export interface Arrival {
   readonly event: EventObject
-  /** The actor inside that had the id of the sender when the event was sent. */
+  /** The actor that had the sender's id when the event was sent. */
   readonly child: AnyActorRef | undefined
 }
 
-/** How a run reaches its process. */
+/** The process as a run uses it. */
 export interface RunHost {
   readonly context: Context<{ infos: { timer: (delayed: Delayed) => void } }>
-  /** Puts an arrival into the mailbox; never refused. */
+  /** Puts an arrival into the mailbox, which never refuses it. */
   deliver(arrival: Arrival): void
   /** An action's promise was rejected. */
   failed(error: unknown): void
@@ -71,7 +71,10 @@ export class MachineRun {
     return this.#enter(result, actions, undefined)
   }
 
-  /** The saved snapshot, its actors started again and its timers taken up. Throws `INVALID_ARGUMENT` when it is none of this machine. */
+  /**
+   * Restores a saved snapshot: starts its actors again and resumes its timers. Throws
+   * `INVALID_ARGUMENT` when it belongs to another machine.
+   */
   continueFrom(given: SavedMachine): AnyMachineSnapshot {
     const saved = checkedSaved(this.#machine, given)
     const { result, actions } = this.#actor.collect((scope) => {
@@ -86,7 +89,7 @@ export class MachineRun {
     return result
   }
 
-  /** What `event` makes of `before`; the actions are done. */
+  /** The snapshot after `event`; its actions are done. */
   step(before: AnyMachineSnapshot, event: EventObject): AnyMachineSnapshot {
     this.#snapshot = before
     const { result, actions } = this.#actor.collect((scope) =>
@@ -96,13 +99,19 @@ export class MachineRun {
     return this.#enter(result, actions, before)
   }
 
-  /** Whether an arrival is still of use: what an actor sent that was stopped since is not its successor's. */
+  /**
+   * Whether an arrival is still valid. An event of a stopped actor must not count as one of its
+   * successor.
+   */
   isCurrent({ event, child }: Arrival): boolean {
     const id = childOf(event)
     return id === undefined || this.#child(id) === child
   }
 
-  /** Whether the event of `delayed` is for the machine and still holds; for an actor inside, it is given to that one here. */
+  /**
+   * Whether the event of `delayed` is for the machine and still valid. An event for an actor inside
+   * is delivered to it here.
+   */
   takesTimer(delayed: Delayed): boolean {
     if (!this.#timers.take(delayed)) return false
     if (delayed.target === this.#actor.ref) return true
@@ -116,7 +125,10 @@ export class MachineRun {
     return savedMachine(this.#machine, snapshot, timers, postponed)
   }
 
-  /** Does the actions of a step, with `snapshot` in place. Throws what ended the machine, if something did. */
+  /**
+   * Does the actions of a step, with `snapshot` in place. Throws the error that ended the machine,
+   * if there is one.
+   */
   #enter(
     snapshot: AnyMachineSnapshot,
     actions: readonly Action[],
@@ -139,7 +151,7 @@ export class MachineRun {
     if (isThenable(answer)) answer.then(undefined, (error: unknown) => this.#host.failed(error))
   }
 
-  /** The actors inside end with the process, whatever ends it. */
+  /** The actors inside end with the process. */
   #listenForEnd({ children }: AnyMachineSnapshot): void {
     if (this.#listensForEnd || Object.keys(children).length === 0) return
     this.#listensForEnd = true
@@ -189,8 +201,8 @@ export class MachineRun {
 }
 
 /**
- * The actions without the starts of actors that the same step stops again: they are stopped first, and then not started.
- * XState does the same; such an actor must not run for the blink between.
+ * The actions without starts of actors that the same step stops. XState does the same: such an
+ * actor must not run in between.
  */
 const withoutStillborn = (
   actions: readonly Action[],
@@ -203,7 +215,7 @@ const withoutStillborn = (
   return [...actions.filter(isStillborn), ...actions.filter((action) => !isStillborn(action))]
 }
 
-/** The id of the actor inside that an event tells of. */
+/** The id of the actor inside that an event comes from. */
 const childOf = (event: EventObject & { readonly actorId?: unknown }): string | undefined => {
   if (!event.type.startsWith('xstate.')) return undefined
   if (typeof event.actorId === 'string') return event.actorId

@@ -1,11 +1,11 @@
-/** A machine as plain data, and the check of plain data that somebody wants to continue from. */
+/** A machine as plain data, and the check of such data. */
 import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
 import type { SavedActor, SavedMachine, SavedTimer } from './state-machine-words.ts'
 
 /**
- * `snapshot` with what belongs to it. Throws `INVALID_ARGUMENT` when an actor inside was spawned from logic that has no
- * name: nobody could start it again.
+ * `snapshot` with its timers and postponed events. Throws `INVALID_ARGUMENT` when an actor inside
+ * was spawned from unnamed logic: it could not be started again.
  */
 export const savedMachine = (
   machine: AnyStateMachine,
@@ -31,7 +31,7 @@ export const savedMachine = (
   }
 }
 
-/** A copy of `given`, once it is found to be a saved state of `machine`. Throws `INVALID_ARGUMENT`. */
+/** A copy of `given`, if it is a saved state of `machine`. Throws `INVALID_ARGUMENT`. */
 export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): SavedMachine => {
   if (typeof given !== 'object' || given === null || given.machine !== machine.id) {
     throw notSaved(machine, 'it is of another machine, or of none')
@@ -44,7 +44,7 @@ export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): Sav
   }
   try {
     machine.resolveState({ value: given.value, context: given.context } as never)
-    // XState writes into what it restores.
+    // XState modifies the value that it restores.
     return structuredClone(given)
   } catch (cause) {
     throw notSaved(machine, 'this version of the machine has no such state', cause)

@@ -1,6 +1,7 @@
 /**
- * The server of a state machine: a GenServer whose state is the machine's snapshot, so that `sys.getState` shows it and
- * `sys.replaceState` changes it. Each event is one turn: postponed, unknown, or a step; then whoever called is answered.
+ * The server of a state machine: a GenServer whose state is the machine's snapshot, so
+ * `sys.getState` shows it and `sys.replaceState` changes it. Each event is one turn: it is
+ * postponed, unknown, or a step. Then its caller is answered.
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
@@ -33,14 +34,14 @@ type Going = NoReply<AnyMachineSnapshot, Replay> | Stop<AnyMachineSnapshot>
 type Step = Going | Promise<Going>
 type Own = Context<MachineMessages>
 
-/** The options with their types erased: the compiler checked them where the server was made. */
+/** The options without their types, which were checked where the server was made. */
 type Options = Pick<StateMachineOptions<AnyStateMachine>, 'unknownEvents' | 'save' | 'trapExit'> & {
   readonly answers?: Readonly<Record<string, (snapshot: unknown, event: unknown) => unknown>>
   readonly emitted?: (event: EventObject, context: Own) => void
   readonly restore?: unknown
 }
 
-/** One machine in one process, and who waits for what of it. */
+/** One machine in one process, and the calls that wait for it. */
 class MachineProcess {
   readonly #machine: AnyStateMachine
   readonly #options: Options
@@ -82,7 +83,7 @@ class MachineProcess {
     return begun(snapshot)
   }
 
-  /** An event of a user: to be postponed, unknown, or handled. */
+  /** Takes a user's event: postponed, unknown, or handled. */
   take(snapshot: AnyMachineSnapshot, waiting: Waiting): Step {
     const { event, from } = waiting
     if (from !== undefined && this.#options.answers?.[event.type] === undefined) {
@@ -97,7 +98,7 @@ class MachineProcess {
     return this.#step(snapshot, event, from)
   }
 
-  /** What the machine or an actor inside it sent. */
+  /** Takes an event of the machine or of an actor inside it. */
   arrived(snapshot: AnyMachineSnapshot, arrival: Arrival): Step {
     if (!this.#run.isCurrent(arrival)) return noReply(snapshot)
     return this.#own(snapshot, arrival.event)
@@ -107,7 +108,7 @@ class MachineProcess {
     return this.#run.takesTimer(delayed) ? this.#own(snapshot, delayed.event) : noReply(snapshot)
   }
 
-  /** The next of the events that came back, or nothing: then a restored or a finished machine goes its way. */
+  /** Takes the next returned event. Without one, a restored or finished machine continues. */
   replay(snapshot: AnyMachineSnapshot): Step {
     const waiting = this.#queue.take()
     if (waiting !== undefined && snapshot.status === 'active') return this.take(snapshot, waiting)
@@ -122,7 +123,7 @@ class MachineProcess {
     this.#awaitOutput.push(from)
   }
 
-  /** XState's own events (`done`, `error`, `after`) are nobody's to postpone. */
+  /** XState's own events (`done`, `error`, `after`) cannot be postponed. */
   #own(snapshot: AnyMachineSnapshot, event: EventObject): Step {
     if (isInternal(event)) return this.#step(snapshot, event, undefined)
     return this.take(snapshot, { event, from: undefined })
@@ -173,7 +174,7 @@ class MachineProcess {
 }
 
 const begun = (snapshot: AnyMachineSnapshot): Ok<AnyMachineSnapshot, Replay> =>
-  // A machine that was done at once, or was saved so, still starts; then it ends.
+  // A machine that is final at once, or was saved so, still starts; then it ends.
   snapshot.status === 'active' ? ok(snapshot) : ok(snapshot, { continue: ['replay'] })
 
 const noAnswer = (machine: AnyStateMachine, event: EventObject): KeelsonError =>
@@ -181,7 +182,7 @@ const noAnswer = (machine: AnyStateMachine, event: EventObject): KeelsonError =>
     details: { event },
   })
 
-/** What is decided about events before the machine sees them. */
+/** The decisions about events before the machine gets them. */
 interface Rules {
   knows(type: string): boolean
   postpones(snapshot: AnyMachineSnapshot, event: EventObject): boolean
@@ -206,8 +207,9 @@ const rulesOf = (
 }
 
 /**
- * The server that runs `machine`, for `worker`, `system.start` and `context.startLink`; its argument is the machine's
- * input. Throws `CONFIG` with `details.path` when an option or an implementation is missing or wrong.
+ * The server that runs `machine`, for `worker`, `system.start` and `context.startLink`; its
+ * argument is the machine's input. Throws `CONFIG` with `details.path` when an option or an
+ * implementation is missing or wrong.
  */
 export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<never, never>>(
   machine: T,
@@ -271,7 +273,7 @@ const callsOf = (of: (context: object) => MachineProcess): Calls => ({
 
 const mapped = ['exit', 'down', 'info'] as const
 
-/** The callbacks of a GenServer that the options ask for. */
+/** The callbacks of a GenServer that the options need. */
 const hooksOf = (
   options: Record<string, unknown>,
   of: (context: object) => MachineProcess,

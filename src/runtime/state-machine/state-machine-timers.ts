@@ -1,6 +1,7 @@
 /**
- * The delayed events of one machine and of the actors inside it: XState's scheduler, on the process's own timers. An event
- * comes in a turn of the process, a cancelled one never comes, and none outlives the process.
+ * The delayed events of one machine and of the actors inside it: XState's scheduler on the
+ * process's own timers. An event arrives in a turn of the process. A cancelled event never arrives,
+ * and none outlives the process.
  */
 import type {
   ActorSystem,
@@ -27,7 +28,7 @@ export interface Delayed {
 
 type TimerContext = Context<{ infos: { timer: (delayed: Delayed) => void } }>
 
-/** Marks ids that nobody chose: such a timer cannot be cancelled by name. */
+/** The prefix of generated ids: such a timer cannot be cancelled by name. */
 const anonymous = '~'
 
 /** The timers of one run. */
@@ -41,8 +42,8 @@ export class MachineTimers implements Scheduler {
   }
 
   /**
-   * Lets `event` come to `target` in `delay` ms. An id of the same source that still waits is replaced, as gen_statem
-   * does it: two timers of one id could not be told apart when one is cancelled.
+   * Sends `event` to `target` in `delay` ms. It replaces a waiting timer with the same id and
+   * source, as gen_statem does: two timers of one id could not be told apart.
    */
   schedule(
     source: AnyActorRef,
@@ -72,12 +73,18 @@ export class MachineTimers implements Scheduler {
     }
   }
 
-  /** Whether `delayed`, whose message has come, still holds: it may have been cancelled while it was queued. */
+  /**
+   * Whether `delayed` is still valid now that its message has arrived: it may have been cancelled
+   * in the queue.
+   */
   take(delayed: Delayed): boolean {
     return this.#waiting.get(delayed.key) === delayed && this.#waiting.delete(delayed.key)
   }
 
-  /** What waits, earliest first. What goes to an actor outside of `root` cannot be written down and is left out. */
+  /**
+   * The waiting events, earliest first. Events to an actor outside of `root` cannot be saved and
+   * are left out.
+   */
   saved(root: AnyActorRef): SavedTimer[] {
     const now = this.#context.now()
     const found: SavedTimer[] = []
@@ -90,7 +97,10 @@ export class MachineTimers implements Scheduler {
     return found.sort((one, other) => one.dueAt - other.dueAt)
   }
 
-  /** Takes saved timers up with the time that is left of them; what is over comes at once, in the order of the deadlines. */
+  /**
+   * Resumes saved timers with their remaining time. Overdue ones fire at once, in the order of
+   * their deadlines.
+   */
   restore(saved: readonly SavedTimer[], root: AnyActorRef, snapshot: AnyMachineSnapshot): void {
     const now = this.#context.now()
     const inOrder = [...saved].sort((one, other) => one.dueAt - other.dueAt)

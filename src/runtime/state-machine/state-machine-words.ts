@@ -1,6 +1,6 @@
 /**
- * The words of a state machine: which events a machine's process understands, what it answers, how it may be run, and
- * what of it is saved. Everything is inferred from the types of the XState machine. Types only.
+ * The types of a state machine: its process's events, its answers, its options, and its saved form.
+ * All of them are inferred from the types of the XState machine. Types only.
  */
 import type {
   AnyStateMachine,
@@ -23,15 +23,15 @@ export type EventTypeOf<T extends AnyStateMachine> = EventFrom<T>['type'] & stri
 /** The event of `T` that has the type `K`. */
 export type EventNamed<T extends AnyStateMachine, K> = Extract<EventFrom<T>, { readonly type: K }>
 
-/** What `T` is started with; nothing when it declares no input. */
+/** The input of `T`; nothing if it declares none. */
 export type InputOf<T extends AnyStateMachine> =
   Undeclared extends InputFrom<T> ? undefined : InputFrom<T>
 
-// What XState gives an input that nobody declared: anything.
-// biome-ignore lint/complexity/noBannedTypes: XState's own word for it.
+// XState's type of an undeclared input: anything.
+// biome-ignore lint/complexity/noBannedTypes: XState's own type for it.
 type Undeclared = {} | null | undefined
 
-/** A state of `T` as a text: `open`, or `door.open` for a state within one. */
+/** A state of `T` as text: `open`, or `door.open` for a nested state. */
 export type StatePath<T extends AnyStateMachine> = PathsOf<SnapshotFrom<T>['value']>
 
 type PathsOf<V> = V extends string
@@ -40,55 +40,74 @@ type PathsOf<V> = V extends string
     ? { [K in keyof V & string]: K | `${K}.${PathsOf<V[K]>}` }[keyof V & string]
     : never
 
-/** What a machine answers to `call`, by the types of the events that may be called. */
+/** The answers of a machine to `call`, by event type. */
 export type Replies<T extends AnyStateMachine> = { readonly [K in EventTypeOf<T>]?: unknown }
 
-/** The functions that answer: of the snapshot that the event left. */
+/** The functions that answer, given the snapshot after the event. */
 export type Answers<T extends AnyStateMachine, R> = {
   readonly [K in keyof R]: (snapshot: SnapshotFrom<T>, event: EventNamed<T, K>) => R[K]
 }
 
-/** Which events wait until the state value changes: by the states in which they do, or as a pure function. */
+/** The events that wait until the state value changes: by state, or as a pure function. */
 export type Postpone<T extends AnyStateMachine> =
   | { readonly [S in StatePath<T>]?: readonly EventTypeOf<T>[] }
   | ((snapshot: SnapshotFrom<T>, event: EventFrom<T>) => boolean)
 
-/** How a machine is run. All of it is optional. */
+/** The options of a machine. All are optional. */
 export type StateMachineOptions<
   T extends AnyStateMachine,
   R extends Replies<T> = Record<never, never>,
 > = NoInfer<StateMachineSettings<T>> & {
-  /** What `StateMachine.call` is answered, for each type of event that may be called. No state need name such an event. */
+  /**
+   * The answer of `StateMachine.call` for each event type that may be called. The states need not
+   * name such an event.
+   */
   readonly answers?: Answers<T, R> | undefined
 }
 
-/** The options but `answers`, which are about the machine alone. */
+/** The options without `answers`. */
 export interface StateMachineSettings<T extends AnyStateMachine> {
-  /** gen_statem's `postpone`: events that are kept until the state value changes, then taken before what waits. */
+  /**
+   * gen_statem's `postpone`: events that are kept until the state value changes, then taken before
+   * the mailbox.
+   */
   readonly postpone?: Postpone<T> | undefined
   /**
-   * What becomes of an event whose type no state of the machine names: `log` (default), `ignore` (XState's way), or
-   * `exit` (gen_statem's way). An event that only the present state has no use for is ignored always: charts say so.
+   * The treatment of an event whose type no state of the machine names: `log` (default), `ignore`
+   * (XState's way), or `exit` (gen_statem's way). An event that only the present state does not
+   * handle is always ignored, as statecharts define it.
    */
   readonly unknownEvents?: 'log' | 'ignore' | 'exit' | undefined
-  /** Where to continue, asked at each start: `undefined` begins anew. A value is continued from at each start. */
+  /**
+   * Called at each start: the saved machine to continue from, or `undefined` to begin anew. A value
+   * instead of a function is used at each start.
+   */
   readonly restore?:
     | SavedMachine<T>
     | ((input: InputOf<T>) => Restored<T> | Promise<Restored<T>>)
     | undefined
-  /** Called with what `restore` takes after each event that changed something, and awaited before the next. A throw is a crash. */
+  /**
+   * Called with the saved machine after each event that changed something, and awaited before the
+   * next. A throw is a crash.
+   */
   readonly save?: ((saved: SavedMachine<T>) => void | Promise<void>) | undefined
-  /** Takes what the machine emits (`emit`). A throw is a crash. Without it nobody listens. */
+  /**
+   * Called with each emitted event (`emit`). A throw is a crash. Without it, emitted events are
+   * dropped.
+   */
   readonly emitted?: ((event: EmittedFrom<T>, context: MachineContext<T>) => void) | undefined
-  /** Whether exit signals come as messages, and `terminate` runs when the parent ends. */
+  /** Whether exit signals arrive as messages, and `terminate` runs when the parent ends. */
   readonly trapExit?: boolean | undefined
   /** The event for an exit message; `undefined`, or no function: it is logged. */
   readonly exit?: ((message: ExitMessage) => EventFrom<T> | undefined) | undefined
   /** The event for a down message; `undefined`, or no function: it is logged. */
   readonly down?: ((message: DownMessage) => EventFrom<T> | undefined) | undefined
-  /** The event for a message that is no event of this machine; `undefined`, or no function: it is logged. */
+  /**
+   * The event for a message that is no event of this machine; `undefined`, or no function: it is
+   * logged.
+   */
   readonly info?: ((message: UnknownInfo) => EventFrom<T> | undefined) | undefined
-  /** The last thing that runs, as in a GenServer. Exit actions do not run when a process ends. */
+  /** Runs last, as in a GenServer. Exit actions do not run when a process ends. */
   readonly terminate?:
     | ((
         snapshot: SnapshotFrom<T>,
@@ -98,17 +117,19 @@ export interface StateMachineSettings<T extends AnyStateMachine> {
     | undefined
 }
 
-/** What `restore` may answer. */
+/** The result of `restore`. */
 export type Restored<T extends AnyStateMachine> = SavedMachine<T> | undefined
 
 /** The context of the process that runs `T`. */
 export type MachineContext<T extends AnyStateMachine> = Context<MachineMessages<T>>
 
-/** A delayed event that has not happened yet. */
+/** A delayed event that is still waiting. */
 export interface SavedTimer {
-  /** What `cancel` knows it by. */
+  /** Its id for `cancel`. */
   readonly id: string
-  /** Who asked for it and who gets it: ids of actors from the machine inwards; the machine itself is `[]`. */
+  /**
+   * Its sender and its target: ids of actors from the machine inwards; the machine itself is `[]`.
+   */
   readonly source: readonly string[]
   readonly target: readonly string[]
   readonly event: { readonly type: string }
@@ -124,7 +145,7 @@ export interface SavedActor {
   readonly syncSnapshot?: boolean | undefined
 }
 
-/** A machine as plain data: fit for JSON when its context is. */
+/** A machine as plain data; it can be JSON if its context can. */
 export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
   /** The machine's id. */
   readonly machine: string
@@ -135,7 +156,7 @@ export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
   readonly tags: readonly string[]
   readonly historyValue: Readonly<Record<string, readonly { readonly id: string }[]>>
   readonly children: Readonly<Record<string, SavedActor>>
-  /** What `after`, delayed `raise` and delayed `sendTo` have still to do, earliest first. */
+  /** The waiting events of `after`, delayed `raise` and delayed `sendTo`, earliest first. */
   readonly timers: readonly SavedTimer[]
   /** Events that wait for another state, oldest first. */
   readonly postponed: readonly EventFrom<T>[]
@@ -143,7 +164,7 @@ export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
 
 declare const machine: unique symbol
 
-/** What the process of `T` understands. Client functions are the only way in. */
+/** The messages of the process of `T`. Use the client functions to send them. */
 export interface MachineMessages<
   T extends AnyStateMachine = AnyStateMachine,
   R = Record<never, never>,
@@ -177,12 +198,12 @@ export type MessagesOf<S> =
 /** The handle of a process that runs the machine of the server `S`. */
 export type MachineRef<S> = Ref<MessagesOf<S>>
 
-/** What a client function needs to know of a ref. */
+/** The part of a ref's type that client functions use. */
 export type MachineOf<M> = M extends { readonly [machine]?: readonly [infer T, unknown] }
   ? Extract<T, AnyStateMachine>
   : never
 
-/** What the process behind a ref answers. */
+/** The answers of the process behind a ref. */
 export type RepliesOf<M> = M extends { readonly [machine]?: readonly [unknown, infer R] }
   ? R
   : never

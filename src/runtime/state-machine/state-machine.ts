@@ -1,6 +1,6 @@
 /**
- * The entry `keelson/state-machine`: apart from the rest, because it loads XState, and who uses no state machine shall
- * not pay for that.
+ * The entry `keelson/state-machine`. It is separate because it loads XState, which other programs
+ * need not load.
  */
 export * as StateMachine from './state-machine-client.ts'
 export type {

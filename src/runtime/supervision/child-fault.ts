@@ -1,26 +1,29 @@
 /**
- * Whether a set of child specifications is right, as one function that whoever starts children asks: supervisors, which
- * refuse with OTP's words, and trees from configuration, which refuse with the place. Pure; nothing is thrown.
+ * Checks a set of child specifications. Supervisors use it and refuse with OTP's words; trees from
+ * a configuration use it and refuse with the path. Pure; it never throws.
  */
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { AutoShutdown } from './restart-policy.ts'
 
-/** What is wrong with one specification. */
+/** The fault of one specification. */
 export interface ChildFault {
-  /** Where in the specification. */
+  /** The field of the specification. */
   readonly field: 'id' | 'start' | 'restart' | 'kind' | 'shutdown' | 'significant'
-  /** OTP's word for it: what `startChild` answers, and what `['start_spec', reason]` ends a starting supervisor with. */
+  /**
+   * OTP's reason: the result of `startChild`, and in `['start_spec', reason]` the exit reason of a
+   * supervisor that cannot start.
+   */
   readonly reason: ExitReason
   readonly expected: string
   readonly found: unknown
 }
 
-/** What is wrong in a set of them, and with which, from 0. */
+/** The fault in a set of specifications, and the index of the specification. */
 export interface ChildrenFault extends ChildFault {
   readonly at: number
 }
 
-/** A specification that is not known to be one: anything may stand in its fields. */
+/** A specification before it is checked: its fields may hold anything. */
 export interface JudgedSpec {
   readonly id?: unknown
   readonly start?: unknown
@@ -30,7 +33,10 @@ export interface JudgedSpec {
   readonly significant?: unknown
 }
 
-/** The first fault of a set of children in their order of start, or `undefined`: each by itself, then ids that differ. */
+/**
+ * The first fault of children in start order, or `undefined`: first each child by itself, then
+ * duplicate ids.
+ */
 export const childrenFault = (
   specs: readonly JudgedSpec[],
   autoShutdown: AutoShutdown,
@@ -48,7 +54,7 @@ export const childrenFault = (
 export const childFault = (spec: JudgedSpec, autoShutdown: AutoShutdown): ChildFault | undefined =>
   shapeFault(spec) ?? combinationFault(spec, autoShutdown)
 
-/** What is wrong with a specification wherever it is used; whether its parts go together is `childFault`'s. */
+/** The fault of a specification by itself. `childFault` checks it under its supervisor. */
 export const shapeFault = (spec: JudgedSpec): ChildFault | undefined => {
   if (typeof spec !== 'object' || spec === null)
     return { field: 'id', reason: ['invalid_child_spec', spec], expected: 'an object', found: spec }
@@ -76,7 +82,7 @@ export const shapeFault = (spec: JudgedSpec): ChildFault | undefined => {
   return undefined
 }
 
-/** A significant child makes sense only where an end of it can be the end of its supervisor. */
+/** A significant child needs a supervisor whose `autoShutdown` can act on its end. */
 const combinationFault = (
   { restart = 'permanent', significant }: JudgedSpec,
   autoShutdown: AutoShutdown,

@@ -1,6 +1,6 @@
 /**
- * What a supervisor is told about a child: how to start it, when to start it again, how to end it. Data, so that a whole
- * tree is one literal; wrong data is refused where it is written.
+ * Child specifications: how a supervisor starts, restarts and ends a child. They are data, so a
+ * whole tree is one literal, and wrong data is refused where it is written.
  */
 import { configError } from '../../errors.ts'
 import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
@@ -11,12 +11,18 @@ import type { Messages } from '../words/address.ts'
 import { shapeFault } from './child-fault.ts'
 import type { Restart } from './restart-policy.ts'
 
-/** What a start function may use: it starts the child with `startLinkResult` or `spawnLink`, or answers `{ ignore: true }`. */
+/**
+ * The context of a start function. It starts the child with `startLinkResult` or `spawnLink`, or
+ * returns `{ ignore: true }`.
+ */
 export type ChildContext = Pick<Context, 'startLinkResult' | 'spawnLink' | 'app'> & {
   readonly system: System
 }
 
-/** A child of a supervisor. `worker` and `supervisor` make one; a literal with a start function of its own will do too. */
+/**
+ * A child of a supervisor. `worker` and `supervisor` make one, and so does a literal with its own
+ * start function.
+ */
 export interface ChildSpec {
   /** Its name among its siblings. */
   readonly id: string
@@ -31,7 +37,7 @@ export interface ChildSpec {
   readonly kind?: 'worker' | 'supervisor' | undefined
 }
 
-/** How a worker is started, and started again. */
+/** The options of a worker. */
 export interface WorkerOptions<M = unknown> extends StartOptions<M> {
   readonly restart?: Restart | undefined
   readonly shutdown?: Shutdown | undefined
@@ -41,8 +47,8 @@ export interface WorkerOptions<M = unknown> extends StartOptions<M> {
 }
 
 /**
- * The specification of a server as a child. Its argument, name and options are checked against the server's types. Throws
- * `CONFIG` with `details.path` for options that are none.
+ * The specification of a server as a child. Its argument, name and options are checked against the
+ * server's types. Throws `CONFIG` with `details.path` for wrong options.
  */
 export const worker = <M extends Messages, S, A, P>(
   id: string,
@@ -61,12 +67,12 @@ export const worker = <M extends Messages, S, A, P>(
 
 const workerKeys = new Set([...startKeys, 'restart', 'shutdown', 'shutdownMs', 'significant'])
 
-/** A specification with nothing left out. */
+/** A specification with all defaults. */
 export type FullChildSpec = {
   readonly [K in keyof ChildSpec]-?: Exclude<ChildSpec[K], undefined>
 }
 
-/** The specification with OTP's defaults filled in; that it is right has been asked before (`childFault`). */
+/** The specification with OTP's defaults. `childFault` has checked it. */
 export const fullSpec = (spec: ChildSpec): FullChildSpec => {
   const { id, start, restart = 'permanent', significant = false, kind = 'worker' } = spec
   const shutdown = spec.shutdown ?? (kind === 'supervisor' ? 'infinity' : shutdownMsDefault)
@@ -74,8 +80,8 @@ export const fullSpec = (spec: ChildSpec): FullChildSpec => {
 }
 
 /**
- * The specification itself, once its shape is found right where it is written. Throws `CONFIG` with `details.path`.
- * Whether it suits its siblings and its supervisor is the supervisor's to say, when it starts.
+ * The specification itself, after a check of its shape. Throws `CONFIG` with `details.path`. The
+ * supervisor checks at its start whether it fits its siblings and the supervisor.
  */
 export const checked = (spec: ChildSpec): ChildSpec => {
   const fault = shapeFault(spec)
@@ -84,7 +90,7 @@ export const checked = (spec: ChildSpec): ChildSpec => {
   throw configError(path, fault.expected, fault.found)
 }
 
-/** Throws `CONFIG` unless `found` is left out or one of `allowed`. */
+/** Throws `CONFIG` unless `found` is absent or one of `allowed`. */
 export const expectOneOf = (path: string, found: unknown, allowed: readonly string[]): void => {
   if (found === undefined || (typeof found === 'string' && allowed.includes(found))) return
   throw configError(path, `one of ${allowed.join(', ')}`, found)

@@ -1,6 +1,7 @@
 /**
- * A supervisor of children that are started while it runs, and of any number of them: each stands for itself, as in
- * `one_for_one`; what has ended is forgotten; at its end all children end at the same time.
+ * A supervisor whose children are started while it runs, in any number. Each child is independent,
+ * as with `one_for_one`. A child that has ended is forgotten. At the supervisor's end all children
+ * end at the same time.
  */
 
 import type { Via } from '../names/via.ts'
@@ -38,7 +39,7 @@ import {
 } from './supervised-children.ts'
 import { madeAt, started } from './supervisor.ts'
 
-/** What a dynamic supervisor understands. */
+/** The messages of a dynamic supervisor. */
 export type DynamicSupervisorMessages = {
   calls: {
     startChild: (spec: ChildSpec) => StartResult
@@ -51,16 +52,19 @@ export type DynamicSupervisorMessages = {
   }
 }
 
-/** How a dynamic supervisor treats its children, and is itself treated as a child. */
+/** The options of a dynamic supervisor, also as a child. */
 export interface DynamicSupervisorOptions {
-  /** Restarts of all children together within `periodMs`; one more ends it with `shutdown`. 3 by default. */
+  /**
+   * The most restarts of all children within `periodMs`; one more ends the supervisor with
+   * `shutdown`. 3 by default.
+   */
   readonly intensity?: number | undefined
   /** 5,000 by default. */
   readonly periodMs?: number | undefined
-  /** Children beyond it are refused with `'max_children'`. No limit by default. */
+  /** The most children; more are refused with `'max_children'`. No limit by default. */
   readonly maxChildren?: number | undefined
   readonly name?: Name | Via | undefined
-  /** `context.app` of all that is below. */
+  /** `context.app` of all processes below. */
   readonly app?: unknown
   readonly restart?: Restart | undefined
   readonly shutdown?: Shutdown | undefined
@@ -71,7 +75,7 @@ interface State {
   readonly intensity: number
   readonly periodMs: number
   readonly maxChildren: number
-  /** In the order of their start. A child whose restart failed stays until the next try. */
+  /** In start order. A child whose restart failed stays until the next try. */
   readonly children: Set<Child>
   readonly running: Map<Ref, Child>
   restarts: readonly number[]
@@ -103,7 +107,7 @@ export const dynamicSupervisor = (
   return checked({ id, start, restart, shutdown, significant, kind: 'supervisor' })
 }
 
-/** Starts one: under nobody when given a System, linked when given a context. */
+/** Starts one: without a parent for a System, linked for a context. */
 export const startDynamicSupervisor = (
   where: System | Context,
   options: DynamicSupervisorOptions = {},
@@ -114,15 +118,16 @@ export const startDynamicSupervisor = (
   )
 
 /**
- * Starts a child. A failure is the bare reason of its start, what is wrong with the specification, or `'max_children'`;
- * ids need not differ. There is no auto-shutdown: `significant` has no effect here.
+ * Starts a child. A failure is the reason of its start, the fault of its specification, or
+ * `'max_children'`. Ids may be equal. `significant` has no effect, because there is no
+ * auto-shutdown.
  */
 export const startDynamicChild = (
   supervisor: Ref<DynamicSupervisorMessages>,
   spec: ChildSpec,
 ): Promise<StartResult> => call(supervisor, 'startChild', spec, patiently)
 
-/** Ends a child and forgets it; false when it is none of this supervisor's. */
+/** Ends a child and forgets it. False: it is not a child of this supervisor. */
 export const terminateDynamicChild = (
   supervisor: Ref<DynamicSupervisorMessages>,
   child: Ref,
@@ -159,7 +164,7 @@ const dynamicServer: DynamicServer = {
       return reply(result, state)
     },
     terminateChild: async (state, ref, context) => {
-      // Any ref of the process will do: its own, one with a sender bound, a name that it has now.
+      // Any ref of the process is accepted: its own, one with a bound sender, or one of its name.
       const process = (addressOf(ref) as Address<Process>).resolve()
       const child = process && state.running.get(process.address)
       if (child === undefined) return reply(false, state)
@@ -176,7 +181,8 @@ const dynamicServer: DynamicServer = {
         ? restart(state, child, child.failure, context)
         : noReply(state),
   },
-  // Its children do not end for a message that is none of its own, as in Elixir; a supervisor of specifications does (OTP).
+  // An unknown message does not end its children, as in Elixir. A supervisor of specifications ends
+  // by it (OTP).
   cast: (state) => noReply(state),
   exit: (state, { from, reason }, context) => {
     const child = from === undefined ? undefined : state.running.get(from)

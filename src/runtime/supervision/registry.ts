@@ -1,12 +1,13 @@
 /**
- * Registry: who is known by which key, and with which value, as in Elixir. A process registers itself, in a unique
- * registry as the one holder of a key, in a duplicate one as one of many; when it ends its entries are gone before
- * anybody hears of it. Whoever looks reads memory: no message, no waiting.
+ * Registry: processes by key, with a value each, as in Elixir. A process registers itself: in a
+ * unique registry as the only holder of a key, in a duplicate one as one of many. When a process
+ * ends, its entries are gone before its end is announced. Look-ups read memory: no message and no
+ * waiting.
  *
- * Whoever changes entries of its own passes its context; whoever looks passes a ref of the registry, which
- * `context.to(name)` or `system.to(name)` makes. Keys are equal when they look equal: arrays and plain objects will do.
- * A registry is a supervisor over the process that keeps the table; registering links holder and table, so that a
- * holder ends (`'shutdown'`, or `'killed'`) with its registry.
+ * A process that changes its own entries passes its context. A look-up passes a ref of the registry
+ * from `context.to(name)` or `system.to(name)`. Keys are compared by content: arrays and plain
+ * objects are fine. A registry is a supervisor over the process that keeps the table. Registering
+ * links holder and table, so a holder ends (`'shutdown'` or `'killed'`) with its registry.
  */
 import { configError, KeelsonError } from '../../errors.ts'
 import type { OpenRegistry } from '../names/registries.ts'
@@ -32,8 +33,9 @@ import type { SupervisorMessages } from './supervisor-server.ts'
 declare const entries: unique symbol
 
 /**
- * What a registry is, for the compiler: keys `K`, values `V`, and what its members understand. `name<Registry.Messages<string,
- * number>>('rooms')` is the typed name of one; so is `Registry.name<string, number>('rooms')`.
+ * The type of a registry: keys `K`, values `V`, and the messages of its members.
+ * `name<Registry.Messages<string, number>>('rooms')` is the typed name of one; so is
+ * `Registry.name<string, number>('rooms')`.
  */
 export type Messages<K = unknown, V = unknown, M = unknown> = SupervisorMessages & {
   readonly [entries]?: { readonly key: K; readonly value: V; readonly member: M }
@@ -42,40 +44,45 @@ export type Messages<K = unknown, V = unknown, M = unknown> = SupervisorMessages
 /** The typed name of a registry. */
 export type Name<K = unknown, V = unknown, M = unknown> = RuntimeName<Messages<K, V, M>>
 
-/** A ref of a registry: `context.to(name)`, `system.to(name)`, or what `start` answers. */
+/** A ref of a registry: from `context.to(name)`, `system.to(name)` or `start`. */
 export type Handle<K = unknown, V = unknown, M = unknown> = Ref<Messages<K, V, M>>
 
 /** Types a text as the name of a registry. */
 export const name = <K = unknown, V = unknown, M = unknown>(text: string): Name<K, V, M> =>
   nameOf<Messages<K, V, M>>(text)
 
-/** How a registry is started, and treated as a child. */
+/** The options of a registry, also as a child. */
 export interface Options<K = unknown, V = unknown, M = unknown> {
-  /** `unique`: a key has one holder. `duplicate`: a key may have many entries, also of one holder. */
+  /**
+   * `unique`: a key has one holder. `duplicate`: a key may have many entries, also of one holder.
+   */
   readonly keys: RegistryKeys
   readonly name?: Name<K, V, M> | undefined
   readonly restart?: Restart | undefined
   readonly shutdown?: Shutdown | undefined
 }
 
-/** One registration as it is read: `value` is what it was then. */
+/** One entry at the moment of the look-up. */
 export interface Entry<K = unknown, V = unknown, M = unknown> {
   readonly key: K
   readonly ref: Ref<M>
   readonly value: V
 }
 
-/** What came of `register`: `ref` holds the key already, and may be the process itself. */
+/** The result of `register`. `ref` is the present holder, which may be the process itself. */
 export type Registered<M = unknown> =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: readonly ['already_registered', ref: Ref<M>] }
 
-/** A process that changes its own entries: its context. */
+/** The context of a process that changes its own entries. */
 export interface Owner<M = unknown> extends Pick<Context<never>, 'to'> {
   readonly self: Ref<M>
 }
 
-/** A registry as a child; before those that use it, so that it starts first. Throws `CONFIG` with `details.path`. */
+/**
+ * A registry as a child. Place it before the children that use it, so that it starts first. Throws
+ * `CONFIG` with `details.path`.
+ */
 export const childSpec = <K = unknown, V = unknown, M = unknown>(
   id: string,
   options: Options<K, V, M>,
@@ -90,7 +97,10 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
   ])
 }
 
-/** Starts a registry by itself: under nobody when given a System, linked when given a context. Rejects as `startSupervisor`. */
+/**
+ * Starts a registry by itself: without a parent for a System, linked for a context. Rejects like
+ * `startSupervisor`.
+ */
 export const start = <K = unknown, V = unknown, M = unknown>(
   where: System | Context,
   options: Options<K, V, M>,
@@ -101,9 +111,10 @@ export const start = <K = unknown, V = unknown, M = unknown>(
   )
 
 /**
- * The name of whoever holds `key` of a unique registry, wherever a name may stand: of a process that is started (which is
- * then registered, with `value`, before its `init`; a key that is taken is `['already_started', ref]`), in `system.to` and
- * `context.to`, of workers, supervisors and timers.
+ * The name of the holder of `key` in a unique registry. It works wherever a name does: in
+ * `system.to` and `context.to`, and for workers, supervisors and timers. A process started under it
+ * is registered with `value` before its `init`; if the key is taken, the failure is
+ * `['already_started', ref]`.
  */
 export const via = <K, V, M>(
   registry: Target<Messages<K, V, M>>,
@@ -115,11 +126,12 @@ export const via = <K, V, M>(
   return new Via<M>(registry, key, value ?? null)
 }
 
-// What a process does to its own entries.
+// A process changes its own entries.
 
 /**
- * Registers the calling process. In a unique registry a key that is taken is an answer, also when it is its own.
- * Throws `NO_PROCESS` when the registry is not there, `EXITED` in code of a process that has ended.
+ * Registers the calling process. If a unique key is taken, even by the process itself, the result
+ * says so. Throws `NO_PROCESS` when the registry is not there, `EXITED` in code of a process that
+ * has ended.
  */
 export const register = <K, V, M>(
   context: Owner<NoInfer<M>>,
@@ -134,7 +146,9 @@ export const register = <K, V, M>(
     : { ok: false, reason: ['already_registered', refOf<M>(taken)] }
 }
 
-/** Gives back all entries that the calling process has of `key`; none is fine. Throws as `register`. */
+/**
+ * Removes all entries of the calling process with `key`, if there are any. Throws like `register`.
+ */
 export const unregister = <K, V, M>(
   context: Owner,
   registry: Target<Messages<K, V, M>>,
@@ -145,8 +159,9 @@ export const unregister = <K, V, M>(
 }
 
 /**
- * Replaces the value of a key that the calling process holds: the new value and the one before it, or `undefined` when it
- * is not the holder. Throws as `register`, `INVALID_ARGUMENT` in a duplicate registry, and what `update` throws.
+ * Replaces the value of a key that the calling process holds. Returns the new and the old value, or
+ * `undefined` when it is not the holder. Throws like `register`, `INVALID_ARGUMENT` for a duplicate
+ * registry, and the error of `update`.
  */
 export const updateValue = <K, V, M>(
   context: Owner,
@@ -166,17 +181,17 @@ export const updateValue = <K, V, M>(
   return undefined
 }
 
-// What everybody may look at. All of it throws `NO_PROCESS` when the registry is not there.
+// Look-ups, open to all. They throw `NO_PROCESS` when the registry is not there.
 
-/** The entries of `key`, the first registered first. */
+/** The entries of `key`, oldest first. */
 export const lookup = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>): Entry<K, V, M>[] =>
   [...opened(registry).open.table.of(key)].map(shown<K, V, M>)
 
-/** The keys that `holder` has, the first registered first; one that it has twice is there twice. */
+/** The keys of `holder`, oldest first. A key with two entries occurs twice. */
 export const keys = <K, V, M>(registry: Handle<K, V, M>, holder: Ref): K[] =>
   heldBy(registry, holder).map((entry) => entry.key as K)
 
-/** The values that `holder` has registered with `key`. */
+/** The values of `holder` with `key`. */
 export const values = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>, holder: Ref): V[] => {
   const { table } = opened(registry).open
   const process = (addressOf(holder) as Address<Process>).resolve()
@@ -184,17 +199,17 @@ export const values = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>, hold
   return own.map((entry) => entry.value as V)
 }
 
-/** How many entries there are. */
+/** The number of entries. */
 export const count = (registry: Handle): number => opened(registry).open.table.count
 
-/** How many entries of `key` have a value that `where` says yes to. */
+/** The number of entries of `key` whose value passes `where`. */
 export const countMatch = <K, V, M>(
   registry: Handle<K, V, M>,
   key: NoInfer<K>,
   where: (value: V) => boolean,
 ): number => lookup(registry, key).filter(({ value }) => where(value)).length
 
-/** All entries that `where` says yes to; all there are without it. Looks at each. */
+/** All entries that pass `where`; without it, all. Reads each entry. */
 export const select = <K, V, M>(
   registry: Handle<K, V, M>,
   where: (entry: Entry<K, V, M>) => boolean = () => true,
@@ -202,8 +217,8 @@ export const select = <K, V, M>(
   Array.from(opened(registry).open.table.all(), shown<K, V, M>).filter((entry) => where(entry))
 
 /**
- * Calls `each` for every entry of `key` that there is now, here, in the order of registration. One that goes meanwhile is
- * left out. What `each` throws ends it.
+ * Calls `each` for every present entry of `key`, in the order of registration. An entry removed
+ * meanwhile is skipped. A throw of `each` ends it.
  */
 export const dispatch = <K, V, M>(
   registry: Handle<K, V, M>,
@@ -217,7 +232,10 @@ export const dispatch = <K, V, M>(
 
 // The process that keeps the table.
 
-/** It has nothing to say: the table is read and written where it lies. Who ended has been taken out of it already. */
+/**
+ * It handles no messages: callers read and write the table directly. The entries of an ended
+ * process are gone already.
+ */
 const tableServer: GenServer<Record<never, never>, null, RegistryKeys> = {
   init: (keys, context) => {
     context.trapExit(true)
@@ -242,7 +260,7 @@ const opened = (registry: Ref<never> | Handle): Opened => {
   return { open, registries }
 }
 
-/** The calling process and its registry. A process that has ended registers nothing. */
+/** The calling process and its registry. Throws for a process that has ended. */
 const own = (
   context: Owner,
   registry: Target<Messages<never, never, never>> | Target,

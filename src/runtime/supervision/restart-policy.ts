@@ -1,25 +1,28 @@
 /**
- * What a supervisor decides, as functions of what it knows: who is started again after which end, how often within
- * which time, and when the end of a child is the end of its supervisor. No process, no clock.
+ * The decisions of a supervisor as pure functions: which child is restarted after which end, how
+ * many restarts are allowed, and when the end of a child ends its supervisor. No process, no clock.
  */
 import { type ExitReason, isOrderly } from '../words/exit-reason.ts'
 
-/** When a child that ended is started again: always, unless it ended in order, never. */
+/** When a child is restarted: always, unless it ended in order, never. */
 export type Restart = 'permanent' | 'transient' | 'temporary'
 
-/** Who is affected by the end of a child: itself, all its siblings, those started after it. */
+/**
+ * The children that are restarted together: the ended one, all, or it and those started after it.
+ */
 export type Strategy = 'one_for_one' | 'one_for_all' | 'rest_for_one'
 
-/** Which ends of significant children end their supervisor. */
+/** Which ends of significant children end the supervisor. */
 export type AutoShutdown = 'never' | 'any_significant' | 'all_significant'
 
-/** Whether a child of this restart type is started again after ending with `reason`. */
+/** Whether a child of this restart type is restarted after `reason`. */
 export const isRestarted = (restart: Restart, reason: ExitReason): boolean =>
   restart === 'permanent' || (restart === 'transient' && !isOrderly(reason))
 
 /**
- * The moments of the restarts that count at `now`, newest first, this one included. When they are more than the
- * intensity, the supervisor gives up; older ones than decide that are forgotten.
+ * The times of the restarts that count at `now`, newest first, including this one. If there are
+ * more than the intensity, the supervisor gives up. Older times than the decision needs are
+ * dropped.
  */
 export const recentRestarts = (
   earlier: readonly number[],
@@ -30,13 +33,16 @@ export const recentRestarts = (
   return [now, ...recent.slice(0, intensity)]
 }
 
-/** What auto-shutdown looks at. */
+/** The facts for auto-shutdown. */
 export interface SignificantChild {
   readonly significant: boolean
   readonly isRunning: boolean
 }
 
-/** Whether the end of `ended` ends its supervisor. `left` are the children that remain, `ended` not running among them. */
+/**
+ * Whether the end of `ended` ends its supervisor. `left` are the remaining children, including
+ * `ended` if it stays, not running.
+ */
 export const endsSupervisor = (
   autoShutdown: AutoShutdown,
   ended: SignificantChild,

@@ -1,6 +1,6 @@
 /**
- * The children of one supervisor, newest first, and what is done to them: started, ended, replaced. A child that ended
- * keeps its place until it is deleted; a temporary one is forgotten.
+ * The children of one supervisor, newest first, and how they are started, ended and replaced. A
+ * child that ended keeps its place until it is deleted; a temporary one is forgotten.
  */
 import { type Process, processOf } from '../process/process.ts'
 import { hasExit, type Shutdown, shutDown, shutdownMsDefault } from '../process/shutdown.ts'
@@ -11,16 +11,18 @@ import { describeReason, type ExitReason, reasonOf } from '../words/exit-reason.
 import { announce } from '../words/telemetry.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
 
-// The start of one child, and the giving up of it. A supervisor handles nothing while a child starts, as in OTP; but a
-// child that never starts must not keep it, and all above, from ending. So one that is told to end gives the start up.
+// The start of one child, and its cancellation. A supervisor handles no message while a child
+// starts, as in OTP. A child that never starts must not keep the supervisor from ending, so a
+// supervisor that is told to end cancels the start.
 
-/** What starts children: the context of a supervisor. */
+/** The context of a supervisor that starts children. */
 export type ParentContext = ChildContext & { readonly self: Ref }
 
 /**
- * What the start function answers; or a failure `shutdown` when `supervisor` was told to end and the start took longer,
- * from then on, than the shutdown of the child allows (5,000 ms, if that is `infinity`). What was starting is ended first,
- * a start that still succeeds later is undone. Rejects with what the start throws.
+ * The result of the start function. It is a failure `shutdown` if `supervisor` is told to end and
+ * the start then takes longer than the child's shutdown time (5,000 ms for `infinity`). The
+ * starting process is ended first; a start that succeeds later is undone. Rejects with the error of
+ * the start.
  */
 export const startOrGiveUp = async (
   spec: FullChildSpec,
@@ -32,7 +34,7 @@ export const startOrGiveUp = async (
   const starting = Promise.resolve(spec.start(context))
   const givingUp = new Promise<typeof givenUp>((resolve) => {
     supervisor.onceToldToEnd(() => {
-      // A supervisor that is being started has starts of its own to give up; their times run together.
+      // A supervisor that is starting has starts of its own to cancel; their times run together.
       for (const each of startingUnder(supervisor)) each.tellToEnd()
       cancel = supervisor.kernel.clock.after(left(supervisor, shutdown), () => resolve(givenUp))
     })
@@ -52,7 +54,7 @@ export const startOrGiveUp = async (
 
 const givenUp = Symbol('given up')
 
-/** Milliseconds that a start still has under a supervisor that was told to end. */
+/** The milliseconds left for a start under a supervisor that was told to end. */
 const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
   if (shutdown === 'brutal_kill') return 0
   const now = kernel.clock.monotonic()
@@ -60,7 +62,7 @@ const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
   return Math.max(0, (toldToEndAt ?? now) + patience - now)
 }
 
-/** Those that have this supervisor as parent and have not begun, or not finished, their `init`. */
+/** The processes with this supervisor as parent whose `init` has not finished. */
 const startingUnder = (supervisor: Process): Process[] =>
   [...supervisor.ties.links.all].filter(
     ({ parent, behaviour }) => parent === supervisor && behaviour.status() === 'starting',
@@ -72,19 +74,19 @@ const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
   if (process?.alive) await shutDown(supervisor, process)
 }
 
-/** What is known of a child. */
+/** The state of a child. */
 export interface Child {
   readonly spec: FullChildSpec
   process: Process | undefined
-  /** A restart failed, and is to be tried again. */
+  /** A restart failed and will be tried again. */
   isRestarting: boolean
   /** Why the last one failed. */
   failure: ExitReason
-  /** How often it was started again. */
+  /** The number of its restarts. */
   restarts: number
 }
 
-/** A child that did not start, and why. */
+/** A child that did not start, and the reason. */
 export interface FailedStart {
   readonly id: string
   readonly reason: ExitReason
@@ -102,7 +104,7 @@ export const newChild = (spec: FullChildSpec): Child => ({
 /** The ref of a running child. */
 export const refOfChild = (child: Child): Ref | undefined => child.process?.address
 
-/** Starts `child`; on success it runs. Answers what came of it: what is no result of a start is a failed one (OTP). */
+/** Starts `child`. A result that is not a start result is a failed start (OTP). */
 export const startChildProcess = async (
   child: Child,
   context: ParentContext,
@@ -122,7 +124,7 @@ export const startChildProcess = async (
   }
 }
 
-/** Start functions are the user's: what they answer may be anything. */
+/** A user's start function may return anything. */
 const isStartResult = (result: unknown): result is StartResult<unknown> => {
   if (typeof result !== 'object' || result === null) return false
   const { ok, ignore, ref } = result as Record<keyof StartResult, unknown>
@@ -130,8 +132,9 @@ const isStartResult = (result: unknown): result is StartResult<unknown> => {
 }
 
 /**
- * A child is linked to its supervisor whatever its start function did: else its end would never be told, and it would
- * count as running for ever (in OTP it does). One that was started linked has seen to its links itself.
+ * Links a child to its supervisor whatever its start function did: otherwise its end would never be
+ * noticed and it would count as running for ever (as in OTP). A child that was started linked keeps
+ * its links.
  */
 const adopt = (process: Process, supervisor: Process): void => {
   if (process.parent === supervisor) return
@@ -146,8 +149,8 @@ const run = (child: Child, process: Process): void => {
 }
 
 /**
- * Starts those of `children` (newest first) in the order of their age. Stops at the first that fails. What ignores its
- * start stays, not running; a temporary one is forgotten.
+ * Starts `children` (newest first) in start order. Stops at the first failure. A child whose start
+ * was ignored stays, not running; a temporary one is forgotten.
  */
 export const startChildren = async (
   children: readonly Child[],
@@ -165,7 +168,7 @@ export const startChildren = async (
   return { children: kept, failed: undefined }
 }
 
-/** Ends those of `children` (newest first) one after another; answers those that are to be remembered. */
+/** Ends `children` (newest first) one after another. Returns those that keep their place. */
 export const endChildren = async (
   children: readonly Child[],
   supervisor: Process,
@@ -178,7 +181,7 @@ export const endChildren = async (
   return kept
 }
 
-/** Ends one child, if it runs, within the time that its specification gives it. */
+/** Ends one child, if it runs, within its shutdown time. */
 export const endChild = async (child: Child, supervisor: Process): Promise<void> => {
   const { process, spec } = child
   child.process = undefined
@@ -198,7 +201,10 @@ const isExpected = (shutdown: FullChildSpec['shutdown'], reason: ExitReason): bo
     ? reason === 'killed'
     : reason === 'shutdown' || (Array.isArray(reason) && reason[0] === 'shutdown')
 
-/** A restart of `child` failed; it is tried again. The log is told, unless that is because `supervisor` ends (OTP's `start_error`). */
+/**
+ * Notes that a restart of `child` failed; it is tried again. Logged, unless `supervisor` is ending
+ * (OTP's `start_error`).
+ */
 export const restartFailed = (supervisor: Process, child: Child, reason: ExitReason): void => {
   child.isRestarting = true
   child.failure = reason
@@ -208,7 +214,7 @@ export const restartFailed = (supervisor: Process, child: Child, reason: ExitRea
   supervisor.kernel.logger.error(what, { id, reason })
 }
 
-/** Tells log and bus that `supervisor` spent its intensity when `child` ended. */
+/** Logs and announces that `supervisor` spent its intensity when `child` ended. */
 export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason): void => {
   const { kernel } = supervisor
   const { id } = child.spec
@@ -219,7 +225,7 @@ export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason
   })
 }
 
-/** Tells the bus that `child`, if it runs, was started again. */
+/** Announces that `child`, if it runs, was restarted. */
 export const tellRestarted = (supervisor: Process, child: Child, reason: ExitReason): void => {
   const { process, restarts, spec } = child
   if (process === undefined) return
@@ -227,7 +233,7 @@ export const tellRestarted = (supervisor: Process, child: Child, reason: ExitRea
   announce(supervisor.kernel, 'process.restarted', () => ({ ...process.facts(), ...facts }))
 }
 
-// What a supervisor tells about its children.
+// Information about the children.
 
 /** A child as its supervisor sees it. */
 export interface ChildInfo {
@@ -237,7 +243,7 @@ export interface ChildInfo {
   readonly kind: 'worker' | 'supervisor'
 }
 
-/** How many children there are: specifications, running ones, and of which kind. */
+/** The number of children: specifications, running ones, supervisors and workers. */
 export interface ChildCount {
   readonly specs: number
   readonly active: number
@@ -245,7 +251,7 @@ export interface ChildCount {
   readonly workers: number
 }
 
-/** The child as people see it. */
+/** The information about one child. */
 export const infoOf = (child: Child): ChildInfo => ({
   id: child.spec.id,
   ref: child.process?.address,
@@ -253,7 +259,7 @@ export const infoOf = (child: Child): ChildInfo => ({
   kind: child.spec.kind,
 })
 
-/** How many there are. */
+/** Their number. */
 export const count = (children: readonly Child[]): ChildCount => {
   const supervisors = children.filter((child) => child.spec.kind === 'supervisor').length
   return {

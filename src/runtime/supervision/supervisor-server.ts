@@ -1,7 +1,8 @@
 /**
- * The server behind every supervisor. It traps exits; the end of a child comes as a message, in its turn, and what the
- * supervisor does about it takes as long as starting and ending children takes. Nothing else is handled meanwhile.
- * The rules are those of OTP's supervisor, down to the order in which failed restarts are tried again.
+ * The server of every supervisor. It traps exits. The end of a child is a message, handled in its
+ * turn, and takes as long as ending and starting children takes. No other message is handled
+ * meanwhile. The rules are those of OTP's supervisor, including the order in which failed restarts
+ * are tried again.
  */
 
 import { cast } from '../process/messaging.ts'
@@ -44,12 +45,14 @@ import {
   tellRestarted,
 } from './supervised-children.ts'
 
-/** What became of a request about a child: `reason` is `'not_found'`, `'running'` or `'restarting'`. */
+/**
+ * The result of a request about a child. `reason` is `'not_found'`, `'running'` or `'restarting'`.
+ */
 export type ChildResult =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: 'not_found' | 'running' | 'restarting' }
 
-/** What a supervisor understands. */
+/** The messages of a supervisor. */
 export type SupervisorMessages = {
   calls: {
     startChild: (spec: ChildSpec) => StartResult<unknown>
@@ -64,7 +67,7 @@ export type SupervisorMessages = {
   }
 }
 
-/** What a supervisor is started with; `supervisor` makes it. */
+/** The start argument of a supervisor; `supervisor` makes it. */
 export interface SupervisorArgument {
   readonly strategy: Strategy
   readonly intensity: number
@@ -73,12 +76,12 @@ export interface SupervisorArgument {
   readonly children: readonly ChildSpec[]
 }
 
-/** What a supervisor knows. */
+/** The state of a supervisor. */
 export interface SupervisorState {
   readonly options: SupervisorArgument
   /** Newest first. */
   readonly children: readonly Child[]
-  /** The moments of the restarts that still count. */
+  /** The times of the restarts that still count. */
   readonly restarts: readonly number[]
 }
 
@@ -137,7 +140,7 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
   },
 }
 
-// What happens when a child ends.
+// The end of a child.
 
 const childEnded = (
   state: State,
@@ -178,16 +181,17 @@ const restart = async (
   const failing = children.find((each) => each.spec.id === failed?.id)
   if (failing !== undefined) {
     restartFailed(processOf(context), failing, failed?.reason)
-    // A message to itself, behind what already waits, as in OTP: an elder sibling's crash goes first.
+    // A message to itself, behind the waiting ones, as in OTP: an earlier crash of a sibling is
+    // handled first.
     cast(context.self, 'tryAgain', failing.spec.id)
   }
-  // A wide supervisor whose children all end at once would spend its time on copies of one list.
+  // Copying the list for each child would be slow when many children end at once.
   if (children.length === fresh.length) return noReply({ ...state, restarts })
   const [newer, older] = [state.children.slice(0, from), state.children.slice(to)]
   return noReply({ ...state, restarts, children: [...newer, ...children, ...older] })
 }
 
-/** Which of the children are to be started again: from the first index up to, not including, the second. */
+/** The children to restart: from the first index up to, not including, the second. */
 const affected = ({ options, children }: State, child: Child): readonly [number, number] => {
   switch (options.strategy) {
     case 'one_for_one': {
@@ -220,7 +224,9 @@ const startChild = async (
   return reply(result.ignore ? result : failure(result.reason, spec), state)
 }
 
-/** A taken name is told as it is; any other failure together with the specification, as in OTP. */
+/**
+ * A taken name is returned as it is, any other failure together with the specification, as in OTP.
+ */
 const failure = (reason: ExitReason, spec: ChildSpec): StartResult<unknown> => {
   const isTaken = Array.isArray(reason) && reason[0] === 'already_started'
   return { ok: false, reason: isTaken ? reason : [reason, spec] }

@@ -1,7 +1,7 @@
 /**
- * Supervisors: processes that start others, and start them again. A tree of them is one literal of `supervisor` and
- * `worker`; start order is dependency order, and the end goes the other way. Strategies, intensity, restart types,
- * significant children and shapes of failure are OTP's.
+ * Supervisors: processes that start others and restart them. A tree is one literal of `supervisor`
+ * and `worker`. Children start in order and end in reverse order. Strategies, intensity, restart
+ * types, significant children and the shapes of failures are OTP's.
  */
 import { configError, KeelsonError } from '../../errors.ts'
 import type { Via } from '../names/via.ts'
@@ -28,19 +28,22 @@ import {
   supervisorServer,
 } from './supervisor-server.ts'
 
-/** How a supervisor treats its children, and is itself treated as a child. */
+/** The options of a supervisor, also as a child. */
 export interface SupervisorOptions {
   readonly strategy: Strategy
-  /** Restarts within `periodMs` that it endures; one more ends it with `shutdown`. 3 by default. */
+  /**
+   * The most restarts within `periodMs`; one more ends the supervisor with `shutdown`. 3 by
+   * default.
+   */
   readonly intensity?: number | undefined
   /** 5,000 by default. */
   readonly periodMs?: number | undefined
   /** `never` by default. */
   readonly autoShutdown?: AutoShutdown | undefined
   readonly name?: Name | Via | undefined
-  /** `context.app` of all that is below. */
+  /** `context.app` of all processes below. */
   readonly app?: unknown
-  /** The instance that all below belongs to, in telemetry. */
+  /** The instance of all processes below, in telemetry. */
   readonly instance?: string | undefined
   readonly restart?: Restart | undefined
   readonly shutdown?: Shutdown | undefined
@@ -48,9 +51,9 @@ export interface SupervisorOptions {
 }
 
 /**
- * A supervisor with its children, as a child of another one or for `startSupervisor`. Throws `CONFIG` with `details.path`
- * when its own options are wrong. Children that do not go together are refused by the supervisor when it starts, as in
- * OTP: it ends with `['start_spec', reason]` before it has started any.
+ * A supervisor with its children, as a child of another or for `startSupervisor`. Throws `CONFIG`
+ * with `details.path` when its own options are wrong. Children that do not fit together are refused
+ * when it starts, as in OTP: it ends with `['start_spec', reason]` and has started none.
  */
 export const supervisor = (
   id: string,
@@ -66,7 +69,7 @@ export const supervisor = (
       label: String(name ?? id),
       kind: 'supervisor',
       instance,
-      // What it is sent decides about processes; none of it may be refused.
+      // A supervisor's messages decide about processes: none of them may be refused.
       mailboxMax: Number.POSITIVE_INFINITY,
       ...('app' in options ? { app: options.app } : {}),
     })
@@ -74,9 +77,9 @@ export const supervisor = (
 }
 
 /**
- * Starts a tree: under nobody when given a System, linked when given a context. Resolves when all of it has started;
- * rejects `EXITED` with `['shutdown', ['failed_to_start_child', id, reason]]` as `details.reason` when a part has not,
- * and then nothing of it runs.
+ * Starts a tree: without a parent for a System, linked for a context. Resolves when the whole tree
+ * has started. If a part fails, it rejects with `EXITED` and `['shutdown',
+ * ['failed_to_start_child', id, reason]]` as `details.reason`; no part of it runs then.
  */
 export const startSupervisor = (
   where: System | Context,
@@ -87,7 +90,7 @@ export const startSupervisor = (
     started(where, () => spec),
   )
 
-/** Starts at `where` what `specify` answers. Whatever throws is a rejection. */
+/** Starts the specification that `specify` returns at `where`. A throw is a rejection. */
 export const started = async <M>(
   where: System | Context,
   specify: () => ChildSpec,
@@ -96,7 +99,7 @@ export const started = async <M>(
   return refOf(result as StartResult<never>) as Ref<M>
 }
 
-/** A promise of something begun at `where`: begun by a process, it is guarded; from outside, a promise like any other. */
+/** The promise of an operation at `where`: guarded if a process began it, as it is otherwise. */
 export const madeAt = <T>(where: System | Context, promise: Promise<T>): Promise<T> =>
   isContext(where) ? guarded(promise) : promise
 
@@ -104,21 +107,27 @@ const isContext = (where: System | Context): where is Context =>
   typeof where === 'object' && where !== null && 'startLinkResult' in where
 
 /**
- * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`; of a wrong
- * specification what is wrong with it, as `['bad_combination', [['auto_shutdown', 'never'], ['significant', true]]]`.
+ * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or
+ * `['already_started', ref]`; for a wrong specification its fault, such as `['bad_combination',
+ * [['auto_shutdown', 'never'], ['significant', true]]]`.
  */
 export const startChild = (
   supervisor: Ref<SupervisorMessages>,
   spec: ChildSpec,
 ): Promise<StartResult<unknown>> => call(supervisor, 'startChild', spec, patiently)
 
-/** Ends a child, which is not started again by itself. A temporary one is forgotten, any other one keeps its place. */
+/**
+ * Ends a child without restarting it. A temporary child is forgotten; any other keeps its place.
+ */
 export const terminateChild = (
   supervisor: Ref<SupervisorMessages>,
   id: string,
 ): Promise<ChildResult> => call(supervisor, 'terminateChild', id, patiently)
 
-/** Starts a child that is not running. A failure is the reason of its start, `'running'`, `'restarting'` or `'not_found'`. */
+/**
+ * Starts a child that is not running. A failure is the reason of its start, `'running'`,
+ * `'restarting'` or `'not_found'`.
+ */
 export const restartChild = (
   supervisor: Ref<SupervisorMessages>,
   id: string,
@@ -130,28 +139,31 @@ export const deleteChild = (
   id: string,
 ): Promise<ChildResult> => call(supervisor, 'deleteChild', id, patiently)
 
-/** What every supervisor tells about its children. */
+/** Information that every supervisor gives about its children. */
 type Listing = { calls: { whichChildren: () => ChildInfo[]; countChildren: () => ChildCount } }
 
-/** The children, the last started first (of a dynamic supervisor: the first). */
+/** The children, newest first (of a dynamic supervisor: oldest first). */
 export const whichChildren = (supervisor: Ref<Listing>): Promise<ChildInfo[]> =>
   call(supervisor, 'whichChildren', undefined, patiently)
 
-/** How many children there are. */
+/** The number of children. */
 export const countChildren = (supervisor: Ref<Listing>): Promise<ChildCount> =>
   call(supervisor, 'countChildren', undefined, patiently)
 
-/** A supervisor may be busy for as long as its children take to start and to end (OTP waits without limit, too). */
+/**
+ * A supervisor may be busy as long as its children take to start and end. OTP waits without limit,
+ * too.
+ */
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
-/** What starts something at `where`. Throws `INVALID_ARGUMENT` for what is neither. */
+/** The starter behind `where`. Throws `INVALID_ARGUMENT` for anything but a System or a context. */
 export const starterOf = (where: System | Context): ChildContext => {
   if (isContext(where)) return where
   if (typeof where === 'object' && where !== null && 'startResult' in where) return outside(where)
   throw new KeelsonError('INVALID_ARGUMENT', 'where to start: expected a System or a context')
 }
 
-/** Lets a System start what has no supervisor above it. */
+/** The starter of processes without a supervisor. */
 const outside = (system: System): ChildContext => ({
   system,
   app: undefined,

@@ -1,7 +1,7 @@
 /**
- * A task as its owner has it: a process that computes one value, watched by whoever wants the value. What comes of it is
- * handed to whoever of the owner waits for it; when nobody does, it goes to the owner's mailbox: the value as an info
- * `task`, then the end as a down message, as in OTP. A task that was given up sends nothing any more.
+ * A task of its owner: a process that computes one value. The result goes to the waiting `await` or
+ * `yield` of the owner. If none waits, it goes to the owner's mailbox: the value as the info
+ * `task`, then the end as a down message, as in OTP. A task that the owner gave up sends nothing.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Process } from '../process/process.ts'
@@ -14,37 +14,46 @@ import { isThenable } from '../words/outside-code.ts'
 
 declare const result: unique symbol
 
-/** A task of a process. `await`, `yield` and the like of `Task` take it, and the down message of its end names `monitor`. */
+/**
+ * A task of a process, for `Task.await`, `Task.yield` and the others. The down message of its end
+ * has this `monitor`.
+ */
 export interface Task<T = unknown> {
   readonly [result]?: T
-  /** Whose task it is: whoever is sent its value and its end. */
+  /** The owner, which gets its value and its end. */
   readonly owner: Ref
-  /** The process that runs it; `undefined` of a task that was complete from the start. */
+  /** The process that runs it; `undefined` for a task that was complete from the start. */
   readonly ref: Ref | undefined
   readonly monitor: Monitor
 }
 
-/** What came of a task: its value, or why it ended without one. */
+/** The outcome of a task: its value, or the reason of its end without one. */
 export type TaskOutcome<T = unknown> =
   | { readonly ok: true; readonly value: T; readonly reason?: never }
   | { readonly ok: false; readonly reason: ExitReason; readonly value?: never }
 
-/** The payload of the info `task`: the value of a task that nobody awaited. Its down message follows. */
+/**
+ * The payload of the info `task`: the value of a task that was not awaited. Its down message
+ * follows.
+ */
 export interface TaskValue<T = unknown> {
   readonly task: Task<T>
   readonly value: T
 }
 
-/** The context of a task's function: that of a bare process. */
+/** The context of a task's function: the context of a bare process. */
 export type TaskContext = BareContext
 
-/** What a task computes, at once or as a promise. A throw ends its process with that reason. */
+/**
+ * The function of a task. It returns a value or a promise. A throw ends its process with that
+ * reason.
+ */
 export type TaskFunction<R> = (context: TaskContext) => R
 
 /** Starts a bare process. */
 export type Spawn = (body: (context: TaskContext) => unknown) => Ref
 
-/** Tells the end of a task to whoever waits for it, else to the mailbox. */
+/** Sends the end of a task to the waiting code, or to the mailbox. */
 class TaskMonitor extends Monitor<Process> {
   readonly #hasTold: (reason: ExitReason) => boolean
 
@@ -67,7 +76,7 @@ export class OwnedTask<T> implements Task<T> {
   readonly process: Process | undefined
   readonly #monitor: TaskMonitor
   #receiver: ((outcome: TaskOutcome<T>) => void) | undefined = undefined
-  /** Something of it is, or was, in the owner's mailbox. */
+  /** The owner's mailbox has, or had, a message of it. */
   #hasSent = false
 
   constructor(owner: Process, process: Process | undefined) {
@@ -104,12 +113,12 @@ export class OwnedTask<T> implements Task<T> {
     return this.#monitor as unknown as Monitor
   }
 
-  /** Somebody waits for the outcome. */
+  /** Code waits for the outcome. */
   get isExpected(): boolean {
     return this.#receiver !== undefined
   }
 
-  /** Nothing of it is to come any more, nor waits in the mailbox. */
+  /** No message of it is to come or waits in the mailbox. */
   get isSpent(): boolean {
     if (this.#isWatched) return false
     const { mailbox } = this.holder
@@ -120,7 +129,7 @@ export class OwnedTask<T> implements Task<T> {
     return true
   }
 
-  /** The value is there. Dropped when the task was given up, or has ended. */
+  /** Takes the value. Dropped when the task was given up or has ended. */
   succeeded(value: T): void {
     if (!this.#isWatched) return
     if (this.#receiver === undefined) this.send(value)
@@ -136,7 +145,7 @@ export class OwnedTask<T> implements Task<T> {
     this.holder.deliver(new Envelope(kinds.info, 'task', { task: this, value }))
   }
 
-  /** Takes what lies in the owner's mailbox: the value, else the end. */
+  /** Takes its message from the owner's mailbox: the value, or else the end. */
   take(): TaskOutcome<T> | undefined {
     if (!this.#hasSent) return undefined
     const found = this.holder.mailbox.remove((message) => this.#isValue(message))
@@ -150,12 +159,12 @@ export class OwnedTask<T> implements Task<T> {
     this.#receiver = receiver
   }
 
-  /** Nobody waits any more; what comes goes to the mailbox. */
+  /** Nothing waits any longer: later messages go to the mailbox. */
   release(): void {
     this.#receiver = undefined
   }
 
-  /** Gives the task up: whatever it sends or has sent is dropped. */
+  /** Gives the task up: its messages, sent or to come, are dropped. */
   forget(): void {
     this.#receiver = undefined
     this.#unwatch()
@@ -202,7 +211,7 @@ export class OwnedTask<T> implements Task<T> {
   }
 }
 
-/** Starts `run` as a task of `owner`, who watches it from before its first turn. */
+/** Starts `run` as a task of `owner`, which monitors it from before its first turn. */
 export const startOwned = <R>(
   owner: Process,
   spawn: Spawn,
@@ -210,7 +219,8 @@ export const startOwned = <R>(
 ): OwnedTask<Awaited<R>> => {
   const succeeded = (value: Awaited<R>): void => {
     task.succeeded(value)
-    // Whoever gets the value finds the task ended, as in OTP: nothing of it comes between.
+    // When the owner gets the value, the task has ended, as in OTP: no other message of it comes
+    // between.
     task.process?.end('normal')
   }
   const ref = spawn((context) => {
@@ -221,11 +231,11 @@ export const startOwned = <R>(
   return task
 }
 
-/** The process behind a ref that was just made. */
+/** The process behind a new ref. */
 export const processBehind = (ref: Ref): Process | undefined =>
   (addressOf(ref) as Address<Process>).process
 
-/** The task behind a `Task`. Throws `INVALID_ARGUMENT` when it is none. */
+/** The task behind a `Task`. Throws `INVALID_ARGUMENT` when it is not a task. */
 export const ownedOf = <T>(task: Task<T>): OwnedTask<T> => {
   if (task instanceof OwnedTask) return task
   throw new KeelsonError('INVALID_ARGUMENT', 'expected a task')

@@ -1,6 +1,7 @@
 /**
- * The input of a stream of tasks: pulled one by one, when there is room, whether it answers at once or with a promise.
- * It is opened with the first pull, read by one, and closed once at most.
+ * The input of a stream of tasks. It is pulled one item at a time when there is room, whether it
+ * answers at once or with a promise. It is opened by the first pull, has one reader, and is closed
+ * at most once.
  */
 import { KeelsonError } from '../../errors.ts'
 import { isDelay } from '../queues/timer-heap.ts'
@@ -8,30 +9,45 @@ import type { Target } from '../server/gen-server.ts'
 import { isThenable } from '../words/outside-code.ts'
 import type { TaskSupervisorMessages } from './task-supervisor.ts'
 
-// How a stream of tasks runs them: what may be said of it, and what holds when nothing is.
+// The options of a stream of tasks, and their defaults.
 
 /** How a stream runs its tasks. */
 export interface AsyncStreamOptions {
-  /** Tasks that run at the same time; 8 by default. Without `ordered`, values that nobody took yet count too. */
+  /**
+   * The most tasks at a time; 8 by default. Without `ordered`, values that were not taken yet count
+   * too.
+   */
   readonly maxConcurrency?: number | undefined
-  /** Whether outcomes come in the order of their inputs; true by default. False: as they are done. */
+  /**
+   * Whether outcomes come in the order of their inputs; true by default. False: as they are ready.
+   */
   readonly ordered?: boolean | undefined
   /**
-   * Inputs whose outcome nobody took yet, when `ordered`: 1,000 by default, `maxConcurrency` at least. It is reached only
-   * while the consumer waits for a task that is slower than those behind it; they then go on, as in OTP, up to this.
+   * The most inputs whose outcome was not taken yet, with `ordered`: 1,000 by default, at least
+   * `maxConcurrency`. The bound matters only while the consumer waits for a task that is slower
+   * than later ones. Later tasks then run ahead, as in OTP, up to this bound.
    */
   readonly maxAhead?: number | undefined
-  /** Milliseconds that one task may take; 5,000 by default, `Infinity` for no limit. A task beyond is killed. */
+  /**
+   * The time limit of one task in ms; 5,000 by default, `Infinity` for none. A task beyond it is
+   * killed.
+   */
   readonly timeoutMs?: number | undefined
-  /** A task beyond its time ends the stream with `TIMEOUT` (`exit`, the default), or is an outcome (`kill_task`). */
+  /**
+   * A task beyond its time limit ends the stream with `TIMEOUT` (`exit`, the default), or is an
+   * outcome (`kill_task`).
+   */
   readonly onTimeout?: 'exit' | 'kill_task' | undefined
-  /** The task supervisor that the tasks run under. */
+  /** The task supervisor of the tasks. */
   readonly supervisor?: Target<TaskSupervisorMessages> | undefined
-  /** False: a crash is an outcome, also for an owner that does not trap exits; and tasks outlive the owner. */
+  /**
+   * False: a crash is an outcome, even if the owner does not trap exits, and tasks outlive the
+   * owner.
+   */
   readonly link?: boolean | undefined
 }
 
-/** Options with nothing left out. */
+/** Options with all defaults. */
 export interface StreamSettings {
   readonly maxConcurrency: number
   readonly ordered: boolean
@@ -67,17 +83,17 @@ const invalid = (option: string, found: unknown): KeelsonError =>
     details: { option, found },
   })
 
-/** What an input tells. */
+/** The state of an input. */
 export interface InputEvents<I> {
   readonly onInput: (input: I) => void
   readonly onEnd: () => void
-  /** It threw, or rejected; nothing more comes. */
+  /** It threw or rejected: it has no more items. */
   readonly onError: (error: unknown) => void
 }
 
-/** An iterable, sync or async, and how far it was read. */
+/** An iterable, sync or async, and its position. */
 export class StreamInput<I> {
-  /** Settles when what `close` asked of the input is done, and rejects when that failed. */
+  /** Settles when the input has closed, and rejects when that failed. */
   closed: Promise<unknown> = Promise.resolve()
   readonly #inputs: Iterable<I> | AsyncIterable<I>
   readonly #events: InputEvents<I>
@@ -85,7 +101,7 @@ export class StreamInput<I> {
   #isPulling = false
   #isDone = false
 
-  /** Throws `INVALID_ARGUMENT` for what cannot be iterated. */
+  /** Throws `INVALID_ARGUMENT` for a value that cannot be iterated. */
   constructor(inputs: Iterable<I> | AsyncIterable<I>, events: InputEvents<I>) {
     if (!isIterable(inputs))
       throw new KeelsonError('INVALID_ARGUMENT', 'the input of a stream: no iterable', {
@@ -95,12 +111,12 @@ export class StreamInput<I> {
     this.#events = events
   }
 
-  /** There is nothing more in it. */
+  /** It has no more items. */
   get isDone(): boolean {
     return this.#isDone
   }
 
-  /** Asks for the next input. False when nothing came at once: it is at its end, or its answer is awaited. */
+  /** Asks for the next input. False: it is at its end, or its answer is awaited. */
   pull(): boolean {
     if (this.#isDone || this.#isPulling) return false
     try {
@@ -118,7 +134,7 @@ export class StreamInput<I> {
     return false
   }
 
-  /** Tells the input that no more is wanted. An input that owes an answer is told too, but not waited for. */
+  /** Closes the input. An input that owes an answer is notified too, but not awaited. */
   close(): void {
     if (this.#isDone) return
     this.#isDone = true
@@ -153,7 +169,7 @@ export class StreamInput<I> {
   }
 }
 
-/** Also a text is one: nothing here may ask for more than its properties. */
+/** A text is iterable too: only its properties may be read here. */
 const isIterable = (inputs: unknown): boolean => {
   const given = inputs as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined
   return (

@@ -1,6 +1,7 @@
 /**
- * Waiting for tasks, one or many, within one limit of time. Whoever awaits wants all values, and gives the tasks up when
- * one fails or the time is over; whoever yields looks what is there by then, and the tasks go on. It settles once.
+ * Waiting for one or many tasks within one time limit. `await` needs all values, and gives the
+ * tasks up when one fails or the time is over. `yield` returns the values there are, and the tasks
+ * continue. Each wait settles once.
  */
 import { KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'
@@ -10,19 +11,22 @@ import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import { type OwnedTask, ownedOf, type Task, type TaskOutcome } from './owned-task.ts'
 
-/** How long to wait for tasks. */
+/** The time limit of a wait for tasks. */
 export interface TaskWaitOptions {
-  /** Milliseconds; 5,000 by default, 0 only looks, `Infinity` sets no limit. */
+  /** Milliseconds; 5,000 by default, 0 only reads, `Infinity` sets no limit. */
   readonly timeoutMs?: number | undefined
 }
 
 const timeoutMsDefault = 5_000
 const waitKeys = new Set(['timeoutMs'])
 
-/** What was found, in the order of the tasks; `undefined` where nothing came in time. */
+/** The outcomes in the order of the tasks; `undefined` for a task without one in time. */
 type Outcomes = readonly (TaskOutcome | undefined)[]
 
-/** All values, as `finish` makes them of the outcomes. Rejects with `EXITED` or `TIMEOUT`, and gives all tasks up then. */
+/**
+ * All values, made by `finish` from the outcomes. Rejects with `EXITED` or `TIMEOUT`, and then
+ * gives all tasks up.
+ */
 export const gatherValues = <R>(
   tasks: readonly Task[],
   options: TaskWaitOptions | undefined,
@@ -42,7 +46,10 @@ export const gatherValues = <R>(
     }
   })
 
-/** What is there when all have ended or the time is over, as `finish` makes it. Who has not ended goes on. */
+/**
+ * The outcomes when all have ended or the time is over, passed through `finish`. Other tasks
+ * continue.
+ */
 export const gatherOutcomes = <R>(
   tasks: readonly Task[],
   options: TaskWaitOptions | undefined,
@@ -71,7 +78,7 @@ export const taskLate = (timeoutMs: number): KeelsonError =>
     details: { reason: 'timeout', timeoutMs },
   })
 
-/** What to do as things come. `pending` has those that have not ended, each with its place. */
+/** The state of one wait. `pending` has the tasks that have not ended, each with its place. */
 type Rules<R> = (
   pending: ReadonlyMap<OwnedTask<unknown>, number>,
   finished: () => R,
@@ -104,7 +111,7 @@ const gather = <R>(
     onOutcome(outcome)
   }
   for (const task of [...pending.keys()]) task.expect((outcome) => note(task, outcome))
-  // What came before goes first, in the order of the tasks; a failure gives up those behind it.
+  // Earlier outcomes come first, in the order of the tasks. A failure gives up the later ones.
   for (const task of [...pending.keys()]) {
     const found = task.isExpected ? task.take() : undefined
     if (found === undefined) continue
@@ -116,7 +123,7 @@ const gather = <R>(
   return wait.promise
 }
 
-/** The tasks, each with its place. Throws `INVALID_ARGUMENT` for what cannot be waited for. */
+/** The tasks, each with its place. Throws `INVALID_ARGUMENT` for tasks that cannot be awaited. */
 const pendingOf = (tasks: readonly Task[], timeoutMs: number): Map<OwnedTask<unknown>, number> => {
   if (!isDelay(timeoutMs)) throw noDelay('timeoutMs of a task', timeoutMs)
   const pending = new Map<OwnedTask<unknown>, number>()

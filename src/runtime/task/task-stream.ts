@@ -1,6 +1,7 @@
 /**
- * One task for each input, so many at a time, and an async iterable of what comes of them (OTP's `Task.async_stream`).
- * It works only while somebody asks it for more: an input may be infinite, and a consumer that stops early stops all.
+ * One task for each input, a bounded number at a time, and an async iterable of their outcomes
+ * (OTP's `Task.async_stream`). It works only when the consumer asks for more: an input may be
+ * infinite, and a consumer that stops early stops all tasks.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { guarded } from '../process/guarded.ts'
@@ -21,24 +22,25 @@ import {
 import { taskEnded, taskLate } from './task-gathering.ts'
 import { startUnder, type TaskOwner } from './task-supervisor.ts'
 
-/** What came of one input. */
+/** The outcome of one input. */
 export type StreamOutcome<T = unknown, I = unknown> =
   | { readonly ok: true; readonly value: T; readonly reason?: never; readonly input?: never }
   | {
       readonly ok: false
-      /** Why the task ended without a value; `'timeout'` when it was killed for its time. */
+      /** The reason of the task's end without a value; `'timeout'` when its time limit passed. */
       readonly reason: ExitReason
       readonly input: I
       readonly value?: never
     }
 
 /**
- * Runs `run` for each input in a task of its own. Linked as tasks are: unless this process traps exits, a crash of one
- * ends it. The iterable is for one consumer in this process, and for one time; it starts nothing before the first
- * `next`, and at its `return` kills what runs and closes the input. It rejects with `TIMEOUT` (see `onTimeout`), with
- * `EXITED` when this process ends or the supervisor is full, and with what the input throws. A supervisor that is not
- * there, or goes, ends this process as a crash of a link does (OTP); one that traps exits gets `NO_PROCESS` or `EXITED`.
- * Throws `INVALID_ARGUMENT`.
+ * Runs `run` for each input in a task of its own. The tasks are linked: unless this process traps
+ * exits, a crash of one ends it. The iterable has one consumer in this process and runs once. It
+ * starts no task before the first `next`; its `return` kills the running tasks and closes the
+ * input. It rejects with `TIMEOUT` (see `onTimeout`), with `EXITED` when this process ends or the
+ * supervisor is full, and with the error of the input. If the supervisor is missing or ends, this
+ * process ends as by a crash of a link (OTP); a process that traps exits gets `NO_PROCESS` or
+ * `EXITED`. Throws `INVALID_ARGUMENT`.
  */
 export const asyncStream = <I, R>(
   context: TaskOwner,
@@ -52,7 +54,7 @@ export const asyncStream = <I, R>(
     [Symbol.asyncIterator]: () => iterator,
     next: () => guarded(outcomes.next()),
     return: (value) => {
-      // Not only once the outcome that somebody may be waiting for is there.
+      // This happens at once, even while the consumer waits for another outcome.
       stream.stop()
       return outcomes.return(value)
     },
@@ -92,15 +94,21 @@ class TaskStream<T, I> {
   readonly #input: StreamInput<I>
   readonly #run: (input: I, context: TaskContext) => unknown
   readonly #settings: StreamSettings
-  /** Tasks that run, and those being started. */
+  /** The running and starting tasks. */
   readonly #running = new Set<StreamTask<T, I>>()
-  /** What is to be delivered next stands first. Ordered: every task from its start. Else: those that are done. */
+  /**
+   * The next outcome to deliver is first. Ordered: each task from its start. Otherwise: the tasks
+   * that are done.
+   */
   readonly #line: StreamTask<T, I>[] = []
   #failure: { readonly error: unknown } | undefined = undefined
   #isStopped = false
   #change: Wait<void> | undefined = undefined
   #watch: Monitor<Process> | undefined = undefined
-  /** A process that traps exits is not linked to its tasks, so that it gets no exit messages; they end with it all the same. */
+  /**
+   * A process that traps exits is not linked to its tasks, so it gets no exit messages. The tasks
+   * end with it all the same.
+   */
   #isLinking = true
 
   constructor(
@@ -135,7 +143,7 @@ class TaskStream<T, I> {
         }
         if (this.#failure !== undefined) throw this.#failure.error
         if (ordered) this.#fill()
-        // A broken input is at its end as well: what it threw goes before that.
+        // A broken input is at its end too: its error comes first.
         if (this.#failure !== undefined) continue
         if (this.#isDone()) return
         await this.#changed()
@@ -146,7 +154,7 @@ class TaskStream<T, I> {
     }
   }
 
-  /** Kills what runs, and closes the input. */
+  /** Kills the running tasks and closes the input. */
   stop(): void {
     if (this.#isStopped) return
     this.#isStopped = true
@@ -221,7 +229,10 @@ class TaskStream<T, I> {
     this.#wake()
   }
 
-  /** In OTP a linked process starts the tasks, and ends when their supervisor is gone: the owner goes with it. */
+  /**
+   * In OTP a linked process starts the tasks and ends with their supervisor; so the owner ends with
+   * it.
+   */
   #notStarted(error: unknown): void {
     const reason = goneReason(error)
     if (reason === undefined || this.#owner.trapping) this.#fail(error)
@@ -271,7 +282,7 @@ class TaskStream<T, I> {
     process.signal(this.#owner, 'kill', false)
   }
 
-  /** The tasks go with their owner, but for those that are not linked; nothing more is started. */
+  /** The linked tasks end with their owner, and no more are started. */
   #ownerEnded(reason: ExitReason): void {
     this.#isStopped = true
     this.#input.close()
@@ -283,7 +294,10 @@ class TaskStream<T, I> {
   }
 }
 
-/** Why a supervisor could not be asked, in a record; `undefined` when it was, and refused. */
+/**
+ * The reason why a supervisor could not be asked, in a record; `undefined` if it was asked and
+ * refused.
+ */
 const goneReason = (error: unknown): { readonly reason: ExitReason } | undefined => {
   if (!isKeelsonError(error) || !('reason' in error.details)) return undefined
   return error.details.reason === 'max_children' ? undefined : { reason: error.details.reason }

@@ -1,6 +1,7 @@
 /**
- * Tasks under a supervisor, as OTP's `Task.Supervisor`: a dynamic supervisor whose children are functions. It ends its
- * tasks when it ends, and says how many run. Whoever awaits a task owns it none the less.
+ * Tasks under a supervisor, as OTP's `Task.Supervisor`: a dynamic supervisor whose children are
+ * functions. It ends its tasks when it ends, and counts them. A task that is awaited still has its
+ * owner.
  */
 import { KeelsonError } from '../../errors.ts'
 import { call, madeThrough } from '../process/messaging.ts'
@@ -31,19 +32,22 @@ import {
 } from './owned-task.ts'
 import { taskEnded } from './task-gathering.ts'
 
-/** What a task supervisor understands: what a dynamic supervisor does. */
+/** The messages of a task supervisor: those of a dynamic supervisor. */
 export type TaskSupervisorMessages = DynamicSupervisorMessages
 
-/** How a task supervisor treats its tasks, and is itself treated as a child; `maxChildren` bounds the tasks that run. */
+/** The options of a task supervisor, also as a child. `maxChildren` bounds the running tasks. */
 export type TaskSupervisorOptions = DynamicSupervisorOptions
 
-/** How a task is a child. */
+/** The options of a task as a child. */
 export interface TaskChildOptions {
-  /** `temporary` by default: it is not run again. A `transient` one is run until it ends in order. */
+  /**
+   * `temporary` by default: it is not run again. A `transient` task runs again until it ends in
+   * order.
+   */
   readonly restart?: Restart | undefined
   /** 5,000 ms by default. */
   readonly shutdown?: Shutdown | undefined
-  /** How logs and the tree name it. */
+  /** Its name in logs and in the tree. */
   readonly label?: string | undefined
 }
 
@@ -51,13 +55,16 @@ export interface TaskChildOptions {
 export const taskSupervisor = (id: string, options: TaskSupervisorOptions = {}): ChildSpec =>
   dynamicSupervisor(id, options)
 
-/** Starts one: under nobody when given a System, linked when given a context. */
+/** Starts one: without a parent for a System, linked for a context. */
 export const startTaskSupervisor = (
   where: System | Context,
   options: TaskSupervisorOptions = {},
 ): Promise<Ref<TaskSupervisorMessages>> => startDynamicSupervisor(where, options)
 
-/** A task as a child of a supervisor that is written down. Nobody is sent what it returns. Throws `CONFIG` with `details.path`. */
+/**
+ * A task as a child in a specification. Its return value is dropped. Throws `CONFIG` with
+ * `details.path`.
+ */
 export const taskChild = (
   id: string,
   run: (context: TaskContext) => unknown,
@@ -75,7 +82,10 @@ export const taskChild = (
 
 const taskChildKeys = new Set(['restart', 'shutdown', 'label'])
 
-/** Starts `run` under a task supervisor; nobody is sent what it returns. Full: `'max_children'` is the reason. */
+/**
+ * Starts `run` under a task supervisor. Its return value is dropped. If the supervisor is full, the
+ * reason is `'max_children'`.
+ */
 const startChild = (
   supervisor: Ref<TaskSupervisorMessages>,
   run: (context: TaskContext) => unknown,
@@ -89,8 +99,8 @@ const startedChild = async (
 ): Promise<StartResult> => startDynamicChild(supervisor, taskChild('task', run, options))
 
 /**
- * Starts a task of this process under `supervisor`, linked to both. Rejects with `EXITED` (`details.reason` is
- * `'max_children'` when it is full) or `NO_PROCESS`.
+ * Starts a task of this process under `supervisor`, linked to both. Rejects with `EXITED`
+ * (`details.reason` is `'max_children'` when it is full) or `NO_PROCESS`.
  */
 const async = <R>(
   context: TaskOwner,
@@ -98,14 +108,17 @@ const async = <R>(
   run: TaskFunction<R>,
 ): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, true)
 
-/** The same without a link to this process: a crash of the task is only news to it, and its own end spares the task. */
+/**
+ * The same without a link to this process: neither ends with the other. A crash of the task is its
+ * outcome.
+ */
 const asyncNolink = <R>(
   context: TaskOwner,
   supervisor: Target<TaskSupervisorMessages>,
   run: TaskFunction<R>,
 ): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, false)
 
-/** The tasks that run. */
+/** The running tasks. */
 const children = (supervisor: Ref<TaskSupervisorMessages>): Promise<Ref[]> =>
   madeThrough(supervisor, call(supervisor, 'whichChildren').then(refsOf))
 
@@ -120,12 +133,12 @@ export const TaskSupervisor = {
   terminateChild: terminateDynamicChild,
 } as const
 
-/** The context of whoever is to own a task. */
+/** The context of the owner of a task. */
 export type TaskOwner = Context
 
 /**
- * Starts something under a task supervisor with `start`, which runs in the supervisor and may refuse by answering
- * nothing. Rejects with `EXITED` when the supervisor refuses.
+ * Runs `start` in a task supervisor. It may refuse by returning nothing. Rejects with `EXITED` when
+ * the supervisor refuses.
  */
 export const startUnder = async (
   owner: TaskOwner,
@@ -152,7 +165,8 @@ const startSupervised = <R>(
   const owner = processOf(context)
   const wait = new Wait<OwnedTask<Awaited<R>>>(owner)
   let task: OwnedTask<Awaited<R>> | undefined
-  // It begins when its owner has it, who goes on first (in Elixir, the owner sends it what to run).
+  // It begins when its owner has it, and the owner runs first (in Elixir, the owner sends the
+  // function).
   let begin = (): void => undefined
   const begun = new Promise<void>((resolve) => {
     begin = resolve

@@ -1,7 +1,8 @@
 /**
- * Tasks, as OTP's `Task`: one function in a process of its own, for one value. A task started with `async` is linked to
- * the process that started it, its owner, and watched by it: the owner awaits the value, or is sent it. What crashes,
- * runs out of time or is shut down gives an owner here what it gives one in OTP.
+ * Tasks, as OTP's `Task`: one function in a process of its own, for one value. `async` links the
+ * task to its owner, the process that starts it, and the owner monitors it. The owner awaits the
+ * value or gets it as a message. Crashes, timeouts and shutdowns have the same effect on an owner
+ * as in OTP.
  */
 import { KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'
@@ -34,23 +35,23 @@ import {
 /** A task whose value is a `T`. */
 export type Task<T = unknown> = TaskType<T>
 
-/** How a task is named in logs and in the tree. */
+/** The name of a task in logs and in the tree. */
 export interface TaskOptions {
   readonly label?: string | undefined
 }
 
-/** How `Task.run` runs a function. */
+/** The options of `Task.run`. */
 export interface TaskRunOptions extends TaskOptions {
-  /** Where it runs; under nobody by default. */
+  /** Its supervisor; none by default. */
   readonly supervisor?: Target<TaskSupervisorMessages> | undefined
-  /** After so many ms it is killed. 5,000 by default. */
+  /** It is killed after this many ms. 5,000 by default. */
   readonly timeoutMs?: number | undefined
 }
 
 /**
- * Starts `run` as a task of this process, linked to it: a crash of either ends the other, unless that one traps exits.
- * Unless somebody awaits it, the value comes as an info `task` with a `TaskValue`, and the end as a down message with
- * `monitor` of the task; both whatever the bound of the mailbox.
+ * Starts `run` as a task of this process, linked to it: a crash of either ends the other, unless
+ * that one traps exits. If the task is not awaited, its value arrives as the info `task` with a
+ * `TaskValue`, and its end as a down message with its `monitor`. The mailbox never refuses them.
  */
 const async = <R>(
   context: TaskOwner,
@@ -64,9 +65,10 @@ const async = <R>(
   )
 
 /**
- * The value of a task of this process. Rejects with `EXITED` (`details.reason`: why it ended without one, `'normal'` too)
- * or `TIMEOUT`; then the task is given up, and goes on, but sends nothing any more. A value is taken once: awaiting again
- * runs out of time, as in OTP. `INVALID_ARGUMENT`: somebody waits for it already, or forever for nothing.
+ * The value of a task of this process. Rejects with `EXITED` (`details.reason`: why it ended
+ * without one, `'normal'` included) or `TIMEOUT`; the task is given up then: it continues, but
+ * sends nothing. A value is taken once: a second `await` times out, as in OTP. `INVALID_ARGUMENT`:
+ * it is awaited already, or the wait could never end.
  */
 const awaitTask = <T>(task: Task<T>, options?: TaskWaitOptions): Promise<T> =>
   gatherValues([task], options, ([outcome]) => (outcome as TaskOutcome<T>).value as T)
@@ -75,14 +77,20 @@ type Values<Tasks extends readonly Task[]> = {
   -readonly [K in keyof Tasks]: Tasks[K] extends Task<infer T> ? T : never
 }
 
-/** The values of tasks of this process, in their order, within one limit. The first failure rejects, as of `await`. */
+/**
+ * The values of tasks of this process, in their order, within one limit. The first failure rejects,
+ * as of `await`.
+ */
 const awaitMany = <const Tasks extends readonly Task[]>(
   tasks: Tasks,
   options?: TaskWaitOptions,
 ): Promise<Values<Tasks>> =>
   gatherValues(tasks, options, (outcomes) => outcomes.map((each) => each?.value) as Values<Tasks>)
 
-/** What came of a task of this process, or `undefined` when the time is over first; then the task goes on. */
+/**
+ * The outcome of a task of this process, or `undefined` when the time is over first; the task then
+ * continues.
+ */
 const yieldTask = <T>(
   task: Task<T>,
   options?: TaskWaitOptions,
@@ -93,7 +101,7 @@ type Outcomes<Tasks extends readonly Task[]> = {
   -readonly [K in keyof Tasks]: Tasks[K] extends Task<infer T> ? TaskOutcome<T> | undefined : never
 }
 
-/** What came of each of these tasks, in their order, when all have ended or the time is over. */
+/** The outcome of each of these tasks, in their order, when all have ended or the time is over. */
 const yieldMany = <const Tasks extends readonly Task[]>(
   tasks: Tasks,
   options?: TaskWaitOptions,
@@ -101,8 +109,9 @@ const yieldMany = <const Tasks extends readonly Task[]>(
   gatherOutcomes(tasks, options, (outcomes) => outcomes as unknown as Outcomes<Tasks>)
 
 /**
- * Ends a task of this process and spares this process: asks it to (`shutdown`) and kills it after so many ms (5,000 by
- * default), or kills it at once. Answers what came of it before its end; `undefined` when it ended as it was asked to.
+ * Ends a task of this process without ending this process: asks it (`shutdown`) and kills it after
+ * this many ms (5,000 by default), or kills it at once. Resolves with its outcome from before its
+ * end; `undefined` when it ended as asked.
  */
 const shutdown = <T>(
   task: Task<T>,
@@ -118,7 +127,10 @@ const shutdown = <T>(
   }
 }
 
-/** Gives a task of this process up: it goes on, unlinked, and sends nothing. Answers what had come of it by now. */
+/**
+ * Gives up a task of this process: it continues, unlinked, and sends nothing. Returns its outcome
+ * so far.
+ */
 const ignore = <T>(task: Task<T>): TaskOutcome<T> | undefined => {
   const owned = ownedOf(task)
   const outcome = owned.take()
@@ -127,21 +139,21 @@ const ignore = <T>(task: Task<T>): TaskOutcome<T> | undefined => {
   return outcome
 }
 
-/** A task that has its value already, for where a task is asked for. */
+/** A task that has its value already, where a task is expected. */
 const completed = <T>(context: TaskOwner, value: T): Task<T> => {
   const task = new OwnedTask<T>(processOf(context), undefined)
   task.send(value)
   return task
 }
 
-/** Starts a task that nobody waits for, and that belongs to nobody. */
+/** Starts a task without an owner. Its value is dropped. */
 const start = (
   where: TaskOwner | System,
   run: (context: TaskContext) => unknown,
   options?: TaskOptions,
 ): Ref => where.spawn(run, { kind: 'task', ...options })
 
-/** Starts a task that nobody waits for, linked to this process. */
+/** Starts a task whose value is dropped, linked to this process. */
 const startLink = (
   context: TaskOwner,
   run: (context: TaskContext) => unknown,
@@ -149,8 +161,8 @@ const startLink = (
 ): Ref => context.spawnLink(run, { kind: 'task', ...options })
 
 /**
- * Runs a function as a task for code outside of processes. Resolves with its value; rejects as `await` does, and then
- * nothing of it runs any more.
+ * Runs a function as a task for code outside of processes. Resolves with its value. Rejects as
+ * `await` does; the task has ended then.
  */
 const run = <R>(
   system: System,
@@ -160,7 +172,8 @@ const run = <R>(
   new Promise((resolve, reject) => {
     expectOptions('Task.run', options, runKeys)
     const { supervisor, timeoutMs, label } = options
-    // The owner is linked to the task and traps exits: whatever ends the owner ends the task, but not the other way.
+    // The owner is linked to the task and traps exits: the end of the owner ends the task, but not
+    // the other way.
     const owner = system.spawn(async (context) => {
       context.trapExit(true)
       try {
