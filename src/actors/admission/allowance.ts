@@ -1,16 +1,17 @@
 /**
- * What all shards of an instance together may have under way. Gates ask it last, and stand in its line when it says no:
- * first come, first served, so that a large write of one shard is not passed for ever by small ones of another.
+ * The bound on the writes under way in all shards of an instance. A gate asks it last, and waits in its
+ * line when there is no room. The line is first come, first served, so that small writes of one shard
+ * do not pass a large write of another for ever.
  */
 import type { Ref } from '../../runtime/index.ts'
 import { type Command, type FrameUnits, isAlone, type Unit } from '../../storage/index.ts'
 
-// What a write counts at the gate. Pure.
+// The weight of a write. Pure.
 
-/** What a command counts at least, in bytes: its ticket, its call and its entry in the overlay cost as much. */
+/** A command counts at least so many bytes: its call and its entry in the overlay cost as much. */
 const commandBytesMin = 256
 
-/** How many commands the units count: one of many entries counts each. */
+/** How many commands the units count. A command of many entries counts each of them. */
 export const commandsIn = (units: FrameUnits): number => {
   if (isAlone(units)) return commandsOfUnit(units)
   let commands = 0
@@ -25,7 +26,7 @@ const commandsOfUnit = (unit: Unit): number => {
   return commands
 }
 
-/** How many bytes so many commands count, whose frame takes `frameBytes`. */
+/** How many bytes `commands` commands count if their frame takes `frameBytes`. */
 export const bytesCounted = (commands: number, frameBytes: number): number =>
   Math.max(commandBytesMin * commands, frameBytes)
 
@@ -46,13 +47,18 @@ const entriesOf = (command: Command): number => {
   }
 }
 
-/** What a write counts: bytes, and commands. */
+/** The weight of a write: bytes, and commands. */
 export type Weight = { readonly bytes: number; readonly commands: number }
 
-/** A place in the line: called when it may be its turn. Takes what it may and leaves the line, or stays at its head. */
+/**
+ * A place in the line. Called when it may be its turn: it takes its room and leaves the line, or
+ * stays at the head.
+ */
 export type Place = () => void
 
-/** The bound over all shards. What is larger than the bound is admitted when nothing else is under way. */
+/**
+ * The bound over all shards. A write larger than the bound is admitted when no other is under way.
+ */
 export class Allowance {
   readonly #bytesMax: number
   readonly #commandsMax: number
@@ -66,37 +72,37 @@ export class Allowance {
     this.#commandsMax = commandsMax
   }
 
-  /** What is under way. */
+  /** The weight of the writes under way. */
   get load(): Weight {
     return { bytes: this.#bytes, commands: this.#commands }
   }
 
-  /** Whether so much fits, and nobody else stands before `place`. */
+  /** Whether this weight fits, and `place` is at the head of the line. */
   admits(place: Place, { bytes, commands }: Weight): boolean {
     if (this.#line.size > 0 && this.#first() !== place) return false
     if (this.#commands === 0) return true
     return this.#bytes + bytes <= this.#bytesMax && this.#commands + commands <= this.#commandsMax
   }
 
-  /** Counts what was admitted. */
+  /** Counts an admitted write. */
   take({ bytes, commands }: Weight): void {
     this.#bytes += bytes
     this.#commands += commands
   }
 
-  /** Gives back what `take` counted. */
+  /** Frees the room of a write that `take` counted. */
   give({ bytes, commands }: Weight): void {
     this.#bytes -= bytes
     this.#commands -= commands
     if (this.#line.size > 0) this.#move()
   }
 
-  /** Stands in the line, at its end; once. */
+  /** Puts `place` at the end of the line. A place stands in it once. */
   queue(place: Place): void {
     this.#line.add(place)
   }
 
-  /** Leaves the line, and lets those behind move up. */
+  /** Takes `place` out of the line; the places behind it move up. */
   unqueue(place: Place): void {
     if (this.#line.delete(place) && this.#line.size > 0) this.#move()
   }
@@ -105,7 +111,10 @@ export class Allowance {
     return this.#line.values().next().value
   }
 
-  /** Each place at the head gets its turn, until one stays. Whoever leaves during a turn begins no second walk. */
+  /**
+   * Gives each place at the head its turn, until one stays. A place that leaves during a turn
+   * starts no second walk.
+   */
   #move(): void {
     if (this.#moving) return
     this.#moving = true
@@ -122,13 +131,16 @@ export class Allowance {
   }
 }
 
-// A token of the gate: its holder has a write under way. It is given back once, by `leave` or by the end of its owner's
-// process, whichever comes first, so that nobody's death leaves the gate counting for ever.
+// A token of the gate stands for a write under way. It is given back once: by `leave`, or when the process
+// that owns it dies, so that the gate does not count a dead write for ever.
 
-/** Calls `onDown` once when `process` ends, now when it is not there; answers how to take that back. `System.monitor` is one. */
+/**
+ * Calls `onDown` once when `process` ends, at once if it is not there. The answer cancels that.
+ * `System.monitor` is one.
+ */
 export type Watch = (process: Ref, onDown: () => void) => () => void
 
-/** What one write took from the gate. Without an owner it belongs to whoever has it in hand. */
+/** A token for an admitted write. Releasing it frees the room; it can belong to a process. */
 export class Admission implements Weight {
   readonly bytes: number
   readonly commands: number
@@ -145,7 +157,7 @@ export class Admission implements Weight {
     this.#giveBack = giveBack
   }
 
-  /** The process that it belongs to. */
+  /** The process that owns it. */
   get owner(): Ref | undefined {
     return this.#owner
   }
@@ -155,7 +167,10 @@ export class Admission implements Weight {
     return this.#left
   }
 
-  /** From now on it stands or falls with `owner`; `undefined`: with whoever has it in hand. Nothing when it was given back. */
+  /**
+   * Makes `owner` the process that owns it; `undefined`: none does. No effect once it was given
+   * back.
+   */
   transfer(owner: Ref | undefined): void {
     if (this.#left) return
     this.#unwatch?.()
@@ -167,7 +182,7 @@ export class Admission implements Weight {
     if (!this.#left) this.#unwatch = unwatch
   }
 
-  /** Gives it back. False when that has happened before. */
+  /** Gives it back. False if it was given back before. */
   leave(): boolean {
     if (this.#left) return false
     this.#left = true

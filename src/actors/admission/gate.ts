@@ -1,19 +1,20 @@
 /**
- * The gate of a shard: every write enters it before anything of it is written, and leaves when its outcome is known.
- * It is first come, first served; it bounds what is under way, and holds writers back while anybody holds the gate
- * (a recovering shard, a full overlay, a pause). It lives in the `Shard` value, so that no actor's death opens or closes it.
+ * The gate of a shard. Every write enters it before any byte is written, and leaves when its outcome is
+ * known. The gate is first come, first served. It bounds the writes under way, and holds writers back
+ * during a recovery, a pause, or while the overlay is full. It lives in the `Shard` value, so that no
+ * actor's death opens or closes it.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { Admission, type Allowance, type Place, type Watch, type Weight } from './allowance.ts'
 
-/** What one entry asks for. `bytes` and `commands` are what it counts; `deadlineMs` how long it may wait. */
+/** One write at the gate: its weight, and how long it may wait, in ms. */
 export type Entry = Weight & {
   readonly whenFull: 'wait' | 'refuse'
   readonly deadlineMs: number
 }
 
-/** The bounds of a gate; `total` is shared by the gates of an instance. */
+/** The bounds of a gate. The gates of an instance share `total`. */
 export type GateLimits = {
   readonly bytesMax: number
   readonly commandsMax: number
@@ -21,7 +22,7 @@ export type GateLimits = {
   readonly watch: Watch
 }
 
-/** What is under way, and how many writers wait. */
+/** The writes under way and their weight, and how many writers wait. */
 export type GateLoad = {
   readonly entered: number
   readonly commands: number
@@ -36,10 +37,10 @@ type Waiting = {
   readonly cancelDeadline: Cancel
 }
 
-/** A wait until none of these waits any more. */
+/** A wait until each of these writers was admitted or refused. */
 type Pass = { readonly left: Set<Waiting>; readonly resolve: () => void }
 
-/** A wait for the moment at which nothing is under way while `holder` holds the gate. */
+/** A wait until no write is under way while `holder` holds the gate. */
 type Drain = { readonly holder: string; readonly end: (error?: KeelsonError) => void }
 
 /** The gate of one shard. */
@@ -64,7 +65,7 @@ export class Gate {
     this.#total = limits.total
   }
 
-  /** Writes under way, what they count, and writers that wait. */
+  /** The writes under way and their weight, and how many writers wait. */
   get load(): GateLoad {
     return {
       entered: this.#entered,
@@ -74,22 +75,22 @@ export class Gate {
     }
   }
 
-  /** Who holds the gate. */
+  /** The names of those that hold the gate. */
   get holds(): readonly string[] {
     return [...this.#holds]
   }
 
-  /** Whether it lets nobody in: it is held, or shut. */
+  /** Whether it admits no write: it is held, or shut. */
   get isHeld(): boolean {
     return this.#holds.size > 0 || this.#shut !== undefined
   }
 
   /**
-   * Enters: calls `admitted` (with the entry, so that one function serves all) before it returns when there is room, else when the
-   * writer's turn has come. Synchronously, so that writes go on in the order in which they came. Whoever was admitted leaves once, by
-   * `leave` or with a `token`.
-   * Or calls `refused`: `BUSY` (told to refuse), `NOT_SUBMITTED` (waited past its deadline), what the gate was shut with.
-   * A write larger than a bound is admitted alone.
+   * Calls `admitted` with the entry: before it returns if there is room, else when the writer's turn has
+   * come, synchronously, so that writes keep their order. An admitted write leaves once, by `leave` or
+   * with a `token`. A write larger than a bound is admitted alone.
+   * Or calls `refused`: with `BUSY` (`whenFull: 'refuse'`), `NOT_SUBMITTED` (its deadline passed while it
+   * waited), or the error that the gate was shut with.
    */
   enter<Asked extends Entry>(
     entry: Asked,
@@ -112,7 +113,7 @@ export class Gate {
     }
   }
 
-  /** Who was admitted, and counts so much, has nothing under way any more. */
+  /** An admitted write of this weight has ended. */
   leave(weight: Weight): void {
     this.#entered--
     this.#bytes -= weight.bytes
@@ -124,19 +125,24 @@ export class Gate {
     for (const drain of this.#drains) drain.end()
   }
 
-  /** A token for who was admitted, and counts so much: it leaves for him, and may be handed to a process. */
+  /**
+   * A token for an admitted write of this weight. Giving it back is the write's `leave`; it can
+   * belong to a process.
+   */
   token(weight: Weight): Admission {
     return new Admission(weight, this.#limits.watch, this.#giveBack)
   }
 
-  /** Holds writers back until `release(holder)`. Held twice by one holder is held once. */
+  /** Holds writers back until `release(holder)`. A second hold of one holder changes nothing. */
   hold(holder: string): void {
     this.#holds.add(holder)
-    // Whoever waits here waits for this hold, and keeps no other shard's writers from their turn.
+    // The writers here wait for this hold now, and must not delay those of other shards.
     this.#total.unqueue(this.#place)
   }
 
-  /** Ends one holder's hold; the gate moves when the last has ended. False when it held nothing. */
+  /**
+   * Ends one holder's hold. Writers move when the last hold has ended. False if it held nothing.
+   */
   release(holder: string): boolean {
     if (!this.#holds.delete(holder)) return false
     for (const drain of this.#drains) if (drain.holder === holder) drain.end(released(holder))
@@ -145,7 +151,7 @@ export class Gate {
     return true
   }
 
-  /** Resolves when nobody holds the gate. */
+  /** Resolves when the last hold has ended. */
   moving(): Promise<void> {
     return this.#holds.size === 0
       ? Promise.resolve()
@@ -153,8 +159,8 @@ export class Gate {
   }
 
   /**
-   * Resolves once nothing is under way while `holder` holds the gate, so that nothing will be until it lets go.
-   * @throws KeelsonError `TIMEOUT`; `DISCARDED` when the hold has ended, or ends meanwhile: then nothing is promised
+   * Resolves when no write is under way while `holder` holds the gate: none will be until it releases it.
+   * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold has ended, or ends meanwhile: nothing is promised
    */
   drained(holder: string, deadlineMs: number): Promise<void> {
     if (!this.#holds.has(holder)) return Promise.reject(released(holder))
@@ -174,7 +180,7 @@ export class Gate {
     })
   }
 
-  /** Refuses everybody who waits and everybody who comes, with `error`, until `reopen`. */
+  /** Refuses waiting and later writes with `error`, until `reopen`. */
   shut(error: KeelsonError): void {
     this.#shut = error
     for (const waiting of [...this.#waiting]) this.#dismiss(waiting, error)
@@ -186,7 +192,7 @@ export class Gate {
     this.#shut = undefined
   }
 
-  /** Resolves when every write that waits here now was let in or refused. */
+  /** Resolves when every write that waits here now was admitted or refused. */
   passed(): Promise<void> {
     if (this.#waiting.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#passes.add({ left: new Set(this.#waiting), resolve }))
@@ -199,12 +205,12 @@ export class Gate {
       : new Promise((resolve) => this.#idle.push(resolve))
   }
 
-  /** This gate's place in the line of all: its turn lets in who waits here. */
+  /** This gate's place in the line of all gates. Its turn admits the writers that wait here. */
   readonly #place: Place = () => this.#admitWaiting()
 
   readonly #giveBack = (admission: Admission): void => this.leave(admission)
 
-  /** Whether the shard's own bounds and holds let it in. */
+  /** Whether the shard's own bounds and holds admit it. */
   #fits({ bytes, commands }: Weight): boolean {
     if (this.#holds.size > 0) return false
     const { bytesMax, commandsMax } = this.#limits

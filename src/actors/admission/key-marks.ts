@@ -90,7 +90,10 @@ export class KeyMarks {
     })
   }
 
-  /** The write is in the log's queue, or never will be. The mark ends when those before it have ended. */
+  /**
+   * The write is in the log's queue, or never will be. The mark ends when those before it have
+   * ended.
+   */
   pass(mark: KeyMark): void {
     if (mark.hasPassed) return
     mark.hasPassed = true
@@ -118,7 +121,10 @@ export class KeyMarks {
     return found
   }
 
-  /** Ends the marks that have passed and wait for nothing. A mark that passes during a turn deepens no stack. */
+  /**
+   * Ends the marks that have passed and wait for nothing. A mark that passes during a turn deepens
+   * no stack.
+   */
   #endPassed(): void {
     if (this.#isEnding) return
     this.#isEnding = true
@@ -142,7 +148,10 @@ export class KeyMarks {
   }
 }
 
-/** A write that takes its turn. `endsAt`: its deadline by the monotonic clock; `deadlineMs`: as its caller gave it. */
+/**
+ * A write that takes its turn. `endsAt`: its deadline by the monotonic clock; `deadlineMs`: as its
+ * caller gave it.
+ */
 export type TurnTerms = {
   readonly marks: KeyMarks
   readonly clock: Clock

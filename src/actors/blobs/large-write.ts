@@ -1,7 +1,7 @@
 /**
- * A write with large values: they go to the blob store first, and the log gets references. Its keys are marked from the gate
- * to the log's queue, so that a later write to one of them does not overtake it while its blobs are written. What it has
- * written is pinned until its outcome is known.
+ * A write with large values. They go to the blob store first, and the log gets references. The write
+ * marks its keys until it is in the log's queue, so that no later write to them overtakes it. Its blobs
+ * are pinned until its outcome is known.
  */
 import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -19,7 +19,7 @@ export type LargeWrite = {
   readonly units: FrameUnits
   readonly keys: MarkedKeys
   readonly pin: BlobPin
-  /** When its caller gives up, by the monotonic clock; and how long that was to be. */
+  /** Its deadline by the monotonic clock, and as its caller gave it, in ms. */
   readonly endsAt: number
   readonly deadlineMs: number
   /** Puts the units, with references in them, into the log's queue before it returns. */
@@ -41,7 +41,7 @@ export const writeLarge = (write: LargeWrite): Promise<void> => {
   })
 }
 
-/** Bytes of all values in the units: what they count at the gate. */
+/** Bytes of all values in the units: their weight at the gate. */
 export const valueBytesOf = (units: FrameUnits): number => {
   let bytes = 0
   for (const unit of unitsIn(units))
@@ -52,7 +52,7 @@ export const valueBytesOf = (units: FrameUnits): number => {
 
 /**
  * Ends the pin of a write that failed. Only a write that may be on the disk has an unknown outcome: its
- * pin hardens. Otherwise the rows tell what is referred to.
+ * pin hardens. Otherwise the rows show which blobs are referred to.
  */
 export const endPin = (pin: BlobPin, failure: unknown): void => {
   if (isKeelsonError(failure, 'UNKNOWN_OUTCOME')) pin.harden()

@@ -1,7 +1,7 @@
 /**
- * Pauses of writes: nothing new is let in, and what was let in has ended, so that the files of a shard stand still. A pause
- * belongs to a process or to whoever has it in hand; it ends with `resume`, with its lease, or with its owner. It stands in
- * the gates, and no actor's restart ends it.
+ * Pauses of writes: no new write is admitted, and every admitted write has ended, so that the files of a
+ * shard do not change. A pause ends with `resume`, with its lease, or with the process that owns it. It
+ * stands in the gates, and no actor's restart ends it.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
@@ -12,7 +12,7 @@ import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
 
 /**
- * Sends what waits for a window in the shard. Resolves when it, and what was on its way, has ended.
+ * Lets the group that waits for a window leave. Resolves when every group that was under way has ended.
  * @throws KeelsonError `TIMEOUT`
  */
 export const flushWindows = (system: System, shard: Shard, timeoutMs: number): Promise<void> =>
@@ -27,9 +27,11 @@ const tooSlow = ({ index }: Shard, timeoutMs: number): KeelsonError =>
   })
 
 /**
- * Resolves once nothing is on its way to the shard's log, or from there to its readers, while `holder` holds the gate: windows are
- * sent, who was let in has left, the log's queue is empty, and the applier has shown it all.
- * @throws KeelsonError `TIMEOUT`; `DISCARDED` when the hold ended meanwhile; `NO_PROCESS`, `EXITED` of a shard that is not open
+ * Resolves when no write is on its way to the shard's log, or from there to its readers, while `holder`
+ * holds the gate: every admitted write has ended, the log's queue is empty, and the applier has applied
+ * it all.
+ * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold ended meanwhile; `NO_PROCESS`, `EXITED` of a
+ * shard that is not open
  */
 export const drained = async (
   system: System,
@@ -42,33 +44,33 @@ export const drained = async (
   const left = () => Math.max(1, endsAt - system.clock.monotonic())
   leaveNow(system, shard)
   await shard.gate.drained(holder, left())
-  // A caller who gave up has left, and its frame may be on its way to the disk all the same.
+  // A write whose caller gave up has left the gate, but may still be on its way to the disk.
   await WalWriter.settled(system.to(WalWriter.name(instance, index)), left())
   await Applier.describe(system.to(Applier.name(instance, index)), left())
   // The hold may have ended during the last steps.
   await shard.gate.drained(holder, left())
 }
 
-/** How a pause is asked for. Times in ms. */
+/** Options of a pause. Times in ms. */
 export type PauseTerms = {
   /** The process whose end ends the pause. */
   readonly owner?: Ref
-  /** Ends the pause after so long; without it, it stays. */
+  /** Ends the pause after so long. Without it the pause has no end of its own. */
   readonly leaseMs?: number
-  /** How long what is under way may take to end, over all shards. */
+  /** How long the writes under way may take to end, over all shards. */
   readonly deadlineMs: number
 }
 
-/** A pause that holds. */
+/** A pause in force. */
 export type WritePause = {
   readonly token: string
-  /** Ends it; false when it had ended. */
+  /** Ends it. False if it had ended. */
   readonly resume: () => boolean
 }
 
 /**
- * Pauses the writes of all these shards, or of none: every gate is held before any drain is waited for, and all are let go when
- * one does not drain. Two pauses of one shard: it moves when both have ended.
+ * Pauses the writes of all these shards, or of none. It holds every gate before it waits for any drain,
+ * and releases them all if one does not drain. A shard with two pauses moves when both have ended.
  * @throws KeelsonError as `drained` does
  */
 export const pauseWrites = async (

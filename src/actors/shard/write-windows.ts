@@ -1,6 +1,7 @@
 /**
- * Windows of namespaces: how long a namespace's writes may wait for others to share a frame with. One table an instance, from
- * its options, changed while it runs; it outlives every actor, and is gone with the process.
+ * Windows of namespaces: how long a group may wait for other writes after a write of the namespace has
+ * joined it. An instance has one table, from its options, which changes while it runs. The table
+ * outlives every actor, and ends with the operating system's process.
  */
 import { invalidArgument } from '../../errors.ts'
 import { rootNamespace } from '../../storage/index.ts'
@@ -11,10 +12,13 @@ export const windowMsMax = 10_000
 /** The most namespaces with a window. */
 export const windowsMax = 1_000
 
-/** The longest name of a namespace, in bytes: the key has at least the colon besides. */
+/** The longest name of a namespace, in bytes: a key also has the colon. */
 const namespaceBytesMax = 1_023
 
-/** Why `namespace` can be none; `undefined` when it can. Keys without a colon are in `_root`. */
+/**
+ * What a namespace must be, if `namespace` is not one; `undefined` if it is. Keys without a colon
+ * are in `_root`.
+ */
 export const namespaceFault = (namespace: unknown): string | undefined => {
   if (typeof namespace !== 'string') return 'a string'
   if (namespace.includes(':') || namespace.includes('\0'))
@@ -24,7 +28,7 @@ export const namespaceFault = (namespace: unknown): string | undefined => {
     : undefined
 }
 
-/** Whether `ms` can be a window. */
+/** Whether `ms` is a valid window. */
 export const isWindow = (ms: unknown): ms is number =>
   typeof ms === 'number' && ms >= 1 && ms <= windowMsMax
 
@@ -48,7 +52,7 @@ export class WriteWindows {
     this.#windows = new Map(windows)
   }
 
-  /** Whether there is no window at all: the direct path asks nothing else. */
+  /** Whether no namespace has a window: then a write looks no further. */
   get isEmpty(): boolean {
     return this.#windows.size === 0
   }

@@ -1,7 +1,8 @@
 /**
- * Removes what has ended: values, compounds with their fields, locks. Nobody sees the difference but by the room, because
- * what has ended is absent for everybody; so this takes its time. It walks through the rows in small steps, and removes by a
- * command in the log that enters the gate like any other write. Between walks it rests until the next row ends.
+ * Removes expired rows: values, compound keys with their fields, locks. An expired row is absent for
+ * every reader at once, so its removal has time. The expirer walks through the rows in small steps, and
+ * removes with a command in the log that enters the gate like any other write. Between walks it rests
+ * until the next row expires.
  */
 import { type GenServer, noReply, ok, type Settled, send, type Timer } from '../../runtime/index.ts'
 import { isExpired, lockRowKey, utf8Length } from '../../storage/index.ts'
@@ -12,14 +13,14 @@ import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { type Submitted, submit } from './write-path.ts'
 
-/** What the remover of ended rows understands. */
+/** What the expirer understands. */
 export type Messages = {
   calls: Record<never, never>
   casts: Record<never, never>
   infos: {
-    /** Goes on with the walk, or begins one. */
+    /** Continues the walk, or begins one. */
     step: () => void
-    /** Something ends sooner than all that was known. */
+    /** A row expires sooner than all rows that were known. */
     sooner: () => void
     removed: (result: Settled<Submitted>) => void
   }
@@ -30,7 +31,7 @@ export type Messages = {
 type Walk = {
   /** The last row that was looked at. */
   readonly behind: string
-  /** The soonest end among those that are still to come. */
+  /** The soonest expiry of the rows seen that have not expired. */
   readonly soonest: number
 }
 
@@ -38,12 +39,12 @@ type State = {
   readonly shard: Shard
   /** `undefined` at rest. */
   walk: Walk | undefined
-  /** Where the walk stands when what this step found is removed; its `undefined` is the end. */
+  /** Where the walk continues when the rows of this step are removed; `undefined`: at its end. */
   next: Walk | undefined
   timer: Timer | undefined
 }
 
-/** The bounds of one step: what it may cost the event loop, and a command that fits any log. */
+/** The bounds of one step: its cost for the event loop, and a command that fits any log. */
 const rowsMax = 1_000
 const valueBytesMax = 1024 * 1024
 const keyBytesMax = 32 * 1024
@@ -52,10 +53,10 @@ const keyBytesMax = 32 * 1024
 const stepPauseMs = 100
 const restMs = 1_000
 
-/** Before every row, the position not being one. */
+/** A key before every row. */
 const beginning = '\0'
 
-/** The remover of a shard. */
+/** The expirer of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
   init: (shard) =>
     ok({ shard, walk: undefined, next: undefined, timer: undefined }, { continue: ['begin'] }),
@@ -63,7 +64,7 @@ export const server: GenServer<Messages, State, Shard> = {
   continues: {
     begin: (state, _, context) => {
       state.shard.expiry.listen(() => send(context.self, 'sooner'))
-      // What was written before this process began has been noted by nobody.
+      // Rows that were written before this process began are not known yet.
       return noReply(arm(state, restMs, context))
     },
   },
@@ -89,7 +90,7 @@ export const server: GenServer<Messages, State, Shard> = {
     sooner: (state, _, context) => noReply(state.walk || state.next ? state : rest(state, context)),
     removed: (state, result, context) => {
       if (!result.ok) {
-        // The shard is held, full or going down: the same step again, later.
+        // The shard is held, full or going down: this step is done again later.
         state.next = undefined
         return noReply(arm(state, restMs, context))
       }
@@ -103,7 +104,7 @@ export const server: GenServer<Messages, State, Shard> = {
 
 type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
 
-/** The name of a shard's remover; prints as `expirer(0)`. */
+/** The name of a shard's expirer; prints as `expirer(0)`. */
 export const name = shardName<Messages>('expirer')
 
 const arm = (state: State, ms: number, context: Context): State => {
@@ -111,7 +112,7 @@ const arm = (state: State, ms: number, context: Context): State => {
   return state
 }
 
-/** Waits until the next row ends; without one, until somebody notes one. */
+/** Rests until the next row expires; without one, until one is noted. */
 const rest = (state: State, context: Context): State => {
   const { expiry } = state.shard
   if (state.timer) context.cancelTimer(state.timer)
@@ -141,7 +142,7 @@ const step = (state: State, context: Context): State => {
   return state
 }
 
-/** What the step found is removed: on, or at the end to rest. */
+/** The rows of the step are removed: the walk continues, or rests at its end. */
 const advance = (state: State, context: Context): State => {
   const { walk, next } = state
   state.walk = next
@@ -151,12 +152,12 @@ const advance = (state: State, context: Context): State => {
   return rest(state, context)
 }
 
-/** What one step sees: the keys under which something has ended, and where it stopped. */
+/** The result of one step: the keys with expired rows, and where the step stopped. */
 type Look = Walk & { readonly keys: readonly string[]; readonly isEnd: boolean }
 
 /**
- * Walks through the projection's rows: to put the overlay's in order for it would cost more than the walk. What stands in
- * the overlay alone is met by a walk after its projection.
+ * Walks through the projection's rows only: sorting the overlay's rows would cost more than the walk. A
+ * row of the overlay is met after its projection.
  */
 const look = (view: ReadView, walk: Walk, now: number): Look => {
   const keys = new Set<string>()
@@ -180,7 +181,7 @@ const look = (view: ReadView, walk: Walk, now: number): Look => {
   return { keys: [...keys], behind, soonest, isEnd: true }
 }
 
-/** Whether nobody has written the row anew, or removed it, since it was projected. */
+/** Whether the row was neither written nor removed since it was projected. */
 const isStillThere = ({ layers }: ReadView, rowKey: string, now: number): boolean => {
   const newer = layers.overlay.get(rowKey)
   return newer === undefined || (newer !== null && isExpired(newer, now))

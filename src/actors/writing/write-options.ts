@@ -1,41 +1,49 @@
-/** The options of writes: what every write may be told, what each command may be told beside, and how both are checked. Pure. */
+/** The options of writes: those of every write, those of each command, and their checks. Pure. */
 import { invalidArgument } from '../../errors.ts'
 import { type Expiry, type KeepExpiry, keepExpiry, noExpiry } from '../../storage/index.ts'
 import { checkedOwner, checkOptionNames } from '../shard/argument-check.ts'
 import { isWindow, windowMsMax } from '../shard/write-windows.ts'
 
-/** What every write may be told. */
+/** Options of every write. */
 export type WriteOptions = {
-  /** When to resolve: `applied` (durable and visible) or `projected` (in the projection as well). `replicated` needs replication. */
+  /**
+   * When to resolve: `applied` (durable and visible) or `projected` (in the projection too).
+   * `replicated` needs replication.
+   */
   readonly ack?: 'applied' | 'projected' | 'replicated'
   /** How long the write may take, in ms; the instance's `deadlineMs` by default. */
   readonly deadlineMs?: number
   /** At a full shard: `wait` for room (default), or `refuse` with `BUSY`. */
   readonly whenFull?: 'wait' | 'refuse'
-  /** How long it may wait for others to share a frame with, in ms: 0 to 10,000; as its namespace says by default. */
+  /**
+   * How long its group may wait for other writes, in ms: 0 to 10,000. By default the window of its
+   * namespace.
+   */
   readonly windowMs?: number
 }
 
-/** Who writes, as far as locks are concerned: without it, only what nobody has locked can be written. 1 to 256 bytes. */
+/** The lock owner who writes, 1 to 256 bytes. Without it, a locked key cannot be written. */
 export type OwnerOption = { readonly owner?: string }
 
-/** When a value ends. One of both at most. */
+/** When a value expires. At most one of both. */
 export type ExpiryOptions =
   | {
-      /** Milliseconds from the moment at which the log stamps the write. */
+      /** Milliseconds from the log's time stamp of the write. */
       readonly ttlMs?: number
       readonly expiresAt?: never
     }
   | {
       readonly ttlMs?: never
-      /** Milliseconds since 1970; 0 means never, a moment in the past deletes. */
+      /** Milliseconds since 1970; 0 means never, a time in the past deletes. */
       readonly expiresAt?: number
     }
 
-/** What a put may be told in a batch. */
+/** Options of a put in a batch. */
 export type PutTerms = OwnerOption & ExpiryOptions
 
-/** What a set may be told in a batch: a condition, an expiry or the one that is there, and whether to answer what was there. */
+/**
+ * Options of a set in a batch: a condition, an expiry, and whether to answer the previous value.
+ */
 export type SetTerms = OwnerOption &
   (
     | {
@@ -52,17 +60,17 @@ export type SetTerms = OwnerOption &
   (
     | (ExpiryOptions & { readonly keepTtl?: false })
     | {
-        /** The expiry stays what it is. */
+        /** Keeps the present expiry. */
         readonly keepTtl: boolean
         readonly ttlMs?: never
         readonly expiresAt?: never
       }
   ) & {
-    /** Answers what was there before. */
+    /** Answers the previous value. */
     readonly get?: boolean
   }
 
-/** Whose lock, and how long it holds, in ms from the moment at which the log stamps it. */
+/** The owner of a lock, and its lease in ms from the log's time stamp. */
 export type LockTerms = { readonly owner: string; readonly leaseMs: number }
 
 /** Options of a write that may name the owner of a lock. */
@@ -73,7 +81,7 @@ export type PutOptions = WriteOptions & PutTerms
 
 /** Options of `putStream`. `deadlineMs` counts from the end of the stream on. */
 export type StreamOptions = PutOptions & {
-  /** How many bytes the stream will bring; it is refused when it brings more or fewer. */
+  /** The length of the stream in bytes. A stream of another length is refused. */
   readonly size?: number
 }
 
@@ -91,7 +99,7 @@ export type UnlockOptions = WriteOptions & { readonly owner: string }
 
 /** Options of `clear`. */
 export type ClearOptions = OwnedWriteOptions & {
-  /** Only the keys of this namespace; `_root` is that of keys without a colon. Without it, every key. */
+  /** Only the keys of this namespace; `_root`: the keys without a colon. Without it, every key. */
   readonly namespace?: string
 }
 
@@ -100,16 +108,16 @@ export type CheckedWrite = {
   readonly ack: 'applied' | 'projected'
   readonly deadlineMs: number
   readonly whenFull: 'wait' | 'refuse'
-  /** `undefined`: as the namespace says. */
+  /** `undefined`: the window of the namespace. */
   readonly windowMs?: number | undefined
 }
 
-/** Nothing said: the defaults. */
+/** No options: the defaults. */
 export const noOptions: Readonly<Record<never, never>> = Object.freeze({})
 
 const writeNames = ['ack', 'deadlineMs', 'whenFull', 'windowMs']
 
-/** What each kind of call may be told beside what every write may be told. */
+/** The options of each kind of call, beside those of every write. */
 const termNames = {
   put: ['owner', 'ttlMs', 'expiresAt'],
   stream: ['owner', 'ttlMs', 'expiresAt', 'size'],
@@ -121,7 +129,7 @@ const termNames = {
   commit: [],
 } as const
 
-/** A kind of call, as far as its options are concerned. */
+/** A kind of call, by its options. */
 export type TermKind = keyof typeof termNames
 
 const allNames: Record<TermKind, readonly string[]> = {
@@ -135,11 +143,17 @@ const allNames: Record<TermKind, readonly string[]> = {
   commit: writeNames,
 }
 
-/** The options of a command within a batch: its own, and none of those that are the batch's. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * Checks the names of a command's options in a batch: the options of the batch are not among them.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
 export const checkTerms = (kind: TermKind, terms: object): void =>
   checkOptionNames(terms, termNames[kind])
 
-/** What every write may be told, of the options of one. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * Checks the options of every write, and fills in the defaults.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
 export const checkWrite = (
   kind: TermKind,
   options: WriteOptions,
@@ -160,7 +174,7 @@ export const checkWrite = (
   return { ack, deadlineMs, whenFull, windowMs }
 }
 
-/** The expiry that the options ask for: none by default. @throws KeelsonError `INVALID_ARGUMENT` */
+/** The expiry in the options; none by default. @throws KeelsonError `INVALID_ARGUMENT` */
 export const expiryOf = (options: { ttlMs?: unknown; expiresAt?: unknown }): Expiry => {
   const { ttlMs, expiresAt } = options
   if (ttlMs !== undefined && expiresAt !== undefined)
@@ -172,7 +186,10 @@ export const expiryOf = (options: { ttlMs?: unknown; expiresAt?: unknown }): Exp
   return { kind: 'at', ms: expiresAt as number }
 }
 
-/** The expiry that the options ask for; without one it stays what it is. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * The expiry in the options; by default the present one is kept.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
 export const expiryOrKeep = (options: PutTerms): Expiry | KeepExpiry =>
   options.ttlMs === undefined && options.expiresAt === undefined ? keepExpiry : expiryOf(options)
 
@@ -202,7 +219,10 @@ export const setTermsOf = (terms: SetTerms): CheckedSetTerms => {
   }
 }
 
-/** The owner that the options name, as a property or as none. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * The owner that the options name, as a property or as none.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
 export const ownerOf = ({ owner }: OwnerOption): OwnerOption =>
   owner === undefined ? noOwner : { owner: checkedOwner(owner) }
 
