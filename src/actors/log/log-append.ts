@@ -1,6 +1,6 @@
 /** How writes get into the log: each joins the group that fills; a new group is handed to the log's writer. */
 import type { System } from '../../runtime/index.ts'
-import type { Append, AppendGroup } from '../queue/append-group.ts'
+import type { Append, AppendGroup } from '../queue/append.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as WalWriter from './wal-writer.ts'
 
@@ -10,14 +10,14 @@ export const appendToLog = (system: System, shard: Shard, append: Append): void 
   const group = joined ?? begun(system, shard)
   if (!group.add(append)) return
   if (append.departsAt > 0) shard.appends.departs(group, append)
-  // The writer has not handled the message of a new group yet, and will find it due.
+  // A new group is on its way to the writer, which will find it due.
   if (group.isDue && joined) WalWriter.leave(writerOf(system, shard))
 }
 
 /** A group, by default the one that fills, waits for nothing any more: it leaves as soon as the disk is free. */
 export const leaveNow = (system: System, shard: Shard, group = shard.appends.last): void => {
   if (!group || group.isDue) return
-  group.depart()
+  group.leave()
   WalWriter.leave(writerOf(system, shard))
 }
 
@@ -31,7 +31,7 @@ export const flushed = (system: System, shard: Shard): Promise<void> => {
 const begun = (system: System, shard: Shard): AppendGroup => {
   const group = shard.appends.begin()
   const ended = WalWriter.append(writerOf(system, shard), group).catch((failure: unknown) => {
-    group.fail(failure)
+    group.lose(failure)
     return failure
   })
   shard.appends.track(group, ended)

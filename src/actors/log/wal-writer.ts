@@ -6,7 +6,7 @@
  * A write or a sync that failed is final: the writer ends with `['shutdown', 'poisoned']` and takes its shard down; no
  * restart is the retry. An opening that failed ends it with `['shutdown', error]`.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -20,10 +20,18 @@ import {
   send,
   stop,
 } from '../../runtime/index.ts'
-import type { Commit, LogDescription, LogHost, OpenReport } from '../../storage/index.ts'
-import { AppendGroup } from '../queue/append-group.ts'
-import { AppendQueue, type QueuedGroup } from '../queue/append-queue.ts'
-import type { CommitFollower, Subscription, WriterDescription } from '../queue/commit-follower.ts'
+import {
+  type Commit,
+  type FrameUnits,
+  GroupQueue,
+  IdleWatch,
+  isRefusal,
+  type LogDescription,
+  type LogHost,
+  type OpenReport,
+  WriteGroup,
+} from '../../storage/index.ts'
+import type { Append, AppendGroup } from '../queue/append.ts'
 import {
   isCount,
   isIgnored,
@@ -36,12 +44,11 @@ import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
+import type { CommitFollower, Subscription, WriterDescription } from './commit-follower.ts'
 import { Durability } from './durability.ts'
-import { IdleWatch } from './idle-watch.ts'
-import { QueueWait } from './queue-wait.ts'
 
-export type * from '../queue/commit-follower.ts'
-export type { WriterDescription } from '../queue/commit-follower.ts'
+export type * from './commit-follower.ts'
+export type { WriterDescription } from './commit-follower.ts'
 
 /** What the writer understands. */
 export type Messages = {
@@ -52,12 +59,12 @@ export type Messages = {
     subscribe: (follower: Ref<CommitFollower>) => Subscription
     /** Makes all that was committed durable. Answers the durable LSN. */
     sync: () => number
-    /** Answered when nothing waits for the disk, and nothing is on its way there. */
+    /** Answered when everything that waited for the disk before is written, or was refused. */
     settled: () => void
     describe: () => WriterDescription
   }
   casts: {
-    /** The group that fills has become due. */
+    /** The group that fills has become due, or large. */
     leave: () => void
   }
   infos: {
@@ -65,8 +72,6 @@ export type Messages = {
     synced: (sync: Settled<{ durableLsn: number }>) => void
     /** Time to sync (`wal.syncInterval`). */
     syncDue: () => void
-    /** The group has had its time to fill (`wal.maxDelayMs`). */
-    groupDue: () => void
     /** Nothing was written for a while (`wal.idleMarkerMs`). */
     markDue: () => void
     marked: (mark: Settled<{ durableLsn: number }>) => void
@@ -74,23 +79,27 @@ export type Messages = {
   continues: { open: () => void }
 }
 
+/** A group, and the call that is answered when all its callers were. */
+type GroupTurn = {
+  readonly kind: 'group'
+  readonly group: AppendGroup
+  readonly from: From<void>
+  /** The units of each append, once the group was taken. */
+  units: readonly FrameUnits[]
+}
+
+/** What is done alone: a marker is written, or `settled` is answered. */
+type Step = { readonly kind: 'step'; readonly settled: From<void> | undefined }
+
 type State = {
   readonly shard: Shard
   mode: 'recovering' | 'open'
   host: LogHost | undefined
   report: OpenReport | undefined
   follower: Ref<CommitFollower> | undefined
-  /** Not yet submitted. */
-  readonly queue: AppendQueue
-  readonly wait: QueueWait
-  /** The group on its way to the disk. */
-  inFlight: QueuedGroup | undefined
+  readonly queue: GroupQueue<GroupTurn | Step>
   durability: Durability
-  /** Who waits until the log stands still. */
-  awaitingRest: From<void>[]
-  marking: boolean
   syncArmed: boolean
-  groupArmed: boolean
   /** Once the log is open: sees when it is idle. */
   idle: IdleWatch | undefined
 }
@@ -125,7 +134,7 @@ export const server: GenServer<Messages, State, Shard> = {
 
   accepts: {
     calls: {
-      append: isInstance(AppendGroup),
+      append: isInstance(WriteGroup),
       subscribe: isRef,
       sync: isIgnored,
       settled: isIgnored,
@@ -136,7 +145,6 @@ export const server: GenServer<Messages, State, Shard> = {
       committed: isSettled(isRecord({ lsns: isList, time: isCount, durableLsn: isCount })),
       synced: isSettled(isRecord({ durableLsn: isCount })),
       syncDue: isIgnored,
-      groupDue: isIgnored,
       markDue: isIgnored,
       marked: isSettled(isRecord({ durableLsn: isCount })),
     },
@@ -144,8 +152,7 @@ export const server: GenServer<Messages, State, Shard> = {
 
   calls: {
     append: (state, group, context) => {
-      state.wait.queueing(state.queue.length, context.system)
-      state.queue.push({ group, from: context.from })
+      state.queue.push({ kind: 'group', group, from: context.from, units: [] })
       return noReply(submit(state, context))
     },
     subscribe: (state, follower, context) => {
@@ -161,7 +168,7 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(whenDurable(state, () => from.reply(state.durability.durableLsn), context))
     },
     settled: (state, _, context) => {
-      state.awaitingRest.push(context.from)
+      state.queue.push({ kind: 'step', settled: context.from })
       return noReply(submit(state, context))
     },
     describe: (state, _, context) => {
@@ -181,12 +188,13 @@ export const server: GenServer<Messages, State, Shard> = {
 
   infos: {
     committed: (state, result, context) => {
-      if (result.ok) handOver(state, result.value, context)
-      else if (isKeelsonError(result.error, 'SHARD_DOWN') || isKeelsonError(result.error, 'CLOSED'))
-        return poisoned(state, result.error, context)
-      // Refused as a whole before any byte was written; the log goes on.
-      else state.inFlight?.from.fail(result.error)
-      state.inFlight = undefined
+      // Groups come back in the order in which they left.
+      const [turn] = state.queue.inFlight
+      if (turn?.kind !== 'group') return noReply(state)
+      if (result.ok) handOver(state, turn, result.value, context)
+      else if (isRefusal(result.error)) refuse(turn, result.error)
+      else return poisoned(state, result.error, context)
+      state.queue.back(turn)
       armSync(state, context)
       return noReply(submit(state, context))
     },
@@ -199,25 +207,19 @@ export const server: GenServer<Messages, State, Shard> = {
       state.syncArmed = false
       return noReply(whenDurable(state, () => undefined, context))
     },
-    groupDue: (state, _, context) => {
-      state.groupArmed = false
-      return noReply(submit(state, context, 'due'))
-    },
     markDue: (state, _, context) => {
-      const { gate } = state.shard
-      if (state.inFlight || state.queue.length > 0) return noReply(state)
-      // Whoever pauses writes gets a log that stands still.
-      if (gate.holds.length > 0) void gate.moving().then(() => state.idle?.stir())
-      else {
-        state.marking = true
-        context.pipe(hostOf(state).run('mark', null), 'marked')
-      }
-      return noReply(state)
+      const { queue, shard } = state
+      if (queue.first() || queue.inFlight.length > 0) return noReply(state)
+      // While writes are paused the log stands still.
+      if (shard.gate.holds.length > 0) void shard.gate.moving().then(() => state.idle?.stir())
+      else queue.push({ kind: 'step', settled: undefined })
+      return noReply(submit(state, context))
     },
     marked: (state, result, context) => {
       if (!result.ok) return poisoned(state, result.error, context)
       state.durability.proven(result.value.durableLsn)
-      state.marking = false
+      const [turn] = state.queue.inFlight
+      if (turn?.kind === 'step') state.queue.back(turn)
       return noReply(submit(settleSyncs(state, context), context))
     },
   },
@@ -241,13 +243,13 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['committed']>[2]
 export const name = shardName<Messages>('wal_writer')
 
 /**
- * Hands a group in, which fills until it is taken. Resolves when everybody in it was told; rejects when whoever held the call has
- * ended, or the log took nothing of it: who was not told by then is for the caller to tell.
+ * Hands a group in, which fills until it is taken. Resolves when each of its writes is settled. Rejects
+ * if the log took nothing of it, or if the process that held the call has died: then the caller loses it.
  */
 export const append = (writer: Ref<Messages>, group: AppendGroup): Promise<void> =>
   call(writer, 'append', group, { timeoutMs: Number.POSITIVE_INFINITY })
 
-/** The group that fills has become due: it leaves as soon as the disk is free. */
+/** The group that fills has become due, or large: it leaves as soon as it may. */
 export const leave = (writer: Ref<Messages>): void => {
   cast(writer, 'leave', undefined)
 }
@@ -263,7 +265,7 @@ export const subscribe = (
 export const sync = (writer: Ref<Messages>): Promise<number> =>
   call(writer, 'sync', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
 
-/** Resolves when nothing waits for the disk any more: what was written by then has been told to the follower. */
+/** Resolves when everything that waited for the disk is written, and on its way to the follower. */
 export const settled = (writer: Ref<Messages>, timeoutMs: number): Promise<void> =>
   call(writer, 'settled', undefined, { timeoutMs })
 
@@ -277,14 +279,12 @@ const initialState = (shard: Shard): State => ({
   host: undefined,
   report: undefined,
   follower: undefined,
-  queue: new AppendQueue(),
-  wait: new QueueWait(),
-  inFlight: undefined,
+  // The caller of each write in a dropped group has given up: its call is answered.
+  queue: new GroupQueue((turn) => {
+    if (turn.kind === 'group') turn.from.reply(undefined)
+  }),
   durability: new Durability(0),
-  awaitingRest: [],
-  marking: false,
   syncArmed: false,
-  groupArmed: false,
   idle: undefined,
 })
 
@@ -296,13 +296,15 @@ const open = async (state: State, { signal, self }: Context): Promise<State> => 
   const { folders, logOptions } = shard.files.parts
   const report = await host.run('open', { dir: folders.wal, options: logOptions, inspection })
   shard.observeTime(report.lastTime)
+  const idle = new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, () => send(self, 'markDue'))
+  signal.addEventListener('abort', () => idle.end(), { once: true })
   return {
     ...state,
     mode: 'open',
     host,
     report,
     durability: new Durability(report.lastLsn),
-    idle: new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, signal, () => send(self, 'markDue')),
+    idle,
   }
 }
 
@@ -314,7 +316,7 @@ const hostOf = (state: State): LogHost => {
 const describing = (state: State): Omit<WriterDescription, 'log'> => ({
   mode: state.mode,
   queued: state.queue.length,
-  inFlight: state.inFlight?.group.count ?? 0,
+  inFlight: state.queue.writesInFlight,
   durableLsn: state.durability.durableLsn,
   lastLsn: state.durability.lastLsn,
   level: levelOf(state.shard.parts.settings),
@@ -332,67 +334,62 @@ const settleSyncs = (state: State, context: Context): State => {
   return state
 }
 
-/** Sends the next group on its way, unless one is, or it shall have time to fill. */
-const submit = (state: State, context: Context, moment: 'now' | 'due' = 'now'): State => {
-  if (state.inFlight || !state.host) return state
-  const isFilling = moment === 'now' && state.queue.isDue && waitsToFill(state, context)
-  if (isFilling) return state
-  const next = state.queue.take()
-  if (!next) return state.queue.isEmpty ? rest(state) : state
-  state.inFlight = next
-  state.wait.taken(state.queue.length, context.system)
-  const { wal } = state.shard.parts.settings
-  context.pipe(
-    state.host.run('commit', {
-      isGiven: true,
-      now: state.shard.now(),
-      sync: wal.enableFsync && wal.syncInterval === undefined,
-      projectedLsn: state.shard.projectedLsn,
-      ...next.group.take(),
-    }),
-    'committed',
-  )
-  return state
-}
-
-/** Nothing waits for the disk. */
-const rest = (state: State): State => {
-  if (!state.marking) for (const from of state.awaitingRest.splice(0)) from.reply(undefined)
-  return state
-}
-
-const waitsToFill = (state: State, context: Context): boolean => {
-  const { maxDelayMs } = state.shard.parts.settings.wal
-  if (maxDelayMs === 0) return false
-  if (!state.groupArmed) {
-    state.groupArmed = true
-    context.sendAfter(maxDelayMs, 'groupDue')
-  }
-  return true
-}
-
-/** The group is committed: it goes to the applier, and the call with it. What the log refused is told here. */
-const handOver = (state: State, commit: Commit, context: Context): void => {
-  const { shard, follower, inFlight, durability } = state
-  durability.written(commit.lsns.at(-1) ?? 0, commit.durableLsn)
-  shard.observeTime(commit.time)
-  if (commit.spent) shard.appends.reuse(commit.spent)
-  state.idle?.stir()
-  if (inFlight) {
-    const { group, from } = inFlight
-    group.committed(commit.lsns, commit.refused)
-    if (follower) {
-      from.handTo(follower)
-      const { durableLsn } = durability
-      cast(follower, 'committed', { group, from, time: commit.time, durableLsn })
+/** Begins each turn that may begin now. */
+const submit = (state: State, context: Context): State => {
+  const { host, queue } = state
+  if (!host) return state
+  for (let turn = queue.next(); turn; turn = queue.next())
+    if (turn.kind === 'group') context.pipe(commit(state, host, turn), 'committed')
+    else if (!turn.settled) context.pipe(host.run('mark', null), 'marked')
+    else {
+      turn.settled.reply(undefined)
+      queue.back(turn)
     }
+  return state
+}
+
+const commit = ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commit> => {
+  const { group } = turn
+  const { enableFsync, syncInterval } = shard.parts.settings.wal
+  const payloads = group.take()
+  // Each write of a group waits for its answer at the moment at which the group is taken.
+  turn.units = (group.writes as readonly Append[]).map(({ units }) => units)
+  return host.run('commit', {
+    isGiven: true,
+    now: shard.now(),
+    sync: enableFsync && syncInterval === undefined,
+    projectedLsn: shard.projectedLsn,
+    ...payloads,
+  })
+}
+
+/** Refused as a whole, before any byte was written: the log goes on. */
+const refuse = ({ group, from }: GroupTurn, error: KeelsonError): void => {
+  group.refuse(error)
+  from.fail(error)
+}
+
+/** The group is committed: it goes to the applier, and its call with it. What the log refused is refused here. */
+const handOver = (state: State, turn: GroupTurn, commit: Commit, context: Context): void => {
+  const { shard, follower, durability } = state
+  const { group, from, units } = turn
+  const { lsns, time, refused, spent } = commit
+  durability.written(lsns.at(-1) ?? 0, commit.durableLsn)
+  shard.observeTime(time)
+  if (spent) shard.appends.reuse(spent)
+  state.idle?.stir()
+  group.committed(lsns, refused)
+  const { durableLsn } = durability
+  if (follower) {
+    from.handTo(follower)
+    cast(follower, 'committed', { group, units, from, time, durableLsn })
   }
   tell(context.system, shard, 'wal.commit', {
     frames: commit.count,
     bytes: commit.bytesWritten,
-    waitMs: state.wait.ms,
+    waitMs: (group.takenAt ?? group.beganAt) - group.beganAt,
     syncMs: commit.syncMs,
-    durableLsn: durability.durableLsn,
+    durableLsn,
   })
   if (commit.rolled) tell(context.system, shard, 'wal.rolled', {})
 }

@@ -22,12 +22,20 @@ import {
   decodeFrame,
   type FrameUnits,
   type ProjectionStore,
+  WriteGroup,
 } from '../../storage/index.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ReadView } from '../overlay/read-view.ts'
 import { ShardRows } from '../overlay/shard-rows.ts'
-import { isCount, isFunction, isIgnored, isRecord } from '../shard/payload-check.ts'
+import {
+  isCount,
+  isFunction,
+  isIgnored,
+  isInstance,
+  isList,
+  isRecord,
+} from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
@@ -154,7 +162,8 @@ export const server: GenServer<Messages, State, Shard> = {
     calls: { follow: isRef, describe: isIgnored },
     casts: {
       committed: isRecord({
-        group: isRecord({ applied: isFunction }),
+        group: isInstance(WriteGroup),
+        units: isList,
         from: isRecord({ reply: isFunction }),
         time: isCount,
         durableLsn: isCount,
@@ -311,7 +320,7 @@ const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): Sta
 
 /** Applies a group, passes it on, and holds the gate when the overlay has become full. */
 const take = (state: State, committed: WalWriter.CommittedGroup, context: Context): void => {
-  const { group, time, durableLsn } = committed
+  const { group, units, time, durableLsn } = committed
   apply(state, committed)
   tell(context.system, state.shard, 'applier.applied', {
     frames: group.lsns.length,
@@ -320,7 +329,7 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
     overlayBytes: state.overlay.bytes,
   })
   state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
-  const { lsns, units, lengths } = group
+  const { lsns, lengths } = group
   if (state.follower)
     cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, lengths })
   // What is only kept for its readers makes room first.
@@ -331,17 +340,18 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
 }
 
 /** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */
-const apply = (state: State, { group, from, time }: WalWriter.CommittedGroup): void => {
+const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
+  const { group, units, from, time } = committed
   const { shard, rows } = state
   if (!rows) throw shard.unavailable()
   const { lsns } = group
   for (let at = 0; at < lsns.length; at++) {
     const lsn = lsns[at] as number
     rows.begin(lsn)
-    const answers = applyUnits(group.units[at] as FrameUnits, rows, time, rows)
+    const answers = applyUnits(units[at] as FrameUnits, rows, time, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
-    group.applied(at, answers)
+    group.claim(at)?.applied(lsn, answers)
   }
   from.reply(undefined)
 }

@@ -1,30 +1,20 @@
-/**
- * The appends of a shard on their way into its log: the group that fills, which every write joins;
- * the groups that are under way; and the memory that goes round between groups.
- */
+/** The appends of a shard on their way into its log: the group that fills, and the groups that are under way. */
 import type { Clock } from '../../clock.ts'
-import { type Append, AppendGroup, type GroupLimits } from './append-group.ts'
-
-/** A group begins with at least so much room, in bytes. */
-const roomMin = 512
+import { GroupFiller, type GroupLimits } from '../../storage/index.ts'
+import type { Append, AppendGroup } from './append.ts'
 
 /** A group has got a departure, or an earlier one, by a windowed append. */
 export type Departing = (group: AppendGroup, append: Append) => void
 
 /** The groups of one shard. */
 export class Appends {
-  readonly #limits: GroupLimits
-  readonly #clock: Clock
-  #open: AppendGroup | undefined
+  readonly #filler: GroupFiller<Append>
   /** Groups that the writer, the log or the applier has; each resolves when that has ended. */
   readonly #underWay = new Map<AppendGroup, Promise<unknown>>()
   #departing: Departing | undefined
-  /** What a group that was written has left. */
-  #memory: Buffer | undefined
 
   constructor(limits: GroupLimits, clock: Clock) {
-    this.#limits = limits
-    this.#clock = clock
+    this.#filler = new GroupFiller(limits, clock)
   }
 
   /** Whether anybody sees to departures. If nobody does, no write may wait for one. */
@@ -38,27 +28,19 @@ export class Appends {
   }
 
   /** Whether a group waits full behind another that is under way: then a write that will not wait is refused. */
-  isFullFor({ length, commands }: Append): boolean {
-    const open = this.#open
-    return (
-      this.#underWay.size > 1 &&
-      open !== undefined &&
-      !open.isTaken &&
-      !open.takes(length, commands)
-    )
+  isFullFor(append: Append): boolean {
+    const { last } = this.#filler
+    return this.#underWay.size > 1 && last?.isFilling === true && !last.takes(append)
   }
 
   /** The group that an append joins; `undefined` if one is to be begun. */
-  groupFor({ length, commands }: Append): AppendGroup | undefined {
-    return this.#open?.takes(length, commands) ? this.#open : undefined
+  groupFor(append: Append): AppendGroup | undefined {
+    return this.#filler.groupFor(append)
   }
 
-  /** A new group, likely as large as the one before it, which waits no longer. */
+  /** A new group; the one before it waits no longer. */
   begin(): AppendGroup {
-    this.#open?.depart()
-    const room = Math.max(roomMin, this.#open?.size ?? 0)
-    this.#open = new AppendGroup(this.#takeMemory(room), this.#limits, this.#clock)
-    return this.#open
+    return this.#filler.begin()
   }
 
   /** A group was handed to the writer; `ended` resolves, with the failure if there is one, when it was applied or has failed. */
@@ -79,7 +61,7 @@ export class Appends {
 
   /** The group that was begun last. */
   get last(): AppendGroup | undefined {
-    return this.#open
+    return this.#filler.last
   }
 
   /** Resolves when every group that there is now has ended. */
@@ -87,16 +69,8 @@ export class Appends {
     await Promise.all(this.#underWay.values())
   }
 
-  /** Takes back the memory of a group that was written: the next one to begin is written into it. */
+  /** Takes back the memory of a group that was written. */
   reuse(spent: Uint8Array): void {
-    this.#memory = Buffer.from(spent.buffer)
-  }
-
-  #takeMemory(room: number): Buffer {
-    const memory = this.#memory
-    this.#memory = undefined
-    // When groups have become small, a large buffer is not kept for them.
-    if (memory && memory.length >= room && memory.length <= 4 * room) return memory
-    return Buffer.allocUnsafeSlow(room)
+    this.#filler.reuse(spent)
   }
 }

@@ -130,7 +130,7 @@ export class Shard {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
     const { maxCommands, maxBytes } = parts.settings.batcher
     this.parts = parts
-    this.appends = new Appends({ commandsMax: maxCommands, bytesMax: maxBytes }, parts.clock)
+    this.appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
     this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
     this.gate = new Gate(parts.clock, {
       bytesMax: queueBytes,

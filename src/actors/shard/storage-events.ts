@@ -10,7 +10,7 @@ type Told<Facts = object> = (event: ShardFacts & Facts) => void
 
 /** The events of storage. Times in ms, sizes in bytes. */
 export interface StorageEvents {
-  /** A group is committed. `waitMs`: how long something had waited for the disk when the group was handed to it. */
+  /** A group is committed. `waitMs`: from its first write to its being handed to the disk. */
   'wal.commit': Told<{
     readonly frames: number
     readonly bytes: number

@@ -19,8 +19,9 @@ import {
   stop as stopWith,
   type Timer,
 } from '../../runtime/index.ts'
+import { WriteGroup } from '../../storage/index.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
-import { AppendGroup } from '../queue/append-group.ts'
+import type { AppendGroup } from '../queue/append.ts'
 import { isIgnored, isInstance, isRecord, isSettled, isText } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
@@ -105,10 +106,10 @@ export const server: GenServer<Messages, State, Shard> = {
 
   accepts: {
     calls: { flush: isIgnored, stop: isIgnored, describe: isIgnored },
-    casts: { departs: isRecord({ group: isInstance(AppendGroup), namespace: isText }) },
+    casts: { departs: isRecord({ group: isInstance(WriteGroup), namespace: isText }) },
     infos: {
       windowOver: isRecord({ timer: isIgnored }),
-      ended: isSettled(isRecord({ windowed: isRecord({ group: isInstance(AppendGroup) }) })),
+      ended: isSettled(isRecord({ windowed: isRecord({ group: isInstance(WriteGroup) }) })),
       stopped: isSettled(),
     },
   },
@@ -185,7 +186,7 @@ export const stop = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> =
 export const describe = (batcher: Ref<Messages>): Promise<BatcherDescription> =>
   call(batcher, 'describe')
 
-const waits = (group: AppendGroup): boolean => !group.isDue && !group.isTaken
+const waits = (group: AppendGroup): boolean => !group.isDue && group.isFilling
 
 /** A windowed write has joined this group: its end is reported. */
 const follow = (state: State, group: AppendGroup, namespace: string, context: Context): void => {
@@ -203,7 +204,7 @@ const report = (system: System, shard: Shard, { windowed, failure }: Ended): voi
   tell(system, shard, 'batcher.flushed', {
     namespace,
     writes: group.lengths.length,
-    commands: group.commands,
+    commands: group.weight,
     bytes: group.size,
     queuedMs: Math.max(0, group.takenAt - since),
     result: failure === undefined ? 'ok' : isKeelsonError(failure) ? failure.code : 'failed',
@@ -220,7 +221,7 @@ const describing = ({ shard, last, underWay }: State, now: number): BatcherDescr
         ? {
             namespace: last.namespace,
             writes: last.group.count,
-            commands: last.group.commands,
+            commands: last.group.weight,
             bytes: last.group.size,
             leavesInMs: Math.max(0, last.group.departsAt - now),
           }

@@ -16,7 +16,7 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import { Admission } from '../admission/allowance.ts'
-import type { Position } from '../queue/ticket.ts'
+import type { Position } from '../queue/append.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { checkWrite } from './write-options.ts'

@@ -5,9 +5,12 @@
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
+  encodeFrameInto,
+  type Fate,
   type FrameUnits,
   frameLength,
   namespaceOf,
+  outcomeOf,
   rootNamespace,
   type UnitAnswer,
   unitBytesMax,
@@ -16,8 +19,7 @@ import { bytesCounted, commandsIn } from '../admission/allowance.ts'
 import type { Entry } from '../admission/gate.ts'
 import { type MarkedKeys, markedKeys } from '../admission/key-marks.ts'
 import { endPin, valueBytesOf } from '../blobs/large-write.ts'
-import type { Append } from '../queue/append-group.ts'
-import { outcomeOf, type Position, type Ticket } from '../queue/ticket.ts'
+import type { Append, Position } from '../queue/append.ts'
 import { sideChannelCandidate } from '../shard/blob-command.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { BlobPin } from '../shard/shard-blobs.ts'
@@ -53,7 +55,7 @@ export class Passage<T = unknown> implements Append, Entry {
   readonly bytes: number
   readonly commands: number
   readonly endsAt: number
-  state: Ticket['state'] = 'queued'
+  place = 0
   /** Whether it has to leave the gate: not while it waits there, nor when somebody else has the token. */
   isInside = false
   readonly #shape: Shape<T>
@@ -88,6 +90,10 @@ export class Passage<T = unknown> implements Append, Entry {
     return this.options.whenFull
   }
 
+  get weight(): number {
+    return this.commands
+  }
+
   get deadlineMs(): number {
     return this.options.deadlineMs
   }
@@ -104,13 +110,17 @@ export class Passage<T = unknown> implements Append, Entry {
     return markedKeys(this.units)
   }
 
+  encode(into: Buffer, at: number): void {
+    encodeFrameInto(this.units, into, at)
+  }
+
   applied(lsn: number, answers: readonly UnitAnswer[]): void {
     this.#answer({ shard: this.shard.index, lsn }, answers)
   }
 
-  failed(error: unknown, lsn?: number): void {
-    const position = lsn === undefined ? undefined : { shard: this.shard.index, lsn }
-    this.refused(outcomeOf(this, error, position))
+  failed(fate: Fate, cause: unknown, lsn: number | undefined): void {
+    const at = lsn === undefined ? {} : { position: { shard: this.shard.index, lsn } }
+    this.refused(outcomeOf(fate, cause, at))
   }
 
   /** The gate refused it, or its way ended with an outcome. */

@@ -13,6 +13,7 @@ import { appendToLog, flushed } from '../log/log-append.ts'
 import type * as WalWriter from '../log/wal-writer.ts'
 import type { Position } from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
+import { beforeTheLog } from '../queue/append.ts'
 import type { Shard } from '../shard/shard.ts'
 import { Passage, type Shape, type Write } from './passage.ts'
 
@@ -167,7 +168,7 @@ const blobsFirst = (passage: Passage): void => {
     appendToLog(system, shard, passage)
   }
   writeLarge({ system, shard, units, keys, pin, endsAt, deadlineMs, append }).catch(
-    (failure: unknown) => passage.failed(failure),
+    (failure: unknown) => passage.refused(beforeTheLog(failure)),
   )
 }
 
@@ -175,14 +176,18 @@ const blobsFirst = (passage: Passage): void => {
 const behindMarks = (passage: Passage): void => {
   const { system, shard, keys, endsAt, deadlineMs } = passage
   const terms = { marks: shard.marks, clock: system.clock, keys, endsAt, deadlineMs }
-  inTurn(terms, async () => join(passage)).catch((failure: unknown) => passage.failed(failure))
+  inTurn(terms, async () => join(passage)).catch((failure: unknown) =>
+    passage.refused(beforeTheLog(failure)),
+  )
 }
 
 /** Nobody waits for a window if nobody keeps it, or while the gate lets nobody in: a group that waits is to end. */
 const windowOf = (passage: Passage): number => {
   const { shard, options } = passage
-  const { windows } = shard.parts
-  const windowMs = options.windowMs ?? (windows.isEmpty ? 0 : windows.of(passage.namespace))
+  const { windows, settings } = shard.parts
+  const ownMs = options.windowMs ?? (windows.isEmpty ? 0 : windows.of(passage.namespace))
+  // `wal.maxDelayMs` is a window of every write.
+  const windowMs = Math.max(ownMs, settings.wal.maxDelayMs)
   return windowMs > 0 && shard.appends.keepsDepartures && !shard.gate.isHeld ? windowMs : 0
 }
 

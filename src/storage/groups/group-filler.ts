@@ -2,11 +2,17 @@
 import type { Clock } from '../../clock.ts'
 import { type GroupLimits, type GroupWrite, roomMin, WriteGroup } from './write-group.ts'
 
+/**
+ * With nothing in flight, many writes leave together only if the log answers later than this, in ms. If it is quicker, the
+ * next group fills, and the callers of the last are served, while it writes. On a slower disk each sync more costs more.
+ */
+const quickMs = 2
+
 /** The group that fills, one after another. */
 export class GroupFiller<Write extends GroupWrite> {
   readonly #clock: Clock
   readonly #limits: GroupLimits
-  #open: WriteGroup<Write> | undefined
+  #last: WriteGroup<Write> | undefined
   /** The group that was begun before it. */
   #before: WriteGroup<Write> | undefined
   /** What a group that was written has left. */
@@ -19,30 +25,24 @@ export class GroupFiller<Write extends GroupWrite> {
 
   /** The group that `write` joins; `undefined` when one is to be begun. */
   groupFor(write: Write): WriteGroup<Write> | undefined {
-    const open = this.#open
-    if (!open?.takes(write)) return undefined
-    // With nothing else in flight many are enough: the next group fills while the log writes this one.
-    const isEnough = open.isMany && (this.#before?.isBack ?? true)
-    return isEnough ? undefined : open
+    const last = this.#last
+    if (!last?.takes(write)) return undefined
+    const isEnough = last.isMany && this.#before !== undefined && this.#before.tookMs <= quickMs
+    return isEnough ? undefined : last
   }
 
   /** Begins a group, likely as large as the one before it, which waits for no more writes. */
   begin(): WriteGroup<Write> {
-    this.#open?.leave()
-    this.#before = this.#open
+    this.#last?.leave()
+    this.#before = this.#last
     const room = Math.max(roomMin, this.#before?.size ?? 0)
-    this.#open = new WriteGroup(this.#takeMemory(room), this.#limits, this.#clock)
-    return this.#open
+    this.#last = new WriteGroup(this.#takeMemory(room), this.#limits, this.#clock)
+    return this.#last
   }
 
-  /** When the group that fills leaves at the latest. */
-  get departsAt(): number {
-    return this.#open?.departsAt ?? Number.POSITIVE_INFINITY
-  }
-
-  /** The group that fills leaves as soon as the log takes it. */
-  leave(): void {
-    this.#open?.leave()
+  /** The group that was begun last. */
+  get last(): WriteGroup<Write> | undefined {
+    return this.#last
   }
 
   /** Takes back the memory of a group that was written: the next one to begin is written into it. */

@@ -7,10 +7,7 @@
 import type { WriteGroup } from './write-group.ts'
 
 /** What the queue asks of a group. */
-type QueuedGroup = Pick<
-  WriteGroup<never>,
-  'count' | 'isDue' | 'isMany' | 'isBack' | 'leave' | 'close'
->
+type QueuedGroup = Pick<WriteGroup<never>, 'count' | 'isDue' | 'isMany' | 'leave' | 'close'>
 
 /** A group, or a step. */
 export type Turn =

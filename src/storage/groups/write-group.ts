@@ -45,9 +45,12 @@ export const roomMin = 512
 
 /** A group that fills, is taken, comes back from the log, and is answered. */
 export class WriteGroup<Write extends GroupWrite> {
+  /** When it was begun, by the monotonic clock. */
+  readonly beganAt: number
   readonly #limits: GroupLimits
+  readonly #clock: Clock
   readonly #deadline: SharedDeadline
-  #state: 'filling' | 'closed' | 'taken' | 'back' = 'filling'
+  #state: 'filling' | 'closed' | 'taken' = 'filling'
   #memory: Buffer
   #size = 0
   #weight = 0
@@ -56,12 +59,16 @@ export class WriteGroup<Write extends GroupWrite> {
   /** `undefined` where a write was settled. */
   #writes: (Write | undefined)[] = []
   #settled = 0
+  #takenAt: number | undefined
+  #tookMs = Number.POSITIVE_INFINITY
   #lsns: readonly number[] = []
 
   /** Fills `memory`, which is the group's from now on, and takes more when that is not enough. */
   constructor(memory: Buffer, limits: GroupLimits, clock: Clock) {
     this.#memory = memory
     this.#limits = limits
+    this.#clock = clock
+    this.beganAt = clock.monotonic()
     this.#deadline = new SharedDeadline(clock, (now) => this.#expire(now))
   }
 
@@ -73,6 +80,11 @@ export class WriteGroup<Write extends GroupWrite> {
   /** Bytes of its payloads. */
   get size(): number {
     return this.#size
+  }
+
+  /** What its writes count. */
+  get weight(): number {
+    return this.#weight
   }
 
   /** Its writes that wait for an answer, each at its place. */
@@ -95,6 +107,21 @@ export class WriteGroup<Write extends GroupWrite> {
     return this.#departsAt
   }
 
+  /** When it was taken to be written, by the monotonic clock; `undefined` when it was not. */
+  get takenAt(): number | undefined {
+    return this.#takenAt
+  }
+
+  /** From its being taken to its coming back from the log, in ms; `Infinity` until then. */
+  get tookMs(): number {
+    return this.#tookMs
+  }
+
+  /** Whether writes may join it. */
+  get isFilling(): boolean {
+    return this.#state === 'filling'
+  }
+
   /** Whether it waits for no other write. */
   get isDue(): boolean {
     return this.#departsAt === 0
@@ -103,11 +130,6 @@ export class WriteGroup<Write extends GroupWrite> {
   /** Whether it need not wait for the group before it. */
   get isMany(): boolean {
     return this.count >= manyFrom
-  }
-
-  /** Whether the log has answered it, or never will. */
-  get isBack(): boolean {
-    return this.#state === 'back'
   }
 
   /** Whether `write` may join; the first always may. */
@@ -148,6 +170,7 @@ export class WriteGroup<Write extends GroupWrite> {
   take(): GroupBytes {
     if (this.#settled > 0) this.#squeeze()
     this.#state = 'taken'
+    this.#takenAt = this.#clock.monotonic()
     const bytes = this.#memory.subarray(0, this.#size)
     // It is given away.
     this.#memory = empty
@@ -157,7 +180,7 @@ export class WriteGroup<Write extends GroupWrite> {
 
   /** The first `lsns.length` writes are in the log; the others are not, because of `refused`. */
   committed(lsns: readonly number[], refused?: KeelsonError): void {
-    this.#state = 'back'
+    this.#tookMs = this.#clock.monotonic() - (this.#takenAt ?? this.beganAt)
     this.#lsns = lsns
     for (let at = lsns.length; at < this.#writes.length; at++)
       this.claim(at)?.failed(refused ? 'refused' : 'unsubmitted', refused, undefined)
@@ -191,7 +214,7 @@ export class WriteGroup<Write extends GroupWrite> {
   }
 
   get #isTaken(): boolean {
-    return this.#state === 'taken' || this.#state === 'back'
+    return this.#state === 'taken'
   }
 
   get #fate(): Fate {
@@ -214,7 +237,7 @@ export class WriteGroup<Write extends GroupWrite> {
   }
 
   #end(fate: Fate, cause: unknown): void {
-    this.#state = 'back'
+    this.close()
     for (let at = 0; at < this.#writes.length; at++) this.#fail(at, fate, cause)
     this.#memory = empty
   }

@@ -187,7 +187,7 @@ export class WalCommits {
     if (this.#isMoving) return
     const next = this.#queue.first()
     if (!next) this.#armMarker()
-    else if (next.kind === 'group' && !next.group.isDue) this.#fill()
+    else if (next.kind === 'group' && !next.group.isDue) this.#fill(next.group)
     else this.#leaveSoon()
   }
 
@@ -199,10 +199,10 @@ export class WalCommits {
     else this.#parts.clock.soon(leave)
   }
 
-  #fill(): void {
+  #fill(group: WriteGroup<PendingEntry>): void {
     const { clock } = this.#parts
-    this.#filling ??= clock.after(this.#filler.departsAt - clock.monotonic(), () => {
-      this.#filler.leave()
+    this.#filling ??= clock.after(group.departsAt - clock.monotonic(), () => {
+      group.leave()
       this.#advance()
     })
   }

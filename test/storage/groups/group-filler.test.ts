@@ -7,7 +7,8 @@ import { TestWrite } from '../../support/test-write.ts'
 
 const fillerOf = (bytesMax = 100_000) => {
   const limits = { bytesMax, weightMax: Number.POSITIVE_INFINITY }
-  const filler = new GroupFiller<TestWrite>(limits, virtualClock())
+  const clock = virtualClock()
+  const filler = new GroupFiller<TestWrite>(limits, clock)
   const add = (name: number, length = 40, departsAt = 0) => {
     const write = new TestWrite(name, { length, departsAt })
     const group = filler.groupFor(write) ?? filler.begin()
@@ -15,7 +16,7 @@ const fillerOf = (bytesMax = 100_000) => {
     return group
   }
   const addMany = (count: number) => Array.from({ length: count }, () => add(1, 1)).at(-1)
-  return { filler, add, addMany }
+  return { filler, clock, add, addMany }
 }
 
 describe('a write', () => {
@@ -29,11 +30,10 @@ describe('a write', () => {
   test('that begins a group sends the one before it', () => {
     const { filler, add } = fillerOf(100)
     const group = add(1, 60, 50)
-    expect([group.isDue, filler.departsAt]).toEqual([false, 50])
+    expect(filler.last).toBe(group)
+    expect(group.isDue).toBe(false)
     add(2, 60, 80)
-    expect([group.isDue, filler.departsAt]).toEqual([true, 80])
-    filler.leave()
-    expect(filler.departsAt).toBe(0)
+    expect([group.isDue, filler.last?.isDue]).toEqual([true, false])
   })
 
   test('does not join a group that was taken', () => {
@@ -43,16 +43,28 @@ describe('a write', () => {
     expect(add(2)).not.toBe(group)
   })
 
-  test(`begins the next group behind ${manyFrom} when nothing else is in flight, and joins them otherwise`, () => {
-    const { add, addMany } = fillerOf()
-    const first = addMany(manyFrom)
-    const second = add(1)
-    expect(second).not.toBe(first)
-    expect(addMany(2 * manyFrom)).toBe(second)
+  test.each([
+    ['begins the next group', 1, true],
+    ['joins them', 10, false],
+  ])(
+    `behind ${manyFrom} %s when the log answered the last group in %i ms`,
+    async (_, ms, begins) => {
+      const { clock, add, addMany } = fillerOf()
+      const before = add(1)
+      before.take()
+      await clock.advance(ms)
+      before.committed([1])
+      const many = addMany(manyFrom)
+      expect(many).not.toBe(before)
+      expect(add(1) !== many).toBe(begins)
+    },
+  )
 
-    first?.take()
-    first?.committed([])
-    expect(add(1)).not.toBe(second)
+  test(`joins ${manyFrom} others while a group is in flight`, () => {
+    const { add, addMany } = fillerOf()
+    add(1).take()
+    const many = addMany(manyFrom)
+    expect(add(1)).toBe(many)
   })
 })
 

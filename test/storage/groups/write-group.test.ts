@@ -108,7 +108,7 @@ describe('the writes of a group', () => {
     ])
     group.lose(died)
     expect(writes.map(({ failures }) => failures)).toEqual([[], []])
-    expect([group.lsns, group.isBack]).toEqual([[7, 9], true])
+    expect(group.lsns).toEqual([7, 9])
   })
 
   test('that the log refused are refused, those whose answer was lost are unknown, with their LSN', () => {
@@ -136,7 +136,7 @@ describe('the writes of a group', () => {
         const { group } = groupOf(...writes)
         if (isTaken) group.take()
         end(group)
-        expect([group.isBack, group.takes(new TestWrite(3))]).toEqual([true, false])
+        expect(group.takes(new TestWrite(3))).toBe(false)
         const found = writes.flatMap(({ failures }) => failures.map(({ fate }) => fate))
         expect(found).toHaveLength(2)
         return found[0]
@@ -176,6 +176,16 @@ describe('the writes of a group', () => {
     await clock.advance(1_000)
     expect(last.failures).toMatchObject([{ fate: 'unknown', cause: { code: 'TIMEOUT' } }])
     expect(never.failures).toEqual([])
+  })
+
+  test('tell how long the group took, once it is back', async () => {
+    const { group, clock } = groupOf(new TestWrite(1))
+    await clock.advance(5)
+    group.take()
+    expect([group.beganAt, group.takenAt, group.tookMs]).toEqual([0, 5, Number.POSITIVE_INFINITY])
+    await clock.advance(3)
+    group.committed([1])
+    expect(group.tookMs).toBe(3)
   })
 
   test('leave no timer once all are settled', () => {

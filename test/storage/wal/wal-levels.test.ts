@@ -66,6 +66,25 @@ describe('idleness', () => {
     expect(await damaged(world.disk.clone())).toBe('CORRUPT')
   })
 
+  test('that ends while a group is on its way to the disk is marked when the next one ends', async () => {
+    const { clock, disk, open } = walWorld({ delayMs: 80 })
+    const opening = open()
+    await clock.advance(1_000)
+    const wal = await opening
+    const { writes } = disk
+    const first = wal.writeEntry(bytesOf(1))
+    await clock.advance(80)
+    await first
+    await clock.advance(60)
+    const second = wal.writeEntry(bytesOf(2))
+    await clock.advance(80)
+    await second
+    await clock.advance(99)
+    expect(disk.writes - writes).toBe(2)
+    await clock.advance(1_000)
+    expect(disk.writes - writes).toBe(3)
+  })
+
   test('of a log that is written to at no time is not marked', async () => {
     const { clock, open } = walWorld()
     await open()

@@ -1,4 +1,5 @@
 /** An append that has to wait, and a caller who will not. Numbers are those of the log’s list of test cases and failures. */
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { bytesOf, drive, outcome, readAll, walWorld } from '../../support/wals.ts'
 
@@ -100,6 +101,7 @@ describe('a caller who gives up', () => {
     const abort = new AbortController()
     await wal.append(1, bytesOf(1), { deadlineMs: 1000, signal: abort.signal })
     expect(clock.untilNext()).toBeUndefined()
+    expect(getEventListeners(abort.signal, 'abort')).toEqual([])
     abort.abort()
     expect(await wal.append(2, bytesOf(2))).toEqual({ lsn: 2 })
   })

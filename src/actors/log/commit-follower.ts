@@ -1,7 +1,7 @@
 /** What the log's writer tells whoever follows it, and what a caller is answered in the end. */
 import type { From } from '../../runtime/index.ts'
-import type { LogDescription, OpenReport } from '../../storage/index.ts'
-import type { AppendGroup } from './append-group.ts'
+import type { FrameUnits, LogDescription, OpenReport } from '../../storage/index.ts'
+import type { AppendGroup } from '../queue/append.ts'
 
 // The log's writer as people look at it.
 
@@ -17,11 +17,13 @@ export type WriterDescription = {
   readonly log: LogDescription | undefined
 }
 
-export type { Position } from './ticket.ts'
+export type { Position } from '../queue/append.ts'
 
 /** A group that has been committed. `from` is the call that it came with: who has it owes those who wait for the group their answers. */
 export type CommittedGroup = {
   readonly group: AppendGroup
+  /** The units of each append. There may be more than LSNs: the log refused the last ones. */
+  readonly units: readonly FrameUnits[]
   readonly from: From<void>
   readonly time: number
   /** Up to here the log was durable by then. */

@@ -1,0 +1,123 @@
+/** Many writes at once: one group is on the disk while the next one is on its way. */
+import { describe, expect, test } from 'vitest'
+import { Applier, type StorageEvents, WalWriter } from '../../../src/actors/index.ts'
+import { suspend, telemetry } from '../../../src/runtime/index.ts'
+import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+
+/** An instance whose log has answered before, in `syncMs`; the frames of each commit from now on. */
+const world = async (syncMs = 1) => {
+  const { start, during, clock, disk } = machine({ syncMs })
+  const app = await start({ wal: { maxFileSize: 1024 * 1024, idleMarkerMs: 0 } })
+  await during(app.store.put('k', 0))
+  const commits: number[] = []
+  telemetry<StorageEvents>(app.system).on('wal.commit', ({ frames }) => commits.push(frames))
+  /** Of this moment, though the log answers behind what is in flight. */
+  const inFlight = async () => {
+    const writer = app.system.to(WalWriter.name(0))
+    return (await WalWriter.describe(writer)).inFlight
+  }
+  const putMany = (count: number, key = 'k') =>
+    Array.from({ length: count }, (_, at) => app.store.put(`${key}${at % 7}`, at))
+  return { app, during, clock, disk, commits, inFlight, putMany }
+}
+
+describe('writes that come at once', () => {
+  test('go as two groups when they are many and the disk is quick, and are answered in their order', async () => {
+    const { during, clock, commits, putMany, app } = await world()
+    const answered: number[] = []
+    const puts = putMany(1_300).map(async (put) => void answered.push((await put).position.lsn))
+    await clock.advance(1)
+    expect(commits).toEqual([512])
+    await clock.advance(1)
+    expect(commits).toEqual([512, 788])
+    await during(Promise.all(puts))
+    expect(answered).toEqual(answered.toSorted((a, b) => a - b))
+    expect(app.store.get('k6')).toBe(1_294)
+  })
+
+  test('go as one group when they are few, or the disk is slow', async () => {
+    const quick = await world()
+    await quick.during(Promise.all(quick.putMany(500)))
+    expect(quick.commits).toEqual([500])
+    const slow = await world(5)
+    await slow.during(Promise.all(slow.putMany(1_300)))
+    expect(slow.commits).toEqual([1_300])
+  })
+
+  test('join the second group while the first is in flight, which leaves when they are many', async () => {
+    const { during, clock, inFlight, putMany, commits } = await world(3)
+    const puts = []
+    const found = []
+    for (const count of [10, 500, 100, 700]) {
+      puts.push(...putMany(count))
+      await clock.settle()
+      found.push(inFlight())
+      await clock.settle()
+    }
+    await during(Promise.all(puts))
+    expect(await Promise.all(found)).toEqual([10, 10, 610, 610])
+    expect(commits).toEqual([10, 600, 700])
+  })
+
+  test('have open outcomes when the disk fails under the first of two groups, and none is lost', async () => {
+    const { app, during, disk, clock, putMany } = await world()
+    failNextSync(disk)
+    const codes = putMany(1_300).map(codeOf)
+    await clock.settle()
+    const late = codeOf(app.store.put('late', 1))
+    const outcomes = await during(Promise.all(codes))
+    expect(new Set(outcomes)).toEqual(new Set(['UNKNOWN_OUTCOME']))
+    expect(await during(late)).toBe('NOT_SUBMITTED')
+    await during(app.control.reopen(0))
+    await during(app.store.settled())
+    expect(app.store.has('late')).toBe(false)
+    await during(app.store.put('late', 1))
+  })
+
+  test('have open outcomes when the writer is killed with two groups in flight, and each stands as a whole or not at all', async () => {
+    const { app, during, clock, putMany } = await world(2)
+    const codes = putMany(1_300).map(codeOf)
+    await clock.settle()
+    app.system.kill(WalWriter.name(0))
+    expect(new Set(await during(Promise.all(codes)))).toEqual(new Set(['UNKNOWN_OUTCOME']))
+    await during(app.store.settled())
+    await during(app.store.put('k', 1))
+    // The log was ended before it took the second group.
+    expect(['k0', 'k6'].map((key) => app.store.get(key))).toEqual([511, 510])
+  })
+
+  test('stand where the applier leaves them when it is killed with two groups before it', async () => {
+    const { app, during, clock, putMany } = await world()
+    const applier = app.system.to(Applier.name(0))
+    await during(suspend(applier))
+    const puts = putMany(1_300)
+    const codes = puts.map(codeOf)
+    await clock.advance(5)
+    app.system.kill(Applier.name(0))
+    await during(Promise.all(codes))
+    const settled = await Promise.allSettled(puts)
+    const lsns = settled.map((one) =>
+      one.status === 'rejected' ? one.reason.details.position.lsn : 0,
+    )
+    expect(lsns).toEqual(lsns.toSorted((a, b) => a - b))
+    expect(new Set(lsns).size).toBe(1_300)
+    await during(app.store.settled())
+    expect(app.store.get('k6')).toBe(1_294)
+  })
+})
+
+test('settled is answered under a steady stream of writes', async () => {
+  const { app, during, clock, commits } = await world(3)
+  let isOver = false
+  const stream = (async () => {
+    while (!isOver) {
+      const puts = Array.from({ length: 4 }, (_, at) => app.store.put(`s${at}`, at))
+      await Promise.race(puts)
+    }
+  })()
+  await clock.advance(10)
+  await during(WalWriter.settled(app.system.to(WalWriter.name(0)), 1_000), 20)
+  isOver = true
+  await during(stream)
+  expect(commits.length).toBeGreaterThan(3)
+})
