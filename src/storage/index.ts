@@ -16,7 +16,7 @@
  * - log: an open log: writer, reader, spares, retention
  * - rescue: verify, dump and salvage of damaged logs
  * - rows: the row machine: what a unit does to rows
- * - threads: log, blobs and projection commits on threads of their own
+ * - threads: log, blobs, projection commits and examinations on threads of their own
  * - wal: `keelson/wal`, the log as a library; an entry of its own
  *
  * Start reading at FORMAT.md, then `recovery/log-opening.ts` and `log/log-writer.ts`.
