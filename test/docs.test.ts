@@ -11,9 +11,7 @@ const inFolder = (dir: string): string[] =>
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(dir, name))
 
-const forUsers = ['README.md', 'ARCHITECTURE.md', ...inFolder('docs')].filter(
-  (path) => path !== 'docs/testing.md',
-)
+const forUsers = ['README.md', 'ARCHITECTURE.md', ...inFolder('docs')]
 const pages = [...forUsers, 'bench/NOTES.md', 'src/storage/FORMAT.md', ...inFolder('test/evidence')]
 
 /** The lines of a page outside of its examples. */

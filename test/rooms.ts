@@ -59,6 +59,6 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   },
   testing: {
     kit: [],
-    simulated: [],
+    simulated: ['kit'],
   },
 }

@@ -212,6 +212,23 @@ describe('the sources', () => {
     expect(found.map(({ path }) => path)).toEqual([])
   })
 
+  test('of the product load nothing of `keelson/testing`', () => {
+    const loaded = new Set<string>()
+    const load = (path: string): void => {
+      if (loaded.has(path)) return
+      loaded.add(path)
+      for (const target of byPath.get(path)?.targets ?? []) load(target)
+    }
+    for (const path of entryPoints) if (path !== 'src/testing/index.ts') load(path)
+    expect(loaded.size).toBeGreaterThan(100)
+    expect([...loaded].filter((path) => path.startsWith('src/testing/'))).toEqual([])
+    // Threads are entered by the path of their file.
+    const named = breaches((file) =>
+      file.path.startsWith('src/testing/') ? [] : (codeOf(file).match(/testing\//g) ?? []),
+    )
+    expect(named).toEqual([])
+  })
+
   test('never import tests', () => {
     expect(breaches((file) => file.targets.filter((target) => !target.startsWith('src/')))).toEqual(
       [],

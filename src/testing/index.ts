@@ -1,11 +1,11 @@
 /**
- * `keelson/testing`: what tests of actors need, with any test runner. It imports supervisors and
- * the layers below; the product never loads it. Its rooms do not import each other:
+ * `keelson/testing`: what tests of actors and services need, with any test runner. It imports
+ * supervisors and the layers below. The product never loads it. Its rooms:
  *
  * - kit: a System on virtual time, probes, kept logs, tests in many orders
- * - simulated: the disk with its faults, hosts without threads, projections in memory
+ * - simulated: a whole instance on a disk in memory that fails, tears writes and loses its power
  *
- * Start reading at `kit/test-system.ts`, then `simulated/simulated-disk.ts`.
+ * Start reading at `kit/test-system.ts`, then `simulated/start-simulated.ts`.
  */
 export { seededRandom, type VirtualClock, virtualClock } from '../clock.ts'
 export { type CapturedLog, capturedLog, type LogLine, silentLogger } from './kit/captured-log.ts'
@@ -17,4 +17,23 @@ export type { WaitOptions } from './kit/waiting.ts'
 export { inlineBlobHost } from './simulated/inline-blob-host.ts'
 export { inlineLogHost } from './simulated/inline-log-host.ts'
 export { type MemoryProjections, memoryProjections } from './simulated/memory-projection-store.ts'
-export { type SimulatedDisk, simulatedDisk } from './simulated/simulated-disk.ts'
+export type { Unsynced } from './simulated/simulated-crash.ts'
+export {
+  type SimulatedDisk,
+  type SimulatedDiskOptions,
+  simulatedDisk,
+} from './simulated/simulated-disk.ts'
+export {
+  changingOperations,
+  type DiskCall,
+  type DiskOperation,
+  diskOperations,
+  type Fault,
+  type FaultPlan,
+} from './simulated/simulated-faults.ts'
+export {
+  type SimulatedOptions,
+  type SimulatedStartOptions,
+  type Simulation,
+  startSimulated,
+} from './simulated/start-simulated.ts'

@@ -11,8 +11,8 @@ import { Blobs } from '../../storage/index.ts'
 export type InlineBlobHostOptions = {
   readonly disk: Disk
   readonly clock: Clock
-  /** From a request's being carried out to its answer, in ms; 0, the default, is a later turn. */
-  readonly delayMs?: number
+  /** From the work of a request to its answer, in ms; 0, the default, is a later turn. A function is asked each time. */
+  readonly delayMs?: number | (() => number)
 }
 
 type Pending = { readonly carryOut: () => void; readonly refuse: (error: KeelsonError) => void }
@@ -36,7 +36,8 @@ export const inlineBlobHost = ({ disk, clock, delayMs = 0 }: InlineBlobHostOptio
       action()
       proceed()
     }
-    if (delayMs > 0) cancelAnswer = clock.after(delayMs, settled)
+    const ms = typeof delayMs === 'function' ? delayMs() : delayMs
+    if (ms > 0) cancelAnswer = clock.after(ms, settled)
     else clock.soon(settled)
   }
 

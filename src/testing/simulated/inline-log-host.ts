@@ -11,8 +11,8 @@ import { createLog, sparePreparation } from '../../storage/index.ts'
 export type InlineLogHostOptions = {
   readonly disk: Disk
   readonly clock: Clock
-  /** From a request's being carried out to its answer, in ms; 0, the default, is a later turn. */
-  readonly delayMs?: number
+  /** From the work of a request to its answer, in ms; 0, the default, is a later turn. A function is asked each time. */
+  readonly delayMs?: number | (() => number)
   /** How long `end` takes, as when a thread waits for its disk; 0 by default. */
   readonly endMs?: number
   /**
@@ -44,7 +44,8 @@ export const inlineLogHost = ({
   let cancelStep: Cancel | undefined
 
   const later = (action: () => void): void => {
-    if (delayMs > 0) clock.after(delayMs, action)
+    const ms = typeof delayMs === 'function' ? delayMs() : delayMs
+    if (ms > 0) clock.after(ms, action)
     else clock.soon(action)
   }
 

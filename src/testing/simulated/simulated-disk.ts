@@ -4,6 +4,7 @@
  * unsynced write touched. After `crash` the same object is the disk after the reboot.
  */
 import { seededRandom } from '../../clock.ts'
+import { invalidArgument } from '../../errors.ts'
 import {
   type Disk,
   type DiskEntry,
@@ -34,9 +35,15 @@ export type SimulatedDiskOptions = {
   readonly capacityBytes?: number
 }
 
-/** Makes an empty simulated disk. */
-export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk =>
-  new SimulatedDisk(options, new SimulatedNames())
+/** Makes an empty simulated disk. @throws KeelsonError `INVALID_ARGUMENT` for an option that is none */
+export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk => {
+  const { seed = 1, sectorBytes = 512, capacityBytes = 0 } = options
+  if (!Number.isSafeInteger(seed)) throw invalidArgument('seed', 'a whole number', seed)
+  if (!Number.isSafeInteger(sectorBytes) || sectorBytes < 1)
+    throw invalidArgument('sectorBytes', 'a whole number from 1', sectorBytes)
+  if (!(capacityBytes >= 0)) throw invalidArgument('capacityBytes', 'bytes from 0', capacityBytes)
+  return new SimulatedDisk(options, new SimulatedNames())
+}
 
 /** See `simulatedDisk`. */
 export class SimulatedDisk implements Disk {
@@ -167,7 +174,7 @@ export class SimulatedDisk implements Disk {
 
   // What tests do to it.
 
-  /** Plans a fault. Several plans may stand side by side. */
+  /** Plans a fault. Several plans may stand side by side. @throws KeelsonError `INVALID_ARGUMENT` for a plan that is none */
   inject(plan: FaultPlan): void {
     this.#calls.faults.add(plan)
   }
@@ -175,6 +182,11 @@ export class SimulatedDisk implements Disk {
   /** Forgets all plans. What they did stays done. */
   clearFaults(): void {
     this.#calls.faults.clear()
+  }
+
+  /** The process stops here: all further calls throw `HALTED`, without effect, until `crash` or `killProcess`. */
+  halt(): void {
+    this.#calls.halted = true
   }
 
   /** Starts a new record of calls, which goes on growing. */

@@ -2,7 +2,7 @@
  * What goes wrong on the simulated disk, and when: at the n-th call, or the n-th of some kind. Each plan counts for
  * itself, so that "the third sync fails" means the same whatever else is planned.
  */
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { DiskError } from '../../storage/index.ts'
 
 /** The calls of the disk port. Opening a file that exists and making one are two kinds. */
@@ -82,7 +82,9 @@ export type FaultPlan = {
 export class FaultPlans {
   #plans: { readonly plan: FaultPlan; seen: number }[] = []
 
+  /** @throws KeelsonError `INVALID_ARGUMENT` for a plan that could never strike, or that no disk can follow */
   add(plan: FaultPlan): void {
+    checkPlan(plan)
     this.#plans.push({ plan, seen: 0 })
   }
 
@@ -100,6 +102,29 @@ export class FaultPlans {
       if (entry.seen >= at && entry.seen < at + times) fault ??= entry.plan.fault
     }
     return fault
+  }
+}
+
+const checkPlan = ({ at, times = 1, operation = [], path = '', fault }: FaultPlan): void => {
+  if (!Number.isSafeInteger(at) || at < 1) throw invalidArgument('at', 'a whole number from 1', at)
+  if (!(times >= 1)) throw invalidArgument('times', 'a number from 1', times)
+  for (const name of typeof operation === 'string' ? [operation] : operation)
+    if (!diskOperations.includes(name))
+      throw invalidArgument('operation', `one of ${diskOperations.join(', ')}`, name)
+  if (typeof path !== 'string') throw invalidArgument('path', 'a text', path)
+  const isCount = (found: number): boolean => Number.isSafeInteger(found) && found >= 0
+  switch (fault?.kind) {
+    case 'error':
+    case 'halt':
+      return
+    case 'short':
+      if (isCount(fault.bytes)) return
+      throw invalidArgument('fault.bytes', 'a whole number from 0', fault.bytes)
+    case 'misdirected':
+      if (isCount(fault.offset)) return
+      throw invalidArgument('fault.offset', 'a whole number from 0', fault.offset)
+    default:
+      throw invalidArgument('fault', 'error, halt, short or misdirected', fault)
   }
 }
 

@@ -1,0 +1,83 @@
+/**
+ * A machine in memory: a disk, a clock and the files of projections. Instances start on it and end, and what they wrote
+ * outlives them, as on a real machine. The code is that of production; threads are replaced by hosts that run in line.
+ */
+import { type VirtualClock, virtualClock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import type { Projections } from '../../storage/index.ts'
+import { type App, type StartOptions, startInstance } from '../../supervisors/index.ts'
+import { inlineBlobHost } from './inline-blob-host.ts'
+import { inlineLogHost } from './inline-log-host.ts'
+import { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
+import { type SimulatedDisk, type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts'
+
+/** How a machine begins. Times in virtual ms. */
+export type MachineOptions = SimulatedDiskOptions & {
+  /** From a request to the log or the blobs to its answer; 1. May be changed later. */
+  readonly syncMs?: number
+  /** How long the end of a log takes, as when a thread waits for its disk; 0. */
+  readonly endMs?: number
+  /** Between two calls to the disk that make a spare segment in the background; 3. */
+  readonly spareStepMs?: number
+  /** Wraps the projections that instances open. */
+  readonly around?: (projections: Projections) => Projections
+}
+
+/** See the head of this file. */
+export class SimulatedMachine {
+  readonly clock: VirtualClock
+  readonly disk: SimulatedDisk
+  readonly projections: MemoryProjections
+  /** From a request to the log or the blobs to its answer, in virtual ms. A large value is a slow disk. */
+  syncMs: number
+  readonly #options: MachineOptions
+  readonly #opened: Projections
+
+  constructor(options: MachineOptions = {}) {
+    const { seed = 1, syncMs = 1, around = (projections: Projections) => projections } = options
+    this.clock = virtualClock(seed)
+    this.disk = simulatedDisk({ ...options, seed })
+    this.projections = memoryProjections()
+    this.syncMs = syncMs
+    this.#options = options
+    this.#opened = around(this.projections)
+  }
+
+  /** Starts an instance. Time moves on until it has started or was refused. Rejects as `start` does. */
+  start(options: StartOptions): Promise<App> {
+    const { disk, clock } = this
+    const { endMs = 0, spareStepMs = 3 } = this.#options
+    const delayMs = (): number => this.syncMs
+    return this.during(
+      startInstance(options, {
+        disk,
+        clock,
+        makeHost: () => inlineLogHost({ disk, clock, delayMs, endMs, spareStepMs }),
+        projections: this.#opened,
+        makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
+      }),
+    )
+  }
+
+  /**
+   * Lets time pass until `work` settles, and settles as it does. Rejects `TIMEOUT` when `withinMs` have passed, 60,000 by
+   * default.
+   */
+  async during<T>(
+    work: Promise<T>,
+    { withinMs = 60_000 }: { readonly withinMs?: number | undefined } = {},
+  ): Promise<T> {
+    let isSettled = false
+    const mark = (): void => {
+      isSettled = true
+    }
+    work.then(mark, mark)
+    await this.clock.settle()
+    for (let passed = 0; !isSettled && passed < withinMs; passed++) await this.clock.advance(1)
+    if (!isSettled)
+      throw new KeelsonError('TIMEOUT', `it has not settled within ${withinMs} virtual ms`, {
+        details: { withinMs },
+      })
+    return work
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * `startSimulated`: a whole instance, the same tree as `start` makes, on a disk in memory and a virtual clock. A test lets
+ * the disk fail, the process die and the power go, starts again on what survived, and looks.
+ */
+import type { VirtualClock } from '../../clock.ts'
+import { configError, KeelsonError } from '../../errors.ts'
+import { createSystem, type Logger, type System } from '../../runtime/index.ts'
+import { type App, checkStartOptions, type StartOptions } from '../../supervisors/index.ts'
+import { type CapturedLog, capturedLog } from '../kit/captured-log.ts'
+import type { MemoryProjections } from './memory-projection-store.ts'
+import type { Unsynced } from './simulated-crash.ts'
+import type { SimulatedDisk } from './simulated-disk.ts'
+import { SimulatedMachine } from './simulated-machine.ts'
+
+/** What an instance is started with: the options of `start` without `dir`, which is `/data`, and `system`. */
+export type SimulatedStartOptions = Omit<StartOptions, 'dir' | 'system'>
+
+/**
+ * What `startSimulated` takes: the options of `start`, and those of the machine. Segments are of 256 KiB unless
+ * `wal.maxFileSize` says otherwise, because the disk is in memory.
+ */
+export type SimulatedOptions = SimulatedStartOptions & {
+  /**
+   * Decides what power cuts and failed writes leave, identities, and each order of processes that is not promised.
+   * Without a seed, processes run first come, first served, and the rest is as with seed 1.
+   */
+  readonly seed?: number
+  /** From a request to the log or the blobs to its answer, in virtual ms; 1. */
+  readonly syncMs?: number
+  /** Space on the disk; without limit. */
+  readonly capacityBytes?: number
+  /** Gets what instances log, besides `log`. */
+  readonly logger?: Logger
+}
+
+/** The folder of simulated instances. */
+const dir = '/data'
+
+/**
+ * Starts an instance on a new simulated machine. Rejects as `start` does, and `CONFIG` for an option of the machine that is
+ * none. A run is the same for the same seed.
+ */
+export const startSimulated = async (options: SimulatedOptions = {}): Promise<Simulation> => {
+  const { seed, syncMs, capacityBytes, logger, ...startOptions } = options
+  checkNumber('seed', seed, Number.isSafeInteger, 'a whole number')
+  checkNumber('syncMs', syncMs, (ms) => ms >= 0 && Number.isFinite(ms), 'ms from 0')
+  checkNumber('capacityBytes', capacityBytes, (bytes) => bytes >= 0, 'bytes from 0')
+  for (const name of ['dir', 'system'] as const)
+    if (name in startOptions) throw configError(name, 'that the simulation sets it', 'a value')
+  checkStartOptions({ ...startOptions, dir })
+  const { sectorBytes } = startOptions.wal ?? {}
+  const machine = new SimulatedMachine({
+    ...(seed !== undefined && { seed }),
+    ...(syncMs !== undefined && { syncMs }),
+    ...(capacityBytes !== undefined && { capacityBytes }),
+    ...(sectorBytes !== undefined && { sectorBytes }),
+  })
+  const simulation = new Simulation(machine, startOptions, capturedLog(logger), seed)
+  await simulation.start()
+  return simulation
+}
+
+const checkNumber = (
+  name: string,
+  found: unknown,
+  isRight: (found: number) => boolean,
+  expected: string,
+): void => {
+  if (found !== undefined && !(typeof found === 'number' && isRight(found)))
+    throw configError(name, expected, found)
+}
+
+/** A simulated machine and the instance on it. What the instance wrote outlives it. Made by `startSimulated`. */
+export class Simulation {
+  /** What instances logged. Nothing of it is printed. */
+  readonly log: CapturedLog
+  readonly #machine: SimulatedMachine
+  readonly #options: SimulatedStartOptions
+  readonly #seed: number | undefined
+  #app: App | undefined
+
+  /** For `startSimulated`. */
+  constructor(
+    machine: SimulatedMachine,
+    options: SimulatedStartOptions,
+    log: CapturedLog,
+    seed: number | undefined,
+  ) {
+    this.log = log
+    this.#machine = machine
+    this.#options = options
+    this.#seed = seed
+  }
+
+  /** The running instance. @throws KeelsonError `CLOSED` when none runs */
+  get app(): App {
+    if (!this.#app) throw new KeelsonError('CLOSED', 'no instance runs: start() starts one')
+    return this.#app
+  }
+
+  /** The System of the running instance. @throws KeelsonError `CLOSED` */
+  get system(): System {
+    return this.app.system
+  }
+
+  get clock(): VirtualClock {
+    return this.#machine.clock
+  }
+
+  /** The disk: its faults, its contents, its counts of calls. */
+  get disk(): SimulatedDisk {
+    return this.#machine.disk
+  }
+
+  /** The projections, which stand in for LMDB: they can fail, lose commits and be damaged. */
+  get projections(): MemoryProjections {
+    return this.#machine.projections
+  }
+
+  /** From a request to the log or the blobs to its answer, in virtual ms. Set it to make the disk slow. */
+  get syncMs(): number {
+    return this.#machine.syncMs
+  }
+
+  set syncMs(ms: number) {
+    checkNumber('syncMs', ms, (found) => found >= 0 && Number.isFinite(found), 'ms from 0')
+    this.#machine.syncMs = ms
+  }
+
+  /** Lets everything happen that can happen without time passing. */
+  settle(): Promise<void> {
+    return this.clock.settle()
+  }
+
+  /** Moves time on by `ms`, timer by timer. */
+  advance(ms: number): Promise<void> {
+    return this.clock.advance(ms)
+  }
+
+  /**
+   * Lets time pass until `work` settles, and settles as it does. Rejects `TIMEOUT` when `withinMs` virtual ms have passed,
+   * 60,000 by default.
+   */
+  during<T>(work: Promise<T>, options: { readonly withinMs?: number } = {}): Promise<T> {
+    return this.#machine.during(work, options)
+  }
+
+  /**
+   * Starts an instance on what the disk holds; `options` replace those of `startSimulated`. Rejects as `start` does:
+   * `LOCKED_DIR` while an instance runs, `CORRUPT` when the log is damaged.
+   */
+  async start(options: SimulatedStartOptions = this.#options): Promise<App> {
+    const { clock, log: logger } = this
+    const seed = this.#seed
+    const system = createSystem({ clock, logger, ...(seed !== undefined && { seed }) })
+    const wal = { maxFileSize: 256 * 1024, ...options.wal }
+    this.#app = await this.#machine.start({ ...options, dir, system, wal })
+    return this.#app
+  }
+
+  /** Ends the instance in order, as `app.close()` does. A no-op when none runs. */
+  async close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+    const app = this.#app
+    if (!app) return
+    await this.during(app.close(options), { withinMs: Number.POSITIVE_INFINITY })
+    this.#app = undefined
+    await this.#stopSystem(app)
+  }
+
+  /**
+   * The process dies, as by SIGKILL. The machine goes on: what was written is there, synced or not. Every call that was
+   * under way settles with a code. A no-op when no instance runs.
+   */
+  async kill(): Promise<void> {
+    await this.#die()
+    this.disk.killProcess()
+  }
+
+  /**
+   * The power goes. What was not synced is kept, lost, torn, reordered or garbled as the seed decides, or all of it is
+   * `kept` or `lost`. Every call that was under way settles with a code. `start` then starts on what survived.
+   */
+  async powerCut(options: { readonly unsynced?: Unsynced } = {}): Promise<void> {
+    await this.#die()
+    this.disk.crash(options)
+  }
+
+  /** From here on no call reaches the disk. Then the instance ends as well as it can, which settles what waits. */
+  async #die(): Promise<void> {
+    this.disk.halt()
+    const app = this.#app
+    if (app) {
+      await this.during(app.close({ deadlineMs: 0 }).catch(() => undefined))
+      this.#app = undefined
+      await this.#stopSystem(app)
+    }
+  }
+
+  async #stopSystem(app: App): Promise<void> {
+    await this.during(app.system.stop().catch(() => undefined))
+  }
+}
