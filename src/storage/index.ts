@@ -21,6 +21,7 @@
  *
  * Start reading at FORMAT.md, then `recovery/log-opening.ts` and `log/log-writer.ts`.
  */
+
 export { BlobExtents, type Extent, gapsBetween } from './blobs/blob-extents.ts'
 export type { BlobSegment } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
@@ -80,6 +81,7 @@ export {
   shardsPresent,
   writeDataFolder,
 } from './disk/data-folder.ts'
+export { refusalOf, refusing } from './disk/disk-failure.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
 export { frameTypes } from './frames/frame.ts'
@@ -117,7 +119,7 @@ export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'
 export { applyUnits, type RowSink } from './rows/unit-application.ts'
-export { type Damage, refusalOf, refusing } from './segments/log-errors.ts'
+export type { Damage } from './segments/log-errors.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
 export { sparePreparation } from './segments/segment-file.ts'
 export { threadBlobHost } from './threads/thread-blob-host.ts'

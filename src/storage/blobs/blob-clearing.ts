@@ -8,8 +8,8 @@
  * live bytes are copied as they are, damaged or not.
  */
 
+import { writeAll } from '../disk/disk-failure.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
-import { writeAll } from '../segments/segment-file.ts'
 import { type Extent, gapsBetween } from './blob-extents.ts'
 import { blobSegmentPath, closeQuietly, removeQuietly } from './blob-folder.ts'
 

@@ -7,10 +7,10 @@
  *     <20 digits>.bloblog.tmp     an unfinished copy; the next opening removes it
  *     next_segment_id             "NUMBER CRC\n": the lowest number that no segment has had
  */
+
 import { crc32 } from '../bytes/crc32.ts'
-import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
-import { pathIn } from '../segments/log-folder.ts'
-import { writeAll } from '../segments/segment-file.ts'
+import { writeAll } from '../disk/disk-failure.ts'
+import { type Disk, DiskError, type DiskFile, pathIn } from '../ports/disk.ts'
 
 /** The file of a segment. */
 export type BlobSegment = { readonly segment: number; readonly size: number }

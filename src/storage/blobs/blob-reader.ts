@@ -3,12 +3,13 @@
  * CRCs of its chunks, a whole blob by its SHA-256 too. A missing or damaged blob is `CORRUPT`,
  * never absent.
  */
+
 import { KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { type Sha256, startSha256 } from '../bytes/sha256.ts'
 import { viewOf } from '../bytes/u64.ts'
+import { refusing } from '../disk/disk-failure.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
-import { refusing } from '../segments/log-errors.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { blobSegmentPath, closeQuietly } from './blob-folder.ts'
 import {

@@ -3,11 +3,11 @@
  * the trailer, the header last. The blob has no reference before the final sync. Aborting the
  * stream removes the file.
  */
+
 import { KeelsonError } from '../../errors.ts'
 import { startSha256 } from '../bytes/sha256.ts'
+import { refusing, writeAll } from '../disk/disk-failure.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
-import { refusing } from '../segments/log-errors.ts'
-import { writeAll } from '../segments/segment-file.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { closeQuietly, removeQuietly } from './blob-folder.ts'
 import {

@@ -4,11 +4,11 @@
  * written itself. Blobs of an answered call are durable, with the segment's name. Blobs of a failed
  * call have no reference, and a sweep frees them.
  */
+
 import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
-import { refusing } from '../segments/log-errors.ts'
-import { pathIn } from '../segments/log-folder.ts'
+import { refusing } from '../disk/disk-failure.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import {
   type BlobListing,

@@ -2,9 +2,10 @@
  * The blobs of a shard on a disk: handles the requests of a `BlobHost`, one after another. The
  * caller decides which blobs are live.
  */
+
 import { KeelsonError } from '../../errors.ts'
+import { refusing } from '../disk/disk-failure.ts'
 import type { Disk } from '../ports/disk.ts'
-import { refusing } from '../segments/log-errors.ts'
 import { clearing } from './blob-clearing.ts'
 import type { Extent } from './blob-extents.ts'
 import { listBlobs } from './blob-folder.ts'

@@ -3,9 +3,10 @@
  * buffer of whole blocks that every put uses again: fresh pages cost more than the bytes copied
  * into them. Nothing is synced here.
  */
+
 import { sha256 } from '../bytes/sha256.ts'
+import { writeAll } from '../disk/disk-failure.ts'
 import type { DiskFile } from '../ports/disk.ts'
-import { writeAll } from '../segments/segment-file.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import {
   blobHeaderBytes,

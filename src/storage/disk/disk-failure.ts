@@ -1,6 +1,6 @@
-/** Converts the errors of a disk into Keelson's errors: the system's codes into ours. */
+/** Failures of a disk: Keelson's codes for the system's codes, and writes that are whole or fail. */
 import { type ErrorDetails, KeelsonError } from '../../errors.ts'
-import { DiskError } from '../ports/disk.ts'
+import { DiskError, type DiskFile } from '../ports/disk.ts'
 
 const noSpace: readonly string[] = ['ENOSPC', 'EDQUOT']
 const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM']
@@ -54,5 +54,46 @@ export const toKeelsonError = (error: DiskError): KeelsonError => {
   return new KeelsonError('SHARD_DOWN', `the disk failed: ${operation} ${path} (${code})`, {
     details: { reason: 'disk', ...facts },
     cause: error,
+  })
+}
+
+/** The `KeelsonError` for a disk's error; other errors stay as they are. */
+export const refusalOf = (error: unknown): unknown =>
+  error instanceof DiskError ? toKeelsonError(error) : error
+
+/** Runs `action`. A disk's error is thrown as a `KeelsonError`. */
+export const refusing = <T>(action: () => T): T => {
+  try {
+    return action()
+  } catch (error) {
+    throw refusalOf(error)
+  }
+}
+
+/** Runs an action that may fail without harm, and returns whether the disk did it. Other errors are thrown. */
+export const attempt = (action: () => void): boolean => {
+  try {
+    action()
+    return true
+  } catch (error) {
+    if (error instanceof DiskError) return false
+    throw error
+  }
+}
+
+/**
+ * Writes all of `bytes` or throws. A short write is a failed write: part of the bytes may be in the file.
+ * Its code is `shortCode`: `EIO` if the file had the space, `ENOSPC` if it grows.
+ */
+export const writeAll = (
+  file: DiskFile,
+  bytes: Uint8Array,
+  offset: number,
+  shortCode: 'EIO' | 'ENOSPC' = 'EIO',
+): void => {
+  const count = file.write(bytes, offset)
+  if (count === bytes.length) return
+  throw new DiskError(shortCode, 'write', file.path, {
+    cause: `${count} of ${bytes.length} bytes were taken`,
   })
 }

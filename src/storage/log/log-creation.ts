@@ -2,23 +2,18 @@
  * Makes a log: a first segment, empty, and the MANIFEST behind it. All or nothing: when it fails, whatever it made is
  * removed; when it is interrupted, what is left holds no frame and is understood as the beginning of a log.
  */
+
 import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
+import { attempt, refusing } from '../disk/disk-failure.ts'
 import { noPredecessor, type SegmentHeader } from '../frames/segment-header.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import { inspectLog } from '../recovery/log-inspection.ts'
-import { refusing } from '../segments/log-errors.ts'
-import {
-  isSpareName,
-  manifestName,
-  parseSegmentName,
-  pathIn,
-  spareName,
-} from '../segments/log-folder.ts'
+import { isSpareName, manifestName, parseSegmentName, spareName } from '../segments/log-folder.ts'
 import { openingBytes } from '../segments/log-limits.ts'
 import { type LogPlace, newSegmentHeader } from '../segments/log-place.ts'
 import { adoptManifest, type Manifest, prepareManifest } from '../segments/manifest.ts'
-import { attempt, installSegment, prepareSpare } from '../segments/segment-file.ts'
+import { installSegment, prepareSpare } from '../segments/segment-file.ts'
 
 /**
  * Makes a log in `place.dir`, which may be missing, empty, or hold what an interrupted creation left.

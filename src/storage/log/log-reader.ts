@@ -6,10 +6,9 @@ import type { KeelsonError } from '../../errors.ts'
 import { readStamp } from '../frames/control-payload.ts'
 import { type FrameHeader, frameTypes } from '../frames/frame.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import type { ReadAnswer, ReadFrame, ReadRequest } from '../ports/log-host.ts'
 import { corruption, unsupported } from '../segments/log-errors.ts'
-import { pathIn } from '../segments/log-folder.ts'
 import type { LogSegment } from '../segments/segment-chain.ts'
 
 /** How many places are remembered: a few followers, and as many point reads. */

@@ -3,21 +3,23 @@
  * only once its sync returned. When a group does not fit, the segment is sealed and the next one begun. The first write
  * or sync that fails is the last one: what the disk then holds nobody knows, so the log is poisoned and stays so.
  */
+
 import { KeelsonError } from '../../errors.ts'
+import { attempt, refusing } from '../disk/disk-failure.ts'
 import { checkpointBytes } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { GroupEncoder } from '../frames/group-encoder.ts'
+import { pathIn } from '../ports/disk.ts'
 import type { Commit, CommitRequest } from '../ports/log-host.ts'
 import type { OpenedLog } from '../recovery/log-opening.ts'
-import { poison, refusing } from '../segments/log-errors.ts'
-import { pathIn } from '../segments/log-folder.ts'
+import { poison } from '../segments/log-errors.ts'
 import { frameOffsets, framePayloadMax, refuseLengths } from '../segments/log-limits.ts'
 import { type LogPlace, successorHeader, whileOwned } from '../segments/log-place.ts'
 import { type Manifest, writeManifest } from '../segments/manifest.ts'
 import { SegmentAppender } from '../segments/segment-appender.ts'
 import { type LogSegment, manifestAfter } from '../segments/segment-chain.ts'
-import { attempt, installSegment, type SpareTask } from '../segments/segment-file.ts'
+import { installSegment, type SpareTask } from '../segments/segment-file.ts'
 import { releasable } from './log-retention.ts'
 import { SpareShelf } from './spare-shelf.ts'
 

@@ -2,8 +2,10 @@
  * One life of one log over one disk, synchronously: the requests of the `LogProtocol`, carried out one by one. Hosts
  * wrap it: the thread in production, inline in the simulation.
  */
+
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { refusing } from '../disk/disk-failure.ts'
 import { checkpointBytes } from '../frames/control-payload.ts'
 import type { Disk } from '../ports/disk.ts'
 import type {
@@ -16,7 +18,6 @@ import type {
 import { inspectLog } from '../recovery/log-inspection.ts'
 import { openLog } from '../recovery/log-opening.ts'
 import type { LogPlan } from '../recovery/log-plan.ts'
-import { refusing } from '../segments/log-errors.ts'
 import { checkLogOptions, givenBack } from '../segments/log-limits.ts'
 import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
 import type { SpareTask } from '../segments/segment-file.ts'

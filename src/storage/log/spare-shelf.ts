@@ -3,11 +3,13 @@
  * somebody is there to do it (the host takes `begin`'s task and reports with `settle`), else at the moment of need. A
  * spare that fails is thrown away and nothing else: no byte of the log is in doubt.
  */
+
 import { KeelsonError } from '../../errors.ts'
-import { refusalOf } from '../segments/log-errors.ts'
-import { pathIn, spareNames } from '../segments/log-folder.ts'
+import { attempt, refusalOf } from '../disk/disk-failure.ts'
+import { pathIn } from '../ports/disk.ts'
+import { spareNames } from '../segments/log-folder.ts'
 import type { LogPlace } from '../segments/log-place.ts'
-import { attempt, prepareSpare, type SpareTask } from '../segments/segment-file.ts'
+import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'
 
 /** With so many ready, a roll spends one without asking what becomes of the next. */
 const enough = 2

@@ -104,3 +104,6 @@ export interface Disk {
    */
   lock(path: string, holder: string): DiskLock
 }
+
+/** The path of `name` in `dir`. */
+export const pathIn = (dir: string, name: string): string => `${dir}/${name}`

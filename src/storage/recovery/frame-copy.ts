@@ -4,15 +4,14 @@
  * copy: the file counts only from its rename on, so that no part of it can be taken for the whole.
  */
 
+import { writeAll } from '../disk/disk-failure.ts'
 import { frameBytes, roundUp } from '../frames/frame.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { GroupEncoder } from '../frames/group-encoder.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { corruption } from '../segments/log-errors.ts'
-import { pathIn } from '../segments/log-folder.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
-import { writeAll } from '../segments/segment-file.ts'
 
 /** What to copy: the frames of `segment` behind `from`, up to `to`. */
 export type FrameCopy = {

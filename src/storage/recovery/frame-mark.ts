@@ -8,9 +8,8 @@ import { crc32 } from '../bytes/crc32.ts'
 import { readStamp, stampBytes } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
-import { type Disk, DiskError } from '../ports/disk.ts'
+import { type Disk, DiskError, pathIn } from '../ports/disk.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
-import { pathIn } from '../segments/log-folder.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 
 /** The mark of the frame with this stamp and payload; the payload's own first eight bytes are not looked at. */

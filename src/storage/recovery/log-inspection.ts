@@ -2,10 +2,11 @@
  * The first phase of opening a log: look at everything, change nothing, and say what the second phase is to do. Damage
  * that is not a torn tail is thrown here, while the folder is still as it was found.
  */
-import type { Disk } from '../ports/disk.ts'
+import { refusing } from '../disk/disk-failure.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Evidence, Inspection, LogNeeds } from '../ports/log-host.ts'
-import { corruption, refusing, unsupported } from '../segments/log-errors.ts'
-import { manifestName, pathIn } from '../segments/log-folder.ts'
+import { corruption, unsupported } from '../segments/log-errors.ts'
+import { manifestName } from '../segments/log-folder.ts'
 import { type Manifest, type ManifestReading, readManifest } from '../segments/manifest.ts'
 import { findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
 import { foundAs, listSegments } from '../segments/segment-list.ts'

@@ -10,15 +10,16 @@
  *   d  MANIFEST names it, with everything recovered         commit point of the opening
  *   e  cut bytes go to quarantine, old segments are cut     only tidying; the next opening does what is left
  */
+
 import { isKeelsonError } from '../../errors.ts'
+import { attempt, refusing, writeAll } from '../disk/disk-failure.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
-import { poison, refusing } from '../segments/log-errors.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { poison } from '../segments/log-errors.ts'
 import {
   isSpareName,
   manifestSpareName,
-  pathIn,
   quarantineName,
   spareName,
 } from '../segments/log-folder.ts'
@@ -32,7 +33,7 @@ import {
 } from '../segments/manifest.ts'
 import type { OpenSegment } from '../segments/segment-appender.ts'
 import { type LogSegment, segmentAfter } from '../segments/segment-chain.ts'
-import { attempt, installSegment, prepareSpare, writeAll } from '../segments/segment-file.ts'
+import { installSegment, prepareSpare } from '../segments/segment-file.ts'
 import { copyBytesMax, copyFrames } from './frame-copy.ts'
 import type { LogPlan, Trim } from './log-plan.ts'
 

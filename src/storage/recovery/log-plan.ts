@@ -4,9 +4,8 @@
  */
 
 import type { Predecessor } from '../frames/segment-header.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Inspection } from '../ports/log-host.ts'
-import { pathIn } from '../segments/log-folder.ts'
 import type { Manifest, ManifestReading } from '../segments/manifest.ts'
 import type { LogSegment, SegmentEntry } from '../segments/segment-chain.ts'
 import type { SegmentList } from '../segments/segment-list.ts'

@@ -26,9 +26,8 @@ import {
   type SegmentHeader,
   segmentHeaderBytes,
 } from '../frames/segment-header.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { corruption, unsupported } from '../segments/log-errors.ts'
-import { pathIn } from '../segments/log-folder.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { examineTail, type SegmentTail } from './segment-tail.ts'
 

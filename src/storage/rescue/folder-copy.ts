@@ -4,9 +4,8 @@
  * follows.
  */
 import { join } from 'node:path'
-import { isFileFailure } from '../disk/disk-failure.ts'
+import { isFileFailure, writeAll } from '../disk/disk-failure.ts'
 import type { Disk, DiskEntry } from '../ports/disk.ts'
-import { writeAll } from '../segments/segment-file.ts'
 import { foundAs } from '../segments/segment-list.ts'
 
 /** What could not be copied: bytes of a file from `offset` on, or, with `offset` 0, all of what is named. */

@@ -5,9 +5,8 @@
 
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Damage } from '../segments/log-errors.ts'
-import { pathIn } from '../segments/log-folder.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { contentOf, type FrameContent } from './frame-content.ts'
 import { holeEvidence } from './log-damage.ts'

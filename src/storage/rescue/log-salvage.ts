@@ -11,9 +11,8 @@ import { KeelsonError } from '../../errors.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { FrameCursor } from '../frames/frame-cursor.ts'
 import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import { corruption } from '../segments/log-errors.ts'
-import { pathIn } from '../segments/log-folder.ts'
 import {
   adoptManifest,
   type Manifest,

@@ -5,9 +5,9 @@
 import { isKeelsonError } from '../../errors.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { type Damage, unsupported } from '../segments/log-errors.ts'
-import { manifestName, parseSegmentName, pathIn } from '../segments/log-folder.ts'
+import { manifestName, parseSegmentName } from '../segments/log-folder.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import { brokenPromise, findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
 

@@ -2,16 +2,17 @@
  * Writes the segments of a salvaged log: frames in LSN order, in as many files as they need, each as long as its frames.
  * A segment's header is written behind its frames, when its length is known; it exists when it was synced and renamed.
  */
+
 import type { Clock } from '../../clock.ts'
+import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { encodeEndMark } from '../frames/control-payload.ts'
 import { frameBytes, frameTypes, roundUp } from '../frames/frame.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { GroupEncoder } from '../frames/group-encoder.ts'
 import { encodeSegmentHeader, noPredecessor, type SegmentHeader } from '../frames/segment-header.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
-import { pathIn, salvageSpareName, segmentName } from '../segments/log-folder.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { salvageSpareName, segmentName } from '../segments/log-folder.ts'
 import type { LogSegment } from '../segments/segment-chain.ts'
-import { attempt, writeAll } from '../segments/segment-file.ts'
 
 /** What all segments have in common, in bytes. `fileBytes`: a file that is longer takes no further group. */
 export type SalvageLayout = {

@@ -1,6 +1,6 @@
-/** How the log says no: damage with its evidence, a disk's refusal in our codes, and the poison that is final. */
+/** The errors of the log: damage with its evidence, files of a newer version, and the poison that is final. */
 import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
-import { diskDetails, toKeelsonError } from '../disk/disk-failure.ts'
+import { diskDetails } from '../disk/disk-failure.ts'
 import { DiskError } from '../ports/disk.ts'
 
 /** Where damage was found, and what proves that it is damage. */
@@ -26,22 +26,6 @@ export const unsupported = (file: string, details: ErrorDetails): KeelsonError =
   new KeelsonError('UNSUPPORTED_VERSION', `${file} was written by a newer version`, {
     details: { file, ...details },
   })
-
-/**
- * A disk's error before any byte of the log was written: `NO_SPACE`, `READ_ONLY`, or `SHARD_DOWN` with the reason
- * `disk` for what nobody can do anything about. Other errors stay as they are.
- */
-export const refusalOf = (error: unknown): unknown =>
-  error instanceof DiskError ? toKeelsonError(error) : error
-
-/** Runs `action`; what a disk throws comes out in our codes. */
-export const refusing = <T>(action: () => T): T => {
-  try {
-    return action()
-  } catch (error) {
-    throw refusalOf(error)
-  }
-}
 
 /**
  * `SHARD_DOWN` with the reason `poisoned`: a write or a sync failed, and nobody can know what the disk holds. The page

@@ -24,9 +24,6 @@ export const isSpareName = (name: string): boolean =>
 
 const segmentPattern = /^([0-9a-f]{16})-([0-9a-f]{8})\.wal$/
 
-/** `name` in `dir`. */
-export const pathIn = (dir: string, name: string): string => `${dir}/${name}`
-
 /** The name of a segment: its first LSN and its number, in hex. */
 export const segmentName = (baseLsn: number, seq: number): string =>
   `${baseLsn.toString(16).padStart(16, '0')}-${seq.toString(16).padStart(8, '0')}.wal`

@@ -4,13 +4,14 @@
  * other, and so that it needs no space on a full disk. A hint: without it the log is recovered from the segments, but
  * a MANIFEST that promises more than they hold is a loss of data.
  */
+
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { attempt, writeAll } from '../disk/disk-failure.ts'
 import type { Salt } from '../frames/frame.ts'
 import { formatVersion } from '../frames/segment-header.ts'
-import type { Disk } from '../ports/disk.ts'
-import { manifestName, manifestSpareName, pathIn } from './log-folder.ts'
-import { attempt, writeAll } from './segment-file.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
+import { manifestName, manifestSpareName } from './log-folder.ts'
 
 /** One state of the MANIFEST. */
 export type Manifest = {

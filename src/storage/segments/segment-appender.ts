@@ -2,7 +2,9 @@
  * The segment that is being written. Frames are gathered into one write of whole sectors; where the segment stands moves
  * on only when all of it was taken, and what is durable only when a sync returned. It knows nothing of other segments.
  */
+
 import type { Clock } from '../../clock.ts'
+import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { encodeCheckpoint, encodeEndMark } from '../frames/control-payload.ts'
 import { frameBytes, frameTypes, roundUp } from '../frames/frame.ts'
 import type { FrameEnd } from '../frames/frame-cursor.ts'
@@ -11,7 +13,6 @@ import { type SegmentHeader, segmentHeaderBytes } from '../frames/segment-header
 import type { DiskFile } from '../ports/disk.ts'
 import { groupLimit } from './log-limits.ts'
 import type { LogSegment } from './segment-chain.ts'
-import { attempt, writeAll } from './segment-file.ts'
 
 /** A segment's open file, and the end of the last frame in it; all up to there is durable. */
 export type OpenSegment = {

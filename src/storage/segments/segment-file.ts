@@ -4,30 +4,14 @@
  * rename, with the header and perhaps the first groups inside, synced, is the moment from which it exists.
  */
 
+import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { encodeSegmentHeader, type SegmentHeader } from '../frames/segment-header.ts'
-import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
-import { pathIn, segmentName } from './log-folder.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { segmentName } from './log-folder.ts'
 
 const chunkBytes = 1024 * 1024
 /** Zeros are synced in parts: a commit's own sync waits for those that the disk was given before it. */
 const syncedBytes = 2 * chunkBytes
-
-/**
- * Writes all of `bytes` or throws. A short count is a failed write: part of the bytes may stand there. `shortCode` says
- * what it means: `EIO` where the space was there, `ENOSPC` while a file grows.
- */
-export const writeAll = (
-  file: DiskFile,
-  bytes: Uint8Array,
-  offset: number,
-  shortCode: 'EIO' | 'ENOSPC' = 'EIO',
-): void => {
-  const count = file.write(bytes, offset)
-  if (count === bytes.length) return
-  throw new DiskError(shortCode, 'write', file.path, {
-    cause: `${count} of ${bytes.length} bytes were taken`,
-  })
-}
 
 /** A spare to be made: where, and how many bytes. */
 export type SpareTask = { readonly path: string; readonly size: number }
@@ -97,15 +81,4 @@ export const installSegment = (
   disk.rename(spare, pathIn(dir, name))
   disk.syncFolder(dir)
   return { name, file: disk.open(pathIn(dir, name), 'write') }
-}
-
-/** Does what may fail without harm: tidying that the next opening does again. Only a disk's own errors are passed over. */
-export const attempt = (action: () => void): boolean => {
-  try {
-    action()
-    return true
-  } catch (error) {
-    if (error instanceof DiskError) return false
-    throw error
-  }
 }

@@ -5,9 +5,9 @@
  */
 
 import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
-import type { Disk, DiskEntry } from '../ports/disk.ts'
+import { type Disk, type DiskEntry, pathIn } from '../ports/disk.ts'
 import { corruption, unsupported } from './log-errors.ts'
-import { parseSegmentName, pathIn } from './log-folder.ts'
+import { parseSegmentName } from './log-folder.ts'
 import type { ManifestReading } from './manifest.ts'
 import type { SegmentEntry } from './segment-chain.ts'
 

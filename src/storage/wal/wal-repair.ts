@@ -4,9 +4,9 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
+import { refusing } from '../disk/disk-failure.ts'
 import type { Inspection } from '../ports/log-host.ts'
 import type { LogPlan } from '../recovery/log-plan.ts'
-import { refusing } from '../segments/log-errors.ts'
 import { claimWalFolderAsItIs, logOptionsOf, type WalPorts } from './wal-opening.ts'
 import { checkWalOptions } from './wal-options.ts'
 

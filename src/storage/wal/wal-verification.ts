@@ -2,14 +2,15 @@
  * Verifies the log in a folder: all of it, also behind damage, and also while somebody writes it. Changes nothing but LOCK,
  * which it holds as long as nobody else does, so that nothing changes under its eyes.
  */
+
 import { join } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
 import { lockFileName } from '../disk/data-folder.ts'
+import { refusing } from '../disk/disk-failure.ts'
 import { describeHolder } from '../disk/lock-holder.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
 import type { LogVerification } from '../rescue/log-judgement.ts'
 import { type LogProgress, verifying } from '../rescue/log-verification.ts'
-import { refusing } from '../segments/log-errors.ts'
 import type { WalPorts } from './wal-opening.ts'
 import { checkWalOptions } from './wal-options.ts'
 
