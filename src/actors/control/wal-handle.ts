@@ -23,7 +23,7 @@ export class WalHandle {
    * The writer and its log: LSNs, segments, recovery, durability.
    * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT` of a shard that is not open
    */
-  describe(): Promise<WalWriter.WriterDescription> {
+  describe(): Promise<WalWriter.LogWriterDescription> {
     return WalWriter.describe(this.#writer)
   }
 

@@ -6,7 +6,7 @@ import type { AppendGroup } from '../queue/append.ts'
 // The log's writer as people look at it.
 
 /** How a writer and its log stand. `level`: what an acknowledgement of it means. */
-export type WriterDescription = {
+export type LogWriterDescription = {
   readonly mode: 'recovering' | 'open'
   readonly queued: number
   readonly inFlight: number

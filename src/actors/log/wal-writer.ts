@@ -44,11 +44,11 @@ import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
-import type { CommitFollower, Subscription, WriterDescription } from './commit-follower.ts'
+import type { CommitFollower, LogWriterDescription, Subscription } from './commit-follower.ts'
 import { Durability } from './durability.ts'
 
 export type * from './commit-follower.ts'
-export type { WriterDescription } from './commit-follower.ts'
+export type { LogWriterDescription } from './commit-follower.ts'
 
 /** What the writer understands. */
 export type Messages = {
@@ -61,7 +61,7 @@ export type Messages = {
     sync: () => number
     /** Answered when everything that waited for the disk before is written, or was refused. */
     settled: () => void
-    describe: () => WriterDescription
+    describe: () => LogWriterDescription
   }
   casts: {
     /** The group that fills has become due, or large. */
@@ -270,7 +270,7 @@ export const settled = (writer: Ref<Messages>, timeoutMs: number): Promise<void>
   call(writer, 'settled', undefined, { timeoutMs })
 
 /** How the writer and its log stand. */
-export const describe = (writer: Ref<Messages>): Promise<WriterDescription> =>
+export const describe = (writer: Ref<Messages>): Promise<LogWriterDescription> =>
   call(writer, 'describe')
 
 const initialState = (shard: Shard): State => ({
@@ -313,7 +313,7 @@ const hostOf = (state: State): LogHost => {
   return state.host
 }
 
-const describing = (state: State): Omit<WriterDescription, 'log'> => ({
+const describing = (state: State): Omit<LogWriterDescription, 'log'> => ({
   mode: state.mode,
   queued: state.queue.length,
   inFlight: state.queue.writesInFlight,

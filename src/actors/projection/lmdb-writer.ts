@@ -37,12 +37,12 @@ import type { ProjectionBatch } from './projection-batch.ts'
 import {
   descriptionOf,
   ProjectionHealth,
-  type WriterDescription,
+  type ProjectionWriterDescription,
 } from './projection-description.ts'
 import { type FlushStep, ProjectionFeed } from './projection-feed.ts'
 import { answering, ProjectionWaiters, unheard, type Waiter } from './projection-waiters.ts'
 
-export type { WriterDescription } from './projection-description.ts'
+export type { ProjectionWriterDescription } from './projection-description.ts'
 
 /** What the projection's writer understands. */
 export type Messages = {
@@ -57,7 +57,7 @@ export type Messages = {
     resume: () => void
     /** Forgets queued references; the log's files bring them back. Answers how many. */
     discard: () => number
-    describe: () => WriterDescription
+    describe: () => ProjectionWriterDescription
   }
   casts: {
     enqueueProjectionOutbox: (frames: Applier.AppliedFrames) => void
@@ -285,7 +285,7 @@ export const discard = (writer: Ref<Messages>, timeoutMs: number): Promise<numbe
   call(writer, 'discard', undefined, { timeoutMs })
 
 /** How the projection and its writer stand. */
-export const describe = (writer: Ref<Messages>): Promise<WriterDescription> =>
+export const describe = (writer: Ref<Messages>): Promise<ProjectionWriterDescription> =>
   call(writer, 'describe')
 
 const initialState = (shard: Shard): State => ({

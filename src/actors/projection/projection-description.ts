@@ -48,7 +48,7 @@ export class ProjectionHealth {
 }
 
 /** The projection's writer as people look at it. */
-export type WriterDescription = {
+export type ProjectionWriterDescription = {
   readonly mode: 'starting' | 'following' | 'tailing' | 'suspended' | 'degraded'
   readonly projectedLsn: number
   readonly lag: number
@@ -69,7 +69,12 @@ type Writer = {
 }
 
 /** Describes a writer at this moment. */
-export const descriptionOf = ({ shard, feed, following, health }: Writer): WriterDescription => {
+export const descriptionOf = ({
+  shard,
+  feed,
+  following,
+  health,
+}: Writer): ProjectionWriterDescription => {
   const { references, bytes, tailing } = feed.load
   const projection = following?.projection.describe() ?? { rows: 0, bytes: 0 }
   const { degraded } = health

@@ -20,7 +20,7 @@ export type Started = {
   /** The configuration file, if there is one. */
   readonly file: string | undefined
   readonly durability: DurabilitySettings
-  readonly logs: readonly ShardFacts<WalWriter.WriterDescription>[]
+  readonly logs: readonly ShardFacts<WalWriter.LogWriterDescription>[]
 }
 
 /** One line: program, folder, shards. What is piped in is answered below it. */
@@ -53,7 +53,7 @@ export const remarkLines = (logs: Started['logs']): string[] => {
   })
 }
 
-const shardLine = (facts: ShardFacts<WalWriter.WriterDescription>, paint: Paint): string => {
+const shardLine = (facts: ShardFacts<WalWriter.LogWriterDescription>, paint: Paint): string => {
   const { shard, description, trouble, phase } = facts
   if (trouble !== undefined) return `shard ${shard}  ${paint('bad', phase)}: ${trouble}`
   const report = description?.report

@@ -21,13 +21,13 @@ export type ShardFacts<D> = {
 export type Asked = { readonly system: System; readonly shards: readonly Shard[] }
 
 /** How each shard's log is. */
-export const surveyLogs = (app: Asked): Promise<ShardFacts<WalWriter.WriterDescription>[]> =>
+export const surveyLogs = (app: Asked): Promise<ShardFacts<WalWriter.LogWriterDescription>[]> =>
   eachShard(app, WalWriter.name, WalWriter.describe)
 
 /** How each shard's projection is. */
 export const surveyProjections = (
   app: Asked,
-): Promise<ShardFacts<LmdbWriter.WriterDescription>[]> =>
+): Promise<ShardFacts<LmdbWriter.ProjectionWriterDescription>[]> =>
   eachShard(app, LmdbWriter.name, LmdbWriter.describe)
 
 const eachShard = <M, D>(

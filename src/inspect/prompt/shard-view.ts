@@ -24,7 +24,7 @@ export const durabilityWarning = ({
 
 /** Every shard's log. */
 export const logView = (
-  logs: readonly ShardFacts<WalWriter.WriterDescription>[],
+  logs: readonly ShardFacts<WalWriter.LogWriterDescription>[],
   durability: DurabilitySettings,
   paint: Paint = plainPaint,
 ): string => {
@@ -35,7 +35,7 @@ export const logView = (
   ].join('\n\n')
 }
 
-const shardLog = (facts: ShardFacts<WalWriter.WriterDescription>, paint: Paint): string => {
+const shardLog = (facts: ShardFacts<WalWriter.LogWriterDescription>, paint: Paint): string => {
   const { description } = facts
   const title = shardTitle(facts, description?.mode, paint)
   if (!description) return title
@@ -57,8 +57,8 @@ const shardLog = (facts: ShardFacts<WalWriter.WriterDescription>, paint: Paint):
   return `${title}\n${indented(facts_)}${log ? `\n${indented(segmentTable(log.segments))}` : ''}`
 }
 
-type Log = NonNullable<WalWriter.WriterDescription['log']>
-type Report = NonNullable<WalWriter.WriterDescription['report']>
+type Log = NonNullable<WalWriter.LogWriterDescription['log']>
+type Report = NonNullable<WalWriter.LogWriterDescription['report']>
 
 /** The last opening in one line. */
 export const recoveryText = ({ lastLsn, tail, cutBytes, copiedFrames }: Report): string => {
@@ -124,7 +124,7 @@ const projectionColumns: readonly Column[] = [
 
 /** Every shard's projection, and below the table who holds one. `now` is in ms since 1970. */
 export const projectionView = (
-  projections: readonly ShardFacts<LmdbWriter.WriterDescription>[],
+  projections: readonly ShardFacts<LmdbWriter.ProjectionWriterDescription>[],
   now: number,
   paint: Paint = plainPaint,
 ): string => {
@@ -149,7 +149,7 @@ const rowsView = (rows: readonly (readonly string[])[]): string => {
 
 const projectionRow = (
   shard: number,
-  description: LmdbWriter.WriterDescription,
+  description: LmdbWriter.ProjectionWriterDescription,
   paint: Paint,
 ): string[] => {
   const { mode, projectedLsn, lag, rows, bytes, outbox, outboxBytes, suspensions } = description
@@ -166,7 +166,7 @@ const projectionRow = (
 }
 
 const projectionNotes = (
-  { shard, description }: ShardFacts<LmdbWriter.WriterDescription>,
+  { shard, description }: ShardFacts<LmdbWriter.ProjectionWriterDescription>,
   now: number,
 ): string[] => {
   if (!description) return []

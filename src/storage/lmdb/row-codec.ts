@@ -17,7 +17,7 @@ import {
   type RowRange,
   type RowValue,
 } from '../ports/projection-store.ts'
-import { compoundMarkerKey, lockRows, loggedBlobRows } from '../values/row-key.ts'
+import { classBehindNul } from '../values/row-key.ts'
 
 /** Bytes of a row before its value. */
 export const rowHeadBytes = 13
@@ -28,19 +28,11 @@ export const positionKey: Uint8Array = Uint8Array.of(0)
 /** The longest key of a row: a key of 1,024 bytes, a NUL and a field of 512. */
 export const rowKeyBytesMax = 1024 + 1 + 512
 
-/** What begins with a NUL and is not the position: the marker of compounds, and the keys of locks and of logged blobs. */
-const markerKey = Buffer.from(compoundMarkerKey)
-const lockPrefix = Buffer.from(lockRows.gt ?? '')
-const blobPrefix = Buffer.from(loggedBlobRows.gt)
-
 /** Whether the bytes from `from` up to `to` may be the key of a row. */
 export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolean => {
   const length = to - from
   if (length === 0 || length > rowKeyBytesMax) return false
-  if (bytes[from] !== 0) return true
-  if (bytes[from + 1] === lockPrefix[1]) return length > lockPrefix.length
-  if (bytes[from + 1] === blobPrefix[1]) return length > blobPrefix.length
-  return length === markerKey.length && bytes[from + 1] === markerKey[1]
+  return bytes[from] !== 0 || classBehindNul(bytes[from + 1], length) !== undefined
 }
 
 /**

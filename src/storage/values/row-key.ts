@@ -1,17 +1,108 @@
 /**
- * Keys of rows. A user's key has no NUL, so keys of other rows never collide with it:
- *
- *     key            the value, or the head of a compound
- *     key 00 field   a field of a compound: after its head, before every longer key
- *     00 "l" key     the lock of a key
- *     00 "b" place   a blob that the log refers to: its segment and offset (`blob-rows.ts`)
- *     00 "c"         marker: some key has been a compound
- *     00             the position (`row-codec.ts`)
+ * Keys of rows, and the one table of their classes. A user's key has no NUL, so keys of other rows
+ * never collide with it. A new class of rows gets a line in the table and a letter of its own.
  */
-import type { RowRange } from '../ports/projection-store.ts'
+import { type RowRange, type RowTag, rowTags, valueTags } from '../ports/projection-store.ts'
 
-/** The row that records that some key has been a compound. It is never removed. */
-export const compoundMarkerKey = '\0c'
+/** A class of rows. */
+export type RowClass = {
+  /** What its keys look like, for people. */
+  readonly key: string
+  /** The letter behind the NUL that its keys begin with; `undefined` for rows of users' keys. */
+  readonly letter: string | undefined
+  /** More follows behind the letter; without it NUL and letter are the whole key. */
+  readonly isMany: boolean
+  /** The tags of its rows. */
+  readonly tags: readonly RowTag[]
+  /** The file of `rows` that decides what is written there. */
+  readonly writer: string
+}
+
+const { structured, text, bytes, blob } = valueTags
+
+/** Every class of rows. Beside them stands the position, under a NUL alone (`row-codec.ts`). */
+export const rowClasses = {
+  /** A value, or the head of a compound. */
+  value: {
+    key: 'key',
+    letter: undefined,
+    isMany: true,
+    tags: [structured, text, bytes, blob, rowTags.compound],
+    writer: 'value-commands.ts',
+  },
+  /** A field of a compound: behind its head, before every longer key. */
+  field: {
+    key: 'key 00 field',
+    letter: undefined,
+    isMany: true,
+    tags: [structured, text, bytes, blob],
+    writer: 'field-commands.ts',
+  },
+  /** The lock of a key. */
+  lock: {
+    key: '00 "l" key',
+    letter: 'l',
+    isMany: true,
+    tags: [rowTags.lock],
+    writer: 'lock-commands.ts',
+  },
+  /** A blob that the log refers to, by its segment and offset. */
+  loggedBlob: {
+    key: '00 "b" place',
+    letter: 'b',
+    isMany: true,
+    tags: [rowTags.loggedBlob],
+    writer: 'blob-rows.ts',
+  },
+  /** Records that some key has been a compound. It is never removed. */
+  compoundMarker: {
+    key: '00 "c"',
+    letter: 'c',
+    isMany: false,
+    tags: [bytes],
+    writer: 'field-commands.ts',
+  },
+} as const satisfies Readonly<Record<string, RowClass>>
+
+/** The name of a class of rows. */
+export type RowClassName = keyof typeof rowClasses
+
+const classesByLetter: ReadonlyMap<number, RowClassName> = new Map(
+  Object.entries(rowClasses).flatMap(([name, { letter }]) =>
+    letter === undefined ? [] : [[letter.charCodeAt(0), name as RowClassName]],
+  ),
+)
+
+/**
+ * The class that keys with this byte behind a leading NUL belong to, given how many bytes they have.
+ * `undefined`: no row has such a key.
+ */
+export const classBehindNul = (
+  byte: number | undefined,
+  length: number,
+): RowClassName | undefined => {
+  const name = byte === undefined ? undefined : classesByLetter.get(byte)
+  if (name === undefined) return undefined
+  return rowClasses[name].isMany === length > 2 ? name : undefined
+}
+
+/** The class of a row; `undefined` for what is no row's key. */
+export const rowClassOf = (rowKey: string): RowClassName | undefined => {
+  if (rowKey.charCodeAt(0) === 0) return classBehindNul(rowKey.charCodeAt(1), rowKey.length)
+  if (rowKey.length === 0) return undefined
+  return rowKey.includes('\0') ? 'field' : 'value'
+}
+
+const prefixOf = (name: RowClassName): string => `\0${rowClasses[name].letter}`
+
+/** The rows of a class that has a letter. */
+const rowsOf = (name: RowClassName): RowRange & { readonly gt: string } => {
+  const prefix = prefixOf(name)
+  return { gt: prefix, lt: `\0${String.fromCharCode(prefix.charCodeAt(1) + 1)}` }
+}
+
+/** The row of the marker that some key has been a compound. */
+export const compoundMarkerKey = prefixOf('compoundMarker')
 
 /** The row of a field. */
 export const fieldRowKey = (key: string, field: string): string => `${key}\0${field}`
@@ -19,7 +110,7 @@ export const fieldRowKey = (key: string, field: string): string => `${key}\0${fi
 /** The row of a key's lock. */
 export const lockRowKey = (key: string): string => lockPrefix + key
 
-const lockPrefix = '\0l'
+const lockPrefix = prefixOf('lock')
 
 /** Whether a row is the lock of some key. */
 export const isLockRow = (rowKey: string): boolean =>
@@ -29,13 +120,13 @@ export const isLockRow = (rowKey: string): boolean =>
 export const fieldRows = (key: string): RowRange => ({ gt: `${key}\0`, lt: `${key}\x01` })
 
 /** The rows of all locks. */
-export const lockRows: RowRange = { gt: '\0l', lt: '\0m' }
+export const lockRows: RowRange = rowsOf('lock')
 
 /** The prefix of the row keys of logged blobs. */
-export const loggedBlobPrefix = '\0b'
+export const loggedBlobPrefix = prefixOf('loggedBlob')
 
 /** The rows of all blobs that the log refers to. */
-export const loggedBlobRows: RowRange & { readonly gt: string } = { gt: '\0b', lt: '\0c' }
+export const loggedBlobRows: RowRange & { readonly gt: string } = rowsOf('loggedBlob')
 
 /** The lower bound of users' keys: all other rows begin with a NUL. */
 export const firstUserKey = '\x01'

@@ -23,7 +23,7 @@ const report = {
   remarks: [],
 } as const
 
-const writer: WalWriter.WriterDescription = {
+const writer: WalWriter.LogWriterDescription = {
   mode: 'open',
   queued: 1,
   inFlight: 2,
@@ -152,7 +152,7 @@ describe('the last recovery reads', () => {
     })
 })
 
-const projection: LmdbWriter.WriterDescription = {
+const projection: LmdbWriter.ProjectionWriterDescription = {
   mode: 'following',
   projectedLsn: 1_200,
   lag: 34,
