@@ -3,7 +3,7 @@
  * earlier segment must be whole up to where its successor says it ended; where the newest ends is for recovery to judge.
  */
 
-import type { KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import { frameFault } from '../commands/command-decoding.ts'
 import {
   type FrameHeader,
@@ -114,7 +114,9 @@ const refuseUnreadable = (name: string, { end, unreadable, fault }: SegmentReadi
   if (!fault) return
   const { offset, lsn, error } = fault
   if (error.code === 'UNSUPPORTED_VERSION')
-    throw unsupported(name, { offset, lsn, ...error.details })
+    throw new KeelsonError(error.code, `${name}, lsn ${lsn}: ${error.message}`, {
+      details: { file: name, offset, lsn, ...error.details },
+    })
   throw corruption({ file: name, offset, lsn, evidence: error.message })
 }
 

@@ -1,0 +1,59 @@
+/** A data folder with a unit that no version can read: refused with its LSN, and salvaged around. */
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../../src/clock.ts'
+import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
+import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { createLog } from '../../../src/storage/log/log.ts'
+import { newFolder, verified, wal } from '../../support/command-logs.ts'
+import { runKeelson } from '../../support/keelson-command.ts'
+
+const options = { maxFileSize: 131_072, sectorBytes: 4096 }
+
+/** Appends frames to the log of a folder that nobody has open; answers their LSNs. */
+const append = (dir: string, payloads: readonly Uint8Array[]): readonly number[] => {
+  const log = createLog(nodeDisk(), systemClock())
+  const inspection = log.handle('inspect', { dir: wal(dir), options, evidence: [] })
+  log.handle('open', { dir: wal(dir), options, inspection })
+  const { lsns } = log.handle('commit', {
+    bytes: Buffer.concat(payloads),
+    lengths: payloads.map(({ length }) => length),
+    now: 0,
+    sync: true,
+    projectedLsn: 0,
+  })
+  log.handle('close', { projectedLsn: 0 })
+  return lsns
+}
+
+const putOf = (key: string): Uint8Array =>
+  encodeFrame({
+    kind: 'put',
+    key,
+    value: { tag: 1, bytes: Buffer.from(key) },
+    expiry: { kind: 'none' },
+  })
+
+describe('a unit that cannot be read', () => {
+  test('is named by start and verify, and salvage keeps every other frame', async () => {
+    const dir = await newFolder(3)
+    const bad = putOf('bad')
+    bad[15] = 99
+    const [, lsn] = append(dir, [putOf('before'), bad, putOf('after')])
+
+    const refused = await runKeelson(['start', '--dir', 'd'], dir, 'await store.put("k", 1)')
+    expect(refused.status).not.toBe(0)
+    expect(refused.errors).toContain('UNSUPPORTED_VERSION')
+    expect(refused.errors).toContain(`lsn ${lsn}: a newer version wrote this frame: command 99`)
+    const { status, logs } = await verified(dir)
+    expect(status).toBe(4)
+    expect(logs[0].damage).toMatchObject([{ lsn, evidence: expect.stringContaining('command 99') }])
+
+    const salvage = await runKeelson(['wal', 'salvage', 'd', '--to', 'd2', '--json'], dir)
+    expect(salvage.status).toBe(4)
+    expect(JSON.parse(salvage.output).logs[0].lost).toEqual([{ from: lsn, to: lsn }])
+    const read = 'console.log(["before", "bad", "after", "k2"].map((key) => store.has(key)))'
+    const again = await runKeelson(['start', '--dir', 'd2'], dir, read)
+    expect(again.output).toContain('[ true, false, true, true ]')
+    expect(again.status).toBe(0)
+  })
+})
