@@ -12,7 +12,13 @@ const inFolder = (dir: string): string[] =>
     .map((name) => join(dir, name))
 
 const forUsers = ['README.md', 'ARCHITECTURE.md', ...inFolder('docs')]
-const pages = [...forUsers, 'bench/NOTES.md', 'src/storage/FORMAT.md', ...inFolder('test/evidence')]
+const pages = [
+  ...forUsers,
+  'CHANGELOG.md',
+  'bench/NOTES.md',
+  'src/storage/FORMAT.md',
+  ...inFolder('test/evidence'),
+]
 
 /** The lines of a page outside of its examples. */
 const linesOf = (path: string): string[] =>
