@@ -94,6 +94,6 @@ export const writeAll = (
   const count = file.write(bytes, offset)
   if (count === bytes.length) return
   throw new DiskError(shortCode, 'write', file.path, {
-    cause: `${count} of ${bytes.length} bytes were taken`,
+    cause: `${count} of ${bytes.length} bytes were written`,
   })
 }

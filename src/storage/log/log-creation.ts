@@ -1,6 +1,6 @@
 /**
- * Makes a log: a first segment, empty, and the MANIFEST behind it. All or nothing: when it fails, whatever it made is
- * removed; when it is interrupted, what is left holds no frame and is understood as the beginning of a log.
+ * Creates a log: an empty first segment, then the MANIFEST. After a failure everything it made is
+ * removed. An interrupted creation leaves no frame, and a later creation continues from it.
  */
 
 import { dirname } from 'node:path'
@@ -16,9 +16,10 @@ import { adoptManifest, type Manifest, prepareManifest } from '../segments/manif
 import { installSegment, prepareSpare } from '../segments/segment-file.ts'
 
 /**
- * Makes a log in `place.dir`, which may be missing, empty, or hold what an interrupted creation left.
- * @throws KeelsonError `CONFLICT` when it holds frames; `CORRUPT`; `NO_SPACE`, `READ_ONLY` or, for other failures of the
- * disk, `SHARD_DOWN`; then nothing is left behind.
+ * Creates a log in `place.dir`, which may be missing, empty, or the remains of an interrupted
+ * creation.
+ * @throws KeelsonError, with nothing left behind: `CONFLICT` if it holds frames; `CORRUPT`;
+ * `NO_SPACE`; `READ_ONLY`; `SHARD_DOWN` for other disk errors
  */
 export const createLog = (place: LogPlace): void => {
   const { disk, dir } = place
@@ -40,12 +41,12 @@ export const createLog = (place: LogPlace): void => {
 const refuseFrames = (disk: Disk, dir: string): void => {
   const { hasFrames, lastLsn } = inspectLog(disk, dir)
   if (!hasFrames) return
-  throw new KeelsonError('CONFLICT', `There is a log in ${dir}, with ${lastLsn} frames`, {
+  throw new KeelsonError('CONFLICT', `there is already a log in ${dir}, with ${lastLsn} frames`, {
     details: { dir, lastLsn },
   })
 }
 
-/** `dir` and the folders above it that are not there, the highest first. */
+/** The missing folders among `dir` and its parents, highest first. */
 const missingFolders = (disk: Disk, dir: string): string[] => {
   const missing: string[] = []
   for (let path = dir; !disk.entry(path); path = dirname(path)) missing.unshift(path)
@@ -59,7 +60,10 @@ const makeFolders = (disk: Disk, paths: readonly string[]): void => {
   }
 }
 
-/** The segment before the MANIFEST: a MANIFEST never promises a segment that a crash could take away. */
+/**
+ * Makes the segment before the MANIFEST: a MANIFEST must never name a segment that a crash can
+ * remove.
+ */
 const make = (place: LogPlace): void => {
   const { disk, dir, clock } = place
   const header = newSegmentHeader(place, {
@@ -87,7 +91,9 @@ const firstManifest = ({ walId, seq, baseLsn, salt }: SegmentHeader): Manifest =
   lastTime: 0,
 })
 
-/** Removes the files of a log that holds nothing, the MANIFEST first; others (LOCK) stay. @throws DiskError. */
+/**
+ * Removes the files of an empty log, the MANIFEST first. Other files (LOCK) stay. @throws DiskError
+ */
 export const removeLog = (disk: Disk, dir: string): void => {
   disk.remove(pathIn(dir, manifestName))
   for (const name of disk.list(dir))

@@ -1,6 +1,7 @@
 /**
- * Reads frames out of a log's segments, each verified on the way, bounded in bytes. It remembers where recent
- * reads ended, so that whoever reads on does not walk through the segment again; it holds no file open.
+ * Reads frames from the segments of a log. Every frame is verified, and each answer is bounded in
+ * bytes. The reader remembers where recent reads ended, so a follower does not scan a segment
+ * again. It keeps no file open.
  */
 import type { KeelsonError } from '../../errors.ts'
 import { readStamp } from '../frames/control-payload.ts'
@@ -11,14 +12,14 @@ import type { ReadAnswer, ReadFrame, ReadRequest } from '../ports/log-host.ts'
 import { corruption, unsupported } from '../segments/log-errors.ts'
 import type { LogSegment } from '../segments/segment-chain.ts'
 
-/** How many places are remembered: a few followers, and as many point reads. */
+/** The number of remembered places: for a few followers and as many point reads. */
 const placesMax = 64
 
 type Place = { readonly name: string; readonly end: FrameEnd }
 
 /**
- * What is gathered for one answer. Frames stay where they were read: an answer is a part of one window, given away with it. So
- * none is copied, and a window is filled for nobody else.
+ * The frames of one answer. They are not copied: an answer is a part of one window, which is given
+ * away with it and never filled again.
  */
 type Gathering = {
   readonly from: number
@@ -29,15 +30,18 @@ type Gathering = {
   size: number
 }
 
-/** How much an answer reads at once: about what is wanted, but whoever wants little may have to look for it. */
+/**
+ * The bytes to read at once: about the wanted size, with a minimum because a small read may have to
+ * search.
+ */
 const windowBytes = (maxBytes: number): number =>
   Math.min(Math.max(maxBytes, 64 * 1024), 1024 * 1024)
 
-/** Reads from the log in `dir`. One reader serves one life of the log. */
+/** Reads from the log in `dir` during one life of the log. */
 export class LogReader {
   readonly #disk: Disk
   readonly #dir: string
-  /** The least recently used first. */
+  /** Remembered places, least recently used first. */
   #places: Place[] = []
 
   constructor(disk: Disk, dir: string) {
@@ -46,8 +50,9 @@ export class LogReader {
   }
 
   /**
-   * Frames from `from` on and up to `to` and `durableLsn`: at least one when there is any, then as many as stand beside it, up
-   * to `maxBytes` of payloads. @throws KeelsonError `CORRUPT` with file, offset and lsn.
+   * Frames from `from` on, up to `to` and `durableLsn`: at least one if there is any, then more
+   * from the same window, up to `maxBytes` of payloads. @throws KeelsonError `CORRUPT` with file,
+   * offset and lsn
    */
   read(
     segments: readonly LogSegment[],
@@ -87,7 +92,7 @@ export class LogReader {
     }
   }
 
-  /** The remembered place that is nearest before `from`, or the segment's start. */
+  /** The nearest remembered place before `from`, or the start of the segment. */
   #placeBefore(segment: LogSegment, from: number): FrameEnd {
     let nearest = segmentStart(segment.header)
     for (const { name, end } of this.#places)
@@ -103,7 +108,10 @@ export class LogReader {
   }
 }
 
-/** Walks up to the frame `last`, or as far as the answer goes; answers the end of the last frame that it is done with. */
+/**
+ * Walks up to frame `last` or to the end of the answer. Returns the end of the last frame that it
+ * has consumed.
+ */
 const walk = (
   segment: LogSegment,
   cursor: FrameCursor,
@@ -114,7 +122,7 @@ const walk = (
   while (lsn < last) {
     const isFirst = gathering.frames.length === 0
     const frame = isFirst ? cursor.next() : cursor.nextInWindow()
-    // What is not in the window begins the next answer, and so does what is damaged.
+    // A frame outside of the window begins the next answer, and so does a damaged one.
     if (!frame && !isFirst) break
     if (!frame) throw stopped(segment, cursor)
     if (frame.lsn >= segment.lastLsn) refuseOtherEnd(segment, cursor.end)
@@ -125,13 +133,16 @@ const walk = (
   return cursor.end
 }
 
-/** What ends elsewhere than the log says is whole, and not the segment that the log means. */
+/**
+ * Refuses frames that are valid but end elsewhere than the log recorded: the file is another
+ * segment.
+ */
 const refuseOtherEnd = (
   { name, lastLsn, endOffset, lastCrc }: LogSegment,
   { offset, lsn, crc }: FrameEnd,
 ): void => {
   if (offset === endOffset && crc === lastCrc) return
-  const evidence = `the log says that this segment goes to lsn ${lastLsn} at offset ${endOffset}`
+  const evidence = `the log recorded that this segment ends with lsn ${lastLsn} at offset ${endOffset}`
   throw corruption({ file: name, offset, lsn, evidence })
 }
 
@@ -142,7 +153,9 @@ const stopped = ({ name }: LogSegment, cursor: FrameCursor): KeelsonError => {
   return corruption({ file: name, offset, lsn: lsn + 1, evidence })
 }
 
-/** Adds a frame to the answer; false when the answer is full and the frame is for the next one. */
+/**
+ * Adds a frame to the answer; false if the answer is full and the frame belongs to the next one.
+ */
 const gather = (gathering: Gathering, cursor: FrameCursor, frame: FrameHeader): boolean => {
   const { lsn, type, payloadBytes: length } = frame
   const isData = type === frameTypes.data
@@ -157,7 +170,7 @@ const gather = (gathering: Gathering, cursor: FrameCursor, frame: FrameHeader): 
   return true
 }
 
-/** The window, which nobody fills any more; a copy of what is in use, when that is less than half of it. */
+/** The bytes of the answer: the window itself, or a copy if less than half of it is used. */
 const takeBytes = (cursor: FrameCursor, frames: ReadFrame[]): Uint8Array => {
   const [first] = frames
   const last = frames.at(-1)

@@ -1,7 +1,8 @@
 /**
- * The open log: one writer, one file at a time. A commit is one write of whole sectors and one sync; a frame counts
- * only once its sync returned. When a group does not fit, the segment is sealed and the next one begun. The first write
- * or sync that fails is the last one: what the disk then holds nobody knows, so the log is poisoned and stays so.
+ * The open log: one writer, one file at a time. A commit is one write of whole sectors and one
+ * sync. A frame counts only after its sync returned. When a group does not fit, the segment is
+ * sealed and the next one begins. After a failed write or sync the content of the disk is unknown,
+ * so the log is poisoned for good.
  */
 
 import { KeelsonError } from '../../errors.ts'
@@ -23,7 +24,7 @@ import { installSegment, type SpareTask } from '../segments/segment-file.ts'
 import { releasable } from './log-retention.ts'
 import { SpareShelf } from './spare-shelf.ts'
 
-/** What a commit has done so far. */
+/** The progress of a commit. */
 type Progress = {
   readonly lsns: number[]
   bytesWritten: number
@@ -31,15 +32,15 @@ type Progress = {
   rolled: boolean
 }
 
-/** A log that takes frames, from its opening to `close` or `abandon`. */
+/** A log that accepts frames from its opening to `close` or `abandon`. */
 export class LogWriter {
-  /** The segments that are prepared. */
+  /** The spare segments. */
   readonly spares: SpareShelf
   readonly #place: LogPlace
   readonly #encoder = new GroupEncoder()
   #sealed: readonly LogSegment[]
   #newest: SegmentAppender
-  /** The last state that was written to the MANIFEST. */
+  /** The last state written to the MANIFEST. */
   #manifest: Manifest
   #lastTime: number
   #checkpointLsn: number
@@ -56,42 +57,46 @@ export class LogWriter {
     this.#checkpointLsn = opened.manifest.checkpointLsn
   }
 
-  /** Up to here frames are synced. */
+  /** The last synced LSN. */
   get durableLsn(): number {
     return this.#newest.durableLsn
   }
 
-  /** The last that was written. */
+  /** The last written LSN. */
   get lastLsn(): number {
     return this.#newest.end.lsn
   }
 
-  /** Everything up to here is durable outside the log. */
+  /** Everything up to this LSN is durable outside the log. */
   get checkpointLsn(): number {
     return this.#checkpointLsn
   }
 
-  /** All segments as they are now, the one being written last. */
+  /** All segments in their current state, the current one last. */
   get segments(): readonly LogSegment[] {
     return [...this.#sealed, this.#newest.segment]
   }
 
-  /** A spare to make in the background; the shelf is told how it ended. None before a log is used: many never are. */
+  /**
+   * A spare to make in the background; report its end with `spares.settle`. Unused logs get none,
+   * because many logs are never used.
+   */
   beginSpare(): SpareTask | undefined {
     if (this.#failure || this.#isClosed || this.#newest.isUntouched) return undefined
     return this.spares.begin(this.#newest.isHalfFull ? 2 : 1)
   }
 
-  /** Whether frames with these payloads would begin a new segment, while the spare for it is about to be there. */
+  /** Whether frames with these payloads need a new segment while its spare is being made. */
   waitsForSpare(lengths: ArrayLike<number>): boolean {
     if (this.#failure || !this.spares.isWorthWaitingFor) return false
     return this.#newest.firstThatDoesNotFit(lengths, 0) < lengths.length
   }
 
   /**
-   * Writes frames, and syncs them when the request says so. Those that would need a new segment for which there is no
-   * space are refused, before any byte of them is written; a later commit tries again.
-   * @throws KeelsonError `TOO_LARGE`, `INVALID_ARGUMENT` with nothing written; `SHARD_DOWN` with the reason `poisoned`.
+   * Writes frames and syncs them if the request asks for it. Frames that need a new segment without
+   * space for it are refused before any of their bytes is written; a later commit tries again.
+   * @throws KeelsonError `TOO_LARGE`, `INVALID_ARGUMENT` with nothing written; `SHARD_DOWN` with
+   * the reason `poisoned`
    */
   commit(request: CommitRequest): Commit {
     this.#refuseUnlessOpen()
@@ -110,15 +115,17 @@ export class LogWriter {
     }
   }
 
-  /** Makes everything that was written durable. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`. */
+  /**
+   * Makes all written frames durable. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`
+   */
   sync(): void {
     this.#refuseUnlessOpen()
     this.#irrevocably(() => this.#newest.sync())
   }
 
   /**
-   * Makes everything durable, and with a marker provably so, unless something says it already or there is no room: then
-   * false. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`.
+   * Makes everything durable and writes a marker that proves it. Returns false if it is already
+   * proven or there is no room. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`
    */
   mark(): boolean {
     this.sync()
@@ -128,8 +135,10 @@ export class LogWriter {
   }
 
   /**
-   * Makes everything durable, says in a CHECKPOINT and the MANIFEST that it is kept elsewhere, and answers both LSNs.
-   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `BUSY` with nothing written; `SHARD_DOWN` (`poisoned`).
+   * Makes everything durable, records in a CHECKPOINT and the MANIFEST that it is kept elsewhere,
+   * and returns both LSNs.
+   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `BUSY` with nothing written;
+   * `SHARD_DOWN` (`poisoned`)
    */
   checkpoint(opaque: Uint8Array): { readonly lsn: number; readonly coveredLsn: number } {
     this.#refuseUnlessOpen()
@@ -145,7 +154,7 @@ export class LogWriter {
     }
     return this.#irrevocably(() => {
       const newest = this.#newest
-      // A CHECKPOINT proves what it covers: it must not reach the disk before that does.
+      // A CHECKPOINT proves the frames that it covers, so they must be durable first.
       newest.sync()
       const coveredLsn = this.#checkpoint(this.durableLsn)
       newest.begin(lengths)
@@ -158,9 +167,11 @@ export class LogWriter {
   }
 
   /**
-   * Removes the segments that hold nothing beyond `lsn` or the checkpoint that the MANIFEST names, and answers them. The
-   * oldest goes first, and for good before the next: a crash leaves a log that begins later or not, never one with a hole.
-   * @throws KeelsonError `SHARD_DOWN` with the reason `disk`: the rest stays; `poisoned` when a folder's sync failed.
+   * Removes the segments without frames beyond `lsn` or the checkpoint of the MANIFEST, and returns
+   * them. Each removal is durable before the next, oldest first. So a crash leaves a log with a
+   * later start, never a log with a gap.
+   * @throws KeelsonError `SHARD_DOWN` with the reason `disk` (the rest stays), or `poisoned` if the
+   * sync of a folder failed
    */
   release(lsn: number): readonly LogSegment[] {
     this.#refuseUnlessOpen()
@@ -175,8 +186,9 @@ export class LogWriter {
   }
 
   /**
-   * Ends the log so that the next opening has nothing to doubt: CHECKPOINT, then CLEAN_CLOSE, each with its sync, then the
-   * MANIFEST says so. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`; the file is closed all the same.
+   * Closes the log cleanly: CHECKPOINT, then CLEAN_CLOSE, each synced, then the MANIFEST. The next
+   * opening has nothing to examine. @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`;
+   * the file is closed all the same
    */
   close(projectedLsn: number): void {
     try {
@@ -187,7 +199,7 @@ export class LogWriter {
     }
   }
 
-  /** Closes the file and nothing else, as a crash would. */
+  /** Closes only the file, as a crash would. */
   abandon(): void {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -196,10 +208,13 @@ export class LogWriter {
 
   #refuseUnlessOpen(): void {
     if (this.#failure) throw this.#failure
-    if (this.#isClosed) throw new KeelsonError('CLOSED', 'The log is closed')
+    if (this.#isClosed) throw new KeelsonError('CLOSED', 'the log is closed')
   }
 
-  /** Whatever is thrown in here, a disk's error or a bug, leaves a file that nobody can vouch for; so does a lost lock. */
+  /**
+   * Poisons the log if `action` throws: after a disk error, a bug or a lost lock the file cannot be
+   * trusted.
+   */
   #irrevocably<T>(action: () => T): T {
     try {
       return whileOwned(this.#place, action)
@@ -209,7 +224,7 @@ export class LogWriter {
     }
   }
 
-  /** Writes group by group, rolling in between, and answers why the rest was refused. */
+  /** Writes group by group with rolls in between. Returns why the rest was refused. */
   #commit(
     request: CommitRequest,
     offsets: readonly number[],
@@ -221,7 +236,7 @@ export class LogWriter {
     for (let from = 0; from < lengths.length && !refused; ) {
       const newest = this.#newest
       const to = newest.firstThatDoesNotFit(lengths, from)
-      // The space for a new segment is taken before the old one is given up.
+      // The space for a new segment is allocated before the old one is sealed.
       const rolls = to < lengths.length
       if (rolls) refused = this.spares.provide()
       newest.begin(lengths, from, to)
@@ -240,8 +255,9 @@ export class LogWriter {
   }
 
   /**
-   * Writes what the encoder holds, CHECKPOINT and SEAL, syncs, and begins the next segment in the spare. It exists from
-   * its rename on, and counts from the MANIFEST on: one that a crash leaves in between is empty and is taken back.
+   * Writes the encoder's frames, CHECKPOINT and SEAL, syncs, and begins the next segment in the
+   * spare. The segment exists from its rename on and counts once the MANIFEST names it. If a crash
+   * comes in between, the segment is empty and the next opening takes it back.
    */
   #roll(projectedLsn: number): { readonly bytesWritten: number; readonly syncMs: number } {
     const { disk, dir, clock } = this.#place
@@ -261,7 +277,10 @@ export class LogWriter {
     return { bytesWritten, syncMs }
   }
 
-  /** Nobody projects what is not durable, and a projection that was begun anew takes no checkpoint back. */
+  /**
+   * The checkpoint is never beyond the durable LSN, and a restarted projection does not move it
+   * back.
+   */
   #checkpoint(projectedLsn: number): number {
     this.#checkpointLsn = Math.max(this.#checkpointLsn, Math.min(projectedLsn, this.durableLsn))
     return this.#checkpointLsn
@@ -292,7 +311,7 @@ export class LogWriter {
     newest.write()
     newest.sync()
     this.#writeManifest({ lastLsn: newest.end.lsn, endOffset: newest.end.offset })
-    // The next opening begins a segment of its own; what is left of this one is given back.
+    // The next opening begins a segment of its own, so the rest of this one is freed.
     attempt(() => newest.trim())
     this.spares.discard()
   }

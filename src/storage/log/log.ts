@@ -1,6 +1,6 @@
 /**
- * One life of one log over one disk, synchronously: the requests of the `LogProtocol`, carried out one by one. Hosts
- * wrap it: the thread in production, inline in the simulation.
+ * One life of one log on one disk, synchronous: it executes the requests of the `LogProtocol` one
+ * by one. Hosts wrap it: a thread in production, inline in the simulation.
  */
 
 import type { Clock } from '../../clock.ts'
@@ -26,7 +26,7 @@ import { LogReader } from './log-reader.ts'
 import { Pins } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
 
-/** A log's life, before `open`, after it, and when it is over. */
+/** The state of a log: before `open`, open, or ended. */
 type Life =
   | { readonly kind: 'new' }
   | {
@@ -37,22 +37,27 @@ type Life =
     }
   | { readonly kind: 'over' }
 
-/** Carries out requests; throws `KeelsonError`s where a host rejects. */
+/** Executes requests. Throws a `KeelsonError` where a host rejects. */
 export type Log = {
   handle<K extends LogRequestKind>(
     kind: K,
     request: LogProtocol[K]['request'],
   ): LogProtocol[K]['answer']
   /**
-   * A spare to make in the background, by `prepareSpare` and beside all other requests; `settleSpare` is told how it
-   * ended. A host that does not ask has its spares made when they are needed.
+   * A spare to make in the background with `prepareSpare`, beside other requests; report its end
+   * with `settleSpare`. If a host never asks, spares are made when they are needed.
    */
   beginSpare(): SpareTask | undefined
-  /** The spare that `beginSpare` gave is there, or failed with `error` and is gone. */
+  /**
+   * Reports that the spare of `beginSpare` is ready, or that it failed with `error` and is removed.
+   */
   settleSpare(error?: unknown): void
-  /** Whether a host that is making a spare had better carry out this request, and those after it, when that is settled. */
+  /**
+   * Whether a host that is making a spare should delay this request and later ones until it is
+   * settled.
+   */
   waitsForSpare<K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']): boolean
-  /** Closes the files without a clean close; what comes later is refused with `CLOSED`. */
+  /** Closes the files without a clean close. Later requests are refused with `CLOSED`. */
   abandon(): void
 }
 
@@ -60,16 +65,19 @@ type Handlers = {
   readonly [K in LogRequestKind]: (request: LogProtocol[K]['request']) => LogProtocol[K]['answer']
 }
 
-/** A log that nothing was asked of yet. */
+/** A log before its first request. */
 export const createLog = (disk: Disk, clock: Clock): Log => {
   let life: Life = { kind: 'new' }
 
   const opened = () => {
     if (life.kind === 'open') return life
-    throw new KeelsonError('CLOSED', `The log is ${life.kind === 'new' ? 'not open' : 'closed'}`)
+    throw new KeelsonError('CLOSED', `the log is ${life.kind === 'new' ? 'not open' : 'closed'}`)
   }
 
-  /** An opening that was refused may be tried again; one that failed half way needs a new life, and a new look. */
+  /**
+   * A refused opening may be tried again. An opening that failed half way needs a new life and a
+   * new inspection.
+   */
   const openOnce = ({ dir, options, inspection }: LogProtocol['open']['request']) => {
     try {
       return open({ disk, clock, dir, options }, inspection)
@@ -94,7 +102,8 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       return null
     },
     open(request) {
-      if (life.kind !== 'new') throw new KeelsonError('CLOSED', 'A log is opened once in its life')
+      if (life.kind !== 'new')
+        throw new KeelsonError('CLOSED', 'a log can be opened only once in its life')
       const { writer, report } = openOnce(request)
       const reader = new LogReader(disk, request.dir)
       life = { kind: 'open', writer, reader, pins: new Pins() }
@@ -147,7 +156,7 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
 
   return {
     handle(kind, request) {
-      if (life.kind === 'over') throw new KeelsonError('CLOSED', 'The log is closed')
+      if (life.kind === 'over') throw new KeelsonError('CLOSED', 'the log is closed')
       return handlers[kind](request)
     },
     beginSpare: () => (life.kind === 'open' ? life.writer.beginSpare() : undefined),
@@ -172,10 +181,10 @@ const open = (
 ): { readonly writer: LogWriter; readonly report: OpenReport } => {
   const { dir, options } = place
   checkLogOptions(options)
-  // The plan is what `inspectLog` made; between the two it was only carried around.
+  // The plan comes from `inspectLog` and was only carried around since.
   const plan = inspection.plan as LogPlan | null
   if (!plan)
-    throw new KeelsonError('NO_SEGMENTS', `There is no log in ${dir}`, { details: { dir } })
+    throw new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
   const { lock } = inspection
   const owned = lock === undefined ? place : { ...place, lock }
   refusing(() => refuseLostLock(owned))
@@ -197,7 +206,7 @@ const open = (
   return { writer, report }
 }
 
-/** The payloads that a request will write. */
+/** The lengths of the payloads that a request will write. */
 const lengthsIn = (request: LogProtocol[LogRequestKind]['request']): ArrayLike<number> => {
   if (request && 'lengths' in request) return request.lengths
   return request && 'opaque' in request ? [checkpointBytes(request.opaque.length)] : []
@@ -207,7 +216,7 @@ const firstLsnOf = ({ segments }: LogWriter): number => segments[0]?.header.base
 
 const refuseBefore = (firstLsn: number, from: number): void => {
   if (from >= firstLsn) return
-  throw new KeelsonError('INVALID_ARGUMENT', `The log begins with lsn ${firstLsn}`, {
+  throw new KeelsonError('INVALID_ARGUMENT', `the log begins with lsn ${firstLsn}`, {
     details: { from, firstLsn },
   })
 }
@@ -227,7 +236,7 @@ const describe = (writer: LogWriter): LogDescription => {
       baseLsn: header.baseLsn,
       lastLsn,
       usedBytes: endOffset,
-      // Behind the end of a segment that has a successor nothing is kept.
+      // Nothing is kept after the end of a segment that has a successor.
       allocatedBytes: index === segments.length - 1 ? header.allocatedBytes : endOffset,
     })),
   }

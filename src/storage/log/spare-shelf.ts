@@ -1,7 +1,7 @@
 /**
- * The spares of a running log: files of zeros, synced, that wait to become segments. They are made in the background when
- * somebody is there to do it (the host takes `begin`'s task and reports with `settle`), else at the moment of need. A
- * spare that fails is thrown away and nothing else: no byte of the log is in doubt.
+ * The spares of a running log: synced files of zeros that become segments. A host makes them in the
+ * background (it takes the task of `begin` and reports with `settle`), or they are made when
+ * needed. A failed spare is discarded without doubt about the log.
  */
 
 import { KeelsonError } from '../../errors.ts'
@@ -11,13 +11,13 @@ import { spareNames } from '../segments/log-folder.ts'
 import type { LogPlace } from '../segments/log-place.ts'
 import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'
 
-/** With so many ready, a roll spends one without asking what becomes of the next. */
+/** With this many ready, a roll uses one without waiting for the next. */
 const enough = 2
 
-/** After a spare failed the next one is begun that much later: on a full disk each try fills what is left of it. */
+/** The pause after a failed spare, in ms: on a full disk each attempt fills the rest of it. */
 const pauseMs = 1_000
 
-/** Knows which spares there are. One shelf serves one life of a log. */
+/** Tracks the spares of one life of a log. */
 export class SpareShelf {
   readonly #place: LogPlace
   readonly #ready: string[] = []
@@ -28,25 +28,29 @@ export class SpareShelf {
     this.#place = place
   }
 
-  /** How many are ready. */
+  /** The number of ready spares. */
   get ready(): number {
     return this.#ready.length
   }
 
-  /** Whether one is being made in the background. */
+  /** Whether a spare is being made in the background. */
   get isMaking(): boolean {
     return this.#making !== undefined
   }
 
   /**
-   * Whether a roll had better wait for the spare that is being made. The last spare is spent only when the next one
-   * exists or cannot be had: so a disk that fills up shows while there is still a whole segment to write into.
+   * Whether a roll should wait for the spare in preparation. The last spare is used only if the
+   * next one exists or cannot be made. So a filling disk is noticed while a whole segment is still
+   * free.
    */
   get isWorthWaitingFor(): boolean {
     return this.isMaking && this.#ready.length < enough
   }
 
-  /** What to make in the background so that `wanted` are ready; `undefined` when that is so, or under way, or failed lately. */
+  /**
+   * The task that makes `wanted` spares ready; `undefined` if they are ready, one is being made, or
+   * one failed within the last second.
+   */
   begin(wanted: number): SpareTask | undefined {
     if (this.isMaking || this.#ready.length >= wanted) return undefined
     if (this.#place.clock.monotonic() < this.#notBefore) return undefined
@@ -54,7 +58,10 @@ export class SpareShelf {
     return this.#task(this.#making)
   }
 
-  /** The task that `begin` gave has ended, with an error or as a spare. Its file is gone when it failed. */
+  /**
+   * Reports the end of the task of `begin`, with an error or as a ready spare. After an error its
+   * file is gone.
+   */
   settle(error?: unknown): void {
     const name = this.#making
     if (name === undefined) return
@@ -63,7 +70,7 @@ export class SpareShelf {
     else this.#notBefore = this.#place.clock.monotonic() + pauseMs
   }
 
-  /** Sees to it that there is one for `take`, making it now when it must; answers why there is none. */
+  /** Ensures a spare for `take`, making it now if necessary. Returns why there is none. */
   provide(): KeelsonError | undefined {
     if (this.#ready.length > 0) return undefined
     const name = this.#freeName()
@@ -77,14 +84,17 @@ export class SpareShelf {
     return undefined
   }
 
-  /** Takes the oldest of those that are ready away, to become a segment. */
+  /** Removes the oldest ready spare, to become a segment. */
   take(): string {
     const name = this.#ready.shift()
     if (name === undefined) throw new RangeError('No spare was provided')
     return name
   }
 
-  /** Removes what is ready: the log is closed, and the next opening would not trust them. What fails stays as a leftover. */
+  /**
+   * Deletes the ready spares: the log is closed, and the next opening would not trust them. A file
+   * that cannot be deleted stays as a leftover.
+   */
   discard(): void {
     const { disk, dir } = this.#place
     for (const name of this.#ready.splice(0)) attempt(() => disk.remove(pathIn(dir, name)))
@@ -96,17 +106,20 @@ export class SpareShelf {
 
   #freeName(): string {
     const isTaken = (name: string) => name === this.#making || this.#ready.includes(name)
-    // At most two are ready and one is being made when another is provided; of that moment `provide` is not part.
+    // While one is provided, at most two are ready and one is in preparation.
     return spareNames.find((name) => !isTaken(name)) ?? spareNames[0]
   }
 }
 
-/** What a failed spare is to whoever needed it. Nothing of the log is in doubt, and a later commit may have more luck. */
+/**
+ * The error for a commit that needs a failed spare. The log is not in doubt, and a later commit may
+ * succeed.
+ */
 const spareRefusal = (error: unknown): KeelsonError => {
   const refusal = refusalOf(error)
   if (!(refusal instanceof KeelsonError)) throw error
   if (refusal.code !== 'SHARD_DOWN') return refusal
-  return new KeelsonError('BUSY', 'No new segment could be prepared', {
+  return new KeelsonError('BUSY', 'no new segment could be prepared', {
     details: refusal.details,
     cause: error,
   })

@@ -67,7 +67,7 @@ const readFromBy = (needs: LogNeeds | undefined, other: string | undefined): num
 const refuseOtherManifest = (disk: Disk, dir: string): void => {
   const kind = disk.entry(pathIn(dir, manifestName))?.kind
   if (kind === undefined || kind === 'file') return
-  const evidence = `a file is expected here, and it is ${foundAs(kind)}`
+  const evidence = `expected a file, found ${foundAs(kind)}`
   throw corruption({ file: manifestName, offset: 0, lsn: 1, evidence })
 }
 

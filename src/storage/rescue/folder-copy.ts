@@ -46,7 +46,7 @@ export function* copyingFolder(
 const strange = (file: string, kind: DiskEntry['kind'] | undefined): UncopiedPlace => ({
   file,
   offset: 0,
-  evidence: `a file is expected here, and it is ${foundAs(kind)}`,
+  evidence: `expected a file, found ${foundAs(kind)}`,
 })
 
 /** What `look` answers, or that `file` cannot be read. */

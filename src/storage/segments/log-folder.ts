@@ -1,34 +1,37 @@
-/** The names in a log's folder. */
+/** The names of the files in a log's folder. */
 
-/** The file that promises. */
+/** The MANIFEST. */
 export const manifestName = 'MANIFEST'
 
-/** Where bytes cut from a torn tail and files set aside are kept. Nothing reads it. */
+/** The folder for bytes cut from a torn tail and for files set aside. Keelson never reads it. */
 export const quarantineName = 'quarantine'
 
-/** Segments that are being prepared, or are; leftovers when a log is opened. */
+/** Spare segments, ready or in preparation. At an opening they are leftovers. */
 export const spareNames = ['spare-1.tmp', 'spare-2.tmp', 'spare-3.tmp'] as const
 
-/** The one that creating and opening a log prepare. */
+/** The spare that creation and opening prepare. */
 export const spareName = spareNames[0]
 
-/** A MANIFEST that is being prepared. */
+/** A MANIFEST in preparation. */
 export const manifestSpareName = 'MANIFEST.tmp'
 
-/** A segment of a salvaged log that is being written. */
+/** A segment of a salvaged log in preparation. */
 export const salvageSpareName = 'salvage.tmp'
 
-/** Whether a name is one of those that are prepared: what is left of them may go. Other `.tmp` files are somebody else's. */
+/**
+ * Whether a name belongs to a file in preparation, whose leftovers may be removed. Other `.tmp`
+ * files are foreign.
+ */
 export const isSpareName = (name: string): boolean =>
   [...spareNames, manifestSpareName, salvageSpareName].includes(name)
 
 const segmentPattern = /^([0-9a-f]{16})-([0-9a-f]{8})\.wal$/
 
-/** The name of a segment: its first LSN and its number, in hex. */
+/** The file name of a segment: its first LSN and its number, in hex. */
 export const segmentName = (baseLsn: number, seq: number): string =>
   `${baseLsn.toString(16).padStart(16, '0')}-${seq.toString(16).padStart(8, '0')}.wal`
 
-/** What a name says of a segment; `undefined` when it is no segment's. */
+/** The first LSN and number in the name of a segment; `undefined` for other names. */
 export const parseSegmentName = (name: string): { baseLsn: number; seq: number } | undefined => {
   const [, base, seq] = segmentPattern.exec(name) ?? []
   if (base === undefined || seq === undefined) return undefined

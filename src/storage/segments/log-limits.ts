@@ -1,16 +1,17 @@
-/** How much fits: what follows from the options of a log. Pure. */
+/**
+ * The limits that follow from the options of a log, and the checks of a commit request. A request
+ * is refused here, before any byte is written. Pure.
+ */
 import { configError, KeelsonError } from '../../errors.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import { frameBytes, frameHeaderBytes, roundUp } from '../frames/frame.ts'
 import { isSectorSize, segmentHeaderBytes } from '../frames/segment-header.ts'
 import type { Commit, CommitRequest, LogOptions } from '../ports/log-host.ts'
 
-// What a commit may ask for. Pure: a request is refused here, before any byte is written.
-
 /**
- * Refuses payloads that no segment takes, and numbers that the log does not have any more.
- * @throws KeelsonError `TOO_LARGE` for one beyond `payloadMax`; `NO_SPACE` with the reason `lsn` when the log, at
- * `lastLsn`, is about to run out of numbers.
+ * Refuses payloads that fit no segment, and commits near the end of the LSNs.
+ * @throws KeelsonError `TOO_LARGE` for a payload beyond `payloadMax`; `NO_SPACE` with the reason
+ * `lsn` if the log, at `lastLsn`, is about to run out of LSNs
  */
 export const refuseLengths = (
   lengths: ArrayLike<number>,
@@ -20,20 +21,21 @@ export const refuseLengths = (
   for (let at = 0; at < lengths.length; at++) {
     const size = lengths[at] ?? 0
     if (size > payloadMax)
-      throw new KeelsonError('TOO_LARGE', `A frame holds at most ${payloadMax} bytes`, {
+      throw new KeelsonError('TOO_LARGE', `a frame holds at most ${payloadMax} bytes`, {
         details: { limit: payloadMax, size },
       })
   }
-  // Each frame may cause a roll, which takes two numbers, and closing takes two more.
+  // Each frame may cause a roll, which takes two LSNs. Closing takes two more.
   if (lastLsn + 3 * lengths.length + 2 > Number.MAX_SAFE_INTEGER)
-    throw new KeelsonError('NO_SPACE', 'The log has used up its numbers', {
+    throw new KeelsonError('NO_SPACE', 'the log has used up its LSNs', {
       details: { reason: 'lsn', lastLsn },
     })
 }
 
 /**
- * Where each frame begins in the request's bytes.
- * @throws KeelsonError `INVALID_ARGUMENT` for what does not add up, and as `refuseLengths`.
+ * The offset of each frame in the bytes of the request.
+ * @throws KeelsonError `INVALID_ARGUMENT` for lengths that do not match the bytes, and as
+ * `refuseLengths`
  */
 export const frameOffsets = (
   { bytes, lengths, now }: CommitRequest,
@@ -54,39 +56,48 @@ export const frameOffsets = (
   return offsets
 }
 
-/** Smaller memory is taken anew for less than the work of giving it back. */
+/** Allocating less memory than this costs less than transferring it back. */
 const returnedFrom = 64 * 1024
 
-/** A request's memory, as part of the answer, where it is worth it: the pages of a large one would all be taken anew. */
+/**
+ * Returns the memory of a large request with the answer. New pages for a large one would cost more
+ * than the transfer.
+ */
 export const givenBack = ({ bytes, isGiven }: CommitRequest): Pick<Commit, 'spent'> =>
   isGiven === true && bytes.buffer.byteLength >= returnedFrom ? { spent: bytes } : {}
 
 const invalid = (what: string): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `A commit is refused: ${what}`)
+  new KeelsonError('INVALID_ARGUMENT', `a commit is refused: ${what}`)
 
-/** Sectors that no group may use, so that there is always room for CHECKPOINT, an end mark and one marker. */
+/** Sectors that groups leave free, so that CHECKPOINT, an end mark and one marker always fit. */
 const reservedSectors = 3
 
-/** Where groups must end in a segment of that size. */
+/** The offset at which groups must end in a segment of this size. */
 export const groupLimit = (allocatedBytes: number, sectorBytes: number): number =>
   allocatedBytes - reservedSectors * sectorBytes
 
-/** The longest payload that fits an empty segment, the stamp included. A frame beyond it is `TOO_LARGE`. */
+/**
+ * The greatest payload of an empty segment, including the time stamp. A longer frame is
+ * `TOO_LARGE`.
+ */
 export const framePayloadMax = ({ maxFileSize, sectorBytes }: LogOptions): number => {
   const room = groupLimit(maxFileSize, sectorBytes) - segmentHeaderBytes
   return Math.floor(room / sectorBytes) * sectorBytes - frameHeaderBytes
 }
 
-/** The longest unit that the store accepts; a frame that carries one of them fits with all that is around it. */
+/**
+ * The greatest unit that the store accepts. A frame with one such unit and everything around it
+ * fits a segment.
+ */
 export const unitBytesMax = ({ maxFileSize }: LogOptions): number => maxFileSize - 64 * 1024
 
 /**
- * A segment that is made while somebody waits for the log to open is no larger than this: filling it with zeros takes a
- * few ms. Those that follow are made in the background, at their full size.
+ * The greatest segment that is made while the opening of a log waits for it: filling it with zeros
+ * takes a few ms. Later segments are made in the background at full size.
  */
 const openingBytesMax = 1024 * 1024
 
-/** The size of the segment with which a life of a log begins, when its first group takes `groupBytes`. */
+/** The size of the first segment of a log's life, whose first group takes `groupBytes`. */
 export const openingBytes = (options: LogOptions, groupBytes = 0): number =>
   Math.max(
     Math.min(options.maxFileSize, openingBytesMax),
@@ -95,7 +106,9 @@ export const openingBytes = (options: LogOptions, groupBytes = 0): number =>
       reservedSectors * options.sectorBytes,
   )
 
-/** @throws KeelsonError `CONFIG` for options that no log can be kept with. */
+/**
+ * Checks the options of a log. @throws KeelsonError `CONFIG` for options with which no log can work
+ */
 export const checkLogOptions = (options: LogOptions): void => {
   if (!isSectorSize(options.sectorBytes))
     throw configError('sectorBytes', 'a power of two from 64 to 4096', options.sectorBytes)

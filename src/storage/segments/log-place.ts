@@ -1,4 +1,11 @@
-/** Where a log lives, and what its new segments are drawn from. */
+/**
+ * The place of a log: its disk, folder, clock and options, and the headers of new segments.
+ *
+ * It also detects a lost lock. A user may remove the folder's LOCK by hand because it looks stale.
+ * Then another process opens the log, and two processes write. So a synced group is acknowledged
+ * only if LOCK is still the file that was there at the inspection. A later owner of the folder
+ * finds the group.
+ */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { lockFileName } from '../disk/data-folder.ts'
@@ -8,32 +15,38 @@ import type { LogOptions } from '../ports/log-host.ts'
 import { framePayloadMax } from './log-limits.ts'
 import type { LogSegment } from './segment-chain.ts'
 
-// Whether a log is still ours. Its folder's LOCK tells: whoever removes it by hand, because it looks stale, lets another
-// process in, and then two write. So a group that was synced is acknowledged only when LOCK is still the file that was there
-// when the log was inspected: whoever takes the folder later finds the group.
-
-/** A log's folder, and which file its LOCK was; without one nobody locks it, and nobody is kept out. */
+/**
+ * A log's folder, and the identity of its LOCK file. Without a LOCK the folder is not protected.
+ */
 export type OwnedFolder = { readonly disk: Disk; readonly dir: string; readonly lock?: string }
 
-/** Which file is LOCK in `dir`, as `OwnedFolder` has it. @throws DiskError */
+/** The identity of LOCK in `dir`. @throws DiskError */
 export const lockIn = (disk: Disk, dir: string): Pick<OwnedFolder, 'lock'> => {
   const lock = disk.identity(pathIn(dir, lockFileName))
   return lock === undefined ? {} : { lock }
 }
 
-/** @throws KeelsonError `SHARD_DOWN` with the reason `poisoned` and the file, when LOCK is gone or another file; DiskError. */
+/**
+ * Checks that LOCK is unchanged. @throws DiskError; KeelsonError `SHARD_DOWN` with the reason
+ * `poisoned` and the file if LOCK is gone or replaced
+ */
 export const refuseLostLock = ({ disk, dir, lock }: OwnedFolder): void => {
   if (lock === undefined) return
   const file = pathIn(dir, lockFileName)
   if (disk.identity(file) === lock) return
-  throw new KeelsonError('SHARD_DOWN', `The log is not ours any more: ${file} was removed`, {
-    details: { reason: 'poisoned', file },
-  })
+  throw new KeelsonError(
+    'SHARD_DOWN',
+    `the log belongs to another process now: ${file} was removed or replaced`,
+    {
+      details: { reason: 'poisoned', file },
+    },
+  )
 }
 
 /**
- * Runs `action`, which is to be believed only if the log was ours all the while: before, so that nothing of another's is
- * touched; after, so that nothing is acknowledged that another did not see. @throws as `refuseLostLock`.
+ * Runs `action` between two checks of LOCK. The check before prevents writes to the files of
+ * another owner. The check after prevents an acknowledgement that another owner did not see.
+ * @throws as `refuseLostLock`
  */
 export const whileOwned = <T>(folder: OwnedFolder, action: () => T): T => {
   refuseLostLock(folder)
@@ -42,17 +55,17 @@ export const whileOwned = <T>(folder: OwnedFolder, action: () => T): T => {
   return result
 }
 
-/** A folder on a disk, with the clock that stamps and draws, and the options in force. */
+/** A folder on a disk, the clock for time stamps and random ids, and the options in force. */
 export type LogPlace = {
   readonly disk: Disk
   readonly clock: Clock
   readonly dir: string
   readonly options: LogOptions
-  /** Which file is LOCK as long as the log is ours; absent where nobody locks. */
+  /** The identity of LOCK while the log is ours; absent if the folder is not locked. */
   readonly lock?: string
 }
 
-/** The header of a segment to be made: what is not given is drawn, or follows from the options. */
+/** The header of a new segment. Missing fields are drawn at random or follow from the options. */
 export const newSegmentHeader = (
   { clock, options }: LogPlace,
   facts: Pick<SegmentHeader, 'walId' | 'epoch' | 'seq' | 'baseLsn' | 'prev'> &
@@ -69,7 +82,7 @@ export const newSegmentHeader = (
   }
 }
 
-/** The header of the segment that follows `segment` in the same life. */
+/** The header of the segment after `segment` in the same life. */
 export const successorHeader = (
   place: LogPlace,
   { header, lastLsn, endOffset, lastCrc }: LogSegment,

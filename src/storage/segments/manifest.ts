@@ -1,8 +1,9 @@
 /**
- * The MANIFEST: what the log promises beyond what its segments say of themselves: the newest segment, how far frames
- * were durable, the checkpoint, a clean close. One file of two slots, written in turn, so that a torn write leaves the
- * other, and so that it needs no space on a full disk. A hint: without it the log is recovered from the segments, but
- * a MANIFEST that promises more than they hold is a loss of data.
+ * The MANIFEST: facts about the log that its segments do not prove: the newest segment, the durable
+ * LSN, the checkpoint, a clean close. It is one file of two slots, written in turn. A torn write
+ * leaves the other slot intact, and no write needs space on a full disk. Without a MANIFEST the log
+ * is recovered from its segments. A MANIFEST that names more than the segments hold proves a loss
+ * of data.
  */
 
 import { crc32 } from '../bytes/crc32.ts'
@@ -15,31 +16,34 @@ import { manifestName, manifestSpareName } from './log-folder.ts'
 
 /** One state of the MANIFEST. */
 export type Manifest = {
-  /** One more with each write; its parity says which slot it stands in. */
+  /** Increases by one with each write. Its parity selects the slot. */
   readonly generation: number
   readonly walId: string
   readonly epoch: number
-  /** The last segment that may hold an acknowledged frame; `seq` 0 while no segment holds any. */
+  /** The last segment that may hold an acknowledged frame; `seq` 0 while no segment does. */
   readonly newest: { readonly seq: number; readonly baseLsn: number; readonly salt: Salt }
-  /** Everything up to here was durable when this was written. */
+  /** Everything up to this LSN was durable when this state was written. */
   readonly recoveredLsn: number
-  /** Everything up to here was durable outside the log. */
+  /** Everything up to this LSN was durable outside the log. */
   readonly checkpointLsn: number
-  /** The segment that holds the frame after the checkpoint, or would: recovery reads frames from here on. */
+  /**
+   * The segment that holds the frame after the checkpoint, or will hold it. Recovery reads frames
+   * from this segment on.
+   */
   readonly checkpointSegment: number
-  /** The greatest stamp of a DATA frame when this was written, in ms. */
+  /** The greatest time stamp of a DATA frame when this state was written, in ms. */
   readonly lastTime: number
-  /** Where the log ended when it was closed; absent while it is open, and after a crash. */
+  /** The end of the log when it was closed; absent while it is open, and after a crash. */
   readonly cleanClose?: { readonly lastLsn: number; readonly endOffset: number }
 }
 
-/** What stood in the file. `whole`: it has its full size, so that a slot can be written in place. */
+/** The content of the file. `whole`: it has its full size, so a slot can be written in place. */
 export type ManifestReading = {
   readonly manifest: Manifest | undefined
   readonly exists: boolean
   readonly whole: boolean
   readonly damagedSlots: number
-  /** The version that a slot asks for, when it is one that this code does not read. */
+  /** The version of a slot that this code cannot read. */
   readonly unsupported?: number
 }
 
@@ -48,10 +52,10 @@ const slotBytes = 4096
 const factBytes = 512
 const cleanFlag = 1
 
-/** Size of the file. */
+/** The size of the file. */
 export const manifestBytes = 2 * slotBytes
 
-/** A slot. */
+/** Encodes a slot. */
 export const encodeManifest = (manifest: Manifest): Uint8Array => {
   const slot = new Uint8Array(slotBytes)
   const view = viewOf(slot)
@@ -75,7 +79,9 @@ export const encodeManifest = (manifest: Manifest): Uint8Array => {
   return slot
 }
 
-/** What a slot says: a state, a version that this code does not read, nothing yet (zeros), or damage. */
+/**
+ * Decodes a slot: a state, a version that this code cannot read, an empty slot (zeros), or damage.
+ */
 export const decodeManifest = (slot: Uint8Array): Manifest | number | 'empty' | 'damaged' => {
   const facts = slot.subarray(0, factBytes)
   if (facts.every((byte) => byte === 0)) return 'empty'
@@ -104,7 +110,7 @@ export const decodeManifest = (slot: Uint8Array): Manifest | number | 'empty' | 
   }
 }
 
-/** Reads the file in a log's folder; the newest valid slot counts. */
+/** Reads the MANIFEST of a log's folder. The newest valid slot counts. */
 export const readManifest = (disk: Pick<Disk, 'entry' | 'open'>, dir: string): ManifestReading => {
   const path = pathIn(dir, manifestName)
   if (!disk.entry(path))
@@ -132,7 +138,7 @@ const newestOf = (
     if (typeof slot !== 'object') continue
     if (!manifest || slot.generation > manifest.generation) manifest = slot
   }
-  // From the second generation on both slots have been written: one of zeros has been lost.
+  // From generation 2 on both slots have been written, so an empty slot is a lost one.
   const isLost = (slot: (typeof slots)[number]) =>
     slot === 'damaged' || (slot === 'empty' && (manifest?.generation ?? 0) > 1)
   const damagedSlots = slots.filter(isLost).length
@@ -141,7 +147,7 @@ const newestOf = (
 
 const slotOffset = ({ generation }: Manifest): number => (generation % 2) * slotBytes
 
-/** Writes a state over the older one, durably. The file must have its full size. */
+/** Writes a state over the older slot, durably. The file must have its full size. */
 export const writeManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
   const file = disk.open(pathIn(dir, manifestName), 'write')
   try {
@@ -153,8 +159,8 @@ export const writeManifest = (disk: Disk, dir: string, manifest: Manifest): void
 }
 
 /**
- * Makes the file with one state in it under a name that recovery ignores, durable but for that name; `adoptManifest`
- * puts it in place. When it fails it is removed and the disk's error is thrown.
+ * Makes a MANIFEST with one state under a name that recovery ignores. Its content is durable;
+ * `adoptManifest` renames it. After a failure the file is removed and the disk error thrown.
  */
 export const prepareManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
   const path = pathIn(dir, manifestSpareName)
@@ -175,7 +181,7 @@ export const prepareManifest = (disk: Disk, dir: string, manifest: Manifest): vo
   }
 }
 
-/** Puts the prepared file in place of what was there, durably. */
+/** Replaces the MANIFEST by the prepared file, durably. */
 export const adoptManifest = (disk: Disk, dir: string): void => {
   disk.rename(pathIn(dir, manifestSpareName), pathIn(dir, manifestName))
   disk.syncFolder(dir)

@@ -1,6 +1,7 @@
 /**
- * The segment that is being written. Frames are gathered into one write of whole sectors; where the segment stands moves
- * on only when all of it was taken, and what is durable only when a sync returned. It knows nothing of other segments.
+ * Appends to the current segment. Frames are gathered into one write of whole sectors. The write
+ * position advances only after the whole write, and the durable position only after a sync. It
+ * knows no other segments.
  */
 
 import type { Clock } from '../../clock.ts'
@@ -14,7 +15,7 @@ import type { DiskFile } from '../ports/disk.ts'
 import { groupLimit } from './log-limits.ts'
 import type { LogSegment } from './segment-chain.ts'
 
-/** A segment's open file, and the end of the last frame in it; all up to there is durable. */
+/** An open segment and the end of its last frame. All frames up to there are durable. */
 export type OpenSegment = {
   readonly name: string
   readonly header: SegmentHeader
@@ -24,7 +25,7 @@ export type OpenSegment = {
 
 const noBytes = new Uint8Array(0)
 
-/** Appends to one segment. `encoder` is lent for the segment's life. */
+/** Appends to one segment. `encoder` is lent to it until the segment ends. */
 export class SegmentAppender {
   readonly header: SegmentHeader
   readonly #name: string
@@ -34,9 +35,12 @@ export class SegmentAppender {
   readonly #begin: FrameEnd
   #end: FrameEnd
   #durableLsn: number
-  /** The last frame that is no marker. */
+  /** The last frame that is not a marker. */
   #contentLsn: number
-  /** Up to here something that is synced says that frames are durable; and what the last write says of it, once synced. */
+  /**
+   * The greatest LSN that synced bytes prove to be durable. `#claimedLsn`: the same for the last
+   * write, which counts once it is synced.
+   */
   #provenLsn: number
   #claimedLsn: number
 
@@ -49,48 +53,51 @@ export class SegmentAppender {
     this.#begin = end
     this.#end = end
     this.#durableLsn = end.lsn
-    // The MANIFEST that names a segment speaks for all that it begins with.
+    // The MANIFEST that names a segment proves all frames that it starts with.
     this.#contentLsn = end.lsn
     this.#provenLsn = end.lsn
     this.#claimedLsn = end.lsn
   }
 
-  /** The end of the last frame that was written. */
+  /** The end of the last written frame. */
   get end(): FrameEnd {
     return this.#end
   }
 
-  /** Up to here frames are synced. */
+  /** The last synced LSN. */
   get durableLsn(): number {
     return this.#durableLsn
   }
 
   /**
-   * Whether a marker is worth its write: something is there that nothing on the disk proves to be durable. There is room:
-   * groups end before the sectors that are kept free, and no marker follows a marker. Numbers are kept for closing.
+   * Whether a marker is useful: there is a frame that nothing on the disk proves to be durable.
+   * There is always room: groups end before the reserved sectors, and no marker follows a marker.
+   * LSNs are reserved for closing.
    */
   get wantsMarker(): boolean {
     return this.#contentLsn > this.#provenLsn && this.#end.lsn + 4 < Number.MAX_SAFE_INTEGER
   }
 
-  /** Whether nothing was written since the segment was begun. */
+  /** Whether nothing was written since the segment was opened. */
   get isUntouched(): boolean {
     return this.#end === this.#begin
   }
 
-  /** Whether more than half of its room is written. */
+  /** Whether more than half of the segment is written. */
   get isHalfFull(): boolean {
     const written = this.#end.offset - segmentHeaderBytes
     return 2 * written > this.header.allocatedBytes - segmentHeaderBytes
   }
 
-  /** The segment as it is now. */
+  /** The current state of the segment. */
   get segment(): LogSegment {
     const { offset: endOffset, lsn: lastLsn, crc: lastCrc } = this.#end
     return { name: this.#name, header: this.header, lastLsn, endOffset, lastCrc }
   }
 
-  /** The first of `lengths`, from the given index on, that does not fit any more as part of one group. */
+  /**
+   * The index of the first of `lengths`, from `from` on, that does not fit as part of one group.
+   */
   firstThatDoesNotFit(lengths: ArrayLike<number>, from: number): number {
     const { allocatedBytes, sectorBytes } = this.header
     const limit = groupLimit(allocatedBytes, sectorBytes)
@@ -102,7 +109,7 @@ export class SegmentAppender {
     return lengths.length
   }
 
-  /** Begins a write of DATA frames with payloads of these lengths, and of a few frames of the log's own. */
+  /** Begins a write of DATA frames with these payload lengths, and of a few control frames. */
   begin(lengths: ArrayLike<number> = [], from = 0, to = lengths.length): void {
     const { salt, sectorBytes } = this.header
     let capacity = 4 * sectorBytes
@@ -110,7 +117,7 @@ export class SegmentAppender {
     this.#encoder.begin(this.#end, { salt, sectorBytes, durableLsn: this.#durableLsn }, capacity)
   }
 
-  /** Adds a DATA frame, stamped with `time`, and answers its LSN. */
+  /** Adds a DATA frame stamped with `time` and returns its LSN. */
   addData(source: Uint8Array, from: number, payloadBytes: number, time: number): number {
     return this.#encoder.addStamped(frameTypes.data, source, from, payloadBytes, time)
   }
@@ -121,7 +128,10 @@ export class SegmentAppender {
     this.#encoder.add(frameTypes.checkpoint, encodeCheckpoint({ lsn, opaque }))
   }
 
-  /** Writes and syncs a marker; what was durable before is proven after it. @throws DiskError, as `write` and `sync`. */
+  /**
+   * Writes and syncs a marker, which proves everything that was durable before. @throws DiskError
+   * as `write` and `sync`
+   */
   mark(): void {
     const contentLsn = this.#contentLsn
     this.begin()
@@ -140,7 +150,10 @@ export class SegmentAppender {
     this.#encoder.add(type, marked(this.#encoder.nextOffset + frameBytes(marked(0).length)))
   }
 
-  /** Writes what was added; answers how many bytes. @throws DiskError, and then nobody knows what the file holds. */
+  /**
+   * Writes the added frames and returns the number of bytes. @throws DiskError; the content of the
+   * file is then unknown
+   */
   write(): number {
     const bytes = this.#encoder.finish()
     if (bytes.length === 0) return 0
@@ -151,7 +164,10 @@ export class SegmentAppender {
     return bytes.length
   }
 
-  /** Syncs what was written; answers the milliseconds, 0 when there was nothing. @throws DiskError, as `write`. */
+  /**
+   * Syncs the written frames and returns the duration in ms, 0 if there was nothing to sync.
+   * @throws DiskError as `write`
+   */
   sync(): number {
     if (this.#durableLsn === this.#end.lsn) return 0
     const began = this.#clock.monotonic()
@@ -161,17 +177,17 @@ export class SegmentAppender {
     return this.#clock.monotonic() - began
   }
 
-  /** The MANIFEST says that all that is durable is. */
+  /** Notes that the MANIFEST proves all durable frames. */
   prove(): void {
     this.#provenLsn = this.#durableLsn
   }
 
-  /** Gives back the space behind the last frame. Only behind an end mark that is durable; needs no sync. */
+  /** Frees the space after the last frame. Only allowed after a durable end mark. Needs no sync. */
   trim(): void {
     this.#file.truncate(this.#end.offset)
   }
 
-  /** Closes the file; what the disk says of it comes too late to matter. */
+  /** Closes the file. Disk errors are ignored: everything that counts is synced. */
   close(): void {
     attempt(() => this.#file.close())
   }

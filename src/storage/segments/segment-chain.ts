@@ -1,18 +1,22 @@
 /**
- * Whether the segments in a folder are one log without a gap: numbers, LSNs, and what each says of the one before. Pure.
+ * Checks that the segments of a folder form one log without a gap: numbers, LSNs, and each
+ * segment's description of its predecessor. Also derives the next MANIFEST of a running log. Pure.
  */
 import type { SegmentHeader } from '../frames/segment-header.ts'
 import type { Manifest } from './manifest.ts'
 
-/** A segment as its name and header describe it. */
+/** A segment as described by its name and header. */
 export type SegmentEntry = {
   readonly name: string
-  /** Size of the file. */
+  /** The size of the file. */
   readonly size: number
   readonly header: SegmentHeader
 }
 
-/** A segment of a running log. Frames are good from its first to `lastLsn`; what lies from `endOffset` on is nobody's. */
+/**
+ * A segment of a running log. Its frames up to `lastLsn` are valid; bytes from `endOffset` on are
+ * ignored.
+ */
 export type LogSegment = {
   readonly name: string
   readonly header: SegmentHeader
@@ -21,7 +25,7 @@ export type LogSegment = {
   readonly lastCrc: number
 }
 
-/** What is wrong with a chain: the file at fault and why. */
+/** The error of a chain: the file and the evidence. */
 export type Breach = { readonly name: string; readonly lsn: number; readonly evidence: string }
 
 /** The first breach in segments that are sorted by number, or `undefined`. */
@@ -42,49 +46,56 @@ const misfit = (before: SegmentEntry, { header }: SegmentEntry): string | undefi
   if (header.walId !== before.header.walId)
     return 'it belongs to another log than the segment before'
   if (header.seq !== before.header.seq + 1 || prev.seq !== before.header.seq)
-    return `the segment before is number ${before.header.seq}, and it names ${prev.seq}`
-  if (header.baseLsn !== prev.lastLsn + 1) return `it does not begin after lsn ${prev.lastLsn}`
+    return `its predecessor has number ${before.header.seq}, but its header names ${prev.seq}`
+  if (header.baseLsn !== prev.lastLsn + 1)
+    return `its first lsn does not follow lsn ${prev.lastLsn}`
   if (prev.lastLsn < before.header.baseLsn - 1)
-    return `the segment before begins with lsn ${before.header.baseLsn}, and it names ${prev.lastLsn} as its last`
+    return `its predecessor begins with lsn ${before.header.baseLsn}, but its header names ${prev.lastLsn} as its last`
   if (header.epoch < before.header.epoch)
     return 'its epoch is older than that of the segment before'
   if (before.size < prev.endOffset)
-    return `the segment before has ${before.size} bytes, and it names ${prev.endOffset} as its end`
+    return `its predecessor has ${before.size} bytes, but its header names ${prev.endOffset} as its end`
   return undefined
 }
 
-/** What the MANIFEST says of the newest segment, against the segments that are there. */
+/** Compares the MANIFEST's newest segment with the segments in the folder. */
 export const brokenPromise = (
   segments: readonly SegmentEntry[],
   { walId, newest, epoch }: Manifest,
 ): Breach | undefined => {
   const [first] = segments
   if (first && first.header.walId !== walId)
-    return { name: first.name, lsn: first.header.baseLsn, evidence: 'MANIFEST is of another log' }
+    return {
+      name: first.name,
+      lsn: first.header.baseLsn,
+      evidence: 'MANIFEST belongs to another log',
+    }
   if (newest.seq === 0) return undefined
-  // The slot that named a later one is lost, and this one was released since: whether it may be missing, the checkpoint decides.
+  // The slot that named a later segment is lost, and this one was released since. The checkpoint
+  // decides whether it may be missing.
   if (first && first.header.seq > newest.seq) return undefined
   const named = segments.find(({ header }) => header.seq === newest.seq)
   const breach = { name: named?.name ?? 'MANIFEST', lsn: newest.baseLsn }
   if (!named)
     return { ...breach, evidence: `MANIFEST names segment ${newest.seq}, which is missing` }
   const { baseLsn, salt } = named.header
-  // A later epoch took the segment back while it was empty, and its own MANIFEST slot is the one that is lost.
+  // A later epoch took the segment back while it was empty, and its own MANIFEST slot is lost.
   if (named.header.epoch > epoch) return undefined
   if (baseLsn !== newest.baseLsn || salt.low !== newest.salt.low || salt.high !== newest.salt.high)
     return { ...breach, evidence: 'it is not the file that MANIFEST names' }
   return undefined
 }
 
-/** The segment that holds the frame after `lsn`, or would: where reading from there on begins. */
+/**
+ * The segment that holds the frame after `lsn`, or will hold it: reading from that frame starts
+ * there.
+ */
 export const segmentAfter = <S extends { readonly header: SegmentHeader }>(
   segments: readonly S[],
   lsn: number,
 ): S | undefined => segments.findLast(({ header }) => header.baseLsn <= lsn + 1)
 
-// What the MANIFEST of a running log says next. Pure.
-
-/** What of a running log the MANIFEST repeats. */
+/** The facts of a running log that the MANIFEST repeats. */
 export type ManifestFacts = Pick<Manifest, 'recoveredLsn' | 'checkpointLsn' | 'lastTime'> & {
   /** All segments, the newest last. */
   readonly segments: readonly { readonly header: SegmentHeader }[]
@@ -92,7 +103,7 @@ export type ManifestFacts = Pick<Manifest, 'recoveredLsn' | 'checkpointLsn' | 'l
   readonly cleanClose?: Manifest['cleanClose']
 }
 
-/** The state that follows `before` in the file. */
+/** The MANIFEST state after `before`. */
 export const manifestAfter = (before: Manifest, facts: ManifestFacts): Manifest => {
   const { segments, newest, recoveredLsn, checkpointLsn, lastTime, cleanClose } = facts
   const { walId, epoch, seq, baseLsn, salt } = newest

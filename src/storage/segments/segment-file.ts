@@ -1,7 +1,8 @@
 /**
- * Makes segments. The space is taken first: a file of zeros under a name that recovery ignores, written and synced, so
- * that a full disk is found out before anything depends on it, and so that a sync later has no blocks to allocate. Its
- * rename, with the header and perhaps the first groups inside, synced, is the moment from which it exists.
+ * Makes segments. The space is allocated first: a file of zeros under a name that recovery ignores,
+ * written and synced. So a full disk is detected before anything depends on the segment, and later
+ * syncs have no blocks to allocate. The segment exists from its rename on, with its header and
+ * perhaps its first groups, synced.
  */
 
 import { attempt, writeAll } from '../disk/disk-failure.ts'
@@ -10,21 +11,24 @@ import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { segmentName } from './log-folder.ts'
 
 const chunkBytes = 1024 * 1024
-/** Zeros are synced in parts: a commit's own sync waits for those that the disk was given before it. */
+/**
+ * Zeros are synced in parts: the sync of a commit waits for all data that the disk was given
+ * before.
+ */
 const syncedBytes = 2 * chunkBytes
 
-/** A spare to be made: where, and how many bytes. */
+/** A spare to make: its path and its size in bytes. */
 export type SpareTask = { readonly path: string; readonly size: number }
 
 /**
- * Makes a spare: `size` bytes of zeros, durable but for its name. When that fails it is removed and the disk's error is
- * thrown.
+ * Makes a spare of `size` zero bytes. Its content is durable, its name is not. After a failure it
+ * is removed and the disk error thrown.
  */
 export const prepareSpare = (disk: Disk, task: SpareTask): void => {
   for (const _ of sparePreparation(disk, task));
 }
 
-/** `prepareSpare` step by step, for whoever lets other work happen between the calls to the disk. */
+/** `prepareSpare` in steps, for callers that do other work between the calls to the disk. */
 export function* sparePreparation(disk: Disk, { path, size }: SpareTask): Generator<void> {
   try {
     disk.remove(path)
@@ -52,7 +56,10 @@ function* fillWithZeros(file: DiskFile, size: number): Generator<void> {
   }
 }
 
-/** What a spare becomes: the file `spare` with what `fill` writes behind the header as its first frames. */
+/**
+ * How a spare becomes a segment: `fill` writes the first frames after the header into the file
+ * `spare`.
+ */
 export type Installation = {
   readonly spare: string
   readonly header: SegmentHeader
@@ -60,8 +67,8 @@ export type Installation = {
 }
 
 /**
- * Turns a spare into the segment that `header` describes and answers it, open. When it returns, all of that is durable.
- * Any failure is final for whoever asked.
+ * Makes a spare the segment that `header` describes and returns it open. Everything is durable on
+ * return. Any failure is final for the caller.
  */
 export const installSegment = (
   disk: Disk,

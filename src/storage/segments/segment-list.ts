@@ -1,7 +1,7 @@
 /**
- * Finds the segments in a folder and reads their headers. Changes nothing. What is no segment's name but ends as one
- * is refused, because nobody knows what it holds; a newest segment whose header is gone may be set aside, when the
- * MANIFEST says that it was never used.
+ * Finds the segments in a folder and reads their headers. Changes nothing. An unknown file with the
+ * extension of a segment is refused, because its content is unknown. A newest segment with a
+ * damaged header may be set aside if the MANIFEST proves that it was never used.
  */
 
 import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
@@ -11,7 +11,7 @@ import { parseSegmentName } from './log-folder.ts'
 import type { ManifestReading } from './manifest.ts'
 import type { SegmentEntry } from './segment-chain.ts'
 
-/** The segments, sorted by number; a file to set aside; what was odd. */
+/** The segments sorted by number, a file to set aside, and remarks about oddities. */
 export type SegmentList = {
   readonly segments: readonly SegmentEntry[]
   readonly setAside: readonly string[]
@@ -37,7 +37,7 @@ export const listSegments = (disk: Disk, dir: string, manifest: ManifestReading)
   return { segments, setAside, remarks }
 }
 
-/** What stands where a file was expected, in words. */
+/** The kind of a directory entry, in words. */
 export const foundAs = (kind: DiskEntry['kind'] | undefined): string =>
   kind === undefined ? 'a link to nothing' : kind === 'folder' ? 'a folder' : 'something else'
 
@@ -65,7 +65,7 @@ const readEntry = (
 ): SegmentEntry | undefined => {
   const kind = disk.entry(pathIn(dir, name))?.kind
   if (kind !== 'file')
-    throw damaged({ name, baseLsn, seq }, `a file is expected here, and it is ${foundAs(kind)}`)
+    throw damaged({ name, baseLsn, seq }, `expected a file, found ${foundAs(kind)}`)
   const file = disk.open(pathIn(dir, name), 'read')
   try {
     const block = new Uint8Array(segmentHeaderBytes)
@@ -83,8 +83,9 @@ const readEntry = (
 }
 
 /**
- * The MANIFEST names a segment before anything in it is acknowledged: one behind the newest that it names holds nothing
- * that anybody relies on. With a damaged slot nobody knows whether this is the newest that it named.
+ * The MANIFEST names a segment before anything in it is acknowledged. So a segment after the newest
+ * named one holds no acknowledged frame. With a damaged slot it is unknown whether this is the
+ * newest named segment.
  */
 const wasNeverUsed = (
   segment: NamedSegment,

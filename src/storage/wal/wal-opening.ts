@@ -61,7 +61,7 @@ export const claimWalFolderAsItIs = (request: WalClaimRequest): WalClaim =>
   refusing(() => {
     const { disk, dir } = request
     if (disk.entry(dir)?.kind === 'folder') return claim(request, () => undefined)
-    throw new KeelsonError('NO_SEGMENTS', `There is no log in ${dir}`, { details: { dir } })
+    throw new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
   })
 
 const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void): WalClaim => {

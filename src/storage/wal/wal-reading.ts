@@ -66,7 +66,7 @@ const readOptionNames: ReadonlySet<string> = new Set([
 ])
 
 const invalid = (path: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `A reading cannot have ${path} ${String(found)}`, {
+  new KeelsonError('INVALID_ARGUMENT', `read options cannot have ${path} ${String(found)}`, {
     details: { path, found },
   })
 

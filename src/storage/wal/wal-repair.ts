@@ -54,7 +54,7 @@ export const repairWal = async (folder: string, ports: WalPorts): Promise<WalRep
 
 const planIn = ({ plan }: Inspection, dir: string): LogPlan => {
   if (plan) return plan as LogPlan
-  throw new KeelsonError('NO_SEGMENTS', `There is no log in ${dir}`, { details: { dir } })
+  throw new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
 }
 
 const outcomeOf = ({ chain, fresh, lastLsn, tail, cutBytes, trims }: LogPlan): WalRepair => {

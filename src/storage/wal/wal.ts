@@ -246,7 +246,7 @@ export class Wal {
 /** Options that say nothing, and need no check. */
 const plainly: AppendOptions = Object.freeze({})
 
-const closed = (): KeelsonError => new KeelsonError('CLOSED', 'The log is closed')
+const closed = (): KeelsonError => new KeelsonError('CLOSED', 'the log is closed')
 
 const invalid = (path: string, found: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${path} cannot be ${String(found)}`, {
@@ -258,7 +258,7 @@ const checkEntry = (type: number, given: Uint8Array, limit: number): Uint8Array 
   if (!Number.isInteger(type) || type < 0 || type > entryTypeMax) throw invalid('type', type)
   const bytes = givenBytes(given)
   if (bytes.length <= limit) return bytes
-  throw new KeelsonError('TOO_LARGE', `An entry holds at most ${limit} bytes`, {
+  throw new KeelsonError('TOO_LARGE', `an entry holds at most ${limit} bytes`, {
     details: { limit, size: bytes.length },
   })
 }

@@ -1,4 +1,7 @@
-/** Logs that version 1 wrote, byte for byte, are read for ever; and what a version 2 may add is refused or passed over. */
+/**
+ * Logs that version 1 wrote stay readable byte for byte. Additions of a version 2 are refused or
+ * skipped.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -19,14 +22,14 @@ const look = (world: LogWorld): string => {
   }
 }
 
-test('golden logs of version 1 are all there', () => {
+test('all golden logs of version 1 exist', () => {
   expect(names).toEqual(['checkpoint', 'clean', 'marker', 'segments', 'torn', 'unclean'])
 })
 
 describe.each(names)('D26 E45 the golden log %s', (name) => {
   const expected = JSON.parse(readFileSync(join(home, name, 'expected.json'), 'utf8'))
 
-  test('E45 is read as it was written, and goes on', () => {
+  test('E45 is read as it was written, and accepts new frames', () => {
     const world = golden(name)
     const { log, report } = world.open()
     const { walId, firstLsn, lastLsn, lastTime, tail, epoch } = expected
@@ -42,7 +45,7 @@ describe.each(names)('D26 E45 the golden log %s', (name) => {
     ])
   })
 
-  test('D26 E45 is refused with nothing changed when its newest header asks for a newer reader', () => {
+  test('D26 E45 is refused, with nothing changed, when its newest header needs a newer reader', () => {
     for (const change of [
       (view: DataView) => view.setUint16(10, 2, true),
       (view: DataView) => view.setUint32(92, 1, true),
@@ -64,7 +67,7 @@ describe.each(names)('D26 E45 the golden log %s', (name) => {
   })
 })
 
-test('D26 E45 a frame of an unknown type, flag or type version is refused; a type from 128 on is passed over', () => {
+test('D26 E45 a frame of an unknown type, flag or type version is refused; a type from 128 on is skipped', () => {
   const outcomes = [
     { at: 16, value: 7 },
     { at: 16, value: 127 },

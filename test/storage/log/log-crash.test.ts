@@ -1,6 +1,7 @@
 /**
- * The power goes at every call in turn: while a log is created, opened, rolled, closed. Whatever the disk then kept,
- * lost or garbled, the next life finds every acknowledged frame, and a life after that finds the same. One walk over the calls serves all of it.
+ * A power cut at every call in turn, while a log is created, opened, rolled and closed. Whatever
+ * the disk kept, lost or garbled, the next life finds every acknowledged frame, and the life after
+ * it finds the same. All tests share one walk over the calls.
  */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
@@ -65,7 +66,7 @@ describe('opening', () => {
     return world
   }
 
-  /** A log whose last group was torn by a crash, with a seed that left part of it. */
+  /** A log with a last group torn by a crash; the seed leaves a part of it. */
   const torn = (): LogWorld => {
     const world = filled(newWorld(), 1)
     const { log } = world.open()
@@ -121,7 +122,7 @@ describe('opening', () => {
     },
   )
 
-  test.each(states)('%s may be cut short twice', (_, make) => {
+  test.each(states)('%s survives two crashes', (_, make) => {
     const world = make()
     const expected = found(world.on(world.disk.clone()))
     const calls = callsOf(world, open)
@@ -161,7 +162,7 @@ describe('opening', () => {
   )
 
   test.each(states)(
-    '%s may fail at any call: it says so, or it opens, and loses nothing',
+    '%s may fail at any call: it reports the error or opens, and loses nothing',
     (_, make) => {
       const world = make()
       const expected = found(world.on(world.disk.clone()))
@@ -190,7 +191,7 @@ describe('opening', () => {
     },
   )
 
-  test.each(states)('%s on a disk that may not be changed is refused', (_, make) => {
+  test.each(states)('%s is refused on a read-only disk', (_, make) => {
     const world = make()
     world.disk.readOnly = true
 
@@ -202,7 +203,7 @@ describe('creating a log', () => {
   const emptyWorld = (): LogWorld => worldOn(simulatedDisk({ seed: 4 }), small)
   const create = (world: LogWorld): void => world.create()
 
-  test('E22 may be cut short at any call: what is left holds no frame, and creating again works', () => {
+  test('E22 may crash at any call: no frame is left, and creating again works', () => {
     crashEverywhere(emptyWorld(), create, (world, where) => {
       expect(world.inspect(), where).toMatchObject({ hasFrames: false })
       world.create()
@@ -210,7 +211,7 @@ describe('creating a log', () => {
     })
   })
 
-  test('that returned is there after a power cut', () => {
+  test('is durable once it returned', () => {
     const world = emptyWorld()
     world.create()
     world.disk.crash({ unsynced: 'lost' })
@@ -224,7 +225,7 @@ describe('creating a log', () => {
     ['EROFS', 'READ_ONLY'],
     ['EACCES', 'READ_ONLY'],
   ])('that fails at any call with %s says %s and leaves nothing behind', (code, expected) => {
-    // The last call only makes names durable that are there already, and failing is failing.
+    // The last call only makes existing names durable, and its failure is reported.
     failEverywhere(emptyWorld(), { kind: 'error', code }, create, (world, error, where) => {
       expect(error, where).toMatchObject({ code: expected })
       expect(filesOf(world.disk), where).toEqual(new Map())
@@ -232,7 +233,7 @@ describe('creating a log', () => {
     })
   })
 
-  test('on a disk too full for a segment leaves nothing behind', () => {
+  test('leaves nothing behind on a disk too full for a segment', () => {
     const world = worldOn(simulatedDisk({ capacityBytes: 16 * 1024 }), small)
 
     expect(() => world.create()).toThrow(expect.objectContaining({ code: 'NO_SPACE' }))
@@ -241,7 +242,7 @@ describe('creating a log', () => {
 })
 
 describe('a roll', () => {
-  /** Fills the segment that three frames fill, and rolls in the middle of the second commit. */
+  /** Fills a segment of three frames and rolls during the second commit. */
   const roll = (world: LogWorld): void => {
     const { log } = world.open()
     commit(log, [payload(1, size)])
@@ -252,7 +253,7 @@ describe('a roll', () => {
     log.abandon()
   }
 
-  test('D19 E20 may be cut short at any call: acknowledged frames are there, others from the first on', () => {
+  test('D19 E20 may crash at any call: acknowledged frames are there, and a prefix of the others', () => {
     const world = newWorld()
     const { log } = world.open()
     log.abandon()
@@ -266,7 +267,7 @@ describe('a roll', () => {
     })
   })
 
-  test('that a commit was acknowledged through lost nothing of it', () => {
+  test('loses nothing of a commit that was acknowledged across it', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const world = newWorld(small, seed)
       roll(world)
@@ -275,7 +276,7 @@ describe('a roll', () => {
     }
   })
 
-  test('that is cut short leaves an empty segment, which the next opening takes back', () => {
+  test('leaves an empty segment after a crash, which the next opening takes back', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1, size)])
@@ -303,7 +304,7 @@ describe('closing', () => {
     log.handle('close', { projectedLsn: 1 })
   }
 
-  test('may be cut short at any call', () => {
+  test('may crash at any call', () => {
     const world = newWorld()
     const opening = callsOf(world, (copy) => {
       const { log } = copy.open()
@@ -312,20 +313,21 @@ describe('closing', () => {
     let seen = 0
     crashEverywhere(world, close, (after, where) => {
       seen += 1
-      // Before the commit returned the frames may be missing; behind it they may not.
+      // Before the commit returned the frames may be missing; after it they may not.
       if (seen > opening * seeds) expectFrames(after, contents(1, 2), where)
     })
     expect(seen).toBeGreaterThan(opening * seeds)
   })
 
-  test('that fails anywhere loses nothing, and is taken for a close only when all is durable', () => {
+  test('loses nothing when it fails anywhere, and counts as a close only when all is durable', () => {
     const world = filled(newWorld(), 2)
     const closeOnly = (copy: LogWorld): void => {
       const { log } = copy.open()
       log.handle('close', { projectedLsn: 1 })
     }
     failEverywhere(world, { kind: 'error' }, closeOnly, (after, error, where) => {
-      // The MANIFEST says so only when CLEAN_CLOSE is durable: believing it is right even where its own sync failed.
+      // The MANIFEST records the close only after CLEAN_CLOSE is durable, so it is right even if
+      // its own sync failed.
       const inManifest = isKeelsonError(error) && String(error.details.file).endsWith('MANIFEST')
       if (error !== undefined && !inManifest) expect(after.inspect().tail, where).not.toBe('clean')
       after.disk.crash({ unsynced: 'lost' })
@@ -350,7 +352,7 @@ describe('a failed sync', () => {
     return { world, error, syncs: () => world.disk.syncs - syncs }
   }
 
-  test('D15 is final: the same answer to all that follows, and no second sync', () => {
+  test('D15 is final: all later requests get the same error, and there is no second sync', () => {
     const { error, syncs } = failed()
 
     expect(error).toMatchObject({
@@ -360,7 +362,7 @@ describe('a failed sync', () => {
     expect(syncs()).toBe(0)
   })
 
-  test('D16 is not believed after a restart either: what the cache shows is written anew before it counts', () => {
+  test('D16 is not trusted after a restart: frames from the page cache are rewritten before they count', () => {
     const { world } = failed()
     world.disk.killProcess()
 
@@ -372,7 +374,7 @@ describe('a failed sync', () => {
     expectFrames(world, frames, 'after the power cut')
   })
 
-  test('and a power cut leave what was acknowledged', () => {
+  test('and a power cut keep the acknowledged frames', () => {
     const { world } = failed()
     world.disk.crash({ unsynced: 'lost' })
 
@@ -406,7 +408,7 @@ describe('a failed write', () => {
     expectFrames(world, frames, 'later')
   })
 
-  test('that went elsewhere on the disk is found at the next opening', () => {
+  test('at a wrong place of the disk is found at the next opening', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1, size)])

@@ -1,4 +1,4 @@
-/** The idle marker: after it nothing of the last group can be missing in silence. */
+/** The idle marker: after it no frame of the last group can be lost unnoticed. */
 import { describe, expect, test } from 'vitest'
 import type { Log } from '../../../src/storage/log/log.ts'
 import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
@@ -19,7 +19,7 @@ import {
 const mark = (log: Log): boolean => log.handle('mark', null).written
 const contents = (log: Log): string[] => readAll(log).map((frame) => frame.content)
 
-/** A log whose last group holds frames 2 and 3, with or without a marker behind it. */
+/** A log with frames 2 and 3 in its last group, with or without a marker after it. */
 const left = (marked: boolean): LogWorld => {
   const world = newWorld()
   const { log } = world.open()
@@ -40,7 +40,7 @@ const lastGroup = (world: LogWorld): { readonly from: number; readonly to: numbe
 }
 
 describe('a marker', () => {
-  test('E43 turns damage to any bit of the last group into CORRUPT, and nothing is changed', () => {
+  test('E43 makes damage to any bit of the last group CORRUPT, and nothing is changed', () => {
     const world = left(true)
     const { from, to } = lastGroup(left(false))
     expect(to - from).toBeGreaterThan(100)
@@ -53,7 +53,7 @@ describe('a marker', () => {
     }
   })
 
-  test('E43 is what makes the difference: without it the same damage cuts the group', () => {
+  test('E43 is the only reason: without it the same damage cuts the group', () => {
     const world = left(false)
     const { from } = lastGroup(world)
 
@@ -62,7 +62,7 @@ describe('a marker', () => {
     expect(world.inspect()).toMatchObject({ tail: 'torn', lastLsn: 1 })
   })
 
-  test('D5 turns a zeroed sector of the last group into CORRUPT', () => {
+  test('D5 makes a zeroed sector of the last group CORRUPT', () => {
     const world = left(true)
 
     world.disk.poke(newestOn(world.disk), lastGroup(left(false)).from, new Uint8Array(512))
@@ -75,7 +75,7 @@ describe('a marker', () => {
     )
   })
 
-  test('that is lost itself loses nothing else', () => {
+  test('causes no other loss when it is lost itself', () => {
     const world = left(true)
 
     world.disk.flipBit(newestOn(world.disk), (4096 + 1024) * 8)
@@ -94,7 +94,7 @@ describe('a marker', () => {
     expect(log.handle('describe', null)).toMatchObject({ lastLsn: 4, durableLsn: 4 })
   })
 
-  test('is not written for what an opening, a checkpoint or a roll has proven', () => {
+  test('is not written for frames that an opening, a checkpoint or a roll has proven', () => {
     const world = left(false)
     const { log } = world.open()
     expect(mark(log)).toBe(false)
@@ -107,7 +107,7 @@ describe('a marker', () => {
     expect(mark(log)).toBe(true)
   })
 
-  test('makes durable what was only written, and proves that too', () => {
+  test('makes written frames durable, and proves them too', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)], { sync: false })
@@ -138,10 +138,10 @@ describe('a marker', () => {
     }
   })
 
-  test('behind a group that fills the segment to its last usable sector finds the room that is kept for it', () => {
+  test('fits into the reserved room after a group that fills the segment to its last usable sector', () => {
     const world = newWorld()
     const { log } = world.open()
-    // Three sectors are kept free; two of them are for what ends the segment.
+    // Three sectors are reserved; two of them are for the end of the segment.
     const room = small.maxFileSize - 4096 - 3 * 512
     commit(log, [payload(1, room - 32)])
 
@@ -151,7 +151,7 @@ describe('a marker', () => {
     expect(world.open().report).toMatchObject({ tail: 'clean', lastLsn: 4 })
   })
 
-  test('D1 D2 may be cut short at any call: everything acknowledged is there', () => {
+  test('D1 D2 may crash at any call: everything acknowledged is there', () => {
     const world = left(false)
     crashEverywhere(
       world,
@@ -169,7 +169,7 @@ describe('a marker', () => {
     )
   })
 
-  test('D15 whose sync fails is final, like every other', () => {
+  test('D15 poisons the log when its sync fails, like every write', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)])

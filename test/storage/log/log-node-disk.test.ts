@@ -1,6 +1,6 @@
 /**
- * One whole life on a real file system: the simulated disk decides what is right, this shows that the calls mean there
- * what the port says, renames over files and sizes included.
+ * One whole life on a real file system. The simulated disk defines the behaviour; this test shows
+ * that the real calls match the port, including renames over files and file sizes.
  */
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'

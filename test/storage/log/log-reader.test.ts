@@ -28,7 +28,7 @@ describe('reading', () => {
     },
   )
 
-  test('keeps to its bound, but for a first frame that is larger', () => {
+  test('keeps to its limit, except for a larger first frame', () => {
     const { log } = opened()
 
     expect(log.handle('read', { from: 1, maxBytes: 700 }).frames).toHaveLength(2)
@@ -51,7 +51,7 @@ describe('reading', () => {
     }
   })
 
-  test('beyond the end yields nothing and waits there', () => {
+  test('beyond the end returns nothing and keeps the position', () => {
     const { log } = opened()
     const { lastLsn } = log.handle('describe', null)
 
@@ -71,7 +71,7 @@ describe('reading', () => {
       )
   })
 
-  test('follows a log that is written, and never yields what is not durable', () => {
+  test('follows a log that is written, and never returns a frame that is not durable', () => {
     const world = newWorld()
     const { log } = world.open()
     const seen: number[] = []
@@ -92,7 +92,7 @@ describe('reading', () => {
     expect(seen).toHaveLength(40)
   })
 
-  test('does not walk through a segment again when it reads on', () => {
+  test('does not scan a segment again when it continues', () => {
     const world = newWorld({ ...small, maxFileSize: 1024 * 1024 })
     const { log } = world.open()
     for (let number = 1; number <= 1000; number++) commit(log, [payload(number, size)])
@@ -106,12 +106,13 @@ describe('reading', () => {
     )
     const answers = calls.filter(({ operation }) => operation === 'open').length
     expect(count).toBe(1000)
-    // Each answer reads one window ahead; walking from the start each time would read some fifty times the file more.
+    // Each answer reads one window ahead. Walking from the start each time would read about fifty
+    // times the file.
     expect(bytes).toBeLessThanOrEqual(answers * 256 * 1024)
     expect(answers).toBeLessThan(110)
   })
 
-  test('says where a frame is damaged, and what lies before it', () => {
+  test('reports where a frame is damaged, and returns the frames before it', () => {
     const { world, log } = opened()
     world.disk.flipBit(newestOn(world.disk), (4096 + 40) * 8)
     const damaged = log.handle('describe', null).segments.at(-1)
@@ -151,7 +152,7 @@ describe('reading', () => {
     },
   )
 
-  test('of little hands out little memory', () => {
+  test('returns little memory for few bytes', () => {
     const { log } = newWorld({ ...small, maxFileSize: 1024 * 1024 }).open()
     for (let number = 1; number <= 500; number++) commit(log, [payload(number, size)])
 
@@ -162,7 +163,7 @@ describe('reading', () => {
     expect(many.bytes.buffer.byteLength).toBeLessThanOrEqual(100_000)
   })
 
-  test('of a log that is poisoned still yields what is durable', () => {
+  test('of a poisoned log still returns the durable frames', () => {
     const { world, log } = opened()
     world.disk.inject({ at: 1, operation: 'sync', path: '.wal', fault: { kind: 'error' } })
     expect(() => commit(log, [payload(21, size)])).toThrow()
@@ -171,7 +172,7 @@ describe('reading', () => {
   })
 })
 
-test('a description adds up to the files', () => {
+test('a description matches the files', () => {
   const { world, log } = opened()
   const { segments, lastLsn, durableLsn, epoch, walId } = log.handle('describe', null)
 

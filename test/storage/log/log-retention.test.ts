@@ -1,4 +1,4 @@
-/** Checkpoints, what is read behind them, and the removal of what nobody needs any more. */
+/** Checkpoints, reading after them, and the removal of segments. */
 import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../../src/storage/frames/control-payload.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
@@ -36,14 +36,14 @@ const filled = (world: LogWorld, count = 24): Log => {
   return log
 }
 
-/** What can still be read, as contents. */
+/** The contents that can still be read. */
 const left = (log: Log): string[] =>
   readAll(log, 2048, firstLsnOf(log)).map((frame) => frame.content)
 
 const all = Array.from({ length: 24 }, (_, at) => content(at + 1, size))
 
 describe('a checkpoint', () => {
-  test('E38 covers everything before it, is durable with its bytes, and reading begins right behind it', () => {
+  test('E38 covers everything before it, is durable with its bytes, and reading begins right after it', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)], { sync: false })
@@ -63,7 +63,7 @@ describe('a checkpoint', () => {
     })
     const [mark] = read.frames
     expect([mark?.lsn, mark?.type, mark?.time, read.frames.length]).toEqual([2, 2, 0, 1])
-    // The frame behind it stands in the next segment, and an answer is of one.
+    // The next frame is in the next segment, and an answer covers one segment.
     const behind = again.handle('read', { from: read.next, maxBytes: 1000, checkpoints: true })
     expect(behind.frames.map(({ lsn }) => lsn)).toEqual([3])
     const bytes = read.bytes.subarray(mark?.offset, (mark?.offset ?? 0) + (mark?.length ?? 0))
@@ -72,7 +72,7 @@ describe('a checkpoint', () => {
     expect(new TextDecoder().decode(decoded?.opaque)).toBe('as of one')
   })
 
-  test('is not read unless it is asked for, and without one reading from it begins at the start', () => {
+  test('is read only on request, and without one reading from it begins at the start', () => {
     const { log } = newWorld().open()
     commit(log, [payload(1)])
     const read = (fromCheckpoint: boolean) =>
@@ -106,7 +106,7 @@ describe('a checkpoint', () => {
     expect(log.handle('describe', null).checkpointLsn).toBeGreaterThanOrEqual(2)
   })
 
-  test('with more bytes than a frame takes is TOO_LARGE, with nothing written', () => {
+  test('is TOO_LARGE, with nothing written, when it does not fit a frame', () => {
     const world = newWorld()
     const { log } = world.open()
     const before = filesOf(world.disk)
@@ -119,7 +119,7 @@ describe('a checkpoint', () => {
     expect(log.handle('checkpoint', { opaque: new Uint8Array(most) }).lsn).toBe(1)
   })
 
-  test('D21 E21 a crash at each call of a checkpoint loses nothing, and leaves it whole or absent', () => {
+  test('D21 E21 may crash at any call: nothing is lost, and it is whole or absent', () => {
     const world = newWorld()
     filled(world).abandon()
     crashEverywhere(
@@ -141,7 +141,7 @@ describe('a checkpoint', () => {
 })
 
 describe('a read', () => {
-  test('stops with the LSN that it was given, at the border of a segment too', () => {
+  test('stops at the given LSN, also at the border of a segment', () => {
     const world = newWorld()
     const log = filled(world)
     const lsns = readAll(log).map(({ lsn }) => lsn)
@@ -159,7 +159,7 @@ describe('a read', () => {
 })
 
 describe('a release', () => {
-  test('removes whole segments, the oldest first, and keeps every frame behind the checkpoint', () => {
+  test('removes whole segments, oldest first, and keeps every frame after the checkpoint', () => {
     const world = newWorld()
     const log = filled(world)
     checkpoint(log)
@@ -175,7 +175,7 @@ describe('a release', () => {
     expect(left(log).at(-1)).toBe(content(25, size))
   })
 
-  test('E39 never passes the checkpoint, nor a pin, nor the segment that is written', () => {
+  test('E39 never passes the checkpoint, a pin or the current segment', () => {
     const world = newWorld()
     const log = filled(world)
     expect(release(log)).toMatchObject({ removed: 0, firstLsn: 1 })
@@ -196,7 +196,7 @@ describe('a release', () => {
     expect(segmentsOn(world.disk).length).toBe(1)
   })
 
-  test('D31 leaves what a reader pinned to be read to its end, while segments come and go', () => {
+  test('D31 keeps the frames that a reader pinned while segments are added and removed', () => {
     const world = newWorld()
     const log = filled(world)
     const { pin } = log.handle('pin', { from: 1 })
@@ -217,7 +217,7 @@ describe('a release', () => {
     expect(firstLsnOf(log)).toBeGreaterThan(1)
   })
 
-  test('makes what is gone INVALID_ARGUMENT to read and to pin', () => {
+  test('makes reading and pinning a removed LSN INVALID_ARGUMENT', () => {
     const world = newWorld()
     const log = filled(world)
     checkpoint(log)
@@ -233,7 +233,7 @@ describe('a release', () => {
     expect(() => log.handle('pin', { from: from + 1, pin: 1 })).toThrow(refused)
   })
 
-  test('D21 a crash at each call of a release leaves only files that are extra', () => {
+  test('D21 may crash at any call: only extra files remain', () => {
     const world = newWorld()
     const log = filled(world)
     checkpoint(log)
@@ -259,7 +259,7 @@ describe('a release', () => {
     )
   })
 
-  test('that fails at any call leaves a log that can be read, and opened', () => {
+  test('may fail at any call: the log can be read and opened', () => {
     const world = newWorld()
     const log = filled(world)
     checkpoint(log)
@@ -284,7 +284,7 @@ describe('a release', () => {
     )
   })
 
-  test('needs no slot of MANIFEST that names a later segment: the checkpoint says what may be gone', () => {
+  test('does not depend on a MANIFEST slot that names a later segment: the checkpoint decides', () => {
     const world = newWorld()
     const { log } = world.open()
     for (let number = 1; number <= 12; number++) commit(log, [payload(number, 900)])
@@ -301,7 +301,7 @@ describe('a release', () => {
     }
   })
 
-  test('D12 what is missing without one is CORRUPT, checkpoint or not', () => {
+  test('D12 is the only way to miss a segment: otherwise it is CORRUPT, with or without a checkpoint', () => {
     const world = newWorld()
     const log = filled(world)
     log.abandon()
@@ -317,14 +317,14 @@ describe('what may be released', () => {
   const segment = (lastLsn: number) => ({ lastLsn }) as Parameters<typeof releasable>[0][number]
   const sealed = [segment(10), segment(20), segment(30)]
 
-  test('ends at the least of all limits', () => {
+  test('ends at the lowest limit', () => {
     expect(releasable(sealed, 9)).toEqual([])
     expect(releasable(sealed, 25, 100)).toEqual(sealed.slice(0, 2))
     expect(releasable(sealed, 100, 10)).toEqual(sealed.slice(0, 1))
     expect(releasable(sealed, 30, 30)).toEqual(sealed)
   })
 
-  test('is never behind the least pin', () => {
+  test('is never after the lowest pin', () => {
     const pins = new Pins()
     expect(pins.least).toBe(Number.POSITIVE_INFINITY)
     const first = pins.hold(7)

@@ -1,12 +1,15 @@
-/** Whole lives of a log, thousands of them. A failing one names its seed; `KEELSON_SEEDS` sets how many are lived. */
+/**
+ * Thousands of whole lives of a log. A failure names its seed; `KEELSON_SEEDS` sets the number of
+ * seeds.
+ */
 import { expect, test } from 'vitest'
 import { liveOn } from '../../support/log-life.ts'
 import { seedsOf } from '../../support/tier.ts'
 
-test('no life loses what was acknowledged, changes an order, leaves a gap or outlives a poison', () => {
+test('no life loses an acknowledged frame, changes the order, leaves a gap or continues after poison', () => {
   const stories = seedsOf(150, 2_000).map((seed) => liveOn(seed))
 
-  // A simulation in which nothing happens proves nothing.
+  // The simulation must contain every kind of event.
   const sum = (pick: (story: (typeof stories)[number]) => number): number =>
     stories.reduce((total, story) => total + pick(story), 0) / stories.length
   expect(sum(({ openings }) => openings)).toBeGreaterThan(4)

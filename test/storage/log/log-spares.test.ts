@@ -1,4 +1,4 @@
-/** Spares: made in the background, one call to the disk between two of the log's, or when they are needed. */
+/** Spares: made in the background, one disk call between two calls of the log, or when needed. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
@@ -27,7 +27,7 @@ const tmpOn = ({ disk }: LogWorld): string[] =>
 
 const sparesOf = (log: Log) => log.handle('describe', null).spares
 
-/** Whoever makes a log's spares: `step` lets one call to the disk pass; answers whether there was one. */
+/** Makes spares for a log: `step` runs one disk call and returns whether there was one. */
 const maker = (world: LogWorld, log: Log) => {
   let work: Generator<void> | undefined
   const step = (): boolean => {
@@ -58,7 +58,7 @@ const request = (number: number, bytes = size) => ({
 })
 
 describe('a spare in the background', () => {
-  test('is not begun before a log is used, is one until a segment is half full, and then two', () => {
+  test('is not begun before a log is used; there is one until a segment is half full, then two', () => {
     const world = newWorld()
     const { log } = world.open()
     const spares = maker(world, log)
@@ -78,7 +78,7 @@ describe('a spare in the background', () => {
     ])
   })
 
-  test('makes a roll allocate nothing: a few small writes and syncs', () => {
+  test('lets a roll allocate nothing: it makes a few small writes and syncs', () => {
     const world = newWorld()
     const { log } = world.open()
     const spares = maker(world, log)
@@ -96,7 +96,7 @@ describe('a spare in the background', () => {
     expect(made.filter(({ operation }) => operation === 'sync').length).toBeLessThan(6)
   })
 
-  test('holds up no commit, and the roll that needs it waits for it', () => {
+  test('delays no commit, except for the roll that needs it', () => {
     const world = newWorld()
     const { log } = world.open()
     const spares = maker(world, log)
@@ -114,7 +114,7 @@ describe('a spare in the background', () => {
     expect(log.waitsForSpare('commit', request(2, 2400))).toBe(false)
   })
 
-  test('is spent last only when the next one exists, or cannot be had', () => {
+  test('is used as the last one only if the next exists or cannot be made', () => {
     const world = newWorld()
     const { log } = world.open()
     const spares = maker(world, log)
@@ -151,7 +151,7 @@ describe('a spare in the background', () => {
     },
   )
 
-  test('that failed is not tried again for a second, unless a roll needs one', async () => {
+  test('is not tried again for a second after a failure, unless a roll needs one', async () => {
     const clock = virtualClock()
     const world = worldOn(simulatedDisk(), small, 1, clock)
     world.create()
@@ -168,7 +168,7 @@ describe('a spare in the background', () => {
     expect(log.beginSpare()).toMatchObject({ size: small.maxFileSize })
   })
 
-  test('D18 E28 on a full disk: what fits goes on, the rest is NO_SPACE before a byte of it is written, and space brings it back', () => {
+  test('D18 E28 on a full disk: frames that fit are written, the others are NO_SPACE before any write, and freed space ends it', () => {
     const world = newWorld()
     const { log } = world.open()
     const spares = maker(world, log)
@@ -185,7 +185,7 @@ describe('a spare in the background', () => {
       refused = answer.refused
     }
     expect(refused).toMatchObject({ code: 'NO_SPACE' })
-    // The spare that there was has been spent.
+    // The existing spare has been used.
     expect(segmentsOn(world.disk)).toHaveLength(2)
     const before = world.disk.contents(segmentsOn(world.disk).at(-1) ?? '')
     expect(commit(log, [payload(99, size)]).refused?.code).toBe('NO_SPACE')
@@ -217,7 +217,7 @@ describe('a spare in the background', () => {
     }
   })
 
-  test('may be cut short at any call: the log is there', () => {
+  test('may crash at any call: the log is intact', () => {
     const world = newWorld()
     const work = (copy: LogWorld): void => {
       const { log } = copy.open()
@@ -245,7 +245,7 @@ describe('a spare in the background', () => {
   })
 })
 
-describe('a log without anybody who makes spares', () => {
+describe('a log on a host that makes no spares', () => {
   test('makes each when it is needed', () => {
     const world = newWorld()
     const { log } = world.open()
@@ -258,7 +258,7 @@ describe('a log without anybody who makes spares', () => {
 })
 
 describe('an opening', () => {
-  test('begins with a segment of at most 1 MiB, and goes on in full ones', () => {
+  test('begins with a segment of at most 1 MiB, and continues in full ones', () => {
     const options = { maxFileSize: 4 * 2 ** 20, sectorBytes: 512 }
     const world = newWorld(options)
     const { log } = world.open()
@@ -271,7 +271,7 @@ describe('an opening', () => {
     expect(readAll(world.open().log, 2 ** 22)).toHaveLength(1)
   })
 
-  test('makes it larger when what it copies needs that', () => {
+  test('makes a larger one if the copied frames need it', () => {
     const options = { maxFileSize: 4 * 2 ** 20, sectorBytes: 512 }
     const world = newWorld(options)
     const { log } = world.open()

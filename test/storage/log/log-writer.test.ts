@@ -1,4 +1,4 @@
-/** The writer of one log, on one disk that does not fail: beginning, commits, rolls and the end share its numbers and its files. */
+/** The writer of one log on a disk without faults: opening, commits, rolls and close. */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import { framePayloadMax, unitBytesMax } from '../../../src/storage/segments/log-limits.ts'
@@ -28,7 +28,7 @@ describe('a new log', () => {
     expect(report).toMatchObject({ epoch: 1, firstLsn: 1, lastLsn: 0, lastTime: 0, segments: 1 })
   })
 
-  test('is not there before it is created', () => {
+  test('does not exist before it is created', () => {
     const world = worldOn(newWorld().disk.clone(), small)
     world.disk.remove(dir)
 
@@ -36,7 +36,7 @@ describe('a new log', () => {
     expect(() => world.open()).toThrow(expect.objectContaining({ code: 'NO_SEGMENTS' }))
   })
 
-  test('is not created over one that holds frames', () => {
+  test('is not created over a log that holds frames', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)])
@@ -47,7 +47,7 @@ describe('a new log', () => {
     expect(filesOf(world.disk)).toEqual(before)
   })
 
-  test('is created anew over one that holds none', () => {
+  test('is created again over a log without frames', () => {
     const world = newWorld()
     const { walId } = world.inspect()
 
@@ -69,7 +69,7 @@ describe('a new log', () => {
 })
 
 describe('a commit', () => {
-  test('comes back after another opening, byte for byte', () => {
+  test('is read byte for byte after another opening', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1, 100)], { now: 7 })
@@ -81,7 +81,7 @@ describe('a commit', () => {
     expect(readAll(second.log)).toEqual([{ lsn: 1, time: 7, content: content(1, 100) }])
   })
 
-  test('takes the empty payload, a stamp alone, and the longest', () => {
+  test('takes the empty payload, a time stamp alone, and the longest payload', () => {
     const world = newWorld()
     const { log } = world.open()
     const longest = framePayloadMax(small)
@@ -94,7 +94,7 @@ describe('a commit', () => {
     expect(found.map((frame) => frame.content)).toEqual([content(1, 8), content(2, longest)])
   })
 
-  test('with a frame too large is refused before anything is written', () => {
+  test('is refused before anything is written if a frame is too large', () => {
     const world = newWorld()
     const { log } = world.open()
     const before = filesOf(world.disk)
@@ -106,7 +106,7 @@ describe('a commit', () => {
     expect(commit(log, [payload(3)]).lsns).toEqual([1])
   })
 
-  test('leaves room in a frame for the largest unit and what is around it', () => {
+  test('has room in a frame for the largest unit and everything around it', () => {
     const usual = { maxFileSize: 16 * 2 ** 20, sectorBytes: 512 }
     const smallest = { maxFileSize: 128 * 1024, sectorBytes: 4096 }
 
@@ -128,14 +128,14 @@ describe('a commit', () => {
     expect(commit(log, [payload(1)]).lsns).toEqual([1])
   })
 
-  test('of no frames syncs what was written before and takes no number', () => {
+  test('without frames syncs the frames written before and takes no LSN', () => {
     const { log } = newWorld().open()
     commit(log, [payload(1)], { sync: false })
 
     expect(commit(log, [])).toMatchObject({ count: 0, lsns: [], firstLsn: 2, durableLsn: 1 })
   })
 
-  test('stamps the greater of the time and the last stamp, after another opening too', () => {
+  test('stamps the greater of the time and the last stamp, also after another opening', () => {
     const world = newWorld()
     const first = world.open().log
     commit(first, [payload(1)], { now: 100 })
@@ -164,7 +164,7 @@ describe('a commit', () => {
     })
   })
 
-  test('begins on a sector that no commit before it touched', () => {
+  test('begins on a sector that no earlier commit touched', () => {
     const world = newWorld()
     const { log } = world.open()
     const calls = world.disk.recordCalls()
@@ -196,7 +196,7 @@ describe('a commit', () => {
 })
 
 describe('a roll', () => {
-  test('happens when a group does not fit, and cuts it at a frame', () => {
+  test('happens when a group does not fit, and splits it between frames', () => {
     const world = newWorld()
     const { log } = world.open()
 
@@ -211,7 +211,7 @@ describe('a roll', () => {
     expect(segmentsOn(world.disk)).toHaveLength(2)
   })
 
-  test('is synced although the commit was not', () => {
+  test('is synced even if the commit was not', () => {
     const { log } = newWorld().open()
 
     const answer = commit(
@@ -223,7 +223,7 @@ describe('a roll', () => {
     expect(answer).toMatchObject({ lsns: [1, 2, 3, 6, 7, 8], durableLsn: 5 })
   })
 
-  test('leaves a segment as long as its frames, and a CHECKPOINT that a scan begins behind', () => {
+  test('leaves a segment as long as its frames, and a CHECKPOINT after which a scan begins', () => {
     const world = newWorld()
     const { log } = world.open()
     for (const number of range(1, 12))
@@ -239,13 +239,13 @@ describe('a roll', () => {
     const [first] = segmentsOn(world.disk)
     const isOfFrames = ({ operation, offset = 0 }: (typeof calls)[number]) =>
       operation === 'read' && offset >= 4096
-    // Of the first segment its end mark is enough.
+    // For the first segment its end mark is enough.
     expect(calls.filter((call) => call.path === first && isOfFrames(call))).toEqual([
       expect.objectContaining({ offset: (segments[0]?.usedBytes ?? 0) - 512, bytes: 512 }),
     ])
   })
 
-  test('never takes the checkpoint beyond what is durable, or back', () => {
+  test('never moves the checkpoint beyond the durable LSN, or back', () => {
     const world = newWorld()
     const { log } = world.open()
     for (const number of range(1, 8)) commit(log, [payload(number, 900)], { projectedLsn: 10_000 })
@@ -256,7 +256,7 @@ describe('a roll', () => {
     expect(log.handle('describe', null).checkpointLsn).toBe(checkpointLsn)
   })
 
-  test('without space for a segment refuses what does not fit and goes on when there is space', () => {
+  test('without space for a segment refuses frames that do not fit, and continues when there is space', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1, 400)])
@@ -279,7 +279,7 @@ describe('a roll', () => {
     expect(readAll(world.open().log).map(({ lsn }) => lsn)).toEqual([1, 2, 3, 4, 7])
   })
 
-  test('of a segment that the disk fails to prepare refuses, and poisons nothing', () => {
+  test('refuses frames, and poisons nothing, when the disk fails to prepare the segment', () => {
     const world = newWorld()
     const { log } = world.open()
     world.disk.inject({ at: 1, operation: 'sync', path: '.tmp', fault: { kind: 'error' } })
@@ -341,7 +341,7 @@ describe('a closed log', () => {
     expect(world.disk.entry(newestOn(world.disk))?.size).toBeLessThan(usedBytes + 2 * 512)
   })
 
-  test('refuses everything, a second close too', () => {
+  test('refuses everything, including a second close', () => {
     const { log } = newWorld().open()
     log.handle('close', { projectedLsn: 0 })
 
@@ -354,7 +354,7 @@ describe('a closed log', () => {
       expect(late).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
-  test('makes what was written without a sync durable', () => {
+  test('makes frames written without a sync durable', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)], { sync: false })
@@ -365,7 +365,7 @@ describe('a closed log', () => {
   })
 })
 
-test('options may change from life to life: what must be copied fits, and old segments are read as they are', () => {
+test('options may change between lives: copied frames fit, and old segments are read unchanged', () => {
   const roomy = newWorld({ maxFileSize: 64 * 1024, sectorBytes: 512 })
   const { log } = roomy.open()
   commit(log, [payload(1, 100)])

@@ -62,7 +62,7 @@ test('what cannot be opened, and what is no file, is told and passed over', () =
     {
       file: '/from/c',
       offset: 0,
-      evidence: 'a file is expected here, and it is something else',
+      evidence: 'expected a file, found something else',
     },
   ])
   expect(disk.list('/to/copy')).toEqual(['inner'])

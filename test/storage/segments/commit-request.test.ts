@@ -9,11 +9,11 @@ const request = (...lengths: number[]) => ({
   projectedLsn: 0,
 })
 
-test('frames lie one behind the other', () => {
+test('frames follow each other without gaps', () => {
   expect(frameOffsets(request(10, 20, 30), 100, 0)).toEqual([0, 10, 30])
 })
 
-test('D35 a log refuses frames before its numbers run out', () => {
+test('D35 a log refuses frames before its LSNs run out', () => {
   const room = (count: number) => Number.MAX_SAFE_INTEGER - 3 * count - 2
 
   expect(frameOffsets(request(8, 8), 100, room(2))).toEqual([0, 8])

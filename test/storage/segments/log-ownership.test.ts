@@ -1,4 +1,4 @@
-/** What a log does whose LOCK is taken away by hand while it is written. */
+/** A log whose LOCK is removed by hand while it is written. */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
@@ -24,7 +24,7 @@ const locked = (): { world: LogWorld; log: Log } => {
   return { world, log }
 }
 
-/** What somebody does who takes a lock for stale, and then another process, which writes. */
+/** A user removes a lock that looks stale, and another process opens the log and writes. */
 const takeOver = (world: LogWorld): Log => {
   world.disk.remove(lock)
   world.disk.lock(lock, 'theirs')
@@ -51,7 +51,7 @@ describe('a log whose LOCK was removed', () => {
     close: (log) => log.handle('close', { projectedLsn: 0 }),
   }
   for (const [name, request] of Object.entries(requests))
-    test(`acknowledges nothing and writes over nothing of its successor: ${name}`, () => {
+    test(`acknowledges nothing and overwrites nothing of the new owner: ${name}`, () => {
       const { world, log } = locked()
       const successor = takeOver(world)
       commit(successor, [payload(50)])
@@ -77,7 +77,7 @@ describe('a log whose LOCK was removed', () => {
   })
 
   for (const moment of ['before the write', 'behind the write', 'behind the sync'] as const)
-    test(`is not believed when somebody else comes ${moment}`, () => {
+    test(`acknowledges no commit when another process comes ${moment}`, () => {
       const world = newWorld()
       world.disk.lock(lock, 'ours')
       const open = world.disk.open.bind(world.disk)
@@ -134,7 +134,7 @@ describe('a log whose LOCK was removed', () => {
   })
 })
 
-test('a log that nobody locks is not watched', () => {
+test('a log without a LOCK is not checked', () => {
   const world = newWorld()
   const { log } = world.open()
   world.disk.lock(lock, 'a late one')

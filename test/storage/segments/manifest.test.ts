@@ -46,11 +46,11 @@ describe('a slot', () => {
   test.each([
     ['open', manifest],
     ['closed', closed],
-  ])('of a log that is %s comes back as it was written', (_, state) => {
+  ])('of a log that is %s decodes to the state that was encoded', (_, state) => {
     expect(decodeManifest(encodeManifest(state))).toEqual(state)
   })
 
-  test('is damaged by each bit of its facts that is turned over', () => {
+  test('is damaged by each flipped bit', () => {
     const slot = encodeManifest(closed)
     for (let bit = 0; bit < 512 * 8; bit++) {
       slot[bit >> 3] = (slot[bit >> 3] ?? 0) ^ (1 << (bit & 7))
@@ -70,7 +70,7 @@ describe('the MANIFEST', () => {
     })
   })
 
-  test('says what was written last', () => {
+  test('has the state that was written last', () => {
     expect(readManifest(written(), dir)).toEqual({
       manifest: { ...closed, generation: 2 },
       exists: true,
@@ -79,7 +79,7 @@ describe('the MANIFEST', () => {
     })
   })
 
-  test('is written in place: its size stays, and a full disk does not matter', () => {
+  test('is written in place: it keeps its size and works on a full disk', () => {
     const disk = written()
     fill(disk)
 
@@ -96,7 +96,7 @@ describe('the MANIFEST', () => {
     expect(readManifest(disk, dir)).toMatchObject({ manifest, damagedSlots: 1 })
   })
 
-  test('says nothing when both slots are damaged', () => {
+  test('has no state when both slots are damaged', () => {
     const disk = written()
     disk.flipBit(path, 40 * 8)
     disk.flipBit(path, (4096 + 40) * 8)
@@ -104,7 +104,7 @@ describe('the MANIFEST', () => {
     expect(readManifest(disk, dir)).toMatchObject({ manifest: undefined, damagedSlots: 2 })
   })
 
-  test('cut anywhere is not whole, and what is left is read', () => {
+  test('is not whole when it is cut anywhere, and the rest is read', () => {
     for (const size of [0, 100, 4096, 4400, 8191]) {
       const disk = written()
       const file = disk.open(path, 'write')
@@ -117,7 +117,7 @@ describe('the MANIFEST', () => {
     }
   })
 
-  test('survives a power cut in the middle of any write: it says the state before or the one after', () => {
+  test('survives a power cut during any write: it has the state before or after it', () => {
     for (let seed = 1; seed <= 200; seed++) {
       const disk = written().clone({ seed })
       disk.inject({ at: 1, operation: 'sync', fault: { kind: 'halt' } })
@@ -127,7 +127,7 @@ describe('the MANIFEST', () => {
     }
   })
 
-  test('of a newer version is told apart from damage', () => {
+  test('of a newer version is not taken for damage', () => {
     const disk = written()
     const slot = encodeManifest({ ...manifest, generation: 3 })
     slot[8] = 9
