@@ -154,6 +154,18 @@ describe('a tree as data', () => {
       supervisor('t', {}, [worker('control', idle)]),
       't.children[0].options.name',
     ],
+    ...[
+      "control('orders')",
+      'shard(0)',
+      'blob_store(0)',
+      'wal_writer(1)',
+      'batcher(0)',
+      "expirer('orders', 0)",
+    ].map((name): [string, unknown, string] => [
+      `a name of the instance, ${name}`,
+      supervisor('t', {}, [worker('a', idle, { name })]),
+      't.children[0].options.name',
+    ]),
     [
       'an unknown option',
       supervisor('t', {}, [worker('a', idle, { typo: 1 } as never)]),
