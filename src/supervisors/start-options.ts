@@ -97,7 +97,7 @@ export type StartOptions = {
   readonly batcher?: {
     /** How long the writes of a namespace may wait for each other, in ms from 1 to 10,000; none. Changeable while it runs. */
     readonly windows?: Readonly<Record<string, number>>
-    /** Of one frame of a namespace, and of what waits behind it for those who will not wait: 10,000 commands, 4 MiB. */
+    /** The largest group of writes: 10,000 commands, 4 MiB. A larger write goes alone. */
     readonly maxCommands?: number
     readonly maxBytes?: number
   }

@@ -1,7 +1,7 @@
 /**
- * The bound on the writes under way in all shards of an instance. A gate asks it last, and waits in its
- * line when there is no room. The line is first come, first served, so that small writes of one shard
- * do not pass a large write of another for ever.
+ * The bound on the writes under way in all shards of an instance. A gate asks it last, and waits in
+ * its line when there is no room. The line is first come, first served, so that small writes of one
+ * shard do not pass a large write of another for ever.
  */
 import type { Ref } from '../../runtime/index.ts'
 import { type Command, type FrameUnits, isAlone, type Unit } from '../../storage/index.ts'
@@ -131,8 +131,8 @@ export class Allowance {
   }
 }
 
-// A token of the gate stands for a write under way. It is given back once: by `leave`, or when the process
-// that owns it dies, so that the gate does not count a dead write for ever.
+// A token of the gate stands for a write under way. It is given back once: by `leave`, or when the
+// process that owns it dies, so that the gate does not count a dead write for ever.
 
 /**
  * Calls `onDown` once when `process` ends, at once if it is not there. The answer cancels that.

@@ -1,8 +1,8 @@
 /**
- * The gate of a shard. Every write enters it before any byte is written, and leaves when its outcome is
- * known. The gate is first come, first served. It bounds the writes under way, and holds writers back
- * during a recovery, a pause, or while the overlay is full. It lives in the `Shard` value, so that no
- * actor's death opens or closes it.
+ * The gate of a shard. Every write enters it before any byte is written, and leaves when its
+ * outcome is known. The gate is first come, first served. It bounds the writes under way, and holds
+ * writers back during a recovery, a pause, or while the overlay is full. It lives in the `Shard`
+ * value, so that no actor's death opens or closes it.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -86,10 +86,10 @@ export class Gate {
   }
 
   /**
-   * Calls `admitted` with the entry: before it returns if there is room, else when the writer's turn has
-   * come, synchronously, so that writes keep their order. An admitted write leaves once, by `leave` or
-   * with a `token`. A write larger than a bound is admitted alone.
-   * Or calls `refused`: with `BUSY` (`whenFull: 'refuse'`), `NOT_SUBMITTED` (its deadline passed while it
+   * Calls `admitted` with the entry: before it returns if there is room, else when the writer's
+   * turn has come, synchronously, so that writes keep their order. An admitted write leaves once,
+   * by `leave` or with a `token`. A write larger than a bound is admitted alone. Or calls
+   * `refused`: with `BUSY` (`whenFull: 'refuse'`), `NOT_SUBMITTED` (its deadline passed while it
    * waited), or the error that the gate was shut with.
    */
   enter<Asked extends Entry>(
@@ -159,8 +159,10 @@ export class Gate {
   }
 
   /**
-   * Resolves when no write is under way while `holder` holds the gate: none will be until it releases it.
-   * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold has ended, or ends meanwhile: nothing is promised
+   * Resolves when no write is under way while `holder` holds the gate: none will be until it
+   * releases it.
+   * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold has ended, or ends meanwhile: nothing
+   * is promised
    */
   drained(holder: string, deadlineMs: number): Promise<void> {
     if (!this.#holds.has(holder)) return Promise.reject(released(holder))

@@ -1,6 +1,7 @@
 /**
- * Keeps writes to one key in the order of their calls while a blob is on its way. A large write marks
- * its keys until it is in the log's queue; a later write to a marked key marks its own keys and waits.
+ * Keeps writes to one key in the order of their calls while a blob is on its way. A large write
+ * marks its keys until it is in the log's queue; a later write to a marked key marks its own keys
+ * and waits.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -161,8 +162,8 @@ export type TurnTerms = {
 }
 
 /**
- * Marks the keys, and does `work` when no earlier mark of them is left: before it returns if that is so
- * already. Later writes to the keys wait until `work` has settled.
+ * Marks the keys, and does `work` when no earlier mark of them is left: before it returns if that
+ * is so already. Later writes to the keys wait until `work` has settled.
  * @throws KeelsonError `NOT_SUBMITTED` if the deadline passes first; what `work` rejects with
  */
 export const inTurn = (terms: TurnTerms, work: () => Promise<void>): Promise<void> => {

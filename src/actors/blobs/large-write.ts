@@ -1,7 +1,7 @@
 /**
- * A write with large values. They go to the blob store first, and the log gets references. The write
- * marks its keys until it is in the log's queue, so that no later write to them overtakes it. Its blobs
- * are pinned until its outcome is known.
+ * A write with large values. They go to the blob store first, and the log gets references. The
+ * write marks its keys until it is in the log's queue, so that no later write to them overtakes it.
+ * Its blobs are pinned until its outcome is known.
  */
 import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -51,8 +51,8 @@ export const valueBytesOf = (units: FrameUnits): number => {
 }
 
 /**
- * Ends the pin of a write that failed. Only a write that may be on the disk has an unknown outcome: its
- * pin hardens. Otherwise the rows show which blobs are referred to.
+ * Ends the pin of a write that failed. Only a write that may be on the disk has an unknown outcome:
+ * its pin hardens. Otherwise the rows show which blobs are referred to.
  */
 export const endPin = (pin: BlobPin, failure: unknown): void => {
   if (isKeelsonError(failure, 'UNKNOWN_OUTCOME')) pin.harden()

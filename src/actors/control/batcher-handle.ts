@@ -10,7 +10,7 @@ import * as Batcher from '../writing/batcher.ts'
 import type { Submitted } from '../writing/write-path.ts'
 import { flushWindows } from './write-pause.ts'
 
-/** Windows of one instance. They are as its options say when it starts, and hold for all its shards. */
+/** The windows of an instance, for all its shards. They begin as its options say. */
 export class BatcherHandle {
   readonly #system: System
   readonly #shards: readonly Shard[]
@@ -29,14 +29,14 @@ export class BatcherHandle {
     return this.#windows.all()
   }
 
-  /** The last 100 changes of windows since the start: which, to how many ms, by whom, and when (ms since 1970). */
+  /** The last 100 changes of windows: namespace, ms, author, and time in ms since 1970. */
   changes(): readonly WindowChange[] {
     return this.#windows.changes
   }
 
   /**
-   * Lets the writes of a namespace wait up to `ms` for each other, 1 to 10,000; 0: no longer. From the
-   * next write on. `by` names the author in `changes`, `'app'` by default.
+   * Lets the writes of a namespace wait up to `ms` for each other, 1 to 10,000; 0: no longer. From
+   * the next write on. `by` names the author in `changes`, `'app'` by default.
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
   setWindow(namespace: string, ms: number, options: { readonly by?: string } = {}): void {
@@ -62,7 +62,8 @@ export class BatcherHandle {
 
   /**
    * Writes one command to the shard that its keys belong to. `app.store` does the same for values.
-   * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `CROSS_SHARD`: nothing is left behind; as `app.store` does
+   * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `CROSS_SHARD`: nothing is left
+   * behind; as `app.store` does
    */
   async write(
     shard: number,
@@ -72,7 +73,10 @@ export class BatcherHandle {
     return Batcher.write(this.#system, this.#shard(shard), command, terms)
   }
 
-  /** Writes commands in one frame. Each takes effect, or is refused, for itself. @throws as `write` does */
+  /**
+   * Writes commands in one frame. Each takes effect, or is refused, for itself.
+   * @throws as `write` does
+   */
   async writeBatch(
     shard: number,
     commands: readonly Command[],
@@ -99,7 +103,9 @@ export class BatcherHandle {
     return Batcher.writeDeleteBatch(this.#system, this.#shard(shard), keys, terms)
   }
 
-  /** `writePutBatch` for a kept `from`, which is answered, or failed, when the write has settled. */
+  /**
+   * `writePutBatch` for a kept `from`, which is answered, or failed, when the write has settled.
+   */
   writePutBatchAsync(
     shard: number,
     entries: readonly PutEntry[],

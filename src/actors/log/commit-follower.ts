@@ -1,7 +1,7 @@
 /** What the log's writer tells whoever follows it, and what a caller is answered in the end. */
 import type { From } from '../../runtime/index.ts'
 import type { FrameUnits, LogDescription, OpenReport } from '../../storage/index.ts'
-import type { AppendGroup } from '../queue/append.ts'
+import type { AppendGroup } from '../admission/append.ts'
 
 // The log's writer as people look at it.
 
@@ -17,7 +17,7 @@ export type LogWriterDescription = {
   readonly log: LogDescription | undefined
 }
 
-export type { Position } from '../queue/append.ts'
+export type { Position } from '../admission/append.ts'
 
 /** A group that has been committed. `from` is the call that it came with: who has it owes those who wait for the group their answers. */
 export type CommittedGroup = {

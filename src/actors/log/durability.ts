@@ -1,6 +1,6 @@
 /**
- * How far the log is written and synced, and who waits until what was written is synced. Says when a sync is to be asked for: one
- * at a time, and only while somebody waits. Pure.
+ * How far the log is written and synced, and who waits until what was written is synced. Says when
+ * a sync is to be asked for: one at a time, and only while somebody waits. Pure.
  */
 
 /** Somebody waits until everything up to `lsn` is durable. */

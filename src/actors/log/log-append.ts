@@ -1,10 +1,16 @@
-/** How writes get into the log: each joins the group that fills; a new group is handed to the log's writer. */
+/**
+ * How writes get into the log: each joins the group that fills; a new group is handed to the log's
+ * writer.
+ */
 import type { System } from '../../runtime/index.ts'
-import type { Append, AppendGroup } from '../queue/append.ts'
+import type { Append, AppendGroup } from '../admission/append.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as WalWriter from './wal-writer.ts'
 
-/** Puts an append into the log's queue: it stands there, in the order of the calls, when this returns. */
+/**
+ * Puts an append into the log's queue: it stands there, in the order of the calls, when this
+ * returns.
+ */
 export const appendToLog = (system: System, shard: Shard, append: Append): void => {
   const joined = shard.appends.groupFor(append)
   const group = joined ?? begun(system, shard)
@@ -14,20 +20,29 @@ export const appendToLog = (system: System, shard: Shard, append: Append): void 
   if (group.isDue && joined) WalWriter.leave(writerOf(system, shard))
 }
 
-/** A group, by default the one that fills, waits for nothing any more: it leaves as soon as the disk is free. */
+/**
+ * A group, by default the one that fills, waits for nothing any more: it leaves as soon as the disk
+ * is free.
+ */
 export const leaveNow = (system: System, shard: Shard, group = shard.appends.last): void => {
   if (!group || group.isDue) return
   group.leave()
   WalWriter.leave(writerOf(system, shard))
 }
 
-/** Lets the group that fills leave. Resolves when the waiters of every group that there is now were answered. */
+/**
+ * Lets the group that fills leave. Resolves when the waiters of every group that there is now were
+ * answered.
+ */
 export const flushed = (system: System, shard: Shard): Promise<void> => {
   leaveNow(system, shard)
   return shard.appends.ended()
 }
 
-/** A group on its way to the writer. If the process that holds its call dies, its waiters are failed here. */
+/**
+ * A group on its way to the writer. If the process that holds its call dies, its waiters are failed
+ * here.
+ */
 const begun = (system: System, shard: Shard): AppendGroup => {
   const group = shard.appends.begin()
   const ended = WalWriter.append(writerOf(system, shard), group).catch((failure: unknown) => {

@@ -1,10 +1,12 @@
 /**
- * The log of a shard: one writer, one file at a time, one fsync for everybody who waits. What arrives while a group is
- * on its way to the disk is the next group. It answers no append itself: once the group's fdatasync has returned, the group goes
- * to the applier in one message, and the callers with it.
+ * The log of a shard: one writer, one file at a time, one fsync for everybody who waits. What
+ * arrives while a group is on its way to the disk is the next group. It answers no append itself:
+ * once the group's fdatasync has returned, the group goes to the applier in one message, and the
+ * callers with it.
  *
- * A write or a sync that failed is final: the writer ends with `['shutdown', 'poisoned']` and takes its shard down; no
- * restart is the retry. An opening that failed ends it with `['shutdown', error]`.
+ * A write or a sync that failed is final: the writer ends with `['shutdown', 'poisoned']` and takes
+ * its shard down; no restart is the retry. An opening that failed ends it with `['shutdown',
+ * error]`.
  */
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -31,7 +33,7 @@ import {
   type OpenReport,
   WriteGroup,
 } from '../../storage/index.ts'
-import type { Append, AppendGroup } from '../queue/append.ts'
+import type { Append, AppendGroup } from '../admission/append.ts'
 import {
   isCount,
   isIgnored,
@@ -243,8 +245,9 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['committed']>[2]
 export const name = shardName<Messages>('wal_writer')
 
 /**
- * Hands a group in, which fills until it is taken. Resolves when each of its writes is settled. Rejects
- * if the log took nothing of it, or if the process that held the call has died: then the caller loses it.
+ * Hands a group in, which fills until it is taken. Resolves when each of its writes is settled.
+ * Rejects if the log took nothing of it, or if the process that held the call has died: then the
+ * caller loses it.
  */
 export const append = (writer: Ref<Messages>, group: AppendGroup): Promise<void> =>
   call(writer, 'append', group, { timeoutMs: Number.POSITIVE_INFINITY })

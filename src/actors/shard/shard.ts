@@ -14,10 +14,10 @@ import {
   unitBytesMax,
 } from '../../storage/index.ts'
 import type { Allowance, Watch } from '../admission/allowance.ts'
+import { Appends } from '../admission/appends.ts'
 import { Gate } from '../admission/gate.ts'
 import { KeyMarks } from '../admission/key-marks.ts'
 import type { ReadView } from '../overlay/read-view.ts'
-import { Appends } from '../queue/appends.ts'
 import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
 import { ShardFiles } from './shard-files.ts'

@@ -1,7 +1,7 @@
 /**
- * Windows of namespaces: how long a group may wait for other writes after a write of the namespace has
- * joined it. An instance has one table, from its options, which changes while it runs. The table
- * outlives every actor, and ends with the operating system's process.
+ * Windows of namespaces: how long a group may wait for other writes after a write of the namespace
+ * has joined it. An instance has one table, from its options, which changes while it runs. The
+ * table outlives every actor, and ends with the operating system's process.
  */
 import { invalidArgument } from '../../errors.ts'
 import { rootNamespace } from '../../storage/index.ts'
@@ -75,7 +75,8 @@ export class WriteWindows {
   /**
    * Gives a namespace a window, from its next write on; 0 takes it away. A write that waits already
    * keeps its window. `by` and `at` are kept with the change.
-   * @throws KeelsonError `INVALID_ARGUMENT`: no namespace, neither 0 nor 1 to 10,000 ms, or more than 1,000 windows
+   * @throws KeelsonError `INVALID_ARGUMENT`: no namespace, neither 0 nor 1 to 10,000 ms, or more
+   * than 1,000 windows
    */
   set(namespace: string, ms: number, by: string, at: number): void {
     const fault = namespaceFault(namespace)

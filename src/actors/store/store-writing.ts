@@ -10,7 +10,7 @@ import {
   refusalError,
   type UnitAnswer,
 } from '../../storage/index.ts'
-import type { Position } from '../queue/append.ts'
+import type { Position } from '../admission/append.ts'
 import type { KeyPlacement } from '../shard/key-placement.ts'
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'

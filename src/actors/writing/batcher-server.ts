@@ -1,7 +1,7 @@
 /**
- * The batcher of a shard: it sees to it that a group of writes leaves for the disk when the first of
- * their windows is over, when somebody flushes, and when the batcher ends. The groups are the log's: no
- * write passes through this process, and its death costs no write its answer.
+ * The batcher of a shard: it sees to it that a group of writes leaves for the disk when the first
+ * of their windows is over, when somebody flushes, and when the batcher ends. The groups are the
+ * log's: no write passes through this process, and its death costs no write its answer.
  */
 import { isKeelsonError } from '../../errors.ts'
 import {
@@ -20,8 +20,8 @@ import {
   type Timer,
 } from '../../runtime/index.ts'
 import { WriteGroup } from '../../storage/index.ts'
+import type { AppendGroup } from '../admission/append.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
-import type { AppendGroup } from '../queue/append.ts'
 import { isIgnored, isInstance, isRecord, isSettled, isText } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
@@ -54,7 +54,7 @@ export type Messages = {
   }
 }
 
-/** The batcher as people look at it. */
+/** What `describe` answers. */
 export type BatcherDescription = {
   /** The window of each namespace that has one, in ms, and the last changes of windows. */
   readonly windows: Readonly<Record<string, number>>
@@ -73,7 +73,10 @@ export type BatcherDescription = {
   readonly groupsUnderWay: number
 }
 
-/** A group that a windowed write has joined, and when the batcher heard of it, by the monotonic clock. */
+/**
+ * A group that a windowed write has joined, and when the batcher heard of it, by the monotonic
+ * clock.
+ */
 type Windowed = {
   readonly group: AppendGroup
   namespace: string
@@ -88,14 +91,14 @@ type State = {
   last: Windowed | undefined
   timer: Timer | undefined
   underWay: number
-  /** Those who wait for its end. */
+  /** The calls of `stop` that wait for its end. */
   stopping: From<void>[]
 }
 
 /** The batcher of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
   init: (shard, { self, system }) => {
-    // Without a batcher nobody keeps windows: what waits leaves, and later writes wait for none.
+    // Without a batcher no window is kept: the group that waits leaves, later writes wait for none.
     system.monitor(self, () => {
       shard.appends.listen(undefined)
       leaveNow(system, shard)
@@ -144,7 +147,7 @@ export const server: GenServer<Messages, State, Shard> = {
 
   infos: {
     windowOver: (state, { timer }, { system }) => {
-      // A message of an earlier timer says nothing about the group that waits now.
+      // The message of an earlier timer says nothing about the group that waits now.
       if (state.timer !== timer) return noReply(state)
       state.timer = undefined
       leaveNow(system, state.shard, state.last?.group)
@@ -176,8 +179,8 @@ export const flush = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> 
   call(batcher, 'flush', undefined, { timeoutMs })
 
 /**
- * `flush`, and ends the batcher; its supervisor starts another. Writes that come meanwhile leave at its
- * end at the latest. @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
+ * `flush`, and ends the batcher; its supervisor starts another. Writes that come meanwhile leave at
+ * its end at the latest. @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
  */
 export const stop = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> =>
   call(batcher, 'stop', undefined, { timeoutMs })
@@ -199,7 +202,7 @@ const follow = (state: State, group: AppendGroup, namespace: string, context: Co
 
 const report = (system: System, shard: Shard, { windowed, failure }: Ended): void => {
   const { group, namespace, since } = windowed
-  // It never left: each of its callers has given up, or the log's writer has died.
+  // It never left: all its callers gave up, or the log's writer died.
   if (group.takenAt === undefined) return
   tell(system, shard, 'batcher.flushed', {
     namespace,

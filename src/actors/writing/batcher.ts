@@ -1,7 +1,7 @@
 /**
- * The batcher with the functions of its reference (FerricStore's Batcher): writes that wait for others
- * to share a group with. `app.store` writes the same way. These functions serve actors that have
- * commands at hand, or a caller's `from` to answer later.
+ * The batcher with the functions of its reference (FerricStore's Batcher): writes that wait for
+ * others to share a group with. `app.store` writes the same way. These functions serve actors that
+ * have commands at hand, or a caller's `from` to answer later.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { From, System } from '../../runtime/index.ts'
@@ -16,7 +16,7 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import { Admission } from '../admission/allowance.ts'
-import type { Position } from '../queue/append.ts'
+import type { Position } from '../admission/append.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as BatcherServer from './batcher-server.ts'
 import { checkWrite } from './write-options.ts'
@@ -32,26 +32,32 @@ export {
   stop,
 } from './batcher-server.ts'
 
-/** How a write of the batcher is asked for; by default with the window of its first key's namespace, and the instance's deadline. */
+/**
+ * Options of a write. Defaults: the window of its first key's namespace, and the instance's
+ * deadline.
+ */
 export type BatchTerms = {
   readonly windowMs?: number
   readonly deadlineMs?: number
   readonly whenFull?: 'wait' | 'refuse'
 }
 
-/** The same with a token of the gate, when the write has entered it already. */
+/** The same, with a token of the gate if the write has entered it already. */
 export type AsyncTerms = BatchTerms & { readonly token?: Admission }
 
-/** What one command was answered. */
+/** The position and the answer of one command. */
 export type CommandWritten = { readonly position: Position; readonly answer: UnitAnswer }
 
-/** What becomes of an asynchronous write: the `from` is answered, or the caller has the promise, and its token still. */
+/**
+ * An asynchronous write: `accepted`, then `from` is answered; or the caller has the promise, and
+ * keeps its token.
+ */
 export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
 
 /**
  * Writes one command, which is checked and copied first.
- * @throws KeelsonError `INVALID_ARGUMENT`; `CROSS_SHARD` for a key of another shard; as `submit` does; what the state
- * refuses it with
+ * @throws KeelsonError `INVALID_ARGUMENT`; `CROSS_SHARD` for a key of another shard; as `submit`
+ * does; what the state refuses it with
  */
 export const write = async (
   system: System,
@@ -89,9 +95,9 @@ export const writeDeleteBatch = (
 ): Promise<CommandWritten> => write(system, shard, { kind: 'deleteMany', keys }, terms)
 
 /**
- * `writePutBatch` for a kept `from`: it is answered, or failed, when the write has settled, whoever dies. With a token the write has
- * entered the gate already: the token is given back by the end of the write, whoever dies.
- * With no batcher there the write goes straight to the log: the caller has its promise, the `from` and the token.
+ * `writePutBatch` for a kept `from`, which is answered or failed when the write has settled,
+ * whatever process dies. A token of the gate is given back at the end of the write. Without a
+ * batcher the write waits for no window, and the caller keeps its promise, `from` and token.
  */
 export const writePutBatchAsync = (
   system: System,
@@ -124,7 +130,7 @@ const writeAsync = (
   const batcher = system.whereis(BatcherServer.name(shard.parts.instance, shard.index))
   const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }
-  // The token is the write's from now on, whoever dies: every write settles.
+  // The write owns the token from now on: it settles whatever process dies.
   token?.transfer(undefined)
   work.then(
     (written) => {

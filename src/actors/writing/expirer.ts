@@ -1,8 +1,8 @@
 /**
- * Removes expired rows: values, compound keys with their fields, locks. An expired row is absent for
- * every reader at once, so its removal has time. The expirer walks through the rows in small steps, and
- * removes with a command in the log that enters the gate like any other write. Between walks it rests
- * until the next row expires.
+ * Removes expired rows: values, compound keys with their fields, locks. An expired row is absent
+ * for every reader at once, so its removal has time. The expirer walks through the rows in small
+ * steps, and removes with a command in the log that enters the gate like any other write. Between
+ * walks it rests until the next row expires.
  */
 import { type GenServer, noReply, ok, type Settled, send, type Timer } from '../../runtime/index.ts'
 import { isExpired, lockRowKey, utf8Length } from '../../storage/index.ts'
@@ -156,8 +156,8 @@ const advance = (state: State, context: Context): State => {
 type Look = Walk & { readonly keys: readonly string[]; readonly isEnd: boolean }
 
 /**
- * Walks through the projection's rows only: sorting the overlay's rows would cost more than the walk. A
- * row of the overlay is met after its projection.
+ * Walks through the projection's rows only: sorting the overlay's rows would cost more than the
+ * walk. A row of the overlay is met after its projection.
  */
 const look = (view: ReadView, walk: Walk, now: number): Look => {
   const keys = new Set<string>()

@@ -1,6 +1,7 @@
 /**
- * A write on its way from its caller to the log, in one object: what it asks of the gate, its place in the log's queue, and the
- * caller's promise, which it settles once and never before it has left the gate. Where it goes `write-path.ts` decides.
+ * A write on its way from its caller to the log, in one object: its weight at the gate, its place
+ * in a group, and the caller's promise. It settles the promise once, after it has left the gate.
+ * The steps of its way are in `write-path.ts`.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -16,18 +17,18 @@ import {
   unitBytesMax,
 } from '../../storage/index.ts'
 import { bytesCounted, commandsIn } from '../admission/allowance.ts'
+import type { Append, Position } from '../admission/append.ts'
 import type { Entry } from '../admission/gate.ts'
 import { type MarkedKeys, markedKeys } from '../admission/key-marks.ts'
 import { endPin, valueBytesOf } from '../blobs/large-write.ts'
-import type { Append, Position } from '../queue/append.ts'
 import { sideChannelCandidate } from '../shard/blob-command.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { BlobPin } from '../shard/shard-blobs.ts'
 import type { CheckedWrite } from './write-options.ts'
 
 /**
- * What is to be written to one shard: units that take effect one after another and share one frame's durability. They are handed
- * over: nobody changes them, or the bytes in them, any more.
+ * Units for one shard and one frame: they take effect in order and become durable together. The
+ * caller hands them over, and changes neither them nor their bytes.
  */
 export type Write = {
   readonly units: FrameUnits
@@ -35,8 +36,8 @@ export type Write = {
 }
 
 /**
- * Makes what the caller is answered of where its units stand and what they answered. What it throws, or its promise rejects with, is
- * what the caller gets.
+ * Makes the caller's answer from the position of the frame and the answers of its units. The
+ * caller's promise rejects with the error that it throws or rejects with.
  */
 export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T | Promise<T>
 
@@ -56,13 +57,16 @@ export class Passage<T = unknown> implements Append, Entry {
   readonly commands: number
   readonly endsAt: number
   place = 0
-  /** Whether it has to leave the gate: not while it waits there, nor when somebody else has the token. */
+  /** Whether it must leave the gate: not while it waits there, nor if it came with a token. */
   isInside = false
   readonly #shape: Shape<T>
   readonly #resolve: (answer: T | Promise<T>) => void
   readonly #reject: (error: unknown) => void
 
-  /** @throws KeelsonError `TOO_LARGE` for what no frame takes; `INVALID_ARGUMENT` for units that no frame can have */
+  /**
+   * @throws KeelsonError `TOO_LARGE` for units that no frame takes; `INVALID_ARGUMENT` for
+   * impossible units
+   */
   constructor(
     system: System,
     shard: Shard,
@@ -130,7 +134,10 @@ export class Passage<T = unknown> implements Append, Entry {
     this.#reject(outcome)
   }
 
-  /** Its blobs are durable: it is a frame of these units from now on. @throws KeelsonError `TOO_LARGE` */
+  /**
+   * Its blobs are durable: it is a frame of these units from now on.
+   * @throws KeelsonError `TOO_LARGE`
+   */
   become(units: FrameUnits): void {
     this.length = checkedLength(units, this.shard)
     this.units = units
@@ -153,7 +160,10 @@ export class Passage<T = unknown> implements Append, Entry {
   }
 }
 
-/** The length of the units' frame. @throws KeelsonError as `frameLength`; `TOO_LARGE` when the shard's log has no room for it */
+/**
+ * The length of the units' frame.
+ * @throws KeelsonError as `frameLength`; `TOO_LARGE` if no segment has room for it
+ */
 export const checkedLength = (units: FrameUnits, shard: Shard): number => {
   const length = frameLength(units)
   const lengthMax = unitBytesMax(shard.files.parts.logOptions)

@@ -1,26 +1,26 @@
 /**
- * The one way of every write from its caller to the log: gate and admission first, so that a refused
- * write leaves nothing behind; then the group that fills. A window only says how long that group may
- * wait. Only a blob makes a write wait before it joins (`key-marks.ts`).
+ * The one way of every write from its caller to the log: gate and admission first, so that a
+ * refused write leaves nothing behind; then the group that fills. A window only says how long that
+ * group may wait. Only a blob makes a write wait before it joins (`key-marks.ts`).
  */
 
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { FrameUnits, UnitAnswer } from '../../storage/index.ts'
+import { beforeTheLog } from '../admission/append.ts'
 import { inTurn } from '../admission/key-marks.ts'
 import { writeLarge } from '../blobs/large-write.ts'
 import { appendToLog, flushed } from '../log/log-append.ts'
 import type * as WalWriter from '../log/wal-writer.ts'
 import type { Position } from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import { beforeTheLog } from '../queue/append.ts'
 import type { Shard } from '../shard/shard.ts'
 import { Passage, type Shape, type Write } from './passage.ts'
 
-// Waits until the projection shows a write: what `ack: 'projected'` adds to an acknowledged one.
+// `ack: 'projected'`: waits until the projection shows a write.
 
 /**
- * Resolves once the projection durably shows everything up to `position`.
+ * Resolves when the projection durably shows everything up to `position`.
  * @throws KeelsonError `TIMEOUT`, `DEGRADED` with `details.position`: the write stands
  */
 export const projectedUpTo = async (
@@ -40,7 +40,7 @@ export const projectedUpTo = async (
       if (failure === undefined) return
       const isOver = shard.phase.kind === 'closed' || clock.monotonic() >= endsAt
       if (isOver || !isPassing(failure)) throw failure
-      // What waits for the projection was discarded, or its writer starts again: the log brings it, so wait on.
+      // The request was discarded, or the projection's writer restarts. The log brings the write.
       await new Promise<void>((resolve) => clock.after(retryMs, resolve))
     }
   } catch (error) {
@@ -52,11 +52,11 @@ export const projectedUpTo = async (
   }
 }
 
-/** Failures of a wait that say nothing about the projection itself. */
+/** Whether a failed request says nothing about the projection itself. */
 const isPassing = (error: unknown): boolean =>
   ['DISCARDED', 'EXITED', 'NO_PROCESS'].some((code) => isKeelsonError(error, code as ErrorCode))
 
-/** How long a wait pauses before it asks again. */
+/** The pause before the next request, in ms. */
 const retryMs = 10
 
 export type { Shape, Write } from './passage.ts'
@@ -70,14 +70,19 @@ export type Submitted = {
 const submitted: Shape<Submitted> = (position, answers) => ({ position, answers })
 
 /**
- * Writes. Resolves at the level that the options ask for. Synchronous up to the gate: two calls enter it in their order.
- * @throws KeelsonError `TOO_LARGE`, `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing was written. `NOT_SUBMITTED`: never
- * reached the disk. `UNKNOWN_OUTCOME`: it may be there. `TIMEOUT`, `DEGRADED` with `ack` `projected`: it stands at `details.position`.
+ * Writes. Resolves at the level in the options. Synchronous up to the gate: two calls enter it in
+ * order.
+ * @throws KeelsonError `TOO_LARGE`, `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing was
+ * written. `NOT_SUBMITTED`: it never reached the disk. `UNKNOWN_OUTCOME`: it may be there, see
+ * `settled`. `TIMEOUT`, `DEGRADED` with `ack` `projected`: it stands at `details.position`.
  */
 export const submit = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
   submitAs(system, shard, write, submitted)
 
-/** `submit`, answered in the shape that its caller wants. @throws KeelsonError as `submit` does, and what `shape` throws */
+/**
+ * `submit` with an answer that `shape` makes.
+ * @throws KeelsonError as `submit` does, and what `shape` throws
+ */
 export const submitAs = <T>(
   system: System,
   shard: Shard,
@@ -89,7 +94,7 @@ export const submitAs = <T>(
     : passing(system, shard, write, shape, enter)
 
 /**
- * `submit` for a write that has entered the gate already: the token stays with whoever has it.
+ * `submit` for a write that has entered the gate already. Its token stays with the caller.
  * @throws KeelsonError as `submit` does
  */
 export const submitAdmitted = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
@@ -97,7 +102,7 @@ export const submitAdmitted = (system: System, shard: Shard, write: Write): Prom
     ? projectedToo(system, shard, write, forward)
     : passing(system, shard, write, submitted, forward)
 
-/** A passage that begins with `begin`, and its end. */
+/** Begins a passage with `begin`; resolves at its end. */
 const passing = <T>(
   system: System,
   shard: Shard,
@@ -122,7 +127,7 @@ const projectedToo = async (
   return at
 }
 
-/** Through the gate and on, in one go when there is room. */
+/** Enters the gate, and goes on at once if there is room. */
 const enter = (passage: Passage): void => {
   passage.shard.gate.enter(passage, admitted, refused)
 }
@@ -134,7 +139,9 @@ const admitted = (passage: Passage): void => {
 
 const refused = (refusal: KeelsonError, passage: Passage): void => passage.refused(refusal)
 
-/** An admitted write goes on: into the group that fills, before this returns, unless a blob is on its way. */
+/**
+ * An admitted write joins the group that fills before this returns, unless a blob is on its way.
+ */
 const forward = (passage: Passage): void => {
   const { shard } = passage
   if (passage.isLarge) blobsFirst(passage)
@@ -142,7 +149,7 @@ const forward = (passage: Passage): void => {
   else behindMarks(passage)
 }
 
-/** Joins the group that fills, which leaves when the first of its windows is over. */
+/** Joins the group that fills, and tells it how long it may wait. */
 const join = (passage: Passage): void => {
   const { system, shard, endsAt, deadlineMs } = passage
   const windowMs = windowOf(passage)
@@ -152,13 +159,13 @@ const join = (passage: Passage): void => {
       return
     }
     const departsAt = endsAt - deadlineMs + windowMs
-    // A write that has waited for its window at the gate waits for no other.
+    // A write that has waited for its whole window at the gate waits no longer.
     if (departsAt > system.clock.monotonic()) passage.departsAt = departsAt
   }
   appendToLog(system, shard, passage)
 }
 
-/** Its large values become blobs first. No window holds it: it has waited for a disk already. */
+/** Writes the blobs first. Then no window holds the write: it has waited for a disk already. */
 const blobsFirst = (passage: Passage): void => {
   const { system, shard, units, keys, endsAt, deadlineMs } = passage
   const pin = shard.blobs.pins.hold()
@@ -172,7 +179,7 @@ const blobsFirst = (passage: Passage): void => {
   )
 }
 
-/** Waits until the blobs of its keys are on the disk. */
+/** Waits until earlier writes to its keys have their blobs on the disk. */
 const behindMarks = (passage: Passage): void => {
   const { system, shard, keys, endsAt, deadlineMs } = passage
   const terms = { marks: shard.marks, clock: system.clock, keys, endsAt, deadlineMs }
@@ -181,7 +188,9 @@ const behindMarks = (passage: Passage): void => {
   )
 }
 
-/** Nobody waits for a window if nobody keeps it, or while the gate lets nobody in: a group that waits is to end. */
+/**
+ * The window in ms. It is 0 without a batcher, and while the gate is held: then groups are to end.
+ */
 const windowOf = (passage: Passage): number => {
   const { shard, options } = passage
   const { windows, settings } = shard.parts
@@ -208,6 +217,6 @@ export const settled = async (system: System, shard: Shard): Promise<void> => {
   await shard.gate.passed()
   await shard.marks.settled()
   await flushed(system, shard)
-  // If the process that had a group has died, the log decides it: the next one reads it there.
+  // If the process that held a group has died, the next one reads its fate in the log.
   await shard.settled()
 }

@@ -225,7 +225,8 @@ export class WriteGroup<Write extends GroupWrite> {
   #note(departsAt: number): boolean {
     const before = this.#departsAt
     const hasBecomeMany = this.#writes.length - this.#settled === manyFrom
-    const isFull = this.#weight >= this.#limits.weightMax
+    const { bytesMax, weightMax } = this.#limits
+    const isFull = this.#size >= bytesMax || this.#weight >= weightMax
     this.#departsAt = hasBecomeMany || isFull ? 0 : Math.min(before, departsAt)
     return hasBecomeMany || this.#departsAt < before
   }

@@ -92,6 +92,8 @@ describe('the departure of a group', () => {
 
     const { group: heavy } = groupOf(new TestWrite(1, { departsAt: 50, weight: 1_000 }))
     expect([heavy.isDue, heavy.isMany]).toEqual([true, false])
+    const { group: large } = groupOf(new TestWrite(1, { departsAt: 50, length: 4 * MiB }))
+    expect([large.isDue, large.isMany]).toEqual([true, false])
   })
 })
 

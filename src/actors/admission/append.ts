@@ -1,4 +1,6 @@
-/** A write on its way into a shard's log, as the actors see it: a write of a group, with its units. */
+/**
+ * A write on its way into a shard's log, as the actors see it: a write of a group, with its units.
+ */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
   type FrameUnits,

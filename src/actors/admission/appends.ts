@@ -1,15 +1,21 @@
-/** The appends of a shard on their way into its log: the group that fills, and the groups that are under way. */
+/**
+ * The appends of a shard on their way into its log: the group that fills, and the groups that are
+ * under way.
+ */
 import type { Clock } from '../../clock.ts'
 import { GroupFiller, type GroupLimits } from '../../storage/index.ts'
 import type { Append, AppendGroup } from './append.ts'
 
-/** A group has got a departure, or an earlier one, by a windowed append. */
+/** Called when a windowed append gives a group a departure, or an earlier one. */
 export type Departing = (group: AppendGroup, append: Append) => void
 
 /** The groups of one shard. */
 export class Appends {
   readonly #filler: GroupFiller<Append>
-  /** Groups that the writer, the log or the applier has; each resolves when that has ended. */
+  /**
+   * Groups that the writer, the log or the applier has. Each promise resolves when its group has
+   * ended.
+   */
   readonly #underWay = new Map<AppendGroup, Promise<unknown>>()
   #departing: Departing | undefined
 
@@ -17,17 +23,23 @@ export class Appends {
     this.#filler = new GroupFiller(limits, clock)
   }
 
-  /** Whether anybody sees to departures. If nobody does, no write may wait for one. */
+  /** Whether a batcher listens. Without one, no write may wait for a departure. */
   get keepsDepartures(): boolean {
     return this.#departing !== undefined
   }
 
-  /** Calls `departing` of every departure from now on, in place of whoever was called until now; `undefined`: nobody. */
+  /**
+   * Calls `departing`, in place of the last listener, at every departure from now on; `undefined`:
+   * none.
+   */
   listen(departing: Departing | undefined): void {
     this.#departing = departing
   }
 
-  /** Whether a group waits full behind another that is under way: then a write that will not wait is refused. */
+  /**
+   * Whether the group that fills is full behind another: then a write that will not wait is
+   * refused.
+   */
   isFullFor(append: Append): boolean {
     const { last } = this.#filler
     return this.#underWay.size > 1 && last?.isFilling === true && !last.takes(append)
@@ -43,18 +55,21 @@ export class Appends {
     return this.#filler.begin()
   }
 
-  /** A group was handed to the writer; `ended` resolves, with the failure if there is one, when it was applied or has failed. */
+  /**
+   * A group was handed to the writer. `ended` resolves when it was applied or has failed, with the
+   * failure.
+   */
   track(group: AppendGroup, ended: Promise<unknown>): void {
     this.#underWay.set(group, ended)
     void ended.then(() => this.#underWay.delete(group))
   }
 
-  /** Tells of a departure that `append` has set. */
+  /** Calls the listener: `append` has set the group's departure. */
   departs(group: AppendGroup, append: Append): void {
     this.#departing?.(group, append)
   }
 
-  /** Resolves, with the failure if there is one, when a group has ended. */
+  /** Resolves when a group has ended, with its failure if it failed. */
   endOf(group: AppendGroup): Promise<unknown> {
     return this.#underWay.get(group) ?? Promise.resolve()
   }
