@@ -1,19 +1,17 @@
-/** A log that keeps its lines, for tests in which processes crash on purpose. */
+/** Logs for tests in which processes crash on purpose. */
 import type { Log, Logger } from '../../runtime/index.ts'
 
-// A log that says nothing, for tests in which processes crash on purpose.
-
-/** Drops everything. */
+/** A log that drops every line. */
 export const silentLogger: Logger = { error: () => {}, warn: () => {}, info: () => {} }
 
-/** A line that the runtime, or an actor, wrote. */
+/** A line of the runtime or of an actor. */
 export interface LogLine {
   readonly level: keyof Logger
   readonly message: string
   readonly facts: Readonly<Record<string, unknown>> | undefined
 }
 
-/** A logger, and what it was told. */
+/** A logger, and its lines. */
 export interface CapturedLog extends Logger {
   /** All lines so far, oldest first. */
   readonly lines: readonly LogLine[]
@@ -21,7 +19,7 @@ export interface CapturedLog extends Logger {
   messages(level: keyof Logger): readonly string[]
 }
 
-/** Keeps every line, and hands it on to `logger` when there is one. */
+/** Keeps every line, and passes it to `logger` if there is one. */
 export const capturedLog = (logger?: Logger): CapturedLog => {
   const lines: LogLine[] = []
   const keep =

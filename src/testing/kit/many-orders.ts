@@ -1,9 +1,10 @@
-/** A test in many orders: what an actor promises must hold however its messages and those of others interleave. */
+/** A test in many orders: an actor's promises must hold in every interleaving of messages. */
 import { type TestSystem, testSystem } from './test-system.ts'
 
 /**
- * Runs `test` with the seeds from 1 to `count`, each on a System of its own that is closed afterwards. When it fails, the
- * error names the seed, and its `cause` is what failed; `KEELSON_SEED=17` in the environment runs that one alone.
+ * Runs `test` with the seeds from 1 to `count`, each on a System of its own, which is closed
+ * afterwards. When a run fails, the error names the seed, and its `cause` is the failure.
+ * `KEELSON_SEED=17` in the environment runs that seed alone.
  */
 export const inManyOrders = async (
   count: number,

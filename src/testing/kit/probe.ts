@@ -1,6 +1,6 @@
 /**
- * A process that keeps what it is sent, for a test to look at, and that does what a test wants done by a process: it links,
- * monitors, starts, sends and answers.
+ * A process of a test. It keeps each message it gets, and links, monitors, starts, sends and
+ * answers for the test.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -16,11 +16,11 @@ import {
 import { describeReceived, type ReceivedBy } from './received.ts'
 import { Awaited, type WaitOptions } from './waiting.ts'
 
-// What came of a promise, as a value: for calls that a test begins, then lets time pass, then looks at.
+// The outcome of a promise as a value, for calls that a test begins before it moves the time.
 
 /**
- * Resolves with what came of `promise`, whatever it was. A call that may reject while the test advances the clock is
- * wrapped in it at once: a rejection that nobody handles by then would end the test run.
+ * Resolves with the outcome of `promise`, value or error. Wrap a call that may reject while the
+ * test advances the clock: an unhandled rejection ends the test run.
  */
 export const outcome = <T>(promise: Promise<T>): Promise<Settled<T>> =>
   promise.then(
@@ -29,28 +29,34 @@ export const outcome = <T>(promise: Promise<T>): Promise<Settled<T>> =>
   )
 
 /**
- * The probe's process, and what came to it. It takes everything, traps exits, and answers no call by itself. It ends with
- * `system.stop`, like every process.
+ * The probe's process and its messages. It accepts every message, traps exits, and answers no call
+ * by itself. It ends with `system.stop`, like every process.
  */
 export interface Probe<M = unknown> {
-  /** Give this to whoever is to send. */
+  /** The address of the probe, for the processes that send to it. */
   readonly ref: Ref<M>
   /**
-   * The next message that was not taken yet. Rejects `TIMEOUT`, with what there is instead in the message, when none has
-   * come and none will: see `WaitOptions`.
+   * Takes the next message. Rejects `TIMEOUT` when none has come and none will (see `WaitOptions`);
+   * the error names what was found.
    */
   next(options?: WaitOptions): Promise<ReceivedBy<M>>
-  /** The next `count` messages, in the order in which they came. Rejects as `next` does, and takes nothing then. */
+  /**
+   * Takes the next `count` messages, in their order. Rejects as `next` does, and then takes
+   * nothing.
+   */
   take(count: number, options?: WaitOptions): Promise<ReceivedBy<M>[]>
-  /** Resolves when nothing has come for that long. Rejects `CONFLICT`, with what came in the message. */
+  /**
+   * Resolves when no message came for that long. Otherwise rejects `CONFLICT`, which names the
+   * message.
+   */
   silence(options?: WaitOptions): Promise<void>
-  /** The messages that are there and were not taken yet, without waiting. */
+  /** The messages that were not taken yet. Does not wait. */
   waiting(): readonly ReceivedBy<M>[]
-  /** Does `work` as the probe's process: what it links, monitors or starts is the probe's, what it sends comes from it. */
+  /** Runs `work` as the probe's process: links, monitors, children and sends are the probe's. */
   act<T>(work: (context: BareContext<M>) => T | Promise<T>): Promise<T>
 }
 
-/** Starts a probe, in a turn of its own, as every process. */
+/** Starts a probe. Like every process, it begins in a turn of its own. */
 export const probe = <M extends Messages = Messages>(
   system: System,
   options: { readonly label?: string } = {},
@@ -83,7 +89,7 @@ export const probe = <M extends Messages = Messages>(
   }
 }
 
-/** What came, and whoever waits for it. */
+/** The messages of a probe, and the waits for them. */
 class Box {
   readonly messages: Received[] = []
   readonly #clock: Clock

@@ -1,4 +1,4 @@
-/** What a probe receives, typed by the messages that it understands, and told in words. */
+/** The messages of a probe: their types, and their text in errors. */
 import {
   type CallsOf,
   type CastsOf,
@@ -24,12 +24,14 @@ type Asked<Calls> = {
     readonly kind: 'call'
     readonly name: N
     readonly payload: PayloadOf<Calls[N]>
-    /** Answers it: the probe does not. */
+    /** Answers the call. The probe does not answer by itself. */
     readonly from: From<ReplyOf<Calls[N]>>
   }
 }[keyof Calls]
 
-/** A message to a probe of `M`: told apart by `kind`, then by `name`. Of a probe without types, any message. */
+/**
+ * A message to a probe of `M`, distinguished by `kind`, then by `name`. Without `M`, any message.
+ */
 export type ReceivedBy<M> = Messages extends M
   ? Received
   :

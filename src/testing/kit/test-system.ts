@@ -1,4 +1,4 @@
-/** A System for a test: virtual time, a log that is kept, and an order of processes that a seed draws. */
+/** A System for a test: virtual time, a kept log, and an order of processes drawn from a seed. */
 import { type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -14,31 +14,31 @@ import { type CapturedLog, capturedLog } from './captured-log.ts'
 import { type Probe, probe } from './probe.ts'
 import { Awaited, type WaitOptions } from './waiting.ts'
 
-/** A System, the clock that it runs on, and what a test needs besides. */
+/** A System, its clock, and the tools of a test. */
 export interface TestSystem {
   readonly system: System
   readonly clock: VirtualClock
-  /** What the System and its actors logged. Nothing of it is printed. */
+  /** The log of the System and its actors. Nothing is printed. */
   readonly log: CapturedLog
   /** Starts a probe. */
   probe<M extends Messages = Messages>(options?: { readonly label?: string }): Probe<M>
-  /** Lets everything happen that can happen without time passing. It knows nothing of files and sockets: await those. */
+  /** Runs everything that can run without time passing. It does not wait for files and sockets. */
   settle(): Promise<void>
-  /** Moves time on by `ms`, firing timers in the order of their time and settling after each. */
+  /** Moves time on by `ms`. Fires timers in the order of their time, and settles after each. */
   advance(ms: number): Promise<void>
   /**
-   * Why `target` ended; `noproc` when it is not there. Rejects `TIMEOUT`, with what the process is doing in the message,
-   * when it has not ended and will not: see `WaitOptions`.
+   * Why `target` ended; `noproc` when there is no such process. Rejects `TIMEOUT` when it has not
+   * ended and will not (see `WaitOptions`); the error says what the process is doing.
    */
   ended(target: Target, options?: WaitOptions): Promise<ExitReason>
-  /** Kills whatever runs, and settles. For the end of a test: nothing of it reaches into the next. */
+  /** Kills every process, and settles. Call it at the end of a test. */
   close(): Promise<void>
 }
 
 /**
- * A System whose whole run is the same for the same seed. Without a seed, processes run first come, first served; with
- * one, every order that is not promised is drawn from it, so that many seeds try many interleavings (`inManyOrders`).
- * A `logger` gets every line besides `log`.
+ * Makes a System whose run is the same for the same seed. Without a seed, processes run first come,
+ * first served. With a seed, every order that is not promised is drawn from it, so that many seeds
+ * try many interleavings (`inManyOrders`). A `logger` gets every line too.
  */
 export const testSystem = (options: Omit<SystemOptions, 'clock'> = {}): TestSystem => {
   const clock = virtualClock(options.seed)

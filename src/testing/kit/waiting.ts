@@ -1,6 +1,7 @@
 /**
- * Waiting for something to be so. On the virtual clock it costs no time: everything happens that can happen, time is moved
- * on from deadline to deadline, and what has not come by then never will. On another clock it is a wait with an end.
+ * Waits for a condition. On the virtual clock a wait takes no real time: it settles, moves the time
+ * from timer to timer, and knows at the end whether the condition can still come. On another clock
+ * it has an end.
  */
 import type { Clock, VirtualClock } from '../../clock.ts'
 
@@ -10,7 +11,7 @@ export interface WaitOptions {
   readonly withinMs?: number | undefined
 }
 
-/** Something that may become so; it says when to look again. */
+/** A condition, looked at again after each change. */
 export class Awaited {
   readonly #clock: Clock
   readonly #isSo: () => boolean
@@ -21,12 +22,12 @@ export class Awaited {
     this.#isSo = isSo
   }
 
-  /** Something has changed. */
+  /** Looks at the condition again. */
   changed(): void {
     this.#look?.()
   }
 
-  /** Resolves when it is so (true), or when the time is over (false). */
+  /** Resolves with true when the condition holds, or with false when the time is over. */
   within(options: WaitOptions = {}): Promise<boolean> {
     const clock = this.#clock
     if (isVirtual(clock)) return this.#virtually(clock, options.withinMs ?? 0)

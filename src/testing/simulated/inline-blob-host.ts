@@ -1,6 +1,6 @@
 /**
- * Blobs without a thread, for simulations: requests are carried out one after another on a given disk, and each is
- * answered `delayMs` of the given clock later, as a real disk would.
+ * Blobs without a thread, for simulations. The host handles requests one after another on a given
+ * disk, and answers each `delayMs` later by a given clock, as a real disk does.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -11,13 +11,13 @@ import { Blobs } from '../../storage/index.ts'
 export type InlineBlobHostOptions = {
   readonly disk: Disk
   readonly clock: Clock
-  /** From the work of a request to its answer, in ms; 0, the default, is a later turn. A function is asked each time. */
+  /** From the work of a request to its answer, in ms; 0 by default: a later turn. */
   readonly delayMs?: number | (() => number)
 }
 
 type Pending = { readonly carryOut: () => void; readonly refuse: (error: KeelsonError) => void }
 
-/** Makes a host. A request is carried out when the one before it has been answered. */
+/** Makes a host. It handles a request when the request before it has been answered. */
 export const inlineBlobHost = ({ disk, clock, delayMs = 0 }: InlineBlobHostOptions): BlobHost => {
   const blobs = new Blobs(disk)
   let waiting: Pending[] = []

@@ -1,6 +1,7 @@
 /**
- * A log without a thread, for simulations: requests are carried out one after another on a given disk, and each is
- * answered `delayMs` of the given clock later, so that on a virtual clock groups form as they do while a real disk syncs.
+ * A log without a thread, for simulations. It handles requests one after another on a given disk,
+ * and answers each `delayMs` later by a given clock. So groups form as they do while a real disk
+ * syncs.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -11,13 +12,13 @@ import { createLog, sparePreparation } from '../../storage/index.ts'
 export type InlineLogHostOptions = {
   readonly disk: Disk
   readonly clock: Clock
-  /** From the work of a request to its answer, in ms; 0, the default, is a later turn. A function is asked each time. */
+  /** From the work of a request to its answer, in ms; 0 by default: a later turn. */
   readonly delayMs?: number | (() => number)
   /** How long `end` takes, as when a thread waits for its disk; 0 by default. */
   readonly endMs?: number
   /**
-   * Spares are made in the background, one call to the disk every so many ms, between the requests; absent: a spare is made
-   * when it is needed.
+   * The time between two calls to the disk that make a spare in the background, in ms. Absent: a
+   * spare is made when it is needed.
    */
   readonly spareStepMs?: number
 }
@@ -28,7 +29,7 @@ type Pending = {
   readonly refuse: (error: KeelsonError) => void
 }
 
-/** Makes a host. A request is carried out when the one before it has been answered. */
+/** Makes a host. It handles a request when the request before it has been answered. */
 export const inlineLogHost = ({
   disk,
   clock,
@@ -115,7 +116,7 @@ export const inlineLogHost = ({
   }
 }
 
-/** Takes one step of a preparation; false when it has ended, and `settled` was told how. */
+/** Takes one step of a preparation. False when it has ended; `settled` gets its error, if any. */
 const stepOf = (spare: Generator<void>, settled: (error?: unknown) => void): boolean => {
   try {
     if (!spare.next().done) return true

@@ -1,7 +1,7 @@
 /**
- * Projections in memory, for simulated systems: what was committed outlives the store that committed it, as files outlive
- * a process, for as long as the `memoryProjections()` they were made from. A test can fill the disk, lose commits as a
- * restored backup does, and damage what is there. Passes the contract suite that LMDB's passes.
+ * Projections in memory, for simulated systems. Commits outlive the store that made them, as files
+ * outlive a process. A test can fill the disk, lose commits as a restored backup does, and damage
+ * rows. The contract suite of LMDB's projections passes on these too.
  */
 import { KeelsonError } from '../../errors.ts'
 import type {
@@ -15,28 +15,28 @@ import type {
 } from '../../storage/index.ts'
 import { compareKeys, isRowKey, isWithin, rowBytes } from '../../storage/index.ts'
 
-/** Projections in memory, and what can be done to them. A folder that was never opened has none. */
+/** Projections in memory, and their faults. A folder that was never opened has none. */
 export interface MemoryProjections extends Projections {
-  /** Lets the next `count` commits in `dir` fail with `NO_SPACE`, from now on; `Infinity` until told otherwise, 0 for none. */
+  /** Makes the next `count` commits in `dir` fail with `NO_SPACE`. `Infinity`: all; 0: none. */
   failCommits(dir: string, count: number): void
-  /** Takes back the last `count` commits in `dir`, fewer when fewer are remembered (the last 1,024 are). Nothing may have it open. */
+  /** Undoes the last `count` commits in `dir`, at most 1,024, while no store has it open. */
   loseCommits(dir: string, count: number): void
-  /** Makes `examine` answer damaged and `open` throw `CORRUPT`, until `remove`. */
+  /** Makes `examine` answer `damaged` and `open` throw `CORRUPT`, until `remove`. */
   damage(dir: string, evidence: string): void
   /** Makes reading this row throw `CORRUPT`, until it is written again. */
   damageRow(dir: string, key: string): void
 }
 
-/** How many commits can be taken back. */
+/** How many commits can be undone. */
 const undoMax = 1024
 
-/** What one commit replaced. */
+/** The rows and the position that one commit replaced. */
 type Undo = {
   readonly rows: readonly RowChange[]
   readonly position: ProjectedPosition | undefined
 }
 
-/** The state of one folder: its disk, so to speak. */
+/** The state of one folder. */
 type Folder = {
   readonly rows: Map<string, Row>
   readonly damagedRows: Set<string>
@@ -55,7 +55,7 @@ const newFolder = (): Folder => ({
   damage: undefined,
 })
 
-/** Makes projections in memory; each call makes a world of its own. */
+/** Makes projections in memory, independent of all others. */
 export const memoryProjections = (): MemoryProjections => {
   const folders = new Map<string, Folder>()
   const folderAt = (dir: string): Folder => {
@@ -126,7 +126,7 @@ const checkRowKey = (key: string): void => {
     })
 }
 
-/** A row with memory of its own, so that neither side's later writes are seen by the other. */
+/** Copies a row, so that neither side sees later writes of the other. */
 const copyOf = (row: Row): Row => ({
   value: { tag: row.value.tag, bytes: new Uint8Array(row.value.bytes) },
   expiresAt: row.expiresAt,
@@ -164,7 +164,7 @@ class MemoryProjectionStore implements ProjectionStore {
 
   range(range: RowRange): IterableIterator<readonly [key: string, row: Row]> {
     this.#checkOpen()
-    // One moment: the rows of now, whatever is committed while they are walked through.
+    // A snapshot: later commits do not change the rows of this walk.
     const within = [...this.#folder.rows].filter(([key]) => isWithin(key, range))
     within.sort(([a], [b]) => (range.reverse ? compareKeys(b, a) : compareKeys(a, b)))
     return this.#entries(within)
@@ -179,7 +179,7 @@ class MemoryProjectionStore implements ProjectionStore {
     }
   }
 
-  /** Visible at once, answered in a later turn: the earliest that the contract allows, and so what finds most mistakes. */
+  /** Visible at once, answered in a later turn: the earliest moments that the contract allows. */
   async commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
     this.#commit(changes, position)
     this.#pending = laterTurn()
@@ -222,7 +222,7 @@ class MemoryProjectionStore implements ProjectionStore {
   }
 }
 
-/** Some turns of promises later: other processes have run meanwhile. */
+/** Resolves some turns later, when other processes have run. */
 const laterTurn = async (): Promise<void> => {
   for (let turn = 0; turn < 8; turn++) await undefined
 }

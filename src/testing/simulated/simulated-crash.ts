@@ -1,10 +1,11 @@
 /**
- * The dice of a power cut. Deciding each sector for itself would almost never keep or lose everything, and never leave
- * the tidy torn tail that disks leave most often; so each file is first given a mood, and its sectors follow that.
+ * The draws of a power cut. Independent draws for each sector would almost never keep all, lose
+ * all, or leave a plain torn tail, which is what disks leave most often. So a mood is drawn for
+ * each file, and its sectors follow the mood.
  */
 import type { CrashDraw, SectorFate } from './simulated-file.ts'
 
-/** What a power cut does to all that is unsynced: what the seed says, or the two extremes. */
+/** The outcome of a power cut for unsynced changes: drawn from the seed, all kept, or all lost. */
 export type Unsynced = 'seeded' | 'kept' | 'lost'
 
 /** The decisions of one power cut. */
@@ -27,7 +28,10 @@ const moods: readonly Mood[] = [
   [0.04, 0.9, 0.03],
 ]
 
-/** Draws the decisions of one power cut from `random`. `stale` fills a sector with what stands elsewhere on the disk. */
+/**
+ * Draws the decisions of one power cut from `random`. `stale` fills a sector with other bytes of
+ * the disk.
+ */
 export const crashDraws = (
   random: () => number,
   unsynced: Unsynced,
@@ -71,7 +75,7 @@ const fates = (random: () => number, below: (limit: number) => number): CrashDra
   }
 }
 
-/** Sectors reach the disk in order, up to one at which the power went. */
+/** Sectors reach the disk in order, up to the sector `end`, which is torn. */
 const tornTail = (index: number, end: number): SectorFate => {
   if (index === end) return 'torn'
   return index < end ? 'kept' : 'lost'

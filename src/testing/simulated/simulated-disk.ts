@@ -1,7 +1,8 @@
 /**
- * A disk in memory that can do to its owner what real ones do: lose, tear and garble what was not synced, forget names,
- * fail, fill up, rot. One seed decides everything. It never lies about a sync that returned, and never harms a sector that no
- * unsynced write touched. After `crash` the same object is the disk after the reboot.
+ * A disk in memory with the faults of real disks. A power cut loses, tears and garbles unsynced
+ * bytes and forgets unsynced names; calls fail, space runs out, bits rot. One seed decides
+ * everything. Two promises always hold: a sync that returned is durable, and a sector without
+ * unsynced writes is unharmed. After `crash` the same object is the disk after the reboot.
  */
 import { seededRandom } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
@@ -27,15 +28,15 @@ import { SimulatedNames } from './simulated-names.ts'
 
 /** How a simulated disk begins. */
 export type SimulatedDiskOptions = {
-  /** Decides what crashes and faults leave; 1 when not given. */
+  /** Decides what power cuts and faults leave; 1 by default. */
   readonly seed?: number
-  /** What a power cut tears apart; 512 when not given. */
+  /** The unit that a power cut tears, in bytes; 512 by default. */
   readonly sectorBytes?: number
-  /** Space for contents and folders, given out in blocks of 4 KiB; without limit when not given. */
+  /** Space for contents and folders, in blocks of 4 KiB; without limit by default. */
   readonly capacityBytes?: number
 }
 
-/** Makes an empty simulated disk. @throws KeelsonError `INVALID_ARGUMENT` for an option that is none */
+/** Makes an empty simulated disk. @throws KeelsonError `INVALID_ARGUMENT` for a wrong option */
 export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk => {
   const { seed = 1, sectorBytes = 512, capacityBytes = 0 } = options
   if (!Number.isSafeInteger(seed)) throw invalidArgument('seed', 'a whole number', seed)
@@ -45,11 +46,11 @@ export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk
   return new SimulatedDisk(options, new SimulatedNames())
 }
 
-/** See `simulatedDisk`. */
+/** A disk in memory. `simulatedDisk` makes one. */
 export class SimulatedDisk implements Disk {
   /** May be changed at any time: lowered to fill the disk, raised to make room. */
   capacityBytes: number
-  /** What it says of itself; a power cut is the same either way. */
+  /** What `isVolatile` answers. It changes nothing in a power cut. */
   volatile = false
   isVolatile = (): boolean => this.volatile
   identity = (path: string): string | undefined => this.#names.identity(path)
@@ -75,7 +76,7 @@ export class SimulatedDisk implements Disk {
     return this.#calls.counts
   }
 
-  /** While true, whatever would change something throws `EROFS`. */
+  /** While true, each call that would change something throws `EROFS`. */
   get readOnly(): boolean {
     return this.#calls.readOnly
   }
@@ -99,14 +100,14 @@ export class SimulatedDisk implements Disk {
 
   get freeBytes(): number {
     if (this.capacityBytes === Number.POSITIVE_INFINITY) return this.capacityBytes
-    // A removed file keeps its space while it is open, as everywhere.
+    // As on real file systems, a removed file keeps its space while it is open.
     const nodes = new Set([...this.#names.nodes(), ...this.#opened.values()])
     let used = 0
     for (const node of nodes) used += node.kind === 'file' ? node.allocatedBytes : blockBytes
     return this.capacityBytes - used
   }
 
-  // What the port asks for.
+  // The port.
 
   open(path: string, mode: OpenMode): DiskFile {
     const operation = mode.startsWith('create') ? 'create' : 'open'
@@ -172,31 +173,38 @@ export class SimulatedDisk implements Disk {
     })
   }
 
-  // What tests do to it.
+  // For tests.
 
-  /** Plans a fault. Several plans may stand side by side. @throws KeelsonError `INVALID_ARGUMENT` for a plan that is none */
+  /**
+   * Plans a fault, beside those planned before. @throws KeelsonError `INVALID_ARGUMENT` for a wrong
+   * plan
+   */
   inject(plan: FaultPlan): void {
     this.#calls.faults.add(plan)
   }
 
-  /** Forgets all plans. What they did stays done. */
+  /** Forgets all plans. It does not undo their effects. */
   clearFaults(): void {
     this.#calls.faults.clear()
   }
 
-  /** The process stops here: all further calls throw `HALTED`, without effect, until `crash` or `killProcess`. */
+  /**
+   * The process stops here: all further calls throw `HALTED`, without effect, until `crash` or
+   * `killProcess`.
+   */
   halt(): void {
     this.#calls.halted = true
   }
 
-  /** Starts a new record of calls, which goes on growing. */
+  /** Starts a new record of calls. It grows with each call. */
   recordCalls(): readonly DiskCall[] {
     return this.#calls.record()
   }
 
   /**
-   * The power goes, and the machine comes back: what was unsynced is kept, lost, torn or garbled as the seed says, or
-   * all `kept` or `lost`. Files are closed, locks are free, planned faults are forgotten.
+   * Cuts the power and brings the machine back. Unsynced changes are kept, lost, torn or garbled as
+   * the seed decides, or all `kept` or all `lost`. Files are closed, locks are free, plans
+   * forgotten.
    */
   crash({ unsynced = 'seeded' }: { unsynced?: Unsynced } = {}): void {
     const files = [...this.#names.nodes()].filter((node) => node.kind === 'file')
@@ -211,7 +219,7 @@ export class SimulatedDisk implements Disk {
     this.#calls.faults.clear()
   }
 
-  /** The process dies and the machine goes on: nothing is lost, files are closed and locks are free. */
+  /** Ends the process, not the machine: nothing is lost, files are closed and locks are free. */
   killProcess(): void {
     this.#opened.clear()
     this.#locked.clear()
@@ -219,8 +227,8 @@ export class SimulatedDisk implements Disk {
   }
 
   /**
-   * A disk with the same contents, unsynced changes included, that goes its own way: nothing is open or locked on it, no
-   * fault is planned, its counts are zero. Its dice start anew from `seed` (this disk's own when not given).
+   * Copies the disk with its unsynced changes. On the copy nothing is open or locked, no fault is
+   * planned, and all counts are zero. Its draws begin with `seed`, by default that of this disk.
    */
   clone({ seed = this.#seed }: { seed?: number } = {}): SimulatedDisk {
     const { capacityBytes } = this
@@ -230,17 +238,17 @@ export class SimulatedDisk implements Disk {
     )
   }
 
-  /** A copy of a file's contents as a reader sees them. Not counted as a call. */
+  /** Copies a file's contents as a reader sees them. Not counted as a call. */
   contents(path: string): Uint8Array {
     return this.#existing(path).contents()
   }
 
-  /** Replaces bytes at rest, as rot does: on the disk and in the cache, and no crash takes it back. Never beyond the end. */
+  /** Replaces bytes at rest, as rot does: on the disk and in the cache, never beyond the end. */
   poke(path: string, offset: number, bytes: Uint8Array): void {
     this.#existing(path).poke(offset, bytes)
   }
 
-  /** Turns one bit over at rest; bit 0 is the lowest of byte 0. */
+  /** Flips one bit at rest. Bit 0 is the lowest of byte 0. */
   flipBit(path: string, bit: number): void {
     const file = this.#existing(path)
     const byte = file.contents()[Math.floor(bit / 8)] ?? 0
@@ -288,7 +296,7 @@ export class SimulatedDisk implements Disk {
     let count = file.room(offset, bytes.length, this.freeBytes)
     if (count === 0 && bytes.length > 0) throw new Refusal('ENOSPC')
     if (fault?.kind === 'short') count = Math.min(count, fault.bytes)
-    // After an error nobody knows how much was written, so any part of it may be.
+    // A failed write may have written any part of its bytes.
     if (fault?.kind === 'error') count = Math.floor(this.#random() * (count + 1))
     file.write(
       bytes.subarray(0, count),

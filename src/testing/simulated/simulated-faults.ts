@@ -1,11 +1,11 @@
 /**
- * What goes wrong on the simulated disk, and when: at the n-th call, or the n-th of some kind. Each plan counts for
- * itself, so that "the third sync fails" means the same whatever else is planned.
+ * Faults of the simulated disk and their moments: the n-th call, or the n-th of some kind. Each
+ * plan counts its own calls, so that "the third sync fails" means the same beside other plans.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { DiskError } from '../../storage/index.ts'
 
-/** The calls of the disk port. Opening a file that exists and making one are two kinds. */
+/** The calls of the disk port. `open` opens an existing file, `create` makes one. */
 export const diskOperations = [
   'open',
   'create',
@@ -27,7 +27,10 @@ export const diskOperations = [
 /** A kind of call. */
 export type DiskOperation = (typeof diskOperations)[number]
 
-/** The calls that change what a power cut may leave: stopping before each of these is stopping everywhere that matters. */
+/**
+ * The calls that change what a power cut may leave. A test that stops at each has tried every
+ * state.
+ */
 export const changingOperations: readonly DiskOperation[] = [
   'create',
   'write',
@@ -40,7 +43,7 @@ export const changingOperations: readonly DiskOperation[] = [
   'lock',
 ]
 
-/** Why something cannot be done: the operating system's code. The disk adds operation and path. */
+/** A failed call with the operating system's code. The disk adds operation and path. */
 export class Refusal extends Error {
   readonly code: string
 
@@ -51,13 +54,16 @@ export class Refusal extends Error {
 }
 
 /**
- * What happens to a call.
+ * The effect of a fault on a call.
  *
- * - `error`: it throws a `DiskError` (`EIO` when no code is given). A write leaves any part of its bytes behind; a sync
- *   marks what it should have written as clean, so that the next sync succeeds without it; all else has no effect.
- * - `short`: a write takes `bytes` bytes and says so.
- * - `misdirected`: a write succeeds, and the sync after it puts the bytes at `offset`; their place stays as it was.
- * - `halt`: this call and all that follow throw `HALTED`, without effect, until `crash` or `killProcess`.
+ * - `error`: the call throws a `DiskError` with `code`, by default `EIO`. A write leaves any part
+ *   of its bytes behind. A sync marks its sectors clean, so that the next sync succeeds without them.
+ *   Every other call has no effect.
+ * - `short`: a write takes `bytes` bytes and answers that number.
+ * - `misdirected`: a write succeeds, and the sync after it puts the bytes at `offset`. Their own
+ *   place stays as it was.
+ * - `halt`: this call and all that follow throw `HALTED`, without effect, until `crash` or
+ *   `killProcess`.
  */
 export type Fault =
   | { readonly kind: 'error'; readonly code?: string }
@@ -69,7 +75,7 @@ export type Fault =
 export type FaultPlan = {
   /** 1 is the next call that matches. */
   readonly at: number
-  /** For how many calls from then on; 1 when not given. */
+  /** For how many calls from then on; 1 by default. */
   readonly times?: number
   /** Only calls of this kind, or of these kinds, count. */
   readonly operation?: DiskOperation | readonly DiskOperation[]
@@ -82,7 +88,7 @@ export type FaultPlan = {
 export class FaultPlans {
   #plans: { readonly plan: FaultPlan; seen: number }[] = []
 
-  /** @throws KeelsonError `INVALID_ARGUMENT` for a plan that could never strike, or that no disk can follow */
+  /** @throws KeelsonError `INVALID_ARGUMENT` for a plan that could never strike */
   add(plan: FaultPlan): void {
     checkPlan(plan)
     this.#plans.push({ plan, seen: 0 })
@@ -92,7 +98,7 @@ export class FaultPlans {
     this.#plans = []
   }
 
-  /** Counts a call, and answers what is to happen to it. The plan that was made first wins. */
+  /** Counts a call and answers its fault. The plan that was made first wins. */
   next(operation: DiskOperation, path: string): Fault | undefined {
     let fault: Fault | undefined
     for (const entry of this.#plans) {
@@ -136,8 +142,7 @@ const matches = (plan: FaultPlan, operation: DiskOperation, path: string): boole
     : plan.operation.includes(operation)
 }
 
-// What happens to every call on the simulated disk before and after its work: it is counted, the planned fault has its
-// way, and it is recorded.
+// Each call on the simulated disk is counted, gets its planned fault, and is recorded.
 
 /** One call that was made. */
 export type DiskCall = {
@@ -155,9 +160,9 @@ export type DiskCall = {
 export class SimulatedCalls {
   readonly counts: Record<DiskOperation, number>
   readonly faults = new FaultPlans()
-  /** While true, whatever would change something throws `EROFS`. */
+  /** While true, each call that would change something throws `EROFS`. */
   readOnly = false
-  /** A fault stopped the process: calls are without effect until this is taken back. */
+  /** The process has stopped: calls throw `HALTED` while this is true. */
   halted = false
   #recording: DiskCall[] | undefined
 
@@ -165,15 +170,16 @@ export class SimulatedCalls {
     this.counts = Object.fromEntries(diskOperations.map((name) => [name, 0])) as typeof this.counts
   }
 
-  /** Starts a new record, which goes on growing. */
+  /** Starts a new record. It grows with each call. */
   record(): readonly DiskCall[] {
     this.#recording = []
     return this.#recording
   }
 
   /**
-   * Makes a call. `action` gets the fault when it has to leave something behind, a write or a sync that fails; its
-   * `Refusal`s come out as `DiskError`s. `opensToWrite` says that an `open` is to be refused on a disk that is read only.
+   * Makes a call. `action` gets the fault, because a failed write or sync leaves something behind.
+   * Its `Refusal`s leave as `DiskError`s. With `opensToWrite`, an `open` is refused on a read-only
+   * disk.
    */
   make<T>(
     call: DiskCall,
@@ -203,6 +209,6 @@ export class SimulatedCalls {
 const codeOf = (error: unknown): string | undefined =>
   error instanceof Refusal || error instanceof KeelsonError ? error.code : undefined
 
-/** A sync changes what a power cut leaves, but not what the disk shows: a disk that is read only allows it. */
+/** A read-only disk allows a sync: it changes nothing that the disk shows. */
 const changes = (operation: DiskOperation): boolean =>
   changingOperations.includes(operation) && operation !== 'sync' && operation !== 'syncFolder'

@@ -1,22 +1,25 @@
 /**
- * One file of the simulated disk: what the page cache shows, what the platter holds, and everything that a power cut
- * may make of the difference. Sectors that no unsynced write touched are never harmed; that is the one assumption
- * about disks ("powersafe overwrite") on which the log rests.
+ * One file of the simulated disk: the bytes in the page cache, the bytes on the platter, and every
+ * outcome that a power cut may have for the difference. A sector without unsynced writes is never
+ * harmed. The log rests on that one assumption about disks, "powersafe overwrite".
  */
 import { Refusal } from './simulated-faults.ts'
 
-/** What becomes of a sector that was written and not synced when the power goes. */
+/** The outcome of a power cut for an unsynced sector. */
 export type SectorFate = 'kept' | 'lost' | 'torn' | 'garbage'
 
 /** The decisions of one power cut about one file. */
 export type CrashDraw = {
-  /** The fate of the `index`-th of `count` unsynced sectors, in the order in which they were first written. */
+  /**
+   * The fate of the `index`-th of `count` unsynced sectors, in the order in which they were first
+   * written.
+   */
   readonly fate: (index: number, count: number) => SectorFate
-  /** How many of `count` unsynced changes of the size reached the disk; they do so in order. */
+  /** How many of `count` unsynced changes of the size reached the disk, in order. */
   readonly sizesKept: (count: number) => number
   /** A whole number from 0 up to, not including, `limit`. */
   readonly below: (limit: number) => number
-  /** Fills a sector with what does not belong there. */
+  /** Fills a sector with foreign bytes. */
   readonly garbage: (into: Uint8Array) => void
 }
 
@@ -24,17 +27,20 @@ export type CrashDraw = {
 type Version = { readonly bytes: Uint8Array; readonly after: number }
 
 type DirtySector = {
-  /** Contents since the last sync that a later write replaced: write-back may have caught any of them. */
+  /**
+   * Contents since the last sync that a later write replaced. Write-back may have written any of
+   * them.
+   */
   older: Version[]
-  /** How many unsynced size changes came before the content that the cache shows. */
+  /** How many unsynced size changes came before the content in the cache. */
   after: number
-  /** A failed sync marked it clean: no later sync writes it, until it is written again. */
+  /** A failed sync marked it clean. No later sync writes it until it is written again. */
   abandoned: boolean
-  /** The sector where it will end up instead of its own, without anybody being told. */
+  /** The sector that gets its bytes by mistake, in place of its own. */
   landsAt: number | undefined
 }
 
-/** Older contents of one sector that are remembered between two syncs. */
+/** Older contents of one sector that are kept between two syncs. */
 const olderMax = 4
 
 /** Space is given out in blocks of this many bytes, as file systems do. */
@@ -43,7 +49,7 @@ export const blockBytes = 4096
 /** Files are held whole in memory, holes included. */
 const fileBytesMax = 2 ** 30
 
-/** Refuses bytes that no file has (`EINVAL`), or that none here may have (`EFBIG`). */
+/** Refuses a wrong range with `EINVAL`, and a file that is too large for memory with `EFBIG`. */
 export const checkExtent = (offset: number, count: number): void => {
   if (!Number.isSafeInteger(offset) || offset < 0) throw new Refusal('EINVAL')
   if (!Number.isSafeInteger(count) || count < 0) throw new Refusal('EINVAL')
@@ -76,7 +82,7 @@ export class SimulatedFile {
     return this.#blocks.size * blockBytes
   }
 
-  /** A copy of what a reader sees now. */
+  /** Copies the contents as a reader sees them. */
   contents(): Uint8Array {
     return this.#cache.slice(0, this.#size)
   }
@@ -99,7 +105,10 @@ export class SimulatedFile {
     return count
   }
 
-  /** Writes to the cache. With `landsAt`, what a later sync writes ends up there, and the right place stays as it was. */
+  /**
+   * Writes to the cache. With `landsAt`, a later sync writes there, and the right place stays as it
+   * was.
+   */
   write(bytes: Uint8Array, offset: number, landsAt?: number): void {
     if (bytes.length === 0) return
     const end = offset + bytes.length
@@ -124,7 +133,7 @@ export class SimulatedFile {
     this.#resize(size)
   }
 
-  /** fdatasync: what the cache shows is durable, but for sectors that an earlier failed sync abandoned. */
+  /** fdatasync: makes the cache durable, but for sectors that an earlier failed sync abandoned. */
   sync(): void {
     this.#durable.fill(0, smallest(this.#sizes, 0, this.#sizes.length))
     this.#durable = grown(this.#durable, this.#roundUp(this.#size))
@@ -143,14 +152,14 @@ export class SimulatedFile {
   }
 
   /**
-   * A sync that failed: the kernel reports once and marks the pages clean. The cache still shows the data, the next
-   * sync returns without an error, and nothing of it need be on the disk.
+   * A failed sync: the kernel reports it once and marks the pages clean. The cache still shows the
+   * data, the next sync succeeds, and the data may never reach the disk.
    */
   abandon(): void {
     for (const sector of this.#dirty.values()) sector.abandoned = true
   }
 
-  /** The power goes. Afterwards the cache shows what is on the disk. */
+  /** Cuts the power. Afterwards the cache shows the bytes on the disk. */
   crash(draw: CrashDraw): void {
     const kept = draw.sizesKept(this.#sizes.length)
     const size = kept === 0 ? this.#durableSize : (this.#sizes[kept - 1] ?? 0)
@@ -170,7 +179,7 @@ export class SimulatedFile {
     this.#settleOn(image, size)
   }
 
-  /** Changes the bytes at rest, on the disk and in the cache, as bit rot does. Nothing becomes unsynced. */
+  /** Changes bytes on the disk and in the cache, as bit rot does. Nothing becomes unsynced. */
   poke(offset: number, bytes: Uint8Array): void {
     this.#cache.set(bytes.subarray(0, Math.max(0, this.#size - offset)), offset)
     if (offset < this.#durableSize)
@@ -205,7 +214,9 @@ export class SimulatedFile {
     sector.landsAt = landsAt
   }
 
-  /** Shrinks the cache. What was unsynced behind the cut may still reach the disk, when the new size does not. */
+  /**
+   * Shrinks the cache. Unsynced bytes behind the cut may reach the disk when the new size does not.
+   */
   #cut(size: number): void {
     const first = Math.floor(size / this.#sectorBytes)
     for (const [index, sector] of this.#dirty) {
@@ -252,7 +263,7 @@ export class SimulatedFile {
     const older = sector?.older ?? []
     const chosen = draw.below(4) > 0 ? newest : (older[draw.below(older.length + 1)] ?? newest)
     const bytes = chosen.bytes.slice()
-    // A cut that reached the disk after this content was written took the bytes behind it along.
+    // A truncation that reached the disk after this content took the bytes behind it.
     const cut = smallest(this.#sizes, chosen.after, kept) - index * this.#sectorBytes
     if (cut < bytes.length) bytes.fill(0, Math.max(0, cut))
     return bytes
@@ -284,7 +295,10 @@ const smallest = (sizes: readonly number[], from: number, to: number): number =>
   return least
 }
 
-/** `bytes`, or a larger copy of it. Doubling keeps a file that grows in small steps from being copied at each. */
+/**
+ * `bytes`, or a larger copy of it. Doubling keeps a file that grows in small steps from being
+ * copied at each.
+ */
 const grown = (bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> => {
   if (length <= bytes.length) return bytes
   const larger = new Uint8Array(Math.max(length, bytes.length * 2))

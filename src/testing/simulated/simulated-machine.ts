@@ -1,6 +1,7 @@
 /**
- * A machine in memory: a disk, a clock and the files of projections. Instances start on it and end, and what they wrote
- * outlives them, as on a real machine. The code is that of production; threads are replaced by hosts that run in line.
+ * A machine in memory: a disk, a clock and the files of projections. Instances start on it and end,
+ * and their files outlive them. They run the code of production; only threads are replaced, by
+ * hosts that run in line.
  */
 import { type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -23,12 +24,15 @@ export type MachineOptions = SimulatedDiskOptions & {
   readonly around?: (projections: Projections) => Projections
 }
 
-/** See the head of this file. */
+/** A machine in memory, on which instances start and end. */
 export class SimulatedMachine {
   readonly clock: VirtualClock
   readonly disk: SimulatedDisk
   readonly projections: MemoryProjections
-  /** From a request to the log or the blobs to its answer, in virtual ms. A large value is a slow disk. */
+  /**
+   * From a request to the log or the blobs to its answer, in virtual ms. A large value is a slow
+   * disk.
+   */
   syncMs: number
   readonly #options: MachineOptions
   readonly #opened: Projections
@@ -43,7 +47,9 @@ export class SimulatedMachine {
     this.#opened = around(this.projections)
   }
 
-  /** Starts an instance. Time moves on until it has started or was refused. Rejects as `start` does. */
+  /**
+   * Starts an instance. Time moves on until it has started or was refused. Rejects as `start` does.
+   */
   start(options: StartOptions): Promise<App> {
     const { disk, clock } = this
     const { endMs = 0, spareStepMs = 3 } = this.#options
@@ -60,8 +66,8 @@ export class SimulatedMachine {
   }
 
   /**
-   * Lets time pass until `work` settles, and settles as it does. Rejects `TIMEOUT` when `withinMs` have passed, 60,000 by
-   * default.
+   * Lets time pass until `work` settles, and settles as it does. Rejects `TIMEOUT` after `withinMs`
+   * virtual ms, 60,000 by default.
    */
   async during<T>(
     work: Promise<T>,

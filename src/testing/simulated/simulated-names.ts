@@ -1,24 +1,24 @@
 /**
- * The names of the simulated disk: folders, the files in them, and the changes that no `syncFolder` has made durable
- * yet. A change is atomic (a rename removes and sets at once) and of any two changes of one name the earlier is kept
- * when the later is; changes of different names reach the disk in any order. That is what journaling file systems
- * promise, and no more.
+ * The names of the simulated disk: folders, the files in them, and the changes that no `syncFolder`
+ * has made durable yet. A change is atomic: a rename removes and sets at once. Changes of one name
+ * reach the disk in order, changes of different names in any order. Journaling file systems promise
+ * that, and no more.
  */
 import { posix } from 'node:path'
 import { Refusal } from './simulated-faults.ts'
 import type { SimulatedFile } from './simulated-file.ts'
 
-/** A folder: its names as a process sees them, and as they are on the disk. */
+/** A folder: its names as a process sees them, and those on the disk. */
 export class SimulatedFolder {
   readonly kind = 'folder'
   names = new Map<string, SimulatedNode>()
   durable = new Map<string, SimulatedNode>()
 }
 
-/** What a name stands for. */
+/** The file or folder of a name. */
 export type SimulatedNode = SimulatedFile | SimulatedFolder
 
-/** One name and what it is to stand for; `undefined` takes the name away. */
+/** One name and its new file or folder. `undefined` removes the name. */
 export type NameSetting = readonly [
   folder: SimulatedFolder,
   name: string,
@@ -28,7 +28,7 @@ export type NameSetting = readonly [
 /** Settings that take effect together. */
 type NameChange = {
   readonly settings: readonly NameSetting[]
-  /** The folders that have still to be synced for it to be certain. */
+  /** The folders whose sync is missing before the change is durable. */
   readonly unsynced: Set<SimulatedFolder>
 }
 
@@ -43,7 +43,7 @@ export class SimulatedNames {
     this.root = root
   }
 
-  /** What stands at `path`; `undefined` when nothing does. */
+  /** The file or folder at `path`, or `undefined`. */
   find(path: string): SimulatedNode | undefined {
     let node: SimulatedNode | undefined = this.root
     for (const name of parts(path))
@@ -51,7 +51,7 @@ export class SimulatedNames {
     return node
   }
 
-  /** A number for what stands at `path`, the same wherever that is by now; `undefined` when nothing does. */
+  /** The number of the file or folder at `path`. A rename does not change it. */
   identity(path: string): string | undefined {
     const node = this.find(path)
     if (!node) return undefined
@@ -71,12 +71,15 @@ export class SimulatedNames {
     return folderOrRefuse(node)
   }
 
-  /** The folder in which the last name of `path` stands, or would. Refuses with `ENOENT` or `ENOTDIR`. */
+  /** The folder of `path` and its last name. Refuses with `ENOENT` or `ENOTDIR`. */
   place(path: string): readonly [folder: SimulatedFolder, name: string] {
     return [this.folder(posix.dirname(path)), posix.basename(path)]
   }
 
-  /** Makes a folder and those above it. Refuses with `EEXIST` or `ENOTDIR` when a file is in the way. */
+  /**
+   * Makes a folder and those above it. Refuses with `EEXIST` or `ENOTDIR` where a file is in the
+   * way.
+   */
   makeFolder(path: string): void {
     const names = parts(path)
     let folder = this.root
@@ -101,7 +104,7 @@ export class SimulatedNames {
     this.change([fromFolder, fromName, undefined], [toFolder, toName, node])
   }
 
-  /** Removes what stands at `path`, contents first, each name a change of its own. */
+  /** Removes a file or folder, its contents first. Each name is a change of its own. */
   remove(path: string): void {
     const node = this.find(path)
     if (!node) return
@@ -111,13 +114,13 @@ export class SimulatedNames {
     this.change([...this.place(path), undefined])
   }
 
-  /** Makes a change that is visible at once and certain once each folder in it was synced. */
+  /** Makes a change. It is visible at once, and durable when each folder in it was synced. */
   change(...settings: NameSetting[]): void {
     for (const [folder, name, node] of settings) put(folder.names, name, node)
     this.#pending.push({ settings, unsynced: new Set(settings.map(([folder]) => folder)) })
   }
 
-  /** Makes the changes in `folder` durable, and with each those that it builds on. */
+  /** Makes the changes in `folder` durable, and the earlier changes that they need. */
   sync(folder: SimulatedFolder): void {
     for (const change of this.#pending) change.unsynced.delete(folder)
     const needed = new SettingSet()
@@ -131,7 +134,10 @@ export class SimulatedNames {
     this.#pending = this.#pending.filter((change) => !certain.has(change))
   }
 
-  /** The power goes: each unsynced change is kept when `kept` says so and nothing that it builds on was lost. */
+  /**
+   * Cuts the power. An unsynced change survives if `kept` says so and no change that it needs was
+   * lost.
+   */
   crash(kept: () => boolean): void {
     const lost = new SettingSet()
     for (const change of this.#pending) {
@@ -143,7 +149,7 @@ export class SimulatedNames {
     restore(this.root)
   }
 
-  /** All that a process can see, but the root. */
+  /** All files and folders that a process can see, without the root. */
   *nodes(from = this.root): Generator<SimulatedNode> {
     for (const node of from.names.values()) {
       yield node
@@ -179,7 +185,7 @@ export class SimulatedNames {
   }
 }
 
-/** The names that some changes set. */
+/** The names in some changes. */
 class SettingSet {
   readonly #names = new Map<SimulatedFolder, Set<string>>()
 
@@ -216,7 +222,7 @@ const refuseReplacing = (node: SimulatedNode, replaced: SimulatedNode): void => 
   if (replaced.kind === 'folder' && replaced.names.size > 0) throw new Refusal('ENOTEMPTY')
 }
 
-/** After a power cut a folder shows what was durable, and so do the folders that are still in it. */
+/** After a power cut a folder shows its durable names, and so do the folders in it. */
 const restore = (folder: SimulatedFolder): void => {
   folder.names = new Map(folder.durable)
   for (const node of folder.names.values()) if (node.kind === 'folder') restore(node)

@@ -1,6 +1,7 @@
 /**
- * `startSimulated`: a whole instance, the same tree as `start` makes, on a disk in memory and a virtual clock. A test lets
- * the disk fail, the process die and the power go, starts again on what survived, and looks.
+ * `startSimulated`: a whole instance, with the tree that `start` makes, on a disk in memory and a
+ * virtual clock. A test injects faults, kills the process or cuts the power. Then it starts again
+ * on the disk that survived.
  */
 import type { VirtualClock } from '../../clock.ts'
 import { configError, KeelsonError } from '../../errors.ts'
@@ -12,24 +13,25 @@ import type { Unsynced } from './simulated-crash.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 import { SimulatedMachine } from './simulated-machine.ts'
 
-/** What an instance is started with: the options of `start` without `dir`, which is `/data`, and `system`. */
+/** The options of `start` without `dir`, which is `/data`, and without `system`. */
 export type SimulatedStartOptions = Omit<StartOptions, 'dir' | 'system'>
 
 /**
- * What `startSimulated` takes: the options of `start`, and those of the machine. Segments are of 256 KiB unless
- * `wal.maxFileSize` says otherwise, because the disk is in memory.
+ * The options of `start` and those of the machine. Segments are of 256 KiB unless `wal.maxFileSize`
+ * says otherwise, because the disk is in memory.
  */
 export type SimulatedOptions = SimulatedStartOptions & {
   /**
-   * Decides what power cuts and failed writes leave, identities, and each order of processes that is not promised.
-   * Without a seed, processes run first come, first served, and the rest is as with seed 1.
+   * Decides what power cuts and failed writes leave, identities, and each order of processes that
+   * is not promised. Without a seed, processes run first come, first served, and the rest is as
+   * with 1.
    */
   readonly seed?: number
   /** From a request to the log or the blobs to its answer, in virtual ms; 1. */
   readonly syncMs?: number
   /** Space on the disk; without limit. */
   readonly capacityBytes?: number
-  /** Gets what instances log, besides `log`. */
+  /** Gets every line that instances log, as `log` does. */
   readonly logger?: Logger
 }
 
@@ -37,8 +39,8 @@ export type SimulatedOptions = SimulatedStartOptions & {
 const dir = '/data'
 
 /**
- * Starts an instance on a new simulated machine. Rejects as `start` does, and `CONFIG` for an option of the machine that is
- * none. A run is the same for the same seed.
+ * Starts an instance on a new simulated machine. Rejects as `start` does, and with `CONFIG` for a
+ * wrong option of the machine. A run is the same for the same seed.
  */
 export const startSimulated = async (options: SimulatedOptions = {}): Promise<Simulation> => {
   const { seed, syncMs, capacityBytes, logger, ...startOptions } = options
@@ -70,9 +72,12 @@ const checkNumber = (
     throw configError(name, expected, found)
 }
 
-/** A simulated machine and the instance on it. What the instance wrote outlives it. Made by `startSimulated`. */
+/**
+ * A simulated machine and the instance on it. The files outlive the instance. Made by
+ * `startSimulated`.
+ */
 export class Simulation {
-  /** What instances logged. Nothing of it is printed. */
+  /** The log of the instances. Nothing is printed. */
   readonly log: CapturedLog
   readonly #machine: SimulatedMachine
   readonly #options: SimulatedStartOptions
@@ -117,7 +122,10 @@ export class Simulation {
     return this.#machine.projections
   }
 
-  /** From a request to the log or the blobs to its answer, in virtual ms. Set it to make the disk slow. */
+  /**
+   * From a request to the log or the blobs to its answer, in virtual ms. Set it to make the disk
+   * slow.
+   */
   get syncMs(): number {
     return this.#machine.syncMs
   }
@@ -127,7 +135,7 @@ export class Simulation {
     this.#machine.syncMs = ms
   }
 
-  /** Lets everything happen that can happen without time passing. */
+  /** Runs everything that can run without time passing. */
   settle(): Promise<void> {
     return this.clock.settle()
   }
@@ -138,16 +146,17 @@ export class Simulation {
   }
 
   /**
-   * Lets time pass until `work` settles, and settles as it does. Rejects `TIMEOUT` when `withinMs` virtual ms have passed,
-   * 60,000 by default.
+   * Lets time pass until `work` settles, and settles as it does. Rejects `TIMEOUT` after `withinMs`
+   * virtual ms, 60,000 by default.
    */
   during<T>(work: Promise<T>, options: { readonly withinMs?: number } = {}): Promise<T> {
     return this.#machine.during(work, options)
   }
 
   /**
-   * Starts an instance on what the disk holds; `options` replace those of `startSimulated`. Rejects as `start` does:
-   * `LOCKED_DIR` while an instance runs, `CORRUPT` when the log is damaged.
+   * Starts an instance on the files of the disk. `options` replace those of `startSimulated`.
+   * Rejects as `start` does: `LOCKED_DIR` while an instance runs, `CORRUPT` when the log is
+   * damaged.
    */
   async start(options: SimulatedStartOptions = this.#options): Promise<App> {
     const { clock, log: logger } = this
@@ -168,8 +177,8 @@ export class Simulation {
   }
 
   /**
-   * The process dies, as by SIGKILL. The machine goes on: what was written is there, synced or not. Every call that was
-   * under way settles with a code. A no-op when no instance runs.
+   * Ends the process as SIGKILL does. Written bytes stay, synced or not. Every call that is under
+   * way settles with a code. A no-op when no instance runs.
    */
   async kill(): Promise<void> {
     await this.#die()
@@ -177,15 +186,19 @@ export class Simulation {
   }
 
   /**
-   * The power goes. What was not synced is kept, lost, torn, reordered or garbled as the seed decides, or all of it is
-   * `kept` or `lost`. Every call that was under way settles with a code. `start` then starts on what survived.
+   * Cuts the power. Unsynced changes are kept, lost, torn, reordered or garbled as the seed
+   * decides, or all `kept` or all `lost`. Every call that is under way settles with a code. `start`
+   * then starts an instance on the disk that survived.
    */
   async powerCut(options: { readonly unsynced?: Unsynced } = {}): Promise<void> {
     await this.#die()
     this.disk.crash(options)
   }
 
-  /** From here on no call reaches the disk. Then the instance ends as well as it can, which settles what waits. */
+  /**
+   * Stops all calls to the disk. Then the instance ends as far as it can, which settles waiting
+   * calls.
+   */
   async #die(): Promise<void> {
     this.disk.halt()
     const app = this.#app
