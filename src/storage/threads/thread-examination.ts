@@ -1,5 +1,4 @@
 /** The examination of a projection on a thread of its own, which lives for one of them: the host, and the thread's entry. */
-import { isKeelsonError } from '../../errors.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { examineProjection } from '../lmdb/lmdb-examination.ts'
 import type { ProjectionExaminer } from '../lmdb/lmdb-projection-store.ts'
@@ -8,17 +7,23 @@ import { answer, isThread, startThread, takeQuestions, threadClient } from './wo
 
 type Request = { readonly dir: string; readonly depth: ExaminationDepth }
 
-/** Examines on a new thread; here, if there is none to be had. */
+/** Examines on a new thread. If no thread can be had, a caller that waits for the answer examines here. */
 export const threadExaminer: ProjectionExaminer = async (dir, depth, signal) => {
+  signal?.throwIfAborted()
+  try {
+    return await onThread({ dir, depth }, signal)
+  } catch (error) {
+    if (signal) throw error
+    return examineProjection(nodeDisk(), dir, depth)
+  }
+}
+
+const onThread = async (request: Request, signal?: AbortSignal): Promise<ProjectionExamination> => {
   const thread = threadClient(startThread(import.meta.url, 'examination'), 'examination')
   const end = () => void thread.end()
   signal?.addEventListener('abort', end, { once: true })
   try {
-    const request: Request = { dir, depth }
     return (await thread.ask('examine', request)) as ProjectionExamination
-  } catch (error) {
-    if (signal || !isKeelsonError(error, 'SHARD_DOWN')) throw error
-    return examineProjection(nodeDisk(), dir, depth)
   } finally {
     signal?.removeEventListener('abort', end)
     await thread.end()

@@ -1,0 +1,79 @@
+/** The thread that examines a projection, as it is built. */
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import type * as Storage from '../../src/storage/index.ts'
+import type { RowChange } from '../../src/storage/ports/projection-store.ts'
+import { positionAt, textRow } from '../support/projection-rows.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+
+const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href
+const storage = (await import(built)) as typeof Storage
+const openDatabase = await storage.loadLmdb()
+const disk = storage.nodeDisk()
+
+const rowsAt = (lsn: number, count: number): RowChange[] =>
+  Array.from({ length: count }, (_, at) => [`k${(at * 7 + lsn) % 5_000}`, textRow(`v${lsn}`)])
+
+/** A folder with a store that was closed in order. */
+const filled = async (): Promise<string> => {
+  const dir = join(tempFolder(), 'lmdb')
+  const store = storage.lmdbProjections(openDatabase, disk, storage.threadExaminer).open(dir)
+  await store.commit(rowsAt(1, 5_000), positionAt(1))
+  await store.close()
+  return dir
+}
+
+describe('an examination on a thread', () => {
+  test('finds what it finds here, at every depth', async () => {
+    const dir = await filled()
+
+    for (const depth of ['position', 'branches', 'all'] as const)
+      expect(await storage.threadExaminer(dir, depth)).toEqual(
+        storage.examineProjection(disk, dir, depth),
+      )
+  })
+
+  test('ends when it is told to', async () => {
+    const dir = await filled()
+    const ending = new AbortController()
+    const examination = storage.threadExaminer(dir, 'all', ending.signal)
+    ending.abort()
+
+    await expect(examination).rejects.toMatchObject({ code: 'CLOSED' })
+    await expect(storage.threadExaminer(dir, 'all', ending.signal)).rejects.toThrow()
+  })
+
+  test('is right about a store that commits meanwhile', async () => {
+    const dir = await filled()
+    rmSync(join(dir, 'CLEAN'))
+    let examinations = 0
+    let isOver = false
+    const projections = storage.lmdbProjections(
+      openDatabase,
+      disk,
+      async (folder, depth, signal) => {
+        const found = await storage.threadExaminer(folder, depth, signal)
+        if (depth === 'all') examinations += 1
+        isOver = depth === 'all'
+        return found
+      },
+      { makeWriter: storage.threadProjectionWriters() ?? expect.fail('no main thread') },
+    )
+    expect(await projections.examine(dir)).toMatchObject({ state: 'sound' })
+
+    const store = projections.open(dir)
+    let lsn = 1
+    while (!isOver) {
+      lsn += 1
+      await store.commit(rowsAt(lsn, 50), positionAt(lsn))
+    }
+    await store.commit([], positionAt(lsn + 1))
+    await store.close()
+
+    expect(examinations).toBe(1)
+    expect(existsSync(join(dir, 'CLEAN'))).toBe(true)
+    expect(storage.examineProjection(disk, dir)).toMatchObject({ state: 'sound' })
+  })
+})
