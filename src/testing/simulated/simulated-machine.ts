@@ -5,7 +5,7 @@
  */
 import { type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { Projections } from '../../storage/index.ts'
+import type { LogHost, Projections } from '../../storage/index.ts'
 import { type App, type StartOptions, startInstance } from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
 import { inlineLogHost } from './inline-log-host.ts'
@@ -22,6 +22,8 @@ export type MachineOptions = SimulatedDiskOptions & {
   readonly spareStepMs?: number
   /** Wraps the projections that instances open. */
   readonly around?: (projections: Projections) => Projections
+  /** Wraps the host of each log. */
+  readonly aroundLog?: (host: LogHost) => LogHost
 }
 
 /** A machine in memory, on which instances start and end. */
@@ -52,13 +54,13 @@ export class SimulatedMachine {
    */
   start(options: StartOptions): Promise<App> {
     const { disk, clock } = this
-    const { endMs = 0, spareStepMs = 3 } = this.#options
+    const { endMs = 0, spareStepMs = 3, aroundLog = (host: LogHost) => host } = this.#options
     const delayMs = (): number => this.syncMs
     return this.during(
       startInstance(options, {
         disk,
         clock,
-        makeHost: () => inlineLogHost({ disk, clock, delayMs, endMs, spareStepMs }),
+        makeHost: () => aroundLog(inlineLogHost({ disk, clock, delayMs, endMs, spareStepMs })),
         projections: this.#opened,
         makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
       }),
