@@ -1,6 +1,7 @@
 /**
- * Supervision trees as data: `supervisor('app', { … }, [worker('counter', './counter.ts', { … })])`. Written in a
- * configuration file, handed to `start`, or to `startSupervisor`; checked whole before anything starts. Pure.
+ * Supervision trees as data: `supervisor('app', { … }, [worker('counter', './counter.ts', { …
+ * })])`. A tree is written in a configuration file, or passed to `start` or `startSupervisor`. All
+ * of it is checked before anything starts. Pure.
  */
 import { configError } from '../errors.ts'
 import {
@@ -18,41 +19,46 @@ import {
   type Via,
 } from '../runtime/index.ts'
 
-/** How a worker is run. */
+/** The options of a worker. */
 export type WorkerOptions<A = unknown> = {
-  /** Given to the server's `init`. */
+  /** The argument of the server's `init`. */
   readonly arg?: A
-  /** The name it is registered under, also `via(registry, key)`; its id by default. */
+  /** Its registered name, also `via(registry, key)`. Its id by default. */
   readonly name?: string | Via
   /** `permanent` by default. */
   readonly restart?: Restart
-  /** How it is ended: asked, and killed after so many ms (5,000), `'infinity'`, or `'brutal_kill'`. */
+  /**
+   * How it is ended: asked, and killed after this many ms (5,000 by default), `'infinity'`, or
+   * `'brutal_kill'`.
+   */
   readonly shutdown?: Shutdown
   /** The same as `shutdown` with a number. */
   readonly shutdownMs?: number
   /** Its end may end the supervisor (`autoShutdown`). Not with `permanent`. */
   readonly significant?: boolean
-  /** User messages that it queues; the System's `mailboxMax` by default. */
+  /** The most user messages in its mailbox; the System's `mailboxMax` by default. */
   readonly mailboxMax?: number
 }
 
-/** How a supervisor treats its children, and is itself treated as a child. */
+/** The options of a supervisor, also as a child. */
 export type SupervisorOptions = {
   /** `one_for_one` by default. */
   readonly strategy?: Strategy
-  /** So many restarts within `periodMs` are allowed: 3 in 5,000. */
+  /** The most restarts within `periodMs`: 3 in 5,000 ms. */
   readonly intensity?: number
   readonly periodMs?: number
   /** `never` by default. */
   readonly autoShutdown?: AutoShutdown
-  /** The name it is registered under, also `via(registry, key)`; its id by default. */
+  /** Its registered name, also `via(registry, key)`. Its id by default. */
   readonly name?: string | Via
   readonly restart?: Restart
   readonly shutdown?: Shutdown
   readonly significant?: boolean
 }
 
-/** A server, by the path of the module that exports it as `server`, as such a module, or itself. */
+/**
+ * A server: the path of a module that exports it as `server`, such a module, or the server itself.
+ */
 export type AppModule = string | { readonly server: object } | { readonly init: unknown }
 
 /** A worker of a tree. */
@@ -71,14 +77,17 @@ export type AppTree = {
   readonly children: readonly AppNode[]
 }
 
-/** A part of a tree: as data, or a specification with a start function of its own. */
+/** A part of a tree: data, or a specification with its own start function. */
 export type AppNode = AppWorker | AppTree | ChildSpec
 
 type Server<M extends Messages, S, A, P> =
   | GenServer<M, S, A, P>
   | { readonly server: GenServer<M, S, A, P> }
 
-/** The id of a server without an argument; of any other, what the compiler says when `arg` was forgotten. */
+/**
+ * The id of a server without an argument. For other servers this type is the compiler's message
+ * about the missing `arg`.
+ */
 type IdWithoutArgument<A> = [A] extends [undefined]
   ? string
   : { readonly 'its init takes an argument: worker(id, server, { arg })': A }
@@ -87,38 +96,48 @@ type WorkerArguments<A> = [A] extends [undefined]
   ? [options?: WorkerOptions<A>]
   : [options: WorkerOptions<A> & { readonly arg: A }]
 
-/** A worker whose server is in the module at this path: from the configuration file's folder, else from the current one. */
+/**
+ * A worker whose server is in the module at this path, relative to the configuration file's folder
+ * or to the current one.
+ */
 export function worker(id: string, path: string, options?: WorkerOptions): AppWorker
-/** A worker with this server (or a module that exports it as `server`), whose `init` takes no argument. */
+/**
+ * A worker with this server (or a module that exports it as `server`), whose `init` takes no
+ * argument.
+ */
 export function worker<M extends Messages, S, A, P>(
   id: IdWithoutArgument<A>,
   server: Server<M, S, A, P>,
 ): AppWorker
-/** A worker with this server (or a module that exports it as `server`); `arg` is checked against its `init`. */
+/**
+ * A worker with this server (or a module that exports it as `server`); `arg` is checked against its
+ * `init`.
+ */
 export function worker<M extends Messages, S, A, P>(
   id: string,
   server: Server<M, S, A, P>,
   ...[options]: WorkerArguments<A>
 ): AppWorker
-/** A worker: with a server, a module that exports one, or the path of such a module. */
+/** A worker with a server, a module that exports one, or the path of such a module. */
 export function worker(id: string, module: AppModule, options: WorkerOptions = {}): AppWorker {
   return { kind: 'worker', id, module, options }
 }
 
-/** A supervisor with its children in their order of start. */
+/** A supervisor with its children in start order. */
 export const supervisor = (
   id: string,
   options: SupervisorOptions,
   children: readonly AppNode[],
 ): AppTree => ({ kind: 'supervisor', id, options, children })
 
-/** Whether a part starts by a function of its own. */
+/** Whether a part has its own start function. */
 export const isChildSpec = (node: AppNode): node is ChildSpec =>
   typeof node === 'object' && node !== null && 'start' in node && typeof node.start === 'function'
 
 /**
- * Checks one part for a supervisor that runs. One that starts by a function of its own is its supervisor's to judge, whose
- * answer is OTP's. @throws KeelsonError `CONFIG` with `details.path`
+ * Checks one part for a running supervisor. The supervisor itself checks a part with its own start
+ * function, and answers as OTP does.
+ * @throws KeelsonError `CONFIG` with `details.path`
  */
 export const checkAppNode = (node: AppNode, path = 'child'): AppNode => {
   if (isChildSpec(node)) return node
@@ -127,17 +146,20 @@ export const checkAppNode = (node: AppNode, path = 'child'): AppNode => {
   return checked
 }
 
-/** Checks a tree, its shape, its options, that ids and names are its own. @throws KeelsonError `CONFIG` with `details.path` */
+/**
+ * Checks a tree: shape, options, unique ids and names.
+ * @throws KeelsonError `CONFIG` with `details.path`
+ */
 export const checkAppTree = (tree: unknown, path = 'app'): AppTree => {
   const node = checkNode(tree, path, new Set())
   if (isChildSpec(node) || node.kind !== 'supervisor')
     throw configError(path, 'a supervisor', 'another part')
-  // Above it may be whatever suits it: what it is started under is not known here.
+  // The supervisor above is not known here, so any is assumed.
   checkFault(childrenFault([judged(node)], 'any_significant'), [node], () => path)
   return node
 }
 
-/** The tree with every module replaced by what `resolve` makes of it. */
+/** The tree with every module replaced by the result of `resolve`. */
 export const mapModules = async (
   tree: AppTree,
   resolve: (module: AppModule, path: string) => AppModule | Promise<AppModule>,
@@ -156,7 +178,7 @@ export const mapModules = async (
 const strategies = ['one_for_one', 'one_for_all', 'rest_for_one']
 const autoShutdowns = ['never', 'any_significant', 'all_significant']
 
-/** Names that an instance gives itself. */
+/** The names that an instance uses. */
 const reserved =
   /^((keelson|shards|registry|services|control)(\('.*'\))?$|(shard|blob_store|wal_writer|applier|batcher|followers|lmdb_writer|expirer)\()/
 
@@ -206,7 +228,9 @@ const checkSupervisor = (
   for (const [child, here] of placed) checkNode(child, here, names)
 }
 
-/** Asks what the supervisor will ask when it starts, so that nothing has started when a set of children is wrong. */
+/**
+ * Makes the supervisor's checks now, so that nothing has started when a set of children is wrong.
+ */
 const checkChildren = (
   children: readonly AppNode[],
   autoShutdown: AutoShutdown = 'never',
@@ -216,7 +240,7 @@ const checkChildren = (
   checkFault(fault, children, (at) => `${path}.children[${at}]`)
 }
 
-/** Refuses a fault at its place: in the options of a part that is data. */
+/** Throws a fault with its path. The fields of data are in its options. */
 const checkFault = (
   fault: ChildrenFault | undefined,
   parts: readonly AppNode[],
@@ -229,13 +253,13 @@ const checkFault = (
   throw configError(`${pathOf(at)}.${isOption ? 'options.' : ''}${field}`, expected, found)
 }
 
-/** What of a part a supervisor judges. How data starts is not theirs to say. */
+/** The fields of a part that a supervisor checks. The start of data is not checked. */
 const judged = (node: AppNode): JudgedSpec =>
   isChildSpec(node)
     ? node
     : { ...node.options, id: node.id, kind: node.kind, start: () => undefined }
 
-/** What workers and supervisors have in common. */
+/** The checks that workers and supervisors share. */
 const checkChild = (
   id: string,
   options: WorkerOptions | SupervisorOptions,
@@ -243,7 +267,7 @@ const checkChild = (
   names: Set<string>,
 ): void => {
   const { name = id } = options
-  // Whether a key is taken shows when its registry runs.
+  // Only a running registry knows whether its key is taken.
   if (isVia(name)) return
   checkId(name, `${path}.options.name`)
   if (reserved.test(name))

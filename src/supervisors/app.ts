@@ -1,6 +1,6 @@
 /**
- * The handle of a running instance: its store, its control, its System, and its end. There is one end only, whoever
- * brings it about: `close()`, or a root supervisor that has spent its restarts.
+ * The handle of a running instance: its store, its control, its System, and its end. An instance
+ * ends once: by `close()`, or when its root supervisor has spent its restarts.
  */
 import {
   type BatcherHandle,
@@ -25,7 +25,7 @@ import {
   type Via,
 } from '../runtime/index.ts'
 
-/** What an instance is made of. */
+/** The parts of an instance. */
 export type AppParts = {
   readonly instance: string
   readonly dir: string
@@ -41,11 +41,11 @@ export type AppParts = {
   readonly root: Ref<SupervisorMessages>
   /** The name of the root of the user's tree, if there is one. */
   readonly userTree: Name | Via | undefined
-  /** Gives the folder's locks back. */
+  /** Releases the folder's locks. */
   readonly release: () => void
 }
 
-/** How one shard is. */
+/** The health of one shard. */
 export type ShardHealth = {
   readonly shard: number
   readonly phase: ShardPhase['kind']
@@ -57,7 +57,10 @@ export type ShardHealth = {
   readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
 }
 
-/** How an instance is. `durable` is false when its options say so: then no acknowledgement means that data are on disk. */
+/**
+ * The health of an instance. `durable` is false when its options say so: then an acknowledgement
+ * does not mean that data are on disk.
+ */
 export type Health = { readonly durable: boolean; readonly shards: readonly ShardHealth[] }
 
 /** A running instance. */
@@ -65,17 +68,20 @@ export class App {
   readonly instance: string
   /** The data folder, absolute. */
   readonly dir: string
-  /** The System that the instance's processes live in. */
+  /** The System of the instance's processes. */
   readonly system: System
   readonly store: Store
   readonly control: ControlHandle
-  /** The windows in which writes of a namespace wait for each other. */
+  /** The windows in which writes of a namespace form a group. */
   readonly batcher: BatcherHandle
-  /** The instance's Registry, of unique keys, for processes of the user's tree that come and go. */
+  /** The instance's Registry with unique keys, for dynamic processes of the user's tree. */
   readonly registry: Registry.Handle
   /** @internal Lasting parts of the shards, for the prompt and the tests. */
   readonly shards: readonly Shard[]
-  /** Resolves when the instance has ended: `'normal'` after `close()`, else with the reason of its root. Never rejects. */
+  /**
+   * Resolves when the instance has ended: with `'normal'` after `close()`, otherwise with the exit
+   * reason of its root. Never rejects.
+   */
   readonly closed: Promise<ExitReason>
   readonly #parts: AppParts
   #closing: Promise<void> | undefined
@@ -93,7 +99,7 @@ export class App {
     this.closed = new Promise((resolve) => {
       parts.system.monitor(parts.root, (reason) => {
         const ended = this.#closing === undefined ? reason : 'normal'
-        // What fails here has been reported where it happened; the end itself is never in doubt.
+        // A failure here was reported where it happened. The instance has ended all the same.
         this.#giveBack().then(
           () => resolve(ended),
           () => resolve(ended),
@@ -107,7 +113,7 @@ export class App {
     return new WalHandle(this.system, shardAt(this.shards, shard))
   }
 
-  /** How the instance is, now. */
+  /** The present health of the instance. */
   health(): Health {
     const [first] = this.shards
     return {
@@ -125,8 +131,10 @@ export class App {
   }
 
   /**
-   * Ends the instance in order: new writes get `CLOSED`, what was admitted is answered, projections are flushed, the tree stops in
-   * reverse (the user's part is killed after `deadlineMs`, 30,000 by default), the logs are closed cleanly, the locks given back. Calling it again waits for the same end.
+   * Ends the instance in order. New writes get `CLOSED`, admitted writes are answered, and
+   * projections are flushed. The tree then stops in reverse order; the user's part is killed after
+   * `deadlineMs` (30,000 by default). The logs are closed cleanly and the locks released. A second
+   * call waits for the same end.
    */
   close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     const { deadlineMs = 30_000 } = options
@@ -145,35 +153,35 @@ export class App {
     const { system, shards, root, control, userTree } = this.#parts
     const endsAt = system.clock.monotonic() + deadlineMs
     const left = () => Math.max(1, endsAt - system.clock.monotonic())
-    const refusal = new KeelsonError('CLOSED', 'The instance is closing.')
+    const refusal = new KeelsonError('CLOSED', 'the instance is closing')
     for (const shard of shards) shard.beginClose(refusal)
     const settled = shards.map(async (shard) => {
-      // No write waits for a window any more.
+      // From here on no write waits for a window.
       leaveNow(system, shard)
       await shard.gate.idle()
     })
     await within(system, left(), Promise.all(settled))
     const flushed = shards
-      // A suspended projection stays as it is; what it lacks is in the log.
+      // A suspended projection stays as it is; the log has the rest.
       .filter(({ phase, suspensions }) => phase.kind === 'open' && suspensions.size === 0)
       .map(({ index }) => control.flush(index, { timeoutMs: left() }))
     await Promise.allSettled(flushed)
     for (const shard of shards) shard.close()
-    // The logs get all the time they need; the user's processes have had theirs.
+    // The logs get all the time they need. The user's processes have had theirs.
     const cancel = system.clock.after(left(), () => {
       if (userTree !== undefined) killBelow(system, userTree)
     })
     try {
       await stopProcess(root, 'shutdown')
     } catch (error) {
-      // It has ended already: what there was to end ends with it.
+      // It has ended already.
       if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
     }
     cancel()
     await this.closed
   }
 
-  /** The tree has ended: files are closed and the folder is free for the next. */
+  /** The tree has ended: closes the files and releases the folder. */
   async #giveBack(): Promise<void> {
     const { system, shards, ownsSystem, release } = this.#parts
     try {
@@ -185,18 +193,20 @@ export class App {
   }
 }
 
-/** Kills a process and everything that it, or what it started, has started: what traps exits would else end in its own time. */
+/** Kills a process and all its descendants: a process that traps exits would outlive it. */
 const killBelow = (system: System, root: Name | Via): void => {
   const top = system.info(root)
   if (!top) return
   const doomed = new Set([top.pid])
-  // Parents are older than their children, and processes are listed in the order of their age.
+  // Processes are listed oldest first, so parents come before their children.
   const all = system.processes().sort((a, b) => a.pid - b.pid)
   for (const { pid, parent } of all) if (parent !== undefined && doomed.has(parent)) doomed.add(pid)
   for (const { pid, ref } of all) if (doomed.has(pid)) system.kill(ref)
 }
 
-/** Closes all that is open of every shard, whatever fails of it. Rejects with the first failure, once all is done. */
+/**
+ * Closes every shard completely, even after a failure. Rejects with the first failure at the end.
+ */
 export const closeShards = async (shards: readonly Shard[]): Promise<void> => {
   const ends = await Promise.allSettled(
     shards.map((shard) => {
@@ -207,7 +217,7 @@ export const closeShards = async (shards: readonly Shard[]): Promise<void> => {
   for (const end of ends) if (end.status === 'rejected') throw end.reason
 }
 
-/** Waits for `done`, but no longer than `ms`. */
+/** Waits for `done`, for at most `ms`. */
 const within = async (system: System, ms: number, done: Promise<unknown>): Promise<void> => {
   let cancel = (): void => undefined
   const late = new Promise<void>((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Trees as data, made into what a supervisor runs; and the runtime's `startSupervisor`, `startChild` and `startDynamicChild`,
- * which take both.
+ * Makes specifications from trees as data, and has the `startSupervisor`, `startChild` and
+ * `startDynamicChild` that take both.
  */
 import {
   type ChildSpec,
@@ -35,10 +35,13 @@ import {
 } from './app-tree.ts'
 import { loadedServer } from './module-loader.ts'
 
-/** What of a tree is not in the data: `context.app` below it, and what a worker queues when it does not say. */
+/**
+ * The settings of a tree outside of its data: `context.app` below it, and the default mailbox bound
+ * of workers.
+ */
 export type TreeSurroundings = { readonly app?: unknown; readonly mailboxMax?: number }
 
-/** The specification of a part of a tree. The data are right: `checkAppTree` has said so. */
+/** The specification of a part of a tree, which `checkAppTree` has checked. */
 export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): ChildSpec =>
   isChildSpec(node) ? node : namedSpec(node, registeredName(node), surroundings)
 
@@ -56,7 +59,7 @@ const namedSpec = (
   return { ...spec, start }
 }
 
-/** The name that a part of a tree is registered under. */
+/** The registered name of a part of a tree. */
 export const registeredName = <M = unknown>({
   id,
   options,
@@ -66,8 +69,9 @@ export const registeredName = <M = unknown>({
 }
 
 /**
- * Resolves when no orphan has the name. Children of a killed supervisor that trap exits end in their own time, and hold their
- * names meanwhile: started again at once, as OTP does, they would fail until every restart is spent.
+ * Resolves when no orphan holds the name. Children of a killed supervisor that trap exits end later
+ * and hold their names until then. If they were restarted at once, as in OTP, they would fail until
+ * all restarts are spent.
  */
 const orphanGone = async (system: System, registered: AnyName | undefined): Promise<void> => {
   const holder = registered && system.info(registered)
@@ -80,9 +84,11 @@ const orphanGone = async (system: System, registered: AnyName | undefined): Prom
 }
 
 /**
- * Starts a tree: under nobody when given a System, linked when given a context. Resolves when all of it has started.
- * @throws KeelsonError `CONFIG` with `details.path`; `EXITED` with `['shutdown', ['failed_to_start_child', id, reason]]` as
- * `details.reason` when a part has not started, and then nothing of it runs
+ * Starts a tree: without a parent for a System, linked for a context. Resolves when all of it has
+ * started.
+ * @throws KeelsonError `CONFIG` with `details.path`; `EXITED` with `['shutdown',
+ * ['failed_to_start_child', id, reason]]` as `details.reason` when a part fails; no part of it runs
+ * then
  */
 export const startSupervisor = (
   where: System | Context,
@@ -96,8 +102,9 @@ const treeStarted = async (
   startTree(where, isChildSpec(tree) ? tree : childSpec(checkAppTree(tree, tree?.id ?? 'tree')))
 
 /**
- * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or `['already_started', ref]`, as in OTP.
- * @throws KeelsonError `CONFIG` with `details.path` for data that are none
+ * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or
+ * `['already_started', ref]`, as in OTP.
+ * @throws KeelsonError `CONFIG` with `details.path` for wrong data
  */
 export const startChild = (
   parent: Ref<SupervisorMessages>,
@@ -110,9 +117,10 @@ const childStarted = async (
 ): Promise<StartResult<unknown>> => startSpec(parent, childSpec(checkAppNode(node)))
 
 /**
- * Starts a child of a dynamic supervisor. There may be many with one id, so a part has no name here unless its options
- * give it one; what is below it is named as ever. A failure is the bare reason of its start, or `'max_children'`.
- * @throws KeelsonError `CONFIG` with `details.path` for data that are none
+ * Starts a child of a dynamic supervisor. Ids may be equal, so a part has a name only if its
+ * options give it one; the parts below it have names as always. A failure is the reason of its
+ * start, or `'max_children'`.
+ * @throws KeelsonError `CONFIG` with `details.path` for wrong data
  */
 export const startDynamicChild = (
   parent: Ref<DynamicSupervisorMessages>,
@@ -165,11 +173,12 @@ const workerSpec = (
     })
   const server = serverOf(module)
   if (server) return spec(server)
-  // By its path: loaded at each start, so that a module that could not be loaded is a failed start.
+  // A module given by its path is loaded at each start: a module that cannot be loaded is a failed
+  // start.
   const start: ChildSpec['start'] = async (context) =>
     spec(await loadedServer(String(module), `${id}.module`)).start(context)
   return { ...spec(neverStarted), start }
 }
 
-/** Stands in for a server that is not loaded yet; only its place in the tree is read. */
+/** A placeholder for a server that is not loaded yet. Only its place in the tree is read. */
 const neverStarted: GenServer<Messages, unknown> = { init: () => undefined }

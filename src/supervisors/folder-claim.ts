@@ -1,7 +1,8 @@
 /**
- * Takes a data folder for one instance: its locks, all of them once, before anything is looked at; what it says it is;
- * and its creation, in an order that a crash can interrupt anywhere: LOCK, the shards' logs, `keelson.json` last. What fails
- * leaves an old folder as it was, but for LOCK, and of a new one nothing.
+ * Claims a data folder for one instance: takes all its locks before reading anything, reads its
+ * description, and creates it if it is new. A crash may interrupt the creation anywhere: LOCK comes
+ * first, then the shards' logs, `keelson.json` last. A failure leaves an old folder unchanged
+ * except for LOCK, and removes a new one.
  */
 
 import { dirname, join } from 'node:path'
@@ -21,38 +22,46 @@ import {
   writeDataFolder,
 } from '../storage/index.ts'
 
-/** A folder that is ours until `release`. */
+/** A folder that this instance holds until `release`. */
 export type FolderClaim = {
   readonly dir: string
   readonly shards: number
-  /** The id of each shard's log; absent when the folder does not say what it is: then the logs are to be made, and `finish` called. */
+  /**
+   * The id of each shard's log; absent without a description of the folder: the logs are then to be
+   * made, and `finish` called.
+   */
   readonly logs: readonly string[] | undefined
-  /** Shards in a folder that does not say what it is, beyond those that it is to have. */
+  /** Shards in a folder without a description, beyond the number that it is to have. */
   readonly leftovers: readonly number[]
-  /** The logs are there, with these ids: says what the folder is. Durable when it returns. */
+  /**
+   * The logs exist, with these ids: writes the description of the folder. Durable when it returns.
+   */
   readonly finish: (logs: readonly string[]) => void
-  /** Which file LOCK in the folder of a shard's log is, as `Disk.identity` has it; `undefined` without that folder. */
+  /**
+   * The identity of LOCK in the folder of a shard's log (`Disk.identity`); `undefined` without that
+   * folder.
+   */
   readonly lockOf: (shard: number) => string | undefined
-  /** Takes back what was made in a new folder. */
+  /** Removes everything made in a new folder. */
   readonly undo: () => void
-  /** Gives up the locks. */
+  /** Releases the locks. */
   readonly release: () => void
 }
 
-/** What is claimed, and for whom. */
+/** The folder to claim, and its instance. */
 export type ClaimRequest = {
   readonly disk: Disk
   readonly clock: Clock
   readonly dir: string
   readonly instance: string
-  /** As the options say; `undefined` takes what the folder has. */
+  /** The number in the options; `undefined` takes that of the folder. */
   readonly shards: number | undefined
 }
 
 /**
  * Claims the folder.
- * @throws KeelsonError `LOCKED_DIR` with `details.holder`; `CONFIG` for another number of shards than the folder's; `CORRUPT`;
- * `UNSUPPORTED_VERSION`; `READ_ONLY`; `NO_SPACE`
+ * @throws KeelsonError `LOCKED_DIR` with `details.holder`; `CONFIG` for another number of shards
+ * than the folder's; `CORRUPT`; `UNSUPPORTED_VERSION`; `READ_ONLY`; `NO_SPACE`
  */
 export const claimFolder = (request: ClaimRequest): FolderClaim => {
   const { disk, dir } = request
@@ -70,8 +79,8 @@ export const claimFolder = (request: ClaimRequest): FolderClaim => {
 }
 
 /**
- * What claiming has made so far. `paths` are ours since the folder's LOCK is: whoever did not get it removes nothing, for
- * what is there may be the winner's.
+ * Everything that claiming has made so far. `paths` are ours once the folder's LOCK is. An instance
+ * that does not get the lock removes nothing, because the files may be the winner's.
  */
 type Made = {
   readonly locks: { readonly path: string; readonly lock: DiskLock }[]
@@ -84,8 +93,9 @@ const release = ({ locks }: Made): void => {
 }
 
 /**
- * Takes back what was made, in reverse; folders above the data folder only when nobody else has put anything there. Nothing
- * when a LOCK is another file by now: it was removed by hand, and what is there may be another's.
+ * Removes everything made, in reverse; folders above the data folder only if they are empty. If a
+ * LOCK is another file now, it was removed by hand and the files may be another instance's: then
+ * nothing is removed.
  */
 const undo = (disk: Disk, { locks, paths, parents }: Made): void => {
   if (locks.some(({ path, lock }) => disk.identity(path) !== lock.identity)) return
@@ -94,7 +104,7 @@ const undo = (disk: Disk, { locks, paths, parents }: Made): void => {
     if (disk.entry(parent) && disk.list(parent).length === 0) disk.remove(parent)
 }
 
-/** The folder, when it is missing, and those above it that are: the lowest first. */
+/** The missing folders: the data folder and those above it, the lowest first. */
 const missingParents = (disk: Disk, dir: string): string[] =>
   refusing(() => disk.entry(dir)) || dirname(dir) === dir
     ? []
@@ -107,7 +117,8 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   const lockPath = join(dir, lockFileName)
   const hadLock = disk.entry(lockPath) !== undefined
   takeLock(request, lockPath, made)
-  // Only now it is certain what was there: until the lock was ours another one may have made and filled the folder.
+  // Only with the lock it is certain what exists: another instance may have made and filled the
+  // folder before.
   const isEmpty = disk.list(dir).every((name) => name === lockFileName)
   if (!hadLock && isEmpty) made.paths.push(isNewFolder ? dir : lockPath)
   if (!isEmpty) made.parents.length = 0
@@ -134,10 +145,13 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   }
 }
 
-/** Where no folder can be: under a file, in a file system that makes none, with a name that is too long. */
+/**
+ * Errors of a path where no folder can be: under a file, in a read-only kind of file system, with a
+ * name that is too long.
+ */
 const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
 
-/** Makes what is missing of the folder and those above it, each one's name durable in the one above. */
+/** Makes the missing folders, the name of each durable in the one above. */
 const makeDurably = (disk: Disk, dir: string, missing: readonly string[]): void => {
   whereFolderCanBe(dir, () => missing.length > 0 && disk.makeFolder(dir))
   for (const path of missing) disk.syncFolder(dirname(path))
@@ -168,7 +182,7 @@ const lockShard = (
   const { disk, dir } = request
   const { path, wal } = shardFolder(dir, shard)
   if (!disk.entry(wal)) {
-    // Its inspection finds that it has no log, and says so.
+    // The inspection reports that it has no log.
     if (facts) return undefined
     if (!disk.entry(path)) made.paths.push(path)
     disk.makeFolder(wal)

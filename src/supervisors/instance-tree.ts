@@ -1,7 +1,8 @@
 /**
- * The supervision tree of an instance: who starts whom, in which order, and what happens when one dies. The order of
- * start is the order of dependence. Restart types make a shard go *down* without taking others along: its writer is
- * transient and significant, so that its end ends the shard; the shard is transient, so that its end is none of its siblings'.
+ * The supervision tree of an instance: supervisors, start order, restarts. Children start after the
+ * ones that they depend on. Restart types make a shard go *down* alone: its writer is transient and
+ * significant, so its end ends the shard; the shard is transient, so its end does not end its
+ * siblings.
  */
 import {
   Applier,
@@ -34,18 +35,18 @@ import {
 import type { AppTree } from './app-tree.ts'
 import { childSpec } from './child-tree.ts'
 
-/** What the tree is made for. */
+/** The options of the tree. */
 export type TreeOptions = {
   readonly instance: string
   readonly shards: readonly Shard[]
   readonly mailboxMax: number
-  /** The user's tree, its modules loaded; and what `context.app` is there. */
+  /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
   readonly appContext: unknown
   readonly reopen: Control.Options['reopen']
 }
 
-/** Names of the supervisors, for whoever has to find them. */
+/** The names of the supervisors. */
 export const treeNames = (instance = defaultInstance) => ({
   root: instanceName<SupervisorMessages>('keelson', instance),
   shards: instanceName<SupervisorMessages>('shards', instance),
@@ -90,11 +91,11 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
   )
 }
 
-/** One shard: each child reads from those above it. */
+/** One shard: each child reads from the children above it. */
 const shardTree = (shard: Shard, instance: string): ChildSpec => {
   const names = treeNames(instance)
   const { index } = shard
-  // Their mailboxes hold what the gate has admitted: that is their bound.
+  // The gate admits their messages, and so bounds their mailboxes.
   const actor = { mailboxMax: Number.POSITIVE_INFINITY }
   return supervisor(
     `shard(${index})`,
@@ -107,7 +108,8 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
       autoShutdown: 'any_significant',
     },
     [
-      // Durable before anything refers to them. A stream that is being written when it ends is given up.
+      // Blobs are durable before anything refers to them. A stream in progress is abandoned when it
+      // ends.
       worker(`blob_store(${index})`, BlobStore.server, shard, {
         ...actor,
         name: BlobStore.name(instance, index),
@@ -117,7 +119,7 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
         name: WalWriter.name(instance, index),
         restart: 'transient',
         significant: true,
-        // Killing it in the middle of its clean close would cost the next opening a recovery.
+        // If it were killed during its clean close, the next opening would need a recovery.
         shutdown: 'infinity',
       }),
       worker(`applier(${index})`, Applier.server, shard, {
@@ -128,7 +130,7 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
         ...actor,
         name: Batcher.name(instance, index),
       }),
-      // A fuse of their own: trouble here never spends the log's.
+      // A fuse of their own: their failures never spend the restarts of the log.
       supervisor(
         `followers(${index})`,
         {
@@ -153,12 +155,15 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
   )
 }
 
-/** A shard that is down is not started by anybody's restart: only `control.reopen`, which clears that, tries again. */
+/**
+ * A shard that is down is not restarted by a supervisor. Only `control.reopen` clears that and
+ * tries again.
+ */
 const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
   ...spec,
   start: async (context) => {
     if (shard.phase.kind === 'down') return { ignore: true }
-    // A killed supervisor leaves its writer to end in its own time: what is started must not meet it.
+    // A killed supervisor leaves its writer to end later; a new writer must not meet it.
     await departed(context.system, shard)
     const result = await spec.start(context)
     if (result.ok) watch(context.system, shard, result.ref)
@@ -166,7 +171,7 @@ const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
   },
 })
 
-/** Resolves when none of the shard's actors is there any more. */
+/** Resolves when all of the shard's actors have ended. */
 const departed = async (system: System, shard: Shard): Promise<void> => {
   const { instance } = shard.parts
   const { index } = shard
@@ -187,9 +192,9 @@ const gone = async (system: System, names: readonly string[]): Promise<void> => 
 }
 
 /**
- * A shard supervisor that has ended and was not started again, without its writer having said why: it has spent its
- * restarts, or somebody ended it. One that is ended by the supervisor above belongs to an instance that ends, or comes back:
- * asked then, that one is gone, or has it running.
+ * A shard supervisor has ended and was not restarted, and its writer gave no reason. It has spent
+ * its restarts or was ended by hand. If the supervisor above ended it, the instance is ending or
+ * restarts it: asked then, that supervisor is gone or reports it as running.
  */
 const watch = (system: System, shard: Shard, ref: Ref): void => {
   const names = treeNames(shard.parts.instance)
@@ -197,7 +202,7 @@ const watch = (system: System, shard: Shard, ref: Ref): void => {
     if (shard.goDown(reason)) tell(system, shard, 'shard.down', { reason })
   }
   system.monitor(ref, (reason) => {
-    // A shard that is down already may be on its way back by the time of an answer.
+    // A shard that was down may be reopening by the time of the answer.
     if (shard.phase.kind === 'down') return
     whichChildren(system.to(names.shards)).then(
       (children) => {
@@ -217,7 +222,10 @@ const watch = (system: System, shard: Shard, ref: Ref): void => {
 const appSpec = (tree: AppTree, { appContext, mailboxMax }: TreeOptions): ChildSpec =>
   childSpec(tree, { app: appContext, mailboxMax })
 
-/** The user's tree starts when each shard is open or down, so that a user's `init` may read and write. */
+/**
+ * The user's tree starts when each shard is open or down, so that a user's `init` may read and
+ * write.
+ */
 const afterSettled = (shards: readonly Shard[], spec: ChildSpec): ChildSpec => ({
   ...spec,
   start: async (context) => {
@@ -226,10 +234,10 @@ const afterSettled = (shards: readonly Shard[], spec: ChildSpec): ChildSpec => (
   },
 })
 
-// The explicit way back of a shard that is down, and of followers that gave up.
+// Reopens a shard that is down, or followers that gave up.
 
 /**
- * Starts the part again when it is down; on what runs it does nothing and says so.
+ * Restarts the part if it is down. If it runs, it only says so.
  * @throws KeelsonError `SHARD_DOWN` when it is down again, with the reason as its cause
  */
 export const reopen = async (
@@ -246,12 +254,12 @@ export const reopen = async (
     return { shard: index, part, was: 'down' }
   }
   if (shard.phase.kind !== 'down') {
-    // Somebody else may be reopening it: what comes of that is the answer.
+    // Another caller may be reopening it: this call waits for that result.
     if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
     return { shard: index, part, was: 'running' }
   }
   await ended(system, names.shard(index))
-  // Somebody else may have asked at the same time.
+  // Another caller may have asked at the same time.
   if (shard.phase.kind === 'down') {
     shard.clearDown()
     await restarted(system, names.shards, `shard(${index})`, shard)
@@ -262,13 +270,15 @@ export const reopen = async (
   return { shard: index, part, was: 'down' }
 }
 
-/** A shard that has just gone down may still be stopping: what is started again must not meet what is left of it. */
+/**
+ * A shard that has just gone down may still be stopping: the new actors must not meet the old ones.
+ */
 const ended = (system: System, name: Name<SupervisorMessages>): Promise<void> =>
   new Promise((resolve) => {
     system.monitor(name, () => resolve())
   })
 
-/** Starts a child that its supervisor has kept the place of. */
+/** Starts a child that still has its place. */
 const restarted = async (
   system: System,
   supervisor: Name<SupervisorMessages>,
@@ -276,9 +286,9 @@ const restarted = async (
   shard: Shard,
 ): Promise<void> => {
   const result = await restartChild(system.to(supervisor), id)
-  // Its supervisor may have started it by itself: what comes of that is the answer.
+  // Its supervisor may have restarted it: this call waits for that result.
   if (result.ok || result.reason === 'running' || result.reason === 'restarting') return
-  throw new KeelsonError('SHARD_DOWN', `${id} cannot be started again.`, {
+  throw new KeelsonError('SHARD_DOWN', `${id} cannot be started again`, {
     details: { shard: shard.index, state: 'down', reason: result.reason },
     cause: result.reason,
   })

@@ -1,8 +1,9 @@
 /**
- * An instance: a data folder, its shards, the tree over them, and the handle that users hold. It is assembled here from
- * options and ports; `start` passes the real ones, the simulation its own.
+ * An instance: a data folder, its shards, the tree over them, and the user's handle. It is
+ * assembled here from options and ports: `start` passes the real ones, the simulation its own.
  *
- * `startInstance` inspects every shard before it opens any, so that a corrupt one makes it reject with nothing changed.
+ * `startInstance` inspects every shard before it opens any, so that a corrupt one makes it reject
+ * with nothing changed.
  */
 import { resolve } from 'node:path'
 import {
@@ -31,7 +32,7 @@ import { instanceTree, reopen, treeNames } from './instance-tree.ts'
 import { loadedServer } from './module-loader.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
 
-/** What an instance reaches the outside through. */
+/** The ports of an instance to the outside. */
 export type Ports = {
   readonly disk: Disk
   readonly clock: Clock
@@ -42,8 +43,8 @@ export type Ports = {
 
 /**
  * Starts an instance; resolves when every read is right.
- * @throws KeelsonError `CONFIG`, `LOCKED_DIR`, `READ_ONLY`, `NO_SPACE`, `UNSUPPORTED_VERSION`, `CORRUPT`: nothing is changed then,
- * but LOCK in an old folder
+ * @throws KeelsonError `CONFIG`, `LOCKED_DIR`, `READ_ONLY`, `NO_SPACE`, `UNSUPPORTED_VERSION`,
+ * `CORRUPT`: then nothing is changed but LOCK in an old folder
  */
 export const startInstance = async (options: StartOptions, ports: Ports): Promise<App> => {
   const checked = checkStartOptions(options)
@@ -92,13 +93,13 @@ const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim
       throw configError('wal.minDurable', `shards from 0 to ${shards - 1}`, shard)
 }
 
-/** The modules that the user's tree names, loaded, before anything on disk is touched. */
+/** Loads the modules of the user's tree before anything on disk is touched. */
 const loadedTree = (tree: AppTree): Promise<AppTree> =>
   mapModules(tree, async (module, path) =>
     typeof module === 'string' ? { server: await loadedServer(module, path) } : module,
   )
 
-/** What the shards of an instance have in common. */
+/** The parts that the shards of an instance share. */
 type Shared = Pick<Shard['parts'], 'shardCount' | 'allowance' | 'windows' | 'watch'>
 
 const shardOf = (
@@ -124,7 +125,10 @@ const shardOf = (
     ...shared,
   })
 
-/** Looks at every shard, and makes what a new folder lacks. After it each shard is ready to open, or down. */
+/**
+ * Inspects every shard, and makes the logs of a new folder. Each shard is then ready to open, or
+ * down.
+ */
 const prepare = async (
   shards: readonly Shard[],
   claim: FolderClaim,
@@ -146,7 +150,9 @@ const prepare = async (
     onProgress({ step: phase.kind === 'down' ? 'down' : 'inspected', shard: index })
 }
 
-/** Inspects all shards to the end, so that nothing is under way when the first failure is reported. */
+/**
+ * Inspects all shards to the end, so that no inspection runs when the first failure is reported.
+ */
 const inspect = async (
   shards: readonly Shard[],
   { logs }: FolderClaim,
@@ -163,7 +169,7 @@ const inspect = async (
 }
 
 const noSegments = (shard: Shard): KeelsonError =>
-  new KeelsonError('CORRUPT', `Shard ${shard.index} has no log.`, {
+  new KeelsonError('CORRUPT', `shard ${shard.index} has no log in ${shard.parts.folders.wal}`, {
     details: {
       shard: shard.index,
       file: shard.parts.folders.wal,
@@ -172,17 +178,21 @@ const noSegments = (shard: Shard): KeelsonError =>
   })
 
 const anothersLog = (shard: Shard): KeelsonError =>
-  new KeelsonError('CORRUPT', `The log of shard ${shard.index} is that of another one.`, {
-    details: {
-      shard: shard.index,
-      file: shard.parts.folders.wal,
-      evidence: 'keelson.json names another log for this shard',
+  new KeelsonError(
+    'CORRUPT',
+    `the log of shard ${shard.index} in ${shard.parts.folders.wal} belongs to another shard or folder`,
+    {
+      details: {
+        shard: shard.index,
+        file: shard.parts.folders.wal,
+        evidence: 'keelson.json names another log for this shard',
+      },
     },
-  })
+  )
 
 /**
- * A folder that does not say what it is, and has frames or rows in it, has lost its `keelson.json` or its logs: nothing is
- * made anew over that, and what else stands there is left alone.
+ * A folder without a description but with frames or rows has lost its `keelson.json` or its logs.
+ * No new logs are made in it, and its files are left alone.
  */
 const refuseRemains = async (
   shards: readonly Shard[],
@@ -200,12 +210,19 @@ const refuseRemains = async (
     if (hasFrames) remains.push(index)
   }
   if (remains.length > 0)
-    throw new KeelsonError('CORRUPT', `${claim.dir} holds data, but no sound keelson.json.`, {
-      details: { file: 'keelson.json', shards: remains },
-    })
+    throw new KeelsonError(
+      'CORRUPT',
+      `${claim.dir} holds data, but its keelson.json is missing or damaged; \`keelson wal salvage\` can rescue the data`,
+      {
+        details: { file: 'keelson.json', shards: remains },
+      },
+    )
 }
 
-/** Starts the tree and waits until each shard is open or down. What it started has ended when it rejects. */
+/**
+ * Starts the tree and waits until each shard is open or down. If it rejects, everything it started
+ * has ended.
+ */
 const run = async (
   options: CheckedOptions,
   system: System,
@@ -233,7 +250,7 @@ const run = async (
   try {
     await settled(shards, options)
   } catch (error) {
-    // Whether the tree ends now or had ended before: why it did not settle is what the caller is told.
+    // The caller gets the reason why it did not settle, even if the tree ended before.
     await stopProcess(root, 'shutdown').catch(() => undefined)
     throw error
   }
@@ -253,7 +270,7 @@ const run = async (
   })
 }
 
-/** Another instance of the name may have started on the same System meanwhile. */
+/** Another instance with this name may have started on the same System meanwhile. */
 const startError = (instance: string, error: unknown): unknown => {
   const reason = isKeelsonError(error, 'EXITED') ? error.details.reason : undefined
   return Array.isArray(reason) && reason[0] === 'already_started'
@@ -261,7 +278,10 @@ const startError = (instance: string, error: unknown): unknown => {
     : error
 }
 
-/** Waits until each shard is open or down. Rejects with the reason of the first that is down, unless that is allowed. */
+/**
+ * Waits until each shard is open or down. Rejects with the reason of the first that is down, unless
+ * that is allowed.
+ */
 const settled = async (
   shards: readonly Shard[],
   { allowDown, onProgress }: CheckedOptions,
@@ -274,7 +294,7 @@ const settled = async (
   if (down && !allowDown) throw downError(shards, down.reason)
 }
 
-/** Why a start failed, as an error with a code. */
+/** The error of a failed start, with a code. */
 const downError = (shards: readonly Shard[], reason: unknown): KeelsonError => {
   if (reason instanceof KeelsonError) return reason
   const shard = shards.find(({ phase }) => phase.kind === 'down')

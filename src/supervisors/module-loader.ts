@@ -1,6 +1,6 @@
 /**
- * Loads modules that are named by a path: the configuration file and the user's servers. TypeScript is loaded by Node
- * itself where it can, else through jiti, which is loaded by the first module that needs it.
+ * Loads modules by path: the configuration file and the user's servers. Node itself loads
+ * TypeScript where it can; otherwise jiti does, and the first module that needs it loads it.
  */
 
 import { resolve } from 'node:path'
@@ -8,7 +8,10 @@ import { pathToFileURL } from 'node:url'
 import { configError } from '../errors.ts'
 import { serverOf } from './app-tree.ts'
 
-/** The exports of the module at `path` (absolute). Rejects with what the module throws, or when there is none. */
+/**
+ * The exports of the module at `path` (absolute). Rejects with the module's error, or when there is
+ * no such module.
+ */
 export const loadModule = async (path: string): Promise<Record<string, unknown>> => {
   const url = pathToFileURL(path).href
   const needsJiti =
@@ -20,7 +23,10 @@ export const loadModule = async (path: string): Promise<Record<string, unknown>>
   return jiti.import(path)
 }
 
-/** The server that the module at `path` exports. @throws KeelsonError `CONFIG` with `place` as `details.path` */
+/**
+ * The exported server of the module at `path`.
+ * @throws KeelsonError `CONFIG` with `place` as `details.path`
+ */
 export const loadedServer = async (path: string, place: string): Promise<object> => {
   const loaded = await loadModule(resolve(path)).catch((cause: unknown) => {
     const why = cause instanceof Error ? cause.message : String(cause)

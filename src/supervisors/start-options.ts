@@ -1,4 +1,4 @@
-/** The options of `start`: their meaning, their defaults, and the check that everything else relies on. Pure. */
+/** The options of `start`: their meaning, their defaults, and their check. Pure. */
 
 import {
   isWindow,
@@ -11,7 +11,7 @@ import { configError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
 import { type AppTree, checkAppTree } from './app-tree.ts'
 
-// The options of `start` that are tables, checked: positions, and windows of namespaces. Pure.
+// The checks of options that are tables: positions, and windows of namespaces. Pure.
 
 /** The greatest lsn for each shard of `wal.minDurable`. @throws KeelsonError `CONFIG` */
 export const checkMinDurable = (positions: unknown): ReadonlyMap<number, number> => {
@@ -44,72 +44,95 @@ export const checkWindows = (windows: unknown): ReadonlyMap<string, number> => {
   return new Map(found)
 }
 
-/** What `start` takes. Only `dir` has no default. Times in ms, sizes in bytes. */
+/** The options of `start`. Only `dir` has no default. Times are in ms, sizes in bytes. */
 export type StartOptions = {
-  /** The data folder; made when missing. */
+  /** The data folder. It is created when missing. */
   readonly dir: string
   /** Part of the names of a second instance in one System: `wal_writer('orders', 0)`. */
   readonly instance?: string
-  /** A System to run on; by default the instance has one of its own. */
+  /** The System to run on. By default the instance makes its own. */
   readonly system?: System
   /** Fixed when the folder is created; 1. */
   readonly shards?: number
   /** Start the healthy shards of a folder in which some are corrupt; false. */
   readonly allowDown?: boolean
-  /** Of each store and control call that names none; 30,000. */
+  /** The deadline of store and control calls without one of their own; 30,000. */
   readonly deadlineMs?: number
   readonly wal?: {
     /** Size of a segment, preallocated; 16 MiB, from 128 KiB to 1 GiB. */
     readonly maxFileSize?: number
     /** A hint for the archiver, never a reason to delete; 4. */
     readonly maxSegments?: number
-    /** False: the instance is not durable, and each answer says so; for tests and bulk loads. True. */
+    /**
+     * False: the instance is not durable, and each answer says so; for tests and bulk loads. True.
+     */
     readonly enableFsync?: boolean
-    /** A number, raised to 10: sync every so many ms, answers at level `written`. Absent: a sync per group. */
+    /**
+     * A number: sync every this many ms, at least 10, with answers at level `written`. Absent: one
+     * sync for each group.
+     */
     readonly syncInterval?: number
-    /** Waits that long for a group to fill; 0. */
+    /** The longest wait for a group to fill; 0. */
     readonly maxDelayMs?: number
-    /** After so much idleness one marker proves the last group durable; 100; 0: off. */
+    /** After this idle time a marker proves the last group durable; 100; 0: off. */
     readonly idleMarkerMs?: number
-    /** Refuse to open when less than these positions is recovered. */
+    /** Refuse to open if less than these positions is recovered. */
     readonly minDurable?: readonly { readonly shard: number; readonly lsn: number }[]
     /** Bytes accepted and not yet answered, per shard; 16 MiB. */
     readonly queueBytes?: number
     /** Commands accepted and not yet answered, per shard; 65,536. */
     readonly queueCommands?: number
-    /** What a power cut may tear; 512, or 4096 for disks without powersafe overwrite. */
+    /** The unit that a power cut may tear; 512, or 4096 for disks without powersafe overwrite. */
     readonly sectorBytes?: number
   }
   readonly admission?: {
-    /** Accepted and not yet answered, over all shards; 64 MiB and 262,144 commands. Beyond, writes wait or get `BUSY`. */
+    /**
+     * Accepted and not yet answered, over all shards; 64 MiB and 262,144 commands. Beyond, writes
+     * wait or get `BUSY`.
+     */
     readonly bytes?: number
     readonly commands?: number
   }
   readonly blobs?: {
-    /** Values of so many bytes or more lie outside the log; 256 KiB. 0: values of any size stay in frames, and blobs are still read. */
+    /**
+     * Values of this size or more are stored outside the log; 256 KiB. 0: values of any size stay
+     * in frames, and blobs can still be read.
+     */
     readonly threshold?: number
-    /** 256 MiB a segment. */
+    /** Size of a blob segment; 256 MiB. */
     readonly segmentBytes?: number
-    /** So long a blob is kept although nothing refers to it, and so often is looked for such: 600,000 ms both; `sweepMs` 0: never. */
+    /**
+     * An unreferenced blob is kept for `graceMs` and swept every `sweepMs`: 600,000 ms both;
+     * `sweepMs` 0: never.
+     */
     readonly graceMs?: number
     readonly sweepMs?: number
   }
   readonly batcher?: {
-    /** How long the writes of a namespace may wait for each other, in ms from 1 to 10,000; none. Changeable while it runs. */
+    /**
+     * How long the writes of a namespace may wait for each other, in ms from 1 to 10,000; none.
+     * Changeable while it runs.
+     */
     readonly windows?: Readonly<Record<string, number>>
     /** The largest group of writes: 10,000 commands, 4 MiB. A larger write goes alone. */
     readonly maxCommands?: number
     readonly maxBytes?: number
   }
   readonly overlay?: {
-    /** Committed and not yet projected, in memory; 64 MiB and 2,000,000 keys. Beyond, writes wait or get `BUSY`. */
+    /**
+     * Committed and not yet projected, in memory; 64 MiB and 2,000,000 keys. Beyond, writes wait or
+     * get `BUSY`.
+     */
     readonly bytes?: number
     readonly keys?: number
-    /** So long a row that LMDB shows stays in memory, as long as there is room; 0. */
+    /** The time that a projected row stays in memory while there is room; 0. */
     readonly hotTtlMs?: number
   }
   readonly lmdb?: {
-    /** When the projection is flushed: gather 50, wait for 20 of quiet, but no longer than 250, or 25,000 operations. */
+    /**
+     * When the projection is flushed: gather for 50, wait for 20 of quiet, at most 250, or 25,000
+     * operations.
+     */
     readonly intervalMs?: number
     readonly quietMs?: number
     readonly maxLagMs?: number
@@ -118,11 +141,11 @@ export type StartOptions = {
     readonly ringSlots?: number
     readonly ringBytes?: number
   }
-  /** User messages that a process of the user's tree queues; 100,000. */
+  /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
   /** The user's own supervision tree: `supervisor('app', …)` of `keelson`. */
   readonly app?: AppTree
-  /** Told what start is doing, in order. */
+  /** Called with each step of the start, in order. */
   readonly onProgress?: (progress: StartProgress) => void
 }
 
@@ -133,12 +156,12 @@ export type StartProgress = {
   readonly detail?: string
 }
 
-/** Checked options, with every default filled in. */
+/** Checked options with all defaults. */
 export type CheckedOptions = {
   readonly dir: string
   readonly instance: string
   readonly system: System | undefined
-  /** `undefined`: as the folder says. */
+  /** `undefined`: that of the folder. */
   readonly shards: number | undefined
   readonly allowDown: boolean
   readonly settings: Settings
@@ -322,13 +345,13 @@ const checkNumber = (path: string, value: unknown, { min, max, whole }: NumberRu
     throw configError(path, `a ${whole ? 'whole ' : ''}number from ${min} to ${max}`, value)
 }
 
-/** A callback of the user's that throws must not stop a start in the middle: what it reports goes on without it. */
+/** A throw of the user's callback must not stop a start in the middle. */
 const harmless =
   (onProgress: NonNullable<StartOptions['onProgress']>) =>
   (progress: StartProgress): void => {
     try {
       onProgress(progress)
     } catch {
-      // Its own affair.
+      // Ignored.
     }
   }

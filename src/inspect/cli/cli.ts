@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-/** The `keelson` command. It alone ends its process, and only when everything it printed has gone out. */
+/** The `keelson` command. Only this file ends its process, after all output has been written. */
 import { processEnvironment } from '../command/environment.ts'
 import { runCommandLine } from './command.ts'
 
-/** Whoever reads the output may go away first; that is no reason to end without order. */
+/** The reader of the output may end first. The command still ends in order. */
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
 const written = (stream: NodeJS.WriteStream): Promise<void> =>

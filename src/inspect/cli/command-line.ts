@@ -1,4 +1,4 @@
-/** What somebody asked for on the command line, checked: words in, a command out. Pure. */
+/** Parses the command line: words in, a checked command out. Pure. */
 import { extname } from 'node:path'
 import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
 import type { RecordFormat } from '../ingest/record-splitter.ts'
@@ -22,16 +22,16 @@ export type IngestCommand = {
   readonly verbose: boolean
 }
 
-/** Everything that `keelson` can be asked for. */
+/** The commands of `keelson`. */
 export type ParsedCommand =
   | StartCommand
   | IngestCommand
   | WalCommand
-  /** `text`: the help of one command; by default `usage`. */
+  /** `text`: the help of one command; `usage` by default. */
   | { readonly kind: 'help'; readonly text?: string }
   | { readonly kind: 'version' }
 
-/** What `keelson help` prints. */
+/** The output of `keelson help`. */
 export const usage = `Usage:
   keelson start [--config FILE] [--dir DIR]
       Starts the instance and gives a prompt. Piped input is run line by line.
@@ -53,8 +53,8 @@ Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wron
 of wal: 3 a torn tail that opening would cut, 4 damage.`
 
 /**
- * Reads the words behind `keelson`.
- * @throws KeelsonError `INVALID_ARGUMENT` with what is wrong about them
+ * Parses the words after `keelson`.
+ * @throws KeelsonError `INVALID_ARGUMENT` that names the fault
  */
 export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   const [first, ...rest] = words

@@ -1,17 +1,27 @@
-/** Runs one command line and answers its exit status. A failure is printed on standard error with its code. */
+/**
+ * Runs one command line and answers its exit status. A failure is printed on standard error with
+ * its code.
+ */
 import { type Environment, packageVersion, printLine } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
 import { type ParsedCommand, parseCommandLine, usage } from './command-line.ts'
 
-/** Exit statuses: in order, a failure, a wrong command line. A signal has its own, and so has what `wal` finds. */
+/**
+ * Exit statuses: success, a failure, a wrong command line. Signals and findings of `wal` have their
+ * own.
+ */
 export const statuses = { order: 0, failure: 1, usage: 2 } as const
 
-/** Runs the words behind `keelson`; answers the exit status. Never rejects. Holds the process open until then. */
+/**
+ * Runs the words after `keelson` and resolves with the exit status. Never rejects. Keeps the
+ * process running until then.
+ */
 export const runCommandLine = async (
   words: readonly string[],
   environment: Environment,
 ): Promise<number> => {
-  // What is awaited may be a promise of the user's that nothing holds: Node would end with status 13, and close nothing.
+  // The command may await a promise of the user's that nothing keeps alive: Node would exit with
+  // status 13 and close nothing.
   const release = environment.clock.after(Number.POSITIVE_INFINITY, () => undefined)
   try {
     return await statusOf(words, environment)

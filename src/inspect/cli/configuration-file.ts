@@ -1,7 +1,7 @@
 /**
- * Finds, loads and checks `keelson.config.ts`, `.js`, `.mjs` or `.json`: its default export is what `start` takes, with paths
- * relative to the file. All that can be said before the data folder is touched is said here, with the file's name and the
- * path within it.
+ * Finds, loads and checks `keelson.config.ts`, `.js`, `.mjs` or `.json`. Its default export is the
+ * options of `start`, with paths relative to the file. All checks that need no data folder are made
+ * here; their errors name the file and the path within it.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, extname, resolve } from 'node:path'
@@ -16,29 +16,36 @@ import {
   type StartOptions,
 } from '../../supervisors/index.ts'
 
-/** What the command line says about the configuration. */
+/** The part of the command line about the configuration. */
 export type ConfigurationRequest = {
-  /** The folder in which relative paths of the command line begin. */
+  /** The folder for relative paths of the command line. */
   readonly cwd: string
-  /** `--config`; without it the file is looked for in `cwd`, and there may be none. */
+  /** `--config`. Without it, the file is searched in `cwd`, and need not exist. */
   readonly config: string | undefined
-  /** `--dir`, which wins over the file's. */
+  /** `--dir`. It overrides that of the file. */
   readonly dir: string | undefined
 }
 
-/** What a configuration file exports by default: the options of `start`. Paths in it begin at the file. */
+/**
+ * The default export of a configuration file: the options of `start`. Paths in it are relative to
+ * the file.
+ */
 export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & { readonly dir?: string }
 
-/** Options for `start`, and the file that they are from. */
+/** Options for `start`, and their file. */
 export type Configuration = { readonly file: string | undefined; readonly options: StartOptions }
 
 const fileNames = ['ts', 'js', 'mjs', 'json'].map((ending) => `keelson.config.${ending}`)
 const endings = ['.ts', '.mts', '.js', '.mjs', '.cjs', '.json']
 
-/** The data folder when nothing names one. */
+/** The default data folder. */
 const dirDefault = 'keelson-data'
 
-/** Reads it. @throws KeelsonError `CONFIG` with `details.file`, and `details.path`, `expected`, `found` within it */
+/**
+ * Reads the configuration.
+ * @throws KeelsonError `CONFIG` with `details.file`, and `details.path`, `expected`, `found` within
+ * it
+ */
 export const readConfiguration = async (request: ConfigurationRequest): Promise<Configuration> => {
   const { cwd, dir } = request
   const file = configurationFile(request)
@@ -57,7 +64,7 @@ export const readConfiguration = async (request: ConfigurationRequest): Promise<
   }
 }
 
-/** A refusal of what a configuration says, with the name of its file in front; any other error as it is. */
+/** A `CONFIG` error with the name of its file in front; any other error as it is. */
 export const namingFile = (file: string | undefined, error: unknown): unknown =>
   file !== undefined && isKeelsonError(error, 'CONFIG') && error.details.file === undefined
     ? new KeelsonError('CONFIG', `${file}: ${error.message}`, {
@@ -75,7 +82,7 @@ const configurationFile = ({ cwd, config }: ConfigurationRequest): string | unde
   return file
 }
 
-/** What the file exports by default, an object as far as this can tell. */
+/** The default export of the file, if it is an object. */
 const exportOf = async (file: string): Promise<Record<string, unknown>> => {
   const exported = extname(file) === '.json' ? fromJson(file) : (await fromModule(file)).default
   if (typeof exported === 'object' && exported !== null && !Array.isArray(exported))
@@ -88,7 +95,7 @@ const exportOf = async (file: string): Promise<Record<string, unknown>> => {
 
 const fromJson = (file: string): unknown => {
   try {
-    // Some editors put a byte order mark in front, which JSON does not know.
+    // Some editors write a byte order mark, which JSON does not allow.
     return JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''))
   } catch (error) {
     throw unreadable(file, error)
@@ -120,7 +127,7 @@ const checked = (file: string | undefined, options: StartOptions): StartOptions 
   }
 }
 
-/** The tree with the modules' paths made absolute: they begin at the file. */
+/** The tree with absolute paths of modules; they are relative to the file. */
 const located = (tree: AppTree, file: string): Promise<AppTree> => {
   const locate = (module: AppModule): AppModule =>
     typeof module === 'string' ? resolve(dirname(file), module) : module

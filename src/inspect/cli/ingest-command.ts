@@ -1,7 +1,8 @@
 /**
- * `keelson ingest`: a file, or standard input, through the durable path. It opens the file before it touches the data folder,
- * shows how far it is, and ends with a summary: status 0 when every record is acknowledged, 1 when some were refused or the
- * store ended it, 130 or 143 when a signal did. Whatever ends it, what was acknowledged is durable.
+ * `keelson ingest`: puts the records of a file, or of standard input, into the store. It opens the
+ * file before it touches the data folder, shows its progress, and ends with a summary. Exit status:
+ * 0 when every record is acknowledged, 1 when some were refused or the store ended it, 130 or 143
+ * after a signal. Acknowledged records are durable in all cases.
  */
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
@@ -17,7 +18,10 @@ import { paintFor } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
 import type { IngestCommand } from './command-line.ts'
 
-/** Runs it to its end; answers the exit status. @throws KeelsonError what kept it from starting, or ended it */
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError the error that prevented its start or ended it
+ */
 export const runIngest = async (
   command: IngestCommand,
   environment: Environment,
@@ -37,7 +41,7 @@ export const runIngest = async (
   }
 }
 
-/** What is read, and how much there is of it when that is known. */
+/** The input, and its size if that is known. */
 type Source = { readonly input: Readable; readonly totalBytes: number | undefined }
 
 const opened = async ({ file }: IngestCommand, { cwd, input }: Environment): Promise<Source> => {
@@ -58,7 +62,7 @@ const opened = async ({ file }: IngestCommand, { cwd, input }: Environment): Pro
   throw unreadable(path, 'it is a folder')
 }
 
-/** How much of the file one read brings. */
+/** The size of one read of the file. */
 const readBytes = 256 * 1024
 
 const unreadable = (path: string, why: string, cause?: unknown): KeelsonError =>
@@ -106,7 +110,7 @@ const ingested = async (
   }
 }
 
-/** Frames that projections do not show yet; `undefined` when a shard cannot say. */
+/** Frames that projections do not show yet; `undefined` when a shard does not answer. */
 const lagOf = async (app: App): Promise<number | undefined> => {
   const projections = await surveyProjections(app)
   return projections.reduce<number | undefined>(
@@ -116,12 +120,12 @@ const lagOf = async (app: App): Promise<number | undefined> => {
   )
 }
 
-/** So many refused records are shown; the rest is counted. */
+/** The most refused records that are shown; the rest is counted. */
 const failuresShown = 10
-/** Off a terminal a line of progress comes so often. */
+/** The interval of progress lines without a terminal. */
 const lineMs = 1_000
 
-/** Where progress is shown: one line that changes on a terminal, a line a second elsewhere. */
+/** Shows progress: one changing line on a terminal, a line a second elsewhere. */
 class Display {
   readonly paint
   readonly #environment: Environment

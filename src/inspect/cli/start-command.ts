@@ -1,7 +1,8 @@
 /**
- * `keelson start`: an instance with a prompt. It ends in order at the end of the input or at a signal, with status 0; when the
- * root supervisor gives up, or the instance cannot start, the reason is told and the status is 1. A signal before the
- * instance is there ends it with the signal's status.
+ * `keelson start`: an instance with a prompt. It ends in order at the end of the input or at a
+ * signal, with status 0. If the instance cannot start or its root supervisor gives up, it prints
+ * the reason and exits with status 1. A signal before the instance has started exits with the
+ * signal's status.
  */
 import { KeelsonError, reasonText } from '../../errors.ts'
 import type { App, StartProgress } from '../../supervisors/index.ts'
@@ -22,7 +23,10 @@ import type { StartCommand } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
 import { remarkLines, startLine, startScreen, stepText } from './start-view.ts'
 
-/** Runs it to its end; answers the exit status. @throws KeelsonError what kept the instance from starting */
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError the error that prevented the start
+ */
 export const runStart = async (
   command: StartCommand,
   environment: Environment,
@@ -52,7 +56,7 @@ export const runStart = async (
   }
 }
 
-/** Whether somebody sits there. */
+/** Whether a person uses it. */
 const isTerminal = ({ input, output }: Environment): boolean =>
   input.isTTY === true && output.isTTY === true
 
@@ -104,13 +108,13 @@ const attended = async (
   }
   const why = await app.closed
   if (why === 'normal') return 0
-  throw new KeelsonError('EXITED', `The instance has ended: ${reasonText(why)}`, {
+  throw new KeelsonError('EXITED', `the instance has ended: ${reasonText(why)}`, {
     details: { reason: reasonText(why) },
     cause: why,
   })
 }
 
-/** The start screen on a terminal; else one line, and the warnings, beside the answers. */
+/** The start screen on a terminal. Elsewhere one line and the warnings, on standard error. */
 const greet = async (
   app: App,
   file: string | undefined,

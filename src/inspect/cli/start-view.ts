@@ -1,4 +1,7 @@
-/** What `keelson start` says before the prompt: the steps of starting, and then who is there. Pure. */
+/**
+ * The output of `keelson start` before the prompt: the steps of starting, and the start screen.
+ * Pure.
+ */
 import type { WalWriter } from '../../actors/index.ts'
 import type { StartProgress } from '../../supervisors/index.ts'
 import type { ShardFacts } from '../prompt/shard-survey.ts'
@@ -6,14 +9,14 @@ import { type DurabilitySettings, durabilityWarning, recoveryText } from '../pro
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
 
-/** One step of starting as a line; `undefined` for those that are over at once. */
+/** One step of starting as a line; `undefined` for a step that takes no time. */
 export const stepText = ({ step, shard, detail }: StartProgress): string | undefined => {
   if (step === 'created') return `created ${detail}`
   if (step === 'recovering') return 'recovering …'
   return step === 'down' ? `shard ${shard} is down` : undefined
 }
 
-/** What the start screen tells of. */
+/** The facts of the start screen. */
 export type Started = {
   readonly version: string
   readonly dir: string
@@ -23,7 +26,7 @@ export type Started = {
   readonly logs: readonly ShardFacts<WalWriter.LogWriterDescription>[]
 }
 
-/** One line: program, folder, shards. What is piped in is answered below it. */
+/** One line: program, folder, shards. The output of piped input follows below. */
 export const startLine = ({ version, dir, logs }: Started, paint: Paint = plainPaint): string =>
   `${paint('strong', `Keelson ${version}`)}  ${dir}  ${pluralText(logs.length, 'shard')}`
 
@@ -41,7 +44,10 @@ export const startScreen = (started: Started, paint: Paint = plainPaint): string
   ].join('\n')
 }
 
-/** What was odd when the logs were opened, each thing once: `note: …`, with its shards where it is not all of them. */
+/**
+ * Oddities that do not prevent opening the logs, each once, as `note: …`, with its shards if not
+ * all have it.
+ */
 export const remarkLines = (logs: Started['logs']): string[] => {
   const shardsBy = new Map<string, number[]>()
   for (const { shard, description } of logs)

@@ -1,6 +1,7 @@
 /**
- * What a command has of the world: its streams, folder, variables and signals. The commands take it as a value, so that a
- * test can run them beside others; only `processEnvironment` is this process's own.
+ * The environment of a command: its streams, folder, variables and signals. Commands take it as a
+ * value, so that tests can run them side by side. Only `processEnvironment` is that of this
+ * process.
  */
 
 import { readFileSync } from 'node:fs'
@@ -8,9 +9,9 @@ import type { Readable, Writable } from 'node:stream'
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 
-// The version of this package, out of its own `package.json`.
+// The version of this package, from its `package.json`.
 
-/** As npm knows it: `0.1.0`. */
+/** The version, such as `0.1.0`. */
 export const packageVersion = (): string => {
   const file = new URL('../../../package.json', import.meta.url)
   const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
@@ -20,28 +21,34 @@ export const packageVersion = (): string => {
 /** Signals that ask a command to end. */
 export type EndSignal = 'SIGINT' | 'SIGTERM'
 
-/** A stream to read; a terminal when it says so, and then it may be put into raw mode. */
+/** An input stream. A terminal can be put into raw mode. */
 export type Input = Readable & {
   readonly isTTY?: boolean
   readonly isRaw?: boolean
   setRawMode?(mode: boolean): unknown
 }
 
-/** A stream to print to; a terminal when it says so. */
+/** An output stream, perhaps a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number }
 
-/** What a command has of the world. */
+/** The environment of a command. */
 export type Environment = {
   readonly input: Input
   readonly output: Output
   readonly errors: Output
-  /** The folder in which relative paths begin. @throws KeelsonError `CONFIG` when it is gone */
+  /**
+   * The folder for relative paths.
+   * @throws KeelsonError `CONFIG` when it does not exist
+   */
   readonly cwd: string
   readonly variables: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
-  /** Calls `listener` at each signal, until what it answers is called. */
+  /** Calls `listener` at each signal. Returns a function that cancels this. */
   readonly onSignal: (listener: (signal: EndSignal) => void) => () => void
-  /** Calls `listener` with each rejection that nobody handled, until what it answers is called; meanwhile none ends the process. */
+  /**
+   * Calls `listener` with each unhandled rejection, which then does not end the process. Returns a
+   * function that cancels this.
+   */
   readonly onStrayRejection: (listener: (reason: unknown) => void) => () => void
   /** Ends the process at once. */
   readonly exit: (status: number) => void
@@ -49,10 +56,10 @@ export type Environment = {
 
 const signals: readonly EndSignal[] = ['SIGINT', 'SIGTERM']
 
-/** Exit statuses by which shells know that a signal ended a command: 128 and the signal's number. */
+/** Exit statuses after a signal: 128 plus the signal's number. */
 export const signalStatuses: Readonly<Record<EndSignal, number>> = { SIGINT: 130, SIGTERM: 143 }
 
-/** The world of this process. */
+/** The environment of this process. */
 export const processEnvironment = (): Environment => ({
   input: process.stdin,
   output: process.stdout,
@@ -79,14 +86,14 @@ const presentFolder = (): string => {
   try {
     return process.cwd()
   } catch (cause) {
-    throw new KeelsonError('CONFIG', 'The present folder is not there any more.', {
+    throw new KeelsonError('CONFIG', 'the current folder does not exist: change to another one', {
       details: { path: 'cwd', expected: 'a folder that is there', found: (cause as Error).message },
       cause,
     })
   }
 }
 
-/** Prints a text as lines of its own. */
+/** Prints a text and ends its line. */
 export const printLine = (stream: Writable, text: string): void => {
   stream.write(`${text}\n`)
 }

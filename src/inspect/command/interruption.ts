@@ -1,4 +1,4 @@
-/** Signals that ask for the end: the first one ends in order, the second one at once. */
+/** Signals that end a command: the first one in order, the second one at once. */
 import type { Clock } from '../../clock.ts'
 import { createSystem, type System } from '../../runtime/index.ts'
 import {
@@ -10,7 +10,7 @@ import {
 } from '../../supervisors/index.ts'
 import { type EndSignal, type Environment, printLine, signalStatuses } from './environment.ts'
 
-/** Watches for signals from its making to `release`. */
+/** Watches for signals until `release`. */
 export class Interruption {
   /** Resolves with the first signal. */
   readonly first: Promise<EndSignal>
@@ -33,19 +33,23 @@ export class Interruption {
     })
   }
 
-  /** The first signal, when it has come. */
+  /** The first signal, if one has arrived. */
   get received(): EndSignal | undefined {
     return this.#received
   }
 }
 
-// Starting, as far as a signal lets it: one that comes before the instance is there ends in order what there is of it. A
-// start cannot be taken back from outside, but the user's tree can be ended, and it alone may take for ever.
+// A start that a signal can interrupt. A signal before the instance is ready ends its started parts
+// in order. A start cannot be cancelled from outside, but the user's tree, the only part without a
+// time bound, can be ended.
 
-/** The user's tree is the last that starts: so often it is looked for, once a signal has come. */
+/** The user's tree starts last. After a signal it is looked for at this interval. */
 const lookMs = 20
 
-/** The instance; `undefined` when a signal came first, and everything has ended. @throws KeelsonError as `start` does */
+/**
+ * The instance; `undefined` when a signal came first and everything has ended.
+ * @throws KeelsonError as `start` does
+ */
 export const startUnlessInterrupted = async (
   options: StartOptions,
   clock: Clock,
@@ -61,12 +65,15 @@ export const startUnlessInterrupted = async (
   const app = await Promise.race([starting, interruption.first.then(() => undefined)])
   if (app) return app
   const ended = endOf(starting, options, system)
-  // Modules that are being loaded cannot be ended; nothing on disk is held for them.
+  // Modules that are loading cannot be interrupted. They hold nothing on disk.
   if (hasTouched) await ended
   return undefined
 }
 
-/** Ends what is starting, whether it gets there or not. Never rejects: nobody asks any more why a start failed. */
+/**
+ * Ends the instance that is starting. Never rejects: the reason of a failed start is not needed
+ * after a signal.
+ */
 const endOf = async (starting: Promise<App>, options: StartOptions, system: System) => {
   const { clock } = system
   const { app: tree } = options

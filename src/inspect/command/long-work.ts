@@ -1,22 +1,22 @@
 /**
- * Work in steps that takes long: signals are heard between steps, and how far it is is shown on standard error, on a
- * terminal as one line that changes, elsewhere only when asked for, as a line a second.
+ * Long work in steps. Signals are handled between steps. Progress is shown on standard error: on a
+ * terminal as one changing line, elsewhere, if asked for, as a line a second.
  */
 import { refusing } from '../../storage/index.ts'
 import { bytesText, clockText } from '../text/quantities.ts'
 import { type Environment, printLine } from './environment.ts'
 
-/** How far work is, in bytes. */
+/** Progress in bytes. */
 export type WorkDone = { readonly bytes: number; readonly totalBytes: number }
 
-/** So long the event loop waits for steps, in ms. */
+/** The time of steps between two turns of the event loop, in ms. */
 const sliceMs = 20
-/** So often progress changes on a terminal, and elsewhere, in ms. */
+/** The intervals of progress on a terminal and elsewhere, in ms. */
 const showMs = { live: 100, lines: 1_000 } as const
 
 const clearLine = '\u001b[K'
 
-/** Shows how far work is. */
+/** Shows progress. */
 export class WorkDisplay {
   readonly #environment: Environment
   readonly #isLive: boolean
@@ -31,7 +31,9 @@ export class WorkDisplay {
     this.#isAsked = isAsked
   }
 
-  /** Shows it, when it is time to; a new piece of work at once. `startedAt` as the clock's `monotonic` has it. */
+  /**
+   * Shows it at its interval; a new piece of work at once. `startedAt` is the clock's `monotonic`.
+   */
   show(what: string, done: WorkDone, startedAt: number): void {
     const { errors, clock } = this.#environment
     const now = clock.monotonic()
@@ -46,7 +48,7 @@ export class WorkDisplay {
     this.#hasLine = this.#isLive
   }
 
-  /** Takes the line away, before something else is printed. */
+  /** Clears the line before other output. */
   clear(): void {
     if (this.#hasLine) this.#environment.errors.write(`\r${clearLine}`)
     this.#hasLine = false
@@ -71,8 +73,8 @@ export const workLine = (
 }
 
 /**
- * Runs `steps` to their end, and answers what they answer; `undefined` when `signal` was aborted before. What is thrown, by a
- * disk too, is a KeelsonError.
+ * Runs `steps` to their end and resolves with their result; `undefined` when `signal` was aborted
+ * before. Every error is a KeelsonError, those of a disk too.
  */
 export const runSteps = async <S, T>(
   steps: Generator<S, T>,
@@ -93,7 +95,7 @@ export const runSteps = async <S, T>(
       slice = clock.monotonic()
     }
   } finally {
-    // Steps that are left in their middle close their files.
+    // Unfinished steps close their files.
     steps.return(undefined as never)
   }
 }

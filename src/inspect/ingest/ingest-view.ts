@@ -1,11 +1,11 @@
-/** How an ingestion looks while it runs, on a terminal and off it, and what it says at its end. Pure. */
+/** The progress lines of an ingestion, for a terminal and for a file, and its summary. Pure. */
 import { errorText } from '../text/error-view.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { bytesText, clockText, countText, durationText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
 import type { IngestFailure, IngestProgress } from './ingest.ts'
 
-/** Milliseconds that are left at the pace so far; `undefined` while that cannot be said. */
+/** The remaining time in ms at the present pace; `undefined` while it is unknown. */
 export const timeLeftMs = (
   { bytes, elapsedMs }: IngestProgress,
   totalBytes: number | undefined,
@@ -14,7 +14,10 @@ export const timeLeftMs = (
     ? undefined
     : (Math.max(0, totalBytes - bytes) / bytes) * elapsedMs
 
-/** One line with a bar, for a terminal of `columns`; what has no place is left out from the right. */
+/**
+ * One line with a bar, for a terminal of `columns`. Parts that do not fit are left out from the
+ * right.
+ */
 export const progressBar = (
   progress: IngestProgress,
   totalBytes: number | undefined,
@@ -41,15 +44,15 @@ export const progressLine = (progress: IngestProgress, totalBytes: number | unde
   return [...(share === undefined ? [] : [percent(share)]), ...parts].join(', ')
 }
 
-/** What the end says beside the counts. */
+/** The facts of the summary beside the counts. */
 export type IngestEnd = {
-  /** Frames that projections do not show yet, over all shards; `undefined` when nobody could say. */
+  /** Frames that projections do not show yet, over all shards; `undefined` if unknown. */
   readonly lag: number | undefined
   /** Why it ended before the end of the input. */
   readonly stopped?: string
 }
 
-/** The end: what was read, what is durable, how fast it was, and what still follows behind. */
+/** The summary: the records read and durable, the rate, and the frames still to project. */
 export const ingestSummary = (
   progress: IngestProgress,
   end: IngestEnd,
@@ -107,7 +110,7 @@ const bar = (share: number, width: number, paint: Paint): string => {
   return paint('good', '█'.repeat(full)) + paint('faint', '░'.repeat(width - full))
 }
 
-/** A refused record in one line; what a record brought into the message is cut when it is long. */
+/** A refused record in one line. A long part of the record is cut. */
 export const failureLine = ({ error }: IngestFailure): string => {
   const [line = ''] = errorText(error).split('\n')
   return line.length <= failureMax ? line : `${line.slice(0, failureMax - 1)}…`

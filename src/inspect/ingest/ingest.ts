@@ -1,8 +1,9 @@
 /**
- * Puts the records of a stream into a store, each under the value of one of its fields, through the durable path. What is
- * on its way is bounded in number and bytes, so that memory stays the same whatever the size of the stream. A record that is
- * refused for its own sake is reported and passed over; anything else ends the ingestion, in order: what was acknowledged is
- * durable, and the answer says up to where.
+ * Puts the records of a stream into a store, each under the value of one of its fields, through the
+ * durable path. The records in flight are bounded in number and bytes, so memory does not grow with
+ * the stream. A record that is refused for its own sake is reported and skipped. Any other error
+ * ends the ingestion in order: acknowledged records are durable, and the result says up to which
+ * record.
  */
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
@@ -10,28 +11,31 @@ import { type Clock, systemClock } from '../../clock.ts'
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type RecordFormat, recordSplitter } from './record-splitter.ts'
 
-/** What of a store ingestion needs. */
+/** The part of a store that ingestion uses. */
 export type RecordStore = { put(key: string, value: unknown): Promise<unknown> }
 
-/** How far an ingestion is. */
+/** The progress of an ingestion. */
 export type IngestProgress = {
   /** Records read so far. */
   readonly records: number
-  /** Bytes of the stream that have been dealt with: read, and not on their way. */
+  /** Bytes of the stream that are done: read and not in flight. */
   readonly bytes: number
   /** Records that the store has acknowledged: durable. */
   readonly acknowledged: number
   /** Records that were refused for their own sake. */
   readonly failed: number
-  /** Every record up to this number (the first is 1) is acknowledged or was refused. */
+  /** Every record up to this number (the first is 1) was acknowledged or refused. */
   readonly through: number
   readonly elapsedMs: number
 }
 
-/** A record that was refused for its own sake: no JSON, no usable key, a value that cannot be stored. */
+/**
+ * A record that was refused for its own sake: no JSON, no usable key, a value that cannot be
+ * stored.
+ */
 export type IngestFailure = { readonly record: number; readonly error: KeelsonError }
 
-/** How a stream is to be ingested. */
+/** The options of an ingestion. */
 export type IngestOptions = {
   /** The field whose value is the key: a string or a finite number. `a.b` reaches into records. */
   readonly key: string
@@ -39,23 +43,27 @@ export type IngestOptions = {
   readonly format?: RecordFormat
   /** Called some five times a second while records move, and at the end. */
   readonly onProgress?: (progress: IngestProgress) => void
-  /** Told of each refused record. */
+  /** Called with each refused record. */
   readonly onFailure?: (failure: IngestFailure) => void
-  /** Ends it in order: nothing more is read, what is on its way is awaited. The input is destroyed. */
+  /**
+   * Ends it in order: reading stops, and the puts in flight are awaited. The input is destroyed.
+   */
   readonly signal?: AbortSignal
   readonly clock?: Clock
 }
 
-/** Puts on their way at once, at most: enough to fill groups, little enough to answer soon. */
+/** The most puts in flight: enough to fill groups, few enough to answer soon. */
 const putsMax = 1_024
-/** Bytes of records on their way, at most; a larger one goes alone. */
+/** The most bytes of records in flight. A larger record goes alone. */
 const bytesMax = 16 * 1024 * 1024
 const progressMs = 200
 
 /**
- * Ingests `input`. Resolves when its end, or the signal, has come and every record that was handed to the store has been
- * answered. @throws KeelsonError what ended it: the store's own code (`SHARD_DOWN`, `NO_SPACE`, `UNKNOWN_OUTCOME` …) or the
- * splitter's (`INVALID_ARGUMENT`, `TOO_LARGE`), with `details.record` and how far it got in `details.progress`
+ * Ingests `input`. Resolves at its end, or after the signal, when every record given to the store
+ * has been answered.
+ * @throws KeelsonError the error that ended it: the store's (`SHARD_DOWN`, `NO_SPACE`,
+ * `UNKNOWN_OUTCOME` …) or the splitter's (`INVALID_ARGUMENT`, `TOO_LARGE`), with `details.record`
+ * and the progress in `details.progress`
  */
 export const ingest = async (
   store: RecordStore,
@@ -69,7 +77,7 @@ export const ingest = async (
   try {
     await ingestion.take(input, options.format ?? 'ndjson')
   } catch (error) {
-    // A stream that was destroyed says that it ended too early; that was the wish.
+    // A destroyed stream reports a premature end, which was intended.
     if (!options.signal?.aborted) ingestion.fail(ingestion.records + 1, error)
   } finally {
     options.signal?.removeEventListener('abort', stop)
@@ -78,13 +86,13 @@ export const ingest = async (
   return ingestion.finish()
 }
 
-/** One ingestion: the window of puts on their way, and the counts. */
+/** One ingestion: the puts in flight, and the counts. */
 class Ingestion {
   readonly #store: RecordStore
   readonly #options: IngestOptions
   readonly #clock: Clock
   readonly #startedAt: number
-  /** Answered records behind the first one that is not. */
+  /** Answered records after the first unanswered one. */
   readonly #answered = new Set<number>()
   records = 0
   #read = 0
@@ -105,7 +113,7 @@ class Ingestion {
     this.#shownAt = this.#startedAt
   }
 
-  /** Reads to the end, or until something ended it. */
+  /** Reads to the end, or to the first error. */
   async take(input: Readable, format: RecordFormat): Promise<void> {
     const splitter = recordSplitter(format)
     for await (const chunk of input) {
@@ -118,12 +126,12 @@ class Ingestion {
     if (last) await this.#takeAll([last])
   }
 
-  /** Something ended it: the first such thing is what it ends with. */
+  /** Ends the ingestion. The first error is its result. */
   fail(record: number, error: unknown): void {
     this.#end ??= { record, error }
   }
 
-  /** Awaits what is on its way. */
+  /** Awaits the puts in flight. */
   async finish(): Promise<IngestProgress> {
     await this.#until(() => this.#puts === 0)
     const progress = this.#progress()
@@ -148,7 +156,7 @@ class Ingestion {
     return this.#puts === 0 || (this.#puts < putsMax && this.#putBytes + length <= bytesMax)
   }
 
-  /** Waits until `reached`, which each answer may bring about. One waits at a time. */
+  /** Waits until `reached`, checked at each answer. One wait at a time. */
   async #until(reached: () => boolean): Promise<void> {
     while (!reached()) await new Promise<void>((resolve) => (this.#wake = resolve))
   }
@@ -158,7 +166,7 @@ class Ingestion {
     const { length } = bytes
     this.#puts++
     this.#putBytes += length
-    // A store may throw where it should reject: both come to the same.
+    // A store that throws instead of rejecting is treated the same.
     new Promise((resolve) => {
       const { key, value } = keyed(record, bytes, this.#options.key)
       resolve(this.#store.put(key, value))
@@ -213,7 +221,7 @@ class Ingestion {
   }
 }
 
-/** Codes that tell of the record, not of the store. */
+/** Codes of a faulty record, not of a faulty store. */
 const ownFaults: readonly ErrorCode[] = ['INVALID_ARGUMENT', 'TOO_LARGE', 'WRONG_TYPE', 'LOCKED']
 
 const endError = (
@@ -221,16 +229,18 @@ const endError = (
   progress: IngestProgress,
 ): KeelsonError =>
   isKeelsonError(error)
-    ? new KeelsonError(error.code, `Ended at record ${record}: ${error.message}`, {
+    ? new KeelsonError(error.code, `ended at record ${record}: ${error.message}`, {
         details: { ...error.details, record, progress },
         cause: error,
       })
-    : new KeelsonError('INVALID_ARGUMENT', `The input cannot be read: ${String(error)}`, {
+    : new KeelsonError('INVALID_ARGUMENT', `the input cannot be read: ${String(error)}`, {
         details: { record, progress },
         cause: error,
       })
 
-/** The record and its key. @throws KeelsonError `INVALID_ARGUMENT`, naming the record by its number */
+/**
+ * The record and its key. @throws KeelsonError `INVALID_ARGUMENT`, naming the record by its number
+ */
 const keyed = (
   record: number,
   bytes: Uint8Array,
@@ -241,22 +251,22 @@ const keyed = (
   if (typeof key === 'string') return { key, value }
   if (typeof key === 'number' && Number.isFinite(key)) return { key: String(key), value }
   const found = key === undefined ? 'nothing' : JSON.stringify(key).slice(0, 40)
-  throw refused(record, `field '${field}' must be a string or a number, found ${found}`, {
+  throw refused(record, `field '${field}': expected a string or a number, found ${found}`, {
     field,
     found,
   })
 }
 
 const parsed = (record: number, bytes: Uint8Array): unknown => {
-  if (!isUtf8(bytes)) throw refused(record, 'it is not UTF-8', {})
+  if (!isUtf8(bytes)) throw refused(record, 'not UTF-8', {})
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString())
   } catch (cause) {
-    throw refused(record, `it is not JSON: ${(cause as Error).message}`, {})
+    throw refused(record, `not JSON: ${(cause as Error).message}`, {})
   }
 }
 
-/** The field of that very name, else the one that the path leads to. */
+/** The field with exactly this name, otherwise the one at the path. */
 const fieldOf = (value: unknown, field: string): unknown => {
   const own = ownField(value, field)
   return own === undefined && field.includes('.') ? field.split('.').reduce(ownField, value) : own
@@ -267,16 +277,19 @@ const ownField = (value: unknown, name: string): unknown =>
     ? (value as Record<string, unknown>)[name]
     : undefined
 
-/** The error with the record's number in its message and details; what a store says of a record does not know it. */
+/**
+ * The error with the record's number in its message and details. The store does not know the
+ * number.
+ */
 const numbered = (record: number, error: KeelsonError): KeelsonError =>
   error.details.record === record
     ? error
-    : new KeelsonError(error.code, `Record ${record}: ${error.message}`, {
+    : new KeelsonError(error.code, `record ${record}: ${error.message}`, {
         details: { ...error.details, record },
         cause: error,
       })
 
 const refused = (record: number, what: string, details: Record<string, unknown>): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `Record ${record}: ${what}.`, {
+  new KeelsonError('INVALID_ARGUMENT', `record ${record}: ${what}`, {
     details: { record, ...details },
   })

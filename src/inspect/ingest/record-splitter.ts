@@ -1,24 +1,29 @@
 /**
- * Cuts a stream of bytes into its records while it comes: lines of NDJSON, or the elements of a JSON array. It looks for
- * borders only; whether a record is JSON is for whoever parses it. Memory: one record, of `recordBytesMax` at most. Pure.
+ * Splits a stream of bytes into records as it arrives: lines of NDJSON, or the elements of a JSON
+ * array. It finds borders only; parsing checks each record. It holds one record in memory, of at
+ * most `recordBytesMax`. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 
-/** How records are written: one on each line, or as the elements of one array. */
+/** The format of records: one on each line, or the elements of one array. */
 export type RecordFormat = 'ndjson' | 'json'
 
-/** Takes a stream chunk by chunk. Chunks may be cut anywhere, within a character too. */
+/** Takes a stream in chunks. Chunks may be cut anywhere, even within a character. */
 export interface RecordSplitter {
   /**
-   * The records that end in `chunk`, to be used up before the next call.
-   * @throws KeelsonError `TOO_LARGE`; `INVALID_ARGUMENT` where the array is not one, with `details.record` and `details.offset`
+   * The records that end in `chunk`. Use them up before the next call.
+   * @throws KeelsonError `TOO_LARGE`; `INVALID_ARGUMENT` where the array is malformed, with
+   * `details.record` and `details.offset`
    */
   push(chunk: Uint8Array): IterableIterator<Uint8Array>
-  /** The record that the end of the stream completes. @throws KeelsonError `INVALID_ARGUMENT` when it ended too early */
+  /**
+   * The record that the end of the stream completes.
+   * @throws KeelsonError `INVALID_ARGUMENT` when the stream ended too early
+   */
   end(): Uint8Array | undefined
 }
 
-/** The largest record by default: four times what a put takes with default segments. */
+/** The default largest record: four times the largest put with default segments. */
 const recordBytesMaxDefault = 64 * 1024 * 1024
 
 /** A splitter for one stream. */
@@ -28,7 +33,7 @@ export const recordSplitter = (
 ): RecordSplitter =>
   format === 'ndjson' ? new LineSplitter(recordBytesMax) : new ArraySplitter(recordBytesMax)
 
-/** The pieces of a record whose end has not come. */
+/** The pieces of an incomplete record. */
 class Pieces {
   readonly #bytesMax: number
   #pieces: Uint8Array[] = []
@@ -45,7 +50,7 @@ class Pieces {
     if (this.#length > this.#bytesMax)
       throw new KeelsonError(
         'TOO_LARGE',
-        `Record ${this.count + 1} has more than ${this.#bytesMax} bytes.`,
+        `record ${this.count + 1} has more than ${this.#bytesMax} bytes`,
         { details: { record: this.count + 1, bytesMax: this.#bytesMax } },
       )
     if (piece.length > 0) this.#pieces.push(piece)
@@ -62,7 +67,7 @@ class Pieces {
 
 const newline = 0x0a
 
-/** Lines; empty ones are no records. */
+/** Lines. Empty lines are skipped. */
 class LineSplitter implements RecordSplitter {
   readonly #pieces: Pieces
   #first = true
@@ -114,18 +119,18 @@ const signs = {
   closeBrace: 0x7d,
 } as const
 
-/** Where the scan of an array stands. */
+/** The state of the scan of an array. */
 type Place =
   /** Before `[`. */
   | 'start'
-  /** Behind `[`: an element or `]`. */
+  /** After `[`: an element or `]`. */
   | 'first'
-  /** Behind a comma: an element. */
+  /** After a comma: an element. */
   | 'next'
   | 'element'
-  /** Behind an element: a comma or `]`. */
+  /** After an element: a comma or `]`. */
   | 'behind'
-  /** Behind `]`. */
+  /** After `]`. */
   | 'done'
 
 /** The elements of one array. */
@@ -147,7 +152,7 @@ class ArraySplitter implements RecordSplitter {
     while (at < chunk.length) {
       if (!this.#isInside) {
         this.#between(chunk[at] as number, this.#offset + at)
-        // The first byte of an element is looked at again, as part of it.
+        // The first byte of an element is scanned again as part of it.
         if (!this.#isInside) at++
         continue
       }
@@ -191,7 +196,7 @@ class ArraySplitter implements RecordSplitter {
     else this.#refuse(offset, expectations[place], String.fromCharCode(byte))
   }
 
-  /** Where the element ends in `chunk`, or the chunk's end; the place says which. */
+  /** The end of the element in `chunk`, or the end of the chunk; the state says which. */
   #elementEnd(chunk: Uint8Array, from: number): number {
     for (let at = from; at < chunk.length; at++) {
       const byte = chunk[at] as number
@@ -215,7 +220,7 @@ class ArraySplitter implements RecordSplitter {
     const record = this.#pieces.count + 1
     throw new KeelsonError(
       'INVALID_ARGUMENT',
-      `Not a JSON array at byte ${offset}, record ${record}: expected ${expected}, found ${found}.`,
+      `not a JSON array at byte ${offset}, record ${record}: expected ${expected}, found ${found}`,
       { details: { record, offset, expected, found } },
     )
   }
@@ -230,7 +235,7 @@ const expectations: Readonly<Record<Place, string>> = {
   done: 'nothing behind the array',
 }
 
-/** The byte order mark that some editors put in front. */
+/** The byte order mark of some editors. */
 const isMarkAt = (byte: number, offset: number): boolean =>
   (offset === 0 && byte === 0xef) ||
   (offset === 1 && byte === 0xbb) ||

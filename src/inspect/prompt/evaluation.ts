@@ -1,32 +1,34 @@
 /**
- * What the prompt does with a line of JavaScript: it runs it in the process's own realm, so that values are what the rest of
- * the program takes them for, and awaits the result. Declarations stay, `await` stands where an expression may.
+ * Evaluates a line of JavaScript at the prompt. It runs in the process's own realm, so that values
+ * have the same classes as in the program, and its result is awaited. Declarations persist, and
+ * `await` may stand in an expression.
  *
- * Not `node:repl`: its evaluator runs every line in a domain, and the first domain of a process makes every promise in
- * it several times slower; and with piped input it goes on to the next line before an `await` has settled.
+ * `node:repl` is not used. Its evaluator runs every line in a domain, and the first domain of a
+ * process makes every promise several times slower. With piped input it also starts the next line
+ * before an `await` has settled.
  */
 import vm from 'node:vm'
 
-/** What became of a piece of source. `unfinished`: it may become whole with a further line. */
+/** The result of a piece of source. `unfinished`: a further line may complete it. */
 export type Evaluation =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'nothing' }
   | { readonly kind: 'unfinished' }
   | { readonly kind: 'error'; readonly error: unknown }
 
-/** Runs what has been compiled, up to its first `await`. */
+/** Runs compiled code up to its first `await`. */
 export type Run = (script: vm.Script) => unknown
 
 const runHere: Run = (script) => script.runInThisContext({ displayErrors: false })
 
 /**
- * The same, but SIGINT ends it with an error. The listeners of the process do not hear the signal then: only for a terminal,
- * where it means the line, and only where the terminal makes Ctrl-C a signal.
+ * The same, but SIGINT ends it with an error. The process's listeners do not get the signal then.
+ * Only for a terminal that turns Ctrl-C into a signal.
  */
 export const runBreakable: Run = (script) =>
   script.runInThisContext({ displayErrors: false, breakOnSigint: true })
 
-/** Runs a piece of source, each part of it by `run`, and awaits what it gives. Never rejects. */
+/** Runs a piece of source, each part by `run`, and awaits its value. Never rejects. */
 export const evaluate = async (source: string, run: Run = runHere): Promise<Evaluation> => {
   if (isBlank(source)) return { kind: 'nothing' }
   try {
@@ -39,22 +41,22 @@ export const evaluate = async (source: string, run: Run = runHere): Promise<Eval
   }
 }
 
-/** Whether the word stands in it; then it is read as part of an async function. */
+/** Whether the source has the word `await`; it is then compiled in an async function. */
 const awaits = (source: string): boolean => /\bawait\b/.test(source)
 
 /** A piece of source, ready to run. */
 type Program = (run: Run) => unknown
 
-/** The first reading of the source that is JavaScript; `undefined` when none is. */
+/** The first interpretation of the source that compiles; `undefined` when none does. */
 const programOf = (source: string): Program | undefined => {
-  // A line that begins with a brace is an object, unless it only makes sense as a block.
+  // A line that begins with a brace is an object, unless it compiles only as a block.
   const object = /^\s*\{/.test(source) && !/;\s*$/.test(source)
   if (!awaits(source)) return (object ? scriptOf(`(${source}\n)`) : undefined) ?? scriptOf(source)
   const block = blockOf(source)
   return block && (expressionOf(source) ?? declarationOf(source) ?? sequenceOf(source) ?? block)
 }
 
-/** The reading of one statement. */
+/** The interpretation of one statement. */
 const statementOf = (source: string): Program | undefined =>
   awaits(source)
     ? (expressionOf(source) ?? declarationOf(source) ?? blockOf(source))
@@ -69,12 +71,12 @@ const scriptOf = (source: string): Program | undefined => {
 const expressionOf = (source: string): Program | undefined =>
   asyncOf(`return (\n${source.replace(/;\s*$/, '')}\n)`)
 
-/** Statements with `await` in them; what they declare is theirs alone. */
+/** Statements with `await`; their declarations are local to them. */
 const blockOf = (source: string): Program | undefined => asyncOf(source)
 
 const asyncOf = (body: string): Program | undefined => scriptOf(`${inFunction(body)}()`)
 
-/** `const { a, b } = await …`: the value is awaited, then declared for the lines to come. */
+/** `const { a, b } = await …`: the value is awaited, then declared for later lines. */
 const declarationOf = (source: string): Program | undefined => {
   const [, keyword, rest] = /^\s*(const|let|var)\b([\s\S]*)$/.exec(source) ?? []
   if (keyword === undefined || rest === undefined) return undefined
@@ -86,7 +88,7 @@ const declarationOf = (source: string): Program | undefined => {
   return undefined
 }
 
-/** Where an awaited value waits for its declaration. A registered symbol: nobody's name is taken. */
+/** Holds an awaited value for its declaration. A registered symbol takes no name. */
 const slot = Symbol.for('keelson.awaited')
 const slotSource = "Symbol.for('keelson.awaited')"
 
@@ -100,8 +102,9 @@ const declared = async (value: unknown, declare: vm.Script): Promise<void> => {
 }
 
 /**
- * Statements one after another, cut where both sides are whole: each keeps what it declares. Only for a source that is
- * whole as a block; then the first cut that works is a border of two statements, and no other need be tried behind it.
+ * Separate statements, split where both sides compile: each keeps its declarations. Only for a
+ * source that compiles as a block: then the first split that works is right, and no other need be
+ * tried.
  */
 const sequenceOf = (source: string): Program | undefined => {
   for (let at = source.indexOf(';'); at >= 0; at = source.indexOf(';', at + 1)) {
@@ -135,21 +138,21 @@ const compiled = (source: string): vm.Script | undefined => {
   }
 }
 
-/** Nothing but spaces and comments. */
+/** Only spaces and comments. */
 const isBlank = (source: string): boolean =>
   source.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '').trim() === ''
 
-/** What V8 says when something was not closed, without saying that the input ended. */
+/** V8's messages for an unclosed construct. */
 const closers: Readonly<Record<string, string>> = {
   'missing ) after argument list': ')',
   'Invalid or unexpected token': '*/',
   'Missing } in template expression': '}',
 }
 
-/** So many parentheses may be open at once. */
+/** The most open parentheses. */
 const depthMax = 32
 
-/** Whether the source is wrong only because it ends too early: then the error stands behind its last line. */
+/** Whether the source is only incomplete: its error is then after its last line. */
 const isUnfinished = (source: string): boolean => {
   let rest = awaits(source) ? `async () => {\n${source}` : source
   for (let depth = 0; depth < depthMax; depth++) {

@@ -1,23 +1,29 @@
 /**
- * What `top()` shows: the processes that did most since the last look, as OTP's `etop` and recon's windows do. Messages
- * handled stand for reductions, which JavaScript does not count; a queue that grows shows who falls behind. Pure.
+ * The table of `top()`: the processes that did most since the last call, as in OTP's `etop` and
+ * recon's windows. Handled messages stand for reductions, which JavaScript does not count. A
+ * growing queue shows a process that falls behind. Pure.
  */
-import { KeelsonError } from '../../errors.ts'
+
+import type { KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import type { ProcessInfo } from '../../runtime/index.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
 import { type Column, textTable } from '../text/text-table.ts'
 
-/** What was seen at one look: counts by pid, and when, in ms of any clock that goes on evenly. */
+/** One sample: counts by pid, and its time, in ms of a monotonic clock. */
 export type Look = {
   readonly at: number
   readonly counts: ReadonlyMap<number, { readonly handled: number; readonly queue: number }>
 }
 
-/** What processes are compared by: messages handled since the last look, messages that wait now, or by how many more wait. */
+/**
+ * The order of processes: messages handled since the last sample, messages waiting, or their
+ * growth.
+ */
 export type LoadOrder = 'handled' | 'queue' | 'grown'
 
-/** What one process did since the last look, or since its start when it is younger. */
+/** The activity of one process since the last sample, or since its start. */
 export type Load = {
   readonly process: ProcessInfo
   readonly handled: number
@@ -25,13 +31,16 @@ export type Load = {
   readonly grown: number
 }
 
-/** What is seen of `processes` at the time `at`. */
+/** The sample of `processes` at the time `at`. */
 export const look = (processes: readonly ProcessInfo[], at: number): Look => ({
   at,
   counts: new Map(processes.map(({ pid, handled, mailbox }) => [pid, { handled, queue: mailbox }])),
 })
 
-/** The `rows` busiest by `order` since `before`, the busiest first; whoever neither did nor has anything is left out. */
+/**
+ * The `rows` busiest processes by `order` since `before`, busiest first. Idle processes are left
+ * out.
+ */
 export const busiest = (
   processes: readonly ProcessInfo[],
   before: Look | undefined,
@@ -59,7 +68,9 @@ export const loadQuery = (order: unknown = 'handled', rows: unknown = 10) => {
   return { order: found, rows: rows as number }
 }
 
-/** The table of `loads`; `elapsedMs` since the last look, `undefined` when this is the first. */
+/**
+ * The table of `loads`. `elapsedMs` is the time since the last sample; `undefined` for the first.
+ */
 export const loadTable = (
   loads: readonly Load[],
   elapsedMs: number | undefined,
@@ -67,7 +78,7 @@ export const loadTable = (
 ): string => {
   const since =
     elapsedMs === undefined ? 'their start' : `the last look, ${durationText(elapsedMs)} ago`
-  if (loads.length === 0) return `nobody handled a message since ${since}, and none waits`
+  if (loads.length === 0) return `no process has handled a message since ${since}, and none waits`
   const rows = loads.map(({ process, handled, queue, grown }) => [
     `<${process.pid}>`,
     process.name ?? process.label ?? '',
@@ -105,6 +116,4 @@ const loadOf = (
 })
 
 const invalid = (path: string, expected: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `top: ${path} is ${expected}.`, {
-    details: { path, expected, found: String(found) },
-  })
+  invalidArgument(`top: ${path}`, expected, found)

@@ -1,4 +1,4 @@
-/** Processes as text: all of them in a table, one of them whole. Pure. */
+/** Processes as text: a table of all, or one in full. Pure. */
 import type { ProcessInfo } from '../../runtime/index.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
@@ -14,7 +14,7 @@ const columns: readonly Column[] = [
   { title: 'restarts', align: 'right' },
 ]
 
-/** A table of processes, in the order of their numbers. */
+/** A table of processes, ordered by pid. */
 export const processTable = (
   processes: readonly ProcessInfo[],
   paint: Paint = plainPaint,
@@ -34,7 +34,7 @@ export const processTable = (
       ]),
   )
 
-/** One process whole. `nameOf` says how another one is called; `now` is in ms since 1970. */
+/** One process in full. `nameOf` gives the title of another one; `now` is in ms since 1970. */
 export const processFacts = (
   process: ProcessInfo,
   nameOf: (pid: number) => string,

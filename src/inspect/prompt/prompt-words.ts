@@ -1,6 +1,6 @@
 /**
- * The words that the prompt knows: commands that look into an instance and act on it, its handles, and a function for each
- * kind of part, so that `info(wal_writer(0))` reads as it is printed.
+ * The words of the prompt: commands that inspect and control an instance, its handles, and a
+ * function for each kind of part, so that `info(wal_writer(0))` reads as it is printed.
  */
 import { inspect } from 'node:util'
 import { call, getState, type Ref, resume, suspend } from '../../runtime/index.ts'
@@ -18,7 +18,7 @@ import { surveyTree } from './tree-survey.ts'
 import { treeView } from './tree-view.ts'
 import { wordHelp } from './word-help.ts'
 
-/** Names with what they stand for. */
+/** Names and their values. */
 export type PromptWords = Readonly<Record<string, unknown>>
 
 /** Every word of the prompt for `app`. */
@@ -59,7 +59,7 @@ const lookingWords = (app: App, paint: Paint) => ({
     new View(projectionView(await surveyProjections(app), app.system.clock.now(), paint)),
 })
 
-/** `top` remembers what it saw last: that is what the next look is compared with. */
+/** `top` keeps its last sample for comparison. */
 const topWord = (app: App, paint: Paint) => {
   let last: Look | undefined
   return (by?: unknown, count?: unknown) => {
@@ -93,16 +93,19 @@ const actingWords = (app: App) => ({
     call(refOf(app, process) as Ref<AnyCalls>, message, payload, options),
 })
 
-/** What a process understands is not known here: any name, any payload. */
+/** The messages of a process are not known here: any name and payload pass. */
 type AnyCalls = { calls: Record<string, (payload: unknown) => unknown> }
 
 const refOf = (app: App, process: unknown): Ref => findProcess(app, process).ref
 
-/** A word for each process whose name is one, and a function for each part that has arguments in its name. */
+/**
+ * A word for each process with a simple name, and a function for each part that has arguments in
+ * its name.
+ */
 const partWords = (app: App): Record<string, unknown> => {
   const words: Record<string, unknown> = {}
   for (const part of partNames) words[part] = (...parts: unknown[]) => nameWith(part, parts)
-  // The part's name, and what can be done about windows.
+  // The name of the part, and the functions for windows.
   words.batcher = Object.assign((...parts: unknown[]) => nameWith('batcher', parts), {
     windows: () => app.batcher.windows(),
     setWindow: (namespace: string, ms: number) =>
@@ -124,10 +127,10 @@ const partWords = (app: App): Record<string, unknown> => {
   return words
 }
 
-/** Parts of a shard whose names take its number. */
+/** The parts of a shard whose names have its number. */
 const partNames = ['blob_store', 'wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers']
 
-/** So many processes are looked at for words; the tree's own are the first. */
+/** The most processes that become words; the tree's own come first. */
 const wordsMax = 1_000
 
 const commands: readonly (readonly [string, string])[] = [
@@ -152,7 +155,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['help, h(name)', 'this list; what store and control can do'],
 ]
 
-/** What `help` prints. */
+/** The output of `help`. */
 export const helpText = `${factList(commands)}
 
 p is a process: wal_writer(0), applier(0), lmdb_writer(0), blob_store(0), control, 'any name' or a pid.
@@ -162,6 +165,6 @@ A line is JavaScript; a promise is awaited. Ctrl-D, or .exit, ends in order.`
 const helpWord = (): unknown =>
   Object.assign(() => new View(helpText), { [inspect.custom]: () => helpText })
 
-/** What a process of the instance is called at the prompt, for completion. */
+/** The words of the instance's processes, for completion. */
 export const processWords = (app: App): string[] =>
   app.system.processes().flatMap(({ name }) => (name === undefined ? [] : [name]))

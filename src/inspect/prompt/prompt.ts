@@ -1,7 +1,7 @@
 /**
- * The prompt: takes lines, runs each when the one before is done, prints what it gives. On a terminal with editing, history
- * and completion; else line by line out of a pipe, the same lines with the same answers. A line that fails
- * prints its error, and the next one runs.
+ * The prompt: reads lines, runs each after the one before is done, and prints its value. On a
+ * terminal it has editing, history and completion. From a pipe the same lines give the same output.
+ * A failing line prints its error, and the next one runs.
  */
 import { createInterface, type Interface } from 'node:readline'
 import { inspect } from 'node:util'
@@ -11,14 +11,14 @@ import { Feed } from '../text/view.ts'
 import { type Evaluation, evaluate, type Run, runBreakable } from './evaluation.ts'
 import type { PromptWords } from './prompt-words.ts'
 
-/** What a prompt is made of. */
+/** The parts of a prompt. */
 export type PromptOptions = {
   readonly environment: Pick<Environment, 'input' | 'output'>
   readonly words: PromptWords
   readonly colours: boolean
   /** Show stacks of errors. */
   readonly verbose: boolean
-  /** Further words to complete, asked at each Tab. */
+  /** More words to complete, read at each Tab. */
   readonly completions: () => readonly string[]
 }
 
@@ -29,17 +29,17 @@ const continuedText = '     ... '
 export class Prompt {
   readonly #options: PromptOptions
   readonly #lines: Interface
-  /** Made with the interface: lines that come before `run` wait. */
+  /** Made with the interface: lines that arrive before `run` wait. */
   readonly #queue: AsyncIterable<string>
-  /** How a line is run, when not as everywhere. */
+  /** Runs a line, if not in the usual way. */
   readonly #run: Run | undefined
-  /** Lines that are not whole yet. */
+  /** Incomplete lines. */
   #pending = ''
-  /** Leaves the line that is being run alone; set while one is. */
+  /** Abandons the running line; set while one runs. */
   #leave: (() => void) | undefined
   #interruptedIdle = false
   #isClosed = false
-  /** No line is run any more. */
+  /** No more lines run. */
   #isOver = false
 
   constructor(options: PromptOptions) {
@@ -94,7 +94,7 @@ export class Prompt {
     if (outcome) this.#print(outcome)
   }
 
-  /** The outcome, unless Ctrl-C leaves the line alone before it has one. */
+  /** The outcome, unless Ctrl-C abandons the line first. */
   async #untilLeft(outcome: Promise<Evaluation>): Promise<Evaluation | undefined> {
     const left = new Promise<undefined>((resolve) => {
       this.#leave = () => resolve(undefined)
@@ -113,7 +113,10 @@ export class Prompt {
       outcome.value.show((line) => this.#tell(line))
   }
 
-  /** Prints what comes by itself: on a terminal in the place of what is being typed, which stands below it again. */
+  /**
+   * Prints asynchronous output. On a terminal it replaces the line that is being typed, which
+   * appears again below it.
+   */
   #tell(line: string): void {
     if (this.#isOver) return
     const { output } = this.#options.environment
@@ -129,19 +132,22 @@ export class Prompt {
     try {
       return inspect(outcome.value, { ...printing, colors: colours })
     } catch (error) {
-      // A value may say itself how it is shown, and fail at it.
+      // A value may define how it prints, and fail at it.
       return errorText(error, verbose)
     }
   }
 
   #ask(): void {
-    // Lines may be left when the input has ended: they are run, but nobody is asked for more.
+    // Lines may be left when the input has ended: they run without a prompt.
     if (this.#isClosed || !this.#lines.terminal) return
     this.#lines.setPrompt(this.#pending === '' ? promptText : continuedText)
     this.#lines.prompt()
   }
 
-  /** Ctrl-C: leaves what runs, clears what is written, and on an empty line ends at the second time. */
+  /**
+   * Ctrl-C abandons the running line, clears the typed text, and on an empty line ends at the
+   * second press.
+   */
   #interrupt(): void {
     const isEmpty = this.#lines.line === '' && this.#pending === ''
     if (this.#leave) {
@@ -156,7 +162,7 @@ export class Prompt {
     this.#pending = ''
     const hint = isEmpty ? '\n(Ctrl-C again, Ctrl-D or .exit ends)' : ''
     printLine(this.#options.environment.output, hint)
-    // To the end of the line, then clear to its beginning: readline's way to empty it.
+    // readline clears its line so: to its end, then back to its beginning.
     this.#lines.write(null, { ctrl: true, name: 'e' })
     this.#lines.write(null, { ctrl: true, name: 'u' })
     this.#ask()
@@ -173,7 +179,7 @@ export class Prompt {
   }
 }
 
-/** Runs with the terminal out of raw mode, in which Ctrl-C would be a key that nobody reads. */
+/** Runs with the terminal out of raw mode, in which Ctrl-C would be an unread key. */
 const cooked =
   (input: Input): Run =>
   (script) => {
@@ -190,7 +196,7 @@ const endedEarly = (): SyntaxError => new SyntaxError('the input ended within an
 
 const printing = { depth: 4, maxArrayLength: 100, maxStringLength: 10_000 } as const
 
-/** The methods of a handle, those of the classes that its own extends included. */
+/** The methods of a handle, including inherited ones. */
 const methodsOf = (handle: unknown): string[] => {
   const names = new Set<string>()
   let prototype: unknown = typeof handle === 'object' && handle && Object.getPrototypeOf(handle)
@@ -202,7 +208,10 @@ const methodsOf = (handle: unknown): string[] => {
   return [...names].sort()
 }
 
-/** Makes the words global, as the prompt's lines run in the process's own realm; answers how to take them back. */
+/**
+ * Makes the words global, because the prompt's lines run in the process's own realm. Returns a
+ * function that removes them.
+ */
 const define = (words: PromptWords): (() => void) => {
   const before = new Map(
     Object.keys(words).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]),

@@ -1,13 +1,13 @@
 /**
- * Asks a shard's actors how they are. Whoever is suspended or does not answer is reported with that, so that a view
- * never waits for a part that is in trouble and never hides one.
+ * Asks the actors of a shard for their descriptions. An actor that is suspended or does not answer
+ * is reported as such: a view never waits for it and never hides it.
  */
 
 import { LmdbWriter, type Shard, WalWriter } from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
 import type { Name, Ref, System } from '../../runtime/index.ts'
 
-/** What was learned from one actor of one shard: its own description, or why there is none. */
+/** The description of one actor of one shard, or the reason why there is none. */
 export type ShardFacts<D> = {
   readonly shard: number
   /** `open`, `recovering`, `down` or `closed`. */
@@ -17,14 +17,14 @@ export type ShardFacts<D> = {
   readonly trouble: string | undefined
 }
 
-/** What of an instance is asked. */
+/** The part of an instance that is surveyed. */
 export type Asked = { readonly system: System; readonly shards: readonly Shard[] }
 
-/** How each shard's log is. */
+/** The state of each shard's log. */
 export const surveyLogs = (app: Asked): Promise<ShardFacts<WalWriter.LogWriterDescription>[]> =>
   eachShard(app, WalWriter.name, WalWriter.describe)
 
-/** How each shard's projection is. */
+/** The state of each shard's projection. */
 export const surveyProjections = (
   app: Asked,
 ): Promise<ShardFacts<LmdbWriter.ProjectionWriterDescription>[]> =>

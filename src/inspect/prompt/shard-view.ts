@@ -1,17 +1,19 @@
-/** Logs and projections as text, shard by shard: what `wal()` and `projections()` print. Pure. */
+/**
+ * Logs and projections as text, shard by shard: the output of `wal()` and `projections()`. Pure.
+ */
 import type { LmdbWriter, WalWriter } from '../../actors/index.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { type Column, factList, textTable } from '../text/text-table.ts'
 import type { ShardFacts } from './shard-survey.ts'
 
-/** How far acknowledgements can be trusted, of the options of the log: nothing to say when each follows its own fsync. */
+/** The options of the log that decide the level of acknowledgements. */
 export type DurabilitySettings = {
   readonly enableFsync: boolean
   readonly syncInterval: number | undefined
 }
 
-/** What everybody who acknowledges less than durable has to be told; `undefined` when there is nothing of that kind. */
+/** The warning when acknowledgements are not durable; `undefined` otherwise. */
 export const durabilityWarning = ({
   enableFsync,
   syncInterval,
@@ -92,7 +94,7 @@ const segmentColumns: readonly Column[] = [
   { title: 'allocated', align: 'right' },
 ]
 
-/** So many segments are listed; of more, the newest. */
+/** The most segments that are listed: the newest. */
 const segmentsShown = 8
 
 const segmentTable = (segments: Log['segments']): string => {
@@ -122,7 +124,7 @@ const projectionColumns: readonly Column[] = [
   { title: 'suspensions', align: 'right' },
 ]
 
-/** Every shard's projection, and below the table who holds one. `now` is in ms since 1970. */
+/** Every shard's projection, and below the table its suspensions. `now` is in ms since 1970. */
 export const projectionView = (
   projections: readonly ShardFacts<LmdbWriter.ProjectionWriterDescription>[],
   now: number,
@@ -137,7 +139,7 @@ export const projectionView = (
   return [rowsView(rows), ...notes].join('\n')
 }
 
-/** Long words of trouble stand behind the table's narrow columns, not in one. */
+/** Long texts follow the table, whose columns are narrow. */
 const rowsView = (rows: readonly (readonly string[])[]): string => {
   const whole = rows.filter((row) => row.length === projectionColumns.length)
   const broken = rows.filter((row) => row.length !== projectionColumns.length)

@@ -1,6 +1,10 @@
-/** What `trace(p)` shows: a line for each message, reply and step of a process, so many of them. */
+/**
+ * The output of `trace(p)`: a line for each message, reply and step of a process, up to a number.
+ */
+
 import { inspect } from 'node:util'
-import { KeelsonError } from '../../errors.ts'
+import type { KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import { type ProcessInfo, type TraceEvent, trace } from '../../runtime/index.ts'
 import { printable } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
@@ -8,9 +12,10 @@ import { Feed } from '../text/view.ts'
 import { processTitle } from './process-finder.ts'
 
 /**
- * Shows the next `count` events of a server as they happen, and no more: a busy one must not drown the prompt (recon's
- * `trace` takes such a bound, too). 0 ends what an earlier `trace` began. Rejects as `sys.trace` does.
- * @throws KeelsonError `INVALID_ARGUMENT` for a count that is none
+ * Shows the next `count` events of a server as they happen. The bound keeps a busy server from
+ * flooding the prompt, as recon's `trace` does. 0 ends an earlier `trace`. Rejects as `sys.trace`
+ * does.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a wrong count
  */
 export const traceFeed = async (process: ProcessInfo, count: unknown = 100): Promise<Feed> => {
   if (!Number.isSafeInteger(count) || (count as number) < 0) throw noCount(count)
@@ -27,13 +32,13 @@ export const traceFeed = async (process: ProcessInfo, count: unknown = 100): Pro
     feed.add(traceLine(title, event))
     if (left > 0) return
     feed.add(`${title}: ${pluralText(count as number, 'event')}, and no more are shown`)
-    // It takes its turn in the mailbox; a trace that was asked for in the very same moment ends with this one.
+    // It takes its turn in the mailbox, so it also ends a trace that was requested just before.
     trace(process.ref, undefined).catch(() => undefined)
   })
   return feed
 }
 
-/** One event in a line: who, which way, what, and what it carries, cut where it gets long. */
+/** One event in a line: the process, the direction, the message, and its payload, cut if long. */
 export const traceLine = (title: string, { direction, what, payload }: TraceEvent): string => {
   const carried = payload === undefined ? '' : ` ${shown(payload)}`
   return printable(`${title}  ${direction.padEnd(4)}  ${what}${carried}`)
@@ -47,6 +52,4 @@ const shown = (payload: unknown): string => {
 }
 
 const noCount = (found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', 'trace: count is a whole number from 0.', {
-    details: { path: 'count', expected: 'a whole number from 0', found: String(found) },
-  })
+  invalidArgument('count', 'a whole number from 0', found)

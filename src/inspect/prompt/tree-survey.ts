@@ -1,7 +1,7 @@
 /**
- * Looks at an instance's supervision tree as it is now: every process below the root, and the places of those that are
- * not there, with the reason why. It asks supervisors for their children; one that has no time to answer is
- * shown with the processes that it started.
+ * Surveys an instance's present supervision tree: every process below the root, and the places of
+ * missing ones with the reason. It asks supervisors for their children. A busy supervisor is shown
+ * with the processes that it started.
  */
 import { invalidArgument } from '../../errors.ts'
 import {
@@ -14,15 +14,19 @@ import {
 import type { App, ShardHealth } from '../../supervisors/index.ts'
 import type { TreeNode } from './tree-view.ts'
 
-/** What of an instance the survey looks at. */
+/** The part of an instance that is surveyed. */
 export type Surveyed = Pick<App, 'system' | 'instance' | 'health'>
 
-/** The tree, from the root supervisor down. @throws KeelsonError `INVALID_ARGUMENT` for what is no instance */
+/**
+ * The tree, from the root supervisor down.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a value that is not an instance
+ */
 export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
   const { system, instance, health } = (surveyed ?? {}) as Partial<Surveyed>
   if (!system || instance === undefined || !health)
     throw invalidArgument('instance', 'what start resolves with', surveyed)
-  // An instance is running, so the supervisors are loaded; a program that imports Keelson may not need them.
+  // An instance is running, so the supervisors are loaded; a program that imports Keelson may not
+  // need them.
   const { treeNames } = await import('../../supervisors/index.ts')
   const { root } = treeNames(instance)
   const info = system.info(root)
@@ -33,7 +37,7 @@ export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
 
 type Survey = {
   readonly processes: readonly ProcessInfo[]
-  /** Why parts are down, by their ids. */
+  /** The reasons why parts are down, by their ids. */
   readonly reasons: ReadonlyMap<string, string>
 }
 
@@ -60,14 +64,14 @@ const childrenOf = async (supervisor: ProcessInfo, survey: Survey): Promise<Tree
   return Promise.all(nodes)
 }
 
-/** A supervisor's own word, in order of start; `undefined` while it is busy with something else. */
+/** The supervisor's own list in start order; `undefined` while it is busy. */
 const askedChildren = async (supervisor: ProcessInfo): Promise<ChildInfo[] | undefined> => {
   if (supervisor.status !== 'waiting' && supervisor.status !== 'runnable') return undefined
   try {
     const children = await whichChildren(supervisor.ref as Ref<SupervisorMessages>)
     return children.reverse()
   } catch {
-    // It has ended, or has no time: what it started is what there is to see.
+    // It has ended or is busy: the processes that it started are shown instead.
     return undefined
   }
 }
@@ -104,6 +108,6 @@ const missing = (
   children: [],
 })
 
-/** The status in the words of the views: a process that has nothing to do, or is about to do it, runs. */
+/** The status as the views show it: a waiting or runnable process is running. */
 export const statusOf = ({ status }: ProcessInfo): string =>
   status === 'waiting' || status === 'runnable' ? 'running' : status

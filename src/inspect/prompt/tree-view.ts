@@ -1,20 +1,20 @@
-/** The supervision tree as text: who supervises whom, how each is doing, and why a part is down. Pure. */
+/** The supervision tree as text: the processes, their status, and why a part is down. Pure. */
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { type Column, textTable } from '../text/text-table.ts'
 
-/** A process of the tree, or the place of one that is not there. */
+/** A process of the tree, or the place of a missing one. */
 export type TreeNode = {
-  /** Its name, else its id with its supervisor. */
+  /** Its name, or its id with its supervisor. */
   readonly name: string
-  /** `undefined` where nothing runs. */
+  /** `undefined` where no process runs. */
   readonly pid: number | undefined
   readonly kind: string
   /** `running`, `busy`, `suspended`, `starting`, `terminating`, `down`. */
   readonly status: string
-  /** Messages that wait. */
+  /** The number of waiting messages. */
   readonly mailbox: number
-  /** How often its supervisor has started it again. */
+  /** The number of its restarts. */
   readonly restarts: number
   /** Why it is down. */
   readonly reason: string | undefined

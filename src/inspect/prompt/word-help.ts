@@ -1,4 +1,7 @@
-/** What `h(name)` says of a word of the prompt: the methods of a handle, one line each. A test holds them to the handles. */
+/**
+ * The help of `h(name)`: the methods of a handle, one line each. A test compares them with the
+ * handles.
+ */
 import { KeelsonError } from '../../errors.ts'
 import { factList } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
@@ -48,14 +51,17 @@ const topics: Readonly<Record<string, readonly (readonly [string, string])[]>> =
   control: controlMethods,
 }
 
-/** What `h(name)` prints; the word itself may be given for its name. @throws KeelsonError `INVALID_ARGUMENT` for one that has none */
+/**
+ * The output of `h(name)`. The word itself may be passed instead of its name.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a word without help
+ */
 export const wordHelp = (words: Readonly<Record<string, unknown>>, word: unknown): View => {
   const name =
     typeof word === 'string' ? word : Object.keys(topics).find((each) => words[each] === word)
   const lines = name !== undefined && Object.hasOwn(topics, name) ? topics[name] : undefined
   if (lines && name !== undefined)
     return new View(factList(lines.map(([call, what]) => [`${name}.${call}`, what] as const)))
-  throw new KeelsonError('INVALID_ARGUMENT', `h knows ${Object.keys(topics).join(' and ')}.`, {
+  throw new KeelsonError('INVALID_ARGUMENT', `h knows ${Object.keys(topics).join(' and ')}`, {
     details: { path: 'name', expected: Object.keys(topics), found: String(name ?? typeof word) },
   })
 }

@@ -1,14 +1,15 @@
 /**
- * Errors as people read them at the prompt and on the command line: code and message in one line, then the facts. Names of files
- * and words of others stand in both, so nothing is printed that could move the cursor, and no line of theirs can pass
- * for one of ours. Pure.
+ * Errors as text for the prompt and the command line: code and message in one line, then the
+ * details. File names and foreign texts occur in both, so control characters are escaped, and no
+ * foreign line can pass for one of ours. Pure.
  */
 import { inspect } from 'node:util'
 import { isKeelsonError } from '../../errors.ts'
 import { printableLines } from './paint.ts'
 
 /**
- * `CODE: message` and a line for each detail; of other errors name and message. With `verbose`, stack and causes follow.
+ * `CODE: message` and a line for each detail; for other errors, name and message. `verbose` adds
+ * stack and causes.
  */
 export const errorText = (error: unknown, verbose = false): string => {
   const lines = [headOf(error), ...detailsOf(error).map((detail) => `  ${detail}`)]
@@ -19,7 +20,7 @@ export const errorText = (error: unknown, verbose = false): string => {
   return [...lines, ...whole].join('\n')
 }
 
-/** Further lines of a message stand deeper than details do. */
+/** Further lines of a message are indented more than details. */
 const headOf = (error: unknown): string => printableLines(rawHeadOf(error), '    ')
 
 const rawHeadOf = (error: unknown): string => {
@@ -42,7 +43,10 @@ const factText = (fact: unknown): string => {
     : printableLines(inspect(plain, { depth: 4, breakLength: 100 }), '  ')
 }
 
-/** The fact with errors in it as their first line: exit reasons hold errors, and stacks are for `verbose`. */
+/**
+ * The detail with errors shortened to their first line: exit reasons hold errors, and stacks need
+ * `verbose`.
+ */
 const withoutStacks = (fact: unknown, depth: number): unknown => {
   if (fact instanceof Error) return rawHeadOf(fact)
   if (depth === 0 || typeof fact !== 'object' || fact === null) return fact
@@ -54,8 +58,8 @@ const withoutStacks = (fact: unknown, depth: number): unknown => {
 }
 
 /**
- * The errors underneath, the nearest first. A message that only says the same again is left out. Under an error of ours only
- * others of ours are shown: what the system said is in the details already.
+ * The causes, nearest first. A repeated message is left out. Under a KeelsonError only
+ * KeelsonErrors are shown: its details have the system's error already.
  */
 const causesOf = (error: unknown, verbose: boolean): unknown[] => {
   const causes: unknown[] = []

@@ -1,4 +1,4 @@
-/** Numbers as people read them: counts, bytes, durations. Pure, and the same in every locale. */
+/** Numbers as text: counts, bytes, durations. Pure, and the same in every locale. */
 
 /** `1234567` as `1,234,567`. */
 export const countText = (count: number): string =>
@@ -6,7 +6,7 @@ export const countText = (count: number): string =>
 
 const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB']
 
-/** Bytes in decimal units, three digits at least: `999 B`, `1.50 kB`, `12.3 MB`. */
+/** Bytes in decimal units with at least three digits: `999 B`, `1.50 kB`, `12.3 MB`. */
 export const bytesText = (bytes: number): string => {
   let value = bytes
   let unit = 0
@@ -18,7 +18,9 @@ export const bytesText = (bytes: number): string => {
   return `${unit === 0 ? Math.round(value) : value.toPrecision(3)} ${byteUnits[unit]}`
 }
 
-/** Milliseconds as `0:07`, `12:05` or `1:02:03`, rounded up: time left is never shown as none. */
+/**
+ * Milliseconds as `0:07`, `12:05` or `1:02:03`, rounded up: remaining time is never shown as zero.
+ */
 export const clockText = (ms: number): string => {
   const seconds = Math.ceil(ms / 1_000)
   const two = (value: number): string => String(value).padStart(2, '0')

@@ -1,10 +1,13 @@
-/** Columns of text: what tables and the process tree are laid out with. Pure. */
+/** Columns of text, for tables and the process tree. Pure. */
 import { stripVTControlCharacters } from 'node:util'
 
-/** A column: its heading, and on which side its cells stand. */
+/** A column: its heading and its alignment. */
 export type Column = { readonly title: string; readonly align?: 'left' | 'right' }
 
-/** The rows under their headings, each column as wide as its widest cell; no line ends in spaces. */
+/**
+ * The rows under their headings, each column as wide as its widest cell. Lines have no trailing
+ * spaces.
+ */
 export const textTable = (
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -19,7 +22,7 @@ export const textTable = (
   return lines.map(line).join('\n')
 }
 
-/** Facts below one another: names on the left, what they are on the right. */
+/** Facts in two columns: names and values. */
 export const factList = (facts: readonly (readonly [name: string, fact: string])[]): string => {
   const widest = Math.max(0, ...facts.map(([name]) => name.length))
   return facts.map(([name, fact]) => `${name.padEnd(widest)}  ${fact}`.trimEnd()).join('\n')

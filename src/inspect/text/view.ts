@@ -1,7 +1,9 @@
-/** A text that is printed as it is: what commands of the prompt answer when the answer is for eyes. */
+/** A text that the prompt prints as it is, the result of commands whose output is for reading. */
 import { inspect } from 'node:util'
 
-/** A text for eyes. `util.inspect`, and with it every way of printing values, shows the text itself. */
+/**
+ * A text for reading. `util.inspect`, and so every way of printing values, shows the text itself.
+ */
 export class View {
   readonly text: string
 
@@ -18,21 +20,24 @@ export class View {
   }
 }
 
-// Lines that come later: what a command of the prompt answers when there is more to see after its answer.
+// Lines that follow later: the result of a command whose output continues.
 
-/** A text for eyes, and lines that follow it as things happen. Whoever shows the text says where the lines go. */
+/**
+ * A text for reading, and lines that follow it as they happen. The printer of the text chooses
+ * where the lines go.
+ */
 export class Feed extends View {
   #print: ((line: string) => void) | undefined = undefined
-  /** Lines that came before anybody said where they go. */
+  /** Lines that arrived before a destination was set. */
   readonly #early: string[] = []
 
-  /** Shows the lines from now on, those that came already first. */
+  /** Sets the destination of the lines, and writes the earlier ones first. */
   show(print: (line: string) => void): void {
     this.#print = print
     for (const line of this.#early.splice(0)) print(line)
   }
 
-  /** A further line. */
+  /** Adds a line. */
   add(line: string): void {
     if (this.#print === undefined) this.#early.push(line)
     else this.#print(line)

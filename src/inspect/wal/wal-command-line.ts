@@ -1,7 +1,10 @@
-/** What somebody asked `keelson wal` for, checked: words in, a command out. Pure. */
+/** Parses `keelson wal`: words in, a checked command out. Pure. */
 import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
 
-/** `keelson wal verify`. `dir` is a log's folder, a shard's, or a data folder; paths are as they were written. */
+/**
+ * `keelson wal verify`. `dir` is the folder of a log or of a shard, or a data folder. Paths are as
+ * written.
+ */
 export type WalVerifyCommand = {
   readonly kind: 'wal verify'
   readonly dir: string
@@ -10,7 +13,10 @@ export type WalVerifyCommand = {
   readonly verbose: boolean
 }
 
-/** `keelson wal dump`. LSNs from `from` to `to`, both included; `width`: how many characters of a value are shown. */
+/**
+ * `keelson wal dump`. LSNs from `from` to `to`, inclusive. `width` is the number of characters
+ * shown of a value.
+ */
 export type WalDumpCommand = {
   readonly kind: 'wal dump'
   readonly dir: string
@@ -32,7 +38,7 @@ export type WalSalvageCommand = {
   readonly verbose: boolean
 }
 
-/** What `keelson wal` can be asked for. */
+/** The commands of `keelson wal`. */
 export type WalCommand = WalVerifyCommand | WalDumpCommand | WalSalvageCommand
 
 /** The help of one command. */
@@ -69,8 +75,8 @@ const flags = {
 } as const
 
 /**
- * Reads the words behind `keelson wal`.
- * @throws KeelsonError `INVALID_ARGUMENT` with what is wrong about them
+ * Parses the words after `keelson wal`.
+ * @throws KeelsonError `INVALID_ARGUMENT` that names the fault
  */
 export const parseWalCommand = (words: readonly string[]): WalCommand | WalHelp => {
   const [name, ...rest] = words

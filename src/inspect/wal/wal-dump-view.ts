@@ -1,4 +1,4 @@
-/** How the frames of a log look, as lines for people and as objects for programs. Pure. */
+/** The frames of a log as lines of text and as JSON objects. Pure. */
 import { inspect } from 'node:util'
 import {
   type Command,
@@ -20,7 +20,7 @@ import type { LogTarget } from './wal-target.ts'
 
 type Shown = Exclude<DumpRecord, { kind: 'pause' }>
 
-/** `DATA` for 1; a number for what has no name. */
+/** `DATA` for 1; the number of an unknown type. */
 export const frameTypeName = (type: number): string => {
   const name = Object.entries(frameTypes).find(([, code]) => code === type)?.[0]
   return name ? name.replace(/[A-Z]/g, '_$&').toUpperCase() : `TYPE ${type}`
@@ -154,7 +154,9 @@ const isStored = (field: unknown): field is StoredValue =>
 const isExpiry = (field: unknown): field is Expiry | KeepExpiry =>
   typeof field === 'object' && field !== null && 'kind' in field
 
-/** One record as plain data, with nothing cut: bytes as base64, values as they are where JSON can hold them. */
+/**
+ * One record as plain data, complete: bytes as base64, values as they are if JSON can hold them.
+ */
 export const dumpJson = (record: Shown, shard: number | undefined): object => {
   const where = shard === undefined ? {} : { shard }
   if (record.kind === 'segment') {
@@ -229,7 +231,7 @@ const valueJson = (stored: StoredValue): object => {
   }
 }
 
-/** Whether JSON gives the value back as it was. */
+/** Whether the value survives JSON unchanged. */
 const isJson = (value: unknown): boolean => {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true
   if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)

@@ -1,6 +1,7 @@
 /**
- * `keelson wal dump`: prints a log frame by frame, no faster than somebody takes it. Damaged places are printed where they are,
- * and it goes on behind them; status 0 whatever is printed, also when the reader goes away before the end.
+ * `keelson wal dump`: prints a log frame by frame, no faster than its reader. Damaged places are
+ * printed in their position, and the dump continues after them. Exit status 0 in all cases, also
+ * when the reader ends early.
  */
 
 import { resolve } from 'node:path'
@@ -14,13 +15,13 @@ import type { WalDumpCommand } from './wal-command-line.ts'
 import { dumpJson, dumpLine, logHeading } from './wal-dump-view.ts'
 import { walTarget } from './wal-target.ts'
 
-// Prints many lines no faster than somebody takes them, in pieces of some size. Whoever reads them may go away: then it says so,
-// and prints no more.
+// Prints many lines in pieces, no faster than the reader takes them. If the reader ends, it stops
+// printing and says so.
 
-/** So many characters are gathered before they are handed on. */
+/** The number of characters gathered before a write. */
 const pieceSize = 64 * 1024
 
-/** Lines on their way to a stream. */
+/** Lines for a stream. */
 export class LineWriter {
   readonly #stream: Writable
   #piece = ''
@@ -30,18 +31,18 @@ export class LineWriter {
     this.#stream = stream
   }
 
-  /** Nobody reads any more. */
+  /** The reader has ended. */
   get isGone(): boolean {
     return this.#isGone
   }
 
-  /** Adds a line; true when enough is gathered that `flush` should be awaited. */
+  /** Adds a line. True: enough is gathered, and `flush` should be awaited. */
   add(line: string): boolean {
     this.#piece += `${line}\n`
     return this.#piece.length >= pieceSize
   }
 
-  /** Hands on what was gathered; resolves when the stream has taken it, or will take nothing any more. */
+  /** Writes the gathered lines. Resolves when the stream has taken them, or has closed. */
   async flush(): Promise<void> {
     const piece = this.#piece
     this.#piece = ''
@@ -55,7 +56,10 @@ export class LineWriter {
   }
 }
 
-/** Runs it to its end; answers the exit status. @throws KeelsonError what cannot be read */
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError the error of an unreadable folder
+ */
 export const runWalDump = async (
   command: WalDumpCommand,
   environment: Environment,

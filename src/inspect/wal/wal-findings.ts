@@ -1,4 +1,4 @@
-/** What a look at all logs of a folder found, and the exit status that follows from it. Pure. */
+/** The findings about all logs of a folder, and the exit status that follows. Pure. */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import type { Damage, LogVerification, Salvaged, UncopiedPlace } from '../../storage/index.ts'
 import type { LogTarget, WalTarget } from './wal-target.ts'
@@ -6,7 +6,7 @@ import type { LogTarget, WalTarget } from './wal-target.ts'
 /** Exit statuses of `keelson wal`, beside the usual ones. */
 export const walStatuses = { clean: 0, torn: 3, corrupt: 4 } as const
 
-/** What was found of one log: its verification, or why there is none. */
+/** The finding about one log: its verification, or why there is none. */
 export type VerifiedLog = {
   readonly target: LogTarget
   readonly found?: LogVerification
@@ -15,15 +15,17 @@ export type VerifiedLog = {
   readonly elapsedMs: number
 }
 
-/** What was found of a folder. */
+/** The findings about a folder. */
 export type VerifiedFolder = { readonly target: WalTarget; readonly logs: readonly VerifiedLog[] }
 
-/** One log that was salvaged. `found` is what its source was; absent when nothing was left of it. */
+/**
+ * One salvaged log. `found` is the finding about its source; absent when nothing was left of it.
+ */
 export type SalvagedLog = {
   readonly shard?: number
   readonly found?: LogVerification
   readonly salvaged: Salvaged
-  /** What of the blobs and the archive beside it could not be read. */
+  /** The parts of its blobs and archive that could not be read. */
   readonly uncopied: readonly UncopiedPlace[]
 }
 
@@ -35,7 +37,7 @@ export type SalvagedFolder = {
   readonly elapsedMs: number
 }
 
-/** What is wrong with the folder as a whole: its `keelson.json`, a log that is not there. */
+/** The faults of the folder as a whole: its `keelson.json`, or a missing log. */
 export const folderDamage = ({ target, logs }: VerifiedFolder): Damage[] => {
   const isUnmade = logs.every(({ found }) => !found || found.frames === 0)
   const gone = logs.filter(
@@ -52,7 +54,7 @@ export const folderDamage = ({ target, logs }: VerifiedFolder): Damage[] => {
   ]
 }
 
-/** The exit status: the worst of what was found. */
+/** The exit status: that of the worst finding. */
 export const statusOf = (folder: VerifiedFolder): number => {
   const { logs } = folder
   const verdicts = logs.map(({ found }) => found?.verdict)

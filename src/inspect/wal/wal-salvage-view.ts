@@ -1,11 +1,11 @@
-/** What `keelson wal salvage` says, for people and for programs. Pure. */
+/** The output of `keelson wal salvage`, as text and as JSON. Pure. */
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
 import type { SalvagedFolder, SalvagedLog } from './wal-findings.ts'
 import { damageLines, placesShown, rangesText } from './wal-verify-view.ts'
 
-/** The whole answer as text. */
+/** The output as text. */
 export const salvageText = (
   { from, to, logs, elapsedMs }: SalvagedFolder,
   paint: Paint = plainPaint,

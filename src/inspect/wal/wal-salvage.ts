@@ -1,7 +1,8 @@
 /**
- * `keelson wal salvage`: verifies what a folder has, makes a new one of all that can be read, and verifies that. The source is
- * only read, and nobody can open it meanwhile. What fails or is interrupted removes what it made; when the process is killed
- * or the power goes, what is left is refused as a folder that has lost data.
+ * `keelson wal salvage`: verifies a folder, makes a new one from everything that can be read, and
+ * verifies that. The source is only read, and nothing can open it meanwhile. A failed or
+ * interrupted salvage removes what it made. If the process is killed or the power fails, the
+ * remains are refused as a folder that has lost data.
  */
 
 import { realpathSync } from 'node:fs'
@@ -37,23 +38,28 @@ import { salvageJson, salvageText } from './wal-salvage-view.ts'
 import { heldShut, type WalTarget, walTarget } from './wal-target.ts'
 import { verifyFolder } from './wal-verify.ts'
 
-// A folder that a command makes: refused where something is already, taken back as a whole when the command fails.
+// A folder that a command makes. An existing one is refused; a failed command removes it as a
+// whole.
 
 /**
- * Checks that `to` is missing or empty, and neither in `from` nor around it, whatever links lead there.
- * @throws KeelsonError `INVALID_ARGUMENT`, of the disk; nothing was made
+ * Checks that `to` is missing or empty, and neither inside nor around `from`, symbolic links
+ * resolved.
+ * @throws KeelsonError `INVALID_ARGUMENT`, or an error of the disk; nothing was made
  */
 export const checkNewFolder = (disk: Disk, from: string, to: string): void => {
   const entry = refusing(() => disk.entry(to))
-  if (entry && entry.kind !== 'folder') throw wrongTarget(to, 'it is no folder')
+  if (entry && entry.kind !== 'folder') throw wrongTarget(to, 'it is not a folder')
   if (entry && refusing(() => disk.list(to)).length > 0)
-    throw wrongTarget(to, 'it is there, and not empty')
+    throw wrongTarget(to, 'it exists and is not empty')
   const [source, target] = [realPath(from), realPath(to)]
-  if (isWithin(target, source)) throw wrongTarget(to, `it lies in ${from}, which is only read`)
-  if (isWithin(source, target)) throw wrongTarget(to, `${from} lies in it`)
+  if (isWithin(target, source)) throw wrongTarget(to, `it is inside ${from}, which is only read`)
+  if (isWithin(source, target)) throw wrongTarget(to, `it contains ${from}`)
 }
 
-/** Makes the folder, durably; what is answered removes all of it again. @throws of the disk */
+/**
+ * Makes the folder, durably. Returns a function that removes all of it.
+ * @throws an error of the disk
+ */
 export const makeNewFolder = (disk: Disk, to: string): (() => void) =>
   refusing(() => {
     const wasThere = disk.entry(to) !== undefined
@@ -79,7 +85,7 @@ export const makeNewFolder = (disk: Disk, to: string): (() => void) =>
 const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 
-/** The path without links; of what is missing, that of the nearest folder above. */
+/** The path without symbolic links; for a missing folder, based on the nearest one above. */
 const realPath = (path: string): string => {
   try {
     return realpathSync(path)
@@ -94,7 +100,7 @@ const wrongTarget = (path: string, why: string): KeelsonError =>
     details: { path, found: why },
   })
 
-/** What the work needs at each step. */
+/** The context of each step. */
 type Work = {
   readonly disk: Disk
   readonly environment: Environment
@@ -102,7 +108,10 @@ type Work = {
   readonly display: WorkDisplay
 }
 
-/** Runs it to its end; answers the exit status. @throws KeelsonError what kept it from it; then nothing is left of DIR2 */
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError the error that ended it; nothing is left of DIR2 then
+ */
 export const runWalSalvage = async (
   command: WalSalvageCommand,
   environment: Environment,
@@ -162,7 +171,7 @@ const salvageFolder = async (
   }
 }
 
-/** What must not be copied as if it were right: a log of a newer version, no log at all, the log of another shard. */
+/** Refuses logs that must not be copied: of a newer version, missing, or of another shard. */
 const refuseStrangers = ({ target, logs }: VerifiedFolder): void => {
   for (const { target: log, found, refused } of logs) {
     if (refused && !(target.isDataFolder && isKeelsonError(refused, 'NO_SEGMENTS'))) throw refused
@@ -201,7 +210,7 @@ const fill = async (
 }
 
 const factsOf = ({ environment }: Work, { facts }: WalTarget, made: readonly SalvagedLog[]) => ({
-  // A folder whose keelson.json is gone is another one from here on.
+  // A folder without its keelson.json is treated as another one from here on.
   instanceId: facts?.instanceId ?? Buffer.from(environment.clock.randomBytes(16)).toString('hex'),
   created: facts?.created ?? environment.clock.now(),
   shards: made.length,
@@ -237,7 +246,7 @@ const salvageLog = async (
   const checked = await steps(work, `checking ${name}`, verifying(disk, wal, { holdsUnits }))
   if (!checked) return undefined
   if (checked.verdict !== 'clean' || checked.lastLsn !== salvaged.lastLsn)
-    throw new KeelsonError('CORRUPT', `What was written to ${wal} does not read back`, {
+    throw new KeelsonError('CORRUPT', `the copy in ${wal} does not read back`, {
       details: { file: wal, damage: checked.damage },
     })
   return {
@@ -248,7 +257,10 @@ const salvageLog = async (
   }
 }
 
-/** What stands beside a shard's log and cannot be built anew from it; answers what of it could not be read. */
+/**
+ * Copies the files beside a shard's log that cannot be rebuilt from it. Returns the parts that
+ * could not be read.
+ */
 const copyRest = async (
   work: Work,
   wal: string,
@@ -285,7 +297,7 @@ const writeReport = (
   const file = disk.open(join(dir, 'salvage.json'), 'create')
   try {
     if (file.write(bytes, 0) < bytes.length)
-      throw new KeelsonError('NO_SPACE', 'The disk is full', { details: { path: file.path } })
+      throw new KeelsonError('NO_SPACE', 'the disk is full', { details: { path: file.path } })
     file.sync()
   } finally {
     file.close()

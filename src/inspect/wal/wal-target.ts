@@ -1,6 +1,7 @@
 /**
- * Which logs a folder has, and what is known of each beside its own files: the id that `keelson.json` gives it, the position
- * of its projection. A log's folder is itself; a data folder has one for each shard. Changes nothing, and takes no lock.
+ * The logs of a folder, and the facts about each beside its own files: its id in `keelson.json`,
+ * and the position of its projection. The folder of a log is one log; a data folder has one for
+ * each shard. Changes nothing and takes no lock.
  */
 import { join } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -25,31 +26,39 @@ export type LogTarget = {
   readonly dir: string
   readonly knowledge: LogKnowledge
   readonly remarks: readonly string[]
-  /** Nobody may have removed it: `keelson.json` says that it was made. */
+  /** It must exist: `keelson.json` names it. */
   readonly mustExist: boolean
 }
 
-/** What a folder turned out to be. */
+/** The kind and content of a folder. */
 export type WalTarget = {
   readonly dir: string
   readonly isDataFolder: boolean
   readonly logs: readonly LogTarget[]
-  /** What `keelson.json` says; absent without a sound one. */
+  /** The content of `keelson.json`; absent when it is missing or damaged. */
   readonly facts?: DataFolderFacts
-  /** What is wrong with `keelson.json`. */
+  /** The fault of `keelson.json`. */
   readonly damage: readonly Damage[]
-  /** Who has the folder open, as far as it said so; absent when nobody has. */
+  /** The process that has the folder open, as it described itself; absent when there is none. */
   readonly heldBy?: string
 }
 
-/** Looks at `dir`. @throws KeelsonError `INVALID_ARGUMENT` when it is no folder; `UNSUPPORTED_VERSION`; of the disk. */
+/**
+ * Reads `dir`.
+ * @throws KeelsonError `INVALID_ARGUMENT` when it is not a folder; `UNSUPPORTED_VERSION`; an error
+ * of the disk
+ */
 export const walTarget = (disk: Disk, dir: string): WalTarget =>
   refusing(() => {
     const kind = disk.entry(dir)?.kind
     if (kind !== 'folder')
-      throw new KeelsonError('INVALID_ARGUMENT', `${dir} ${kind ? 'is no folder' : 'is missing'}`, {
-        details: { path: dir },
-      })
+      throw new KeelsonError(
+        'INVALID_ARGUMENT',
+        `${dir} ${kind ? 'is not a folder' : 'does not exist'}`,
+        {
+          details: { path: dir },
+        },
+      )
     const present = shardsPresent(disk, dir)
     const reading = readDataFolder(disk, dir)
     if (present.length > 0 || reading.state !== 'absent')
@@ -98,7 +107,7 @@ const shardTarget = (
 ): LogTarget => {
   const { wal, lmdb } = shardFolder(dir, shard)
   const walId = facts?.logs[shard]
-  // A file that is being written may look damaged, and what it says is about to change.
+  // A file that is being written may look damaged, and its content is about to change.
   const projection = isLive ? undefined : examineProjection(disk, lmdb)
   const position = projection?.state === 'sound' ? projection.position : undefined
   return {
@@ -119,7 +128,7 @@ const shardTarget = (
   }
 }
 
-/** Who holds one of these lock files, in one line. */
+/** The holder of one of these lock files, in one line. */
 const holderOf = (locks: readonly string[]): string | undefined => {
   for (const path of locks)
     try {
@@ -131,7 +140,10 @@ const holderOf = (locks: readonly string[]): string | undefined => {
   return undefined
 }
 
-/** Keeps everybody from opening the logs until it is called. @throws KeelsonError `LOCKED_DIR` when somebody has one open. */
+/**
+ * Prevents any process from opening the logs until it is called.
+ * @throws KeelsonError `LOCKED_DIR` when one is open
+ */
 export const heldShut = ({ dir, logs }: WalTarget): (() => void) => {
   const folders = [...new Set([dir, ...logs.map((log) => log.dir)])]
   const locks: { release(): void }[] = []

@@ -1,4 +1,4 @@
-/** What `keelson wal verify` says, for people and for programs. Pure. */
+/** The output of `keelson wal verify`, as text and as JSON. Pure. */
 import type { Damage, LogVerification, LsnRange } from '../../storage/index.ts'
 import { errorText } from '../text/error-view.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
@@ -6,7 +6,7 @@ import { bytesText, countText, durationText, pluralText } from '../text/quantiti
 import { factList } from '../text/text-table.ts'
 import { folderDamage, type VerifiedFolder, type VerifiedLog } from './wal-findings.ts'
 
-/** How many damaged places of one log are shown; the rest is counted, and in `--json`. */
+/** The most damaged places of one log that are shown; the rest is counted, and in `--json`. */
 export const placesShown = 20
 
 /** `5`, or `5 to 9`. */
@@ -21,7 +21,7 @@ export const rangesText = (ranges: readonly LsnRange[]): string => {
   return `${pluralText(count, 'frame')}: lsn ${shown}${more}`
 }
 
-/** The whole answer as text. */
+/** The output as text. */
 export const verifyText = (
   folder: VerifiedFolder,
   status: number,
@@ -111,7 +111,7 @@ const logFacts = (
 const remarkFacts = (remarks: readonly string[]): (readonly [string, string])[] =>
   remarks.map((remark) => ['note', printable(remark)])
 
-/** Damaged places, two lines each; those that are too many are counted. */
+/** Damaged places, two lines each; those beyond the limit are counted. */
 export const damageLines = (damage: readonly Damage[]): string[] => {
   const more = damage.length - placesShown
   return [

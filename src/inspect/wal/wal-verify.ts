@@ -1,6 +1,6 @@
 /**
- * `keelson wal verify`: looks at every frame of every log of a folder, changes nothing, and says what is wrong with them. A
- * folder that somebody has open is judged up to what is durable there.
+ * `keelson wal verify`: checks every frame of every log of a folder, changes nothing, and reports
+ * the faults. A folder that is open elsewhere is checked up to its durable end.
  */
 import { resolve } from 'node:path'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
@@ -14,7 +14,10 @@ import { statusOf, type VerifiedFolder, type VerifiedLog } from './wal-findings.
 import { type WalTarget, walTarget } from './wal-target.ts'
 import { verifyJson, verifyText } from './wal-verify-view.ts'
 
-/** Runs it to its end; answers the exit status. @throws KeelsonError what cannot be read */
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError the error of an unreadable folder
+ */
 export const runWalVerify = async (
   command: WalVerifyCommand,
   environment: Environment,
@@ -42,7 +45,10 @@ export const runWalVerify = async (
   }
 }
 
-/** Once more when somebody opened the folder meanwhile: what was judged as still may have moved. */
+/**
+ * Repeats the check when the folder was opened meanwhile: files that seemed at rest may have
+ * changed.
+ */
 const verifiedSteadily = async (
   disk: Disk,
   dir: string,

@@ -87,7 +87,7 @@ export const viaAddress = <P extends Holder<P> & { readonly pid: number }>(
  * process ended.
  */
 export const noRegistry = (registry: unknown): KeelsonError =>
-  new KeelsonError('NO_PROCESS', `no registry ${String(registry)}`, {
+  new KeelsonError('NO_PROCESS', `there is no registry ${String(registry)}`, {
     details: { registry: String(registry) },
   })
 

@@ -129,7 +129,7 @@ const isSignal = (signal: AbortSignal | undefined): boolean =>
   signal === undefined || typeof signal.addEventListener === 'function'
 
 const noSignal = (name: string): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `signal of ${name}: no AbortSignal`)
+  new KeelsonError('INVALID_ARGUMENT', `signal of ${name}: expected an AbortSignal`)
 
 const target = (
   ref: Ref<unknown>,
@@ -146,7 +146,9 @@ const isCutOff = (process: Process, sender: Process | undefined): boolean =>
 
 const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
   addressOf(ref).directory.fault?.() ??
-  new KeelsonError('NO_PROCESS', `${name}: no process ${ref}`, { details: { reason: 'noproc' } })
+  new KeelsonError('NO_PROCESS', `${name}: there is no process ${ref}`, {
+    details: { reason: 'noproc' },
+  })
 
 const callsItself = (process: Process, name: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} calls itself`, {

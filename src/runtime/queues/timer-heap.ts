@@ -30,7 +30,9 @@ export const expectDelay = (what: string, ms: unknown): void => {
 
 /** The error of an invalid delay. */
 export const noDelay = (what: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${what}: no number of milliseconds`, { details: { found } })
+  new KeelsonError('INVALID_ARGUMENT', `${what}: expected a number of milliseconds`, {
+    details: { found },
+  })
 
 /** Deadlines, earliest first; among equals in the order in which they were added. */
 export class TimerHeap {

@@ -162,4 +162,4 @@ const receivedOf = (message: Message, outputs: Outputs): Received | undefined =>
 }
 
 const receivesAlready = (process: Process): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${process} waits for a message already`)
+  new KeelsonError('INVALID_ARGUMENT', `${process} is waiting for a message already`)

@@ -293,4 +293,6 @@ const notItsMonitor = (process: Process): KeelsonError =>
 
 const noProcess = (address: Address<Process>): KeelsonError =>
   address.directory.fault?.() ??
-  new KeelsonError('NO_PROCESS', `no process ${address}`, { details: { reason: 'noproc' } })
+  new KeelsonError('NO_PROCESS', `there is no process ${address}`, {
+    details: { reason: 'noproc' },
+  })

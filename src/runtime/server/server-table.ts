@@ -36,7 +36,7 @@ export interface ServerTable {
 export const serverTable = (server: object): ServerTable => {
   const given = server as Partial<Record<keyof ServerTable, unknown>>
   if (typeof given !== 'object' || given === null || typeof given.init !== 'function') {
-    throw new KeelsonError('INVALID_ARGUMENT', 'expected a server: an object with an init function')
+    throw invalidArgument('server', 'an object with an init function', server)
   }
   const { kind = 'server', init, cast, info, exit, down, terminate } = given as Partial<ServerTable>
   const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined

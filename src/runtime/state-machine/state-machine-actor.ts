@@ -41,7 +41,7 @@ export interface Host {
  * Methods of an actor that a process replaces. They throw: a call without effect would be worse.
  */
 const refuse = (instead: string) => (): never => {
-  throw new KeelsonError('INVALID_ARGUMENT', `a machine in a process has no such way: ${instead}`)
+  throw new KeelsonError('INVALID_ARGUMENT', `not available in a process: ${instead}`)
 }
 const notOfProcesses = {
   stop: refuse('end it with exit(reason), or in a final state'),

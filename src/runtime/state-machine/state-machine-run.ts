@@ -143,9 +143,13 @@ export class MachineRun {
 
   #do({ type, exec, info, params }: Action): void {
     if (exec === undefined) {
-      throw new KeelsonError('CONFIG', `the action ${type} of ${this.#machine.id} is not there`, {
-        details: { path: type, expected: 'an implementation', found: undefined },
-      })
+      throw new KeelsonError(
+        'CONFIG',
+        `the action ${type} of ${this.#machine.id} has no implementation`,
+        {
+          details: { path: type, expected: 'an implementation', found: undefined },
+        },
+      )
     }
     const answer: unknown = exec(info, params)
     if (isThenable(answer)) answer.then(undefined, (error: unknown) => this.#host.failed(error))

@@ -52,7 +52,7 @@ export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): Sav
 }
 
 const notSaved = (machine: AnyStateMachine, why: string, cause?: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `no saved state of ${machine.id}: ${why}`, {
+  new KeelsonError('INVALID_ARGUMENT', `this is not a saved state of ${machine.id}: ${why}`, {
     details: { machine: machine.id },
     ...(cause === undefined ? {} : { cause }),
   })

@@ -3,7 +3,7 @@
  * `yield` of the owner. If none waits, it goes to the owner's mailbox: the value as the info
  * `task`, then the end as a down message, as in OTP. A task that the owner gave up sends nothing.
  */
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import type { Process } from '../process/process.ts'
 import type { BareContext } from '../server/gen-server.ts'
 import { type Address, addressOf, type Ref } from '../words/address.ts'
@@ -238,5 +238,5 @@ export const processBehind = (ref: Ref): Process | undefined =>
 /** The task behind a `Task`. Throws `INVALID_ARGUMENT` when it is not a task. */
 export const ownedOf = <T>(task: Task<T>): OwnedTask<T> => {
   if (task instanceof OwnedTask) return task
-  throw new KeelsonError('INVALID_ARGUMENT', 'expected a task')
+  throw invalidArgument('task', 'a task', task)
 }

@@ -79,7 +79,7 @@ const known = new Set([
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1
 
 const invalid = (option: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${option} of a stream: ${String(found)}`, {
+  new KeelsonError('INVALID_ARGUMENT', `${option} of a stream cannot be ${String(found)}`, {
     details: { option, found },
   })
 
@@ -104,7 +104,7 @@ export class StreamInput<I> {
   /** Throws `INVALID_ARGUMENT` for a value that cannot be iterated. */
   constructor(inputs: Iterable<I> | AsyncIterable<I>, events: InputEvents<I>) {
     if (!isIterable(inputs))
-      throw new KeelsonError('INVALID_ARGUMENT', 'the input of a stream: no iterable', {
+      throw new KeelsonError('INVALID_ARGUMENT', 'the input of a stream is not iterable', {
         details: { option: 'inputs', found: inputs },
       })
     this.#inputs = inputs

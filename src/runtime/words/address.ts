@@ -100,4 +100,4 @@ export const addressOf = <P extends { readonly pid: number }>(ref: Ref<unknown>)
 
 /** The error of a value that is not a ref. */
 export const noRef = (found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `expected a ref, got: ${describeReason(found)}`)
+  new KeelsonError('INVALID_ARGUMENT', `expected a ref, found ${describeReason(found)}`)

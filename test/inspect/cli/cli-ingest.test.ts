@@ -57,9 +57,9 @@ describe('keelson ingest (needs the build)', () => {
     )
 
     expect(status).toBe(1)
-    expect(errors.match(/^INVALID_ARGUMENT: Record \d+/gm)).toEqual([
-      'INVALID_ARGUMENT: Record 2',
-      'INVALID_ARGUMENT: Record 4',
+    expect(errors.match(/^INVALID_ARGUMENT: record \d+/gm)).toEqual([
+      'INVALID_ARGUMENT: record 2',
+      'INVALID_ARGUMENT: record 4',
     ])
     expect(output).toMatch(/^acknowledged {2}2 /m)
     expect(output).toMatch(/^refused {7}2$/m)
@@ -72,9 +72,9 @@ describe('keelson ingest (needs the build)', () => {
     const words = ['ingest', 'r.ndjson', '--dir', 'd', '--key', 'id']
     const { status, errors } = await runKeelson(words, dir)
 
-    expect([status, errors.match(/^[A-Z_]+: Record \d/gm)]).toEqual([
+    expect([status, errors.match(/^[A-Z_]+: record \d/gm)]).toEqual([
       1,
-      ['INVALID_ARGUMENT: Record 2', 'INVALID_ARGUMENT: Record 3'],
+      ['INVALID_ARGUMENT: record 2', 'INVALID_ARGUMENT: record 3'],
     ])
   })
 

@@ -93,13 +93,13 @@ describe('the line of a refused record', () => {
     failureLine({ record: 2, error: new KeelsonError('TOO_LARGE', message) })
 
   test('is code and message, whole while it is short', () => {
-    expect(lineOf('Record 2: too large')).toBe('TOO_LARGE: Record 2: too large')
+    expect(lineOf('record 2: too large')).toBe('TOO_LARGE: record 2: too large')
   })
 
   test('is one line, cut when the record made it long', () => {
-    expect(lineOf('Record 2: "a\nb"')).toBe('TOO_LARGE: Record 2: "a')
-    const cut = lineOf(`Record 2: ${'k'.repeat(100_000)}`)
-    expect([cut.length, cut.startsWith('TOO_LARGE: Record 2: kkk'), cut.endsWith('k…')]).toEqual([
+    expect(lineOf('record 2: "a\nb"')).toBe('TOO_LARGE: record 2: "a')
+    const cut = lineOf(`record 2: ${'k'.repeat(100_000)}`)
+    expect([cut.length, cut.startsWith('TOO_LARGE: record 2: kkk'), cut.endsWith('k…')]).toEqual([
       300,
       true,
       true,

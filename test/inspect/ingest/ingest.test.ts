@@ -189,7 +189,7 @@ describe('a record that is refused for its own sake', () => {
 
     expect(summary).toMatchObject({ acknowledged: 3, failed: 1, through: 4 })
     expect(failures.map(({ error }) => [error.code, error.message, error.details.record])).toEqual([
-      ['TOO_LARGE', 'Record 2: too large', 2],
+      ['TOO_LARGE', 'record 2: too large', 2],
     ])
   })
 })

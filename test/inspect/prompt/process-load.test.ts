@@ -74,7 +74,7 @@ describe('their table', () => {
     const idle = busiest([info(3, 7)], before, 'handled', 10)
 
     expect(loadTable(idle, 800)).toBe(
-      'nobody handled a message since the last look, 800 ms ago, and none waits',
+      'no process has handled a message since the last look, 800 ms ago, and none waits',
     )
   })
 })

@@ -218,7 +218,7 @@ describe('commands', () => {
     expect(looks[0]).toMatch(/^their start\n/)
     expect(looks[0]?.match(/^<\d+>/gm)).toHaveLength(3)
     expect(looks[1]).toMatch(/^the last look, .*\n.*\n<\d+> {2}counter +server +waiting +50 /)
-    expect(text).toMatch(/^nobody handled a message since the last look/m)
+    expect(text).toMatch(/^no process has handled a message since the last look/m)
     expect(text).toMatch(/^INVALID_ARGUMENT: top/m)
   })
 
