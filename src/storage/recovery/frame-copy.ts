@@ -1,7 +1,8 @@
 /**
- * Copies frames that nothing proves to be durable into the segment with which a life begins. LSN, type and payload stay;
- * salt, CRCs, predecessors and what is known to be durable are new. It goes in groups of bounded size, whatever there is to
- * copy: the file counts only from its rename on, so that no part of it can be taken for the whole.
+ * Copies frames that nothing proves to be durable into the first segment of a new life. LSN, type
+ * and payload stay; salt, CRCs, predecessors and the durable LSN are new. It writes in groups of
+ * bounded size. The file counts only from its rename on, so a partial copy is never taken for the
+ * whole.
  */
 
 import { writeAll } from '../disk/disk-failure.ts'
@@ -13,25 +14,29 @@ import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { corruption } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 
-/** What to copy: the frames of `segment` behind `from`, up to `to`. */
+/** The frames to copy: those of `segment` after `from`, up to `to`. */
 export type FrameCopy = {
   readonly segment: SegmentEntry
   readonly from: FrameEnd
   readonly to: FrameEnd
 }
 
-/** How much is gathered before it is written; a frame may be longer. */
+/** The bytes gathered for one write; a single frame may be longer. */
 const groupBytes = 1024 * 1024
 
-/** No copy takes more bytes than this: two groups that follow each other hold more than one could, so there are few gaps. */
+/**
+ * The greatest size of a copy in bytes. Two consecutive groups together exceed one group's size, so
+ * there are few padding gaps.
+ */
 export const copyBytesMax = ({ from, to }: FrameCopy, sectorBytes: number): number => {
   const bytes = to.offset - from.offset
   return bytes + 2 * Math.floor(bytes / groupBytes) * sectorBytes
 }
 
 /**
- * Writes the copy behind the header of the segment that `header` describes, into `file`, and answers where it ends.
- * @throws KeelsonError `CORRUPT` when the frames are not what the inspection saw; DiskError.
+ * Writes the copy into `file`, after the header of the segment that `header` describes, and returns
+ * its end.
+ * @throws KeelsonError `CORRUPT` if the frames differ from those of the inspection; DiskError
  */
 export const copyFrames = (
   { disk, dir }: { readonly disk: Disk; readonly dir: string },
@@ -56,14 +61,14 @@ export const copyFrames = (
   return groups.finish()
 }
 
-/** The frames of a file that nobody reads yet, written group by group. */
+/** Writes frames, group by group, into a file that has no readers yet. */
 class GroupedFrames {
   readonly #file: DiskFile
   readonly #header: SegmentHeader
   readonly #encoder = new GroupEncoder()
-  /** The end of the last group that was written. */
+  /** The end of the last written group. */
   #end: FrameEnd
-  /** Room left in the group that is being gathered; negative without one. */
+  /** The room left in the current group; negative without a group. */
   #room = -1
 
   constructor(file: DiskFile, header: SegmentHeader) {
@@ -92,7 +97,7 @@ class GroupedFrames {
     const { salt, sectorBytes, baseLsn } = this.#header
     const end = this.finish()
     this.#room = roundUp(capacity, sectorBytes)
-    // Of this file nothing is synced before all of it is written; all before it is.
+    // Nothing of this file is synced before all of it is written; all frames before it are durable.
     this.#encoder.begin(end, { salt, sectorBytes, durableLsn: baseLsn - 1 }, this.#room)
   }
 }

@@ -1,7 +1,7 @@
 /**
- * What tells a frame from another one that stands under the same LSN in another timeline of its log: in a copy of the
- * folder that lived on for itself. It is made of the frame's content alone, because recovery and salvage may write
- * a frame anew at another place, with other salts and sums.
+ * Identifies a frame among frames with the same LSN in diverged copies of a log. The mark depends
+ * only on the frame's content, because recovery and salvage may rewrite a frame at another place,
+ * with another salt and other CRCs.
  */
 
 import { crc32 } from '../bytes/crc32.ts'
@@ -12,13 +12,18 @@ import { type Disk, DiskError, pathIn } from '../ports/disk.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 
-/** The mark of the frame with this stamp and payload; the payload's own first eight bytes are not looked at. */
+/**
+ * The mark of the frame with this time stamp and payload. The first eight bytes of the payload are
+ * ignored.
+ */
 export const markOf = (time: number, payload: Uint8Array): FrameMark => ({
   time,
   crc: crc32(payload.subarray(stampBytes)),
 })
 
-/** Why a projection is not of the log of `segments` as it is, in a sentence; `undefined` when it is. */
+/**
+ * Why a projection does not belong to the log of `segments`, in a sentence; `undefined` if it does.
+ */
 export const otherThanShown = (
   disk: Disk,
   dir: string,
@@ -28,12 +33,13 @@ export const otherThanShown = (
   if (walId !== segments[0]?.header.walId)
     return 'the projection shows another log, and is built anew'
   if (!frame || mayHoldFrame(disk, dir, segments, lsn, frame)) return undefined
-  return `the projection shows another timeline of this log (another frame at lsn ${lsn}), and is built anew`
+  return `the projection belongs to a diverged copy of this log (another frame at lsn ${lsn}); it is rebuilt`
 }
 
 /**
- * Whether `segments` have the marked frame under `lsn`. False only when a whole frame stands there that is another one:
- * what is missing or cannot be read cannot be compared, and recovery judges it. Reads one segment up to the frame.
+ * Whether `segments` may hold the marked frame at `lsn`. False only if a valid frame with another
+ * mark is there. A missing or unreadable frame cannot be compared; recovery judges it. Reads one
+ * segment up to the frame.
  */
 const mayHoldFrame = (
   disk: Disk,
@@ -55,7 +61,7 @@ const mayHoldFrame = (
   }
 }
 
-/** No DATA frame has this mark. */
+/** A mark that no DATA frame has. */
 const otherMark: FrameMark = { time: -1, crc: -1 }
 
 const markIn = (

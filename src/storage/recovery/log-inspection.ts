@@ -1,6 +1,6 @@
 /**
- * The first phase of opening a log: look at everything, change nothing, and say what the second phase is to do. Damage
- * that is not a torn tail is thrown here, while the folder is still as it was found.
+ * The first phase of opening a log: it reads everything, changes nothing, and plans the second
+ * phase. Damage other than a torn tail is thrown here, while the folder is unchanged.
  */
 import { refusing } from '../disk/disk-failure.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
@@ -16,8 +16,8 @@ import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
 import { checkLinks, scanLog } from './log-scan.ts'
 
 /**
- * Inspects the log in `dir`. `evidence` says what others know of it.
- * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; `SHARD_DOWN` when the disk cannot be read.
+ * Inspects the log in `dir`. `evidence` is what others prove about it.
+ * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; `SHARD_DOWN` if the disk cannot be read
  */
 export const inspectLog = (
   disk: Disk,
@@ -57,13 +57,16 @@ const inspect = (
   return other ? { ...found, showsOther: true, remarks: [...found.remarks, other] } : found
 }
 
-/** From where on every frame has to be whole; `undefined` when recovery decides. */
+/** The LSN from which every frame must be valid; `undefined` if recovery decides. */
 const readFromBy = (needs: LogNeeds | undefined, other: string | undefined): number | undefined => {
   if (!needs?.shown || other) return needs?.readFrom
   return Math.max(needs.readFrom, needs.shown.lsn + 1)
 }
 
-/** A link to nothing counts as missing, and is replaced; what cannot be read, or replaced, is for people to look at. */
+/**
+ * A dangling link counts as missing and is replaced. A MANIFEST that cannot be read or replaced is
+ * refused, so that a person looks at it.
+ */
 const refuseOtherManifest = (disk: Disk, dir: string): void => {
   const kind = disk.entry(pathIn(dir, manifestName))?.kind
   if (kind === undefined || kind === 'file') return
@@ -71,13 +74,13 @@ const refuseOtherManifest = (disk: Disk, dir: string): void => {
   throw corruption({ file: manifestName, offset: 0, lsn: 1, evidence })
 }
 
-/** A folder without a segment: new, or its creation was interrupted. Or its segments are gone. */
+/** A folder without segments: it is new, its creation was interrupted, or its segments are lost. */
 const inspectEmpty = (
   manifest: Manifest | undefined,
   evidence: readonly Evidence[],
 ): Inspection => {
   const proof = evidence.find(({ lsn, walId }) => lsn > 0 && (!walId || walId === manifest?.walId))
-  // Generation 1 is written when a log is made; from the first opening on it is more.
+  // Creation writes generation 1. From the first opening on it is higher.
   const wasOpened = manifest !== undefined && manifest.generation > 1
   if (proof || wasOpened) {
     const source = proof ? proof.source : manifestName
@@ -86,7 +89,7 @@ const inspectEmpty = (
       file: manifestName,
       offset: 0,
       lsn,
-      evidence: `${source} knows of segments, and there is none`,
+      evidence: `${source} names segments, but there are none`,
     })
   }
   return {
@@ -103,8 +106,8 @@ const inspectEmpty = (
 }
 
 /**
- * From the checkpoint on, and from where somebody will read; before both, headers and the links between segments are enough,
- * and readers verify what they read.
+ * The scan begins at the checkpoint, or earlier if a reader starts there. Before that, headers and
+ * the links between segments are checked, and readers verify the frames that they read.
  */
 const firstToScan = (
   segments: readonly SegmentEntry[],
@@ -125,7 +128,7 @@ const refuseMissingStart = (findings: Findings, needs: LogNeeds | undefined): vo
     file: first.name,
     offset: 0,
     lsn: 1,
-    evidence: 'segments before it are missing, and nothing has taken the place of their frames',
+    evidence: 'segments before it are missing, and nothing else holds their frames',
   })
 }
 
@@ -152,8 +155,8 @@ const judge = (
 }
 
 /**
- * CLEAN_CLOSE alone is not enough: its sync may have failed, and the page cache shows it all the same. The MANIFEST says
- * `cleanClose` only once that sync had succeeded.
+ * CLEAN_CLOSE alone is not enough: its sync may have failed although the page cache shows it. The
+ * MANIFEST has `cleanClose` only after that sync succeeded.
  */
 const isClosed = ({ manifest, newest, scan }: Findings): boolean => {
   const named = manifest.manifest?.cleanClose

@@ -1,14 +1,17 @@
 /**
- * The second phase of opening a log: carries out the plan of an inspection. Each step leaves a folder that a new
- * inspection understands, so a crash anywhere and another opening give the same log:
+ * The second phase of opening a log: it executes the plan of an inspection. Each step leaves a
+ * folder that a new inspection understands. So after a crash at any point another opening gives the
+ * same log:
  *
- *   a  the fresh segment's space is taken, synced; so are   a full disk is found out while nothing has changed
- *      the folder's names
- *   b  MANIFEST: the new epoch, no clean close any more     commit point of the epoch
- *   c  copied frames and header into it, sync, rename       the old file is not touched, and not synced: a sync after a
- *                                                           failed one proves nothing
- *   d  MANIFEST names it, with everything recovered         commit point of the opening
- *   e  cut bytes go to quarantine, old segments are cut     only tidying; the next opening does what is left
+ *   a  allocate and sync the space of the fresh segment,    a full disk is detected while nothing
+ *      and sync the folder's names                          has changed
+ *   b  MANIFEST: the new epoch, without a clean close       commit point of the epoch
+ *   c  write copied frames and header, sync, rename         the old file is neither changed nor
+ *                                                           synced: a sync after a failed one
+ *                                                           proves nothing
+ *   d  MANIFEST: the segment and all recovered frames       commit point of the opening
+ *   e  move cut bytes to quarantine, cut old segments       only tidying; the next opening does
+ *                                                           the rest
  */
 
 import { isKeelsonError } from '../../errors.ts'
@@ -37,9 +40,9 @@ import { installSegment, prepareSpare } from '../segments/segment-file.ts'
 import { copyBytesMax, copyFrames } from './frame-copy.ts'
 import type { LogPlan, Trim } from './log-plan.ts'
 
-/** A log that is ready to take frames. */
+/** A log that is ready for frames. */
 export type OpenedLog = {
-  /** The segments before the newest, each up to where the next says it ends. */
+  /** The segments before the newest. Each ends where its successor says. */
   readonly chain: readonly LogSegment[]
   readonly newest: OpenSegment
   readonly manifest: Manifest
@@ -47,9 +50,9 @@ export type OpenedLog = {
 }
 
 /**
- * Carries out `plan`.
- * @throws KeelsonError `NO_SPACE` or `READ_ONLY` while nothing has changed; `SHARD_DOWN` with the reason `poisoned` when the
- * disk failed later; `CORRUPT` when the folder is not any more what the inspection saw.
+ * Executes `plan`.
+ * @throws KeelsonError `NO_SPACE` or `READ_ONLY` with nothing changed; `SHARD_DOWN` with the reason
+ * `poisoned` if the disk failed later; `CORRUPT` if the folder changed since the inspection
  */
 export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
   const { disk, dir } = place
@@ -83,7 +86,7 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
   }
 }
 
-/** Damage found on the way is reported as what it is; everything else that goes wrong from step b on is final. */
+/** Damage found during the opening keeps its code. Every other failure from step b on is final. */
 const poisonOf = (error: unknown): unknown =>
   isKeelsonError(error, 'CORRUPT') ? error : poison(error)
 
@@ -98,7 +101,7 @@ const freshHeader = (place: LogPlace, { walId, epoch, fresh, copy }: LogPlan): S
   })
 }
 
-/** The MANIFEST before the fresh segment exists, and after. */
+/** The MANIFEST before the fresh segment exists (step b), and after (step d). */
 const openingManifest = (
   plan: LogPlan,
   header: SegmentHeader,
@@ -132,7 +135,9 @@ const openingManifest = (
   }
 }
 
-/** Step a. Leftovers of an interrupted opening or roll go first: they take the space that is needed. */
+/**
+ * Step a. Leftovers of an interrupted opening or roll are removed first: they use the needed space.
+ */
 const takeSpace = (
   { disk, dir }: LogPlace,
   plan: LogPlan,
@@ -143,8 +148,8 @@ const takeSpace = (
   prepareSpare(disk, { path: pathIn(dir, spareName), size: header.allocatedBytes })
   try {
     if (!plan.manifestIsWhole) prepareManifest(disk, dir, manifest)
-    // An earlier life may have renamed a segment and died, or failed, before that was durable. The MANIFEST is about to
-    // rely on every name that the inspection saw.
+    // An earlier life may have renamed a segment and ended before the rename was durable. The
+    // MANIFEST is about to rely on every name that the inspection saw.
     disk.syncFolder(dir)
   } catch (error) {
     for (const name of [spareName, manifestSpareName]) attempt(() => disk.remove(pathIn(dir, name)))
@@ -157,14 +162,14 @@ const setAside = (disk: Disk, dir: string, names: readonly string[]): void => {
   const quarantine = pathIn(dir, quarantineName)
   disk.makeFolder(quarantine)
   for (const name of names) disk.rename(pathIn(dir, name), pathIn(quarantine, name))
-  // The number of the file is given out again: its old name has to be gone for good before.
+  // The number of the file is used again, so its old name must be gone durably before.
   disk.syncFolder(quarantine)
   disk.syncFolder(dir)
 }
 
 const keptChunkBytes = 1024 * 1024
 
-/** Step e. What cannot be kept is not cut. */
+/** Step e. Bytes that cannot be saved to quarantine are not cut. */
 const carryOutTrim = (disk: Disk, dir: string, trim: Trim): void => {
   const file = disk.open(pathIn(dir, trim.name), 'write')
   try {

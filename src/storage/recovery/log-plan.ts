@@ -1,6 +1,6 @@
 /**
- * What opening a log has to do, derived from what the inspection found: which segments stay, which frames are written
- * anew, what is cut. It reads once more where one number is missing; it changes nothing.
+ * The plan of an opening, derived from the findings of the inspection: segments to keep, frames to
+ * copy, bytes to cut. It reads once more if one LSN is missing, and changes nothing.
  */
 
 import type { Predecessor } from '../frames/segment-header.ts'
@@ -13,25 +13,30 @@ import type { FrameCopy } from './frame-copy.ts'
 import { findFrameEnd, type LogScan } from './log-scan.ts'
 import { examineTail } from './segment-tail.ts'
 
-/** What opening has to do. Plain data; valid as long as nobody changes the folder. */
+/** The plan of an opening. Plain data; valid while the folder does not change. */
 export type LogPlan = {
   readonly walId: string
-  /** The epoch that opening begins. */
+  /** The epoch that the opening begins. */
   readonly epoch: number
-  /** Generation of the MANIFEST to write first; `manifestIsWhole`: there is a file to write it into. */
+  /**
+   * The generation of the MANIFEST to write first. `manifestIsWhole`: it can be written in place.
+   */
   readonly generation: number
   readonly manifestIsWhole: boolean
-  /** What it said of the checkpoint; it is repeated until the frames found since are durable. */
+  /**
+   * The facts about the checkpoint in the old MANIFEST. They are repeated until the frames found
+   * since are durable.
+   */
   readonly promised: Pick<Manifest, 'checkpointLsn' | 'checkpointSegment' | 'lastTime'>
-  /** The segments that stay, each up to where its successor will say it ends. */
+  /** The segments to keep. Each ends where its successor will say. */
   readonly chain: readonly LogSegment[]
   /** The segment to make. */
   readonly fresh: { readonly seq: number; readonly baseLsn: number; readonly prev: Predecessor }
   readonly lastLsn: number
-  /** Frames that nothing proves to be durable, to be written anew into the fresh segment. */
+  /** Frames that nothing proves to be durable, to copy into the fresh segment. */
   readonly copy?: FrameCopy
   readonly setAside: readonly string[]
-  /** Segments to cut to `size`, and the bytes of theirs to keep in quarantine before. */
+  /** Segments to cut to `size`, and their bytes to save to quarantine before. */
   readonly trims: readonly Trim[]
   readonly lastTime: number
   readonly checkpointLsn: number
@@ -39,7 +44,7 @@ export type LogPlan = {
   readonly cutBytes: number
 }
 
-/** A segment to cut, and what to keep of the rest; nothing when `keepTo` is `keepFrom`. */
+/** A segment to cut and the bytes to save; none if `keepTo` equals `keepFrom`. */
 export type Trim = {
   readonly name: string
   readonly size: number
@@ -47,7 +52,7 @@ export type Trim = {
   readonly keepTo: number
 }
 
-/** What was found, before it was judged. */
+/** The findings of an inspection, before they are judged. */
 export type Findings = {
   readonly dir: string
   readonly list: SegmentList
@@ -56,11 +61,13 @@ export type Findings = {
   readonly scan: LogScan
 }
 
-/** How far the log is durable outside: what MANIFEST and CHECKPOINT frames say. */
+/** The LSN up to which the log is durable outside, from MANIFEST and CHECKPOINT frames. */
 export const checkpointOf = ({ manifest, scan }: Findings): number =>
   Math.max(manifest.manifest?.checkpointLsn ?? 0, scan.checkpointLsn)
 
-/** What opening has to do about a log that was found as `findings` say, and whose end is `tail`, proven up to `provenLsn`. */
+/**
+ * The plan for a log with these findings. `tail` is its end; frames up to `provenLsn` are proven.
+ */
 export const planOf = (
   disk: Disk,
   findings: Findings,
@@ -72,7 +79,7 @@ export const planOf = (
   const { end } = scan
   const { header } = newest
   const bytesBehind = scan.tail.usedEnd - end.offset
-  // A segment without a frame is taken back: the fresh one gets its number, its name and its predecessor.
+  // A segment without frames is taken back: the fresh one gets its number, name and predecessor.
   const isEmpty = end.lsn < header.baseLsn && bytesBehind === 0
   const proven = provenLsn === end.lsn ? end : findFrameEnd(disk, dir, newest, provenLsn)
   const prev = isEmpty

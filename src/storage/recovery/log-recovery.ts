@@ -1,10 +1,10 @@
 /**
- * What the end of a log is, decided from facts alone. A torn tail can only be where nothing proves that its frames had
- * been durable; where something does, frames were acknowledged and are gone, and cutting would hide it. Pure.
+ * Judges the end of a log from facts alone. A tail is torn only if nothing proves that its frames
+ * were durable. Otherwise acknowledged frames are missing, and a cut would hide it. Pure.
  *
  *   a proof beyond   short without   ended where      bytes
  *   the last frame   an end mark     it was closed    behind      →
- *   yes              –               –                –           corrupt: acknowledged frames are missing
+ *   yes              –               –                –           corrupt: acknowledged frames missing
  *   no               yes             –                –           corrupt: the file was cut
  *   no               no              yes              –           clean
  *   no               no              no               yes         torn
@@ -12,21 +12,24 @@
  */
 import type { Evidence } from '../ports/log-host.ts'
 
-/** What is known of the end of a log. */
+/** The facts about the end of a log. */
 export type EndFacts = {
-  /** The last whole frame. */
+  /** The last valid frame. */
   readonly lastLsn: number
-  /** Whatever proves how far the log once was durable. */
+  /** The proofs of how far the log was durable. */
   readonly proofs: readonly Evidence[]
-  /** The newest file is shorter than it was allocated, and does not end with SEAL or CLEAN_CLOSE, after which it is cut on purpose. */
+  /**
+   * The newest file is shorter than allocated, without the SEAL or CLEAN_CLOSE after which it is
+   * cut on purpose.
+   */
   readonly isShort: boolean
-  /** The last frame is the CLEAN_CLOSE that the MANIFEST names. */
+  /** The last frame is the CLEAN_CLOSE of the MANIFEST. */
   readonly isClosed: boolean
-  /** Something else than zeros stands behind the last whole frame. */
+  /** There are bytes other than zero after the last valid frame. */
   readonly hasBytesBehind: boolean
 }
 
-/** The verdict. `provenLsn`: up to here frames are known to be durable. */
+/** The verdict. `provenLsn`: frames up to here are known to be durable. */
 export type EndVerdict =
   | { readonly kind: 'clean' | 'unclean' | 'torn'; readonly provenLsn: number }
   | { readonly kind: 'corrupt'; readonly evidence: string }
@@ -37,7 +40,7 @@ export const judgeEnd = (facts: EndFacts): EndVerdict => {
   if (best && best.lsn > facts.lastLsn)
     return {
       kind: 'corrupt',
-      evidence: `${best.source} proves frames up to lsn ${best.lsn}, and the last whole one is ${facts.lastLsn}`,
+      evidence: `${best.source} proves frames up to lsn ${best.lsn}, but the last valid one is ${facts.lastLsn}`,
     }
   if (facts.isShort)
     return { kind: 'corrupt', evidence: 'the file is shorter than it was allocated' }
@@ -45,9 +48,9 @@ export const judgeEnd = (facts: EndFacts): EndVerdict => {
   return { kind: facts.hasBytesBehind ? 'torn' : 'unclean', provenLsn: best?.lsn ?? 0 }
 }
 
-/** What people are told of bytes behind a CLEAN_CLOSE that the MANIFEST names: the log wrote none there. */
+/** The remark about bytes after the CLEAN_CLOSE of the MANIFEST: the log did not write them. */
 export const strayRemark = (file: string, bytes: number): string =>
-  `${file} has ${bytes} bytes behind the end of the closed log: they are no part of it, and opening puts them into quarantine/`
+  `${file} has ${bytes} bytes behind the end of the closed log: they are not part of it, and opening moves them to quarantine/`
 
 const strongest = (proofs: readonly Evidence[]): Evidence | undefined =>
   proofs.reduce<Evidence | undefined>(

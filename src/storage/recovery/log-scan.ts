@@ -1,6 +1,7 @@
 /**
- * Reads the frames of a log's segments, from a given one to the newest, and sums up what recovery has to know. An
- * earlier segment must be whole up to where its successor says it ended; where the newest ends is for recovery to judge.
+ * Reads the frames of a log's segments, from a given one to the newest, and collects the facts for
+ * recovery. An earlier segment must be valid up to the end that its successor names. Recovery
+ * judges the end of the newest.
  */
 
 import { KeelsonError } from '../../errors.ts'
@@ -31,28 +32,28 @@ import { corruption, unsupported } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { examineTail, type SegmentTail } from './segment-tail.ts'
 
-/** What the frames of a log said. */
+/** The facts from the frames of a log. */
 export type LogScan = {
-  /** The end of the last whole frame, in the newest segment. */
+  /** The end of the last valid frame, in the newest segment. */
   readonly end: FrameEnd
-  /** What stands behind it. */
+  /** The bytes after it. */
   readonly tail: SegmentTail
-  /** The last frame is CLEAN_CLOSE, at the place that it names. */
+  /** The last frame is a CLEAN_CLOSE that names its own place. */
   readonly endsClosed: boolean
-  /** The last frame is SEAL or CLEAN_CLOSE, at the place that it names. */
+  /** The last frame is a SEAL or CLEAN_CLOSE that names its own place. */
   readonly endsMarked: boolean
-  /** The greatest stamp of a DATA frame; 0 without one. */
+  /** The greatest time stamp of a DATA frame; 0 without one. */
   readonly lastTime: number
-  /** The greatest LSN that a CHECKPOINT names; 0 without one. */
+  /** The greatest LSN in a CHECKPOINT; 0 without one. */
   readonly checkpointLsn: number
-  /** The greatest LSN that a frame, whole or behind the end, proves to have been durable. */
+  /** The greatest LSN that a frame, valid or after the end, proves to have been durable. */
   readonly provenLsn: number
 }
 
 /**
- * Scans `segments`, of which the last is the newest, from the first on. The first damage ends it. DATA frames from the LSN
- * `unitsFrom` on must hold units that this version can read.
- * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; DiskError.
+ * Scans `segments` in order; the last is the newest. The first damage ends the scan. DATA frames
+ * from the LSN `unitsFrom` on must have units that this version can read.
+ * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; DiskError
  */
 export const scanLog = (
   disk: Disk,
@@ -83,8 +84,9 @@ const readSealed = (
 }
 
 /**
- * Checks that each of `segments` but the last is the file that its successor means, without reading more of it than that takes.
- * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`.
+ * Checks that each of `segments` except the last is the file that its successor names, with as few
+ * reads as possible.
+ * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`
  */
 export const checkLinks = (disk: Disk, dir: string, segments: readonly SegmentEntry[]): void => {
   for (const segment of sealedAmong(segments)) {
@@ -99,13 +101,16 @@ export const checkLinks = (disk: Disk, dir: string, segments: readonly SegmentEn
   }
 }
 
-/** What was read of a segment, when it is whole up to where its successor says that it ended. */
+/**
+ * Returns the reading of a segment if it is valid up to the end that its successor names; throws
+ * otherwise.
+ */
 const judged = ({ name, declared }: SealedSegment, reading: SegmentReading): SegmentReading => {
   refuseUnreadable(name, reading)
   const { end } = reading
   const isWhole = end.offset === declared.endOffset && end.lsn === declared.lastLsn
   if (isWhole && end.crc === declared.lastCrc) return reading
-  const evidence = `the next segment says that this one goes to lsn ${declared.lastLsn} at offset ${declared.endOffset}`
+  const evidence = `the next segment says that this one ends with lsn ${declared.lastLsn} at offset ${declared.endOffset}`
   throw corruption({ file: name, offset: end.offset, lsn: end.lsn + 1, evidence })
 }
 
@@ -155,7 +160,9 @@ const sumUp = (sealed: readonly SegmentReading[], { end, tail, sums }: NewestRea
   }
 }
 
-/** The end of the frame `lsn` of a segment; of its start, when `lsn` is the one before its first. */
+/**
+ * The end of frame `lsn` of a segment, or the start of the segment if `lsn` is before its first.
+ */
 export const findFrameEnd = (
   disk: Disk,
   dir: string,
@@ -176,16 +183,20 @@ export const findFrameEnd = (
   }
 }
 
-// Whether a segment that is not read whole is the one that its successor means. The successor repeats the header CRC of its
-// last frame, and that CRC is seeded with the salt of the file it was written into: so one small read tells a
-// segment of the same numbers and sizes that another life of a copied log wrote.
+// Decides whether a segment is the one that its successor names, without reading all of it. The
+// successor repeats the header CRC of its last frame, and that CRC is seeded with the salt of its
+// file. So one small read detects a segment with the same numbers and sizes from another life of a
+// copied log.
 
-/** A last frame is looked for in so many bytes before the end: an end mark is in the first, an entry of a crash in the second. */
+/**
+ * The last frame is searched in this many bytes before the end: an end mark is in the first, the
+ * last entry before a crash in the second.
+ */
 const reaches = [512, 256 * 1024] as const
 
 /**
- * Whether the frame that `successor` names as the last stands where it says, with its CRC. False may also mean that the
- * frame is longer than what is looked at: then only reading the segment tells.
+ * Whether the last frame that `successor` names is at its place with its CRC. False may also mean
+ * that the frame is longer than the searched bytes; then only a read of the whole segment decides.
  */
 const endsAsNamed = (file: DiskFile, header: SegmentHeader, successor: Predecessor): boolean =>
   reaches.some((reach) => hasLastFrame(file, header, successor, reach))
@@ -200,7 +211,7 @@ const hasLastFrame = (
   if (endOffset - from < frameHeaderBytes) return false
   const buffer = frameBuffer(new Uint8Array(endOffset - from))
   if (file.read(buffer.bytes, from) < buffer.bytes.length) return false
-  // Frames begin on multiples of 8, and so do the ends from which is counted.
+  // Frames begin and end on multiples of 8.
   for (let at = buffer.bytes.length - frameHeaderBytes; at >= 0; at -= 8) {
     if (buffer.view.getUint32(at, true) !== lastCrc) continue
     const frame = readFrameHeader(buffer, at, salt)
@@ -210,21 +221,21 @@ const hasLastFrame = (
   return false
 }
 
-/** What was read of a segment. */
+/** The reading of a segment. */
 type SegmentReading = {
-  /** The end of the last whole frame. */
+  /** The end of the last valid frame. */
   readonly end: FrameEnd
-  /** The frame behind it, when only a newer version can read that. */
+  /** The next frame, if only a newer version can read it. */
   readonly unreadable?: UnreadableType
   /** The first frame whose units cannot be read. */
   readonly fault?: UnitFault
   readonly sums: Readonly<FrameSums>
 }
 
-/** A whole frame whose units cannot be read, and why. */
+/** A valid frame whose units cannot be read, and the error. */
 type UnitFault = { readonly offset: number; readonly lsn: number; readonly error: KeelsonError }
 
-/** What the header of a frame from a newer version says. */
+/** The header of a frame of a newer version. */
 type UnreadableType = {
   readonly lsn: number
   readonly type: number
@@ -232,8 +243,8 @@ type UnreadableType = {
 }
 
 /**
- * A segment that has a successor, and how that says it ended. The header is there whole: cursors that are given objects of
- * two shapes are compiled twice.
+ * A segment and the end that its successor names. It always has the complete header: cursors that
+ * get objects of two shapes are compiled twice.
  */
 type SealedSegment = {
   readonly name: string
@@ -241,17 +252,14 @@ type SealedSegment = {
   readonly declared: Predecessor
 }
 
-/** All of `segments` but the last, each with what the next one says of it. */
+/** All `segments` except the last, each with the end that the next one names. */
 const sealedAmong = (segments: readonly SegmentEntry[]): SealedSegment[] =>
   segments.slice(1).flatMap(({ header: { prev: declared } }, index) => {
     const sealed = segments[index]
     return sealed ? [{ name: sealed.name, header: sealed.header, declared }] : []
   })
 
-/**
- * Reads the frames of a segment that end at or before `limit`.
- * @throws DiskError.
- */
+/** Reads the frames of a segment that end at or before `limit`. @throws DiskError */
 const readFrames = (
   file: DiskFile,
   header: SegmentHeader,

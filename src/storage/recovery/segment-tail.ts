@@ -1,6 +1,7 @@
 /**
- * What stands behind the last whole frame of a segment: how far bytes other than zero reach, and what later frames say
- * had been durable before they were written. Zeros prove no end: a lost sector reads as zeros too.
+ * Examines the bytes after the last valid frame of a segment: how far bytes other than zero reach,
+ * and what later frames prove to have been durable. Zeros do not prove an end: a lost sector reads
+ * as zeros too.
  */
 
 import {
@@ -15,9 +16,9 @@ import type { FrameEnd, SegmentFacts } from '../frames/frame-cursor.ts'
 import { segmentHeaderBytes } from '../frames/segment-header.ts'
 import type { DiskFile } from '../ports/disk.ts'
 
-/** What was found behind `FrameEnd`. */
+/** The findings after a `FrameEnd`. */
 export type SegmentTail = {
-  /** Just behind the last byte that is not zero; the place where the tail begins when there is none. */
+  /** The offset after the last byte other than zero, or the start of the tail if there is none. */
   readonly usedEnd: number
   /** The greatest LSN that a later frame proves to have been durable; 0 without one. */
   readonly provenLsn: number
@@ -25,7 +26,7 @@ export type SegmentTail = {
 
 const chunkBytes = 256 * 1024
 
-/** Looks from `last` to `to`. Reads all of it, in chunks. */
+/** Examines all bytes from `last` to `to`, in chunks. */
 export const examineTail = (
   file: DiskFile,
   facts: SegmentFacts,
@@ -37,7 +38,8 @@ export const examineTail = (
   const chunk = frameBuffer(Buffer.allocUnsafeSlow(most))
   let usedEnd = last.offset
   let provenLsn = provenAstray(file, facts, last)
-  // Chunks begin on sector boundaries but for the first, so that no header lies across two of them.
+  // All chunks except the first begin on sector boundaries, so no frame header is split between
+  // chunks.
   let next: number
   for (let at = last.offset; at < to; at = next) {
     next = Math.min(to, roundUp(at + 1, chunkBytes))
@@ -50,8 +52,9 @@ export const examineTail = (
 }
 
 /**
- * What is proven by a frame that stands where none may: a write that went elsewhere on the disk may begin in the header block,
- * whose gaps nothing else uses, or in the sector in which the last whole frame ends, and damage only what comes behind.
+ * The greatest LSN proven by a frame at a wrong place. A misdirected write may begin in the gaps of
+ * the header block, or in the sector where the last valid frame ends, and damage only the bytes
+ * after it.
  */
 export const provenAstray = (file: DiskFile, facts: SegmentFacts, last: FrameEnd): number => {
   const block = frameBuffer(new Uint8Array(segmentHeaderBytes))
@@ -67,7 +70,7 @@ const lastUsed = (bytes: Uint8Array, count: number): number => {
   return end
 }
 
-/** Later frames are looked for where groups begin: all frames of a group say the same. */
+/** Searches later frames only where groups begin: all frames of a group prove the same LSN. */
 const provenInChunk = (
   chunk: FrameBuffer,
   count: number,
@@ -78,8 +81,8 @@ const provenInChunk = (
   const first = roundUp(chunkAt, sectorBytes) - chunkAt
   for (let at = first; at + frameHeaderBytes <= count; at += sectorBytes) {
     const header = readFrameHeader(chunk, at, salt)
-    // The header alone is evidence: what it says was true when it was written, whatever became of its payload, and
-    // wherever it stands: a copy of an earlier frame says nothing that is not known anyway.
+    // A valid header is enough: it was true when it was written, whatever happened to its payload
+    // and wherever it is. A copy of an earlier frame proves nothing new.
     if (header) proven = Math.max(proven, provenBy(header))
   }
   return proven

@@ -227,7 +227,7 @@ const damageIn = (
     map.holes.some(({ nextLsn }) => nextLsn === undefined)
   )
     return holes
-  const evidence = `the next segment says that this one goes to lsn ${declared.lastLsn} at offset ${declared.endOffset}`
+  const evidence = `the next segment says that this one ends with lsn ${declared.lastLsn} at offset ${declared.endOffset}`
   return [...holes, { file, offset: end.offset, lsn: end.lsn + 1, evidence }]
 }
 

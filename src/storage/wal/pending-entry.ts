@@ -1,16 +1,16 @@
-/** An entry from its call to its answer, in one object: its place in a group, and the promise of its caller. */
+/** An entry from the call to its answer: its place in a group and the promise of its caller. */
 import { entryHeaderBytes, putEntry } from '../frames/wal-entry.ts'
 import { type Fate, outcomeOf } from '../groups/outcome.ts'
 import type { GroupWrite, WriteGroup } from '../groups/write-group.ts'
 import type { Appended, AppendOptions } from './wal-append.ts'
 
-/** Bytes of the entries that were accepted and have no answer. */
+/** The bytes of accepted entries without an answer. */
 export type Backlog = { bytes: number }
 
-/** What an entry counts at least in the backlog: its promise is no smaller. */
+/** The least size that an entry counts in the backlog: its promise takes that much. */
 const countedMin = 256
 
-/** What an entry with so many bytes of its own counts in the backlog. */
+/** The size in the backlog of an entry with this many bytes. */
 export const countedBytes = (bytes: number): number =>
   Math.max(countedMin, entryHeaderBytes + bytes)
 
@@ -18,7 +18,10 @@ export const countedBytes = (bytes: number): number =>
 export class PendingEntry implements GroupWrite {
   readonly length: number
   departsAt = 0
-  /** Few entries have a deadline: a number here would cost each of them memory of its own. */
+  /**
+   * Absent without a deadline: few entries have one, and a number here would cost each of them
+   * memory.
+   */
   deadlineAt: number | undefined
   place = 0
   readonly #type: number
@@ -61,7 +64,7 @@ export class PendingEntry implements GroupWrite {
     this.#bytes = none
   }
 
-  /** Gives the entry up in `group` when the caller's signal is aborted. */
+  /** Withdraws the entry from `group` when the caller's signal is aborted. */
   watch(group: WriteGroup<PendingEntry>): void {
     const { signal } = this.#options
     if (!signal) return
@@ -70,7 +73,7 @@ export class PendingEntry implements GroupWrite {
     this.#unwatch = () => signal.removeEventListener('abort', abort)
   }
 
-  /** It stands in the log. */
+  /** Answers the caller: the entry is in the log. */
   answer(appended: Appended): void {
     this.#settle()
     this.#resolve(appended)

@@ -1,8 +1,8 @@
-/** How an entry is handed in, and what its answer says. */
+/**
+ * The arguments and the answer of an append. Bytes are checked here: a subclass or an object with
+ * own properties may report any length; the length that the engine knows counts. Pure.
+ */
 import { KeelsonError } from '../../errors.ts'
-
-// Bytes as a caller gives them. A subclass or an object with properties of its own may say anything about its length; what
-// counts is what the engine knows. Pure.
 
 const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype)
 
@@ -23,14 +23,14 @@ const isPlain = (bytes: Uint8Array): boolean => {
 }
 
 /**
- * `bytes`, or a view of the same memory when they have a length of their own making.
- * @throws KeelsonError `INVALID_ARGUMENT` for what is no `Uint8Array`, or was given away (detached).
+ * `bytes`, or a view of the same memory if they report another length.
+ * @throws KeelsonError `INVALID_ARGUMENT` unless they are a `Uint8Array` that is not detached
  */
 export const givenBytes = (bytes: Uint8Array): Uint8Array => {
   if (!(bytes instanceof Uint8Array)) throw refused(typeof bytes)
   try {
     if (isPlain(bytes) && bytes.length > 0) return bytes
-    // Throws for memory that was given away, and for what only looks like a Uint8Array.
+    // Throws for detached memory and for objects that only look like a Uint8Array.
     return new Uint8Array(
       bufferOf(bytes) as ArrayBuffer,
       offsetOf(bytes) as number,
@@ -47,20 +47,23 @@ const refused = (found: string, cause?: unknown): KeelsonError =>
     cause,
   })
 
-/** How an entry waits. */
+/** How an append waits. */
 export type AppendOptions = {
-  /** When the queue is full: wait (the default), or be refused with `BUSY`. */
+  /** If the queue is full: wait (default), or reject with `BUSY`. */
   readonly whenFull?: 'wait' | 'refuse'
-  /** Takes the entry back while it was not submitted: `NOT_SUBMITTED`. Later: `UNKNOWN_OUTCOME`. */
+  /**
+   * Aborting it withdraws the entry: `NOT_SUBMITTED` before it is submitted, `UNKNOWN_OUTCOME`
+   * later.
+   */
   readonly signal?: AbortSignal
-  /** The same, that many ms from now. */
+  /** Does the same after this many ms. */
   readonly deadlineMs?: number
 }
 
-/** Where an entry stands. `level` is there only when it was written and not synced. */
+/** The place of an entry in the log. `level` is present only if it is written but not synced. */
 export type Appended = { readonly lsn: number; readonly level?: 'written' }
 
-/** @throws KeelsonError `INVALID_ARGUMENT` for options that mean nothing. */
+/** Checks append options. @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkAppendOptions = (options: AppendOptions): void => {
   if (typeof options !== 'object' || options === null) throw invalid('options', options)
   for (const name of Object.keys(options)) if (!optionNames.has(name)) throw invalid(name, name)

@@ -1,7 +1,8 @@
 /**
- * Commits what callers hand in: while one group is on its way to the disk, the next one fills. Entries take their places in
- * the order of the calls. A sync or a checkpoint stands behind everything that was called before it. The first write or sync
- * that fails is the last one: entries on their way get `UNKNOWN_OUTCOME`, waiting ones `NOT_SUBMITTED`, later calls the failure.
+ * Commits the entries of callers: while one group is written and synced, the next one fills.
+ * Entries are in the order of the calls. A sync or checkpoint comes after everything that was
+ * called before it. The first failed write or sync is final: entries in flight reject with
+ * `UNKNOWN_OUTCOME`, waiting ones with `NOT_SUBMITTED`, later calls with the failure.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -15,7 +16,10 @@ import { type Backlog, countedBytes, PendingEntry } from './pending-entry.ts'
 import type { Appended, AppendOptions } from './wal-append.ts'
 import { type WalLevel, type WalSettings, walLevelOf } from './wal-options.ts'
 
-/** A bound for the buffers in flight, far beyond where larger groups stop paying. */
+/**
+ * The greatest size of a group: bounds the buffers in flight, far beyond the size up to which
+ * larger groups are faster.
+ */
 const groupLimits = { bytesMax: 4 * 1024 * 1024, weightMax: Number.POSITIVE_INFINITY }
 
 type EntryGroup = { readonly kind: 'group'; readonly group: WriteGroup<PendingEntry> }
@@ -25,12 +29,12 @@ type Step = {
   readonly refuse: (error: KeelsonError) => void
 }
 
-/** What the commits run on. */
+/** The host, clock and settings of the commits. */
 export type CommitParts = {
   readonly host: LogHost
   readonly clock: Clock
   readonly settings: WalSettings
-  /** Where the log stands after its opening; all of it durable. */
+  /** The last LSN after the opening; everything up to it is durable. */
   readonly lastLsn: number
 }
 
@@ -42,14 +46,16 @@ export class WalCommits {
   readonly #queue = new GroupQueue<EntryGroup | Step>()
   readonly #backlog: Backlog = { bytes: 0 }
   readonly #idle: IdleWatch
-  /** The next turn leaves in this turn of the event loop, or at the end of it. */
+  /**
+   * Whether the next step of the queue is scheduled in this turn of the event loop, or at its end.
+   */
   #isLeaving = false
-  /** Set while a group has time to fill. */
+  /** Set while a group waits `maxDelayMs` to fill. */
   #filling: Cancel | undefined
   #syncing: Cancel | undefined
-  /** The last group had one entry. */
+  /** Whether the last group had one entry. */
   #wasAlone = true
-  /** Something was written that nothing in the log proves to be durable. */
+  /** Whether frames were written that nothing in the log proves to be durable. */
   #isUnmarked = false
   #lastLsn: number
   #durableLsn: number
@@ -66,28 +72,31 @@ export class WalCommits {
     this.#durableLsn = lastLsn
   }
 
-  /** The last entry, checkpoint or recovered frame that is known of. */
+  /** The LSN of the last known entry, checkpoint or recovered frame. */
   get lastLsn(): number {
     return this.#lastLsn
   }
 
-  /** Up to here everything is synced. */
+  /** The last synced LSN. */
   get durableLsn(): number {
     return this.#durableLsn
   }
 
-  /** Why nothing is taken any more; `undefined` as long as something is. */
+  /** The failure that ended the log; `undefined` while it accepts entries. */
   get failure(): KeelsonError | undefined {
     return this.#failure
   }
 
-  /** How much is under way. */
+  /** The entries and steps that wait, the entries in flight, and the bytes of both. */
   get load(): { readonly queued: number; readonly inFlight: number; readonly bytes: number } {
     const { length, writesInFlight } = this.#queue
     return { queued: length, inFlight: writesInFlight, ...this.#backlog }
   }
 
-  /** Commits an entry, whose bytes are copied at once. How it rejects: see `AppendOptions` and this file's head. */
+  /**
+   * Commits an entry. Its bytes are copied at once. `AppendOptions` and the head of this file name
+   * the rejections.
+   */
   append(type: number, bytes: Uint8Array, options: AppendOptions): Promise<Appended> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure)
@@ -101,13 +110,13 @@ export class WalCommits {
       const group = this.#filler.groupFor(entry) ?? this.#begin()
       group.add(entry)
       if (signal) entry.watch(group)
-      // Many need not wait for the group before them, nor for the turn of the event loop to end.
+      // A large group waits neither for the group before it nor for the end of the turn.
       if (group.isMany && this.#isMoving) this.#advance()
       else this.#wake()
     })
   }
 
-  /** Makes everything durable that was handed in before. Resolves with the durable LSN. */
+  /** Makes everything durable that was called before. Resolves with the durable LSN. */
   sync(): Promise<number> {
     return this.inOrder(async () => {
       await this.#syncNow()
@@ -115,7 +124,7 @@ export class WalCommits {
     })
   }
 
-  /** Writes and syncs a checkpoint that covers what was handed in before. Resolves with its LSN. */
+  /** Writes and syncs a checkpoint that covers everything called before. Resolves with its LSN. */
   checkpoint(opaque: Uint8Array): Promise<number> {
     return this.inOrder(async () => {
       const { lsn, durableLsn } = await this.#parts.host.run('checkpoint', { opaque })
@@ -126,7 +135,10 @@ export class WalCommits {
     })
   }
 
-  /** Does something alone, when everything before it is committed. What it throws is final unless it is a refusal. */
+  /**
+   * Runs an action alone, after everything before it is committed. Its errors are final unless they
+   * are refusals.
+   */
   inOrder<T>(action: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure)
@@ -145,7 +157,7 @@ export class WalCommits {
     })
   }
 
-  /** Nothing is taken any more: everything that waits is told so. Timers are taken back. */
+  /** Ends the queue: everything that waits rejects with `error`, and timers are cancelled. */
   end(error: unknown): void {
     const failure = this.#failure ?? finalFailure(error)
     this.#failure = failure
@@ -177,12 +189,12 @@ export class WalCommits {
     return group
   }
 
-  /** Whether the queue is looked at again, soon or when something comes back, without being armed. */
+  /** Whether the queue will advance without being woken. */
   get #isMoving(): boolean {
     return this.#isLeaving || this.#queue.inFlight.length > 0
   }
 
-  /** Sees to it that what waits leaves. */
+  /** Wakes the queue. */
   #wake(): void {
     if (this.#isMoving) return
     const next = this.#queue.first()
@@ -191,7 +203,10 @@ export class WalCommits {
     else this.#leaveSoon()
   }
 
-  /** What is handed in together leaves together: callers that were just answered have the turn of the event loop to come again. */
+  /**
+   * Entries handed in together leave together: callers that just got an answer have this turn of
+   * the event loop to append again.
+   */
   #leaveSoon(): void {
     this.#isLeaving = true
     const leave = (): void => this.#advance()
@@ -227,20 +242,22 @@ export class WalCommits {
     this.#wake()
   }
 
-  /** Takes a group to the disk and settles it. Does not reject: a failure goes to the callers of the entries. */
+  /**
+   * Commits a group and settles it. Never rejects: a failure goes to the callers of the entries.
+   */
   async #lead(turn: EntryGroup): Promise<void> {
     this.#wasAlone = turn.group.count === 1
     const settle = await this.#commit(turn.group)
     this.#queue.back(turn)
     const next = this.#queue.first()
     const areMany = next?.kind === 'group' && next.group.isMany
-    // The log's thread works on them while the callers of this group are answered.
+    // The log's thread works on the next group while the callers of this one are answered.
     if (areMany) this.#advance()
     settle()
     if (!areMany) this.#wake()
   }
 
-  /** Resolves, when the group has come back from the disk, with a function that settles it. */
+  /** Resolves after the commit of the group, with a function that settles it. */
   async #commit(group: WriteGroup<PendingEntry>): Promise<() => void> {
     const { host, clock } = this.#parts
     const payloads = group.take()
@@ -278,12 +295,15 @@ export class WalCommits {
     if (this.#lastLsn <= this.#durableLsn) return
     this.#syncing ??= clock.after(settings.syncInterval, () => {
       this.#syncing = undefined
-      // Every later call gets its failure.
+      // Every later call gets this failure.
       this.sync().catch(nothing)
     })
   }
 
-  /** Damage to the newest group looks like a torn tail until something behind it proves that it had been durable. */
+  /**
+   * Damage to the newest group looks like a torn tail until a later frame proves that the group was
+   * durable.
+   */
   #armMarker(): void {
     if (this.#isUnmarked && this.#lastLsn <= this.#durableLsn) this.#idle.stir()
   }
@@ -301,7 +321,7 @@ export class WalCommits {
   }
 }
 
-/** A final failure, as every later call gets it. */
+/** The final failure for every later call. */
 const finalFailure = (error: unknown): KeelsonError =>
   isKeelsonError(error)
     ? error

@@ -1,6 +1,8 @@
 /**
- * Opens a log that is used alone: its lock, a look that changes nothing, its making when there is none, and the opening
- * itself. What fails gives everything up again: thread, files and lock.
+ * Opens a log as a library: locks the folder, inspects it, creates the log if there is none, and
+ * opens it. A failure releases everything: thread, files and lock. The lock is taken before
+ * anything is read. A failed opening removes the folders that it made; in an existing folder only
+ * LOCK may stay.
  */
 
 import { dirname, join } from 'node:path'
@@ -16,34 +18,36 @@ import type { Evidence, Inspection, LogHost, LogOptions, OpenReport } from '../p
 import { threadLogHost } from '../threads/thread-log-host.ts'
 import type { WalSettings } from './wal-options.ts'
 
-// Takes the folder of a log for whoever opens it: its lock, before anything is looked at, and the folder itself when it is
-// missing. What fails takes back what it made; of an old folder only LOCK may stay.
-
-/** A folder that is ours until `release`. */
+/** A locked folder, until `release`. */
 export type WalClaim = {
-  /** Which file its LOCK is, as `Disk.identity` has it. */
+  /** The identity of its LOCK, as `Disk.identity` returns it. */
   readonly lock: string | undefined
-  /** Whether it still is: whoever removes it by hand lets another one in, whose folder this is from then on. */
+  /**
+   * Whether LOCK is unchanged. If a user removes it by hand, another process can take the folder.
+   */
   readonly isOurs: () => boolean
   readonly release: () => void
-  /** Gives it up, and takes back what was made: nothing of a new folder stays, and no LOCK where there was none. */
+  /**
+   * Releases the folder and removes everything that was made: a new folder completely, and a new
+   * LOCK.
+   */
   readonly undo: () => void
 }
 
-/** What is claimed, on which disk, when. */
+/** The folder to lock, with its disk and clock. */
 export type WalClaimRequest = { readonly disk: Disk; readonly clock: Clock; readonly dir: string }
 
 /**
- * Claims a folder that may be missing.
- * @throws KeelsonError `LOCKED_DIR` with `details.holder`, `CONFIG` for what can be no folder, `CONFLICT` for the log of a
- * store, `READ_ONLY`, `NO_SPACE`.
+ * Locks a folder that may be missing.
+ * @throws KeelsonError `LOCKED_DIR` with `details.holder`, `CONFIG` for an impossible folder,
+ * `CONFLICT` for the log of a store, `READ_ONLY`, `NO_SPACE`
  */
 export const claimWalFolder = (request: WalClaimRequest): WalClaim =>
   refusing(() => {
     const { disk, dir } = request
     const missing = missingFolders(disk, dir)
     const removeMissing = (): void => {
-      // Not what another one has put there meanwhile.
+      // Not the files that another process made meanwhile.
       for (const path of missing)
         if (disk.entry(path) && disk.list(path).length === 0) disk.remove(path)
     }
@@ -56,7 +60,10 @@ export const claimWalFolder = (request: WalClaimRequest): WalClaim =>
     }
   })
 
-/** Claims a folder that must be there. @throws KeelsonError as `claimWalFolder`; `NO_SEGMENTS` when it is missing. */
+/**
+ * Locks an existing folder. @throws KeelsonError as `claimWalFolder`; `NO_SEGMENTS` if it is
+ * missing
+ */
 export const claimWalFolderAsItIs = (request: WalClaimRequest): WalClaim =>
   refusing(() => {
     const { disk, dir } = request
@@ -75,7 +82,7 @@ const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void)
     isOurs,
     release: () => lock.release(),
     undo() {
-      // Removed before it is given up: afterwards it may be another one's.
+      // LOCK is removed before it is released: afterwards it may belong to another process.
       try {
         if (!hadLock && isOurs()) disk.remove(path)
       } finally {
@@ -86,21 +93,24 @@ const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void)
   }
 }
 
-/** A shard's log has one owner, the instance: entries among its frames would make the shard unreadable. */
+/**
+ * Refuses the log of a shard. Its only owner is the instance: library entries among its frames
+ * would make the shard unreadable.
+ */
 const refuseShard = (disk: Disk, dir: string): void => {
   const facts = join(dir, '..', '..', 'keelson.json')
   if (!disk.entry(facts)) return
   throw new KeelsonError('CONFLICT', `${dir} is the log of a store`, { details: { dir, facts } })
 }
 
-/** `dir`, when it is missing, and those above it that are: the lowest first. */
+/** The missing folders among `dir` and its parents, lowest first. */
 const missingFolders = (disk: Disk, dir: string): string[] => {
   const entry = unlessNoPlace(dir, () => disk.entry(dir))
   if (entry && entry.kind !== 'folder') throw noFolder(dir, `a ${entry.kind}`)
   return entry || dirname(dir) === dir ? [] : [dir, ...missingFolders(disk, dirname(dir))]
 }
 
-/** Where no folder can be: under a file, with a name that is too long. */
+/** Codes of places where no folder can be: below a file, or with a name that is too long. */
 const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
 
 const makeFolders = (disk: Disk, missing: readonly string[]): void => {
@@ -125,28 +135,28 @@ const noFolder = (dir: string, found: string): KeelsonError =>
     details: { path: 'dir', expected: 'a folder, or a place for one', found: dir },
   })
 
-/** What a log runs on: the real disk behind a thread, or a simulated one. */
+/** The ports of a log: the real disk and threads, or simulated ones. */
 export type WalPorts = {
-  /** For the lock and the folder; everything else goes through a host. */
+  /** For the lock and the folder. Everything else uses a host. */
   readonly disk: Disk
   readonly clock: Clock
   readonly makeHost: () => LogHost
 }
 
-/** The machine's own: a thread for each life of a log. */
+/** The real ports: one thread for each life of a log. */
 export const machinePorts = (): WalPorts => ({
   disk: nodeDisk(),
   clock: systemClock(),
   makeHost: threadLogHost,
 })
 
-/** What opening found and did. */
+/** The report of an opening. */
 export type WalReport = OpenReport & {
-  /** The log was made by this opening. */
+  /** Whether this opening created the log. */
   readonly created: boolean
 }
 
-/** An open log and what it stands on. */
+/** An open log with its host and folder. */
 export type OpenedWal = {
   readonly settings: WalSettings
   readonly ports: WalPorts
@@ -156,9 +166,10 @@ export type OpenedWal = {
 }
 
 /**
- * Opens.
- * @throws KeelsonError `LOCKED_DIR`, `CORRUPT`, `UNSUPPORTED_VERSION`, `READ_ONLY`, `NO_SPACE`, `CONFLICT`, `CONFIG` with
- * nothing changed but for LOCK; `SHARD_DOWN` when the disk failed on the way.
+ * Opens a log.
+ * @throws KeelsonError with nothing changed except LOCK: `LOCKED_DIR`, `CORRUPT`,
+ * `UNSUPPORTED_VERSION`, `READ_ONLY`, `NO_SPACE`, `CONFLICT`, `CONFIG`; `SHARD_DOWN` if the disk
+ * failed during the opening
  */
 export const openWalFiles = async (settings: WalSettings, ports: WalPorts): Promise<OpenedWal> => {
   const claim = claimWalFolder({ ...ports, dir: settings.dir })
@@ -176,14 +187,15 @@ export const openWalFiles = async (settings: WalSettings, ports: WalPorts): Prom
     return { settings, ports, host, claim, report }
   } catch (error) {
     await host.end()
-    // What says why it failed is that error; what cannot be removed is taken for a log without a frame.
+    // The first error is the one that is thrown. A file that cannot be removed counts as a log
+    // without frames.
     attempt(() => isMade && claim.isOurs() && removeLog(ports.disk, dir))
     attempt(() => claim.undo())
     throw error
   }
 }
 
-/** What of the settings is the log's. */
+/** The settings of the log itself. */
 export const logOptionsOf = ({ maxFileSize, sectorBytes }: WalSettings): LogOptions => ({
   maxFileSize,
   sectorBytes,

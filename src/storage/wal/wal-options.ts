@@ -1,38 +1,52 @@
-/** The options of a log that is used alone: their meaning, their defaults, and the check that all else relies on. */
+/**
+ * The options of a log as a library: their meaning, their defaults, and the check that all other
+ * code relies on.
+ */
 import { resolve } from 'node:path'
 import { configError } from '../../errors.ts'
 
-/** What `Wal.open` takes. Only `dir` has no default. Times in ms, sizes in bytes. */
+/** The options of `Wal.open`. Only `dir` is required. Times are in ms, sizes in bytes. */
 export type WalOptions = {
-  /** The log's folder; made when missing. */
+  /** The folder of the log. It is created if it is missing. */
   readonly dir: string
-  /** False: nothing is synced but by `sync()`, a roll and `close()`, and each answer says `written`. True. */
+  /**
+   * Default `true`. With `false`, only `sync()`, a roll and `close()` sync, and answers have the
+   * level `written`.
+   */
   readonly enableFsync?: boolean
-  /** Size of a segment, preallocated; 16 MiB, from 128 KiB to 1 GiB. */
+  /** The size of a preallocated segment, 128 KiB to 1 GiB; default 16 MiB. */
   readonly maxFileSize?: number
-  /** A hint for whoever releases, never a reason to delete; 4. */
+  /** A hint for callers of `release`; nothing is deleted by it. Default 4. */
   readonly maxSegments?: number
-  /** A number, raised to 10: sync every so many ms, answers at level `written`. Absent: a sync per group. */
+  /**
+   * The interval of syncs in ms, at least 10. Answers then have the level `written`. Absent: one
+   * sync per group.
+   */
   readonly syncInterval?: number
-  /** Waits that long for a group to fill; 0. */
+  /** How long a group waits to fill; default 0. */
   readonly maxDelayMs?: number
-  /** After that much idleness a marker proves the last group durable; 100, 0 for never. */
+  /** The idle time after which a marker proves the last group durable; default 100, 0 for never. */
   readonly idleMarkerMs?: number
-  /** Refuse to open when the log does not reach this LSN. */
+  /** Refuses to open a log that ends before this LSN. */
   readonly minDurable?: number
-  /** Bytes accepted and not yet answered; 16 MiB. An entry counts at least 256; one larger than the limit is taken alone. */
+  /**
+   * The limit of accepted bytes without an answer; default 16 MiB. An entry counts at least 256. An
+   * entry above the limit is accepted alone.
+   */
   readonly queueBytes?: number
-  /** What a power cut may tear; 512, or 4096 for disks without powersafe overwrite. */
+  /**
+   * The unit that a power cut may tear; default 512, or 4096 for disks without powersafe overwrite.
+   */
   readonly sectorBytes?: number
 }
 
-/** The options with every default filled in. */
+/** The options with all defaults filled in. */
 export type WalSettings = {
   readonly dir: string
   readonly enableFsync: boolean
   readonly maxFileSize: number
   readonly maxSegments: number
-  /** `undefined`: a sync per group. */
+  /** `undefined`: one sync per group. */
   readonly syncInterval: number | undefined
   readonly maxDelayMs: number
   readonly idleMarkerMs: number
@@ -41,7 +55,7 @@ export type WalSettings = {
   readonly sectorBytes: number
 }
 
-/** What an answer says of an entry: synced, or only written. */
+/** The level of an answer: the entry is synced, or only written. */
 export type WalLevel = 'durable' | 'written'
 
 /** The level of the answers of a log with these settings. */
@@ -67,7 +81,10 @@ const numbers: Readonly<Record<string, Range>> = {
 
 const names = ['dir', 'enableFsync', 'sectorBytes', ...Object.keys(numbers)]
 
-/** Checks options and fills in defaults. @throws KeelsonError `CONFIG` with `details.path`, `expected` and `found`. */
+/**
+ * Checks options and fills in defaults. @throws KeelsonError `CONFIG` with `details.path`,
+ * `expected` and `found`
+ */
 export const checkWalOptions = (options: WalOptions): WalSettings => {
   if (typeof options !== 'object' || options === null)
     throw configError('options', 'an object', options)
@@ -75,7 +92,7 @@ export const checkWalOptions = (options: WalOptions): WalSettings => {
   checkFolder(options.dir)
   const { syncInterval } = options
   return {
-    // The log outlives whatever folder the process is in now.
+    // An absolute path: the process may change its working directory.
     dir: resolve(options.dir),
     enableFsync: options.enableFsync ?? true,
     maxFileSize: options.maxFileSize ?? 16 * MiB,

@@ -1,6 +1,7 @@
 /**
- * Reads a log while it is written: what was durable when the reading began, in bounded pieces, in order. What is still to be
- * read is pinned, so no release takes it away; ending the reading, in whatever way, frees it.
+ * Reads a log while it is written: the entries that were durable when the read began, in order, in
+ * bounded pieces. Entries still to be read are pinned, so no release removes them. Ending the read
+ * in any way removes the pin.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { decodeCheckpoint } from '../frames/control-payload.ts'
@@ -8,17 +9,24 @@ import { frameTypes } from '../frames/frame.ts'
 import { decodeEntry, decodeOpaque } from '../frames/wal-entry.ts'
 import type { LogHost, ReadAnswer, ReadFrame } from '../ports/log-host.ts'
 
-/** What to read; everything when nothing is said. LSNs are inclusive. */
+/** Which entries to read; by default all. LSNs are inclusive. */
 export type ReadOptions = {
   readonly from?: number
   readonly to?: number
-  /** Begin behind the newest checkpoint, or at `from` when that is later. Without a checkpoint: everything. */
+  /**
+   * Begin after the newest checkpoint, or at `from` if that is later. Without a checkpoint read
+   * everything.
+   */
   readonly fromCheckpoint?: boolean
-  /** Yield the checkpoints of `createCheckpoint` too, in their places. */
+  /** Also yield the checkpoints of `createCheckpoint`, in order. */
   readonly checkpoints?: boolean
 }
 
-/** An entry. `bytes` are a view of the piece that was read, at most 256 KiB or the entry: copy what you keep for long. `time` is when the log took it, in ms, never less than the entry before. */
+/**
+ * An entry. `bytes` is a view of the piece that was read (256 KiB, or the entry if it is longer):
+ * copy bytes that you keep. `time` is when the log accepted it, in ms. It never decreases from
+ * entry to entry.
+ */
 export type WalEntry = {
   readonly lsn: number
   readonly type: number
@@ -26,7 +34,10 @@ export type WalEntry = {
   readonly time: number
 }
 
-/** A checkpoint: everything up to `coveredLsn` is durable elsewhere. `time` is that of the last entry before it that was read; 0 without one. */
+/**
+ * A checkpoint: everything up to `coveredLsn` is durable elsewhere. `time` is that of the last
+ * entry read before it; 0 without one.
+ */
 export type WalCheckpoint = {
   readonly lsn: number
   readonly type: 'checkpoint'
@@ -35,19 +46,19 @@ export type WalCheckpoint = {
   readonly coveredLsn: number
 }
 
-/** What a reader stands on. */
+/** The log of a reader. */
 export type ReadSource = {
   readonly host: LogHost
   /** Makes everything durable that was answered before. */
   readonly settle: () => Promise<void>
-  /** @throws when the log is not read any more: it is closed, or failed. */
+  /** Checks that the log can be read. @throws KeelsonError if it is closed or has failed */
   readonly check: () => void
 }
 
-/** Payloads that one piece holds at most, but for one larger entry: what a reader keeps in memory. */
+/** The greatest size of a piece, except for a longer entry. It bounds the memory of a reader. */
 const pieceBytes = 256 * 1024
 
-/** @throws KeelsonError `INVALID_ARGUMENT` for options that mean nothing. */
+/** Checks read options. @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkReadOptions = (options: ReadOptions): void => {
   if (typeof options !== 'object' || options === null) throw invalid('options', options)
   for (const name of Object.keys(options)) if (!readOptionNames.has(name)) throw invalid(name, name)
@@ -71,9 +82,9 @@ const invalid = (path: string, found: unknown): KeelsonError =>
   })
 
 /**
- * Reads.
- * @throws KeelsonError `INVALID_ARGUMENT` when `from` lies before the first LSN that is kept, `CORRUPT` for damage,
- * `WRONG_TYPE` for the log of a store, `CLOSED`, `SHARD_DOWN`.
+ * Reads the log.
+ * @throws KeelsonError `INVALID_ARGUMENT` if `from` is before the first LSN of the log; `CORRUPT`
+ * for damage; `WRONG_TYPE` for the log of a store; `CLOSED`; `SHARD_DOWN`
  */
 export async function* readLog(
   source: ReadSource,
@@ -87,7 +98,8 @@ export async function* readLog(
     let time = 0
     let piece = await readPiece(source, start, start.next, options)
     while (piece) {
-      // The next piece is read while this one is used. Whoever leaves has no use for it, nor for its failure.
+      // The next piece is read while this one is used. If the caller stops, its result and its
+      // failure are ignored.
       const ahead = readPiece(source, start, piece.next, options)
       ahead.catch(() => undefined)
       for (const frame of piece.frames) {
@@ -100,14 +112,14 @@ export async function* readLog(
       piece = await ahead
     }
   } finally {
-    // A log that is closed has let go of its pins.
+    // A closed log has no pins.
     await host.run('unpin', { pin: start.pin }).catch(() => null)
   }
 }
 
 /**
- * Reads a piece, and lets go of it in the log: only what comes behind it is still needed. Nobody waits for that, as whatever is asked
- * next comes after it; when it fails, so does the next question. `undefined` at the end.
+ * Reads a piece and moves the pin after it. Nothing waits for the pin: later requests come after
+ * it, and fail if it fails. `undefined` at the end.
  */
 const readPiece = async (
   { host, check }: ReadSource,
@@ -125,7 +137,7 @@ const readPiece = async (
 
 type ReadStart = { readonly next: number; readonly to: number; readonly pin: number }
 
-/** Where to begin, pinned, and where what is durable now ends; `undefined` when there is nothing between. */
+/** Pins the first LSN and fixes the last durable one; `undefined` if there is nothing to read. */
 const begin = async (host: LogHost, options: ReadOptions): Promise<ReadStart | undefined> => {
   for (;;) {
     const { next, to } = await boundsOf(host, options)
@@ -133,7 +145,7 @@ const begin = async (host: LogHost, options: ReadOptions): Promise<ReadStart | u
     try {
       return { next, to, ...(await host.run('pin', { from: next })) }
     } catch (error) {
-      // Who asks for whatever is there is not refused because some of it was released in between.
+      // A read without `from` is not refused if a release removed its first entries meanwhile.
       if (options.from || !isKeelsonError(error, 'INVALID_ARGUMENT')) throw error
     }
   }
@@ -147,7 +159,7 @@ const boundsOf = async (
   const firstLsn = segments[0]?.baseLsn ?? 1
   const behindCheckpoint = fromCheckpoint ? checkpointLsn + 1 : 0
   return {
-    // An LSN that is not there any more is refused by the log; 0 is nobody's.
+    // The log refuses a released LSN. 0 is never an LSN.
     next: Math.max(from || firstLsn, behindCheckpoint),
     to: Math.min(to ?? durableLsn, durableLsn),
   }

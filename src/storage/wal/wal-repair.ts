@@ -1,6 +1,6 @@
 /**
- * What can be done with a log that nobody has open: cut its torn tail, as opening would. Damage that is not a torn tail is
- * told and left alone.
+ * Repairs a log that no process has open: it cuts a torn tail, as an opening would. Other damage is
+ * reported and left unchanged.
  */
 
 import { KeelsonError } from '../../errors.ts'
@@ -10,20 +10,22 @@ import type { LogPlan } from '../recovery/log-plan.ts'
 import { claimWalFolderAsItIs, logOptionsOf, type WalPorts } from './wal-opening.ts'
 import { checkWalOptions } from './wal-options.ts'
 
-/** What a repair found and did. */
+/** The report of a repair. */
 export type WalRepair = {
-  /** Frames of the log that are whole, the log's own among them: all up to the cut, or to the end. */
+  /** The number of valid frames, control frames included, up to the cut or the end. */
   readonly kept: number
-  /** Bytes that were cut; they are in quarantine. */
+  /** The number of cut bytes. They are in quarantine. */
   readonly cutBytes: number
-  /** Where the torn tail began, and the first LSN that is not there; `null` when nothing was cut. */
+  /** The start of the torn tail and the first missing LSN; `null` if nothing was cut. */
   readonly cut: { readonly segment: string; readonly offset: number; readonly lsn: number } | null
 }
 
 /**
- * Reads the whole log in `folder` and cuts a torn tail. A whole log, closed in order or not, is left as it is.
- * @throws KeelsonError `NO_SEGMENTS` when there is no log, `CORRUPT` with nothing changed, `LOCKED_DIR`, `CONFLICT` for the
- * log of a store, `UNSUPPORTED_VERSION`, `READ_ONLY`, `NO_SPACE`, `CONFIG`.
+ * Reads the whole log in `folder` and cuts a torn tail. A valid log is left unchanged, closed
+ * cleanly or not.
+ * @throws KeelsonError `NO_SEGMENTS` if there is no log, `CORRUPT` with nothing changed,
+ * `LOCKED_DIR`, `CONFLICT` for the log of a store, `UNSUPPORTED_VERSION`, `READ_ONLY`, `NO_SPACE`,
+ * `CONFIG`
  */
 export const repairWal = async (folder: string, ports: WalPorts): Promise<WalRepair> => {
   const settings = checkWalOptions({ dir: folder })
@@ -41,7 +43,7 @@ export const repairWal = async (folder: string, ports: WalPorts): Promise<WalRep
     })
     const plan = planIn(inspection, dir)
     if (inspection.tail === 'torn') {
-      // Opening cuts; closing in order leaves a log of whose end nobody has a doubt.
+      // The opening cuts. The clean close leaves an end that needs no examination.
       await host.run('open', { dir, options, inspection })
       await host.run('close', { projectedLsn: 0 })
     }

@@ -1,6 +1,7 @@
 /**
- * Verifies the log in a folder: all of it, also behind damage, and also while somebody writes it. Changes nothing but LOCK,
- * which it holds as long as nobody else does, so that nothing changes under its eyes.
+ * Verifies the whole log in a folder, also after damage, and also while another process writes it.
+ * It changes only LOCK, which it holds if no other process does, so that the log cannot change
+ * meanwhile.
  */
 
 import { join } from 'node:path'
@@ -14,20 +15,23 @@ import { type LogProgress, verifying } from '../rescue/log-verification.ts'
 import type { WalPorts } from './wal-opening.ts'
 import { checkWalOptions } from './wal-options.ts'
 
-/** What a log was found to be: whole, torn at its end, or damaged, where, and what is proven to be lost. */
+/**
+ * The verdict on a log: valid, torn at its end, or damaged, with the places and the proven losses.
+ */
 export type WalVerification = Omit<LogVerification, 'good'>
 
-/** What whoever verifies knows, and wants to be told. */
+/** The options of a verification. */
 export type VerifyOptions = {
-  /** The log once was durable up to here. */
+  /** The log was once durable up to this LSN. */
   readonly minDurable?: number
   readonly onProgress?: (progress: LogProgress) => void
 }
 
 /**
- * Verifies in pieces, between which the event loop has its turn.
- * @throws KeelsonError `NO_SEGMENTS` when there is no log, `UNSUPPORTED_VERSION`, `CONFIG`; `READ_ONLY` or `SHARD_DOWN` when it
- * cannot be read. Damage is no error here.
+ * Verifies in pieces and yields to the event loop between them. Damage is a result here and not an
+ * error.
+ * @throws KeelsonError `NO_SEGMENTS` if there is no log, `UNSUPPORTED_VERSION`, `CONFIG`;
+ * `READ_ONLY` or `SHARD_DOWN` if it cannot be read
  */
 export const verifyWal = async (
   folder: string,
@@ -52,7 +56,7 @@ export const verifyWal = async (
   }
 }
 
-/** Where no LOCK is nobody has the log open, and where it may not be written nobody could open it. */
+/** Without a LOCK no process has the log open. On a read-only disk no process could open it. */
 const tryLock = (dir: string, { disk, clock }: WalPorts): DiskLock | 'held' | 'free' => {
   const path = join(dir, lockFileName)
   if (!disk.entry(path)) return 'free'

@@ -1,7 +1,8 @@
 /**
- * `keelson/wal`: the log as a library. One folder, one writer, entries with a number, and a promise for each that resolves
- * when it is synced; what arrives while a group is on its way to the disk is the next group. A torn tail is cut, damage is
- * refused, a failed sync is final. docs/wal.md shows it at work; FORMAT.md has the bytes.
+ * `keelson/wal`: the log as a library. One folder, one writer, numbered entries, and a promise per
+ * entry that resolves when it is synced. Entries that arrive during a sync form the next group. A
+ * torn tail is cut, other damage is refused, and a failed sync is final. docs/wal.md shows its use;
+ * FORMAT.md describes the bytes.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { encodeOpaque, entryHeaderBytes, entryTypeMax } from '../frames/wal-entry.ts'
@@ -35,17 +36,17 @@ export type { ReadOptions, WalCheckpoint, WalEntry } from './wal-reading.ts'
 export type { WalRepair } from './wal-repair.ts'
 export type { VerifyOptions, WalVerification } from './wal-verification.ts'
 
-/** A log as people look at it. */
+/** The description of a log. */
 export type WalDescription = LogDescription & {
   readonly mode: 'open' | 'failed' | 'closing'
   readonly level: 'durable' | 'written'
-  /** Entries and steps that wait, entries on their way to the disk, and the bytes of both. */
+  /** The entries and steps that wait, the entries in flight, and the bytes of both. */
   readonly queued: number
   readonly inFlight: number
   readonly bytes: number
 }
 
-/** What a release removed, and where the log begins now. */
+/** The result of a release: what it removed, and the first LSN of the log. */
 export type Released = {
   readonly removed: number
   readonly removedBytes: number
@@ -54,7 +55,7 @@ export type Released = {
 
 /** An open log. */
 export class Wal {
-  /** What opening found and did. */
+  /** The report of the opening. */
   readonly report: WalReport
   readonly #opened: OpenedWal
   readonly #commits: WalCommits
@@ -72,38 +73,45 @@ export class Wal {
   }
 
   /**
-   * Opens the log in a folder, and makes it when there is none.
-   * @throws KeelsonError `CONFIG`, `LOCKED_DIR` with `details.holder`, `CORRUPT` with file, offset, lsn and evidence,
-   * `UNSUPPORTED_VERSION`, `READ_ONLY`, `NO_SPACE`, `CONFLICT` for the log of a store: nothing was changed, LOCK apart.
+   * Opens the log in a folder and creates it if there is none.
+   * @throws KeelsonError with nothing changed except LOCK: `CONFIG`, `LOCKED_DIR` with
+   * `details.holder`, `CORRUPT` with file, offset, lsn and evidence, `UNSUPPORTED_VERSION`,
+   * `READ_ONLY`, `NO_SPACE`, `CONFLICT` for the log of a store
    */
   static async open(options: WalOptions): Promise<Wal> {
     return new Wal(await openWalFiles(checkWalOptions(options), machinePorts()))
   }
 
   /**
-   * Reads the whole log in `dir`, which nobody has open, and cuts a torn tail as opening would. What is whole is left as it is.
-   * @throws KeelsonError `NO_SEGMENTS` when there is no log, `CORRUPT` with nothing changed; else as `open`.
+   * Reads the whole log in `dir` and cuts a torn tail, as an opening would. The log must not be
+   * open. A valid log is left unchanged.
+   * @throws KeelsonError `NO_SEGMENTS` if there is no log, `CORRUPT` with nothing changed; else as
+   * `open`
    */
   static async repair(dir: string): Promise<WalRepair> {
     return repairWal(dir, machinePorts())
   }
 
   /**
-   * Reads the whole log in `dir`, open or not, and says what it is: also behind damage, with the LSNs that are proven to be
-   * lost. Changes nothing. Damage is an answer here, no error.
-   * @throws KeelsonError `NO_SEGMENTS` when there is no log, `UNSUPPORTED_VERSION`, `CONFIG`, `READ_ONLY`.
+   * Verifies the whole log in `dir`, open or not, also after damage, and reports the LSNs that are
+   * proven to be lost. Changes nothing. Damage is a result here and not an error.
+   * @throws KeelsonError `NO_SEGMENTS` if there is no log, `UNSUPPORTED_VERSION`, `CONFIG`,
+   * `READ_ONLY`
    */
   static async verify(dir: string, options: VerifyOptions = {}): Promise<WalVerification> {
     return verifyWal(dir, machinePorts(), options)
   }
 
   /**
-   * Appends an entry. Resolves when it is synced; at a weaker level when it is written, and the answer says so. `type` is the
-   * caller's own, 0 to 65,535. The bytes are copied at once. `TOO_LARGE`, `INVALID_ARGUMENT`, `BUSY`, `NO_SPACE`,
-   * `NOT_SUBMITTED`: nothing was written; `UNKNOWN_OUTCOME`: it may be there; `SHARD_DOWN` after a failure, `CLOSED`.
+   * Appends an entry. Resolves when it is synced; at a weaker level when it is written, as the
+   * answer says. `type` is for the caller, 0 to 65,535. The bytes are copied at once.
+   * Rejects with `TOO_LARGE`, `INVALID_ARGUMENT`, `BUSY`, `NO_SPACE` or `NOT_SUBMITTED` if nothing
+   * was written; with `UNKNOWN_OUTCOME` if the entry may be in the log; with `SHARD_DOWN` after a
+   * failure; with `CLOSED`.
    */
   append(type: number, bytes: Uint8Array, options: AppendOptions = plainly): Promise<Appended> {
-    // Not an async function: each would cost a second promise, and two more turns of the microtask queue.
+    // Not an async function: it would cost a second promise and two more turns of the microtask
+    // queue.
     let entry: Uint8Array
     try {
       this.#refuseClosed()
@@ -120,15 +128,16 @@ export class Wal {
     return this.append(0, bytes, options)
   }
 
-  /** Resolves when everything is synced that was called before. Rejects as `append` does. */
+  /** Resolves when everything called before is synced. Rejects as `append`. */
   async sync(): Promise<{ readonly durableLsn: number }> {
     this.#refuseClosed()
     return { durableLsn: await this.#commits.sync() }
   }
 
   /**
-   * Resolves when everything is decided that was called before: it stands in the log, or never will. Await it after an
-   * `UNKNOWN_OUTCOME`, then read. Rejects as `append` does: a log that failed decides when it is opened again.
+   * Resolves when the outcome of everything called before is decided: it is in the log, or never
+   * will be. Await it after an `UNKNOWN_OUTCOME`, then read. Rejects as `append`: the outcome in a
+   * failed log is decided when it is opened again.
    */
   async settled(): Promise<void> {
     this.#refuseClosed()
@@ -136,8 +145,9 @@ export class Wal {
   }
 
   /**
-   * Writes down, synced, that everything that was called before is durable elsewhere too: a reading `fromCheckpoint` begins
-   * behind it, and `release` goes no further. `opaque` is kept with it. Answers the checkpoint's own LSN; rejects as `append`.
+   * Writes and syncs a checkpoint: everything called before is durable elsewhere too. A read
+   * `fromCheckpoint` begins after it, and `release` goes no further. `opaque` is stored with it.
+   * Returns the LSN of the checkpoint; rejects as `append`.
    */
   async createCheckpoint(opaque: Uint8Array = new Uint8Array(0)): Promise<number> {
     this.#refuseClosed()
@@ -146,9 +156,10 @@ export class Wal {
   }
 
   /**
-   * Reads entries in order: those that were answered before the reading began, in pieces of at most 256 KiB, one of
-   * them ahead of the reader, so that appends go on meanwhile. What is still to be read is not released; leaving the loop frees it.
-   * @throws KeelsonError `INVALID_ARGUMENT`; what the reading itself throws: see `readLog`.
+   * Reads the entries that were answered before the read began, in order, in pieces of at most 256
+   * KiB. One piece is read ahead, so appends continue meanwhile. Entries still to be read are not
+   * released; leaving the loop frees them.
+   * @throws KeelsonError `INVALID_ARGUMENT`; the iteration throws as `readLog`
    */
   read(options: ReadOptions & { checkpoints: true }): AsyncGenerator<WalEntry | WalCheckpoint>
   read(options?: ReadOptions & { checkpoints?: false }): AsyncGenerator<WalEntry>
@@ -171,14 +182,15 @@ export class Wal {
     return this.read()
   }
 
-  /** Reads from `lsn` on, itself included. */
+  /** Reads from `lsn` on, inclusive. */
   readFrom(lsn: number): AsyncGenerator<WalEntry> {
     return this.read({ from: lsn })
   }
 
   /**
-   * Removes whole segments, the oldest first, that hold nothing behind `lsn`, the newest checkpoint, or what a reading still
-   * needs. Rejects with `SHARD_DOWN` (`details.reason` `'disk'`) when a file could not be removed: the log goes on with it.
+   * Removes whole segments, oldest first, that have no frame after `lsn`, after the newest
+   * checkpoint, or that a read still needs. Rejects with `SHARD_DOWN` (`details.reason` `'disk'`)
+   * if a file could not be removed; the log continues with it.
    */
   async release(lsn: number): Promise<Released> {
     this.#check()
@@ -191,7 +203,7 @@ export class Wal {
     }
   }
 
-  /** How the log stands; also after it failed. @throws KeelsonError `CLOSED`. */
+  /** Describes the log, also after a failure. @throws KeelsonError `CLOSED` */
   async describe(): Promise<WalDescription> {
     if (this.#isClosed) throw closed()
     const log = await this.#opened.host.run('describe', null)
@@ -200,9 +212,9 @@ export class Wal {
   }
 
   /**
-   * Lets everything that was called before settle, ends the log so that the next opening has nothing to doubt, and gives up
-   * the folder. Whatever is called from now on is `CLOSED`; calling it again gives the same promise. Rejects with the failure
-   * of a log that had failed; the folder is given up all the same.
+   * Settles everything called before, closes the log cleanly, and releases the folder. Later calls
+   * reject with `CLOSED`; a second `close` returns the same promise. It rejects with the failure of
+   * a failed log, and still releases the folder.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -228,7 +240,7 @@ export class Wal {
     }
   }
 
-  /** @throws what everybody gets from now on: the log is closed, or failed. */
+  /** Checks that the log is open. @throws KeelsonError `CLOSED`, or the failure of the log */
   #check(): void {
     this.#refuseClosed()
     if (this.#commits.failure) throw this.#commits.failure
@@ -243,7 +255,7 @@ export class Wal {
   }
 }
 
-/** Options that say nothing, and need no check. */
+/** The default options, which need no check. */
 const plainly: AppendOptions = Object.freeze({})
 
 const closed = (): KeelsonError => new KeelsonError('CLOSED', 'the log is closed')
@@ -253,7 +265,7 @@ const invalid = (path: string, found: unknown): KeelsonError =>
     details: { path, found },
   })
 
-/** The bytes to append. */
+/** Checks the arguments and returns the bytes to append. */
 const checkEntry = (type: number, given: Uint8Array, limit: number): Uint8Array => {
   if (!Number.isInteger(type) || type < 0 || type > entryTypeMax) throw invalid('type', type)
   const bytes = givenBytes(given)

@@ -5,11 +5,11 @@ import { sampled, thorough } from '../../support/tier.ts'
 const mebi = 1024 * 1024
 const roomy = { maxFileSize: 32 * mebi, sectorBytes: 512 }
 
-/** A log that was killed behind one group that nothing proves: all of it has to be written anew. */
+/** A log that was killed after one group that nothing proves: all of it must be copied. */
 const killedBehind = (sizes: readonly number[]) => {
   const world = newWorld(roomy)
   const { log } = world.open()
-  // The first segment of a life is small; the one that follows holds everything.
+  // The first segment of a life is small; the next one holds everything.
   commit(log, [payload(0, mebi)])
   commit(
     log,
@@ -20,7 +20,7 @@ const killedBehind = (sizes: readonly number[]) => {
   return world
 }
 
-test('a copy at opening is written in groups of bounded size, each frame as it was', () => {
+test('a copy at opening is written in groups of bounded size, with unchanged content', () => {
   const sizes = Array.from({ length: 90 }, (_, index) => 100_000 + index)
   const world = killedBehind(sizes)
   const calls = world.disk.recordCalls()
@@ -37,10 +37,10 @@ test('a copy at opening is written in groups of bounded size, each frame as it w
   )
 })
 
-/** The most frames of one log. */
+/** The greatest number of frames in one log. */
 const most = thorough(800, 3000)
 
-test('a copy fits its segment at every size of frame, and the log goes on behind it', () => {
+test('a copy fits its segment at every size of frame, and the log continues after it', () => {
   for (const size of sampled([8, 524_300, 4000, 524_257, 700_001, mebi, mebi - 32, 3 * mebi], 4)) {
     const sizes = Array.from(
       { length: Math.max(3, Math.floor((6 * mebi) / (size + 64))) },
@@ -61,12 +61,12 @@ test('a copy fits its segment at every size of frame, and the log goes on behind
   }
 })
 
-test('a copy that is cut off between its groups leaves the log as it was', () => {
+test('a copy that is interrupted between its groups leaves the log unchanged', () => {
   const sizes = Array.from({ length: 40 }, () => 100_000)
   const expected = [content(0, mebi), ...sizes.map((size, index) => content(index + 1, size))]
   for (let at = 1; at <= 6; at += thorough(2, 1)) {
     const world = killedBehind(sizes)
-    // What the system has still in its cache stays; the process dies, and later another one looks.
+    // The page cache survives: the process dies, and later another one opens the log.
     world.disk.inject({
       at,
       operation: 'write',

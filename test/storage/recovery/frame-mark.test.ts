@@ -1,4 +1,7 @@
-/** Which projection an inspection believes: the frame that it says it shows must be the one that the log has there. */
+/**
+ * Which projections an inspection trusts: the frame that the projection shows must be the frame of
+ * the log.
+ */
 import { describe, expect, test } from 'vitest'
 import type { ProjectedPosition } from '../../../src/storage/ports/projection-store.ts'
 import { markOf } from '../../../src/storage/recovery/frame-mark.ts'
@@ -22,7 +25,10 @@ const inspect = (world: LogWorld, shown: ProjectedPosition) =>
     needs: { heldFrom: 1, readFrom: 1, shown },
   })
 
-/** A log of eight frames that crashed, and the position of a projection that shows the one at `lsn`, whose number it is. */
+/**
+ * A log of eight frames that crashed, and the position of a projection that shows the frame at
+ * `lsn`.
+ */
 const crashed = (lsn: number) => {
   const world = crashedLogOf(4)
   const { walId = '', epoch } = world.inspect()
@@ -31,7 +37,7 @@ const crashed = (lsn: number) => {
 }
 
 describe('a projection that shows a frame', () => {
-  test.each([1, 5, 7, 8])('of this log, number %i, is believed and proves it', (lsn) => {
+  test.each([1, 5, 7, 8])('of this log, number %i, is trusted and proves the frame', (lsn) => {
     const { world, position } = crashed(lsn)
 
     const found = inspect(world, position)
@@ -54,7 +60,7 @@ describe('a projection that shows a frame', () => {
     expect(without.provenLsn).toBeLessThan(8)
   })
 
-  test('where the log has a frame of its own, a marker for one, is not believed', () => {
+  test('is not trusted where the log has a control frame, such as a marker', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)])
@@ -67,7 +73,7 @@ describe('a projection that shows a frame', () => {
     expect(found.showsOther).toBe(true)
   })
 
-  test('beyond the end of the log is proof that frames are missing, whatever its mark', () => {
+  test('beyond the end of the log proves that frames are missing, whatever its mark', () => {
     const { world, position } = crashed(8)
 
     expect(() => inspect(world, { ...position, lsn: 9 })).toThrow(
@@ -75,7 +81,7 @@ describe('a projection that shows a frame', () => {
     )
   })
 
-  test('of another timeline is told by verify as well, and proves nothing to it', () => {
+  test('of a diverged copy is reported by verify too, and proves nothing there', () => {
     const { world, position } = crashed(8)
     const other = { ...position, frame: { ...position.frame, crc: 1 } }
 
@@ -86,11 +92,11 @@ describe('a projection that shows a frame', () => {
     })
     expect(verifyLog(world.disk, dir, { shown: other })).toMatchObject({
       provenLsn: world.inspect().provenLsn,
-      remarks: [expect.stringContaining('another timeline')],
+      remarks: [expect.stringContaining('diverged copy')],
     })
   })
 
-  test('that recovery has written anew in another segment is still believed', () => {
+  test('that recovery copied to another segment is still trusted', () => {
     const { world, position } = crashed(8)
     const opened = world.open()
     expect(opened.report.copiedFrames).toBeGreaterThan(0)
@@ -99,7 +105,7 @@ describe('a projection that shows a frame', () => {
     expect(inspect(world, position).showsOther).toBeUndefined()
   })
 
-  test('of another log is not believed', () => {
+  test('of another log is not trusted', () => {
     const { world, position } = crashed(8)
 
     const found = inspect(world, { ...position, walId: 'f'.repeat(32), lsn: 1_000 })
@@ -108,11 +114,11 @@ describe('a projection that shows a frame', () => {
     expect(found.remarks).toEqual([expect.stringContaining('another log')])
   })
 
-  test('that is not this log’s has the whole log read before it is opened', () => {
+  test('of another log makes the inspection read the whole log', () => {
     const world = newWorld()
     const { log } = world.open()
     let lsn = 0
-    // Rolls, with checkpoints that say what is projected.
+    // Rolls write checkpoints of the projected LSN.
     for (let number = 1; number <= 30; number++)
       lsn = commit(log, [payload(number, 400)], { projectedLsn: lsn }).lsns[0] ?? 0
     log.abandon()

@@ -27,7 +27,7 @@ import {
 const size = 900
 const frames = 10
 
-/** Ten acknowledged frames, two a segment, in five segments; then a crash. */
+/** Ten acknowledged frames, two per segment, in five segments; then a crash. */
 const rolled = (): LogWorld => {
   const world = newWorld()
   const { log } = world.open()
@@ -66,7 +66,7 @@ const rewriteHeader = (
 const loseManifest = (world: LogWorld): void => world.disk.remove(`${dir}/MANIFEST`)
 
 describe('segments', () => {
-  test('are found whole after a crash', () => {
+  test('are valid after a crash', () => {
     const world = rolled()
 
     expect(segmentsOn(world.disk)).toHaveLength(5)
@@ -84,7 +84,7 @@ describe('segments', () => {
         expect(look(world)).toBe('CORRUPT')
       })
 
-  test('of which the newest is missing are damage when MANIFEST, or anybody else, knows it', () => {
+  test('without the newest are damage when MANIFEST or other evidence names it', () => {
     const world = rolled()
     const { lastLsn } = world.inspect()
     world.disk.remove(newestOn(world.disk))
@@ -95,7 +95,7 @@ describe('segments', () => {
     expect(look(world)).toMatchObject({ tail: 'unclean' })
   })
 
-  test('all missing are damage when MANIFEST knows that the log was used', () => {
+  test('are damage if all are missing and MANIFEST proves that the log was used', () => {
     const world = rolled()
     for (const path of segmentsOn(world.disk)) world.disk.remove(path)
 
@@ -122,7 +122,7 @@ describe('segments', () => {
     expect(look(world)).toBe('CORRUPT')
   })
 
-  test('with names that this log does not give are refused, other files are not looked at', () => {
+  test('with names that this log does not use are refused, and other files are ignored', () => {
     const world = rolled()
     for (const name of ['notes.txt', 'spare-7.tmp', 'LOCK', 'quarantine'])
       world.disk.open(`${dir}/${name}`, 'create').close()
@@ -148,13 +148,13 @@ describe('segments', () => {
     const other = rolled()
     const path = newestOn(world.disk)
     world.disk.poke(path, 0, other.disk.contents(path))
-    // Even its own header would not save it: its salt is another.
+    // Its own header would not help either: its salt differs.
     rewriteHeader(world.disk, path, { ...headerOf(rolled().disk, path), salt: { low: 1, high: 2 } })
 
     expect(look(world)).toBe('CORRUPT')
   })
 
-  test('before the checkpoint are not read at opening, and read with care later', () => {
+  test('before the checkpoint are not read at opening, and are verified when they are read', () => {
     const world = newWorld()
     const { log } = world.open()
     for (let number = 1; number <= frames; number++)
@@ -179,7 +179,7 @@ describe('segments', () => {
     expect(readAll(second.log, 2048, 5).map((frame) => frame.content)).toEqual(all.slice(2))
   })
 
-  test('whose first one does not begin the log are damage without a checkpoint that covers the rest', () => {
+  test('are damage if the first is missing and no checkpoint covers it', () => {
     const world = rolled()
     const [first = ''] = segmentsOn(world.disk)
     world.disk.remove(first)
@@ -198,7 +198,7 @@ describe('segments', () => {
 })
 
 describe('the MANIFEST', () => {
-  test('that is lost is made anew, and nothing else is', () => {
+  test('is written again when it is lost, and nothing else changes', () => {
     const world = rolled()
     loseManifest(world)
 
@@ -210,7 +210,7 @@ describe('the MANIFEST', () => {
     expect(world.inspect()).toMatchObject({ tail: 'clean', remarks: [], epoch: 2 })
   })
 
-  test('that is garbage, or too short, is made anew', () => {
+  test('is written again when it is garbage or too short', () => {
     for (const bytes of [0, 100, 8192]) {
       const world = rolled()
       loseManifest(world)
@@ -226,7 +226,7 @@ describe('the MANIFEST', () => {
     }
   })
 
-  test('that is ahead of the segments is a loss of data', () => {
+  test('proves a loss of data when it is ahead of the segments', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1, 40)])
@@ -257,7 +257,7 @@ describe('a newest segment without a readable header', () => {
   const destroyHeader = (world: LogWorld): void =>
     world.disk.poke(newestOn(world.disk), 0, new Uint8Array(4096))
 
-  test('D14 is set aside when MANIFEST says that it was never used', () => {
+  test('D14 is set aside when MANIFEST proves that it was never used', () => {
     const world = newWorld()
     const { log } = world.open()
     for (const number of [1, 2]) commit(log, [payload(number, size)])
@@ -274,7 +274,7 @@ describe('a newest segment without a readable header', () => {
     expect(readAll(second).map((frame) => frame.content)).toEqual(all.slice(0, 2))
   })
 
-  test('D14 is damage when MANIFEST names it, or is not there to ask', () => {
+  test('D14 is damage when MANIFEST names it or is missing', () => {
     const world = rolled()
     destroyHeader(world)
 
@@ -326,7 +326,7 @@ describe('what a newer version wrote', () => {
     expect(filesOf(world.disk)).toEqual(before)
   })
 
-  test('is passed over as a frame that says it may be', () => {
+  test('is skipped as a frame that may be skipped', () => {
     const world = oneFrame()
     retype(world, 200)
 
@@ -355,7 +355,7 @@ describe('units of a store', () => {
   const unknown = { unit: changed(unitKindAt, 77), command: changed(unitKindAt + 1, 99) }
   const damaged = put.slice(0, unitKindAt + 3)
 
-  /** The answer of an inspection of a log with these frames, or its refusal. */
+  /** The result of an inspection of a log with these frames, or its refusal. */
   const inspected = (payloads: readonly Uint8Array[], needs: LogNeeds) => {
     const world = newWorld()
     const { log } = world.open()
@@ -391,7 +391,7 @@ describe('units of a store', () => {
     },
   )
 
-  test('are not looked at where nobody will read them, and in a log that is used alone', () => {
+  test('are not decoded where nothing will read them, and in a log without a store', () => {
     expect(inspected([unknown.unit, put], { readFrom: 1 })).toBe(true)
     expect(inspected([unknown.unit, put], { readFrom: 2, holdsUnits: true })).toBe(true)
   })

@@ -5,7 +5,7 @@ const lastLsn = 10
 const both = [false, true]
 
 describe('the end of a log', () => {
-  // The whole table: every combination of facts, and the one verdict that each must have.
+  // The whole table: every combination of facts and its only verdict.
   for (const isBeyond of both)
     for (const isShort of both)
       for (const isClosed of both)
@@ -19,7 +19,7 @@ describe('the end of a log', () => {
                   ? 'torn'
                   : 'unclean'
           const words = [
-            isBeyond ? 'proven beyond its last frame' : 'proven no further than it goes',
+            isBeyond ? 'proven beyond its last frame' : 'not proven beyond its last frame',
             isShort && 'cut short',
             isClosed && 'closed',
             hasBytesBehind && 'with bytes behind',
@@ -51,11 +51,11 @@ describe('the end of a log', () => {
     })
   })
 
-  test('without a proof is not proven at all', () => {
+  test('is not proven without a proof', () => {
     expect(judgeEnd({ ...facts, proofs: [] })).toEqual({ kind: 'unclean', provenLsn: 0 })
   })
 
-  test('names who proves that frames are missing', () => {
+  test('names the source that proves that frames are missing', () => {
     const proofs = [
       { lsn: 11, source: 'a later frame' },
       { lsn: 14, source: 'lmdb' },

@@ -1,4 +1,4 @@
-/** A log of several segments: each sealed one must be whole, and what all of them say counts. */
+/** A log of several segments: each sealed one must be valid, and the facts of all of them count. */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
@@ -19,7 +19,7 @@ import {
   segmentsOn,
 } from '../../support/logs.ts'
 
-/** Ten frames, two a segment: four sealed segments and the newest; then a crash. */
+/** Ten frames, two per segment: four sealed segments and the newest; then a crash. */
 const rolled = (): LogWorld => {
   const world = newWorld()
   const { log } = world.open()
@@ -30,7 +30,7 @@ const rolled = (): LogWorld => {
   return world
 }
 
-/** What refuses an inspection of every frame; `undefined` when nothing does. */
+/** The error of an inspection of every frame, or `undefined`. */
 const refusal = (disk: SimulatedDisk) => {
   try {
     inspectLog(disk, dir, [], { readFrom: 1 })
@@ -52,14 +52,14 @@ const retype = (disk: SimulatedDisk, path: string, type: number): void => {
 }
 
 describe('an inspection of several segments', () => {
-  test('finds every frame of a log that is whole', () => {
+  test('finds every frame of a valid log', () => {
     const { disk } = rolled()
 
     expect(segmentsOn(disk)).toHaveLength(5)
     expect(inspectLog(disk, dir, [], { readFrom: 1 }).lastLsn).toBeGreaterThanOrEqual(10)
   })
 
-  test('D12 refuses a segment that was cut, or exchanged for another', () => {
+  test('D12 refuses a segment that was cut or replaced', () => {
     const { disk } = rolled()
     const paths = segmentsOn(disk)
     const codes = paths.flatMap((path, index) => {
@@ -122,12 +122,13 @@ describe('an inspection of several segments', () => {
   })
 })
 
-test('what earlier segments say counts when the newest is empty', () => {
+test('facts of earlier segments count when the newest is empty', () => {
   const world = rolled()
   const { log } = world.open()
   log.handle('checkpoint', { opaque: new Uint8Array(3) })
   log.abandon()
-  // Twice: the first opening copies the frames of the newest, as nothing proves them yet.
+  // Twice, because the first opening copies the frames of the newest segment, which nothing proves
+  // yet.
   for (let life = 0; life < 2; life++) world.open().log.abandon()
   const { disk } = world
   const { segments } = listSegments(disk, dir, readManifest(disk, dir))

@@ -1,4 +1,4 @@
-/** Appending to a log that is used alone. Numbers are those of the log’s list of test cases and failures. */
+/** Appends to a log as a library. The numbers refer to `test/evidence/log.md`. */
 import { describe, expect, test } from 'vitest'
 import { entryHeaderBytes } from '../../../src/storage/frames/wal-entry.ts'
 import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
@@ -24,7 +24,7 @@ describe('an entry', () => {
     expect((await world.open()).report).toMatchObject({ created: false, tail: 'clean', lastLsn: 2 })
   })
 
-  test('E2 comes back with its number, its type and its bytes', async () => {
+  test('E2 is read with its LSN, its type and its bytes', async () => {
     const world = walWorld()
     const wal = await world.open()
     expect(await wal.append(7, bytesOf(1))).toEqual({ lsn: 1 })
@@ -49,7 +49,7 @@ describe('an entry', () => {
     expect(found.map(({ bytes }) => bytes)).toEqual(['', shown(bytesOf(1, entryMax))])
   })
 
-  test('E4 that is larger is refused before any byte of it is written', async () => {
+  test('E4 is refused before any byte is written if it is larger', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     await wal.writeEntry(bytesOf(1))
@@ -62,7 +62,7 @@ describe('an entry', () => {
     expect(await wal.writeEntry(bytesOf(3))).toEqual({ lsn: 2 })
   })
 
-  test('E5 of any size comes back across rolls, in order', async () => {
+  test('E5 of any size is read in order across rolls', async () => {
     const world = walWorld()
     const wal = await world.open()
     const sizes = Array.from({ length: 300 }, (_, at) => (at * 7919) % 2500)
@@ -79,7 +79,7 @@ describe('an entry', () => {
     expect(await readAll(await world.open())).toEqual(expected)
   })
 
-  test('E6 is there with all that was acknowledged before it, or not at all, wherever its group is cut', async () => {
+  test('E6 is there with everything acknowledged before it, or not at all, wherever its group is cut', async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.writeEntry(bytesOf(1))
@@ -104,7 +104,7 @@ describe('an entry', () => {
     }
   })
 
-  test('its bytes are the caller’s again at once', async () => {
+  test('is copied at once, so the caller can reuse its bytes', async () => {
     const wal = await walWorld().open()
     const bytes = bytesOf(1)
     const appended = wal.writeEntry(bytes)
@@ -126,7 +126,7 @@ describe('an entry', () => {
     const { disk, open } = walWorld()
     const wal = await open()
     const { writes } = disk
-    // What a program without types hands in.
+    // Arguments of a program without types.
     const append = wal.append.bind(wal) as (...args: unknown[]) => Promise<unknown>
     expect(await outcome(append(...args()))).toBe('INVALID_ARGUMENT')
     expect(disk.writes).toBe(writes)
@@ -134,7 +134,7 @@ describe('an entry', () => {
 })
 
 describe('appends', () => {
-  test('E7 settle in the order of their numbers, which is that of the calls', async () => {
+  test('E7 settle in the order of their LSNs, which is the order of the calls', async () => {
     const wal = await walWorld().open()
     const settled: number[] = []
     const calls = Array.from({ length: 200 }, async (_, at) => {
@@ -174,7 +174,8 @@ describe('appends', () => {
     const { disk, open } = walWorld()
     const wal = await open({ maxFileSize: 1024 * 1024, idleMarkerMs: 0 })
     const { syncs } = disk
-    // Callers sit behind more or fewer functions of their own, and so come more or fewer microtasks later.
+    // Callers have more or fewer functions of their own around the call, so they come more or fewer
+    // microtasks later.
     const behind = async (functions: number, type: number): Promise<void> => {
       if (functions > 0) return behind(functions - 1, type)
       await wal.append(type, bytesOf(type))
@@ -187,14 +188,14 @@ describe('appends', () => {
     expect(await wal.describe()).toMatchObject({ lastLsn: 64 * 20 })
   })
 
-  test('E10 one alone waits for no timer', async () => {
+  test('E10 wait for no timer when they are alone', async () => {
     const { clock, open } = walWorld()
     const wal = await open({ idleMarkerMs: 0 })
     await wal.writeEntry(bytesOf(1))
     expect(clock.untilNext()).toBeUndefined()
   })
 
-  test('with maxDelayMs a group has that long to fill, and a sync does not wait for it', async () => {
+  test('wait up to maxDelayMs for their group to fill, and a sync does not wait', async () => {
     const { clock, disk, open } = walWorld()
     const wal = await open({ maxDelayMs: 30, idleMarkerMs: 0 })
     const { syncs } = disk
@@ -216,7 +217,7 @@ describe('appends', () => {
     await world.clock.advance(60_000)
     await wal.writeEntry(bytesOf(1))
     await wal.close()
-    // A new clock begins a minute earlier.
+    // The new clock starts a minute earlier.
     const later = await world.on(world.disk).open()
     await later.writeEntry(bytesOf(2))
     const times: number[] = []

@@ -1,6 +1,6 @@
 /**
- * Fact's write-ahead log is the model of this one's interface. Thirteen things that it does wrong are known; each is a claim
- * here, with its number in the list.
+ * Fact's write-ahead log is the model of this interface. It has thirteen known defects. Each is a
+ * claim here, with its number in the list.
  */
 import { describe, expect, test } from 'vitest'
 import type { Wal } from '../../../src/storage/wal/wal.ts'
@@ -29,7 +29,7 @@ const unclosed = async (count: number, size = 600): Promise<WalWorld> => {
 }
 
 describe('of the defects of Fact’s log', () => {
-  test('(1) an answer before the fsync: what is answered survives a power cut that loses all that is unsynced', async () => {
+  test('(1) an answer before the fsync: an answered entry survives a power cut that loses everything unsynced', async () => {
     const world = walWorld()
     const wal = await world.open()
     for (let at = 0; at < 30; at++) {
@@ -58,7 +58,7 @@ describe('of the defects of Fact’s log', () => {
     expect(await outcome(wal.sync())).toBe('UNKNOWN_OUTCOME')
   })
 
-  test('(3) a decoder that throws: whatever stands in the segment, opening, repair and verify answer with a code', async () => {
+  test('(3) a decoder that throws: whatever the segment holds, opening, repair and verify fail with a code', async () => {
     const codes = new Set<string>()
     for (let seed = 1; seed <= 60; seed++) {
       const world = await unclosed(3)
@@ -83,7 +83,7 @@ describe('of the defects of Fact’s log', () => {
     expect(await types(await world.open())).toEqual([0, 1, 9])
   })
 
-  test('(5) numbers that begin again: they go on from what stood in the log, whichever segments are empty', async () => {
+  test('(5) LSNs that restart: they continue from the last one, whichever segments are empty', async () => {
     const world = walWorld()
     const seen: number[] = []
     for (let life = 0; life < 6; life++) {
@@ -107,7 +107,7 @@ describe('of the defects of Fact’s log', () => {
     expect(await types(wal)).toHaveLength(100)
   })
 
-  test('(7) a repair in place: the segment is not touched before its frames are safe elsewhere', async () => {
+  test('(7) a repair in place: the segment is not changed before its frames are safe elsewhere', async () => {
     const world = await unclosed(3)
     const segment = segmentsOn(world.disk)[0] ?? ''
     const end = world.disk.contents(segment).findLastIndex((byte) => byte !== 0)
@@ -157,7 +157,7 @@ describe('of the defects of Fact’s log', () => {
     }
   })
 
-  test('(11) entries of a batch that are applied twice: a reading goes on behind the last one that was applied', async () => {
+  test('(11) entries of a batch that are applied twice: a read continues after the last applied one', async () => {
     const world = walWorld()
     const applied: unknown[] = []
     let position = 0
@@ -176,7 +176,7 @@ describe('of the defects of Fact’s log', () => {
     expect(applied).toEqual(Array.from({ length: 20 }, (_, at) => at))
   })
 
-  test('(12) content that must be understood to be read: any bytes come back as they were', async () => {
+  test('(12) content that must be decoded to be read: any bytes are read unchanged', async () => {
     const world = walWorld()
     const wal = await world.open()
     const contents = [
@@ -184,7 +184,7 @@ describe('of the defects of Fact’s log', () => {
       Uint8Array.of(0, 0, 0, 0),
       Uint8Array.from({ length: 256 }, (_, at) => at),
       new TextEncoder().encode('{"__proto__": null'),
-      // A whole segment, which begins with frames of this very log.
+      // A whole segment, which begins with frames of this log.
       world.disk.contents(segmentsOn(world.disk)[0] ?? '').slice(0, 2000),
     ]
     for (const bytes of contents) await wal.writeEntry(bytes)
@@ -194,7 +194,7 @@ describe('of the defects of Fact’s log', () => {
     expect(found).toEqual(contents)
   })
 
-  test('(13) the whole log in memory: at most two pieces of 256 KiB each are ahead of who reads', async () => {
+  test('(13) the whole log in memory: at most two pieces of 256 KiB are ahead of the reader', async () => {
     const { disk, open } = walWorld()
     const wal = await open({ maxFileSize: 1024 * 1024 })
     await Promise.all(Array.from({ length: 2000 }, (_, at) => wal.append(at, bytesOf(at, 2000))))

@@ -1,4 +1,4 @@
-/** What a log that is used alone says when its disk fails, fills up or goes away, and how it ends. */
+/** A log as a library whose disk fails, fills up or disappears, and the end of a log. */
 import { describe, expect, test } from 'vitest'
 import type { LogHost } from '../../../src/storage/ports/log-host.ts'
 import { KeelsonError, Wal } from '../../../src/storage/wal/wal.ts'
@@ -19,10 +19,10 @@ describe('a sync that fails once', () => {
     return { ...world, world, wal, segment, calls }
   }
 
-  test('D15 E23 gives who was on the way UNKNOWN_OUTCOME, who waited NOT_SUBMITTED, and everybody later SHARD_DOWN', async () => {
+  test('D15 E23 rejects entries in flight with UNKNOWN_OUTCOME, waiting ones with NOT_SUBMITTED, later ones with SHARD_DOWN', async () => {
     const { wal, segment, calls } = await poisoned()
     const submitted = [2, 3].map((each) => outcome(wal.append(each, bytesOf(each))))
-    // The group leaves with the turn of the event loop; what comes now waits for the next one.
+    // The group leaves with this turn of the event loop; later entries wait for the next group.
     await new Promise((resolve) => setImmediate(resolve))
     const queued = [
       outcome(wal.append(4, bytesOf(4))),
@@ -62,7 +62,7 @@ describe('a sync that fails once', () => {
     expect([found[0], found.at(-1)]).toEqual([1, 3])
   })
 
-  test('ends a reading that is under way, after what it had read', async () => {
+  test('ends a running read after the pieces that it has', async () => {
     const world = walWorld()
     const wal = await world.open({ maxFileSize: 1024 * 1024 })
     await Promise.all(Array.from({ length: 400 }, (_, at) => wal.append(at, bytesOf(at, 1500))))
@@ -79,7 +79,7 @@ describe('a sync that fails once', () => {
     expect(count).toBeLessThan(400)
   })
 
-  test('in the background is told to whoever comes next, and to close', async () => {
+  test('in the background rejects the next call, and close', async () => {
     const world = walWorld()
     const wal = await world.open({ syncInterval: 10 })
     await wal.append(1, bytesOf(1))
@@ -149,7 +149,7 @@ describe('a write', () => {
 })
 
 describe('a full disk', () => {
-  test('D18 E28 refuses with NO_SPACE before any byte is written; reading goes on, and appending once there is room', async () => {
+  test('D18 E28 refuses with NO_SPACE before any byte is written; reads continue, and appends once there is room', async () => {
     const world = walWorld()
     const { disk } = world
     const wal = await world.open()
@@ -171,7 +171,7 @@ describe('a full disk', () => {
 })
 
 describe('close', () => {
-  test('D33 E49 settles everything that was called before, CLEAN_CLOSE last; what is called later is CLOSED', async () => {
+  test('D33 E49 settles everything called before, CLEAN_CLOSE last; later calls are CLOSED', async () => {
     const world = walWorld()
     const wal = await world.open({ maxDelayMs: 50 })
     const appended = Array.from({ length: 50 }, (_, at) => wal.append(at, bytesOf(at, 300)))
@@ -193,7 +193,7 @@ describe('close', () => {
     expect(report).toMatchObject({ tail: 'clean', copiedFrames: 0 })
   })
 
-  test('E44 makes any later damage known to be damage', async () => {
+  test('E44 makes any later damage CORRUPT', async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.append(1, bytesOf(1, 600))
@@ -212,7 +212,7 @@ describe('close', () => {
     expect(clock.untilNext()).toBeUndefined()
   })
 
-  test('that fails gives the folder up all the same', async () => {
+  test('releases the folder even if it fails', async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.append(1, bytesOf(1))
@@ -221,7 +221,7 @@ describe('close', () => {
     expect(await types(await world.open())).toEqual([1])
   })
 
-  test('happens at the end of a block that disposes', async () => {
+  test('happens at the end of an `await using` block', async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.append(1, bytesOf(1))
@@ -231,7 +231,7 @@ describe('close', () => {
 })
 
 describe('a release that the disk refuses', () => {
-  test('says so, and the log goes on with all of it', async () => {
+  test('rejects, and the log continues with all segments', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     for (let at = 0; at < 20; at++) await wal.append(at, bytesOf(at, 600))
@@ -244,7 +244,7 @@ describe('a release that the disk refuses', () => {
     expect(await wal.release(10_000)).toMatchObject({ removed: expect.any(Number) })
   })
 
-  test('for good is final', async () => {
+  test('is final when its sync fails', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     for (let at = 0; at < 20; at++) await wal.append(at, bytesOf(at, 600))
@@ -258,7 +258,7 @@ describe('a release that the disk refuses', () => {
   })
 })
 
-test('E56 whatever fails, no rejection is left unobserved', async () => {
+test('E56 whatever fails, no rejection is unhandled', async () => {
   const unobserved: unknown[] = []
   const observe = (reason: unknown) => void unobserved.push(reason)
   process.on('unhandledRejection', observe)
@@ -283,7 +283,7 @@ test('E56 whatever fails, no rejection is left unobserved', async () => {
   }
 })
 
-test('what a failed log had acknowledged comes back byte for byte in a copy of its folder', async () => {
+test('the acknowledged entries of a failed log are read byte for byte from a copy of its folder', async () => {
   const world = walWorld()
   const wal = await world.open()
   for (let at = 0; at < 30; at++) await wal.append(at, bytesOf(at, 500))

@@ -1,9 +1,12 @@
-/** How durable an answer is, and what an idle log does about it. Numbers are those of the log’s list of test cases and failures. */
+/**
+ * The levels of answers, and the marker of an idle log. The numbers refer to
+ * `test/evidence/log.md`.
+ */
 import { describe, expect, test } from 'vitest'
 import { bytesOf, outcome, readAll, walWorld } from '../../support/wals.ts'
 
 describe('levels', () => {
-  test('without fsync each answer says written, and only sync, a roll and close sync', async () => {
+  test('without fsync each answer has the level written, and only sync, a roll and close sync', async () => {
     const world = walWorld()
     const wal = await world.open({ enableFsync: false })
     const { syncs } = world.disk
@@ -17,7 +20,7 @@ describe('levels', () => {
     expect(await wal.describe()).toMatchObject({ level: 'written' })
   })
 
-  test('with an interval of 1 ms the log syncs after 10, once for all that was written', async () => {
+  test('with an interval of 1 ms the log syncs after 10 ms, once for all written entries', async () => {
     const { clock, disk, open } = walWorld()
     const wal = await open({ syncInterval: 1, idleMarkerMs: 0 })
     const { syncs } = disk
@@ -44,7 +47,7 @@ describe('levels', () => {
 })
 
 describe('idleness', () => {
-  test('E43 of 100 ms writes one marker, after which damage to the last entry is known to be damage', async () => {
+  test('E43 of 100 ms writes one marker, after which damage to the last entry is CORRUPT', async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.writeEntry(bytesOf(1, 600))
@@ -85,7 +88,7 @@ describe('idleness', () => {
     expect(disk.writes - writes).toBe(3)
   })
 
-  test('of a log that is written to at no time is not marked', async () => {
+  test('writes no marker into an unused log', async () => {
     const { clock, open } = walWorld()
     await open()
     expect(clock.untilNext()).toBeUndefined()

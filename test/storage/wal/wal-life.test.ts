@@ -1,4 +1,7 @@
-/** Lives of a log that is used alone, against an array. A failing one is shrunk, and prints its seed and its steps. */
+/**
+ * Random lives of a log as a library, compared with an array. A failure is shrunk and prints its
+ * seed and steps.
+ */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { countOf } from '../../support/tier.ts'
@@ -41,7 +44,7 @@ const step: fc.Arbitrary<WalStep> = fc.oneof(
 )
 
 test(
-  'E36 whatever happens to a log, it agrees with an array of what was handed in',
+  'E36 whatever happens to a log, it equals an array of the appended entries',
   async () => {
     const stories: WalStory[] = []
     await fc.assert(
@@ -56,7 +59,7 @@ test(
       { numRuns: lives },
     )
 
-    // A property over lives in which nothing happens would hold for any log.
+    // The lives must contain every kind of event.
     const mean = (what: keyof WalStory): number =>
       stories.reduce((sum, story) => sum + story[what], 0) / stories.length
     expect(mean('openings')).toBeGreaterThan(3)

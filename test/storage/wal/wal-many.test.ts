@@ -1,11 +1,11 @@
-/** Many entries at once: the log's thread and those who wait are busy at the same time. */
+/** Many entries at once: the log's thread and the callers work at the same time. */
 import { expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import type { Commit, CommitRequest, LogHost } from '../../../src/storage/ports/log-host.ts'
 import { WalCommits } from '../../../src/storage/wal/wal-commits.ts'
 import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
 
-/** A host whose commits are answered by hand. */
+/** A host whose commits the test answers. */
 const handHost = () => {
   const commits: { readonly count: number; readonly answer: () => void }[] = []
   let lastLsn = 0
@@ -31,7 +31,7 @@ const world = () => {
   return { clock, commits, append, sync: () => wal.sync() }
 }
 
-test('the first 512 leave while others are still handed in', () => {
+test('the first 512 leave while others are still being appended', () => {
   const { commits, append } = world()
   const handIn = (times: number) => {
     for (let time = 0; time < times; time++) void append()
@@ -42,7 +42,7 @@ test('the first 512 leave while others are still handed in', () => {
   expect(commits.map(({ count }) => count)).toEqual([512])
 })
 
-test('a second group of 512 follows the first at once, and no third before the first is answered', async () => {
+test('a second group of 512 follows the first at once, and a third only after the first is answered', async () => {
   const { clock, commits, append } = world()
   const all = Array.from({ length: 2_000 }, append)
   expect(commits.map(({ count }) => count)).toEqual([512, 512])
@@ -53,7 +53,7 @@ test('a second group of 512 follows the first at once, and no third before the f
   await Promise.all(all)
 })
 
-test('few behind a group wait for it', async () => {
+test('a few entries after a group wait for it', async () => {
   const { clock, commits, append } = world()
   const all = Array.from({ length: 600 }, append)
   await clock.settle()
@@ -65,7 +65,7 @@ test('few behind a group wait for it', async () => {
   await Promise.all(all)
 })
 
-test('a sync waits for both groups that are under way', async () => {
+test('a sync waits for both groups in flight', async () => {
   const { clock, commits, append, sync } = world()
   const all = Array.from({ length: 1_024 }, append)
   let isSynced = false
@@ -79,7 +79,7 @@ test('a sync waits for both groups that are under way', async () => {
   await Promise.all([...all, synced])
 })
 
-test('the next group is on its way before those of the last are answered, and all are, in their order', async () => {
+test('the next group is submitted before the callers of the last are answered, and all are answered in order', async () => {
   const { clock, commits, append } = world()
   const answered: { lsn: number; underWay: number }[] = []
   const all = Array.from({ length: 1_300 }, async () => {
@@ -97,7 +97,7 @@ test('the next group is on its way before those of the last are answered, and al
   expect(answered.map(({ lsn }) => lsn)).toEqual(answered.map((_, at) => at + 1))
 })
 
-test('few who wait for each other’s sync go as one group, with those who hand in again', async () => {
+test('a few callers that wait for the same sync form one group with those that append again', async () => {
   const { clock, commits, append } = world()
   const writer = async () => {
     for (let time = 0; time < 4; time++) await append()

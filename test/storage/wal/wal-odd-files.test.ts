@@ -1,4 +1,7 @@
-/** What a log does about files in its folder that are none, on the machine's own file system; and about bytes that lie. */
+/**
+ * Files of other kinds in a log's folder, on a real file system, and bytes that report a wrong
+ * length.
+ */
 import { execFileSync } from 'node:child_process'
 import {
   existsSync,
@@ -81,7 +84,7 @@ describe('a MANIFEST that is', () => {
       expect(errorOf(open)).toMatchObject({ code: 'CORRUPT', details: { file: 'MANIFEST' } })
     })
 
-  test('a link to nothing is made anew', () => {
+  test('a dangling link is replaced', () => {
     rmSync(join(dir, 'MANIFEST'))
     symlinkSync('nowhere', join(dir, 'MANIFEST'))
 
@@ -108,7 +111,7 @@ test('a folder whose name is too long is CONFIG', () => {
     })
 })
 
-test('what else ends in .tmp stays; what the log prepared and left goes', () => {
+test('foreign .tmp files stay, and leftovers of the log are removed', () => {
   mkdirSync(join(dir, 'mybackup.tmp'))
   writeFileSync(join(dir, 'mybackup.tmp', 'kept'), 'kept')
   writeFileSync(join(dir, 'notes.tmp'), 'kept')
@@ -123,7 +126,7 @@ test('what else ends in .tmp stays; what the log prepared and left goes', () => 
 })
 
 describe('bytes', () => {
-  test('that were given away are INVALID_ARGUMENT, and empty ones are an entry', async () => {
+  test('are INVALID_ARGUMENT if they are detached, and an entry if they are empty', async () => {
     const wal = await walWorld().open()
     const given = new Uint8Array(8)
     structuredClone(given.buffer, { transfer: [given.buffer] })
@@ -136,7 +139,7 @@ describe('bytes', () => {
     expect(await wal.append(1, new Uint8Array(0))).toEqual({ lsn: 1 })
   })
 
-  test('that say another length than they have are written as they are', async () => {
+  test('are written with their real length if they report another one', async () => {
     class Liar extends Uint8Array {
       override get length(): never {
         return 1 as never

@@ -1,4 +1,4 @@
-/** Opening a log that is used alone, and what refuses to open. */
+/** Opening a log as a library, and what it refuses. */
 import { describe, expect, test } from 'vitest'
 import { Wal, type WalOptions } from '../../../src/storage/wal/wal.ts'
 import { openWalFiles } from '../../../src/storage/wal/wal-opening.ts'
@@ -29,7 +29,7 @@ describe('options', () => {
     ['dir', ''],
     ['fsync', true],
   ])('refuse %s of %s with CONFIG, and nothing is made', async (name, value) => {
-    // What a program without types, or a configuration file, hands in.
+    // Options of a program without types, or of a configuration file.
     const options = { dir: '/nowhere/at/all', [name]: value } as unknown as WalOptions
     await expect(Wal.open(options)).rejects.toMatchObject({
       code: 'CONFIG',
@@ -37,7 +37,7 @@ describe('options', () => {
     })
   })
 
-  test('that are none are CONFIG', async () => {
+  test('that are invalid are CONFIG', async () => {
     const open = Wal.open as (options?: unknown) => Promise<Wal>
     expect(await outcome(open())).toBe('CONFIG')
     expect(await outcome(open({}))).toBe('CONFIG')
@@ -46,8 +46,8 @@ describe('options', () => {
 })
 
 describe('a folder', () => {
-  test.each(['before the first look', 'behind the making'])(
-    'whose LOCK is replaced %s, after it was taken, is not taken for ours, and nothing of the other’s is touched',
+  test.each(['before the first read', 'after the creation'])(
+    'whose LOCK is replaced %s is not used, and no file of the other process changes',
     async (moment) => {
       const { disk, clock, ports } = walWorld()
       const lock = `${dir}/LOCK`
@@ -59,7 +59,7 @@ describe('a folder', () => {
       }
       const makeHost = () => {
         const host = ports.makeHost()
-        if (moment === 'before the first look') steal()
+        if (moment === 'before the first read') steal()
         const run: typeof host.run = async (kind, request) => {
           const answer = await host.run(kind, request)
           if (kind === 'create') steal()
@@ -72,7 +72,7 @@ describe('a folder', () => {
 
       expect(await opening).toBe('SHARD_DOWN')
       expect(disk.list(dir)).toEqual(expect.arrayContaining(['LOCK', 'theirs']))
-      const wasMade = moment === 'behind the making'
+      const wasMade = moment === 'after the creation'
       expect(disk.list(dir).includes('MANIFEST')).toBe(wasMade)
       expect(() => disk.lock(lock, 'a third')).toThrow(
         expect.objectContaining({ code: 'LOCKED_DIR' }),
@@ -80,7 +80,7 @@ describe('a folder', () => {
     },
   )
 
-  test('E30 that is open is LOCKED_DIR with its holder, until it is closed, or its process or machine dies', async () => {
+  test('E30 is LOCKED_DIR with its holder while it is open, until a close or the death of the process or machine', async () => {
     const world = walWorld()
     const wal = await world.open()
     await expect(world.open()).rejects.toMatchObject({
@@ -96,7 +96,7 @@ describe('a folder', () => {
     await world.open()
   })
 
-  test('that was missing is left missing when the opening fails, whichever call fails', async () => {
+  test('that was missing is missing again when the opening fails at any call', async () => {
     const tried = walWorld()
     const calls = tried.disk.recordCalls()
     await tried.open()
@@ -112,7 +112,7 @@ describe('a folder', () => {
     }
   })
 
-  test('that may not be written is READ_ONLY with nothing changed', async () => {
+  test('is READ_ONLY with nothing changed if it cannot be written', async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.append(1, bytesOf(1))
@@ -126,7 +126,7 @@ describe('a folder', () => {
     expect(await readAll(await world.open())).toHaveLength(1)
   })
 
-  test('that is too full for a segment is NO_SPACE with nothing changed', async () => {
+  test('is NO_SPACE with nothing changed if a segment does not fit', async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.append(1, bytesOf(1))
@@ -138,14 +138,14 @@ describe('a folder', () => {
     expect(filesOn(world.disk)).toEqual(before)
   })
 
-  test('that is a file, or lies below one, is CONFIG', async () => {
+  test('is CONFIG if it is a file or below one', async () => {
     const world = walWorld()
     world.disk.makeFolder('/data')
     world.disk.open(dir, 'create').close()
     expect(await outcome(world.open())).toBe('CONFIG')
   })
 
-  test('of a store’s shard is CONFLICT: it has one owner', async () => {
+  test('of a store’s shard is CONFLICT: the store owns it', async () => {
     const world = walWorld()
     world.disk.makeFolder(dir)
     world.disk.open('/keelson.json', 'create').close()
@@ -159,7 +159,7 @@ describe('a folder', () => {
     expect(await outcome(repairWal(shard, world.ports))).toBe('CONFLICT')
   })
 
-  test('that is damaged is CORRUPT with file, offset, lsn and evidence, and nothing is changed', async () => {
+  test('is CORRUPT with file, offset, lsn and evidence if it is damaged, and nothing is changed', async () => {
     const world = walWorld()
     const wal = await world.open()
     for (let at = 0; at < 5; at++) await wal.append(at, bytesOf(at, 300))
@@ -182,7 +182,7 @@ describe('a folder', () => {
 })
 
 describe('a folder in memory', () => {
-  test('E57 is opened, and the report says that nothing in it survives a power cut', async () => {
+  test('E57 is opened, and the report warns that nothing in it survives a power cut', async () => {
     const world = walWorld()
     const first = await world.open()
     expect(first.report.remarks).toEqual([])
@@ -195,7 +195,7 @@ describe('a folder in memory', () => {
 })
 
 describe('a crash', () => {
-  test('E17 at the end of a torn log, twice over, leaves everything acknowledged and takes more', async () => {
+  test('E17 at the end of a torn log, twice, keeps everything acknowledged, and the log accepts more', async () => {
     const world = walWorld({ seed: 3 })
     const acknowledged: number[] = []
     for (let life = 0; life < 12; life++) {
@@ -210,7 +210,7 @@ describe('a crash', () => {
     }
   })
 
-  test('E19 at each call of an opening is followed by an opening that gives the same log', async () => {
+  test('E19 at any call of an opening: the next opening gives the same log', async () => {
     const world = walWorld()
     const wal = await world.open()
     for (let at = 0; at < 12; at++) await wal.append(at, bytesOf(at, 600))
@@ -242,14 +242,14 @@ describe('minDurable', () => {
     expect((await world.open({ minDurable: 2 })).report.lastLsn).toBe(2)
   })
 
-  test('above 0 refuses to make a log where one has been lost', async () => {
+  test('above 0 refuses to create a log where one is lost', async () => {
     const world = walWorld()
     expect(await outcome(world.open({ minDurable: 1 }))).toBe('CORRUPT')
     expect(filesOn(world.disk).size).toBe(0)
   })
 })
 
-describe('the missing and the renumbered', () => {
+describe('missing and renumbered segments', () => {
   const many = async () => {
     const world = walWorld()
     const wal = await world.open()
@@ -258,7 +258,7 @@ describe('the missing and the renumbered', () => {
     return world
   }
 
-  test('E40 segments are refused: any one that is gone, or stands in another’s place', async () => {
+  test('E40 any segment that is missing, or in the place of another, is refused', async () => {
     const world = await many()
     const names = segmentsOn(world.disk)
     for (const name of names) {
@@ -274,7 +274,7 @@ describe('the missing and the renumbered', () => {
     expect(await outcome(world.on(disk).open())).toBe('CORRUPT')
   })
 
-  test('E41 MANIFEST is made anew from the segments, and one that promises more than they hold is refused', async () => {
+  test('E41 MANIFEST is rebuilt from the segments, and one that names more than they hold is refused', async () => {
     const world = await many()
     const without = world.disk.clone()
     without.remove(`${dir}/MANIFEST`)

@@ -1,4 +1,4 @@
-/** Reading a log that is used alone: while it is written, rolled, released and closed. */
+/** Reading a log as a library while it is written, rolled, released and closed. */
 import { describe, expect, test } from 'vitest'
 import type { Wal, WalEntry } from '../../../src/storage/wal/wal.ts'
 import { bytesOf, outcome, readAll, segmentsOn, shown, walWorld } from '../../support/wals.ts'
@@ -9,7 +9,7 @@ const fillWith = async (wal: Wal, count: number, size = 600, first = 1): Promise
   return appended.map(({ lsn }) => lsn)
 }
 
-/** Takes `count` entries and leaves the reading open. */
+/** Takes `count` entries and keeps the read open. */
 const take = async (
   reading: AsyncGenerator<WalEntry>,
   count = Number.POSITIVE_INFINITY,
@@ -23,8 +23,8 @@ const take = async (
   return types
 }
 
-describe('a reading', () => {
-  test('yields what lies between from and to, both included, numbers of rolls left out', async () => {
+describe('a read', () => {
+  test('yields the entries from `from` to `to`, both included, without the control frames of rolls', async () => {
     const wal = await walWorld().open()
     const lsns = await fillWith(wal, 40)
     const [third = 0, tenth = 0] = [lsns[2], lsns[9]]
@@ -51,7 +51,7 @@ describe('a reading', () => {
     expect(() => read(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
-  test('D31 ends where the log was durable when it began, and sees no entry that is not', async () => {
+  test('D31 ends at the durable LSN of its start, and shows no entry that is not durable', async () => {
     const world = walWorld()
     const wal = await world.open({ maxFileSize: 1024 * 1024, enableFsync: false })
     await fillWith(wal, 3)
@@ -59,13 +59,13 @@ describe('a reading', () => {
     expect(await take(reading, 1)).toEqual([1])
     await fillWith(wal, 3, 600, 4)
     expect(await take(reading)).toEqual([2, 3])
-    // A reading begins with a sync: what it shows survives a power cut.
+    // A read begins with a sync: the entries that it shows survive a power cut.
     expect(await take(wal.readAll())).toEqual([1, 2, 3, 4, 5, 6])
     world.disk.crash({ unsynced: 'lost' })
     expect(await readAll(await world.open())).toHaveLength(6)
   })
 
-  test('E47 goes on through appends, rolls and releases, and nothing that it needs is removed', async () => {
+  test('E47 continues through appends, rolls and releases, and nothing that it needs is removed', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     await fillWith(wal, 400, 1500)
@@ -82,10 +82,10 @@ describe('a reading', () => {
     expect(segmentsOn(disk).length).toBeLessThan(during.length - 10)
   })
 
-  test('that is left early lets go of what it kept', async () => {
+  test('removes its pin when the loop ends early', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
-    // More than is read at once.
+    // More than one piece.
     await fillWith(wal, 400, 1500)
     for await (const { type } of wal.readAll()) if (type === 2) break
     const checkpoint = await wal.createCheckpoint()
@@ -96,7 +96,7 @@ describe('a reading', () => {
     expect((await wal.describe()).segments[0]?.baseLsn).toBe(firstLsn)
   })
 
-  test('that begins while segments are released begins with what is left, whichever comes first', async () => {
+  test('that begins during a release starts with the entries that remain', async () => {
     for (let turns = 0; turns < 12; turns++) {
       const wal = await walWorld().open()
       await fillWith(wal, 40)
@@ -114,7 +114,7 @@ describe('a reading', () => {
     }
   })
 
-  test('that was never begun keeps nothing', async () => {
+  test('pins nothing before it begins', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     await fillWith(wal, 40)
@@ -123,7 +123,7 @@ describe('a reading', () => {
     expect(segmentsOn(disk)).toHaveLength(1)
   })
 
-  test('from before the first LSN that is left is INVALID_ARGUMENT; one without from begins there', async () => {
+  test('from before the first LSN is INVALID_ARGUMENT; without `from` it begins there', async () => {
     const wal = await walWorld().open()
     await fillWith(wal, 40)
     const { firstLsn } = await wal.release(await wal.createCheckpoint())
@@ -131,7 +131,7 @@ describe('a reading', () => {
     expect(await readAll(wal)).toEqual(await readAll(wal, { from: firstLsn }))
   })
 
-  test('of a log that is closed meanwhile is CLOSED', async () => {
+  test('is CLOSED if the log is closed meanwhile', async () => {
     const wal = await walWorld().open({ maxFileSize: 1024 * 1024 })
     await fillWith(wal, 300, 2000)
     const reading = wal.readAll()
@@ -141,7 +141,7 @@ describe('a reading', () => {
     expect(() => wal.readAll()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
-  test('of damage is CORRUPT with its place, after everything before it', async () => {
+  test('is CORRUPT at damage, with its place, after everything before it', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     const lsns = await fillWith(wal, 40)
@@ -161,7 +161,7 @@ describe('a reading', () => {
 })
 
 describe('a checkpoint', () => {
-  test('E38 keeps everything after it; a reading from it begins right behind', async () => {
+  test('E38 keeps everything after it; a read from it begins right after it', async () => {
     const world = walWorld()
     const wal = await world.open()
     await fillWith(wal, 20)
@@ -177,7 +177,7 @@ describe('a checkpoint', () => {
     }
   })
 
-  test('covers what was called before it, and stands among the entries when it is asked for', async () => {
+  test('covers everything called before it, and appears among the entries on request', async () => {
     const wal = await walWorld().open()
     const first = wal.append(1, bytesOf(1))
     const checkpoint = wal.createCheckpoint()
@@ -189,7 +189,7 @@ describe('a checkpoint', () => {
     expect(types).toMatchObject([{ type: 1 }, 1, { type: 2 }])
   })
 
-  test('without one a reading from it reads everything; those of rolls and closes are the log’s own', async () => {
+  test('is ignored if a roll or close wrote it: without one a read from it reads everything', async () => {
     const world = walWorld()
     const wal = await world.open()
     await fillWith(wal, 20)
@@ -197,7 +197,7 @@ describe('a checkpoint', () => {
     expect(await readAll(log, { fromCheckpoint: true, checkpoints: true })).toHaveLength(20)
   })
 
-  test('that is too large is refused and nothing is written', async () => {
+  test('is refused with nothing written if it is too large', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     const { writes } = disk
@@ -208,7 +208,7 @@ describe('a checkpoint', () => {
 })
 
 describe('a release', () => {
-  test('E39 never passes the checkpoint, the LSN that is given, or a reader', async () => {
+  test('E39 never passes the checkpoint, the given LSN or a reader', async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     const lsns = await fillWith(wal, 40)
@@ -226,7 +226,7 @@ describe('a release', () => {
     await reading.return(undefined)
   })
 
-  test('is durable: what was removed is not asked for by the next opening', async () => {
+  test('is durable: the next opening does not miss the removed segments', async () => {
     const world = walWorld()
     const wal = await world.open()
     await fillWith(wal, 40)
@@ -235,7 +235,7 @@ describe('a release', () => {
     expect((await world.open()).report.firstLsn).toBe(firstLsn)
   })
 
-  test('of no LSN is refused', async () => {
+  test('is refused for an invalid LSN', async () => {
     const wal = await walWorld().open()
     expect(await outcome(wal.release(-1))).toBe('INVALID_ARGUMENT')
     expect(await outcome(wal.release(Number.NaN))).toBe('INVALID_ARGUMENT')

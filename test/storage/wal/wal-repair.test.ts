@@ -1,4 +1,4 @@
-/** Repairing and verifying a log that nobody has open. */
+/** Repair and verification of a log that no process has open. */
 import { describe, expect, test } from 'vitest'
 import {
   bytesOf,
@@ -19,7 +19,7 @@ const written = async (count = 3, size = 600): Promise<WalWorld> => {
   return world
 }
 
-/** Overwrites the last byte of the last entry: what a power cut in the last write leaves. */
+/** Overwrites the last byte of the last entry, as a power cut in the last write does. */
 const tear = (world: WalWorld): { readonly segment: string } => {
   const segment = segmentsOn(world.disk).at(-1) ?? ''
   const end = world.disk.contents(segment).findLastIndex((byte) => byte !== 0)
@@ -28,7 +28,7 @@ const tear = (world: WalWorld): { readonly segment: string } => {
 }
 
 describe('repair', () => {
-  test('cuts a torn tail, says where, keeps it in quarantine, and the log opens with the rest', async () => {
+  test('cuts a torn tail, reports the place, keeps the bytes in quarantine, and the log opens with the rest', async () => {
     const world = await written()
     const { segment } = tear(world)
     const repaired = await world.repair()
@@ -41,7 +41,7 @@ describe('repair', () => {
     expect((await readAll(wal)).map(({ type }) => type)).toEqual([0, 1])
   })
 
-  test('leaves a whole log as it is, closed in order or not', async () => {
+  test('leaves a valid log unchanged, closed cleanly or not', async () => {
     const world = await written()
     const before = filesOn(world.disk)
     expect(await world.repair()).toEqual({ kept: 3, cutBytes: 0, cut: null })
@@ -52,14 +52,14 @@ describe('repair', () => {
     expect(filesOn(world.disk)).toEqual(closed)
   })
 
-  test('done again finds nothing to do', async () => {
+  test('changes nothing the second time', async () => {
     const world = await written()
     tear(world)
     await world.repair()
     expect(await world.repair()).toMatchObject({ cutBytes: 0, cut: null })
   })
 
-  test('leaves damage that is not a torn tail alone, also before the checkpoint, and says CORRUPT', async () => {
+  test('is CORRUPT, with nothing changed, for other damage than a torn tail, also before the checkpoint', async () => {
     const world = await written(30)
     const wal = await world.open()
     await wal.createCheckpoint()
@@ -70,7 +70,7 @@ describe('repair', () => {
     expect(filesOn(world.disk)).toEqual(before)
   })
 
-  test('of what is no log is NO_SEGMENTS, and makes none', async () => {
+  test('is NO_SEGMENTS for a folder without a log, and creates none', async () => {
     const world = walWorld()
     expect(await outcome(world.repair())).toBe('NO_SEGMENTS')
     world.disk.makeFolder(dir)
@@ -78,7 +78,7 @@ describe('repair', () => {
     expect(world.disk.list(dir)).toEqual([])
   })
 
-  test('that crashes at any call is done by the next one, and loses nothing that it would keep', async () => {
+  test('may crash at any call: the next one completes it, and loses no frame', async () => {
     const world = await written(3)
     tear(world)
     const tried = world.disk.clone()
@@ -101,7 +101,7 @@ describe('repair', () => {
 })
 
 describe('verify', () => {
-  test('E51 says of a whole log that it is clean, and of a torn one where it would be cut, changing nothing', async () => {
+  test('E51 reports a valid log as clean, and the cut of a torn one, and changes nothing', async () => {
     const world = await written()
     expect(await world.verify()).toMatchObject({
       verdict: 'clean',
@@ -116,7 +116,7 @@ describe('verify', () => {
     expect((await world.repair()).cut).toMatchObject({ segment, lsn: 3 })
   })
 
-  test('lists all damage of a log that opening refuses, and what is lost', async () => {
+  test('lists all damage and all losses of a log that opening refuses', async () => {
     const world = await written(30)
     const [segment = ''] = segmentsOn(world.disk)
     world.disk.flipBit(segment, (4096 + 100) * 8)
@@ -128,7 +128,7 @@ describe('verify', () => {
     expect(await outcome(world.open())).toBe('CORRUPT')
   })
 
-  test('takes what its caller knows for evidence, and tells how far it is', async () => {
+  test('uses evidence of the caller, and reports its progress', async () => {
     const world = await written()
     const steps: number[] = []
     const onProgress = ({ bytes }: { bytes: number }) => void steps.push(bytes)
@@ -139,7 +139,7 @@ describe('verify', () => {
     expect(steps.length).toBeGreaterThan(0)
   })
 
-  test('works on a log that is open, and lets it be opened when it is not', async () => {
+  test('works on an open log, and does not prevent the opening of a closed one', async () => {
     const world = await written()
     const wal = await world.open()
     await wal.append(9, bytesOf(9))
@@ -149,13 +149,13 @@ describe('verify', () => {
     expect((await world.open()).report.tail).toBe('clean')
   })
 
-  test('of a folder that may not be written says what it holds', async () => {
+  test('reports the content of a read-only folder', async () => {
     const world = await written()
     world.disk.readOnly = true
     expect(await world.verify()).toMatchObject({ verdict: 'clean', lastLsn: 3 })
   })
 
-  test('of what is no log is NO_SEGMENTS', async () => {
+  test('is NO_SEGMENTS for a folder without a log', async () => {
     const world = walWorld()
     world.disk.makeFolder(dir)
     expect(await outcome(world.verify())).toBe('NO_SEGMENTS')
@@ -163,8 +163,8 @@ describe('verify', () => {
   })
 })
 
-describe('verify, repair and opening say the same', () => {
-  test('of a closed log with bytes behind its end: it is clean, nothing is cut, and both remark on them', async () => {
+describe('verify, repair and opening agree', () => {
+  test('about a closed log with bytes after its end: it is clean, nothing is cut, and the report mentions them', async () => {
     const world = await written()
     await (await world.open()).close()
     const segment = segmentsOn(world.disk).at(-1) ?? ''
@@ -188,7 +188,7 @@ describe('verify, repair and opening say the same', () => {
     expect(await world.verify()).toMatchObject({ verdict: 'clean', remarks: [] })
   })
 
-  test('of a folder that is missing, and of a file: there is no log', async () => {
+  test('about a missing folder and a file: there is no log', async () => {
     const world = await written()
     const file = segmentsOn(world.disk).at(-1) ?? ''
     for (const path of ['/nowhere', `${file}/below`, file])

@@ -1,4 +1,7 @@
-/** An append that has to wait, and a caller who will not. Numbers are those of the log’s list of test cases and failures. */
+/**
+ * Appends that must wait, and callers that withdraw them. The numbers refer to
+ * `test/evidence/log.md`.
+ */
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { bytesOf, drive, outcome, readAll, walWorld } from '../../support/wals.ts'
@@ -6,7 +9,7 @@ import { bytesOf, drive, outcome, readAll, walWorld } from '../../support/wals.t
 describe('a full queue', () => {
   const queueBytes = 4096
 
-  test('D25 refuses with BUSY who will not wait, drops nothing, and takes the others in order', async () => {
+  test('D25 refuses callers that do not wait with BUSY, drops nothing, and accepts the others in order', async () => {
     const { clock, open } = walWorld({ delayMs: 10 })
     const wal = await open({ queueBytes, idleMarkerMs: 0 })
     const waiting = Array.from({ length: 30 }, (_, at) => wal.append(at, bytesOf(at, 1000)))
@@ -22,7 +25,7 @@ describe('a full queue', () => {
     expect((await read).map(({ type }) => type)).toEqual([...Array(30).keys(), 98])
   })
 
-  test('E48 counts an entry for at least 256 bytes, until it is answered', async () => {
+  test('E48 counts each entry as at least 256 bytes until it is answered', async () => {
     const { clock, open } = walWorld({ delayMs: 2000 })
     const wal = await open({ queueBytes, idleMarkerMs: 0 })
     const refuse = { whenFull: 'refuse' } as const
@@ -34,7 +37,7 @@ describe('a full queue', () => {
     expect((await drive(clock, wal.describe())).bytes).toBe(0)
   })
 
-  test('takes one entry that is larger than all of it, alone', async () => {
+  test('accepts an entry above its limit, alone', async () => {
     const wal = await walWorld().open({ queueBytes: 256 })
     const large = wal.writeEntry(bytesOf(1, 2000), { whenFull: 'refuse' })
     expect(await outcome(wal.writeEntry(bytesOf(2), { whenFull: 'refuse' }))).toBe('BUSY')
@@ -42,7 +45,7 @@ describe('a full queue', () => {
   })
 })
 
-describe('a caller who gives up', () => {
+describe('a caller that withdraws', () => {
   test('before the entry was submitted gets NOT_SUBMITTED, and it is never written', async () => {
     const { clock, open } = walWorld({ delayMs: 50 })
     const wal = await open({ idleMarkerMs: 0 })
@@ -71,7 +74,7 @@ describe('a caller who gives up', () => {
     await expect(given).rejects.toMatchObject({ code: 'NOT_SUBMITTED', cause: reason })
   })
 
-  test('while the entry is on its way gets UNKNOWN_OUTCOME, and finds it by reading', async () => {
+  test('while the entry is in flight gets UNKNOWN_OUTCOME, and finds it by reading', async () => {
     const { clock, open } = walWorld({ delayMs: 50 })
     const wal = await open({ idleMarkerMs: 0 })
     const given = outcome(wal.append(1, bytesOf(1), { deadlineMs: 20 }))
@@ -81,7 +84,7 @@ describe('a caller who gives up', () => {
     expect(await drive(clock, readAll(wal))).toMatchObject([{ type: 1 }])
   })
 
-  test('while the entry is on its way finds it, or not, once the log has settled', async () => {
+  test('while the entry is in flight knows the outcome once the log has settled', async () => {
     const { clock, open } = walWorld({ delayMs: 50 })
     const wal = await open({ idleMarkerMs: 0 })
     const given = outcome(wal.append(1, bytesOf(1), { deadlineMs: 20 }))
@@ -95,7 +98,7 @@ describe('a caller who gives up', () => {
     expect(await outcome(wal.settled())).toBe('CLOSED')
   })
 
-  test('leaves neither timer nor listener behind when it was answered in time', async () => {
+  test('leaves neither timer nor listener behind after an answer in time', async () => {
     const { clock, open } = walWorld()
     const wal = await open({ idleMarkerMs: 0 })
     const abort = new AbortController()
