@@ -26,7 +26,7 @@ const unprovenIn = (dir: string): string => `${dir}/UNPROVEN`
 /** How much of the file in `dir` has to be examined before it is mapped. */
 export const depthToExamine = (disk: Disk, dir: string): ExaminationDepth => {
   if (fitsCleanMark(disk, dir)) return 'position'
-  return disk.entry(unprovenIn(dir)) === undefined ? 'branches' : 'all'
+  return attempted(() => disk.entry(unprovenIn(dir))) === undefined ? 'branches' : 'all'
 }
 
 /** The marks of one store from before it is mapped until after it is closed. */
@@ -75,14 +75,22 @@ export class ProjectionMarks {
   }
 }
 
-const writeCleanMark = (disk: Disk, dir: string): void => {
-  const { transaction, bytes } = factsOf(disk, dir)
+/** The file as the mark of a clean close describes it. */
+export type ClosedFile = { readonly transaction: number; readonly bytes: number }
+
+/** The bytes of CLEAN. */
+export const encodeCleanMark = ({ transaction, bytes }: ClosedFile): Uint8Array => {
   const mark = new Uint8Array(markBytes)
   const view = viewOf(mark)
   view.setUint32(4, markVersion, true)
   writeU64(view, 8, transaction)
   writeU64(view, 16, bytes)
   view.setUint32(0, crc32(mark.subarray(4)), true)
+  return mark
+}
+
+const writeCleanMark = (disk: Disk, dir: string): void => {
+  const mark = encodeCleanMark(factsOf(disk, dir))
   const file = disk.open(cleanIn(dir), 'create')
   try {
     file.write(mark, 0)
@@ -105,9 +113,7 @@ const fitsCleanMark = (disk: Disk, dir: string): boolean => {
   )
 }
 
-type Facts = { readonly transaction: number; readonly bytes: number }
-
-const readCleanMark = (disk: Disk, dir: string): Facts | undefined => {
+const readCleanMark = (disk: Disk, dir: string): ClosedFile | undefined => {
   if (disk.entry(cleanIn(dir))?.kind !== 'file') return undefined
   const file = disk.open(cleanIn(dir), 'read')
   try {
@@ -122,7 +128,7 @@ const readCleanMark = (disk: Disk, dir: string): Facts | undefined => {
   }
 }
 
-const factsOf = (disk: Disk, dir: string): Facts => {
+const factsOf = (disk: Disk, dir: string): ClosedFile => {
   const file = disk.open(`${dir}/${dataFileName}`, 'read')
   try {
     return { transaction: readNewerMeta(file).transaction, bytes: file.size() }

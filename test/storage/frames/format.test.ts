@@ -16,6 +16,7 @@ import {
   formatVersion,
   segmentHeaderBytes,
 } from '../../../src/storage/frames/segment-header.ts'
+import { encodeCleanMark } from '../../../src/storage/lmdb/projection-marks.ts'
 import { encodeManifest, manifestBytes } from '../../../src/storage/segments/manifest.ts'
 
 const text = readFileSync('src/storage/FORMAT.md', 'utf8')
@@ -49,6 +50,13 @@ const read = (heading: string, bytes: Uint8Array): unknown[][] =>
 
 const id = '00112233445566778899aabbccddeeff'
 const idText = Buffer.from(id, 'hex').toString('latin1')
+
+test('the mark of a clean close has every field where FORMAT.md says, and nothing else', () => {
+  const mark = encodeCleanMark({ transaction: 41, bytes: 42 })
+
+  expect(read('CLEAN', mark)).toEqual([[crc32(mark.subarray(4))], [1], [41, 42]])
+  expect(mark).toHaveLength(24)
+})
 
 test('a segment header has every field where FORMAT.md says, in both copies, and nothing else', () => {
   const block = encodeSegmentHeader({
