@@ -1,8 +1,8 @@
 /**
- * The log of a shard: one writer, one file at a time, one fsync for everybody who waits. What
- * arrives while a group is on its way to the disk is the next group. It answers no append itself:
- * once the group's fdatasync has returned, the group goes to the applier in one message, and the
- * callers with it.
+ * The log of a shard: one writer, one file at a time, one fsync for a group of writes. While a group
+ * is on its way to the disk, the next one fills; `storage/groups` decides when it leaves. The writer
+ * answers no append itself: once a group's fdatasync has returned, the group goes to the applier in
+ * one message, and the calls of its writes with it.
  *
  * A write or a sync that failed is final: the writer ends with `['shutdown', 'poisoned']` and takes
  * its shard down; no restart is the retry. An opening that failed ends it with `['shutdown',

@@ -24,7 +24,6 @@ const pruneAtLeast = 8
 export class GroupQueue<AnyTurn extends Turn> {
   readonly #dropped: (turn: AnyTurn) => void
   #waiting: AnyTurn[] = []
-  #head = 0
   #pruneAt = pruneAtLeast
   #inFlight: readonly AnyTurn[] = []
 
@@ -35,7 +34,7 @@ export class GroupQueue<AnyTurn extends Turn> {
 
   /** How many writes and steps wait. */
   get length(): number {
-    return this.#left().reduce((sum, turn) => sum + countOf(turn), 0)
+    return this.#waiting.reduce((sum, turn) => sum + countOf(turn), 0)
   }
 
   /** The turns in flight, in the order in which they left. */
@@ -53,9 +52,9 @@ export class GroupQueue<AnyTurn extends Turn> {
 
   /** What comes next; `undefined` when nothing waits. */
   first(): AnyTurn | undefined {
-    for (let turn = this.#waiting[this.#head]; turn; turn = this.#waiting[this.#head]) {
+    for (let turn = this.#waiting[0]; turn; turn = this.#waiting[0]) {
       if (countOf(turn) > 0) return turn
-      this.#shift()
+      this.#waiting.shift()
       this.#drop(turn)
     }
     return undefined
@@ -63,22 +62,20 @@ export class GroupQueue<AnyTurn extends Turn> {
 
   /** Adds a turn at the end. Nothing joins a group that a step stands behind, and it waits for no more writes. */
   push(turn: AnyTurn): void {
-    if (turn.kind === 'step') {
-      const last = this.#waiting.at(-1)
-      if (last?.kind === 'group') {
-        last.group.leave()
-        last.group.close()
-      }
+    const last = this.#waiting.at(-1)
+    if (turn.kind === 'step' && last?.kind === 'group') {
+      last.group.leave()
+      last.group.close()
     }
-    if (this.#waiting.length - this.#head >= this.#pruneAt) this.#prune()
     this.#waiting.push(turn)
+    if (this.#waiting.length > this.#pruneAt) this.#prune(turn)
   }
 
   /** Takes what comes next, if its turn has come: it is in flight until it is `back`. */
   next(): AnyTurn | undefined {
     const turn = this.first()
     if (!turn || !this.#mayLeave(turn)) return undefined
-    this.#shift()
+    this.#waiting.shift()
     this.#inFlight = [...this.#inFlight, turn]
     return turn
   }
@@ -90,10 +87,7 @@ export class GroupQueue<AnyTurn extends Turn> {
 
   /** Takes everything that waits, whatever is in flight. */
   clear(): readonly AnyTurn[] {
-    const left = this.#left()
-    this.#waiting = []
-    this.#head = 0
-    return left
+    return this.#waiting.splice(0)
   }
 
   #mayLeave(turn: AnyTurn): boolean {
@@ -103,26 +97,13 @@ export class GroupQueue<AnyTurn extends Turn> {
     return !ahead || (this.#inFlight.length < inFlightMax && turn.group.isMany)
   }
 
-  #left(): AnyTurn[] {
-    return this.#waiting.slice(this.#head)
-  }
-
-  #shift(): void {
-    this.#head += 1
-    // Moving what is left pays off once as much was taken: a constant share for each.
-    if (this.#head * 2 < this.#waiting.length) return
-    this.#waiting = this.#left()
-    this.#head = 0
-  }
-
-  /** Groups that were withdrawn must not pile up while a disk hangs. The last group still fills. */
-  #prune(): void {
-    const left = this.#left()
-    const last = left.at(-1)
-    this.#waiting = left.filter((turn) => turn === last || countOf(turn) > 0)
-    this.#head = 0
+  /** Groups that were withdrawn must not pile up while a disk hangs. `newest` is empty because it has just begun. */
+  #prune(newest: AnyTurn): void {
+    const isGone = (turn: AnyTurn): boolean => turn !== newest && countOf(turn) === 0
+    const gone = this.#waiting.filter(isGone)
+    this.#waiting = this.#waiting.filter((turn) => !isGone(turn))
     this.#pruneAt = Math.max(pruneAtLeast, 2 * this.#waiting.length)
-    for (const turn of left) if (turn !== last && countOf(turn) === 0) this.#drop(turn)
+    for (const turn of gone) this.#drop(turn)
   }
 
   /** A group that was dropped is closed, so that later writes begin another. */
