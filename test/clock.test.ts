@@ -39,7 +39,7 @@ describe('the clock of the machine', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('fires what is due already in a turn of its own', () => {
+  test('fires an overdue timer in a turn of its own', () => {
     const fired = vi.fn()
 
     systemClock().after(-5, fired)

@@ -50,7 +50,7 @@ describe('a claim', () => {
     expect(disk.list('/')).toEqual([])
   })
 
-  test('whose LOCK was removed by hand takes nothing back: what is there may be another’s', () => {
+  test('whose LOCK was removed by hand removes nothing: the files may be another instance’s', () => {
     const disk = simulatedDisk()
     const claim = claimFolder(request(disk, 2))
     disk.remove('/up/data/shard-1/wal/LOCK')
@@ -73,7 +73,7 @@ describe('a claim', () => {
     expect(disk.list('/up')).toEqual(['other'])
   })
 
-  test('that is refused removes nothing of a folder that somebody made and filled while it was looking', () => {
+  test('that is refused removes nothing of a folder that another process made and filled meanwhile', () => {
     const disk = simulatedDisk()
     disk.makeFolder('/up/data/shard-0/wal')
     writeDataFolder(disk, '/up/data', {

@@ -8,7 +8,7 @@ import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('a folder that cannot be opened (needs the build)', () => {
-  test('because somebody has it: LOCKED_DIR, and the holder goes on', async () => {
+  test('because another process holds it: LOCKED_DIR, and the holder continues', async () => {
     const dir = tempFolder()
     const holder = startKeelson(['start'], dir)
     await holder.write('1\n')

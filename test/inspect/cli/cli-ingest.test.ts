@@ -115,7 +115,7 @@ describe('keelson ingest (needs the build)', () => {
       ])
     })
 
-  test('of an array that is none says where it broke, and keeps what was acknowledged', async () => {
+  test('of a malformed array names the place, and keeps acknowledged records', async () => {
     const dir = tempFolder()
     write(dir, 'r.json', '[{"id":"a"},{"id":"b"} {"id":"c"}]')
 

@@ -44,7 +44,7 @@ describe('keelson start (needs the build)', () => {
     expect(readdirSync(dir)).toEqual(['keelson-data'])
   })
 
-  test('finds what it acknowledged again, and says that it was closed in order', async () => {
+  test('finds its acknowledged writes again, and says that it was closed in order', async () => {
     const dir = tempFolder()
     await runKeelson(['start', '--dir', 'd'], dir, "store.put('a', 1)")
 
@@ -183,7 +183,7 @@ describe('keelson start (needs the build)', () => {
     expect([status, codeIn(errors)]).toEqual([1, 'EXITED'])
   })
 
-  test('survives a promise of the prompt that nobody handles', async () => {
+  test('survives an unhandled rejection at the prompt', async () => {
     const dir = tempFolder()
     const lines = [
       "void Promise.reject(new Error('stray'))",

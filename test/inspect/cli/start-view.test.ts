@@ -44,7 +44,7 @@ const started = {
   ],
 } as const
 
-test('the start screen says who is there, and how each shard is', () => {
+test('the start screen names the program, its folder and the state of each shard', () => {
   expect(startScreen(started)).toBe(
     [
       'Keelson 1.2.3  data  2 shards',
@@ -66,7 +66,7 @@ test('the start screen says so when acknowledged is not durable', () => {
   expect(startScreen(started)).not.toContain('NOT DURABLE')
 })
 
-test('what was odd at the opening is told once, with its shards where it is not all of them, and nothing in it moves the cursor', () => {
+test('an oddity of the opening is printed once, with its shards unless all have it, and nothing in it moves the cursor', () => {
   const [first] = started.logs
   const shard = (index: number, remarks: readonly string[]) => ({
     ...first,

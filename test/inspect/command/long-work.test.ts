@@ -46,7 +46,7 @@ describe('progress', () => {
     ])
   })
 
-  test('is not shown where there is no terminal and nobody asked', () => {
+  test('is not shown without a terminal unless it is asked for', () => {
     const { printed, show } = display(false, false)
     show('verifying')
 

@@ -50,14 +50,14 @@ describe('progress', () => {
     expect(progressLine(beginning, 100)).toBe('0%, 0 records, 0.0 MB/s, 0 acknowledged')
   })
 
-  test('never passes the whole, whatever the file has become', () => {
+  test('never exceeds the whole, even if the file has grown', () => {
     expect(progressLine(progress, 40_000_000)).toContain('100%')
     expect(timeLeftMs(progress, 40_000_000)).toBe(0)
   })
 })
 
 describe('the summary', () => {
-  test('says what was read, what is durable, how fast, and what follows behind', () => {
+  test('has the records read and durable, the rate, and the frames still to project', () => {
     expect(ingestSummary(progress, { lag: 0 })).toBe(
       [
         'records       1,234,567',
@@ -69,7 +69,7 @@ describe('the summary', () => {
     )
   })
 
-  test('of a part says up to where it is complete, and what was refused', () => {
+  test('of a part names its last complete record, and the refused ones', () => {
     const summary = ingestSummary({ ...progress, failed: 3 }, { lag: 1, stopped: 'by SIGINT' })
 
     expect(summary.split('\n')).toEqual([

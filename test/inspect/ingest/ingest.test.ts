@@ -215,7 +215,7 @@ describe('what ends an ingestion', () => {
       expect(store.puts.length).toBeLessThan(5_000)
     })
 
-  test('is told with the last record up to which nothing is missing, whatever was acknowledged behind it', async () => {
+  test('is reported with the last record up to which none is missing, even if later ones were acknowledged', async () => {
     const store = new TestStore()
     const clock = virtualClock()
     store.held = true
@@ -260,7 +260,7 @@ describe('what ends an ingestion', () => {
     })
   })
 
-  test('is its signal: what is on its way is awaited, and the rest is not read', async () => {
+  test('is its signal: the puts in flight are awaited, and the rest is not read', async () => {
     const store = new TestStore()
     const clock = virtualClock()
     const abort = new AbortController()
@@ -288,7 +288,7 @@ describe('what ends an ingestion', () => {
   })
 })
 
-test('progress is told five times a second, and at the end', async () => {
+test('progress is reported five times a second, and at the end', async () => {
   const store = new TestStore()
   const clock = virtualClock()
   store.held = true

@@ -30,7 +30,7 @@ describe('a line', () => {
       expect(await resultOf(source)).toEqual(expected)
     })
 
-  test('keeps what it declares for the lines to come, awaited or not', async () => {
+  test('keeps its declarations for later lines, awaited or not', async () => {
     await resultOf('var kept1 = 1; function kept2() { return kept1 + 1 }')
     await resultOf('let kept3 = await Promise.resolve(kept2() + 1)')
     await resultOf(

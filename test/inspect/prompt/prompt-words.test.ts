@@ -117,7 +117,7 @@ describe('tree()', () => {
     expect(lines.filter((line) => line.includes('wal_writer'))).toHaveLength(1)
   })
 
-  test('shows who is suspended, and who was started again', async () => {
+  test('shows suspended and restarted processes', async () => {
     const { ask } = await session()
 
     const tree = await ask('suspend(counter)', "kill('counter(2)')", 'tree()')
@@ -157,7 +157,7 @@ describe('a process may be named', () => {
     expect(await ask('kill(counter)', 'info(counter)')).toContain('name          counter\n')
   })
 
-  test('in vain: NO_PROCESS for what is not there, INVALID_ARGUMENT for what is no process', async () => {
+  test('in vain: NO_PROCESS for a missing process, INVALID_ARGUMENT for a value that is not one', async () => {
     const { ask } = await session()
 
     expect(await ask('info(wal_writer(7))')).toMatch(/^NO_PROCESS: .*wal_writer\(7\)/)
@@ -203,7 +203,7 @@ describe('commands', () => {
     expect(lines).toHaveLength(running.system.processes().length)
   })
 
-  test('top() shows who did most since the last look, itself the one before', async () => {
+  test('top() shows the busiest processes since the previous top()', async () => {
     const { ask } = await session()
 
     const text = await ask(
@@ -222,7 +222,7 @@ describe('commands', () => {
     expect(text).toMatch(/^INVALID_ARGUMENT: top/m)
   })
 
-  test('trace(p) shows what a process is told and answers, between the lines that cause it', async () => {
+  test('trace(p) shows the messages and replies of a process, between the lines that cause them', async () => {
     const { ask } = await session()
 
     const text = await ask('trace(counter, 3)', "call(counter, 'add', 2)", 'state(counter)')
@@ -245,7 +245,7 @@ describe('commands', () => {
     expect(await ask(...lines)).toBe('{ position: { shard: 0, lsn: 1 } }\n{ n: 1 }\nundefined')
   })
 
-  test('wal() and projections() follow what is written, shard by shard', async () => {
+  test('wal() and projections() follow the writes, shard by shard', async () => {
     const { ask } = await session({ shards: 2 })
 
     const keys = Array.from({ length: 8 }, (_, at) => `store.put('k${at}', ${at})`)
@@ -295,7 +295,7 @@ describe('commands', () => {
     expect(await ask('wal()')).toContain('written: acknowledged before fsync')
   })
 
-  test('projections() shows who holds one', async () => {
+  test('projections() shows the owner of a suspension', async () => {
     const { ask } = await session()
 
     const text = await ask('var hold1 = await control.suspend(0)', 'projections()')

@@ -126,7 +126,7 @@ describe('piped lines', () => {
 })
 
 describe('the words of a prompt', () => {
-  test('are global while it runs, and what was there before comes back', async () => {
+  test('are global while it runs, and earlier globals return after it', async () => {
     const before = { value: 'mine', configurable: true, writable: true }
     Object.defineProperty(globalThis, 'word1', before)
 
@@ -181,7 +181,7 @@ describe('on a terminal', () => {
     return { type, done, input }
   }
 
-  test('it asks, answers, and asks for the rest of what is not whole', async () => {
+  test('it prompts, answers, and prompts for the rest of an incomplete line', async () => {
     const { type, done, input } = attended()
 
     expect(await type('')).toBe('keelson> ')
@@ -192,7 +192,7 @@ describe('on a terminal', () => {
     await done
   })
 
-  test('what comes by itself is printed above what is being typed, and nothing after the end', async () => {
+  test('asynchronous output is printed above the typed text, and none after the end', async () => {
     const feed = new Feed('begun')
     const { type, done, input } = attended({ feed })
 
@@ -227,7 +227,7 @@ describe('on a terminal', () => {
     await done
   })
 
-  test('Ctrl-C clears a line, leaves one that runs, and ends at the second time on an empty one', async () => {
+  test('Ctrl-C clears a line, abandons a running one, and ends at the second press on an empty one', async () => {
     const { type, done } = attended({ never: () => new Promise(() => undefined) })
 
     await type('function f(\r')

@@ -174,7 +174,7 @@ describe('the view of projections', () => {
     )
   })
 
-  test('says below who holds one, and why one is degraded', () => {
+  test('names below the table the owners of suspensions, and why one is degraded', () => {
     const held = {
       ...projection,
       mode: 'suspended',

@@ -35,7 +35,7 @@ describe('h', () => {
     },
   )
 
-  test('takes the word or its name, and lists what it knows', async () => {
+  test('takes the word or its name, and lists the known words', async () => {
     const { start } = machine()
     const app = await start()
     const { h, help } = promptWords(app, plainPaint) as {

@@ -23,7 +23,7 @@ describe('an error', () => {
     expect(errorText(undefined)).toBe('thrown: undefined')
   })
 
-  test('names its causes, but not one that says the same again', () => {
+  test('names its causes, but not one with the same message', () => {
     const root = new Error('disk on fire')
     const middle = new KeelsonError('SHARD_DOWN', 'Shard 0 is down.', { cause: root })
 

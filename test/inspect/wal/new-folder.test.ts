@@ -33,7 +33,7 @@ test('a link does not hide that the target lies in the source', () => {
   expect(() => checkNewFolder(disk, join(dir, 'link'), join(dir, 'from/new'))).toThrow(refused)
 })
 
-test('what was made is taken back, folders above it too; what was there stays', () => {
+test('its new files are removed, new folders above it too; older ones stay', () => {
   const dir = tempFolder()
   mkdirSync(join(dir, 'empty'))
   for (const to of ['a/b/c', 'empty']) {

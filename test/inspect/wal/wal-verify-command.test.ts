@@ -143,7 +143,7 @@ describe('keelson wal verify', () => {
     expect(empty.damage[0].evidence).toContain('there is none')
   })
 
-  test('judges a folder that an instance holds, takes nothing from it, and says who holds it', async () => {
+  test('checks a folder that an instance holds, changes nothing in it, and names the holder', async () => {
     const dir = tempFolder()
     writeFileSync(join(dir, 'keelson.config.json'), configuration)
     const instance = startKeelson(['start', '--dir', 'd'], dir)

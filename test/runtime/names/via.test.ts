@@ -58,7 +58,7 @@ describe('a name through a registry', () => {
     expect((await system.startResult(member, undefined, { name: desk })).ok).toBe(true)
   })
 
-  test('finds whoever has it at the time of use, also when a supervisor has started it again', async () => {
+  test('finds its holder at the time of use, also after a restart by a supervisor', async () => {
     const { system, registry, clock, start } = await withRegistry('unique')
     await startSupervisor(
       system,
@@ -83,7 +83,7 @@ describe('a name through a registry', () => {
     expect(system.info(desk)?.label).toBe('rooms(["desk",1])')
   })
 
-  test('that nobody has is nobody: calls and sends fail, a cast is false', async () => {
+  test('without a holder: calls and sends fail, a cast is false', async () => {
     const { system, start } = await withRegistry('unique')
     const nobody = system.to(desk)
 

@@ -66,7 +66,7 @@ describe('a call', () => {
     expect(clock.untilNext()).toBeUndefined()
   })
 
-  test('learns the death of whoever keeps its from, with the reason', async () => {
+  test('learns the death of the process that keeps its from, with the reason', async () => {
     const { echo, system } = await start()
 
     const answer = failure(call(echo, 'keep', 'a'))
@@ -76,7 +76,7 @@ describe('a call', () => {
     expect(await answer).toMatchObject({ code: 'EXITED', details: { reason: 'gone' } })
   })
 
-  test('in the mailbox of a process that dies fails as one that was taken', async () => {
+  test('in the mailbox of a process that dies fails like a call that was taken', async () => {
     const { echo } = await start()
     const boom = new Error('boom')
 
@@ -86,7 +86,7 @@ describe('a call', () => {
     expect(await answer).toMatchObject({ code: 'EXITED', details: { reason: boom } })
   })
 
-  test('to a dead process or a missing name finds nobody', async () => {
+  test('to a dead process or a missing name fails', async () => {
     const { echo, system } = await start()
     await stopProcess(echo)
 
@@ -95,7 +95,7 @@ describe('a call', () => {
     expect(await failure(call(missing, 'echo', 1))).toMatchObject({ code: 'NO_PROCESS' })
   })
 
-  test('rejects with what its handler failed it with, and nobody crashes', async () => {
+  test('rejects with the error of its handler, and no process crashes', async () => {
     const { echo } = await start()
     const refused = new Error('refused')
 
@@ -197,7 +197,7 @@ describe('a call that was handed on', () => {
     })
   })
 
-  test('to somebody who is gone fails at once, with note and reason', async () => {
+  test('to a process that is gone fails at once, with note and reason', async () => {
     const { system, echo } = await start()
     const other = await system.start(Echo.server)
     system.exit(other, 'before')

@@ -51,7 +51,7 @@ const hostile: [string, unknown, string][] = [
   ['what refuses every question', unnameable, '[object]'],
 ]
 
-describe('what was thrown', () => {
+describe('a thrown value', () => {
   test.each(hostile)('%s, can be told', (_, thrown, text) => {
     expect(describeReason(thrown)).toBe(text)
   })
@@ -77,7 +77,7 @@ describe('what was thrown', () => {
     },
   )
 
-  test('is told in full by the error of a start that failed', async () => {
+  test('is complete in the error of a failed start', async () => {
     const { system } = testSystem()
     const refusing: GenServer<Record<never, never>, undefined> = {
       init: () => {
@@ -179,7 +179,7 @@ describe('a log that throws', () => {
     return { system, clock, server, told }
   }
 
-  test('keeps no process from ending; the console tells what it did not take', async () => {
+  test('keeps no process from ending; the console gets its lines', async () => {
     const { system, clock, server, told } = await start()
 
     const answer = call(server, 'crash').catch((error) => error.code)
@@ -200,7 +200,7 @@ describe('a log that throws', () => {
     expect(told).toEqual(['warn: unready: unexpected info surprise'])
   })
 
-  test('disturbs nobody when a listener throws too', async () => {
+  test('disturbs no process when a listener throws too', async () => {
     const { system, clock, server, told } = await start()
     system.events.on('process.exited', () => {
       throw new Error('a listener')

@@ -126,7 +126,7 @@ describe('a full mailbox', () => {
     expect(depths).toEqual([4, 4])
   })
 
-  test('is announced whoever fills it: timers, exits and downs are never refused, and wait like any message', async () => {
+  test('is announced whatever fills it: timers, exits and downs are never refused, and count like any message', async () => {
     const { system, clock } = testSystem()
     const told: unknown[] = []
     system.events.on('mailbox.high', ({ depth, mailboxMax }) => told.push([depth, mailboxMax]))
@@ -167,7 +167,7 @@ describe('a full mailbox', () => {
     expect(system.info(caller)).toBeUndefined()
   })
 
-  test('of a process that is ended because it is half full refuses what it was about to take', async () => {
+  test('of a process that is ended because it is half full refuses the message at hand', async () => {
     const { system } = testSystem()
     const start = () => system.start(Echo.server, undefined, { mailboxMax: 4 })
     const [asked, told] = [await start(), await start()]

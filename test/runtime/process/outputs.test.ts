@@ -151,7 +151,7 @@ describe('the outputs of a process', () => {
     expect(await answer).toBe('done')
   })
 
-  test('what is held when the process ends settles its callers all the same', async () => {
+  test('held when the process ends, settle their callers all the same', async () => {
     const { system, held, settle } = await world()
     const answer = outcome(call(held, 'run', () => undefined))
     await settle()

@@ -71,7 +71,7 @@ describe('a process', () => {
     expect(process?.timers.size).toBe(0)
   })
 
-  test('gives its name free before anybody learns of its end', async () => {
+  test('releases its name before its end is announced', async () => {
     const { system } = testSystem()
     const echoName = name<Echo.Messages>('echo')
     const echo = await system.start(Echo.server, undefined, { name: echoName })
@@ -122,7 +122,7 @@ describe('a process', () => {
     expect(ends).toMatchObject([{ code: 'INVALID_ARGUMENT' }])
   })
 
-  test('sends nothing to a name that nobody has: send throws, cast says no', () => {
+  test('sends nothing to a name without a holder: send throws, cast returns false', () => {
     const { system } = testSystem()
     const missing = system.to(name<Echo.Messages>('missing'))
 
@@ -147,7 +147,7 @@ describe('a crash', () => {
     expect(system.info(other)).toBeUndefined()
   })
 
-  test('is told on the bus, after the start was', async () => {
+  test('is emitted on the bus, after the start', async () => {
     const { system } = testSystem()
     const events: unknown[] = []
     system.events.on('process.started', ({ pid, kind }) => events.push(['started', pid, kind]))
@@ -191,7 +191,7 @@ describe('a crash', () => {
     expect(system.processes()).toEqual([])
   })
 
-  test('is told with the instance that the process belongs to, and all below it', async () => {
+  test('is emitted with the instance of the process, which all processes below share', async () => {
     const { system } = testSystem()
     const events: unknown[] = []
     system.events.on('process.started', ({ label, instance }) => events.push([label, instance]))
@@ -210,7 +210,7 @@ describe('a crash', () => {
     ])
   })
 
-  test('of a monitor callback disturbs nobody', async () => {
+  test('of a monitor callback disturbs no process', async () => {
     const { system } = testSystem()
     const echo = await system.start(Echo.server)
     const ends: unknown[] = []
@@ -240,7 +240,7 @@ describe('two systems', () => {
 })
 
 describe('stopping a system', () => {
-  test('ends what nobody started in reverse order, through terminate', async () => {
+  test('ends processes without a starter in reverse order, through terminate', async () => {
     const { system } = testSystem()
     const ended: string[] = []
     const telling = (id: string): GenServer<{ calls: { any: () => null } }, null> => ({
@@ -258,7 +258,7 @@ describe('stopping a system', () => {
 })
 
 describe('a probe', () => {
-  test('gives what it was sent, in order, as soon as it is there', async () => {
+  test('returns its messages in order, as soon as they arrive', async () => {
     const { system } = testSystem()
     type M = { casts: { first: (value: number) => void; second: () => void } }
     const seen = probe<M>(system)
@@ -274,7 +274,7 @@ describe('a probe', () => {
   })
 })
 
-describe('what is around a process', () => {
+describe('the surroundings of a process', () => {
   test('may throw without disturbing it: listeners of the bus, traces', async () => {
     const { system } = testSystem()
     const fail = (): never => {
@@ -292,7 +292,7 @@ describe('what is around a process', () => {
     expect(system.processes()).toEqual([])
   })
 
-  test('refuses what is no server before it gives it a name', async () => {
+  test('refuses a value that is not a server before it registers a name', async () => {
     const { system } = testSystem()
     const options = { name: name<Echo.Messages>('echo') }
 
@@ -302,7 +302,7 @@ describe('what is around a process', () => {
     expect(system.whereis(options.name)).toBeUndefined()
   })
 
-  test('shows a ref as a word, whatever is behind it', async () => {
+  test('prints a ref as a word, without its internal fields', async () => {
     const { system } = testSystem()
     const echo = await system.start(Echo.server)
 

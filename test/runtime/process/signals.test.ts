@@ -109,7 +109,7 @@ describe('a process', () => {
     expect(system.processes()).toEqual([])
   })
 
-  test('that monitors a name which nobody has is told noproc', async () => {
+  test('that monitors a name without a holder gets noproc', async () => {
     const { clock, runner } = await world()
 
     await Runner.run(runner, (context) => void context.monitor(name('nobody')))
@@ -163,7 +163,7 @@ describe('a process', () => {
     expect(seen).toEqual([false, 'second'])
   })
 
-  test('is sent what its timers hold in the order of their time, then of their making', async () => {
+  test('gets the messages of its timers in the order of their time, then of their start', async () => {
     const { clock, runner } = await world()
 
     await Runner.run(runner, (context) => {
@@ -183,7 +183,7 @@ describe('a process', () => {
     expect(await getState(runner)).toEqual(['a', 'b', 'c', 'd', 'e'])
   })
 
-  test('that has the name when a timer fires gets its message; nobody does when nobody has it', async () => {
+  test('that has the name when a timer fires gets its message; without a holder it is dropped', async () => {
     const { system, clock, start, runner } = await world()
     const heir = await start()
     await Runner.run(runner, (context) => {
@@ -230,7 +230,7 @@ describe('a from', () => {
     expect(await answer).toBe('answer')
   })
 
-  test('handed to a name that nobody has fails its caller with the note', async () => {
+  test('handed to a name without a holder fails its caller with the note', async () => {
     const { system, clock } = await world()
     const kept: From<string>[] = []
     const answer = call(await system.start(keeper(kept)), 'ask')
@@ -289,7 +289,7 @@ describe('a supervised child', () => {
     expect(system.info((await running(top)) as Ref)?.status).toBe('waiting')
   })
 
-  test('told by a name is the process that has it; a name that nobody has is a failed start', async () => {
+  test('whose start function returns a name is the holder of it; a name without a holder is a failed start', async () => {
     const { system } = await world()
     const byName = (id: string, isStarted: boolean) => ({
       id,

@@ -17,7 +17,7 @@ const ringOf = (...numbers: number[]): Ring<Item> => {
 }
 
 describe('a ring', () => {
-  test('does what an array does, whatever the order of operations', () => {
+  test('does what an array does, for any order of operations', () => {
     const operation = fc.oneof(
       fc.constant('push' as const),
       fc.constant('unshift' as const),

@@ -19,7 +19,7 @@ class Entry implements HeapEntry {
 }
 
 describe('the heap of timers', () => {
-  test('fires by time, then by the order of adding, and never what was removed', async () => {
+  test('fires by time, then by the order of adding, and never a removed entry', async () => {
     const timer = fc.record({ ms: fc.integer({ min: 0, max: 20 }), removed: fc.boolean() })
     await fc.assert(
       fc.asyncProperty(fc.array(timer, { maxLength: 60 }), async (timers) => {
@@ -72,7 +72,7 @@ describe('the heap of timers', () => {
     expect(fired).toEqual(['early'])
   })
 
-  test('fires what is due now without time passing', async () => {
+  test('fires an entry that is due without time passing', async () => {
     const clock = virtualClock()
     const heap = new TimerHeap(clock)
     const fired: string[] = []

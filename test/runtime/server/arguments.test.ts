@@ -40,7 +40,7 @@ const refusals: Record<string, (context: Context, nothing: never) => unknown> = 
   'Task.async(…)': (_, nothing) => Task.async(nothing, () => 0),
 }
 
-describe('what is no such thing is refused where it is handed in', () => {
+describe('a wrong argument is refused at the caller', () => {
   test.each(
     Object.entries(refusals).flatMap(([what, attempt]) =>
       [null, 5].map((nothing) => ({ what, nothing, attempt })),
@@ -111,7 +111,7 @@ const misspellings: Record<string, [code: string, (context: Context, wrong: neve
 
 const rooms = Registry.name('rooms')
 
-describe('an option that nobody knows is refused', () => {
+describe('an unknown option is refused', () => {
   const codeFrom = async (attempt: (context: Context) => unknown): Promise<unknown> => {
     const { system, settle } = testSystem()
     await Registry.start(system, { keys: 'unique', name: rooms })
@@ -143,7 +143,7 @@ describe('an option that nobody knows is refused', () => {
   })
 })
 
-test('a stop whose limit is left undefined waits without limit, as one that names none', async () => {
+test('a stop with an undefined timeout waits without limit, as one without a timeout', async () => {
   const { system, clock } = testSystem()
   const slow = await system.start(
     {

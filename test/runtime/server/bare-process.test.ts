@@ -34,7 +34,7 @@ test.each([
   expect(clock.untilNext()).toBeUndefined()
 })
 
-test('a bare process receives one message at a time, and the second who asks is refused', async () => {
+test('a bare process receives one message at a time, and a second receive is refused', async () => {
   const { system, clock } = testSystem()
   const seen: unknown[] = []
   const ref = system.spawn<Told>(async (context) => {

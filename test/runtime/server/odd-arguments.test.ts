@@ -14,7 +14,7 @@ import { testSystem } from '../../../src/testing/index.ts'
 import * as Runner from '../task/runner.ts'
 
 describe('a call', () => {
-  test('of what is no ref rejects, as does every question of sys', async () => {
+  test('of a value that is not a ref rejects, and so does every request of sys', async () => {
     const nobody = 'counter' as unknown as Ref<Runner.Messages>
     const asked = [call(nobody, 'run', () => 1), getState(nobody), stopProcess(nobody)]
 

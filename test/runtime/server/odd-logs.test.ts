@@ -6,7 +6,7 @@ import * as Runner from '../task/runner.ts'
 
 const codeOf = (error: { code: string }): string => error.code
 
-describe('what the log is told', () => {
+describe('the lines of the log', () => {
   test('of a reason that holds a whole state is cut', () => {
     const text = describeReason(['state', 'x'.repeat(1_000_000)])
 
@@ -40,7 +40,7 @@ describe('an asynchronous callback that rejects', () => {
     throw new Error('later')
   }
 
-  test('of a trace, a monitor or a listener is told to the log, and is no unhandled rejection', async () => {
+  test('of a trace, a monitor or a listener is logged, and is not an unhandled rejection', async () => {
     const unhandled = vi.fn()
     process.on('unhandledRejection', unhandled)
     const { system, log, settle } = testSystem()
@@ -71,7 +71,7 @@ describe('a log that answers a promise', () => {
     vi.restoreAllMocks()
   })
 
-  test('which rejects: the console tells what it did not take, and no rejection is left', async () => {
+  test('which rejects: the console gets its lines, and no rejection is left unhandled', async () => {
     const told: unknown[] = []
     vi.spyOn(console, 'error').mockImplementation((line) => told.push(line))
     const unhandled = vi.fn()

@@ -124,7 +124,7 @@ describe.each(values)('%s', (_, make) => {
 })
 
 describe('an end', () => {
-  test('whose reason is NaN is the one that stopProcess asked for', async () => {
+  test('with the reason NaN is the one that stopProcess asked for', async () => {
     const { system } = testSystem()
     const runner = await system.start(Runner.server, false)
 
@@ -132,7 +132,7 @@ describe('an end', () => {
   })
 })
 
-describe('what is to come next', () => {
+describe('the next step', () => {
   test('and throws when it is read is a bad answer', async () => {
     const { system, clock } = testSystem()
     const runner = await system.start(Runner.server, false)
@@ -178,7 +178,7 @@ describe('what a handler sees', () => {
 })
 
 describe('pipe', () => {
-  test('of what settles twice sends one message, and of what is no promise that', async () => {
+  test('of a thenable that settles twice sends one message, and of a plain value that value', async () => {
     const { system, settle } = testSystem()
     const runner = await system.start(Runner.server, false)
     const pipe = (promised: unknown) =>

@@ -34,7 +34,7 @@ describe('a start that takes longer than its time', () => {
     },
   )
 
-  test('is cut off: its signal aborts, its name is free, what its init does later has no effect', async () => {
+  test('is cut off: its signal aborts, its name is free, and its init has no further effect', async () => {
     const { system, clock } = testSystem()
     const watcher = await system.start(Runner.server, false)
     const seen: unknown[] = []
@@ -82,7 +82,7 @@ describe('a process that is killed', () => {
     expect(await Runner.run(starter, (context) => context.self.pid)).toBe(starter.pid)
   })
 
-  test('in its terminate ends, and whoever asked it to stop learns how', async () => {
+  test('in its terminate ends, and the caller of the stop gets the reason', async () => {
     const { system, clock } = testSystem()
     const runner = await system.start(unending, false)
 

@@ -57,7 +57,7 @@ describe('sys', () => {
     expect((await getState<Echo.State>(echo)).notes).toEqual([1, 2, 3])
   })
 
-  test('counts messages and replies while it is told to', async () => {
+  test('counts messages and replies from start to stop', async () => {
     const { echo } = await start()
     expect(await statistics(echo, 'get')).toBeUndefined()
 
@@ -70,7 +70,7 @@ describe('sys', () => {
     expect(await statistics(echo, 'get')).toBeUndefined()
   })
 
-  test('traces what comes in and what is answered until it is told to stop', async () => {
+  test('traces messages and replies until it is stopped', async () => {
     const { echo } = await start()
     const events: TraceEvent[] = []
 

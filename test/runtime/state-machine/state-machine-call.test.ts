@@ -46,7 +46,7 @@ describe('a call', () => {
     expect((await StateMachine.snapshot(ref)).value).toBe('off')
   })
 
-  test('whose event crashes the machine is told so', async () => {
+  test('whose event crashes the machine rejects with that', async () => {
     const { ref } = await started(StateMachine.server(lamp, { answers: { crash: () => 1 } }))
 
     const failed = await StateMachine.call(ref, { type: 'crash' }).catch((error: unknown) => error)

@@ -41,7 +41,7 @@ describe('a callback', () => {
     },
   })
 
-  test('sends back, hears what it is sent, and is cleaned up when its state is left or the process dies', async () => {
+  test('sends and receives events, and is cleaned up when its state is left or the process dies', async () => {
     const { system, clock } = testSystem()
     events.length = 0
     const ref = await system.start(StateMachine.server(machine))
@@ -59,7 +59,7 @@ describe('a callback', () => {
     expect(events).toEqual(['begins day', 'ends'])
   })
 
-  test('whose clean-up throws disturbs nobody when the process dies', async () => {
+  test('whose clean-up throws disturbs no process when its own dies', async () => {
     const { system, clock } = testSystem()
     const bad = createMachine({
       invoke: {

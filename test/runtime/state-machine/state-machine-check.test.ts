@@ -42,7 +42,7 @@ describe('what cannot run', () => {
     ['an invoked actor', { invoke: { src: 'gone', id: 'g' } }, 'm.invoke.g'],
     ['a delay of after', { after: { gone: { actions: () => {} } } }, 'm.entry'],
     ['a delay of raise', { entry: raise({ type: 'go' }, { delay: 'gone' as never }) }, 'm.entry'],
-  ])('%s that nobody implemented is refused where it stands', (_, config, path) => {
+  ])('%s without an implementation is refused with its path', (_, config, path) => {
     expect(pathOf(() => StateMachine.server(machineWith(config)))).toBe(path)
   })
 

@@ -41,7 +41,7 @@ describe('the picture of a machine', () => {
 `)
   })
 
-  test('shows states within states, regions side by side, history, always, and what is invoked', () => {
+  test('shows nested states, parallel regions, history, always, and invoked actors', () => {
     const nested = createMachine({
       id: 'nested',
       initial: 'on',

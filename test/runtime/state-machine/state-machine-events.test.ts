@@ -15,7 +15,7 @@ describe('events', () => {
     ['an object without a type', { text: 'a' }],
     ['a type that is no text', { type: 7 }],
     ['one of XState itself', { type: 'xstate.stop' }],
-  ])('%s is refused at the caller, and nobody is hurt', async (_, event) => {
+  ])('%s is refused at the caller, and the machine lives', async (_, event) => {
     const { ref } = await started(server)
 
     let thrown: unknown

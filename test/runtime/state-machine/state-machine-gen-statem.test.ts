@@ -186,7 +186,7 @@ describe('the code lock', () => {
     expect(StateMachine.mermaid(stateTimeoutLock(() => {}))).toBe(drawn)
   })
 
-  test('opens when the last buttons are the code, whatever came before', async () => {
+  test('opens when the last buttons are the code, after any other buttons', async () => {
     const { press, value } = await started(stateTimeoutLock)
 
     press('bbxabc')

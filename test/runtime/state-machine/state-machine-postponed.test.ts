@@ -88,7 +88,7 @@ describe('postponed events', () => {
     expect((await StateMachine.snapshot(ref)).context.seen).toEqual(['x', 'y'])
   })
 
-  test('wait for another state value, whatever the context does', async () => {
+  test('wait for another state value, not for a change of the context', async () => {
     const { ref } = await started(
       StateMachine.server(crossing, {
         postpone: ({ context }, { type }) => type === 'car' && context.log.length === 0,

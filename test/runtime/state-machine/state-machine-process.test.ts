@@ -58,7 +58,7 @@ describe('a machine among processes', () => {
     expect(await getState(ear)).toEqual([`from ${ref}`])
   })
 
-  test('sends events to another machine, and what is sent to one that is gone is lost', async () => {
+  test('sends events to another machine, and events to a machine that is gone are lost', async () => {
     const { system, clock, ref: lampRef } = await started(server)
     const remote = setup({
       types: {} as { events: { type: 'press' } },

@@ -81,7 +81,7 @@ describe('an invoked promise', () => {
     expect(reasons).toEqual([boom])
   })
 
-  test('is aborted when its state is left, and what it brings then is nobody’s', async () => {
+  test('is aborted when its state is left, and its later result is dropped', async () => {
     const { system, clock } = testSystem()
     const { promise, resolve } = deferred<string>()
     let aborted: AbortSignal | undefined

@@ -30,7 +30,7 @@ const savedAfter = async (ms: number) => {
 }
 
 describe('a snapshot', () => {
-  test('names what is still to come with its time of day', async () => {
+  test('names the delayed events with their time of day', async () => {
     const { clock, saved } = await savedAfter(1_000)
 
     expect(saved.value).toBe('yellow')
@@ -149,7 +149,7 @@ describe('a snapshot', () => {
     expect((await StateMachine.snapshot(ref)).context.log).toEqual(['second'])
   })
 
-  test('does not share what it is restored from', async () => {
+  test('shares no memory with the saved state', async () => {
     const { system, saved } = await savedAfter(10)
     const restoring = StateMachine.server(crossing, { restore: saved })
     const ref = await system.start(restoring)
@@ -206,7 +206,7 @@ describe('a snapshot', () => {
     })
   })
 
-  test('starts what was in flight again, and does no entry action twice', async () => {
+  test('restarts the actors that were running, and does no entry action twice', async () => {
     const loads: string[] = []
     const entered: string[] = []
     const loading = setup({
@@ -270,7 +270,7 @@ describe('a snapshot', () => {
     expect(isKeelsonError(result.reason, 'INVALID_ARGUMENT')).toBe(true)
   })
 
-  test('of an actor that was spawned from logic without a name is refused, and nobody is hurt', async () => {
+  test('of an actor that was spawned from unnamed logic is refused, and the machine lives', async () => {
     const spawning = createMachine({
       id: 'spawning',
       entry: spawnChild(createMachine({}) as AnyStateMachine, { id: 'nameless' }),

@@ -71,7 +71,7 @@ describe('a state machine', () => {
     expect((await StateMachine.snapshot(system.to(lampName))).value).toBe('on')
   })
 
-  test('ends normally in its final state, with its output for whoever waits', async () => {
+  test('ends normally in its final state, and resolves the waits for its output', async () => {
     const { system, ref } = await started(server)
     const reason = reasonOfEnd(system, ref)
     const outputs = Promise.all([StateMachine.output(ref), StateMachine.output(ref)])
@@ -83,7 +83,7 @@ describe('a state machine', () => {
     expect(await reason).toBe('normal')
   })
 
-  test('that ends otherwise rejects whoever waits for its output', async () => {
+  test('that ends otherwise rejects the waits for its output', async () => {
     const { ref } = await started(server)
     const waiting = StateMachine.output(ref).catch((error: unknown) => error)
 

@@ -109,7 +109,7 @@ describe('what a process awaits later than it fails is no unhandled rejection', 
     expect(ended).toBe('normal')
   })
 
-  test('what was begun and forgotten: stops, questions, starts of trees', async () => {
+  test('an abandoned stop, request or start of a tree', async () => {
     const ended = await unhandledIn(async (context) => {
       const crashing = await context.start(keeper)
       const bad = worker('bad', { init: () => stop('no') }, undefined)

@@ -73,7 +73,7 @@ describe('a wrong specification', () => {
     expect(system.processes()).toEqual([])
   })
 
-  test('of startChild is answered with what is wrong, and the supervisor goes on', async () => {
+  test('of startChild is answered with its fault, and the supervisor lives', async () => {
     const { root } = await tree('one_for_one')
     const spec = worker('s', telling([]), 's', significant)
 
@@ -82,7 +82,7 @@ describe('a wrong specification', () => {
     expect((await countChildren(root)).specs).toBe(3)
   })
 
-  test('of startDynamicChild is answered with what is wrong', async () => {
+  test('of startDynamicChild is answered with its fault', async () => {
     const { system } = testSystem()
     const pool = await startDynamicSupervisor(system)
 

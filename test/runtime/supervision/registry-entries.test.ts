@@ -108,7 +108,7 @@ describe('a holder and its registry', () => {
     ['stopped with normal', 'shutdown', ({ registry }) => stopProcess(registry, 'normal')],
     ['stopped with a reason', 'shutdown', ({ registry }) => stopProcess(registry, 'bad')],
     ['killed', 'killed', ({ system, registry }) => system.kill(registry)],
-  ])('end together when it is %s, and nobody else does', async (_, reason, end) => {
+  ])('end together when it is %s, and no other process does', async (_, reason, end) => {
     const world = await held()
 
     await end(world)

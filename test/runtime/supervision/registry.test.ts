@@ -4,7 +4,7 @@ import { type Context, call, Registry, send, via } from '../../../src/runtime/in
 import { type Messages, member, rooms, run, withRegistry } from '../names/rooms.ts'
 
 describe('a unique registry', () => {
-  test('gives a key to one holder, and tells everybody else who that is', async () => {
+  test('gives a key to one holder, and returns that holder to the others', async () => {
     const { registry, start, register } = await withRegistry('unique')
     const [a, b] = [await start(), await start()]
 

@@ -44,7 +44,7 @@ describe('the reason why a child was not started again', () => {
     return { gaveUp, errors: errors.map(({ facts }) => facts?.reason) }
   }
 
-  test('is logged each time, and is what its supervisor gives up for', async () => {
+  test('is logged each time, and is the reason when its supervisor gives up', async () => {
     const options = { strategy: 'one_for_one', intensity: 2 } as const
     expect(
       await told((spec, system) => startSupervisor(system, supervisor('top', options, [spec]))),

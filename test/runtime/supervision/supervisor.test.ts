@@ -112,7 +112,7 @@ describe('a supervisor', () => {
     expect(await restartChild(root, 'part')).toEqual({ ok: false, reason: 'running' })
   })
 
-  test('hands app down to everything below, whatever is nearer first', async () => {
+  test('hands app down to everything below; the nearest value wins', async () => {
     const { root } = await tree('one_for_one', { app: 'outer' }, [
       worker('own', telling([]), 'own', { app: 'inner' }),
       supervisor('sub', { strategy: 'one_for_one' }, [

@@ -28,7 +28,7 @@ describe('awaiting', () => {
     ])
   })
 
-  test('is over after 5,000 ms by default; the task goes on and what it gives then is dropped', async () => {
+  test('is over after 5,000 ms by default; the task continues and its later value is dropped', async () => {
     const stage = testSystem()
     let left: unknown = 'running'
     const { seen } = await within(stage, async (context, seen) => {
@@ -89,7 +89,7 @@ describe('awaiting', () => {
     expect(seen).toEqual([{ code: 'INVALID_ARGUMENT', reason: undefined }, 1])
   })
 
-  test('one task as two, tasks of several owners, and what is no task, is refused', async () => {
+  test('one task twice, tasks of several owners, and a value that is not a task, are refused', async () => {
     const stage = testSystem()
     const foreign = await within(
       stage,
@@ -105,7 +105,7 @@ describe('awaiting', () => {
     expect(seen).toEqual([refusal, refusal, refusal])
   })
 
-  test('ends with the owner, whose code unwinds, and leaves no rejection that nobody handles', async () => {
+  test('ends with the owner, whose code unwinds, and leaves no unhandled rejection', async () => {
     const stage = testSystem()
     const { seen, ref } = await within(stage, async (context, seen) => {
       const task = Task.async(context, never)

@@ -43,7 +43,7 @@ describe('shutting a task down', () => {
     expect(tasksOf(stage.system)).toEqual([])
   })
 
-  test('makes what waits in it unwind, and drops what it returns after that', async () => {
+  test('makes its pending code unwind, and drops its later return value', async () => {
     const stage = testSystem()
     const { seen } = await within(stage, async (context, seen) => {
       const task = Task.async(context, async (inner) => {

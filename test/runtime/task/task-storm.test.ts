@@ -102,7 +102,7 @@ const owner = (ledger: Ledger, most: (count: number) => void) => async (context:
   }
 }
 
-test('whoever waits for a task is told once, whoever is killed, and nothing is left over', async () => {
+test('every wait for a task settles once, whichever process is killed, and nothing is left over', async () => {
   let begun = 0
   for (let seed = 1; seed <= 150; seed++) {
     const { system, clock } = testSystem({ seed })

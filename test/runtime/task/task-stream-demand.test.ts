@@ -5,7 +5,7 @@ import { testSystem } from '../../../src/testing/index.ts'
 import { consuming, counted, sleeper, values } from './stream-consumer.ts'
 
 describe('a stream of tasks', () => {
-  test('starts nothing before it is asked, and nothing while nobody asks', async () => {
+  test('starts no task before the first request, and none without a request', async () => {
     const stage = testSystem()
     const { reading, numbers } = counted()
     const { noted } = await consuming(stage, async (context, note) => {
@@ -63,7 +63,7 @@ describe('a stream of tasks', () => {
     },
   )
 
-  test('reads an input that takes its time, and gives what is done meanwhile', async () => {
+  test('reads a slow input, and yields finished outcomes meanwhile', async () => {
     const stage = testSystem()
     const { noted } = await consuming(stage, async (context, note) => {
       async function* inputs() {

@@ -25,7 +25,7 @@ describe('a stream of tasks', () => {
     expect(reading).toEqual({ read: 8, closed: 1 })
   })
 
-  test('kills also what was just being started under a supervisor', async () => {
+  test('also kills a task that is starting under a supervisor', async () => {
     const { stage, crew } = await withCrew()
     let begun = 0
     const { noted } = await consuming(stage, async (context, note) => {
@@ -161,7 +161,7 @@ describe('a stream of tasks', () => {
     expect(noted).toEqual(['unwound', { code: 'EXITED', reason: 'killed' }])
   })
 
-  test('leaves tasks that are not linked to their owner, which has no time to give them any more', async () => {
+  test('leaves tasks that are not linked to their owner running, without a time limit', async () => {
     const { stage, crew } = await withCrew()
     const { ref } = await consuming(stage, (context) => {
       const options = { supervisor: crew, link: false, timeoutMs: 100 }

@@ -4,7 +4,7 @@ import { exit, Task, TaskSupervisor } from '../../../src/runtime/index.ts'
 import { never, outcomeOf, withCrew, within } from './task-owner.ts'
 
 describe('under a supervisor', () => {
-  test('a task is refused when it is full, and that is told the owner', async () => {
+  test('a task is refused when it is full, and the owner gets the error', async () => {
     const { stage, crew } = await withCrew({ maxChildren: 1 })
     const { seen } = await within(stage, async (context, seen) => {
       await TaskSupervisor.asyncNolink(context, crew, never)
@@ -31,7 +31,7 @@ describe('under a supervisor', () => {
     expect(await TaskSupervisor.children(crew)).toHaveLength(1)
   })
 
-  test('a task begins when its owner has it, who may end it before', async () => {
+  test('a task begins when its owner has it, and the owner may end it before', async () => {
     const { stage, crew } = await withCrew()
     const { seen } = await within(stage, async (context, noted) => {
       const task = await TaskSupervisor.async(context, crew, () => void noted.push('runs'))
@@ -51,7 +51,7 @@ describe('under a supervisor', () => {
     expect(runs).toBe(0)
   })
 
-  test('a permanent task is run again, and one that ends in order is not when it is transient', async () => {
+  test('a permanent task is run again, and a transient task that ends in order is not', async () => {
     const { stage, crew } = await withCrew({ intensity: 2 })
     const runs = { permanent: 0, transient: 0 }
     await TaskSupervisor.startChild(crew, () => void runs.permanent++, { restart: 'permanent' })

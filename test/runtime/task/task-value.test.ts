@@ -19,7 +19,7 @@ describe('the value of a task', () => {
     expect(stage.clock.untilNext()).toBeUndefined()
   })
 
-  test('comes as a message when nobody awaits it, and then the end, which names the task', async () => {
+  test('comes as a message when it is not awaited, and then the end, which names the task', async () => {
     const { system, ref, task } = await notAwaiting()
 
     expect(await call(ref, 'seen')).toEqual([
@@ -30,7 +30,7 @@ describe('the value of a task', () => {
     expect(system.info(task?.ref ?? ref)).toBeUndefined()
   })
 
-  test('comes from a task that has ended, whatever the owner does with it at once', async () => {
+  test('comes from a task that has ended before the owner can act on it', async () => {
     const { seen } = await within(testSystem(), async (context, noted) => {
       const task = Task.async(context, () => 1)
       noted.push(await Task.await(task), context.system.info(task.ref as never))

@@ -5,7 +5,7 @@ import { testSystem } from '../../../src/testing/index.ts'
 import { within } from './task-owner.ts'
 
 describe('yielding', () => {
-  test('looks once without waiting, and leaves the task to whoever asks next', async () => {
+  test('reads once without waiting, and leaves the task to the next caller', async () => {
     const stage = testSystem()
     const { seen } = await within(stage, async (context, seen) => {
       const task = Task.async(context, (inner) => inner.sleep(100).then(() => 1))
