@@ -5,7 +5,7 @@
  * out of the log files; only then is its view published. When that is more than the overlay may hold (the projection was
  * deleted, or lags far behind) it waits until the projection has caught up. Nothing committed is ever skipped.
  */
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -151,7 +151,7 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(state, { continue: ['rebuild'] })
     },
     rebuild: async (state, _, context) => {
-      const rebuilt = await rebuiltState(state)
+      const rebuilt = await rebuiltState(state, context)
       return noReply(
         rebuilt ? opened(state, rebuilt, context) : { ...state, mode: 'waiting' as const },
       )
@@ -277,7 +277,7 @@ type Rebuilt = { readonly overlay: Overlay; readonly rows: ShardRows }
  * The overlay of everything between the projection and the subscription; `undefined` when it would be too large. The
  * projection stands still meanwhile, so that no command meets its own effect: its writer is answered behind this.
  */
-const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
+const rebuiltState = async (state: State, context: Context): Promise<Rebuilt | undefined> => {
   const { shard, subscription } = state
   const projection = projectionOf(state)
   const overlay = new Overlay(shard.parts.settings.overlay)
@@ -293,13 +293,28 @@ const rebuiltState = async (state: State): Promise<Rebuilt | undefined> => {
       if (lsn > subscription.lastLsn) break
       const frame = read.bytes.slice(offset, offset + length)
       rows.begin(lsn)
-      applyUnits(decodeFrame(frame).units, rows, time, rows)
+      applyUnits(unitsAt(lsn, frame, shard, context), rows, time, rows)
     }
     if (overlay.isFull) return undefined
     if (read.next <= next) throw new Error(`the log has nothing at ${next}, and should have`)
     next = read.next
   }
   return { overlay, rows }
+}
+
+/** The units of a frame. No restart can read what cannot be read: then the shard goes down, and says where. */
+const unitsAt = (lsn: number, frame: Uint8Array, shard: Shard, context: Context): FrameUnits => {
+  try {
+    return decodeFrame(frame).units
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    const reason = new KeelsonError(error.code, `lsn ${lsn} of the log: ${error.message}`, {
+      details: { ...error.details, lsn },
+      cause: error,
+    })
+    if (shard.goDown(reason, context.signal)) tell(context.system, shard, 'shard.down', { reason })
+    throw reason
+  }
 }
 
 const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): State => {
