@@ -2,8 +2,7 @@
  * The durable actors: where runtime and storage meet. It imports those two layers. Its rooms, each
  * importing only rooms above it:
  *
- * - queue: writes on their way into groups, and the groups in flight
- * - admission: the gate of a shard, the allowance over all shards, marks of keys
+ * - admission: the gate of a shard, the allowance over all shards, marks of keys, groups in flight
  * - overlay: committed changes that the projection does not show yet, and the read view
  * - shard: the `Shard` value, which survives its actors; names, settings, checks
  * - log: `wal_writer`, the one writer of a shard's log
