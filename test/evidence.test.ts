@@ -12,6 +12,9 @@ const upTo = (letter: string, count: number): string[] =>
   Array.from({ length: count }, (_, at) => `${letter}${at + 1}`)
 const titled = numberedTests()
 
+/** What a failure says to do. */
+const again = 'write the page again with `npx vitest run test/evidence.test.ts -u`'
+
 describe.each([
   ['log.md', { D: 35, E: 59 }],
   ['writes.md', { B: 10, S: 5, C: 5, R: 7, P: 5 }],
@@ -23,7 +26,7 @@ describe.each([
   })
 
   test('names the tests whose titles begin with its numbers', async () => {
-    await expect(withTests(page(name), titled)).toMatchFileSnapshot(`evidence/${name}`)
+    await expect(withTests(page(name), titled), again).toMatchFileSnapshot(`evidence/${name}`)
   })
 })
 
