@@ -1,14 +1,17 @@
 /**
- * Copies what a folder holds, durably, in bounded memory: for what goes along with a salvaged log and has checksums of its
- * own. It only reads what it copies. A file that the disk cannot read is copied up to there and named, and the next one
- * follows.
+ * Copies the content of a folder durably, in bounded memory: for files beside a salvaged log that
+ * have checksums of their own. It only reads the source. If the disk cannot read a file, the part
+ * before is copied, the file is reported, and the next file follows.
  */
 import { join } from 'node:path'
 import { isFileFailure, writeAll } from '../disk/disk-failure.ts'
 import type { Disk, DiskEntry } from '../ports/disk.ts'
 import { foundAs } from '../segments/segment-list.ts'
 
-/** What could not be copied: bytes of a file from `offset` on, or, with `offset` 0, all of what is named. */
+/**
+ * A place that could not be copied: the bytes of a file from `offset` on, or all of it with
+ * `offset` 0.
+ */
 export type UncopiedPlace = {
   readonly file: string
   readonly offset: number
@@ -18,8 +21,8 @@ export type UncopiedPlace = {
 const chunkBytes = 1024 * 1024
 
 /**
- * Copies `from`, which may be missing, to `to`, whose parent must be there; pauses with the bytes of each piece, and answers
- * what it could not read. @throws DiskError when `to` cannot be written
+ * Copies `from`, which may be missing, to `to`, whose parent must exist. Yields the bytes of each
+ * piece and returns the places that it could not read. @throws DiskError if `to` cannot be written
  */
 export function* copyingFolder(
   disk: Disk,
@@ -49,7 +52,7 @@ const strange = (file: string, kind: DiskEntry['kind'] | undefined): UncopiedPla
   evidence: `expected a file, found ${foundAs(kind)}`,
 })
 
-/** What `look` answers, or that `file` cannot be read. */
+/** The result of `look`, or the failure to read `file`. */
 const attempted = <T>(file: string, look: () => T): T | UncopiedPlace => {
   try {
     return look()

@@ -1,6 +1,6 @@
 /**
- * What a frame carries, for people: the units of a store, the entry of a log that is used alone, or what the log itself wrote.
- * A payload that is none of them is bytes. Pure; never throws.
+ * Decodes the payload of a frame for people: the units of a store, the entry of a log as a library,
+ * or a control payload. Any other payload is bytes. Pure; never throws.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { viewOf } from '../bytes/u64.ts'
@@ -17,7 +17,7 @@ import { frameTypes } from '../frames/frame.ts'
 import { decodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import { decodeEntry } from '../frames/wal-entry.ts'
 
-/** What was understood. Bytes are views. `time`: ms since 1970. */
+/** The decoded content. Bytes are views. `time` is in ms since 1970. */
 export type FrameContent =
   | { readonly kind: 'units'; readonly time: number; readonly units: readonly Unit[] }
   | {
@@ -29,7 +29,7 @@ export type FrameContent =
   | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint }
   | { readonly kind: 'mark'; readonly mark: EndMark }
   | { readonly kind: 'lost'; readonly range: LsnRange | undefined }
-  /** `time` is a DATA frame's; `why` its units could not be read. */
+  /** `time` is present for a DATA frame, `why` if its units could not be read. */
   | {
       readonly kind: 'bytes'
       readonly time?: number
@@ -57,7 +57,7 @@ const dataOf = (payload: Uint8Array): FrameContent => {
   return { kind: 'units', time: frame.time, units: frame.units }
 }
 
-/** What `read` answers, or the message with which it refused. */
+/** The result of `read`, or the message of its error. */
 const attempt = <T extends object>(read: () => T): T | string => {
   try {
     return read()

@@ -1,6 +1,7 @@
 /**
- * Looks for a frame behind damage: at every place where one may begin, with the segment's salt as the test. Bytes of an
- * older life have another salt; a frame that stands where its LSN cannot be is passed over. Zeros are passed over fast.
+ * Searches for a frame after damage, at every place where one may begin. The salt of the segment
+ * identifies its frames: bytes of an older life have another salt. A frame with an LSN that is
+ * impossible at its place is skipped. Zeros are skipped fast.
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64 } from '../bytes/u64.ts'
@@ -18,27 +19,31 @@ import {
 import type { FrameEnd, SegmentFacts } from '../frames/frame-cursor.ts'
 import type { DiskFile } from '../ports/disk.ts'
 
-/** Where to look: from `offset` to `limit`, for frames behind `known`, the end of what is certain. */
+/**
+ * The area to search: from `offset` to `limit`, for frames after `known`, the last certain frame.
+ */
 export type SearchArea = {
   readonly offset: number
   readonly known: FrameEnd
   readonly limit: number
 }
 
-/** What was found. */
+/** The result of a search. */
 export type Found = {
-  /** The place before the frame; absent when there is none. */
+  /** The place before the frame; absent if none was found. */
   readonly frame?: FrameEnd
-  /** The greatest LSN that a header proves to have been durable, whether it could be believed to stand there or not. */
+  /**
+   * The greatest LSN that a valid header proves to have been durable, even at an impossible place.
+   */
   readonly provenLsn: number
   readonly startsWithZeros: boolean
-  /** Just behind the last byte that is not zero; the beginning of the area when there is none. */
+  /** The offset after the last byte other than zero, or the start of the area if there is none. */
   readonly usedEnd: number
 }
 
 const chunkBytes = 256 * 1024
 
-/** Searches. Pauses after each chunk with its bytes. */
+/** Searches, and yields the bytes of each chunk. */
 export function* findFrame(
   file: DiskFile,
   facts: SegmentFacts,
@@ -52,7 +57,7 @@ export function* findFrame(
   let usedEnd = begin
   let startsWithZeros: boolean | undefined
   for (let at = begin; at < limit; at += chunkBytes) {
-    // A header that begins at the end of a chunk reaches into the next one.
+    // A header at the end of a chunk extends into the next one.
     const wanted = Math.min(chunkBytes + frameHeaderBytes, limit - at)
     const count = file.read(buffer.bytes.subarray(0, wanted), at)
     const own = Math.min(count, chunkBytes)
@@ -71,16 +76,16 @@ export function* findFrame(
 
 type Chunk = { readonly at: number; readonly count: number; readonly own: number }
 
-/** How many bytes may still be summed for lengths that turn out to be wrong. One for all holes of a segment. */
+/** The bytes that may still be checksummed for wrong lengths. All holes of a segment share it. */
 export type Patience = { bytes: number }
 
-/** A length up to this is tried in any case: it costs no more than the search that follows. */
+/** A payload up to this length is always tried: it costs no more than the search. */
 const alwaysTried = 16 * 1024
 
 /**
- * Where to begin the search behind `offset`. A damaged header may still say how long its payload is, and that is believed
- * when the payload has the sum that stands beside it: then nothing in the payload is searched, whatever it looks like. Where
- * there is so much damage that `patience` ends, only short lengths are still believed.
+ * The offset at which the search after `offset` begins. A damaged header may still have the right
+ * length, and it is used if the payload has the checksum next to it. Then nothing in that payload
+ * is searched, whatever it looks like. When `patience` is used up, only short lengths are tried.
  */
 export const behindDamagedHeaders = (
   file: DiskFile,
@@ -136,11 +141,11 @@ const searchChunk = (
     if (index + frameHeaderBytes > count) break
     const offset = at + index
     const isSector = offset % sectorBytes === 0
-    // The sum is what costs; an LSN that cannot stand there says no for less.
+    // The checksum is the expensive test, so the LSN is tested first.
     if (!isSector && !isPossible(readU64(buffer.view, index + 8), offset, area)) continue
     const header = readFrameHeader(buffer, index, salt)
     if (!header) continue
-    // At a sector whatever a header says counts, as it does when a log is opened.
+    // At the start of a sector every valid header is evidence, as it is at an opening.
     if (isSector) provenLsn = Math.max(provenLsn, provenBy(header))
     if (header.payloadBytes > payloadMax || !mayStand(header, offset, isSector, area)) continue
     provenLsn = Math.max(provenLsn, provenBy(header))
@@ -149,7 +154,7 @@ const searchChunk = (
   return { provenLsn }
 }
 
-/** A group begins on a sector, and the frame ends before the limit. */
+/** Groups begin on a sector, and the frame must end before the limit. */
 const mayStand = (
   header: FrameHeader,
   offset: number,
@@ -160,7 +165,7 @@ const mayStand = (
   offset + frameBytes(header.payloadBytes) <= area.limit &&
   isPossible(header.lsn, offset, area)
 
-/** LSNs rise, and every frame takes the bytes of a header at least. */
+/** LSNs increase, and every frame takes at least the bytes of a header. */
 const isPossible = (lsn: number, offset: number, { known }: SearchArea): boolean =>
   lsn > known.lsn && lsn <= known.lsn + 1 + (offset - known.offset) / frameHeaderBytes
 

@@ -1,6 +1,7 @@
 /**
- * The places of a log where something is wrong, and the frames that are good. Frames are lost that stand in no file any
- * more although something proves them to have been durable; what is missing beyond every proof was torn by a crash. Pure.
+ * Finds the damaged places of a log, and its good frames. A frame is lost if it is in no file
+ * although something proves that it was durable. Frames missing beyond every proof were torn by a
+ * crash. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
@@ -14,34 +15,37 @@ import type { LogSurvey } from './log-survey.ts'
 import type { Hole, SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
 
-/** What whoever verifies a log knows of it. */
+/** What the caller of a verification knows about the log. */
 export type LogKnowledge = {
-  /** What proves, outside the log, how far it once was durable. */
+  /** Evidence outside of the log of how far it was durable. */
   readonly evidence?: readonly Evidence[]
-  /** What its projection shows: evidence too, unless that is of another log, or another timeline of this one. */
+  /**
+   * The position of its projection: evidence too, unless it belongs to another log or a diverged
+   * copy.
+   */
   readonly shown?: ProjectedPosition
-  /** Every LSN from here on has to be there; by default those behind the checkpoint. */
+  /** Every LSN from here on must be present; by default those after the checkpoint. */
   readonly heldFrom?: number
   /** The id that the log must have, in hex. */
   readonly walId?: string
-  /** Somebody writes it meanwhile: what is not yet whole at its end is no damage. */
+  /** A process writes the log meanwhile: an incomplete frame at its end is not damage. */
   readonly isLive?: boolean
-  /** It is the log of a store: every DATA frame holds units. One that cannot be read is damage. */
+  /** The log belongs to a store: every DATA frame has units, and an unreadable unit is damage. */
   readonly holdsUnits?: boolean
 }
 
-/** A segment, what its successor says of it, and what it holds. */
+/** A segment, the end that its successor names, and its content. */
 export type SegmentSurvey = {
   readonly segment: SegmentEntry
   readonly declared: Predecessor | undefined
   readonly map: SegmentMap
-  /** Why the disk cannot read the file: the map is then empty. */
+  /** Why the disk cannot read the file; the map is then empty. */
   readonly failure?: string
-  /** A whole frame stands across the end that is declared. */
+  /** A valid frame crosses the end that the successor names. */
   readonly runsOver: boolean
 }
 
-/** Good frames of one segment: those of `run` from the LSN `from` to `to`. */
+/** Good frames of one segment: those of `run` from LSN `from` to `to`. */
 export type GoodFrames = {
   readonly segment: SegmentEntry
   readonly run: FrameRun
@@ -49,7 +53,7 @@ export type GoodFrames = {
   readonly to: number
 }
 
-/** What opening cuts off: from `offset` on, where `lsn` would stand. */
+/** The tail that an opening cuts: from `offset` on, where `lsn` would be. */
 export type TornTail = {
   readonly file: string
   readonly offset: number
@@ -57,7 +61,7 @@ export type TornTail = {
   readonly bytes: number
 }
 
-/** What was found. `lastLsn`: the last good frame. */
+/** The places of a log. `lastLsn`: the last good frame. */
 export type FoundPlaces = {
   readonly good: readonly GoodFrames[]
   readonly lost: readonly LsnRange[]
@@ -66,7 +70,10 @@ export type FoundPlaces = {
   readonly lastLsn: number
 }
 
-/** Finds the places. `proof`: how far the log was durable. @throws KeelsonError `NO_SEGMENTS` when there is no log. */
+/**
+ * Finds the places. `proof`: how far the log was durable. @throws KeelsonError `NO_SEGMENTS` if
+ * there is no log
+ */
 export const placesOf = (
   survey: LogSurvey,
   surveys: readonly SegmentSurvey[],
@@ -92,11 +99,11 @@ export const placesOf = (
   return { good, lost, damage, lastLsn, ...(torn ? { torn } : {}) }
 }
 
-/** Where the log begins, as the names of its files have it, readable or not. */
+/** The first LSN in the names of the log's files, readable or not. */
 const firstNamed = ({ unreadable }: LogSurvey, { segment }: SegmentSurvey): number =>
   unreadable.reduce((least, { baseLsn }) => Math.min(least, baseLsn), segment.header.baseLsn)
 
-/** A file that the disk cannot read is one place, whatever stood in it. */
+/** A file that the disk cannot read is one place, whatever its content. */
 const unreadableIn = ({ segment: { name, header }, failure }: SegmentSurvey): Damage[] =>
   failure === undefined ? [] : [{ file: name, offset: 0, lsn: header.baseLsn, evidence: failure }]
 
@@ -109,9 +116,9 @@ const placesOfNothing = (
 ): FoundPlaces => {
   const wasOpened = (manifest.manifest?.generation ?? 0) > 1
   if (proof.lsn === 0 && !wasOpened && damage.length === 0 && unreadable.length === 0)
-    throw new KeelsonError('NO_SEGMENTS', 'There is no log here', { details: {} })
+    throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: {} })
   const source = proof.lsn > 0 ? proof.source : manifestName
-  const evidence = `${source} knows of segments, and there is none that can be read`
+  const evidence = `${source} names segments, but none can be read`
   return {
     good: [],
     lost: proof.lsn > 0 ? [{ from: 1, to: proof.lsn }] : [],
@@ -122,7 +129,7 @@ const placesOfNothing = (
 
 const strangeLog = ({ segment }: SegmentSurvey, { walId }: LogKnowledge): Damage[] => {
   if (walId === undefined || segment.header.walId === walId) return []
-  const evidence = `it belongs to the log ${segment.header.walId}, and ${walId} should be here`
+  const evidence = `it belongs to the log ${segment.header.walId}, expected ${walId}`
   return [{ file: segment.name, offset: 0, lsn: segment.header.baseLsn, evidence }]
 }
 
@@ -142,15 +149,16 @@ const missingEnd = (
     file: newest?.segment.name ?? manifestName,
     offset: newest?.map.end.offset ?? 0,
     lsn: lastLsn + 1,
-    evidence: `${source} proves frames up to lsn ${lsn}, and the last whole one is ${lastLsn}`,
+    evidence: `${source} proves frames up to lsn ${lsn}, but the last valid one is ${lastLsn}`,
   }
 }
 
 type Coverage = Pick<FoundPlaces, 'good' | 'lost' | 'lastLsn'>
 
 /**
- * Which LSNs are there, from `heldFrom` on. A segment's frames end where the next segment begins, whatever stands behind.
- * What is missing up to `provenLsn` is lost; behind the first frame that is missing beyond it, nothing counts.
+ * The good LSNs from `heldFrom` on. The frames of a segment end where the next segment begins,
+ * whatever follows. A missing LSN up to `provenLsn` is lost; after the first missing one beyond it
+ * nothing counts.
  */
 const cover = (
   surveys: readonly SegmentSurvey[],
@@ -181,7 +189,10 @@ const cover = (
   return { good, lost, lastLsn: good.at(-1)?.to ?? 0 }
 }
 
-/** Where the newest segment stops being good, when other bytes than zeros follow that nobody can count on. */
+/**
+ * The end of the valid part of the newest segment, if bytes other than zero follow that nothing
+ * proves.
+ */
 const tornTail = (
   surveys: readonly SegmentSurvey[],
   lastLsn: number,
@@ -231,14 +242,14 @@ const damageIn = (
   return [...holes, { file, offset: end.offset, lsn: end.lsn + 1, evidence }]
 }
 
-/** One sentence on a hole, for people. */
+/** A sentence about a hole, for people. */
 export const holeEvidence = ({ kind, lastLsn, nextLsn, offset, end, why }: Hole): string => {
   const bytes = `${end - offset} bytes`
   const next = nextLsn === undefined ? 'no frame follows' : `the next good frame is ${nextLsn}`
   if (kind === 'payload')
-    return `the header of frame ${lastLsn + 1} is whole, its payload is not (${bytes}); ${next}`
-  if (kind === 'units') return `frame ${lastLsn + 1} is whole, its units cannot be read: ${why}`
-  if (kind === 'link') return `frame ${nextLsn} does not follow from the frame before it`
+    return `the header of frame ${lastLsn + 1} is valid, but its payload is not (${bytes}); ${next}`
+  if (kind === 'units') return `frame ${lastLsn + 1} is valid, but its units cannot be read: ${why}`
+  if (kind === 'link') return `frame ${nextLsn} does not name the frame before it`
   const what = kind === 'zeros' ? 'begin with zeros' : 'are no frame'
-  return `${bytes} ${what} where frame ${lastLsn + 1} should stand; ${next}`
+  return `${bytes} ${what} where frame ${lastLsn + 1} should be; ${next}`
 }

@@ -1,6 +1,7 @@
 /**
- * A log, frame by frame, as people look into one: segments, frames with what they carry, and damaged places between them, in
- * the order of the files. It goes on behind damage, and over frames that only a newer version can read. Changes nothing.
+ * Dumps a log frame by frame for people: segments, frames with their content, and damaged places
+ * between them, in file order. It continues after damage and after frames that only a newer version
+ * can read. Changes nothing.
  */
 
 import { isFileFailure } from '../disk/disk-failure.ts'
@@ -14,7 +15,7 @@ import { surveyLog } from './log-survey.ts'
 import { mapSegment, type SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
 
-/** One thing in a log. Bytes in a frame's content are views: valid until the next record is asked for. */
+/** One record of a dump. Bytes in the content of a frame are views, valid until the next record. */
 export type DumpRecord =
   | { readonly kind: 'segment'; readonly segment: SegmentEntry }
   | {
@@ -31,15 +32,17 @@ export type DumpRecord =
       'lsn' | 'type' | 'offset'
     >)
   | ({ readonly kind: 'damage' } & Damage)
-  /** Nothing yet; so many bytes of the log were read. */
+  /** No record yet: this many bytes were read. */
   | { readonly kind: 'pause'; readonly bytes: number }
 
-/** Which frames, both ends included. */
+/** The frames to dump, both ends inclusive. */
 export type DumpRange = { readonly from?: number; readonly to?: number }
 
 /**
- * Goes through the log in `dir`. Damage of whole files comes before the segments, damage inside one at its place.
- * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a segment of a newer version; DiskError.
+ * Dumps the log in `dir`. Damage of whole files comes before the segments, damage inside a segment
+ * at its place.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a segment of a newer version;
+ * DiskError
  */
 export function* dumping(
   disk: Disk,

@@ -1,6 +1,10 @@
 /**
- * What a log is, judged from what stands in its files: which damage it has, which LSNs are proven to be lost, where it
- * ends, and which frames are good. The rules are those of `log-recovery.ts`, over the whole log instead of its end. Pure.
+ * Judges a log from its files: its damage, the LSNs that are proven to be lost, its end, and its
+ * good frames. The rules are those of `log-recovery.ts`, for the whole log. Pure.
+ *
+ * It also finds segments of a diverged copy of the log, whose files have the same names and
+ * numbers. Each segment repeats the CRC of the last frame before it, and that CRC is seeded with
+ * the salt of its file. So each segment proves whether the file before it is its predecessor.
  */
 import type { LsnRange } from '../frames/lost-frame.ts'
 import type { Evidence } from '../ports/log-host.ts'
@@ -18,26 +22,24 @@ import {
 } from './log-damage.ts'
 import type { LogSurvey } from './log-survey.ts'
 
-// Segments of another history: of a copy of this log that lived on for itself, with files of the same names and numbers. Each
-// segment repeats the CRC of the last frame before it, which is seeded with the salt of that one file: so the later of two
-// neighbours says whether the earlier is the one that it was written behind. Pure.
-
-/** How a segment hangs together with the next; `open`: damage leaves it open. */
+/** Whether a segment and the next one belong together; `open`: damage hides it. */
 type Link = 'holds' | 'broken' | 'open'
 
 const linkOf = ({ map: { end, mark }, declared, runsOver }: SegmentSurvey): Link => {
   if (!declared) return 'open'
   if (end.lsn === declared.lastLsn)
     return end.crc === declared.lastCrc && end.offset === declared.endOffset ? 'holds' : 'broken'
-  // It goes on where it should have ended, or ends of itself where it should go on.
+  // It continues beyond the end that its successor names, or has an end mark before that end.
   return end.lsn > declared.lastLsn || runsOver || mark === 'seal' ? 'broken' : 'open'
 }
 
 /**
- * The segments that cannot be believed: what a believed successor was not written behind, and whatever such a one was
- * written behind in its turn. The newest is believed, unless MANIFEST names another file and the chain is broken as well.
- * A segment that only an unbelieved one contradicts is believed: so one strange file among good ones costs itself. The
- * first one that a copy wrote costs what both have in common too: nothing tells it from what the copy alone has.
+ * The segments that do not belong to the log. A segment is a stranger if a trusted successor does
+ * not follow it. The predecessors of a stranger that belong to it are strangers too. The newest
+ * segment is trusted, unless MANIFEST names another file and the chain is broken as well. A segment
+ * that only a stranger contradicts is trusted, so one foreign file among good ones costs only
+ * itself. The first segment of a copy also costs the segments that both have in common, because
+ * they look like the copy's own.
  */
 export const strangersIn = (
   { segments, manifest: { manifest } }: LogSurvey,
@@ -57,14 +59,15 @@ export const strangersIn = (
   return strangers
 }
 
-/** What a log was found to be. */
+/** The verdict on a log. */
 export type LogVerification = {
   /**
-   * `clean`: nothing is wrong. `torn`: opening would cut its tail, which nobody was told is durable. `corrupt`: what was durable is damaged or missing;
-   * opening refuses it where it has to read it, and reading refuses it everywhere.
+   * `clean`: no damage. `torn`: an opening would cut its tail, which nobody was told is durable.
+   * `corrupt`: durable frames are damaged or missing. An opening refuses them where it must read
+   * them, and reading refuses them everywhere.
    */
   readonly verdict: 'clean' | 'torn' | 'corrupt'
-  /** How it ends: closed, not closed, torn; `open`: somebody is writing it. */
+  /** The end of the log: closed, not closed, torn, or `open` while a process writes it. */
   readonly tail: 'clean' | 'unclean' | 'torn' | 'open'
   readonly walId: string
   readonly epoch: number
@@ -75,16 +78,16 @@ export type LogVerification = {
   readonly firstLsn: number
   /** The last good frame; 0 without one. */
   readonly lastLsn: number
-  /** Up to here something proves that frames were durable, and what does. */
+  /** The greatest LSN that is proven to have been durable, and its proof. */
   readonly provenLsn: number
   readonly provenBy: string
   readonly damage: readonly Damage[]
-  /** Frames that are proven to have been durable, and cannot be read any more. */
+  /** Frames that are proven to have been durable and cannot be read. */
   readonly lost: readonly LsnRange[]
-  /** Frames from here on may be lost too: nothing proves that there were any. */
+  /** Frames from here on may be lost too: nothing proves that they existed. */
   readonly doubtFrom?: number
   readonly torn?: TornTail
-  /** What an earlier salvage had found to be lost. */
+  /** The losses that an earlier salvage recorded. */
   readonly lostBefore: readonly LsnRange[]
   readonly remarks: readonly string[]
   readonly good: readonly GoodFrames[]
@@ -93,9 +96,9 @@ export type LogVerification = {
 }
 
 /**
- * Judges.
- * @throws KeelsonError `NO_SEGMENTS` when there is no log, and nothing says that there was one; `UNSUPPORTED_VERSION` for a
- * frame of a newer version, whose log this one must not judge.
+ * Judges a log.
+ * @throws KeelsonError `NO_SEGMENTS` if there is no log and nothing proves that there was one;
+ * `UNSUPPORTED_VERSION` for a frame of a newer version, whose log this version must not judge
  */
 export const judgeLog = (
   survey: LogSurvey,
@@ -108,7 +111,7 @@ export const judgeLog = (
   const end = endOf(survey, surveys, places, proof, knowledge)
   const damage = [...survey.damage, ...places.damage, ...end.damage]
   const isCorrupt = damage.length > 0 || places.lost.length > 0
-  // Behind a CLEAN_CLOSE that MANIFEST names the log wrote nothing: what stands there is not a tail of it.
+  // The log writes nothing after the CLEAN_CLOSE of the MANIFEST, so bytes there are not its tail.
   const stray = end.tail === 'clean' ? places.torn : undefined
   const torn = stray ? undefined : places.torn
   const verdict = isCorrupt ? 'corrupt' : torn ? 'torn' : 'clean'
@@ -235,16 +238,16 @@ const endOf = (
     const mayGoOn = verdict.kind !== 'clean' && isEndUnreadable(survey, newest)
     return { tail: verdict.kind, damage: [], isDoubtful: mayGoOn || proof.lsn > lastLsn }
   }
-  const evidence = `the file has ${segment.size} bytes of ${segment.header.allocatedBytes}: it was cut`
+  const evidence = `the file was cut: it has ${segment.size} of ${segment.header.allocatedBytes} bytes`
   const damage = { file: segment.name, offset: segment.size, lsn: map.end.lsn + 1, evidence }
   return { tail: 'unclean', damage: [damage], isDoubtful: true }
 }
 
-/** Whether frames may stand in a file that cannot be read, behind all that is known. */
+/** Whether an unreadable file may hold frames after all known ones. */
 const isEndUnreadable = (survey: LogSurvey, { segment, failure }: SegmentSurvey): boolean =>
   failure !== undefined || survey.unreadable.some(({ seq }) => seq > segment.header.seq)
 
-/** CLEAN_CLOSE counts only where MANIFEST names it: its sync may have failed. */
+/** CLEAN_CLOSE counts only if the MANIFEST names it: its sync may have failed. */
 const isClosed = ({ manifest }: LogSurvey, { segment, map }: SegmentSurvey): boolean => {
   const named = manifest.manifest?.cleanClose
   return (

@@ -1,10 +1,11 @@
 /**
- * Makes a new log of what can be read of a damaged one. Frames keep their LSNs, types and payloads, and the log its id;
- * a frame that is lost is followed by a LOST frame of its LSN, so that positions which people hold still name what they
- * named. What only looks like frames, and a torn tail, stay behind. The source is only read.
+ * Makes a new log of the readable frames of a damaged one. Frames keep their LSNs, types and
+ * payloads, and the log keeps its id. A lost frame is replaced by a LOST frame with its LSN, so
+ * stored positions still name the same frames. Bytes that only look like frames, and a torn tail,
+ * are left out. The source is only read.
  *
- * The MANIFEST comes first, and promises every frame: until all of them are there the folder is refused as one that has
- * lost data, so that a salvage which was interrupted is never taken for the log.
+ * The MANIFEST is written first and names every frame. Until all of them are there, the folder is
+ * refused as a log that lost data. So an interrupted salvage is never taken for the log.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -25,7 +26,10 @@ import type { LogVerification } from './log-judgement.ts'
 import type { LogProgress } from './log-verification.ts'
 import { SalvageWriter } from './salvage-writer.ts'
 
-/** Where a log is salvaged from, as it was verified, and to: a folder that exists and is empty but for its LOCK. */
+/**
+ * The verified source of a salvage, and its target: an existing folder that is empty except for its
+ * LOCK.
+ */
 export type SalvageRequest = {
   readonly disk: Disk
   readonly clock: Clock
@@ -37,7 +41,7 @@ export type SalvageRequest = {
   readonly to: string
 }
 
-/** What was salvaged: frames that were copied, the LSNs of the new log, its files. */
+/** The result of a salvage: the copied frames, the LSNs and the files of the new log. */
 export type Salvaged = {
   readonly walId: string
   readonly frames: number
@@ -48,7 +52,10 @@ export type Salvaged = {
   readonly bytes: number
 }
 
-/** What is found where nothing is left: an empty log comes of it. `walId`: the id that it had, in hex. */
+/**
+ * The findings for a log of which nothing is left; an empty log is made of them. `walId`: its id,
+ * in hex.
+ */
 export const nothingFound = (walId = ''): SalvageRequest['found'] => ({
   walId,
   epoch: 0,
@@ -60,18 +67,18 @@ export const nothingFound = (walId = ''): SalvageRequest['found'] => ({
   good: [],
 })
 
-/** More lost frames than these are not written down one by one: 4 GiB of them. */
+/** The greatest number of lost frames that are written one by one: they take 4 GiB. */
 const lostMax = 2 ** 27
 
 /**
- * Salvages, and pauses now and then with how far it is. When it returns, the new log is whole, durable, and closed.
- * @throws KeelsonError `TOO_LARGE` when more frames are lost than can be written down; `CORRUPT` when the source changed
- * meanwhile; DiskError.
+ * Salvages a log and yields its progress. On return the new log is complete, durable and closed.
+ * @throws KeelsonError `TOO_LARGE` if too many frames are lost; `CORRUPT` if the source changed
+ * meanwhile; DiskError
  */
 export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salvaged> {
   const { disk, clock, found, to } = request
   const parts = partsOf(found)
-  // A log without a frame stays one: its next LSN is the one behind what is proven.
+  // A log without frames stays empty: its next LSN is the one after the proven LSN.
   const firstLsn = parts[0]?.from ?? found.provenLsn + 1
   const promise = promiseOf(request, (parts.at(-1)?.to ?? firstLsn - 1) + 1)
   prepareManifest(disk, to, promise)
@@ -116,17 +123,17 @@ type Found = SalvageRequest['found']
 
 type Part = GoodFrames | LsnRange
 
-/** Good frames and lost ones in the order of their LSNs. */
+/** Good and lost frames in the order of their LSNs. */
 const partsOf = ({ good, lost }: Found): Part[] => {
   const gone = lost.reduce((sum, { from, to }) => sum + to - from + 1, 0)
   if (gone > lostMax)
-    throw new KeelsonError('TOO_LARGE', `${gone} frames are lost, too many to write down`, {
+    throw new KeelsonError('TOO_LARGE', `${gone} frames are lost, too many to record`, {
       details: { lost, limit: lostMax },
     })
   return [...good, ...lost].sort((a, b) => a.from - b.from)
 }
 
-/** Room for the payloads that a salvage writes itself: those of LOST frames and of CLEAN_CLOSE. */
+/** Room for the payloads that a salvage writes itself: LOST frames and CLEAN_CLOSE. */
 const ownPayloadMax = 256
 
 const layoutOf = ({ good }: Found) => ({
@@ -138,10 +145,10 @@ const layoutOf = ({ good }: Found) => ({
   fileBytes: good.reduce((most, { segment }) => Math.max(most, segment.size), 1024 * 1024),
 })
 
-/** One epoch later: it is another life of the same log. */
+/** The epoch increases by one: it is another life of the same log. */
 const promiseOf = ({ found, clock }: SalvageRequest, lastLsn: number): Manifest => ({
   generation: 2,
-  // Nothing that could be read says which log it was: then it is a new one.
+  // If no readable file names the log, it gets a new id.
   walId: found.walId || Buffer.from(clock.randomBytes(16)).toString('hex'),
   epoch: found.epoch + 1,
   newest: { seq: 0, baseLsn: 1, salt: { low: 0, high: 0 } },
@@ -170,7 +177,7 @@ const manifestAfter = (
   }
 }
 
-/** Between two pauses. */
+/** The bytes between two pauses. */
 const pauseBytes = 4 * 1024 * 1024
 const pauseFrames = 65_536
 
@@ -217,5 +224,5 @@ const changed = (file: string, { end }: FrameCursor): KeelsonError =>
     file,
     offset: end.offset,
     lsn: end.lsn + 1,
-    evidence: 'a frame that was whole when the log was verified is not any more',
+    evidence: 'a frame that was valid at the verification is damaged now',
   })

@@ -1,6 +1,7 @@
 /**
- * What files a log has, for whoever wants to see all that is wrong with it: unlike `segment-list.ts`, which refuses at
- * the first odd thing because an opening must not go on, this lists every one and goes on with what can be read.
+ * Surveys the files of a log for a complete list of damage. `segment-list.ts` refuses at the first
+ * oddity because an opening must not continue; this lists all of them and continues with the
+ * readable files.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
@@ -11,17 +12,17 @@ import { manifestName, parseSegmentName } from '../segments/log-folder.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import { brokenPromise, findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
 
-/** A segment of which nothing can be had, as its name describes it. */
+/** An unreadable segment, as described by its name. */
 export type UnreadableSegment = { readonly seq: number; readonly baseLsn: number }
 
-/** What was found. */
+/** The result of a survey. */
 export type LogSurvey = {
   readonly manifest: ManifestReading
-  /** The segments of this log that can be read, sorted by number, each number once. */
+  /** The readable segments of this log, sorted by number, each number once. */
   readonly segments: readonly SegmentEntry[]
-  /** Segments that are there and cannot be read. */
+  /** Segments that exist and cannot be read. */
   readonly unreadable: readonly UnreadableSegment[]
-  /** Files that were listed and were gone a moment later: whoever writes the log released them. */
+  /** Files that were listed and then gone: the process that writes the log released them. */
   readonly vanished: readonly string[]
   readonly damage: readonly Damage[]
   readonly remarks: readonly string[]
@@ -31,7 +32,7 @@ type Gathering = {
   readonly disk: Disk
   readonly dir: string
   readonly manifest: ManifestReading
-  /** Files both copies of whose header are damaged. */
+  /** Files with two damaged copies of their header. */
   readonly headless: string[]
   readonly unreadable: UnreadableSegment[]
   readonly vanished: string[]
@@ -40,13 +41,13 @@ type Gathering = {
 }
 
 /**
- * Looks through the log in `dir`. Reads headers only. A file that cannot be opened or read is damage like any other.
- * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a header of a newer version; DiskError when it is not one
- * file that fails.
+ * Surveys the log in `dir`. It reads only headers. A file that cannot be opened or read is damage.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a header of a newer version;
+ * DiskError for a failure that is not of one file
  */
 export const surveyLog = (disk: Disk, dir: string): LogSurvey => {
   const damage: Damage[] = []
-  // The MANIFEST first: a log that is being written names a segment only when it is there.
+  // The MANIFEST is read first: a log that is written names a segment only after it exists.
   const manifest = surveyManifest(disk, dir, damage)
   if (manifest.unsupported !== undefined)
     throw unsupported(manifestName, { formatVersion: manifest.unsupported })
@@ -83,7 +84,7 @@ const surveyManifest = (disk: Disk, dir: string, damage: Damage[]): ManifestRead
   return none
 }
 
-/** Why what stands under a name is no file that can be opened; `gone` when nothing does. */
+/** Why a name is not a file that can be opened; `gone` if it does not exist. */
 const obstacleAt = (disk: Disk, dir: string, name: string): string | undefined => {
   const kind = disk.entry(pathIn(dir, name))?.kind
   if (kind === 'file') return undefined
@@ -138,7 +139,7 @@ const readHeader = (gathering: Gathering, name: string): SegmentEntry | undefine
         damageOf(
           name,
           header.baseLsn,
-          `its header says that it is segment ${header.seq} and begins with lsn ${header.baseLsn}, and its name does not`,
+          `its name does not match its header: segment ${header.seq}, first lsn ${header.baseLsn}`,
         ),
       )
     return { name, size, header }
@@ -159,7 +160,10 @@ const damageOf = (file: string, lsn: number, evidence: string): Damage => ({
   evidence,
 })
 
-/** The segments of the log that MANIFEST names, else of the id that most have; each number once. */
+/**
+ * The segments of the log that the MANIFEST names, or else of the most frequent id; each number
+ * once.
+ */
 const ofOneLog = (
   { manifest, damage }: Gathering,
   readable: readonly SegmentEntry[],
@@ -186,7 +190,7 @@ const mostFrequent = (ids: readonly string[]): string | undefined => {
   return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0]
 }
 
-/** Without a header nothing in a segment can be read: the header has the salt of its checksums. */
+/** Without its header a segment is unreadable: the header has the salt of its checksums. */
 const addHeadless = (
   gathering: Gathering,
   name: string,
@@ -206,7 +210,7 @@ const addHeadless = (
     )
 }
 
-/** As in `segment-list.ts`: MANIFEST names a segment before anything in it is acknowledged. */
+/** As in `segment-list.ts`: the MANIFEST names a segment before anything in it is acknowledged. */
 const wasNeverUsed = (
   seq: number,
   { manifest, damagedSlots }: ManifestReading,
@@ -218,7 +222,7 @@ const wasNeverUsed = (
   segments.every(({ header }) => header.seq < seq) &&
   segments.some(({ header }) => header.seq === manifest.newest.seq)
 
-/** What does not fit together, place by place. */
+/** Adds the breaches of the chain, place by place. */
 const addBreaches = (gathering: Gathering, segments: readonly SegmentEntry[]): void => {
   const { damage, manifest, unreadable } = gathering
   for (const [index, segment] of segments.entries()) {

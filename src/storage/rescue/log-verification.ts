@@ -1,6 +1,7 @@
 /**
- * Verifies a whole log: every frame of every segment, and everything that anybody knows of it. Where an opening refuses at
- * the first damage, this goes on behind it and lists all of it, with the LSNs that are proven to be lost. Changes nothing.
+ * Verifies a whole log: every frame of every segment, and all evidence about it. An opening refuses
+ * at the first damage; this continues and lists all damage, with the LSNs that are proven to be
+ * lost. Changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
@@ -14,14 +15,14 @@ import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
 import { type LogSurvey, surveyLog } from './log-survey.ts'
 import { emptyMap, mapSegment, type SegmentMap } from './segment-map.ts'
 
-/** How far it is, in bytes of segments. */
+/** The progress in bytes of segments. */
 export type LogProgress = {
   readonly file: string
   readonly bytes: number
   readonly totalBytes: number
 }
 
-/** Verifies at once. @throws as `verifying`. */
+/** Verifies without pauses. @throws as `verifying` */
 export const verifyLog = (
   disk: Disk,
   dir: string,
@@ -33,16 +34,23 @@ export const verifyLog = (
   return step.value
 }
 
-/** A log holds its frames from where it begins, when its owner was seen to release what stood before. */
+/**
+ * `heldFrom` of a log whose owner released segments during the survey: no LSN before its remaining
+ * segments is required.
+ */
 const nowhere = Number.MAX_SAFE_INTEGER
 
-/** How often a log is looked at anew whose owner releases what was listed before it can be read. */
+/**
+ * The greatest number of surveys of a log whose owner releases listed segments before they are
+ * read.
+ */
 const surveysMax = 20
 
 /**
- * Verifies the log in `dir`, and pauses now and then with how far it is. Constant memory, but for the damage. What the owner
- * of a living log releases meanwhile is not in it.
- * @throws KeelsonError `NO_SEGMENTS` when there is no log, `UNSUPPORTED_VERSION` for files of a newer version; DiskError.
+ * Verifies the log in `dir` and yields its progress. Memory is constant except for the list of
+ * damage. Segments that the owner of an open log releases meanwhile are left out.
+ * @throws KeelsonError `NO_SEGMENTS` if there is no log, `UNSUPPORTED_VERSION` for files of a newer
+ * version; DiskError
  */
 export function* verifying(
   disk: Disk,
@@ -50,7 +58,7 @@ export function* verifying(
   knowledge: LogKnowledge = {},
 ): Generator<LogProgress, LogVerification> {
   if (disk.entry(dir)?.kind !== 'folder')
-    throw new KeelsonError('NO_SEGMENTS', 'There is no log here', { details: { dir } })
+    throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: { dir } })
   for (let left = surveysMax; ; left--) {
     const survey = surveyLog(disk, dir)
     const mayRepeat = knowledge.isLive && left > 0
@@ -70,7 +78,10 @@ export function* verifying(
   }
 }
 
-/** All evidence there is. What a projection of another log or timeline shows is none, and remarked on. */
+/**
+ * All evidence. The position of a projection of another log or a diverged copy is no evidence; it
+ * is reported.
+ */
 const whatIsShown = (
   disk: Disk,
   dir: string,
@@ -100,7 +111,7 @@ function* mapFiles(
       at = Math.min(at + step.value, done + segment.size)
       yield { file: segment.name, bytes: at, totalBytes }
     }
-    // Segments are released from the front: with one, all before it are gone.
+    // Segments are released from the front: if one is gone, all before it are.
     if (step.value) surveys.push(step.value)
     else surveys.length = 0
     done += segment.size
@@ -109,7 +120,7 @@ function* mapFiles(
   return surveys
 }
 
-/** The survey without segments that were released since, and without what was said of them. */
+/** The survey without the segments that were released since, and without their damage. */
 const without = (survey: LogSurvey, surveys: readonly SegmentSurvey[]): LogSurvey => {
   const released = survey.segments.slice(0, survey.segments.length - surveys.length)
   const names = new Set(released.map(({ name }) => name))
@@ -122,7 +133,7 @@ const without = (survey: LogSurvey, surveys: readonly SegmentSurvey[]): LogSurve
   }
 }
 
-/** Segments of this log, read without what a stranger says of their ends. */
+/** The segments of this log, read without the ends that strangers name. */
 function* withoutStrangers(
   disk: Disk,
   dir: string,
@@ -170,8 +181,8 @@ const withStrangers = (survey: LogSurvey, strangers: ReadonlySet<SegmentSurvey>)
 }
 
 /**
- * Maps a segment up to where its successor says that it ends; `undefined` when it was released meanwhile. A file that
- * the disk cannot read maps as empty, with the failure.
+ * Maps a segment up to the end that its successor names; `undefined` if it was released meanwhile.
+ * A file that the disk cannot read has an empty map and the failure.
  */
 function* mapFile(
   disk: Disk,
@@ -193,7 +204,7 @@ function* mapFile(
       const read = () => mapSegment(file, header, start, limit, holdsUnits)
       let map = yield* read()
       if (isLive && !next && map.holes.length > 0) map = settled(map, yield* read())
-      // A file that is released becomes another segment; under its name it is still itself.
+      // A released file becomes another segment; if its name still exists, it is itself.
       if (isReleased()) return undefined
       const isShort = declared !== undefined && map.end.lsn < declared.lastLsn
       const runsOver = isShort && new FrameCursor(file, header, map.end, size).next() !== undefined
@@ -210,8 +221,9 @@ function* mapFile(
 }
 
 /**
- * What of the newest segment of a living log is really damaged: a write under way looks torn too, but a moment later it
- * is whole, and what is then under way is another one. The map ends before the first hole that is new.
+ * The real damage of the newest segment of an open log. A write in progress looks torn too, but a
+ * moment later it is complete, and another one is in progress. So the map ends before the first
+ * hole that is new.
  */
 const settled = (before: SegmentMap, after: SegmentMap): SegmentMap => {
   const wasThere = new Set(before.holes.map(({ offset }) => offset))

@@ -1,6 +1,7 @@
 /**
- * Writes the segments of a salvaged log: frames in LSN order, in as many files as they need, each as long as its frames.
- * A segment's header is written behind its frames, when its length is known; it exists when it was synced and renamed.
+ * Writes the segments of a salvaged log: frames in LSN order, in as many files as needed, each as
+ * long as its frames. The header of a segment is written after its frames, when the length is
+ * known. The segment exists after its sync and rename.
  */
 
 import type { Clock } from '../../clock.ts'
@@ -14,20 +15,20 @@ import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { salvageSpareName, segmentName } from '../segments/log-folder.ts'
 import type { LogSegment } from '../segments/segment-chain.ts'
 
-/** What all segments have in common, in bytes. `fileBytes`: a file that is longer takes no further group. */
+/** The layout of all segments, in bytes. `fileBytes`: a longer file gets no further group. */
 export type SalvageLayout = {
   readonly sectorBytes: number
   readonly payloadMax: number
   readonly fileBytes: number
 }
 
-/** Where to write. */
+/** The target of a salvage. */
 export type SalvagePlace = { readonly disk: Disk; readonly clock: Clock; readonly dir: string }
 
-/** How much is gathered before it is written. */
+/** The bytes gathered for one write. */
 const groupBytes = 1024 * 1024
 
-/** Writes one log. After a failure: `abandon`. */
+/** Writes one log. Call `abandon` after a failure. */
 export class SalvageWriter {
   readonly #place: SalvagePlace
   readonly #layout: SalvageLayout
@@ -35,12 +36,12 @@ export class SalvageWriter {
   readonly #chain: LogSegment[] = []
   #header: SegmentHeader
   #file: DiskFile | undefined
-  /** The end of the last frame that was added. */
+  /** The end of the last added frame. */
   #end: FrameEnd
-  /** Room left in the group that is being gathered; negative without one. */
+  /** The room left in the current group; negative without a group. */
   #room = -1
 
-  /** The first frame will have the LSN `baseLsn`. */
+  /** The first frame gets the LSN `baseLsn`. */
   constructor(
     place: SalvagePlace,
     layout: SalvageLayout,
@@ -66,7 +67,10 @@ export class SalvageWriter {
     this.#room -= size
   }
 
-  /** Ends the log with CLEAN_CLOSE; when it returns all of it is durable. Answers its segments. @throws DiskError */
+  /**
+   * Ends the log with CLEAN_CLOSE and returns its segments. All of it is durable on return. @throws
+   * DiskError
+   */
   finish(): readonly LogSegment[] {
     this.#writeGroup()
     const lastLsn = this.#end.lsn
@@ -80,7 +84,7 @@ export class SalvageWriter {
     return this.#chain
   }
 
-  /** Closes what is open. A no-op after `finish`. */
+  /** Closes the open file. Has no effect after `finish`. */
   abandon(): void {
     const file = this.#file
     this.#file = undefined
@@ -90,7 +94,7 @@ export class SalvageWriter {
   #beginGroup(capacity: number): void {
     const { salt, sectorBytes, baseLsn } = this.#header
     const whole = roundUp(capacity, sectorBytes)
-    // Nothing of this file is synced yet; all before it is.
+    // Nothing of this file is synced yet; all frames before it are durable.
     this.#encoder.begin(this.#end, { salt, sectorBytes, durableLsn: baseLsn - 1 }, whole)
     this.#room = whole
   }

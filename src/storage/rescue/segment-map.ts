@@ -1,7 +1,8 @@
 /**
- * Maps all of a segment: the stretches of whole frames, and the places between them that are damaged. It goes on behind
- * damage: over a frame whose header is whole by its length, else by looking at every place where a frame may begin. It
- * says what stands where; `log-verification.ts` says what that means. Memory grows with the damage, never with the file.
+ * Maps a whole segment: the runs of valid frames, and the damaged places between them. After damage
+ * it continues by the length of a valid header, or else by a search at every place where a frame
+ * may begin. It reports what is where; `log-verification.ts` judges it. Memory grows with the
+ * damage, never with the file.
  */
 
 import { frameFault } from '../commands/command-decoding.ts'
@@ -28,17 +29,23 @@ import { provenAstray } from '../recovery/segment-tail.ts'
 import { behindDamagedHeaders, findFrame, type Patience } from './frame-search.ts'
 import { type BadPayload, believed, type FrameRun, type Stretch } from './segment-stretches.ts'
 
-/** A place where a frame should stand and none does that can be believed. */
+/** A place without the valid frame that should be there. */
 export type Hole = {
   readonly offset: number
-  /** Where the next good frame begins, or where looking ended. */
+  /** The start of the next good frame, or the end of the search. */
   readonly end: number
-  /** The last LSN before it, and the first behind it; without `nextLsn` nothing follows in this segment. */
+  /**
+   * The last LSN before it and the first after it. Without `nextLsn` no frame of this segment
+   * follows.
+   */
   readonly lastLsn: number
   readonly nextLsn?: number
-  /** `payload`: the header is whole, its payload is not. `zeros`: it reads as zeros. `link`: the next frame names another predecessor. */
+  /**
+   * `payload`: the header is valid, its payload is not. `zeros`: it reads as zeros. `link`: the
+   * next frame names another predecessor.
+   */
   readonly kind: 'payload' | 'units' | 'zeros' | 'bytes' | 'link'
-  /** Of `units`: why they cannot be read. */
+  /** For `units`: why they cannot be read. */
   readonly why?: string
 }
 
@@ -50,27 +57,30 @@ export type UnreadableFrame = {
   readonly typeVersion: number
 }
 
-/** What a segment holds. */
+/** The content of a segment. */
 export type SegmentMap = {
   readonly runs: readonly FrameRun[]
-  /** Between and behind the runs. One behind the last run is there only when other bytes than zeros follow. */
+  /**
+   * The holes between and after the runs. A hole after the last run is listed only if bytes other
+   * than zero follow.
+   */
   readonly holes: readonly Hole[]
   readonly unreadable: readonly UnreadableFrame[]
-  /** LSNs that an earlier salvage wrote down as lost. */
+  /** LSNs that an earlier salvage recorded as lost. */
   readonly lostBefore: readonly LsnRange[]
-  /** The greatest LSN that any header here, believed or not, proves to have been durable. */
+  /** The greatest LSN that any header here, trusted or not, proves to have been durable. */
   readonly provenLsn: number
   readonly checkpointLsn: number
   readonly lastTime: number
-  /** The end of the last run; the start, without one. */
+  /** The end of the last run, or the start without a run. */
   readonly end: FrameEnd
-  /** The last frame is SEAL or CLEAN_CLOSE, at the place that it names. */
+  /** The last frame is a SEAL or CLEAN_CLOSE that names its own place. */
   readonly mark: 'none' | 'seal' | 'closed'
-  /** Other bytes than zeros follow the last run. */
+  /** Bytes other than zero follow the last run. */
   readonly hasBytesBehind: boolean
 }
 
-/** The map of a segment that begins at `start`, and of which nothing is known. */
+/** The map of a segment that begins at `start` and of which nothing is known. */
 export const emptyMap = (start: FrameEnd): SegmentMap => ({
   runs: [],
   holes: [],
@@ -84,7 +94,7 @@ export const emptyMap = (start: FrameEnd): SegmentMap => ({
   hasBytesBehind: false,
 })
 
-/** After so many bytes of frames the mapping pauses. */
+/** The bytes of frames between two pauses. */
 const pauseBytes = 4 * 1024 * 1024
 
 type Walk = {
@@ -98,12 +108,12 @@ type Walk = {
   provenLsn: number
 }
 
-/** Whatever a segment holds, this much is summed for lengths that are wrong, and as much as it is long. */
+/** For each segment, this much plus its own length may be checksummed for wrong lengths. */
 const patienceBytes = 64 * 1024 * 1024
 
 /**
- * Maps the frames from `start` to `limit`. Pauses now and then with how many bytes it has done since.
- * @throws DiskError when the file cannot be read.
+ * Maps the frames from `start` to `limit`. Yields the bytes done since the last pause. @throws
+ * DiskError if the file cannot be read
  */
 export function* mapSegment(
   file: DiskFile,
@@ -143,7 +153,9 @@ export function* mapSegment(
   return summary(walk, start)
 }
 
-/** Everything that hangs together from `from` on: runs, and frames whose headers hold the chain over bad payloads. */
+/**
+ * The stretch from `from` on: runs, and frames with bad payloads whose headers continue the chain.
+ */
 function* walkStretch(walk: Walk, from: FrameEnd, isLinked: boolean): Generator<number, Stretch> {
   const { file, facts, limit } = walk
   const stretch: Stretch = { from, to: from, whole: from, isLinked, frames: 0, runs: [], bad: [] }
@@ -172,7 +184,7 @@ function* walkStretch(walk: Walk, from: FrameEnd, isLinked: boolean): Generator<
   return stretch
 }
 
-/** A whole frame whose units cannot be read, and the place behind it. */
+/** A valid frame whose units cannot be read, and the place after it. */
 type UnitFault = BadPayload & { readonly after: FrameEnd }
 
 type WalkedRun = FrameRun & { readonly isUnreadable: boolean; readonly fault?: UnitFault }
@@ -196,7 +208,7 @@ function* walkRun(walk: Walk, from: FrameEnd): Generator<number, WalkedRun> {
   }
   yield cursor.end.offset - paused
   if (!fault) to = cursor.end
-  // What stands there whole was written, and is lost: opening refuses it, and does not cut it.
+  // A valid frame was written and is lost: an opening refuses it and does not cut it.
   walk.provenLsn = Math.max(walk.provenLsn, sums.provenLsn, fault?.lsn ?? 0)
   const isUnreadable = !fault && cursor.stop === 'unsupported'
   return { from, to, ...sums, isUnreadable, ...(fault ? { fault } : {}) }
@@ -221,7 +233,10 @@ const addTo = (sums: ReturnType<typeof newSums>, cursor: FrameCursor, frame: Fra
   if (range) sums.lostBefore.push(range)
 }
 
-/** The header of the frame after `last`, when it is whole and names its predecessor, whatever became of its payload. */
+/**
+ * The header of the frame after `last`, if it is valid and names its predecessor, whatever its
+ * payload.
+ */
 const chainedHeader = (
   file: DiskFile,
   { salt, sectorBytes, payloadMax }: SegmentFacts,

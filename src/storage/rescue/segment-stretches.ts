@@ -1,12 +1,16 @@
 /**
- * Which of the stretches of frames found in a segment are the log, and which only look like it. A payload may hold bytes of
- * this very segment, a backup of the log for one; behind a damaged header its frames are found like any other. LSNs rise
- * with offsets in a segment, so stretches that cannot all be true are told apart by how much hangs together. Pure.
+ * Decides which stretches of frames in a segment belong to the log, and which only look like it. A
+ * payload may hold bytes of this very segment, for example a backup of the log; after a damaged
+ * header its frames are found like all others. LSNs increase with offsets in a segment. So among
+ * stretches that contradict each other the longest sequence wins. Pure.
  */
 import type { FrameEnd } from '../frames/frame-cursor.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
 
-/** Whole frames that follow one another. `from` is the place before the first; a cursor that starts there walks over them. */
+/**
+ * Consecutive valid frames. `from` is the place before the first; a cursor that starts there
+ * returns them.
+ */
 export type FrameRun = {
   readonly from: FrameEnd
   readonly to: FrameEnd
@@ -14,39 +18,40 @@ export type FrameRun = {
   readonly dataFrames: number
   readonly checkpointLsn: number
   readonly lastTime: number
-  /** The last frame is SEAL or CLEAN_CLOSE, at the place that it names. */
+  /** The last frame is a SEAL or CLEAN_CLOSE that names its own place. */
   readonly mark: 'none' | 'seal' | 'closed'
-  /** LSNs that an earlier salvage wrote down as lost. */
+  /** LSNs that an earlier salvage recorded as lost. */
   readonly lostBefore: readonly LsnRange[]
 }
 
-/** A frame whose header is whole, and whose payload is not. */
+/** A frame with a valid header and an invalid payload. */
 export type BadPayload = {
   readonly offset: number
   readonly end: number
   readonly lsn: number
-  /** Why the units of a payload that is whole cannot be read. */
+  /** Why the units of a valid payload cannot be read. */
   readonly why?: string
 }
 
-/** Runs that headers hold together, whatever became of payloads between them. */
+/** Runs that valid headers connect, whatever the payloads between them. */
 export type Stretch = {
   readonly from: FrameEnd
   to: FrameEnd
-  /** The end of the last frame that is whole, whether or not its units can be read. */
+  /** The end of the last valid frame, whether or not its units can be read. */
   whole: FrameEnd
-  /** It hangs on the segment's header. */
+  /** It is connected to the header of the segment. */
   readonly isLinked: boolean
   frames: number
   readonly runs: FrameRun[]
   readonly bad: BadPayload[]
-  /** What stands behind it: whether that begins with zeros, and where bytes other than zeros end. */
+  /** The gap after it: whether it begins with zeros, and where bytes other than zero end. */
   gap?: { readonly zeros: boolean; readonly usedEnd: number }
 }
 
 /**
- * The stretches to believe, in order. All of them, unless their LSNs contradict each other: then those with the most
- * frames whose LSNs rise, and whatever hangs on the segment's header in any case.
+ * The trusted stretches, in order. All of them, unless their LSNs contradict each other: then those
+ * with the most frames in increasing order. A stretch that is connected to the segment's header is
+ * always trusted.
  */
 export const believed = (stretches: readonly Stretch[]): readonly Stretch[] => {
   const rises = stretches.every(

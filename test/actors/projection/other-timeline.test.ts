@@ -71,7 +71,7 @@ const forked = async () => {
   return { ...world, projection }
 }
 
-describe('a projection of another timeline of the same log', () => {
+describe('a projection of a diverged copy of the same log', () => {
   test('is built anew from the log, and nothing of it is believed', async () => {
     const world = await forked()
     const { start, during } = world
@@ -95,7 +95,7 @@ describe('a projection of another timeline of the same log', () => {
 
     const app = await world.start()
 
-    expect(await remarksOf(world, app)).toEqual([expect.stringContaining('another timeline')])
+    expect(await remarksOf(world, app)).toEqual([expect.stringContaining('diverged copy')])
   })
 
   test('is replaced once: the next opening finds one of this log, and has nothing to remark', async () => {

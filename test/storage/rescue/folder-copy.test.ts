@@ -1,4 +1,7 @@
-/** Files beside a salvaged log are copied as far as the disk reads them; what it cannot read is named. */
+/**
+ * Files beside a salvaged log are copied as far as the disk can read them, and unreadable places
+ * are named.
+ */
 import { expect, test } from 'vitest'
 import { DiskError } from '../../../src/storage/ports/disk.ts'
 import { copyingFolder } from '../../../src/storage/rescue/folder-copy.ts'
@@ -6,7 +9,7 @@ import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { runToEnd } from '../../support/logs.ts'
 import { plainDisk, withBadByte, withKinds } from '../../support/odd-files.ts'
 
-/** Bytes that say where they stand. */
+/** Bytes that depend on their place. */
 const bytesOf = (length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, at) => (at * 7 + (at >> 8)) & 0x7f)
 
@@ -40,7 +43,7 @@ test('a copy is equal and durable, inner folders included', () => {
   expect(disk.contents('/to/copy/c')).toHaveLength(0)
 })
 
-test('a file that cannot be read is copied up to there and named, and the next ones follow', () => {
+test('an unreadable file is copied up to the failure and named, and the next files follow', () => {
   const disk = filled()
   const bad = withBadByte(disk, '/from/a', 1_050_000)
 
@@ -54,7 +57,7 @@ test('a file that cannot be read is copied up to there and named, and the next o
   expect(Buffer.compare(disk.contents('/to/copy/inner/b'), bytesOf(900))).toBe(0)
 })
 
-test('what cannot be opened, and what is no file, is told and passed over', () => {
+test('entries that cannot be opened or are not files are named and skipped', () => {
   const disk = withKinds(filled(), { '/from/a': 'file', '/from/c': 'other' })
 
   expect(runToEnd(copyingFolder(disk, '/from', '/to/copy'))).toEqual([
@@ -68,7 +71,7 @@ test('what cannot be opened, and what is no file, is told and passed over', () =
   expect(disk.list('/to/copy')).toEqual(['inner'])
 })
 
-test('a folder that cannot be listed is told as a whole', () => {
+test('a folder that cannot be listed is named as a whole', () => {
   const disk = filled()
   const bad = {
     ...plainDisk(disk),
@@ -84,7 +87,7 @@ test('a folder that cannot be listed is told as a whole', () => {
   expect(disk.list('/to/copy')).toEqual(['a', 'c', 'inner'])
 })
 
-test('a target that is full ends it', () => {
+test('a full target ends the copy', () => {
   const disk = filled()
   disk.capacityBytes = 2 ** 40
   disk.capacityBytes -= disk.freeBytes

@@ -1,4 +1,7 @@
-/** Looking for what stands behind damage costs in proportion to the file, whatever the damage says of lengths. */
+/**
+ * The cost of the search after damage is proportional to the file, whatever lengths the damage
+ * contains.
+ */
 import { expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { behindDamagedHeaders } from '../../../src/storage/rescue/frame-search.ts'
@@ -8,7 +11,7 @@ const path = '/segment'
 const facts = { salt: { low: 1, high: 2 }, sectorBytes: 512, payloadMax: 4 * 1024 * 1024 }
 const payloadBytes = 1024 * 1024
 
-/** A damaged header at 0 that says how long its payload is, and whether that is the payload's sum. */
+/** A damaged header at 0 with a length, and whether the payload has the right checksum. */
 const fileWith = (isRight: boolean) => {
   const disk = simulatedDisk()
   const file = disk.open(path, 'create')
@@ -20,7 +23,7 @@ const fileWith = (isRight: boolean) => {
   return { disk, file, size: bytes.length }
 }
 
-test('a length is believed when the payload has its sum, and that costs no patience', () => {
+test('a length is used if the payload has its checksum, and that costs no patience', () => {
   const { file, size } = fileWith(true)
   const patience = { bytes: payloadBytes }
 
@@ -28,7 +31,7 @@ test('a length is believed when the payload has its sum, and that costs no patie
   expect(patience.bytes).toBe(payloadBytes)
 })
 
-test('lengths that turn out to be wrong are tried until patience ends, and read nothing from then on', () => {
+test('wrong lengths are tried until patience is used up, and read nothing after that', () => {
   const { disk, file, size } = fileWith(false)
   const patience = { bytes: 2.5 * payloadBytes }
   const bytesRead = () => {
@@ -37,7 +40,7 @@ test('lengths that turn out to be wrong are tried until patience ends, and read 
     return calls.reduce((sum, { bytes = 0 }) => sum + bytes, 0)
   }
 
-  // At offset 0 the place of a header and the next sector are one: each is tried.
+  // At offset 0 the place of a header and the next sector are the same: each is tried.
   expect(bytesRead()).toBeGreaterThanOrEqual(2 * payloadBytes)
   expect(bytesRead()).toBeLessThan(1024)
 })

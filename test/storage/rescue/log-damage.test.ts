@@ -1,7 +1,7 @@
 /**
- * What damage does to a log, everywhere at once: each test walks over every bit, sector or length of a small log. The
- * oracle is always the same: nothing acknowledged is missing without an error, unless it was in the last group and
- * nothing proves that it had been durable; and a refusal changes nothing. They share the walk and the oracle.
+ * Damage to a log, everywhere: each test walks over every bit, sector or length of a small log. All
+ * tests share the walk and the oracle. Nothing acknowledged is missing without an error, unless it
+ * was in the last group and nothing proves that it was durable. A refusal changes nothing.
  */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
@@ -24,7 +24,7 @@ import { thorough } from '../../support/tier.ts'
 const sector = 512
 const firstGroup = 4096
 
-/** Every bit or length is tried, in the quick tier one in 13. */
+/** Every bit or length is tried; in the quick tier one in 13. */
 const step = thorough(13, 1)
 
 /** Three acknowledged groups of two frames each, 600 bytes a frame, then a crash: groups of 1,536 bytes do not fit thrice. */
@@ -44,7 +44,7 @@ const threeGroups = (): LogWorld => {
 const contents = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => content(index + 1, 400))
 
-/** Opens on a copy, reads all, and checks that the log takes another frame that comes back. */
+/** Opens a copy, reads everything, and checks that the log accepts another frame and returns it. */
 const recover = (world: LogWorld, disk: SimulatedDisk): string[] => {
   const copy = world.on(disk.clone())
   const { log } = copy.open()
@@ -60,7 +60,7 @@ const recover = (world: LogWorld, disk: SimulatedDisk): string[] => {
   return found.map((frame) => frame.content)
 }
 
-/** Inspects; answers the inspection, or the code of the refusal. Whichever it is, nothing was written. */
+/** The inspection, or the code of its refusal. Neither writes anything. */
 const look = (world: LogWorld, evidence: readonly Evidence[] = []): Inspection | string => {
   const { counts } = world.disk
   const before = [counts.write, counts.truncate, counts.rename, counts.remove, counts.create]
@@ -75,18 +75,19 @@ const look = (world: LogWorld, evidence: readonly Evidence[] = []): Inspection |
   }
 }
 
-/** The same findings but for the words about them: then opening does the same. */
+/** The findings without their texts: with equal findings opening does the same. */
 const facts = (found: Inspection | string): unknown => {
   if (typeof found === 'string') return found
   const { remarks: _, ...rest } = found
   return rest
 }
 
-describe('a bit that is turned over', () => {
-  // Frames are six of 432 bytes, two a group; what is between a group's last frame and the next sector is padding.
+describe('a flipped bit', () => {
+  // Six frames of 432 bytes, two per group. The bytes between a group's last frame and the next
+  // sector are padding.
   const isPadding = (byte: number): boolean => (byte - firstGroup) % groupBytes >= 864
 
-  test('in an earlier group is found to be damage; in the last one it cuts the group, or not even that', () => {
+  test('in an earlier group is damage; in the last one it cuts the group at most', () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     const sound = facts(world.inspect())
@@ -96,7 +97,7 @@ describe('a bit that is turned over', () => {
       world.disk.flipBit(path, bit)
       const byte = bit >> 3
       if (isPadding(byte)) {
-        // Behind the last frame of all it looks like a torn tail, with nothing missing.
+        // After the last frame it looks like a torn tail, with nothing missing.
         const lastLsn = typeof found === 'string' ? found : found.lastLsn
         if (lastLsn !== 6) expect.fail(`padding bit ${bit}: ${lastLsn}`)
       } else if (byte < groupAt(3)) {
@@ -110,13 +111,13 @@ describe('a bit that is turned over', () => {
     expect(facts(world.inspect())).toEqual(sound)
   })
 
-  test('in a header changes nothing but a remark', () => {
+  test('in a header only adds a remark', () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     const sound = JSON.stringify(facts(world.inspect()))
     const remarks = new Set<number>()
     for (let bit = 0; bit < 4096 * 8; bit += step) {
-      // Every bit of both copies; of the unused space between them one in each byte will do.
+      // Every bit of both copies; in the unused space between them one bit per byte is enough.
       if (bit % 2048 >= 512 * 8 && bit % 8 !== 0) continue
       world.disk.flipBit(path, bit)
       const found = look(world)
@@ -144,7 +145,7 @@ describe('a bit that is turned over', () => {
     ['a projection', [{ lsn: 6, source: 'lmdb' }]],
     ['what the caller knows', [{ lsn: 5, source: 'minDurable' }]],
     ['a replica', [{ lsn: 40, source: 'postgres' }]],
-  ])('D7 in the last group is found to be damage when %s proves it', (_, evidence) => {
+  ])('D7 in the last group is damage when %s proves it', (_, evidence) => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     for (let bit = groupAt(3) * 8; bit < (groupAt(3) + 432) * 8; bit += 5 * step) {
@@ -154,7 +155,7 @@ describe('a bit that is turned over', () => {
     }
   })
 
-  test('in any frame of a closed log is found to be damage', () => {
+  test('in any frame of a closed log is damage', () => {
     const world = threeGroups()
     const { log } = world.open()
     commit(log, [payload(7, 400), payload(8, 400)])
@@ -171,7 +172,7 @@ describe('a bit that is turned over', () => {
     }
   })
 
-  test('says in which file, where, from which LSN on and why', () => {
+  test('is reported with file, offset, LSN and evidence', () => {
     const world = threeGroups()
     world.disk.flipBit(newestOn(world.disk), (groupAt(2) + 100) * 8)
 
@@ -189,7 +190,7 @@ describe('a bit that is turned over', () => {
   })
 })
 
-test('a write that went over the header block and the group before is found by its frames, wherever they stand', () => {
+test('a misdirected write over the header block and the group before is found by its frames', () => {
   for (let landing = 0; landing < groupAt(3); landing += sector) {
     const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
     const { log } = world.open()
@@ -200,7 +201,7 @@ test('a write that went over the header block and the group before is found by i
     log.abandon()
     world.disk.crash()
     const found = look(world)
-    // Without consequence for the first group, its own is simply not there, and nothing proves it.
+    // If the first group is not harmed, the second is simply not there, and nothing proves it.
     const harmsFirst = landing < groupAt(2) && landing + 4 * sector > firstGroup
     if (harmsFirst) expect(found, `at ${landing}`).toBe('CORRUPT')
     else expect(found, `at ${landing}`).toMatchObject({ lastLsn: landing === groupAt(2) ? 3 : 1 })
@@ -208,20 +209,20 @@ test('a write that went over the header block and the group before is found by i
 })
 
 describe('evidence', () => {
-  test('of another log counts for nothing', () => {
+  test('of another log is ignored', () => {
     const world = threeGroups()
 
     expect(world.inspect([{ lsn: 40, source: 'lmdb', walId: '00'.repeat(16) }]).lastLsn).toBe(6)
   })
 
-  test('of this log beyond its end is a loss of data', () => {
+  test('of this log beyond its end proves a loss of data', () => {
     const world = threeGroups()
     const { walId = '' } = world.inspect()
 
     expect(look(world, [{ lsn: 7, source: 'lmdb', walId }])).toBe('CORRUPT')
   })
 
-  test('for a folder without a segment is a loss of data', () => {
+  test('for a folder without a segment proves a loss of data', () => {
     const world = newWorld()
     for (const path of [...segmentsOn(world.disk), `${dir}/MANIFEST`]) world.disk.remove(path)
 
@@ -231,7 +232,7 @@ describe('evidence', () => {
 })
 
 describe('a segment that is cut', () => {
-  test('at any length is refused: a crash never makes it shorter than it was allocated', () => {
+  test('at any length is refused: a crash never makes it shorter than allocated', () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     const { size = 0 } = world.disk.entry(path) ?? {}
@@ -262,7 +263,7 @@ describe('a segment that is cut', () => {
 })
 
 describe('zeros', () => {
-  test('D3 E11 from any byte of the last group on leave the longest whole beginning, and another frame can follow', () => {
+  test('D3 E11 from any byte of the last group on keep the longest valid prefix, and another frame can follow', () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     for (let from = groupAt(3); from < framesEnd; from += step) {
@@ -283,12 +284,12 @@ describe('zeros', () => {
       disk.poke(path, at, new Uint8Array(sector))
       const found = look(world.on(disk))
       if (at < groupAt(3)) expect(found, `sector at ${at}`).toBe('CORRUPT')
-      // The first sector holds frame 5 and the beginning of 6.
+      // The first sector holds frame 5 and the start of frame 6.
       else expect(recover(world, disk)).toEqual(contents(at === groupAt(3) ? 4 : 5))
     }
   })
 
-  test('instead of all frames are a loss of data when the MANIFEST knows better', () => {
+  test('instead of all frames are a loss of data when the MANIFEST proves it', () => {
     const world = threeGroups()
     const { log } = world.open()
     log.abandon()
@@ -301,7 +302,7 @@ describe('zeros', () => {
   })
 })
 
-test('random bytes in any sector are treated as zeros are', () => {
+test('random bytes in any sector are treated like zeros', () => {
   const random = seededRandom(3)
   const world = threeGroups()
   const path = newestOn(world.disk)
@@ -333,18 +334,18 @@ describe('a torn write with a hole', () => {
     return { world, disk }
   }
 
-  test('D4 E15 of any two sectors is cut at the first, and what looks valid behind it never comes back', () => {
+  test('D4 E15 of any two sectors is cut at the first, and valid-looking bytes after it never return', () => {
     for (let first = 0; first < 5; first++)
       for (let second = first + 1; second <= 5; second++) {
         const { world, disk } = torn([first, second])
         const found = recover(world, disk)
-        // Frame n of the group lies from 432 (n - 3) on.
+        // Frame n of the group starts at 432 (n - 3).
         const whole = 2 + Math.floor((first * sector) / 432)
         expect(found, `holes ${first} and ${second}`).toEqual(contents(whole))
       }
   })
 
-  test('keeps what it cuts in quarantine', () => {
+  test('keeps the cut bytes in quarantine', () => {
     const { world, disk } = torn([1])
     const copy = world.on(disk)
     const kept = Buffer.from(disk.contents(newestOn(disk)))
@@ -359,7 +360,7 @@ describe('a torn write with a hole', () => {
     expect(cut.equals(kept.subarray(from, from + report.cutBytes))).toBe(true)
   })
 
-  test('that left no whole frame in its segment keeps the bytes in quarantine all the same', () => {
+  test('without a valid frame in its segment keeps the bytes in quarantine too', () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1, 400), payload(2, 400)])
@@ -375,7 +376,7 @@ describe('a torn write with a hole', () => {
     expect(world.disk.contents(`${dir}/quarantine/${cut}`)).toEqual(torn)
   })
 
-  test('whose rest cannot be kept is not cut either, until it can', () => {
+  test('is not cut until its bytes can be kept', () => {
     const { world, disk } = torn([1])
     const copy = world.on(disk)
     const path = newestOn(disk)
@@ -401,7 +402,7 @@ describe('a torn write with a hole', () => {
 })
 
 describe('stale bytes', () => {
-  test('D10 E18 of an older segment behind the end are no frames', () => {
+  test('D10 E18 of an older segment after the end are not frames', () => {
     const world = threeGroups()
     const older = world.disk.contents(newestOn(world.disk))
     const { log } = world.open()
@@ -409,7 +410,8 @@ describe('stale bytes', () => {
     log.abandon()
     const path = newestOn(world.disk)
 
-    // Frames 5 and 6 were copied into the first group; 7 is the second. Behind them, the very frames of the first life.
+    // Frames 5 and 6 were copied into the first group; 7 is the second. After them come the same
+    // frames of the first life.
     for (let at = groupAt(2) + sector; at < 8 * 1024; at += sector)
       for (const group of [1, 2, 3]) {
         const disk = world.disk.clone()
@@ -423,7 +425,8 @@ describe('stale bytes', () => {
     const { log } = world.open()
     commit(log, [payload(1, 400), payload(2, 400)])
     const copied = world.disk.contents(newestOn(world.disk)).subarray(firstGroup, firstGroup + 1024)
-    // A frame whose payload holds the group before it, placed so that it begins on a sector, and torn before that.
+    // A frame whose payload holds the group before it, placed to begin on a sector, and torn before
+    // that place.
     const nested = new Uint8Array(480 + 1024)
     nested.set(copied, 480)
     commit(log, [nested])
@@ -434,7 +437,7 @@ describe('stale bytes', () => {
   })
 })
 
-test('E37 any bytes anywhere are read to an end: an answer, or a refusal with a code', () => {
+test('E37 any bytes anywhere give a result or a refusal with a code', () => {
   const random = seededRandom(21)
   const below = (limit: number): number => Math.floor(random() * limit)
   const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
@@ -450,7 +453,7 @@ test('E37 any bytes anywhere are read to an end: an answer, or a refusal with a 
       const path = paths[below(paths.length)] ?? ''
       const { size = 0 } = disk.entry(path) ?? {}
       const at = below(size - 64)
-      // Mostly where something stands; lengths and types turn up among the noise.
+      // Mostly at used places; lengths and types appear among the noise.
       const bytes = Uint8Array.from({ length: 1 + below(64) }, () => below(256))
       disk.poke(path, random() < 0.5 ? at : Math.min(at, 4096 + below(64)), bytes)
     }

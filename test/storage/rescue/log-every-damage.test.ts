@@ -1,6 +1,7 @@
 /**
- * All damage of one kind to a small log of several groups and segments, over headers, frames and two sectors behind them, each
- * held against `damage-oracle.ts`. Once a marker was written, or the log was closed, nothing at all may be missing in silence.
+ * All damage of one kind to a small log of several groups and segments: over headers, frames and
+ * two sectors after them, each checked with `damage-oracle.ts`. After a marker or a close nothing
+ * may be missing unnoticed.
  */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
@@ -13,9 +14,9 @@ import { triesAll } from '../../support/tier.ts'
 const seed = Number(process.env.KEELSON_SEED ?? 20)
 
 /**
- * In the full tier, or with `KEELSON_EVERY_BIT=1`: every bit, and after each the log is opened and read. In the quick tier one
- * bit of each byte of unused space (of MANIFEST one in 64), and a header is mostly not opened again when its inspection
- * finds the same as before.
+ * In the full tier, or with `KEELSON_EVERY_BIT=1`: every bit, and the log is opened and read after
+ * each. In the quick tier one bit per byte of unused space (of MANIFEST one in 64). A header is
+ * usually not opened again if its inspection finds the same as before.
  */
 const everyBit = triesAll || process.env.KEELSON_EVERY_BIT === '1'
 
@@ -23,7 +24,7 @@ const sector = 512
 
 type Small = { readonly world: LogWorld; readonly before: Undamaged; readonly paths: string[] }
 
-/** Sectors of 64 bytes make frames stand close, in two segments: most bits are bits of frames. */
+/** Sectors of 64 bytes put frames close together, in two segments: most bits are bits of frames. */
 const smallest = (ending: string): Small =>
   smallLog(
     ending,
@@ -32,7 +33,7 @@ const smallest = (ending: string): Small =>
     24,
   )
 
-/** One damage; with `undo` it may be done in place. */
+/** One damage. With `undo` it may be done in place. */
 type Damage = {
   readonly what: string
   readonly apply: (disk: LogWorld['disk']) => void
@@ -41,7 +42,7 @@ type Damage = {
   | { readonly undo?: undefined; readonly path?: undefined; readonly bit?: undefined }
 )
 
-/** Two segments and the beginning of a third, groups of one to three frames; then it ends in one of three ways. */
+/** Two segments and the start of a third, groups of one to three frames, and one of three ends. */
 const smallLog = (
   ending: string,
   options: LogOptions = { maxFileSize: 8 * 1024, sectorBytes: sector },
@@ -68,13 +69,13 @@ const smallLog = (
   return { world, before: { contents, proven, provenLsn }, paths }
 }
 
-/** Where damage is done: to the end of what is used and two sectors more. */
+/** The range of the damage: up to the end of the used bytes and two more sectors. */
 const rangeOf = ({ world }: Small, path: string): number => {
   const bytes = world.disk.contents(path)
   return Math.min(bytes.length, bytes.findLastIndex((byte) => byte !== 0) + 1 + 2 * 512)
 }
 
-/** What an inspection found, but for the words about it; or the code that it was refused with. */
+/** The findings of an inspection without their texts, or the code of its refusal. */
 const factsOf = (world: LogWorld): string => {
   try {
     const { remarks: _, ...facts } = world.inspect()
@@ -84,7 +85,7 @@ const factsOf = (world: LogWorld): string => {
   }
 }
 
-/** Every bit; in the short form, where a block has nothing that is used, one bit of each byte. */
+/** Every bit; in the quick tier one bit per byte in unused blocks. */
 function* bitsOf(log: Small): Generator<Damage> {
   for (const path of log.paths) {
     const bytes = log.world.disk.contents(path)
@@ -107,7 +108,7 @@ function* bitsOf(log: Small): Generator<Damage> {
   }
 }
 
-/** Every length; of MANIFEST, whose blocks are mostly empty, every one around its facts. */
+/** Every length; of MANIFEST, whose blocks are mostly empty, every length around its facts. */
 function* cutsOf({ world, paths }: Small): Generator<Damage> {
   for (const path of paths)
     for (let size = 0; size < (world.disk.entry(path)?.size ?? 0); size++) {
@@ -127,7 +128,7 @@ function* cutsOf({ world, paths }: Small): Generator<Damage> {
 /** One damage in `step` is tried. */
 const step = everyBit ? 1 : 11
 
-/** Tries damages on copies, and counts the outcomes. The first that breaks the rule is named. */
+/** Tries damages on copies and counts the outcomes. The first that breaks the rule is named. */
 const tally = (
   { world, before }: Small,
   damages: Iterable<Damage>,
@@ -142,7 +143,7 @@ const tally = (
     if (drawn++ % every > 0) continue
     let isDone = false
     if (undo) {
-      // In place: what only looks needs no copy.
+      // In place: an inspection needs no copy.
       apply(world.disk)
       isDone = isSettled(path, bit)
       if (!isDone && factsOf(world) === 'CORRUPT') {
@@ -163,19 +164,19 @@ const tally = (
   return outcomes
 }
 
-/** On a machine that does much else. */
+/** Enough on a busy machine. */
 const timeout = everyBit ? 4 * 3_600_000 : 300_000
 
 describe.each(['unmarked', 'marked', 'closed'])('a log that is %s', { timeout }, (ending) => {
   const mayLose = ending === 'unmarked'
 
-  test('D6 D7 E12 with any one bit turned over', () => {
+  test('D6 D7 E12 with any one bit flipped', () => {
     const log = smallest(ending)
     const sound = factsOf(log.world)
     let same = 0
     const isSettled = (path: string, bit: number): boolean => {
       if (everyBit) return false
-      // What opening does follows from what it found: equal findings about headers need no second look.
+      // Opening depends only on the findings: equal findings about headers need no second opening.
       const isOfFacts = path.endsWith('MANIFEST') || bit < 4096 * 8
       const isSame = isOfFacts && bit % 61 > 0 && factsOf(log.world) === sound
       if (isSame) same += 1
@@ -210,7 +211,7 @@ describe.each(['unmarked', 'marked', 'closed'])('a log that is %s', { timeout },
     const damages = places.flatMap(({ path, at }) => [
       poke('zeros', path, at, new Uint8Array(sector)),
       ...[1, 2, 3, 4].map(() => poke('noise', path, at, noise())),
-      // A sector that is half new and half old, as a write that never ended leaves it.
+      // A sector that is half new and half old, as after an interrupted write.
       ...[1, 2, 3].map(() =>
         poke('noise', path, at, noise().subarray(0, Math.floor(random() * 512))),
       ),
@@ -243,7 +244,7 @@ describe.each(['unmarked', 'marked', 'closed'])('a log that is %s', { timeout },
     )
     for (const [index, one] of places.entries())
       for (const other of places.slice(index + 1)) {
-        // All pairs of one file; of two files those that the seed draws.
+        // All pairs of one file; of two files the pairs that the seed draws.
         if (one.path !== other.path && random() > 0.2) continue
         yield {
           what: `sectors ${one.at} of ${one.path} and ${other.at} of ${other.path}`,

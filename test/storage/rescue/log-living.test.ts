@@ -1,11 +1,13 @@
-/** A log whose owner releases segments while somebody verifies it: what is released is no part of it any more. */
+/**
+ * A log whose owner releases segments during a verification: released segments are not part of it.
+ */
 import { describe, expect, test } from 'vitest'
 import type { LogVerification } from '../../../src/storage/rescue/log-judgement.ts'
 import { verifying } from '../../../src/storage/rescue/log-verification.ts'
 import { commit, dir, type LogWorld, newWorld, payload, segmentsOn } from '../../support/logs.ts'
 import { plainDisk } from '../../support/odd-files.ts'
 
-/** Two frames of 900 bytes a segment and more; nobody has projected or checkpointed anything. */
+/** At least two frames of 900 bytes per segment, without projection or checkpoint. */
 const logOf = (frames: number): LogWorld => {
   const world = newWorld()
   const { log } = world.open()
@@ -13,7 +15,7 @@ const logOf = (frames: number): LogWorld => {
   return world
 }
 
-/** Verifies a living log; `before` is called before each step with its number. */
+/** Verifies an open log. `before` is called with the number of each step. */
 const verifyWhile = (
   world: LogWorld,
   before: (step: number) => void,
@@ -33,8 +35,8 @@ const release = (world: LogWorld, count: number): void => {
 
 const firstLsnOf = (path = ''): number => Number.parseInt(path.slice(dir.length + 1), 16)
 
-describe('verifying a living log', () => {
-  test('passes over segments that are released at any step, and finds the rest clean', () => {
+describe('verifying an open log', () => {
+  test('skips segments that are released at any step, and finds the rest clean', () => {
     const whole = logOf(24)
     const count = segmentsOn(whole.disk).length
     let steps = 0
@@ -59,7 +61,7 @@ describe('verifying a living log', () => {
       }
   })
 
-  test('looks again when a segment that was listed is gone', () => {
+  test('repeats the survey when a listed segment is gone', () => {
     const world = logOf(24)
     const log = plainDisk(world.disk)
     const kept = firstLsnOf(segmentsOn(world.disk)[2])
@@ -73,7 +75,7 @@ describe('verifying a living log', () => {
         return names
       },
     }
-    // A checkpoint stands before what is released, so that nothing of it is missed.
+    // The checkpoint covers the released segments, so none of their frames is missing.
     const steps = verifying(disk, dir, { isLive: true, heldFrom: kept })
     let step = steps.next()
     while (!step.done) step = steps.next()
@@ -82,7 +84,7 @@ describe('verifying a living log', () => {
     expect(listed).toBeGreaterThan(1)
   })
 
-  test('does not take a segment that is gone from the middle for a released one alone', () => {
+  test('does not take a segment missing in the middle for a released one', () => {
     const world = logOf(24)
     world.disk.remove(segmentsOn(world.disk)[1] ?? '')
 

@@ -1,4 +1,7 @@
-/** What can be read of a damaged log becomes a new one, under its old LSNs; what cannot is written down as lost. */
+/**
+ * The readable frames of a damaged log become a new log with the old LSNs, and the lost ones are
+ * recorded.
+ */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { type Salvaged, salvaging } from '../../../src/storage/rescue/log-salvage.ts'
@@ -38,7 +41,7 @@ const salvage = (
   return runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to }))
 }
 
-/** Opens what was salvaged, as an instance does, writes, crashes, and reads it again. */
+/** Opens a salvaged log as an instance does, writes, crashes, and reads it again. */
 const reopened = (disk: SimulatedDisk) => {
   const open = () => openSalvaged(disk, to)
   const { log, inspection } = open()
@@ -53,7 +56,7 @@ const reopened = (disk: SimulatedDisk) => {
 }
 
 describe('a salvaged log', () => {
-  test('of a whole one has every frame under its LSN, and opens as one that was closed', () => {
+  test('of a valid log has every frame with its LSN, and opens like a closed log', () => {
     const world = crashedLogOf(12)
     const before = readAll(world.on(world.disk.clone()).open().log)
 
@@ -65,7 +68,7 @@ describe('a salvaged log', () => {
     expect(inspection).toMatchObject({ tail: 'clean', remarks: [] })
   })
 
-  test('E50 lacks a damaged frame and has all others under their LSNs; the loss is written in it', () => {
+  test('E50 lacks a damaged frame, has all others with their LSNs, and records the loss', () => {
     const world = crashedLogOf(12)
     const before = readAll(world.on(world.disk.clone()).open().log)
     const [first = ''] = segmentsOn(world.disk)
@@ -80,7 +83,7 @@ describe('a salvaged log', () => {
     expect(filesOf(world.disk)).toEqual(source)
   })
 
-  test('of a log whose middle segment is gone lacks that one’s frames', () => {
+  test('of a log without its middle segment lacks the frames of that segment', () => {
     const world = crashedLogOf(20)
     const before = readAll(world.on(world.disk.clone()).open().log)
     const gone = segmentsOn(world.disk)[1] ?? ''
@@ -95,7 +98,7 @@ describe('a salvaged log', () => {
     )
   })
 
-  test('leaves a torn tail behind, and loses nothing by it', () => {
+  test('leaves out a torn tail, and loses nothing', () => {
     const world = crashedLogOf(3)
     world.disk.flipBit(newestOn(world.disk), (4096 + 2048 + 40) * 8)
 
@@ -105,7 +108,7 @@ describe('a salvaged log', () => {
     expect(reopened(world.disk).frames.map(({ lsn }) => lsn)).toEqual([1, 2, 3, 4])
   })
 
-  test('goes on behind what others know to be lost at its end', () => {
+  test('continues after frames that evidence proves to be lost at its end', () => {
     const world = crashedLogOf(3)
 
     const { lost, lastLsn } = salvage(world.disk, [{ lsn: 9, source: 'a replica' }])
@@ -114,7 +117,7 @@ describe('a salvaged log', () => {
     expect(reopened(world.disk).frames).toHaveLength(6)
   })
 
-  test('loses the frames of a segment both copies of whose header are damaged, and no other', () => {
+  test('loses the frames of a segment with two damaged header copies, and no other', () => {
     const world = crashedLogOf(20)
     const before = readAll(world.on(world.disk.clone()).open().log)
     const [, headless = '', next = ''] = segmentsOn(world.disk)
@@ -131,7 +134,7 @@ describe('a salvaged log', () => {
     )
   })
 
-  test('that was interrupted at any call is not taken for the log, or is all of it', () => {
+  test('that was interrupted at any call is refused or complete', () => {
     const source = crashedLogOf(12)
     source.disk.flipBit(segmentsOn(source.disk)[0] ?? '', (4096 + 40) * 8)
     const whole = source.disk.clone()
@@ -150,7 +153,7 @@ describe('a salvaged log', () => {
       }
       disk.crash(finished ? { unsynced: 'lost' } : {})
       if (finished) {
-        // Whole at last, and durable with its names.
+        // Complete, and durable with its names.
         expect(reopened(disk).frames).toEqual(expected)
         break
       }

@@ -1,4 +1,4 @@
-/** Segments of a copy of the log that lived on for itself are not salvaged as if they were the log's own. */
+/** Segments of a diverged copy of the log are not salvaged as segments of the log. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { salvaging } from '../../../src/storage/rescue/log-salvage.ts'
@@ -18,14 +18,14 @@ import {
 
 const to = '/rescued/wal'
 
-/** One life of `count` frames of `size` bytes, whose content nobody else's has. */
+/** One life of `count` frames of `size` bytes with unique content. */
 const live = (world: LogWorld, first: number, count: number, size: number): void => {
   const { log } = world.open()
   for (let number = first; number < first + count; number++) commit(log, [payload(number, size)])
   log.handle('close', { projectedLsn: 0 })
 }
 
-/** Ours and a copy that lived on, in frames of `theirSize` bytes. */
+/** Our log and a diverged copy with frames of `theirSize` bytes. */
 const twoTimelines = (theirSize: number) => {
   const ours = newWorld()
   live(ours, 0, 3, 900)
@@ -39,7 +39,7 @@ const twoTimelines = (theirSize: number) => {
   return { ours, theirs, pairs }
 }
 
-/** Puts their file in the place of ours, under our name. */
+/** Puts a file of the copy in the place of ours, under our name. */
 const exchange = (ours: LogWorld, theirs: LogWorld, own: string, foreign: string): void => {
   const bytes = theirs.disk.contents(foreign)
   ours.disk.remove(own)
@@ -67,7 +67,7 @@ const namesOf = (path: string): { readonly lsn: number; readonly file: string } 
   return { file, lsn: Number.parseInt(file, 16) }
 }
 
-describe('a segment of another timeline', () => {
+describe('a segment of a diverged copy', () => {
   const sizes = [900, 600, 1100]
   for (const size of sizes)
     test(`with frames of ${size} bytes is lost, named, and costs nothing else`, () => {
@@ -79,7 +79,7 @@ describe('a segment of another timeline', () => {
         const next = pairs[index + 1]?.[0]
         const isCommon =
           foreign && Buffer.from(ours.disk.contents(own)).equals(theirs.disk.contents(foreign))
-        // Under a name with another LSN it would not be believed to be this one anyway.
+        // With another LSN in its name it would be refused anyway.
         if (!foreign || isCommon || foreign !== own || !next) continue
         tried++
         const world = ours.on(ours.disk.clone())
@@ -91,7 +91,8 @@ describe('a segment of another timeline', () => {
         const end = namesOf(next).lsn - 1
         expect(found.verdict).toBe('corrupt')
         expect(found.damage.some((each) => each.file === file)).toBe(true)
-        // The first that they wrote hangs together with what both have: then nothing says where ours begins.
+        // The first segment of the copy follows the common ones: then nothing shows where ours
+        // begins.
         const from = tried === 1 ? 1 : lsn
         expect(lost, file).toEqual([{ from, to: end }])
         expect(
@@ -104,7 +105,7 @@ describe('a segment of another timeline', () => {
       expect(tried).toBeGreaterThan(size === 900 ? 5 : 0)
     })
 
-  test('is not mixed with ours, however many there are from the front or from the back', () => {
+  test('is not mixed with ours, whatever number is exchanged from the front or the back', () => {
     const { ours, theirs, pairs } = twoTimelines(900)
     const isOurs = isOf(readAll(ours.on(ours.disk.clone()).open().log))
     const isTheirs = isOf(readAll(theirs.on(theirs.disk.clone()).open().log))
@@ -122,7 +123,7 @@ describe('a segment of another timeline', () => {
       }
   })
 
-  test('in the place of the newest leaves in doubt how far the log went', () => {
+  test('in the place of the newest makes the end of the log uncertain', () => {
     const { ours, theirs, pairs } = twoTimelines(900)
     const [own, foreign] = pairs.at(-1) ?? []
     if (own === undefined || own !== foreign) expect.fail('they have different names')

@@ -1,4 +1,7 @@
-/** Two logs with one past: a copy of a folder that lives on beside the first has segments of the same names, numbers and sizes. */
+/**
+ * Two logs with a common past: a copy of a folder that diverges has segments of the same names,
+ * numbers and sizes.
+ */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { LogReader } from '../../../src/storage/log/log-reader.ts'
@@ -17,7 +20,7 @@ import {
 
 const size = 900
 
-/** Frames from `first` on, two a segment, all of them projected; the life ends in a close or a crash. */
+/** Frames from `first` on, two per segment, all projected. The life ends in a close or a crash. */
 const live = (world: LogWorld, first: number, ends: 'close' | 'crash' = 'close'): void => {
   const { log } = world.open()
   for (let number = first; number < first + 12; number++)
@@ -28,7 +31,7 @@ const live = (world: LogWorld, first: number, ends: 'close' | 'crash' = 'close')
   else log.abandon()
 }
 
-/** A log, and what became of its copy: the same past of a few frames, then other ones in equal places. */
+/** A log and its diverged copy: a few common frames, then different frames at the same places. */
 const twoTimelines = (ends: 'close' | 'crash' = 'close') => {
   const ours = newWorld()
   live(ours, 0, ends)
@@ -65,13 +68,13 @@ const codeOf = (action: () => unknown): string => {
   }
 }
 
-describe('segments of a copy that lived on', () => {
+describe('segments of a diverged copy', () => {
   for (const ends of ['close', 'crash'] as const)
-    test(`are refused at opening wherever they stand, also before the checkpoint, after a ${ends}`, () => {
+    test(`are refused at opening at any place, also before the checkpoint, after a ${ends}`, () => {
       const { ours, theirs, differing } = twoTimelines(ends)
       for (let from = 0; from < differing.length; from++)
         for (let to = from + 1; to <= differing.length; to++) {
-          // All of what is theirs, MANIFEST apart, is for the MANIFEST to refuse.
+          // If all files except MANIFEST are from the copy, MANIFEST refuses them.
           const names = differing.slice(from, to)
           const mixed = exchange(ours.on(ours.disk.clone()), theirs, names)
           const before = filesOf(mixed.disk)
@@ -84,7 +87,7 @@ describe('segments of a copy that lived on', () => {
         }
     })
 
-  test('are named by the segment at whose end the two meet', () => {
+  test('are reported at the segment where the two meet', () => {
     const { ours, theirs, differing } = twoTimelines()
     const [first = '', second = ''] = differing
     exchange(ours, theirs, [second])
@@ -99,7 +102,7 @@ describe('segments of a copy that lived on', () => {
     expect(isKeelsonError(found, 'CORRUPT') && found.details.file).toBe(first.slice(dir.length + 1))
   })
 
-  test('that are put in place under an open log are refused when they are read', () => {
+  test('that replace files of an open log are refused when they are read', () => {
     const { ours, theirs, differing } = twoTimelines()
     const { log } = ours.open()
     exchange(ours, theirs, differing.slice(1, 2))
@@ -107,7 +110,7 @@ describe('segments of a copy that lived on', () => {
     expect(codeOf(() => readAll(log))).toBe('CORRUPT')
   })
 
-  test('are refused by a reader that is told another end, with none of their last frames handed out', () => {
+  test('are refused by a reader that expects another end, which returns none of their last frames', () => {
     const { ours } = twoTimelines()
     const [segment] = (ours.inspect().plan as LogPlan).chain
     if (!segment) throw new Error('there is no sealed segment')
@@ -122,7 +125,7 @@ describe('segments of a copy that lived on', () => {
     expect(codeOf(() => read({ endOffset: segment.endOffset + 8 }))).toBe('CORRUPT')
   })
 
-  test('are no longer in the way when they are put back', () => {
+  test('cause no error once the right files are back', () => {
     const { ours, theirs, differing } = twoTimelines()
     const own = ours.on(ours.disk.clone())
     exchange(ours, theirs, differing.slice(1, 3))
@@ -138,19 +141,19 @@ describe('segments of a copy that lived on', () => {
 })
 
 describe('a segment before the checkpoint', () => {
-  test('that a crash ended in the middle of a segment is believed by its last frame', () => {
+  test('that a crash ended early is verified by its last frame', () => {
     const { ours } = twoTimelines('crash')
     const calls = ours.disk.recordCalls()
     const { log } = ours.open()
     const first = segmentsOn(ours.disk)[0] ?? ''
 
-    // The header, and one look at its end: it is not read through.
+    // Reads the header and one piece at the end, not the whole segment.
     const reads = calls.filter(({ operation, path }) => operation === 'read' && path === first)
     expect(reads.map(({ bytes }) => bytes)).toHaveLength(2)
     expect(readAll(log)).toHaveLength(26)
   })
 
-  test('whose last frame is longer than what is looked at is read through, and believed', () => {
+  test('with a last frame longer than the searched bytes is read completely, and is valid', () => {
     const world = newWorld({ maxFileSize: 2 ** 20, sectorBytes: 512 })
     const { log } = world.open()
     commit(log, [payload(1), payload(2, 600_000)])

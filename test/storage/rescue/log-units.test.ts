@@ -1,4 +1,4 @@
-/** Units that cannot be read: verifying names them, salvaging drops them and keeps every other frame. */
+/** Unreadable units: verification names them, salvage drops them and keeps every other frame. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
@@ -13,11 +13,11 @@ const put = encodeFrame({
   expiry: { kind: 'none' },
 })
 
-/** A put whose command has a code that no version has. */
+/** A put with a command code that no version has. */
 const bad = put.slice()
 bad[8 + 2 + 4 + 1] = 99
 
-/** A log with these frames, closed or left as a crash leaves it. */
+/** A log with these frames, closed or crashed. */
 const logOf = (frames: readonly Uint8Array[], isClosed: boolean) => {
   const world = newWorld()
   const { log } = world.open()

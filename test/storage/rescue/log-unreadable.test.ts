@@ -1,4 +1,7 @@
-/** A log on a disk that cannot read one of its files: verify, dump and salvage name it, and go on with the others. */
+/**
+ * A log on a disk that cannot read one of its files: verify, dump and salvage name the file and
+ * continue with the others.
+ */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
@@ -19,10 +22,10 @@ const salvage = (disk: Disk) => {
   return { found, salvaged: done, made: verifyLog(disk, to) }
 }
 
-describe('a file of which a byte cannot be read', () => {
+describe('a file with an unreadable byte', () => {
   const bad = 4096 + 1024
 
-  test('costs what it held, and verifying goes on behind it', () => {
+  test('loses its content, and verification continues after it', () => {
     const { disk } = crashedLogOf(15)
     const [, path = '', third = ''] = segmentsOn(disk)
     const [base, next] = [path, third].map((each) => Number.parseInt(nameOf(each), 16))
@@ -40,7 +43,7 @@ describe('a file of which a byte cannot be read', () => {
     })
   })
 
-  test('costs no more in what is salvaged, and the rest of the log reads back', () => {
+  test('loses no more in a salvage, and the rest of the log can be read', () => {
     const { disk } = crashedLogOf(15)
     const [, path = ''] = segmentsOn(disk)
 
@@ -51,7 +54,7 @@ describe('a file of which a byte cannot be read', () => {
     expect(made.lastLsn).toBe(salvaged.lastLsn)
   })
 
-  test('is damage wherever the byte is, in any file of the log, and verifying never ends there', () => {
+  test('is damage at any byte of any file, and verification always continues', () => {
     const { disk } = crashedLogOf(9)
     for (const name of disk.list(dir).filter((each) => each !== 'LOCK')) {
       const path = `${dir}/${name}`
@@ -65,7 +68,7 @@ describe('a file of which a byte cannot be read', () => {
     }
   })
 
-  test('leaves in doubt how far the log went when it is the newest', () => {
+  test('makes the end of the log uncertain if it is the newest', () => {
     const { disk } = crashedLogOf(15)
     const path = newestOn(disk)
     const base = Number.parseInt(nameOf(path), 16)
@@ -76,7 +79,7 @@ describe('a file of which a byte cannot be read', () => {
     expect(found.damage).toHaveLength(1)
   })
 
-  test('does not keep a dump from the files behind it', () => {
+  test('does not stop a dump of the files after it', () => {
     const { disk } = crashedLogOf(15)
     const [, path = '', third = ''] = segmentsOn(disk)
     const next = Number.parseInt(nameOf(third), 16)
@@ -93,7 +96,7 @@ describe('a file of which a byte cannot be read', () => {
 describe('a file that cannot be opened', () => {
   const kinds = { folder: 'folder', device: 'other', 'dangling link': undefined } as const
   for (const [what, kind] of Object.entries(kinds)) {
-    test(`since it is a ${what} costs what it held, and is named`, () => {
+    test(`because it is a ${what} loses its content, and is named`, () => {
       const { disk } = crashedLogOf(15)
       const path = segmentsOn(disk)[1] ?? ''
       const last = verifyLog(disk, dir).lastLsn
@@ -111,7 +114,7 @@ describe('a file that cannot be opened', () => {
     })
   }
 
-  test('with EACCES costs what it held, also when it is the first', () => {
+  test('with EACCES loses its content, also if it is the first', () => {
     const { disk } = crashedLogOf(15)
     const [first = '', second = ''] = segmentsOn(disk)
     const next = Number.parseInt(nameOf(second), 16)
@@ -130,7 +133,7 @@ describe('a file that cannot be opened', () => {
     expect(salvaged.lost).toEqual([{ from: 1, to: next - 1 }])
   })
 
-  test('when it is the newest leaves in doubt how far the log went', () => {
+  test('makes the end of the log uncertain if it is the newest', () => {
     const { disk } = crashedLogOf(15)
     const path = newestOn(disk)
     const base = Number.parseInt(nameOf(path), 16)
@@ -140,7 +143,7 @@ describe('a file that cannot be opened', () => {
     expect(found).toMatchObject({ verdict: 'corrupt', doubtFrom: base })
   })
 
-  test('when it is MANIFEST is damage, and costs no frame', () => {
+  test('is damage without a lost frame if it is MANIFEST', () => {
     const { disk } = crashedLogOf(6)
     const whole = verifyLog(disk, dir)
 
@@ -152,7 +155,7 @@ describe('a file that cannot be opened', () => {
     }
   })
 
-  test('for want of descriptors ends verifying: it says nothing of the file', () => {
+  test('for lack of descriptors ends the verification: it proves nothing about the file', () => {
     const { disk } = crashedLogOf(6)
     disk.inject({
       at: 1,

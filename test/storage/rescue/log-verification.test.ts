@@ -1,6 +1,7 @@
 /**
- * The verifier looks at all of a log and goes on behind damage. Its verdict is compared with what opening does, for every
- * bit and sector of small logs, and what it names lost with what really is. All of it is judged by the one comparison.
+ * The verifier reads the whole log and continues after damage. Its verdict is compared with that of
+ * an opening for every bit and sector of small logs, and its losses with the real ones. One
+ * comparison judges all of it.
  */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
@@ -38,7 +39,7 @@ const verify = (world: LogWorld, knowledge?: LogKnowledge): LogVerification => {
   return found
 }
 
-/** What opening says: `corrupt`, `torn`, or `clean` for a log that is whole. */
+/** The verdict of an opening: `corrupt`, `torn`, or `clean` for a valid log. */
 const opening = (world: LogWorld): string => {
   try {
     const { tail } = world.inspect()
@@ -56,7 +57,7 @@ const overwrite = (disk: SimulatedDisk, path: string, offset: number, bytes: Uin
   file.close()
 }
 
-describe('a whole log', () => {
+describe('a valid log', () => {
   test('is clean, with every frame counted', () => {
     const world = crashedLogOf(3)
 
@@ -74,7 +75,7 @@ describe('a whole log', () => {
     })
   })
 
-  test('that was closed is clean to its end', () => {
+  test('is clean to its end when it was closed', () => {
     const world = crashedLogOf(3)
     const { log } = world.open()
     log.handle('close', { projectedLsn: 0 })
@@ -97,7 +98,7 @@ describe('a whole log', () => {
     expect(found.segments).toBeGreaterThan(5)
   })
 
-  test('that is not there is NO_SEGMENTS', () => {
+  test('is NO_SEGMENTS when there is none', () => {
     const world = newWorld()
     for (const name of world.disk.list(dir)) world.disk.remove(`${dir}/${name}`)
 
@@ -106,7 +107,7 @@ describe('a whole log', () => {
 })
 
 describe('the verdict', () => {
-  test('agrees with opening whichever bit is turned over', () => {
+  test('agrees with an opening for any flipped bit', () => {
     const world = crashedLogOf(3)
     const path = newestOn(world.disk)
     const counts = new Map<string, number>()
@@ -125,7 +126,7 @@ describe('the verdict', () => {
     expect([...counts.keys()].sort()).toEqual(['clean', 'corrupt', 'torn'])
   })
 
-  test('agrees with opening whichever sector of any file is zero', () => {
+  test('agrees with an opening for any zeroed sector of any file', () => {
     const world = crashedLogOf(12)
     for (const name of world.disk.list(dir)) {
       const path = `${dir}/${name}`
@@ -140,7 +141,7 @@ describe('the verdict', () => {
     }
   })
 
-  test('agrees with opening wherever any file is cut', () => {
+  test('agrees with an opening for any cut of any file', () => {
     const world = crashedLogOf(12)
     for (const name of world.disk.list(dir)) {
       const path = `${dir}/${name}`
@@ -160,7 +161,7 @@ describe('the verdict', () => {
 })
 
 describe('damage', () => {
-  test('D6: a bit in an acknowledged frame costs that frame, named by file, offset and lsn', () => {
+  test('D6: a flipped bit in an acknowledged frame loses that frame, named by file, offset and lsn', () => {
     const world = crashedLogOf(3)
     const path = newestOn(world.disk)
     world.disk.flipBit(path, (groupAt(2) + 100) * 8)
@@ -180,7 +181,7 @@ describe('damage', () => {
     expect(found.lastLsn).toBe(6)
   })
 
-  test('D8: a length that was changed is not believed, and the frames behind it are found', () => {
+  test('D8: a changed length is not used, and the frames after it are found', () => {
     const world = crashedLogOf(3)
     world.disk.flipBit(newestOn(world.disk), (groupAt(2) + 4) * 8 + 30)
 
@@ -193,17 +194,17 @@ describe('damage', () => {
   })
 })
 
-/** The bytes of the log's first frames, as somebody might keep them in a value. */
+/** The bytes of the log's first frames, as a value may hold them. */
 const firstFrames = (world: LogWorld, from: number, to: number): Uint8Array =>
   world.disk.contents(newestOn(world.disk)).slice(from, to)
 
 const rot = (world: LogWorld, offset: number): void =>
   world.disk.flipBit(newestOn(world.disk), offset * 8)
 
-describe('what only looks like frames', () => {
+describe('bytes that only look like frames', () => {
   const wide = { maxFileSize: 64 * 1024, sectorBytes: sector }
 
-  test('D32: frames of this very log inside a payload are not taken for the log behind damage', () => {
+  test('D32: frames of this very log inside a payload are not taken for the log after damage', () => {
     const world = newWorld(wide)
     const { log } = world.open()
     for (let number = 1; number <= 4; number++) commit(log, [payload(number, 400)])
@@ -213,7 +214,7 @@ describe('what only looks like frames', () => {
     commit(log, [carrier])
     for (let number = 6; number <= 9; number++) commit(log, [payload(number, 400)])
     log.abandon()
-    // The header of the frame that carries them, and some before and behind it.
+    // The header of the frame that holds them, and some bytes before and after it.
     rot(world, 4096 + 2 * sector)
     rot(world, 4096 + 3 * sector)
     rot(world, 4096 + 4 * sector)
@@ -228,7 +229,7 @@ describe('what only looks like frames', () => {
     expect(found.frames).toBe(6)
   })
 
-  test('D32: a forged chain that contradicts the frames behind it is not believed', () => {
+  test('D32: a forged chain that contradicts the frames after it is not trusted', () => {
     const world = newWorld(wide)
     const { log } = world.open()
     commit(log, [payload(1, 400)])
@@ -256,7 +257,7 @@ describe('what only looks like frames', () => {
     file.sync()
     file.close()
     expect(verify(twin)).toMatchObject({ verdict: 'clean', lastLsn: 9 })
-    // Its length: nothing says any more how far the frame goes that carries them.
+    // Its length: then nothing shows where the frame that holds them ends.
     rot(twin, 4096 + sector + 4)
 
     const found = verifyLog(twin.disk, dir, { evidence: [{ lsn: 9, source: 'a replica' }] })
@@ -268,7 +269,7 @@ describe('what only looks like frames', () => {
     ])
   })
 
-  test('D10: frames of an older life have another salt, and are nobody’s', () => {
+  test('D10: frames of an older life have another salt and are ignored', () => {
     const world = newWorld(wide)
     const { log } = world.open()
     for (let number = 1; number <= 6; number++) commit(log, [payload(number, 400)])
@@ -309,7 +310,7 @@ describe('versions', () => {
     expect(verify(withFrame(200))).toMatchObject({ verdict: 'clean', frames: 3, dataFrames: 2 })
   })
 
-  test('D26: a dump shows the frame that it cannot read, and goes on', () => {
+  test('D26: a dump shows a frame that it cannot read, and continues', () => {
     const records = [...dumping(withFrame(77).disk, dir)].filter(({ kind }) => kind !== 'pause')
 
     expect(records.map(({ kind }) => kind)).toEqual(['segment', 'frame', 'frame', 'newer'])
@@ -317,7 +318,7 @@ describe('versions', () => {
 })
 
 describe('random damage', () => {
-  test('costs only frames that it touched, and names every one of them', () => {
+  test('loses only frames that it touched, and every one is named', () => {
     for (const seed of seedsOf(30, 300)) {
       const random = seededRandom(seed)
       const world = crashedLogOf(14)
@@ -350,7 +351,7 @@ const framesOf = (world: LogWorld) =>
   [...dumping(world.disk, dir)].filter((record) => record.kind === 'frame')
 
 describe('a log that is being written', () => {
-  /** A disk whose file changes between two reads of the same place, as a living log's does. */
+  /** A disk whose file changes between two reads of the same place, as in an open log. */
   const changing = (world: LogWorld, path: string, before: Uint8Array, offset: number): Disk => {
     let opens = 0
     return new Proxy(world.disk, {
@@ -380,7 +381,7 @@ describe('a log that is being written', () => {
     })
   }
 
-  test('is not damaged by a frame that was half there when it was first read', () => {
+  test('is not damaged by a frame that was incomplete at the first read', () => {
     const world = crashedLogOf(3)
     const path = newestOn(world.disk)
     const disk = changing(world, path, new Uint8Array(1024), groupAt(2))
@@ -390,7 +391,7 @@ describe('a log that is being written', () => {
     expect(found).toMatchObject({ verdict: 'clean', tail: 'open', damage: [], lost: [] })
   })
 
-  test('is damaged where it is so every time', () => {
+  test('is damaged where every read finds damage', () => {
     const world = crashedLogOf(3)
     overwrite(world.disk, newestOn(world.disk), groupAt(2), new Uint8Array(1024))
 
