@@ -1,7 +1,8 @@
 /**
- * Keelson: OTP for Node.js with a durable storage tree inside. What this file exports is the public surface: the store and its
- * actors stand behind `app.store`, `app.control`, `app.batcher` and `app.wal(shard)`. Values come from the file that has them, not from the index of
- * its layer, and everything of the store comes from `start`: importing Keelson loads the runtime, and nothing of the storage.
+ * Keelson: OTP for Node.js with a durable storage tree inside. This file is the public surface. The
+ * store and its actors are reached through `app.store`, `app.control`, `app.batcher` and
+ * `app.wal(shard)`. Importing Keelson loads the runtime only: `start` loads the storage. For this
+ * reason the values below come from their own files and not from the index of a layer.
  */
 export type {
   AsyncOutcome,

@@ -102,7 +102,7 @@ describe('a tree as data', () => {
     await clock.settle()
     expect(await call(system.to(desk), 'add', 2)).toBe(7)
 
-    // Who holds its names ends with a registry, and is started after it.
+    // The holders of its names end with a registry, and are restarted after it.
     system.kill(desks)
     await clock.settle()
     expect(await call(system.to(desk), 'add', 2)).toBe(7)

@@ -15,7 +15,9 @@ import { machine } from '../support/simulated-instance.ts'
 
 type Room = { calls: { who: () => unknown }; casts: { leave: () => void } }
 
-/** A room that also enters itself under its number, in the registry that its surroundings give it. */
+/**
+ * A room that also enters itself under its number, in the registry that its surroundings give it.
+ */
 const room: GenServer<Room, number, number, { readonly registry: Registry.Handle }> = {
   init: (number, context) => {
     Registry.register(context, context.app.registry, ['number', number], null)

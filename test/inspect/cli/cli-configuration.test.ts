@@ -1,4 +1,7 @@
-/** `keelson start` runs the tree of a configuration, and refuses one that is wrong before anything is on disk. */
+/**
+ * `keelson start` runs the tree of a configuration, and refuses a wrong one before anything is on
+ * disk.
+ */
 import { existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'

@@ -1,4 +1,6 @@
-/** A folder that the command cannot open is refused with the code that says why, and left as it is. */
+/**
+ * A folder that the command cannot open is refused with the code that says why, and left as it is.
+ */
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -42,7 +44,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
 
   test('because it may not be written: READ_ONLY', async () => {
     const dir = tempFolder()
-    // The superuser may write everywhere but where nobody can.
+    // The superuser may write everywhere except on a read-only file system.
     const target = process.getuid?.() === 0 ? '/sys/keelson' : join(dir, 'd')
     chmodSync(dir, 0o500)
 
@@ -79,7 +81,10 @@ describe('a folder that cannot be opened (needs the build)', () => {
   })
 })
 
-/** The text of `keelson.json` as a later version would write it: a higher format under a checksum that holds. */
+/**
+ * The text of `keelson.json` as a later version would write it: a higher format under a checksum
+ * that holds.
+ */
 function asNewer(text: string): string {
   const { crc: _, ...fields } = JSON.parse(text)
   fields.format++

@@ -1,4 +1,7 @@
-/** `keelson ingest` says what it took, what it refused by number, and how far it got, whatever ends it. */
+/**
+ * `keelson ingest` reports accepted and refused records by number, and its progress, however it
+ * ends.
+ */
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'

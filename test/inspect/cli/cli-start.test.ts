@@ -1,4 +1,7 @@
-/** `keelson start` runs what is piped into it in order, and ends in order: at the end of its input, at a signal, and with its tree. */
+/**
+ * `keelson start` runs piped lines in order, and ends in order: at the end of its input, at a
+ * signal, and with its tree.
+ */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -7,7 +10,9 @@ import { codeIn, treeWith, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
-/** A program that says `it stays` when the process that loads it has not ended by itself meanwhile. */
+/**
+ * A program that says `it stays` when the process that loads it has not ended by itself meanwhile.
+ */
 const stays = pathToFileURL(join(import.meta.dirname, '../../support/programs/stays.mjs'))
 
 describe('keelson start (needs the build)', () => {

@@ -1,4 +1,6 @@
-/** The words of the command line: what is none of them is refused with the usage, and stacks are for who asks. */
+/**
+ * The command line: unknown words are refused with the usage, and stacks are printed on request.
+ */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { codeIn } from '../../support/command-project.ts'

@@ -9,7 +9,7 @@ import {
   ingest,
 } from '../../../src/inspect/ingest/ingest.ts'
 
-/** A store that answers when it is told to, or at once. */
+/** A store that answers at once, or when a test releases it. */
 class TestStore {
   readonly puts: {
     key: string

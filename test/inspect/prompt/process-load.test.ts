@@ -1,4 +1,4 @@
-/** Who did most since the last look is found, ordered and shown as such. */
+/** The busiest processes since the last sample, their order, and their table. */
 import { describe, expect, test } from 'vitest'
 import { busiest, loadQuery, loadTable, look } from '../../../src/inspect/prompt/process-load.ts'
 import type { ProcessInfo } from '../../../src/runtime/index.ts'

@@ -35,7 +35,7 @@ const app = {
   ],
 } as const
 
-/** A running instance, and what its prompt answers to lines. */
+/** A running instance, and the output of its prompt. */
 const session = async (options: Partial<StartOptions> = { app }) => {
   const world = machine()
   const running = await world.start(options)

@@ -159,7 +159,7 @@ test('a closed prompt takes no more lines', async () => {
 })
 
 describe('on a terminal', () => {
-  /** A prompt with somebody at it: `type` writes keys and answers what was shown for them. */
+  /** A prompt on a terminal: `type` sends keys and returns the output for them. */
   const attended = (words: Record<string, unknown> = {}, completions: readonly string[] = []) => {
     const input = Object.assign(new PassThrough(), {
       isTTY: true,

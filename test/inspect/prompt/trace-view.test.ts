@@ -1,4 +1,4 @@
-/** What a process is told, answers and does is shown a line each, so many and no more. */
+/** The messages, replies and steps of a process are shown one line each, up to a number. */
 import { describe, expect, test } from 'vitest'
 import { traceFeed, traceLine } from '../../../src/inspect/prompt/trace-view.ts'
 import {

@@ -4,7 +4,7 @@ import { wordHelp } from '../../../src/inspect/prompt/word-help.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import { machine } from '../../support/simulated-instance.ts'
 
-/** The methods of a handle, those of what it extends included. */
+/** The methods of a handle, including inherited ones. */
 const methodsOf = (handle: object): string[] => {
   const names: string[] = []
   for (
@@ -16,7 +16,7 @@ const methodsOf = (handle: object): string[] => {
   return names.sort()
 }
 
-/** The calls that a help names, before what it says of them. */
+/** The calls that a help page names, without their descriptions. */
 const callsOf = (help: string): string[] =>
   help
     .split('\n')

@@ -1,4 +1,4 @@
-/** What a terminal is given of names that anybody may have chosen. */
+/** Foreign names as they are printed on a terminal. */
 import { expect, test } from 'vitest'
 import { printable } from '../../../src/inspect/text/paint.ts'
 

@@ -1,4 +1,7 @@
-/** `keelson wal dump` as people run it: frames, damage, and readers that wait or go away (needs the build). */
+/**
+ * `keelson wal dump` as people run it: frames, damage, and readers that wait or go away (needs the
+ * build).
+ */
 import { describe, expect, test } from 'vitest'
 import { change, newFolder, segmentsIn, wal } from '../../support/command-logs.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'

@@ -1,4 +1,4 @@
-/** How commands look in `keelson wal dump`: one line, each with what it says. */
+/** Commands in `keelson wal dump`: one line each, with its content. */
 import { describe, expect, test } from 'vitest'
 import { dumpLine } from '../../../src/inspect/wal/wal-dump-view.ts'
 import {

@@ -1,4 +1,7 @@
-/** Logs larger than the memory that a command is given: memory does not grow with the log (D30; needs the build). */
+/**
+ * Logs larger than the memory that a command is given: memory does not grow with the log (D30;
+ * needs the build).
+ */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'

@@ -1,4 +1,7 @@
-/** `keelson wal salvage` as people run it: every good value in a new folder, and what is lost (needs the build). */
+/**
+ * `keelson wal salvage` as a command: every good value in a new folder, and a list of the lost ones
+ * (needs the build).
+ */
 import {
   mkdirSync,
   readdirSync,

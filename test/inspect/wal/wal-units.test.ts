@@ -1,4 +1,6 @@
-/** A data folder with a unit that no version can read: refused with its LSN, and salvaged around. */
+/**
+ * A data folder with a unit that no version can read: refused with its LSN, and salvaged around.
+ */
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
@@ -9,7 +11,7 @@ import { runKeelson } from '../../support/keelson-command.ts'
 
 const options = { maxFileSize: 131_072, sectorBytes: 4096 }
 
-/** Appends frames to the log of a folder that nobody has open; answers their LSNs. */
+/** Appends frames to the log of a folder that is not open; returns their LSNs. */
 const append = (dir: string, payloads: readonly Uint8Array[]): readonly number[] => {
   const log = createLog(nodeDisk(), systemClock())
   const inspection = log.handle('inspect', { dir: wal(dir), options, evidence: [] })

@@ -1,4 +1,7 @@
-/** `keelson wal verify` as people run it: what it finds, its exit status, and that it changes nothing (needs the build). */
+/**
+ * `keelson wal verify` as a command: its findings, its exit status, and that it changes nothing
+ * (needs the build).
+ */
 import {
   cpSync,
   mkdirSync,

@@ -1,4 +1,4 @@
-/** A registry, and members that do in their own process what a test tells them to. */
+/** A registry, and members that run a test's function in their own process. */
 import {
   type Context,
   call,
@@ -10,7 +10,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
-/** What a member understands. */
+/** The messages of a member. */
 export type Messages = {
   calls: { run: (work: (context: Context<Messages>) => unknown) => unknown; heard: () => unknown[] }
   casts: { crash: () => void }
@@ -20,7 +20,7 @@ export type Messages = {
 /** A process that can hold keys. */
 export type Member = Ref<Messages>
 
-/** A process that does what it is told, and remembers what it heard. */
+/** A process that runs given functions and records its messages. */
 export const member: GenServer<Messages, unknown[]> = {
   init: () => [],
   calls: {

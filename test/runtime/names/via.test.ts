@@ -1,4 +1,6 @@
-/** A name through a registry finds whoever has it when it is used, and says what a name of the system would. */
+/**
+ * A name in a registry finds its holder at the time of use, and fails like a name of the System.
+ */
 import { describe, expect, test } from 'vitest'
 import {
   call,

@@ -196,7 +196,8 @@ describe('a full mailbox', () => {
     await clock.settle()
 
     expect(outcome).toBe('EXITED')
-    // The message was admitted; what its handler makes of it reaches nobody, a failure neither.
+    // The message was admitted. The result of its handler reaches no process, and neither does a
+    // failure.
     expect((await getState<Echo.State>(echo)).kept.get('a')?.fail(new Error('late'))).toBe(false)
   })
 })

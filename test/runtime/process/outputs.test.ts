@@ -1,4 +1,7 @@
-/** The port through which a process acts on others: whatever its handlers do passes it, in order, and nothing goes around it. */
+/**
+ * The port through which a process acts on others: whatever its handlers do passes it, in order,
+ * and nothing goes around it.
+ */
 import { describe, expect, test } from 'vitest'
 import {
   type Context,

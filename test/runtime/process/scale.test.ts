@@ -1,4 +1,6 @@
-/** Many processes at once, and deep trees: nothing overflows the stack, nothing is lost on the way. */
+/**
+ * Many processes at once, and deep trees: nothing overflows the stack, nothing is lost on the way.
+ */
 import { describe, expect, test } from 'vitest'
 import {
   type ChildSpec,

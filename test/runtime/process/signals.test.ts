@@ -1,4 +1,7 @@
-/** Monitors, calls that are handed about, timers and supervised children: what OTP's manual says beyond the recorded traces. */
+/**
+ * Monitors, calls that are handed about, timers and supervised children: what OTP's manual says
+ * beyond the recorded traces.
+ */
 import { describe, expect, test } from 'vitest'
 import {
   call,

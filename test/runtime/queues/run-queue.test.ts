@@ -12,7 +12,10 @@ import { silentLogger, virtualClock } from '../../../src/testing/index.ts'
 
 type Work = { casts: { work: (ms: number) => void } }
 
-/** A System on whose clock a message takes as long as it says; and how much was handled in each of its turns. */
+/**
+ * A System on whose clock a message takes as long as it says; and how much was handled in each of
+ * its turns.
+ */
 const stage = async () => {
   const virtual = virtualClock()
   let now = 0

@@ -1,4 +1,6 @@
-/** A server that says what it accepts refuses the rest and lives on; one that does not keeps OTP's semantics. */
+/**
+ * A server with checks refuses unknown messages and lives on; one without keeps OTP's semantics.
+ */
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import {

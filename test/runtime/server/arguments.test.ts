@@ -26,7 +26,7 @@ const codeOf = async (attempt: () => unknown): Promise<unknown> => {
   }
 }
 
-/** What the code of each attempt is, in the hands of somebody whom no compiler checks. */
+/** The code of each attempt of a caller without types. */
 const refusals: Record<string, (context: Context, nothing: never) => unknown> = {
   'createSystem(…)': (_, nothing) => createSystem(nothing),
   'system.start(server, arg, …)': ({ system }, nothing) =>
@@ -61,7 +61,7 @@ describe('a wrong argument is refused at the caller', () => {
   })
 })
 
-/** Every function that takes options, in the hands of somebody who has one of their names wrong. */
+/** Every function with options, called with a misspelt name. */
 const misspellings: Record<string, [code: string, (context: Context, wrong: never) => unknown]> = {
   createSystem: ['INVALID_ARGUMENT', (_, wrong) => createSystem(wrong)],
   'system.start': [

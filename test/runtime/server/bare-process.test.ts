@@ -15,7 +15,7 @@ test.each([
   const { system, clock } = testSystem()
   const seen: unknown[] = []
   const ref = system.spawn(async (context) => {
-    // Nobody handles this one.
+    // This one is never handled.
     void context.sleep(10_000)
     try {
       await wait(context)

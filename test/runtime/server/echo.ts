@@ -1,4 +1,7 @@
-/** A server for tests: it answers, keeps callers waiting, hands them on, crashes, and takes its time, as it is told. */
+/**
+ * A server for tests: on request it answers, keeps callers waiting, hands them on, crashes, or
+ * takes its time.
+ */
 import { type From, type GenServer, noReply, type Ref, reply } from '../../../src/runtime/index.ts'
 
 export type Messages = {

@@ -1,4 +1,4 @@
-/** What is no ref, signal, option or function is refused where it is passed, with nothing begun. */
+/** A wrong ref, signal, option or function is refused at the caller, with nothing begun. */
 import { describe, expect, test } from 'vitest'
 import {
   call,

@@ -1,4 +1,4 @@
-/** Whatever a log, a listener or a reason does when it is told or shown, nobody is disturbed. */
+/** A log, a listener or a reason may misbehave without disturbing any process. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { call, createSystem, describeReason, stop, trace } from '../../../src/runtime/index.ts'
 import { testSystem, virtualClock } from '../../../src/testing/index.ts'

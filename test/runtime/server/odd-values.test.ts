@@ -1,4 +1,7 @@
-/** Whatever a program throws, answers or sends: the process concerned ends as it should, and nothing else is disturbed. */
+/**
+ * Whatever a program throws, answers or sends: the process concerned ends as it should, and nothing
+ * else is disturbed.
+ */
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import {

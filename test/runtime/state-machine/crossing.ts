@@ -1,4 +1,7 @@
-/** A machine for tests of what is saved and what waits: a pedestrian crossing with timers, and a bell that rings later. */
+/**
+ * A machine for tests of saving and postponing: a pedestrian crossing with timers, and a bell that
+ * rings later.
+ */
 import { assign, cancel, raise, setup } from 'xstate'
 import { getState } from '../../../src/runtime/index.ts'
 import {
@@ -6,7 +9,10 @@ import {
   StateMachine,
 } from '../../../src/runtime/state-machine/state-machine.ts'
 
-/** Counts the cars that pass while it is green, and turns red some time after somebody pressed; rings now or later. */
+/**
+ * Counts the cars that pass while it is green, and turns red some time after the button is pressed;
+ * rings now or later.
+ */
 export const crossing = setup({
   types: {} as {
     context: { cars: number; log: string[] }
@@ -58,7 +64,7 @@ export const crossing = setup({
 /** Its server, as it is without options. */
 export const server = StateMachine.server(crossing)
 
-/** What is saved of it. */
+/** Its saved form. */
 export type Saved = SavedMachine<typeof crossing>
 
 /** The value of the state that the machine behind `ref` is in. */

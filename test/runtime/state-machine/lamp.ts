@@ -1,8 +1,11 @@
-/** A machine for tests: a lamp that is pushed on and off, takes notes, and breaks in the ways that a machine can. */
+/**
+ * A machine for tests: a lamp that is pushed on and off, takes notes, and breaks in the ways that a
+ * machine can.
+ */
 import { assign, emit, log, setup } from 'xstate'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 
-/** What a lamp may be sent; `spare` is known to its types only, no state of it names it. */
+/** The events of a lamp; `spare` is in its types only, no state names it. */
 export type Events =
   | { type: 'push' }
   | { type: 'note'; text: string }
@@ -12,10 +15,13 @@ export type Events =
   | { type: 'guarded' }
   | { type: 'spare' }
 
-/** What is thrown in a lamp. */
+/** The error thrown in a lamp. */
 export const boom = new Error('boom')
 
-/** Is lit while it is on, and counts how often it was pushed on; ends when it is finished while it is lit. */
+/**
+ * Is lit while it is on, and counts how often it was pushed on; ends when it is finished while it
+ * is lit.
+ */
 export const lamp = setup({
   types: {} as {
     context: { notes: string[]; pushes: number }

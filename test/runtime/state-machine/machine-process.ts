@@ -1,4 +1,7 @@
-/** State machines in processes, for tests: each is started in a system of its own, whose time stands still until the test moves it. */
+/**
+ * State machines in processes, for tests: each is started in a system of its own, whose time stands
+ * still until the test moves it.
+ */
 import {
   createSystem,
   type GenServer,

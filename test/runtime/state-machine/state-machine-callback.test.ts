@@ -1,4 +1,6 @@
-/** Callbacks that a machine invokes: they send and hear, and are cleaned up, as XState defines it. */
+/**
+ * Callbacks that a machine invokes: they send and hear, and are cleaned up, as XState defines it.
+ */
 import { describe, expect, test } from 'vitest'
 import { assign, createMachine, fromCallback, sendTo, setup } from 'xstate'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'

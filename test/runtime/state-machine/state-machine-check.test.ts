@@ -1,4 +1,4 @@
-/** What cannot run is refused when its server is made, with the path of what is wrong. */
+/** A machine that cannot run is refused when its server is made, with the path of the fault. */
 import { describe, expect, test } from 'vitest'
 import { type AnyStateMachine, and, not, raise, setup } from 'xstate'
 import { isKeelsonError } from '../../../src/errors.ts'

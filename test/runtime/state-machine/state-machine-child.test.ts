@@ -1,4 +1,7 @@
-/** A machine that another machine invokes or spawns: its time, its end, and what a snapshot of the other keeps of it. */
+/**
+ * A machine that another machine invokes or spawns: its time, its end, and its part of the other's
+ * snapshot.
+ */
 import { describe, expect, test } from 'vitest'
 import { type ActorRefFrom, assign, sendParent, sendTo, setup, spawnChild, stopChild } from 'xstate'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'

@@ -1,4 +1,7 @@
-/** Events that a machine is sent: which are refused, and what becomes of those that it has no use for. */
+/**
+ * Events that a machine is sent: which are refused, and what becomes of those that it has no use
+ * for.
+ */
 import { describe, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import { isKeelsonError } from '../../../src/errors.ts'

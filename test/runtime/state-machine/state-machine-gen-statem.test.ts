@@ -1,4 +1,7 @@
-/** The examples of gen_statem's documentation (OTP Design Principles, "gen_statem Behaviour"), as XState machines in processes. */
+/**
+ * The examples of gen_statem's documentation (OTP Design Principles, "gen_statem Behaviour"), as
+ * XState machines in processes.
+ */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { assign, cancel, raise, setup } from 'xstate'
@@ -49,7 +52,9 @@ describe('the push button', () => {
 type LockContext = { code: string[]; buttons: string[] }
 type Door = (done: string) => void
 
-/** The code lock; `door` is told what the doc's `do_lock` and `do_unlock` print. */
+/**
+ * The code lock; `door` gets the lines that the documentation's `do_lock` and `do_unlock` print.
+ */
 const lockSetup = (door: Door) =>
   setup({
     types: {} as {
@@ -93,7 +98,10 @@ const stateTimeoutLock = (door: Door) =>
     },
   })
 
-/** The event time-out: half a minute without a button forgets the buttons. A reentry is what starts the time anew. */
+/**
+ * The event time-out: half a minute without a button forgets the buttons. A reentry is what starts
+ * the time anew.
+ */
 const eventTimeoutLock = (door: Door) =>
   lockSetup(door).createMachine({
     id: 'code_lock',
@@ -113,7 +121,10 @@ const eventTimeoutLock = (door: Door) =>
     },
   })
 
-/** The generic time-out: an event of its own with a name, started and taken back by hand, whatever the state. */
+/**
+ * The generic time-out: an event of its own with a name, started and taken back by hand, whatever
+ * the state.
+ */
 const genericTimeoutLock = (door: Door) =>
   lockSetup(door).createMachine({
     id: 'code_lock',

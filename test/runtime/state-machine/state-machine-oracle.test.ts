@@ -1,4 +1,7 @@
-/** The same machine, the same events and the same time in a process and in XState's own actor: both do the same. */
+/**
+ * The same machine, the same events and the same time in a process and in XState's own actor: both
+ * do the same.
+ */
 import { expect, test } from 'vitest'
 import {
   and,
@@ -25,7 +28,10 @@ type Event =
   | { type: 'd' }
   | { type: 'e' }
 
-/** A bit of everything: parallel regions, history, guards, always, raised and delayed events, entry and exit actions. */
+/**
+ * A bit of everything: parallel regions, history, guards, always, raised and delayed events, entry
+ * and exit actions.
+ */
 const machineWith = (done: Done) =>
   setup({
     types: {} as { context: { n: number }; events: Event },
@@ -139,7 +145,7 @@ test('200 drawn histories end in the same states by the same actions as with XSt
         StateMachine.send(ref, event)
         actor.send(event)
         await clock.settle()
-        // What is due at once needs no time to pass.
+        // A timer that is due needs no time to pass.
         simulated.increment(0)
       }
     }

@@ -1,4 +1,7 @@
-/** Transition functions and observables that a machine invokes: what they tell comes to it as XState defines it. */
+/**
+ * Transition functions and observables that a machine invokes: what they tell comes to it as XState
+ * defines it.
+ */
 import { describe, expect, test } from 'vitest'
 import {
   assign,

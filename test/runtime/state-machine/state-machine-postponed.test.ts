@@ -1,4 +1,6 @@
-/** Events that wait in a machine for another state: their order, their bound, and what is saved of them. */
+/**
+ * Events that wait in a machine for another state: their order, their bound, and their saved form.
+ */
 import { describe, expect, test } from 'vitest'
 import { assign, setup } from 'xstate'
 import { resume, suspend } from '../../../src/runtime/index.ts'
@@ -41,7 +43,8 @@ describe('postponed events', () => {
     StateMachine.send(ref, car('b'))
     await clock.advance(33_000)
 
-    // a passes while it is green; the press that came after it makes it yellow, where b waits again.
+    // a passes while it is green; the press that came after it makes it yellow, where b waits
+    // again.
     const snapshot = await StateMachine.snapshot(ref)
     expect(snapshot.value).toBe('yellow')
     expect(snapshot.context.log).toEqual(['a'])

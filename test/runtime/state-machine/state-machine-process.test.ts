@@ -1,4 +1,7 @@
-/** A machine as a process among processes: its actions reach others, and it obeys signals, supervisors and sys. */
+/**
+ * A machine as a process among processes: its actions reach others, and it obeys signals,
+ * supervisors and sys.
+ */
 import { describe, expect, test } from 'vitest'
 import { assign, sendTo, setup } from 'xstate'
 import { isKeelsonError } from '../../../src/errors.ts'

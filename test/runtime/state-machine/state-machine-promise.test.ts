@@ -1,4 +1,7 @@
-/** Promises that a machine invokes: their output, their error, and that they are aborted when nobody waits for them. */
+/**
+ * Promises that a machine invokes: their output, their error, and their abort when no state needs
+ * them.
+ */
 import { describe, expect, test } from 'vitest'
 import { assign, createMachine, fromPromise, setup } from 'xstate'
 import { getState, resume, suspend } from '../../../src/runtime/index.ts'

@@ -1,4 +1,4 @@
-/** A machine that is saved after each change: when, and what a restart does with it. */
+/** A machine that is saved after each change: the moment of the saving, and a restart from it. */
 import { describe, expect, test } from 'vitest'
 import { name, startSupervisor, supervisor, worker } from '../../../src/runtime/index.ts'
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'

@@ -1,4 +1,7 @@
-/** A snapshot of a machine, and a machine that takes one up again: its state, its timers, what it invokes. */
+/**
+ * A snapshot of a machine, and a machine restored from one: its state, its timers, its invoked
+ * actors.
+ */
 import { describe, expect, test } from 'vitest'
 import {
   type AnyStateMachine,
@@ -19,7 +22,7 @@ import { testSystem } from '../../../src/testing/index.ts'
 import { crossing, server, stateOf } from './crossing.ts'
 import { reasonsOfEnds, started, throughJson } from './machine-process.ts'
 
-/** A crossing that is saved `ms` after somebody pressed, and then killed. */
+/** A crossing that is saved `ms` after the button was pressed, and then killed. */
 const savedAfter = async (ms: number) => {
   const { system, clock, ref } = await started(server)
   StateMachine.send(ref, { type: 'press' })
@@ -83,7 +86,7 @@ describe('a snapshot', () => {
     system.kill(first)
     await clock.advance(1_000)
 
-    // Whoever keeps a snapshot may keep its timers in any order.
+    // A stored snapshot may have its timers in any order.
     const mixed = { ...saved, timers: saved.timers.toReversed() }
     const second = await system.start(StateMachine.server(alarms, { restore: mixed }))
     await clock.settle()

@@ -1,4 +1,4 @@
-/** A machine in a process: how it begins, what it shows of itself, what its actions do, and how it ends. */
+/** A machine in a process: its start, its process information, its actions, and its end. */
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { assign, raise, setup } from 'xstate'

@@ -20,7 +20,7 @@ import {
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { outcome, testSystem } from '../../../src/testing/index.ts'
 
-describe('what a process awaits later than it fails is no unhandled rejection', () => {
+describe('a promise that fails before its process awaits it is not an unhandled rejection', () => {
   const unhandledIn = async (body: (context: BareContext) => Promise<void>): Promise<unknown> => {
     const { system, clock } = testSystem()
     const unhandled = vi.fn()

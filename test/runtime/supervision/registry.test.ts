@@ -1,4 +1,4 @@
-/** A registry of unique keys, and one of duplicate keys: who has what, who may change it, and what a key is. */
+/** A registry of unique keys, and one of duplicate keys: holders, changes, and equality of keys. */
 import { describe, expect, test } from 'vitest'
 import { type Context, call, Registry, send, via } from '../../../src/runtime/index.ts'
 import { type Messages, member, rooms, run, withRegistry } from '../names/rooms.ts'

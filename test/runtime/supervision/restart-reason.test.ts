@@ -1,4 +1,4 @@
-/** Why a child was not started again is told, each time and at last. */
+/** The reason of a failed restart is logged each time and when the supervisor gives up. */
 import { describe, expect, test } from 'vitest'
 import {
   type ChildSpec,

@@ -13,7 +13,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
-/** What a child of the tree understands. */
+/** The messages of a child of the tree. */
 export type Messages = { calls: { app: () => unknown }; casts: { crash: () => void } }
 
 /** A child that tells what happens to it. */

@@ -1,4 +1,4 @@
-/** A server for tests: it does within its process whatever function it is given, and notes what comes to it. */
+/** A server for tests: it runs any given function in its process, and records its messages. */
 import {
   type Context,
   call,
@@ -20,7 +20,7 @@ export type Notes = readonly unknown[]
 
 const note = (notes: Notes, value: unknown) => noReply([...notes, value])
 
-/** Runs what it is sent. With `true` it traps exits. */
+/** Runs the functions that it is sent. With `true` it traps exits. */
 export const server: GenServer<Messages, Notes, boolean> = {
   init: (isTrapping, context) => {
     context.trapExit(isTrapping)

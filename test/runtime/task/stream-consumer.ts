@@ -1,9 +1,15 @@
-/** Consumers of streams of tasks for tests, which note what comes of a stream, and inputs that tell how far it was read. */
+/**
+ * Consumers of streams of tasks for tests, which record the outcomes, and inputs that record how
+ * far they were read.
+ */
 import type { BareContext } from '../../../src/runtime/index.ts'
 import type { TestSystem } from '../../../src/testing/index.ts'
 import { failureOf, tasksOf } from './task-owner.ts'
 
-/** Runs `body` in a process of its own until nothing more happens without time passing; answers what it noted. */
+/**
+ * Runs `body` in a process of its own until nothing happens without time passing; returns its
+ * records.
+ */
 export const consuming = async (
   { system, clock }: TestSystem,
   body: (context: BareContext, note: (what: unknown) => void) => Promise<unknown>,
@@ -40,9 +46,9 @@ export const values = async (
   return found
 }
 
-/** Sleeps for what it is given, and gives it back. */
+/** Sleeps for the given time, and returns it. */
 export const sleeper = (ms: number, context: BareContext): Promise<number> =>
   context.sleep(ms).then(() => ms)
 
-/** A task that waits for what nobody sends. */
+/** A task that waits for a message that never comes. */
 export const waiter = (_: unknown, inner: BareContext): Promise<unknown> => inner.receive()

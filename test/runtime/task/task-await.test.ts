@@ -1,4 +1,4 @@
-/** Whoever awaits tasks is told their values, the first failure, or that the time is over; what cannot be awaited is refused. */
+/** `await` of tasks: their values, the first failure, or a timeout. A wrong task is refused. */
 import { describe, expect, test } from 'vitest'
 import { cast, exit, Task, TaskSupervisor } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
@@ -110,7 +110,7 @@ describe('awaiting', () => {
     const { seen, ref } = await within(stage, async (context, seen) => {
       const task = Task.async(context, never)
       const rest = Task.async(context, never)
-      // Nobody looks at these two.
+      // These two are never read.
       void Task.awaitMany([rest])
       void TaskSupervisor.async(context, 'nobody' as never, never).catch(() => {})
       try {

@@ -1,4 +1,6 @@
-/** Owners of tasks for tests: what comes of a task is what they note, and time goes on only when the test says so. */
+/**
+ * Owners of tasks for tests: they record the outcomes, and time passes only when the test says so.
+ */
 import { isKeelsonError } from '../../../src/errors.ts'
 import {
   type BareContext,
@@ -15,14 +17,17 @@ import {
 } from '../../../src/runtime/index.ts'
 import { type TestSystem, testSystem } from '../../../src/testing/index.ts'
 
-/** What an error is to whoever catches it: its code, and the reason in its details. */
+/** An error as its catcher sees it: its code, and the reason in its details. */
 export const failureOf = (error: unknown): unknown =>
   isKeelsonError(error) ? { code: error.code, reason: error.details.reason } : error
 
-/** What comes of `promise`: its value, or what its error is. */
+/** The outcome of `promise`: its value, or its error. */
 export const outcomeOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch(failureOf)
 
-/** Runs `body` in a process of its own until nothing more happens without time passing; answers what it put into `seen`. */
+/**
+ * Runs `body` in a process of its own until nothing happens without time passing; returns the
+ * content of `seen`.
+ */
 export const within = async (
   { system, clock }: TestSystem,
   body: (context: BareContext, seen: unknown[]) => unknown,
@@ -50,7 +55,7 @@ export const crash = (): never => {
   throw boom
 }
 
-/** A task that waits for what nobody sends. */
+/** A task that waits for a message that never comes. */
 export const never = (context: BareContext): Promise<unknown> => context.receive()
 
 type OwnerMessages = {
@@ -59,7 +64,7 @@ type OwnerMessages = {
   infos: { task: (done: TaskValue) => void; other: () => void }
 }
 
-/** A server that starts what it is told to, and notes what comes of it. */
+/** A server that starts the given tasks, and records their outcomes. */
 export const owner: GenServer<OwnerMessages, readonly unknown[], boolean> = {
   init: (traps, context) => {
     context.trapExit(traps)

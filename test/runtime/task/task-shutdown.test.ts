@@ -1,4 +1,7 @@
-/** A task that is shut down or ignored is told about once, and nothing of it comes to its owner later. */
+/**
+ * The end of a task that is shut down or ignored is reported once, and no later message of it
+ * reaches its owner.
+ */
 import { describe, expect, test } from 'vitest'
 import { exit, Task, TaskSupervisor } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'

@@ -1,4 +1,6 @@
-/** Owners that do with tasks what they like, and are killed meanwhile, in orders that seeds draw. */
+/**
+ * Owners that do with tasks what they like, and are killed meanwhile, in orders that seeds draw.
+ */
 import { expect, test } from 'vitest'
 import {
   type BareContext,

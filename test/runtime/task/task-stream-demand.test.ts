@@ -1,4 +1,6 @@
-/** A stream of tasks reads and runs what its consumer asks for, within its bounds, and nothing ahead of them. */
+/**
+ * A stream of tasks reads and runs only the items that its consumer asks for, within its bounds.
+ */
 import { describe, expect, test } from 'vitest'
 import { type AsyncStreamOptions, Task } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'

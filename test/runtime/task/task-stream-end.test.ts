@@ -1,4 +1,7 @@
-/** A stream of tasks that ends, by its consumer, its owner or its input, leaves no task that it should have ended, and an input closed. */
+/**
+ * A stream of tasks that ends, by its consumer, its owner or its input, leaves no task that it
+ * should have ended, and an input closed.
+ */
 import { describe, expect, test } from 'vitest'
 import { type BareContext, startTaskSupervisor, Task } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'

@@ -1,4 +1,7 @@
-/** A crash is an outcome of a stream of tasks; a time that is over, and a supervisor that is full or missing, end the stream. */
+/**
+ * A crash is an outcome of a stream of tasks; a time that is over, and a supervisor that is full or
+ * missing, end the stream.
+ */
 import { describe, expect, test } from 'vitest'
 import { cast, exit, type GenServer, noReply, Task } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'

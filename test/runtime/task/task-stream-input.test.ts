@@ -1,4 +1,4 @@
-/** What a stream of tasks takes as its input, and that what this throws is an error of whoever reads the stream. */
+/** The inputs of a stream of tasks. An error of the input is an error of the stream's reader. */
 import { describe, expect, test } from 'vitest'
 import { Task } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'

@@ -1,4 +1,7 @@
-/** Tasks under a supervisor begin when their owner has them, and end, stay or run again as they were started. */
+/**
+ * Tasks under a supervisor begin when their owner has them, and end, stay or run again as they were
+ * started.
+ */
 import { describe, expect, test } from 'vitest'
 import { exit, Task, TaskSupervisor } from '../../../src/runtime/index.ts'
 import { never, outcomeOf, withCrew, within } from './task-owner.ts'

@@ -1,4 +1,4 @@
-/** A look at tasks waits no longer than it is told to, and leaves what still runs to whoever asks next. */
+/** `yield` of tasks waits no longer than its limit, and leaves running tasks to the next caller. */
 import { describe, expect, test } from 'vitest'
 import { exit, Task } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
