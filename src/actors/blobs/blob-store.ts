@@ -1,7 +1,8 @@
 /**
- * The blobs of a shard: the one actor that has its files written. Payloads that come while a put is on its way to the disk
- * share the next one's sync. It opens the folder when it is first needed, so that a shard without large values has neither
- * folder nor thread; a disk that refuses is its caller's error, not this actor's end. It sweeps every `blobs.sweepMs`.
+ * The blob store of a shard: the only actor that writes blob files. Payloads that arrive while a
+ * put is on its way to the disk share the next sync. The folder is opened when it is first needed,
+ * so a shard without large values has no folder and no thread. A disk error fails the caller, not
+ * this actor. The store sweeps every `blobs.sweepMs`.
  */
 import { types } from 'node:util'
 import { type ErrorDetails, isKeelsonError } from '../../errors.ts'
@@ -39,7 +40,7 @@ import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
 
-/** The requests that streams make of the files, one at a time each. */
+/** The requests of streams. Each stream has one request at a time. */
 const streamKinds = [
   'streamOpen',
   'streamWrite',
@@ -58,14 +59,14 @@ type StreamRequest = {
 
 export type { SweepReport } from './blob-sweep.ts'
 
-/** What the blob store understands. */
+/** The messages of the blob store. */
 export type Messages = {
   calls: {
-    /** Makes payloads durable; they are pinned before this answers, and handed over. */
+    /** Makes payloads durable, and pins them before it answers. Payloads are handed over. */
     put: (request: { payloads: readonly Uint8Array[]; pin: BlobPin }) => readonly BlobRef[]
-    /** A step of a stream; `pin` is for the blob that it ends with. */
+    /** A step of a stream. `pin` keeps the blob that the stream ends with. */
     stream: (request: { step: StreamRequest; pin?: BlobPin }) => unknown
-    /** Sweeps now; whoever asks during a sweep waits for the one after it. */
+    /** Sweeps now. A call during a sweep waits for the next one. */
     sweep: () => SweepReport
     describe: () => BlobStoreDescription
   }
@@ -76,7 +77,7 @@ export type Messages = {
   }
 }
 
-/** The blob store as people look at it. */
+/** The state of the blob store, for `describe`. */
 export type BlobStoreDescription = {
   readonly isOpen: boolean
   readonly queued: number
@@ -93,15 +94,15 @@ type Put = {
 
 type State = {
   readonly shard: Shard
-  /** The folder, once somebody needed it. */
+  /** The folder, from its first use on. */
   host: Promise<BlobHost> | undefined
   isOpen: boolean
   queue: Put[]
-  /** The puts whose payloads are on their way to the disk, and how many groups of them. */
+  /** The puts whose payloads are on their way to the disk, and the number of their groups. */
   inFlight: number
   groups: number
   readonly cleared: Map<number, readonly Extent[]>
-  /** Who waits for the sweep under way, and for the next. */
+  /** The callers of the sweep under way, and of the next one. */
   sweeping: readonly From<SweepReport>[] | undefined
   nextSweep: From<SweepReport>[]
   lastSweep: SweepReport | undefined
@@ -109,10 +110,13 @@ type State = {
   sweepArmed: boolean
 }
 
-/** So many bytes of payloads share a sync; one put may be larger. */
+/** The bytes of payloads that share a sync. One put may be larger. */
 const groupBytesMax = 8 * 1024 * 1024
 
-/** While one group is written the next is there already, so that the disk need not wait for this actor and its callers. */
+/**
+ * A second group is submitted while the first is written, so that the disk does not wait for this
+ * actor and its callers.
+ */
 const groupsMax = 2
 
 /** The blob store of a shard. */
@@ -149,7 +153,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     stream: (state, { step, pin }, context) => {
       const { from } = context
-      // Beside the mailbox: the host keeps the order of each stream, and nobody else's put waits for it.
+      // Outside the mailbox: the host keeps the order of each stream, and no put waits for it.
       carryOut(state, step, pin, context).then(
         (answer) => from.reply(answer),
         (error) => from.fail(error),
@@ -210,8 +214,10 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['stored']>[2]
 export const name = shardName<Messages>('blob_store')
 
 /**
- * Makes payloads durable and answers their references in order; `pin` keeps them from then on. Payloads are handed over.
- * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`; `EXITED`, `NO_PROCESS`, `TIMEOUT`: nothing refers to them
+ * Makes payloads durable and returns their references in order. `pin` keeps them from then on.
+ * Payloads are handed over.
+ * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`; `EXITED`, `NO_PROCESS`,
+ * `TIMEOUT`: no row or frame refers to the payloads
  */
 export const put = (
   store: Ref<Messages>,
@@ -220,7 +226,10 @@ export const put = (
   timeoutMs: number,
 ): Promise<readonly BlobRef[]> => call(store, 'put', { payloads, pin }, { timeoutMs })
 
-/** A step of a stream, in or out: what `BlobProtocol` says of it. @throws as that says; `EXITED`, `NO_PROCESS` when the store has ended */
+/**
+ * A step of a stream in either direction, as `BlobProtocol` defines it.
+ * @throws as `BlobProtocol` says; `EXITED`, `NO_PROCESS` if the store has ended
+ */
 export const stream = async <K extends StreamKind>(
   store: Ref<Messages>,
   kind: K,
@@ -229,19 +238,22 @@ export const stream = async <K extends StreamKind>(
 ): Promise<BlobProtocol[K]['answer']> => {
   const step = { kind, request } as StreamRequest
   const asked = pin ? { step, pin } : { step }
-  // A step of a kind is answered with an answer of that kind.
+  // The answer is of the same kind as the step.
   return (await call(store, 'stream', asked, {
     timeoutMs: Number.POSITIVE_INFINITY,
   })) as BlobProtocol[K]['answer']
 }
 
-/** Sweeps now; resolves with what came of it. @throws KeelsonError when it could not be done: nothing that lives was touched */
+/**
+ * Sweeps now, and resolves with the report.
+ * @throws KeelsonError if the sweep failed: no blob in use was touched
+ */
 export const sweep = (
   store: Ref<Messages>,
   timeoutMs: number = Number.POSITIVE_INFINITY,
 ): Promise<SweepReport> => call(store, 'sweep', undefined, { timeoutMs })
 
-/** How the store stands. */
+/** Describes the store. */
 export const describe = (store: Ref<Messages>): Promise<BlobStoreDescription> =>
   call(store, 'describe')
 
@@ -260,7 +272,7 @@ const initialState = (shard: Shard): State => ({
   sweepArmed: false,
 })
 
-/** The folder, opened by whoever is first; one that could not be opened is tried again by the next. */
+/** Opens the folder on first use. If that fails, the next use tries again. */
 const hostOf = (state: State, context: Context): Promise<BlobHost> => {
   armSweep(state, context)
   state.host ??= state.shard.blobs.lease(context.signal).then(
@@ -276,7 +288,7 @@ const hostOf = (state: State, context: Context): Promise<BlobHost> => {
   return state.host
 }
 
-/** The thread of the files has died: what comes next begins a new life of them. */
+/** If the thread of the files dies, the next use begins a new life of the files. */
 const watched = <T>(state: State, work: Promise<T>): Promise<T> =>
   work.catch((error) => {
     if (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread') {
@@ -286,7 +298,7 @@ const watched = <T>(state: State, work: Promise<T>): Promise<T> =>
     throw error
   })
 
-/** Sends the next groups of puts on their way, unless as many as may be are. */
+/** Submits the next groups, up to `groupsMax` in flight. */
 const submit = (state: State, context: Context): State => {
   while (state.groups < groupsMax && state.queue.length > 0) {
     const puts = takeGroup(state.queue)
@@ -297,7 +309,7 @@ const submit = (state: State, context: Context): State => {
   return state
 }
 
-/** Answers beside the mailbox, as with streams: the host keeps the order of the groups. */
+/** Answers outside the mailbox, as with streams: the host keeps the order of the groups. */
 const settling = async (
   state: State,
   puts: readonly Put[],
@@ -339,7 +351,7 @@ const storing = async (
   const host = await hostOf(state, context)
   const payloads = puts.flatMap((each) => each.payloads)
   const { refs } = await watched(state, host.run('put', { payloads }))
-  // Before a sweep can learn of them: its survey is answered behind this.
+  // Recorded before a sweep can see the blobs: its survey is answered after this.
   state.shard.blobs.born(refs)
   let at = 0
   return puts.map((each) => {
@@ -369,7 +381,7 @@ const carryOut = async (
   return answer
 }
 
-/** From when there may be blobs on; a shard without any has no timer. */
+/** Starts the sweep timer, once there may be blobs. A shard without blobs has no timer. */
 const armSweep = (state: State, context: Pick<Context, 'sendAfter'>): void => {
   const { sweepMs } = state.shard.blobs.parts.settings
   if (state.sweepArmed || sweepMs === 0) return
@@ -377,7 +389,7 @@ const armSweep = (state: State, context: Pick<Context, 'sendAfter'>): void => {
   context.sendAfter(sweepMs, 'sweepDue')
 }
 
-/** Sweeps, unless somebody does; who asked by now gets what comes of it. */
+/** Begins a sweep, unless one is under way. Its report answers every call so far. */
 const beginSweep = (state: State, context: Context): State => {
   if (state.sweeping) return state
   state.sweeping = state.nextSweep

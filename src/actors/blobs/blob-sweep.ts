@@ -1,7 +1,8 @@
 /**
- * One sweep over the blobs of a shard. It decides about what was there when it began: marks what the rows, the log and the
- * pins keep, leaves what is within its grace, and gives back the rest. Writes go on meanwhile, and what they add is not
- * looked at. Whatever cannot be read ends the sweep before anything is taken.
+ * One sweep over the blobs of a shard. It judges only blobs that exist when it begins. It marks the
+ * blobs that rows, log and pins refer to, skips those within their grace, and frees the rest.
+ * Writes continue meanwhile, and their blobs are not judged. If anything cannot be read, the sweep
+ * ends before it frees a blob.
  */
 import type { Clock } from '../../clock.ts'
 import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -25,17 +26,20 @@ import {
 import type { ReadView } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
 
-// What of the blobs is referred to: the marking half of a sweep. The rows say what the log refers to, because each frame that
-// is applied leaves a row for each of its blobs; only what is not applied yet is read from the log. What cannot be read
-// fails the marking, and with it the sweep.
+// The marking half of a sweep: which blobs are referred to. Each applied frame leaves a row for
+// each of its blobs, so the rows show what the log refers to. Only frames that are not applied yet
+// are read from the log. A read error fails the marking, and with it the sweep.
 
-/** How much of the log one read brings to this thread. */
+/** The bytes of the log that one read transfers to this thread. */
 const readBytes = 1024 * 1024
 
-/** Rows that are looked at in one go, about 1 ms. */
+/** The rows that are read in one turn: about 1 ms. */
 const rowsAtOnce = 500
 
-/** What the frames from `from` up to `to`, which are durable, refer to. @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `UNSUPPORTED_VERSION` */
+/**
+ * Marks the references of the frames from `from` to `to`, which are durable.
+ * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `UNSUPPORTED_VERSION`
+ */
 export const markLog = async (
   log: LogHost,
   from: number,
@@ -52,22 +56,28 @@ export const markLog = async (
   }
 }
 
-/** What the log refers to, as the rows of a view tell it. @throws KeelsonError `CORRUPT`, `CLOSED` */
+/**
+ * Marks the references of the log, as the rows of a view show them.
+ * @throws KeelsonError `CORRUPT`, `CLOSED`
+ */
 export const markLogged = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
   walkRows(view, loggedBlobRows, clock, (key, row) => {
     const { segment, extent } = recordOfLogged(key, row)
     live.add(segment, extent)
   })
 
-/** What the values in the rows of a view refer to. @throws KeelsonError `CORRUPT`, `CLOSED` */
+/**
+ * Marks the references of the values in the rows of a view.
+ * @throws KeelsonError `CORRUPT`, `CLOSED`
+ */
 export const markRows = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
   walkRows(view, {}, clock, (_, row) => {
     for (const ref of refsOf(row.value)) live.add(ref.segment, recordExtent(ref))
   })
 
 /**
- * Every row that stands in one of the layers, some at a time, so that nobody waits for long. The overlay goes first: what
- * moves from there into the projection meanwhile has been seen.
+ * Visits every row of both layers, in small steps that yield to the event loop. The overlay goes
+ * first: a row that moves to the projection meanwhile was visited already.
  */
 const walkRows = async (
   { layers: { overlay, projection } }: ReadView,
@@ -100,38 +110,46 @@ const walkProjection = async (
   }
 }
 
-/** What a sweep came to. */
+/** The report of a sweep. */
 export type SweepReport = {
   readonly segments: number
   readonly cleared: number
   readonly freedBytes: number
 }
 
-/** What a sweep works with. */
+/** The parts of a sweep. */
 export type SweepParts = {
   readonly shard: Shard
   readonly host: BlobHost
-  /** What a segment had alive when it was last cleared: it need not be looked through again. */
+  /**
+   * The live extents of a segment when it was last cleared. It is not cleared again for the same
+   * ones.
+   */
   readonly cleared: Map<number, readonly Extent[]>
-  /** Of the process that sweeps: it takes nothing once that has died. */
+  /** The signal of the process that sweeps. The sweep frees no blob after its death. */
   readonly signal: AbortSignal
-  /** Told of a damaged row. */
+  /** Called for a damaged row. */
   readonly damaged: (evidence: ErrorDetails) => void
 }
 
 const nothing: SweepReport = { segments: 0, cleared: 0, freedBytes: 0 }
 
-/** @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `NO_SPACE`: what was not cleared by then is as it was */
+/**
+ * Sweeps the blobs of a shard.
+ * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `NO_SPACE`: segments that are not cleared yet stay
+ * as they are
+ */
 export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   const { shard, host, signal } = parts
-  // From here on it is decided about what is there now: what is written later is younger than this.
+  // The survey fixes what is judged: later blobs are not part of it.
   const { segments, active } = await host.run('survey', null)
   if (segments.length === 0) return nothing
   const doubtful = shard.blobs.pins.hardened()
   const pinned = shard.blobs.pins.extents(doubtful)
   const young = shard.blobs.young()
   if (!young) return { ...nothing, segments: segments.length }
-  // Behind every group that was handed to the disk before: what is not in the log by then never will be.
+  // The sync comes after every group handed to the disk before. A frame that is not in the log by
+  // then never will be.
   const { durableLsn } = await shard.files.log().run('sync', null)
   const view = shard.view()
   const { appliedLsn } = shard
@@ -140,7 +158,8 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   await telling(parts, markLogged(view, kept, shard.parts.clock))
   await markLog(shard.files.log(), appliedLsn + 1, durableLsn, kept)
   const before = segments.filter((segment) => hasDead(kept, segment, active))
-  // Their values say nothing that the log does not; asking them too costs little, and only when something would go.
+  // The values show nothing that the log does not. Checking them too is cheap, and runs only if
+  // something would be freed.
   if (before.length > 0) await telling(parts, markRows(view, kept, shard.parts.clock))
   let cleared = 0
   let freedBytes = 0
@@ -148,7 +167,7 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
     const live = [...kept.of(segment.segment)]
     if (!hasDead(kept, segment, active) || isSame(parts.cleared.get(segment.segment), live))
       continue
-    // What was written behind the survey is nobody's to judge before the next one.
+    // Blobs written after the survey are judged by the next sweep.
     if (segment.segment === active) live.push(...(await sealedRest(host, segment)))
     const freed = await clear(host, segment.segment, live, signal)
     parts.cleared.set(segment.segment, live)
@@ -159,7 +178,7 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   return { segments: segments.length, cleared, freedBytes }
 }
 
-/** Waits for rows to be looked at; the projection of a damaged one is to be made anew. */
+/** Waits for the marking. A damaged row is reported, so that the projection is rebuilt. */
 const telling = async ({ damaged }: SweepParts, marked: Promise<void>): Promise<void> => {
   try {
     await marked
@@ -169,11 +188,11 @@ const telling = async ({ damaged }: SweepParts, marked: Promise<void>): Promise<
   }
 }
 
-/** Whether something of a segment is not kept; an empty file, which a failed write leaves, is dead as it is. */
+/** Whether part of a segment is not kept. An empty file, which a failed write leaves, is dead. */
 const hasDead = (kept: BlobExtents, { segment, size }: BlobSegment, active?: number): boolean =>
   size === 0 ? segment !== active : gapsBetween(kept.of(segment), size).length > 0
 
-/** Ends a segment; answers what was written to it since the survey. */
+/** Seals a segment. Returns the extent written to it since the survey. */
 const sealedRest = async (host: BlobHost, { segment, size }: BlobSegment): Promise<Extent[]> => {
   await host.run('seal', null)
   const { segments } = await host.run('survey', null)
@@ -185,7 +204,7 @@ const isSame = (left: readonly Extent[] | undefined, right: readonly Extent[]): 
   left?.length === right.length &&
   left.every(({ from, to }, at) => from === right[at]?.from && to === right[at]?.to)
 
-/** Step by step: between the steps others have their blobs written. */
+/** Clears in steps: between them other callers have their blobs written. */
 const clear = async (
   host: BlobHost,
   segment: number,
@@ -193,7 +212,7 @@ const clear = async (
   signal: AbortSignal,
 ): Promise<number> => {
   for (;;) {
-    if (signal.aborted) throw new KeelsonError('EXITED', 'The process that swept has ended.')
+    if (signal.aborted) throw new KeelsonError('EXITED', 'the process that swept has ended')
     const { done, freedBytes } = await host.run('clear', { segment, live })
     if (done) return freedBytes
   }

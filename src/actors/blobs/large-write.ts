@@ -27,8 +27,8 @@ export type LargeWrite = {
 }
 
 /**
- * Writes the blobs; resolves when the write is in the log's queue.
- * @throws KeelsonError what the blob store does, or `append`: the log has nothing of it then
+ * Writes the blobs. Resolves when the write is in the log's queue.
+ * @throws KeelsonError as the blob store or `append` does: then the log has no part of the write
  */
 export const writeLarge = (write: LargeWrite): Promise<void> => {
   const { system, shard, keys, pin, endsAt, deadlineMs } = write
@@ -41,7 +41,7 @@ export const writeLarge = (write: LargeWrite): Promise<void> => {
   })
 }
 
-/** Bytes of all values in the units: their weight at the gate. */
+/** The bytes of all values in the units: their weight at the gate. */
 export const valueBytesOf = (units: FrameUnits): number => {
   let bytes = 0
   for (const unit of unitsIn(units))
@@ -59,7 +59,7 @@ export const endPin = (pin: BlobPin, failure: unknown): void => {
   else pin.release()
 }
 
-/** Does `work`, and ends the pin as its outcome says. */
+/** Awaits `work`, and ends the pin according to its outcome. */
 export const settlingPin = async <Outcome>(
   pin: BlobPin,
   work: Promise<Outcome>,

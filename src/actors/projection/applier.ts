@@ -1,9 +1,11 @@
 /**
- * Applies committed frames in the order of their LSNs, answers their callers, and publishes what readers see.
+ * The applier of a shard: applies committed frames in LSN order, answers their callers, and
+ * publishes the read view.
  *
- * It begins by following the log, then rebuilds the overlay from the projection's position to the last committed LSN
- * out of the log files; only then is its view published. When that is more than the overlay may hold (the projection was
- * deleted, or lags far behind) it waits until the projection has caught up. Nothing committed is ever skipped.
+ * At its start it subscribes to the log, then rebuilds the overlay from the log files: every frame
+ * from the projection's position to the last committed LSN. Then it publishes its view. If the
+ * overlay cannot hold that much (the projection was deleted, or lags far behind), the applier waits
+ * until the projection has caught up. No committed frame is skipped.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -41,8 +43,9 @@ import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 
 /**
- * Committed frames that were applied, as followers get them, in columns: where each stands, its units and its bytes. There may be
- * more units than LSNs: the log refused the last ones. `time`: the stamp of all. Up to `durableLsn` the log was durable by then.
+ * Applied frames for the follower, in columns: LSNs, units, lengths in bytes. There may be more
+ * units than LSNs: the log refused the last ones. `time`: the stamp of all frames. `durableLsn`:
+ * the log was durable up to here.
  */
 export type AppliedFrames = {
   readonly time: number
@@ -52,16 +55,19 @@ export type AppliedFrames = {
   readonly lengths: readonly number[]
 }
 
-/** Who takes what the applier has applied: the projection's writer. */
+/** The process that takes applied frames: the projection's writer. */
 export type ApplyFollower = {
   casts: {
     enqueueProjectionOutbox: (frames: AppliedFrames) => void
-    /** Writers wait until what has been sent is projected. */
+    /** Writers wait at the gate until the frames sent so far are projected. */
     makeRoom: () => void
   }
 }
 
-/** Where the projection's writer begins: it reads the log up to `appliedLsn`, what comes after is sent to it. */
+/**
+ * Where the projection's writer begins: it reads the log up to `appliedLsn`; later frames are sent
+ * to it.
+ */
 export type Following = {
   readonly walId: string
   readonly epoch: number
@@ -69,28 +75,28 @@ export type Following = {
   readonly projection: ProjectionStore
 }
 
-/** What the applier understands. */
+/** The messages of the applier. */
 export type Messages = {
   calls: {
-    /** From now on applied frames go to `follower`. */
+    /** Sends applied frames to `follower` from now on. */
     follow: (follower: Ref<ApplyFollower>) => Following
     describe: () => ApplierDescription
   }
   casts: {
     committed: (group: WalWriter.CommittedGroup) => void
-    /** The projection durably shows everything up to here. */
+    /** The projection durably shows every frame up to this LSN. */
     projected: (lsn: number) => void
-    /** Somebody read a row whose checksum does not hold. */
+    /** A reader met a row with a wrong checksum. */
     damaged: (evidence: unknown) => void
   }
   infos: {
-    /** What the projection has shown up to here has been kept for its time. */
+    /** The rows that the projection shows up to this LSN were kept for `hotTtlMs`. */
     cooled: (lsn: number) => void
   }
   continues: { open: () => void; rebuild: () => void }
 }
 
-/** The applier as people look at it. */
+/** The state of the applier, for `describe`. */
 export type ApplierDescription = {
   readonly mode: State['mode']
   readonly appliedLsn: number
@@ -100,32 +106,35 @@ export type ApplierDescription = {
 
 type State = {
   readonly shard: Shard
-  /** `waiting`: the overlay cannot hold what the projection does not show yet. */
+  /** `waiting`: the overlay has no room for the frames that the projection does not show yet. */
   mode: 'recovering' | 'waiting' | 'open'
   subscription: WalWriter.Subscription
   projection: ProjectionStore | undefined
   overlay: Overlay
-  /** Overlay and projection as one: what frames are applied to. There while the mode is `open`. */
+  /** Overlay and projection as one, to apply frames to. Set while the mode is `open`. */
   rows: ShardRows | undefined
   follower: Ref<ApplyFollower> | undefined
-  /** Up to here frames are (or, while the view is incomplete, will be) read from the log; those behind come as messages. */
+  /** Frames up to here are read from the log. Later frames arrive as messages. */
   appliedLsn: number
-  /** Up to here the projection has shown what was applied, as far as this process was told. */
+  /** The LSN up to which the projection shows the frames, as far as this process was notified. */
   shownLsn: number
-  /** Groups that came while the view was incomplete, in order. Bounded by the gate, which is held meanwhile. */
+  /**
+   * Groups that arrived while the view was incomplete, in order. The gate is held meanwhile and
+   * bounds them.
+   */
   postponed: WalWriter.CommittedGroup[]
 }
 
-/** How much of the log one read brings to this thread. */
+/** The bytes of the log that one read transfers to this thread. */
 const readBytes = 1024 * 1024
 
-/** The hold on the gate while the overlay is full. */
+/** The name of the hold on the gate while the overlay is full. */
 const overlayHold = 'overlay'
 
 /** The applier of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
   init: (shard, context) => {
-    // However this process ends, from that moment on nobody is answered from its view.
+    // No read is answered from the view after this process has ended, for any reason.
     context.system.monitor(context.self, () => {
       shard.retract()
       shard.gate.release(overlayHold)
@@ -141,7 +150,7 @@ export const server: GenServer<Messages, State, Shard> = {
           context.self,
         )
       } catch (error) {
-        // The log has not opened: the shard is going down, and this process with it.
+        // The log did not open: the shard is going down, and this process with it.
         if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
           return stop('shutdown', state)
         throw error
@@ -215,7 +224,7 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(state)
     },
     damaged: (state, evidence) => {
-      // Let it crash: the next incarnation begins an empty projection and builds it from the log.
+      // The next incarnation begins with an empty projection and rebuilds it from the log.
       state.shard.files.distrustProjection()
       return stop(['damaged_projection', evidence], state)
     },
@@ -234,21 +243,23 @@ type Context = Parameters<NonNullable<(typeof server)['casts']>['committed']>[2]
 /** The name of a shard's applier; prints as `applier(0)`. */
 export const name = shardName<Messages>('applier')
 
-/** Begins to follow what is applied. Resolves once the applier follows the log, however long that takes. */
+/**
+ * Subscribes to applied frames. Resolves when the applier follows the log, without a time limit.
+ */
 export const follow = (applier: Ref<Messages>, follower: Ref<ApplyFollower>): Promise<Following> =>
   call(applier, 'follow', follower, { timeoutMs: Number.POSITIVE_INFINITY })
 
-/** The projection durably shows everything up to `lsn`. */
+/** Notifies the applier: the projection durably shows every frame up to `lsn`. */
 export const projected = (applier: Ref<Messages>, lsn: number): void => {
   cast(applier, 'projected', lsn)
 }
 
-/** A row of the projection failed its checksum. */
+/** Reports a row of the projection with a wrong checksum. */
 export const damaged = (applier: Ref<Messages>, evidence: unknown): void => {
   cast(applier, 'damaged', evidence)
 }
 
-/** How the applier and its overlay stand. */
+/** Describes the applier and its overlay. */
 export const describe = (applier: Ref<Messages>, timeoutMs?: number): Promise<ApplierDescription> =>
   call(applier, 'describe', undefined, { timeoutMs })
 
@@ -270,26 +281,27 @@ const projectionOf = ({ projection, shard }: State): ProjectionStore => {
   return projection
 }
 
-/** An overlay, and over the projection what it makes. */
+/** A rebuilt overlay, and the rows of overlay and projection together. */
 type Rebuilt = { readonly overlay: Overlay; readonly rows: ShardRows }
 
 /**
- * The overlay of everything between the projection and the subscription; `undefined` when it would be too large. The
- * projection stands still meanwhile, so that no command meets its own effect: its writer is answered behind this.
+ * The overlay of every frame between the projection and the subscription; `undefined` if it would
+ * be too large. The projection does not change meanwhile, because its writer is answered only after
+ * the rebuild. So no command is applied to a state that already has its effect.
  */
 const rebuiltState = async (state: State, context: Context): Promise<Rebuilt | undefined> => {
   const { shard, subscription } = state
   const projection = projectionOf(state)
   const overlay = new Overlay(shard.parts.settings.overlay)
   const rows = new ShardRows(overlay, projection, shard.blobs.reader, () => {
-    // The next incarnation must not meet the damage again: it begins with an empty projection.
+    // The next incarnation must not read the damage again: it begins with an empty projection.
     shard.files.distrustProjection()
   })
   const from = (projection.position()?.lsn ?? 0) + 1
   for (let next = from; next <= subscription.lastLsn; ) {
     const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })
     for (const { lsn, time, offset, length } of read.frames) {
-      // What was committed behind the subscription comes as a message.
+      // Frames committed after the subscription arrive as messages.
       if (lsn > subscription.lastLsn) break
       const frame = read.bytes.slice(offset, offset + length)
       rows.begin(lsn)
@@ -320,10 +332,10 @@ const unitsAt = (lsn: number, frame: Uint8Array, shard: Shard, context: Context)
 const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): State => {
   const { shard } = state
   const { signal } = context
-  // A killed applier's rebuild is nobody's any more.
+  // A rebuild that outlives its killed applier publishes nothing.
   if (signal.aborted) return state
   const projection = projectionOf(state)
-  // Frames that the projection has shown meanwhile need not stay.
+  // Frames that the projection has shown meanwhile are not needed.
   overlay.forget(projection.position()?.lsn ?? 0)
   shard.projectedLsn = projection.position()?.lsn ?? 0
   shard.appliedLsn = state.appliedLsn
@@ -333,7 +345,7 @@ const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): Sta
   return open
 }
 
-/** Applies a group, passes it on, and holds the gate when the overlay has become full. */
+/** Applies a group, passes it on, and holds the gate if the overlay is full. */
 const take = (state: State, committed: WalWriter.CommittedGroup, context: Context): void => {
   const { group, units, time, durableLsn } = committed
   apply(state, committed)
@@ -347,14 +359,17 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
   const { lsns, lengths } = group
   if (state.follower)
     cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, lengths })
-  // What is only kept for its readers makes room first.
+  // Rows that are kept only as a cache make room first.
   if (state.overlay.isFull) state.overlay.forget(state.shard.projectedLsn)
   if (!state.overlay.isFull) return
   state.shard.gate.hold(overlayHold)
   if (state.follower) cast(state.follower, 'makeRoom', undefined)
 }
 
-/** Applies a group and answers its callers; a unit that the state refuses is answered with its refusal. */
+/**
+ * Applies a group and answers its callers. A unit that the state refuses is answered with the
+ * refusal.
+ */
 const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
   const { group, units, from, time } = committed
   const { shard, rows } = state

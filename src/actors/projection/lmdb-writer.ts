@@ -1,10 +1,10 @@
 /**
- * Brings committed frames into the projection, in batches, rows and position in one transaction. It follows behind: no
- * write waits for it until the overlay is full. What its outbox cannot keep it reads from the log's files, so that
- * falling behind makes it slower, never wrong.
+ * The writer of a shard's projection. It commits applied frames in batches: rows and position in
+ * one transaction. Writes do not wait for it until the overlay is full. Frames that do not fit the
+ * outbox are read from the log files. So a lag makes the writer slower, never wrong.
  *
- * A full disk is a state (`degraded`, tried again with back-off), not a crash. A suspension lives in the `Shard`
- * value: no restart of this process ends it.
+ * A full disk is a state (`degraded`, retried with back-off), not a crash. Suspensions are kept in
+ * the `Shard` value: a restart of this process does not end them.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
@@ -44,18 +44,24 @@ import { answering, ProjectionWaiters, unheard, type Waiter } from './projection
 
 export type { ProjectionWriterDescription } from './projection-description.ts'
 
-/** What the projection's writer understands. */
+/** The messages of the projection's writer. */
 export type Messages = {
   calls: {
-    /** Answers the LSN that the projection shows once it shows all that was applied when this was asked. @throws `DEGRADED` */
+    /**
+     * Resolves when the projection shows every frame applied before the call, with its LSN.
+     * @throws `DEGRADED`
+     */
     flush: () => number
-    /** Answers once the projection durably shows `lsn`. @throws `DEGRADED` */
+    /** Resolves when the projection durably shows `lsn`. @throws `DEGRADED` */
     request: (lsn: number) => number
-    /** Flushes when asked to, then holds, if the suspension is still there. @throws `DEGRADED` when the flush fails */
+    /**
+     * Flushes if `flush` is set, then holds if the suspension has not ended.
+     * @throws `DEGRADED` if the flush fails
+     */
     suspend: (request: { token: string; flush: boolean }) => void
-    /** Holds have ended: goes on when none is left. */
+    /** Continues if no suspension is left. */
     resume: () => void
-    /** Forgets queued references; the log's files bring them back. Answers how many. */
+    /** Drops the queued references and reads the log instead. Returns their number. */
     discard: () => number
     describe: () => ProjectionWriterDescription
   }
@@ -76,28 +82,28 @@ export type Messages = {
 
 type State = {
   readonly shard: Shard
-  /** What the applier said when this process began to follow it, and what is still to be taken. */
+  /** The applier's answer to `follow`, and the feed of frames to commit. */
   following: Applier.Following | undefined
-  /** The projection's rows, once it is followed. */
+  /** The projection's rows, once this process follows the applier. */
   rows: Rows | undefined
   feed: ProjectionFeed
   readonly waiters: ProjectionWaiters
   flushTimer: Timer | undefined
   retryTimer: Timer | undefined
-  /** A read, a sync or a commit is under way: its answer goes on. */
+  /** A read, a sync or a commit is under way. The next step runs when it is answered. */
   waiting: boolean
-  /** What is being committed. Its rows stay in the overlay until the commit is answered. */
+  /** The batch under commit. Its rows stay in the overlay until the commit is answered. */
   committing: ProjectionBatch | undefined
-  /** What is done once no commit is under way, before another one begins. */
+  /** Calls to make after the present commit, before the next one begins. */
   afterCommit: (() => void)[]
-  /** Gathering takes turns with everybody else. */
+  /** Limits the time that gathering takes from one turn of the event loop. */
   readonly share: TurnShare
-  /** The next step is to come in a later turn. */
+  /** The next step is scheduled in a later turn. */
   stepping: boolean
   readonly health: ProjectionHealth
 }
 
-/** How much of the log one read brings to this thread. */
+/** The bytes of the log that one read transfers to this thread. */
 const readBytes = 1024 * 1024
 
 /** The projection's writer of a shard. */
@@ -111,17 +117,17 @@ export const server: GenServer<Messages, State, Shard> = {
         const applier = context.to(Applier.name(shard.parts.instance, shard.index))
         state.following = await Applier.follow(applier, context.self)
       } catch (error) {
-        // The applier has ended; it comes back with this process behind it.
+        // The applier has ended. Its supervisor restarts it, and this process after it.
         if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
           return stop('shutdown', state)
         throw error
       }
       const { projection, appliedLsn } = state.following
-      // What a process before this one was committing is in the projection from here on, or never.
+      // A commit that an earlier process began has now either succeeded or failed for good.
       await projection.settled()
       const projectedLsn = projection.position()?.lsn ?? 0
       state.feed = new ProjectionFeed(shard.parts.settings.lmdb, projectedLsn, appliedLsn)
-      // Less than before where a damaged one was set aside.
+      // The LSN is lower than before if a damaged projection was set aside.
       shard.projectedLsn = state.feed.projectedLsn
       return noReply(step(state, context))
     },
@@ -167,18 +173,19 @@ export const server: GenServer<Messages, State, Shard> = {
       const { from } = context
       const held = () => {
         if (hold(state, token, context)) from.reply(undefined)
-        else from.fail(new KeelsonError('DISCARDED', 'The suspension ended before it held.'))
+        else from.fail(new KeelsonError('DISCARDED', 'the suspension ended before it held'))
       }
-      // A projection that is held stands still.
+      // A held projection must not change: no commit may be under way.
       const reached = () => {
         if (state.committing) state.afterCommit.push(held)
         else held()
       }
       const failed = (error: KeelsonError) => from.fail(error)
-      // It could not flush before the other hold ends, and its writers would be held as long.
+      // The flush cannot complete before the other suspension ends, and this one would hold its
+      // writers as long.
       if (flush && state.shard.isHeld && state.feed.lag > 0) {
         failed(
-          new KeelsonError('BUSY', 'The projection is held by another suspension, and behind.'),
+          new KeelsonError('BUSY', 'another suspension holds the projection, which lags behind'),
         )
         return noReply(state)
       }
@@ -193,7 +200,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     discard: (state, _, context) => {
       const discarded = state.feed.discard()
-      const error = new KeelsonError('DISCARDED', 'What waited for the projection was discarded.')
+      const error = new KeelsonError('DISCARDED', 'a discard ended the wait for the projection')
       state.waiters.fail(error)
       tell(context.system, state.shard, 'lmdb.discarded', { references: discarded })
       tellLag(state, context)
@@ -234,7 +241,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     synced: (state, result, context) => {
       state.waiting = false
-      // Without an answer the log's writer has ended, and this process ends with it or begins anew.
+      // Without an answer the log's writer has ended. This process ends with it, or starts again.
       if (!result.ok) return noReply(state)
       state.feed.durable(result.value)
       return noReply(step(state, context))
@@ -243,7 +250,7 @@ export const server: GenServer<Messages, State, Shard> = {
       const batch = state.committing
       state.waiting = false
       state.committing = undefined
-      // Nobody knows whether the commit was made: the next incarnation looks.
+      // The outcome of the commit is unknown: the next incarnation reads it from the projection.
       if (!result.ok && isKeelsonError(result.error, 'SHARD_DOWN')) throw result.error
       if (!result.ok) degrade(state, result.error, context)
       else if (batch) committed(state, batch, context)
@@ -260,15 +267,18 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
 /** The name of a shard's projection writer; prints as `lmdb_writer(0)`. */
 export const name = shardName<Messages>('lmdb_writer')
 
-/** A barrier by position: resolves with the LSN that the projection shows, once that is all that was applied when this was called. */
+/**
+ * Resolves when the projection shows every frame applied before the call, with the LSN that it
+ * shows.
+ */
 export const flush = (writer: Ref<Messages>, timeoutMs: number): Promise<number> =>
   call(writer, 'flush', undefined, { timeoutMs })
 
-/** Resolves once the projection durably shows `lsn`. */
+/** Resolves when the projection durably shows `lsn`. */
 export const request = (writer: Ref<Messages>, lsn: number, timeoutMs: number): Promise<number> =>
   call(writer, 'request', lsn, { timeoutMs })
 
-/** Holds the projection, after a flush when `flush` is set. */
+/** Holds the projection; with `flush` it is flushed first. */
 export const suspend = (
   writer: Ref<Messages>,
   token: string,
@@ -276,15 +286,15 @@ export const suspend = (
   timeoutMs: number,
 ): Promise<void> => call(writer, 'suspend', { token, flush }, { timeoutMs })
 
-/** Takes up what was kept, once no hold is left. */
+/** Continues to commit if no suspension is left. */
 export const resume = (writer: Ref<Messages>, timeoutMs: number): Promise<void> =>
   call(writer, 'resume', undefined, { timeoutMs })
 
-/** Forgets what is queued; the log brings it back. Resolves with how many references went. */
+/** Drops the queued references and reads the log instead. Resolves with their number. */
 export const discard = (writer: Ref<Messages>, timeoutMs: number): Promise<number> =>
   call(writer, 'discard', undefined, { timeoutMs })
 
-/** How the projection and its writer stand. */
+/** Describes the projection and its writer. */
 export const describe = (writer: Ref<Messages>): Promise<ProjectionWriterDescription> =>
   call(writer, 'describe')
 
@@ -304,7 +314,7 @@ const initialState = (shard: Shard): State => ({
   health: new ProjectionHealth(),
 })
 
-/** Does the next thing that is to be done, if any is; whatever ends it comes back here. */
+/** Begins the next step, if there is one. Its end calls this function again. */
 const step = (state: State, context: Context): State => {
   const { shard } = state
   if (!state.following || state.waiting || state.retryTimer || shard.isHeld) return state
@@ -328,7 +338,7 @@ const step = (state: State, context: Context): State => {
   return state
 }
 
-/** The next step in a later turn of the event loop: input, output and everybody's messages come before it. */
+/** Runs the next step in a later turn of the event loop, after pending I/O and messages. */
 const stepLater = (state: State, context: Context): void => {
   if (state.stepping) return
   state.stepping = true
@@ -347,7 +357,7 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
   }
 }
 
-/** One transaction, made elsewhere; `committed` hears of its end. */
+/** Commits a batch in one transaction on another thread. Its end arrives as `committed`. */
 const commit = (
   state: State,
   { projection, walId, epoch }: Applier.Following,
@@ -361,10 +371,10 @@ const commit = (
   context.pipe(projection.commit(batch.changes, position), 'committed')
 }
 
-/** The projection durably shows `batch`. */
+/** Handles a committed batch. */
 const committed = (state: State, batch: ProjectionBatch, context: Context): void => {
   state.feed.committed(batch)
-  // The last lock may be gone; puts look for locks as long as one is thought to be there.
+  // The last lock may be gone. Puts look for locks as long as the hint says there is one.
   if (state.rows?.hints.locks) state.rows = undefined
   if (state.health.succeeded()) tell(context.system, state.shard, 'lmdb.healed', {})
   tell(context.system, state.shard, 'lmdb.flushed', {
@@ -384,16 +394,16 @@ const tellLag = ({ shard, feed }: State, { system }: Context): void => {
   tell(system, shard, 'lmdb.lag', { lag, projectedLsn, ...load })
 }
 
-/** Tells the applier, and whoever waited, how far the projection is. */
+/** Notifies the applier and the waiters of the projection's position. */
 const settle = (state: State, context: Context): void => {
   const { projectedLsn } = state.feed
-  // Whoever is told sees it: the applier gets to know it later.
+  // Waiters read this LSN at once; the applier's notification arrives later.
   state.shard.projectedLsn = projectedLsn
   Applier.projected(applierOf(state, context), projectedLsn)
   state.waiters.reach(projectedLsn)
 }
 
-/** Adds a waiter; what it waits for is urgent now. While degraded nobody may wait. */
+/** Adds a waiter, and commits for it at once. A degraded projection refuses it. */
 const wait = (state: State, waiter: Waiter, context: Context): State => {
   const { degraded } = state.health
   if (degraded) {
@@ -408,7 +418,7 @@ const wait = (state: State, waiter: Waiter, context: Context): State => {
   return step(state, context)
 }
 
-/** The projection takes nothing for now: a state with a way back, not a crash. Reads stay right: overlay and log answer. */
+/** Handles a failed commit: the writer retries later. Reads stay right, from overlay and log. */
 const degrade = (state: State, error: unknown, context: Context): void => {
   const { health, shard, waiters } = state
   waiters.fail(health.failed(error, shard.index))
@@ -419,7 +429,7 @@ const degrade = (state: State, error: unknown, context: Context): void => {
   state.retryTimer = context.sendAfter(health.retryInMs(context.system.clock.random), 'retryDue')
 }
 
-/** Turns a suspension that is still there from flushing to holding. */
+/** Sets a suspension from flushing to holding, if it has not ended. */
 const hold = (state: State, token: string, context: Context): boolean => {
   const suspension = state.shard.suspensions.get(token)
   if (!suspension) return false

@@ -1,7 +1,7 @@
 /**
- * The outbox: committed frames on their way to the projection, in the order of their LSNs, bounded in frames and
- * bytes. When it is full it overflows: it forgets everything, and the log's files take its place until the projection has caught up.
- * So the commit path never waits for the projection, and nothing is lost.
+ * The outbox: applied frames that wait for the projection, in LSN order, bounded in frames and
+ * bytes. When it is full it overflows: it drops all frames, and the projection reads the log files
+ * until it has caught up. So commits never wait for the projection, and no frame is lost.
  */
 import {
   decodeFrame,
@@ -16,9 +16,9 @@ import { commandsIn } from '../admission/allowance.ts'
 import type { AppliedFrames } from './applier.ts'
 import type { PendingFrames } from './projection-batch.ts'
 
-// Frames that were read from the log for the projection, and how many of them are taken: decoded one by one, when it is their turn.
+// Frames read from the log for the projection. Each one is decoded when it is taken.
 
-/** One reading of the log. */
+/** The frames that one pass over the log has read and the projection has not taken. */
 export class LogTail implements PendingFrames {
   readonly #read: Pick<ReadAnswer, 'frames' | 'bytes' | 'next'>
   #taken = 0
@@ -27,7 +27,7 @@ export class LogTail implements PendingFrames {
     this.#read = read
   }
 
-  /** Where to read on. */
+  /** The LSN to continue reading from. */
   get next(): number {
     return this.#read.next
   }
@@ -52,7 +52,7 @@ export class LogTail implements PendingFrames {
     return markOf(this.time(at), this.#payload(at))
   }
 
-  /** Lets go of the `count` oldest. */
+  /** Drops the `count` oldest frames. */
   drop(count: number): void {
     this.#taken += count
   }
@@ -63,16 +63,19 @@ export class LogTail implements PendingFrames {
   }
 }
 
-/** Frames as they were applied together, and where they stand among all that ever came here: nothing is made for one of them. */
+/**
+ * Frames that were applied together, and their place among all frames that were pushed. A frame has
+ * no object of its own.
+ */
 type Part = {
   readonly frames: AppliedFrames
-  /** The frame at `from` is the one with the number `first`; the first number behind them is `end`. */
+  /** The frame at `from` has the number `first`. `end` is the number after the last frame. */
   readonly from: number
   readonly first: number
   readonly end: number
-  /** How many commands are in them. */
+  /** The number of commands in the frames. */
   readonly commands: number
-  /** When they came. */
+  /** When the frames were pushed. */
   readonly at: number
 }
 
@@ -81,10 +84,10 @@ export class Outbox implements PendingFrames {
   readonly #slots: number
   readonly #bytesMax: number
   #parts: Part[] = []
-  /** The numbers of the first frame here, and of the next that comes. */
+  /** The number of the first frame here, and of the next frame to be pushed. */
   #head = 0
   #end = 0
-  /** The part that was asked for last: mostly the next one that is asked for. */
+  /** The part of the last look-up: usually the part of the next one too. */
   #cursor = 0
   #bytes = 0
   #commands = 0
@@ -98,24 +101,24 @@ export class Outbox implements PendingFrames {
     return this.#end - this.#head
   }
 
-  /** Bytes of the frames held. */
+  /** The bytes of the frames held. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Commands in the frames held; those of a group count until all of it is gone. */
+  /** The commands in the frames held. Those of a group count until all of the group is dropped. */
   get commands(): number {
     return this.#commands
   }
 
-  /** When the oldest of the frames held came; 0 without any. */
+  /** When the oldest frame was pushed; 0 without frames. */
   get oldestAt(): number {
     return this.#parts[0]?.at ?? 0
   }
 
   /**
-   * Takes the frames from `from` on, which came at `at`; `false` when there is no room for all of them, and then nothing is held any
-   * more.
+   * Adds the frames from index `from` on. `at`: the time of the push. Returns false if there is no
+   * room for all of them; then the outbox is empty.
    */
   push(frames: AppliedFrames, from: number, at: number): boolean {
     const count = frames.lsns.length - from
@@ -147,11 +150,12 @@ export class Outbox implements PendingFrames {
   }
 
   mark(at: number): FrameMark {
-    // The same units give the same bytes. Once for each batch, so that the bytes need not be kept.
+    // The same units encode to the same bytes. This runs once per batch, so the bytes need not be
+    // kept.
     return markOf(this.time(at), encodeFrame(this.units(at)))
   }
 
-  /** Lets go of the `count` oldest. */
+  /** Drops the `count` oldest frames. */
   drop(count: number): void {
     const head = this.#head + count
     let gone = 0
@@ -167,7 +171,7 @@ export class Outbox implements PendingFrames {
     this.#cursor = 0
   }
 
-  /** Forgets everything. */
+  /** Drops all frames. */
   clear(): void {
     this.#parts = []
     this.#head = this.#end

@@ -1,7 +1,7 @@
 /**
- * What one transaction of the projection takes: frames in order, cut at frame borders, up to a number of rows and of bytes.
- * They are taken a slice at a time, so that a large batch holds up nobody. Pure: units are applied by the code that answered the
- * callers, on the projection's own rows.
+ * The changes of one transaction of the projection: whole frames in order, up to a number of rows
+ * and bytes. Frames are taken in slices, so that a large batch does not block the event loop. Pure:
+ * the function that answered the callers applies the units again, to the projection's rows.
  */
 import {
   applyUnits,
@@ -13,26 +13,32 @@ import {
   type Rows,
 } from '../../storage/index.ts'
 
-/** The most rows in one transaction, and the most bytes of their values. The transaction and its sync are another thread's. */
+/**
+ * The most rows in one transaction, and the most bytes of their values. The transaction and its
+ * sync run on another thread.
+ */
 export const batchMax = { rows: 10_000, bytes: 4 * 1024 * 1024 } as const
 
-/** The most rows that are taken at a time: about 50 µs. */
+/** The most rows in one slice: about 50 µs. */
 export const sliceRowsMax = 100
 
-/** Frames that the projection has not taken, in order, by their place from the first of them on. */
+/** Frames that the projection has not taken, in order. Index 0 is the first one. */
 export interface PendingFrames {
   readonly size: number
   lsn(at: number): number
   /** The frame's stamp. */
   time(at: number): number
   units(at: number): FrameUnits
-  /** What tells the frame from another one under its LSN. */
+  /** Identifies the frame among frames with the same LSN in diverged copies of a log. */
   mark(at: number): FrameMark
 }
 
-/** Rows to change, and the frames that they come from. The projection stands still while it is filled. */
+/**
+ * The changed rows, and the frames that changed them. The projection does not change while a batch
+ * is filled.
+ */
 export class ProjectionBatch implements RowSink {
-  /** Where the frames come from. */
+  /** The source of the frames. */
   readonly source: PendingFrames
   readonly #changed: ChangedRows
   #frames = 0
@@ -49,24 +55,24 @@ export class ProjectionBatch implements RowSink {
     return this.#changed.changes
   }
 
-  /** How many frames it has taken. */
+  /** The number of frames taken. */
   get frames(): number {
     return this.#frames
   }
 
-  /** The last frame's LSN; 0 without a frame. */
+  /** The LSN of the last frame; 0 without frames. */
   get lsn(): number {
     return this.#lsn
   }
 
-  /** Which frame that is; `undefined` before `take` has said that this is all. */
+  /** The mark of the last frame; `undefined` until `take` has returned false. */
   get frame(): FrameMark | undefined {
     return this.#frame
   }
 
   /**
-   * Takes the next frames while they are not beyond `lsnMax` and the batch has room, a slice at most; true when there is
-   * more to take. A large frame makes a batch alone.
+   * Takes the next slice of frames up to `lsnMax`, while the batch has room. Returns true if more
+   * frames remain for this batch. A frame larger than the bounds makes a batch alone.
    */
   take(lsnMax: number): boolean {
     const enough = this.changes.size + sliceRowsMax
@@ -78,7 +84,7 @@ export class ProjectionBatch implements RowSink {
     return false
   }
 
-  /** Takes what a unit does to a row. */
+  /** Records the change of a row by a unit. */
   set(rowKey: string, row: Row | undefined): void {
     this.#changed.set(rowKey, row)
     this.#bytes += row?.value.bytes.length ?? 0

@@ -1,44 +1,44 @@
-/** The projection's writer as people look at it, made from its state. */
+/** The description of a projection's writer, and the health of its projection. */
 
 import { KeelsonError, reasonText } from '../../errors.ts'
 import type { Shard, Suspension } from '../shard/shard.ts'
 import type * as Applier from './applier.ts'
 import { type ProjectionFeed, retryDelayMs } from './projection-feed.ts'
 
-// Whether a projection takes changes: after a commit that failed it is degraded, until one succeeds. Pure.
+// Whether a projection takes changes. A failed commit makes it degraded, until a commit succeeds.
+// Pure.
 
-/** How one projection is. */
+/** The health of one projection. */
 export class ProjectionHealth {
   #failures = 0
   #degraded: KeelsonError | undefined
 
-  /** What whoever waits for the projection is told; `undefined` while it takes changes. */
+  /** The error for waiters; `undefined` while the projection takes changes. */
   get degraded(): KeelsonError | undefined {
     return this.#degraded
   }
 
-  /** Commits that failed since the last that did not. */
+  /** The failed commits since the last success. */
   get failures(): number {
     return this.#failures
   }
 
-  /** A commit of the shard's failed. Answers what whoever waits is told, `DEGRADED`, with the cause. */
+  /** Records a failed commit. Returns the error for waiters: `DEGRADED` with the cause. */
   failed(cause: unknown, shard: number): KeelsonError {
     this.#failures += 1
-    this.#degraded = new KeelsonError(
-      'DEGRADED',
-      'The projection takes no changes at the moment.',
-      { details: { shard, reason: reasonText(cause), failures: this.#failures }, cause },
-    )
+    this.#degraded = new KeelsonError('DEGRADED', 'the projection takes no changes at the moment', {
+      details: { shard, reason: reasonText(cause), failures: this.#failures },
+      cause,
+    })
     return this.#degraded
   }
 
-  /** Whole ms until the next attempt: longer from failure to failure. */
+  /** Whole ms until the next attempt. The delay grows with each failure. */
   retryInMs(random: () => number): number {
     return Math.ceil(retryDelayMs(this.#failures, random))
   }
 
-  /** A commit succeeded. Answers whether the projection was degraded. */
+  /** Records a successful commit. Returns whether the projection was degraded. */
   succeeded(): boolean {
     const wasDegraded = this.#degraded !== undefined
     this.#degraded = undefined
@@ -47,7 +47,7 @@ export class ProjectionHealth {
   }
 }
 
-/** The projection's writer as people look at it. */
+/** The state of the projection's writer, for `describe`. */
 export type ProjectionWriterDescription = {
   readonly mode: 'starting' | 'following' | 'tailing' | 'suspended' | 'degraded'
   readonly projectedLsn: number
@@ -60,7 +60,7 @@ export type ProjectionWriterDescription = {
   readonly bytes: number
 }
 
-/** What of a writer's state is described. */
+/** The parts of a writer's state that are described. */
 type Writer = {
   readonly shard: Shard
   readonly feed: ProjectionFeed
@@ -68,7 +68,7 @@ type Writer = {
   readonly health: ProjectionHealth
 }
 
-/** Describes a writer at this moment. */
+/** Describes a writer. */
 export const descriptionOf = ({
   shard,
   feed,

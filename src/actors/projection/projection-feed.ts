@@ -1,19 +1,24 @@
 /**
- * Where the projection's next frames come from, and when they are due. Decides and does nothing: frames come through
- * the outbox while it keeps up, and out of the log's files after it overflowed, at the start, and after a discard.
+ * Decides where the projection's next frames come from, and when they are due; it performs nothing.
+ * Frames come from the outbox while the projection keeps up. They are read from the log files at
+ * the start, after an overflow, and after a discard.
  *
- * Two bounds are never passed: a frame beyond `targetLsn` has not been applied yet (the applier answers `existed` from
- * the projection, which must not be ahead of it), and one beyond `durableLsn` may still vanish.
+ * Two bounds hold at all times. A frame after `targetLsn` is not applied yet: the applier answers
+ * `existed` from the projection, which must not be ahead of it. A frame after `durableLsn` may
+ * still be lost in a crash.
  */
 import type { ReadAnswer, Rows } from '../../storage/index.ts'
 import type { AppliedFrames } from './applier.ts'
 import { LogTail, Outbox } from './outbox.ts'
 import { ProjectionBatch } from './projection-batch.ts'
 
-// When the projection is flushed: a debounce with a hard deadline. Pure; the rule is FerricStore's LMDBWriter's, with
-// each deadline on its own, so that the earliest one wins.
+// When the projection is flushed: a debounce with a hard deadline. Pure. The rule is that of
+// FerricStore's LMDBWriter, but each deadline counts separately and the earliest one wins.
 
-/** How long to gather, to wait for quiet, and to let the oldest wait at most, in ms; and how many operations suffice. */
+/**
+ * In ms: the time to gather, the quiet time to wait for, and the longest wait of the oldest
+ * operation. `maxOps`: so many operations are flushed at once.
+ */
 export type FlushRules = {
   readonly intervalMs: number
   readonly quietMs: number
@@ -21,14 +26,17 @@ export type FlushRules = {
   readonly maxOps: number
 }
 
-/** What waits to be flushed: how much, since when, and when the last came. Times in ms of one monotonic clock. */
+/**
+ * The operations that wait to be flushed: their number, and when the oldest and the newest arrived.
+ * Times in ms of one monotonic clock.
+ */
 export type Pending = {
   readonly operations: number
   readonly firstAt: number
   readonly lastAt: number
 }
 
-/** In how many ms the pending operations are due; 0 for at once. */
+/** The ms until the pending operations are due; 0 if they are due now. */
 export const flushDueIn = (rules: FlushRules, pending: Pending, now: number): number => {
   if (pending.operations >= rules.maxOps) return 0
   const gathered = pending.firstAt + rules.intervalMs
@@ -37,13 +45,16 @@ export const flushDueIn = (rules: FlushRules, pending: Pending, now: number): nu
   return Math.max(0, Math.min(Math.max(gathered, quiet), lag) - now)
 }
 
-/** The delay before retry number `attempt` (from 1): doubling from 50 ms to 5 s, with up to half of it as jitter. */
+/**
+ * The delay before retry number `attempt` (from 1): it doubles from 50 ms to 5 s. Up to half of it
+ * is jitter.
+ */
 export const retryDelayMs = (attempt: number, random: () => number): number => {
   const delay = Math.min(5_000, 50 * 2 ** Math.min(attempt - 1, 10))
   return delay / 2 + (delay / 2) * random()
 }
 
-/** What is to be done next. `due`: nothing before so many ms have passed. `gather`: this again, in a turn of its own. */
+/** The next step. `due`: wait so many ms. `gather`: call `next` again, in a later turn. */
 export type FlushStep =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'due'; readonly inMs: number }
@@ -52,49 +63,49 @@ export type FlushStep =
   | { readonly kind: 'gather' }
   | { readonly kind: 'commit'; readonly batch: ProjectionBatch }
 
-/** The bounds of the outbox, and the rules of the schedule. */
+/** The bounds of the outbox, and the flush rules. */
 export type FeedLimits = FlushRules & { readonly ringSlots: number; readonly ringBytes: number }
 
-/** The frames that one projection still has to take. */
+/** The frames that a projection has not taken yet. */
 export class ProjectionFeed {
   readonly #rules: FlushRules
   readonly #outbox: Outbox
-  /** `undefined` while frames come through the outbox; empty when the log has to be read. */
+  /** `undefined` while frames come from the outbox. Empty when the log must be read. */
   #tail: LogTail | undefined
-  /** What the next transaction takes, as far as it was gathered. */
+  /** The next transaction, as far as it was gathered. */
   #gathered: ProjectionBatch | undefined
   #targetLsn: number
   #projectedLsn: number
   #durableLsn: number
   #lastAt = 0
 
-  /** Begins behind `projectedLsn`; what was applied up to `appliedLsn` is read from the log. */
+  /** Begins after `projectedLsn`. Frames up to `appliedLsn` are read from the log. */
   constructor(limits: FeedLimits, projectedLsn: number, appliedLsn: number) {
     this.#rules = limits
     this.#outbox = new Outbox(limits.ringSlots, limits.ringBytes)
     this.#projectedLsn = Math.min(projectedLsn, appliedLsn)
     this.#targetLsn = appliedLsn
-    // Of what lies between, the log's writer has to say that it is durable.
+    // The log's writer must first report that the frames between are durable.
     this.#durableLsn = this.#projectedLsn
     if (this.lag > 0) this.#tailFrom(this.#projectedLsn + 1)
   }
 
-  /** The last frame of which we know that it was applied. */
+  /** The last frame that is known to be applied. */
   get targetLsn(): number {
     return this.#targetLsn
   }
 
-  /** Everything up to here is in the projection. */
+  /** The projection has every frame up to this LSN. */
   get projectedLsn(): number {
     return this.#projectedLsn
   }
 
-  /** LSNs that the projection is behind. */
+  /** The number of LSNs that the projection lags behind. */
   get lag(): number {
     return this.#targetLsn - this.#projectedLsn
   }
 
-  /** How full the outbox is, and whether the log is read instead. */
+  /** The load of the outbox, and whether the log is read instead. */
   get load(): { readonly references: number; readonly bytes: number; readonly tailing: boolean } {
     return {
       references: this.#outbox.size,
@@ -103,7 +114,7 @@ export class ProjectionFeed {
     }
   }
 
-  /** Frames that have just been applied, in order; `now` is when. */
+  /** Adds frames that were just applied, in order. `now`: the time of the call. */
   enqueue(applied: AppliedFrames, now: number): void {
     this.#lastAt = now
     const { lsns, durableLsn } = applied
@@ -115,25 +126,25 @@ export class ProjectionFeed {
     this.#targetLsn = lsns.at(-1) ?? this.#targetLsn
   }
 
-  /** Forgets what is queued; the log's files bring it back. Answers how many references went. */
+  /** Drops the queued references and reads the log instead. Returns their number. */
   discard(): number {
     const { references } = this.load
     if (this.lag > 0) this.#tailFrom(this.#projectedLsn + 1)
     return references
   }
 
-  /** Everything up to `lsn` is durable in the log. */
+  /** Records that the log is durable up to `lsn`. */
   durable(lsn: number): void {
     this.#durableLsn = Math.max(this.#durableLsn, lsn)
   }
 
-  /** The next step; `urgent` when somebody waits, so that the schedule does not count. */
+  /** The next step. `urgent`: a caller waits, so the flush rules do not apply. */
   next(now: number, urgent: boolean, rows: Rows): FlushStep {
     if (this.lag === 0) return { kind: 'nothing' }
     const inMs = urgent || this.#tail || this.#gathered ? 0 : this.#dueIn(now)
     if (inMs > 0) return { kind: 'due', inMs }
     const batch = this.#gathered ?? new ProjectionBatch(this.#source, rows)
-    // What a damaged row stopped half way is not taken up again.
+    // A batch that a damaged row interrupted is not continued.
     this.#gathered = undefined
     if (batch.take(Math.min(this.#targetLsn, this.#durableLsn))) {
       this.#gathered = batch
@@ -144,22 +155,23 @@ export class ProjectionFeed {
     return { kind: 'read', from: this.#tail?.next ?? this.#projectedLsn + 1 }
   }
 
-  /** `batch`, which `next` answered last, is in the projection. */
+  /** Records that the projection has `batch`, the last one that `next` returned. */
   committed(batch: ProjectionBatch): void {
     this.#projectedLsn = batch.lsn
-    // The outbox may have overflowed, or have been discarded, while the batch was on its way: the log is read behind it then.
+    // If the outbox overflowed or was discarded during the commit, the log is read from after this
+    // batch.
     if (batch.source === this.#source) this.#source.drop(batch.frames)
     else this.#tailFrom(batch.lsn + 1)
     this.#leaveTail()
   }
 
-  /** Frames that were read from the log, from where `next` said. */
+  /** Adds frames that were read from the log for the `read` step. */
   tailed(read: ReadAnswer): void {
     this.#tail = new LogTail(read)
     this.#leaveTail()
   }
 
-  /** Back to the outbox once everything that was applied has been taken: what comes next comes through it. */
+  /** Returns to the outbox when every applied frame was taken: later frames come through it. */
   #leaveTail(): void {
     const tail = this.#tail
     if (tail && (tail.size > 0 ? tail.lsn(0) : tail.next) > this.#targetLsn) {
@@ -168,7 +180,7 @@ export class ProjectionFeed {
     }
   }
 
-  /** Where frames come from at present. */
+  /** The present source of frames. */
   get #source(): LogTail | Outbox {
     return this.#tail ?? this.#outbox
   }
@@ -180,7 +192,7 @@ export class ProjectionFeed {
   }
 
   #dueIn(now: number): number {
-    // Of what is held now: a commit ends the wait of those it took, and those that came meanwhile begin their own.
+    // Only operations held now count: a commit ends the wait of those it took.
     const pending = {
       operations: this.#outbox.commands,
       firstAt: this.#outbox.oldestAt,

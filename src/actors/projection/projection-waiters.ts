@@ -1,15 +1,18 @@
-/** Who waits until the projection shows something: flushes, suspensions that flush first, and requests for an LSN. */
+/**
+ * Callers that wait until the projection shows an LSN: flushes, suspensions that flush first, and
+ * requests.
+ */
 import type { KeelsonError } from '../../errors.ts'
 import type { From } from '../../runtime/index.ts'
 
-/** Somebody waits until the projection shows `lsn`. */
+/** A wait until the projection shows `lsn`. */
 export type Waiter = {
   readonly lsn: number
   readonly reached: (lsn: number) => void
   readonly failed: (error: KeelsonError) => void
 }
 
-/** Tells a call where the projection is then. */
+/** A waiter that answers a call with the LSN that the projection shows. */
 export const answering = (from: From<number>): Omit<Waiter, 'lsn'> => ({
   reached: (lsn) => from.reply(lsn),
   failed: (error) => from.fail(error),
@@ -17,14 +20,14 @@ export const answering = (from: From<number>): Omit<Waiter, 'lsn'> => ({
 
 const ignore = (): void => undefined
 
-/** Tells nobody: whoever wants this to happen will notice. */
+/** A waiter without a caller to notify. */
 export const unheard: Omit<Waiter, 'lsn'> = { reached: ignore, failed: ignore }
 
-/** Those who wait at one projection. Each is answered once. */
+/** The waiters of one projection. Each is answered once. */
 export class ProjectionWaiters {
   #waiting: Waiter[] = []
 
-  /** Whether anybody waits. */
+  /** Whether there are waiters. */
   get areThere(): boolean {
     return this.#waiting.length > 0
   }
@@ -33,7 +36,7 @@ export class ProjectionWaiters {
     this.#waiting.push(waiter)
   }
 
-  /** The projection shows `projectedLsn`: whoever waited for no more is answered. */
+  /** Answers the waiters for `projectedLsn` and earlier LSNs. */
   reach(projectedLsn: number): void {
     const reached = this.#waiting.filter(({ lsn }) => lsn <= projectedLsn)
     if (reached.length === 0) return
@@ -41,7 +44,7 @@ export class ProjectionWaiters {
     for (const waiter of reached) waiter.reached(projectedLsn)
   }
 
-  /** Nobody waits any more. */
+  /** Fails all waiters. */
   fail(error: KeelsonError): void {
     for (const waiter of this.#waiting.splice(0)) waiter.failed(error)
   }
