@@ -1,4 +1,4 @@
-/** `app.batcher`: the windows of an instance, looked at and changed while it runs. */
+/** `app.batcher`: reads and changes the windows of an instance while it runs. */
 import { invalidArgument } from '../../errors.ts'
 import type { From, System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
@@ -35,8 +35,8 @@ export class BatcherHandle {
   }
 
   /**
-   * Lets the writes of a namespace wait up to `ms` for each other, 1 to 10,000; 0: no longer. From
-   * the next write on. `by` names the author in `changes`, `'app'` by default.
+   * Lets the writes of a namespace wait up to `ms` for each other, 1 to 10,000; 0 ends that. It
+   * counts from the next write on. `by` names the author in `changes`, `'app'` by default.
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
   setWindow(namespace: string, ms: number, options: { readonly by?: string } = {}): void {
@@ -48,8 +48,8 @@ export class BatcherHandle {
   }
 
   /**
-   * Sends what waits for a window. Resolves when all of it, and what was on its way, has settled;
-   * later writes do not delay it.
+   * Sends the writes that wait for a window. Resolves when they and all writes under way have
+   * settled; later writes do not delay it.
    * @throws KeelsonError `TIMEOUT` after `timeoutMs`, the instance's `deadlineMs` by default
    */
   async flush(options: { readonly timeoutMs?: number } = {}): Promise<void> {
@@ -74,7 +74,7 @@ export class BatcherHandle {
   }
 
   /**
-   * Writes commands in one frame. Each takes effect, or is refused, for itself.
+   * Writes commands in one frame. Each one takes effect or is refused by itself.
    * @throws as `write` does
    */
   async writeBatch(
@@ -103,9 +103,7 @@ export class BatcherHandle {
     return Batcher.writeDeleteBatch(this.#system, this.#shard(shard), keys, terms)
   }
 
-  /**
-   * `writePutBatch` for a kept `from`, which is answered, or failed, when the write has settled.
-   */
+  /** `writePutBatch` for a kept `from`, which is answered or failed when the write has settled. */
   writePutBatchAsync(
     shard: number,
     entries: readonly PutEntry[],

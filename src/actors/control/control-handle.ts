@@ -1,6 +1,7 @@
 /**
- * `app.control`: what the holder of an instance may ask of its shards. The `All` forms work on every shard side by side
- * and resolve to each shard's outcome; they reject only when nothing could be asked.
+ * `app.control`: requests of the holder of an instance to its shards. The `All` forms run on every
+ * shard side by side, and resolve to the outcome of each shard. They reject only if no shard could
+ * be asked.
  */
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
@@ -34,7 +35,10 @@ export class ControlHandle {
     this.#deadlineMs = deadlineMs
   }
 
-  /** Suspends one shard's projection. @throws KeelsonError what stood in the way; then it is not suspended */
+  /**
+   * Suspends one shard's projection.
+   * @throws KeelsonError with the reason; then the projection is not suspended
+   */
   async suspend(shard: number, options: SuspendOptions = {}): Promise<{ token: string }> {
     const { token, outcomes } = await this.#suspend([shard], options)
     only(outcomes)
@@ -46,17 +50,23 @@ export class ControlHandle {
     return this.#suspend(this.#indexes, options)
   }
 
-  /** Ends a suspension of one shard: `token`'s, with `force` every one, with neither those without an owner. */
+  /**
+   * Ends suspensions of one shard: that of `token`; with `force` all of them; with neither, those
+   * without an owner.
+   */
   async resume(shard: number, options: ResumeOptions = {}): Promise<void> {
     only((await this.#resume([shard], options)).outcomes)
   }
 
-  /** Ends a suspension on every shard. */
+  /** Ends suspensions on every shard. */
   resumeAll(options: ResumeOptions = {}): Promise<Control.Outcomes> {
     return this.#resume(this.#indexes, options)
   }
 
-  /** Resolves once the shard's projection shows all that was applied when this was called. @throws KeelsonError `DEGRADED`, `TIMEOUT`, `DISCARDED`, `SHARD_DOWN` */
+  /**
+   * Resolves when the shard's projection shows every frame applied before the call.
+   * @throws KeelsonError `DEGRADED`, `TIMEOUT`, `DISCARDED`, `SHARD_DOWN`
+   */
   async flush(shard: number, options: ControlOptions = {}): Promise<void> {
     only((await this.#ask(Control.flush(this.#control, this.#plain([shard], options)))).outcomes)
   }
@@ -66,7 +76,10 @@ export class ControlHandle {
     return this.#ask(Control.flush(this.#control, this.#plain(this.#indexes, options)))
   }
 
-  /** Forgets what waits for the shard's projection; it is read from the log again. Waiting flushes get `DISCARDED`. */
+  /**
+   * Drops the frames that wait for the shard's projection; it reads them from the log again.
+   * Waiting flushes fail with `DISCARDED`.
+   */
   async discard(shard: number, options: ControlOptions = {}): Promise<void> {
     only((await this.#ask(Control.discard(this.#control, this.#plain([shard], options)))).outcomes)
   }
@@ -77,8 +90,9 @@ export class ControlHandle {
   }
 
   /**
-   * Gives back the blobs of a shard that nobody refers to and whose grace has passed, without waiting for `blobs.sweepMs`.
-   * A sweep whose waiting has ended (`TIMEOUT`) goes on. @throws KeelsonError what kept it from sweeping; nothing that lives was touched
+   * Frees the blobs of a shard that have no reference and whose grace has passed, without waiting
+   * for `blobs.sweepMs`. A sweep continues after its caller's `TIMEOUT`.
+   * @throws KeelsonError if the sweep failed; no blob in use was touched
    */
   async sweep(shard: number, options: ControlOptions = {}): Promise<BlobSweep> {
     const { outcomes } = await this.#ask(
@@ -98,8 +112,9 @@ export class ControlHandle {
   }
 
   /**
-   * Starts a shard that is down, or its followers after they gave up; on what runs it does nothing and says so (`was: 'running'`).
-   * @throws KeelsonError `SHARD_DOWN` with the reason as its cause when it is down again
+   * Starts a shard that is down, or its followers after they gave up. A part that runs is left
+   * alone (`was: 'running'`).
+   * @throws KeelsonError `SHARD_DOWN` with the reason as its cause if it is down again
    */
   async reopen(
     shard: number,
@@ -120,14 +135,14 @@ export class ControlHandle {
     return this.#ask(Control.resume(this.#control, resumeRequest(this.#scope(shards), options)))
   }
 
-  /** Without an instance there is no control to ask. */
+  /** A closed instance has no control process: the error is `CLOSED` then. */
   async #ask<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer
     } catch (error) {
       const isClosed = this.#shards.some(({ phase }) => phase.kind === 'closed')
       if (isClosed && (isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')))
-        throw new KeelsonError('CLOSED', 'The instance is closed.', { cause: error })
+        throw new KeelsonError('CLOSED', 'the instance is closed', { cause: error })
       throw error
     }
   }

@@ -1,4 +1,4 @@
-/** What control is asked for, checked: options of callers with every default filled in. Pure. */
+/** The requests to control: the options of callers, checked, with all defaults. Pure. */
 import { invalidArgument } from '../../errors.ts'
 import { isRef, type Ref } from '../../runtime/index.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
@@ -11,23 +11,23 @@ export type ControlOptions = {
 
 /** Options of a suspension. */
 export type SuspendOptions = ControlOptions & {
-  /** Brings projections up to date first; true by default. */
+  /** Flushes projections first; true by default. */
   readonly flush?: boolean
   /** Holds new writes at the gate as well; false by default. */
   readonly writes?: boolean
   /** The process whose end ends the suspension. */
   readonly owner?: Ref
-  /** Ends the suspension after so many ms; without it, it stays. */
+  /** Ends the suspension after so many ms. Without it, the suspension has no end of its own. */
   readonly leaseMs?: number
 }
 
 /** Options of a resumption: the token of one suspension, or `force` for all. */
 export type ResumeOptions = ControlOptions & { readonly token?: string; readonly force?: boolean }
 
-/** What every request has: the shards that are asked, and how long each may take. */
+/** The parts of every request: the shards asked, and the time for each. */
 export type PlainRequest = { readonly shards: readonly number[]; readonly timeoutMs: number }
 
-/** What a suspension is asked for with. */
+/** A request to suspend. */
 export type SuspendRequest = PlainRequest & {
   readonly flush: boolean
   readonly writes: boolean
@@ -36,13 +36,13 @@ export type SuspendRequest = PlainRequest & {
   readonly leaseMs: number | undefined
 }
 
-/** Which suspensions end: that of a token, every one, or those without an owner. */
+/** The suspensions to end: that of a token, all, or those without an owner. */
 export type Which = { readonly token: string } | 'all' | 'ownerless'
 
-/** What a resumption is asked for with. */
+/** A request to resume. */
 export type ResumeRequest = PlainRequest & { readonly which: Which }
 
-/** The shards that a caller may mean, and how long each may take unless the options say. */
+/** The shards of a call, and the default time for each. */
 export type Scope = { readonly shards: readonly number[]; readonly deadlineMs: number }
 
 const suspendNames = ['timeoutMs', 'flush', 'writes', 'owner', 'leaseMs']

@@ -1,7 +1,8 @@
 /**
- * Acts on the projections of many shards side by side and reports each shard's outcome. It owns the ends of
- * suspensions: a hold ends with `resume`, with its lease, or when its owner's process ends. The holds themselves live in
- * the `Shard` values, so that a restart of this process ends none; it takes them up again in `init`.
+ * Control of an instance: runs requests on many shards side by side, and reports the outcome of
+ * each. It also ends suspensions: by `resume`, at the end of the lease, or when the owner's process
+ * ends. The holds are kept in the `Shard` values, so a restart of this process ends none; `init`
+ * watches them again.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -56,28 +57,33 @@ import { drained } from './write-pause.ts'
 
 export type { Outcome, Outcomes } from '../shard/shard-outcomes.ts'
 
-/** What became of a shard that was asked to give back what nobody refers to. */
+/** The outcome of a sweep on one shard. */
 export type SweepOutcome = Outcome & { readonly report?: BlobStore.SweepReport }
 
-/** A part of a shard that can be started again. */
+/** A part of a shard that `reopen` can start. */
 export type ReopenPart = 'shard' | 'followers'
 
-/** `running`: it was not down, and nothing was done. `down`: it was, and is open again. */
+/**
+ * `running`: the part was not down, and nothing was done. `down`: it was down, and is open again.
+ */
 export type Reopened = {
   readonly shard: number
   readonly part: ReopenPart
   readonly was: 'running' | 'down'
 }
 
-/** What control understands. */
+/** The messages of control. */
 export type Messages = {
   calls: {
     suspend: (request: SuspendRequest) => Outcomes & { readonly token: string }
-    /** @throws `INVALID_ARGUMENT` for a token that suspends none of the shards */
+    /** Ends suspensions. @throws `INVALID_ARGUMENT` for a token that suspends none of the shards */
     resume: (request: ResumeRequest) => Outcomes
     flush: (request: PlainRequest) => Outcomes
     discard: (request: PlainRequest) => Outcomes
-    /** The references' names, for every shard. `timeoutMs` is the instance's `deadlineMs` by default. */
+    /**
+     * The names that the references use, for every shard. `timeoutMs` is the instance's
+     * `deadlineMs` by default.
+     */
     suspend_all: (options: SuspendOptions | undefined) => Outcomes & { readonly token: string }
     resume_all: (options: ResumeOptions | undefined) => Outcomes
     flush_all: (options: ControlOptions | undefined) => Outcomes
@@ -90,27 +96,27 @@ export type Messages = {
   }
 }
 
-/** What control works on; how a part is started again is the tree's affair. */
+/** The shards, and a function that starts a part again: that is the tree's job. */
 export type Options = {
   readonly shards: readonly Shard[]
   readonly reopen: (shard: Shard, part: ReopenPart) => Promise<Reopened>
 }
 
 type State = Options & {
-  /** What watches over a suspension's end, by its token. */
+  /** The monitor and the timer of each suspension, by its token. */
   readonly watches: Map<string, Watch>
 }
 
 type Watch = { readonly monitor: Monitor | undefined; readonly timer: Timer | undefined }
 
-/** How long the end of a hold may take on one shard when nobody waits for it, in ms. */
+/** The time to end a hold on one shard when no caller waits for it, in ms. */
 const endTimeoutMs = 30_000
 
 const plainFields = { shards: isListOf(isCount), timeoutMs: isTime }
 const isTokenRecord = isRecord({ token: isText })
 const isWhich: Accepts = (which) => which === 'all' || which === 'ownerless' || isTokenRecord(which)
 
-/** Options are checked before the state is at hand: what they are about does not matter to the check. */
+/** Options are checked without the state: the shards do not matter for the check. */
 const noScope: Scope = { shards: [], deadlineMs: endTimeoutMs }
 
 /** Control of an instance. */
@@ -119,7 +125,7 @@ export const server: GenServer<Messages, State, Options> = {
     const state: State = { ...options, watches: new Map() }
     for (const shard of options.shards)
       for (const suspension of shard.suspensions.values()) {
-        // Nobody was told of its token: its caller was told that this process ended.
+        // Without an answer the caller has no token: its call failed with the end of this process.
         if (suspension.answered) watch(state, suspension, context)
         else endHold(state, suspension.token, context)
       }
@@ -216,7 +222,8 @@ const suspending = (
   context: Answering<Outcomes & { readonly token: string }>,
 ) => {
   const suspension = suspensionFor(request, context)
-  // The owner is watched before the first shard is asked: one that ends meanwhile leaves no hold behind.
+  // The owner is watched before the first shard is asked, so that its death meanwhile leaves no
+  // hold behind.
   watch(state, suspension, context)
   const { token } = suspension
   const outcomes = eachShard('suspend', instanceOf(state, context), request.shards, (shard) =>
@@ -279,37 +286,43 @@ const discarding = (
 /** The name of an instance's control; prints as `control`. */
 export const name = (instance?: string) => instanceName<Messages>('control', instance)
 
-/** Suspends projections; resolves with the token of the hold. A shard whose outcome is an error is not held. */
+/**
+ * Suspends projections. Resolves with the token of the hold. A shard with an error as its outcome
+ * is not held.
+ */
 export const suspend = (control: Ref<Messages>, request: SuspendRequest) =>
   call(control, 'suspend', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
-/** Ends a hold, or all. */
+/** Ends one hold, or several. */
 export const resume = (control: Ref<Messages>, request: ResumeRequest) =>
   call(control, 'resume', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
-/** Brings projections up to date. */
+/** Flushes projections. */
 export const flush = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'flush', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
-/** Forgets what waits for projections; the log brings it back. */
+/** Drops the frames that wait for projections; the log has them. */
 export const discard = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'discard', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
-/** Gives back the blobs that nobody refers to, now. */
+/** Frees the blobs without references now. */
 export const sweep = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'sweep', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
-/** Starts a shard that is down, or followers that gave up. @throws KeelsonError `SHARD_DOWN` when it is down again */
+/**
+ * Starts a shard that is down, or followers that gave up.
+ * @throws KeelsonError `SHARD_DOWN` if it is down again
+ */
 export const reopen = (
   control: Ref<Messages>,
   request: { shard: number; part: ReopenPart },
   timeoutMs: number,
 ) => call(control, 'reopen', request, { timeoutMs })
 
-/** Each shard has its own time-out; the answer of all of them gets a little longer. */
+/** Each shard has its own time-out. The joint answer gets this much longer, in ms. */
 const answerSlackMs = 1_000
 
-/** Answers a caller when `work` is done; meanwhile this process goes on. */
+/** Answers a caller when `work` is done, without blocking this process. */
 const answer = <R>(from: From<R>, work: Promise<R>): void => {
   work.then(
     (value) => from.reply(value),
@@ -328,7 +341,7 @@ const withReports = (
     return report ? { ...outcome, report } : outcome
   })
 
-/** Holds writes first, so that the flush has an end; gives everything back when it fails. */
+/** Holds writes first, so that the flush can end. If a step fails, all holds are released. */
 const hold = async (
   shard: Shard,
   context: Context,
@@ -339,20 +352,20 @@ const hold = async (
   const endsAt = system.clock.monotonic() + timeoutMs
   const left = () => Math.max(1, endsAt - system.clock.monotonic())
   const { token, writes } = suspension
-  // It stands in the shard from here on, so that whatever ends it meanwhile finds it.
+  // The shard has the suspension from here on, so that `resume`, lease and owner can end it.
   shard.suspend(suspension)
   try {
     if (writes) await drained(system, shard, token, left())
     await LmdbWriter.suspend(writerOf(shard, context), token, flush, left())
     if (writes) tell(system, shard, 'gate.paused', { token })
   } catch (error) {
-    // The answer may have been lost on its way: then a hold has to go as well.
+    // The writer may have held although its answer was lost: the hold is released too.
     await release(shard, context, [token], timeoutMs)
     throw error
   }
 }
 
-/** Ends suspensions in the shard's value, so that they have ended whatever becomes of the writer, then tells the writer. */
+/** Ends suspensions in the shard's value, which is enough by itself, then notifies the writer. */
 const release = async (
   shard: Shard,
   context: Context,
@@ -365,7 +378,7 @@ const release = async (
   try {
     await LmdbWriter.resume(writerOf(shard, context), timeoutMs)
   } catch (error) {
-    // A writer that is not there finds no hold when it comes back.
+    // A writer that restarts finds no hold.
     if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
   }
 }
@@ -388,7 +401,7 @@ const suspensionFor = (request: SuspendRequest, context: Context): Suspension =>
   }
 }
 
-/** Sees to it that the suspension ends with its owner and with its lease. */
+/** Watches the owner and the lease of a suspension. */
 const watch = (state: State, { token, owner, until }: Suspension, context: Context): void => {
   if (state.watches.has(token) || (!owner && until === undefined)) return
   state.watches.set(token, {
@@ -400,7 +413,7 @@ const watch = (state: State, { token, owner, until }: Suspension, context: Conte
   })
 }
 
-/** Ends a suspension that nobody asked to end: its lease is over, or its owner gone. */
+/** Ends a suspension whose lease or owner has ended. */
 const endHold = (state: State, token: string, context: Context): void => {
   for (const shard of state.shards)
     if (shard.suspensions.has(token))
@@ -408,7 +421,7 @@ const endHold = (state: State, token: string, context: Context): void => {
   unwatchEnded(state, context)
 }
 
-/** What has ended everywhere is not watched any more. */
+/** Stops watching suspensions that have ended on every shard. */
 const unwatchEnded = (state: State, context: Context): void => {
   for (const [token, { monitor, timer }] of state.watches) {
     if (state.shards.some(({ suspensions }) => suspensions.has(token))) continue

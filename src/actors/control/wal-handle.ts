@@ -1,4 +1,4 @@
-/** `app.wal(shard)`: the log of one shard, for people and programs that look at it. */
+/** `app.wal(shard)`: the log of one shard, to inspect and sync it. */
 import type { System } from '../../runtime/index.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -13,14 +13,17 @@ export class WalHandle {
     this.#shard = shard
   }
 
-  /** Where readers are: everything up to here is applied, and projected up to `projectedLsn`. */
+  /**
+   * The position of readers: every frame up to `lsn` is applied, and up to `projectedLsn`
+   * projected.
+   */
   get position(): { readonly shard: number; readonly lsn: number; readonly projectedLsn: number } {
     const { index, appliedLsn, projectedLsn } = this.#shard
     return { shard: index, lsn: appliedLsn, projectedLsn }
   }
 
   /**
-   * The writer and its log: LSNs, segments, recovery, durability.
+   * Describes the writer and its log: LSNs, segments, recovery, durability.
    * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT` of a shard that is not open
    */
   describe(): Promise<WalWriter.LogWriterDescription> {
@@ -28,7 +31,8 @@ export class WalHandle {
   }
 
   /**
-   * Makes all that was committed durable; resolves with the durable LSN. It matters with `wal.syncInterval` only.
+   * Makes every committed frame durable; resolves with the durable LSN. It matters only with
+   * `wal.syncInterval`.
    * @throws KeelsonError as `describe` does; `SHARD_DOWN`
    */
   sync(): Promise<number> {

@@ -1,7 +1,7 @@
 /**
  * Pauses of writes: no new write is admitted, and every admitted write has ended, so that the files
- * of a shard do not change. A pause ends with `resume`, with its lease, or with the process that
- * owns it. It stands in the gates, and no actor's restart ends it.
+ * of a shard do not change. A pause ends with `resume`, with its lease, or with its owner's
+ * process. It is a hold on the gates, so no restart of an actor ends it.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
@@ -12,8 +12,7 @@ import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
 
 /**
- * Lets the group that waits for a window leave. Resolves when every group that was under way has
- * ended.
+ * Sends the group that waits for a window. Resolves when every group under way has ended.
  * @throws KeelsonError `TIMEOUT`
  */
 export const flushWindows = (system: System, shard: Shard, timeoutMs: number): Promise<void> =>
@@ -28,8 +27,8 @@ const tooSlow = ({ index }: Shard, timeoutMs: number): KeelsonError =>
   })
 
 /**
- * Resolves when no write is on its way to the shard's log, or from there to its readers, while
- * `holder` holds the gate: every admitted write has ended, the log's queue is empty, and the
+ * Resolves when no write is on its way to the shard's log, or from the log to readers, while
+ * `holder` holds the gate. Every admitted write has ended, the log's queue is empty, and the
  * applier has applied it all.
  * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold ended meanwhile; `NO_PROCESS`, `EXITED`
  * of a shard that is not open

@@ -1,4 +1,4 @@
-/** The checks of arguments that writes have in common. Pure. */
+/** Checks of arguments that several writes share. Pure. */
 import { type ArgumentPath, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   checkKey,
@@ -10,7 +10,7 @@ import {
   utf8Length,
 } from '../../storage/index.ts'
 
-/** Refuses what is no object, and options of other names. @throws KeelsonError `INVALID_ARGUMENT` */
+/** Requires an object with options of these names only. @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkOptionNames = (options: unknown, names: readonly string[]): void => {
   if (typeof options !== 'object' || options === null)
     throw invalidArgument('options', 'an object', options)
@@ -23,7 +23,10 @@ export const checkOptionNames = (options: unknown, names: readonly string[]): vo
       )
 }
 
-/** The key at `path`, checked. @throws KeelsonError `INVALID_ARGUMENT` with `details.path` */
+/**
+ * Returns the key at `path`, checked.
+ * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`
+ */
 export const checkedKey = (key: unknown, path: ArgumentPath = 'key'): string => {
   try {
     return checkKey(key)
@@ -32,7 +35,10 @@ export const checkedKey = (key: unknown, path: ArgumentPath = 'key'): string => 
   }
 }
 
-/** The field of a compound key at `path`, checked: a key's rules, 1 to 512 bytes. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * Returns the field of a compound key at `path`, checked: the rules of a key, 1 to 512 bytes.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
 export const checkedField = (field: unknown, path: ArgumentPath = 'field'): string => {
   const bytes = typeof field === 'string' ? utf8Length(field) : 0
   if (bytes < 1 || bytes > fieldBytesMax || (field as string).includes('\0'))
@@ -44,15 +50,21 @@ export const checkedField = (field: unknown, path: ArgumentPath = 'field'): stri
   return field as string
 }
 
-/** The name of a namespace: what may stand before a key's first colon. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * Returns the name of a namespace, checked: the text before a key's first colon.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
 export const checkedNamespace = (namespace: unknown): string => {
   const bytes = typeof namespace === 'string' ? utf8Length(namespace) : 0
   if (bytes < 1 || bytes >= keyBytesMax || /[:\0]/.test(namespace as string))
-    throw invalidArgument('namespace', 'what may stand before the first colon of a key', namespace)
+    throw invalidArgument('namespace', 'the text before the first colon of a key', namespace)
   return namespace as string
 }
 
-/** The stored form of the value at `path`. @throws KeelsonError as `encodeValue`, its path behind this one */
+/**
+ * Encodes the value at `path`.
+ * @throws KeelsonError as `encodeValue` does; its path is appended to `path`
+ */
 export const storedValue = (value: unknown, path: readonly (string | number)[]): StoredValue => {
   try {
     return encodeValue(value)
@@ -62,7 +74,7 @@ export const storedValue = (value: unknown, path: readonly (string | number)[]):
   }
 }
 
-/** The name of a lock's owner. @throws KeelsonError `INVALID_ARGUMENT` */
+/** Returns the name of a lock's owner, checked. @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkedOwner = (owner: unknown): string => {
   const bytes = typeof owner === 'string' ? utf8Length(owner) : 0
   if (bytes < 1 || bytes > ownerBytesMax)
@@ -70,7 +82,11 @@ export const checkedOwner = (owner: unknown): string => {
   return owner as string
 }
 
-/** The members of a list that users give: an array, a Map's entries, any iterable but text. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * Returns the members of a user's list: an array, the entries of a Map, or any iterable but a
+ * string.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
 export const listOf = (list: unknown, path: string): readonly unknown[] => {
   if (Array.isArray(list)) return list
   if (typeof list === 'object' && list !== null && Symbol.iterator in list)
@@ -78,14 +94,14 @@ export const listOf = (list: unknown, path: string): readonly unknown[] => {
   throw invalidArgument(path, 'a list', list)
 }
 
-/** The two halves of a pair in a list. @throws KeelsonError `INVALID_ARGUMENT` */
+/** Returns a pair of a list, checked. @throws KeelsonError `INVALID_ARGUMENT` */
 export const pairOf = (pair: unknown, path: ArgumentPath): readonly [unknown, unknown] => {
   if (!Array.isArray(pair) || pair.length !== 2)
     throw invalidArgument(path, 'a pair of a name and a value', pair)
   return pair as unknown as readonly [unknown, unknown]
 }
 
-/** A refusal of storage's, which knows the argument and not where it stands. */
+/** Adds the path to a refusal by storage, which does not know it. */
 const at = (path: ArgumentPath, error: unknown): unknown =>
   isKeelsonError(error, 'INVALID_ARGUMENT')
     ? new KeelsonError('INVALID_ARGUMENT', error.message, {

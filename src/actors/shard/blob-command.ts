@@ -1,7 +1,8 @@
 /**
- * Turns commands into ones that the log can carry: values of `threshold` bytes or more become blobs, written with one put
- * before anything refers to them, and references in their place. `append` and `setRange` move their suffix and their patch
- * only. A reference is told by its tag: bytes of users that look like one are bytes.
+ * Prepares commands for the log: values of at least `threshold` bytes become blobs, and references
+ * take their place. One put makes the blobs durable before any frame refers to them. `append` and
+ * `setRange` move only their suffix or patch. A reference is recognised by its tag, so bytes of
+ * users that look like one stay bytes.
  */
 import {
   type BlobRef,
@@ -20,18 +21,21 @@ import {
   withValues,
 } from '../../storage/index.ts'
 
-/** What decides whether a value becomes a blob. */
+/** The rules that decide whether a value becomes a blob. */
 export type BlobTerms = {
-  /** In bytes, inclusive; 0: none does. */
+  /** In bytes, inclusive; 0: no value becomes a blob. */
   readonly threshold: number
-  /** Other members apply the same log, and have no files of ours: commands stay whole. */
+  /** Other members apply the same log without these blob files, so commands stay whole. */
   readonly replicated: boolean
 }
 
-/** Makes payloads durable and answers their references in order; the payloads are handed over. */
+/** Makes payloads durable and returns their references in order. Payloads are handed over. */
 export type PutPayloads = (payloads: readonly Uint8Array[]) => Promise<readonly BlobRef[]>
 
-/** Whether anything in the units would become a blob: the cheap look that keeps small writes from paying anything. */
+/**
+ * Whether a value in the units would become a blob. This cheap check keeps small writes free of any
+ * cost.
+ */
 export const sideChannelCandidate = (units: FrameUnits, terms: BlobTerms): boolean => {
   if (terms.threshold <= 0 || terms.replicated) return false
   return isAlone(units) ? hasLarge(units, terms) : units.some((unit) => hasLarge(unit, terms))
@@ -53,8 +57,10 @@ export const prepare = async (
 ): Promise<readonly Unit[]> => withBlobs(checkUnits(frame), terms, put)
 
 /**
- * The units with references in place of their large values, all of which are durable by then; the units themselves when
- * none is large. One put, whatever the number of values. @throws what `put` throws: nothing refers to anything then
+ * Returns the units with references in place of their large values, which are durable by then.
+ * Returns the units themselves if no value is large. There is one put, whatever the number of
+ * values.
+ * @throws what `put` throws: then no unit refers to a blob
  */
 export const withBlobs = async (
   frame: FrameUnits,
@@ -76,7 +82,7 @@ export const withBlobs = async (
   return units.map((unit) => withCommands(unit, (command) => withValues(command, replaced)))
 }
 
-/** The value that stands for a blob whose content has the kind `tag`. */
+/** The value that refers to a blob whose content has the kind `tag`. */
 export const blobValueRef = (tag: StoredValue['tag'], ref: BlobRef): StoredValue => {
   if (tag === valueTags.blob) throw new Error('a rope is no content of a blob')
   return { tag: valueTags.blob, bytes: encodeRope(blobRope(tag, ref)) }

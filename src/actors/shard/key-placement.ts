@@ -1,4 +1,4 @@
-/** Which shard has which key, over the shards of one instance. Pure. */
+/** Maps keys to the shards of one instance. Pure. */
 import { KeelsonError } from '../../errors.ts'
 import { shardOf } from '../../storage/index.ts'
 import type { Shard } from './shard.ts'
@@ -16,21 +16,27 @@ export class KeyPlacement {
     return this.shards[shardOf(key, this.shards.length)] as Shard
   }
 
-  /** The one shard of all these keys, at least one. @throws KeelsonError `CROSS_SHARD` with two keys that are not together */
+  /**
+   * The shard of all these keys (at least one).
+   * @throws KeelsonError `CROSS_SHARD` if the keys are in different shards
+   */
   ofAll(keys: readonly string[]): Shard {
     const first = keys[0] ?? ''
     const shard = this.of(first)
-    // Most name one key, and most instances have one shard.
+    // Most calls have one key, and most instances have one shard.
     if (keys.length === 1 || this.shards.length === 1) return shard
     const others = keys.slice(1)
     const stray = others.find((key) => this.of(key) !== shard)
     if (stray === undefined) return shard
-    throw new KeelsonError('CROSS_SHARD', 'The keys of one unit have to be in one shard.', {
+    throw new KeelsonError('CROSS_SHARD', 'the keys of one unit must be in one shard', {
       details: { keys: [first, stray], shards: [shard.index, this.of(stray).index] },
     })
   }
 
-  /** The members of a list by the shard of their key, in the order of their first. */
+  /**
+   * Groups the members of a list by the shard of their key. Groups are in the order of their first
+   * members.
+   */
   grouped<T>(list: readonly T[], keyOf: (member: T) => string): readonly (readonly [Shard, T[]])[] {
     if (this.shards.length === 1 && list.length > 0) return [[this.shards[0] as Shard, [...list]]]
     const groups = new Map<Shard, T[]>()

@@ -1,16 +1,19 @@
-/** Checks of what storage actors are sent. A message that fails its check is refused, and the actor lives on. Pure. */
+/**
+ * Checks of messages to storage actors. A message that fails its check is refused, and the actor
+ * continues. Pure.
+ */
 import type { Accepts } from '../../runtime/index.ts'
 
-/** For a message whose payload is not read. */
+/** Accepts any payload: it is not read. */
 export const isIgnored: Accepts = () => true
 
-/** A text. */
+/** A string. */
 export const isText: Accepts = (payload) => typeof payload === 'string'
 
 /** `true` or `false`. */
 export const isFlag: Accepts = (payload) => typeof payload === 'boolean'
 
-/** A whole number from 0 on: an LSN, a shard's number. */
+/** A whole number of at least 0: an LSN, the number of a shard. */
 export const isCount: Accepts = (payload) => Number.isSafeInteger(payload) && Number(payload) >= 0
 
 /** A time in ms, above 0; `Infinity` included. */
@@ -19,28 +22,28 @@ export const isTime: Accepts = (payload) => typeof payload === 'number' && paylo
 /** Any function. */
 export const isFunction: Accepts = (payload) => typeof payload === 'function'
 
-/** A list, whose members are not looked at: lists between storage actors may be long. */
+/** A list. Its members are not checked: lists between storage actors may be long. */
 export const isList: Accepts = (payload) => Array.isArray(payload)
 
-/** A list of what `item` accepts. */
+/** A list of members that `item` accepts. */
 export const isListOf =
   (item: Accepts): Accepts =>
   (payload) =>
     Array.isArray(payload) && payload.every(item)
 
-/** One of these words. */
+/** One of these values. */
 export const isOneOf =
   (...words: readonly unknown[]): Accepts =>
   (payload) =>
     words.includes(payload)
 
-/** What `check` accepts, or nothing. */
+/** A payload that `check` accepts, or `undefined`. */
 export const isOptional =
   (check: Accepts): Accepts =>
   (payload) =>
     payload === undefined || check(payload)
 
-/** An object of a class. No code from outside storage can make one of the classes in use here. */
+/** An instance of a class. Code outside storage cannot make instances of the classes used here. */
 export const isInstance =
   (of: abstract new (...parameters: never[]) => unknown): Accepts =>
   (payload) =>
@@ -54,7 +57,7 @@ export const isRecord =
     payload !== null &&
     Object.entries(fields).every(([name, check]) => check(Reflect.get(payload, name)))
 
-/** What `context.pipe` sends: a failure, or a value that `value` accepts. */
+/** A result that `context.pipe` sends: a failure, or a value that `value` accepts. */
 export const isSettled =
   (value: Accepts = isIgnored): Accepts =>
   (payload) =>

@@ -1,13 +1,18 @@
-/** The options of an instance with every default filled in: what the actors read. Checked before anything starts. */
+/**
+ * The options of an instance with all defaults, as the actors read them. They are checked before
+ * any process starts.
+ */
 
-/** Options of storage, complete. Times in ms, sizes in bytes; what each means is in the option's own documentation. */
+/**
+ * All options of storage. Times in ms, sizes in bytes. The public options document their meaning.
+ */
 export type Settings = {
   readonly deadlineMs: number
   readonly wal: {
     readonly maxFileSize: number
     readonly maxSegments: number
     readonly enableFsync: boolean
-    /** `undefined`: a sync per group. */
+    /** `undefined`: a sync for each group. */
     readonly syncInterval: number | undefined
     readonly maxDelayMs: number
     /** 0: no markers. */
@@ -16,7 +21,7 @@ export type Settings = {
     readonly queueCommands: number
     readonly sectorBytes: number
   }
-  /** What the shards together may have under way. */
+  /** The bounds of the writes under way, over all shards. */
   readonly admission: { readonly bytes: number; readonly commands: number }
   readonly batcher: {
     readonly windows: ReadonlyMap<string, number>
@@ -24,7 +29,10 @@ export type Settings = {
     readonly maxBytes: number
   }
   readonly overlay: { readonly bytes: number; readonly keys: number; readonly hotTtlMs: number }
-  /** Sizes in bytes, times in ms; a threshold of 0: values of any size stay in frames. `sweepMs` 0: sweeps only when asked to. */
+  /**
+   * Sizes in bytes, times in ms. `threshold` 0: values of any size stay in frames. `sweepMs` 0:
+   * sweeps run only on request.
+   */
   readonly blobs: {
     readonly threshold: number
     readonly segmentBytes: number
@@ -41,6 +49,6 @@ export type Settings = {
   }
 }
 
-/** Whether an acknowledgement says that a write is durable, or only that it was written. */
+/** The level of an acknowledgement: durable, or only written. */
 export const levelOf = ({ wal }: Settings): 'durable' | 'written' =>
   wal.enableFsync && wal.syncInterval === undefined ? 'durable' : 'written'

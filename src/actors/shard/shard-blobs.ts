@@ -1,6 +1,6 @@
 /**
- * What of a shard's blobs must survive their actor: pins, the grace of what is young, and the one life that
- * their files have. Reads of a little go past the actor: they need nothing but a disk.
+ * The parts of a shard's blobs that outlive the blob store: pins, the grace of young blobs, and the
+ * lease of the blob files. Short reads bypass the actor: they need only a disk.
  */
 import type { Clock } from '../../clock.ts'
 import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -16,9 +16,10 @@ import {
 } from '../../storage/index.ts'
 import type { BlobTerms } from './blob-command.ts'
 
-// What no sweep may take although nothing refers to it yet: blobs whose command is on its way. A pin is made before its blobs
-// are written and ends when the outcome is known; an outcome that nobody knows hardens it until the log tells. They live in the
-// `Shard` value: no actor's death ends one.
+// Pins keep blobs whose command is on its way: no row or frame refers to them yet, and no sweep may
+// free them. A pin is made before its blobs are written. It ends when the outcome is known. An
+// unknown outcome hardens the pin, until a sweep has checked the log. Pins live in the `Shard`
+// value, so no actor's death ends one.
 
 /** The blobs of one write. */
 export class BlobPin {
@@ -26,33 +27,35 @@ export class BlobPin {
   readonly #refs: BlobRef[] = []
   #state: 'held' | 'hardened' | 'released' = 'held'
 
-  /** For `BlobPins.hold`. */
+  /** Called by `BlobPins.hold`. */
   constructor(pins: Set<BlobPin>) {
     this.#pins = pins
   }
 
-  /** What it keeps. */
+  /** The blobs that the pin keeps. */
   get refs(): readonly BlobRef[] {
     return this.#refs
   }
 
-  /** Nobody knows whether its command is in the log. */
+  /** Whether it is unknown if the log has the command. */
   get isHardened(): boolean {
     return this.#state === 'hardened'
   }
 
-  /** Keeps these too; nothing when it was released, because whoever wanted them has given up. */
+  /** Keeps these blobs too. Does nothing after the release: then the caller has given up. */
   add(refs: readonly BlobRef[]): void {
     if (this.#state !== 'released') this.#refs.push(...refs)
   }
 
-  /** The outcome is known: from now on it is the references that keep what they name. */
+  /** Ends the pin, because the outcome is known. From now on only references keep its blobs. */
   release(): void {
     this.#state = 'released'
     this.#pins.delete(this)
   }
 
-  /** The outcome is not known: only a sweep that has asked the log ends it. */
+  /**
+   * Keeps the pin, because the outcome is unknown. Only a sweep that has checked the log ends it.
+   */
   harden(): void {
     if (this.#state === 'held') this.#state = 'hardened'
   }
@@ -62,24 +65,24 @@ export class BlobPin {
 export class BlobPins {
   readonly #pins = new Set<BlobPin>()
 
-  /** How many there are. */
+  /** The number of pins. */
   get size(): number {
     return this.#pins.size
   }
 
-  /** Makes a pin that keeps nothing yet. */
+  /** Makes an empty pin. */
   hold(): BlobPin {
     const pin = new BlobPin(this.#pins)
     this.#pins.add(pin)
     return pin
   }
 
-  /** Those whose outcome nobody knows. */
+  /** The pins with an unknown outcome. */
   hardened(): readonly BlobPin[] {
     return [...this.#pins].filter(({ isHardened }) => isHardened)
   }
 
-  /** All that is pinned, but by the pins of `except`. */
+  /** The extents of all pins except `except`. */
   extents(except: readonly BlobPin[] = []): BlobExtents {
     const left = new Set(except)
     const extents = new BlobExtents()
@@ -89,12 +92,12 @@ export class BlobPins {
   }
 }
 
-/** Where blobs are, and how they are reached. */
+/** The place of the blobs, and the ports to reach them. */
 export type BlobParts = {
   readonly index: number
   readonly dir: string
   readonly terms: BlobTerms
-  /** Sizes in bytes, times in ms. `sweepMs` 0: nobody sweeps but who is asked to. */
+  /** Sizes in bytes, times in ms. `sweepMs` 0: sweeps run only on request. */
   readonly settings: {
     readonly segmentBytes: number
     readonly graceMs: number
@@ -105,25 +108,27 @@ export type BlobParts = {
   readonly makeHost: BlobHostFactory
 }
 
-/** Blobs of a segment that were written at about one time. */
+/** Blobs of a segment that were written at about the same time. */
 type Birth = { readonly segment: number; readonly from: number; to: number; at: number }
 
-/** Blobs that were written within this part of the grace are of one age, and kept as much longer. */
+/**
+ * Blobs written within this fraction of the grace count as one age, and are kept that much longer.
+ */
 const sameAge = 1 / 500
 
 /** The blobs of one shard. */
 export class ShardBlobs {
   readonly parts: BlobParts
   readonly pins = new BlobPins()
-  /** Told of every blob that was found damaged. Whoever has the files sets it. */
+  /** Called for each damaged blob. The blob store sets it. */
   onDamage: (evidence: ErrorDetails) => void = () => undefined
   #young: Birth[] = []
-  /** What stands there and was not told to be born is as young as this: nobody has written down how old it is. */
+  /** Blobs without a recorded birth count as written at this time: their true age is not stored. */
   #livesSince: number
   #host: BlobHost | undefined
   #isClosed = false
   #lives = 0
-  /** The end of what was asked so far: the next life begins then. */
+  /** The end of the last request: the next life begins after it. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: BlobParts) {
@@ -132,19 +137,20 @@ export class ShardBlobs {
   }
 
   /**
-   * Begins a new life of the files, once the one before has ended, whoever led it.
-   * @throws KeelsonError `CLOSED`; `EXITED` when the process of `signal` has died; `SHARD_DOWN` (reason `disk`)
+   * Begins a new life of the blob files, after the life before has ended.
+   * @throws KeelsonError `CLOSED`; `EXITED` if the process of `signal` has died; `SHARD_DOWN`
+   * (reason `disk`)
    */
   lease(signal: AbortSignal): Promise<BlobHost> {
     const turn = this.#turn.then(async () => {
       await this.#endHost()
-      if (this.#isClosed) throw new KeelsonError('CLOSED', 'The instance is closed.')
-      if (signal.aborted) throw new KeelsonError('EXITED', 'The process that asked has ended.')
+      if (this.#isClosed) throw new KeelsonError('CLOSED', 'the instance is closed')
+      if (signal.aborted) throw new KeelsonError('EXITED', 'the calling process has ended')
       const { dir, settings, clock, makeHost, index } = this.parts
       const host = makeHost(index)
       this.#host = host
       await host.run('open', { dir, segmentBytes: settings.segmentBytes, life: ++this.#lives })
-      // The life before may have ended between a write and its being told.
+      // The previous life may have written blobs that were not recorded with `born`.
       if (this.#lives > 1) this.#livesSince = clock.monotonic()
       return host
     })
@@ -152,22 +158,23 @@ export class ShardBlobs {
     return turn
   }
 
-  /** Ends the life of the files: no byte is written once it resolves. */
+  /** Ends the life of the files. No byte is written after it resolves. */
   end(): Promise<void> {
     const turn = this.#turn.then(() => this.#endHost())
     this.#turn = turn.catch(() => undefined)
     return turn
   }
 
-  /** Ends it for good. */
+  /** Ends the life of the files, and refuses new ones. */
   close(): Promise<void> {
     this.#isClosed = true
     return this.end()
   }
 
   /**
-   * Bytes of a blob, verified, while the caller waits.
-   * @throws KeelsonError `CORRUPT`; `INVALID_ARGUMENT` for a range beyond it; `SHARD_DOWN` (reason `disk`)
+   * Reads bytes of a blob synchronously, and verifies them.
+   * @throws KeelsonError `CORRUPT`; `INVALID_ARGUMENT` for a range beyond the blob; `SHARD_DOWN`
+   * (reason `disk`)
    */
   read(ref: BlobRef, from: number, to: number): Uint8Array {
     try {
@@ -178,12 +185,12 @@ export class ShardBlobs {
     }
   }
 
-  /** `read`, for whoever applies commands. */
+  /** `read`, as a function for the state machine. */
   get reader(): ReadBlob {
     return (ref, from, to) => this.read(ref, from, to)
   }
 
-  /** Whether there may be any blob; true also when the disk cannot say. */
+  /** Whether there may be blobs. Also true if the disk cannot tell. */
   hasFolder(): boolean {
     try {
       return this.parts.disk.entry(this.parts.dir) !== undefined
@@ -192,7 +199,7 @@ export class ShardBlobs {
     }
   }
 
-  /** These have just been written. */
+  /** Records that these blobs were just written. */
   born(refs: readonly BlobRef[]): void {
     const at = this.parts.clock.monotonic()
     const sameAgeMs = this.parts.settings.graceMs * sameAge
@@ -205,7 +212,7 @@ export class ShardBlobs {
     }
   }
 
-  /** What is within its grace; `undefined` when everything is. Forgets what is older. */
+  /** The blobs within their grace; `undefined` if all are. Forgets older ones. */
   young(): BlobExtents | undefined {
     const { clock, settings } = this.parts
     const since = clock.monotonic() - settings.graceMs * (1 + sameAge)

@@ -1,7 +1,8 @@
 /**
- * The files of a shard as its actors hold them: one life of the log at a time, and the projection. Whoever asks does so one
- * after another, and with the signal of the process that asks: what a killed process still had pending changes nothing.
- * So two incarnations of the writer never write one log, however quickly they follow each other.
+ * The files of a shard: one life of the log at a time, and the projection. Requests run one after
+ * another, each with the signal of the calling process. Pending requests of a killed process do
+ * nothing. So two incarnations of the writer never write one log, however quickly they follow each
+ * other.
  */
 import { KeelsonError } from '../../errors.ts'
 import type {
@@ -16,20 +17,23 @@ import type {
   Projections,
 } from '../../storage/index.ts'
 
-/** Where the files are, and through which ports they are reached. */
+/** The place of the files, and the ports to reach them. */
 export type FileParts = {
   readonly index: number
   readonly folders: { readonly wal: string; readonly lmdb: string }
   readonly logOptions: LogOptions
-  /** What the caller knows to be durable here (`wal.minDurable`). */
+  /** The LSN that the caller knows to be durable here (`wal.minDurable`). */
   readonly minDurable: number | undefined
-  /** Which file the log's LOCK is, as whoever took it has it; `undefined`: as the first look finds it. */
+  /**
+   * The identity of the log's LOCK file, from the holder of the lock. `undefined`: taken from the
+   * first inspection.
+   */
   readonly lock: string | undefined
   readonly makeHost: LogHostFactory
   readonly projections: Projections
 }
 
-/** One life of the log: its host, and what looking at the folder found. */
+/** One life of the log: its host, and the inspection of the folder. */
 export type LogLease = { readonly host: LogHost; readonly inspection: Inspection }
 
 /** The files of one shard. */
@@ -39,11 +43,14 @@ export class ShardFiles {
   #prepared: LogLease | undefined
   #projection: ProjectionStore | undefined
   #projectionDamaged = false
-  /** Which file the log's LOCK is: with another one the folder is not ours any more. */
+  /**
+   * The identity of the log's LOCK file. With a different file this process does not own the
+   * folder.
+   */
   #lock: string | undefined
-  /** What the projection showed at the last look. */
+  /** The projected LSN of the last inspection. */
   #projectedLsn = 0
-  /** The end of what was asked so far: the next one begins then. */
+  /** The end of the last request: the next one begins after it. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: FileParts) {
@@ -51,12 +58,15 @@ export class ShardFiles {
     this.#lock = parts.lock
   }
 
-  /** What the last look found; `undefined` before one, and once a writer has taken it. */
+  /** The last inspection; `undefined` before the first, and after a writer has leased it. */
   get inspection(): Inspection | undefined {
     return this.#prepared?.inspection
   }
 
-  /** Looks at the folder without changing it, and keeps what it found for the next `lease`. @throws `CORRUPT` … */
+  /**
+   * Inspects the folder without changing it, and keeps the result for the next `lease`.
+   * @throws as an inspection does, for example `CORRUPT`
+   */
   inspect(): Promise<Inspection> {
     return this.#inTurn(undefined, async () => {
       this.#prepared = await this.#look()
@@ -64,14 +74,14 @@ export class ShardFiles {
     })
   }
 
-  /** Whether the last look found anything that was written: frames, or rows of a projection. */
+  /** Whether the last inspection found written data: frames, or rows of a projection. */
   get hasRemains(): boolean {
     return this.#prepared?.inspection.hasFrames === true || this.#projectedLsn > 0
   }
 
   /**
-   * Makes the log of a new folder, looks at it, and answers its id.
-   * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: nothing is left behind
+   * Creates the log of a new folder, inspects it, and returns its id.
+   * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: no file is left behind
    */
   create(): Promise<string> {
     return this.#inTurn(undefined, async () => {
@@ -84,8 +94,9 @@ export class ShardFiles {
   }
 
   /**
-   * Begins a new life of the log for the process that `signal` is of, once the one before has ended and closed its
-   * files, whoever led it. @throws KeelsonError `EXITED` when that process has died meanwhile; what an inspection throws
+   * Begins a new life of the log for the process of `signal`, after the life before has ended and
+   * closed its files.
+   * @throws KeelsonError `EXITED` if that process has died meanwhile; as an inspection does
    */
   lease(signal: AbortSignal): Promise<LogLease> {
     return this.#inTurn(signal, async () => {
@@ -95,15 +106,21 @@ export class ShardFiles {
     })
   }
 
-  /** The present life of the log, for reading. @throws KeelsonError `SHARD_DOWN` before there is one. */
+  /**
+   * The present life of the log, for reading.
+   * @throws KeelsonError `SHARD_DOWN` if there is none
+   */
   log(): LogHost {
     if (this.#host) return this.#host
-    throw new KeelsonError('SHARD_DOWN', `The log of shard ${this.parts.index} is not open.`, {
+    throw new KeelsonError('SHARD_DOWN', `the log of shard ${this.parts.index} is not open`, {
       details: { shard: this.parts.index, state: 'recovering' },
     })
   }
 
-  /** Ends `host`, or without one whatever life the log has, without a clean close. No byte is written once it resolves. */
+  /**
+   * Ends `host` without a clean close; by default the present life of the log. No byte is written
+   * after it resolves.
+   */
   end(host?: LogHost): Promise<void> {
     return this.#inTurn(undefined, async () => {
       if (host === undefined || host === this.#host) await this.#endHost()
@@ -111,10 +128,12 @@ export class ShardFiles {
     })
   }
 
-  /** The projection, opened on first use. One that was found damaged is removed first: it is rebuilt from the log. */
+  /**
+   * Opens the projection on first use. A damaged one is removed first, and rebuilt from the log.
+   */
   projection(signal: AbortSignal): Promise<ProjectionStore> {
     return this.#inTurn(signal, async () => {
-      // A commit that a process before this one began may still be under way: whoever begins reads what stands still.
+      // An earlier process may have a commit under way. The new one must read a settled projection.
       await this.#projection?.settled()
       if (this.#projection && !this.#projectionDamaged) return this.#projection
       await this.#closeProjection()
@@ -126,12 +145,15 @@ export class ShardFiles {
     })
   }
 
-  /** The projection cannot be trusted: the next `projection()` begins an empty one. */
+  /** Marks the projection as damaged: the next `projection()` begins an empty one. */
   distrustProjection(): void {
     this.#projectionDamaged = true
   }
 
-  /** Ends the log's life and closes the projection: nothing is open once it resolves, also when one of both fails. */
+  /**
+   * Ends the log's life and closes the projection. All files are closed when it settles, even if
+   * one of the two fails.
+   */
   async close(): Promise<void> {
     await this.#inTurn(undefined, async () => {
       const ends = await Promise.allSettled([this.#endHost(), this.#closeProjection()])
@@ -139,10 +161,10 @@ export class ShardFiles {
     })
   }
 
-  /** `work` after everything that was asked before; not at all for a process that has died by then. */
+  /** Runs `work` after all earlier requests, unless the process of `signal` has died by then. */
   #inTurn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(() => {
-      if (signal?.aborted) throw new KeelsonError('EXITED', 'The process that asked has ended.')
+      if (signal?.aborted) throw new KeelsonError('EXITED', 'the calling process has ended')
       return work()
     })
     this.#turn = turn.catch(() => undefined)
@@ -159,7 +181,8 @@ export class ShardFiles {
       dir: this.parts.folders.wal,
       options: this.parts.logOptions,
       evidence: this.#callersEvidence(),
-      // Until there is an archive the log is all there is: it must be whole, and readable from where the projection ends.
+      // Without an archive the log is the only copy: it must be whole, and readable from the end of
+      // the projection.
       needs: {
         heldFrom: 1,
         readFrom: 1,
@@ -173,7 +196,7 @@ export class ShardFiles {
     return { host, inspection }
   }
 
-  /** The host stays ours until it has ended: a life that follows waits for that. */
+  /** The host is kept until it has ended, because the next life waits for it. */
   async #endHost(): Promise<void> {
     this.#prepared = undefined
     await this.#host?.end()
@@ -191,7 +214,7 @@ export class ShardFiles {
     return lsn === undefined ? [] : [{ lsn, source: 'wal.minDurable' }]
   }
 
-  /** A projection that is open was examined when this process began; one that is not has to show that it is sound first. */
+  /** An open projection was examined when this process began. A closed one is examined first. */
   async #projectedPosition(): Promise<ProjectedPosition | undefined> {
     await this.#projection?.settled()
     if (this.#projection) return this.#projection.position()

@@ -1,7 +1,10 @@
-/** How the actors of a shard are named: `wal_writer(0)`, and `wal_writer('orders', 0)` for an instance with a name of its own. */
+/**
+ * The names of a shard's actors: `wal_writer(0)`, or `wal_writer('orders', 0)` for an instance with
+ * its own name.
+ */
 import { type Name, name } from '../../runtime/index.ts'
 
-/** The instance that a name means when it gives none. */
+/** The instance of a name that gives none. */
 export const defaultInstance = 'default'
 
 /** The name of an actor of the whole instance: `control`, `control('orders')`. */
@@ -14,7 +17,7 @@ export type ShardName<M> = {
   (instance: string, shard: number): Name<M>
 }
 
-/** Makes the `name` function of an actor that each shard has one of. */
+/** Makes the `name` function of an actor that exists once per shard. */
 export const shardName =
   <M>(part: string): ShardName<M> =>
   (instanceOrShard: string | number, shard?: number): Name<M> =>

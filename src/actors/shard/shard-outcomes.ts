@@ -1,17 +1,20 @@
-/** What is asked of several shards at once, and what becomes of it: a failure is one shard's outcome, and stops no other. */
+/**
+ * Requests to several shards at once, and their outcomes. A failure is the outcome of one shard,
+ * and does not stop the others.
+ */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Shard } from './shard.ts'
 import { type StorageEvents, tell } from './storage-events.ts'
 
-/** What became of one shard. */
+/** The outcome of one shard. */
 export type Outcome = {
   readonly shard: number
   readonly ok: boolean
   readonly error?: KeelsonError
 }
 
-/** What became of each shard asked. */
+/** The outcome of each shard asked. */
 export type Outcomes = { readonly outcomes: readonly Outcome[] }
 
 /** The shards of an instance, and the system that they run in. */
@@ -19,7 +22,7 @@ export type Instance = { readonly shards: readonly Shard[]; readonly system: Sys
 
 type Request = Parameters<StorageEvents['control.outcome']>[0]['request']
 
-/** Does `act` on each shard, side by side; what fails there is that shard's outcome. */
+/** Runs `act` on each shard, side by side. A failure is the outcome of its shard. */
 export const eachShard = async (
   request: Request,
   { shards, system }: Instance,
@@ -39,7 +42,7 @@ export const eachShard = async (
   return { outcomes: await Promise.all(indexes.map(outcome)) }
 }
 
-/** Does `act` on a shard, and tells what became of it. */
+/** Runs `act` on a shard, and emits its outcome as an event. */
 export const told = async <T>(
   request: Request,
   shard: Shard,
@@ -61,12 +64,12 @@ export const told = async <T>(
   }
 }
 
-/** A shard that is down says so itself; else the failure as it is. */
+/** The error of an outcome: why the shard is down if it is, or the failure itself. */
 export const shardError = (shard: Shard | undefined, error: unknown): KeelsonError => {
   if (shard?.phase.kind === 'down') return shard.unavailable()
   return error instanceof KeelsonError
     ? error
-    : new KeelsonError('SHARD_DOWN', 'The shard did not answer.', { cause: error })
+    : new KeelsonError('SHARD_DOWN', 'the shard did not answer', { cause: error })
 }
 
 /** The shard with this number. @throws KeelsonError `INVALID_ARGUMENT` */
@@ -76,6 +79,6 @@ export const shardAt = (shards: readonly Shard[], index: number): Shard => {
   return shard
 }
 
-/** There is none with this number. */
+/** The error for a shard number that does not exist. */
 export const noShard = (shard: number): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `There is no shard ${shard}.`, { details: { shard } })
+  new KeelsonError('INVALID_ARGUMENT', `there is no shard ${shard}`, { details: { shard } })

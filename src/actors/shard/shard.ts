@@ -1,7 +1,8 @@
 /**
- * What of a shard must survive its actors: the gate, the files, the published read view, suspensions, and why it is
- * down. The instance makes one value per shard before the tree and hands it to the shard's actors. What an actor does
- * here it does with its signal: a killed one's pending code is cut off from the shard as it is from the world.
+ * The parts of a shard that outlive its actors: the gate, the files, the published read view,
+ * suspensions, and why the shard is down. The instance makes one value per shard before the tree
+ * starts, and hands it to the shard's actors. Actors pass their signal with each change, so pending
+ * code of a killed actor changes nothing here.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
@@ -23,38 +24,44 @@ import { ShardBlobs } from './shard-blobs.ts'
 import { ShardFiles } from './shard-files.ts'
 import type { WriteWindows } from './write-windows.ts'
 
-// When the next row of a shard ends, as far as anybody knows, and who wants to be told. It lives in the `Shard` value:
-// whoever applies frames notes what it writes, whether or not anybody removes what has ended at the moment.
+// The next expiry of a row, and its listener. It lives in the `Shard` value: the applier notes each
+// expiry, even while no expirer runs.
 
-/** The soonest end that was noted, in ms since 1970. */
+/** The soonest known expiry of a shard, in ms since 1970. */
 export class ExpiryWatch {
   #soonest = Number.POSITIVE_INFINITY
   #told: (() => void) | undefined
 
-  /** `Infinity` when nothing is known to end. */
+  /** `Infinity` if no row is known to expire. */
   get soonest(): number {
     return this.#soonest
   }
 
-  /** Something ends at `ms`; `Infinity` says nothing. Whoever listens is told when that is sooner than all before. */
+  /**
+   * Notes an expiry at `ms`; `Infinity` is ignored. The listener is notified if it is sooner than
+   * all known ones.
+   */
   note(ms: number): void {
     if (ms >= this.#soonest) return
     this.#soonest = ms
     this.#told?.()
   }
 
-  /** Forgets what was noted: whoever calls this looks at every projected row from now on. `soonest` of those that are not. */
+  /**
+   * Replaces the noted expiries before a walk over all projected rows. `soonest`: the soonest
+   * expiry of the rows that are not projected.
+   */
   begin(soonest: number): void {
     this.#soonest = soonest
   }
 
-  /** Tells `told` of what ends sooner than all before, in place of whoever was told until now. */
+  /** Sets the listener for sooner expiries; it replaces the one before. */
   listen(told: () => void): void {
     this.#told = told
   }
 }
 
-/** Where a shard stands. */
+/** The phase of a shard. */
 export type ShardPhase =
   | { readonly kind: 'recovering' }
   | { readonly kind: 'open'; readonly view: ReadView }
@@ -62,8 +69,9 @@ export type ShardPhase =
   | { readonly kind: 'closed' }
 
 /**
- * A hold on a shard's projection, and with `writes` on its gate. Without an owner it belongs to whoever holds the
- * instance. `since` and `until` (the end of its lease) in ms since 1970. `control` sees to its end.
+ * A hold on a shard's projection, and with `writes` on its gate. Without an owner it belongs to the
+ * holder of the instance. `since` and `until` (the end of its lease) are in ms since 1970.
+ * `control` ends it.
  */
 export type Suspension = {
   readonly token: string
@@ -73,16 +81,16 @@ export type Suspension = {
   readonly until: number | undefined
 }
 
-/** One shard's part in a suspension: while it flushes it may still end without ever having held. */
+/** A suspension on one shard. While it is flushing it may end without ever having held. */
 export type ShardSuspension = Suspension & { state: 'flushing' | 'holding'; answered: boolean }
 
-/** What a shard is made of. */
+/** The parts that a shard is made from. */
 export type ShardParts = {
   readonly instance: string
   readonly index: number
-  /** How many shards the instance has: they decide which keys this one holds. */
+  /** The number of shards in the instance. It decides which keys this shard has. */
   readonly shardCount: number
-  /** Folders of the log, of the projection and of the blobs. */
+  /** The folders of log, projection and blobs. */
   readonly folders: { readonly wal: string; readonly lmdb: string; readonly blobs: string }
   readonly settings: Settings
   readonly minDurable: number | undefined
@@ -91,19 +99,19 @@ export type ShardParts = {
   readonly makeHost: LogHostFactory
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
-  /** Where blobs are read from while a caller waits. */
+  /** The disk for synchronous reads of blobs. */
   readonly disk: Disk
-  /** Shared by the shards of an instance: what may be under way, and the windows of namespaces. */
+  /** Shared by the shards of an instance: the bound of writes under way, and the windows. */
   readonly allowance: Allowance
   readonly windows: WriteWindows
-  /** Sees the end of a process: `System.monitor`. */
+  /** Watches the end of a process: `System.monitor`. */
   readonly watch: Watch
 }
 
-/** The hold of a shard that cannot show its state yet. */
+/** The name of the hold on a gate while the shard cannot show its state. */
 const recoveringHold = 'recovering'
 
-/** One shard's lasting part. */
+/** One shard, across the lives of its actors. */
 export class Shard {
   readonly parts: ShardParts
   readonly gate: Gate
@@ -111,11 +119,11 @@ export class Shard {
   readonly marks = new KeyMarks()
   /** Writes on their way into the log. */
   readonly appends: Appends
-  /** When the next row ends. */
+  /** When the next row expires. */
   readonly expiry = new ExpiryWatch()
   readonly files: ShardFiles
   readonly blobs: ShardBlobs
-  /** Up to here the projection is durable, as far as this process knows. */
+  /** The projection is durable up to this LSN, as far as this process knows. */
   projectedLsn = 0
   /** The last LSN that the applier has shown to readers. */
   appliedLsn = 0
@@ -147,49 +155,59 @@ export class Shard {
     return this.parts.index
   }
 
-  /** Where it stands. */
+  /** The present phase. */
   get phase(): ShardPhase {
     return this.#phase
   }
 
-  /** The shard's time in ms: the clock's, and never less than a stamp or a reading before. */
+  /** The shard's time in ms: the clock's, but never less than an earlier stamp or reading. */
   now(): number {
     return this.observeTime(this.parts.clock.now())
   }
 
-  /** Learns of a stamp; answers the shard's time. */
+  /** Takes a stamp into account; returns the shard's time. */
   observeTime(time: number): number {
     this.#lastNow = Math.max(this.#lastNow, time)
     return this.#lastNow
   }
 
-  /** @throws KeelsonError `SHARD_DOWN` with `details.state` while it cannot answer reads, `CLOSED` after the instance closed. */
+  /**
+   * The published read view.
+   * @throws KeelsonError `SHARD_DOWN` with `details.state` while the shard cannot answer reads;
+   * `CLOSED` after the instance closed
+   */
   view(): ReadView {
     if (this.#phase.kind === 'open') return this.#phase.view
     throw this.unavailable()
   }
 
-  /** Why reads cannot be answered now. */
+  /** The reason why reads cannot be answered now. */
   unavailable(): KeelsonError {
     const phase = this.#phase
-    if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'The instance is closed.')
+    if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'the instance is closed')
     const details = { shard: this.index, state: phase.kind }
     return phase.kind === 'down'
-      ? new KeelsonError('SHARD_DOWN', `Shard ${this.index} is down.`, {
+      ? new KeelsonError('SHARD_DOWN', `shard ${this.index} is down`, {
           details: { ...details, reason: reasonText(phase.reason) },
           cause: phase.reason,
         })
-      : new KeelsonError('SHARD_DOWN', `Shard ${this.index} is recovering.`, { details })
+      : new KeelsonError('SHARD_DOWN', `shard ${this.index} is recovering`, { details })
   }
 
-  /** The applier has a complete view: readers get answers and writers move. A shard that is down or closed stays so. */
+  /**
+   * Publishes the applier's complete view: reads are answered and the gate opens. A shard that is
+   * down or closed stays so.
+   */
   publish(view: ReadView, signal: AbortSignal): void {
     if (this.#phase.kind !== 'recovering' || signal.aborted) return
     this.#enter({ kind: 'open', view })
     this.gate.release(recoveringHold)
   }
 
-  /** An actor that reads or writes depend on has died: nothing is answered from a stale part until the next `publish`. */
+  /**
+   * Takes the view back when an actor that reads or writes need has died: no read is answered until
+   * the next `publish`.
+   */
   retract(): void {
     if (this.#phase.kind !== 'open') return
     this.gate.hold(recoveringHold)
@@ -197,8 +215,9 @@ export class Shard {
   }
 
   /**
-   * Down, and why. Whoever waits at the gate and whoever comes gets `SHARD_DOWN`. The first reason stays. False when nothing
-   * changed: it is down or closed already, or the process of `signal` has died and its word does not count.
+   * Takes the shard down. Writes at the gate, and later ones, fail with `SHARD_DOWN`. The first
+   * reason stays. Returns false if nothing changed: the shard is down or closed already, or the
+   * process of `signal` has died.
    */
   goDown(reason: unknown, signal?: AbortSignal): boolean {
     if (this.#phase.kind === 'down' || this.#phase.kind === 'closed' || signal?.aborted)
@@ -209,53 +228,56 @@ export class Shard {
     return true
   }
 
-  /** Down no more: the tree may try again. */
+  /** Ends the state `down`, so that the tree may start the shard again. */
   clearDown(): void {
     if (this.#phase.kind !== 'down') return
     this.#phase = { kind: 'recovering' }
     if (!this.#closing) this.gate.reopen()
   }
 
-  /** The instance is closing: no write comes in any more, whatever becomes of the shard. */
+  /** Refuses new writes for good, because the instance is closing. */
   beginClose(refusal: KeelsonError): void {
     this.#closing = refusal
     this.gate.shut(refusal)
   }
 
-  /** The instance has closed. */
+  /** Closes the shard, because the instance has closed. */
   close(): void {
     this.#enter({ kind: 'closed' })
     this.beginClose(this.unavailable())
   }
 
-  /** Resolves with the phase once the shard is open, down or closed. */
+  /** Resolves with the phase when the shard is open, down or closed. */
   settled(): Promise<ShardPhase> {
     return this.#phase.kind === 'recovering'
       ? new Promise((resolve) => this.#settled.push(resolve))
       : Promise.resolve(this.#phase)
   }
 
-  /** Every suspension, those that still flush included. */
+  /** All suspensions, those that still flush included. */
   get suspensions(): ReadonlyMap<string, ShardSuspension> {
     return this.#suspensions
   }
 
-  /** Whether the projection is held. */
+  /** Whether a suspension holds the projection. */
   get isHeld(): boolean {
     for (const { state } of this.#suspensions.values()) if (state === 'holding') return true
     return false
   }
 
-  /** Begins a suspension: writers are held at once when it says so, the projection when its writer has flushed. */
+  /**
+   * Begins a suspension. With `writes` the gate is held at once. The projection is held after its
+   * writer has flushed.
+   */
   suspend(suspension: Suspension): void {
     const { token, writes } = suspension
     this.#suspensions.set(token, { ...suspension, state: 'flushing', answered: false })
     if (writes) this.gate.hold(token)
   }
 
-  /** Ends a suspension, whatever its state; answers what it held, `undefined` when it had ended before. */
+  /** Ends a suspension in any state. Returns what it held; `undefined` if it had ended before. */
   endSuspension(token: string): 'projection' | 'writes' | undefined {
-    // The gate has holds of other names, which no token of a caller's may end.
+    // The gate also has holds with other names. A caller's token must not end those.
     if (!this.#suspensions.delete(token)) return undefined
     return this.gate.release(token) ? 'writes' : 'projection'
   }
@@ -266,7 +288,7 @@ export class Shard {
   }
 }
 
-/** Where a value does not fit a frame it becomes a blob whatever the threshold is, unless that is 0. */
+/** A value that fits no frame becomes a blob, even below the threshold, unless that is 0. */
 const blobsOf = (parts: ShardParts, unitMax: number): ShardBlobs => {
   const { blobs } = parts.settings
   return new ShardBlobs({
@@ -280,5 +302,8 @@ const blobsOf = (parts: ShardParts, unitMax: number): ShardBlobs => {
   })
 }
 
-/** What a frame needs beside the value of its one command: its heads, a key, a field, an owner. */
+/**
+ * The bytes that a frame needs beside the value of its one command: its headers, a key, a field, an
+ * owner.
+ */
 const frameRoom = 4_096

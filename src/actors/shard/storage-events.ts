@@ -1,16 +1,19 @@
-/** What storage tells on the event bus of its System: one object an event, with who, where and when. */
+/**
+ * The events that storage emits on the event bus of its System. Each event is one object, with
+ * instance, shard and time.
+ */
 import { reasonText } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
 import type { Shard } from './shard.ts'
 
-/** Where and when. `at` in ms since 1970. */
+/** The instance, the shard and the time of an event; `at` in ms since 1970. */
 export type ShardFacts = { readonly instance: string; readonly shard: number; readonly at: number }
 
 type Told<Facts = object> = (event: ShardFacts & Facts) => void
 
 /** The events of storage. Times in ms, sizes in bytes. */
 export interface StorageEvents {
-  /** A group is committed. `waitMs`: from its first write to its being handed to the disk. */
+  /** A group is committed. `waitMs`: from its first write until it was submitted to the disk. */
   'wal.commit': Told<{
     readonly frames: number
     readonly bytes: number
@@ -18,7 +21,7 @@ export interface StorageEvents {
     readonly syncMs: number
     readonly durableLsn: number
   }>
-  /** The log went on in a new segment. */
+  /** The log began a new segment. */
   'wal.rolled': Told
   /** The log was opened. */
   'wal.recovered': Told<{
@@ -28,9 +31,12 @@ export interface StorageEvents {
     readonly copiedFrames: number
     readonly remarks: readonly string[]
   }>
-  /** A write or a sync failed: final. */
+  /** A write or a sync failed. This is final: fail-stop. */
   'wal.poisoned': Told<{ readonly reason: unknown }>
-  /** A group with windowed writes has ended: `result` is `ok` or a code. `namespace`: whose window was over first; `queuedMs`: how long the group waited. */
+  /**
+   * A group with windowed writes has ended. `result`: `ok` or a code. `namespace`: the one whose
+   * window ended first. `queuedMs`: how long the group waited.
+   */
   'batcher.flushed': Told<{
     readonly namespace: string
     readonly writes: number
@@ -39,18 +45,18 @@ export interface StorageEvents {
     readonly queuedMs: number
     readonly result: string
   }>
-  /** New writes are held at the gate, and all that was under way has settled. */
+  /** New writes are held at the gate, and all writes under way have settled. */
   'gate.paused': Told<{ readonly token: string }>
   'gate.resumed': Told<{ readonly token: string }>
   /** Large values are durable in blobs. */
   'blobs.stored': Told<{ readonly blobs: number; readonly bytes: number }>
-  /** Blobs that nothing refers to were given back. */
+  /** A sweep has freed blobs without references. */
   'blobs.swept': Told<{
     readonly segments: number
     readonly cleared: number
     readonly freedBytes: number
   }>
-  /** A blob is not as it was written, or not there: whoever asked for it got `CORRUPT`. */
+  /** A blob is damaged or missing. Its reader got `CORRUPT`. */
   'blobs.corrupt': Told<{ readonly evidence: unknown }>
   /** A group of frames took effect, and its callers were answered. */
   'applier.applied': Told<{
@@ -59,11 +65,13 @@ export interface StorageEvents {
     readonly overlayKeys: number
     readonly overlayBytes: number
   }>
-  /** Rows that had ended were removed: values, compounds, locks. */
+  /** Expired rows were removed: values, compounds, locks. */
   'expiry.removed': Told<{ readonly keys: number }>
-  /** The projection took a batch. */
+  /** The projection committed a batch. */
   'lmdb.flushed': Told<{ readonly frames: number; readonly rows: number; readonly lag: number }>
-  /** How far the projection is behind, in frames, and what is queued for it: told whenever either changes. */
+  /**
+   * The lag of the projection, in frames, and the load of its outbox. Emitted when either changes.
+   */
   'lmdb.lag': Told<{
     readonly lag: number
     readonly projectedLsn: number
@@ -71,29 +79,29 @@ export interface StorageEvents {
     readonly outboxBytes: number
     readonly tailing: boolean
   }>
-  /** The projection takes nothing for now. */
+  /** The projection takes no changes: a commit failed. */
   'lmdb.degraded': Told<{ readonly reason: string; readonly failures: number }>
-  /** It does again. */
+  /** The projection takes changes again. */
   'lmdb.healed': Told
   'lmdb.suspended': Told<{ readonly token: string; readonly owner: string }>
   'lmdb.resumed': Told<{ readonly held: number }>
   'lmdb.discarded': Told<{ readonly references: number }>
-  /** What became of a shard that `control` was asked about; `result` is `ok` or a code. */
+  /** The outcome of a `control` request on one shard. `result`: `ok` or a code. */
   'control.outcome': Told<{
     readonly request: 'suspend' | 'resume' | 'flush' | 'discard' | 'sweep' | 'reopen'
     readonly result: string
     readonly tookMs: number
   }>
-  /** The shard answers nothing until it is reopened. */
+  /** The shard is down until it is reopened. */
   'shard.down': Told<{ readonly reason: unknown }>
   'shard.reopened': Told
 }
 
-/** Whether anybody listens to `event`: worth asking where its facts cost something. */
+/** Whether `event` has a listener. Check it before collecting costly facts. */
 export const isHeard = (system: System, event: keyof StorageEvents): boolean =>
   telemetry<StorageEvents>(system).listenerCount(event) > 0
 
-/** Tells `event` of `shard`. Costs next to nothing when nobody listens. */
+/** Emits `event` for `shard`. Without a listener it costs next to nothing. */
 export const tell = <K extends keyof StorageEvents>(
   system: System,
   shard: Shard,
@@ -112,7 +120,7 @@ export const tell = <K extends keyof StorageEvents>(
   try {
     emit(event, told)
   } catch (error) {
-    // A listener's mistake is not the teller's.
+    // An error of a listener must not reach the emitter.
     system.logger.error(`a listener of ${event} threw: ${reasonText(error)}`)
   }
 }

@@ -40,7 +40,7 @@ export type WindowChange = {
   readonly at: number
 }
 
-/** So many of the last changes are kept. */
+/** The number of changes that are kept. */
 const changesMax = 100
 
 /** The windows of an instance, by namespace. */
@@ -52,7 +52,7 @@ export class WriteWindows {
     this.#windows = new Map(windows)
   }
 
-  /** Whether no namespace has a window: then a write looks no further. */
+  /** Whether no namespace has a window: then a write skips the look-up. */
   get isEmpty(): boolean {
     return this.#windows.size === 0
   }
