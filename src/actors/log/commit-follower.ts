@@ -1,11 +1,11 @@
-/** What the log's writer tells whoever follows it, and what a caller is answered in the end. */
+/** The messages of the log's writer to its follower, and its description. */
 import type { From } from '../../runtime/index.ts'
 import type { FrameUnits, LogDescription, OpenReport } from '../../storage/index.ts'
 import type { AppendGroup } from '../admission/append.ts'
 
-// The log's writer as people look at it.
+// The state of the log's writer, for `describe`.
 
-/** How a writer and its log stand. `level`: what an acknowledgement of it means. */
+/** The state of a writer and its log. `level`: the level of its acknowledgements. */
 export type LogWriterDescription = {
   readonly mode: 'recovering' | 'open'
   readonly queued: number
@@ -19,21 +19,24 @@ export type LogWriterDescription = {
 
 export type { Position } from '../admission/append.ts'
 
-/** A group that has been committed. `from` is the call that it came with: who has it owes those who wait for the group their answers. */
+/**
+ * A committed group. `from` is the call that it came with: its holder must answer every waiter of
+ * the group.
+ */
 export type CommittedGroup = {
   readonly group: AppendGroup
   /** The units of each append. There may be more than LSNs: the log refused the last ones. */
   readonly units: readonly FrameUnits[]
   readonly from: From<void>
   readonly time: number
-  /** Up to here the log was durable by then. */
+  /** The log was durable up to here when the group was committed. */
   readonly durableLsn: number
 }
 
-/** Who takes committed groups: the applier. */
+/** The process that takes committed groups: the applier. */
 export type CommitFollower = { casts: { committed: (committed: CommittedGroup) => void } }
 
-/** Where the log stands when somebody begins to follow it: groups behind `lastLsn` come as messages. */
+/** The position of the log at the subscription. Groups after `lastLsn` arrive as messages. */
 export type Subscription = {
   readonly walId: string
   readonly epoch: number

@@ -1,57 +1,60 @@
 /**
- * How far the log is written and synced, and who waits until what was written is synced. Says when
- * a sync is to be asked for: one at a time, and only while somebody waits. Pure.
+ * How far the log is written and synced, and the waiters for a sync. It decides when to sync: one
+ * sync at a time, and only while there are waiters. Pure.
  */
 
-/** Somebody waits until everything up to `lsn` is durable. */
+/** A wait until every frame up to `lsn` is durable. */
 type Waiting = { readonly lsn: number; readonly reached: () => void }
 
-/** How durable one log is. */
+/** The durability of one log. */
 export class Durability {
   #lastLsn: number
   #durableLsn: number
   #isSyncing = false
   #waiting: Waiting[] = []
 
-  /** Begins with a log that is durable as a whole. */
+  /** The log is durable as a whole at the start. */
   constructor(lastLsn: number) {
     this.#lastLsn = lastLsn
     this.#durableLsn = lastLsn
   }
 
-  /** The last frame that was written. */
+  /** The last frame written. */
   get lastLsn(): number {
     return this.#lastLsn
   }
 
-  /** Everything up to here is synced. */
+  /** Every frame up to this LSN is synced. */
   get durableLsn(): number {
     return this.#durableLsn
   }
 
-  /** Frames were written up to `lastLsn`, and synced up to `durableLsn`. */
+  /** Records that frames were written up to `lastLsn`, and synced up to `durableLsn`. */
   written(lastLsn: number, durableLsn: number): void {
     this.#lastLsn = Math.max(this.#lastLsn, lastLsn)
     this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
   }
 
-  /** The sync that was asked for has come back: everything up to `durableLsn` is synced. */
+  /** Records the end of the requested sync: every frame up to `durableLsn` is synced. */
   synced(durableLsn: number): void {
     this.#isSyncing = false
     this.proven(durableLsn)
   }
 
-  /** Everything up to `durableLsn` is synced, without a sync having been asked for. */
+  /** Records that every frame up to `durableLsn` is synced, without a requested sync. */
   proven(durableLsn: number): void {
     this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
   }
 
-  /** Once all that is written now is durable, `settle` calls `reached`. */
+  /** Adds a waiter: `settle` calls `reached` when every frame written so far is durable. */
   wait(reached: () => void): void {
     this.#waiting.push({ lsn: this.#lastLsn, reached })
   }
 
-  /** Tells those whose turn has come. Answers whether a sync is to be asked for now; it counts as asked for then. */
+  /**
+   * Notifies the waiters that were reached. Returns true if the caller must sync now; the sync then
+   * counts as requested.
+   */
   settle(): boolean {
     const waiting = this.#waiting
     this.#waiting = waiting.filter(({ lsn }) => lsn > this.#durableLsn)

@@ -1,11 +1,11 @@
 /**
- * The log of a shard: one writer, one file at a time, one fsync for a group of writes. While a group
- * is on its way to the disk, the next one fills; `storage/groups` decides when it leaves. The writer
- * answers no append itself: once a group's fdatasync has returned, the group goes to the applier in
- * one message, and the calls of its writes with it.
+ * The writer of a shard's log: one process, one segment at a time, and group commit. Writes that
+ * arrive while a group is on its way to the disk form the next group. The writer answers no append
+ * itself. After the group's fdatasync it hands the group and its callers to the applier in one
+ * message.
  *
- * A write or a sync that failed is final: the writer ends with `['shutdown', 'poisoned']` and takes
- * its shard down; no restart is the retry. An opening that failed ends it with `['shutdown',
+ * A failed write or sync is final (fail-stop): the writer ends with `['shutdown', 'poisoned']` and
+ * takes its shard down. No restart retries it. A failed opening ends the writer with `['shutdown',
  * error]`.
  */
 import { KeelsonError } from '../../errors.ts'
@@ -52,45 +52,47 @@ import { Durability } from './durability.ts'
 export type * from './commit-follower.ts'
 export type { LogWriterDescription } from './commit-follower.ts'
 
-/** What the writer understands. */
+/** The messages of the writer. */
 export type Messages = {
   calls: {
-    /** Appends a group, which fills until it is taken; answered when everybody in it was told. */
+    /**
+     * Appends a group, which fills until it is taken. Answered when all its waiters were answered.
+     */
     append: (group: AppendGroup) => void
-    /** From now on committed groups go to `follower`; one that followed before gets no more. */
+    /** Sends committed groups to `follower` from now on, in place of the follower before it. */
     subscribe: (follower: Ref<CommitFollower>) => Subscription
-    /** Makes all that was committed durable. Answers the durable LSN. */
+    /** Makes every committed frame durable. Returns the durable LSN. */
     sync: () => number
-    /** Answered when everything that waited for the disk before is written, or was refused. */
+    /** Answered when every write that waited for the disk before is written or refused. */
     settled: () => void
     describe: () => LogWriterDescription
   }
   casts: {
-    /** The group that fills has become due, or large. */
+    /** The group that fills is due, or large. */
     leave: () => void
   }
   infos: {
     committed: (commit: Settled<Commit>) => void
     synced: (sync: Settled<{ durableLsn: number }>) => void
-    /** Time to sync (`wal.syncInterval`). */
+    /** A sync is due (`wal.syncInterval`). */
     syncDue: () => void
-    /** Nothing was written for a while (`wal.idleMarkerMs`). */
+    /** No write came for a while (`wal.idleMarkerMs`). */
     markDue: () => void
     marked: (mark: Settled<{ durableLsn: number }>) => void
   }
   continues: { open: () => void }
 }
 
-/** A group, and the call that is answered when all its callers were. */
+/** A group, and its call, which is answered when all its waiters were. */
 type GroupTurn = {
   readonly kind: 'group'
   readonly group: AppendGroup
   readonly from: From<void>
-  /** The units of each append, once the group was taken. */
+  /** The units of each append, set when the group is taken. */
   units: readonly FrameUnits[]
 }
 
-/** What is done alone: a marker is written, or `settled` is answered. */
+/** A turn without a group: it writes a marker, or answers `settled`. */
 type Step = { readonly kind: 'step'; readonly settled: From<void> | undefined }
 
 type State = {
@@ -102,16 +104,17 @@ type State = {
   readonly queue: GroupQueue<GroupTurn | Step>
   durability: Durability
   syncArmed: boolean
-  /** Once the log is open: sees when it is idle. */
+  /** Notices when the open log is idle. */
   idle: IdleWatch | undefined
 }
 
 /** The writer of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
   init: (shard, context) => {
-    // Trapping exits, it is asked to end by its supervisor and closes the log in order.
+    // With trapped exits the supervisor can ask this process to end, and it closes the log in
+    // order.
     context.trapExit(true)
-    // What comes after its death waits at the gate for the next incarnation.
+    // Writes after the death of this process wait at the gate for the next incarnation.
     context.system.monitor(context.self, () => shard.retract())
     return ok(initialState(shard), { continue: ['open'] })
   },
@@ -119,14 +122,16 @@ export const server: GenServer<Messages, State, Shard> = {
   continues: {
     open: async (state, _, context) => {
       const { phase } = state.shard
-      // Killed while it stopped on account of a failed write, it was started again: that must not be the retry.
+      // This process was killed while it stopped after a failed write, and was restarted. The
+      // restart must not retry the write.
       if (phase.kind === 'down') return stop(['shutdown', phase.reason], state)
       try {
         const opened = await open(state, context)
         if (opened.report) tell(context.system, opened.shard, 'wal.recovered', opened.report)
         return noReply(opened)
       } catch (error) {
-        // Not a crash: trying again cannot help, `control.reopen` or a new process is the way back.
+        // Not a crash, because a retry cannot help. The way back is `control.reopen`, or a new
+        // process.
         if (state.shard.goDown(error, context.signal))
           tell(context.system, state.shard, 'shard.down', { reason: error })
         return stop(['shutdown', error], state)
@@ -162,7 +167,8 @@ export const server: GenServer<Messages, State, Shard> = {
       const { from } = context
       const { walId = '', epoch = 0 } = state.report ?? {}
       const subscription = { walId, epoch, lastLsn: state.durability.lastLsn }
-      // The log is read up to what is durable: everything below the subscription has to be.
+      // The log is read up to its durable end, so every frame below the subscription must be
+      // durable.
       return noReply(whenDurable(state, () => from.reply(subscription), context))
     },
     sync: (state, _, context) => {
@@ -177,7 +183,7 @@ export const server: GenServer<Messages, State, Shard> = {
       const { from } = context
       const described = describing(state)
       const answer = (log: LogDescription | undefined) => from.reply({ ...described, log })
-      // Beside the mailbox: a slow sync must not hold up appends.
+      // Outside the mailbox: a slow sync must not hold up appends.
       if (state.host) state.host.run('describe', null).then(answer, () => answer(undefined))
       else answer(undefined)
       return noReply(state)
@@ -190,7 +196,7 @@ export const server: GenServer<Messages, State, Shard> = {
 
   infos: {
     committed: (state, result, context) => {
-      // Groups come back in the order in which they left.
+      // Groups return in the order in which they left.
       const [turn] = state.queue.inFlight
       if (turn?.kind !== 'group') return noReply(state)
       if (result.ok) handOver(state, turn, result.value, context)
@@ -212,7 +218,7 @@ export const server: GenServer<Messages, State, Shard> = {
     markDue: (state, _, context) => {
       const { queue, shard } = state
       if (queue.first() || queue.inFlight.length > 0) return noReply(state)
-      // While writes are paused the log stands still.
+      // The log must not change while writes are paused.
       if (shard.gate.holds.length > 0) void shard.gate.moving().then(() => state.idle?.stir())
       else queue.push({ kind: 'step', settled: undefined })
       return noReply(submit(state, context))
@@ -231,7 +237,7 @@ export const server: GenServer<Messages, State, Shard> = {
     if (!host) return
     const orderly = reason === 'normal' || reason === 'shutdown'
     try {
-      // Without it the next opening is a recovery, and loses nothing.
+      // Without a close the next opening is a recovery, and loses no frame.
       if (orderly) await host.run('close', { projectedLsn: shard.projectedLsn })
     } finally {
       await shard.files.end(host)
@@ -245,34 +251,36 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['committed']>[2]
 export const name = shardName<Messages>('wal_writer')
 
 /**
- * Hands a group in, which fills until it is taken. Resolves when each of its writes is settled.
- * Rejects if the log took nothing of it, or if the process that held the call has died: then the
- * caller loses it.
+ * Submits a group, which fills until it is taken. Resolves when each of its writes is settled.
+ * Rejects if the log took none of it, or if the process that held the call has died: then the
+ * caller fails the group's waiters.
  */
 export const append = (writer: Ref<Messages>, group: AppendGroup): Promise<void> =>
   call(writer, 'append', group, { timeoutMs: Number.POSITIVE_INFINITY })
 
-/** The group that fills has become due, or large: it leaves as soon as it may. */
+/** Reports that the group that fills is due, or large: it leaves as soon as it may. */
 export const leave = (writer: Ref<Messages>): void => {
   cast(writer, 'leave', undefined)
 }
 
-/** Begins to follow the log; resolves once it is open, however long that takes. */
+/** Subscribes to the log. Resolves when the log is open, without a time limit. */
 export const subscribe = (
   writer: Ref<Messages>,
   follower: Ref<CommitFollower>,
 ): Promise<Subscription> =>
   call(writer, 'subscribe', follower, { timeoutMs: Number.POSITIVE_INFINITY })
 
-/** Makes all that was committed durable; resolves with the durable LSN. */
+/** Makes every committed frame durable; resolves with the durable LSN. */
 export const sync = (writer: Ref<Messages>): Promise<number> =>
   call(writer, 'sync', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
 
-/** Resolves when everything that waited for the disk is written, and on its way to the follower. */
+/**
+ * Resolves when every write that waited for the disk is written, and on its way to the follower.
+ */
 export const settled = (writer: Ref<Messages>, timeoutMs: number): Promise<void> =>
   call(writer, 'settled', undefined, { timeoutMs })
 
-/** How the writer and its log stand. */
+/** Describes the writer and its log. */
 export const describe = (writer: Ref<Messages>): Promise<LogWriterDescription> =>
   call(writer, 'describe')
 
@@ -282,7 +290,7 @@ const initialState = (shard: Shard): State => ({
   host: undefined,
   report: undefined,
   follower: undefined,
-  // The caller of each write in a dropped group has given up: its call is answered.
+  // Every caller in a dropped group has given up, so its call is answered.
   queue: new GroupQueue((turn) => {
     if (turn.kind === 'group') turn.from.reply(undefined)
   }),
@@ -312,7 +320,7 @@ const open = async (state: State, { signal, self }: Context): Promise<State> => 
 }
 
 const hostOf = (state: State): LogHost => {
-  if (!state.host) throw new KeelsonError('SHARD_DOWN', 'The log is not open.')
+  if (!state.host) throw new KeelsonError('SHARD_DOWN', 'the log is not open')
   return state.host
 }
 
@@ -326,7 +334,7 @@ const describing = (state: State): Omit<LogWriterDescription, 'log'> => ({
   report: state.report,
 })
 
-/** Calls `reached` once everything that is committed now is durable; asks for a sync when it is not. */
+/** Calls `reached` when every committed frame is durable; requests a sync if one is needed. */
 const whenDurable = (state: State, reached: () => void, context: Context): State => {
   state.durability.wait(reached)
   return settleSyncs(state, context)
@@ -337,7 +345,7 @@ const settleSyncs = (state: State, context: Context): State => {
   return state
 }
 
-/** Begins each turn that may begin now. */
+/** Begins every turn that may begin now. */
 const submit = (state: State, context: Context): State => {
   const { host, queue } = state
   if (!host) return state
@@ -355,7 +363,7 @@ const commit = ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commi
   const { group } = turn
   const { enableFsync, syncInterval } = shard.parts.settings.wal
   const payloads = group.take()
-  // Each write of a group waits for its answer at the moment at which the group is taken.
+  // Every write of a group still waits for its answer when the group is taken.
   turn.units = (group.writes as readonly Append[]).map(({ units }) => units)
   return host.run('commit', {
     isGiven: true,
@@ -366,13 +374,16 @@ const commit = ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commi
   })
 }
 
-/** Refused as a whole, before any byte was written: the log goes on. */
+/** The log refused the group before it wrote a byte; the log continues. */
 const refuse = ({ group, from }: GroupTurn, error: KeelsonError): void => {
   group.refuse(error)
   from.fail(error)
 }
 
-/** The group is committed: it goes to the applier, and its call with it. What the log refused is refused here. */
+/**
+ * Hands a committed group and its call to the applier. Appends that the log refused are refused
+ * here.
+ */
 const handOver = (state: State, turn: GroupTurn, commit: Commit, context: Context): void => {
   const { shard, follower, durability } = state
   const { group, from, units } = turn
@@ -404,7 +415,10 @@ const armSync = (state: State, context: Context): void => {
   context.sendAfter(syncInterval, 'syncDue')
 }
 
-/** A failed write or sync is final (invariant L3). The reason is recorded before anybody is told. */
+/**
+ * A failed write or sync is final (invariant L3). The reason is recorded before any waiter is
+ * notified.
+ */
 const poisoned = (state: State, error: unknown, context: Context) => {
   const { shard } = state
   tell(context.system, shard, 'wal.poisoned', { reason: error })

@@ -1,7 +1,7 @@
 /**
- * The batcher of a shard: it sees to it that a group of writes leaves for the disk when the first
- * of their windows is over, when somebody flushes, and when the batcher ends. The groups are the
- * log's: no write passes through this process, and its death costs no write its answer.
+ * The batcher of a shard: it makes a group of writes leave for the disk at the end of its first
+ * window, at a flush, and at its own end. The groups belong to the log. Writes do not pass through
+ * this process, so its death costs no write its answer.
  */
 import { isKeelsonError } from '../../errors.ts'
 import {
@@ -31,35 +31,35 @@ import type { WindowChange } from '../shard/write-windows.ts'
 /** A group that waits for a window of `namespace`. */
 export type Departure = { readonly group: AppendGroup; readonly namespace: string }
 
-/** What the batcher understands. */
+/** The messages of the batcher. */
 export type Messages = {
   calls: {
-    /** Lets the group that waits leave. Answered when every group that came before has ended. */
+    /** Lets the waiting group leave. Answered when every earlier group has ended. */
     flush: () => void
-    /** The same, and the end of the batcher. */
+    /** `flush`, then the end of the batcher. */
     stop: () => void
     describe: () => BatcherDescription
   }
   casts: {
-    /** A group waits for a window, or for an earlier one than before. */
+    /** A group waits for a window, or now for an earlier one. */
     departs: (departure: Departure) => void
   }
   infos: {
-    /** The first window of the group that waits is over. */
+    /** The first window of the waiting group has ended. */
     windowOver: (fired: Fired<null>) => void
     /** A group with windowed writes was applied, or has failed. */
     ended: (settled: Settled<Ended>) => void
-    /** Every group that came before a `stop` has ended. */
+    /** Every group before a `stop` has ended. */
     stopped: (settled: Settled<void>) => void
   }
 }
 
-/** What `describe` answers. */
+/** The state of the batcher, for `describe`. */
 export type BatcherDescription = {
   /** The window of each namespace that has one, in ms, and the last changes of windows. */
   readonly windows: Readonly<Record<string, number>>
   readonly changes: readonly WindowChange[]
-  /** The group that waits for a window; `namespace`: whose is over first. */
+  /** The group that waits for a window. `namespace`: the one whose window ends first. */
   readonly waiting:
     | {
         readonly namespace: string
@@ -74,7 +74,7 @@ export type BatcherDescription = {
 }
 
 /**
- * A group that a windowed write has joined, and when the batcher heard of it, by the monotonic
+ * A group that a windowed write has joined, and when the batcher was notified, by the monotonic
  * clock.
  */
 type Windowed = {
@@ -91,14 +91,15 @@ type State = {
   last: Windowed | undefined
   timer: Timer | undefined
   underWay: number
-  /** The calls of `stop` that wait for its end. */
+  /** The `stop` calls to answer at the end. */
   stopping: From<void>[]
 }
 
 /** The batcher of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
   init: (shard, { self, system }) => {
-    // Without a batcher no window is kept: the group that waits leaves, later writes wait for none.
+    // Without a batcher there are no windows: the waiting group leaves, and later writes do not
+    // wait.
     system.monitor(self, () => {
       shard.appends.listen(undefined)
       leaveNow(system, shard)
@@ -119,7 +120,7 @@ export const server: GenServer<Messages, State, Shard> = {
 
   calls: {
     flush: (state, _, { from, system }) => {
-      // Beside the mailbox: a slow disk must not hold up departures.
+      // Outside the mailbox: a slow disk must not hold up departures.
       void flushed(system, state.shard).then(() => from.reply(undefined))
       return noReply(state)
     },
@@ -137,7 +138,7 @@ export const server: GenServer<Messages, State, Shard> = {
       else follow(state, group, namespace, context)
       if (state.timer) context.cancelTimer(state.timer)
       state.timer = undefined
-      // It may have left before this message came.
+      // The group may have left before this message arrived.
       if (!waits(group)) return noReply(state)
       const inMs = group.departsAt - context.system.clock.monotonic()
       state.timer = context.startTimer(Math.max(0, inMs), 'windowOver', null)
@@ -147,7 +148,7 @@ export const server: GenServer<Messages, State, Shard> = {
 
   infos: {
     windowOver: (state, { timer }, { system }) => {
-      // The message of an earlier timer says nothing about the group that waits now.
+      // The message of an earlier timer does not concern the waiting group.
       if (state.timer !== timer) return noReply(state)
       state.timer = undefined
       leaveNow(system, state.shard, state.last?.group)
@@ -172,26 +173,28 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['ended']>[2]
 export const name = shardName<Messages>('batcher')
 
 /**
- * Lets the group that waits leave. Resolves when every write that was in the log's queue before has
- * settled; later ones do not delay it. @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
+ * Lets the waiting group leave. Resolves when every write that was in the log's queue before has
+ * settled; later writes do not delay it.
+ * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
  */
 export const flush = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> =>
   call(batcher, 'flush', undefined, { timeoutMs })
 
 /**
- * `flush`, and ends the batcher; its supervisor starts another. Writes that come meanwhile leave at
- * its end at the latest. @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
+ * `flush`, then ends the batcher; its supervisor starts another. Writes that arrive meanwhile leave
+ * at its end at the latest.
+ * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
  */
 export const stop = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> =>
   call(batcher, 'stop', undefined, { timeoutMs })
 
-/** The windows, who changed them and when, and the group that waits. */
+/** Describes the windows, their changes with author and time, and the waiting group. */
 export const describe = (batcher: Ref<Messages>): Promise<BatcherDescription> =>
   call(batcher, 'describe')
 
 const waits = (group: AppendGroup): boolean => !group.isDue && group.isFilling
 
-/** A windowed write has joined this group: its end is reported. */
+/** Reports the end of a group that a windowed write has joined. */
 const follow = (state: State, group: AppendGroup, namespace: string, context: Context): void => {
   const windowed = { group, namespace, since: context.system.clock.monotonic() }
   state.last = windowed
@@ -202,7 +205,7 @@ const follow = (state: State, group: AppendGroup, namespace: string, context: Co
 
 const report = (system: System, shard: Shard, { windowed, failure }: Ended): void => {
   const { group, namespace, since } = windowed
-  // It never left: all its callers gave up, or the log's writer died.
+  // The group never left: all its callers gave up, or the log's writer died.
   if (group.takenAt === undefined) return
   tell(system, shard, 'batcher.flushed', {
     namespace,

@@ -57,7 +57,7 @@ export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
 /**
  * Writes one command, which is checked and copied first.
  * @throws KeelsonError `INVALID_ARGUMENT`; `CROSS_SHARD` for a key of another shard; as `submit`
- * does; what the state refuses it with
+ * does; the refusal of the state
  */
 export const write = async (
   system: System,
@@ -68,7 +68,7 @@ export const write = async (
   onlyAnswer(await submit(system, shard, writeOf(shard, [checkCommand(command)], terms)))
 
 /**
- * Writes commands that share a frame and nothing else: each is applied, or `refused`, by itself.
+ * Writes commands that share only a frame: each one is applied, or `refused`, by itself.
  * @throws KeelsonError `INVALID_ARGUMENT`; as `submit` does
  */
 export const writeBatch = async (
@@ -96,7 +96,7 @@ export const writeDeleteBatch = (
 
 /**
  * `writePutBatch` for a kept `from`, which is answered or failed when the write has settled,
- * whatever process dies. A token of the gate is given back at the end of the write. Without a
+ * whichever process dies. The token of the gate is returned at the end of the write. Without a
  * batcher the write waits for no window, and the caller keeps its promise, `from` and token.
  */
 export const writePutBatchAsync = (
@@ -130,7 +130,7 @@ const writeAsync = (
   const batcher = system.whereis(BatcherServer.name(shard.parts.instance, shard.index))
   const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }
-  // The write owns the token from now on: it settles whatever process dies.
+  // From now on the write owns the token, and settles whichever process dies.
   token?.transfer(undefined)
   work.then(
     (written) => {

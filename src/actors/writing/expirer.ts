@@ -20,7 +20,7 @@ export type Messages = {
   infos: {
     /** Continues the walk, or begins one. */
     step: () => void
-    /** A row expires sooner than all rows that were known. */
+    /** A row expires sooner than all known rows. */
     sooner: () => void
     removed: (result: Settled<Submitted>) => void
   }
@@ -29,7 +29,7 @@ export type Messages = {
 
 /** A walk through the rows. */
 type Walk = {
-  /** The last row that was looked at. */
+  /** The last row seen. */
   readonly behind: string
   /** The soonest expiry of the rows seen that have not expired. */
   readonly soonest: number
@@ -90,7 +90,7 @@ export const server: GenServer<Messages, State, Shard> = {
     sooner: (state, _, context) => noReply(state.walk || state.next ? state : rest(state, context)),
     removed: (state, result, context) => {
       if (!result.ok) {
-        // The shard is held, full or going down: this step is done again later.
+        // The shard is held, full or going down: this step is retried later.
         state.next = undefined
         return noReply(arm(state, restMs, context))
       }

@@ -144,7 +144,7 @@ const allNames: Record<TermKind, readonly string[]> = {
 }
 
 /**
- * Checks the names of a command's options in a batch: the options of the batch are not among them.
+ * Checks the option names of a command in a batch. The batch's own options are not allowed there.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const checkTerms = (kind: TermKind, terms: object): void =>

@@ -1,7 +1,8 @@
 /**
- * The one way of every write from its caller to the log: gate and admission first, so that a
- * refused write leaves nothing behind; then the group that fills. A window only says how long that
- * group may wait. Only a blob makes a write wait before it joins (`key-marks.ts`).
+ * The path of every write from its caller to the log. Gate and admission come first, so that a
+ * refused write leaves nothing behind. Then the write joins the group that fills. A window only
+ * sets how long that group may wait. Only a blob makes a write wait before it joins
+ * (`key-marks.ts`).
  */
 
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -45,7 +46,7 @@ export const projectedUpTo = async (
     }
   } catch (error) {
     const code = isKeelsonError(error, 'DEGRADED') ? 'DEGRADED' : 'TIMEOUT'
-    throw new KeelsonError(code, 'The write stands; the projection does not show it yet.', {
+    throw new KeelsonError(code, 'the write is applied, but the projection does not show it yet', {
       details: { position },
       cause: error,
     })
@@ -61,7 +62,7 @@ const retryMs = 10
 
 export type { Shape, Write } from './passage.ts'
 
-/** Where a write stands, and what each of its units answered. */
+/** The position of a write, and the answer of each of its units. */
 export type Submitted = {
   readonly position: WalWriter.Position
   readonly answers: readonly UnitAnswer[]
@@ -73,8 +74,9 @@ const submitted: Shape<Submitted> = (position, answers) => ({ position, answers 
  * Writes. Resolves at the level in the options. Synchronous up to the gate: two calls enter it in
  * order.
  * @throws KeelsonError `TOO_LARGE`, `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing was
- * written. `NOT_SUBMITTED`: it never reached the disk. `UNKNOWN_OUTCOME`: it may be there, see
- * `settled`. `TIMEOUT`, `DEGRADED` with `ack` `projected`: it stands at `details.position`.
+ * written. `NOT_SUBMITTED`: the write never reached the disk. `UNKNOWN_OUTCOME`: the write may be
+ * on the disk, see `settled`. `TIMEOUT`, `DEGRADED` with `ack` `projected`: the write is at
+ * `details.position`.
  */
 export const submit = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
   submitAs(system, shard, write, submitted)
@@ -127,7 +129,7 @@ const projectedToo = async (
   return at
 }
 
-/** Enters the gate, and goes on at once if there is room. */
+/** Enters the gate, and continues at once if there is room. */
 const enter = (passage: Passage): void => {
   passage.shard.gate.enter(passage, admitted, refused)
 }
@@ -149,7 +151,7 @@ const forward = (passage: Passage): void => {
   else behindMarks(passage)
 }
 
-/** Joins the group that fills, and tells it how long it may wait. */
+/** Joins the group that fills, and sets how long it may wait. */
 const join = (passage: Passage): void => {
   const { system, shard, endsAt, deadlineMs } = passage
   const windowMs = windowOf(passage)
@@ -165,7 +167,9 @@ const join = (passage: Passage): void => {
   appendToLog(system, shard, passage)
 }
 
-/** Writes the blobs first. Then no window holds the write: it has waited for a disk already. */
+/**
+ * Writes the blobs first. After that no window holds the write: it has waited for a disk already.
+ */
 const blobsFirst = (passage: Passage): void => {
   const { system, shard, units, keys, endsAt, deadlineMs } = passage
   const pin = shard.blobs.pins.hold()
@@ -189,7 +193,7 @@ const behindMarks = (passage: Passage): void => {
 }
 
 /**
- * The window in ms. It is 0 without a batcher, and while the gate is held: then groups are to end.
+ * The window in ms. It is 0 without a batcher, and while the gate is held: then groups must end.
  */
 const windowOf = (passage: Passage): number => {
   const { shard, options } = passage
@@ -201,17 +205,13 @@ const windowOf = (passage: Passage): number => {
 }
 
 const full = ({ index }: Shard): KeelsonError =>
-  new KeelsonError(
-    'BUSY',
-    'The next group of the log is full until the one before it is written.',
-    {
-      details: { shard: index },
-    },
-  )
+  new KeelsonError('BUSY', 'the next group of the log is full until the one before it is written', {
+    details: { shard: index },
+  })
 
 /**
- * Resolves when every write that was called before is decided: applied, refused, or the shard went
- * down. What waits for a window leaves at once. A stream counts from its end.
+ * Resolves when every earlier write is decided: applied, refused, or the shard went down. Groups
+ * that wait for a window leave at once. A stream counts from its end.
  */
 export const settled = async (system: System, shard: Shard): Promise<void> => {
   await shard.gate.passed()
