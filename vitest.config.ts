@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { triesAll } from './test/support/tier.ts'
 
 export default defineConfig({
   test: {
@@ -10,8 +11,9 @@ export default defineConfig({
     isolate: false,
     // Many tests wait for a disk or a child process: one worker less than cores, the default, leaves a core idle.
     maxWorkers: availableParallelism(),
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // The full tier tries up to twenty times as many cases, on machines that do other things too.
+    testTimeout: triesAll ? 600_000 : 60_000,
+    hookTimeout: triesAll ? 600_000 : 60_000,
     // `.ci/run` counts from the file.
     reporters: process.env.CI ? ['default', 'json'] : ['default'],
     outputFile: { json: '.tmp/test-results.json' },

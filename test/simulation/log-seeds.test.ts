@@ -21,4 +21,4 @@ test('E35 D2 D17 seeds of lives, writers and betrayals: nothing acknowledged is 
   expect(mean('betrayal.corrupt')).toBeGreaterThan(0.3)
   expect(mean('betrayal.whole')).toBeGreaterThan(0.1)
   expect(mean('betrayal.cut')).toBeGreaterThan(0.02)
-}, 180_000)
+}, 900_000)

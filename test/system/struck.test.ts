@@ -16,7 +16,7 @@ test('D1 E32 kill -9 while logs and stores are written or opened loses nothing t
 
   expect(rounds).toBeGreaterThanOrEqual(killed)
   expect(promised).toBeGreaterThan(0)
-}, 120_000)
+}, 600_000)
 
 const reason = noLoopDisk()
 
@@ -26,7 +26,7 @@ describe.skipIf(reason !== undefined)(`a power cut${reason ? ` (skipped: ${reaso
 
     expect(strikes).toBe(cut)
     expect(promised).toBeGreaterThan(0)
-  }, 120_000)
+  }, 600_000)
 
   test('D4 E34 after which only some pages of what was written are there loses nothing that was synced, and is cut', async () => {
     const { torn, promised } = await pageRounds({ rounds: cut / 2, seed })
@@ -34,5 +34,5 @@ describe.skipIf(reason !== undefined)(`a power cut${reason ? ` (skipped: ${reaso
     expect(promised).toBeGreaterThanOrEqual(20 * cut)
     // A share of the pages is kept, drawn for each log: that no tail of eight is torn would be luck of 1 in thousands.
     expect(torn).toBeGreaterThan(0)
-  }, 120_000)
+  }, 600_000)
 })
