@@ -1,8 +1,9 @@
 /**
- * A projection's commit as bytes, all of it in one piece of memory: made where the rows are, written by whoever has the
- * writing environment. Between the two the memory is handed over, not copied, and comes back to be used again.
+ * Encodes a projection's commit as bytes in one piece of memory. It is made where the rows are and
+ * written by the owner of the writing environment. The memory is transferred and not copied, and
+ * comes back for the next commit.
  *
- *     entry      u32 bytes of the key | u32 bytes of the record, FFFFFFFF where the row is removed | key | record
+ *     entry      u32 bytes of the key | u32 bytes of the record, FFFFFFFF for a removed row | key | record
  *
  * The last entry is the position. Integers are little endian.
  */
@@ -12,35 +13,42 @@ import { asBuffer } from '../bytes/utf8.ts'
 import type { ProjectedPosition, Row } from '../ports/projection-store.ts'
 import { encodePosition, encodeRow, isRowKey, positionKey, rowBytes } from './row-codec.ts'
 
-/** A commit in memory that is nobody else's: `bytes` is all of that memory, and `used` how much of it says something. */
+/**
+ * A commit in memory of its own. `bytes` is all of that memory, `used` the length of the commit.
+ */
 export type EncodedCommit = { readonly bytes: Uint8Array; readonly used: number }
 
-/** What an entry begins with. */
+/** The bytes of the two lengths of an entry. */
 const headBytes = 8
 const removed = 0xffff_ffff
 
-/** The least that is asked for, and the most that is kept to be used again: a commit of one large row may take more. */
+/**
+ * The least memory that is allocated, and the most that is kept for reuse: a commit of one large
+ * row may take more.
+ */
 const bytesMin = 64 * 1024
 const bytesKept = 8 * 1024 * 1024
 
-/** Encodes commits, one after another, in memory that it gets back. */
+/** Encodes commits one after another, in memory that it gets back. */
 export class CommitEncoder {
   #free: Uint8Array | undefined
 
-  /** Begins a commit. It is whole before anything of it is written: whoever drops it has done nothing. */
+  /**
+   * Begins a commit. Nothing is written before it is complete, so a draft can simply be dropped.
+   */
   begin(): CommitDraft {
     const draft = new CommitDraft(this.#free ?? new Uint8Array(bytesMin))
     this.#free = undefined
     return draft
   }
 
-  /** Takes memory back that a commit was in. */
+  /** Takes back the memory of a commit. */
   reuse(bytes: Uint8Array): void {
     if (bytes.length > 0 && bytes.length <= bytesKept) this.#free = bytes
   }
 }
 
-/** A commit to which rows are added. Its memory grows with them. */
+/** A commit under construction. Its memory grows with its rows. */
 export class CommitDraft {
   #into: Memory
   #used = 0
@@ -49,9 +57,11 @@ export class CommitDraft {
     this.#into = memoryOver(bytes)
   }
 
-  /** Adds a row, or that it is removed. @throws KeelsonError `INVALID_ARGUMENT` for a key that no row can have */
+  /**
+   * Adds a row or a removal. @throws KeelsonError `INVALID_ARGUMENT` for a key that no row can have
+   */
   add(key: string, row: Row | undefined): void {
-    // A unit of UTF-16 takes three bytes at most.
+    // A UTF-16 unit takes at most three bytes.
     this.#makeRoom(headBytes + 3 * key.length + (row ? rowBytes(row.value) : 0))
     const { bytes, view } = this.#into
     const at = this.#used
@@ -63,7 +73,7 @@ export class CommitDraft {
     view.setUint32(at + 4, row ? this.#used - begin : removed, true)
   }
 
-  /** That was all. */
+  /** Completes the commit. */
   end(position: ProjectedPosition): EncodedCommit {
     const record = encodePosition(position)
     this.#makeRoom(headBytes + positionKey.length + record.length)
@@ -86,15 +96,15 @@ export class CommitDraft {
   }
 }
 
-/** Memory to be written as text and as numbers; a `FrameBuffer` too. */
+/** Memory to write text and numbers to; also a `FrameBuffer`. */
 type Memory = { readonly bytes: Buffer; readonly view: DataView }
 
 const memoryOver = (bytes: Uint8Array): Memory => ({ bytes: asBuffer(bytes), view: viewOf(bytes) })
 
-/** Up to this many units a key is written here; longer ones cost less in Node. */
+/** Up to this many UTF-16 units a loop here costs less than the call into Node. */
 const shortKey = 40
 
-/** Writes `key` as UTF-8 and answers how many bytes it takes. */
+/** Writes `key` as UTF-8 and returns its length in bytes. */
 const writeKey = (bytes: Buffer, from: number, key: string): number => {
   if (key.length > shortKey) return bytes.write(key, from)
   for (let at = 0; at < key.length; at++) {
@@ -106,14 +116,14 @@ const writeKey = (bytes: Buffer, from: number, key: string): number => {
 }
 
 const unfitKey = (bytes: number): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', 'a row has a key of 1 to 1,537 bytes', {
+  new KeelsonError('INVALID_ARGUMENT', 'the key of a row must have 1 to 1,537 bytes', {
     details: { bytes },
   })
 
-/** Parts of a commit, which are views of its memory. A row without a record is removed. */
+/** An entry of a commit, as views of its memory. Without a record the row is removed. */
 export type EncodedEntry = { readonly key: Buffer; readonly record: Buffer | undefined }
 
-/** The entries of a commit, in their order; the position comes last. */
+/** The entries of a commit in order; the position is the last. */
 export const entriesOf = ({ bytes, used }: EncodedCommit): EncodedEntry[] => {
   const { bytes: memory, view } = memoryOver(bytes)
   const entries: EncodedEntry[] = []

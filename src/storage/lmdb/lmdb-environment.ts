@@ -1,26 +1,32 @@
 /**
- * An LMDB environment and a transaction in it: the only file that imports `lmdb`, and the wall around its traps (each was
- * tried): no asynchronous write is ever made (`process.exit` hangs during one), no transaction callback returns anything (a
- * promise deadlocks), nothing is cleared in place (aborts), no write map (SIGBUS on a full disk). A commit is one
- * `transactionSync` without overlapping syncs: plain LMDB, which syncs the pages, then writes the meta page through a
- * descriptor that syncs. So the position is never ahead of its rows, and whoever sees a commit sees a durable one.
+ * An LMDB environment and a transaction in it. This is the only file that imports `lmdb`, and it
+ * prevents these traps (each was tried):
+ * - no asynchronous write: `process.exit` hangs during one;
+ * - no result of a transaction callback: a promise deadlocks;
+ * - no clearing in place: it aborts;
+ * - no write map: SIGBUS on a full disk.
+ * A commit is one `transactionSync` without overlapping syncs. LMDB syncs the pages, then writes
+ * the meta page through a descriptor that syncs. So the position is never ahead of its rows, and a
+ * visible commit is durable.
  *
- * Threads of one process that open one folder get one environment: lmdb-js knows it by its lock file, which therefore is
- * not removed while anybody has the folder open. A thread that is ended within a transaction never ends: lmdb-js waits, in
- * its clean-up, for a lock that the transaction holds (`exit-gate.ts`).
+ * Threads of one process that open the same folder share one environment. lmdb-js identifies it by
+ * its lock file, so that file is not removed while the folder is open. A thread that is terminated
+ * within a transaction never ends: in its clean-up lmdb-js waits for a lock that the transaction
+ * holds (`exit-gate.ts`).
  */
 import { constants } from 'node:os'
 import type { RootDatabase } from 'lmdb'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type EncodedCommit, type EncodedEntry, entriesOf } from './encoded-commit.ts'
 
-/** An environment that is open. */
+/** An open environment. */
 export type LmdbDatabase = RootDatabase<Uint8Array, Uint8Array>
 
 /**
- * Codes that leave the store as it was, and usable: there was no room. EFBIG is a limit of the process, ENOMEM one of its
- * address space. EIO is what LMDB makes of a short write, which is how a full disk mostly begins; a real one, from a sync,
- * leaves the store as it was too, and when it hit the meta page, LMDB says MDB_PANIC from then on.
+ * Error codes for a lack of room, which leave the store unchanged and usable. EFBIG is a limit of
+ * the process, ENOMEM one of its address space. LMDB reports a short write as EIO, which is how a
+ * full disk usually begins. A real EIO of a sync also leaves the store unchanged; if it hit the
+ * meta page, LMDB reports MDB_PANIC from then on.
  */
 const noRoom: ReadonlySet<unknown> = new Set([
   constants.errno.ENOSPC,
@@ -32,7 +38,7 @@ const noRoom: ReadonlySet<unknown> = new Set([
   -30792,
 ])
 
-/** LMDB's errors as ours: no room, or a store that cannot be relied on and is to be built anew. */
+/** Translates errors of LMDB: no room, or an unreliable store that must be rebuilt. */
 export const translated = (error: unknown, doing: string): KeelsonError => {
   if (isKeelsonError(error)) return error
   const code = error instanceof Error && 'code' in error ? error.code : undefined
@@ -71,7 +77,7 @@ export const loadLmdb = async (): Promise<OpenDatabase> => {
 
 /** Makes a commit visible and durable, or throws with nothing changed. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
 export const writeCommit = (database: LmdbDatabase, commit: EncodedCommit): void => {
-  // All that can be made is made before the transaction begins: in it runs nothing but LMDB.
+  // Everything that can be prepared is prepared before the transaction: only LMDB runs in it.
   const entries = entriesOf(commit)
   try {
     database.transactionSync(() => write(database, entries))
@@ -80,7 +86,7 @@ export const writeCommit = (database: LmdbDatabase, commit: EncodedCommit): void
   }
 }
 
-/** Returns nothing: a promise returned to `transactionSync` would hold its lock for ever. */
+/** Returns nothing: `transactionSync` would hold its lock for ever if a promise were returned. */
 const write = (database: LmdbDatabase, entries: readonly EncodedEntry[]): void => {
   for (const { key, record } of entries)
     if (record) database.putSync(key, record)

@@ -1,7 +1,8 @@
 /**
- * Examines a projection's LMDB file without LMDB. LMDB maps the file and trusts it: a file cut short is SIGBUS, a flipped
- * bit in a page is a wrong answer, SIGSEGV or an abort. So a file is examined before it is mapped; how deeply depends on
- * how its last life ended (`projection-marks.ts`). A damaged file is set aside and built anew from the log. Changes nothing.
+ * Examines the LMDB file of a projection without LMDB. LMDB maps the file and trusts it: a cut file
+ * causes SIGBUS, and a flipped bit in a page causes a wrong result, SIGSEGV or an abort. So a file
+ * is examined before it is mapped; the end of its last life decides how much of it
+ * (`projection-marks.ts`). A damaged file is set aside and rebuilt from the log. Changes nothing.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
@@ -17,13 +18,13 @@ import { damage, LmdbPages } from './lmdb-pages.ts'
 import { type CompareKeys, type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
 import { decodePosition, isRowKey, positionKey, rowHeadBytes } from './row-codec.ts'
 
-/** The name of LMDB's file in a projection's folder. */
+/** The name of LMDB's file in the folder of a projection. */
 export const dataFileName = 'data.mdb'
 
 /**
- * What the projection in `dir` is: absent, sound (safe to open and to write to), or damaged, with what shows it.
- * Reads each byte once, in bounded memory. An error of the disk while reading is damage too. Synchronous: all but
- * `position` belongs on a thread.
+ * The state of the projection in `dir`: absent, sound (safe to open and to write), or damaged, with
+ * the evidence. Each byte is read once, in bounded memory. A disk error during a read is damage
+ * too. Synchronous: every depth except `position` belongs on a thread.
  */
 export const examineProjection = (
   disk: Disk,
@@ -34,7 +35,7 @@ export const examineProjection = (
   try {
     const folder = disk.entry(dir)
     if (folder && folder.kind !== 'folder')
-      return { state: 'damaged', evidence: `${dir} is no folder` }
+      return { state: 'damaged', evidence: `${dir} is not a folder` }
     if (disk.entry(path) === undefined) return { state: 'absent' }
     const file = disk.open(path, 'read')
     try {
@@ -55,8 +56,8 @@ const evidenceOf = (error: KeelsonError): string => {
 }
 
 /**
- * The meta page that LMDB will start from. Reads only the two of them; `open` uses it as a last look.
- * @throws KeelsonError `CORRUPT`.
+ * The meta page from which LMDB will start. Reads only the two meta pages; `open` uses it as a last
+ * check. @throws KeelsonError `CORRUPT`
  */
 export const readNewerMeta = (file: DiskFile): Meta => {
   const first = readMetaAt(file, 0, 0)
@@ -84,12 +85,12 @@ const examineFile = (file: DiskFile, depth: ExaminationDepth): ProjectionExamina
   const rows = new Rows()
   new LmdbTree('main tree', meta.main, meta, pages, compareBytes, rows).walk(depth)
   if (depth !== 'position') pages.checkUnwritten()
-  if (rows.count > 0 && rows.position === undefined) throw damage('rows and no position')
+  if (rows.count > 0 && rows.position === undefined) throw damage('it has rows but no position')
   const count = Math.max(0, meta.main.entries - 1)
   return { state: 'sound', position: rows.position, rows: count, bytes: file.size() }
 }
 
-/** The order of byte strings, shorter first when one begins the other: LMDB's order of keys. */
+/** The order of byte strings, a prefix first: the order of keys in LMDB. */
 export const compareBytes: CompareKeys = (a, aFrom, aTo, b, bFrom, bTo) => {
   const shorter = Math.min(aTo - aFrom, bTo - bFrom)
   for (let index = 0; index < shorter; index++) {
@@ -99,15 +100,17 @@ export const compareBytes: CompareKeys = (a, aFrom, aTo, b, bFrom, bTo) => {
   return aTo - aFrom - (bTo - bFrom)
 }
 
-/** The order of u64 keys. Keys of another length are found by their visitor; here they only must not be taken for equal. */
+/** The order of u64 keys. Keys of another length are damage. */
 const compareIntegers: CompareKeys = (a, aFrom, aTo, b, bFrom, bTo) => {
-  if (aTo - aFrom !== 8 || bTo - bFrom !== 8) throw damage('a key of the free list is no integer')
+  if (aTo - aFrom !== 8 || bTo - bFrom !== 8)
+    throw damage('a key of the free list is not an integer')
   return readU64(viewOf(a), aFrom) - readU64(viewOf(b), bFrom)
 }
 
 /**
- * The entries of the free list: under a transaction the pages it freed, as u64 count and so many u64 words. A word is a
- * page, or 0 (a gap), or the negative length of the run that begins at the page in the next word (lmdb-js's `midl.c`).
+ * The entries of the free list. Each transaction has the pages that it freed, as u64 count and that
+ * many u64 words. A word is a page, or 0 (a gap), or the negative length of the run that begins at
+ * the page in the next word (lmdb-js's `midl.c`).
  */
 class FreeList implements EntryVisitor {
   readonly #pages: LmdbPages
@@ -157,7 +160,10 @@ class FreeList implements EntryVisitor {
     return count
   }
 
-  /** Takes one word, behind the length of its run or 0; answers the length of the run that the next word begins, or 0. */
+  /**
+   * Reads one word; `run` is the length of the run that the previous word announced, or 0. Returns
+   * the length of the run that the next word begins, or 0.
+   */
   #claimWord(view: DataView, at: number, run: number): number {
     const high = view.getInt32(at + 4, true)
     const word = view.getUint32(at, true) + high * 2 ** 32
@@ -166,7 +172,7 @@ class FreeList implements EntryVisitor {
   }
 }
 
-/** The entries of the main tree: rows and the position, each with its sum. */
+/** The entries of the main tree: rows and the position, each with its checksum. */
 class Rows implements EntryVisitor {
   count = 0
   position: ProjectedPosition | undefined

@@ -1,11 +1,12 @@
 /**
- * The layout of an LMDB data file, as far as an examination has to know it: version 2 of the format, as lmdb-js 3.5
- * carries it (its mdb.c: MDB_page_header, MDB_meta, MDB_db, MDB_node, MDB_ovpage), on 64-bit little-endian machines.
- * Pure. Offsets and sizes are bytes; page numbers count from the start of the file.
+ * The layout of an LMDB data file, as far as an examination needs it: version 2 of the format, as
+ * in lmdb-js 3.5 (its mdb.c: MDB_page_header, MDB_meta, MDB_db, MDB_node, MDB_ovpage), on 64-bit
+ * little-endian machines. Pure. Offsets and sizes are in bytes; page numbers count from the start
+ * of the file.
  */
 import { readU64, viewOf } from '../bytes/u64.ts'
 
-/** A B+tree as its meta page describes it. `root` is `undefined` for an empty one. */
+/** A B+tree as described by its meta page. `root` is `undefined` for an empty tree. */
 export type Tree = {
   readonly flags: number
   readonly depth: number
@@ -16,10 +17,10 @@ export type Tree = {
   readonly root: number | undefined
 }
 
-/** One of the two meta pages: the starting point of one snapshot. */
+/** One of the two meta pages: the start of one snapshot. */
 export type Meta = {
   readonly pageBytes: number
-  /** The free list: pages that may be written over, by the transaction that freed them. */
+  /** The free list: pages that may be overwritten, by the transaction that freed them. */
   readonly free: Tree
   readonly main: Tree
   readonly lastPage: number
@@ -32,22 +33,22 @@ export const pageHeadBytes = 24
 /** Bytes of a node's header: u32 size of the data (u48 page number in a branch), u16 flags, u16 size of the key. */
 export const nodeHeadBytes = 8
 
-/** Bytes that a node holds in place of large data: u64 page, u64 transaction, u64 pages. */
+/** The bytes in a node for large data: u64 page, u64 transaction, u64 pages. */
 export const overflowReferenceBytes = 24
 
-/** What a page is, in its header. Exactly one of them stands in a page that was committed. */
+/** The kind of a page, in its header. A committed page has exactly one of these flags. */
 export const pageFlags = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 } as const
 
-/** The flag of a leaf node whose data stands on overflow pages. */
+/** The flag of a leaf node with its data on overflow pages. */
 export const overflowNode = 0x01
 
-/** Flags of the free list: its keys are integers. */
+/** The flag of the free list: its keys are integers. */
 export const integerKeys = 0x08
 
-/** Meta pages stand at the pages 0 and 1. */
+/** The number of meta pages: pages 0 and 1. */
 export const metaPages = 2
 
-/** The most levels of a tree: the depth of LMDB's cursor stack. */
+/** The greatest depth of a tree: the depth of LMDB's cursor stack. */
 export const depthMax = 32
 
 const magic = 0xbeefc0de
@@ -56,7 +57,7 @@ const metaBytes = 144
 const freeAt = 24
 const mainAt = 72
 
-/** Bytes of a page that have to be read to read its meta. */
+/** The bytes of a page to read for its meta. */
 export const metaPageBytes = pageHeadBytes + metaBytes
 
 const isNone = (view: DataView, at: number): boolean =>
@@ -72,7 +73,7 @@ const readTree = (view: DataView, at: number): Tree => ({
   root: isNone(view, at + 40) ? undefined : readU64(view, at + 40),
 })
 
-/** The meta on the page that `bytes` begins with, or what is wrong with it, as a sentence's end. */
+/** The meta on the page at the start of `bytes`, or its fault as the end of a sentence. */
 export const readMeta = (bytes: Uint8Array, page: number): Meta | string => {
   if (bytes.length < metaPageBytes) return 'is cut short'
   const head = viewOf(bytes)
@@ -104,8 +105,8 @@ const metaFault = (meta: Meta, mainPad: number): string | undefined => {
 }
 
 /**
- * The meta that LMDB will use, that of the later transaction, or why the two do not belong together: transaction n
- * writes page n mod 2, so that one follows on the other, or both are those of a new file.
+ * The meta that LMDB will use, of the later transaction, or why the two do not match. Transaction n
+ * writes page n mod 2. So one follows the other, or both belong to a new file.
  */
 export const newerMeta = (first: Meta, second: Meta): Meta | string => {
   if (first.pageBytes !== second.pageBytes) return 'the meta pages disagree about the page size'
@@ -117,6 +118,6 @@ export const newerMeta = (first: Meta, second: Meta): Meta | string => {
   return newer
 }
 
-/** How many pages data of `bytes` bytes takes outside of its leaf. */
+/** The number of overflow pages for this many bytes of data. */
 export const overflowPages = (bytes: number, pageBytes: number): number =>
   Math.floor((pageHeadBytes - 1 + bytes) / pageBytes) + 1

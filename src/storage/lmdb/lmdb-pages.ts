@@ -1,33 +1,36 @@
 /**
- * The pages of an LMDB file as an examination reads them: each at most once, within the file, within the range that the
- * meta page names. Memory is bounded: one bit a page, one window of the file.
+ * The pages of an LMDB file for an examination. Each is read at most once, within the file and the
+ * range of the meta page. Memory is bounded: one bit per page and one window of the file.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { DiskFile } from '../ports/disk.ts'
 import { type Meta, metaPages } from './lmdb-format.ts'
 
-/** Something that an LMDB file must not hold. Examinations turn it into their answer. */
+/** Damage in an LMDB file. Examinations return it as their result. */
 export const damage = (evidence: string): KeelsonError =>
   new KeelsonError('CORRUPT', `the projection's file is damaged: ${evidence}`, {
     details: { evidence },
   })
 
-/** How many pages one read brings in while pages are asked for in order. */
+/** The pages of one read while pages are read in order. */
 const windowPages = 64
 
-/** How many bytes of large data one read brings in. */
+/** The bytes of one read of large data. */
 const chunkBytes = 1 << 20
 
-/** How far the last page may lie behind the end of the file: pages that a transaction took and freed unwritten. */
+/**
+ * How far the last page may be after the end of the file: pages that a transaction allocated and
+ * freed without writing them.
+ */
 const unwrittenPagesMax = 1 << 20
 
-/** The pages of one file under examination, from the snapshot of `meta`. */
+/** The pages of one examined file, in the snapshot of `meta`. */
 export class LmdbPages {
   readonly #file: DiskFile
   readonly #meta: Meta
-  /** Whole pages that the file has. */
+  /** The number of complete pages in the file. */
   readonly #filePages: number
-  /** One bit for each page that something has claimed: a tree, a run of overflow pages, or the free list. */
+  /** One bit per page that is claimed by a tree, a run of overflow pages, or the free list. */
   readonly #claimed: Uint8Array
   readonly #window: Uint8Array
   #windowFrom = 0
@@ -44,7 +47,7 @@ export class LmdbPages {
     this.#window = new Uint8Array(windowPages * meta.pageBytes)
   }
 
-  /** Notes that the pages belong to `what`. @throws `CORRUPT` when they are none, or belong to something already. */
+  /** Claims pages for `what`. @throws `CORRUPT` if they do not exist or are already claimed */
   claim(page: number, count: number, what: string): void {
     if (!(page >= metaPages && count >= 1 && page + count - 1 <= this.#meta.lastPage))
       throw damage(`${what} names the page ${page}, ${count} of them, of ${this.#meta.lastPage}`)
@@ -56,12 +59,15 @@ export class LmdbPages {
     }
   }
 
-  /** @throws `CORRUPT` when the file ends before the page. */
+  /** Checks that the page is in the file. @throws `CORRUPT` */
   checkWritten(page: number): void {
     if (page >= this.#filePages) throw damage(`the file ends before the page ${page}`)
   }
 
-  /** The bytes of a claimed page, good until the next call. @throws `CORRUPT` when the file ends before it. */
+  /**
+   * The bytes of a claimed page, valid until the next call. @throws `CORRUPT` if the file ends
+   * before it
+   */
   read(page: number): Uint8Array {
     const { pageBytes } = this.#meta
     this.checkWritten(page)
@@ -96,7 +102,10 @@ export class LmdbPages {
     }
   }
 
-  /** @throws `CORRUPT` when a page that the file is too short for is not a free one. Called when all are claimed. */
+  /**
+   * Checks that pages after the end of the file are free ones. Call it after all claims. @throws
+   * `CORRUPT`
+   */
   checkUnwritten(): void {
     for (let page = this.#filePages; page <= this.#meta.lastPage; page++)
       if (((this.#claimed[page >>> 3] ?? 0) & (1 << (page & 7))) === 0)

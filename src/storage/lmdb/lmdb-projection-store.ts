@@ -1,8 +1,8 @@
 /**
- * Projections in LMDB. Reads are made here, in the caller's turn, on an environment that this thread has open; a commit is
- * encoded here and written by a `ProjectionWriter`: a thread that has the same environment open, or this one. Between a
- * commit and its answer a read may see it already; once it is answered every read does. No iterator outlives its store,
- * keys and values are bytes of our own making.
+ * Projections in LMDB. Reads are synchronous, on an environment that this thread has open. A commit
+ * is encoded here and written by a `ProjectionWriter`: a thread with the same environment open, or
+ * this one. Before a commit is answered a read may already see it; afterwards every read does. No
+ * iterator outlives its store. Keys and values are copies.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -32,37 +32,45 @@ import { damage } from './lmdb-pages.ts'
 import { depthToExamine, ProjectionMarks } from './projection-marks.ts'
 import { decodePosition, decodeRow, positionKey, RowBounds, rowKeyBytesMax } from './row-codec.ts'
 
-/** How projections are opened. */
+/** The options of projections in LMDB. */
 export type LmdbOptions = {
   /**
-   * Address space that is mapped for a store, in bytes; 64 GiB by default. It costs no memory and no disk. A store that
-   * outgrows it is mapped anew, twice as large.
+   * The mapped address space of a store in bytes; default 64 GiB. It costs neither memory nor disk.
+   * A store that outgrows it is mapped again with twice the size.
    */
   readonly mapBytes?: number
-  /** Who writes; without it commits are written where the store is read. */
+  /** Makes the writer; without it commits are written by the reading thread. */
   readonly makeWriter?: ProjectionWriterFactory
-  /** By this a commit is encoded in turns, between which others have theirs; without it in one. */
+  /**
+   * With a clock a large commit is encoded in several turns of the event loop; without it in one.
+   */
   readonly clock?: Clock
 }
 
-/** Who writes the commits of one store, one after another. */
+/** Writes the commits of one store, one after another. */
 export type ProjectionWriter = {
   /**
-   * Takes the memory over. Resolves with it, to be written anew, once the commit is visible and durable; rejects with
-   * nothing changed, but for `SHARD_DOWN`, after which nobody knows.
+   * Takes over the memory. Resolves with it for reuse once the commit is visible and durable. A
+   * rejection means that nothing changed, except for `SHARD_DOWN`: then the outcome is unknown.
    */
   commit(commit: EncodedCommit): Promise<Uint8Array>
-  /** After the commit in progress; its environment is closed once it resolves. */
+  /** Ends after the commit in progress. Its environment is closed when it resolves. */
   end(): Promise<void>
 }
 
-/** A store that is open, as its writer has to know it. */
+/** An open store, as its writer needs it. */
 export type OpenProjection = {
   readonly dir: string
   readonly mapBytes: number
-  /** Which file its lock is (`Disk.identity`): with another one the folder is not this store's any more. */
+  /**
+   * The identity of its lock file (`Disk.identity`). If it changes, the folder belongs to another
+   * store.
+   */
   readonly lock: string | undefined
-  /** Writes a commit where the store is read, and answers its memory. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
+  /**
+   * Writes a commit on this thread and returns its memory. @throws KeelsonError `NO_SPACE`,
+   * `CORRUPT`
+   */
   write(commit: EncodedCommit): Uint8Array
 }
 
@@ -70,10 +78,11 @@ export type OpenProjection = {
 export type ProjectionWriterFactory = (open: OpenProjection) => ProjectionWriter
 
 /**
- * Projections in folders of a real file system, opened by `openDatabase` (`loadLmdb`). `disk` is the same file system.
- * `examine` runs where a long read holds up nobody. The caller of `open` holds the data folder's lock, and has examined
- * the folder: a damaged file may end the process when LMDB maps it. After an end that was not clean, `open` has the rest
- * examined while the store is in use; if that finds damage, the next commit is `CORRUPT`.
+ * Projections in folders of a real file system, opened by `openDatabase` (`loadLmdb`). `disk` is
+ * the same file system. `examine` runs where a long read blocks nothing. The caller of `open` holds
+ * the lock of the data folder and has examined the folder: LMDB may end the process when it maps a
+ * damaged file. After an end that was not clean, the rest of the file is examined while the store
+ * is in use. If that finds damage, the next commit is `CORRUPT`.
  */
 export const lmdbProjections = (
   openDatabase: OpenDatabase,
@@ -89,14 +98,19 @@ export const lmdbProjections = (
   remove: (dir) => disk.remove(dir),
 })
 
-/** `examineProjection`, on a thread for instance. `signal` ends it early; then it rejects. */
+/**
+ * Runs `examineProjection`, usually on a thread. Aborting `signal` ends it early with a rejection.
+ */
 export type ProjectionExaminer = (
   dir: string,
   depth: ExaminationDepth,
   signal?: AbortSignal,
 ) => Promise<ProjectionExamination>
 
-/** Looks at what LMDB is about to map: a cut file is SIGBUS, and this look costs two reads. @throws `CORRUPT`. */
+/**
+ * Checks the file right before LMDB maps it: a cut file causes SIGBUS, and the check costs two
+ * reads. @throws `CORRUPT`
+ */
 const checkBeforeMapping = (disk: Disk, path: string): void => {
   if (disk.entry(path) === undefined) return
   const file = disk.open(path, 'read')
@@ -107,7 +121,7 @@ const checkBeforeMapping = (disk: Disk, path: string): void => {
   }
 }
 
-/** So many rows are encoded from one look at the clock to the next: about 50 µs. */
+/** The rows that are encoded between two looks at the clock: about 50 µs. */
 const rowsPerLook = 100
 
 type Entries = Iterator<{ key: Uint8Array; value: Uint8Array }>
@@ -123,15 +137,21 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #share: TurnShare | undefined
   /** Resolves when no commit is under way. */
   #pending: Promise<void> = Promise.resolve()
-  /** Cursors of ranges that have not come to their end: closed before the store is, because LMDB does not survive less. */
+  /**
+   * The cursors of unfinished ranges. They are closed before the store: an open cursor would crash
+   * LMDB.
+   */
   readonly #cursors = new Set<Entries>()
   #closed = false
-  /** Which file the lock of the environment is. With another one the folder was replaced. */
+  /** The identity of the environment's lock file. If it changes, the folder was replaced. */
   readonly #lock: string | undefined
   readonly #closing = new AbortController()
   /** Resolves when no examination is under way. */
   #proof: Promise<void> = Promise.resolve()
-  /** Why nothing can be committed any more: LMDB itself refuses after a failure that is not for want of room. */
+  /**
+   * The failure after which commits are refused: LMDB itself refuses after every failure except a
+   * lack of room.
+   */
   #failure: KeelsonError | undefined
 
   constructor(
@@ -147,7 +167,8 @@ class LmdbProjectionStore implements ProjectionStore {
     this.#share = clock && new TurnShare(clock)
     const path = `${dir}/${dataFileName}`
     checkBeforeMapping(disk, path)
-    // Readers that a dead process left behind would pin pages for ever. Nobody else is here: the folder's lock is held.
+    // Readers left by a dead process would pin pages for ever. No other process is here: the
+    // folder's lock is held.
     disk.remove(lockFileIn(dir))
     disk.makeFolder(dir)
     this.#marks = new ProjectionMarks(disk, dir)
@@ -162,20 +183,24 @@ class LmdbProjectionStore implements ProjectionStore {
     this.#writer = makeWriter({ dir, mapBytes, lock: this.#lock, write })
   }
 
-  /** Examines all of the file as it is now. A read transaction keeps its pages from being written over meanwhile. */
+  /**
+   * Examines the whole file in its current state. A read transaction prevents its pages from being
+   * overwritten meanwhile.
+   */
   async #prove(examine: ProjectionExaminer): Promise<void> {
     const pin = this.#database.useReadTransaction()
     const { signal } = this.#closing
     try {
       let found = await examine(this.#dir, 'all', signal)
-      // A commit under way may make the meta pages disagree for a moment, so damage has to be found twice.
+      // A commit in progress may make the meta pages disagree for a moment, so damage must be found
+      // twice.
       if (found.state === 'damaged') found = await examine(this.#dir, 'all', signal)
       if (found.state === 'sound') this.#marks.proven()
       if (found.state !== 'damaged') return
       this.#marks.distrust()
       this.#failure ??= damage(found.evidence)
     } catch {
-      // It was ended, or there was no thread. What is not proven is examined at the next opening.
+      // It was aborted, or there was no thread. The next opening examines the unproven part.
     } finally {
       pin.done()
     }
@@ -196,7 +221,7 @@ class LmdbProjectionStore implements ProjectionStore {
     return record && decodeRow(bytes, record)
   }
 
-  /** A copy of the record under `key`. An empty key, which LMDB refuses, has none. */
+  /** A copy of the record of `key`. An empty key, which LMDB refuses, has none. */
   #read(key: Uint8Array): Uint8Array | undefined {
     this.#checkOpen()
     if (key.length === 0 || key.length > rowKeyBytesMax) return undefined
@@ -214,7 +239,8 @@ class LmdbProjectionStore implements ProjectionStore {
     const options = { reverse: range.reverse === true, ...(start && { start }) }
     const cursor: Entries = this.#database.getRange(options)[Symbol.iterator]()
     this.#cursors.add(cursor)
-    // The first step takes the moment that the range shows; without it a commit before `next` would be seen.
+    // The first step fixes the snapshot of the range; otherwise a commit before `next` would be
+    // visible.
     const first = this.#step(cursor)
     return this.#entries(cursor, first, bounds)
   }
@@ -277,7 +303,7 @@ class LmdbProjectionStore implements ProjectionStore {
     this.#share?.begin()
   }
 
-  /** Resolves when `writing` has ended, however; what is read from then on is read as it is now. */
+  /** Resolves when `writing` has settled either way, and refreshes the snapshot of reads. */
   async #ended(writing: Promise<Uint8Array>): Promise<void> {
     try {
       this.#encoder.reuse(await writing)
@@ -298,7 +324,7 @@ class LmdbProjectionStore implements ProjectionStore {
     const stats: { entryCount?: unknown } = this.#database.getStats()
     const entries = typeof stats.entryCount === 'number' ? stats.entryCount : 0
     const bytes = this.#disk.entry(`${this.#dir}/${dataFileName}`)?.size ?? 0
-    // The position is an entry and no row; it comes with the first commit.
+    // The position is an entry but not a row; it comes with the first commit.
     return { rows: Math.max(0, entries - 1), bytes }
   }
 
@@ -308,14 +334,15 @@ class LmdbProjectionStore implements ProjectionStore {
     for (const cursor of [...this.#cursors]) this.#endCursor(cursor)
     this.#closing.abort()
     await Promise.all([this.#pending, this.#proof])
-    // It is the last who has it open that unmaps it, and only this thread knows what it still refers to.
+    // The last thread that closes the environment unmaps it, and only this thread knows its
+    // references into the map.
     await this.#writer.end()
     await this.#database.close()
     if (this.#disk.identity(lockFileIn(this.#dir)) === this.#lock) this.#marks.close()
   }
 }
 
-/** Writes where the store is read, in the turn in which it is asked. */
+/** Writes on the reading thread, synchronously. */
 const writerHere: ProjectionWriterFactory = ({ write }) => ({
   commit: async (commit) => write(commit),
   end: () => Promise.resolve(),

@@ -1,7 +1,8 @@
 /**
- * A walk through one B+tree of an LMDB file that believes nothing: every page is where it says it is, every node lies
- * within its page and over no other, keys rise within and across pages and keep to the bounds that the branches set,
- * and the tree is as large as its meta page says. Whoever has walked a tree through may let LMDB follow its pointers.
+ * Verifies one B+tree of an LMDB file without trusting it. Every page is at its place. Every node
+ * lies within its page and overlaps no other. Keys increase within and across pages and keep to the
+ * bounds of the branches. The tree has the size that its meta page names. After a complete walk
+ * LMDB may follow the pointers of the tree.
  */
 
 import { readU64, viewOf } from '../bytes/u64.ts'
@@ -19,7 +20,7 @@ import {
 } from './lmdb-format.ts'
 import { damage, type LmdbPages } from './lmdb-pages.ts'
 
-/** Compares two keys, each given by the bytes it stands in, where it begins and where it ends. */
+/** Compares two keys. Each is given by its buffer, start and end. */
 export type CompareKeys = (
   a: Uint8Array,
   aFrom: number,
@@ -29,22 +30,22 @@ export type CompareKeys = (
   bTo: number,
 ) => number
 
-/** What stands in leaves. Bytes are views, good only during the call. */
+/** Receives the entries of leaves. Bytes are views, valid only during the call. */
 export type EntryVisitor = {
-  /** An entry that lies in its leaf: key and data are parts of `page`. */
+  /** An entry inside its leaf: key and data are parts of `page`. */
   inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void
-  /** An entry whose data, `bytes` of it, comes in pieces. */
+  /** An entry with `bytes` of data that come in pieces. */
   large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void
 }
 
-/** A key that a subtree keeps to; `undefined` where nothing bounds it. */
+/** The bound of a subtree's keys; `undefined` without a bound. */
 type Bound = Uint8Array | undefined
 
 const u16 = (bytes: Uint8Array, at: number): number =>
   (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
 const u32 = (bytes: Uint8Array, at: number): number => u16(bytes, at) + u16(bytes, at + 2) * 0x10000
 
-/** One tree of the snapshot of `meta`; `name` is for evidence. To be walked through once. */
+/** One tree of the snapshot of `meta`; `name` is for evidence. It can be walked once. */
 export class LmdbTree {
   readonly #name: string
   readonly #tree: Tree
@@ -52,9 +53,9 @@ export class LmdbTree {
   readonly #pages: LmdbPages
   readonly #compare: CompareKeys
   readonly #visitor: EntryVisitor
-  /** Bytes of a page behind its header: what nodes and their pointers share. */
+  /** The bytes of a page after its header, shared by nodes and their pointers. */
   readonly #area: number
-  /** For each even offset of a page the page at which a node last began there: marks that need no clearing. */
+  /** For each even offset the last page with a node at that offset: marks that need no clearing. */
   readonly #starts: Float64Array
   #branchPages = 0
   #leafPages = 0
@@ -81,8 +82,8 @@ export class LmdbTree {
   }
 
   /**
-   * Walks through it, entries in order: all of it, all but most leaf pages, or only to the first leaf page, which is
-   * examined in any case. @throws KeelsonError `CORRUPT` at the first thing that is wrong.
+   * Walks the tree in order: all of it, all except most leaf pages, or only to the first leaf page,
+   * which is always examined. @throws KeelsonError `CORRUPT` at the first fault
    */
   walk(depth: ExaminationDepth): void {
     this.#depth = depth
@@ -117,7 +118,7 @@ export class LmdbTree {
     const page = this.#pages.read(number)
     this.#checkHead(page, number, levels === 1 ? pageFlags.leaf : pageFlags.branch)
     if (levels === 1) this.#visitLeaf(page, number, low, high)
-    // A branch is read again and again while its children come and go in the window.
+    // A branch is used between reads of its children, which move the window, so it is copied.
     else this.#visitBranch(page.slice(), number, levels, low, high)
   }
 
@@ -139,7 +140,7 @@ export class LmdbTree {
       throw this.#fault(number, `its free space is from ${lower} to ${upper}`)
   }
 
-  /** Where node `index` of a page begins, checked to hold at least its header. */
+  /** The offset of node `index` of a page, checked to hold at least its header. */
   #nodeAt(page: Uint8Array, number: number, index: number): number {
     const offset = u16(page, pageHeadBytes + 2 * index)
     if (offset % 2 !== 0 || offset < u16(page, 22) || offset + nodeHeadBytes > this.#area)
@@ -148,9 +149,10 @@ export class LmdbTree {
   }
 
   /**
-   * Checks that the page's nodes, of which `sizeOf` knows the sizes, fill the page from its free space to its end and
-   * lie over no other. Their sizes add up to that space, and each ends where another begins or the page ends: from the
-   * lowest one a chain thus covers all of the space, and what is not part of it would make the sum too large.
+   * Checks that the nodes of a page, with sizes from `sizeOf`, fill it from its free space to its
+   * end without overlap. Their sizes add up to that space, and each ends where another begins or
+   * the page ends. So a chain from the lowest node covers the whole space, and any node outside of
+   * the chain would make the sum too large.
    */
   #checkLayout(page: Uint8Array, number: number, sizeOf: (node: number) => number): number {
     const count = u16(page, 20) >>> 1
@@ -180,7 +182,7 @@ export class LmdbTree {
     for (let index = 0; index < count; index++) {
       const node = this.#nodeAt(page, number, index)
       const to = index + 1 < count ? this.#separator(page, number, index + 1) : high
-      // The key of the first node counts for nothing: its subtree begins where the parent's does.
+      // The key of the first node is unused: its subtree begins where the parent's does.
       this.#checkBounds(number, from, to)
       this.#visit(u32(page, node) + u16(page, node + 4) * 2 ** 32, levels - 1, from, to)
       if (this.#depth === 'position') return
@@ -220,7 +222,7 @@ export class LmdbTree {
           reference: page.slice(data, data + overflowReferenceBytes),
         })
     }
-    // Last, because reading them moves the window that `page` is a part of.
+    // Comes last, because reading overflow pages moves the window that holds `page`.
     if (this.#depth === 'position') return
     for (const { key, bytes, reference } of large) this.#visitLarge(key, bytes, reference)
   }
@@ -256,7 +258,7 @@ export class LmdbTree {
     const view = viewOf(reference)
     const number = readU64(view, 0)
     const count = readU64(view, 16)
-    // More than it takes is right: data that shrinks within its transaction keeps its pages.
+    // More pages than needed are allowed: data that shrinks within its transaction keeps its pages.
     if (count < overflowPages(bytes, this.#meta.pageBytes))
       throw damage(`the ${this.#name} has ${bytes} bytes on ${count} pages`)
     this.#pages.claim(number, count, this.#name)

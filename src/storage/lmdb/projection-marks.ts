@@ -1,14 +1,17 @@
 /**
- * Two small files beside LMDB's. They say how much of it has to be examined before it is mapped.
+ * Two small files beside LMDB's file. They decide how much of it is examined before it is mapped.
  *
- *   CLEAN     the store was closed in order: the file had this length, and this was its last transaction
+ *   CLEAN     the store was closed cleanly, with this length and this last transaction
  *   UNPROVEN  it was opened after another end, and its leaf pages are not examined yet
  *
  *   CLEAN fits the file    → 'position'   meta pages, length, and the way to the position
- *   neither                → 'branches'   all that leads to leaf pages; they are examined while the store is open
- *   UNPROVEN               → 'all'        a life that had not examined them ended: they may have ended it
+ *   neither                → 'branches'   all pages above the leaves; the leaves are examined while the
+ *                                         store is open
+ *   UNPROVEN               → 'all'        the last life ended before it had examined the leaves, and
+ *                                         they may have ended it
  *
- * CLEAN is removed, durably, before LMDB maps the file. One that a power cut brings back names an older transaction.
+ * CLEAN is removed, durably, before LMDB maps the file. If a power cut restores it, it names an
+ * older transaction.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
@@ -23,7 +26,7 @@ const markBytes = 24
 const cleanIn = (dir: string): string => `${dir}/CLEAN`
 const unprovenIn = (dir: string): string => `${dir}/UNPROVEN`
 
-/** How much of the file in `dir` has to be examined before it is mapped. */
+/** How much of the file in `dir` must be examined before it is mapped. */
 export const depthToExamine = (disk: Disk, dir: string): ExaminationDepth => {
   if (fitsCleanMark(disk, dir)) return 'position'
   return attempted(() => disk.entry(unprovenIn(dir))) === undefined ? 'branches' : 'all'
@@ -35,7 +38,7 @@ export class ProjectionMarks {
   readonly #dir: string
   #state: 'proven' | 'unproven' | 'damaged'
 
-  /** To be made before LMDB maps the file. @throws DiskError */
+  /** Create it before LMDB maps the file. @throws DiskError */
   constructor(disk: Disk, dir: string) {
     this.#disk = disk
     this.#dir = dir
@@ -48,24 +51,30 @@ export class ProjectionMarks {
     disk.syncFolder(dir)
   }
 
-  /** Whether all of the file is known to be sound. */
+  /** Whether the whole file is known to be sound. */
   get isProven(): boolean {
     return this.#state === 'proven'
   }
 
-  /** All of the file was examined and is sound. */
+  /** Records that the whole file was examined and is sound. */
   proven(): void {
     if (this.#state !== 'unproven') return
     this.#state = 'proven'
     attempted(() => this.#disk.remove(unprovenIn(this.#dir)))
   }
 
-  /** The file is damaged, or a commit failed and its pages may not be on the disk: no mark vouches for it. */
+  /**
+   * Records that the file is damaged, or that a commit failed and its pages may not be on the disk:
+   * no mark will be written.
+   */
   distrust(): void {
     this.#state = 'damaged'
   }
 
-  /** To be called when LMDB has closed the file. A mark that cannot be written costs an examination. */
+  /**
+   * Call it after LMDB has closed the file. A mark that cannot be written only costs an
+   * examination.
+   */
   close(): void {
     const [disk, dir] = [this.#disk, this.#dir]
     attempted(() => {
@@ -137,7 +146,7 @@ const factsOf = (disk: Disk, dir: string): ClosedFile => {
   }
 }
 
-/** What `action` answers; `undefined` when the disk refuses, or the meta pages are damaged. */
+/** The result of `action`; `undefined` if the disk refuses or the meta pages are damaged. */
 const attempted = <T>(action: () => T): T | undefined => {
   try {
     return action()

@@ -1,10 +1,11 @@
 /**
- * Rows and the position as they stand in LMDB, which has no checksums of its own: each carries a CRC-32 over its key and
- * its content, so that a flipped bit in either is found when it is read. Pure. Integers are little endian.
+ * Encodes rows and the position for LMDB, which has no checksums of its own. Each has a CRC-32 over
+ * its key and its content, so a flipped bit in either is detected when it is read. It also converts
+ * the bounds of a range to bytes. Pure. Integers are little endian.
  *
  *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes
- *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, under the key 00
- *                and in version 4 | u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
+ *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, key 00;
+ *                in version 4 also u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32, crc32Within } from '../bytes/crc32.ts'
@@ -22,13 +23,16 @@ import { classBehindNul } from '../values/row-key.ts'
 /** Bytes of a row before its value. */
 export const rowHeadBytes = 13
 
-/** The key of the position: a NUL alone, which no user's key can be and which stands before all of them. */
+/**
+ * The key of the position: a single NUL. No user's key can equal it, and it sorts before all of
+ * them.
+ */
 export const positionKey: Uint8Array = Uint8Array.of(0)
 
-/** The longest key of a row: a key of 1,024 bytes, a NUL and a field of 512. */
+/** The greatest length of a row's key: a key of 1,024 bytes, a NUL and a field of 512. */
 export const rowKeyBytesMax = 1024 + 1 + 512
 
-/** Whether the bytes from `from` up to `to` may be the key of a row. */
+/** Whether the bytes from `from` up to `to` can be the key of a row. */
 export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolean => {
   const length = to - from
   if (length === 0 || length > rowKeyBytesMax) return false
@@ -36,26 +40,29 @@ export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolea
 }
 
 /**
- * Bytes of a position by its version; 4 has the mark of its frame behind what 3 has. Versions 1 and 2 stood over rows that do not
- * name the blobs of the log: such a projection is made anew.
+ * The size of a position by version. Version 4 adds the mark of its frame to version 3. Projections
+ * with versions 1 and 2 lack the rows of the log's blobs and are rebuilt.
  */
 const positionBytes: Readonly<Record<number, number>> = { 3: 37, 4: 49 }
 const plainPositionBytes = 37
 
-/** Bytes that a row takes. */
+/** The encoded size of a row. */
 export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.length
 
-/** The sum that a record under `key` begins with: of the key and of the record without the sum. */
+/** The checksum at the start of a record: over the key and the rest of the record. */
 export const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
 
-/** Writes the record of `row` at `at`, right behind its key, which begins at `keyAt`; answers where the record ends. */
+/**
+ * Writes the record of `row` at `at`, right after its key, which begins at `keyAt`. Returns the end
+ * of the record.
+ */
 export const encodeRow = (into: FrameBuffer, keyAt: number, at: number, row: Row): number => {
   const { bytes, view } = into
   const end = at + rowBytes(row.value)
   writeU64(view, at + 4, row.expiresAt)
   bytes[at + 12] = row.value.tag
   bytes.set(row.value.bytes, at + rowHeadBytes)
-  // `recordCrc`, without views of the two.
+  // `recordCrc` without views of key and rest.
   view.setUint32(at, crc32Within(into, at + 4, end, crc32Within(into, keyAt, at, 0)), true)
   return end
 }
@@ -65,18 +72,18 @@ const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
     details: { key: Buffer.from(key).toString('utf8'), evidence },
   })
 
-/** What is wrong with the record under `key`; `undefined` when its sum holds and it has room for its fields. */
+/** The fault of the record of `key`; `undefined` if its checksum and its size are right. */
 const fault = (key: Uint8Array, record: FrameBuffer, bytesMin: number): string | undefined => {
   const { bytes, view } = record
   if (bytes.length < bytesMin) return 'too short'
-  // `recordCrc`, without a view of the rest.
+  // `recordCrc` without a view of the rest.
   const sum = crc32Within(record, 4, bytes.length, crc32(key))
   return sum === view.getUint32(0, true) ? undefined : 'its checksum does not hold'
 }
 
 /**
- * The row in `record`; its value is a view of it.
- * @throws KeelsonError `CORRUPT` with `details.key` and `details.evidence` when the sum does not hold.
+ * Decodes the row in `record`; its value is a view. @throws KeelsonError `CORRUPT` with
+ * `details.key` and `details.evidence` for a wrong checksum
  */
 export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
   const view = viewOf(record)
@@ -88,7 +95,7 @@ export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
   return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
 }
 
-/** The record of a position: version 4 with the mark of its frame, 3 without. */
+/** Encodes a position: version 4 with the mark of its frame, version 3 without. */
 export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   const { frame } = position
   const version = frame ? 4 : 3
@@ -106,7 +113,7 @@ export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   return record
 }
 
-/** The position in `record`. @throws KeelsonError `CORRUPT`, also for a version that this build does not know. */
+/** Decodes a position. @throws KeelsonError `CORRUPT`, also for an unknown version */
 export const decodePosition = (record: Uint8Array): ProjectedPosition => {
   const view = viewOf(record)
   const evidence = fault(positionKey, { bytes: record, view }, plainPositionBytes)
@@ -120,9 +127,7 @@ export const decodePosition = (record: Uint8Array): ProjectedPosition => {
   return { ...position, frame: { time: readU64(view, 37), crc: view.getUint32(45, true) } }
 }
 
-// The bounds of a walk through rows, as bytes: where to begin, and for each key whether it is before, within or beyond.
-
-/** The bounds of a range as bytes. LMDB is only asked where to begin; what lies within is decided here. */
+/** The bounds of a range as bytes. LMDB only gets the start; this decides which keys are within. */
 export class RowBounds {
   readonly #reverse: boolean
   readonly #from: Buffer | undefined
@@ -140,14 +145,17 @@ export class RowBounds {
     this.#toOpen = range.lt !== undefined
   }
 
-  /** Where LMDB begins; `undefined` for the first key of all, or in reverse the last. */
+  /** The key at which LMDB begins; `undefined` for the first key, or in reverse the last. */
   start(): Uint8Array | undefined {
     const key = this.#reverse ? this.#to : this.#from
-    // No row has a longer key, so cutting a bound to that length passes by none. LMDB refuses an empty key.
+    // No row has a longer key, so cutting a bound to that length skips none. LMDB refuses an empty
+    // key.
     return key?.length === 0 ? positionKey : key?.subarray(0, rowKeyBytesMax)
   }
 
-  /** Where `key` lies: before the range, in it, or beyond it in the direction of the walk. */
+  /**
+   * Whether `key` is before the range, within it, or beyond it in the direction of the iteration.
+   */
   place(key: Uint8Array): 'before' | 'within' | 'beyond' {
     if (key.length === 1 && key[0] === 0) return this.#reverse ? 'beyond' : 'before'
     const low = this.#from === undefined ? 1 : Buffer.compare(key, this.#from)

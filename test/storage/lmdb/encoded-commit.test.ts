@@ -5,7 +5,7 @@ import { decodePosition, decodeRow, positionKey } from '../../../src/storage/lmd
 import type { ProjectedPosition, RowChange } from '../../../src/storage/ports/projection-store.ts'
 import { plain, positionAt, textRow } from '../../support/projection-rows.ts'
 
-/** A commit as plain data, as whoever writes it reads it. */
+/** A commit as plain data, as its writer decodes it. */
 const read = (commit: Parameters<typeof entriesOf>[0]) => {
   const entries = entriesOf(commit)
   const last = entries.pop()
@@ -41,7 +41,7 @@ const encoded = (
 }
 
 describe('an encoded commit', () => {
-  test('reads as the changes in their order, and the position behind them, in memory that is used again too', () => {
+  test('decodes to the changes in order and the position after them, also in reused memory', () => {
     const encoder = new CommitEncoder()
     fc.assert(
       fc.property(changes, fc.nat(), (lengths, lsn) => {
@@ -65,7 +65,7 @@ describe('an encoded commit', () => {
 
   const oneRow = (bytes: number): RowChange[] => [['k', textRow('x'.repeat(bytes))]]
 
-  test('stands in the memory that came back, as long as that suffices', () => {
+  test('uses the memory that came back if it is large enough', () => {
     const encoder = new CommitEncoder()
     const first = encoded(encoder, oneRow(100_000), positionAt(1))
     encoder.reuse(first.bytes)
@@ -78,7 +78,7 @@ describe('an encoded commit', () => {
     expect(read(third).position).toEqual(positionAt(3))
   })
 
-  test('never stands in memory that did not come back', () => {
+  test('never uses memory that did not come back', () => {
     const encoder = new CommitEncoder()
     encoder.reuse(encoded(encoder, oneRow(10), positionAt(1)).bytes)
     const first = encoded(encoder, oneRow(10), positionAt(2))
@@ -99,7 +99,7 @@ describe('an encoded commit', () => {
     }
   })
 
-  test('of a size that is rare leaves no memory behind', () => {
+  test('of a rare size keeps no memory', () => {
     const encoder = new CommitEncoder()
     const huge = encoded(encoder, oneRow(20 * 1024 * 1024), positionAt(1))
     encoder.reuse(huge.bytes)
@@ -107,7 +107,7 @@ describe('an encoded commit', () => {
     expect(encoded(encoder, oneRow(10), positionAt(2)).bytes.length).toBe(64 * 1024)
   })
 
-  test('is refused for a key that no row can have, and the next one is as it should be', () => {
+  test('is refused for a key that no row can have, and the next commit is right', () => {
     const encoder = new CommitEncoder()
     for (const key of ['', '\0', '\0z', 'k'.repeat(1_538)])
       expect(() => encoded(encoder, [...oneRow(5), [key, undefined]], positionAt(1))).toThrow(

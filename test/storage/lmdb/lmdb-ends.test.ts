@@ -1,4 +1,7 @@
-/** What is read of a store's file before it is mapped and while it is open, after each end of the life before. */
+/**
+ * Which parts of a store's file are read before it is mapped and while it is open, after each kind
+ * of end.
+ */
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -22,7 +25,7 @@ const openDatabase = await loadLmdb()
 const pageBytes = 4096
 const rowCount = 20_000
 
-/** The real disk, and how many bytes were read through it. */
+/** The real disk, with a count of the bytes that are read. */
 const countingDisk = () => {
   const real = nodeDisk()
   const counted = { bytes: 0 }
@@ -53,7 +56,7 @@ const fill = async (projections: Projections, dir: string): Promise<void> => {
   await store.close()
 }
 
-/** Projections that count what they examine, and answer the background only when told. */
+/** Projections that count their examinations and answer the background ones only when told. */
 const world = (examine?: ProjectionExaminer) => {
   const { disk, counted } = countingDisk()
   const asked: ExaminationDepth[] = []
@@ -66,10 +69,10 @@ const world = (examine?: ProjectionExaminer) => {
   return { projections, asked, counted, dir: join(tempFolder(), 'lmdb') }
 }
 
-/** As if the life that closed it had been killed instead. */
+/** As if the life that closed it had been killed. */
 const forgetClose = (dir: string): void => rmSync(join(dir, 'CLEAN'))
 
-/** Damages the value of a row in the middle: nothing but its checksum shows it. */
+/** Damages the value of a row in the middle: only its checksum shows it. */
 const damageRow = (dir: string): void => {
   const path = join(dir, 'data.mdb')
   const bytes = readFileSync(path)
@@ -80,7 +83,7 @@ const damageRow = (dir: string): void => {
 }
 
 describe('after a clean close', () => {
-  test('a look reads a few pages, whatever the file holds, and says what a full one says', async () => {
+  test('an examination reads a few pages, whatever the size of the file, with the result of a full one', async () => {
     const { projections, asked, counted, dir } = world()
     await fill(projections, dir)
     counted.bytes = 0
@@ -93,7 +96,7 @@ describe('after a clean close', () => {
     expect(found).toMatchObject({ state: 'sound', position: positionAt(1), rows: rowCount })
   })
 
-  test('nothing is examined while it is open, and a damaged row is CORRUPT when it is read', async () => {
+  test('nothing is examined while the store is open, and a damaged row is CORRUPT when it is read', async () => {
     const { projections, asked, dir } = world()
     await fill(projections, dir)
     damageRow(dir)
@@ -105,7 +108,7 @@ describe('after a clean close', () => {
     expect(asked).toEqual([])
   })
 
-  test('a file that was cut, or put back from a copy, is examined as after any other end', async () => {
+  test('a file that was cut or restored from a copy is examined as after any other end', async () => {
     const { projections, asked, dir } = world()
     await fill(projections, dir)
     cpSync(join(dir, 'data.mdb'), join(dir, 'copy'))
@@ -122,7 +125,7 @@ describe('after a clean close', () => {
 })
 
 describe('after another end', () => {
-  test('branch pages are examined before it is mapped, and all of it while it is open', async () => {
+  test('branch pages are examined before the mapping, and the whole file while the store is open', async () => {
     const { projections, asked, counted, dir } = world()
     await fill(projections, dir)
     forgetClose(dir)
@@ -139,7 +142,7 @@ describe('after another end', () => {
     expect(asked).toEqual(['branches', 'all'])
   })
 
-  test('a damaged row is found while it is open: the next commit is CORRUPT, the next look is full', async () => {
+  test('a damaged row is found while the store is open: the next commit is CORRUPT, the next examination full', async () => {
     const { projections, dir } = world()
     await fill(projections, dir)
     forgetClose(dir)
@@ -155,7 +158,7 @@ describe('after another end', () => {
     expect(await projections.examine(dir)).toMatchObject({ state: 'damaged' })
   })
 
-  test('a branch page that is damaged is found before it is mapped', async () => {
+  test('a damaged branch page is found before the mapping', async () => {
     const { projections, dir } = world()
     await fill(projections, dir)
     forgetClose(dir)
@@ -168,14 +171,14 @@ describe('after another end', () => {
     expect(await projections.examine(dir)).toMatchObject({ state: 'damaged' })
   })
 
-  test('commits during the examination do not disturb it, also when the map has to grow', async () => {
+  test('commits during the examination do not disturb it, also when the map must grow', async () => {
     let go: () => void = () => undefined
     const { disk } = countingDisk()
     const { dir } = world()
     const found: string[] = []
     const examine: ProjectionExaminer = async (folder, depth, signal) => {
       if (!signal) return examineProjection(disk, folder, depth)
-      // It takes up what stood in the meta pages when it began.
+      // It uses the meta pages of its start.
       const begun = readFileSync(join(folder, 'data.mdb')).subarray(0, 2 * pageBytes)
       await new Promise<void>((resolve) => {
         go = resolve

@@ -1,8 +1,9 @@
 /**
- * No damaged file may kill the process, give a wrong value, or be written on. Stores with several hundred pages, large
- * values and a used free list are damaged in thousands of ways; each damage is either found by the examination, or
- * a real LMDB in a child process opens the file, reads every row right, and goes on to write 100 commits into it.
- * `KEELSON_SEED` gives other stores and damages, `KEELSON_SEEDS` so many times as many.
+ * No damaged file may kill the process, give a wrong value, or be written to. Stores with several
+ * hundred pages, large values and a used free list are damaged in thousands of ways. Each damage is
+ * either found by the examination, or a real LMDB in a child process opens the file, reads every
+ * row right, and writes 100 commits into it. `KEELSON_SEED` gives other stores and damages,
+ * `KEELSON_SEEDS` that many times as many.
  */
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -40,7 +41,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** The pages of a free list of one level: its root, and the runs that its entries point to. */
+/** The pages of a free list of one level: its root and the runs of its entries. */
 const freeListPages = (store: Store): number[] => {
   const { free } = readNewerMeta(diskWith(store.bytes).open('dir/data.mdb', 'read'))
   const root = free.root ?? 0
@@ -56,7 +57,7 @@ const freeListPages = (store: Store): number[] => {
   return pages
 }
 
-describe('a file as LMDB left it', () => {
+describe('a file written by LMDB', () => {
   test('is sound, with its position, its rows and its size', () => {
     for (const [store, lsn] of [
       [mixed, 60],
@@ -74,13 +75,13 @@ describe('a file as LMDB left it', () => {
     expect(freeListPages(hollow).length).toBeGreaterThan(1)
   })
 
-  test('is read right and written to by the child that tries damaged ones', async () => {
+  test('is read right and written by the child process of the damage tests', async () => {
     expect(await triedOut(mixed, [{ kind: 'cut', size: mixed.bytes.length }])).toEqual(['right'])
     expect(await triedOut(hollow, [{ kind: 'cut', size: hollow.bytes.length }])).toEqual(['right'])
   })
 })
 
-describe('a flipped bit is found, or does no harm', () => {
+describe('a flipped bit is found or harmless', () => {
   test('anywhere', async () => {
     const damages = flips(flipsEach, (below) => below(mixed.bytes.length))
     await expectHarmless(mixed, letThrough(mixed, damages))
@@ -121,7 +122,7 @@ describe('a flipped bit is found, or does no harm', () => {
   })
 })
 
-describe('a page that is not what it was is found, or was not in use', () => {
+describe('a changed page is found or was not in use', () => {
   const onEachPage = (make: (page: number) => Damage) =>
     Array.from({ length: pagesOf(mixed) }, (_, page) => make(page)).filter(
       (_, page) => page % thorough(10, 1) === 0,
@@ -149,7 +150,7 @@ describe('a page that is not what it was is found, or was not in use', () => {
   })
 })
 
-test('a file that was cut is found wherever it was cut, unless nothing in use was lost', async () => {
+test('a cut file is found at any cut, unless only unused pages were lost', async () => {
   const random = seededRandom(seed)
   const sizes = new Set([0, 1, 100, 167, 168, 4096, 4096 + 167, 4096 + 168, 8191, 8192])
   for (let page = 0; page < pagesOf(mixed); page += thorough(10, 1)) sizes.add(page * pageBytes)
@@ -161,7 +162,7 @@ test('a file that was cut is found wherever it was cut, unless nothing in use wa
   await expectHarmless(mixed, through)
 })
 
-test('a row whose sum does not hold is CORRUPT to whoever opened the file all the same', async () => {
+test('a row with a wrong checksum is CORRUPT when it is read from an opened file', async () => {
   const damages = flips(flipsEach, (below) => below(mixed.bytes.length)).filter((damage) => {
     const found = examined(mixed, damage)
     return found.state === 'damaged' && found.evidence.includes('checksum')

@@ -1,7 +1,7 @@
 /**
- * A full disk is a refusal, never the end: LMDB's own answers to it range from an unhandled rejection to SIGBUS. In a
- * child process, once with a limit on the size of files, which every machine has, and once with a file system that is
- * really full, where one may be mounted.
+ * A full disk is a refusal and never the end of the process: LMDB's own reactions range from an
+ * unhandled rejection to SIGBUS. Runs in a child process, once with a limit on file sizes, which
+ * every machine has, and once on a really full file system, where one may be mounted.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ const refusedAndWhole = {
 
 const program = join(import.meta.dirname, '../../support/programs/projection-full.mjs')
 
-/** Runs the program, after `before` in a shell, and answers what it saw. */
+/** Runs the program, after `before` in a shell, and returns its output. */
 const run = (before: string, args: readonly string[]): unknown => {
   const command = `${before} && exec "$0" "$@"`
   const { status, signal, stderr, output } = spawnSync(
@@ -32,19 +32,19 @@ const run = (before: string, args: readonly string[]): unknown => {
   return JSON.parse(output[3] ?? 'null')
 }
 
-/** Who commits: the store itself, or the thread of the built package. */
+/** The writer of commits: the store itself, or the thread of the built package. */
 const writers = ['store', 'thread']
 
 test.each(writers)(
-  'a commit of the %s beyond the greatest size of a file is NO_SPACE, and the store goes on',
+  'a commit of the %s beyond the limit of the file size is NO_SPACE, and the store continues',
   (writer) => {
-    // Blocks of 512 bytes or of 1,024, as the shell has it.
+    // The shell counts in blocks of 512 or 1,024 bytes.
     const args = [join(tempFolder(), 'lmdb'), '-', writer]
     expect(run('ulimit -S -f 6000', args)).toEqual(refusedAndWhole)
   },
 )
 
-/** Mounts a file system of 6 MB in memory; false where that is not allowed. */
+/** Mounts a file system of 6 MB in memory; false if that is not allowed. */
 const mounted = (folder: string): boolean => {
   mkdirSync(folder, { recursive: true })
   const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder])

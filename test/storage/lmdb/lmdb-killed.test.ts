@@ -1,4 +1,4 @@
-/** A process that dies in the midst of commits leaves a projection that is sound and shows exactly its position. */
+/** A process that dies during commits leaves a sound projection that shows exactly its position. */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'

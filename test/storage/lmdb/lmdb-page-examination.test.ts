@@ -1,6 +1,6 @@
 /**
- * Of a page in use every bit counts that could give a wrong value or a crash: the examination finds each that is
- * flipped. `KEELSON_SEED` and `KEELSON_SEEDS` as for `lmdb-examination.test.ts`.
+ * Every bit of a page in use that could give a wrong value or a crash counts: the examination finds
+ * each flip. `KEELSON_SEED` and `KEELSON_SEEDS` as for `lmdb-examination.test.ts`.
  */
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** The pages of both trees and of large values, each with what uses it, as the examination itself claims them. */
+/** The pages of both trees and of large values with their users, as the examination claims them. */
 const pagesInUse = (store: Store): { page: number; user: string }[] => {
   const found: { page: number; user: string }[] = []
   class Recording extends LmdbPages {
@@ -49,7 +49,7 @@ const pagesInUse = (store: Store): { page: number; user: string }[] => {
 describe('of a page in use', () => {
   const view = () => new DataView(mixed.bytes.buffer)
 
-  /** Flips of every bit from each of `offsets` to so many bytes behind it. */
+  /** Flips of every bit from each of `offsets` on, over this many bytes. */
   const everyBit = (offsets: readonly number[], bytes: number): Damage[] =>
     offsets.flatMap((offset) =>
       Array.from({ length: bytes * 8 }, (_, bit) => ({
@@ -78,7 +78,7 @@ describe('of a page in use', () => {
       node: start + 24 + view().getUint16(start + 24 + 2 * index, true),
     }))
 
-  test('every bit of its head counts, but for its transaction', () => {
+  test('every bit of its header counts, except its transaction', () => {
     const heads = [...starts(1), ...starts(2)]
     expectAllFound([
       ...everyBit(heads, 8),
@@ -94,7 +94,7 @@ describe('of a page in use', () => {
     expectAllFound(everyBit(pointers, 2))
   })
 
-  test('every bit of a leaf’s nodes counts: sizes, flags, key, sum and value', () => {
+  test('every bit of a leaf’s nodes counts: sizes, flags, key, checksum and value', () => {
     const leafNodes = starts(2).flatMap(nodes)
     expectAllFound(
       everyBit(
@@ -121,7 +121,7 @@ describe('of a page in use', () => {
     )
   })
 
-  /** A u16 in place of another. */
+  /** Replaces a u16. */
   const u16 = (offset: number, value: number): [number, number][] => [
     [offset, value & 0xff],
     [offset + 1, value >>> 8],
@@ -132,7 +132,7 @@ describe('of a page in use', () => {
       const all = nodes(start)
       return all.slice(1).flatMap((right, index) => {
         const left = all[index]
-        // The key of a branch's first node counts for nothing.
+        // The key of a branch's first node is unused.
         return left && (kind === 2 || index > 0) ? [[left, right] as const] : []
       })
     })
@@ -152,7 +152,7 @@ describe('of a page in use', () => {
     )
   })
 
-  test('two keys of a branch that changed their sizes, by as much up as down, are found', () => {
+  test('two keys of a branch whose sizes changed by opposite amounts are found', () => {
     expectAllFound(
       neighbours(1).flatMap(([left, right]) =>
         [2, -2, 512, -512].map((by) => ({
@@ -166,7 +166,7 @@ describe('of a page in use', () => {
     )
   })
 
-  test('a separator that came too low for the leaf before it is found', () => {
+  test('a separator below a key of the leaf before it is found', () => {
     const key = (node: number) => {
       const from = node + 8
       return mixed.bytes.subarray(from, from + view().getUint16(node + 6, true))
@@ -183,13 +183,13 @@ describe('of a page in use', () => {
     )
   })
 
-  test('every bit of what the newer meta page says about the trees counts', () => {
+  test('every bit about the trees in the newer meta page counts', () => {
     const transaction = (page: number) => view().getUint32(page * pageBytes + 24 + 128, true)
     const newer = transaction(0) > transaction(1) ? 0 : 1
     expectAllFound(everyBit([newer * pageBytes + 24 + 24], 96))
   })
 
-  test('every bit of a large value’s head counts', () => {
+  test('every bit of a large value’s header counts', () => {
     const heads = starts(4)
     expect(heads.length).toBeGreaterThan(10)
     expectAllFound([

@@ -1,4 +1,4 @@
-/** LMDB behind the port of projections: the contract on real files, and what only LMDB can do wrong. */
+/** LMDB as a projection store: the contract on real files, and the faults that only LMDB has. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ const make = (options = {}) => {
 
 projectionStoreContract('LMDB', make)
 
-test('a large commit is encoded in turns, between which reads are answered, and closing waits for it', async () => {
+test('a large commit is encoded in several turns, with reads in between, and closing waits for it', async () => {
   const turns: (() => void)[] = []
   let now = 0
   const clock = {
@@ -66,7 +66,7 @@ test('a large commit is encoded in turns, between which reads are answered, and 
   await release()
 })
 
-test('a store that outgrows its map goes on, and is sound', async () => {
+test('a store that outgrows its map continues and is sound', async () => {
   const { projections, dir, release } = make({ mapBytes: 1 << 20 })
   const store = projections.open(dir)
   const value = { tag: 2, bytes: Buffer.alloc(3000, 7) } as const
@@ -90,7 +90,7 @@ test('a store that outgrows its map goes on, and is sound', async () => {
   await release()
 })
 
-test('a lock file that a dead process left is no hindrance', async () => {
+test('a lock file of a dead process does not prevent an opening', async () => {
   const { projections, dir, release } = make()
   const store = projections.open(dir)
   await store.commit([['a', textRow('1')]], positionAt(1))
@@ -104,7 +104,7 @@ test('a lock file that a dead process left is no hindrance', async () => {
   await release()
 })
 
-test('a file that is cut short does not open', async () => {
+test('a cut file does not open', async () => {
   const { projections, dir, release } = make()
   const store = projections.open(dir)
   await store.commit([['a', textRow('1')]], positionAt(1))

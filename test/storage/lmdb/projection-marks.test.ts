@@ -1,4 +1,7 @@
-/** How the last life of a store ended decides how much of its file the next one examines before LMDB maps it. */
+/**
+ * The end of a store's last life decides how much of its file the next one examines before LMDB
+ * maps it.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +19,7 @@ const dir = '/lmdb'
 const data = `${dir}/data.mdb`
 const openDatabase = await loadLmdb()
 
-/** LMDB's file after so many commits. */
+/** LMDB's file after this many commits. */
 const fileAfter = async (commits: number): Promise<Uint8Array> => {
   const root = mkdtempSync(join(tmpdir(), 'keelson-marks-'))
   const never = () => Promise.reject(new Error('not used'))
@@ -40,7 +43,7 @@ const put = (disk: SimulatedDisk, path: string, bytes: Uint8Array): void => {
   disk.syncFolder(dir)
 }
 
-/** A folder whose store was closed in order. */
+/** The folder of a store that was closed cleanly. */
 const closed = (): SimulatedDisk => {
   const disk = simulatedDisk({ seed: 1 })
   disk.makeFolder(dir)
@@ -51,8 +54,8 @@ const closed = (): SimulatedDisk => {
   return disk
 }
 
-describe('what is examined', () => {
-  test('is the way to the position after a clean close, also when the power went behind it', () => {
+describe('the examination', () => {
+  test('covers the way to the position after a clean close, also with a power cut after it', () => {
     const disk = closed()
     expect(depthToExamine(disk, dir)).toBe('position')
 
@@ -60,7 +63,7 @@ describe('what is examined', () => {
     expect(depthToExamine(disk, dir)).toBe('position')
   })
 
-  test('is every branch page after a life that was not closed', () => {
+  test('covers every branch page after a life that was not closed', () => {
     const disk = closed()
     const marks = new ProjectionMarks(disk, dir)
     expect(marks.isProven).toBe(true)
@@ -69,7 +72,7 @@ describe('what is examined', () => {
     expect(depthToExamine(disk, dir)).toBe('branches')
   })
 
-  test('is all of it after a life that ended before its leaf pages were examined', () => {
+  test('covers the whole file after a life that ended before its leaf pages were examined', () => {
     const disk = closed()
     new ProjectionMarks(disk, dir)
     disk.crash()
@@ -80,7 +83,7 @@ describe('what is examined', () => {
     expect(depthToExamine(disk, dir)).toBe('all')
   })
 
-  test('is every branch page when that life was closed in order', () => {
+  test('covers every branch page if that life was closed cleanly', () => {
     const disk = closed()
     new ProjectionMarks(disk, dir)
     new ProjectionMarks(disk, dir).close()
@@ -88,7 +91,7 @@ describe('what is examined', () => {
     expect(depthToExamine(disk, dir)).toBe('branches')
   })
 
-  test('is the way to the position once all was examined and the store was closed', () => {
+  test('covers the way to the position once all was examined and the store was closed', () => {
     const disk = closed()
     new ProjectionMarks(disk, dir)
     const marks = new ProjectionMarks(disk, dir)
@@ -98,7 +101,7 @@ describe('what is examined', () => {
     expect(depthToExamine(disk, dir)).toBe('position')
   })
 
-  test('is never less after damage or a failed commit, whatever is found later', () => {
+  test('never covers less after damage or a failed commit, whatever is found later', () => {
     const disk = closed()
     const marks = new ProjectionMarks(disk, dir)
     marks.distrust()
@@ -114,7 +117,7 @@ describe('what is examined', () => {
 })
 
 describe('a mark of a clean close', () => {
-  test('is of no use for a file that another life wrote, or that has another length', () => {
+  test('is ignored for a file of another life or with another length', () => {
     for (const bytes of [newer, older.subarray(0, older.length - 4096), new Uint8Array(0)]) {
       const disk = closed()
       put(disk, data, bytes)
@@ -122,7 +125,7 @@ describe('a mark of a clean close', () => {
     }
   })
 
-  test('is of no use when any bit of it is flipped, or it was cut', () => {
+  test('is ignored if any bit of it is flipped, or if it was cut', () => {
     const mark = closed().contents(`${dir}/CLEAN`)
     for (let bit = 0; bit < mark.length * 8; bit++) {
       const disk = closed()
@@ -136,7 +139,7 @@ describe('a mark of a clean close', () => {
     }
   })
 
-  test('is durably gone before the file can be written, wherever the power goes', () => {
+  test('is removed durably before the file can be written, at any power cut', () => {
     for (let call = 1; ; call++) {
       const disk = closed()
       disk.inject({ at: call, operation: changingOperations, fault: { kind: 'halt' } })
@@ -151,12 +154,12 @@ describe('a mark of a clean close', () => {
         expect(call).toBeGreaterThan(1)
         break
       }
-      // Nothing was written: what the mark says is still so, if it is there.
+      // Nothing was written, so the mark is still right if it exists.
       expect(['position', 'branches']).toContain(depthToExamine(disk, dir))
     }
   })
 
-  test('that cannot be written costs no more than an examination', () => {
+  test('only costs an examination if it cannot be written', () => {
     const disk = closed()
     const marks = new ProjectionMarks(disk, dir)
     disk.inject({

@@ -1,4 +1,7 @@
-/** Rows and the position: what comes back is what went in, and no bit of key or record can change unseen. */
+/**
+ * Rows and the position decode to what was encoded, and no flipped bit of key or record goes
+ * unnoticed.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { frameBuffer } from '../../../src/storage/frames/frame.ts'
@@ -13,7 +16,7 @@ import {
 import type { Row } from '../../../src/storage/ports/projection-store.ts'
 
 const encoded = (key: Uint8Array, row: Row): Uint8Array => {
-  // Wherever they stand, the bytes are the same.
+  // The bytes are the same at any place.
   const bytes = Buffer.alloc(3 + key.length + rowBytes(row.value), 0xff)
   bytes.set(key, 3)
   expect(encodeRow(frameBuffer(bytes), 3, 3 + key.length, row)).toBe(bytes.length)
@@ -34,7 +37,7 @@ const key = Buffer.from('order:1')
 const row: Row = { value: { tag: 1, bytes: Buffer.from('a value') }, expiresAt: 2 ** 41 + 5 }
 
 describe('a row', () => {
-  test('comes back as it was', () => {
+  test('decodes to what was encoded', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 1, maxLength: 30 }),
@@ -49,7 +52,7 @@ describe('a row', () => {
     )
   })
 
-  test('is CORRUPT when any bit of it, or of its key, has changed', () => {
+  test('is CORRUPT if any bit of it or of its key is flipped', () => {
     const record = encoded(key, row)
     for (const other of flipped(record)) expect(() => decodeRow(key, other)).toThrow(corrupt)
     for (const other of flipped(key)) expect(() => decodeRow(other, record)).toThrow(corrupt)
@@ -61,7 +64,7 @@ describe('a row', () => {
       expect(() => decodeRow(key, record.subarray(0, length))).toThrow(corrupt)
   })
 
-  // These bytes are in people's folders: a change here is a change of the format.
+  // These bytes are in existing folders: a change here is a change of the format.
   test('is these bytes', () => {
     expect(Buffer.from(encoded(key, row)).toString('hex')).toBe(
       '92fb4e7f050000000002000001612076616c7565',
@@ -74,12 +77,12 @@ describe('a position', () => {
 
   const marked = { ...position, frame: { time: 2 ** 53 - 1, crc: 2 ** 32 - 1 } }
 
-  test('comes back as it was, with the mark of its frame or without', () => {
+  test('decodes to what was encoded, with the mark of its frame or without', () => {
     expect(decodePosition(encodePosition(position))).toEqual(position)
     expect(decodePosition(encodePosition(marked))).toEqual(marked)
   })
 
-  test('is CORRUPT when any bit of it has changed, or it was cut', () => {
+  test('is CORRUPT if any bit of it is flipped, or if it was cut', () => {
     for (const record of [encodePosition(position), encodePosition(marked)]) {
       for (const other of flipped(record)) expect(() => decodePosition(other)).toThrow(corrupt)
       for (let length = 0; length < record.length; length++)
@@ -87,7 +90,7 @@ describe('a position', () => {
     }
   })
 
-  test('of the versions 1 and 2, over rows that do not name the blobs of the log, is CORRUPT: they are made anew', () => {
+  test('of version 1 or 2, without rows of the log’s blobs, is CORRUPT, so the projection is rebuilt', () => {
     for (const hex of [
       'ad85502d01000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
       '8692377202000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
@@ -105,7 +108,7 @@ describe('a position', () => {
     )
   })
 
-  test('stands before every key that a user may have', () => {
+  test('sorts before every key of a user', () => {
     expect(Buffer.compare(positionKey, Buffer.from('\x01'))).toBeLessThan(0)
   })
 })
