@@ -1,4 +1,4 @@
-/** Any command and any unit, as the codec takes them: what stands in them need not make sense. */
+/** Any command and any unit that the codec can encode. Their content need not make sense. */
 import fc from 'fast-check'
 import {
   type Command,

@@ -5,10 +5,10 @@ import { encodeValue, noExpiry } from '../../src/storage/index.ts'
 import type { StartOptions } from '../../src/supervisors/index.ts'
 import { machine } from './simulated-instance.ts'
 
-/** What `batcher.flushed` told. */
+/** The events of `batcher.flushed`. */
 export type Flushed = Parameters<StorageEvents['batcher.flushed']>[0]
 
-/** A machine with one instance on it; `flushed` and `commits` grow as it tells of frames and groups. */
+/** A machine with one instance. `flushed` and `commits` collect its events of frames and groups. */
 export const batched = async ({
   syncMs = 1,
   seed = 1,

@@ -1,7 +1,7 @@
 /**
- * A life of an instance with large values: writes by every way, deletes, refused and abandoned writes, crashes, kills and
- * sweeps, against a map of what was acknowledged. What was acknowledged is readable at any time; what nobody refers to is gone after its
- * grace and one sweep.
+ * A life of an instance with large values: writes of every kind, deletes, refused and abandoned
+ * writes, crashes, kills and sweeps, compared with a map of acknowledged values. An acknowledged
+ * value is always readable. A blob without references is gone after its grace period and one sweep.
  */
 import { expect } from 'vitest'
 import { BlobStore } from '../../src/actors/index.ts'
@@ -119,7 +119,7 @@ export class BlobLife {
     const app = this.#app
     await work.then(
       () => {
-        // An answer that comes when the instance has died is nobody's.
+        // An answer after the death of the instance is ignored.
         if (this.#app === app) this.#held.set(key, [next])
       },
       (error: unknown) => {
@@ -133,7 +133,7 @@ export class BlobLife {
     const mark = this.#mark('abandoned')
     const late = this.#running.store.put('late', Buffer.alloc(5000, mark), { deadlineMs: 1 })
     const code = await this.#machine.during(codeOfWrite(late))
-    // It may have been just in time, or nobody knows: then it stays.
+    // It may have been in time, or the outcome is unknown: then it stays.
     if (code !== 'NOT_SUBMITTED') return
     this.story.abandoned++
     this.#gone.push(mark)

@@ -39,7 +39,10 @@ export class CommitDoor {
     this.#lose = []
   }
 
-  /** Whoever writes dies: what is held up is answered with `SHARD_DOWN`, and is as it was. Later commits pass. */
+  /**
+   * The writing thread dies: held commits fail with `SHARD_DOWN` and change nothing. Later commits
+   * pass.
+   */
   lose(): void {
     this.#moment = undefined
     for (const fail of this.#lose.splice(0)) fail()

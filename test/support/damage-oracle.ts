@@ -15,7 +15,7 @@ export type DamageReading = { readonly outcome: DamageOutcome; readonly found: n
 export type Undamaged = {
   /** Content of each frame, in order. */
   readonly contents: readonly string[]
-  /** So many of them are proven by something that stands elsewhere than in their own group. */
+  /** How many of them are proven by something outside of their own group. */
   readonly proven: number
   /** The LSN of the last of these: an opening that finds less must refuse, not leave it to a reader. */
   readonly provenLsn?: number
@@ -44,7 +44,10 @@ export const judgeDamage = (world: LogWorld, before: Undamaged): DamageReading =
   return { outcome, found: found.length }
 }
 
-/** What was opened takes another frame, which comes back behind the others. @throws Error when it does not. */
+/**
+ * Checks that the opened log accepts another frame and returns it after the others. @throws Error
+ * if not
+ */
 export const checkThatItGoesOn = (world: LogWorld, count: number): void => {
   world.disk.crash()
   const { log } = world.open()

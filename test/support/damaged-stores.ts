@@ -31,7 +31,10 @@ export const pageBytes = 4096
 /** The log that the stores follow. */
 export const walId = 'ab'.repeat(16)
 
-/** A whole file, where it stands, and its rows as sums after the last two commits: damage may take the last one back. */
+/**
+ * A sound file, its path, and checksums of its rows after the last two commits: damage may undo the
+ * last one.
+ */
 export type Store = {
   readonly path: string
   readonly bytes: Uint8Array
@@ -46,7 +49,7 @@ type Shape = {
   large: number
 }
 
-/** What is compared of a row. */
+/** The compared parts of a row. */
 export const sumOf = (row: Row) => `${row.value.tag} ${row.expiresAt} ${crc32(row.value.bytes)}`
 
 const randomChange = (random: () => number, shape: Shape): RowChange => {

@@ -11,7 +11,7 @@ export const request: CommitRequest = {
   projectedLsn: 0,
 }
 
-/** It stands at `lsn`. */
+/** Its LSN is `lsn`. */
 export const answer = (lsn: number): PackedCommit => ({
   firstLsn: lsn,
   count: 1,

@@ -1,6 +1,7 @@
 /**
- * A process that takes and gives back locks as it is told, one line of input a command, one line of output an answer:
- * `lock flock|file PATH`, `release`, `child` (starts a process that outlives it), `exit`.
+ * A process that takes and releases locks on command. Each input line is a command, each output
+ * line an answer: `lock flock|file PATH`, `release`, `child` (starts a process that outlives it),
+ * `exit`.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'

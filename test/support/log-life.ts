@@ -38,7 +38,7 @@ class Life {
   readonly #random: () => number
   readonly #world: LogWorld
   readonly #story: LifeStory
-  /** All that was handed in since the last recovery, behind what that recovery found; in order. */
+  /** All payloads appended since the last recovery, after those that it found; in order. */
   #frames: Frame[] = []
   /** How many of the frames must be there whatever happens. */
   #durable = 0
@@ -346,7 +346,9 @@ class Life {
     this.#compare(readAll(log, 1 + this.#below(4000), firstLsn), this.#durable - gone, gone)
   }
 
-  /** The log shows the beginning of what was handed in, in order, and at least what is promised. */
+  /**
+   * The log must hold a prefix of the appended payloads, in order, with at least the promised ones.
+   */
   #compare(found: ReturnType<typeof readAll>, promised: number, gone = 0): void {
     if (found.length < promised)
       this.#fail(`${promised} frames are promised, ${found.length} are there`)

@@ -142,7 +142,7 @@ export const runToEnd = <T>(steps: Generator<unknown, T>): T => {
   return step.value
 }
 
-/** What stands on the disk: every file's bytes, to see that nothing was changed. */
+/** The bytes of every file, to check that nothing changed. */
 export const filesOf = (disk: SimulatedDisk): Map<string, string> => {
   const files = new Map<string, string>()
   const walk = (folder: string): void => {

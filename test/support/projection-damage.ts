@@ -12,7 +12,7 @@ export type Damage =
       readonly pageBytes: number
       readonly seed: number
     }
-  /** A write that went to the wrong place: page `from` stands at `page` too. */
+  /** A misdirected write: page `from` also replaces `page`. */
   | {
       readonly kind: 'misplaced'
       readonly page: number

@@ -1,4 +1,7 @@
-/** A server for random worlds: it does what it is told, and books what it asks for and what comes to it. */
+/**
+ * A server for random worlds. It does what it is asked, and records its requests and everything
+ * that it receives.
+ */
 import {
   type Context,
   type GenServer,
@@ -28,7 +31,7 @@ type Next = NoReply<null> | Stop<null>
 /** How a citizen is. */
 export interface Nature {
   readonly ledger: Ledger
-  /** Draws what is left to chance, in the order in which things happen. */
+  /** Draws the random choices in the order of events. */
   readonly random: () => number
   readonly isTrapping: boolean
   /** Waits that much in `init` and in `terminate`. */

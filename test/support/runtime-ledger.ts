@@ -1,6 +1,7 @@
 /**
- * The books of a random world of processes: what was asked for (links, monitors, calls, timers), what came of it, and what
- * is wrong with that. It knows OTP's rules of signals, and nothing of how the runtime keeps them.
+ * The ledger of a random world of processes: requests (links, monitors, calls, timers), their
+ * outcomes, and the errors in them. It knows OTP's rules of signals and nothing of the runtime's
+ * implementation.
  */
 
 import type { Monitor, Ref, System } from '../../src/runtime/index.ts'
@@ -19,7 +20,7 @@ interface Watch {
   readonly owner: number
   readonly target: Ref | undefined
   downs: number
-  /** How often its message must have come when owner and target are told apart at the end. */
+  /** How often its message must have arrived, known at the end from owner and target. */
   expected: 'one' | 'none' | 'any'
 }
 
@@ -99,7 +100,7 @@ export class Ledger {
     this.#starting.set(self.pid as number, true)
   }
 
-  /** The end of `pid` with `normal` would be no surprise. It is one when that came from somebody else. */
+  /** An end of `pid` with `normal` is expected, unless another process caused it. */
   mayEndNormally(pid: number | undefined): void {
     if (pid !== undefined) this.#mayEndNormally.add(pid)
   }
@@ -151,7 +152,10 @@ export class Ledger {
       this.faults.push(`${watch.owner} got two down messages of one monitor`)
   }
 
-  /** A timer was set; `undefined` as the target: whoever has some name then, or so late that nobody waits for it. */
+  /**
+   * A timer was set. The target is `undefined` if it is a name, or if the timer is too late to
+   * matter.
+   */
   set(id: number, target: Ref | undefined): void {
     this.#alarms.set(id, { target, fired: 0, isCancelled: false })
   }
@@ -167,7 +171,7 @@ export class Ledger {
       this.faults.push(`timer ${id} rang ${alarm?.fired} times at ${by}`)
   }
 
-  /** A question whose promise must settle, with `expected` when that is told. */
+  /** A call whose promise must settle, with `expected` if it is known. */
   asked(promise: Promise<unknown>, expected?: unknown): void {
     this.#calls++
     promise.then(
@@ -261,7 +265,8 @@ export class Ledger {
     const earlier = this.#restarts.get(key) ?? []
     const recent = [...earlier.filter((each) => at - each <= fuse.periodMs), at]
     this.#restarts.set(key, recent)
-    // What is told is the end of a restart. Where one takes time, the first of these may have begun before the period.
+    // The recorded time is the end of a restart. If restarts take time, the first may have begun
+    // before the period.
     const allowed = fuse.isPrompt ? fuse.intensity : fuse.intensity + 1
     if (recent.length > allowed)
       this.faults.push(`${supervisor}, ${id}: ${recent.length} restarts, ${allowed} allowed`)

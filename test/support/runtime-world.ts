@@ -195,7 +195,7 @@ export const runtimeWorld = async (seed: number, random: () => number): Promise<
       if (context.name === undefined) context.register(name(`held ${upTo(6)}`))
       else context.unregister(name(context.name))
     } catch {
-      // Somebody has it; that is the rule, and the books know nothing of names.
+      // The name is taken, as the rule says; the ledger does not record names.
     }
   }
 

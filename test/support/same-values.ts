@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect } from 'vitest'
 import { decodeValue, encodeValue } from '../../src/storage/values/value.ts'
 
-/** What is read of a value that was encoded. */
+/** The decoded form of an encoded value. */
 export const back = (value: unknown): unknown => decodeValue(encodeValue(value))
 
 /** Any well-formed text. */
@@ -12,7 +12,10 @@ export const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 80 }),
 )
 
-/** Equal in kind and content, without regard to prototypes that mean nothing; unlike `toEqual` it tells -0 from 0. */
+/**
+ * Equal in kind and content, ignoring irrelevant prototypes. Unlike `toEqual` it distinguishes -0
+ * from 0.
+ */
 export const expectSame = (actual: unknown, expected: unknown): void => {
   expect(actual).toStrictEqual(expected)
 }

@@ -12,7 +12,7 @@ import {
   SimulatedMachine,
 } from '../../src/testing/simulated/simulated-machine.ts'
 
-/** What an instance stands on; it outlives the instance, as a machine does a process. */
+/** The machine of an instance. It outlives the instance, as a real machine outlives a process. */
 export type Machine = {
   readonly clock: VirtualClock
   readonly disk: SimulatedDisk

@@ -135,7 +135,7 @@ export const history: fc.Arbitrary<readonly Step[]> = fc.array(
   { minLength: 1, maxLength: 16 },
 )
 
-/** Blobs in a list: what is put there, and what references read. */
+/** Blobs in a list, written and read by reference. */
 export class BlobTable {
   readonly #blobs: Uint8Array[] = []
 

@@ -1,7 +1,8 @@
 /**
- * One history of a store, on a simulated machine: writes that nobody awaits, actors that are killed, power cuts, lost
- * projections, restarts. The log is the judge of what happened and when: every unit in it is one that somebody wrote, the
- * model is told of it at its stamp, and what callers were answered has to be what the model answers.
+ * One history of a store on a simulated machine: unawaited writes, killed actors, power cuts, lost
+ * projections, restarts. The log decides what happened and when. Every unit in it must have been
+ * written, the model applies it at its time stamp, and callers must have got the answers of the
+ * model.
  */
 import fc from 'fast-check'
 import { expect } from 'vitest'
@@ -105,7 +106,7 @@ type Fate =
   | { readonly kind: 'answered'; readonly lsn: number; readonly answer: unknown }
   | { readonly kind: 'refused'; readonly code: string }
 
-/** A unit that somebody wrote. `order` is that of the issue. */
+/** A unit that was written. `order` is the order of the calls. */
 type Issued = {
   readonly order: number
   readonly text: string
@@ -119,7 +120,7 @@ const refusals = ['WRONG_TYPE', 'LOCKED', 'CONFLICT']
 /** Codes that say that nothing was written, and nothing ever will be. */
 const neverWritten = ['NOT_SUBMITTED', 'BUSY', 'NO_SPACE', 'CLOSED', 'SHARD_DOWN', 'TOO_LARGE']
 
-/** Lives through a history. @throws what is wrong with the store */
+/** Runs a history. @throws an error of the store */
 export const live = async (place: Place, steps: readonly Step[]): Promise<void> => {
   const life = new Life(place)
   await life.begin()
@@ -245,7 +246,10 @@ class Life {
     done.finally(() => this.#pending.delete(done)).catch(() => undefined)
   }
 
-  /** A write over several shards answers the sum of its parts: what each was told is not known, but where it stands. */
+  /**
+   * A write over several shards answers the sum of its parts. The answer of each part is unknown,
+   * but its place is known.
+   */
   #answered(
     write: Transaction,
     answered: Answered,
@@ -269,7 +273,7 @@ class Life {
     const { during } = this.#machine
     await during(Promise.all([...this.#pending]))
     await during(Promise.all(this.#running.shards.map((shard) => shard.settled())))
-    // A write that nobody waits for any more may come in while the log is read: then there is more to read.
+    // An abandoned write may arrive while the log is read: then there is more to read.
     const { shards } = this.#running
     const isRead = (index: number) => this.#readTo[index] === shards[index]?.appliedLsn
     do for (let index = 0; index < shards.length; index++) await this.#readLog(index)
@@ -277,7 +281,7 @@ class Life {
     this.#compare()
   }
 
-  /** After a restart nothing is under way: what is not in the log never will be. */
+  /** After a restart nothing is in flight: a write that is not in the log never will be. */
   async #begunAnew(): Promise<void> {
     await this.begin()
     await this.#check()

@@ -235,7 +235,8 @@ export class StoreModel {
       case 'clear':
         return { kind, removed: this.#clear(op.namespace, owner, now) }
       default:
-        // Nobody sees the removal of what has ended; how many rows went is not the model's to say.
+        // The removal of expired rows is invisible, and the model does not know how many rows were
+        // removed.
         return { kind }
     }
   }

@@ -1,6 +1,7 @@
 /**
- * What the store should do, told as plainly as it can be: Maps, no rows, no frames, no layers. A write is applied whole at
- * the time at which the log stamped it, and answers what its caller should get. It shares nothing with the store's sources.
+ * A model of the store, as simple as possible: Maps, without rows, frames or layers. A write is
+ * applied completely at the time of its log stamp and returns the expected answer. It shares no
+ * code with the store.
  */
 import { isDeepStrictEqual } from 'node:util'
 

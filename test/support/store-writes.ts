@@ -33,7 +33,7 @@ const value: fc.Arbitrary<unknown> = fc.oneof(
   content,
   fc.constantFrom(null, true, 7, Number.NaN, 12n),
   fc.constantFrom({ a: 1, b: [2] }, { b: [2], a: 1 }, new Map([['k', new Set([1])]]), [1, 'x'], {}),
-  // Values that are told apart, so that a wrong one cannot pass for the right one.
+  // Distinct values, so that a wrong one is detected.
   fc.nat().map((n) => ({ n })),
 )
 const ends = fc.oneof(
@@ -145,7 +145,7 @@ export const transaction: fc.Arbitrary<Transaction> = fc.oneof(
 /** What a call of the store answers, whichever it is. */
 export type Answered = Written | WrittenMany | (Written & { answers: readonly BatchAnswer[] })
 
-/** The options of a write: what is left of it when what it writes is taken away. */
+/** The options of a write: the write without its key and content. */
 const optionsOf = (write: Write): never => {
   const { kind: _, ...rest } = write
   for (const name of named[write.kind] ?? []) delete (rest as Record<string, unknown>)[name]
@@ -314,7 +314,7 @@ const ordered = (part: unknown): unknown =>
 const isStored = (part: unknown): part is StoredValue =>
   typeof part === 'object' && part !== null && 'tag' in part && 'bytes' in part
 
-/** Content that went to a blob is told by its sum, as content that did not. */
+/** Content in a blob is compared by its checksum, like other content. */
 const textOf = ({ tag, bytes: stored }: StoredValue): string => {
   if (tag !== valueTags.blob) return `${tag}:${createHash('sha256').update(stored).digest('hex')}`
   const { content, parts } = decodeRope(stored)

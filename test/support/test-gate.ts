@@ -1,4 +1,4 @@
-/** A gate whose admissions are told by name. */
+/** A gate that records its admissions by name. */
 import { type Admission, Allowance } from '../../src/actors/admission/allowance.ts'
 import { Gate } from '../../src/actors/admission/gate.ts'
 import { virtualClock } from '../../src/clock.ts'
@@ -35,6 +35,6 @@ export const testWorld = ({ totalBytes = 10_000, totalCommands = 10_000 } = {}) 
   return { clock, system, total, testGate }
 }
 
-/** One gate in a world of its own. */
+/** One gate with its own clock and system. */
 export const testGate = (bytesMax = 100, commandsMax = 1_000) =>
   testWorld().testGate(bytesMax, commandsMax)

@@ -6,7 +6,7 @@ import { type ErrorCode, isKeelsonError } from '../../src/errors.ts'
 import type { Wal } from '../../src/storage/wal/wal.ts'
 import { bytesOf, dir, readAll, type Shown, segmentsOn, shown, type WalWorld } from './wals.ts'
 
-/** What is done next. */
+/** The next step. */
 export type WalStep =
   | { readonly kind: 'append'; readonly sizes: readonly number[] }
   /** Appends, and the power goes, or the process is killed, after so many turns of the event loop. */
@@ -29,7 +29,7 @@ export type WalStory = Record<
   number
 >
 
-/** What a call may be told when the log fails before or while it is carried out. */
+/** The codes with which a call may reject when the log fails before or during it. */
 const failures: readonly ErrorCode[] = ['SHARD_DOWN', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED']
 
 /** A log, and the array. */
@@ -124,7 +124,7 @@ export class WalLife {
     this.#written = this.#written.filter(({ lsn }) => Number(lsn) > durableLsn)
   }
 
-  /** A log that failed is closed, which tells of the failure, and opened again by the next step. */
+  /** A failed log is closed, which reports the failure; the next step opens it again. */
   async #attempt(action: () => Promise<void>): Promise<boolean> {
     try {
       await action()
@@ -137,7 +137,7 @@ export class WalLife {
   }
 
   async #checkpoint(wal: Wal): Promise<void> {
-    // One that fails may be there all the same.
+    // A failed append may be in the log all the same.
     this.#coveredLsn = Number.MAX_SAFE_INTEGER
     await this.#attempt(async () => {
       const lsn = await wal.createCheckpoint(bytesOf(this.#number))
@@ -216,7 +216,7 @@ export class WalLife {
     else this.#doubt()
   }
 
-  /** Nobody vouches any more for what was written and not synced. */
+  /** Entries that were written and not synced are not guaranteed. */
   #doubt(): void {
     this.#doubtful = [...this.#written, ...this.#doubtful]
     this.#written = []

@@ -36,7 +36,7 @@ const whileTimePasses = async <T>(clock: VirtualClock, life: Promise<T>): Promis
   const ended = life.finally(() => {
     isOver = true
   })
-  // Whoever awaits `ended` hears of its failure; until then it is not unobserved.
+  // The caller that awaits `ended` gets its failure; until then the rejection counts as handled.
   ended.catch(() => undefined)
   for (let steps = 0; !isOver; steps++) {
     await clock.settle()

@@ -99,7 +99,7 @@ export const segmentsOn = (disk: SimulatedDisk): string[] =>
     .map((name) => `${dir}/${name}`)
     .sort((one, other) => (one.slice(-12) < other.slice(-12) ? -1 : 1))
 
-/** What stands on the disk, LOCK apart: every file's bytes, to see that nothing was changed. */
+/** The bytes of every file except LOCK, to check that nothing changed. */
 export const filesOn = (disk: SimulatedDisk, folder = dir): Map<string, string> => {
   const files = new Map<string, string>()
   if (!disk.entry(folder)) return files

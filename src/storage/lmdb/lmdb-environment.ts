@@ -56,7 +56,7 @@ export const lockFileIn = (dir: string): string => `${dir}/lock.mdb`
 /** Opens or creates the environment in `dir`. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
 export type OpenDatabase = (dir: string, mapBytes: number) => LmdbDatabase
 
-/** Loads LMDB. Its native module is large, so it is loaded by the first projection, not by an import. */
+/** Loads LMDB. Its native module is large, so the first projection loads it and not an import. */
 export const loadLmdb = async (): Promise<OpenDatabase> => {
   const { open } = await import('lmdb')
   return (dir, mapBytes) => {
@@ -75,7 +75,10 @@ export const loadLmdb = async (): Promise<OpenDatabase> => {
   }
 }
 
-/** Makes a commit visible and durable, or throws with nothing changed. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
+/**
+ * Makes a commit visible and durable, or throws with nothing changed. @throws KeelsonError
+ * `NO_SPACE`, `CORRUPT`
+ */
 export const writeCommit = (database: LmdbDatabase, commit: EncodedCommit): void => {
   // Everything that can be prepared is prepared before the transaction: only LMDB runs in it.
   const entries = entriesOf(commit)

@@ -27,10 +27,16 @@ export type Meta = {
   readonly transaction: number
 }
 
-/** Bytes of a page's header: u64 number, u64 transaction, u16 pad, u16 flags, u16 lower, u16 upper. */
+/**
+ * The bytes of a page's header: u64 number, u64 transaction, u16 pad, u16 flags, u16 lower, u16
+ * upper.
+ */
 export const pageHeadBytes = 24
 
-/** Bytes of a node's header: u32 size of the data (u48 page number in a branch), u16 flags, u16 size of the key. */
+/**
+ * The bytes of a node's header: u32 size of the data (u48 page number in a branch), u16 flags, u16
+ * size of the key.
+ */
 export const nodeHeadBytes = 8
 
 /** The bytes in a node for large data: u64 page, u64 transaction, u64 pages. */

@@ -90,8 +90,8 @@ export class LmdbPages {
   }
 
   /**
-   * The `count` bytes from `offset` of the file on, in pieces, each good until the next one. All pieces but the last
-   * have a length that 8 divides.
+   * The `count` bytes of the file from `offset` on, in pieces, each valid until the next one. The
+   * length of every piece except the last is a multiple of 8.
    */
   *chunks(offset: number, count: number): IterableIterator<Uint8Array> {
     this.#chunk ??= new Uint8Array(chunkBytes)

@@ -38,7 +38,10 @@ const found = (world: LogWorld): string[] => {
   return frames
 }
 
-/** Opens twice, with a power cut between: both must find `expected`, and a frame that follows stays. */
+/**
+ * Opens twice with a power cut in between. Both openings must find `expected` and keep a later
+ * frame.
+ */
 const expectFrames = (world: LogWorld, expected: readonly string[], where: string): void => {
   expect(found(world), where).toEqual(expected)
   world.disk.crash()

@@ -205,7 +205,8 @@ describe('a roll', () => {
       range(1, 6).map((number) => payload(number, 700)),
     )
 
-    // 4,096 bytes less the header's block and three sectors hold three frames of 732; then come CHECKPOINT and SEAL.
+    // 4,096 bytes without the header's block and three sectors hold three frames of 732. CHECKPOINT
+    // and SEAL follow.
     expect(answer).toMatchObject({ count: 6, rolled: true, lsns: [1, 2, 3, 6, 7, 8] })
     expect(answer.durableLsn).toBe(8)
     expect(segmentsOn(world.disk)).toHaveLength(2)

@@ -27,7 +27,10 @@ const firstGroup = 4096
 /** Every bit or length is tried; in the quick tier one in 13. */
 const step = thorough(13, 1)
 
-/** Three acknowledged groups of two frames each, 600 bytes a frame, then a crash: groups of 1,536 bytes do not fit thrice. */
+/**
+ * Three acknowledged groups of two frames with 600 bytes each, then a crash: three groups of 1,536
+ * bytes do not fit a segment.
+ */
 const groupBytes = 1024
 const groupAt = (group: number): number => firstGroup + (group - 1) * groupBytes
 const framesEnd = groupAt(4)
