@@ -1,6 +1,6 @@
 /**
- * The options of an instance with all defaults, as the actors read them. They are checked before
- * any process starts.
+ * The type of the settings: the options of an instance as the actors read them. Checks and defaults are
+ * in `supervisors/start-options.ts`.
  */
 
 /**

@@ -23,7 +23,7 @@ import {
   expectKnown,
   fullSpec,
 } from './child-spec.ts'
-import { isRestarted, type Restart, recentRestarts } from './restart-policy.ts'
+import { givesUp, isRestarted, type Restart, recentRestarts } from './restart-policy.ts'
 import {
   type Child,
   type ChildCount,
@@ -200,7 +200,7 @@ const restart = async (state: State, child: Child, reason: ExitReason, context: 
   if (child.process !== undefined) state.running.delete(child.process.address)
   child.process = undefined
   state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state)
-  if (state.restarts.length > state.intensity) {
+  if (givesUp(state.restarts, state)) {
     forget(state, child)
     tellGaveUp(processOf(context), child, reason)
     return stop('shutdown', state)

@@ -19,19 +19,25 @@ export type AutoShutdown = 'never' | 'any_significant' | 'all_significant'
 export const isRestarted = (restart: Restart, reason: ExitReason): boolean =>
   restart === 'permanent' || (restart === 'transient' && !isOrderly(reason))
 
+/** The limit of restarts: more than `intensity` of them in `periodMs` are too many. */
+export type RestartLimit = { readonly intensity: number; readonly periodMs: number }
+
 /**
- * The times of the restarts that count at `now`, newest first, including this one. If there are
- * more than the intensity, the supervisor gives up. Older times than the decision needs are
- * dropped.
+ * The times of the restarts that count at `now`, newest first, including this one. Older times than
+ * the decision needs are dropped.
  */
 export const recentRestarts = (
   earlier: readonly number[],
   now: number,
-  { intensity, periodMs }: { readonly intensity: number; readonly periodMs: number },
+  { intensity, periodMs }: RestartLimit,
 ): readonly number[] => {
   const recent = earlier.filter((moment) => now - moment <= periodMs)
   return [now, ...recent.slice(0, intensity)]
 }
+
+/** Whether the supervisor gives up instead of restarting. `recent` is from `recentRestarts`. */
+export const givesUp = (recent: readonly number[], { intensity }: RestartLimit): boolean =>
+  recent.length > intensity
 
 /** The facts for auto-shutdown. */
 export interface SignificantChild {

@@ -24,6 +24,7 @@ import { type ChildSpec, fullSpec } from './child-spec.ts'
 import {
   type AutoShutdown,
   endsSupervisor,
+  givesUp,
   isRestarted,
   recentRestarts,
   type Strategy,
@@ -167,7 +168,7 @@ const restart = async (
 ): Promise<Next> => {
   const { options } = state
   const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), options)
-  if (restarts.length > options.intensity) {
+  if (givesUp(restarts, options)) {
     tellGaveUp(processOf(context), child, reason)
     child.isRestarting = false
     return stop('shutdown', state)

@@ -1,13 +1,14 @@
-/** What a write without an answer means to its caller: whether it may be in the log. Pure. */
+/** The error of a write that ended without an answer. `write-group.ts` decides the fate. Pure. */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 
 /**
- * How a write ended without an answer. `refused`: nothing was written, and the log goes on. `unsubmitted`: it never reached
- * the disk, and never will. `unknown`: the disk had it, and its outcome is not known.
+ * How a write ended without an answer. `refused`: nothing was written, and the log continues.
+ * `unsubmitted`: it never reached the disk and never will. `unknown`: it was handed to the disk, and the
+ * outcome is not known.
  */
 export type Fate = 'refused' | 'unsubmitted' | 'unknown'
 
-/** The error that the caller gets. A refusal stays what it is; `details` are added to those of `cause`. */
+/** The error for the caller. A refusal is passed on; `details` are added to those of `cause`. */
 export const outcomeOf = (fate: Fate, cause: unknown, details: object = {}): KeelsonError => {
   const known = isKeelsonError(cause)
   if (fate === 'refused' && known) return cause
@@ -28,6 +29,6 @@ export const outcomeOf = (fate: Fate, cause: unknown, details: object = {}): Kee
       )
 }
 
-/** Whether a log's failure says that nothing was written and the log goes on. All others are final. */
+/** Whether a failure of the log is a refusal: nothing was written and the log continues. */
 export const isRefusal = (error: unknown): error is KeelsonError =>
   isKeelsonError(error) && error.code !== 'SHARD_DOWN' && error.code !== 'CLOSED'

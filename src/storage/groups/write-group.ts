@@ -7,8 +7,8 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { CallersDeadline } from './callers-deadline.ts'
 import type { Fate } from './outcome.ts'
-import { SharedDeadline } from './shared-deadline.ts'
 
 /** A write, in one object from its call to its answer. Times are by the monotonic clock. */
 export interface GroupWrite {
@@ -49,7 +49,7 @@ export class WriteGroup<Write extends GroupWrite> {
   readonly beganAt: number
   readonly #limits: GroupLimits
   readonly #clock: Clock
-  readonly #deadline: SharedDeadline
+  readonly #deadline: CallersDeadline
   #state: 'filling' | 'closed' | 'taken' = 'filling'
   #memory: Buffer
   #size = 0
@@ -69,7 +69,7 @@ export class WriteGroup<Write extends GroupWrite> {
     this.#limits = limits
     this.#clock = clock
     this.beganAt = clock.monotonic()
-    this.#deadline = new SharedDeadline(clock, (now) => this.#expire(now))
+    this.#deadline = new CallersDeadline(clock, (now) => this.#expire(now))
   }
 
   /** How many writes it has, without those that were withdrawn. */

@@ -1,14 +1,17 @@
-/** One timer for many deadlines: it is set for the earliest, and most groups are answered before it fires. */
+/**
+ * When the callers of a group give up: one timer for all their deadlines, set for the earliest. Most
+ * groups are answered before it fires.
+ */
 import type { Cancel, Clock } from '../../clock.ts'
 
-/** Deadlines are looked at no finer than timers fire, in ms. */
+/** The resolution of timers in ms: deadlines are checked no more often. */
 const tickMs = 1
 
-/** Ends what is late at `now`, and answers when the next deadline is; `Infinity` when there is none. */
+/** Fails the writes that are late at `now`. Returns the next deadline; `Infinity` without one. */
 export type Expire = (now: number) => number
 
-/** The deadlines of a group, by the monotonic clock. */
-export class SharedDeadline {
+/** The deadlines of the callers of a group, by the monotonic clock. */
+export class CallersDeadline {
   readonly #clock: Clock
   readonly #expire: Expire
   #dueAt = Number.POSITIVE_INFINITY
@@ -19,7 +22,7 @@ export class SharedDeadline {
     this.#expire = expire
   }
 
-  /** Something is late at `endsAt`. */
+  /** Watches a deadline. */
   watch(endsAt: number): void {
     if (endsAt >= this.#dueAt) return
     this.#cancel?.()
@@ -28,7 +31,7 @@ export class SharedDeadline {
     this.#cancel = this.#clock.after(inMs, () => this.#ring())
   }
 
-  /** There are no more deadlines. */
+  /** Stops the timer: no deadline is left. */
   end(): void {
     this.#cancel?.()
     this.#cancel = undefined
