@@ -314,7 +314,10 @@ const rebuiltState = async (state: State, context: Context): Promise<Rebuilt | u
   return { overlay, rows }
 }
 
-/** The units of a frame. No restart can read what cannot be read: then the shard goes down, and says where. */
+/**
+ * The units of a frame. A restart cannot read an unreadable frame either, so the shard goes down,
+ * with the LSN in its reason.
+ */
 const unitsAt = (lsn: number, frame: Uint8Array, shard: Shard, context: Context): FrameUnits => {
   try {
     return decodeFrame(frame).units

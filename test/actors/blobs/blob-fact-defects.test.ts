@@ -1,4 +1,7 @@
-/** What is known to go wrong in the blob store that ours learned from. Each test is named after a defect, and says what happens here. */
+/**
+ * Known defects of the blob store that ours is modelled on. Each test is named after a defect, and
+ * says what happens here.
+ */
 import { describe, expect, test } from 'vitest'
 import { BlobStore } from '../../../src/actors/index.ts'
 import { BlobPins } from '../../../src/actors/shard/shard-blobs.ts'
@@ -41,7 +44,7 @@ describe('recovery', () => {
     expect(calls.filter(({ operation }) => operation === 'read')).toEqual([])
   })
 
-  test('R4: a stray unpadded name becomes the append target: here it is nobody’s', () => {
+  test('R4: a stray unpadded name becomes the append target: here it is ignored', () => {
     const world = new BlobWorld()
     world.put(payload(1))
     world.disk.open('/data/blobs/5.bloblog', 'create').close()
@@ -53,7 +56,7 @@ describe('recovery', () => {
     expect(world.disk.list('/data/blobs')).toContain('5.bloblog')
   })
 
-  test('R5: a failed append is rolled back by a cut that nobody syncs: here nothing is appended behind it', () => {
+  test('R5: a failed append is rolled back by an unsynced cut: here nothing is appended after it', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const world = new BlobWorld({ seed })
       world.put(payload(1))
@@ -75,7 +78,7 @@ describe('recovery', () => {
 })
 
 describe('reading', () => {
-  test('C3: threshold 0 returns raw references: here it decides about writing only', async () => {
+  test('C3: threshold 0 returns raw references: here it affects only writes', async () => {
     const world = machine()
     const app = await world.start(options)
     await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
@@ -135,7 +138,7 @@ describe('pins and sweeps', () => {
     expect(shard.blobs.read(ref, 0, 5000)).toEqual(payload(1, 5000))
   })
 
-  test('P1: one live blob keeps all the dead ones of its segment: here they go', async () => {
+  test('P1: one live blob keeps all dead ones of its segment: here they are freed', async () => {
     const world = machine()
     const app = await world.start(options)
     const late = () =>
@@ -160,7 +163,7 @@ describe('pins and sweeps', () => {
     expect([...pins.extents().segments]).toEqual([])
   })
 
-  test('large writes wait while a sweep looks for what lives: here they do not', async () => {
+  test('large writes wait while a sweep marks live blobs: here they do not', async () => {
     const world = machine({ syncMs: 5 })
     const app = await world.start(options)
     for (let at = 0; at < 10; at++)
@@ -175,7 +178,7 @@ describe('pins and sweeps', () => {
     expect(order).toEqual(['put', 'sweep'])
   })
 
-  test('a sweep removes what was written after it had begun to look: here it judges what was there before', async () => {
+  test('a sweep removes blobs written after its marking began: here it judges only earlier ones', async () => {
     let cleared = 0
     for (let delay = 0; delay < 12; delay++) {
       const world = machine()
@@ -183,7 +186,7 @@ describe('pins and sweeps', () => {
       await world.during(codeOf(app.store.put('late', payload(9, 9000), { deadlineMs: 1 })))
       await world.clock.advance(10)
       const sweeping = BlobStore.sweep(app.system.to(BlobStore.name('default', 0)))
-      // By now the dead record stands in the segment that the next put goes to.
+      // The dead record is in the segment of the next put.
       await world.clock.advance(delay)
       const puts = [1, 2, 3].map((at) => app.store.put(`k${at}`, Buffer.from(payload(at, 5000))))
       const [report] = await world.during(Promise.all([sweeping, ...puts]))

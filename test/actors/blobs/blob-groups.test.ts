@@ -1,11 +1,11 @@
-/** Puts of large values share writes and syncs: one group is with the files while the next is made up. */
+/** Puts of large values share writes and syncs: one group is written while the next one fills. */
 import { describe, expect, test } from 'vitest'
 import type { BlobHost } from '../../../src/storage/index.ts'
 import { payload } from '../../support/blob-folder.ts'
 import { started } from '../../support/blob-instance.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 
-/** An instance, and how many payloads each group brought to the files, and how many groups were there at a time. */
+/** An instance, the payloads of each group, and the most groups at a time. */
 const watched = async () => {
   const { world, app } = await started()
   const blobs = app.shards[0]?.blobs
@@ -30,7 +30,7 @@ const watched = async () => {
 }
 
 describe('groups of large puts', () => {
-  test('are two at most at a time, the next with the files before the one ahead is answered; who comes meanwhile shares one', async () => {
+  test('are at most two at a time, the second submitted before the first is answered; later puts share the next one', async () => {
     const { world, app, groups, load } = await watched()
     const answered: number[] = []
     const puts = Array.from({ length: 8 }, async (_, at) => {
@@ -45,7 +45,7 @@ describe('groups of large puts', () => {
       expect(app.store.get(`k${at}`)).toEqual(Buffer.from(payload(at, 5000)))
   })
 
-  test('that fail fail their own puts alone', async () => {
+  test('fail only their own puts', async () => {
     const { world, app, groups } = await watched()
     await world.during(app.store.put('first', Buffer.alloc(5000, 1)))
     world.disk.inject({
@@ -64,7 +64,7 @@ describe('groups of large puts', () => {
     ])
   })
 
-  test('leave nobody waiting when the files’ thread dies with both', async () => {
+  test('fail all their puts if the thread of the files dies', async () => {
     const { world, app } = await watched()
     await world.during(app.store.put('first', Buffer.alloc(5000, 1)))
     const puts = [0, 1, 2].map((at) => codeOf(app.store.put(`k${at}`, Buffer.alloc(5000 + at))))

@@ -1,4 +1,4 @@
-/** A sweep takes what nothing refers to once its grace has passed, and nothing else. */
+/** A sweep frees blobs without references after their grace, and no others. */
 import { describe, expect, test } from 'vitest'
 import { Applier, BlobStore } from '../../../src/actors/index.ts'
 import { resume, suspend } from '../../../src/runtime/index.ts'
@@ -14,7 +14,7 @@ import {
 import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
 
 describe('a sweep', () => {
-  test('takes nothing that a row or a frame of the log refers to', async () => {
+  test('frees no blob that a row or a frame of the log refers to', async () => {
     const { world, app } = await started()
     for (const at of [1, 2, 3])
       await world.during(app.store.put(`k${at}`, Buffer.from(payload(at, 9000))))
@@ -24,7 +24,7 @@ describe('a sweep', () => {
     expect(app.store.get('k1')).toEqual(Buffer.from(payload(1, 9000)))
   })
 
-  test('C4: takes the blob of a write that was abandoned, once its grace has passed', async () => {
+  test('C4: frees the blob of an abandoned write, once its grace has passed', async () => {
     const { world, app } = await started()
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
     await world.clock.advance(120_000)
@@ -39,7 +39,7 @@ describe('a sweep', () => {
     expect(await swept(world, app)).toMatchObject({ cleared: 0 })
   })
 
-  test('takes the blob of a write that was refused, although the log names it', async () => {
+  test('frees the blob of a refused write, although the log names it', async () => {
     const { world, app } = await started()
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
     expect(await world.during(codeOf(app.store.put('locked', Buffer.from(payload(1, 9000)))))).toBe(
@@ -50,7 +50,7 @@ describe('a sweep', () => {
     expect(blobFiles(world)).toEqual([])
   })
 
-  test('takes it after a restart too, and after the projection was built anew', async () => {
+  test('frees it after a restart too, and after a rebuild of the projection', async () => {
     const { world, app } = await started()
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
     const [refused, kept] = [Buffer.alloc(9000, 'refused'), Buffer.alloc(9000, 'kept')]
@@ -62,7 +62,7 @@ describe('a sweep', () => {
       if (rebuild) world.projections.remove('/data/shard-0/lmdb')
       const again = await world.start(options)
       expect(await swept(world, again)).toMatchObject({ cleared: rebuild ? 0 : 1 })
-      // What the log names stays, as long as it does.
+      // A blob that the log names stays as long as the log does.
       expect(blobFiles(world)).toHaveLength(1)
       await world.during(again.close())
     }
@@ -71,7 +71,7 @@ describe('a sweep', () => {
     expect(Buffer.from(left).includes(kept)).toBe(true)
   })
 
-  test('reads nothing of the log that the rows show already, the first one of a process neither', async () => {
+  test('reads no frame that the rows already show, also at the first sweep of a process', async () => {
     const { world, app } = await started()
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
     for (let at = 0; at < 5; at++)
@@ -88,7 +88,7 @@ describe('a sweep', () => {
     expect(ofLog).toEqual([])
   })
 
-  test('takes nothing whose write is still on its way', async () => {
+  test('frees no blob of a write under way', async () => {
     const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))
     const shard = app.shards[0]
@@ -98,7 +98,7 @@ describe('a sweep', () => {
     const [ref] = await world.during(BlobStore.put(store, [payload(2, 9000)], pin, 1000))
     expect(await swept(world, app, 1)).toMatchObject({ cleared: 0 })
     pin.harden()
-    // The log has been asked: it has no such write, and never will.
+    // The log was checked: it has no such write, and never will.
     expect(await swept(world, app, 1)).toMatchObject({ cleared: 1 })
     expect(shard?.blobs.pins.size).toBe(0)
     expect(() => shard?.blobs.read(ref as never, 0, 1)).toThrow(
@@ -106,11 +106,11 @@ describe('a sweep', () => {
     )
   })
 
-  test('P5: keeps what a write of unknown outcome has written until the log has been asked', async () => {
+  test('P5: keeps the blobs of a write with an unknown outcome until the log was checked', async () => {
     const world = machine({ syncMs: 5 })
     const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))
-    // The blob takes 5 ms and so does the log: it gives up in between.
+    // The blob takes 5 ms and the log 5 ms: the write gives up in between.
     const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 8 })
     expect(await world.during(codeOf(late))).toBe('UNKNOWN_OUTCOME')
     const pins = app.shards[0]?.blobs.pins
@@ -120,7 +120,7 @@ describe('a sweep', () => {
     expect(app.store.get('late')).toEqual(Buffer.from(payload(2, 9000)))
   })
 
-  test('reads what no row shows yet from the log, and takes nothing when it cannot', async () => {
+  test('reads frames without rows from the log, and frees nothing if it cannot', async () => {
     const world = machine({ syncMs: 5 })
     const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
@@ -148,7 +148,7 @@ describe('a sweep', () => {
     expect(app.store.get('late')).toEqual(Buffer.from(payload(2, 9000)))
   })
 
-  test('that cannot read a row takes nothing, and has the projection made anew', async () => {
+  test('that cannot read a row frees nothing, and has the projection rebuilt', async () => {
     const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000)), { ack: 'projected' }))
     const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })
@@ -162,7 +162,7 @@ describe('a sweep', () => {
     expect(await swept(world, app, 1)).toMatchObject({ cleared: 1 })
   })
 
-  test('leaves what is written while it goes on', async () => {
+  test('does not judge blobs written meanwhile', async () => {
     const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(
       codeOf(app.store.put('late', Buffer.from(payload(9, 9000)), { deadlineMs: 1 })),
@@ -177,7 +177,7 @@ describe('a sweep', () => {
       expect(app.store.get(`k${at}`)).toEqual(Buffer.from(payload(at, 9000)))
   })
 
-  test('after a restart lets the grace begin anew, then takes what the process before it left', async () => {
+  test('after a restart begins the grace again, then frees the blobs of the process before', async () => {
     const { world, app } = await started()
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
     await world.during(
@@ -190,7 +190,7 @@ describe('a sweep', () => {
     expect(again.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
   })
 
-  test('is made by control at once, shard by shard, and a shard that is down says so', async () => {
+  test('runs on request of control, shard by shard, and reports a shard that is down', async () => {
     const { world, app } = await started({ shards: 2 })
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
     await world.during(codeOf(app.store.put('locked', Buffer.alloc(9000))))
@@ -214,7 +214,7 @@ describe('a sweep', () => {
     ])
   })
 
-  test('happens by itself every `sweepMs`, and opens nothing where there is no blob', async () => {
+  test('runs every `sweepMs`, and opens no folder without blobs', async () => {
     const { world, app } = await started({
       blobs: { ...options.blobs, graceMs: 10, sweepMs: 5000 },
     })

@@ -1,4 +1,7 @@
-/** A blob that cannot be written, or that is damaged, is the trouble of its own value: shard and projection go on. */
+/**
+ * A blob that is damaged or cannot be written affects only its own value: shard and projection
+ * continue.
+ */
 import { describe, expect, test } from 'vitest'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { payload } from '../../support/blob-folder.ts'
@@ -6,7 +9,7 @@ import { blobFiles, dir, options, started, watchedProjection } from '../../suppo
 import { codeOf } from '../../support/simulated-instance.ts'
 
 describe('a put whose blob cannot be written', () => {
-  test('is refused with nothing in the log, and the shard goes on', async () => {
+  test('is refused with nothing in the log, and the shard continues', async () => {
     const { world, app } = await started()
     await world.during(app.store.put('key', 'before'))
     const { lastLsn } = { lastLsn: app.shards[0]?.appliedLsn }
@@ -36,7 +39,7 @@ describe('a put whose blob cannot be written', () => {
 })
 
 describe('a damaged blob', () => {
-  test('is CORRUPT for its readers, is told, and harms neither other values nor writes nor the projection', async () => {
+  test('is CORRUPT for its readers, is reported, and harms neither other values nor writes nor the projection', async () => {
     const { world, app } = await started()
     const told: unknown[] = []
     telemetry<{ 'blobs.corrupt': (event: object) => void }>(app.system).on(
@@ -56,7 +59,7 @@ describe('a damaged blob', () => {
     expect(app.store.get('bad')).toEqual(Buffer.from(payload(3, 5000)))
   })
 
-  test('is CORRUPT for a compareAndSet that needs it, which changes nothing; projection and shard go on', async () => {
+  test('is CORRUPT for a compareAndSet that needs it, which changes nothing; projection and shard continue', async () => {
     const { world, app } = await started()
     const list = { list: Array(3000).fill('abc'), name: 'damaged' }
     await world.during(app.store.put('bad', list, { ack: 'projected' }))
@@ -76,7 +79,7 @@ describe('a damaged blob', () => {
     expect(() => again.store.get('bad')).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
   })
 
-  test('of a comparison in a batch leaves the other commands of the batch as they are', async () => {
+  test('in a comparison of a batch does not affect the other commands of the batch', async () => {
     const { world, app } = await started()
     const list = { list: Array(3000).fill('abc'), name: 'damaged' }
     await world.during(app.store.put('bad', list, { ack: 'projected' }))
@@ -94,7 +97,7 @@ describe('a damaged blob', () => {
     expect(app.store.get('other')).toBe(2)
   })
 
-  test('does not keep getSet, set, append, setRange, expire and delete from doing their work', async () => {
+  test('does not prevent getSet, set, append, setRange, expire and delete', async () => {
     const { world, app } = await started()
     const keys = ['getSet', 'set', 'append', 'setRange', 'expire', 'delete']
     for (const key of keys)
@@ -103,7 +106,7 @@ describe('a damaged blob', () => {
       for (let at = 0; at < keys.length; at++)
         world.disk.flipBit(`${dir}/${name}`, (at * 8192 + 2000) * 8)
     const { store } = app
-    // What was there is answered as what it is: it cannot be read.
+    // The previous value is answered as unreadable.
     expect(await world.during(codeOf(store.getSet('getSet', 1)))).toBe('CORRUPT')
     expect(await world.during(codeOf(store.set('set', 1, { get: true })))).toBe('CORRUPT')
     expect([store.get('getSet'), store.get('set')]).toEqual([1, 1])

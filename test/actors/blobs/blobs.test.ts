@@ -1,11 +1,11 @@
-/** Large values lie beside the log, durable before anything refers to them. */
+/** Large values are stored beside the log, durable before any frame refers to them. */
 import { describe, expect, test } from 'vitest'
 import { payload } from '../../support/blob-folder.ts'
 import { blobFiles, dir, logBytes, options, started } from '../../support/blob-instance.ts'
 import { machine } from '../../support/simulated-instance.ts'
 
 describe('a large value', () => {
-  test('lies in a blob and not in the log, and is read back as it was put', async () => {
+  test('is stored in a blob and not in the log, and is read back unchanged', async () => {
     const { world, app } = await started()
     const before = logBytes(world)
     await world.during(app.store.put('bytes', Buffer.from(payload(1, 50_000))))
@@ -42,18 +42,18 @@ describe('a large value', () => {
     await world.during(inline.store.put('frame', Buffer.alloc(50_000, 2)))
     expect(world.disk.writes).toBeGreaterThan(writes)
     expect(blobFiles(world)).toHaveLength(1)
-    // The threshold is about writing: what was stored as a blob is read whatever it is now.
+    // The threshold affects writes only: an existing blob is read at any threshold.
     expect(inline.store.get('at')).toEqual(Buffer.alloc(1000, 1))
   })
 
-  test('that no frame could hold is a blob whatever the threshold', async () => {
+  test('that no frame can hold is a blob at any threshold', async () => {
     const { world, app } = await started({ blobs: { threshold: 1024 * 1024 * 1024 } })
     await world.during(app.store.put('key', Buffer.alloc(300_000, 3)))
     expect(blobFiles(world)).toHaveLength(1)
     expect(app.store.get('key')).toEqual(Buffer.alloc(300_000, 3))
   })
 
-  test('is appended to and overwritten by its suffix and its patch alone', async () => {
+  test('is appended to and overwritten with only the suffix or patch', async () => {
     const { world, app } = await started()
     await world.during(app.store.put('key', Buffer.from(payload(1, 20_000))))
     const written = () =>
@@ -71,7 +71,7 @@ describe('a large value', () => {
     expect(app.store.get('key')).toEqual(expected)
   })
 
-  test('of a batch and of putMany takes one sync with all others of its command', async () => {
+  test('of a batch or putMany shares one sync with all others of its command', async () => {
     const { world, app } = await started()
     await world.during(app.store.put('first', Buffer.from(payload(0, 2000))))
     const calls = world.disk.recordCalls()
@@ -98,7 +98,7 @@ describe('a large value', () => {
     expect(app.store.get('small')).toBe(1)
   })
 
-  test('that looks like a reference is bytes like any other', async () => {
+  test('that looks like a reference stays bytes', async () => {
     const { world, app } = await started()
     const forged = Buffer.from(
       '004653424c4f4202000000000000000a00000000000000000000000000000030e997afd18e5f6be004fc193aed2c90291e68ab2c7599a62538c935b7fca6ab0f',
@@ -120,7 +120,7 @@ describe('a large value', () => {
   })
 })
 
-test('options that are wrong are refused by their path before anything starts', async () => {
+test('wrong options are refused with their path before any process starts', async () => {
   const world = machine()
   for (const [name, value] of Object.entries({
     threshold: -1,
@@ -136,7 +136,7 @@ test('options that are wrong are refused by their path before anything starts', 
 })
 
 describe('writes to one key take effect in their order', () => {
-  test('a small put behind a large one does not overtake it, nor the other way round', async () => {
+  test('a small put after a large one does not overtake it, nor the reverse', async () => {
     const { world, app } = await started()
     const writes = [
       app.store.put('key', Buffer.alloc(5000, 1)),

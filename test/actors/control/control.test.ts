@@ -7,7 +7,7 @@ const ok = [
   { shard: 1, ok: true },
 ]
 
-/** An instance of two shards with something in each. */
+/** An instance of two shards with a row in each. */
 const filled = async () => {
   const world = machine()
   const app = await world.start({ shards: 2 })
@@ -24,14 +24,14 @@ const filled = async () => {
 }
 
 describe('control', () => {
-  test('flushes every shard: a barrier over all that was applied before', async () => {
+  test('flushes every shard up to all frames applied before', async () => {
     const { app, during, lag } = await filled()
 
     expect(await during(app.control.flushAll(), 10)).toEqual({ outcomes: ok })
     expect(await lag()).toEqual([0, 0])
   })
 
-  test('suspends every projection after a flush, and reads and writes go on', async () => {
+  test('suspends every projection after a flush, and reads and writes continue', async () => {
     const { app, clock, during, put, lag } = await filled()
 
     const { outcomes, token } = await during(app.control.suspendAll())
@@ -48,7 +48,7 @@ describe('control', () => {
     expect(await lag()).toEqual([0, 0])
   })
 
-  test('moves a shard again only when both of two suspensions have ended', async () => {
+  test('releases a shard only when both of two suspensions have ended', async () => {
     const { app, clock, during, put, lag } = await filled()
     const one = await during(app.control.suspendAll())
     const two = await during(app.control.suspendAll({ flush: false }))
@@ -81,7 +81,7 @@ describe('control', () => {
     expect(await lag()).toEqual([0, 0])
   })
 
-  test('keeps a suspension through the death of everybody who took part in it, and still ends it with its lease', async () => {
+  test('keeps a suspension through the death of every actor in it, and still ends it with its lease', async () => {
     const { app, clock, during, put, lag } = await filled()
     await during(app.control.suspendAll({ leaseMs: 10_000 }))
     app.system.kill(LmdbWriter.name(0))
@@ -95,7 +95,7 @@ describe('control', () => {
     expect(await lag()).toEqual([0, 0])
   })
 
-  test('holds writers back with `writes`, whoever dies, and lets them go with resume', async () => {
+  test('holds writers with `writes`, whichever actor dies, and releases them with resume', async () => {
     const { app, clock, during } = await filled()
     await during(app.control.suspendAll({ writes: true }))
     const put = app.store.put('waits', 1)
@@ -109,7 +109,7 @@ describe('control', () => {
     expect(app.store.has('waits')).toBe(true)
   })
 
-  test('discards what waits, answers waiting flushes with DISCARDED, and the log brings everything back', async () => {
+  test('discards waiting frames, fails waiting flushes with DISCARDED, and reads all frames from the log again', async () => {
     const { app, clock, during, put, lag } = await filled()
     const { token } = await during(app.control.suspendAll())
     await put('2')
@@ -128,7 +128,7 @@ describe('control', () => {
     expect(app.store.range({ prefix: '2' }).entries.length).toBe(8)
   })
 
-  test('says of each shard what stood in the way, and leaves none half suspended', async () => {
+  test('reports the error of each shard, and leaves none half suspended', async () => {
     const { app, clock, projections, during, put } = await filled()
     projections.failCommits('/data/shard-1/lmdb', Number.POSITIVE_INFINITY)
     await put('2')
@@ -141,7 +141,7 @@ describe('control', () => {
     expect(app.shards[1]?.gate.holds).toEqual([])
   })
 
-  test('refuses what it does not know at the caller', async () => {
+  test('refuses unknown options at the caller', async () => {
     const { app } = await filled()
     const { control } = app
 
@@ -161,7 +161,7 @@ describe('control', () => {
 })
 
 describe('a put with ack `projected`', () => {
-  test('resolves when the projection shows it', async () => {
+  test('resolves when the projection shows the write', async () => {
     const { app, during, lag } = await filled()
 
     await during(app.store.put('a', 1, { ack: 'projected' }), 100)
@@ -169,7 +169,7 @@ describe('a put with ack `projected`', () => {
     expect((await lag()).some((each) => each === 0)).toBe(true)
   })
 
-  test('stands when that takes too long, and says where', async () => {
+  test('stands if that takes too long, and reports its position', async () => {
     const { app, during } = await filled()
     await during(app.control.suspendAll())
 

@@ -1,10 +1,10 @@
-/** A suspension holds for its owner and no longer, and is refused where it could not hold. */
+/** A suspension holds only as long as its owner lives, and is refused if it could not hold. */
 import { describe, expect, test } from 'vitest'
 import { Control } from '../../../src/actors/index.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
 
 describe('a suspension that ends while it still flushes', () => {
-  /** An instance whose flush takes a second: the log has to be synced first. */
+  /** An instance with a flush of one second: the log must be synced first. */
   const stuck = async () => {
     const world = machine({ syncMs: 1_000 })
     const app = await world.start({ wal: { enableFsync: false } })
@@ -32,7 +32,7 @@ describe('a suspension that ends while it still flushes', () => {
     await world.during(world.app.store.put('b', 1))
   })
 
-  test('with its owner leaves no hold behind', async () => {
+  test('by the death of its owner leaves no hold', async () => {
     const world = await stuck()
     const owner = await world.during(world.app.system.start({ init: () => 0 }, undefined))
     const outcome = world.app.control.suspendAll({ writes: true, owner, timeoutMs: 5_000 })
@@ -45,7 +45,7 @@ describe('a suspension that ends while it still flushes', () => {
     isFree(world)
   })
 
-  test('with control itself leaves no hold behind', async () => {
+  test('by the death of control leaves no hold', async () => {
     const world = await stuck()
     const outcome = codeOf(world.app.control.suspendAll({ writes: true, timeoutMs: 5_000 }))
     await world.clock.settle()
@@ -58,7 +58,7 @@ describe('a suspension that ends while it still flushes', () => {
   })
 })
 
-test('a second suspension of a projection that is held and behind gets BUSY at once, and holds no writers', async () => {
+test('a second suspension of a held projection with a lag fails with BUSY at once, and holds no writers', async () => {
   const { clock, start, during } = machine()
   const app = await start()
   await during(app.control.suspendAll())
@@ -73,7 +73,7 @@ test('a second suspension of a projection that is held and behind gets BUSY at o
   await clock.advance(10)
 })
 
-test('what is no process is no owner of a suspension', async () => {
+test('the owner of a suspension must be a process', async () => {
   const { start } = machine()
   const app = await start()
 
@@ -81,7 +81,7 @@ test('what is no process is no owner of a suspension', async () => {
     expect(await codeOf(app.control.suspendAll({ owner } as never))).toBe('INVALID_ARGUMENT')
 })
 
-test('control of a closed instance says so', async () => {
+test('control of a closed instance rejects with CLOSED', async () => {
   const { start, during } = machine()
   const app = await start()
   await during(app.close())

@@ -15,7 +15,7 @@ import { codeOf } from '../../support/simulated-instance.ts'
 
 const idler: GenServer<object, number> = { init: () => 0 }
 
-/** Two shards, and the keys that are in each. */
+/** Two shards, and the keys in each. */
 const paused = async ({ syncMs = 5, ...options }: Parameters<typeof batched>[0] = {}) => {
   const world = await batched({ syncMs, shards: 2, ...options })
   const { app } = world
@@ -26,7 +26,7 @@ const paused = async ({ syncMs = 5, ...options }: Parameters<typeof batched>[0] 
   return { ...world, pause, startOwner, keyIn }
 }
 
-/** Whether new writes are let in, shard by shard. */
+/** Whether each shard admits new writes. */
 const lets = (app: App): readonly boolean[] => app.shards.map(({ gate }) => !gate.isHeld)
 
 describe('a pause of writes', () => {
@@ -42,7 +42,7 @@ describe('a pause of writes', () => {
     await during(Promise.all(puts))
   })
 
-  test('begins when nothing is under way any more: not a write, not a window, not what the applier still has to show', async () => {
+  test('begins when nothing is under way: no write, no window, no frame for the applier', async () => {
     const { app, clock, during, pause } = await paused({ syncMs: 20 })
     const writes = [
       app.store.put('direct', 1),
@@ -58,7 +58,7 @@ describe('a pause of writes', () => {
     expect(app.shards.map(({ gate }) => gate.load.entered)).toEqual([0, 0])
   })
 
-  test('lets no write wait for a window that comes to it only now, from behind a blob', async () => {
+  test('lets a write that waited behind a blob wait for no window', async () => {
     const { app, clock, during, pause } = await paused({ blobs: { threshold: 100 } })
     const stores = app.shards.map(({ index }) => app.system.to(BlobStore.name(index)))
     await during(Promise.all(stores.map((store) => suspend(store))))
@@ -73,7 +73,7 @@ describe('a pause of writes', () => {
     expect(app.store.get('t')).toBe(2)
   })
 
-  test('waits for a frame on its way to the disk although its caller has given up', async () => {
+  test('waits for a frame on its way to the disk even if its caller has given up', async () => {
     const { app, clock, during, pause } = await paused({ syncMs: 100 })
     const put = codeOf(app.store.put('a', 1, { deadlineMs: 10 }))
     await clock.advance(20)
@@ -88,7 +88,7 @@ describe('a pause of writes', () => {
     expect(app.store.get('a')).toBe(1)
   })
 
-  test('that does not drain in time holds no shard: all or none', async () => {
+  test('with a shard that does not drain in time holds none', async () => {
     const { app, clock, during, pause, keyIn } = await paused()
     await during(suspend(app.system.to(Applier.name(1))))
     const stuck = app.store.put(keyIn(1), 1)
@@ -105,7 +105,7 @@ describe('a pause of writes', () => {
     await during(Promise.all([stuck, other]))
   })
 
-  test('S5: holds every gate before it waits for any, and writes over several shards do not lock it up', async () => {
+  test('S5: holds every gate before it waits for any, and writes over several shards cause no deadlock', async () => {
     const { app, during, pause, clock, keyIn } = await paused()
     const [a, b] = [keyIn(0), keyIn(1)]
     const before = app.store.putMany([
@@ -128,7 +128,7 @@ describe('a pause of writes', () => {
     expect(app.store.getMany([a, b])).toEqual([2, 2])
   })
 
-  test('stands in the gates: no death of an actor ends it', async () => {
+  test('is held by the gates: no death of an actor ends it', async () => {
     const { app, clock, during, pause } = await paused()
     const held = await during(pause())
     for (const { name } of [WalWriter, Applier, Batcher]) app.system.kill(name(0) as never)
@@ -151,7 +151,7 @@ describe('a pause of writes', () => {
     expect(held.resume()).toBe(false)
   })
 
-  test('that its lease ends while it drains is none', async () => {
+  test('with a lease that ends while it drains does not begin', async () => {
     const { app, clock, during, pause, keyIn } = await paused()
     await during(suspend(app.system.to(Applier.name(0))))
     const stuck = app.store.put(keyIn(0), 1)
@@ -165,7 +165,7 @@ describe('a pause of writes', () => {
     await during(stuck)
   })
 
-  test('tells when it begins and when it ends', async () => {
+  test('emits an event when it begins and when it ends', async () => {
     const { app, during, pause } = await paused()
     const told: unknown[] = []
     const events = telemetry<StorageEvents>(app.system)
@@ -183,7 +183,7 @@ describe('a pause of writes', () => {
 })
 
 describe('two pauses of one shard (2.4)', () => {
-  test('S1: are each as long as their owner: the death of the first leaves the second its pause', async () => {
+  test('S1: last as long as their own owners: the death of the first does not end the second', async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const [first, second] = [await startOwner(), await startOwner()]
     await during(pause({ owner: first }))
@@ -197,7 +197,7 @@ describe('two pauses of one shard (2.4)', () => {
     expect(lets(app)).toEqual([true, true])
   })
 
-  test('S2: are over when both have ended: a pauser that dies without a word blocks nobody for ever', async () => {
+  test('S2: are over when both have ended: an owner that dies blocks no write forever', async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const mortal = await startOwner()
     const held = await during(pause())
@@ -210,7 +210,7 @@ describe('two pauses of one shard (2.4)', () => {
     expect(lets(app)).toEqual([true, true])
   })
 
-  test('S4: take the death of a token holder as the end of its write', async () => {
+  test('S4: count the death of a token holder as the end of its write', async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const [shard] = app.shards
     const owner = await startOwner()
@@ -231,7 +231,7 @@ describe('two pauses of one shard (2.4)', () => {
 })
 
 describe('control.suspendAll with writes', () => {
-  test('answers when nothing is under way any more, windows included', async () => {
+  test('answers when nothing is under way, windows included', async () => {
     const { app, during } = await paused({ syncMs: 10 })
     const put = app.store.put('s:a', 1, { windowMs: 10_000 })
 
@@ -242,7 +242,7 @@ describe('control.suspendAll with writes', () => {
     await put
   })
 
-  test('does not suspend a shard that does not drain, and lets its writers go', async () => {
+  test('does not suspend a shard that does not drain, and releases its writers', async () => {
     const { app, clock, during, keyIn } = await paused()
     await during(suspend(app.system.to(Applier.name(1))))
     const stuck = app.store.put(keyIn(1), 1)

@@ -1,9 +1,9 @@
-/** Storage actors refuse what they do not know, whoever sends it, and live on. */
+/** Storage actors refuse unknown messages from any sender, and continue. */
 import { describe, expect, test } from 'vitest'
 import { call, cast, name, type Ref, send } from '../../../src/runtime/index.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
 
-/** Any message, as a caller without a compiler sends it. */
+/** Any message, as a caller without types sends it. */
 type Anything = {
   calls: { [name: string]: (payload?: unknown) => unknown }
   casts: { [name: string]: (payload?: unknown) => void }
@@ -13,7 +13,7 @@ type Anything = {
 const parts = ['blob_store', 'wal_writer', 'applier', 'batcher', 'lmdb_writer', 'expirer']
 const names = ['control', ...parts.map((part) => `${part}(0)`)]
 
-/** Payloads that no message has, or none but one. */
+/** Payloads that are invalid for every message, or for all but one. */
 const payloads = [undefined, null, 7, 'text', [], {}, { ok: true }, { ok: true, value: {} }]
 
 /** Names of messages, known and unknown. */
@@ -40,7 +40,7 @@ const messages = {
 }
 
 describe.each(names)('%s', (actor) => {
-  test('refuses messages that it does not know, and payloads that are none, and lives on', async () => {
+  test('refuses unknown messages and invalid payloads, and continues', async () => {
     const { start, during } = machine()
     const app = await start()
     const ref: Ref<Anything> = app.system.to(name<Anything>(actor))
@@ -76,7 +76,7 @@ describe('control', () => {
     { shard: 1, ok: true },
   ]
 
-  test('takes the names of the references for every shard', async () => {
+  test('accepts the names of the references for every shard', async () => {
     const { app, control, during } = await filled()
     expect(await during(call(control, 'flush_all'))).toEqual({ outcomes: ok })
     const held = await during(call(control, 'suspend_all', { flush: false }))
@@ -88,7 +88,7 @@ describe('control', () => {
     expect(await during(call(control, 'discard_all'))).toEqual({ outcomes: ok })
   })
 
-  test('refuses wrong options of these with the place of what is wrong', async () => {
+  test('refuses their wrong options with the path of the error', async () => {
     const { control, during } = await filled()
     for (const [message, options, path] of [
       ['suspend_all', { timeoutMs: 0 }, 'timeoutMs'],
@@ -104,7 +104,7 @@ describe('control', () => {
       })
   })
 
-  test('refuses a token that suspends none of the shards, and ends no hold of the store with it', async () => {
+  test('refuses a token that suspends none of the shards, and ends no other hold', async () => {
     const { app, during } = await filled()
     const { token } = await during(app.control.suspend(0))
     for (const wrong of ['nope', '', 'overlay', 'recovering'])

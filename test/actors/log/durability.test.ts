@@ -1,4 +1,4 @@
-/** Who waits until what was written is synced, and when a sync is asked for. */
+/** Waits until written frames are synced, and the requests for a sync. */
 import { expect, test } from 'vitest'
 import { Durability } from '../../../src/actors/log/durability.ts'
 
@@ -9,14 +9,14 @@ const world = (lastLsn = 5) => {
   return { durability, told, wait }
 }
 
-test('who waits for what is durable already is told without a sync', () => {
+test('a wait for a durable LSN resolves without a sync', () => {
   const { durability, told, wait } = world()
   wait('a')
   expect(durability.settle()).toBe(false)
   expect(told).toEqual(['a'])
 })
 
-test('who waits for what was only written has one sync asked for, whoever else comes', () => {
+test('waits for a written LSN share one sync', () => {
   const { durability, told, wait } = world()
   durability.written(7, 5)
   wait('a')
@@ -29,7 +29,7 @@ test('who waits for what was only written has one sync asked for, whoever else c
   expect(told).toEqual(['a', 'b'])
 })
 
-test('what was written while a sync was under way waits for the next one', () => {
+test('an LSN written during a sync waits for the next one', () => {
   const { durability, told, wait } = world()
   durability.written(6, 5)
   wait('a')
@@ -44,7 +44,7 @@ test('what was written while a sync was under way waits for the next one', () =>
   expect(told).toEqual(['a', 'b'])
 })
 
-test('a group that was synced, or a marker, tells whoever waited, while the sync is still under way', () => {
+test('a synced group or marker resolves the waits before the sync under way returns', () => {
   const { durability, told, wait } = world()
   durability.written(6, 5)
   wait('a')
@@ -54,7 +54,7 @@ test('a group that was synced, or a marker, tells whoever waited, while the sync
   expect(told).toEqual(['a'])
 })
 
-test('nothing ever goes back', () => {
+test('neither LSN ever decreases', () => {
   const { durability } = world(9)
   durability.written(0, 3)
   durability.proven(4)

@@ -26,7 +26,7 @@ describe('a shard whose sync failed', () => {
     return { ...world, app, shard, outcomes, down }
   }
 
-  test('D15 E23 acknowledges nothing, says which writes may be there, and goes down with its reason', async () => {
+  test('D15 E23 acknowledges nothing, reports unknown outcomes, and goes down with its reason', async () => {
     const { app, shard, outcomes, down } = await poisoned()
 
     expect(outcomes).toEqual(['UNKNOWN_OUTCOME', 'NOT_SUBMITTED'])
@@ -41,7 +41,7 @@ describe('a shard whose sync failed', () => {
     expect(await codeOf(app.store.put(here, 1))).toBe('SHARD_DOWN')
   })
 
-  test('D15 E24 is not started again by any supervisor, and syncs its file no more', async () => {
+  test('D15 E24 is restarted by no supervisor, and never syncs its file again', async () => {
     const { app, shard, clock, disk } = await poisoned()
     const calls = disk.recordCalls()
 
@@ -51,7 +51,7 @@ describe('a shard whose sync failed', () => {
     expect(calls.filter(({ path }) => path.includes(`shard-${shard}`))).toEqual([])
   })
 
-  test('takes no other shard along', async () => {
+  test('leaves the other shards running', async () => {
     const { app, during } = await poisoned()
 
     await during(app.store.put(there, 'goes on'))
@@ -107,7 +107,7 @@ describe('a shard whose writer crashes again and again', () => {
     expect(app.store.get(here)).toBe(1)
   })
 
-  test('holds up nobody for ever: a put that waits through all of it is answered', async () => {
+  test('does not block forever: a put that waits through all restarts is answered', async () => {
     const { clock, start, during } = machine({ syncMs: 10 })
     const app = await start()
     const put = codeOf(app.store.put(here, 1))
@@ -120,7 +120,7 @@ describe('a shard whose writer crashes again and again', () => {
     const outcome = await during(put)
     await clock.advance(200)
     if (app.health().shards[0]?.phase === 'down') await during(app.control.reopen(0))
-    // What was never written is not there; what was answered is.
+    // A write without an acknowledgement may be absent; an acknowledged one is there.
     expect(['SHARD_DOWN', 'NOT_SUBMITTED', 'UNKNOWN_OUTCOME', 'ok']).toContain(outcome)
     if (outcome === 'ok') expect(app.store.get(here)).toBe(1)
     if (outcome === 'SHARD_DOWN' || outcome === 'NOT_SUBMITTED')
@@ -191,7 +191,7 @@ describe('start', () => {
 
 type Disk = ReturnType<typeof machine>['disk']
 
-/** Zeroes a sealed frame in the newest segment that holds any: damage that later frames prove. */
+/** Zeroes a sealed frame in the newest segment that has one: damage that later frames prove. */
 const damageNewest = (disk: Disk, dir: string): void => {
   const newest = disk
     .list(dir)

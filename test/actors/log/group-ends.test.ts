@@ -7,7 +7,10 @@ import { silentLogger } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 
-/** A machine whose log refuses commits while `refusing` is set; `commits` has the memory of each. */
+/**
+ * A machine with a log that refuses commits while `refusing` is set. `commits` has the memory of
+ * each commit.
+ */
 const world = async () => {
   const log = { refusing: false, commits: [] as ArrayBufferLike[] }
   const aroundLog = (host: LogHost): LogHost => ({
@@ -29,7 +32,7 @@ const world = async () => {
   return { app, during, machine, clock, log }
 }
 
-test('a group that the log refuses as a whole gives each caller the refusal, and the log goes on', async () => {
+test('a group that the log refuses as a whole fails each caller with the refusal, and the log continues', async () => {
   const { app, during, log } = await world()
   log.refusing = true
   const codes = ['a', 'b'].map((key) => codeOf(app.store.put(key, 1)))
@@ -39,7 +42,7 @@ test('a group that the log refuses as a whole gives each caller the refusal, and
   expect([app.store.get('a'), app.store.get('b')]).toEqual([2, undefined])
 })
 
-test('a group of which each caller gave up is never written, and is over', async () => {
+test('a group abandoned by all its callers is never written, and ends', async () => {
   const { app, during, machine, log, clock } = await world()
   machine.syncMs = 50
   const first = app.store.put('a', 1)
@@ -67,7 +70,7 @@ test('a write whose deadline is Infinity is never withdrawn', async () => {
   ])
 })
 
-test('the memory of a large group is filled again', async () => {
+test('the memory of a large group is reused', async () => {
   const { app, during, log } = await world()
   for (let at = 0; at < 3; at++) await during(app.store.put('k', Buffer.alloc(100_000, at)))
   expect(log.commits).toHaveLength(3)

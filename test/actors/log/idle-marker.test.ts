@@ -8,7 +8,7 @@ const newest = ({ disk }: Machine): string => {
   return `${folder}/${names.sort((a, b) => (a.slice(-12) < b.slice(-12) ? -1 : 1)).at(-1)}`
 }
 
-/** The writes into segments from now on. */
+/** Counts the writes to segments from now on. */
 const writesOf = ({ disk }: Machine) => {
   const calls = disk.recordCalls()
   return () =>
@@ -35,7 +35,7 @@ describe('an idle log', () => {
     expect(clock.untilNext()).toBeUndefined()
   })
 
-  test('E43 shows damage to the last write as CORRUPT, which without it would be cut', async () => {
+  test('E43 reports damage to the last write as CORRUPT; without the marker it would be cut', async () => {
     const endings = []
     for (const idleMarkerMs of [100, 0]) {
       const world = machine()
@@ -56,7 +56,7 @@ describe('an idle log', () => {
     expect(endings).toEqual(['CORRUPT', 'ok'])
   })
 
-  test('gets none while writes are held, and one when they move again', async () => {
+  test('gets no marker while writes are held, and one when they continue', async () => {
     const world = machine({ syncMs: 0 })
     const { clock, start, during } = world
     const app = await start()
@@ -87,7 +87,7 @@ describe('an idle log', () => {
     expect(writes()).toBe(1)
   })
 
-  test('with a failing marker goes down at once, and comes back with everything', async () => {
+  test('with a failing marker goes down at once, and reopens with every write', async () => {
     const { clock, disk, start, during } = machine()
     const app = await start({ lmdb: { intervalMs: 60_000, maxLagMs: 120_000 } })
     await during(app.store.put('a', 1))
@@ -144,7 +144,7 @@ describe('a disk whose sync takes 2 s', () => {
     expect(app.store.get('k0')).toBe(value)
   })
 
-  test('D25 lets those that wait through in their order, when there is room', async () => {
+  test('D25 admits the waiting writes in their order when there is room', async () => {
     const { start, during } = machine({ syncMs: 2_000 })
     const app = await start({ wal: { queueBytes: 16 * 1024 }, deadlineMs: 600_000 })
     const order: number[] = []

@@ -5,7 +5,7 @@ import { codeOf, machine } from '../../support/simulated-instance.ts'
 
 const keys = Array.from({ length: 300 }, (_, at) => `key:${at}`)
 
-/** An instance with 300 keys; none of them projected when `suspended`. */
+/** An instance with 300 keys; `suspended`: none of them is projected. */
 const filled = async (options = {}, { suspended = false } = {}) => {
   const world = machine()
   const app = await world.start(options)
@@ -18,7 +18,7 @@ const entriesOf = (app: { store: { range(options: object): { entries: unknown } 
   app.store.range({ limit: 1_000 }).entries
 
 describe('an instance that starts again', () => {
-  test('after a clean close has everything, and cut and copied nothing', async () => {
+  test('after a clean close has every write, and cuts and copies nothing', async () => {
     const { app, start, during } = await filled()
     const before = entriesOf(app)
     await during(app.close())
@@ -30,7 +30,7 @@ describe('an instance that starts again', () => {
     expect(report).toMatchObject({ tail: 'clean', cutBytes: 0, copiedFrames: 0 })
   })
 
-  test('after a power cut has everything that was acknowledged, whatever became of the projection', async () => {
+  test('after a power cut has every acknowledged write, with any state of the projection', async () => {
     const { app, disk, projections, start, during } = await filled()
     disk.crash()
     await during(app.close({ deadlineMs: 0 })).catch(() => undefined)
@@ -61,7 +61,7 @@ describe('an instance that starts again', () => {
     expect(keys.filter((key) => !again.store.has(key))).toEqual([])
   })
 
-  test('with the projection of another log does not believe it', async () => {
+  test('with the projection of another log rebuilds it', async () => {
     const { app, projections, start, during } = await filled()
     await during(app.close())
     projections.remove('/data/shard-0/lmdb')
@@ -76,7 +76,7 @@ describe('an instance that starts again', () => {
     expect(keys.filter((key) => !again.store.has(key))).toEqual([])
   })
 
-  test('with its logs and keelson.json gone does not begin anew over what the projection shows', async () => {
+  test('without its logs and keelson.json refuses to begin a new log beside its projection', async () => {
     const { app, disk, start, during } = await filled()
     await during(app.control.flushAll())
     await during(app.close())
@@ -86,7 +86,7 @@ describe('an instance that starts again', () => {
     expect(await codeOf(during(start()))).toBe('CORRUPT')
   })
 
-  test('without its projection reads the whole log first, and refuses damage in it with nothing changed', async () => {
+  test('without its projection reads the whole log first, and refuses damage without a change', async () => {
     const { disk, projections, start, during } = machine()
     const app = await start({ wal: { maxFileSize: 128 * 1024 } })
     const text = 'x'.repeat(1_000)
@@ -95,7 +95,7 @@ describe('an instance that starts again', () => {
     await during(app.close())
     const [first = ''] = disk.list('/data/shard-0/wal').filter((name) => name.endsWith('.wal'))
     disk.poke(`/data/shard-0/wal/${first}`, 20_000, Uint8Array.of(1, 2, 3))
-    // The projection has what is damaged: nobody needs those frames.
+    // The projection has the damaged rows: recovery does not need those frames.
     await during((await start()).close())
 
     projections.remove('/data/shard-0/lmdb')
@@ -120,7 +120,7 @@ describe('an instance that starts again', () => {
     expect(await codeOf(during(start()))).toBe('CORRUPT')
   })
 
-  test('refuses logs that stand in the place of another shard’s', async () => {
+  test('refuses logs of one shard in the folder of another', async () => {
     const { disk, start, during } = machine()
     const app = await start({ shards: 2 })
     await during(Promise.all(keys.map((key) => app.store.put(key, 1))))
@@ -132,7 +132,7 @@ describe('an instance that starts again', () => {
     expect(await codeOf(during(start()))).toBe('CORRUPT')
   })
 
-  test('leaves alone what else stands in the folder, whether it starts or refuses', async () => {
+  test('leaves other files in the folder alone, whether it starts or refuses', async () => {
     const { disk, start, during } = machine()
     disk.makeFolder('/data/shard-3')
     const file = disk.open('/data/shard-3/important.txt', 'create')
@@ -145,7 +145,7 @@ describe('an instance that starts again', () => {
     expect(disk.contents('/data/shard-3/important.txt').length).toBe(4)
   })
 
-  test('refuses a log that lost what its own projection shows', async () => {
+  test('refuses a log that lost frames that its projection shows', async () => {
     const { app, disk, start, during } = await filled()
     await during(app.control.flushAll())
     await during(app.close())
@@ -163,7 +163,7 @@ describe('an instance that starts again', () => {
 })
 
 describe('an applier that starts again', () => {
-  test('rebuilds what a suspended projection does not show, and the suspension stays', async () => {
+  test('rebuilds the overlay over a suspended projection, and the suspension stays', async () => {
     const { app, clock } = await filled({}, { suspended: true })
     const before = entriesOf(app)
 
@@ -174,7 +174,7 @@ describe('an applier that starts again', () => {
     expect(app.health().shards).toMatchObject([{ suspended: true, projectedLsn: 0 }])
   })
 
-  test('waits for the projection when the overlay cannot hold what it lacks', async () => {
+  test('waits for the projection if the overlay cannot hold the frames between', async () => {
     const { app, clock, projections, start, during } = await filled({}, { suspended: true })
     await during(app.close())
     projections.remove('/data/shard-0/lmdb')
@@ -186,7 +186,7 @@ describe('an applier that starts again', () => {
     expect(again.health().shards[0]?.projectedLsn).toBeGreaterThan(0)
   })
 
-  test('with a row that is damaged answers CORRUPT, and builds the projection anew', async () => {
+  test('answers CORRUPT for a damaged row, and rebuilds the projection', async () => {
     const { app, clock, projections, during } = await filled()
     await during(app.control.flushAll())
     await clock.advance(10)
@@ -201,7 +201,7 @@ describe('an applier that starts again', () => {
 })
 
 describe('a projection', () => {
-  test('that was set aside for its damage is no more in health: the new one shows nothing yet', async () => {
+  test('that was set aside for damage leaves health: the new one shows LSN 0', async () => {
     const { app, clock, projections, during } = await filled({ overlay: { keys: 10 } })
     await during(app.control.flushAll())
     await during(app.control.suspendAll({ flush: false }))
@@ -216,7 +216,7 @@ describe('a projection', () => {
     expect(app.store.get('key:7')).toEqual({ key: 'key:7' })
   })
 
-  test('is where health shows it once a flush is answered', async () => {
+  test('is at the position in health once a flush is answered', async () => {
     const { start, during } = machine()
     const app = await start()
     for (let at = 1; at <= 20; at++) {
@@ -226,7 +226,7 @@ describe('a projection', () => {
     }
   })
 
-  test('makes room in a full overlay whatever its schedule', async () => {
+  test('makes room in a full overlay, regardless of its schedule', async () => {
     const { start, during, clock } = machine()
     const hour = 3_600_000
     const app = await start({
@@ -239,8 +239,8 @@ describe('a projection', () => {
   })
 })
 
-describe('a projection that takes nothing', () => {
-  test('holds writers back only when the overlay is full, and lets them go when it does again', async () => {
+describe('a projection that takes no changes', () => {
+  test('holds writers only when the overlay is full, and releases them when it takes changes again', async () => {
     const { clock, projections, start, during } = machine()
     const app = await start({ overlay: { keys: 50 } })
     projections.failCommits('/data/shard-0/lmdb', Number.POSITIVE_INFINITY)
@@ -274,7 +274,7 @@ describe('a projection that takes nothing', () => {
 })
 
 describe('close', () => {
-  test('answers what was admitted, refuses what comes, and ends with a clean log', async () => {
+  test('answers admitted writes, refuses new ones, and ends with a clean log', async () => {
     const { start, during } = machine({ syncMs: 5 })
     const app = await start({ wal: { queueBytes: 1_000 } })
     const admitted = [app.store.put('a', 1), app.store.put('b', 2)].map(codeOf)

@@ -1,10 +1,10 @@
-/** What a killed actor still had pending must change nothing for the next one. */
+/** Pending work of a killed actor must change nothing for its successor. */
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
 import { machine } from '../../support/simulated-instance.ts'
 
 describe('a writer that is killed again while its predecessor still ends', () => {
-  test('never writes beside it: everything acknowledged is there, in this process and in the next', async () => {
+  test('never writes at the same time: every acknowledged write is there, in this process and the next', async () => {
     for (const gapMs of [0, 1, 3, 7, 12, 20]) {
       const { clock, start, during } = machine({ syncMs: 2, endMs: 10 })
       const app = await start()
@@ -27,7 +27,7 @@ describe('a writer that is killed again while its predecessor still ends', () =>
     }
   })
 
-  test('does not put the shard down when its opening is cut off', async () => {
+  test('does not take the shard down if its opening is interrupted', async () => {
     const { clock, start, during } = machine({ syncMs: 5, endMs: 5 })
     const app = await start()
     for (let round = 0; round < 4; round++) {
@@ -43,7 +43,7 @@ describe('a writer that is killed again while its predecessor still ends', () =>
 })
 
 describe('an applier that is killed again while it rebuilds', () => {
-  test('never shows its view: a later read sees what was acknowledged', async () => {
+  test('never publishes its view: a later read sees every acknowledged write', async () => {
     for (const gapMs of [0, 1, 2, 4, 6]) {
       const { clock, start, during } = machine({ syncMs: 2 })
       const app = await start()
@@ -62,7 +62,7 @@ describe('an applier that is killed again while it rebuilds', () => {
 })
 
 describe('at level `written`', () => {
-  test('an applier that starts again still shows what was acknowledged', async () => {
+  test('a restarted applier still shows every acknowledged write', async () => {
     const { clock, start, during } = machine()
     const app = await start({ wal: { enableFsync: false } })
     await during(app.store.put('a', 1))
@@ -73,7 +73,7 @@ describe('at level `written`', () => {
     expect(app.store.get('a')).toBe(1)
   })
 
-  test('a projection whose writer starts again takes what it lacks, and then rests', async () => {
+  test('a projection with a restarted writer catches up, then rests', async () => {
     const { clock, disk, start, during } = machine()
     const app = await start({ wal: { enableFsync: false } })
     await during(app.control.suspendAll({ leaseMs: 100 }))

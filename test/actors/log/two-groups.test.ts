@@ -4,14 +4,14 @@ import { Applier, type StorageEvents, WalWriter } from '../../../src/actors/inde
 import { suspend, telemetry } from '../../../src/runtime/index.ts'
 import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
 
-/** An instance whose log has answered before, in `syncMs`; the frames of each commit from now on. */
+/** An instance with a log that answers in `syncMs`, and the frames of each commit from now on. */
 const world = async (syncMs = 1) => {
   const { start, during, clock, disk } = machine({ syncMs })
   const app = await start({ wal: { maxFileSize: 1024 * 1024, idleMarkerMs: 0 } })
   await during(app.store.put('k', 0))
   const commits: number[] = []
   telemetry<StorageEvents>(app.system).on('wal.commit', ({ frames }) => commits.push(frames))
-  /** Of this moment, though the log answers behind what is in flight. */
+  /** The writes in flight now, although the log answers after them. */
   const inFlight = async () => {
     const writer = app.system.to(WalWriter.name(0))
     return (await WalWriter.describe(writer)).inFlight
@@ -21,8 +21,8 @@ const world = async (syncMs = 1) => {
   return { app, during, clock, disk, commits, inFlight, putMany }
 }
 
-describe('writes that come at once', () => {
-  test('go as two groups when they are many and the disk is quick, and are answered in their order', async () => {
+describe('many writes at once', () => {
+  test('leave as two groups if they are many and the disk is fast, and are answered in order', async () => {
     const { during, clock, commits, putMany, app } = await world()
     const answered: number[] = []
     const puts = putMany(1_300).map(async (put) => void answered.push((await put).position.lsn))
@@ -35,7 +35,7 @@ describe('writes that come at once', () => {
     expect(app.store.get('k6')).toBe(1_294)
   })
 
-  test('go as one group when they are few, or the disk is slow', async () => {
+  test('leave as one group if they are few or the disk is slow', async () => {
     const quick = await world()
     await quick.during(Promise.all(quick.putMany(500)))
     expect(quick.commits).toEqual([500])
@@ -44,7 +44,7 @@ describe('writes that come at once', () => {
     expect(slow.commits).toEqual([1_300])
   })
 
-  test('join the second group while the first is in flight, which leaves when they are many', async () => {
+  test('join a second group while the first is in flight; it leaves when they are many', async () => {
     const { during, clock, inFlight, putMany, commits } = await world(3)
     const puts = []
     const found = []
@@ -59,7 +59,7 @@ describe('writes that come at once', () => {
     expect(commits).toEqual([10, 600, 700])
   })
 
-  test('have open outcomes when the disk fails under the first of two groups, and none is lost', async () => {
+  test('have unknown outcomes if the disk fails under the first of two groups, and none is lost', async () => {
     const { app, during, disk, clock, putMany } = await world()
     failNextSync(disk)
     const codes = putMany(1_300).map(codeOf)
@@ -74,7 +74,7 @@ describe('writes that come at once', () => {
     await during(app.store.put('late', 1))
   })
 
-  test('have open outcomes when the writer is killed with two groups in flight, and each stands as a whole or not at all', async () => {
+  test('have unknown outcomes if the writer is killed with two groups in flight; each group is there as a whole or not at all', async () => {
     const { app, during, clock, putMany } = await world(2)
     const codes = putMany(1_300).map(codeOf)
     await clock.settle()
@@ -86,7 +86,7 @@ describe('writes that come at once', () => {
     expect(['k0', 'k6'].map((key) => app.store.get(key))).toEqual([511, 510])
   })
 
-  test('stand where the applier leaves them when it is killed with two groups before it', async () => {
+  test('stand at their positions if the applier is killed with two groups in its mailbox', async () => {
     const { app, during, clock, putMany } = await world()
     const applier = app.system.to(Applier.name(0))
     await during(suspend(applier))

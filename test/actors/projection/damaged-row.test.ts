@@ -1,9 +1,9 @@
-/** A damaged row is the trouble of its shard alone. */
+/** A damaged row affects only its own shard. */
 import { describe, expect, test } from 'vitest'
 import { machine } from '../../support/simulated-instance.ts'
 
 describe('a damaged row', () => {
-  test('of one shard restarts that shard’s applier only, also when a range meets it', async () => {
+  test('in one shard restarts only that shard’s applier, also when a range reads it', async () => {
     const { clock, projections, start, during } = machine()
     const app = await start({ shards: 3 })
     const { position } = await during(app.store.put('a', 1))

@@ -1,4 +1,7 @@
-/** A projection beside a log that was restored from a copy and went another way since: same log id, an LSN that the log has too. */
+/**
+ * A projection beside a log that was restored from a copy and has diverged since: the same log id,
+ * and an LSN that the log also has.
+ */
 import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
 import { encodeValue } from '../../../src/storage/index.ts'
@@ -8,7 +11,10 @@ import { type Machine, machine } from '../../support/simulated-instance.ts'
 const wal = '/data/shard-0/wal'
 const lmdb = '/data/shard-0/lmdb'
 
-/** Runs an instance that puts `keys` with `value`, shows them in its projection when `projected`, and closes. */
+/**
+ * Runs an instance that puts `keys` with `value`, then closes. `projected`: the projection shows
+ * them.
+ */
 const life = async (world: Machine, keys: readonly string[], value: string, projected: boolean) => {
   const { start, during } = world
   const app = await start()
@@ -18,7 +24,7 @@ const life = async (world: Machine, keys: readonly string[], value: string, proj
   await during(app.close())
 }
 
-/** Puts the log's files of `from` in the place of those of `to`. */
+/** Replaces the log files of `to` by those of `from`. */
 const restoreLog = (from: Machine['disk'], to: Machine['disk']): void => {
   const isFile = (disk: Machine['disk'], name: string) =>
     name !== 'LOCK' && disk.entry(`${wal}/${name}`)?.kind === 'file'
@@ -32,7 +38,7 @@ const restoreLog = (from: Machine['disk'], to: Machine['disk']): void => {
   }
 }
 
-/** The position and the rows that are in the projection, as they would be copied with its files. */
+/** The position and rows of the projection, as a copy of its files has them. */
 const copied = async ({ projections }: Machine) => {
   const store = projections.open(lmdb)
   const copy = { position: store.position(), rows: [...store.range({})] }
@@ -40,7 +46,7 @@ const copied = async ({ projections }: Machine) => {
   return copy
 }
 
-/** Puts a copy of a projection in the place of what is there. */
+/** Replaces the projection by a copy. */
 const restoreProjection = async (
   { projections }: Machine,
   { position, rows }: Awaited<ReturnType<typeof copied>>,
@@ -58,7 +64,10 @@ const remarksOf = async ({ during }: Machine, app: App) =>
 const common = ['a', 'b', 'c']
 const later = ['d', 'e', 'f', 'g']
 
-/** A log that went one way (`one` under the later keys, projected) and, from a copy without them, another (`two`). */
+/**
+ * A log with one history (`one` under the later keys, projected) and, from a copy without them, a
+ * second history (`two`).
+ */
 const forked = async () => {
   const world = machine()
   await life(world, common, 'common', true)
@@ -72,7 +81,7 @@ const forked = async () => {
 }
 
 describe('a projection of a diverged copy of the same log', () => {
-  test('is built anew from the log, and nothing of it is believed', async () => {
+  test('is rebuilt from the log, and none of its rows is used', async () => {
     const world = await forked()
     const { start, during } = world
     await restoreProjection(world, world.projection)
@@ -89,7 +98,7 @@ describe('a projection of a diverged copy of the same log', () => {
     expect(position?.lsn).toBeGreaterThan(world.projection.position?.lsn ?? 0)
   })
 
-  test('is told in the remarks of the opening', async () => {
+  test('is reported in the remarks of the opening', async () => {
     const world = await forked()
     await restoreProjection(world, world.projection)
 
@@ -98,7 +107,7 @@ describe('a projection of a diverged copy of the same log', () => {
     expect(await remarksOf(world, app)).toEqual([expect.stringContaining('diverged copy')])
   })
 
-  test('is replaced once: the next opening finds one of this log, and has nothing to remark', async () => {
+  test('is replaced once: the next opening finds one of this log, and has no remark', async () => {
     const world = await forked()
     await restoreProjection(world, world.projection)
     const before = await world.start()
@@ -109,13 +118,13 @@ describe('a projection of a diverged copy of the same log', () => {
     expect(await remarksOf(world, app)).toEqual([])
   })
 
-  test('is not confused with one that lags: that one is believed, and brought up to date', async () => {
+  test('is distinguished from one that lags, which is kept and catches up', async () => {
     const world = machine()
     await life(world, common, 'common', true)
     const projection = await copied(world)
     await life(world, later, 'one', true)
     await restoreProjection(world, projection)
-    // A row that the log does not have shows that the projection was not built anew.
+    // A row that the log does not have shows that the projection was not rebuilt.
     const { position } = projection
     if (!position) throw new Error('the projection shows nothing')
     const store = world.projections.open(lmdb)
@@ -131,7 +140,7 @@ describe('a projection of a diverged copy of the same log', () => {
     expect(await remarksOf(world, app)).toEqual([])
   })
 
-  test('that was written before there were marks is believed, by its id and LSN', async () => {
+  test('of a version without marks is accepted by its id and LSN', async () => {
     const world = await forked()
     const { position } = world.projection
     if (!position) throw new Error('the projection shows nothing')

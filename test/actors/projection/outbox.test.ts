@@ -16,7 +16,7 @@ const unitsOf = (lsn: number): readonly Unit[] => [
 
 const bytesOf = (lsn: number): number => encodeFrame(unitsOf(lsn)).length
 
-/** What an outbox shows of everything in it. */
+/** All frames of an outbox, as it shows them. */
 const shown = (outbox: Outbox) =>
   Array.from({ length: outbox.size }, (_, at) => ({
     lsn: outbox.lsn(at),
@@ -25,7 +25,7 @@ const shown = (outbox: Outbox) =>
   }))
 
 describe('the outbox', () => {
-  test('shows frames one by one, in any order of asking, whatever groups they came in and went in', () => {
+  test('shows frames one by one in any order, however they were grouped', () => {
     const step = fc.oneof(
       fc.record({ push: fc.integer({ min: 1, max: 5 }), skip: fc.nat(2) }),
       fc.record({ drop: fc.nat(4) }),
@@ -56,7 +56,7 @@ describe('the outbox', () => {
     )
   })
 
-  test('forgets everything when a group has no room, by frames or by bytes', () => {
+  test('drops all frames if a group has no room, by frames or by bytes', () => {
     const group = appliedFrames([4, 5], unitsOf)
     for (const outbox of [new Outbox(4, 1_000_000), new Outbox(1_000, 4 * bytesOf(1))]) {
       expect(outbox.push(appliedFrames([1, 2, 3], unitsOf), 0, 0)).toBe(true)
@@ -69,7 +69,7 @@ describe('the outbox', () => {
     }
   })
 
-  test('counts the commands of a group until all of it is gone', () => {
+  test('counts the commands of a group until all of it is dropped', () => {
     const outbox = new Outbox(10, 1_000_000)
     const many = { kind: 'deleteMany', keys: ['a', 'b', 'c'] } as const
     outbox.push(

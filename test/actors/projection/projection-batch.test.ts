@@ -33,7 +33,7 @@ const framesOf = (units: readonly Unit[]) =>
 const puts = (count: number, value: unknown = 1) =>
   framesOf(Array.from({ length: count }, (_, at) => put(`k${at}`, value)))
 
-/** Takes everything; answers how many rows the batch had after each slice. */
+/** Takes all frames; returns the number of rows after each slice. */
 const slices = (batch: ProjectionBatch, lsnMax = Number.POSITIVE_INFINITY): number[] => {
   const rows: number[] = []
   for (let hasMore = true; hasMore; rows.push(batch.changes.size)) hasMore = batch.take(lsnMax)
@@ -41,7 +41,7 @@ const slices = (batch: ProjectionBatch, lsnMax = Number.POSITIVE_INFINITY): numb
 }
 
 describe('a batch of the projection', () => {
-  test('is taken a slice at a time, and names its last frame once it is whole', () => {
+  test('is taken in slices, and names its last frame when it is complete', () => {
     const frames = puts(2.5 * sliceRowsMax)
     const batch = new ProjectionBatch(frames, new MapRows())
 
@@ -58,14 +58,14 @@ describe('a batch of the projection', () => {
     })
   })
 
-  test('has so many rows at most', () => {
+  test('has a bounded number of rows', () => {
     const batch = new ProjectionBatch(puts(batchMax.rows + 500), new MapRows())
 
     expect(slices(batch).at(-1)).toBe(batchMax.rows)
     expect(batch.lsn).toBe(batchMax.rows)
   })
 
-  test('has so many bytes at most, and what goes beyond is one frame', () => {
+  test('has a bounded number of bytes, exceeded by at most one frame', () => {
     const bytes = 100_000
     const batch = new ProjectionBatch(puts(100, 'x'.repeat(bytes)), new MapRows())
 
@@ -73,7 +73,7 @@ describe('a batch of the projection', () => {
     expect(batch.frames).toBe(Math.ceil(batchMax.bytes / bytes))
   })
 
-  test('counts the bytes of a row that changes again and again each time: all of them are work', () => {
+  test('counts the bytes of every change of a row, because each one is work', () => {
     const frames = framesOf(Array.from({ length: 100 }, () => put('k', 'x'.repeat(100_000))))
     const batch = new ProjectionBatch(frames, new MapRows())
 
@@ -87,14 +87,14 @@ describe('a batch of the projection', () => {
     expect(slices(batch)).toEqual([4_000, 4_001])
   })
 
-  test('takes nothing beyond the LSN that it is told', () => {
+  test('takes no frame after the given LSN', () => {
     const batch = new ProjectionBatch(puts(10), new MapRows())
 
     expect(slices(batch, 4)).toEqual([4])
     expect(batch.lsn).toBe(4)
   })
 
-  test('without a frame has no LSN and names none', () => {
+  test('without frames has no LSN and no mark', () => {
     const batch = new ProjectionBatch(puts(0), new MapRows())
 
     expect(slices(batch)).toEqual([0])

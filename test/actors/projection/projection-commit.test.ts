@@ -1,10 +1,16 @@
-/** While a projection's commit is under way, somewhere else, everybody else goes on; whatever happens then, nothing is lost or done twice. */
+/**
+ * While a projection commits on another thread, everything else continues. Whatever happens then,
+ * no write is lost or applied twice.
+ */
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter } from '../../../src/actors/index.ts'
 import { CommitDoor, type Moment } from '../../support/commit-door.ts'
 import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
 
-/** An instance whose projection shows nothing yet but a commit that is held up; appends tell what was done twice. */
+/**
+ * An instance with an empty projection and a first commit that is held up. Appends reveal a frame
+ * that was applied twice.
+ */
 const held = async (moment: Moment, options = {}) => {
   const door = new CommitDoor()
   const world = machine({ around: (projections) => door.around(projections) })
@@ -22,7 +28,7 @@ const held = async (moment: Moment, options = {}) => {
   return { ...world, app, door, append, first, writer, projected }
 }
 
-/** What the projection shows once it has caught up, whatever there was before. */
+/** The rows of the projection after it has caught up. */
 const flushed = async ({ app, during }: Awaited<ReturnType<typeof held>>) => {
   await during(app.control.flushAll())
   const { entries } = app.store.range()
@@ -32,7 +38,7 @@ const flushed = async ({ app, during }: Awaited<ReturnType<typeof held>>) => {
 const moments: readonly Moment[] = ['before', 'after']
 
 describe.each(moments)('a commit that is held up %s it is made', (moment) => {
-  test('holds up no write and no read, and the next one takes all that came meanwhile', async () => {
+  test('delays no write and no read, and the next one takes all frames of the meantime', async () => {
     const world = await held(moment)
     const { app, door, append, projected, first } = world
     for (const letter of 'bc') await append(letter)
@@ -64,7 +70,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([first])
   })
 
-  test('and whose answer is lost is looked for by the next incarnation', async () => {
+  test('with a lost answer is not repeated: the next incarnation reads its outcome', async () => {
     const world = await held(moment)
     const { door, clock, append, first, projected } = world
     const second = await append('b')
@@ -76,7 +82,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(await projected()).toBe(second)
   })
 
-  test('is waited for by whoever comes after a writer that was killed', async () => {
+  test('is awaited by the successor of a killed writer', async () => {
     const world = await held(moment)
     const { app, door, clock, append, first } = world
     app.system.kill(LmdbWriter.name(0))
@@ -89,7 +95,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([first, second])
   })
 
-  test('is waited for by whoever comes after an applier that was killed', async () => {
+  test('is awaited by the successor of a killed applier', async () => {
     const world = await held(moment)
     const { app, door, clock } = world
     app.system.kill(Applier.name(0))
@@ -102,7 +108,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(await flushed(world)).toEqual({ text: 'a' })
   })
 
-  test('is done with once, when what waits is discarded meanwhile', async () => {
+  test('takes effect once if the outbox is discarded meanwhile', async () => {
     const world = await held(moment)
     const { app, door, during, append, first } = world
     const second = await append('b')
@@ -113,7 +119,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([first, second])
   })
 
-  test('is done with once, when the outbox overflows meanwhile', async () => {
+  test('takes effect once if the outbox overflows meanwhile', async () => {
     const world = await held(moment, { lmdb: { ringSlots: 1_024 } })
     const { app, door, during, append } = world
     const calls = Array.from({ length: 1_200 }, () => app.store.append('many', 'x'))
@@ -124,7 +130,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(await flushed(world)).toEqual({ text: 'ab', many: 'x'.repeat(1_200) })
   })
 
-  test('is over before a shard that went down comes back', async () => {
+  test('has ended before a shard that went down reopens', async () => {
     const world = await held(moment)
     const { app, disk, door, clock, during } = world
     failNextSync(disk)
@@ -142,7 +148,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([...new Set(door.made)].sort((a, b) => a - b))
   })
 
-  test('is over before a close is', async () => {
+  test('has ended before a close has', async () => {
     const { app, door, clock, during, first, start } = await held(moment)
     let isClosed = false
     const closed = app.close().then(() => {
@@ -158,7 +164,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
   })
 })
 
-test('a full disk under a commit makes the shard DEGRADED, a suspension holds then too, and nothing is lost', async () => {
+test('a full disk at a commit makes the projection DEGRADED; a suspension still holds, and no write is lost', async () => {
   const world = await held('before')
   const { app, door, projections, clock, during, append } = world
   projections.failCommits('/data/shard-0/lmdb', 1)
@@ -171,6 +177,6 @@ test('a full disk under a commit makes the shard DEGRADED, a suspension holds th
   await during(app.control.resumeAll({ token }))
   await clock.advance(10_000)
   expect(await flushed(world)).toEqual({ text: 'ab' })
-  // The next try takes what came meanwhile too.
+  // The next attempt also takes the frames of the meantime.
   expect(door.made).toEqual([second])
 })

@@ -25,7 +25,7 @@ const unitsOf = (lsn: number): readonly Unit[] => [
 
 const applied = (...lsns: number[]) => appliedFrames(lsns, unitsOf)
 
-/** What the log answers for these LSNs, reading on behind the last. */
+/** The answer of the log for these LSNs; `next` is where to continue. */
 const readOf = (lsns: readonly number[], next: number) => {
   const frames = lsns.map((lsn) => encodeFrame(unitsOf(lsn)))
   const bytes = Buffer.concat(frames)
@@ -46,7 +46,7 @@ const nothing = new MapRows()
 
 const upTo = (last: number) => Array.from({ length: last }, (_, at) => at + 1)
 
-/** Takes batches as long as there are any; answers the keys in the order of their commits. */
+/** Takes batches until there is none; returns the keys in the order of their commits. */
 const drain = (feed: ProjectionFeed, now = 1_000) => {
   const keys: string[] = []
   for (
@@ -61,7 +61,7 @@ const drain = (feed: ProjectionFeed, now = 1_000) => {
 }
 
 describe('the feed of a projection', () => {
-  test('takes enqueued frames in order, when the schedule says so', () => {
+  test('takes enqueued frames in order, when they are due', () => {
     const feed = new ProjectionFeed(limits, 7, 7)
     feed.durable(9)
     feed.enqueue(applied(8, 9), 100)
@@ -72,7 +72,7 @@ describe('the feed of a projection', () => {
     expect(feed.projectedLsn).toBe(9)
   })
 
-  test('reads the log first when it begins behind, and never beyond what was applied', () => {
+  test('reads the log first if it begins behind, and never beyond the last applied frame', () => {
     const feed = new ProjectionFeed(limits, 2, 5)
     expect(feed.next(0, false, nothing)).toEqual({ kind: 'sync' })
     feed.durable(5)
@@ -87,7 +87,7 @@ describe('the feed of a projection', () => {
     expect(drain(feed)).toEqual(['k6', 'k7'])
   })
 
-  test('reads on where a read ended, and counts frames that are not data as taken', () => {
+  test('continues where a read ended, and counts frames without data as taken', () => {
     const feed = new ProjectionFeed(limits, 0, 6)
     feed.durable(6)
     feed.tailed(readOf([1, 2], 4))
@@ -100,7 +100,7 @@ describe('the feed of a projection', () => {
     expect(feed.load.tailing).toBe(false)
   })
 
-  test('asks for a sync before it takes what is not durable', () => {
+  test('requests a sync before it takes frames that are not durable', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.enqueue(applied(1, 2), 0)
     expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
@@ -110,7 +110,7 @@ describe('the feed of a projection', () => {
     expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
   })
 
-  test('takes at once what was durable when it was applied', () => {
+  test('takes frames at once that were durable when they were applied', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.enqueue(appliedFrames([1, 2], unitsOf, 1, 2), 0)
     feed.enqueue(appliedFrames([3], unitsOf, 1, 2), 0)
@@ -118,7 +118,7 @@ describe('the feed of a projection', () => {
     expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
   })
 
-  test('reads the log when the outbox has overflowed, and loses and repeats nothing', () => {
+  test('reads the log after an overflow of the outbox, and loses and repeats no frame', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(100)
     feed.enqueue(applied(1, 2, 3, 4, 5, 6), 0)
@@ -136,7 +136,7 @@ describe('the feed of a projection', () => {
     expect(drain(feed)).toEqual(['k8'])
   })
 
-  test('tells the last frame of a batch from another under its LSN, wherever it came from', () => {
+  test('gives the last frame of a batch the same mark from the outbox and from the log', () => {
     const marks = [applied(1, 2), readOf([1, 2], 3)].map((source) => {
       const feed = new ProjectionFeed(limits, 0, 'lsns' in source ? 0 : 2)
       feed.durable(2)
@@ -150,7 +150,7 @@ describe('the feed of a projection', () => {
     expect(marks[1]).toEqual(marks[0])
   })
 
-  test('gets back from the log what was discarded', () => {
+  test('reads discarded frames from the log', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(2)
     feed.enqueue(applied(1, 2), 0)
@@ -169,7 +169,7 @@ describe('the feed of a projection', () => {
     feed.enqueue(applied(3), 245)
     expect(feed.next(246, false, nothing)).toEqual({ kind: 'due', inMs: 4 })
 
-    // Commands are counted, and not frames.
+    // Commands are counted, not frames.
     const many = { kind: 'deleteMany', keys: [...'abcdefg'] } as const
     feed.enqueue(
       appliedFrames([4], () => many),
@@ -178,7 +178,7 @@ describe('the feed of a projection', () => {
     expect(feed.next(246, false, nothing).kind).toBe('commit')
   })
 
-  test('lets what comes while a batch is committed wait as long as what came before', () => {
+  test('lets frames that arrive during a commit wait as long as earlier ones', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(100)
     feed.enqueue(applied(1), 0)
@@ -188,14 +188,15 @@ describe('the feed of a projection', () => {
     feed.enqueue(applied(3), 70)
     feed.committed(step.batch)
 
-    // A flush that went on until nothing is left would never end under load, and make a transaction of each few rows.
+    // A flush that continues until nothing is left would never end under load, and would make a
+    // transaction for every few rows.
     expect(feed.next(71, false, nothing)).toEqual({ kind: 'due', inMs: 39 })
     feed.enqueue(applied(4), 300)
     expect(feed.next(301, false, nothing)).toEqual({ kind: 'due', inMs: 9 })
     expect(feed.next(310, false, nothing).kind).toBe('commit')
   })
 
-  test('that overflows, or is discarded, while a batch is committed reads the log behind that batch', () => {
+  test('that overflows or is discarded during a commit reads the log from after that batch', () => {
     for (const disturb of [
       (feed: ProjectionFeed) => feed.enqueue(applied(3, 4, 5, 6, 7), 100),
       (feed: ProjectionFeed) => feed.discard(),
@@ -213,7 +214,7 @@ describe('the feed of a projection', () => {
     }
   })
 
-  test('gathers a large batch in turns, whatever the schedule says, and takes what comes meanwhile', () => {
+  test('gathers a large batch over several turns without a pause, and takes frames that arrive meanwhile', () => {
     const feed = new ProjectionFeed({ ...limits, ringSlots: 10_000 }, 0, 0)
     feed.durable(9_999)
     feed.enqueue(applied(...upTo(150)), 100)
@@ -230,7 +231,7 @@ describe('the feed of a projection', () => {
     expect(feed.next(200, false, nothing)).toEqual({ kind: 'nothing' })
   })
 
-  test('forgets what it had gathered when it overflows, or is discarded: the log brings it back', () => {
+  test('drops the gathered frames when it overflows or is discarded, and reads them from the log', () => {
     for (const disturb of [
       (feed: ProjectionFeed) => feed.enqueue(applied(151, 152, 153), 100),
       (feed: ProjectionFeed) => feed.discard(),

@@ -24,7 +24,7 @@ const small: StoredValue = { tag: valueTags.text, bytes: new TextEncoder().encod
 const noValue = { kind: 'put', key: 'k', expiry: noExpiry }
 const unit = (command: Command): Unit => command
 
-/** A store that remembers what it was asked to put. */
+/** A store that records its puts. */
 const store = () => {
   const puts: Uint8Array[][] = []
   const put = (payloads: readonly Uint8Array[]): Promise<readonly BlobRef[]> => {
@@ -42,7 +42,7 @@ const store = () => {
   return { puts, put }
 }
 
-/** Every command with one value that can be large, and how to find it. */
+/** Every command with one large value, and how to find the value. */
 const shapes: readonly [string, (value: StoredValue) => Command, (command: Command) => unknown][] =
   [
     [
@@ -129,14 +129,15 @@ describe('prepare', () => {
       expect(rope.parts).toMatchObject([
         { kind: 'blob', from: 0, to: 100, ref: { segment: 7, offset: 48 } },
       ])
-      // Put back where it was, the command is the one that was handed in: keys, conditions, owners, expected values.
+      // With the value put back, the command equals the original: keys, conditions, owners,
+      // expected values.
       expect(
         JSON.stringify(prepared).replace(JSON.stringify(value), JSON.stringify(large(3))),
       ).toBe(JSON.stringify(command))
     },
   )
 
-  test('leaves what is below the threshold, and says so beforehand', async () => {
+  test('leaves values below the threshold, and reports that beforehand', async () => {
     const { puts, put } = store()
     for (const [, make] of shapes) {
       const units = [unit(make(large(1, 99)))]
@@ -147,7 +148,7 @@ describe('prepare', () => {
     expect(puts).toEqual([])
   })
 
-  test('has nothing to take out of commands without values', async () => {
+  test('finds no value in commands without values', async () => {
     const { puts, put } = store()
     const commands: Command[] = [
       { kind: 'delete', key: 'k' },
@@ -217,7 +218,7 @@ describe('prepare', () => {
     expect(puts).toEqual([])
   })
 
-  test('C2: takes bytes that look like a reference, or like a rope, for bytes', async () => {
+  test('C2: leaves bytes that look like a reference or a rope as bytes', async () => {
     const { put } = store()
     const forged: StoredValue = {
       tag: valueTags.bytes,
@@ -235,7 +236,7 @@ describe('prepare', () => {
     ])
   })
 
-  test('never takes out what is a reference already', async () => {
+  test('never replaces a reference', async () => {
     const { puts, put } = store()
     const value = blobValueRef(valueTags.text, (await put([large(1).bytes]))[0] as BlobRef)
     const units = [unit({ kind: 'put', key: 'k', value, expiry: noExpiry })]
@@ -243,7 +244,7 @@ describe('prepare', () => {
     expect(puts).toHaveLength(1)
   })
 
-  test('that cannot put refers to nothing', async () => {
+  test('with a failed put makes no reference', async () => {
     const units = [unit({ kind: 'put', key: 'k', value: large(1), expiry: noExpiry })]
     const refused = prepare(units, terms, () => Promise.reject(new Error('no space')))
     await expect(refused).rejects.toThrow('no space')
@@ -251,7 +252,7 @@ describe('prepare', () => {
     await expect(short).rejects.toThrow()
   })
 
-  test('refuses what is no unit before anything is put', async () => {
+  test('refuses invalid units before any put', async () => {
     const { puts, put } = store()
     const forged = { ...noValue, value: { tag: 3, bytes: large(1).bytes } }
     for (const wrong of [undefined, [], [[]], {}, { kind: 'nope' }, forged, [noValue, {}]])

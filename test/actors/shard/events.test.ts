@@ -1,11 +1,11 @@
-/** What storage tells on the event bus about writes on their way, and about control. */
+/** The events of storage about writes and control. */
 import { describe, expect, test } from 'vitest'
 import type { StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
 
-/** Collects what is told as `event` from now on. */
+/** Collects the emissions of `event` from now on. */
 const heard = <K extends keyof StorageEvents>(app: App, event: K) => {
   const told: Parameters<StorageEvents[K]>[0][] = []
   const bus = telemetry<Record<string, (facts: object) => void>>(app.system)
@@ -14,7 +14,7 @@ const heard = <K extends keyof StorageEvents>(app: App, event: K) => {
 }
 
 describe('wal.commit', () => {
-  test('says how long what it took had waited for the disk', async () => {
+  test('reports how long the group waited for the disk', async () => {
     const world = machine({ syncMs: 10 })
     const app = await world.start()
     const commits = heard(app, 'wal.commit')
@@ -28,7 +28,7 @@ describe('wal.commit', () => {
     ])
   })
 
-  test('does not look at the clock for it while nobody listens', async () => {
+  test('does not read the clock without a listener', async () => {
     const world = machine()
     const app = await world.start()
     const { clock } = app.system
@@ -51,7 +51,7 @@ describe('wal.commit', () => {
 })
 
 describe('applier.applied', () => {
-  test('is told once a group, with where the shard is and what the overlay holds', async () => {
+  test('is emitted once per group, with the shard’s position and the load of the overlay', async () => {
     const world = machine()
     const app = await world.start()
     const applied = heard(app, 'applier.applied')
@@ -72,7 +72,7 @@ describe('applier.applied', () => {
 })
 
 describe('lmdb.lag', () => {
-  test('grows while the projection is held, and comes back to nothing', async () => {
+  test('grows while the projection is held, and returns to 0', async () => {
     const world = machine()
     const app = await world.start()
     await world.during(app.control.suspend(0))
@@ -90,7 +90,7 @@ describe('lmdb.lag', () => {
 })
 
 describe('control.outcome', () => {
-  test('is told of each shard that was asked, with what came of it', async () => {
+  test('is emitted for each shard asked, with its outcome', async () => {
     const world = machine()
     const app = await world.start({ shards: 2 })
     const outcomes = heard(app, 'control.outcome')

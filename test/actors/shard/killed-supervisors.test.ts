@@ -1,4 +1,7 @@
-/** A supervisor that is killed, a shard that went down and a tree of the user’s come back, and none of them holds up close. */
+/**
+ * A killed supervisor, a shard that went down and a user's tree all come back, and none of them
+ * blocks close.
+ */
 import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
 import { type GenServer, type Messages, stopProcess } from '../../../src/runtime/index.ts'
@@ -6,7 +9,7 @@ import { supervisor, worker } from '../../../src/supervisors/index.ts'
 import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
 
 describe('reopen', () => {
-  test('right after SHARD_DOWN works, and the reason that is told is that of the disk', async () => {
+  test('works right after SHARD_DOWN, and the reported reason is the disk’s', async () => {
     const { disk, start, during } = machine()
     const app = await start()
     await during(app.store.put('a', 1))
@@ -48,7 +51,7 @@ describe('a supervisor that is killed', () => {
     },
   )
 
-  test('shard(0), ended by hand, is down and says so, and comes back by control.reopen', async () => {
+  test('shard(0), ended by an operator, is reported as down, and comes back by control.reopen', async () => {
     const { clock, start, during } = machine()
     const app = await start()
     await during(app.store.put('a', 1))
@@ -64,7 +67,7 @@ describe('a supervisor that is killed', () => {
   })
 })
 
-test('a user’s process that hangs as it starts again does not hold up close for ever', async () => {
+test('a user’s process that hangs at its restart does not block close forever', async () => {
   const { clock, start, during } = machine()
   let starts = 0
   const hanging: GenServer<Messages, number> = {
@@ -93,7 +96,7 @@ describe('a tree of the user’s', () => {
       }),
   }
 
-  test('comes back after its supervisor, or the one above that, was killed, also when it takes its time to end', async () => {
+  test('comes back after its supervisor, or the one above, was killed, even if it ends slowly', async () => {
     const { clock, start, during } = machine()
     const app = await start({ app: supervisor('app', {}, [worker('slow', slow)]) })
     for (const name of ['services', 'app', 'services', 'app']) {
@@ -107,7 +110,7 @@ describe('a tree of the user’s', () => {
     expect((await during(app.control.flushAll())).outcomes).toMatchObject([{ ok: true }])
   })
 
-  test('does not hold up close behind its deadline, however deep it hangs', async () => {
+  test('does not delay close beyond its deadline, however deep it hangs', async () => {
     const { clock, start, during } = machine()
     const stuck: GenServer<Messages, number> = {
       ...slow,
@@ -129,7 +132,7 @@ describe('a tree of the user’s', () => {
 })
 
 describe('a shard that is down', () => {
-  test('is not opened by a restart of a writer that was killed as it stopped, and reopens', async () => {
+  test('is not opened by the restart of a writer that was killed while it stopped, and reopens', async () => {
     const { clock, disk, start, during } = machine({ endMs: 5 })
     const app = await start()
     await during(app.store.put('a', 1))

@@ -12,7 +12,7 @@ const codeOf = (work: () => unknown): unknown => {
 }
 
 describe('windows of namespaces', () => {
-  test('are none where none was given, and are given and taken away', () => {
+  test('are absent by default, and can be set and removed', () => {
     const windows = new WriteWindows(new Map([['s', 5]]))
     windows.set('a', 10_000, 'me', 0)
     windows.set('_root', 1, 'me', 0)
@@ -43,7 +43,7 @@ describe('windows of namespaces', () => {
     expect(windows.isEmpty).toBe(true)
   })
 
-  test('know who changed which of them and when, and keep the last hundred changes', () => {
+  test('record author, namespace and time of each change, and keep the last hundred', () => {
     const windows = new WriteWindows(new Map([['s', 5]]))
     expect(windows.changes).toEqual([])
     windows.set('s', 7, 'app', 1_000)
@@ -57,7 +57,7 @@ describe('windows of namespaces', () => {
     expect([windows.changes.length, windows.changes[0]?.at]).toEqual([100, 100])
   })
 
-  test('are bounded in number; those that are there can still be changed', () => {
+  test('are bounded in number; existing ones can still be changed', () => {
     const windows = new WriteWindows(new Map())
     for (let at = 0; at < windowsMax; at++) windows.set(`n${at}`, 1, 'me', 0)
 
@@ -89,7 +89,7 @@ describe('an instance', () => {
     })
   })
 
-  test('takes a write larger than every bound, alone', async () => {
+  test('accepts a write larger than every bound, in a group of its own', async () => {
     const { start, during } = machine()
     const app = await start({
       wal: { queueBytes: 256, queueCommands: 1 },

@@ -1,11 +1,11 @@
-/** Writes whose callers gave up cost no memory, however long the disk hangs. */
+/** Abandoned writes cost no memory, however long the disk hangs. */
 import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
 import { getState } from '../../../src/runtime/index.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
 
 describe('memory', () => {
-  test('does not grow with writes whose callers gave up on a disk that hangs', async () => {
+  test('does not grow with abandoned writes on a disk that hangs', async () => {
     const { clock, start, during } = machine({ syncMs: 10_000 })
     const app = await start()
     const first = codeOf(app.store.put('first', 1, { deadlineMs: 60_000 }))

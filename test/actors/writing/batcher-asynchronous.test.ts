@@ -1,4 +1,4 @@
-/** Writes whose caller waits elsewhere: a kept `from` is answered, and the token given back. */
+/** Writes with a caller that waits elsewhere: a kept `from` is answered, and the token returned. */
 import { describe, expect, test } from 'vitest'
 import { type Admission, Batcher } from '../../../src/actors/index.ts'
 import {
@@ -11,7 +11,7 @@ import {
 import { treeNames } from '../../../src/supervisors/instance-tree.ts'
 import { batched, entryOf, firstShardOf } from '../../support/batched-instance.ts'
 
-/** Keeps callers, whose writes answer them. */
+/** Keeps the `from` of its callers; their writes answer them. */
 type Keeper = { calls: { put: (key: string) => unknown } }
 
 const keeping = (act: (key: string, from: From<never>) => unknown): GenServer<Keeper, null> => ({
@@ -41,7 +41,7 @@ describe('asynchronous writes', () => {
     return { ...world, shard, system, outcomes, tokenOf }
   }
 
-  test('answer a kept from, and the token is given back', async () => {
+  test('answer a kept from, and return the token', async () => {
     const { system, shard, during, outcomes, tokenOf, app } = await withKeeper()
     const token = await tokenOf()
     const keeper = await during(
@@ -87,7 +87,7 @@ describe('asynchronous writes', () => {
     expect(shard.gate.load.entered).toBe(0)
   })
 
-  test('say direct when there is no batcher: the caller has the promise, its from and its token', async () => {
+  test('return direct without a batcher: the caller keeps the promise, its from and its token', async () => {
     const { system, shard, clock, during, tokenOf, app } = await withKeeper()
     const token = await tokenOf()
     await during(terminateChild(system.to(treeNames().shard(0)), 'batcher(0)'))

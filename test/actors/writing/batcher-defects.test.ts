@@ -1,4 +1,7 @@
-/** Each known defect of the reference's batcher, by number, and that ours does not have it. B8 is in batcher-asynchronous.test.ts. */
+/**
+ * The known defects of the reference's batcher, by number: ours does not have them. B8 is in
+ * batcher-asynchronous.test.ts.
+ */
 import { describe, expect, test } from 'vitest'
 import { Applier, Batcher, WalWriter } from '../../../src/actors/index.ts'
 import { resume, suspend, terminateChild } from '../../../src/runtime/index.ts'
@@ -7,10 +10,10 @@ import { batched, entryOf, firstShardOf, msOf, outcomesOf } from '../../support/
 import { codeOf } from '../../support/simulated-instance.ts'
 
 describe('the defects of the reference are not repeated:', () => {
-  test('B1: a group whose end never comes, or whose writer is killed, wedges nothing', async () => {
+  test('B1: a group that never ends, or whose writer is killed, blocks no other', async () => {
     const { app, clock, during } = await batched({ syncMs: 5 })
     const { store, system } = app
-    // Nobody answers the group.
+    // No process answers the group.
     await during(suspend(system.to(Applier.name(0))))
     const lost = codeOf(store.put('s:a', 1, { windowMs: 1, deadlineMs: 100 }))
     await clock.advance(150)
@@ -48,12 +51,12 @@ describe('the defects of the reference are not repeated:', () => {
 
     expect(flush).toEqual(['ok'])
     expect(new Set(before)).toEqual(new Set(['ok']))
-    // The group in flight, and the one that it sent.
+    // The group in flight, and the one sent by the flush.
     expect(waited).toBeLessThanOrEqual(41)
     await clock.advance(100)
   })
 
-  test('B3: neither flush nor a commit holds up the mailbox', async () => {
+  test('B3: neither flush nor a commit blocks the mailbox', async () => {
     const { app, clock, during } = await batched({ syncMs: 400 })
     const put = app.store.put('s:a', 1, { windowMs: 1 })
     await clock.advance(2)
@@ -65,7 +68,7 @@ describe('the defects of the reference are not repeated:', () => {
     await during(Promise.all([put, flush]))
   })
 
-  test('B4: a group never passes its bounds, and behind one in flight a write that will not wait joins no second one', async () => {
+  test('B4: a group never exceeds its bounds, and a write that refuses to wait joins no second group behind one in flight', async () => {
     const { app, clock, during, flushed } = await batched({
       syncMs: 50,
       batcher: { maxCommands: 4, windows: { s: 5 } },
@@ -87,7 +90,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
   })
 
-  test('B4: bytes are bounded as well, and one write larger than the bound goes alone', async () => {
+  test('B4: bytes are bounded too, and one write larger than the bound leaves alone', async () => {
     const { app, clock, during, flushed } = await batched({
       syncMs: 50,
       batcher: { maxBytes: 1_000, windows: { s: 5 } },
@@ -104,7 +107,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(flushed.map(({ writes }) => writes)).toEqual([1, 1, 2, 1, 1])
   })
 
-  test('B4: a group that is full is sent before its window is over', async () => {
+  test('B4: a full group is sent before its window ends', async () => {
     const world = await batched({ batcher: { maxCommands: 3, windows: { s: 5_000 } } })
 
     expect(
@@ -112,7 +115,7 @@ describe('the defects of the reference are not repeated:', () => {
     ).toBe(1)
   })
 
-  test('B5: what the state refuses of one caller harms no other of its group', async () => {
+  test('B5: a refusal of one caller affects no other caller of its group', async () => {
     const { app, during, flushed } = await batched()
     const { store } = app
     await during(store.lock(['s:locked'], { owner: 'me', leaseMs: 60_000 }))
@@ -134,7 +137,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(store.getMany(['s:a', 's:locked', 's:b'])).toEqual([1, undefined, 1])
   })
 
-  test('B6: commands of many entries have one answer among those of others', async () => {
+  test('B6: a command of many entries has one answer among the others', async () => {
     const { app, during, flushed } = await batched()
     const { store } = app
     const shard = firstShardOf(app)
@@ -155,7 +158,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(store.get('s:b')).toBeUndefined()
   })
 
-  test('B6: a batch of units is answered unit by unit, refusals included', async () => {
+  test('B6: a batch of units has one answer per unit, refusals included', async () => {
     const { app, during } = await batched()
     const shard = firstShardOf(app)
     await during(app.store.put('s:number', 1))
@@ -181,7 +184,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(await codeOf(Batcher.writeBatch(app.system, shard, []))).toBe('INVALID_ARGUMENT')
   })
 
-  test('B7: a killed batcher costs no caller its answer: what waited leaves at once', async () => {
+  test('B7: a killed batcher costs no caller its answer: the waiting group leaves at once', async () => {
     const { app, clock, during } = await batched({ syncMs: 50 })
     const { store } = app
     const sent = store.put('s:sent', 1, { windowMs: 1 })
@@ -191,7 +194,7 @@ describe('the defects of the reference are not repeated:', () => {
 
     app.system.kill(Batcher.name(0))
 
-    // The rest of the sync that was under way, and one more.
+    // The rest of the sync under way, and one more.
     await during(Promise.all([sent, waiting]), 96)
     expect(store.getMany(['s:sent', 's:waiting'])).toEqual([1, 1])
     expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
@@ -206,7 +209,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(await msOf(world, store.put('s:a', 1, { windowMs: 5_000 }))).toBe(3)
   })
 
-  test('B9: a batcher that was restarted keeps windows as before', async () => {
+  test('B9: a restarted batcher keeps the windows', async () => {
     const { app, clock, during, flushed } = await batched({ batcher: { windows: { s: 10 } } })
     app.system.kill(Batcher.name(0))
     await clock.advance(50)
@@ -216,7 +219,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(flushed).toMatchObject([{ writes: 4 }])
   })
 
-  test('B10: a window that a deadline would not survive is refused, wherever it is given', async () => {
+  test('B10: a window longer than a deadline allows is refused, wherever it is given', async () => {
     const { app, start } = await batched()
     const refused = (work: () => unknown) => {
       try {

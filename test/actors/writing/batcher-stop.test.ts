@@ -1,10 +1,10 @@
-/** The end of a batcher that is told to stop: the writes that wait for it, and those that come meanwhile. */
+/** The end of a batcher by `stop`: the writes that wait, and those that arrive meanwhile. */
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../../src/actors/index.ts'
 import { batched, msOf, outcomesOf } from '../../support/batched-instance.ts'
 
 describe('stop', () => {
-  test('commits and answers what waits and is in flight, then ends; its supervisor starts another', async () => {
+  test('commits and answers waiting and in-flight writes, then ends; its supervisor starts another', async () => {
     const { app, clock, during } = await batched({ syncMs: 20 })
     const { store, system } = app
     const old = system.whereis(Batcher.name(0))
@@ -24,7 +24,7 @@ describe('stop', () => {
     await during(store.put('s:d', 1, { windowMs: 5 }))
   })
 
-  test('keeps no write that comes meanwhile longer than itself', async () => {
+  test('delays no later write beyond its end', async () => {
     const world = await batched({ syncMs: 20 })
     const { store, system } = world.app
     const sent = store.put('s:a', 1)

@@ -1,4 +1,4 @@
-/** A window of the batcher: how long a write of it waits, and for whom. */
+/** A window of the batcher: how long its writes wait, and for which others. */
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../../src/actors/index.ts'
 import { batched, msOf } from '../../support/batched-instance.ts'
@@ -20,13 +20,13 @@ describe('a window', () => {
     ])
   })
 
-  test('is what a write waits at most: its window, and its own commit', async () => {
+  test('bounds the wait of a write: its window, and its own commit', async () => {
     const world = await batched({ syncMs: 3 })
 
     expect(await msOf(world, world.app.store.put('s:a', 1, { windowMs: 20 }))).toBe(23)
   })
 
-  test('costs writes without one nothing: they wait for none, and take those that wait along', async () => {
+  test('costs writes without a window nothing: they do not wait, and send the waiting ones with them', async () => {
     const world = await batched({ syncMs: 3, batcher: { windows: { s: 1_000 } } })
     const waiting = world.app.store.put('s:a', 1)
     await world.clock.advance(10)
@@ -37,7 +37,7 @@ describe('a window', () => {
     expect(world.flushed).toMatchObject([{ namespace: 's', writes: 2, queuedMs: 10 }])
   })
 
-  test('of one namespace does not hold up that of another', async () => {
+  test('of one namespace does not delay another', async () => {
     const world = await batched({ batcher: { windows: { slow: 5_000, fast: 5 } } })
     const slow = world.app.store.put('slow:a', 1)
 
@@ -46,7 +46,7 @@ describe('a window', () => {
     await world.during(slow)
   })
 
-  test('is not made longer by later writes, and made shorter by one whose own is', async () => {
+  test('is not extended by later writes, and is shortened by a write with a shorter one', async () => {
     const world = await batched()
     const first = world.app.store.put('s:a', 1, { windowMs: 20 })
     await world.clock.advance(15)
@@ -59,7 +59,7 @@ describe('a window', () => {
     await world.during(patient, 1)
   })
 
-  test('that is over while a frame is in flight: the next forms meanwhile, and goes at once when it settles', async () => {
+  test('that ends during a commit: its group fills meanwhile, and leaves when the commit settles', async () => {
     const world = await batched({ syncMs: 100 })
     const first = world.app.store.put('s:a', 1, { windowMs: 1 })
     await world.clock.advance(10)
@@ -71,7 +71,7 @@ describe('a window', () => {
     expect(world.flushed.map(({ writes }) => writes)).toEqual([1, 2])
   })
 
-  test('takes a late message of an older timer for nothing', async () => {
+  test('ignores a late message of an older timer', async () => {
     const { app, clock, during, flushed } = await batched()
     const batcher = app.system.to(Batcher.name(0))
     await during(app.store.put('s:a', 1, { windowMs: 5 }))
@@ -87,7 +87,7 @@ describe('a window', () => {
     await during(put)
   })
 
-  test('is changed while the instance runs, from the next write on', async () => {
+  test('can change while the instance runs, from the next write on', async () => {
     const world = await batched()
     const { batcher, store } = world.app
     expect(await msOf(world, store.put('s:a', 1))).toBe(1)
@@ -100,7 +100,7 @@ describe('a window', () => {
     expect(await msOf(world, store.put('s:a', 3))).toBe(1)
   })
 
-  test('is sent by close: what waits in it is answered, not refused', async () => {
+  test('ends at close: its waiting writes are answered, not refused', async () => {
     const { app, clock, during } = await batched()
     const put = app.store.put('s:a', 1, { windowMs: 10_000 })
     await clock.settle()

@@ -1,25 +1,25 @@
-/** What has ended goes, in its own time, and nobody can tell but by the room. */
+/** Expired rows are removed in time, and only the space shows it. */
 import { describe, expect, test } from 'vitest'
 import { Expirer, type StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { type Machine, machine } from '../../support/simulated-instance.ts'
 
-/** The keys of all rows that the projection has, after it has caught up. */
+/** The keys of all rows in the projection, after it has caught up. */
 const rowKeys = async ({ projections, during }: Machine, app: App): Promise<string[]> => {
   await during(app.control.flush(0))
   const store = projections.open('/data/shard-0/lmdb')
   return [...store.range({})].map(([key]) => key)
 }
 
-/** How many values, compounds and locks each command has removed, so far. */
+/** The number of values, compounds and locks that each command has removed so far. */
 const removals = (app: App): number[] => {
   const keys: number[] = []
   telemetry<StorageEvents>(app.system).on('expiry.removed', (event) => keys.push(event.keys))
   return keys
 }
 
-describe('what has ended', () => {
+describe('an expired row', () => {
   test('is removed by a command in the log: values, compounds with their fields, locks', async () => {
     const here = machine()
     const { clock, start, during } = here
@@ -43,7 +43,7 @@ describe('what has ended', () => {
     expect(app.store.get('later')).toBe(1)
   })
 
-  test('goes soon after its end, and nothing is written while there is nothing to remove', async () => {
+  test('is removed soon after its expiry, and without expired rows nothing is written', async () => {
     const here = machine()
     const { clock, start, during } = here
     const app = await start()
@@ -58,7 +58,7 @@ describe('what has ended', () => {
     expect(await rowKeys(here, app)).toEqual([])
   })
 
-  test('goes each at its end, also what ends long after what went before', async () => {
+  test('is removed at its own expiry, even long after the one before', async () => {
     const here = machine()
     const { clock, start, during } = here
     const app = await start()
@@ -76,7 +76,7 @@ describe('what has ended', () => {
     expect(removed).toEqual([1, 1, 1, 1])
   })
 
-  test('goes also when it was written before this start', async () => {
+  test('is removed even if it was written before this start', async () => {
     const here = machine()
     const { clock, start, during } = here
     const first = await start()
@@ -89,7 +89,7 @@ describe('what has ended', () => {
     expect(await rowKeys(here, app)).toEqual([])
   })
 
-  test('stays while writes are held, and goes when they are not', async () => {
+  test('stays while writes are held, and is removed afterwards', async () => {
     const here = machine()
     const { clock, start, during } = here
     const app = await start()
@@ -104,12 +104,13 @@ describe('what has ended', () => {
     expect(await rowKeys(here, app)).toEqual([])
   })
 
-  test('goes when it has ended before it was projected, and when it was projected behind the walk', async () => {
+  test('is removed if it expired before it was projected, or was projected behind the walk', async () => {
     const here = machine()
     const { clock, start, during } = here
     const app = await start()
     await clock.advance(5_000)
-    // The first walk finds nothing in the projection; the second begins while `late` is in the overlay, and passes its place.
+    // The first walk finds no row in the projection. The second one passes the place of `late`
+    // while it is in the overlay.
     const { token } = await during(app.control.suspendAll())
     await during(app.store.put('early', 1, { ttlMs: 500 }))
     await during(app.store.put('late', 1, { ttlMs: 20_000 }))
@@ -122,7 +123,7 @@ describe('what has ended', () => {
     expect(await rowKeys(here, app)).toEqual([])
   })
 
-  test('goes in steps, whatever there is of it, and in commands that fit any log', async () => {
+  test('is removed in bounded steps, with commands that fit any log', async () => {
     const here = machine()
     const { clock, start, during } = here
     const app = await start({ wal: { maxFileSize: 128 * 1024 } })
@@ -135,7 +136,7 @@ describe('what has ended', () => {
     expect(await rowKeys(here, app)).toHaveLength(40)
   })
 
-  test('goes also when whoever removes it was killed on the way', async () => {
+  test('is removed even if the expirer was killed on the way', async () => {
     const here = machine()
     const { clock, start, during } = here
     const app = await start()
@@ -146,7 +147,7 @@ describe('what has ended', () => {
     expect(await rowKeys(here, app)).toEqual([])
   })
 
-  test('leaves alone what was written again meanwhile', async () => {
+  test('stays if it was rewritten meanwhile', async () => {
     const here = machine({ syncMs: 50 })
     const { clock, start, during } = here
     const app = await start()

@@ -1,4 +1,4 @@
-/** A wait for the projection lasts as long as it can come true, and no longer than the instance. */
+/** A wait for the projection lasts as long as it can succeed, and ends with the instance. */
 import { expect, test } from 'vitest'
 import { LmdbWriter } from '../../../src/actors/index.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'

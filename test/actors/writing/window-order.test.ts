@@ -1,14 +1,14 @@
-/** Writes that wait for a window: their order among others, and what makes them leave. */
+/** Writes that wait for a window: their order among others, and when they leave. */
 import { describe, expect, test } from 'vitest'
 import { BlobStore } from '../../../src/actors/index.ts'
 import { resume, suspend } from '../../../src/runtime/index.ts'
 import { batched, msOf, outcomesOf } from '../../support/batched-instance.ts'
 
-/** A value that goes to the blob store where blobs begin at 100 bytes. */
+/** A value for the blob store, where blobs begin at 100 bytes. */
 const large = 'x'.repeat(200)
 
 describe('writes that wait for a window', () => {
-  test('keep their order whatever they are: a put after a delete is there (1.6: kinds overtook each other)', async () => {
+  test('keep their order across kinds: a put after a delete is there (1.6: kinds overtook each other)', async () => {
     const { app, during } = await batched({ batcher: { windows: { s: 10 } } })
 
     await during(
@@ -24,7 +24,7 @@ describe('writes that wait for a window', () => {
     expect([app.store.get('s:a'), app.store.get('s:b')]).toEqual([2, undefined])
   })
 
-  test('are joined, and sent, by a write without a window', async () => {
+  test('are joined and sent by a write without a window', async () => {
     const world = await batched()
     const { store } = world.app
     const patient = store.put('s:a', 'first', { windowMs: 5_000 })
@@ -37,7 +37,7 @@ describe('writes that wait for a window', () => {
     expect(world.flushed).toMatchObject([{ writes: 2 }])
   })
 
-  test('leave at the earliest window of all of them, whatever their namespaces', async () => {
+  test('leave at the earliest window of all, across namespaces', async () => {
     const world = await batched()
     const { store } = world.app
     const writes = [
@@ -50,7 +50,7 @@ describe('writes that wait for a window', () => {
     expect(world.flushed).toMatchObject([{ namespace: 't', writes: 3 }])
   })
 
-  test('of two namespaces are sent by a batch with keys of both, which takes effect after them', async () => {
+  test('of two namespaces are sent by a batch with keys of both, and it takes effect after them', async () => {
     const world = await batched()
     const { store } = world.app
     const first = [
@@ -72,7 +72,7 @@ describe('writes that wait for a window', () => {
     expect(store.getMany(['s:a', 't:a'])).toEqual([2, 2])
   })
 
-  test('behind a blob past their deadline are NOT_SUBMITTED, and those behind them still wait', async () => {
+  test('behind a blob are NOT_SUBMITTED at their deadline, and later ones still wait', async () => {
     const { app, clock, during } = await batched({ syncMs: 50, blobs: { threshold: 100 } })
     const blobs = app.system.to(BlobStore.name(0))
     await during(suspend(blobs))
@@ -94,7 +94,7 @@ describe('writes that wait for a window', () => {
     expect([app.store.get('s:a'), app.store.get('t:a')]).toEqual([3, undefined])
   })
 
-  test('wait for no window once they have waited as long for a blob', async () => {
+  test('wait for no window if they waited as long for a blob', async () => {
     const world = await batched({ blobs: { threshold: 100 } })
     const blobs = world.app.system.to(BlobStore.name(0))
     await world.during(suspend(blobs))
@@ -103,7 +103,7 @@ describe('writes that wait for a window', () => {
     await world.clock.advance(60)
     await world.during(resume(blobs), 1)
 
-    // A few syncs, of the blob and of the log.
+    // A few syncs of the blob and of the log.
     expect(await msOf(world, Promise.all([first, behind]))).toBeLessThan(10)
     expect(world.app.store.get('s:a')).toBe(2)
   })

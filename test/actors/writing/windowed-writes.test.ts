@@ -1,11 +1,11 @@
-/** Windowed writes of one group: each of them has an outcome and a deadline of its own. */
+/** Windowed writes of one group: each has its own outcome and deadline. */
 import { describe, expect, test } from 'vitest'
 import { Applier, Batcher } from '../../../src/actors/index.ts'
 import { resume, suspend } from '../../../src/runtime/index.ts'
 import { batched, msOf, outcomesOf } from '../../support/batched-instance.ts'
 
 describe('windowed writes of one group', () => {
-  test('cost the batcher one message, whatever their namespaces', async () => {
+  test('cost the batcher one message, across namespaces', async () => {
     const { app, clock, during } = await batched()
     const batcher = app.system.to(Batcher.name(0))
     await during(suspend(batcher))
@@ -18,7 +18,7 @@ describe('windowed writes of one group', () => {
     await during(Promise.all(writes))
   })
 
-  test('give up at their own deadlines while the batcher does nothing, and the others are written', async () => {
+  test('end at their own deadlines while the batcher is suspended, and the others are written', async () => {
     const { app, clock, during } = await batched()
     const batcher = app.system.to(Batcher.name(0))
     await during(suspend(batcher))
@@ -40,7 +40,7 @@ describe('windowed writes of one group', () => {
     expect(app.shards[0]?.marks.isEmpty).toBe(true)
   })
 
-  test('have open outcomes at their own deadlines once they are on their way', async () => {
+  test('have unknown outcomes at their own deadlines once they are on their way', async () => {
     const { app, clock, during } = await batched()
     const applier = app.system.to(Applier.name(0))
     await during(suspend(applier))
@@ -59,7 +59,7 @@ describe('windowed writes of one group', () => {
     expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
   })
 
-  test('are all applied when the batcher is killed before it hears of them', async () => {
+  test('are all applied if the batcher is killed before it is notified', async () => {
     const { app, clock, during } = await batched()
     await during(suspend(app.system.to(Batcher.name(0))))
     const keys = Array.from({ length: 200 }, (_, at) => `s:${at}`)
@@ -73,7 +73,7 @@ describe('windowed writes of one group', () => {
     await during(app.store.put('s:next', 1, { windowMs: 1 }))
   })
 
-  test('are 1,024 at a time as quick as their window and one sync', async () => {
+  test('are as quick as their window and one sync, even 1,024 at a time', async () => {
     const world = await batched({ syncMs: 3 })
     const { store } = world.app
     for (let round = 0; round < 3; round++) {

@@ -24,7 +24,7 @@ describe('a put', () => {
     expect(disk.syncs).toBe(before + 1)
   })
 
-  test('that comes during a sync is in the next group, with all others that did', async () => {
+  test('that arrives during a sync is in the next group, with all others of that time', async () => {
     const { clock, disk, start, during } = machine({ syncMs: 5 })
     const app = await start()
     const first = app.store.put('first', 0)
@@ -37,7 +37,7 @@ describe('a put', () => {
     expect(disk.syncs).toBe(before + 1)
   })
 
-  test('takes effect in the order of its issue, also behind a full gate', async () => {
+  test('takes effect in the order of the calls, even behind a full gate', async () => {
     const { start, during } = machine({ syncMs: 5 })
     const app = await start({ wal: { queueBytes: 1_000 } })
 
@@ -48,7 +48,7 @@ describe('a put', () => {
     expect(app.store.get('counter')).toBe(99)
   })
 
-  test('never reached the disk when its deadline passes in the queue, and is not there later', async () => {
+  test('with a deadline that passes in the queue never reaches the disk, and is not there later', async () => {
     const { clock, start, during } = machine({ syncMs: 100 })
     const app = await start()
     const slow = app.store.put('slow', 1)
@@ -63,7 +63,7 @@ describe('a put', () => {
     expect(app.store.get('late')).toBeUndefined()
   })
 
-  test('whose deadline passes while it is on its way has an unknown outcome', async () => {
+  test('with a deadline that passes on its way has an unknown outcome', async () => {
     const { clock, start, during } = machine({ syncMs: 100 })
     const app = await start()
 
@@ -75,7 +75,7 @@ describe('a put', () => {
     expect(app.store.get('a')).toBe(1)
   })
 
-  test('is refused with BUSY where it shall not wait', async () => {
+  test('is refused with BUSY if it must not wait', async () => {
     const { start, during } = machine({ syncMs: 5 })
     const app = await start({ wal: { queueBytes: 256 } })
     const first = app.store.put('a', 1)
@@ -113,14 +113,14 @@ describe('a put', () => {
     },
   )
 
-  test('that no segment can hold is TOO_LARGE where there are no blobs', async () => {
+  test('that no segment can hold is TOO_LARGE without blobs', async () => {
     const { start } = machine()
     const app = await start({ blobs: { threshold: 0 } })
 
     expect(await codeOf(app.store.put('a', 'x'.repeat(200_000)))).toBe('TOO_LARGE')
   })
 
-  test('ends when its time is up: counted from the stamp, or at a moment', async () => {
+  test('expires after a time from the stamp, or at a moment', async () => {
     const { clock, start, during } = machine()
     const app = await start()
     await during(app.store.put('ttl', 1, { ttlMs: 1_000 }))
@@ -146,7 +146,7 @@ describe('a put', () => {
 })
 
 describe('a killed actor', () => {
-  test('of the log: each caller learns whether its write reached the disk, and the store goes on', async () => {
+  test('of the log: each caller learns whether its write reached the disk, and the store continues', async () => {
     const { clock, start, during } = machine({ syncMs: 5 })
     const app = await start()
     const submitted = codeOf(app.store.put('submitted', 1))
@@ -160,13 +160,13 @@ describe('a killed actor', () => {
       'NOT_SUBMITTED',
     ])
 
-    // What comes while the shard recovers waits at the gate.
+    // A write that arrives during recovery waits at the gate.
     await during(app.store.put('after', 1))
     expect(app.store.get('after')).toBe(1)
     expect(app.store.get('queued')).toBeUndefined()
   })
 
-  test('of the log takes those behind it along, and they start again in order', async () => {
+  test('of the log ends the actors after it, and they restart in order', async () => {
     const { clock, start, during } = machine()
     const app = await start()
     const started: (string | undefined)[] = []
@@ -187,7 +187,7 @@ describe('a killed actor', () => {
     ])
   })
 
-  test('that applies: a write that was committed has an unknown outcome and a position, and is there', async () => {
+  test('that applies: a committed write has an unknown outcome and a position, and is there', async () => {
     const { clock, start, during } = machine({ syncMs: 5 })
     const app = await start()
     const applier = app.system.to(Applier.name(0))
@@ -205,7 +205,7 @@ describe('a killed actor', () => {
     expect(app.store.get('a')).toBe(1)
   })
 
-  test('that applies misses nothing that was on its way to the disk: the next one answers it', async () => {
+  test('that applies misses no write on its way to the disk: the next one answers it', async () => {
     const { clock, start, during } = machine({ syncMs: 5 })
     const app = await start()
     const put = app.store.put('a', 1)
@@ -217,7 +217,7 @@ describe('a killed actor', () => {
     expect(app.store.get('a')).toBe(1)
   })
 
-  test('that applies: no read is answered from a stale part meanwhile', async () => {
+  test('that applies: no read is answered from a stale view meanwhile', async () => {
     const { clock, start, during } = machine({ syncMs: 5 })
     const app = await start()
     await during(app.store.put('a', 1))
