@@ -62,9 +62,9 @@ export const strangersIn = (
 /** The verdict on a log. */
 export type LogVerification = {
   /**
-   * `clean`: no damage. `torn`: an opening would cut its tail, which nobody was told is durable.
-   * `corrupt`: durable frames are damaged or missing. An opening refuses them where it must read
-   * them, and reading refuses them everywhere.
+   * `clean`: no damage. `torn`: an opening would cut its tail, which nothing proves to have been
+   * durable. `corrupt`: durable frames are damaged or missing. An opening refuses them where it
+   * must read them, and reading refuses them everywhere.
    */
   readonly verdict: 'clean' | 'torn' | 'corrupt'
   /** The end of the log: closed, not closed, torn, or `open` while a process writes it. */

@@ -187,8 +187,8 @@ export const openWalFiles = async (settings: WalSettings, ports: WalPorts): Prom
     return { settings, ports, host, claim, report }
   } catch (error) {
     await host.end()
-    // The first error is the one that is thrown. A file that cannot be removed counts as a log
-    // without frames.
+    // The first error is thrown, not an error of the removal. A file that cannot be removed counts
+    // as a log without frames.
     attempt(() => isMade && claim.isOurs() && removeLog(ports.disk, dir))
     attempt(() => claim.undo())
     throw error

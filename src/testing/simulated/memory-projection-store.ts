@@ -121,7 +121,7 @@ const setRows = (folder: Folder, changes: readonly RowChange[]): void => {
 const checkRowKey = (key: string): void => {
   const bytes = Buffer.from(key)
   if (!isRowKey(bytes))
-    throw new KeelsonError('INVALID_ARGUMENT', 'a row has a key of 1 to 1,537 bytes', {
+    throw new KeelsonError('INVALID_ARGUMENT', 'the key of a row must have 1 to 1,537 bytes', {
       details: { bytes: bytes.length },
     })
 }
