@@ -197,7 +197,9 @@ export const server: GenServer<Messages, State, Shard> = {
         tell(context.system, state.shard, 'blobs.swept', report.value)
       } else {
         state.lastFailure = String(report.error)
-        context.system.logger.warn(`sweeping blobs of shard ${state.shard.index}: ${report.error}`)
+        context.system.logger.warn(
+          `the blob sweep of shard ${state.shard.index} failed: ${report.error}`,
+        )
       }
       return noReply(state.nextSweep.length > 0 ? beginSweep(state, context) : state)
     },

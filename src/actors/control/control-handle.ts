@@ -100,7 +100,7 @@ export class ControlHandle {
     )
     only(outcomes)
     const report = outcomes[0]?.report
-    if (!report) throw new Error('a sweep was answered without a report')
+    if (!report) throw new Error('the sweep has no report')
     return report
   }
 

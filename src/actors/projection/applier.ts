@@ -308,7 +308,7 @@ const rebuiltState = async (state: State, context: Context): Promise<Rebuilt | u
       applyUnits(unitsAt(lsn, frame, shard, context), rows, time, rows)
     }
     if (overlay.isFull) return undefined
-    if (read.next <= next) throw new Error(`the log has nothing at ${next}, and should have`)
+    if (read.next <= next) throw new Error(`the log has no frame at lsn ${next}`)
     next = read.next
   }
   return { overlay, rows }

@@ -54,7 +54,7 @@ export const retryDelayMs = (attempt: number, random: () => number): number => {
   return delay / 2 + (delay / 2) * random()
 }
 
-/** The next step. `due`: wait so many ms. `gather`: call `next` again, in a later turn. */
+/** The next step. `due`: wait this long. `gather`: call `next` again, in a later turn. */
 export type FlushStep =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'due'; readonly inMs: number }

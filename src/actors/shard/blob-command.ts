@@ -84,7 +84,7 @@ export const withBlobs = async (
 
 /** The value that refers to a blob whose content has the kind `tag`. */
 export const blobValueRef = (tag: StoredValue['tag'], ref: BlobRef): StoredValue => {
-  if (tag === valueTags.blob) throw new Error('a rope is no content of a blob')
+  if (tag === valueTags.blob) throw new Error('a rope cannot be the content of a blob')
   return { tag: valueTags.blob, bytes: encodeRope(blobRope(tag, ref)) }
 }
 
@@ -93,6 +93,6 @@ const isLarge = ({ tag, bytes }: StoredValue, { threshold }: BlobTerms): boolean
 
 const refAt = (refs: readonly BlobRef[], at: number): BlobRef => {
   const ref = refs[at]
-  if (!ref) throw new Error('fewer blobs were put than asked for')
+  if (!ref) throw new Error('the put returned fewer references than payloads')
   return ref
 }

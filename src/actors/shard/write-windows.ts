@@ -32,7 +32,7 @@ export const namespaceFault = (namespace: unknown): string | undefined => {
 export const isWindow = (ms: unknown): ms is number =>
   typeof ms === 'number' && ms >= 1 && ms <= windowMsMax
 
-/** A change of a window: `ms` 0 took it away. `by`: who asked for it; `at`: ms since 1970. */
+/** A change of a window; `ms` 0 removed it. `by`: its author; `at`: ms since 1970. */
 export type WindowChange = {
   readonly namespace: string
   readonly ms: number

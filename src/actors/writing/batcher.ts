@@ -126,7 +126,7 @@ const writeAsync = (
   { token, ...terms }: AsyncTerms,
 ): AsyncOutcome<CommandWritten> => {
   if (token !== undefined && !(token instanceof Admission))
-    throw invalidArgument('token', 'one of the gate', token)
+    throw invalidArgument('token', 'a token of the gate', token)
   const batcher = system.whereis(BatcherServer.name(shard.parts.instance, shard.index))
   const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }
@@ -171,7 +171,7 @@ const writeOf = (shard: Shard, commands: readonly Command[], terms: BatchTerms):
 
 const onlyAnswer = ({ position, answers }: Submitted): CommandWritten => {
   const [answer] = answers
-  if (!answer) throw new Error('a unit was not answered')
+  if (!answer) throw new Error('a unit has no answer')
   if (answer.kind === 'refused') throw refusalError(answer)
   return { position, answer }
 }

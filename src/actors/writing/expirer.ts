@@ -13,7 +13,7 @@ import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { type Submitted, submit } from './write-path.ts'
 
-/** What the expirer understands. */
+/** The messages of the expirer. */
 export type Messages = {
   calls: Record<never, never>
   casts: Record<never, never>

@@ -178,7 +178,7 @@ export const checkWrite = (
 export const expiryOf = (options: { ttlMs?: unknown; expiresAt?: unknown }): Expiry => {
   const { ttlMs, expiresAt } = options
   if (ttlMs !== undefined && expiresAt !== undefined)
-    throw invalidArgument('ttlMs', 'given alone, or expiresAt', 'both')
+    throw invalidArgument('ttlMs', 'alone, without expiresAt', 'both')
   if (ttlMs !== undefined) return { kind: 'after', ms: checkedMs('ttlMs', ttlMs) }
   if (expiresAt === undefined || expiresAt === 0) return noExpiry
   if (!Number.isSafeInteger(expiresAt) || (expiresAt as number) < 0)
@@ -208,10 +208,10 @@ export const setTermsOf = (terms: SetTerms): CheckedSetTerms => {
     if (terms[name] !== undefined && typeof terms[name] !== 'boolean')
       throw invalidArgument(name, 'a boolean', terms[name])
   const { nx = false, xx = false, keepTtl = false, get = false } = terms
-  if (nx && xx) throw invalidArgument('nx', 'given alone, or xx', 'both')
+  if (nx && xx) throw invalidArgument('nx', 'alone, without xx', 'both')
   const expiry = expiryOf(terms)
   if (keepTtl && (terms.ttlMs !== undefined || terms.expiresAt !== undefined))
-    throw invalidArgument('keepTtl', 'given alone, or an expiry', 'both')
+    throw invalidArgument('keepTtl', 'alone, without an expiry', 'both')
   return {
     condition: nx ? 'absent' : xx ? 'present' : 'always',
     expiry: keepTtl ? keepExpiry : expiry,

@@ -1,6 +1,6 @@
 /**
  * Known defects of the blob store that ours is modelled on. Each test is named after a defect, and
- * says what happens here.
+ * states our behaviour.
  */
 import { describe, expect, test } from 'vitest'
 import { BlobStore } from '../../../src/actors/index.ts'

@@ -120,7 +120,7 @@ describe('an idle log', () => {
 })
 
 describe('a disk whose sync takes 2 s', () => {
-  test('D24 D25 E48 bounds what is accepted, keeps the order, and refuses the rest with BUSY', async () => {
+  test('D24 D25 E48 bounds the accepted writes, keeps their order, and refuses the rest with BUSY', async () => {
     const { clock, start, during } = machine({ syncMs: 2_000 })
     const app = await start({ wal: { queueBytes: 64 * 1024 }, deadlineMs: 600_000 })
     const value = 'x'.repeat(1_000)

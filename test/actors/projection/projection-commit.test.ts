@@ -1,6 +1,6 @@
 /**
- * While a projection commits on another thread, everything else continues. Whatever happens then,
- * no write is lost or applied twice.
+ * While a projection commits on another thread, everything else continues. No outcome of the commit
+ * loses a write or applies one twice.
  */
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter } from '../../../src/actors/index.ts'
@@ -148,7 +148,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([...new Set(door.made)].sort((a, b) => a - b))
   })
 
-  test('has ended before a close has', async () => {
+  test('has ended before close resolves', async () => {
     const { app, door, clock, during, first, start } = await held(moment)
     let isClosed = false
     const closed = app.close().then(() => {
