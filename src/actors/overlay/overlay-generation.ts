@@ -1,9 +1,10 @@
 /**
- * One generation of the overlay: the newest row of each key among consecutive frames. A generation is
- * forgotten as a whole. A row may be dropped earlier, when a younger generation has its key.
+ * One generation of the overlay: the newest row of each key among consecutive frames. A generation
+ * is forgotten as a whole. A row may be dropped earlier, when a younger generation has its key.
  *
- * Keys are sorted by reads of ranges, not by writes: a range sorts the keys added since the last one and
- * merges them in. A write costs one map entry. A range after n new keys among m costs n log n + m.
+ * Keys are sorted by reads of ranges, not by writes: a range sorts the keys added since the last
+ * one and merges them in. A write costs one map entry. A range after n new keys among m costs n log
+ * n + m.
  */
 import { compareKeys, type Row, type RowChange, type RowRange } from '../../storage/index.ts'
 
@@ -40,7 +41,9 @@ export class OverlayGeneration {
     return this.#rows.size
   }
 
-  /** The key's row; `null` if it was removed, `undefined` if this generation does not have the key. */
+  /**
+   * The key's row; `null` if it was removed, `undefined` if this generation does not have the key.
+   */
   get(key: string): Row | null | undefined {
     return this.#rows.get(key)
   }
@@ -65,7 +68,9 @@ export class OverlayGeneration {
     this.#bytes -= costOf(key, row)
   }
 
-  /** The rows within `range`, in its order. It is a snapshot only if it is consumed within one turn. */
+  /**
+   * The rows within `range`, in its order. It is a snapshot only if it is consumed within one turn.
+   */
   *range(range: RowRange): IterableIterator<RowChange> {
     const keys = this.#sortedKeys()
     const from = range.gte ?? range.gt

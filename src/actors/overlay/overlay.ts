@@ -1,7 +1,8 @@
 /**
- * The overlay: committed rows that the projection does not show yet, the newest of each key. Rows are
- * kept in generations. A generation is forgotten as a whole once the projection shows all of it, so
- * forgetting a row costs nothing. A projected row stays for about as many frames as the projection lags.
+ * The overlay: committed rows that the projection does not show yet, the newest of each key. Rows
+ * are kept in generations. A generation is forgotten as a whole once the projection shows all of
+ * it, so forgetting a row costs nothing. A projected row stays for about as many frames as the
+ * projection lags.
  */
 import { mergedLayers, type Row, type RowChange, type RowRange } from '../../storage/index.ts'
 import { OverlayGeneration } from './overlay-generation.ts'
@@ -72,14 +73,19 @@ export class Overlay {
     for (const older of this.#older) older.drop(key)
   }
 
-  /** Forgets every generation whose frames are all at or before `lsn`, which the projection shows. */
+  /**
+   * Forgets every generation whose frames are all at or before `lsn`, which the projection shows.
+   */
   forget(lsn: number): void {
     this.#older = this.#older.filter((generation) => generation.lsn > lsn)
     if (this.#youngest.lsn <= lsn) this.#youngest = new OverlayGeneration()
     else if (this.#older.length === 0) this.#age()
   }
 
-  /** The rows within `range`, in its order; removed rows are `undefined`. Consume it within one turn. */
+  /**
+   * The rows within `range`, in its order; removed rows are `undefined`. Consume it within one
+   * turn.
+   */
   range(range: RowRange): IterableIterator<RowChange> {
     let rows = this.#youngest.range(range)
     for (const older of this.#older) rows = mergedLayers(rows, older.range(range), range)

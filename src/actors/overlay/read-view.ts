@@ -1,7 +1,8 @@
 /**
- * The read view of a shard: the overlay over the projection, without expired keys, and with the head of
- * a compound in place of its field rows. An incarnation of the applier publishes the view when it is
- * complete; the view is withdrawn when that incarnation dies. Nothing else answers reads.
+ * The read view of a shard: the overlay over the projection, without expired keys, and with the
+ * head of a compound in place of its field rows. An incarnation of the applier publishes the view
+ * when it is complete; the view is withdrawn when that incarnation dies. Nothing else answers
+ * reads.
  */
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -47,12 +48,18 @@ export class ReadView {
     return row === undefined ? this.#projection.get(key) : (row ?? undefined)
   }
 
-  /** The key's row at `now`; the head of a compound, whose tag says so. @throws KeelsonError `CORRUPT` */
+  /**
+   * The key's row at `now`; the head of a compound, whose tag says so. @throws KeelsonError
+   * `CORRUPT`
+   */
   get(key: string, now: number): Row | undefined {
     return living(this.row(key), now)
   }
 
-  /** Whether the key is a compound at `now`. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` for a plain value */
+  /**
+   * Whether the key is a compound at `now`. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` for a
+   * plain value
+   */
   #hasFields(key: string, now: number): boolean {
     const head = this.get(key, now)
     if (head && head.value.tag !== rowTags.compound)
@@ -62,13 +69,17 @@ export class ReadView {
     return head !== undefined
   }
 
-  /** The row of a field at `now`, or `undefined`. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` for a plain value */
+  /**
+   * The row of a field at `now`, or `undefined`. @throws KeelsonError `CORRUPT`; `WRONG_TYPE` for a
+   * plain value
+   */
   field(key: string, field: string, now: number): Row | undefined {
     return this.#hasFields(key, now) ? this.row(fieldRowKey(key, field)) : undefined
   }
 
   /**
-   * The fields of a compound in order; none if the key is absent. Consume or end it within one turn.
+   * The fields of a compound in order; none if the key is absent. Consume or end it within one
+   * turn.
    * @throws KeelsonError `CORRUPT`; `WRONG_TYPE` for a plain value
    */
   *fields(key: string, now: number): IterableIterator<readonly [field: string, row: Row]> {
@@ -77,7 +88,10 @@ export class ReadView {
       if (row) yield [fieldOf(rowKey), row]
   }
 
-  /** Live rows in order, a compound as its head. Consume or end it within one turn. @throws KeelsonError `CORRUPT` */
+  /**
+   * Live rows in order, a compound as its head. Consume or end it within one turn. @throws
+   * KeelsonError `CORRUPT`
+   */
   *range(range: RowRange, now: number): IterableIterator<KeyRow> {
     let rest: RowRange | undefined = userKeys(range)
     while (rest) {
@@ -116,7 +130,9 @@ const passing = ({ gt, gte, lt, lte, reverse }: RowRange, compound: string): Row
   return { ...upper, gte: `${compound}\x01` }
 }
 
-/** Merges the rows of several shards in order. Each key is in one shard. Ending it ends all inputs. */
+/**
+ * Merges the rows of several shards in order. Each key is in one shard. Ending it ends all inputs.
+ */
 export function* mergedRows(
   walks: readonly IterableIterator<KeyRow>[],
   reverse: boolean,

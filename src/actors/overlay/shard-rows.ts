@@ -1,4 +1,7 @@
-/** The current rows of a shard: the overlay over the projection. Commands are applied to them, reads see them. */
+/**
+ * The current rows of a shard: the overlay over the projection. Commands are applied to them, reads
+ * see them.
+ */
 import { isKeelsonError } from '../../errors.ts'
 import {
   fieldRows,

@@ -1,6 +1,6 @@
 /**
- * The type of the settings: the options of an instance as the actors read them. Checks and defaults are
- * in `supervisors/start-options.ts`.
+ * The type of the settings: the options of an instance as the actors read them. Checks and defaults
+ * are in `supervisors/start-options.ts`.
  */
 
 /**

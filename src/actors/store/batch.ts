@@ -1,7 +1,7 @@
 /**
- * A batch under construction: commands that take effect as one unit, all or none. Each command sees the
- * effects of those before it. Every call checks its arguments, encodes its values, adds one command and
- * returns the batch. Nothing is written before `commit`.
+ * A batch under construction: commands that take effect as one unit, all or none. Each command sees
+ * the effects of those before it. Every call checks its arguments, encodes its values, adds one
+ * command and returns the batch. Nothing is written before `commit`.
  */
 import { invalidArgument } from '../../errors.ts'
 import {
@@ -37,10 +37,10 @@ export type CommitBatch = (
 ) => Promise<Written & { readonly answers: readonly BatchAnswer[] }>
 
 /**
- * Commands that take effect together. `Done` lists the types of their answers, one for each call in the
- * chain. A batch that is built in a loop is a `Batch<readonly BatchAnswer[]>`. All keys must be in one
- * shard. Methods throw `INVALID_ARGUMENT` with `details.path` and then change nothing. A committed batch
- * accepts no more commands.
+ * Commands that take effect together. `Done` lists the types of their answers, one for each call in
+ * the chain. A batch that is built in a loop is a `Batch<readonly BatchAnswer[]>`. All keys must be
+ * in one shard. Methods throw `INVALID_ARGUMENT` with `details.path` and then change nothing. A
+ * committed batch accepts no more commands.
  */
 export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   readonly #commit: CommitBatch
@@ -109,7 +109,9 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     return this.#add(commands.setRange(key, offset, patch, terms))
   }
 
-  /** As `store.compareAndSet`. A failed comparison is an answer; the rest of the batch takes effect. */
+  /**
+   * As `store.compareAndSet`. A failed comparison is an answer; the rest of the batch takes effect.
+   */
   compareAndSet(
     key: string,
     expected: unknown,
@@ -210,11 +212,12 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   }
 
   /**
-   * Writes the batch as one unit. Resolves like a put, with one answer for each command, in order. An
-   * unmet condition (`nx`, `xx`, `compareAndSet`) is an answer. A refusal names its command in
+   * Writes the batch as one unit. Resolves like a put, with one answer for each command, in order.
+   * An unmet condition (`nx`, `xx`, `compareAndSet`) is an answer. A refusal names its command in
    * `details.command`.
    * @throws KeelsonError `INVALID_ARGUMENT` for an empty or already committed batch; `CROSS_SHARD`;
-   * `LOCKED`, `WRONG_TYPE`, `TOO_LARGE`, `CONFLICT`: no command took effect; and the errors of a put
+   * `LOCKED`, `WRONG_TYPE`, `TOO_LARGE`, `CONFLICT`: no command took effect; and the errors of a
+   * put
    */
   async commit(options: WriteOptions = {}): Promise<Written & { readonly answers: Done }> {
     if (this.#isCommitted) throw invalidArgument('batch', 'committed once', 'a second commit')

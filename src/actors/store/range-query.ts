@@ -15,7 +15,9 @@ export type RangeOptions = {
   readonly reverse?: boolean
   /** The most entries of one page; 100 by default. */
   readonly limit?: number
-  /** Continues after the page that returned it. The other options must be the same as for that page. */
+  /**
+   * Continues after the page that returned it. The other options must be the same as for that page.
+   */
   readonly cursor?: string
   /** False: entries have no values (`undefined`). */
   readonly values?: boolean

@@ -5,7 +5,10 @@
 import type { Command, CommandAnswer, StoredValue } from '../../storage/index.ts'
 import type { Position } from '../log/wal-writer.ts'
 
-/** The position of a write. `level` is set only when the instance is not durable: written, not synced. */
+/**
+ * The position of a write. `level` is set only when the instance is not durable: written, not
+ * synced.
+ */
 export type Written = { readonly position: Position; readonly level?: 'written' }
 
 /** The positions of a write over several shards. */
@@ -73,8 +76,8 @@ export const valueIn = (answer: CommandAnswer): StoredValue | undefined => {
 }
 
 /**
- * The answer of `command` for its caller. `value` is the decoded result of `valueIn`. Applying a unit
- * guarantees that an answer fits its command; tests verify it.
+ * The answer of `command` for its caller. `value` is the decoded result of `valueIn`. Applying a
+ * unit guarantees that an answer fits its command; tests verify it.
  */
 export const answerTo = (
   command: UserCommand,

@@ -1,7 +1,7 @@
 /**
- * Builds commands from users' arguments. Every argument is checked and every value encoded, once, before
- * a write starts. A refusal here leaves nothing behind. The store and its batches share these functions.
- * Pure.
+ * Builds commands from users' arguments. Every argument is checked and every value encoded, once,
+ * before a write starts. A refusal here leaves nothing behind. The store and its batches share
+ * these functions. Pure.
  */
 
 import { types } from 'node:util'
@@ -147,7 +147,10 @@ export const remove = (key: string, terms: OwnerOption): CommandOf<'delete'> =>
     terms,
   )
 
-/** One expiry for all entries. Of a repeated key the last value counts. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * One expiry for all entries. Of a repeated key the last value counts. @throws KeelsonError
+ * `INVALID_ARGUMENT`
+ */
 export const putMany = (entries: Pairs, terms: PutTerms): CommandOf<'putMany'> => {
   const expiry = expiryOf(terms)
   const checked = listOf(entries, 'entries').map((entry, index): PutEntry => {

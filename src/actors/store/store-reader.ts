@@ -1,7 +1,7 @@
 /**
- * The reads of the store, over all shards. Reads are synchronous: overlay first, then the projection. So
- * a caller sees its own acknowledged writes and those of all others. A shard that cannot show its whole
- * state refuses reads.
+ * The reads of the store, over all shards. Reads are synchronous: overlay first, then the
+ * projection. So a caller sees its own acknowledged writes and those of all others. A shard that
+ * cannot show its whole state refuses reads.
  */
 import type { Readable } from 'node:stream'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -21,7 +21,10 @@ import { loadValue, streamOut } from './value-streams.ts'
 /** A key with its value: a `Compound` for a compound key, `undefined` with `values: false`. */
 export type StoreEntry = readonly [key: string, value: unknown]
 
-/** A page of a range. `cursor` continues after it (absent when `exhausted`); `positions`: what each shard showed. */
+/**
+ * A page of a range. `cursor` continues after it (absent when `exhausted`); `positions`: what each
+ * shard showed.
+ */
 export type RangePage = {
   readonly entries: readonly StoreEntry[]
   readonly cursor: string | undefined
@@ -41,8 +44,9 @@ export class StoreReader {
 
   /**
    * The key's value, `undefined` without one.
-   * @throws KeelsonError `INVALID_ARGUMENT`; `WRONG_TYPE` for a compound key; `TOO_LARGE` for a value of
-   * more than 1 MiB in blobs; `CORRUPT` for damaged data; `SHARD_DOWN` with `details.state`; `CLOSED`
+   * @throws KeelsonError `INVALID_ARGUMENT`; `WRONG_TYPE` for a compound key; `TOO_LARGE` for a
+   * value of more than 1 MiB in blobs; `CORRUPT` for damaged data; `SHARD_DOWN` with
+   * `details.state`; `CLOSED`
    */
   get(key: string): unknown {
     const shard = this.#keys.of(checkedKey(key))
@@ -60,7 +64,10 @@ export class StoreReader {
     return this.#row(shard, key, shard.now()) !== undefined
   }
 
-  /** Milliseconds until the value expires: `Infinity` without expiry, `undefined` without a value. @throws as `get` does */
+  /**
+   * Milliseconds until the value expires: `Infinity` without expiry, `undefined` without a value.
+   * @throws as `get` does
+   */
   ttl(key: string): number | undefined {
     const shard = this.#keys.of(checkedKey(key))
     const now = shard.now()
@@ -69,14 +76,19 @@ export class StoreReader {
     return row.expiresAt === 0 ? Number.POSITIVE_INFINITY : row.expiresAt - now
   }
 
-  /** The values of several keys, in their order; `undefined` where a key has none. @throws as `get` does, for any of them */
+  /**
+   * The values of several keys, in their order; `undefined` where a key has none. @throws as `get`
+   * does, for any of them
+   */
   getMany(keys: Iterable<string>): unknown[] {
     return keysOf(keys).map((key) => this.get(key))
   }
 
   /**
-   * Bytes of a text or bytes value from `from` up to `to` (half open, clamped); empty for an absent key.
-   * @throws as `get` does; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and a compound key
+   * Bytes of a text or bytes value from `from` up to `to` (half open, clamped); empty for an absent
+   * key.
+   * @throws as `get` does; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and a
+   * compound key
    */
   getRange(key: string, from: number, to: number): Buffer {
     const shard = this.#keys.of(checkedKey(key))
@@ -101,8 +113,9 @@ export class StoreReader {
   }
 
   /**
-   * The bytes of a text or bytes value as a stream in constant memory; optionally from `from` up to `to`
-   * (clamped). Later writes do not change it. `undefined` without a value. Damage ends it with `CORRUPT`.
+   * The bytes of a text or bytes value as a stream in constant memory; optionally from `from` up to
+   * `to` (clamped). Later writes do not change it. `undefined` without a value. Damage ends it with
+   * `CORRUPT`.
    * @throws KeelsonError as `get` does; `WRONG_TYPE` for a structured value and a compound key
    */
   getStream(
@@ -118,7 +131,10 @@ export class StoreReader {
     return row && streamOut(this.#system, shard, row.value, first, end)
   }
 
-  /** The fields of a compound key in the order of their UTF-8 bytes; empty for an absent key. @throws as `get` does; `WRONG_TYPE` for a plain value */
+  /**
+   * The fields of a compound key in the order of their UTF-8 bytes; empty for an absent key.
+   * @throws as `get` does; `WRONG_TYPE` for a plain value
+   */
   fields(key: string): Map<string, unknown> {
     const shard = this.#keys.of(checkedKey(key))
     const view = shard.view()
@@ -137,13 +153,17 @@ export class StoreReader {
 
   /**
    * One page of the keys in the order of their UTF-8 bytes, over all shards.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (for any shard), `CLOSED`
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (for any shard),
+   * `CLOSED`
    */
   range(options: RangeOptions = {}): RangePage {
     return this.#page(rangeQuery(options))
   }
 
-  /** All entries of a range, page by page, yielding to the event loop between pages. `limit` is the size of a page. @throws as `range` does */
+  /**
+   * All entries of a range, page by page, yielding to the event loop between pages. `limit` is the
+   * size of a page. @throws as `range` does
+   */
   async *entries(options: RangeOptions = {}): AsyncIterableIterator<StoreEntry> {
     let cursor = options.cursor
     do {

@@ -1,6 +1,7 @@
 /**
- * Sends the store's commands to the shards of their keys, each as a unit of one frame, several shards in
- * parallel. The result is the unit's position and answer. A unit that the state refuses is an error.
+ * Sends the store's commands to the shards of their keys, each as a unit of one frame, several
+ * shards in parallel. The result is the unit's position and answer. A unit that the state refuses
+ * is an error.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -46,7 +47,8 @@ export type SpreadOutcome =
 
 /**
  * The answers of all parts, in order, once all have settled.
- * @throws the error of a single part; KeelsonError `PARTIAL` with `details.outcomes` if one of several fails
+ * @throws the error of a single part; KeelsonError `PARTIAL` with `details.outcomes` if one of
+ * several fails
  */
 export const settledParts = async <T extends object>(
   parts: readonly SpreadPart<T>[],
@@ -72,7 +74,7 @@ const partial = (
   const [first] = failed.map((one) => (one.ok === false ? one.error : undefined))
   return new KeelsonError(
     'PARTIAL',
-    `The write failed on ${failed.length} of ${outcomes.length} shards${isKeelsonError(first) ? ` (${first.code})` : ''}.`,
+    `the write failed on ${failed.length} of ${outcomes.length} shards${isKeelsonError(first) ? ` (${first.code})` : ''}`,
     { details: { outcomes }, cause: first },
   )
 }
@@ -115,7 +117,10 @@ export class StoreWriting {
     }
   }
 
-  /** Checks the options that all writes share and fills in the instance's defaults. @throws KeelsonError `INVALID_ARGUMENT` */
+  /**
+   * Checks the options that all writes share and fills in the instance's defaults. @throws
+   * KeelsonError `INVALID_ARGUMENT`
+   */
   checked(kind: TermKind, options: WriteOptions): CheckedWrite {
     return options === noOptions ? this.#unsaid : checkWrite(kind, options, this.#unsaid.deadlineMs)
   }
@@ -131,7 +136,10 @@ export class StoreWriting {
     return submitAs(this.#system, this.#keys.of(command.key), write, this.#put)
   }
 
-  /** Writes the command of `make` to the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and the errors of making and writing */
+  /**
+   * Writes the command of `make` to the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and
+   * the errors of making and writing
+   */
   one<Kind extends keyof Answers>(
     kind: TermKind,
     options: WriteOptions,
@@ -160,7 +168,10 @@ export class StoreWriting {
     return { ...this.#written(submitted.position), length, sha256 }
   }
 
-  /** A batch, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and the errors of writing */
+  /**
+   * A batch, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and the errors of
+   * writing
+   */
   async batch(built: readonly UserCommand[], options: WriteOptions): Promise<BatchWritten> {
     const checked = this.checked('commit', options)
     const shard = this.#keys.ofAll(built.flatMap(keysNamed))
@@ -237,8 +248,8 @@ export class StoreWriting {
   }
 
   /**
-   * The answer for the caller; synchronous unless a value is too large. The write stands even if reading
-   * its answer fails: the error then has the position.
+   * The answer for the caller; synchronous unless a value is too large. The write stands even if
+   * reading its answer fails: the error then has the position.
    */
   #shown(
     shard: Shard,
@@ -269,7 +280,10 @@ const granted = (answers: readonly UnitAnswer[]): Exclude<UnitAnswer, { kind: 'r
   return answer
 }
 
-/** Adds the position to an answer in place: an object literal with a spread costs twenty times as much. */
+/**
+ * Adds the position to an answer in place: an object literal with a spread costs twenty times as
+ * much.
+ */
 const placedAt = <Shown extends BatchAnswer>(shown: BatchAnswer, written: Written) =>
   Object.assign(shown as Shown, written)
 

@@ -1,6 +1,7 @@
 /**
- * The store: keys and values over all shards. A write checks its arguments, encodes its values once and
- * picks its shard. It resolves when its frame is durable and visible. `StoreReader` has the reads.
+ * The store: keys and values over all shards. A write checks its arguments, encodes its values once
+ * and picks its shard. It resolves when its frame is durable and visible. `StoreReader` has the
+ * reads.
  */
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -40,12 +41,12 @@ import type { ByteSource } from './stream-source.ts'
 import type { StreamedIn } from './value-streams.ts'
 
 /**
- * Keys and values, in one instance. Every write rejects with a `KeelsonError`:
- * `INVALID_ARGUMENT` (`details.path` says where), `TOO_LARGE`, `CROSS_SHARD`: refused, nothing happened.
- * `WRONG_TYPE`, `LOCKED`, `CONFLICT`: decided by the state, nothing changed. `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing
- * was written. `NOT_SUBMITTED`: never reached the disk. `UNKNOWN_OUTCOME`: it may be there, or still
- * come: await `settled()`, then read before repeating.
- * `TIMEOUT`, `DEGRADED` with `ack` `projected`: the write stands at `details.position`.
+ * Keys and values, in one instance. Every write rejects with a `KeelsonError`: `INVALID_ARGUMENT`
+ * (`details.path` says where), `TOO_LARGE`, `CROSS_SHARD`: refused, nothing happened. `WRONG_TYPE`,
+ * `LOCKED`, `CONFLICT`: decided by the state, nothing changed. `BUSY`, `NO_SPACE`, `SHARD_DOWN`,
+ * `CLOSED`: nothing was written. `NOT_SUBMITTED`: never reached the disk. `UNKNOWN_OUTCOME`: it may
+ * be there, or still come: await `settled()`, then read before repeating. `TIMEOUT`, `DEGRADED`
+ * with `ack` `projected`: the write stands at `details.position`.
  */
 export class Store extends StoreReader {
   readonly #keys: KeyPlacement
@@ -58,7 +59,10 @@ export class Store extends StoreReader {
     this.#writing = new StoreWriting(system, keys)
   }
 
-  /** Replaces kind, value and expiry of the key. Resolves once the change is synced and visible. @throws as every write */
+  /**
+   * Replaces kind, value and expiry of the key. Resolves once the change is synced and visible.
+   * @throws as every write
+   */
   put(key: string, value: unknown, options: PutOptions = noOptions): Promise<Written> {
     return promised(() => {
       const checked = this.#writing.checked('put', options)
@@ -67,11 +71,11 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Replaces the value of the key by the bytes of a stream of any length, in constant memory and with
-   * back-pressure. The key keeps its old value until the last byte is durable. Among other writes to the
-   * key, it takes effect at its end.
-   * @throws the stream's error, with nothing changed; `INVALID_ARGUMENT` for a length other than `size`;
-   * as every write
+   * Replaces the value of the key by the bytes of a stream of any length, in constant memory and
+   * with back-pressure. The key keeps its old value until the last byte is durable. Among other
+   * writes to the key, it takes effect at its end.
+   * @throws the stream's error, with nothing changed; `INVALID_ARGUMENT` for a length other than
+   * `size`; as every write
    */
   async putStream(
     key: string,
@@ -83,8 +87,9 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Writes if the condition holds: `nx` only if the key is absent, `xx` only if it is present. `get` also
-   * answers the previous value, written or not; `keepTtl` keeps the expiry. @throws as every write
+   * Writes if the condition holds: `nx` only if the key is absent, `xx` only if it is present.
+   * `get` also answers the previous value, written or not; `keepTtl` keeps the expiry. @throws as
+   * every write
    */
   set(
     key: string,
@@ -100,7 +105,9 @@ export class Store extends StoreReader {
     return this.#writing.one('set', options, () => commands.set(key, value, options))
   }
 
-  /** Replaces the value, clears the expiry, and answers the previous value. @throws as every write */
+  /**
+   * Replaces the value, clears the expiry, and answers the previous value. @throws as every write
+   */
   getSet(
     key: string,
     value: unknown,
@@ -110,8 +117,9 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Appends text or bytes; an absent key counts as empty. Text appended to text stays text, anything else
-   * becomes bytes. The expiry stays. @throws as every write; `WRONG_TYPE` on a structured or compound value
+   * Appends text or bytes; an absent key counts as empty. Text appended to text stays text,
+   * anything else becomes bytes. The expiry stays. @throws as every write; `WRONG_TYPE` on a
+   * structured or compound value
    */
   append(
     key: string,
@@ -122,8 +130,9 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Overwrites bytes from `offset` on. The value grows as needed, and a gap is filled with zero bytes. Kind
-   * and expiry as with `append`. @throws as every write; `WRONG_TYPE` on a structured or compound value
+   * Overwrites bytes from `offset` on. The value grows as needed, and a gap is filled with zero
+   * bytes. Kind and expiry as with `append`. @throws as every write; `WRONG_TYPE` on a structured
+   * or compound value
    */
   setRange(
     key: string,
@@ -136,8 +145,8 @@ export class Store extends StoreReader {
 
   /**
    * Writes `value` if the current value is deeply equal to `expected` (map order ignored, kinds
-   * distinguished; `undefined`: absent). Otherwise answers the current value. Without a new expiry the old
-   * one stays. @throws as every write
+   * distinguished; `undefined`: absent). Otherwise answers the current value. Without a new expiry
+   * the old one stays. @throws as every write
    */
   compareAndSet(
     key: string,
@@ -156,9 +165,9 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Puts several values, atomically within each shard but not across shards. `positions[i]` is the position
-   * of entry i. Of a repeated key the last value counts. @throws as every write; with several shards
-   * `PARTIAL`, with the outcome of each in `details.outcomes`
+   * Puts several values, atomically within each shard but not across shards. `positions[i]` is the
+   * position of entry i. Of a repeated key the last value counts. @throws as every write; with
+   * several shards `PARTIAL`, with the outcome of each in `details.outcomes`
    */
   async putMany(entries: commands.Pairs, options: PutOptions = noOptions): Promise<WrittenMany> {
     const checked = this.#writing.checked('put', options)
@@ -174,7 +183,10 @@ export class Store extends StoreReader {
     )
   }
 
-  /** Removes several keys, atomically within each shard but not across. Answers how many had a value. @throws as `putMany` */
+  /**
+   * Removes several keys, atomically within each shard but not across. Answers how many had a
+   * value. @throws as `putMany`
+   */
   async deleteMany(
     keys: Iterable<string>,
     options: OwnedWriteOptions = noOptions,
@@ -192,7 +204,10 @@ export class Store extends StoreReader {
     }
   }
 
-  /** Removes all keys, or those of a namespace, atomically within each shard but not across. Locks stay. @throws as `putMany` */
+  /**
+   * Removes all keys, or those of a namespace, atomically within each shard but not across. Locks
+   * stay. @throws as `putMany`
+   */
   async clear(options: ClearOptions = noOptions): Promise<WrittenMany & RemovedAnswer> {
     const checked = this.#writing.checked('clear', options)
     const command = commands.clear(options)
@@ -207,10 +222,10 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Resolves when every write that was called before is decided: applied, refused, or its shard went
-   * down. Reads then show what became of a write that ended in `UNKNOWN_OUTCOME`. Writes that wait for
-   * a window leave at once; a stream counts from its end. It has no deadline: a disk that hangs, or a
-   * pause of writes, holds it up.
+   * Resolves when every write that was called before is decided: applied, refused, or its shard
+   * went down. Reads then show what became of a write that ended in `UNKNOWN_OUTCOME`. Writes that
+   * wait for a window leave at once; a stream counts from its end. It has no deadline: a disk that
+   * hangs, or a pause of writes, holds it up.
    */
   settled(): Promise<void> {
     return this.#writing.settled()
@@ -222,15 +237,18 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Locks all keys or none for `leaseMs`, counted from the log's stamp. Meanwhile only writes with this
-   * `owner` change them. The owner's own locks are renewed. Reads never wait for locks. @throws as every
-   * write; `LOCKED` with `details.owner` and `details.until`
+   * Locks all keys or none for `leaseMs`, counted from the log's stamp. Meanwhile only writes with
+   * this `owner` change them. The owner's own locks are renewed. Reads never wait for locks.
+   * @throws as every write; `LOCKED` with `details.owner` and `details.until`
    */
   lock(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
     return this.#writing.one('lock', options, () => commands.lock('lock', keys, options))
   }
 
-  /** Renews the locks of all keys or none. @throws as `lock`; `CONFLICT` if one of them is not locked */
+  /**
+   * Renews the locks of all keys or none. @throws as `lock`; `CONFLICT` if one of them is not
+   * locked
+   */
   extend(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
     return this.#writing.one('lock', options, () => commands.lock('extend', keys, options))
   }
@@ -240,13 +258,18 @@ export class Store extends StoreReader {
     return this.#writing.one('unlock', options, () => commands.unlock(keys, options))
   }
 
-  /** A put by the owner of the key's lock, or to an unlocked key. @throws as every write; `LOCKED` */
+  /**
+   * A put by the owner of the key's lock, or to an unlocked key. @throws as every write; `LOCKED`
+   */
   async lockedPut(key: string, value: unknown, options: LockedPutOptions): Promise<Written> {
     if (options?.owner === undefined) throw invalidArgument('owner', 'given', undefined)
     return this.put(key, value, options)
   }
 
-  /** Puts a field of a compound key; creates the key if absent. @throws as every write; `WRONG_TYPE` on a plain value */
+  /**
+   * Puts a field of a compound key; creates the key if absent. @throws as every write; `WRONG_TYPE`
+   * on a plain value
+   */
   putField(
     key: string,
     field: string,
@@ -256,7 +279,10 @@ export class Store extends StoreReader {
     return this.#writing.one('plain', options, () => commands.putField(key, field, value, options))
   }
 
-  /** Puts several fields of a compound key atomically. `created[i]`: field i is new. @throws as `putField` */
+  /**
+   * Puts several fields of a compound key atomically. `created[i]`: field i is new. @throws as
+   * `putField`
+   */
   putFields(
     key: string,
     fields: commands.Pairs,

@@ -1,18 +1,21 @@
 /**
- * The source of an incoming stream: its chunks while they are consumed, cut into pieces of one size. A
- * stalled source does not block anything else.
+ * The source of an incoming stream: its chunks while they are consumed, cut into pieces of one
+ * size. A stalled source does not block anything else.
  */
 import { invalidArgument } from '../../errors.ts'
 
-/** A source of bytes, or of text that is stored as UTF-8: a Node `Readable`, a web `ReadableStream`, any iterable. */
+/**
+ * A source of bytes, or of text that is stored as UTF-8: a Node `Readable`, a web `ReadableStream`,
+ * any iterable.
+ */
 export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
 /** Registers `tell` for the end of the consumer. Returns a function that unregisters it. */
 export type WatchTaker = (tell: (reason: unknown) => void) => () => void
 
 /**
- * The chunks of a source. The source is ended with the iteration. @throws the source's errors, and the
- * reason of `watchTaker`, also while waiting for the source
+ * The chunks of a source. The source is ended with the iteration. @throws the source's errors, and
+ * the reason of `watchTaker`, also while waiting for the source
  */
 export async function* chunksOf(
   source: ByteSource,
@@ -54,7 +57,9 @@ export async function* chunksOf(
   }
 }
 
-/** Ends a source with a pending read: a stream is destroyed, an iterator is ended when it answers. */
+/**
+ * Ends a source with a pending read: a stream is destroyed, an iterator is ended when it answers.
+ */
 const abandon = (source: ByteSource, chunks: AsyncIterator<unknown> | Iterator<unknown>): void => {
   if ('destroy' in source && typeof source.destroy === 'function') source.destroy()
   void (async () => chunks.return?.())().catch(() => undefined)

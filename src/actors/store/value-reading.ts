@@ -35,8 +35,8 @@ export class Compound {
 
 /**
  * Decodes the value of a row or of a command's answer.
- * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for a value of more than 1 MiB with blobs; `WRONG_TYPE` for
- * a compound
+ * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for a value of more than 1 MiB with blobs;
+ * `WRONG_TYPE` for a compound
  */
 export const decodedValue = (shard: Shard, stored: RowValue): unknown => {
   if (!isStoredValue(stored) || stored.tag !== valueTags.blob) return decodeValue(stored)
@@ -57,7 +57,8 @@ export const listedValue = (shard: Shard, row: Row): unknown =>
 
 /**
  * A copy of the bytes of a text or bytes value from `from` up to `to`, clamped.
- * @throws KeelsonError `CORRUPT`; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and a compound
+ * @throws KeelsonError `CORRUPT`; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and
+ * a compound
  */
 export const rangeOf = (shard: Shard, stored: RowValue, from: number, to: number): Buffer => {
   const rope = isStoredValue(stored) ? ropeOf(stored) : undefined

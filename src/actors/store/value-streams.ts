@@ -1,7 +1,7 @@
 /**
- * Streams of values larger than memory, in and out, in pieces: constant memory, back-pressure, verified.
- * An incoming stream becomes a blob; the key refers to it only when the last byte is durable. An outgoing
- * stream shows the value as of its start, whatever is written meanwhile.
+ * Streams of values larger than memory, in and out, in pieces: constant memory, back-pressure,
+ * verified. An incoming stream becomes a blob; the key refers to it only when the last byte is
+ * durable. An outgoing stream shows the value as of its start, whatever is written meanwhile.
  */
 import { constants } from 'node:buffer'
 import { Readable } from 'node:stream'
@@ -33,13 +33,15 @@ import { type ByteSource, chunksOf, piecesOf, type WatchTaker } from './stream-s
 export type StreamedIn = { readonly length: number; readonly sha256: string }
 
 /**
- * Bytes of one piece. A stream has two pieces, one at the files and one at the caller, and reuses them:
- * new memory for each piece would stay as garbage until V8 collects, every 32 to 64 MiB.
+ * Bytes of one piece. A stream has two pieces, one at the files and one at the caller, and reuses
+ * them: new memory for each piece would stay as garbage until V8 collects, every 32 to 64 MiB.
  */
 const pieceBytes = 512 * 1024
 const piecesMax = 2
 
-/** A stream to be written: its source, its expected length, and the command that refers to the blob. */
+/**
+ * A stream to be written: its source, its expected length, and the command that refers to the blob.
+ */
 export type StreamWrite = {
   readonly source: ByteSource
   readonly size: number | undefined
@@ -50,10 +52,10 @@ export type StreamWrite = {
 type RowValueOfBlob = ReturnType<typeof blobValueRef>
 
 /**
- * Reads the source to its end into a blob, then writes the command. On any failure the source is ended
- * and the key is unchanged. @throws the source's error; `INVALID_ARGUMENT` for a chunk that is not bytes
- * or a length other than `size`; `TOO_LARGE`; the errors of a write; `NOT_SUBMITTED` when the blob store
- * ended meanwhile
+ * Reads the source to its end into a blob, then writes the command. On any failure the source is
+ * ended and the key is unchanged. @throws the source's error; `INVALID_ARGUMENT` for a chunk that
+ * is not bytes or a length other than `size`; `TOO_LARGE`; the errors of a write; `NOT_SUBMITTED`
+ * when the blob store ended meanwhile
  */
 export const streamIn = async (
   system: System,
@@ -137,8 +139,9 @@ const ended = (cause: unknown): KeelsonError =>
   new KeelsonError('NOT_SUBMITTED', 'The blob store ended: nothing was written.', { cause })
 
 /**
- * The bytes of a text or bytes value from `from` up to `to`, clamped, as a stream. Damage ends it with
- * `CORRUPT`. The last bytes of a whole blob are delivered only after its SHA-256 has been verified.
+ * The bytes of a text or bytes value from `from` up to `to`, clamped, as a stream. Damage ends it
+ * with `CORRUPT`. The last bytes of a whole blob are delivered only after its SHA-256 has been
+ * verified.
  * @throws KeelsonError `WRONG_TYPE` for a structured value and a compound key
  */
 export const streamOut = (
@@ -157,8 +160,8 @@ export const streamOut = (
 
 /**
  * A whole value, whatever its size, read without blocking and verified.
- * @throws KeelsonError `CORRUPT`; `TOO_LARGE` if a string or a Buffer cannot hold it; `WRONG_TYPE` for a
- * compound key
+ * @throws KeelsonError `CORRUPT`; `TOO_LARGE` if a string or a Buffer cannot hold it; `WRONG_TYPE`
+ * for a compound key
  */
 export const loadValue = async (
   system: System,
@@ -197,7 +200,10 @@ async function* copies(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
-/** The bytes of parts, piece by piece. Each piece is valid until the next is requested. The blobs stay pinned. */
+/**
+ * The bytes of parts, piece by piece. Each piece is valid until the next is requested. The blobs
+ * stay pinned.
+ */
 async function* bytesOf(
   system: System,
   shard: Shard,

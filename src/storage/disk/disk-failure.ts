@@ -1,4 +1,6 @@
-/** Failures of a disk: Keelson's codes for the system's codes, and writes that are whole or fail. */
+/**
+ * Failures of a disk: Keelson's codes for the system's codes, and writes that are whole or fail.
+ */
 import { type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { DiskError, type DiskFile } from '../ports/disk.ts'
 
@@ -70,7 +72,10 @@ export const refusing = <T>(action: () => T): T => {
   }
 }
 
-/** Runs an action that may fail without harm, and returns whether the disk did it. Other errors are thrown. */
+/**
+ * Runs an action that may fail without harm, and returns whether the disk did it. Other errors are
+ * thrown.
+ */
 export const attempt = (action: () => void): boolean => {
   try {
     action()
@@ -82,8 +87,8 @@ export const attempt = (action: () => void): boolean => {
 }
 
 /**
- * Writes all of `bytes` or throws. A short write is a failed write: part of the bytes may be in the file.
- * Its code is `shortCode`: `EIO` if the file had the space, `ENOSPC` if it grows.
+ * Writes all of `bytes` or throws. A short write is a failed write: part of the bytes may be in the
+ * file. Its code is `shortCode`: `EIO` if the file had the space, `ENOSPC` if it grows.
  */
 export const writeAll = (
   file: DiskFile,

@@ -1,6 +1,7 @@
 /**
- * The payloads that the log itself writes and reads: the time stamp of each DATA payload, CHECKPOINT,
- * and the end marks SEAL and CLEAN_CLOSE. The log does not interpret the rest of a payload.
+ * The payloads that the log itself writes and reads: the time stamp of each DATA payload,
+ * CHECKPOINT, and the end marks SEAL and CLEAN_CLOSE. The log does not interpret the rest of a
+ * payload.
  */
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 

@@ -1,7 +1,8 @@
 /**
  * Walks the frames of a segment in order. It verifies each frame's CRCs, its LSN and the CRC of its
- * predecessor. It reads ahead in a bounded window and uses no length before the header's CRC has been
- * verified. It reports where and why it stopped. Recovery decides whether a bad frame is a torn tail.
+ * predecessor. It reads ahead in a bounded window and uses no length before the header's CRC has
+ * been verified. It reports where and why it stopped. Recovery decides whether a bad frame is a
+ * torn tail.
  */
 import type { DiskFile } from '../ports/disk.ts'
 import { decodeCheckpoint, decodeEndMark, readStamp } from './control-payload.ts'
@@ -34,8 +35,8 @@ export type SegmentFacts = {
 }
 
 /**
- * Why a cursor stopped. `end`: no further frame fits before the limit. `bad`: the next bytes are not
- * the next frame. `unsupported`: only a newer version can read the next frame.
+ * Why a cursor stopped. `end`: no further frame fits before the limit. `bad`: the next bytes are
+ * not the next frame. `unsupported`: only a newer version can read the next frame.
  */
 export type Stop = 'end' | 'bad' | 'unsupported'
 
@@ -64,7 +65,10 @@ export class FrameCursor {
   #windowSize = 0
   /** The index of the current frame in the window. */
   #frameIndex = 0
-  /** The end of the last frame, as three numbers: an object for each frame costs as much as reading its header. */
+  /**
+   * The end of the last frame, as three numbers: an object for each frame costs as much as reading
+   * its header.
+   */
   #endOffset: number
   #endLsn: number
   #endCrc: number
@@ -75,7 +79,10 @@ export class FrameCursor {
   #stop: Stop = 'end'
   #unreadable: FrameHeader | undefined
 
-  /** Walks frames that end at or before `limit`. Reads `windowBytes` at once, or a whole longer frame. */
+  /**
+   * Walks frames that end at or before `limit`. Reads `windowBytes` at once, or a whole longer
+   * frame.
+   */
   constructor(
     file: DiskFile,
     facts: SegmentFacts,
@@ -125,9 +132,9 @@ export class FrameCursor {
   }
 
   /**
-   * The next frame, or `undefined` where the walk stops. The header is reused by the next call. A group
-   * begins on a sector, so the frame after a group stands at the next sector boundary. The padding
-   * between them is not examined.
+   * The next frame, or `undefined` where the walk stops. The header is reused by the next call. A
+   * group begins on a sector, so the frame after a group stands at the next sector boundary. The
+   * padding between them is not examined.
    */
   next(): FrameHeader | undefined {
     const at = this.#endOffset
@@ -141,8 +148,8 @@ export class FrameCursor {
   }
 
   /**
-   * The next frame if the window holds all of it, else `undefined`. Frames that were already returned
-   * stay in the window.
+   * The next frame if the window holds all of it, else `undefined`. Frames that were already
+   * returned stay in the window.
    */
   nextInWindow(): FrameHeader | undefined {
     this.#mayRead = false

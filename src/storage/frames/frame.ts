@@ -1,8 +1,8 @@
 /**
- * The frame: one entry of the log, a header of 32 bytes and a payload. The CRCs of both are seeded with
- * the salt of the segment. A frame can be verified alone (to find frames after damage) and against its
- * predecessor (to detect a missing frame). Reading never throws and never allocates by an unverified
- * length. FORMAT.md describes the bytes.
+ * The frame: one entry of the log, a header of 32 bytes and a payload. The CRCs of both are seeded
+ * with the salt of the segment. A frame can be verified alone (to find frames after damage) and
+ * against its predecessor (to detect a missing frame). Reading never throws and never allocates by
+ * an unverified length. FORMAT.md describes the bytes.
  */
 import { crc32Within } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
@@ -139,7 +139,10 @@ export const readFrameHeader = (
   return into
 }
 
-/** Whether the CRC of the payload after the header at `at` is right. The payload must be in the buffer. */
+/**
+ * Whether the CRC of the payload after the header at `at` is right. The payload must be in the
+ * buffer.
+ */
 export const payloadIsWhole = (
   buffer: FrameBuffer,
   at: number,
@@ -151,7 +154,9 @@ export const payloadIsWhole = (
   return crc32Within(buffer, from, to, salt.high) === header.payloadCrc
 }
 
-/** The last LSN that was durable before this frame was written, as the frame proves; 0: no proof. */
+/**
+ * The last LSN that was durable before this frame was written, as the frame proves; 0: no proof.
+ */
 export const provenBy = (header: FrameHeader): number =>
   header.durableLag === noEvidence ? 0 : Math.max(0, header.lsn - header.durableLag)
 

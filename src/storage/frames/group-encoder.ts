@@ -1,7 +1,7 @@
 /**
- * Builds the bytes of one write: frames in groups that begin on sector boundaries, in one reused buffer.
- * It chains LSNs and CRCs from the end of the log. The log advances only after the write has succeeded,
- * so a failed write leaves nothing to undo.
+ * Builds the bytes of one write: frames in groups that begin on sector boundaries, in one reused
+ * buffer. It chains LSNs and CRCs from the end of the log. The log advances only after the write
+ * has succeeded, so a failed write leaves nothing to undo.
  */
 
 import { writeU64 } from '../bytes/u64.ts'
@@ -41,8 +41,8 @@ export class GroupEncoder {
   #crc = 0
 
   /**
-   * Begins a write after the frame that ends at `last`, at the next sector boundary. `capacity` bytes
-   * must be enough for the write.
+   * Begins a write after the frame that ends at `last`, at the next sector boundary. `capacity`
+   * bytes must be enough for the write.
    */
   begin(last: FrameEnd, facts: GroupFacts, capacity: number): void {
     if (capacity > this.#buffer.bytes.length || this.#buffer.bytes.length > keptBytes)
@@ -129,7 +129,9 @@ export class GroupEncoder {
     return this.#fileOffset
   }
 
-  /** Pads to whole sectors and returns the bytes to write. They are valid until the next `begin`. */
+  /**
+   * Pads to whole sectors and returns the bytes to write. They are valid until the next `begin`.
+   */
   finish(): Uint8Array {
     const end = roundUp(this.#size, this.#facts.sectorBytes)
     this.#buffer.bytes.fill(0, this.#size, end)

@@ -1,7 +1,8 @@
 /**
- * LOST frames: placeholders for frames that a salvage could not recover. LSNs have no gaps and callers
- * keep positions by LSN, so a lost frame keeps its LSN and nothing is renumbered. The first LOST frame
- * of a range names the range. Readers skip LOST frames, and the loss stays visible. Pure.
+ * LOST frames: placeholders for frames that a salvage could not recover. LSNs have no gaps and
+ * callers keep positions by LSN, so a lost frame keeps its LSN and nothing is renumbered. The first
+ * LOST frame of a range names the range. Readers skip LOST frames, and the loss stays visible.
+ * Pure.
  */
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 

@@ -1,6 +1,7 @@
 /**
- * The first 4 KiB of a segment: its log, its first LSN, and the end of the segment before it. The facts
- * are stored twice, half a block apart, each copy with its own CRC. One valid copy is enough. Pure.
+ * The first 4 KiB of a segment: its log, its first LSN, and the end of the segment before it. The
+ * facts are stored twice, half a block apart, each copy with its own CRC. One valid copy is enough.
+ * Pure.
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
@@ -13,8 +14,8 @@ export const segmentHeaderBytes = 4096
 export const formatVersion = 1
 
 /**
- * The end of the previous segment, stored in its successor. It detects a missing, shortened or swapped
- * earlier segment. All zero in the first segment of a log.
+ * The end of the previous segment, stored in its successor. It detects a missing, shortened or
+ * swapped earlier segment. All zero in the first segment of a log.
  */
 export type Predecessor = {
   readonly seq: number
@@ -42,7 +43,10 @@ export type SegmentHeader = {
   readonly sectorBytes: number
 }
 
-/** The result of reading a header block. `damagedCopies` is 1 when one of the two copies was damaged. */
+/**
+ * The result of reading a header block. `damagedCopies` is 1 when one of the two copies was
+ * damaged.
+ */
 export type HeaderReading =
   | { readonly kind: 'good'; readonly header: SegmentHeader; readonly damagedCopies: 0 | 1 }
   | { readonly kind: 'damaged' }
@@ -143,6 +147,9 @@ const isSensible = (header: SegmentHeader): boolean =>
   Number.isSafeInteger(header.allocatedBytes) &&
   isSectorSize(header.sectorBytes)
 
-/** Whether this is a valid sector size: a power of two from 64 bytes to the size of the header block. */
+/**
+ * Whether this is a valid sector size: a power of two from 64 bytes to the size of the header
+ * block.
+ */
 export const isSectorSize = (bytes: number): boolean =>
   Number.isInteger(Math.log2(bytes)) && bytes >= 64 && bytes <= segmentHeaderBytes

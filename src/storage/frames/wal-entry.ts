@@ -3,9 +3,9 @@
  *
  *     u64 ms, the log's stamp | u16 0 | u16 type | bytes
  *
- * The zero is in the place of a store frame's count of units, which is never zero. So the library and
- * the store never mistake each other's frames. The opaque bytes of a caller's CHECKPOINT begin with a
- * byte 1; a CHECKPOINT written by the log itself has none. Pure.
+ * The zero is in the place of a store frame's count of units, which is never zero. So the library
+ * and the store never mistake each other's frames. The opaque bytes of a caller's CHECKPOINT begin
+ * with a byte 1; a CHECKPOINT written by the log itself has none. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import { stampBytes } from './control-payload.ts'

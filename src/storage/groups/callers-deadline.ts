@@ -1,6 +1,6 @@
 /**
- * When the callers of a group give up: one timer for all their deadlines, set for the earliest. Most
- * groups are answered before it fires.
+ * When the callers of a group give up: one timer for all their deadlines, set for the earliest.
+ * Most groups are answered before it fires.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 

@@ -1,10 +1,14 @@
-/** The group that fills, which every write joins, and the memory that goes round between groups. Pure. */
+/**
+ * The group that fills, which every write joins, and the memory that goes round between groups.
+ * Pure.
+ */
 import type { Clock } from '../../clock.ts'
 import { type GroupLimits, type GroupWrite, roomMin, WriteGroup } from './write-group.ts'
 
 /**
- * With nothing in flight, many writes leave together only if the log answers later than this, in ms. If it is quicker, the
- * next group fills, and the callers of the last are served, while it writes. On a slower disk each sync more costs more.
+ * With nothing in flight, many writes leave together only if the log answers later than this, in
+ * ms. If it is quicker, the next group fills, and the callers of the last are served, while it
+ * writes. On a slower disk each sync more costs more.
  */
 const quickMs = 2
 
@@ -45,7 +49,9 @@ export class GroupFiller<Write extends GroupWrite> {
     return this.#last
   }
 
-  /** Takes back the memory of a group that was written: the next one to begin is written into it. */
+  /**
+   * Takes back the memory of a group that was written: the next one to begin is written into it.
+   */
   reuse(spent: Uint8Array): void {
     this.#memory = Buffer.from(spent.buffer)
   }

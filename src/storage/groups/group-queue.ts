@@ -1,8 +1,8 @@
 /**
- * The turns that wait for a log, in order: groups of writes, and steps (a sync, a checkpoint, the close), which are done
- * alone, behind everything before them. Decides which turn goes next and whether it may. One group is in flight, or two
- * when the second is large: the log's thread finds it when it has synced the first, and works while the callers of the first
- * are answered. Pure.
+ * The turns that wait for a log, in order: groups of writes, and steps (a sync, a checkpoint, the
+ * close), which are done alone, behind everything before them. Decides which turn goes next and
+ * whether it may. One group is in flight, or two when the second is large: the log's thread finds
+ * it when it has synced the first, and works while the callers of the first are answered. Pure.
  */
 import type { WriteGroup } from './write-group.ts'
 
@@ -27,7 +27,9 @@ export class GroupQueue<AnyTurn extends Turn> {
   #pruneAt = pruneAtLeast
   #inFlight: readonly AnyTurn[] = []
 
-  /** `dropped` gets each group that leaves the queue without a write, because all were withdrawn. */
+  /**
+   * `dropped` gets each group that leaves the queue without a write, because all were withdrawn.
+   */
   constructor(dropped: (turn: AnyTurn) => void = () => undefined) {
     this.#dropped = dropped
   }
@@ -60,7 +62,10 @@ export class GroupQueue<AnyTurn extends Turn> {
     return undefined
   }
 
-  /** Adds a turn at the end. Nothing joins a group that a step stands behind, and it waits for no more writes. */
+  /**
+   * Adds a turn at the end. Nothing joins a group that a step stands behind, and it waits for no
+   * more writes.
+   */
   push(turn: AnyTurn): void {
     const last = this.#waiting.at(-1)
     if (turn.kind === 'step' && last?.kind === 'group') {
@@ -97,7 +102,10 @@ export class GroupQueue<AnyTurn extends Turn> {
     return !ahead || (this.#inFlight.length < inFlightMax && turn.group.isMany)
   }
 
-  /** Groups that were withdrawn must not pile up while a disk hangs. `newest` is empty because it has just begun. */
+  /**
+   * Groups that were withdrawn must not pile up while a disk hangs. `newest` is empty because it
+   * has just begun.
+   */
   #prune(newest: AnyTurn): void {
     const isGone = (turn: AnyTurn): boolean => turn !== newest && countOf(turn) === 0
     const gone = this.#waiting.filter(isGone)

@@ -1,10 +1,14 @@
 /**
- * Notices when nothing has happened for a while. One timer is enough, however often something happens: when it fires too
- * early, it is set again for the rest. A timer for each group would cost more than the group.
+ * Notices when nothing has happened for a while. One timer is enough, however often something
+ * happens: when it fires too early, it is set again for the rest. A timer for each group would cost
+ * more than the group.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 
-/** Calls `idle` once after each activity, when it has been over for `ms`; 0: never. It does not hold the process open. */
+/**
+ * Calls `idle` once after each activity, when it has been over for `ms`; 0: never. It does not hold
+ * the process open.
+ */
 export class IdleWatch {
   readonly #clock: Clock
   readonly #ms: number

@@ -3,8 +3,8 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 
 /**
  * How a write ended without an answer. `refused`: nothing was written, and the log continues.
- * `unsubmitted`: it never reached the disk and never will. `unknown`: it was handed to the disk, and the
- * outcome is not known.
+ * `unsubmitted`: it never reached the disk and never will. `unknown`: it was handed to the disk,
+ * and the outcome is not known.
  */
 export type Fate = 'refused' | 'unsubmitted' | 'unknown'
 

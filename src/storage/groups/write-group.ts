@@ -1,9 +1,11 @@
 /**
- * Writes that share one commit. Each is encoded once, as it joins, into the memory that goes to the log's thread. Each is
- * settled once: by the owner of the group, which claims it to answer it, or by the group, which tells it its fate.
+ * Writes that share one commit. Each is encoded once, as it joins, into the memory that goes to the
+ * log's thread. Each is settled once: by the owner of the group, which claims it to answer it, or
+ * by the group, which tells it its fate.
  *
- * The group knows how far its writes are, and that alone decides between the fates: before `take` a write can be withdrawn
- * and is never written; from then on its outcome is unknown until the log has answered.
+ * The group knows how far its writes are, and that alone decides between the fates: before `take` a
+ * write can be withdrawn and is never written; from then on its outcome is unknown until the log
+ * has answered.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -35,8 +37,8 @@ export type GroupLimits = { readonly bytesMax: number; readonly weightMax: numbe
 export type GroupBytes = { readonly bytes: Uint8Array; readonly lengths: Uint32Array }
 
 /**
- * So many writes share a sync well enough: their group waits for no other write, and may be in flight behind another group.
- * Fewer are better off as one group with one sync.
+ * So many writes share a sync well enough: their group waits for no other write, and may be in
+ * flight behind another group. Fewer are better off as one group with one sync.
  */
 export const manyFrom = 512
 
@@ -97,7 +99,10 @@ export class WriteGroup<Write extends GroupWrite> {
     return this.#lengths
   }
 
-  /** Where each write stands in the log, once the group is back; fewer than writes when the log refused the last ones. */
+  /**
+   * Where each write stands in the log, once the group is back; fewer than writes when the log
+   * refused the last ones.
+   */
   get lsns(): readonly number[] {
     return this.#lsns
   }
@@ -221,7 +226,10 @@ export class WriteGroup<Write extends GroupWrite> {
     return this.#isTaken ? 'unknown' : 'unsubmitted'
   }
 
-  /** The write that was added last leaves at `departsAt`. True when the group may leave sooner by it. */
+  /**
+   * The write that was added last leaves at `departsAt`. True when the group may leave sooner by
+   * it.
+   */
   #note(departsAt: number): boolean {
     const before = this.#departsAt
     const hasBecomeMany = this.#writes.length - this.#settled === manyFrom

@@ -1,4 +1,7 @@
-/** The examination of a projection on a thread of its own, which lives for one of them: the host, and the thread's entry. */
+/**
+ * The examination of a projection on a thread of its own, which lives for one of them: the host,
+ * and the thread's entry.
+ */
 import { nodeDisk } from '../disk/node-disk.ts'
 import { examineProjection } from '../lmdb/lmdb-examination.ts'
 import type { ProjectionExaminer } from '../lmdb/lmdb-projection-store.ts'
@@ -7,7 +10,10 @@ import { answer, isThread, startThread, takeQuestions, threadClient } from './wo
 
 type Request = { readonly dir: string; readonly depth: ExaminationDepth }
 
-/** Examines on a new thread. If no thread can be had, a caller that waits for the answer examines here. */
+/**
+ * Examines on a new thread. If no thread can be had, a caller that waits for the answer examines
+ * here.
+ */
 export const threadExaminer: ProjectionExaminer = async (dir, depth, signal) => {
   signal?.throwIfAborted()
   try {

@@ -11,7 +11,9 @@ import { KeelsonError } from '../../errors.ts'
 import { shaBytes } from '../bytes/sha256.ts'
 import { viewOf } from '../bytes/u64.ts'
 
-/** The place of a blob. `size` and the payload's `offset` are in bytes; all three are safe integers. */
+/**
+ * The place of a blob. `size` and the payload's `offset` are in bytes; all three are safe integers.
+ */
 export type BlobRef = {
   readonly size: number
   readonly segment: number
@@ -48,8 +50,8 @@ export const encodeBlobReference = (ref: BlobRef): Uint8Array => {
 
 /**
  * Decodes exactly 64 bytes. The SHA-256 of the result has memory of its own.
- * @throws KeelsonError `CORRUPT` for any other length, another magic, or a number beyond 2^53; `UNSUPPORTED_VERSION` for
- * another version.
+ * @throws KeelsonError `CORRUPT` for any other length, another magic, or a number beyond 2^53;
+ * `UNSUPPORTED_VERSION` for another version.
  */
 export const decodeBlobReference = (bytes: Uint8Array): BlobRef => {
   if (bytes.length !== blobReferenceBytes) throw damaged(`${bytes.length} bytes`)

@@ -1,6 +1,6 @@
 /**
- * Keys: their rules, their order, and their shard and namespace. Pure. A key is a well-formed string
- * of 1 to 1,024 bytes of UTF-8 without NUL. Keys are ordered by those bytes.
+ * Keys: their rules, their order, and their shard and namespace. Pure. A key is a well-formed
+ * string of 1 to 1,024 bytes of UTF-8 without NUL. Keys are ordered by those bytes.
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
@@ -21,9 +21,9 @@ const refuse = (message: string, details: Record<string, unknown> = {}): never =
 
 /**
  * Returns `key` when it is a valid key.
- * @throws KeelsonError `INVALID_ARGUMENT`: not a string, empty, longer than 1,024 bytes, ill-formed,
- * with a NUL, or with the prefix `_root:`. That prefix is refused because `_root` is the namespace of
- * all keys without a colon.
+ * @throws KeelsonError `INVALID_ARGUMENT`: not a string, empty, longer than 1,024 bytes,
+ * ill-formed, with a NUL, or with the prefix `_root:`. That prefix is refused because `_root` is
+ * the namespace of all keys without a colon.
  */
 export const checkKey = (key: unknown): string => {
   if (typeof key !== 'string') return refuse(`a key is a string, not ${typeof key}`)
@@ -40,16 +40,16 @@ export const checkKey = (key: unknown): string => {
 }
 
 /**
- * Ranks UTF-16 code units by code point: surrogates (U+10000 and above) sort after U+E000 to U+FFFF.
- * All other units keep their order.
+ * Ranks UTF-16 code units by code point: surrogates (U+10000 and above) sort after U+E000 to
+ * U+FFFF. All other units keep their order.
  */
 const rank = (unit: number): number =>
   unit < 0xd800 ? unit : unit >= 0xe000 ? unit - 0x800 : unit + 0x2000
 
 /**
- * Compares two well-formed strings by their UTF-8 bytes without encoding them: negative, 0 or positive.
- * UTF-8 order is the order of code points. UTF-16 order differs from it only where a surrogate meets
- * U+E000 to U+FFFF.
+ * Compares two well-formed strings by their UTF-8 bytes without encoding them: negative, 0 or
+ * positive. UTF-8 order is the order of code points. UTF-16 order differs from it only where a
+ * surrogate meets U+E000 to U+FFFF.
  */
 export const compareKeys = (a: string, b: string): number => {
   if (a === b) return 0
@@ -62,7 +62,10 @@ export const compareKeys = (a: string, b: string): number => {
   return a.length - b.length
 }
 
-/** The part of a key that is hashed: the text between the first `{` and the next `}` if not empty, else all. */
+/**
+ * The part of a key that is hashed: the text between the first `{` and the next `}` if not empty,
+ * else all.
+ */
 const hashedPart = (key: string): string => {
   const open = key.indexOf('{')
   const close = open < 0 ? -1 : key.indexOf('}', open + 1)
@@ -70,8 +73,8 @@ const hashedPart = (key: string): string => {
 }
 
 /**
- * The shard of a checked key: CRC-32 of the UTF-8 bytes of its hash tag, or of the whole key, modulo
- * `shards`. Keys with the same hash tag share a shard, so one batch may span them.
+ * The shard of a checked key: CRC-32 of the UTF-8 bytes of its hash tag, or of the whole key,
+ * modulo `shards`. Keys with the same hash tag share a shard, so one batch may span them.
  */
 export const shardOf = (key: string, shards: number): number =>
   shards === 1 ? 0 : crc32(Buffer.from(hashedPart(key))) % shards

@@ -1,8 +1,8 @@
 /**
  * Converts structured values to plain data and back. Map, Set, Date and -0, which msgpack cannot
  * express, are replaced by plain data, and a mark records each replacement. This needs no msgpackr
- * extension (their table is shared by the whole process), and any msgpack reader can read the bytes.
- * One walk refuses every value that would not come back equal, and names its path.
+ * extension (their table is shared by the whole process), and any msgpack reader can read the
+ * bytes. One walk refuses every value that would not come back equal, and names its path.
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
@@ -11,13 +11,20 @@ import { KeelsonError } from '../../errors.ts'
 /** The kind of a replaced value, and its path from the top through the plain data. */
 export type Mark = readonly [kind: MarkKind, ...path: (string | number)[]]
 
-/** `map`: an array of pairs. `set`: an array. `date`: ms since 1970. `minusZero`: 0. These words are part of the format. */
+/**
+ * `map`: an array of pairs. `set`: an array. `date`: ms since 1970. `minusZero`: 0. These words are
+ * part of the format.
+ */
 export type MarkKind = 'map' | 'set' | 'date' | 'minusZero'
 
-/** Plain data and its marks, inner marks before outer ones. It shares only Buffers with the value. */
+/**
+ * Plain data and its marks, inner marks before outer ones. It shares only Buffers with the value.
+ */
 export type PlainData = { readonly plain: unknown; readonly marks: readonly Mark[] }
 
-/** The deepest nesting of containers: far below the limit of the stack, far above the need of data. */
+/**
+ * The deepest nesting of containers: far below the limit of the stack, far above the need of data.
+ */
 const depthMax = 256
 
 /**
@@ -68,7 +75,10 @@ const restored = (found: unknown, kind: MarkKind): unknown => {
   throw new TypeError('a mark does not fit')
 }
 
-/** Number of prototypes above `value`: 0 for `Object.create(null)`, 1 for a plain object, 2 for a built-in's instance. */
+/**
+ * Number of prototypes above `value`: 0 for `Object.create(null)`, 1 for a plain object, 2 for a
+ * built-in's instance.
+ */
 const prototypes = (value: object): number => {
   let count = 0
   for (let above = Object.getPrototypeOf(value); above !== null && count < 3; count++)
@@ -76,7 +86,10 @@ const prototypes = (value: object): number => {
   return count
 }
 
-/** Whether an object is plain, in any realm (the prompt's, a vm's): its prototype is an `Object.prototype`. */
+/**
+ * Whether an object is plain, in any realm (the prompt's, a vm's): its prototype is an
+ * `Object.prototype`.
+ */
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null) return true
@@ -84,14 +97,16 @@ const isPlain = (value: object): boolean => {
 }
 
 /**
- * One walk through one value. It reads each property once and copies it. A getter or a proxy is never
- * asked twice, so the checked value and the stored value are the same.
+ * One walk through one value. It reads each property once and copies it. A getter or a proxy is
+ * never asked twice, so the checked value and the stored value are the same.
  */
 class Walk {
   readonly #depthMax: number
   readonly marks: Mark[] = []
   #depth = 0
-  /** The current path: a step for each open container, and in a map the key (0) or the value (1). */
+  /**
+   * The current path: a step for each open container, and in a map the key (0) or the value (1).
+   */
   readonly #path: (string | number)[] = []
   readonly #sides: (0 | 1 | undefined)[] = []
   /** The open containers, to detect cycles. */
@@ -119,7 +134,9 @@ class Walk {
     })
   }
 
-  /** Marks `plain` as a replacement at the current path. Called after its content has been visited. */
+  /**
+   * Marks `plain` as a replacement at the current path. Called after its content has been visited.
+   */
   #marked(kind: MarkKind, plain: unknown): unknown {
     const path: (string | number)[] = []
     for (let level = 0; level < this.#depth; level++) {

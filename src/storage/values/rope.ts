@@ -1,15 +1,15 @@
 /**
- * A rope: a value with some or all of its content in blobs. Each part is inline bytes or a slice of a
- * blob. `append` and `setRange` add or cut parts. They never read a blob, so applying a command needs
- * no I/O.
+ * A rope: a value with some or all of its content in blobs. Each part is inline bytes or a slice of
+ * a blob. `append` and `setRange` add or cut parts. They never read a blob, so applying a command
+ * needs no I/O.
  *
  *     u8 version | u8 content | u16 parts | per part: u8 kind | fields     (little endian)
  *     inline (0)   u32 length | bytes
  *     blob (1)     64 bytes reference | u64 from | u64 to
  *
- * A rope has at least one blob part; without one it is an ordinary value. No part is empty (except the
- * only part of an empty blob), no two inline parts are neighbours, and structured content is one whole
- * blob. Pure.
+ * A rope has at least one blob part; without one it is an ordinary value. No part is empty (except
+ * the only part of an empty blob), no two inline parts are neighbours, and structured content is
+ * one whole blob. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
@@ -27,8 +27,8 @@ export type RopePart =
   | { readonly kind: 'blob'; readonly ref: BlobRef; readonly from: number; readonly to: number }
 
 /**
- * Content in parts. `content` is one of `valueTags`: 0 structured, 1 text, 2 bytes. In a rope of text
- * every part begins and ends at a character boundary.
+ * Content in parts. `content` is one of `valueTags`: 0 structured, 1 text, 2 bytes. In a rope of
+ * text every part begins and ends at a character boundary.
  */
 export type Rope = { readonly content: 0 | 1 | 2; readonly parts: readonly RopePart[] }
 
@@ -100,12 +100,12 @@ export const appendToRope = (rope: Rope, suffix: Rope): Rope | undefined =>
   bounded({ content: joinedContent(rope, suffix), parts: joined(rope.parts, suffix.parts) })
 
 /**
- * Replaces the content of `rope` from `offset` on by `patch`, and extends it if needed. A gap before the
- * patch is filled with zero bytes. An empty patch changes nothing. `undefined` beyond the bounds.
- * Neither is structured.
+ * Replaces the content of `rope` from `offset` on by `patch`, and extends it if needed. A gap
+ * before the patch is filled with zero bytes. An empty patch changes nothing. `undefined` beyond
+ * the bounds. Neither is structured.
  *
- * Text patched with text stays text unless the patch cuts a character; then the content becomes bytes.
- * A cut inside a blob part counts as cutting a character, because the blob is not read.
+ * Text patched with text stays text unless the patch cuts a character; then the content becomes
+ * bytes. A cut inside a blob part counts as cutting a character, because the blob is not read.
  */
 export const patchRope = (rope: Rope, offset: number, patch: Rope): Rope | undefined => {
   const length = ropeLength(rope)
@@ -122,7 +122,9 @@ export const patchRope = (rope: Rope, offset: number, patch: Rope): Rope | undef
   })
 }
 
-/** Whether `offset` is known to be a character boundary (the end included) without reading a blob. */
+/**
+ * Whether `offset` is known to be a character boundary (the end included) without reading a blob.
+ */
 const startsCharacter = (rope: Rope, offset: number): boolean => {
   let start = 0
   for (const part of rope.parts) {
@@ -165,7 +167,10 @@ const bounded = (rope: Rope): Rope | undefined => {
   return fits ? rope : undefined
 }
 
-/** Encodes a rope into new memory. @throws KeelsonError `INVALID_ARGUMENT` when it breaks a rule of the file header. */
+/**
+ * Encodes a rope into new memory. @throws KeelsonError `INVALID_ARGUMENT` when it breaks a rule of
+ * the file header.
+ */
 export const encodeRope = (rope: Rope): Uint8Array => {
   const wrong = faultOf(rope)
   if (wrong) throw new KeelsonError('INVALID_ARGUMENT', `this is no rope: ${wrong}`)
@@ -221,8 +226,8 @@ const faultOf = ({ content, parts }: Rope): string | undefined => {
 
 /**
  * Decodes a rope. Its inline parts are views of `bytes`.
- * @throws KeelsonError `CORRUPT` for damaged bytes; `UNSUPPORTED_VERSION` for an unknown version or kind
- * of part.
+ * @throws KeelsonError `CORRUPT` for damaged bytes; `UNSUPPORTED_VERSION` for an unknown version or
+ * kind of part.
  */
 export const decodeRope = (bytes: Uint8Array): Rope => {
   if (bytes.length < headBytes) throw damaged('too short')

@@ -74,8 +74,8 @@ const classesByLetter: ReadonlyMap<number, RowClassName> = new Map(
 )
 
 /**
- * The class that keys with this byte behind a leading NUL belong to, given how many bytes they have.
- * `undefined`: no row has such a key.
+ * The class that keys with this byte behind a leading NUL belong to, given how many bytes they
+ * have. `undefined`: no row has such a key.
  */
 export const classBehindNul = (
   byte: number | undefined,

@@ -1,10 +1,11 @@
 /**
- * Encodes users' values for frames and rows, and decodes them. A value is text, bytes or structured.
- * Its tag says which; the content never decides. A value that would not come back equal is refused.
- * Pure.
+ * Encodes users' values for frames and rows, and decodes them. A value is text, bytes or
+ * structured. Its tag says which; the content never decides. A value that would not come back equal
+ * is refused. Pure.
  *
- * A structured value is msgpack, written by msgpackr. A value with marks (see `plain-data.ts`) starts
- * with the byte `c1`, which msgpack never uses, followed by the pair of plain data and marks.
+ * A structured value is msgpack, written by msgpackr. A value with marks (see `plain-data.ts`)
+ * starts with the byte `c1`, which msgpack never uses, followed by the pair of plain data and
+ * marks.
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
@@ -15,13 +16,13 @@ import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/pr
 import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain-data.ts'
 
 /**
- * The stored form of `value`. It shares no memory with the value. A string becomes text, a Buffer or
- * Uint8Array becomes bytes. Other values are structured: null, booleans, numbers, bigints of 64 bits,
- * well-formed strings, dense arrays, plain objects, Maps, Sets, valid Dates and Uint8Arrays, nested at
- * most 256 deep. A value that occurs twice is stored twice.
- * @throws KeelsonError `INVALID_ARGUMENT` with `details.path` (names and indices from the value down)
- * for anything else: undefined, functions, symbols, symbol keys, class instances, holes, cycles, a
- * `__proto__` key, invalid Dates, ill-formed strings.
+ * The stored form of `value`. It shares no memory with the value. A string becomes text, a Buffer
+ * or Uint8Array becomes bytes. Other values are structured: null, booleans, numbers, bigints of 64
+ * bits, well-formed strings, dense arrays, plain objects, Maps, Sets, valid Dates and Uint8Arrays,
+ * nested at most 256 deep. A value that occurs twice is stored twice.
+ * @throws KeelsonError `INVALID_ARGUMENT` with `details.path` (names and indices from the value
+ * down) for anything else: undefined, functions, symbols, symbol keys, class instances, holes,
+ * cycles, a `__proto__` key, invalid Dates, ill-formed strings.
  */
 export const encodeValue = (value: unknown): StoredValue => {
   if (typeof value === 'string') return { tag: valueTags.text, bytes: encodeText(value) }
@@ -39,8 +40,8 @@ export const encodeValue = (value: unknown): StoredValue => {
 }
 
 /**
- * A private copy. Small copies come from Node's pool: separate memory costs several times as much to
- * allocate and collect, and a stored value lives only until its frame is encoded.
+ * A private copy. Small copies come from Node's pool: separate memory costs several times as much
+ * to allocate and collect, and a stored value lives only until its frame is encoded.
  */
 const copied = (bytes: Uint8Array): Uint8Array => {
   const copy = Buffer.allocUnsafe(bytes.length)
@@ -84,7 +85,8 @@ export const decodeValue = (stored: RowValue): unknown => {
 }
 
 /**
- * No records (each encoding stands alone), maps as objects, bigints unchanged. `toJSON` is not called.
+ * No records (each encoding stands alone), maps as objects, bigints unchanged. `toJSON` is not
+ * called.
  */
 const msgpack = new Packr({
   useRecords: false,
@@ -109,7 +111,9 @@ const pack = ({ plain, marks }: PlainData): Uint8Array => {
 /** The bytes in memory of their own. */
 const ownBuffer = (bytes: Uint8Array): Buffer => Buffer.from(new Uint8Array(bytes).buffer)
 
-/** The bytes have passed the checksum of their frame or row: msgpackr is not safe on hostile bytes. */
+/**
+ * The bytes have passed the checksum of their frame or row: msgpackr is not safe on hostile bytes.
+ */
 const decodeStructured = (stored: Uint8Array): unknown => {
   // Buffers in the value are views of what they were read from.
   const bytes = ownBuffer(stored)
