@@ -1,7 +1,8 @@
 /** The examples of the README and the docs are run as they stand, on the built package. */
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { examplesOf, folderInside } from './support/doc-examples.ts'
 
@@ -46,17 +47,19 @@ test.each([
   'docs/state-machines.md',
   'docs/testing.md',
   'docs/wal.md',
-])('the examples in %s print what they say', (file) => {
+])('the examples in %s print what they say', async (file) => {
   const examples = examplesOf(file, 'js')
   expect(examples.length).toBeGreaterThan(0)
-  for (const example of examples) {
-    const dir = folderInside()
-    writeFileSync(join(dir, 'example.mjs'), example)
-
-    const output = execFileSync(process.execPath, ['example.mjs'], { cwd: dir, encoding: 'utf8' })
-
-    // What a line prints stands behind it as a comment.
-    for (const [, printed = ''] of example.matchAll(/console\.log\(.*\/\/ (.*)$/gm))
-      for (const line of printed.split(' | ')) expect(output.split('\n'), example).toContain(line)
-  }
+  await Promise.all(examples.map(printsWhatItSays))
 })
+
+const printsWhatItSays = async (example: string): Promise<void> => {
+  const cwd = folderInside()
+  writeFileSync(join(cwd, 'example.mjs'), example)
+
+  const { stdout } = await promisify(execFile)(process.execPath, ['example.mjs'], { cwd })
+
+  // The comment after a line is what the line prints.
+  for (const [, printed = ''] of example.matchAll(/console\.log\(.*\/\/ (.*)$/gm))
+    for (const line of printed.split(' | ')) expect(stdout.split('\n'), example).toContain(line)
+}

@@ -3,9 +3,10 @@ import { expect } from 'vitest'
 import { isKeelsonError } from '../../src/errors.ts'
 import { changingOperations, type Fault } from '../../src/testing/simulated/simulated-faults.ts'
 import type { LogWorld } from './logs.ts'
+import { thorough } from './tier.ts'
 
 /** Power cuts at one call, each with other luck. */
-export const seeds = 6
+export const seeds = thorough(2, 6)
 
 /** How many calls that change something `action` makes on a copy of the world. */
 export const callsOf = (world: LogWorld, action: (world: LogWorld) => void): number => {
