@@ -25,7 +25,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log'],
-    wal: ['ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log', 'rescue', 'threads'],
+    wal: [
+      ...['bytes', 'ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log'],
+      ...['rescue', 'threads'],
+    ],
   },
   runtime: {
     queues: [],

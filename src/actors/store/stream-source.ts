@@ -2,7 +2,10 @@
  * The source of an incoming stream: its chunks while they are consumed, cut into pieces of one
  * size. A stalled source does not block anything else.
  */
+/// <reference lib="es2024.string" />
+import { types } from 'node:util'
 import { invalidArgument } from '../../errors.ts'
+import { realView } from '../../storage/index.ts'
 
 /**
  * A source of bytes, or of text that is stored as UTF-8: a Node `Readable`, a web `ReadableStream`,
@@ -65,6 +68,47 @@ const abandon = (source: ByteSource, chunks: AsyncIterator<unknown> | Iterator<u
   void (async () => chunks.return?.())().catch(() => undefined)
 }
 
+const isHighSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xd800
+
+/**
+ * The bytes of the chunks. Text may be cut inside a character: a high surrogate at the end of a
+ * chunk is joined to the next chunk. @throws KeelsonError `INVALID_ARGUMENT` for a chunk that is
+ * neither bytes nor text, and for a lone surrogate
+ */
+async function* bytesOf(chunks: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+  let held = ''
+  for await (const chunk of chunks) {
+    if (typeof chunk === 'string') {
+      const text = held + chunk
+      const end = text.length - (isHighSurrogate(text.charCodeAt(text.length - 1)) ? 1 : 0)
+      held = text.slice(end)
+      yield utf8Of(text.slice(0, end))
+    } else {
+      utf8Of(held)
+      held = ''
+      yield viewOfChunk(chunk)
+    }
+  }
+  utf8Of(held)
+}
+
+/** Reads the real extent of a chunk. Throws for detached memory too. */
+const viewOfChunk = (chunk: unknown): Uint8Array => {
+  try {
+    if (types.isUint8Array(chunk)) return realView(chunk)
+  } catch {
+    throw invalidArgument('readable', 'chunks of bytes or text', 'bytes that were given away')
+  }
+  throw invalidArgument('readable', 'chunks of bytes or text', chunk)
+}
+
+const utf8Of = (text: string): Uint8Array =>
+  text.isWellFormed() ? Buffer.from(text) : refuseSurrogate()
+
+const refuseSurrogate = (): never => {
+  throw invalidArgument('readable', 'well-formed text', 'text with a lone surrogate')
+}
+
 /** The chunks in pieces of `pieceBytes`, in the given memory. Holds one piece at a time. */
 export async function* piecesOf(
   chunks: AsyncIterable<unknown>,
@@ -73,10 +117,7 @@ export async function* piecesOf(
 ): AsyncGenerator<Uint8Array> {
   let piece: Uint8Array | undefined
   let filled = 0
-  for await (const chunk of chunks) {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-    if (!(bytes instanceof Uint8Array))
-      throw invalidArgument('readable', 'chunks of bytes or text', chunk)
+  for await (const bytes of bytesOf(chunks)) {
     for (let at = 0; at < bytes.length; ) {
       piece ??= await memory()
       const taken = bytes.subarray(at, at + pieceBytes - filled)

@@ -7,6 +7,7 @@
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
 import { KeelsonError } from '../../errors.ts'
+import { realView } from '../bytes/real-bytes.ts'
 
 /** The kind of a replaced value, and its path from the top through the plain data. */
 export type Mark = readonly [kind: MarkKind, ...path: (string | number)[]]
@@ -18,7 +19,8 @@ export type Mark = readonly [kind: MarkKind, ...path: (string | number)[]]
 export type MarkKind = 'map' | 'set' | 'date' | 'minusZero'
 
 /**
- * Plain data and its marks, inner marks before outer ones. It shares only Buffers with the value.
+ * Plain data and its marks, inner marks before outer ones. It shares only the memory of bytes with
+ * the value.
  */
 export type PlainData = { readonly plain: unknown; readonly marks: readonly Mark[] }
 
@@ -163,8 +165,8 @@ class Walk {
     // Common types first: each check of the others costs a native call.
     if (Object.getPrototypeOf(value) === Object.prototype) return this.#record(value)
     if (Array.isArray(value)) return this.#array(value)
-    // msgpackr recognises only this realm's Uint8Array.
-    if (types.isUint8Array(value)) return value instanceof Uint8Array ? value : Buffer.from(value)
+    // msgpackr recognises only this realm's Uint8Array, and believes its properties.
+    if (types.isUint8Array(value)) return realView(value)
     if (types.isDate(value)) return this.#date(value)
     if (types.isMap(value)) return this.#map(value)
     if (types.isSet(value)) return this.#set(value)

@@ -11,6 +11,7 @@
 import { types } from 'node:util'
 import { Packr } from 'msgpackr'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { realLength } from '../bytes/real-bytes.ts'
 import { readUtf8 } from '../bytes/utf8.ts'
 import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
 import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain-data.ts'
@@ -26,12 +27,12 @@ import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain
  */
 export const encodeValue = (value: unknown): StoredValue => {
   if (typeof value === 'string') return { tag: valueTags.text, bytes: encodeText(value) }
-  if (types.isUint8Array(value)) return { tag: valueTags.bytes, bytes: copied(value) }
   try {
+    if (types.isUint8Array(value)) return { tag: valueTags.bytes, bytes: copied(value) }
     return { tag: valueTags.structured, bytes: pack(toPlainData(value)) }
   } catch (error) {
     if (isKeelsonError(error)) throw error
-    // Any other error comes from the value's own code: a getter or a proxy's trap.
+    // Any other error comes from the value itself: a getter, a proxy's trap, or detached memory.
     throw new KeelsonError('INVALID_ARGUMENT', 'the value cannot be stored: reading it threw', {
       cause: error,
       details: { path: [] },
@@ -44,7 +45,7 @@ export const encodeValue = (value: unknown): StoredValue => {
  * to allocate and collect, and a stored value lives only until its frame is encoded.
  */
 const copied = (bytes: Uint8Array): Uint8Array => {
-  const copy = Buffer.allocUnsafe(bytes.length)
+  const copy = Buffer.allocUnsafe(realLength(bytes))
   copy.set(bytes)
   return copy
 }

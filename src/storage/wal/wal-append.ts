@@ -3,18 +3,7 @@
  * own properties may report any length; the length that the engine knows counts. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-
-const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype)
-
-const slotOf = (name: 'length' | 'byteOffset' | 'buffer'): ((bytes: Uint8Array) => unknown) => {
-  const getter = Object.getOwnPropertyDescriptor(typedArray, name)?.get
-  if (!getter) throw new TypeError(`TypedArray has no ${name}`)
-  return (bytes) => getter.call(bytes)
-}
-
-const lengthOf = slotOf('length')
-const offsetOf = slotOf('byteOffset')
-const bufferOf = slotOf('buffer')
+import { realView } from '../bytes/real-bytes.ts'
 
 const isPlain = (bytes: Uint8Array): boolean => {
   const prototype = Object.getPrototypeOf(bytes)
@@ -31,11 +20,7 @@ export const givenBytes = (bytes: Uint8Array): Uint8Array => {
   try {
     if (isPlain(bytes) && bytes.length > 0) return bytes
     // Throws for detached memory and for objects that only look like a Uint8Array.
-    return new Uint8Array(
-      bufferOf(bytes) as ArrayBuffer,
-      offsetOf(bytes) as number,
-      lengthOf(bytes) as number,
-    )
+    return realView(bytes)
   } catch (cause) {
     throw refused('bytes that were given away', cause)
   }

@@ -139,6 +139,43 @@ describe('putStream', () => {
     expect(app.store.has('key')).toBe(true)
   })
 
+  test('joins text that is cut inside a character, and refuses a lone surrogate', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.putStream('key', ['a\ud83d', '', '\ude00b', 'c']))
+    expect(app.store.get('key')).toEqual(Buffer.from('a\u{1f600}bc'))
+    const sources = [
+      ['\ud83d'],
+      ['\ude00'],
+      ['\ud83d', 'a'],
+      ['a\ud83db'],
+      ['\ud83d', Buffer.from('a'), '\ude00'],
+      ['\ud83d', '\ud83d', '\ude00'],
+    ]
+    for (const source of sources)
+      expect(await world.during(codeOf(app.store.putStream('key', source)))).toBe(
+        'INVALID_ARGUMENT',
+      )
+    expect(app.store.get('key')).toEqual(Buffer.from('a\u{1f600}bc'))
+  })
+
+  test('takes the bytes that are there, whatever length a chunk reports', async () => {
+    const { world, app } = await started()
+    class Liar extends Uint8Array {
+      override get length() {
+        return 100
+      }
+      override subarray() {
+        return new Uint8Array(100)
+      }
+    }
+    await world.during(app.store.putStream('key', [new Liar([1, 2]), Uint8Array.of(3)]))
+    expect(app.store.get('key')).toEqual(Buffer.of(1, 2, 3))
+    const given = Uint8Array.of(1, 2)
+    structuredClone(given, { transfer: [given.buffer] })
+    expect(await world.during(codeOf(app.store.putStream('key', [given])))).toBe('INVALID_ARGUMENT')
+    expect(await world.during(codeOf(app.store.put('key', given)))).toBe('INVALID_ARGUMENT')
+  })
+
   test('refuses what is no stream and what is no bytes', async () => {
     const { world, app } = await started()
     for (const source of [undefined, 7, {}, 'text'])

@@ -139,6 +139,26 @@ describe('what comes back', () => {
     })
   })
 
+  test('is the bytes that are there, whatever length they report', () => {
+    class Liar extends Uint8Array {
+      override get length() {
+        return 1e6
+      }
+      override get byteLength() {
+        return 1e6
+      }
+    }
+    const own = Object.defineProperties(Buffer.of(7, 8, 9), {
+      length: { value: 1e6 },
+      byteLength: { value: 1e6 },
+      constructor: { value: Map },
+    })
+    for (const bytes of [new Liar([7, 8, 9]), own]) {
+      expectSame(back(bytes), Buffer.of(7, 8, 9))
+      expectSame(back({ nested: [bytes] }), { nested: [Buffer.of(7, 8, 9)] })
+    }
+  })
+
   test('is a plain object for one without prototype', () => {
     expectSame(back(Object.assign(Object.create(null), { a: 1 })), { a: 1 })
   })
