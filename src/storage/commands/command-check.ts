@@ -8,7 +8,7 @@ import { types } from 'node:util'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type StoredValue, valueTags } from '../ports/projection-store.ts'
 import { checkKey, fieldBytesMax, keyBytesMax, rootNamespace } from '../values/key.ts'
-import { decodeValue } from '../values/value.ts'
+import { isCanonical } from '../values/value.ts'
 import {
   type Command,
   type FrameUnits,
@@ -172,12 +172,17 @@ const namespace: Check = (found, path) => {
 
 const tags = [valueTags.structured, valueTags.text, valueTags.bytes]
 
-/** A copy of a value and its bytes. Text must be UTF-8; a structured value must decode. */
+/**
+ * A copy of a value and its bytes. Text must be UTF-8. A structured value must be in the form that
+ * `encodeValue` makes: of duplicate or numeric keys, or foreign extensions, decoding makes another
+ * value.
+ */
 const value: Check<StoredValue> = (found, path) => {
   const { tag, bytes } = recordOf({ tag: wordOf(...tags), bytes: bytesOf })(found, path)
   const copy = { tag, bytes } as StoredValue
+  const expected = 'the bytes that encoding such a value makes'
   if (tag !== valueTags.bytes)
-    at([...path, 'bytes'], 'the bytes of such a value', found, () => decodeValue(copy))
+    at([...path, 'bytes'], expected, found, () => isCanonical(copy) || refuse([], expected, found))
   return copy
 }
 

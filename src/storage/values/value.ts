@@ -12,7 +12,7 @@ import { types } from 'node:util'
 import { Packr } from 'msgpackr'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { realLength } from '../bytes/real-bytes.ts'
-import { readUtf8 } from '../bytes/utf8.ts'
+import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
 import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
 import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain-data.ts'
 
@@ -83,6 +83,15 @@ export const decodeValue = (stored: RowValue): unknown => {
     case rowTags.lock:
       throw new KeelsonError('WRONG_TYPE', 'a lock has no value')
   }
+}
+
+/**
+ * Whether `stored` is exactly what `encodeValue` makes of its decoded value, so that decoding loses
+ * nothing. @throws KeelsonError as `decodeValue` and `encodeValue` do
+ */
+export const isCanonical = (stored: StoredValue): boolean => {
+  const { tag, bytes } = encodeValue(decodeValue(stored))
+  return tag === stored.tag && asBuffer(bytes).equals(stored.bytes)
 }
 
 /**

@@ -13,7 +13,7 @@ import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { ChangedRows } from '../../../src/storage/rows/rows.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
-import { encodeValue } from '../../../src/storage/values/value.ts'
+import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
 import { anyUnit } from '../../support/any-command.ts'
 import { MapRows } from '../../support/map-rows.ts'
 import { thorough } from '../../support/tier.ts'
@@ -234,6 +234,28 @@ describe('a command from outside', () => {
         details: expect.objectContaining({ path }),
       }),
     )
+  })
+
+  it.each([
+    ['a map key __proto__', '81a95f5f70726f746f5f5f01'],
+    ['a map key twice', '82a16101a16102'],
+    ['a numeric map key', '810102'],
+    ['text that is not UTF-8', '91a2c328'],
+    ['a record of msgpackr', 'd4724091a16107'],
+    ['a date of msgpack', 'd6ff00000000'],
+    ['text alone', 'a161'],
+    ['bytes alone', 'c40107'],
+    ['a map with a longer header than it needs', 'de0001a16101'],
+    ['a Map with a key twice', 'c19292920102920103' + '9191a36d6170'],
+  ])('is refused with a structured value that decoding changes: %s', (_, hex) => {
+    const bytes = Buffer.from(hex, 'hex')
+    expect(verdict({ ...put, value: { tag: 0, bytes } })).toBe('INVALID_ARGUMENT')
+    expect(verdict({ kind: 'putField', key: 'a', field: 'f', value: { tag: 0, bytes } })).toBe(
+      'INVALID_ARGUMENT',
+    )
+    const next = { ...put, value: encodeValue({ a: 64 }) }
+    expect(plain(verdict(next))).toEqual(plain(next))
+    expect(decodeValue({ tag: 0, bytes: Buffer.of(64) })).toBe(64)
   })
 
   it('is refused in an empty batch, and in an empty or too long list', () => {

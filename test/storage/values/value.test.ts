@@ -2,7 +2,7 @@
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
+import { decodeValue, encodeValue, isCanonical } from '../../../src/storage/values/value.ts'
 import { back, expectSame, text } from '../../support/same-values.ts'
 import { thorough } from '../../support/tier.ts'
 
@@ -41,7 +41,10 @@ const structured = fc.letrec<{ value: unknown }>((tie) => ({
 describe('what comes back', () => {
   test('is equal to what was put, for all that may be put', () => {
     fc.assert(
-      fc.property(structured, (value) => expectSame(back(value), value)),
+      fc.property(structured, (value) => {
+        expectSame(back(value), value)
+        expect(isCanonical(encodeValue(value))).toBe(true)
+      }),
       { numRuns: thorough(300, 2_000) },
     )
   })
