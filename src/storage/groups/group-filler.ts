@@ -5,20 +5,11 @@
 import type { Clock } from '../../clock.ts'
 import { type GroupLimits, type GroupWrite, roomMin, WriteGroup } from './write-group.ts'
 
-/**
- * With nothing in flight, many writes leave together only if the log answers later than this, in
- * ms. If it is quicker, the next group fills, and the callers of the last are served, while it
- * writes. On a slower disk each sync more costs more.
- */
-const quickMs = 2
-
 /** The group that fills, one after another. */
 export class GroupFiller<Write extends GroupWrite> {
   readonly #clock: Clock
   readonly #limits: GroupLimits
   #last: WriteGroup<Write> | undefined
-  /** The group that was begun before it. */
-  #before: WriteGroup<Write> | undefined
   /** What a group that was written has left. */
   #memory: Buffer | undefined
 
@@ -29,17 +20,13 @@ export class GroupFiller<Write extends GroupWrite> {
 
   /** The group that `write` joins; `undefined` when one is to be begun. */
   groupFor(write: Write): WriteGroup<Write> | undefined {
-    const last = this.#last
-    if (!last?.takes(write)) return undefined
-    const isEnough = last.isMany && this.#before !== undefined && this.#before.tookMs <= quickMs
-    return isEnough ? undefined : last
+    return this.#last?.takes(write) ? this.#last : undefined
   }
 
   /** Begins a group, likely as large as the one before it, which waits for no more writes. */
   begin(): WriteGroup<Write> {
     this.#last?.leave()
-    this.#before = this.#last
-    const room = Math.max(roomMin, this.#before?.size ?? 0)
+    const room = Math.max(roomMin, this.#last?.size ?? 0)
     this.#last = new WriteGroup(this.#takeMemory(room), this.#limits, this.#clock)
     return this.#last
   }

@@ -62,7 +62,6 @@ export class WriteGroup<Write extends GroupWrite> {
   #writes: (Write | undefined)[] = []
   #settled = 0
   #takenAt: number | undefined
-  #tookMs = Number.POSITIVE_INFINITY
   #lsns: readonly number[] = []
 
   /** Fills `memory`, which is the group's from now on, and takes more when that is not enough. */
@@ -115,11 +114,6 @@ export class WriteGroup<Write extends GroupWrite> {
   /** When it was taken to be written, by the monotonic clock; `undefined` when it was not. */
   get takenAt(): number | undefined {
     return this.#takenAt
-  }
-
-  /** From its being taken to its coming back from the log, in ms; `Infinity` until then. */
-  get tookMs(): number {
-    return this.#tookMs
   }
 
   /** Whether writes may join it. */
@@ -185,7 +179,6 @@ export class WriteGroup<Write extends GroupWrite> {
 
   /** The first `lsns.length` writes are in the log; the others are not, because of `refused`. */
   committed(lsns: readonly number[], refused?: KeelsonError): void {
-    this.#tookMs = this.#clock.monotonic() - (this.#takenAt ?? this.beganAt)
     this.#lsns = lsns
     for (let at = lsns.length; at < this.#writes.length; at++)
       this.claim(at)?.failed(refused ? 'refused' : 'unsubmitted', refused, undefined)

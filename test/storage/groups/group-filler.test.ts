@@ -43,23 +43,6 @@ describe('a write', () => {
     expect(add(2)).not.toBe(group)
   })
 
-  test.each([
-    ['begins the next group', 1, true],
-    ['joins them', 10, false],
-  ])(
-    `behind ${manyFrom} %s when the log answered the last group in %i ms`,
-    async (_, ms, begins) => {
-      const { clock, add, addMany } = fillerOf()
-      const before = add(1)
-      before.take()
-      await clock.advance(ms)
-      before.committed([1])
-      const many = addMany(manyFrom)
-      expect(many).not.toBe(before)
-      expect(add(1) !== many).toBe(begins)
-    },
-  )
-
   test(`joins ${manyFrom} others while a group is in flight`, () => {
     const { add, addMany } = fillerOf()
     add(1).take()
