@@ -5,7 +5,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { type Address, addressOf, isRef, noRef, type Ref } from '../words/address.ts'
-import { Envelope, type Kind, kinds } from '../words/envelope.ts'
+import { Envelope, type Kind, kinds, noName } from '../words/envelope.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { guarded } from './guarded.ts'
 import { expectOptions } from './known-options.ts'
@@ -44,6 +44,7 @@ export const cast = <M, N extends keyof CastsOf<M> & string>(
   ...[payload]: With<CastsOf<M>[N]>
 ): boolean => {
   const { process, sender } = target(ref)
+  if (typeof name !== 'string') throw noName(name)
   if (process === undefined || isCutOff(process, sender)) return false
   return outputsOf(sender).send(process, new Envelope(kinds.cast, name, payload))
 }
@@ -58,6 +59,7 @@ export const send = <M, N extends keyof InfosOf<M> & string>(
   ...[payload]: With<InfosOf<M>[N]>
 ): boolean => {
   const { process, sender } = target(ref)
+  if (typeof name !== 'string') throw noName(name)
   if (sender !== undefined && !sender.alive) return false
   if (process === undefined) throw noProcess(ref, name)
   return process.alive && outputsOf(sender).send(process, new Envelope(kinds.info, name, payload))
@@ -77,6 +79,7 @@ export const request = (
 ): Promise<unknown> => {
   if (!isRef(ref)) return Promise.reject(noRef(ref))
   const { process, sender } = target(ref)
+  if (typeof name !== 'string') return refused(sender, noName(name))
   const fault = options === undefined ? undefined : optionsFault(options, name)
   if (fault !== undefined) return refused(sender, fault)
   const timeoutMs = options?.timeoutMs ?? timeoutMsUnlessSaid

@@ -10,7 +10,7 @@ import { expectOptions } from '../process/known-options.ts'
 import type { Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
 import { Address, addressOf, type Ref } from '../words/address.ts'
-import { Envelope, kinds, type Message } from '../words/envelope.ts'
+import { Envelope, kinds, type Message, noName } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { type Destination, MessageTimer, type Timer } from '../words/message-timer.ts'
 import { type DownMessage, Monitor } from '../words/monitor.ts'
@@ -221,6 +221,7 @@ export class ServerContext {
   }
 
   send(target: AnyRef, name: string, payload?: unknown): boolean {
+    if (typeof name !== 'string') throw noName(name)
     if (!this.#process.alive) return false
     const address = this.#addressOf(target)
     const process = address.resolve()
@@ -251,6 +252,7 @@ export class ServerContext {
   }
 
   pipe(promise: Promise<unknown>, name: string): void {
+    if (typeof name !== 'string') throw noName(name)
     const settle = (outcome: unknown): void => {
       if (this.#process.alive) this.#process.deliver(new Envelope(kinds.info, name, outcome))
     }
@@ -278,6 +280,7 @@ export class ServerContext {
   }
 
   #message(destination: Destination, name: string, payload: unknown): MessageTimer {
+    if (typeof name !== 'string') throw noName(name)
     return new MessageTimer(this.#process.kernel.timers, destination, name, payload)
   }
 

@@ -3,6 +3,7 @@
  * numbers, because each message's kind is compared several times.
  */
 
+import { KeelsonError } from '../../errors.ts'
 import type { Ref } from './address.ts'
 import type { ExitReason } from './exit-reason.ts'
 
@@ -30,6 +31,13 @@ export interface Message {
   readonly name: string
   readonly payload: unknown
 }
+
+/** The fault of a message name that is not a string. It cannot be printed safely. */
+export const noName = (name: unknown): KeelsonError =>
+  new KeelsonError(
+    'INVALID_ARGUMENT',
+    `the name of a message: expected a string, got ${typeof name}`,
+  )
 
 /** A message without an answer. */
 export class Envelope implements Message {

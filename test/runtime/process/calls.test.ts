@@ -1,7 +1,15 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { call, cast, getState, name, type Ref, stopProcess } from '../../../src/runtime/index.ts'
+import {
+  call,
+  cast,
+  getState,
+  name,
+  type Ref,
+  send,
+  stopProcess,
+} from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Echo from '../server/echo.ts'
 
@@ -21,6 +29,22 @@ const withSignal = () => {
   const controller = new AbortController()
   return { signal: controller.signal, abort: (reason: unknown) => controller.abort(reason) }
 }
+
+describe('a message name that is not a string', () => {
+  test.each([Symbol('x'), undefined, { toString: () => expect.unreachable() }])(
+    'is refused at the sender',
+    async (wrong) => {
+      const { echo } = await start()
+      const named = wrong as never
+      const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' })
+
+      expect(() => cast(echo, named)).toThrow(refused)
+      expect(() => send(echo, named)).toThrow(refused)
+      expect(await failure(call(echo, named))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+      expect(await getState<Echo.State>(echo)).toBeDefined()
+    },
+  )
+})
 
 describe('a call', () => {
   test('is answered from a later message', async () => {
