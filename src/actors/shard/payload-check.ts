@@ -62,5 +62,6 @@ export const isSettled =
   (value: Accepts = isIgnored): Accepts =>
   (payload) =>
     isRecord({ ok: isFlag })(payload) &&
-    (Reflect.get(payload as object, 'ok') === false ||
-      value(Reflect.get(payload as object, 'value')))
+    (Reflect.get(payload as object, 'ok') === false
+      ? Reflect.has(payload as object, 'error')
+      : value(Reflect.get(payload as object, 'value')))

@@ -165,6 +165,8 @@ export class StoreReader {
    * size of a page. @throws as `range` does
    */
   async *entries(options: RangeOptions = {}): AsyncIterableIterator<StoreEntry> {
+    // Refuses wrong options before they are copied.
+    rangeQuery(options)
     let cursor = options.cursor
     do {
       const page = this.range({ ...options, ...(cursor === undefined ? {} : { cursor }) })

@@ -22,7 +22,14 @@ import {
 import { WriteGroup } from '../../storage/index.ts'
 import type { AppendGroup } from '../admission/append.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
-import { isIgnored, isInstance, isRecord, isSettled, isText } from '../shard/payload-check.ts'
+import {
+  isIgnored,
+  isInstance,
+  isOneOf,
+  isRecord,
+  isSettled,
+  isText,
+} from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
@@ -113,7 +120,11 @@ export const server: GenServer<Messages, State, Shard> = {
     casts: { departs: isRecord({ group: isInstance(WriteGroup), namespace: isText }) },
     infos: {
       windowOver: isRecord({ timer: isIgnored }),
-      ended: isSettled(isRecord({ windowed: isRecord({ group: isInstance(WriteGroup) }) })),
+      // The end of a group never rejects: a failure is a part of its value.
+      ended: isRecord({
+        ok: isOneOf(true),
+        value: isRecord({ windowed: isRecord({ group: isInstance(WriteGroup) }) }),
+      }),
       stopped: isSettled(),
     },
   },
@@ -161,6 +172,8 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(state)
     },
     stopped: (state) => {
+      // Nobody has asked: the message is not the batcher's own.
+      if (state.stopping.length === 0) return noReply(state)
       for (const from of state.stopping) from.reply(undefined)
       return stopWith('normal', state)
     },

@@ -127,6 +127,8 @@ const writeAsync = (
 ): AsyncOutcome<CommandWritten> => {
   if (token !== undefined && !(token instanceof Admission))
     throw invalidArgument('token', 'a token of the gate', token)
+  if (typeof from?.reply !== 'function' || typeof from.fail !== 'function')
+    throw invalidArgument('from', 'the from of a call', from)
   const batcher = system.whereis(BatcherServer.name(shard.parts.instance, shard.index))
   const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }

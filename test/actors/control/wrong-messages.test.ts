@@ -14,7 +14,17 @@ const parts = ['blob_store', 'wal_writer', 'applier', 'batcher', 'lmdb_writer', 
 const names = ['control', ...parts.map((part) => `${part}(0)`)]
 
 /** Payloads that are invalid for every message, or for all but one. */
-const payloads = [undefined, null, 7, 'text', [], {}, { ok: true }, { ok: true, value: {} }]
+const payloads = [
+  undefined,
+  null,
+  7,
+  'text',
+  [],
+  {},
+  { ok: true },
+  { ok: false, reason: 'x' },
+  { ok: true, value: {} },
+]
 
 /** Names of messages, known and unknown. */
 const messages = {
@@ -36,7 +46,18 @@ const messages = {
     'leaseDue',
   ],
   casts: ['nope', '__proto__', 'committed', 'projected', 'enqueueProjectionOutbox', 'hurry'],
-  infos: ['nope', 'constructor', 'committed', 'settled', 'windowOver', 'cooled', 'read', 'removed'],
+  infos: [
+    'nope',
+    'constructor',
+    'committed',
+    'settled',
+    'windowOver',
+    'ended',
+    'stopped',
+    'cooled',
+    'read',
+    'removed',
+  ],
 }
 
 describe.each(names)('%s', (actor) => {

@@ -15,6 +15,8 @@ const long = 'x'.repeat(1_025)
 const mine = { owner: 'me', leaseMs: 5 }
 
 const keys: readonly Wrong[] = [
+  ['options', (store) => (store.entries(null) as AsyncIterator<unknown>).next()],
+  ['options', (store) => (store.entries(5) as AsyncIterator<unknown>).next()],
   ['key', (store) => store.put('', 1)],
   ['key', (store) => store.set(7, 1)],
   ['key', (store) => store.getSet('a\0b', 1)],

@@ -41,6 +41,15 @@ describe('asynchronous writes', () => {
     return { ...world, shard, system, outcomes, tokenOf }
   }
 
+  test('refuse anything that is not the from of a call, and write nothing', async () => {
+    const { system, shard, app } = await withKeeper()
+    for (const from of [undefined, null, {}, 5, { reply() {} }])
+      expect(() =>
+        Batcher.writePutBatchAsync(system, shard, [entryOf('s:a', 1)], from as never),
+      ).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(app.store.has('s:a')).toBe(false)
+  })
+
   test('answer a kept from, and return the token', async () => {
     const { system, shard, during, outcomes, tokenOf, app } = await withKeeper()
     const token = await tokenOf()
