@@ -17,13 +17,13 @@ import { countOf } from './tier.ts'
 /** Of the stores and of the damages. */
 export const seed = Number(process.env.KEELSON_SEED ?? 1)
 
-const times = countOf('KEELSON_SEEDS', 0.04, 1)
+const times = countOf('KEELSON_SEEDS', 0.1, 1)
 
 /** Flips of each kind that are examined. */
 export const flipsEach = 500 * times
 
 /** How many of those let through a child tries out. */
-export const trialsEach = 25 * times
+export const trialsEach = 25 * countOf('KEELSON_SEEDS', 0.04, 1)
 
 /** The size of a page. */
 export const pageBytes = 4096
