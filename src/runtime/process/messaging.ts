@@ -19,6 +19,12 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined
   /** Rejects the call with the signal's reason. The message may still be handled. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * The caller's name for this request, 1 to 256 bytes, for durable actors: the first outcome under
+   * an id is remembered, and a repeat is answered with it without being handled again. Any other
+   * process refuses it with `INVALID_ARGUMENT`.
+   */
+  readonly id?: string | undefined
 }
 
 const timeoutMsDefault = 5_000
@@ -91,7 +97,10 @@ export const request = (
   if (kind === kinds.system && !process.behaviour.answersSys) {
     return refused(sender, answersNoSys(process, name))
   }
+  if (options?.id !== undefined && !process.outputs.remembers)
+    return refused(sender, remembersNothing(process, name))
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
+  pending.id = options?.id
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!outputsOf(sender).send(process, pending) && process.alive) {
@@ -116,7 +125,7 @@ export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
-const callKeys = new Set(['timeoutMs', 'signal'])
+const callKeys = new Set(['timeoutMs', 'signal', 'id'])
 
 /** The fault of the options of a call, if there is one. */
 const optionsFault = (options: CallOptions, name: string): unknown => {
@@ -125,8 +134,26 @@ const optionsFault = (options: CallOptions, name: string): unknown => {
   } catch (error) {
     return error
   }
+  if (!isId(options.id)) return noId(name)
   return isSignal(options.signal) ? undefined : noSignal(name)
 }
+
+const idBytesMax = 256
+
+/** An id becomes the key of a row. */
+const isId = (id: unknown): boolean =>
+  id === undefined ||
+  (typeof id === 'string' &&
+    id !== '' &&
+    !id.includes('\0') &&
+    id.isWellFormed() &&
+    Buffer.byteLength(id) <= idBytesMax)
+
+const noId = (name: string): KeelsonError =>
+  new KeelsonError(
+    'INVALID_ARGUMENT',
+    `id of ${name}: expected well-formed text of 1 to ${idBytesMax} bytes without NUL`,
+  )
 
 const isSignal = (signal: AbortSignal | undefined): boolean =>
   signal === undefined || typeof signal.addEventListener === 'function'
@@ -138,7 +165,8 @@ const target = (
   ref: Ref<unknown>,
 ): { process: Process | undefined; sender: Process | undefined } => {
   const address = addressOf(ref) as Address<Process>
-  return { process: address.process ?? address.resolve(), sender: address.sender }
+  const process = address.process ?? address.resolve() ?? address.directory.wake?.(address.name)
+  return { process, sender: address.sender }
 }
 
 /** A message from outside of processes leaves at once. */
@@ -168,6 +196,10 @@ const callerEnded = (sender: Process, name: string): KeelsonError =>
  */
 const answersNoSys = (process: Process, name: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} is a bare process and answers no sys`)
+
+/** Only a durable actor keeps outcomes. */
+const remembersNothing = (process: Process, name: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} is not durable and takes no id`)
 
 const mailboxFull = (process: Process, name: string): KeelsonError =>
   new KeelsonError('MAILBOX_FULL', `${name}: the mailbox of ${process} is full`, {

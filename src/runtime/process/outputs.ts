@@ -11,10 +11,17 @@ import type { PendingCall } from './pending-call.ts'
 /** A call as its handler sees it. */
 export type Answerable = Pick<PendingCall, 'caller' | 'reply' | 'fail' | 'handTo'>
 
+/** A process that is made, and has not begun. */
+export interface Beginner {
+  start(): void
+}
+
 /**
  * Where the effects of one process go. It sees them in the order in which the process made them.
  */
 export interface Outputs {
+  /** Whether outcomes of calls with an id are kept. */
+  readonly remembers?: boolean
   /**
    * A message to `target`. False: its mailbox is full, or it has ended. A port that answers true
    * and sends later fails a call that `target` then refuses: nothing else would.
@@ -26,6 +33,10 @@ export interface Outputs {
   startTimer(timer: { start(ms: number): void }, ms: number): void
   /** An exit signal from `from`, the process itself. */
   exit<P>(target: ExitTarget<P>, from: P, reason: ExitReason): void
+  /** Lets a process begin that its code started. `isAwaited`: the code waits for its `init`. */
+  begin(process: Beginner, isAwaited: boolean): void
+  /** The process has ended. `tell` notifies its links, its monitors and its callers. */
+  ended(tell: () => void): void
 }
 
 /** A process that can be sent an exit signal. */
@@ -39,4 +50,6 @@ export const direct: Outputs = {
   answering: (call) => call,
   startTimer: (timer, ms) => timer.start(ms),
   exit: (target, from, reason) => target.signal(from, reason, false),
+  begin: (process) => process.start(),
+  ended: (tell) => tell(),
 }

@@ -62,8 +62,12 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   readonly payload: unknown
   readonly maker: CallMaker | undefined
   readonly promise: Promise<unknown>
+  /** The caller's name for this request. A repeat with the same id gets the first outcome. */
+  id: string | undefined = undefined
   /** Set by `handTo`: in the error if the holder dies. */
   note: unknown = undefined
+  /** Makes the error of its timeout once its answer is decided and on its way. */
+  late: (() => KeelsonError) | undefined = undefined
   list: CallList | undefined = undefined
   before: PendingCall | undefined = undefined
   after: PendingCall | undefined = undefined
@@ -129,6 +133,17 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     if (signal !== undefined) this.#obey(signal, aborts)
   }
 
+  /** Whether the caller has its outcome. */
+  get isSettled(): boolean {
+    return this.#settled
+  }
+
+  /** Its answer is decided and on its way: the end of its holder does not fail it. */
+  release(late: () => KeelsonError): void {
+    this.list?.remove(this)
+    this.late = late
+  }
+
   /** Answers the caller. False: it does not wait any longer. */
   reply(value: unknown): boolean {
     if (this.#settled) return false
@@ -184,9 +199,10 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   /** The timeout ran out. The message stays in the mailbox and may still be handled. */
   fire(): void {
     this.fail(
-      new KeelsonError('TIMEOUT', `${this.name}: no answer within ${this.#timeoutMs} ms`, {
-        details: { reason: 'timeout', timeoutMs: this.#timeoutMs },
-      }),
+      this.late?.() ??
+        new KeelsonError('TIMEOUT', `${this.name}: no answer within ${this.#timeoutMs} ms`, {
+          details: { reason: 'timeout', timeoutMs: this.#timeoutMs },
+        }),
     )
   }
 

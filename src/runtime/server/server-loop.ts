@@ -306,6 +306,12 @@ export class ServerLoop implements Behaviour {
       return
     }
     this.#requests ??= new SystemRequests(this.#process)
-    this.#state = this.#requests.handle(request, this.#state)
+    const { sys } = this.#server
+    if (sys === undefined) this.#state = this.#requests.handle(request, this.#state)
+    else {
+      const shown = sys.shown(this.#state)
+      const next = this.#requests.handle(request, shown)
+      if (next !== shown) sys.replace(this.#state, next)
+    }
   }
 }

@@ -12,6 +12,12 @@ export type Handler = (state: unknown, payload: unknown, context: unknown) => un
 
 type Table = Readonly<Record<string, Handler | undefined>>
 
+/** How `sys` reads and replaces a state that is held by the state of the loop. */
+export interface HeldState {
+  shown(holder: unknown): unknown
+  replace(holder: unknown, state: unknown): void
+}
+
 /** The erased server. */
 export interface ServerTable {
   /** The kind of its processes in process information, unless their start names another. */
@@ -28,6 +34,11 @@ export interface ServerTable {
   readonly down: Handler | undefined
   readonly timeout: Handler | undefined
   readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
+  /**
+   * Where the state for `sys` is, if the state of the loop only holds it. Only durable actors have
+   * it.
+   */
+  readonly sys: HeldState | undefined
   /** The checks of its messages. Without them, an unknown message ends the server. */
   readonly accepts: AcceptanceTable | undefined
 }
@@ -54,6 +65,7 @@ export const serverTable = (server: object): ServerTable => {
     down,
     timeout: timeout && ((state, _, context) => timeout(state, context)),
     terminate,
+    sys: given.sys as HeldState | undefined,
     accepts: acceptanceTable(given.accepts as Parameters<typeof acceptanceTable>[0]),
   }
 }

@@ -9,6 +9,7 @@ import { Via, viaAddress } from '../names/via.ts'
 import { AbortWaits } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { expectOptions } from '../process/known-options.ts'
+import { direct } from '../process/outputs.ts'
 import { type Kernel, Process } from '../process/process.ts'
 import { type ProcessInfo, processInfo } from '../process/process-info.ts'
 import { ProcessList } from '../process/process-list.ts'
@@ -199,7 +200,8 @@ export class ProcessSystem implements Kernel, Starter {
     }
     const process = this.#create(starter, linked, options, 'process')
     process.behaviour = new BareProcess(process, body, this, () => this.#tellStarted(process))
-    if (starter === undefined || starter.alive) process.start()
+    if (starter === undefined) process.start()
+    else if (starter.alive) starter.outputs.begin(process, false)
     else process.end('noproc')
     return process.address
   }
@@ -210,6 +212,11 @@ export class ProcessSystem implements Kernel, Starter {
    */
   ended(process: Process): void {
     this.#processes.remove(process)
+    if (process.outputs === direct) this.#tellEnd(process)
+    else process.outputs.ended(() => this.#tellEnd(process))
+  }
+
+  #tellEnd(process: Process): void {
     this.#ended.push(process)
     if (this.#telling) return
     this.#telling = true
@@ -251,7 +258,8 @@ export class ProcessSystem implements Kernel, Starter {
   ): void {
     const context = new ServerContext(process, this, onBegun)
     process.behaviour = new ServerLoop(process, table, arg, context)
-    process.start()
+    if (process.starter === undefined) process.start()
+    else process.starter.outputs.begin(process, true)
   }
 
   #startResult(process: Process, begun: Begun): StartResult<never> {

@@ -39,6 +39,8 @@ export interface Ref<M = unknown> {
 /** Where names are looked up. */
 export interface Directory<P> {
   holderOf(name: string): P | undefined
+  /** Starts the process of a name whose holder is at rest, for a message to it. */
+  wake?(name: string | undefined): P | undefined
   /** The error of a name without a holder, if it is not simply free. */
   fault?(): KeelsonError | undefined
 }

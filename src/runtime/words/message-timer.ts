@@ -28,6 +28,7 @@ export class MessageTimer implements HeapEntry {
   readonly #destination: Destination
   readonly #name: string
   readonly #payload: unknown
+  #isCancelled = false
 
   constructor(heap: TimerHeap, destination: Destination, name: string, payload: unknown) {
     this.#heap = heap
@@ -54,6 +55,7 @@ export class MessageTimer implements HeapEntry {
    * knows its timers.
    */
   start(ms: number): void {
+    if (this.#isCancelled) return
     if (!('process' in this.#destination)) this.#heap.add(this, ms)
     else if (this.#destination.process.alive) {
       this.#heap.add(this, ms)
@@ -66,6 +68,7 @@ export class MessageTimer implements HeapEntry {
    * cancelled before.
    */
   cancel(): number | false {
+    this.#isCancelled = true
     const left = this.#heap.left(this)
     if (left === undefined) return false
     this.#heap.remove(this)
@@ -88,7 +91,8 @@ export class MessageTimer implements HeapEntry {
       this.#destination.process.timers.delete(this)
       return this.#destination.process
     }
-    return this.#destination.directory.holderOf(this.#destination.name)
+    const { directory, name } = this.#destination
+    return directory.holderOf(name) ?? directory.wake?.(name)
   }
 }
 

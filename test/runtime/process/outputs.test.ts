@@ -3,6 +3,7 @@
  * and nothing goes around it.
  */
 import { describe, expect, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
 import {
   type Context,
   call,
@@ -74,6 +75,9 @@ const holding = () => {
     startTimer: (timer, ms) => void hold(`timer ${ms}`, () => direct.startTimer(timer, ms)),
     exit: (target, from, reason) =>
       void hold(`exit ${reason}`, () => direct.exit(target, from, reason)),
+    begin: (process, isAwaited) =>
+      void hold(isAwaited ? 'start' : 'spawn', () => direct.begin(process, isAwaited)),
+    ended: (tell) => void hold('ended', () => direct.ended(tell)),
   }
   return {
     outputs,
@@ -154,11 +158,72 @@ describe('the outputs of a process', () => {
     expect(await answer).toBe('done')
   })
 
-  test('held when the process ends, settle their callers all the same', async () => {
-    const { system, held, settle } = await world()
+  test('a timer that is cancelled before it leaves never runs', async () => {
+    const { held, settle, advance, watcher, release } = await world()
+    void call(held, 'run', (context) => {
+      context.cancelTimer(context.sendAfter(50, 'tick', 'late', watcher.ref))
+    })
+    await settle()
+    release()
+    await advance(100)
+    expect(watcher.waiting()).toEqual([])
+  })
+
+  test('a process that its code starts begins when it leaves', async () => {
+    const { held, settle, seen, release } = await world()
+    const ran: string[] = []
+    const answer = call(held, 'run', (context) => {
+      context.spawn(() => ran.push('spawned'))
+    })
+    await settle()
+    expect([seen, ran]).toEqual([['spawn', 'reply done'], []])
+
+    release()
+    await settle()
+    expect(ran).toEqual(['spawned'])
+    expect(await answer).toBe('done')
+  })
+
+  test('its end is one of them: links, monitors and callers learn it later', async () => {
+    const { system, held, settle, release } = await world()
+    const downs: unknown[] = []
+    system.monitor(held, (reason) => downs.push(reason))
     const answer = outcome(call(held, 'run', () => undefined))
     await settle()
     system.kill(held)
+    await settle()
+    expect([system.info(held), downs]).toEqual([undefined, []])
+
+    release()
+    await settle()
+    expect(downs).toEqual(['killed'])
+    expect(await answer).toMatchObject({ ok: true, value: 'done' })
+  })
+
+  test('an answer that is on its way has an error of its own for a caller that waited too long', async () => {
+    const { held, advance, settle } = await world()
+    const { process } = addressOf<Process>(held)
+    const answer = outcome(call(held, 'run', () => undefined, { timeoutMs: 50 }))
+    await settle()
+    process?.owed.first?.release(() => new KeelsonError('UNKNOWN_OUTCOME', 'on its way'))
+    await advance(50)
+    expect(await answer).toMatchObject({ ok: false, error: { code: 'UNKNOWN_OUTCOME' } })
+  })
+
+  test('a call with an id is refused by a process that remembers nothing', async () => {
+    const { held } = await world()
+    for (const id of ['a', '', 'x'.repeat(257), '\0', '\ud800', 5 as unknown as string])
+      await expect(call(held, 'run', () => undefined, { id })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      })
+  })
+
+  test('held when the process ends, settle their callers all the same', async () => {
+    const { system, held, settle, release } = await world()
+    const answer = outcome(call(held, 'keep'))
+    await settle()
+    system.kill(held)
+    release()
     await settle()
 
     expect(await answer).toMatchObject({ ok: false, error: { code: 'EXITED' } })
