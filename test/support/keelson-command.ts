@@ -24,16 +24,21 @@ export type RunningCommand = {
 
 const program = join(import.meta.dirname, '../../dist/inspect/cli/cli.js')
 
-/** Starts `keelson` with `words` in the folder `cwd`. It is killed at the end of the test if it still runs. */
+/**
+ * Starts `keelson` with `words` in the folder `cwd`. It is killed at the end of the test if it still runs. With `input`
+ * `'ignore'` its standard input is `/dev/null`, as a service manager gives it.
+ */
 export const startKeelson = (
   words: readonly string[],
   cwd: string,
   variables: Readonly<Record<string, string>> = {},
+  input: 'pipe' | 'ignore' = 'pipe',
 ): RunningCommand => {
   if (!existsSync(program)) throw new Error('dist/ is missing: npm run build comes first')
   const child = spawn(process.execPath, [program, ...words], {
     cwd,
     env: { PATH: process.env.PATH, ...variables },
+    stdio: [input, 'pipe', 'pipe'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
   const printed = { output: '', errors: '' }
@@ -42,10 +47,10 @@ export const startKeelson = (
     printed[stream] += text
     for (const listener of listeners) listener()
   }
-  child.stdout.on('data', collect('output'))
-  child.stderr.on('data', collect('errors'))
+  child.stdout?.on('data', collect('output'))
+  child.stderr?.on('data', collect('errors'))
   // A command may end before it has read everything.
-  child.stdin.on('error', () => undefined)
+  child.stdin?.on('error', () => undefined)
   const ended = new Promise<CommandEnd>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (status, signal) => resolve({ status, signal, ...printed }))
@@ -60,7 +65,7 @@ export const startKeelson = (
       ended.then(() => reject(new Error(`it ended without '${text}': ${printed.errors}`)), reject)
     })
   const write = (text: string): Promise<void> =>
-    new Promise((resolve) => child.stdin.write(text, () => resolve()))
+    new Promise((resolve) => child.stdin?.write(text, () => resolve()))
   return { process: child, ended, write, says }
 }
 

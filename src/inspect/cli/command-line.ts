@@ -4,11 +4,15 @@ import { filledOption, neededOption, parsedWords, wrongWords } from '../command/
 import type { RecordFormat } from '../ingest/record-splitter.ts'
 import { parseWalCommand, type WalCommand, walUsage } from '../wal/wal-command-line.ts'
 
-/** `keelson start`. Paths are as they were written. */
-export type StartCommand = {
-  readonly kind: 'start'
+/** The words that say which instance. Paths are as they were written. */
+export type InstanceWords = {
   readonly config: string | undefined
   readonly dir: string | undefined
+}
+
+/** `keelson start` and `keelson run`. */
+export type InstanceCommand = InstanceWords & {
+  readonly kind: 'start' | 'run'
   readonly verbose: boolean
 }
 
@@ -24,7 +28,7 @@ export type IngestCommand = {
 
 /** The commands of `keelson`. */
 export type ParsedCommand =
-  | StartCommand
+  | InstanceCommand
   | IngestCommand
   | WalCommand
   /** `text`: the help of one command; `usage` by default. */
@@ -33,10 +37,14 @@ export type ParsedCommand =
 
 /** The output of `keelson help`. */
 export const usage = `Usage:
-  keelson start [--config FILE] [--dir DIR]
+  keelson start [FILE] [--dir DIR]
       Starts the instance and gives a prompt. Piped input is run line by line.
-      --config FILE   keelson.config.ts, .js, .mjs or .json; by default the one in this folder, if any
+      FILE            keelson.config.ts, .js, .mjs or .json, also as --config FILE;
+                      by default the one in this folder, if any
       --dir DIR       the data folder; by default the configuration's, else ./keelson-data
+
+  keelson run [FILE] [--dir DIR]
+      The same as a service: no prompt, a line that says ready, an orderly end at SIGTERM or SIGINT.
 
   keelson ingest FILE --dir DIR --key FIELD [--format ndjson|json]
       Puts the records of FILE (- for standard input) into the store, each under the value of FIELD.
@@ -62,21 +70,25 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
     return { kind: 'help' }
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
-  if (first === 'start') return startCommand(rest)
+  if (first === 'start' || first === 'run') return instanceCommand(first, rest)
   if (first === 'ingest') return ingestCommand(rest)
-  throw wrongWords(`there is no command '${first}'; the commands are start, ingest, wal, help`)
+  throw wrongWords(`there is no command '${first}'; the commands are start, run, ingest, wal, help`)
 }
 
-const startCommand = (words: readonly string[]): StartCommand => {
+const instanceCommand = (kind: 'start' | 'run', words: readonly string[]): InstanceCommand => {
   const { values, positionals } = parsedWords(words, {
     config: { type: 'string' },
     dir: { type: 'string' },
     verbose: { type: 'boolean' },
   })
-  if (positionals[0] !== undefined) throw wrongWords(`start takes no '${positionals[0]}'`)
+  const [config = filledOption('--config', values.config), ...others] = positionals
+  const second = positionals[0] === undefined ? undefined : (values.config ?? others[0])
+  if (second !== undefined)
+    throw wrongWords(`${kind} takes one configuration file, and '${String(second)}' is another`)
+  if (config === '') throw wrongWords(`${kind}: the name of the configuration file is empty`)
   return {
-    kind: 'start',
-    config: filledOption('--config', values.config),
+    kind,
+    config,
     dir: filledOption('--dir', values.dir),
     verbose: values.verbose === true,
   }

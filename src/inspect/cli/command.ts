@@ -60,6 +60,10 @@ const run = async (
       const { runStart } = await import('./start-command.ts')
       return runStart(command, environment, verbose)
     }
+    case 'run': {
+      const { runService } = await import('./run-command.ts')
+      return runService(command, environment)
+    }
     case 'ingest': {
       const { runIngest } = await import('./ingest-command.ts')
       return runIngest(command, environment)

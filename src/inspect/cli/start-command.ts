@@ -1,38 +1,26 @@
 /**
  * `keelson start`: an instance with a prompt. It ends in order at the end of the input or at a
- * signal, with status 0. If the instance cannot start or its root supervisor gives up, it prints
- * the reason and exits with status 1. A signal before the instance has started exits with the
- * signal's status.
+ * signal, with status 0.
  */
-import { KeelsonError, reasonText } from '../../errors.ts'
-import type { App, StartProgress } from '../../supervisors/index.ts'
-import {
-  type Environment,
-  packageVersion,
-  printLine,
-  signalStatuses,
-} from '../command/environment.ts'
-import { Interruption, startUnlessInterrupted } from '../command/interruption.ts'
+import type { App } from '../../supervisors/index.ts'
+import { type Environment, printLine } from '../command/environment.ts'
 import { Prompt } from '../prompt/prompt.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
-import { surveyLogs } from '../prompt/shard-survey.ts'
-import { durabilityWarning } from '../prompt/shard-view.ts'
 import { errorText } from '../text/error-view.ts'
 import { paintFor, plainPaint } from '../text/paint.ts'
-import type { StartCommand } from './command-line.ts'
-import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
-import { remarkLines, startLine, startScreen, stepText } from './start-view.ts'
+import type { InstanceCommand } from './command-line.ts'
+import { printWarnings, runInstance } from './instance-life.ts'
+import { type Started, startLine, startScreen, stepText } from './start-view.ts'
 
 /**
  * Runs the command and resolves with the exit status.
- * @throws KeelsonError the error that prevented the start
+ * @throws KeelsonError as `runInstance` does
  */
 export const runStart = async (
-  command: StartCommand,
+  command: InstanceCommand,
   environment: Environment,
   verbose: boolean,
 ): Promise<number> => {
-  const interruption = new Interruption(environment)
   const release = environment.onStrayRejection((reason) =>
     printLine(
       environment.errors,
@@ -40,19 +28,15 @@ export const runStart = async (
     ),
   )
   try {
-    const reading = readConfiguration({ ...command, cwd: environment.cwd })
-    const configuration = await Promise.race([reading, interruption.first])
-    if (typeof configuration === 'string') return signalStatuses[configuration]
-    const app = await started(configuration, environment, interruption)
-    if (!app) return signalStatuses[await interruption.first]
-    try {
-      return await attended(app, configuration, environment, interruption, verbose)
-    } finally {
-      await app.system.stop()
-    }
+    return await runInstance(command, environment, {
+      onProgress: (progress) => {
+        const text = stepText(progress)
+        if (text !== undefined && isTerminal(environment)) printLine(environment.output, text)
+      },
+      attend: (app, started, over) => prompted(app, started, over, environment, verbose),
+    })
   } finally {
     release()
-    interruption.release()
   }
 }
 
@@ -60,35 +44,18 @@ export const runStart = async (
 const isTerminal = ({ input, output }: Environment): boolean =>
   input.isTTY === true && output.isTTY === true
 
-const started = async (
-  { file, options }: Configuration,
-  environment: Environment,
-  interruption: Interruption,
-): Promise<App | undefined> => {
-  const onProgress = (progress: StartProgress): void => {
-    options.onProgress?.(progress)
-    const text = stepText(progress)
-    if (text !== undefined && isTerminal(environment)) printLine(environment.output, text)
-  }
-  try {
-    return await startUnlessInterrupted({ ...options, onProgress }, environment.clock, interruption)
-  } catch (error) {
-    throw namingFile(file, error)
-  }
-}
-
-/** From the start screen to the end of the instance. */
-const attended = async (
+/** From the start screen to the end of the input, or of the instance. */
+const prompted = async (
   app: App,
-  { file }: Configuration,
+  started: Started,
+  over: AbortSignal,
   environment: Environment,
-  interruption: Interruption,
   verbose: boolean,
-): Promise<number> => {
+): Promise<void> => {
   const paint = isTerminal(environment)
     ? paintFor(environment.output, environment.variables)
     : plainPaint
-  await greet(app, file, environment)
+  greet(started, environment)
   const prompt = new Prompt({
     environment,
     words: promptWords(app, paint),
@@ -96,42 +63,17 @@ const attended = async (
     verbose,
     completions: () => processWords(app),
   })
-  let hasEnded = false
-  const end = app.closed.then(() => {
-    hasEnded = true
-  })
-  try {
-    await Promise.race([prompt.run(), interruption.first, end])
-  } finally {
-    prompt.close()
-    if (!hasEnded) await app.close()
-  }
-  const why = await app.closed
-  if (why === 'normal') return 0
-  throw new KeelsonError('EXITED', `the instance has ended: ${reasonText(why)}`, {
-    details: { reason: reasonText(why) },
-    cause: why,
-  })
+  over.addEventListener('abort', () => prompt.close())
+  await prompt.run()
 }
 
 /** The start screen on a terminal. Elsewhere one line and the warnings, on standard error. */
-const greet = async (
-  app: App,
-  file: string | undefined,
-  environment: Environment,
-): Promise<void> => {
-  const durability = app.shards[0]?.parts.settings.wal ?? {
-    enableFsync: true,
-    syncInterval: undefined,
-  }
-  const logs = await surveyLogs(app)
-  const screen = { version: packageVersion(), dir: app.dir, file, durability, logs }
+const greet = (started: Started, environment: Environment): void => {
   if (isTerminal(environment)) {
     const paint = paintFor(environment.output, environment.variables)
-    return printLine(environment.output, startScreen(screen, paint))
+    printLine(environment.output, startScreen(started, paint))
+  } else {
+    printLine(environment.errors, startLine(started))
+    printWarnings(environment, started)
   }
-  const warning = durabilityWarning(durability)
-  printLine(environment.errors, startLine(screen))
-  for (const line of remarkLines(logs)) printLine(environment.errors, line)
-  if (warning !== undefined) printLine(environment.errors, warning)
 }

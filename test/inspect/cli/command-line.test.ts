@@ -12,6 +12,10 @@ describe('the command line', () => {
       'start --config=c.ts --verbose',
       { kind: 'start', config: 'c.ts', dir: undefined, verbose: true },
     ],
+    ['start c.ts', { kind: 'start', config: 'c.ts', dir: undefined, verbose: false }],
+    ['run', { kind: 'run', config: undefined, dir: undefined, verbose: false }],
+    ['run c.ts --dir d', { kind: 'run', config: 'c.ts', dir: 'd', verbose: false }],
+    ['run --config c.ts', { kind: 'run', config: 'c.ts', dir: undefined, verbose: false }],
     ['ingest a.ndjson --dir d --key id', ingestOf('a.ndjson', 'ndjson')],
     ['ingest a.jsonl --dir d --key id', ingestOf('a.jsonl', 'ndjson')],
     ['ingest --dir d --key id a.JSON', ingestOf('a.JSON', 'json')],
@@ -32,7 +36,9 @@ describe('the command line', () => {
 
   for (const line of [
     'stop',
-    'start here',
+    'start a.ts b.ts',
+    'run a.ts --config b.ts',
+    'run --nonsense',
     'start --nonsense',
     'start --dir',
     'start --dir=',

@@ -1,0 +1,119 @@
+/**
+ * The life of an instance inside a command: from its configuration file to its orderly end. A
+ * signal, the command's own work, or the end of the root supervisor ends it.
+ */
+import { KeelsonError, reasonText } from '../../errors.ts'
+import type { App, StartProgress } from '../../supervisors/index.ts'
+import {
+  type Environment,
+  packageVersion,
+  printLine,
+  signalStatuses,
+} from '../command/environment.ts'
+import { Interruption, startUnlessInterrupted } from '../command/interruption.ts'
+import { surveyLogs } from '../prompt/shard-survey.ts'
+import { durabilityWarning } from '../prompt/shard-view.ts'
+import type { InstanceWords } from './command-line.ts'
+import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
+import { remarkLines, type Started } from './start-view.ts'
+
+/** What a command does with its instance. */
+export type Attendance = {
+  /** Called with each step of the start. */
+  readonly onProgress: (progress: StartProgress) => void
+  /**
+   * Its work with the running instance, which ends when this resolves. `over` is aborted when the
+   * instance ends for another reason.
+   */
+  readonly attend: (app: App, started: Started, over: AbortSignal) => Promise<void>
+}
+
+/**
+ * Starts the configured instance, attends to it, and closes it. Resolves with the exit status: 0
+ * after an orderly end, the signal's when a signal came before the instance had started.
+ * @throws KeelsonError the error that prevented the start; `EXITED` when the root supervisor gave up
+ */
+export const runInstance = async (
+  words: InstanceWords,
+  environment: Environment,
+  attendance: Attendance,
+): Promise<number> => {
+  const interruption = new Interruption(environment)
+  try {
+    const reading = readConfiguration({ ...words, cwd: environment.cwd })
+    const configuration = await Promise.race([reading, interruption.first])
+    if (typeof configuration === 'string') return signalStatuses[configuration]
+    const app = await started(configuration, environment, interruption, attendance)
+    if (!app) return signalStatuses[await interruption.first]
+    try {
+      await untilEnd(app, configuration.file, interruption, attendance)
+      return 0
+    } finally {
+      await app.system.stop()
+    }
+  } finally {
+    interruption.release()
+  }
+}
+
+const started = async (
+  { file, options }: Configuration,
+  environment: Environment,
+  interruption: Interruption,
+  attendance: Attendance,
+): Promise<App | undefined> => {
+  const onProgress = (progress: StartProgress): void => {
+    options.onProgress?.(progress)
+    attendance.onProgress(progress)
+  }
+  try {
+    return await startUnlessInterrupted({ ...options, onProgress }, environment.clock, interruption)
+  } catch (error) {
+    throw namingFile(file, error)
+  }
+}
+
+const untilEnd = async (
+  app: App,
+  file: string | undefined,
+  interruption: Interruption,
+  { attend }: Attendance,
+): Promise<void> => {
+  const over = new AbortController()
+  let hasEnded = false
+  const end = app.closed.then(() => {
+    hasEnded = true
+  })
+  try {
+    await Promise.race([
+      attend(app, await factsOf(app, file), over.signal),
+      interruption.first,
+      end,
+    ])
+  } finally {
+    over.abort()
+    if (!hasEnded) await app.close()
+  }
+  const why = await app.closed
+  if (why === 'normal') return
+  throw new KeelsonError('EXITED', `the instance has ended: ${reasonText(why)}`, {
+    details: { reason: reasonText(why) },
+    cause: why,
+  })
+}
+
+const factsOf = async (app: App, file: string | undefined): Promise<Started> => {
+  const durability = app.shards[0]?.parts.settings.wal ?? {
+    enableFsync: true,
+    syncInterval: undefined,
+  }
+  const logs = await surveyLogs(app)
+  return { version: packageVersion(), dir: app.dir, file, durability, logs }
+}
+
+/** Oddities of the logs, and the warning of an instance that is not durable, on standard error. */
+export const printWarnings = ({ errors }: Environment, { durability, logs }: Started): void => {
+  const warning = durabilityWarning(durability)
+  for (const line of remarkLines(logs)) printLine(errors, line)
+  if (warning !== undefined) printLine(errors, warning)
+}

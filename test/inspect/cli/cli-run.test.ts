@@ -1,0 +1,126 @@
+/** `keelson run` lives as a service: without input, driven by signals, and with a line that says ready. */
+import { readdirSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { codeIn, treeWith, write } from '../../support/command-project.ts'
+import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+/** A worker that writes into the file `said` when it starts and when it ends. */
+const worker = `import { appendFileSync } from 'node:fs'
+  export const server = {
+    init: (_, context) => {
+      context.trapExit(true)
+      appendFileSync('said', 'begun ')
+      return {}
+    },
+    calls: {}, casts: {},
+    terminate: () => appendFileSync('said', 'ended '),
+  }`
+
+const serviceFolder = (module = worker): string => {
+  const dir = tempFolder()
+  write(dir, 'worker.mjs', module)
+  write(dir, 'service.json', treeWith('./worker.mjs'))
+  return dir
+}
+
+/** `keelson run` on the service of the folder, as a service manager starts it. */
+const startService = (dir: string) =>
+  startKeelson(['run', 'service.json', '--dir', 'd'], dir, {}, 'ignore')
+
+describe('keelson run (needs the build)', () => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    test(`says ready on standard output, lives without input, and ends in order at ${signal}`, async () => {
+      const dir = serviceFolder()
+      const service = startService(dir)
+      await service.says('ready: ')
+      expect(service.process.exitCode).toBeNull()
+
+      service.process.kill(signal)
+      const { status, output, errors } = await service.ended
+
+      expect([status, output.split('\n').length]).toEqual([0, 2])
+      expect(output).toMatch(/^ready: Keelson \S+ {2}\S+\/d {2}1 shard\n$/)
+      expect(errors).toContain(`${signal}: ending in order`)
+      const after = await runKeelson(
+        ['start', '--dir', 'd'],
+        dir,
+        "process.getBuiltinModule('node:fs').readFileSync('said', 'utf8')\nwal()",
+      )
+      expect(after.output).toMatch(/^'begun ended '\n/)
+      expect(after.output).toContain('closed cleanly')
+    })
+
+  test('is not ended by the end of its input, and reads none of it', async () => {
+    const dir = tempFolder()
+    const service = startKeelson(['run'], dir)
+    service.process.stdin?.end("console.log('read')\n")
+    await service.says('ready: ')
+
+    service.process.kill('SIGTERM')
+    const { status, output } = await service.ended
+
+    expect([status, output.includes('read\n')]).toEqual([0, false])
+  })
+
+  test('is not ready before the whole tree has started; a signal then ends it with its status', async () => {
+    const dir = serviceFolder(`export const server = {
+      init: () => {
+        process.stderr.write('beginning')
+        return new Promise(() => {})
+      },
+      calls: {}, casts: {},
+    }`)
+    const service = startService(dir)
+    await service.says('beginning', 'errors')
+
+    service.process.kill('SIGTERM')
+    const { status, output } = await service.ended
+
+    expect([status, output]).toEqual([143, ''])
+  })
+
+  test('ends at once at the second signal, with that of the signal as its status', async () => {
+    const dir = serviceFolder(`export const server = {
+      init: (_, context) => { context.trapExit(true); return {} },
+      calls: {}, casts: {},
+      terminate: () => { process.stderr.write('hanging'); return new Promise(() => {}) },
+    }`)
+    const service = startService(dir)
+    await service.says('ready: ')
+
+    service.process.kill('SIGTERM')
+    await service.says('hanging', 'errors')
+    service.process.kill('SIGINT')
+
+    expect((await service.ended).status).toBe(130)
+  })
+
+  test('fails with status 1 and the reason: of its configuration, and when its root gives up', async () => {
+    const dir = serviceFolder()
+    const wrong = await runKeelson(['run', 'none.json'], dir)
+    expect([wrong.status, codeIn(wrong.errors), wrong.output]).toEqual([1, 'CONFIG', ''])
+    expect(readdirSync(dir)).not.toContain('keelson-data')
+
+    write(
+      dir,
+      'service.mjs',
+      `export default {
+        app: {
+          kind: 'supervisor', id: 'app', options: { intensity: 0 },
+          children: [{ kind: 'worker', id: 'a', module: './worker.mjs', options: {} }],
+        },
+      }`,
+    )
+    write(
+      dir,
+      'worker.mjs',
+      `export const server = {
+        init: (_, context) => { context.sendAfter(context.self, 0, 'die'); return {} },
+        calls: {}, casts: {}, infos: { die: () => { throw new Error('it dies') } },
+      }`,
+    )
+    const given = await runKeelson(['run', 'service.mjs'], dir)
+    expect([given.status, codeIn(given.errors)]).toEqual([1, 'EXITED'])
+  })
+})
