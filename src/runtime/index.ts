@@ -72,7 +72,13 @@ export {
 } from './supervision/dynamic-supervisor.ts'
 export * as Registry from './supervision/registry.ts'
 export { via } from './supervision/registry.ts'
-export type { AutoShutdown, Restart, Strategy } from './supervision/restart-policy.ts'
+export type {
+  AutoShutdown,
+  Backoff,
+  Restart,
+  RestartOption,
+  Strategy,
+} from './supervision/restart-policy.ts'
 export type { ChildCount, ChildInfo } from './supervision/supervised-children.ts'
 export {
   countChildren,

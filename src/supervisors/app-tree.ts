@@ -13,7 +13,7 @@ import {
   isVia,
   type JudgedSpec,
   type Messages,
-  type Restart,
+  type RestartOption,
   type Shutdown,
   type Strategy,
   type Via,
@@ -26,7 +26,7 @@ export type WorkerOptions<A = unknown> = {
   /** Its registered name, also `via(registry, key)`. Its id by default. */
   readonly name?: string | Via
   /** `permanent` by default. */
-  readonly restart?: Restart
+  readonly restart?: RestartOption
   /**
    * How it is ended: asked, and killed after this many ms (5,000 by default), `'infinity'`, or
    * `'brutal_kill'`.
@@ -51,7 +51,7 @@ export type SupervisorOptions = {
   readonly autoShutdown?: AutoShutdown
   /** Its registered name, also `via(registry, key)`. Its id by default. */
   readonly name?: string | Via
-  readonly restart?: Restart
+  readonly restart?: RestartOption
   readonly shutdown?: Shutdown
   readonly significant?: boolean
 }

@@ -3,7 +3,7 @@
  * a configuration use it and refuse with the path. Pure; it never throws.
  */
 import type { ExitReason } from '../words/exit-reason.ts'
-import type { AutoShutdown } from './restart-policy.ts'
+import { type AutoShutdown, type RestartOption, restartPlan } from './restart-policy.ts'
 
 /** The fault of one specification. */
 export interface ChildFault {
@@ -63,8 +63,10 @@ export const shapeFault = (spec: JudgedSpec): ChildFault | undefined => {
     return { field: 'id', reason: 'missing_id', expected: 'a text that is not empty', found: id }
   if (typeof start !== 'function')
     return { field: 'start', reason: ['invalid_mfa', start], expected: 'a function', found: start }
-  if (isOther(restart, ['permanent', 'transient', 'temporary'])) {
-    const expected = "'permanent', 'transient', 'temporary'"
+  if (!isRestart(restart)) {
+    const expected =
+      "'permanent', 'transient', 'temporary' or { type, backoff: { fromMs, toMs } }, whole " +
+      "milliseconds from 1, and no 'temporary' type"
     return { field: 'restart', reason: ['invalid_restart_type', restart], expected, found: restart }
   }
   if (significant !== undefined && typeof significant !== 'boolean') {
@@ -84,13 +86,13 @@ export const shapeFault = (spec: JudgedSpec): ChildFault | undefined => {
 
 /** A significant child needs a supervisor whose `autoShutdown` can act on its end. */
 const combinationFault = (
-  { restart = 'permanent', significant }: JudgedSpec,
+  { restart, significant }: JudgedSpec,
   autoShutdown: AutoShutdown,
 ): ChildFault | undefined => {
   if (significant !== true) return undefined
   if (autoShutdown === 'never')
     return badCombination('auto_shutdown', 'never', 'false, as autoShutdown is never')
-  if (restart === 'permanent')
+  if (restartPlan(restart as RestartOption | undefined).type === 'permanent')
     return badCombination('restart', 'permanent', 'a transient or temporary child')
   return undefined
 }
@@ -120,6 +122,22 @@ const duplicateFault = ({ id }: JudgedSpec, ids: ReadonlySet<unknown>): ChildFau
 
 const isOther = (found: unknown, allowed: readonly unknown[]): boolean =>
   found !== undefined && !allowed.includes(found)
+
+const isRestart = (restart: unknown): boolean => {
+  if (typeof restart !== 'object' || restart === null)
+    return !isOther(restart, ['permanent', 'transient', 'temporary'])
+  const { type, backoff, ...others } = restart as Record<string, unknown>
+  if (isOther(type, ['permanent', 'transient']) || Object.keys(others).length > 0) return false
+  return isBackoff(backoff)
+}
+
+const isBackoff = (backoff: unknown): boolean => {
+  if (typeof backoff !== 'object' || backoff === null) return false
+  const { fromMs, toMs, ...others } = backoff as Record<string, unknown>
+  if (Object.keys(others).length > 0) return false
+  if (!Number.isSafeInteger(fromMs) || !Number.isSafeInteger(toMs)) return false
+  return (fromMs as number) >= 1 && (toMs as number) >= (fromMs as number)
+}
 
 const isShutdown = (shutdown: unknown): boolean =>
   shutdown === undefined ||

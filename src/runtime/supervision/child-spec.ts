@@ -9,7 +9,7 @@ import { startKeys } from '../server/start-check.ts'
 import type { StartOptions, StartResult } from '../server/start-options.ts'
 import type { Messages } from '../words/address.ts'
 import { shapeFault } from './child-fault.ts'
-import type { Restart } from './restart-policy.ts'
+import { type Backoff, type Restart, type RestartOption, restartPlan } from './restart-policy.ts'
 
 /**
  * The context of a start function. It starts the child with `startLinkResult` or `spawnLink`, or
@@ -28,7 +28,7 @@ export interface ChildSpec {
   readonly id: string
   readonly start: (context: ChildContext) => StartResult<unknown> | Promise<StartResult<unknown>>
   /** `permanent` by default. */
-  readonly restart?: Restart | undefined
+  readonly restart?: RestartOption | undefined
   /** 5,000 ms for workers, `infinity` for supervisors by default. */
   readonly shutdown?: Shutdown | undefined
   /** Its end may end the supervisor (`autoShutdown`). Not with `permanent`. */
@@ -39,7 +39,7 @@ export interface ChildSpec {
 
 /** The options of a worker. */
 export interface WorkerOptions<M = unknown> extends StartOptions<M> {
-  readonly restart?: Restart | undefined
+  readonly restart?: RestartOption | undefined
   readonly shutdown?: Shutdown | undefined
   /** The same as `shutdown` with a number. */
   readonly shutdownMs?: number | undefined
@@ -69,14 +69,15 @@ const workerKeys = new Set([...startKeys, 'restart', 'shutdown', 'shutdownMs', '
 
 /** A specification with all defaults. */
 export type FullChildSpec = {
-  readonly [K in keyof ChildSpec]-?: Exclude<ChildSpec[K], undefined>
-}
+  readonly [K in Exclude<keyof ChildSpec, 'restart'>]-?: Exclude<ChildSpec[K], undefined>
+} & { readonly restart: Restart; readonly backoff: Backoff | undefined }
 
 /** The specification with OTP's defaults. `childFault` has checked it. */
 export const fullSpec = (spec: ChildSpec): FullChildSpec => {
-  const { id, start, restart = 'permanent', significant = false, kind = 'worker' } = spec
+  const { id, start, significant = false, kind = 'worker' } = spec
+  const { type: restart, backoff } = restartPlan(spec.restart)
   const shutdown = spec.shutdown ?? (kind === 'supervisor' ? 'infinity' : shutdownMsDefault)
-  return { id, start, restart, significant, kind, shutdown }
+  return { id, start, restart, backoff, significant, kind, shutdown }
 }
 
 /**

@@ -10,10 +10,11 @@ import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { Context, GenServer, Result, System } from '../server/gen-server.ts'
-import { noReply, reply, stop } from '../server/next-step.ts'
+import { type NoReply, noReply, reply, stop } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, type Name, type Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
+import { backsOff, hasWaited } from './backing-off.ts'
 import { shapeFault } from './child-fault.ts'
 import {
   type ChildContext,
@@ -23,7 +24,7 @@ import {
   expectKnown,
   fullSpec,
 } from './child-spec.ts'
-import { givesUp, isRestarted, type Restart, recentRestarts } from './restart-policy.ts'
+import { givesUp, isRestarted, type RestartOption, recentRestarts } from './restart-policy.ts'
 import {
   type Child,
   type ChildCount,
@@ -50,6 +51,9 @@ export type DynamicSupervisorMessages = {
   casts: {
     tryAgain: (child: Child) => void
   }
+  infos: {
+    waited: (child: Child) => void
+  }
 }
 
 /** The options of a dynamic supervisor, also as a child. */
@@ -66,7 +70,7 @@ export interface DynamicSupervisorOptions {
   readonly name?: Name | Via | undefined
   /** `context.app` of all processes below. */
   readonly app?: unknown
-  readonly restart?: Restart | undefined
+  readonly restart?: RestartOption | undefined
   readonly shutdown?: Shutdown | undefined
   readonly significant?: boolean | undefined
 }
@@ -77,6 +81,7 @@ interface State {
   readonly maxChildren: number
   /** In start order. A child whose restart failed stays until the next try. */
   readonly children: Set<Child>
+  /** The children by the ref of their process; while they back off, of their last one. */
   readonly running: Map<Ref, Child>
   restarts: readonly number[]
 }
@@ -127,7 +132,10 @@ export const startDynamicChild = (
   spec: ChildSpec,
 ): Promise<StartResult> => call(supervisor, 'startChild', spec, patiently)
 
-/** Ends a child and forgets it. False: it is not a child of this supervisor. */
+/**
+ * Ends a child and forgets it. One that backs off is named by the ref of its last process. False:
+ * it is not a child of this supervisor.
+ */
 export const terminateDynamicChild = (
   supervisor: Ref<DynamicSupervisorMessages>,
   child: Ref,
@@ -181,12 +189,16 @@ const dynamicServer: DynamicServer = {
         ? restart(state, child, child.failure, context)
         : noReply(state),
   },
+  infos: {
+    waited: (state, child, context) =>
+      hasWaited(child) ? startAgain(state, child, child.failure, context) : noReply(state),
+  },
   // An unknown message does not end its children, as in Elixir. A supervisor of specifications ends
   // by it (OTP).
   cast: (state) => noReply(state),
   exit: (state, { from, reason }, context) => {
     const child = from === undefined ? undefined : state.running.get(from)
-    if (child === undefined) return noReply(state)
+    if (child === undefined || child.isRestarting) return noReply(state)
     if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
     forget(state, child)
     return noReply(state)
@@ -196,15 +208,30 @@ const dynamicServer: DynamicServer = {
   },
 }
 
-const restart = async (state: State, child: Child, reason: ExitReason, context: Surroundings) => {
-  if (child.process !== undefined) state.running.delete(child.process.address)
+const restart = (
+  state: State,
+  child: Child,
+  reason: ExitReason,
+  context: Surroundings,
+): Result<State, never> => {
   child.process = undefined
+  if (backsOff(processOf(context), child, reason)) return noReply(state)
   state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state)
   if (givesUp(state.restarts, state)) {
     forget(state, child)
     tellGaveUp(processOf(context), child, reason)
     return stop('shutdown', state)
   }
+  return startAgain(state, child, reason, context)
+}
+
+const startAgain = async (
+  state: State,
+  child: Child,
+  reason: ExitReason,
+  context: Surroundings,
+): Promise<NoReply<State>> => {
+  forgetRef(state, child)
   child.restarts++
   const result = await startChildProcess(child, context)
   if (result.ok) {
@@ -213,17 +240,22 @@ const restart = async (state: State, child: Child, reason: ExitReason, context: 
   } else if (result.ignore) forget(state, child)
   else {
     restartFailed(processOf(context), child, result.reason)
-    cast(context.self, 'tryAgain', child)
+    if (backsOff(processOf(context), child, result.reason)) remember(state, child)
+    else cast(context.self, 'tryAgain', child)
   }
   return noReply(state)
 }
 
 const remember = (state: State, child: Child): void => {
   state.children.add(child)
-  if (child.process !== undefined) state.running.set(child.process.address, child)
+  if (child.last !== undefined) state.running.set(child.last, child)
 }
 
 const forget = (state: State, child: Child): void => {
   state.children.delete(child)
-  if (child.process !== undefined) state.running.delete(child.process.address)
+  forgetRef(state, child)
+}
+
+const forgetRef = (state: State, child: Child): void => {
+  if (child.last !== undefined) state.running.delete(child.last)
 }

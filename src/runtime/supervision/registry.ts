@@ -26,7 +26,7 @@ import {
   type Name as RuntimeName,
 } from '../words/address.ts'
 import { type ChildSpec, worker } from './child-spec.ts'
-import type { Restart } from './restart-policy.ts'
+import type { RestartOption } from './restart-policy.ts'
 import { madeAt, started, supervisor } from './supervisor.ts'
 import type { SupervisorMessages } from './supervisor-server.ts'
 
@@ -58,7 +58,7 @@ export interface Options<K = unknown, V = unknown, M = unknown> {
    */
   readonly keys: RegistryKeys
   readonly name?: Name<K, V, M> | undefined
-  readonly restart?: Restart | undefined
+  readonly restart?: RestartOption | undefined
   readonly shutdown?: Shutdown | undefined
 }
 

@@ -8,6 +8,38 @@ import { type ExitReason, isOrderly } from '../words/exit-reason.ts'
 export type Restart = 'permanent' | 'transient' | 'temporary'
 
 /**
+ * The time between restarts of one child. It is `fromMs` before the first restart in a row, doubles
+ * with each, and is `toMs` at most. Each wait is drawn between half of this time and all of it, so
+ * that children which failed together do not return together.
+ */
+export interface Backoff {
+  /** Whole milliseconds from 1. */
+  readonly fromMs: number
+  /** Whole milliseconds, not less than `fromMs`. A child that ran this long begins a new row. */
+  readonly toMs: number
+}
+
+/**
+ * A restart type, or one with a back-off: then each restart waits, and spends no intensity. Without
+ * a `type` the child is permanent.
+ */
+export type RestartOption =
+  | Restart
+  | { readonly type?: Exclude<Restart, 'temporary'> | undefined; readonly backoff: Backoff }
+
+/** The restart type and the back-off of a specification, `permanent` and none by default. */
+export const restartPlan = (
+  restart: RestartOption = 'permanent',
+): { readonly type: Restart; readonly backoff: Backoff | undefined } =>
+  typeof restart === 'string'
+    ? { type: restart, backoff: undefined }
+    : { type: restart.type ?? 'permanent', backoff: restart.backoff }
+
+/** The wait in ms before the restart with this number in a row, from 1. `drawn` is from 0 to 1. */
+export const backoffMs = ({ fromMs, toMs }: Backoff, row: number, drawn: number): number =>
+  Math.min(toMs, fromMs * 2 ** (row - 1)) * (0.5 + drawn / 2)
+
+/**
  * The children that are restarted together: the ended one, all, or it and those started after it.
  */
 export type Strategy = 'one_for_one' | 'one_for_all' | 'rest_for_one'

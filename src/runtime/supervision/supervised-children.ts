@@ -8,6 +8,7 @@ import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import { describeReason, type ExitReason, reasonOf } from '../words/exit-reason.ts'
+import type { MessageTimer } from '../words/message-timer.ts'
 import { announce } from '../words/telemetry.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
 
@@ -78,8 +79,16 @@ const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
 export interface Child {
   readonly spec: FullChildSpec
   process: Process | undefined
-  /** A restart failed and will be tried again. */
+  /** It waits for its restart, or a restart failed and will be tried again. */
   isRestarting: boolean
+  /** The timer of its back-off, if it waits. */
+  wait: MessageTimer | undefined
+  /** The number of its latest restarts in a row, for its back-off. */
+  row: number
+  /** When it will have run so long that the row is over (`clock.monotonic`). */
+  quietAt: number
+  /** The ref of its last process. */
+  last: Ref | undefined
   /** Why the last one failed. */
   failure: ExitReason
   /** The number of its restarts. */
@@ -97,6 +106,10 @@ export const newChild = (spec: FullChildSpec): Child => ({
   spec,
   process: undefined,
   isRestarting: false,
+  wait: undefined,
+  row: 0,
+  quietAt: Number.POSITIVE_INFINITY,
+  last: undefined,
   failure: undefined,
   restarts: 0,
 })
@@ -143,9 +156,24 @@ const adopt = (process: Process, supervisor: Process): void => {
 }
 
 const run = (child: Child, process: Process): void => {
+  const { backoff } = child.spec
   child.process = process
-  child.isRestarting = false
+  child.last = process.address
+  waitsNoLonger(child)
   process.restarts = child.restarts
+  if (backoff !== undefined) child.quietAt = process.kernel.clock.monotonic() + backoff.toMs
+}
+
+const waitsNoLonger = (child: Child): void => {
+  child.isRestarting = false
+  child.wait?.cancel()
+  child.wait = undefined
+}
+
+/** Begins a new row of restarts if the child, which ends at `now`, has run long enough. */
+export const closeRow = (child: Child, now: number): void => {
+  if (now >= child.quietAt) child.row = 0
+  child.quietAt = Number.POSITIVE_INFINITY
 }
 
 /**
@@ -162,7 +190,7 @@ export const startChildren = async (
     if (result.ok) continue
     if (!result.ignore)
       return { children: kept, failed: { id: child.spec.id, reason: result.reason } }
-    child.isRestarting = false
+    waitsNoLonger(child)
     if (child.spec.restart === 'temporary') kept.splice(kept.indexOf(child), 1)
   }
   return { children: kept, failed: undefined }
@@ -185,8 +213,9 @@ export const endChildren = async (
 export const endChild = async (child: Child, supervisor: Process): Promise<void> => {
   const { process, spec } = child
   child.process = undefined
-  child.isRestarting = false
+  waitsNoLonger(child)
   if (process === undefined) return
+  closeRow(child, process.kernel.clock.monotonic())
   const reason = await shutDown(supervisor, process, spec.shutdown)
   if (isExpected(spec.shutdown, reason) || (reason === 'normal' && spec.restart !== 'permanent'))
     return
@@ -238,6 +267,7 @@ export const tellRestarted = (supervisor: Process, child: Child, reason: ExitRea
 /** A child as its supervisor sees it. */
 export interface ChildInfo {
   readonly id: string
+  /** While it backs off, that of its last process. */
   readonly ref: Ref | undefined
   readonly status: 'running' | 'restarting' | 'stopped'
   readonly kind: 'worker' | 'supervisor'
@@ -254,7 +284,7 @@ export interface ChildCount {
 /** The information about one child. */
 export const infoOf = (child: Child): ChildInfo => ({
   id: child.spec.id,
-  ref: child.process?.address,
+  ref: child.process?.address ?? (child.wait && child.last),
   status: child.isRestarting ? 'restarting' : child.process === undefined ? 'stopped' : 'running',
   kind: child.spec.kind,
 })

@@ -19,6 +19,7 @@ import {
 } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
+import { backsOff, hasWaited } from './backing-off.ts'
 import { childFault, childrenFault } from './child-fault.ts'
 import { type ChildSpec, fullSpec } from './child-spec.ts'
 import {
@@ -65,6 +66,9 @@ export type SupervisorMessages = {
   }
   casts: {
     tryAgain: (id: string) => void
+  }
+  infos: {
+    waited: (child: Child) => void
   }
 }
 
@@ -132,6 +136,10 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
       return child?.isRestarting ? restart(state, child, child.failure, context) : noReply(state)
     },
   },
+  infos: {
+    waited: (state, child, context) =>
+      hasWaited(child) ? startAgain(state, child, child.failure, context) : noReply(state),
+  },
   exit: (state, { from, reason }, context) => {
     const child = state.children.find((each) => from !== undefined && refOfChild(each) === from)
     return child === undefined ? noReply(state) : childEnded(state, child, reason, context)
@@ -160,22 +168,47 @@ const childEnded = (
   return ends ? stop('shutdown', left) : noReply(left)
 }
 
-const restart = async (
+const restart = (
   state: State,
   child: Child,
   reason: ExitReason,
   context: Surroundings,
-): Promise<Next> => {
+): Next | Promise<Next> => {
   const { options } = state
+  if (child.spec.backoff !== undefined) return backOff(state, child, reason, context)
   const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), options)
   if (givesUp(restarts, options)) {
     tellGaveUp(processOf(context), child, reason)
     child.isRestarting = false
     return stop('shutdown', state)
   }
+  return startAgain({ ...state, restarts }, child, reason, context)
+}
+
+/**
+ * The children that would restart with `child` end now, and start with it when its wait is over. If
+ * another restart includes them, they start with that one.
+ */
+const backOff = async (
+  state: State,
+  child: Child,
+  reason: ExitReason,
+  context: Surroundings,
+): Promise<Next> => {
   const [from, to] = affected(state, child)
-  const fresh = state.children.slice(from, to)
-  const again = await endChildren(fresh, processOf(context))
+  const ended = await endChildren(state.children.slice(from, to), processOf(context))
+  backsOff(processOf(context), child, reason)
+  return noReply(replaced(state, from, to, ended))
+}
+
+const startAgain = async (
+  state: State,
+  child: Child,
+  reason: ExitReason,
+  context: Surroundings,
+): Promise<Next> => {
+  const [from, to] = affected(state, child)
+  const again = await endChildren(state.children.slice(from, to), processOf(context))
   for (const each of again) each.restarts++
   const { children, failed } = await startChildren(again, context)
   for (const each of children) tellRestarted(processOf(context), each, reason)
@@ -184,12 +217,18 @@ const restart = async (
     restartFailed(processOf(context), failing, failed?.reason)
     // A message to itself, behind the waiting ones, as in OTP: an earlier crash of a sibling is
     // handled first.
-    cast(context.self, 'tryAgain', failing.spec.id)
+    if (!backsOff(processOf(context), failing, failed?.reason))
+      cast(context.self, 'tryAgain', failing.spec.id)
   }
+  return noReply(replaced(state, from, to, children))
+}
+
+/** The state with `children` in the places from `from` up to `to`. */
+const replaced = (state: State, from: number, to: number, children: readonly Child[]): State => {
   // Copying the list for each child would be slow when many children end at once.
-  if (children.length === fresh.length) return noReply({ ...state, restarts })
+  if (children.length === to - from) return state
   const [newer, older] = [state.children.slice(0, from), state.children.slice(to)]
-  return noReply({ ...state, restarts, children: [...newer, ...children, ...older] })
+  return { ...state, children: [...newer, ...children, ...older] }
 }
 
 /** The children to restart: from the first index up to, not including, the second. */

@@ -19,7 +19,7 @@ import {
   expectKnown,
   expectOneOf,
 } from './child-spec.ts'
-import type { AutoShutdown, Restart, Strategy } from './restart-policy.ts'
+import type { AutoShutdown, RestartOption, Strategy } from './restart-policy.ts'
 import type { ChildCount, ChildInfo } from './supervised-children.ts'
 import {
   type ChildResult,
@@ -45,7 +45,7 @@ export interface SupervisorOptions {
   readonly app?: unknown
   /** The instance of all processes below, in telemetry. */
   readonly instance?: string | undefined
-  readonly restart?: Restart | undefined
+  readonly restart?: RestartOption | undefined
   readonly shutdown?: Shutdown | undefined
   readonly significant?: boolean | undefined
 }

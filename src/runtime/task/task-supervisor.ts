@@ -20,7 +20,7 @@ import {
   startDynamicSupervisor,
   terminateDynamicChild,
 } from '../supervision/dynamic-supervisor.ts'
-import type { Restart } from '../supervision/restart-policy.ts'
+import type { RestartOption } from '../supervision/restart-policy.ts'
 import type { ChildInfo } from '../supervision/supervised-children.ts'
 import type { Ref } from '../words/address.ts'
 import {
@@ -44,7 +44,7 @@ export interface TaskChildOptions {
    * `temporary` by default: it is not run again. A `transient` task runs again until it ends in
    * order.
    */
-  readonly restart?: Restart | undefined
+  readonly restart?: RestartOption | undefined
   /** 5,000 ms by default. */
   readonly shutdown?: Shutdown | undefined
   /** Its name in logs and in the tree. */
@@ -122,7 +122,8 @@ const asyncNolink = <R>(
 const children = (supervisor: Ref<TaskSupervisorMessages>): Promise<Ref[]> =>
   madeThrough(supervisor, call(supervisor, 'whichChildren').then(refsOf))
 
-const refsOf = (listed: readonly ChildInfo[]): Ref[] => listed.flatMap(({ ref }) => ref ?? [])
+const refsOf = (listed: readonly ChildInfo[]): Ref[] =>
+  listed.flatMap(({ ref, status }) => (ref && status === 'running' ? ref : []))
 
 /** Functions of task supervisors, OTP's `Task.Supervisor`. */
 export const TaskSupervisor = {

@@ -88,6 +88,18 @@ export interface TelemetryEvents {
   'supervisor.gave_up': (
     event: ProcessFacts & { readonly id: string; readonly reason: unknown },
   ) => void
+  /**
+   * A child with a back-off ended, or was not started again. It starts in `waitMs`; `row` is the
+   * number of its restarts in a row.
+   */
+  'supervisor.backed_off': (
+    event: ProcessFacts & {
+      readonly id: string
+      readonly reason: unknown
+      readonly waitMs: number
+      readonly row: number
+    },
+  ) => void
   /** A mailbox is half full. Emitted once until it is at most a quarter full. */
   'mailbox.high': (
     event: ProcessFacts & { readonly depth: number; readonly mailboxMax: number },

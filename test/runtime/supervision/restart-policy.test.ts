@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  backoffMs,
   endsSupervisor,
   isRestarted,
   recentRestarts,
@@ -44,6 +45,19 @@ describe('the restarts that count', () => {
     for (let now = 0; now < 100; now++)
       moments = recentRestarts(moments, now, { intensity: 2, periodMs: 1_000 })
     expect(moments).toEqual([99, 98, 97])
+  })
+})
+
+describe('the wait before a restart', () => {
+  test('doubles with each restart in a row, up to its longest time', () => {
+    const rows = [1, 2, 3, 4, 5, 2_000]
+    const waits = rows.map((row) => backoffMs({ fromMs: 100, toMs: 1_000 }, row, 1))
+    expect(waits).toEqual([100, 200, 400, 800, 1_000, 1_000])
+  })
+
+  test('is drawn between half of this time and all of it', () => {
+    const waits = [0, 0.5, 1].map((drawn) => backoffMs({ fromMs: 100, toMs: 1_000 }, 1, drawn))
+    expect(waits).toEqual([50, 75, 100])
   })
 })
 
