@@ -198,6 +198,7 @@ export { supervisor, worker } from './supervisors/app-tree.ts'
 export { startChild, startDynamicChild, startSupervisor } from './supervisors/child-tree.ts'
 export type {
   App,
+  AppContext,
   AppModule,
   AppNode,
   AppTree,

@@ -111,6 +111,7 @@ export {
   taskSupervisor,
 } from './task/task-supervisor.ts'
 export { isRef, type Messages, type Name, name, type Ref } from './words/address.ts'
+export type { AppContext } from './words/app-context.ts'
 export type { ExitMessage } from './words/envelope.ts'
 export {
   describeReason,

@@ -3,8 +3,8 @@
  * `startDynamicChild` that take both.
  */
 import {
+  type AnyContext,
   type ChildSpec,
-  type Context,
   type DynamicSupervisorMessages,
   type GenServer,
   isVia,
@@ -91,12 +91,12 @@ const orphanGone = async (system: System, registered: AnyName | undefined): Prom
  * then
  */
 export const startSupervisor = (
-  where: System | Context,
+  where: System | AnyContext,
   tree: AppTree | ChildSpec,
 ): Promise<Ref<SupervisorMessages>> => madeAt(where, treeStarted(where, tree))
 
 const treeStarted = async (
-  where: System | Context,
+  where: System | AnyContext,
   tree: AppTree | ChildSpec,
 ): Promise<Ref<SupervisorMessages>> =>
   startTree(where, isChildSpec(tree) ? tree : childSpec(checkAppTree(tree, tree?.id ?? 'tree')))

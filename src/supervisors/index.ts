@@ -5,12 +5,13 @@
  * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB
  * - instance, instance-tree: what an instance is made of, and its supervision tree
  * - folder-claim: the locks, the facts and the creation of a data folder
- * - app: the handle of a running instance and its end
+ * - app, app-context: the handle of a running instance and its end, and what its processes are given
  * - app-tree, child-tree, module-loader, config-error: the user's tree as data, checked and loaded
  *
  * Start reading at `instance-tree.ts`, then `instance.ts`.
  */
 export { App, type Health, type ShardHealth } from './app.ts'
+export type { AppContext } from './app-context.ts'
 export {
   type AppModule,
   type AppNode,

@@ -32,6 +32,7 @@ import {
   whichChildren,
   worker,
 } from '../runtime/index.ts'
+import type { AppContext } from './app-context.ts'
 import type { AppTree } from './app-tree.ts'
 import { childSpec } from './child-tree.ts'
 
@@ -42,7 +43,7 @@ export type TreeOptions = {
   readonly mailboxMax: number
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
-  readonly appContext: unknown
+  readonly appContext: AppContext
   readonly reopen: Control.Options['reopen']
 }
 

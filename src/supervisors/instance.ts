@@ -241,7 +241,7 @@ const run = async (
     shards,
     mailboxMax: options.mailboxMax,
     app: options.app,
-    appContext: { store, control, registry },
+    appContext: { instance, store, control, batcher, registry },
     reopen: (shard, part) => reopen(system, shard, part),
   })
   const root = await startSupervisor(system, tree).catch((error: unknown) => {

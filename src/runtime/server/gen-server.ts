@@ -7,6 +7,7 @@ import type { Clock } from '../../clock.ts'
 import type { Via } from '../names/via.ts'
 import type { ProcessInfo } from '../process/process-info.ts'
 import type { Messages, Name, Ref } from '../words/address.ts'
+import type { AppContext } from '../words/app-context.ts'
 import type { ExitMessage } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
@@ -112,10 +113,10 @@ interface Callbacks<M, S, Arg, App> {
 
 /**
  * A server: a plain object of functions for the messages of `M`, over a state `S`, begun with
- * `Arg`. `App` types `context.app`. Annotate with this type; every parameter and reply is then
- * inferred from `M`.
+ * `Arg`. `App` types `context.app`, that of an instance by default. Annotate with this type; every
+ * parameter and reply is then inferred from `M`.
  */
-export type GenServer<M extends Messages, S, Arg = undefined, App = unknown> = Callbacks<
+export type GenServer<M extends Messages, S, Arg = undefined, App = AppContext> = Callbacks<
   M,
   S,
   Arg,
@@ -164,7 +165,7 @@ export type Target<M = unknown> = Ref<M> | Name<M> | Via<M>
  * What a handler may use. One object for the life of the process. After the death of the process, a
  * handler that is still pending has no effect, and its calls are rejected.
  */
-export interface Context<M = Messages, App = unknown> {
+export interface Context<M = Messages, App = AppContext> {
   readonly self: Ref<M>
   /** The name registered for this process, if it has one. */
   readonly name: string | undefined
@@ -173,7 +174,7 @@ export interface Context<M = Messages, App = unknown> {
   readonly system: System
   /** Aborted when this process dies. Made on first use. */
   readonly signal: AbortSignal
-  /** The value that the starter of this subtree has set. */
+  /** The value that the starter of this subtree has set: in an instance its `AppContext`. */
   readonly app: App
   /**
    * The same process with this one bound as the sender. Messages through it keep their order and
@@ -286,6 +287,9 @@ export interface Context<M = Messages, App = unknown> {
 type PipedBy<F> =
   Extract<PayloadOf<F>, { readonly ok: true }> extends Settled<infer T> ? T : unknown
 
+/** The context of any process, whatever its messages and its `app`. */
+export type AnyContext = Context<Messages, unknown>
+
 /** A message as a bare process receives it. */
 export type Received =
   | { readonly kind: 'call'; readonly name: string; readonly payload: unknown; readonly from: From }
@@ -294,7 +298,7 @@ export type Received =
   | ({ readonly kind: 'down' } & DownMessage)
 
 /** The context of a bare process. */
-export interface BareContext<M = Messages, App = unknown> extends Context<M, App> {
+export interface BareContext<M = Messages, App = AppContext> extends Context<M, App> {
   /**
    * The next message; `undefined` if none arrives within `timeoutMs` (0: if none waits). One
    * `receive` at a time.
@@ -308,7 +312,7 @@ export interface BareContext<M = Messages, App = unknown> extends Context<M, App
 }
 
 /** The context of a call. */
-export interface CallContext<M = Messages, App = unknown, R = unknown> extends Context<M, App> {
+export interface CallContext<M = Messages, App = AppContext, R = unknown> extends Context<M, App> {
   /** The call at hand. Read it before the handler's first `await`, and keep it to answer later. */
   readonly from: From<R>
 }

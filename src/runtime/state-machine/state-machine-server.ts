@@ -71,7 +71,7 @@ class MachineProcess {
   begin(input: unknown): Ok<AnyMachineSnapshot, Replay> | Promise<Ok<AnyMachineSnapshot, Replay>> {
     if (this.#options.trapExit) this.#context.trapExit(true)
     const { restore } = this.#options
-    const saved: unknown = typeof restore === 'function' ? restore(input) : restore
+    const saved: unknown = typeof restore === 'function' ? restore(input, this.#context) : restore
     if (isThenable(saved)) return Promise.resolve(saved).then((found) => this.#begin(input, found))
     return this.#begin(input, saved)
   }
@@ -131,7 +131,8 @@ class MachineProcess {
 
   #step(before: AnyMachineSnapshot, event: EventObject, from: From | undefined): Step {
     const after = this.#run.step(before, event)
-    const saving = after === before ? undefined : this.#options.save?.(this.saved(after))
+    const saving =
+      after === before ? undefined : this.#options.save?.(this.saved(after), this.#context)
     if (!isThenable(saving)) return this.#stepped(before, after, event, from)
     return Promise.resolve(saving).then(() => this.#stepped(before, after, event, from))
   }

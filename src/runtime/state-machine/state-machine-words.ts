@@ -79,18 +79,20 @@ export interface StateMachineSettings<T extends AnyStateMachine> {
    */
   readonly unknownEvents?: 'log' | 'ignore' | 'exit' | undefined
   /**
-   * Called at each start: the saved machine to continue from, or `undefined` to begin anew. A value
-   * instead of a function is used at each start.
+   * Called at each start with the input and the process's context: the saved machine to continue
+   * from, or `undefined` to begin anew. A value instead of a function is used at each start.
    */
   readonly restore?:
     | SavedMachine<T>
-    | ((input: InputOf<T>) => Restored<T> | Promise<Restored<T>>)
+    | ((input: InputOf<T>, context: MachineContext<T>) => Restored<T> | Promise<Restored<T>>)
     | undefined
   /**
-   * Called with the saved machine after each event that changed something, and awaited before the
-   * next. A throw is a crash.
+   * Called with the saved machine and the process's context after each event that changed
+   * something, and awaited before the next. A throw is a crash.
    */
-  readonly save?: ((saved: SavedMachine<T>) => void | Promise<void>) | undefined
+  readonly save?:
+    | ((saved: SavedMachine<T>, context: MachineContext<T>) => void | Promise<void>)
+    | undefined
   /**
    * Called with each emitted event (`emit`). A throw is a crash. Without it, emitted events are
    * dropped.

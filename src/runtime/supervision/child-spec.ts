@@ -4,7 +4,7 @@
  */
 import { configError } from '../../errors.ts'
 import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
-import type { Context, GenServer, System } from '../server/gen-server.ts'
+import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
 import { startKeys } from '../server/start-check.ts'
 import type { StartOptions, StartResult } from '../server/start-options.ts'
 import type { Messages } from '../words/address.ts'
@@ -15,7 +15,7 @@ import { type Backoff, type Restart, type RestartOption, restartPlan } from './r
  * The context of a start function. It starts the child with `startLinkResult` or `spawnLink`, or
  * returns `{ ignore: true }`.
  */
-export type ChildContext = Pick<Context, 'startLinkResult' | 'spawnLink' | 'app'> & {
+export type ChildContext = Pick<AnyContext, 'startLinkResult' | 'spawnLink' | 'app'> & {
   readonly system: System
 }
 

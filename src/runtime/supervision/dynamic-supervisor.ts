@@ -9,7 +9,7 @@ import { call, cast } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
-import type { Context, GenServer, Result, System } from '../server/gen-server.ts'
+import type { AnyContext, Context, GenServer, Result, System } from '../server/gen-server.ts'
 import { type NoReply, noReply, reply, stop } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, type Name, type Ref } from '../words/address.ts'
@@ -114,7 +114,7 @@ export const dynamicSupervisor = (
 
 /** Starts one: without a parent for a System, linked for a context. */
 export const startDynamicSupervisor = (
-  where: System | Context,
+  where: System | AnyContext,
   options: DynamicSupervisorOptions = {},
 ): Promise<Ref<DynamicSupervisorMessages>> =>
   madeAt(

@@ -16,7 +16,7 @@ import { noRegistry, notUnique, Via } from '../names/via.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
-import type { Context, GenServer, System, Target } from '../server/gen-server.ts'
+import type { AnyContext, Context, GenServer, System, Target } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import {
   type Address,
@@ -102,7 +102,7 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
  * `startSupervisor`.
  */
 export const start = <K = unknown, V = unknown, M = unknown>(
-  where: System | Context,
+  where: System | AnyContext,
   options: Options<K, V, M>,
 ): Promise<Handle<K, V, M>> =>
   madeAt(

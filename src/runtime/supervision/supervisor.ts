@@ -8,7 +8,7 @@ import type { Via } from '../names/via.ts'
 import { guarded } from '../process/guarded.ts'
 import { call } from '../process/messaging.ts'
 import type { Shutdown } from '../process/shutdown.ts'
-import type { Context, System } from '../server/gen-server.ts'
+import type { AnyContext, System } from '../server/gen-server.ts'
 import { refOf, type StartResult } from '../server/start-options.ts'
 import type { Name, Ref } from '../words/address.ts'
 import {
@@ -82,7 +82,7 @@ export const supervisor = (
  * ['failed_to_start_child', id, reason]]` as `details.reason`; no part of it runs then.
  */
 export const startSupervisor = (
-  where: System | Context,
+  where: System | AnyContext,
   spec: ChildSpec,
 ): Promise<Ref<SupervisorMessages>> =>
   madeAt(
@@ -92,7 +92,7 @@ export const startSupervisor = (
 
 /** Starts the specification that `specify` returns at `where`. A throw is a rejection. */
 export const started = async <M>(
-  where: System | Context,
+  where: System | AnyContext,
   specify: () => ChildSpec,
 ): Promise<Ref<M>> => {
   const result = await checked(specify()).start(starterOf(where))
@@ -100,10 +100,10 @@ export const started = async <M>(
 }
 
 /** The promise of an operation at `where`: guarded if a process began it, as it is otherwise. */
-export const madeAt = <T>(where: System | Context, promise: Promise<T>): Promise<T> =>
+export const madeAt = <T>(where: System | AnyContext, promise: Promise<T>): Promise<T> =>
   isContext(where) ? guarded(promise) : promise
 
-const isContext = (where: System | Context): where is Context =>
+const isContext = (where: System | AnyContext): where is AnyContext =>
   typeof where === 'object' && where !== null && 'startLinkResult' in where
 
 /**
@@ -157,7 +157,7 @@ export const countChildren = (supervisor: Ref<Listing>): Promise<ChildCount> =>
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
 /** The starter behind `where`. Throws `INVALID_ARGUMENT` for anything but a System or a context. */
-export const starterOf = (where: System | Context): ChildContext => {
+export const starterOf = (where: System | AnyContext): ChildContext => {
   if (isContext(where)) return where
   if (typeof where === 'object' && where !== null && 'startResult' in where) return outside(where)
   throw new KeelsonError('INVALID_ARGUMENT', 'where to start: expected a System or a context')

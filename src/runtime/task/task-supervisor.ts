@@ -9,7 +9,7 @@ import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import { Wait } from '../process/wait.ts'
-import type { Context, System, Target } from '../server/gen-server.ts'
+import type { AnyContext, System, Target } from '../server/gen-server.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type ChildContext, type ChildSpec, expectKnown } from '../supervision/child-spec.ts'
 import {
@@ -57,7 +57,7 @@ export const taskSupervisor = (id: string, options: TaskSupervisorOptions = {}):
 
 /** Starts one: without a parent for a System, linked for a context. */
 export const startTaskSupervisor = (
-  where: System | Context,
+  where: System | AnyContext,
   options: TaskSupervisorOptions = {},
 ): Promise<Ref<TaskSupervisorMessages>> => startDynamicSupervisor(where, options)
 
@@ -135,7 +135,7 @@ export const TaskSupervisor = {
 } as const
 
 /** The context of the owner of a task. */
-export type TaskOwner = Context
+export type TaskOwner = AnyContext
 
 /**
  * Runs `start` in a task supervisor. It may refuse by returning nothing. Rejects with `EXITED` when
