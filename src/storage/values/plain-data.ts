@@ -30,11 +30,12 @@ export type PlainData = { readonly plain: unknown; readonly marks: readonly Mark
 const depthMax = 256
 
 /**
- * The plain data of a value. The value itself is not changed.
+ * The plain data of a value. A property that is `undefined` is left out, as in JSON. The value
+ * itself is not changed.
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, in the value's own terms.
  */
 export const toPlainData = (value: unknown): PlainData => {
-  const walk = new Walk(depthMax)
+  const walk = new Walk(depthMax, true)
   const plain = walk.visit(value)
   return { plain, marks: walk.marks }
 }
@@ -42,7 +43,7 @@ export const toPlainData = (value: unknown): PlainData => {
 /** Whether `plain` is plain data with nothing left to mark, as `toPlainData` makes it. */
 export const isPlainData = (plain: unknown): boolean => {
   // A Map is two arrays deep.
-  const walk = new Walk(2 * depthMax + 1)
+  const walk = new Walk(2 * depthMax + 1, false)
   walk.visit(plain)
   return walk.marks.length === 0
 }
@@ -104,6 +105,7 @@ const isPlain = (value: object): boolean => {
  */
 class Walk {
   readonly #depthMax: number
+  readonly #leavesOut: boolean
   readonly marks: Mark[] = []
   #depth = 0
   /**
@@ -114,8 +116,10 @@ class Walk {
   /** The open containers, to detect cycles. */
   readonly #within: object[] = []
 
-  constructor(depthMax: number) {
+  /** `leavesOut`: whether a property that is `undefined` is left out instead of refused. */
+  constructor(depthMax: number, leavesOut: boolean) {
     this.#depthMax = depthMax
+    this.#leavesOut = leavesOut
   }
 
   visit(value: unknown): unknown {
@@ -203,7 +207,8 @@ class Walk {
       this.#path[this.#depth - 1] = name
       if (name === '__proto__') this.#refuse('a key named __proto__')
       this.#text(name)
-      copy[name] = this.visit((record as Record<string, unknown>)[name])
+      const value = (record as Record<string, unknown>)[name]
+      if (value !== undefined || !this.#leavesOut) copy[name] = this.visit(value)
     }
     this.#depth--
     return copy

@@ -20,9 +20,10 @@ import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain
  * The stored form of `value`. It shares no memory with the value. A string becomes text, a Buffer
  * or Uint8Array becomes bytes. Other values are structured: null, booleans, numbers, bigints of 64
  * bits, well-formed strings, dense arrays, plain objects, Maps, Sets, valid Dates and Uint8Arrays,
- * nested at most 256 deep. A value that occurs twice is stored twice.
+ * nested at most 256 deep. A value that occurs twice is stored twice. A property that is
+ * `undefined` is left out, as in JSON.
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path` (names and indices from the value
- * down) for anything else: undefined, functions, symbols, symbol keys, class instances, holes,
+ * down) for anything else: other `undefined`, functions, symbols, symbol keys, class instances, holes,
  * cycles, a `__proto__` key, invalid Dates, ill-formed strings.
  */
 export const encodeValue = (value: unknown): StoredValue => {

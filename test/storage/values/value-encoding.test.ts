@@ -81,6 +81,7 @@ describe('bytes that no value has', () => {
     ['a RegExp of msgpackr', 'd4780092a178a0'],
     ['an extension of msgpackr for sets', 'd473009101'],
     ['a date of msgpack', 'd6ff00000001'],
+    ['a property that is undefined', '81a161d40000'],
     ['marks that are none', 'c192c0c0'],
     ['a mark that points nowhere', 'c19280919 2a36d6170a161'.replace(' ', '')],
     ['a mark that does not fit', 'c192c09191a36d6170'],

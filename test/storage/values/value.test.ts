@@ -122,6 +122,13 @@ describe('what comes back', () => {
     expect(stored.map(decodeValue)).toEqual(values)
   })
 
+  test('has no property that was undefined, at any depth, as in JSON', () => {
+    const value = { a: undefined, b: [{ c: undefined, d: 1 }], m: new Map([[1, { e: undefined }]]) }
+
+    expectSame(back(value), { b: [{ d: 1 }], m: new Map([[1, {}]]) })
+    expect(encodeValue({ a: undefined, b: 1 })).toEqual(encodeValue({ b: 1 }))
+  })
+
   test('holds a value twice that occurred twice', () => {
     const shared = { a: [1] }
     const [first, second] = back([shared, shared]) as (typeof shared)[]
