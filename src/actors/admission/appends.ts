@@ -1,6 +1,6 @@
 /**
- * The appends of a shard on their way into its log: the group that fills, and the groups that are
- * under way.
+ * The appends of a shard on their way into its log: the group that fills, the groups that are under
+ * way, and those among them that wait for the next writer.
  */
 import type { Clock } from '../../clock.ts'
 import { GroupFiller, type GroupLimits } from '../../storage/index.ts'
@@ -13,10 +13,12 @@ export type Departing = (group: AppendGroup, append: Append) => void
 export class Appends {
   readonly #filler: GroupFiller<Append>
   /**
-   * Groups that the writer, the log or the applier has. Each promise resolves when its group has
+   * Groups that were begun and have not ended, in order. Each promise resolves when its group has
    * ended.
    */
   readonly #underWay = new Map<AppendGroup, Promise<unknown>>()
+  /** Groups that wait until the shard opens, and how each goes on. */
+  readonly #parked = new Map<AppendGroup, () => void>()
   #departing: Departing | undefined
 
   constructor(limits: GroupLimits, clock: Clock) {
@@ -56,12 +58,26 @@ export class Appends {
   }
 
   /**
-   * A group was handed to the writer. `ended` resolves when it was applied or has failed, with the
+   * A group was begun. `ended` resolves when it was applied or has failed, with the
    * failure.
    */
   track(group: AppendGroup, ended: Promise<unknown>): void {
     this.#underWay.set(group, ended)
     void ended.then(() => this.#underWay.delete(group))
+  }
+
+  /** The group has no writer: `goOn` is called when the shard opens, or is down or closed. */
+  park(group: AppendGroup, goOn: () => void): void {
+    this.#parked.set(group, goOn)
+  }
+
+  /** Lets the parked groups go on, in the order in which they were begun. */
+  resume(): void {
+    for (const group of this.#underWay.keys()) {
+      const goOn = this.#parked.get(group)
+      this.#parked.delete(group)
+      goOn?.()
+    }
   }
 
   /** Calls the listener: `append` has set the group's departure. */

@@ -5,7 +5,14 @@
  */
 import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { commandsOf, type FrameUnits, type Unit, unitsIn, valuesOf } from '../../storage/index.ts'
+import {
+  type BlobRef,
+  commandsOf,
+  type FrameUnits,
+  type Unit,
+  unitsIn,
+  valuesOf,
+} from '../../storage/index.ts'
 import { inTurn, type MarkedKeys } from '../admission/key-marks.ts'
 import { withBlobs } from '../shard/blob-command.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -31,11 +38,11 @@ export type LargeWrite = {
  * @throws KeelsonError as the blob store or `append` does: then the log has no part of the write
  */
 export const writeLarge = (write: LargeWrite): Promise<void> => {
-  const { system, shard, keys, pin, endsAt, deadlineMs } = write
+  const { system, shard, keys, endsAt, deadlineMs } = write
   const terms = { marks: shard.marks, clock: system.clock, keys, endsAt, deadlineMs }
   return inTurn(terms, async () => {
     const units = await withBlobs(write.units, shard.blobs.parts.terms, (payloads) =>
-      BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write)),
+      stored(write, payloads),
     )
     write.append(units)
   })
@@ -71,6 +78,26 @@ export const settlingPin = async <Outcome>(
   } catch (error) {
     endPin(pin, error)
     throw error
+  }
+}
+
+/**
+ * Writes the payloads. If the blob store dies first, the next one writes them: nothing refers to
+ * them yet.
+ */
+const stored = async (
+  write: LargeWrite,
+  payloads: readonly Uint8Array[],
+): Promise<readonly BlobRef[]> => {
+  const { shard, pin } = write
+  for (;;) {
+    const { opened } = shard
+    try {
+      return await BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write))
+    } catch (failure) {
+      const isGone = isKeelsonError(failure, 'EXITED') || isKeelsonError(failure, 'NO_PROCESS')
+      if (!isGone || !(await shard.reopened(opened, leftOf(write)))) throw failure
+    }
   }
 }
 

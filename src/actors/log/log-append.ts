@@ -35,18 +35,44 @@ export const flushed = (system: System, shard: Shard): Promise<void> => {
   return shard.appends.ended()
 }
 
-/**
- * Submits a new group to the writer. If the process that holds its call dies, its waiters are
- * failed here.
- */
+/** Begins a group, and hands it to the writer. */
 const begun = (system: System, shard: Shard): AppendGroup => {
   const group = shard.appends.begin()
-  const ended = WalWriter.append(writerOf(system, shard), group).catch((failure: unknown) => {
-    group.lose(failure)
-    return failure
-  })
+  const ended = new Promise<unknown>((resolve) => hand(system, shard, group, resolve))
   shard.appends.track(group, ended)
   return group
+}
+
+/**
+ * Hands a group to the writer. A group that a writer had not taken when it died goes to the next
+ * one, as soon as the shard is open again; its writes keep their order and their deadlines. `ended`
+ * gets the failure of a group that failed.
+ */
+const hand = (
+  system: System,
+  shard: Shard,
+  group: AppendGroup,
+  ended: (failure: unknown) => void,
+): void => {
+  const again = (): void => hand(system, shard, group, ended)
+  const lose = (failure: unknown): void => {
+    group.lose(failure)
+    ended(failure)
+  }
+  const { opened, phase } = shard
+  if (phase.kind === 'recovering') shard.appends.park(group, again)
+  else if (phase.kind !== 'open') lose(shard.unavailable())
+  else
+    WalWriter.append(writerOf(system, shard), group).then(
+      () => ended(undefined),
+      (failure: unknown) => {
+        if (group.takenAt !== undefined) lose(failure)
+        // The writer may be dead while the shard still counts as open: only a later opening helps.
+        else if (shard.phase.kind === 'open' && shard.opened === opened)
+          shard.appends.park(group, again)
+        else again()
+      },
+    )
 }
 
 const writerOf = (system: System, { parts: { instance, index } }: Shard) =>

@@ -46,7 +46,12 @@ import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
-import type { CommitFollower, LogWriterDescription, Subscription } from './commit-follower.ts'
+import type {
+  CommitFollower,
+  CommittedGroup,
+  LogWriterDescription,
+  Subscription,
+} from './commit-follower.ts'
 import { Durability } from './durability.ts'
 
 export type * from './commit-follower.ts'
@@ -100,7 +105,10 @@ type State = {
   mode: 'recovering' | 'open'
   host: LogHost | undefined
   report: OpenReport | undefined
+  /** `undefined` while no follower lives: then no group begins, and the callers wait. */
   follower: Ref<CommitFollower> | undefined
+  /** Committed groups that came back while no follower lived. */
+  readonly unheard: CommittedGroup[]
   readonly queue: GroupQueue<GroupTurn | Step>
   durability: Durability
   syncArmed: boolean
@@ -163,13 +171,14 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(submit(state, context))
     },
     subscribe: (state, follower, context) => {
-      state.follower = follower
       const { from } = context
       const { walId = '', epoch = 0 } = state.report ?? {}
-      const subscription = { walId, epoch, lastLsn: state.durability.lastLsn }
+      const subscription = { walId, epoch, lastLsn: lastHeard(state) }
+      follow(state, follower, context)
       // The log is read up to its durable end, so every frame below the subscription must be
       // durable.
-      return noReply(whenDurable(state, () => from.reply(subscription), context))
+      whenDurable(state, () => from.reply(subscription), context)
+      return noReply(submit(state, context))
     },
     sync: (state, _, context) => {
       const { from } = context
@@ -290,6 +299,7 @@ const initialState = (shard: Shard): State => ({
   host: undefined,
   report: undefined,
   follower: undefined,
+  unheard: [],
   // Every caller in a dropped group has given up, so its call is answered.
   queue: new GroupQueue((turn) => {
     if (turn.kind === 'group') turn.from.reply(undefined)
@@ -345,10 +355,33 @@ const settleSyncs = (state: State, context: Context): State => {
   return state
 }
 
+/**
+ * The last LSN that a new follower reads from the log. It is handed the groups behind it, because
+ * their callers wait for its answer.
+ */
+const lastHeard = ({ unheard, durability }: State): number => {
+  const [first] = unheard.flatMap(({ group }) => group.lsns)
+  return first === undefined ? durability.lastLsn : first - 1
+}
+
+/** Hands `follower` the groups that nobody heard of, and all later ones as long as it lives. */
+const follow = (state: State, follower: Ref<CommitFollower>, context: Context): void => {
+  state.follower = follower
+  context.system.monitor(follower, () => {
+    if (state.follower === follower) state.follower = undefined
+  })
+  for (const committed of state.unheard.splice(0)) tellFollower(follower, committed)
+}
+
+const tellFollower = (follower: Ref<CommitFollower>, committed: CommittedGroup): void => {
+  committed.from.handTo(follower)
+  cast(follower, 'committed', committed)
+}
+
 /** Begins every turn that may begin now. */
 const submit = (state: State, context: Context): State => {
-  const { host, queue } = state
-  if (!host) return state
+  const { host, queue, follower } = state
+  if (!host || !follower) return state
   for (let turn = queue.next(); turn; turn = queue.next())
     if (turn.kind === 'group') context.pipe(commit(state, host, turn), 'committed')
     else if (!turn.settled) context.pipe(host.run('mark', null), 'marked')
@@ -394,10 +427,9 @@ const handOver = (state: State, turn: GroupTurn, commit: Commit, context: Contex
   state.idle?.stir()
   group.committed(lsns, refused)
   const { durableLsn } = durability
-  if (follower) {
-    from.handTo(follower)
-    cast(follower, 'committed', { group, units, from, time, durableLsn })
-  }
+  const committed = { group, units, from, time, durableLsn }
+  if (follower) tellFollower(follower, committed)
+  else state.unheard.push(committed)
   tell(context.system, shard, 'wal.commit', {
     frames: commit.count,
     bytes: commit.bytesWritten,

@@ -127,12 +127,14 @@ export class Shard {
   projectedLsn = 0
   /** The last LSN that the applier has shown to readers. */
   appliedLsn = 0
+  /** How often the shard was opened. */
+  opened = 0
 
   #phase: ShardPhase = { kind: 'recovering' }
   #closing: KeelsonError | undefined
   #lastNow = 0
   readonly #suspensions = new Map<string, ShardSuspension>()
-  readonly #settled: ((phase: ShardPhase) => void)[] = []
+  readonly #settled = new Set<(phase: ShardPhase) => void>()
 
   constructor(parts: ShardParts) {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
@@ -200,7 +202,10 @@ export class Shard {
    */
   publish(view: ReadView, signal: AbortSignal): void {
     if (this.#phase.kind !== 'recovering' || signal.aborted) return
+    this.opened++
     this.#enter({ kind: 'open', view })
+    // Groups without a writer were admitted earlier than the writes at the gate.
+    this.appends.resume()
     this.gate.release(recoveringHold)
   }
 
@@ -224,6 +229,7 @@ export class Shard {
       return false
     this.gate.hold(recoveringHold)
     this.#enter({ kind: 'down', reason })
+    this.appends.resume()
     this.gate.shut(this.#closing ?? this.unavailable())
     return true
   }
@@ -244,14 +250,35 @@ export class Shard {
   /** Closes the shard, because the instance has closed. */
   close(): void {
     this.#enter({ kind: 'closed' })
+    this.appends.resume()
     this.beginClose(this.unavailable())
   }
 
   /** Resolves with the phase when the shard is open, down or closed. */
   settled(): Promise<ShardPhase> {
     return this.#phase.kind === 'recovering'
-      ? new Promise((resolve) => this.#settled.push(resolve))
+      ? new Promise((resolve) => this.#settled.add(resolve))
       : Promise.resolve(this.#phase)
+  }
+
+  /**
+   * Resolves with true when the shard is open and was opened more than `times` times; with false if
+   * it is down or closed first, or `withinMs` have passed.
+   */
+  reopened(times: number, withinMs: number): Promise<boolean> {
+    if (this.#phase.kind === 'open' && this.opened > times) return Promise.resolve(true)
+    if (this.#phase.kind === 'down' || this.#phase.kind === 'closed') return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const cancel = this.parts.clock.after(withinMs, () => {
+        this.#settled.delete(settled)
+        resolve(false)
+      })
+      const settled = ({ kind }: ShardPhase): void => {
+        cancel()
+        resolve(kind === 'open')
+      }
+      this.#settled.add(settled)
+    })
   }
 
   /** All suspensions, those that still flush included. */
@@ -284,7 +311,9 @@ export class Shard {
 
   #enter(phase: ShardPhase): void {
     this.#phase = phase
-    for (const resolve of this.#settled.splice(0)) resolve(phase)
+    const waiting = [...this.#settled]
+    this.#settled.clear()
+    for (const resolve of waiting) resolve(phase)
   }
 }
 

@@ -62,7 +62,9 @@ export const streamIn = async (
   shard: Shard,
   { source, size, options, command }: StreamWrite,
 ): Promise<StreamedIn & { readonly submitted: Submitted }> => {
-  if (shard.phase.kind === 'down' || shard.phase.kind === 'closed') throw shard.unavailable()
+  // A source is read once: a stream begins only while its shard is open.
+  if (shard.phase.kind !== 'open' && !(await shard.reopened(shard.opened, options.deadlineMs)))
+    throw shard.unavailable()
   const pin = shard.blobs.pins.hold()
   const { ref, submitted } = await settlingPin(
     pin,

@@ -1,0 +1,140 @@
+/**
+ * A write that never reached the disk because a storage actor died is the store's to repeat: within
+ * the caller's deadline, in the order of the calls.
+ */
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { Applier, BlobStore, WalWriter } from '../../../src/actors/index.ts'
+import { seededRandom } from '../../../src/clock.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { startSimulated } from '../../../src/testing/index.ts'
+import { payload } from '../../support/blob-folder.ts'
+import { options, started } from '../../support/blob-instance.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+const killed = { BlobStore, WalWriter, Applier }
+const kill = (app: App, part: keyof typeof killed): void => app.system.kill(killed[part].name(0))
+
+describe('a write that waits for the disk', () => {
+  test('outlives two writers of the log, one after another', async () => {
+    const { clock, start, during } = machine({ syncMs: 5 })
+    const app = await start()
+    const first = codeOf(app.store.put('first', 1))
+    await clock.settle()
+    const waiting = codeOf(app.store.put('waiting', 1))
+    kill(app, 'WalWriter')
+    await clock.settle()
+    kill(app, 'WalWriter')
+    expect(await during(Promise.all([first, waiting]))).toEqual(['UNKNOWN_OUTCOME', 'ok'])
+    expect(app.store.get('waiting')).toBe(1)
+  })
+
+  test('outlives the applier, and so does one that the disk has meanwhile', async () => {
+    const { clock, start, during } = machine({ syncMs: 5 })
+    const app = await start()
+    const written = codeOf(app.store.append('key', 'a'))
+    await clock.settle()
+    const waiting = codeOf(app.store.append('key', 'b'))
+    kill(app, 'Applier')
+    expect(await during(Promise.all([written, waiting]))).toEqual(['ok', 'ok'])
+    expect(app.store.get('key')).toBe('ab')
+    expect(await during(codeOf(app.store.put('after', 1, { ack: 'projected' })))).toBe('ok')
+  })
+
+  test('is NOT_SUBMITTED when its deadline ends before the log is back', async () => {
+    const { clock, start, during } = machine({ syncMs: 5, endMs: 200 })
+    const app = await start()
+    const first = codeOf(app.store.put('first', 1))
+    await clock.settle()
+    const waiting = codeOf(app.store.put('waiting', 1, { deadlineMs: 50 }))
+    kill(app, 'WalWriter')
+    expect(await during(Promise.all([first, waiting]))).toEqual([
+      'UNKNOWN_OUTCOME',
+      'NOT_SUBMITTED',
+    ])
+    await clock.advance(500)
+    expect(app.store.get('waiting')).toBeUndefined()
+  })
+
+  test('is NOT_SUBMITTED when the shard goes down instead of coming back', async () => {
+    const { clock, disk, start, during } = machine({ syncMs: 5 })
+    const app = await start()
+    const first = codeOf(app.store.put('first', 1))
+    await clock.settle()
+    const waiting = codeOf(app.store.put('waiting', 1))
+    const fault = { kind: 'error', code: 'EIO' } as const
+    disk.inject({ at: 1, operation: 'create', path: '/data/shard-0/wal/', fault })
+    kill(app, 'WalWriter')
+    expect(await during(Promise.all([first, waiting]))).toEqual([
+      'UNKNOWN_OUTCOME',
+      'NOT_SUBMITTED',
+    ])
+    expect(app.shards[0]?.phase.kind).toBe('down')
+  })
+})
+
+describe('a large value', () => {
+  test('whose blob store dies is written by the next one, and later writes to its key follow', async () => {
+    const { world, app } = await started()
+    const large = codeOf(app.store.put('key', Buffer.from(payload(1, 5_000))))
+    const behind = codeOf(app.store.put('key', 'last'))
+    await world.clock.settle()
+    kill(app, 'BlobStore')
+    expect(await world.during(Promise.all([large, behind]))).toEqual(['ok', 'ok'])
+    expect(app.store.get('key')).toBe('last')
+    expect(app.shards[0]?.blobs.pins.size).toBe(0)
+  })
+
+  test('is NOT_SUBMITTED when its deadline ends before a blob store is back', async () => {
+    const { clock, start, during } = machine({ endMs: 200 })
+    const app = await start(options)
+    const put = codeOf(app.store.put('key', Buffer.from(payload(1, 5_000)), { deadlineMs: 50 }))
+    await clock.settle()
+    kill(app, 'BlobStore')
+    expect(await during(put)).toBe('NOT_SUBMITTED')
+    await clock.advance(500)
+    expect(app.store.has('key')).toBe(false)
+  })
+
+  test('that is streamed waits for a shard that recovers', async () => {
+    const { world, app } = await started()
+    kill(app, 'WalWriter')
+    const put = codeOf(app.store.putStream('key', [Buffer.from(payload(1, 5_000))]))
+    expect(await world.during(put)).toBe('ok')
+    expect(app.store.get('key')).toEqual(Buffer.from(payload(1, 5_000)))
+  })
+})
+
+test.each(Array.from({ length: 20 }, (_, seed) => seed + 1))(
+  'writes of one caller to one key keep their order over kills (seed %i)',
+  async (seed) => {
+    // Small groups: several wait when the writer dies.
+    const batcher = { maxCommands: 3 }
+    const world = await startSimulated({ seed, syncMs: 3, blobs: { threshold: 2_000 }, batcher })
+    onTestFinished(() => world.close())
+    const { app } = world
+    const random = seededRandom(seed)
+    const parts = Object.keys(killed) as (keyof typeof killed)[]
+    const codes: Promise<unknown>[] = []
+    for (let round = 0; round < 200; round++) {
+      // Every tenth is a blob, and each later one waits behind it.
+      const suffix = `${round},`.padStart(round % 10 === 0 ? 2_500 : 0)
+      codes.push(codeOf(app.store.append('key', suffix)))
+      const part = parts[Math.floor(random() * parts.length)]
+      if (part && random() < 0.02) kill(app, part)
+      if (random() < 0.5) await world.advance(Math.floor(random() * 4))
+      // Five restarts of one supervisor in 10 s are its limit.
+      if (round % 50 === 49) await world.advance(10_000)
+    }
+    const outcomes = await world.during(Promise.all(codes))
+    await world.during(app.store.settled())
+    const stored = (await world.during(app.store.load('key'))) as string
+    const order = stored.split(',').slice(0, -1).map(Number)
+
+    expect(order).toEqual([...order].sort((a, b) => a - b))
+    expect(new Set(order).size).toBe(order.length)
+    for (const [at, code] of outcomes.entries()) {
+      expect(['ok', 'UNKNOWN_OUTCOME']).toContain(code)
+      if (code === 'ok') expect(order).toContain(at)
+    }
+  },
+)
