@@ -33,7 +33,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   runtime: {
     queues: [],
     words: ['queues'],
-    names: ['words'],
+    names: ['queues', 'words'],
     process: ['queues', 'words', 'names'],
     server: ['queues', 'words', 'names', 'process'],
     supervision: ['words', 'names', 'process', 'server'],

@@ -2,7 +2,8 @@
  * The names of one System: local names, and keys of registries. A process keeps its names until its
  * end. They are free before its end is announced.
  */
-import type { Directory } from '../words/address.ts'
+import type { Directory, HolderWait } from '../words/address.ts'
+import { NameWaits, type WaitLimits } from './name-waits.ts'
 import { type Holder, Registries } from './registries.ts'
 import { Via, ViaDirectory } from './via.ts'
 
@@ -15,8 +16,14 @@ export interface Named<P> extends Holder<P> {
 
 /** The names of a System. */
 export class Names<P extends Named<P>> implements Directory<P> {
-  readonly registries = new Registries<P>()
+  readonly registries: Registries<P>
   readonly #holders = new Map<string, P>()
+  readonly #waits: NameWaits
+
+  constructor(limits: WaitLimits) {
+    this.registries = new Registries(new NameWaits(limits))
+    this.#waits = new NameWaits(limits)
+  }
 
   /** The holder of the local name. */
   holderOf(name: string): P | undefined {
@@ -47,7 +54,14 @@ export class Names<P extends Named<P>> implements Directory<P> {
     if (this.#holders.has(name)) return false
     this.#holders.set(name, process)
     process.name = name
+    this.#waits.registered(name)
+    // A registry that gets a name makes the names through it known.
+    if (this.registries.of(process) !== undefined) this.registries.waits.changed()
     return true
+  }
+
+  awaitHolder(name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
+    return this.#waits.add(name, () => this.#holders.has(name), ms, signal)
   }
 
   /** Removes a local name from its holder, which then has no name. */

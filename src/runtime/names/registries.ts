@@ -3,6 +3,7 @@
  * The entries of a process are gone when it ends, before its end is announced. A process without
  * entries pays one look into an empty map at its end.
  */
+import type { NameWaits } from './name-waits.ts'
 import { type RegistryKeys, RegistryTable } from './registry-table.ts'
 
 /** A process that can hold keys. */
@@ -20,11 +21,21 @@ export interface OpenRegistry<P> {
   readonly owner: P
 }
 
+/** Where waits for a key stand. Keys that are compared by their content share a place. */
+export const placeOf = (key: unknown): unknown =>
+  typeof key === 'object' || typeof key === 'function' ? 'compound' : key
+
 /** The registries of a System. */
 export class Registries<P extends Holder<P>> {
   readonly #byOwner = new Map<P, OpenRegistry<P>>()
   readonly #byServer = new Map<P, OpenRegistry<P>>()
   readonly #byHolder = new Map<P, Set<OpenRegistry<P>>>()
+  /** The waits for names through any of them, by `placeOf` the key. */
+  readonly waits: NameWaits
+
+  constructor(waits: NameWaits) {
+    this.waits = waits
+  }
 
   /** Makes the empty table that `server` keeps for `owner`. */
   open(owner: P, server: P, keys: RegistryKeys): void {
@@ -48,6 +59,7 @@ export class Registries<P extends Holder<P>> {
     const held = this.#byHolder.get(holder) ?? new Set()
     this.#byHolder.set(holder, held.add(registry))
     holder.link(registry.server)
+    this.waits.registered(placeOf(key))
     return undefined
   }
 

@@ -4,8 +4,15 @@
  * anything runs.
  */
 import { KeelsonError } from '../../errors.ts'
-import { Address, addressOf, type Directory, type Name, type Ref } from '../words/address.ts'
-import type { Holder, OpenRegistry, Registries } from './registries.ts'
+import {
+  Address,
+  addressOf,
+  type Directory,
+  type HolderWait,
+  type Name,
+  type Ref,
+} from '../words/address.ts'
+import { type Holder, type OpenRegistry, placeOf, type Registries } from './registries.ts'
 
 declare const member: unique symbol
 
@@ -56,6 +63,11 @@ export class ViaDirectory<P extends Holder<P> & { readonly pid: number }> implem
     const registry = this.#registry()
     if (registry === undefined) return noRegistry(this.#via.registry)
     return registry.table.keys === 'unique' ? undefined : notUnique(this.#via.registry)
+  }
+
+  awaitHolder(_name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
+    const { waits } = this.#directory.registries
+    return waits.add(placeOf(this.#via.key), () => this.holderOf() !== undefined, ms, signal)
   }
 
   /** Registers `process` under the name. False: the key is taken, or there is no such registry. */

@@ -2,7 +2,7 @@
  * Sending: `call`, `cast` and `send`. The target admits or refuses a message at once. Admitted
  * messages are handled in the order of their arrival.
  */
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { type Address, addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, noName } from '../words/envelope.ts'
@@ -25,12 +25,18 @@ export interface CallOptions {
    * process refuses it with `INVALID_ARGUMENT`.
    */
   readonly id?: string | undefined
+  /**
+   * True: while no process has the name, also one through a registry, the call waits for it within
+   * `timeoutMs`; then it rejects with `NO_PROCESS`. Nothing is sent before. A ref of a process
+   * waits for nothing: it never gets another one. False by default, as in OTP.
+   */
+  readonly waitForName?: boolean | undefined
 }
 
 const timeoutMsDefault = 5_000
 
 /**
- * Calls a process and waits for its answer. Rejects with `NO_PROCESS` (no such process), `EXITED`
+ * Calls a process and waits for its answer. Rejects with `NO_PROCESS` (no such process; `waitForName` waits for a name), `EXITED`
  * (it ended first; `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`,
  * `INVALID_ARGUMENT` (a wrong timeout or option), or the error of the handler.
  */
@@ -91,7 +97,12 @@ export const request = (
   const timeoutMs = options?.timeoutMs ?? timeoutMsUnlessSaid
   if (!isDelay(timeoutMs)) return refused(sender, noDelay(`timeoutMs of ${name}`, timeoutMs))
   if (sender !== undefined && !sender.alive) return refused(sender, callerEnded(sender, name))
-  if (process === undefined || !process.alive) return refused(sender, noProcess(ref, name))
+  if (process === undefined || !process.alive) {
+    if (options?.waitForName !== true || !awaitsName(ref))
+      return refused(sender, noProcess(ref, name))
+    const answer = requestOnceHeld(ref, kind, name, payload, options, timeoutMs)
+    return sender === undefined ? answer : guarded(answer)
+  }
   if (process === sender) return refused(sender, callsItself(process, name))
   if (options?.signal?.aborted) return refused(sender, options.signal.reason)
   if (kind === kinds.system && !process.behaviour.answersSys) {
@@ -114,6 +125,37 @@ export const request = (
   return pending.promise
 }
 
+/** Whether a process may get the name of `ref` later. */
+const awaitsName = (ref: Ref<unknown>): boolean => {
+  const { process, directory } = addressOf(ref) as Address<Process>
+  const fault = process === undefined ? directory.fault?.() : undefined
+  return process === undefined && (fault === undefined || fault.code === 'NO_PROCESS')
+}
+
+/** Makes the request when a process gets the name. */
+const requestOnceHeld = async (
+  ref: Ref<unknown>,
+  kind: Kind,
+  name: string,
+  payload: unknown,
+  options: CallOptions,
+  timeoutMs: number,
+): Promise<unknown> => {
+  const { directory, name: awaited = '', sender } = addressOf(ref) as Address<Process>
+  options.signal?.throwIfAborted()
+  const wait = directory.awaitHolder(awaited, timeoutMs, options.signal)
+  const waiter = { makerEnded: () => wait.fail(callerEnded(sender, name)) }
+  sender?.made.add(waiter)
+  let left: number | undefined
+  try {
+    left = await wait.left
+  } finally {
+    sender?.made.delete(waiter)
+  }
+  if (left === undefined) throw nameNotHeld(ref, name, timeoutMs)
+  return request(ref, kind, name, payload, { ...options, timeoutMs: left })
+}
+
 /**
  * The promise of a function that makes calls to `ref`. If the ref has a bound sender, it is guarded
  * as the calls themselves are; otherwise it is returned as it is.
@@ -125,7 +167,7 @@ export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
-const callKeys = new Set(['timeoutMs', 'signal', 'id'])
+const callKeys = new Set(['timeoutMs', 'signal', 'id', 'waitForName'])
 
 /** The fault of the options of a call, if there is one. */
 const optionsFault = (options: CallOptions, name: string): unknown => {
@@ -135,6 +177,8 @@ const optionsFault = (options: CallOptions, name: string): unknown => {
     return error
   }
   if (!isId(options.id)) return noId(name)
+  if (!['boolean', 'undefined'].includes(typeof options.waitForName))
+    return invalidArgument(`waitForName of ${name}`, 'true or false', options.waitForName)
   return isSignal(options.signal) ? undefined : noSignal(name)
 }
 
@@ -181,14 +225,19 @@ const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
     details: { reason: 'noproc' },
   })
 
+const nameNotHeld = (ref: Ref<unknown>, name: string, timeoutMs: number): KeelsonError =>
+  new KeelsonError('NO_PROCESS', `${name}: no process got the name ${ref} in ${timeoutMs} ms`, {
+    details: { reason: 'noproc', timeoutMs },
+  })
+
 const callsItself = (process: Process, name: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} calls itself`, {
     details: { reason: 'calling_self' },
   })
 
-const callerEnded = (sender: Process, name: string): KeelsonError =>
+const callerEnded = (sender: Process | undefined, name: string): KeelsonError =>
   new KeelsonError('EXITED', `${name}: the caller has ended`, {
-    details: { reason: sender.reason },
+    details: { reason: sender?.reason },
   })
 
 /**

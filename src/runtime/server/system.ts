@@ -74,7 +74,7 @@ export class ProcessSystem implements Kernel, Starter {
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
   readonly aborts = new AbortWaits()
-  readonly names = new Names<Process>()
+  readonly names: Names<Process>
   readonly #mailboxMax: number
   readonly #processes = new ProcessList<Process>()
   readonly #tables = new WeakMap<object, ServerTable>()
@@ -92,6 +92,7 @@ export class ProcessSystem implements Kernel, Starter {
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
     this.runQueue = new RunQueue(this.clock, random)
     this.timers = new TimerHeap(this.clock)
+    this.names = new Names(this)
   }
 
   // For everybody.

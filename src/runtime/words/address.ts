@@ -36,6 +36,14 @@ export interface Ref<M = unknown> {
   toString(): string
 }
 
+/** A wait until a process has a name. */
+export interface HolderWait {
+  /** The milliseconds left when a process got the name; `undefined` when the time ran out first. */
+  readonly left: Promise<number | undefined>
+  /** Ends the wait with an error. For a wait that is not over. */
+  fail(error: unknown): void
+}
+
 /** Where names are looked up. */
 export interface Directory<P> {
   holderOf(name: string): P | undefined
@@ -43,6 +51,8 @@ export interface Directory<P> {
   wake?(name: string | undefined): P | undefined
   /** The error of a name without a holder, if it is not simply free. */
   fault?(): KeelsonError | undefined
+  /** Waits at most `ms`, and until `signal` aborts, for a holder of the name. */
+  awaitHolder(name: string, ms: number, signal: AbortSignal | undefined): HolderWait
 }
 
 /** The one implementation of `Ref`: a process or a name, and a sender when one is bound. */

@@ -145,6 +145,17 @@ const kinds = {
     await clock.settle()
     killAll(callers)
   },
+  'calls that waited for a name in vain': (length) =>
+    keep(async (context) => {
+      const settled = codes(
+        each(length, (n) =>
+          call(context.to(`nobody${n}`), 'never', undefined, { timeoutMs: 5, waitForName: true }),
+        ),
+        'NO_PROCESS',
+      )
+      void clock.advance(5)
+      await settled
+    }),
   'calls answered that a signal could have ended': async (length) => {
     const { signal } = new AbortController()
     setMaxListeners(0, signal)
