@@ -33,6 +33,7 @@ export { TurnShare } from './bytes/turn-share.ts'
 export { utf8Length } from './bytes/utf8.ts'
 export {
   type Command,
+  type EntityRowChange,
   type Expiry,
   type FieldEntry,
   type Frame,
@@ -45,6 +46,8 @@ export {
   type PutCommand,
   type PutEntry,
   type SetCondition,
+  type Turn,
+  type TurnMark,
   type Unit,
   unitsIn,
 } from './commands/command.ts'
@@ -119,7 +122,8 @@ export { loggedBlobRow, recordOfLogged } from './rows/blob-rows.ts'
 export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'
-export { applyUnits, type RowSink } from './rows/unit-application.ts'
+export { readEntityRow } from './rows/turn.ts'
+export { applyUnits } from './rows/unit-application.ts'
 export type { Damage } from './segments/log-errors.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
 export { sparePreparation } from './segments/segment-file.ts'
@@ -133,6 +137,8 @@ export {
   decodeBlobReference,
   encodeBlobReference,
 } from './values/blob-reference.ts'
+export * from './values/entity-key.ts'
+export * from './values/index-value.ts'
 export {
   checkKey,
   compareKeys,

@@ -6,9 +6,18 @@ import {
   type KeepExpiry,
   keepExpiry,
   noExpiry,
+  type Turn,
+  type TurnMark,
   type Unit,
 } from '../../src/storage/commands/command.ts'
 import type { StoredValue, ValueTag } from '../../src/storage/ports/projection-store.ts'
+import {
+  alarmRowKey,
+  callIdRowKey,
+  dueRowKey,
+  indexRowKey,
+} from '../../src/storage/values/entity-key.ts'
+import { encodeIndexValue, type IndexValue } from '../../src/storage/values/index-value.ts'
 
 const texts = (bytesMax: number) =>
   fc
@@ -77,9 +86,67 @@ export const anyCommand: fc.Arbitrary<Command> = fc.oneof(
   of('removeExpired', { keys: many(key) }),
 )
 
+const kind = fc.oneof(fc.stringMatching(/^\$?[a-z][\w-]{0,8}$/), fc.constant('k'.repeat(64)))
+const id = texts(256).filter((text) => !/[{}]/.test(text))
+
+/** The name of an entity: `kind/id`. */
+export const anyEntity: fc.Arbitrary<string> = fc
+  .tuple(kind, id)
+  .map(([its, name]) => `${its}/${name}`)
+
+/** A value that can be indexed. */
+export const anyIndexValue: fc.Arbitrary<IndexValue> = fc.oneof(
+  fc.constantFrom(null, true, false, 0, -0, 1, -1, 0.5, Number.MAX_VALUE, Number.MIN_VALUE),
+  fc.integer(),
+  fc.double({ noNaN: true }),
+  fc
+    .string({ unit: 'binary', maxLength: 8 })
+    .filter((text) => !text.includes('\0') && Buffer.byteLength(text) <= 512),
+  fc.constant('t'.repeat(512)),
+)
+
+const dueMs = fc.oneof(fc.nat(), fc.maxSafeNat())
+
+/** A row that stands beside the main row of `entity`. */
+export const anyRowBeside = (entity: string): fc.Arbitrary<string> => {
+  const slash = entity.indexOf('/')
+  const [its, name] = [entity.slice(0, slash), entity.slice(slash + 1)]
+  return fc.oneof(
+    field.map((alarm) => alarmRowKey(entity, alarm)),
+    fc.tuple(dueMs, field).map(([due, alarm]) => dueRowKey(due, entity, alarm)),
+    field.map((callId) => callIdRowKey(entity, callId)),
+    fc
+      .tuple(field, anyIndexValue)
+      .map(([indexed, one]) => indexRowKey(its, indexed, encodeIndexValue(one), name)),
+  )
+}
+
+/** The name of a state of an entity. */
+export const anyMark: fc.Arbitrary<TurnMark> = fc.record({
+  incarnation: fc.stringMatching(/^[0-9a-f]{16}$/),
+  seq: fc.maxSafeNat(),
+})
+
+const content = fc.uint8Array({ maxLength: 60 })
+
+/** One turn. */
+export const anyTurn: fc.Arbitrary<Turn> = anyEntity.chain((entity) =>
+  fc.record({
+    kind: fc.constant('turn' as const),
+    entity: fc.constant(entity),
+    follows: fc.option(anyMark, { nil: undefined }),
+    row: fc.option(fc.record({ mark: anyMark, body: content }), { nil: undefined }),
+    rows: fc.array(fc.tuple(anyRowBeside(entity), fc.option(content, { nil: undefined })), {
+      maxLength: 4,
+    }),
+    writes: fc.array(anyCommand, { maxLength: 3 }),
+  }),
+)
+
 /** One unit. */
 export const anyUnit: fc.Arbitrary<Unit> = fc.oneof(
   anyCommand,
+  anyTurn,
   fc.record({
     kind: fc.constant('batch' as const),
     commands: fc.array(anyCommand, { minLength: 1, maxLength: 8 }),

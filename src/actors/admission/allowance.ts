@@ -4,7 +4,13 @@
  * shard do not pass a large write of another for ever.
  */
 import type { Ref } from '../../runtime/index.ts'
-import { type Command, type FrameUnits, isAlone, type Unit } from '../../storage/index.ts'
+import {
+  type Command,
+  commandsOf,
+  type FrameUnits,
+  isAlone,
+  type Unit,
+} from '../../storage/index.ts'
 
 // The weight of a write. Pure.
 
@@ -20,9 +26,10 @@ export const commandsIn = (units: FrameUnits): number => {
 }
 
 const commandsOfUnit = (unit: Unit): number => {
-  if (unit.kind !== 'batch') return entriesOf(unit)
-  let commands = 0
-  for (const command of unit.commands) commands += entriesOf(command)
+  if (unit.kind !== 'batch' && unit.kind !== 'turn') return entriesOf(unit)
+  // A turn changes its main row, and rows beside it.
+  let commands = unit.kind === 'turn' ? 1 + unit.rows.length : 0
+  for (const command of commandsOf(unit)) commands += entriesOf(command)
   return commands
 }
 

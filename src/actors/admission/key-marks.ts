@@ -5,7 +5,13 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { type Command, commandsOf, type FrameUnits, unitsIn } from '../../storage/index.ts'
+import {
+  type Command,
+  commandsOf,
+  entityRowKey,
+  type FrameUnits,
+  unitsIn,
+} from '../../storage/index.ts'
 
 /** The keys that a write changes; `'all'` if it changes keys that it does not name. */
 export type MarkedKeys = readonly string[] | 'all'
@@ -13,11 +19,14 @@ export type MarkedKeys = readonly string[] | 'all'
 /** The keys that the units change, `'all'` if one of them does not name its keys. Pure. */
 export const markedKeys = (units: FrameUnits): MarkedKeys => {
   const keys: string[] = []
-  for (const unit of unitsIn(units))
+  for (const unit of unitsIn(units)) {
+    // Each turn of an entity follows the one before it.
+    if (unit.kind === 'turn') keys.push(entityRowKey(unit.entity))
     for (const command of commandsOf(unit)) {
       if (command.kind === 'clear') return 'all'
       keys.push(...keysIn(command))
     }
+  }
   return keys
 }
 

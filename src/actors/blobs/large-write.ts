@@ -9,6 +9,7 @@ import {
   type BlobRef,
   commandsOf,
   type FrameUnits,
+  type Turn,
   type Unit,
   unitsIn,
   valuesOf,
@@ -48,14 +49,19 @@ export const writeLarge = (write: LargeWrite): Promise<void> => {
   })
 }
 
-/** The bytes of all values in the units: their weight at the gate. */
+/** The bytes of all values and rows in the units: their weight at the gate. */
 export const valueBytesOf = (units: FrameUnits): number => {
   let bytes = 0
-  for (const unit of unitsIn(units))
+  for (const unit of unitsIn(units)) {
+    if (unit.kind === 'turn') bytes += rowBytesOf(unit)
     for (const command of commandsOf(unit))
       for (const value of valuesOf(command)) bytes += value.bytes.length
+  }
   return bytes
 }
+
+const rowBytesOf = ({ row, rows }: Turn): number =>
+  rows.reduce((sum, [, bytes]) => sum + (bytes?.length ?? 0), row?.body.length ?? 0)
 
 /**
  * Ends the pin of a write that failed. Only a write that may be on the disk has an unknown outcome:

@@ -6,11 +6,13 @@ import { isKeelsonError } from '../../errors.ts'
 import {
   fieldRows,
   hintsOf,
+  isDueRow,
   isLockRow,
   keysOf,
   lockRows,
   mergedLayers,
   type ProjectionStore,
+  parseDue,
   type ReadBlob,
   type Row,
   type RowChange,
@@ -29,6 +31,7 @@ export class ShardRows implements Rows, RowSink {
   readonly #projection: ProjectionStore
   readonly #damaged: () => void
   #soonest = Number.POSITIVE_INFINITY
+  #soonestDue = Number.POSITIVE_INFINITY
   /** The number of locks. At zero, puts skip the look-up of a lock. */
   #locks: number
 
@@ -75,8 +78,15 @@ export class ShardRows implements Rows, RowSink {
 
   set(rowKey: string, row: Row | undefined): void {
     if (row && row.expiresAt !== 0) this.#soonest = Math.min(this.#soonest, row.expiresAt)
-    if (isLockRow(rowKey)) this.#countLock(rowKey, row)
+    // Only keys of internal rows begin with a NUL.
+    if (rowKey.charCodeAt(0) === 0) this.#noteInternal(rowKey, row)
     this.#overlay.set(rowKey, row)
+  }
+
+  #noteInternal(rowKey: string, row: Row | undefined): void {
+    if (isLockRow(rowKey)) this.#countLock(rowKey, row)
+    else if (row && isDueRow(rowKey))
+      this.#soonestDue = Math.min(this.#soonestDue, parseDue(rowKey).dueMs)
   }
 
   #countLock(rowKey: string, row: Row | undefined): void {
@@ -88,6 +98,13 @@ export class ShardRows implements Rows, RowSink {
   takeSoonest(): number {
     const soonest = this.#soonest
     this.#soonest = Number.POSITIVE_INFINITY
+    return soonest
+  }
+
+  /** The soonest alarm of the rows applied since the last call; `Infinity` without one. */
+  takeSoonestDue(): number {
+    const soonest = this.#soonestDue
+    this.#soonestDue = Number.POSITIVE_INFINITY
     return soonest
   }
 

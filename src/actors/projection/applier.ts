@@ -359,6 +359,7 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
     overlayBytes: state.overlay.bytes,
   })
   state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
+  state.shard.due.note(state.rows?.takeSoonestDue() ?? Number.POSITIVE_INFINITY)
   const { lsns, lengths } = group
   if (state.follower)
     cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, lengths })

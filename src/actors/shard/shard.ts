@@ -24,22 +24,24 @@ import { ShardBlobs } from './shard-blobs.ts'
 import { ShardFiles } from './shard-files.ts'
 import type { WriteWindows } from './write-windows.ts'
 
-// The next expiry of a row, and its listener. It lives in the `Shard` value: the applier notes each
-// expiry, even while no expirer runs.
+// It lives in the `Shard` value: the applier notes each moment, even while nobody listens.
 
-/** The soonest known expiry of a shard, in ms since 1970. */
-export class ExpiryWatch {
+/**
+ * The soonest known moment at which something of a shard is due, in ms since 1970, and who is told
+ * of a sooner one.
+ */
+export class MomentWatch {
   #soonest = Number.POSITIVE_INFINITY
   #told: (() => void) | undefined
 
-  /** `Infinity` if no row is known to expire. */
+  /** `Infinity` if none is known. */
   get soonest(): number {
     return this.#soonest
   }
 
   /**
-   * Notes an expiry at `ms`; `Infinity` is ignored. The listener is notified if it is sooner than
-   * all known ones.
+   * Notes a moment; `Infinity` is ignored. The listener is notified if it is sooner than all known
+   * ones.
    */
   note(ms: number): void {
     if (ms >= this.#soonest) return
@@ -48,14 +50,14 @@ export class ExpiryWatch {
   }
 
   /**
-   * Replaces the noted expiries before a walk over all projected rows. `soonest`: the soonest
-   * expiry of the rows that are not projected.
+   * Replaces the noted moments before a walk over all projected rows. `soonest`: the soonest moment
+   * of the rows that are not projected.
    */
   begin(soonest: number): void {
     this.#soonest = soonest
   }
 
-  /** Sets the listener for sooner expiries; it replaces the one before. */
+  /** Sets the listener for sooner moments; it replaces the one before. */
   listen(told: () => void): void {
     this.#told = told
   }
@@ -120,7 +122,9 @@ export class Shard {
   /** Writes on their way into the log. */
   readonly appends: Appends
   /** When the next row expires. */
-  readonly expiry = new ExpiryWatch()
+  readonly expiry = new MomentWatch()
+  /** When the next alarm of an entity is due. */
+  readonly due = new MomentWatch()
   readonly files: ShardFiles
   readonly blobs: ShardBlobs
   /** The projection is durable up to this LSN, as far as this process knows. */

@@ -211,7 +211,8 @@ export class StoreWriting {
     const write = { units: command, options }
     return submitAs(this.#system, shard, write, (position, units) => {
       const answer = granted(units)
-      if (answer.kind === 'batch') throw new Error('a command was answered like a batch')
+      if (answer.kind === 'batch' || answer.kind === 'turn')
+        throw new Error(`a command was answered like a ${answer.kind}`)
       const written = this.#written(position)
       const shown = this.#shown(shard, command, answer, written)
       return shown instanceof Promise

@@ -4,6 +4,7 @@ import {
   type Command,
   type DumpRecord,
   decodeValue,
+  type EntityRowChange,
   type Expiry,
   type FrameContent,
   frameTypes,
@@ -11,6 +12,8 @@ import {
   ropeLength,
   ropeOf,
   type StoredValue,
+  type Turn,
+  type TurnMark,
   type Unit,
   valueTags,
 } from '../../storage/index.ts'
@@ -80,10 +83,31 @@ const contentText = (content: FrameContent, width: number): string => {
 const timeText = (ms: number): string =>
   ms > 0 && ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`
 
-const unitText = (unit: Unit, width: number): string =>
-  unit.kind !== 'batch'
-    ? commandText(unit, width)
-    : `batch [${unit.commands.map((command) => commandText(command, width)).join(', ')}]`
+const unitText = (unit: Unit, width: number): string => {
+  if (unit.kind === 'turn') return turnText(unit, width)
+  return unit.kind === 'batch'
+    ? `batch ${commandsText(unit.commands, width)}`
+    : commandText(unit, width)
+}
+
+const commandsText = (commands: readonly Command[], width: number): string =>
+  `[${commands.map((command) => commandText(command, width)).join(', ')}]`
+
+const turnText = ({ entity, follows, row, rows, writes }: Turn, width: number): string =>
+  [
+    `turn ${JSON.stringify(entity)} ${markText(row?.mark)} follows ${markText(follows)}`,
+    row ? bytesPreview(row.body, width) : '',
+    rows.length === 0 ? '' : `rows [${rows.map((each) => rowText(each, width)).join(', ')}]`,
+    writes.length === 0 ? '' : `writes ${commandsText(writes, width)}`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ')
+
+const markText = (mark: TurnMark | undefined): string =>
+  mark ? `${mark.incarnation}:${mark.seq}` : 'nothing'
+
+const rowText = ([rowKey, bytes]: EntityRowChange, width: number): string =>
+  `${JSON.stringify(rowKey)} ${bytes ? `= ${bytesPreview(bytes, width)}` : 'removed'}`
 
 const commandText = (command: Command, width: number): string => {
   const { kind, ...fields } = command
@@ -203,8 +227,18 @@ const contentJson = (content: FrameContent): object => {
   }
 }
 
-const unitJson = (unit: Unit): object =>
-  unit.kind !== 'batch' ? commandJson(unit) : { batch: unit.commands.map(commandJson) }
+const unitJson = (unit: Unit): object => {
+  if (unit.kind === 'turn') return { turn: turnJson(unit) }
+  return unit.kind === 'batch' ? { batch: unit.commands.map(commandJson) } : commandJson(unit)
+}
+
+const turnJson = ({ entity, follows, row, rows, writes }: Turn): object => ({
+  entity,
+  follows: follows ?? null,
+  row: row ? { ...row.mark, base64: base64(row.body) } : null,
+  rows: rows.map(([key, bytes]) => ({ key, base64: bytes ? base64(bytes) : null })),
+  writes: writes.map(commandJson),
+})
 
 const commandJson = (command: Command): object =>
   Object.fromEntries(

@@ -46,12 +46,12 @@ export type RefusalReason =
   | { readonly code: 'LOCKED'; readonly owner: string; readonly until: number }
   /** The value, the compound or the change would exceed a limit. */
   | { readonly code: 'TOO_LARGE' }
-  /** The lock to extend is not held. */
+  /** The lock to extend is not held, or the main row of an entity is not the one a turn follows. */
   | { readonly code: 'CONFLICT' }
 
 /**
- * A refused unit, which changed nothing: the reason and the key. `command` is its index in the
- * batch, 0 outside of a batch.
+ * A refused unit, which changed nothing: the reason and the key, which is `kind/id` where a turn
+ * follows another state. `command` is its index in the batch or the writes of a turn, 0 elsewhere.
  */
 export type Refusal = {
   readonly kind: 'refused'
@@ -61,11 +61,13 @@ export type Refusal = {
 }
 
 /**
- * The answer of a unit: the answer of its command, the answers of a batch in order, or a refusal.
+ * The answer of a unit: the answer of its command, the answers of a batch or of a turn's writes in
+ * order, or a refusal.
  */
 export type UnitAnswer =
   | CommandAnswer
   | { readonly kind: 'batch'; readonly answers: readonly CommandAnswer[] }
+  | { readonly kind: 'turn'; readonly answers: readonly CommandAnswer[] }
   | Refusal
 
 /** A refusal of a single command. */
@@ -83,7 +85,7 @@ const messages: { readonly [code in RefusalReason['code']]: string } = {
   WRONG_TYPE: 'The value is of another kind than this command works on.',
   LOCKED: 'Somebody else holds the lock of the key.',
   TOO_LARGE: 'The value, or the change, would be too large.',
-  CONFLICT: 'Nobody holds the lock that was to be extended.',
+  CONFLICT: 'The state is not the one that the change follows.',
 }
 
 /**

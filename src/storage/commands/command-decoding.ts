@@ -3,12 +3,14 @@
  * the bytes that the encoder writes. Pure.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { readUtf8 } from '../bytes/utf8.ts'
+import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
 import { isValueTag, type StoredValue } from '../ports/projection-store.ts'
+import { entityBytesMax } from '../values/entity-key.ts'
 import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
 import {
   type Command,
   commandCodes,
+  type EntityRowChange,
   type Expiry,
   expiryKinds,
   type FieldEntry,
@@ -20,10 +22,13 @@ import {
   ownerBytesMax,
   type PutEntry,
   setFlags,
+  type Turn,
+  type TurnMark,
   type Unit,
   unitKinds,
 } from './command.ts'
 import { PayloadReader } from './payload.ts'
+import { turnFault } from './turn-fault.ts'
 
 /**
  * Decodes the units and the time stamp of a DATA frame's payload. Values are views of `bytes`: copy
@@ -71,21 +76,67 @@ const readUnit = (reader: PayloadReader): Unit => {
 
 const readBatch = (reader: PayloadReader): Unit => ({
   kind: 'batch',
-  commands: readMany(reader, () => {
-    const length = reader.u32()
-    return reader.within(length, () => readCommand(reader))
-  }),
+  commands: readMany(reader, () => readSizedCommand(reader)),
 })
+
+const readSizedCommand = (reader: PayloadReader): Command => {
+  const length = reader.u32()
+  return reader.within(length, () => readCommand(reader))
+}
+
+const readTurn = (reader: PayloadReader): Turn => {
+  const turn: Turn = {
+    kind: 'turn',
+    entity: readText(reader, 'an entity', entityBytesMax),
+    follows: readFlag(reader, 'mark of a turn') ? readMark(reader) : undefined,
+    row: readFlag(reader, 'main row of a turn')
+      ? { mark: readMark(reader), body: readSized(reader) }
+      : undefined,
+    rows: readList(reader, () => readRowChange(reader)),
+    writes: readList(reader, () => readSizedCommand(reader)),
+  }
+  const parts = reader.u32()
+  if (parts !== 0) throw unsupported('parts of a turn', parts)
+  const fault = turnFault(turn)
+  if (fault !== undefined) throw reader.damaged(`a turn with ${fault}`)
+  return turn
+}
+
+const readMark = (reader: PayloadReader): TurnMark => {
+  const from = reader.take(8)
+  const incarnation = asBuffer(reader.bytes).toString('hex', from, from + 8)
+  return { incarnation, seq: reader.u64() }
+}
+
+const readRowChange = (reader: PayloadReader): EntityRowChange => {
+  const length = reader.u16()
+  const from = reader.take(length)
+  const rowKey = readUtf8(reader.bytes, from, from + length)
+  return [rowKey, readFlag(reader, 'change of a row') ? readSized(reader) : undefined]
+}
+
+/** Reads bytes after their length as u32. */
+const readSized = (reader: PayloadReader): Uint8Array => {
+  const length = reader.u32()
+  const from = reader.take(length)
+  return reader.bytes.subarray(from, from + length)
+}
 
 /**
  * Reads a list after its length as u32. It grows item by item, so a wrong length reserves no
  * memory.
  */
-const readMany = <T>(reader: PayloadReader, read: () => T): T[] => {
+const readList = <T>(reader: PayloadReader, read: () => T): T[] => {
   const count = reader.u32()
-  if (count === 0) throw reader.damaged('a list of nothing')
   const list: T[] = []
   for (let index = 0; index < count; index++) list.push(read())
+  return list
+}
+
+/** Reads a list that has at least one item. */
+const readMany = <T>(reader: PayloadReader, read: () => T): T[] => {
+  const list = readList(reader, read)
+  if (list.length === 0) throw reader.damaged('a list of nothing')
   return list
 }
 
@@ -107,6 +158,7 @@ const readCommand = (reader: PayloadReader): Command => {
 const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) | undefined } = {
   [unitKinds.command]: readCommand,
   [unitKinds.batch]: readBatch,
+  [unitKinds.turn]: readTurn,
 }
 
 const kindsByCode: ReadonlyMap<number, Command['kind']> = new Map(
@@ -285,9 +337,7 @@ const readTag = (reader: PayloadReader): StoredValue['tag'] => {
 /** Reads a value after its length. */
 const readValue = (reader: PayloadReader): StoredValue => {
   const tag = readTag(reader)
-  const length = reader.u32()
-  const from = reader.take(length)
-  return { tag, bytes: reader.bytes.subarray(from, from + length) }
+  return { tag, bytes: readSized(reader) }
 }
 
 /** Reads a value that takes the rest of its command. */

@@ -5,12 +5,17 @@
  *     u64 ms, the log's time stamp | u16 units | per unit: u32 length | u8 kind | body
  *     body of a command       u8 code, 80 with an owner | key, but for commands on many | owner | fields
  *     body of an atomic batch u32 commands | per command: u32 length | the body of a command
+ *     body of a turn          entity | u8 0, or 1 and the mark that it follows | u8 0, or 1 and the main
+ *                             row: mark, sized body | u32 other rows, each: row key, u8 0 or 1 and sized
+ *                             bytes | u32 writes | per write: u32 length | the body of a command | u32 0
  *
- * Texts follow their length as u16. The length of a unit counts its kind and its body. Pure: equal
+ * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32, texts
+ * and row keys as u16. The last count of a turn is for parts of later versions. The length of a unit counts its kind and its body. Pure: equal
  * units give equal bytes.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
+import { entityBytesMax } from '../values/entity-key.ts'
 import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
 import {
   type Command,
@@ -24,11 +29,14 @@ import {
   ownerBytesMax,
   setFlags,
   stampBytes,
+  type Turn,
+  type TurnMark,
   type Unit,
   unitKinds,
   unitsIn,
 } from './command.ts'
 import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload.ts'
+import { turnFault } from './turn-fault.ts'
 
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
@@ -43,8 +51,8 @@ const frameBytesMax = 2 ** 31
 /**
  * The length in bytes of the payload with these units. The log decides whether it fits a segment.
  * @throws KeelsonError `INVALID_ARGUMENT` for no unit, an empty batch, a command on no key, more
- * than 65,535 units, or an invalid key, field, owner, expiry, lease or offset; `TOO_LARGE` beyond 2
- * GiB
+ * than 65,535 units, an invalid key, field, owner, expiry, lease or offset, or a turn with a wrong
+ * entity, mark or row; `TOO_LARGE` beyond 2 GiB
  */
 export const frameLength = (units: FrameUnits): number => {
   const length = measuredLength(unitsIn(units))
@@ -59,7 +67,10 @@ const measuredLength = (units: readonly Unit[]): number => {
   if (units.length === 0 || units.length > frameUnitsMax)
     throw invalid(`a frame must have 1 to ${frameUnitsMax} units`)
   const measure = new PayloadMeasure()
-  for (const unit of units) writeUnit(measure, unit)
+  for (const unit of units) {
+    if (unit.kind === 'turn') checkTurn(unit)
+    writeUnit(measure, unit)
+  }
   return frameHeadBytes + measure.length
 }
 
@@ -88,16 +99,64 @@ export const encodeFrame = (units: FrameUnits): Uint8Array => {
 
 const writeUnit = (sink: PayloadSink, unit: Unit): void =>
   sink.sized(() => {
-    const isBatch = unit.kind === 'batch'
-    sink.u8(isBatch ? unitKinds.batch : unitKinds.command)
-    if (isBatch) writeBatch(sink, unit.commands)
-    else writeCommand(sink, unit)
+    switch (unit.kind) {
+      case 'batch':
+        sink.u8(unitKinds.batch)
+        writeBatch(sink, unit.commands)
+        break
+      case 'turn':
+        sink.u8(unitKinds.turn)
+        writeTurn(sink, unit)
+        break
+      default:
+        sink.u8(unitKinds.command)
+        writeCommand(sink, unit)
+    }
   })
 
 const writeBatch = (sink: PayloadSink, commands: readonly Command[]): void => {
   if (commands.length === 0) throw invalid('a batch must have at least one command')
+  writeCommands(sink, commands)
+}
+
+const writeCommands = (sink: PayloadSink, commands: readonly Command[]): void => {
   sink.u32(commands.length)
   for (const command of commands) sink.sized(() => writeCommand(sink, command))
+}
+
+const checkTurn = (turn: Turn): void => {
+  const fault = turnFault(turn)
+  if (fault !== undefined) throw invalid(`a turn cannot be stored: ${fault}`)
+}
+
+const writeTurn = (sink: PayloadSink, { entity, follows, row, rows, writes }: Turn): void => {
+  sink.text('an entity', entity, entityBytesMax)
+  sink.u8(follows ? 1 : 0)
+  if (follows) writeMark(sink, follows)
+  sink.u8(row ? 1 : 0)
+  if (row) {
+    writeMark(sink, row.mark)
+    writeSized(sink, row.body)
+  }
+  sink.u32(rows.length)
+  for (const [rowKey, bytes] of rows) {
+    sink.rowKey(rowKey)
+    sink.u8(bytes ? 1 : 0)
+    if (bytes) writeSized(sink, bytes)
+  }
+  writeCommands(sink, writes)
+  // The number of parts that later versions may add.
+  sink.u32(0)
+}
+
+const writeMark = (sink: PayloadSink, { incarnation, seq }: TurnMark): void => {
+  sink.bytes(Buffer.from(incarnation, 'hex'))
+  sink.u64(seq)
+}
+
+const writeSized = (sink: PayloadSink, bytes: Uint8Array): void => {
+  sink.u32(bytes.length)
+  sink.bytes(bytes)
 }
 
 const writeKey = (sink: PayloadSink, key: string): void => sink.text('a key', key, keyBytesMax)
@@ -222,8 +281,7 @@ const writeExpiry = (sink: PayloadSink, expiry: Expiry | KeepExpiry): void => {
 /** Writes a value after its length. */
 const writeValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
   sink.u8(tag)
-  sink.u32(bytes.length)
-  sink.bytes(bytes)
+  writeSized(sink, bytes)
 }
 
 /** Writes a value that takes the rest of its command. */

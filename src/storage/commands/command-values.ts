@@ -92,17 +92,19 @@ export const namedKeys = (command: Command): readonly string[] => {
   return 'keys' in command ? command.keys : [command.key]
 }
 
-/** The commands of a unit. */
-export const commandsOf = (unit: Unit): readonly Command[] =>
-  unit.kind === 'batch' ? unit.commands : [unit]
+/** The commands of a unit; those on users' keys of a turn. */
+export const commandsOf = (unit: Unit): readonly Command[] => {
+  if (unit.kind === 'batch') return unit.commands
+  return unit.kind === 'turn' ? unit.writes : [unit]
+}
 
 /** The unit with each command replaced; the same object if no command changed. */
 export const withCommands = (unit: Unit, replaced: (command: Command) => Command): Unit => {
-  if (unit.kind !== 'batch') return replaced(unit)
-  const commands = unit.commands.map(replaced)
-  return commands.every((command, at) => command === unit.commands[at])
-    ? unit
-    : { kind: 'batch', commands }
+  if (unit.kind !== 'batch' && unit.kind !== 'turn') return replaced(unit)
+  const before = commandsOf(unit)
+  const commands = before.map(replaced)
+  if (commands.every((command, at) => command === before[at])) return unit
+  return unit.kind === 'turn' ? { ...unit, writes: commands } : { kind: 'batch', commands }
 }
 
 /**

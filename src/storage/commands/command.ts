@@ -124,8 +124,35 @@ export type Command =
 /** Commands that take effect together. Each sees the effects of those before it. */
 export type CommandBatch = { readonly kind: 'batch'; readonly commands: readonly Command[] }
 
+/**
+ * Names one state of a durable actor: its incarnation (8 bytes as 16 lower-case hex digits), and
+ * the number of the turn that made it.
+ */
+export type TurnMark = { readonly incarnation: string; readonly seq: number }
+
+/** A row beside an entity's main row, as in `entity-key.ts`; without bytes it is removed. */
+export type EntityRowChange = readonly [rowKey: string, bytes: Uint8Array | undefined]
+
+/**
+ * Everything that one message to an entity changed: rows of the entity, and commands on users'
+ * keys. It is refused with `CONFLICT` unless the entity's main row is the one that it follows.
+ */
+export type Turn = {
+  readonly kind: 'turn'
+  /** `kind/id`. */
+  readonly entity: string
+  /** The mark of the main row before; `undefined`: there is none. */
+  readonly follows: TurnMark | undefined
+  /** The main row after, with a body that is opaque here; `undefined`: it is removed. */
+  readonly row: { readonly mark: TurnMark; readonly body: Uint8Array } | undefined
+  /** Changes of other rows of this entity. */
+  readonly rows: readonly EntityRowChange[]
+  /** Commands on keys in the entity's shard, which is that of the tag `{kind/id}`. */
+  readonly writes: readonly Command[]
+}
+
 /** The unit of effect: it takes effect completely or not at all. */
-export type Unit = Command | CommandBatch
+export type Unit = Command | CommandBatch | Turn
 
 /**
  * The units of one frame. A single unit, the usual case, is not wrapped in a list, which saves the
@@ -156,7 +183,7 @@ export const ownerBytesMax = 256
 /**
  * Kinds of units. 2 (journal entry) and 3 (projection operations) are reserved for later versions.
  */
-export const unitKinds = { command: 0, batch: 1 } as const
+export const unitKinds = { command: 0, batch: 1, turn: 4 } as const
 
 /**
  * Codes of commands. They never change. 8 is reserved and never written: a locked put is a put with

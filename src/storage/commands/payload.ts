@@ -81,6 +81,8 @@ export interface PayloadSink {
    * well-formed, has 1 to `bytesMax` bytes and no NUL
    */
   text(what: string, text: string, bytesMax: number): void
+  /** Writes a row key, which may have NULs, after its length as u16. It was checked before. */
+  rowKey(rowKey: string): void
   /** Writes the output of `write` after its length as u32. */
   sized(write: () => void): void
 }
@@ -124,6 +126,10 @@ export class PayloadMeasure implements PayloadSink {
 
   text(what: string, text: string, bytesMax: number): void {
     this.length += 2 + textBytes(what, text, bytesMax)
+  }
+
+  rowKey(rowKey: string): void {
+    this.length += 2 + utf8Length(rowKey)
   }
 
   sized(write: () => void): void {
@@ -173,6 +179,10 @@ export class PayloadWriter implements PayloadSink {
     const length = this.#shortAscii(text, from) ? text.length : this.#bytes.write(text, from)
     this.u16(length)
     this.#at = from + length
+  }
+
+  rowKey(rowKey: string): void {
+    this.text('', rowKey)
   }
 
   #shortAscii(text: string, from: number): boolean {

@@ -19,6 +19,7 @@ import type {
   RowChange,
   RowRange,
 } from '../ports/projection-store.ts'
+import { rowKeyBytesMax } from '../values/row-key.ts'
 import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
 import {
   type LmdbDatabase,
@@ -30,7 +31,7 @@ import {
 import { dataFileName, examineProjection, readNewerMeta } from './lmdb-examination.ts'
 import { damage } from './lmdb-pages.ts'
 import { depthToExamine, ProjectionMarks } from './projection-marks.ts'
-import { decodePosition, decodeRow, positionKey, RowBounds, rowKeyBytesMax } from './row-codec.ts'
+import { decodePosition, decodeRow, positionKey, RowBounds } from './row-codec.ts'
 
 /** The options of projections in LMDB. */
 export type LmdbOptions = {

@@ -18,7 +18,7 @@ import {
   type RowRange,
   type RowValue,
 } from '../ports/projection-store.ts'
-import { classBehindNul } from '../values/row-key.ts'
+import { classBehindNul, rowKeyBytesMax } from '../values/row-key.ts'
 
 /** Bytes of a row before its value. */
 export const rowHeadBytes = 13
@@ -28,9 +28,6 @@ export const rowHeadBytes = 13
  * them.
  */
 export const positionKey: Uint8Array = Uint8Array.of(0)
-
-/** The greatest length of a row's key: a key of 1,024 bytes, a NUL and a field of 512. */
-export const rowKeyBytesMax = 1024 + 1 + 512
 
 /** Whether the bytes from `from` up to `to` can be the key of a row. */
 export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolean => {

@@ -63,6 +63,15 @@ export interface Rows {
   blob(ref: BlobRef, from: number, to: number): Uint8Array
 }
 
+/**
+ * The target of a unit's changes. It may be the rows that the unit reads: changes are passed on
+ * only after the unit was decided.
+ */
+export interface RowSink {
+  /** Sets the row of a key; `undefined` removes it. */
+  set(rowKey: string, row: Row | undefined): void
+}
+
 /** Updates the hints for a row that is written. */
 export const noteRow = (hints: RowHints, rowKey: string): void => {
   if (rowKey.charCodeAt(0) !== 0) return

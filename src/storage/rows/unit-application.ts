@@ -11,6 +11,7 @@ import {
   type FrameUnits,
   isAlone,
   type PutEntry,
+  type Turn,
   type Unit,
 } from '../commands/command.ts'
 import {
@@ -20,7 +21,7 @@ import {
   type UnitAnswer,
 } from '../commands/command-answer.ts'
 import { commandsOf, hasBlobs, refsOfUnit } from '../commands/command-values.ts'
-import { type Row, rowTags, valueTags } from '../ports/projection-store.ts'
+import { rowTags, valueTags } from '../ports/projection-store.ts'
 import { loggedBlobRow } from './blob-rows.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
 import {
@@ -31,7 +32,8 @@ import {
   unitRowsMax,
 } from './key-commands.ts'
 import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
-import { ChangedRows, isExpired, living, type Rows } from './rows.ts'
+import { ChangedRows, isExpired, living, type RowSink, type Rows } from './rows.ts'
+import { setEntityRows, turnRefusal } from './turn.ts'
 import {
   applyAppend,
   applyCompareAndSet,
@@ -46,15 +48,6 @@ import {
 
 type SetCommand = Extract<Command, { kind: 'set' }>
 
-/**
- * The target of a unit's changes. It may be the rows that the unit reads: changes are passed on
- * only after the unit was decided.
- */
-export interface RowSink {
-  /** Sets the row of a key; `undefined` removes it. */
-  set(rowKey: string, row: Row | undefined): void
-}
-
 const putAnswer: CommandAnswer = { kind: 'put' }
 const setAnswer: CommandAnswer = { kind: 'set', written: true, previous: undefined }
 const unsetAnswer: CommandAnswer = { kind: 'set', written: false, previous: undefined }
@@ -68,17 +61,35 @@ const putAlone: readonly UnitAnswer[] = [putAnswer]
  * @throws KeelsonError `CORRUPT` for a damaged row; nothing is written to `into`
  */
 export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): UnitAnswer => {
+  if (unit.kind === 'turn') return applyTurn(unit, rows, time, into)
   const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
   if (quick) return quick
   const changed = new ChangedRows(rows)
   const answer =
     unit.kind === 'batch'
-      ? applyBatch(unit.commands, changed, time)
+      ? applyAll('batch', unit.commands, changed, time)
       : applyCommand(unit, changed, time)
   if (answer.kind === 'refused') return answer
   if (changed.changes.size > unitRowsMax) return refused('TOO_LARGE')
   noteBlobs(unit, changed)
   for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
+  return answer
+}
+
+/**
+ * A turn: its writes as a batch, then the rows of its entity, which no command reaches. Its rows
+ * need no layer of their own, because nothing reads them in between.
+ */
+const applyTurn = (turn: Turn, rows: Rows, time: number, into: RowSink): UnitAnswer => {
+  const refusal = turnRefusal(turn, rows)
+  if (refusal) return refusal
+  const changed = new ChangedRows(rows)
+  const answer = applyAll('turn', turn.writes, changed, time)
+  if (answer.kind === 'refused') return answer
+  if (changed.changes.size + turn.rows.length > unitRowsMax) return refused('TOO_LARGE')
+  noteBlobs(turn, changed)
+  for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
+  setEntityRows(turn, into)
   return answer
 }
 
@@ -169,14 +180,19 @@ const deleteQuickly = (
   return { kind: 'delete', existed: !isExpired(row, time) }
 }
 
-const applyBatch = (commands: readonly Command[], rows: ChangedRows, time: number): UnitAnswer => {
+const applyAll = (
+  kind: 'batch' | 'turn',
+  commands: readonly Command[],
+  rows: ChangedRows,
+  time: number,
+): UnitAnswer => {
   const answers: CommandAnswer[] = []
   for (const [index, command] of commands.entries()) {
     const answer = applyCommand(command, rows, time)
     if (answer.kind === 'refused') return { ...answer, command: index }
     answers.push(answer)
   }
-  return { kind: 'batch', answers }
+  return { kind, answers }
 }
 
 const applyCommand = (

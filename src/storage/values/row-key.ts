@@ -3,6 +3,7 @@
  * never collide with it. A new class of rows gets a line in the table and a letter of its own.
  */
 import { type RowRange, type RowTag, rowTags, valueTags } from '../ports/projection-store.ts'
+import { fieldBytesMax, keyBytesMax } from './key.ts'
 
 /** A class of rows. */
 export type RowClass = {
@@ -62,6 +63,46 @@ export const rowClasses = {
     tags: [bytes],
     writer: 'field-commands.ts',
   },
+  /** The main row of a durable actor: mark and state. */
+  entity: {
+    key: '00 "e" entity',
+    letter: 'e',
+    isMany: true,
+    tags: [rowTags.entity],
+    writer: 'turn.ts',
+  },
+  /** An alarm of an entity. */
+  alarm: {
+    key: '00 "a" entity 00 name',
+    letter: 'a',
+    isMany: true,
+    tags: [rowTags.entity],
+    writer: 'turn.ts',
+  },
+  /** The same alarm in the order of due times. */
+  due: {
+    key: '00 "d" time entity 00 name',
+    letter: 'd',
+    isMany: true,
+    tags: [rowTags.entity],
+    writer: 'turn.ts',
+  },
+  /** The outcome of a call with an id. */
+  callId: {
+    key: '00 "i" entity 00 id',
+    letter: 'i',
+    isMany: true,
+    tags: [rowTags.entity],
+    writer: 'turn.ts',
+  },
+  /** An indexed field of an entity's state. */
+  index: {
+    key: '00 "x" kind 00 field 00 value 00 id',
+    letter: 'x',
+    isMany: true,
+    tags: [rowTags.entity],
+    writer: 'turn.ts',
+  },
 } as const satisfies Readonly<Record<string, RowClass>>
 
 /** The name of a class of rows. */
@@ -93,10 +134,14 @@ export const rowClassOf = (rowKey: string): RowClassName | undefined => {
   return rowKey.includes('\0') ? 'field' : 'value'
 }
 
-const prefixOf = (name: RowClassName): string => `\0${rowClasses[name].letter}`
+/** The greatest length of a row's key: a key of 1,024 bytes, a NUL and a field of 512. */
+export const rowKeyBytesMax = keyBytesMax + 1 + fieldBytesMax
+
+/** The beginning of the row keys of a class that has a letter. */
+export const prefixOf = (name: RowClassName): string => `\0${rowClasses[name].letter}`
 
 /** The rows of a class that has a letter. */
-const rowsOf = (name: RowClassName): RowRange & { readonly gt: string } => {
+export const rowsOf = (name: RowClassName): RowRange & { readonly gt: string } => {
   const prefix = prefixOf(name)
   return { gt: prefix, lt: `\0${String.fromCharCode(prefix.charCodeAt(1) + 1)}` }
 }

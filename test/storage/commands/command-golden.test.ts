@@ -9,11 +9,19 @@ import {
   commandCodes,
   keepExpiry,
   noExpiry,
+  type Turn,
   type Unit,
 } from '../../../src/storage/commands/command.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
+import {
+  alarmRowKey,
+  callIdRowKey,
+  dueRowKey,
+  indexRowKey,
+} from '../../../src/storage/values/entity-key.ts'
+import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
 import { blobRope, encodeRope } from '../../../src/storage/values/rope.ts'
 
 const text = (content: string): StoredValue => ({
@@ -104,7 +112,54 @@ const commands: Readonly<Record<string, Command>> = {
   removeExpired: { kind: 'removeExpired', keys: ['a', 'b'] },
 }
 
+const entity = 'order/42'
+const before = { incarnation: '0123456789abcdef', seq: 7 }
+const next = { incarnation: '0123456789abcdef', seq: 8 }
+
+const turns: Readonly<Record<string, Turn>> = {
+  'the first turn of an entity': {
+    kind: 'turn',
+    entity,
+    follows: undefined,
+    row: { mark: { incarnation: 'ffeeddccbbaa9988', seq: 1 }, body: Uint8Array.of(1, 2, 3) },
+    rows: [],
+    writes: [],
+  },
+  'a turn with rows of every class, and writes': {
+    kind: 'turn',
+    entity,
+    follows: before,
+    row: { mark: next, body: Uint8Array.of() },
+    rows: [
+      [alarmRowKey(entity, 'unpaid'), Uint8Array.of(9)],
+      [dueRowKey(1_800_000_000_000, entity, 'unpaid'), Uint8Array.of()],
+      [dueRowKey(5, entity, 'unpaid'), undefined],
+      [callIdRowKey(entity, 'req-7'), Uint8Array.of(1)],
+      [indexRowKey('order', 'status', encodeIndexValue('paid'), '42'), Uint8Array.of()],
+      [indexRowKey('order', 'cents', encodeIndexValue(-1.5), '42'), undefined],
+    ],
+    writes: [
+      { kind: 'put', key: '{order/42}:receipt', value: text('v'), expiry: noExpiry },
+      { kind: 'delete', key: '{order/42}:cart' },
+    ],
+  },
+  'a turn that removes its entity': {
+    kind: 'turn',
+    entity: '$worker/счёт',
+    follows: before,
+    row: undefined,
+    rows: [],
+    writes: [],
+  },
+}
+
 const frames: Readonly<Record<string, readonly Unit[]>> = {
+  ...Object.fromEntries(Object.entries(turns).map(([name, turn]) => [name, [turn]])),
+  'a put between two turns': [
+    turns['the first turn of an entity'] as Turn,
+    commands.put as Command,
+    turns['a turn that removes its entity'] as Turn,
+  ],
   ...Object.fromEntries(Object.entries(commands).map(([name, command]) => [name, [command]])),
   'a batch of each': [{ kind: 'batch', commands: Object.values(commands) }],
   'a delete and a batch': [

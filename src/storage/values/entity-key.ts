@@ -1,0 +1,226 @@
+/**
+ * Names and row keys of durable actors. An entity is named `kind/id`. Each class of its rows has a
+ * letter in `row-key.ts`. A part of a key ends with a NUL, which no part contains. Pure.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { utf8Length } from '../bytes/utf8.ts'
+import type { RowRange } from '../ports/projection-store.ts'
+import { fieldBytesMax } from './key.ts'
+import { prefixOf, rowClassOf, rowKeyBytesMax, rowsOf } from './row-key.ts'
+
+/** The longest kind, in bytes. */
+export const kindBytesMax = 64
+
+/** The longest id of an entity, in bytes of UTF-8. */
+export const entityIdBytesMax = 256
+
+/** The longest name of an entity, in bytes of UTF-8: a kind, a slash and an id. */
+export const entityBytesMax = kindBytesMax + 1 + entityIdBytesMax
+
+const userKind = /^[a-z][\w-]*$/
+const anyKind = /^\$?[a-z][\w-]*$/
+
+const isKind = (kind: unknown, form: RegExp): kind is string =>
+  typeof kind === 'string' && kind.length <= kindBytesMax && form.test(kind)
+
+const isEntityId = (id: string): boolean => {
+  const bytes = id.length > entityIdBytesMax ? id.length : utf8Length(id)
+  return bytes >= 1 && bytes <= entityIdBytesMax && !/[{}\0]/.test(id)
+}
+
+/**
+ * Returns `kind` when it is a user's kind: a lower-case letter, then letters, digits, `_` and `-`,
+ * at most 64. @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const checkKind = (kind: unknown): string => {
+  if (isKind(kind, userKind)) return kind
+  throw invalidArgument('kind', `a kind: [a-z][\\w-]*, at most ${kindBytesMax} bytes`, kind)
+}
+
+/**
+ * Returns `kind` when it is a user's kind, or a kind of Keelson's own: the same behind a `$`.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const checkAnyKind = (kind: unknown): string => {
+  if (isKind(kind, anyKind)) return kind
+  throw invalidArgument('kind', `a kind: \\$?[a-z][\\w-]*, at most ${kindBytesMax} bytes`, kind)
+}
+
+/**
+ * Returns `id` when it is an id: well-formed, 1 to 256 bytes of UTF-8 without `{`, `}` and NUL.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const checkEntityId = (id: unknown): string => {
+  if (typeof id === 'string' && isEntityId(id)) return id
+  const expected = `well-formed text of 1 to ${entityIdBytesMax} bytes without {, } and NUL`
+  throw invalidArgument('id', expected, id)
+}
+
+/** Whether a text names an entity of any kind: `kind/id`. An id may contain slashes. */
+export const isEntity = (entity: string): boolean => {
+  const slash = entity.indexOf('/')
+  return isKind(entity.slice(0, Math.max(0, slash)), anyKind) && isEntityId(entity.slice(slash + 1))
+}
+
+/** The hash tag of an entity: keys that contain it are in the entity's shard. */
+export const entityTag = (entity: string): string => `{${entity}}`
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+const checkPart = (what: string, part: string): string => {
+  const bytes = utf8Length(part)
+  if (bytes >= 1 && bytes <= fieldBytesMax && !part.includes('\0')) return part
+  throw invalidArgument(what, `well-formed text of 1 to ${fieldBytesMax} bytes without NUL`, part)
+}
+
+/** Hexadecimal digits of a due time: enough for every safe integer. */
+const timeDigits = 14
+
+const timeText = (ms: number): string => ms.toString(16).padStart(timeDigits, '0')
+
+const mainPrefix = prefixOf('entity')
+const alarmPrefix = prefixOf('alarm')
+const duePrefix = prefixOf('due')
+const callIdPrefix = prefixOf('callId')
+
+/** The key of an entity's main row. */
+export const entityRowKey = (entity: string): string => mainPrefix + entity
+
+/** The main rows of all entities of a kind, in the order of their ids. */
+export const entityRows = (kind: string): RowRange => ({
+  gt: `${entityRowKey(kind)}/`,
+  // The character after the slash.
+  lt: `${entityRowKey(kind)}0`,
+})
+
+/** The key of an alarm. @throws KeelsonError `INVALID_ARGUMENT` for a name beyond 512 bytes */
+export const alarmRowKey = (entity: string, name: string): string =>
+  `${alarmPrefix}${entity}\0${checkPart('alarm', name)}`
+
+/** The alarms of an entity, in the order of their names. */
+export const alarmRows = (entity: string): RowRange => behind(alarmPrefix + entity)
+
+/**
+ * The key of an alarm in the order of due times. `dueMs` in ms since 1970. @throws KeelsonError
+ * `INVALID_ARGUMENT`
+ */
+export const dueRowKey = (dueMs: number, entity: string, name: string): string => {
+  if (!Number.isSafeInteger(dueMs) || dueMs < 0)
+    throw invalidArgument('dueMs', 'a whole number of ms from 0 on', dueMs)
+  return `${duePrefix}${timeText(dueMs)}${entity}\0${checkPart('alarm', name)}`
+}
+
+/** The alarms that are due at `upToMs` (ms since 1970) or sooner; without it, all. In due order. */
+export const dueRows = (upToMs = Number.POSITIVE_INFINITY): RowRange => {
+  const all = rowsOf('due')
+  if (upToMs >= Number.MAX_SAFE_INTEGER) return all
+  return { gt: all.gt, lt: duePrefix + timeText(Math.max(0, Math.floor(upToMs) + 1)) }
+}
+
+/** Whether a row is an alarm in the order of due times. */
+export const isDueRow = (rowKey: string): boolean => rowKey.startsWith(duePrefix)
+
+/** The parts of such a row's key. @throws KeelsonError `CORRUPT` for another key */
+export const parseDue = (
+  rowKey: string,
+): { readonly dueMs: number; readonly entity: string; readonly name: string } => {
+  const entity = entityOf(rowKey)
+  if (entity === undefined || !isDueRow(rowKey)) throw badKey(rowKey)
+  const from = duePrefix.length
+  const dueMs = Number.parseInt(rowKey.slice(from, from + timeDigits), 16)
+  return { dueMs, entity, name: rowKey.slice(rowKey.lastIndexOf('\0') + 1) }
+}
+
+/** The key of a remembered call. @throws KeelsonError `INVALID_ARGUMENT` for an id beyond 512 bytes */
+export const callIdRowKey = (entity: string, callId: string): string =>
+  `${callIdPrefix}${entity}\0${checkPart('id', callId)}`
+
+/** The remembered calls of an entity, in the order of their ids. */
+export const callIdRows = (entity: string): RowRange => behind(callIdPrefix + entity)
+
+/** The rows of keys that continue `prefix` with a NUL. */
+const behind = (prefix: string): RowRange => ({ gt: `${prefix}\0`, lt: `${prefix}\x01` })
+
+const indexPrefix = (kind: string, field: string): string =>
+  `${prefixOf('index')}${kind}\0${checkPart('field', field)}`
+
+/**
+ * The key of an indexed field. `encoded` as `encodeIndexValue` returns it. @throws KeelsonError
+ * `INVALID_ARGUMENT` for a field beyond 512 bytes
+ */
+export const indexRowKey = (kind: string, field: string, encoded: string, id: string): string =>
+  `${indexPrefix(kind, field)}\0${encoded}\0${id}`
+
+/** Bounds of encoded values: `equals`, or at most one lower and one upper bound. */
+export type IndexBounds = {
+  readonly equals?: string
+  readonly gt?: string
+  readonly gte?: string
+  readonly lt?: string
+  readonly lte?: string
+}
+
+/** The rows of an index with values in the bounds, in the order of their values, then of ids. */
+export const indexRows = (
+  kind: string,
+  field: string,
+  { equals, gt, gte = equals, lt, lte = equals }: IndexBounds = {},
+): RowRange => {
+  const prefix = indexPrefix(kind, field)
+  // A key goes on with a NUL behind its value; with a greater byte its value is longer, and greater.
+  const from = (encoded: string): string => `${prefix}\0${encoded}\0`
+  const beyond = (encoded: string): string => `${prefix}\0${encoded}\x01`
+  const start = gt === undefined ? gte && from(gte) : beyond(gt)
+  const end = lt === undefined ? lte && beyond(lte) : from(lt)
+  return { gte: start ?? `${prefix}\0`, lt: end ?? `${prefix}\x01` }
+}
+
+/**
+ * The encoded value and the id in the key of an indexed field. @throws KeelsonError `CORRUPT` for
+ * another key
+ */
+export const parseIndex = (rowKey: string): { readonly value: string; readonly id: string } => {
+  const [value, id] = rowClassOf(rowKey) === 'index' ? rowKey.split('\0').slice(3) : []
+  if (value === undefined || id === undefined || entityOf(rowKey) === undefined)
+    throw badKey(rowKey)
+  return { value, id }
+}
+
+/** The entity that a row belongs to, whatever its class; `undefined` for a row of no entity. */
+export const entityOf = (rowKey: string): string | undefined => {
+  const [, head = '', ...parts] = rowKey.split('\0')
+  if (parts.includes('')) return undefined
+  switch (rowClassOf(rowKey)) {
+    case 'entity':
+      return named(head.slice(1), parts.length === 0)
+    case 'alarm':
+    case 'callId':
+      return named(head.slice(1), parts.length === 1)
+    case 'due':
+      return named(head.slice(1 + timeDigits), parts.length === 1 && isTimed(head))
+    case 'index':
+      return named(`${head.slice(1)}/${parts[2]}`, parts.length === 3)
+    default:
+      return undefined
+  }
+}
+
+const named = (entity: string, isRow: boolean): string | undefined =>
+  isRow && isEntity(entity) ? entity : undefined
+
+const isTimed = (head: string): boolean => {
+  const digits = head.slice(1, 1 + timeDigits)
+  const ms = Number.parseInt(digits, 16)
+  return Number.isSafeInteger(ms) && timeText(ms) === digits
+}
+
+/** Whether a row may stand beside the main row of `entity`. */
+export const isRowBeside = (entity: string, rowKey: string): boolean => {
+  const bytes = utf8Length(rowKey)
+  const isMain = rowClassOf(rowKey) === 'entity'
+  return bytes > 0 && bytes <= rowKeyBytesMax && !isMain && entityOf(rowKey) === entity
+}
+
+const badKey = (rowKey: string): KeelsonError =>
+  new KeelsonError('CORRUPT', 'the key of an entity’s row is damaged', {
+    details: { key: rowKey, evidence: 'parts are missing' },
+  })
