@@ -165,6 +165,7 @@ export {
   name,
   noReply,
   ok,
+  pg,
   Registry,
   reply,
   restartChild,

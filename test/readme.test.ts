@@ -43,6 +43,7 @@ test.each([
   'docs/store.md',
   'docs/blobs.md',
   'docs/actors.md',
+  'docs/groups-and-pools.md',
   'docs/errors.md',
   'docs/state-machines.md',
   'docs/testing.md',

@@ -39,6 +39,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     supervision: ['words', 'names', 'process', 'server'],
     'state-machine': ['words', 'process', 'server'],
     task: ['queues', 'words', 'process', 'server', 'supervision'],
+    sharing: ['words', 'names', 'process', 'server'],
   },
   actors: {
     admission: [],

@@ -12,6 +12,7 @@
  * - state-machine: XState machines as processes; an entry of its own, so that XState loads only for
  *   its users
  * - task: tasks, their streams and supervisors
+ * - sharing: what the processes of a System share: groups
  *
  * Start reading at `server/gen-server.ts`, then `process/process.ts` and
  * `supervision/supervisor-server.ts`.
@@ -50,6 +51,7 @@ export {
 } from './server/sys.ts'
 export { createSystem, type SystemOptions } from './server/system.ts'
 export type { ServerStatus, Statistics } from './server/system-requests.ts'
+export * as pg from './sharing/pg.ts'
 export {
   type ChildFault,
   type ChildrenFault,

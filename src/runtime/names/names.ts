@@ -1,14 +1,15 @@
 /**
- * The names of one System: local names, and keys of registries. A process keeps its names until its
- * end. They are free before its end is announced.
+ * The names of one System: local names, keys of registries, and memberships of groups. A process
+ * keeps them until its end. They are free before its end is announced.
  */
 import type { Directory, HolderWait } from '../words/address.ts'
 import { NameWaits, type WaitLimits } from './name-waits.ts'
+import { type GroupMember, ProcessGroups } from './process-groups.ts'
 import { type Holder, Registries } from './registries.ts'
 import { Via, ViaDirectory } from './via.ts'
 
 /** A process that can have a name. */
-export interface Named<P> extends Holder<P> {
+export interface Named<P> extends Holder<P>, GroupMember {
   readonly pid: number
   /** Its local name, if it has one. */
   name: string | undefined
@@ -17,6 +18,7 @@ export interface Named<P> extends Holder<P> {
 /** The names of a System. */
 export class Names<P extends Named<P>> implements Directory<P> {
   readonly registries: Registries<P>
+  readonly groups = new ProcessGroups<P>()
   readonly #holders = new Map<string, P>()
   readonly #waits: NameWaits
 
@@ -77,5 +79,6 @@ export class Names<P extends Named<P>> implements Directory<P> {
   release(process: P): void {
     if (process.name !== undefined) this.#holders.delete(process.name)
     this.registries.ended(process)
+    this.groups.ended(process)
   }
 }

@@ -10,7 +10,7 @@ import { AbortWaits } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { expectOptions } from '../process/known-options.ts'
 import { direct } from '../process/outputs.ts'
-import { type Kernel, Process } from '../process/process.ts'
+import { type Kernel, Process, processOf } from '../process/process.ts'
 import { type ProcessInfo, processInfo } from '../process/process-info.ts'
 import { ProcessList } from '../process/process-list.ts'
 import { type Shutdown, shutDown } from '../process/shutdown.ts'
@@ -62,6 +62,13 @@ const systemKeys = new Set(['clock', 'seed', 'logger', 'mailboxMax'])
 
 /** A new System without processes. Throws `INVALID_ARGUMENT` for wrong options. */
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
+
+/**
+ * The System behind `where`, for functions that need no process. @throws KeelsonError
+ * `INVALID_ARGUMENT` for anything but a System or a context
+ */
+export const kernelOf = (where: System | { readonly self: Ref }): Kernel =>
+  where instanceof ProcessSystem ? where : processOf(where as { readonly self: Ref }).kernel
 
 type AnyName = string | Via
 type AnyRef = Ref<unknown> | AnyName
