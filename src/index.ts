@@ -204,6 +204,8 @@ export type {
   AppNode,
   AppTree,
   AppWorker,
+  CloseReport,
+  CutOff,
   Health,
   ShardHealth,
   StartOptions,

@@ -1,9 +1,17 @@
 /**
  * `context.app` of the user's processes: the parts of their instance. The type is the runtime's, so
- * that every `context` has it; its fields are declared here.
+ * that every `context` has it; its fields are declared here. The caller of `start` has the same
+ * parts with an access of their own, which ends first.
  */
-import type { BatcherHandle, ControlHandle, Store } from '../actors/index.ts'
-import type { AppContext, Registry } from '../runtime/index.ts'
+import {
+  type Access,
+  BatcherHandle,
+  ControlHandle,
+  type Shard,
+  Store,
+  type WriteWindows,
+} from '../actors/index.ts'
+import type { AppContext, Registry, System } from '../runtime/index.ts'
 
 declare module '../runtime/words/app-context.ts' {
   interface AppContext {
@@ -17,3 +25,26 @@ declare module '../runtime/words/app-context.ts' {
 }
 
 export type { AppContext }
+
+/** What the handles of an instance are made from. */
+export type InstanceParts = {
+  readonly system: System
+  readonly instance: string
+  readonly shards: readonly Shard[]
+  readonly windows: WriteWindows
+  readonly registry: Registry.Handle
+  /** Of calls without a deadline of their own, in ms. */
+  readonly deadlineMs: number
+}
+
+/** Handles of an instance whose calls are taken until `access` ends. */
+export const appContext = (
+  { system, instance, shards, windows, registry, deadlineMs }: InstanceParts,
+  access: Access,
+): AppContext => ({
+  instance,
+  store: new Store(system, shards, access),
+  control: new ControlHandle(system, instance, shards, deadlineMs, access),
+  batcher: new BatcherHandle(system, shards, windows, deadlineMs, access),
+  registry,
+})

@@ -3,9 +3,9 @@
  * ends once: by `close()`, or when its root supervisor has spent its restarts.
  */
 import {
+  type Access,
   type BatcherHandle,
   type ControlHandle,
-  leaveNow,
   levelOf,
   type Shard,
   type ShardPhase,
@@ -13,34 +13,19 @@ import {
   shardAt,
   WalHandle,
 } from '../actors/index.ts'
-import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../errors.ts'
-import {
-  type ExitReason,
-  type Name,
-  type Ref,
-  type Registry,
-  type SupervisorMessages,
-  type System,
-  stopProcess,
-  type Via,
-} from '../runtime/index.ts'
+import { invalidArgument, reasonText } from '../errors.ts'
+import type { ExitReason, Registry, System } from '../runtime/index.ts'
+import type { AppContext } from './app-context.ts'
+import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'
 
 /** The parts of an instance. */
-export type AppParts = {
-  readonly instance: string
+export type AppParts = Closable & {
   readonly dir: string
-  readonly system: System
   /** The System was made for this instance, and ends with it. */
   readonly ownsSystem: boolean
-  readonly shards: readonly Shard[]
-  readonly store: Store
-  readonly control: ControlHandle
-  readonly batcher: BatcherHandle
-  readonly registry: Registry.Handle
-  /** The root supervisor. */
-  readonly root: Ref<SupervisorMessages>
-  /** The name of the root of the user's tree, if there is one. */
-  readonly userTree: Name | Via | undefined
+  /** The handles and the access of the caller of `start`. */
+  readonly outside: AppContext
+  readonly outsideAccess: Access
   /** Releases the folder's locks. */
   readonly release: () => void
 }
@@ -84,17 +69,18 @@ export class App {
    */
   readonly closed: Promise<ExitReason>
   readonly #parts: AppParts
-  #closing: Promise<void> | undefined
+  #closing: Promise<CloseReport> | undefined
 
   constructor(parts: AppParts) {
     this.#parts = parts
-    this.instance = parts.instance
+    const { instance, store, control, batcher, registry } = parts.outside
+    this.instance = instance
     this.dir = parts.dir
     this.system = parts.system
-    this.store = parts.store
-    this.control = parts.control
-    this.batcher = parts.batcher
-    this.registry = parts.registry
+    this.store = store
+    this.control = control
+    this.batcher = batcher
+    this.registry = registry
     this.shards = parts.shards
     this.closed = new Promise((resolve) => {
       parts.system.monitor(parts.root, (reason) => {
@@ -108,9 +94,12 @@ export class App {
     })
   }
 
-  /** The log of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
+  /**
+   * The log of a shard. Its calls are `CLOSED` once the instance is closing.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
   wal(shard: number): WalHandle {
-    return new WalHandle(this.system, shardAt(this.shards, shard))
+    return new WalHandle(this.system, shardAt(this.shards, shard), this.#parts.outsideAccess)
   }
 
   /** The present health of the instance. */
@@ -131,12 +120,16 @@ export class App {
   }
 
   /**
-   * Ends the instance in order. New writes get `CLOSED`, admitted writes are answered, and
-   * projections are flushed. The tree then stops in reverse order; the user's part is killed after
-   * `deadlineMs` (30,000 by default). The logs are closed cleanly and the locks released. A second
-   * call waits for the same end.
+   * Ends the instance in order. From now on calls of `store`, `control`, `batcher` and `wal` here
+   * are `CLOSED`. The user's tree ends first, in reverse order of its start: `context.app` goes on
+   * working, so that handlers under way finish and `terminate` may write. Then writes are refused
+   * there too, admitted writes are answered, and projections are flushed. The rest of the tree
+   * stops, the logs are closed cleanly and the locks released.
+   *
+   * What is not done after `deadlineMs` (30,000 by default) is cut off as by a kill. The report
+   * names it, and so does a warning in the log. A second call waits for the same end.
    */
-  close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+  close(options: { readonly deadlineMs?: number } = {}): Promise<CloseReport> {
     const { deadlineMs = 30_000 } = options
     if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0))
       return Promise.reject(invalidArgument('deadlineMs', 'a number from 0', deadlineMs))
@@ -145,45 +138,27 @@ export class App {
   }
 
   /** `await using app = await start(…)` closes it. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
   }
 
-  async #close(deadlineMs: number): Promise<void> {
-    const { system, shards, root, control, userTree } = this.#parts
-    const endsAt = system.clock.monotonic() + deadlineMs
-    const left = () => Math.max(1, endsAt - system.clock.monotonic())
-    const refusal = new KeelsonError('CLOSED', 'the instance is closing')
-    for (const shard of shards) shard.beginClose(refusal)
-    const settled = shards.map(async (shard) => {
-      // From here on no write waits for a window.
-      leaveNow(system, shard)
-      await shard.gate.idle()
-    })
-    await within(system, left(), Promise.all(settled))
-    const flushed = shards
-      // A suspended projection stays as it is; the log has the rest.
-      .filter(({ phase, suspensions }) => phase.kind === 'open' && suspensions.size === 0)
-      .map(({ index }) => control.flush(index, { timeoutMs: left() }))
-    await Promise.allSettled(flushed)
-    for (const shard of shards) shard.close()
-    // The logs get all the time they need. The user's processes have had theirs.
-    const cancel = system.clock.after(left(), () => {
-      if (userTree !== undefined) killBelow(system, userTree)
-    })
-    try {
-      await stopProcess(root, 'shutdown')
-    } catch (error) {
-      // It has ended already.
-      if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
-    }
-    cancel()
+  async #close(deadlineMs: number): Promise<CloseReport> {
+    const { system, outsideAccess } = this.#parts
+    outsideAccess.end('the instance is closing')
+    const report = await closeInOrder(this.#parts, deadlineMs)
     await this.closed
+    if (report.cutOff.length > 0)
+      system.logger.warn(
+        `the instance ${this.instance} was not done within ${deadlineMs} ms: ${cutOffText(report.cutOff)}`,
+        report,
+      )
+    return report
   }
 
   /** The tree has ended: closes the files and releases the folder. */
   async #giveBack(): Promise<void> {
-    const { system, shards, ownsSystem, release } = this.#parts
+    const { system, shards, ownsSystem, insideAccess, outsideAccess, release } = this.#parts
+    for (const access of [outsideAccess, insideAccess]) access.end('the instance is closed')
     try {
       await closeShards(shards)
       if (ownsSystem) await system.stop()
@@ -191,17 +166,6 @@ export class App {
       release()
     }
   }
-}
-
-/** Kills a process and all its descendants: a process that traps exits would outlive it. */
-const killBelow = (system: System, root: Name | Via): void => {
-  const top = system.info(root)
-  if (!top) return
-  const doomed = new Set([top.pid])
-  // Processes are listed oldest first, so parents come before their children.
-  const all = system.processes().sort((a, b) => a.pid - b.pid)
-  for (const { pid, parent } of all) if (parent !== undefined && doomed.has(parent)) doomed.add(pid)
-  for (const { pid, ref } of all) if (doomed.has(pid)) system.kill(ref)
 }
 
 /**
@@ -215,14 +179,4 @@ export const closeShards = async (shards: readonly Shard[]): Promise<void> => {
     }),
   )
   for (const end of ends) if (end.status === 'rejected') throw end.reason
-}
-
-/** Waits for `done`, for at most `ms`. */
-const within = async (system: System, ms: number, done: Promise<unknown>): Promise<void> => {
-  let cancel = (): void => undefined
-  const late = new Promise<void>((resolve) => {
-    cancel = system.clock.after(ms, resolve)
-  })
-  await Promise.race([done, late])
-  cancel()
 }

@@ -5,7 +5,8 @@
  * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB
  * - instance, instance-tree: what an instance is made of, and its supervision tree
  * - folder-claim: the locks, the facts and the creation of a data folder
- * - app, app-context: the handle of a running instance and its end, and what its processes are given
+ * - app, app-context, closing: the handle of a running instance, what its processes are given, and
+ *   its orderly end
  * - app-tree, child-tree, module-loader, config-error: the user's tree as data, checked and loaded
  *
  * Start reading at `instance-tree.ts`, then `instance.ts`.
@@ -25,6 +26,7 @@ export {
   worker,
 } from './app-tree.ts'
 export { registeredName, startChild, startDynamicChild, startSupervisor } from './child-tree.ts'
+export type { CloseReport, CutOff } from './closing.ts'
 export { type Ports, startInstance } from './instance.ts'
 export { treeNames } from './instance-tree.ts'
 export { loadModule } from './module-loader.ts'

@@ -44,6 +44,8 @@ export type TreeOptions = {
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
   readonly appContext: AppContext
+  /** Whether the user's tree must not start, because the instance ends. */
+  readonly isClosing: () => boolean
   readonly reopen: Control.Options['reopen']
 }
 
@@ -85,7 +87,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
-          ...(options.app ? [afterSettled(options.shards, appSpec(options.app, options))] : []),
+          ...(options.app ? [afterSettled(options, appSpec(options.app, options))] : []),
         ],
       ),
     ],
@@ -227,11 +229,11 @@ const appSpec = (tree: AppTree, { appContext, mailboxMax }: TreeOptions): ChildS
  * The user's tree starts when each shard is open or down, so that a user's `init` may read and
  * write.
  */
-const afterSettled = (shards: readonly Shard[], spec: ChildSpec): ChildSpec => ({
+const afterSettled = ({ shards, isClosing }: TreeOptions, spec: ChildSpec): ChildSpec => ({
   ...spec,
   start: async (context) => {
     await Promise.all(shards.map((shard) => shard.settled()))
-    return spec.start(context)
+    return isClosing() ? { ignore: true } : spec.start(context)
   },
 })
 

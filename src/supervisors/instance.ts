@@ -6,14 +6,7 @@
  * with nothing changed.
  */
 import { resolve } from 'node:path'
-import {
-  Allowance,
-  BatcherHandle,
-  ControlHandle,
-  Shard,
-  Store,
-  WriteWindows,
-} from '../actors/index.ts'
+import { Access, Allowance, Shard, WriteWindows } from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../errors.ts'
 import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'
@@ -25,6 +18,7 @@ import {
   shardFolder,
 } from '../storage/index.ts'
 import { App, closeShards } from './app.ts'
+import { appContext } from './app-context.ts'
 import { type AppTree, mapModules } from './app-tree.ts'
 import { registeredName } from './child-tree.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
@@ -231,17 +225,19 @@ const run = async (
   windows: WriteWindows,
 ): Promise<App> => {
   const { instance, settings, onProgress } = options
-  const store = new Store(system, shards)
-  const control = new ControlHandle(system, instance, shards, settings.deadlineMs)
-  const batcher = new BatcherHandle(system, shards, windows, settings.deadlineMs)
+  const { deadlineMs } = settings
   const registry = system.to(treeNames(instance).registry)
+  const parts = { system, instance, shards, windows, registry, deadlineMs }
+  const [outsideAccess, insideAccess] = [new Access(), new Access()]
+  const inside = appContext(parts, insideAccess)
   onProgress({ step: 'recovering' })
   const tree = instanceTree({
     instance,
     shards,
     mailboxMax: options.mailboxMax,
     app: options.app,
-    appContext: { instance, store, control, batcher, registry },
+    appContext: inside,
+    isClosing: () => outsideAccess.isEnded,
     reopen: (shard, part) => reopen(system, shard, part),
   })
   const root = await startSupervisor(system, tree).catch((error: unknown) => {
@@ -255,17 +251,16 @@ const run = async (
     throw error
   }
   return new App({
-    instance,
     dir: claim.dir,
     system,
     ownsSystem: !options.system,
     shards,
-    store,
-    control,
-    batcher,
-    registry,
+    outside: appContext(parts, outsideAccess),
+    outsideAccess,
+    inside,
+    insideAccess,
     root,
-    userTree: options.app && registeredName(options.app),
+    userTree: options.app && { id: options.app.id, name: registeredName(options.app) },
     release: claim.release,
   })
 }

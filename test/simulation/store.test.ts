@@ -118,7 +118,10 @@ const runWorld = async (seed: number): Promise<void> => {
         path: '/data/shard-0/wal',
         fault: { kind: 'error', code: 'EIO' },
       }),
-    () => restart((ending) => during(ending.close())),
+    () =>
+      restart(async (ending) => {
+        await during(ending.close())
+      }),
     () =>
       restart(async (ending) => {
         if (enableFsync) disk.crash()
@@ -129,7 +132,9 @@ const runWorld = async (seed: number): Promise<void> => {
   ]
 
   for (let step = 0; step < 120; step++) await pick(events)()
-  await restart((ending) => during(ending.close()))
+  await restart(async (ending) => {
+    await during(ending.close())
+  })
   await during(app.close())
   expect(clock.untilNext(), `seed ${seed}`).toBeUndefined()
 }

@@ -2,6 +2,7 @@
 import { invalidArgument } from '../../errors.ts'
 import type { From, System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
+import type { Access } from '../shard/access.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardAt } from '../shard/shard-outcomes.ts'
@@ -16,30 +17,44 @@ export class BatcherHandle {
   readonly #shards: readonly Shard[]
   readonly #windows: WriteWindows
   readonly #deadlineMs: number
+  readonly #access: Access
 
-  constructor(system: System, shards: readonly Shard[], windows: WriteWindows, deadlineMs: number) {
+  constructor(
+    system: System,
+    shards: readonly Shard[],
+    windows: WriteWindows,
+    deadlineMs: number,
+    access: Access,
+  ) {
     this.#system = system
     this.#shards = shards
     this.#windows = windows
     this.#deadlineMs = deadlineMs
+    this.#access = access
   }
 
-  /** The window of each namespace that has one, in ms. */
+  /** The window of each namespace that has one, in ms. @throws KeelsonError `CLOSED` */
   windows(): Readonly<Record<string, number>> {
+    this.#access.check()
     return this.#windows.all()
   }
 
-  /** The last 100 changes of windows: namespace, ms, author, and time in ms since 1970. */
+  /**
+   * The last 100 changes of windows: namespace, ms, author, and time in ms since 1970.
+   * @throws KeelsonError `CLOSED`
+   */
   changes(): readonly WindowChange[] {
+    this.#access.check()
     return this.#windows.changes
   }
 
   /**
    * Lets the writes of a namespace wait up to `ms` for each other, 1 to 10,000; 0 ends that. It
    * counts from the next write on. `by` names the author in `changes`, `'app'` by default.
-   * @throws KeelsonError `INVALID_ARGUMENT`
+   * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`
    */
   setWindow(namespace: string, ms: number, options: { readonly by?: string } = {}): void {
+    this.#access.check()
     checkOptionNames(options, ['by'])
     const { by = 'app' } = options
     if (typeof by !== 'string' || by === '' || by.length > byMax)
@@ -50,9 +65,11 @@ export class BatcherHandle {
   /**
    * Sends the writes that wait for a window. Resolves when they and all writes under way have
    * settled; later writes do not delay it.
-   * @throws KeelsonError `TIMEOUT` after `timeoutMs`, the instance's `deadlineMs` by default
+   * @throws KeelsonError `TIMEOUT` after `timeoutMs`, the instance's `deadlineMs` by default;
+   * `CLOSED`
    */
   async flush(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#access.check()
     checkOptionNames(options, ['timeoutMs'])
     const { timeoutMs = this.#deadlineMs } = options
     if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
@@ -124,6 +141,7 @@ export class BatcherHandle {
   }
 
   #shard(index: number): Shard {
+    this.#access.check()
     return shardAt(this.#shards, index)
   }
 }

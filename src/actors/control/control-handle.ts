@@ -1,11 +1,12 @@
 /**
  * `app.control`: requests of the holder of an instance to its shards. The `All` forms run on every
  * shard side by side, and resolve to the outcome of each shard. They reject only if no shard could
- * be asked.
+ * be asked. Once the instance is closing, every request is `CLOSED`.
  */
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
 import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
+import type { Access } from '../shard/access.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as Control from './control.ts'
 import {
@@ -27,12 +28,20 @@ export class ControlHandle {
   readonly #shards: readonly Shard[]
   readonly #indexes: readonly number[]
   readonly #deadlineMs: number
+  readonly #access: Access
 
-  constructor(system: System, instance: string, shards: readonly Shard[], deadlineMs: number) {
+  constructor(
+    system: System,
+    instance: string,
+    shards: readonly Shard[],
+    deadlineMs: number,
+    access: Access,
+  ) {
     this.#control = system.to(Control.name(instance))
     this.#shards = shards
     this.#indexes = shards.map(({ index }) => index)
     this.#deadlineMs = deadlineMs
+    this.#access = access
   }
 
   /**
@@ -152,6 +161,7 @@ export class ControlHandle {
   }
 
   #scope(shards: readonly number[]): Scope {
+    this.#access.check()
     for (const shard of shards)
       if (!this.#indexes.includes(shard))
         throw invalidArgument('shard', `0 to ${this.#indexes.length - 1}`, shard)

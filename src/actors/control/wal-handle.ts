@@ -1,32 +1,37 @@
 /** `app.wal(shard)`: the log of one shard, to inspect and sync it. */
 import type { System } from '../../runtime/index.ts'
 import * as WalWriter from '../log/wal-writer.ts'
+import type { Access } from '../shard/access.ts'
 import type { Shard } from '../shard/shard.ts'
 
 /** The log of one shard. */
 export class WalHandle {
   readonly #system: System
   readonly #shard: Shard
+  readonly #access: Access
 
-  constructor(system: System, shard: Shard) {
+  constructor(system: System, shard: Shard, access: Access) {
     this.#system = system
     this.#shard = shard
+    this.#access = access
   }
 
   /**
    * The position of readers: every frame up to `lsn` is applied, and up to `projectedLsn`
    * projected.
+   * @throws KeelsonError `CLOSED`
    */
   get position(): { readonly shard: number; readonly lsn: number; readonly projectedLsn: number } {
+    this.#access.check()
     const { index, appliedLsn, projectedLsn } = this.#shard
     return { shard: index, lsn: appliedLsn, projectedLsn }
   }
 
   /**
    * Describes the writer and its log: LSNs, segments, recovery, durability.
-   * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT` of a shard that is not open
+   * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT` of a shard that is not open; `CLOSED`
    */
-  describe(): Promise<WalWriter.LogWriterDescription> {
+  async describe(): Promise<WalWriter.LogWriterDescription> {
     return WalWriter.describe(this.#writer)
   }
 
@@ -35,11 +40,12 @@ export class WalHandle {
    * `wal.syncInterval`.
    * @throws KeelsonError as `describe` does; `SHARD_DOWN`
    */
-  sync(): Promise<number> {
+  async sync(): Promise<number> {
     return WalWriter.sync(this.#writer)
   }
 
   get #writer() {
+    this.#access.check()
     const { instance, index } = this.#shard.parts
     return this.#system.to(WalWriter.name(instance, index))
   }

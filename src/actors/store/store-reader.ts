@@ -10,6 +10,7 @@ import type { Row } from '../../storage/index.ts'
 import type { Position } from '../log/wal-writer.ts'
 import { type KeyRow, mergedRows } from '../overlay/read-view.ts'
 import * as Applier from '../projection/applier.ts'
+import type { Access } from '../shard/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../shard/argument-check.ts'
 import type { KeyPlacement } from '../shard/key-placement.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -36,10 +37,12 @@ export type RangePage = {
 export class StoreReader {
   readonly #system: System
   readonly #keys: KeyPlacement
+  readonly #access: Access
 
-  constructor(system: System, keys: KeyPlacement) {
+  constructor(system: System, keys: KeyPlacement, access: Access) {
     this.#system = system
     this.#keys = keys
+    this.#access = access
   }
 
   /**
@@ -49,7 +52,7 @@ export class StoreReader {
    * `details.state`; `CLOSED`
    */
   get(key: string): unknown {
-    const shard = this.#keys.of(checkedKey(key))
+    const shard = this.#shardOf(key)
     const row = this.#row(shard, key, shard.now())
     try {
       return row && decodedValue(shard, row.value)
@@ -60,7 +63,7 @@ export class StoreReader {
 
   /** Whether the key has a value. @throws as `get` does */
   has(key: string): boolean {
-    const shard = this.#keys.of(checkedKey(key))
+    const shard = this.#shardOf(key)
     return this.#row(shard, key, shard.now()) !== undefined
   }
 
@@ -69,7 +72,7 @@ export class StoreReader {
    * @throws as `get` does
    */
   ttl(key: string): number | undefined {
-    const shard = this.#keys.of(checkedKey(key))
+    const shard = this.#shardOf(key)
     const now = shard.now()
     const row = this.#row(shard, key, now)
     if (!row) return undefined
@@ -91,7 +94,7 @@ export class StoreReader {
    * compound key
    */
   getRange(key: string, from: number, to: number): Buffer {
-    const shard = this.#keys.of(checkedKey(key))
+    const shard = this.#shardOf(key)
     const first = checkedOffset(from, 'from')
     const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
     const row = this.#row(shard, key, shard.now())
@@ -107,7 +110,7 @@ export class StoreReader {
    * @throws KeelsonError as `get` does; `TOO_LARGE` when a string or a Buffer cannot hold it
    */
   async load(key: string): Promise<unknown> {
-    const shard = this.#keys.of(checkedKey(key))
+    const shard = this.#shardOf(key)
     const row = this.#row(shard, key, shard.now())
     return row && loadValue(this.#system, shard, row.value)
   }
@@ -123,7 +126,7 @@ export class StoreReader {
     options: { readonly from?: number; readonly to?: number } = {},
   ): Readable | undefined {
     checkOptionNames(options, ['from', 'to'])
-    const shard = this.#keys.of(checkedKey(key))
+    const shard = this.#shardOf(key)
     const { from = 0, to = Number.POSITIVE_INFINITY } = options
     const first = checkedOffset(from, 'from')
     const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
@@ -136,7 +139,7 @@ export class StoreReader {
    * @throws as `get` does; `WRONG_TYPE` for a plain value
    */
   fields(key: string): Map<string, unknown> {
-    const shard = this.#keys.of(checkedKey(key))
+    const shard = this.#shardOf(key)
     const view = shard.view()
     const rows = this.#guarded(shard, () => [...view.fields(key, shard.now())])
     return new Map(rows.map(([field, { value }]) => [field, decodedValue(shard, value)] as const))
@@ -144,7 +147,7 @@ export class StoreReader {
 
   /** The value of a field, `undefined` without one. @throws as `fields` does */
   getField(key: string, field: string): unknown {
-    const shard = this.#keys.of(checkedKey(key))
+    const shard = this.#shardOf(key)
     const checked = checkedField(field)
     const view = shard.view()
     const row = this.#guarded(shard, () => view.field(key, checked, shard.now()))
@@ -157,6 +160,7 @@ export class StoreReader {
    * `CLOSED`
    */
   range(options: RangeOptions = {}): RangePage {
+    this.#access.check()
     return this.#page(rangeQuery(options))
   }
 
@@ -174,6 +178,11 @@ export class StoreReader {
       cursor = page.cursor
       await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
     } while (cursor !== undefined)
+  }
+
+  #shardOf(key: string): Shard {
+    this.#access.check()
+    return this.#keys.of(checkedKey(key))
   }
 
   #row(shard: Shard, key: string, now: number): Row | undefined {

@@ -12,6 +12,7 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import type { Position } from '../admission/append.ts'
+import type { Access } from '../shard/access.ts'
 import type { KeyPlacement } from '../shard/key-placement.ts'
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -95,6 +96,7 @@ export const promised = <T>(write: () => Promise<T>): Promise<T> => {
 export class StoreWriting {
   readonly #system: System
   readonly #keys: KeyPlacement
+  readonly #access: Access
   /** Makes the answer common to all writes of this instance. */
   readonly #written: (position: Position) => Written
   /** Makes the answer of a put; throws its refusal. */
@@ -102,9 +104,10 @@ export class StoreWriting {
   /** The options of a write without options. */
   readonly #unsaid: CheckedWrite
 
-  constructor(system: System, keys: KeyPlacement) {
+  constructor(system: System, keys: KeyPlacement, access: Access) {
     this.#system = system
     this.#keys = keys
+    this.#access = access
     const { deadlineMs = 0 } = keys.shards[0]?.parts.settings ?? {}
     this.#unsaid = { ack: 'applied', deadlineMs, whenFull: 'wait', windowMs: undefined }
     const isDurable = keys.shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
@@ -118,15 +121,17 @@ export class StoreWriting {
   }
 
   /**
-   * Checks the options that all writes share and fills in the instance's defaults. @throws
-   * KeelsonError `INVALID_ARGUMENT`
+   * Begins a write: checks the access and the options that all writes share, and fills in the
+   * instance's defaults. @throws KeelsonError `CLOSED`, `INVALID_ARGUMENT`
    */
   checked(kind: TermKind, options: WriteOptions): CheckedWrite {
+    this.#access.check()
     return options === noOptions ? this.#unsaid : checkWrite(kind, options, this.#unsaid.deadlineMs)
   }
 
   /** Resolves when every write that was called before is decided, in every shard. */
   async settled(): Promise<void> {
+    this.#access.check()
     await Promise.all(this.#keys.shards.map((shard) => settled(this.#system, shard)))
   }
 

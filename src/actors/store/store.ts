@@ -5,6 +5,7 @@
  */
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
+import type { Access } from '../shard/access.ts'
 import { KeyPlacement } from '../shard/key-placement.ts'
 import type { Shard } from '../shard/shard.ts'
 import type {
@@ -52,11 +53,11 @@ export class Store extends StoreReader {
   readonly #keys: KeyPlacement
   readonly #writing: StoreWriting
 
-  constructor(system: System, shards: readonly Shard[]) {
+  constructor(system: System, shards: readonly Shard[], access: Access) {
     const keys = new KeyPlacement(shards)
-    super(system, keys)
+    super(system, keys, access)
     this.#keys = keys
-    this.#writing = new StoreWriting(system, keys)
+    this.#writing = new StoreWriting(system, keys, access)
   }
 
   /**
@@ -226,6 +227,7 @@ export class Store extends StoreReader {
    * went down. Reads then show what became of a write that ended in `UNKNOWN_OUTCOME`. Writes that
    * wait for a window leave at once; a stream counts from its end. It has no deadline: a disk that
    * hangs, or a pause of writes, holds it up.
+   * @throws KeelsonError `CLOSED`
    */
   settled(): Promise<void> {
     return this.#writing.settled()
