@@ -126,7 +126,13 @@ export type { Log, Logger } from './words/logger.ts'
 export type { Fired, Timer } from './words/message-timer.ts'
 export type * from './words/messages.ts'
 export type { DownMessage, Monitor } from './words/monitor.ts'
-export type { TraceEvent } from './words/telemetry.ts'
+export type {
+  Ancestor,
+  CrashFacts,
+  StatusParts,
+  SupervisorReport,
+  TraceEvent,
+} from './words/telemetry.ts'
 export {
   type ProcessFacts,
   type Telemetry,

@@ -3,7 +3,7 @@
  * function for each kind of part, so that `info(wal_writer(0))` reads as it is printed.
  */
 import { inspect } from 'node:util'
-import { call, getState, type Ref, resume, suspend } from '../../runtime/index.ts'
+import { call, getStatus, type Ref, resume, suspend } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import type { Paint } from '../text/paint.ts'
 import { factList } from '../text/text-table.ts'
@@ -48,7 +48,7 @@ const lookingWords = (app: App, paint: Paint) => ({
     }
     return new View(processFacts(info, nameOf, app.system.clock.now()))
   },
-  state: (process: unknown) => getState(refOf(app, process)),
+  state: async (process: unknown) => (await getStatus(refOf(app, process))).state,
   trace: async (process: unknown, count?: unknown) => traceFeed(findProcess(app, process), count),
   wal: async () => {
     const [shard] = app.shards

@@ -10,13 +10,14 @@ import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
-import { describeReason, type ExitReason, isOrderly } from '../words/exit-reason.ts'
+import { type ExitReason, isOrderly } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
 import type { MessageTimer } from '../words/message-timer.ts'
 import type { Monitor } from '../words/monitor.ts'
 import { announce, type ProcessFacts, type Telemetry } from '../words/telemetry.ts'
 import type { AbortWaits } from './abort-waits.ts'
 import type { Behaviour } from './behaviour.ts'
+import { crashReport } from './crash-report.ts'
 import { direct, type Outputs } from './outputs.ts'
 import { CallList, type Waiter } from './pending-call.ts'
 import type { Listed } from './process-list.ts'
@@ -299,13 +300,12 @@ export class Process implements Runnable, Listed<Process> {
     this.kernel.ended(this)
   }
 
-  /** Ends the process for a reason of its own. A reason that is not orderly is logged. */
+  /** Ends the process for a reason of its own. A reason that is not orderly is reported. */
   fail(reason: ExitReason): void {
     if (!this.alive) return
+    const report = isOrderly(reason) ? undefined : crashReport(this, reason)
     this.end(reason)
-    if (isOrderly(reason)) return
-    const what = `${this} ended: ${describeReason(reason)}`
-    this.kernel.logger.error(what, { pid: this.pid, reason })
+    report?.()
   }
 
   /** Notifies links, monitors, callers and waits. */

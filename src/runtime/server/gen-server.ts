@@ -25,7 +25,7 @@ import type {
   With,
 } from '../words/messages.ts'
 import type { DownMessage, Monitor } from '../words/monitor.ts'
-import type { Telemetry } from '../words/telemetry.ts'
+import type { StatusParts, Telemetry } from '../words/telemetry.ts'
 import type { Acceptance } from './acceptance.ts'
 import type { Ignore, NoReply, Ok, Reply, Stop, StopReply } from './next-step.ts'
 import type { SpawnOptions, StartArguments, StartResult } from './start-options.ts'
@@ -109,6 +109,12 @@ interface Callbacks<M, S, Arg, App> {
     reason: ExitReason,
     context: Context<M, App>,
   ) => void | Promise<void>
+  /**
+   * What crash reports, `sys.getStatus` and the prompt show of this server (OTP's `format_status`):
+   * it gets the state, and in a crash report the last message and the reason, and returns what may
+   * be seen. A part that it leaves out is not shown, except the reason. Without it everything is.
+   */
+  readonly formatStatus?: (status: StatusParts<S>) => StatusParts
 }
 
 /**

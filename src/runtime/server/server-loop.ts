@@ -16,8 +16,9 @@ import {
 } from '../words/envelope.ts'
 import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { isThenable } from '../words/outside-code.ts'
-import type { TraceEvent } from '../words/telemetry.ts'
+import type { StatusParts, TraceEvent } from '../words/telemetry.ts'
 import { isRefused } from './acceptance.ts'
+import { crashParts, shownStatus } from './format-status.ts'
 import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
@@ -91,6 +92,12 @@ export class ServerLoop implements Behaviour {
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating' {
     if (this.#phase !== 'running') return this.#phase
     return this.#requests?.isSuspended ? 'suspended' : 'waiting'
+  }
+
+  crashed(reason: ExitReason): StatusParts {
+    const { sys, formatStatus } = this.#server
+    const state = sys === undefined ? this.#state : sys.shown(this.#state)
+    return shownStatus(formatStatus, crashParts(state, this.#process.current, reason))
   }
 
   stepped(make: () => TraceEvent): void {
@@ -305,7 +312,7 @@ export class ServerLoop implements Behaviour {
       this.#terminate(request.payload)
       return
     }
-    this.#requests ??= new SystemRequests(this.#process)
+    this.#requests ??= new SystemRequests(this.#process, this.#server.formatStatus)
     const { sys } = this.#server
     if (sys === undefined) this.#state = this.#requests.handle(request, this.#state)
     else {

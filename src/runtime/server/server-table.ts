@@ -6,6 +6,7 @@
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { type AcceptanceTable, acceptanceTable } from './acceptance.ts'
+import type { FormatStatus } from './format-status.ts'
 
 /** A handler without its types, which were checked where the server was written. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
@@ -34,6 +35,7 @@ export interface ServerTable {
   readonly down: Handler | undefined
   readonly timeout: Handler | undefined
   readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
+  readonly formatStatus: FormatStatus | undefined
   /**
    * Where the state for `sys` is, if the state of the loop only holds it. Only durable actors have
    * it.
@@ -49,9 +51,20 @@ export const serverTable = (server: object): ServerTable => {
   if (typeof given !== 'object' || given === null || typeof given.init !== 'function') {
     throw invalidArgument('server', 'an object with an init function', server)
   }
-  const { kind = 'server', init, cast, info, exit, down, terminate } = given as Partial<ServerTable>
+  const {
+    kind = 'server',
+    init,
+    cast,
+    info,
+    exit,
+    down,
+    terminate,
+    formatStatus,
+  } = given as Partial<ServerTable>
   const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined
   if (typeof kind !== 'string') throw invalidArgument('kind of a server', 'a text', kind)
+  if (formatStatus !== undefined && typeof formatStatus !== 'function')
+    throw invalidArgument('formatStatus of a server', 'a function', formatStatus)
   return {
     kind,
     init: init as ServerTable['init'],
@@ -65,6 +78,7 @@ export const serverTable = (server: object): ServerTable => {
     down,
     timeout: timeout && ((state, _, context) => timeout(state, context)),
     terminate,
+    formatStatus,
     sys: given.sys as HeldState | undefined,
     accepts: acceptanceTable(given.accepts as Parameters<typeof acceptanceTable>[0]),
   }

@@ -10,6 +10,7 @@ import { describeMessage, type ExitMessage, kinds, type Message } from '../words
 import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { callOutside, isThenable } from '../words/outside-code.ts'
 import type { TraceEvent } from '../words/telemetry.ts'
+import { type FormatStatus, shownStatus } from './format-status.ts'
 
 // A server that `sys.suspend` holds. Messages that arrive are set aside in their order, and put
 // back before those that arrive after `resume`. One resume undoes any number of suspends.
@@ -64,18 +65,21 @@ export interface ServerStatus {
   readonly pid: number
   readonly name: string | undefined
   readonly parent: number | undefined
+  /** As the server's `formatStatus` shows it. */
   readonly state: unknown
 }
 
 /** The part of a server that answers `sys`; made with the first request. */
 export class SystemRequests {
   readonly #process: Process
+  readonly #formatStatus: FormatStatus | undefined
   readonly #suspension: SuspendedServer
   #counts: { startedAt: number; in: number; out: number } | undefined = undefined
   #trace: ((event: TraceEvent) => void) | undefined = undefined
 
-  constructor(process: Process) {
+  constructor(process: Process, formatStatus: FormatStatus | undefined) {
     this.#process = process
+    this.#formatStatus = formatStatus
     this.#suspension = new SuspendedServer(process)
   }
 
@@ -170,7 +174,8 @@ export class SystemRequests {
   #status(state: unknown): ServerStatus {
     const { pid, name, starter } = this.#process
     const status = this.#suspension.isOn ? 'suspended' : 'running'
-    return { status, pid, name, parent: starter?.pid, state }
+    const { state: shown } = shownStatus(this.#formatStatus, { state })
+    return { status, pid, name, parent: starter?.pid, state: shown }
   }
 }
 

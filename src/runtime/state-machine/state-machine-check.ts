@@ -130,6 +130,7 @@ const optionNames: readonly string[] = [
   'down',
   'info',
   'terminate',
+  'formatStatus',
 ]
 
 const expectOptions = (
@@ -144,7 +145,7 @@ const expectOptions = (
   if (!['log', 'ignore', 'exit', undefined].includes(unknownEvents as string | undefined)) {
     throw configError('unknownEvents', "'log', 'ignore' or 'exit'", unknownEvents)
   }
-  for (const name of ['save', 'emitted', 'exit', 'down', 'info', 'terminate']) {
+  for (const name of ['save', 'emitted', 'exit', 'down', 'info', 'terminate', 'formatStatus']) {
     const given = options[name]
     if (given !== undefined && typeof given !== 'function')
       throw configError(name, 'a function', given)

@@ -291,5 +291,6 @@ const hooksOf = (
     }
   }
   if (options.terminate !== undefined) hooks.terminate = options.terminate
+  if (options.formatStatus !== undefined) hooks.formatStatus = options.formatStatus
   return hooks
 }

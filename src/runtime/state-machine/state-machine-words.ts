@@ -16,6 +16,7 @@ import type { Ref } from '../words/address.ts'
 import type { ExitMessage } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { DownMessage } from '../words/monitor.ts'
+import type { StatusParts } from '../words/telemetry.ts'
 
 /** The types of the events of `T`. */
 export type EventTypeOf<T extends AnyStateMachine> = EventFrom<T>['type'] & string
@@ -117,6 +118,8 @@ export interface StateMachineSettings<T extends AnyStateMachine> {
         context: MachineContext<T>,
       ) => void | Promise<void>)
     | undefined
+  /** What crash reports, `sys.getStatus` and the prompt show, as in a GenServer. */
+  readonly formatStatus?: ((status: StatusParts<SnapshotFrom<T>>) => StatusParts) | undefined
 }
 
 /** The result of `restore`. */

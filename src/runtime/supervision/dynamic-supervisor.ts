@@ -37,6 +37,7 @@ import {
   startChildProcess,
   tellGaveUp,
   tellRestarted,
+  tellTerminated,
 } from './supervised-children.ts'
 import { madeAt, started } from './supervisor.ts'
 
@@ -199,6 +200,7 @@ const dynamicServer: DynamicServer = {
   exit: (state, { from, reason }, context) => {
     const child = from === undefined ? undefined : state.running.get(from)
     if (child === undefined || child.isRestarting) return noReply(state)
+    tellTerminated(processOf(context), child, reason)
     if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
     forget(state, child)
     return noReply(state)

@@ -7,9 +7,9 @@ import { hasExit, type Shutdown, shutDown, shutdownMsDefault } from '../process/
 import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
-import { describeReason, type ExitReason, reasonOf } from '../words/exit-reason.ts'
+import { describeReason, type ExitReason, isOrderly, reasonOf } from '../words/exit-reason.ts'
 import type { MessageTimer } from '../words/message-timer.ts'
-import { announce } from '../words/telemetry.ts'
+import { announce, type SupervisorReport } from '../words/telemetry.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
 
 // The start of one child, and its cancellation. A supervisor handles no message while a child
@@ -219,6 +219,7 @@ export const endChild = async (child: Child, supervisor: Process): Promise<void>
   const reason = await shutDown(supervisor, process, spec.shutdown)
   if (isExpected(spec.shutdown, reason) || (reason === 'normal' && spec.restart !== 'permanent'))
     return
+  report(supervisor, 'shutdown_error', child, reason, process.pid)
   supervisor.kernel.logger.error(`${process} was ended: ${describeReason(reason)}`, {
     pid: process.pid,
     reason,
@@ -237,10 +238,31 @@ const isExpected = (shutdown: FullChildSpec['shutdown'], reason: ExitReason): bo
 export const restartFailed = (supervisor: Process, child: Child, reason: ExitReason): void => {
   child.isRestarting = true
   child.failure = reason
+  report(supervisor, 'start_error', child, reason)
   if (supervisor.toldToEndAt !== undefined) return
   const { id } = child.spec
   const what = `${supervisor}: ${id} was not started again: ${describeReason(reason)}`
   supervisor.kernel.logger.error(what, { id, reason })
+}
+
+/** Announces what happened to `child`, whose process has or had `pid`. */
+export const report = (
+  supervisor: Process,
+  errorContext: SupervisorReport['errorContext'],
+  { spec }: Child,
+  reason: ExitReason,
+  pid?: number,
+): void => {
+  const { id, restart, shutdown, kind } = spec
+  const child = { id, pid, restart, shutdown, kind }
+  const facts = { errorContext, reason, child }
+  announce(supervisor.kernel, 'supervisor.report', () => ({ ...supervisor.facts(), ...facts }))
+}
+
+/** The child ended by itself: reported unless that was an orderly end that it may have. */
+export const tellTerminated = (supervisor: Process, child: Child, reason: ExitReason): void => {
+  if (child.spec.restart !== 'permanent' && isOrderly(reason)) return
+  report(supervisor, 'child_terminated', child, reason, child.last?.pid)
 }
 
 /** Logs and announces that `supervisor` spent its intensity when `child` ended. */

@@ -40,11 +40,13 @@ import {
   infoOf,
   newChild,
   refOfChild,
+  report,
   restartFailed,
   startChildProcess,
   startChildren,
   tellGaveUp,
   tellRestarted,
+  tellTerminated,
 } from './supervised-children.ts'
 
 /**
@@ -103,8 +105,10 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     const children = options.children.map((spec) => newChild(fullSpec(spec))).reverse()
     const begun = await startChildren(children, context)
     if (begun.failed === undefined) return ok({ options, children: begun.children, restarts: [] })
-    await endChildren(begun.children, processOf(context))
     const { id, reason } = begun.failed
+    const failed = begun.children.find((child) => child.spec.id === id)
+    if (failed !== undefined) report(processOf(context), 'start_error', failed, reason)
+    await endChildren(begun.children, processOf(context))
     return stop(['shutdown', ['failed_to_start_child', id, reason]])
   },
   calls: {
@@ -158,6 +162,7 @@ const childEnded = (
   context: Surroundings,
 ): Next | Promise<Next> => {
   child.process = undefined
+  tellTerminated(processOf(context), child, reason)
   if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
   const left = child.spec.restart === 'temporary' ? without(state, child) : state
   const ends = endsSupervisor(

@@ -17,7 +17,7 @@ export interface Logger {
   info: Log
 }
 
-/** Writes one line for each event to `console`, with the stack, details and causes of errors. */
+/** Writes one line for each event to `console`, with the stack, details and causes of errors, and the lines of a report. */
 export const consoleLogger: Logger = {
   error: (message, facts) => console.error(line(message, facts)),
   warn: (message, facts) => console.warn(line(message, facts)),
@@ -51,7 +51,12 @@ const fallBack = (level: keyof Logger, message: string): void => {
   }
 }
 
+/** The message, the error behind it, and the lines of a report. */
 const line = (message: string, facts: Readonly<Record<string, unknown>> | undefined): string => {
-  const reason = facts?.reason
-  return isError(reason) ? `${message}\n${inspect(reason)}` : message
+  const { reason, report } = facts ?? {}
+  const lines = [message]
+  if (isError(reason)) lines.push(inspect(reason))
+  if (typeof report === 'object' && report !== null)
+    for (const [name, text] of Object.entries(report)) lines.push(`  ${name}: ${text}`)
+  return lines.join('\n')
 }

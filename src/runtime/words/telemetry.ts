@@ -68,10 +68,60 @@ export interface ProcessFacts {
   readonly label: string | undefined
 }
 
+// The events of reports, as SASL's.
+
+/** A process above another one: it started it, or started who did. */
+export interface Ancestor {
+  readonly pid: number
+  readonly name: string | undefined
+  readonly label: string | undefined
+}
+
+/** What is shown of the inside of a process: its `formatStatus` gets and returns this. */
+export interface StatusParts<S = unknown> {
+  /** The state of a server; `undefined` for a bare process. */
+  readonly state: S
+  /** In a crash report the message that was handled last: `call add`, and its payload. */
+  readonly lastMessage?: { readonly what: string; readonly payload: unknown } | undefined
+  /** In a crash report why it ended. */
+  readonly reason?: unknown
+}
+
+/** The report of a crash. */
+export type CrashFacts = ProcessFacts &
+  StatusParts & {
+    readonly reason?: unknown
+    /** Nearest first. */
+    readonly ancestors: readonly Ancestor[]
+    /** The number of messages that waited. */
+    readonly mailbox: number
+  }
+
+/** The report of a supervisor about a child, with OTP's words. */
+export type SupervisorReport = ProcessFacts & {
+  /**
+   * The child ended by itself (and not in order, unless it is permanent), could not be started, or
+   * did not end as its supervisor asked it to.
+   */
+  readonly errorContext: 'child_terminated' | 'start_error' | 'shutdown_error'
+  readonly reason: unknown
+  readonly child: {
+    readonly id: string
+    /** `undefined` if it was not started. */
+    readonly pid: number | undefined
+    readonly restart: string
+    readonly shutdown: string | number
+    readonly kind: string
+  }
+}
+
 /** The events of the runtime. */
 export interface TelemetryEvents {
   'process.started': (event: ProcessFacts & { readonly parent: number | undefined }) => void
   'process.exited': (event: ProcessFacts & { readonly reason: unknown }) => void
+  /** A process failed: it threw, or stopped for a reason that is not orderly. */
+  'process.crashed': (event: CrashFacts) => void
+  'supervisor.report': (event: SupervisorReport) => void
   /**
    * A supervisor restarted a child. `id` is the child's id, `restarts` the number of its restarts
    * so far.
