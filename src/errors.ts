@@ -116,9 +116,17 @@ const shown = (found: unknown): string => {
     return JSON.stringify(found.length > shownMax ? `${found.slice(0, shownMax)}…` : found)
   if (typeof found === 'bigint') return `${found}n`
   if (typeof found === 'function') return 'a function'
-  if (typeof found === 'object' && found !== null)
-    return Array.isArray(found) ? 'an array' : 'an object'
+  if (typeof found === 'object' && found !== null) return isList(found) ? 'an array' : 'an object'
   return String(found)
+}
+
+/** A revoked proxy throws even here. */
+const isList = (found: object): boolean => {
+  try {
+    return Array.isArray(found)
+  } catch {
+    return false
+  }
 }
 
 /** A failure or an exit reason as one line of text. */

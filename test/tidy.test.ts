@@ -30,6 +30,7 @@ const doors: Record<string, readonly string[]> = {
   'node:fs/promises': ['src/inspect/'],
   lmdb: ['src/storage/lmdb/lmdb-environment.ts'],
   msgpackr: ['src/storage/values/value.ts'],
+  'node:async_hooks': ['src/runtime/queues/async-context.ts'],
   'node:worker_threads': ['src/storage/threads/worker-thread.ts'],
   'node:child_process': ['src/storage/disk/folder-lock.ts'],
   'node:perf_hooks': ['src/clock.ts'],

@@ -10,17 +10,31 @@ import {
   utf8Length,
 } from '../../storage/index.ts'
 
-/** Requires an object with options of these names only. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * Requires an object that can be read, with options of these names only.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
 export const checkOptionNames = (options: unknown, names: readonly string[]): void => {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgument('options', 'an object', options)
-  for (const name of Object.keys(options))
+  for (const name of optionsIn(options))
     if (!names.includes(name))
       throw invalidArgument(
         name,
         names.length === 0 ? 'absent' : `one of ${names.join(', ')}`,
         name,
       )
+}
+
+/** The names of the options. Each is read, as its use will: a getter may throw. */
+const optionsIn = (options: unknown): string[] => {
+  let names: string[] | undefined
+  try {
+    if (typeof options === 'object' && options !== null && !Array.isArray(options))
+      names = Object.entries(options).map(([name]) => name)
+  } catch {
+    throw invalidArgument('options', 'an object that can be read', options)
+  }
+  if (names === undefined) throw invalidArgument('options', 'an object', options)
+  return names
 }
 
 /**

@@ -1,18 +1,70 @@
 /**
- * A check of the names of options, for callers without types: a misspelt name would have no effect,
- * unnoticed.
+ * Checks of options objects, for callers without types: a misspelt name would have no effect,
+ * unnoticed. Options are read once, so that a getter cannot answer the check and its use
+ * differently.
  */
 import { invalidArgument } from '../../errors.ts'
 
-/**
- * Throws `INVALID_ARGUMENT` unless `options`, the options of `what`, are an object with no other
- * keys than `known`.
- */
-export const expectOptions = (what: string, options: unknown, known: ReadonlySet<string>): void => {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgument(`the options of ${what}`, 'an object', options)
-  for (const key in options) {
-    if (!known.has(key))
-      throw invalidArgument(`an option of ${what}`, `one of ${[...known].join(', ')}`, key)
+/** What is wrong with an options object: with one of its keys, or with the whole. */
+export interface OptionsFault {
+  readonly key?: string
+  readonly expected: string
+  readonly found: unknown
+}
+
+/** The fault of `options`: no object, a key that is not `known`, or it throws when it is read. */
+const optionsFault = (options: unknown, known: ReadonlySet<string>): OptionsFault | undefined => {
+  try {
+    if (typeof options !== 'object' || options === null || Array.isArray(options))
+      return { expected: 'an object', found: options }
+    for (const key in options)
+      if (!known.has(key)) return { key, expected: `one of ${[...known].join(', ')}`, found: key }
+    return undefined
+  } catch {
+    return unreadable(options)
   }
 }
+
+/** A copy of the known keys of `options`, each read once; or the fault. */
+export const readKeys = <T extends object>(
+  options: T,
+  known: ReadonlySet<string>,
+):
+  | { readonly copy: T; readonly fault?: never }
+  | { readonly copy?: never; readonly fault: OptionsFault } => {
+  const fault = optionsFault(options, known)
+  if (fault !== undefined) return { fault }
+  try {
+    const copy: Record<string, unknown> = {}
+    for (const key of known) if (key in options) copy[key] = options[key as keyof T]
+    return { copy: copy as T }
+  } catch {
+    return { fault: unreadable(options) }
+  }
+}
+
+/**
+ * The options of `what`, copied. Throws `INVALID_ARGUMENT` unless they are an object that can be
+ * read, with no other keys than `known`.
+ */
+export const readOptions = <T extends object>(
+  what: string,
+  options: T,
+  known: ReadonlySet<string>,
+): T => {
+  const { copy, fault } = readKeys(options, known)
+  if (fault !== undefined) throw faultOf(what, fault)
+  return copy
+}
+
+const faultOf = (what: string, { key, expected, found }: OptionsFault): Error =>
+  invalidArgument(
+    key === undefined ? `the options of ${what}` : `an option of ${what}`,
+    expected,
+    found,
+  )
+
+const unreadable = (found: unknown): OptionsFault => ({
+  expected: 'an object that can be read',
+  found,
+})

@@ -5,11 +5,10 @@
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { type Address, addressOf, isRef, noRef, type Ref } from '../words/address.ts'
-import { Envelope, type Kind, kinds, noName } from '../words/envelope.ts'
+import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { guarded } from './guarded.ts'
-import { expectOptions } from './known-options.ts'
-import { direct, type Outputs } from './outputs.ts'
+import { readOptions } from './known-options.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 
@@ -58,7 +57,7 @@ export const cast = <M, N extends keyof CastsOf<M> & string>(
   const { process, sender } = target(ref)
   if (typeof name !== 'string') throw noName(name)
   if (process === undefined || isCutOff(process, sender)) return false
-  return outputsOf(sender).send(process, new Envelope(kinds.cast, name, payload))
+  return leave(sender, process, new Envelope(kinds.cast, name, payload))
 }
 
 /**
@@ -74,7 +73,7 @@ export const send = <M, N extends keyof InfosOf<M> & string>(
   if (typeof name !== 'string') throw noName(name)
   if (sender !== undefined && !sender.alive) return false
   if (process === undefined) throw noProcess(ref, name)
-  return process.alive && outputsOf(sender).send(process, new Envelope(kinds.info, name, payload))
+  return process.alive && leave(sender, process, new Envelope(kinds.info, name, payload))
 }
 
 /**
@@ -86,14 +85,18 @@ export const request = (
   kind: Kind,
   name: string,
   payload: unknown,
-  options: CallOptions | undefined,
+  given: CallOptions | undefined,
   timeoutMsUnlessSaid = timeoutMsDefault,
 ): Promise<unknown> => {
   if (!isRef(ref)) return Promise.reject(noRef(ref))
   const { process, sender } = target(ref)
   if (typeof name !== 'string') return refused(sender, noName(name))
-  const fault = options === undefined ? undefined : optionsFault(options, name)
-  if (fault !== undefined) return refused(sender, fault)
+  let options: CallOptions | undefined
+  try {
+    options = given === undefined ? undefined : readCallOptions(given, name)
+  } catch (error) {
+    return refused(sender, error)
+  }
   const timeoutMs = options?.timeoutMs ?? timeoutMsUnlessSaid
   if (!isDelay(timeoutMs)) return refused(sender, noDelay(`timeoutMs of ${name}`, timeoutMs))
   if (sender !== undefined && !sender.alive) return refused(sender, callerEnded(sender, name))
@@ -114,7 +117,7 @@ export const request = (
   pending.id = options?.id
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
-  else if (!outputsOf(sender).send(process, pending) && process.alive) {
+  else if (!leave(sender, process, pending) && process.alive) {
     return refused(sender, mailboxFull(process, name))
   }
   // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
@@ -169,17 +172,15 @@ const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
 
 const callKeys = new Set(['timeoutMs', 'signal', 'id', 'waitForName'])
 
-/** The fault of the options of a call, if there is one. */
-const optionsFault = (options: CallOptions, name: string): unknown => {
-  try {
-    expectOptions(name, options, callKeys)
-  } catch (error) {
-    return error
-  }
-  if (!isId(options.id)) return noId(name)
-  if (!['boolean', 'undefined'].includes(typeof options.waitForName))
-    return invalidArgument(`waitForName of ${name}`, 'true or false', options.waitForName)
-  return isSignal(options.signal) ? undefined : noSignal(name)
+/** The options of a call, read once. Throws `INVALID_ARGUMENT`. */
+const readCallOptions = (given: CallOptions, name: string): CallOptions => {
+  const options = readOptions(name, given, callKeys)
+  const { id, waitForName, signal } = options
+  if (!isId(id)) throw noId(name)
+  if (waitForName !== undefined && typeof waitForName !== 'boolean')
+    throw invalidArgument(`waitForName of ${name}`, 'true or false', waitForName)
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') throw noSignal(name)
+  return options
 }
 
 const idBytesMax = 256
@@ -199,9 +200,6 @@ const noId = (name: string): KeelsonError =>
     `id of ${name}: expected well-formed text of 1 to ${idBytesMax} bytes without NUL`,
   )
 
-const isSignal = (signal: AbortSignal | undefined): boolean =>
-  signal === undefined || typeof signal.addEventListener === 'function'
-
 const noSignal = (name: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `signal of ${name}: expected an AbortSignal`)
 
@@ -213,8 +211,11 @@ const target = (
   return { process, sender: address.sender }
 }
 
-/** A message from outside of processes leaves at once. */
-const outputsOf = (sender: Process | undefined): Outputs => sender?.outputs ?? direct
+/** A message from outside of processes leaves at once, another through the port of its sender. */
+const leave = (sender: Process | undefined, target: Process, message: Message): boolean =>
+  sender === undefined
+    ? target.admit(message)
+    : sender.outputs.send(target, sender.kernel.carry(message))
 
 const isCutOff = (process: Process, sender: Process | undefined): boolean =>
   !process.alive || (sender !== undefined && !sender.alive)

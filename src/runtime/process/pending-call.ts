@@ -4,6 +4,7 @@
  * its holder, its timeout, or the end of its caller.
  */
 import { KeelsonError } from '../../errors.ts'
+import type { AsyncContext } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { type Address, addressOf, type Ref } from '../words/address.ts'
 import type { Kind, Message } from '../words/envelope.ts'
@@ -57,6 +58,7 @@ export interface CallMaker {
 
 /** One call in flight. */
 export class PendingCall implements Message, HeapEntry, Waiter {
+  declare context?: AsyncContext
   readonly kind: Kind
   readonly name: string
   readonly payload: unknown

@@ -5,12 +5,13 @@
 import type { Clock } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { Names } from '../names/names.ts'
+import type { AsyncContext, Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
 import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
-import { type ExitReason, isOrderly } from '../words/exit-reason.ts'
+import { type ExitReason, isOrderly, reasonOf } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
 import type { MessageTimer } from '../words/message-timer.ts'
 import type { Monitor } from '../words/monitor.ts'
@@ -32,6 +33,8 @@ export interface Kernel {
   readonly events: Telemetry
   readonly logger: Logger
   readonly names: Names<Process>
+  /** Notes the present async context in `carrier`, if the System passes contexts on. */
+  carry<C extends Carrier>(carrier: C): C
   /**
    * Notes that a process ended. It calls `tellEnd` once, soon, and never from within that of
    * another process.
@@ -54,7 +57,9 @@ export interface ProcessOptions {
 }
 
 /** One process. */
-export class Process implements Runnable, Listed<Process> {
+export class Process implements Runnable, Listed<Process>, Carrier {
+  /** Of the code that started it, until its first turn. */
+  declare context?: AsyncContext | undefined
   readonly pid: number
   readonly kernel: Kernel
   readonly kind: string
@@ -161,6 +166,7 @@ export class Process implements Runnable, Listed<Process> {
   }
 
   start(): void {
+    this.kernel.carry(this)
     this.#enqueue()
   }
 
@@ -175,6 +181,7 @@ export class Process implements Runnable, Listed<Process> {
   deliver(message: Message): void {
     if (this.depth >= this.#mark) this.#admitsAtMark()
     if (!this.alive) return
+    this.kernel.carry(message)
     this.mailbox.push(message)
     if (!this.busy && !this.#queued) this.#enqueue()
   }
@@ -205,16 +212,20 @@ export class Process implements Runnable, Listed<Process> {
     // `#queued` stays true during the turn, so that an arriving message does not queue the process
     // twice.
     let count = 0
-    if (!this.#begun && this.alive) {
-      this.#begun = true
-      count = 1
-      this.behaviour.begin()
-    }
-    while (count < quantum && this.alive && !this.busy) {
-      const message = this.mailbox.shift()
-      if (message === undefined) break
-      this.behaviour.handle(message)
-      count++
+    try {
+      if (!this.#begun && this.alive) {
+        count = 1
+        this.#begin()
+      }
+      while (count < quantum && this.alive && !this.busy) {
+        const message = this.mailbox.shift()
+        if (message === undefined) break
+        count++
+        if (message.context === undefined) this.behaviour.handle(message)
+        else message.context.run(() => this.behaviour.handle(message))
+      }
+    } catch (thrown) {
+      this.broke(thrown)
     }
     this.handled += count
     this.#queued = false
@@ -222,12 +233,36 @@ export class Process implements Runnable, Listed<Process> {
     return count
   }
 
+  #begin(): void {
+    this.#begun = true
+    const { context } = this
+    if (context === undefined) this.behaviour.begin()
+    else {
+      this.context = undefined
+      context.run(() => this.behaviour.begin())
+    }
+  }
+
+  /**
+   * Its machinery threw, outside of a handler: the process ends with that as its reason. It could
+   * not go on, and the other processes must.
+   */
+  broke(thrown: unknown): void {
+    this.busy = false
+    this.fail(reasonOf(thrown))
+  }
+
   /** Continues after a turn, or after a pending handler settled, if there is work. */
   proceed(): void {
     if (this.#mark === this.mailboxMax && this.depth <= this.mailboxMax / 4)
       this.#mark = Math.ceil(this.mailboxMax / 2)
     if (!this.alive || this.busy || this.#queued) return
-    if (this.mailbox.length === 0) this.behaviour.idle()
+    try {
+      if (this.mailbox.length === 0) this.behaviour.idle()
+    } catch (thrown) {
+      this.broke(thrown)
+      return
+    }
     if (this.mailbox.length > 0) this.#enqueue()
   }
 

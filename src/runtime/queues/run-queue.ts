@@ -1,9 +1,11 @@
 /**
  * The run queue. Processes with work wait in one queue, and each gets a quantum of messages. A turn
  * ends when its time slice or its message budget is spent, so that Node's input, output and timers
- * are never starved. A turn begins in a microtask, so that an idle system answers at once.
+ * are never starved. A turn begins in a microtask, so that an idle system answers at once. It runs in
+ * the async context in which the queue was made, whoever wakes it.
  */
 import type { Clock } from '../../clock.ts'
+import { AsyncContext } from './async-context.ts'
 import { Ring } from './ring.ts'
 
 /** A process with work. It handles up to `quantum` messages and returns the number handled. */
@@ -45,7 +47,11 @@ const drainsPerLook = 32
  */
 export class RunQueue {
   readonly #clock: Clock
+  readonly #onThrow: (thrown: unknown) => void
   readonly #random: (() => number) | undefined
+  readonly #context = new AsyncContext()
+  /** Starts a microtask at less cost than `queueMicrotask`. */
+  readonly #settled = Promise.resolve()
   readonly #waiting = new Ring<Runnable>()
   #scheduled = false
   // Of the present turn: the budget that is left, the time of its messages, and its start.
@@ -56,8 +62,10 @@ export class RunQueue {
   /** Steps between two reads of the clock: many while messages are quick, one when each is slow. */
   #stride = strideMax
 
-  constructor(clock: Clock, random?: () => number) {
+  /** `onThrow` gets what a process throws out of its turn; the other processes continue. */
+  constructor(clock: Clock, onThrow: (thrown: unknown) => void, random?: () => number) {
     this.#clock = clock
+    this.#onThrow = onThrow
     this.#random = random
   }
 
@@ -66,20 +74,21 @@ export class RunQueue {
     this.#waiting.push(runnable)
     if (this.#scheduled) return
     this.#scheduled = true
-    if (this.#budget > 0) queueMicrotask(this.#drain)
+    if (this.#budget > 0) void this.#settled.then(this.#drain)
     else this.#yield()
   }
 
-  readonly #drain = (): void => {
+  readonly #drain = this.#context.bind(() => {
     let isEmpty = false
     try {
       isEmpty = this.#runTurn()
-    } finally {
-      // Also after an unexpected throw: the other processes continue in the next turn.
-      if (isEmpty) this.#scheduled = false
-      else this.#yield()
+    } catch (thrown) {
+      this.#onThrow(thrown)
     }
-  }
+    // After a throw the other processes continue in the next turn.
+    if (isEmpty) this.#scheduled = false
+    else this.#yield()
+  })
 
   /** Runs processes until none waits (true) or the turn is spent (false). */
   #runTurn(): boolean {

@@ -1,10 +1,11 @@
 /**
  * The deadlines of a System: one binary heap over one timer of the clock. Entries know their place
  * in the heap, so cancelling is logarithmic and leaves nothing behind: an answered call keeps no
- * timer.
+ * timer. Entries fire in the async context in which the heap was made, whoever arms the timer.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { AsyncContext } from './async-context.ts'
 
 /** An entry of the heap. The heap owns the three fields; an entry is in one heap at a time. */
 export interface HeapEntry {
@@ -37,14 +38,18 @@ export const noDelay = (what: string, found: unknown): KeelsonError =>
 /** Deadlines, earliest first; among equals in the order in which they were added. */
 export class TimerHeap {
   readonly #clock: Clock
+  readonly #onThrow: (thrown: unknown) => void
+  readonly #context = new AsyncContext()
   readonly #heap: HeapEntry[] = []
   #added = 0
   #armedFor = Number.POSITIVE_INFINITY
   #disarm: Cancel | undefined
   #tidying = false
 
-  constructor(clock: Clock) {
+  /** `onThrow` gets what an entry throws when it fires; the others fire all the same. */
+  constructor(clock: Clock, onThrow: (thrown: unknown) => void) {
     this.#clock = clock
+    this.#onThrow = onThrow
   }
 
   /** The number of entries. */
@@ -81,7 +86,7 @@ export class TimerHeap {
     return entry.slot < 0 ? undefined : Math.max(0, entry.dueAt - this.#clock.monotonic())
   }
 
-  readonly #ring = (): void => {
+  readonly #ring = this.#context.bind(() => {
     this.#disarm = undefined
     this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
@@ -91,10 +96,14 @@ export class TimerHeap {
       first = this.#heap[0]
     ) {
       this.remove(first)
-      first.fire()
+      try {
+        first.fire()
+      } catch (thrown) {
+        this.#onThrow(thrown)
+      }
     }
     this.#arm()
-  }
+  })
 
   /**
    * The clock's timer is set again only for an earlier deadline. If it fires too early, it is set

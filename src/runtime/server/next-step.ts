@@ -138,13 +138,17 @@ export const isFollowed = ({ next }: NextStep): boolean => {
   if (next === undefined) return true
   if (typeof next !== 'object' || next === null) return false
   try {
-    if (next.continue !== undefined) return Array.isArray(next.continue)
+    for (const key in next) if (!nextKeys.has(key)) return false
+    if (next.continue !== undefined)
+      return Array.isArray(next.continue) && typeof next.continue[0] === 'string'
     return next.timeoutMs === undefined || isDelay(next.timeoutMs)
   } catch {
     // A step that throws when it is read is not valid.
     return false
   }
 }
+
+const nextKeys: ReadonlySet<string> = new Set(['continue', 'timeoutMs', 'hibernate'])
 
 /** Whether a handler may return `step`. `isCall`: it handles a call that waits for a reply. */
 export const isAnswer = (step: NextStep, isCall: boolean): boolean => {

@@ -6,7 +6,7 @@ import { KeelsonError } from '../../errors.ts'
 import { Via, viaAddress } from '../names/via.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { guarded } from '../process/guarded.ts'
-import { expectOptions } from '../process/known-options.ts'
+import { readOptions } from '../process/known-options.ts'
 import type { Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
 import { Address, addressOf, type Ref } from '../words/address.ts'
@@ -166,14 +166,14 @@ export class ServerContext {
   }
 
   demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
-    if (options !== undefined) expectOptions('demonitor', options, demonitorKeys)
+    const { flush } = options === undefined ? {} : readOptions('demonitor', options, demonitorKeys)
     const own = monitor as unknown as Monitor<Process>
     if (!(own instanceof Monitor) || own.owner !== this.#process) throw notItsMonitor(this.#process)
     const found = own.target?.unwatch(own) ?? false
     const isOf = (message: Message): boolean =>
       message.kind === kinds.down && (message.payload as DownMessage).monitor === monitor
     // A monitor that had not fired has sent no message: the mailbox need not be searched.
-    if (options?.flush && !found) this.#process.mailbox.remove(isOf)
+    if (flush && !found) this.#process.mailbox.remove(isOf)
     return found
   }
 
@@ -226,7 +226,7 @@ export class ServerContext {
     const address = this.#addressOf(target)
     const process = address.resolve()
     if (process === undefined) throw noProcess(address)
-    const message = new Envelope(kinds.info, name, payload)
+    const message = process.kernel.carry(new Envelope(kinds.info, name, payload))
     return process.alive && this.#process.outputs.send(process, message)
   }
 
@@ -281,7 +281,8 @@ export class ServerContext {
 
   #message(destination: Destination, name: string, payload: unknown): MessageTimer {
     if (typeof name !== 'string') throw noName(name)
-    return new MessageTimer(this.#process.kernel.timers, destination, name, payload)
+    const { kernel } = this.#process
+    return kernel.carry(new MessageTimer(kernel.timers, destination, name, payload))
   }
 
   #addressOf(target: AnyRef): Address<Process> {

@@ -208,7 +208,11 @@ export class ServerLoop implements Behaviour {
   #settled(goOn: () => void): void {
     if (!this.#process.alive) return
     this.#process.busy = false
-    goOn()
+    try {
+      goOn()
+    } catch (thrown) {
+      this.#process.broke(thrown)
+    }
     this.#process.proceed()
   }
 
@@ -263,7 +267,8 @@ export class ServerLoop implements Behaviour {
     if (next === undefined) return
     if (next.continue !== undefined) {
       const [name, payload] = next.continue
-      this.#process.mailbox.unshift(new Envelope(kinds.continue, name, payload))
+      const message = new Envelope(kinds.continue, name, payload)
+      this.#process.mailbox.unshift(this.#process.kernel.carry(message))
     } else if (next.timeoutMs !== undefined) {
       this.#timeout ??= new ServerTimeout(this.#process)
       this.#timeout.set(next.timeoutMs)

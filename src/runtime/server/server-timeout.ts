@@ -4,11 +4,14 @@
  */
 
 import type { Process } from '../process/process.ts'
+import { type AsyncContext, type Carrier, handOn } from '../queues/async-context.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
 import { Envelope, kinds, type Message } from '../words/envelope.ts'
 
 /** The one timeout of one server. */
-export class ServerTimeout implements HeapEntry {
+export class ServerTimeout implements HeapEntry, Carrier {
+  /** Of the handler that asked for it. */
+  declare context?: AsyncContext | undefined
   dueAt = 0
   order = 0
   slot = -1
@@ -25,6 +28,8 @@ export class ServerTimeout implements HeapEntry {
   /** Asks for a timeout of `ms`. */
   set(ms: number): void {
     this.#ms = ms
+    if (this.context !== undefined) this.context = undefined
+    this.#process.kernel.carry(this)
   }
 
   /** Forgets the timeout. */
@@ -58,6 +63,8 @@ export class ServerTimeout implements HeapEntry {
   }
 
   #message(): Message {
-    return new Envelope(kinds.timeout, '', this.#round)
+    const message = new Envelope(kinds.timeout, '', this.#round)
+    handOn(this, message)
+    return message
   }
 }

@@ -5,7 +5,7 @@
 
 import { invalidArgument } from '../../errors.ts'
 import { isVia } from '../names/via.ts'
-import { expectOptions } from '../process/known-options.ts'
+import { readOptions } from '../process/known-options.ts'
 import type { Process } from '../process/process.ts'
 import { type HeapEntry, isDelay, noDelay } from '../queues/timer-heap.ts'
 import type { SpawnOptions, StartOptions } from './start-options.ts'
@@ -52,22 +52,32 @@ export class StartLimit implements HeapEntry {
 }
 
 /**
- * Throws `INVALID_ARGUMENT` unless the name, the mailbox bound and the time limit are valid or
- * absent.
+ * The options of a start, read once. Throws `INVALID_ARGUMENT` unless the name, the texts, the
+ * mailbox bound and the time limit are valid or absent.
  */
-export const expectStartOptions = (options: StartOptions<unknown>): void => {
-  expectOptions('a start', options, startKeys)
-  expectNameAndMailbox(options)
-  const { timeoutMs } = options
+export const readStartOptions = (
+  options: StartOptions<unknown> | undefined,
+): StartOptions<unknown> => {
+  if (options === undefined) return none
+  const read = readOptions('a start', options, startKeys)
+  expectSpawnable(read)
+  const { timeoutMs } = read
   if (timeoutMs !== undefined && !isDelay(timeoutMs))
     throw noDelay('timeoutMs of a start', timeoutMs)
+  return read
 }
 
 /** The same for a bare process, which has no `init` to limit. */
-export const expectSpawnOptions = (options: SpawnOptions<unknown>): void => {
-  expectOptions('a spawn', options, spawnKeys)
-  expectNameAndMailbox(options)
+export const readSpawnOptions = (
+  options: SpawnOptions<unknown> | undefined,
+): SpawnOptions<unknown> => {
+  if (options === undefined) return none
+  const read = readOptions('a spawn', options, spawnKeys)
+  expectSpawnable(read)
+  return read
 }
+
+const none: Readonly<SpawnOptions<unknown>> = {}
 
 const spawnOptions = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label']
 const spawnKeys = new Set(spawnOptions)
@@ -75,9 +85,13 @@ const spawnKeys = new Set(spawnOptions)
 /** The names of `StartOptions`. */
 export const startKeys: ReadonlySet<string> = new Set([...spawnOptions, 'timeoutMs'])
 
-const expectNameAndMailbox = ({ name, mailboxMax }: SpawnOptions<unknown>): void => {
+const expectSpawnable = ({ name, mailboxMax, ...texts }: SpawnOptions<unknown>): void => {
   if (name !== undefined && !isVia(name)) expectName(name)
   if (mailboxMax !== undefined) expectMailboxMax(mailboxMax)
+  for (const key of ['kind', 'label', 'instance'] as const) {
+    const text = texts[key]
+    if (text !== undefined && typeof text !== 'string') throw invalidArgument(key, 'a text', text)
+  }
 }
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a text and not empty. */

@@ -3,22 +3,23 @@
  * event bus and the log. It shares none of them with another System.
  */
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { Names } from '../names/names.ts'
 import { Via, viaAddress } from '../names/via.ts'
 import { AbortWaits } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
-import { expectOptions } from '../process/known-options.ts'
+import { readOptions } from '../process/known-options.ts'
 import { direct } from '../process/outputs.ts'
 import { type Kernel, Process, processOf } from '../process/process.ts'
 import { type ProcessInfo, processInfo } from '../process/process-info.ts'
 import { ProcessList } from '../process/process-list.ts'
 import { type Shutdown, shutDown } from '../process/shutdown.ts'
+import { AsyncContext, type Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
 import { RunQueue } from '../queues/run-queue.ts'
 import { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, type Ref } from '../words/address.ts'
-import type { ExitReason } from '../words/exit-reason.ts'
+import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import { consoleLogger, guardedLogger, type Logger } from '../words/logger.ts'
 import { Monitor } from '../words/monitor.ts'
 import { callOutside } from '../words/outside-code.ts'
@@ -30,8 +31,9 @@ import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
 import {
   expectMailboxMax,
-  expectSpawnOptions,
-  expectStartOptions,
+  expectName,
+  readSpawnOptions,
+  readStartOptions,
   StartLimit,
 } from './start-check.ts'
 import { refOf, type SpawnOptions, type StartOptions, type StartResult } from './start-options.ts'
@@ -54,11 +56,17 @@ export interface SystemOptions {
    * by default.
    */
   readonly mailboxMax?: number
+  /**
+   * The async context (`AsyncLocalStorage`, tracing) of handlers. `neutral`, the default: that of
+   * the code that made the System. `sender`: that of the code that sent the message, armed the
+   * timer or started the process.
+   */
+  readonly asyncContext?: 'neutral' | 'sender'
 }
 
 const mailboxMaxDefault = 100_000
 
-const systemKeys = new Set(['clock', 'seed', 'logger', 'mailboxMax'])
+const systemKeys = new Set(['clock', 'seed', 'logger', 'mailboxMax', 'asyncContext'])
 
 /** A new System without processes. Throws `INVALID_ARGUMENT` for wrong options. */
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
@@ -83,22 +91,24 @@ export class ProcessSystem implements Kernel, Starter {
   readonly aborts = new AbortWaits()
   readonly names: Names<Process>
   readonly #mailboxMax: number
+  readonly #passesContext: boolean
   readonly #processes = new ProcessList<Process>()
   readonly #tables = new WeakMap<object, ServerTable>()
   readonly #ended = new Ring<Process>()
   #telling = false
   #lastPid = 0
 
-  constructor(options: SystemOptions) {
-    expectOptions('a System', options, systemKeys)
+  constructor(given: SystemOptions) {
+    const options = readOptions('a System', given, systemKeys)
     this.clock = options.clock ?? systemClock()
     this.logger = guardedLogger(options.logger ?? consoleLogger)
     this.events = createTelemetry(this.logger)
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
     expectMailboxMax(this.#mailboxMax)
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
-    this.runQueue = new RunQueue(this.clock, random)
-    this.timers = new TimerHeap(this.clock)
+    this.#passesContext = passesContext(options.asyncContext)
+    this.runQueue = new RunQueue(this.clock, this.#threw('a turn'), random)
+    this.timers = new TimerHeap(this.clock, this.#threw('a timer'))
     this.names = new Names(this)
   }
 
@@ -122,6 +132,7 @@ export class ProcessSystem implements Kernel, Starter {
 
   to(name: AnyName): Ref<never> {
     if (name instanceof Via) return viaAddress(this.names, name)
+    expectName(name)
     return new Address<Process>(this.names, undefined, name, undefined)
   }
 
@@ -166,17 +177,23 @@ export class ProcessSystem implements Kernel, Starter {
 
   // For the processes.
 
+  carry<C extends Carrier>(carrier: C): C {
+    if (this.#passesContext) carrier.context ??= new AsyncContext()
+    return carrier
+  }
+
   startFrom(
     starter: Process | undefined,
     linked: boolean,
     server: object,
     arg: unknown,
-    options: StartOptions<unknown> = {},
+    given: StartOptions<unknown> | undefined,
   ): Promise<StartResult<never>> {
     if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
+    let options: StartOptions<unknown>
     let table: ServerTable
     try {
-      expectStartOptions(options)
+      options = readStartOptions(given)
       const holder = this.names.taken(options.name)
       if (holder !== undefined) return Promise.resolve(alreadyStarted(holder))
       table = this.#tableOf(server)
@@ -199,9 +216,9 @@ export class ProcessSystem implements Kernel, Starter {
     starter: Process | undefined,
     linked: boolean,
     body: Body,
-    options: SpawnOptions = {},
+    given: SpawnOptions | undefined,
   ): Ref<never> {
-    expectSpawnOptions(options)
+    const options = readSpawnOptions(given)
     if (this.names.taken(options.name) !== undefined) {
       const name = String(options.name)
       throw new KeelsonError('CONFLICT', `${name} is taken`, { details: { name } })
@@ -294,6 +311,11 @@ export class ProcessSystem implements Kernel, Starter {
     return (addressOf(target) as Address<Process>).resolve()
   }
 
+  /** What is not the fault of one process ends none. */
+  #threw(what: string): (reason: unknown) => void {
+    return (reason) => this.logger.error(`${what} threw: ${describeReason(reason)}`, { reason })
+  }
+
   /** Code from outside must not disturb the end of a process. */
   #guarded(onDown: (reason: ExitReason) => void): (reason: ExitReason) => void {
     return (ended) =>
@@ -302,6 +324,11 @@ export class ProcessSystem implements Kernel, Starter {
         (reason) => this.logger.error('a monitor callback threw', { reason }),
       )
   }
+}
+
+const passesContext = (asyncContext: unknown = 'neutral'): boolean => {
+  if (asyncContext === 'neutral' || asyncContext === 'sender') return asyncContext === 'sender'
+  throw invalidArgument('asyncContext', "'neutral' or 'sender'", asyncContext)
 }
 
 const patienceOf = (root: Process): Shutdown | undefined =>

@@ -2,10 +2,11 @@
  * Child specifications: how a supervisor starts, restarts and ends a child. They are data, so a
  * whole tree is one literal, and wrong data is refused where it is written.
  */
-import { configError } from '../../errors.ts'
+import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { readKeys } from '../process/known-options.ts'
 import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
 import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
-import { startKeys } from '../server/start-check.ts'
+import { readStartOptions, startKeys } from '../server/start-check.ts'
 import type { StartOptions, StartResult } from '../server/start-options.ts'
 import type { Messages } from '../words/address.ts'
 import { shapeFault } from './child-fault.ts'
@@ -57,8 +58,12 @@ export const worker = <M extends Messages, S, A, P>(
     ? [arg?: A, options?: WorkerOptions<M>]
     : [arg: A, options?: WorkerOptions<M>]
 ): ChildSpec => {
-  expectKnown(id, options, workerKeys)
-  const { restart, shutdown, shutdownMs, significant, ...start } = options as WorkerOptions<M>
+  const { restart, shutdown, shutdownMs, significant, ...start } = readKnown(
+    id,
+    options as WorkerOptions<M>,
+    workerKeys,
+  )
+  expectStartable(id, start)
   const started = { label: String(start.name ?? id), ...start }
   const launch = (context: ChildContext): Promise<StartResult<unknown>> =>
     context.startLinkResult(server as GenServer<M, S, unknown, P>, arg, started)
@@ -97,11 +102,32 @@ export const expectOneOf = (path: string, found: unknown, allowed: readonly stri
   throw configError(path, `one of ${allowed.join(', ')}`, found)
 }
 
-/** Throws `CONFIG` unless `options` are an object with no other keys than `known`. */
-export const expectKnown = (path: string, options: object, known: ReadonlySet<string>): void => {
-  if (typeof options !== 'object' || options === null) throw configError(path, 'an object', options)
-  for (const key of Object.keys(options))
-    if (!known.has(key)) throw configError(`${path}.${key}`, `one of ${[...known].join(', ')}`, key)
+/**
+ * The options of a child, read once. Throws `CONFIG` unless they are an object that can be read,
+ * with no other keys than `known`.
+ */
+export const readKnown = <T extends object>(
+  path: string,
+  options: T,
+  known: ReadonlySet<string>,
+): T => {
+  const { copy, fault } = readKeys(options, known)
+  if (fault === undefined) return copy
+  const { key, expected, found } = fault
+  throw configError(key === undefined ? path : `${path}.${key}`, expected, found)
+}
+
+/** Throws `CONFIG` unless a start with `options` would be accepted. */
+export const expectStartable = (path: string, options: object): void => {
+  try {
+    readStartOptions(options)
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    const { path: key, ...details } = error.details
+    throw new KeelsonError('CONFIG', `${path}.${error.message}`, {
+      details: { ...details, path: key === undefined ? path : `${path}.${key}` },
+    })
+  }
 }
 
 /** Throws `CONFIG` unless `found` is a whole number from `least`. */

@@ -21,8 +21,9 @@ import {
   type ChildSpec,
   checked,
   expectCount,
-  expectKnown,
+  expectStartable,
   fullSpec,
+  readKnown,
 } from './child-spec.ts'
 import { givesUp, isRestarted, type RestartOption, recentRestarts } from './restart-policy.ts'
 import {
@@ -88,12 +89,10 @@ interface State {
 }
 
 /** A dynamic supervisor as a child of another supervisor. Throws `CONFIG` with `details.path`. */
-export const dynamicSupervisor = (
-  id: string,
-  options: DynamicSupervisorOptions = {},
-): ChildSpec => {
-  expectKnown(id, options, knownOptions)
+export const dynamicSupervisor = (id: string, given: DynamicSupervisorOptions = {}): ChildSpec => {
+  const options = readKnown(id, given, knownOptions)
   const { name, restart, shutdown, significant } = options
+  expectStartable(id, { name })
   const { intensity = 3, periodMs = 5_000, maxChildren = Number.POSITIVE_INFINITY } = options
   expectCount(`${id}.intensity`, intensity, 0)
   expectCount(`${id}.periodMs`, periodMs, 1)
@@ -120,7 +119,10 @@ export const startDynamicSupervisor = (
 ): Promise<Ref<DynamicSupervisorMessages>> =>
   madeAt(
     where,
-    started(where, () => dynamicSupervisor(String(options.name ?? 'dynamic_supervisor'), options)),
+    started(where, () => {
+      const read = readKnown('dynamic_supervisor', options, knownOptions)
+      return dynamicSupervisor(String(read.name ?? 'dynamic_supervisor'), read)
+    }),
   )
 
 /**

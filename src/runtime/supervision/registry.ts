@@ -25,7 +25,7 @@ import {
   type Ref,
   type Name as RuntimeName,
 } from '../words/address.ts'
-import { type ChildSpec, worker } from './child-spec.ts'
+import { type ChildSpec, readKnown, worker } from './child-spec.ts'
 import type { RestartOption } from './restart-policy.ts'
 import { madeAt, started, supervisor } from './supervisor.ts'
 import type { SupervisorMessages } from './supervisor-server.ts'
@@ -87,7 +87,7 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
   id: string,
   options: Options<K, V, M>,
 ): ChildSpec => {
-  const { keys, ...others } = options
+  const { keys, ...others } = readKnown(id, options, knownOptions)
   if (keys !== 'unique' && keys !== 'duplicate')
     throw configError(`${id}.keys`, "'unique' or 'duplicate'", keys)
   return supervisor(id, { ...others, strategy: 'one_for_one' }, [
@@ -96,6 +96,8 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
     }),
   ])
 }
+
+const knownOptions = new Set(['keys', 'name', 'restart', 'shutdown'])
 
 /**
  * Starts a registry by itself: without a parent for a System, linked for a context. Rejects like
@@ -107,7 +109,10 @@ export const start = <K = unknown, V = unknown, M = unknown>(
 ): Promise<Handle<K, V, M>> =>
   madeAt(
     where,
-    started(where, () => childSpec(options.name ?? 'registry', options)),
+    started(where, () => {
+      const read = readKnown('registry', options, knownOptions)
+      return childSpec(read.name ?? 'registry', read)
+    }),
   )
 
 /**

@@ -16,8 +16,9 @@ import {
   type ChildSpec,
   checked,
   expectCount,
-  expectKnown,
   expectOneOf,
+  expectStartable,
+  readKnown,
 } from './child-spec.ts'
 import type { AutoShutdown, RestartOption, Strategy } from './restart-policy.ts'
 import type { ChildCount, ChildInfo } from './supervised-children.ts'
@@ -57,12 +58,13 @@ export interface SupervisorOptions {
  */
 export const supervisor = (
   id: string,
-  options: SupervisorOptions,
+  given: SupervisorOptions,
   children: readonly ChildSpec[],
 ): ChildSpec => {
-  expectKnown(id, options, knownOptions)
+  const options = readKnown(id, given, knownOptions)
   const argument = argumentOf(id, options, children)
   const { name, restart, shutdown, significant, instance } = options
+  expectStartable(id, { name, instance })
   const start = (context: ChildContext): Promise<StartResult<unknown>> =>
     context.startLinkResult(supervisorServer, argument, {
       name: name as Name<SupervisorMessages> | Via<SupervisorMessages> | undefined,

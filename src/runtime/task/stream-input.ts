@@ -4,6 +4,7 @@
  * at most once.
  */
 import { KeelsonError } from '../../errors.ts'
+import { readOptions } from '../process/known-options.ts'
 import { isDelay } from '../queues/timer-heap.ts'
 import type { Target } from '../server/gen-server.ts'
 import { isThenable } from '../words/outside-code.ts'
@@ -59,9 +60,8 @@ export interface StreamSettings {
 }
 
 /** The options with their defaults. Throws `INVALID_ARGUMENT` with `details.option`. */
-export const streamSettings = (options: AsyncStreamOptions): StreamSettings => {
-  const unknown = Object.keys(options).find((option) => !known.has(option))
-  if (unknown !== undefined) throw invalid('an unknown option', unknown)
+export const streamSettings = (given: AsyncStreamOptions): StreamSettings => {
+  const options = readOptions('a stream', given, known)
   const { maxConcurrency = 8, ordered = true, timeoutMs = 5_000, onTimeout = 'exit' } = options
   const { maxAhead = 1_000, supervisor, link = true } = options
   if (!isCount(maxConcurrency)) throw invalid('maxConcurrency', maxConcurrency)

@@ -5,7 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'
-import { expectOptions } from '../process/known-options.ts'
+import { readOptions } from '../process/known-options.ts'
 import { Wait } from '../process/wait.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
@@ -93,9 +93,9 @@ const gather = <R>(
   rules: Rules<R>,
 ): Promise<R> => {
   let pending: Map<OwnedTask<unknown>, number>
-  const timeoutMs = options?.timeoutMs ?? timeoutMsDefault
+  let timeoutMs: number
   try {
-    expectOptions('a wait for tasks', options, waitKeys)
+    timeoutMs = readOptions('a wait for tasks', options, waitKeys).timeoutMs ?? timeoutMsDefault
     pending = pendingOf(tasks, timeoutMs)
   } catch (error) {
     return refused(error)

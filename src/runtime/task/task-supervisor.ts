@@ -11,7 +11,7 @@ import type { Shutdown } from '../process/shutdown.ts'
 import { Wait } from '../process/wait.ts'
 import type { AnyContext, System, Target } from '../server/gen-server.ts'
 import type { StartResult } from '../server/start-options.ts'
-import { type ChildContext, type ChildSpec, expectKnown } from '../supervision/child-spec.ts'
+import { type ChildContext, type ChildSpec, readKnown } from '../supervision/child-spec.ts'
 import {
   type DynamicSupervisorMessages,
   type DynamicSupervisorOptions,
@@ -70,8 +70,7 @@ export const taskChild = (
   run: (context: TaskContext) => unknown,
   options: TaskChildOptions = {},
 ): ChildSpec => {
-  expectKnown(id, options, taskChildKeys)
-  const { restart = 'temporary', shutdown, label = id } = options
+  const { restart = 'temporary', shutdown, label = id } = readKnown(id, options, taskChildKeys)
   return {
     id,
     restart,

@@ -6,12 +6,13 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'
-import { expectOptions } from '../process/known-options.ts'
+import { readOptions } from '../process/known-options.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import { Wait } from '../process/wait.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import type { System, Target } from '../server/gen-server.ts'
+import type { SpawnOptions } from '../server/start-options.ts'
 import type { Ref } from '../words/address.ts'
 import { Monitor } from '../words/monitor.ts'
 import {
@@ -58,11 +59,14 @@ const async = <R>(
   run: TaskFunction<R>,
   options?: TaskOptions,
 ): Task<Awaited<R>> =>
-  startOwned(
-    processOf(context),
-    (body) => context.spawnLink(body, { kind: 'task', ...options }),
-    run,
-  )
+  startOwned(processOf(context), (body) => context.spawnLink(body, asTask(options)), run)
+
+/** The options of the process of a task. */
+const asTask = (options: TaskOptions | undefined): SpawnOptions =>
+  options === undefined ? task : { ...readOptions('a task', options, taskKeys), ...task }
+
+const task = { kind: 'task' } as const
+const taskKeys = new Set(['label'])
 
 /**
  * The value of a task of this process. Rejects with `EXITED` (`details.reason`: why it ended
@@ -151,14 +155,14 @@ const start = (
   where: TaskOwner | System,
   run: (context: TaskContext) => unknown,
   options?: TaskOptions,
-): Ref => where.spawn(run, { kind: 'task', ...options })
+): Ref => where.spawn(run, asTask(options))
 
 /** Starts a task whose value is dropped, linked to this process. */
 const startLink = (
   context: TaskOwner,
   run: (context: TaskContext) => unknown,
   options?: TaskOptions,
-): Ref => context.spawnLink(run, { kind: 'task', ...options })
+): Ref => context.spawnLink(run, asTask(options))
 
 /**
  * Runs a function as a task for code outside of processes. Resolves with its value. Rejects as
@@ -170,8 +174,7 @@ const run = <R>(
   options: TaskRunOptions = {},
 ): Promise<Awaited<R>> =>
   new Promise((resolve, reject) => {
-    expectOptions('Task.run', options, runKeys)
-    const { supervisor, timeoutMs, label } = options
+    const { supervisor, timeoutMs, label } = readOptions('Task.run', options, runKeys)
     // The owner is linked to the task and traps exits: the end of the owner ends the task, but not
     // the other way.
     const owner = system.spawn(async (context) => {

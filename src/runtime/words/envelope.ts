@@ -4,6 +4,7 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
+import type { AsyncContext, Carrier } from '../queues/async-context.ts'
 import type { Ref } from './address.ts'
 import type { ExitReason } from './exit-reason.ts'
 
@@ -26,7 +27,7 @@ export const kinds = {
 export type Kind = (typeof kinds)[keyof typeof kinds]
 
 /** Any message; calls and system requests carry more (`PendingCall`). */
-export interface Message {
+export interface Message extends Carrier {
   readonly kind: Kind
   readonly name: string
   readonly payload: unknown
@@ -41,6 +42,7 @@ export const noName = (name: unknown): KeelsonError =>
 
 /** A message without an answer. */
 export class Envelope implements Message {
+  declare context?: AsyncContext
   readonly kind: Kind
   readonly name: string
   readonly payload: unknown

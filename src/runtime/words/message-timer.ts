@@ -3,6 +3,7 @@
  * timer to a name looks the name up when it fires. It outlives the process that started it.
  */
 
+import { type AsyncContext, type Carrier, handOn } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import type { Directory } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
@@ -20,7 +21,8 @@ export type Destination =
   | { readonly name: string; readonly directory: Directory<TimerTarget> }
 
 /** One timer. */
-export class MessageTimer implements HeapEntry {
+export class MessageTimer implements HeapEntry, Carrier {
+  declare context?: AsyncContext
   dueAt = 0
   order = 0
   slot = -1
@@ -83,7 +85,10 @@ export class MessageTimer implements HeapEntry {
 
   fire(): void {
     const target = this.#leaveTarget()
-    if (target?.alive) target.deliver(new Envelope(kinds.info, this.#name, this.#payload))
+    if (!target?.alive) return
+    const message = new Envelope(kinds.info, this.#name, this.#payload)
+    handOn(this, message)
+    target.deliver(message)
   }
 
   #leaveTarget(): TimerTarget | undefined {

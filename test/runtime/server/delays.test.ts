@@ -70,7 +70,7 @@ describe.each(noDelays)('%s as a time', (wrong) => {
   })
 
   test('never enters the heap', () => {
-    const heap = new TimerHeap(virtualClock())
+    const heap = new TimerHeap(virtualClock(), () => {})
     const entry = { dueAt: 0, order: 0, slot: -1, fire: () => {} }
 
     expect(codeOfThrow(() => heap.add(entry, wrong))).toBe('INVALID_ARGUMENT')
