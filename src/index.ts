@@ -211,6 +211,7 @@ export type {
   CloseReport,
   CutOff,
   Health,
+  Ready,
   ShardHealth,
   StartOptions,
   StartProgress,

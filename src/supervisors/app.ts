@@ -17,6 +17,7 @@ import { invalidArgument, reasonText } from '../errors.ts'
 import type { ExitReason, Registry, System } from '../runtime/index.ts'
 import type { AppContext } from './app-context.ts'
 import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'
+import type { Readiness, Ready } from './readiness.ts'
 
 /** The parts of an instance. */
 export type AppParts = Closable & {
@@ -26,6 +27,7 @@ export type AppParts = Closable & {
   /** The handles and the access of the caller of `start`. */
   readonly outside: AppContext
   readonly outsideAccess: Access
+  readonly readiness: Readiness
   /** Releases the folder's locks. */
   readonly release: () => void
 }
@@ -120,6 +122,20 @@ export class App {
   }
 
   /**
+   * Resolves when every shard is open or down and the user's tree has started: then a name of the
+   * tree has its process, and a read is answered unless its shard is in `down`. So it was when
+   * `start` resolved; a restart in between is waited for.
+   * @throws KeelsonError `CLOSED` when the instance ends before; `TIMEOUT` after `timeoutMs`, the
+   * instance's `deadlineMs` by default; `INVALID_ARGUMENT`
+   */
+  async ready(options: { readonly timeoutMs?: number } = {}): Promise<Ready> {
+    const { timeoutMs = this.shards[0]?.parts.settings.deadlineMs ?? 0 } = options
+    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
+      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+    return this.#parts.readiness.wait(timeoutMs)
+  }
+
+  /**
    * Ends the instance in order. From now on calls of `store`, `control`, `batcher` and `wal` here
    * are `CLOSED`. The user's tree ends first, in reverse order of its start: `context.app` goes on
    * working, so that handlers under way finish and `terminate` may write. Then writes are refused
@@ -143,8 +159,9 @@ export class App {
   }
 
   async #close(deadlineMs: number): Promise<CloseReport> {
-    const { system, outsideAccess } = this.#parts
+    const { system, outsideAccess, readiness } = this.#parts
     outsideAccess.end('the instance is closing')
+    readiness.end()
     const report = await closeInOrder(this.#parts, deadlineMs)
     await this.closed
     if (report.cutOff.length > 0)
@@ -157,8 +174,10 @@ export class App {
 
   /** The tree has ended: closes the files and releases the folder. */
   async #giveBack(): Promise<void> {
-    const { system, shards, ownsSystem, insideAccess, outsideAccess, release } = this.#parts
+    const { system, shards, ownsSystem, readiness, release } = this.#parts
+    const { insideAccess, outsideAccess } = this.#parts
     for (const access of [outsideAccess, insideAccess]) access.end('the instance is closed')
+    readiness.end()
     try {
       await closeShards(shards)
       if (ownsSystem) await system.stop()

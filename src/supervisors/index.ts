@@ -5,8 +5,8 @@
  * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB
  * - instance, instance-tree: what an instance is made of, and its supervision tree
  * - folder-claim: the locks, the facts and the creation of a data folder
- * - app, app-context, closing: the handle of a running instance, what its processes are given, and
- *   its orderly end
+ * - app, app-context, readiness, closing: the handle of a running instance, what its processes are
+ *   given, the wait until it is ready, and its orderly end
  * - app-tree, child-tree, module-loader, config-error: the user's tree as data, checked and loaded
  *
  * Start reading at `instance-tree.ts`, then `instance.ts`.
@@ -30,5 +30,6 @@ export type { CloseReport, CutOff } from './closing.ts'
 export { type Ports, startInstance } from './instance.ts'
 export { treeNames } from './instance-tree.ts'
 export { loadModule } from './module-loader.ts'
+export type { Ready } from './readiness.ts'
 export { start } from './start.ts'
 export { checkStartOptions, type StartOptions, type StartProgress } from './start-options.ts'

@@ -35,6 +35,7 @@ import {
 import type { AppContext } from './app-context.ts'
 import type { AppTree } from './app-tree.ts'
 import { childSpec } from './child-tree.ts'
+import type { Readiness } from './readiness.ts'
 
 /** The options of the tree. */
 export type TreeOptions = {
@@ -46,6 +47,8 @@ export type TreeOptions = {
   readonly appContext: AppContext
   /** Whether the user's tree must not start, because the instance ends. */
   readonly isClosing: () => boolean
+  /** Told when the user's tree has started. */
+  readonly readiness: Readiness
   readonly reopen: Control.Options['reopen']
 }
 
@@ -229,11 +232,17 @@ const appSpec = (tree: AppTree, { appContext, mailboxMax }: TreeOptions): ChildS
  * The user's tree starts when each shard is open or down, so that a user's `init` may read and
  * write.
  */
-const afterSettled = ({ shards, isClosing }: TreeOptions, spec: ChildSpec): ChildSpec => ({
+const afterSettled = (
+  { shards, isClosing, readiness }: TreeOptions,
+  spec: ChildSpec,
+): ChildSpec => ({
   ...spec,
   start: async (context) => {
     await Promise.all(shards.map((shard) => shard.settled()))
-    return isClosing() ? { ignore: true } : spec.start(context)
+    if (isClosing()) return { ignore: true }
+    const result = await spec.start(context)
+    if (result.ok) readiness.treeStarted(result.ref)
+    return result
   },
 })
 

@@ -24,6 +24,7 @@ import { registeredName } from './child-tree.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
 import { instanceTree, reopen, treeNames } from './instance-tree.ts'
 import { loadedServer } from './module-loader.ts'
+import { Readiness } from './readiness.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
 
 /** The ports of an instance to the outside. */
@@ -230,6 +231,7 @@ const run = async (
   const parts = { system, instance, shards, windows, registry, deadlineMs }
   const [outsideAccess, insideAccess] = [new Access(), new Access()]
   const inside = appContext(parts, insideAccess)
+  const readiness = new Readiness(system, shards, options.app !== undefined)
   onProgress({ step: 'recovering' })
   const tree = instanceTree({
     instance,
@@ -238,6 +240,7 @@ const run = async (
     app: options.app,
     appContext: inside,
     isClosing: () => outsideAccess.isEnded,
+    readiness,
     reopen: (shard, part) => reopen(system, shard, part),
   })
   const root = await startSupervisor(system, tree).catch((error: unknown) => {
@@ -257,6 +260,7 @@ const run = async (
     shards,
     outside: appContext(parts, outsideAccess),
     outsideAccess,
+    readiness,
     inside,
     insideAccess,
     root,
