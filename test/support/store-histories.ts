@@ -7,21 +7,21 @@ import type {
   FieldEntry,
   PutEntry,
   SetCondition,
-  Unit,
 } from '../../src/storage/commands/command.ts'
 import type { RowValue, StoredValue } from '../../src/storage/ports/projection-store.ts'
 import type { BlobRef } from '../../src/storage/values/blob-reference.ts'
 import { blobRope, encodeRope, isStoredValue, ropeOf } from '../../src/storage/values/rope.ts'
 import { decodeValue, encodeValue } from '../../src/storage/values/value.ts'
+import { type DrawnTurn, drawnTurn } from './entity-model.ts'
 import type { Content, Ends, Op } from './store-model.ts'
 
 /** Content to be put, and whether it goes through a blob. `run` numbers the blob. */
 export type Given = { readonly value: unknown; readonly blob: boolean }
 
-/** A unit as it was drawn: the moment, and the ops of a batch, or one. */
+/** A unit as it was drawn: the moment, and one op, the ops of a batch, or the writes of a turn. */
 export type Step = {
   readonly after: number
-  readonly isBatch: boolean
+  readonly shape: 'alone' | 'batch' | DrawnTurn
   readonly ops: readonly Op[]
 }
 
@@ -119,7 +119,7 @@ export const history: fc.Arbitrary<readonly Step[]> = fc.array(
       weight: 3,
       arbitrary: fc.record({
         after: fc.nat(12),
-        isBatch: fc.constant(false),
+        shape: fc.constant('alone' as const),
         ops: op.map((only) => [only]),
       }),
     },
@@ -127,8 +127,16 @@ export const history: fc.Arbitrary<readonly Step[]> = fc.array(
       weight: 1,
       arbitrary: fc.record({
         after: fc.nat(12),
-        isBatch: fc.constant(true),
+        shape: fc.constant('batch' as const),
         ops: fc.array(op, { minLength: 1, maxLength: 5 }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        after: fc.nat(12),
+        shape: drawnTurn,
+        ops: fc.array(op, { maxLength: 3 }),
       }),
     },
   ),
@@ -283,10 +291,6 @@ export const translated = (drawn: Op, table: BlobTable): { op: Op; command: Comm
       return { op, command: { kind, ...fields, ...who } as Command }
   }
 }
-
-/** A unit of these commands. */
-export const unitOf = (isBatch: boolean, commands: readonly Command[]): Unit =>
-  isBatch ? { kind: 'batch', commands } : (commands[0] as Command)
 
 /** Every key that a history may have used. */
 export const historyKeys: readonly string[] = keys

@@ -1,5 +1,7 @@
 /** The bound over all shards holds each of them back in its turn. */
 import { describe, expect, test } from 'vitest'
+import { commandsIn } from '../../../src/actors/admission/allowance.ts'
+import { alarmRowKey, type Command, type Turn } from '../../../src/storage/index.ts'
 import { testWorld } from '../../support/test-gate.ts'
 
 describe('the bound over all shards', () => {
@@ -74,4 +76,20 @@ describe('the bound over all shards', () => {
     expect(total.load).toEqual({ bytes: 0, commands: 0 })
     expect(two.log).toEqual(['d BUSY', 'e'])
   })
+})
+
+test('a turn counts its main row, each other row and each entry of its writes', () => {
+  const turn = (rows: Turn['rows'], writes: readonly Command[]): Turn => ({
+    kind: 'turn',
+    entity: 'order/42',
+    follows: undefined,
+    row: undefined,
+    rows,
+    writes,
+  })
+  const alarm = [alarmRowKey('order/42', 'a'), undefined] as const
+  const many: Command = { kind: 'deleteMany', keys: ['a', 'b', 'c'] }
+  expect(commandsIn(turn([], []))).toBe(1)
+  expect(commandsIn(turn([alarm, alarm], [many, { kind: 'delete', key: 'd' }]))).toBe(7)
+  expect(commandsIn([turn([alarm], []), many])).toBe(5)
 })

@@ -6,10 +6,12 @@ import {
   sideChannelCandidate,
 } from '../../../src/actors/shard/blob-command.ts'
 import {
+  alarmRowKey,
   type BlobRef,
   type Command,
   decodeRope,
   noExpiry,
+  refsOfUnit,
   type StoredValue,
   type Unit,
   valueTags,
@@ -164,6 +166,29 @@ describe('prepare', () => {
     const units = commands.map(unit)
     expect(await prepare(units, terms, put)).toBe(units)
     expect(puts).toEqual([])
+  })
+
+  test('takes large values out of the writes of a turn, and leaves its state and rows', async () => {
+    const { puts, put } = store()
+    const turn = {
+      kind: 'turn' as const,
+      entity: 'order/42',
+      follows: undefined,
+      row: { mark: { incarnation: '0123456789abcdef', seq: 1 }, body: large(1).bytes },
+      rows: [[alarmRowKey('order/42', 'a'), large(2).bytes]],
+      writes: [
+        { kind: 'delete', key: 'a' },
+        { kind: 'put', key: 'b', value: large(3), expiry: noExpiry },
+      ],
+    } satisfies Unit
+    const [prepared] = await prepare(turn, terms, put)
+    expect(puts).toEqual([[large(3).bytes]])
+    expect(prepared).toMatchObject({ ...turn, writes: [turn.writes[0], { value: { tag: 3 } }] })
+    if (prepared?.kind !== 'turn') throw new Error('another unit')
+    expect(refsOfUnit(prepared)).toHaveLength(1)
+
+    const plain = { ...turn, writes: turn.writes.slice(0, 1) }
+    expect(sideChannelCandidate(plain, terms)).toBe(false)
   })
 
   test('C1: makes one put of all values of all units, batches and putMany in batches too, in their order', async () => {

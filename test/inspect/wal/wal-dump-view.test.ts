@@ -1,26 +1,31 @@
 /** Commands in `keelson wal dump`: one line each, with its content. */
 import { describe, expect, test } from 'vitest'
-import { dumpLine } from '../../../src/inspect/wal/wal-dump-view.ts'
+import { dumpJson, dumpLine } from '../../../src/inspect/wal/wal-dump-view.ts'
 import {
+  alarmRowKey,
   blobRope,
   type Command,
   encodeRope,
   encodeValue,
   keepExpiry,
   noExpiry,
+  type Turn,
+  type Unit,
 } from '../../../src/storage/index.ts'
 
-const shown = (command: Command): string => {
-  const record = {
+const recordOf = (unit: Unit) =>
+  ({
     kind: 'frame',
+    segment: { name: 'segment', header: { epoch: 1 } },
     lsn: 1,
     type: 1,
     offset: 0,
     payloadBytes: 0,
-    content: { kind: 'units', time: 0, units: [command] },
-  } as unknown as Parameters<typeof dumpLine>[0]
-  return dumpLine(record, 60).split('0 ms  ')[1] ?? ''
-}
+    content: { kind: 'units', time: 0, units: [unit] },
+  }) as unknown as Parameters<typeof dumpLine>[0]
+
+const shown = (unit: Unit, width = 60): string =>
+  dumpLine(recordOf(unit), width).split('0 ms  ')[1] ?? ''
 
 const value = encodeValue('v')
 const blob = {
@@ -73,5 +78,53 @@ describe('a command', () => {
     [{ kind: 'clear', namespace: 'users' }, `clear namespace 'users'`],
   ])('says what it does: %#', (command, line) => {
     expect(shown(command)).toBe(line)
+  })
+})
+
+describe('a turn', () => {
+  const incarnation = '0123456789abcdef'
+  const turn: Turn = {
+    kind: 'turn',
+    entity: 'order/42',
+    follows: { incarnation, seq: 7 },
+    row: { mark: { incarnation, seq: 8 }, body: Buffer.of(1, 2) },
+    rows: [
+      [alarmRowKey('order/42', 'a'), Buffer.of(3)],
+      [alarmRowKey('order/42', 'b'), undefined],
+    ],
+    writes: [{ kind: 'put', key: 'k', value, expiry: noExpiry }],
+  }
+
+  test('is one line: entity, marks, state, rows and writes', () => {
+    expect(shown(turn)).toBe(
+      'turn "order/42" 0123456789abcdef:8 follows 0123456789abcdef:7 <0102>' +
+        ' rows ["\\u0000aorder/42\\u0000a" = <03>, "\\u0000aorder/42\\u0000b" removed]' +
+        ` writes [put "k" = 'v']`,
+    )
+    expect(shown({ ...turn, follows: undefined, rows: [], writes: [] })).toBe(
+      'turn "order/42" 0123456789abcdef:8 follows nothing <0102>',
+    )
+    expect(shown({ ...turn, row: undefined, rows: [], writes: [] })).toBe(
+      'turn "order/42" nothing follows 0123456789abcdef:7',
+    )
+  })
+
+  test('is complete as JSON: bytes as base64', () => {
+    expect(JSON.parse(JSON.stringify(dumpJson(recordOf(turn), undefined)))).toMatchObject({
+      units: [
+        {
+          turn: {
+            entity: 'order/42',
+            follows: { incarnation, seq: 7 },
+            row: { incarnation, seq: 8, base64: 'AQI=' },
+            rows: [
+              { key: '\0aorder/42\0a', base64: 'Aw==' },
+              { key: '\0aorder/42\0b', base64: null },
+            ],
+            writes: [{ command: 'put', key: 'k', value: { tag: 'text', value: 'v' } }],
+          },
+        },
+      ],
+    })
   })
 })

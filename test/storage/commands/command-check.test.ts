@@ -258,6 +258,26 @@ describe('a command from outside', () => {
     expect(decodeValue({ tag: 0, bytes: Buffer.of(64) })).toBe(64)
   })
 
+  it('is refused as a turn, alone, in a list and in a batch: only entities make turns', () => {
+    const turn = { kind: 'turn', entity: 'order/42', follows: undefined, row: undefined }
+    const whole = { ...turn, rows: [], writes: [] }
+    const places = [
+      [whole, ['kind']],
+      [
+        [put, whole],
+        [1, 'kind'],
+      ],
+      [{ kind: 'batch', commands: [whole] }, ['commands', 0, 'kind']],
+    ] as const
+    for (const [given, path] of places)
+      expect(() => checkUnits(given)).toThrowError(
+        expect.objectContaining({
+          code: 'INVALID_ARGUMENT',
+          details: expect.objectContaining({ path }),
+        }),
+      )
+  })
+
   it('is refused in an empty batch, and in an empty or too long list', () => {
     for (const wrong of [
       { kind: 'batch', commands: [] },

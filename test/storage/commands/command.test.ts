@@ -11,12 +11,15 @@ import {
   frameUnitsMax,
   noExpiry,
   stampBytes,
+  type Turn,
+  type TurnMark,
   type Unit,
 } from '../../../src/storage/commands/command.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
-import { anyUnit } from '../../support/any-command.ts'
-import { thorough } from '../../support/tier.ts'
+import { alarmRowKey, dueRowKey } from '../../../src/storage/values/entity-key.ts'
+import { anyTurn, anyUnit } from '../../support/any-command.ts'
+import { sampled, thorough } from '../../support/tier.ts'
 
 const units = fc.array(anyUnit, { minLength: 1, maxLength: 6 })
 
@@ -32,6 +35,17 @@ const field = (name: string): Unit => command({ kind: 'deleteField', key: 'k', f
 const lock = (leaseMs: number): Unit => command({ kind: 'lock', keys: ['k'], owner: 'o', leaseMs })
 const patch = (offset: number): Unit =>
   command({ kind: 'setRange', key: 'k', offset, patch: { tag: 1, bytes: Buffer.from('p') } })
+
+const mark: TurnMark = { incarnation: '0123456789abcdef', seq: 7 }
+const turn = (given: Partial<Turn>): Turn => ({
+  kind: 'turn',
+  entity: 'order/42',
+  follows: undefined,
+  row: undefined,
+  rows: [],
+  writes: [],
+  ...given,
+})
 
 const codeOf = (action: () => unknown): unknown => {
   try {
@@ -163,11 +177,41 @@ describe('a frame', () => {
       'with a namespace that is too long',
       [command({ kind: 'clear', namespace: 'n'.repeat(1025) })],
     ],
+    ['with a turn of an entity without an id', [turn({ entity: 'order/' })]],
+    ['with a turn of an entity without a kind', [turn({ entity: 'Order/42' })]],
+    ['with a turn of an id with a brace', [turn({ entity: 'order/{42}' })]],
+    ['with a turn of an entity that is too long', [turn({ entity: `o/${'i'.repeat(257)}` })]],
+    [
+      'with an incarnation of 15 digits',
+      [turn({ follows: { ...mark, incarnation: '0'.repeat(15) } })],
+    ],
+    [
+      'with an incarnation in capitals',
+      [turn({ follows: { ...mark, incarnation: 'A'.repeat(16) } })],
+    ],
+    ['with a seq below 0', [turn({ follows: { ...mark, seq: -1 } })]],
+    [
+      'with a seq beyond 2^53',
+      [turn({ row: { mark: { ...mark, seq: 2 ** 53 }, body: Buffer.of() } })],
+    ],
+    ['with a row of a user in a turn', [turn({ rows: [['k', Buffer.of()]] })]],
+    ['with a lock in a turn', [turn({ rows: [['\0lk', undefined]] })]],
+    ['with the marker of compounds in a turn', [turn({ rows: [['\0c', undefined]] })]],
+    ['with a main row among the rows of a turn', [turn({ rows: [['\0eorder/42', undefined]] })]],
+    [
+      'with a row of another entity in a turn',
+      [turn({ rows: [[alarmRowKey('order/43', 'a'), undefined]] })],
+    ],
+    ['with an ill-formed row in a turn', [turn({ rows: [['\0aorder/42\0\ud800', undefined]] })]],
+    ['with a bad write in a turn', [turn({ writes: [{ kind: 'delete', key: '' }] })]],
     ['with a NUL in its namespace', [command({ kind: 'clear', namespace: 'a\0' })]],
   ])('is refused with INVALID_ARGUMENT %s', (_, list) => {
     expect(codeOf(() => encodeFrame(list))).toBe('INVALID_ARGUMENT')
   })
 })
+
+/** A frame with a turn of `order/42`, up to what it follows; 14 bytes are left. */
+const turnHead = '0000000000000000 0100 19000000 04 0800 6f726465722f3432'
 
 const hexFrame = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex')
 
@@ -212,6 +256,26 @@ describe('bytes of another kind', () => {
       '0000000000000000 0100 07000000 00 01 0100 61 03 01',
       'expiry',
       3,
+    ],
+    [
+      'the kind of unit that is reserved for operations',
+      '0000000000000000 0100 02000000 03 00',
+      'unit',
+      3,
+    ],
+    ['a kind of unit behind turns', '0000000000000000 0100 02000000 05 00', 'unit', 5],
+    ['parts of a turn', `${turnHead} 00 00 00000000 00000000 01000000`, 'parts of a turn', 1],
+    [
+      'an unknown mark of a turn',
+      `${turnHead} 02 00 00000000 00000000 00000000`,
+      'mark of a turn',
+      2,
+    ],
+    [
+      'an unknown main row of a turn',
+      `${turnHead} 00 02 00000000 00000000 00000000`,
+      'main row of a turn',
+      2,
     ],
     [
       'an unknown command in a batch',
@@ -266,10 +330,87 @@ describe('bytes of another kind', () => {
       'a value in the middle that goes beyond its unit',
       '0000000000000000 0100 12000000 00 0d 0100 61 01000000 0100 66 01 09000000 76',
     ],
+    [
+      'a turn of 8 bytes less',
+      '0000000000000000 0100 11000000 04 0800 6f726465722f3432 00 00 00000000',
+    ],
+    [
+      'a turn of an entity without a slash',
+      '0000000000000000 0100 16000000 04 0500 6f72646572 00 00 00000000 00000000 00000000',
+    ],
+    [
+      'a turn of an entity in capitals',
+      '0000000000000000 0100 19000000 04 0800 4f726465722f3432 00 00 00000000 00000000 00000000',
+    ],
+    ['a turn of four billion rows', `${turnHead} 00 00 ffffffff 00000000 00000000`],
+    ['a turn of four billion writes', `${turnHead} 00 00 00000000 ffffffff 00000000`],
+    [
+      'a turn with a row of a user',
+      '0000000000000000 0100 1d000000 04 0800 6f726465722f3432 00 00 01000000 0100 6b 00 00000000 00000000',
+    ],
+    [
+      'a turn with a lock',
+      '0000000000000000 0100 1f000000 04 0800 6f726465722f3432 00 00 01000000 0300 006c6b 00 00000000 00000000',
+    ],
+    [
+      'a turn with a row key of no bytes',
+      '0000000000000000 0100 1c000000 04 0800 6f726465722f3432 00 00 01000000 0000 00 00000000 00000000',
+    ],
     ['a put without a value', '0000000000000000 0100 06000000 00 01 0100 61 00'],
   ])('are CORRUPT: %s', (_, hex) => {
     expect(codeOf(() => decodeFrame(hexFrame(hex)))).toBe('CORRUPT')
   })
+
+  /** One frame with all that a turn may have. */
+  const whole = encodeFrame(
+    turn({
+      follows: mark,
+      row: { mark: { ...mark, seq: 8 }, body: Buffer.from('state') },
+      rows: [
+        [alarmRowKey('order/42', 'a'), Buffer.from('bytes')],
+        [dueRowKey(5, 'order/42', 'a'), undefined],
+      ],
+      writes: [put('k') as Command],
+    }),
+  )
+
+  test('stand for themselves or are refused: a turn with any bit flipped', () => {
+    const flips = Array.from({ length: whole.length * 8 }, (_, at) => at)
+    for (const at of sampled(flips, 600)) {
+      const bytes = whole.slice()
+      bytes[at >> 3] = (bytes[at >> 3] ?? 0) ^ (1 << (at & 7))
+      check(bytes)
+    }
+  })
+
+  test('stand for themselves or are refused: any unit with a byte replaced', () => {
+    fc.assert(
+      fc.property(fc.oneof(anyTurn, anyUnit), fc.nat(), fc.nat(255), (unit, place, byte) => {
+        const bytes = encodeFrame(unit)
+        bytes[place % bytes.length] = byte
+        check(bytes)
+      }),
+      { numRuns: thorough(600, 6_000) },
+    )
+  })
+
+  test('are CORRUPT where a turn is cut, wherever that is', () => {
+    for (let length = 0; length < whole.length; length++)
+      expect(codeOf(() => decodeFrame(whole.subarray(0, length)))).toBe('CORRUPT')
+  })
+
+  /** Bytes that are decoded are the bytes of the units that they stand for, behind the stamp. */
+  const check = (bytes: Uint8Array): void => {
+    let units: readonly Unit[]
+    try {
+      units = decodeFrame(bytes).units
+    } catch (error) {
+      if (isKeelsonError(error, 'CORRUPT') || isKeelsonError(error, 'UNSUPPORTED_VERSION')) return
+      throw error
+    }
+    const again = Buffer.from(encodeFrame(units)).toString('hex', stampBytes)
+    expect(again).toBe(Buffer.from(bytes).toString('hex', stampBytes))
+  }
 
   test('never throw another error', () => {
     const check = (bytes: Uint8Array) => {

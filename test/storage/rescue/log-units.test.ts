@@ -67,3 +67,28 @@ describe.each([true, false])('a log with units that cannot be read (closed: %s)'
     expect(readAll(openSalvaged(world.disk, to).log).map(({ lsn }) => lsn)).toEqual(whole)
   })
 })
+
+test('a log of turns is clean, and salvage keeps each of them beside damaged frames', () => {
+  const turn = encodeFrame({
+    kind: 'turn',
+    entity: 'order/42',
+    follows: undefined,
+    row: { mark: { incarnation: '0123456789abcdef', seq: 1 }, body: new Uint8Array(900) },
+    rows: [],
+    writes: [{ kind: 'delete', key: 'k' }],
+  })
+  expect(verifyLog(logOf([turn, put, turn], true).world.disk, dir, store).verdict).toBe('clean')
+
+  const parted = turn.slice()
+  parted[parted.length - 4] = 1
+  const { world, lsns } = logOf([turn, parted, turn], true)
+  const found = verifyLog(world.disk, dir, store)
+  expect(found.damage.map(({ lsn, evidence }) => [lsn, evidence])).toEqual([
+    [lsns[1], expect.stringContaining('parts of a turn 1')],
+  ])
+  const to = '/data/salvaged'
+  world.disk.makeFolder(to)
+  runToEnd(salvaging({ disk: world.disk, clock: virtualClock(3), from: dir, found, to }))
+  const kept = readAll(openSalvaged(world.disk, to).log)
+  expect(kept.map(({ lsn }) => lsn)).toEqual([lsns[0], lsns[2]])
+})

@@ -11,7 +11,7 @@ import { describe, expect, test } from 'vitest'
 import { Overlay } from '../../../src/actors/overlay/overlay.ts'
 import { ReadView } from '../../../src/actors/overlay/read-view.ts'
 import { ShardRows } from '../../../src/actors/overlay/shard-rows.ts'
-import type { Unit } from '../../../src/storage/commands/command.ts'
+import type { Command, Unit } from '../../../src/storage/commands/command.ts'
 import type { UnitAnswer } from '../../../src/storage/commands/command-answer.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
@@ -22,10 +22,13 @@ import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store
 import type { ProjectionStore, Row } from '../../../src/storage/ports/projection-store.ts'
 import { fieldCount } from '../../../src/storage/rows/field-commands.ts'
 import { ProjectionRows } from '../../../src/storage/rows/rows.ts'
+import { readEntityRow } from '../../../src/storage/rows/turn.ts'
 import { applyUnit } from '../../../src/storage/rows/unit-application.ts'
+import { entityOf, entityRowKey } from '../../../src/storage/values/entity-key.ts'
 import { compoundOf } from '../../../src/storage/values/row-key.ts'
 import { memoryProjections } from '../../../src/testing/simulated/memory-projection-store.ts'
 import { appliedUnit } from '../../support/applied-unit.ts'
+import { EntityModel, hexOf } from '../../support/entity-model.ts'
 import { MapRows } from '../../support/map-rows.ts'
 import { roomy } from '../../support/overlay-limits.ts'
 import { pendingFrames, wholeBatch } from '../../support/pending-frames.ts'
@@ -35,7 +38,6 @@ import {
   historyKeys,
   type Step,
   translated,
-  unitOf,
 } from '../../support/store-histories.ts'
 import { type Content, type ModelAnswer, Refused, StoreModel } from '../../support/store-model.ts'
 import { countOf } from '../../support/tier.ts'
@@ -56,7 +58,8 @@ const plain = (content: Content | undefined): unknown => {
 /** An answer in the terms of the model. */
 const told = (answer: UnitAnswer, table: BlobTable): unknown => {
   if (answer.kind === 'refused') return answer.reason.code
-  if (answer.kind === 'batch') return answer.answers.map((each) => told(each, table))
+  if (answer.kind === 'batch' || answer.kind === 'turn')
+    return answer.answers.map((each) => told(each, table))
   if (answer.kind === 'removeExpired') return { kind: answer.kind }
   const { previous, current, ...rest } = answer as typeof answer & Record<string, never>
   return { ...rest, previous: table.valueOf(previous), current: table.valueOf(current) }
@@ -81,38 +84,66 @@ const play = (
   apply: (frame: Uint8Array, time: number, lsn: number, unit: Unit) => UnitAnswer,
 ): {
   model: StoreModel
+  entities: EntityModel
   frames: { frame: Uint8Array; time: number; lsn: number }[]
   now: number
 } => {
   const model = new StoreModel()
+  const entities = new EntityModel()
   const frames: { frame: Uint8Array; time: number; lsn: number }[] = []
   let now = 100
   for (const step of steps) {
     now += step.after
     const pairs = step.ops.map((each) => translated(each, table))
     const unit = unitOf(
-      step.isBatch,
+      step.shape,
       pairs.map(({ command }) => command),
+      entities,
     )
     const frame = encodeFrame([unit])
     const lsn = frames.push({ frame, time: now, lsn: frames.length + 1 })
     const answer = apply(frame, now, lsn, unit)
     let wanted: unknown
     try {
-      const answers = model
-        .unit(
+      const write = () =>
+        model.unit(
           pairs.map(({ op }) => op),
           now,
         )
-        .map(modelled)
-      wanted = step.isBatch ? answers : answers[0]
+      const answers = (unit.kind === 'turn' ? entities.take(unit, write) : write()).map(modelled)
+      wanted = step.shape === 'alone' ? answers[0] : answers
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       wanted = error.code
     }
     expect(told(answer, table)).toEqual(wanted)
   }
-  return { model, frames, now }
+  return { model, entities, frames, now }
+}
+
+const unitOf = (
+  shape: Step['shape'],
+  commands: readonly Command[],
+  entities: EntityModel,
+): Unit => {
+  if (shape === 'batch') return { kind: 'batch', commands }
+  return shape === 'alone' ? (commands[0] as Command) : entities.turnOf(shape, commands)
+}
+
+/** The rows of entities in the terms of their model. */
+const entitiesIn = (rows: Iterable<readonly [string, Row]>): EntityModel['shown'] => {
+  const states = new Map<string, object>()
+  const others = new Map<string, string>()
+  for (const [key, row] of rows) {
+    const entity = entityOf(key)
+    if (entity === undefined) continue
+    if (key !== entityRowKey(entity)) others.set(key, hexOf(row.value.bytes))
+    else {
+      const { mark, body } = readEntityRow(row)
+      states.set(entity, { mark, body: hexOf(body) })
+    }
+  }
+  return { states, rows: others }
 }
 
 const only = (frame: Uint8Array) => decodeFrame(frame).units[0] as never
@@ -173,13 +204,14 @@ describe('a history of any commands', () => {
       fc.property(history, (steps) => {
         const table = new BlobTable()
         const rows = new MapRows([], table.read)
-        const { model, frames, now } = play(steps, table, (frame, time) => {
+        const { model, entities, frames, now } = play(steps, table, (frame, time) => {
           const { changes, answer } = appliedUnit(only(frame), rows, time)
           if (answer.kind === 'refused') expect(changes).toEqual([])
           rows.take(changes)
           return answer
         })
         checkCompounds(rows.rows)
+        expect(entitiesIn(rows.rows)).toEqual(entities.shown)
         const store = memoryProjections().open('p')
         void store.commit(rows.rows, { walId, epoch: 1, lsn: frames.length })
         compareReads(new ReadView(new Overlay(roomy), store), model, now, table)

@@ -11,6 +11,7 @@ import {
 import { refusalError } from '../../../src/storage/commands/command-answer.ts'
 import type { Row, StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import { loggedBlobRow } from '../../../src/storage/rows/blob-rows.ts'
+import { unitRowsMax } from '../../../src/storage/rows/key-commands.ts'
 import { readEntityRow } from '../../../src/storage/rows/turn.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import {
@@ -244,6 +245,21 @@ describe('a turn whose writes are refused changes nothing', () => {
     const key =
       'keys' in refusedWrite ? refusedWrite.keys[0] : 'key' in refusedWrite && refusedWrite.key
     expect(answer).toEqual({ kind: 'refused', reason, key, command: 1 })
+  })
+
+  test('with TOO_LARGE, when it changes more rows than a unit may', () => {
+    const alarm: EntityRowChange = [alarmRowKey(entity, 'a'), undefined]
+    const many = (count: number): Turn =>
+      turn({
+        follows: mark(1),
+        to: mark(2),
+        rows: new Array<EntityRowChange>(count).fill(alarm),
+        writes: [put('a', 'v'), put('b', 'v')],
+      })
+    const { changes, answer } = appliedUnit(many(unitRowsMax - 1), setUp(), now)
+    expect(changes).toEqual([])
+    expect(answer).toMatchObject({ kind: 'refused', reason: { code: 'TOO_LARGE' } })
+    expect(appliedUnit(many(unitRowsMax - 2), setUp(), now).answer.kind).toBe('turn')
   })
 
   test('and takes effect once the lease has ended', () => {
