@@ -8,7 +8,7 @@
  * - disk: the real file system behind the port, locks, the data folder
  * - frames: frames, groups of frames and segment headers as bytes
  * - segments: segment files, their chain, the MANIFEST, appending
- * - values: keys, values, ropes and blob references as bytes
+ * - values: keys, row keys, values, ropes and blob references as bytes
  * - blobs: large values in segments of their own: writing, reading, giving space back
  * - commands: commands, units and their encoding
  * - lmdb: projections in LMDB, and the examination of its file
