@@ -39,7 +39,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     supervision: ['words', 'names', 'process', 'server'],
     'state-machine': ['words', 'process', 'server'],
     task: ['queues', 'words', 'process', 'server', 'supervision'],
-    sharing: ['words', 'names', 'process', 'server'],
+    sharing: ['words', 'names', 'process', 'server', 'supervision'],
   },
   actors: {
     admission: [],

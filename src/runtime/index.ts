@@ -12,7 +12,7 @@
  * - state-machine: XState machines as processes; an entry of its own, so that XState loads only for
  *   its users
  * - task: tasks, their streams and supervisors
- * - sharing: what the processes of a System share: groups
+ * - sharing: what the processes of a System share: groups, tables
  *
  * Start reading at `server/gen-server.ts`, then `process/process.ts` and
  * `supervision/supervisor-server.ts`.
@@ -52,6 +52,16 @@ export {
 export { createSystem, type SystemOptions } from './server/system.ts'
 export type { ServerStatus, Statistics } from './server/system-requests.ts'
 export * as pg from './sharing/pg.ts'
+export {
+  Table,
+  type TableHeir,
+  type TableName,
+  type TableOptions,
+  type TableProtection,
+  type TableTransfer,
+  type TableUser,
+} from './sharing/table.ts'
+export { type TableKeeperMessages, tableKeeper } from './sharing/table-keeper.ts'
 export {
   type ChildFault,
   type ChildrenFault,

@@ -1,11 +1,12 @@
 /**
- * The names of one System: local names, keys of registries, and memberships of groups. A process
- * keeps them until its end. They are free before its end is announced.
+ * The names of one System: local names, keys of registries, memberships of groups, and tables. A
+ * process keeps them until its end. They are free before its end is announced.
  */
 import type { Directory, HolderWait } from '../words/address.ts'
 import { NameWaits, type WaitLimits } from './name-waits.ts'
 import { type GroupMember, ProcessGroups } from './process-groups.ts'
 import { type Holder, Registries } from './registries.ts'
+import { Tables } from './tables.ts'
 import { Via, ViaDirectory } from './via.ts'
 
 /** A process that can have a name. */
@@ -19,6 +20,7 @@ export interface Named<P> extends Holder<P>, GroupMember {
 export class Names<P extends Named<P>> implements Directory<P> {
   readonly registries: Registries<P>
   readonly groups = new ProcessGroups<P>()
+  readonly tables = new Tables<P>()
   readonly #holders = new Map<string, P>()
   readonly #waits: NameWaits
 
@@ -80,5 +82,6 @@ export class Names<P extends Named<P>> implements Directory<P> {
     if (process.name !== undefined) this.#holders.delete(process.name)
     this.registries.ended(process)
     this.groups.ended(process)
+    this.tables.ended(process)
   }
 }
