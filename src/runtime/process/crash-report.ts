@@ -40,10 +40,7 @@ export const crashReport = (process: Crashing, reason: ExitReason): (() => void)
     kernel.logger.error(`${title} ended: ${describeReason(parts.reason)}`, {
       pid,
       reason: parts.reason,
-      // Few loggers read it for each crash, so the text is made when it is read.
-      get report() {
-        return reportText(parts, ancestors, mailbox)
-      },
+      report: new ReportText(parts, ancestors, mailbox),
     })
   }
 }
@@ -57,20 +54,42 @@ const ancestorsOf = (process: Crashing): Ancestor[] => {
   return ancestors
 }
 
-/** The report as lines of text, each bounded: a state may be of any size. */
-const reportText = (
-  { state, lastMessage }: StatusParts,
-  ancestors: readonly Ancestor[],
-  mailbox: number,
-): Record<string, string> => ({
-  'last message':
-    lastMessage === undefined
-      ? 'none'
-      : `${lastMessage.what} ${lastMessage.payload === undefined ? '' : valueText(lastMessage.payload)}`.trim(),
-  state: valueText(state),
-  mailbox: `${mailbox} waiting`,
-  ancestors: ancestors.slice(0, ancestorsMax).map(titleOf).join(', ') || 'none',
-})
+/**
+ * The text of a report: each part is bounded, because a state may be of any size. It is made when a
+ * logger reads it, as JSON or as lines. (A getter in the facts would do, but V8 makes a hidden class
+ * for each object that has one.)
+ */
+class ReportText {
+  readonly #parts: StatusParts
+  readonly #ancestors: readonly Ancestor[]
+  readonly #mailbox: number
+
+  constructor(parts: StatusParts, ancestors: readonly Ancestor[], mailbox: number) {
+    this.#parts = parts
+    this.#ancestors = ancestors
+    this.#mailbox = mailbox
+  }
+
+  toJSON(): Record<string, string> {
+    const { lastMessage, state } = this.#parts
+    const payload = lastMessage?.payload === undefined ? '' : ` ${valueText(lastMessage.payload)}`
+    return {
+      'last message': lastMessage === undefined ? 'none' : `${lastMessage.what}${payload}`,
+      state: valueText(state),
+      mailbox: `${this.#mailbox} waiting`,
+      ancestors: this.#ancestors.slice(0, ancestorsMax).map(titleOf).join(', ') || 'none',
+    }
+  }
+
+  toString(): string {
+    const lines = Object.entries(this.toJSON()).map(([name, text]) => `  ${name}: ${text}`)
+    return lines.join('\n')
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `\n${this}`
+  }
+}
 
 /** Processes may start each other in any depth. */
 const ancestorsMax = 20

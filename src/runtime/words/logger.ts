@@ -56,7 +56,6 @@ const line = (message: string, facts: Readonly<Record<string, unknown>> | undefi
   const { reason, report } = facts ?? {}
   const lines = [message]
   if (isError(reason)) lines.push(inspect(reason))
-  if (typeof report === 'object' && report !== null)
-    for (const [name, text] of Object.entries(report)) lines.push(`  ${name}: ${text}`)
+  if (report !== undefined) lines.push(String(report))
   return lines.join('\n')
 }

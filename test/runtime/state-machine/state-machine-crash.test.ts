@@ -23,7 +23,7 @@ const reportOf = async (options: object): Promise<Record<string, string>> => {
   const ref = await system.start(StateMachine.server(safe, options as never))
   StateMachine.send(ref, { type: 'break' })
   await settle()
-  return log.lines[0]?.facts?.report as Record<string, string>
+  return JSON.parse(JSON.stringify(log.lines[0]?.facts)).report
 }
 
 test('a machine that fails is reported with its state, context and event', async () => {
