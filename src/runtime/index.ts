@@ -19,6 +19,7 @@
  */
 export { isVia, type Via } from './names/via.ts'
 export { type CallOptions, call, cast, madeThrough, send } from './process/messaging.ts'
+export type { StartGate } from './process/process.ts'
 export type { ProcessInfo } from './process/process-info.ts'
 export type { Shutdown } from './process/shutdown.ts'
 export type { Acceptance, Accepts } from './server/acceptance.ts'

@@ -14,6 +14,7 @@ import {
   type Name,
   name,
   type Ref,
+  type StartGate,
   type StartResult,
   type SupervisorMessages,
   type System,
@@ -36,10 +37,14 @@ import {
 import { loadedServer } from './module-loader.ts'
 
 /**
- * The settings of a tree outside of its data: `context.app` below it, and the default mailbox bound
- * of workers.
+ * The settings of a tree outside of its data: `context.app` below it, the default mailbox bound of
+ * workers, and what every start waits for.
  */
-export type TreeSurroundings = { readonly app?: unknown; readonly mailboxMax?: number }
+export type TreeSurroundings = {
+  readonly app?: unknown
+  readonly mailboxMax?: number
+  readonly startGate?: StartGate
+}
 
 /** The specification of a part of a tree, which `checkAppTree` has checked. */
 export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): ChildSpec =>
@@ -152,6 +157,7 @@ const treeSpec = (
       ...others,
       strategy,
       name: registered,
+      startGate: surroundings.startGate,
       ...('app' in surroundings ? { app: surroundings.app } : {}),
     },
     children.map((child) => childSpec(child, surroundings)),

@@ -26,6 +26,7 @@ import {
   type Ref,
   Registry,
   restartChild,
+  type StartGate,
   type SupervisorMessages,
   type System,
   supervisor,
@@ -39,6 +40,7 @@ import type { Readiness } from './readiness.ts'
 
 /** The options of the tree. */
 export type TreeOptions = {
+  readonly system: System
   readonly instance: string
   readonly shards: readonly Shard[]
   readonly mailboxMax: number
@@ -90,7 +92,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
-          ...(options.app ? [afterSettled(options, appSpec(options.app, options))] : []),
+          ...(options.app ? [unlessClosing(options, appSpec(options.app, options))] : []),
         ],
       ),
     ],
@@ -225,26 +227,49 @@ const watch = (system: System, shard: Shard, ref: Ref): void => {
   })
 }
 
-const appSpec = (tree: AppTree, { appContext, mailboxMax }: TreeOptions): ChildSpec =>
-  childSpec(tree, { app: appContext, mailboxMax })
+const appSpec = (tree: AppTree, options: TreeOptions): ChildSpec =>
+  childSpec(tree, {
+    app: options.appContext,
+    mailboxMax: options.mailboxMax,
+    startGate: storageGate(options),
+  })
 
-/**
- * The user's tree starts when each shard is open or down, so that a user's `init` may read and
- * write.
- */
-const afterSettled = (
-  { shards, isClosing, readiness }: TreeOptions,
-  spec: ChildSpec,
-): ChildSpec => ({
+/** The user's tree is not started while the instance closes; `app.ready` learns of each start. */
+const unlessClosing = ({ isClosing, readiness }: TreeOptions, spec: ChildSpec): ChildSpec => ({
   ...spec,
   start: async (context) => {
-    await Promise.all(shards.map((shard) => shard.settled()))
     if (isClosing()) return { ignore: true }
     const result = await spec.start(context)
     if (result.ok) readiness.treeStarted(result.ref)
     return result
   },
 })
+
+/**
+ * Nothing below `app` starts while a shard recovers: a user's `init` may read and write. If the
+ * supervisor of the shards ends, nobody opens them, and a start that waits fails.
+ */
+const storageGate = ({ system, instance, shards }: TreeOptions): StartGate => {
+  let settling: Promise<void> | undefined
+  const settled = async (recovering: readonly Shard[]): Promise<void> => {
+    let forget = (): void => undefined
+    const ended = new Promise<never>((_, reject) => {
+      forget = system.monitor(treeNames(instance).shards, () =>
+        reject(recovering[0]?.unavailable()),
+      )
+    })
+    await Promise.race([Promise.all(recovering.map((shard) => shard.settled())), ended])
+    forget()
+  }
+  return () => {
+    const recovering = shards.filter(({ phase }) => phase.kind === 'recovering')
+    if (recovering.length === 0) return undefined
+    settling ??= settled(recovering).finally(() => {
+      settling = undefined
+    })
+    return settling
+  }
+}
 
 // Reopens a shard that is down, or followers that gave up.
 

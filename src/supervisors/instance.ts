@@ -234,6 +234,7 @@ const run = async (
   const readiness = new Readiness(system, shards, options.app !== undefined)
   onProgress({ step: 'recovering' })
   const tree = instanceTree({
+    system,
     instance,
     shards,
     mailboxMax: options.mailboxMax,

@@ -42,6 +42,13 @@ export interface Kernel {
   ended(process: Process): void
 }
 
+/**
+ * Decides whether a child may start. `undefined`: it may. A promise: it may not, and the gate is
+ * asked again when the promise resolves. A promise that rejects fails a start that has a caller, and
+ * the start of a whole tree; a child that waits for its restart then waits until it is ended.
+ */
+export type StartGate = () => Promise<unknown> | undefined
+
 /** The facts of a process that do not change, and its starter. */
 export interface ProcessOptions {
   readonly kind: string
@@ -50,6 +57,8 @@ export interface ProcessOptions {
   readonly app: unknown
   /** The instance that it belongs to, for telemetry. */
   readonly instance: string | undefined
+  /** What the children of supervisors must wait for, from it downwards. */
+  readonly startGate: StartGate | undefined
   /** The process that started it. */
   readonly starter: Process | undefined
   /** Whether it is linked to its starter. The starter is then its parent. */
@@ -66,6 +75,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   readonly label: string | undefined
   readonly app: unknown
   readonly instance: string | undefined
+  readonly startGate: StartGate | undefined
   starter: Process | undefined
   /**
    * An exit signal of this process ends it even when it traps exits: the linked starter, or itself
@@ -117,6 +127,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.label = options.label
     this.app = options.app
     this.instance = options.instance
+    this.startGate = options.startGate
     this.mailboxMax = options.mailboxMax
     this.starter = options.starter
     this.toldToEndAt = options.linked ? options.starter?.toldToEndAt : undefined

@@ -79,7 +79,7 @@ export const readSpawnOptions = (
 
 const none: Readonly<SpawnOptions<unknown>> = {}
 
-const spawnOptions = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label']
+const spawnOptions = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label', 'startGate']
 const spawnKeys = new Set(spawnOptions)
 
 /** The names of `StartOptions`. */

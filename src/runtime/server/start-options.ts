@@ -1,6 +1,7 @@
 /** The options and the result of a start. Types only. */
 import { KeelsonError } from '../../errors.ts'
 import type { Via } from '../names/via.ts'
+import type { StartGate } from '../process/process.ts'
 import type { Name, Ref } from '../words/address.ts'
 import { causeOf, describeReason, type ExitReason } from '../words/exit-reason.ts'
 
@@ -20,6 +21,11 @@ export interface StartOptions<M = unknown> {
    * starter.
    */
   readonly instance?: string | undefined
+  /**
+   * What children must wait for, under this supervisor and all supervisors that it starts. By
+   * default as for the starter.
+   */
+  readonly startGate?: StartGate | undefined
   /**
    * The process is killed if `init` takes longer than this many ms. No limit by default, as in OTP.
    */

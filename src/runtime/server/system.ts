@@ -267,6 +267,7 @@ export class ProcessSystem implements Kernel, Starter {
       mailboxMax: options.mailboxMax ?? this.#mailboxMax,
       app: 'app' in options ? options.app : starter?.app,
       instance: options.instance ?? starter?.instance,
+      startGate: options.startGate ?? starter?.startGate,
       starter,
       linked,
     })

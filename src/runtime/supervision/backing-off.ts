@@ -22,8 +22,9 @@ export const backsOff = (supervisor: Process, child: Child, reason: ExitReason):
   const waitMs = backoffMs(backoff, child.row, kernel.clock.random())
   child.isRestarting = true
   child.failure = reason
-  child.wait = new MessageTimer(kernel.timers, { process: supervisor }, 'waited', child)
-  child.wait.start(waitMs)
+  const timer = new MessageTimer(kernel.timers, { process: supervisor }, 'waited', child)
+  timer.start(waitMs)
+  child.wait = timer
   announce(kernel, 'supervisor.backed_off', () => ({
     ...supervisor.facts(),
     id,

@@ -4,6 +4,7 @@
  */
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { readKeys } from '../process/known-options.ts'
+import type { StartGate } from '../process/process.ts'
 import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
 import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
 import { readStartOptions, startKeys } from '../server/start-check.ts'
@@ -36,6 +37,8 @@ export interface ChildSpec {
   readonly significant?: boolean | undefined
   /** `worker` by default. */
   readonly kind?: 'worker' | 'supervisor' | undefined
+  /** What it waits for before each start. By default what its supervisor says for its children. */
+  readonly startGate?: StartGate | undefined
 }
 
 /** The options of a worker. */
@@ -74,15 +77,22 @@ const workerKeys = new Set([...startKeys, 'restart', 'shutdown', 'shutdownMs', '
 
 /** A specification with all defaults. */
 export type FullChildSpec = {
-  readonly [K in Exclude<keyof ChildSpec, 'restart'>]-?: Exclude<ChildSpec[K], undefined>
-} & { readonly restart: Restart; readonly backoff: Backoff | undefined }
+  readonly [K in Exclude<keyof ChildSpec, 'restart' | 'startGate'>]-?: Exclude<
+    ChildSpec[K],
+    undefined
+  >
+} & {
+  readonly restart: Restart
+  readonly backoff: Backoff | undefined
+  readonly startGate: StartGate | undefined
+}
 
 /** The specification with OTP's defaults. `childFault` has checked it. */
 export const fullSpec = (spec: ChildSpec): FullChildSpec => {
-  const { id, start, significant = false, kind = 'worker' } = spec
+  const { id, start, significant = false, kind = 'worker', startGate } = spec
   const { type: restart, backoff } = restartPlan(spec.restart)
   const shutdown = spec.shutdown ?? (kind === 'supervisor' ? 'infinity' : shutdownMsDefault)
-  return { id, start, restart, backoff, significant, kind, shutdown }
+  return { id, start, restart, backoff, significant, kind, shutdown, startGate }
 }
 
 /**

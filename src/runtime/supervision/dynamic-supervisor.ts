@@ -9,8 +9,8 @@ import { call, cast } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
-import type { AnyContext, Context, GenServer, Result, System } from '../server/gen-server.ts'
-import { type NoReply, noReply, reply, stop } from '../server/next-step.ts'
+import type { AnyContext, Context, From, GenServer, Result, System } from '../server/gen-server.ts'
+import { type NoReply, noReply, type Reply, reply, stop } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, type Name, type Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
@@ -25,7 +25,9 @@ import {
   fullSpec,
   readKnown,
 } from './child-spec.ts'
+import { askAgain, waitAtGate } from './gate-wait.ts'
 import { givesUp, isRestarted, type RestartOption, recentRestarts } from './restart-policy.ts'
+import { closedGate } from './start-gate.ts'
 import {
   type Child,
   type ChildCount,
@@ -55,6 +57,7 @@ export type DynamicSupervisorMessages = {
   }
   infos: {
     waited: (child: Child) => void
+    opened: (asked: Asked) => void
   }
 }
 
@@ -163,17 +166,7 @@ const dynamicServer: DynamicServer = {
     return { ...limits, children: new Set(), running: new Map(), restarts: [] }
   },
   calls: {
-    startChild: async (state, spec, context) => {
-      const fault = shapeFault(spec)
-      if (fault !== undefined) return reply({ ok: false, reason: fault.reason }, state)
-      if (state.children.size >= state.maxChildren) {
-        return reply({ ok: false, reason: 'max_children' }, state)
-      }
-      const child = newChild(fullSpec(spec))
-      const result = await startChildProcess(child, context)
-      if (result.ok) remember(state, child)
-      return reply(result, state)
-    },
+    startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
     terminateChild: async (state, ref, context) => {
       // Any ref of the process is accepted: its own, one with a bound sender, or one of its name.
       const process = (addressOf(ref) as Address<Process>).resolve()
@@ -195,6 +188,11 @@ const dynamicServer: DynamicServer = {
   infos: {
     waited: (state, child, context) =>
       hasWaited(child) ? startAgain(state, child, child.failure, context) : noReply(state),
+    opened: async (state, asked, context) => {
+      const step = await startChild(state, asked, context)
+      if (step.kind === 'reply') asked.from.reply(step.value)
+      return noReply(state)
+    },
   },
   // An unknown message does not end its children, as in Elixir. A supervisor of specifications ends
   // by it (OTP).
@@ -210,6 +208,30 @@ const dynamicServer: DynamicServer = {
   terminate: async ({ children }, _reason, context) => {
     await Promise.all([...children].map((child) => endChild(child, processOf(context))))
   },
+}
+
+/** A start that a caller asked for. */
+type Asked = { readonly spec: ChildSpec; readonly from: From<StartResult> }
+
+const startChild = async (
+  state: State,
+  asked: Asked,
+  context: Surroundings,
+): Promise<Reply<StartResult, State> | NoReply<State>> => {
+  const fault = shapeFault(asked.spec)
+  if (fault !== undefined) return reply({ ok: false, reason: fault.reason }, state)
+  if (state.children.size >= state.maxChildren) {
+    return reply({ ok: false, reason: 'max_children' }, state)
+  }
+  const child = newChild(fullSpec(asked.spec))
+  const closed = closedGate(child.spec, processOf(context))
+  if (closed !== undefined) {
+    askAgain(processOf(context), asked, closed)
+    return noReply(state)
+  }
+  const result = await startChildProcess(child, context)
+  if (result.ok) remember(state, child)
+  return reply(result, state)
 }
 
 const restart = (
@@ -235,6 +257,11 @@ const startAgain = async (
   reason: ExitReason,
   context: Surroundings,
 ): Promise<NoReply<State>> => {
+  const closed = closedGate(child.spec, processOf(context))
+  if (closed !== undefined) {
+    waitAtGate(processOf(context), child, reason, closed)
+    return noReply(state)
+  }
   forgetRef(state, child)
   child.restarts++
   const result = await startChildProcess(child, context)

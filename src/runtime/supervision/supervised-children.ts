@@ -8,9 +8,9 @@ import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import { describeReason, type ExitReason, isOrderly, reasonOf } from '../words/exit-reason.ts'
-import type { MessageTimer } from '../words/message-timer.ts'
 import { announce, type SupervisorReport } from '../words/telemetry.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
+import { closedGate, gatePassed } from './start-gate.ts'
 
 // The start of one child, and its cancellation. A supervisor handles no message while a child
 // starts, as in OTP. A child that never starts must not keep the supervisor from ending, so a
@@ -75,14 +75,17 @@ const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
   if (process?.alive) await shutDown(supervisor, process)
 }
 
+/** A wait before a restart. It is over, or was cancelled, when `read` returns false. */
+export type Wait = { cancel(): unknown; read(): number | false }
+
 /** The state of a child. */
 export interface Child {
   readonly spec: FullChildSpec
   process: Process | undefined
   /** It waits for its restart, or a restart failed and will be tried again. */
   isRestarting: boolean
-  /** The timer of its back-off, if it waits. */
-  wait: MessageTimer | undefined
+  /** The timer of its back-off, or its wait at a gate, if it waits. */
+  wait: Wait | undefined
   /** The number of its latest restarts in a row, for its back-off. */
   row: number
   /** When it will have run so long that the row is over (`clock.monotonic`). */
@@ -117,13 +120,21 @@ export const newChild = (spec: FullChildSpec): Child => ({
 /** The ref of a running child. */
 export const refOfChild = (child: Child): Ref | undefined => child.process?.address
 
-/** Starts `child`. A result that is not a start result is a failed start (OTP). */
+/**
+ * Starts `child`, once its gate is open if `closed` says that it is not. A result that is not a start
+ * result is a failed start (OTP).
+ */
 export const startChildProcess = async (
   child: Child,
   context: ParentContext,
+  closed?: Promise<unknown>,
 ): Promise<StartResult<unknown>> => {
   const supervisor = processOf(context)
   try {
+    if (closed !== undefined) {
+      const isOpen = await gatePassed(child.spec, supervisor, closed)
+      if (!isOpen) return { ok: false, reason: 'shutdown' }
+    }
     const result = await startOrGiveUp(child.spec, context, supervisor)
     if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
     if (!result.ok) return result
@@ -176,24 +187,41 @@ export const closeRow = (child: Child, now: number): void => {
   child.quietAt = Number.POSITIVE_INFINITY
 }
 
+/** What came of a start of children. */
+export type Started = {
+  /** Those that keep their place, newest first. */
+  readonly children: Child[]
+  /** The first one that was not started. */
+  readonly failed?: FailedStart | undefined
+  /** The first one that must wait, and its gate. */
+  readonly waiting?: { readonly child: Child; readonly closed: Promise<unknown> } | undefined
+}
+
 /**
  * Starts `children` (newest first) in start order. Stops at the first failure. A child whose start
- * was ignored stays, not running; a temporary one is forgotten.
+ * was ignored stays, not running; a temporary one is forgotten. At a closed gate the first start of
+ * a tree waits; a restart stops.
  */
 export const startChildren = async (
   children: readonly Child[],
   context: ParentContext,
-): Promise<{ readonly children: Child[]; readonly failed: FailedStart | undefined }> => {
+  how: 'first' | 'again',
+): Promise<Started> => {
+  const supervisor = processOf(context)
   const kept = [...children]
   for (const child of [...children].reverse()) {
-    const result = await startChildProcess(child, context)
+    const closed = closedGate(child.spec, supervisor)
+    if (closed !== undefined && how === 'again')
+      return { children: kept, waiting: { child, closed } }
+    if (how === 'again') child.restarts++
+    const result = await startChildProcess(child, context, closed)
     if (result.ok) continue
     if (!result.ignore)
       return { children: kept, failed: { id: child.spec.id, reason: result.reason } }
     waitsNoLonger(child)
     if (child.spec.restart === 'temporary') kept.splice(kept.indexOf(child), 1)
   }
-  return { children: kept, failed: undefined }
+  return { children: kept }
 }
 
 /** Ends `children` (newest first) one after another. Returns those that keep their place. */

@@ -7,7 +7,7 @@
 
 import { cast } from '../process/messaging.ts'
 import { processOf } from '../process/process.ts'
-import type { Context, GenServer } from '../server/gen-server.ts'
+import type { Context, From, GenServer } from '../server/gen-server.ts'
 import {
   type NoReply,
   noReply,
@@ -22,6 +22,7 @@ import type { ExitReason } from '../words/exit-reason.ts'
 import { backsOff, hasWaited } from './backing-off.ts'
 import { childFault, childrenFault } from './child-fault.ts'
 import { type ChildSpec, fullSpec } from './child-spec.ts'
+import { askAgain, waitAtGate } from './gate-wait.ts'
 import {
   type AutoShutdown,
   endsSupervisor,
@@ -30,6 +31,7 @@ import {
   recentRestarts,
   type Strategy,
 } from './restart-policy.ts'
+import { closedGate } from './start-gate.ts'
 import {
   type Child,
   type ChildCount,
@@ -71,6 +73,7 @@ export type SupervisorMessages = {
   }
   infos: {
     waited: (child: Child) => void
+    opened: (asked: Asked) => void
   }
 }
 
@@ -103,7 +106,7 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     const fault = childrenFault(options.children, options.autoShutdown)
     if (fault !== undefined) return stop(['start_spec', fault.reason])
     const children = options.children.map((spec) => newChild(fullSpec(spec))).reverse()
-    const begun = await startChildren(children, context)
+    const begun = await startChildren(children, context, 'first')
     if (begun.failed === undefined) return ok({ options, children: begun.children, restarts: [] })
     const { id, reason } = begun.failed
     const failed = begun.children.find((child) => child.spec.id === id)
@@ -112,19 +115,14 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     return stop(['shutdown', ['failed_to_start_child', id, reason]])
   },
   calls: {
-    startChild: (state, spec, context) => startChild(state, spec, context),
+    startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
     terminateChild: async (state, id, context) => {
       const child = childOf(state, id)
       if (child === undefined) return reply(notFound, state)
       await endChild(child, processOf(context))
       return reply(done, child.spec.restart === 'temporary' ? without(state, child) : state)
     },
-    restartChild: async (state, id, context) => {
-      const child = childOf(state, id)
-      const refusal = refusalOf(child)
-      if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
-      return reply(await startChildProcess(child, context), state)
-    },
+    restartChild: (state, id, context) => restartChild(state, { id, from: context.from }, context),
     deleteChild: (state, id) => {
       const child = childOf(state, id)
       const refusal = refusalOf(child)
@@ -143,6 +141,13 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
   infos: {
     waited: (state, child, context) =>
       hasWaited(child) ? startAgain(state, child, child.failure, context) : noReply(state),
+    opened: async (state, asked, context) => {
+      const start = 'spec' in asked ? startChild : restartChild
+      const step = await start(state, asked as never, context)
+      if (step.kind === 'noReply') return step
+      asked.from.reply(step.value)
+      return noReply(step.state)
+    },
   },
   exit: (state, { from, reason }, context) => {
     const child = state.children.find((each) => from !== undefined && refOfChild(each) === from)
@@ -214,8 +219,8 @@ const startAgain = async (
 ): Promise<Next> => {
   const [from, to] = affected(state, child)
   const again = await endChildren(state.children.slice(from, to), processOf(context))
-  for (const each of again) each.restarts++
-  const { children, failed } = await startChildren(again, context)
+  const { children, failed, waiting } = await startChildren(again, context, 'again')
+  if (waiting) waitAtGate(processOf(context), waiting.child, reason, waiting.closed)
   for (const each of children) tellRestarted(processOf(context), each, reason)
   const failing = children.find((each) => each.spec.id === failed?.id)
   if (failing !== undefined) {
@@ -252,21 +257,55 @@ const affected = ({ options, children }: State, child: Child): readonly [number,
 
 // Requests about children.
 
+/** A start that a caller asked for, of a new child or of one that ended. */
+type Asked = AskedSpec | AskedId
+type AskedSpec = { readonly spec: ChildSpec; readonly from: From<StartResult<unknown>> }
+type AskedId = { readonly id: string; readonly from: From<StartResult<unknown>> }
+
+type Answer = Reply<StartResult<unknown>, State> | NoReply<State>
+
 const startChild = async (
   state: State,
-  spec: ChildSpec,
+  asked: AskedSpec,
   context: Surroundings,
-): Promise<Reply<StartResult<unknown>, State>> => {
+): Promise<Answer> => {
+  const { spec } = asked
   const fault = childFault(spec, state.options.autoShutdown)
   if (fault !== undefined) return reply({ ok: false, reason: fault.reason }, state)
   const full = fullSpec(spec)
   const present = childOf(state, full.id)
   if (present !== undefined) return reply({ ok: false, reason: presence(present) }, state)
   const child = newChild(full)
+  const closed = closedGate(full, processOf(context))
+  if (closed !== undefined) return later(state, asked, closed, context)
   const result = await startChildProcess(child, context)
   const isKept = result.ok || (result.ignore === true && full.restart !== 'temporary')
   if (isKept) return reply(result, { ...state, children: [child, ...state.children] })
   return reply(result.ignore ? result : failure(result.reason, spec), state)
+}
+
+const restartChild = async (
+  state: State,
+  asked: AskedId,
+  context: Surroundings,
+): Promise<Answer> => {
+  const child = childOf(state, asked.id)
+  const refusal = refusalOf(child)
+  if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
+  const closed = closedGate(child.spec, processOf(context))
+  if (closed !== undefined) return later(state, asked, closed, context)
+  return reply(await startChildProcess(child, context), state)
+}
+
+/** The start waits for its gate. Other messages are handled meanwhile. */
+const later = (
+  state: State,
+  asked: Asked,
+  closed: Promise<unknown>,
+  context: Surroundings,
+): NoReply<State> => {
+  askAgain(processOf(context), asked, closed)
+  return noReply(state)
 }
 
 /**

@@ -7,6 +7,7 @@ import { configError, KeelsonError } from '../../errors.ts'
 import type { Via } from '../names/via.ts'
 import { guarded } from '../process/guarded.ts'
 import { call } from '../process/messaging.ts'
+import type { StartGate } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, System } from '../server/gen-server.ts'
 import { refOf, type StartResult } from '../server/start-options.ts'
@@ -46,6 +47,8 @@ export interface SupervisorOptions {
   readonly app?: unknown
   /** The instance of all processes below, in telemetry. */
   readonly instance?: string | undefined
+  /** What this supervisor and all children below it wait for before each start. */
+  readonly startGate?: StartGate | undefined
   readonly restart?: RestartOption | undefined
   readonly shutdown?: Shutdown | undefined
   readonly significant?: boolean | undefined
@@ -63,7 +66,7 @@ export const supervisor = (
 ): ChildSpec => {
   const options = readKnown(id, given, knownOptions)
   const argument = argumentOf(id, options, children)
-  const { name, restart, shutdown, significant, instance } = options
+  const { name, restart, shutdown, significant, instance, startGate } = options
   expectStartable(id, { name, instance })
   const start = (context: ChildContext): Promise<StartResult<unknown>> =>
     context.startLinkResult(supervisorServer, argument, {
@@ -71,11 +74,12 @@ export const supervisor = (
       label: String(name ?? id),
       kind: 'supervisor',
       instance,
+      startGate,
       // A supervisor's messages decide about processes: none of them may be refused.
       mailboxMax: Number.POSITIVE_INFINITY,
       ...('app' in options ? { app: options.app } : {}),
     })
-  return checked({ id, start, restart, shutdown, significant, kind: 'supervisor' })
+  return checked({ id, start, restart, shutdown, significant, kind: 'supervisor', startGate })
 }
 
 /**
@@ -175,7 +179,7 @@ const outside = (system: System): ChildContext => ({
 
 const knownOptions = new Set([
   ...['strategy', 'intensity', 'periodMs', 'autoShutdown', 'name', 'app', 'instance'],
-  ...['restart', 'shutdown', 'significant'],
+  ...['startGate', 'restart', 'shutdown', 'significant'],
 ])
 
 const argumentOf = (
@@ -184,9 +188,12 @@ const argumentOf = (
   children: readonly ChildSpec[],
 ): SupervisorArgument => {
   const { strategy, intensity = 3, periodMs = 5_000, autoShutdown = 'never' } = options
+  const { startGate } = options
   if (strategy === undefined) throw configError(`${id}.strategy`, 'a strategy', strategy)
   expectOneOf(`${id}.strategy`, strategy, ['one_for_one', 'one_for_all', 'rest_for_one'])
   expectOneOf(`${id}.autoShutdown`, autoShutdown, ['never', 'any_significant', 'all_significant'])
+  if (startGate !== undefined && typeof startGate !== 'function')
+    throw configError(`${id}.startGate`, 'a function', startGate)
   expectCount(`${id}.intensity`, intensity, 0)
   expectCount(`${id}.periodMs`, periodMs, 1)
   return { strategy, intensity, periodMs, autoShutdown, children }
