@@ -31,7 +31,7 @@ const world = async (seed: number, intensity?: number) => {
 }
 
 describe.each(seedsOf(2, 3))('seed %i', (seed) => {
-  test(`E6 F1 ${kills} kills of every storage actor end none of the user's, and nobody above counts one`, async () => {
+  test(`${kills} kills of every storage actor end none of the user's, and nobody above counts one`, async () => {
     const { simulation, app, actors, restarted } = await world(seed)
     const random = seededRandom(seed)
     let at = 0

@@ -14,7 +14,7 @@ const storage = [
   ...['wal_writer(0)', 'lmdb_writer(0)', 'expirer(0)'],
 ]
 
-test('E6 F1 the deaths of all storage actors end none of the user\u2019s, and lose nothing', async () => {
+test('the deaths of all storage actors end no actor above, and lose nothing', async () => {
   const actors = storingActors({ ...keelson, StateMachine } as unknown as Kit)
   const dir = tempFolder()
   const app = await keelson.start({ dir, app: actors.tree() as never })
