@@ -68,11 +68,46 @@ export class KeelsonError extends Error {
 
   /**
    * The error as plain data, without the stack: equal for equal failures, so that it may be stored
-   * and compared.
+   * and compared. Errors inside, in `details` and as the cause, are plain data too.
    */
-  toJSON(): { name: string; code: ErrorCode; message: string; details: ErrorDetails } {
-    return { name: this.name, code: this.code, message: this.message, details: this.details }
+  toJSON(): ErrorData {
+    return errorData(this, []) as ErrorData
   }
+}
+
+/** A `KeelsonError` as plain data. `cause` is there if the error has one. */
+export type ErrorData = {
+  readonly name: string
+  readonly code: ErrorCode
+  readonly message: string
+  readonly details: ErrorDetails
+  readonly cause?: unknown
+}
+
+/** `around` are the errors and objects that contain this one: a circle ends with `…`. */
+const errorData = (error: Error, around: readonly unknown[]): object => {
+  const inside = [...around, error]
+  const { name, message, cause } = error
+  const code: unknown = 'code' in error ? error.code : undefined
+  return {
+    name,
+    ...(code !== undefined && { code }),
+    message,
+    ...(error instanceof KeelsonError && { details: plainData(error.details, inside) }),
+    ...(cause !== undefined && { cause: plainData(cause, inside) }),
+  }
+}
+
+/** The value with each error in its lists and plain objects as plain data. */
+const plainData = (value: unknown, around: readonly unknown[]): unknown => {
+  if (typeof value !== 'object' || value === null) return value
+  if (around.includes(value)) return '…'
+  if (value instanceof Error) return errorData(value, around)
+  const inside = [...around, value]
+  if (Array.isArray(value)) return value.map((each) => plainData(each, inside))
+  if (Object.getPrototypeOf(value) !== Object.prototype) return value
+  const entries = Object.entries(value).map(([key, each]) => [key, plainData(each, inside)])
+  return Object.fromEntries(entries)
 }
 
 /** Whether `error` is a `KeelsonError`, and has `code` when one is given. */

@@ -40,6 +40,7 @@ export {
   type Then,
 } from './server/next-step.ts'
 export type * from './server/start-options.ts'
+export { notStarted } from './server/start-options.ts'
 export {
   getState,
   getStatus,

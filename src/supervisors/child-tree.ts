@@ -91,9 +91,8 @@ const orphanGone = async (system: System, registered: AnyName | undefined): Prom
 /**
  * Starts a tree: without a parent for a System, linked for a context. Resolves when all of it has
  * started.
- * @throws KeelsonError `CONFIG` with `details.path`; `EXITED` with `['shutdown',
- * ['failed_to_start_child', id, reason]]` as `details.reason` when a part fails; no part of it runs
- * then
+ * @throws KeelsonError `CONFIG` with `details.path`; `EXITED` when a part fails, with the ids from
+ * the root to that part as `details.path` and its error as `cause`; no part of it runs then
  */
 export const startSupervisor = (
   where: System | AnyContext,

@@ -9,7 +9,13 @@ import { resolve } from 'node:path'
 import { Access, Allowance, Shard, WriteWindows } from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../errors.ts'
-import { createSystem, type System, startSupervisor, stopProcess } from '../runtime/index.ts'
+import {
+  createSystem,
+  notStarted,
+  type System,
+  startSupervisor,
+  stopProcess,
+} from '../runtime/index.ts'
 import {
   type BlobHostFactory,
   type Disk,
@@ -270,12 +276,17 @@ const run = async (
   })
 }
 
-/** Another instance with this name may have started on the same System meanwhile. */
+/**
+ * Another instance with this name may have started on the same System meanwhile. A part of the
+ * user's tree that fails is named from the root of that tree on.
+ */
 const startError = (instance: string, error: unknown): unknown => {
-  const reason = isKeelsonError(error, 'EXITED') ? error.details.reason : undefined
-  return Array.isArray(reason) && reason[0] === 'already_started'
-    ? configError('instance', 'a name that no other instance on this System has', instance)
-    : error
+  if (!isKeelsonError(error, 'EXITED')) return error
+  const { reason, path } = error.details as { reason: unknown; path: readonly string[] }
+  if (Array.isArray(reason) && reason[0] === 'already_started')
+    return configError('instance', 'a name that no other instance on this System has', instance)
+  if (path[1] !== 'services' || !Array.isArray(reason)) return error
+  return notStarted(reason[1][2], [])
 }
 
 /**

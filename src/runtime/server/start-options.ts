@@ -3,7 +3,7 @@ import { KeelsonError } from '../../errors.ts'
 import type { Via } from '../names/via.ts'
 import type { StartGate } from '../process/process.ts'
 import type { Name, Ref } from '../words/address.ts'
-import { causeOf, describeReason, type ExitReason } from '../words/exit-reason.ts'
+import { causeOf, describeReason, type ExitReason, failedStart } from '../words/exit-reason.ts'
 
 /** The options of a start. */
 export interface StartOptions<M = unknown> {
@@ -57,12 +57,23 @@ export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs'>
 
 // A start that has to succeed: its ref, or an error with the reason.
 
-/** The ref of the started process. Throws `EXITED` with the reason when the start failed. */
-export const refOf = (result: StartResult<never>): Ref<never> => {
+/**
+ * The ref of the started process. Throws `EXITED` with the reason when the start failed; of a tree
+ * whose root has the id `root`, also with the path to the part that failed, and its reason as cause.
+ */
+export const refOf = (result: StartResult<never>, root?: string): Ref<never> => {
   if (result.ok) return result.ref
   const reason = result.ignore ? 'ignore' : result.reason
-  throw new KeelsonError('EXITED', `the process did not start: ${describeReason(reason)}`, {
-    details: { reason },
-    ...causeOf(reason),
+  throw notStarted(reason, root === undefined ? [] : [root])
+}
+
+/** The error of a failed start below the parts of `above`. */
+export const notStarted = (reason: ExitReason, above: readonly string[]): KeelsonError => {
+  const failed = failedStart(reason)
+  const path = [...above, ...failed.path]
+  const part = path.length === 0 ? 'the process' : path.join(' › ')
+  return new KeelsonError('EXITED', `${part} did not start: ${describeReason(failed.reason)}`, {
+    details: { reason, ...(path.length > 0 && { path }) },
+    ...causeOf(failed.reason),
   })
 }

@@ -84,8 +84,9 @@ export const supervisor = (
 
 /**
  * Starts a tree: without a parent for a System, linked for a context. Resolves when the whole tree
- * has started. If a part fails, it rejects with `EXITED` and `['shutdown',
- * ['failed_to_start_child', id, reason]]` as `details.reason`; no part of it runs then.
+ * has started. If a part fails, it rejects with `EXITED`, and no part of it runs. `details.path` has
+ * the ids from the root to that part, and the message its reason, which is the `cause` if it is an
+ * Error. `details.reason` is OTP's: `['shutdown', ['failed_to_start_child', id, reason]]`.
  */
 export const startSupervisor = (
   where: System | AnyContext,
@@ -101,8 +102,9 @@ export const started = async <M>(
   where: System | AnyContext,
   specify: () => ChildSpec,
 ): Promise<Ref<M>> => {
-  const result = await checked(specify()).start(starterOf(where))
-  return refOf(result as StartResult<never>) as Ref<M>
+  const spec = checked(specify())
+  const result = await spec.start(starterOf(where))
+  return refOf(result as StartResult<never>, spec.id) as Ref<M>
 }
 
 /** The promise of an operation at `where`: guarded if a process began it, as it is otherwise. */

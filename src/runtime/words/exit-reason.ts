@@ -54,6 +54,33 @@ export const isError = (reason: unknown): reason is Error => {
   }
 }
 
+/**
+ * The failed start behind the reason of a supervisor that did not start: the ids from its child to
+ * the innermost one, and that one's reason. Without such a child the path is empty.
+ */
+export const failedStart = (
+  reason: ExitReason,
+): { readonly path: readonly string[]; readonly reason: ExitReason } => {
+  const path: string[] = []
+  for (let inner = reason; ; ) {
+    const failure = startFailure(inner)
+    if (failure === undefined) return { path, reason: inner }
+    path.push(failure.id)
+    inner = failure.reason
+  }
+}
+
+/** The child of a supervisor that did not start because of it. */
+const startFailure = (reason: ExitReason): { id: string; reason: ExitReason } | undefined => {
+  try {
+    const [word, id, inner] = isShutdown(reason) ? (reason as [string, unknown[]])[1] : []
+    return word === 'failed_to_start_child' ? { id: String(id), reason: inner } : undefined
+  } catch {
+    // A term of a shutdown that is no list, or throws when it is inspected.
+    return undefined
+  }
+}
+
 /** The options of an error that `reason` caused: its `cause`, if that is an Error. */
 export const causeOf = (reason: ExitReason): { cause?: Error } =>
   isError(reason) ? { cause: reason } : {}

@@ -281,7 +281,10 @@ const buffersOf = (message: unknown): ArrayBuffer[] => {
 }
 
 const toPlain = (error: unknown): PlainError => {
-  if (error instanceof KeelsonError) return error.toJSON()
+  if (error instanceof KeelsonError) {
+    const { code, message, details } = error.toJSON()
+    return { code, message, details }
+  }
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return { code: 'SHARD_DOWN', message, details: { reason: 'thread' } }
 }
