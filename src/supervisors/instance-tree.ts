@@ -21,6 +21,7 @@ import {
 import { KeelsonError, reasonText } from '../errors.ts'
 import {
   type ChildSpec,
+  type ExitReason,
   type Name,
   name,
   type Ref,
@@ -115,7 +116,7 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
       restart: 'transient',
       autoShutdown: 'any_significant',
     },
-    [
+    inOrder(shard, [
       // Blobs are durable before anything refers to them. A stream in progress is abandoned when it
       // ends.
       worker(`blob_store(${index})`, BlobStore.server, shard, {
@@ -159,35 +160,63 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
           }),
         ],
       ),
-    ],
+    ]),
   )
 }
 
 /**
- * A shard that is down is not restarted by a supervisor. Only `control.reopen` clears that and
- * tries again.
+ * The children of a shard read from those before them. One that is started by hand while later ones
+ * run ends them first, and their supervisor starts them again behind it.
  */
-const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => ({
-  ...spec,
-  start: async (context) => {
-    if (shard.phase.kind === 'down') return { ignore: true }
-    // A killed supervisor leaves its writer to end later; a new writer must not meet it.
-    await departed(context.system, shard)
-    const result = await spec.start(context)
-    if (result.ok) watch(context.system, shard, result.ref)
-    return result
-  },
-})
+const inOrder = (shard: Shard, children: readonly ChildSpec[]): ChildSpec[] =>
+  children.map((spec, at) => ({
+    ...spec,
+    start: async (context) => {
+      const { system } = context
+      const names = actorNames(shard)
+      for (const later of names.slice(at + 1, children.length)) system.kill(later)
+      // What a killed supervisor of followers left ends in its own time.
+      await gone(system, names.slice(at + 1))
+      return spec.start(context)
+    },
+  }))
 
-/** Resolves when all of the shard's actors have ended. */
-const departed = async (system: System, shard: Shard): Promise<void> => {
-  const { instance } = shard.parts
-  const { index } = shard
-  const actors = [BlobStore, WalWriter, Applier, Batcher, LmdbWriter, Expirer].map(({ name }) =>
-    name(instance, index),
-  )
-  const { shard: own, followers } = treeNames(instance)
-  await gone(system, [own(index), ...actors, followers(index)])
+/** The names of a shard's children in start order, then of those below its last child. */
+const actorNames = ({ parts: { instance }, index }: Shard): Name[] => [
+  ...[BlobStore, WalWriter, Applier, Batcher].map(({ name }) => name(instance, index)),
+  treeNames(instance).followers(index),
+  ...[LmdbWriter, Expirer].map(({ name }) => name(instance, index)),
+]
+
+/**
+ * A shard that is down is not restarted by a supervisor. Only `control.reopen` clears that and
+ * tries again; or `restartChild`, if the shard was ended by hand.
+ */
+const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => {
+  let isByHand = false
+  return {
+    ...spec,
+    start: async (context) => {
+      const { system } = context
+      const wasDown = shard.phase.kind === 'down'
+      if (wasDown && !isByHand) return { ignore: true }
+      isByHand = false
+      shard.clearDown()
+      // A killed supervisor leaves its writer to end later; a new writer must not meet it.
+      const { shard: own } = treeNames(shard.parts.instance)
+      await gone(system, [own(shard.index), ...actorNames(shard)])
+      const result = await spec.start(context)
+      if (result.ok)
+        watch(system, shard, result.ref, () => {
+          isByHand = true
+        })
+      if (wasDown)
+        void shard.settled().then(({ kind }) => {
+          if (kind === 'open') tell(system, shard, 'shard.reopened', {})
+        })
+      return result
+    },
+  }
 }
 
 /** Resolves when all of these names are free. */
@@ -204,23 +233,28 @@ const gone = async (system: System, names: readonly string[]): Promise<void> => 
  * its restarts or was ended by hand. If the supervisor above ended it, the instance is ending or
  * restarts it: asked then, that supervisor is gone or reports it as running.
  */
-const watch = (system: System, shard: Shard, ref: Ref): void => {
+const watch = (system: System, shard: Shard, ref: Ref, endedByHand: () => void): void => {
   const names = treeNames(shard.parts.instance)
-  const goDown = (reason: string): void => {
-    if (shard.goDown(reason)) tell(system, shard, 'shard.down', { reason })
+  let hasGivenUp = false
+  const onGaveUp = ({ pid }: { readonly pid: number }): void => {
+    if (pid === ref.pid) hasGivenUp = true
   }
+  const goDown = (reason: ExitReason): void => {
+    if (!hasGivenUp) endedByHand()
+    const told = hasGivenUp
+      ? 'its supervisor has spent its restarts'
+      : `its supervisor was ended: ${reasonText(reason)}`
+    if (shard.goDown(told)) tell(system, shard, 'shard.down', { reason: told })
+  }
+  system.events.on('supervisor.gave_up', onGaveUp)
   system.monitor(ref, (reason) => {
+    system.events.off('supervisor.gave_up', onGaveUp)
     // A shard that was down may be reopening by the time of the answer.
     if (shard.phase.kind === 'down') return
     whichChildren(system.to(names.shards)).then(
       (children) => {
         const child = children.find(({ id }) => id === `shard(${shard.index})`)
-        if (child && child.ref === undefined && child.status === 'stopped')
-          goDown(
-            reason === 'shutdown'
-              ? 'its supervisor has spent its restarts'
-              : `its supervisor ended: ${reasonText(reason)}`,
-          )
+        if (child && child.ref === undefined && child.status === 'stopped') goDown(reason)
       },
       () => undefined,
     )

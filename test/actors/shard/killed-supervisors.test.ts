@@ -60,7 +60,7 @@ describe('a supervisor that is killed', () => {
     await clock.advance(10)
 
     expect(app.health().shards).toMatchObject([
-      { phase: 'down', reason: 'its supervisor ended: normal' },
+      { phase: 'down', reason: 'its supervisor was ended: normal' },
     ])
     await during(app.control.reopen(0))
     expect(app.store.get('a')).toBe(1)
