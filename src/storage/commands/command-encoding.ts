@@ -150,7 +150,7 @@ const writeTurn = (sink: PayloadSink, { entity, follows, row, rows, writes }: Tu
 }
 
 const writeMark = (sink: PayloadSink, { incarnation, seq }: TurnMark): void => {
-  sink.bytes(Buffer.from(incarnation, 'hex'))
+  sink.hex(incarnation)
   sink.u64(seq)
 }
 

@@ -76,6 +76,8 @@ export interface PayloadSink {
   /** Writes a safe integer as u64. */
   u64(value: number): void
   bytes(bytes: Uint8Array): void
+  /** Writes the bytes of hexadecimal digits, of which there is an even number. */
+  hex(digits: string): void
   /**
    * Writes a text after its length as u16. @throws KeelsonError `INVALID_ARGUMENT` unless it is
    * well-formed, has 1 to `bytesMax` bytes and no NUL
@@ -122,6 +124,10 @@ export class PayloadMeasure implements PayloadSink {
 
   bytes(bytes: Uint8Array): void {
     this.length += bytes.length
+  }
+
+  hex(digits: string): void {
+    this.length += digits.length / 2
   }
 
   text(what: string, text: string, bytesMax: number): void {
@@ -172,6 +178,10 @@ export class PayloadWriter implements PayloadSink {
   bytes(bytes: Uint8Array): void {
     this.#bytes.set(bytes, this.#at)
     this.#at += bytes.length
+  }
+
+  hex(digits: string): void {
+    this.#at += this.#bytes.write(digits, this.#at, 'hex')
   }
 
   text(_what: string, text: string): void {

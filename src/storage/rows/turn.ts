@@ -21,39 +21,51 @@ const entityRow = (bytes: Uint8Array): Row => ({
   expiresAt: 0,
 })
 
-const mainRow = ({ mark, body }: NonNullable<Turn['row']>): Row => {
+/** The value of a lower-case hexadecimal digit. */
+const digitOf = (unit: number): number => unit - (unit < 0x60 ? 0x30 : 0x57)
+
+/** One byte of an incarnation. Most turns are applied twice, and a call into Node costs more. */
+const byteOf = (incarnation: string, at: number): number =>
+  digitOf(incarnation.charCodeAt(2 * at)) * 16 + digitOf(incarnation.charCodeAt(2 * at + 1))
+
+const mainRow = ({ mark: { incarnation, seq }, body }: NonNullable<Turn['row']>): Row => {
   const bytes = new Uint8Array(markBytes + body.length)
-  bytes.set(Buffer.from(mark.incarnation, 'hex'))
-  writeU64(viewOf(bytes), incarnationBytes, mark.seq)
+  for (let at = 0; at < incarnationBytes; at++) bytes[at] = byteOf(incarnation, at)
+  writeU64(viewOf(bytes), incarnationBytes, seq)
   bytes.set(body, markBytes)
   return entityRow(bytes)
+}
+
+const checkMainRow = ({ value: { tag, bytes } }: Row): Uint8Array => {
+  if (tag === rowTags.entity && bytes.length >= markBytes) return bytes
+  throw new KeelsonError('CORRUPT', 'the main row of an entity cannot be read', {
+    details: { evidence: `tag ${tag}, ${bytes.length} bytes` },
+  })
 }
 
 /**
  * The mark and the body of an entity's main row. The body is a view of the row. @throws
  * KeelsonError `CORRUPT` for another row
  */
-export const readEntityRow = ({
-  value: { tag, bytes },
-}: Row): { readonly mark: TurnMark; readonly body: Uint8Array } => {
-  if (tag !== rowTags.entity || bytes.length < markBytes)
-    throw new KeelsonError('CORRUPT', 'the main row of an entity cannot be read', {
-      details: { evidence: `tag ${tag}, ${bytes.length} bytes` },
-    })
+export const readEntityRow = (row: Row): { readonly mark: TurnMark; readonly body: Uint8Array } => {
+  const bytes = checkMainRow(row)
   const incarnation = asBuffer(bytes).toString('hex', 0, incarnationBytes)
   const seq = readU64(viewOf(bytes), incarnationBytes)
   return { mark: { incarnation, seq }, body: bytes.subarray(markBytes) }
 }
 
-/** Whether two marks name the same state; without a mark it is that of an entity without a row. */
-const isSame = (one: TurnMark | undefined, other: TurnMark | undefined): boolean =>
-  one?.incarnation === other?.incarnation && one?.seq === other?.seq
+const hasMark = (row: Row, { incarnation, seq }: TurnMark): boolean => {
+  const bytes = checkMainRow(row)
+  for (let at = 0; at < incarnationBytes; at++)
+    if (bytes[at] !== byteOf(incarnation, at)) return false
+  return readU64(viewOf(bytes), incarnationBytes) === seq
+}
 
 /** The refusal of a turn that follows another main row than the present one. */
 export const turnRefusal = ({ entity, follows }: Turn, rows: Rows): Refusal | undefined => {
   const row = rows.get(entityRowKey(entity))
-  const present = row && readEntityRow(row).mark
-  return isSame(present, follows) ? undefined : refused('CONFLICT', entity)
+  const isNext = row && follows ? hasMark(row, follows) : !row && !follows
+  return isNext ? undefined : refused('CONFLICT', entity)
 }
 
 /** Sets the rows of a turn that was not refused. */

@@ -52,6 +52,7 @@ const putAnswer: CommandAnswer = { kind: 'put' }
 const setAnswer: CommandAnswer = { kind: 'set', written: true, previous: undefined }
 const unsetAnswer: CommandAnswer = { kind: 'set', written: false, previous: undefined }
 const putManyAnswer: CommandAnswer = { kind: 'putMany' }
+const noWrites: UnitAnswer = { kind: 'turn', answers: [] }
 const putAlone: readonly UnitAnswer[] = [putAnswer]
 
 /**
@@ -83,6 +84,11 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): 
 const applyTurn = (turn: Turn, rows: Rows, time: number, into: RowSink): UnitAnswer => {
   const refusal = turnRefusal(turn, rows)
   if (refusal) return refusal
+  // Most turns write no key of users.
+  if (turn.writes.length === 0 && turn.rows.length <= unitRowsMax) {
+    setEntityRows(turn, into)
+    return noWrites
+  }
   const changed = new ChangedRows(rows)
   const answer = applyAll('turn', turn.writes, changed, time)
   if (answer.kind === 'refused') return answer

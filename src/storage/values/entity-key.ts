@@ -59,7 +59,7 @@ export const checkEntityId = (id: unknown): string => {
 /** Whether a text names an entity of any kind: `kind/id`. An id may contain slashes. */
 export const isEntity = (entity: string): boolean => {
   const slash = entity.indexOf('/')
-  return isKind(entity.slice(0, Math.max(0, slash)), anyKind) && isEntityId(entity.slice(slash + 1))
+  return slash > 0 && isKind(entity.slice(0, slash), anyKind) && isEntityId(entity.slice(slash + 1))
 }
 
 /** The hash tag of an entity: keys that contain it are in the entity's shard. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Applier } from '../../../src/actors/index.ts'
 import { newestRows } from '../../../src/actors/overlay/shard-rows.ts'
 import { submit } from '../../../src/actors/writing/write-path.ts'
+import { seededRandom } from '../../../src/clock.ts'
 import {
   alarmRowKey,
   type Command,
@@ -22,6 +23,7 @@ import {
 import type { App } from '../../../src/supervisors/index.ts'
 import { options } from '../../support/blob-instance.ts'
 import { machine } from '../../support/simulated-instance.ts'
+import { seedsOf } from '../../support/tier.ts'
 
 const entity = 'order/42'
 const markOf = (seq: number) => ({ incarnation: '00000000000000aa', seq })
@@ -186,6 +188,60 @@ describe('turns under way', () => {
     expect(toldOf(await during(first))).toEqual(['turn'])
     expect(shardOf(app).gate.load.bytes).toBe(0)
   })
+})
+
+describe('a power cut among turns', () => {
+  const entities = ['order/1', 'order/2', 'line/1']
+  const keyOf = (name: string): string => `{${name}}:receipt`
+
+  /** The turn number `seq` of `name`: state, alarm and a user's key all say `seq`. */
+  const whole = (name: string, seq: number): Turn => ({
+    ...turn(
+      seq,
+      [[alarmRowKey(name, 'a'), Buffer.from(`${seq}`)]],
+      [put(keyOf(name), seq), put(`${keyOf(name)}:large`, String(seq).repeat(1_500))],
+    ),
+    entity: name,
+  })
+
+  test.each(seedsOf(12, 60))(
+    'leaves each entity in a whole state, its last answered one or a later one: seed %i',
+    async (seed) => {
+      const random = seededRandom(seed)
+      const { clock, disk, projections, start, during } = machine({ syncMs: 2 })
+      const app = await start(options)
+      const answered = new Map(entities.map((name) => [name, 0]))
+      for (const name of entities)
+        for (let seq = 1; seq <= 40; seq++)
+          submitted(app, whole(name, seq)).then(
+            ([answer]) => answer?.kind === 'turn' && answered.set(name, seq),
+            () => undefined,
+          )
+      await clock.advance(Math.floor(random() * 40))
+      disk.crash()
+      const before = new Map(answered)
+      await during(app.close({ deadlineMs: 0 })).catch(() => undefined)
+      projections.loseCommits('/data/shard-0/lmdb', Math.floor(random() * 3))
+
+      const again = await start(options)
+
+      const view = shardOf(again).view()
+      for (const name of entities) {
+        const row = view.row(entityRowKey(name))
+        const seq = row ? readEntityRow(row).mark.seq : 0
+        expect(seq).toBeGreaterThanOrEqual(before.get(name) ?? 0)
+        const alarmed = view.row(alarmRowKey(name, 'a'))?.value.bytes
+        expect(Number(Buffer.from(alarmed ?? []).toString())).toBe(seq)
+        expect(again.store.get(keyOf(name)) ?? 0).toBe(seq)
+      }
+      for (const name of entities) {
+        const seq = (again.store.get(keyOf(name)) as number | undefined) ?? 0
+        const large = again.store.get(`${keyOf(name)}:large`) ?? ''
+        expect(large).toBe(seq === 0 ? '' : String(seq).repeat(1_500))
+        expect(toldOf(await during(submitted(again, whole(name, seq + 1))))).toEqual(['turn'])
+      }
+    },
+  )
 })
 
 describe('the soonest due alarm of a shard', () => {

@@ -28,7 +28,7 @@ const now = 1_000
 const entity = 'order/42'
 const main = entityRowKey(entity)
 
-const mark = (seq: number, incarnation = '00000000000000aa'): TurnMark => ({ incarnation, seq })
+const mark = (seq: number, incarnation = '09afc0de1b2d3e4f'): TurnMark => ({ incarnation, seq })
 const text = (content: string): StoredValue => ({ tag: 1, bytes: Buffer.from(content) })
 const put = (key: string, content: string): Command => ({
   kind: 'put',
@@ -249,17 +249,18 @@ describe('a turn whose writes are refused changes nothing', () => {
 
   test('with TOO_LARGE, when it changes more rows than a unit may', () => {
     const alarm: EntityRowChange = [alarmRowKey(entity, 'a'), undefined]
-    const many = (count: number): Turn =>
+    const many = (count: number, writes = [put('a', 'v'), put('b', 'v')]): Turn =>
       turn({
         follows: mark(1),
         to: mark(2),
         rows: new Array<EntityRowChange>(count).fill(alarm),
-        writes: [put('a', 'v'), put('b', 'v')],
+        writes,
       })
     const { changes, answer } = appliedUnit(many(unitRowsMax - 1), setUp(), now)
     expect(changes).toEqual([])
     expect(answer).toMatchObject({ kind: 'refused', reason: { code: 'TOO_LARGE' } })
-    expect(appliedUnit(many(unitRowsMax - 2), setUp(), now).answer.kind).toBe('turn')
+    expect(appliedUnit(many(unitRowsMax + 1, []), setUp(), now).answer.kind).toBe('refused')
+    expect(appliedUnit(many(unitRowsMax, []), setUp(), now).answer.kind).toBe('turn')
   })
 
   test('and takes effect once the lease has ended', () => {
