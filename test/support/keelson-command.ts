@@ -20,6 +20,8 @@ export type RunningCommand = {
   readonly write: (text: string) => Promise<void>
   /** Resolves when its output, or what it says on standard error, contains `text`; rejects when it ends without. */
   readonly says: (text: string, stream?: 'output' | 'errors') => Promise<void>
+  /** Its output so far. */
+  readonly printed: () => string
 }
 
 const program = join(import.meta.dirname, '../../dist/inspect/cli/cli.js')
@@ -35,11 +37,35 @@ export const startKeelson = (
   input: 'pipe' | 'ignore' = 'pipe',
 ): RunningCommand => {
   if (!existsSync(program)) throw new Error('dist/ is missing: npm run build comes first')
-  const child = spawn(process.execPath, [program, ...words], {
-    cwd,
-    env: { PATH: process.env.PATH, ...variables },
-    stdio: [input, 'pipe', 'pipe'],
-  })
+  return running(
+    spawn(process.execPath, [program, ...words], {
+      cwd,
+      env: { PATH: process.env.PATH, ...variables },
+      stdio: [input, 'pipe', 'pipe'],
+    }),
+  )
+}
+
+/** What `startOnTerminal` prints when the command was stopped, before it lets it go on. */
+export const stoppedMark = 'the shell has it back'
+
+/**
+ * Starts `keelson` on a terminal (util-linux `script`), as the job of a shell that brings it back with `fg` once it was
+ * stopped. What is written to it are keys.
+ */
+export const startOnTerminal = (words: readonly string[], cwd: string): RunningCommand => {
+  const job = `'${process.execPath}' '${program}' ${words.join(' ')}`
+  const shell = `set -m; ${job} || { [ $? -gt 128 ] && echo ${stoppedMark} && fg; }`
+  return running(
+    spawn('script', ['-qfec', shell, '/dev/null'], {
+      cwd,
+      env: { PATH: process.env.PATH, HOME: cwd, TERM: 'xterm' },
+      stdio: 'pipe',
+    }),
+  )
+}
+
+const running = (child: ChildProcess): RunningCommand => {
   onTestFinished(() => void child.kill('SIGKILL'))
   const printed = { output: '', errors: '' }
   const listeners = new Set<() => void>()
@@ -66,7 +92,7 @@ export const startKeelson = (
     })
   const write = (text: string): Promise<void> =>
     new Promise((resolve) => child.stdin?.write(text, () => resolve()))
-  return { process: child, ended, write, says }
+  return { process: child, ended, write, says, printed: () => printed.output }
 }
 
 /** Runs `keelson` to its end, with `input` on its standard input. */

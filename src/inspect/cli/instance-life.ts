@@ -3,6 +3,7 @@
  * signal, the command's own work, or the end of the root supervisor ends it.
  */
 import { KeelsonError, reasonText } from '../../errors.ts'
+import { createSystem, textLogger } from '../../runtime/index.ts'
 import type { App, StartProgress } from '../../supervisors/index.ts'
 import {
   type Environment,
@@ -13,12 +14,15 @@ import {
 import { Interruption, startUnlessInterrupted } from '../command/interruption.ts'
 import { surveyLogs } from '../prompt/shard-survey.ts'
 import { durabilityWarning } from '../prompt/shard-view.ts'
+import { printableLines } from '../text/paint.ts'
 import type { InstanceWords } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
 import { remarkLines, type Started } from './start-view.ts'
 
 /** What a command does with its instance. */
 export type Attendance = {
+  /** Prints lines of the log. */
+  readonly tell: (text: string) => void
   /** Called with each step of the start. */
   readonly onProgress: (progress: StartProgress) => void
   /**
@@ -66,8 +70,11 @@ const started = async (
     options.onProgress?.(progress)
     attendance.onProgress(progress)
   }
+  const { clock } = environment
+  const logger = textLogger(clock, (text) => attendance.tell(printableLines(text)))
+  const system = createSystem({ clock, logger })
   try {
-    return await startUnlessInterrupted({ ...options, onProgress }, environment.clock, interruption)
+    return await startUnlessInterrupted({ ...options, system, onProgress }, interruption)
   } catch (error) {
     throw namingFile(file, error)
   }

@@ -21,19 +21,28 @@ export const runStart = async (
   environment: Environment,
   verbose: boolean,
 ): Promise<number> => {
+  let prompt: Prompt | undefined
+  // The log leaves the typed text alone, unless it goes elsewhere.
+  const tell = (text: string): void => {
+    if (prompt && environment.errors.isTTY) prompt.tell(text)
+    else printLine(environment.errors, text)
+  }
   const release = environment.onStrayRejection((reason) =>
-    printLine(
-      environment.errors,
-      `A promise was rejected and nobody handled it: ${errorText(reason, verbose)}`,
-    ),
+    tell(`A promise was rejected and nobody handled it: ${errorText(reason, verbose)}`),
   )
   try {
     return await runInstance(command, environment, {
+      tell,
       onProgress: (progress) => {
         const text = stepText(progress)
         if (text !== undefined && isTerminal(environment)) printLine(environment.output, text)
       },
-      attend: (app, started, over) => prompted(app, started, over, environment, verbose),
+      attend: async (app, started, over) => {
+        greet(started, environment)
+        prompt = promptFor(app, environment, verbose)
+        over.addEventListener('abort', () => prompt?.close())
+        await prompt.run()
+      },
     })
   } finally {
     release()
@@ -44,27 +53,17 @@ export const runStart = async (
 const isTerminal = ({ input, output }: Environment): boolean =>
   input.isTTY === true && output.isTTY === true
 
-/** From the start screen to the end of the input, or of the instance. */
-const prompted = async (
-  app: App,
-  started: Started,
-  over: AbortSignal,
-  environment: Environment,
-  verbose: boolean,
-): Promise<void> => {
+const promptFor = (app: App, environment: Environment, verbose: boolean): Prompt => {
   const paint = isTerminal(environment)
     ? paintFor(environment.output, environment.variables)
     : plainPaint
-  greet(started, environment)
-  const prompt = new Prompt({
+  return new Prompt({
     environment,
     words: promptWords(app, paint),
     colours: paint !== plainPaint,
     verbose,
     completions: () => processWords(app),
   })
-  over.addEventListener('abort', () => prompt.close())
-  await prompt.run()
 }
 
 /** The start screen on a terminal. Elsewhere one line and the warnings, on standard error. */

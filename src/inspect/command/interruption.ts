@@ -1,6 +1,5 @@
 /** Signals that end a command: the first one in order, the second one at once. */
-import type { Clock } from '../../clock.ts'
-import { createSystem, type System } from '../../runtime/index.ts'
+import type { System } from '../../runtime/index.ts'
 import {
   type App,
   registeredName,
@@ -51,20 +50,18 @@ const lookMs = 20
  * @throws KeelsonError as `start` does
  */
 export const startUnlessInterrupted = async (
-  options: StartOptions,
-  clock: Clock,
+  options: StartOptions & { readonly system: System },
   interruption: Interruption,
 ): Promise<App | undefined> => {
-  const system = options.system ?? createSystem({ clock })
   let hasTouched = false
   const onProgress = (progress: StartProgress): void => {
     hasTouched = true
     options.onProgress?.(progress)
   }
-  const starting = start({ ...options, system, onProgress })
+  const starting = start({ ...options, onProgress })
   const app = await Promise.race([starting, interruption.first.then(() => undefined)])
   if (app) return app
-  const ended = endOf(starting, options, system)
+  const ended = endOf(starting, options)
   // Modules that are loading cannot be interrupted. They hold nothing on disk.
   if (hasTouched) await ended
   return undefined
@@ -74,9 +71,11 @@ export const startUnlessInterrupted = async (
  * Ends the instance that is starting. Never rejects: the reason of a failed start is not needed
  * after a signal.
  */
-const endOf = async (starting: Promise<App>, options: StartOptions, system: System) => {
+const endOf = async (
+  starting: Promise<App>,
+  { system, app: tree }: StartOptions & { readonly system: System },
+) => {
   const { clock } = system
-  const { app: tree } = options
   let cancel = (): void => undefined
   const look = (): void => {
     const root = tree && registeredName(tree)

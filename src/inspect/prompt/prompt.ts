@@ -3,7 +3,7 @@
  * terminal it has editing, history and completion. From a pipe the same lines give the same output.
  * A failing line prints its error, and the next one runs.
  */
-import { createInterface, type Interface } from 'node:readline'
+import { clearScreenDown, createInterface, type Interface, moveCursor } from 'node:readline'
 import { inspect } from 'node:util'
 import { type Environment, type Input, printLine } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
@@ -60,7 +60,10 @@ export class Prompt {
     this.#lines.on('close', () => {
       this.#isClosed = true
     })
-    if (terminal) this.#lines.on('SIGINT', () => this.#interrupt())
+    if (!terminal) return
+    this.#lines.on('SIGINT', () => this.#interrupt())
+    // readline pauses itself when the job continues after Ctrl-Z.
+    this.#lines.on('SIGCONT', () => this.#lines.resume())
   }
 
   /** Runs lines until their end, or `close`. */
@@ -110,19 +113,27 @@ export class Prompt {
     const text = this.#text(outcome)
     if (text !== undefined) printLine(this.#options.environment.output, text)
     if (outcome.kind === 'value' && outcome.value instanceof Feed)
-      outcome.value.show((line) => this.#tell(line))
+      outcome.value.show((line) => this.#isOver || this.tell(line))
   }
 
   /**
-   * Prints asynchronous output. On a terminal it replaces the line that is being typed, which
-   * appears again below it.
+   * Prints asynchronous output: lines of a feed or of the log. On a terminal it replaces the text
+   * that is being typed, which appears again below it.
    */
-  #tell(line: string): void {
-    if (this.#isOver) return
+  tell(line: string): void {
     const { output } = this.#options.environment
     const asks = this.#lines.terminal && !this.#isClosed && this.#leave === undefined
-    printLine(output, asks ? `\r\x1b[K${line}` : line)
-    if (asks) this.#lines.prompt(true)
+    if (!asks) {
+      printLine(output, line)
+      return
+    }
+    // The typed text may have several rows. readline moves up by as many before it draws them.
+    const { rows } = this.#lines.getCursorPos()
+    moveCursor(output, 0, -rows)
+    output.write('\r')
+    clearScreenDown(output)
+    printLine(output, `${line}${'\n'.repeat(rows)}`)
+    this.#lines.prompt(true)
   }
 
   #text(outcome: Evaluation): string | undefined {

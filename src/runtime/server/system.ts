@@ -48,7 +48,8 @@ export interface SystemOptions {
    */
   readonly seed?: number
   /**
-   * The logger of crashes; `console` by default. If the logger throws, the line goes to `console`.
+   * The logger of crashes and restarts. By default text to `console`, with time and level. If the
+   * logger throws, the line goes to `console`.
    */
   readonly logger?: Logger
   /**
@@ -101,7 +102,8 @@ export class ProcessSystem implements Kernel, Starter {
   constructor(given: SystemOptions) {
     const options = readOptions('a System', given, systemKeys)
     this.clock = options.clock ?? systemClock()
-    this.logger = guardedLogger(options.logger ?? consoleLogger)
+    const toConsole = consoleLogger(this.clock)
+    this.logger = guardedLogger(options.logger ?? toConsole, toConsole)
     this.events = createTelemetry(this.logger)
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
     expectMailboxMax(this.#mailboxMax)

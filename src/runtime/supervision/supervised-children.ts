@@ -7,7 +7,13 @@ import { hasExit, type Shutdown, shutDown, shutdownMsDefault } from '../process/
 import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
-import { describeReason, type ExitReason, isOrderly, reasonOf } from '../words/exit-reason.ts'
+import {
+  describeReason,
+  type ExitReason,
+  isError,
+  isOrderly,
+  reasonOf,
+} from '../words/exit-reason.ts'
 import { announce, type SupervisorReport } from '../words/telemetry.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
 import { closedGate, gatePassed } from './start-gate.ts'
@@ -304,12 +310,14 @@ export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason
   })
 }
 
-/** Announces that `child`, if it runs, was restarted. */
+/** Logs and announces that `child`, if it runs, was restarted. A crash has logged its own reason. */
 export const tellRestarted = (supervisor: Process, child: Child, reason: ExitReason): void => {
   const { process, restarts, spec } = child
   if (process === undefined) return
   const facts = { supervisor: supervisor.pid, id: spec.id, reason, restarts }
   announce(supervisor.kernel, 'process.restarted', () => ({ ...process.facts(), ...facts }))
+  const why = isError(reason) ? '' : `: ${describeReason(reason)}`
+  supervisor.kernel.logger.warn(`${supervisor}: ${spec.id} was restarted${why}`, facts)
 }
 
 // Information about the children.

@@ -1,9 +1,10 @@
 /**
- * The log of the runtime: crashes and unexpected messages. Any logger with these three methods
- * fits.
+ * The log of the runtime: crashes, restarts and unexpected messages. Any logger with these three
+ * methods fits.
  */
 
-import { inspect } from 'node:util'
+import type { Clock } from '../../clock.ts'
+import { stackText } from './error-stack.ts'
 import { isError } from './exit-reason.ts'
 import { callOutside } from './outside-code.ts'
 
@@ -17,45 +18,59 @@ export interface Logger {
   info: Log
 }
 
-/** Writes one line for each event to `console`, with the stack, details and causes of errors, and the lines of a report. */
-export const consoleLogger: Logger = {
-  error: (message, facts) => console.error(line(message, facts)),
-  warn: (message, facts) => console.warn(line(message, facts)),
-  info: (message, facts) => console.info(line(message, facts)),
+/** The levels of a log. */
+export type LogLevel = keyof Logger
+
+/**
+ * A logger that writes each event as text: time (ISO 8601, UTC), level and message in one line,
+ * then the stack, details and causes of an error behind it, without Keelson's own frames, and the
+ * lines of a report.
+ */
+export const textLogger = (
+  clock: Pick<Clock, 'now'>,
+  write: (text: string, level: LogLevel) => void,
+): Logger => {
+  const log =
+    (level: LogLevel): Log =>
+    (message, facts) =>
+      write(
+        `${new Date(clock.now()).toISOString()} ${level.padEnd(5)} ${text(message, facts)}`,
+        level,
+      )
+  return { error: log('error'), warn: log('warn'), info: log('info') }
 }
+
+/** The default of a System: text to `console`. */
+export const consoleLogger = (clock: Pick<Clock, 'now'>): Logger =>
+  textLogger(clock, (written, level) => console[level](written))
 
 /**
  * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. If `logger`
- * fails, the line goes to `console` without its facts, because they may be the cause.
+ * fails, the line goes to `lastResort` without its facts, because they may be the cause.
  */
-export const guardedLogger = (logger: Logger): Logger => ({
-  error: guarded(logger, 'error'),
-  warn: guarded(logger, 'warn'),
-  info: guarded(logger, 'info'),
-})
+export const guardedLogger = (logger: Logger, lastResort: Logger): Logger => {
+  const guarded =
+    (level: LogLevel): Log =>
+    (message, facts) => {
+      callOutside(
+        () => logger[level](message, facts),
+        () => fallBack(lastResort, level, message),
+      )
+    }
+  return { error: guarded('error'), warn: guarded('warn'), info: guarded('info') }
+}
 
-const guarded =
-  (logger: Logger, level: keyof Logger): Log =>
-  (message, facts) => {
-    callOutside(
-      () => logger[level](message, facts),
-      () => fallBack(level, message),
-    )
-  }
-
-const fallBack = (level: keyof Logger, message: string): void => {
+const fallBack = (logger: Logger, level: LogLevel, message: string): void => {
   try {
-    consoleLogger[level](message)
+    logger[level](message)
   } catch {
     // No logger is left.
   }
 }
 
-/** The message, the error behind it, and the lines of a report. */
-const line = (message: string, facts: Readonly<Record<string, unknown>> | undefined): string => {
+const text = (message: string, facts: Readonly<Record<string, unknown>> | undefined): string => {
   const { reason, report } = facts ?? {}
-  const lines = [message]
-  if (isError(reason)) lines.push(inspect(reason))
+  const lines = [isError(reason) ? `${message}${stackText(reason, message)}` : message]
   if (report !== undefined) lines.push(String(report))
   return lines.join('\n')
 }

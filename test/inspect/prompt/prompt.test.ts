@@ -160,7 +160,11 @@ test('a closed prompt takes no more lines', async () => {
 
 describe('on a terminal', () => {
   /** A prompt on a terminal: `type` sends keys and returns the output for them. */
-  const attended = (words: Record<string, unknown> = {}, completions: readonly string[] = []) => {
+  const attended = (
+    words: Record<string, unknown> = {},
+    completions: readonly string[] = [],
+    columns = 80,
+  ) => {
     const input = Object.assign(new PassThrough(), {
       isTTY: true,
       isRaw: false,
@@ -168,17 +172,18 @@ describe('on a terminal', () => {
         this.isRaw = mode
       },
     })
-    const output = Object.assign(new PassThrough(), { isTTY: true })
+    const output = Object.assign(new PassThrough(), { isTTY: true, columns })
     const environment = { input, output }
     const options = { environment, words, colours: false, verbose: false }
     const done = new Prompt({ ...options, completions: () => completions }).run()
-    const type = async (keys: string): Promise<string> => {
+    const drawn = async (keys: string): Promise<string> => {
       for (const key of keys) input.write(key)
       await new Promise((resolve) => setImmediate(resolve))
       await new Promise((resolve) => setImmediate(resolve))
-      return stripVTControlCharacters(String(output.read() ?? ''))
+      return String(output.read() ?? '')
     }
-    return { type, done, input }
+    const type = async (keys: string) => stripVTControlCharacters(await drawn(keys))
+    return { type, drawn, done, input }
   }
 
   test('it prompts, answers, and prompts for the rest of an incomplete line', async () => {
@@ -205,6 +210,22 @@ describe('on a terminal', () => {
     await done
     feed.add('too late')
     expect(await type('')).not.toContain('too late')
+  })
+
+  test('asynchronous output clears every row of the typed text, and draws them below', async () => {
+    const feed = new Feed('begun')
+    const { type, drawn, done, input } = attended({ feed }, [], 20)
+    await type('feed\r')
+    await type('"a text of two rows"')
+
+    feed.add('told')
+    const [before = '', after = ''] = (await drawn('')).split('told')
+
+    expect(before).toBe('\x1b[1A\r\x1b[0J')
+    // readline moves up by as many rows before it draws them.
+    expect(after.startsWith('\n\n\x1b[1A\x1b[1G\x1b[0Jkeelson> "a text of two rows"')).toBe(true)
+    input.end()
+    await done
   })
 
   test('Tab completes commands, names of processes, and methods of the handles', async () => {

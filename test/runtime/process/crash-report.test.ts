@@ -189,7 +189,7 @@ test('the console shows the report below the error', async () => {
   spy.mockRestore()
   expect(told).toEqual([
     [
-      'counter ended: [nocatch, why]',
+      '2026-01-01T00:00:00.000Z error counter ended: [nocatch, why]',
       '  last message: cast fail "why"',
       '  state: {count: 1}',
       '  mailbox: 0 waiting',

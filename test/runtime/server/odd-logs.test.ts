@@ -29,7 +29,7 @@ describe('the lines of the log', () => {
     spy.mockRestore()
 
     expect(told).toHaveLength(1)
-    expect(told[0]).toMatch(/^runner ended: Error: outer\n/)
+    expect(told[0]).toMatch(/^\S+Z error runner ended: Error: outer\n {4}at /)
     expect(told[0]).toMatch(/code: 'EIO'/)
     expect(told[0]).toMatch(/\[cause\]: Error: inner/)
   })
@@ -85,7 +85,7 @@ describe('a log that answers a promise', () => {
     Runner.answer(runner, () => stop('over'))
     await clock.settle()
 
-    expect(told).toEqual(['runner ended: over'])
+    expect(told).toEqual([expect.stringMatching(/^\S+Z error runner ended: over$/)])
     expect(unhandled).not.toHaveBeenCalled()
     process.off('unhandledRejection', unhandled)
   })

@@ -66,7 +66,7 @@ describe('a supervisor', () => {
     const lines: string[] = []
     const write = (line: string): void => void lines.push(line)
     const clock = virtualClock()
-    const system = createSystem({ clock, logger: { error: write, warn: write, info: write } })
+    const system = createSystem({ clock, logger: { error: write, warn: () => {}, info: write } })
     const spec = supervisor(
       'root',
       { strategy: 'one_for_all' },

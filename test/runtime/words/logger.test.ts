@@ -1,0 +1,105 @@
+/** The text of the log: time, level, and the part of a stack that says something to its reader. */
+import { describe, expect, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
+import {
+  name,
+  startSupervisor,
+  supervisor,
+  textLogger,
+  worker,
+} from '../../../src/runtime/index.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+
+const written: string[] = []
+const logger = textLogger({ now: () => Date.UTC(2026, 10, 21, 5, 30) }, (text, level) =>
+  written.push(`${level}|${text}`),
+)
+
+/** What the logger writes for an error that ended a process. */
+const textOf = (reason: Error): string => {
+  logger.error(`counter ended: ${reason.name}: ${reason.message}`, { reason })
+  return written.at(-1) ?? ''
+}
+
+const withFrames = <E extends Error>(error: E, ...frames: string[]): E => {
+  error.stack = [`${error.name}: ${error.message}`, ...frames.map((at) => `    at ${at}`)].join(
+    '\n',
+  )
+  return error
+}
+const root = new URL('../../../', import.meta.url)
+const ours = [
+  `run (${root}dist/runtime/server/server-loop.js:10:1)`,
+  `Process.run (${root.pathname}src/runtime/process/process.ts:9:2)`,
+  'process.processTicksAndRejections (node:internal/process/task_queues:105:5)',
+]
+const theirs = ['add (/srv/shop/counter.js:4:11)', 'file:///srv/shop/dist/main.js:7:1']
+
+describe('a line of the log', () => {
+  test('begins with its time and level', () => {
+    logger.error('one', { pid: 3 })
+    logger.warn('two')
+    logger.info('three')
+
+    expect(written).toEqual([
+      'error|2026-11-21T05:30:00.000Z error one',
+      'warn|2026-11-21T05:30:00.000Z warn  two',
+      'info|2026-11-21T05:30:00.000Z info  three',
+    ])
+  })
+})
+
+describe('the stack of an error in the log', () => {
+  test('has its first line once, and the frames of the user without those of Keelson', () => {
+    const [first = '', second = ''] = theirs
+    const error = withFrames(new Error('boom\nand more'), first, ...ours, second)
+
+    expect(textOf(error).split('\n')).toEqual([
+      'error|2026-11-21T05:30:00.000Z error counter ended: Error: boom',
+      'and more',
+      `    at ${first}`,
+      `    at ${second}`,
+    ])
+  })
+
+  test('keeps details and causes', () => {
+    const cause = withFrames(new Error('refused'), ...theirs, ...ours)
+    const error = Object.assign(withFrames(new Error('boom', { cause }), ...ours), { port: 5432 })
+
+    const lines = textOf(error).split('\n')
+
+    expect(lines.join('\n')).not.toContain('keelson/')
+    expect(lines.slice(1).map((line) => line.trim())).toEqual([
+      '{',
+      'port: 5432,',
+      '[cause]: Error: refused',
+      ...theirs.map((at) => `at ${at}`),
+      '}',
+    ])
+  })
+
+  test('of a fault inside Keelson is whole, and of a KeelsonError only its details', () => {
+    expect(textOf(withFrames(new TypeError('x is not a function'), ...ours))).toContain(ours[0])
+
+    const error = withFrames(
+      new KeelsonError('BUSY', 'no room', { details: { bytes: 7 } }),
+      ...ours,
+    )
+    expect(textOf(error)).not.toContain('    at ')
+    expect(textOf(error)).toContain('details: { bytes: 7 }')
+  })
+})
+
+test('a restart is told, also of a child that was killed', async () => {
+  const { system, log, settle } = testSystem()
+  const server = { init: () => 0, calls: {}, casts: {} }
+  const counter = name<{ calls: object; casts: object }>('counter')
+  const child = worker('counter', server, undefined, { name: counter })
+  await startSupervisor(system, supervisor('app', { strategy: 'one_for_one' }, [child]))
+
+  system.kill(counter)
+  await settle()
+
+  expect(log.messages('warn')).toEqual(['app: counter was restarted: killed'])
+  expect(log.messages('error')).toEqual([])
+})
