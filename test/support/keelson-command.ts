@@ -19,7 +19,7 @@ export type RunningCommand = {
   /** Writes to its standard input; resolves when the command has taken it, but for what a pipe holds. */
   readonly write: (text: string) => Promise<void>
   /** Resolves when its output, or what it says on standard error, contains `text`; rejects when it ends without. */
-  readonly says: (text: string, stream?: 'output' | 'errors') => Promise<void>
+  readonly says: (text: string | RegExp, stream?: 'output' | 'errors') => Promise<void>
   /** Its output so far. */
   readonly printed: () => string
 }
@@ -81,10 +81,12 @@ const running = (child: ChildProcess): RunningCommand => {
     child.on('error', reject)
     child.on('close', (status, signal) => resolve({ status, signal, ...printed }))
   })
-  const says = (text: string, stream: 'output' | 'errors' = 'output'): Promise<void> =>
+  const says = (text: string | RegExp, stream: 'output' | 'errors' = 'output'): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        if (printed[stream].includes(text)) resolve()
+        const isThere =
+          typeof text === 'string' ? printed[stream].includes(text) : text.test(printed[stream])
+        if (isThere) resolve()
       }
       listeners.add(look)
       look()
