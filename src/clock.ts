@@ -19,8 +19,9 @@ export interface Clock {
    */
   monotonic(): number
   /**
-   * Runs `action` once, `ms` from now, in a turn of its own. Holds the process open until then,
-   * unless `holdsProcess` is false: then a process that has nothing else to do ends without it.
+   * Runs `action` once, `ms` from now, in a turn of its own; never, if `ms` is `Infinity`. Holds the
+   * process open until then, unless `holdsProcess` is false: then a process that has nothing else to
+   * do ends without it.
    */
   after(ms: number, action: () => void, options?: { readonly holdsProcess?: boolean }): Cancel
   /** Runs `action` in a later turn of the event loop, after input and output had theirs. */
@@ -112,6 +113,8 @@ export const virtualClock = (seed = 1): VirtualClock => {
     now: () => virtualEpoch + Math.floor(elapsed),
     monotonic: () => elapsed,
     after(ms, action) {
+      // No time ends it, and no process is held: it would only be in the way of `untilNext`.
+      if (ms === Number.POSITIVE_INFINITY) return () => undefined
       const timer = { dueAt: elapsed + Math.max(ms, 0), order: activity++, action }
       timers.add(timer)
       return () => void timers.delete(timer)

@@ -13,6 +13,7 @@ import {
   shardAt,
   WalHandle,
 } from '../actors/index.ts'
+import type { Cancel } from '../clock.ts'
 import { invalidArgument, reasonText } from '../errors.ts'
 import type { ExitReason, Registry, System } from '../runtime/index.ts'
 import type { AppContext } from './app-context.ts'
@@ -72,6 +73,9 @@ export class App {
   readonly closed: Promise<ExitReason>
   readonly #parts: AppParts
   #closing: Promise<CloseReport> | undefined
+  #hasEnded = false
+  /** Lets Node end; `undefined` while the instance does not hold it open. */
+  #letEnd: Cancel | undefined
 
   constructor(parts: AppParts) {
     this.#parts = parts
@@ -84,6 +88,7 @@ export class App {
     this.batcher = batcher
     this.registry = registry
     this.shards = parts.shards
+    this.ref()
     this.closed = new Promise((resolve) => {
       parts.system.monitor(parts.root, (reason) => {
         const ended = this.#closing === undefined ? reason : 'normal'
@@ -153,6 +158,26 @@ export class App {
     return this.#closing
   }
 
+  /**
+   * Holds Node's process open until the instance has ended, as a server that listens does. So it is
+   * from the start on. Returns the instance.
+   */
+  ref(): this {
+    if (!this.#hasEnded)
+      this.#letEnd ??= this.system.clock.after(Number.POSITIVE_INFINITY, () => undefined)
+    return this
+  }
+
+  /**
+   * Lets Node's process end while the instance is open, if nothing else holds it: a timer of an
+   * actor, a write under way, a socket. What was acknowledged is on the disk. Returns the instance.
+   */
+  unref(): this {
+    this.#letEnd?.()
+    this.#letEnd = undefined
+    return this
+  }
+
   /** `await using app = await start(…)` closes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
@@ -176,6 +201,8 @@ export class App {
   async #giveBack(): Promise<void> {
     const { system, shards, ownsSystem, readiness, release } = this.#parts
     const { insideAccess, outsideAccess } = this.#parts
+    this.#hasEnded = true
+    this.unref()
     for (const access of [outsideAccess, insideAccess]) access.end('the instance is closed')
     readiness.end()
     try {

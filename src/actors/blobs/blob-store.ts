@@ -388,7 +388,7 @@ const armSweep = (state: State, context: Pick<Context, 'sendAfter'>): void => {
   const { sweepMs } = state.shard.blobs.parts.settings
   if (state.sweepArmed || sweepMs === 0) return
   state.sweepArmed = true
-  context.sendAfter(sweepMs, 'sweepDue')
+  context.sendAfter(sweepMs, 'sweepDue').unref()
 }
 
 /** Begins a sweep, unless one is under way. Its report answers every call so far. */

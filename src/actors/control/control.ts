@@ -409,7 +409,7 @@ const watch = (state: State, { token, owner, until }: Suspension, context: Conte
     timer:
       until === undefined
         ? undefined
-        : context.sendAfter(Math.max(0, until - context.now()), 'leaseDue', token),
+        : context.sendAfter(Math.max(0, until - context.now()), 'leaseDue', token).unref(),
   })
 }
 

@@ -219,7 +219,7 @@ export const server: GenServer<Messages, State, Shard> = {
           : noReply(state)
       const { hotTtlMs } = state.shard.parts.settings.overlay
       if (hotTtlMs === 0 || state.overlay.isFull) state.overlay.forget(lsn)
-      else if (isNews) context.sendAfter(hotTtlMs, 'cooled', lsn)
+      else if (isNews) context.sendAfter(hotTtlMs, 'cooled', lsn).unref()
       if (!state.overlay.isFull) state.shard.gate.release(overlayHold)
       return noReply(state)
     },

@@ -426,7 +426,8 @@ const degrade = (state: State, error: unknown, context: Context): void => {
     reason: reasonText(error),
     failures: health.failures,
   })
-  state.retryTimer = context.sendAfter(health.retryInMs(context.system.clock.random), 'retryDue')
+  const retryInMs = health.retryInMs(context.system.clock.random)
+  state.retryTimer = context.sendAfter(retryInMs, 'retryDue').unref()
 }
 
 /** Sets a suspension from flushing to holding, if it has not ended. */

@@ -108,7 +108,7 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
 export const name = shardName<Messages>('expirer')
 
 const arm = (state: State, ms: number, context: Context): State => {
-  state.timer ??= context.sendAfter(Math.ceil(ms), 'step')
+  state.timer ??= context.sendAfter(Math.ceil(ms), 'step').unref()
   return state
 }
 

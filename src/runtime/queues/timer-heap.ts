@@ -37,8 +37,11 @@ export const noDelay = (what: string, found: unknown): KeelsonError =>
 
 /** Deadlines, earliest first; among equals in the order in which they were added. */
 export class TimerHeap {
+  /** For entries that do not hold the operating system's process open, as after Node's `unref`. */
+  readonly unheld: TimerHeap
   readonly #clock: Clock
   readonly #onThrow: (thrown: unknown) => void
+  readonly #holdsProcess: boolean
   readonly #context = new AsyncContext()
   readonly #heap: HeapEntry[] = []
   #added = 0
@@ -47,9 +50,11 @@ export class TimerHeap {
   #tidying = false
 
   /** `onThrow` gets what an entry throws when it fires; the others fire all the same. */
-  constructor(clock: Clock, onThrow: (thrown: unknown) => void) {
+  constructor(clock: Clock, onThrow: (thrown: unknown) => void, holdsProcess = true) {
     this.#clock = clock
     this.#onThrow = onThrow
+    this.#holdsProcess = holdsProcess
+    this.unheld = holdsProcess ? new TimerHeap(clock, onThrow, false) : this
   }
 
   /** The number of entries. */
@@ -115,7 +120,8 @@ export class TimerHeap {
     this.#disarm?.()
     this.#armedFor = first.dueAt
     const left = first.dueAt - this.#clock.monotonic()
-    if (left > 0) this.#disarm = this.#clock.after(left, this.#ring)
+    if (left > 0)
+      this.#disarm = this.#clock.after(left, this.#ring, { holdsProcess: this.#holdsProcess })
     else this.#ringSoon()
   }
 

@@ -26,7 +26,7 @@ export class MessageTimer implements HeapEntry, Carrier {
   dueAt = 0
   order = 0
   slot = -1
-  readonly #heap: TimerHeap
+  #heap: TimerHeap
   readonly #destination: Destination
   readonly #name: string
   readonly #payload: unknown
@@ -78,6 +78,20 @@ export class MessageTimer implements HeapEntry, Carrier {
     return left
   }
 
+  /**
+   * Lets Node end although it has not fired yet, as `unref` of Node's own timers. Returns the timer.
+   */
+  unref(): this {
+    const heap = this.#heap
+    const left = heap.left(this)
+    this.#heap = heap.unheld
+    if (left !== undefined && this.#heap !== heap) {
+      heap.remove(this)
+      this.#heap.add(this, left)
+    }
+    return this
+  }
+
   /** The milliseconds that are left. False: it has fired or was cancelled. */
   read(): number | false {
     return this.#heap.left(this) ?? false
@@ -101,8 +115,16 @@ export class MessageTimer implements HeapEntry, Carrier {
   }
 }
 
-/** A timer made by `sendAfter` or `startTimer`. */
-export type Timer = Pick<MessageTimer, 'read'>
+/**
+ * A timer made by `sendAfter` or `startTimer`. It holds the operating system's process open until
+ * it has fired, unless `unref` was called.
+ */
+export interface Timer {
+  /** The milliseconds that are left. False: it has fired or was cancelled. */
+  read(): number | false
+  /** Lets Node end although it has not fired yet, as `unref` of Node's own timers. */
+  unref(): Timer
+}
 
 /** The payload of a message that `startTimer` sends. */
 export interface Fired<P = unknown> {
