@@ -4,7 +4,7 @@
  * and a seed fixes every draw.
  */
 import { randomBytes } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 
 /** Takes a timer back; a no-op once it has fired. */
 export type Cancel = () => void
@@ -30,6 +30,32 @@ export interface Clock {
   random(): number
   /** Random bytes, for identities and salts. */
   randomBytes(count: number): Uint8Array
+  /** Begins to measure delays of the event loop, if this clock has one. */
+  loopDelay?(): LoopDelay
+}
+
+/** A measurement of how late turns of the event loop begin. It does not hold the process open. */
+export interface LoopDelay {
+  /** The longest delay in ms since the last reading. */
+  read(): number
+  stop(): void
+}
+
+/** Node looks at its loop this often. */
+const loopResolutionMs = 10
+
+const loopDelay = (): LoopDelay => {
+  const delays = monitorEventLoopDelay({ resolution: loopResolutionMs })
+  delays.enable()
+  return {
+    read() {
+      const longestMs = delays.max / 1e6
+      delays.reset()
+      // A delay of Node's is the time between two looks.
+      return Math.max(0, longestMs - loopResolutionMs)
+    },
+    stop: () => void delays.disable(),
+  }
 }
 
 /** The longest delay that Node's timers take; longer ones are cut to it and armed again. */
@@ -55,6 +81,7 @@ export const systemClock = (): Clock => ({
   soon: (action) => void setImmediate(action),
   random: Math.random,
   randomBytes: (count) => randomBytes(count),
+  loopDelay,
 })
 
 /** A clock that a test moves. */

@@ -52,6 +52,11 @@ export {
   trace,
 } from './server/sys.ts'
 export { createSystem, type SystemOptions } from './server/system.ts'
+export {
+  type SystemMonitor,
+  type SystemMonitorOptions,
+  systemMonitor,
+} from './server/system-monitor.ts'
 export type { ServerStatus, Statistics } from './server/system-requests.ts'
 export * as pg from './sharing/pg.ts'
 export {

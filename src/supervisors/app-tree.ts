@@ -38,6 +38,8 @@ export type WorkerOptions<A = unknown> = {
   readonly significant?: boolean
   /** The most user messages in its mailbox; the System's `mailboxMax` by default. */
   readonly mailboxMax?: number
+  /** It ends when a handler is pending for this many ms. No limit by default. */
+  readonly handlerTimeoutMs?: number
 }
 
 /** The options of a supervisor, also as a child. */
@@ -197,7 +199,11 @@ const checkNode = (node: unknown, path: string, names: Set<string>): AppNode => 
 const childNames = ['name', 'restart', 'shutdown', 'significant']
 
 const checkWorker = ({ id, module, options }: AppWorker, path: string, names: Set<string>) => {
-  checkKnown(options, ['arg', ...childNames, 'shutdownMs', 'mailboxMax'], `${path}.options`)
+  checkKnown(
+    options,
+    ['arg', ...childNames, 'shutdownMs', 'mailboxMax', 'handlerTimeoutMs'],
+    `${path}.options`,
+  )
   if (typeof module !== 'string' && serverOf(module) === undefined)
     throw configError(
       `${path}.module`,
@@ -207,6 +213,7 @@ const checkWorker = ({ id, module, options }: AppWorker, path: string, names: Se
   checkChild(id, options, path, names)
   checkNumber(options.shutdownMs, 0, `${path}.options.shutdownMs`)
   checkNumber(options.mailboxMax, 1, `${path}.options.mailboxMax`)
+  checkNumber(options.handlerTimeoutMs, 1, `${path}.options.handlerTimeoutMs`)
 }
 
 const checkSupervisor = (

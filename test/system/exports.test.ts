@@ -17,6 +17,7 @@ test('exports the functions that users call, and nothing of what stands behind t
         'isRef',
         'telemetry',
         'sys',
+        'systemMonitor',
       ],
       ...['ok', 'ignore', 'reply', 'noReply', 'stop', 'stopReply', 'describeReason', 'isShutdown'],
       ...['countChildren', 'deleteChild', 'restartChild', 'terminateChild', 'whichChildren'],

@@ -62,6 +62,9 @@ export class RunQueue {
   /** Steps between two reads of the clock: many while messages are quick, one when each is slow. */
   #stride = strideMax
 
+  /** Runs one message of a process instead of its turn, while the System is watched. */
+  watch: ((next: Runnable) => number) | undefined = undefined
+
   /** `onThrow` gets what a process throws out of its turn; the other processes continue. */
   constructor(clock: Clock, onThrow: (thrown: unknown) => void, random?: () => number) {
     this.#clock = clock
@@ -102,7 +105,8 @@ export class RunQueue {
     let ramp = 1
     for (let next = this.#take(); next !== undefined; next = this.#take()) {
       const stride = Math.min(this.#stride, ramp)
-      const count = next.run(Math.min(this.#quantum(), stride))
+      const count =
+        this.watch === undefined ? next.run(Math.min(this.#quantum(), stride)) : this.watch(next)
       this.#budget -= count
       steps += count + 1
       if (steps >= stride && this.#waiting.length > 0) {

@@ -19,6 +19,7 @@ import { isThenable } from '../words/outside-code.ts'
 import type { StatusParts, TraceEvent } from '../words/telemetry.ts'
 import { isRefused } from './acceptance.ts'
 import { crashParts, shownStatus } from './format-status.ts'
+import type { HandlerLimit } from './handler-limit.ts'
 import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
@@ -30,6 +31,7 @@ export class ServerLoop implements Behaviour {
   readonly #process: Process
   readonly #server: ServerTable
   readonly #context: LoopContext
+  readonly #limit: HandlerLimit | undefined
   #timeout: ServerTimeout | undefined = undefined
   #arg: unknown
   #state: unknown = undefined
@@ -44,11 +46,18 @@ export class ServerLoop implements Behaviour {
   #onValue: ((value: unknown) => void) | undefined = undefined
   #onError: ((error: unknown) => void) | undefined = undefined
 
-  constructor(process: Process, server: ServerTable, arg: unknown, context: LoopContext) {
+  constructor(
+    process: Process,
+    server: ServerTable,
+    arg: unknown,
+    context: LoopContext,
+    limit?: HandlerLimit,
+  ) {
     this.#process = process
     this.#server = server
     this.#arg = arg
     this.#context = context
+    this.#limit = limit
   }
 
   // The behaviour of the process.
@@ -78,6 +87,7 @@ export class ServerLoop implements Behaviour {
 
   ended(reason: ExitReason): void {
     this.#timeout?.disarm()
+    this.#limit?.disarm()
     this.#requests?.ended()
     this.#context.ended()
     this.#state = undefined
@@ -194,12 +204,14 @@ export class ServerLoop implements Behaviour {
       if (!isThenable(answer)) return false
       this.#process.busy = true
       this.#process.busySince = this.#process.kernel.clock.now()
+      if (this.#phase === 'running') this.#limit?.arm()
       this.#onValue ??= (value) => this.#settled(() => this.#take(value))
       this.#onError ??= (error) => this.#settled(() => this.#failed(reasonOf(error)))
       // `Promise.resolve` makes it settle once.
       Promise.resolve(answer).then(this.#onValue, this.#onError)
     } catch (thrown) {
       this.#process.busy = false
+      this.#limit?.disarm()
       this.#failed(reasonOf(thrown))
     }
     return true
@@ -208,6 +220,7 @@ export class ServerLoop implements Behaviour {
   #settled(goOn: () => void): void {
     if (!this.#process.alive) return
     this.#process.busy = false
+    this.#limit?.disarm()
     try {
       goOn()
     } catch (thrown) {

@@ -61,9 +61,10 @@ export const readStartOptions = (
   if (options === undefined) return none
   const read = readOptions('a start', options, startKeys)
   expectSpawnable(read)
-  const { timeoutMs } = read
-  if (timeoutMs !== undefined && !isDelay(timeoutMs))
-    throw noDelay('timeoutMs of a start', timeoutMs)
+  for (const key of ['timeoutMs', 'handlerTimeoutMs'] as const) {
+    const ms = read[key]
+    if (ms !== undefined && !isDelay(ms)) throw noDelay(`${key} of a start`, ms)
+  }
   return read
 }
 
@@ -83,7 +84,11 @@ const spawnOptions = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label', 
 const spawnKeys = new Set(spawnOptions)
 
 /** The names of `StartOptions`. */
-export const startKeys: ReadonlySet<string> = new Set([...spawnOptions, 'timeoutMs'])
+export const startKeys: ReadonlySet<string> = new Set([
+  ...spawnOptions,
+  'timeoutMs',
+  'handlerTimeoutMs',
+])
 
 const expectSpawnable = ({ name, mailboxMax, ...texts }: SpawnOptions<unknown>): void => {
   if (name !== undefined && !isVia(name)) expectName(name)

@@ -30,6 +30,11 @@ export interface StartOptions<M = unknown> {
    * The process is killed if `init` takes longer than this many ms. No limit by default, as in OTP.
    */
   readonly timeoutMs?: number | undefined
+  /**
+   * The process ends with `TIMEOUT` (`details.reason` is `handler_timeout`) when the promise of a
+   * handler is pending for this many ms. `terminate` does not run. No limit by default, as in OTP.
+   */
+  readonly handlerTimeoutMs?: number | undefined
   /** Its kind in process information: `server`, `supervisor` … */
   readonly kind?: string | undefined
   /** Its name in logs. By default its registered name. */
@@ -53,7 +58,7 @@ export type StartResult<M = unknown> =
   | { readonly ignore: true; readonly ok?: false; readonly reason?: never; readonly ref?: never }
 
 /** The options of a bare process. */
-export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs'>
+export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs' | 'handlerTimeoutMs'>
 
 // A start that has to succeed: its ref, or an error with the reason.
 

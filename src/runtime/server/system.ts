@@ -26,6 +26,7 @@ import { callOutside } from '../words/outside-code.ts'
 import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
 import { BareProcess, type Body } from './bare-process.ts'
 import type { System } from './gen-server.ts'
+import { HandlerLimit } from './handler-limit.ts'
 import { ServerContext, type Starter } from './server-context.ts'
 import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
@@ -91,6 +92,8 @@ export class ProcessSystem implements Kernel, Starter {
   readonly timers: TimerHeap
   readonly aborts = new AbortWaits()
   readonly names: Names<Process>
+  /** The monitor that watches this System. */
+  monitoredBy: object | undefined = undefined
   readonly #mailboxMax: number
   readonly #passesContext: boolean
   readonly #processes = new ProcessList<Process>()
@@ -140,6 +143,11 @@ export class ProcessSystem implements Kernel, Starter {
 
   whereis(name: AnyName): Ref<never> | undefined {
     return this.#resolve(name)?.address
+  }
+
+  /** The processes themselves. */
+  liveProcesses(): readonly Process[] {
+    return this.#processes.all()
   }
 
   processes(): ProcessInfo[] {
@@ -205,7 +213,7 @@ export class ProcessSystem implements Kernel, Starter {
     const process = this.#create(starter, linked, options, table.kind)
     return new Promise((resolve) => {
       const limit = StartLimit.of(process, options.timeoutMs)
-      this.#begin(process, table, arg, (begun) => {
+      this.#begin(process, table, arg, limitOf(process, options), (begun) => {
         limit?.lift()
         resolve(
           limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
@@ -282,10 +290,11 @@ export class ProcessSystem implements Kernel, Starter {
     process: Process,
     table: ServerTable,
     arg: unknown,
+    handlers: HandlerLimit | undefined,
     onBegun: (begun: Begun) => void,
   ): void {
     const context = new ServerContext(process, this, onBegun)
-    process.behaviour = new ServerLoop(process, table, arg, context)
+    process.behaviour = new ServerLoop(process, table, arg, context, handlers)
     if (process.starter === undefined) process.start()
     else process.starter.outputs.begin(process, true)
   }
@@ -338,6 +347,12 @@ const patienceOf = (root: Process): Shutdown | undefined =>
   root.kind.endsWith('supervisor') ? 'infinity' : undefined
 
 const noStarter: StartResult<never> = { ok: false, reason: 'noproc' }
+
+const limitOf = (
+  process: Process,
+  { handlerTimeoutMs }: StartOptions<unknown>,
+): HandlerLimit | undefined =>
+  handlerTimeoutMs === undefined ? undefined : new HandlerLimit(process, handlerTimeoutMs)
 
 const alreadyStarted = (holder: Process): StartResult<never> => ({
   ok: false,

@@ -154,6 +154,27 @@ export interface TelemetryEvents {
   'mailbox.high': (
     event: ProcessFacts & { readonly depth: number; readonly mailboxMax: number },
   ) => void
+  // Of a System that `systemMonitor` watches.
+  /**
+   * A handler ran for `tookMs` without an `await`. `message` is `call add`, or `undefined` for the
+   * start of a process and a request of `sys`.
+   */
+  'handler.slow': (
+    event: ProcessFacts & { readonly message: string | undefined; readonly tookMs: number },
+  ) => void
+  /**
+   * A handler's promise has been pending for `pendingMs`. `message` is `call add`, `init` or
+   * `terminate`. Emitted once for each.
+   */
+  'handler.pending': (
+    event: ProcessFacts & { readonly message: string; readonly pendingMs: number },
+  ) => void
+  /** A mailbox is long. Emitted once until it is half as long. */
+  'mailbox.long': (
+    event: ProcessFacts & { readonly depth: number; readonly mailboxMax: number },
+  ) => void
+  /** A turn of the event loop began `delayMs` late: the longest delay since the last look. */
+  'loop.delayed': (event: { readonly at: number; readonly delayMs: number }) => void
   /**
    * A state machine handled an event. `from` and `to` are state values; equal when it stayed.
    * `label` is the machine's id.
