@@ -86,6 +86,17 @@ describe.each(pages)('%s', (path) => {
   })
 })
 
+/** What the package ships of what a page may link to (`files` of package.json). */
+const isShipped = (path: string): boolean => /^(docs|src(?!\/testing))\/|^[A-Z]+(\.md)?$/.test(path)
+
+test.each([...forUsers, 'CHANGELOG.md'])('%s links only to what the package ships', (path) => {
+  const links = [...readFileSync(path, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+  const dead = links
+    .map(([, file = '']) => join(dirname(path), file))
+    .filter((to) => !isShipped(to))
+  expect(dead).toEqual([])
+})
+
 test.each(forUsers)('%s gives no time of day', (path) => {
   const times = linesOf(path).filter((line) => /(?<![\w:])[012]?\d:[0-5]\d(?![\d:])/.test(line))
   expect(times).toEqual([])

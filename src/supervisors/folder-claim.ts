@@ -7,13 +7,14 @@
 
 import { dirname, join } from 'node:path'
 import type { Clock } from '../clock.ts'
-import { configError } from '../errors.ts'
+import { configError, KeelsonError } from '../errors.ts'
 import {
   type DataFolderFacts,
   type Disk,
   DiskError,
   type DiskLock,
   describeHolder,
+  isLogName,
   lockFileName,
   readDataFolder,
   refusing,
@@ -61,7 +62,8 @@ export type ClaimRequest = {
 /**
  * Claims the folder.
  * @throws KeelsonError `LOCKED_DIR` with `details.holder`; `CONFIG` for another number of shards
- * than the folder's; `CORRUPT`; `UNSUPPORTED_VERSION`; `READ_ONLY`; `NO_SPACE`
+ * than the folder's; `CONFLICT` for the folder of a log; `CORRUPT`; `UNSUPPORTED_VERSION`; `READ_ONLY`;
+ * `NO_SPACE`
  */
 export const claimFolder = (request: ClaimRequest): FolderClaim => {
   const { disk, dir } = request
@@ -124,6 +126,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   if (!isEmpty) made.parents.length = 0
   const reading = readDataFolder(disk, dir)
   const facts = reading.state === 'sound' ? reading.facts : undefined
+  if (!facts) refuseLog(disk, dir)
   const shards = shardsOf(request, facts)
   const shardLocks = Array.from({ length: shards }, (_, shard) =>
     lockShard(request, shard, facts, made),
@@ -143,6 +146,15 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
     undo: () => undo(disk, made),
     release: () => release(made),
   }
+}
+
+/** Refuses the folder of a log, of `keelson/wal` or of a shard. A store has its own logs below. */
+const refuseLog = (disk: Disk, dir: string): void => {
+  const file = disk.list(dir).find(isLogName)
+  if (file === undefined) return
+  throw new KeelsonError('CONFLICT', `${dir} is the folder of a log: it has ${file}`, {
+    details: { dir, file },
+  })
 }
 
 /**

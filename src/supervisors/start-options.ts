@@ -14,7 +14,7 @@ import { type AppTree, checkAppTree } from './app-tree.ts'
 // The checks of options that are tables: positions, and windows of namespaces. Pure.
 
 /** The greatest lsn for each shard of `wal.minDurable`. @throws KeelsonError `CONFIG` */
-export const checkMinDurable = (positions: unknown): ReadonlyMap<number, number> => {
+export const checkMinDurable = (positions: unknown = []): ReadonlyMap<number, number> => {
   if (!Array.isArray(positions))
     throw configError('wal.minDurable', 'a list of positions', positions)
   const found = positions.map((position, at) => {
@@ -29,7 +29,7 @@ export const checkMinDurable = (positions: unknown): ReadonlyMap<number, number>
 }
 
 /** `batcher.windows`: ms by namespace. @throws KeelsonError `CONFIG` */
-export const checkWindows = (windows: unknown): ReadonlyMap<string, number> => {
+export const checkWindows = (windows: unknown = {}): ReadonlyMap<string, number> => {
   if (typeof windows !== 'object' || windows === null || Array.isArray(windows))
     throw configError('batcher.windows', 'an object of namespaces', windows)
   const found = Object.entries(windows)
@@ -270,7 +270,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     system: options.system,
     shards: options.shards,
     allowDown: options.allowDown ?? false,
-    minDurable: checkMinDurable(wal.minDurable ?? []),
+    minDurable: checkMinDurable(wal.minDurable),
     mailboxMax: options.mailboxMax ?? 100_000,
     app: options.app === undefined ? undefined : checkAppTree(options.app),
     onProgress: harmless(options.onProgress ?? (() => undefined)),
@@ -295,7 +295,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         sweepMs: blobs.sweepMs ?? 600_000,
       },
       batcher: {
-        windows: checkWindows(batcher.windows ?? {}),
+        windows: checkWindows(batcher.windows),
         maxCommands: batcher.maxCommands ?? 10_000,
         maxBytes: batcher.maxBytes ?? 4 * MiB,
       },

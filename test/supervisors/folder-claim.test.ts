@@ -41,6 +41,19 @@ describe('a claim', () => {
     expect(disk.list('/')).toEqual([])
   })
 
+  test.each(['MANIFEST', '0000000000000001-00000001.wal'])(
+    'of the folder of a log is CONFLICT, and leaves it as it was: %s',
+    (name) => {
+      const disk = simulatedDisk()
+      disk.makeFolder('/up/data')
+      disk.open(`/up/data/${name}`, 'create').close()
+      disk.open('/up/data/LOCK', 'create').close()
+
+      expect(codeOf(() => claimFolder(request(disk)))).toBe('CONFLICT')
+      expect(disk.list('/up/data').sort()).toEqual([name, 'LOCK'].sort())
+    },
+  )
+
   test('of a folder whose name is too long is CONFIG', () => {
     const disk = simulatedDisk()
     const fault = { kind: 'error', code: 'ENAMETOOLONG' } as const

@@ -57,8 +57,8 @@ export class BatcherHandle {
     this.#access.check()
     checkOptionNames(options, ['by'])
     const { by = 'app' } = options
-    if (typeof by !== 'string' || by === '' || by.length > byMax)
-      throw invalidArgument('by', `a string of 1 to ${byMax} characters`, by)
+    if (typeof by !== 'string' || by === '' || by.length > byMax || !by.isWellFormed())
+      throw invalidArgument('by', `well-formed text of 1 to ${byMax} characters`, by)
     this.#windows.set(namespace, ms, by, this.#system.clock.now())
   }
 

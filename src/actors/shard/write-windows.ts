@@ -23,6 +23,7 @@ export const namespaceFault = (namespace: unknown): string | undefined => {
   if (typeof namespace !== 'string') return 'a string'
   if (namespace.includes(':') || namespace.includes('\0'))
     return `the text before a key's first colon, or ${rootNamespace}`
+  if (!namespace.isWellFormed()) return 'well-formed text, without a lone surrogate'
   return Buffer.byteLength(namespace) > namespaceBytesMax
     ? `at most ${namespaceBytesMax} bytes`
     : undefined

@@ -1,15 +1,17 @@
 /**
  * `keelson wal dump`: prints a log frame by frame, no faster than its reader. Damaged places are
- * printed in their position, and the dump continues after them. Exit status 0 in all cases, also
- * when the reader ends early.
+ * printed in their position, and the dump continues after them. Exit status 0, also when the reader
+ * ends early; 1 for a folder without a log.
  */
 
 import { resolve } from 'node:path'
 import type { Writable } from 'node:stream'
+import { isKeelsonError } from '../../errors.ts'
 import { dumping, nodeDisk } from '../../storage/index.ts'
-import { type Environment, signalStatuses } from '../command/environment.ts'
+import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
 import { runSteps } from '../command/long-work.ts'
+import { errorText } from '../text/error-view.ts'
 import { paintFor } from '../text/paint.ts'
 import type { WalDumpCommand } from './wal-command-line.ts'
 import { dumpJson, dumpLine, logHeading } from './wal-dump-view.ts'
@@ -58,7 +60,7 @@ export class LineWriter {
 
 /**
  * Runs the command and resolves with the exit status.
- * @throws KeelsonError the error of an unreadable folder
+ * @throws KeelsonError the error of an unreadable folder; `NO_SEGMENTS` if there is no log
  */
 export const runWalDump = async (
   command: WalDumpCommand,
@@ -69,26 +71,34 @@ export const runWalDump = async (
   const lines = new LineWriter(environment.output)
   const paint = paintFor(environment.output, environment.variables)
   const stop = new AbortController()
+  let status = 0
   const signal = AbortSignal.any([interruption.signal, stop.signal])
   try {
     const target = walTarget(disk, resolve(environment.cwd, command.dir))
     for (const log of target.logs) {
       if (!command.json && target.isDataFolder) lines.add(logHeading(log, paint))
-      await runSteps(dumping(disk, log.dir, command), environment, signal, (record) => {
-        if (record.kind === 'pause') return
-        const line = command.json
-          ? JSON.stringify(dumpJson(record, log.shard))
-          : dumpLine(record, command.width, paint)
-        if (!lines.add(line)) return
-        return lines.flush().then(() => {
-          if (lines.isGone) stop.abort()
+      try {
+        await runSteps(dumping(disk, log.dir, command), environment, signal, (record) => {
+          if (record.kind === 'pause') return
+          const line = command.json
+            ? JSON.stringify(dumpJson(record, log.shard))
+            : dumpLine(record, command.width, paint)
+          if (!lines.add(line)) return
+          return lines.flush().then(() => {
+            if (lines.isGone) stop.abort()
+          })
         })
-      })
+      } catch (error) {
+        // The other shards are shown all the same.
+        if (!target.isDataFolder || !isKeelsonError(error, 'NO_SEGMENTS')) throw error
+        printLine(environment.errors, errorText(error))
+        status = 1
+      }
       await lines.flush()
       if (signal.aborted || lines.isGone) break
     }
     const { received } = interruption
-    return received ? signalStatuses[received] : 0
+    return received ? signalStatuses[received] : status
   } finally {
     await lines.flush()
     interruption.release()

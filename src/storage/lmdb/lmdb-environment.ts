@@ -56,9 +56,17 @@ export const lockFileIn = (dir: string): string => `${dir}/lock.mdb`
 /** Opens or creates the environment in `dir`. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
 export type OpenDatabase = (dir: string, mapBytes: number) => LmdbDatabase
 
-/** Loads LMDB. Its native module is large, so the first projection loads it and not an import. */
-export const loadLmdb = async (): Promise<OpenDatabase> => {
-  const { open } = await import('lmdb')
+/** Loads the module. */
+type Load = () => Promise<typeof import('lmdb')>
+
+/**
+ * Loads LMDB. Its native module is large, so the first projection loads it and not an import.
+ * @throws KeelsonError `CONFIG` when there is no native module for this machine
+ */
+export const loadLmdb = async (load: Load = () => import('lmdb')): Promise<OpenDatabase> => {
+  const { open } = await load().catch((error: unknown) => {
+    throw notInstalled(error)
+  })
   return (dir, mapBytes) => {
     try {
       return open<Uint8Array, Uint8Array>({
@@ -73,6 +81,17 @@ export const loadLmdb = async (): Promise<OpenDatabase> => {
       throw translated(error, 'it was opened')
     }
   }
+}
+
+/** Dependencies that were copied from another platform, or installed without optional ones. */
+const notInstalled = (error: unknown): KeelsonError => {
+  const machine = `${process.platform} ${process.arch}`
+  const found = error instanceof Error ? error.message : String(error)
+  const remedy = 'install the dependencies on this machine: npm ci, then npm rebuild lmdb'
+  return new KeelsonError('CONFIG', `lmdb cannot be loaded on ${machine}: ${remedy} (${found})`, {
+    details: { path: 'lmdb', expected: `the native module of lmdb for ${machine}`, found },
+    cause: error,
+  })
 }
 
 /**

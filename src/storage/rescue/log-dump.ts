@@ -4,6 +4,7 @@
  * can read. Changes nothing.
  */
 
+import { KeelsonError } from '../../errors.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
@@ -11,7 +12,7 @@ import type { Damage } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { contentOf, type FrameContent } from './frame-content.ts'
 import { holeEvidence } from './log-damage.ts'
-import { surveyLog } from './log-survey.ts'
+import { type LogSurvey, surveyLog } from './log-survey.ts'
 import { mapSegment, type SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
 
@@ -41,8 +42,8 @@ export type DumpRange = { readonly from?: number; readonly to?: number }
 /**
  * Dumps the log in `dir`. Damage of whole files comes before the segments, damage inside a segment
  * at its place.
- * @throws KeelsonError `UNSUPPORTED_VERSION` for a MANIFEST or a segment of a newer version;
- * DiskError
+ * @throws KeelsonError `NO_SEGMENTS` if there is no log, `UNSUPPORTED_VERSION` for a MANIFEST or a
+ * segment of a newer version; DiskError
  */
 export function* dumping(
   disk: Disk,
@@ -51,6 +52,8 @@ export function* dumping(
 ): Generator<DumpRecord, void> {
   const { from = 1, to = Number.MAX_SAFE_INTEGER } = range
   const survey = surveyLog(disk, dir)
+  if (isNoLog(survey))
+    throw new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
   for (const damage of survey.damage) yield { kind: 'damage', ...damage }
   for (const [index, segment] of survey.segments.entries()) {
     const next = survey.segments[index + 1]
@@ -60,6 +63,10 @@ export function* dumping(
     yield* dumpSegment(disk, dir, segment, next, { from, to })
   }
 }
+
+/** There is no file of a log, and no trace of one. */
+const isNoLog = ({ manifest, segments, unreadable, vanished, damage }: LogSurvey): boolean =>
+  !manifest.exists && [segments, unreadable, vanished, damage].every((found) => found.length === 0)
 
 type Limits = { readonly from: number; readonly to: number }
 

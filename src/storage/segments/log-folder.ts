@@ -25,6 +25,10 @@ export const salvageSpareName = 'salvage.tmp'
 export const isSpareName = (name: string): boolean =>
   [...spareNames, manifestSpareName, salvageSpareName].includes(name)
 
+/** Whether a file of this name makes its folder that of a log. */
+export const isLogName = (name: string): boolean =>
+  name === manifestName || parseSegmentName(name) !== undefined
+
 const segmentPattern = /^([0-9a-f]{16})-([0-9a-f]{8})\.wal$/
 
 /** The file name of a segment: its first LSN and its number, in hex. */

@@ -27,6 +27,7 @@ describe('windows of namespaces', () => {
     ['s:', 5],
     ['s:a', 5],
     ['a\0', 5],
+    ['\ud800', 5],
     ['x'.repeat(1_024), 5],
     [7, 5],
     ['s', 0.5],
@@ -73,6 +74,9 @@ describe('an instance', () => {
     [{ batcher: { windows: { s: 0 } } }, 'batcher.windows.s'],
     [{ batcher: { windows: { s: 10_001 } } }, 'batcher.windows.s'],
     [{ batcher: { windows: [5] } }, 'batcher.windows'],
+    [{ batcher: { windows: null } }, 'batcher.windows'],
+    [{ batcher: { windows: { '\ud800': 5 } } }, 'batcher.windows.\ud800'],
+    [{ wal: { minDurable: null } }, 'wal.minDurable'],
     [{ batcher: { maxCommands: 0 } }, 'batcher.maxCommands'],
     [{ batcher: { maxCommands: 65_536 } }, 'batcher.maxCommands'],
     [{ batcher: { maxBytes: 1 } }, 'batcher.maxBytes'],
@@ -87,6 +91,14 @@ describe('an instance', () => {
       code: 'CONFIG',
       details: { path },
     })
+  })
+
+  test('refuses an author of a change that is not well-formed text', async () => {
+    const app = await machine().start()
+
+    for (const by of ['\ud800', '', 7 as never])
+      expect(codeOf(() => app.batcher.setWindow('s', 5, { by }))).toBe('INVALID_ARGUMENT')
+    expect(app.batcher.changes()).toEqual([])
   })
 
   test('accepts a write larger than every bound, in a group of its own', async () => {

@@ -2,11 +2,37 @@
  * `keelson wal dump` as people run it: frames, damage, and readers that wait or go away (needs the
  * build).
  */
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { change, newFolder, segmentsIn, wal } from '../../support/command-logs.ts'
+import { codeIn, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('keelson wal dump', () => {
+  test('of a folder without a log is refused with NO_SEGMENTS and status 1', async () => {
+    const dir = tempFolder()
+    write(dir, 'notes/readme.txt', 'no log')
+
+    const { status, output, errors } = await runKeelson(['wal', 'dump', 'notes'], dir)
+
+    expect([status, output, codeIn(errors)]).toEqual([1, '', 'NO_SEGMENTS'])
+    expect(errors).toContain(`there is no log in ${dir}/notes`)
+  })
+
+  test('of a shard without a log says so, and goes on with the others', async () => {
+    const dir = tempFolder()
+    await (await start({ dir: join(dir, 'd'), shards: 2 })).close()
+    for (const name of readdirSync(wal(dir))) rmSync(join(wal(dir), name), { recursive: true })
+
+    const { status, output, errors } = await runKeelson(['wal', 'dump', 'd'], dir)
+
+    expect([status, codeIn(errors)]).toEqual([1, 'NO_SEGMENTS'])
+    expect(output).toMatch(/shard 1 .*\n.*segment 1/)
+  })
+
   test('prints frames with commands, keys and values, between the given LSNs', async () => {
     const dir = await newFolder(5, async (store) => {
       await store.put('t', 'plain text')

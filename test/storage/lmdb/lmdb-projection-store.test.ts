@@ -118,3 +118,13 @@ test('a cut file does not open', async () => {
   }
   await release()
 })
+
+test('without its native module LMDB is CONFIG, with the machine and the remedy', async () => {
+  const load = () => Promise.reject(new Error('no prebuilt binary'))
+
+  await expect(loadLmdb(load)).rejects.toMatchObject({
+    code: 'CONFIG',
+    message: expect.stringMatching(/npm rebuild lmdb \(no prebuilt binary\)$/),
+    details: { path: 'lmdb', found: 'no prebuilt binary' },
+  })
+})
