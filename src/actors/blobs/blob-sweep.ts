@@ -12,6 +12,7 @@ import {
   type BlobSegment,
   decodeFrame,
   type Extent,
+  firstUserKey,
   gapsBetween,
   type LogHost,
   loggedBlobRows,
@@ -67,11 +68,11 @@ export const markLogged = (view: ReadView, live: BlobExtents, clock: Clock): Pro
   })
 
 /**
- * Marks the references of the values in the rows of a view.
+ * Marks the references of the values in the rows of a view: only users' keys have such values.
  * @throws KeelsonError `CORRUPT`, `CLOSED`
  */
 export const markRows = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
-  walkRows(view, {}, clock, (_, row) => {
+  walkRows(view, { gte: firstUserKey }, clock, (_, row) => {
     for (const ref of refsOf(row.value)) live.add(ref.segment, recordExtent(ref))
   })
 

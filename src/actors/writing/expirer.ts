@@ -5,7 +5,15 @@
  * walks it rests until the next row expires.
  */
 import { type GenServer, noReply, ok, type Settled, send, type Timer } from '../../runtime/index.ts'
-import { isExpired, lockRowKey, utf8Length } from '../../storage/index.ts'
+import {
+  firstUserKey,
+  isExpired,
+  lockRowKey,
+  lockRows,
+  type ProjectionStore,
+  type Row,
+  utf8Length,
+} from '../../storage/index.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { isIgnored, isList, isRecord, isSettled } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -53,8 +61,8 @@ const keyBytesMax = 32 * 1024
 const stepPauseMs = 100
 const restMs = 1_000
 
-/** A key before every row. */
-const beginning = '\0'
+/** A key before every row that may expire. */
+const beginning = lockRows.gt
 
 /** The expirer of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
@@ -165,7 +173,7 @@ const look = (view: ReadView, walk: Walk, now: number): Look => {
   let rows = 0
   let valueBytes = 0
   let keyBytes = 0
-  for (const [rowKey, row] of view.layers.projection.range({ gt: behind })) {
+  for (const [rowKey, row] of expiringRows(view.layers.projection, behind)) {
     if (rows >= rowsMax || valueBytes >= valueBytesMax || keyBytes >= keyBytesMax)
       return { keys: [...keys], behind, soonest, isEnd: false }
     behind = rowKey
@@ -179,6 +187,16 @@ const look = (view: ReadView, walk: Walk, now: number): Look => {
     }
   }
   return { keys: [...keys], behind, soonest, isEnd: true }
+}
+
+/** The rows behind a key that may expire: locks, then those of users' keys. */
+function* expiringRows(
+  projection: ProjectionStore,
+  behind: string,
+): IterableIterator<readonly [rowKey: string, row: Row]> {
+  const isAmongLocks = behind < firstUserKey
+  if (isAmongLocks) yield* projection.range({ ...lockRows, gt: behind })
+  yield* projection.range(isAmongLocks ? { gte: firstUserKey } : { gt: behind })
 }
 
 /** Whether the row was neither written nor removed since it was projected. */

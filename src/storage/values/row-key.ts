@@ -165,7 +165,7 @@ export const isLockRow = (rowKey: string): boolean =>
 export const fieldRows = (key: string): RowRange => ({ gt: `${key}\0`, lt: `${key}\x01` })
 
 /** The rows of all locks. */
-export const lockRows: RowRange = rowsOf('lock')
+export const lockRows: RowRange & { readonly gt: string } = rowsOf('lock')
 
 /** The prefix of the row keys of logged blobs. */
 export const loggedBlobPrefix = prefixOf('loggedBlob')

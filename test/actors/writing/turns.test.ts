@@ -149,6 +149,26 @@ describe('the rows of an entity', () => {
   })
 })
 
+test('the rows of entities are not walked for what has expired', async () => {
+  const { clock, start, during, projections } = machine()
+  const app = await start()
+  const alarms = (seq: number) =>
+    Array.from(
+      { length: 2_500 },
+      (_, at): EntityRowChange => [alarmRowKey(entity, `${seq}.${at}`), Buffer.of()],
+    )
+  for (const seq of [1, 2, 3, 4]) await during(submitted(app, turn(seq, alarms(seq))))
+  await during(app.store.put('ends', 1, { ttlMs: 500 }))
+  await during(app.store.lock(['kept'], { owner: 'ann', leaseMs: 500 }))
+  await during(app.control.flush(0))
+
+  // One step is soon enough. A walk through all rows takes ten, with a pause behind each.
+  await clock.advance(1_600)
+  await during(app.control.flush(0))
+  const left = [...projections.open('/data/shard-0/lmdb').range({ gt: '\0f' })]
+  expect(left).toEqual([])
+})
+
 describe('turns under way', () => {
   test('take effect in the order of their calls, and the second of two that follow one is CONFLICT', async () => {
     const { start, during } = machine()
