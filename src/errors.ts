@@ -36,6 +36,8 @@ export const errorCodes = [
   'DEGRADED',
   'DISCARDED',
   'CLOSED',
+  // Of a durable actor whose row cannot be used.
+  'BLOCKED',
   // Of a process.
   'NO_PROCESS',
   'EXITED',

@@ -5,6 +5,7 @@
  * reason the values below come from their own files and not from the index of a layer.
  */
 export type {
+  AlarmTime,
   AsyncOutcome,
   Batch,
   BatchAnswer,
@@ -20,8 +21,17 @@ export type {
   CreatedAnswer,
   CreatedManyAnswer,
   DeletedAnswer,
+  DurableCallContext,
+  DurableContext,
+  DurableMessages,
+  DurableOptions,
+  DurableServer,
+  EntityHandle,
+  EntityKind,
+  EntityOptions,
   ExistedAnswer,
   ExpiryOptions,
+  Fields,
   LengthAnswer,
   LockedPutOptions,
   LockOptions,
@@ -213,6 +223,7 @@ export type {
 } from './storage/index.ts'
 export { supervisor, worker } from './supervisors/app-tree.ts'
 export { startChild, startDynamicChild, startSupervisor } from './supervisors/child-tree.ts'
+export { entity } from './supervisors/entity.ts'
 export type {
   App,
   AppContext,

@@ -51,6 +51,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     writing: ['admission', 'overlay', 'shard', 'log', 'projection', 'blobs'],
     control: ['shard', 'log', 'projection', 'blobs', 'writing'],
     store: ['admission', 'overlay', 'shard', 'log', 'projection', 'blobs', 'writing'],
+    durable: ['overlay', 'shard', 'writing', 'store'],
   },
   inspect: {
     text: [],

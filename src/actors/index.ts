@@ -11,6 +11,7 @@
  * - writing: the way of every write, `batcher` with its windows, `expirer`
  * - control: `control` over every shard, pauses of writes, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
+ * - durable: actors whose state is durable: entities and workers, their turns and rows
  *
  * Start reading at `log/wal-writer.ts`, `projection/applier.ts` and `shard/shard.ts`.
  */
@@ -30,6 +31,23 @@ export {
   pauseWrites,
   type WritePause,
 } from './control/write-pause.ts'
+export type {
+  AlarmTime,
+  DurableCallContext,
+  DurableContext,
+  DurableMessages,
+  DurableServer,
+  EntityKind,
+} from './durable/durable-server.ts'
+export {
+  type DurableOptions,
+  type EntityOptions,
+  startDurableWorker,
+  startKind,
+} from './durable/durable-start.ts'
+export { Entities, entitiesOf } from './durable/entities.ts'
+export { EntityHandle } from './durable/entity-handle.ts'
+export type { Fields } from './durable/memory.ts'
 export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'

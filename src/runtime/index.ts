@@ -19,14 +19,19 @@
  */
 export { isVia, type Via } from './names/via.ts'
 export { type CallOptions, call, cast, madeThrough, send } from './process/messaging.ts'
-export type { StartGate } from './process/process.ts'
+// The parts that durable actors are made of: they hold what a process sends.
+export type { Answerable, Outputs } from './process/outputs.ts'
+export { isCall, type PendingCall } from './process/pending-call.ts'
+export { type Process, processOf, type StartGate } from './process/process.ts'
 export type { ProcessInfo } from './process/process-info.ts'
-export type { Shutdown } from './process/shutdown.ts'
+export { type Shutdown, shutDown } from './process/shutdown.ts'
 export type { Acceptance, Accepts } from './server/acceptance.ts'
 export type * from './server/gen-server.ts'
 export {
   type Ignore,
   ignore,
+  isAnswer,
+  NextStep,
   type NoReply,
   noReply,
   type Ok,
@@ -38,6 +43,7 @@ export {
   stop,
   stopReply,
   type Then,
+  unchanged,
 } from './server/next-step.ts'
 export type * from './server/start-options.ts'
 export { notStarted } from './server/start-options.ts'
@@ -51,7 +57,7 @@ export {
   suspend,
   trace,
 } from './server/sys.ts'
-export { createSystem, type SystemOptions } from './server/system.ts'
+export { createSystem, refOfName, type SystemOptions } from './server/system.ts'
 export {
   type SystemMonitor,
   type SystemMonitorOptions,
@@ -129,7 +135,7 @@ export {
   type TaskSupervisorOptions,
   taskSupervisor,
 } from './task/task-supervisor.ts'
-export { isRef, type Messages, type Name, name, type Ref } from './words/address.ts'
+export { type Directory, isRef, type Messages, type Name, name, type Ref } from './words/address.ts'
 export type { AppContext } from './words/app-context.ts'
 export type { ExitMessage } from './words/envelope.ts'
 export {
@@ -143,6 +149,7 @@ export { type Log, type Logger, textLogger } from './words/logger.ts'
 export type { Fired, Timer } from './words/message-timer.ts'
 export type * from './words/messages.ts'
 export type { DownMessage, Monitor } from './words/monitor.ts'
+export { isThenable } from './words/outside-code.ts'
 export type {
   Ancestor,
   CrashFacts,

@@ -29,6 +29,7 @@ export { readBlobRange } from './blobs/blob-reader.ts'
 export { recordExtent } from './blobs/blob-record.ts'
 export { Blobs } from './blobs/blobs.ts'
 export { realView } from './bytes/real-bytes.ts'
+export { sha256 } from './bytes/sha256.ts'
 export { TurnShare } from './bytes/turn-share.ts'
 export { utf8Length } from './bytes/utf8.ts'
 export {

@@ -7,6 +7,11 @@ import {
   type Access,
   BatcherHandle,
   ControlHandle,
+  type Entities,
+  EntityHandle,
+  type EntityKind,
+  entitiesOf,
+  type Fields,
   type Shard,
   Store,
   type WriteWindows,
@@ -21,6 +26,15 @@ declare module '../runtime/words/app-context.ts' {
     readonly batcher: BatcherHandle
     /** The instance's Registry with unique keys. */
     readonly registry: Registry.Handle
+    /**
+     * A kind of entities that runs in the tree, by what `entity` made, or by its name.
+     * @throws KeelsonError `INVALID_ARGUMENT` for any other
+     */
+    entity<M = unknown, S = unknown, F = Fields>(
+      kind: EntityKind<M, S, F> | string,
+    ): EntityHandle<M, S, F>
+    /** @internal */
+    readonly [entitiesOf]: Entities
   }
 }
 
@@ -33,13 +47,14 @@ export type InstanceParts = {
   readonly shards: readonly Shard[]
   readonly windows: WriteWindows
   readonly registry: Registry.Handle
+  readonly entities: Entities
   /** Of calls without a deadline of their own, in ms. */
   readonly deadlineMs: number
 }
 
 /** Handles of an instance whose calls are taken until `access` ends. */
 export const appContext = (
-  { system, instance, shards, windows, registry, deadlineMs }: InstanceParts,
+  { system, instance, shards, windows, registry, entities, deadlineMs }: InstanceParts,
   access: Access,
 ): AppContext => ({
   instance,
@@ -47,4 +62,6 @@ export const appContext = (
   control: new ControlHandle(system, instance, shards, deadlineMs, access),
   batcher: new BatcherHandle(system, shards, windows, deadlineMs, access),
   registry,
+  entity: (kind) => new EntityHandle(entities, typeof kind === 'string' ? kind : kind.id),
+  [entitiesOf]: entities,
 })

@@ -3,6 +3,7 @@
  * })])`. A tree is written in a configuration file, or passed to `start` or `startSupervisor`. All
  * of it is checked before anything starts. Pure.
  */
+import type { DurableOptions } from '../actors/index.ts'
 import { configError } from '../errors.ts'
 import {
   type AutoShutdown,
@@ -40,6 +41,11 @@ export type WorkerOptions<A = unknown> = {
   readonly mailboxMax?: number
   /** It ends when a handler is pending for this many ms. No limit by default. */
   readonly handlerTimeoutMs?: number
+  /**
+   * Its state is durable, in rows under its name: it survives the process and the machine. Options
+   * in place of `true` say how.
+   */
+  readonly durable?: boolean | DurableOptions
 }
 
 /** The options of a supervisor, also as a child. */
@@ -199,11 +205,8 @@ const checkNode = (node: unknown, path: string, names: Set<string>): AppNode => 
 const childNames = ['name', 'restart', 'shutdown', 'significant']
 
 const checkWorker = ({ id, module, options }: AppWorker, path: string, names: Set<string>) => {
-  checkKnown(
-    options,
-    ['arg', ...childNames, 'shutdownMs', 'mailboxMax', 'handlerTimeoutMs'],
-    `${path}.options`,
-  )
+  const own = ['arg', 'shutdownMs', 'mailboxMax', 'handlerTimeoutMs', 'durable']
+  checkKnown(options, [...own, ...childNames], `${path}.options`)
   if (typeof module !== 'string' && serverOf(module) === undefined)
     throw configError(
       `${path}.module`,

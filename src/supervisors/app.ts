@@ -64,6 +64,8 @@ export class App {
   readonly batcher: BatcherHandle
   /** The instance's Registry with unique keys, for dynamic processes of the user's tree. */
   readonly registry: Registry.Handle
+  /** A kind of entities that runs in the tree: see `AppContext`. */
+  readonly entity: AppContext['entity']
   /** @internal Lasting parts of the shards, for the prompt and the tests. */
   readonly shards: readonly Shard[]
   /**
@@ -79,7 +81,7 @@ export class App {
 
   constructor(parts: AppParts) {
     this.#parts = parts
-    const { instance, store, control, batcher, registry } = parts.outside
+    const { instance, store, control, batcher, registry, entity } = parts.outside
     this.instance = instance
     this.dir = parts.dir
     this.system = parts.system
@@ -87,6 +89,7 @@ export class App {
     this.control = control
     this.batcher = batcher
     this.registry = registry
+    this.entity = entity
     this.shards = parts.shards
     this.ref()
     this.closed = new Promise((resolve) => {

@@ -2,6 +2,9 @@
  * Makes specifications from trees as data, and has the `startSupervisor`, `startChild` and
  * `startDynamicChild` that take both.
  */
+
+import type { DurableOptions } from '../actors/index.ts'
+import { configError } from '../errors.ts'
 import {
   type AnyContext,
   type ChildSpec,
@@ -169,8 +172,10 @@ const workerSpec = (
   { mailboxMax }: TreeSurroundings,
 ): ChildSpec => {
   const { id, module, options } = part
-  const { arg, ...others } = options
-  const spec = (server: object) =>
+  const { arg, durable, ...others } = options
+  const spec = (server: object): ChildSpec =>
+    durable ? durableSpec(part, server, registered, durable) : plainSpec(server)
+  const plainSpec = (server: object) =>
     worker(id, server as GenServer<Messages, unknown, unknown>, arg, {
       ...(mailboxMax === undefined ? {} : { mailboxMax }),
       ...others,
@@ -183,6 +188,27 @@ const workerSpec = (
   const start: ChildSpec['start'] = async (context) =>
     spec(await loadedServer(String(module), `${id}.module`)).start(context)
   return { ...spec(neverStarted), start }
+}
+
+/** A durable worker. The parts of an instance are loaded when it starts. */
+const durableSpec = (
+  { id, options }: AppWorker,
+  server: object,
+  registered: AnyName | undefined,
+  durable: boolean | DurableOptions,
+): ChildSpec => {
+  const { arg, restart, shutdown, shutdownMs, significant, mailboxMax } = options
+  if (isVia(registered))
+    throw configError(`${id}.name`, 'a text, by which its rows are found', 'via')
+  const start: ChildSpec['start'] = async (context) => {
+    const { startDurableWorker } = await import('../actors/index.ts')
+    return startDurableWorker(context, registered ?? id, server, arg, {
+      ...(typeof durable === 'object' ? durable : {}),
+      ...(mailboxMax === undefined ? {} : { mailboxMax }),
+      label: registered ?? id,
+    })
+  }
+  return { ...{ id, start, restart, significant }, shutdown: shutdown ?? shutdownMs } as ChildSpec
 }
 
 /** A placeholder for a server that is not loaded yet. Only its place in the tree is read. */

@@ -6,7 +6,7 @@
  * with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Access, Allowance, Shard, WriteWindows } from '../actors/index.ts'
+import { Access, Allowance, Entities, Shard, WriteWindows } from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../errors.ts'
 import {
@@ -234,8 +234,9 @@ const run = async (
   const { instance, settings, onProgress } = options
   const { deadlineMs } = settings
   const registry = system.to(treeNames(instance).registry)
-  const parts = { system, instance, shards, windows, registry, deadlineMs }
   const [outsideAccess, insideAccess] = [new Access(), new Access()]
+  const entities = new Entities(system, instance, shards, () => outsideAccess.isEnded)
+  const parts = { system, instance, shards, windows, registry, entities, deadlineMs }
   const inside = appContext(parts, insideAccess)
   const readiness = new Readiness(system, shards, options.app !== undefined)
   onProgress({ step: 'recovering' })

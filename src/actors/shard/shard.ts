@@ -139,6 +139,7 @@ export class Shard {
   #lastNow = 0
   readonly #suspensions = new Map<string, ShardSuspension>()
   readonly #settled = new Set<(phase: ShardPhase) => void>()
+  readonly #changed: (() => void)[] = []
 
   constructor(parts: ShardParts) {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
@@ -220,7 +221,7 @@ export class Shard {
   retract(): void {
     if (this.#phase.kind !== 'open') return
     this.gate.hold(recoveringHold)
-    this.#phase = { kind: 'recovering' }
+    this.#become({ kind: 'recovering' })
   }
 
   /**
@@ -241,7 +242,7 @@ export class Shard {
   /** Ends the state `down`, so that the tree may start the shard again. */
   clearDown(): void {
     if (this.#phase.kind !== 'down') return
-    this.#phase = { kind: 'recovering' }
+    this.#become({ kind: 'recovering' })
     if (!this.#closing) this.gate.reopen()
   }
 
@@ -285,6 +286,11 @@ export class Shard {
     })
   }
 
+  /** Resolves when the phase changes. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#changed.push(resolve))
+  }
+
   /** All suspensions, those that still flush included. */
   get suspensions(): ReadonlyMap<string, ShardSuspension> {
     return this.#suspensions
@@ -313,8 +319,13 @@ export class Shard {
     return this.gate.release(token) ? 'writes' : 'projection'
   }
 
-  #enter(phase: ShardPhase): void {
+  #become(phase: ShardPhase): void {
     this.#phase = phase
+    for (const resolve of this.#changed.splice(0)) resolve()
+  }
+
+  #enter(phase: ShardPhase): void {
+    this.#become(phase)
     const waiting = [...this.#settled]
     this.#settled.clear()
     for (const resolve of waiting) resolve(phase)

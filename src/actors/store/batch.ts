@@ -227,6 +227,12 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     return (await this.#commit(this.#commands, options)) as Written & { readonly answers: Done }
   }
 
+  /** Its commands, for a unit that is written in another way. It takes no more. */
+  taken(): readonly UserCommand[] {
+    this.#isCommitted = true
+    return this.#commands
+  }
+
   /** Adds a command; the batch gets the type with one more answer. */
   #add<Next extends readonly BatchAnswer[]>(command: UserCommand): Batch<Next> {
     if (this.#isCommitted) throw invalidArgument('batch', 'open: it is committed', command.kind)

@@ -14,6 +14,7 @@ export type Answerable = Pick<PendingCall, 'caller' | 'reply' | 'fail' | 'handTo
 /** A process that is made, and has not begun. */
 export interface Beginner {
   start(): void
+  end(reason: ExitReason): void
 }
 
 /**

@@ -7,7 +7,7 @@ import { KeelsonError } from '../../errors.ts'
 import type { AsyncContext } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { type Address, addressOf, type Ref } from '../words/address.ts'
-import type { Kind, Message } from '../words/envelope.ts'
+import { type Kind, kinds, type Message } from '../words/envelope.ts'
 import { causeOf, describeReason, type ExitReason } from '../words/exit-reason.ts'
 import type { AbortWaits } from './abort-waits.ts'
 
@@ -224,5 +224,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     this.#unlisten?.()
   }
 }
+
+/** Whether a message is a call. */
+export const isCall = (message: Message): message is PendingCall => message.kind === kinds.call
 
 const ignore = (): void => {}

@@ -18,7 +18,7 @@ import { AsyncContext, type Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
 import { RunQueue } from '../queues/run-queue.ts'
 import { TimerHeap } from '../queues/timer-heap.ts'
-import { Address, addressOf, type Ref } from '../words/address.ts'
+import { Address, addressOf, type Directory, type Ref } from '../words/address.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import { consoleLogger, guardedLogger, type Logger } from '../words/logger.ts'
 import { Monitor } from '../words/monitor.ts'
@@ -341,6 +341,18 @@ export class ProcessSystem implements Kernel, Starter {
 const passesContext = (asyncContext: unknown = 'neutral'): boolean => {
   if (asyncContext === 'neutral' || asyncContext === 'sender') return asyncContext === 'sender'
   throw invalidArgument('asyncContext', "'neutral' or 'sender'", asyncContext)
+}
+
+/**
+ * A ref of a name, looked up in a directory of its own. `make` is given the names of the System.
+ */
+export const refOfName = <M>(
+  system: System,
+  name: string,
+  make: (names: Directory<Process>) => Directory<Process>,
+): Ref<M> => {
+  const { names } = system as unknown as ProcessSystem
+  return new Address<Process>(make(names), undefined, name, undefined) as Ref<M>
 }
 
 const patienceOf = (root: Process): Shutdown | undefined =>

@@ -1,0 +1,497 @@
+/**
+ * The process of a durable actor: a GenServer around the user's server. It makes each message a
+ * turn: the handler runs on the state in memory, the unit of the turn goes to the log, and the next
+ * message is handled at once. What the turn sends waits in `turn-outputs.ts` for the unit, which
+ * `turn-log.ts` brings into the log.
+ *
+ * A handler that throws ends the process, as in OTP, and its turn never happened. A failed step or
+ * alarm ends nothing: it is recorded for another try.
+ */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  type AnyContext,
+  cast,
+  isAnswer,
+  isThenable,
+  NextStep,
+  noReply,
+  ok,
+  type Process,
+  processOf,
+  stop,
+  unchanged,
+} from '../../runtime/index.ts'
+import type { Turn } from '../../storage/index.ts'
+import { CallIds } from './call-ids.ts'
+import { type DurableTerms, unitTerms } from './durable-terms.ts'
+import { frozen } from './frozen.ts'
+import { type Memory, nothing, type Step } from './memory.ts'
+import { type Known, TurnDraft, type UnitTerms } from './turn-draft.ts'
+import { TurnLog, type TurnPort } from './turn-log.ts'
+import { type HeldCall, TurnOutputs } from './turn-outputs.ts'
+import { backoffMs, missing, ownRun, type Run, throwing } from './turn-run.ts'
+import { markIn, standstill, turnsDecided, writeTurn } from './turn-storage.ts'
+import { blocked, callIdsOf, recall } from './waking.ts'
+
+type Answer = NextStep | Promise<NextStep>
+
+/** One durable actor while it lives. It is the state of its process's loop. */
+export class DurableProcess {
+  readonly terms: DurableTerms
+  readonly context: AnyContext
+  readonly #process: Process
+  readonly #log: TurnLog<TurnDraft>
+  readonly #outputs: TurnOutputs
+  readonly #units: UnitTerms
+  readonly #incarnation: string
+  #known: Known = { memory: nothing, stored: nothing }
+  /** The state that the outside may see: the last one that is durable. */
+  #shown: unknown
+  #isAwake = false
+  #blocked: KeelsonError | undefined
+  #draft: TurnDraft | undefined
+  /** Turns to handle again, because one before them was refused. */
+  #redo: Run[] = []
+  #ids: CallIds | undefined
+  #pipes = 0
+  #lastActive = 0
+  #isResting = false
+  #lastReply: (() => void) | undefined
+
+  constructor(terms: DurableTerms, context: AnyContext) {
+    this.terms = terms
+    this.context = context
+    this.#process = processOf(context)
+    this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
+    this.#log = new TurnLog<TurnDraft>(this.#port(), terms.pipeline)
+    this.#outputs = new TurnOutputs(this.#log, () => this.#over())
+    this.#process.outputs = this.#outputs
+    this.#units = unitTerms(terms)
+    terms.began(this.#log)
+  }
+
+  get #entity(): string {
+    return this.terms.identity.entity
+  }
+
+  // What the context offers (`durable-context.ts`).
+
+  /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
+  get draft(): TurnDraft {
+    if (this.#draft) return this.#draft
+    throw new KeelsonError('INVALID_ARGUMENT', `no handler of ${this.#entity} is running`)
+  }
+
+  /** Milliseconds since 1970, as the shard counts them. */
+  now(): number {
+    return this.terms.shard.now()
+  }
+
+  /** Resolves when every turn that has ended is durable. */
+  given(): Promise<void> {
+    return this.#log.settled()
+  }
+
+  /** Watches a promise that `pipe` waits for: the actor does not rest meanwhile. */
+  piped(promise: Promise<unknown>): void {
+    this.#pipes++
+    const settledOne = (): void => void this.#pipes--
+    Promise.resolve(promise).then(settledOne, settledOne)
+  }
+
+  /** The state that `sys` shows. */
+  get shown(): unknown {
+    return this.#shown
+  }
+
+  // Waking.
+
+  /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
+  async wake(): Promise<void> {
+    const { shard, mayWake, woke } = this.terms
+    await mayWake()
+    if ((await shard.settled()).kind !== 'open') return
+    this.#isAwake = true
+    try {
+      if (this.terms.blockedBy) throw this.terms.blockedBy
+      const known = recall(shard, this.terms.identity, this.terms.table)
+      if (known) this.#remember(known)
+      else await this.#begin()
+      await this.terms.table.wake?.(this.#known.memory.state, this.context)
+    } catch (error) {
+      if (!isKeelsonError(error, 'BLOCKED')) throw error
+      this.#blocked = error
+    }
+    this.#shown = this.#known.stored.mark && this.#known.memory.state
+    this.#restLater()
+    woke(this.#blocked)
+  }
+
+  /** The first state. What `init` records makes a first turn; a bare state waits for one. */
+  async #begin(): Promise<void> {
+    const { init } = this.terms.table
+    const run: Run = ownRun('init')
+    const draft = this.#open(run)
+    const answer = await init(this.terms.arg, this.context)
+    const isStep = NextStep.is(answer)
+    if (isStep && answer.kind !== 'ok')
+      throw blocked(this.#entity, new Error(`its init answered ${answer.kind}`))
+    const state = isStep ? answer.state : answer
+    this.#addContinue(draft, isStep ? answer : undefined)
+    if (draft.hasRecords) this.#commit(draft, state)
+    else {
+      this.#close()
+      draft.leave()
+      this.#remember({ stored: nothing, memory: { ...nothing, state: this.#kept(state) } })
+    }
+  }
+
+  #remember(known: Known): void {
+    this.#kept(known.memory.state)
+    this.#known = known
+  }
+
+  #kept<T>(state: T): T {
+    return this.terms.freezes ? frozen(state) : state
+  }
+
+  /** The result of `init`: steps that a former life recorded run first. */
+  first(): unknown {
+    const { next } = this.#next() as NextStep
+    return ok(this, next as never)
+  }
+
+  // Turns.
+
+  /** Handles a message. */
+  turn(run: Run): Answer {
+    this.#lastActive = this.#process.kernel.clock.monotonic()
+    return this.#isClear(run) ? this.#handle(run) : this.#whenClear(run)
+  }
+
+  #isClear({ from }: Run): boolean {
+    const knowsIds = from?.call.id === undefined || this.#ids !== undefined
+    return this.#isAwake && knowsIds && this.#redo.length === 0 && !this.#log.isFull
+  }
+
+  async #whenClear(run: Run): Promise<NextStep> {
+    while (!this.#isClear(run)) {
+      if (!this.#isAwake) {
+        if (this.terms.shard.phase.kind === 'down' && run.from)
+          return this.#refuse(run, this.terms.shard.unavailable())
+        if (this.terms.shard.phase.kind === 'down') await this.terms.shard.changed()
+        await this.wake()
+      } else if (this.#redo.length > 0) {
+        const end = await this.redoAll()
+        if (end) return end
+      } else if (this.#log.isFull) await this.#log.room()
+      else await this.#readIds()
+    }
+    return this.#handle(run)
+  }
+
+  async #readIds(): Promise<void> {
+    const { shard, keepIds } = this.terms
+    await this.#log.settled()
+    if ((await shard.settled()).kind === 'down') await shard.changed()
+    else this.#ids = new CallIds(this.#entity, keepIds, callIdsOf(shard, this.#entity))
+  }
+
+  /** Handles the turns again that stood on a refused one. Returns a step that ends the process. */
+  async redoAll(): Promise<NextStep | undefined> {
+    for (let run = this.#redo.shift(); run; run = this.#redo.shift()) {
+      const step = await this.#handle(run)
+      if (step.kind === 'stop') return step
+    }
+    return undefined
+  }
+
+  #handle(run: Run): Answer {
+    if (run.from?.call.isSettled || !this.#process.alive) return this.#next()
+    if (this.#blocked) return this.#refuse(run, this.#blocked)
+    if (run.from && this.terms.shard.phase.kind === 'down')
+      return this.#refuse(run, this.terms.shard.unavailable())
+    if (run.from && this.#ids?.answers(run.from, this.now())) return this.#next()
+    const draft = this.#open(run)
+    let answer: unknown
+    try {
+      answer = run.handler(draft.before.memory.state, run.payload, this.context)
+      if (!isThenable(answer)) return this.#ended(draft, answer)
+    } catch (error) {
+      return this.#threw(draft, error)
+    }
+    return Promise.resolve(answer).then(
+      (value) => this.#ended(draft, value),
+      (error: unknown) => this.#threw(draft, error),
+    )
+  }
+
+  #open(run: Run): TurnDraft {
+    const draft = new TurnDraft(run, this.#known, this.#incarnation)
+    this.#draft = draft
+    this.#outputs.open(draft)
+    ;(this.context as { from?: unknown }).from = run.from
+    return draft
+  }
+
+  #close(): void {
+    this.#draft = undefined
+    this.#outputs.close()
+  }
+
+  #ended(draft: TurnDraft, step: unknown): Answer {
+    if (!this.#process.alive) return this.#next()
+    if (draft.isDoomed) return this.#again(draft)
+    // The loop ends the process with the reason that any server would have.
+    if (!NextStep.is(step) || !isAnswer(step, draft.run.from !== undefined)) {
+      this.#drop(draft)
+      return step as NextStep
+    }
+    const { memory } = draft.before
+    const state = step.state === unchanged ? memory.state : step.state
+    try {
+      this.#addContinue(draft, step)
+      if (step.kind === 'reply') draft.run.from?.reply(step.value)
+      const rows = this.#remembered(draft)
+      if (state !== memory.state || draft.hasRecords || rows) this.#commit(draft, state, rows)
+      else this.#log.commit(this.#closed(draft))
+    } catch (error) {
+      draft.undo?.()
+      this.#drop(draft)
+      return this.#refuse(draft.run, error)
+    }
+    if (step.kind === 'stopReply') this.#lastReply = () => draft.run.from?.reply(step.value)
+    if (step.kind === 'stop' || step.kind === 'stopReply') return stop(step.reason, this) as never
+    return this.#next(step)
+  }
+
+  #closed(draft: TurnDraft): TurnDraft {
+    this.#close()
+    return draft
+  }
+
+  #addContinue(draft: TurnDraft, step: NextStep | undefined): void {
+    if (step?.next?.continue === undefined) return
+    const [name, payload] = step.next.continue
+    this.addStep(draft, name, payload)
+  }
+
+  /** Records a step. @throws KeelsonError `INVALID_ARGUMENT` without a handler of that name */
+  addStep(draft: TurnDraft, name: string, payload: unknown): Step {
+    if (!this.terms.table.continues[name])
+      throw new KeelsonError('INVALID_ARGUMENT', `${this.#entity} has no continue ${name}`)
+    return draft.addStep(name, payload, this.now())
+  }
+
+  /** Sends the turn on its way. @throws as `TurnDraft.unitOf` */
+  #commit(draft: TurnDraft, state: unknown, rows: Turn['rows'] = []): void {
+    const fields =
+      state === draft.before.memory.state && draft.before.stored.mark
+        ? draft.before.memory.fields
+        : this.terms.table.fieldsOf(state)
+    const after: Memory = draft.after(this.#kept(state), fields)
+    draft.unit = draft.unitOf(after, this.#units, rows)
+    draft.hold(() => {
+      this.#shown = after.state
+    })
+    this.#known = { memory: after, stored: after }
+    this.#log.commit(this.#closed(draft))
+  }
+
+  /** The rows of the outcome of a call with an id. */
+  #remembered(draft: TurnDraft): Turn['rows'] | undefined {
+    const { run, mark } = draft
+    if (!run.from || run.from.call.id === undefined || !this.#ids) return undefined
+    const made = this.#ids.remember(run.from, this.now(), mark.seq)
+    draft.undo = made.undo
+    return made.rows
+  }
+
+  #threw(draft: TurnDraft, error: unknown): Answer {
+    if (!this.#process.alive) return this.#next()
+    if (draft.isDoomed) return this.#again(draft)
+    this.#drop(draft)
+    const { step, alarm } = draft.run
+    if (!step && !alarm) throw error
+    this.#tryLater(draft.run, error)
+    return this.#next()
+  }
+
+  #drop(draft: TurnDraft): void {
+    this.#close()
+    draft.drop()
+  }
+
+  /** A refusal of a turn: its caller gets it, and the actor lives. */
+  #refuse(run: Run, error: unknown): NextStep {
+    if (run.step || run.alarm) this.#tryLater(run, error)
+    else if (!run.from?.fail(error)) this.#logRefusal(run, error)
+    return this.#next()
+  }
+
+  /** A refused message without a caller who waits. */
+  #logRefusal({ what }: Run, error: unknown): void {
+    this.#process.kernel.logger.error(`${this.#entity}: ${what} was refused`, { error })
+  }
+
+  /** Records that a step or an alarm failed, and when it is tried again. */
+  #tryLater({ step, alarm, what }: Run, error: unknown): void {
+    const tries = (step?.tries ?? alarm?.set.tries ?? 0) + 1
+    const at = this.now() + backoffMs(tries)
+    const run: Run = ownRun(what)
+    const draft = this.#open(run)
+    if (step) draft.keepStep({ ...step, tries, notBefore: at, wakeAt: at })
+    if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, dueAt: at })
+    this.#commit(draft, draft.before.memory.state)
+    this.#process.kernel.logger.warn(`${this.#entity}: ${what} failed, tried again later`, {
+      ...{ error, tries, at },
+    })
+  }
+
+  // Steps and alarms.
+
+  /** What the loop does next: a step that may run goes before the mailbox. */
+  #next(step?: NextStep): NextStep {
+    const now = this.now()
+    const ready = this.#known.memory.steps.find(({ notBefore }) => notBefore <= now)
+    if (ready && !this.#blocked) return noReply(this, { continue: ['$step', ready.step] }) as never
+    const { timeoutMs, hibernate } = step?.next ?? {}
+    if (timeoutMs !== undefined) return noReply(this, { timeoutMs }) as never
+    return noReply(this, hibernate ? { hibernate } : undefined) as never
+  }
+
+  /** Runs a recorded step, once what recorded it is durable. */
+  runStep(name: string): Answer {
+    if (!this.#isAwake || this.#redo.length > 0 || !this.#log.isEmpty)
+      return this.#log.settled().then(async () => {
+        const end = await this.redoAll()
+        return end ?? this.#runStep(name)
+      })
+    return this.#runStep(name)
+  }
+
+  #runStep(name: string): Answer {
+    const step = this.#known.memory.steps.find((each) => each.step === name)
+    if (!step || step.notBefore > this.now()) return this.#next()
+    const what = `continue ${step.name}`
+    const handler = this.terms.table.continues[step.name] ?? missing(what)
+    return this.turn({ handler, payload: step.payload, what, name: step.name, step })
+  }
+
+  /**
+   * An alarm or a step may be due. Handles one alarm, and answers whether more are due: those wait
+   * behind the mailbox.
+   */
+  runDue(from: HeldCall): Answer {
+    if (!this.#isAwake || this.#redo.length > 0)
+      return this.#whenClear({ ...ownRun('$due'), from }).then(() => this.runDue(from))
+    const now = this.now()
+    const due = [...this.#known.memory.alarms].filter(([, { dueAt }]) => dueAt <= now)
+    const [first] = due.sort(([, a], [, b]) => a.dueAt - b.dueAt)
+    const answer = (step: NextStep): NextStep => {
+      if (this.#blocked) from.fail(this.#blocked)
+      else from.reply(due.length > 1)
+      return step
+    }
+    if (!first || this.#blocked) return answer(this.#next())
+    const [name, set] = first
+    const what = `alarm ${name}`
+    const handler = this.terms.table.alarms[name] ?? missing(what)
+    const turn = this.turn({ handler, payload: set.payload, what, name, alarm: { name, set } })
+    return turn instanceof Promise ? turn.then(answer) : answer(turn)
+  }
+
+  // Rest and end.
+
+  /** Ends the process if it has nothing to do. */
+  rest(): NextStep {
+    const { idleMs = 0 } = this.terms
+    const quietMs = this.#process.kernel.clock.monotonic() - this.#lastActive
+    if (quietMs >= idleMs && this.#isQuiet()) {
+      this.#isResting = true
+      return stop('normal', this) as never
+    }
+    this.#restLater()
+    return this.#next()
+  }
+
+  #isQuiet(): boolean {
+    const { depth, owed } = this.#process
+    const isFree = depth === 0 && owed.first === undefined && this.#pipes === 0
+    return isFree && this.#log.isEmpty && this.#redo.length === 0
+  }
+
+  #restLater(): void {
+    const { idleMs } = this.terms
+    if (idleMs !== undefined) this.context.sendAfter(idleMs, '$rest' as never)
+  }
+
+  /** Runs the user's `terminate`. The reply of a `stopReply` leaves after it, as in OTP. */
+  terminate(reason: unknown): unknown {
+    const { terminate } = this.terms.table
+    const done = terminate?.(this.#known.memory.state, reason, this.context)
+    // A process that goes to rest must not take messages that it will not handle.
+    if (!isThenable(done) || this.#isResting) this.#lastReply?.()
+    else return Promise.resolve(done).then(() => this.#lastReply?.())
+    return undefined
+  }
+
+  /** Replaces the state from outside, by a turn of its own. */
+  replace(state: unknown): void {
+    const run: Run = ownRun('replaceState')
+    this.#commit(this.#open(run), state)
+  }
+
+  /** Resolves when no turn is on its way, or the shard is down and nothing can become durable. */
+  async #over(): Promise<void> {
+    const { shard } = this.terms
+    await Promise.race([this.#log.drained(), standstill(shard)])
+  }
+
+  // The log of turns.
+
+  #port(): TurnPort<TurnDraft> {
+    const { shard } = this.terms
+    const { system } = this.context
+    return {
+      write: (unit) => writeTurn(system, shard, unit),
+      decided: () => turnsDecided(system, shard),
+      mark: () => markIn(shard, this.#entity),
+      refused: (turn, later, error) => {
+        for (const undone of [...later].reverse()) undone.undo?.()
+        turn.undo?.()
+        this.#known = turn.before
+        if (this.#draft) this.#draft.isDoomed = true
+        const { run } = turn
+        const runs = later.map((each) => each.run)
+        if (run.step || run.alarm) runs.unshift({ ...run, handler: throwing(error) })
+        else if (!run.from?.call.fail(error)) this.#logRefusal(run, error)
+        this.#redo.unshift(...runs)
+        // The process may be idle.
+        if (this.#process.alive) cast(this.context.self as never, '$redo' as never)
+      },
+      overtaken: (lost) => {
+        for (const turn of lost) turn.drop()
+        this.#process.fail(
+          new KeelsonError('CONFLICT', `another process wrote the state of ${this.#entity}`, {
+            details: { entity: this.#entity },
+          }),
+        )
+      },
+      cut: (undecided) => {
+        for (const { run } of undecided) run.from?.call.fail(cutOff(this.#entity))
+        for (const turn of undecided) turn.drop()
+      },
+    }
+  }
+
+  /** A handler has ended whose state was refused meanwhile: it is run again. */
+  async #again(draft: TurnDraft): Promise<NextStep> {
+    this.#drop(draft)
+    this.#redo.push(draft.run)
+    return (await this.redoAll()) ?? this.#next()
+  }
+}
+
+const cutOff = (entity: string): KeelsonError =>
+  new KeelsonError('UNKNOWN_OUTCOME', `the instance closed before a turn of ${entity} was decided`)

@@ -1,0 +1,178 @@
+/**
+ * A server whose state is durable, and what its handlers may use beyond those of any server. Types
+ * only; `durable-process.ts` runs them.
+ */
+import type {
+  AppContext,
+  CallContext,
+  CallResult,
+  CallsOf,
+  CastsOf,
+  Context,
+  ContinueOf,
+  ContinuesOf,
+  DownMessage,
+  ExitMessage,
+  ExitReason,
+  InfosOf,
+  Init,
+  Messages,
+  NameIn,
+  PayloadOf,
+  ReplyOf,
+  Result,
+  Section,
+  UnknownInfo,
+  With,
+} from '../../runtime/index.ts'
+import type { Batch } from '../store/batch.ts'
+import type { Fields } from './memory.ts'
+
+/** The alarms of `M`: `alarms: { unpaid: (payload) => void }`. */
+export type AlarmsOf<M> = M extends { readonly alarms: infer A } ? A : Empty
+// biome-ignore lint/complexity/noBannedTypes: the type without keys is meant: what is not declared cannot be set.
+type Empty = {}
+
+/** The messages of a durable server: those of any server, and alarms. */
+export type DurableMessages = Messages & { readonly alarms?: object }
+
+/** When an alarm fires: in some ms, or at a time in ms since 1970. */
+export type AlarmTime =
+  | { readonly inMs: number; readonly at?: never }
+  | { readonly at: number; readonly inMs?: never }
+
+/** What a handler of a durable server may use: a context, and the parts of its turn. */
+export interface DurableContext<M = DurableMessages, App = AppContext> extends Context<M, App> {
+  /** The id of this actor among those of its kind; of a durable worker its name. */
+  readonly id: string
+  /**
+   * The name of the present step: `kind/id/incarnation/seq/index`. It is the same at each try of
+   * one step, and different for every other step. Hand it to the outside world as its idempotency
+   * key. In handlers of other messages it names the turn.
+   */
+  readonly step: string
+  /** Commands on users' keys that become durable with this turn, in the shard of this actor. */
+  readonly writes: Omit<Batch, 'commit' | 'taken'>
+  /**
+   * Sets an alarm, or replaces the one of this name. It fires once, not before its time, also after
+   * a restart. @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  setAlarm<N extends NameIn<AlarmsOf<M>>>(
+    name: N,
+    time: AlarmTime,
+    ...payload: With<AlarmsOf<M>[N]>
+  ): void
+  /** Takes an alarm back. False: none of this name is set. */
+  cancelAlarm(name: NameIn<AlarmsOf<M>>): boolean
+  /** Records another `continue` with this turn, and returns its step. */
+  addContinue<C extends ContinueOf<M>>(...named: C): string
+  /** Takes a recorded step back. False: a turn has consumed it, or it is running. */
+  cancelContinue(step: string): boolean
+}
+
+/** The context of a call to a durable server. */
+export interface DurableCallContext<M = DurableMessages, App = AppContext, R = unknown>
+  extends DurableContext<M, App> {
+  /** The call at hand. */
+  readonly from: CallContext<M, App, R>['from']
+}
+
+type DurableHandlers<Sent, M, S, App> = {
+  readonly [N in keyof Sent]: (
+    state: S,
+    payload: PayloadOf<Sent[N]>,
+    context: DurableContext<M, App>,
+  ) => Result<S, ContinueOf<M>>
+}
+
+type Declared<M, K extends keyof DurableMessages, Handlers> = keyof DurableSection<
+  M,
+  K
+> extends never
+  ? { readonly [P in K]?: Readonly<Record<string, never>> }
+  : { readonly [P in K]: Handlers }
+
+type DurableSection<M, K> = K extends 'alarms'
+  ? AlarmsOf<M>
+  : K extends keyof Messages
+    ? Section<M, K>
+    : never
+
+type Callback<Told, M, S, App> = (
+  state: S,
+  message: Told,
+  context: DurableContext<M, App>,
+) => Result<S, ContinueOf<M>>
+
+declare const definition: unique symbol
+
+interface DurableCallbacks<M, S, Arg, App, F extends Fields> {
+  readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
+  /** The kind of its processes in `ps()`, `tree()` and telemetry. */
+  readonly kind?: string
+  /** The version of its state, a whole number from 1 (the default). */
+  readonly version?: number
+  /**
+   * Makes a state of this version from one of an older `from`. It is pure, and the result is
+   * written with the next turn. If it throws, the actor is blocked.
+   */
+  readonly migrate?: (state: unknown, from: number) => S
+  /**
+   * Makes the state of an actor without a row. An entity gets its id, a worker its `arg`. The row
+   * is written with the first turn that changes something.
+   */
+  readonly init: (arg: Arg, context: DurableContext<M, App>) => Init<S, ContinueOf<M>>
+  /**
+   * Makes what is volatile (a connection, a cache) each time the actor wakes, after its state was
+   * read.
+   */
+  readonly wake?: (state: S, context: DurableContext<M, App>) => void | Promise<void>
+  /** The fields by which `list` and `counts` find actors of this kind. Pure. */
+  readonly index?: (state: S) => F
+  readonly info?: Callback<UnknownInfo, M, S, App>
+  readonly exit?: Callback<ExitMessage, M, S, App>
+  readonly down?: Callback<DownMessage, M, S, App>
+  readonly timeout?: (state: S, context: DurableContext<M, App>) => Result<S, ContinueOf<M>>
+  readonly terminate?: (
+    state: S,
+    reason: ExitReason,
+    context: DurableContext<M, App>,
+  ) => void | Promise<void>
+}
+
+declare const kindTypes: unique symbol
+
+/** A kind in a tree, typed by its server: `app.entity(orders)` infers from it. */
+export type EntityKind<M, S, F = Fields> = {
+  readonly id: string
+  readonly [kindTypes]?: { readonly messages: M; readonly state: S; readonly fields: F }
+}
+
+/**
+ * A server whose state is durable: a GenServer, and alarms, an index and versions. A GenServer
+ * without them fits too. A turn is one message handled; its new state, reply, messages, steps,
+ * alarms and writes take effect together or not at all. The state is changed when a handler returns
+ * another object.
+ */
+export type DurableServer<
+  M extends DurableMessages,
+  S,
+  F extends Fields = Fields,
+  Arg = string,
+  App = AppContext,
+> = DurableCallbacks<M, S, Arg, App, F> &
+  Declared<
+    M,
+    'calls',
+    {
+      readonly [N in keyof CallsOf<M>]: (
+        state: S,
+        payload: PayloadOf<CallsOf<M>[N]>,
+        context: DurableCallContext<M, App, ReplyOf<CallsOf<M>[N]>>,
+      ) => CallResult<ReplyOf<CallsOf<M>[N]>, S, ContinueOf<M>>
+    }
+  > &
+  Declared<M, 'casts', DurableHandlers<CastsOf<M>, M, S, App>> &
+  Declared<M, 'infos', DurableHandlers<InfosOf<M>, M, S, App>> &
+  Declared<M, 'continues', DurableHandlers<ContinuesOf<M>, M, S, App>> &
+  Declared<M, 'alarms', DurableHandlers<AlarmsOf<M>, M, S, App>>

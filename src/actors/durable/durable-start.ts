@@ -1,0 +1,97 @@
+/** Starts the processes of durable actors below a supervisor: a kind of entities, or a worker. */
+import {
+  type AnyContext,
+  type ChildContext,
+  name,
+  type StartOptions,
+  type StartResult,
+} from '../../runtime/index.ts'
+import { checkKind } from '../../storage/index.ts'
+import { type KeepIds, keepIdsDefault } from './call-ids.ts'
+import { offerTurn } from './durable-context.ts'
+import { DurableProcess } from './durable-process.ts'
+import { durableTable } from './durable-table.ts'
+import { entitiesIn } from './entities.ts'
+import { kindServer } from './entity-kind.ts'
+import { durableServer } from './turn-server.ts'
+
+/** The options of durable actors. */
+export type DurableOptions = {
+  /** The most turns of one actor that may wait for the disk; 64 by default. */
+  readonly pipeline?: number
+  /** How long outcomes of calls with an id are kept. */
+  readonly keepIds?: Partial<KeepIds>
+  /** The most user messages in a mailbox; the System's by default. */
+  readonly mailboxMax?: number
+}
+
+/** The options of a kind of entities. */
+export type EntityOptions = DurableOptions & {
+  /** Without a message for this long an entity rests; 60,000 by default. */
+  readonly idleMs?: number
+}
+
+const pipelineDefault = 64
+const idleMsDefault = 60_000
+
+/** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
+const workerKind = '$worker'
+
+const commonTerms = ({ pipeline = pipelineDefault, keepIds }: DurableOptions) => ({
+  pipeline,
+  keepIds: { ...keepIdsDefault, ...keepIds },
+  freezes: process.env.NODE_ENV !== 'production',
+})
+
+/** Starts the process of a kind. @throws KeelsonError `INVALID_ARGUMENT`, `CONFIG` */
+export const startKind = (
+  context: ChildContext,
+  kind: string,
+  server: object,
+  options: EntityOptions,
+): Promise<StartResult<unknown>> => {
+  const { idleMs = idleMsDefault, mailboxMax } = options
+  const terms = { kind: checkKind(kind), table: durableTable(server), idleMs, mailboxMax }
+  return context.startLinkResult(
+    kindServer,
+    { ...terms, ...commonTerms(options) },
+    { label: kind, mailboxMax: Number.POSITIVE_INFINITY },
+  )
+}
+
+/** Starts a durable worker under a name, by which its rows are found again. */
+export const startDurableWorker = (
+  context: ChildContext,
+  id: string,
+  server: object,
+  arg: unknown,
+  { pipeline, keepIds, ...start }: DurableOptions & StartOptions,
+): Promise<StartResult<unknown>> => {
+  const entities = entitiesIn(context)
+  const table = durableTable(server)
+  const identity = entities.identity(workerKind, id)
+  const { entity } = identity
+  const make = (own: AnyContext): DurableProcess => {
+    const earlier = entities.decided(entity)
+    const self = new DurableProcess(
+      {
+        ...commonTerms({ ...(pipeline && { pipeline }), ...(keepIds && { keepIds }) }),
+        ...{ table, identity, arg, shard: entities.shardOf(entity), idleMs: undefined },
+        mayWake: () => earlier,
+        blockedBy: undefined,
+        began: (log) => {
+          entities.began(entity, log)
+          own.system.monitor(own.self, () => entities.ended(entity, log))
+        },
+        woke: () => undefined,
+      },
+      own,
+    )
+    offerTurn(self, own)
+    return self
+  }
+  return context.startLinkResult(durableServer(table), make, {
+    ...(start as object),
+    name: name(id),
+  })
+}

@@ -1,0 +1,82 @@
+/**
+ * A durable server as its process reads it: checked once for each server object, without its types.
+ */
+import { invalidArgument } from '../../errors.ts'
+import { encodeIndexValue } from '../../storage/index.ts'
+import type { Fields } from './memory.ts'
+
+/** A handler without its types. */
+export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
+
+/** The sections of handlers. */
+export type Section = Readonly<Record<string, Handler>>
+
+/** The erased server. */
+export type DurableTable = {
+  readonly kind: string | undefined
+  readonly version: number
+  /** The structural hash of a state machine, or ''. */
+  readonly shape: string
+  readonly migrate: ((state: unknown, from: number) => unknown) | undefined
+  readonly init: (arg: unknown, context: unknown) => unknown
+  readonly wake: ((state: unknown, context: unknown) => unknown) | undefined
+  /** The values of the index fields of a state, checked. */
+  readonly fieldsOf: (state: unknown) => Fields
+  readonly calls: Section
+  readonly casts: Section
+  readonly infos: Section
+  readonly continues: Section
+  readonly alarms: Section
+  readonly accepts: unknown
+  readonly info: Handler | undefined
+  readonly exit: Handler | undefined
+  readonly down: Handler | undefined
+  readonly timeout: ((state: unknown, context: unknown) => unknown) | undefined
+  readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
+}
+
+/** Reads a durable server. @throws KeelsonError `INVALID_ARGUMENT` */
+export const durableTable = (server: object): DurableTable => {
+  const given = server as Partial<DurableTable> & {
+    readonly index?: (state: unknown) => Readonly<Record<string, unknown>>
+  }
+  if (typeof given?.init !== 'function')
+    throw invalidArgument('server', 'an object with an init function', server)
+  const { version = 1, index, shape = '' } = given
+  if (!Number.isSafeInteger(version) || version < 1)
+    throw invalidArgument('version of a server', 'a whole number from 1', version)
+  return {
+    ...{ kind: given.kind, version, shape, migrate: given.migrate, init: given.init },
+    ...{ wake: given.wake, accepts: given.accepts, info: given.info, exit: given.exit },
+    ...{ down: given.down, timeout: given.timeout, terminate: given.terminate },
+    calls: section(given.calls),
+    casts: section(given.casts),
+    infos: section(given.infos),
+    continues: section(given.continues),
+    alarms: section(given.alarms),
+    fieldsOf: (state) => (index === undefined ? {} : checkedFields(index(state))),
+  }
+}
+
+/** Without a prototype: a message named `toString` finds no handler. */
+const section = (found: Section | undefined): Section => {
+  for (const name of Object.keys(found ?? {}))
+    if (name.startsWith('$'))
+      throw invalidArgument(
+        'a handler of a durable server',
+        'a name that does not begin with $',
+        name,
+      )
+  return sectionOf(found)
+}
+
+const sectionOf = (found: Section | undefined): Section =>
+  Object.assign(Object.create(null) as Record<string, Handler>, found)
+
+const checkedFields = (found: Readonly<Record<string, unknown>>): Fields => {
+  if (typeof found !== 'object' || found === null)
+    throw invalidArgument('index of a server', 'an object of fields', found)
+  for (const value of Object.values(found))
+    if (value !== undefined) encodeIndexValue(value as string)
+  return found as Fields
+}

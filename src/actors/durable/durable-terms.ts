@@ -1,0 +1,47 @@
+/** What the process of one durable actor is made from, and what its units have in common. */
+import type { KeelsonError } from '../../errors.ts'
+import { unitBytesMax } from '../../storage/index.ts'
+import type { Shard } from '../shard/shard.ts'
+import type { KeepIds } from './call-ids.ts'
+import type { DurableTable } from './durable-table.ts'
+import type { Identity } from './memory.ts'
+import type { TurnDraft, UnitTerms } from './turn-draft.ts'
+import type { TurnLog } from './turn-log.ts'
+
+/** What the process of one durable actor is made from. */
+export type DurableTerms = {
+  readonly table: DurableTable
+  readonly identity: Identity
+  readonly shard: Shard
+  /** The argument of `init` for an actor without a row. */
+  readonly arg: unknown
+  /** The most turns on their way. */
+  readonly pipeline: number
+  readonly keepIds: KeepIds
+  /** Without a message for this long the process rests; `undefined`: never. */
+  readonly idleMs: number | undefined
+  /** Why it is not tried again to wake; `undefined`: it is. */
+  readonly blockedBy: KeelsonError | undefined
+  /** Whether states are frozen. */
+  readonly freezes: boolean
+  /** Resolves when the actor may wake: earlier incarnations are decided, its back-off is over. */
+  readonly mayWake: () => Promise<void> | undefined
+  /** The actor's log of turns begins; it must be known until it is drained. */
+  readonly began: (log: TurnLog<TurnDraft>) => void
+  /** It has woken; `reason` if it is blocked. */
+  readonly woke: (reason: KeelsonError | undefined) => void
+}
+
+/** What all units of an actor have in common. */
+export const unitTerms = ({ identity, table, shard }: DurableTerms): UnitTerms => ({
+  identity,
+  version: table.version,
+  shape: table.shape,
+  stateBytesMax: stateBytesMax(shard),
+  shard: shard.index,
+  shardCount: shard.parts.shardCount,
+})
+
+/** A state takes at most 1 MiB, and half of a unit: the turn may carry more. */
+const stateBytesMax = (shard: Shard): number =>
+  Math.min(1024 * 1024, unitBytesMax(shard.files.parts.logOptions) >> 1)

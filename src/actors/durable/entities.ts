@@ -1,0 +1,157 @@
+/**
+ * The durable actors of one instance, across the lives of their processes: the kinds that run, and
+ * the logs of turns that are not drained. The instance makes one value before its tree.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import {
+  type AnyContext,
+  type Directory,
+  type Process,
+  type Ref,
+  refOfName,
+  type System,
+} from '../../runtime/index.ts'
+import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
+import type { Shard } from '../shard/shard.ts'
+import { instanceName } from '../shard/shard-name.ts'
+import type { DurableTable } from './durable-table.ts'
+import type { Identity } from './memory.ts'
+import type { TurnDraft } from './turn-draft.ts'
+import type { TurnLog } from './turn-log.ts'
+
+/** A kind of entities while its process lives. */
+export interface RunningKind {
+  readonly table: DurableTable
+  /** Starts the process of an entity that is at rest. */
+  wake(id: string): void
+  /** The ids of blocked entities, with their errors. */
+  readonly blocked: ReadonlyMap<string, KeelsonError>
+  /** Lets a blocked entity try to wake again. False: it is not blocked. */
+  unblock(id: string): boolean
+}
+
+/** The key of the `Entities` in `context.app`, which is for the project's own code. */
+export const entitiesOf = Symbol('entities')
+
+/** The `Entities` of the instance that a context belongs to. @throws KeelsonError `CONFIG` */
+export const entitiesIn = (context: Pick<AnyContext, 'app'>): Entities => {
+  const app = context.app as { readonly [entitiesOf]?: Entities } | undefined
+  const found = app?.[entitiesOf]
+  if (found) return found
+  throw new KeelsonError('CONFIG', 'a durable actor needs an instance: start it in the tree of one')
+}
+
+/** All durable actors of an instance. */
+export class Entities {
+  readonly system: System
+  readonly instance: string
+  readonly shards: readonly Shard[]
+  readonly #kinds = new Map<string, RunningKind>()
+  readonly #logs = new Map<string, TurnLog<TurnDraft>>()
+  readonly #isClosing: () => boolean
+
+  /** `isClosing`: from then on nothing at rest wakes. */
+  constructor(
+    system: System,
+    instance: string,
+    shards: readonly Shard[],
+    isClosing: () => boolean,
+  ) {
+    this.system = system
+    this.instance = instance
+    this.shards = shards
+    this.#isClosing = isClosing
+  }
+
+  /** The identity of an actor. */
+  identity(kind: string, id: string): Identity {
+    return { kind, id, entity: `${kind}/${id}` }
+  }
+
+  /** The shard of an actor: that of keys with its tag, `{kind/id}`. */
+  shardOf(entity: string): Shard {
+    return this.shards[shardOf(`{${entity}}`, this.shards.length)] as Shard
+  }
+
+  /** The name of the process of an entity. */
+  nameOf(entity: string): string {
+    return instanceName(entity, this.instance)
+  }
+
+  /** A kind that runs; `undefined` while its process does not. */
+  kind(kind: string): RunningKind | undefined {
+    return this.#kinds.get(kind)
+  }
+
+  /** The names of the kinds that run. */
+  get kinds(): readonly string[] {
+    return [...this.#kinds.keys()]
+  }
+
+  /** The process of a kind begins. The function that is returned ends that. */
+  runs(kind: string, running: RunningKind): () => void {
+    if (this.#kinds.has(kind))
+      throw new KeelsonError('CONFIG', `the kind ${kind} is in the tree twice`, {
+        details: { kind },
+      })
+    this.#kinds.set(kind, running)
+    return () => {
+      if (this.#kinds.get(kind) === running) this.#kinds.delete(kind)
+    }
+  }
+
+  /** Keeps the log of a new incarnation until it is drained. */
+  began(entity: string, log: TurnLog<TurnDraft>): void {
+    this.#logs.set(entity, log)
+  }
+
+  /** The process of an incarnation has ended: its log goes once it is drained. */
+  ended(entity: string, log: TurnLog<TurnDraft>): void {
+    void log.drained().then(() => {
+      if (this.#logs.get(entity) === log) this.#logs.delete(entity)
+    })
+  }
+
+  /** Resolves when every unit of earlier incarnations is decided; `undefined`: there is none. */
+  decided(entity: string): Promise<void> | undefined {
+    const log = this.#logs.get(entity)
+    return log === undefined || log.isEmpty ? undefined : log.drained()
+  }
+
+  /** The ref of an entity. @throws KeelsonError `INVALID_ARGUMENT` */
+  ref<M>(kind: string, id: string): Ref<M> {
+    checkKind(kind)
+    checkEntityId(id)
+    const name = this.nameOf(`${kind}/${id}`)
+    return refOfName<M>(this.system, name, (names) => this.#directory(names, kind, id))
+  }
+
+  /** Looks up the name of an entity; a message to one at rest wakes it. */
+  #directory(names: Directory<Process>, kind: string, id: string): Directory<Process> {
+    return {
+      holderOf: (name) => names.holderOf(name),
+      awaitHolder: (...wait) => names.awaitHolder(...wait),
+      wake: (name) => {
+        if (this.#isClosing()) return undefined
+        this.#kinds.get(kind)?.wake(id)
+        return names.holderOf(name ?? '')
+      },
+      fault: () =>
+        this.#isClosing()
+          ? new KeelsonError('CLOSED', 'the instance is closing')
+          : this.#kinds.has(kind)
+            ? undefined
+            : new KeelsonError('NO_PROCESS', `the kind ${kind} does not run`, {
+                details: { kind, reason: 'noproc' },
+              }),
+    }
+  }
+}
+
+/** Throws unless `kind` is a kind in the tree. */
+export const expectKind = (entities: Entities, kind: string): RunningKind => {
+  checkKind(kind)
+  const found = entities.kind(kind)
+  if (found) return found
+  throw invalidArgument('kind', `one of ${entities.kinds.join(', ') || 'the tree'}`, kind)
+}

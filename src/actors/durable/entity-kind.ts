@@ -1,0 +1,200 @@
+/**
+ * The process of a kind of entities: it starts the processes of those that messages wake, linked to
+ * itself, and ends them with itself. One that fails while it wakes waits longer before each try,
+ * and is blocked after five. Its siblings do not notice.
+ */
+import type { KeelsonError } from '../../errors.ts'
+import {
+  type AnyContext,
+  type ExitReason,
+  type GenServer,
+  isOrderly,
+  name,
+  noReply,
+  type Process,
+  processOf,
+  type Ref,
+  reply,
+  shutDown,
+} from '../../runtime/index.ts'
+import type { KeepIds } from './call-ids.ts'
+import { offerTurn } from './durable-context.ts'
+import { DurableProcess } from './durable-process.ts'
+import type { DurableTable } from './durable-table.ts'
+import { type Entities, entitiesIn, type RunningKind } from './entities.ts'
+import type { TurnDraft } from './turn-draft.ts'
+import type { TurnLog } from './turn-log.ts'
+import { durableServer } from './turn-server.ts'
+import { blocked } from './waking.ts'
+
+/** How the entities of a kind live. */
+export type KindTerms = {
+  readonly kind: string
+  readonly table: DurableTable
+  readonly idleMs: number
+  readonly pipeline: number
+  readonly keepIds: KeepIds
+  readonly freezes: boolean
+  readonly mailboxMax: number | undefined
+}
+
+/** The messages of the process of a kind. */
+export type KindMessages = {
+  calls: {
+    /** Lets an entity end what it does, and rest. False: it is at rest. */
+    stop: (id: string) => boolean
+    counts: () => { readonly live: number; readonly blocked: number }
+  }
+}
+
+/** A failure while waking. */
+type Failure = {
+  readonly tries: number
+  readonly notBefore: number
+  /** After the last try. */
+  readonly blocked: KeelsonError | undefined
+}
+
+type State = {
+  readonly entities: Entities
+  readonly terms: KindTerms
+  readonly live: Map<Ref, Child>
+  readonly failures: Map<string, Failure>
+  readonly blocked: Map<string, KeelsonError>
+  readonly left: () => void
+}
+
+type Child = {
+  readonly id: string
+  readonly process: Process
+  log: TurnLog<TurnDraft> | undefined
+  hasWoken: boolean
+}
+
+/** The tries of waking before an entity is blocked. */
+const triesMax = 5
+
+/** Before another try to wake: 100 ms, doubling. */
+const backoffMs = (tries: number): number => 100 * 2 ** (tries - 1)
+
+/** The server of a kind. */
+export const kindServer: GenServer<KindMessages, State, KindTerms, unknown> = {
+  kind: 'entity_kind',
+  init: (terms, context) => {
+    context.trapExit(true)
+    const entities = entitiesIn(context)
+    const server = durableServer(terms.table)
+    const running: RunningKind = {
+      table: terms.table,
+      blocked: new Map<string, KeelsonError>(),
+      wake: (id) => start(state, server, id, context as unknown as AnyContext),
+      unblock: (id) => unblock(state, id),
+    }
+    const state: State = {
+      ...{ entities, terms, live: new Map(), failures: new Map() },
+      blocked: running.blocked as Map<string, KeelsonError>,
+      left: entities.runs(terms.kind, running),
+    }
+    return state
+  },
+  calls: {
+    stop: async (state, id, context) => {
+      const child = [...state.live.values()].find((each) => each.id === id)
+      if (!child) return reply(false, state)
+      await shutDown(processOf(context as never), child.process, 'infinity')
+      forget(state, child)
+      return reply(true, state)
+    },
+    counts: (state) => reply({ live: state.live.size, blocked: state.blocked.size }, state),
+  },
+  exit: (state, { from, reason }) => {
+    const child = from && state.live.get(from)
+    if (child) ended(state, child, reason)
+    return noReply(state)
+  },
+  terminate: async (state, _reason, context) => {
+    state.left()
+    const by = processOf(context as never)
+    const ends = [...state.live.values()].map(({ process }) => shutDown(by, process, 'infinity'))
+    await Promise.all(ends)
+  },
+}
+
+/** Starts the process of an entity. Its name is taken before this returns. */
+const start = (
+  state: State,
+  server: ReturnType<typeof durableServer>,
+  id: string,
+  context: AnyContext,
+): void => {
+  const { entities, terms } = state
+  const identity = entities.identity(terms.kind, id)
+  const { entity } = identity
+  const earlier = entities.decided(entity)
+  const failure = state.failures.get(id)
+  const waitMs = failure ? failure.notBefore - context.system.clock.monotonic() : 0
+  const make = (own: AnyContext): DurableProcess => {
+    const self = new DurableProcess(
+      {
+        ...{ table: terms.table, identity, arg: id, shard: entities.shardOf(entity) },
+        ...{ pipeline: terms.pipeline, keepIds: terms.keepIds, freezes: terms.freezes },
+        ...{ idleMs: terms.idleMs, blockedBy: failure?.blocked },
+        mayWake: async () => {
+          await earlier
+          if (waitMs > 0) await pause(own, waitMs)
+        },
+        began: (log) => {
+          child.log = log
+          entities.began(entity, log)
+        },
+        woke: (reason) => {
+          child.hasWoken = true
+          if (!failure?.blocked) state.failures.delete(id)
+          if (reason) state.blocked.set(id, reason)
+          else state.blocked.delete(id)
+        },
+      },
+      own,
+    )
+    offerTurn(self, own)
+    return self
+  }
+  const processName = entities.nameOf(entity)
+  void context.startLinkResult(server, make, {
+    name: name(processName),
+    label: entity,
+    ...(terms.mailboxMax === undefined ? {} : { mailboxMax: terms.mailboxMax }),
+  })
+  const process = processOf({ self: context.system.whereis(name(processName)) as Ref })
+  const child: Child = { id, process, log: undefined, hasWoken: false }
+  state.live.set(process.address as Ref, child)
+}
+
+const pause = (context: AnyContext, ms: number): Promise<void> =>
+  new Promise((resolve) => context.system.clock.after(ms, resolve))
+
+const forget = ({ live, entities, terms }: State, child: Child): void => {
+  live.delete(child.process.address as Ref)
+  if (child.log) entities.ended(entities.identity(terms.kind, child.id).entity, child.log)
+}
+
+/** An entity's process has ended. */
+const ended = (state: State, child: Child, reason: ExitReason): void => {
+  forget(state, child)
+  if (child.hasWoken || isOrderly(reason)) return
+  const { id, process } = child
+  const tries = (state.failures.get(id)?.tries ?? 0) + 1
+  const notBefore = process.kernel.clock.monotonic() + backoffMs(tries)
+  const { entity } = state.entities.identity(state.terms.kind, id)
+  const error = tries < triesMax ? undefined : blocked(entity, reason)
+  state.failures.set(id, { tries, notBefore, blocked: error })
+  if (error) state.blocked.set(id, error)
+}
+
+const unblock = (state: State, id: string): boolean => {
+  const wasBlocked = state.blocked.delete(id)
+  state.failures.delete(id)
+  for (const child of state.live.values())
+    if (child.id === id && wasBlocked) child.process.end('shutdown')
+  return wasBlocked
+}

@@ -1,0 +1,174 @@
+/**
+ * What a durable actor remembers, as one immutable value, and the rows that hold it: the main row
+ * with state and pending steps, a row for each alarm, index rows, and rows that say when it must be
+ * woken. A turn leads from one memory to the next, and its unit changes only the rows that differ.
+ * Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  alarmRowKey,
+  decodeValue,
+  dueRowKey,
+  type EntityRowChange,
+  encodeIndexValue,
+  encodeValue,
+  indexRowKey,
+  type TurnMark,
+  valueTags,
+} from '../../storage/index.ts'
+
+/** A recorded `continue` that no turn has consumed. */
+export type Step = {
+  /** `incarnation/seq/index` of the turn that recorded it. It never changes. */
+  readonly step: string
+  readonly name: string
+  readonly payload: unknown
+  /** How often it has failed. */
+  readonly tries: number
+  /** It does not run before, in ms since 1970. 0: at once. */
+  readonly notBefore: number
+  /** When the actor is woken for it if it has not run by then. */
+  readonly wakeAt: number
+}
+
+/** An alarm that is set. */
+export type Alarm = {
+  /** `incarnation/seq` of the turn that set it. */
+  readonly setting: string
+  readonly payload: unknown
+  /** The time that was asked for, in ms since 1970. */
+  readonly at: number
+  readonly tries: number
+  /** When it fires: `at`, or later after a failed try. */
+  readonly dueAt: number
+}
+
+/** The values of the index fields. A field without a value is not in the index. */
+export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>
+
+/** Everything that a turn may change. */
+export type Memory = {
+  readonly state: unknown
+  /** The mark of the last turn that changed something; `undefined`: unborn. */
+  readonly mark: TurnMark | undefined
+  readonly steps: readonly Step[]
+  readonly alarms: ReadonlyMap<string, Alarm>
+  readonly fields: Fields
+}
+
+/** The kind and id of an actor, and both as one text. */
+export type Identity = { readonly kind: string; readonly id: string; readonly entity: string }
+
+/** The version of the layout of a main row's body. */
+const bodyFormat = 1
+
+/** The memory of an actor without rows. */
+export const nothing: Memory = {
+  state: undefined,
+  mark: undefined,
+  steps: [],
+  alarms: new Map(),
+  fields: {},
+}
+
+/** The body of the main row. `shape` is the structural hash of a state machine, or ''. */
+export const bodyOf = (
+  { state, steps, fields }: Memory,
+  version: number,
+  shape: string,
+): Uint8Array => {
+  const recorded = steps.map(({ step, name, payload, tries, notBefore, wakeAt }) => [
+    ...[step, name, tries, notBefore, wakeAt],
+    ...given(payload),
+  ])
+  return encodeValue([bodyFormat, version, shape, recorded, fields, ...given(state)]).bytes
+}
+
+/** An optional last member of a list: `undefined` cannot be stored. */
+const given = (value: unknown): readonly unknown[] => (value === undefined ? [] : [value])
+
+/** What the body of a main row says. */
+export type Body = {
+  readonly version: number
+  readonly shape: string
+  readonly steps: readonly Step[]
+  /** The fields in its index rows. */
+  readonly fields: Fields
+  readonly state: unknown
+}
+
+/** @throws KeelsonError `UNSUPPORTED_VERSION` for a later layout; `CORRUPT` */
+export const readBody = (bytes: Uint8Array): Body => {
+  const read = decodeValue({ tag: valueTags.structured, bytes }) as [number, ...unknown[]]
+  if (read[0] !== bodyFormat)
+    throw new KeelsonError('UNSUPPORTED_VERSION', `a newer version wrote this row: ${read[0]}`)
+  const [, version, shape, steps, fields, state] = read as [
+    ...[number, number, string],
+    (readonly [string, string, number, number, number, unknown?])[],
+    Fields,
+    unknown?,
+  ]
+  return {
+    version,
+    shape,
+    fields,
+    state,
+    steps: steps.map(([step, name, tries, notBefore, wakeAt, payload]) => ({
+      ...{ step, name, payload, tries, notBefore, wakeAt },
+    })),
+  }
+}
+
+/** The bytes of an alarm's row. */
+const alarmBytes = ({ setting, payload, at, tries, dueAt }: Alarm): Uint8Array =>
+  encodeValue([setting, at, tries, dueAt, ...given(payload)]).bytes
+
+/** @throws KeelsonError `CORRUPT` */
+export const readAlarm = (bytes: Uint8Array): Alarm => {
+  const [setting, at, tries, dueAt, payload] = decodeValue({
+    tag: valueTags.structured,
+    bytes,
+  }) as [string, number, number, number, unknown?]
+  return { setting, payload, at, tries, dueAt }
+}
+
+/** The name in the due row of steps. No alarm's name begins with `$`. */
+export const stepsName = '$steps'
+
+/** The soonest time at which the steps need their actor awake. */
+const wakeFor = (steps: readonly Step[]): number | undefined =>
+  steps.length === 0 ? undefined : Math.min(...steps.map(({ wakeAt }) => wakeAt))
+
+/** The rows beside the main row that differ between two memories. */
+export const rowChanges = (
+  { kind, id, entity }: Identity,
+  before: Memory,
+  after: Memory,
+): readonly EntityRowChange[] => {
+  const changes: EntityRowChange[] = []
+  const due = (name: string, from: number | undefined, to: number | undefined): void => {
+    if (from === to) return
+    if (from !== undefined) changes.push([dueRowKey(from, entity, name), undefined])
+    if (to !== undefined) changes.push([dueRowKey(to, entity, name), noBytes])
+  }
+  if (before.alarms !== after.alarms)
+    for (const name of new Set([...before.alarms.keys(), ...after.alarms.keys()])) {
+      const [old, next] = [before.alarms.get(name), after.alarms.get(name)]
+      if (old === next) continue
+      changes.push([alarmRowKey(entity, name), next && alarmBytes(next)])
+      due(name, old?.dueAt, next?.dueAt)
+    }
+  due(stepsName, wakeFor(before.steps), wakeFor(after.steps))
+  if (before.fields !== after.fields)
+    for (const field of new Set([...Object.keys(before.fields), ...Object.keys(after.fields)])) {
+      const [old, next] = [before.fields[field], after.fields[field]]
+      if (old === next) continue
+      const keyOf = (value: NonNullable<typeof old> | null): string =>
+        indexRowKey(kind, field, encodeIndexValue(value), id)
+      if (old !== undefined) changes.push([keyOf(old), undefined])
+      if (next !== undefined) changes.push([keyOf(next), noBytes])
+    }
+  return changes
+}
+
+const noBytes = new Uint8Array(0)

@@ -1,0 +1,157 @@
+/**
+ * A turn while its handler runs: what it has asked for so far. When the handler has returned, the
+ * draft and the new state make the next memory and the unit.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import {
+  type Command,
+  type EntityRowChange,
+  namedKeys,
+  shardOf,
+  type Turn,
+  type TurnMark,
+} from '../../storage/index.ts'
+import { Batch } from '../store/batch.ts'
+import {
+  type Alarm,
+  bodyOf,
+  type Fields,
+  type Identity,
+  type Memory,
+  rowChanges,
+  type Step,
+} from './memory.ts'
+import { LoggedTurn } from './turn-log.ts'
+import type { Run } from './turn-run.ts'
+
+/** What rows hold, and what the actor knows. They differ before its first turn. */
+export type Known = { readonly memory: Memory; readonly stored: Memory }
+
+/** How long after its record a step that has not run wakes its actor, in ms. */
+export const stepGraceMs = 1_000
+
+/** One turn, from its begin until it is out. */
+export class TurnDraft extends LoggedTurn {
+  readonly run: Run
+  readonly before: Known
+  readonly mark: TurnMark
+  /** The state that it stood on was refused. Its handler still runs, in vain. */
+  isDoomed = false
+  /** Takes back what it did to the remembered ids. */
+  undo: (() => void) | undefined
+  #steps: readonly Step[]
+  #recorded = 0
+  #alarms: Map<string, Alarm> | undefined
+  #batch: Batch | undefined
+
+  constructor(run: Run, before: Known, incarnation: string) {
+    super()
+    this.run = run
+    this.before = before
+    this.mark = { incarnation, seq: (before.memory.mark?.seq ?? 0) + 1 }
+    this.#steps = before.memory.steps
+    if (run.step) this.removeStep(run.step.step)
+    if (run.alarm) this.cancelAlarm(run.alarm.name)
+  }
+
+  /** The name of the turn. */
+  get name(): string {
+    return `${this.mark.incarnation}/${this.mark.seq}`
+  }
+
+  /** Commands on users' keys. */
+  get writes(): Batch {
+    this.#batch ??= new Batch(async () => {
+      throw invalidArgument('batch', 'left to the turn, which commits it', 'commit')
+    })
+    return this.#batch
+  }
+
+  /** Records a step. */
+  addStep(name: string, payload: unknown, now: number): Step {
+    const step = `${this.name}/${this.#recorded++}`
+    const added = { step, name, payload, tries: 0, notBefore: 0, wakeAt: now + stepGraceMs }
+    this.#steps = [...this.#steps, added]
+    return added
+  }
+
+  /** Takes a step back. False: there is none of this name. */
+  removeStep(step: string): boolean {
+    const count = this.#steps.length
+    this.#steps = this.#steps.filter((each) => each.step !== step)
+    return this.#steps.length < count
+  }
+
+  /** Keeps a step that has failed in its place, to be tried again. */
+  keepStep(step: Step): void {
+    this.#steps = this.#steps.map((each) => (each.step === step.step ? step : each))
+  }
+
+  setAlarm(name: string, alarm: Alarm): void {
+    this.#alarms ??= new Map(this.before.memory.alarms)
+    this.#alarms.set(name, alarm)
+  }
+
+  cancelAlarm(name: string): boolean {
+    if (!(this.#alarms ?? this.before.memory.alarms).has(name)) return false
+    this.#alarms ??= new Map(this.before.memory.alarms)
+    return this.#alarms.delete(name)
+  }
+
+  /** The memory after this turn. */
+  after(state: unknown, fields: Fields): Memory {
+    const alarms = this.#alarms ?? this.before.memory.alarms
+    return { state, mark: this.mark, steps: this.#steps, alarms, fields }
+  }
+
+  /** Whether it asked for something that must be durable, beside its state. */
+  get hasRecords(): boolean {
+    const { steps } = this.before.memory
+    return this.#alarms !== undefined || this.#batch !== undefined || this.#steps !== steps
+  }
+
+  /**
+   * The unit of this turn. @throws KeelsonError `INVALID_ARGUMENT` for a state that cannot be
+   * stored, `TOO_LARGE`, `CROSS_SHARD`
+   */
+  unitOf(
+    after: Memory,
+    { identity, version, shape, stateBytesMax, shard, shardCount }: UnitTerms,
+    rows: readonly EntityRowChange[],
+  ): Turn {
+    const body = bodyOf(after, version, shape)
+    const { entity } = identity
+    if (body.length > stateBytesMax)
+      throw new KeelsonError('TOO_LARGE', `the state of ${entity} takes ${body.length} bytes`, {
+        details: { bytes: body.length, bytesMax: stateBytesMax },
+      })
+    const writes = this.#commands()
+    for (const key of writes.flatMap(namedKeys))
+      if (shardOf(key, shardCount) !== shard)
+        throw new KeelsonError('CROSS_SHARD', `${key} is not in the shard of ${entity}`, {
+          details: { keys: [key], entity },
+        })
+    return {
+      kind: 'turn',
+      entity,
+      follows: this.before.stored.mark,
+      row: { mark: this.mark, body },
+      rows: [...rowChanges(identity, this.before.stored, after), ...rows],
+      writes,
+    }
+  }
+
+  #commands(): readonly Command[] {
+    return this.#batch?.taken() ?? []
+  }
+}
+
+/** What units of one actor have in common. */
+export type UnitTerms = {
+  readonly identity: Identity
+  readonly version: number
+  readonly shape: string
+  readonly stateBytesMax: number
+  readonly shard: number
+  readonly shardCount: number
+}

@@ -1,0 +1,216 @@
+/**
+ * The turns of one durable actor on their way into the log, in their order. What a turn sends
+ * leaves when its unit is durable, and never before that of an earlier turn. So a new turn begins
+ * on a state that is still on its way, and no other process can tell.
+ *
+ * If a write fails, the main row tells which units became durable, and the others are written
+ * again. If the state refuses a unit, the later turns stood on a state that does not exist: they
+ * are handed back to be handled again.
+ */
+import type { KeelsonError } from '../../errors.ts'
+import { type Refusal, refusalError, type Turn, type TurnMark } from '../../storage/index.ts'
+
+/** A turn: what it sends, and the unit that has to be durable before. */
+export class LoggedTurn {
+  /** `undefined`: it changed nothing, and only waits for the turns before it. */
+  unit: Turn | undefined = undefined
+  #fate: 'under way' | 'durable' | 'unknown' | Refusal = 'under way'
+  #leaving: Held[] = []
+
+  get fate(): 'under way' | 'durable' | 'unknown' | Refusal {
+    return this.unit === undefined ? 'durable' : this.#fate
+  }
+
+  set fate(fate: 'under way' | 'durable' | 'unknown' | Refusal) {
+    this.#fate = fate
+  }
+
+  /** Keeps an output until the turn is durable. `undo` runs instead if it is dropped. */
+  hold(output: () => void, undo?: () => void): void {
+    this.#leaving.push({ output, undo })
+  }
+
+  /** Lets everything leave, in order. */
+  leave(): void {
+    for (const { output } of this.#take()) output()
+  }
+
+  /** Nothing of it leaves. */
+  drop(): void {
+    for (const { undo } of this.#take()) undo?.()
+  }
+
+  #take(): Held[] {
+    const held = this.#leaving
+    this.#leaving = []
+    return held
+  }
+}
+
+type Held = { readonly output: () => void; readonly undo: (() => void) | undefined }
+
+/** What the log of turns needs of the world. */
+export interface TurnPort<T extends LoggedTurn> {
+  /** Writes a unit. A rejection says nothing about its fate. */
+  write(unit: Turn): Promise<'durable' | Refusal>
+  /**
+   * Resolves when the shard is open and every earlier write is decided. Rejects when nothing can be
+   * decided any more: the instance has closed.
+   */
+  decided(): Promise<void>
+  /** The mark of the main row; `undefined` without one. */
+  mark(): TurnMark | undefined
+  /** The state refused `turn`. `later` were dropped, and have to be handled again in order. */
+  refused(turn: T, later: readonly T[], error: KeelsonError): void
+  /** Another incarnation wrote the row: this one has ended, and `lost` never happened. */
+  overtaken(lost: readonly T[]): void
+  /** The instance closed with these turns undecided. */
+  cut(undecided: readonly T[]): void
+}
+
+/** The turns of one actor that have ended and are not out. */
+export class TurnLog<T extends LoggedTurn = LoggedTurn> {
+  readonly #port: TurnPort<T>
+  readonly #turnsMax: number
+  #turns: T[] = []
+  #inFlight = 0
+  #isDeciding = false
+  #waiting: { readonly behind: LoggedTurn; readonly resolve: () => void }[] = []
+  #drained: (() => void)[] = []
+
+  constructor(port: TurnPort<T>, turnsMax: number) {
+    this.#port = port
+    this.#turnsMax = turnsMax
+  }
+
+  /** Whether everything is out. */
+  get isEmpty(): boolean {
+    return this.#turns.length === 0
+  }
+
+  /** Whether a new turn must wait. */
+  get isFull(): boolean {
+    return this.#turns.length >= this.#turnsMax
+  }
+
+  /** The last turn on its way. */
+  get last(): T | undefined {
+    return this.#turns[this.#turns.length - 1]
+  }
+
+  /** Resolves when everything that is on its way now is out, or was dropped. */
+  settled(): Promise<void> {
+    const behind = this.last
+    if (behind === undefined) return Promise.resolve()
+    return new Promise((resolve) => this.#waiting.push({ behind, resolve }))
+  }
+
+  /** Resolves when nothing is on its way. */
+  drained(): Promise<void> {
+    if (this.isEmpty) return Promise.resolve()
+    return new Promise((resolve) => this.#drained.push(resolve))
+  }
+
+  /** Resolves when there is room for a new turn. */
+  async room(): Promise<void> {
+    const first = this.#turns[0]
+    if (!this.isFull || first === undefined) return
+    await new Promise<void>((resolve) => this.#waiting.push({ behind: first, resolve }))
+  }
+
+  /** Sends a turn that has ended on its way. */
+  commit(turn: T): void {
+    this.#turns.push(turn)
+    if (turn.unit !== undefined && !this.#isDeciding) this.#write(turn, turn.unit)
+    this.#release()
+  }
+
+  #write(turn: LoggedTurn, unit: Turn): void {
+    this.#inFlight++
+    turn.fate = 'under way'
+    this.#port.write(unit).then(
+      (fate) => this.#settle(turn, fate),
+      () => this.#settle(turn, 'unknown'),
+    )
+  }
+
+  #settle(turn: LoggedTurn, fate: 'durable' | 'unknown' | Refusal): void {
+    this.#inFlight--
+    turn.fate = fate
+    if (fate !== 'durable') this.#isDeciding = true
+    this.#release()
+    // Units of later turns are refused after this one. Their answers are awaited first.
+    if (this.#isDeciding && this.#inFlight === 0) this.#decide()
+  }
+
+  /** Lets the turns leave that are durable, up to the first that is not. */
+  #release(): void {
+    for (let first = this.#turns[0]; first?.fate === 'durable'; first = this.#turns[0]) {
+      this.#turns.shift()
+      first.leave()
+      this.#passed(first)
+    }
+  }
+
+  #passed(turn: LoggedTurn): void {
+    const passed = this.#waiting.filter(({ behind }) => behind === turn)
+    if (passed.length > 0) {
+      this.#waiting = this.#waiting.filter(({ behind }) => behind !== turn)
+      for (const { resolve } of passed) resolve()
+    }
+    if (this.isEmpty) for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  #decide(): void {
+    const first = this.#turns[0]
+    if (first === undefined) this.#isDeciding = false
+    else if (typeof first.fate === 'object') this.#refuse(first, first.fate)
+    else void this.#lookUp()
+  }
+
+  #refuse(turn: T, refusal: Refusal): void {
+    const turns = this.#take()
+    if (isGuard(refusal, turn.unit)) {
+      this.#port.overtaken(turns)
+    } else {
+      for (const dropped of turns) dropped.drop()
+      this.#port.refused(turn, turns.slice(1), refusalError(refusal))
+    }
+    for (const gone of turns) this.#passed(gone)
+  }
+
+  /** Reads in the row which of the units became durable, and writes the others again. */
+  async #lookUp(): Promise<void> {
+    let mark: TurnMark | undefined
+    try {
+      await this.#port.decided()
+      mark = this.#port.mark()
+    } catch {
+      const undecided = this.#take()
+      this.#port.cut(undecided)
+      for (const gone of undecided) this.#passed(gone)
+      return
+    }
+    for (const turn of this.#turns)
+      if (turn.unit !== undefined) turn.fate = isIn(turn.unit, mark) ? 'durable' : 'unknown'
+    this.#isDeciding = false
+    const left = this.#turns.filter(({ fate }) => fate !== 'durable')
+    this.#release()
+    for (const turn of left) if (turn.unit !== undefined) this.#write(turn, turn.unit)
+  }
+
+  #take(): T[] {
+    this.#isDeciding = false
+    return this.#turns.splice(0)
+  }
+}
+
+/** Whether the refusal says that the main row is not the one that the unit follows. */
+const isGuard = (refusal: Refusal, unit: Turn | undefined): boolean =>
+  refusal.reason.code === 'CONFLICT' && refusal.key === unit?.entity
+
+/** Whether the row with this mark contains the effect of the unit. */
+const isIn = ({ row }: Turn, mark: TurnMark | undefined): boolean =>
+  row === undefined
+    ? mark === undefined
+    : mark !== undefined && mark.incarnation === row.mark.incarnation && row.mark.seq <= mark.seq

@@ -1,0 +1,153 @@
+/**
+ * The outputs of a durable actor. Those of a turn wait for its unit. A call or a start that a
+ * handler awaits has to leave in the middle of its turn: it waits for the state that the handler
+ * was given. It has then happened, whatever becomes of the turn.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  type Answerable,
+  isCall,
+  type Outputs,
+  type PendingCall,
+  type Ref,
+} from '../../runtime/index.ts'
+import type { LoggedTurn, TurnLog } from './turn-log.ts'
+
+/** The port of one durable actor. */
+export class TurnOutputs implements Outputs {
+  readonly remembers = true
+  readonly #log: TurnLog
+  /** Resolves when no turn is on its way, or none can become durable for now. */
+  readonly #over: () => Promise<void>
+  #open: LoggedTurn | undefined
+
+  constructor(log: TurnLog, over: () => Promise<void>) {
+    this.#log = log
+    this.#over = over
+  }
+
+  /** The turn to which outputs belong now: the open one, or the last that has ended. */
+  get turn(): LoggedTurn | undefined {
+    return this.#open ?? this.#log.last
+  }
+
+  /** Opens a turn. */
+  open(turn: LoggedTurn): void {
+    this.#open = turn
+  }
+
+  /** Closes the open turn. It goes on its way, or was dropped. */
+  close(): void {
+    this.#open = undefined
+  }
+
+  /** Keeps an output until its turn is durable. `undo` runs instead if the turn is dropped. */
+  hold(output: () => void, undo?: () => void): void {
+    holdIn(this.turn, output, undo)
+  }
+
+  send: Outputs['send'] = (target, message) => {
+    if (!isCall(message)) this.hold(() => void target.admit(message))
+    else if (this.#log.last === undefined) return target.admit(message)
+    else {
+      const leave = (): void => {
+        if (!message.isSettled && !target.admit(message)) message.fail(mailboxFull(message))
+      }
+      holdIn(this.#log.last, leave, () => message.fail(neverLeft(message)))
+    }
+    return true
+  }
+
+  answering(call: PendingCall): HeldCall {
+    return new HeldCall(call, this)
+  }
+
+  startTimer: Outputs['startTimer'] = (timer, ms) => this.hold(() => timer.start(ms))
+
+  exit: Outputs['exit'] = (target, from, reason) =>
+    this.hold(() => target.signal(from, reason, false))
+
+  begin: Outputs['begin'] = (process, isAwaited) =>
+    holdIn(
+      isAwaited ? this.#log.last : this.turn,
+      () => process.start(),
+      () => process.end('shutdown'),
+    )
+
+  /** Nothing leaves of a turn in which the process ended. The notice of its end waits. */
+  ended(tell: () => void): void {
+    this.#open?.drop()
+    this.#open = undefined
+    if (this.#log.isEmpty) tell()
+    else void this.#over().then(tell)
+  }
+}
+
+const holdIn = (turn: LoggedTurn | undefined, output: () => void, undo?: () => void): void => {
+  if (turn === undefined) output()
+  else turn.hold(output, undo)
+}
+
+const mailboxFull = ({ name }: PendingCall): KeelsonError =>
+  new KeelsonError('MAILBOX_FULL', `${name}: the mailbox is full`)
+
+const neverLeft = ({ name }: PendingCall): KeelsonError =>
+  new KeelsonError('NOT_SUBMITTED', `${name}: the state that the call stood on was refused`)
+
+/** A call to a durable actor: its answer is an output. */
+export class HeldCall implements Answerable {
+  readonly call: PendingCall
+  readonly #outputs: TurnOutputs
+  #outcome: Outcome | undefined
+
+  constructor(call: PendingCall, outputs: TurnOutputs) {
+    this.call = call
+    this.#outputs = outputs
+  }
+
+  get caller(): Ref | undefined {
+    return this.call.caller
+  }
+
+  /** The answer that is decided; `undefined` while the actor owes one. */
+  get outcome(): Outcome | undefined {
+    return this.#outcome
+  }
+
+  reply(value: unknown): boolean {
+    return this.#decide({ ok: true, value }, () => this.call.reply(value))
+  }
+
+  fail(error: unknown): boolean {
+    return this.#decide({ ok: false, error }, () => this.call.fail(error))
+  }
+
+  handTo(target: Ref<unknown>, note?: unknown): void {
+    this.#outputs.hold(() => this.call.handTo(target, note))
+  }
+
+  #decide(outcome: Outcome, leave: () => void): boolean {
+    if (this.#outcome !== undefined || this.call.isSettled) return false
+    const { turn } = this.#outputs
+    if (turn === undefined) leave()
+    else {
+      const { list } = this.call
+      this.call.release(onItsWay)
+      turn.hold(leave, () => {
+        this.#outcome = undefined
+        if (!this.call.isSettled) list?.add(this.call)
+      })
+    }
+    this.#outcome = outcome
+    return true
+  }
+}
+
+/** The answer of a call. */
+export type Outcome =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: unknown }
+
+/** The caller's time is up, but what it asked for may still become durable. */
+const onItsWay = (): KeelsonError =>
+  new KeelsonError('UNKNOWN_OUTCOME', 'the turn has ended, but it is not durable yet')

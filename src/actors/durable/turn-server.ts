@@ -1,0 +1,70 @@
+/**
+ * The GenServer around a durable server: each of its handlers makes its message a turn. Messages
+ * that begin with `$` are its own.
+ */
+import { type AnyContext, type GenServer, type Messages, noReply } from '../../runtime/index.ts'
+import type { DurableProcess } from './durable-process.ts'
+import type { DurableTable, Handler } from './durable-table.ts'
+import type { HeldCall } from './turn-outputs.ts'
+
+/** The erased GenServer that runs servers of one table. */
+export const durableServer = (
+  table: DurableTable,
+): GenServer<Messages, DurableProcess, (context: AnyContext) => DurableProcess> => {
+  const of =
+    (what: string, section: Readonly<Record<string, Handler>>) =>
+    (name: string): [string, Handler] => {
+      const handler = section[name] as Handler
+      const isCall = what === 'call'
+      const handled: Handler = (self, payload, context) =>
+        (self as DurableProcess).turn({
+          ...{ handler, payload, name, what: `${what} ${name}` },
+          from: isCall ? (context as { from: HeldCall }).from : undefined,
+        })
+      return [name, handled]
+    }
+  const section = (what: string, found: Readonly<Record<string, Handler>>) =>
+    Object.fromEntries(Object.keys(found).map(of(what, found)))
+  const other = (what: string, handler: Handler | undefined): object =>
+    handler ? { [what]: of(what, { [what]: handler })(what)[1] } : {}
+  const { timeout } = table
+  return {
+    kind: table.kind ?? 'entity',
+    ...(table.accepts ? { accepts: table.accepts } : {}),
+    init: async (make: (context: AnyContext) => DurableProcess, context: AnyContext) => {
+      const self = make(context)
+      await self.wake()
+      return self.first()
+    },
+    calls: {
+      ...section('call', table.calls),
+      $due: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) => self.runDue(from),
+    },
+    casts: {
+      ...section('cast', table.casts),
+      $redo: async (self: DurableProcess) => (await self.redoAll()) ?? noReply(self),
+    },
+    infos: {
+      ...section('info', table.infos),
+      $rest: (self: DurableProcess) => self.rest(),
+    },
+    continues: { $step: (self: DurableProcess, step: string) => self.runStep(step) },
+    ...other('info', table.info),
+    ...other('exit', table.exit),
+    ...other('down', table.down),
+    ...(timeout
+      ? {
+          timeout: (self: DurableProcess, context: unknown) =>
+            self.turn({
+              ...{ payload: undefined, name: 'timeout', what: 'timeout' },
+              handler: (state) => timeout(state, context),
+            }),
+        }
+      : {}),
+    terminate: (self: DurableProcess, reason: unknown) => self.terminate(reason),
+    sys: {
+      shown: (self: DurableProcess) => self.shown,
+      replace: (self: DurableProcess, state: unknown) => self.replace(state),
+    },
+  } as unknown as GenServer<Messages, DurableProcess, (context: AnyContext) => DurableProcess>
+}

@@ -1,0 +1,94 @@
+/**
+ * Reads what a durable actor remembers from its rows. A row that cannot be used leaves it blocked,
+ * and is not touched. Pure but for the reads.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  alarmRows,
+  callIdRows,
+  entityRowKey,
+  type Row,
+  type RowRange,
+  readEntityRow,
+} from '../../storage/index.ts'
+import { newestRows } from '../overlay/shard-rows.ts'
+import type { Shard } from '../shard/shard.ts'
+import type { DurableTable } from './durable-table.ts'
+import { type Alarm, type Identity, type Memory, nothing, readAlarm, readBody } from './memory.ts'
+import type { Known } from './turn-draft.ts'
+
+/** The rows of a range, as they are now. @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `CLOSED` */
+export function* rowsIn(shard: Shard, range: RowRange): IterableIterator<readonly [string, Row]> {
+  const { overlay, projection } = shard.view().layers
+  for (const [key, row] of newestRows(overlay, projection, range)) if (row) yield [key, row]
+}
+
+/** The name or id at the end of a row key of an actor. */
+const lastPart = (rowKey: string): string => rowKey.slice(rowKey.lastIndexOf('\0') + 1)
+
+/** The alarms that are set. */
+export const alarmsOf = (shard: Shard, entity: string): ReadonlyMap<string, Alarm> => {
+  const alarms = new Map<string, Alarm>()
+  for (const [key, { value }] of rowsIn(shard, alarmRows(entity)))
+    alarms.set(lastPart(key), readAlarm(value.bytes))
+  return alarms
+}
+
+/** The rows of remembered ids. */
+export function* callIdsOf(
+  shard: Shard,
+  entity: string,
+): IterableIterator<readonly [string, Uint8Array]> {
+  for (const [key, { value }] of rowsIn(shard, callIdRows(entity)))
+    yield [lastPart(key), value.bytes]
+}
+
+/**
+ * What the actor knows when it wakes; `undefined` if it is unborn.
+ * @throws KeelsonError `BLOCKED` if its row cannot be used; `SHARD_DOWN`, `CLOSED`
+ */
+export const recall = (
+  shard: Shard,
+  { entity }: Identity,
+  table: DurableTable,
+): Known | undefined => {
+  const row = shard.view().row(entityRowKey(entity))
+  if (row === undefined) return undefined
+  return usable(entity, () => {
+    const { mark, body } = readEntityRow(row)
+    const { version, shape, steps, fields, state } = readBody(body)
+    const stored: Memory = { ...nothing, mark, steps, fields, alarms: alarmsOf(shard, entity) }
+    const current = migrated(state, version, shape, table)
+    const memory = { ...stored, state: current, fields: table.fieldsOf(current) }
+    return { stored, memory }
+  })
+}
+
+const usable = <T>(entity: string, read: () => T): T => {
+  try {
+    return read()
+  } catch (cause) {
+    throw blocked(entity, cause)
+  }
+}
+
+/** The error of an actor that cannot be used. */
+export const blocked = (entity: string, cause: unknown): KeelsonError =>
+  new KeelsonError('BLOCKED', `${entity} is blocked: ${messageOf(cause)}`, {
+    details: { entity, reason: messageOf(cause) },
+    cause,
+  })
+
+const messageOf = (cause: unknown): string =>
+  cause instanceof Error ? cause.message : String(cause)
+
+const migrated = (state: unknown, from: number, shape: string, table: DurableTable): unknown => {
+  if (from > table.version)
+    throw new Error(`its state has version ${from}, this program knows ${table.version}`)
+  if (from < table.version) {
+    if (table.migrate === undefined) throw new Error(`there is no migrate from version ${from}`)
+    return table.migrate(state, from)
+  }
+  if (shape !== table.shape) throw new Error('its machine changed, but not its version')
+  return state
+}

@@ -1,0 +1,91 @@
+/** Turns of durable actors on the simulated machine. */
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  call,
+  cast,
+  type DurableServer,
+  entity,
+  noReply,
+  ok,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+
+type Order = { readonly cents: number; readonly status: 'placed' | 'paid' | 'cancelled' }
+
+type Messages = {
+  calls: {
+    place: (order: { cents: number }) => 'placed' | 'exists'
+    status: () => string
+    fail: () => void
+    pay: () => string
+  }
+  casts: { cancel: () => void }
+  continues: { charge: () => void }
+  alarms: { unpaid: () => void }
+}
+
+const charged: string[] = []
+
+const order: DurableServer<Messages, Order | undefined> = {
+  init: () => ok(undefined),
+  calls: {
+    place: (state, { cents }, context) => {
+      if (state) return reply('exists', state)
+      context.setAlarm('unpaid', { inMs: 60_000 })
+      return reply('placed', { cents, status: 'placed' })
+    },
+    status: (state) => reply(state?.status ?? 'none', state),
+    fail: () => {
+      throw new Error('no')
+    },
+    pay: (state) => reply('ok', state, { continue: ['charge'] }),
+  },
+  casts: { cancel: (state) => noReply(state && { ...state, status: 'cancelled' }) },
+  continues: {
+    charge: async (state, _, context) => {
+      charged.push(context.step)
+      return noReply(state && { ...state, status: 'paid' })
+    },
+  },
+  alarms: {
+    unpaid: (state) =>
+      noReply(state && state.status !== 'paid' ? { ...state, status: 'cancelled' } : state),
+  },
+  index: (state) => ({ status: state?.status }),
+}
+
+const orders = entity('order', order, { idleMs: 1_000 })
+
+let simulation: Simulation | undefined
+afterEach(async () => {
+  await simulation?.close?.()
+  simulation = undefined
+})
+
+const started = async () => {
+  simulation = await startSimulated({
+    app: supervisor('app', {}, [orders]),
+  })
+  return simulation
+}
+
+describe('an entity', () => {
+  test('has its state after the machine crashed', async () => {
+    const s = await started()
+    const { app } = s
+    const ref = app.entity(orders).ref('42')
+    expect(await s.during(call(ref, 'status'))).toBe('none')
+    expect(await s.during(call(ref, 'place', { cents: 5 }))).toBe('placed')
+    expect(await s.during(call(ref, 'status'))).toBe('placed')
+    expect(app.entity(orders).state('42')).toEqual({ cents: 5, status: 'placed' })
+    cast(ref, 'cancel')
+    expect(await s.during(call(ref, 'status'))).toBe('cancelled')
+    await expect(s.during(call(ref, 'fail'))).rejects.toMatchObject({ code: 'EXITED' })
+    expect(await s.during(call(ref, 'status'))).toBe('cancelled')
+    expect(await s.during(call(ref, 'pay'))).toBe('ok')
+    expect(await s.during(call(ref, 'status'))).toBe('paid')
+    expect(charged).toHaveLength(1)
+  })
+})
