@@ -41,6 +41,7 @@ export const errorCodes = [
   // Of a process.
   'NO_PROCESS',
   'EXITED',
+  'POSTPONED_FULL',
 ] as const
 
 /** The code of a `KeelsonError`. */

@@ -37,7 +37,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     process: ['queues', 'words', 'names'],
     server: ['queues', 'words', 'names', 'process'],
     supervision: ['words', 'names', 'process', 'server'],
-    'state-machine': ['words', 'process', 'server'],
+    'state-machine': ['queues', 'words', 'process', 'server'],
     task: ['queues', 'words', 'process', 'server', 'supervision'],
     sharing: ['words', 'names', 'process', 'server', 'supervision'],
   },

@@ -10,7 +10,7 @@ import { describeReason } from '../words/exit-reason.ts'
 /** Throws `CONFIG` with `details.path` unless `machine` can be run with `options`. */
 export const expectRunnable = (machine: AnyStateMachine, options: object): void => {
   if (!isMachine(machine)) throw configError('machine', 'an XState machine', machine)
-  for (const node of nodesOf(machine)) expectImplemented(machine, node)
+  expectImplemented(machine)
   expectOptions(machine, options as Readonly<Record<string, unknown>>)
 }
 
@@ -57,6 +57,28 @@ export const nodesOf = (machine: AnyStateMachine): AnyStateNode[] => {
   return within(machine.root)
 }
 
+/**
+ * The lists of actions of one state, each with its place: of the entry, the exit, the initial
+ * transition and every other transition.
+ */
+export const actionLists = (node: AnyStateNode): [place: string, actions: readonly unknown[]][] => {
+  const { initial } = node.config
+  const at = [node.machine.id, ...node.path].join('.')
+  const first = typeof initial === 'object' ? [initial.actions ?? []].flat() : []
+  const seen = new Map<string, number>()
+  return [
+    [`${at}.entry`, node.entry],
+    [`${at}.exit`, node.exit],
+    [`${at}.initial`, first],
+    ...transitionsOf(node).map(({ eventType, actions }): [string, readonly unknown[]] => {
+      const where = eventType === '' ? `${at}.always` : `${at}.on.${eventType}`
+      const count = seen.get(where) ?? 0
+      seen.set(where, count + 1)
+      return [count === 0 ? where : `${where}.${count}`, actions]
+    }),
+  ]
+}
+
 const isMachine = (machine: unknown): boolean =>
   typeof machine === 'object' &&
   machine !== null &&
@@ -66,37 +88,61 @@ const isMachine = (machine: unknown): boolean =>
 
 type Kind = 'actions' | 'guards' | 'delays' | 'actors'
 
-const expectImplemented = (machine: AnyStateMachine, node: AnyStateNode): void => {
-  const path = [machine.id, ...node.path].join('.')
-  const expectAll = (kind: Kind, names: readonly string[], where: string): void => {
+type Expect = (kind: Kind, names: readonly string[], where: string) => void
+
+/** Checks `machine` and the machines that it can start. */
+const expectImplemented = (machine: AnyStateMachine, seen = new Set<unknown>()): void => {
+  if (seen.has(machine)) return
+  seen.add(machine)
+  const expectAll: Expect = (kind, names, where) => {
     for (const name of names) {
       if (machine.implementations[kind][name] !== undefined) continue
-      throw configError(
-        `${path}.${where}`,
-        `an implementation in setup({ ${kind} })`,
-        `'${name}' without`,
-      )
+      throw configError(where, `an implementation in setup({ ${kind} })`, `'${name}' without`)
     }
   }
-  const expectActions = (actions: readonly unknown[], where: string): void => {
-    expectAll('actions', actions.flatMap(nameOf), where)
-    expectAll('delays', actions.flatMap(delayOf), where)
+  for (const node of nodesOf(machine)) expectState(node, expectAll)
+  for (const [name, action] of Object.entries(machine.implementations.actions)) {
+    expectActions([action], `${machine.id}.actions.${name}`, expectAll)
   }
-  expectActions(node.entry, 'entry')
-  expectActions(node.exit, 'exit')
-  const transitions = [...[...node.transitions.values()].flat(), ...(node.always ?? [])]
-  for (const { eventType, actions, guard } of transitions) {
-    const where = eventType === '' ? 'always' : `on.${eventType}`
-    expectActions(actions, where)
-    expectAll('guards', guardsOf(guard), where)
+  for (const logic of [...Object.values(machine.implementations.actors), ...inlineLogic(machine)]) {
+    if (isMachine(logic)) expectImplemented(logic as AnyStateMachine, seen)
+  }
+}
+
+const expectState = (node: AnyStateNode, expectAll: Expect): void => {
+  const path = [node.machine.id, ...node.path].join('.')
+  for (const [where, actions] of actionLists(node)) expectActions(actions, where, expectAll)
+  for (const { eventType, guard } of transitionsOf(node)) {
+    expectAll(
+      'guards',
+      guardsOf(guard),
+      `${path}.${eventType === '' ? 'always' : `on.${eventType}`}`,
+    )
   }
   for (const { id, src } of node.invoke) {
     // XState itself names inline logic.
     if (typeof src === 'string' && !src.startsWith('xstate.invoke.')) {
-      expectAll('actors', [src], `invoke.${id}`)
+      expectAll('actors', [src], `${path}.invoke.${id}`)
     }
   }
 }
+
+const expectActions = (actions: readonly unknown[], where: string, expectAll: Expect): void => {
+  expectAll('actions', actions.flatMap(nameOf), where)
+  expectAll('delays', actions.flatMap(delayOf), where)
+  expectAll('actors', actions.flatMap(spawnedBy), where)
+}
+
+const transitionsOf = (node: AnyStateNode) => [
+  ...[...node.transitions.values()].flat(),
+  ...(node.always ?? []),
+]
+
+/** The logic that the states of `machine` invoke without a name. */
+const inlineLogic = (machine: AnyStateMachine): unknown[] =>
+  nodesOf(machine).flatMap(({ config }) =>
+    [config.invoke ?? []].flat().map(({ src }: { readonly src: unknown }) => src),
+  )
 
 /** The name of an action or a guard. An inline one has none. */
 const nameOf = (given: unknown): string[] => {
@@ -112,6 +158,14 @@ const delayOf = (action: unknown): string[] => {
   return typeof delay === 'string' ? [delay] : []
 }
 
+/** The name of the logic that a built-in action starts. */
+const spawnedBy = (action: unknown): string[] => {
+  if (typeof action !== 'function') return []
+  const { type, src } = action as unknown as { readonly type?: unknown; readonly src?: unknown }
+  const isNamed = typeof src === 'string' && !src.startsWith('xstate.invoke.')
+  return type === 'xstate.spawnChild' && isNamed ? [src] : []
+}
+
 /** The names of a guard and of the guards inside `and`, `or` and `not`. */
 const guardsOf = (guard: unknown): string[] => {
   const inner = typeof guard === 'function' ? (guard as { guards?: unknown }).guards : undefined
@@ -121,6 +175,7 @@ const guardsOf = (guard: unknown): string[] => {
 const optionNames: readonly string[] = [
   'answers',
   'postpone',
+  'postponedMax',
   'unknownEvents',
   'restore',
   'save',
@@ -145,6 +200,9 @@ const expectOptions = (
   if (!['log', 'ignore', 'exit', undefined].includes(unknownEvents as string | undefined)) {
     throw configError('unknownEvents', "'log', 'ignore' or 'exit'", unknownEvents)
   }
+  const { postponedMax: max = 1 } = options
+  if (!Number.isSafeInteger(max) || (max as number) < 1)
+    throw configError('postponedMax', 'a whole number from 1 on', max)
   for (const name of ['save', 'emitted', 'exit', 'down', 'info', 'terminate', 'formatStatus']) {
     const given = options[name]
     if (given !== undefined && typeof given !== 'function')

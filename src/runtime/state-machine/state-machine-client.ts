@@ -19,11 +19,11 @@ import {
 } from '../process/messaging.ts'
 import type { Ref } from '../words/address.ts'
 import { kinds } from '../words/envelope.ts'
-import { forwardingActor } from './state-machine-actor.ts'
+import { forwardingActor } from './state-machine-actors.ts'
 import { checkedEvent } from './state-machine-check.ts'
 import type { MachineOf, RepliesOf, SavedMachine } from './state-machine-words.ts'
 
-export { contextOf } from './state-machine-actor.ts'
+export { contextOf, stepOf } from './state-machine-actors.ts'
 export { mermaid } from './state-machine-diagram.ts'
 export { server } from './state-machine-server.ts'
 
@@ -93,13 +93,13 @@ export const output = <M extends AnyMessages>(
 
 /**
  * The process of `machine` as an XState actor, for `sendTo`. Events to it are lost once it has
- * ended, as in OTP. A snapshot cannot hold it: keep the ref or the name in the context, and make
- * the actor where it is used.
+ * ended, as in OTP. One that a full mailbox refuses is lost, and logged. A snapshot cannot hold
+ * it: keep the name in the context, and make the actor where it is used.
  */
 export const actorOf = <M extends AnyMessages>(
   machine: Ref<M>,
 ): ActorRef<Snapshot<undefined>, Extract<EventOf<M>, EventObject>> =>
-  forwardingActor(machine.toString(), (event) => void cast(plain(machine), 'event', event))
+  forwardingActor(machine, (event) => void cast(plain(machine), 'event', event))
 
 /** The messages without the types of one machine. */
 type Plain = {

@@ -1,11 +1,10 @@
 /**
  * The events that a machine has taken but not handled: the postponed ones, and the ones it returns
  * to after its state changed. Like gen_statem, a change of the state value brings back all
- * postponed events, in order, before the mailbox. They count as waiting, so `mailboxMax` bounds
- * both together.
+ * postponed events, in order, before the mailbox.
  */
 import type { EventObject, StateValue } from 'xstate'
-import type { Process } from '../process/process.ts'
+import { Ring } from '../queues/ring.ts'
 import type { From } from '../server/gen-server.ts'
 
 /** An event, and the call that waits for its answer. */
@@ -16,25 +15,25 @@ export interface Waiting {
 
 /** The queue of one machine. */
 export class PostponedEvents {
-  readonly #process: Process
-  #postponed: Waiting[] = []
-  #returning: Waiting[] = []
+  readonly #postponed = new Ring<Waiting>()
+  readonly #returning = new Ring<Waiting>()
+  /** Grows with each change. */
+  version = 0
 
-  constructor(process: Process) {
-    this.#process = process
+  /** The number of events. */
+  get length(): number {
+    return this.#postponed.length + this.#returning.length
   }
 
   /** Postpones an event. */
   postpone(waiting: Waiting): void {
     this.#postponed.push(waiting)
-    this.#process.aside++
+    this.version++
   }
 
   /** The state value changed: postponed events return, before those that are returning already. */
   comeBack(): void {
-    if (this.#postponed.length === 0) return
-    this.#returning = [...this.#postponed, ...this.#returning]
-    this.#postponed = []
+    if (this.#postponed.length > 0) this.#returning.prepend(this.#postponed)
   }
 
   /** Whether an event is returning. */
@@ -45,19 +44,23 @@ export class PostponedEvents {
   /** The next returning event. */
   take(): Waiting | undefined {
     const waiting = this.#returning.shift()
-    if (waiting !== undefined) this.#process.aside--
+    if (waiting !== undefined) this.version++
     return waiting
   }
 
   /** All events, oldest first. */
   get events(): EventObject[] {
-    return [...this.#returning, ...this.#postponed].map(({ event }) => event)
+    return [...all(this.#postponed), ...all(this.#returning)].map(({ event }) => event)
   }
 
-  /** Restores saved events. */
+  /** Saved events return first: the state may have changed since they were postponed. */
   restore(events: readonly EventObject[]): void {
-    for (const event of events) this.postpone({ event, from: undefined })
+    for (const event of events) this.#returning.push({ event, from: undefined })
   }
+}
+
+function* all(ring: Ring<Waiting>): Iterable<Waiting> {
+  for (let index = 0; index < ring.length; index++) yield ring.at(index) as Waiting
 }
 
 /** Whether two state values are the same states. */

@@ -1,37 +1,82 @@
-/** A machine as plain data, and the check of such data. */
-import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
+/** The state of a machine and of the actors inside it as plain data, and back. */
+import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
-import type { SavedActor, SavedMachine, SavedTimer } from './state-machine-words.ts'
+import type { Actor } from './state-machine-door.ts'
+import type { SavedActor, SavedMachine } from './state-machine-words.ts'
+
+/** The part of `SavedMachine` that XState computes. */
+export type SavedState = Pick<
+  SavedMachine,
+  'machine' | 'status' | 'value' | 'context' | 'output' | 'tags' | 'historyValue' | 'children'
+>
+
+/** What the saving needs to know beside the state. */
+export interface Saving {
+  /** `value` as plain data; `path` leads to it. */
+  plain(value: unknown, path: readonly string[]): unknown
+  /** The step that started `actor`. */
+  startOf(actor: Actor): string | undefined
+}
 
 /**
- * `snapshot` with its timers and postponed events. Throws `INVALID_ARGUMENT` when an actor inside
- * was spawned from unnamed logic: it could not be started again.
+ * The state of the machine that `root` runs. Throws `INVALID_ARGUMENT` when an actor inside was
+ * spawned from unnamed logic (it could not be started again), or when a value cannot be saved.
  */
-export const savedMachine = (
-  machine: AnyStateMachine,
-  snapshot: AnyMachineSnapshot,
-  timers: readonly SavedTimer[],
-  postponed: readonly EventObject[],
-): SavedMachine => {
-  expectNamed(snapshot.children, machine.id)
-  const { status, value, context, output, historyValue, children } = machine.getPersistedSnapshot(
-    snapshot,
-  ) as unknown as AnyMachineSnapshot
+export const savedState = (root: Actor, saving: Saving): SavedState => {
+  const { machine, tags } = root._snapshot
+  return { machine: machine.id, ...savedSnapshot(root, [], saving), tags: [...tags] }
+}
+
+const savedSnapshot = (actor: Actor, path: readonly string[], saving: Saving) => {
+  const { status, value, context, output, error, children } = actor._snapshot
+  const saved = (id: string): SavedActor =>
+    savedActor(children[id] as unknown as Actor, [...path, 'children', id], saving)
   return {
-    machine: machine.id,
     status,
     value,
-    context,
-    ...(output === undefined ? {} : { output }),
-    tags: [...snapshot.tags],
-    historyValue: historyValue as SavedMachine['historyValue'],
-    children: children as unknown as Record<string, SavedActor>,
-    timers,
-    postponed: [...postponed] as SavedMachine['postponed'],
+    context: saving.plain(context, [...path, 'context']) as SavedMachine['context'],
+    ...(output === undefined ? {} : { output: saving.plain(output, [...path, 'output']) }),
+    ...(error === undefined ? {} : { error: saving.plain(error, [...path, 'error']) }),
+    historyValue: history(actor._snapshot),
+    children: Object.fromEntries(Object.keys(children).map((id) => [id, saved(id)])),
   }
 }
 
-/** A copy of `given`, if it is a saved state of `machine`. Throws `INVALID_ARGUMENT`. */
+const savedActor = (actor: Actor, path: readonly string[], saving: Saving): SavedActor => {
+  const { src, systemId, _syncSnapshot: syncSnapshot } = actor
+  if (typeof src !== 'string') {
+    throw new KeelsonError(
+      'INVALID_ARGUMENT',
+      `${path.join('.')} was spawned from logic without a name; name it in setup({ actors })`,
+      { details: { path: [...path] } },
+    )
+  }
+  const inner = [...path, 'snapshot']
+  const step = saving.startOf(actor)
+  return {
+    src,
+    snapshot: isMachine(actor)
+      ? savedSnapshot(actor, inner, saving)
+      : saving.plain(actor.getPersistedSnapshot(), inner),
+    ...(systemId === undefined ? {} : { systemId }),
+    ...(syncSnapshot ? { syncSnapshot } : {}),
+    ...(step === undefined ? {} : { step }),
+  }
+}
+
+const isMachine = ({ _snapshot }: Actor): boolean => 'machine' in _snapshot
+
+const history = ({ historyValue }: AnyMachineSnapshot): SavedMachine['historyValue'] =>
+  Object.fromEntries(
+    Object.entries(historyValue as Record<string, readonly { readonly id: string }[]>).map(
+      ([key, nodes]) => [key, nodes.map(({ id }) => ({ id }))],
+    ),
+  )
+
+/**
+ * A copy of `given`, if it is a saved state of `machine`. Throws `INVALID_ARGUMENT`. It may lack
+ * what earlier versions did not save.
+ */
 export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): SavedMachine => {
   if (typeof given !== 'object' || given === null || given.machine !== machine.id) {
     throw notSaved(machine, 'it is of another machine, or of none')
@@ -39,8 +84,11 @@ export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): Sav
   if (given.status !== 'active' && given.status !== 'done') {
     throw notSaved(machine, `its status is ${given.status}`)
   }
-  if (!Array.isArray(given.timers) || !Array.isArray(given.postponed)) {
-    throw notSaved(machine, 'it has no timers or no postponed events')
+  for (const list of ['timers', 'postponed', 'actions'] as const) {
+    if (!Array.isArray(given[list])) throw notSaved(machine, `it has no list of ${list}`)
+  }
+  if (typeof given.run !== 'string' || !Number.isSafeInteger(given.step)) {
+    throw notSaved(machine, 'it does not say which step was its last')
   }
   try {
     machine.resolveState({ value: given.value, context: given.context } as never)
@@ -51,26 +99,40 @@ export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): Sav
   }
 }
 
+/**
+ * Checks what XState has made of the actors in `saved`, revives their values with `revive`, and
+ * tells the step of each. XState itself passes over an actor that it cannot restore.
+ */
+export const reviveActors = (
+  machine: AnyStateMachine,
+  actor: Actor,
+  saved: Pick<SavedMachine, 'children'>,
+  revive: (plain: unknown) => unknown,
+  began: (actor: Actor, step: string | undefined) => void,
+): void => {
+  const snapshot = actor._snapshot
+  if (!isMachine(actor)) {
+    actor._snapshot = revive(snapshot) as AnyMachineSnapshot
+    return
+  }
+  Object.assign(snapshot, {
+    context: revive(snapshot.context),
+    output: revive(snapshot.output),
+    error: revive(snapshot.error),
+  })
+  for (const [id, { step, snapshot: inner }] of Object.entries(saved.children ?? {})) {
+    const child = snapshot.children[id] as Actor | undefined
+    const before = inner as { readonly status?: string } & Pick<SavedMachine, 'children'>
+    if (child === undefined) throw notSaved(machine, `this version has no actor for ${id}`)
+    if (child._snapshot.status !== before.status)
+      throw notSaved(machine, `the actor ${id} is not as it was`, child._snapshot.error)
+    reviveActors(machine, child, before, revive, began)
+    began(child, step)
+  }
+}
+
 const notSaved = (machine: AnyStateMachine, why: string, cause?: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `this is not a saved state of ${machine.id}: ${why}`, {
     details: { machine: machine.id },
     ...(cause === undefined ? {} : { cause }),
   })
-
-const expectNamed = (
-  children: Readonly<Record<string, AnyActorRef | undefined>>,
-  path: string,
-): void => {
-  for (const [id, child] of Object.entries(children)) {
-    if (child === undefined) continue
-    if (typeof child.src !== 'string') {
-      throw new KeelsonError(
-        'INVALID_ARGUMENT',
-        `${path}.${id} was spawned from logic without a name; name it in setup({ actors })`,
-        { details: { path: `${path}.${id}` } },
-      )
-    }
-    const inner = child.getSnapshot() as Partial<AnyMachineSnapshot> | undefined
-    expectNamed(inner?.children ?? {}, `${path}.${id}`)
-  }
-}

@@ -1,7 +1,6 @@
 /**
- * The delayed events of one machine and of the actors inside it: XState's scheduler on the
- * process's own timers. An event arrives in a turn of the process. A cancelled event never arrives,
- * and none outlives the process.
+ * The delayed events of one machine and of the actors inside it: XState's scheduler as a table of
+ * absolute times. A host arms a timer for each. A cancelled event never arrives.
  */
 import type {
   ActorSystem,
@@ -10,8 +9,6 @@ import type {
   AnyMachineSnapshot,
   EventObject,
 } from 'xstate'
-import type { Context } from '../server/gen-server.ts'
-import type { Timer } from '../words/message-timer.ts'
 import type { SavedTimer } from './state-machine-words.ts'
 
 type Scheduler = ActorSystem<ActorSystemInfo>['scheduler']
@@ -23,22 +20,32 @@ export interface Delayed {
   readonly source: AnyActorRef
   readonly target: AnyActorRef
   readonly event: EventObject
-  timer: Timer | undefined
+  /** When it is due, in ms since 1970. */
+  readonly dueAt: number
 }
 
-type TimerContext = Context<{ infos: { timer: (delayed: Delayed) => void } }>
+/** Time, for timers. */
+export interface TimersHost {
+  now(): number
+  /** Lets `delayed` come back in `ms`. */
+  arm(delayed: Delayed, ms: number): void
+  /** It need not come back. */
+  disarm(delayed: Delayed): void
+}
 
 /** The prefix of generated ids: such a timer cannot be cancelled by name. */
 const anonymous = '~'
 
-/** The timers of one run. */
+/** The timers of one machine. */
 export class MachineTimers implements Scheduler {
-  readonly #context: TimerContext
+  readonly #host: TimersHost
   readonly #waiting = new Map<string, Delayed>()
   #made = 0
+  /** Grows with each change. */
+  version = 0
 
-  constructor(context: TimerContext) {
-    this.#context = context
+  constructor(host: TimersHost) {
+    this.#host = host
   }
 
   /**
@@ -54,17 +61,21 @@ export class MachineTimers implements Scheduler {
   ): void {
     this.cancel(source, id)
     if (delay === Number.POSITIVE_INFINITY) return
-    const key = keyOf(source, id)
-    const delayed: Delayed = { key, id, source, target, event, timer: undefined }
-    delayed.timer = this.#context.sendAfter(delay, 'timer', delayed)
-    this.#waiting.set(key, delayed)
+    this.#add({ id, source, target, event, dueAt: this.#host.now() + Math.max(0, delay) }, delay)
+  }
+
+  #add(given: Omit<Delayed, 'key'>, ms: number): void {
+    const delayed = { ...given, key: keyOf(given.source, given.id) }
+    this.#host.arm(delayed, ms)
+    this.#waiting.set(delayed.key, delayed)
+    this.version++
   }
 
   cancel(source: AnyActorRef, id: string): void {
     const delayed = this.#waiting.get(keyOf(source, id))
     if (delayed === undefined) return
-    this.#waiting.delete(delayed.key)
-    if (delayed.timer !== undefined) this.#context.cancelTimer(delayed.timer)
+    this.take(delayed)
+    this.#host.disarm(delayed)
   }
 
   cancelAll(source: AnyActorRef): void {
@@ -74,11 +85,13 @@ export class MachineTimers implements Scheduler {
   }
 
   /**
-   * Whether `delayed` is still valid now that its message has arrived: it may have been cancelled
-   * in the queue.
+   * Whether `delayed` is still valid now that its time has come: it may have been cancelled
+   * meanwhile.
    */
   take(delayed: Delayed): boolean {
-    return this.#waiting.get(delayed.key) === delayed && this.#waiting.delete(delayed.key)
+    if (this.#waiting.get(delayed.key) !== delayed) return false
+    this.version++
+    return this.#waiting.delete(delayed.key)
   }
 
   /**
@@ -86,13 +99,11 @@ export class MachineTimers implements Scheduler {
    * are left out.
    */
   saved(root: AnyActorRef): SavedTimer[] {
-    const now = this.#context.now()
     const found: SavedTimer[] = []
-    for (const { id, source, target, event, timer } of this.#waiting.values()) {
+    for (const { id, source, target, event, dueAt } of this.#waiting.values()) {
       const [from, to] = [pathOf(source, root), pathOf(target, root)]
       if (from === undefined || to === undefined) continue
-      const left = timer === undefined ? false : this.#context.readTimer(timer)
-      found.push({ id, source: from, target: to, event, dueAt: now + (left || 0) })
+      found.push({ id, source: from, target: to, event, dueAt })
     }
     return found.sort((one, other) => one.dueAt - other.dueAt)
   }
@@ -101,14 +112,14 @@ export class MachineTimers implements Scheduler {
    * Resumes saved timers with their remaining time. Overdue ones fire at once, in the order of
    * their deadlines.
    */
-  restore(saved: readonly SavedTimer[], root: AnyActorRef, snapshot: AnyMachineSnapshot): void {
-    const now = this.#context.now()
+  restore(saved: readonly SavedTimer[], root: AnyActorRef): void {
+    const now = this.#host.now()
     const inOrder = [...saved].sort((one, other) => one.dueAt - other.dueAt)
     for (const { id, source, target, event, dueAt } of inOrder) {
-      const [from, to] = [actorAt(source, root, snapshot), actorAt(target, root, snapshot)]
+      const [from, to] = [actorAt(source, root), actorAt(target, root)]
       if (from === undefined || to === undefined) continue
-      const known = id.startsWith(anonymous) ? undefined : id
-      this.schedule(from, to, event, Math.max(0, dueAt - now), known)
+      const known = id.startsWith(anonymous) ? `${anonymous}${++this.#made}` : id
+      this.#add({ id: known, source: from, target: to, event, dueAt }, Math.max(0, dueAt - now))
     }
   }
 }
@@ -116,7 +127,7 @@ export class MachineTimers implements Scheduler {
 const keyOf = (source: AnyActorRef, id: string): string => `${source.sessionId} ${id}`
 
 /** The ids from `root` to `actor`; `undefined` when it is not inside. */
-const pathOf = (actor: AnyActorRef, root: AnyActorRef): string[] | undefined => {
+export const pathOf = (actor: AnyActorRef, root: AnyActorRef): string[] | undefined => {
   const path: string[] = []
   for (let at: AnyActorRef | undefined = actor; at !== root; at = at._parent) {
     if (at === undefined) return undefined
@@ -125,17 +136,13 @@ const pathOf = (actor: AnyActorRef, root: AnyActorRef): string[] | undefined => 
   return path
 }
 
-const actorAt = (
-  path: readonly string[],
-  root: AnyActorRef,
-  snapshot: AnyMachineSnapshot,
-): AnyActorRef | undefined => {
+/** The actor inside `root` at the ids of `path`. */
+export const actorAt = (path: readonly string[], root: AnyActorRef): AnyActorRef | undefined => {
   let actor: AnyActorRef | undefined = root
-  let children: Record<string, AnyActorRef | undefined> = snapshot.children
   for (const id of path) {
-    actor = children[id]
+    const { children } = actor.getSnapshot() as Partial<AnyMachineSnapshot>
+    actor = children?.[id]
     if (actor === undefined) return undefined
-    children = (actor.getSnapshot() as Partial<AnyMachineSnapshot>).children ?? {}
   }
   return actor
 }

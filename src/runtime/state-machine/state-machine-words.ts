@@ -74,6 +74,11 @@ export interface StateMachineSettings<T extends AnyStateMachine> {
    */
   readonly postpone?: Postpone<T> | undefined
   /**
+   * How many events may be postponed at once; 100,000 by default. Beyond it a call is rejected with
+   * `POSTPONED_FULL`, and a sent event is dropped and logged.
+   */
+  readonly postponedMax?: number | undefined
+  /**
    * The treatment of an event whose type no state of the machine names: `log` (default), `ignore`
    * (XState's way), or `exit` (gen_statem's way). An event that only the present state does not
    * handle is always ignored, as statecharts define it.
@@ -81,15 +86,18 @@ export interface StateMachineSettings<T extends AnyStateMachine> {
   readonly unknownEvents?: 'log' | 'ignore' | 'exit' | undefined
   /**
    * Called at each start with the input and the process's context: the saved machine to continue
-   * from, or `undefined` to begin anew. A value instead of a function is used at each start.
+   * from, or `undefined` to begin anew. A value instead of a function is used at each start. It is
+   * called when each pending `save` of an earlier process has settled that had the same name, or
+   * without one the same input.
    */
   readonly restore?:
     | SavedMachine<T>
     | ((input: InputOf<T>, context: MachineContext<T>) => Restored<T> | Promise<Restored<T>>)
     | undefined
   /**
-   * Called with the saved machine and the process's context after each event that changed
-   * something, and awaited before the next. A throw is a crash.
+   * Called with the saved machine and the process's context when the machine begins, and after each
+   * event that changed anything in it: before the actions of that step. It is awaited. When they
+   * were done, it is called again without them. A throw is a crash.
    */
   readonly save?:
     | ((saved: SavedMachine<T>, context: MachineContext<T>) => void | Promise<void>)
@@ -146,14 +154,44 @@ export interface SavedTimer {
 export interface SavedActor {
   readonly src: unknown
   readonly snapshot: unknown
+  /** The step that started it (`stepOf`); a machine inside has none. */
+  readonly step?: string | undefined
   readonly systemId?: string | undefined
   readonly syncSnapshot?: boolean | undefined
+}
+
+/** An action that is recorded and was not done yet. */
+export interface SavedAction {
+  /** The name of its step: the same at each try. */
+  readonly step: string
+  /**
+   * `action`: `name` is its name in `setup`, or its place in the machine. `emit`: `event` is what is
+   * emitted. `send`: `event` goes to the process `name`.
+   */
+  readonly kind: 'action' | 'emit' | 'send'
+  /** Without a name it cannot be found again: it is not repeated after a restart. */
+  readonly name?: string | undefined
+  /** The checksum of an inline action's text: another version has another. */
+  readonly text?: number | undefined
+  /** The actor that asked for it: ids from the machine inwards, and the logic of each. */
+  readonly actor: readonly string[]
+  readonly sources: readonly string[]
+  readonly params?: unknown
+  readonly event: { readonly type: string }
+  /** The context that it is given, if it is not the present one of its actor. */
+  readonly context?: unknown
 }
 
 /** A machine as plain data; it can be JSON if its context can. */
 export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
   /** The machine's id. */
   readonly machine: string
+  /** The life of this machine: the beginning of the names of its steps. */
+  readonly run: string
+  /** The number of its last step. */
+  readonly step: number
+  /** The actions that are still to be done, in order. */
+  readonly actions: readonly SavedAction[]
   readonly status: 'active' | 'done' | 'error' | 'stopped'
   readonly value: SnapshotFrom<T>['value']
   readonly context: ContextFrom<T>
@@ -163,7 +201,7 @@ export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
   readonly children: Readonly<Record<string, SavedActor>>
   /** The waiting events of `after`, delayed `raise` and delayed `sendTo`, earliest first. */
   readonly timers: readonly SavedTimer[]
-  /** Events that wait for another state, oldest first. */
+  /** Events that were taken and not handled: they wait for another state. Oldest first. */
   readonly postponed: readonly EventFrom<T>[]
 }
 

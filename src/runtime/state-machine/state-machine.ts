@@ -12,6 +12,7 @@ export type {
   MessagesOf,
   Postpone,
   Replies,
+  SavedAction,
   SavedActor,
   SavedMachine,
   SavedTimer,

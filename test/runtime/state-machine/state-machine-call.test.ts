@@ -1,4 +1,6 @@
 /** Events that are sent as calls: what answers them, and when. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
@@ -62,5 +64,25 @@ describe('a call', () => {
 
     expect(await StateMachine.call(ref, { type: 'finish' })).toBe('done')
     expect(system.info(ref)).toBe(undefined)
+  })
+})
+
+describe('a wait for the output', () => {
+  test('that ran out leaves nothing behind', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const { clock, ref } = await started(server)
+    const waiting = (): WeakRef<Promise<unknown>> => {
+      const output = StateMachine.output(ref, { timeoutMs: 10 })
+      output.catch(() => {})
+      return new WeakRef(output)
+    }
+    const waits = Array.from({ length: 100 }, waiting)
+    await clock.advance(20)
+    await new Promise((resolve) => setImmediate(resolve))
+
+    collect()
+
+    expect(waits.filter((wait) => wait.deref() !== undefined).length).toBeLessThan(5)
   })
 })

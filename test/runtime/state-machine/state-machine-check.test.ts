@@ -1,11 +1,11 @@
 /** A machine that cannot run is refused when its server is made, with the path of the fault. */
 import { describe, expect, test } from 'vitest'
-import { type AnyStateMachine, and, not, raise, setup } from 'xstate'
+import { type AnyStateMachine, and, enqueueActions, not, raise, setup, spawnChild } from 'xstate'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { call } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { server } from './lamp.ts'
-import { started } from './machine-process.ts'
+import { reasonOfEnd, started } from './machine-process.ts'
 
 describe('what cannot run', () => {
   const base = setup({ types: {} as { events: { type: 'go' } | { type: 'stay' } } })
@@ -19,6 +19,26 @@ describe('what cannot run', () => {
   }
   const machineWith = (config: object) =>
     base.createMachine({ id: 'm', ...config } as never) as unknown as AnyStateMachine
+
+  test('an actor that a named action spawns without an implementation is refused', () => {
+    const spawning = setup({ actions: { go: spawnChild('gone' as never) as never } })
+
+    expect(pathOf(() => StateMachine.server(spawning.createMachine({ id: 'm' })))).toBe(
+      'm.actions.go',
+    )
+  })
+
+  test('an actor that is spawned while the machine runs ends it with CONFIG when it is missing', async () => {
+    const spawning = machineWith({
+      on: { go: { actions: enqueueActions(({ enqueue }) => enqueue.spawnChild('gone')) } },
+    })
+    const { system, ref } = await started(StateMachine.server(spawning))
+    const reason = reasonOfEnd(system, ref)
+
+    StateMachine.send(ref, { type: 'go' } as never)
+
+    expect(isKeelsonError(await reason, 'CONFIG')).toBe(true)
+  })
 
   test.each([
     ['an entry action', { entry: 'gone' }, 'm.entry'],
@@ -40,6 +60,17 @@ describe('what cannot run', () => {
       'm.a.always',
     ],
     ['an invoked actor', { invoke: { src: 'gone', id: 'g' } }, 'm.invoke.g'],
+    ['a spawned actor', { entry: spawnChild('gone' as never) }, 'm.entry'],
+    [
+      'an action of the initial transition',
+      { initial: { target: 'a', actions: 'gone' }, states: { a: {} } },
+      'm.initial',
+    ],
+    [
+      'an action of a machine inside',
+      { invoke: { src: machineWith({ id: 'inner', entry: 'gone' }) } },
+      'inner.entry',
+    ],
     ['a delay of after', { after: { gone: { actions: () => {} } } }, 'm.entry'],
     ['a delay of raise', { entry: raise({ type: 'go' }, { delay: 'gone' as never }) }, 'm.entry'],
   ])('%s without an implementation is refused with its path', (_, config, path) => {
@@ -76,6 +107,11 @@ describe('what cannot run', () => {
           postpone: { a: ['go'] },
         } as never),
       'postpone.a',
+    ],
+    [
+      'a bound of postponed events that is no number',
+      () => StateMachine.server(machineWith({}), { postponedMax: 0 }),
+      'postponedMax',
     ],
     [
       'a terminate that is no function',

@@ -25,7 +25,7 @@ import {
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import { type Events, lamp, note, push, server } from './lamp.ts'
-import { reasonOfEnd, started } from './machine-process.ts'
+import { listening, reasonOfEnd, started } from './machine-process.ts'
 
 describe('a machine among processes', () => {
   const echo: GenServer<{ casts: { heard: (text: string) => void } }, string[]> = {
@@ -252,4 +252,19 @@ test('a supervisor takes a machine as a child, with its input and its name', asy
   )
 
   expect((await StateMachine.snapshot(system.to(counterName))).context.count).toBe(3)
+})
+
+test('an event that the full mailbox of another machine refuses is told in the log of the sender', async () => {
+  const { system, clock, lines } = listening()
+  const target = await system.start(server, undefined, { mailboxMax: 1, name: name('target') })
+  await suspend(target)
+  const remote = setup({ types: {} as { events: { type: 'press' } } }).createMachine({
+    on: { press: { actions: sendTo(() => StateMachine.actorOf(target), push) } },
+  })
+  const ref = await system.start(StateMachine.server(remote), undefined, { name: name('remote') })
+
+  for (let count = 0; count < 2; count++) StateMachine.send(ref, { type: 'press' })
+  await clock.settle()
+
+  expect(lines).toEqual([expect.stringMatching(/^remote: the mailbox of .* refused push$/)])
 })

@@ -261,6 +261,8 @@ describe('a snapshot', () => {
     ['of a machine that failed', { status: 'error' }],
     ['without timers', { timers: undefined }],
     ['without postponed events', { postponed: undefined }],
+    ['without actions', { actions: undefined }],
+    ['without the number of its step', { step: '7' }],
     ['with what cannot be copied', { context: { cars: 0, log: [], how: () => {} } }],
   ])('%s is refused: the process does not start', async (_, wrong) => {
     const { system, saved } = await savedAfter(0)
@@ -282,9 +284,10 @@ describe('a snapshot', () => {
 
     const error = await StateMachine.snapshot(ref).catch((reason: unknown) => reason)
 
-    expect(isKeelsonError(error, 'INVALID_ARGUMENT') && error.details.path).toBe(
-      'spawning.nameless',
-    )
+    expect(isKeelsonError(error, 'INVALID_ARGUMENT') && error.details.path).toEqual([
+      'children',
+      'nameless',
+    ])
     expect(system.info(ref)?.pid).toBe(ref.pid)
   })
 })

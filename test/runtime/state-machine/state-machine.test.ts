@@ -49,6 +49,9 @@ describe('a state machine', () => {
 
     expect(snapshot).toEqual({
       machine: 'lamp',
+      run: expect.stringMatching(/^lamp\/[0-9a-f]{16}$/),
+      step: 2,
+      actions: [],
       status: 'active',
       value: 'on',
       context: { notes: [], pushes: 1 },

@@ -1,0 +1,182 @@
+/**
+ * The XState actors of one machine: the machine's own and all inside it. XState computes them; its
+ * ways out are replaced. What would reach the world outside (an action, a start, a clean-up, an
+ * emitted event, a send to somebody else) goes to `Door.effect` and is not done here.
+ */
+import {
+  type ActorLogic,
+  type AnyActorRef,
+  type AnyStateMachine,
+  createActor,
+  type EventObject,
+  type Snapshot,
+} from 'xstate'
+import { configError, KeelsonError } from '../../errors.ts'
+import type { Context } from '../server/gen-server.ts'
+import type { Ref } from '../words/address.ts'
+import { callOutside } from '../words/outside-code.ts'
+import type { Action, Actor, Arrival, Door } from './state-machine-door.ts'
+import { doored } from './state-machine-logic.ts'
+
+/** The facts that functions of the machine read through `self`. */
+export interface Facts {
+  readonly context: Context
+  /** The name of the step for which `actor` acts; `undefined` when it does not. */
+  stepOf(actor: AnyActorRef): string | undefined
+}
+
+const facts = Symbol('the process that runs the machine')
+
+/** Begins with `input`, or where a saved snapshot left off. */
+export type Beginning = { readonly input: unknown } | { readonly snapshot: unknown }
+
+/**
+ * The actor of `machine`, not started. All that it asks for goes through `door`. Throws `CONFIG`
+ * when this version of XState is built in another way.
+ */
+export const machineActor = (
+  machine: AnyStateMachine,
+  beginning: Beginning,
+  door: Door,
+  known: Facts,
+): Actor => {
+  let root: Actor | undefined
+  const actor = createActor(machine, {
+    ...(beginning as { input: never }),
+    id: machine.id,
+    logger: (...values: unknown[]) => door.logged(...values),
+    // The first inspection event comes before an actor computes its first state.
+    inspect: ({ type, actorRef }) => {
+      if (type !== '@xstate.actor' || root !== undefined) return
+      root = actorRef as unknown as Actor
+      replaceSystem(root, door, known)
+      adopt(root, root, door)
+    },
+  }) as unknown as Actor
+  if (root !== actor) throw new KeelsonError('CONFIG', 'this version of xstate is not supported')
+  actor.subscribe({ error: (error) => door.broke(error) })
+  return Object.assign(actor, notOfProcesses)
+}
+
+/**
+ * Methods of the machine's actor that a process replaces. They throw: a call without effect would
+ * be worse.
+ */
+const refuse = (instead: string) => (): never => {
+  throw new KeelsonError('INVALID_ARGUMENT', `not available in a process: ${instead}`)
+}
+const notOfProcesses = {
+  stop: refuse('end it with exit(reason), or in a final state'),
+  subscribe: refuse("listen to the event 'machine.transition' of the system"),
+  on: refuse("use the option 'emitted'"),
+  select: refuse("listen to the event 'machine.transition' of the system"),
+}
+
+const replaceSystem = (root: Actor, door: Door, known: Facts): void => {
+  const { system } = root._actorScope
+  system.scheduler = door.scheduler
+  system._sendInspectionEvent = ({ type, actorRef }) => {
+    if (type === '@xstate.actor') adopt(actorRef as Actor, root, door)
+  }
+  system._relay = (source, target, event) => {
+    const arrival = { source, target, event }
+    if (target._actorScope?.system !== system) sendOutside(arrival, root, door)
+    else if (!door.isComputing) door.arrived(arrival)
+    else if (target === root) door.toMachine(arrival)
+    else if (target._processingStatus !== 2) target._send(event)
+  }
+  Object.assign(system, { [facts]: known })
+}
+
+const sendOutside = ({ source, target, event }: Arrival, root: Actor, door: Door): void => {
+  const ref = forwardsTo(target)
+  const run = (): void => (ref === undefined ? target._send(event) : door.send(ref, event))
+  if (door.isComputing) door.effect({ kind: 'send', actor: source ?? root, target, event, run })
+  else run()
+}
+
+/** Replaces the ways out of one actor, before it computes anything. */
+const adopt = (actor: Actor, root: Actor, door: Door): void => {
+  const scope = actor._actorScope
+  const execute = scope.actionExecutor
+  // XState's executor decides when an action's turn is; the replacement decides what is done then.
+  scope.actionExecutor = (action) =>
+    execute({ ...action, exec: () => executed(actor, action, door) })
+  scope.emit = (event) => {
+    const run = () => (actor === root ? door.emitted(event) : emit(actor, event, door))
+    if (door.isComputing) door.effect({ kind: 'emit', actor, event, run })
+    else run()
+  }
+  if (actor !== root) actor.logic = doored(actor, door)
+}
+
+/** XState's own actions change the state of actors, but for `log`. */
+const isBuiltIn = (type: string): boolean => type.startsWith('xstate.') && type !== 'xstate.log'
+
+const executed = (actor: Actor, action: Action, door: Door): void => {
+  const { type, exec, info, params } = action
+  const isMissing =
+    type === 'xstate.spawnChild' && (params as { actorRef?: unknown }).actorRef === undefined
+  if (exec === undefined || isMissing)
+    throw configError(type, `an implementation in ${actor.id}`, 'none')
+  if (isBuiltIn(type)) exec(info, params)
+  else {
+    const run = (): unknown => exec(info, params)
+    door.effect({ kind: type === 'xstate.log' ? 'log' : 'action', actor, action, run })
+  }
+}
+
+/** Tells the listeners of an actor inside. A failure of one ends the process. */
+const emit = ({ eventListeners }: Actor, event: EventObject, door: Door): void => {
+  const listeners = [eventListeners.get(event.type), eventListeners.get('*')]
+  for (const listener of listeners.flatMap((found) => [...(found ?? [])]))
+    callOutside(() => listener(event), door.failed)
+}
+
+const forwards = Symbol('the process that gets the events')
+
+/**
+ * A process as an XState actor that passes its events on, for `sendTo`. In a machine the process
+ * that runs it sends them; elsewhere `deliver` does.
+ */
+export const forwardingActor = (ref: Ref, deliver: (event: EventObject) => void): AnyActorRef => {
+  const logic: ActorLogic<Snapshot<undefined>, EventObject> = {
+    getInitialSnapshot: () => ({ status: 'active', output: undefined, error: undefined }),
+    transition: (snapshot, event) => {
+      if (event.type !== 'xstate.stop') deliver(event)
+      return snapshot
+    },
+    getPersistedSnapshot: (snapshot) => snapshot,
+  }
+  return Object.assign(createActor(logic, { id: ref.toString() }).start(), { [forwards]: ref })
+}
+
+/** The process behind a forwarding actor. */
+export const forwardsTo = (actor: AnyActorRef): Ref | undefined =>
+  (actor as { [forwards]?: Ref })[forwards]
+
+/**
+ * The context of the process that runs the machine, for actions that use processes. `self` is
+ * XState's argument of an action, in the machine or in an actor inside it. Throws
+ * `INVALID_ARGUMENT` when no process of this runtime runs it.
+ */
+export const contextOf = (self: AnyActorRef): Context => factsOf(self).context
+
+/**
+ * The name of the step for which an action acts: a key for effects that must not happen twice. It
+ * is the same at each try of that action, also after a restart, and different for each action of
+ * each step. `self` is XState's argument. Read it before the action's first `await`. In a promise,
+ * a callback or an observable that the machine runs, it is the same as long as that actor lives,
+ * restarts included. Throws `INVALID_ARGUMENT` when `self` does not act.
+ */
+export const stepOf = (self: AnyActorRef): string => {
+  const step = factsOf(self).stepOf(self)
+  if (step !== undefined) return step
+  throw new KeelsonError('INVALID_ARGUMENT', `${self.id} does not act: no step is under way`)
+}
+
+const factsOf = (self: AnyActorRef): Facts => {
+  const found = (self.system as { [facts]?: Facts })[facts]
+  if (found !== undefined) return found
+  throw new KeelsonError('INVALID_ARGUMENT', 'no process of this runtime runs this actor')
+}

@@ -1,0 +1,220 @@
+/**
+ * The effects of a machine: what is left to do outside when a new state is safe. An action, an
+ * emitted event and an event for another process have a saved form, so that they can be done after
+ * a restart. Starts and clean-ups of actors inside have none: actors that run are started again.
+ */
+import type { AnyActorRef, AnyStateMachine, EventObject } from 'xstate'
+import { isThenable } from '../words/outside-code.ts'
+import { forwardsTo } from './state-machine-actors.ts'
+import type { Actor, Deed } from './state-machine-door.ts'
+import { type ActionNames, actorLogic } from './state-machine-names.ts'
+import { actorAt, pathOf } from './state-machine-timers.ts'
+import type { SavedAction } from './state-machine-words.ts'
+
+/** One effect of a turn. */
+export interface Effect {
+  /** The name of its step: the same at each try, also after a restart. */
+  readonly step: string
+  /** Whether it has a saved form, and stands in the saved state until it was done. */
+  readonly isRecorded: boolean
+  /**
+   * Does it. A throw of the machine's own effect leaves it in the saved state, and it can be tried
+   * again. A throw of an actor inside becomes an error event of that actor. A promise is not
+   * awaited: its rejection ends the process.
+   */
+  run(): void
+}
+
+/** The means of the effects. */
+export interface EffectsHost {
+  readonly root: Actor
+  /** Whether emitted events are heard. */
+  readonly hears: boolean
+  emitted(event: EventObject): unknown
+  /** Sends `event` to the process that has a name. */
+  send(name: string, event: EventObject): void
+  /** An effect of the actor inside failed. */
+  broke(actor: Actor, error: unknown): void
+  failed(error: unknown): void
+  /** A saved action that this version does not have, or that had no name. */
+  lost(action: SavedAction): void
+}
+
+interface Owed extends Effect {
+  readonly deed: Deed
+  /** The saved form, if it comes from one. */
+  readonly saved: SavedAction | undefined
+}
+
+/** What one machine owes to the world. */
+export class Effects {
+  readonly #names: ActionNames
+  readonly #host: EffectsHost
+  readonly #owed = new Set<Owed>()
+  readonly #starts = new WeakMap<AnyActorRef, string>()
+  readonly #broken = new WeakSet<Actor>()
+  #acting: string | undefined
+
+  constructor(names: ActionNames, host: EffectsHost) {
+    this.#names = names
+    this.#host = host
+  }
+
+  /** The step for which `actor` acts: that of its start, or the one under way. */
+  stepOf(actor: AnyActorRef): string | undefined {
+    return this.#starts.get(actor) ?? this.#acting
+  }
+
+  /** The step that started `actor`. */
+  startOf(actor: AnyActorRef): string | undefined {
+    return this.#starts.get(actor)
+  }
+
+  /** A restored actor was started by `step`, and its next start belongs to the same. */
+  startedBy(actor: Actor, step: string | undefined): void {
+    if (step !== undefined) this.#starts.set(actor, step)
+  }
+
+  /** Adds `deed` of the step `given`. */
+  add(deed: Deed, given: string): Effect {
+    const isStart = deed.kind === 'start'
+    const step = (isStart ? this.#starts.get(deed.actor) : undefined) ?? given
+    if (isStart) this.#starts.set(deed.actor, step)
+    return this.#added(deed, step, undefined)
+  }
+
+  #added(deed: Deed, step: string, saved: SavedAction | undefined): Effect {
+    const { kind, actor } = deed
+    const { root, hears } = this.#host
+    const isRecorded =
+      kind === 'action' || kind === 'send' || (kind === 'emit' && hears && actor === root)
+    const owed: Owed = { step, isRecorded, deed, saved, run: () => this.#run(owed) }
+    this.#owed.add(owed)
+    return owed
+  }
+
+  #run(owed: Owed): void {
+    const { deed, step } = owed
+    const { actor, kind } = deed
+    if (!this.#owed.has(owed)) return
+    const isOwn = actor === this.#host.root || actor._processingStatus === 2
+    try {
+      if (kind === 'clean' || !this.#broken.has(actor)) this.#watch(this.#act(step, deed))
+    } catch (error) {
+      if (isOwn) throw error
+      // XState, too, does nothing more for an actor whose action threw.
+      this.#broken.add(actor)
+      this.#host.broke(actor, error)
+    }
+    this.#owed.delete(owed)
+  }
+
+  #act(step: string, deed: Deed): unknown {
+    const before = this.#acting
+    this.#acting = step
+    try {
+      return deed.run()
+    } finally {
+      this.#acting = before
+    }
+  }
+
+  #watch(answer: unknown): void {
+    if (isThenable(answer)) answer.then(undefined, (error: unknown) => this.#host.failed(error))
+  }
+
+  /** Forgets all effects but the clean-ups, and does those. `report` gets the errors. */
+  cleanUp(report: (error: unknown) => void): void {
+    for (const { deed } of this.#owed) {
+      if (deed.kind !== 'clean') continue
+      try {
+        this.#watch(deed.run())
+      } catch (error) {
+        report(error)
+      }
+    }
+    this.#owed.clear()
+  }
+
+  /** The recorded effects that were not done yet, in order. */
+  saved(plain: (value: unknown, path: readonly string[]) => unknown): SavedAction[] {
+    const recorded = [...this.#owed].filter(({ isRecorded }) => isRecorded)
+    return recorded.map((owed, index) => {
+      const { params, event, context, ...rest } = owed.saved ?? this.#record(owed)
+      const value = (name: string, given: unknown) =>
+        given === undefined ? {} : { [name]: plain(given, ['actions', String(index), name]) }
+      return {
+        ...rest,
+        event: plain(event, ['actions', String(index), 'event']) as EventObject,
+        ...value('params', params),
+        ...value('context', context),
+      }
+    })
+  }
+
+  #record({ step, deed: { kind, actor, action, event, target } }: Owed): SavedAction {
+    const path = pathOf(actor, this.#host.root) ?? []
+    const sources = this.#sourcesOf(actor)
+    const where = { step, actor: path, sources: sources ?? [] }
+    if (action === undefined || kind !== 'action') {
+      const name = target === undefined ? undefined : forwardsTo(target)?.name
+      const named = name === undefined ? {} : { name }
+      return { ...where, kind: kind as 'emit' | 'send', ...named, event: event as EventObject }
+    }
+    const { info, params, type, exec } = action
+    const isThere = actorAt(path, this.#host.root) === actor
+    const isPresent = isThere && actor._snapshot.context === info.context
+    const machine = actor._snapshot.machine as AnyStateMachine
+    return {
+      ...where,
+      kind: 'action',
+      ...(sources === undefined ? {} : this.#names.nameOf(machine, type, exec)),
+      event: info.event,
+      ...(params === undefined ? {} : { params }),
+      ...(isPresent ? {} : { context: info.context }),
+    }
+  }
+
+  /** The logic of each actor from the machine to `actor`; `undefined` if one has no name. */
+  #sourcesOf(actor: Actor): string[] | undefined {
+    const sources: string[] = []
+    for (let at: Actor | undefined = actor; at !== this.#host.root; at = at._parent) {
+      if (at === undefined || typeof at.src !== 'string') return undefined
+      sources.unshift(at.src)
+    }
+    return sources
+  }
+
+  /** Saved effects as effects of the restored machine. */
+  restore(saved: readonly SavedAction[]): Effect[] {
+    return saved.flatMap((action) => {
+      const { step, kind, event, name } = action
+      const actor = this.#nearest(action.actor)
+      const run = this.#repeat(action, actor)
+      if (run !== undefined) {
+        const context = action.context ?? actor._snapshot.context
+        return [this.#added({ kind, actor, event, run }, step, { ...action, context })]
+      }
+      this.#host.lost({ ...action, name })
+      return []
+    })
+  }
+
+  #repeat(action: SavedAction, self: Actor): (() => unknown) | undefined {
+    const { kind, name, event, params } = action
+    if (kind === 'emit') return () => this.#host.emitted(event)
+    if (name === undefined) return undefined
+    if (kind === 'send') return () => this.#host.send(name, event)
+    let machine: unknown = this.#host.root._snapshot.machine
+    for (const src of action.sources) machine = actorLogic(machine as AnyStateMachine, src)
+    const code = this.#names.find(machine as AnyStateMachine, { name, text: action.text })
+    const context = action.context ?? self._snapshot.context
+    return code && (() => code({ context, event, self, system: self.system }, params))
+  }
+
+  /** The actor at `path`, or the one that it was in if it has ended. */
+  #nearest(path: readonly string[]): Actor {
+    const found = actorAt(path, this.#host.root)
+    return (found as Actor | undefined) ?? this.#nearest(path.slice(0, -1))
+  }
+}

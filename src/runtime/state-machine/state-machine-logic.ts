@@ -1,0 +1,125 @@
+/**
+ * The logic of the actors inside a machine: promises, callbacks, observables, transition functions,
+ * other machines. XState's own logic computes their state. Their starts and clean-ups, and what a
+ * callback hears, are effects. A failure of an effect comes back to the actor as an event.
+ */
+import { type AnyActorLogic, type AnyActorRef, type EventObject, fromCallback } from 'xstate'
+import { isThenable } from '../words/outside-code.ts'
+import type { Actor, Deed, Door } from './state-machine-door.ts'
+
+/** The type of the event by which an actor inside learns that its effect failed. */
+export const failure = 'xstate.keelson.failure'
+
+const stopped = 'xstate.stop'
+
+type State = { readonly status: string; readonly input?: unknown }
+
+/** The logic of `actor`, with its ways out replaced. */
+export const doored = (actor: Actor, door: Door): AnyActorLogic => {
+  const { logic } = actor
+  const own = isCallback(logic) ? callback(actor, door) : outgoing(actor, door)
+  const transition = (state: State, event: EventObject, scope: never): State => {
+    if (event.type === failure) throw (event as EventObject & { readonly error: unknown }).error
+    const after: State = own.transition(state, event, scope)
+    if (after !== state) door.changed()
+    return after
+  }
+  return Object.assign(Object.create(logic), own, { transition })
+}
+
+type Ways = {
+  readonly start?: (state: State, scope: never) => void
+  readonly transition: (state: State, event: EventObject, scope: never) => State
+}
+
+/** Machines and transition functions only compute; other logic starts and is cleaned up outside. */
+const outgoing = (actor: Actor, door: Door): Ways => {
+  const logic = actor.logic as unknown as Ways
+  const isMachine = '__xstatenode' in logic
+  if (isMachine || logic.start === undefined) return logic
+  const { start } = logic
+  const life = new Life(actor, door)
+  return {
+    // The state may have changed until the start is done, so it is read then.
+    start: (_, scope) => life.begin(() => start(actor.getSnapshot() as State, scope)),
+    transition: (state, event, scope) => {
+      if (event.type !== stopped) return logic.transition(state, event, scope)
+      return life.end(state, () => logic.transition(state, event, scope))
+    },
+  }
+}
+
+const callbackTransition = String(fromCallback(() => {}).transition)
+
+const isCallback = ({ transition }: AnyActorLogic): boolean =>
+  String(transition) === callbackTransition
+
+type Listener = (event: EventObject) => unknown
+type Callback = (given: object) => unknown
+
+/** A callback as XState defines it. Its events are effects, and its promises are watched. */
+const callback = (actor: Actor, door: Door): Ways => {
+  const begun = (actor.logic as unknown as { readonly config: Callback }).config
+  const listeners = new Set<Listener>()
+  const life = new Life(actor, door)
+  let cleanUp: unknown
+  const sendBack = (event: EventObject): void => {
+    const { _parent, _actorScope } = actor
+    if ((actor.getSnapshot() as State).status === 'stopped' || _parent === undefined) return
+    _actorScope.system._relay(actor, _parent, event)
+  }
+  const receive = (listener: Listener): void => void listeners.add(listener)
+  return {
+    start: ({ input }, scope: { self: AnyActorRef; system: unknown; emit: unknown }) =>
+      life.begin(() => {
+        const { self, system, emit } = scope
+        cleanUp = begun({ input, self, system, emit, sendBack, receive })
+        return cleanUp
+      }),
+    transition: (state, event) => {
+      if (event.type === stopped)
+        return life.end(state, () => typeof cleanUp === 'function' && cleanUp())
+      const run = (): void => {
+        for (const listener of listeners) watch(listener(event), door)
+      }
+      door.effect({ kind: 'hear', actor, event, run })
+      return state
+    },
+  }
+}
+
+/** Watches what asynchronous code answers: its failure ends the process. */
+const watch = (answer: unknown, door: Door): void => {
+  if (isThenable(answer)) answer.then(undefined, (error: unknown) => door.failed(error))
+}
+
+/** The start and the clean-up of one actor. One that was never begun is not cleaned up. */
+class Life {
+  readonly #actor: Actor
+  readonly #door: Door
+  #hasBegun = false
+
+  constructor(actor: Actor, door: Door) {
+    this.#actor = actor
+    this.#door = door
+  }
+
+  begin(work: () => unknown): void {
+    this.#effect('start', () => {
+      if (this.#actor._processingStatus === 2) return
+      this.#hasBegun = true
+      watch(work(), this.#door)
+    })
+  }
+
+  end(state: State, work: () => unknown): State {
+    this.#effect('clean', () => {
+      if (this.#hasBegun) watch(work(), this.#door)
+    })
+    return { ...state, status: 'stopped' }
+  }
+
+  #effect(kind: Deed['kind'], run: () => void): void {
+    this.#door.effect({ kind, actor: this.#actor, run })
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Values of a machine as plain data and back: what XState, refs and errors put into contexts and
+ * events. All other values stay as they are; the store that takes them decides.
+ */
+import type { AnyActorRef } from 'xstate'
+import { errorCodes, KeelsonError } from '../../errors.ts'
+import { addressOf, isRef, type Ref } from '../words/address.ts'
+
+type Path = readonly (string | number)[]
+type Marked =
+  | { readonly keelson$$type: 'ref'; readonly name: string }
+  | { readonly keelson$$type: 'error'; readonly error: Record<string, unknown> }
+
+/** Whether a ref is a name that can be looked up again. */
+export type IsNamed = (ref: Ref) => boolean
+
+/**
+ * `value` with plain data in the place of actors inside the machine, refs and errors. It is `value`
+ * itself if there is none. Throws `INVALID_ARGUMENT` with `details.path` for a ref of a process
+ * without a name, and for a value that contains itself.
+ */
+export const toPlain = (value: unknown, path: Path, isNamed: IsNamed): unknown =>
+  new Walk(path, (found, at, visit) => {
+    if (isActor(found)) return { xstate$$type: 1, id: found.id }
+    if (isRef(found)) return plainRef(found, at, isNamed)
+    return found instanceof Error ? plainError(found, visit) : undefined
+  }).visit(value)
+
+/** The value of plain data. Refs look their names up through `to`. */
+export const fromPlain = (plain: unknown, to: (name: string) => Ref): unknown =>
+  new Walk([], (found, _, visit) => {
+    // Actors that XState has revived stay as they are.
+    if (isActor(found)) return found
+    const { keelson$$type: type } = found as Partial<Marked>
+    if (type === 'ref') return to((found as { readonly name: string }).name)
+    if (type !== 'error') return undefined
+    return revived(visit((found as { readonly error: object }).error) as Record<string, unknown>)
+  }).visit(plain)
+
+const isActor = (value: object): value is AnyActorRef =>
+  'sessionId' in value && 'send' in value && 'ref' in value
+
+const plainRef = (ref: Ref, path: Path, isNamed: IsNamed): Marked => {
+  const { name } = addressOf(ref)
+  if (name !== undefined && isNamed(ref)) return { keelson$$type: 'ref', name }
+  throw notSaved(path, `the ref ${ref} is not a registered name, and is worth nothing later`)
+}
+
+const plainError = (error: Error, visit: Visit): Marked => {
+  const { name, message, stack, cause } = error
+  const own = { ...error, name, message, stack, ...(cause === undefined ? {} : { cause }) }
+  return { keelson$$type: 'error', error: visit(own) as Record<string, unknown> }
+}
+
+const revived = (own: Record<string, unknown>): Error => {
+  const { name, message, stack, cause, ...rest } = own
+  const { code, details } = rest as Partial<KeelsonError>
+  const given = 'cause' in own ? { cause } : {}
+  const isOurs = name === 'KeelsonError' && code !== undefined && errorCodes.includes(code)
+  const error = isOurs
+    ? new KeelsonError(code, String(message), { ...given, details: details ?? {} })
+    : Object.assign(new Error(String(message), given), rest)
+  const hidden = (value: unknown) => ({ value, configurable: true, writable: true })
+  if (name !== error.name) Object.defineProperty(error, 'name', hidden(name))
+  return Object.defineProperty(error, 'stack', hidden(stack))
+}
+
+const notSaved = (path: Path, why: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `the value at ${path.join('.')} cannot be saved: ${why}`, {
+    details: { path: [...path] },
+  })
+
+type Visit = (inner: object) => unknown
+type Replace = (found: object, path: Path, visit: Visit) => unknown
+
+/** One walk through one value. What `replace` leaves alone is descended into. */
+class Walk {
+  readonly #replace: Replace
+  readonly #path: (string | number)[]
+  /** The open containers, to detect cycles. */
+  readonly #within = new Set<unknown>()
+
+  constructor(path: Path, replace: Replace) {
+    this.#path = [...path]
+    this.#replace = replace
+  }
+
+  /** A copy of `value` with the replacements in it; `value` itself if there is none. */
+  visit(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null) return value
+    if (this.#within.has(value)) throw notSaved(this.#path, 'it contains itself')
+    this.#within.add(value)
+    const replaced = this.#replace(value, this.#path, (inner) => this.visit(inner))
+    const visited = replaced ?? this.#container(value)
+    this.#within.delete(value)
+    return visited
+  }
+
+  #container(value: object): unknown {
+    if (Array.isArray(value)) return this.#list(value)
+    if (value instanceof Map) {
+      const [keys, values] = [[...value.keys()], [...value.values()]]
+      const [newKeys, newValues] = [this.#list(keys), this.#list(values)]
+      if (newKeys === keys && newValues === values) return value
+      return new Map(newKeys.map((key, index) => [key, newValues[index]]))
+    }
+    if (value instanceof Set) {
+      const members = [...value]
+      const visited = this.#list(members)
+      return visited === members ? value : new Set(visited)
+    }
+    return isPlainObject(value) ? this.#record(value as Record<string, unknown>) : value
+  }
+
+  #list(list: readonly unknown[]): readonly unknown[] {
+    const visited = list.map((part, index) => this.#part(part, index))
+    return visited.some((part, index) => !Object.is(part, list[index])) ? visited : list
+  }
+
+  #record(record: Record<string, unknown>): unknown {
+    let copy: Record<string, unknown> | undefined
+    for (const key of Object.keys(record)) {
+      const visited = this.#part(record[key], key)
+      if (Object.is(visited, record[key])) continue
+      copy ??= { ...record }
+      copy[key] = visited
+    }
+    return copy ?? record
+  }
+
+  #part(part: unknown, key: string | number): unknown {
+    this.#path.push(key)
+    const visited = this.visit(part)
+    this.#path.pop()
+    return visited
+  }
+}
+
+const isPlainObject = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

@@ -1,0 +1,302 @@
+/**
+ * A machine in its process. Each message is one turn of the machine. With `save`, the new state is
+ * saved before the effects of the turn, and again when recorded effects were done.
+ */
+import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
+import { KeelsonError } from '../../errors.ts'
+import { cast } from '../process/messaging.ts'
+import type { PendingCall } from '../process/pending-call.ts'
+import { type Process, processOf } from '../process/process.ts'
+import type { Context } from '../server/gen-server.ts'
+import { type NoReply, noReply, type Ok, ok, type Stop, stop } from '../server/next-step.ts'
+import type { Ref } from '../words/address.ts'
+import { Envelope, kinds } from '../words/envelope.ts'
+import type { Timer } from '../words/message-timer.ts'
+import { isThenable } from '../words/outside-code.ts'
+import { announce } from '../words/telemetry.ts'
+import type { Arrival } from './state-machine-door.ts'
+import type { Waiting } from './state-machine-queue.ts'
+import type { PendingSaves } from './state-machine-saves.ts'
+import { type MachinePlan, MachineSteps, type StepsHost, type Turn } from './state-machine-steps.ts'
+import type { Delayed } from './state-machine-timers.ts'
+import type {
+  MachineMessages,
+  SavedAction,
+  SavedMachine,
+  StateMachineOptions,
+} from './state-machine-words.ts'
+
+type Replay = readonly ['replay']
+type Going = NoReply<AnyMachineSnapshot, Replay> | Stop<AnyMachineSnapshot>
+type Begun = Ok<AnyMachineSnapshot, Replay>
+
+/** What a handler answers. */
+export type Step = Going | Promise<Going>
+
+/** The context of a machine of any type. */
+export type Own = Context<MachineMessages>
+
+/** The options without their types, which were checked where the server was made. */
+export type Options = Pick<StateMachineOptions<AnyStateMachine>, 'unknownEvents' | 'trapExit'> & {
+  readonly answers?: Readonly<Record<string, (snapshot: unknown, event: unknown) => unknown>>
+  readonly emitted?: (event: EventObject, context: Own) => unknown
+  readonly restore?: unknown
+  readonly save?: (saved: SavedMachine, context: Own) => unknown
+}
+
+type Restored = SavedMachine | undefined
+
+/** One machine in one process. */
+export class MachineProcess {
+  readonly #machine: AnyStateMachine
+  readonly #options: Options
+  readonly #context: Own
+  readonly #process: Process
+  readonly #steps: MachineSteps
+  readonly #saves: PendingSaves
+  readonly #timers = new WeakMap<Delayed, Timer>()
+  #input: unknown
+  #saved: Restored
+  #listensForEnd = false
+
+  constructor(plan: MachinePlan, options: Options, saves: PendingSaves, context: Own) {
+    this.#machine = plan.machine
+    this.#options = options
+    this.#saves = saves
+    this.#context = context
+    this.#process = processOf(context)
+    this.#steps = new MachineSteps(plan, this.#host())
+  }
+
+  begin(input: unknown): Begun | Promise<Begun> {
+    if (this.#options.trapExit) this.#context.trapExit(true)
+    this.#input = input
+    if (this.#options.save !== undefined) return this.#beginSaved(input)
+    const saved = this.#restored(input)
+    if (isThenable(saved)) return Promise.resolve(saved).then((found) => this.#begin(input, found))
+    return this.#begin(input, saved)
+  }
+
+  #begin(input: unknown, saved: Restored): Begun {
+    this.#perform(this.#first(input, saved))
+    return this.#begun()
+  }
+
+  async #beginSaved(input: unknown): Promise<Begun> {
+    await this.#saves.settled(this.#context, input)
+    this.#saved = await this.#restored(input)
+    const turn = this.#first(input, this.#saved)
+    await this.#performSaved(turn)
+    return this.#begun()
+  }
+
+  #restored(input: unknown): Restored | Promise<Restored> {
+    const { restore } = this.#options
+    return typeof restore === 'function' ? restore(input, this.#context) : (restore as Restored)
+  }
+
+  #first(input: unknown, saved: Restored): Turn {
+    return saved === undefined ? this.#steps.begin(input) : this.#steps.restore(saved)
+  }
+
+  #begun(): Begun {
+    const { snapshot, isReturning } = this.#steps
+    // A machine that is final at once, or was saved so, still starts; then it ends.
+    const isDone = snapshot.status !== 'active'
+    return isDone || isReturning ? ok(snapshot, { continue: ['replay'] }) : ok(snapshot)
+  }
+
+  /** Takes a user's event: postponed, unknown, or handled. */
+  take(snapshot: AnyMachineSnapshot, waiting: Waiting): Step {
+    const { event, from } = waiting
+    if (from === undefined || this.#options.answers?.[event.type] !== undefined)
+      return this.#turn(snapshot, () => this.#steps.take(waiting))
+    from.fail(
+      new KeelsonError('INVALID_ARGUMENT', `${this.#machine.id} has no answer to ${event.type}`, {
+        details: { event },
+      }),
+    )
+    return noReply(snapshot)
+  }
+
+  /** Takes an event that an actor inside sent outside of a turn. */
+  arrived(snapshot: AnyMachineSnapshot, arrival: Arrival): Step {
+    return this.#turn(snapshot, () => this.#steps.arrived(arrival))
+  }
+
+  timer(snapshot: AnyMachineSnapshot, delayed: Delayed): Step {
+    return this.#turn(snapshot, () => this.#steps.due(delayed))
+  }
+
+  /** Takes the next returned event. Without one, a restored or finished machine continues. */
+  replay(snapshot: AnyMachineSnapshot): Step {
+    return this.#turn(snapshot, () => this.#steps.replay())
+  }
+
+  saved(): SavedMachine {
+    return this.#steps.saved()
+  }
+
+  #turn(snapshot: AnyMachineSnapshot, take: () => Turn): Step {
+    if (snapshot !== this.#steps.snapshot) this.#steps.replace(snapshot)
+    const turn = take()
+    if (this.#options.save !== undefined && turn.changed)
+      return this.#performSaved(turn).then(() => this.#goOn(turn))
+    this.#perform(turn)
+    return this.#goOn(turn)
+  }
+
+  /** Does the effects of a turn, then answers its caller. */
+  #perform({ effects, handled, snapshot }: Turn): void {
+    this.#listenForEnd(snapshot)
+    for (const effect of effects) {
+      if (!this.#process.alive) return
+      effect.run()
+    }
+    if (handled === undefined) return
+    const { event, from } = handled
+    from?.reply(this.#options.answers?.[event.type]?.(snapshot, event))
+  }
+
+  /**
+   * A crash before the first save leaves the state before the turn; a crash after it the state
+   * after the turn, with the actions that are still to be done.
+   */
+  async #performSaved(turn: Turn): Promise<void> {
+    const before = this.#saved
+    if (turn.changed) await this.#save(this.#steps.saved())
+    if (!this.#process.alive) return
+    try {
+      this.#perform(turn)
+    } catch (error) {
+      await this.#takeBack(before)
+      throw error
+    }
+    if (turn.effects.some(({ isRecorded }) => isRecorded)) await this.#save(this.#steps.saved())
+  }
+
+  /**
+   * An action threw: the step is taken back, as a crash before it would. Only its number stays
+   * used. The first step of a machine, and actions from before a restart, stay recorded.
+   */
+  async #takeBack(before: Restored): Promise<void> {
+    const step = this.#saved?.step
+    if (before === undefined || step === undefined || !this.#process.alive) return
+    try {
+      await this.#save({ ...before, step })
+    } catch (reason) {
+      this.#context.system.logger.error(`${this.#process}: a step was not taken back`, { reason })
+    }
+  }
+
+  async #save(saved: SavedMachine): Promise<void> {
+    this.#saved = saved
+    const saving = this.#options.save?.(saved, this.#context)
+    if (isThenable(saving)) await this.#saves.add(this.#process, this.#context, this.#input, saving)
+  }
+
+  #goOn({ snapshot }: Turn): Going {
+    if (snapshot.status === 'done') {
+      this.#tellOutput(snapshot.output)
+      return stop('normal', snapshot)
+    }
+    return this.#steps.isReturning ? noReply(snapshot, { continue: ['replay'] }) : noReply(snapshot)
+  }
+
+  #tellOutput(output: unknown): void {
+    let call: PendingCall | undefined = this.#process.owed.first
+    while (call !== undefined) {
+      const next: PendingCall | undefined = call.after
+      if (call.kind === kinds.call && call.name === 'output') call.reply(output)
+      call = next
+    }
+  }
+
+  /** The actors inside end with the process. */
+  #listenForEnd({ children }: AnyMachineSnapshot): void {
+    if (this.#listensForEnd || Object.keys(children).length === 0) return
+    this.#listensForEnd = true
+    const end = (): void =>
+      this.#steps.end((reason) =>
+        this.#context.system.logger.error(`an actor inside ${this.#process} did not stop`, {
+          reason,
+        }),
+      )
+    this.#context.signal.addEventListener('abort', end, { once: true })
+  }
+
+  #host(): StepsHost {
+    const { system } = this.#context
+    const deliver = (name: string, payload: unknown): void =>
+      this.#process.deliver(new Envelope(kinds.info, name, payload))
+    return {
+      context: this.#context as unknown as Context,
+      now: () => this.#context.now(),
+      arm: (delayed, ms) =>
+        void this.#timers.set(delayed, this.#context.sendAfter(ms, 'timer', delayed as never)),
+      disarm: (delayed) => {
+        const timer = this.#timers.get(delayed)
+        if (timer !== undefined) this.#context.cancelTimer(timer)
+      },
+      run: () => `${this.#machine.id}/${Buffer.from(system.clock.randomBytes(8)).toString('hex')}`,
+      arrived: (arrival) => deliver('arrived', arrival),
+      failed: (error) => deliver('failed', { error }),
+      emitted: (event) => this.#options.emitted?.(event, this.#context),
+      logged: (...values) =>
+        system.logger.info(`${this.#process}: ${values.map(String).join(' ')}`, { values }),
+      send: (target, event) => this.#sendTo(target, event),
+      stepped: (before, event, after) => this.#announce(before, event, after),
+      unknown: (event) => this.#unknown(event),
+      full: (waiting) => this.#full(waiting),
+      lost: (action) => this.#lost(action),
+    }
+  }
+
+  #sendTo(target: Ref, event: EventObject): void {
+    const ref = target as Ref<{ casts: { event: (event: unknown) => void } }>
+    if (cast(ref, 'event', event) || target.pid === undefined) return
+    const message = `${this.#process}: the mailbox of ${target} refused ${event.type}`
+    this.#context.system.logger.warn(message, { event })
+  }
+
+  #unknown(event: EventObject): void {
+    const { unknownEvents } = this.#options
+    if (unknownEvents === 'exit') {
+      throw new KeelsonError('INVALID_ARGUMENT', `${this.#machine.id} knows no ${event.type}`, {
+        details: { event },
+      })
+    }
+    if (unknownEvents === 'ignore') return
+    this.#context.system.logger.warn(`${this.#process}: unknown event ${event.type}`, { event })
+  }
+
+  #full({ event, from }: Waiting): void {
+    const message = `${this.#process}: no room to postpone ${event.type}`
+    if (from !== undefined)
+      from.fail(new KeelsonError('POSTPONED_FULL', message, { details: { event } }))
+    else this.#context.system.logger.error(message, { event })
+  }
+
+  #lost({ step, kind, name }: SavedAction): void {
+    const what = `${this.#process}: the ${kind} ${name ?? 'without a name'} of the step ${step}`
+    this.#context.system.logger.warn(`${what} is not repeated: it cannot be found`, { step, name })
+  }
+
+  #announce(before: AnyMachineSnapshot, event: EventObject, after: AnyMachineSnapshot): void {
+    const [from, to] = [before.value, after.value]
+    this.#process.behaviour.stepped?.(() => ({
+      direction: 'step',
+      what: event.type,
+      payload: { event, from, to },
+    }))
+    announce(this.#context.system, 'machine.transition', () => ({
+      ...this.#process.facts(),
+      kind: 'state machine',
+      label: this.#machine.id,
+      event,
+      from,
+      to,
+      status: after.status,
+    }))
+  }
+}

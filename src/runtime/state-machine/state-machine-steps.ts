@@ -1,0 +1,370 @@
+/**
+ * One machine, turn by turn, apart from its process. A turn is one event and all that follows from
+ * it at once, in the machine and in the actors inside it. It only computes: its effects are a list.
+ * The host makes the new state safe, and then does them.
+ *
+ *     const steps = new MachineSteps(planOf(machine, options), host)
+ *     const turn = steps.begin(input)         // or steps.restore(saved)
+ *     if (turn.changed) await commit(steps.saved())
+ *     for (const effect of turn.effects) effect.run()
+ *
+ * `saved()` is the whole state as one plain value: contexts, actors inside, timers with absolute
+ * times, postponed events, and the effects that are recorded and not done. `restore` gives back
+ * exactly that: its effects are those, under the same names, and the starts of the actors that ran.
+ * A turn that throws has let nothing out; the machine is then of no further use. A host that cannot
+ * commit a turn calls `end()` and restores the state before it in another `MachineSteps`.
+ */
+import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
+import { processOf } from '../process/process.ts'
+import type { Context } from '../server/gen-server.ts'
+import { addressOf, type Ref } from '../words/address.ts'
+import { type Beginning, machineActor } from './state-machine-actors.ts'
+import { expectRunnable, isInternal } from './state-machine-check.ts'
+import type { Actor, Arrival, Deed, Door } from './state-machine-door.ts'
+import { type Effect, Effects } from './state-machine-effects.ts'
+import { failure } from './state-machine-logic.ts'
+import { ActionNames } from './state-machine-names.ts'
+import { fromPlain, toPlain } from './state-machine-plain.ts'
+import { isSameValue, PostponedEvents, type Waiting } from './state-machine-queue.ts'
+import { type Rules, rulesOf } from './state-machine-rules.ts'
+import { checkedSaved, reviveActors, savedState } from './state-machine-saved.ts'
+import { type Delayed, MachineTimers, type TimersHost } from './state-machine-timers.ts'
+import type { SavedAction, SavedMachine } from './state-machine-words.ts'
+
+/** A machine and its options, checked once for all its processes. */
+export interface MachinePlan {
+  readonly machine: AnyStateMachine
+  readonly rules: Rules
+  readonly names: ActionNames
+  readonly postponedMax: number
+  /** Whether emitted events are heard. */
+  readonly hears: boolean
+}
+
+/** As many as a mailbox takes by default. */
+const postponedMax = 100_000
+
+/**
+ * The plan of `machine` with the options of a server. Throws `CONFIG` with `details.path` when an
+ * option or an implementation is missing or wrong.
+ */
+export const planOf = (machine: AnyStateMachine, options: object): MachinePlan => {
+  expectRunnable(machine, options)
+  const given = options as { readonly postponedMax?: number; readonly emitted?: unknown }
+  return {
+    machine,
+    rules: rulesOf(machine, options),
+    names: new ActionNames(),
+    postponedMax: given.postponedMax ?? postponedMax,
+    hears: given.emitted !== undefined,
+  }
+}
+
+/** What runs a machine: a process. */
+export interface StepsHost extends TimersHost {
+  readonly context: Context
+  /** The beginning of the names of the steps of a new machine: different for each. */
+  run(): string
+  /** An event outside of a turn: to be given to `arrived` in a turn of its own. */
+  arrived(arrival: Arrival): void
+  /** Asynchronous work of the machine failed. */
+  failed(error: unknown): void
+  emitted(event: EventObject): unknown
+  logged(...values: unknown[]): void
+  /** Sends an event to a process, as an effect. */
+  send(target: Ref, event: EventObject): void
+  /** The machine has handled an event. */
+  stepped(before: AnyMachineSnapshot, event: EventObject, after: AnyMachineSnapshot): void
+  /** No state of the machine names the event. A throw fails the turn. */
+  unknown(event: EventObject): void
+  /** The event should be postponed, and there is no room. */
+  full(waiting: Waiting): void
+  /** A saved action that cannot be done in this version. */
+  lost(action: SavedAction): void
+}
+
+/** The outcome of one turn. */
+export interface Turn {
+  readonly snapshot: AnyMachineSnapshot
+  /** Whether anything changed that `saved` holds. */
+  readonly changed: boolean
+  /** What is left to do, in order. */
+  readonly effects: readonly Effect[]
+  /** The user's event that was handled; not one that was postponed. */
+  readonly handled: Waiting | undefined
+}
+
+/** One machine. */
+export class MachineSteps {
+  readonly #plan: MachinePlan
+  readonly #host: StepsHost
+  readonly #timers: MachineTimers
+  readonly #queue = new PostponedEvents()
+  readonly #effects: Effects
+  readonly #door: Door
+  #root!: Actor
+  #run = ''
+  #step = 0
+  #isComputing = false
+  #isHandling = false
+  #inbox: Arrival[] = []
+  #turned: Effect[] = []
+  #changed = false
+  #handled: Waiting | undefined
+  #broken: { readonly error: unknown } | undefined
+
+  constructor(plan: MachinePlan, host: StepsHost) {
+    this.#plan = plan
+    this.#host = host
+    this.#timers = new MachineTimers(host)
+    this.#door = this.#makeDoor()
+    this.#effects = this.#makeEffects()
+  }
+
+  /** The present state. */
+  get snapshot(): AnyMachineSnapshot {
+    return this.#root._snapshot
+  }
+
+  /** Goes on from another state of the machine. */
+  replace(snapshot: AnyMachineSnapshot): void {
+    this.#root._snapshot = snapshot
+  }
+
+  /** Whether `replay` has an event to handle, before any other. */
+  get isReturning(): boolean {
+    return this.#queue.isReturning
+  }
+
+  /** The first turn of a new machine. Its state is always a change. */
+  begin(input: unknown): Turn {
+    this.#run = this.#host.run()
+    return this.#turn(() => {
+      this.#root = this.#actor({ input })
+      this.#root.start()
+    }, true)
+  }
+
+  /**
+   * The first turn of a restored machine. Throws `INVALID_ARGUMENT` when `given` is not a saved
+   * state of this version of the machine.
+   */
+  restore(given: SavedMachine): Turn {
+    const { machine } = this.#plan
+    const saved = checkedSaved(machine, given)
+    this.#run = saved.run
+    this.#step = saved.step
+    const turn = this.#turn(() => {
+      this.#root = this.#actor({ snapshot: saved })
+      const began = (actor: Actor, step: string | undefined): void =>
+        this.#effects.startedBy(actor, step)
+      reviveActors(machine, this.#root, saved, (plain) => this.#revived(plain), began)
+      this.#turned.push(...this.#effects.restore(this.#revived(saved.actions)))
+      this.#root.start()
+      this.#timers.restore(this.#revived(saved.timers), this.#root)
+      this.#queue.restore(this.#revived(saved.postponed))
+    })
+    this.#step = saved.step
+    return { ...turn, changed: false }
+  }
+
+  /** Takes a user's event: handled, postponed or unknown. */
+  take(waiting: Waiting): Turn {
+    return this.#turn(() => this.#admit(waiting))
+  }
+
+  /** Takes the next event that returns after the state changed. */
+  replay(): Turn {
+    const waiting = this.#queue.take()
+    return this.#turn(() => {
+      if (waiting !== undefined) this.#admit(waiting)
+    }, waiting !== undefined)
+  }
+
+  /** Takes the event of a timer, if the timer is still valid. */
+  due(delayed: Delayed): Turn {
+    const isValid = this.#timers.take(delayed)
+    return this.#turn(() => {
+      if (isValid) this.#relay(delayed as unknown as Arrival)
+    }, isValid)
+  }
+
+  /** Takes an event that an actor inside sent outside of a turn. */
+  arrived(arrival: Arrival): Turn {
+    return this.#turn(() => this.#relay(arrival))
+  }
+
+  /**
+   * The whole state. Throws `INVALID_ARGUMENT` when a part of it cannot be saved: an actor of
+   * unnamed logic, a ref without a name, a value that contains itself.
+   */
+  saved(): SavedMachine {
+    const plain = (value: unknown, path: readonly string[]): unknown =>
+      toPlain(value, path, (ref) => this.#isNamed(ref))
+    const startOf = (actor: Actor): string | undefined => this.#effects.startOf(actor)
+    return {
+      ...savedState(this.#root, { plain, startOf }),
+      run: this.#run,
+      step: this.#step,
+      actions: this.#effects.saved(plain),
+      timers: plain(this.#timers.saved(this.#root), ['timers']) as SavedMachine['timers'],
+      postponed: plain(this.#queue.events, ['postponed']) as SavedMachine['postponed'],
+    }
+  }
+
+  /** Ends the actors inside. `report` gets the errors of their clean-ups. */
+  end(report: (error: unknown) => void): void {
+    this.#isComputing = true
+    const { _actorScope, _snapshot } = this.#root
+    for (const child of Object.values(_snapshot.children)) {
+      if (child !== undefined) _actorScope.stopChild(child as AnyActorRef)
+    }
+    this.#root._stop()
+    this.#effects.cleanUp(report)
+  }
+
+  #turn(work: () => void, isChange = false): Turn {
+    const versions = this.#timers.version + this.#queue.version
+    const before = this.#root?._snapshot
+    this.#turned = []
+    this.#handled = undefined
+    this.#changed = isChange
+    this.#step++
+    this.#isComputing = true
+    try {
+      work()
+      this.#drain()
+    } finally {
+      this.#isComputing = false
+      this.#inbox = []
+    }
+    if (this.#broken !== undefined) throw this.#broken.error
+    const changed =
+      this.#changed ||
+      (before !== undefined && before !== this.snapshot) ||
+      versions !== this.#timers.version + this.#queue.version ||
+      this.#turned.some(({ isRecorded }) => isRecorded)
+    // The number of a step that left no trace is free again.
+    if (!changed) this.#step--
+    return { snapshot: this.snapshot, changed, effects: this.#turned, handled: this.#handled }
+  }
+
+  #actor(beginning: Beginning): Actor {
+    const { context } = this.#host
+    const stepOf = (actor: AnyActorRef): string | undefined => this.#effects.stepOf(actor)
+    return machineActor(this.#plan.machine, beginning, this.#door, { context, stepOf })
+  }
+
+  #relay({ source, target, event }: Arrival): void {
+    this.#root._actorScope.system._relay(source, target, event)
+  }
+
+  /** The machine handles one event after the other, as XState's mailbox does. */
+  #drain(): void {
+    if (this.#isHandling) return
+    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift())
+      this.#accept(next)
+  }
+
+  #accept(arrival: Arrival): void {
+    const { event } = arrival
+    if (!isInternal(event)) this.#admit({ event, from: undefined })
+    else if (this.#isCurrent(arrival)) this.#handle(event)
+  }
+
+  /** An event of a stopped actor must not count as one of its successor. */
+  #isCurrent({ source, event }: Arrival): boolean {
+    const id = childOf(event)
+    const present = id === undefined ? undefined : this.snapshot.children[id]
+    return present === undefined || source === undefined || present === source
+  }
+
+  #admit(waiting: Waiting): void {
+    const { rules, postponedMax: max } = this.#plan
+    const { event } = waiting
+    if (rules.postpones(this.snapshot, event)) {
+      if (this.#queue.length < max) this.#queue.postpone(waiting)
+      else this.#host.full(waiting)
+    } else if (!rules.knows(event.type)) this.#host.unknown(event)
+    else {
+      if (waiting.from !== undefined) this.#handled = waiting
+      this.#handle(event)
+    }
+  }
+
+  #handle(event: EventObject): void {
+    const before = this.snapshot
+    if (before.status !== 'active') return
+    this.#isHandling = true
+    this.#root._send(event)
+    this.#isHandling = false
+    if (this.#broken !== undefined) throw this.#broken.error
+    this.#host.stepped(before, event, this.snapshot)
+    if (!isSameValue(before.value, this.snapshot.value)) this.#queue.comeBack()
+  }
+
+  #isNamed(ref: Ref): boolean {
+    return addressOf(ref).directory === processOf(this.#host.context).kernel.names
+  }
+
+  #revived<T>(plain: T): T {
+    return fromPlain(plain, (name) => this.#host.context.to(name as never)) as T
+  }
+
+  #makeDoor(): Door {
+    const isComputing = (): boolean => this.#isComputing
+    return {
+      scheduler: this.#timers,
+      get isComputing() {
+        return isComputing()
+      },
+      effect: (deed) => this.#effect(deed),
+      changed: () => {
+        this.#changed = true
+      },
+      toMachine: (arrival) => {
+        this.#inbox.push(arrival)
+        this.#drain()
+      },
+      arrived: (arrival) => this.#host.arrived(arrival),
+      emitted: (event) => this.#host.emitted(event),
+      logged: (...values) => this.#host.logged(...values),
+      send: (target, event) => this.#host.send(target, event),
+      failed: (error) => this.#host.failed(error),
+      broke: (error) => {
+        this.#broken = { error }
+      },
+    }
+  }
+
+  #effect(deed: Deed): void {
+    const step = `${this.#run}/${this.#step}/${this.#turned.length}`
+    this.#turned.push(this.#effects.add(deed, step))
+  }
+
+  #makeEffects(): Effects {
+    const root = (): Actor => this.#root
+    const host = this.#host
+    return new Effects(this.#plan.names, {
+      get root() {
+        return root()
+      },
+      hears: this.#plan.hears,
+      emitted: (event) => host.emitted(event),
+      send: (name, event) => host.send(host.context.to(name as never), event),
+      broke: (actor, error) => {
+        const event = { type: failure, error }
+        host.arrived({ source: actor, target: actor, event })
+      },
+      failed: (error) => host.failed(error),
+      lost: (action) => host.lost(action),
+    })
+  }
+}
+
+/** The id of the actor inside that an event comes from. */
+const childOf = (event: EventObject & { readonly actorId?: unknown }): string | undefined => {
+  if (typeof event.actorId === 'string') return event.actorId
+  const prefix = 'xstate.snapshot.'
+  return event.type.startsWith(prefix) ? event.type.slice(prefix.length) : undefined
+}

@@ -1,0 +1,93 @@
+/**
+ * Asynchronous failures in a machine end its process with their error, and nothing else: no
+ * rejection is unhandled, and no error is thrown past the process.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type AnyStateMachine, createMachine, emit, fromCallback, sendTo, setup } from 'xstate'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+import { boom } from './lamp.ts'
+import { reasonsOfEnds, started } from './machine-process.ts'
+
+const rejecting = async (): Promise<never> => {
+  await undefined
+  throw boom
+}
+
+const child = (config: object) =>
+  createMachine({ id: 'child', initial: 'a', states: { a: {} }, ...config } as never)
+
+const within = (src: unknown) =>
+  createMachine({
+    id: 'outer',
+    invoke: { id: 'inner', src: src as never },
+    on: { go: { actions: sendTo('inner', { type: 'go' }) } },
+  } as never) as AnyStateMachine
+
+const emitting = setup({ types: {} as { emitted: { type: 'rang' } } }).createMachine({
+  on: { go: { actions: emit({ type: 'rang' }) } },
+})
+
+describe('a failure that comes later', () => {
+  const unhandled: unknown[] = []
+  const keep = (error: unknown): void => void unhandled.push(error)
+  beforeAll(() => void process.on('unhandledRejection', keep).on('uncaughtException', keep))
+  afterAll(() => void process.off('unhandledRejection', keep).off('uncaughtException', keep))
+
+  test.each<[string, AnyStateMachine, object?]>([
+    ['of the option emitted', emitting as never, { emitted: rejecting }],
+    ['of an action of a machine inside', within(child({ on: { go: { actions: rejecting } } }))],
+    ['of an entry action of a machine inside', within(child({ entry: rejecting }))],
+    ['of a callback', within(fromCallback(rejecting as never))],
+    [
+      'of a listener of a callback',
+      within(fromCallback(({ receive }) => receive(rejecting as never))),
+    ],
+    [
+      'of a listener to what an actor inside emits',
+      within(
+        child({
+          entry: ({ self }: { self: { on(type: string, listener: () => unknown): void } }) =>
+            self.on('rang', rejecting),
+          on: { go: { actions: emit({ type: 'rang' } as never) } },
+        }),
+      ),
+    ],
+    [
+      'thrown by a listener to what an actor inside emits',
+      within(
+        child({
+          entry: ({ self }: { self: { on(type: string, listener: () => unknown): void } }) =>
+            self.on('*', () => {
+              throw boom
+            }),
+          on: { go: { actions: emit({ type: 'rang' } as never) } },
+        }),
+      ),
+    ],
+  ])('%s ends the process with its error', async (_, machine, options = {}) => {
+    const { system, clock } = testSystem()
+    const reasons = reasonsOfEnds(system)
+    const ref = await system.start(StateMachine.server(machine, options))
+
+    StateMachine.send(ref as never, { type: 'go' } as never)
+    await clock.settle()
+    await new Promise((resolve) => setImmediate(resolve))
+
+    expect(reasons).toEqual([boom])
+    expect(unhandled).toEqual([])
+  })
+
+  test('of a callback leaves no clean-up to do: its promise is none', async () => {
+    const { system, clock, ref } = await started(
+      StateMachine.server(within(fromCallback((async () => undefined) as never))),
+    )
+    const reasons = reasonsOfEnds(system)
+
+    system.kill(ref)
+    await clock.settle()
+
+    expect(reasons).toEqual(['killed'])
+    expect(unhandled).toEqual([])
+  })
+})
