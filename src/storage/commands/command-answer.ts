@@ -5,6 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
+import type { TurnMark } from './command.ts'
 
 /** The answer of one command. */
 export type CommandAnswer =
@@ -46,8 +47,11 @@ export type RefusalReason =
   | { readonly code: 'LOCKED'; readonly owner: string; readonly until: number }
   /** The value, the compound or the change would exceed a limit. */
   | { readonly code: 'TOO_LARGE' }
-  /** The lock to extend is not held, or the main row of an entity is not the one a turn follows. */
-  | { readonly code: 'CONFLICT' }
+  /**
+   * The lock to extend is not held; or, with the property `present`, the entity's main row has that
+   * mark (`undefined`: there is none), and the turn follows another one.
+   */
+  | { readonly code: 'CONFLICT'; readonly present?: TurnMark | undefined }
 
 /**
  * A refused unit, which changed nothing: the reason and the key, which is `kind/id` where a turn
@@ -89,8 +93,8 @@ const messages: { readonly [code in RefusalReason['code']]: string } = {
 }
 
 /**
- * The error of a refused unit. `details` has `key`, `command`, and for `LOCKED` `owner` and
- * `until`.
+ * The error of a refused unit. `details` has `key` and `command`; for `LOCKED` `owner` and `until`;
+ * for a turn that follows another state `present`, the mark of the main row, and only there.
  */
 export const refusalError = ({ reason, key, command }: Refusal): KeelsonError => {
   const { code, ...facts } = reason

@@ -65,7 +65,8 @@ const hasMark = (row: Row, { incarnation, seq }: TurnMark): boolean => {
 export const turnRefusal = ({ entity, follows }: Turn, rows: Rows): Refusal | undefined => {
   const row = rows.get(entityRowKey(entity))
   const isNext = row && follows ? hasMark(row, follows) : !row && !follows
-  return isNext ? undefined : refused('CONFLICT', entity)
+  if (isNext) return undefined
+  return refused({ code: 'CONFLICT', present: row && readEntityRow(row).mark }, entity)
 }
 
 /** Sets the rows of a turn that was not refused. */

@@ -208,7 +208,12 @@ describe('a turn is refused with CONFLICT and changes nothing', () => {
     expect(changes).toEqual([])
     if (answer.kind !== 'refused') throw new Error('it took effect')
     const error = refusalError(answer)
-    expect([error.code, error.details.key]).toEqual(['CONFLICT', entity])
+    expect(error.code).toBe('CONFLICT')
+    expect(error.details).toStrictEqual({
+      key: entity,
+      command: 0,
+      present: stateOf(rows)?.mark,
+    })
   })
 })
 
@@ -244,7 +249,7 @@ describe('a turn whose writes are refused changes nothing', () => {
     expect(changes).toEqual([])
     const key =
       'keys' in refusedWrite ? refusedWrite.keys[0] : 'key' in refusedWrite && refusedWrite.key
-    expect(answer).toEqual({ kind: 'refused', reason, key, command: 1 })
+    expect(answer).toStrictEqual({ kind: 'refused', reason, key, command: 1 })
   })
 
   test('with TOO_LARGE, when it changes more rows than a unit may', () => {
