@@ -145,6 +145,48 @@ const mismatch = (
   })
 }
 
+/**
+ * The refusal of an option that nobody knows, of those in `known`: `INVALID_ARGUMENT`, or `CONFIG`
+ * for the options of a start. `path` leads to it, and ends with its name. The message has the known
+ * name that is spelt almost like it, or all of them.
+ */
+export const unknownOption = (
+  code: 'INVALID_ARGUMENT' | 'CONFIG',
+  path: string,
+  known: readonly string[],
+): KeelsonError => {
+  const at = path.lastIndexOf('.') + 1
+  const [above, name] = [path.slice(0, at), path.slice(at)]
+  const meant = nearest(name, known)
+  const expected = known.length === 0 ? 'none' : `one of ${known.join(', ')}`
+  const hint = meant === undefined ? `expected ${expected}` : `did you mean \`${above}${meant}\`?`
+  return new KeelsonError(code, `unknown option \`${path}\`; ${hint}`, {
+    details: { path, expected, found: shown(name) },
+  })
+}
+
+/** The name that is at most two edits away, and less than half of `name`. */
+const nearest = (name: string, known: readonly string[]): string | undefined => {
+  const near = known
+    .map((each) => ({ each, away: edits(name.toLowerCase(), each.toLowerCase()) }))
+    .filter(({ away }) => away <= 2 && away * 2 < name.length)
+  return near.sort((left, right) => left.away - right.away)[0]?.each
+}
+
+/** Levenshtein's distance: insertions, deletions and replacements from one text to the other. */
+const edits = (from: string, to: string): number => {
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at)
+  for (const [line, letter] of [...from].entries()) {
+    const next = [line + 1]
+    for (let at = 1; at <= to.length; at++) {
+      const replaced = (row[at - 1] ?? 0) + (letter === to[at - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[at] ?? 0) + 1, (next[at - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[to.length] ?? 0
+}
+
 /** A value in a message is cut at this length: it may be as large as a user likes. */
 const shownMax = 200
 

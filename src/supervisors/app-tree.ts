@@ -4,7 +4,7 @@
  * of it is checked before anything starts. Pure.
  */
 import type { DurableOptions } from '../actors/index.ts'
-import { configError } from '../errors.ts'
+import { configError, unknownOption } from '../errors.ts'
 import {
   type AutoShutdown,
   type ChildrenFault,
@@ -302,8 +302,7 @@ const fields = (node: unknown, path: string): Record<string, unknown> => {
 
 const checkKnown = (options: object, known: readonly string[], path: string): void => {
   for (const name of Object.keys(options))
-    if (!known.includes(name))
-      throw configError(`${path}.${name}`, `one of ${known.join(', ')}`, name)
+    if (!known.includes(name)) throw unknownOption('CONFIG', `${path}.${name}`, known)
 }
 
 const checkId: (id: unknown, path: string) => asserts id is string = (id, path) => {

@@ -50,7 +50,7 @@ export type Ports = {
 export const startInstance = async (options: StartOptions, ports: Ports): Promise<App> => {
   const checked = checkStartOptions(options)
   const app = checked.app && (await loadedTree(checked.app))
-  const system = checked.system ?? createSystem({ clock: ports.clock })
+  const system = checked.system ?? newSystem(checked, ports)
   if (system.whereis(treeNames(checked.instance).root))
     throw configError(
       'instance',
@@ -87,6 +87,9 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
     throw error
   }
 }
+
+const newSystem = ({ logger }: CheckedOptions, { clock }: Ports): System =>
+  createSystem({ clock, ...(logger && { logger }) })
 
 const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim): void => {
   for (const shard of minDurable.keys())

@@ -7,8 +7,8 @@ import {
   windowMsMax,
   windowsMax,
 } from '../actors/index.ts'
-import { configError } from '../errors.ts'
-import type { System } from '../runtime/index.ts'
+import { configError, unknownOption } from '../errors.ts'
+import type { Logger, System } from '../runtime/index.ts'
 import { type AppTree, checkAppTree } from './app-tree.ts'
 
 // The checks of options that are tables: positions, and windows of namespaces. Pure.
@@ -52,6 +52,11 @@ export type StartOptions = {
   readonly instance?: string
   /** The System to run on. By default the instance makes its own. */
   readonly system?: System
+  /**
+   * The logger of crashes and restarts, as of `createSystem`: an object with `error`, `warn` and
+   * `info`. By default text to `console`. Not with `system`, which has its own.
+   */
+  readonly logger?: Logger
   /** Fixed when the folder is created; 1. */
   readonly shards?: number
   /** Start the healthy shards of a folder in which some are corrupt; false. */
@@ -161,6 +166,7 @@ export type CheckedOptions = {
   readonly dir: string
   readonly instance: string
   readonly system: System | undefined
+  readonly logger: Logger | undefined
   /** `undefined`: that of the folder. */
   readonly shards: number | undefined
   readonly allowDown: boolean
@@ -198,6 +204,7 @@ const rules: Record<string, Rule> = {
   dir: { kind: 'string' },
   instance: { kind: 'string' },
   system: { kind: 'any' },
+  logger: { kind: 'any' },
   shards: count(1, 1_024),
   allowDown: { kind: 'boolean' },
   deadlineMs: time(1),
@@ -268,6 +275,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     dir,
     instance,
     system: options.system,
+    logger: checkLogger(options),
     shards: options.shards,
     allowDown: options.allowDown ?? false,
     minDurable: checkMinDurable(wal.minDurable),
@@ -316,6 +324,15 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   }
 }
 
+const checkLogger = ({ logger, system }: StartOptions): Logger | undefined => {
+  if (logger === undefined) return undefined
+  if (system !== undefined) throw configError('logger', 'absent: the System has its own', logger)
+  const { error, warn, info } = (logger ?? {}) as Partial<Logger>
+  if (![error, warn, info].every((log) => typeof log === 'function'))
+    throw configError('logger', 'an object with the functions error, warn and info', logger)
+  return logger
+}
+
 const checkObject = (
   name: string,
   found: unknown,
@@ -327,7 +344,7 @@ const checkObject = (
   for (const [option, value] of Object.entries(found)) {
     const path = prefix + option
     const rule = Object.hasOwn(allowed, option) ? allowed[option] : undefined
-    if (!rule) throw configError(path, `one of ${Object.keys(allowed).join(', ')}`, option)
+    if (!rule) throw unknownOption('CONFIG', path, Object.keys(allowed))
     if (value !== undefined) checkValue(path, value, rule)
   }
 }

@@ -1,5 +1,11 @@
 /** Checks of arguments that several writes share. Pure. */
-import { type ArgumentPath, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  type ArgumentPath,
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  unknownOption,
+} from '../../errors.ts'
 import {
   checkKey,
   encodeValue,
@@ -16,12 +22,7 @@ import {
  */
 export const checkOptionNames = (options: unknown, names: readonly string[]): void => {
   for (const name of optionsIn(options))
-    if (!names.includes(name))
-      throw invalidArgument(
-        name,
-        names.length === 0 ? 'absent' : `one of ${names.join(', ')}`,
-        name,
-      )
+    if (!names.includes(name)) throw unknownOption('INVALID_ARGUMENT', name, names)
 }
 
 /** The names of the options. Each is read, as its use will: a getter may throw. */

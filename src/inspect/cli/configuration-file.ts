@@ -84,12 +84,30 @@ const configurationFile = ({ cwd, config }: ConfigurationRequest): string | unde
 
 /** The default export of the file, if it is an object. */
 const exportOf = async (file: string): Promise<Record<string, unknown>> => {
-  const exported = extname(file) === '.json' ? fromJson(file) : (await fromModule(file)).default
+  const exported =
+    extname(file) === '.json' ? fromJson(file) : defaultOf(file, await fromModule(file))
   if (typeof exported === 'object' && exported !== null && !Array.isArray(exported))
     return exported as Record<string, unknown>
   throw namingFile(
     file,
     configError('default export', 'an object with the options of start', exported),
+  )
+}
+
+const defaultOf = (file: string, module: Record<string, unknown>): unknown => {
+  if ('default' in module) return module.default
+  const names = Object.keys(module).sort().join(', ')
+  throw new KeelsonError(
+    'CONFIG',
+    `${file} has no default export: write \`export default { dir: …, app: … }\``,
+    {
+      details: {
+        file,
+        path: 'default export',
+        expected: 'an object with the options of start',
+        found: names === '' ? 'no export' : `only ${names}`,
+      },
+    },
   )
 }
 

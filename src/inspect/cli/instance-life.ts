@@ -71,10 +71,11 @@ const started = async (
     attendance.onProgress(progress)
   }
   const { clock } = environment
-  const logger = textLogger(clock, (text) => attendance.tell(printableLines(text)))
+  const toPrompt = textLogger(clock, (text) => attendance.tell(printableLines(text)))
+  const { logger = toPrompt, ...others } = options
   const system = createSystem({ clock, logger })
   try {
-    return await startUnlessInterrupted({ ...options, system, onProgress }, interruption)
+    return await startUnlessInterrupted({ ...others, system, onProgress }, interruption)
   } catch (error) {
     throw namingFile(file, error)
   }

@@ -3,22 +3,19 @@
  * unnoticed. Options are read once, so that a getter cannot answer the check and its use
  * differently.
  */
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, unknownOption } from '../../errors.ts'
 
-/** What is wrong with an options object: with one of its keys, or with the whole. */
-export interface OptionsFault {
-  readonly key?: string
-  readonly expected: string
-  readonly found: unknown
-}
+/** What is wrong with an options object: a key that nobody knows, or the whole. */
+export type OptionsFault =
+  | { readonly key: string }
+  | { readonly key?: never; readonly expected: string; readonly found: unknown }
 
 /** The fault of `options`: no object, a key that is not `known`, or it throws when it is read. */
 const optionsFault = (options: unknown, known: ReadonlySet<string>): OptionsFault | undefined => {
   try {
     if (typeof options !== 'object' || options === null || Array.isArray(options))
       return { expected: 'an object', found: options }
-    for (const key in options)
-      if (!known.has(key)) return { key, expected: `one of ${[...known].join(', ')}`, found: key }
+    for (const key in options) if (!known.has(key)) return { key }
     return undefined
   } catch {
     return unreadable(options)
@@ -53,16 +50,14 @@ export const readOptions = <T extends object>(
   known: ReadonlySet<string>,
 ): T => {
   const { copy, fault } = readKeys(options, known)
-  if (fault !== undefined) throw faultOf(what, fault)
+  if (fault !== undefined) throw faultOf(what, fault, known)
   return copy
 }
 
-const faultOf = (what: string, { key, expected, found }: OptionsFault): Error =>
-  invalidArgument(
-    key === undefined ? `the options of ${what}` : `an option of ${what}`,
-    expected,
-    found,
-  )
+const faultOf = (what: string, fault: OptionsFault, known: ReadonlySet<string>): Error =>
+  fault.key === undefined
+    ? invalidArgument(`the options of ${what}`, fault.expected, fault.found)
+    : unknownOption('INVALID_ARGUMENT', fault.key, [...known])
 
 const unreadable = (found: unknown): OptionsFault => ({
   expected: 'an object that can be read',

@@ -4,7 +4,7 @@
  */
 
 import type { AnyStateMachine, AnyStateNode, EventObject } from 'xstate'
-import { configError, KeelsonError } from '../../errors.ts'
+import { configError, KeelsonError, unknownOption } from '../../errors.ts'
 import { describeReason } from '../words/exit-reason.ts'
 
 /** Throws `CONFIG` with `details.path` unless `machine` can be run with `options`. */
@@ -193,8 +193,7 @@ const expectOptions = (
   options: Readonly<Record<string, unknown>>,
 ): void => {
   for (const name of Object.keys(options)) {
-    if (!optionNames.includes(name))
-      throw configError(name, `one of ${optionNames.join(', ')}`, name)
+    if (!optionNames.includes(name)) throw unknownOption('CONFIG', name, optionNames)
   }
   const { answers, postpone, unknownEvents } = options
   if (!['log', 'ignore', 'exit', undefined].includes(unknownEvents as string | undefined)) {

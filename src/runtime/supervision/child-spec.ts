@@ -2,7 +2,7 @@
  * Child specifications: how a supervisor starts, restarts and ends a child. They are data, so a
  * whole tree is one literal, and wrong data is refused where it is written.
  */
-import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { configError, isKeelsonError, KeelsonError, unknownOption } from '../../errors.ts'
 import { readKeys } from '../process/known-options.ts'
 import type { StartGate } from '../process/process.ts'
 import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
@@ -123,8 +123,8 @@ export const readKnown = <T extends object>(
 ): T => {
   const { copy, fault } = readKeys(options, known)
   if (fault === undefined) return copy
-  const { key, expected, found } = fault
-  throw configError(key === undefined ? path : `${path}.${key}`, expected, found)
+  if (fault.key !== undefined) throw unknownOption('CONFIG', `${path}.${fault.key}`, [...known])
+  throw configError(path, fault.expected, fault.found)
 }
 
 /** Throws `CONFIG` unless a start with `options` would be accepted. */
@@ -134,7 +134,7 @@ export const expectStartable = (path: string, options: object): void => {
   } catch (error) {
     if (!isKeelsonError(error)) throw error
     const { path: key, ...details } = error.details
-    throw new KeelsonError('CONFIG', `${path}.${error.message}`, {
+    throw new KeelsonError('CONFIG', `${path}: ${error.message}`, {
       details: { ...details, path: key === undefined ? path : `${path}.${key}` },
     })
   }

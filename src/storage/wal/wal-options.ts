@@ -3,7 +3,7 @@
  * code relies on.
  */
 import { resolve } from 'node:path'
-import { configError } from '../../errors.ts'
+import { configError, unknownOption } from '../../errors.ts'
 
 /** The options of `Wal.open`. Only `dir` is required. Times are in ms, sizes in bytes. */
 export type WalOptions = {
@@ -112,7 +112,7 @@ const checkFolder = (dir: unknown): void => {
 }
 
 const checkOption = (name: string, value: unknown): void => {
-  if (!names.includes(name)) throw configError(name, `one of ${names.join(', ')}`, name)
+  if (!names.includes(name)) throw unknownOption('CONFIG', name, names)
   if (value === undefined || name === 'dir') return
   if (name === 'enableFsync' && typeof value !== 'boolean')
     throw configError(name, 'a boolean', value)

@@ -13,8 +13,11 @@ import type { Unsynced } from './simulated-crash.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 import { SimulatedMachine } from './simulated-machine.ts'
 
-/** The options of `start` without `dir`, which is `/data`, and without `system`. */
-export type SimulatedStartOptions = Omit<StartOptions, 'dir' | 'system'>
+/**
+ * The options of `start` without `dir`, which is `/data`, and without `system` and `logger`, which
+ * the simulation has.
+ */
+export type SimulatedStartOptions = Omit<StartOptions, 'dir' | 'system' | 'logger'>
 
 /**
  * The options of `start` and those of the machine. Segments are of 256 KiB unless `wal.maxFileSize`

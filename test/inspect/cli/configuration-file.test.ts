@@ -201,6 +201,16 @@ describe('a wrong configuration is refused with CONFIG, naming file and path', (
       })
     })
 
+  test('a module without a default export, which it says, with what the module has', async () => {
+    const file = write('c.mjs', 'export const shards = 1, dir = "data"')
+
+    const error = await read('c.mjs').catch((found) => found)
+    expect(error.message).toBe(
+      `${file} has no default export: write \`export default { dir: …, app: … }\``,
+    )
+    expect(error.details.found).toBe('only dir, shards')
+  })
+
   test('a file that is not there', async () => {
     expect(await refusal('nowhere.ts')).toMatchObject({ code: 'CONFIG', path: '--config' })
   })
