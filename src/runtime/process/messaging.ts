@@ -6,6 +6,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { type Address, addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
+import { End } from '../words/exit-reason.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { guarded } from './guarded.ts'
 import { readOptions } from './known-options.ts'
@@ -122,8 +123,8 @@ export const request = (
   }
   // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
   // call.
-  if (!process.alive) pending.holderEnded(process.reason)
-  else if (sender?.alive === false) pending.makerEnded(sender.reason)
+  if (!process.alive) pending.holderEnded(new End(process.reason), process)
+  else if (sender?.alive === false) pending.makerEnded(new End(sender.reason))
   else pending.begin(process, timeoutMs, options?.signal, process.kernel.aborts)
   return pending.promise
 }
@@ -222,9 +223,15 @@ const isCutOff = (process: Process, sender: Process | undefined): boolean =>
 
 const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
   addressOf(ref).directory.fault?.() ??
-  new KeelsonError('NO_PROCESS', `${name}: there is no process ${ref}`, {
-    details: { reason: 'noproc' },
+  new KeelsonError('NO_PROCESS', `${name}: there is no process ${ref}${callerText(ref)}`, {
+    details: { reason: 'noproc', message: name, target: String(ref) },
   })
+
+/** Names the caller, if the call is made through a ref with its sender bound. */
+const callerText = (ref: Ref<unknown>): string => {
+  const { sender } = addressOf(ref) as Address<Process>
+  return sender === undefined ? '' : `, called by ${sender.title}`
+}
 
 const nameNotHeld = (ref: Ref<unknown>, name: string, timeoutMs: number): KeelsonError =>
   new KeelsonError('NO_PROCESS', `${name}: no process got the name ${ref} in ${timeoutMs} ms`, {
@@ -251,7 +258,7 @@ const answersNoSys = (process: Process, name: string): KeelsonError =>
 const remembersNothing = (process: Process, name: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} is not durable and takes no id`)
 
-const mailboxFull = (process: Process, name: string): KeelsonError =>
-  new KeelsonError('MAILBOX_FULL', `${name}: the mailbox of ${process} is full`, {
-    details: { mailboxMax: process.mailboxMax },
+const mailboxFull = ({ mailboxMax, title }: Process, name: string): KeelsonError =>
+  new KeelsonError('MAILBOX_FULL', `${name}: the mailbox of ${title} is full`, {
+    details: { mailboxMax, message: name, target: title },
   })

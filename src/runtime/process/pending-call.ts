@@ -3,12 +3,12 @@
  * the heap of timeouts and the handler's `from`. It settles exactly once: by an answer, the end of
  * its holder, its timeout, or the end of its caller.
  */
-import { KeelsonError } from '../../errors.ts'
+import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
 import type { AsyncContext } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { type Address, addressOf, type Ref } from '../words/address.ts'
 import { type Kind, kinds, type Message } from '../words/envelope.ts'
-import { causeOf, describeReason, type ExitReason } from '../words/exit-reason.ts'
+import { causeOf, End, type ExitReason } from '../words/exit-reason.ts'
 import type { AbortWaits } from './abort-waits.ts'
 
 /**
@@ -42,18 +42,21 @@ export interface CallHolder {
   readonly alive: boolean
   readonly reason: ExitReason
   readonly owed: CallList
+  /** Its name and its number. */
+  readonly title: string
 }
 
 /** Something that a process waits for. The end of the process settles it at the latest. */
 export interface Waiter {
-  /** The waiting process ended with `reason`. */
-  makerEnded(reason: ExitReason): void
+  /** The waiting process has ended. */
+  makerEnded(end: End): void
 }
 
 /** A process that made a call. Its end settles the call. */
 export interface CallMaker {
   readonly made: Set<Waiter>
   readonly address: Ref
+  readonly title: string
 }
 
 /** One call in flight. */
@@ -79,6 +82,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   #settled = false
   readonly #timers: TimerHeap
   #timeoutMs = Number.POSITIVE_INFINITY
+  /** The process that was called; another may hold the call by now. */
+  #target: CallHolder | undefined = undefined
   #resolve!: (value: unknown) => void
   #reject!: (error: unknown) => void
   #unlisten: (() => void) | undefined = undefined
@@ -128,6 +133,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     signal: AbortSignal | undefined,
     aborts: AbortWaits,
   ): void {
+    this.#target = holder
     holder.owed.add(this)
     this.maker?.made.add(this)
     this.#timeoutMs = timeoutMs
@@ -175,37 +181,70 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     if (holder?.alive) {
       this.list?.remove(this)
       holder.owed.add(this)
-    } else this.holderEnded(holder === undefined ? 'noproc' : holder.reason)
+    } else this.holderEnded(new End(holder === undefined ? 'noproc' : holder.reason), holder)
   }
 
-  /** The holder died before it answered. */
-  holderEnded(reason: ExitReason): void {
-    const details = this.note === undefined ? { reason } : { reason, note: this.note }
-    this.fail(
-      new KeelsonError('EXITED', `${this.name}: the process ended: ${describeReason(reason)}`, {
-        details,
-        ...causeOf(reason),
-      }),
-    )
+  /** `holder` died before it answered. */
+  holderEnded(end: End, holder: CallHolder | undefined): void {
+    const { reason } = end
+    const make = (): KeelsonError => {
+      const details = this.note === undefined ? { reason } : { reason, note: this.note }
+      return this.#error('EXITED', `${this.#holderText(holder)} ended: ${end.text}`, details)
+    }
+    if (end.takeStack()) this.#failWhereAwaited(make)
+    else if (!this.#settled) this.fail(withoutStack(make))
   }
 
   /** The caller died: its pending code gets an error and unwinds. */
-  makerEnded(reason: ExitReason): void {
-    this.fail(
-      new KeelsonError('EXITED', `${this.name}: the caller ended: ${describeReason(reason)}`, {
-        details: { reason },
-      }),
-    )
+  makerEnded(end: End): void {
+    const { reason } = end
+    this.fail(this.#error('EXITED', `the caller ended: ${end.text}`, { reason }))
   }
 
   /** The timeout ran out. The message stays in the mailbox and may still be handled. */
   fire(): void {
-    this.fail(
-      this.late?.() ??
-        new KeelsonError('TIMEOUT', `${this.name}: no answer within ${this.#timeoutMs} ms`, {
-          details: { reason: 'timeout', timeoutMs: this.#timeoutMs },
-        }),
+    const timeoutMs = this.#timeoutMs
+    const what = `no answer from ${this.#target?.title} within ${timeoutMs} ms`
+    const { late } = this
+    this.#failWhereAwaited(
+      () => late?.() ?? this.#error('TIMEOUT', what, { reason: 'timeout', timeoutMs }),
     )
+  }
+
+  /** The error of this call. It names the message, the target, and the caller when it is known. */
+  #error(code: ErrorCode, what: string, facts: CallFacts): KeelsonError {
+    const { name, maker } = this
+    const by = maker === undefined ? '' : `, called by ${maker.title}`
+    const details: Record<string, unknown> = { message: name, ...facts }
+    if (this.#target !== undefined) details.target = this.#target.title
+    if (maker !== undefined) details.caller = maker.title
+    return new KeelsonError(code, `${name}: ${what}${by}`, {
+      details,
+      ...causeOf(facts.reason),
+    })
+  }
+
+  #holderText(holder: CallHolder | undefined): string {
+    const target = this.#target?.title ?? 'the process'
+    if (holder === this.#target || holder === undefined) return holder?.title ?? target
+    return `${holder.title}, which has the call of ${target},`
+  }
+
+  /**
+   * Rejects the caller with an error whose stack shows the code that awaits the call. V8 finds that
+   * code only in a promise's reaction, so the error is made in one on which the call depends.
+   */
+  #failWhereAwaited(make: () => KeelsonError): void {
+    if (this.#settled) return
+    this.#close()
+    const failing = Promise.resolve()
+      .then(ignore)
+      .then(() => {
+        const error = make()
+        if (this.maker !== undefined) this.promise.catch(ignore)
+        throw error
+      })
+    this.#resolve(failing)
   }
 
   #obey(signal: AbortSignal, aborts: AbortWaits): void {
@@ -227,5 +266,19 @@ export class PendingCall implements Message, HeapEntry, Waiter {
 
 /** Whether a message is a call. */
 export const isCall = (message: Message): message is PendingCall => message.kind === kinds.call
+
+/** What `make` makes, without a stack. */
+const withoutStack = (make: () => KeelsonError): KeelsonError => {
+  const { stackTraceLimit } = Error
+  // `Reflect.set` does not throw where the intrinsics are frozen.
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  try {
+    return make()
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+  }
+}
+
+type CallFacts = { readonly reason: ExitReason } & ErrorDetails
 
 const ignore = (): void => {}

@@ -11,7 +11,7 @@ import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
-import { type ExitReason, isOrderly, reasonOf } from '../words/exit-reason.ts'
+import { End, type ExitReason, isOrderly, reasonOf } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
 import type { MessageTimer } from '../words/message-timer.ts'
 import type { Monitor } from '../words/monitor.ts'
@@ -174,6 +174,11 @@ export class Process implements Runnable, Listed<Process>, Carrier {
 
   toString(): string {
     return this.label ?? this.name ?? `${this.kind} ${this.address}`
+  }
+
+  /** Its label, name or kind, and its number. */
+  get title(): string {
+    return `${this.label ?? this.name ?? this.kind} ${this.address}`
   }
 
   start(): void {
@@ -357,9 +362,10 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   /** Notifies links, monitors, callers and waits. */
   tellEnd(): void {
     const { reason } = this
-    for (const wait of this.#made ?? []) wait.makerEnded(reason)
+    const end = new End(reason)
+    for (const wait of this.#made ?? []) wait.makerEnded(end)
     if (this.#ties !== undefined) tellTies<Process>(this, reason)
-    while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(reason)
+    while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(end, this)
     for (const timer of this.#timers ?? []) timer.cancel()
     this.#ties = this.#timers = undefined
     // A process must not keep the chain of its ancestors in memory.

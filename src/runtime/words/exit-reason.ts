@@ -2,6 +2,7 @@
  * Exit reasons: the ones that links and supervisors distinguish, and how a thrown value becomes
  * one.
  */
+import { plainText } from './value-text.ts'
 
 /**
  * `'normal'`, `'shutdown'`, `['shutdown', term]`, `'kill'`, `'killed'`, `'noproc'`, any other
@@ -103,44 +104,34 @@ export const isShutdown = (reason: ExitReason): boolean => {
 export const isOrderly = (reason: ExitReason): boolean => reason === 'normal' || isShutdown(reason)
 
 /**
- * The reason as text, for logs and messages, cut at 4,000 characters. Never throws, whatever
- * `reason` is.
+ * The reason as text, for logs and messages. A reason may hold a whole state: the walk through it
+ * ends after 4,000 characters. Never throws, whatever `reason` is.
  */
-export const describeReason = (reason: ExitReason): string => {
-  const text = describe(reason, [])
-  return text.length <= textMax ? text : `${text.slice(0, textMax)}… (${text.length} characters)`
-}
+export const describeReason = (reason: ExitReason): string => plainText(reason, textMax)
 
-/**
- * A reason may hold a whole state, or the failures of a deep tree. A log line must stay readable.
- */
 const textMax = 4_000
 
-/** `around` are the values that contain `reason`: a value that contains itself is shown once. */
-const describe = (reason: unknown, around: readonly unknown[]): string => {
-  try {
-    if (typeof reason === 'string') return reason
-    if (typeof reason === 'bigint') return `${reason}n`
-    if (around.includes(reason) && typeof reason === 'object') return '…'
-    const parts = [...around, reason]
-    if (reason instanceof Error) {
-      return `${describe(reason.name, parts)}: ${describe(reason.message, parts)}`
-    }
-    if (Array.isArray(reason)) return `[${reason.map((each) => describe(each, parts)).join(', ')}]`
-    return JSON.stringify(reason, withBigints) ?? String(reason)
-  } catch {
-    return describeKind(reason)
+/** The stack of an error costs ten times what the error does. */
+const stacksMax = 100
+
+/** The end of a process, for all who are told of it: its text is made once, when it is needed. */
+export class End {
+  readonly reason: ExitReason
+  #text: string | undefined = undefined
+  #stacks = 0
+
+  constructor(reason: ExitReason) {
+    this.reason = reason
   }
-}
 
-const withBigints = (_key: string, value: unknown): unknown =>
-  typeof value === 'bigint' ? `${value}n` : value
+  /** The reason as text. */
+  get text(): string {
+    this.#text ??= describeReason(this.reason)
+    return this.#text
+  }
 
-/** `[object Object]`, for a value that throws when it is inspected. */
-const describeKind = (reason: unknown): string => {
-  try {
-    return Object.prototype.toString.call(reason)
-  } catch {
-    return `[${typeof reason}]`
+  /** Whether one more error of this end gets a stack: of thousands, none would be read. */
+  takeStack(): boolean {
+    return ++this.#stacks <= stacksMax
   }
 }

@@ -4,8 +4,13 @@
  */
 
 /** `value` in one line of at most `max` characters and a `…`. A value that contains itself is `…`. */
-export const valueText = (value: unknown, max = 1_000): string => {
-  const walk = new Walk(max)
+export const valueText = (value: unknown, max = 1_000): string => textOf(value, max, false)
+
+/** The same with text as it is, without quotes, but for fields of objects. */
+export const plainText = (value: unknown, max: number): string => textOf(value, max, true)
+
+const textOf = (value: unknown, max: number, isPlain: boolean): string => {
+  const walk = new Walk(max, isPlain)
   walk.value(value)
   return walk.text()
 }
@@ -15,9 +20,12 @@ class Walk {
   #text = ''
   /** The objects that contain the present one. */
   readonly #around: unknown[] = []
+  /** Whether text is written as it is. */
+  #isPlain: boolean
 
-  constructor(max: number) {
+  constructor(max: number, isPlain: boolean) {
     this.#left = max
+    this.#isPlain = isPlain
   }
 
   text(): string {
@@ -25,12 +33,17 @@ class Walk {
   }
 
   value(value: unknown): void {
-    if (typeof value === 'string') this.#write(JSON.stringify(value.slice(0, this.#left + 1)))
+    if (typeof value === 'string') this.#string(value)
     else if (typeof value === 'bigint') this.#write(`${value}n`)
     else if (typeof value === 'function') this.#write('[function]')
     else if (typeof value !== 'object' || value === null) this.#write(String(value))
     else if (this.#around.includes(value)) this.#write('…')
     else this.#guarded(value)
+  }
+
+  #string(value: string): void {
+    const text = value.slice(0, Math.max(0, this.#left) + 1)
+    this.#write(this.#isPlain ? text : JSON.stringify(text))
   }
 
   #write(text: string): void {
@@ -51,13 +64,23 @@ class Walk {
 
   #object(value: object): void {
     if (Array.isArray(value)) this.#items('[', value, ']', (item) => this.value(item))
-    else if (value instanceof Error) this.#write(`${value.name}: ${value.message}`)
+    else if (value instanceof Error) this.#error(value)
     else if (ArrayBuffer.isView(value)) this.#write(`${nameOf(value)}(${value.byteLength} bytes)`)
     else if (value instanceof Map) this.#map(value)
     else if (value instanceof Set)
       this.#items(`Set(${value.size}) {`, value, '}', (item) => this.value(item))
     else if ('toJSON' in value && typeof value.toJSON === 'function') this.#json(value.toJSON())
     else this.#fields(value)
+  }
+
+  /** Name and message are text, unless somebody made them something else. */
+  #error({ name, message }: { readonly name: unknown; readonly message: unknown }): void {
+    const isPlain = this.#isPlain
+    this.#isPlain = true
+    this.value(name)
+    this.#write(': ')
+    this.value(message)
+    this.#isPlain = isPlain
   }
 
   #json(plain: unknown): void {
@@ -78,9 +101,16 @@ class Walk {
     this.#items(name === 'Object' ? '{' : `${name} {`, Object.keys(value), '}', (key) => {
       this.#write(/^[\w$]+$/.test(key) ? `${key}: ` : `${JSON.stringify(key)}: `)
       const field = Object.getOwnPropertyDescriptor(value, key)
-      if (field?.get === undefined) this.value(field?.value)
+      if (field?.get === undefined) this.#field(field?.value)
       else this.#write('[getter]')
     })
+  }
+
+  #field(value: unknown): void {
+    const isPlain = this.#isPlain
+    this.#isPlain = false
+    this.value(value)
+    this.#isPlain = isPlain
   }
 
   #items<T>(open: string, items: Iterable<T>, close: string, write: (item: T) => void): void {

@@ -12,7 +12,7 @@ describe('the lines of the log', () => {
 
     expect(text.length).toBeLessThan(5_000)
     expect(text).toContain('[state, xxx')
-    expect(text).toContain('(1000009 characters)')
+    expect(text).toMatch(/…$/)
   })
 
   test('of an Error goes to the console with its causes and its code', async () => {
