@@ -168,6 +168,7 @@ export type {
   Telemetry,
   TelemetryEvents,
   Then,
+  ThreadServerOptions,
   Timer,
   TraceEvent,
   UnknownInfo,
@@ -206,6 +207,7 @@ export {
   telemetry,
   terminateChild,
   terminateDynamicChild,
+  threadServer,
   via,
   whichChildren,
 } from './runtime/index.ts'

@@ -51,12 +51,21 @@ test.each([
 ])('the examples in %s print what they say', async (file) => {
   const examples = examplesOf(file, 'js')
   expect(examples.length).toBeGreaterThan(0)
-  await Promise.all(examples.map(printsWhatItSays))
+  await Promise.all(examples.map((example) => printsWhatItSays(example)))
 })
 
-const printsWhatItSays = async (example: string): Promise<void> => {
+test('the server in a thread of docs/groups-and-pools.md prints what it says', async () => {
+  const [hasher = '', service = ''] = examplesOf('docs/groups-and-pools.md', 'mjs')
+  await printsWhatItSays(service, { 'hasher.mjs': hasher })
+})
+
+const printsWhatItSays = async (
+  example: string,
+  beside: Readonly<Record<string, string>> = {},
+): Promise<void> => {
   const cwd = folderInside()
-  writeFileSync(join(cwd, 'example.mjs'), example)
+  for (const [name, text] of Object.entries({ ...beside, 'example.mjs': example }))
+    writeFileSync(join(cwd, name), text)
 
   const { stdout } = await promisify(execFile)(process.execPath, ['example.mjs'], { cwd })
 

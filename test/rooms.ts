@@ -39,6 +39,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     supervision: ['words', 'names', 'process', 'server'],
     'state-machine': ['queues', 'words', 'process', 'server'],
     task: ['queues', 'words', 'process', 'server', 'supervision'],
+    threads: ['words', 'process', 'server'],
     sharing: ['words', 'names', 'process', 'server', 'supervision'],
   },
   actors: {

@@ -31,7 +31,11 @@ const doors: Record<string, readonly string[]> = {
   lmdb: ['src/storage/lmdb/lmdb-environment.ts'],
   msgpackr: ['src/storage/values/value.ts'],
   'node:async_hooks': ['src/runtime/queues/async-context.ts'],
-  'node:worker_threads': ['src/storage/threads/worker-thread.ts'],
+  // Storage asks its threads in order over shared memory, runtime relays messages of servers; the two do not know each other.
+  'node:worker_threads': [
+    'src/storage/threads/worker-thread.ts',
+    'src/runtime/threads/thread-door.ts',
+  ],
   'node:child_process': ['src/storage/disk/folder-lock.ts'],
   'node:perf_hooks': ['src/clock.ts'],
   jiti: ['src/supervisors/module-loader.ts'],
@@ -57,6 +61,8 @@ const entryPoints = [
   'src/storage/wal/wal.ts',
   'src/runtime/state-machine/state-machine.ts',
   'src/testing/index.ts',
+  // Node loads it as a thread.
+  'src/runtime/threads/thread-entry.ts',
 ]
 
 const layerOf = (path: string): string =>

@@ -12,6 +12,7 @@
  * - state-machine: XState machines as processes; an entry of its own, so that XState loads only for
  *   its users
  * - task: tasks, their streams and supervisors
+ * - threads: servers that run in threads of their own
  * - sharing: what the processes of a System share: groups, tables
  *
  * Start reading at `server/gen-server.ts`, then `process/process.ts` and
@@ -135,6 +136,8 @@ export {
   type TaskSupervisorOptions,
   taskSupervisor,
 } from './task/task-supervisor.ts'
+export type { ThreadServerOptions } from './threads/thread-link.ts'
+export { threadServer } from './threads/thread-server.ts'
 export { type Directory, isRef, type Messages, type Name, name, type Ref } from './words/address.ts'
 export type { AppContext } from './words/app-context.ts'
 export type { ExitMessage } from './words/envelope.ts'

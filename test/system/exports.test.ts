@@ -22,7 +22,7 @@ test('exports the functions that users call, and nothing of what stands behind t
       ...['ok', 'ignore', 'reply', 'noReply', 'stop', 'stopReply', 'describeReason', 'isShutdown'],
       ...['countChildren', 'deleteChild', 'restartChild', 'terminateChild', 'whichChildren'],
       ...['dynamicSupervisor', 'startDynamicSupervisor', 'terminateDynamicChild', 'Registry'],
-      ...['pg', 'Table', 'tableKeeper'],
+      ...['pg', 'Table', 'tableKeeper', 'threadServer'],
       ...['Task', 'TaskSupervisor', 'taskSupervisor', 'startTaskSupervisor'],
       ...['KeelsonError', 'isKeelsonError', 'errorCodes', 'ingest', 'surveyTree', 'treeView'],
     ].sort(),

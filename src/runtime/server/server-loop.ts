@@ -127,7 +127,7 @@ export class ServerLoop implements Behaviour {
       case kinds.call:
         this.#call = this.#process.outputs.answering(message as PendingCall)
         this.#context.from = this.#call
-        this.#require(this.#server.calls[name], message)
+        this.#require(this.#server.calls[name] ?? this.#server.call, message)
         break
       case kinds.cast:
         this.#require(this.#server.casts[name] ?? this.#server.cast, message)

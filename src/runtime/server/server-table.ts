@@ -28,7 +28,11 @@ export interface ServerTable {
   readonly casts: Table
   readonly infos: Table
   readonly continues: Table
-  /** Handles casts without a handler of their own. Only the runtime's own servers have it. */
+  /**
+   * Handle calls and casts without a handler of their own. Only the runtime's own servers have
+   * them.
+   */
+  readonly call: Handler | undefined
   readonly cast: Handler | undefined
   readonly info: Handler | undefined
   readonly exit: Handler | undefined
@@ -54,6 +58,7 @@ export const serverTable = (server: object): ServerTable => {
   const {
     kind = 'server',
     init,
+    call,
     cast,
     info,
     exit,
@@ -72,6 +77,7 @@ export const serverTable = (server: object): ServerTable => {
     casts: table(given.casts),
     infos: table(given.infos),
     continues: table(given.continues),
+    call,
     cast,
     info,
     exit,

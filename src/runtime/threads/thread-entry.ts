@@ -1,0 +1,150 @@
+/**
+ * The thread of a thread server: a System of its own, in which the server runs as the child of one
+ * bare process that stands for the process outside. Node loads this file as the thread.
+ */
+import { invalidArgument } from '../../errors.ts'
+import { call, cast, send } from '../process/messaging.ts'
+import type { BareContext, GenServer } from '../server/gen-server.ts'
+import { statistics, stop } from '../server/sys.ts'
+import { createSystem } from '../server/system.ts'
+import type { Ref } from '../words/address.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import type { Logger } from '../words/logger.ts'
+import { hostPort, type Transferable } from './thread-door.ts'
+import {
+  fromWire,
+  notCloneable,
+  type ServerMessage,
+  type ToProcess,
+  type ToThread,
+  toWire,
+} from './thread-messages.ts'
+
+type AnyMessages = {
+  calls: Record<string, (payload: unknown) => unknown>
+  casts: Record<string, (payload: unknown) => void>
+  infos: Record<string, (payload: unknown) => void>
+}
+type AnyServer = GenServer<AnyMessages, unknown, unknown, unknown>
+type Transfer = (name: string, reply: unknown) => Transferable[]
+
+const port = hostPort()
+const post = (message: ToProcess, moved: readonly Transferable[] = []): void =>
+  port.postMessage(message, moved)
+
+const log =
+  (level: keyof Logger) =>
+  (line: string, facts?: Readonly<Record<string, unknown>>): void =>
+    post({ kind: 'log', level, line, reason: toWire(facts?.reason) })
+
+const logger: Logger = { error: log('error'), warn: log('warn'), info: log('info') }
+const system = createSystem({ logger })
+
+const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
+
+/** Relays messages to the server, and tells the host when the server has taken them. */
+class Relay {
+  readonly #server: Ref<AnyMessages>
+  readonly #transfer: Transfer
+  #untold = 0
+  #isTelling = false
+
+  constructor(server: Ref<AnyMessages>, transfer: Transfer) {
+    this.#server = server
+    this.#transfer = transfer
+  }
+
+  take({ kind, name, payload, id }: ServerMessage & { readonly id: number }): void {
+    if (kind === 'call') this.#call(id, name, payload)
+    else if (kind === 'cast') cast(this.#server, name, payload)
+    else send(this.#server, name, payload)
+    this.#untold++
+    if (!this.#isTelling) void this.#tell()
+  }
+
+  #call(id: number, name: string, payload: unknown): void {
+    const failed = (error: unknown): void => post({ kind: 'failed', id, reason: toWire(error) })
+    const replied = (value: unknown): void => {
+      try {
+        post({ kind: 'reply', id, value }, this.#transfer(name, value))
+      } catch (error) {
+        failed(notCloneable(`the reply of ${name}`, error))
+      }
+    }
+    call(this.#server, name, payload, patiently).then(replied, failed)
+  }
+
+  /** A request of `sys` takes its turn: when it is answered, all before it were taken. */
+  async #tell(): Promise<void> {
+    this.#isTelling = true
+    try {
+      while (this.#untold > 0) {
+        const count = this.#untold
+        this.#untold = 0
+        await statistics(this.#server, 'get', patiently)
+        post({ kind: 'handled', count })
+      }
+    } catch {
+      // The server has ended; the host is told that by `ended`.
+    }
+    this.#isTelling = false
+  }
+}
+
+/** The process that stands for the one outside: the parent of the server. */
+const parent =
+  (module: string, arg: unknown) =>
+  async (context: BareContext): Promise<void> => {
+    context.trapExit(true)
+    const { default: server, transfer } = (await import(module)) as {
+      default?: AnyServer
+      transfer?: Transfer
+    }
+    if (server === undefined) throw invalidArgument(module, 'a default export', server)
+    const limits = { mailboxMax: Number.POSITIVE_INFINITY }
+    const result = await context.startLinkResult(server, arg, limits)
+    if (result.ignore) post({ kind: 'ignored' })
+    else if (!result.ok) post({ kind: 'refused', reason: toWire(result.reason) })
+    else await accompany(context, result.ref as Ref<AnyMessages>, transfer ?? (() => []))
+  }
+
+/** A `normal` exit of its parent would not end a server: it is stopped then. */
+const end = (context: BareContext, server: Ref<AnyMessages>, reason: ExitReason): void => {
+  if (reason !== 'normal') context.exit(server, reason)
+  // The end of the server is told by its exit message, whatever its reason.
+  else stop(server, reason).catch(() => undefined)
+}
+
+/** Until the server ends. */
+const accompany = async (
+  context: BareContext,
+  server: Ref<AnyMessages>,
+  transfer: Transfer,
+): Promise<void> => {
+  const relay = new Relay(server, transfer)
+  port.on('message', (message: ToThread) => {
+    if (message.kind === 'signal') system.exit(server, fromWire(message.reason))
+    else if (message.kind === 'end') end(context, server, fromWire(message.reason))
+    else if (message.kind !== 'start') relay.take(message)
+  })
+  post({ kind: 'started' })
+  for (;;) {
+    const message = await context.receive()
+    if (message?.kind !== 'exit' || message.from?.pid !== server.pid) continue
+    post({ kind: 'ended', reason: toWire(message.reason) })
+    return
+  }
+}
+
+port.once('message', (message: ToThread) => {
+  if (message.kind !== 'start') return
+  const { module, arg } = message
+  const starting = async (context: BareContext): Promise<void> => {
+    try {
+      await parent(module, arg)(context)
+    } catch (error) {
+      post({ kind: 'refused', reason: toWire(error as ExitReason) })
+    }
+  }
+  system.spawn(starting, { label: 'the host of the thread' })
+})

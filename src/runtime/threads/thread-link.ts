@@ -1,0 +1,206 @@
+/**
+ * The process's side of a thread: what it sends and gets, how much is under way, and which end
+ * follows which. A message is under way until the server in the thread has taken it.
+ */
+import type { Answerable } from '../process/outputs.ts'
+import type { Process } from '../process/process.ts'
+import type { Init } from '../server/gen-server.ts'
+import { ignore, stop } from '../server/next-step.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import type { HostPort, ThreadLimits, Transferable } from './thread-door.ts'
+import {
+  fromWire,
+  notCloneable,
+  type ServerMessage,
+  type ToProcess,
+  type ToThread,
+  toWire,
+} from './thread-messages.ts'
+
+/** The options of a thread server. */
+export interface ThreadServerOptions {
+  /**
+   * The most messages that are under way to the thread. Further ones wait in the mailbox, whose
+   * bound then counts. 64 by default.
+   */
+  readonly inFlightMax?: number | undefined
+  /** The parts of a message that are moved to the thread instead of copied. None by default. */
+  readonly transfer?: ((message: ServerMessage) => readonly Transferable[]) | undefined
+  /** Limits of the thread's memory, as in Node's `Worker`. */
+  readonly resourceLimits?: ThreadLimits | undefined
+}
+
+/** The options with their defaults, and the module. */
+export interface ThreadPlan {
+  readonly module: string
+  readonly inFlightMax: number
+  readonly transfer: (message: ServerMessage) => readonly Transferable[]
+}
+
+/** The state of a thread server's process. */
+export class ThreadLink {
+  readonly #process: Process
+  readonly #port: HostPort
+  readonly #plan: ThreadPlan
+  readonly #waiting = new Map<number, Answerable>()
+  #lastId = 0
+  #inFlight = 0
+  #onStarted: ((started: Init<ThreadLink, never>) => void) | undefined
+  #onRoom: (() => void) | undefined
+  /** The first reason counts: the exit of the thread follows it. */
+  #isEnding = false
+
+  constructor(process: Process, port: HostPort, plan: ThreadPlan) {
+    this.#process = process
+    this.#port = port
+    this.#plan = plan
+    port.on('message', (message: ToProcess) => this.#take(message))
+    port.on('messageerror', (error) => void this.#ended(error))
+    port.on('error', (error) => void this.#ended(error))
+    port.on('exit', (status) => void this.#ended(['thread_exited', status]))
+  }
+
+  /** Starts the server in the thread. The result of its `init` is the result of this one. */
+  start(arg: unknown): Promise<Init<ThreadLink, never>> {
+    const started = new Promise<Init<ThreadLink, never>>((resolve) => {
+      this.#onStarted = resolve
+    })
+    try {
+      this.#post({ kind: 'start', module: this.#plan.module, arg })
+    } catch (error) {
+      this.#settleStart(stop(notCloneable('the argument of the server', error)))
+    }
+    return started
+  }
+
+  /**
+   * Sends a message to the server. Resolves when there is room for another; `undefined`: there is.
+   * A call whose payload cannot be cloned is rejected; any other message is logged and dropped.
+   */
+  send(message: ServerMessage, from?: Answerable): Promise<void> | undefined {
+    const id = ++this.#lastId
+    try {
+      this.#post({ ...message, id }, this.#plan.transfer(message))
+    } catch (error) {
+      this.#refuse(message, error, from)
+      return undefined
+    }
+    if (from !== undefined) this.#waiting.set(id, from)
+    this.#inFlight++
+    this.#keepAlive()
+    if (this.#inFlight < this.#plan.inFlightMax) return undefined
+    return new Promise((resolve) => {
+      this.#onRoom = resolve
+    })
+  }
+
+  /** An exit signal for the server. */
+  signal(reason: ExitReason): void {
+    this.#post({ kind: 'signal', reason: toWire(reason) })
+  }
+
+  /** Ends the server. The promise does not settle: the end of the thread ends the process. */
+  end(reason: ExitReason): Promise<void> {
+    this.#port.ref()
+    this.#post({ kind: 'end', reason: toWire(reason) })
+    return new Promise(() => undefined)
+  }
+
+  /** Ends the thread at once, whatever it does. */
+  async terminate(): Promise<void> {
+    this.#port.ref()
+    await this.#port.terminate()
+  }
+
+  /** Logs and prompts show this, not the internal fields. */
+  toString(): string {
+    return `thread of ${this.#plan.module}, ${this.#inFlight} messages under way`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+
+  #post(message: ToThread, moved: readonly Transferable[] = []): void {
+    this.#port.postMessage(message, moved)
+  }
+
+  #take(message: ToProcess): void {
+    switch (message.kind) {
+      case 'started':
+        this.#settleStart(this)
+        break
+      case 'ignored':
+        this.#settleStart(ignore())
+        break
+      case 'refused':
+        this.#settleStart(stop(fromWire(message.reason)))
+        break
+      case 'reply':
+        this.#answered(message.id)?.reply(message.value)
+        break
+      case 'failed':
+        this.#answered(message.id)?.fail(fromWire(message.reason))
+        break
+      case 'handled':
+        this.#handled(message.count)
+        break
+      case 'log': {
+        const { level, line, reason } = message
+        const facts = { pid: this.#process.pid, reason: fromWire(reason) }
+        this.#process.kernel.logger[level](`${this.#process} in its thread: ${line}`, facts)
+        break
+      }
+      case 'ended':
+        void this.#ended(fromWire(message.reason))
+    }
+    this.#keepAlive()
+  }
+
+  #settleStart(started: Init<ThreadLink, never>): void {
+    this.#onStarted?.(started)
+    this.#onStarted = undefined
+  }
+
+  #answered(id: number): Answerable | undefined {
+    const from = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    return from
+  }
+
+  #handled(count: number): void {
+    this.#inFlight -= count
+    if (this.#inFlight >= this.#plan.inFlightMax) return
+    this.#onRoom?.()
+    this.#onRoom = undefined
+  }
+
+  #refuse({ kind, name }: ServerMessage, cause: unknown, from: Answerable | undefined): void {
+    const error = notCloneable(`the payload of ${name}`, cause)
+    if (from !== undefined) from.fail(error)
+    else {
+      const what = `${this.#process}: ${kind} ${name} was dropped: ${error.message}`
+      this.#process.kernel.logger.error(what, { pid: this.#process.pid, reason: error })
+    }
+  }
+
+  /** The server or its thread has ended. The process ends when the thread is gone. */
+  async #ended(reason: ExitReason): Promise<void> {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    await this.terminate()
+    if (this.#onStarted !== undefined) this.#settleStart(stop(reason))
+    else this.#process.fail(reason)
+  }
+
+  /** Like a process, a thread keeps Node alive only while it has something to do. */
+  #keepAlive(): void {
+    const isIdle = this.#inFlight === 0 && this.#waiting.size === 0 && this.#onStarted === undefined
+    if (isIdle) this.#port.unref()
+    else this.#port.ref()
+  }
+}

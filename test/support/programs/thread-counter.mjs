@@ -1,0 +1,70 @@
+/** A server for threads, with all that a test wants to see of one. */
+import { exit, ignore, KeelsonError, noReply, reply, stop } from 'keelson'
+
+/** Takes the processor until `flag` is set. */
+const spin = (flag) => {
+  if (flag.length > 1) {
+    Atomics.store(flag, 1, 1)
+    Atomics.notify(flag, 1)
+  }
+  while (Atomics.load(flag, 0) === 0);
+}
+
+export default {
+  init: (arg, context) => {
+    if (arg === 'ignore') return ignore()
+    if (arg === 'refuse') return stop(['no', 'thanks'])
+    if (arg === 'throw') throw new KeelsonError('BUSY', 'not now', { details: { at: 1 } })
+    if (arg?.traps !== undefined) context.trapExit(true)
+    return { heard: [], traps: arg?.traps }
+  },
+  calls: {
+    heard: (state) => reply(state.heard, state),
+    spin: (state, flag) => {
+      spin(flag)
+      return reply('done', state)
+    },
+    later: (state, _, context) => {
+      context.sendAfter(1, 'tick', context.from.caller)
+      return noReply({ ...state, waiting: context.from })
+    },
+    fail: (state, what, context) => {
+      context.from.fail(new KeelsonError('CONFLICT', what, { details: { what } }))
+      return noReply(state)
+    },
+    uncloneable: (state) => reply(() => 1, state),
+    moved: (state, buffer) => reply(buffer, state),
+    exit: (_, reason) => exit(reason),
+    status: (_, code) => process.exit(code),
+    hog: () => {
+      for (const kept = []; ; ) kept.push(new Array(10_000).fill(0))
+    },
+    unhandled: (state) => {
+      void Promise.reject(new TypeError('nobody handles this'))
+      return noReply(state)
+    },
+  },
+  casts: {
+    note: (state, text) => noReply({ ...state, heard: [...state.heard, text] }),
+    spin: (state, flag) => {
+      spin(flag)
+      return noReply(state)
+    },
+    crash: (_, text) => {
+      throw new RangeError(text)
+    },
+  },
+  infos: {
+    note: (state, text) => noReply({ ...state, heard: [...state.heard, text] }),
+    tick: (state) => {
+      state.waiting.reply('later')
+      return noReply(state)
+    },
+  },
+  exit: (state, { reason }) => noReply({ ...state, heard: [...state.heard, ['exit', reason]] }),
+  terminate: ({ traps }, reason) => {
+    if (traps !== undefined) Atomics.store(traps, 0, reason === 'shutdown' ? 7 : 9)
+  },
+}
+
+export const transfer = (name, value) => (name === 'moved' ? [value] : [])
