@@ -6,14 +6,17 @@ import {
   cast,
   deleteChild,
   type GenServer,
+  noReply,
   type Ref,
   type RestartOption,
   restartChild,
+  resume,
   startDynamicChild,
   startDynamicSupervisor,
   startSupervisor,
   stopProcess,
   supervisor,
+  suspend,
   TaskSupervisor,
   terminateChild,
   terminateDynamicChild,
@@ -196,6 +199,25 @@ describe('among children that restart together', () => {
   })
 })
 
+test('a wait that is over, but late in the mailbox, starts nothing for a later one', async () => {
+  let starts = 0
+  const flaky: GenServer<AnyMessages, null> = {
+    init: () => (starts++ === 0 ? null : Promise.reject(new Error('away'))),
+  }
+  const specs = [worker('a', telling([]), 'a'), worker('b', flaky, undefined, { restart: slowly })]
+  const stage = await tree('rest_for_one', { intensity: 1 }, specs)
+  stage.system.kill(await stage.child('b'))
+  await stage.clock.settle()
+  // Its wait ends while the supervisor is held, behind the end of `a`, which starts `b` too.
+  const a = await stage.child('a')
+  await suspend(stage.root)
+  stage.system.kill(a)
+  await stage.clock.advance(100)
+  await resume(stage.root)
+  await stage.clock.settle()
+  expect([starts, await statuses(stage.root)]).toEqual([2, { a: 'running', b: 'restarting' }])
+})
+
 describe('while a child backs off', () => {
   test('it can be terminated at once, and is started by hand only', async () => {
     const { root, clock, crash, log } = await alone()
@@ -265,6 +287,28 @@ describe('a child of a dynamic supervisor', () => {
     await system.stop()
     await clock.advance(10_000)
     expect([log, system.processes(), clock.untilNext()]).toEqual([['+a'], [], undefined])
+  })
+
+  test('waits once if it pretends its end and then dies', async () => {
+    const { system, clock } = testSystem()
+    const root = await startDynamicSupervisor(system, { intensity: 0 })
+    const waits = waitsOf({ system })
+    const pretender: GenServer<{ casts: { pretend: () => void } }, null> = {
+      init: () => null,
+      casts: {
+        pretend: (state, _, context) => {
+          context.exit(root, 'pretended')
+          return noReply(state)
+        },
+      },
+    }
+    const spec = worker('a', pretender, undefined, { restart: slowly })
+    const { ref } = await startDynamicChild(root, spec)
+    cast(ref as Ref<{ casts: { pretend: () => void } }>, 'pretend')
+    await clock.settle()
+    system.kill(ref as Ref)
+    await clock.settle()
+    expect(waits.map(({ row }) => row)).toEqual([1])
   })
 
   test('that is a task is not listed among the running tasks meanwhile', async () => {
