@@ -24,7 +24,10 @@ import {
 export type WorkerOptions<A = unknown> = {
   /** The argument of the server's `init`. */
   readonly arg?: A
-  /** Its registered name, also `via(registry, key)`. Its id by default. */
+  /**
+   * Its registered name, also `via(registry, key)`. By default the root of a tree and the children of
+   * its root are named by their ids; all other parts have no name.
+   */
   readonly name?: string | Via
   /** `permanent` by default. */
   readonly restart?: RestartOption
@@ -57,7 +60,10 @@ export type SupervisorOptions = {
   readonly periodMs?: number
   /** `never` by default. */
   readonly autoShutdown?: AutoShutdown
-  /** Its registered name, also `via(registry, key)`. Its id by default. */
+  /**
+   * Its registered name, also `via(registry, key)`. By default the root of a tree and the children of
+   * its root are named by their ids; all other parts have no name.
+   */
   readonly name?: string | Via
   readonly restart?: RestartOption
   readonly shutdown?: Shutdown
@@ -149,7 +155,7 @@ export const isChildSpec = (node: AppNode): node is ChildSpec =>
  */
 export const checkAppNode = (node: AppNode, path = 'child'): AppNode => {
   if (isChildSpec(node)) return node
-  const checked = checkNode(node, path, new Set())
+  const checked = checkNode(node, path, { taken: new Set(), levels: 0 })
   checkFault(childrenFault([judged(checked)], 'any_significant'), [checked], () => path)
   return checked
 }
@@ -159,7 +165,7 @@ export const checkAppNode = (node: AppNode, path = 'child'): AppNode => {
  * @throws KeelsonError `CONFIG` with `details.path`
  */
 export const checkAppTree = (tree: unknown, path = 'app'): AppTree => {
-  const node = checkNode(tree, path, new Set())
+  const node = checkNode(tree, path, { taken: new Set(), levels: namedLevels })
   if (isChildSpec(node) || node.kind !== 'supervisor')
     throw configError(path, 'a supervisor', 'another part')
   // The supervisor above is not known here, so any is assumed.
@@ -186,25 +192,31 @@ export const mapModules = async (
 const strategies = ['one_for_one', 'one_for_all', 'rest_for_one']
 const autoShutdowns = ['never', 'any_significant', 'all_significant']
 
+/** So many levels of a whole tree are named by their ids: its root, and the children of its root. */
+export const namedLevels = 2
+
+/** The names that a tree has taken, and how many levels from here on are named by their ids. */
+type Naming = { readonly taken: Set<string>; readonly levels: number }
+
 /** The names that an instance uses. */
 const reserved =
   /^((keelson|shards|registry|services|control)(\('.*'\))?$|(shard|blob_store|wal_writer|applier|batcher|followers|lmdb_writer|expirer)\()/
 
-const checkNode = (node: unknown, path: string, names: Set<string>): AppNode => {
+const checkNode = (node: unknown, path: string, naming: Naming): AppNode => {
   const { kind, id, options, start } = fields(node, path)
   checkId(id, `${path}.id`)
   if (typeof start === 'function') return node as ChildSpec
   if (kind !== 'worker' && kind !== 'supervisor')
     throw configError(`${path}.kind`, "'worker' or 'supervisor'", kind)
   fields(options, `${path}.options`)
-  if (kind === 'worker') checkWorker(node as AppWorker, path, names)
-  else checkSupervisor(node as AppTree, path, names)
+  if (kind === 'worker') checkWorker(node as AppWorker, path, naming)
+  else checkSupervisor(node as AppTree, path, naming)
   return node as AppNode
 }
 
 const childNames = ['name', 'restart', 'shutdown', 'significant']
 
-const checkWorker = ({ id, module, options }: AppWorker, path: string, names: Set<string>) => {
+const checkWorker = ({ id, module, options }: AppWorker, path: string, naming: Naming) => {
   const own = ['arg', 'shutdownMs', 'mailboxMax', 'handlerTimeoutMs', 'durable']
   checkKnown(options, [...own, ...childNames], `${path}.options`)
   if (typeof module !== 'string' && serverOf(module) === undefined)
@@ -213,7 +225,7 @@ const checkWorker = ({ id, module, options }: AppWorker, path: string, names: Se
       'the path of a module, or one that exports `server`',
       module,
     )
-  checkChild(id, options, path, names)
+  checkChild(id, options, path, naming)
   checkNumber(options.shutdownMs, 0, `${path}.options.shutdownMs`)
   checkNumber(options.mailboxMax, 1, `${path}.options.mailboxMax`)
   checkNumber(options.handlerTimeoutMs, 1, `${path}.options.handlerTimeoutMs`)
@@ -222,11 +234,11 @@ const checkWorker = ({ id, module, options }: AppWorker, path: string, names: Se
 const checkSupervisor = (
   { id, options, children }: AppTree,
   path: string,
-  names: Set<string>,
+  naming: Naming,
 ): void => {
   const own = ['strategy', 'intensity', 'periodMs', 'autoShutdown']
   checkKnown(options, [...own, ...childNames], `${path}.options`)
-  checkChild(id, options, path, names)
+  checkChild(id, options, path, naming)
   checkOneOf(options.strategy, strategies, `${path}.options.strategy`)
   checkOneOf(options.autoShutdown, autoShutdowns, `${path}.options.autoShutdown`)
   checkNumber(options.intensity, 0, `${path}.options.intensity`)
@@ -235,7 +247,8 @@ const checkSupervisor = (
   const placed = children.map((child, at) => [child, `${path}.children[${at}]`] as const)
   for (const [child, here] of placed) checkId(fields(child, here).id, `${here}.id`)
   checkChildren(children, options.autoShutdown, path)
-  for (const [child, here] of placed) checkNode(child, here, names)
+  const below = { ...naming, levels: naming.levels - 1 }
+  for (const [child, here] of placed) checkNode(child, here, below)
 }
 
 /**
@@ -274,16 +287,16 @@ const checkChild = (
   id: string,
   options: WorkerOptions | SupervisorOptions,
   path: string,
-  names: Set<string>,
+  naming: Naming,
 ): void => {
-  const { name = id } = options
+  const name = options.name ?? (naming.levels > 0 ? id : undefined)
   // Only a running registry knows whether its key is taken.
-  if (isVia(name)) return
+  if (name === undefined || isVia(name)) return
   checkId(name, `${path}.options.name`)
   if (reserved.test(name))
     throw configError(`${path}.options.name`, 'a name that the instance does not use itself', name)
-  if (names.has(name)) throw configError(`${path}.options.name`, 'a name of its own', name)
-  names.add(name)
+  if (naming.taken.has(name)) throw configError(`${path}.options.name`, 'a name of its own', name)
+  naming.taken.add(name)
 }
 
 /** The server in a module, or the server itself; `undefined` when there is none. */

@@ -35,6 +35,7 @@ import {
   checkAppNode,
   checkAppTree,
   isChildSpec,
+  namedLevels,
   serverOf,
 } from './app-tree.ts'
 import { loadedServer } from './module-loader.ts'
@@ -49,17 +50,28 @@ export type TreeSurroundings = {
   readonly startGate?: StartGate
 }
 
-/** The specification of a part of a tree, which `checkAppTree` has checked. */
-export const childSpec = (node: AppNode, surroundings: TreeSurroundings = {}): ChildSpec =>
-  isChildSpec(node) ? node : namedSpec(node, registeredName(node), surroundings)
+/**
+ * The specification of a whole tree, which `checkAppTree` has checked. Its root and the children of
+ * its root are named by their ids.
+ */
+export const wholeTree = (tree: AppTree, surroundings: TreeSurroundings = {}): ChildSpec =>
+  childSpec(tree, surroundings, namedLevels)
 
-const namedSpec = (
-  node: AppWorker | AppTree,
-  registered: AnyName | undefined,
-  surroundings: TreeSurroundings,
+/**
+ * The specification of a part of a tree. It and the parts below it have names only on request, but
+ * for as many levels as `named`.
+ */
+const childSpec = (
+  node: AppNode,
+  surroundings: TreeSurroundings = {},
+  named: number = 0,
 ): ChildSpec => {
-  const make = node.kind === 'worker' ? workerSpec : treeSpec
-  const spec = make(node as never, registered, surroundings)
+  if (isChildSpec(node)) return node
+  const registered = named > 0 || node.options.name !== undefined ? registeredName(node) : undefined
+  const spec =
+    node.kind === 'worker'
+      ? workerSpec(node, registered, surroundings)
+      : treeSpec(node, registered, surroundings, named)
   const start: ChildSpec['start'] = async (context) => {
     await orphanGone(context.system, registered)
     return spec.start(context)
@@ -67,7 +79,7 @@ const namedSpec = (
   return { ...spec, start }
 }
 
-/** The registered name of a part of a tree. */
+/** The name of a part that has one: that of its options, or its id. */
 export const registeredName = <M = unknown>({
   id,
   options,
@@ -106,10 +118,10 @@ const treeStarted = async (
   where: System | AnyContext,
   tree: AppTree | ChildSpec,
 ): Promise<Ref<SupervisorMessages>> =>
-  startTree(where, isChildSpec(tree) ? tree : childSpec(checkAppTree(tree, tree?.id ?? 'tree')))
+  startTree(where, isChildSpec(tree) ? tree : wholeTree(checkAppTree(tree, tree?.id ?? 'tree')))
 
 /**
- * Adds a child, started last. A failure is `[reason, spec]`, `'already_present'` or
+ * Adds a child, started last. A part has a name only if its options give it one. A failure is `[reason, spec]`, `'already_present'` or
  * `['already_started', ref]`, as in OTP.
  * @throws KeelsonError `CONFIG` with `details.path` for wrong data
  */
@@ -124,9 +136,8 @@ const childStarted = async (
 ): Promise<StartResult<unknown>> => startSpec(parent, childSpec(checkAppNode(node)))
 
 /**
- * Starts a child of a dynamic supervisor. Ids may be equal, so a part has a name only if its
- * options give it one; the parts below it have names as always. A failure is the reason of its
- * start, or `'max_children'`.
+ * Starts a child of a dynamic supervisor. Ids may be equal. A part has a name only if its options
+ * give it one. A failure is the reason of its start, or `'max_children'`.
  * @throws KeelsonError `CONFIG` with `details.path` for wrong data
  */
 export const startDynamicChild = (
@@ -138,10 +149,7 @@ const dynamicChildStarted = async (
   parent: Ref<DynamicSupervisorMessages>,
   node: AppNode,
 ): Promise<StartResult> => {
-  const part = checkAppNode(node)
-  if (isChildSpec(part)) return startDynamicSpec(parent, part)
-  const registered = part.options.name === undefined ? undefined : registeredName(part)
-  return startDynamicSpec(parent, namedSpec(part, registered, {}))
+  return startDynamicSpec(parent, childSpec(checkAppNode(node)))
 }
 
 type AnyName = Name | Via
@@ -150,6 +158,7 @@ const treeSpec = (
   tree: AppTree,
   registered: AnyName | undefined,
   surroundings: TreeSurroundings,
+  named: number,
 ): ChildSpec => {
   const { id, options, children } = tree
   const { strategy = 'one_for_one', ...others } = options
@@ -162,7 +171,7 @@ const treeSpec = (
       startGate: surroundings.startGate,
       ...('app' in surroundings ? { app: surroundings.app } : {}),
     },
-    children.map((child) => childSpec(child, surroundings)),
+    children.map((child) => childSpec(child, surroundings, named - 1)),
   )
 }
 

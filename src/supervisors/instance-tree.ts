@@ -36,7 +36,7 @@ import {
 } from '../runtime/index.ts'
 import type { AppContext } from './app-context.ts'
 import type { AppTree } from './app-tree.ts'
-import { childSpec } from './child-tree.ts'
+import { wholeTree } from './child-tree.ts'
 import type { Readiness } from './readiness.ts'
 
 /** The options of the tree. */
@@ -262,7 +262,7 @@ const watch = (system: System, shard: Shard, ref: Ref, endedByHand: () => void):
 }
 
 const appSpec = (tree: AppTree, options: TreeOptions): ChildSpec =>
-  childSpec(tree, {
+  wholeTree(tree, {
     app: options.appContext,
     mailboxMax: options.mailboxMax,
     startGate: storageGate(options),

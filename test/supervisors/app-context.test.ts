@@ -63,7 +63,7 @@ describe('context.app of an instance', () => {
       instance: 'orders',
       app: supervisor('app', {}, [
         worker('one', starts),
-        supervisor('deep', {}, [worker('two', starts)]),
+        supervisor('deep', {}, [worker('two', starts, { name: 'two' })]),
       ]),
     })
 

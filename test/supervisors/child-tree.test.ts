@@ -20,6 +20,7 @@ import {
   whichChildren,
   worker,
 } from '../../src/index.ts'
+import { checkAppTree } from '../../src/supervisors/index.ts'
 import { outcome, testSystem } from '../../src/testing/index.ts'
 
 type Counter = { calls: { add: (by: number) => number }; casts: { fail: () => void } }
@@ -47,6 +48,58 @@ const codeOf = (act: () => unknown) => {
   }
   return 'ok'
 }
+
+describe('ids', () => {
+  /** A supervisor with a worker, as every tenant has one. */
+  const io = supervisor('io', {}, [worker('cache', counter, { arg: 1 })])
+  const labels = (system: ReturnType<typeof testSystem>['system']) =>
+    system.processes().map(({ name: registered, label }) => registered ?? `(${label})`)
+
+  test('R11 are local to their supervisor: one subtree is used twice, and names are given on request', async () => {
+    const { system } = testSystem()
+    const named = worker('named', counter, { arg: 2, name: 'y_named' })
+    await startSupervisor(
+      system,
+      supervisor('tenants', {}, [
+        supervisor('tenant_x', {}, [io]),
+        supervisor('tenant_y', {}, [io, named]),
+      ]),
+    )
+    expect(labels(system)).toEqual([
+      ...['tenants', 'tenant_x', '(io)', '(cache)', 'tenant_y', '(io)', '(cache)', 'y_named'],
+    ])
+    expect(await call(system.to(name<Counter>('y_named')), 'add', 1)).toBe(3)
+  })
+
+  test('are local for what is added to a running tree', async () => {
+    const { system } = testSystem()
+    const tenants = ['x', 'y'].map((id) => supervisor(id, {}, []))
+    await startSupervisor(system, supervisor('tenants', {}, tenants))
+    for (const id of ['x', 'y'])
+      expect(await startChild(system.to(name(id)) as never, io)).toMatchObject({ ok: true })
+    expect(labels(system)).toEqual(['tenants', 'x', 'y', '(io)', '(cache)', '(io)', '(cache)'])
+  })
+
+  test('below the first level may be those of the instance, names may not', () => {
+    const tree = (options: object) =>
+      supervisor('app', {}, [
+        supervisor('a', {}, [worker('control', counter, { arg: 1, ...options })]),
+      ])
+    expect(codeOf(() => checkAppTree(tree({})))).toBe('ok')
+    expect(codeOf(() => checkAppTree(tree({ name: 'control' })))).toEqual([
+      'CONFIG',
+      'app.children[0].children[0].options.name',
+    ])
+    const twice = supervisor('app', {}, [
+      supervisor('a', {}, [worker('w', counter, { arg: 1, name: 'same' })]),
+      supervisor('b', {}, [worker('w', counter, { arg: 1, name: 'same' })]),
+    ])
+    expect(codeOf(() => checkAppTree(twice))).toEqual([
+      'CONFIG',
+      'app.children[1].children[0].options.name',
+    ])
+  })
+})
 
 describe('a tree as data', () => {
   test('is started under a System, its parts under their ids as names, and restarted as it says', async () => {
@@ -227,7 +280,7 @@ describe('a child of a dynamic supervisor', () => {
     const third = await startDynamicChild(dynamic, named)
     expect(system.whereis(name('third'))).toBe(third.ref)
     const tree = await startDynamicChild(dynamic, supervisor('tree', {}, [worker('leaf', idle)]))
-    expect([tree.ok, system.whereis(name('leaf')) !== undefined]).toEqual([true, true])
+    expect([tree.ok, system.whereis(name('leaf'))]).toEqual([true, undefined])
     expect(
       (await startDynamicChild(dynamic, { id: 'own', start: () => ({ ignore: true }) })).ok,
     ).toBe(undefined)

@@ -188,7 +188,7 @@ describe('at its deadline close', () => {
       worker('quick', saver, { arg: 'quick' }),
     ])
     const app = await world.start({ system, app: tree })
-    const pid = system.info(name('stubborn'))?.pid
+    const pid = system.processes().find(({ label }) => label === 'stubborn')?.pid
 
     const report = await world.during(app.close({ deadlineMs: 50 }), 100)
 
