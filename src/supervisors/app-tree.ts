@@ -25,8 +25,8 @@ export type WorkerOptions<A = unknown> = {
   /** The argument of the server's `init`. */
   readonly arg?: A
   /**
-   * Its registered name, also `via(registry, key)`. By default the root of a tree and the children of
-   * its root are named by their ids; all other parts have no name.
+   * Its registered name, also `via(registry, key)`. By default a durable worker, the root of a tree
+   * and the children of its root are named by their ids; all other parts have no name.
    */
   readonly name?: string | Via
   /** `permanent` by default. */
@@ -282,6 +282,10 @@ const judged = (node: AppNode): JudgedSpec =>
     ? node
     : { ...node.options, id: node.id, kind: node.kind, start: () => undefined }
 
+/** Whether these are the options of a durable worker, which has its rows under its name. */
+export const isDurable = (options: WorkerOptions | SupervisorOptions): boolean =>
+  'durable' in options && options.durable !== undefined && options.durable !== false
+
 /** The checks that workers and supervisors share. */
 const checkChild = (
   id: string,
@@ -289,7 +293,7 @@ const checkChild = (
   path: string,
   naming: Naming,
 ): void => {
-  const name = options.name ?? (naming.levels > 0 ? id : undefined)
+  const name = naming.levels > 0 || isDurable(options) ? (options.name ?? id) : options.name
   // Only a running registry knows whether its key is taken.
   if (name === undefined || isVia(name)) return
   checkId(name, `${path}.options.name`)

@@ -35,6 +35,7 @@ import {
   checkAppNode,
   checkAppTree,
   isChildSpec,
+  isDurable,
   namedLevels,
   serverOf,
 } from './app-tree.ts'
@@ -67,7 +68,9 @@ const childSpec = (
   named: number = 0,
 ): ChildSpec => {
   if (isChildSpec(node)) return node
-  const registered = named > 0 || node.options.name !== undefined ? registeredName(node) : undefined
+  const { options } = node
+  const hasName = named > 0 || options.name !== undefined || isDurable(options)
+  const registered = hasName ? registeredName(node) : undefined
   const spec =
     node.kind === 'worker'
       ? workerSpec(node, registered, surroundings)
