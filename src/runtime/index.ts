@@ -24,7 +24,7 @@ export { type CallOptions, call, cast, madeThrough, send } from './process/messa
 export type { Answerable, Outputs } from './process/outputs.ts'
 export { isCall, type PendingCall } from './process/pending-call.ts'
 export { type Process, processOf, type StartGate } from './process/process.ts'
-export type { ProcessInfo } from './process/process-info.ts'
+export { messageNames, type ProcessInfo } from './process/process-info.ts'
 export { type Shutdown, shutDown } from './process/shutdown.ts'
 export type { Acceptance, Accepts } from './server/acceptance.ts'
 export type * from './server/gen-server.ts'

@@ -190,15 +190,20 @@ export class Shard {
 
   /** The reason why reads cannot be answered now. */
   unavailable(): KeelsonError {
+    const { index } = this
     const phase = this.#phase
     if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'the instance is closed')
-    const details = { shard: this.index, state: phase.kind }
+    const details = { shard: index, state: phase.kind }
     return phase.kind === 'down'
-      ? new KeelsonError('SHARD_DOWN', `shard ${this.index} is down`, {
-          details: { ...details, reason: reasonText(phase.reason) },
-          cause: phase.reason,
-        })
-      : new KeelsonError('SHARD_DOWN', `shard ${this.index} is recovering`, { details })
+      ? new KeelsonError(
+          'SHARD_DOWN',
+          `shard ${index} is down; control.reopen(${index}) starts it`,
+          {
+            details: { ...details, reason: reasonText(phase.reason) },
+            cause: phase.reason,
+          },
+        )
+      : new KeelsonError('SHARD_DOWN', `shard ${index} is recovering`, { details })
   }
 
   /**

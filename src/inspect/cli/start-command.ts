@@ -4,6 +4,7 @@
  */
 import type { App } from '../../supervisors/index.ts'
 import { type Environment, printLine } from '../command/environment.ts'
+import { historyPath } from '../prompt/history-file.ts'
 import { Prompt } from '../prompt/prompt.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
 import { errorText } from '../text/error-view.ts'
@@ -63,6 +64,7 @@ const promptFor = (app: App, environment: Environment, verbose: boolean): Prompt
     colours: paint !== plainPaint,
     verbose,
     completions: () => processWords(app),
+    history: historyPath(environment.variables),
   })
 }
 

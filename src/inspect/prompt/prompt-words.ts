@@ -3,7 +3,18 @@
  * function for each kind of part, so that `info(wal_writer(0))` reads as it is printed.
  */
 import { inspect } from 'node:util'
-import { call, getStatus, type Ref, resume, suspend } from '../../runtime/index.ts'
+import { invalidArgument } from '../../errors.ts'
+import {
+  type CallOptions,
+  call,
+  cast,
+  getStatus,
+  messageNames,
+  type Ref,
+  resume,
+  send,
+  suspend,
+} from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import type { Paint } from '../text/paint.ts'
 import { factList } from '../text/text-table.ts'
@@ -22,7 +33,14 @@ import { wordHelp } from './word-help.ts'
 export type PromptWords = Readonly<Record<string, unknown>>
 
 /** Every word of the prompt for `app`. */
-export const promptWords = (app: App, paint: Paint): PromptWords => ({
+export const promptWords = (app: App, paint: Paint): PromptWords => {
+  const words = wordsOf(app, paint)
+  const h = (word?: unknown) =>
+    word === undefined ? new View(helpText) : wordHelp({ ...words, h }, word, commands)
+  return { ...words, h }
+}
+
+const wordsOf = (app: App, paint: Paint): PromptWords => ({
   ...partWords(app),
   ...lookingWords(app, paint),
   ...actingWords(app),
@@ -30,10 +48,6 @@ export const promptWords = (app: App, paint: Paint): PromptWords => ({
   store: app.store,
   control: app.control,
   help: helpWord(),
-  h: (word?: unknown) =>
-    word === undefined
-      ? new View(helpText)
-      : wordHelp({ store: app.store, control: app.control }, word),
 })
 
 const lookingWords = (app: App, paint: Paint) => ({
@@ -74,9 +88,10 @@ const topWord = (app: App, paint: Paint) => {
 }
 
 const actingWords = (app: App) => ({
-  kill: (process: unknown) => {
+  kill: async (process: unknown) => {
     const info = findProcess(app, process)
     app.system.kill(info.ref)
+    await untilNoticed(app, info.parent)
     return new View(`killed ${processTitle(info)}`)
   },
   suspend: async (process: unknown) => {
@@ -89,12 +104,51 @@ const actingWords = (app: App) => ({
     await resume(info.ref)
     return new View(`resumed ${processTitle(info)}`)
   },
-  call: (process: unknown, message: string, payload?: unknown, options?: { timeoutMs?: number }) =>
-    call(refOf(app, process) as Ref<AnyCalls>, message, payload, options),
+  call: async (process: unknown, message: string, payload?: unknown, options?: CallOptions) =>
+    call(understanding(app, process, 'calls', message), message, payload, options),
+  cast: (process: unknown, message: string, payload?: unknown) =>
+    cast(understanding(app, process, 'casts', message), message, payload),
+  send: (process: unknown, message: string, payload?: unknown) =>
+    send(refOf(app, process) as Ref<AnyMessages>, message, payload),
 })
 
-/** The messages of a process are not known here: any name and payload pass. */
-type AnyCalls = { calls: Record<string, (payload: unknown) => unknown> }
+/** The payloads of a process are not known here: any passes. */
+type AnyMessages = Record<
+  'calls' | 'casts' | 'infos',
+  Record<string, (payload: unknown) => unknown>
+>
+
+/**
+ * The process, if it has a handler for the message: an unknown one would end it.
+ * @throws KeelsonError `INVALID_ARGUMENT`, `NO_PROCESS`
+ */
+const understanding = (
+  app: App,
+  process: unknown,
+  section: 'calls' | 'casts',
+  message: string,
+): Ref<AnyMessages> => {
+  const info = findProcess(app, process)
+  const names = messageNames(info.ref)?.[section]
+  if (names && !names.includes(message))
+    throw invalidArgument(
+      `${section} of ${processTitle(info)}`,
+      names.join(', ') || 'none',
+      message,
+    )
+  return info.ref as Ref<AnyMessages>
+}
+
+/**
+ * Resolves when the supervisor `pid` has dealt with the end of its child: it answers after that, so
+ * an immediate restart has happened. No supervisor, one that ends or one that is held up is not
+ * waited for.
+ */
+const untilNoticed = async ({ system }: App, pid: number | undefined): Promise<void> => {
+  const above = system.processes().find((each) => each.pid === pid)
+  if (!above?.kind.endsWith('supervisor')) return
+  await call(above.ref as Ref<AnyMessages>, 'whichChildren', undefined).catch(() => undefined)
+}
 
 const refOf = (app: App, process: unknown): Ref => findProcess(app, process).ref
 
@@ -143,6 +197,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['kill(p)', 'ends a process, untrappably; its supervisor starts it again'],
   ['suspend(p), resume(p)', 'lets the messages of a process wait, and go on'],
   ['call(p, name, payload)', 'calls a server and awaits its answer'],
+  ['cast(p, …), send(p, …)', 'the same for a cast, an info; false: the message was not taken'],
   ['store', 'keys and values: store.put(key, value), get, delete, range({ prefix }) …'],
   ['control', 'projections: control.flushAll(), suspend(shard), resume(shard), reopen(shard) …'],
   [
@@ -152,14 +207,15 @@ const commands: readonly (readonly [string, string])[] = [
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
   ['app', 'the instance: app.health(), app.system …'],
-  ['help, h(name)', 'this list; what store and control can do'],
+  ['help, h(name)', 'this list; one command of it; what store and control can do'],
+  ['exit, quit', 'end in order, as Ctrl-D does'],
 ]
 
 /** The output of `help`. */
 export const helpText = `${factList(commands)}
 
 p is a process: wal_writer(0), applier(0), lmdb_writer(0), blob_store(0), control, 'any name' or a pid.
-A line is JavaScript; a promise is awaited. Ctrl-D, or .exit, ends in order.`
+A line is JavaScript; a promise is awaited.`
 
 /** `help` prints the list as a word and as a call. */
 const helpWord = (): unknown =>

@@ -7,8 +7,9 @@ import { clearScreenDown, createInterface, type Interface, moveCursor } from 'no
 import { inspect } from 'node:util'
 import { type Environment, type Input, printLine } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
-import { Feed } from '../text/view.ts'
+import { Feed, View } from '../text/view.ts'
 import { type Evaluation, evaluate, type Run, runBreakable } from './evaluation.ts'
+import { historyMax, readHistory, writeHistory } from './history-file.ts'
 import type { PromptWords } from './prompt-words.ts'
 
 /** The parts of a prompt. */
@@ -20,6 +21,8 @@ export type PromptOptions = {
   readonly verbose: boolean
   /** More words to complete, read at each Tab. */
   readonly completions: () => readonly string[]
+  /** The file of earlier lines, for a terminal. */
+  readonly history?: string | undefined
 }
 
 const promptText = 'keelson> '
@@ -51,7 +54,8 @@ export class Prompt {
       ...(terminal ? { output, completer: (line: string) => this.#complete(line) } : {}),
       terminal,
       prompt: promptText,
-      historySize: 1_000,
+      ...(terminal && options.history ? { history: readHistory(options.history) } : {}),
+      historySize: historyMax,
       removeHistoryDuplicates: true,
     })
     this.#run = terminal ? cooked(input) : undefined
@@ -61,6 +65,8 @@ export class Prompt {
       this.#isClosed = true
     })
     if (!terminal) return
+    const { history } = options
+    if (history) this.#lines.on('history', (lines) => writeHistory(history, lines))
     this.#lines.on('SIGINT', () => this.#interrupt())
     // readline pauses itself when the job continues after Ctrl-Z.
     this.#lines.on('SIGCONT', () => this.#lines.resume())
@@ -72,7 +78,7 @@ export class Prompt {
     try {
       this.#ask()
       for await (const line of this.#queue) {
-        if (line.trim() === '.exit') break
+        if (isEnd(line)) break
         await this.#take(line)
         this.#ask()
       }
@@ -141,7 +147,7 @@ export class Prompt {
     if (outcome.kind === 'error') return errorText(outcome.error, verbose)
     if (outcome.kind !== 'value') return undefined
     try {
-      return inspect(outcome.value, { ...printing, colors: colours })
+      return shown(outcome.value, colours)
     } catch (error) {
       // A value may define how it prints, and fail at it.
       return errorText(error, verbose)
@@ -181,6 +187,11 @@ export class Prompt {
 
   #complete(line: string): [string[], string] {
     const { words, completions } = this.#options
+    const [, argument] = aboutProcess.exec(line) ?? []
+    if (argument !== undefined) {
+      const names = completions().map((name) => asTyped(name, words, argument))
+      return [names.filter((name) => name.startsWith(argument)).sort(), argument]
+    }
     const part = /[\w$.]*(?:\(\d*)?$/.exec(line)?.[0] ?? ''
     const [, object, member] = /^(store|control)\.(\w*)$/.exec(part) ?? []
     if (object !== undefined && member !== undefined)
@@ -188,6 +199,21 @@ export class Prompt {
     const known = [...new Set([...Object.keys(words), ...completions()])].sort()
     return [part === '' ? [] : known.filter((name) => name.startsWith(part)), part]
   }
+}
+
+/** The words that end a session. */
+const isEnd = (line: string): boolean => /^(\.exit|(exit|quit)(\(\))?;?)$/.test(line.trim())
+
+/** A call of a command about a process, up to the end of its first argument. */
+const aboutProcess =
+  /\b(?:info|state|trace|kill|suspend|resume|call|cast|send)\(\s*(['"]?[^'"(),\s]*(?:\([^'"()]*\)?)?)$/
+
+/** The name of a process as it may be typed: a word of the prompt, or a text. */
+const asTyped = (name: string, words: PromptWords, begun: string): string => {
+  const quote = /^['"]/.exec(begun)?.[0]
+  const word = /^([A-Za-z_$][\w$]*)(?:\([\d, ]*\))?$/.exec(name)?.[1]
+  if (quote === undefined && word !== undefined && Object.hasOwn(words, word)) return name
+  return `${quote ?? "'"}${name}${quote ?? "'"}`
 }
 
 /** Runs with the terminal out of raw mode, in which Ctrl-C would be an unread key. */
@@ -205,7 +231,17 @@ const cooked =
 
 const endedEarly = (): SyntaxError => new SyntaxError('the input ended within an expression')
 
-const printing = { depth: 4, maxArrayLength: 100, maxStringLength: 10_000 } as const
+const printing = { maxArrayLength: 100, maxStringLength: 10_000 } as const
+
+/** A value with more lines is printed with less depth: the state of an actor holds its relations. */
+const linesMax = 100
+
+const shown = (value: unknown, colors: boolean): string => {
+  const whole = inspect(value, { ...printing, depth: 4, colors })
+  return value instanceof View || whole.split('\n').length <= linesMax
+    ? whole
+    : inspect(value, { ...printing, depth: 2, colors })
+}
 
 /** The methods of a handle, including inherited ones. */
 const methodsOf = (handle: unknown): string[] => {

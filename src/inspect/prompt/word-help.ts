@@ -2,7 +2,7 @@
  * The help of `h(name)`: the methods of a handle, one line each. A test compares them with the
  * handles.
  */
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import { factList } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
 
@@ -52,16 +52,25 @@ const topics: Readonly<Record<string, readonly (readonly [string, string])[]>> =
 }
 
 /**
- * The output of `h(name)`. The word itself may be passed instead of its name.
+ * The output of `h(name)`: the methods of a handle, or the line of `commands` about another word.
+ * The word itself may be passed instead of its name.
  * @throws KeelsonError `INVALID_ARGUMENT` for a word without help
  */
-export const wordHelp = (words: Readonly<Record<string, unknown>>, word: unknown): View => {
+export const wordHelp = (
+  words: Readonly<Record<string, unknown>>,
+  word: unknown,
+  commands: readonly (readonly [string, string])[] = [],
+): View => {
   const name =
-    typeof word === 'string' ? word : Object.keys(topics).find((each) => words[each] === word)
+    typeof word === 'string' ? word : Object.keys(words).find((each) => words[each] === word)
   const lines = name !== undefined && Object.hasOwn(topics, name) ? topics[name] : undefined
   if (lines && name !== undefined)
     return new View(factList(lines.map(([call, what]) => [`${name}.${call}`, what] as const)))
-  throw new KeelsonError('INVALID_ARGUMENT', `h knows ${Object.keys(topics).join(' and ')}`, {
-    details: { path: 'name', expected: Object.keys(topics), found: String(name ?? typeof word) },
-  })
+  const told = commands.filter(([usage]) => name !== undefined && wordsIn(usage).includes(name))
+  if (told.length > 0) return new View(factList(told))
+  const known = [...Object.keys(topics), ...commands.flatMap(([usage]) => wordsIn(usage))]
+  throw invalidArgument('h', `one of ${[...new Set(known)].join(', ')}`, name ?? typeof word)
 }
+
+/** The words that a usage begins its parts with: `suspend(p), resume(p)` are two. */
+const wordsIn = (usage: string): string[] => usage.replace(/\(.*?\)/g, '').split(', ')

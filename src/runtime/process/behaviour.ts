@@ -3,8 +3,17 @@ import type { Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { StatusParts, TraceEvent } from '../words/telemetry.ts'
 
+/** The names of the messages that a server has handlers for. */
+export interface MessageNames {
+  readonly calls: readonly string[]
+  /** `undefined`: it takes casts of any name. */
+  readonly casts: readonly string[] | undefined
+}
+
 /** The behaviour of a process. */
 export interface Behaviour {
+  /** What it understands; absent for a bare process. */
+  readonly messages?: MessageNames
   /** Whether it answers requests of `sys`, including a stop. */
   readonly answersSys: boolean
   /** The first turn. */

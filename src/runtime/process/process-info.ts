@@ -1,7 +1,8 @@
 /** Process information: the facts of a process at one moment, as plain data. */
 
-import type { Ref } from '../words/address.ts'
+import { type Address, addressOf, type Ref } from '../words/address.ts'
 import { describeMessage } from '../words/envelope.ts'
+import type { MessageNames } from './behaviour.ts'
 import type { Process } from './process.ts'
 
 /** Facts about a process, for people and tests. */
@@ -52,6 +53,10 @@ export const processInfo = (process: Process): ProcessInfo => ({
       ? { message: describeMessage(process.current), since: process.busySince }
       : undefined,
 })
+
+/** What the process of `ref` understands; `undefined` for none, and for a bare one. */
+export const messageNames = (ref: Ref): MessageNames | undefined =>
+  (addressOf(ref) as Address<Process>).resolve()?.behaviour.messages
 
 const statusOf = (process: Process): ProcessInfo['status'] => {
   const status = process.behaviour.status()

@@ -3,7 +3,7 @@
  * handler that returns at once costs no promise. One that returns a promise keeps the process busy
  * until it settles. A result that arrives after the end of the process is dropped.
  */
-import type { Begun, Behaviour, LoopContext } from '../process/behaviour.ts'
+import type { Begun, Behaviour, LoopContext, MessageNames } from '../process/behaviour.ts'
 import type { Answerable } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
@@ -61,6 +61,11 @@ export class ServerLoop implements Behaviour {
   }
 
   // The behaviour of the process.
+
+  get messages(): MessageNames {
+    const { calls, casts, cast } = this.#server
+    return { calls: Object.keys(calls), casts: cast ? undefined : Object.keys(casts) }
+  }
 
   begin(): void {
     const arg = this.#arg

@@ -11,6 +11,8 @@ import { type Machine, machine } from '../../support/simulated-instance.ts'
 /** A counter of the user's own. */
 type CounterMessages = {
   calls: { add: (by: number) => number; hang: () => void }
+  casts: { note: (by: number) => void }
+  infos: { tick: (by: number) => void }
 }
 const counter: GenServer<CounterMessages, { count: number }, number> = {
   init: (count) => ({ count }),
@@ -18,6 +20,8 @@ const counter: GenServer<CounterMessages, { count: number }, number> = {
     add: ({ count }, by) => reply(count + by, { count: count + by }),
     hang: (state) => noReply(state),
   },
+  casts: { note: ({ count }, by) => noReply({ count: count + by }) },
+  infos: { tick: ({ count }, by) => noReply({ count: count + by }) },
 }
 
 const app = {
@@ -117,6 +121,16 @@ describe('tree()', () => {
     expect(lines.filter((line) => line.includes('wal_writer'))).toHaveLength(1)
   })
 
+  test('of a shard that is down: SHARD_DOWN names the call that starts it', async () => {
+    const { ask, app: running, clock, disk } = await session({})
+    disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
+    const put = running.store.put('a', 1).catch((error: unknown) => error)
+    await clock.advance(100)
+    await put
+
+    expect(await ask("store.get('a')")).toMatch(/^SHARD_DOWN: .*control\.reopen\(0\)/)
+  })
+
   test('shows suspended and restarted processes', async () => {
     const { ask } = await session()
 
@@ -172,7 +186,6 @@ describe('commands', () => {
     const { ask } = await session()
 
     expect(await ask("call(counter, 'add', 2)", 'state(counter)')).toBe('7\n{ count: 7 }')
-    expect(await ask("call(counter, 'nothing')")).toMatch(/^(EXITED|INVALID_ARGUMENT|Error)/)
     expect(await ask("call(counter, 'hang', undefined, { timeoutMs: 20 })")).toMatch(/^TIMEOUT/)
   })
 
@@ -183,6 +196,35 @@ describe('commands', () => {
     expect(await ask('kill(counter)')).toBe(`killed counter <${before}>`)
     expect(await ask('state(counter)')).toBe('{ count: 5 }')
     expect(running.system.info(name('counter'))?.pid).not.toBe(before)
+  })
+
+  test('kill(p) returns after the restart: the next line finds the new process', async () => {
+    const { ask } = await session()
+    const lines = ['kill(counter)', "call(counter, 'add', 1)"]
+
+    const answers = (await ask(...lines, ...lines, ...lines)).split('\n')
+
+    expect(answers.filter((line) => !line.startsWith('killed'))).toEqual(['6', '6', '6'])
+  })
+
+  test('call and cast of a message that nobody handles are refused, and the actor lives on', async () => {
+    const { ask } = await session()
+
+    const text = await ask("call(counter, 'ad', 1)", "cast(counter, 'add', 1)", 'info(counter)')
+
+    expect(text).toMatch(
+      /^INVALID_ARGUMENT: calls of counter <\d+>: expected add, hang, found "ad"\n/,
+    )
+    expect(text).toMatch(/^INVALID_ARGUMENT: casts of counter <\d+>: expected note, found "add"$/m)
+    expect(text).toMatch(/^restarts +0$/m)
+  })
+
+  test('cast(p, …) and send(p, …) say whether the message was taken', async () => {
+    const { ask } = await session()
+
+    expect(
+      await ask("cast(counter, 'note', 3)", "send(counter, 'tick', 4)", 'state(counter)'),
+    ).toBe('true\ntrue\n{ count: 12 }')
   })
 
   test('suspend(p) lets messages wait, resume(p) lets them go on', async () => {

@@ -1,9 +1,12 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { inspect, stripVTControlCharacters } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { Prompt, type PromptOptions } from '../../../src/inspect/prompt/prompt.ts'
 import { Feed, View } from '../../../src/inspect/text/view.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
 /** Everything that a prompt without a terminal answers to the text. */
 const answers = async (
@@ -89,8 +92,19 @@ describe('piped lines', () => {
     expect(await answers('1\nfoo(')).toBe('1\nSyntaxError: the input ended within an expression\n')
   })
 
-  test('end at .exit', async () => {
-    expect(await answers('1\n.exit\n2')).toBe('1\n')
+  test.each(['.exit', 'exit', 'exit()', 'quit', ' quit(); '])('end at %s', async (word) => {
+    expect(await answers(`1\n${word}\n2`)).toBe('1\n')
+  })
+
+  test('print a value of more than a hundred lines with less depth, and a shorter one whole', async () => {
+    const deep = (lines: number) => ({
+      a: { b: { c: Array.from({ length: lines }, () => 'x'.repeat(80)) } },
+    })
+
+    expect((await answers('deep(90)', { deep })).split('\n').length).toBeGreaterThan(90)
+    expect(await answers('deep(100)', { deep })).toMatch(
+      /^\{\s+a: \{ b: \{ c: \[Array\] \} \}\s+\}\n$/,
+    )
   })
 
   test('print views as they are', async () => {
@@ -164,6 +178,7 @@ describe('on a terminal', () => {
     words: Record<string, unknown> = {},
     completions: readonly string[] = [],
     columns = 80,
+    history?: string,
   ) => {
     const input = Object.assign(new PassThrough(), {
       isTTY: true,
@@ -174,7 +189,7 @@ describe('on a terminal', () => {
     })
     const output = Object.assign(new PassThrough(), { isTTY: true, columns })
     const environment = { input, output }
-    const options = { environment, words, colours: false, verbose: false }
+    const options = { environment, words, colours: false, verbose: false, history }
     const done = new Prompt({ ...options, completions: () => completions }).run()
     const drawn = async (keys: string): Promise<string> => {
       for (const key of keys) input.write(key)
@@ -245,6 +260,51 @@ describe('on a terminal', () => {
     expect(await type('\x03')).toContain('keelson> ')
     expect(await type('control.su\t')).toContain('control.suspend')
     input.end()
+    await done
+  })
+
+  test('Tab completes the process that a command is about, as it may be typed', async () => {
+    const words = { kill: () => 1, wal_writer: () => 1, counter: 'counter' }
+    const { type, done, input } = attended(words, ['wal_writer(0)', 'counter', 'order 7'])
+
+    for (const [typed, completed] of [
+      ['kill(wal_w\t', 'kill(wal_writer(0)'],
+      ['kill(cou\t', 'kill(counter'],
+      ["kill('wal\t", "kill('wal_writer(0)'"],
+      ["kill('or\t", "kill('order 7'"],
+    ] as const) {
+      expect(await type(typed)).toContain(completed)
+      await type('\x03')
+    }
+    await type('kill(\t')
+    const listed = await type('\t')
+    for (const name of ["'order 7'", 'counter', 'wal_writer(0)']) expect(listed).toContain(name)
+    input.end()
+    await done
+  })
+
+  test('keeps its lines for the next session, in a file that only its owner may read', async () => {
+    const history = join(tempFolder(), 'history')
+    writeFileSync(history, '1 + 1\n', { mode: 0o644 })
+    const first = attended({}, [], 80, history)
+    expect(await first.type('\x1b[A\r')).toMatch(/2\nkeelson> $/)
+    await first.type('3 + 4\r')
+    await first.type('\x04')
+    await first.done
+
+    expect(readFileSync(history, 'utf8')).toBe('1 + 1\n3 + 4\n')
+    expect(statSync(history).mode & 0o777).toBe(0o600)
+    const second = attended({}, [], 80, history)
+    expect(await second.type('\x1b[A\r')).toMatch(/7\nkeelson> $/)
+    await second.type('\x04')
+    await second.done
+  })
+
+  test('works without a history that cannot be read or written', async () => {
+    const { type, done } = attended({}, [], 80, join(tempFolder(), 'missing/history'))
+
+    expect(await type('1\r')).toMatch(/1\nkeelson> $/)
+    await type('\x04')
     await done
   })
 
