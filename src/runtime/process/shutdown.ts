@@ -4,7 +4,7 @@
  */
 import type { Ring } from '../queues/ring.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
-import type { Address } from '../words/address.ts'
+import type { Address, Ref } from '../words/address.ts'
 import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { Monitor } from '../words/monitor.ts'
@@ -19,6 +19,24 @@ type Holder = { readonly mailbox: Ring<Message> }
 export const takeExit = ({ mailbox }: Holder, from: Sender): [] | [ExitReason] => {
   const found = mailbox.remove((message) => isExitOf(message, from))
   return found === undefined ? [] : [(found.payload as ExitMessage).reason]
+}
+
+/** Removes the exit messages of all of `from`, in one walk. Returns their reasons. */
+export const takeExits = (
+  { mailbox }: Holder,
+  from: ReadonlySet<Ref>,
+): ReadonlyMap<Ref, ExitReason> => {
+  const reasons = new Map<Ref, ExitReason>()
+  if (from.size > 0) {
+    mailbox.removeAll(({ kind, payload }) => {
+      if (kind !== kinds.exit) return false
+      const { from: sender, reason } = payload as ExitMessage
+      if (sender === undefined || !from.has(sender) || reasons.has(sender)) return false
+      reasons.set(sender, reason)
+      return true
+    })
+  }
+  return reasons
 }
 
 /** Whether an exit message of `from` waits. */

@@ -84,6 +84,14 @@ export class Ring<T extends object> {
     return undefined
   }
 
+  /** Removes all items that `matches`. The others keep their order. */
+  removeAll(matches: (item: T) => boolean): void {
+    for (let left = this.#length; left > 0; left--) {
+      const item = this.shift() as T
+      if (!matches(item)) this.push(item)
+    }
+  }
+
   /** Moves all of `other`'s items, in their order, before this ring's own. */
   prepend(other: Ring<T>): void {
     for (let left = this.#length; left > 0; left--) other.push(this.shift() as T)

@@ -84,11 +84,10 @@ export interface SignificantChild {
 export const endsSupervisor = (
   autoShutdown: AutoShutdown,
   ended: SignificantChild,
-  left: readonly SignificantChild[],
+  left: Iterable<SignificantChild>,
 ): boolean => {
   if (autoShutdown === 'never' || !ended.significant) return false
-  return (
-    autoShutdown === 'any_significant' ||
-    !left.some((child) => child.significant && child.isRunning)
-  )
+  if (autoShutdown === 'any_significant') return true
+  for (const child of left) if (child.significant && child.isRunning) return false
+  return true
 }

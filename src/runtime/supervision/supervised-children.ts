@@ -3,7 +3,13 @@
  * child that ended keeps its place until it is deleted; a temporary one is forgotten.
  */
 import { type Process, processOf } from '../process/process.ts'
-import { hasExit, type Shutdown, shutDown, shutdownMsDefault } from '../process/shutdown.ts'
+import {
+  hasExit,
+  type Shutdown,
+  shutDown,
+  shutdownMsDefault,
+  takeExits,
+} from '../process/shutdown.ts'
 import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
@@ -214,20 +220,21 @@ export const startChildren = async (
   how: 'first' | 'again',
 ): Promise<Started> => {
   const supervisor = processOf(context)
-  const kept = [...children]
+  const forgotten = new Set<Child>()
+  const kept = (): Child[] => children.filter((child) => !forgotten.has(child))
   for (const child of [...children].reverse()) {
     const closed = closedGate(child.spec, supervisor)
     if (closed !== undefined && how === 'again')
-      return { children: kept, waiting: { child, closed } }
+      return { children: kept(), waiting: { child, closed } }
     if (how === 'again') child.restarts++
     const result = await startChildProcess(child, context, closed)
     if (result.ok) continue
     if (!result.ignore)
-      return { children: kept, failed: { id: child.spec.id, reason: result.reason } }
+      return { children: kept(), failed: { id: child.spec.id, reason: result.reason } }
     waitsNoLonger(child)
-    if (child.spec.restart === 'temporary') kept.splice(kept.indexOf(child), 1)
+    if (child.spec.restart === 'temporary') forgotten.add(child)
   }
-  return { children: kept }
+  return { children: kept() }
 }
 
 /** Ends `children` (newest first) one after another. Returns those that keep their place. */
@@ -236,21 +243,34 @@ export const endChildren = async (
   supervisor: Process,
 ): Promise<Child[]> => {
   const kept: Child[] = []
+  const ended = takeExits(supervisor, endedRefs(children))
   for (const child of children) {
-    await endChild(child, supervisor)
+    await endChild(child, supervisor, ended)
     if (child.spec.restart !== 'temporary') kept.push(child)
   }
   return kept
 }
 
-/** Ends one child, if it runs, within its shutdown time. */
-export const endChild = async (child: Child, supervisor: Process): Promise<void> => {
+const endedRefs = (children: readonly Child[]): Set<Ref> =>
+  new Set(children.flatMap(({ process }) => (process?.alive === false ? process.address : [])))
+
+/**
+ * Ends one child, if it runs, within its shutdown time. `ended` has the reasons of children whose
+ * exit message was taken already.
+ */
+export const endChild = async (
+  child: Child,
+  supervisor: Process,
+  ended?: ReadonlyMap<Ref, ExitReason>,
+): Promise<void> => {
   const { process, spec } = child
   child.process = undefined
   waitsNoLonger(child)
   if (process === undefined) return
   closeRow(child, process.kernel.clock.monotonic())
-  const reason = await shutDown(supervisor, process, spec.shutdown)
+  const reason = ended?.has(process.address)
+    ? ended.get(process.address)
+    : await shutDown(supervisor, process, spec.shutdown)
   if (isExpected(spec.shutdown, reason) || (reason === 'normal' && spec.restart !== 'permanent'))
     return
   report(supervisor, 'shutdown_error', child, reason, process.pid)

@@ -18,6 +18,7 @@ import {
   stop,
 } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
+import type { Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { backsOff, hasWaited } from './backing-off.ts'
 import { childFault, childrenFault } from './child-fault.ts'
@@ -29,6 +30,7 @@ import {
   givesUp,
   isRestarted,
   recentRestarts,
+  type SignificantChild,
   type Strategy,
 } from './restart-policy.ts'
 import { closedGate } from './start-gate.ts'
@@ -89,8 +91,10 @@ export interface SupervisorArgument {
 /** The state of a supervisor. */
 export interface SupervisorState {
   readonly options: SupervisorArgument
-  /** Newest first. */
-  readonly children: readonly Child[]
+  /** By their ids, oldest first. */
+  readonly children: Map<string, Child>
+  /** Which child a process is, or was. */
+  readonly byRef: WeakMap<Ref, Child>
   /** The times of the restarts that still count. */
   readonly restarts: readonly number[]
 }
@@ -107,7 +111,7 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     if (fault !== undefined) return stop(['start_spec', fault.reason])
     const children = options.children.map((spec) => newChild(fullSpec(spec))).reverse()
     const begun = await startChildren(children, context, 'first')
-    if (begun.failed === undefined) return ok({ options, children: begun.children, restarts: [] })
+    if (begun.failed === undefined) return ok(begunWith(options, begun.children))
     const { id, reason } = begun.failed
     const failed = begun.children.find((child) => child.spec.id === id)
     if (failed !== undefined) report(processOf(context), 'start_error', failed, reason)
@@ -120,17 +124,19 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
       const child = childOf(state, id)
       if (child === undefined) return reply(notFound, state)
       await endChild(child, processOf(context))
-      return reply(done, child.spec.restart === 'temporary' ? without(state, child) : state)
+      if (child.spec.restart === 'temporary') forget(state, child)
+      return reply(done, state)
     },
     restartChild: (state, id, context) => restartChild(state, { id, from: context.from }, context),
     deleteChild: (state, id) => {
       const child = childOf(state, id)
       const refusal = refusalOf(child)
       if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
-      return reply(done, without(state, child))
+      forget(state, child)
+      return reply(done, state)
     },
-    whichChildren: (state) => reply(state.children.map(infoOf), state),
-    countChildren: (state) => reply(count(state.children), state),
+    whichChildren: (state) => reply(newestFirst(state).map(infoOf), state),
+    countChildren: (state) => reply(count([...state.children.values()]), state),
   },
   casts: {
     tryAgain: (state, id, context) => {
@@ -150,11 +156,12 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     },
   },
   exit: (state, { from, reason }, context) => {
-    const child = state.children.find((each) => from !== undefined && refOfChild(each) === from)
-    return child === undefined ? noReply(state) : childEnded(state, child, reason, context)
+    const child = from === undefined ? undefined : state.byRef.get(from)
+    if (child === undefined || refOfChild(child) !== from) return noReply(state)
+    return childEnded(state, child, reason, context)
   },
   terminate: async (state, _reason, context) => {
-    await endChildren(state.children, processOf(context))
+    await endChildren(newestFirst(state), processOf(context))
   },
 }
 
@@ -169,13 +176,10 @@ const childEnded = (
   child.process = undefined
   tellTerminated(processOf(context), child, reason)
   if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
-  const left = child.spec.restart === 'temporary' ? without(state, child) : state
-  const ends = endsSupervisor(
-    state.options.autoShutdown,
-    significance(child),
-    left.children.map(significance),
-  )
-  return ends ? stop('shutdown', left) : noReply(left)
+  if (child.spec.restart === 'temporary') forget(state, child)
+  const { autoShutdown } = state.options
+  const ends = endsSupervisor(autoShutdown, significance(child), significances(state))
+  return ends ? stop('shutdown', state) : noReply(state)
 }
 
 const restart = (
@@ -205,10 +209,10 @@ const backOff = async (
   reason: ExitReason,
   context: Surroundings,
 ): Promise<Next> => {
-  const [from, to] = affected(state, child)
-  const ended = await endChildren(state.children.slice(from, to), processOf(context))
+  const together = affected(state, child)
+  keep(state, together, await endChildren(together, processOf(context)))
   backsOff(processOf(context), child, reason)
-  return noReply(replaced(state, from, to, ended))
+  return noReply(state)
 }
 
 const startAgain = async (
@@ -217,8 +221,8 @@ const startAgain = async (
   reason: ExitReason,
   context: Surroundings,
 ): Promise<Next> => {
-  const [from, to] = affected(state, child)
-  const again = await endChildren(state.children.slice(from, to), processOf(context))
+  const together = affected(state, child)
+  const again = await endChildren(together, processOf(context))
   const { children, failed, waiting } = await startChildren(again, context, 'again')
   if (waiting) waitAtGate(processOf(context), waiting.child, reason, waiting.closed)
   for (const each of children) tellRestarted(processOf(context), each, reason)
@@ -230,29 +234,16 @@ const startAgain = async (
     if (!backsOff(processOf(context), failing, failed?.reason))
       cast(context.self, 'tryAgain', failing.spec.id)
   }
-  return noReply(replaced(state, from, to, children))
+  keep(state, together, children)
+  return noReply(state)
 }
 
-/** The state with `children` in the places from `from` up to `to`. */
-const replaced = (state: State, from: number, to: number, children: readonly Child[]): State => {
-  // Copying the list for each child would be slow when many children end at once.
-  if (children.length === to - from) return state
-  const [newer, older] = [state.children.slice(0, from), state.children.slice(to)]
-  return { ...state, children: [...newer, ...children, ...older] }
-}
-
-/** The children to restart: from the first index up to, not including, the second. */
-const affected = ({ options, children }: State, child: Child): readonly [number, number] => {
-  switch (options.strategy) {
-    case 'one_for_one': {
-      const index = children.indexOf(child)
-      return [index, index + 1]
-    }
-    case 'rest_for_one':
-      return [0, children.indexOf(child) + 1]
-    case 'one_for_all':
-      return [0, children.length]
-  }
+/** The children to restart together, newest first. */
+const affected = (state: State, child: Child): Child[] => {
+  const { strategy } = state.options
+  if (strategy === 'one_for_one') return [child]
+  const all = newestFirst(state)
+  return strategy === 'one_for_all' ? all : all.slice(0, all.indexOf(child) + 1)
 }
 
 // Requests about children.
@@ -280,7 +271,11 @@ const startChild = async (
   if (closed !== undefined) return later(state, asked, closed, context)
   const result = await startChildProcess(child, context)
   const isKept = result.ok || (result.ignore === true && full.restart !== 'temporary')
-  if (isKept) return reply(result, { ...state, children: [child, ...state.children] })
+  if (isKept) {
+    state.children.set(full.id, child)
+    note(state, child)
+    return reply(result, state)
+  }
   return reply(result.ignore ? result : failure(result.reason, spec), state)
 }
 
@@ -294,7 +289,9 @@ const restartChild = async (
   if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
   const closed = closedGate(child.spec, processOf(context))
   if (closed !== undefined) return later(state, asked, closed, context)
-  return reply(await startChildProcess(child, context), state)
+  const result = await startChildProcess(child, context)
+  note(state, child)
+  return reply(result, state)
 }
 
 /** The start waits for its gate. Other messages are handled meanwhile. */
@@ -316,10 +313,9 @@ const failure = (reason: ExitReason, spec: ChildSpec): StartResult<unknown> => {
   return { ok: false, reason: isTaken ? reason : [reason, spec] }
 }
 
+/** A child that waits for its restart is present, and has no process (OTP). */
 const presence = (child: Child): ExitReason =>
-  child.process === undefined && !child.isRestarting
-    ? 'already_present'
-    : ['already_started', refOfChild(child)]
+  child.process === undefined ? 'already_present' : ['already_started', refOfChild(child)]
 
 const refusalOf = (child: Child | undefined): (ChildResult & { ok: false }) | undefined => {
   if (child === undefined) return notFound
@@ -330,15 +326,45 @@ const refusalOf = (child: Child | undefined): (ChildResult & { ok: false }) | un
 const done: ChildResult = { ok: true }
 const notFound: ChildResult & { ok: false } = { ok: false, reason: 'not_found' }
 
-const childOf = (state: State, id: string): Child | undefined =>
-  state.children.find((child) => child.spec.id === id)
+// The children of a state. It is changed in place: a copy for each of thousands would be slow.
 
-const without = (state: State, child: Child): State => ({
-  ...state,
-  children: state.children.filter((each) => each !== child),
-})
+const begunWith = (options: SupervisorArgument, children: readonly Child[]): State => {
+  const oldestFirst = [...children].reverse()
+  const state: State = {
+    options,
+    children: new Map(oldestFirst.map((child) => [child.spec.id, child])),
+    byRef: new WeakMap(),
+    restarts: [],
+  }
+  for (const child of oldestFirst) note(state, child)
+  return state
+}
 
-const significance = (child: Child) => ({
+const newestFirst = ({ children }: State): Child[] => [...children.values()].reverse()
+
+const childOf = ({ children }: State, id: string): Child | undefined => children.get(id)
+
+const forget = ({ children }: State, { spec }: Child): void => void children.delete(spec.id)
+
+/** Notes which process runs in `child`, if one does. */
+const note = ({ byRef }: State, child: Child): void => {
+  const ref = refOfChild(child)
+  if (ref !== undefined) byRef.set(ref, child)
+}
+
+/** Of `together`, only `kept` stay; their processes may be new. */
+const keep = (state: State, together: readonly Child[], kept: readonly Child[]): void => {
+  for (const child of kept) note(state, child)
+  if (kept.length === together.length) return
+  const staying = new Set(kept)
+  for (const child of together) if (!staying.has(child)) forget(state, child)
+}
+
+const significance = (child: Child): SignificantChild => ({
   significant: child.spec.significant,
   isRunning: child.process !== undefined || child.isRestarting,
 })
+
+function* significances({ children }: State): Iterable<SignificantChild> {
+  for (const child of children.values()) yield significance(child)
+}
