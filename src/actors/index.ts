@@ -31,6 +31,7 @@ export {
   pauseWrites,
   type WritePause,
 } from './control/write-pause.ts'
+export * as Alarms from './durable/alarms.ts'
 export type {
   AlarmTime,
   DurableCallContext,

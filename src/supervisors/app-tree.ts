@@ -3,7 +3,7 @@
  * })])`. A tree is written in a configuration file, or passed to `start` or `startSupervisor`. All
  * of it is checked before anything starts. Pure.
  */
-import type { DurableOptions } from '../actors/index.ts'
+import type { DurableMessages, DurableOptions, DurableServer, Fields } from '../actors/index.ts'
 import { configError, unknownOption } from '../errors.ts'
 import {
   type AutoShutdown,
@@ -132,6 +132,15 @@ export function worker<M extends Messages, S, A, P>(
   server: Server<M, S, A, P>,
   ...[options]: WorkerArguments<A>
 ): AppWorker
+/**
+ * A worker whose state is durable: with alarms, steps and versions. Its rows are found under its
+ * name.
+ */
+export function worker<M extends DurableMessages, S, F extends Fields, A, P>(
+  id: string,
+  server: DurableServer<M, S, F, A, P> | { readonly server: DurableServer<M, S, F, A, P> },
+  options: WorkerOptions<A> & { readonly durable: true | DurableOptions },
+): AppWorker
 /** A worker with a server, a module that exports one, or the path of such a module. */
 export function worker(id: string, module: AppModule, options: WorkerOptions = {}): AppWorker {
   return { kind: 'worker', id, module, options }
@@ -200,7 +209,7 @@ type Naming = { readonly taken: Set<string>; readonly levels: number }
 
 /** The names that an instance uses. */
 const reserved =
-  /^((keelson|shards|registry|services|control)(\('.*'\))?$|(shard|blob_store|wal_writer|applier|batcher|followers|lmdb_writer|expirer)\()/
+  /^((keelson|shards|registry|services|control)(\('.*'\))?$|(shard|blob_store|wal_writer|applier|batcher|followers|lmdb_writer|expirer|alarms)\()/
 
 const checkNode = (node: unknown, path: string, naming: Naming): AppNode => {
   const { kind, id, options, start } = fields(node, path)

@@ -5,11 +5,13 @@
  * siblings.
  */
 import {
+  Alarms,
   Applier,
   Batcher,
   BlobStore,
   Control,
   defaultInstance,
+  type Entities,
   Expirer,
   instanceName,
   LmdbWriter,
@@ -44,6 +46,7 @@ export type TreeOptions = {
   readonly system: System
   readonly instance: string
   readonly shards: readonly Shard[]
+  readonly entities: Entities
   readonly mailboxMax: number
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
@@ -82,7 +85,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
       supervisor(
         'shards',
         { name: names.shards, strategy: 'one_for_one' },
-        options.shards.map((shard) => unlessDown(shard, shardTree(shard, options.instance))),
+        options.shards.map((shard) => unlessDown(shard, shardTree(shard, options))),
       ),
       Registry.childSpec('registry', { keys: 'unique', name: names.registry }),
       // They need the shards, not each other.
@@ -101,7 +104,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
 }
 
 /** One shard: each child reads from the children above it. */
-const shardTree = (shard: Shard, instance: string): ChildSpec => {
+const shardTree = (shard: Shard, { instance, entities }: TreeOptions): ChildSpec => {
   const names = treeNames(instance)
   const { index } = shard
   // The gate admits their messages, and so bounds their mailboxes.
@@ -158,6 +161,12 @@ const shardTree = (shard: Shard, instance: string): ChildSpec => {
             ...actor,
             name: Expirer.name(instance, index),
           }),
+          worker(
+            `alarms(${index})`,
+            Alarms.server,
+            { shard, entities },
+            { ...actor, name: Alarms.name(instance, index) },
+          ),
         ],
       ),
     ]),
@@ -185,7 +194,7 @@ const inOrder = (shard: Shard, children: readonly ChildSpec[]): ChildSpec[] =>
 const actorNames = ({ parts: { instance }, index }: Shard): Name[] => [
   ...[BlobStore, WalWriter, Applier, Batcher].map(({ name }) => name(instance, index)),
   treeNames(instance).followers(index),
-  ...[LmdbWriter, Expirer].map(({ name }) => name(instance, index)),
+  ...[LmdbWriter, Expirer, Alarms].map(({ name }) => name(instance, index)),
 ]
 
 /**

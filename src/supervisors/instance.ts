@@ -247,6 +247,7 @@ const run = async (
     system,
     instance,
     shards,
+    entities,
     mailboxMax: options.mailboxMax,
     app: options.app,
     appContext: inside,

@@ -11,7 +11,7 @@ import { type KeepIds, keepIdsDefault } from './call-ids.ts'
 import { offerTurn } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
 import { durableTable } from './durable-table.ts'
-import { entitiesIn } from './entities.ts'
+import { entitiesIn, workerKind } from './entities.ts'
 import { kindServer } from './entity-kind.ts'
 import { durableServer } from './turn-server.ts'
 
@@ -33,9 +33,6 @@ export type EntityOptions = DurableOptions & {
 
 const pipelineDefault = 64
 const idleMsDefault = 60_000
-
-/** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
-const workerKind = '$worker'
 
 const commonTerms = ({ pipeline = pipelineDefault, keepIds }: DurableOptions) => ({
   pipeline,
@@ -83,7 +80,7 @@ export const startDurableWorker = (
           entities.began(entity, log)
           own.system.monitor(own.self, () => entities.ended(entity, log))
         },
-        woke: () => undefined,
+        woke: () => entities.woke(),
       },
       own,
     )

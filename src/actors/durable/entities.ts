@@ -30,6 +30,9 @@ export interface RunningKind {
   unblock(id: string): boolean
 }
 
+/** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
+export const workerKind = '$worker'
+
 /** The key of the `Entities` in `context.app`, which is for the project's own code. */
 export const entitiesOf = Symbol('entities')
 
@@ -49,6 +52,7 @@ export class Entities {
   readonly #kinds = new Map<string, RunningKind>()
   readonly #logs = new Map<string, TurnLog<TurnDraft>>()
   readonly #isClosing: () => boolean
+  readonly #onRuns = new Set<() => void>()
 
   /** `isClosing`: from then on nothing at rest wakes. */
   constructor(
@@ -88,6 +92,17 @@ export class Entities {
     return [...this.#kinds.keys()]
   }
 
+  /** Durable actors can be asked that could not before. */
+  woke(): void {
+    for (const told of this.#onRuns) told()
+  }
+
+  /** Calls `told` when a kind or a durable worker begins to run. Returns a function that ends this. */
+  onRuns(told: () => void): () => void {
+    this.#onRuns.add(told)
+    return () => this.#onRuns.delete(told)
+  }
+
   /** The process of a kind begins. The function that is returned ends that. */
   runs(kind: string, running: RunningKind): () => void {
     if (this.#kinds.has(kind))
@@ -95,6 +110,7 @@ export class Entities {
         details: { kind },
       })
     this.#kinds.set(kind, running)
+    this.woke()
     return () => {
       if (this.#kinds.get(kind) === running) this.#kinds.delete(kind)
     }

@@ -170,7 +170,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
 
   #refuse(turn: T, refusal: Refusal): void {
     const turns = this.#take()
-    if (isGuard(refusal, turn.unit)) {
+    if (isGuard(refusal)) {
       this.#port.overtaken(turns)
     } else {
       for (const dropped of turns) dropped.drop()
@@ -206,8 +206,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
 }
 
 /** Whether the refusal says that the main row is not the one that the unit follows. */
-const isGuard = (refusal: Refusal, unit: Turn | undefined): boolean =>
-  refusal.reason.code === 'CONFLICT' && refusal.key === unit?.entity
+const isGuard = ({ reason }: Refusal): boolean => reason.code === 'CONFLICT' && 'present' in reason
 
 /** Whether the row with this mark contains the effect of the unit. */
 const isIn = ({ row }: Turn, mark: TurnMark | undefined): boolean =>

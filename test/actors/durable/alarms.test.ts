@@ -1,0 +1,214 @@
+/** Alarms and steps: they fire or run once, in time, over crashes; a failing one is tried again. */
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  call,
+  type DurableServer,
+  entity,
+  noReply,
+  ok,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
+import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+
+type State = { readonly fired: readonly string[] }
+
+type Messages = {
+  calls: {
+    set: (alarm: { name: 'one' | 'two' | 'again'; inMs: number }) => void
+    cancel: () => boolean
+    charge: (what: string) => void
+    fired: () => readonly string[]
+  }
+  continues: { charge: (what: string) => void }
+  alarms: { one: () => void; two: () => void; again: () => void }
+}
+
+/** What the outside world saw: each try of a step, with its name. */
+let tries: string[] = []
+/** How many of the next tries fail. */
+let failing = 0
+
+const attempt = (what: string): void => {
+  tries.push(what)
+  if (failing > 0) {
+    failing--
+    throw new Error('the bank is away')
+  }
+}
+
+const withFired = (state: State, name: string): State => ({ fired: [...state.fired, name] })
+
+const server: DurableServer<Messages, State> = {
+  init: () => ok({ fired: [] }),
+  calls: {
+    set: (state, { name, inMs }, context) => {
+      context.setAlarm(name, { inMs })
+      return reply(undefined, state)
+    },
+    cancel: (state, _, context) => reply(context.cancelAlarm('one'), state),
+    charge: (state, what) => reply(undefined, state, { continue: ['charge', what] }),
+    fired: (state) => reply(state.fired, state),
+  },
+  continues: {
+    charge: async (state, what, context) => {
+      attempt(context.step)
+      return noReply(withFired(state, what))
+    },
+  },
+  alarms: {
+    one: (state, _, context) => {
+      attempt(`one ${context.now()}`)
+      return noReply(withFired(state, 'one'))
+    },
+    two: (state) => noReply(withFired(state, 'two')),
+    again: (state, _, context) => {
+      if (state.fired.length < 2) context.setAlarm('again', { inMs: 100 })
+      return noReply(withFired(state, 'again'))
+    },
+  },
+}
+
+const kind = entity('clock', server, { idleMs: 1_000 })
+
+let simulation: Simulation | undefined
+afterEach(async () => {
+  await simulation?.close()
+  simulation = undefined
+  tries = []
+  failing = 0
+})
+
+const started = async (seed = 1) => {
+  simulation = await startSimulated({
+    seed,
+    app: supervisor('app', {}, [kind, worker('lone', server, { durable: true })]),
+  })
+  const machine = simulation
+  const ask = <N extends keyof Messages['calls']>(id: string, name: N, payload?: unknown) =>
+    machine.during(
+      call(machine.app.entity(kind).ref(id), name, payload as never) as Promise<
+        ReturnType<Messages['calls'][N]>
+      >,
+    )
+  return { machine, ask }
+}
+
+describe('an alarm', () => {
+  test('fires once, not before its time, also for an entity at rest', async () => {
+    const { machine, ask } = await started()
+    await ask('a', 'set', { name: 'one', inMs: 5_000 })
+    await machine.advance(4_990)
+    expect(machine.app.entity(kind).state('a')).toEqual({ fired: [] })
+    await machine.advance(100)
+    expect(machine.app.entity(kind).state('a')).toEqual({ fired: ['one'] })
+    await machine.advance(120_000)
+    expect(await ask('a', 'fired')).toEqual(['one'])
+  })
+
+  test('survives a power cut, and fires late by the time the machine was down', async () => {
+    const { machine, ask } = await started()
+    await ask('a', 'set', { name: 'two', inMs: 5_000 })
+    await ask('a', 'set', { name: 'one', inMs: 4_000 })
+    await machine.powerCut()
+    await machine.advance(60_000)
+    await machine.start()
+    await machine.advance(1_000)
+    expect(await ask('a', 'fired')).toEqual(['one', 'two'])
+  })
+
+  test('that was replaced or cancelled does not fire', async () => {
+    const { machine, ask } = await started()
+    await ask('a', 'set', { name: 'one', inMs: 1_000 })
+    await ask('a', 'set', { name: 'one', inMs: 60_000 })
+    await ask('b', 'set', { name: 'one', inMs: 1_000 })
+    expect(await ask('b', 'cancel')).toBe(true)
+    await machine.advance(30_000)
+    expect([await ask('a', 'fired'), await ask('b', 'fired')]).toEqual([[], []])
+    await machine.advance(31_000)
+    expect(await ask('a', 'fired')).toEqual(['one'])
+  })
+
+  test('that its own handler sets again stands', async () => {
+    const { machine, ask } = await started()
+    await ask('a', 'set', { name: 'again', inMs: 100 })
+    await machine.advance(1_000)
+    expect(await ask('a', 'fired')).toEqual(['again', 'again', 'again'])
+  })
+
+  test('of a durable worker fires too', async () => {
+    const { machine } = await started()
+    const { system } = machine
+    const lone = system.to<Messages>('lone' as never)
+    await machine.during(call(lone, 'set', { name: 'one', inMs: 500 }))
+    await machine.advance(600)
+    expect(await machine.during(call(lone, 'fired'))).toEqual(['one'])
+    await machine.powerCut()
+    await machine.start()
+    const again = machine.system.to<Messages>('lone' as never)
+    expect(await machine.during(call(again, 'fired'))).toEqual(['one'])
+  })
+
+  test('that fails is tried again after 1 s, doubling, and calls are answered meanwhile', async () => {
+    const { machine, ask } = await started()
+    failing = 3
+    await ask('a', 'set', { name: 'one', inMs: 100 })
+    await machine.advance(150)
+    expect(await ask('a', 'fired')).toEqual([])
+    await machine.advance(20_000)
+    expect(await ask('a', 'fired')).toEqual(['one'])
+    const at = tries.map((each) => Number(each.split(' ')[1]))
+    const gaps = at.slice(1).map((ms, index) => ms - (at[index] ?? 0))
+    expect(gaps.map((ms) => Math.round(ms / 1_000))).toEqual([1, 2, 4])
+  })
+})
+
+describe('a step', () => {
+  test('runs right after its turn, once', async () => {
+    const { machine, ask } = await started()
+    await ask('a', 'charge', 'x')
+    expect(await ask('a', 'fired')).toEqual(['x'])
+    await machine.advance(60_000)
+    expect(tries).toHaveLength(1)
+  })
+
+  test('that fails is tried again under the same name, over a power cut, while calls are answered', async () => {
+    const { machine, ask } = await started()
+    failing = 2
+    await ask('a', 'charge', 'x')
+    expect(await ask('a', 'fired')).toEqual([])
+    await machine.powerCut()
+    await machine.start()
+    expect(await ask('a', 'fired')).toEqual([])
+    await machine.advance(10_000)
+    expect(await ask('a', 'fired')).toEqual(['x'])
+    expect(tries).toHaveLength(3)
+    expect(new Set(tries).size).toBe(1)
+  })
+
+  test('of an actor that nobody calls runs after a crash', async () => {
+    const { machine, ask } = await started()
+    failing = 1
+    await ask('a', 'charge', 'x')
+    await machine.settle()
+    await machine.kill()
+    await machine.start()
+    await machine.advance(5_000)
+    expect(machine.app.entity(kind).state('a')).toEqual({ fired: ['x'] })
+  })
+})
+
+test('many alarms at one moment are served, and calls are answered between them', async () => {
+  const { machine, ask } = await started()
+  for (let index = 0; index < 200; index++)
+    void call(machine.app.entity(kind).ref(`e${index}`), 'set', { name: 'two', inMs: 2_000 })
+  await machine.advance(1_500)
+  await machine.advance(1_000)
+  expect(await ask('x', 'fired')).toEqual([])
+  await machine.advance(5_000)
+  const fired = Array.from({ length: 200 }, (_, index) =>
+    machine.app.entity(kind).state(`e${index}`),
+  )
+  expect(fired.every((state) => state?.fired.length === 1)).toBe(true)
+})
