@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 
 const dist = join(import.meta.dirname, '../dist')
 
-const importPattern = /^(?:import|export)\b[^'";]*?(?:from )?'([^']+)'/gm
+const importPattern = /^(?:import|(?:import|export)\b[^'";]*? from) '([^']+)'/gm
 
 /** The files of `dist` and the outside modules that an import of `entry` loads. */
 const loadedBy = (entry: string): Set<string> => {
