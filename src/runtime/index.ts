@@ -8,7 +8,7 @@
  * - names: local names, `via` names, and the tables of registries
  * - process: the process itself, its calls under way, its links and monitors, messaging
  * - server: GenServer, its context and loop, `sys`, and the System that owns all processes
- * - supervision: Supervisor, DynamicSupervisor, Registry, restart policy, child specifications
+ * - supervision: Supervisor, DynamicSupervisor, Registry, pools, restart policy, child specifications
  * - state-machine: XState machines as processes; an entry of its own, so that XState loads only for
  *   its users
  * - task: tasks, their streams and supervisors
@@ -96,6 +96,13 @@ export {
   startDynamicSupervisor,
   terminateDynamicChild,
 } from './supervision/dynamic-supervisor.ts'
+export {
+  type PartitionSupervisorOptions,
+  type Partitions,
+  partitionSupervisor,
+  partitions,
+} from './supervision/partition-supervisor.ts'
+export * as Pool from './supervision/pool.ts'
 export * as Registry from './supervision/registry.ts'
 export { via } from './supervision/registry.ts'
 export type {

@@ -1,0 +1,245 @@
+/**
+ * The process of a pool: which worker is whose, who waits, and how many workers there should be.
+ * Its workers are temporary children of a dynamic supervisor below it. It never waits for the start
+ * of one: a worker that has started arrives as a message.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { type Process, processOf } from '../process/process.ts'
+import { shutDown } from '../process/shutdown.ts'
+import type { CallContext, Context, From, GenServer, Settled } from '../server/gen-server.ts'
+import { noReply, reply, stop } from '../server/next-step.ts'
+import type { StartResult } from '../server/start-options.ts'
+import { type Address, addressOf, type Ref } from '../words/address.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import type { Monitor } from '../words/monitor.ts'
+import type { ChildSpec } from './child-spec.ts'
+import {
+  type DynamicSupervisorMessages,
+  startDynamicChild,
+  startDynamicSupervisor,
+  terminateDynamicChild,
+} from './dynamic-supervisor.ts'
+import { givesUp, type RestartLimit, recentRestarts } from './restart-policy.ts'
+
+/** What a client asks for. The ticket is its own: with it, it calls the request off. */
+export interface CheckoutRequest {
+  readonly ticket: object
+  readonly block: boolean
+}
+
+/** The numbers of a pool. */
+export interface PoolStatus {
+  /** The workers that nobody has. */
+  readonly idle: number
+  readonly busy: number
+  /** How many of the workers are beyond `size`. */
+  readonly overflow: number
+  /** The clients that wait for a worker. */
+  readonly waiting: number
+}
+
+/** The messages of a pool whose workers understand `W`. */
+export type PoolMessages<W = unknown> = {
+  calls: { checkout: (request: CheckoutRequest) => Ref<W>; status: () => PoolStatus }
+  casts: { checkin: (worker: Ref) => void; cancel: (ticket: object) => void }
+  infos: { started: (started: Settled<StartResult>) => void }
+}
+
+/** The options of a pool with their defaults. */
+export interface PoolPlan extends RestartLimit {
+  readonly worker: ChildSpec
+  readonly size: number
+  readonly maxOverflow: number
+  readonly queueMax: number
+}
+
+/** A client: it waits, or has a worker. */
+interface Client {
+  readonly ticket: object
+  readonly from: From<Ref>
+  /** Absent for code outside of processes. */
+  readonly monitor: Monitor | undefined
+}
+
+interface Worker {
+  readonly ref: Ref
+  readonly monitor: Monitor
+  client: Client | undefined
+  isEnding: boolean
+}
+
+interface State {
+  readonly plan: PoolPlan
+  readonly supervisor: Ref<DynamicSupervisorMessages>
+  readonly workers: Map<Ref, Worker>
+  /** The one that was used last is taken first. */
+  readonly idle: Worker[]
+  /** The clients that wait, in their order. */
+  readonly queue: Map<object, Client>
+  /** How many workers are being started. */
+  starting: number
+  restarts: readonly number[]
+}
+
+type Surroundings = Context<PoolMessages>
+
+/** The server of a pool. */
+export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
+  init: async (plan, context) => {
+    context.trapExit(true)
+    const supervisor = await startDynamicSupervisor(context)
+    const state: State = {
+      ...{ plan, supervisor, workers: new Map(), idle: [], queue: new Map() },
+      ...{ starting: 0, restarts: [] },
+    }
+    for (let count = 0; count < plan.size; count++) {
+      const result = await startDynamicChild(context.to(supervisor), plan.worker)
+      if (!result.ok) return stop(result.ignore ? 'ignore' : result.reason)
+      add(state, result.ref, context)
+    }
+    return state
+  },
+  calls: {
+    checkout: (state, request, context) => {
+      const isFull = state.queue.size >= (request.block ? state.plan.queueMax : 0)
+      if (isFull && state.idle.length === 0) {
+        context.from.fail(busy(context, state.queue.size))
+        return noReply(state)
+      }
+      const { caller } = context.from
+      const monitor = caller === undefined ? undefined : context.monitor(caller)
+      state.queue.set(request.ticket, { ticket: request.ticket, from: context.from, monitor })
+      return settle(state, context)
+    },
+    status: (state) => reply(statusOf(state), state),
+  },
+  casts: {
+    checkin: (state, ref, context) => {
+      const process = (addressOf(ref) as Address<Process>).resolve()
+      const worker = process && state.workers.get(process.address)
+      if (worker?.client === undefined) return noReply(state)
+      release(worker, context)
+      state.idle.push(worker)
+      return settle(state, context)
+    },
+    cancel: (state, ticket, context) => {
+      forget(state, state.queue.get(ticket), context)
+      return noReply(state)
+    },
+  },
+  infos: {
+    started: (state, started, context) => {
+      state.starting--
+      const result = started.ok ? started.value : undefined
+      if (!result?.ok) return replace(state, context)
+      add(state, result.ref, context)
+      return settle(state, context)
+    },
+  },
+  exit: (state, { from, reason }) =>
+    from === state.supervisor ? stop(reason, state) : noReply(state),
+  down: (state, { monitor, target }, context) => {
+    const worker = state.workers.get(target as Ref)
+    if (worker?.monitor === monitor) return workerEnded(state, worker, context)
+    return clientEnded(state, monitor, context)
+  },
+  terminate: async (state, _reason, context) => {
+    const supervisor = (addressOf(state.supervisor) as Address<Process>).resolve()
+    if (supervisor?.alive) await shutDown(processOf(context), supervisor, 'infinity')
+  },
+}
+
+/** Gives idle workers to those who wait, ends what is beyond the size, and starts what is missing. */
+const settle = (state: State, context: Surroundings) => {
+  for (const client of state.queue.values()) {
+    const worker = state.idle.pop()
+    if (worker === undefined) break
+    state.queue.delete(client.ticket)
+    worker.client = client
+    if (client.from.reply(worker.ref)) continue
+    // It does not wait any longer.
+    release(worker, context)
+    state.idle.push(worker)
+  }
+  const { size, maxOverflow } = state.plan
+  while (state.idle.length > 0 && running(state) > size) end(state, context)
+  const wanted = Math.max(size, state.workers.size + state.queue.size)
+  const missing = Math.min(size + maxOverflow, wanted) - state.workers.size - state.starting
+  for (let count = 0; count < missing; count++) {
+    state.starting++
+    context.pipe(startDynamicChild(context.to(state.supervisor), state.plan.worker), 'started')
+  }
+  return noReply(state)
+}
+
+/** A worker ended that should not have, or did not start: another one, within the intensity. */
+const replace = (state: State, context: Surroundings) => {
+  state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state.plan)
+  return givesUp(state.restarts, state.plan)
+    ? stop<State>('shutdown' as ExitReason, state)
+    : settle(state, context)
+}
+
+const add = (state: State, ref: Ref, context: Surroundings): void => {
+  const worker = { ref, monitor: context.monitor(ref), client: undefined, isEnding: false }
+  state.workers.set(ref, worker)
+  state.idle.push(worker)
+}
+
+/** Ends the idle worker that was used last. Its down message removes it. */
+const end = (state: State, context: Surroundings): void => {
+  const worker = state.idle.pop()
+  if (worker === undefined) return
+  worker.isEnding = true
+  // It fails only if the supervisor ends, which ends the worker and the pool.
+  terminateDynamicChild(context.to(state.supervisor), worker.ref).catch(() => undefined)
+}
+
+const workerEnded = (state: State, worker: Worker, context: Surroundings) => {
+  state.workers.delete(worker.ref)
+  const at = state.idle.indexOf(worker)
+  if (at >= 0) state.idle.splice(at, 1)
+  release(worker, context)
+  return worker.isEnding ? settle(state, context) : replace(state, context)
+}
+
+/** The end of a client gives its worker back, or its place in the queue. */
+const clientEnded = (state: State, monitor: Monitor, context: Surroundings) => {
+  for (const worker of state.workers.values()) {
+    if (worker.client?.monitor !== monitor) continue
+    worker.client = undefined
+    state.idle.push(worker)
+    return settle(state, context)
+  }
+  for (const client of state.queue.values())
+    if (client.monitor === monitor) forget(state, client, context)
+  return noReply(state)
+}
+
+const release = (worker: Worker, context: Surroundings): void => {
+  const { client } = worker
+  worker.client = undefined
+  if (client?.monitor !== undefined) context.demonitor(client.monitor, { flush: true })
+}
+
+const forget = (state: State, client: Client | undefined, context: Surroundings): void => {
+  if (client === undefined) return
+  state.queue.delete(client.ticket)
+  if (client.monitor !== undefined) context.demonitor(client.monitor, { flush: true })
+}
+
+const running = (state: State): number =>
+  [...state.workers.values()].filter(({ isEnding }) => !isEnding).length
+
+const statusOf = (state: State): PoolStatus => {
+  const all = running(state)
+  return {
+    idle: state.idle.length,
+    busy: all - state.idle.length,
+    overflow: Math.max(0, all - state.plan.size),
+    waiting: state.queue.size,
+  }
+}
+
+const busy = (context: CallContext<PoolMessages>, waiting: number): KeelsonError =>
+  new KeelsonError('BUSY', `${processOf(context)} has no worker`, { details: { waiting } })

@@ -1,0 +1,174 @@
+/**
+ * A pool: a fixed number of workers under a supervisor, which clients check out and in. Clients
+ * wait in their order. When there is no idle worker, up to `maxOverflow` more are started, and
+ * ended when nobody waits. A client that ends gives its worker back. The words are poolboy's.
+ */
+import { configError } from '../../errors.ts'
+import { call, cast, madeThrough } from '../process/messaging.ts'
+import type { Process } from '../process/process.ts'
+import type { Shutdown } from '../process/shutdown.ts'
+import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
+import {
+  Address,
+  addressOf,
+  isRef,
+  type Ref,
+  type Name as RuntimeName,
+  type Messages as ServerMessages,
+} from '../words/address.ts'
+import {
+  type ChildContext,
+  type ChildSpec,
+  checked,
+  expectCount,
+  expectStartable,
+  readKnown,
+  worker as workerSpec,
+} from './child-spec.ts'
+import { type PoolMessages, type PoolStatus, poolServer } from './pool-server.ts'
+import type { RestartOption } from './restart-policy.ts'
+import { madeAt, started } from './supervisor.ts'
+
+/** The messages of a pool whose workers understand `W`. */
+export type Messages<W = unknown> = PoolMessages<W>
+
+/** The typed name of a pool. */
+export type Name<W = unknown> = RuntimeName<PoolMessages<W>>
+
+/** A ref of a pool: from `context.to(name)`, `system.to(name)` or `start`. */
+export type Handle<W = unknown> = Ref<PoolMessages<W>>
+
+/** The numbers of a pool. */
+export type Status = PoolStatus
+
+/** The options of a pool, also as a child. */
+export type Options<M extends ServerMessages, S, A, P> = {
+  /** The server of each worker. */
+  readonly server: GenServer<M, S, A, P>
+  /** The number of workers that are always there. */
+  readonly size: number
+  /** The most workers beyond `size`. 0 by default. */
+  readonly maxOverflow?: number | undefined
+  /** The most clients that wait; one more is refused with `BUSY`. 100,000 by default. */
+  readonly queueMax?: number | undefined
+  /** The most workers that end or fail to start within `periodMs`. 3 by default. */
+  readonly intensity?: number | undefined
+  /** 5,000 by default. */
+  readonly periodMs?: number | undefined
+  readonly name?: Name<M> | undefined
+  readonly restart?: RestartOption | undefined
+  readonly shutdown?: Shutdown | undefined
+} & ([A] extends [undefined] ? { readonly arg?: A } : { readonly arg: A })
+
+/** How a client waits. */
+export interface CheckoutOptions {
+  /** Milliseconds; 5,000 by default, `Infinity` for no limit. */
+  readonly timeoutMs?: number | undefined
+  /** False: no waiting. Without an idle worker it is refused with `BUSY`. */
+  readonly block?: boolean | undefined
+}
+
+const poolKeys = new Set([
+  ...['server', 'arg', 'size', 'maxOverflow', 'queueMax', 'intensity', 'periodMs'],
+  ...['name', 'restart', 'shutdown'],
+])
+const queueMaxDefault = 100_000
+
+/** A pool as a child of a supervisor. Throws `CONFIG` with `details.path`. */
+export const childSpec = <M extends ServerMessages, S, A, P>(
+  id: string,
+  given: Options<M, S, A, P>,
+): ChildSpec => {
+  const options = readKnown(id, given, poolKeys) as Options<M, S, unknown, P>
+  const { server, arg, size, name, restart, shutdown } = options
+  const { maxOverflow = 0, queueMax = queueMaxDefault, intensity = 3, periodMs = 5_000 } = options
+  expectStartable(id, { name })
+  if (typeof server !== 'object' || server === null)
+    throw configError(`${id}.server`, 'a server', server)
+  expectCount(`${id}.size`, size, 0)
+  expectCount(`${id}.maxOverflow`, maxOverflow, size === 0 ? 1 : 0)
+  expectCount(`${id}.queueMax`, queueMax, 0)
+  expectCount(`${id}.intensity`, intensity, 0)
+  expectCount(`${id}.periodMs`, periodMs, 1)
+  const worker = workerSpec('worker', server, arg, { restart: 'temporary', label: `${id} worker` })
+  const plan = { worker, size, maxOverflow, queueMax, intensity, periodMs }
+  const start = (context: ChildContext) =>
+    context.startLinkResult(poolServer, plan, {
+      name: name as RuntimeName<PoolMessages> | undefined,
+      label: String(name ?? id),
+      kind: 'pool_supervisor',
+      // A worker that is given back must not be refused; those who wait are bounded by `queueMax`.
+      mailboxMax: Number.POSITIVE_INFINITY,
+    })
+  return checked({ id, start, restart, shutdown, kind: 'supervisor' })
+}
+
+/** Starts a pool by itself: without a parent for a System, linked for a context. */
+export const start = <M extends ServerMessages, S, A, P>(
+  where: System | AnyContext,
+  options: Options<M, S, A, P>,
+): Promise<Handle<M>> =>
+  madeAt(
+    where,
+    started(where, () => childSpec(String(options.name ?? 'pool'), options)),
+  )
+
+/**
+ * Takes a worker, and waits for one if none is idle. Give it back with `checkin`. If the ref of the
+ * pool has its sender bound, so has the worker's. Rejects with `TIMEOUT`, with `BUSY` when too many
+ * wait or it must not wait, and as `call` does.
+ */
+export const checkout = <W>(pool: Handle<W>, options: CheckoutOptions = {}): Promise<Ref<W>> =>
+  madeThrough(pool, taken(pool, options))
+
+/**
+ * Gives a worker back. Without effect for one that is not checked out. False: there is no such pool.
+ */
+export const checkin = (pool: Handle<never> | Handle, worker: Ref): boolean =>
+  cast(pool as Handle, 'checkin', worker)
+
+/**
+ * Runs `work` with a worker and gives it back, whatever happens. Resolves with the result of `work`.
+ * Rejects as `checkout` does, or with the error of `work`.
+ */
+export const transaction = <W, R>(
+  pool: Handle<W>,
+  work: (worker: Ref<W>) => R | Promise<R>,
+  options: CheckoutOptions = {},
+): Promise<R> => madeThrough(pool, during(pool, work, options))
+
+/** How many workers are idle and busy, and how many clients wait. */
+export const status = (pool: Handle<never> | Handle): Promise<PoolStatus> =>
+  call(pool as Handle, 'status')
+
+const taken = async <W>(pool: Handle<W>, options: CheckoutOptions): Promise<Ref<W>> => {
+  const { block = true, ...limits } = options
+  const ticket = {}
+  try {
+    const worker = await call(pool as Handle, 'checkout', { ticket, block }, limits)
+    return sentBy(pool, worker) as Ref<W>
+  } catch (error) {
+    if (isRef(pool)) cast(pool as Handle, 'cancel', ticket)
+    throw error
+  }
+}
+
+const during = async <W, R>(
+  pool: Handle<W>,
+  work: (worker: Ref<W>) => R | Promise<R>,
+  options: CheckoutOptions,
+): Promise<R> => {
+  const worker = await taken(pool, options)
+  try {
+    return await work(worker)
+  } finally {
+    checkin(pool as Handle, worker)
+  }
+}
+
+/** The worker, with the sender that is bound to the ref of the pool. */
+const sentBy = (pool: Ref, worker: Ref): Ref => {
+  const { sender } = addressOf(pool) as Address<Process>
+  const { directory, process, name } = addressOf(worker) as Address<Process>
+  return sender === undefined ? worker : new Address(directory, process, name, sender)
+}
