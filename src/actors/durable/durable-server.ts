@@ -22,6 +22,7 @@ import type {
   ReplyOf,
   Result,
   Section,
+  StatusParts,
   UnknownInfo,
   With,
 } from '../../runtime/index.ts'
@@ -138,6 +139,11 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields> {
     reason: ExitReason,
     context: DurableContext<M, App>,
   ) => void | Promise<void>
+  /**
+   * What crash reports, `sys.getStatus` and the prompt show, as in a GenServer. The state is that of
+   * the last durable turn, `undefined` without one.
+   */
+  readonly formatStatus?: (status: StatusParts<S | undefined>) => StatusParts
 }
 
 declare const kindTypes: unique symbol

@@ -33,6 +33,7 @@ export type DurableTable = {
   readonly down: Handler | undefined
   readonly timeout: ((state: unknown, context: unknown) => unknown) | undefined
   readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
+  readonly formatStatus: unknown
 }
 
 /** Reads a durable server. @throws KeelsonError `INVALID_ARGUMENT` */
@@ -49,6 +50,7 @@ export const durableTable = (server: object): DurableTable => {
     ...{ kind: given.kind, version, shape, migrate: given.migrate, init: given.init },
     ...{ wake: given.wake, accepts: given.accepts, info: given.info, exit: given.exit },
     ...{ down: given.down, timeout: given.timeout, terminate: given.terminate },
+    formatStatus: given.formatStatus,
     calls: section(given.calls),
     casts: section(given.casts),
     infos: section(given.infos),

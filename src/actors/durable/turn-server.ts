@@ -31,6 +31,7 @@ export const durableServer = (
   return {
     kind: table.kind ?? 'entity',
     ...(table.accepts ? { accepts: table.accepts } : {}),
+    formatStatus: table.formatStatus,
     init: async (make: (context: AnyContext) => DurableProcess, context: AnyContext) => {
       const self = make(context)
       await self.wake()

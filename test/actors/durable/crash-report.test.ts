@@ -1,0 +1,57 @@
+/** The crash report of a durable actor shows the user's state, as its formatStatus shows it. */
+import { afterEach, expect, test } from 'vitest'
+import {
+  type CrashFacts,
+  call,
+  type DurableServer,
+  entity,
+  ok,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+
+type Card = { readonly owner: string; readonly number: string }
+type Messages = { calls: { charge: (cents: number) => void; sign: (owner: string) => void } }
+
+const card: DurableServer<Messages, Card> = {
+  init: () => ok({ owner: 'ada', number: '4111' }),
+  calls: {
+    charge: () => {
+      throw new Error('refused')
+    },
+    sign: (state, owner) => reply(undefined, { ...state, owner }),
+  },
+}
+
+let simulation: Simulation | undefined
+afterEach(async () => {
+  await simulation?.close?.()
+  simulation = undefined
+})
+
+const crashOf = async (server: DurableServer<Messages, Card>): Promise<CrashFacts | undefined> => {
+  const cards = entity('card', server)
+  simulation = await startSimulated({ app: supervisor('app', {}, [cards]) })
+  const s = simulation
+  const { app } = s
+  const crashes: CrashFacts[] = []
+  app.system.events.on('process.crashed', (crash) => crashes.push(crash))
+  const ref = app.entity(cards).ref('1')
+  await s.during(call(ref, 'sign', 'grace'))
+  await s.during(call(ref, 'charge', 5).catch(() => undefined))
+  return crashes[0]
+}
+
+test('without formatStatus it shows the state and the last message', async () => {
+  expect(await crashOf(card)).toMatchObject({
+    state: { owner: 'grace', number: '4111' },
+    lastMessage: { what: 'call charge', payload: 5 },
+    reason: new Error('refused'),
+  })
+})
+
+test('with formatStatus it shows what that returns', async () => {
+  const crash = await crashOf({ ...card, formatStatus: ({ state }) => ({ state: state?.owner }) })
+  expect(crash).toMatchObject({ state: 'grace', lastMessage: undefined })
+})
