@@ -90,9 +90,4 @@ export class NameWaits {
   registered(place: unknown): void {
     for (const wait of [...(this.#places.get(place) ?? [])]) if (wait.isHeld()) wait.held()
   }
-
-  /** Names of any place may have a holder now. */
-  changed(): void {
-    for (const place of [...this.#places.keys()]) this.registered(place)
-  }
 }

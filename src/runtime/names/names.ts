@@ -59,8 +59,6 @@ export class Names<P extends Named<P>> implements Directory<P> {
     this.#holders.set(name, process)
     process.name = name
     this.#waits.registered(name)
-    // A registry that gets a name makes the names through it known.
-    if (this.registries.of(process) !== undefined) this.registries.waits.changed()
     return true
   }
 

@@ -80,6 +80,31 @@ describe('keelson run (needs the build)', () => {
     expect([status, output]).toEqual([143, ''])
   })
 
+  test('logs with time and level on standard error, or to the logger of its configuration', async () => {
+    const dir = tempFolder()
+    write(
+      dir,
+      'worker.mjs',
+      `export const server = {
+        init: (_, context) => { context.sendAfter(0, 'die'); return {} },
+        calls: {}, casts: {}, infos: { die: () => { throw new Error('it dies') } },
+      }`,
+    )
+    const app = JSON.stringify(JSON.parse(treeWith('./worker.mjs')).app)
+    const own = "{ error: (text) => process.stdout.write('mine: ' + text), warn() {}, info() {} }"
+    write(dir, 'plain.mjs', `export default { app: ${app} }`)
+    write(dir, 'own.mjs', `export default { app: ${app}, logger: ${own} }`)
+
+    const plain = await runKeelson(['run', 'plain.mjs'], dir)
+    const logged = await runKeelson(['run', 'own.mjs'], dir)
+
+    expect(plain.errors).toMatch(
+      /^\d{4}-\S+Z error .* ended: Error: it dies\n {4}at .*worker\.mjs/m,
+    )
+    expect(plain.errors).not.toContain('server-loop')
+    expect(logged.output).toMatch(/mine: .* ended: Error: it dies/)
+  })
+
   test('ends at once at the second signal, with that of the signal as its status', async () => {
     const dir = serviceFolder(`export const server = {
       init: (_, context) => { context.trapExit(true); return {} },

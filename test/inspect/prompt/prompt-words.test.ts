@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { Prompt } from '../../../src/inspect/prompt/prompt.ts'
 import { helpText, processWords, promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
-import { type GenServer, name, noReply, reply } from '../../../src/runtime/index.ts'
+import { type Context, type GenServer, name, noReply, reply } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { type Machine, machine } from '../../support/simulated-instance.ts'
 
@@ -96,7 +96,8 @@ describe('tree()', () => {
       '│     ├─ batcher(0) 0 running',
       '│     └─ followers(0) 0 running',
       '│        ├─ lmdb_writer(0) 0 running',
-      '│        └─ expirer(0) 0 running',
+      '│        ├─ expirer(0) 0 running',
+      '│        └─ alarms(0) 0 running',
       '├─ registry 0 running',
       '│  └─ table(registry) 0 running',
       '└─ services 0 running',
@@ -199,7 +200,19 @@ describe('commands', () => {
   })
 
   test('kill(p) returns after the restart: the next line finds the new process', async () => {
-    const { ask } = await session()
+    // The counter is started again after this one has ended.
+    const slow = {
+      init: (_: unknown, context: Context) => context.trapExit(true),
+      terminate: async () => {
+        for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+      },
+    }
+    const children = [
+      app.children[0],
+      { kind: 'worker', id: 'slow', module: { server: slow }, options: {} },
+    ] as const
+    const options = { strategy: 'rest_for_one' } as const
+    const { ask } = await session({ app: { ...app, options, children } as never })
     const lines = ['kill(counter)', "call(counter, 'add', 1)"]
 
     const answers = (await ask(...lines, ...lines, ...lines)).split('\n')
@@ -357,7 +370,16 @@ describe('commands', () => {
     expect(await ask('help', 'help()')).toBe(`${helpText}\n${helpText}`)
     const words = Object.keys(promptWords(running, plainPaint))
     const unexplained = words.filter((word) => !new RegExp(`\\b${word}\\b`).test(helpText))
-    const parts = ['counter', 'expirer', 'followers', 'keelson', 'registry', 'services', 'shards']
+    const parts = [
+      'alarms',
+      'counter',
+      'expirer',
+      'followers',
+      'keelson',
+      'registry',
+      'services',
+      'shards',
+    ]
     expect(unexplained.sort()).toEqual(parts)
   })
 })

@@ -170,7 +170,7 @@ describe('a call with waitForName to a name through a registry', () => {
     },
   )
 
-  test('waits for the registry too, also for one that gets its name later', async () => {
+  test('waits for the registry too, and is not answered through another one', async () => {
     const { system, settle } = testSystem()
     const lobby = via(rooms, 'lobby')
     const found = outcomes([call(system.to(lobby), 'heard', undefined, wait)])
