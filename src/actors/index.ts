@@ -59,6 +59,7 @@ export { Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
 export { defaultInstance, instanceName, shardName } from './shard/shard-name.ts'
 export type { Outcome, Outcomes } from './shard/shard-outcomes.ts'
 export { shardAt } from './shard/shard-outcomes.ts'
+export type { ClockJump } from './shard/shard-time.ts'
 export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
 export {
   isWindow,

@@ -42,6 +42,11 @@ export type ShardHealth = {
   readonly appliedLsn: number
   readonly projectedLsn: number
   readonly suspended: boolean
+  /**
+   * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
+   * See `control.acceptClock`.
+   */
+  readonly clockAheadMs: number
   readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
 }
 
@@ -124,6 +129,7 @@ export class App {
         appliedLsn: shard.appliedLsn,
         projectedLsn: shard.projectedLsn,
         suspended: shard.suspensions.size > 0,
+        clockAheadMs: shard.time.aheadMs,
         writes: shard.gate.load,
       })),
     }

@@ -6,7 +6,15 @@
  * with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Access, Allowance, Entities, Shard, WriteWindows } from '../actors/index.ts'
+import {
+  Access,
+  Allowance,
+  type ClockJump,
+  Entities,
+  Shard,
+  tell,
+  WriteWindows,
+} from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../errors.ts'
 import {
@@ -74,6 +82,7 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
   const shards = Array.from({ length: claim.shards }, (_, index) =>
     shardOf(index, claim, checked, ports, system.clock, shared),
   )
+  for (const shard of shards) shard.time.listen((jump) => clockJumped(system, shard, jump))
   try {
     checkMinDurable(checked, claim)
     checked.onProgress({ step: 'locked', detail: claim.dir })
@@ -90,6 +99,16 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
 
 const newSystem = ({ logger }: CheckedOptions, { clock }: Ports): System =>
   createSystem({ clock, ...(logger && { logger }) })
+
+/** Somebody has set the machine's clock. Whoever operates it has to know. */
+const clockJumped = (system: System, shard: Shard, jump: ClockJump): void => {
+  const { jumpMs, aheadMs } = jump
+  tell(system, shard, 'clock.jumped', jump)
+  system.logger.warn(
+    `the clock of the machine was set by ${jumpMs} ms: the time of shard ${shard.index} goes on as before, ${aheadMs} ms ahead of it; control.acceptClock() follows it`,
+    { shard: shard.index, jumpMs, aheadMs },
+  )
+}
 
 const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim): void => {
   for (const shard of minDurable.keys())

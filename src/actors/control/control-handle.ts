@@ -136,6 +136,17 @@ export class ControlHandle {
     return this.#ask(Control.reopen(this.#control, { shard, part }, timeoutMs))
   }
 
+  /**
+   * Takes the machine's clock as right after it was set: the time of every shard follows it again.
+   * Returns by how many ms each leapt forward; what ends within that time has ended. Time never goes
+   * back: it stands still until a clock that is behind has caught up.
+   * @throws KeelsonError `CLOSED`
+   */
+  acceptClock(): readonly { readonly shard: number; readonly leaptMs: number }[] {
+    this.#access.check()
+    return this.#shards.map(({ index, time }) => ({ shard: index, leaptMs: time.follow() }))
+  }
+
   async #suspend(shards: readonly number[], options: SuspendOptions) {
     return this.#ask(Control.suspend(this.#control, suspendRequest(this.#scope(shards), options)))
   }

@@ -22,6 +22,7 @@ import type { ReadView } from '../overlay/read-view.ts'
 import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
 import { ShardFiles } from './shard-files.ts'
+import { ShardTime } from './shard-time.ts'
 import type { WriteWindows } from './write-windows.ts'
 
 // It lives in the `Shard` value: the applier notes each moment, even while nobody listens.
@@ -125,6 +126,7 @@ export class Shard {
   readonly expiry = new MomentWatch()
   /** When the next alarm of an entity is due. */
   readonly due = new MomentWatch()
+  readonly time: ShardTime
   readonly files: ShardFiles
   readonly blobs: ShardBlobs
   /** The projection is durable up to this LSN, as far as this process knows. */
@@ -136,7 +138,6 @@ export class Shard {
 
   #phase: ShardPhase = { kind: 'recovering' }
   #closing: KeelsonError | undefined
-  #lastNow = 0
   readonly #suspensions = new Map<string, ShardSuspension>()
   readonly #settled = new Set<(phase: ShardPhase) => void>()
   readonly #changed: (() => void)[] = []
@@ -145,6 +146,7 @@ export class Shard {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
     const { maxCommands, maxBytes } = parts.settings.batcher
     this.parts = parts
+    this.time = new ShardTime(parts.clock)
     this.appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
     this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
     this.gate = new Gate(parts.clock, {
@@ -167,15 +169,14 @@ export class Shard {
     return this.#phase
   }
 
-  /** The shard's time in ms: the clock's, but never less than an earlier stamp or reading. */
+  /** The shard's time in ms: the clock's without its jumps, never less than an earlier stamp. */
   now(): number {
-    return this.observeTime(this.parts.clock.now())
+    return this.time.now()
   }
 
   /** Takes a stamp into account; returns the shard's time. */
   observeTime(time: number): number {
-    this.#lastNow = Math.max(this.#lastNow, time)
-    return this.#lastNow
+    return this.time.observe(time)
   }
 
   /**

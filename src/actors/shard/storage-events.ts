@@ -5,6 +5,7 @@
 import { reasonText } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
 import type { Shard } from './shard.ts'
+import type { ClockJump } from './shard-time.ts'
 
 /** The instance, the shard and the time of an event; `at` in ms since 1970. */
 export type ShardFacts = { readonly instance: string; readonly shard: number; readonly at: number }
@@ -95,6 +96,11 @@ export interface StorageEvents {
   /** The shard is down until it is reopened. */
   'shard.down': Told<{ readonly reason: unknown }>
   'shard.reopened': Told
+  /**
+   * The machine's clock was set, by `jumpMs`. The shard's time did not jump, and is `aheadMs` ahead
+   * of that clock now; negative: behind.
+   */
+  'clock.jumped': Told<ClockJump>
 }
 
 /** Whether `event` has a listener. Check it before collecting costly facts. */

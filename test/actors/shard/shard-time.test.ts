@@ -1,0 +1,161 @@
+/** Somebody sets the machine's clock: what a shard's time does, and what its users are told. */
+import { describe, expect, test } from 'vitest'
+import { ShardTime } from '../../../src/actors/shard/shard-time.ts'
+import type { VirtualClock } from '../../../src/clock.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
+import { capturedLog } from '../../../src/testing/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+const years = 2 * 365 * 24 * hour
+
+/** A clock that can be set. */
+const settable = (clock: Pick<VirtualClock, 'now' | 'monotonic'>) => {
+  const set = { by: 0 }
+  return { set, now: () => clock.now() + set.by, monotonic: () => clock.monotonic() }
+}
+
+describe('the time of a shard', () => {
+  const world = () => {
+    let at = 1_000_000
+    const base = { now: () => at, monotonic: () => at }
+    const { set, ...clock } = settable(base)
+    const time = new ShardTime(clock as never)
+    const told: object[] = []
+    time.listen((jump) => told.push(jump))
+    const pass = (ms: number): void => {
+      at += ms
+    }
+    return { time, told, set, pass }
+  }
+
+  test('follows the clock, and steps of less than a minute', () => {
+    const { time, told, set, pass } = world()
+    expect(time.now()).toBe(1_000_000)
+    pass(10 * hour)
+    set.by = 59_000
+    expect(time.now()).toBe(1_000_000 + 10 * hour + 59_000)
+    set.by = 0
+    expect(time.now()).toBe(1_000_000 + 10 * hour + 59_000)
+    expect(told).toEqual([])
+  })
+
+  test.each([years, -2 * hour])('does not jump with it by %i ms, and tells it once', (jumpMs) => {
+    const { time, told, set, pass } = world()
+    pass(500)
+    time.now()
+    set.by = jumpMs
+    pass(2_000)
+    expect(time.now()).toBe(1_002_500)
+    pass(hour)
+    expect(time.now()).toBe(1_002_500 + hour)
+    expect(told).toEqual([{ jumpMs, aheadMs: -jumpMs }])
+  })
+
+  test('is as before when a jump is undone', () => {
+    const { time, told, set, pass } = world()
+    set.by = years
+    pass(2_000)
+    time.now()
+    set.by = 0
+    pass(2_000)
+    expect(time.now()).toBe(1_004_000)
+    expect(time.aheadMs).toBe(0)
+    expect(told).toEqual([
+      { jumpMs: years, aheadMs: -years },
+      { jumpMs: -years, aheadMs: 0 },
+    ])
+  })
+
+  test('follows a clock that was accepted: forward at once, never back', () => {
+    const { time, set, pass } = world()
+    set.by = hour
+    pass(2_000)
+    expect(time.now()).toBe(1_002_000)
+    expect(time.follow()).toBe(hour)
+    expect(time.now()).toBe(1_002_000 + hour)
+    set.by = 0
+    pass(2_000)
+    expect(time.now()).toBe(1_004_000 + hour)
+    expect(time.follow()).toBe(0)
+    pass(30 * minute)
+    expect(time.observe(time.now())).toBe(1_004_000 + hour)
+    pass(31 * minute)
+    expect(time.now()).toBe(1_004_000 + 61 * minute)
+  })
+
+  test('goes on from a stamp that is ahead, instead of standing still', () => {
+    const { time, told, pass } = world()
+    expect(time.observe(1_000_000 + years)).toBe(1_000_000 + years)
+    pass(hour)
+    expect(time.now()).toBe(1_000_000 + years + hour)
+    expect(told).toEqual([{ jumpMs: -years, aheadMs: years }])
+  })
+})
+
+describe('an instance whose machine gets another time', () => {
+  const world = async () => {
+    const computer = machine()
+    const { set, ...clock } = settable(computer.clock)
+    const log = capturedLog()
+    const start = () =>
+      computer.start({
+        system: createSystem({ clock: { ...computer.clock, ...clock }, logger: log }),
+      })
+    return { ...computer, set, log, start }
+  }
+
+  test('S6 ends no value and prolongs no lease by a clock that jumps two years ahead and back', async () => {
+    const { clock, during, set, log, start } = await world()
+    const app = await start()
+    const told: unknown[] = []
+    app.system.events.on('clock.jumped' as never, ((event: object) => told.push(event)) as never)
+    await during(app.store.put('value', 1, { ttlMs: hour }))
+    set.by = years
+    await clock.advance(2_000)
+    await during(app.store.lock(['locked'], { owner: 'me', leaseMs: hour }))
+    expect(app.store.get('value')).toBe(1)
+    expect(app.health().shards).toMatchObject([{ clockAheadMs: -years }])
+    expect(told).toMatchObject([{ shard: 0, jumpMs: years, aheadMs: -years }])
+    expect(log.messages('warn')).toEqual([expect.stringContaining('control.acceptClock()')])
+    set.by = 0
+    await clock.advance(2_000)
+    expect(app.health().shards).toMatchObject([{ clockAheadMs: 0 }])
+    await clock.advance(hour)
+    expect(app.store.has('value')).toBe(false)
+    expect(await during(codeOf(app.store.put('locked', 1)))).toBe('ok')
+    await during(app.close())
+  })
+
+  test('S6 follows the clock when that is accepted', async () => {
+    const { clock, during, set, start } = await world()
+    const app = await start()
+    await during(app.store.put('value', 1, { ttlMs: hour }))
+    set.by = 2 * hour
+    await clock.advance(2_000)
+    expect(app.store.has('value')).toBe(true)
+    expect(app.control.acceptClock()).toEqual([{ shard: 0, leaptMs: 2 * hour }])
+    expect(app.store.has('value')).toBe(false)
+    expect(app.health().shards).toMatchObject([{ clockAheadMs: 0 }])
+    await during(app.close())
+    expect(() => app.control.acceptClock()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+  })
+
+  test('S6 lets time go on after a life with a clock that was ahead', async () => {
+    const { clock, during, set, start } = await world()
+    set.by = years
+    const first = await start()
+    await during(first.store.put('value', 1, { ttlMs: hour }))
+    await during(first.store.lock(['locked'], { owner: 'me', leaseMs: hour }))
+    await during(first.close())
+    set.by = 0
+    const app = await start()
+    expect(app.health().shards[0]?.clockAheadMs).toBeGreaterThan(years - hour)
+    expect(app.store.get('value')).toBe(1)
+    await clock.advance(hour)
+    expect(app.store.has('value')).toBe(false)
+    expect(await during(codeOf(app.store.put('locked', 1)))).toBe('ok')
+    await during(app.close())
+  })
+})
