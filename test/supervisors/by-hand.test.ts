@@ -17,6 +17,7 @@ const children = [
   ['shard(0)', 'followers(0)'],
   ['followers(0)', 'lmdb_writer(0)'],
   ['followers(0)', 'expirer(0)'],
+  ['followers(0)', 'alarms(0)'],
   ['shards', 'shard(0)'],
   ['keelson', 'shards'],
 ] as const

@@ -44,7 +44,7 @@ const controlMethods = [
   ['discard(shard), discardAll()', 'forgets what waits for the projection; the log brings it back'],
   ['sweep(shard), sweepAll()', 'gives back large values that nobody refers to any more'],
   ["reopen(shard, 'shard' | 'followers')", 'starts what is down'],
-  ['acceptClock()', 'follows the machine’s clock after it was set'],
+  ['acceptClock()', 'follows the clock of the machine after it was set'],
 ] as const
 
 const topics: Readonly<Record<string, readonly (readonly [string, string])[]>> = {

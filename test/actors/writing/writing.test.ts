@@ -180,6 +180,7 @@ describe('a killed actor', () => {
       'batcher(0)',
       'lmdb_writer(0)',
       'expirer(0)',
+      'alarms(0)',
       'followers(0)',
     ])
   })
