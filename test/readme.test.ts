@@ -21,7 +21,7 @@ test('the ten lines run on Node 20 as they stand', () => {
   ])
 })
 
-test('the actor and its configuration run under `keelson start`, and come back when killed', () => {
+test('the actor and its configuration run under `keelson start`, and keep the count when killed', () => {
   const dir = folderInside()
   const [actor, configuration] = examplesOf('README.md', 'ts')
   writeFileSync(join(dir, 'counter.ts'), actor ?? '')
@@ -36,13 +36,14 @@ test('the actor and its configuration run under `keelson start`, and come back w
   })
 
   const answers = output.split('\n').filter((line) => /^(\d+|killed counter.*)$/.test(line))
-  expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '0'])
+  expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '4'])
 })
 
 test.each([
   'docs/store.md',
   'docs/blobs.md',
   'docs/actors.md',
+  'docs/durable-actors.md',
   'docs/groups-and-pools.md',
   'docs/errors.md',
   'docs/state-machines.md',

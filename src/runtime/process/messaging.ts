@@ -112,8 +112,6 @@ export const request = (
   if (kind === kinds.system && !process.behaviour.answersSys) {
     return refused(sender, answersNoSys(process, name))
   }
-  if (options?.id !== undefined && !process.outputs.remembers)
-    return refused(sender, remembersNothing(process, name))
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
   pending.id = options?.id
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
@@ -253,10 +251,6 @@ const callerEnded = (sender: Process | undefined, name: string): KeelsonError =>
  */
 const answersNoSys = (process: Process, name: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} is a bare process and answers no sys`)
-
-/** Only a durable actor keeps outcomes. */
-const remembersNothing = (process: Process, name: string): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} is not durable and takes no id`)
 
 const mailboxFull = ({ mailboxMax, title }: Process, name: string): KeelsonError =>
   new KeelsonError('MAILBOX_FULL', `${name}: the mailbox of ${title} is full`, {

@@ -4,6 +4,7 @@
  * calls; timers; exit signals sent by hand. A process lets its outputs leave at once (`direct`).
  * One whose turns take effect later holds them here until then.
  */
+import { KeelsonError } from '../../errors.ts'
 import type { Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { PendingCall } from './pending-call.ts'
@@ -39,6 +40,13 @@ export interface Outputs {
   /** The process has ended. `tell` notifies its links, its monitors and its callers. */
   ended(tell: () => void): void
 }
+
+/** Whether a call was refused because it has an id, and its target remembers no outcomes. */
+export const isIdRefused = (outputs: Outputs, call: PendingCall): boolean =>
+  call.id !== undefined && !outputs.remembers && call.fail(remembersNothing(call.name))
+
+const remembersNothing = (name: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${name}: the process is not durable and takes no id`)
 
 /** A process that can be sent an exit signal. */
 export interface ExitTarget<P> {
