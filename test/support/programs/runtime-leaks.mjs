@@ -5,7 +5,7 @@ import { setMaxListeners } from 'node:events'
 import { writeSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { call, cast, noReply, reply } from 'keelson'
+import { call, cast, noReply, Pool, pg, reply, Table } from 'keelson'
 import { testSystem } from 'keelson/testing'
 
 setFlagsFromString('--expose-gc')
@@ -162,6 +162,33 @@ const kinds = {
     const other = system.to('other')
     await Promise.all(each(length, (index) => call(other, 'echo', index, { signal })))
   },
+  'members of groups that ended': async (length) => {
+    const others = await startMany(length)
+    others.forEach((other, n) => {
+      pg.join(system, 'crowd', [other, other])
+      pg.join(system, `group${n}`, other)
+    })
+    killAll(others)
+  },
+  'watches of groups': async (length) => {
+    await keep((context) => {
+      for (let index = 0; index < length; index++)
+        pg.demonitor(context, pg.monitor(context, `group${index}`).monitor)
+    })
+  },
+  'tables whose owner ended': async (length) => {
+    const others = await startMany(length)
+    const open = (context) => Table.create(context, { name: `t${context.self.pid}` })
+    await Promise.all(
+      others.map((other) => call(other, 'run', (context) => open(context).insert(context, 1, 1))),
+    )
+    killAll(others)
+  },
+  'workers of a pool checked out and in': (length) =>
+    keep((context) => {
+      const pool = context.to('pool')
+      return Promise.all(each(length, () => Pool.transaction(pool, () => undefined)))
+    }),
 }
 
 const heap = async () => {
@@ -176,6 +203,7 @@ const make = async (kind, total) => {
 }
 
 await system.start(server, undefined, { name: 'other' })
+await Pool.start(system, { server, size: 1, name: 'pool' })
 for (const kind of Object.keys(kinds)) {
   // The first slices compile the code and let tables and rings grow to the size that they keep.
   await make(kind, 3 * slice)
@@ -184,4 +212,5 @@ for (const kind of Object.keys(kinds)) {
   const left = (await heap()) - before
   writeSync(3, `${JSON.stringify({ kind, count, bytesEach: left / count })}\n`)
 }
-process.exit(system.processes().length === 2 ? 0 : 1)
+// The keeper and its partner; the pool with its supervisor and its worker.
+process.exit(system.processes().length === 5 ? 0 : 1)
