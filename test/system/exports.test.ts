@@ -23,6 +23,7 @@ test('exports the functions that users call, and nothing of what stands behind t
       ...['countChildren', 'deleteChild', 'restartChild', 'terminateChild', 'whichChildren'],
       ...['dynamicSupervisor', 'startDynamicSupervisor', 'terminateDynamicChild', 'Registry'],
       ...[
+        'entity',
         'pg',
         'Pool',
         'partitions',
