@@ -169,6 +169,17 @@ describe('a pool', () => {
     await expect(Pool.checkout(pool)).rejects.toMatchObject({ code: 'NO_PROCESS' })
   })
 
+  test('takes its workers along when it is killed, and answers those who wait', async () => {
+    const { system, pool, clock } = await world({ size: 1 })
+    await Pool.checkout(pool)
+    const waits = outcome(Pool.checkout(pool))
+    await clock.settle()
+    system.kill(pool)
+    await clock.settle()
+    expect(await waits).toMatchObject({ ok: false, error: { code: 'EXITED' } })
+    expect(system.processes()).toEqual([])
+  })
+
   test('does not start when a worker does not, and leaves none', async () => {
     const { system, clock } = testSystem()
     let starts = 0
