@@ -3,6 +3,37 @@
  * because Node warns of a leak beyond ten and all calls of a program may share a signal.
  */
 
+import { callOutside } from '../words/outside-code.ts'
+
+type Listener = ((event: unknown) => unknown) | { handleEvent(event: unknown): unknown }
+type Listening = (type: string, listener: unknown, options?: unknown) => void
+
+/**
+ * Lets `failed` have what a listener of `signal` throws or rejects with. Node would end the program
+ * by it, though the listener belongs to one process.
+ */
+export const guardListeners = (signal: AbortSignal, failed: (reason: unknown) => void): void => {
+  const guards = new WeakMap<Listener, (event: unknown) => void>()
+  const guarded = (listener: unknown): unknown => {
+    if (!isListener(listener)) return listener
+    const call = typeof listener === 'function' ? listener : listener.handleEvent.bind(listener)
+    const known = guards.get(listener)
+    const guard = known ?? ((event) => callOutside(() => call.call(signal, event), failed))
+    guards.set(listener, guard)
+    return guard
+  }
+  const add = signal.addEventListener.bind(signal) as Listening
+  const remove = signal.removeEventListener.bind(signal) as Listening
+  signal.addEventListener = (type: string, listener: unknown, options?: unknown) =>
+    add(type, guarded(listener), options)
+  signal.removeEventListener = (type: string, listener: unknown, options?: unknown) =>
+    remove(type, guarded(listener), options)
+}
+
+const isListener = (listener: unknown): listener is Listener =>
+  typeof listener === 'function' ||
+  typeof (listener as { handleEvent?: unknown } | null)?.handleEvent === 'function'
+
 interface Shared {
   readonly waits: Set<() => void>
   readonly listener: () => void

@@ -299,6 +299,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   /** Links the two. The caller makes sure that both live. */
   link(other: Process): void {
     if (other === this) return
+    expectOf(this.kernel, other)
     this.ties.links.add(other)
     other.ties.links.add(this)
   }
@@ -311,6 +312,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   /** Adds `monitor`. If the process has ended, it fires at once with `noproc`. */
   watchBy(monitor: Monitor<Process>): void {
     if (this.alive) {
+      if (monitor.owner !== undefined) expectOf(monitor.owner.kernel, this)
       monitor.target = this
       this.ties.watchers.add(monitor)
       monitor.owner?.ties.watching.add(monitor)
@@ -372,6 +374,15 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.starter = undefined
     this.parent = this
   }
+}
+
+/**
+ * Throws `INVALID_ARGUMENT` unless `process` is of the System behind `kernel`. Two Systems share
+ * nothing: only messages cross, as from any other code.
+ */
+export const expectOf = (kernel: Kernel, process: Process): void => {
+  if (process.kernel === kernel) return
+  throw invalidArgument('process', 'a process of this System', process.title)
 }
 
 /**

@@ -3,6 +3,7 @@
  * They are plain data: a test can call a handler as a function and compare its result.
  */
 
+import { KeelsonError } from '../../errors.ts'
 import { isDelay } from '../queues/timer-heap.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 
@@ -98,13 +99,19 @@ export class NextStep<K extends StepKind = StepKind> {
   }
 }
 
-/** Answers the call with `value` and continues with `state`. */
-export const reply = <R, S, const C = never>(value: R, state: S, next?: Then<C>): Reply<R, S, C> =>
-  new NextStep('reply', state, value, undefined, next) as unknown as Reply<R, S, C>
+/** Answers the call with `value` and continues with `state`. Throws `INVALID_ARGUMENT` without one. */
+export function reply<R, S, const C = never>(value: R, state: S, next?: Then<C>): Reply<R, S, C> {
+  // biome-ignore lint/complexity/noArguments: a rest parameter is an array for each message.
+  if (arguments.length < 2) throw noState('reply')
+  return new NextStep('reply', state, value, undefined, next) as unknown as Reply<R, S, C>
+}
 
 /** Continues with `state`. In a call, the holder of its `from` answers later. */
-export const noReply = <S, const C = never>(state: S, next?: Then<C>): NoReply<S, C> =>
-  new NextStep('noReply', state, undefined, undefined, next) as unknown as NoReply<S, C>
+export function noReply<S, const C = never>(state: S, next?: Then<C>): NoReply<S, C> {
+  // biome-ignore lint/complexity/noArguments: a rest parameter is an array for each message.
+  if (arguments.length < 1) throw noState('noReply')
+  return new NextStep('noReply', state, undefined, undefined, next) as unknown as NoReply<S, C>
+}
 
 /**
  * From `init`: begins with `state`. `init` may return the bare state when there is nothing to add.
@@ -130,8 +137,15 @@ export const stop = <S = never>(reason: ExitReason, ...state: [] | [S]): Stop<S>
   ) as unknown as Stop<S>
 
 /** Ends the server with `reason`; the call is answered with `value` after `terminate`. */
-export const stopReply = <R, S>(reason: ExitReason, value: R, state: S): StopReply<R, S> =>
-  new NextStep('stopReply', state, value, reason, undefined) as unknown as StopReply<R, S>
+export function stopReply<R, S>(reason: ExitReason, value: R, state: S): StopReply<R, S> {
+  // biome-ignore lint/complexity/noArguments: a rest parameter is an array for each message.
+  if (arguments.length < 3) throw noState('stopReply')
+  return new NextStep('stopReply', state, value, reason, undefined) as unknown as StopReply<R, S>
+}
+
+/** A state that was forgotten would be lost: `undefined` must be given. */
+const noState = (step: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${step}: expected the next state as its last argument`)
 
 /** Whether the next step is valid. Types ensure it where they are checked. */
 export const isFollowed = ({ next }: NextStep): boolean => {

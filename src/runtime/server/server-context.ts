@@ -4,10 +4,11 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { Via, viaAddress } from '../names/via.ts'
+import { guardListeners } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { guarded } from '../process/guarded.ts'
 import { readOptions } from '../process/known-options.ts'
-import type { Process } from '../process/process.ts'
+import { expectOf, type Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
 import { Address, addressOf, type Ref } from '../words/address.ts'
 import { Envelope, kinds, type Message, noName } from '../words/envelope.ts'
@@ -76,9 +77,19 @@ export class ServerContext {
   }
 
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController()
+    this.#abort ??= this.#aborting()
     if (!this.#process.alive) this.ended()
     return this.#abort.signal
+  }
+
+  #aborting(): AbortController {
+    const abort = new AbortController()
+    const { logger } = this.#process.kernel
+    const { title } = this.#process
+    guardListeners(abort.signal, (reason) =>
+      logger.error(`a listener of the signal of ${title} threw`, { reason }),
+    )
+    return abort
   }
 
   /** Reports the result of the start. False: nobody waits for it any longer. */
@@ -138,7 +149,7 @@ export class ServerContext {
   link(target: AnyRef): void {
     if (!this.#process.alive) return
     const address = this.#addressOf(target)
-    const other = address.resolve()
+    const other = this.#own(address.resolve())
     if (other?.alive) this.#process.link(other)
     else if (other !== undefined && this.#process.trapping) {
       const message = { from: other.address, reason: 'noproc' }
@@ -147,13 +158,13 @@ export class ServerContext {
   }
 
   unlink(target: AnyRef): void {
-    const other = this.#addressOf(target).resolve()
+    const other = this.#own(this.#addressOf(target).resolve())
     if (other !== undefined) this.#process.unlink(other)
   }
 
   monitor(target: AnyRef): Monitor {
     const address = this.#addressOf(target)
-    const process = address.resolve()
+    const process = this.#own(address.resolve())
     // A monitor keeps a name of the System. Any other name stands for its present holder (OTP).
     const isName = address.directory === this.#process.kernel.names && address.name !== undefined
     const subject = (isName ? address.name : process?.address) ?? String(address)
@@ -183,7 +194,7 @@ export class ServerContext {
 
   exit(target: AnyRef, reason: ExitReason): void {
     if (!this.#process.alive) return
-    const other = this.#addressOf(target).resolve()
+    const other = this.#own(this.#addressOf(target).resolve())
     if (other === undefined || this.#failsStart(other, reason)) return
     this.#process.outputs.exit(other, this.#process, reason)
   }
@@ -283,6 +294,12 @@ export class ServerContext {
     if (typeof name !== 'string') throw noName(name)
     const { kernel } = this.#process
     return kernel.carry(new MessageTimer(kernel.timers, destination, name, payload))
+  }
+
+  /** `other`, which must be of the same System. */
+  #own(other: Process | undefined): Process | undefined {
+    if (other !== undefined) expectOf(this.#process.kernel, other)
+    return other
   }
 
   #addressOf(target: AnyRef): Address<Process> {

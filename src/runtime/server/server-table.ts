@@ -66,6 +66,7 @@ export const serverTable = (server: object): ServerTable => {
     terminate,
     formatStatus,
   } = given as Partial<ServerTable>
+  expectShape(given)
   const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined
   if (typeof kind !== 'string') throw invalidArgument('kind of a server', 'a text', kind)
   if (formatStatus !== undefined && typeof formatStatus !== 'function')
@@ -87,6 +88,27 @@ export const serverTable = (server: object): ServerTable => {
     formatStatus,
     sys: given.sys as HeldState | undefined,
     accepts: acceptanceTable(given.accepts as Parameters<typeof acceptanceTable>[0]),
+  }
+}
+
+const sections = ['calls', 'casts', 'infos', 'continues'] as const
+const hooks = ['call', 'cast', 'info', 'exit', 'down', 'timeout', 'terminate'] as const
+
+/** A handler that is none would end the server at its first message, and a misspelt one too. */
+const expectShape = (given: Readonly<Record<string, unknown>>): void => {
+  for (const name of hooks) {
+    const hook = given[name]
+    if (hook !== undefined && typeof hook !== 'function')
+      throw invalidArgument(`${name} of a server`, 'a function', hook)
+  }
+  for (const name of sections) {
+    const section = given[name]
+    if (section === undefined) continue
+    if (typeof section !== 'object' || section === null || Array.isArray(section))
+      throw invalidArgument(`${name} of a server`, 'an object of functions', section)
+    for (const [message, handler] of Object.entries(section))
+      if (typeof handler !== 'function')
+        throw invalidArgument(`${name}.${message} of a server`, 'a function', handler)
   }
 }
 

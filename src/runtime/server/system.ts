@@ -10,7 +10,7 @@ import { AbortWaits } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { readOptions } from '../process/known-options.ts'
 import { direct } from '../process/outputs.ts'
-import { type Kernel, Process, processOf } from '../process/process.ts'
+import { expectOf, type Kernel, Process, processOf } from '../process/process.ts'
 import { type ProcessInfo, processInfo } from '../process/process-info.ts'
 import { ProcessList } from '../process/process-list.ts'
 import { type Shutdown, shutDown } from '../process/shutdown.ts'
@@ -100,6 +100,7 @@ export class ProcessSystem implements Kernel, Starter {
   readonly #tables = new WeakMap<object, ServerTable>()
   readonly #ended = new Ring<Process>()
   #telling = false
+  #isStopped = false
   #lastPid = 0
 
   constructor(given: SystemOptions) {
@@ -177,6 +178,7 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   async stop(reason: ExitReason = 'shutdown'): Promise<void> {
+    this.#isStopped = true
     const roots = this.#processes.all().filter((process) => !process.starter?.alive)
     // Only children of a supervisor depend on each other, and it orders their ends. Roots do not.
     await Promise.all(
@@ -200,6 +202,7 @@ export class ProcessSystem implements Kernel, Starter {
     given: StartOptions<unknown> | undefined,
   ): Promise<StartResult<never>> {
     if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
+    if (starter === undefined && this.#isStopped) return Promise.reject(stopped())
     let options: StartOptions<unknown>
     let table: ServerTable
     try {
@@ -229,6 +232,7 @@ export class ProcessSystem implements Kernel, Starter {
     given: SpawnOptions | undefined,
   ): Ref<never> {
     const options = readSpawnOptions(given)
+    if (starter === undefined && this.#isStopped) throw stopped()
     if (this.names.taken(options.name) !== undefined) {
       const name = String(options.name)
       throw new KeelsonError('CONFLICT', `${name} is taken`, { details: { name } })
@@ -320,7 +324,9 @@ export class ProcessSystem implements Kernel, Starter {
 
   #resolve(target: AnyRef): Process | undefined {
     if (typeof target === 'string' || target instanceof Via) return this.names.find(target)
-    return (addressOf(target) as Address<Process>).resolve()
+    const process = (addressOf(target) as Address<Process>).resolve()
+    if (process !== undefined) expectOf(this, process)
+    return process
   }
 
   /** What is not the fault of one process ends none. */
@@ -357,6 +363,8 @@ export const refOfName = <M>(
 
 const patienceOf = (root: Process): Shutdown | undefined =>
   root.kind.endsWith('supervisor') ? 'infinity' : undefined
+
+const stopped = (): KeelsonError => new KeelsonError('CLOSED', 'the System was stopped')
 
 const noStarter: StartResult<never> = { ok: false, reason: 'noproc' }
 

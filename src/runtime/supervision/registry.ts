@@ -14,7 +14,7 @@ import type { OpenRegistry } from '../names/registries.ts'
 import type { RegistryEntry, RegistryKeys } from '../names/registry-table.ts'
 import { noRegistry, notUnique, Via } from '../names/via.ts'
 import type { Process } from '../process/process.ts'
-import { processOf } from '../process/process.ts'
+import { expectOf, processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, Context, GenServer, System, Target } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
@@ -275,7 +275,9 @@ const own = (
     throw new KeelsonError('EXITED', 'the process has ended', {
       details: { reason: holder.reason },
     })
-  return [holder, opened(context.to(registry as Target<Messages>))]
+  const found = opened(context.to(registry as Target<Messages>))
+  expectOf(holder.kernel, found.open.server)
+  return [holder, found]
 }
 
 const heldBy = (

@@ -6,7 +6,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { call, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
-import { processOf } from '../process/process.ts'
+import { expectOf, processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import { Wait } from '../process/wait.ts'
 import type { AnyContext, System, Target } from '../server/gen-server.ts'
@@ -22,7 +22,7 @@ import {
 } from '../supervision/dynamic-supervisor.ts'
 import type { RestartOption } from '../supervision/restart-policy.ts'
 import type { ChildInfo } from '../supervision/supervised-children.ts'
-import type { Ref } from '../words/address.ts'
+import { type Address, addressOf, type Ref } from '../words/address.ts'
 import {
   type OwnedTask,
   startOwned,
@@ -145,7 +145,10 @@ export const startUnder = async (
   supervisor: Target<TaskSupervisorMessages>,
   start: (context: ChildContext) => Ref | undefined,
 ): Promise<void> => {
-  const result = await startDynamicChild(owner.to(supervisor), {
+  const ref = owner.to(supervisor)
+  const process = (addressOf(ref) as Address<Process>).resolve()
+  if (process !== undefined) expectOf(processOf(owner).kernel, process)
+  const result = await startDynamicChild(ref, {
     id: 'task',
     restart: 'temporary',
     start: (context) => {

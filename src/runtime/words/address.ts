@@ -55,6 +55,9 @@ export interface Directory<P> {
   awaitHolder(name: string, ms: number, signal: AbortSignal | undefined): HolderWait
 }
 
+/** Two copies of the package in one program have two classes of refs, and one mark. */
+const mark = Symbol.for('keelson.ref')
+
 /** The one implementation of `Ref`: a process or a name, and a sender when one is bound. */
 export class Address<P extends { readonly pid: number } = { readonly pid: number }> implements Ref {
   declare readonly [messages]?: undefined
@@ -92,6 +95,10 @@ export class Address<P extends { readonly pid: number } = { readonly pid: number
     return this.toString()
   }
 
+  get [mark](): true {
+    return true
+  }
+
   /** `console.log` and the prompt show this, not the internal fields. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
@@ -112,4 +119,17 @@ export const addressOf = <P extends { readonly pid: number }>(ref: Ref<unknown>)
 
 /** The error of a value that is not a ref. */
 export const noRef = (found: unknown): KeelsonError =>
+  isForeign(found)
+    ? new KeelsonError('INVALID_ARGUMENT', `${found} is a ref of another copy of keelson`)
+    : noRefAtAll(found)
+
+const isForeign = (found: unknown): boolean => {
+  try {
+    return typeof found === 'object' && found !== null && mark in found
+  } catch {
+    return false
+  }
+}
+
+const noRefAtAll = (found: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `expected a ref, found ${describeReason(found)}`)
