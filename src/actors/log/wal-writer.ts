@@ -105,7 +105,7 @@ type State = {
   mode: 'recovering' | 'open'
   host: LogHost | undefined
   report: OpenReport | undefined
-  /** `undefined` while no follower lives: then no group begins, and the callers wait. */
+  /** `undefined` while no follower lives. */
   follower: Ref<CommitFollower> | undefined
   /** Committed groups that came back while no follower lived. */
   readonly unheard: CommittedGroup[]
@@ -177,8 +177,7 @@ export const server: GenServer<Messages, State, Shard> = {
       follow(state, follower, context)
       // The log is read up to its durable end, so every frame below the subscription must be
       // durable.
-      whenDurable(state, () => from.reply(subscription), context)
-      return noReply(submit(state, context))
+      return noReply(whenDurable(state, () => from.reply(subscription), context))
     },
     sync: (state, _, context) => {
       const { from } = context
@@ -380,8 +379,8 @@ const tellFollower = (follower: Ref<CommitFollower>, committed: CommittedGroup):
 
 /** Begins every turn that may begin now. */
 const submit = (state: State, context: Context): State => {
-  const { host, queue, follower } = state
-  if (!host || !follower) return state
+  const { host, queue } = state
+  if (!host) return state
   for (let turn = queue.next(); turn; turn = queue.next())
     if (turn.kind === 'group') context.pipe(commit(state, host, turn), 'committed')
     else if (!turn.settled) context.pipe(host.run('mark', null), 'marked')

@@ -5,6 +5,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Applier, BlobStore, WalWriter } from '../../../src/actors/index.ts'
 import { seededRandom } from '../../../src/clock.ts'
+import {
+  name,
+  restartChild,
+  type SupervisorMessages,
+  terminateChild,
+} from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
 import { payload } from '../../support/blob-folder.ts'
@@ -28,13 +34,16 @@ describe('a write that waits for the disk', () => {
     expect(app.store.get('waiting')).toBe(1)
   })
 
-  test('outlives the applier, and so does one that the disk has meanwhile', async () => {
-    const { clock, start, during } = machine({ syncMs: 5 })
+  test('outlives the applier, and so does one that is written while there is none', async () => {
+    const { clock, start, during } = machine({ syncMs: 50 })
     const app = await start()
     const written = codeOf(app.store.append('key', 'a'))
     await clock.settle()
     const waiting = codeOf(app.store.append('key', 'b'))
-    kill(app, 'Applier')
+    const shard = app.system.to(name<SupervisorMessages>('shard(0)'))
+    await during(terminateChild(shard, 'applier(0)'))
+    await clock.advance(500)
+    await during(restartChild(shard, 'applier(0)'))
     expect(await during(Promise.all([written, waiting]))).toEqual(['ok', 'ok'])
     expect(app.store.get('key')).toBe('ab')
     expect(await during(codeOf(app.store.put('after', 1, { ack: 'projected' })))).toBe('ok')
