@@ -62,13 +62,14 @@ describe.each([
   })
 })
 
-test('an instance that nobody closes does not hold its process open, and loses nothing', async () => {
+test('an instance that is unreferenced does not hold its process open, and loses nothing', async () => {
   const { execFileSync } = await import('node:child_process')
   const dir = tempFolder()
   const program = `
     import { start } from 'keelson'
     const app = await start({ dir: ${JSON.stringify(dir)} })
     await app.store.put('a', 1)
+    app.unref()
   `
   execFileSync(process.execPath, ['--input-type=module', '-e', program], { timeout: 20_000 })
 
