@@ -73,7 +73,7 @@ export interface Door {
   /** The state of an actor inside changed. */
   changed(): void
   /** An event for the machine itself, within a turn. */
-  toMachine(arrival: Arrival): void
+  toMachine(event: EventObject): void
   /** An event for any actor, outside of a turn. */
   arrived(arrival: Arrival): void
   emitted(event: EventObject): unknown

@@ -140,7 +140,7 @@ export class Effects {
   saved(plain: (value: unknown, path: readonly string[]) => unknown): SavedAction[] {
     const recorded = [...this.#owed].filter(({ isRecorded }) => isRecorded)
     return recorded.map((owed, index) => {
-      const { params, event, context, ...rest } = owed.saved ?? this.#record(owed)
+      const { params, event, context, ...rest } = this.#record(owed)
       const value = (name: string, given: unknown) =>
         given === undefined ? {} : { [name]: plain(given, ['actions', String(index), name]) }
       return {
@@ -152,7 +152,11 @@ export class Effects {
     })
   }
 
-  #record({ step, deed: { kind, actor, action, event, target } }: Owed): SavedAction {
+  #record({ step, saved, deed: { kind, actor, action, event, target } }: Owed): SavedAction {
+    if (saved !== undefined) {
+      const { context, ...rest } = saved
+      return context === actor._snapshot.context ? rest : saved
+    }
     const path = pathOf(actor, this.#host.root) ?? []
     const sources = this.#sourcesOf(actor)
     const where = { step, actor: path, sources: sources ?? [] }
@@ -192,8 +196,9 @@ export class Effects {
       const actor = this.#nearest(action.actor)
       const run = this.#repeat(action, actor)
       if (run !== undefined) {
-        const context = action.context ?? actor._snapshot.context
-        return [this.#added({ kind, actor, event, run }, step, { ...action, context })]
+        // The context of its actor may be another one by the time it is saved again.
+        const context = kind === 'action' ? { context: actor._snapshot.context } : {}
+        return [this.#added({ kind, actor, event, run }, step, { ...context, ...action })]
       }
       this.#host.lost({ ...action, name })
       return []

@@ -107,7 +107,7 @@ export class MachineSteps {
   #step = 0
   #isComputing = false
   #isHandling = false
-  #inbox: Arrival[] = []
+  #inbox: EventObject[] = []
   #turned: Effect[] = []
   #changed = false
   #handled: Waiting | undefined
@@ -160,7 +160,7 @@ export class MachineSteps {
         this.#effects.startedBy(actor, step)
       reviveActors(machine, this.#root, saved, (plain) => this.#revived(plain), began)
       this.#turned.push(...this.#effects.restore(this.#revived(saved.actions)))
-      this.#root.start()
+      this.#startInSilence()
       this.#timers.restore(this.#revived(saved.timers), this.#root)
       this.#queue.restore(this.#revived(saved.postponed))
     })
@@ -255,6 +255,15 @@ export class MachineSteps {
     return machineActor(this.#plan.machine, beginning, this.#door, { context, stepOf })
   }
 
+  /** Actors that start anew tell their snapshot. These have told it before they were saved. */
+  #startInSilence(): void {
+    const { system } = this.#root._actorScope
+    const relay = system._relay
+    system._relay = () => {}
+    this.#root.start()
+    system._relay = relay
+  }
+
   #relay({ source, target, event }: Arrival): void {
     this.#root._actorScope.system._relay(source, target, event)
   }
@@ -262,21 +271,10 @@ export class MachineSteps {
   /** The machine handles one event after the other, as XState's mailbox does. */
   #drain(): void {
     if (this.#isHandling) return
-    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift())
-      this.#accept(next)
-  }
-
-  #accept(arrival: Arrival): void {
-    const { event } = arrival
-    if (!isInternal(event)) this.#admit({ event, from: undefined })
-    else if (this.#isCurrent(arrival)) this.#handle(event)
-  }
-
-  /** An event of a stopped actor must not count as one of its successor. */
-  #isCurrent({ source, event }: Arrival): boolean {
-    const id = childOf(event)
-    const present = id === undefined ? undefined : this.snapshot.children[id]
-    return present === undefined || source === undefined || present === source
+    for (let event = this.#inbox.shift(); event !== undefined; event = this.#inbox.shift()) {
+      if (isInternal(event)) this.#handle(event)
+      else this.#admit({ event, from: undefined })
+    }
   }
 
   #admit(waiting: Waiting): void {
@@ -322,8 +320,8 @@ export class MachineSteps {
       changed: () => {
         this.#changed = true
       },
-      toMachine: (arrival) => {
-        this.#inbox.push(arrival)
+      toMachine: (event) => {
+        this.#inbox.push(event)
         this.#drain()
       },
       arrived: (arrival) => this.#host.arrived(arrival),
@@ -360,11 +358,4 @@ export class MachineSteps {
       lost: (action) => host.lost(action),
     })
   }
-}
-
-/** The id of the actor inside that an event comes from. */
-const childOf = (event: EventObject & { readonly actorId?: unknown }): string | undefined => {
-  if (typeof event.actorId === 'string') return event.actorId
-  const prefix = 'xstate.snapshot.'
-  return event.type.startsWith(prefix) ? event.type.slice(prefix.length) : undefined
 }
