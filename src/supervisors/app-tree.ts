@@ -116,6 +116,15 @@ type WorkerArguments<A> = [A] extends [undefined]
  */
 export function worker(id: string, path: string, options?: WorkerOptions): AppWorker
 /**
+ * A worker whose state is durable: with alarms, steps and versions. Its rows are found under its
+ * name.
+ */
+export function worker<M extends DurableMessages, S, F extends Fields, A, P>(
+  id: string,
+  server: DurableServer<M, S, F, A, P> | { readonly server: DurableServer<M, S, F, A, P> },
+  options: WorkerOptions<A> & { readonly durable: true | DurableOptions },
+): AppWorker
+/**
  * A worker with this server (or a module that exports it as `server`), whose `init` takes no
  * argument.
  */
@@ -131,15 +140,6 @@ export function worker<M extends Messages, S, A, P>(
   id: string,
   server: Server<M, S, A, P>,
   ...[options]: WorkerArguments<A>
-): AppWorker
-/**
- * A worker whose state is durable: with alarms, steps and versions. Its rows are found under its
- * name.
- */
-export function worker<M extends DurableMessages, S, F extends Fields, A, P>(
-  id: string,
-  server: DurableServer<M, S, F, A, P> | { readonly server: DurableServer<M, S, F, A, P> },
-  options: WorkerOptions<A> & { readonly durable: true | DurableOptions },
 ): AppWorker
 /** A worker with a server, a module that exports one, or the path of such a module. */
 export function worker(id: string, module: AppModule, options: WorkerOptions = {}): AppWorker {

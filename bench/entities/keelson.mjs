@@ -1,0 +1,62 @@
+/** The player of Keelson: one instance with a kind of entities, whose counts are read back by `verify`. */
+import { call, entity, ok, reply, start, supervisor } from 'keelson'
+import { byWriters, play } from './turn.mjs'
+
+const pad = 'x'.repeat(64)
+const counter = {
+  init: () => ok({ count: 0, pad }),
+  calls: {
+    add: (state, by) => reply(state.count + by, { ...state, count: state.count + by }),
+    get: (state) => reply(state.count, state),
+  },
+}
+const counters = entity('counter', counter)
+const sleepers = entity('sleeper', counter, { idleMs: 1 })
+const app = await start({
+  dir: process.argv[2],
+  app: supervisor('app', {}, [counters, sleepers]),
+})
+const handle = app.entity(counters)
+const refs = Array.from({ length: 1_024 }, (_, index) => handle.ref(`${index}`))
+const added = new Map()
+let births = 0
+let ids = 0
+
+const add = async (id, ref = refs[id], options = undefined) => {
+  await call(ref, 'add', 1, options)
+  added.set(`${id}`, (added.get(`${id}`) ?? 0) + 1)
+}
+
+const birth = () => {
+  const id = `new-${births++}`
+  return add(id, handle.ref(id))
+}
+
+const sleeper = app.entity(sleepers).ref('1')
+await call(sleeper, 'add', 1)
+
+const works = {
+  put: (writer) => app.store.put(`counter:${writer}`, { count: 1, pad }),
+  turn: (writer) => add(writer),
+  one: () => add(0),
+  birth,
+  id: (writer) => add(writer, refs[writer], { id: `${ids++}` }),
+  look: (writer) => call(refs[writer], 'get'),
+  wake: () => call(sleeper, 'get'),
+}
+
+/** A call to an entity that has gone to rest; the rest itself is not measured. */
+const untilRest = async () => {
+  while (app.system.whereis('sleeper/1')) await new Promise((resolve) => setTimeout(resolve, 2))
+}
+
+play({
+  turn: ({ work, inFlight, seconds }) =>
+    byWriters(inFlight, seconds, works[work], work === 'wake' ? untilRest : undefined),
+  verify: () => {
+    for (const [id, count] of added)
+      if (handle.state(id).count !== count) throw new Error(`counter/${id} lost a turn`)
+    return added.size
+  },
+  close: () => app.close(),
+})
