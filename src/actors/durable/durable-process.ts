@@ -29,7 +29,7 @@ import { type Memory, nothing, type Step } from './memory.ts'
 import { type Known, TurnDraft, type UnitTerms } from './turn-draft.ts'
 import { TurnLog, type TurnPort } from './turn-log.ts'
 import { type HeldCall, TurnOutputs } from './turn-outputs.ts'
-import { backoffMs, missing, ownRun, type Run, throwing } from './turn-run.ts'
+import { backoffMs, missing, ownRun, Run, throwing } from './turn-run.ts'
 import { markIn, standstill, turnsDecided, writeTurn } from './turn-storage.ts'
 import { blocked, callIdsOf, recall } from './waking.ts'
 
@@ -375,7 +375,7 @@ export class DurableProcess {
     if (!step || step.notBefore > this.now()) return this.#next()
     const what = `continue ${step.name}`
     const handler = this.terms.table.continues[step.name] ?? missing(what)
-    return this.turn({ handler, payload: step.payload, what, name: step.name, step })
+    return this.turn(new Run(handler, step.payload, what, step.name, undefined, step))
   }
 
   /**
@@ -384,7 +384,7 @@ export class DurableProcess {
    */
   runDue(from: HeldCall): Answer {
     if (!this.#isAwake || this.#redo.length > 0)
-      return this.#whenClear({ ...ownRun('$due'), from }).then(() => this.runDue(from))
+      return this.#whenClear(ownRun('$due', from)).then(() => this.runDue(from))
     const now = this.now()
     const due = [...this.#known.memory.alarms].filter(([, { dueAt }]) => dueAt <= now)
     const [first] = due.sort(([, a], [, b]) => a.dueAt - b.dueAt)
@@ -397,7 +397,8 @@ export class DurableProcess {
     const [name, set] = first
     const what = `alarm ${name}`
     const handler = this.terms.table.alarms[name] ?? missing(what)
-    const turn = this.turn({ handler, payload: set.payload, what, name, alarm: { name, set } })
+    const run = new Run(handler, set.payload, what, name, undefined, undefined, { name, set })
+    const turn = this.turn(run)
     return turn instanceof Promise ? turn.then(answer) : answer(turn)
   }
 
@@ -464,7 +465,7 @@ export class DurableProcess {
         if (this.#draft) this.#draft.isDoomed = true
         const { run } = turn
         const runs = later.map((each) => each.run)
-        if (run.step || run.alarm) runs.unshift({ ...run, handler: throwing(error) })
+        if (run.step || run.alarm) runs.unshift(run.by(throwing(error)))
         else if (!run.from?.call.fail(error)) this.#logRefusal(run, error)
         this.#redo.unshift(...runs)
         // The process may be idle.

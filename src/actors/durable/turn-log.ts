@@ -153,12 +153,15 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   }
 
   #passed(turn: LoggedTurn): void {
-    const passed = this.#waiting.filter(({ behind }) => behind === turn)
-    if (passed.length > 0) {
-      this.#waiting = this.#waiting.filter(({ behind }) => behind !== turn)
-      for (const { resolve } of passed) resolve()
-    }
-    if (this.isEmpty) for (const resolve of this.#drained.splice(0)) resolve()
+    if (this.#waiting.length > 0) this.#tellWaiting(turn)
+    if (this.#drained.length > 0 && this.isEmpty)
+      for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  #tellWaiting(turn: LoggedTurn): void {
+    const waiting = this.#waiting
+    this.#waiting = waiting.filter(({ behind }) => behind !== turn)
+    for (const { behind, resolve } of waiting) if (behind === turn) resolve()
   }
 
   #decide(): void {

@@ -4,25 +4,50 @@ import type { Handler } from './durable-table.ts'
 import type { Alarm, Step } from './memory.ts'
 import type { HeldCall } from './turn-outputs.ts'
 
-/** What a turn handles: a message, or a step or an alarm that the actor itself recorded. */
-export type Run = {
+/** An alarm that fires: its name and its setting. */
+export type Firing = { readonly name: string; readonly set: Alarm }
+
+/** What a turn handles. All have this one shape, because it keeps the loop that reads them fast. */
+export class Run {
   readonly handler: Handler
   readonly payload: unknown
   /** The message in two words, for logs. */
   readonly what: string
   readonly name: string
-  readonly from?: HeldCall | undefined
-  readonly step?: Step
-  readonly alarm?: { readonly name: string; readonly set: Alarm }
+  readonly from: HeldCall | undefined
+  /** The recorded step that runs. */
+  readonly step: Step | undefined
+  /** The alarm that fires. */
+  readonly alarm: Firing | undefined
+
+  constructor(
+    handler: Handler,
+    payload: unknown,
+    what: string,
+    name: string,
+    from?: HeldCall,
+    step?: Step,
+    alarm?: Firing,
+  ) {
+    this.handler = handler
+    this.payload = payload
+    this.what = what
+    this.name = name
+    this.from = from
+    this.step = step
+    this.alarm = alarm
+  }
+
+  /** The same with another handler. */
+  by(handler: Handler): Run {
+    const { payload, what, name, from, step, alarm } = this
+    return new Run(handler, payload, what, name, from, step, alarm)
+  }
 }
 
 /** A turn without a message, for what the actor itself records. */
-export const ownRun = (what: string): Run => ({
-  handler: () => undefined,
-  payload: undefined,
-  what,
-  name: what,
-})
+export const ownRun = (what: string, from?: HeldCall): Run =>
+  new Run(() => undefined, undefined, what, what, from)
 
 /** The pause before another try of a step or alarm: 1 s, doubling to 60 s. */
 export const backoffMs = (tries: number): number =>

@@ -6,6 +6,7 @@ import { type AnyContext, type GenServer, type Messages, noReply } from '../../r
 import type { DurableProcess } from './durable-process.ts'
 import type { DurableTable, Handler } from './durable-table.ts'
 import type { HeldCall } from './turn-outputs.ts'
+import { Run } from './turn-run.ts'
 
 /** The erased GenServer that runs servers of one table. */
 export const durableServer = (
@@ -15,12 +16,12 @@ export const durableServer = (
     (what: string, section: Readonly<Record<string, Handler>>) =>
     (name: string): [string, Handler] => {
       const handler = section[name] as Handler
+      const shown = `${what} ${name}`
       const isCall = what === 'call'
-      const handled: Handler = (self, payload, context) =>
-        (self as DurableProcess).turn({
-          ...{ handler, payload, name, what: `${what} ${name}` },
-          from: isCall ? (context as { from: HeldCall }).from : undefined,
-        })
+      const handled: Handler = (self, payload, context) => {
+        const from = isCall ? (context as { from: HeldCall }).from : undefined
+        return (self as DurableProcess).turn(new Run(handler, payload, shown, name, from))
+      }
       return [name, handled]
     }
   const section = (what: string, found: Readonly<Record<string, Handler>>) =>
@@ -56,10 +57,7 @@ export const durableServer = (
     ...(timeout
       ? {
           timeout: (self: DurableProcess, context: unknown) =>
-            self.turn({
-              ...{ payload: undefined, name: 'timeout', what: 'timeout' },
-              handler: (state) => timeout(state, context),
-            }),
+            self.turn(new Run((state) => timeout(state, context), undefined, 'timeout', 'timeout')),
         }
       : {}),
     terminate: (self: DurableProcess, reason: unknown) => self.terminate(reason),

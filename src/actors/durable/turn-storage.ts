@@ -11,7 +11,7 @@ import {
   type TurnMark,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
-import { settled, submit } from '../writing/write-path.ts'
+import { type Shape, settled, submitAs } from '../writing/write-path.ts'
 
 /** How long a unit may wait for the log before it is looked after, in ms. It is not withdrawn. */
 const unitDeadlineMs = 60_000
@@ -25,15 +25,11 @@ const options = {
 }
 
 /** Writes a unit. A rejection says nothing about its fate. */
-export const writeTurn = async (
-  system: System,
-  shard: Shard,
-  unit: Turn,
-): Promise<'durable' | Refusal> => {
-  const { answers } = await submit(system, shard, { units: unit, options })
-  const [answer] = answers
-  return answer?.kind === 'refused' ? answer : 'durable'
-}
+export const writeTurn = (system: System, shard: Shard, unit: Turn): Promise<'durable' | Refusal> =>
+  submitAs(system, shard, { units: unit, options }, fateOf)
+
+const fateOf: Shape<'durable' | Refusal> = (_position, [answer]) =>
+  answer?.kind === 'refused' ? answer : 'durable'
 
 /**
  * Resolves when the shard is open and every earlier write is decided, however long that takes.
