@@ -2,7 +2,7 @@
  * The names of one System: local names, keys of registries, memberships of groups, and tables. A
  * process keeps them until its end. They are free before its end is announced.
  */
-import type { Directory, HolderWait } from '../words/address.ts'
+import type { Address, Directory, HolderWait } from '../words/address.ts'
 import { NameWaits, type WaitLimits } from './name-waits.ts'
 import { type GroupMember, ProcessGroups } from './process-groups.ts'
 import { type Holder, Registries } from './registries.ts'
@@ -12,6 +12,7 @@ import { Via, ViaDirectory } from './via.ts'
 /** A process that can have a name. */
 export interface Named<P> extends Holder<P>, GroupMember {
   readonly pid: number
+  readonly address: Address<P & { readonly pid: number }>
   /** Its local name, if it has one. */
   name: string | undefined
 }
@@ -21,7 +22,8 @@ export class Names<P extends Named<P>> implements Directory<P> {
   readonly registries: Registries<P>
   readonly groups = new ProcessGroups<P>()
   readonly tables = new Tables<P>()
-  readonly #holders = new Map<string, P>()
+  /** Their addresses: a look-up then reads nothing of the process. */
+  readonly #holders = new Map<string, P['address']>()
   readonly #waits: NameWaits
 
   constructor(limits: WaitLimits) {
@@ -31,12 +33,17 @@ export class Names<P extends Named<P>> implements Directory<P> {
 
   /** The holder of the local name. */
   holderOf(name: string): P | undefined {
+    return this.#holders.get(name)?.process
+  }
+
+  /** The address of the holder of the local name. */
+  addressOf(name: string): P['address'] | undefined {
     return this.#holders.get(name)
   }
 
   /** The holder of the name, local or in a registry. */
   find(name: string | Via): P | undefined {
-    return name instanceof Via ? new ViaDirectory(this, name).holderOf() : this.#holders.get(name)
+    return name instanceof Via ? new ViaDirectory(this, name).holderOf() : this.holderOf(name)
   }
 
   /**
@@ -45,7 +52,7 @@ export class Names<P extends Named<P>> implements Directory<P> {
    * not unique
    */
   taken(name: string | Via | undefined): P | undefined {
-    if (!(name instanceof Via)) return name === undefined ? undefined : this.#holders.get(name)
+    if (!(name instanceof Via)) return name === undefined ? undefined : this.holderOf(name)
     const directory = new ViaDirectory(this, name)
     const fault = directory.fault()
     if (fault !== undefined) throw fault
@@ -56,7 +63,7 @@ export class Names<P extends Named<P>> implements Directory<P> {
   register(name: string | Via, process: P): boolean {
     if (name instanceof Via) return new ViaDirectory(this, name).register(process)
     if (this.#holders.has(name)) return false
-    this.#holders.set(name, process)
+    this.#holders.set(name, process.address)
     process.name = name
     this.#waits.registered(name)
     return true
@@ -68,7 +75,7 @@ export class Names<P extends Named<P>> implements Directory<P> {
 
   /** Removes a local name from its holder, which then has no name. */
   unregister(name: string): void {
-    const holder = this.#holders.get(name)
+    const holder = this.holderOf(name)
     if (holder !== undefined) holder.name = undefined
     this.#holders.delete(name)
   }

@@ -90,13 +90,17 @@ export const startKeys: ReadonlySet<string> = new Set([
   'handlerTimeoutMs',
 ])
 
-const expectSpawnable = ({ name, mailboxMax, ...texts }: SpawnOptions<unknown>): void => {
+const expectSpawnable = (options: SpawnOptions<unknown>): void => {
+  const { name, mailboxMax, kind, label, instance } = options
   if (name !== undefined && !isVia(name)) expectName(name)
   if (mailboxMax !== undefined) expectMailboxMax(mailboxMax)
-  for (const key of ['kind', 'label', 'instance'] as const) {
-    const text = texts[key]
-    if (text !== undefined && typeof text !== 'string') throw invalidArgument(key, 'a text', text)
-  }
+  expectText('kind', kind)
+  expectText('label', label)
+  expectText('instance', instance)
+}
+
+const expectText = (what: string, found: unknown): void => {
+  if (found !== undefined && typeof found !== 'string') throw invalidArgument(what, 'a text', found)
 }
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a text and not empty. */

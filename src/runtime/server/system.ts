@@ -143,6 +143,7 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   whereis(name: AnyName): Ref<never> | undefined {
+    if (typeof name === 'string') return this.names.addressOf(name)
     return this.#resolve(name)?.address
   }
 

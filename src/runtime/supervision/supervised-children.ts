@@ -43,22 +43,9 @@ export const startOrGiveUp = async (
   supervisor: Process,
 ): Promise<unknown> => {
   const { shutdown } = spec
-  let cancel = (): void => undefined
   const starting = Promise.resolve(spec.start(context))
-  const givingUp = new Promise<typeof givenUp>((resolve) => {
-    supervisor.onceToldToEnd(() => {
-      // A supervisor that is starting has starts of its own to cancel; their times run together.
-      for (const each of startingUnder(supervisor)) each.tellToEnd()
-      cancel = supervisor.kernel.clock.after(left(supervisor, shutdown), () => resolve(givenUp))
-    })
-  })
-  try {
-    const result = await Promise.race([starting, givingUp])
-    if (result !== givenUp) return result
-  } finally {
-    supervisor.onceToldToEnd(undefined)
-    cancel()
-  }
+  const result = await orGivenUp(starting, shutdown, supervisor)
+  if (result !== givenUp) return result
   starting.then((late) => endLate(late, supervisor)).catch(() => undefined)
   const how = shutdown === 'infinity' ? shutdown : 'brutal_kill'
   await Promise.all(startingUnder(supervisor).map((each) => shutDown(supervisor, each, how)))
@@ -66,6 +53,35 @@ export const startOrGiveUp = async (
 }
 
 const givenUp = Symbol('given up')
+
+/** What `starting` settles to, or `givenUp` if that takes too long once `supervisor` is to end. */
+const orGivenUp = (
+  starting: Promise<unknown>,
+  shutdown: Shutdown,
+  supervisor: Process,
+): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    let isOver = false
+    let cancel = (): void => undefined
+    const settle = (done: (outcome: unknown) => void, outcome: unknown): void => {
+      if (isOver) return
+      isOver = true
+      supervisor.onceToldToEnd(undefined)
+      cancel()
+      done(outcome)
+    }
+    supervisor.onceToldToEnd(() => {
+      // A supervisor that is starting has starts of its own to cancel; their times run together.
+      for (const each of startingUnder(supervisor)) each.tellToEnd()
+      cancel = supervisor.kernel.clock.after(left(supervisor, shutdown), () =>
+        settle(resolve, givenUp),
+      )
+    })
+    starting.then(
+      (result) => settle(resolve, result),
+      (error) => settle(reject, error),
+    )
+  })
 
 /** The milliseconds left for a start under a supervisor that was told to end. */
 const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
@@ -243,9 +259,11 @@ export const endChildren = async (
   supervisor: Process,
 ): Promise<Child[]> => {
   const kept: Child[] = []
-  const ended = takeExits(supervisor, endedRefs(children))
+  const ended = children.length > 1 ? takeExits(supervisor, endedRefs(children)) : undefined
   for (const child of children) {
-    await endChild(child, supervisor, ended)
+    // The child whose end begins a restart has no process: nothing is awaited for it.
+    if (child.process === undefined) waitsNoLonger(child)
+    else await endChild(child, supervisor, ended)
     if (child.spec.restart !== 'temporary') kept.push(child)
   }
   return kept
