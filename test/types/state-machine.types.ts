@@ -65,6 +65,7 @@ const server = StateMachine.server(door, {
   },
   postpone: { open: ['push'], 'shut.locked': ['push', 'lock'] },
   unknownEvents: 'exit',
+  postponedMax: 5,
   save: (saved) => void saved.context.code.trim(),
   restore: ({ code }) => (code === '' ? undefined : saved),
   emitted: ({ times }, context) => void context.sendAfter(times, 'timer', undefined as never),
@@ -106,6 +107,9 @@ export const allowed = async (): Promise<unknown> => {
   const actor = StateMachine.actorOf(ref)
   actor.send({ type: 'push', force: 1 })
   const picture: string = StateMachine.mermaid(door)
+  const step: string = StateMachine.stepOf(actor)
+  const { run, actions } = snapshot
+  const places: readonly (string | undefined)[] = [run, step, ...actions.map(({ name }) => name)]
   const any: GenServer<MessagesOf<typeof plain>, never> = plain as never
   StateMachine.server(door, { restore: saved })
   StateMachine.server(door, {
@@ -113,7 +117,7 @@ export const allowed = async (): Promise<unknown> => {
     postpone: ({ context }, { type }) => context.opened > 1 && type === 'push',
   })
   StateMachine.server(createMachine({}), {})
-  return [child, lampChild, admitted, times, pushed, opened, value, output, picture, any]
+  return [child, lampChild, admitted, times, pushed, opened, value, output, picture, any, places]
 }
 
 /** What must not. */

@@ -107,7 +107,34 @@ const adopt = (actor: Actor, root: Actor, door: Door): void => {
     if (door.isComputing) door.effect({ kind: 'emit', actor, event, run })
     else run()
   }
-  if (actor !== root) actor.logic = doored(actor, door)
+  if (actor === root) return
+  actor.logic = doored(actor, door)
+  watchSubscribers(actor, door)
+}
+
+type Tell = (told?: unknown) => unknown
+type Observer = { readonly next?: Tell; readonly error?: Tell; readonly complete?: Tell }
+
+/** What subscribers do is an effect, and their failure ends the process. XState would end Node. */
+const watchSubscribers = (actor: Actor, door: Door): void => {
+  const subscribe = actor.subscribe.bind(actor) as (observer: Observer) => { unsubscribe(): void }
+  const telling = (tell: Tell | undefined) => (told?: unknown) => {
+    const run = (): void => callOutside(() => tell?.(told), door.failed)
+    if (door.isComputing) door.effect({ kind: 'tell', actor, run })
+    else run()
+  }
+  const watched = (given: Observer | Tell | undefined, error?: Tell, complete?: Tell) => {
+    // Within a turn XState itself subscribes.
+    if (door.isComputing) return subscribe(given as Observer)
+    const { next, ...rest } = typeof given === 'object' ? given : { next: given, error, complete }
+    const observer = {
+      next: telling(next?.bind(given)),
+      error: telling(rest.error?.bind(given)),
+      complete: telling(rest.complete?.bind(given)),
+    }
+    return subscribe(observer)
+  }
+  Object.assign(actor, { subscribe: watched })
 }
 
 /** XState's own actions change the state of actors, but for `log`. */

@@ -98,8 +98,9 @@ export class Effects {
     const { actor, kind } = deed
     if (!this.#owed.has(owed)) return
     const isOwn = actor === this.#host.root || actor._processingStatus === 2
+    const isDue = kind === 'clean' || kind === 'tell' || !this.#broken.has(actor)
     try {
-      if (kind === 'clean' || !this.#broken.has(actor)) this.#watch(this.#act(step, deed))
+      if (isDue) this.#watch(this.#act(step, deed))
     } catch (error) {
       if (isOwn) throw error
       // XState, too, does nothing more for an actor whose action threw.

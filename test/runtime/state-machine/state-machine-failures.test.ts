@@ -3,7 +3,16 @@
  * rejection is unhandled, and no error is thrown past the process.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type AnyStateMachine, createMachine, emit, fromCallback, sendTo, setup } from 'xstate'
+import {
+  type AnyActorRef,
+  type AnyStateMachine,
+  createMachine,
+  emit,
+  fromCallback,
+  sendTo,
+  setup,
+} from 'xstate'
+import { systemClock } from '../../../src/clock.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import { boom } from './lamp.ts'
@@ -22,6 +31,21 @@ const within = (src: unknown) =>
     id: 'outer',
     invoke: { id: 'inner', src: src as never },
     on: { go: { actions: sendTo('inner', { type: 'go' }) } },
+  } as never) as AnyStateMachine
+
+/** A machine that subscribes to its child, which then takes an event. */
+const subscribing = (subscribe: (child: AnyActorRef) => unknown) =>
+  createMachine({
+    invoke: { id: 'inner', src: child({ on: { go: {} } }) },
+    on: {
+      go: {
+        actions: ({ self }: { self: AnyActorRef }) => {
+          const inner = self.getSnapshot().children.inner as AnyActorRef
+          subscribe(inner)
+          inner.send({ type: 'go' })
+        },
+      },
+    },
   } as never) as AnyStateMachine
 
 const emitting = setup({ types: {} as { emitted: { type: 'rang' } } }).createMachine({
@@ -54,6 +78,18 @@ describe('a failure that comes later', () => {
       ),
     ],
     [
+      'thrown by a subscriber of an actor inside',
+      subscribing((child) =>
+        child.subscribe(() => {
+          throw boom
+        }),
+      ),
+    ],
+    [
+      'of a subscriber of an actor inside',
+      subscribing((child) => child.subscribe({ next: rejecting })),
+    ],
+    [
       'thrown by a listener to what an actor inside emits',
       within(
         child({
@@ -76,6 +112,49 @@ describe('a failure that comes later', () => {
 
     expect(reasons).toEqual([boom])
     expect(unhandled).toEqual([])
+  })
+
+  test('of an actor inside that somebody subscribed to is left to onError', async () => {
+    const told: string[] = []
+    const machine = createMachine({
+      initial: 'on',
+      on: {
+        go: {
+          actions: ({ self }: { self: AnyActorRef }) => {
+            const inner = self.getSnapshot().children.inner as AnyActorRef
+            inner.subscribe(({ value }: { value: string }) => void told.push(value))
+            inner.send({ type: 'fail' })
+          },
+        },
+      },
+      states: {
+        on: {
+          invoke: {
+            id: 'inner',
+            src: child({
+              on: {
+                fail: {
+                  actions: () => {
+                    throw boom
+                  },
+                },
+              },
+            }),
+            onError: 'hurt',
+          },
+        },
+        hurt: {},
+      },
+    } as never) as AnyStateMachine
+    const { clock, ref } = await started(StateMachine.server(machine))
+
+    StateMachine.send(ref as never, { type: 'go' } as never)
+    await clock.settle()
+    // XState throws an error that nobody takes in a timer of 0 ms, which is before this one.
+    await new Promise<void>((resolve) => void systemClock().after(0, resolve))
+
+    expect((await StateMachine.snapshot(ref as never)).value).toBe('hurt')
+    expect([told, unhandled]).toEqual([['a'], []])
   })
 
   test('of a callback leaves no clean-up to do: its promise is none', async () => {
