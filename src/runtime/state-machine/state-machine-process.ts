@@ -29,6 +29,7 @@ import type {
 type Replay = readonly ['replay']
 type Going = NoReply<AnyMachineSnapshot, Replay> | Stop<AnyMachineSnapshot>
 type Begun = Ok<AnyMachineSnapshot, Replay>
+type Answer = () => void
 
 /** What a handler answers. */
 export type Step = Going | Promise<Going>
@@ -140,34 +141,41 @@ export class MachineProcess {
   #turn(snapshot: AnyMachineSnapshot, take: () => Turn): Step {
     if (snapshot !== this.#steps.snapshot) this.#steps.replace(snapshot)
     const turn = take()
+    const answer = this.#answerOf(turn)
     if (this.#options.save !== undefined && turn.changed)
-      return this.#performSaved(turn).then(() => this.#goOn(turn))
-    this.#perform(turn)
+      return this.#performSaved(turn, answer).then(() => this.#goOn(turn))
+    this.#perform(turn, answer)
     return this.#goOn(turn)
   }
 
+  /** The answer, made before anything happens: if that throws, nothing has. */
+  #answerOf({ handled, snapshot }: Turn): Answer {
+    if (handled?.from === undefined) return () => {}
+    const { event, from } = handled
+    const value = this.#options.answers?.[event.type]?.(snapshot, event)
+    return () => void from.reply(value)
+  }
+
   /** Does the effects of a turn, then answers its caller. */
-  #perform({ effects, handled, snapshot }: Turn): void {
+  #perform({ effects, snapshot }: Turn, answer?: Answer): void {
     this.#listenForEnd(snapshot)
     for (const effect of effects) {
       if (!this.#process.alive) return
       effect.run()
     }
-    if (handled === undefined) return
-    const { event, from } = handled
-    from?.reply(this.#options.answers?.[event.type]?.(snapshot, event))
+    answer?.()
   }
 
   /**
    * A crash before the first save leaves the state before the turn; a crash after it the state
    * after the turn, with the actions that are still to be done.
    */
-  async #performSaved(turn: Turn): Promise<void> {
+  async #performSaved(turn: Turn, answer?: Answer): Promise<void> {
     const before = this.#saved
     if (turn.changed) await this.#save(this.#steps.saved())
     if (!this.#process.alive) return
     try {
-      this.#perform(turn)
+      this.#perform(turn, answer)
     } catch (error) {
       await this.#takeBack(before)
       throw error

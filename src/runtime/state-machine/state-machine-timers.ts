@@ -118,8 +118,8 @@ export class MachineTimers implements Scheduler {
     for (const { id, source, target, event, dueAt } of inOrder) {
       const [from, to] = [actorAt(source, root), actorAt(target, root)]
       if (from === undefined || to === undefined) continue
-      const known = id.startsWith(anonymous) ? `${anonymous}${++this.#made}` : id
-      this.#add({ id: known, source: from, target: to, event, dueAt }, Math.max(0, dueAt - now))
+      if (id.startsWith(anonymous)) this.#made = Math.max(this.#made, Number(id.slice(1)))
+      this.#add({ id, source: from, target: to, event, dueAt }, Math.max(0, dueAt - now))
     }
   }
 }

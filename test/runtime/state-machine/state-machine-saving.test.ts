@@ -129,6 +129,26 @@ describe('saving', () => {
     expect(await reason).toBe(full)
   })
 
+  test('is not begun for an event whose answer throws: nothing of it happens', async () => {
+    const { system } = testSystem()
+    const wrong = new Error('no answer')
+    const saved: unknown[] = []
+    const answering = StateMachine.server(crossing, {
+      save: ({ value }) => void saved.push(value),
+      answers: {
+        press: () => {
+          throw wrong
+        },
+      },
+    })
+    const ref = await system.start(answering)
+    const reason = reasonOfEnd(system, ref)
+
+    await StateMachine.call(ref, { type: 'press' }).catch(() => {})
+
+    expect([await reason, saved]).toEqual([wrong, ['green']])
+  })
+
   test('and restoring get the context of the process, so that they reach what is around it', async () => {
     const { system } = testSystem()
     const seen: unknown[] = []

@@ -36,7 +36,10 @@ const job = setup({
   },
   states: {
     new: {
-      entry: raise({ type: 'tick' }, { delay: 500, id: 'tick' }),
+      entry: [
+        raise({ type: 'tick' }, { delay: 500, id: 'tick' }),
+        raise({ type: 'tick' }, { delay: 700 }),
+      ],
       on: {
         pay: {
           target: 'paid',
@@ -147,7 +150,7 @@ describe('the saved state', () => {
     steps.take({ event: { type: 'note' }, from: undefined })
     steps.take({ event: { type: 'load' }, from: undefined })
     const saved = throughJson(steps.saved())
-    expect(saved.timers.map(({ dueAt }) => dueAt)).toEqual([1_500])
+    expect(saved.timers.map(({ dueAt }) => dueAt)).toEqual([1_500, 1_700])
     expect([saved.postponed.length, saved.actions.length]).toEqual([1, 2])
     expect(saved.children.load?.step).toBe('job/7/1/4/0')
 
@@ -169,12 +172,15 @@ describe('the saved state', () => {
     const saved = throughJson(steps.saved())
     const { steps: again, armed } = stepsAt(9_000)
     again.restore(saved)
-    expect(armed.map(([{ dueAt }, ms]) => [dueAt, ms])).toEqual([[1_500, 0]])
+    expect(armed.map(([{ dueAt }, ms]) => [dueAt, ms])).toEqual([
+      [1_500, 0],
+      [1_700, 0],
+    ])
     expect(again.saved().timers).toEqual(saved.timers)
     const [delayed] = armed[0] as [Delayed, number]
 
     for (const effect of again.due(delayed).effects) effect.run()
-    expect([told, again.saved().timers]).toEqual([['tick'], []])
+    expect([told, again.saved().timers]).toEqual([['tick'], saved.timers.slice(1)])
     expect(again.due(delayed).changed).toBe(false)
   })
 })
