@@ -31,7 +31,7 @@ export const offerTurn = (self: DurableProcess, context: AnyContext): void => {
       return self.draft.removeStep(step.slice(entity.length + 1))
     },
     pipe: (promise: Promise<unknown>, name: never): void => {
-      self.piped(promise)
+      self.idleness.piped(promise)
       pipe(promise as never, name)
     },
   }
@@ -41,7 +41,7 @@ export const offerTurn = (self: DurableProcess, context: AnyContext): void => {
     writes: { get: () => self.draft.writes },
     app: {
       get: () => {
-        app ??= appBehind(outside, () => self.given())
+        app ??= appBehind(outside, context, () => self.given())
         return app
       },
     },

@@ -14,8 +14,8 @@ import {
   isAnswer,
   isThenable,
   NextStep,
-  noReply,
   ok,
+  type PendingCall,
   type Process,
   processOf,
   stop,
@@ -25,36 +25,47 @@ import type { Turn } from '../../storage/index.ts'
 import { CallIds } from './call-ids.ts'
 import { type DurableTerms, unitTerms } from './durable-terms.ts'
 import { frozen } from './frozen.ts'
+import { Idleness } from './idleness.ts'
 import { type Memory, nothing, type Step } from './memory.ts'
+import { type Actor, OwnTurns } from './own-turns.ts'
 import { type Known, TurnDraft, type UnitTerms } from './turn-draft.ts'
 import { TurnLog, type TurnPort } from './turn-log.ts'
-import { type HeldCall, TurnOutputs } from './turn-outputs.ts'
-import { backoffMs, missing, ownRun, Run, throwing } from './turn-run.ts'
-import { markIn, standstill, turnsDecided, writeTurn } from './turn-storage.ts'
+import { TurnOutputs } from './turn-outputs.ts'
+import {
+  type Answer,
+  backoffMs,
+  changing,
+  neverDurable,
+  overtaken,
+  ownRun,
+  type Run,
+  throwing,
+  undecidable,
+} from './turn-run.ts'
+import { decidedMark, writeTurn } from './turn-storage.ts'
 import { blocked, callIdsOf, recall } from './waking.ts'
 
-type Answer = NextStep | Promise<NextStep>
-
 /** One durable actor while it lives. It is the state of its process's loop. */
-export class DurableProcess {
+export class DurableProcess implements Actor {
   readonly terms: DurableTerms
   readonly context: AnyContext
+  /** Its steps and alarms. */
+  readonly own = new OwnTurns(this)
+  readonly idleness: Idleness
   readonly #process: Process
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
   readonly #units: UnitTerms
   readonly #incarnation: string
   #known: Known = { memory: nothing, stored: nothing }
+  isAwake = false
+  blocked: KeelsonError | undefined
   /** The state that the outside may see: the last one that is durable. */
   #shown: unknown
-  #isAwake = false
-  #blocked: KeelsonError | undefined
   #draft: TurnDraft | undefined
   /** Turns to handle again, because one before them was refused. */
   #redo: Run[] = []
   #ids: CallIds | undefined
-  #pipes = 0
-  #lastActive = 0
   #isResting = false
   #lastReply: (() => void) | undefined
 
@@ -62,9 +73,10 @@ export class DurableProcess {
     this.terms = terms
     this.context = context
     this.#process = processOf(context)
+    this.idleness = new Idleness(this.#process, terms.idleMs)
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this.#port(), terms.pipeline)
-    this.#outputs = new TurnOutputs(this.#log, () => this.#over())
+    this.#outputs = new TurnOutputs(this.#log, (tell) => this.#hasEnded(tell))
     this.#process.outputs = this.#outputs
     this.#units = unitTerms(terms)
     terms.began(this.#log)
@@ -72,6 +84,28 @@ export class DurableProcess {
 
   get #entity(): string {
     return this.terms.identity.entity
+  }
+
+  get memory(): Memory {
+    return this.#known.memory
+  }
+
+  get isSettled(): boolean {
+    return this.#redo.length === 0 && this.#log.isEmpty
+  }
+
+  settled(): Promise<boolean> {
+    return this.#log.settled()
+  }
+
+  /** The process may be idle, and has something to do. */
+  rouse(): void {
+    if (this.#process.alive) cast(this.context.self as never, '$proceed' as never)
+  }
+
+  /** Handles turns again that stood on a refused one, then what is ready. */
+  async proceed(): Promise<NextStep> {
+    return (await this.redoAll()) ?? this.#next()
   }
 
   // What the context offers (`durable-context.ts`).
@@ -87,16 +121,12 @@ export class DurableProcess {
     return this.terms.shard.now()
   }
 
-  /** Resolves when every turn that has ended is durable. */
-  given(): Promise<void> {
-    return this.#log.settled()
-  }
-
-  /** Watches a promise that `pipe` waits for: the actor does not rest meanwhile. */
-  piped(promise: Promise<unknown>): void {
-    this.#pipes++
-    const settledOne = (): void => void this.#pipes--
-    Promise.resolve(promise).then(settledOne, settledOne)
+  /**
+   * Resolves when every turn that has ended is durable.
+   * @throws KeelsonError `NOT_SUBMITTED` if one of them was refused
+   */
+  async given(): Promise<void> {
+    if (!(await this.#log.settled())) throw neverDurable(this.#entity)
   }
 
   /** The state that `sys` shows. */
@@ -110,8 +140,9 @@ export class DurableProcess {
   async wake(): Promise<void> {
     const { shard, mayWake, woke } = this.terms
     await mayWake()
-    if ((await shard.settled()).kind !== 'open') return
-    this.#isAwake = true
+    await shard.settled()
+    if (shard.phase.kind !== 'open') return
+    this.isAwake = true
     try {
       if (this.terms.blockedBy) throw this.terms.blockedBy
       const known = recall(shard, this.terms.identity, this.terms.table)
@@ -120,11 +151,11 @@ export class DurableProcess {
       await this.terms.table.wake?.(this.#known.memory.state, this.context)
     } catch (error) {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
-      this.#blocked = error
+      this.blocked = error
     }
     this.#shown = this.#known.stored.mark && this.#known.memory.state
     this.#restLater()
-    woke(this.#blocked)
+    woke(this.blocked)
   }
 
   /** The first state. What `init` records makes a first turn; a bare state waits for one. */
@@ -157,44 +188,51 @@ export class DurableProcess {
 
   /** The result of `init`: steps that a former life recorded run first. */
   first(): unknown {
-    const { next } = this.#next() as NextStep
+    const { next } = this.#next()
     return ok(this, next as never)
+  }
+
+  #next(step?: NextStep): NextStep {
+    return this.own.next(step)
   }
 
   // Turns.
 
   /** Handles a message. */
   turn(run: Run): Answer {
-    this.#lastActive = this.#process.kernel.clock.monotonic()
-    return this.#isClear(run) ? this.#handle(run) : this.#whenClear(run)
+    this.idleness.ends()
+    if (this.#isClear(run)) return this.#handle(run)
+    return this.clear(run).then((end) => end ?? this.#handle(run))
   }
 
   #isClear({ from }: Run): boolean {
     const knowsIds = from?.call.id === undefined || this.#ids !== undefined
-    return this.#isAwake && knowsIds && this.#redo.length === 0 && !this.#log.isFull
+    return this.isAwake && knowsIds && this.#redo.length === 0 && !this.#log.isFull
   }
 
-  async #whenClear(run: Run): Promise<NextStep> {
+  /** Waits until the turn may begin. Returns a step if it never will. */
+  async clear(run: Run): Promise<NextStep | undefined> {
+    const { shard } = this.terms
     while (!this.#isClear(run)) {
-      if (!this.#isAwake) {
-        if (this.terms.shard.phase.kind === 'down' && run.from)
-          return this.#refuse(run, this.terms.shard.unavailable())
-        if (this.terms.shard.phase.kind === 'down') await this.terms.shard.changed()
-        await this.wake()
-      } else if (this.#redo.length > 0) {
+      if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()
+      if (run.from && shard.isStill) return this.#refuse(run, shard.unavailable())
+      if (this.isAwake && this.#redo.length > 0) {
         const end = await this.redoAll()
         if (end) return end
-      } else if (this.#log.isFull) await this.#log.room()
+      } else if (shard.isStill) await shard.changed()
+      else if (!this.isAwake) await this.wake()
+      else if (this.#log.isFull) await shard.unlessStill(this.#log.room())
       else await this.#readIds()
     }
-    return this.#handle(run)
+    return undefined
   }
 
   async #readIds(): Promise<void> {
     const { shard, keepIds } = this.terms
-    await this.#log.settled()
-    if ((await shard.settled()).kind === 'down') await shard.changed()
-    else this.#ids = new CallIds(this.#entity, keepIds, callIdsOf(shard, this.#entity))
+    await shard.unlessStill(this.#log.settled())
+    await shard.settled()
+    if (shard.phase.kind === 'open')
+      this.#ids = new CallIds(this.#entity, keepIds, callIdsOf(shard, this.#entity))
   }
 
   /** Handles the turns again that stood on a refused one. Returns a step that ends the process. */
@@ -207,8 +245,8 @@ export class DurableProcess {
   }
 
   #handle(run: Run): Answer {
-    if (run.from?.call.isSettled || !this.#process.alive) return this.#next()
-    if (this.#blocked) return this.#refuse(run, this.#blocked)
+    if (run.from?.call.isSettled || !this.#process.alive || this.#isPast(run)) return this.#next()
+    if (this.blocked) return this.#refuse(run, this.blocked)
     if (run.from && this.terms.shard.phase.kind === 'down')
       return this.#refuse(run, this.terms.shard.unavailable())
     if (run.from && this.#ids?.answers(run.from, this.now())) return this.#next()
@@ -224,6 +262,12 @@ export class DurableProcess {
       (value) => this.#ended(draft, value),
       (error: unknown) => this.#threw(draft, error),
     )
+  }
+
+  /** Whether the setting of the alarm does not stand: what set it was refused. */
+  #isPast({ alarm }: Run): boolean {
+    const standing = alarm && this.#known.memory.alarms.get(alarm.name)
+    return alarm !== undefined && standing?.setting !== alarm.set.setting
   }
 
   #open(run: Run): TurnDraft {
@@ -261,8 +305,16 @@ export class DurableProcess {
       return this.#refuse(draft.run, error)
     }
     if (step.kind === 'stopReply') this.#lastReply = () => draft.run.from?.reply(step.value)
-    if (step.kind === 'stop' || step.kind === 'stopReply') return stop(step.reason, this) as never
+    if (step.kind === 'stop' || step.kind === 'stopReply') return this.#stops(step.reason)
     return this.#next(step)
+  }
+
+  /** A stop takes effect unless the turn has to be handled again. */
+  #stops(reason: unknown): Answer {
+    const step = stop(reason, this) as never
+    if (this.#log.isEmpty) return step
+    const decided = this.terms.shard.unlessStill(this.#log.settled())
+    return decided.then(async () => (this.#redo.length > 0 ? this.proceed() : step))
   }
 
   #closed(draft: TurnDraft): TurnDraft {
@@ -310,11 +362,24 @@ export class DurableProcess {
   #threw(draft: TurnDraft, error: unknown): Answer {
     if (!this.#process.alive) return this.#next()
     if (draft.isDoomed) return this.#again(draft)
-    this.#drop(draft)
     const { step, alarm } = draft.run
-    if (!step && !alarm) throw error
+    if (!step && !alarm) return this.#crashes(draft, error)
+    this.#drop(draft)
     this.#tryLater(draft.run, error)
     return this.#next()
+  }
+
+  /** A throw ends the process, unless it came of a state that never becomes durable. */
+  #crashes(draft: TurnDraft, error: unknown): Answer {
+    if (this.#log.isEmpty) {
+      this.#drop(draft)
+      throw error
+    }
+    return this.terms.shard.unlessStill(this.#log.settled()).then(() => {
+      if (draft.isDoomed) return this.#again(draft)
+      this.#drop(draft)
+      throw error
+    })
   }
 
   #drop(draft: TurnDraft): void {
@@ -348,78 +413,16 @@ export class DurableProcess {
     })
   }
 
-  // Steps and alarms.
-
-  /** What the loop does next: a step that may run goes before the mailbox. */
-  #next(step?: NextStep): NextStep {
-    const now = this.now()
-    const ready = this.#known.memory.steps.find(({ notBefore }) => notBefore <= now)
-    if (ready && !this.#blocked) return noReply(this, { continue: ['$step', ready.step] }) as never
-    const { timeoutMs, hibernate } = step?.next ?? {}
-    if (timeoutMs !== undefined) return noReply(this, { timeoutMs }) as never
-    return noReply(this, hibernate ? { hibernate } : undefined) as never
-  }
-
-  /** Runs a recorded step, once what recorded it is durable. */
-  runStep(name: string): Answer {
-    if (!this.#isAwake || this.#redo.length > 0 || !this.#log.isEmpty)
-      return this.#log.settled().then(async () => {
-        const end = await this.redoAll()
-        return end ?? this.#runStep(name)
-      })
-    return this.#runStep(name)
-  }
-
-  #runStep(name: string): Answer {
-    const step = this.#known.memory.steps.find((each) => each.step === name)
-    if (!step || step.notBefore > this.now()) return this.#next()
-    const what = `continue ${step.name}`
-    const handler = this.terms.table.continues[step.name] ?? missing(what)
-    return this.turn(new Run(handler, step.payload, what, step.name, undefined, step))
-  }
-
-  /**
-   * An alarm or a step may be due. Handles one alarm, and answers whether more are due: those wait
-   * behind the mailbox.
-   */
-  runDue(from: HeldCall): Answer {
-    if (!this.#isAwake || this.#redo.length > 0)
-      return this.#whenClear(ownRun('$due', from)).then(() => this.runDue(from))
-    const now = this.now()
-    const due = [...this.#known.memory.alarms].filter(([, { dueAt }]) => dueAt <= now)
-    const [first] = due.sort(([, a], [, b]) => a.dueAt - b.dueAt)
-    const answer = (step: NextStep): NextStep => {
-      if (this.#blocked) from.fail(this.#blocked)
-      else from.reply(due.length > 1)
-      return step
-    }
-    if (!first || this.#blocked) return answer(this.#next())
-    const [name, set] = first
-    const what = `alarm ${name}`
-    const handler = this.terms.table.alarms[name] ?? missing(what)
-    const run = new Run(handler, set.payload, what, name, undefined, undefined, { name, set })
-    const turn = this.turn(run)
-    return turn instanceof Promise ? turn.then(answer) : answer(turn)
-  }
-
   // Rest and end.
 
   /** Ends the process if it has nothing to do. */
   rest(): NextStep {
-    const { idleMs = 0 } = this.terms
-    const quietMs = this.#process.kernel.clock.monotonic() - this.#lastActive
-    if (quietMs >= idleMs && this.#isQuiet()) {
+    if (this.idleness.isLong && this.isSettled && !this.own.ready) {
       this.#isResting = true
       return stop('normal', this) as never
     }
     this.#restLater()
     return this.#next()
-  }
-
-  #isQuiet(): boolean {
-    const { depth, owed } = this.#process
-    const isFree = depth === 0 && owed.first === undefined && this.#pipes === 0
-    return isFree && this.#log.isEmpty && this.#redo.length === 0
   }
 
   #restLater(): void {
@@ -432,21 +435,26 @@ export class DurableProcess {
     const { terminate } = this.terms.table
     const done = terminate?.(this.#known.memory.state, reason, this.context)
     // A process that goes to rest must not take messages that it will not handle.
-    if (!isThenable(done) || this.#isResting) this.#lastReply?.()
+    const failed = (error: unknown): void =>
+      this.#process.kernel.logger.error(`${this.#entity}: its terminate failed`, { error })
+    if (!isThenable(done)) this.#lastReply?.()
+    else if (this.#isResting) Promise.resolve(done).catch(failed)
     else return Promise.resolve(done).then(() => this.#lastReply?.())
     return undefined
   }
 
   /** Replaces the state from outside, by a turn of its own. */
-  replace(state: unknown): void {
-    const run: Run = ownRun('replaceState')
-    this.#commit(this.#open(run), state)
+  replace(request: PendingCall, change: (state: unknown) => unknown): void {
+    const run = changing(change, this.#outputs.answering(request))
+    if (this.isAwake) void this.#handle(run)
+    else this.#refuse(run, this.terms.shard.unavailable())
   }
 
-  /** Resolves when no turn is on its way, or the shard is down and nothing can become durable. */
-  async #over(): Promise<void> {
-    const { shard } = this.terms
-    await Promise.race([this.#log.drained(), standstill(shard)])
+  /** The notice of its end leaves behind its last turn, unless nothing can become durable now. */
+  #hasEnded(tell: () => void): void {
+    this.terms.ended(this.#log)
+    if (this.#log.isEmpty) tell()
+    else void this.terms.shard.unlessStill(this.#log.drained()).then(tell)
   }
 
   // The log of turns.
@@ -456,8 +464,7 @@ export class DurableProcess {
     const { system } = this.context
     return {
       write: (unit) => writeTurn(system, shard, unit),
-      decided: () => turnsDecided(system, shard),
-      mark: () => markIn(shard, this.#entity),
+      mark: (tries) => decidedMark(system, shard, this.#entity, tries),
       refused: (turn, later, error) => {
         for (const undone of [...later].reverse()) undone.undo?.()
         turn.undo?.()
@@ -468,31 +475,26 @@ export class DurableProcess {
         if (run.step || run.alarm) runs.unshift(run.by(throwing(error)))
         else if (!run.from?.call.fail(error)) this.#logRefusal(run, error)
         this.#redo.unshift(...runs)
-        // The process may be idle.
-        if (this.#process.alive) cast(this.context.self as never, '$redo' as never)
+        this.rouse()
+        // The notice of its end may have left without these callers.
+        if (!this.#process.alive) for (const { from } of runs) from?.call.handTo(this.context.self)
       },
       overtaken: (lost) => {
         for (const turn of lost) turn.drop()
-        this.#process.fail(
-          new KeelsonError('CONFLICT', `another process wrote the state of ${this.#entity}`, {
-            details: { entity: this.#entity },
-          }),
-        )
+        this.#process.fail(overtaken(this.#entity))
       },
-      cut: (undecided) => {
-        for (const { run } of undecided) run.from?.call.fail(cutOff(this.#entity))
+      cut: (undecided, error) => {
+        for (const { run } of undecided) run.from?.call.fail(undecidable(this.#entity, error))
         for (const turn of undecided) turn.drop()
+        if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
       },
     }
   }
 
   /** A handler has ended whose state was refused meanwhile: it is run again. */
-  async #again(draft: TurnDraft): Promise<NextStep> {
+  #again(draft: TurnDraft): Promise<NextStep> {
     this.#drop(draft)
     this.#redo.push(draft.run)
-    return (await this.redoAll()) ?? this.#next()
+    return this.proceed()
   }
 }
-
-const cutOff = (entity: string): KeelsonError =>
-  new KeelsonError('UNKNOWN_OUTCOME', `the instance closed before a turn of ${entity} was decided`)

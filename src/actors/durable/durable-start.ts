@@ -76,10 +76,8 @@ export const startDurableWorker = (
         ...{ table, identity, arg, shard: entities.shardOf(entity), idleMs: undefined },
         mayWake: () => earlier,
         blockedBy: undefined,
-        began: (log) => {
-          entities.began(entity, log)
-          own.system.monitor(own.self, () => entities.ended(entity, log))
-        },
+        began: (log) => entities.began(entity, log),
+        ended: (log) => entities.ended(entity, log),
         woke: () => entities.woke(),
       },
       own,

@@ -27,7 +27,7 @@ export type DurableTable = {
   readonly infos: Section
   readonly continues: Section
   readonly alarms: Section
-  readonly accepts: unknown
+  readonly accepts: { readonly [section in 'calls' | 'casts' | 'infos']?: object } | undefined
   readonly info: Handler | undefined
   readonly exit: Handler | undefined
   readonly down: Handler | undefined

@@ -25,9 +25,11 @@ export type DurableTerms = {
   /** Whether states are frozen. */
   readonly freezes: boolean
   /** Resolves when the actor may wake: earlier incarnations are decided, its back-off is over. */
-  readonly mayWake: () => Promise<void> | undefined
+  readonly mayWake: () => Promise<unknown> | undefined
   /** The actor's log of turns begins; it must be known until it is drained. */
   readonly began: (log: TurnLog<TurnDraft>) => void
+  /** Its process has ended: the log is still known until it is drained. */
+  readonly ended: (log: TurnLog<TurnDraft>) => void
   /** It has woken; `reason` if it is blocked. */
   readonly woke: (reason: KeelsonError | undefined) => void
 }

@@ -50,7 +50,8 @@ export class Entities {
   readonly instance: string
   readonly shards: readonly Shard[]
   readonly #kinds = new Map<string, RunningKind>()
-  readonly #logs = new Map<string, TurnLog<TurnDraft>>()
+  /** Of each entity the logs of incarnations that live, or have ended undecided. */
+  readonly #logs = new Map<string, readonly TurnLog<TurnDraft>[]>()
   readonly #isClosing: () => boolean
   readonly #onRuns = new Set<() => void>()
 
@@ -118,20 +119,23 @@ export class Entities {
 
   /** Keeps the log of a new incarnation until it is drained. */
   began(entity: string, log: TurnLog<TurnDraft>): void {
-    this.#logs.set(entity, log)
+    this.#logs.set(entity, [...(this.#logs.get(entity) ?? []), log])
   }
 
   /** The process of an incarnation has ended: its log goes once it is drained. */
   ended(entity: string, log: TurnLog<TurnDraft>): void {
     void log.drained().then(() => {
-      if (this.#logs.get(entity) === log) this.#logs.delete(entity)
+      const left = (this.#logs.get(entity) ?? []).filter((each) => each !== log)
+      if (left.length > 0) this.#logs.set(entity, left)
+      else this.#logs.delete(entity)
     })
   }
 
   /** Resolves when every unit of earlier incarnations is decided; `undefined`: there is none. */
-  decided(entity: string): Promise<void> | undefined {
-    const log = this.#logs.get(entity)
-    return log === undefined || log.isEmpty ? undefined : log.drained()
+  decided(entity: string): Promise<unknown> | undefined {
+    const undecided = this.#logs.get(entity)?.filter(({ isEmpty }) => !isEmpty)
+    if (undecided === undefined || undecided.length === 0) return undefined
+    return Promise.all(undecided.map((log) => log.drained()))
   }
 
   /** The ref of an entity. @throws KeelsonError `INVALID_ARGUMENT` */

@@ -22,8 +22,6 @@ import { offerTurn } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
 import type { DurableTable } from './durable-table.ts'
 import { type Entities, entitiesIn, type RunningKind } from './entities.ts'
-import type { TurnDraft } from './turn-draft.ts'
-import type { TurnLog } from './turn-log.ts'
 import { durableServer } from './turn-server.ts'
 import { blocked } from './waking.ts'
 
@@ -67,7 +65,6 @@ type State = {
 type Child = {
   readonly id: string
   readonly process: Process
-  log: TurnLog<TurnDraft> | undefined
   hasWoken: boolean
 }
 
@@ -99,7 +96,7 @@ export const kindServer: GenServer<KindMessages, State, KindTerms, unknown> = {
   },
   calls: {
     stop: async (state, id, context) => {
-      const child = [...state.live.values()].find((each) => each.id === id)
+      const child = [...state.live.values()].find((each) => each.id === id && each.process.alive)
       if (!child) return reply(false, state)
       await shutDown(processOf(context as never), child.process, 'infinity')
       forget(state, child)
@@ -143,10 +140,8 @@ const start = (
           await earlier
           if (waitMs > 0) await pause(own, waitMs)
         },
-        began: (log) => {
-          child.log = log
-          entities.began(entity, log)
-        },
+        began: (log) => entities.began(entity, log),
+        ended: (log) => entities.ended(entity, log),
         woke: (reason) => {
           child.hasWoken = true
           if (!failure?.blocked) state.failures.delete(id)
@@ -166,22 +161,22 @@ const start = (
     ...(terms.mailboxMax === undefined ? {} : { mailboxMax: terms.mailboxMax }),
   })
   const process = processOf({ self: context.system.whereis(name(processName)) as Ref })
-  const child: Child = { id, process, log: undefined, hasWoken: false }
+  const child: Child = { id, process, hasWoken: false }
   state.live.set(process.address as Ref, child)
 }
 
 const pause = (context: AnyContext, ms: number): Promise<void> =>
   new Promise((resolve) => context.system.clock.after(ms, resolve))
 
-const forget = ({ live, entities, terms }: State, child: Child): void => {
-  live.delete(child.process.address as Ref)
-  if (child.log) entities.ended(entities.identity(terms.kind, child.id).entity, child.log)
+const forget = ({ live }: State, { process }: Child): void => {
+  live.delete(process.address as Ref)
 }
 
 /** An entity's process has ended. */
 const ended = (state: State, child: Child, reason: ExitReason): void => {
   forget(state, child)
-  if (child.hasWoken || isOrderly(reason)) return
+  // A kill from outside says nothing about its state.
+  if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
   const { id, process } = child
   const tries = (state.failures.get(id)?.tries ?? 0) + 1
   const notBefore = process.kernel.clock.monotonic() + backoffMs(tries)

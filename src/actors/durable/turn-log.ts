@@ -7,21 +7,30 @@
  * again. If the state refuses a unit, the later turns stood on a state that does not exist: they
  * are handed back to be handled again.
  */
-import type { KeelsonError } from '../../errors.ts'
-import { type Refusal, refusalError, type Turn, type TurnMark } from '../../storage/index.ts'
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import type { Turn, TurnMark } from '../../storage/index.ts'
+
+/** Why a unit will never be durable as it is. */
+export type Refused = {
+  readonly error: KeelsonError
+  /** The main row is not the one that the unit follows. */
+  readonly isOvertaken: boolean
+}
+
+type Fate = 'under way' | 'durable' | 'unknown' | Refused
 
 /** A turn: what it sends, and the unit that has to be durable before. */
 export class LoggedTurn {
   /** `undefined`: it changed nothing, and only waits for the turns before it. */
   unit: Turn | undefined = undefined
-  #fate: 'under way' | 'durable' | 'unknown' | Refusal = 'under way'
+  #fate: Fate = 'under way'
   #leaving: Held[] = []
 
-  get fate(): 'under way' | 'durable' | 'unknown' | Refusal {
+  get fate(): Fate {
     return this.unit === undefined ? 'durable' : this.#fate
   }
 
-  set fate(fate: 'under way' | 'durable' | 'unknown' | Refusal) {
+  set fate(fate: Fate) {
     this.#fate = fate
   }
 
@@ -52,20 +61,19 @@ type Held = { readonly output: () => void; readonly undo: (() => void) | undefin
 /** What the log of turns needs of the world. */
 export interface TurnPort<T extends LoggedTurn> {
   /** Writes a unit. A rejection says nothing about its fate. */
-  write(unit: Turn): Promise<'durable' | Refusal>
+  write(unit: Turn): Promise<'durable' | Refused>
   /**
-   * Resolves when the shard is open and every earlier write is decided. Rejects when nothing can be
-   * decided any more: the instance has closed.
+   * The mark of the main row, `undefined` without one, when every earlier write is decided. Waits
+   * longer the more often in a row writes have failed. Rejects when nothing can be decided: the
+   * instance has closed.
    */
-  decided(): Promise<void>
-  /** The mark of the main row; `undefined` without one. */
-  mark(): TurnMark | undefined
+  mark(tries: number): Promise<TurnMark | undefined>
   /** The state refused `turn`. `later` were dropped, and have to be handled again in order. */
   refused(turn: T, later: readonly T[], error: KeelsonError): void
   /** Another incarnation wrote the row: this one has ended, and `lost` never happened. */
   overtaken(lost: readonly T[]): void
-  /** The instance closed with these turns undecided. */
-  cut(undecided: readonly T[]): void
+  /** The main row cannot be read: these turns stay undecided. */
+  cut(undecided: readonly T[], error: unknown): void
 }
 
 /** The turns of one actor that have ended and are not out. */
@@ -75,7 +83,9 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #turns: T[] = []
   #inFlight = 0
   #isDeciding = false
-  #waiting: { readonly behind: LoggedTurn; readonly resolve: () => void }[] = []
+  /** How often in a row no unit became durable. */
+  #failures = 0
+  #waiting: { readonly behind: LoggedTurn; readonly resolve: (isOut: boolean) => void }[] = []
   #drained: (() => void)[] = []
 
   constructor(port: TurnPort<T>, turnsMax: number) {
@@ -98,10 +108,10 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     return this.#turns[this.#turns.length - 1]
   }
 
-  /** Resolves when everything that is on its way now is out, or was dropped. */
-  settled(): Promise<void> {
+  /** Resolves when everything that is on its way now is out; with false if the last was dropped. */
+  settled(): Promise<boolean> {
     const behind = this.last
-    if (behind === undefined) return Promise.resolve()
+    if (behind === undefined) return Promise.resolve(true)
     return new Promise((resolve) => this.#waiting.push({ behind, resolve }))
   }
 
@@ -115,7 +125,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   async room(): Promise<void> {
     const first = this.#turns[0]
     if (!this.isFull || first === undefined) return
-    await new Promise<void>((resolve) => this.#waiting.push({ behind: first, resolve }))
+    await new Promise((resolve) => this.#waiting.push({ behind: first, resolve }))
   }
 
   /** Sends a turn that has ended on its way. */
@@ -130,14 +140,15 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     turn.fate = 'under way'
     this.#port.write(unit).then(
       (fate) => this.#settle(turn, fate),
-      () => this.#settle(turn, 'unknown'),
+      (error) => this.#settle(turn, unwritten(error)),
     )
   }
 
-  #settle(turn: LoggedTurn, fate: 'durable' | 'unknown' | Refusal): void {
+  #settle(turn: LoggedTurn, fate: 'durable' | 'unknown' | Refused): void {
     this.#inFlight--
     turn.fate = fate
-    if (fate !== 'durable') this.#isDeciding = true
+    if (fate === 'durable') this.#failures = 0
+    else this.#isDeciding = true
     this.#release()
     // Units of later turns are refused after this one. Their answers are awaited first.
     if (this.#isDeciding && this.#inFlight === 0) this.#decide()
@@ -148,20 +159,20 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     for (let first = this.#turns[0]; first?.fate === 'durable'; first = this.#turns[0]) {
       this.#turns.shift()
       first.leave()
-      this.#passed(first)
+      this.#passed(first, true)
     }
   }
 
-  #passed(turn: LoggedTurn): void {
-    if (this.#waiting.length > 0) this.#tellWaiting(turn)
+  #passed(turn: LoggedTurn, isOut: boolean): void {
+    if (this.#waiting.length > 0) this.#tellWaiting(turn, isOut)
     if (this.#drained.length > 0 && this.isEmpty)
       for (const resolve of this.#drained.splice(0)) resolve()
   }
 
-  #tellWaiting(turn: LoggedTurn): void {
+  #tellWaiting(turn: LoggedTurn, isOut: boolean): void {
     const waiting = this.#waiting
     this.#waiting = waiting.filter(({ behind }) => behind !== turn)
-    for (const { behind, resolve } of waiting) if (behind === turn) resolve()
+    for (const { behind, resolve } of waiting) if (behind === turn) resolve(isOut)
   }
 
   #decide(): void {
@@ -171,27 +182,26 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     else void this.#lookUp()
   }
 
-  #refuse(turn: T, refusal: Refusal): void {
+  #refuse(turn: T, { error, isOvertaken }: Refused): void {
     const turns = this.#take()
-    if (isGuard(refusal)) {
+    if (isOvertaken) {
       this.#port.overtaken(turns)
     } else {
       for (const dropped of turns) dropped.drop()
-      this.#port.refused(turn, turns.slice(1), refusalError(refusal))
+      this.#port.refused(turn, turns.slice(1), error)
     }
-    for (const gone of turns) this.#passed(gone)
+    for (const gone of turns) this.#passed(gone, false)
   }
 
   /** Reads in the row which of the units became durable, and writes the others again. */
   async #lookUp(): Promise<void> {
     let mark: TurnMark | undefined
     try {
-      await this.#port.decided()
-      mark = this.#port.mark()
-    } catch {
+      mark = await this.#port.mark(this.#failures++)
+    } catch (error) {
       const undecided = this.#take()
-      this.#port.cut(undecided)
-      for (const gone of undecided) this.#passed(gone)
+      this.#port.cut(undecided, error)
+      for (const gone of undecided) this.#passed(gone, false)
       return
     }
     for (const turn of this.#turns)
@@ -208,8 +218,9 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   }
 }
 
-/** Whether the refusal says that the main row is not the one that the unit follows. */
-const isGuard = ({ reason }: Refusal): boolean => reason.code === 'CONFLICT' && 'present' in reason
+/** A unit that fits no log never will. Any other failure says nothing about its fate. */
+const unwritten = (error: unknown): 'unknown' | Refused =>
+  isKeelsonError(error, 'TOO_LARGE') ? { error, isOvertaken: false } : 'unknown'
 
 /** Whether the row with this mark contains the effect of the unit. */
 const isIn = ({ row }: Turn, mark: TurnMark | undefined): boolean =>

@@ -17,13 +17,13 @@ import type { LoggedTurn, TurnLog } from './turn-log.ts'
 export class TurnOutputs implements Outputs {
   readonly remembers = true
   readonly #log: TurnLog
-  /** Resolves when no turn is on its way, or none can become durable for now. */
-  readonly #over: () => Promise<void>
+  readonly #onEnd: (tell: () => void) => void
   #open: LoggedTurn | undefined
 
-  constructor(log: TurnLog, over: () => Promise<void>) {
+  /** `onEnd`: the process has ended. It calls `tell` when others may know. */
+  constructor(log: TurnLog, onEnd: (tell: () => void) => void) {
     this.#log = log
-    this.#over = over
+    this.#onEnd = onEnd
   }
 
   /** The turn to which outputs belong now: the open one, or the last that has ended. */
@@ -78,8 +78,7 @@ export class TurnOutputs implements Outputs {
   ended(tell: () => void): void {
     this.#open?.drop()
     this.#open = undefined
-    if (this.#log.isEmpty) tell()
-    else void this.#over().then(tell)
+    this.#onEnd(tell)
   }
 }
 
@@ -127,19 +126,22 @@ export class HeldCall implements Answerable {
   }
 
   #decide(outcome: Outcome, leave: () => void): boolean {
-    if (this.#outcome !== undefined || this.call.isSettled) return false
+    if (this.#outcome !== undefined) return false
+    this.#outcome = outcome
+    // Its time may be up. The outcome is remembered all the same if the call has an id.
+    const waits = !this.call.isSettled
     const { turn } = this.#outputs
     if (turn === undefined) leave()
     else {
       const { list } = this.call
-      this.call.release(onItsWay)
+      if (waits) this.call.release(onItsWay)
       turn.hold(leave, () => {
         this.#outcome = undefined
+        this.call.late = undefined
         if (!this.call.isSettled) list?.add(this.call)
       })
     }
-    this.#outcome = outcome
-    return true
+    return waits
   }
 }
 

@@ -1,5 +1,6 @@
 /** What a turn handles: a message, or a step or an alarm that the actor recorded. Pure. */
 import { KeelsonError } from '../../errors.ts'
+import { type NextStep, noReply, reply } from '../../runtime/index.ts'
 import type { Handler } from './durable-table.ts'
 import type { Alarm, Step } from './memory.ts'
 import type { HeldCall } from './turn-outputs.ts'
@@ -45,6 +46,9 @@ export class Run {
   }
 }
 
+/** What the loop does after a turn. */
+export type Answer = NextStep | Promise<NextStep>
+
 /** A turn without a message, for what the actor itself records. */
 export const ownRun = (what: string, from?: HeldCall): Run =>
   new Run(() => undefined, undefined, what, what, from)
@@ -66,3 +70,31 @@ export const throwing =
   () => {
     throw error
   }
+
+/** A turn that replaces the state from outside. */
+export const changing = (change: (state: unknown) => unknown, from: HeldCall): Run =>
+  ownRun('replaceState', from).by((before) => {
+    try {
+      const state = change(before)
+      return reply(state, state)
+    } catch (error) {
+      from.fail(error)
+      return noReply(before)
+    }
+  })
+
+/** The error of a turn whose unit nobody can look up. */
+export const undecidable = (entity: string, cause: unknown): KeelsonError =>
+  new KeelsonError('UNKNOWN_OUTCOME', `nobody can tell whether a turn of ${entity} is durable`, {
+    cause,
+  })
+
+/** The error of an effect that stood on a turn whose unit was refused. */
+export const neverDurable = (entity: string): KeelsonError =>
+  new KeelsonError('NOT_SUBMITTED', `the state of ${entity} that it stood on was refused`)
+
+/** The reason of a process whose row another one wrote. */
+export const overtaken = (entity: string): KeelsonError =>
+  new KeelsonError('CONFLICT', `another process wrote the state of ${entity}`, {
+    details: { entity },
+  })

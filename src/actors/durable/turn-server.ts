@@ -2,7 +2,7 @@
  * The GenServer around a durable server: each of its handlers makes its message a turn. Messages
  * that begin with `$` are its own.
  */
-import { type AnyContext, type GenServer, type Messages, noReply } from '../../runtime/index.ts'
+import type { AnyContext, GenServer, Messages, PendingCall } from '../../runtime/index.ts'
 import type { DurableProcess } from './durable-process.ts'
 import type { DurableTable, Handler } from './durable-table.ts'
 import type { HeldCall } from './turn-outputs.ts'
@@ -31,8 +31,8 @@ export const durableServer = (
   const { timeout } = table
   return {
     kind: table.kind ?? 'entity',
-    ...(table.accepts ? { accepts: table.accepts } : {}),
     formatStatus: table.formatStatus,
+    ...(table.accepts ? { accepts: withOwn(table.accepts) } : {}),
     init: async (make: (context: AnyContext) => DurableProcess, context: AnyContext) => {
       const self = make(context)
       await self.wake()
@@ -40,17 +40,18 @@ export const durableServer = (
     },
     calls: {
       ...section('call', table.calls),
-      $due: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) => self.runDue(from),
+      $due: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) =>
+        self.own.runDue(from),
     },
     casts: {
       ...section('cast', table.casts),
-      $redo: async (self: DurableProcess) => (await self.redoAll()) ?? noReply(self),
+      $proceed: (self: DurableProcess) => self.proceed(),
     },
     infos: {
       ...section('info', table.infos),
       $rest: (self: DurableProcess) => self.rest(),
     },
-    continues: { $step: (self: DurableProcess, step: string) => self.runStep(step) },
+    continues: { $step: (self: DurableProcess, step: string) => self.own.runStep(step) },
     ...other('info', table.info),
     ...other('exit', table.exit),
     ...other('down', table.down),
@@ -63,7 +64,20 @@ export const durableServer = (
     terminate: (self: DurableProcess, reason: unknown) => self.terminate(reason),
     sys: {
       shown: (self: DurableProcess) => self.shown,
-      replace: (self: DurableProcess, state: unknown) => self.replace(state),
+      replace: (
+        self: DurableProcess,
+        request: PendingCall,
+        change: (state: unknown) => unknown,
+      ): void => self.replace(request, change),
     },
   } as unknown as GenServer<Messages, DurableProcess, (context: AnyContext) => DurableProcess>
 }
+
+/** The checks of a server, which let its own messages pass. */
+const withOwn = ({ calls, casts, infos }: NonNullable<DurableTable['accepts']>): object => ({
+  calls: { ...calls, $due: isOwn },
+  casts: { ...casts, $proceed: isOwn },
+  infos: { ...infos, $rest: isOwn },
+})
+
+const isOwn = (): boolean => true

@@ -5,19 +5,20 @@
 import type { System } from '../../runtime/index.ts'
 import {
   entityRowKey,
-  type Refusal,
   readEntityRow,
+  refusalError,
   type Turn,
   type TurnMark,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { type Shape, settled, submitAs } from '../writing/write-path.ts'
+import type { Refused } from './turn-log.ts'
 
 /** How long a unit may wait for the log before it is looked after, in ms. It is not withdrawn. */
 const unitDeadlineMs = 60_000
 
-/** The pause before another look at a shard that cannot decide, in ms. */
-const lookAgainMs = 10
+/** The pause before the unit of a failed write is written again: 10 ms, doubling to 1 s. */
+const pauseMs = (tries: number): number => Math.min(1_000, 10 * 2 ** Math.min(tries - 1, 7))
 
 const options = {
   ...({ ack: 'applied', whenFull: 'wait', windowMs: 0 } as const),
@@ -25,39 +26,41 @@ const options = {
 }
 
 /** Writes a unit. A rejection says nothing about its fate. */
-export const writeTurn = (system: System, shard: Shard, unit: Turn): Promise<'durable' | Refusal> =>
+export const writeTurn = (system: System, shard: Shard, unit: Turn): Promise<'durable' | Refused> =>
   submitAs(system, shard, { units: unit, options }, fateOf)
 
-const fateOf: Shape<'durable' | Refusal> = (_position, [answer]) =>
-  answer?.kind === 'refused' ? answer : 'durable'
+const fateOf: Shape<'durable' | Refused> = (_position, [answer]) => {
+  if (answer?.kind !== 'refused') return 'durable'
+  const { reason } = answer
+  // With `present`: the main row is not the one that the unit follows.
+  const isOvertaken = reason.code === 'CONFLICT' && 'present' in reason
+  return { error: refusalError(answer), isOvertaken }
+}
 
 /**
- * Resolves when the shard is open and every earlier write is decided, however long that takes.
- * @throws KeelsonError `CLOSED`: the instance has closed
+ * The mark of the main row, once the shard is open and every earlier write is decided, however long
+ * that takes. `tries`: how often in a row writes have failed. @throws KeelsonError `CLOSED`: the
+ * instance has closed
  */
-export const turnsDecided = async (system: System, shard: Shard): Promise<void> => {
-  for (;;) {
-    const { kind } = await shard.settled()
-    if (kind === 'closed') throw shard.unavailable()
-    if (kind === 'down') await shard.changed()
-    else if (await isDone(settled(system, shard))) return
-    await new Promise<void>((resolve) => system.clock.after(lookAgainMs, resolve))
+export const decidedMark = async (
+  system: System,
+  shard: Shard,
+  entity: string,
+  tries: number,
+): Promise<TurnMark | undefined> => {
+  for (let looks = tries; ; looks++) {
+    if (looks > 0) await new Promise<void>((resolve) => system.clock.after(pauseMs(looks), resolve))
+    while (shard.phase.kind === 'down') await shard.changed()
+    const isDecided = await settled(system, shard).then(
+      () => true,
+      () => false,
+    )
+    if (shard.phase.kind === 'closed') throw shard.unavailable()
+    if (isDecided && shard.phase.kind === 'open') return markIn(shard, entity)
   }
 }
 
-const isDone = (work: Promise<void>): Promise<boolean> =>
-  work.then(
-    () => true,
-    () => false,
-  )
-
-/** The mark of the main row of an actor. @throws KeelsonError `SHARD_DOWN`, `CORRUPT` */
-export const markIn = (shard: Shard, entity: string): TurnMark | undefined => {
+const markIn = (shard: Shard, entity: string): TurnMark | undefined => {
   const row = shard.view().row(entityRowKey(entity))
   return row && readEntityRow(row).mark
-}
-
-/** Resolves when nothing can become durable in the shard for now: it is down, or closed. */
-export const standstill = async (shard: Shard): Promise<void> => {
-  while (shard.phase.kind !== 'down' && shard.phase.kind !== 'closed') await shard.changed()
 }

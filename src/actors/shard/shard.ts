@@ -141,6 +141,7 @@ export class Shard {
   readonly #suspensions = new Map<string, ShardSuspension>()
   readonly #settled = new Set<(phase: ShardPhase) => void>()
   readonly #changed: (() => void)[] = []
+  readonly #atStandstill = new Set<() => void>()
 
   constructor(parts: ShardParts) {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
@@ -297,6 +298,23 @@ export class Shard {
     return new Promise((resolve) => this.#changed.push(resolve))
   }
 
+  /** Whether nothing can become durable for now: it is down or closed. */
+  get isStill(): boolean {
+    return this.#phase.kind === 'down' || this.#phase.kind === 'closed'
+  }
+
+  /** Resolves with `work`, or when nothing can become durable for now. `work` does not reject. */
+  unlessStill(work: Promise<unknown>): Promise<void> {
+    if (this.isStill) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#atStandstill.add(resolve)
+      void work.then(() => {
+        this.#atStandstill.delete(resolve)
+        resolve()
+      })
+    })
+  }
+
   /** All suspensions, those that still flush included. */
   get suspensions(): ReadonlyMap<string, ShardSuspension> {
     return this.#suspensions
@@ -335,6 +353,9 @@ export class Shard {
     const waiting = [...this.#settled]
     this.#settled.clear()
     for (const resolve of waiting) resolve(phase)
+    if (!this.isStill) return
+    for (const resolve of this.#atStandstill) resolve()
+    this.#atStandstill.clear()
   }
 }
 

@@ -23,7 +23,7 @@ import type { HandlerLimit } from './handler-limit.ts'
 import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
-import { isFromParent, SystemRequests, stopping } from './system-requests.ts'
+import { changed, isFromParent, SystemRequests, stopping } from './system-requests.ts'
 
 /** The behaviour of a server's process. */
 export class ServerLoop implements Behaviour {
@@ -339,10 +339,8 @@ export class ServerLoop implements Behaviour {
     this.#requests ??= new SystemRequests(this.#process, this.#server.formatStatus)
     const { sys } = this.#server
     if (sys === undefined) this.#state = this.#requests.handle(request, this.#state)
-    else {
-      const shown = sys.shown(this.#state)
-      const next = this.#requests.handle(request, shown)
-      if (next !== shown) sys.replace(this.#state, next)
-    }
+    else if (request.name === 'replaceState')
+      sys.replace(this.#state, request, (state) => changed(request, state))
+    else this.#requests.handle(request, sys.shown(this.#state))
   }
 }

@@ -4,6 +4,7 @@
  * and system.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { PendingCall } from '../process/pending-call.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { type AcceptanceTable, acceptanceTable } from './acceptance.ts'
 import type { FormatStatus } from './format-status.ts'
@@ -16,7 +17,8 @@ type Table = Readonly<Record<string, Handler | undefined>>
 /** How `sys` reads and replaces a state that is held by the state of the loop. */
 export interface HeldState {
   shown(holder: unknown): unknown
-  replace(holder: unknown, state: unknown): void
+  /** Replaces the state by what `change` makes of it, and answers `request`. */
+  replace(holder: unknown, request: PendingCall, change: (state: unknown) => unknown): void
 }
 
 /** The erased server. */

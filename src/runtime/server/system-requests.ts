@@ -188,21 +188,26 @@ export const isFromParent = (process: Process, { kind, payload }: Message): bool
 
 /** The new state. If the function throws, the caller gets the error and the old state stays. */
 const replace = (request: PendingCall, state: unknown): unknown => {
+  try {
+    const next = changed(request, state)
+    request.reply(next)
+    return next
+  } catch (error) {
+    request.fail(error)
+    return state
+  }
+}
+
+/** The state that a `replaceState` makes of the present one. Throws the error for its caller. */
+export const changed = ({ payload }: PendingCall, state: unknown): unknown => {
   let next: unknown
   try {
-    next = (request.payload as (state: unknown) => unknown)(state)
+    next = (payload as (state: unknown) => unknown)(state)
   } catch (thrown) {
-    request.fail(failureOf(reasonOf(thrown)))
-    return state
+    throw failureOf(reasonOf(thrown))
   }
-  if (isThenable(next)) {
-    request.fail(
-      new KeelsonError('INVALID_ARGUMENT', 'replaceState takes no asynchronous function'),
-    )
-    return state
-  }
-  request.reply(next)
-  return next
+  if (!isThenable(next)) return next
+  throw new KeelsonError('INVALID_ARGUMENT', 'replaceState takes no asynchronous function')
 }
 
 const failureOf = (reason: ExitReason): unknown =>

@@ -1,0 +1,126 @@
+/**
+ * The turns that a durable actor makes by itself: of recorded steps and of alarms that are due. A
+ * step runs when what recorded it is durable: its effects on the outside world come after the
+ * record.
+ */
+import type { KeelsonError } from '../../errors.ts'
+import { type NextStep, noReply } from '../../runtime/index.ts'
+import type { DurableTerms } from './durable-terms.ts'
+import type { Memory, Step } from './memory.ts'
+import type { HeldCall } from './turn-outputs.ts'
+import { type Answer, missing, ownRun, Run } from './turn-run.ts'
+
+/** What these turns need of their actor. */
+export interface Actor {
+  readonly terms: DurableTerms
+  readonly memory: Memory
+  readonly blocked: KeelsonError | undefined
+  readonly isAwake: boolean
+  /** Whether no turn is on its way, and none has to be handled again. */
+  readonly isSettled: boolean
+  /** Resolves when every turn that has ended is out, or was dropped. */
+  settled(): Promise<unknown>
+  /** Milliseconds since 1970, as the shard counts them. */
+  now(): number
+  turn(run: Run): Answer
+  /** Waits until a turn may begin. Returns a step if it never will. */
+  clear(run: Run): Promise<NextStep | undefined>
+  /** Handles turns again that stood on a refused one. Returns a step that ends the process. */
+  redoAll(): Promise<NextStep | undefined>
+  /** Lets an idle process go on. */
+  rouse(): void
+}
+
+/** The own turns of one actor. */
+export class OwnTurns {
+  readonly #actor: Actor
+
+  constructor(actor: Actor) {
+    this.#actor = actor
+  }
+
+  /** The first step that may run. */
+  get ready(): Step | undefined {
+    if (this.#actor.blocked) return undefined
+    const now = this.#actor.now()
+    return this.#actor.memory.steps.find(({ notBefore }) => notBefore <= now)
+  }
+
+  /** What the loop does after `step`: a recorded step that may run goes before the mailbox. */
+  next(step?: NextStep): NextStep {
+    const { ready } = this
+    if (ready) return noReply(this.#actor, { continue: ['$step', ready.step] }) as never
+    const { timeoutMs, hibernate } = step?.next ?? {}
+    if (timeoutMs !== undefined) return noReply(this.#actor, { timeoutMs }) as never
+    return noReply(this.#actor, hibernate ? { hibernate } : undefined) as never
+  }
+
+  /** Runs a recorded step. */
+  runStep(name: string): Answer {
+    return this.#actor.isSettled ? this.#runStep(name) : this.#runStepLater(name)
+  }
+
+  async #runStepLater(name: string): Promise<NextStep> {
+    const { shard } = this.#actor.terms
+    while (!this.#actor.isSettled) {
+      const end = await this.#actor.redoAll()
+      if (end) return end
+      const settled = this.#actor.settled()
+      if (shard.isStill) {
+        // Messages are served meanwhile.
+        void settled.then(() => this.#actor.rouse())
+        return noReply(this.#actor) as never
+      }
+      await shard.unlessStill(settled)
+    }
+    return this.#runStep(name)
+  }
+
+  #runStep(name: string): Answer {
+    const step = this.#actor.memory.steps.find((each) => each.step === name)
+    if (!step || step.notBefore > this.#actor.now()) return this.next()
+    const what = `continue ${step.name}`
+    const handler = this.#actor.terms.table.continues[step.name] ?? missing(what)
+    return this.#actor.turn(new Run(handler, step.payload, what, step.name, undefined, step))
+  }
+
+  /**
+   * An alarm or a step may be due. Handles one alarm, and answers whether more are due: those wait
+   * behind the mailbox.
+   */
+  runDue(from: HeldCall): Answer {
+    const { isAwake, isSettled } = this.#actor
+    if (!isAwake || !isSettled) return this.#runDueLater(from)
+    const { blocked, memory, terms } = this.#actor
+    const now = this.#actor.now()
+    const due = [...memory.alarms].filter(([, { dueAt }]) => dueAt <= now)
+    const [first] = due.sort(([, a], [, b]) => a.dueAt - b.dueAt)
+    const answer = (step: NextStep): NextStep => {
+      if (blocked) from.fail(blocked)
+      else from.reply(due.length > 1)
+      return step
+    }
+    if (!first || blocked) return answer(this.next())
+    const [name, set] = first
+    const what = `alarm ${name}`
+    const handler = terms.table.alarms[name] ?? missing(what)
+    const run = new Run(handler, set.payload, what, name, undefined, undefined, { name, set })
+    const turn = this.#actor.turn(run)
+    return turn instanceof Promise ? turn.then(answer) : answer(turn)
+  }
+
+  /** What set the alarm has to be durable, as for a step. */
+  async #runDueLater(from: HeldCall): Promise<NextStep> {
+    const { shard } = this.#actor.terms
+    while (!this.#actor.isAwake || !this.#actor.isSettled) {
+      const end = await this.#actor.clear(ownRun('$due', from))
+      if (end) return end
+      if (shard.isStill) {
+        from.fail(shard.unavailable())
+        return this.next()
+      }
+      await shard.unlessStill(this.#actor.settled())
+    }
+    return this.runDue(from)
+  }
+}
