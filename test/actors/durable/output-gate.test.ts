@@ -1,4 +1,4 @@
-/** E1: nothing of a turn leaves before its unit is durable. The disk of these tests holds back. */
+/** Nothing of a turn leaves before its unit is durable. The disk of these tests holds back. */
 import { describe, expect, onTestFinished, test } from 'vitest'
 import {
   call,
@@ -153,7 +153,7 @@ const outputs: readonly (readonly [what: string, Act, string])[] = [
   ['a timer', (context) => void context.sendAfter(0, 'tick'), 'tick'],
 ]
 
-describe('E1 with a disk that holds back its sync', () => {
+describe('A1 with a disk that holds back its sync nothing of a turn leaves:', () => {
   test.each(outputs)('%s waits for the unit of its turn', async (_, act, trace) => {
     const { s, ref } = await held()
     void call(ref, 'act', act)

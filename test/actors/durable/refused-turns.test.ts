@@ -1,0 +1,220 @@
+/** A unit that the state refuses takes its turn back. Later turns are handled again, in order. */
+import { describe, expect, onTestFinished, test } from 'vitest'
+import {
+  call,
+  cast,
+  type DurableContext,
+  type DurableServer,
+  entity,
+  noReply,
+  reply,
+  stopReply,
+  supervisor,
+} from '../../../src/index.ts'
+import { startSimulated } from '../../../src/testing/index.ts'
+import { codeOf } from '../../support/simulated-instance.ts'
+
+type Act = (context: DurableContext<Messages>) => unknown
+
+type Messages = {
+  calls: {
+    add: (what: string) => string
+    act: (act: Act) => string
+    end: (what: string) => string
+    slow: (ms: number) => string
+  }
+  casts: { add: (what: string) => void }
+  continues: { spoil: () => void }
+  alarms: { ring: () => void }
+}
+
+const key = '{list/1}:key'
+const handled: string[] = []
+
+/** Its state is the list of what was added. `act` may put the key that the test has locked. */
+const list: DurableServer<Messages, string> = {
+  init: () => '',
+  calls: {
+    add: (state, what) => reply(state + what, state + what),
+    act: async (state, act, context) => {
+      await act(context)
+      return reply(`${state}!`, `${state}!`)
+    },
+    slow: async (state, ms, context) => {
+      await new Promise<void>((resolve) => context.system.clock.after(ms, resolve))
+      return reply(`${state}?`, `${state}?`)
+    },
+    end: (state, what) => stopReply('normal', state + what, state + what),
+  },
+  casts: {
+    add: (state, what) => {
+      handled.push(what)
+      return noReply(state + what)
+    },
+  },
+  continues: {
+    spoil: (state, _, context) => {
+      handled.push('spoil')
+      context.writes.put(key, 'step')
+      return noReply(`${state}s`)
+    },
+  },
+  alarms: {
+    ring: (state) => {
+      handled.push('ring')
+      return noReply(`${state}r`)
+    },
+  },
+}
+
+const lists = entity('list', list)
+
+const locked = async () => {
+  handled.length = 0
+  const s = await startSimulated({ app: supervisor('app', {}, [lists]) })
+  onTestFinished(() => s.close())
+  const ref = s.app.entity(lists).ref('1')
+  await s.during(call(ref, 'add', 'a'))
+  await s.during(s.app.store.lock([key], { owner: 'other', leaseMs: 5_000 }))
+  const state = () => s.app.entity(lists).state('1')
+  return { s, ref, state }
+}
+
+const write: Act = (context) => void context.writes.put(key, 1)
+
+describe('a turn whose writes meet a lock', () => {
+  test('is refused to its caller, and the state is that before it', async () => {
+    const { s, ref, state } = await locked()
+    expect(await s.during(codeOf(call(ref, 'act', write)))).toBe('LOCKED')
+    expect(await s.during(call(ref, 'add', 'b'))).toBe('ab')
+    expect([state(), s.app.store.get(key)]).toEqual(['ab', undefined])
+  })
+
+  test('lets later turns be handled again in order, on the state before it', async () => {
+    const { s, ref, state } = await locked()
+    const refused = codeOf(call(ref, 'act', write))
+    const later = ['b', 'c', 'd'].map((what) => call(ref, 'add', what))
+    cast(ref, 'add', 'e')
+    expect(await s.during(Promise.all(later))).toEqual(['ab', 'abc', 'abcd'])
+    expect(await refused).toBe('LOCKED')
+    expect(await s.during(call(ref, 'add', 'f'))).toBe('abcdef')
+    expect([state(), handled]).toEqual(['abcdef', ['e', 'e']])
+  })
+
+  test('takes nothing of the turns before it', async () => {
+    const { s, ref } = await locked()
+    const calls = [call(ref, 'add', 'b'), codeOf(call(ref, 'act', write)), call(ref, 'add', 'c')]
+    expect(await s.during(Promise.all(calls))).toEqual(['ab', 'LOCKED', 'abc'])
+  })
+
+  test('lets a handler that is running be run again', async () => {
+    const { s, ref } = await locked()
+    s.syncMs = 20
+    const refused = codeOf(call(ref, 'act', write))
+    let runs = 0
+    const slow = call(ref, 'act', () => {
+      runs++
+      return new Promise<void>((resolve) => s.clock.after(30, resolve))
+    })
+    expect(await s.during(Promise.all([refused, slow]))).toEqual(['LOCKED', 'a!'])
+    expect(runs).toBe(2)
+  })
+
+  test('takes back a stop that stood on it, and a throw', async () => {
+    const { s, ref, state } = await locked()
+    const refused = codeOf(call(ref, 'act', write))
+    const ending = call(ref, 'end', 'e')
+    expect(await s.during(Promise.all([refused, ending]))).toEqual(['LOCKED', 'ae'])
+    let throws = 0
+    const again = codeOf(call(ref, 'act', write))
+    const thrown = call(ref, 'act', () => {
+      if (throws++ === 0) throw new Error('no')
+    })
+    expect(await s.during(Promise.all([again, thrown]))).toEqual(['LOCKED', 'ae!'])
+    expect(state()).toBe('ae!')
+  })
+
+  test('fails a write to the store that stood on it', async () => {
+    const { s, ref } = await locked()
+    const refused = codeOf(call(ref, 'act', write))
+    const codes: unknown[] = []
+    const asked = call(ref, 'act', async (context) => {
+      codes.push(await codeOf(context.app.store.put('other', 1)))
+    })
+    await s.during(Promise.all([refused, asked]))
+    expect(codes).toEqual(['NOT_SUBMITTED', 'ok'])
+  })
+
+  test('drops the alarm that it set, also one that is due at once', async () => {
+    const { s, ref } = await locked()
+    const refused = codeOf(
+      call(ref, 'act', (context) => {
+        context.setAlarm('ring', { inMs: 0 })
+        write(context)
+      }),
+    )
+    expect(await s.during(refused)).toBe('LOCKED')
+    await s.advance(5_000)
+    expect(handled).toEqual([])
+  })
+
+  test('is tried again later if it is that of a step', async () => {
+    const { s, ref, state } = await locked()
+    await s.during(call(ref, 'act', (context) => void context.addContinue('spoil')))
+    await s.advance(100)
+    expect([handled, state()]).toEqual([['spoil'], 'a!'])
+    await s.advance(60_000)
+    expect(state()).toBe('a!s')
+    expect(s.app.store.get(key)).toBe('step')
+  })
+
+  test('leaves a call whose caller has gone alone', async () => {
+    const { s, ref, state } = await locked()
+    s.syncMs = 20
+    const refused = codeOf(call(ref, 'act', write))
+    const gone = codeOf(call(ref, 'add', 'g', { timeoutMs: 5 }))
+    expect(await s.during(Promise.all([refused, gone]))).toEqual(['LOCKED', 'UNKNOWN_OUTCOME'])
+    expect(await s.during(call(ref, 'add', 'b'))).toBe('ab')
+    expect(state()).toBe('ab')
+  })
+
+  test('settles the calls behind it when the process has been killed meanwhile', async () => {
+    const { s, ref, state } = await locked()
+    s.syncMs = 20
+    const calls = [
+      codeOf(call(ref, 'act', write, { timeoutMs: Number.POSITIVE_INFINITY })),
+      codeOf(call(ref, 'add', 'b', { timeoutMs: Number.POSITIVE_INFINITY })),
+    ]
+    await s.settle()
+    s.system.kill(ref)
+    expect(await s.during(Promise.all(calls))).toEqual(['LOCKED', 'EXITED'])
+    expect(state()).toBe('a')
+  })
+})
+
+describe('a turn that no log can take', () => {
+  test('is refused with TOO_LARGE, and the actor lives', async () => {
+    const { s, ref } = await locked()
+    const large: Act = (context) => {
+      for (let at = 0; at < 8; at++) context.writes.put(`{list/1}:${at}`, 'x'.repeat(60_000))
+    }
+    const refused = codeOf(call(ref, 'act', large))
+    const later = call(ref, 'add', 'b')
+    expect(await s.during(Promise.all([refused, later]))).toEqual(['TOO_LARGE', 'ab'])
+    const state = codeOf(call(ref, 'add', 'x'.repeat(200_000)))
+    expect(await s.during(state)).toBe('TOO_LARGE')
+    expect(await s.during(call(ref, 'add', 'c'))).toBe('abc')
+  })
+})
+
+describe('a call with an id', () => {
+  test('is remembered although its caller stopped waiting while it was handled', async () => {
+    const { s, ref, state } = await locked()
+    const options = { id: 'one', timeoutMs: 10 }
+    expect(await s.during(codeOf(call(ref, 'slow', 50, options)))).toBe('TIMEOUT')
+    await s.advance(100)
+    expect(state()).toBe('a?')
+    expect(await s.during(call(ref, 'slow', 50, options))).toBe('a?')
+    expect(state()).toBe('a?')
+  })
+})
