@@ -107,7 +107,8 @@ export const request = (
     const answer = requestOnceHeld(ref, kind, name, payload, options, timeoutMs)
     return sender === undefined ? answer : guarded(answer)
   }
-  if (process === sender) return refused(sender, callsItself(process, name))
+  if (process === sender || (kind === kinds.call && process.kernel.runQueue.isRunning(process)))
+    return refused(sender, callsItself(process, name))
   if (options?.signal?.aborted) return refused(sender, options.signal.reason)
   if (kind === kinds.system && !process.behaviour.answersSys) {
     return refused(sender, answersNoSys(process, name))

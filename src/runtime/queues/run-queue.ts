@@ -54,6 +54,7 @@ export class RunQueue {
   readonly #settled = Promise.resolve()
   readonly #waiting = new Ring<Runnable>()
   #scheduled = false
+  #running: Runnable | undefined = undefined
   // Of the present turn: the budget that is left, the time of its messages, and its start.
   #budget = turnBudget
   #spentMs = 0
@@ -72,6 +73,11 @@ export class RunQueue {
     this.#random = random
   }
 
+  /** Whether the present code is within a turn of `runnable`, before its first `await`. */
+  isRunning(runnable: Runnable): boolean {
+    return this.#running === runnable
+  }
+
   /** Queues `runnable`, which must not be in the queue already. */
   add(runnable: Runnable): void {
     this.#waiting.push(runnable)
@@ -88,6 +94,7 @@ export class RunQueue {
     } catch (thrown) {
       this.#onThrow(thrown)
     }
+    this.#running = undefined
     // After a throw the other processes continue in the next turn.
     if (isEmpty) this.#scheduled = false
     else this.#yield()
@@ -104,6 +111,7 @@ export class RunQueue {
     // those.
     let ramp = 1
     for (let next = this.#take(); next !== undefined; next = this.#take()) {
+      this.#running = next
       const stride = Math.min(this.#stride, ramp)
       const count =
         this.watch === undefined ? next.run(Math.min(this.#quantum(), stride)) : this.watch(next)
