@@ -48,6 +48,8 @@ export {
 } from './durable/durable-start.ts'
 export { Entities, entitiesOf } from './durable/entities.ts'
 export { EntityHandle } from './durable/entity-handle.ts'
+export type { EntityAlarm, EntityEntry, EntityPage } from './durable/entity-listing.ts'
+export type { Between, ListOptions, Sought, Where } from './durable/entity-query.ts'
 export type { Fields } from './durable/memory.ts'
 export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'

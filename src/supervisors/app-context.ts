@@ -62,6 +62,6 @@ export const appContext = (
   control: new ControlHandle(system, instance, shards, deadlineMs, access),
   batcher: new BatcherHandle(system, shards, windows, deadlineMs, access),
   registry,
-  entity: (kind) => new EntityHandle(entities, typeof kind === 'string' ? kind : kind.id),
+  entity: (kind) => new EntityHandle(entities, typeof kind === 'string' ? kind : kind.id, access),
   [entitiesOf]: entities,
 })

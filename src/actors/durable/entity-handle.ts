@@ -1,22 +1,40 @@
-/** The user's handle of a kind of entities: their refs, and looks at them without waking them. */
-import type { KeelsonError } from '../../errors.ts'
+/** The user's handle of a kind of entities: their refs, looks at their rows, and their end. */
+import { invalidArgument, type KeelsonError } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
-import { checkEntityId, entityRowKey, readEntityRow } from '../../storage/index.ts'
+import { checkEntityId } from '../../storage/index.ts'
+import type { Access } from '../shard/access.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
 import { type Entities, expectKind } from './entities.ts'
-import { type Fields, readBody } from './memory.ts'
+import {
+  alarmsBefore,
+  countOf,
+  countsOf,
+  type EntityAlarm,
+  type EntityPage,
+  pageOf,
+  stateOf,
+} from './entity-listing.ts'
+import { entityQuery, type ListOptions } from './entity-query.ts'
+import type { Fields } from './memory.ts'
 
 declare const fields: unique symbol
 
-/** One kind of entities. */
+/**
+ * One kind of entities. Looks show durable states and wake nobody.
+ * Every call throws KeelsonError `CLOSED` once the instance is closing; those that read rows
+ * `SHARD_DOWN` while a shard cannot be read, and `CORRUPT` for damaged rows.
+ */
 export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   declare readonly [fields]?: F
   readonly kind: string
   readonly #entities: Entities
+  readonly #access: Access
 
-  constructor(entities: Entities, kind: string) {
+  constructor(entities: Entities, kind: string, access: Access) {
     expectKind(entities, kind)
     this.kind = kind
     this.#entities = entities
+    this.#access = access
   }
 
   /**
@@ -28,15 +46,59 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     return this.#entities.ref<M>(this.kind, id)
   }
 
-  /**
-   * The durable state of an entity, read from its row without waking it; `undefined` if it is
-   * unborn. @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT`
-   */
+  /** The durable state of an entity; `undefined` if it is unborn. */
   state(id: string): S | undefined {
-    checkEntityId(id)
-    const entity = `${this.kind}/${id}`
-    const row = this.#entities.shardOf(entity).view().row(entityRowKey(entity))
-    return row && (readBody(readEntityRow(row).body).state as S)
+    this.#access.check()
+    return stateOf(this.#entities, `${this.kind}/${checkEntityId(id)}`) as S | undefined
+  }
+
+  /**
+   * One page of the entities that have a row. With `where` they are found by one index, in the
+   * order of its values (null, false, true, numbers, texts), then of ids; without it they are in
+   * the order of ids. Nothing else can be searched for, so no call reads more than its page. A
+   * state that a turn made before the server had the index is found once a later turn wrote it.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`
+   */
+  list(options: ListOptions<F> = {}): EntityPage<S> {
+    this.#access.check()
+    const query = entityQuery(this.kind, options as ListOptions<never>)
+    return pageOf(this.#entities, this.kind, query) as EntityPage<S>
+  }
+
+  /**
+   * How many entities have each value of an index field, in the order of the values. It walks the
+   * whole index and yields to the event loop; what changes meanwhile is counted or not.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  async counts<K extends keyof F & string>(
+    field: K,
+  ): Promise<Map<Exclude<F[K], undefined>, number>> {
+    this.#access.check()
+    return (await countsOf(this.#entities, this.kind, field)) as never
+  }
+
+  /** How many entities have a row. It walks them all, as `counts` does. */
+  async count(): Promise<number> {
+    this.#access.check()
+    return countOf(this.#entities, this.kind)
+  }
+
+  /**
+   * The alarms that are set, the soonest first. `before`: only those that fire before it, in ms
+   * since 1970; `limit`: 100 by default. It passes the alarms of other kinds that fire sooner, and
+   * yields to the event loop. @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  async alarms(
+    options: { readonly before?: number; readonly limit?: number } = {},
+  ): Promise<readonly EntityAlarm[]> {
+    this.#access.check()
+    checkOptionNames(options, ['before', 'limit'])
+    const { before = Number.POSITIVE_INFINITY, limit = 100 } = options
+    if (typeof before !== 'number' || Number.isNaN(before))
+      throw invalidArgument('before', 'a time in ms since 1970', before)
+    if (!Number.isSafeInteger(limit) || limit < 1)
+      throw invalidArgument('limit', 'a whole number from 1', limit)
+    return alarmsBefore(this.#entities, this.kind, before, limit)
   }
 
   /** The entities that could not use their rows, as far as they were tried, with the errors. */
@@ -46,6 +108,6 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
 
   /** Lets a blocked entity try to wake again. False: it is not blocked. */
   unblock(id: string): boolean {
-    return expectKind(this.#entities, this.kind).unblock(id)
+    return expectKind(this.#entities, this.kind).unblock(checkEntityId(id))
   }
 }

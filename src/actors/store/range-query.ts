@@ -1,8 +1,8 @@
 /** The options of a range, checked, and the cursor that continues after a page. Pure. */
-import { createHash } from 'node:crypto'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import { checkKey, compareKeys, type RowRange } from '../../storage/index.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
+import { fingerprintOf, keyBehind } from './page-cursor.ts'
 
 /** The options of a range: at most one lower and one upper bound; `prefix` narrows them further. */
 export type RangeOptions = {
@@ -39,14 +39,14 @@ export const rangeQuery = (options: RangeOptions): RangeQuery => {
   checkOptions(options)
   const { reverse = false, limit = 100, values = true, cursor } = options
   const bounds = narrowed(options)
-  const fingerprint = fingerprintOf(bounds, reverse, values)
-  const range = cursor === undefined ? bounds : behind(bounds, reverse, keyOf(cursor, fingerprint))
+  const { gt, gte, lt, lte } = bounds
+  const fingerprint = fingerprintOf(gt, gte, lt, lte, reverse, values)
+  const range =
+    cursor === undefined
+      ? bounds
+      : behind(bounds, reverse, keyBehind(cursor, fingerprint, checkKey))
   return { range: { ...range, reverse }, limit, values, fingerprint }
 }
-
-/** The cursor of a page that ended with `key`. */
-export const cursorAt = ({ fingerprint }: RangeQuery, key: string): string =>
-  Buffer.from(JSON.stringify([fingerprint, key])).toString('base64url')
 
 const checkOptions = (options: RangeOptions): void => {
   checkOptionNames(options, optionNames)
@@ -60,13 +60,13 @@ const checkOptions = (options: RangeOptions): void => {
     throw invalidArgument('gt', 'gt or gte', 'both')
   if (options.lt !== undefined && options.lte !== undefined)
     throw invalidArgument('lt', 'lt or lte', 'both')
-  const { limit = 100, cursor } = options
+  const { limit = 100 } = options
   if (!Number.isSafeInteger(limit) || limit < 1)
     throw invalidArgument('limit', 'a whole number from 1', limit)
-  if (cursor !== undefined && typeof cursor !== 'string') throw badCursor()
 }
 
-type Bounds = { gt?: string; gte?: string; lt?: string; lte?: string }
+/** The bounds of a walk. */
+export type Bounds = { gt?: string; gte?: string; lt?: string; lte?: string }
 
 /** The bounds with the prefix applied: the tighter one of each side. */
 const narrowed = ({ gt, gte, lt, lte, prefix }: RangeOptions): Bounds => {
@@ -88,7 +88,7 @@ const narrowed = ({ gt, gte, lt, lte, prefix }: RangeOptions): Bounds => {
 }
 
 /** The least string after every string that begins with `prefix`, or `undefined`. */
-const successor = (prefix: string): string | undefined => {
+export const successor = (prefix: string): string | undefined => {
   const points = [...prefix]
   for (let last = points.pop(); last !== undefined; last = points.pop()) {
     const point = (last.codePointAt(0) ?? 0) + 1
@@ -99,27 +99,9 @@ const successor = (prefix: string): string | undefined => {
   return undefined
 }
 
-const behind = (bounds: Bounds, reverse: boolean, key: string): Bounds => {
+/** The rest of a range behind `key`. */
+export const behind = (bounds: Bounds, reverse: boolean, key: string): Bounds => {
   const { gt, gte, lt, lte } = bounds
   if (reverse) return { ...(gt !== undefined ? { gt } : gte !== undefined ? { gte } : {}), lt: key }
   return { ...(lt !== undefined ? { lt } : lte !== undefined ? { lte } : {}), gt: key }
 }
-
-const fingerprintOf = (bounds: Bounds, reverse: boolean, values: boolean): string =>
-  createHash('sha256')
-    .update(JSON.stringify([bounds.gt, bounds.gte, bounds.lt, bounds.lte, reverse, values]))
-    .digest('base64url')
-    .slice(0, 12)
-
-const keyOf = (cursor: string, fingerprint: string): string => {
-  try {
-    const [of, key] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
-    if (of === fingerprint) return checkKey(key)
-  } catch {
-    // Not a cursor of this store.
-  }
-  throw badCursor()
-}
-
-const badCursor = (): KeelsonError =>
-  new KeelsonError('BAD_CURSOR', 'The cursor does not belong to this query.')

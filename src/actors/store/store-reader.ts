@@ -14,7 +14,8 @@ import type { Access } from '../shard/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../shard/argument-check.ts'
 import type { KeyPlacement } from '../shard/key-placement.ts'
 import type { Shard } from '../shard/shard.ts'
-import { cursorAt, type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
+import { cursorAt } from './page-cursor.ts'
+import { type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
 import { checkedOffset, keysOf } from './store-commands.ts'
 import { decodedValue, listedValue, rangeOf } from './value-reading.ts'
 import { loadValue, streamOut } from './value-streams.ts'
@@ -216,7 +217,7 @@ export class StoreReader {
     const last = entries[entries.length - 1]?.[0]
     return {
       entries,
-      cursor: more && last !== undefined ? cursorAt(query, last) : undefined,
+      cursor: more && last !== undefined ? cursorAt(query.fingerprint, last) : undefined,
       exhausted: !more,
       positions: sources.map(({ shard }) => ({ shard: shard.index, lsn: shard.appliedLsn })),
     }

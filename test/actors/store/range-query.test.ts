@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { cursorAt, type RangeOptions, rangeQuery } from '../../../src/actors/store/range-query.ts'
+import { cursorAt } from '../../../src/actors/store/page-cursor.ts'
+import { type RangeOptions, rangeQuery } from '../../../src/actors/store/range-query.ts'
 import { compareKeys } from '../../../src/storage/values/key.ts'
 
 const codeOf = (act: () => unknown): unknown => {
@@ -32,19 +33,26 @@ describe('a range query', () => {
 
   test('goes on behind its cursor, forwards and backwards', () => {
     const forwards = rangeQuery({ gte: 'a', lt: 'x' })
-    expect(rangeQuery({ gte: 'a', lt: 'x', cursor: cursorAt(forwards, 'k') }).range).toEqual({
+    expect(
+      rangeQuery({ gte: 'a', lt: 'x', cursor: cursorAt(forwards.fingerprint, 'k') }).range,
+    ).toEqual({
       gt: 'k',
       lt: 'x',
       reverse: false,
     })
 
     const backwards = rangeQuery({ gte: 'a', lt: 'x', reverse: true })
-    const options = { gte: 'a', lt: 'x', reverse: true, cursor: cursorAt(backwards, 'k') }
+    const options = {
+      gte: 'a',
+      lt: 'x',
+      reverse: true,
+      cursor: cursorAt(backwards.fingerprint, 'k'),
+    }
     expect(rangeQuery(options).range).toEqual({ gte: 'a', lt: 'k', reverse: true })
   })
 
   test('refuses the cursor of another query, and what is no cursor', () => {
-    const cursor = cursorAt(rangeQuery({ gte: 'a' }), 'k')
+    const cursor = cursorAt(rangeQuery({ gte: 'a' }).fingerprint, 'k')
 
     expect(codeOf(() => rangeQuery({ gte: 'b', cursor }))).toBe('BAD_CURSOR')
     expect(codeOf(() => rangeQuery({ gte: 'a', reverse: true, cursor }))).toBe('BAD_CURSOR')

@@ -1,0 +1,141 @@
+/**
+ * Looks at the rows of a kind over all shards: pages of entities, counts, and alarms that are set.
+ * A page is read within one turn of the event loop, so that the index and the states agree. Longer
+ * walks yield to the event loop between their steps.
+ */
+import type { System } from '../../runtime/index.ts'
+import {
+  compareKeys,
+  decodeIndexValue,
+  dueRows,
+  entityRowKey,
+  entityRows,
+  type IndexValue,
+  indexRows,
+  parseDue,
+  parseIndex,
+  type Row,
+  type RowRange,
+  readEntityRow,
+} from '../../storage/index.ts'
+import { mergedRows } from '../overlay/read-view.ts'
+import type { Shard } from '../shard/shard.ts'
+import { cursorAt } from '../store/page-cursor.ts'
+import type { RangePage } from '../store/store-reader.ts'
+import type { Entities } from './entities.ts'
+import type { EntityQuery } from './entity-query.ts'
+import { readBody, stepsName } from './memory.ts'
+import { rowsIn } from './waking.ts'
+
+/** An entity of a page. Its state is `undefined` with `states: false`. */
+export type EntityEntry<S> = { readonly id: string; readonly state: S | undefined }
+
+/**
+ * A page of entities. `cursor` continues after it (absent when `exhausted`); `positions`: what each
+ * shard showed.
+ */
+export type EntityPage<S> = {
+  readonly entries: readonly EntityEntry<S>[]
+  readonly cursor: string | undefined
+  readonly exhausted: boolean
+  readonly positions: RangePage['positions']
+}
+
+/** An alarm that is set. `at`: when it fires, in ms since 1970. */
+export type EntityAlarm = { readonly id: string; readonly name: string; readonly at: number }
+
+/** The rows of one step of a walk. */
+const stepRows = 1_000
+
+/** The state in a main row. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION` */
+export const stateIn = (row: Row | undefined): unknown =>
+  row && readBody(readEntityRow(row).body).state
+
+/** One page. @throws KeelsonError `SHARD_DOWN` for any shard, `CLOSED`, `CORRUPT` */
+export const pageOf = (
+  entities: Entities,
+  kind: string,
+  { range, limit, states, idOf, fingerprint }: EntityQuery,
+): EntityPage<unknown> => {
+  const entries: EntityEntry<unknown>[] = []
+  let [last, isMore]: [string, boolean] = ['', false]
+  const walks = entities.shards.map((shard) => rowsIn(shard, range))
+  for (const [rowKey] of mergedRows(walks, range.reverse === true)) {
+    isMore = entries.length === limit
+    if (isMore) break
+    const id = idOf(rowKey)
+    entries.push({ id, state: states ? stateOf(entities, `${kind}/${id}`) : undefined })
+    last = rowKey
+  }
+  return {
+    entries,
+    cursor: isMore ? cursorAt(fingerprint, last) : undefined,
+    exhausted: !isMore,
+    positions: entities.shards.map(({ index, appliedLsn }) => ({ shard: index, lsn: appliedLsn })),
+  }
+}
+
+/** The durable state of an entity. @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT` */
+export const stateOf = (entities: Entities, entity: string): unknown =>
+  stateIn(entities.shardOf(entity).view().row(entityRowKey(entity)))
+
+/** How many entities have each value of a field, in the order of the values. */
+export const countsOf = async (
+  entities: Entities,
+  kind: string,
+  field: string,
+): Promise<Map<IndexValue, number>> => {
+  const counts = new Map<string, number>()
+  for (const shard of entities.shards)
+    for await (const [rowKey] of steps(entities.system, shard, indexRows(kind, field))) {
+      const { value } = parseIndex(rowKey)
+      counts.set(value, (counts.get(value) ?? 0) + 1)
+    }
+  const ordered = [...counts].sort(([left], [right]) => compareKeys(left, right))
+  return new Map(ordered.map(([value, count]) => [decodeIndexValue(value), count]))
+}
+
+/** How many entities of a kind have a row. */
+export const countOf = async (entities: Entities, kind: string): Promise<number> => {
+  let count = 0
+  for (const shard of entities.shards)
+    for await (const _ of steps(entities.system, shard, entityRows(kind))) count++
+  return count
+}
+
+/** The alarms of a kind that fire before `before`, the soonest first; at most `limit`. */
+export const alarmsBefore = async (
+  entities: Entities,
+  kind: string,
+  before: number,
+  limit: number,
+): Promise<readonly EntityAlarm[]> => {
+  const alarms: EntityAlarm[] = []
+  for (const shard of entities.shards) {
+    let found = 0
+    for await (const [rowKey] of steps(entities.system, shard, dueRows(Math.ceil(before) - 1))) {
+      const { dueMs: at, entity, name } = parseDue(rowKey)
+      if (name === stepsName || !entity.startsWith(`${kind}/`)) continue
+      alarms.push({ id: entity.slice(kind.length + 1), name, at })
+      if (++found === limit) break
+    }
+  }
+  return alarms.sort((left, right) => left.at - right.at).slice(0, limit)
+}
+
+/** The rows of a range, with turns of the event loop between steps. */
+async function* steps(
+  system: System,
+  shard: Shard,
+  range: RowRange,
+): AsyncIterableIterator<readonly [string, Row]> {
+  let rest: RowRange | undefined = range
+  while (rest) {
+    const rows: (readonly [string, Row])[] = []
+    for (const row of rowsIn(shard, rest)) if (rows.push(row) === stepRows) break
+    yield* rows
+    const last = rows[stepRows - 1]?.[0]
+    rest = last === undefined ? undefined : { ...(range.lt && { lt: range.lt }), gt: last }
+    if (rest) await new Promise<void>((resolve) => system.clock.soon(resolve))
+  }
+}

@@ -1,0 +1,29 @@
+/** Cursors of pages: each names the query that it belongs to, and the last key of its page. Pure. */
+import { createHash } from 'node:crypto'
+import { KeelsonError } from '../../errors.ts'
+
+/** Identifies a query by its parts, for its cursors. */
+export const fingerprintOf = (...parts: readonly unknown[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 12)
+
+/** The cursor of a page that ended with `key`. */
+export const cursorAt = (fingerprint: string, key: string): string =>
+  Buffer.from(JSON.stringify([fingerprint, key])).toString('base64url')
+
+/**
+ * The last key of the page that returned `cursor`. `checked` returns a key of this query, and throws
+ * for any other. @throws KeelsonError `BAD_CURSOR`
+ */
+export const keyBehind = (
+  cursor: unknown,
+  fingerprint: string,
+  checked: (key: unknown) => string,
+): string => {
+  try {
+    const [of, key] = JSON.parse(Buffer.from(cursor as string, 'base64url').toString()) as unknown[]
+    if (of === fingerprint) return checked(key)
+  } catch {
+    // Not a cursor of this query.
+  }
+  throw new KeelsonError('BAD_CURSOR', 'The cursor does not belong to this query.')
+}

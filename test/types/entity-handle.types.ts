@@ -1,0 +1,56 @@
+/** Compiled, never run: what the handle of a kind lets be sought, and what it refuses. */
+import type { EntityHandle } from '../../src/index.ts'
+
+type Status = 'placed' | 'paid'
+type Order = { readonly status: Status; readonly total: number }
+type Fields = {
+  readonly status: Status | undefined
+  readonly total: number
+  readonly gift: boolean
+}
+type Messages = { calls: { place: (total: number) => void } }
+
+declare const orders: EntityHandle<Messages, Order, Fields>
+declare const loose: EntityHandle
+
+/** Whether two types are one. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+
+/** Compiles for `true` only. */
+const isTrue = <T extends true>(..._types: T[]): void => undefined
+
+export const uses = async (): Promise<void> => {
+  const page = orders.list({ where: { status: 'placed' }, order: 'desc', prefix: 'eu-' })
+  const state = page.entries[0]?.state
+  isTrue<Same<typeof state, Order | undefined>>()
+  orders.list({ where: { total: { gte: 5, lt: 9 } }, limit: 5, states: false })
+  orders.list({ where: { status: { gt: 'paid' } } })
+  orders.list({ where: { gift: true } })
+  const statuses = await orders.counts('status')
+  isTrue<Same<typeof statuses, Map<Status, number>>>()
+  const totals = await orders.counts('total')
+  isTrue<Same<typeof totals, Map<number, number>>>()
+  const at: number | undefined = (await orders.alarms({ before: 5 }))[0]?.at
+  loose.list({ where: { anything: at ?? 0 } })
+}
+
+export const misuses = async (): Promise<void> => {
+  // @ts-expect-error: no such field
+  orders.list({ where: { state: 'placed' } })
+  // @ts-expect-error: not a value of the field
+  orders.list({ where: { status: 'gone' } })
+  // @ts-expect-error: a text for a number
+  orders.list({ where: { total: '5' } })
+  // @ts-expect-error: a text as the bound of numbers
+  orders.list({ where: { total: { gte: '5' } } })
+  // @ts-expect-error: booleans have no bounds
+  orders.list({ where: { gift: { gte: true } } })
+  // @ts-expect-error: one index at a time
+  orders.list({ where: { status: 'paid', total: 5 } })
+  // @ts-expect-error: no such order
+  orders.list({ order: 'down' })
+  // @ts-expect-error: no such field
+  await orders.counts('state')
+  // @ts-expect-error: a Date is not a time in ms
+  await orders.alarms({ before: new Date() })
+}
