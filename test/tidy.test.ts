@@ -42,7 +42,7 @@ const doors: Record<string, readonly string[]> = {
   eventemitter3: ['src/runtime/words/telemetry.ts'],
   // One file uses it; the others around it name its types.
   xstate: ['src/runtime/state-machine'],
-  'node:crypto': ['src/clock.ts', 'src/actors/store/range-query.ts', 'src/storage/bytes/sha256.ts'],
+  'node:crypto': ['src/clock.ts', 'src/actors/store/page-cursor.ts', 'src/storage/bytes/sha256.ts'],
   'node:os': [
     'src/storage/disk/folder-lock.ts',
     'src/storage/lmdb/lmdb-environment.ts',
