@@ -28,11 +28,12 @@ test('spares become segments for dozens of rolls, and a close leaves no spare', 
   await again.close()
 })
 
-test('neither thread of a log keeps an idle process alive', async () => {
+test('neither thread of a log keeps an unreferenced process alive', async () => {
   const dir = tempFolder()
   const program = `
     import { start } from 'keelson'
     const app = await start({ dir: ${JSON.stringify(dir)}, wal: ${JSON.stringify(wal)} })
+    app.unref()
     const value = 'x'.repeat(1000)
     for (let at = 0; at < 400; at++) await app.store.put('k' + at, value)
     console.log('acknowledged')
