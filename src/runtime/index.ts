@@ -22,7 +22,7 @@ export { isVia, type Via } from './names/via.ts'
 export { type CallOptions, call, cast, madeThrough, send } from './process/messaging.ts'
 // The parts that durable actors are made of: they hold what a process sends.
 export type { Answerable, Outputs } from './process/outputs.ts'
-export { isCall, type PendingCall } from './process/pending-call.ts'
+export { type CallList, isCall, type PendingCall } from './process/pending-call.ts'
 export { type Process, processOf, type StartGate } from './process/process.ts'
 export { messageNames, type ProcessInfo } from './process/process-info.ts'
 export { type Shutdown, shutDown } from './process/shutdown.ts'

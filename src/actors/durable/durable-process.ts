@@ -76,7 +76,7 @@ export class DurableProcess implements Actor {
     this.idleness = new Idleness(this.#process, terms.idleMs)
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this.#port(), terms.pipeline)
-    this.#outputs = new TurnOutputs(this.#log, (tell) => this.#hasEnded(tell))
+    this.#outputs = new TurnOutputs(this.#log, context.self, (tell) => this.#hasEnded(tell))
     this.#process.outputs = this.#outputs
     this.#units = unitTerms(terms)
     terms.began(this.#log)
@@ -98,7 +98,6 @@ export class DurableProcess implements Actor {
     return this.#log.settled()
   }
 
-  /** The process may be idle, and has something to do. */
   rouse(): void {
     if (this.#process.alive) cast(this.context.self as never, '$proceed' as never)
   }
@@ -116,7 +115,6 @@ export class DurableProcess implements Actor {
     throw new KeelsonError('INVALID_ARGUMENT', `no handler of ${this.#entity} is running`)
   }
 
-  /** Milliseconds since 1970, as the shard counts them. */
   now(): number {
     return this.terms.shard.now()
   }
@@ -215,7 +213,7 @@ export class DurableProcess implements Actor {
     const { shard } = this.terms
     while (!this.#isClear(run)) {
       if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()
-      if (run.from && shard.isStill) return this.#refuse(run, shard.unavailable())
+      if (run.from && shard.isStill) return this.#reject(run, shard.unavailable())
       if (this.isAwake && this.#redo.length > 0) {
         const end = await this.redoAll()
         if (end) return end
@@ -246,9 +244,9 @@ export class DurableProcess implements Actor {
 
   #handle(run: Run): Answer {
     if (run.from?.call.isSettled || !this.#process.alive || this.#isPast(run)) return this.#next()
-    if (this.blocked) return this.#refuse(run, this.blocked)
-    if (run.from && this.terms.shard.phase.kind === 'down')
-      return this.#refuse(run, this.terms.shard.unavailable())
+    if (this.blocked) return this.#reject(run, this.blocked)
+    if (run.from && this.terms.shard.isStill)
+      return this.#reject(run, this.terms.shard.unavailable())
     if (run.from && this.#ids?.answers(run.from, this.now())) return this.#next()
     const draft = this.#open(run)
     let answer: unknown
@@ -387,6 +385,12 @@ export class DurableProcess implements Actor {
     draft.drop()
   }
 
+  /** A refusal that depends on no state: it waits for no turn. */
+  #reject(run: Run, error: KeelsonError): NextStep {
+    if (!run.from?.call.fail(error)) this.#logRefusal(run, error)
+    return this.#next()
+  }
+
   /** A refusal of a turn: its caller gets it, and the actor lives. */
   #refuse(run: Run, error: unknown): NextStep {
     if (run.step || run.alarm) this.#tryLater(run, error)
@@ -447,7 +451,7 @@ export class DurableProcess implements Actor {
   replace(request: PendingCall, change: (state: unknown) => unknown): void {
     const run = changing(change, this.#outputs.answering(request))
     if (this.isAwake) void this.#handle(run)
-    else this.#refuse(run, this.terms.shard.unavailable())
+    else this.#reject(run, this.terms.shard.unavailable())
   }
 
   /** The notice of its end leaves behind its last turn, unless nothing can become durable now. */
@@ -456,8 +460,6 @@ export class DurableProcess implements Actor {
     if (this.#log.isEmpty) tell()
     else void this.terms.shard.unlessStill(this.#log.drained()).then(tell)
   }
-
-  // The log of turns.
 
   #port(): TurnPort<TurnDraft> {
     const { shard } = this.terms
@@ -473,11 +475,9 @@ export class DurableProcess implements Actor {
         const { run } = turn
         const runs = later.map((each) => each.run)
         if (run.step || run.alarm) runs.unshift(run.by(throwing(error)))
-        else if (!run.from?.call.fail(error)) this.#logRefusal(run, error)
+        else this.#reject(run, error)
         this.#redo.unshift(...runs)
         this.rouse()
-        // The notice of its end may have left without these callers.
-        if (!this.#process.alive) for (const { from } of runs) from?.call.handTo(this.context.self)
       },
       overtaken: (lost) => {
         for (const turn of lost) turn.drop()

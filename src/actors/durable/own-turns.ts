@@ -116,7 +116,7 @@ export class OwnTurns {
       const end = await this.#actor.clear(ownRun('$due', from))
       if (end) return end
       if (shard.isStill) {
-        from.fail(shard.unavailable())
+        from.call.fail(shard.unavailable())
         return this.next()
       }
       await shard.unlessStill(this.#actor.settled())

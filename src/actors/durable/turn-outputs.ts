@@ -6,6 +6,7 @@
 import { KeelsonError } from '../../errors.ts'
 import {
   type Answerable,
+  type CallList,
   isCall,
   type Outputs,
   type PendingCall,
@@ -17,12 +18,15 @@ import type { LoggedTurn, TurnLog } from './turn-log.ts'
 export class TurnOutputs implements Outputs {
   readonly remembers = true
   readonly #log: TurnLog
+  readonly #self: Ref
   readonly #onEnd: (tell: () => void) => void
+  #isTold = false
   #open: LoggedTurn | undefined
 
   /** `onEnd`: the process has ended. It calls `tell` when others may know. */
-  constructor(log: TurnLog, onEnd: (tell: () => void) => void) {
+  constructor(log: TurnLog, self: Ref, onEnd: (tell: () => void) => void) {
     this.#log = log
+    this.#self = self
     this.#onEnd = onEnd
   }
 
@@ -44,6 +48,14 @@ export class TurnOutputs implements Outputs {
   /** Keeps an output until its turn is durable. `undo` runs instead if the turn is dropped. */
   hold(output: () => void, undo?: () => void): void {
     holdIn(this.turn, output, undo)
+  }
+
+  /** The process owes a call again that it had answered. */
+  owes(call: PendingCall, list: CallList | undefined): void {
+    if (call.isSettled) return
+    // The notice of its end has left without this caller: a dead holder fails the call.
+    if (this.#isTold) call.handTo(this.#self)
+    else list?.add(call)
   }
 
   send: Outputs['send'] = (target, message) => {
@@ -78,7 +90,10 @@ export class TurnOutputs implements Outputs {
   ended(tell: () => void): void {
     this.#open?.drop()
     this.#open = undefined
-    this.#onEnd(tell)
+    this.#onEnd(() => {
+      this.#isTold = true
+      tell()
+    })
   }
 }
 
@@ -138,7 +153,7 @@ export class HeldCall implements Answerable {
       turn.hold(leave, () => {
         this.#outcome = undefined
         this.call.late = undefined
-        if (!this.call.isSettled) list?.add(this.call)
+        this.#outputs.owes(this.call, list)
       })
     }
     return waits

@@ -14,7 +14,6 @@ import type { Shard } from '../shard/shard.ts'
 import { type Shape, settled, submitAs } from '../writing/write-path.ts'
 import type { Refused } from './turn-log.ts'
 
-/** How long a unit may wait for the log before it is looked after, in ms. It is not withdrawn. */
 const unitDeadlineMs = 60_000
 
 /** The pause before the unit of a failed write is written again: 10 ms, doubling to 1 s. */

@@ -1,0 +1,399 @@
+/**
+ * One random life of durable actors: calls, casts, steps and alarms, kills of actors, of storage
+ * actors and of the machine, from one seed. A life throws when the world has seen anything that a
+ * durable state denies.
+ */
+import { expect } from 'vitest'
+import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
+import { seededRandom } from '../../src/clock.ts'
+import {
+  type App,
+  call,
+  cast,
+  type GenServer,
+  type KeelsonError,
+  name,
+  noReply,
+  supervisor,
+  worker,
+} from '../../src/index.ts'
+import { createSystem } from '../../src/runtime/index.ts'
+import { silentLogger } from '../../src/testing/index.ts'
+import {
+  type Deed,
+  keyOf,
+  type Ledger,
+  ledgers,
+  lockedKey,
+  type Operation,
+  type WitnessMessages,
+} from './ledger-entity.ts'
+import { machine } from './simulated-instance.ts'
+
+/** What happened in a life, counted. */
+export type LifeTally = Record<string, number>
+
+/** Codes that say that nothing of the call became durable. */
+const never = [
+  ...['LOCKED', 'TOO_LARGE', 'SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'MAILBOX_FULL', 'EXITED'],
+]
+/** Codes that leave it open. */
+const open = ['UNKNOWN_OUTCOME', 'TIMEOUT']
+
+/** What is known of one entity. */
+type Known = {
+  /** The longest list of operations that the world has seen. */
+  released: readonly number[]
+  /** Operations that were refused at each try. */
+  readonly refused: Set<number>
+  /** The step of each operation that has acted on the world. */
+  readonly steps: Map<number, string>
+}
+
+const ids = ['a', 'b', 'c']
+const deeds: readonly Deed[] = [
+  ...(['note', 'note', 'note', 'look', 'write', 'write', 'locked', 'step', 'step'] as const),
+  ...(['alarm', 'alarm', 'cancel', 'tell', 'tell', 'slow', 'throw', 'large'] as const),
+]
+
+/** Lives a life. Rejects with what was promised and did not hold. */
+export const liveEntities = async (seed: number): Promise<LifeTally> => {
+  const life = new EntityLife(seed)
+  await life.begin()
+  await life.live(life.pick([20, 60, 120]))
+  await life.end()
+  return life.tally
+}
+
+class EntityLife {
+  readonly tally: LifeTally = { lives: 1 }
+  readonly #random: () => number
+  readonly #seed: number
+  readonly #machine: ReturnType<typeof machine>
+  readonly #known = new Map<string, Known>(
+    ids.map((id) => [id, { released: [], refused: new Set(), steps: new Map() }]),
+  )
+  readonly #pending = new Map<Promise<void>, string>()
+  readonly #kind
+  readonly #shards: number
+  /** Operations that were called with an id, to be repeated with the same one. */
+  readonly #repeatable: { readonly id: string; readonly operation: Operation }[] = []
+  #numbers = 0
+  #app: App | undefined
+  /** Effects fail while the world is away. */
+  #isAway = false
+  /** The disk stops, or will. */
+  #isHalting = false
+
+  constructor(seed: number) {
+    this.#seed = seed
+    this.#random = seededRandom(seed)
+    this.#shards = this.pick([1, 1, 2])
+    this.#machine = machine({ seed, syncMs: this.pick([0, 1, 1, 7, 20]) })
+    this.#kind = ledgers(
+      {
+        works: (id, number, step) => this.#works(id, number, step),
+        rings: (id, number, ledger, now) => this.#rings(id, number, ledger, now),
+      },
+      { idleMs: this.pick([5, 50, 60_000]), pipeline: this.pick([1, 3, 64]) },
+    )
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)] as T
+  }
+
+  get #running(): App {
+    if (!this.#app) throw new Error('the instance runs')
+    return this.#app
+  }
+
+  #of(id: string): Known {
+    return this.#known.get(id) as Known
+  }
+
+  #count(what: string): void {
+    this.tally[what] = (this.tally[what] ?? 0) + 1
+  }
+
+  // What the world sees.
+
+  /** The durable ledger of an entity; `undefined` while the shard cannot be read. */
+  #durable(id: string): Ledger | undefined {
+    try {
+      const found = this.#running.entity(this.#kind).state(id)
+      return (found ?? { operations: [], recorded: [], consumed: [], rung: [] }) as Ledger
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Something that an operation of an entity caused is seen: the operation must be durable. */
+  #sees(what: string, id: string, number: number): void {
+    const ledger = this.#durable(id)
+    if (!ledger) return
+    this.#count(what)
+    expect(ledger.operations, `${what} of ${number} of ${id} left too soon`).toContain(number)
+  }
+
+  /** A state of an entity was shown: it continues every one that was shown before. */
+  #shows(id: string, operations: readonly number[]): void {
+    const known = this.#of(id)
+    const [shorter, longer] =
+      operations.length < known.released.length
+        ? [operations, known.released]
+        : [known.released, operations]
+    expect(longer.slice(0, shorter.length), `the history of ${id}`).toEqual(shorter)
+    known.released = longer
+  }
+
+  #works(id: string, number: number, step: string): boolean {
+    this.#sees('steps', id, number)
+    const { steps } = this.#of(id)
+    const first = steps.get(number)
+    if (first === undefined) {
+      for (const known of this.#known.values())
+        expect([...known.steps.values()], 'a step of its own').not.toContain(step)
+      steps.set(number, step)
+    } else expect(step, `the step of ${number} of ${id}`).toBe(first)
+    return this.#isAway && this.#random() < 0.8
+  }
+
+  #rings(id: string, number: number, ledger: Ledger, now: number): boolean {
+    this.#sees('alarms', id, number)
+    expect(ledger.alarm?.number, `the setting of ${id} that fires`).toBe(number)
+    expect(now, `the alarm of ${id}`).toBeGreaterThanOrEqual(ledger.alarm?.at ?? 0)
+    return this.#isAway && this.#random() < 0.8
+  }
+
+  readonly #witness: GenServer<WitnessMessages, null> = {
+    init: () => null,
+    casts: {
+      told: (state, { id, number }) => {
+        this.#sees('messages', id, number)
+        return noReply(state)
+      },
+    },
+  }
+
+  // What happens.
+
+  async begin(): Promise<void> {
+    const { clock, start, during } = this.#machine
+    const system = createSystem({ clock, logger: silentLogger, seed: this.#seed })
+    const deaths: unknown[] = []
+    this.#app = await start({
+      system,
+      shards: this.#shards,
+      app: supervisor('app', {}, [this.#kind, worker('witness', this.#witness)]),
+      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
+      wal: { maxFileSize: 128 * 1024 },
+    })
+    const storage = /\(\d\)$|^(services|shards)$/
+    system.events.on('process.restarted', ({ id }) => {
+      if (!storage.test(id)) deaths.push(id)
+    })
+    system.events.on('process.exited', ({ label, reason }) => {
+      const isOrderly = ['normal', 'shutdown', 'killed'].includes(reason as string)
+      const isThrown = reason instanceof Error && reason.message === 'thrown'
+      if (label?.startsWith('ledger/') && !isOrderly && !isThrown) deaths.push(reason)
+    })
+    this.#deaths = deaths
+    for (const id of ids)
+      await during(
+        this.#app.store.lock([lockedKey(id)], { owner: 'other', leaseMs: 10_000_000 }),
+      ).catch((error: KeelsonError) => {
+        if (error.code !== 'LOCKED') throw error
+      })
+  }
+
+  #deaths: unknown[] = []
+
+  #operation(): Operation {
+    this.#numbers++
+    return { number: this.#numbers, deed: this.pick(deeds), ms: this.pick([0, 3, 30, 400, 3_000]) }
+  }
+
+  #call(): void {
+    const again = this.#random() < 0.15 ? this.pick(this.#repeatable) : undefined
+    const id = again?.id ?? this.pick(ids)
+    const operation = again?.operation ?? this.#operation()
+    const withId = again !== undefined || this.#random() < 0.2
+    if (withId && !again) this.#repeatable.push({ id, operation })
+    const timeoutMs = this.pick([2, 40, 5_000, Number.POSITIVE_INFINITY])
+    const options = withId ? { timeoutMs, id: `call-${operation.number}` } : { timeoutMs }
+    this.#count('calls')
+    const work = call(this.#running.entity(this.#kind).ref(id), 'run', operation, options)
+    const done = work.then(
+      (ledger) => this.#answered(id, operation, ledger),
+      (error: KeelsonError) => this.#failed(id, operation, error, withId),
+    )
+    this.#pending.set(
+      done,
+      `${operation.number} ${operation.deed} of ${id}, ${JSON.stringify(options)}`,
+    )
+    done.finally(() => this.#pending.delete(done)).catch(() => undefined)
+  }
+
+  #answered(id: string, { number, deed }: Operation, { operations }: Ledger): void {
+    this.#count('answers')
+    this.#shows(id, operations)
+    if (deed === 'look') return
+    expect(operations.at(-1), 'the reply to an operation').toBe(number)
+    this.#sees('replies', id, number)
+  }
+
+  #failed(id: string, { number }: Operation, error: KeelsonError, withId: boolean): void {
+    this.#count(`failed.${error.code ?? error.message}`)
+    if (error.message === 'thrown' || never.includes(error.code)) {
+      if (!withId) this.#of(id).refused.add(number)
+    } else if (!open.includes(error.code)) throw error
+  }
+
+  #cast(): void {
+    this.#count('casts')
+    cast(this.#running.entity(this.#kind).ref(this.pick(ids)), 'run', this.#operation())
+  }
+
+  async live(steps: number): Promise<void> {
+    const { clock, disk } = this.#machine
+    const events: (() => unknown)[] = [
+      ...Array(20).fill(() => this.#call()),
+      ...Array(6).fill(() => this.#cast()),
+      ...Array(4).fill(() => clock.settle()),
+      ...Array(5).fill(() => clock.advance(this.pick([1, 2, 10, 60, 1_500]))),
+      ...Array(2).fill(() => this.#check()),
+      ...Array(3).fill(() => this.#kill(name(`ledger/${this.pick(ids)}`) as never, 'kills.entity')),
+      ...Array(2).fill(() =>
+        this.#kill(
+          this.pick<never>([WalWriter, Applier, LmdbWriter].map((each) => each.name(0)) as never),
+          'kills.storage',
+        ),
+      ),
+      () => {
+        this.#isAway = !this.#isAway
+      },
+      () => this.#reopen(),
+      () => {
+        this.#count('faults')
+        const fault = { kind: 'error', code: 'EIO' } as const
+        const operation = this.pick(['sync', 'write'] as const)
+        disk.inject({ at: this.pick([1, 3]), operation, path: '/data/shard-0/wal', fault })
+      },
+      () => {
+        this.#count('halts')
+        this.#isHalting = true
+        disk.inject({ at: 1 + Math.floor(this.#random() * 30), fault: { kind: 'halt' } })
+      },
+      () => this.#restart(),
+      () => this.#powerCut(),
+    ]
+    for (let step = 0; step < steps; step++) await this.pick(events)()
+  }
+
+  #kill(victim: never, what: string): void {
+    this.#count(what)
+    this.#running.system.kill(victim)
+  }
+
+  async #reopen(): Promise<void> {
+    for (const { index, phase } of this.#running.shards)
+      if (phase.kind === 'down') {
+        this.#count('reopened')
+        await this.#machine.during(this.#running.control.reopen(index)).catch(() => undefined)
+      }
+  }
+
+  async #restart(): Promise<void> {
+    this.#count('restarts')
+    await this.#machine.during(this.#running.close({ deadlineMs: this.pick([5, 30_000]) }))
+    await this.#again()
+  }
+
+  async #powerCut(): Promise<void> {
+    const { disk, during, projections } = this.#machine
+    this.#count('power cuts')
+    disk.halt()
+    await during(this.#running.close({ deadlineMs: 0 })).catch(() => undefined)
+    await this.#settled()
+    disk.crash()
+    for (let shard = 0; shard < this.#shards; shard++)
+      projections.loseCommits(`/data/shard-${shard}/lmdb`, this.pick([0, 1, 3]))
+    await this.#again()
+  }
+
+  async #again(): Promise<void> {
+    await this.#settled()
+    this.#machine.disk.clearFaults()
+    this.#isHalting = false
+    await this.#machine.during(this.#running.system.stop()).catch(() => undefined)
+    this.#machine.disk.killProcess()
+    await this.begin()
+    this.#check()
+  }
+
+  /** Every call settles, exactly once. */
+  async #settled(): Promise<void> {
+    await this.#machine.during(Promise.all([...this.#pending.keys()]), 5_500).catch((error) => {
+      throw error.code === 'TIMEOUT'
+        ? new Error(`never settled: ${[...this.#pending.values()].join('; ')}`)
+        : error
+    })
+  }
+
+  // What holds.
+
+  #check(): void {
+    expect(this.#deaths, 'processes that end by themselves').toEqual([])
+    for (const id of ids) {
+      const ledger = this.#durable(id)
+      if (ledger) this.#compare(id, ledger)
+    }
+  }
+
+  #compare(id: string, ledger: Ledger): void {
+    this.#count('looks')
+    const { operations, consumed, recorded, rung } = ledger
+    const { refused, released } = this.#of(id)
+    this.#shows(id, operations)
+    expect(operations.slice(0, released.length), `${id} has what was released`).toEqual(released)
+    expect(new Set(operations).size, `${id} applied nothing twice`).toBe(operations.length)
+    expect(new Set(consumed).size, `${id} consumed no step twice`).toBe(consumed.length)
+    expect(new Set(rung).size, `${id} fired no alarm twice`).toBe(rung.length)
+    for (const each of consumed) expect(recorded, `a step of ${id}`).toContain(each)
+    const repeated = new Set(this.#repeatable.map(({ operation }) => operation.number))
+    const once = operations.filter((number) => !repeated.has(number))
+    expect(once, `${id} reordered nothing`).toEqual([...once].sort((a, b) => a - b))
+    for (const number of refused)
+      expect(operations, `${number} of ${id} was refused`).not.toContain(number)
+    expect(this.#running.store.get(keyOf(id)), `the write of ${id}`).toBe(
+      ledger.written || undefined,
+    )
+    expect(this.#running.store.get(lockedKey(id)), `the locked key of ${id}`).toBeUndefined()
+  }
+
+  /** Lets everything that was recorded happen, and ends. */
+  async end(): Promise<void> {
+    const { clock, disk, during } = this.#machine
+    this.#isAway = false
+    disk.clearFaults()
+    if (this.#isHalting || this.pick([true, false])) await this.#powerCut()
+    await this.#reopen()
+    await clock.advance(200_000)
+    await this.#reopen()
+    await clock.advance(10_000)
+    await this.#settled()
+    this.#check()
+    for (const id of ids) {
+      const ledger = this.#durable(id)
+      if (!ledger) throw new Error(`shard of ${id}: ${JSON.stringify(this.#running.health())}`)
+      expect([...(ledger.consumed ?? [])].sort(), `every step of ${id} was consumed`).toEqual(
+        [...(ledger.recorded ?? [])].sort(),
+      )
+      expect(ledger.alarm, `every alarm of ${id} has fired`).toBeUndefined()
+    }
+    await during(this.#running.close())
+    await during(this.#running.system.stop())
+    expect(clock.untilNext(), 'a timer is left').toBeUndefined()
+  }
+}

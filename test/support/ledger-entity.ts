@@ -1,0 +1,156 @@
+/**
+ * The entity of the random lives: its state is the ledger of everything that its turns did, and it
+ * notes each effect outside, as the world would see it.
+ */
+import {
+  cast,
+  type DurableContext,
+  type DurableServer,
+  entity,
+  name,
+  noReply,
+  reply,
+} from '../../src/index.ts'
+
+/** What an operation does beside noting its number. */
+export type Deed =
+  | 'note'
+  | 'look'
+  | 'write'
+  | 'locked'
+  | 'step'
+  | 'alarm'
+  | 'cancel'
+  | 'tell'
+  | 'slow'
+  | 'throw'
+  | 'large'
+
+/** An operation: its number, unique in a life, and what it does. */
+export type Operation = { readonly number: number; readonly deed: Deed; readonly ms: number }
+
+/** The ledger of one entity. */
+export type Ledger = {
+  /** The numbers of the operations, in the order of their turns. */
+  readonly operations: readonly number[]
+  /** The last operation that wrote the user's key, and how many operations there were then. */
+  readonly written: number
+  /** Operations whose step was recorded, and those whose step was consumed. */
+  readonly recorded: readonly number[]
+  readonly consumed: readonly number[]
+  /** The alarm that is set: the operation that set it, and its time. */
+  readonly alarm: { readonly number: number; readonly at: number } | undefined
+  readonly rung: readonly number[]
+  readonly filling: string
+}
+
+const empty: Ledger = {
+  ...{ operations: [], written: 0, recorded: [], consumed: [], rung: [], filling: '' },
+  alarm: undefined,
+}
+
+export type LedgerMessages = {
+  calls: { run: (operation: Operation) => Ledger }
+  casts: { run: (operation: Operation) => void }
+  continues: { work: (number: number) => void }
+  alarms: { ring: (number: number) => void }
+}
+
+/** The witness of what leaves turns. */
+export type WitnessMessages = {
+  casts: { told: (what: { readonly id: string; readonly number: number }) => void }
+}
+export const witnessName = name<WitnessMessages>('witness')
+
+/** What the world sees of entities. */
+export type World = {
+  /** A step's handler begins. True: this try fails. */
+  readonly works: (id: string, number: number, step: string) => boolean
+  /** An alarm's handler begins, with the ledger that it was given. True: this try fails. */
+  readonly rings: (id: string, number: number, ledger: Ledger, now: number) => boolean
+}
+
+/** The user's key that an entity writes, and one that another owner has locked. */
+export const keyOf = (id: string): string => `{ledger/${id}}:written`
+export const lockedKey = (id: string): string => `{ledger/${id}}:locked`
+
+const deeds = async (
+  { number, deed, ms }: Operation,
+  context: DurableContext<LedgerMessages>,
+): Promise<void> => {
+  const { id } = context
+  if (deed === 'write') context.writes.put(keyOf(id), number)
+  else if (deed === 'locked') context.writes.put(lockedKey(id), number)
+  else if (deed === 'step') context.addContinue('work', number)
+  else if (deed === 'alarm') context.setAlarm('ring', { inMs: ms }, number)
+  else if (deed === 'cancel') context.cancelAlarm('ring')
+  else if (deed === 'tell') cast(context.to(witnessName), 'told', { id, number })
+  else if (deed === 'slow')
+    await new Promise<void>((resolve) => context.system.clock.after(ms % 40, resolve))
+  else if (deed === 'throw') throw new Error('thrown')
+}
+
+const after = (
+  ledger: Ledger,
+  { number, deed, ms }: Operation,
+  context: DurableContext<LedgerMessages>,
+): Ledger => ({
+  ...ledger,
+  operations: [...ledger.operations, number],
+  written: deed === 'write' ? number : ledger.written,
+  recorded: deed === 'step' ? [...ledger.recorded, number] : ledger.recorded,
+  filling: deed === 'large' ? 'x'.repeat(100_000) : ledger.filling,
+  alarm:
+    deed === 'alarm'
+      ? { number, at: context.now() + ms }
+      : deed === 'cancel'
+        ? undefined
+        : ledger.alarm,
+})
+
+const ledgerServer = (world: World): DurableServer<LedgerMessages, Ledger> => {
+  const run = (
+    ledger: Ledger,
+    operation: Operation,
+    context: DurableContext<LedgerMessages>,
+  ): Ledger | Promise<Ledger> => {
+    if (operation.deed === 'look') return ledger
+    const done = deeds(operation, context)
+    const next = after(ledger, operation, context)
+    return operation.deed === 'slow' || operation.deed === 'throw' ? done.then(() => next) : next
+  }
+  return {
+    init: () => empty,
+    calls: {
+      run: (ledger, operation, context) => {
+        const next = run(ledger, operation, context)
+        if (next instanceof Promise) return next.then((value) => reply(value, value))
+        return reply(next, next)
+      },
+    },
+    casts: {
+      run: (ledger, operation, context) => {
+        const next = run(ledger, operation, context)
+        return next instanceof Promise ? next.then(noReply) : noReply(next)
+      },
+    },
+    continues: {
+      work: (ledger, number, context) => {
+        if (world.works(context.id, number, context.step)) throw new Error('the world is away')
+        return noReply({ ...ledger, consumed: [...ledger.consumed, number] })
+      },
+    },
+    alarms: {
+      ring: (ledger, number, context) => {
+        if (world.rings(context.id, number, ledger, context.now()))
+          throw new Error('the world is away')
+        return noReply({ ...ledger, rung: [...ledger.rung, number], alarm: undefined })
+      },
+    },
+    index: ({ operations, written }) => ({ count: operations.length, written }),
+  }
+}
+
+/** The kind, for one life. */
+export const ledgers = (world: World, options: { idleMs: number; pipeline: number }) =>
+  entity('ledger', ledgerServer(world), options)
