@@ -52,7 +52,7 @@ export class Appends {
     return this.#filler.groupFor(append)
   }
 
-  /** A new group; the one before it waits no longer. */
+  /** A new group. The one before it leaves as soon as the log takes it. */
   begin(): AppendGroup {
     return this.#filler.begin()
   }

@@ -271,7 +271,8 @@ export class StoreWriting {
     } catch (error) {
       throw told(error)
     }
-    return loadValue(this.#system, shard, stored).then(
+    const [key = ''] = keysNamed(command)
+    return loadValue(this.#system, shard, [key, stored]).then(
       (value) => answerTo(command, answer, value),
       (error: unknown) => Promise.reject(told(error)),
     )
