@@ -1,5 +1,5 @@
 /**
- * The supervisors assemble an instance from options and ports: its tree and its handle. They import
+ * The supervisors: who starts whom. They assemble an instance from options and ports. They import
  * actors, runtime and storage. The layer has no rooms; its files:
  *
  * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB

@@ -52,7 +52,7 @@ export class Appends {
     return this.#filler.groupFor(append)
   }
 
-  /** A new group. The one before it leaves as soon as the log takes it. */
+  /** A new group; the one before it waits no longer. */
   begin(): AppendGroup {
     return this.#filler.begin()
   }

@@ -282,25 +282,25 @@ export class Gate {
 
   #busy(): KeelsonError {
     const { bytesMax, commandsMax } = this.#limits
-    return new KeelsonError('BUSY', 'the shard has reached its limit of pending writes', {
+    return new KeelsonError('BUSY', 'The shard takes no more writes at the moment.', {
       details: { ...this.load, bytesMax, commandsMax, holds: this.holds, total: this.#total.load },
     })
   }
 
   #tooLate(deadlineMs: number): KeelsonError {
-    return new KeelsonError('NOT_SUBMITTED', 'the write waited at the gate past its deadline', {
+    return new KeelsonError('NOT_SUBMITTED', 'The write waited at the gate past its deadline.', {
       details: { deadlineMs, ...this.load, holds: this.holds },
     })
   }
 
   #undrained(deadlineMs: number): KeelsonError {
-    return new KeelsonError('TIMEOUT', 'the pending writes have not ended within the deadline', {
+    return new KeelsonError('TIMEOUT', 'What was under way has not ended in time.', {
       details: { deadlineMs, ...this.load },
     })
   }
 }
 
 const released = (holder: string): KeelsonError =>
-  new KeelsonError('DISCARDED', 'the hold on the gate has ended', {
+  new KeelsonError('DISCARDED', 'The hold on the gate has ended: nothing is held back by it.', {
     details: { holder },
   })

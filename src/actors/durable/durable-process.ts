@@ -412,16 +412,16 @@ export class DurableProcess implements Actor {
     if (step) draft.keepStep({ ...step, tries, notBefore: at, wakeAt: at })
     if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, dueAt: at })
     this.#commit(draft, draft.before.memory.state)
-    this.#process.kernel.logger.warn(`${this.#entity}: ${what} failed, tried again later`, {
-      ...{ error, tries, at },
-    })
+    const message = `${this.#entity}: ${what} failed, tried again later`
+    this.#process.kernel.logger.warn(message, { error, tries, at })
   }
 
   // Rest and end.
 
   /** Ends the process if it has nothing to do. */
   rest(): NextStep {
-    if (this.idleness.isLong && this.isSettled && !this.own.ready) {
+    const { isSettled, memory, own, terms } = this
+    if (this.idleness.isLong && isSettled && !own.ready && !terms.table.isBusy(memory.state)) {
       this.#isResting = true
       return stop('normal', this) as never
     }

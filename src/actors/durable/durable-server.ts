@@ -11,6 +11,7 @@ import type {
   Context,
   ContinueOf,
   ContinuesOf,
+  Defines,
   DownMessage,
   ExitMessage,
   ExitReason,
@@ -105,10 +106,7 @@ type Callback<Told, M, S, App> = (
   context: DurableContext<M, App>,
 ) => Result<S, ContinueOf<M>>
 
-declare const definition: unique symbol
-
-interface DurableCallbacks<M, S, Arg, App, F extends Fields> {
-  readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
+interface DurableCallbacks<M, S, Arg, App, F extends Fields> extends Defines<M, S, Arg, App> {
   /** The kind of its processes in `ps()`, `tree()` and telemetry. */
   readonly kind?: string
   /** The version of its state, a whole number from 1 (the default). */
@@ -130,6 +128,8 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields> {
   readonly wake?: (state: S, context: DurableContext<M, App>) => void | Promise<void>
   /** The fields by which `list` and `counts` find actors of this kind. Pure. */
   readonly index?: (state: S) => F
+  /** Whether volatile work of this state is under way: the entity does not rest meanwhile. Pure. */
+  readonly isBusy?: (state: S) => boolean
   readonly info?: Callback<UnknownInfo, M, S, App>
   readonly exit?: Callback<ExitMessage, M, S, App>
   readonly down?: Callback<DownMessage, M, S, App>

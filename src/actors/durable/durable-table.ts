@@ -20,6 +20,8 @@ export type DurableTable = {
   readonly migrate: ((state: unknown, from: number) => unknown) | undefined
   readonly init: (arg: unknown, context: unknown) => unknown
   readonly wake: ((state: unknown, context: unknown) => unknown) | undefined
+  /** Whether volatile work of a state is under way. */
+  readonly isBusy: (state: unknown) => boolean
   /** The values of the index fields of a state, checked. */
   readonly fieldsOf: (state: unknown) => Fields
   readonly calls: Section
@@ -51,6 +53,7 @@ export const durableTable = (server: object): DurableTable => {
     ...{ wake: given.wake, accepts: given.accepts, info: given.info, exit: given.exit },
     ...{ down: given.down, timeout: given.timeout, terminate: given.terminate },
     formatStatus: given.formatStatus,
+    isBusy: given.isBusy ?? (() => false),
     calls: section(given.calls),
     casts: section(given.casts),
     infos: section(given.infos),

@@ -63,7 +63,7 @@ export class ReadView {
   #hasFields(key: string, now: number): boolean {
     const head = this.get(key, now)
     if (head && head.value.tag !== rowTags.compound)
-      throw new KeelsonError('WRONG_TYPE', `${key} has a value and no fields`, {
+      throw new KeelsonError('WRONG_TYPE', 'The key has a value and no fields.', {
         details: { key },
       })
     return head !== undefined

@@ -28,7 +28,7 @@ export class KeyPlacement {
     const others = keys.slice(1)
     const stray = others.find((key) => this.of(key) !== shard)
     if (stray === undefined) return shard
-    throw new KeelsonError('CROSS_SHARD', `${first} and ${stray} are in different shards`, {
+    throw new KeelsonError('CROSS_SHARD', 'the keys of one unit must be in one shard', {
       details: { keys: [first, stray], shards: [shard.index, this.of(stray).index] },
     })
   }

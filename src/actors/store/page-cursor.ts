@@ -25,5 +25,5 @@ export const keyBehind = (
   } catch {
     // Not a cursor of this query.
   }
-  throw new KeelsonError('BAD_CURSOR', 'the cursor belongs to another query')
+  throw new KeelsonError('BAD_CURSOR', 'The cursor does not belong to this query.')
 }

@@ -100,7 +100,7 @@ export class StoreReader {
     const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
     const row = this.#row(shard, key, shard.now())
     try {
-      return row ? rangeOf(shard, [key, row.value], first, Math.max(first, end)) : Buffer.alloc(0)
+      return row ? rangeOf(shard, row.value, first, Math.max(first, end)) : Buffer.alloc(0)
     } catch (error) {
       throw namingKey(error, key)
     }
@@ -113,7 +113,7 @@ export class StoreReader {
   async load(key: string): Promise<unknown> {
     const shard = this.#shardOf(key)
     const row = this.#row(shard, key, shard.now())
-    return row && loadValue(this.#system, shard, [key, row.value])
+    return row && loadValue(this.#system, shard, row.value)
   }
 
   /**
@@ -132,7 +132,7 @@ export class StoreReader {
     const first = checkedOffset(from, 'from')
     const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
     const row = this.#row(shard, key, shard.now())
-    return row && streamOut(this.#system, shard, [key, row.value], first, end)
+    return row && streamOut(this.#system, shard, row.value, first, end)
   }
 
   /**

@@ -271,8 +271,7 @@ export class StoreWriting {
     } catch (error) {
       throw told(error)
     }
-    const [key = ''] = keysNamed(command)
-    return loadValue(this.#system, shard, [key, stored]).then(
+    return loadValue(this.#system, shard, stored).then(
       (value) => answerTo(command, answer, value),
       (error: unknown) => Promise.reject(told(error)),
     )

@@ -56,26 +56,21 @@ export const listedValue = (shard: Shard, row: Row): unknown =>
     : decodedValue(shard, row.value)
 
 /**
- * A copy of the bytes of the text or bytes value of a key from `from` up to `to`, clamped.
+ * A copy of the bytes of a text or bytes value from `from` up to `to`, clamped.
  * @throws KeelsonError `CORRUPT`; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and
  * a compound
  */
-export const rangeOf = (
-  shard: Shard,
-  [key, stored]: readonly [key: string, stored: RowValue],
-  from: number,
-  to: number,
-): Buffer => {
+export const rangeOf = (shard: Shard, stored: RowValue, from: number, to: number): Buffer => {
   const rope = isStoredValue(stored) ? ropeOf(stored) : undefined
   if (!rope || rope.content === valueTags.structured)
-    throw new KeelsonError('WRONG_TYPE', `${key} has no ranges: only text and bytes have`)
+    throw new KeelsonError('WRONG_TYPE', 'Only text and bytes have ranges.')
   checkLength(Math.min(to, ropeLength(rope)) - from)
   return bytesOf(shard, ropeSlice(rope, from, to))
 }
 
 const checkLength = (length: number): void => {
   if (length > readBytesMax)
-    throw new KeelsonError('TOO_LARGE', `a read gives at most ${readBytesMax} bytes at once`, {
+    throw new KeelsonError('TOO_LARGE', `A read gives at most ${readBytesMax} bytes at once.`, {
       details: { length, lengthMax: readBytesMax },
     })
 }

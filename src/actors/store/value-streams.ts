@@ -127,7 +127,7 @@ const blobOf = async (
 const toldLater = (): void => undefined
 
 const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', 'the stream is not as long as `size` says', {
+  new KeelsonError('INVALID_ARGUMENT', 'The stream is not as long as was said.', {
     details: { path: ['size'], expected, found },
   })
 
@@ -138,7 +138,7 @@ const neverSubmitted = (error: unknown): never => {
 }
 
 const ended = (cause: unknown): KeelsonError =>
-  new KeelsonError('NOT_SUBMITTED', 'the blob store ended: nothing was written', { cause })
+  new KeelsonError('NOT_SUBMITTED', 'The blob store ended: nothing was written.', { cause })
 
 /**
  * The bytes of a text or bytes value from `from` up to `to`, clamped, as a stream. Damage ends it
@@ -149,13 +149,13 @@ const ended = (cause: unknown): KeelsonError =>
 export const streamOut = (
   system: System,
   shard: Shard,
-  [key, stored]: readonly [key: string, stored: RowValue],
+  stored: RowValue,
   from: number,
   to: number,
 ): Readable => {
   const rope = isStoredValue(stored) ? ropeOf(stored) : undefined
   if (!rope || rope.content === valueTags.structured)
-    throw new KeelsonError('WRONG_TYPE', `${key} has no stream: only text and bytes have`)
+    throw new KeelsonError('WRONG_TYPE', 'Only text and bytes have streams.')
   const bytes = bytesOf(system, shard, ropeSlice(rope, from, to))
   return Readable.from(copies(bytes), { objectMode: false, highWaterMark: pieceBytes })
 }
@@ -168,23 +168,19 @@ export const streamOut = (
 export const loadValue = async (
   system: System,
   shard: Shard,
-  [key, stored]: readonly [key: string, stored: RowValue],
+  stored: RowValue,
 ): Promise<unknown> => {
   if (!isStoredValue(stored))
-    throw new KeelsonError('WRONG_TYPE', `${key} has fields: \`fields\` reads them`)
+    throw new KeelsonError('WRONG_TYPE', 'The key has fields; `fields` reads them.')
   if (stored.tag !== valueTags.blob) return decodeValue(stored)
   const rope = ropeOf(stored)
   const length = ropeLength(rope)
   const lengthMax =
     rope.content === valueTags.text ? constants.MAX_STRING_LENGTH : constants.MAX_LENGTH
   if (length > lengthMax)
-    throw new KeelsonError(
-      'TOO_LARGE',
-      `the value of ${key} is too long for memory: use \`getStream\``,
-      {
-        details: { length, lengthMax },
-      },
-    )
+    throw new KeelsonError('TOO_LARGE', 'No value in memory is so long: use `getStream`.', {
+      details: { length, lengthMax },
+    })
   const whole = new Uint8Array(length)
   let at = 0
   for await (const bytes of bytesOf(system, shard, rope.parts)) {
@@ -258,7 +254,7 @@ async function* blobBytes(
 const goneDown = (error: unknown): never => {
   const isGone = isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')
   if (!isGone) throw error
-  throw new KeelsonError('SHARD_DOWN', 'the blob store ended while it was read', {
+  throw new KeelsonError('SHARD_DOWN', 'The blob store ended while it was read.', {
     details: { reason: 'blob_store' },
     cause: error,
   })

@@ -164,13 +164,9 @@ const writeOf = (shard: Shard, commands: readonly Command[], terms: BatchTerms):
     for (const key of namedKeys(command)) {
       const place = shardOf(key, shardCount)
       if (place !== shard.index)
-        throw new KeelsonError(
-          'CROSS_SHARD',
-          `${key} belongs to shard ${place}, not ${shard.index}`,
-          {
-            details: { key, shard: shard.index, shards: [shard.index, place] },
-          },
-        )
+        throw new KeelsonError('CROSS_SHARD', `the key belongs to shard ${place}`, {
+          details: { key, shard: shard.index, shards: [shard.index, place] },
+        })
     }
   return { units: commands, options: checkWrite('commit', terms, settings.deadlineMs) }
 }

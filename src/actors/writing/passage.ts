@@ -168,7 +168,7 @@ export const checkedLength = (units: FrameUnits, shard: Shard): number => {
   const length = frameLength(units)
   const lengthMax = unitBytesMax(shard.files.parts.logOptions)
   if (length <= lengthMax) return length
-  throw new KeelsonError('TOO_LARGE', `a write takes at most ${lengthMax} bytes`, {
+  throw new KeelsonError('TOO_LARGE', `A write takes at most ${lengthMax} bytes here.`, {
     details: { length, lengthMax },
   })
 }

@@ -161,7 +161,7 @@ const join = (passage: Passage): void => {
       return
     }
     const departsAt = endsAt - deadlineMs + windowMs
-    // A write that has spent its whole window at the gate leaves with the next group.
+    // A write that has waited for its whole window at the gate waits no longer.
     if (departsAt > system.clock.monotonic()) passage.departsAt = departsAt
   }
   appendToLog(system, shard, passage)

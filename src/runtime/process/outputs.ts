@@ -37,6 +37,8 @@ export interface Outputs {
   exit<P>(target: ExitTarget<P>, from: P, reason: ExitReason): void
   /** Lets a process begin that its code started. `isAwaited`: the code waits for its `init`. */
   begin(process: Beginner, isAwaited: boolean): void
+  /** Anything else that the world outside can see. It does not throw. */
+  hold(output: () => void): void
   /** The process has ended. `tell` notifies its links, its monitors and its callers. */
   ended(tell: () => void): void
 }
@@ -60,5 +62,6 @@ export const direct: Outputs = {
   startTimer: (timer, ms) => timer.start(ms),
   exit: (target, from, reason) => target.signal(from, reason, false),
   begin: (process) => process.start(),
+  hold: (output) => output(),
   ended: (tell) => tell(),
 }

@@ -67,14 +67,18 @@ export type Handlers<Sent, M, S, App> = {
 
 declare const definition: unique symbol
 
+/** The types of a server, by which `worker` and `entity` infer them. Types only. */
+export interface Defines<M, S, Arg, App> {
+  readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
+}
+
 type Callback<Told, M, S, App> = (
   state: S,
   message: Told,
   context: Context<M, App>,
 ) => Result<S, ContinueOf<M>>
 
-interface Callbacks<M, S, Arg, App> {
-  readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
+interface Callbacks<M, S, Arg, App> extends Defines<M, S, Arg, App> {
   /**
    * The kind of its processes in `ps()`, `tree()` and telemetry, unless their start names another.
    * `server` by default.

@@ -7,11 +7,18 @@ import type { AnyStateMachine, AnyStateNode, EventObject } from 'xstate'
 import { configError, KeelsonError, unknownOption } from '../../errors.ts'
 import { describeReason } from '../words/exit-reason.ts'
 
-/** Throws `CONFIG` with `details.path` unless `machine` can be run with `options`. */
-export const expectRunnable = (machine: AnyStateMachine, options: object): void => {
+/**
+ * Throws `CONFIG` with `details.path` unless `machine` can be run with `options`: those of every
+ * machine, and `own` ones.
+ */
+export const expectRunnable = (
+  machine: AnyStateMachine,
+  options: object,
+  own: readonly string[],
+): void => {
   if (!isMachine(machine)) throw configError('machine', 'an XState machine', machine)
   expectImplemented(machine)
-  expectOptions(machine, options as Readonly<Record<string, unknown>>)
+  expectOptions(machine, options as Readonly<Record<string, unknown>>, own)
 }
 
 /**
@@ -177,8 +184,6 @@ const optionNames: readonly string[] = [
   'postpone',
   'postponedMax',
   'unknownEvents',
-  'restore',
-  'save',
   'emitted',
   'trapExit',
   'exit',
@@ -188,12 +193,20 @@ const optionNames: readonly string[] = [
   'formatStatus',
 ]
 
+/** The options that are functions. */
+const functions: readonly string[] = [
+  ...['save', 'emitted', 'exit', 'down', 'info', 'terminate', 'formatStatus'],
+  ...['input', 'index', 'migrate'],
+]
+
 const expectOptions = (
   machine: AnyStateMachine,
   options: Readonly<Record<string, unknown>>,
+  own: readonly string[],
 ): void => {
+  const known = [...optionNames, ...own]
   for (const name of Object.keys(options)) {
-    if (!optionNames.includes(name)) throw unknownOption('CONFIG', name, optionNames)
+    if (!known.includes(name)) throw unknownOption('CONFIG', name, known)
   }
   const { answers, postpone, unknownEvents } = options
   if (!['log', 'ignore', 'exit', undefined].includes(unknownEvents as string | undefined)) {
@@ -202,7 +215,7 @@ const expectOptions = (
   const { postponedMax: max = 1 } = options
   if (!Number.isSafeInteger(max) || (max as number) < 1)
     throw configError('postponedMax', 'a whole number from 1 on', max)
-  for (const name of ['save', 'emitted', 'exit', 'down', 'info', 'terminate', 'formatStatus']) {
+  for (const name of functions) {
     const given = options[name]
     if (given !== undefined && typeof given !== 'function')
       throw configError(name, 'a function', given)

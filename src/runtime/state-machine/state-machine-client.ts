@@ -25,6 +25,7 @@ import type { MachineOf, RepliesOf, SavedMachine } from './state-machine-words.t
 
 export { contextOf, stepOf } from './state-machine-actors.ts'
 export { mermaid } from './state-machine-diagram.ts'
+export { durable } from './state-machine-durable.ts'
 export { server } from './state-machine-server.ts'
 
 /** Any process that runs a machine. */

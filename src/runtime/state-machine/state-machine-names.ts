@@ -75,7 +75,7 @@ export const actorLogic = (machine: AnyStateMachine, src: string): unknown => {
 }
 
 /** FNV-1a, 32 bits. */
-const checksum = (text: string): number => {
+export const checksum = (text: string): number => {
   let hash = 0x811c9dc5
   for (let index = 0; index < text.length; index++) {
     hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)

@@ -2,29 +2,25 @@
  * A machine in its process. Each message is one turn of the machine. With `save`, the new state is
  * saved before the effects of the turn, and again when recorded effects were done.
  */
-import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
-import { KeelsonError } from '../../errors.ts'
-import { cast } from '../process/messaging.ts'
-import type { PendingCall } from '../process/pending-call.ts'
+import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { type Process, processOf } from '../process/process.ts'
-import type { Context } from '../server/gen-server.ts'
 import { type NoReply, noReply, type Ok, ok, type Stop, stop } from '../server/next-step.ts'
-import type { Ref } from '../words/address.ts'
-import { Envelope, kinds } from '../words/envelope.ts'
 import type { Timer } from '../words/message-timer.ts'
 import { isThenable } from '../words/outside-code.ts'
-import { announce } from '../words/telemetry.ts'
 import type { Arrival } from './state-machine-door.ts'
+import {
+  deliver,
+  noAnswer,
+  type Options,
+  type Own,
+  processHost,
+  tellOutput,
+} from './state-machine-host.ts'
 import type { Waiting } from './state-machine-queue.ts'
 import type { PendingSaves } from './state-machine-saves.ts'
 import { type MachinePlan, MachineSteps, type StepsHost, type Turn } from './state-machine-steps.ts'
 import type { Delayed } from './state-machine-timers.ts'
-import type {
-  MachineMessages,
-  SavedAction,
-  SavedMachine,
-  StateMachineOptions,
-} from './state-machine-words.ts'
+import type { SavedMachine } from './state-machine-words.ts'
 
 type Replay = readonly ['replay']
 type Going = NoReply<AnyMachineSnapshot, Replay> | Stop<AnyMachineSnapshot>
@@ -33,17 +29,6 @@ type Answer = () => void
 
 /** What a handler answers. */
 export type Step = Going | Promise<Going>
-
-/** The context of a machine of any type. */
-export type Own = Context<MachineMessages>
-
-/** The options without their types, which were checked where the server was made. */
-export type Options = Pick<StateMachineOptions<AnyStateMachine>, 'unknownEvents' | 'trapExit'> & {
-  readonly answers?: Readonly<Record<string, (snapshot: unknown, event: unknown) => unknown>>
-  readonly emitted?: (event: EventObject, context: Own) => unknown
-  readonly restore?: unknown
-  readonly save?: (saved: SavedMachine, context: Own) => unknown
-}
 
 type Restored = SavedMachine | undefined
 
@@ -112,11 +97,7 @@ export class MachineProcess {
     const { event, from } = waiting
     if (from === undefined || this.#options.answers?.[event.type] !== undefined)
       return this.#turn(snapshot, () => this.#steps.take(waiting))
-    from.fail(
-      new KeelsonError('INVALID_ARGUMENT', `${this.#machine.id} has no answer to ${event.type}`, {
-        details: { event },
-      }),
-    )
+    from.fail(noAnswer(this.#machine, event))
     return noReply(snapshot)
   }
 
@@ -205,19 +186,10 @@ export class MachineProcess {
 
   #goOn({ snapshot }: Turn): Going {
     if (snapshot.status === 'done') {
-      this.#tellOutput(snapshot.output)
+      tellOutput(this.#process, snapshot.output)
       return stop('normal', snapshot)
     }
     return this.#steps.isReturning ? noReply(snapshot, { continue: ['replay'] }) : noReply(snapshot)
-  }
-
-  #tellOutput(output: unknown): void {
-    let call: PendingCall | undefined = this.#process.owed.first
-    while (call !== undefined) {
-      const next: PendingCall | undefined = call.after
-      if (call.kind === kinds.call && call.name === 'output') call.reply(output)
-      call = next
-    }
   }
 
   /** The actors inside end with the process. */
@@ -235,10 +207,7 @@ export class MachineProcess {
 
   #host(): StepsHost {
     const { system } = this.#context
-    const deliver = (name: string, payload: unknown): void =>
-      this.#process.deliver(new Envelope(kinds.info, name, payload))
-    return {
-      context: this.#context as unknown as Context,
+    return processHost(this.#machine, this.#options, this.#context, {
       now: () => this.#context.now(),
       arm: (delayed, ms) =>
         void this.#timers.set(delayed, this.#context.sendAfter(ms, 'timer', delayed as never)),
@@ -247,64 +216,8 @@ export class MachineProcess {
         if (timer !== undefined) this.#context.cancelTimer(timer)
       },
       run: () => `${this.#machine.id}/${Buffer.from(system.clock.randomBytes(8)).toString('hex')}`,
-      arrived: (arrival) => deliver('arrived', arrival),
-      failed: (error) => deliver('failed', { error }),
-      emitted: (event) => this.#options.emitted?.(event, this.#context),
-      logged: (...values) =>
-        system.logger.info(`${this.#process}: ${values.map(String).join(' ')}`, { values }),
-      send: (target, event) => this.#sendTo(target, event),
-      stepped: (before, event, after) => this.#announce(before, event, after),
-      unknown: (event) => this.#unknown(event),
-      full: (waiting) => this.#full(waiting),
-      lost: (action) => this.#lost(action),
-    }
-  }
-
-  #sendTo(target: Ref, event: EventObject): void {
-    const ref = target as Ref<{ casts: { event: (event: unknown) => void } }>
-    if (cast(ref, 'event', event) || target.pid === undefined) return
-    const message = `${this.#process}: the mailbox of ${target} refused ${event.type}`
-    this.#context.system.logger.warn(message, { event })
-  }
-
-  #unknown(event: EventObject): void {
-    const { unknownEvents } = this.#options
-    if (unknownEvents === 'exit') {
-      throw new KeelsonError('INVALID_ARGUMENT', `${this.#machine.id} knows no ${event.type}`, {
-        details: { event },
-      })
-    }
-    if (unknownEvents === 'ignore') return
-    this.#context.system.logger.warn(`${this.#process}: unknown event ${event.type}`, { event })
-  }
-
-  #full({ event, from }: Waiting): void {
-    const message = `${this.#process}: no room to postpone ${event.type}`
-    if (from !== undefined)
-      from.fail(new KeelsonError('POSTPONED_FULL', message, { details: { event } }))
-    else this.#context.system.logger.error(message, { event })
-  }
-
-  #lost({ step, kind, name }: SavedAction): void {
-    const what = `${this.#process}: the ${kind} ${name ?? 'without a name'} of the step ${step}`
-    this.#context.system.logger.warn(`${what} is not repeated: it cannot be found`, { step, name })
-  }
-
-  #announce(before: AnyMachineSnapshot, event: EventObject, after: AnyMachineSnapshot): void {
-    const [from, to] = [before.value, after.value]
-    this.#process.behaviour.stepped?.(() => ({
-      direction: 'step',
-      what: event.type,
-      payload: { event, from, to },
-    }))
-    announce(this.#context.system, 'machine.transition', () => ({
-      ...this.#process.facts(),
-      kind: 'state machine',
-      label: this.#machine.id,
-      event,
-      from,
-      to,
-      status: after.status,
-    }))
+      arrived: (arrival) => deliver(this.#process, 'arrived', arrival),
+      failed: (error) => deliver(this.#process, 'failed', { error }),
+    })
   }
 }

@@ -48,14 +48,18 @@ export class PostponedEvents {
     return waiting
   }
 
-  /** All events, oldest first. */
-  get events(): EventObject[] {
-    return [...all(this.#postponed), ...all(this.#returning)].map(({ event }) => event)
+  /** All events and their callers, oldest first. */
+  get all(): Waiting[] {
+    return [...all(this.#postponed), ...all(this.#returning)]
   }
 
-  /** Saved events return first: the state may have changed since they were postponed. */
-  restore(events: readonly EventObject[]): void {
-    for (const event of events) this.#returning.push({ event, from: undefined })
+  /**
+   * Takes saved events back. They return first, because the state may have changed since they were
+   * postponed; unless `postpones` every one of them still.
+   */
+  restore(saved: readonly Waiting[], postpones: (event: EventObject) => boolean): void {
+    const queue = saved.every(({ event }) => postpones(event)) ? this.#postponed : this.#returning
+    for (const waiting of saved) queue.push(waiting)
   }
 }
 

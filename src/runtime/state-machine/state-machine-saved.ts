@@ -136,3 +136,16 @@ const notSaved = (machine: AnyStateMachine, why: string, cause?: unknown): Keels
     details: { machine: machine.id },
     ...(cause === undefined ? {} : { cause }),
   })
+
+/**
+ * Whether an actor inside runs that a crash would cut off: a promise, a callback, an observable.
+ * Machines and transition functions only compute; they have no start.
+ */
+export const runs = ({ children }: Pick<SavedMachine, 'children'>): boolean => {
+  for (const { step, snapshot } of Object.values(children)) {
+    const inner = snapshot as { readonly status?: string } & Pick<SavedMachine, 'children'>
+    if (inner.status !== 'active') continue
+    if (step !== undefined || (inner.children !== undefined && runs(inner))) return true
+  }
+  return false
+}

@@ -7,7 +7,8 @@ import { KeelsonError } from '../../errors.ts'
 import type { CallContext, GenServer } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import { checkedEvent, showByName } from './state-machine-check.ts'
-import { MachineProcess, type Options, type Own, type Step } from './state-machine-process.ts'
+import type { Options, Own } from './state-machine-host.ts'
+import { MachineProcess } from './state-machine-process.ts'
 import type { Waiting } from './state-machine-queue.ts'
 import { PendingSaves } from './state-machine-saves.ts'
 import { planOf } from './state-machine-steps.ts'
@@ -28,7 +29,7 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
   machine: T,
   options: StateMachineOptions<T, R> = {},
 ): MachineServer<T, R> => {
-  const plan = planOf(machine, options)
+  const plan = planOf(machine, options, ['restore', 'save'])
   showByName(machine)
   const erased = options as unknown as Options
   const saves = new PendingSaves()
@@ -44,6 +45,7 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
     processes.set(context, process)
     return process.begin(input)
   }
+  const { terminate } = options
   const found: GenServer<MachineMessages, AnyMachineSnapshot, unknown> = {
     kind: 'machine',
     init,
@@ -58,11 +60,16 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
     },
     continues: { replay: (snapshot, _, context) => of(context).replay(snapshot) },
     ...hooksOf(options as unknown as Record<string, unknown>, of),
+    ...(terminate && { terminate: terminate as never }),
   }
   return found as unknown as MachineServer<T, R>
 }
 
-const unasked = (event: unknown): Waiting => ({ event: checkedEvent(event), from: undefined })
+/** An event that nobody waits for. */
+export const unasked = (event: unknown): Waiting => ({
+  event: checkedEvent(event),
+  from: undefined,
+})
 
 type Calls = GenServer<MachineMessages, AnyMachineSnapshot, unknown>['calls']
 
@@ -84,23 +91,27 @@ const callsOf = (of: (context: object) => MachineProcess): Calls => ({
 
 const mapped = ['exit', 'down', 'info'] as const
 
-/** The callbacks of a GenServer that the options need. */
-const hooksOf = (
+/** What takes events for a machine. */
+interface Taker<S> {
+  take(state: S, waiting: Waiting): unknown
+}
+
+/** The callbacks of a GenServer that turn messages into events, if the options have them. */
+export const hooksOf = <S>(
   options: Record<string, unknown>,
-  of: (context: object) => MachineProcess,
+  of: (context: object) => Taker<S>,
 ): Record<string, unknown> => {
   const hooks: Record<string, unknown> = {}
   for (const name of mapped) {
     const toEvent = options[name]
     if (typeof toEvent !== 'function') continue
-    hooks[name] = (snapshot: AnyMachineSnapshot, message: unknown, context: Own): Step => {
+    hooks[name] = (state: S, message: unknown, context: Own): unknown => {
       const event: unknown = toEvent(message)
-      if (event !== undefined) return of(context).take(snapshot, unasked(event))
+      if (event !== undefined) return of(context).take(state, unasked(event))
       context.system.logger.warn(`${context.name ?? context.self}: unexpected ${name}`, { message })
-      return noReply(snapshot)
+      return noReply(state)
     }
   }
-  if (options.terminate !== undefined) hooks.terminate = options.terminate
   if (options.formatStatus !== undefined) hooks.formatStatus = options.formatStatus
   return hooks
 }

@@ -45,11 +45,15 @@ export interface MachinePlan {
 const postponedMax = 100_000
 
 /**
- * The plan of `machine` with the options of a server. Throws `CONFIG` with `details.path` when an
+ * The plan of `machine` with the options of a server, `own` are those it adds. Throws `CONFIG` with `details.path` when an
  * option or an implementation is missing or wrong.
  */
-export const planOf = (machine: AnyStateMachine, options: object): MachinePlan => {
-  expectRunnable(machine, options)
+export const planOf = (
+  machine: AnyStateMachine,
+  options: object,
+  own: readonly string[] = [],
+): MachinePlan => {
+  expectRunnable(machine, options, own)
   const given = options as { readonly postponedMax?: number; readonly emitted?: unknown }
   return {
     machine,
@@ -136,6 +140,11 @@ export class MachineSteps {
     return this.#queue.isReturning
   }
 
+  /** The callers of the postponed events, oldest first. */
+  get callers(): readonly Waiting['from'][] {
+    return this.#queue.all.map(({ from }) => from)
+  }
+
   /** The first turn of a new machine. Its state is always a change. */
   begin(input: unknown): Turn {
     this.#run = this.#host.run()
@@ -146,11 +155,11 @@ export class MachineSteps {
   }
 
   /**
-   * The first turn of a restored machine. Throws `INVALID_ARGUMENT` when `given` is not a saved
-   * state of this version of the machine.
+   * The first turn of a restored machine; `callers` wait for the postponed events. Throws
+   * `INVALID_ARGUMENT` when `given` is not a saved state of this version of the machine.
    */
-  restore(given: SavedMachine): Turn {
-    const { machine } = this.#plan
+  restore(given: SavedMachine, callers: readonly Waiting['from'][] = []): Turn {
+    const { machine, rules } = this.#plan
     const saved = checkedSaved(machine, given)
     this.#run = saved.run
     this.#step = saved.step
@@ -162,7 +171,11 @@ export class MachineSteps {
       this.#turned.push(...this.#effects.restore(this.#revived(saved.actions)))
       this.#startInSilence()
       this.#timers.restore(this.#revived(saved.timers), this.#root)
-      this.#queue.restore(this.#revived(saved.postponed))
+      const waiting = this.#revived(saved.postponed).map((event, at) => ({
+        event,
+        from: callers[at],
+      }))
+      this.#queue.restore(waiting, (event) => rules.postpones(this.snapshot, event))
     })
     this.#step = saved.step
     return { ...turn, changed: false }
@@ -208,7 +221,10 @@ export class MachineSteps {
       step: this.#step,
       actions: this.#effects.saved(plain),
       timers: plain(this.#timers.saved(this.#root), ['timers']) as SavedMachine['timers'],
-      postponed: plain(this.#queue.events, ['postponed']) as SavedMachine['postponed'],
+      postponed: plain(
+        this.#queue.all.map(({ event }) => event),
+        ['postponed'],
+      ) as SavedMachine['postponed'],
     }
   }
 

@@ -11,7 +11,7 @@ import type {
   OutputFrom,
   SnapshotFrom,
 } from 'xstate'
-import type { Context, GenServer, UnknownInfo } from '../server/gen-server.ts'
+import type { Context, Defines, GenServer, UnknownInfo } from '../server/gen-server.ts'
 import type { Ref } from '../words/address.ts'
 import type { ExitMessage } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
@@ -234,9 +234,12 @@ export type MachineServer<T extends AnyStateMachine, R = Record<never, never>> =
   InputOf<T>
 >
 
-/** The messages of a server that `StateMachine.server` made: for `name<…>` and `Ref<…>`. */
+/**
+ * The messages of a server that `StateMachine.server` or `StateMachine.durable` made: for `name<…>`
+ * and `Ref<…>`.
+ */
 export type MessagesOf<S> =
-  S extends MachineServer<infer T, infer R> ? MachineMessages<T, R> : never
+  S extends Defines<infer M, infer _State, infer _Argument, infer _App> ? M : never
 
 /** The handle of a process that runs the machine of the server `S`. */
 export type MachineRef<S> = Ref<MessagesOf<S>>

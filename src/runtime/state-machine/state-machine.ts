@@ -4,6 +4,12 @@
  */
 export * as StateMachine from './state-machine-client.ts'
 export type {
+  DurableMachine,
+  DurableMachineMessages,
+  DurableMachineOptions,
+  DurableMachineSettings,
+} from './state-machine-durable.ts'
+export type {
   Answers,
   MachineContext,
   MachineMessages,

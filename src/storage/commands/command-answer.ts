@@ -85,21 +85,11 @@ export const refused = (
   command: 0,
 })
 
-const messageOf = (reason: RefusalReason, key: string | undefined): string => {
-  switch (reason.code) {
-    case 'WRONG_TYPE':
-      return `the value of ${key} is of another kind than this command works on`
-    case 'LOCKED':
-      return `${key} is locked by ${reason.owner}`
-    case 'TOO_LARGE':
-      return key === undefined
-        ? 'the unit changes too many rows'
-        : `the value of ${key}, or its change, would be too large`
-    case 'CONFLICT':
-      return 'present' in reason
-        ? `the state of ${key} is not the one that the turn follows`
-        : `the lock of ${key} is not held by this owner`
-  }
+const messages: { readonly [code in RefusalReason['code']]: string } = {
+  WRONG_TYPE: 'The value is of another kind than this command works on.',
+  LOCKED: 'Somebody else holds the lock of the key.',
+  TOO_LARGE: 'The value, or the change, would be too large.',
+  CONFLICT: 'The state is not the one that the change follows.',
 }
 
 /**
@@ -108,5 +98,5 @@ const messageOf = (reason: RefusalReason, key: string | undefined): string => {
  */
 export const refusalError = ({ reason, key, command }: Refusal): KeelsonError => {
   const { code, ...facts } = reason
-  return new KeelsonError(code, messageOf(reason, key), { details: { key, command, ...facts } })
+  return new KeelsonError(code, messages[code], { details: { key, command, ...facts } })
 }

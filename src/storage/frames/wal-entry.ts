@@ -35,7 +35,7 @@ export const decodeEntry = (
 ): { readonly type: number; readonly bytes: Uint8Array } => {
   const at = offset + stampBytes
   if (length < entryHeaderBytes || readU16(source, at) !== 0)
-    throw new KeelsonError('WRONG_TYPE', 'the frame is not an entry: the log belongs to a store')
+    throw new KeelsonError('WRONG_TYPE', 'The frame is not an entry: the log belongs to a store')
   return {
     type: readU16(source, at + 2),
     bytes: source.subarray(offset + entryHeaderBytes, offset + length),

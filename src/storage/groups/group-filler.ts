@@ -1,16 +1,16 @@
 /**
- * Keeps the group that new writes join, and begins the next one. The memory of a written group is
- * used again for a later group. Pure.
+ * The group that fills, which every write joins, and the memory that goes round between groups.
+ * Pure.
  */
 import type { Clock } from '../../clock.ts'
 import { type GroupLimits, type GroupWrite, roomMin, WriteGroup } from './write-group.ts'
 
-/** Begins groups, one after another. */
+/** The group that fills, one after another. */
 export class GroupFiller<Write extends GroupWrite> {
   readonly #clock: Clock
   readonly #limits: GroupLimits
   #last: WriteGroup<Write> | undefined
-  /** The memory of a written group, for the next one. */
+  /** What a group that was written has left. */
   #memory: Buffer | undefined
 
   constructor(limits: GroupLimits, clock: Clock) {
@@ -23,7 +23,7 @@ export class GroupFiller<Write extends GroupWrite> {
     return this.#last?.takes(write) ? this.#last : undefined
   }
 
-  /** Begins a group with as much memory as the last one used. The last one waits for no write. */
+  /** Begins a group, likely as large as the one before it, which waits for no more writes. */
   begin(): WriteGroup<Write> {
     this.#last?.leave()
     const room = Math.max(roomMin, this.#last?.size ?? 0)

@@ -1,10 +1,8 @@
 /**
- * The queue of a log's turns, in the order of arrival. A turn is a group of writes or a step: a
- * sync, a checkpoint or the close. A step runs alone, after all earlier turns.
- *
- * The queue decides which turn goes next, and when. One group is in flight, or two if the second is
- * large: then the log's thread writes the second while the callers of the first get their answers.
- * Pure.
+ * The turns that wait for a log, in order: groups of writes, and steps (a sync, a checkpoint, the
+ * close), which are done alone, behind everything before them. Decides which turn goes next and
+ * whether it may. One group is in flight, or two when the second is large: the log's thread finds
+ * it when it has synced the first, and works while the callers of the first are answered. Pure.
  */
 import type { WriteGroup } from './write-group.ts'
 

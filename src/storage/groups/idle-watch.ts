@@ -30,7 +30,7 @@ export class IdleWatch {
     if (!this.#cancel) this.#arm(this.#ms)
   }
 
-  /** Ends the watch. */
+  /** Watches no longer. */
   end(): void {
     this.#isEnded = true
     this.#cancel?.()

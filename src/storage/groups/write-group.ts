@@ -1,10 +1,11 @@
 /**
- * A group of writes that share one commit. A write is encoded once, when it joins, into the memory
- * that goes to the log's thread. It is settled once: the owner of the group claims it and answers
- * it, or the group fails it.
+ * Writes that share one commit. Each is encoded once, as it joins, into the memory that goes to the
+ * log's thread. Each is settled once: by the owner of the group, which claims it to answer it, or
+ * by the group, which tells it its fate.
  *
- * The state of the group decides the fate of a failed write. Until `take` it can be withdrawn and
- * is never written. After `take` its outcome is unknown until the log answers.
+ * The group knows how far its writes are, and that alone decides between the fates: before `take` a
+ * write can be withdrawn and is never written; from then on its outcome is unknown until the log
+ * has answered.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -36,12 +37,12 @@ export type GroupLimits = { readonly bytesMax: number; readonly weightMax: numbe
 export type GroupBytes = { readonly bytes: Uint8Array; readonly lengths: Uint32Array }
 
 /**
- * A group of this many writes is large: it waits for no other write, and may be in flight behind
- * another group. Smaller groups gain more from one common sync.
+ * So many writes share a sync well enough: their group waits for no other write, and may be in
+ * flight behind another group. Fewer are better off as one group with one sync.
  */
 export const manyFrom = 512
 
-/** The least memory of a new group, in bytes. */
+/** A group begins with at least so much room, in bytes. */
 export const roomMin = 512
 
 /** A group that fills, is taken, comes back from the log, and is answered. */
@@ -154,12 +155,12 @@ export class WriteGroup<Write extends GroupWrite> {
     return this.#note(write.departsAt)
   }
 
-  /** The group waits for no other write: it leaves as soon as the log takes it. */
+  /** It leaves as soon as the log takes it. */
   leave(): void {
     this.#departsAt = 0
   }
 
-  /** From now on no write joins. */
+  /** Nothing joins any more. */
   close(): void {
     if (this.#state === 'filling') this.#state = 'closed'
   }

@@ -26,7 +26,7 @@ export const threadBlobHost = (): BlobHost => {
   let isEnded = false
   return {
     run: async <K extends BlobRequestKind>(kind: K, request: BlobProtocol[K]['request']) => {
-      if (isEnded) throw new KeelsonError('CLOSED', 'the blob store was ended')
+      if (isEnded) throw new KeelsonError('CLOSED', 'The blobs were ended')
       thread ??= threadClient(startThread(import.meta.url, 'blobs'), 'blobs')
       // The thread answers a request of a kind with an answer of that kind.
       return (await thread.ask(kind, request)) as BlobProtocol[K]['answer']

@@ -72,4 +72,4 @@ export const inlineBlobHost = ({ disk, clock, delayMs = 0 }: InlineBlobHostOptio
   }
 }
 
-const closed = (): KeelsonError => new KeelsonError('CLOSED', 'the blob store was ended')
+const closed = (): KeelsonError => new KeelsonError('CLOSED', 'The blobs were ended')

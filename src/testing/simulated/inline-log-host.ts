@@ -127,4 +127,4 @@ const stepOf = (spare: Generator<void>, settled: (error?: unknown) => void): boo
   return false
 }
 
-const closed = (): KeelsonError => new KeelsonError('CLOSED', 'the log was ended')
+const closed = (): KeelsonError => new KeelsonError('CLOSED', 'The log was ended')

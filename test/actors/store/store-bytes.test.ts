@@ -81,7 +81,6 @@ describe('getRange', () => {
       expect(() => store.getRange(key, 0, to)).toThrow(
         expect.objectContaining({
           code: 'WRONG_TYPE',
-          message: `${key} has no ranges: only text and bytes have`,
           details: expect.objectContaining({ key }),
         }),
       )

@@ -13,7 +13,6 @@ describe('a lock', () => {
     const refused = await during(store.put('k', 2).catch((error) => error))
     expect(refused).toMatchObject({
       code: 'LOCKED',
-      message: 'k is locked by me',
       details: { key: 'k', owner: 'me', until },
     })
     expect(await during(codeOf(store.delete('free')))).toBe('LOCKED')

@@ -77,6 +77,7 @@ const holding = () => {
       void hold(`exit ${reason}`, () => direct.exit(target, from, reason)),
     begin: (process, isAwaited) =>
       void hold(isAwaited ? 'start' : 'spawn', () => direct.begin(process, isAwaited)),
+    hold: (output) => void hold('output', output),
     ended: (tell) => void hold('ended', () => direct.ended(tell)),
   }
   return {

@@ -1,0 +1,344 @@
+/**
+ * A machine in the process of a durable actor. The durable state is the saved machine; the machine
+ * itself is volatile, and is restored when the process is given another state than it last made.
+ *
+ * A turn computes. Its effects run when it is durable: in a recorded step, if one of them is
+ * recorded in the saved machine; else at once, as outputs of the turn. After a crash the recorded
+ * ones run again, and the actors inside start again, each under the name of its step.
+ */
+import type { AnyMachineSnapshot } from 'xstate'
+import { KeelsonError } from '../../errors.ts'
+import { type Process, processOf } from '../process/process.ts'
+import { noReply, ok, reply } from '../server/next-step.ts'
+import type { Arrival } from './state-machine-door.ts'
+import type { Effect } from './state-machine-effects.ts'
+import {
+  deliver,
+  noAnswer,
+  type Options,
+  type Own,
+  processHost,
+  tellOutput,
+} from './state-machine-host.ts'
+import type { Waiting } from './state-machine-queue.ts'
+import { runs } from './state-machine-saved.ts'
+import { type MachinePlan, MachineSteps, type Turn } from './state-machine-steps.ts'
+import type { Delayed } from './state-machine-timers.ts'
+import type { SavedMachine } from './state-machine-words.ts'
+
+/** The durable state; `undefined`: the machine has not begun. */
+export type State = SavedMachine | undefined
+
+/** The part of a durable actor's context that a machine uses. */
+export type DurableOwn = Own & {
+  readonly id: string
+  /** In a turn that handles a message: the name of the turn. */
+  readonly step: string
+  setAlarm(name: string, time: { readonly inMs: number }, payload: unknown): void
+  cancelAlarm(name: string): boolean
+}
+
+/** One restored machine. What an earlier one tells is of no use. */
+interface Life {
+  readonly steps: MachineSteps
+  /** The timers that are set. The earliest is the durable alarm. */
+  readonly timers: Set<Delayed>
+  /** Effects that wait for their recorded step, in order. */
+  pending: Effect[]
+}
+
+type News = { readonly life: Life; readonly arrival: Arrival }
+type Failure = { readonly life: Life; readonly error: unknown }
+
+/** The first and the last step of the machine in one turn. */
+type Span = readonly [number, number]
+
+/** An entity that crashed while actors ran inside it is woken: in 1 s, doubling to 60 s. */
+const guardMs = { first: 1_000, most: 60_000 }
+
+/** The machine of one durable actor while it lives. */
+export class DurableMachineProcess {
+  readonly #plan: MachinePlan
+  readonly #options: Options
+  readonly #input: ((id: string) => unknown) | undefined
+  readonly #context: DurableOwn
+  readonly #process: Process
+  /** The calls that wait for postponed events, by the state that holds the events. */
+  readonly #callers = new WeakMap<SavedMachine, readonly Waiting['from'][]>()
+  #life: Life | undefined
+  /** The state that `#life` is in. */
+  #state: State
+
+  constructor(
+    plan: MachinePlan,
+    options: Options,
+    input: ((id: string) => unknown) | undefined,
+    context: DurableOwn,
+  ) {
+    this.#plan = plan
+    this.#options = options
+    this.#input = input
+    this.#context = context
+    this.#process = processOf(context)
+    if (options.trapExit) context.trapExit(true)
+    context.signal.addEventListener('abort', () => this.#end(), { once: true })
+  }
+
+  /** The state of the machine that lives; `undefined` without one. */
+  get snapshot(): AnyMachineSnapshot | undefined {
+    return this.#life?.steps.snapshot
+  }
+
+  /** A worker's machine begins with its process; an entity's waits for its first event. */
+  init(): unknown {
+    const { id, name } = this.#context
+    if (name !== id) return ok(undefined)
+    const { state } = this.#turn(undefined, () => []) as { readonly state: SavedMachine }
+    return ok(state, { continue: ['effects', [1, state.step]] })
+  }
+
+  /** Restores the machine of an actor that wakes, and starts the actors inside. */
+  wake(state: State): void {
+    if (state === undefined || state === this.#state) return
+    try {
+      this.#at(state)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      const message = `${this.#process} is blocked: ${reason}`
+      throw new KeelsonError('BLOCKED', message, { details: { reason }, cause })
+    }
+  }
+
+  /** Takes a user's event: postponed, unknown, or handled. */
+  take(state: State, waiting: Waiting): unknown {
+    const { event, from } = waiting
+    if (from === undefined || this.#options.answers?.[event.type] !== undefined)
+      return this.#turn(state, (steps) => [steps.take(waiting)])
+    from.fail(noAnswer(this.#plan.machine, event))
+    return noReply(state)
+  }
+
+  /** Takes an event that an actor inside sent outside of a turn. */
+  arrived(state: State, { life, arrival }: News): unknown {
+    if (state !== this.#state || life !== this.#life) return noReply(state)
+    return this.#turn(state, (steps) => [steps.arrived(arrival)])
+  }
+
+  /** Asynchronous work of the machine failed. */
+  failed(state: State, { life, error }: Failure): unknown {
+    if (state === this.#state && life === this.#life) throw error
+    return noReply(state)
+  }
+
+  /** Takes every timer until `dueAt`, in their order. */
+  due(state: State, dueAt: number): unknown {
+    const isDue = (delayed: Delayed): boolean => delayed.dueAt <= dueAt
+    return this.#turn(
+      state,
+      (steps, { timers }) =>
+        [...timers]
+          .filter(isDue)
+          .sort((one, other) => one.dueAt - other.dueAt)
+          .flatMap((delayed) => {
+            timers.delete(delayed)
+            return [steps.due(delayed), ...replays(steps)]
+          }),
+      true,
+    )
+  }
+
+  /** Wakes an entity whose actors inside were cut off. While they run, the next alarm is set. */
+  guard(state: State, ms: number): unknown {
+    if (state !== undefined && runs(state)) this.#setGuard(Math.min(2 * ms, guardMs.most))
+    return noReply(state)
+  }
+
+  /** The saved machine, as it would begin if it has not begun. */
+  look(state: State): unknown {
+    return reply(state ?? this.#unborn(), state)
+  }
+
+  /** The output of a machine that is done. The others owe it. */
+  output(state: State): unknown {
+    const { status, output } = state ?? this.#unborn()
+    return status === 'active' ? noReply(state) : reply(output, state)
+  }
+
+  /**
+   * Runs the effects of one turn, which is durable. One that throws is tried again like any recorded
+   * step; those before it are done.
+   */
+  effects(state: SavedMachine, span: Span): unknown {
+    const life = this.#at(state)
+    const isMeant = (effect: Effect): boolean => isWithin(span, effect)
+    const meant = life.pending.filter(isMeant)
+    let done = 0
+    try {
+      for (const effect of meant) {
+        if (!this.#process.alive) break
+        effect.run()
+        done++
+      }
+    } catch (error) {
+      if (done === 0) throw error
+    }
+    if (done === 0) return noReply(state)
+    const ran = new Set(meant.slice(0, done))
+    life.pending = life.pending.filter((effect) => !ran.has(effect))
+    const saved = this.#keep(life)
+    return done < meant.length ? noReply(saved, { continue: ['effects', span] }) : noReply(saved)
+  }
+
+  /** The machine in `state`. Restores it, unless it is the one that lives. */
+  #at(state: SavedMachine): Life {
+    if (this.#life !== undefined && state === this.#state) return this.#life
+    this.#end()
+    const life = this.#newLife()
+    const { effects } = life.steps.restore(state, this.#callers.get(state))
+    this.#life = life
+    this.#state = state
+    const steps = new Set(state.actions.map(({ step }) => numberOf(step)))
+    for (const effect of effects) {
+      if (steps.has(numberOf(effect.step))) life.pending.push(effect)
+      else this.#hold(life, effect)
+    }
+    return life
+  }
+
+  #begin(): { readonly life: Life; readonly first: Turn } {
+    this.#end()
+    const life = this.#newLife()
+    const first = life.steps.begin(this.#input?.(this.#context.id))
+    this.#life = life
+    return { life, first }
+  }
+
+  #turn(
+    state: State,
+    work: (steps: MachineSteps, life: Life) => readonly Turn[],
+    isAlarm = false,
+  ): unknown {
+    try {
+      const begun = state === undefined ? this.#begin() : undefined
+      const life = begun?.life ?? this.#at(state as SavedMachine)
+      const { steps } = life
+      const earlier = begun === undefined ? replays(steps) : [begun.first]
+      const turns = [...earlier, ...work(steps, life), ...replays(steps)]
+      const next = turns.some(({ changed }) => changed) ? this.#keep(life) : state
+      this.#setAlarms(state, next, isAlarm)
+      for (const turn of turns) this.#answer(turn)
+      return this.#perform(life, turns, [(state?.step ?? 0) + 1, next?.step ?? 0], next)
+    } catch (error) {
+      this.#end()
+      throw error
+    }
+  }
+
+  #keep(life: Life): SavedMachine {
+    const saved = life.steps.saved()
+    if (saved.postponed.length > 0) this.#callers.set(saved, life.steps.callers)
+    this.#state = saved
+    return saved
+  }
+
+  #answer({ handled, snapshot }: Turn): void {
+    if (handled === undefined) return
+    const { event, from } = handled
+    from?.reply(this.#options.answers?.[event.type]?.(snapshot, event))
+  }
+
+  #perform(life: Life, turns: readonly Turn[], span: Span, next: State): unknown {
+    const effects = turns.flatMap((turn) => turn.effects)
+    const isRecorded = effects.some((effect) => effect.isRecorded)
+    if (isRecorded) life.pending.push(...effects)
+    else for (const effect of effects) this.#hold(life, effect)
+    if (next?.status === 'done' && turns.some(({ changed }) => changed))
+      this.#process.outputs.hold(() => tellOutput(this.#process, next.output))
+    return isRecorded ? noReply(next, { continue: ['effects', span] }) : noReply(next)
+  }
+
+  /** Runs `effect` when the present turn is durable. */
+  #hold(life: Life, effect: Effect): void {
+    this.#process.outputs.hold(() => {
+      if (!this.#process.alive || life !== this.#life) return
+      try {
+        effect.run()
+      } catch (error) {
+        this.#tell('failed', { life, error })
+      }
+    })
+  }
+
+  /** The earliest timer is an alarm, and so is the wake-up while actors run inside. */
+  #setAlarms(before: State, after: State, isAlarm: boolean): void {
+    const set = isAlarm ? undefined : before?.timers[0]?.dueAt
+    const dueAt = after?.timers[0]?.dueAt
+    if (dueAt === undefined) {
+      if (set !== undefined) this.#context.cancelAlarm('timer')
+    } else if (dueAt !== set) {
+      const inMs = Math.max(0, dueAt - this.#context.now())
+      this.#context.setAlarm('timer', { inMs }, dueAt)
+    }
+    const ran = before !== undefined && runs(before)
+    const isRunning = after !== undefined && runs(after)
+    if (isRunning && !ran) this.#setGuard(guardMs.first)
+    if (ran && !isRunning) this.#context.cancelAlarm('children')
+  }
+
+  #setGuard(ms: number): void {
+    this.#context.setAlarm('children', { inMs: ms }, ms)
+  }
+
+  /** A machine as it begins, for a look. It starts nothing. */
+  #unborn(): SavedMachine {
+    const { steps } = this.#newLife()
+    steps.begin(this.#input?.(this.#context.id))
+    return steps.saved()
+  }
+
+  #newLife(): Life {
+    const timers = new Set<Delayed>()
+    const context = this.#context
+    const host = processHost(this.#plan.machine, this.#options, context, {
+      now: () => context.now(),
+      arm: (delayed) => void timers.add(delayed),
+      disarm: (delayed) => void timers.delete(delayed),
+      run: () => context.step,
+      arrived: (arrival) => this.#tell('arrived', { life, arrival }),
+      failed: (error) => this.#tell('failed', { life, error }),
+    })
+    const life: Life = { steps: new MachineSteps(this.#plan, host), timers, pending: [] }
+    return life
+  }
+
+  #tell(name: string, news: News | Failure): void {
+    deliver(this.#process, name, news)
+  }
+
+  /** Ends the actors inside the machine that lives. */
+  #end(): void {
+    const life = this.#life
+    this.#life = undefined
+    this.#state = undefined
+    life?.steps.end((reason) =>
+      this.#context.system.logger.error(`an actor inside ${this.#process} did not stop`, {
+        reason,
+      }),
+    )
+  }
+}
+
+/** Events that return after a change are part of the turn that changed the state. */
+const replays = (steps: MachineSteps): Turn[] => {
+  const turns: Turn[] = []
+  while (steps.isReturning) turns.push(steps.replay())
+  return turns
+}
+
+/** The number of a step in the name of an effect: `run/step/index`. */
+const numberOf = (step: string): number => Number(step.split('/').at(-2))
+
+const isWithin = ([first, last]: Span, { step }: Effect): boolean => {
+  const number = numberOf(step)
+  return number >= first && number <= last
+}

@@ -1,0 +1,171 @@
+/**
+ * A state machine as a durable server, for `entity` and durable workers. Its durable state is the
+ * saved machine. An actor without a row has the state `undefined`: its machine begins with its first
+ * event, so that a look leaves no row.
+ */
+import type { AnyStateMachine, SnapshotFrom } from 'xstate'
+import type { CallContext, Context, Defines } from '../server/gen-server.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import type { StatusParts } from '../words/telemetry.ts'
+import { checkedEvent, showByName } from './state-machine-check.ts'
+import {
+  DurableMachineProcess,
+  type DurableOwn,
+  type State,
+} from './state-machine-durable-process.ts'
+import type { Options } from './state-machine-host.ts'
+import { runs } from './state-machine-saved.ts'
+import { hooksOf, unasked } from './state-machine-server.ts'
+import { shapeOf } from './state-machine-shape.ts'
+import { planOf } from './state-machine-steps.ts'
+import type {
+  Answers,
+  InputOf,
+  MachineMessages,
+  Replies,
+  SavedMachine,
+  StateMachineSettings,
+} from './state-machine-words.ts'
+
+/** The messages of a durable machine. Use the client functions to send them. */
+export interface DurableMachineMessages<T extends AnyStateMachine, R = Record<never, never>>
+  extends Omit<MachineMessages<T, R>, 'infos' | 'continues'> {
+  infos: { arrived: (arrival: never) => void; failed: (failure: never) => void }
+  continues: { effects: (steps: never) => void }
+  alarms: { timer: (dueAt: never) => void; children: (ms: never) => void }
+}
+
+/** The values of index fields. */
+type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>
+
+/** The options of a durable machine. All are optional. */
+export type DurableMachineOptions<
+  T extends AnyStateMachine,
+  R extends Replies<T> = Record<never, never>,
+  F extends Fields = Fields,
+> = NoInfer<DurableMachineSettings<T>> & {
+  /** As in `StateMachineOptions`. */
+  readonly answers?: Answers<T, R> | undefined
+  /** The fields by which `list` and `counts` find machines of this kind. Pure. */
+  readonly index?: ((saved: SavedMachine<T>) => F) | undefined
+}
+
+/** The options without `answers` and `index`. */
+export interface DurableMachineSettings<T extends AnyStateMachine>
+  extends Omit<StateMachineSettings<T>, 'restore' | 'save' | 'terminate' | 'formatStatus'> {
+  /** The input of the machine of an actor with this id. */
+  readonly input?: ((id: string) => InputOf<T>) | undefined
+  /** The version of the machine, a whole number from 1 (the default). */
+  readonly version?: number | undefined
+  /**
+   * Makes a saved machine of this version from one of an older `from`. A machine of another shape
+   * with the same version leaves its actors blocked.
+   */
+  readonly migrate?: ((saved: unknown, from: number) => SavedMachine<T>) | undefined
+  /** Runs last, as in a GenServer, unless the machine has not begun. */
+  readonly terminate?:
+    | ((
+        snapshot: SnapshotFrom<T>,
+        reason: ExitReason,
+        context: Context<DurableMachineMessages<T>>,
+      ) => void | Promise<void>)
+    | undefined
+  /** What crash reports, `sys.getStatus` and the prompt show. */
+  readonly formatStatus?:
+    | ((status: StatusParts<SavedMachine<T> | undefined>) => StatusParts)
+    | undefined
+}
+
+/** A durable server that runs `T`. */
+export interface DurableMachine<
+  T extends AnyStateMachine,
+  R = Record<never, never>,
+  F extends Fields = Fields,
+> extends Defines<DurableMachineMessages<T, R>, SavedMachine<T> | undefined, string, never> {
+  readonly kind: string
+  readonly version: number
+  /** The structural hash of the machine. */
+  readonly shape: string
+  readonly index: (state: SavedMachine<T> | undefined) => F
+  // The handlers are for the runtime, and not for users.
+  readonly init: never
+  readonly casts: never
+  readonly calls: never
+  readonly infos: never
+  readonly continues: never
+  readonly alarms: never
+}
+
+/**
+ * The durable server that runs `machine`, for `entity` and for `worker` with `durable`. Throws
+ * `CONFIG` with `details.path` when an option or an implementation is missing or wrong.
+ */
+export const durable = <
+  T extends AnyStateMachine,
+  R extends Replies<T> = Record<never, never>,
+  F extends Fields = Record<never, never>,
+>(
+  machine: T,
+  options: DurableMachineOptions<T, R, F> = {},
+): DurableMachine<T, R, F> => {
+  const plan = planOf(machine, options, ['input', 'version', 'index', 'migrate'])
+  showByName(machine)
+  const { input, version = 1, index, migrate, terminate } = options
+  const processes = new WeakMap<object, DurableMachineProcess>()
+  const of = (context: object): DurableMachineProcess => {
+    const found =
+      processes.get(context) ??
+      new DurableMachineProcess(
+        plan,
+        options as unknown as Options,
+        input as (id: string) => unknown,
+        context as DurableOwn,
+      )
+    processes.set(context, found)
+    return found
+  }
+  const found = {
+    kind: 'machine',
+    version,
+    shape: shapeOf(machine),
+    ...(migrate && { migrate }),
+    ...(index && { index: (saved: State) => (saved === undefined ? {} : index(saved as never)) }),
+    isBusy: (state: State) => state !== undefined && runs(state),
+    init: (_: unknown, context: DurableOwn) => of(context).init(),
+    wake: (state: State, context: DurableOwn) => of(context).wake(state),
+    ...handlersOf(of),
+    ...hooksOf<State>(options as unknown as Record<string, unknown>, of),
+    ...(terminate && {
+      terminate: (_: State, reason: ExitReason, context: DurableOwn) => {
+        const { snapshot } = of(context)
+        return snapshot && terminate(snapshot as never, reason, context as never)
+      },
+    }),
+  }
+  return found as unknown as DurableMachine<T, R, F>
+}
+
+const handlersOf = (of: (context: object) => DurableMachineProcess): object => ({
+  casts: {
+    event: (state: State, event: unknown, context: object) =>
+      of(context).take(state, unasked(event)),
+  },
+  calls: {
+    event: (state: State, event: unknown, context: CallContext) =>
+      of(context).take(state, { event: checkedEvent(event), from: context.from }),
+    snapshot: (state: State, _: unknown, context: object) => of(context).look(state),
+    output: (state: State, _: unknown, context: object) => of(context).output(state),
+  },
+  infos: {
+    arrived: (state: State, news: never, context: object) => of(context).arrived(state, news),
+    failed: (state: State, failure: never, context: object) => of(context).failed(state, failure),
+  },
+  continues: {
+    effects: (state: SavedMachine, steps: never, context: object) =>
+      of(context).effects(state, steps),
+  },
+  alarms: {
+    timer: (state: State, dueAt: number, context: object) => of(context).due(state, dueAt),
+    children: (state: State, ms: number, context: object) => of(context).guard(state, ms),
+  },
+})

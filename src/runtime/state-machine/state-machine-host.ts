@@ -1,0 +1,116 @@
+/**
+ * What a process does for the machine that it runs, whatever becomes of the machine's state: sends,
+ * logs, telemetry, the treatment of events without a place.
+ */
+import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
+import { KeelsonError } from '../../errors.ts'
+import { cast } from '../process/messaging.ts'
+import type { PendingCall } from '../process/pending-call.ts'
+import { type Process, processOf } from '../process/process.ts'
+import type { Context } from '../server/gen-server.ts'
+import type { Ref } from '../words/address.ts'
+import { Envelope, kinds } from '../words/envelope.ts'
+import { announce } from '../words/telemetry.ts'
+import type { StepsHost } from './state-machine-steps.ts'
+import type { MachineMessages, SavedMachine, StateMachineOptions } from './state-machine-words.ts'
+
+/** The context of a machine of any type. */
+export type Own = Context<MachineMessages>
+
+/** The options without their types, which were checked where the server was made. */
+export type Options = Pick<StateMachineOptions<AnyStateMachine>, 'unknownEvents' | 'trapExit'> & {
+  readonly answers?: Readonly<Record<string, (snapshot: unknown, event: unknown) => unknown>>
+  readonly emitted?: (event: EventObject, context: Own) => unknown
+  readonly restore?: unknown
+  readonly save?: (saved: SavedMachine, context: Own) => unknown
+}
+
+/** The means that processes differ in: time, names, news of the actors inside. */
+type Ways = Pick<StepsHost, 'now' | 'arm' | 'disarm' | 'run' | 'arrived' | 'failed'>
+
+/** The host of `machine` in the process of `context`. */
+export const processHost = (
+  { id }: AnyStateMachine,
+  { emitted, unknownEvents }: Options,
+  context: Own,
+  ways: Ways,
+): StepsHost => {
+  const process = processOf(context)
+  const { logger } = context.system
+  return {
+    ...ways,
+    context: context as unknown as Context,
+    emitted: (event) => emitted?.(event, context),
+    logged: (...values) => logger.info(`${process}: ${values.map(String).join(' ')}`, { values }),
+    send: (target, event) => {
+      const ref = target as Ref<{ casts: { event: (event: unknown) => void } }>
+      if (cast(ref, 'event', event) || target.pid === undefined) return
+      logger.warn(`${process}: the mailbox of ${target} refused ${event.type}`, { event })
+    },
+    stepped: (before, event, after) => tell(process, id, before, event, after),
+    unknown: (event) => {
+      if (unknownEvents === 'exit')
+        throw new KeelsonError('INVALID_ARGUMENT', `${id} knows no ${event.type}`, {
+          details: { event },
+        })
+      if (unknownEvents === 'ignore') return
+      logger.warn(`${process}: unknown event ${event.type}`, { event })
+    },
+    full: ({ event, from }) => {
+      const message = `${process}: no room to postpone ${event.type}`
+      if (from !== undefined)
+        from.fail(new KeelsonError('POSTPONED_FULL', message, { details: { event } }))
+      else logger.error(message, { event })
+    },
+    lost: ({ step, kind, name }) => {
+      const what = `${process}: the ${kind} ${name ?? 'without a name'} of the step ${step}`
+      logger.warn(`${what} is not repeated: it cannot be found`, { step, name })
+    },
+  }
+}
+
+const tell = (
+  process: Process,
+  label: string,
+  before: AnyMachineSnapshot,
+  event: EventObject,
+  after: AnyMachineSnapshot,
+): void => {
+  const [from, to] = [before.value, after.value]
+  process.behaviour.stepped?.(() => ({
+    direction: 'step',
+    what: event.type,
+    payload: { event, from, to },
+  }))
+  process.outputs.hold(() =>
+    announce(process.kernel, 'machine.transition', () => ({
+      ...process.facts(),
+      kind: 'state machine',
+      label,
+      event,
+      from,
+      to,
+      status: after.status,
+    })),
+  )
+}
+
+/** Gives a process a message of its own machine. */
+export const deliver = (process: Process, name: string, payload: unknown): void =>
+  process.deliver(new Envelope(kinds.info, name, payload))
+
+/** Answers the calls that wait for the output of the machine. */
+export const tellOutput = (process: Process, output: unknown): void => {
+  let call: PendingCall | undefined = process.owed.first
+  while (call !== undefined) {
+    const next: PendingCall | undefined = call.after
+    if (call.kind === kinds.call && call.name === 'output') call.reply(output)
+    call = next
+  }
+}
+
+/** The refusal of a call whose event has no answer. */
+export const noAnswer = ({ id }: AnyStateMachine, event: EventObject): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${id} has no answer to ${event.type}`, {
+    details: { event },
+  })

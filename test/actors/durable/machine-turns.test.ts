@@ -1,0 +1,214 @@
+/** State machines as durable actors, on the simulated machine. */
+import { afterEach, describe, expect, test } from 'vitest'
+import { assign, fromPromise, setup } from 'xstate'
+import { entity, name, supervisor, worker } from '../../../src/index.ts'
+import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+
+type Event =
+  | { readonly type: 'place'; readonly cents: number }
+  | { readonly type: 'pay' }
+  | { readonly type: 'note'; readonly text: string }
+  | { readonly type: 'status' }
+
+/** What the world has seen: a step and what was done for it. */
+let seen: [step: string, what: string][] = []
+let isBankOpen = true
+let charging: (() => void) | undefined
+
+const machine = setup({
+  types: {} as {
+    context: { cents: number; notes: readonly string[] }
+    events: Event
+    output: number
+  },
+  actors: {
+    bank: fromPromise<string, number>(async ({ input, self }) => {
+      seen.push([StateMachine.stepOf(self), `charge ${input}`])
+      await new Promise<void>((resolve) => {
+        charging = resolve
+      })
+      return 'charged'
+    }),
+  },
+  actions: {
+    told: ({ context, self }, what: string) => {
+      if (!isBankOpen && what === 'placed') throw new Error('the printer is off')
+      seen.push([StateMachine.stepOf(self), `${what} ${context.cents}`])
+    },
+  },
+}).createMachine({
+  id: 'order',
+  context: { cents: 0, notes: [] },
+  output: ({ context }) => context.cents,
+  initial: 'new',
+  states: {
+    new: {
+      entry: { type: 'told', params: 'begun' },
+      on: {
+        place: {
+          target: 'placed',
+          actions: [
+            assign({ cents: ({ event }) => event.cents }),
+            { type: 'told', params: 'placed' },
+          ],
+        },
+      },
+      after: { 5000: 'stale' },
+    },
+    stale: { on: { place: 'placed' } },
+    placed: {
+      on: {
+        pay: 'paying',
+        note: {
+          actions: assign({ notes: ({ context, event }) => [...context.notes, event.text] }),
+        },
+      },
+      after: { 60000: { target: 'cancelled', actions: { type: 'told', params: 'cancelled' } } },
+    },
+    paying: {
+      invoke: {
+        src: 'bank',
+        input: ({ context }) => context.cents,
+        onDone: { target: 'paid', actions: { type: 'told', params: 'paid' } },
+      },
+    },
+    paid: { type: 'final' },
+    cancelled: {},
+  },
+})
+
+const server = StateMachine.durable(machine, {
+  answers: { place: ({ value }) => value, status: ({ value }) => String(value) },
+  postpone: { new: ['note'] },
+  index: ({ value }) => ({ state: String(value) }),
+})
+const orders = entity('order', server, { idleMs: 1_000 })
+
+let simulation: Simulation | undefined
+afterEach(async () => {
+  await simulation?.close()
+  simulation = undefined
+  seen = []
+  isBankOpen = true
+})
+
+const started = async (part: Parameters<typeof supervisor>[2][number] = orders) => {
+  simulation = await startSimulated({ app: supervisor('app', {}, [part]) })
+  const s = simulation
+  const ref = () => s.app.entity(orders).ref('42')
+  const status = () => s.during(StateMachine.call(ref(), { type: 'status' }))
+  const place = (cents: number) => s.during(StateMachine.call(ref(), { type: 'place', cents }))
+  const state = () => s.app.entity(orders).state('42')
+  const crash = async () => {
+    await s.powerCut()
+    await s.start()
+  }
+  const told = () => seen.map(([, what]) => what)
+  return { s, ref, status, place, state, crash, told }
+}
+
+describe('a machine as an entity', () => {
+  test('begins with its first event, and a look leaves no row', async () => {
+    const { s, ref, place, state, told } = await started()
+    expect((await s.during(StateMachine.snapshot(ref()))).value).toBe('new')
+    expect(state()).toBeUndefined()
+    expect(told()).toEqual([])
+    expect(await place(5)).toBe('placed')
+    expect(state()).toMatchObject({ value: 'placed', context: { cents: 5 } })
+    await s.advance(10)
+    expect(told()).toEqual(['begun 0', 'placed 5'])
+    expect(state()?.actions).toEqual([])
+  })
+
+  test('keeps its delayed transition over a crash and at rest, and is woken for it', async () => {
+    const { s, place, state, crash, told } = await started()
+    await place(5)
+    await s.advance(20_000)
+    await crash()
+    await s.advance(39_900)
+    expect(state()?.value).toBe('placed')
+    await s.advance(200)
+    expect(state()?.value).toBe('cancelled')
+    expect(told()).toEqual(['begun 0', 'placed 5', 'cancelled 5'])
+    expect(state()?.timers).toEqual([])
+  })
+
+  test('handles a postponed event in the turn that lets it return, also after a crash', async () => {
+    const { s, ref, place, state, crash } = await started()
+    StateMachine.send(ref(), { type: 'note', text: 'a gift' })
+    await s.advance(10)
+    expect(state()?.postponed).toHaveLength(1)
+    await crash()
+    await place(5)
+    expect(state()).toMatchObject({
+      value: 'placed',
+      context: { notes: ['a gift'] },
+      postponed: [],
+    })
+  })
+
+  test('an action that throws is tried again, under its name, and the entity answers', async () => {
+    const { s, place, status, told, crash, state } = await started()
+    isBankOpen = false
+    expect(await place(5)).toBe('placed')
+    await s.advance(10)
+    expect(told()).toEqual(['begun 0'])
+    expect(state()?.actions).toMatchObject([{ name: 'told', params: 'placed' }])
+    expect(await status()).toBe('placed')
+    const step = state()?.actions[0]?.step
+    await crash()
+    expect(await status()).toBe('placed')
+    expect(told()).toEqual(['begun 0'])
+    isBankOpen = true
+    await s.advance(5_000)
+    expect(told()).toEqual(['begun 0', 'placed 5'])
+    expect(seen[1]?.[0]).toBe(step)
+  })
+
+  test('an actor inside starts again after a crash, unasked, and its entity does not rest', async () => {
+    const { s, ref, place, state, crash, told } = await started()
+    await place(5)
+    StateMachine.send(ref(), { type: 'pay' })
+    await s.advance(10)
+    expect(told().at(-1)).toBe('charge 5')
+    await s.advance(10_000)
+    expect(told().filter((what) => what === 'charge 5')).toHaveLength(1)
+    await crash()
+    await s.advance(61_000)
+    expect(told().filter((what) => what === 'charge 5')).toHaveLength(2)
+    expect(seen.at(-1)).toEqual(seen.at(-2))
+    charging?.()
+    await s.advance(10)
+    expect(state()).toMatchObject({ value: 'paid', status: 'done', output: 5, children: {} })
+    expect(told().at(-1)).toBe('paid 5')
+  })
+
+  test('that is done stays, and answers with its output', async () => {
+    const { s, ref, place } = await started()
+    await place(5)
+    StateMachine.send(ref(), { type: 'pay' })
+    const output = StateMachine.output(ref())
+    await s.advance(10)
+    charging?.()
+    expect(await s.during(output)).toBe(5)
+    await s.advance(5_000)
+    expect(await s.during(StateMachine.output(ref()))).toBe(5)
+    expect(await place(7)).toBe('paid')
+  })
+})
+
+describe('a machine as a durable worker', () => {
+  test('begins when it starts, and goes on where it was', async () => {
+    const { s, crash, told } = await started(worker('clerk', server, { durable: true }))
+    await s.advance(10)
+    await crash()
+    const clerk = () => s.system.to(name<MessagesOf<typeof server>>('clerk'))
+    expect(told()).toEqual(['begun 0'])
+    expect(await s.during(StateMachine.call(clerk(), { type: 'place', cents: 3 }))).toBe('placed')
+    await s.advance(10)
+    await crash()
+    expect(await s.during(StateMachine.call(clerk(), { type: 'status' }))).toBe('placed')
+    expect(told()).toEqual(['begun 0', 'placed 3'])
+  })
+})

@@ -1,0 +1,47 @@
+/** Compiled, never run: the types of a machine reach the refs of its entities. */
+import { setup } from 'xstate'
+import { type App, entity, worker } from '../../src/index.ts'
+import { type MachineRef, StateMachine } from '../../src/runtime/state-machine/state-machine.ts'
+
+const machine = setup({
+  types: {} as {
+    context: { readonly cents: number }
+    events: { type: 'place'; cents: number } | { type: 'status' }
+    input: { readonly id: string }
+    output: number
+  },
+}).createMachine({ context: { cents: 0 }, initial: 'open', states: { open: {}, placed: {} } })
+
+const server = StateMachine.durable(machine, {
+  input: (id) => ({ id }),
+  answers: { status: ({ value }) => value },
+  index: ({ context }) => ({ cents: context.cents }),
+})
+const orders = entity('order', server)
+
+export const uses = async (app: App): Promise<void> => {
+  const handle = app.entity(orders)
+  const ref: MachineRef<typeof server> = handle.ref('42')
+  StateMachine.send(ref, { type: 'place', cents: 5 })
+  const state: 'open' | 'placed' = await StateMachine.call(ref, { type: 'status' }, { id: 'r1' })
+  const output: number = await StateMachine.output(ref)
+  const cents: number | undefined = handle.state('42')?.context.cents
+  handle.list({ where: { cents: { gte: output + (cents ?? 0) } } })
+  worker(state, server, { durable: true })
+}
+
+export const misuses = async (app: App): Promise<void> => {
+  const ref = app.entity(orders).ref('42')
+  // @ts-expect-error: no event of the machine
+  StateMachine.send(ref, { type: 'pay' })
+  // @ts-expect-error: the event lacks its payload
+  StateMachine.send(ref, { type: 'place' })
+  // @ts-expect-error: an event without an answer
+  await StateMachine.call(ref, { type: 'place', cents: 5 })
+  // @ts-expect-error: not a field of the index
+  app.entity(orders).list({ where: { state: 'open' } })
+  // @ts-expect-error: not the machine's input
+  StateMachine.durable(machine, { input: (id) => ({ name: id }) })
+  // @ts-expect-error: a durable machine saves itself
+  StateMachine.durable(machine, { save: () => {} })
+}
