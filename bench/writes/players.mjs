@@ -64,7 +64,7 @@ export class Player {
   /** Starts `program` as a child process; resolves with its first message. */
   static async fork(program, args) {
     const child = fork(program, args, {
-      execArgv: ['--max-old-space-size=4000'],
+      execArgv: ['--max-old-space-size=4000', '--expose-gc'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     const player = new Player(child)
@@ -84,6 +84,13 @@ export class Player {
     const ended = once(this.#child, 'exit')
     await this.ask({ kind: 'close' })
     this.#child.disconnect()
+    await ended
+  }
+
+  /** Ends the process as `kill -9` does. */
+  async kill() {
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
     await ended
   }
 

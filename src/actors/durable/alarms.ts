@@ -55,11 +55,16 @@ type State = Parts & {
   behind: string | undefined
   /** The walk passed a row of an actor that was being asked. */
   isMissed: boolean
+  /** A message to continue the walk is in the mailbox. */
+  isStepping: boolean
   timer: Timer | undefined
 }
 
-/** The most actors that are asked at a time: calls of users have turns between theirs. */
-const askingMax = 256
+/**
+ * The most actors that are asked at a time. A call of a user waits behind about so many turns. The
+ * walk goes on when half of them have answered: one range for many rows.
+ */
+const askingMax = 64
 
 /** The rows of one step. */
 const rowsMax = 1_000
@@ -80,7 +85,7 @@ export const server: GenServer<Messages, State, Parts, unknown> = {
       {
         ...parts,
         ...{ asking: new Set<string>(), later: new Map<string, number>() },
-        ...{ behind: undefined, isMissed: false, timer: undefined },
+        ...{ behind: undefined, isMissed: false, isStepping: false, timer: undefined },
       },
       { continue: ['begin'] },
     ),
@@ -146,7 +151,8 @@ const walk = (state: State, context: Own): void => {
 /** Asks the actors of the next rows, as many as there is room for. */
 const step = (state: State, context: Own): void => {
   const { shard, asking, behind } = state
-  if (behind === undefined) return
+  state.isStepping = false
+  if (behind === undefined || asking.size >= askingMax) return
   if (shard.phase.kind !== 'open') {
     state.behind = undefined
     walk(state, context)
@@ -157,7 +163,7 @@ const step = (state: State, context: Own): void => {
   for (const [rowKey] of rowsIn(shard, { ...dueRows(now), ...(behind && { gt: behind }) })) {
     if (asking.size >= askingMax) return
     if (seen++ === rowsMax) {
-      send(context.self, 'step')
+      stepSoon(state, context)
       return
     }
     state.behind = rowKey
@@ -217,8 +223,15 @@ const answered = (state: State, { rowKey, entity }: Asked, context: Own): void =
     later.set(rowKey, shard.now() + laterMs)
     if (state.behind === undefined) arm(state, laterMs, context)
   }
-  if (state.behind !== undefined) send(context.self, 'step')
-  else if (state.isMissed) walk(state, context)
+  if (state.behind === undefined) {
+    if (state.isMissed) walk(state, context)
+  } else if (asking.size <= askingMax / 2) stepSoon(state, context)
+}
+
+/** Continues the walk behind the messages that wait. */
+const stepSoon = (state: State, context: Own): void => {
+  if (!state.isStepping) send(context.self, 'step')
+  state.isStepping = true
 }
 
 /** Ends the walk, and waits for the next row. */
