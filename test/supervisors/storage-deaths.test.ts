@@ -7,7 +7,7 @@ import { seededRandom } from '../../src/clock.ts'
 import * as keelson from '../../src/index.ts'
 import { StateMachine } from '../../src/runtime/state-machine/state-machine.ts'
 import { startSimulated } from '../../src/testing/index.ts'
-import { machines, storingActors } from '../support/storing-actors.ts'
+import { entities, machines, storingActors } from '../support/storing-actors.ts'
 import { countOf, seedsOf } from '../support/tier.ts'
 
 const storage = [
@@ -47,6 +47,9 @@ describe.each(seedsOf(2, 3))('seed %i', (seed) => {
     expect(actors.missing(app)).toEqual([])
     expect(restarted).toEqual([])
     expect(actors.counted.size).toBe(machines)
+    expect(actors.added.size).toBe(entities)
+    // An entity that had ended would have woken again.
+    expect([...actors.woken].filter(([, times]) => times !== 1)).toEqual([])
     expect(actors.wrong(app)).toEqual([])
   })
 

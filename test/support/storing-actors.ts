@@ -1,9 +1,10 @@
 /**
  * A user's tree whose actors use the store: machines that save themselves into it, servers that
- * write at each call, and a worker that reads in its `init`. Its supervisors allow no restart.
+ * write at each call, entities, and a worker that reads in its `init`. Its supervisors allow no
+ * restart.
  */
 import { assign, setup } from 'xstate'
-import type { GenServer, Name, Ref } from '../../src/index.ts'
+import type { DurableServer, GenServer, Name, Ref } from '../../src/index.ts'
 import type { StateMachine as Machines } from '../../src/runtime/state-machine/state-machine.ts'
 import type { App } from '../../src/supervisors/index.ts'
 
@@ -13,6 +14,7 @@ export type Kit = typeof import('../../src/index.ts') & { readonly StateMachine:
 /** How many of each there are. */
 export const machines = 100
 export const servers = 20
+export const entities = 100
 
 const counter = setup({
   types: {} as {
@@ -30,6 +32,9 @@ type Store = App['store']
 
 /** Notes each number under a key of its own. */
 type Noting = { calls: { note: (at: number) => number } }
+
+/** Counts its calls. */
+type Counting = { calls: { add: () => number } }
 
 /** The actors, and what they acknowledged. */
 export const storingActors = (kit: Kit) => {
@@ -81,17 +86,29 @@ export const storingActors = (kit: Kit) => {
     },
   }
 
+  const counted = new Map<string, number>()
+  const noted: [id: string, at: number][] = []
+  /** The last count that each entity acknowledged, and how often it woke. */
+  const added = new Map<string, number>()
+  const woken = new Map<string, number>()
+
+  const counting: DurableServer<Counting, number> = {
+    init: () => ok(0),
+    wake: (_, { id }) => void woken.set(id, (woken.get(id) ?? 0) + 1),
+    calls: { add: (count) => reply(count + 1, count + 1) },
+  }
+  const counters = kit.entity('counter', counting, { idleMs: 24 * 3_600_000 })
+
   const strict = { intensity: 0 }
   const ids = (count: number) => Array.from({ length: count }, (_, at) => String(at))
   const tree = (intensity = 0) =>
     kit.supervisor('app', { intensity }, [
       kit.worker('reader', reader),
+      counters,
       ...ids(servers).map((id) => kit.worker(`server-${id}`, noting, { arg: id })),
       dynamicSupervisor('machines', { ...strict, name: name('machines') as Name<never> }),
     ])
 
-  const counted = new Map<string, number>()
-  const noted: [id: string, at: number][] = []
   const machineAt = (id: string) => name(`machine-${id}`) as Name<never>
 
   /** Starts every machine. */
@@ -107,14 +124,17 @@ export const storingActors = (kit: Kit) => {
     }
   }
 
-  /** One call of a machine, and one of a server; notes what they acknowledge. */
+  /** One call of a machine, of a server and of an entity; notes what they acknowledge. */
   const use = async (app: App, at: number): Promise<void> => {
     const id = String(at % machines)
     const server = String(at % servers)
-    const [count] = await Promise.all([
+    const entity = String(at % entities)
+    const [count, , sum] = await Promise.all([
       StateMachine.call(app.system.to(machineAt(id)), { type: 'add' } as never),
       call(app.system.to(name<Noting>(`server-${server}`)), 'note', at),
+      call(app.entity(counters).ref(entity), 'add'),
     ])
+    added.set(entity, Math.max(sum, added.get(entity) ?? 0))
     counted.set(id, count as number)
     noted.push([server, at])
   }
@@ -126,6 +146,7 @@ export const storingActors = (kit: Kit) => {
       return saved.context.count !== count
     }),
     ...noted.filter(([id, at]) => app.store.get(`server:${id}:${at}`) !== at),
+    ...[...added].filter(([id, count]) => app.entity(counters).state(id) !== count),
   ]
 
   /** The processes of the tree that do not live. */
@@ -134,5 +155,5 @@ export const storingActors = (kit: Kit) => {
       .concat(ids(machines).map((id) => `machine-${id}`))
       .filter((each) => app.system.whereis(name(each)) === undefined)
 
-  return { tree, begin, use, wrong, missing, counted, noted }
+  return { tree, begin, use, wrong, missing, counted, noted, added, woken }
 }

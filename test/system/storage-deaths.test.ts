@@ -37,7 +37,7 @@ test('the deaths of all storage actors end no actor above, and lose nothing', as
   expect(restarted).toEqual([])
   expect(actors.wrong(app as never)).toEqual([])
   await app.close()
-  const again = await keelson.start({ dir })
+  const again = await keelson.start({ dir, app: actors.tree() as never })
   expect(actors.wrong(again as never)).toEqual([])
   await again.close()
 })
