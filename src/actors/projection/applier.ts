@@ -210,7 +210,8 @@ export const server: GenServer<Messages, State, Shard> = {
       else state.postponed.push(group)
       return noReply(state)
     },
-    projected: (state, lsn, context) => {
+    projected: (state, told, context) => {
+      const lsn = shownOf(state, told)
       const isNews = lsn > state.shownLsn
       state.shownLsn = Math.max(state.shownLsn, lsn)
       if (state.mode === 'waiting')
@@ -232,11 +233,17 @@ export const server: GenServer<Messages, State, Shard> = {
 
   infos: {
     cooled: (state, lsn) => {
-      state.overlay.forget(lsn)
+      state.overlay.forget(shownOf(state, lsn))
       return noReply(state)
     },
   },
 }
+
+/**
+ * `lsn`, or the projection's own position if that is less. Anybody may send the applier a message,
+ * and a row that is forgotten too early is hidden from every reader.
+ */
+const shownOf = ({ shard }: State, lsn: number): number => Math.min(lsn, shard.projectedLsn)
 
 type Context = Parameters<NonNullable<(typeof server)['casts']>['committed']>[2]
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Applier } from '../../../src/actors/index.ts'
+import { cast, name, send } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
 
@@ -42,5 +43,26 @@ describe('a row that the projection shows', () => {
     expect(await world.during(codeOf(app.store.put('d', 1, { whenFull: 'refuse' })))).toBe('ok')
     await world.during(app.store.put('e', 1))
     expect(await world.during(codeOf(app.store.put('f', 1, { whenFull: 'refuse' })))).toBe('BUSY')
+  })
+})
+
+describe('a row that the projection does not show', () => {
+  /** Casts and messages as anybody can send them. */
+  type Anything = {
+    calls: Record<never, never>
+    casts: { projected: (lsn: number) => void }
+    infos: { cooled: (lsn: number) => void }
+  }
+
+  test.each([0, 1_000])('stays, whatever LSN a message names (hotTtlMs %i)', async (hotTtlMs) => {
+    const { world, app } = await started({ hotTtlMs })
+    const applier = app.system.to(name<Anything>('applier(0)'))
+    await world.during(app.control.suspend(0))
+    await world.during(app.store.put('a', 1))
+    cast(applier, 'projected', 1_000_000)
+    send(applier, 'cooled', 1_000_000)
+    await world.clock.advance(2_000)
+    expect(await world.during(keysInMemory(app))).toBe(1)
+    expect(app.store.get('a')).toBe(1)
   })
 })
