@@ -3,7 +3,8 @@
  * actors, runtime and storage. The layer has no rooms; its files:
  *
  * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB
- * - instance, instance-tree: what an instance is made of, and its supervision tree
+ * - instance: what an instance is made of
+ * - instance-tree, shard-tree, tree-names: its supervision tree, and the names in it
  * - folder-claim: the locks, the facts and the creation of a data folder
  * - app, app-context, readiness, closing: the handle of a running instance, what its processes are
  *   given, the wait until it is ready, and its orderly end
@@ -28,8 +29,8 @@ export {
 export { registeredName, startChild, startDynamicChild, startSupervisor } from './child-tree.ts'
 export type { CloseReport, CutOff } from './closing.ts'
 export { type Ports, startInstance } from './instance.ts'
-export { treeNames } from './instance-tree.ts'
 export { loadModule } from './module-loader.ts'
 export type { Ready } from './readiness.ts'
 export { start } from './start.ts'
 export { checkStartOptions, type StartOptions, type StartProgress } from './start-options.ts'
+export { treeNames } from './tree-names.ts'

@@ -36,10 +36,12 @@ import { appContext } from './app-context.ts'
 import { type AppTree, mapModules } from './app-tree.ts'
 import { registeredName } from './child-tree.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
-import { instanceTree, reopen, treeNames } from './instance-tree.ts'
+import { instanceTree } from './instance-tree.ts'
 import { loadedServer } from './module-loader.ts'
 import { Readiness } from './readiness.ts'
+import { reopen } from './shard-tree.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
+import { treeNames } from './tree-names.ts'
 
 /** The ports of an instance to the outside. */
 export type Ports = {

@@ -8,7 +8,7 @@ import {
   noReply,
   terminateChild,
 } from '../../../src/runtime/index.ts'
-import { treeNames } from '../../../src/supervisors/instance-tree.ts'
+import { treeNames } from '../../../src/supervisors/index.ts'
 import { batched, entryOf, firstShardOf } from '../../support/batched-instance.ts'
 
 /** Keeps the `from` of its callers; their writes answer them. */

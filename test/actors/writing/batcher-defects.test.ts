@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, Batcher, WalWriter } from '../../../src/actors/index.ts'
 import { resume, suspend, terminateChild } from '../../../src/runtime/index.ts'
-import { treeNames } from '../../../src/supervisors/instance-tree.ts'
+import { treeNames } from '../../../src/supervisors/index.ts'
 import { batched, entryOf, firstShardOf, msOf, outcomesOf } from '../../support/batched-instance.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 
