@@ -125,7 +125,8 @@ export class CallIds {
    * @throws KeelsonError `INVALID_ARGUMENT` for an outcome that cannot be stored, or without one
    */
   remember(
-    { call, outcome }: HeldCall,
+    call: HeldCall['call'],
+    outcome: Outcome | undefined,
     at: number,
     seq: number,
   ): { readonly rows: readonly EntityRowChange[]; readonly undo: () => void } {

@@ -55,12 +55,11 @@ const stepOf = ({ draft }: DurableProcess): string =>
 const timeOf = (time: AlarmTime, now: number): number => {
   if (typeof time !== 'object' || time === null) throw invalidArgument('time', 'inMs or at', time)
   const { inMs, at } = time
-  const found = at ?? (inMs === undefined ? undefined : now + Math.ceil(Math.max(0, inMs)))
-  if (
-    !Number.isSafeInteger(found) ||
-    (found as number) < 0 ||
-    (at !== undefined && inMs !== undefined)
-  )
-    throw invalidArgument('time', 'either inMs or at, a number of ms', time)
+  const isEither = (at === undefined) !== (inMs === undefined)
+  const found = inMs === undefined ? at : now + Math.ceil(inMs)
+  if (!isEither || !isTime(inMs ?? at) || !Number.isSafeInteger(found))
+    throw invalidArgument('time', 'either inMs or at, a number of ms from 0', time)
   return found as number
 }
+
+const isTime = (ms: unknown): boolean => typeof ms === 'number' && ms >= 0

@@ -24,7 +24,6 @@ import {
 import type { Turn } from '../../storage/index.ts'
 import { CallIds } from './call-ids.ts'
 import { type DurableTerms, unitTerms } from './durable-terms.ts'
-import { frozen } from './frozen.ts'
 import { Idleness } from './idleness.ts'
 import { type Memory, nothing, type Step } from './memory.ts'
 import { type Actor, OwnTurns } from './own-turns.ts'
@@ -171,23 +170,18 @@ export class DurableProcess implements Actor {
     else {
       this.#close()
       draft.leave()
-      this.#remember({ stored: nothing, memory: { ...nothing, state: this.#kept(state) } })
+      this.#remember({ stored: nothing, memory: { ...nothing, state: this.terms.freeze(state) } })
     }
   }
 
   #remember(known: Known): void {
-    this.#kept(known.memory.state)
+    this.terms.freeze(known.memory.state)
     this.#known = known
-  }
-
-  #kept<T>(state: T): T {
-    return this.terms.freezes ? frozen(state) : state
   }
 
   /** The result of `init`: steps that a former life recorded run first. */
   first(): unknown {
-    const { next } = this.#next()
-    return ok(this, next as never)
+    return ok(this, this.#next().next as never)
   }
 
   #next(step?: NextStep): NextStep {
@@ -247,8 +241,12 @@ export class DurableProcess implements Actor {
     if (this.blocked) return this.#reject(run, this.blocked)
     if (run.from && this.terms.shard.isStill)
       return this.#reject(run, this.terms.shard.unavailable())
-    if (run.from && this.#ids?.answers(run.from, this.now())) return this.#next()
     const draft = this.#open(run)
+    // A repeat is a turn too: if the outcome that answers it is refused, it is handled again.
+    if (run.from && this.#ids?.answers(run.from, this.now())) {
+      this.#log.commit(this.#closed(draft))
+      return this.#next()
+    }
     let answer: unknown
     try {
       answer = run.handler(draft.before.memory.state, run.payload, this.context)
@@ -294,7 +292,7 @@ export class DurableProcess implements Actor {
     try {
       this.#addContinue(draft, step)
       if (step.kind === 'reply') draft.run.from?.reply(step.value)
-      const rows = this.#remembered(draft)
+      const rows = this.#remembered(draft, step)
       if (state !== memory.state || draft.hasRecords || rows) this.#commit(draft, state, rows)
       else this.#log.commit(this.#closed(draft))
     } catch (error) {
@@ -339,7 +337,7 @@ export class DurableProcess implements Actor {
       state === draft.before.memory.state && draft.before.stored.mark
         ? draft.before.memory.fields
         : this.terms.table.fieldsOf(state)
-    const after: Memory = draft.after(this.#kept(state), fields)
+    const after: Memory = draft.after(this.terms.freeze(state), fields)
     draft.unit = draft.unitOf(after, this.#units, rows)
     draft.hold(() => {
       this.#shown = after.state
@@ -349,10 +347,12 @@ export class DurableProcess implements Actor {
   }
 
   /** The rows of the outcome of a call with an id. */
-  #remembered(draft: TurnDraft): Turn['rows'] | undefined {
-    const { run, mark } = draft
-    if (!run.from || run.from.call.id === undefined || !this.#ids) return undefined
-    const made = this.#ids.remember(run.from, this.now(), mark.seq)
+  #remembered(draft: TurnDraft, step: NextStep): Turn['rows'] | undefined {
+    const { call, outcome } = draft.run.from ?? {}
+    if (call?.id === undefined || !this.#ids) return undefined
+    // The reply of a `stopReply` leaves later.
+    const last = step.kind === 'stopReply' ? ({ ok: true, value: step.value } as const) : outcome
+    const made = this.#ids.remember(call, last, this.now(), draft.mark.seq)
     draft.undo = made.undo
     return made.rows
   }

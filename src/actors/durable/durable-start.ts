@@ -13,6 +13,7 @@ import { DurableProcess } from './durable-process.ts'
 import { durableTable } from './durable-table.ts'
 import { entitiesIn, workerKind } from './entities.ts'
 import { kindServer } from './entity-kind.ts'
+import { freezer } from './frozen.ts'
 import { durableServer } from './turn-server.ts'
 
 /** The options of durable actors. */
@@ -34,10 +35,12 @@ export type EntityOptions = DurableOptions & {
 const pipelineDefault = 64
 const idleMsDefault = 60_000
 
+const unfrozen = <T>(state: T): T => state
+
 const commonTerms = ({ pipeline = pipelineDefault, keepIds }: DurableOptions) => ({
   pipeline,
   keepIds: { ...keepIdsDefault, ...keepIds },
-  freezes: process.env.NODE_ENV !== 'production',
+  freeze: process.env.NODE_ENV === 'production' ? unfrozen : freezer(),
 })
 
 /** Starts the process of a kind. @throws KeelsonError `INVALID_ARGUMENT`, `CONFIG` */

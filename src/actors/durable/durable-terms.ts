@@ -22,8 +22,8 @@ export type DurableTerms = {
   readonly idleMs: number | undefined
   /** Why it is not tried again to wake; `undefined`: it is. */
   readonly blockedBy: KeelsonError | undefined
-  /** Whether states are frozen. */
-  readonly freezes: boolean
+  /** Freezes a state, outside of production. */
+  readonly freeze: <T>(state: T) => T
   /** Resolves when the actor may wake: earlier incarnations are decided, its back-off is over. */
   readonly mayWake: () => Promise<unknown> | undefined
   /** The actor's log of turns begins; it must be known until it is drained. */

@@ -32,7 +32,7 @@ export type KindTerms = {
   readonly idleMs: number
   readonly pipeline: number
   readonly keepIds: KeepIds
-  readonly freezes: boolean
+  readonly freeze: <T>(state: T) => T
   readonly mailboxMax: number | undefined
 }
 
@@ -134,7 +134,7 @@ const start = (
     const self = new DurableProcess(
       {
         ...{ table: terms.table, identity, arg: id, shard: entities.shardOf(entity) },
-        ...{ pipeline: terms.pipeline, keepIds: terms.keepIds, freezes: terms.freezes },
+        ...{ pipeline: terms.pipeline, keepIds: terms.keepIds, freeze: terms.freeze },
         ...{ idleMs: terms.idleMs, blockedBy: failure?.blocked },
         mayWake: async () => {
           await earlier

@@ -3,20 +3,41 @@
  * lost. Outside of production such a change throws where it happens. Bytes cannot be frozen.
  */
 
-/** Freezes a value with everything in it. A part that is frozen already is not walked again. */
-export const frozen = <T>(value: T): T => {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  if (ArrayBuffer.isView(value)) return value
-  if (value instanceof Map || value instanceof Set) {
+/** A function that freezes states. What it has frozen it does not walk again. */
+export const freezer = (): (<T>(state: T) => T) => {
+  const walked = new WeakSet<object>()
+  return (state) => frozen(state, walked)
+}
+
+const frozen = <T>(value: T, walked: WeakSet<object>): T => {
+  if (typeof value !== 'object' || value === null || walked.has(value)) return value
+  const methods = changing(value)
+  // What cannot be stored is not frozen: a Ref leads to processes, and the turn is refused.
+  if (methods === undefined) return value
+  walked.add(value)
+  if (value instanceof Map || value instanceof Set)
     for (const [key, member] of value.entries()) {
-      frozen(key)
-      frozen(member)
+      frozen(key, walked)
+      frozen(member, walked)
     }
-    for (const change of ['set', 'add', 'delete', 'clear']) refuse(value, change)
-  } else if (value instanceof Date) refuse(value, 'setTime')
-  for (const member of Object.values(value)) frozen(member)
+  for (const member of Object.values(value)) frozen(member, walked)
+  if (Object.isFrozen(value)) return value
+  for (const method of methods) refuse(value, method)
   return Object.freeze(value)
 }
+
+/** The methods that change a value inside; `undefined` for what is not a part of a state. */
+const changing = (value: object): readonly string[] | undefined => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (Array.isArray(value) || prototype === Object.prototype || prototype === null) return []
+  if (value instanceof Map) return ['set', 'delete', 'clear']
+  if (value instanceof Set) return ['add', 'delete', 'clear']
+  return value instanceof Date ? dateSetters : undefined
+}
+
+const dateSetters: readonly string[] = Object.getOwnPropertyNames(Date.prototype).filter((name) =>
+  name.startsWith('set'),
+)
 
 /** `Object.freeze` does not reach what is inside of a Map, a Set or a Date. */
 const refuse = (value: object, method: string): void => {

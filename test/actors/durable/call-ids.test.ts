@@ -1,0 +1,224 @@
+/** Calls with an id: one outcome each, over repeats, crashes and refusals. */
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  call,
+  type DurableServer,
+  type EntityOptions,
+  entity,
+  type From,
+  type GenServer,
+  KeelsonError,
+  name,
+  noReply,
+  ok,
+  reply,
+  stopReply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
+import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+
+type Messages = {
+  calls: {
+    add: (by: number) => number
+    put: (key: string) => string
+    refuse: (why: string) => void
+    odd: (what: 'function' | 'error' | 'kept' | 'later') => unknown
+    end: () => string
+    nothing: () => void
+    echo: (value: unknown) => unknown
+    total: () => number
+    crash: () => void
+  }
+}
+
+/** How often handlers ran. */
+let runs = 0
+let kept: From<unknown> | undefined
+
+const counter: DurableServer<Messages, { readonly total: number }> = {
+  init: () => ok({ total: 0 }),
+  calls: {
+    add: async (state, by) => {
+      runs++
+      return reply(state.total + by, { total: state.total + by })
+    },
+    put: (state, key, context) => {
+      runs++
+      context.writes.put(key, state.total)
+      return reply('put', { total: state.total + 1 })
+    },
+    refuse: (state, why, { from }) => {
+      runs++
+      from.fail(new KeelsonError('BUSY', why))
+      return noReply({ total: state.total + 1 })
+    },
+    odd: (state, what, { from }) => {
+      const changed = { total: state.total + 1_000 }
+      if (what === 'function') return reply(() => 1, changed)
+      if (what === 'error') from.fail(new Error('no code'))
+      else kept = from
+      return noReply(changed)
+    },
+    end: (state) => {
+      runs++
+      return stopReply('normal', 'ended', { total: state.total + 1 })
+    },
+    nothing: (state) => {
+      runs++
+      return reply(undefined, state)
+    },
+    echo: (state, value) => reply(value, state),
+    total: (state) => reply(state.total, state),
+    crash: () => {
+      throw new Error('crashed')
+    },
+  },
+}
+
+type PlainMessages = { calls: { get: () => number } }
+
+const plain: GenServer<PlainMessages, number> = {
+  init: () => 0,
+  calls: { get: (state) => reply(state, state) },
+}
+
+let simulation: Simulation | undefined
+afterEach(async () => {
+  await simulation?.close()
+  simulation = undefined
+  runs = 0
+  kept = undefined
+})
+
+const started = async (options: EntityOptions = {}) => {
+  const kind = entity('counter', counter, options)
+  const s = await startSimulated({ app: supervisor('app', {}, [kind, worker('plain', plain)]) })
+  simulation = s
+  return { s, ref: () => s.app.entity(kind).ref('1') }
+}
+
+describe('a call with an id', () => {
+  test('is answered with its first outcome and not handled again, in any number', async () => {
+    const { s, ref } = await started()
+    const calls = Array.from({ length: 5 }, () => call(ref(), 'add', 2, { id: 'a' }))
+    expect(await s.during(Promise.all(calls))).toEqual([2, 2, 2, 2, 2])
+    expect(await s.during(call(ref(), 'add', 2, { id: 'b', timeoutMs: 500 }))).toBe(4)
+    expect(await s.during(call(ref(), 'add', 2, { id: 'a' }))).toBe(2)
+    expect([runs, await s.during(call(ref(), 'total'))]).toEqual([2, 4])
+  })
+
+  test('has its outcome after a crash of the actor, a power cut and a close', async () => {
+    const { s, ref } = await started()
+    await s.during(call(ref(), 'add', 2, { id: 'a' }))
+    await expect(s.during(call(ref(), 'crash'))).rejects.toMatchObject({ code: 'EXITED' })
+    expect(await s.during(call(ref(), 'add', 2, { id: 'a' }))).toBe(2)
+    await s.powerCut({ unsynced: 'lost' })
+    await s.start()
+    expect(await s.during(call(ref(), 'add', 2, { id: 'a' }))).toBe(2)
+    await s.close()
+    await s.start()
+    expect(await s.during(call(ref(), 'add', 2, { id: 'a' }))).toBe(2)
+    expect([runs, await s.during(call(ref(), 'total'))]).toEqual([1, 2])
+  })
+
+  test('is CONFLICT with another payload or name, and nothing happens', async () => {
+    const { s, ref } = await started()
+    await s.during(call(ref(), 'add', 2, { id: 'a' }))
+    const other = call(ref(), 'add', 3, { id: 'a' })
+    await expect(s.during(other)).rejects.toMatchObject({ code: 'CONFLICT' })
+    const named = call(ref(), 'nothing', undefined, { id: 'a' })
+    await expect(s.during(named)).rejects.toMatchObject({ code: 'CONFLICT' })
+    expect([runs, await s.during(call(ref(), 'total'))]).toEqual([1, 2])
+  })
+
+  test('keeps a coded refusal with the state of its turn', async () => {
+    const { s, ref } = await started()
+    const refused = { code: 'BUSY', message: 'full' }
+    await expect(s.during(call(ref(), 'refuse', 'full', { id: 'a' }))).rejects.toMatchObject(
+      refused,
+    )
+    await s.powerCut({ unsynced: 'lost' })
+    await s.start()
+    const again = call(ref(), 'refuse', 'full', { id: 'a' })
+    await expect(s.during(again)).rejects.toMatchObject(refused)
+    expect([runs, await s.during(call(ref(), 'total'))]).toEqual([1, 1])
+  })
+
+  test('remembers a reply of undefined, and the reply of a stopReply', async () => {
+    const { s, ref } = await started()
+    for (let round = 0; round < 2; round++) {
+      expect(await s.during(call(ref(), 'nothing', undefined, { id: 'a' }))).toBe(undefined)
+      expect(await s.during(call(ref(), 'end', undefined, { id: 'b' }))).toBe('ended')
+    }
+    expect([runs, await s.during(call(ref(), 'total'))]).toEqual([2, 1])
+  })
+
+  test('is refused without an outcome that can be stored, and its turn did not happen', async () => {
+    const { s, ref } = await started()
+    for (const what of ['function', 'error', 'kept', 'later'] as const) {
+      const refused = call(ref(), 'odd', what, { id: what })
+      await expect(s.during(refused)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
+    expect(kept?.reply(1)).toBe(false)
+    const payload = call(ref(), 'echo', () => 1, { id: 'payload' })
+    await expect(s.during(payload)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(await s.during(call(ref(), 'total'))).toBe(0)
+    expect(await s.during(call(ref(), 'echo', 'x', { id: 'payload' }))).toBe('x')
+  })
+
+  test('is handled again when its unit was refused, and so is a repeat that waited', async () => {
+    const { s, ref } = await started()
+    const key = '{counter/1}:receipt'
+    await s.during(s.app.store.lock([key], { owner: 'other', leaseMs: 10_000 }))
+    const [first, repeat] = await s.during(
+      Promise.allSettled([
+        call(ref(), 'put', key, { id: 'a' }),
+        call(ref(), 'put', key, { id: 'a' }),
+      ]),
+    )
+    expect(first).toMatchObject({ status: 'rejected', reason: { code: 'LOCKED' } })
+    expect(repeat).toMatchObject({ status: 'rejected', reason: { code: 'LOCKED' } })
+    expect([runs, await s.during(call(ref(), 'total'))]).toEqual([2, 0])
+    await s.during(s.app.store.unlock([key], { owner: 'other' }))
+    expect(await s.during(call(ref(), 'put', key, { id: 'a' }))).toBe('put')
+    expect(s.app.store.get(key)).toBe(0)
+  })
+})
+
+describe('outcomes', () => {
+  test('are kept while young or among the newest', async () => {
+    const { s, ref } = await started({ keepIds: { forMs: 10_000, newest: 2 } })
+    for (const id of ['a', 'b', 'c']) await s.during(call(ref(), 'add', 1, { id }))
+    expect(await s.during(call(ref(), 'add', 1, { id: 'a' }))).toBe(1)
+    await s.clock.advance(20_000)
+    // The next outcome forgets the two oldest.
+    expect(await s.during(call(ref(), 'add', 1, { id: 'd' }))).toBe(4)
+    await s.powerCut()
+    await s.start()
+    expect(await s.during(call(ref(), 'add', 1, { id: 'c' }))).toBe(3)
+    expect(await s.during(call(ref(), 'add', 1, { id: 'd' }))).toBe(4)
+    expect(await s.during(call(ref(), 'add', 1, { id: 'a' }))).toBe(5)
+  })
+
+  test('beyond their bytes make new ids BUSY, until some are outdated', async () => {
+    const { s, ref } = await started({ keepIds: { forMs: 10_000, newest: 1, bytesMax: 300 } })
+    const text = 'x'.repeat(200)
+    for (const id of ['a', 'b']) await s.during(call(ref(), 'echo', text, { id }))
+    const more = call(ref(), 'echo', text, { id: 'c' })
+    await expect(s.during(more)).rejects.toMatchObject({ code: 'BUSY' })
+    expect(await s.during(call(ref(), 'echo', text, { id: 'a' }))).toBe(text)
+    expect(await s.during(call(ref(), 'echo', text))).toBe(text)
+    await s.clock.advance(20_000)
+    expect(await s.during(call(ref(), 'echo', text, { id: 'c' }))).toBe(text)
+  })
+})
+
+test('a process that remembers nothing refuses a call with an id', async () => {
+  const { s } = await started()
+  const ref = s.app.system.to(name<PlainMessages>('plain'))
+  const refused = call(ref, 'get', undefined, { id: 'a' })
+  await expect(s.during(refused)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
+})
