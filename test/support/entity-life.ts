@@ -3,7 +3,6 @@
  * actors and of the machine, from one seed. A life throws when the world has seen anything that a
  * durable state denies.
  */
-import { expect } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import {
@@ -78,6 +77,7 @@ class EntityLife {
   readonly #shards: number
   /** Operations that were called with an id, to be repeated with the same one. */
   readonly #repeatable: { readonly id: string; readonly operation: Operation }[] = []
+  readonly #wrong: string[] = []
   #numbers = 0
   #app: App | undefined
   /** Effects fail while the world is away. */
@@ -116,6 +116,15 @@ class EntityLife {
     this.tally[what] = (this.tally[what] ?? 0) + 1
   }
 
+  /** Notes what does not hold. A throw in a handler would only be a crash of its process. */
+  #claim(holds: boolean, what: string): void {
+    if (!holds) this.#wrong.push(what)
+  }
+
+  #judge(): void {
+    if (this.#wrong.length > 0) throw new Error(this.#wrong.join('; '))
+  }
+
   // What the world sees.
 
   /** The durable ledger of an entity; `undefined` while the shard cannot be read. */
@@ -133,7 +142,7 @@ class EntityLife {
     const ledger = this.#durable(id)
     if (!ledger) return
     this.#count(what)
-    expect(ledger.operations, `${what} of ${number} of ${id} left too soon`).toContain(number)
+    this.#claim(ledger.operations.includes(number), `${what} of ${number} of ${id} left too soon`)
   }
 
   /** A state of an entity was shown: it continues every one that was shown before. */
@@ -143,7 +152,10 @@ class EntityLife {
       operations.length < known.released.length
         ? [operations, known.released]
         : [known.released, operations]
-    expect(longer.slice(0, shorter.length), `the history of ${id}`).toEqual(shorter)
+    this.#claim(
+      isPrefix(shorter, longer),
+      `the history of ${id} has two ends: ${shorter} | ${longer}`,
+    )
     known.released = longer
   }
 
@@ -153,16 +165,16 @@ class EntityLife {
     const first = steps.get(number)
     if (first === undefined) {
       for (const known of this.#known.values())
-        expect([...known.steps.values()], 'a step of its own').not.toContain(step)
+        this.#claim(![...known.steps.values()].includes(step), `${step} is the step of two effects`)
       steps.set(number, step)
-    } else expect(step, `the step of ${number} of ${id}`).toBe(first)
+    } else this.#claim(step === first, `the step of ${number} of ${id} changed`)
     return this.#isAway && this.#random() < 0.8
   }
 
   #rings(id: string, number: number, ledger: Ledger, now: number): boolean {
     this.#sees('alarms', id, number)
-    expect(ledger.alarm?.number, `the setting of ${id} that fires`).toBe(number)
-    expect(now, `the alarm of ${id}`).toBeGreaterThanOrEqual(ledger.alarm?.at ?? 0)
+    this.#claim(ledger.alarm?.number === number, `a setting of ${id} fires that does not stand`)
+    this.#claim(now >= (ledger.alarm?.at ?? 0), `the alarm ${number} of ${id} fires early`)
     return this.#isAway && this.#random() < 0.8
   }
 
@@ -239,7 +251,7 @@ class EntityLife {
     this.#count('answers')
     this.#shows(id, operations)
     if (deed === 'look') return
-    expect(operations.at(-1), 'the reply to an operation').toBe(number)
+    this.#claim(operations.at(-1) === number, `the reply to ${number} is that to another`)
     this.#sees('replies', id, number)
   }
 
@@ -344,11 +356,12 @@ class EntityLife {
   // What holds.
 
   #check(): void {
-    expect(this.#deaths, 'processes that end by themselves').toEqual([])
+    this.#claim(this.#deaths.length === 0, `ended by themselves: ${this.#deaths}`)
     for (const id of ids) {
       const ledger = this.#durable(id)
       if (ledger) this.#compare(id, ledger)
     }
+    this.#judge()
   }
 
   #compare(id: string, ledger: Ledger): void {
@@ -356,20 +369,22 @@ class EntityLife {
     const { operations, consumed, recorded, rung } = ledger
     const { refused, released } = this.#of(id)
     this.#shows(id, operations)
-    expect(operations.slice(0, released.length), `${id} has what was released`).toEqual(released)
-    expect(new Set(operations).size, `${id} applied nothing twice`).toBe(operations.length)
-    expect(new Set(consumed).size, `${id} consumed no step twice`).toBe(consumed.length)
-    expect(new Set(rung).size, `${id} fired no alarm twice`).toBe(rung.length)
-    for (const each of consumed) expect(recorded, `a step of ${id}`).toContain(each)
+    const isOnce = (numbers: readonly number[]): boolean => new Set(numbers).size === numbers.length
     const repeated = new Set(this.#repeatable.map(({ operation }) => operation.number))
     const once = operations.filter((number) => !repeated.has(number))
-    expect(once, `${id} reordered nothing`).toEqual([...once].sort((a, b) => a - b))
-    for (const number of refused)
-      expect(operations, `${number} of ${id} was refused`).not.toContain(number)
-    expect(this.#running.store.get(keyOf(id)), `the write of ${id}`).toBe(
-      ledger.written || undefined,
-    )
-    expect(this.#running.store.get(lockedKey(id)), `the locked key of ${id}`).toBeUndefined()
+    const { store } = this.#running
+    const claims: readonly (readonly [boolean, string])[] = [
+      [isPrefix(released, operations), `lost ${released} of ${operations}`],
+      [isOnce(operations), `applied a turn twice: ${operations}`],
+      [isOnce(consumed), `consumed a step twice: ${consumed}`],
+      [isOnce(rung), `fired an alarm twice: ${rung}`],
+      [consumed.every((number) => recorded.includes(number)), `made up a step: ${consumed}`],
+      [once.every((number, at) => number > (once[at - 1] ?? 0)), `reordered turns: ${once}`],
+      [!operations.some((number) => refused.has(number)), `has a refused turn: ${operations}`],
+      [store.get(keyOf(id)) === (ledger.written || undefined), 'denies what it wrote'],
+      [store.get(lockedKey(id)) === undefined, 'wrote the locked key'],
+    ]
+    for (const [holds, what] of claims) this.#claim(holds, `${id} ${what}`)
   }
 
   /** Lets everything that was recorded happen, and ends. */
@@ -387,13 +402,16 @@ class EntityLife {
     for (const id of ids) {
       const ledger = this.#durable(id)
       if (!ledger) throw new Error(`shard of ${id}: ${JSON.stringify(this.#running.health())}`)
-      expect([...(ledger.consumed ?? [])].sort(), `every step of ${id} was consumed`).toEqual(
-        [...(ledger.recorded ?? [])].sort(),
-      )
-      expect(ledger.alarm, `every alarm of ${id} has fired`).toBeUndefined()
+      const { consumed = [], recorded = [] } = ledger
+      this.#claim(consumed.length === recorded.length, `${id} has steps left: ${recorded}`)
+      this.#claim(ledger.alarm === undefined, `${id} has an alarm that did not fire`)
     }
     await during(this.#running.close())
     await during(this.#running.system.stop())
-    expect(clock.untilNext(), 'a timer is left').toBeUndefined()
+    this.#claim(clock.untilNext() === undefined, 'a timer is left')
+    this.#judge()
   }
 }
+
+const isPrefix = (shorter: readonly number[], longer: readonly number[]): boolean =>
+  shorter.every((number, at) => longer[at] === number)

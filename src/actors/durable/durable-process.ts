@@ -33,6 +33,7 @@ import { TurnOutputs } from './turn-outputs.ts'
 import {
   type Answer,
   backoffMs,
+  birth,
   changing,
   neverDurable,
   overtaken,
@@ -60,7 +61,7 @@ export class DurableProcess implements Actor {
   isAwake = false
   blocked: KeelsonError | undefined
   /** The state that the outside may see: the last one that is durable. */
-  #shown: unknown
+  shown: unknown
   #draft: TurnDraft | undefined
   /** Turns to handle again, because one before them was refused. */
   #redo: Run[] = []
@@ -106,8 +107,6 @@ export class DurableProcess implements Actor {
     return (await this.redoAll()) ?? this.#next()
   }
 
-  // What the context offers (`durable-context.ts`).
-
   /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
   get draft(): TurnDraft {
     if (this.#draft) return this.#draft
@@ -126,13 +125,6 @@ export class DurableProcess implements Actor {
     if (!(await this.#log.settled())) throw neverDurable(this.#entity)
   }
 
-  /** The state that `sys` shows. */
-  get shown(): unknown {
-    return this.#shown
-  }
-
-  // Waking.
-
   /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
   async wake(): Promise<void> {
     const { shard, mayWake, woke } = this.terms
@@ -143,14 +135,13 @@ export class DurableProcess implements Actor {
     try {
       if (this.terms.blockedBy) throw this.terms.blockedBy
       const known = recall(shard, this.terms.identity, this.terms.table)
-      if (known) this.#remember(known)
+      if (known) this.shown = this.#remember(known)
       else await this.#begin()
       await this.terms.table.wake?.(this.#known.memory.state, this.context)
     } catch (error) {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
       this.blocked = error
     }
-    this.#shown = this.#known.stored.mark && this.#known.memory.state
     this.#restLater()
     woke(this.blocked)
   }
@@ -158,8 +149,7 @@ export class DurableProcess implements Actor {
   /** The first state. What `init` records makes a first turn; a bare state waits for one. */
   async #begin(): Promise<void> {
     const { init } = this.terms.table
-    const run: Run = ownRun('init')
-    const draft = this.#open(run)
+    const draft = this.#open(ownRun(birth))
     const answer = await init(this.terms.arg, this.context)
     const isStep = NextStep.is(answer)
     if (isStep && answer.kind !== 'ok')
@@ -174,9 +164,9 @@ export class DurableProcess implements Actor {
     }
   }
 
-  #remember(known: Known): void {
-    this.terms.freeze(known.memory.state)
+  #remember(known: Known): unknown {
     this.#known = known
+    return this.terms.freeze(known.memory.state)
   }
 
   /** The result of `init`: steps that a former life recorded run first. */
@@ -296,9 +286,7 @@ export class DurableProcess implements Actor {
       if (state !== memory.state || draft.hasRecords || rows) this.#commit(draft, state, rows)
       else this.#log.commit(this.#closed(draft))
     } catch (error) {
-      draft.undo?.()
-      this.#drop(draft)
-      return this.#refuse(draft.run, error)
+      return this.#refuse(draft, error)
     }
     if (step.kind === 'stopReply') this.#lastReply = () => draft.run.from?.reply(step.value)
     if (step.kind === 'stop' || step.kind === 'stopReply') return this.#stops(step.reason)
@@ -308,9 +296,13 @@ export class DurableProcess implements Actor {
   /** A stop takes effect unless the turn has to be handled again. */
   #stops(reason: unknown): Answer {
     const step = stop(reason, this) as never
-    if (this.#log.isEmpty) return step
-    const decided = this.terms.shard.unlessStill(this.#log.settled())
-    return decided.then(async () => (this.#redo.length > 0 ? this.proceed() : step))
+    return this.#onceDecided(() => (this.#redo.length > 0 ? this.proceed() : step))
+  }
+
+  /** Ends the process when the turns are decided that its end stands on. */
+  #onceDecided(end: () => Answer): Answer {
+    if (this.#log.isEmpty) return end()
+    return this.terms.shard.unlessStill(this.#log.settled()).then(end)
   }
 
   #closed(draft: TurnDraft): TurnDraft {
@@ -340,7 +332,7 @@ export class DurableProcess implements Actor {
     const after: Memory = draft.after(this.terms.freeze(state), fields)
     draft.unit = draft.unitOf(after, this.#units, rows)
     draft.hold(() => {
-      this.#shown = after.state
+      this.shown = after.state
     })
     this.#known = { memory: after, stored: after }
     this.#log.commit(this.#closed(draft))
@@ -369,11 +361,7 @@ export class DurableProcess implements Actor {
 
   /** A throw ends the process, unless it came of a state that never becomes durable. */
   #crashes(draft: TurnDraft, error: unknown): Answer {
-    if (this.#log.isEmpty) {
-      this.#drop(draft)
-      throw error
-    }
-    return this.terms.shard.unlessStill(this.#log.settled()).then(() => {
+    return this.#onceDecided(() => {
       if (draft.isDoomed) return this.#again(draft)
       this.#drop(draft)
       throw error
@@ -391,10 +379,17 @@ export class DurableProcess implements Actor {
     return this.#next()
   }
 
-  /** A refusal of a turn: its caller gets it, and the actor lives. */
-  #refuse(run: Run, error: unknown): NextStep {
+  /** A turn without a unit: its caller gets the error, and the actor lives. */
+  #refuse(draft: TurnDraft, error: unknown): NextStep {
+    const { run } = draft
+    draft.undo?.()
+    draft.undo = undefined
+    draft.drop()
     if (run.step || run.alarm) this.#tryLater(run, error)
-    else if (!run.from?.fail(error)) this.#logRefusal(run, error)
+    else {
+      if (!run.from?.fail(error)) this.#logRefusal(run, error)
+      this.#log.commit(this.#closed(draft))
+    }
     return this.#next()
   }
 
@@ -474,7 +469,8 @@ export class DurableProcess implements Actor {
         if (this.#draft) this.#draft.isDoomed = true
         const { run } = turn
         const runs = later.map((each) => each.run)
-        if (run.step || run.alarm) runs.unshift(run.by(throwing(error)))
+        if (run.what === birth) this.#process.fail(error)
+        else if (run.step || run.alarm) runs.unshift(run.by(throwing(error)))
         else this.#reject(run, error)
         this.#redo.unshift(...runs)
         this.rouse()

@@ -35,6 +35,11 @@ export class TurnOutputs implements Outputs {
     return this.#open ?? this.#log.last
   }
 
+  /** Whether a handler runs. */
+  get isOpen(): boolean {
+    return this.#open !== undefined
+  }
+
   /** Opens a turn. */
   open(turn: LoggedTurn): void {
     this.#open = turn
@@ -50,11 +55,12 @@ export class TurnOutputs implements Outputs {
     holdIn(this.turn, output, undo)
   }
 
-  /** The process owes a call again that it had answered. */
-  owes(call: PendingCall, list: CallList | undefined): void {
+  /** The answer of a call was taken back. With `isOwed` its turn is handled again. */
+  takenBack(call: PendingCall, list: CallList | undefined, isOwed: boolean): void {
     if (call.isSettled) return
+    if (!isOwed) call.fail(neverLeft(call))
     // The notice of its end has left without this caller: a dead holder fails the call.
-    if (this.#isTold) call.handTo(this.#self)
+    else if (this.#isTold) call.handTo(this.#self)
     else list?.add(call)
   }
 
@@ -145,7 +151,7 @@ export class HeldCall implements Answerable {
     this.#outcome = outcome
     // Its time may be up. The outcome is remembered all the same if the call has an id.
     const waits = !this.call.isSettled
-    const { turn } = this.#outputs
+    const { turn, isOpen } = this.#outputs
     if (turn === undefined) leave()
     else {
       const { list } = this.call
@@ -153,7 +159,7 @@ export class HeldCall implements Answerable {
       turn.hold(leave, () => {
         this.#outcome = undefined
         this.call.late = undefined
-        this.#outputs.owes(this.call, list)
+        this.#outputs.takenBack(this.call, list, isOpen)
       })
     }
     return waits

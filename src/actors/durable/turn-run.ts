@@ -49,9 +49,15 @@ export class Run {
 /** What the loop does after a turn. */
 export type Answer = NextStep | Promise<NextStep>
 
-/** A turn without a message, for what the actor itself records. */
+/**
+ * A turn without a message, for what the actor itself records. Handled again it records nothing:
+ * what called for it happens again.
+ */
 export const ownRun = (what: string, from?: HeldCall): Run =>
-  new Run(() => undefined, undefined, what, what, from)
+  new Run((state) => noReply(state), undefined, what, what, from)
+
+/** The turn of what `init` records. */
+export const birth = 'init'
 
 /** The pause before another try of a step or alarm: 1 s, doubling to 60 s. */
 export const backoffMs = (tries: number): number =>

@@ -6,6 +6,7 @@ import {
   type DurableContext,
   type DurableServer,
   entity,
+  type From,
   noReply,
   reply,
   stopReply,
@@ -22,6 +23,7 @@ type Messages = {
     act: (act: Act) => string
     end: (what: string) => string
     slow: (ms: number) => string
+    keep: () => string
   }
   casts: { add: (what: string) => void }
   continues: { spoil: () => void }
@@ -30,6 +32,7 @@ type Messages = {
 
 const key = '{list/1}:key'
 const handled: string[] = []
+let keptFrom: From<string> | undefined
 
 /** Its state is the list of what was added. `act` may put the key that the test has locked. */
 const list: DurableServer<Messages, string> = {
@@ -39,6 +42,10 @@ const list: DurableServer<Messages, string> = {
     act: async (state, act, context) => {
       await act(context)
       return reply(`${state}!`, `${state}!`)
+    },
+    keep: (state, _, { from }) => {
+      keptFrom = from
+      return noReply(state)
     },
     slow: async (state, ms, context) => {
       await new Promise<void>((resolve) => context.system.clock.after(ms, resolve))
@@ -216,5 +223,34 @@ describe('a call with an id', () => {
     expect(state()).toBe('a?')
     expect(await s.during(call(ref, 'slow', 50, options))).toBe('a?')
     expect(state()).toBe('a?')
+  })
+})
+
+describe('what stood on a refused turn, and is no turn that changes anything,', () => {
+  test('is handled again: the repeat of a call with an id', async () => {
+    const { s, ref } = await locked()
+    expect(await s.during(call(ref, 'add', 'b', { id: 'one' }))).toBe('ab')
+    const refused = codeOf(call(ref, 'act', write))
+    const repeat = call(ref, 'add', 'b', { id: 'one', timeoutMs: Number.POSITIVE_INFINITY })
+    expect(await s.during(Promise.all([refused, repeat]))).toEqual(['LOCKED', 'ab'])
+  })
+
+  test('is handled again: a turn that was too large', async () => {
+    const { s, ref } = await locked()
+    const refused = codeOf(call(ref, 'act', write))
+    const large = codeOf(
+      call(ref, 'add', 'x'.repeat(200_000), { timeoutMs: Number.POSITIVE_INFINITY }),
+    )
+    expect(await s.during(Promise.all([refused, large]))).toEqual(['LOCKED', 'TOO_LARGE'])
+  })
+
+  test('fails: an answer that was given outside of handlers', async () => {
+    const { s, ref } = await locked()
+    const kept = codeOf(call(ref, 'keep', undefined, { timeoutMs: Number.POSITIVE_INFINITY }))
+    await s.settle()
+    const refused = codeOf(call(ref, 'act', write))
+    await s.settle()
+    keptFrom?.reply('late')
+    expect(await s.during(Promise.all([refused, kept]))).toEqual(['LOCKED', 'NOT_SUBMITTED'])
   })
 })
