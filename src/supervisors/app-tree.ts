@@ -91,6 +91,13 @@ export type AppTree = {
   readonly children: readonly AppNode[]
 }
 
+/** A part with its own start function whose server is in a module. */
+export type ModuleSpec = ChildSpec & {
+  readonly module: AppModule
+  /** The same part with the server of another module. */
+  readonly withModule: (module: AppModule) => ChildSpec
+}
+
 /** A part of a tree: data, or a specification with its own start function. */
 export type AppNode = AppWorker | AppTree | ChildSpec
 
@@ -157,6 +164,9 @@ export const supervisor = (
 export const isChildSpec = (node: AppNode): node is ChildSpec =>
   typeof node === 'object' && node !== null && 'start' in node && typeof node.start === 'function'
 
+const isModuleSpec = (node: AppNode): node is ModuleSpec =>
+  isChildSpec(node) && typeof (node as Partial<ModuleSpec>).withModule === 'function'
+
 /**
  * Checks one part for a running supervisor. The supervisor itself checks a part with its own start
  * function, and answers as OTP does.
@@ -191,7 +201,9 @@ export const mapModules = async (
   const children: AppNode[] = []
   for (const [at, child] of tree.children.entries()) {
     const here = `${path}.children[${at}]`
-    if (isChildSpec(child)) children.push(child)
+    if (isModuleSpec(child))
+      children.push(child.withModule(await resolve(child.module, `${here}.module`)))
+    else if (isChildSpec(child)) children.push(child)
     else if (child.kind === 'supervisor') children.push(await mapModules(child, resolve, here))
     else children.push({ ...child, module: await resolve(child.module, `${here}.module`) })
   }
@@ -238,6 +250,29 @@ const checkWorker = ({ id, module, options }: AppWorker, path: string, naming: N
   checkNumber(options.shutdownMs, 0, `${path}.options.shutdownMs`)
   checkNumber(options.mailboxMax, 1, `${path}.options.mailboxMax`)
   checkNumber(options.handlerTimeoutMs, 1, `${path}.options.handlerTimeoutMs`)
+  const { durable } = options
+  if (durable !== undefined && typeof durable !== 'boolean')
+    checkDurable(durable, `${path}.options.durable`)
+}
+
+/**
+ * Checks the options of durable actors. `more`: the names of those that only one form has.
+ * @throws KeelsonError `CONFIG` with `details.path`
+ */
+export const checkDurable = (
+  options: unknown,
+  path: string,
+  more: readonly string[] = [],
+): void => {
+  const given = fields(options, path)
+  checkKnown(given, ['pipeline', 'keepIds', 'mailboxMax', ...more], path)
+  for (const name of ['pipeline', 'mailboxMax', ...more])
+    checkNumber(given[name], 1, `${path}.${name}`)
+  if (given.keepIds === undefined) return
+  const keepIds = fields(given.keepIds, `${path}.keepIds`)
+  const terms = ['forMs', 'newest', 'bytesMax']
+  checkKnown(keepIds, terms, `${path}.keepIds`)
+  for (const name of terms) checkNumber(keepIds[name], 0, `${path}.keepIds.${name}`)
 }
 
 const checkSupervisor = (
@@ -303,6 +338,8 @@ const checkChild = (
   naming: Naming,
 ): void => {
   const name = naming.levels > 0 || isDurable(options) ? (options.name ?? id) : options.name
+  if (isVia(name) && isDurable(options))
+    throw configError(`${path}.options.name`, 'a text, by which its rows are found', 'via')
   // Only a running registry knows whether its key is taken.
   if (name === undefined || isVia(name)) return
   checkId(name, `${path}.options.name`)

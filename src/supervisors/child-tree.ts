@@ -4,7 +4,6 @@
  */
 
 import type { DurableOptions } from '../actors/index.ts'
-import { configError } from '../errors.ts'
 import {
   type AnyContext,
   type ChildSpec,
@@ -186,7 +185,7 @@ const workerSpec = (
   const { id, module, options } = part
   const { arg, durable, ...others } = options
   const spec = (server: object): ChildSpec =>
-    durable ? durableSpec(part, server, registered, durable) : plainSpec(server)
+    durable ? durableSpec(part, server, durable, mailboxMax) : plainSpec(server)
   const plainSpec = (server: object) =>
     worker(id, server as GenServer<Messages, unknown, unknown>, arg, {
       ...(mailboxMax === undefined ? {} : { mailboxMax }),
@@ -206,18 +205,20 @@ const workerSpec = (
 const durableSpec = (
   { id, options }: AppWorker,
   server: object,
-  registered: AnyName | undefined,
   durable: boolean | DurableOptions,
+  mailboxMaxDefault: number | undefined,
 ): ChildSpec => {
-  const { arg, restart, shutdown, shutdownMs, significant, mailboxMax } = options
-  if (isVia(registered))
-    throw configError(`${id}.name`, 'a text, by which its rows are found', 'via')
+  const { arg, restart, shutdown, shutdownMs, significant, handlerTimeoutMs } = options
+  const { mailboxMax = mailboxMaxDefault } = options
+  // Checked: its name is no `via`.
+  const registered = (options.name ?? id) as string
   const start: ChildSpec['start'] = async (context) => {
     const { startDurableWorker } = await import('../actors/index.ts')
-    return startDurableWorker(context, registered ?? id, server, arg, {
-      ...(typeof durable === 'object' ? durable : {}),
+    return startDurableWorker(context, registered, server, arg, {
       ...(mailboxMax === undefined ? {} : { mailboxMax }),
-      label: registered ?? id,
+      ...(typeof durable === 'object' ? durable : {}),
+      ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
+      label: registered,
     })
   }
   return { ...{ id, start, restart, significant }, shutdown: shutdown ?? shutdownMs } as ChildSpec

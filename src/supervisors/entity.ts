@@ -8,7 +8,7 @@ import type {
 } from '../actors/index.ts'
 import { configError } from '../errors.ts'
 import type { ChildSpec } from '../runtime/index.ts'
-import { serverOf } from './app-tree.ts'
+import { type AppModule, checkDurable, type ModuleSpec, serverOf } from './app-tree.ts'
 import { loadedServer } from './module-loader.ts'
 
 /** The server of a kind: its module's path, such a module, or the server itself. */
@@ -16,8 +16,6 @@ export type EntityModule<M extends DurableMessages, S, F extends Fields, App> =
   | string
   | DurableServer<M, S, F, string, App>
   | { readonly server: DurableServer<M, S, F, string, App> }
-
-const known: readonly string[] = ['idleMs', 'pipeline', 'keepIds', 'mailboxMax']
 
 /**
  * A kind of durable actors, one for each id. `app.entity(kind).ref(id)` is the ref of one; the
@@ -32,9 +30,7 @@ export const entity = <M extends DurableMessages, S, F extends Fields, App>(
 ): ChildSpec & EntityKind<M, S, F> => {
   if (typeof kind !== 'string' || !/^[a-z][\w-]{0,63}$/.test(kind))
     throw configError('kind', 'a small letter, then letters, digits, _ and -', kind)
-  for (const name of Object.keys(options))
-    if (!known.includes(name))
-      throw configError(`${kind}.${name}`, `one of ${known.join(', ')}`, name)
+  checkDurable(options, kind, ['idleMs', 'handlerTimeoutMs'])
   if (typeof module !== 'string' && serverOf(module) === undefined)
     throw configError(`${kind}.module`, 'a server, or a module that exports one', module)
   const start: ChildSpec['start'] = async (context) => {
@@ -43,5 +39,14 @@ export const entity = <M extends DurableMessages, S, F extends Fields, App>(
       typeof module === 'string' ? await loadedServer(module, `${kind}.module`) : serverOf(module)
     return startKind(context, kind, server as object, options)
   }
-  return { id: kind, start, shutdown: 'infinity', kind: 'supervisor' }
+  const withModule = (other: AppModule): ChildSpec =>
+    entity(kind, other as EntityModule<M, S, F, App>, options)
+  return {
+    id: kind,
+    start,
+    shutdown: 'infinity',
+    kind: 'supervisor',
+    module,
+    withModule,
+  } as ModuleSpec
 }

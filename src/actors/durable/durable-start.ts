@@ -30,6 +30,11 @@ export type DurableOptions = {
 export type EntityOptions = DurableOptions & {
   /** Without a message for this long an entity rests; 60,000 by default. */
   readonly idleMs?: number
+  /**
+   * An entity ends when a message is pending for this many ms. Waiting for the storage counts. No
+   * limit by default.
+   */
+  readonly handlerTimeoutMs?: number
 }
 
 const pipelineDefault = 64
@@ -50,8 +55,9 @@ export const startKind = (
   server: object,
   options: EntityOptions,
 ): Promise<StartResult<unknown>> => {
-  const { idleMs = idleMsDefault, mailboxMax } = options
-  const terms = { kind: checkKind(kind), table: durableTable(server), idleMs, mailboxMax }
+  const { idleMs = idleMsDefault, mailboxMax, handlerTimeoutMs } = options
+  const limits = { mailboxMax, handlerTimeoutMs }
+  const terms = { kind: checkKind(kind), table: durableTable(server), idleMs, ...limits }
   return context.startLinkResult(
     kindServer,
     { ...terms, ...commonTerms(options) },

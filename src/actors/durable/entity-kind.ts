@@ -34,6 +34,7 @@ export type KindTerms = {
   readonly keepIds: KeepIds
   readonly freeze: <T>(state: T) => T
   readonly mailboxMax: number | undefined
+  readonly handlerTimeoutMs: number | undefined
 }
 
 /** The messages of the process of a kind. */
@@ -159,6 +160,7 @@ const start = (
     name: name(processName),
     label: entity,
     ...(terms.mailboxMax === undefined ? {} : { mailboxMax: terms.mailboxMax }),
+    handlerTimeoutMs: terms.handlerTimeoutMs,
   })
   const process = processOf({ self: context.system.whereis(name(processName)) as Ref })
   const child: Child = { id, process, hasWoken: false }

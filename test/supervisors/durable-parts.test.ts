@@ -1,0 +1,219 @@
+/** Durable actors as parts of trees: workers, kinds, their options, names and modules. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  type AppNode,
+  type AppTree,
+  call,
+  type DurableServer,
+  entity,
+  isKeelsonError,
+  name,
+  ok,
+  type Ref,
+  reply,
+  startChild,
+  supervisor,
+  via,
+  worker,
+} from '../../src/index.ts'
+import { checkAppTree, mapModules } from '../../src/supervisors/index.ts'
+import { type Simulation, startSimulated } from '../../src/testing/index.ts'
+
+type Messages = {
+  calls: { add: (by: number) => number; crash: () => void; hang: () => void; across: () => void }
+}
+
+const counter: DurableServer<Messages, number, Record<never, never>, number> = {
+  init: (from) => ok(from),
+  calls: {
+    add: (count, by) => reply(count + by, count + by),
+    crash: () => {
+      throw new Error('crashed')
+    },
+    hang: () => new Promise(() => undefined),
+    across: (count, _, context) => {
+      for (let key = 0; key < 8; key++) context.writes.put(`key ${key}`, count)
+      return reply(undefined, count)
+    },
+  },
+}
+const text: DurableServer<Messages, number> = { ...counter, init: () => ok(0) } as never
+
+let simulation: Simulation | undefined
+afterEach(async () => {
+  await simulation?.close()
+  simulation = undefined
+})
+
+const started = async (children: readonly AppNode[], more: object = {}) => {
+  simulation = await startSimulated({ app: supervisor('app', {}, children), ...more })
+  return simulation
+}
+
+const named = (s: Simulation, id: string): Ref<Messages> => s.app.system.to(name<Messages>(id))
+
+const pathOf = (act: () => unknown): unknown => {
+  try {
+    return act()
+  } catch (error) {
+    return isKeelsonError(error) && [error.code, error.details.path]
+  }
+}
+
+describe('a durable worker', () => {
+  test('has its rows under its name; under another name it begins anew', async () => {
+    const tree = (options: object): AppTree =>
+      supervisor('app', {}, [worker('a', counter, { durable: true, arg: 5, ...options })])
+    const s = await startSimulated({ app: tree({ name: 'first' }) })
+    simulation = s
+    expect(await s.during(call(named(s, 'first'), 'add', 1))).toBe(6)
+    await s.powerCut({ unsynced: 'lost' })
+    await s.start({ app: tree({ name: 'first' }) })
+    expect(await s.during(call(named(s, 'first'), 'add', 1))).toBe(7)
+    await s.close()
+    await s.start({ app: tree({}) })
+    expect(await s.during(call(named(s, 'a'), 'add', 1))).toBe(6)
+    await s.close()
+    await s.start({ app: tree({ name: 'first' }) })
+    expect(await s.during(call(named(s, 'first'), 'add', 1))).toBe(8)
+  })
+
+  test('is restarted with its state', async () => {
+    const s = await started([worker('a', counter, { durable: { pipeline: 2 }, arg: 0 })])
+    await s.during(call(named(s, 'a'), 'add', 1))
+    await expect(s.during(call(named(s, 'a'), 'crash'))).rejects.toMatchObject({ code: 'EXITED' })
+    await s.clock.advance(100)
+    expect(await s.during(call(named(s, 'a'), 'add', 1))).toBe(2)
+  })
+
+  test('starts at run time, and no second one under its name', async () => {
+    const s = await started([supervisor('below', {}, [])])
+    const below = s.app.system.whereis(name('below')) as never
+    const part = worker('late', counter, { durable: true, arg: 1 })
+    expect(await s.during(startChild(below, part))).toMatchObject({ ok: true })
+    expect(await s.during(call(named(s, 'late'), 'add', 1))).toBe(2)
+    const again = await s.during(
+      startChild(below, { ...part, id: 'other', options: { ...part.options, name: 'late' } }),
+    )
+    expect(again.ok).toBe(false)
+  })
+
+  test('ends when a handler is pending for too long', async () => {
+    const s = await started([
+      worker('a', counter, { durable: true, arg: 0, handlerTimeoutMs: 50 }),
+      entity('thing', text, { handlerTimeoutMs: 50 }),
+    ])
+    for (const ref of [named(s, 'a'), s.app.entity<Messages>('thing').ref('1')]) {
+      await s.during(call(ref, 'add', 3))
+      const hung = call(ref, 'hang', undefined, { timeoutMs: 1_000 })
+      await expect(s.during(hung)).rejects.toMatchObject({ code: 'EXITED' })
+      await s.clock.advance(100)
+      expect(await s.during(call(ref, 'add', 1))).toBe(4)
+    }
+  })
+})
+
+describe('wrong parts are refused by their path', () => {
+  const checked =
+    (...children: AppNode[]) =>
+    () =>
+      checkAppTree(supervisor('app', {}, children))
+  const durable = (options: object, id = 'a') => worker(id, text as never, options as never)
+  test.each<[string, () => unknown]>([
+    [
+      'app.children[0].options.name',
+      checked(durable({ durable: true, name: via({} as never, 'k') })),
+    ],
+    [
+      'app.children[1].options.name',
+      checked(durable({ durable: true }), durable({ durable: true, name: 'a' }, 'b')),
+    ],
+    ['app.children[0].options.durable', checked(durable({ durable: 'yes' }))],
+    [
+      'app.children[0].options.durable.pipeline',
+      checked(durable({ durable: { pipeline: Number.NaN } })),
+    ],
+    ['app.children[0].options.durable.idleMs', checked(durable({ durable: { idleMs: 5 } }))],
+    [
+      'app.children[0].options.durable.keepIds.forMs',
+      checked(durable({ durable: { keepIds: { forMs: -1 } } })),
+    ],
+    ['app.children[1].id', checked(entity('thing', text), entity('thing', text))],
+    ['kind', () => entity('Thing', text)],
+    ['kind', () => entity('$worker', text)],
+    ['thing.idleMs', () => entity('thing', text, { idleMs: -1 })],
+    ['thing.pipeline', () => entity('thing', text, { pipeline: Number.NaN })],
+    ['thing.handlerTimeoutMs', () => entity('thing', text, { handlerTimeoutMs: 0 })],
+    ['thing.keepIds.newest', () => entity('thing', text, { keepIds: { newest: 1.5 } })],
+    ['thing.keepIds.old', () => entity('thing', text, { keepIds: { old: 1 } as never })],
+    ['thing.idle', () => entity('thing', text, { idle: 1 } as never)],
+    ['thing', () => entity('thing', text, null as never)],
+    ['thing.module', () => entity('thing', {} as never)],
+  ])('%s', (path, act) => {
+    expect(pathOf(act)).toEqual(['CONFIG', path])
+  })
+})
+
+describe('a kind', () => {
+  test('that stands twice in a tree does not start', async () => {
+    const twice = [entity('thing', text), supervisor('below', {}, [entity('thing', text)])]
+    await expect(started(twice)).rejects.toMatchObject({ code: 'EXITED' })
+  })
+
+  test('may have the name of a worker: entities have names of their own', async () => {
+    const s = await started([entity('thing', text), worker('one', text as never)])
+    expect(await s.during(call(s.app.entity<Messages>('thing').ref('one'), 'add', 1))).toBe(1)
+    const bare = call(named(s, 'one'), 'add', 5, { id: 'a' })
+    await expect(s.during(bare)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  test('by the path of its module is resolved as that of a worker', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'keelson-kind-'))
+    try {
+      mkdirSync(join(folder, 'own'))
+      const path = join(folder, 'own', 'thing.mjs')
+      writeFileSync(
+        path,
+        `export const server = {
+          init: () => 0,
+          calls: { add: (count, by, { from }) => (from.reply(count + by), undefined) },
+        }`,
+      )
+      const seen: unknown[] = []
+      const tree = await mapModules(
+        supervisor('app', {}, [entity('thing', './thing.mjs')]),
+        (module, at) => {
+          seen.push([module, at])
+          return path
+        },
+      )
+      expect(seen).toEqual([['./thing.mjs', 'app.children[0].module']])
+      const s = await startSimulated({ app: tree })
+      simulation = s
+      expect(s.app.entity('thing').blocked().size).toBe(0)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+    const missing = started([entity('thing', './missing.mjs')])
+    await expect(missing).rejects.toMatchObject({
+      code: 'CONFIG',
+      details: { path: 'app.children[0].module' },
+    })
+  })
+})
+
+test('entities are spread over the shards, and refuse keys of others', async () => {
+  const s = await started([entity('thing', text)], { shards: 4 })
+  const refs = Array.from({ length: 32 }, (_, id) => s.app.entity<Messages>('thing').ref(`${id}`))
+  await s.during(Promise.all(refs.map((ref) => call(ref, 'add', 1))))
+  const across = call(refs[0] as Ref<Messages>, 'across')
+  await expect(s.during(across)).rejects.toMatchObject({ code: 'CROSS_SHARD' })
+  expect(await s.during(call(refs[0] as Ref<Messages>, 'add', 1))).toBe(2)
+  await s.powerCut({ unsynced: 'lost' })
+  await s.start()
+  const states = refs.map((_, id) => s.app.entity<Messages, number>('thing').state(`${id}`))
+  expect(states).toEqual([2, ...Array.from({ length: 31 }, () => 1)])
+})
