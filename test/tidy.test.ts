@@ -290,7 +290,7 @@ describe('sources and tests', () => {
   })
 
   test('do not wait for real time', () => {
-    // `context.sleep` is the clock of the system, which tests move.
+    // `context.sleep` is on the clock of the system, which tests move.
     const pattern = /\b(setTimeout|setInterval|(?<!\.)sleep)\(/g
     const found = breaches(
       (file) => [...ownCode(file).matchAll(pattern)].map(([what]) => what),

@@ -131,6 +131,7 @@ class ReceivingContext extends ServerContext {
 
   sleep(ms: number): Promise<void> {
     if (!isDelay(ms)) return refused(noDelay('sleep', ms))
+    // A timer of `system.clock`: a virtual clock moves it.
     const wait = new Wait<void>(this.#process)
     wait.limit(ms, () => wait.resolve())
     return wait.promise

@@ -40,6 +40,7 @@ defmodule Actions do
     calling = fn -> GenServer.call(target(t, f), {String.to_atom(name), term(p, f)}, wait(o)) end
     caught(o, f, calling, &["called", name, &1], &["call_failed", name, &1])
   end
+  # A process of a scenario that sleeps. The BEAM has no virtual clock.
   defp act("sleep", [n], f), do: (Process.sleep(ms(term(n, f))); f)
   defp act("trap_exit", [b], f), do: (Process.flag(:trap_exit, b); f)
   defp act("link", [t], f), do: (Process.link(process(t, f)); f)

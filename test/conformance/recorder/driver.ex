@@ -1,5 +1,8 @@
 defmodule Driver do
-  @moduledoc "The process that carries out the steps; what reaches its mailbox is an event."
+  @moduledoc """
+  The process that carries out the steps; what reaches its mailbox is an event. The BEAM has no
+  virtual clock, so the recorder sleeps: for an `advance`, and between looks at what still runs.
+  """
   import World
   import Json, only: [get: 2]
 

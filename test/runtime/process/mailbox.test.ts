@@ -159,6 +159,7 @@ describe('a full mailbox', () => {
     const caller = system.spawn(async (context) => {
       context.sendAfter(5, 'first' as never, undefined as never, ref as never)
       context.sendAfter(5, 'second' as never, undefined as never, ref as never)
+      // On the virtual clock.
       await context.sleep(10)
     })
     await clock.advance(10)

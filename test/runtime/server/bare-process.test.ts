@@ -1,3 +1,4 @@
+/** Bare processes. Every `sleep` here is on a virtual clock. */
 import { expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { type BareContext, send } from '../../../src/runtime/index.ts'

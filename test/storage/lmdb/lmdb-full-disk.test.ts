@@ -4,9 +4,10 @@
  * every machine has, and once on a really full file system, where one may be mounted.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { noSmallDisk, smallDisk } from '../../support/small-disk.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const refusedAndWhole = {
@@ -44,21 +45,14 @@ test.each(writers)(
   },
 )
 
-/** Mounts a file system of 6 MB in memory; false if that is not allowed. */
-const mounted = (folder: string): boolean => {
-  mkdirSync(folder, { recursive: true })
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder])
-  if (status === 0) onTestFinished(() => void spawnSync('umount', [folder]))
-  return status === 0
-}
-
-test.for(writers)(
-  'a commit of the %s on a full file system is NO_SPACE, and works once there is room',
-  (writer, context) => {
-    const folder = join(tempFolder(), 'small')
-    if (!mounted(folder)) context.skip('no file system may be mounted here')
-    const filler = join(folder, 'filler')
-    writeFileSync(filler, Buffer.alloc(2 << 20))
-    expect(run('true', [join(folder, 'lmdb'), filler, writer])).toEqual(refusedAndWhole)
-  },
-)
+describe.skipIf(noSmallDisk)(`tmpfs${noSmallDisk ? ` (skipped: ${noSmallDisk})` : ''}`, () => {
+  test.each(writers)(
+    'a commit of the %s on a full file system is NO_SPACE, and works once there is room',
+    (writer) => {
+      const folder = smallDisk('6m')
+      const filler = join(folder, 'filler')
+      writeFileSync(filler, Buffer.alloc(2 << 20))
+      expect(run('true', [join(folder, 'lmdb'), filler, writer])).toEqual(refusedAndWhole)
+    },
+  )
+})
