@@ -3,8 +3,31 @@
  * way, and those among them that wait for the next writer.
  */
 import type { Clock } from '../../clock.ts'
-import { GroupFiller, type GroupLimits } from '../../storage/index.ts'
-import type { Append, AppendGroup } from './append.ts'
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import {
+  type FrameUnits,
+  GroupFiller,
+  type GroupLimits,
+  type GroupWrite,
+  outcomeOf,
+  type UnitAnswer,
+  type WriteGroup,
+} from '../../storage/index.ts'
+
+/** Where a frame stands: everything up to here in its shard's log. */
+export type Position = { readonly shard: number; readonly lsn: number }
+
+/** A write on its way into the log, which becomes a frame. */
+export interface Append extends GroupWrite {
+  readonly units: FrameUnits
+  /** Of its first key. */
+  readonly namespace: string
+  /** It stands at `lsn`, and its units answered so. */
+  applied(lsn: number, answers: readonly UnitAnswer[]): void
+}
+
+/** The appends that share one commit. */
+export type AppendGroup = WriteGroup<Append>
 
 /** Called when a windowed append gives a group a departure, or an earlier one. */
 export type Departing = (group: AppendGroup, append: Append) => void
@@ -105,3 +128,17 @@ export class Appends {
     this.#filler.reuse(spent)
   }
 }
+
+/** What a failure before the log means to the caller of a write: a refusal stays what it is. */
+export const beforeTheLog = (failure: unknown): KeelsonError =>
+  isKeelsonError(failure) && !callFailures.has(failure.code)
+    ? failure
+    : outcomeOf('unsubmitted', failure)
+
+/** Failures of a call, which say nothing about the write. */
+const callFailures: ReadonlySet<string> = new Set([
+  'TIMEOUT',
+  'EXITED',
+  'NO_PROCESS',
+  'MAILBOX_FULL',
+])

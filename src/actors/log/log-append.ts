@@ -3,7 +3,7 @@
  * writer.
  */
 import type { System } from '../../runtime/index.ts'
-import type { Append, AppendGroup } from '../admission/append.ts'
+import type { Append, AppendGroup } from '../admission/appends.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as WalWriter from './wal-writer.ts'
 

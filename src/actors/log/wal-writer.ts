@@ -33,7 +33,7 @@ import {
   type OpenReport,
   WriteGroup,
 } from '../../storage/index.ts'
-import type { Append, AppendGroup } from '../admission/append.ts'
+import type { Append, AppendGroup } from '../admission/appends.ts'
 import {
   isCount,
   isIgnored,
@@ -46,16 +46,45 @@ import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
-import type {
-  CommitFollower,
-  CommittedGroup,
-  LogWriterDescription,
-  Subscription,
-} from './commit-follower.ts'
 import { Durability } from './durability.ts'
 
-export type * from './commit-follower.ts'
-export type { LogWriterDescription } from './commit-follower.ts'
+export type { Position } from '../admission/appends.ts'
+
+/** The state of a writer and its log. `level`: the level of its acknowledgements. */
+export type LogWriterDescription = {
+  readonly mode: 'recovering' | 'open'
+  readonly queued: number
+  readonly inFlight: number
+  readonly durableLsn: number
+  readonly lastLsn: number
+  readonly level: 'durable' | 'written'
+  readonly report: OpenReport | undefined
+  readonly log: LogDescription | undefined
+}
+
+/**
+ * A committed group. `from` is the call that it came with: its holder must answer every waiter of
+ * the group.
+ */
+export type CommittedGroup = {
+  readonly group: AppendGroup
+  /** The units of each append. There may be more than LSNs: the log refused the last ones. */
+  readonly units: readonly FrameUnits[]
+  readonly from: From<void>
+  readonly time: number
+  /** The log was durable up to here when the group was committed. */
+  readonly durableLsn: number
+}
+
+/** The process that takes committed groups: the applier. */
+export type CommitFollower = { casts: { committed: (committed: CommittedGroup) => void } }
+
+/** The position of the log at the subscription. Groups after `lastLsn` arrive as messages. */
+export type Subscription = {
+  readonly walId: string
+  readonly epoch: number
+  readonly lastLsn: number
+}
 
 /** The messages of the writer. */
 export type Messages = {

@@ -1,5 +1,7 @@
-/** The description of a projection's writer, and the health of its projection. */
-
+/**
+ * The health of a projection, and the description of its writer. It is apart from `lmdb-writer.ts`
+ * because that file would exceed 500 lines.
+ */
 import { KeelsonError, reasonText } from '../../errors.ts'
 import type { Shard, Suspension } from '../shard/shard.ts'
 import type * as Applier from './applier.ts'

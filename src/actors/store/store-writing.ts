@@ -11,7 +11,7 @@ import {
   refusalError,
   type UnitAnswer,
 } from '../../storage/index.ts'
-import type { Position } from '../admission/append.ts'
+import type { Position } from '../admission/appends.ts'
 import type { Access } from '../shard/access.ts'
 import type { KeyPlacement } from '../shard/key-placement.ts'
 import { levelOf } from '../shard/settings.ts'

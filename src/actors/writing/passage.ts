@@ -17,7 +17,7 @@ import {
   unitBytesMax,
 } from '../../storage/index.ts'
 import { bytesCounted, commandsIn } from '../admission/allowance.ts'
-import type { Append, Position } from '../admission/append.ts'
+import type { Append, Position } from '../admission/appends.ts'
 import type { Entry } from '../admission/gate.ts'
 import { type MarkedKeys, markedKeys } from '../admission/key-marks.ts'
 import { endPin, valueBytesOf } from '../blobs/large-write.ts'

@@ -8,7 +8,7 @@
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { FrameUnits, UnitAnswer } from '../../storage/index.ts'
-import { beforeTheLog } from '../admission/append.ts'
+import { beforeTheLog } from '../admission/appends.ts'
 import { inTurn } from '../admission/key-marks.ts'
 import { writeLarge } from '../blobs/large-write.ts'
 import { appendToLog, flushed } from '../log/log-append.ts'

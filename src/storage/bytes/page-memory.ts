@@ -1,7 +1,8 @@
 /**
  * Memory that begins at a page border, which writes past the system's page cache (`O_DIRECT`)
  * require. In JavaScript only WebAssembly makes such memory. Where WebAssembly is missing this is
- * ordinary memory, and the disk writes through the cache.
+ * ordinary memory, and the disk writes through the cache. It is apart from the blobs' thread because
+ * the contract of the disk uses it too.
  */
 
 /** The part of the global that is used here; our types have no DOM. */
