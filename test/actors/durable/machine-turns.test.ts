@@ -15,6 +15,7 @@ type Event =
 let seen: [step: string, what: string][] = []
 let isBankOpen = true
 let charging: (() => void) | undefined
+let duringPlaced: (() => void) | undefined
 
 const machine = setup({
   types: {} as {
@@ -35,6 +36,7 @@ const machine = setup({
     told: ({ context, self }, what: string) => {
       if (!isBankOpen && what === 'placed') throw new Error('the printer is off')
       seen.push([StateMachine.stepOf(self), `${what} ${context.cents}`])
+      if (what === 'placed') duringPlaced?.()
     },
   },
 }).createMachine({
@@ -91,6 +93,7 @@ afterEach(async () => {
   simulation = undefined
   seen = []
   isBankOpen = true
+  duringPlaced = undefined
 })
 
 const started = async (part: Parameters<typeof supervisor>[2][number] = orders) => {
@@ -164,6 +167,73 @@ describe('a machine as an entity', () => {
     await s.advance(5_000)
     expect(told()).toEqual(['begun 0', 'placed 5'])
     expect(seen[1]?.[0]).toBe(step)
+  })
+
+  test('actions that a crash overtook run again, under their names', async () => {
+    const { s, ref, told } = await started()
+    const cut = new Promise<void>((resolve) => {
+      duringPlaced = () => resolve(s.powerCut())
+    })
+    StateMachine.send(ref(), { type: 'place', cents: 5 })
+    await s.during(cut)
+    duringPlaced = undefined
+    await s.start()
+    await s.advance(5_000)
+    expect(told()).toEqual(['begun 0', 'placed 5', 'begun 0', 'placed 5'])
+    expect(seen.slice(2)).toEqual(seen.slice(0, 2))
+    expect(new Set(seen.map(([step]) => step)).size).toBe(2)
+  })
+
+  test('a machine of another shape, and the same version, is blocked and not touched', async () => {
+    const { s, place, state } = await started()
+    await place(5)
+    await s.advance(10)
+    const row = state()
+    await s.close()
+    const other = setup({}).createMachine({
+      id: 'order',
+      initial: 'placed',
+      states: { placed: {} },
+    })
+    const changed = entity('order', StateMachine.durable(other))
+    await s.start({ app: supervisor('app', {}, [changed]) })
+    const look = StateMachine.snapshot(s.app.entity(changed).ref('42'))
+    await expect(s.during(look)).rejects.toMatchObject({ code: 'BLOCKED' })
+    expect(s.app.entity('order').state('42')).toEqual(row)
+  })
+
+  test('a turn that the state refuses is handled again on a restored machine', async () => {
+    const { s, ref, state } = await started()
+    const calls = [1, 2, 3].map((cents) => StateMachine.call(ref(), { type: 'place', cents }))
+    StateMachine.send(ref(), { type: 'note', text: 'x'.repeat(2 * 1024 * 1024) })
+    const last = StateMachine.call(ref(), { type: 'status' })
+    expect(await s.during(Promise.all(calls))).toEqual(['placed', 'placed', 'placed'])
+    expect(await s.during(last)).toBe('placed')
+    StateMachine.send(ref(), { type: 'note', text: 'short' })
+    await s.advance(10)
+    expect(state()?.context).toEqual({ cents: 1, notes: ['short'] })
+  })
+
+  test('100 of them keep every event under kills of the writer of the log', async () => {
+    const { s } = await started()
+    const ids = Array.from({ length: 100 }, (_, index) => String(index))
+    const refs = ids.map((id) => s.app.entity(orders).ref(id))
+    let rounds = 0
+    for (let round = 0; round < 10; round++) {
+      const cents = round + 1
+      const placed = refs.map((ref) => StateMachine.call(ref, { type: 'place', cents }))
+      for (const ref of refs) StateMachine.send(ref, { type: 'note', text: String(round) })
+      s.system.kill(name('wal_writer(0)'))
+      rounds += (await s.during(Promise.all(placed), { withinMs: 60_000 })).length
+      await s.advance(4_000)
+    }
+    expect(rounds).toBe(1_000)
+    const notes = Array.from({ length: 10 }, (_, round) => String(round))
+    for (const id of ids) {
+      const state = s.app.entity(orders).state(id)
+      expect(state).toMatchObject({ context: { cents: 1, notes }, actions: [] })
+    }
+    expect(new Set(seen.map(([step]) => step)).size).toBe(200)
   })
 
   test('an actor inside starts again after a crash, unasked, and its entity does not rest', async () => {
