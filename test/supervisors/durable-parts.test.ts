@@ -8,6 +8,8 @@ import {
   type AppTree,
   call,
   type DurableServer,
+  type DynamicSupervisorMessages,
+  dynamicSupervisor,
   entity,
   isKeelsonError,
   name,
@@ -15,6 +17,7 @@ import {
   type Ref,
   reply,
   startChild,
+  startDynamicChild,
   supervisor,
   via,
   worker,
@@ -99,6 +102,18 @@ describe('a durable worker', () => {
       startChild(below, { ...part, id: 'other', options: { ...part.options, name: 'late' } }),
     )
     expect(again.ok).toBe(false)
+  })
+
+  test('starts below a dynamic supervisor, with its rows of a former life', async () => {
+    const s = await started([dynamicSupervisor('pool', { name: name('pool') })])
+    const part = worker('far', counter, { durable: true, arg: 2 })
+    for (const total of [3, 4]) {
+      const pool = s.app.system.to(name<DynamicSupervisorMessages>('pool'))
+      expect(await s.during(startDynamicChild(pool, part))).toMatchObject({ ok: true })
+      expect(await s.during(call(named(s, 'far'), 'add', 1))).toBe(total)
+      await s.powerCut({ unsynced: 'lost' })
+      await s.start()
+    }
   })
 
   test('ends when a handler is pending for too long', async () => {
