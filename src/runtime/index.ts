@@ -147,7 +147,7 @@ export type { ThreadServerOptions } from './threads/thread-link.ts'
 export { threadServer } from './threads/thread-server.ts'
 export { type Directory, isRef, type Messages, type Name, name, type Ref } from './words/address.ts'
 export type { AppContext } from './words/app-context.ts'
-export type { ExitMessage } from './words/envelope.ts'
+export { type ExitMessage, kinds, type Message } from './words/envelope.ts'
 export {
   describeReason,
   type ExitReason,

@@ -24,12 +24,13 @@ import {
 import type { Turn } from '../../storage/index.ts'
 import { CallIds } from './call-ids.ts'
 import { type DurableTerms, unitTerms } from './durable-terms.ts'
+import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
 import { type Memory, nothing, type Step } from './memory.ts'
 import { type Actor, OwnTurns } from './own-turns.ts'
 import { type Known, TurnDraft, type UnitTerms } from './turn-draft.ts'
 import { TurnLog, type TurnPort } from './turn-log.ts'
-import { TurnOutputs } from './turn-outputs.ts'
+import { type HeldCall, TurnOutputs } from './turn-outputs.ts'
 import {
   type Answer,
   backoffMs,
@@ -43,7 +44,7 @@ import {
   undecidable,
 } from './turn-run.ts'
 import { decidedMark, writeTurn } from './turn-storage.ts'
-import { blocked, callIdsOf, recall } from './waking.ts'
+import { blocked, callIdKeysOf, callIdsOf, recall } from './waking.ts'
 
 /** One durable actor while it lives. It is the state of its process's loop. */
 export class DurableProcess implements Actor {
@@ -51,6 +52,7 @@ export class DurableProcess implements Actor {
   readonly context: AnyContext
   /** Its steps and alarms. */
   readonly own = new OwnTurns(this)
+  readonly ending: Ending
   readonly idleness: Idleness
   readonly #process: Process
   readonly #log: TurnLog<TurnDraft>
@@ -66,8 +68,6 @@ export class DurableProcess implements Actor {
   /** Turns to handle again, because one before them was refused. */
   #redo: Run[] = []
   #ids: CallIds | undefined
-  #isResting = false
-  #lastReply: (() => void) | undefined
 
   constructor(terms: DurableTerms, context: AnyContext) {
     this.terms = terms
@@ -76,6 +76,7 @@ export class DurableProcess implements Actor {
     this.idleness = new Idleness(this.#process, terms.idleMs)
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this.#port(), terms.pipeline)
+    this.ending = new Ending(this, this.#process)
     this.#outputs = new TurnOutputs(this.#log, context.self, (tell) => this.#hasEnded(tell))
     this.#process.outputs = this.#outputs
     this.#units = unitTerms(terms)
@@ -142,7 +143,7 @@ export class DurableProcess implements Actor {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
       this.blocked = error
     }
-    this.#restLater()
+    this.ending.restLater()
     woke(this.blocked)
   }
 
@@ -288,7 +289,7 @@ export class DurableProcess implements Actor {
     } catch (error) {
       return this.#refuse(draft, error)
     }
-    if (step.kind === 'stopReply') this.#lastReply = () => draft.run.from?.reply(step.value)
+    if (step.kind === 'stopReply') this.ending.lastReply = () => draft.run.from?.reply(step.value)
     if (step.kind === 'stop' || step.kind === 'stopReply') return this.#stops(step.reason)
     return this.#next(step)
   }
@@ -411,35 +412,20 @@ export class DurableProcess implements Actor {
     this.#process.kernel.logger.warn(message, { error, tries, at })
   }
 
-  // Rest and end.
+  // The end.
 
-  /** Ends the process if it has nothing to do. */
-  rest(): NextStep {
-    const { isSettled, memory, own, terms } = this
-    if (this.idleness.isLong && isSettled && !own.ready && !terms.table.isBusy(memory.state)) {
-      this.#isResting = true
-      return stop('normal', this) as never
-    }
-    this.#restLater()
-    return this.#next()
-  }
-
-  #restLater(): void {
-    const { idleMs } = this.terms
-    if (idleMs !== undefined) this.context.sendAfter(idleMs, '$rest' as never)
-  }
-
-  /** Runs the user's `terminate`. The reply of a `stopReply` leaves after it, as in OTP. */
-  terminate(reason: unknown): unknown {
-    const { terminate } = this.terms.table
-    const done = terminate?.(this.#known.memory.state, reason, this.context)
-    // A process that goes to rest must not take messages that it will not handle.
-    const failed = (error: unknown): void =>
-      this.#process.kernel.logger.error(`${this.#entity}: its terminate failed`, { error })
-    if (!isThenable(done)) this.#lastReply?.()
-    else if (this.#isResting) Promise.resolve(done).catch(failed)
-    else return Promise.resolve(done).then(() => this.#lastReply?.())
-    return undefined
+  /** Sends the removal of all its rows on its way. False: it has none. */
+  remove(from: HeldCall): boolean {
+    const { shard } = this.terms
+    if (this.#known.stored.mark === undefined) return false
+    const draft = this.#open(ownRun('delete', from))
+    draft.unit = draft.removal(this.terms.identity, callIdKeysOf(shard, this.#entity))
+    from.reply(true)
+    draft.hold(() => {
+      this.#shown = undefined
+    })
+    this.#log.commit(this.#closed(draft))
+    return true
   }
 
   /** Replaces the state from outside, by a turn of its own. */
@@ -452,6 +438,7 @@ export class DurableProcess implements Actor {
   /** The notice of its end leaves behind its last turn, unless nothing can become durable now. */
   #hasEnded(tell: () => void): void {
     this.terms.ended(this.#log)
+    this.ending.passOn()
     if (this.#log.isEmpty) tell()
     else void this.terms.shard.unlessStill(this.#log.drained()).then(tell)
   }

@@ -87,6 +87,7 @@ export const startDurableWorker = (
         blockedBy: undefined,
         began: (log) => entities.began(entity, log),
         ended: (log) => entities.ended(entity, log),
+        successor: () => undefined,
         woke: () => entities.woke(),
       },
       own,

@@ -1,5 +1,6 @@
 /** What the process of one durable actor is made from, and what its units have in common. */
 import type { KeelsonError } from '../../errors.ts'
+import type { Process } from '../../runtime/index.ts'
 import { unitBytesMax } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { KeepIds } from './call-ids.ts'
@@ -30,6 +31,8 @@ export type DurableTerms = {
   readonly began: (log: TurnLog<TurnDraft>) => void
   /** Its process has ended: the log is still known until it is drained. */
   readonly ended: (log: TurnLog<TurnDraft>) => void
+  /** The process that takes its messages after it ended of its own accord. */
+  readonly successor: () => Process | undefined
   /** It has woken; `reason` if it is blocked. */
   readonly woke: (reason: KeelsonError | undefined) => void
 }

@@ -6,7 +6,9 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
   type Directory,
+  name,
   type Process,
+  processOf,
   type Ref,
   refOfName,
   type System,
@@ -23,7 +25,9 @@ import type { TurnLog } from './turn-log.ts'
 export interface RunningKind {
   readonly table: DurableTable
   /** Starts the process of an entity that is at rest. */
-  wake(id: string): void
+  wake(id: string): Process
+  /** How many entities have a process. */
+  readonly live: number
   /** The ids of blocked entities, with their errors. */
   readonly blocked: ReadonlyMap<string, KeelsonError>
   /** Lets a blocked entity try to wake again. False: it is not blocked. */
@@ -142,8 +146,20 @@ export class Entities {
   ref<M>(kind: string, id: string): Ref<M> {
     checkKind(kind)
     checkEntityId(id)
-    const name = this.nameOf(`${kind}/${id}`)
-    return refOfName<M>(this.system, name, (names) => this.#directory(names, kind, id))
+    const called = this.nameOf(`${kind}/${id}`)
+    return refOfName<M>(this.system, called, (names) => this.#directory(names, kind, id))
+  }
+
+  /** The process of an entity, woken if it is at rest; `undefined` if nothing may wake. */
+  wake(kind: string, id: string): Process | undefined {
+    if (this.#isClosing()) return undefined
+    return this.holder(`${kind}/${id}`) ?? this.#kinds.get(kind)?.wake(id)
+  }
+
+  /** The process of an entity; `undefined` while it is at rest. */
+  holder(entity: string): Process | undefined {
+    const ref = this.system.whereis(name(this.nameOf(entity)))
+    return ref && processOf({ self: ref as Ref })
   }
 
   /** Looks up the name of an entity; a message to one at rest wakes it. */
@@ -151,11 +167,7 @@ export class Entities {
     return {
       holderOf: (name) => names.holderOf(name),
       awaitHolder: (...wait) => names.awaitHolder(...wait),
-      wake: (name) => {
-        if (this.#isClosing()) return undefined
-        this.#kinds.get(kind)?.wake(id)
-        return names.holderOf(name ?? '')
-      },
+      wake: () => this.wake(kind, id),
       fault: () =>
         this.#isClosing()
           ? new KeelsonError('CLOSED', 'the instance is closing')

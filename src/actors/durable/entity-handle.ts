@@ -1,6 +1,6 @@
 /** The user's handle of a kind of entities: their refs, looks at their rows, and their end. */
 import { invalidArgument, type KeelsonError } from '../../errors.ts'
-import type { Ref } from '../../runtime/index.ts'
+import { call, type Ref } from '../../runtime/index.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../shard/access.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
@@ -16,6 +16,11 @@ import {
 } from './entity-listing.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
 import type { Fields } from './memory.ts'
+
+/** How long an end is waited for, in ms. */
+type EndOptions = { readonly timeoutMs?: number }
+
+type EndMessages = { calls: Record<'$delete' | '$stop', () => boolean> }
 
 declare const fields: unique symbol
 
@@ -109,5 +114,33 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   /** Lets a blocked entity try to wake again. False: it is not blocked. */
   unblock(id: string): boolean {
     return expectKind(this.#entities, this.kind).unblock(checkEntityId(id))
+  }
+
+  /**
+   * Removes an entity: its row, alarms, remembered calls and index rows, together, as a turn behind
+   * those that were asked for before. Then its process ends, and the next message finds it unborn;
+   * so do the messages that waited. Answers when that is durable. False: it had no row.
+   * `timeoutMs` as for any call. An entity cannot delete itself: it would wait for its own turn.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `TIMEOUT`, `UNKNOWN_OUTCOME`
+   */
+  delete(id: string, options: EndOptions = {}): Promise<boolean> {
+    return this.#end(id, '$delete', options)
+  }
+
+  /**
+   * Lets an entity rest now: its turns under way become durable, its process ends, and messages
+   * that waited wake it again. Calls whose `from` it kept are `EXITED`. False: it is at rest.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `TIMEOUT`
+   */
+  async stop(id: string, options: EndOptions = {}): Promise<boolean> {
+    this.#access.check()
+    if (!this.#entities.holder(`${this.kind}/${checkEntityId(id)}`)) return false
+    return this.#end(id, '$stop', options)
+  }
+
+  async #end(id: string, message: '$delete' | '$stop', { timeoutMs }: EndOptions) {
+    this.#access.check()
+    const ref = this.#entities.ref<EndMessages>(this.kind, id)
+    return call(ref, message, undefined, timeoutMs === undefined ? {} : { timeoutMs })
   }
 }

@@ -14,7 +14,6 @@ import {
   type Process,
   processOf,
   type Ref,
-  reply,
   shutDown,
 } from '../../runtime/index.ts'
 import type { KeepIds } from './call-ids.ts'
@@ -35,15 +34,6 @@ export type KindTerms = {
   readonly freeze: <T>(state: T) => T
   readonly mailboxMax: number | undefined
   readonly handlerTimeoutMs: number | undefined
-}
-
-/** The messages of the process of a kind. */
-export type KindMessages = {
-  calls: {
-    /** Lets an entity end what it does, and rest. False: it is at rest. */
-    stop: (id: string) => boolean
-    counts: () => { readonly live: number; readonly blocked: number }
-  }
 }
 
 /** A failure while waking. */
@@ -76,7 +66,7 @@ const triesMax = 5
 const backoffMs = (tries: number): number => 100 * 2 ** (tries - 1)
 
 /** The server of a kind. */
-export const kindServer: GenServer<KindMessages, State, KindTerms, unknown> = {
+export const kindServer: GenServer<object, State, KindTerms, unknown> = {
   kind: 'entity_kind',
   init: (terms, context) => {
     context.trapExit(true)
@@ -85,6 +75,9 @@ export const kindServer: GenServer<KindMessages, State, KindTerms, unknown> = {
     const running: RunningKind = {
       table: terms.table,
       blocked: new Map<string, KeelsonError>(),
+      get live() {
+        return state.live.size
+      },
       wake: (id) => start(state, server, id, context as unknown as AnyContext),
       unblock: (id) => unblock(state, id),
     }
@@ -94,16 +87,6 @@ export const kindServer: GenServer<KindMessages, State, KindTerms, unknown> = {
       left: entities.runs(terms.kind, running),
     }
     return state
-  },
-  calls: {
-    stop: async (state, id, context) => {
-      const child = [...state.live.values()].find((each) => each.id === id && each.process.alive)
-      if (!child) return reply(false, state)
-      await shutDown(processOf(context as never), child.process, 'infinity')
-      forget(state, child)
-      return reply(true, state)
-    },
-    counts: (state) => reply({ live: state.live.size, blocked: state.blocked.size }, state),
   },
   exit: (state, { from, reason }) => {
     const child = from && state.live.get(from)
@@ -124,7 +107,7 @@ const start = (
   server: ReturnType<typeof durableServer>,
   id: string,
   context: AnyContext,
-): void => {
+): Process => {
   const { entities, terms } = state
   const identity = entities.identity(terms.kind, id)
   const { entity } = identity
@@ -143,6 +126,7 @@ const start = (
         },
         began: (log) => entities.began(entity, log),
         ended: (log) => entities.ended(entity, log),
+        successor: () => entities.wake(terms.kind, id),
         woke: (reason) => {
           child.hasWoken = true
           if (!failure?.blocked) state.failures.delete(id)
@@ -165,6 +149,7 @@ const start = (
   const process = processOf({ self: context.system.whereis(name(processName)) as Ref })
   const child: Child = { id, process, hasWoken: false }
   state.live.set(process.address as Ref, child)
+  return process
 }
 
 const pause = (context: AnyContext, ms: number): Promise<void> =>
@@ -191,7 +176,7 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
 const unblock = (state: State, id: string): boolean => {
   const wasBlocked = state.blocked.delete(id)
   state.failures.delete(id)
-  for (const child of state.live.values())
-    if (child.id === id && wasBlocked) child.process.end('shutdown')
+  const { entity } = state.entities.identity(state.terms.kind, id)
+  if (wasBlocked) state.entities.holder(entity)?.end('shutdown')
   return wasBlocked
 }

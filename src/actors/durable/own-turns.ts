@@ -111,9 +111,14 @@ export class OwnTurns {
 
   /** What set the alarm has to be durable, as for a step. */
   async #runDueLater(from: HeldCall): Promise<NextStep> {
+    return (await this.settle('$due', from)) ?? this.runDue(from)
+  }
+
+  /** Waits until no turn is on its way. Returns a step if the call was refused instead. */
+  async settle(what: string, from: HeldCall): Promise<NextStep | undefined> {
     const { shard } = this.#actor.terms
     while (!this.#actor.isAwake || !this.#actor.isSettled) {
-      const end = await this.#actor.clear(ownRun('$due', from))
+      const end = await this.#actor.clear(ownRun(what, from))
       if (end) return end
       if (shard.isStill) {
         from.call.fail(shard.unavailable())
@@ -121,6 +126,6 @@ export class OwnTurns {
       }
       await shard.unlessStill(this.#actor.settled())
     }
-    return this.runDue(from)
+    return undefined
   }
 }

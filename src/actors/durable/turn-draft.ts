@@ -18,6 +18,7 @@ import {
   type Fields,
   type Identity,
   type Memory,
+  nothing,
   rowChanges,
   type Step,
 } from './memory.ts'
@@ -138,6 +139,17 @@ export class TurnDraft extends LoggedTurn {
       row: { mark: this.mark, body },
       rows: [...rowChanges(identity, this.before.stored, after), ...rows],
       writes,
+    }
+  }
+
+  /** The unit that removes every row. `callIds`: the keys of remembered calls. */
+  removal(identity: Identity, callIds: readonly string[]): Turn {
+    const { stored } = this.before
+    const changes = rowChanges(identity, stored, nothing)
+    const ids = callIds.map((key): EntityRowChange => [key, undefined])
+    return {
+      ...{ kind: 'turn', entity: identity.entity, follows: stored.mark, row: undefined },
+      ...{ rows: [...changes, ...ids], writes: [] },
     }
   }
 

@@ -42,6 +42,10 @@ export const durableServer = (
       ...section('call', table.calls),
       $due: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) =>
         self.own.runDue(from),
+      $stop: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) =>
+        self.ending.stop(from),
+      $delete: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) =>
+        self.ending.delete(from),
     },
     casts: {
       ...section('cast', table.casts),
@@ -49,7 +53,7 @@ export const durableServer = (
     },
     infos: {
       ...section('info', table.infos),
-      $rest: (self: DurableProcess) => self.rest(),
+      $rest: (self: DurableProcess) => self.ending.rest(),
     },
     continues: { $step: (self: DurableProcess, step: string) => self.own.runStep(step) },
     ...other('info', table.info),
@@ -61,7 +65,7 @@ export const durableServer = (
             self.turn(new Run((state) => timeout(state, context), undefined, 'timeout', 'timeout')),
         }
       : {}),
-    terminate: (self: DurableProcess, reason: unknown) => self.terminate(reason),
+    terminate: (self: DurableProcess, reason: unknown) => self.ending.terminate(reason),
     sys: {
       shown: (self: DurableProcess) => self.shown,
       replace: (
@@ -75,7 +79,7 @@ export const durableServer = (
 
 /** The checks of a server, which let its own messages pass. */
 const withOwn = ({ calls, casts, infos }: NonNullable<DurableTable['accepts']>): object => ({
-  calls: { ...calls, $due: isOwn },
+  calls: { ...calls, $due: isOwn, $stop: isOwn, $delete: isOwn },
   casts: { ...casts, $proceed: isOwn },
   infos: { ...infos, $rest: isOwn },
 })

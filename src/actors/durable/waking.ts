@@ -43,6 +43,10 @@ export function* callIdsOf(
     yield [lastPart(key), value.bytes]
 }
 
+/** The keys of the rows of remembered ids. */
+export const callIdKeysOf = (shard: Shard, entity: string): readonly string[] =>
+  [...rowsIn(shard, callIdRows(entity))].map(([key]) => key)
+
 /**
  * What the actor knows when it wakes; `undefined` if it is unborn.
  * @throws KeelsonError `BLOCKED` if its row cannot be used; `SHARD_DOWN`, `CLOSED`

@@ -1,0 +1,127 @@
+/**
+ * How a durable actor ends of its own accord: to rest, because it was asked to, or because its rows
+ * are removed. Its end loses no message: those in its mailbox go to the process that its name wakes.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  type AnyContext,
+  isCall,
+  isThenable,
+  kinds,
+  type Message,
+  type NextStep,
+  type Process,
+  stop,
+} from '../../runtime/index.ts'
+import type { Idleness } from './idleness.ts'
+import type { Actor, OwnTurns } from './own-turns.ts'
+import type { HeldCall } from './turn-outputs.ts'
+
+/** What the end needs of its actor. */
+export interface Mortal extends Actor {
+  readonly context: AnyContext
+  readonly idleness: Idleness
+  readonly own: OwnTurns
+  /** Sends the removal of all its rows on its way. False: it has none. */
+  remove(from: HeldCall): boolean
+}
+
+/** The end of one actor. */
+export class Ending {
+  readonly #actor: Mortal
+  readonly #process: Process
+  #isResting = false
+  #taken: Message[] = []
+  /** The last answer, which leaves after `terminate`, as in OTP. */
+  lastReply: (() => void) | undefined
+
+  constructor(actor: Mortal, process: Process) {
+    this.#actor = actor
+    this.#process = process
+  }
+
+  get #entity(): string {
+    return this.#actor.terms.identity.entity
+  }
+
+  /** Ends the process if it has nothing to do. */
+  rest(): NextStep {
+    const { idleness, isSettled, own, terms, memory } = this.#actor
+    const isBusy = own.ready !== undefined || terms.table.isBusy(memory.state)
+    if (idleness.isLong && isSettled && !isBusy) return this.#end()
+    this.restLater()
+    return own.next()
+  }
+
+  /** Looks again after the idle time. */
+  restLater(): void {
+    const { idleMs } = this.#actor.terms
+    if (idleMs !== undefined) this.#actor.context.sendAfter(idleMs, '$rest' as never)
+  }
+
+  /** Ends the process when its turns are durable. */
+  async stop(from: HeldCall): Promise<NextStep> {
+    const refused = await this.#actor.own.settle('$stop', from)
+    if (refused) return refused
+    this.lastReply = () => void from.reply(true)
+    return this.#end()
+  }
+
+  /** Removes the rows, and ends the process. */
+  async delete(from: HeldCall): Promise<NextStep> {
+    const { own, blocked } = this.#actor
+    const refused = await own.settle('$delete', from)
+    if (refused) return refused
+    if (blocked) from.fail(blocked)
+    else if (!this.#actor.remove(from)) from.reply(false)
+    else if (await this.#actor.settled()) return this.#end()
+    return own.next()
+  }
+
+  #end(): NextStep {
+    this.#isResting = true
+    return stop('normal', this.#actor) as never
+  }
+
+  /** Runs the user's `terminate`. */
+  terminate(reason: unknown): unknown {
+    const { terms, memory, context } = this.#actor
+    const done = terms.table.terminate?.(memory.state, reason, context)
+    if (this.#isResting) this.#take()
+    const failed = (error: unknown): void =>
+      this.#process.kernel.logger.error(`${this.#entity}: its terminate failed`, { error })
+    if (!isThenable(done)) this.lastReply?.()
+    else if (!this.#isResting) return Promise.resolve(done).then(() => this.lastReply?.())
+    else {
+      // A process that goes to rest must not take messages that it will not handle.
+      Promise.resolve(done).catch(failed)
+      this.lastReply?.()
+    }
+    return undefined
+  }
+
+  /** Takes the messages of users out of the mailbox. */
+  #take(): void {
+    this.#process.mailbox.removeAll((message) => {
+      const isUsers = message.kind <= kinds.info && !message.name.startsWith('$')
+      if (!isCall(message) && !isUsers) return false
+      if (isCall(message)) message.list?.remove(message)
+      this.#taken.push(message)
+      return true
+    })
+  }
+
+  /** The process has ended, and its name is free: the messages go to its successor. */
+  passOn(): void {
+    const taken = this.#taken.splice(0)
+    if (taken.length === 0) return
+    const next = this.#actor.terms.successor()
+    for (const message of taken)
+      if (next?.admit(message)) {
+        if (isCall(message)) next.owed.add(message)
+      } else if (isCall(message)) message.fail(hasEnded(this.#entity))
+  }
+}
+
+const hasEnded = (entity: string): KeelsonError =>
+  new KeelsonError('EXITED', `${entity} ended: normal`, { details: { reason: 'normal' } })

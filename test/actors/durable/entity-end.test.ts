@@ -1,0 +1,202 @@
+/** `delete` and `stop`: in order with the turns of their entity, and no message is lost. */
+import { afterEach, expect, test } from 'vitest'
+import {
+  call,
+  cast,
+  type DurableServer,
+  type EntityHandle,
+  entity,
+  noReply,
+  ok,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+
+type State = { readonly count: number }
+type Messages = {
+  calls: {
+    add: () => number
+    step: () => string
+    keep: () => void
+    removeOther: (id: string) => boolean
+    life: () => number
+    wait: (ms: number) => void
+  }
+  casts: { add: () => void }
+  alarms: { later: () => void }
+  continues: { never: () => void }
+}
+
+/** Processes that began, and their ends. */
+let lives: string[] = []
+
+const server: DurableServer<Messages, State> = {
+  init: () => ok({ count: 0 }),
+  wake: (_, { id }) => void lives.push(`+${id}`),
+  terminate: (_, reason, { id }) => void lives.push(`-${id} ${reason}`),
+  calls: {
+    add: ({ count }) => reply(count + 1, { count: count + 1 }),
+    step: ({ count }, _, context) => {
+      context.setAlarm('later', { inMs: 1_000_000 })
+      context.addContinue('never')
+      return reply(context.step, { count: count + 1 })
+    },
+    keep: (state) => noReply(state),
+    removeOther: async (state, id, context) =>
+      reply(await context.app.entity('thing').delete(id), { count: state.count + 1 }),
+    life: (state) => reply(lives.length, state),
+    wait: async (state, ms, context) => {
+      await new Promise<void>((resolve) => context.system.clock.after(ms, resolve))
+      return reply(undefined, state)
+    },
+  },
+  casts: { add: ({ count }) => noReply({ count: count + 1 }) },
+  alarms: { later: (state) => noReply(state) },
+  continues: {
+    never: () => {
+      throw new Error('not now')
+    },
+  },
+  index: ({ count }) => ({ count }),
+}
+
+const things = entity('thing', server, { idleMs: 1_000_000 })
+type Things = EntityHandle<Messages, State>
+
+let s: Simulation
+afterEach(() => s.close())
+
+const started = async (): Promise<Things> => {
+  lives = []
+  s = await startSimulated({ app: supervisor('app', {}, [things]), shards: 2 })
+  return s.app.entity(things)
+}
+
+const rowsOf = (handle: Things): unknown => [
+  handle.list().entries.map(({ id }) => id),
+  handle.list({ where: { count: { gte: 0 } } }).entries.map(({ id }) => id),
+]
+
+test('a delete removes row, index, alarms, steps and remembered calls together', async () => {
+  const handle = await started()
+  const ref = handle.ref('a')
+  await s.during(call(ref, 'add', undefined, { id: 'one' }))
+  await s.during(call(ref, 'step'))
+  await s.during(call(handle.ref('b'), 'add'))
+  expect(await s.during(handle.alarms())).toHaveLength(1)
+  expect(await s.during(handle.delete('a'))).toBe(true)
+  expect(rowsOf(handle)).toEqual([['b'], ['b']])
+  expect(await s.during(handle.alarms())).toEqual([])
+  expect(handle.state('a')).toBe(undefined)
+  const left = s.app.shards.flatMap((shard) => {
+    const { overlay, projection } = shard.view().layers
+    const all = [...overlay.range({ gte: '\0' }), ...projection.range({ gte: '\0' })]
+    return all.filter(([key]) => key.includes('thing/a') && shard.view().row(key))
+  })
+  expect(left).toEqual([])
+  // The same id of a call is new to the one that is born now.
+  expect(await s.during(call(ref, 'add', undefined, { id: 'one' }))).toBe(1)
+})
+
+test('a delete comes behind earlier turns; messages behind it find the entity unborn', async () => {
+  const handle = await started()
+  const ref = handle.ref('a')
+  const answers: Promise<unknown>[] = [call(ref, 'add'), call(ref, 'add'), call(ref, 'wait', 50)]
+  answers.push(handle.delete('a'), call(ref, 'add'))
+  cast(ref, 'add')
+  answers.push(call(ref, 'add'), handle.delete('a'), handle.delete('a'), call(ref, 'add'))
+  expect(await s.during(Promise.all(answers))).toEqual([
+    1,
+    2,
+    undefined,
+    true,
+    1,
+    3,
+    true,
+    false,
+    1,
+  ])
+  expect(handle.state('a')).toEqual({ count: 1 })
+})
+
+test('the next life has another incarnation, and the ended process ran terminate', async () => {
+  const handle = await started()
+  const first = await s.during(call(handle.ref('a'), 'step'))
+  await s.during(handle.delete('a'))
+  const second = await s.during(call(handle.ref('a'), 'step'))
+  const [, , one] = first.split('/')
+  const [, , two, seq] = second.split('/')
+  expect(one).not.toBe(two)
+  expect(seq).toBe('1')
+  expect(lives).toEqual(['+a', '-a normal', '+a'])
+})
+
+test('a power cut at any moment of a delete leaves all rows or none', async () => {
+  await started()
+  const outcomes = new Set<string>()
+  for (const ms of [0, 1, 2, 3, 5, 20, 200]) {
+    await s.during(call(s.app.entity(things).ref('a'), 'step'))
+    let answer: boolean | undefined
+    const deletion = s.app.entity(things).delete('a', { timeoutMs: 500 })
+    const noted = deletion.then(
+      (it) => {
+        answer = it
+      },
+      () => undefined,
+    )
+    await s.advance(ms)
+    const [isAnswered] = [answer]
+    await s.powerCut()
+    await noted
+    await s.start()
+    const again: Things = s.app.entity(things)
+    const isThere = again.state('a') !== undefined
+    expect(again.list().entries).toHaveLength(isThere ? 1 : 0)
+    expect(again.list({ where: { count: { gte: 0 } } }).entries).toHaveLength(isThere ? 1 : 0)
+    expect((await s.during(again.alarms())).length > 0).toBe(isThere)
+    if (isAnswered) expect(isThere).toBe(false)
+    outcomes.add(`${isAnswered} ${isThere}`)
+  }
+  expect([...outcomes]).toEqual(expect.arrayContaining(['undefined true', 'true false']))
+})
+
+test('a delete of an unborn one is false, and leaves no row', async () => {
+  const handle = await started()
+  expect(await s.during(handle.delete('a'))).toBe(false)
+  expect(handle.list().entries).toEqual([])
+})
+
+test('another entity deletes it from a handler', async () => {
+  const handle = await started()
+  await s.during(call(handle.ref('a'), 'add'))
+  expect(await s.during(call(handle.ref('b'), 'removeOther', 'a'))).toBe(true)
+  expect(rowsOf(handle)).toEqual([['b'], ['b']])
+})
+
+test('stop ends the process behind its turns; messages behind it wake it again', async () => {
+  const handle = await started()
+  const ref = handle.ref('a')
+  const answers = [call(ref, 'add'), handle.stop('a'), call(ref, 'add'), call(ref, 'life')]
+  expect(await s.during(Promise.all(answers))).toEqual([1, true, 2, 3])
+  expect(lives).toEqual(['+a', '-a normal', '+a'])
+  expect(await s.during(handle.stop('a'))).toBe(true)
+  expect(await handle.stop('a')).toBe(false)
+  expect(handle.state('a')).toEqual({ count: 2 })
+})
+
+test('a call whose from was kept is EXITED by a stop', async () => {
+  const handle = await started()
+  const kept = expect(call(handle.ref('a'), 'keep')).rejects.toMatchObject({ code: 'EXITED' })
+  await s.during(handle.stop('a'))
+  await kept
+})
+
+test('after the close both are CLOSED; a wrong id is INVALID_ARGUMENT', async () => {
+  const handle = await started()
+  await expect(handle.delete('{')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await expect(handle.stop('')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await s.close()
+  await expect(handle.delete('a')).rejects.toMatchObject({ code: 'CLOSED' })
+  await expect(handle.stop('a')).rejects.toMatchObject({ code: 'CLOSED' })
+})
