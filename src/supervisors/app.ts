@@ -6,6 +6,8 @@ import {
   type Access,
   type BatcherHandle,
   type ControlHandle,
+  type Entities,
+  entitiesOf,
   levelOf,
   type Shard,
   type ShardPhase,
@@ -71,6 +73,8 @@ export class App {
   readonly registry: Registry.Handle
   /** A kind of entities that runs in the tree: see `AppContext`. */
   readonly entity: AppContext['entity']
+  /** @internal The durable actors, for the prompt. */
+  readonly entities: Entities
   /** @internal Lasting parts of the shards, for the prompt and the tests. */
   readonly shards: readonly Shard[]
   /**
@@ -95,6 +99,7 @@ export class App {
     this.batcher = batcher
     this.registry = registry
     this.entity = entity
+    this.entities = parts.outside[entitiesOf]
     this.shards = parts.shards
     this.ref()
     this.closed = new Promise((resolve) => {

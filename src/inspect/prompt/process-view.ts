@@ -14,6 +14,31 @@ const columns: readonly Column[] = [
   { title: 'restarts', align: 'right' },
 ]
 
+/**
+ * Processes without those of entities, and a line for each kind that has some. An instance may have
+ * 100,000 of them.
+ */
+export const foldedTable = (
+  processes: readonly ProcessInfo[],
+  paint: Paint = plainPaint,
+): string => {
+  const kinds = new Map(
+    processes.flatMap(({ kind, pid, label }) =>
+      kind === 'entity_kind' ? [[pid, { title: label ?? `<${pid}>`, live: 0 }]] : [],
+    ),
+  )
+  const shown = processes.filter(({ parent }) => {
+    const kind = parent === undefined ? undefined : kinds.get(parent)
+    if (kind) kind.live++
+    return kind === undefined
+  })
+  const folded = [...kinds.values()].filter(({ live }) => live > 0)
+  const lines = folded.map(
+    ({ title, live }) => `${title}: ${countText(live)} live, which ps({ all: true }) shows`,
+  )
+  return [processTable(shown, paint), ...lines].join('\n')
+}
+
 /** A table of processes, ordered by pid. */
 export const processTable = (
   processes: readonly ProcessInfo[],
@@ -34,6 +59,9 @@ export const processTable = (
       ]),
   )
 
+/** The most links or monitors that are named. */
+const namesMax = 20
+
 /** One process in full. `nameOf` gives the title of another one; `now` is in ms since 1970. */
 export const processFacts = (
   process: ProcessInfo,
@@ -41,7 +69,11 @@ export const processFacts = (
   now: number,
 ): string => {
   const { handling, mailbox, mailboxMax } = process
-  const names = (pids: readonly number[]): string => pids.map(nameOf).join(', ') || '-'
+  const names = (pids: readonly number[]): string => {
+    const rest = pids.length - namesMax
+    const shown = pids.slice(0, namesMax).map(nameOf)
+    return [...shown, ...(rest > 0 ? [`and ${countText(rest)} more`] : [])].join(', ') || '-'
+  }
   return factList([
     ['name', process.name ?? '-'],
     ...(process.label === undefined || process.label === process.name

@@ -3,6 +3,7 @@
  * function for each kind of part, so that `info(wal_writer(0))` reads as it is printed.
  */
 import { inspect } from 'node:util'
+import { surveyEntity } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import {
   type CallOptions,
@@ -19,9 +20,10 @@ import type { App } from '../../supervisors/index.ts'
 import type { Paint } from '../text/paint.ts'
 import { factList } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
+import { type EntityFacts, entityFacts, type KindFacts, kindTable } from './entity-view.ts'
 import { findProcess, nameWith, processTitle } from './process-finder.ts'
 import { busiest, type Look, loadQuery, loadTable, look } from './process-load.ts'
-import { processFacts, processTable } from './process-view.ts'
+import { foldedTable, processFacts, processTable } from './process-view.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
 import { logView, projectionView } from './shard-view.ts'
 import { traceFeed } from './trace-view.ts'
@@ -52,12 +54,21 @@ const wordsOf = (app: App, paint: Paint): PromptWords => ({
 
 const lookingWords = (app: App, paint: Paint) => ({
   tree: async () => new View(treeView(await surveyTree(app), paint)),
-  ps: () => new View(processTable(app.system.processes(), paint)),
+  ps: (options?: unknown) => {
+    const { all } = (options ?? {}) as { readonly all?: unknown }
+    if (options !== undefined && typeof all !== 'boolean')
+      throw invalidArgument('ps', 'nothing, or { all: true }', options)
+    const table = all === true ? processTable : foldedTable
+    return new View(table(app.system.processes(), paint))
+  },
+  entities: () => new View(kindTable(kindsOf(app))),
+  entity: (kind: string, id: string) => new View(entityFacts(entityOf(app, kind, id))),
   top: topWord(app, paint),
   info: (process: unknown) => {
     const info = findProcess(app, process)
+    const others = new Map(app.system.processes().map((each) => [each.pid, each]))
     const nameOf = (pid: number): string => {
-      const other = app.system.processes().find((each) => each.pid === pid)
+      const other = others.get(pid)
       return other ? processTitle(other) : `<${pid}>`
     }
     return new View(processFacts(info, nameOf, app.system.clock.now()))
@@ -72,6 +83,20 @@ const lookingWords = (app: App, paint: Paint) => ({
   projections: async () =>
     new View(projectionView(await surveyProjections(app), app.system.clock.now(), paint)),
 })
+
+const kindsOf = ({ entities }: App): KindFacts[] =>
+  entities.kinds.flatMap((kind) => {
+    const running = entities.kind(kind)
+    return running ? [{ kind, live: running.live, blocked: running.blocked.size }] : []
+  })
+
+/** @throws KeelsonError `INVALID_ARGUMENT` for a kind that does not run, or a wrong id */
+const entityOf = (app: App, kind: string, id: string): EntityFacts => {
+  const { pid } = app.entity(kind).ref(id)
+  const entity = `${kind}/${id}`
+  const blocked = app.entity(kind).blocked().get(id)?.message
+  return { entity, pid, blocked, rows: surveyEntity(app.entities, entity) }
+}
 
 /** `top` keeps its last sample for comparison. */
 const topWord = (app: App, paint: Paint) => {
@@ -189,7 +214,9 @@ const wordsMax = 1_000
 
 const commands: readonly (readonly [string, string])[] = [
   ['tree()', 'the supervision tree: status, waiting messages, restarts, and why a part is down'],
-  ['ps()', 'every process, in a table'],
+  ['ps(), ps({ all: true })', 'every process, in a table; those of entities only with all'],
+  ['entities()', 'the kinds of entities: how many live, how many are blocked'],
+  ["entity('order', '42')", 'one entity: its state, its last turn, what is pending'],
   ["top(), top('queue', 20)", 'who did most since the last look: by handled, queue or grown'],
   ['info(p)', 'one process whole: what it does, its queue, links, monitors'],
   ['state(p)', 'the state of a server'],
@@ -223,4 +250,7 @@ const helpWord = (): unknown =>
 
 /** The words of the instance's processes, for completion. */
 export const processWords = (app: App): string[] =>
-  app.system.processes().flatMap(({ name }) => (name === undefined ? [] : [name]))
+  app.system
+    .processes()
+    .slice(0, wordsMax)
+    .flatMap(({ name }) => name ?? [])

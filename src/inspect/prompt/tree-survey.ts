@@ -53,10 +53,15 @@ const nodeOf = async (info: ProcessInfo, id: string, survey: Survey): Promise<Tr
   restarts: info.restarts,
   reason: undefined,
   children: info.kind === 'supervisor' ? await childrenOf(info, survey) : [],
+  live: info.kind === 'entity_kind' ? startedBy(info, survey).length : undefined,
 })
 
+/** The processes that a process has started. */
+const startedBy = ({ pid }: ProcessInfo, { processes }: Survey): readonly ProcessInfo[] =>
+  processes.filter(({ parent }) => parent === pid)
+
 const childrenOf = async (supervisor: ProcessInfo, survey: Survey): Promise<TreeNode[]> => {
-  const started = survey.processes.filter(({ parent }) => parent === supervisor.pid)
+  const started = startedBy(supervisor, survey)
   const known = await askedChildren(supervisor)
   const nodes =
     known?.map((child) => childNode(child, started, survey)) ??
@@ -106,6 +111,7 @@ const missing = (
   restarts: 0,
   reason,
   children: [],
+  live: undefined,
 })
 
 /** The status as the views show it: a waiting or runnable process is running. */

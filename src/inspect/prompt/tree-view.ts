@@ -19,6 +19,8 @@ export type TreeNode = {
   /** Why it is down. */
   readonly reason: string | undefined
   readonly children: readonly TreeNode[]
+  /** Of a kind of entities: how many have a process. They are not among the children. */
+  readonly live: number | undefined
 }
 
 const columns: readonly Column[] = [
@@ -65,7 +67,8 @@ const rowOf = (node: TreeNode, branch: string, paint: Paint): string[] => {
 
 const tones = { running: 'good', down: 'bad', terminating: 'bad' } as const
 
-const statusText = ({ status, reason }: TreeNode, paint: Paint): string => {
+const statusText = ({ status, reason, live }: TreeNode, paint: Paint): string => {
   const tone = status in tones ? tones[status as keyof typeof tones] : 'odd'
-  return paint(tone, status) + (reason === undefined ? '' : `: ${reason}`)
+  const more = live === undefined ? '' : `, ${countText(live)} live`
+  return paint(tone, status) + more + (reason === undefined ? '' : `: ${reason}`)
 }

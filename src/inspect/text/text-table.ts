@@ -13,7 +13,9 @@ export const textTable = (
   rows: readonly (readonly string[])[],
 ): string => {
   const lines = [columns.map(({ title }) => title), ...rows]
-  const widths = columns.map((_, at) => Math.max(...lines.map((cells) => width(cells[at] ?? ''))))
+  const widths = columns.map((_, at) =>
+    lines.reduce((widest, cells) => Math.max(widest, width(cells[at] ?? '')), 0),
+  )
   const line = (cells: readonly string[]): string =>
     columns
       .map(({ align }, at) => padded(cells[at] ?? '', widths[at] ?? 0, align))

@@ -9,6 +9,7 @@ const node = (name: string, facts: Partial<TreeNode> = {}): TreeNode => ({
   mailbox: 0,
   restarts: 0,
   reason: undefined,
+  live: undefined,
   children: [],
   ...facts,
 })

@@ -1,0 +1,71 @@
+/** Kinds of entities and one entity as text. Pure. */
+import { inspect } from 'node:util'
+import type { EntityRows } from '../../actors/index.ts'
+import { countText, pluralText } from '../text/quantities.ts'
+import { type Column, factList, textTable } from '../text/text-table.ts'
+
+/** A kind of entities that runs. */
+export type KindFacts = { readonly kind: string; readonly live: number; readonly blocked: number }
+
+const columns: readonly Column[] = [
+  { title: 'kind' },
+  { title: 'live', align: 'right' },
+  { title: 'blocked', align: 'right' },
+]
+
+/** A table of kinds. */
+export const kindTable = (kinds: readonly KindFacts[]): string =>
+  kinds.length === 0
+    ? 'no kind of entities runs'
+    : textTable(
+        columns,
+        kinds.map(({ kind, live, blocked }) => [kind, countText(live), countText(blocked)]),
+      )
+
+/** What is known of one entity. */
+export type EntityFacts = {
+  readonly entity: string
+  /** The number of its process; `undefined` at rest. */
+  readonly pid: number | undefined
+  /** Why it is blocked. */
+  readonly blocked: string | undefined
+  readonly rows: EntityRows | undefined
+}
+
+/** One entity in full. */
+export const entityFacts = ({ entity, pid, blocked, rows }: EntityFacts): string => {
+  const process = pid === undefined ? 'at rest' : `<${pid}>`
+  const head = [
+    ['entity', entity],
+    ['process', process],
+    ...(blocked === undefined ? [] : [['blocked', blocked] as const]),
+  ] as const
+  if (rows === undefined) return factList([...head, ['row', 'none: it is unborn']])
+  const steps = rows.steps.map(
+    ({ name, step, tries, notBefore }) =>
+      `${name} ${step}${tries > 0 ? `, failed ${pluralText(tries, 'time')}, next ${timeText(notBefore)}` : ''}`,
+  )
+  const alarms = [...rows.alarms].map(([name, { dueAt }]) => `${name} ${timeText(dueAt)}`)
+  return factList([
+    ...head,
+    ['incarnation', rows.incarnation],
+    ['seq', countText(rows.seq)],
+    ['version', String(rows.version)],
+    ['state', inspect(rows.state, { breakLength: Number.POSITIVE_INFINITY, depth: 4 })],
+    ['index', fieldsText(rows.fields)],
+    ...listed('steps', steps),
+    ...listed('alarms', alarms),
+    ['calls kept', countText(rows.calls)],
+  ])
+}
+
+const timeText = (ms: number): string => new Date(ms).toISOString()
+
+const fieldsText = (fields: EntityRows['fields']): string =>
+  Object.entries(fields)
+    .map(([field, value]) => `${field} ${inspect(value)}`)
+    .join(', ') || '-'
+
+/** A line for each, the first behind the name. */
+const listed = (name: string, lines: readonly string[]): [string, string][] =>
+  lines.length === 0 ? [[name, '-']] : lines.map((line, at) => [at === 0 ? name : '', line])

@@ -1,0 +1,103 @@
+/** What the prompt shows of entities: kinds, one of them, and tables that stay short. */
+import { afterEach, expect, test } from 'vitest'
+import {
+  call,
+  type DurableServer,
+  entity,
+  noReply,
+  ok,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
+import { plainPaint } from '../../../src/inspect/text/paint.ts'
+import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+
+type Messages = {
+  calls: { place: (cents: number) => void; look: () => void }
+  continues: { charge: () => void }
+  alarms: { unpaid: () => void }
+}
+type Order = { readonly cents: number }
+
+const order: DurableServer<Messages, Order> = {
+  version: 3,
+  init: () => ok({ cents: 0 }),
+  migrate: () => {
+    throw new Error('no way')
+  },
+  calls: {
+    place: (_, cents, context) => {
+      context.setAlarm('unpaid', { at: Date.UTC(2100, 0, 1) })
+      return reply(undefined, { cents }, { continue: ['charge'] })
+    },
+    look: (state) => reply(undefined, state),
+  },
+  continues: {
+    charge: () => {
+      throw new Error('the bank is away')
+    },
+  },
+  alarms: { unpaid: (state) => noReply(state) },
+  index: ({ cents }) => ({ cents }),
+}
+
+let s: Simulation
+afterEach(() => s.close())
+
+const session = async () => {
+  const orders = entity('order', order)
+  s = await startSimulated({ app: supervisor('app', {}, [orders, entity('empty', order)]) })
+  const words = promptWords(s.app, plainPaint) as Record<
+    string,
+    (...parts: unknown[]) => { readonly text: string } & PromiseLike<{ readonly text: string }>
+  >
+  const ask = async (word: string, ...parts: unknown[]): Promise<string> =>
+    (await words[word]?.(...parts))?.text ?? ''
+  return { ask, handle: s.app.entity(orders) }
+}
+
+test('entity shows all that its rows say, and whether it lives', async () => {
+  const { ask, handle } = await session()
+  expect(await ask('entity', 'order', '42')).toBe(
+    'entity   order/42\nprocess  at rest\nrow      none: it is unborn',
+  )
+  await s.during(call(handle.ref('42'), 'place', 995, { id: 'one' }))
+  await s.advance(10)
+  const { pid } = handle.ref('42')
+  const shown = (await ask('entity', 'order', '42')).replace(/[0-9a-f]{16}/g, 'INC')
+  const at = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
+  const lines = [
+    'entity       order/42',
+    `process      <${pid}>`,
+    'incarnation  INC',
+    'seq          2',
+    'version      3',
+    String.raw`state        \{ cents: 995 \}`,
+    'index        cents 995',
+    `steps        charge INC/1/0, failed 1 time, next ${at}`,
+    String.raw`alarms       unpaid 2100-01-01T00:00:00\.000Z`,
+    'calls kept   1',
+  ]
+  expect(shown).toMatch(new RegExp(`^${lines.join('\n')}$`))
+  await s.during(handle.stop('42'))
+  expect(await ask('entity', 'order', '42')).toContain('process      at rest')
+  await expect(ask('entity', 'nobody', '42')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+})
+
+test('kinds have the number of live ones; ps and tree do not list them', async () => {
+  const { ask, handle } = await session()
+  for (const id of ['a', 'b', 'c']) await s.during(call(handle.ref(id), 'look'))
+  expect(await ask('entities')).toBe(
+    'kind   live  blocked\norder     3        0\nempty     0        0',
+  )
+  const folded = await ask('ps')
+  expect(folded).toMatch(/\norder: 3 live, which ps\(\{ all: true \}\) shows$/)
+  expect(folded).not.toContain('order/a')
+  expect(await ask('ps', { all: true })).toContain('order/a')
+  await expect(ask('ps', 5)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  const tree = await ask('tree')
+  expect(tree).toMatch(/order .* running, 3 live\n/)
+  expect(tree).toMatch(/empty .* running, 0 live$/)
+  expect(tree).not.toContain('order/a')
+})
