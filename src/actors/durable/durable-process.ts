@@ -422,7 +422,7 @@ export class DurableProcess implements Actor {
     draft.unit = draft.removal(this.terms.identity, callIdKeysOf(shard, this.#entity))
     from.reply(true)
     draft.hold(() => {
-      this.#shown = undefined
+      this.shown = undefined
     })
     this.#log.commit(this.#closed(draft))
     return true
