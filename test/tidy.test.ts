@@ -312,7 +312,9 @@ describe('the tests', () => {
       scripts.test?.replace(/vitest run$/, 'KEELSON_TIER=all vitest run'),
     )
     expect(readFileSync('.ci/run', 'utf8')).toMatch(/^npm ci .*&& npm run test:all$/m)
-    expect(readFileSync('vitest.config.ts', 'utf8')).toContain("include: ['test/**/*.test.ts']")
+    expect(readFileSync('vitest.config.ts', 'utf8')).toContain(
+      "include: ['test/**/*.test.ts', 'examples/**/*.test.ts']",
+    )
     expect(readFileSync('vitest.config.ts', 'utf8')).not.toContain('exclude')
   })
 

@@ -1,20 +1,28 @@
 /**
- * Short forms of `npm run harness -- kill`, `-- power` and `-- pages`: many logs and stores are struck at once, and each is held
+ * Short forms of `npm run harness -- kill`, `-- orders`, `-- power` and `-- pages`: many logs and stores are struck at once, and each is held
  * against what its writers were answered. The built package; the power cuts need root and loop devices.
  */
 import { describe, expect, test } from 'vitest'
 import { killRounds } from '../harness/kill-rounds.ts'
 import { noLoopDisk } from '../harness/loop-disk.ts'
+import { orderRounds } from '../harness/order-rounds.ts'
 import { pageRounds, powerRounds } from '../harness/power-rounds.ts'
 import { thorough } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
-const [killed, cut] = [thorough(5, 40), thorough(2, 4)]
+const [killed, cut, served] = [thorough(5, 40), thorough(2, 4), thorough(1, 25)]
 
 test('D1 E32 kill -9 while logs and stores are written or opened loses nothing that was answered', async () => {
   const { rounds, promised } = await killRounds({ rounds: killed, seed })
 
   expect(rounds).toBeGreaterThanOrEqual(killed)
+  expect(promised).toBeGreaterThan(0)
+}, 600_000)
+
+test('kill -9 of a service of durable actors loses no order, charges none twice, and each comes to its end', async () => {
+  const { strikes, promised } = await orderRounds({ rounds: served, seed })
+
+  expect(strikes).toBe(served)
   expect(promised).toBeGreaterThan(0)
 }, 600_000)
 
