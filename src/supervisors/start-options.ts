@@ -29,7 +29,7 @@ export const checkMinDurable = (positions: unknown = []): ReadonlyMap<number, nu
 }
 
 /** `batcher.windows`: ms by namespace. @throws KeelsonError `CONFIG` */
-export const checkWindows = (windows: unknown = {}): ReadonlyMap<string, number> => {
+const checkWindows = (windows: unknown = {}): ReadonlyMap<string, number> => {
   if (typeof windows !== 'object' || windows === null || Array.isArray(windows))
     throw configError('batcher.windows', 'an object of namespaces', windows)
   const found = Object.entries(windows)

@@ -41,7 +41,7 @@ const rowsAtOnce = 500
  * Marks the references of the frames from `from` to `to`, which are durable.
  * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `UNSUPPORTED_VERSION`
  */
-export const markLog = async (
+const markLog = async (
   log: LogHost,
   from: number,
   to: number,
@@ -61,7 +61,7 @@ export const markLog = async (
  * Marks the references of the log, as the rows of a view show them.
  * @throws KeelsonError `CORRUPT`, `CLOSED`
  */
-export const markLogged = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
+const markLogged = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
   walkRows(view, loggedBlobRows, clock, (key, row) => {
     const { segment, extent } = recordOfLogged(key, row)
     live.add(segment, extent)
@@ -71,7 +71,7 @@ export const markLogged = (view: ReadView, live: BlobExtents, clock: Clock): Pro
  * Marks the references of the values in the rows of a view: only users' keys have such values.
  * @throws KeelsonError `CORRUPT`, `CLOSED`
  */
-export const markRows = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
+const markRows = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
   walkRows(view, { gte: firstUserKey }, clock, (_, row) => {
     for (const ref of refsOf(row.value)) live.add(ref.segment, recordExtent(ref))
   })

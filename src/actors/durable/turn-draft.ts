@@ -29,7 +29,7 @@ import type { Run } from './turn-run.ts'
 export type Known = { readonly memory: Memory; readonly stored: Memory }
 
 /** How long after its record a step that has not run wakes its actor, in ms. */
-export const stepGraceMs = 1_000
+const stepGraceMs = 1_000
 
 /** One turn, from its begin until it is out. */
 export class TurnDraft extends LoggedTurn {

@@ -37,7 +37,7 @@ export type Pending = {
 }
 
 /** The ms until the pending operations are due; 0 if they are due now. */
-export const flushDueIn = (rules: FlushRules, pending: Pending, now: number): number => {
+const flushDueIn = (rules: FlushRules, pending: Pending, now: number): number => {
   if (pending.operations >= rules.maxOps) return 0
   const gathered = pending.firstAt + rules.intervalMs
   const quiet = pending.lastAt + rules.quietMs

@@ -65,7 +65,7 @@ export const told = async <T>(
 }
 
 /** The error of an outcome: why the shard is down if it is, or the failure itself. */
-export const shardError = (shard: Shard | undefined, error: unknown): KeelsonError => {
+const shardError = (shard: Shard | undefined, error: unknown): KeelsonError => {
   if (shard?.phase.kind === 'down') return shard.unavailable()
   return error instanceof KeelsonError
     ? error

@@ -12,7 +12,7 @@ import type { Clock } from '../../clock.ts'
 export type ClockJump = { readonly jumpMs: number; readonly aheadMs: number }
 
 /** Smaller steps of the machine's clock are followed. */
-export const jumpMinMs = 60_000
+const jumpMinMs = 60_000
 
 /** The two clocks are compared once in so many ms: a read has no time for it. */
 const lookMs = 1_000

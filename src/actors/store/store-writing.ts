@@ -51,7 +51,7 @@ export type SpreadOutcome =
  * @throws the error of a single part; KeelsonError `PARTIAL` with `details.outcomes` if one of
  * several fails
  */
-export const settledParts = async <T extends object>(
+const settledParts = async <T extends object>(
   parts: readonly SpreadPart<T>[],
 ): Promise<readonly T[]> => {
   const [only] = parts

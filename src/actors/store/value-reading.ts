@@ -21,7 +21,7 @@ import {
 import type { Shard } from '../shard/shard.ts'
 
 /** The most bytes that one synchronous read takes from blobs. */
-export const readBytesMax = 1024 * 1024
+const readBytesMax = 1024 * 1024
 
 /** A compound key in a range. Its fields, possibly many, are read by `store.fields`. */
 export class Compound {

@@ -164,7 +164,7 @@ export class Passage<T = unknown> implements Append, Entry {
  * The length of the units' frame.
  * @throws KeelsonError as `frameLength`; `TOO_LARGE` if no segment has room for it
  */
-export const checkedLength = (units: FrameUnits, shard: Shard): number => {
+const checkedLength = (units: FrameUnits, shard: Shard): number => {
   const length = frameLength(units)
   const lengthMax = unitBytesMax(shard.files.parts.logOptions)
   if (length <= lengthMax) return length

@@ -24,7 +24,7 @@ import { Passage, type Shape, type Write } from './passage.ts'
  * Resolves when the projection durably shows everything up to `position`.
  * @throws KeelsonError `TIMEOUT`, `DEGRADED` with `details.position`: the write stands
  */
-export const projectedUpTo = async (
+const projectedUpTo = async (
   system: System,
   shard: Shard,
   position: Position,

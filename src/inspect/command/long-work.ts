@@ -56,11 +56,7 @@ export class WorkDisplay {
 }
 
 /** `verifying shard 0  45%, 1.20 GB of 2.60 GB, 812 MB/s, 0:02 left`. */
-export const workLine = (
-  what: string,
-  { bytes, totalBytes }: WorkDone,
-  elapsedMs: number,
-): string => {
+const workLine = (what: string, { bytes, totalBytes }: WorkDone, elapsedMs: number): string => {
   const share = totalBytes > 0 ? Math.min(1, bytes / totalBytes) : 1
   const rate = (bytes / Math.max(elapsedMs, 1)) * 1_000
   const left = bytes > 0 ? [`${clockText((elapsedMs * (1 - share)) / share)} left`] : []

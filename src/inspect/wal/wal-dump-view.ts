@@ -24,7 +24,7 @@ import type { LogTarget } from './wal-target.ts'
 type Shown = Exclude<DumpRecord, { kind: 'pause' }>
 
 /** `DATA` for 1; the number of an unknown type. */
-export const frameTypeName = (type: number): string => {
+const frameTypeName = (type: number): string => {
   const name = Object.entries(frameTypes).find(([, code]) => code === type)?.[0]
   return name ? name.replace(/[A-Z]/g, '_$&').toUpperCase() : `TYPE ${type}`
 }

@@ -10,7 +10,7 @@ import { folderDamage, type VerifiedFolder, type VerifiedLog } from './wal-findi
 export const placesShown = 20
 
 /** `5`, or `5 to 9`. */
-export const rangeText = ({ from, to }: LsnRange): string =>
+const rangeText = ({ from, to }: LsnRange): string =>
   from === to ? countText(from) : `${countText(from)} to ${countText(to)}`
 
 /** `3 frames: lsn 5, 7 to 8`. */

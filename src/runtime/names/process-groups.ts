@@ -48,7 +48,7 @@ export class GroupMonitor<P extends GroupMember = GroupMember> {
 }
 
 /** The name of the info that tells of a change. */
-export const changeName = 'pg'
+const changeName = 'pg'
 
 /** The groups of a System. */
 export class ProcessGroups<P extends GroupMember> {

@@ -16,7 +16,7 @@ type Sender = { readonly address: Address }
 type Holder = { readonly mailbox: Ring<Message> }
 
 /** Removes an exit message of `from`. Returns its reason in a list of one, or an empty list. */
-export const takeExit = ({ mailbox }: Holder, from: Sender): [] | [ExitReason] => {
+const takeExit = ({ mailbox }: Holder, from: Sender): [] | [ExitReason] => {
   const found = mailbox.remove((message) => isExitOf(message, from))
   return found === undefined ? [] : [(found.payload as ExitMessage).reason]
 }

@@ -37,7 +37,7 @@ export type ParentContext = ChildContext & { readonly self: Ref }
  * starting process is ended first; a start that succeeds later is undone. Rejects with the error of
  * the start.
  */
-export const startOrGiveUp = async (
+const startOrGiveUp = async (
   spec: FullChildSpec,
   context: ParentContext,
   supervisor: Process,

@@ -165,7 +165,7 @@ export const countChildren = (supervisor: Ref<Listing>): Promise<ChildCount> =>
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
 /** The starter behind `where`. Throws `INVALID_ARGUMENT` for anything but a System or a context. */
-export const starterOf = (where: System | AnyContext): ChildContext => {
+const starterOf = (where: System | AnyContext): ChildContext => {
   if (isContext(where)) return where
   if (typeof where === 'object' && where !== null && 'startResult' in where) return outside(where)
   throw new KeelsonError('INVALID_ARGUMENT', 'where to start: expected a System or a context')

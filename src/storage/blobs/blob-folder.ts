@@ -31,7 +31,7 @@ const nextFile = 'next_segment_id'
 const extension = '.bloblog'
 
 /** The name of a segment's file. */
-export const blobSegmentName = (segment: number): string =>
+const blobSegmentName = (segment: number): string =>
   `${String(segment).padStart(20, '0')}${extension}`
 
 /** The path of a segment's file. */

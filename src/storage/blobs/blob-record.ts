@@ -23,7 +23,7 @@ export const blobHeaderBytes = 48
 export const blobChunkBytes = 64 * 1024
 
 /** Records begin on multiples of this. */
-export const blobBlockBytes = 4096
+const blobBlockBytes = 4096
 
 /** The largest payload. */
 export const blobBytesMax = 2 ** 40
@@ -43,7 +43,7 @@ export const chunkCount = (size: number): number => Math.ceil(size / blobChunkBy
 export const trailerBytes = (size: number): number => 4 * chunkCount(size) + footerBytes
 
 /** Rounds up to a multiple of a block. */
-export const toBlock = (bytes: number): number => Math.ceil(bytes / blobBlockBytes) * blobBlockBytes
+const toBlock = (bytes: number): number => Math.ceil(bytes / blobBlockBytes) * blobBlockBytes
 
 /** Length of a record with its padding, in bytes. */
 export const recordBytes = (size: number): number =>

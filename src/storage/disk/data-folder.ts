@@ -9,7 +9,7 @@ import { crc32 } from '../bytes/crc32.ts'
 import { type Disk, DiskError } from '../ports/disk.ts'
 
 /** The format that this version writes, and the newest that it reads. */
-export const dataFolderFormat = 1
+const dataFolderFormat = 1
 
 /** How a key finds its shard. */
 export const shardHash = 'crc32'

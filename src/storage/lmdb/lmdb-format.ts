@@ -49,7 +49,7 @@ export const pageFlags = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 
 export const overflowNode = 0x01
 
 /** The flag of the free list: its keys are integers. */
-export const integerKeys = 0x08
+const integerKeys = 0x08
 
 /** The number of meta pages: pages 0 and 1. */
 export const metaPages = 2

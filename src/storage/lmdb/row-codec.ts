@@ -47,7 +47,7 @@ const plainPositionBytes = 37
 export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.length
 
 /** The checksum at the start of a record: over the key and the rest of the record. */
-export const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
+const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
 
 /**
  * Writes the record of `row` at `at`, right after its key, which begins at `keyAt`. Returns the end

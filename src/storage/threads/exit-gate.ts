@@ -40,7 +40,7 @@ export const insideGate = <T>(memory: SharedArrayBuffer, work: () => T): T => {
 }
 
 /** Shuts the gate for good. Returns once the thread is outside. */
-export const shutGate = (memory: SharedArrayBuffer): void => {
+const shutGate = (memory: SharedArrayBuffer): void => {
   const words = new Int32Array(memory)
   if (Atomics.exchange(words, slots.state, states.shut) === states.inside)
     Atomics.wait(words, slots.left, 0)

@@ -9,10 +9,10 @@ import { fieldBytesMax } from './key.ts'
 import { prefixOf, rowClassOf, rowKeyBytesMax, rowsOf } from './row-key.ts'
 
 /** The longest kind, in bytes. */
-export const kindBytesMax = 64
+const kindBytesMax = 64
 
 /** The longest id of an entity, in bytes of UTF-8. */
-export const entityIdBytesMax = 256
+const entityIdBytesMax = 256
 
 /** The longest name of an entity, in bytes of UTF-8: a kind, a slash and an id. */
 export const entityBytesMax = kindBytesMax + 1 + entityIdBytesMax

@@ -54,7 +54,7 @@ export const ropeLength = (rope: Rope): number =>
   rope.parts.reduce((sum, part) => sum + partLength(part), 0)
 
 /** Whether any part is in a blob. */
-export const hasBlob = (rope: Rope): boolean => rope.parts.some((part) => part.kind === 'blob')
+const hasBlob = (rope: Rope): boolean => rope.parts.some((part) => part.kind === 'blob')
 
 /** A rope over one whole blob. */
 export const blobRope = (content: Rope['content'], ref: BlobRef): Rope => ({
