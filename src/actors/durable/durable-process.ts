@@ -22,6 +22,7 @@ import {
   unchanged,
 } from '../../runtime/index.ts'
 import type { Turn } from '../../storage/index.ts'
+import { tell } from '../shard/storage-events.ts'
 import { CallIds } from './call-ids.ts'
 import { type DurableTerms, unitTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
@@ -410,6 +411,8 @@ export class DurableProcess implements Actor {
     this.#commit(draft, draft.before.memory.state)
     const message = `${this.#entity}: ${what} failed, tried again later`
     this.#process.kernel.logger.warn(message, { error, tries, at })
+    const facts = { entity: this.#entity, what, tries, retryAt: at, error }
+    tell(this.context.system, this.terms.shard, 'entity.failed', facts)
   }
 
   // The end.

@@ -16,6 +16,7 @@ import {
   type Ref,
   shutDown,
 } from '../../runtime/index.ts'
+import { tell } from '../shard/storage-events.ts'
 import type { KeepIds } from './call-ids.ts'
 import { offerTurn } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
@@ -132,6 +133,8 @@ const start = (
           if (!failure?.blocked) state.failures.delete(id)
           if (reason) state.blocked.set(id, reason)
           else state.blocked.delete(id)
+          const facts = { entity, blocked: reason?.message }
+          tell(context.system, entities.shardOf(entity), 'entity.woke', facts)
         },
       },
       own,
@@ -162,6 +165,9 @@ const forget = ({ live }: State, { process }: Child): void => {
 /** An entity's process has ended. */
 const ended = (state: State, child: Child, reason: ExitReason): void => {
   forget(state, child)
+  const { entities, terms } = state
+  const ending = { entity: entities.identity(terms.kind, child.id).entity, reason }
+  tell(entities.system, entities.shardOf(ending.entity), 'entity.ended', ending)
   // A kill from outside says nothing about its state.
   if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
   const { id, process } = child

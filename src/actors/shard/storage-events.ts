@@ -87,6 +87,18 @@ export interface StorageEvents {
   'lmdb.suspended': Told<{ readonly token: string; readonly owner: string }>
   'lmdb.resumed': Told<{ readonly held: number }>
   'lmdb.discarded': Told<{ readonly references: number }>
+  /** A durable actor read its state; `blocked` if it could not use it. */
+  'entity.woke': Told<{ readonly entity: string; readonly blocked: string | undefined }>
+  /** The process of a durable actor has ended; `normal` when it went to rest. */
+  'entity.ended': Told<{ readonly entity: string; readonly reason: unknown }>
+  /** A step or an alarm failed for the `tries`th time. It is tried again `at`, in ms since 1970. */
+  'entity.failed': Told<{
+    readonly entity: string
+    readonly what: string
+    readonly tries: number
+    readonly retryAt: number
+    readonly error: unknown
+  }>
   /** The outcome of a `control` request on one shard. `result`: `ok` or a code. */
   'control.outcome': Told<{
     readonly request: 'suspend' | 'resume' | 'flush' | 'discard' | 'sweep' | 'reopen'

@@ -133,9 +133,21 @@ const actingWords = (app: App) => ({
     call(understanding(app, process, 'calls', message), message, payload, options),
   cast: (process: unknown, message: string, payload?: unknown) =>
     cast(understanding(app, process, 'casts', message), message, payload),
-  send: (process: unknown, message: string, payload?: unknown) =>
-    send(refOf(app, process) as Ref<AnyMessages>, message, payload),
+  send: (process: unknown, message: string, payload?: unknown) => {
+    wakeEntity(app, process)
+    return send(refOf(app, process) as Ref<AnyMessages>, message, payload)
+  },
 })
+
+/** A message to an entity wakes it: `order/42`, or its ref. */
+const wakeEntity = ({ entities }: App, target: unknown): void => {
+  const named = typeof target === 'string' ? target : (target as Ref | undefined)?.name
+  const [, kind, id] = /^([a-z][\w-]*)\/(.+)$/s.exec(named ?? '') ?? []
+  if (kind === undefined || id === undefined || entities.kind(kind) === undefined) return
+  // In an instance with a name of its own, names of processes end with it.
+  const suffix = entities.nameOf('')
+  entities.wake(kind, id.endsWith(suffix) ? id.slice(0, id.length - suffix.length) : id)
+}
 
 /** The payloads of a process are not known here: any passes. */
 type AnyMessages = Record<
@@ -153,6 +165,7 @@ const understanding = (
   section: 'calls' | 'casts',
   message: string,
 ): Ref<AnyMessages> => {
+  wakeEntity(app, process)
   const info = findProcess(app, process)
   const names = messageNames(info.ref)?.[section]
   if (names && !names.includes(message))

@@ -235,7 +235,7 @@ export class ServerContext {
     if (typeof name !== 'string') throw noName(name)
     if (!this.#process.alive) return false
     const address = this.#addressOf(target)
-    const process = address.resolve()
+    const process = address.resolve() ?? address.directory.wake?.(address.name)
     if (process === undefined) throw noProcess(address)
     const message = process.kernel.carry(new Envelope(kinds.info, name, payload))
     return process.alive && this.#process.outputs.send(process, message)

@@ -7,7 +7,9 @@ import {
   noReply,
   ok,
   reply,
+  type StorageEvents,
   supervisor,
+  telemetry,
   worker,
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
@@ -154,10 +156,16 @@ describe('an alarm', () => {
     const { machine, ask } = await started()
     failing = 3
     await ask('a', 'set', { name: 'one', inMs: 100 })
+    const told: unknown[] = []
+    telemetry<StorageEvents>(machine.system).on(
+      'entity.failed',
+      ({ entity: who, what, tries: count }) => told.push([who, what, count]),
+    )
     await machine.advance(150)
     expect(await ask('a', 'fired')).toEqual([])
     await machine.advance(20_000)
     expect(await ask('a', 'fired')).toEqual(['one'])
+    expect(told).toEqual([1, 2, 3].map((count) => ['clock/a', 'alarm one', count]))
     const at = tries.map((each) => Number(each.split(' ')[1]))
     const gaps = at.slice(1).map((ms, index) => ms - (at[index] ?? 0))
     expect(gaps.map((ms) => Math.round(ms / 1_000))).toEqual([1, 2, 4])

@@ -7,8 +7,11 @@ import {
   entity,
   noReply,
   ok,
+  type Ref,
   reply,
+  type StorageEvents,
   supervisor,
+  telemetry,
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 
@@ -72,6 +75,23 @@ const started = async () => {
 }
 
 describe('an entity', () => {
+  test('at rest is woken by an info too, and tells when it woke and when it rests', async () => {
+    const s = await started()
+    const told: unknown[] = []
+    const events = telemetry<StorageEvents>(s.system)
+    events.on('entity.woke', ({ entity: who }) => told.push(['woke', who]))
+    events.on('entity.ended', ({ entity: who, reason }) => told.push(['ended', who, reason]))
+    const ref = s.app.entity(orders).ref('7')
+    s.system.spawn((context) =>
+      context.send(ref as Ref<unknown> as Ref<{ infos: { hello: () => void } }>, 'hello'),
+    )
+    await s.advance(5_000)
+    expect(told).toEqual([
+      ['woke', 'order/7'],
+      ['ended', 'order/7', 'normal'],
+    ])
+  })
+
   test('has its state after the machine crashed', async () => {
     const s = await started()
     const { app } = s
