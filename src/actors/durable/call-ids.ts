@@ -19,9 +19,15 @@ export type KeepIds = {
   readonly forMs: number
   /** The newest that are kept whatever their age; 1,000 by default. */
   readonly newest: number
-  /** The most bytes of all outcomes of one actor; 4 MiB by default. Beyond it new ids are `BUSY`. */
+  /**
+   * The most bytes of all outcomes of one actor; 4 MiB by default. Beyond it new ids are `BUSY`. An
+   * outcome of more than 1 MiB is `TOO_LARGE`.
+   */
   readonly bytesMax: number
 }
+
+/** The most bytes of one outcome: a greater one would soon make every new id `BUSY`. */
+const outcomeBytesMax = 1024 * 1024
 
 /** The default terms. */
 export const keepIdsDefault: KeepIds = {
@@ -138,6 +144,11 @@ export class CallIds {
       )
     const content = contentOf(call)
     const bytes = encodeOutcome(content, at, seq, outcome)
+    if (bytes.length > outcomeBytesMax)
+      throw this.#refusal(
+        'TOO_LARGE',
+        `call ${name}: an outcome of ${bytes.length} bytes is too large to be remembered`,
+      )
     this.#set(id, { content, at, seq, outcome, bytes: bytes.length })
     const gone = this.#outdated(at)
     for (const [old] of gone) this.#delete(old)

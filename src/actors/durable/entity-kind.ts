@@ -87,6 +87,8 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
       blocked: running.blocked as Map<string, KeelsonError>,
       left: entities.runs(terms.kind, running),
     }
+    // Nothing runs in a process that is killed, not even `terminate`.
+    context.system.monitor(context.self, state.left)
     return state
   },
   exit: (state, { from, reason }) => {

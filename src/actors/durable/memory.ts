@@ -137,7 +137,10 @@ export const stepsName = '$steps'
 
 /** The soonest time at which the steps need their actor awake. */
 const wakeFor = (steps: readonly Step[]): number | undefined =>
-  steps.length === 0 ? undefined : Math.min(...steps.map(({ wakeAt }) => wakeAt))
+  steps.reduce<number | undefined>(
+    (soonest, { wakeAt }) => Math.min(soonest ?? wakeAt, wakeAt),
+    undefined,
+  )
 
 /** The rows beside the main row that differ between two memories. */
 export const rowChanges = (

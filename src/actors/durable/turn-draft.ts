@@ -41,6 +41,8 @@ export class TurnDraft extends LoggedTurn {
   /** Takes back what it did to the remembered ids. */
   undo: (() => void) | undefined
   #steps: readonly Step[]
+  /** The list of this turn, once it has changed one. */
+  #ownSteps: Step[] | undefined
   #recorded = 0
   #alarms: Map<string, Alarm> | undefined
   #batch: Batch | undefined
@@ -72,15 +74,18 @@ export class TurnDraft extends LoggedTurn {
   addStep(name: string, payload: unknown, now: number): Step {
     const step = `${this.name}/${this.#recorded++}`
     const added = { step, name, payload, tries: 0, notBefore: 0, wakeAt: now + stepGraceMs }
-    this.#steps = [...this.#steps, added]
+    this.#ownSteps ??= [...this.#steps]
+    this.#ownSteps.push(added)
+    this.#steps = this.#ownSteps
     return added
   }
 
   /** Takes a step back. False: there is none of this name. */
   removeStep(step: string): boolean {
-    const count = this.#steps.length
-    this.#steps = this.#steps.filter((each) => each.step !== step)
-    return this.#steps.length < count
+    const left = this.#steps.filter((each) => each.step !== step)
+    if (left.length === this.#steps.length) return false
+    this.#steps = this.#ownSteps = left
+    return true
   }
 
   /** Keeps a step that has failed in its place, to be tried again. */

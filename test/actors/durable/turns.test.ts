@@ -23,6 +23,7 @@ type Messages = {
     status: () => string
     fail: () => void
     pay: () => string
+    flood: (steps: number) => void
   }
   casts: { cancel: () => void }
   continues: { charge: () => void }
@@ -42,6 +43,10 @@ const order: DurableServer<Messages, Order | undefined> = {
     status: (state) => reply(state?.status ?? 'none', state),
     fail: () => {
       throw new Error('no')
+    },
+    flood: (state, steps, context) => {
+      for (let step = 0; step < steps; step++) context.addContinue('charge')
+      return reply(undefined, state)
     },
     pay: (state) => reply('ok', state, { continue: ['charge'] }),
   },
@@ -74,7 +79,29 @@ const started = async () => {
   return simulation
 }
 
+describe('the process of a kind', () => {
+  test('may be killed: its supervisor starts it again, and its entities wake from their rows', async () => {
+    const s = await started()
+    const ref = s.app.entity(orders).ref('9')
+    expect(await s.during(call(ref, 'place', { cents: 5 }))).toBe('placed')
+    for (let kill = 0; kill < 3; kill++) {
+      const kind = s.system.processes().find(({ label }) => label === 'order')
+      if (kind) s.system.kill(kind.ref)
+      await s.advance(6_000)
+      expect(await s.during(call(ref, 'status'))).toBe('placed')
+    }
+    expect(s.app.health().shards[0]?.phase).toBe('open')
+  })
+})
+
 describe('an entity', () => {
+  test('records many steps in one turn in linear time', async () => {
+    const s = await started()
+    const ref = s.app.entity(orders).ref('8')
+    await expect(s.during(call(ref, 'flood', 100_000))).rejects.toMatchObject({ code: 'TOO_LARGE' })
+    expect(await s.during(call(ref, 'status'))).toBe('none')
+  })
+
   test('at rest is woken by an info too, and tells when it woke and when it rests', async () => {
     const s = await started()
     const told: unknown[] = []
