@@ -53,6 +53,8 @@ export class Entities {
   readonly system: System
   readonly instance: string
   readonly shards: readonly Shard[]
+  /** The kinds that have run. One that restarts is among them. */
+  readonly known = new Set<string>()
   readonly #kinds = new Map<string, RunningKind>()
   /** Of each entity the logs of incarnations that live, or have ended undecided. */
   readonly #logs = new Map<string, readonly TurnLog<TurnDraft>[]>()
@@ -115,6 +117,7 @@ export class Entities {
         details: { kind },
       })
     this.#kinds.set(kind, running)
+    this.known.add(kind)
     this.woke()
     return () => {
       if (this.#kinds.get(kind) === running) this.#kinds.delete(kind)
@@ -173,17 +176,29 @@ export class Entities {
           ? new KeelsonError('CLOSED', 'the instance is closing')
           : this.#kinds.has(kind)
             ? undefined
-            : new KeelsonError('NO_PROCESS', `the kind ${kind} does not run`, {
-                details: { kind, reason: 'noproc' },
-              }),
+            : notRunning(kind),
     }
   }
 }
 
-/** Throws unless `kind` is a kind in the tree. */
+/**
+ * A kind that runs.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a kind that never ran; `NO_PROCESS` while it restarts
+ */
 export const expectKind = (entities: Entities, kind: string): RunningKind => {
-  checkKind(kind)
+  expectKnown(entities, kind)
   const found = entities.kind(kind)
   if (found) return found
-  throw invalidArgument('kind', `one of ${entities.kinds.join(', ') || 'the tree'}`, kind)
+  throw notRunning(kind)
 }
+
+/** Throws `INVALID_ARGUMENT` for a kind that never ran in this instance. */
+export const expectKnown = (entities: Entities, kind: string): void => {
+  if (entities.known.has(checkKind(kind))) return
+  throw invalidArgument('kind', `one of ${[...entities.known].join(', ') || 'the tree'}`, kind)
+}
+
+const notRunning = (kind: string): KeelsonError =>
+  new KeelsonError('NO_PROCESS', `the kind ${kind} does not run`, {
+    details: { kind, reason: 'noproc' },
+  })

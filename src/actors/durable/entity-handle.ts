@@ -4,7 +4,7 @@ import { call, type Ref } from '../../runtime/index.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../shard/access.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
-import { type Entities, expectKind } from './entities.ts'
+import { type Entities, expectKind, expectKnown } from './entities.ts'
 import {
   alarmsBefore,
   countOf,
@@ -36,7 +36,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   readonly #access: Access
 
   constructor(entities: Entities, kind: string, access: Access) {
-    expectKind(entities, kind)
+    expectKnown(entities, kind)
     this.kind = kind
     this.#entities = entities
     this.#access = access
