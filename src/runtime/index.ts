@@ -21,7 +21,7 @@
 export { isVia, type Via } from './names/via.ts'
 export { type CallOptions, call, cast, madeThrough, send } from './process/messaging.ts'
 // The parts that durable actors are made of: they hold what a process sends.
-export type { Answerable, Outputs } from './process/outputs.ts'
+export type { Answerable, Beginner, ExitTarget, Outputs } from './process/outputs.ts'
 export { type CallList, isCall, type PendingCall } from './process/pending-call.ts'
 export { type Process, processOf, type StartGate } from './process/process.ts'
 export { messageNames, type ProcessInfo } from './process/process-info.ts'
@@ -46,6 +46,7 @@ export {
   type Then,
   unchanged,
 } from './server/next-step.ts'
+export { ServerContext } from './server/server-context.ts'
 export type * from './server/start-options.ts'
 export { notStarted } from './server/start-options.ts'
 export {

@@ -3,49 +3,77 @@
  * for each process; these are added to it when the actor begins.
  */
 import { invalidArgument } from '../../errors.ts'
-import type { AnyContext, AppContext } from '../../runtime/index.ts'
+import { type AnyContext, type AppContext, ServerContext } from '../../runtime/index.ts'
+import type { Batch } from '../store/batch.ts'
 import { appBehind } from './bound-app.ts'
 import type { DurableProcess } from './durable-process.ts'
 import type { AlarmTime } from './durable-server.ts'
 
+/** The actor of a context, and its `app`. */
+const actor = Symbol('actor')
+const bound = Symbol('app')
+
+/**
+ * The methods of such a context. They are in a prototype: a hundred thousand actors would have as
+ * many functions each.
+ */
+class TurnContext extends ServerContext {
+  declare [actor]: DurableProcess
+  declare [bound]: AppContext | undefined
+
+  get id(): string {
+    return this[actor].terms.identity.id
+  }
+
+  get step(): string {
+    return `${this[actor].terms.identity.entity}/${stepOf(this[actor])}`
+  }
+
+  get writes(): Batch {
+    return this[actor].draft.writes
+  }
+
+  override get app(): unknown {
+    const self = this[actor]
+    const outside = super.app as AppContext | undefined
+    this[bound] ??= appBehind(outside, self.context, () => self.given())
+    return this[bound]
+  }
+
+  setAlarm(name: string, time: AlarmTime, payload: unknown): void {
+    const self = this[actor]
+    if (!self.terms.table.alarms[name])
+      throw invalidArgument('alarm', `one of ${self.terms.identity.kind}'s alarms`, name)
+    const { draft } = self
+    const at = timeOf(time, self.now())
+    draft.setAlarm(name, { setting: draft.name, payload, at, tries: 0, dueAt: at })
+  }
+
+  cancelAlarm(name: string): boolean {
+    return this[actor].draft.cancelAlarm(name)
+  }
+
+  addContinue(name: string, payload: unknown): string {
+    const self = this[actor]
+    return `${self.terms.identity.entity}/${self.addStep(self.draft, name, payload).step}`
+  }
+
+  cancelContinue(step: string): boolean {
+    if (typeof step !== 'string') throw invalidArgument('step', 'a text', step)
+    const { draft, terms } = this[actor]
+    return draft.removeStep(step.slice(terms.identity.entity.length + 1))
+  }
+
+  override pipe(promise: Promise<unknown>, name: string): void {
+    this[actor].idleness.piped(promise)
+    super.pipe(promise, name)
+  }
+}
+
 /** Adds the parts of a turn to the context of an actor. */
 export const offerTurn = (self: DurableProcess, context: AnyContext): void => {
-  const { kind, id, entity } = self.terms.identity
-  const pipe = context.pipe.bind(context)
-  const outside = context.app as AppContext | undefined
-  let app: unknown
-  const added: { readonly [name: string]: unknown } = {
-    id,
-    setAlarm: (name: string, time: AlarmTime, payload: unknown): void => {
-      if (!self.terms.table.alarms[name])
-        throw invalidArgument('alarm', `one of ${kind}'s alarms`, name)
-      const { draft } = self
-      const at = timeOf(time, self.now())
-      draft.setAlarm(name, { setting: draft.name, payload, at, tries: 0, dueAt: at })
-    },
-    cancelAlarm: (name: string): boolean => self.draft.cancelAlarm(name),
-    addContinue: (name: string, payload: unknown): string =>
-      `${entity}/${self.addStep(self.draft, name, payload).step}`,
-    cancelContinue: (step: string): boolean => {
-      if (typeof step !== 'string') throw invalidArgument('step', 'a text', step)
-      return self.draft.removeStep(step.slice(entity.length + 1))
-    },
-    pipe: (promise: Promise<unknown>, name: never): void => {
-      self.idleness.piped(promise)
-      pipe(promise as never, name)
-    },
-  }
-  for (const [name, value] of Object.entries(added)) Object.defineProperty(context, name, { value })
-  Object.defineProperties(context, {
-    step: { get: () => `${entity}/${stepOf(self)}` },
-    writes: { get: () => self.draft.writes },
-    app: {
-      get: () => {
-        app ??= appBehind(outside, context, () => self.given())
-        return app
-      },
-    },
-  })
+  const own = Object.setPrototypeOf(context, TurnContext.prototype) as TurnContext
+  own[actor] = self
 }
 
 /** The present step; for other messages the turn. */

@@ -268,6 +268,8 @@ export class DurableProcess implements Actor {
 
   #close(): void {
     this.#draft = undefined
+    // An idle actor keeps no call in memory.
+    ;(this.context as { from?: unknown }).from = undefined
     this.#outputs.close()
   }
 

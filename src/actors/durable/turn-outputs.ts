@@ -6,8 +6,12 @@
 import { KeelsonError } from '../../errors.ts'
 import {
   type Answerable,
+  type Beginner,
   type CallList,
+  type ExitReason,
+  type ExitTarget,
   isCall,
+  type Message,
   type Outputs,
   type PendingCall,
   type Ref,
@@ -64,7 +68,7 @@ export class TurnOutputs implements Outputs {
     else list?.add(call)
   }
 
-  send: Outputs['send'] = (target, message) => {
+  send(target: Parameters<Outputs['send']>[0], message: Message): boolean {
     if (!isCall(message)) this.hold(() => void target.admit(message))
     else if (this.#log.last === undefined) return target.admit(message)
     else {
@@ -80,17 +84,21 @@ export class TurnOutputs implements Outputs {
     return new HeldCall(call, this)
   }
 
-  startTimer: Outputs['startTimer'] = (timer, ms) => this.hold(() => timer.start(ms))
+  startTimer(timer: { start(ms: number): void }, ms: number): void {
+    this.hold(() => timer.start(ms))
+  }
 
-  exit: Outputs['exit'] = (target, from, reason) =>
+  exit<P>(target: ExitTarget<P>, from: P, reason: ExitReason): void {
     this.hold(() => target.signal(from, reason, false))
+  }
 
-  begin: Outputs['begin'] = (process, isAwaited) =>
+  begin(process: Beginner, isAwaited: boolean): void {
     holdIn(
       isAwaited ? this.#log.last : this.turn,
       () => process.start(),
       () => process.end('shutdown'),
     )
+  }
 
   /** Nothing leaves of a turn in which the process ended. The notice of its end waits. */
   ended(tell: () => void): void {
