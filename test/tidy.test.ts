@@ -41,7 +41,7 @@ const doors: Record<string, readonly string[]> = {
   jiti: ['src/supervisors/module-loader.ts'],
   eventemitter3: ['src/runtime/words/telemetry.ts'],
   // One file uses it; the others around it name its types.
-  xstate: ['src/runtime/state-machine'],
+  xstate: ['src/runtime/machine/', 'src/runtime/state-machine/'],
   'node:crypto': ['src/clock.ts', 'src/actors/store/page-cursor.ts', 'src/storage/bytes/sha256.ts'],
   'node:os': [
     'src/storage/disk/folder-lock.ts',

@@ -11,7 +11,9 @@
  * - writing: the way of every write, `batcher` with its windows, `expirer`
  * - control: `control` over every shard, pauses of writes, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
- * - durable: actors whose state is durable: entities and workers, their turns and rows
+ * - turns: the turns of durable actors: their units, rows and held outputs
+ * - durable: the process of a durable actor
+ * - entities: all durable actors: their kinds, handles, queries and alarms
  *
  * Start reading at `log/wal-writer.ts`, `projection/applier.ts` and `shard/shard.ts`.
  */
@@ -31,27 +33,18 @@ export {
   pauseWrites,
   type WritePause,
 } from './control/write-pause.ts'
-export * as Alarms from './durable/alarms.ts'
-export type {
-  AlarmTime,
-  DurableCallContext,
-  DurableContext,
-  DurableMessages,
-  DurableServer,
-  EntityKind,
-} from './durable/durable-server.ts'
+export * as Alarms from './entities/alarms.ts'
 export {
   type DurableOptions,
   type EntityOptions,
   startDurableWorker,
   startKind,
-} from './durable/durable-start.ts'
-export { Entities, entitiesOf } from './durable/entities.ts'
-export { EntityHandle } from './durable/entity-handle.ts'
-export type { EntityAlarm, EntityEntry, EntityPage } from './durable/entity-listing.ts'
-export type { Between, ListOptions, Sought, Where } from './durable/entity-query.ts'
-export { type EntityRows, surveyEntity } from './durable/entity-survey.ts'
-export type { Fields } from './durable/memory.ts'
+} from './entities/durable-start.ts'
+export { Entities, entitiesOf } from './entities/entities.ts'
+export { EntityHandle } from './entities/entity-handle.ts'
+export type { EntityAlarm, EntityEntry, EntityPage } from './entities/entity-listing.ts'
+export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
+export { type EntityRows, surveyEntity } from './entities/entity-survey.ts'
 export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'
@@ -96,6 +89,15 @@ export type { RangePage, StoreEntry } from './store/store-reader.ts'
 export type { ByteSource } from './store/stream-source.ts'
 export { Compound } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
+export type {
+  AlarmTime,
+  DurableCallContext,
+  DurableContext,
+  DurableMessages,
+  DurableServer,
+  EntityKind,
+} from './turns/durable-server.ts'
+export type { Fields } from './turns/memory.ts'
 export type { AsyncOutcome, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
 export * as Expirer from './writing/expirer.ts'

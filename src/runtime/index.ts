@@ -9,7 +9,8 @@
  * - process: the process itself, its calls under way, its links and monitors, messaging
  * - server: GenServer, its context and loop, `sys`, and the System that owns all processes
  * - supervision: Supervisor, DynamicSupervisor, Registry, pools, restart policy, child specifications
- * - state-machine: XState machines as processes; an entry of its own, so that XState loads only for
+ * - machine: an XState machine, computed turn by turn apart from its process
+ * - state-machine: the processes of such machines; an entry of its own, so that XState loads only for
  *   its users
  * - task: tasks, their streams and supervisors
  * - threads: servers that run in threads of their own

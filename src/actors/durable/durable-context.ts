@@ -5,9 +5,9 @@
 import { invalidArgument } from '../../errors.ts'
 import { type AnyContext, type AppContext, ServerContext } from '../../runtime/index.ts'
 import type { Batch } from '../store/batch.ts'
+import type { AlarmTime } from '../turns/durable-server.ts'
 import { appBehind } from './bound-app.ts'
 import type { DurableProcess } from './durable-process.ts'
-import type { AlarmTime } from './durable-server.ts'
 
 /** The actor of a context, and its `app`. */
 const actor = Symbol('actor')

@@ -23,15 +23,11 @@ import {
 } from '../../runtime/index.ts'
 import type { Turn } from '../../storage/index.ts'
 import { tell } from '../shard/storage-events.ts'
-import { CallIds } from './call-ids.ts'
-import { type DurableTerms, unitTerms } from './durable-terms.ts'
-import { Ending } from './ending.ts'
-import { Idleness } from './idleness.ts'
-import { type Memory, nothing, type Step } from './memory.ts'
-import { type Actor, OwnTurns } from './own-turns.ts'
-import { type Known, TurnDraft, type UnitTerms } from './turn-draft.ts'
-import { TurnLog, type TurnPort } from './turn-log.ts'
-import { type HeldCall, TurnOutputs } from './turn-outputs.ts'
+import { CallIds } from '../turns/call-ids.ts'
+import { type Memory, nothing, type Step } from '../turns/memory.ts'
+import { type Known, TurnDraft, type UnitTerms } from '../turns/turn-draft.ts'
+import { TurnLog, type TurnPort } from '../turns/turn-log.ts'
+import { type HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import {
   type Answer,
   backoffMs,
@@ -43,9 +39,13 @@ import {
   type Run,
   throwing,
   undecidable,
-} from './turn-run.ts'
-import { decidedMark, writeTurn } from './turn-storage.ts'
-import { blocked, callIdKeysOf, callIdsOf, recall } from './waking.ts'
+} from '../turns/turn-run.ts'
+import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
+import { blocked, callIdKeysOf, callIdsOf, recall } from '../turns/waking.ts'
+import { type DurableTerms, unitTerms } from './durable-terms.ts'
+import { Ending } from './ending.ts'
+import { Idleness } from './idleness.ts'
+import { type Actor, OwnTurns } from './own-turns.ts'
 
 /** One durable actor while it lives. It is the state of its process's loop. */
 export class DurableProcess implements Actor {

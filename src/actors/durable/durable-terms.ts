@@ -3,11 +3,11 @@ import type { KeelsonError } from '../../errors.ts'
 import type { Process } from '../../runtime/index.ts'
 import { unitBytesMax } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
-import type { KeepIds } from './call-ids.ts'
-import type { DurableTable } from './durable-table.ts'
-import type { Identity } from './memory.ts'
-import type { TurnDraft, UnitTerms } from './turn-draft.ts'
-import type { TurnLog } from './turn-log.ts'
+import type { KeepIds } from '../turns/call-ids.ts'
+import type { DurableTable } from '../turns/durable-table.ts'
+import type { Identity } from '../turns/memory.ts'
+import type { TurnDraft, UnitTerms } from '../turns/turn-draft.ts'
+import type { TurnLog } from '../turns/turn-log.ts'
 
 /** What the process of one durable actor is made from. */
 export type DurableTerms = {

@@ -13,9 +13,9 @@ import {
   type Process,
   stop,
 } from '../../runtime/index.ts'
+import type { HeldCall } from '../turns/turn-outputs.ts'
 import type { Idleness } from './idleness.ts'
 import type { Actor, OwnTurns } from './own-turns.ts'
-import type { HeldCall } from './turn-outputs.ts'
 
 /** What the end needs of its actor. */
 export interface Mortal extends Actor {

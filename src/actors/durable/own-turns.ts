@@ -5,10 +5,10 @@
  */
 import type { KeelsonError } from '../../errors.ts'
 import { type NextStep, noReply } from '../../runtime/index.ts'
+import type { Memory, Step } from '../turns/memory.ts'
+import type { HeldCall } from '../turns/turn-outputs.ts'
+import { type Answer, missing, ownRun, Run } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
-import type { Memory, Step } from './memory.ts'
-import type { HeldCall } from './turn-outputs.ts'
-import { type Answer, missing, ownRun, Run } from './turn-run.ts'
 
 /** What these turns need of their actor. */
 export interface Actor {

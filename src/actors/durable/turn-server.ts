@@ -3,10 +3,10 @@
  * that begin with `$` are its own.
  */
 import type { AnyContext, GenServer, Messages, PendingCall } from '../../runtime/index.ts'
+import type { DurableTable, Handler } from '../turns/durable-table.ts'
+import type { HeldCall } from '../turns/turn-outputs.ts'
+import { Run } from '../turns/turn-run.ts'
 import type { DurableProcess } from './durable-process.ts'
-import type { DurableTable, Handler } from './durable-table.ts'
-import type { HeldCall } from './turn-outputs.ts'
-import { Run } from './turn-run.ts'
 
 /** The erased GenServer that runs servers of one table. */
 export const durableServer = (

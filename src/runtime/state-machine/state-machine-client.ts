@@ -10,6 +10,9 @@ import type {
   OutputFrom,
   Snapshot,
 } from 'xstate'
+import { forwardingActor } from '../machine/machine-actors.ts'
+import { checkedEvent } from '../machine/machine-check.ts'
+import type { MachineOf, RepliesOf, SavedMachine } from '../machine/machine-words.ts'
 import {
   type CallOptions,
   call as callProcess,
@@ -19,12 +22,9 @@ import {
 } from '../process/messaging.ts'
 import type { Ref } from '../words/address.ts'
 import { kinds } from '../words/envelope.ts'
-import { forwardingActor } from './state-machine-actors.ts'
-import { checkedEvent } from './state-machine-check.ts'
-import type { MachineOf, RepliesOf, SavedMachine } from './state-machine-words.ts'
 
-export { contextOf, stepOf } from './state-machine-actors.ts'
-export { mermaid } from './state-machine-diagram.ts'
+export { contextOf, stepOf } from '../machine/machine-actors.ts'
+export { mermaid } from '../machine/machine-diagram.ts'
 export { durable } from './state-machine-durable.ts'
 export { server } from './state-machine-server.ts'
 

@@ -8,10 +8,15 @@
  */
 import type { AnyMachineSnapshot } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
+import type { Arrival } from '../machine/machine-door.ts'
+import type { Effect } from '../machine/machine-effects.ts'
+import type { Waiting } from '../machine/machine-queue.ts'
+import { runs } from '../machine/machine-saved.ts'
+import { type MachinePlan, MachineSteps, type Turn } from '../machine/machine-steps.ts'
+import type { Delayed } from '../machine/machine-timers.ts'
+import type { SavedMachine } from '../machine/machine-words.ts'
 import { type Process, processOf } from '../process/process.ts'
 import { noReply, ok, reply } from '../server/next-step.ts'
-import type { Arrival } from './state-machine-door.ts'
-import type { Effect } from './state-machine-effects.ts'
 import {
   deliver,
   noAnswer,
@@ -20,11 +25,6 @@ import {
   processHost,
   tellOutput,
 } from './state-machine-host.ts'
-import type { Waiting } from './state-machine-queue.ts'
-import { runs } from './state-machine-saved.ts'
-import { type MachinePlan, MachineSteps, type Turn } from './state-machine-steps.ts'
-import type { Delayed } from './state-machine-timers.ts'
-import type { SavedMachine } from './state-machine-words.ts'
 
 /** The durable state; `undefined`: the machine has not begun. */
 export type State = SavedMachine | undefined

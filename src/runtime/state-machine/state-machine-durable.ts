@@ -4,20 +4,10 @@
  * event, so that a look leaves no row.
  */
 import type { AnyStateMachine, SnapshotFrom } from 'xstate'
-import type { CallContext, Context, Defines } from '../server/gen-server.ts'
-import type { ExitReason } from '../words/exit-reason.ts'
-import type { StatusParts } from '../words/telemetry.ts'
-import { checkedEvent, showByName } from './state-machine-check.ts'
-import {
-  DurableMachineProcess,
-  type DurableOwn,
-  type State,
-} from './state-machine-durable-process.ts'
-import type { Options } from './state-machine-host.ts'
-import { runs } from './state-machine-saved.ts'
-import { hooksOf, unasked } from './state-machine-server.ts'
-import { shapeOf } from './state-machine-shape.ts'
-import { planOf } from './state-machine-steps.ts'
+import { checkedEvent, showByName } from '../machine/machine-check.ts'
+import { runs } from '../machine/machine-saved.ts'
+import { shapeOf } from '../machine/machine-shape.ts'
+import { planOf } from '../machine/machine-steps.ts'
 import type {
   Answers,
   InputOf,
@@ -25,7 +15,17 @@ import type {
   Replies,
   SavedMachine,
   StateMachineSettings,
-} from './state-machine-words.ts'
+} from '../machine/machine-words.ts'
+import type { CallContext, Context, Defines } from '../server/gen-server.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import type { StatusParts } from '../words/telemetry.ts'
+import {
+  DurableMachineProcess,
+  type DurableOwn,
+  type State,
+} from './state-machine-durable-process.ts'
+import type { Options } from './state-machine-host.ts'
+import { hooksOf, unasked } from './state-machine-server.ts'
 
 /** The messages of a durable machine. Use the client functions to send them. */
 export interface DurableMachineMessages<T extends AnyStateMachine, R = Record<never, never>>

@@ -4,6 +4,12 @@
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
+import type { StepsHost } from '../machine/machine-steps.ts'
+import type {
+  MachineMessages,
+  SavedMachine,
+  StateMachineOptions,
+} from '../machine/machine-words.ts'
 import { cast } from '../process/messaging.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import { type Process, processOf } from '../process/process.ts'
@@ -11,8 +17,6 @@ import type { Context } from '../server/gen-server.ts'
 import type { Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 import { announce } from '../words/telemetry.ts'
-import type { StepsHost } from './state-machine-steps.ts'
-import type { MachineMessages, SavedMachine, StateMachineOptions } from './state-machine-words.ts'
 
 /** The context of a machine of any type. */
 export type Own = Context<MachineMessages>

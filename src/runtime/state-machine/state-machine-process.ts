@@ -3,11 +3,20 @@
  * saved before the effects of the turn, and again when recorded effects were done.
  */
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
+import type { Arrival } from '../machine/machine-door.ts'
+import type { Waiting } from '../machine/machine-queue.ts'
+import {
+  type MachinePlan,
+  MachineSteps,
+  type StepsHost,
+  type Turn,
+} from '../machine/machine-steps.ts'
+import type { Delayed } from '../machine/machine-timers.ts'
+import type { SavedMachine } from '../machine/machine-words.ts'
 import { type Process, processOf } from '../process/process.ts'
 import { type NoReply, noReply, type Ok, ok, type Stop, stop } from '../server/next-step.ts'
 import type { Timer } from '../words/message-timer.ts'
 import { isThenable } from '../words/outside-code.ts'
-import type { Arrival } from './state-machine-door.ts'
 import {
   deliver,
   noAnswer,
@@ -16,11 +25,7 @@ import {
   processHost,
   tellOutput,
 } from './state-machine-host.ts'
-import type { Waiting } from './state-machine-queue.ts'
 import type { PendingSaves } from './state-machine-saves.ts'
-import { type MachinePlan, MachineSteps, type StepsHost, type Turn } from './state-machine-steps.ts'
-import type { Delayed } from './state-machine-timers.ts'
-import type { SavedMachine } from './state-machine-words.ts'
 
 type Replay = readonly ['replay']
 type Going = NoReply<AnyMachineSnapshot, Replay> | Stop<AnyMachineSnapshot>

@@ -4,21 +4,21 @@
  */
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
-import type { CallContext, GenServer } from '../server/gen-server.ts'
-import { noReply } from '../server/next-step.ts'
-import { checkedEvent, showByName } from './state-machine-check.ts'
-import type { Options, Own } from './state-machine-host.ts'
-import { MachineProcess } from './state-machine-process.ts'
-import type { Waiting } from './state-machine-queue.ts'
-import { PendingSaves } from './state-machine-saves.ts'
-import { planOf } from './state-machine-steps.ts'
+import { checkedEvent, showByName } from '../machine/machine-check.ts'
+import type { Waiting } from '../machine/machine-queue.ts'
+import { planOf } from '../machine/machine-steps.ts'
 import type {
   MachineMessages,
   MachineServer,
   Replies,
   SavedMachine,
   StateMachineOptions,
-} from './state-machine-words.ts'
+} from '../machine/machine-words.ts'
+import type { CallContext, GenServer } from '../server/gen-server.ts'
+import { noReply } from '../server/next-step.ts'
+import type { Options, Own } from './state-machine-host.ts'
+import { MachineProcess } from './state-machine-process.ts'
+import { PendingSaves } from './state-machine-saves.ts'
 
 /**
  * The server that runs `machine`, for `worker`, `system.start` and `context.startLink`; its

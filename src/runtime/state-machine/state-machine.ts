@@ -2,13 +2,7 @@
  * The entry `keelson/state-machine`. It is separate because it loads XState, which other programs
  * need not load.
  */
-export * as StateMachine from './state-machine-client.ts'
-export type {
-  DurableMachine,
-  DurableMachineMessages,
-  DurableMachineOptions,
-  DurableMachineSettings,
-} from './state-machine-durable.ts'
+
 export type {
   Answers,
   MachineContext,
@@ -25,4 +19,11 @@ export type {
   StateMachineOptions,
   StateMachineSettings,
   StatePath,
-} from './state-machine-words.ts'
+} from '../machine/machine-words.ts'
+export * as StateMachine from './state-machine-client.ts'
+export type {
+  DurableMachine,
+  DurableMachineMessages,
+  DurableMachineOptions,
+  DurableMachineSettings,
+} from './state-machine-durable.ts'

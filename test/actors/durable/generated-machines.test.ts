@@ -16,7 +16,7 @@ import {
   histories,
   machineOf,
   sketches,
-} from '../../runtime/state-machine/generated-machine.ts'
+} from '../../runtime/machine/generated-machine.ts'
 import { throughJson } from '../../runtime/state-machine/machine-process.ts'
 import { thorough } from '../../support/tier.ts'
 

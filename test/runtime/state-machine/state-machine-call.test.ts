@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
-import { boom, lamp, note, push, server } from './lamp.ts'
+import { boom, lamp, note, push, server } from '../machine/lamp.ts'
 import { started } from './machine-process.ts'
 
 describe('a call', () => {

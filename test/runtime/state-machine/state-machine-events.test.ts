@@ -7,7 +7,7 @@ import { setup } from 'xstate'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { name } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { lamp, push, server } from './lamp.ts'
+import { lamp, push, server } from '../machine/lamp.ts'
 import { listening, reasonOfEnd, started } from './machine-process.ts'
 
 describe('events', () => {

@@ -15,7 +15,7 @@ import {
 import { systemClock } from '../../../src/clock.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
-import { boom } from './lamp.ts'
+import { boom } from '../machine/lamp.ts'
 import { reasonsOfEnds, started } from './machine-process.ts'
 
 const rejecting = async (): Promise<never> => {

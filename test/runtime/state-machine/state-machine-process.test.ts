@@ -24,7 +24,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
-import { type Events, lamp, note, push, server } from './lamp.ts'
+import { type Events, lamp, note, push, server } from '../machine/lamp.ts'
 import { listening, reasonOfEnd, started } from './machine-process.ts'
 
 describe('a machine among processes', () => {

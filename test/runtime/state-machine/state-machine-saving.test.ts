@@ -11,7 +11,7 @@ import {
   StateMachine,
 } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
-import { crossing, type Saved, stateOf } from './crossing.ts'
+import { crossing, type Saved, stateOf } from '../machine/crossing.ts'
 import { reasonOfEnd, throughJson } from './machine-process.ts'
 
 describe('saving', () => {

@@ -19,7 +19,7 @@ import {
   StateMachine,
 } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
-import { crossing, server, stateOf } from './crossing.ts'
+import { crossing, server, stateOf } from '../machine/crossing.ts'
 import { reasonsOfEnds, started, throughJson } from './machine-process.ts'
 
 /** A crossing that is saved `ms` after the button was pressed, and then killed. */

@@ -13,7 +13,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
-import { boom, lamp, note, push, server } from './lamp.ts'
+import { boom, lamp, note, push, server } from '../machine/lamp.ts'
 import { listening, reasonOfEnd, reasonsOfEnds, started } from './machine-process.ts'
 
 describe('a state machine', () => {

@@ -16,14 +16,14 @@ import {
   type Ref,
   shutDown,
 } from '../../runtime/index.ts'
+import { offerTurn } from '../durable/durable-context.ts'
+import { DurableProcess } from '../durable/durable-process.ts'
+import { durableServer } from '../durable/turn-server.ts'
 import { tell } from '../shard/storage-events.ts'
-import type { KeepIds } from './call-ids.ts'
-import { offerTurn } from './durable-context.ts'
-import { DurableProcess } from './durable-process.ts'
-import type { DurableTable } from './durable-table.ts'
+import type { KeepIds } from '../turns/call-ids.ts'
+import type { DurableTable } from '../turns/durable-table.ts'
+import { blocked } from '../turns/waking.ts'
 import { type Entities, entitiesIn, type RunningKind } from './entities.ts'
-import { durableServer } from './turn-server.ts'
-import { blocked } from './waking.ts'
 
 /** How the entities of a kind live. */
 export type KindTerms = {

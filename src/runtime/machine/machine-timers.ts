@@ -9,7 +9,7 @@ import type {
   AnyMachineSnapshot,
   EventObject,
 } from 'xstate'
-import type { SavedTimer } from './state-machine-words.ts'
+import type { SavedTimer } from './machine-words.ts'
 
 type Scheduler = ActorSystem<ActorSystemInfo>['scheduler']
 

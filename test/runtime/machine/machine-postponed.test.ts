@@ -5,14 +5,11 @@ import { describe, expect, test } from 'vitest'
 import { assign, setup } from 'xstate'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { name, resume, suspend } from '../../../src/runtime/index.ts'
+import { isSameValue, PostponedEvents } from '../../../src/runtime/machine/machine-queue.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import {
-  isSameValue,
-  PostponedEvents,
-} from '../../../src/runtime/state-machine/state-machine-queue.ts'
 import { testSystem } from '../../../src/testing/index.ts'
+import { listening, started, throughJson } from '../state-machine/machine-process.ts'
 import { crossing, type Saved, stateOf } from './crossing.ts'
-import { listening, started, throughJson } from './machine-process.ts'
 
 describe('postponed events', () => {
   const postponing = StateMachine.server(crossing, {

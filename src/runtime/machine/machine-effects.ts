@@ -5,11 +5,11 @@
  */
 import type { AnyActorRef, AnyStateMachine, EventObject } from 'xstate'
 import { isThenable } from '../words/outside-code.ts'
-import { forwardsTo } from './state-machine-actors.ts'
-import type { Actor, Deed } from './state-machine-door.ts'
-import { type ActionNames, actorLogic } from './state-machine-names.ts'
-import { actorAt, pathOf } from './state-machine-timers.ts'
-import type { SavedAction } from './state-machine-words.ts'
+import { forwardsTo } from './machine-actors.ts'
+import type { Actor, Deed } from './machine-door.ts'
+import { type ActionNames, actorLogic } from './machine-names.ts'
+import { actorAt, pathOf } from './machine-timers.ts'
+import type { SavedAction } from './machine-words.ts'
 
 /** One effect of a turn. */
 export interface Effect {

@@ -21,8 +21,8 @@ import { dueRows, parseDue, type RowRange } from '../../storage/index.ts'
 import { isIgnored, isSettled } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
+import { rowsIn } from '../turns/waking.ts'
 import { type Entities, workerKind } from './entities.ts'
-import { rowsIn } from './waking.ts'
 
 /** The messages of the process. */
 export type Messages = {

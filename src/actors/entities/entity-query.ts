@@ -16,7 +16,7 @@ import {
 import { checkOptionNames } from '../shard/argument-check.ts'
 import { fingerprintOf, keyBehind } from '../store/page-cursor.ts'
 import { behind, successor } from '../store/range-query.ts'
-import type { Fields } from './memory.ts'
+import type { Fields } from '../turns/memory.ts'
 
 /** The values of a field between bounds: at most one lower and one upper bound. */
 export type Between<V> = {

@@ -13,7 +13,7 @@ import {
   setup,
 } from 'xstate'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { started } from './machine-process.ts'
+import { started } from '../state-machine/machine-process.ts'
 
 describe('other logic', () => {
   test('a transition function keeps its state, and tells each change', async () => {

@@ -3,8 +3,8 @@
  * targets, guards, delays or actors inside has another shape. Its actions are not part of it.
  */
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate'
-import { nodesOf } from './state-machine-check.ts'
-import { checksum } from './state-machine-names.ts'
+import { nodesOf } from './machine-check.ts'
+import { checksum } from './machine-names.ts'
 
 /** The shape of `machine` and of the machines that its setup names. */
 export const shapeOf = (machine: AnyStateMachine): string => {

@@ -5,7 +5,7 @@
  */
 import { type AnyActorLogic, type AnyActorRef, type EventObject, fromCallback } from 'xstate'
 import { isThenable } from '../words/outside-code.ts'
-import type { Actor, Deed, Door } from './state-machine-door.ts'
+import type { Actor, Deed, Door } from './machine-door.ts'
 
 /** The type of the event by which an actor inside learns that its effect failed. */
 export const failure = 'xstate.keelson.failure'

@@ -15,8 +15,8 @@ import { configError, KeelsonError } from '../../errors.ts'
 import type { Context } from '../server/gen-server.ts'
 import type { Ref } from '../words/address.ts'
 import { callOutside } from '../words/outside-code.ts'
-import type { Action, Actor, Arrival, Door } from './state-machine-door.ts'
-import { doored } from './state-machine-logic.ts'
+import type { Action, Actor, Arrival, Door } from './machine-door.ts'
+import { doored } from './machine-logic.ts'
 
 /** The facts that functions of the machine read through `self`. */
 export interface Facts {

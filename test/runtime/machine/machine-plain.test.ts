@@ -11,7 +11,7 @@ import {
   StateMachine,
 } from '../../../src/runtime/state-machine/state-machine.ts'
 import { startSimulated, testSystem } from '../../../src/testing/index.ts'
-import { reasonOfEnd, started, throughJson } from './machine-process.ts'
+import { reasonOfEnd, started, throughJson } from '../state-machine/machine-process.ts'
 
 const keeper = setup({
   types: {} as {

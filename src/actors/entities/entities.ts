@@ -16,10 +16,10 @@ import {
 import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { instanceName } from '../shard/shard-name.ts'
-import type { DurableTable } from './durable-table.ts'
-import type { Identity } from './memory.ts'
-import type { TurnDraft } from './turn-draft.ts'
-import type { TurnLog } from './turn-log.ts'
+import type { DurableTable } from '../turns/durable-table.ts'
+import type { Identity } from '../turns/memory.ts'
+import type { TurnDraft } from '../turns/turn-draft.ts'
+import type { TurnLog } from '../turns/turn-log.ts'
 
 /** A kind of entities while its process lives. */
 export interface RunningKind {

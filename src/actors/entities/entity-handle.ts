@@ -4,6 +4,7 @@ import { call, type Ref } from '../../runtime/index.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../shard/access.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
+import type { Fields } from '../turns/memory.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
 import {
   alarmsBefore,
@@ -15,7 +16,6 @@ import {
   stateOf,
 } from './entity-listing.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
-import type { Fields } from './memory.ts'
 
 /** How long an end is waited for, in ms. */
 type EndOptions = { readonly timeoutMs?: number }

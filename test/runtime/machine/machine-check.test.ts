@@ -4,8 +4,8 @@ import { type AnyStateMachine, and, enqueueActions, not, raise, setup, spawnChil
 import { isKeelsonError } from '../../../src/errors.ts'
 import { call } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { reasonOfEnd, started } from '../state-machine/machine-process.ts'
 import { server } from './lamp.ts'
-import { reasonOfEnd, started } from './machine-process.ts'
 
 describe('what cannot run', () => {
   const base = setup({ types: {} as { events: { type: 'go' } | { type: 'stay' } } })

@@ -7,14 +7,14 @@ import {
   type StartResult,
 } from '../../runtime/index.ts'
 import { checkKind } from '../../storage/index.ts'
-import { type KeepIds, keepIdsDefault } from './call-ids.ts'
-import { offerTurn } from './durable-context.ts'
-import { DurableProcess } from './durable-process.ts'
-import { durableTable } from './durable-table.ts'
+import { offerTurn } from '../durable/durable-context.ts'
+import { DurableProcess } from '../durable/durable-process.ts'
+import { durableServer } from '../durable/turn-server.ts'
+import { type KeepIds, keepIdsDefault } from '../turns/call-ids.ts'
+import { durableTable } from '../turns/durable-table.ts'
 import { entitiesIn, workerKind } from './entities.ts'
 import { kindServer } from './entity-kind.ts'
 import { freezer } from './frozen.ts'
-import { durableServer } from './turn-server.ts'
 
 /** The options of durable actors. */
 export type DurableOptions = {

@@ -3,7 +3,7 @@
  * inline action has a place in its machine; the checksum of its text tells another version apart.
  */
 import type { AnyStateMachine } from 'xstate'
-import { actionLists, nodesOf } from './state-machine-check.ts'
+import { actionLists, nodesOf } from './machine-check.ts'
 
 /** An action as code. */
 export type Code = (given: object, params: unknown) => unknown

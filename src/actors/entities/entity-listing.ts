@@ -22,10 +22,10 @@ import { mergedRows } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
 import { cursorAt } from '../store/page-cursor.ts'
 import type { RangePage } from '../store/store-reader.ts'
+import { readBody, stepsName } from '../turns/memory.ts'
+import { rowsIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import type { EntityQuery } from './entity-query.ts'
-import { readBody, stepsName } from './memory.ts'
-import { rowsIn } from './waking.ts'
 
 /** An entity of a page. Its state is `undefined` with `states: false`. */
 export type EntityEntry<S> = { readonly id: string; readonly state: S | undefined }

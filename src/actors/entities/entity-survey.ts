@@ -1,10 +1,10 @@
 /** All that the rows of an entity say, for people. */
 
 import { entityRowKey, readEntityRow } from '../../storage/index.ts'
+import type { Alarm, Fields, Step } from '../turns/memory.ts'
+import { readBody } from '../turns/memory.ts'
+import { alarmsOf, callIdKeysOf } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
-import type { Alarm, Fields, Step } from './memory.ts'
-import { readBody } from './memory.ts'
-import { alarmsOf, callIdKeysOf } from './waking.ts'
 
 /** What the rows of an entity say. */
 export type EntityRows = {

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { type ActorRefFrom, assign, sendParent, sendTo, setup, spawnChild, stopChild } from 'xstate'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { started, throughJson } from './machine-process.ts'
+import { started, throughJson } from '../state-machine/machine-process.ts'
 
 const boom = new Error('boom')
 

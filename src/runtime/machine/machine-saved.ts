@@ -1,8 +1,8 @@
 /** The state of a machine and of the actors inside it as plain data, and back. */
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
-import type { Actor } from './state-machine-door.ts'
-import type { SavedActor, SavedMachine } from './state-machine-words.ts'
+import type { Actor } from './machine-door.ts'
+import type { SavedActor, SavedMachine } from './machine-words.ts'
 
 /** The part of `SavedMachine` that XState computes. */
 export type SavedState = Pick<

@@ -14,8 +14,8 @@ import {
 } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import { thorough } from '../../support/tier.ts'
+import { throughJson } from '../state-machine/machine-process.ts'
 import { type Happening, histories, machineOf, sketches } from './generated-machine.ts'
-import { throughJson } from './machine-process.ts'
 
 /** What can be seen of a machine at rest. */
 const seen = ({ value, context, tags, output, status }: AnyMachineSnapshot | SavedMachine) =>

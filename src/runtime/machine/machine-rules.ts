@@ -1,6 +1,6 @@
 /** The decisions about an event before the machine gets it, made from the server's options. */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
-import { eventTypes } from './state-machine-check.ts'
+import { eventTypes } from './machine-check.ts'
 
 /** The rules of one server. */
 export interface Rules {

@@ -7,7 +7,7 @@ import { assign, createMachine, fromPromise, setup } from 'xstate'
 import { getState, resume, suspend } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
-import { reasonsOfEnds, started } from './machine-process.ts'
+import { reasonsOfEnds, started } from '../state-machine/machine-process.ts'
 
 const boom = new Error('boom')
 
