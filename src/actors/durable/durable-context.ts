@@ -83,11 +83,13 @@ const stepOf = ({ draft }: DurableProcess): string =>
 const timeOf = (time: AlarmTime, now: number): number => {
   if (typeof time !== 'object' || time === null) throw invalidArgument('time', 'inMs or at', time)
   const { inMs, at } = time
-  const isEither = (at === undefined) !== (inMs === undefined)
-  const found = inMs === undefined ? at : now + Math.ceil(inMs)
-  if (!isEither || !isTime(inMs ?? at) || !Number.isSafeInteger(found))
-    throw invalidArgument('time', 'either inMs or at, a number of ms from 0', time)
-  return found as number
+  if ((at === undefined) === (inMs === undefined))
+    throw invalidArgument('time', 'either inMs or at', `${Object.keys(time)}`)
+  const [name, ms] = inMs === undefined ? (['at', at] as const) : (['inMs', inMs] as const)
+  const dueAt = inMs === undefined ? at : now + Math.ceil(inMs)
+  if (typeof ms !== 'number' || !(ms >= 0) || !Number.isSafeInteger(dueAt))
+    throw invalidArgument(`time.${name}`, expected[name], ms)
+  return dueAt as number
 }
 
-const isTime = (ms: unknown): boolean => typeof ms === 'number' && ms >= 0
+const expected = { inMs: 'ms from 0', at: 'whole ms since 1970' }

@@ -6,24 +6,29 @@
 /** A function that freezes states. What it has frozen it does not walk again. */
 export const freezer = (): (<T>(state: T) => T) => {
   const walked = new WeakSet<object>()
-  return (state) => frozen(state, walked)
+  return (state) => {
+    freeze(state, walked)
+    return state
+  }
 }
 
-const frozen = <T>(value: T, walked: WeakSet<object>): T => {
-  if (typeof value !== 'object' || value === null || walked.has(value)) return value
-  const methods = changing(value)
-  // What cannot be stored is not frozen: a Ref leads to processes, and the turn is refused.
-  if (methods === undefined) return value
-  walked.add(value)
-  if (value instanceof Map || value instanceof Set)
-    for (const [key, member] of value.entries()) {
-      frozen(key, walked)
-      frozen(member, walked)
-    }
-  for (const member of Object.values(value)) frozen(member, walked)
-  if (Object.isFrozen(value)) return value
-  for (const method of methods) refuse(value, method)
-  return Object.freeze(value)
+/** Without recursion: a state that is too deep to be stored is refused later, by its path. */
+const freeze = (state: unknown, walked: WeakSet<object>): void => {
+  const left = [state]
+  while (left.length > 0) {
+    const value = left.pop()
+    if (typeof value !== 'object' || value === null || walked.has(value)) continue
+    const methods = changing(value)
+    // What cannot be stored is not frozen: a Ref leads to processes, and the turn is refused.
+    if (methods === undefined) continue
+    walked.add(value)
+    if (value instanceof Map || value instanceof Set)
+      for (const [key, member] of value.entries()) left.push(key, member)
+    for (const member of Object.values(value)) left.push(member)
+    if (Object.isFrozen(value)) continue
+    for (const method of methods) refuse(value, method)
+    Object.freeze(value)
+  }
 }
 
 /** The methods that change a value inside; `undefined` for what is not a part of a state. */

@@ -126,7 +126,10 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields> extends Defines<M, 
    * read.
    */
   readonly wake?: (state: S, context: DurableContext<M, App>) => void | Promise<void>
-  /** The fields by which `list` and `counts` find actors of this kind. Pure. */
+  /**
+   * The fields by which `list` and `counts` find actors of this kind. Pure. A throw refuses the
+   * turn with `INVALID_ARGUMENT`; the error is its cause.
+   */
   readonly index?: (state: S) => F
   /** Whether volatile work of this state is under way: the entity does not rest meanwhile. Pure. */
   readonly isBusy?: (state: S) => boolean

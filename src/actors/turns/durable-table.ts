@@ -1,7 +1,8 @@
 /**
  * A durable server as its process reads it: checked once for each server object, without its types.
  */
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { isThenable } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 import type { Fields } from './memory.ts'
 
@@ -59,7 +60,7 @@ export const durableTable = (server: object): DurableTable => {
     infos: section(given.infos),
     continues: section(given.continues),
     alarms: section(given.alarms),
-    fieldsOf: (state) => (index === undefined ? {} : checkedFields(index(state))),
+    fieldsOf: (state) => (index === undefined ? {} : fieldsBy(index, state)),
   }
 }
 
@@ -78,9 +79,25 @@ const section = (found: Section | undefined): Section => {
 const sectionOf = (found: Section | undefined): Section =>
   Object.assign(Object.create(null) as Record<string, Handler>, found)
 
-const checkedFields = (found: Readonly<Record<string, unknown>>): Fields => {
-  if (typeof found !== 'object' || found === null)
-    throw invalidArgument('index of a server', 'an object of fields', found)
+/** A throw of `index` refuses the turn, as a state does that throws when it is read. */
+const fieldsBy = (index: (state: unknown) => unknown, state: unknown): Fields => {
+  let found: unknown
+  try {
+    found = index(state)
+  } catch (cause) {
+    throw new KeelsonError('INVALID_ARGUMENT', `the index of the server threw: ${textOf(cause)}`, {
+      details: { path: 'index' },
+      cause,
+    })
+  }
+  return checkedFields(found)
+}
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const checkedFields = (found: unknown): Fields => {
+  if (typeof found !== 'object' || found === null || isThenable(found) || Array.isArray(found))
+    throw invalidArgument('index', 'an object of fields', found)
   for (const value of Object.values(found))
     if (value !== undefined) encodeIndexValue(value as string)
   return found as Fields

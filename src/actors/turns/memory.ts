@@ -81,7 +81,30 @@ export const bodyOf = (
     ...[step, name, tries, notBefore, wakeAt],
     ...given(payload),
   ])
-  return encodeValue([bodyFormat, version, shape, recorded, fields, ...given(state)]).bytes
+  const body = [bodyFormat, version, shape, recorded, fields, ...given(state)]
+  return encodeParts(body, bodyParts)
+}
+
+/** The parts of a body, as a refusal names them. */
+const bodyParts = [['format'], ['version'], ['shape'], ['steps'], ['index'], ['state']]
+
+/** @throws KeelsonError `INVALID_ARGUMENT` with the path of what cannot be stored, as users know it */
+const encodeParts = (
+  parts: readonly unknown[],
+  paths: readonly (readonly string[])[],
+): Uint8Array => {
+  try {
+    return encodeValue(parts).bytes
+  } catch (error) {
+    const { path: [at, ...below] = [], found } = (error as KeelsonError).details as {
+      readonly path?: readonly (string | number)[]
+      readonly found?: string
+    }
+    if (typeof at !== 'number') throw error
+    const path = [...(paths[at] ?? []), ...below]
+    const message = `${path.join('.')} cannot be stored: ${found}`
+    throw new KeelsonError('INVALID_ARGUMENT', message, { details: { path, found } })
+  }
 }
 
 /** An optional last member of a list: `undefined` cannot be stored. */
@@ -120,8 +143,8 @@ export const readBody = (bytes: Uint8Array): Body => {
 }
 
 /** The bytes of an alarm's row. */
-const alarmBytes = ({ setting, payload, at, tries, dueAt }: Alarm): Uint8Array =>
-  encodeValue([setting, at, tries, dueAt, ...given(payload)]).bytes
+const alarmBytes = (name: string, { setting, payload, at, tries, dueAt }: Alarm): Uint8Array =>
+  encodeParts([setting, at, tries, dueAt, ...given(payload)], [[], [], [], [], ['alarms', name]])
 
 /** @throws KeelsonError `CORRUPT` */
 export const readAlarm = (bytes: Uint8Array): Alarm => {
@@ -158,7 +181,7 @@ export const rowChanges = (
     for (const name of new Set([...before.alarms.keys(), ...after.alarms.keys()])) {
       const [old, next] = [before.alarms.get(name), after.alarms.get(name)]
       if (old === next) continue
-      changes.push([alarmRowKey(entity, name), next && alarmBytes(next)])
+      changes.push([alarmRowKey(entity, name), next && alarmBytes(name, next)])
       due(name, old?.dueAt, next?.dueAt)
     }
   due(stepsName, wakeFor(before.steps), wakeFor(after.steps))

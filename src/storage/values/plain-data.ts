@@ -136,7 +136,7 @@ class Walk {
     const path = this.#path.slice(0, this.#depth)
     const place = path.length === 0 ? 'the value' : `the value at ${path.join('.')}`
     throw new KeelsonError('INVALID_ARGUMENT', `${place} cannot be stored: ${why}`, {
-      details: { path },
+      details: { path, found: why },
     })
   }
 

@@ -108,6 +108,18 @@ class Account {
   cents = 1
 }
 
+const cyclic = (): unknown => {
+  const deep: { self?: unknown } = {}
+  deep.self = deep
+  return { deep }
+}
+
+const nested = (levels: number): unknown => {
+  let state: unknown = 0
+  for (let level = 0; level < levels; level++) state = { in: state }
+  return state
+}
+
 describe('a state that cannot be stored', () => {
   test('is refused by its path; the actor lives on with the state before it', async () => {
     const { s, kind, becomes, state } = await started()
@@ -145,6 +157,57 @@ describe('a state that cannot be stored', () => {
     const second = await restarted(s, {})
     act = (state) => reply(state, state)
     expect(await s.during(call(second.ref, 'act'))).toBe(undefined)
+  })
+
+  test.each<[string, () => unknown, readonly unknown[]]>([
+    ['holds itself', cyclic, ['state', 'deep', 'self']],
+    ['is very deep', () => nested(20_000), ['state', ...Array(255).fill('in')]],
+  ])('is refused by its path if it %s', async (_, make, path) => {
+    const { becomes, state } = await started()
+    await becomes({ a: 1 })
+    const refused = { code: 'INVALID_ARGUMENT', details: { path } }
+    await expect(becomes(make())).rejects.toMatchObject(refused)
+    expect(await state()).toEqual({ a: 1 })
+  })
+
+  test('is refused with an index that throws; the error is the cause', async () => {
+    const thrown = new Error('no status')
+    const index = (state: unknown) => {
+      if (state === 'bad') throw thrown
+      return { state: state as string }
+    }
+    const { s, kind, becomes, does, state } = await started({ ...server, index } as Server)
+    await becomes('fine')
+    await expect(becomes('bad')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { path: 'index' },
+      cause: thrown,
+    })
+    expect(await state()).toBe('fine')
+    expect(await does((present) => reply(present, 'later'))).toBe('fine')
+    expect(s.app.entity(kind).list({ where: { state: 'later' } as never }).entries).toHaveLength(1)
+  })
+
+  test('is refused with an index that answers no object of fields', async () => {
+    const index = async () => ({ field: 1 })
+    const { becomes } = await started({ ...server, index } as never)
+    await expect(becomes('fine')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { path: 'index' },
+    })
+  })
+
+  test('is refused with the payload of an alarm that cannot be stored', async () => {
+    const { does, state } = await started()
+    const setting = does((_, context) => {
+      context.setAlarm('ring', { inMs: 1 }, ...([{ bad: () => 1 }] as never[]))
+      return reply('ok', 1)
+    })
+    await expect(setting).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { path: ['alarms', 'ring', 'bad'] },
+    })
+    expect(await state()).toBe(undefined)
   })
 
   test('is refused with an index value that is no scalar', async () => {
@@ -187,6 +250,24 @@ describe('what a turn is asked for', () => {
     const unknown = does((state) => reply(1, state, { continue: ['other'] } as never))
     await expect(unknown).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     expect(await does((state) => reply(state, state))).toBe(undefined)
+  })
+
+  test.each<[object, string, string]>([
+    [{ inMs: '30' }, 'time.inMs', '"30"'],
+    [{ inMs: -1 }, 'time.inMs', '-1'],
+    [{ at: 1.5 }, 'time.at', '1.5'],
+    [{ at: 1, inMs: 2 }, 'time', '"at,inMs"'],
+  ])('is refused by name for the alarm time %j', async (time, path, found) => {
+    const { does } = await started()
+    const refusal = await does((state, context) => {
+      try {
+        context.setAlarm('ring', time as never)
+      } catch (error) {
+        return reply((error as { details: unknown }).details, state)
+      }
+      return reply('not refused', state)
+    })
+    expect(refusal).toMatchObject({ path, found })
   })
 
   test('may be an alarm in the past, which fires at once', async () => {
