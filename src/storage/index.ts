@@ -106,6 +106,7 @@ export {
   type DiskEntry,
   DiskError,
   type DiskFile,
+  type DiskFolder,
   type DiskLock,
   type OpenMode,
 } from './ports/disk.ts'

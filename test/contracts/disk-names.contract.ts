@@ -1,6 +1,6 @@
 /** The contract of names: lists, folders, renames and removals. */
 import { describe, expect, test } from 'vitest'
-import { codeOf, type DiskBench } from './disk-bench.ts'
+import { bytes, codeOf, type DiskBench } from './disk-bench.ts'
 
 /** Describes the contract. */
 export const diskNames = (under: DiskBench): void => {
@@ -23,6 +23,36 @@ export const diskNames = (under: DiskBench): void => {
       expect(codeOf(() => under.disk.syncFolder(at('a')))).toBe('ENOTDIR')
       expect(codeOf(() => under.disk.syncFolder(at('missing')))).toBe('ENOENT')
       expect(() => under.disk.syncFolder(under.dir)).not.toThrow()
+    })
+
+    test('an open folder is synced until it is closed; a file is none', () => {
+      put('a', '')
+      expect(codeOf(() => under.disk.openFolder(at('a')))).toBe('ENOTDIR')
+      expect(codeOf(() => under.disk.openFolder(at('missing')))).toBe('ENOENT')
+
+      const folder = under.disk.openFolder(under.dir)
+      expect(() => folder.sync()).not.toThrow()
+      folder.close()
+      expect(codeOf(() => folder.sync())).toBe('EBADF')
+      expect(codeOf(() => folder.close())).toBe('EBADF')
+    })
+
+    test('an open file is renamed and stays open; a refused rename changes nothing', () => {
+      put('a', 'first')
+      put('b', 'second')
+      under.disk.makeFolder(at('folder'))
+      const file = under.disk.open(at('a'), 'write')
+
+      expect(codeOf(() => file.rename(at('missing/b')))).toBe('ENOENT')
+      expect(codeOf(() => file.rename(at('folder')))).toBe('EISDIR')
+      expect(file.path).toBe(at('a'))
+      file.rename(at('b'))
+      expect(file.path).toBe(at('b'))
+      file.write(bytes('FIRST'), 0)
+      expect(get('b')).toBe('FIRST')
+      expect(under.disk.entry(at('a'))).toBeUndefined()
+      file.close()
+      expect(codeOf(() => file.rename(at('c')))).toBe('EBADF')
     })
 
     test('a missing path, or one through a file, has no entry', () => {

@@ -5,6 +5,7 @@ import type { SimulatedDisk } from '../../src/testing/simulated/simulated-disk.t
 /** `disk` as a plain object, so that a test can replace single functions. */
 export const plainDisk = (disk: SimulatedDisk): Disk => ({
   open: (path, mode) => disk.open(path, mode),
+  openFolder: (path) => disk.openFolder(path),
   identity: (path) => disk.identity(path),
   entry: (path) => disk.entry(path),
   list: (path) => disk.list(path),

@@ -64,10 +64,12 @@ export const diskWith = (bytes: Uint8Array): Disk => {
     write: readOnly,
     sync: readOnly,
     truncate: readOnly,
+    rename: readOnly,
     close: () => undefined,
   }
   return {
     open: () => file,
+    openFolder: readOnly,
     entry: (path) => (path === file.path ? { kind: 'file', size: bytes.length } : undefined),
     list: readOnly,
     makeFolder: readOnly,

@@ -34,6 +34,7 @@ import {
   type DiskEntry,
   DiskError,
   type DiskFile,
+  type DiskFolder,
   type DiskLock,
   type OpenMode,
 } from '../ports/disk.ts'
@@ -77,6 +78,7 @@ const makeFolders = (path: string): void => {
 /** The machine's file system. */
 export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
   open: (path, mode) => nodeFile(path, openFile(path, mode), mode === 'createLarge'),
+  openFolder: (path) => attempt('open', path, () => nodeFolder(path)),
   entry: (path) =>
     attempt('entry', path, () => {
       const stats = unlessMissing(() => statSync(path))
@@ -137,7 +139,8 @@ const onlyFile = (descriptor: number, operation: string, path: string): number =
   throw new DiskError(stats.isDirectory() ? 'EISDIR' : 'ENODEV', operation, path)
 }
 
-const nodeFile = (path: string, descriptor: number, isLarge: boolean): DiskFile => {
+const nodeFile = (opened: string, descriptor: number, isLarge: boolean): DiskFile => {
+  let path = opened
   const direct = isLarge ? new DirectWriter(() => openDirect(descriptor)) : undefined
   // The system reuses the number of a closed descriptor, so a late write would damage another file.
   let isOpen = true
@@ -151,7 +154,9 @@ const nodeFile = (path: string, descriptor: number, isLarge: boolean): DiskFile 
     if (!Number.isSafeInteger(value) || value < 0) throw new DiskError('EINVAL', operation, path)
   }
   return {
-    path,
+    get path() {
+      return path
+    },
     size: () => call('size', () => fstatSync(descriptor).size),
     read: (into, offset) =>
       call('read', () => {
@@ -168,6 +173,11 @@ const nodeFile = (path: string, descriptor: number, isLarge: boolean): DiskFile 
       call('truncate', () => {
         refuseBadNumber('truncate', size)
         ftruncateSync(descriptor, size)
+      }),
+    rename: (to) =>
+      call('rename', () => {
+        renameSync(path, to)
+        path = to
       }),
     close: () =>
       call('close', () => {
@@ -205,12 +215,30 @@ const entryOf = (stats: Stats): DiskEntry => ({
   size: stats.size,
 })
 
-const syncFolder = (path: string): void => {
+const nodeFolder = (path: string): DiskFolder => {
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  let isOpen = true
+  const call = (operation: string, action: () => void): void =>
+    attempt(operation, path, () => {
+      if (!isOpen) throw new DiskError('EBADF', operation, path)
+      action()
+    })
+  return {
+    sync: () => call('syncFolder', () => fsyncSync(descriptor)),
+    close: () =>
+      call('close', () => {
+        isOpen = false
+        closeSync(descriptor)
+      }),
+  }
+}
+
+const syncFolder = (path: string): void => {
+  const folder = nodeFolder(path)
   try {
-    fsyncSync(descriptor)
+    folder.sync()
   } finally {
-    closeSync(descriptor)
+    folder.close()
   }
 }
 

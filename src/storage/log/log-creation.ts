@@ -75,7 +75,13 @@ const make = (place: LogPlace): void => {
     allocatedBytes: openingBytes(place.options),
   })
   prepareSpare(disk, { path: pathIn(dir, spareName), size: header.allocatedBytes })
-  installSegment(disk, dir, { spare: spareName, header }).file.close()
+  const spare = disk.open(pathIn(dir, spareName), 'write')
+  const folder = disk.openFolder(dir)
+  try {
+    installSegment({ dir, folder }, spare, { header })
+  } finally {
+    for (const open of [spare, folder]) attempt(() => open.close())
+  }
   prepareManifest(disk, dir, firstManifest(header))
   adoptManifest(disk, dir)
 }

@@ -11,7 +11,7 @@ import { checkpointBytes } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { GroupEncoder } from '../frames/group-encoder.ts'
-import { pathIn } from '../ports/disk.ts'
+import { type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
 import type { Commit, CommitRequest } from '../ports/log-host.ts'
 import type { OpenedLog } from '../recovery/log-opening.ts'
 import { poison } from '../segments/log-errors.ts'
@@ -37,6 +37,9 @@ export class LogWriter {
   /** The spare segments. */
   readonly spares: SpareShelf
   readonly #place: LogPlace
+  /** Both stay open: a roll must not fail for a descriptor that is not there. */
+  readonly #folder: DiskFolder
+  readonly #manifestFile: DiskFile
   readonly #encoder = new GroupEncoder()
   #sealed: readonly LogSegment[]
   #newest: SegmentAppender
@@ -50,6 +53,8 @@ export class LogWriter {
   constructor(place: LogPlace, opened: OpenedLog) {
     this.#place = place
     this.spares = new SpareShelf(place)
+    this.#folder = opened.folder
+    this.#manifestFile = opened.manifestFile
     this.#sealed = opened.chain
     this.#newest = new SegmentAppender(opened.newest, this.#encoder, place.clock)
     this.#manifest = opened.manifest
@@ -180,7 +185,7 @@ export class LogWriter {
     for (const { name } of gone) {
       refusing(() => whileOwned(this.#place, () => disk.remove(pathIn(dir, name))))
       this.#sealed = this.#sealed.slice(1)
-      this.#irrevocably(() => disk.syncFolder(dir))
+      this.#irrevocably(() => this.#folder.sync())
     }
     return gone
   }
@@ -204,6 +209,8 @@ export class LogWriter {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#newest.close()
+    this.spares.close()
+    for (const open of [this.#manifestFile, this.#folder]) attempt(() => open.close())
   }
 
   #refuseUnlessOpen(): void {
@@ -260,7 +267,7 @@ export class LogWriter {
    * comes in between, the segment is empty and the next opening takes it back.
    */
   #roll(projectedLsn: number): { readonly bytesWritten: number; readonly syncMs: number } {
-    const { disk, dir, clock } = this.#place
+    const { dir, clock } = this.#place
     const old = this.#newest
     old.addCheckpoint(this.#checkpoint(projectedLsn))
     old.addEndMark(frameTypes.seal)
@@ -268,8 +275,9 @@ export class LogWriter {
     const syncMs = old.sync()
     old.trim()
     const header = successorHeader(this.#place, old.segment)
-    const made = installSegment(disk, dir, { spare: this.spares.take(), header })
-    const newest = { ...made, header, end: segmentStart(header) }
+    const file = this.spares.take()
+    const name = installSegment({ dir, folder: this.#folder }, file, { header })
+    const newest = { name, file, header, end: segmentStart(header) }
     this.#sealed = this.segments
     this.#newest = new SegmentAppender(newest, this.#encoder, clock)
     old.close()
@@ -295,7 +303,7 @@ export class LogWriter {
       lastTime: this.#lastTime,
       ...(cleanClose ? { cleanClose } : {}),
     })
-    writeManifest(this.#place.disk, this.#place.dir, this.#manifest)
+    writeManifest(this.#manifestFile, this.#manifest)
     this.#newest.prove()
   }
 

@@ -6,7 +6,7 @@
 
 import { KeelsonError } from '../../errors.ts'
 import { attempt, refusalOf } from '../disk/disk-failure.ts'
-import { pathIn } from '../ports/disk.ts'
+import { type DiskFile, pathIn } from '../ports/disk.ts'
 import { spareNames } from '../segments/log-folder.ts'
 import type { LogPlace } from '../segments/log-place.ts'
 import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'
@@ -21,6 +21,8 @@ const pauseMs = 1_000
 export class SpareShelf {
   readonly #place: LogPlace
   readonly #ready: string[] = []
+  /** The oldest ready spare, opened for the roll that is about to take it. */
+  #next: DiskFile | undefined
   #making: string | undefined
   #notBefore = Number.NEGATIVE_INFINITY
 
@@ -70,25 +72,35 @@ export class SpareShelf {
     else this.#notBefore = this.#place.clock.monotonic() + pauseMs
   }
 
-  /** Ensures a spare for `take`, making it now if necessary. Returns why there is none. */
+  /**
+   * Ensures an open spare for `take`, making it now if necessary. Returns why there is none: no
+   * space, or no descriptor.
+   */
   provide(): KeelsonError | undefined {
-    if (this.#ready.length > 0) return undefined
-    const name = this.#freeName()
+    const { disk, dir } = this.#place
     try {
-      prepareSpare(this.#place.disk, this.#task(name))
+      if (this.#ready.length === 0) this.#make()
+      this.#next ??= disk.open(pathIn(dir, this.#ready[0] ?? ''), 'write')
     } catch (error) {
       return spareRefusal(error)
     }
-    this.#ready.push(name)
-    this.#notBefore = Number.NEGATIVE_INFINITY
     return undefined
   }
 
-  /** Removes the oldest ready spare, to become a segment. */
-  take(): string {
-    const name = this.#ready.shift()
-    if (name === undefined) throw new RangeError('No spare was provided')
-    return name
+  #make(): void {
+    const name = this.#freeName()
+    prepareSpare(this.#place.disk, this.#task(name))
+    this.#ready.push(name)
+    this.#notBefore = Number.NEGATIVE_INFINITY
+  }
+
+  /** Hands over the spare that `provide` opened, to become a segment. */
+  take(): DiskFile {
+    const spare = this.#next
+    if (!spare) throw new RangeError('No spare was provided')
+    this.#next = undefined
+    this.#ready.shift()
+    return spare
   }
 
   /**
@@ -98,6 +110,13 @@ export class SpareShelf {
   discard(): void {
     const { disk, dir } = this.#place
     for (const name of this.#ready.splice(0)) attempt(() => disk.remove(pathIn(dir, name)))
+  }
+
+  /** Closes a spare that was opened and not taken. */
+  close(): void {
+    const spare = this.#next
+    this.#next = undefined
+    if (spare) attempt(() => spare.close())
   }
 
   #task(name: string): SpareTask {

@@ -34,6 +34,7 @@ export const creates = (mode: OpenMode): boolean => mode === 'create' || mode ==
 
 /** One open file. Offsets and counts are bytes. */
 export interface DiskFile {
+  /** Its path: the one that it was opened at, or renamed to. */
   readonly path: string
   size(): number
   /**
@@ -52,6 +53,18 @@ export interface DiskFile {
   sync(): void
   /** Cuts the file, or extends it with zeros (sparse). Not durable before `sync`. */
   truncate(size: number): void
+  /**
+   * Renames the file to `path` and replaces what is there. The file stays open. Not durable before
+   * a sync of the folder.
+   */
+  rename(path: string): void
+  close(): void
+}
+
+/** An open folder. Unlike `Disk.syncFolder` its sync needs no descriptor that may not be there. */
+export interface DiskFolder {
+  /** As `Disk.syncFolder`. */
+  sync(): void
   close(): void
 }
 
@@ -71,6 +84,7 @@ export interface DiskLock {
 /** A file system. */
 export interface Disk {
   open(path: string, mode: OpenMode): DiskFile
+  openFolder(path: string): DiskFolder
   /** Kind and size of `path`; `undefined` if it is missing. */
   entry(path: string): DiskEntry | undefined
   /**

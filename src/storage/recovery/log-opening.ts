@@ -18,7 +18,7 @@ import { isKeelsonError } from '../../errors.ts'
 import { attempt, refusing, writeAll } from '../disk/disk-failure.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
 import { poison } from '../segments/log-errors.ts'
 import {
   isSpareName,
@@ -31,6 +31,7 @@ import { type LogPlace, newSegmentHeader } from '../segments/log-place.ts'
 import {
   adoptManifest,
   type Manifest,
+  openManifest,
   prepareManifest,
   writeManifest,
 } from '../segments/manifest.ts'
@@ -46,6 +47,9 @@ export type OpenedLog = {
   readonly chain: readonly LogSegment[]
   readonly newest: OpenSegment
   readonly manifest: Manifest
+  /** The MANIFEST and the folder, open for the life of the log. */
+  readonly manifestFile: DiskFile
+  readonly folder: DiskFolder
   readonly copiedFrames: number
 }
 
@@ -59,29 +63,31 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
   const header = freshHeader(place, plan)
   const manifest = openingManifest(plan, header)
   refusing(() => takeSpace(place, plan, header, manifest.before))
+  const opened: { close(): void }[] = []
+  const kept = <T extends { close(): void }>(file: T): T => {
+    opened.push(file)
+    return file
+  }
   try {
-    if (plan.manifestIsWhole) writeManifest(disk, dir, manifest.before)
-    else adoptManifest(disk, dir)
+    if (!plan.manifestIsWhole) adoptManifest(disk, dir)
+    const folder = kept(disk.openFolder(dir))
+    const manifestFile = kept(openManifest(disk, dir))
+    if (plan.manifestIsWhole) writeManifest(manifestFile, manifest.before)
     setAside(disk, dir, plan.setAside)
+    const file = kept(disk.open(pathIn(dir, spareName), 'write'))
     let end = segmentStart(header)
-    const { name, file } = installSegment(disk, dir, {
-      spare: spareName,
-      header,
-      fill(fresh) {
-        if (plan.copy) end = copyFrames(place, plan.copy, header, fresh)
-      },
-    })
-    try {
-      writeManifest(disk, dir, manifest.after)
-    } catch (error) {
-      attempt(() => file.close())
-      throw error
+    const fill = (fresh: DiskFile): void => {
+      if (plan.copy) end = copyFrames(place, plan.copy, header, fresh)
     }
+    const name = installSegment({ dir, folder }, file, { header, fill })
+    writeManifest(manifestFile, manifest.after)
     for (const trim of plan.trims) attempt(() => carryOutTrim(disk, dir, trim))
     const newest = { name, header, file, end }
     const copiedFrames = plan.copy ? plan.copy.to.lsn - plan.copy.from.lsn : 0
-    return { chain: plan.chain, newest, manifest: manifest.after, copiedFrames }
+    const { chain } = plan
+    return { chain, newest, manifest: manifest.after, manifestFile, folder, copiedFrames }
   } catch (error) {
+    for (const file of opened) attempt(() => file.close())
     throw poisonOf(error)
   }
 }

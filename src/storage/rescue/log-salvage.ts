@@ -17,6 +17,7 @@ import { corruption } from '../segments/log-errors.ts'
 import {
   adoptManifest,
   type Manifest,
+  openManifest,
   prepareManifest,
   writeManifest,
 } from '../segments/manifest.ts'
@@ -104,7 +105,7 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
       bytes += part.run.to.offset - part.run.from.offset
     }
     const chain = writer.finish()
-    writeManifest(disk, to, manifestAfter(promise, found, chain))
+    finishManifest(disk, to, manifestAfter(promise, found, chain))
     return {
       walId: promise.walId,
       frames: found.frames,
@@ -116,6 +117,15 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
     }
   } finally {
     writer.abandon()
+  }
+}
+
+const finishManifest = (disk: Disk, to: string, manifest: Manifest): void => {
+  const file = openManifest(disk, to)
+  try {
+    writeManifest(file, manifest)
+  } finally {
+    file.close()
   }
 }
 

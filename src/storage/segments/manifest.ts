@@ -11,7 +11,7 @@ import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { attempt, writeAll } from '../disk/disk-failure.ts'
 import type { Salt } from '../frames/frame.ts'
 import { formatVersion } from '../frames/segment-header.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { manifestName, manifestSpareName } from './log-folder.ts'
 
 /** One state of the MANIFEST. */
@@ -147,15 +147,14 @@ const newestOf = (
 
 const slotOffset = ({ generation }: Manifest): number => (generation % 2) * slotBytes
 
-/** Writes a state over the older slot, durably. The file must have its full size. */
-export const writeManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
-  const file = disk.open(pathIn(dir, manifestName), 'write')
-  try {
-    writeAll(file, encodeManifest(manifest), slotOffset(manifest))
-    file.sync()
-  } finally {
-    file.close()
-  }
+/** Opens the MANIFEST to write its states. The file must have its full size. */
+export const openManifest = (disk: Disk, dir: string): DiskFile =>
+  disk.open(pathIn(dir, manifestName), 'write')
+
+/** Writes a state over the older slot of an open MANIFEST, durably. */
+export const writeManifest = (file: DiskFile, manifest: Manifest): void => {
+  writeAll(file, encodeManifest(manifest), slotOffset(manifest))
+  file.sync()
 }
 
 /**

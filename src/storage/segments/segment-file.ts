@@ -7,7 +7,7 @@
 
 import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { encodeSegmentHeader, type SegmentHeader } from '../frames/segment-header.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
 import { segmentName } from './log-folder.ts'
 
 const chunkBytes = 1024 * 1024
@@ -56,36 +56,30 @@ function* fillWithZeros(file: DiskFile, size: number): Generator<void> {
   }
 }
 
-/**
- * How a spare becomes a segment: `fill` writes the first frames after the header into the file
- * `spare`.
- */
+/** How a spare becomes a segment: `fill` writes the first frames after the header. */
 export type Installation = {
-  readonly spare: string
   readonly header: SegmentHeader
   readonly fill?: (file: DiskFile) => void
 }
 
 /**
- * Makes a spare the segment that `header` describes and returns it open. Everything is durable on
+ * Makes the open file of a spare the segment that `header` describes, and returns its name. The
+ * file stays open, so a lack of descriptors cannot fail it half way. Everything is durable on
  * return. Any failure is final for the caller.
  */
 export const installSegment = (
-  disk: Disk,
-  dir: string,
-  { spare: spareName, header, fill }: Installation,
-): { readonly name: string; readonly file: DiskFile } => {
-  const spare = pathIn(dir, spareName)
-  const file = disk.open(spare, 'write')
-  try {
-    fill?.(file)
-    writeAll(file, encodeSegmentHeader(header), 0)
-    file.sync()
-  } finally {
-    file.close()
-  }
+  { dir, folder }: OpenFolder,
+  spare: DiskFile,
+  { header, fill }: Installation,
+): string => {
+  fill?.(spare)
+  writeAll(spare, encodeSegmentHeader(header), 0)
+  spare.sync()
   const name = segmentName(header.baseLsn, header.seq)
-  disk.rename(spare, pathIn(dir, name))
-  disk.syncFolder(dir)
-  return { name, file: disk.open(pathIn(dir, name), 'write') }
+  spare.rename(pathIn(dir, name))
+  folder.sync()
+  return name
 }
+
+/** A folder that is open for syncs of its names. */
+export type OpenFolder = { readonly dir: string; readonly folder: DiskFolder }

@@ -10,6 +10,7 @@ import {
   type Disk,
   type DiskEntry,
   type DiskFile,
+  type DiskFolder,
   type DiskLock,
   lockedDir,
   type OpenMode,
@@ -60,6 +61,7 @@ export class SimulatedDisk implements Disk {
   readonly #calls = new SimulatedCalls()
   readonly #random: () => number
   readonly #opened = new Map<DiskFile, SimulatedFile>()
+  readonly #openFolders = new Set<DiskFolder>()
   readonly #locked = new Map<SimulatedFile, DiskLock>()
 
   /** For `simulatedDisk` and `clone`. */
@@ -118,6 +120,25 @@ export class SimulatedDisk implements Disk {
       return handle
     }
     return this.#calls.make({ operation, path }, open, { opensToWrite: mode === 'write' })
+  }
+
+  openFolder(path: string): DiskFolder {
+    return this.#calls.make({ operation: 'open', path }, () => {
+      const folder = this.#names.folder(path)
+      const handle: DiskFolder = {
+        sync: () =>
+          this.#calls.make({ operation: 'syncFolder', path }, () => {
+            if (!this.#openFolders.has(handle)) throw new Refusal('EBADF')
+            this.#names.sync(folder)
+          }),
+        close: () =>
+          this.#calls.make({ operation: 'close', path }, () => {
+            if (!this.#openFolders.delete(handle)) throw new Refusal('EBADF')
+          }),
+      }
+      this.#openFolders.add(handle)
+      return handle
+    })
   }
 
   entry(path: string): DiskEntry | undefined {
@@ -222,6 +243,7 @@ export class SimulatedDisk implements Disk {
   /** Ends the process, not the machine: nothing is lost, files are closed and locks are free. */
   killProcess(): void {
     this.#opened.clear()
+    this.#openFolders.clear()
     this.#locked.clear()
     this.#calls.halted = false
   }
@@ -255,14 +277,17 @@ export class SimulatedDisk implements Disk {
     file.poke(Math.floor(bit / 8), Uint8Array.of(byte ^ (1 << (bit % 8))))
   }
 
-  #handle(path: string, file: SimulatedFile, writable: boolean): DiskFile {
+  #handle(opened: string, file: SimulatedFile, writable: boolean): DiskFile {
+    let path = opened
     const call = <T>(facts: Omit<DiskCall, 'path'>, action: (fault: Fault | undefined) => T): T =>
       this.#calls.make({ ...facts, path }, (fault) => {
         if (!this.#opened.has(handle)) throw new Refusal('EBADF')
         return action(fault)
       })
     const handle: DiskFile = {
-      path,
+      get path() {
+        return path
+      },
       size: () => call({ operation: 'size' }, () => file.size),
       read: (into, offset) =>
         call({ operation: 'read', offset, bytes: into.length }, () => {
@@ -286,6 +311,11 @@ export class SimulatedDisk implements Disk {
           if (!writable) throw new Refusal('EINVAL')
           checkExtent(0, size)
           file.truncate(size)
+        }),
+      rename: (to) =>
+        call({ operation: 'rename' }, () => {
+          this.#names.rename(path, to)
+          path = to
         }),
       close: () => call({ operation: 'close' }, () => void this.#opened.delete(handle)),
     }

@@ -32,6 +32,7 @@ const memoryFile = () => {
     },
     sync: () => undefined,
     truncate: () => undefined,
+    rename: () => undefined,
     close: () => undefined,
   }
   return file satisfies DiskFile

@@ -6,11 +6,12 @@ import {
   encodeManifest,
   type Manifest,
   manifestBytes,
+  openManifest,
   prepareManifest,
   readManifest,
   writeManifest,
 } from '../../../src/storage/segments/manifest.ts'
-import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { dir, fill } from '../../support/logs.ts'
 
 const manifest: Manifest = {
@@ -33,12 +34,18 @@ const newDisk = () => {
   return disk
 }
 
+const write = (disk: SimulatedDisk, state: Manifest): void => {
+  const file = openManifest(disk, dir)
+  writeManifest(file, state)
+  file.close()
+}
+
 /** A disk whose MANIFEST has both slots written: generations 1 and 2. */
 const written = () => {
   const disk = newDisk()
   prepareManifest(disk, dir, manifest)
   adoptManifest(disk, dir)
-  writeManifest(disk, dir, { ...closed, generation: 2 })
+  write(disk, { ...closed, generation: 2 })
   return disk
 }
 
@@ -83,7 +90,7 @@ describe('the MANIFEST', () => {
     const disk = written()
     fill(disk)
 
-    writeManifest(disk, dir, { ...manifest, generation: 3 })
+    write(disk, { ...manifest, generation: 3 })
 
     expect(disk.entry(path)?.size).toBe(manifestBytes)
     expect(readManifest(disk, dir).manifest?.generation).toBe(3)
@@ -121,7 +128,7 @@ describe('the MANIFEST', () => {
     for (let seed = 1; seed <= 200; seed++) {
       const disk = written().clone({ seed })
       disk.inject({ at: 1, operation: 'sync', fault: { kind: 'halt' } })
-      expect(() => writeManifest(disk, dir, { ...manifest, generation: 3 })).toThrow()
+      expect(() => write(disk, { ...manifest, generation: 3 })).toThrow()
       disk.crash()
       expect([2, 3], `seed ${seed}`).toContain(readManifest(disk, dir).manifest?.generation)
     }

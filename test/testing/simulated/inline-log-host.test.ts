@@ -88,8 +88,8 @@ describe('an inline host', () => {
     await clock.advance(100)
 
     expect(settled).toEqual(['commit 1', 'commit 2: CLOSED', 'commit 3: CLOSED', 'late: CLOSED'])
-    // The file is closed; nothing else was done.
-    expect(disk.calls - calls).toBe(1)
+    // Segment, MANIFEST and folder are closed; nothing else was done.
+    expect(disk.calls - calls).toBe(3)
     // Frame 2 was carried out and not answered: its outcome was unknown, and it is there.
     expect(readAll(world.open().log).map((frame) => frame.content)).toEqual([
       content(1),
