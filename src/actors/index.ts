@@ -42,9 +42,14 @@ export {
 } from './entities/durable-start.ts'
 export { Entities, entitiesOf } from './entities/entities.ts'
 export { EntityHandle } from './entities/entity-handle.ts'
-export type { EntityAlarm, EntityEntry, EntityPage } from './entities/entity-listing.ts'
+export {
+  type EntityAlarm,
+  type EntityEntry,
+  type EntityPage,
+  type EntityRows,
+  surveyEntity,
+} from './entities/entity-listing.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
-export { type EntityRows, surveyEntity } from './entities/entity-survey.ts'
 export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'

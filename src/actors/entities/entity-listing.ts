@@ -1,7 +1,7 @@
 /**
- * Looks at the rows of a kind over all shards: pages of entities, counts, and alarms that are set.
- * A page is read within one turn of the event loop, so that the index and the states agree. Longer
- * walks yield to the event loop between their steps.
+ * Looks at the rows of a kind over all shards: pages of entities, one entity in full, counts, and
+ * alarms that are set. A page is read within one turn of the event loop, so that the index and the
+ * states agree. Longer walks yield to the event loop between their steps.
  */
 import type { System } from '../../runtime/index.ts'
 import {
@@ -22,8 +22,8 @@ import { mergedRows } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
 import { cursorAt } from '../store/page-cursor.ts'
 import type { RangePage } from '../store/store-reader.ts'
-import { readBody, stepsName } from '../turns/memory.ts'
-import { rowsIn } from '../turns/waking.ts'
+import { type Alarm, type Fields, readBody, type Step, stepsName } from '../turns/memory.ts'
+import { alarmsOf, callIdKeysOf, rowsIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import type { EntityQuery } from './entity-query.ts'
 
@@ -46,10 +46,6 @@ export type EntityAlarm = { readonly id: string; readonly name: string; readonly
 
 /** The rows of one step of a walk. */
 const stepRows = 1_000
-
-/** The state in a main row. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION` */
-export const stateIn = (row: Row | undefined): unknown =>
-  row && readBody(readEntityRow(row).body).state
 
 /** One page. @throws KeelsonError `SHARD_DOWN` for any shard, `CLOSED`, `CORRUPT` */
 export const pageOf = (
@@ -75,9 +71,44 @@ export const pageOf = (
   }
 }
 
-/** The durable state of an entity. @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT` */
-export const stateOf = (entities: Entities, entity: string): unknown =>
-  stateIn(entities.shardOf(entity).view().row(entityRowKey(entity)))
+/**
+ * The durable state of an entity; `undefined` if it is unborn.
+ * @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT`, `UNSUPPORTED_VERSION`
+ */
+export const stateOf = (entities: Entities, entity: string): unknown => {
+  const row = entities.shardOf(entity).view().row(entityRowKey(entity))
+  return row && readBody(readEntityRow(row).body).state
+}
+
+/** What the rows of an entity say. */
+export type EntityRows = {
+  readonly incarnation: string
+  /** The number of its last turn that changed something, in this incarnation. */
+  readonly seq: number
+  /** The version of the server that wrote it. */
+  readonly version: number
+  readonly state: unknown
+  readonly fields: Fields
+  /** The recorded steps that no turn has consumed. */
+  readonly steps: readonly Step[]
+  readonly alarms: ReadonlyMap<string, Alarm>
+  /** How many calls with an id are remembered. */
+  readonly calls: number
+}
+
+/**
+ * What the rows of an entity say; `undefined` if it is unborn.
+ * @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT`, `UNSUPPORTED_VERSION`
+ */
+export const surveyEntity = (entities: Entities, entity: string): EntityRows | undefined => {
+  const shard = entities.shardOf(entity)
+  const row = shard.view().row(entityRowKey(entity))
+  if (row === undefined) return undefined
+  const { mark, body } = readEntityRow(row)
+  const { version, state, fields, steps } = readBody(body)
+  const calls = callIdKeysOf(shard, entity).length
+  return { ...mark, version, state, fields, steps, alarms: alarmsOf(shard, entity), calls }
+}
 
 /** How many entities have each value of a field, in the order of the values. */
 export const countsOf = async (

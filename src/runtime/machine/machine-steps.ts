@@ -14,55 +14,21 @@
  * A turn that throws has let nothing out; the machine is then of no further use. A host that cannot
  * commit a turn calls `end()` and restores the state before it in another `MachineSteps`.
  */
-import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
+import type { AnyActorRef, AnyMachineSnapshot, EventObject } from 'xstate'
 import { processOf } from '../process/process.ts'
 import type { Context } from '../server/gen-server.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { type Beginning, machineActor } from './machine-actors.ts'
-import { expectRunnable, isInternal } from './machine-check.ts'
+import { isInternal } from './machine-check.ts'
 import type { Actor, Arrival, Deed, Door } from './machine-door.ts'
 import { type Effect, Effects } from './machine-effects.ts'
 import { failure } from './machine-logic.ts'
-import { ActionNames } from './machine-names.ts'
 import { fromPlain, toPlain } from './machine-plain.ts'
+import type { MachinePlan } from './machine-plan.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './machine-queue.ts'
-import { type Rules, rulesOf } from './machine-rules.ts'
 import { checkedSaved, reviveActors, savedState } from './machine-saved.ts'
 import { type Delayed, MachineTimers, type TimersHost } from './machine-timers.ts'
 import type { SavedAction, SavedMachine } from './machine-words.ts'
-
-/** A machine and its options, checked once for all its processes. */
-export interface MachinePlan {
-  readonly machine: AnyStateMachine
-  readonly rules: Rules
-  readonly names: ActionNames
-  readonly postponedMax: number
-  /** Whether emitted events are heard. */
-  readonly hears: boolean
-}
-
-/** As many as a mailbox takes by default. */
-const postponedMax = 100_000
-
-/**
- * The plan of `machine` with the options of a server, `own` are those it adds. Throws `CONFIG` with `details.path` when an
- * option or an implementation is missing or wrong.
- */
-export const planOf = (
-  machine: AnyStateMachine,
-  options: object,
-  own: readonly string[] = [],
-): MachinePlan => {
-  expectRunnable(machine, options, own)
-  const given = options as { readonly postponedMax?: number; readonly emitted?: unknown }
-  return {
-    machine,
-    rules: rulesOf(machine, options),
-    names: new ActionNames(),
-    postponedMax: given.postponedMax ?? postponedMax,
-    hears: given.emitted !== undefined,
-  }
-}
 
 /** What runs a machine: a process. */
 export interface StepsHost extends TimersHost {

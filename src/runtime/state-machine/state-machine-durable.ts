@@ -5,9 +5,9 @@
  */
 import type { AnyStateMachine, SnapshotFrom } from 'xstate'
 import { checkedEvent, showByName } from '../machine/machine-check.ts'
+import { planOf } from '../machine/machine-plan.ts'
 import { runs } from '../machine/machine-saved.ts'
 import { shapeOf } from '../machine/machine-shape.ts'
-import { planOf } from '../machine/machine-steps.ts'
 import type {
   Answers,
   InputOf,

@@ -4,13 +4,9 @@
  */
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import type { Arrival } from '../machine/machine-door.ts'
+import type { MachinePlan } from '../machine/machine-plan.ts'
 import type { Waiting } from '../machine/machine-queue.ts'
-import {
-  type MachinePlan,
-  MachineSteps,
-  type StepsHost,
-  type Turn,
-} from '../machine/machine-steps.ts'
+import { MachineSteps, type StepsHost, type Turn } from '../machine/machine-steps.ts'
 import type { Delayed } from '../machine/machine-timers.ts'
 import type { SavedMachine } from '../machine/machine-words.ts'
 import { type Process, processOf } from '../process/process.ts'

@@ -5,8 +5,8 @@
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
 import { checkedEvent, showByName } from '../machine/machine-check.ts'
+import { planOf } from '../machine/machine-plan.ts'
 import type { Waiting } from '../machine/machine-queue.ts'
-import { planOf } from '../machine/machine-steps.ts'
 import type {
   MachineMessages,
   MachineServer,
