@@ -16,6 +16,7 @@ import {
   Store,
   type WriteWindows,
 } from '../actors/index.ts'
+import { invalidArgument } from '../errors.ts'
 import type { AppContext, Registry, System } from '../runtime/index.ts'
 
 declare module '../runtime/words/app-context.ts' {
@@ -62,6 +63,12 @@ export const appContext = (
   control: new ControlHandle(system, instance, shards, deadlineMs, access),
   batcher: new BatcherHandle(system, shards, windows, deadlineMs, access),
   registry,
-  entity: (kind) => new EntityHandle(entities, typeof kind === 'string' ? kind : kind.id, access),
+  entity: (kind) => new EntityHandle(entities, idOf(kind), access),
   [entitiesOf]: entities,
 })
+
+const idOf = (kind: { readonly id: string } | string): string => {
+  const id: unknown = typeof kind === 'string' ? kind : kind?.id
+  if (typeof id === 'string') return id
+  throw invalidArgument('kind', 'a kind, or its name', kind)
+}

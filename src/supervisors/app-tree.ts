@@ -19,6 +19,7 @@ import {
   type Strategy,
   type Via,
 } from '../runtime/index.ts'
+import { checkDurableServer } from './durable-server-check.ts'
 
 /** The options of a worker. */
 export type WorkerOptions<A = unknown> = {
@@ -240,7 +241,8 @@ const childNames = ['name', 'restart', 'shutdown', 'significant']
 const checkWorker = ({ id, module, options }: AppWorker, path: string, naming: Naming) => {
   const own = ['arg', 'shutdownMs', 'mailboxMax', 'handlerTimeoutMs', 'durable']
   checkKnown(options, [...own, ...childNames], `${path}.options`)
-  if (typeof module !== 'string' && serverOf(module) === undefined)
+  const server = serverOf(module)
+  if (typeof module !== 'string' && server === undefined)
     throw configError(
       `${path}.module`,
       'the path of a module, or one that exports `server`',
@@ -253,6 +255,7 @@ const checkWorker = ({ id, module, options }: AppWorker, path: string, naming: N
   const { durable } = options
   if (durable !== undefined && typeof durable !== 'boolean')
     checkDurable(durable, `${path}.options.durable`)
+  if (server !== undefined && isDurable(options)) checkDurableServer(server, `${path}.module`)
 }
 
 /**

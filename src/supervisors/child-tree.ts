@@ -38,6 +38,7 @@ import {
   namedLevels,
   serverOf,
 } from './app-tree.ts'
+import { checkDurableServer } from './durable-server-check.ts'
 import { loadedServer } from './module-loader.ts'
 
 /**
@@ -210,6 +211,8 @@ const durableSpec = (
 ): ChildSpec => {
   const { arg, restart, shutdown, shutdownMs, significant, handlerTimeoutMs } = options
   const { mailboxMax = mailboxMaxDefault } = options
+  // That of a module is known only now.
+  checkDurableServer(server, `${id}.module`)
   // Checked: its name is no `via`.
   const registered = (options.name ?? id) as string
   const start: ChildSpec['start'] = async (context) => {

@@ -9,6 +9,7 @@ import type {
 import { configError } from '../errors.ts'
 import type { ChildSpec } from '../runtime/index.ts'
 import { type AppModule, checkDurable, type ModuleSpec, serverOf } from './app-tree.ts'
+import { checkDurableServer } from './durable-server-check.ts'
 import { loadedServer } from './module-loader.ts'
 
 /** The server of a kind: its module's path, such a module, or the server itself. */
@@ -31,13 +32,12 @@ export const entity = <M extends DurableMessages, S, F extends Fields, App>(
   if (typeof kind !== 'string' || !/^[a-z][\w-]{0,63}$/.test(kind))
     throw configError('kind', 'a small letter, then letters, digits, _ and -', kind)
   checkDurable(options, kind, ['idleMs', 'handlerTimeoutMs'])
-  if (typeof module !== 'string' && serverOf(module) === undefined)
-    throw configError(`${kind}.module`, 'a server, or a module that exports one', module)
+  const path = `${kind}.module`
+  const given = typeof module === 'string' ? undefined : checkedServer(serverOf(module), path)
   const start: ChildSpec['start'] = async (context) => {
     const { startKind } = await import('../actors/index.ts')
-    const server =
-      typeof module === 'string' ? await loadedServer(module, `${kind}.module`) : serverOf(module)
-    return startKind(context, kind, server as object, options)
+    const server = given ?? checkedServer(await loadedServer(String(module), path), path)
+    return startKind(context, kind, server, options)
   }
   const withModule = (other: AppModule): ChildSpec =>
     entity(kind, other as EntityModule<M, S, F, App>, options)
@@ -49,4 +49,11 @@ export const entity = <M extends DurableMessages, S, F extends Fields, App>(
     module,
     withModule,
   } as ModuleSpec
+}
+
+const checkedServer = (server: object | undefined, path: string): object => {
+  if (server === undefined)
+    throw configError(path, 'a server, or a module that exports one', 'none')
+  checkDurableServer(server, path)
+  return server
 }

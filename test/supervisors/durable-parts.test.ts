@@ -131,6 +131,20 @@ describe('a durable worker', () => {
   })
 })
 
+/** What a server may not have, and where the refusal says it is. */
+const wrongServers: readonly [string, object][] = [
+  ['index', { index: 1 }],
+  ['wake', { wake: 1 }],
+  ['calls', { calls: 5 }],
+  ['alarms.a', { alarms: { a: 1 } }],
+  ['alarms', { alarms: { $a: () => undefined } }],
+  ['callz', { callz: {} }],
+  ['version', { version: 0 }],
+  ['version', { version: '1' }],
+  ['kind', { kind: 1 }],
+  ['accepts.calls.add', { accepts: { calls: { add: 1 } } }],
+]
+
 describe('wrong parts are refused by their path', () => {
   const checked =
     (...children: AppNode[]) =>
@@ -167,10 +181,48 @@ describe('wrong parts are refused by their path', () => {
     ['thing.idle', () => entity('thing', text, { idle: 1 } as never)],
     ['thing', () => entity('thing', text, null as never)],
     ['thing.module', () => entity('thing', {} as never)],
+    ['thing.mailboxMax', () => entity('thing', text, { mailboxMax: 0 })],
+    ...wrongServers.map(([below, server]): [string, () => unknown] => [
+      `thing.module.${below}`,
+      () => entity('thing', { ...text, ...server } as never),
+    ]),
+    ...wrongServers.map(([below, server]): [string, () => unknown] => [
+      `app.children[0].module.${below}`,
+      checked(worker('a', { ...text, ...server } as never, { durable: true } as never)),
+    ]),
   ])('%s', (path, act) => {
     expect(pathOf(act)).toEqual(['CONFIG', path])
   })
 })
+
+test('a misspelt part of a server is refused with the name that was meant', () => {
+  const misspelt = () => entity('thing', { ...text, callz: {} } as never)
+  expect(misspelt).toThrow('did you mean `thing.module.calls`?')
+})
+
+test('a wrong server in a module is refused when the module is loaded', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'keelson-wrong-'))
+  try {
+    const path = join(folder, 'wrong.mjs')
+    writeFileSync(path, 'export const server = { init: () => 0, version: 0 }')
+    for (const part of [worker('thing', path, { durable: true }), entity('thing', path)])
+      await expect(started([part])).rejects.toMatchObject({
+        code: 'CONFIG',
+        details: { path: 'thing.module.version', found: '0' },
+      })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test.each([null, undefined, 5, {}, { id: 5 }, 'Other', 'other'])(
+  'app.entity(%j) is INVALID_ARGUMENT',
+  async (kind) => {
+    const s = await started([entity('thing', text)])
+    const code = 'INVALID_ARGUMENT'
+    expect(() => s.app.entity(kind as never)).toThrow(expect.objectContaining({ code }))
+  },
+)
 
 describe('a kind', () => {
   test('that stands twice in a tree does not start', async () => {

@@ -1,6 +1,4 @@
-/**
- * A durable server as its process reads it: checked once for each server object, without its types.
- */
+/** A durable server as its process reads it, without its types. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isThenable } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
@@ -39,16 +37,11 @@ export type DurableTable = {
   readonly formatStatus: unknown
 }
 
-/** Reads a durable server. @throws KeelsonError `INVALID_ARGUMENT` */
+/** Reads a durable server that was checked where it is configured. */
 export const durableTable = (server: object): DurableTable => {
-  const given = server as Partial<DurableTable> & {
-    readonly index?: (state: unknown) => Readonly<Record<string, unknown>>
-  }
-  if (typeof given?.init !== 'function')
-    throw invalidArgument('server', 'an object with an init function', server)
+  const given = server as Partial<DurableTable> &
+    Pick<DurableTable, 'init'> & { readonly index?: (state: unknown) => unknown }
   const { version = 1, index, shape = '' } = given
-  if (!Number.isSafeInteger(version) || version < 1)
-    throw invalidArgument('version of a server', 'a whole number from 1', version)
   return {
     ...{ kind: given.kind, version, shape, migrate: given.migrate, init: given.init },
     ...{ wake: given.wake, accepts: given.accepts, info: given.info, exit: given.exit },
@@ -65,18 +58,7 @@ export const durableTable = (server: object): DurableTable => {
 }
 
 /** Without a prototype: a message named `toString` finds no handler. */
-const section = (found: Section | undefined): Section => {
-  for (const name of Object.keys(found ?? {}))
-    if (name.startsWith('$'))
-      throw invalidArgument(
-        'a handler of a durable server',
-        'a name that does not begin with $',
-        name,
-      )
-  return sectionOf(found)
-}
-
-const sectionOf = (found: Section | undefined): Section =>
+const section = (found: Section | undefined): Section =>
   Object.assign(Object.create(null) as Record<string, Handler>, found)
 
 /** A throw of `index` refuses the turn, as a state does that throws when it is read. */
