@@ -12,6 +12,7 @@ const byPath = new Map(sources.map((file) => [file.path, file]))
 const mayImport: Record<string, readonly string[]> = {
   index: ['inspect', 'supervisors', 'actors', 'runtime', 'storage'],
   inspect: ['supervisors', 'actors', 'runtime', 'storage'],
+  adapters: ['supervisors', 'actors', 'runtime', 'storage'],
   testing: ['supervisors', 'actors', 'runtime', 'storage'],
   supervisors: ['actors', 'runtime', 'storage'],
   actors: ['runtime', 'storage'],
@@ -38,6 +39,7 @@ const doors: Record<string, readonly string[]> = {
   ],
   'node:child_process': ['src/storage/disk/folder-lock.ts'],
   'node:perf_hooks': ['src/clock.ts'],
+  'abstract-level': ['src/adapters/level/level.ts'],
   jiti: ['src/supervisors/module-loader.ts'],
   eventemitter3: ['src/runtime/words/telemetry.ts'],
   // One file uses it; the others around it name its types.
@@ -61,6 +63,7 @@ const entryPoints = [
   'src/storage/wal/wal.ts',
   'src/runtime/state-machine/state-machine.ts',
   'src/testing/index.ts',
+  'src/adapters/level/level.ts',
   // Node loads it as a thread.
   'src/runtime/threads/thread-entry.ts',
 ]
