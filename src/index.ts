@@ -51,6 +51,7 @@ export type {
   PutTerms,
   RangeOptions,
   RangePage,
+  RecoveryProgress,
   ReleasedAnswer,
   RemovedAnswer,
   ResumeOptions,

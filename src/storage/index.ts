@@ -89,7 +89,7 @@ export {
 export { refusalOf, refusing } from './disk/disk-failure.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
-export { frameTypes } from './frames/frame.ts'
+export { frameBytes, frameTypes } from './frames/frame.ts'
 export type { LsnRange } from './frames/lost-frame.ts'
 export { GroupFiller } from './groups/group-filler.ts'
 export { GroupQueue } from './groups/group-queue.ts'

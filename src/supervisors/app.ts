@@ -9,6 +9,7 @@ import {
   type Entities,
   entitiesOf,
   levelOf,
+  type RecoveryProgress,
   type Shard,
   type ShardPhase,
   type Store,
@@ -43,6 +44,10 @@ export type ShardHealth = {
   readonly reason: string | undefined
   readonly appliedLsn: number
   readonly projectedLsn: number
+  /** The bytes of the log that are applied and not projected. */
+  readonly lagBytes: number
+  /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
+  readonly recovery: RecoveryProgress | undefined
   readonly suspended: boolean
   /**
    * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
@@ -133,6 +138,8 @@ export class App {
         reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
         appliedLsn: shard.appliedLsn,
         projectedLsn: shard.projectedLsn,
+        lagBytes: shard.lagBytes,
+        recovery: shard.recovery.present,
         suspended: shard.suspensions.size > 0,
         clockAheadMs: shard.time.aheadMs,
         writes: shard.gate.load,

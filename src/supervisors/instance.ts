@@ -75,6 +75,7 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
     shards: checked.shards,
   })
   const { admission, batcher } = checked.settings
+  let isStarting = true
   const shared: Shared = {
     shardCount: claim.shards,
     allowance: new Allowance(admission.bytes, admission.commands),
@@ -84,12 +85,20 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
   const shards = Array.from({ length: claim.shards }, (_, index) =>
     shardOf(index, claim, checked, ports, system.clock, shared),
   )
-  for (const shard of shards) shard.time.listen((jump) => clockJumped(system, shard, jump))
+  for (const shard of shards) {
+    shard.time.listen((jump) => clockJumped(system, shard, jump))
+    shard.recovery.listen((recovery) => {
+      tell(system, shard, 'shard.recovering', recovery)
+      if (isStarting) checked.onProgress({ step: 'recovering', shard: shard.index, recovery })
+    })
+  }
   try {
     checkMinDurable(checked, claim)
     checked.onProgress({ step: 'locked', detail: claim.dir })
     await prepare(shards, claim, checked, ports)
-    return await run({ ...checked, app }, system, shards, claim, shared.windows)
+    const running = await run({ ...checked, app }, system, shards, claim, shared.windows)
+    isStarting = false
+    return running
   } catch (error) {
     if (!checked.system) await system.stop()
     await closeShards(shards).catch(() => undefined)

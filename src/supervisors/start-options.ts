@@ -3,6 +3,7 @@
 import {
   isWindow,
   namespaceFault,
+  type RecoveryProgress,
   type Settings,
   windowMsMax,
   windowsMax,
@@ -145,6 +146,11 @@ export type StartOptions = {
     /** The outbox; beyond it the log is read: 65,536 frames, 16 MiB. */
     readonly ringSlots?: number
     readonly ringBytes?: number
+    /**
+     * How far the projection may be behind, in bytes of log; 256 MiB. Beyond, writes wait or get
+     * `BUSY`. A start after a crash reads about this much.
+     */
+    readonly lagBytesMax?: number
   }
   /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
@@ -159,6 +165,8 @@ export type StartProgress = {
   readonly step: 'locked' | 'created' | 'inspected' | 'recovering' | 'open' | 'down'
   readonly shard?: number
   readonly detail?: string
+  /** How far the shard's projection is rebuilt. */
+  readonly recovery?: RecoveryProgress
 }
 
 /** Checked options with all defaults. */
@@ -250,6 +258,7 @@ const rules: Record<string, Rule> = {
       maxOps: count(1),
       ringSlots: count(1, 2 ** 24),
       ringBytes: count(1_024),
+      lagBytesMax: count(1_024),
     },
   },
   mailboxMax: count(1),
@@ -319,6 +328,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         maxOps: lmdb.maxOps ?? 25_000,
         ringSlots: lmdb.ringSlots ?? 65_536,
         ringBytes: lmdb.ringBytes ?? 16 * MiB,
+        lagBytesMax: lmdb.lagBytesMax ?? 256 * MiB,
       },
     },
   }

@@ -104,6 +104,8 @@ export type Messages = {
   casts: {
     /** The group that fills is due, or large. */
     leave: () => void
+    /** The shard is down for this reason, which is recorded: the writer ends, and takes it along. */
+    end: (reason: KeelsonError) => void
   }
   infos: {
     committed: (commit: Settled<Commit>) => void
@@ -184,7 +186,7 @@ export const server: GenServer<Messages, State, Shard> = {
       settled: isIgnored,
       describe: isIgnored,
     },
-    casts: { leave: isIgnored },
+    casts: { leave: isIgnored, end: isInstance(KeelsonError) },
     infos: {
       committed: isSettled(isRecord({ lsns: isList, time: isCount, durableLsn: isCount })),
       synced: isSettled(isRecord({ durableLsn: isCount })),
@@ -229,6 +231,8 @@ export const server: GenServer<Messages, State, Shard> = {
 
   casts: {
     leave: (state, _, context) => noReply(submit(state, context)),
+    end: (state, reason) =>
+      state.shard.isStill ? stop(['shutdown', reason], state) : noReply(state),
   },
 
   infos: {
@@ -306,6 +310,11 @@ export const subscribe = (
   follower: Ref<CommitFollower>,
 ): Promise<Subscription> =>
   call(writer, 'subscribe', follower, { timeoutMs: Number.POSITIVE_INFINITY })
+
+/** Ends the writer of a shard that is down for `reason`, and with it the shard's tree. */
+export const end = (writer: Ref<Messages>, reason: KeelsonError): void => {
+  cast(writer, 'end', reason)
+}
 
 /** Makes every committed frame durable; resolves with the durable LSN. */
 export const sync = (writer: Ref<Messages>): Promise<number> =>

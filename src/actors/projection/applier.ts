@@ -3,11 +3,12 @@
  * publishes the read view.
  *
  * At its start it subscribes to the log, then rebuilds the overlay from the log files: every frame
- * from the projection's position to the last committed LSN. Then it publishes its view. If the
- * overlay cannot hold that much (the projection was deleted, or lags far behind), the applier waits
- * until the projection has caught up. No committed frame is skipped.
+ * from the projection's position to the last committed LSN. Then it publishes its view. If that is
+ * too much (the projection was deleted, or lags far behind), the applier waits until the projection
+ * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes no
+ * changes meanwhile takes the shard down after `deadlineMs`, with `DEGRADED`.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   call,
   cast,
@@ -18,18 +19,21 @@ import {
   type Ref,
   reply,
   stop,
+  type Timer,
 } from '../../runtime/index.ts'
 import {
   applyUnits,
-  decodeFrame,
   type FrameUnits,
+  frameBytes,
   type ProjectionStore,
   WriteGroup,
 } from '../../storage/index.ts'
+import { logBytesAfter } from '../log/log-bytes.ts'
 import * as WalWriter from '../log/wal-writer.ts'
+import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ReadView } from '../overlay/read-view.ts'
-import { ShardRows } from '../overlay/shard-rows.ts'
+import type { ShardRows } from '../overlay/shard-rows.ts'
 import {
   isCount,
   isFunction,
@@ -41,6 +45,7 @@ import {
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
+import { type Behind, logBehind, type Rebuilt, rebuildOverlay } from './overlay-rebuild.ts'
 
 /**
  * Applied frames for the follower, in columns: LSNs, units, lengths in bytes. There may be more
@@ -86,12 +91,16 @@ export type Messages = {
     committed: (group: WalWriter.CommittedGroup) => void
     /** The projection durably shows every frame up to this LSN. */
     projected: (lsn: number) => void
+    /** The projection takes no changes, for this reason. */
+    unprojected: (reason: unknown) => void
     /** A reader met a row with a wrong checksum. */
     damaged: (evidence: unknown) => void
   }
   infos: {
     /** The rows that the projection shows up to this LSN were kept for `hotTtlMs`. */
     cooled: (lsn: number) => void
+    /** The projection that is waited for has taken no changes for `deadlineMs`. */
+    givenUp: (reason: unknown) => void
   }
   continues: { open: () => void; rebuild: () => void }
 }
@@ -102,15 +111,22 @@ export type ApplierDescription = {
   readonly appliedLsn: number
   readonly overlayKeys: number
   readonly overlayBytes: number
+  /** The bytes of the log that the projection does not show. */
+  readonly lagBytes: number
 }
 
 type State = {
   readonly shard: Shard
-  /** `waiting`: the overlay has no room for the frames that the projection does not show yet. */
+  /** `waiting`: there are too many frames that the projection does not show yet. */
   mode: 'recovering' | 'waiting' | 'open'
   subscription: WalWriter.Subscription
   projection: ProjectionStore | undefined
   overlay: Overlay
+  lag: LogLag
+  /** The log that the projection has to take before this process can go on. */
+  behind: Behind | undefined
+  /** Ends the wait for a projection that takes no changes. */
+  giveUp: Timer | undefined
   /** Overlay and projection as one, to apply frames to. Set while the mode is `open`. */
   rows: ShardRows | undefined
   follower: Ref<ApplyFollower> | undefined
@@ -125,11 +141,8 @@ type State = {
   postponed: WalWriter.CommittedGroup[]
 }
 
-/** The bytes of the log that one read transfers to this thread. */
-const readBytes = 1024 * 1024
-
-/** The name of the hold on the gate while the overlay is full. */
-const overlayHold = 'overlay'
+/** The name of the hold on the gate while too much is not projected. */
+const fullHold = 'projection'
 
 /** The applier of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
@@ -137,7 +150,7 @@ export const server: GenServer<Messages, State, Shard> = {
     // No read is answered from the view after this process has ended, for any reason.
     context.system.monitor(context.self, () => {
       shard.retract()
-      shard.gate.release(overlayHold)
+      shard.gate.release(fullHold)
     })
     return ok(initialState(shard), { continue: ['open'] })
   },
@@ -160,10 +173,13 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(state, { continue: ['rebuild'] })
     },
     rebuild: async (state, _, context) => {
-      const rebuilt = await rebuiltState(state, context)
-      return noReply(
-        rebuilt ? opened(state, rebuilt, context) : { ...state, mode: 'waiting' as const },
-      )
+      const { shard, subscription } = state
+      // The projection's writer is answered after this, and leaves the projection alone until then.
+      const projection = projectionOf(state)
+      const behind = await logBehind(shard, projection)
+      const { lastLsn } = subscription
+      const rebuilt = await rebuildOverlay(shard, projection, behind, lastLsn, context)
+      return noReply(rebuilt ? opened(state, rebuilt, context) : waiting(state, behind))
     },
   },
 
@@ -178,9 +194,10 @@ export const server: GenServer<Messages, State, Shard> = {
         durableLsn: isCount,
       }),
       projected: isCount,
+      unprojected: () => true,
       damaged: isRecord({}),
     },
-    infos: { cooled: isCount },
+    infos: { cooled: isCount, givenUp: () => true },
   },
 
   calls: {
@@ -199,6 +216,7 @@ export const server: GenServer<Messages, State, Shard> = {
           appliedLsn: state.appliedLsn,
           overlayKeys: state.overlay.size,
           overlayBytes: state.overlay.bytes,
+          lagBytes: state.lag.bytes,
         },
         state,
       ),
@@ -214,14 +232,24 @@ export const server: GenServer<Messages, State, Shard> = {
       const lsn = shownOf(state, told)
       const isNews = lsn > state.shownLsn
       state.shownLsn = Math.max(state.shownLsn, lsn)
-      if (state.mode === 'waiting')
+      if (state.mode === 'waiting') {
+        if (isNews) progressed(state, lsn, context)
         return lsn >= state.subscription.lastLsn
           ? noReply(state, { continue: ['rebuild'] })
           : noReply(state)
+      }
+      state.lag.shown(lsn)
+      state.shard.lagBytes = state.lag.bytes
       const { hotTtlMs } = state.shard.parts.settings.overlay
       if (hotTtlMs === 0 || state.overlay.isFull) state.overlay.forget(lsn)
       else if (isNews) context.sendAfter(hotTtlMs, 'cooled', lsn).unref()
-      if (!state.overlay.isFull) state.shard.gate.release(overlayHold)
+      if (!isFull(state)) state.shard.gate.release(fullHold)
+      return noReply(state)
+    },
+    unprojected: (state, reason, context) => {
+      const { deadlineMs } = state.shard.parts.settings
+      if (state.mode === 'waiting')
+        state.giveUp ??= context.sendAfter(Math.ceil(deadlineMs), 'givenUp', reason)
       return noReply(state)
     },
     damaged: (state, evidence) => {
@@ -234,6 +262,16 @@ export const server: GenServer<Messages, State, Shard> = {
   infos: {
     cooled: (state, lsn) => {
       state.overlay.forget(shownOf(state, lsn))
+      return noReply(state)
+    },
+    givenUp: (state, reason, context) => {
+      const { shard, mode, giveUp } = state
+      if (mode !== 'waiting' || !giveUp) return noReply(state)
+      // Nobody could ever read: the callers must hear it. `control.reopen` tries again.
+      const error = unprojectable(shard, reason)
+      if (shard.goDown(error, context.signal))
+        tell(context.system, shard, 'shard.down', { reason: error })
+      WalWriter.end(context.to(WalWriter.name(shard.parts.instance, shard.index)), error)
       return noReply(state)
     },
   },
@@ -261,6 +299,11 @@ export const projected = (applier: Ref<Messages>, lsn: number): void => {
   cast(applier, 'projected', lsn)
 }
 
+/** Notifies the applier: the projection takes no changes at the moment, for `reason`. */
+export const unprojected = (applier: Ref<Messages>, reason: unknown): void => {
+  cast(applier, 'unprojected', reason)
+}
+
 /** Reports a row of the projection with a wrong checksum. */
 export const damaged = (applier: Ref<Messages>, evidence: unknown): void => {
   cast(applier, 'damaged', evidence)
@@ -276,6 +319,9 @@ const initialState = (shard: Shard): State => ({
   subscription: { walId: '', epoch: 0, lastLsn: 0 },
   projection: undefined,
   overlay: new Overlay(shard.parts.settings.overlay),
+  lag: new LogLag(shard.parts.settings.lmdb.lagBytesMax),
+  behind: undefined,
+  giveUp: undefined,
   rows: undefined,
   follower: undefined,
   appliedLsn: 0,
@@ -288,58 +334,29 @@ const projectionOf = ({ projection, shard }: State): ProjectionStore => {
   return projection
 }
 
-/** A rebuilt overlay, and the rows of overlay and projection together. */
-type Rebuilt = { readonly overlay: Overlay; readonly rows: ShardRows }
+const unprojectable = ({ index }: Shard, reason: unknown): KeelsonError =>
+  new KeelsonError(
+    'DEGRADED',
+    `the projection of shard ${index} has to be rebuilt and takes no changes: ${reasonText(reason)}`,
+    { details: { shard: index, reason: reasonText(reason) }, cause: reason },
+  )
 
-/**
- * The overlay of every frame between the projection and the subscription; `undefined` if it would
- * be too large. The projection does not change meanwhile, because its writer is answered only after
- * the rebuild. So no command is applied to a state that already has its effect.
- */
-const rebuiltState = async (state: State, context: Context): Promise<Rebuilt | undefined> => {
-  const { shard, subscription } = state
-  const projection = projectionOf(state)
-  const overlay = new Overlay(shard.parts.settings.overlay)
-  const rows = new ShardRows(overlay, projection, shard.blobs.reader, () => {
-    // The next incarnation must not read the damage again: it begins with an empty projection.
-    shard.files.distrustProjection()
-  })
-  const from = (projection.position()?.lsn ?? 0) + 1
-  for (let next = from; next <= subscription.lastLsn; ) {
-    const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })
-    for (const { lsn, time, offset, length } of read.frames) {
-      // Frames committed after the subscription arrive as messages.
-      if (lsn > subscription.lastLsn) break
-      const frame = read.bytes.slice(offset, offset + length)
-      rows.begin(lsn)
-      applyUnits(unitsAt(lsn, frame, shard, context), rows, time, rows)
-    }
-    if (overlay.isFull) return undefined
-    if (read.next <= next) throw new Error(`the log has no frame at lsn ${next}`)
-    next = read.next
-  }
-  return { overlay, rows }
+const waiting = (state: State, behind: Behind): State => {
+  state.shard.recovery.begin('log', behind.bytes)
+  return { ...state, mode: 'waiting', behind }
 }
 
-/**
- * The units of a frame. A restart cannot read an unreadable frame either, so the shard goes down,
- * with the LSN in its reason.
- */
-const unitsAt = (lsn: number, frame: Uint8Array, shard: Shard, context: Context): FrameUnits => {
-  try {
-    return decodeFrame(frame).units
-  } catch (error) {
-    if (!isKeelsonError(error)) throw error
-    const reason = new KeelsonError(error.code, `lsn ${lsn} of the log: ${error.message}`, {
-      details: { ...error.details, lsn },
-      cause: error,
-    })
-    if (shard.goDown(reason, context.signal)) tell(context.system, shard, 'shard.down', { reason })
-    throw reason
-  }
+/** The projection that this process waits for has come to `lsn`. */
+const progressed = (state: State, lsn: number, context: Context): void => {
+  const { shard, behind, giveUp } = state
+  if (giveUp) context.cancelTimer(giveUp)
+  state.giveUp = undefined
+  if (!behind) return
+  const { log, from, bytes } = behind
+  shard.recovery.reach(lsn - from, bytes - logBytesAfter(log, lsn))
 }
 
-const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): State => {
+const opened = (state: State, { overlay, rows, lag }: Rebuilt, context: Context): State => {
   const { shard } = state
   const { signal } = context
   // A rebuild that outlives its killed applier publishes nothing.
@@ -349,13 +366,26 @@ const opened = (state: State, { overlay, rows }: Rebuilt, context: Context): Sta
   overlay.forget(projection.position()?.lsn ?? 0)
   shard.projectedLsn = projection.position()?.lsn ?? 0
   shard.appliedLsn = state.appliedLsn
-  const open: State = { ...state, mode: 'open', overlay, rows, postponed: [] }
+  shard.lagBytes = lag.bytes
+  shard.recovery.end()
+  const open: State = {
+    ...state,
+    mode: 'open',
+    overlay,
+    rows,
+    lag,
+    behind: undefined,
+    postponed: [],
+  }
   for (const group of state.postponed) take(open, group, context)
   shard.publish(new ReadView(overlay, projection), signal)
   return open
 }
 
-/** Applies a group, passes it on, and holds the gate if the overlay is full. */
+/** Whether writers must wait until the projection shows more. */
+const isFull = ({ overlay, lag }: State): boolean => overlay.isFull || lag.isFull
+
+/** Applies a group, passes it on, and holds the gate if too much is not projected. */
 const take = (state: State, committed: WalWriter.CommittedGroup, context: Context): void => {
   const { group, units, time, durableLsn } = committed
   apply(state, committed)
@@ -372,8 +402,8 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
     cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, lengths })
   // Rows that are kept only as a cache make room first.
   if (state.overlay.isFull) state.overlay.forget(state.shard.projectedLsn)
-  if (!state.overlay.isFull) return
-  state.shard.gate.hold(overlayHold)
+  if (!isFull(state)) return
+  state.shard.gate.hold(fullHold)
   if (state.follower) cast(state.follower, 'makeRoom', undefined)
 }
 
@@ -385,14 +415,16 @@ const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
   const { group, units, from, time } = committed
   const { shard, rows } = state
   if (!rows) throw shard.unavailable()
-  const { lsns } = group
+  const { lsns, lengths } = group
   for (let at = 0; at < lsns.length; at++) {
     const lsn = lsns[at] as number
+    state.lag.add(lsn, frameBytes(lengths[at] ?? 0))
     rows.begin(lsn)
     const answers = applyUnits(units[at] as FrameUnits, rows, time, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
     group.claim(at)?.applied(lsn, answers)
   }
+  shard.lagBytes = state.lag.bytes
   from.reply(undefined)
 }

@@ -421,6 +421,7 @@ const wait = (state: State, waiter: Waiter, context: Context): State => {
 /** Handles a failed commit: the writer retries later. Reads stay right, from overlay and log. */
 const degrade = (state: State, error: unknown, context: Context): void => {
   const { health, shard, waiters } = state
+  Applier.unprojected(applierOf(state, context), error)
   waiters.fail(health.failed(error, shard.index))
   tell(context.system, shard, 'lmdb.degraded', {
     reason: reasonText(error),

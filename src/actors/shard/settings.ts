@@ -46,6 +46,7 @@ export type Settings = {
     readonly maxOps: number
     readonly ringSlots: number
     readonly ringBytes: number
+    readonly lagBytesMax: number
   }
 }
 

@@ -19,6 +19,7 @@ import { Appends } from '../admission/appends.ts'
 import { Gate } from '../admission/gate.ts'
 import { KeyMarks } from '../admission/key-marks.ts'
 import type { ReadView } from '../overlay/read-view.ts'
+import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
 import { ShardFiles } from './shard-files.ts'
@@ -127,12 +128,16 @@ export class Shard {
   /** When the next alarm of an entity is due. */
   readonly due = new MomentWatch()
   readonly time: ShardTime
+  /** How far the projection's rebuilding has come. */
+  readonly recovery: Recovery
   readonly files: ShardFiles
   readonly blobs: ShardBlobs
   /** The projection is durable up to this LSN, as far as this process knows. */
   projectedLsn = 0
   /** The last LSN that the applier has shown to readers. */
   appliedLsn = 0
+  /** The bytes of the log that are applied and that the projection does not show. */
+  lagBytes = 0
   /** How often the shard was opened. */
   opened = 0
 
@@ -148,6 +153,7 @@ export class Shard {
     const { maxCommands, maxBytes } = parts.settings.batcher
     this.parts = parts
     this.time = new ShardTime(parts.clock)
+    this.recovery = new Recovery(parts.clock)
     this.appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
     this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
     this.gate = new Gate(parts.clock, {

@@ -4,6 +4,7 @@
  */
 import { reasonText } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
+import type { RecoveryProgress } from './recovery-progress.ts'
 import type { Shard } from './shard.ts'
 import type { ClockJump } from './shard-time.ts'
 
@@ -105,6 +106,8 @@ export interface StorageEvents {
     readonly result: string
     readonly tookMs: number
   }>
+  /** The projection is being rebuilt, and the shard cannot be read meanwhile. */
+  'shard.recovering': Told<RecoveryProgress>
   /** The shard is down until it is reopened. */
   'shard.down': Told<{ readonly reason: unknown }>
   'shard.reopened': Told

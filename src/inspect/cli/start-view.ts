@@ -2,19 +2,25 @@
  * The output of `keelson start` before the prompt: the steps of starting, and the start screen.
  * Pure.
  */
-import type { WalWriter } from '../../actors/index.ts'
+import type { RecoveryProgress, WalWriter } from '../../actors/index.ts'
 import type { StartProgress } from '../../supervisors/index.ts'
 import type { ShardFacts } from '../prompt/shard-survey.ts'
 import { type DurabilitySettings, durabilityWarning, recoveryText } from '../prompt/shard-view.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
-import { pluralText } from '../text/quantities.ts'
+import { bytesText, pluralText } from '../text/quantities.ts'
 
 /** One step of starting as a line; `undefined` for a step that takes no time. */
-export const stepText = ({ step, shard, detail }: StartProgress): string | undefined => {
+export const stepText = (progress: StartProgress): string | undefined => {
+  const { step, shard, detail, recovery } = progress
   if (step === 'created') return `created ${detail}`
+  if (recovery) return `shard ${shard}: ${progressText(recovery)}`
   if (step === 'recovering') return 'recovering …'
   return step === 'down' ? `shard ${shard} is down` : undefined
 }
+
+/** For example `reads its log: 1.20 GB of 3.00 GB, 210 MB/s`. */
+const progressText = ({ source, bytes, bytesOfAll, bytesPerSecond }: RecoveryProgress): string =>
+  `reads its ${source}: ${bytesText(bytes)} of ${bytesText(bytesOfAll)}, ${bytesText(bytesPerSecond)}/s`
 
 /** The facts of the start screen. */
 export type Started = {

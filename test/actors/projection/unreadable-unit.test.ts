@@ -25,6 +25,7 @@ test('takes its shard down with the LSN at the next replay, and the folder is re
 
   app.system.kill(Applier.name(0))
   await during(codeOf(app.store.put('{a}', 2)))
+  await during(Promise.all(app.shards.map((shard) => shard.settled())))
   expect(app.health().shards[0]).toMatchObject({
     phase: 'down',
     reason: `UNSUPPORTED_VERSION: lsn ${lsn} of the log: a newer version wrote this frame: command 99`,

@@ -89,6 +89,10 @@ test('with piped input one line is enough', () => {
 test('steps of starting are told when they take time or matter', () => {
   expect(stepText({ step: 'recovering' })).toBe('recovering …')
   expect(stepText({ step: 'created', detail: 'data' })).toBe('created data')
+  const recovery = { count: 9, bytes: 1.2e9, bytesOfAll: 3e9, bytesPerSecond: 2.1e8 }
+  expect(stepText({ step: 'recovering', shard: 1, recovery: { ...recovery, source: 'log' } })).toBe(
+    'shard 1: reads its log: 1.20 GB of 3.00 GB, 210 MB/s',
+  )
   expect(stepText({ step: 'down', shard: 1 })).toBe('shard 1 is down')
   expect(stepText({ step: 'locked', detail: 'data' })).toBeUndefined()
 })

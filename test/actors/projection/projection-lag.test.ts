@@ -1,0 +1,158 @@
+/** How far a projection may be behind in bytes of log, and what a start does with one that is further. */
+import { describe, expect, test } from 'vitest'
+import type { LogHost } from '../../../src/storage/index.ts'
+import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+const KiB = 1024
+const text = 'x'.repeat(200 * KiB)
+const folder = '/data/shard-0/lmdb'
+const options: Partial<StartOptions> = {
+  deadlineMs: 5_000,
+  wal: { maxFileSize: 1024 * KiB },
+  lmdb: { lagBytesMax: 1024 * KiB },
+}
+
+/** A closed instance with 4 MiB of log, in which three keys were overwritten. */
+const overwritten = async (log?: (host: LogHost) => LogHost) => {
+  const world = machine(log ? { aroundLog: log } : {})
+  const app = await world.start(options)
+  for (let at = 0; at < 20; at++) await world.during(app.store.put(`k${at % 3}`, `${at}${text}`))
+  await world.during(app.close())
+  return world
+}
+
+const lastOnes = ['k0', 'k1', 'k2']
+const valuesOf = (app: App): unknown[] =>
+  lastOnes.map((key) => String(app.store.get(key)).slice(0, 2))
+
+describe('a projection that falls behind', () => {
+  test('holds writers at `lmdb.lagBytesMax`, also when one key is overwritten', async () => {
+    const world = machine()
+    const app = await world.start({ ...options, lmdb: { lagBytesMax: 512 * KiB } })
+    await world.during(app.control.suspendAll())
+    for (let at = 0; at < 3; at++) await world.during(app.store.put('k', `${at}${text}`))
+    expect(app.health().shards[0]?.lagBytes).toBeGreaterThan(512 * KiB)
+
+    expect(await world.during(codeOf(app.store.put('k', 1, { whenFull: 'refuse' })))).toBe('BUSY')
+    const waiting = app.store.put('k', 'late')
+    await world.during(app.control.resumeAll({ force: true }))
+    expect(await world.during(codeOf(waiting))).toBe('ok')
+    await world.during(app.control.flushAll())
+    expect(app.health().shards[0]?.lagBytes).toBe(0)
+    await world.during(app.close())
+  })
+
+  test('is hurried at the bound, whatever its schedule', async () => {
+    const world = machine()
+    const hour = 3_600_000
+    const slow = { intervalMs: hour, quietMs: hour, maxLagMs: hour }
+    const app = await world.start({ ...options, lmdb: { ...slow, lagBytesMax: 512 * KiB } })
+    const began = world.clock.monotonic()
+    for (let at = 0; at < 20; at++) await world.during(app.store.put('k', `${at}${text}`))
+    expect(world.clock.monotonic() - began).toBeLessThan(1_000)
+    await world.during(app.close())
+  })
+
+  test('keeps a close within its deadline, and the next start goes on', async () => {
+    const world = machine()
+    const app = await world.start(options)
+    await world.during(app.control.suspendAll())
+    for (let at = 0; at < 4; at++) await world.during(app.store.put(`k${at % 3}`, `${at}${text}`))
+    await world.during(app.control.resumeAll({ force: true }))
+    world.projections.failCommits(folder, Number.POSITIVE_INFINITY)
+    await world.clock.advance(50)
+
+    const began = world.clock.monotonic()
+    const { cutOff } = await world.during(app.close({ deadlineMs: 300 }))
+    expect(world.clock.monotonic() - began).toBeLessThanOrEqual(400)
+    expect(cutOff).toMatchObject([{ part: 'projection', shard: 0 }])
+
+    world.projections.failCommits(folder, 0)
+    const again = await world.start(options)
+    expect(again.store.get('k0')).toBe(`3${text}`)
+    await world.during(again.close())
+  })
+})
+
+describe('a start with more log than the bound behind its projection', () => {
+  test('rebuilds it before it opens, and tells bytes and a rate while it does', async () => {
+    const world = await overwritten((host) => ({
+      ...host,
+      run: async (kind, request) => {
+        const answer = await host.run(kind, request)
+        if (kind === 'read') await new Promise<void>((go) => world.clock.after(600, go))
+        return answer
+      },
+    }))
+    world.projections.remove(folder)
+    const told: StartProgress[] = []
+
+    const app = await world.start({ ...options, onProgress: (each) => told.push(each) })
+
+    const progress = told.flatMap(({ recovery }) => recovery ?? [])
+    expect(progress.length).toBeGreaterThan(1)
+    expect(progress[0]).toMatchObject({ source: 'log', bytesOfAll: expect.any(Number) })
+    const bytes = progress.map((each) => each.bytes)
+    expect(bytes).toEqual([...bytes].sort((a, b) => a - b))
+    expect(progress.at(-1)?.bytes).toBeGreaterThan(1024 * KiB)
+    expect(progress.at(-1)?.bytes).toBeLessThanOrEqual(progress[0]?.bytesOfAll ?? 0)
+    expect(progress.every(({ bytesPerSecond }) => bytesPerSecond > 0)).toBe(true)
+    expect(app.health().shards[0]).toMatchObject({ phase: 'open', recovery: undefined })
+    expect(valuesOf(app)).toEqual(['18', '19', '17'])
+    await world.during(app.close())
+  })
+
+  test('is refused with DEGRADED after `deadlineMs` without room, and the next one goes on there', async () => {
+    const reads: number[] = []
+    const world = await overwritten((host) => ({
+      ...host,
+      run: (kind, request) => {
+        if (kind === 'read') reads.push((request as { from: number }).from)
+        // After two batches there is no room.
+        if (reads.length === 3) world.projections.failCommits(folder, Number.POSITIVE_INFINITY)
+        return host.run(kind, request)
+      },
+    }))
+    world.projections.remove(folder)
+    const began = world.clock.monotonic()
+
+    expect(await codeOf(world.start(options))).toBe('DEGRADED')
+    expect(world.clock.monotonic() - began).toBeLessThan(7_000)
+
+    world.projections.failCommits(folder, 0)
+    const [first = 0, second = 0, third = 0] = reads
+    expect(first).toBe(1)
+    reads.length = 10
+    const app = await world.start(options)
+    expect(reads[10]).toBeGreaterThan(second)
+    expect(reads[10]).toBeLessThanOrEqual(third)
+    expect(valuesOf(app)).toEqual(['18', '19', '17'])
+    await world.during(app.close())
+  })
+
+  test('opens its other shards with `allowDown`, and `reopen` takes the rest up', async () => {
+    const world = await overwritten()
+    world.projections.remove(folder)
+    world.projections.failCommits(folder, Number.POSITIVE_INFINITY)
+
+    const app = await world.start({ ...options, allowDown: true })
+    expect(app.health().shards).toMatchObject([{ phase: 'down' }])
+    expect(app.health().shards[0]?.reason).toMatch(/DEGRADED.*no room/)
+    expect(() => app.store.get('k0')).toThrow(expect.objectContaining({ code: 'SHARD_DOWN' }))
+
+    world.projections.failCommits(folder, 0)
+    await world.during(app.control.reopen(0))
+    expect(valuesOf(app)).toEqual(['18', '19', '17'])
+    await world.during(app.close())
+  })
+
+  test('waits on while commits fail now and then, but go on', async () => {
+    const world = await overwritten()
+    world.projections.remove(folder)
+    world.projections.failCommits(folder, 5)
+    const app = await world.start(options)
+    expect(valuesOf(app)).toEqual(['18', '19', '17'])
+    await world.during(app.close())
+  })
+})
