@@ -65,3 +65,12 @@ test('a command loads its own code: help loads neither the prompt nor the storag
 
   expect(among(loaded, /^(storage|actors|supervisors|runtime|inspect\/prompt)\//)).toEqual([])
 })
+
+test('a command on a log loads the storage, and neither the runtime nor the actors', () => {
+  for (const command of ['wal-verify', 'wal-dump', 'wal-salvage']) {
+    const loaded = loadedBy(`inspect/wal/${command}.js`)
+
+    expect(among(loaded, /^storage\/rescue\//).length, command).toBeGreaterThan(2)
+    expect(among(loaded, /^(runtime|actors|supervisors|inspect\/prompt)\//), command).toEqual([])
+  }
+})

@@ -3,15 +3,21 @@
  * signal, the command's own work, or the end of the root supervisor ends it.
  */
 import { KeelsonError, reasonText } from '../../errors.ts'
-import { createSystem, textLogger } from '../../runtime/index.ts'
-import type { App, StartProgress } from '../../supervisors/index.ts'
+import { createSystem, type System, textLogger } from '../../runtime/index.ts'
+import {
+  type App,
+  registeredName,
+  type StartOptions,
+  type StartProgress,
+  start,
+} from '../../supervisors/index.ts'
 import {
   type Environment,
   packageVersion,
   printLine,
   signalStatuses,
 } from '../command/environment.ts'
-import { Interruption, startUnlessInterrupted } from '../command/interruption.ts'
+import { Interruption } from '../command/interruption.ts'
 import { surveyLogs } from '../prompt/shard-survey.ts'
 import { durabilityWarning } from '../prompt/shard-view.ts'
 import { printableLines } from '../text/paint.ts'
@@ -79,6 +85,57 @@ const started = async (
   } catch (error) {
     throw namingFile(file, error)
   }
+}
+
+// A start that a signal can interrupt. A signal before the instance is ready ends its started parts
+// in order. A start cannot be cancelled from outside, but the user's tree, the only part without a
+// time bound, can be ended.
+
+/** The user's tree starts last. After a signal it is looked for at this interval. */
+const lookMs = 20
+
+/**
+ * The instance; `undefined` when a signal came first and everything has ended.
+ * @throws KeelsonError as `start` does
+ */
+const startUnlessInterrupted = async (
+  options: StartOptions & { readonly system: System },
+  interruption: Interruption,
+): Promise<App | undefined> => {
+  let hasTouched = false
+  const onProgress = (progress: StartProgress): void => {
+    hasTouched = true
+    options.onProgress?.(progress)
+  }
+  const starting = start({ ...options, onProgress })
+  const app = await Promise.race([starting, interruption.first.then(() => undefined)])
+  if (app) return app
+  const ended = endOf(starting, options)
+  // Modules that are loading cannot be interrupted. They hold nothing on disk.
+  if (hasTouched) await ended
+  return undefined
+}
+
+/**
+ * Ends the instance that is starting. Never rejects: the reason of a failed start is not needed
+ * after a signal.
+ */
+const endOf = async (
+  starting: Promise<App>,
+  { system, app: tree }: StartOptions & { readonly system: System },
+) => {
+  const { clock } = system
+  let cancel = (): void => undefined
+  const look = (): void => {
+    const root = tree && registeredName(tree)
+    if (root && system.whereis(root)) system.kill(root)
+    cancel = clock.after(lookMs, look)
+  }
+  look()
+  const app = await starting.catch(() => undefined)
+  cancel()
+  await app?.close().catch(() => undefined)
+  await system.stop()
 }
 
 const untilEnd = async (
