@@ -74,3 +74,10 @@ test('a command on a log loads the storage, and neither the runtime nor the acto
     expect(among(loaded, /^(runtime|actors|supervisors|inspect\/prompt)\//), command).toEqual([])
   }
 })
+
+test('the thread that makes spares loads no log', () => {
+  const loaded = loadedBy('storage/threads/spare-maker.js')
+
+  expect(among(loaded, /^storage\/segments\//).length).toBeGreaterThan(0)
+  expect(among(loaded, /^storage\/(log|recovery|rescue)\//)).toEqual([])
+})

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../src/clock.ts'
 import { createSystem } from '../../src/runtime/index.ts'
-import { type Disk, writeDataFolder } from '../../src/storage/index.ts'
+import { type Disk, type LogHost, writeDataFolder } from '../../src/storage/index.ts'
 import { claimFolder } from '../../src/supervisors/folder-claim.ts'
 import { startInstance } from '../../src/supervisors/instance.ts'
 import {
@@ -10,6 +10,7 @@ import {
   memoryProjections,
   simulatedDisk,
 } from '../../src/testing/index.ts'
+import { machine } from '../support/simulated-instance.ts'
 
 const clock = virtualClock()
 const request = (disk: Disk, shards?: number) => ({
@@ -148,4 +149,19 @@ test('a LOCK of a log that is replaced before the first look at it is not taken 
 
   await refused
   expect(disk.list('/up/data/shard-0/wal')).toEqual(['LOCK'])
+})
+
+test('the host that makes the log of a new shard opens it too: one thread for each', async () => {
+  const hosts: LogHost[] = []
+  const aroundLog = (host: LogHost): LogHost => {
+    hosts.push(host)
+    return host
+  }
+  const { start, during } = machine({ aroundLog })
+
+  const app = await start({ shards: 3 })
+
+  expect(hosts).toHaveLength(3)
+  await during(Promise.all(['a', 'b', 'c', 'd'].map((key) => app.store.put(key, key))))
+  await during(app.close())
 })

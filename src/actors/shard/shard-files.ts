@@ -88,7 +88,8 @@ export class ShardFiles {
       const { host } = this.#prepared ?? (await this.#look())
       const { folders, logOptions } = this.parts
       await host.run('create', { dir: folders.wal, options: logOptions })
-      this.#prepared = await this.#look()
+      this.#prepared = undefined
+      this.#prepared = await this.#inspectedBy(host)
       return this.#prepared.inspection.walId ?? ''
     })
   }
@@ -175,6 +176,10 @@ export class ShardFiles {
     await this.#endHost()
     const host = this.parts.makeHost(this.parts.index)
     this.#host = host
+    return this.#inspectedBy(host)
+  }
+
+  async #inspectedBy(host: LogHost): Promise<LogLease> {
     const position = await this.#projectedPosition()
     this.#projectedLsn = position?.lsn ?? 0
     const inspection = await host.run('inspect', {

@@ -5,6 +5,7 @@
  *   UNPROVEN  it was opened after another end, and its leaf pages are not examined yet
  *
  *   CLEAN fits the file    → 'position'   meta pages, length, and the way to the position
+ *   no LMDB file           → 'position'   nothing to read
  *   neither                → 'branches'   all pages above the leaves; the leaves are examined while the
  *                                         store is open
  *   UNPROVEN               → 'all'        the last life ended before it had examined the leaves, and
@@ -28,9 +29,13 @@ const unprovenIn = (dir: string): string => `${dir}/UNPROVEN`
 
 /** How much of the file in `dir` must be examined before it is mapped. */
 export const depthToExamine = (disk: Disk, dir: string): ExaminationDepth => {
-  if (fitsCleanMark(disk, dir)) return 'position'
+  if (isAbsent(disk, dir) || fitsCleanMark(disk, dir)) return 'position'
   return attempted(() => disk.entry(unprovenIn(dir))) === undefined ? 'branches' : 'all'
 }
+
+/** Whether there is no file, and so nothing to read. */
+const isAbsent = (disk: Disk, dir: string): boolean =>
+  attempted(() => disk.entry(`${dir}/${dataFileName}`) === undefined) === true
 
 /** The marks of one store from before it is mapped until after it is closed. */
 export class ProjectionMarks {

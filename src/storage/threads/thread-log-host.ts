@@ -8,17 +8,16 @@ import { systemClock } from '../../clock.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { createLog } from '../log/log.ts'
 import type { LogHost, LogProtocol, LogRequestKind } from '../ports/log-host.ts'
-import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'
 import { laneMemory } from './lane.ts'
 import { type AnswerByLane, LaneClient, LaneServer } from './lane-ends.ts'
 import { type PackedAnswer, packed, unpacked } from './log-wire.ts'
+import { SpareMaker } from './spare-maker.ts'
 import {
   answer,
   hasSpareProcessor,
   isThread,
   sharedMemory,
   startThread,
-  type ThreadClient,
   takeQuestions,
   threadClient,
   wakeParent,
@@ -90,90 +89,5 @@ const serveLog = (memory: SharedArrayBuffer): void => {
   }, lane.poll)
 }
 
-/** The calls of the maker of spares. */
-type SpareMakerParts = {
-  /** A spare was made, or failed with an error and is gone. */
-  readonly settled: (error?: unknown) => void
-  /** The maker can take a task, or its thread died. */
-  readonly free: () => void
-}
-
-/**
- * Makes spares on a second thread. Without that thread, or after its death, the log makes its
- * spares itself.
- */
-class SpareMaker {
-  readonly #parts: SpareMakerParts
-  #thread: ThreadClient | undefined
-  #wasStarted = false
-  #isFree = false
-
-  constructor(parts: SpareMakerParts) {
-    this.#parts = parts
-  }
-
-  get isFree(): boolean {
-    return this.#isFree
-  }
-
-  /** Starts the thread once. */
-  start(): void {
-    if (this.#wasStarted) return
-    this.#wasStarted = true
-    try {
-      this.#thread = threadClient(startThread(import.meta.url, 'spares'), 'spares')
-    } catch {
-      // The system has no thread to give.
-      return
-    }
-    this.#ask('start', null, () => undefined)
-  }
-
-  make(task: SpareTask): void {
-    this.#isFree = false
-    this.#ask('make', task, ({ failure }) => this.#parts.settled(failure))
-  }
-
-  #ask(kind: SpareRequestKind, request: SpareTask | null, then: (made: MadeSpare) => void): void {
-    void this.#thread?.ask(kind, request).then(
-      (made) => {
-        then(made as MadeSpare)
-        this.#isFree = true
-        this.#parts.free()
-      },
-      (error) => {
-        this.#thread = undefined
-        this.#isFree = false
-        this.#parts.settled(error)
-        this.#parts.free()
-      },
-    )
-  }
-}
-
-/** The requests of the second thread: an answer to `start` says that the thread runs. */
-type SpareRequestKind = 'start' | 'make'
-/** `failure`: why the spare was not made. The log asks for another one later. */
-type MadeSpare = { readonly failure?: string }
-
-/** The second thread's side: one spare after another. */
-const serveSpares = (): void => {
-  const disk = nodeDisk()
-  takeQuestions(({ id, kind, request }) =>
-    // The log's thread sends a task with `make`.
-    answer(id, () => (kind === 'make' ? madeSpare(disk, request as SpareTask) : {})),
-  )
-}
-
-const madeSpare = (disk: ReturnType<typeof nodeDisk>, task: SpareTask): MadeSpare => {
-  try {
-    prepareSpare(disk, task)
-    return {}
-  } catch (error) {
-    return { failure: String(error) }
-  }
-}
-
 const memory = sharedMemory()
 if (isThread('log') && memory) serveLog(memory)
-if (isThread('spares')) serveSpares()

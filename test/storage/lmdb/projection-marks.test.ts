@@ -55,6 +55,16 @@ const closed = (): SimulatedDisk => {
 }
 
 describe('the examination', () => {
+  test('needs no thread without a file, whatever marks are left', () => {
+    const disk = closed()
+    new ProjectionMarks(disk, dir)
+    new ProjectionMarks(disk, dir)
+    expect(depthToExamine(disk, dir)).toBe('all')
+
+    disk.remove(data)
+    expect(depthToExamine(disk, dir)).toBe('position')
+  })
+
   test('covers the way to the position after a clean close, also with a power cut after it', () => {
     const disk = closed()
     expect(depthToExamine(disk, dir)).toBe('position')
