@@ -47,6 +47,8 @@ export type {
   OwnerOption,
   Pairs,
   PreviousAnswer,
+  ProjectionHealth,
+  ProjectionMode,
   PutOptions,
   PutTerms,
   RangeOptions,

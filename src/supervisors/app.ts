@@ -9,6 +9,7 @@ import {
   type Entities,
   entitiesOf,
   levelOf,
+  type ProjectionHealth,
   type RecoveryProgress,
   type Shard,
   type ShardPhase,
@@ -49,6 +50,8 @@ export type ShardHealth = {
   /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
   readonly recovery: RecoveryProgress | undefined
   readonly suspended: boolean
+  /** The writer of its projection: whether it makes progress, and why not. */
+  readonly projection: ProjectionHealth
   /**
    * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
    * See `control.acceptClock`.
@@ -141,6 +144,7 @@ export class App {
         lagBytes: shard.lagBytes,
         recovery: shard.recovery.present,
         suspended: shard.suspensions.size > 0,
+        projection: shard.projection.health,
         clockAheadMs: shard.time.aheadMs,
         writes: shard.gate.load,
       })),

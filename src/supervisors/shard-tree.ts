@@ -19,7 +19,6 @@ import {
 import { KeelsonError, reasonText } from '../errors.ts'
 import {
   type ChildSpec,
-  type ExitReason,
   type Name,
   name,
   type Ref,
@@ -72,36 +71,62 @@ export const shardTree = (shard: Shard, entities: Entities): ChildSpec => {
         ...actor,
         name: Batcher.name(instance, index),
       }),
-      // A fuse of their own: their failures never spend the restarts of the log.
-      supervisor(
-        `followers(${index})`,
-        {
-          name: names.followers(index),
-          strategy: 'one_for_one',
-          intensity: 10,
-          periodMs: 60_000,
-          restart: 'transient',
-        },
-        [
-          worker(`lmdb_writer(${index})`, LmdbWriter.server, shard, {
-            ...actor,
-            name: LmdbWriter.name(instance, index),
-          }),
-          worker(`expirer(${index})`, Expirer.server, shard, {
-            ...actor,
-            name: Expirer.name(instance, index),
-          }),
-          worker(
-            `alarms(${index})`,
-            Alarms.server,
-            { shard, entities },
-            { ...actor, name: Alarms.name(instance, index) },
-          ),
-        ],
-      ),
+      watchedFollowers(shard, followersTree(shard, entities, actor)),
     ]),
   )
 }
+
+/** A fuse of their own: their failures never spend the restarts of the log. */
+const followersTree = (
+  shard: Shard,
+  entities: Entities,
+  actor: { readonly mailboxMax: number },
+): ChildSpec => {
+  const { index } = shard
+  const { instance } = shard.parts
+  return supervisor(
+    `followers(${index})`,
+    {
+      name: treeNames(instance).followers(index),
+      strategy: 'one_for_one',
+      intensity: 10,
+      periodMs: 60_000,
+      restart: 'transient',
+    },
+    [
+      worker(`lmdb_writer(${index})`, LmdbWriter.server, shard, {
+        ...actor,
+        name: LmdbWriter.name(instance, index),
+      }),
+      worker(`expirer(${index})`, Expirer.server, shard, {
+        ...actor,
+        name: Expirer.name(instance, index),
+      }),
+      worker(
+        `alarms(${index})`,
+        Alarms.server,
+        { shard, entities },
+        { ...actor, name: Alarms.name(instance, index) },
+      ),
+    ],
+  )
+}
+
+/** Followers that have given up, or were ended by hand, leave the projection `DEGRADED`. */
+const watchedFollowers = (shard: Shard, spec: ChildSpec): ChildSpec => ({
+  ...spec,
+  start: async (context) => {
+    const { system } = context
+    const names = treeNames(shard.parts.instance)
+    const result = await spec.start(context)
+    if (result.ok)
+      onLeft(system, names.shard(shard.index), spec.id, result.ref, ({ told }) => {
+        const change = shard.projection.giveUp(told)
+        if (change) tell(system, shard, 'lmdb.mode', change)
+      })
+    return result
+  },
+})
 
 /**
  * The children of a shard read from those before them. One that is started by hand while later ones
@@ -168,32 +193,49 @@ const gone = async (system: System, names: readonly string[]): Promise<void> => 
 }
 
 /**
- * A shard supervisor has ended and was not restarted, and its writer gave no reason. It has spent
- * its restarts or was ended by hand. If the supervisor above ended it, the instance is ending or
- * restarts it: asked then, that supervisor is gone or reports it as running.
+ * A shard supervisor has ended and was not restarted, and its writer gave no reason: the shard is
+ * down.
  */
 const watch = (system: System, shard: Shard, ref: Ref, endedByHand: () => void): void => {
-  const names = treeNames(shard.parts.instance)
+  const { shards } = treeNames(shard.parts.instance)
+  onLeft(system, shards, `shard(${shard.index})`, ref, ({ told, byHand }) => {
+    // A shard that was down may be reopening by the time of the answer.
+    if (shard.phase.kind === 'down') return
+    if (byHand) endedByHand()
+    if (shard.goDown(told)) tell(system, shard, 'shard.down', { reason: told })
+  })
+}
+
+/** Why a supervisor stays away. */
+type Left = { readonly told: string; readonly byHand: boolean }
+
+/**
+ * Calls `left` when the supervisor `ref` has ended, and the one above leaves its child `id` so. It
+ * has spent its restarts or was ended by hand. If the supervisor above ended it, it is ending itself
+ * or restarts it: asked then, that supervisor is gone or reports the child as running.
+ */
+const onLeft = (
+  system: System,
+  above: Name<SupervisorMessages>,
+  id: string,
+  ref: Ref,
+  left: (why: Left) => void,
+): void => {
   let hasGivenUp = false
   const onGaveUp = ({ pid }: { readonly pid: number }): void => {
     if (pid === ref.pid) hasGivenUp = true
   }
-  const goDown = (reason: ExitReason): void => {
-    if (!hasGivenUp) endedByHand()
-    const told = hasGivenUp
-      ? 'its supervisor has spent its restarts'
-      : `its supervisor was ended: ${reasonText(reason)}`
-    if (shard.goDown(told)) tell(system, shard, 'shard.down', { reason: told })
-  }
   system.events.on('supervisor.gave_up', onGaveUp)
   system.monitor(ref, (reason) => {
     system.events.off('supervisor.gave_up', onGaveUp)
-    // A shard that was down may be reopening by the time of the answer.
-    if (shard.phase.kind === 'down') return
-    whichChildren(system.to(names.shards)).then(
+    whichChildren(system.to(above)).then(
       (children) => {
-        const child = children.find(({ id }) => id === `shard(${shard.index})`)
-        if (child && child.ref === undefined && child.status === 'stopped') goDown(reason)
+        const child = children.find((each) => each.id === id)
+        if (!child || child.ref !== undefined || child.status !== 'stopped') return
+        const told = hasGivenUp
+          ? 'its supervisor has spent its restarts'
+          : `its supervisor was ended: ${reasonText(reason)}`
+        left({ told, byHand: !hasGivenUp })
       },
       () => undefined,
     )

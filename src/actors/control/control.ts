@@ -268,7 +268,8 @@ const flushing = (
   { shards, timeoutMs }: PlainRequest,
   context: Answering<Outcomes>,
 ) => {
-  const flush = (shard: Shard) => LmdbWriter.flush(writerOf(shard, context), timeoutMs)
+  const flush = (shard: Shard) =>
+    LmdbWriter.answerOf(shard, LmdbWriter.flush(writerOf(shard, context), timeoutMs))
   answer(context.from, eachShard('flush', instanceOf(state, context), shards, flush))
   return noReply(state)
 }
@@ -278,7 +279,8 @@ const discarding = (
   { shards, timeoutMs }: PlainRequest,
   context: Answering<Outcomes>,
 ) => {
-  const discard = (shard: Shard) => LmdbWriter.discard(writerOf(shard, context), timeoutMs)
+  const discard = (shard: Shard) =>
+    LmdbWriter.answerOf(shard, LmdbWriter.discard(writerOf(shard, context), timeoutMs))
   answer(context.from, eachShard('discard', instanceOf(state, context), shards, discard))
   return noReply(state)
 }
@@ -356,7 +358,8 @@ const hold = async (
   shard.suspend(suspension)
   try {
     if (writes) await drained(system, shard, token, left())
-    await LmdbWriter.suspend(writerOf(shard, context), token, flush, left())
+    const held = LmdbWriter.suspend(writerOf(shard, context), token, flush, left())
+    await LmdbWriter.answerOf(shard, held)
     if (writes) tell(system, shard, 'gate.paused', { token })
   } catch (error) {
     // The writer may have held although its answer was lost: the hold is released too.

@@ -29,16 +29,13 @@ import {
   isSettled,
   isText,
 } from '../shard/payload-check.ts'
+import type { ProjectionEvent } from '../shard/projection-mode.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { isHeard, tell } from '../shard/storage-events.ts'
 import * as Applier from './applier.ts'
 import type { ProjectionBatch } from './projection-batch.ts'
-import {
-  descriptionOf,
-  ProjectionHealth,
-  type ProjectionWriterDescription,
-} from './projection-description.ts'
+import { descriptionOf, type ProjectionWriterDescription } from './projection-description.ts'
 import { type FlushStep, ProjectionFeed } from './projection-feed.ts'
 import { answering, ProjectionWaiters, unheard, type Waiter } from './projection-waiters.ts'
 
@@ -100,15 +97,18 @@ type State = {
   readonly share: TurnShare
   /** The next step is scheduled in a later turn. */
   stepping: boolean
-  readonly health: ProjectionHealth
+  /** The projection had no position, and the log is read from its first frame. */
+  rebuilds: boolean
 }
 
 /** The bytes of the log that one read transfers to this thread. */
 const readBytes = 1024 * 1024
-
 /** The projection's writer of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
-  init: (shard) => ok(initialState(shard), { continue: ['follow'] }),
+  init: (shard, context) => {
+    report(shard, 'restarted', context)
+    return ok(initialState(shard), { continue: ['follow'] })
+  },
 
   continues: {
     follow: async (state, _, context) => {
@@ -126,9 +126,12 @@ export const server: GenServer<Messages, State, Shard> = {
       // A commit that an earlier process began has now either succeeded or failed for good.
       await projection.settled()
       const projectedLsn = projection.position()?.lsn ?? 0
+      state.rebuilds = projectedLsn === 0
       state.feed = new ProjectionFeed(shard.parts.settings.lmdb, projectedLsn, appliedLsn)
       // The LSN is lower than before if a damaged projection was set aside.
       shard.projectedLsn = state.feed.projectedLsn
+      reportSource(state, context)
+      if (shard.isHeld) report(shard, 'suspended', context)
       return noReply(step(state, context))
     },
   },
@@ -196,10 +199,12 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     resume: (state, _, context) => {
       tell(context.system, state.shard, 'lmdb.resumed', { held: state.shard.suspensions.size })
+      if (!state.shard.isHeld) resumed(state, context)
       return reply(undefined, step(state, context))
     },
     discard: (state, _, context) => {
       const discarded = state.feed.discard()
+      reportSource(state, context)
       const error = new KeelsonError('DISCARDED', 'a discard ended the wait for the projection')
       state.waiters.fail(error)
       tell(context.system, state.shard, 'lmdb.discarded', { references: discarded })
@@ -212,6 +217,7 @@ export const server: GenServer<Messages, State, Shard> = {
   casts: {
     enqueueProjectionOutbox: (state, frames, context) => {
       state.feed.enqueue(frames, context.system.clock.monotonic())
+      reportSource(state, context)
       tellLag(state, context)
       return noReply(step(state, context))
     },
@@ -236,6 +242,7 @@ export const server: GenServer<Messages, State, Shard> = {
       if (!result.ok) throw result.error
       state.waiting = false
       state.feed.tailed(result.value)
+      reportSource(state, context)
       settle(state, context)
       return noReply(step(state, context))
     },
@@ -266,6 +273,19 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
 
 /** The name of a shard's projection writer; prints as `lmdb_writer(0)`. */
 export const name = shardName<Messages>('lmdb_writer')
+
+/**
+ * The answer of a shard's writer. If there is none because the followers have given up, the error is
+ * `DEGRADED` at once: neither waiting nor asking again would help.
+ */
+export const answerOf = async <T>(shard: Shard, answer: Promise<T>): Promise<T> => {
+  try {
+    return await answer
+  } catch (error) {
+    const isGone = isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')
+    throw (isGone && shard.projection.refusal) || error
+  }
+}
 
 /**
  * Resolves when the projection shows every frame applied before the call, with the LSN that it
@@ -311,13 +331,13 @@ const initialState = (shard: Shard): State => ({
   committing: undefined,
   afterCommit: [],
   stepping: false,
-  health: new ProjectionHealth(),
+  rebuilds: false,
 })
 
 /** Begins the next step, if there is one. Its end calls this function again. */
 const step = (state: State, context: Context): State => {
   const { shard } = state
-  if (!state.following || state.waiting || state.retryTimer || shard.isHeld) return state
+  if (!state.following || state.waiting || state.retryTimer || !shard.projection.takes) return state
   state.share.begin()
   let next = nextStep(state, state.following, context)
   while (next.kind === 'gather' && !state.share.isOver())
@@ -353,6 +373,8 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw error
     Applier.damaged(applierOf(state, context), error.details)
+    // The applier ends, and this process with it.
+    report(state.shard, 'restarted', context)
     return { kind: 'nothing' }
   }
 }
@@ -376,7 +398,11 @@ const committed = (state: State, batch: ProjectionBatch, context: Context): void
   state.feed.committed(batch)
   // The last lock may be gone. Puts look for locks as long as the hint says there is one.
   if (state.rows?.hints.locks) state.rows = undefined
-  if (state.health.succeeded()) tell(context.system, state.shard, 'lmdb.healed', {})
+  if (state.shard.projection.flushed(context.now())) {
+    tell(context.system, state.shard, 'lmdb.healed', {})
+    report(state.shard, 'healed', context)
+  }
+  reportSource(state, context)
   tell(context.system, state.shard, 'lmdb.flushed', {
     frames: batch.frames,
     rows: batch.changes.size,
@@ -403,11 +429,11 @@ const settle = (state: State, context: Context): void => {
   state.waiters.reach(projectedLsn)
 }
 
-/** Adds a waiter, and commits for it at once. A degraded projection refuses it. */
+/** Adds a waiter, and commits for it at once, if the mode lets callers wait. */
 const wait = (state: State, waiter: Waiter, context: Context): State => {
-  const { degraded } = state.health
-  if (degraded) {
-    waiter.failed(degraded)
+  const { refusal } = state.shard.projection
+  if (refusal) {
+    waiter.failed(refusal)
     return state
   }
   if (waiter.lsn <= state.feed.projectedLsn) {
@@ -420,15 +446,15 @@ const wait = (state: State, waiter: Waiter, context: Context): State => {
 
 /** Handles a failed commit: the writer retries later. Reads stay right, from overlay and log. */
 const degrade = (state: State, error: unknown, context: Context): void => {
-  const { health, shard, waiters } = state
+  const { shard, waiters } = state
+  const { projection } = shard
   Applier.unprojected(applierOf(state, context), error)
-  waiters.fail(health.failed(error, shard.index))
-  tell(context.system, shard, 'lmdb.degraded', {
-    reason: reasonText(error),
-    failures: health.failures,
-  })
-  const retryInMs = health.retryInMs(context.system.clock.random)
-  state.retryTimer = context.sendAfter(retryInMs, 'retryDue').unref()
+  waiters.fail(projection.recordFlushFailure(error))
+  report(shard, 'failed', context)
+  const { failuresInRow: failures } = projection
+  tell(context.system, shard, 'lmdb.degraded', { reason: reasonText(error), failures })
+  const inMs = projection.retryInMs(context.system.clock.random)
+  state.retryTimer = context.sendAfter(inMs, 'retryDue').unref()
 }
 
 /** Sets a suspension from flushing to holding, if it has not ended. */
@@ -436,11 +462,37 @@ const hold = (state: State, token: string, context: Context): boolean => {
   const suspension = state.shard.suspensions.get(token)
   if (!suspension) return false
   suspension.state = 'holding'
+  report(state.shard, 'suspended', context)
   tell(context.system, state.shard, 'lmdb.suspended', {
     token: suspension.token,
     owner: String(suspension.owner ?? 'app'),
   })
   return true
+}
+
+/** Records what happened, and emits a change of the mode. */
+const report = (
+  shard: Shard,
+  event: ProjectionEvent,
+  { system }: Pick<Context, 'system'>,
+): void => {
+  const change = shard.projection.report(event)
+  if (change) tell(system, shard, 'lmdb.mode', change)
+}
+
+/** Records where the next frames come from. */
+const reportSource = (state: State, context: Context): void => {
+  const { tailing } = state.feed.load
+  if (!tailing) state.rebuilds = false
+  report(state.shard, !tailing ? 'caughtUp' : state.rebuilds ? 'beganEmpty' : 'fellBehind', context)
+}
+
+/** Continues at once, also after a failure: its delay has passed, or the cause may be gone. */
+const resumed = (state: State, context: Context): void => {
+  if (state.retryTimer) context.cancelTimer(state.retryTimer)
+  state.retryTimer = undefined
+  report(state.shard, 'resumed', context)
+  reportSource(state, context)
 }
 
 const applierOf = ({ shard }: State, context: Context): Ref<Applier.Messages> =>

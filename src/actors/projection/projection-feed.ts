@@ -45,15 +45,6 @@ const flushDueIn = (rules: FlushRules, pending: Pending, now: number): number =>
   return Math.max(0, Math.min(Math.max(gathered, quiet), lag) - now)
 }
 
-/**
- * The delay before retry number `attempt` (from 1): it doubles from 50 ms to 5 s. Up to half of it
- * is jitter.
- */
-export const retryDelayMs = (attempt: number, random: () => number): number => {
-  const delay = Math.min(5_000, 50 * 2 ** Math.min(attempt - 1, 10))
-  return delay / 2 + (delay / 2) * random()
-}
-
 /** The next step. `due`: wait this long. `gather`: call `next` again, in a later turn. */
 export type FlushStep =
   | { readonly kind: 'nothing' }

@@ -23,6 +23,7 @@ import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
 import { ShardFiles } from './shard-files.ts'
+import { ShardProjection } from './shard-projection.ts'
 import { ShardTime } from './shard-time.ts'
 import type { WriteWindows } from './write-windows.ts'
 
@@ -130,6 +131,7 @@ export class Shard {
   readonly time: ShardTime
   /** How far the projection's rebuilding has come. */
   readonly recovery: Recovery
+  readonly projection: ShardProjection
   readonly files: ShardFiles
   readonly blobs: ShardBlobs
   /** The projection is durable up to this LSN, as far as this process knows. */
@@ -154,6 +156,7 @@ export class Shard {
     this.parts = parts
     this.time = new ShardTime(parts.clock)
     this.recovery = new Recovery(parts.clock)
+    this.projection = new ShardProjection(parts.index)
     this.appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
     this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
     this.gate = new Gate(parts.clock, {

@@ -6,6 +6,7 @@ import { reasonText } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
 import type { RecoveryProgress } from './recovery-progress.ts'
 import type { Shard } from './shard.ts'
+import type { ModeChange } from './shard-projection.ts'
 import type { ClockJump } from './shard-time.ts'
 
 /** The instance, the shard and the time of an event; `at` in ms since 1970. */
@@ -81,6 +82,8 @@ export interface StorageEvents {
     readonly outboxBytes: number
     readonly tailing: boolean
   }>
+  /** The mode of the projection's writer has changed. */
+  'lmdb.mode': Told<ModeChange>
   /** The projection takes no changes: a commit failed. */
   'lmdb.degraded': Told<{ readonly reason: string; readonly failures: number }>
   /** The projection takes changes again. */

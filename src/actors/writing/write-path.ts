@@ -35,7 +35,8 @@ const projectedUpTo = async (
   const endsAt = clock.monotonic() + timeoutMs
   try {
     for (;;) {
-      const failure = await LmdbWriter.request(writer, position.lsn, endsAt - clock.monotonic())
+      const request = LmdbWriter.request(writer, position.lsn, endsAt - clock.monotonic())
+      const failure = await LmdbWriter.answerOf(shard, request)
         .then(() => undefined)
         .catch((error) => error)
       if (failure === undefined) return
