@@ -1,7 +1,4 @@
-/**
- * What the context of a durable actor has beyond that of any process. The runtime makes one context
- * for each process; these are added to it when the actor begins.
- */
+/** The context of a durable actor: that of any process, and the parts of a turn. */
 import { invalidArgument } from '../../errors.ts'
 import { type AnyContext, type AppContext, type Ref, ServerContext } from '../../runtime/index.ts'
 import type { Batch } from '../store/batch.ts'
@@ -9,39 +6,37 @@ import type { Store } from '../store/store.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
 import type { DurableProcess } from './durable-process.ts'
 
-/** The actor of a context, and its `app`. */
-const actor = Symbol('actor')
-const bound = Symbol('app')
+/** The implementation of `DurableContext`. */
+export class TurnContext extends ServerContext {
+  #actor!: DurableProcess
+  #app: AppContext | undefined = undefined
 
-/**
- * The methods of such a context. They are in a prototype: a hundred thousand actors would have as
- * many functions each.
- */
-class TurnContext extends ServerContext {
-  declare [actor]: DurableProcess
-  declare [bound]: AppContext | undefined
+  /** The actor begins: the context is that of its turns. */
+  belongTo(actor: DurableProcess): void {
+    this.#actor = actor
+  }
 
   get id(): string {
-    return this[actor].terms.identity.id
+    return this.#actor.terms.identity.id
   }
 
   get step(): string {
-    return `${this[actor].terms.identity.entity}/${stepOf(this[actor])}`
+    return `${this.#actor.terms.identity.entity}/${stepOf(this.#actor)}`
   }
 
   get writes(): Batch {
-    return this[actor].draft.writes
+    return this.#actor.draft.writes
   }
 
   override get app(): unknown {
-    const self = this[actor]
+    const self = this.#actor
     const outside = super.app as AppContext | undefined
-    this[bound] ??= appBehind(outside, self.context, () => self.given())
-    return this[bound]
+    this.#app ??= appBehind(outside, self.context, () => self.given())
+    return this.#app
   }
 
   setAlarm(name: string, time: AlarmTime, payload: unknown): void {
-    const self = this[actor]
+    const self = this.#actor
     if (!self.terms.table.alarms[name])
       throw invalidArgument('alarm', `one of ${self.terms.identity.kind}'s alarms`, name)
     const { draft } = self
@@ -50,30 +45,24 @@ class TurnContext extends ServerContext {
   }
 
   cancelAlarm(name: string): boolean {
-    return this[actor].draft.cancelAlarm(name)
+    return this.#actor.draft.cancelAlarm(name)
   }
 
   addContinue(name: string, payload: unknown): string {
-    const self = this[actor]
+    const self = this.#actor
     return `${self.terms.identity.entity}/${self.addStep(self.draft, name, payload).step}`
   }
 
   cancelContinue(step: string): boolean {
     if (typeof step !== 'string') throw invalidArgument('step', 'a text', step)
-    const { draft, terms } = this[actor]
+    const { draft, terms } = this.#actor
     return draft.removeStep(step.slice(terms.identity.entity.length + 1))
   }
 
   override pipe(promise: Promise<unknown>, name: string): void {
-    this[actor].idleness.piped(promise)
+    this.#actor.idleness.piped(promise)
     super.pipe(promise, name)
   }
-}
-
-/** Adds the parts of a turn to the context of an actor. */
-export const offerTurn = (self: DurableProcess, context: AnyContext): void => {
-  const own = Object.setPrototypeOf(context, TurnContext.prototype) as TurnContext
-  own[actor] = self
 }
 
 /** The present step; for other messages the turn. */

@@ -6,6 +6,7 @@ import type { AnyContext, GenServer, Messages, PendingCall } from '../../runtime
 import type { DurableTable, Handler } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { Run } from '../turns/turn-run.ts'
+import { TurnContext } from './durable-context.ts'
 import type { DurableProcess } from './durable-process.ts'
 
 /** The erased GenServer that runs servers of one table. */
@@ -33,8 +34,13 @@ export const durableServer = (
     kind: table.kind ?? 'entity',
     formatStatus: table.formatStatus,
     ...(table.accepts ? { accepts: withOwn(table.accepts) } : {}),
-    init: async (make: (context: AnyContext) => DurableProcess, context: AnyContext) => {
+    Context: TurnContext,
+    init: async (
+      make: (context: AnyContext) => DurableProcess,
+      context: AnyContext & TurnContext,
+    ) => {
       const self = make(context)
+      context.belongTo(self)
       await self.wake()
       return self.first()
     },

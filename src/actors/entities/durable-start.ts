@@ -7,7 +7,6 @@ import {
   type StartResult,
 } from '../../runtime/index.ts'
 import { checkKind } from '../../storage/index.ts'
-import { offerTurn } from '../durable/durable-context.ts'
 import { DurableProcess } from '../durable/durable-process.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import { type KeepIds, keepIdsDefault } from '../turns/call-ids.ts'
@@ -92,7 +91,6 @@ export const startDurableWorker = (
       },
       own,
     )
-    offerTurn(self, own)
     return self
   }
   return context.startLinkResult(durableServer(table), make, {

@@ -16,7 +16,6 @@ import {
   type Ref,
   shutDown,
 } from '../../runtime/index.ts'
-import { offerTurn } from '../durable/durable-context.ts'
 import { DurableProcess } from '../durable/durable-process.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import { tell } from '../shard/storage-events.ts'
@@ -141,7 +140,6 @@ const start = (
       },
       own,
     )
-    offerTurn(self, own)
     return self
   }
   const processName = entities.nameOf(entity)

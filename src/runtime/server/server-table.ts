@@ -8,6 +8,7 @@ import type { PendingCall } from '../process/pending-call.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { type AcceptanceTable, acceptanceTable } from './acceptance.ts'
 import type { FormatStatus } from './format-status.ts'
+import type { ServerContext } from './server-context.ts'
 
 /** A handler without its types, which were checked where the server was written. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
@@ -47,6 +48,8 @@ export interface ServerTable {
    * it.
    */
   readonly sys: HeldState | undefined
+  /** The class of its contexts, if they offer more than those of any server. */
+  readonly Context: typeof ServerContext | undefined
   /** The checks of its messages. Without them, an unknown message ends the server. */
   readonly accepts: AcceptanceTable | undefined
 }
@@ -89,6 +92,7 @@ export const serverTable = (server: object): ServerTable => {
     terminate,
     formatStatus,
     sys: given.sys as HeldState | undefined,
+    Context: given.Context as typeof ServerContext | undefined,
     accepts: acceptanceTable(given.accepts as Parameters<typeof acceptanceTable>[0]),
   }
 }

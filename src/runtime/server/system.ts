@@ -298,7 +298,8 @@ export class ProcessSystem implements Kernel, Starter {
     handlers: HandlerLimit | undefined,
     onBegun: (begun: Begun) => void,
   ): void {
-    const context = new ServerContext(process, this, onBegun)
+    const { Context = ServerContext } = table
+    const context = new Context(process, this, onBegun)
     process.behaviour = new ServerLoop(process, table, arg, context, handlers)
     if (process.starter === undefined) process.start()
     else process.starter.outputs.begin(process, true)
