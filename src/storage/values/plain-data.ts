@@ -40,6 +40,17 @@ export const toPlainData = (value: unknown): PlainData => {
   return { plain, marks: walk.marks }
 }
 
+/**
+ * The plain data of a list that the caller has just made of other values: as `toPlainData`, but the
+ * list itself is not checked.
+ * @throws KeelsonError `INVALID_ARGUMENT` as `toPlainData`
+ */
+export const toPlainList = (list: readonly unknown[]): PlainData => {
+  const walk = new Walk(depthMax, true)
+  const plain = walk.list(list)
+  return { plain, marks: walk.marks }
+}
+
 /** Whether `plain` is plain data with nothing left to mark, as `toPlainData` makes it. */
 export const isPlainData = (plain: unknown): boolean => {
   // A Map is two arrays deep.
@@ -99,6 +110,22 @@ const isPlain = (value: object): boolean => {
   return prototypes(value) === 1 && Object.hasOwn(prototype as object, 'isPrototypeOf')
 }
 
+/** A container that the walk is in, and its place there: an index or a name. */
+class Open {
+  readonly container: object
+  readonly outer: Open | undefined
+  readonly depth: number
+  step: string | number = 0
+  /** In a Map: at the key (0) or the value (1). */
+  side: 0 | 1 | undefined = undefined
+
+  constructor(container: object, outer: Open | undefined) {
+    this.container = container
+    this.outer = outer
+    this.depth = outer === undefined ? 1 : outer.depth + 1
+  }
+}
+
 /**
  * One walk through one value. It reads each property once and copies it. A getter or a proxy is
  * never asked twice, so the checked value and the stored value are the same.
@@ -107,14 +134,8 @@ class Walk {
   readonly #depthMax: number
   readonly #leavesOut: boolean
   readonly marks: Mark[] = []
-  #depth = 0
-  /**
-   * The current path: a step for each open container, and in a map the key (0) or the value (1).
-   */
-  readonly #path: (string | number)[] = []
-  readonly #sides: (0 | 1 | undefined)[] = []
-  /** The open containers, to detect cycles. */
-  readonly #within: object[] = []
+  /** The innermost open container. The chain is the current path, and detects cycles. */
+  #open: Open | undefined = undefined
 
   /** `leavesOut`: whether a property that is `undefined` is left out instead of refused. */
   constructor(depthMax: number, leavesOut: boolean) {
@@ -132,8 +153,21 @@ class Walk {
     return this.#refuse(typeof value)
   }
 
+  /** Visits the members of a list that needs no check itself. */
+  list(list: readonly unknown[], length = list.length): readonly unknown[] {
+    const copy = new Array<unknown>(length)
+    const open = this.#enter(list)
+    for (let index = 0; index < length; index++) {
+      open.step = index
+      copy[index] = this.visit(list[index])
+    }
+    this.#open = open.outer
+    return copy
+  }
+
   #refuse(why: string): never {
-    const path = this.#path.slice(0, this.#depth)
+    const path: (string | number)[] = []
+    for (let open = this.#open; open !== undefined; open = open.outer) path.unshift(open.step)
     const place = path.length === 0 ? 'the value' : `the value at ${path.join('.')}`
     throw new KeelsonError('INVALID_ARGUMENT', `${place} cannot be stored: ${why}`, {
       details: { path, found: why },
@@ -145,10 +179,9 @@ class Walk {
    */
   #marked(kind: MarkKind, plain: unknown): unknown {
     const path: (string | number)[] = []
-    for (let level = 0; level < this.#depth; level++) {
-      const side = this.#sides[level]
-      path.push(this.#path[level] ?? 0)
-      if (side !== undefined) path.push(side)
+    for (let open = this.#open; open !== undefined; open = open.outer) {
+      if (open.side !== undefined) path.unshift(open.side)
+      path.unshift(open.step)
     }
     this.marks.push([kind, ...path])
     return plain
@@ -178,20 +211,15 @@ class Walk {
     return this.#refuse(`an instance of ${value.constructor?.name || 'a class'}`)
   }
 
-  #enter(container: object): void {
-    if (this.#depth === this.#depthMax)
+  /** Enters a container. The caller leaves it. */
+  #enter(container: object): Open {
+    if (this.#open?.depth === this.#depthMax)
       this.#refuse(`more than ${this.#depthMax} containers in one another`)
-    for (let level = 0; level < this.#depth; level++)
-      if (this.#within[level] === container) this.#refuse('it contains itself')
-    this.#checked(container)
-    this.#within[this.#depth] = container
-    this.#sides[this.#depth++] = undefined
-  }
-
-  #checked<T extends object>(container: T): T {
-    return Object.getOwnPropertySymbols(container).length > 0
-      ? this.#refuse('a key that is a symbol')
-      : container
+    for (let open = this.#open; open !== undefined; open = open.outer)
+      if (open.container === container) this.#refuse('it contains itself')
+    if (Object.getOwnPropertySymbols(container).length > 0) this.#refuse('a key that is a symbol')
+    this.#open = new Open(container, this.#open)
+    return this.#open
   }
 
   /** Refuses a derived class and own properties: both would be lost. */
@@ -201,16 +229,16 @@ class Walk {
   }
 
   #record(record: object): object {
-    this.#enter(record)
+    const open = this.#enter(record)
     const copy: Record<string, unknown> = {}
     for (const name of Object.keys(record)) {
-      this.#path[this.#depth - 1] = name
+      open.step = name
       if (name === '__proto__') this.#refuse('a key named __proto__')
       this.#text(name)
       const value = (record as Record<string, unknown>)[name]
       if (value !== undefined || !this.#leavesOut) copy[name] = this.visit(value)
     }
-    this.#depth--
+    this.#open = open.outer
     return copy
   }
 
@@ -219,40 +247,31 @@ class Walk {
     const { length } = array
     if (Object.keys(array).length !== length)
       this.#refuse('an array with holes, or with properties of its own')
-    this.#enter(array)
-    const copy: unknown[] = []
-    for (let index = 0; index < length; index++) {
-      this.#path[this.#depth - 1] = index
-      copy.push(this.visit(array[index]))
-    }
-    this.#depth--
-    return copy
+    return this.list(array, length)
   }
 
   #map(map: ReadonlyMap<unknown, unknown>): unknown {
     this.#checkBuiltIn(map, 'Map')
-    this.#enter(map)
-    const level = this.#depth - 1
+    const open = this.#enter(map)
     const pairs = Array.from(Map.prototype.entries.call(map), ([key, value], index) => {
-      this.#path[level] = index
-      this.#sides[level] = 0
+      open.step = index
+      open.side = 0
       const plainKey = this.visit(key)
-      this.#sides[level] = 1
+      open.side = 1
       return [plainKey, this.visit(value)]
     })
-    this.#depth--
+    this.#open = open.outer
     return this.#marked('map', pairs)
   }
 
   #set(set: ReadonlySet<unknown>): unknown {
     this.#checkBuiltIn(set, 'Set')
-    this.#enter(set)
-    const level = this.#depth - 1
+    const open = this.#enter(set)
     const members = Array.from(Set.prototype.values.call(set), (member, index) => {
-      this.#path[level] = index
+      open.step = index
       return this.visit(member)
     })
-    this.#depth--
+    this.#open = open.outer
     return this.#marked('set', members)
   }
 
