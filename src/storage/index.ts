@@ -48,7 +48,6 @@ export {
   type PutEntry,
   type SetCondition,
   type Turn,
-  type TurnMark,
   type Unit,
   unitsIn,
 } from './commands/command.ts'
@@ -124,7 +123,6 @@ export { loggedBlobRow, recordOfLogged } from './rows/blob-rows.ts'
 export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'
-export { readEntityRow } from './rows/turn.ts'
 export { applyUnits } from './rows/unit-application.ts'
 export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
@@ -141,6 +139,14 @@ export {
   encodeBlobReference,
 } from './values/blob-reference.ts'
 export * from './values/entity-key.ts'
+export {
+  mainRowOf,
+  markBytes,
+  readEntityRow,
+  readMainRow,
+  type TurnMark,
+  writeMark,
+} from './values/entity-row.ts'
 export * from './values/index-value.ts'
 export {
   checkKey,
@@ -164,4 +170,4 @@ export {
   lockRows,
   loggedBlobRows,
 } from './values/row-key.ts'
-export { decodeValue, encodeValue } from './values/value.ts'
+export { decodeValue, encodeList, encodeValue } from './values/value.ts'

@@ -7,7 +7,6 @@ import {
   keepExpiry,
   noExpiry,
   type Turn,
-  type TurnMark,
   type Unit,
 } from '../../src/storage/commands/command.ts'
 import type { StoredValue, ValueTag } from '../../src/storage/ports/projection-store.ts'
@@ -17,6 +16,7 @@ import {
   dueRowKey,
   indexRowKey,
 } from '../../src/storage/values/entity-key.ts'
+import { mainRowOf, type TurnMark } from '../../src/storage/values/entity-row.ts'
 import { encodeIndexValue, type IndexValue } from '../../src/storage/values/index-value.ts'
 
 const texts = (bytesMax: number) =>
@@ -135,7 +135,10 @@ export const anyTurn: fc.Arbitrary<Turn> = anyEntity.chain((entity) =>
     kind: fc.constant('turn' as const),
     entity: fc.constant(entity),
     follows: fc.option(anyMark, { nil: undefined }),
-    row: fc.option(fc.record({ mark: anyMark, body: content }), { nil: undefined }),
+    row: fc.option(
+      fc.tuple(anyMark, content).map(([mark, body]) => mainRowOf(mark, body)),
+      { nil: undefined },
+    ),
     rows: fc.array(fc.tuple(anyRowBeside(entity), fc.option(content, { nil: undefined })), {
       maxLength: 4,
     }),

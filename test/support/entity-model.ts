@@ -1,17 +1,13 @@
 /** Entities as one would explain them: a Map of main rows, a Map of the others. For comparison with the state machine. */
 import fc from 'fast-check'
-import type {
-  Command,
-  EntityRowChange,
-  Turn,
-  TurnMark,
-} from '../../src/storage/commands/command.ts'
+import type { Command, EntityRowChange, Turn } from '../../src/storage/commands/command.ts'
 import {
   alarmRowKey,
   callIdRowKey,
   dueRowKey,
   indexRowKey,
 } from '../../src/storage/values/entity-key.ts'
+import { mainRowOf, readMainRow, type TurnMark } from '../../src/storage/values/entity-row.ts'
 import { encodeIndexValue } from '../../src/storage/values/index-value.ts'
 import { type ModelAnswer, Refused } from './store-model.ts'
 
@@ -84,7 +80,7 @@ export class EntityModel {
       'the turn before': { incarnation, seq: Math.max(0, seq - 1) },
       'another incarnation': { incarnation: incarnationOf(0xdead), seq },
     }[follows]
-    const row = body && { mark: next, body }
+    const row = body && mainRowOf(next, body)
     return { kind: 'turn', entity, follows: followed, row, rows, writes }
   }
 
@@ -96,7 +92,7 @@ export class EntityModel {
     const present = this.#states.get(entity)?.mark
     if (JSON.stringify(present) !== JSON.stringify(follows)) throw new Refused('CONFLICT')
     const answers = write()
-    if (row) this.#states.set(entity, row)
+    if (row) this.#states.set(entity, readMainRow(row))
     else this.#states.delete(entity)
     for (const [rowKey, bytes] of rows)
       if (bytes) this.#rows.set(rowKey, bytes)

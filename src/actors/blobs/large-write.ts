@@ -61,7 +61,7 @@ export const valueBytesOf = (units: FrameUnits): number => {
 }
 
 const rowBytesOf = ({ row, rows }: Turn): number =>
-  rows.reduce((sum, [, bytes]) => sum + (bytes?.length ?? 0), row?.body.length ?? 0)
+  rows.reduce((sum, [, bytes]) => sum + (bytes?.length ?? 0), row?.length ?? 0)
 
 /**
  * Ends the pin of a write that failed. Only a write that may be on the disk has an unknown outcome:

@@ -11,10 +11,12 @@ import {
   dueRowKey,
   type EntityRowChange,
   encodeIndexValue,
-  encodeValue,
+  encodeList,
   indexRowKey,
+  markBytes,
   type TurnMark,
   valueTags,
+  writeMark,
 } from '../../storage/index.ts'
 
 /** A recorded `continue` that no turn has consumed. */
@@ -71,9 +73,10 @@ export const nothing: Memory = {
   fields: {},
 }
 
-/** The body of the main row. `shape` is the structural hash of a state machine, or ''. */
-export const bodyOf = (
+/** The main row. `shape` is the structural hash of a state machine, or ''. */
+export const mainRow = (
   { state, steps, fields }: Memory,
+  mark: TurnMark,
   version: number,
   shape: string,
 ): Uint8Array => {
@@ -82,19 +85,25 @@ export const bodyOf = (
     ...given(payload),
   ])
   const body = [bodyFormat, version, shape, recorded, fields, ...given(state)]
-  return encodeParts(body, bodyParts)
+  const row = encodeParts(body, bodyParts, markBytes)
+  writeMark(row, 0, mark)
+  return row
 }
 
 /** The parts of a body, as a refusal names them. */
 const bodyParts = [['format'], ['version'], ['shape'], ['steps'], ['index'], ['state']]
 
-/** @throws KeelsonError `INVALID_ARGUMENT` with the path of what cannot be stored, as users know it */
+/**
+ * The bytes of the parts behind `room` free ones.
+ * @throws KeelsonError `INVALID_ARGUMENT` with the path of what cannot be stored, as users know it
+ */
 const encodeParts = (
   parts: readonly unknown[],
   paths: readonly (readonly string[])[],
-): Uint8Array => {
+  room = 0,
+): Buffer => {
   try {
-    return encodeValue(parts).bytes
+    return encodeList(parts, room)
   } catch (error) {
     const { path: [at, ...below] = [], found } = (error as KeelsonError).details as {
       readonly path?: readonly (string | number)[]

@@ -14,10 +14,10 @@ import {
 import { Batch } from '../store/batch.ts'
 import {
   type Alarm,
-  bodyOf,
   type Fields,
   type Identity,
   type Memory,
+  mainRow,
   nothing,
   rowChanges,
   type Step,
@@ -125,11 +125,11 @@ export class TurnDraft extends LoggedTurn {
     { identity, version, shape, stateBytesMax, shard, shardCount }: UnitTerms,
     rows: readonly EntityRowChange[],
   ): Turn {
-    const body = bodyOf(after, version, shape)
+    const row = mainRow(after, this.mark, version, shape)
     const { entity } = identity
-    if (body.length > stateBytesMax)
-      throw new KeelsonError('TOO_LARGE', `the state of ${entity} takes ${body.length} bytes`, {
-        details: { bytes: body.length, bytesMax: stateBytesMax },
+    if (row.length > stateBytesMax)
+      throw new KeelsonError('TOO_LARGE', `the state of ${entity} takes ${row.length} bytes`, {
+        details: { bytes: row.length, bytesMax: stateBytesMax },
       })
     const writes = this.#commands()
     for (const key of writes.flatMap(namedKeys))
@@ -141,7 +141,7 @@ export class TurnDraft extends LoggedTurn {
       kind: 'turn',
       entity,
       follows: this.before.stored.mark,
-      row: { mark: this.mark, body },
+      row,
       rows: [...rowChanges(identity, this.before.stored, after), ...rows],
       writes,
     }

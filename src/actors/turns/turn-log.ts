@@ -8,7 +8,7 @@
  * are handed back to be handled again.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import type { Turn, TurnMark } from '../../storage/index.ts'
+import { readMainRow, type Turn, type TurnMark } from '../../storage/index.ts'
 
 /** Why a unit will never be durable as it is. */
 export type Refused = {
@@ -223,7 +223,8 @@ const unwritten = (error: unknown): 'unknown' | Refused =>
   isKeelsonError(error, 'TOO_LARGE') ? { error, isOvertaken: false } : 'unknown'
 
 /** Whether the row with this mark contains the effect of the unit. */
-const isIn = ({ row }: Turn, mark: TurnMark | undefined): boolean =>
-  row === undefined
-    ? mark === undefined
-    : mark !== undefined && mark.incarnation === row.mark.incarnation && row.mark.seq <= mark.seq
+const isIn = ({ row }: Turn, mark: TurnMark | undefined): boolean => {
+  if (row === undefined || mark === undefined) return row === mark
+  const { incarnation, seq } = readMainRow(row).mark
+  return mark.incarnation === incarnation && seq <= mark.seq
+}

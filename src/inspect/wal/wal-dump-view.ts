@@ -9,6 +9,7 @@ import {
   type FrameContent,
   frameTypes,
   type KeepExpiry,
+  readMainRow,
   ropeLength,
   ropeOf,
   type StoredValue,
@@ -93,15 +94,17 @@ const unitText = (unit: Unit, width: number): string => {
 const commandsText = (commands: readonly Command[], width: number): string =>
   `[${commands.map((command) => commandText(command, width)).join(', ')}]`
 
-const turnText = ({ entity, follows, row, rows, writes }: Turn, width: number): string =>
-  [
-    `turn ${JSON.stringify(entity)} ${markText(row?.mark)} follows ${markText(follows)}`,
-    row ? bytesPreview(row.body, width) : '',
+const turnText = ({ entity, follows, row, rows, writes }: Turn, width: number): string => {
+  const { mark, body } = row ? readMainRow(row) : {}
+  return [
+    `turn ${JSON.stringify(entity)} ${markText(mark)} follows ${markText(follows)}`,
+    body ? bytesPreview(body, width) : '',
     rows.length === 0 ? '' : `rows [${rows.map((each) => rowText(each, width)).join(', ')}]`,
     writes.length === 0 ? '' : `writes ${commandsText(writes, width)}`,
   ]
     .filter((part) => part !== '')
     .join(' ')
+}
 
 const markText = (mark: TurnMark | undefined): string =>
   mark ? `${mark.incarnation}:${mark.seq}` : 'nothing'
@@ -232,10 +235,15 @@ const unitJson = (unit: Unit): object => {
   return unit.kind === 'batch' ? { batch: unit.commands.map(commandJson) } : commandJson(unit)
 }
 
+const mainRowJson = (row: Uint8Array): object => {
+  const { mark, body } = readMainRow(row)
+  return { ...mark, base64: base64(body) }
+}
+
 const turnJson = ({ entity, follows, row, rows, writes }: Turn): object => ({
   entity,
   follows: follows ?? null,
-  row: row ? { ...row.mark, base64: base64(row.body) } : null,
+  row: row ? mainRowJson(row) : null,
   rows: rows.map(([key, bytes]) => ({ key, base64: bytes ? base64(bytes) : null })),
   writes: writes.map(commandJson),
 })

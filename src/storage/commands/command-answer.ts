@@ -5,7 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
-import type { TurnMark } from './command.ts'
+import type { TurnMark } from '../values/entity-row.ts'
 
 /** The answer of one command. */
 export type CommandAnswer =

@@ -6,6 +6,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
 import { isValueTag, type StoredValue } from '../ports/projection-store.ts'
 import { entityBytesMax } from '../values/entity-key.ts'
+import { mainRowOf, type TurnMark } from '../values/entity-row.ts'
 import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
 import {
   type Command,
@@ -23,7 +24,6 @@ import {
   type PutEntry,
   setFlags,
   type Turn,
-  type TurnMark,
   type Unit,
   unitKinds,
 } from './command.ts'
@@ -90,7 +90,7 @@ const readTurn = (reader: PayloadReader): Turn => {
     entity: readText(reader, 'an entity', entityBytesMax),
     follows: readFlag(reader, 'mark of a turn') ? readMark(reader) : undefined,
     row: readFlag(reader, 'main row of a turn')
-      ? { mark: readMark(reader), body: readSized(reader) }
+      ? mainRowOf(readMark(reader), readSized(reader))
       : undefined,
     rows: readList(reader, () => readRowChange(reader)),
     writes: readList(reader, () => readSizedCommand(reader)),

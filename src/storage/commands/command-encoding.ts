@@ -16,6 +16,7 @@
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 import { entityBytesMax } from '../values/entity-key.ts'
+import { markBytes } from '../values/entity-row.ts'
 import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
 import {
   type Command,
@@ -30,7 +31,6 @@ import {
   setFlags,
   stampBytes,
   type Turn,
-  type TurnMark,
   type Unit,
   unitKinds,
   unitsIn,
@@ -97,22 +97,23 @@ export const encodeFrame = (units: FrameUnits): Uint8Array => {
   return new Uint8Array(bytes.buffer)
 }
 
-const writeUnit = (sink: PayloadSink, unit: Unit): void =>
-  sink.sized(() => {
-    switch (unit.kind) {
-      case 'batch':
-        sink.u8(unitKinds.batch)
-        writeBatch(sink, unit.commands)
-        break
-      case 'turn':
-        sink.u8(unitKinds.turn)
-        writeTurn(sink, unit)
-        break
-      default:
-        sink.u8(unitKinds.command)
-        writeCommand(sink, unit)
-    }
-  })
+const writeUnit = (sink: PayloadSink, unit: Unit): void => {
+  const from = sink.beginSized()
+  switch (unit.kind) {
+    case 'batch':
+      sink.u8(unitKinds.batch)
+      writeBatch(sink, unit.commands)
+      break
+    case 'turn':
+      sink.u8(unitKinds.turn)
+      writeTurn(sink, unit)
+      break
+    default:
+      sink.u8(unitKinds.command)
+      writeCommand(sink, unit)
+  }
+  sink.endSized(from)
+}
 
 const writeBatch = (sink: PayloadSink, commands: readonly Command[]): void => {
   if (commands.length === 0) throw invalid('a batch must have at least one command')
@@ -121,7 +122,11 @@ const writeBatch = (sink: PayloadSink, commands: readonly Command[]): void => {
 
 const writeCommands = (sink: PayloadSink, commands: readonly Command[]): void => {
   sink.u32(commands.length)
-  for (const command of commands) sink.sized(() => writeCommand(sink, command))
+  for (const command of commands) {
+    const from = sink.beginSized()
+    writeCommand(sink, command)
+    sink.endSized(from)
+  }
 }
 
 const checkTurn = (turn: Turn): void => {
@@ -132,11 +137,12 @@ const checkTurn = (turn: Turn): void => {
 const writeTurn = (sink: PayloadSink, { entity, follows, row, rows, writes }: Turn): void => {
   sink.text('an entity', entity, entityBytesMax)
   sink.u8(follows ? 1 : 0)
-  if (follows) writeMark(sink, follows)
+  if (follows) sink.mark(follows)
   sink.u8(row ? 1 : 0)
   if (row) {
-    writeMark(sink, row.mark)
-    writeSized(sink, row.body)
+    sink.part(row, 0, markBytes)
+    sink.u32(row.length - markBytes)
+    sink.part(row, markBytes, row.length)
   }
   sink.u32(rows.length)
   for (const [rowKey, bytes] of rows) {
@@ -147,11 +153,6 @@ const writeTurn = (sink: PayloadSink, { entity, follows, row, rows, writes }: Tu
   writeCommands(sink, writes)
   // The number of parts that later versions may add.
   sink.u32(0)
-}
-
-const writeMark = (sink: PayloadSink, { incarnation, seq }: TurnMark): void => {
-  sink.hex(incarnation)
-  sink.u64(seq)
 }
 
 const writeSized = (sink: PayloadSink, bytes: Uint8Array): void => {

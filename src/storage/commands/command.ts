@@ -3,6 +3,7 @@
  * bytes, `rows/unit-application.ts` their effect, and `command-answer.ts` their answers.
  */
 import type { StoredValue } from '../ports/projection-store.ts'
+import type { TurnMark } from '../values/entity-row.ts'
 
 /**
  * When a value expires: never, at a time (ms since 1970), or a number of ms after the time stamp of
@@ -124,12 +125,6 @@ export type Command =
 /** Commands that take effect together. Each sees the effects of those before it. */
 export type CommandBatch = { readonly kind: 'batch'; readonly commands: readonly Command[] }
 
-/**
- * Names one state of a durable actor: its incarnation (8 bytes as 16 lower-case hex digits), and
- * the number of the turn that made it.
- */
-export type TurnMark = { readonly incarnation: string; readonly seq: number }
-
 /** A row beside an entity's main row, as in `entity-key.ts`; without bytes it is removed. */
 export type EntityRowChange = readonly [rowKey: string, bytes: Uint8Array | undefined]
 
@@ -143,8 +138,8 @@ export type Turn = {
   readonly entity: string
   /** The mark of the main row before; `undefined`: there is none. */
   readonly follows: TurnMark | undefined
-  /** The main row after, with a body that is opaque here; `undefined`: it is removed. */
-  readonly row: { readonly mark: TurnMark; readonly body: Uint8Array } | undefined
+  /** The bytes of the main row after, as in `entity-row.ts`; `undefined`: it is removed. */
+  readonly row: Uint8Array | undefined
   /** Changes of other rows of this entity. */
   readonly rows: readonly EntityRowChange[]
   /** Commands on keys in the entity's shard, which is that of the tag `{kind/id}`. */

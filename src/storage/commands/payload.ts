@@ -6,6 +6,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { utf8Length } from '../bytes/utf8.ts'
+import { markBytes, type TurnMark, writeMark } from '../values/entity-row.ts'
 
 /** A position in a payload that cannot move beyond its end. @throws KeelsonError `CORRUPT` */
 export class PayloadReader {
@@ -76,8 +77,10 @@ export interface PayloadSink {
   /** Writes a safe integer as u64. */
   u64(value: number): void
   bytes(bytes: Uint8Array): void
-  /** Writes the bytes of hexadecimal digits, of which there is an even number. */
-  hex(digits: string): void
+  /** Writes the bytes from `from` up to `to`. */
+  part(bytes: Uint8Array, from: number, to: number): void
+  /** Writes the mark of a turn. */
+  mark(mark: TurnMark): void
   /**
    * Writes a text after its length as u16. @throws KeelsonError `INVALID_ARGUMENT` unless it is
    * well-formed, has 1 to `bytesMax` bytes and no NUL
@@ -85,8 +88,10 @@ export interface PayloadSink {
   text(what: string, text: string, bytesMax: number): void
   /** Writes a row key, which may have NULs, after its length as u16. It was checked before. */
   rowKey(rowKey: string): void
-  /** Writes the output of `write` after its length as u32. */
-  sized(write: () => void): void
+  /** Leaves room for a length as u32. Returns where what it counts begins. */
+  beginSized(): number
+  /** Writes the length of everything since `from`. */
+  endSized(from: number): void
 }
 
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
@@ -126,8 +131,13 @@ export class PayloadMeasure implements PayloadSink {
     this.length += bytes.length
   }
 
-  hex(digits: string): void {
-    this.length += digits.length / 2
+  part(_bytes: Uint8Array, from: number, to: number): void {
+    this.length += to - from
+  }
+
+  mark({ seq }: TurnMark): void {
+    this.u64(seq)
+    this.length += markBytes - 8
   }
 
   text(what: string, text: string, bytesMax: number): void {
@@ -138,14 +148,19 @@ export class PayloadMeasure implements PayloadSink {
     this.length += 2 + utf8Length(rowKey)
   }
 
-  sized(write: () => void): void {
+  beginSized(): number {
     this.length += 4
-    write()
+    return 0
   }
+
+  endSized(): void {}
 }
 
 /** Up to this many characters a loop over ASCII costs less than the call into Node. */
 const shortText = 24
+
+/** The same for the bytes of a part, and a view of it. */
+const shortPart = 128
 
 /** Writes the bytes that were measured. */
 export class PayloadWriter implements PayloadSink {
@@ -180,8 +195,14 @@ export class PayloadWriter implements PayloadSink {
     this.#at += bytes.length
   }
 
-  hex(digits: string): void {
-    this.#at += this.#bytes.write(digits, this.#at, 'hex')
+  part(bytes: Uint8Array, from: number, to: number): void {
+    if (to - from > shortPart) this.bytes(bytes.subarray(from, to))
+    else for (let at = from; at < to; at++) this.#bytes[this.#at++] = bytes[at] as number
+  }
+
+  mark(mark: TurnMark): void {
+    writeMark(this.#bytes, this.#at, mark)
+    this.#at += markBytes
   }
 
   text(_what: string, text: string): void {
@@ -205,10 +226,12 @@ export class PayloadWriter implements PayloadSink {
     return true
   }
 
-  sized(write: () => void): void {
-    const place = this.#at
+  beginSized(): number {
     this.#at += 4
-    write()
-    this.#bytes.writeUInt32LE(this.#at - place - 4, place)
+    return this.#at
+  }
+
+  endSized(from: number): void {
+    this.#bytes.writeUInt32LE(this.#at - from, from - 4)
   }
 }

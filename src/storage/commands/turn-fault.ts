@@ -1,6 +1,7 @@
 /** What a turn must be, so that its bytes and its rows can be read again: one rule for encoder and decoder. */
 import { isEntity, isRowBeside } from '../values/entity-key.ts'
-import type { Turn, TurnMark } from './command.ts'
+import { isMainRow, type TurnMark } from '../values/entity-row.ts'
+import type { Turn } from './command.ts'
 
 /**
  * What is wrong with a turn; `undefined` for a sound one. Its writes and the sizes of its numbers
@@ -8,7 +9,8 @@ import type { Turn, TurnMark } from './command.ts'
  */
 export const turnFault = ({ entity, follows, row, rows }: Turn): string | undefined => {
   if (!isEntity(entity)) return 'the name of its entity'
-  if (!isMark(follows) || !isMark(row?.mark)) return 'an incarnation that has not 16 hex digits'
+  if (follows && !isMark(follows)) return 'an incarnation that has not 16 hex digits'
+  if (row && !isMainRow(row)) return 'a main row without its mark'
   for (const [rowKey] of rows)
     if (!isRowBeside(entity, rowKey)) return 'a row that is not of its entity'
   return undefined
@@ -16,5 +18,4 @@ export const turnFault = ({ entity, follows, row, rows }: Turn): string | undefi
 
 const incarnation = /^[0-9a-f]{16}$/
 
-const isMark = (mark: TurnMark | undefined): boolean =>
-  mark === undefined || incarnation.test(mark.incarnation)
+const isMark = (mark: TurnMark): boolean => incarnation.test(mark.incarnation)

@@ -22,6 +22,7 @@ import {
 } from '../commands/command-answer.ts'
 import { commandsOf, hasBlobs, refsOfUnit } from '../commands/command-values.ts'
 import { rowTags, valueTags } from '../ports/projection-store.ts'
+import { entityRowKey } from '../values/entity-key.ts'
 import { loggedBlobRow } from './blob-rows.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
 import {
@@ -82,11 +83,12 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): 
  * need no layer of their own, because nothing reads them in between.
  */
 const applyTurn = (turn: Turn, rows: Rows, time: number, into: RowSink): UnitAnswer => {
-  const refusal = turnRefusal(turn, rows)
+  const key = entityRowKey(turn.entity)
+  const refusal = turnRefusal(turn, key, rows)
   if (refusal) return refusal
   // Most turns write no key of users.
   if (turn.writes.length === 0 && turn.rows.length <= unitRowsMax) {
-    setEntityRows(turn, into)
+    setEntityRows(turn, key, into)
     return noWrites
   }
   const changed = new ChangedRows(rows)
@@ -95,7 +97,7 @@ const applyTurn = (turn: Turn, rows: Rows, time: number, into: RowSink): UnitAns
   if (changed.changes.size + turn.rows.length > unitRowsMax) return refused('TOO_LARGE')
   noteBlobs(turn, changed)
   for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
-  setEntityRows(turn, into)
+  setEntityRows(turn, key, into)
   return answer
 }
 

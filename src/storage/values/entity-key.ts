@@ -19,6 +19,7 @@ export const entityBytesMax = kindBytesMax + 1 + entityIdBytesMax
 
 const userKind = /^[a-z][\w-]*$/
 const anyKind = /^\$?[a-z][\w-]*$/
+const entityForm = /^\$?[a-z][\w-]*\/[^{}\0]+$/
 
 const isKind = (kind: unknown, form: RegExp): kind is string =>
   typeof kind === 'string' && kind.length <= kindBytesMax && form.test(kind)
@@ -58,8 +59,10 @@ export const checkEntityId = (id: unknown): string => {
 
 /** Whether a text names an entity of any kind: `kind/id`. An id may contain slashes. */
 export const isEntity = (entity: string): boolean => {
-  const slash = entity.indexOf('/')
-  return slash > 0 && isKind(entity.slice(0, slash), anyKind) && isEntityId(entity.slice(slash + 1))
+  const kind = entity.indexOf('/')
+  if (kind < 1 || kind > kindBytesMax || !entityForm.test(entity)) return false
+  const bytes = utf8Length(entity) - kind - 1
+  return bytes >= 1 && bytes <= entityIdBytesMax
 }
 
 /** The hash tag of an entity: keys that contain it are in the entity's shard. */

@@ -14,7 +14,13 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { realLength } from '../bytes/real-bytes.ts'
 import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
 import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
-import { fromPlainData, isPlainData, type PlainData, toPlainData } from './plain-data.ts'
+import {
+  fromPlainData,
+  isPlainData,
+  type PlainData,
+  toPlainData,
+  toPlainList,
+} from './plain-data.ts'
 
 /**
  * The stored form of `value`. It shares no memory with the value. A string becomes text, a Buffer
@@ -32,22 +38,38 @@ export const encodeValue = (value: unknown): StoredValue => {
     if (types.isUint8Array(value)) return { tag: valueTags.bytes, bytes: copied(value) }
     return { tag: valueTags.structured, bytes: pack(toPlainData(value)) }
   } catch (error) {
-    if (isKeelsonError(error)) throw error
-    // Any other error comes from the value itself: a getter, a proxy's trap, or detached memory.
-    throw new KeelsonError('INVALID_ARGUMENT', 'the value cannot be stored: reading it threw', {
-      cause: error,
-      details: { path: [] },
-    })
+    throw refusalOf(error)
   }
 }
 
 /**
- * A private copy. Small copies come from Node's pool: separate memory costs several times as much
- * to allocate and collect, and a stored value lives only until its frame is encoded.
+ * The bytes of a structured value behind `room` free ones. The value is a list that the caller has
+ * just made of others. @throws KeelsonError as `encodeValue`
  */
-const copied = (bytes: Uint8Array): Uint8Array => {
-  const copy = Buffer.allocUnsafe(realLength(bytes))
-  copy.set(bytes)
+export const encodeList = (list: readonly unknown[], room = 0): Buffer => {
+  try {
+    return pack(toPlainList(list), room)
+  } catch (error) {
+    throw refusalOf(error)
+  }
+}
+
+const refusalOf = (error: unknown): KeelsonError =>
+  isKeelsonError(error)
+    ? error
+    : // It comes from the value itself: a getter, a proxy's trap, or detached memory.
+      new KeelsonError('INVALID_ARGUMENT', 'the value cannot be stored: reading it threw', {
+        cause: error,
+        details: { path: [] },
+      })
+
+/**
+ * A private copy behind `room` free bytes. Small copies come from Node's pool: separate memory
+ * costs several times as much to allocate and collect.
+ */
+const copied = (bytes: Uint8Array, room = 0): Buffer => {
+  const copy = Buffer.allocUnsafe(room + realLength(bytes))
+  copy.set(bytes, room)
   return copy
 }
 
@@ -110,12 +132,10 @@ const msgpack = new Packr({
 /** The byte that msgpack never uses, before plain data with marks. */
 const markedByte = 0xc1
 
-const pack = ({ plain, marks }: PlainData): Uint8Array => {
-  if (marks.length === 0) return copied(msgpack.pack(plain))
-  const packed = msgpack.pack([plain, marks])
-  const bytes = new Uint8Array(packed.length + 1)
-  bytes[0] = markedByte
-  bytes.set(packed, 1)
+const pack = ({ plain, marks }: PlainData, room = 0): Buffer => {
+  if (marks.length === 0) return copied(msgpack.pack(plain), room)
+  const bytes = copied(msgpack.pack([plain, marks]), room + 1)
+  bytes[room] = markedByte
   return bytes
 }
 

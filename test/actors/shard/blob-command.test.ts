@@ -10,6 +10,7 @@ import {
   type BlobRef,
   type Command,
   decodeRope,
+  mainRowOf,
   noExpiry,
   refsOfUnit,
   type StoredValue,
@@ -174,7 +175,7 @@ describe('prepare', () => {
       kind: 'turn' as const,
       entity: 'order/42',
       follows: undefined,
-      row: { mark: { incarnation: '0123456789abcdef', seq: 1 }, body: large(1).bytes },
+      row: mainRowOf({ incarnation: '0123456789abcdef', seq: 1 }, large(1).bytes),
       rows: [[alarmRowKey('order/42', 'a'), large(2).bytes]],
       writes: [
         { kind: 'delete', key: 'a' },

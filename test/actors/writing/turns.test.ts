@@ -14,6 +14,7 @@ import {
   entityOf,
   entityRowKey,
   indexRowKey,
+  mainRowOf,
   noExpiry,
   readEntityRow,
   refusalError,
@@ -37,7 +38,7 @@ const turn = (
   kind: 'turn',
   entity,
   follows: seq === 1 ? undefined : markOf(seq - 1),
-  row: { mark: markOf(seq), body: Buffer.from(`state ${seq}`) },
+  row: mainRowOf(markOf(seq), Buffer.from(`state ${seq}`)),
   rows,
   writes,
 })
@@ -201,7 +202,7 @@ describe('turns under way', () => {
   test('with a large state beside a blob count its bytes at the gate', async () => {
     const { start, during } = machine()
     const app = await start({ ...options, wal: { queueBytes: 64 * 1024 } })
-    const state = { mark: markOf(1), body: new Uint8Array(40_000) }
+    const state = mainRowOf(markOf(1), new Uint8Array(40_000))
     const first = submitted(app, { ...turn(1, [], [put(receipt, 'x'.repeat(5_000))]), row: state })
 
     expect(shardOf(app).gate.load.bytes).toBeGreaterThanOrEqual(45_000)

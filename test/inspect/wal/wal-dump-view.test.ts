@@ -8,6 +8,7 @@ import {
   encodeRope,
   encodeValue,
   keepExpiry,
+  mainRowOf,
   noExpiry,
   type Turn,
   type Unit,
@@ -87,7 +88,7 @@ describe('a turn', () => {
     kind: 'turn',
     entity: 'order/42',
     follows: { incarnation, seq: 7 },
-    row: { mark: { incarnation, seq: 8 }, body: Buffer.of(1, 2) },
+    row: mainRowOf({ incarnation, seq: 8 }, Buffer.of(1, 2)),
     rows: [
       [alarmRowKey('order/42', 'a'), Buffer.of(3)],
       [alarmRowKey('order/42', 'b'), undefined],

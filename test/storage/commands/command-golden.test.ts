@@ -21,6 +21,7 @@ import {
   dueRowKey,
   indexRowKey,
 } from '../../../src/storage/values/entity-key.ts'
+import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
 import { blobRope, encodeRope } from '../../../src/storage/values/rope.ts'
 
@@ -121,7 +122,7 @@ const turns: Readonly<Record<string, Turn>> = {
     kind: 'turn',
     entity,
     follows: undefined,
-    row: { mark: { incarnation: 'ffeeddccbbaa9988', seq: 1 }, body: Uint8Array.of(1, 2, 3) },
+    row: mainRowOf({ incarnation: 'ffeeddccbbaa9988', seq: 1 }, Uint8Array.of(1, 2, 3)),
     rows: [],
     writes: [],
   },
@@ -129,7 +130,7 @@ const turns: Readonly<Record<string, Turn>> = {
     kind: 'turn',
     entity,
     follows: before,
-    row: { mark: next, body: Uint8Array.of() },
+    row: mainRowOf(next, Uint8Array.of()),
     rows: [
       [alarmRowKey(entity, 'unpaid'), Uint8Array.of(9)],
       [dueRowKey(1_800_000_000_000, entity, 'unpaid'), Uint8Array.of()],

@@ -12,12 +12,12 @@ import {
   noExpiry,
   stampBytes,
   type Turn,
-  type TurnMark,
   type Unit,
 } from '../../../src/storage/commands/command.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { alarmRowKey, dueRowKey } from '../../../src/storage/values/entity-key.ts'
+import { mainRowOf, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 import { anyTurn, anyUnit } from '../../support/any-command.ts'
 import { sampled, thorough } from '../../support/tier.ts'
 
@@ -190,10 +190,8 @@ describe('a frame', () => {
       [turn({ follows: { ...mark, incarnation: 'A'.repeat(16) } })],
     ],
     ['with a seq below 0', [turn({ follows: { ...mark, seq: -1 } })]],
-    [
-      'with a seq beyond 2^53',
-      [turn({ row: { mark: { ...mark, seq: 2 ** 53 }, body: Buffer.of() } })],
-    ],
+    ['with a seq beyond 2^53', [turn({ row: mainRowOf({ ...mark, seq: 2 ** 53 }, Buffer.of()) })]],
+    ['with a main row shorter than its mark', [turn({ row: Buffer.alloc(15) })]],
     ['with a row of a user in a turn', [turn({ rows: [['k', Buffer.of()]] })]],
     ['with a lock in a turn', [turn({ rows: [['\0lk', undefined]] })]],
     ['with the marker of compounds in a turn', [turn({ rows: [['\0c', undefined]] })]],
@@ -365,7 +363,7 @@ describe('bytes of another kind', () => {
   const whole = encodeFrame(
     turn({
       follows: mark,
-      row: { mark: { ...mark, seq: 8 }, body: Buffer.from('state') },
+      row: mainRowOf({ ...mark, seq: 8 }, Buffer.from('state')),
       rows: [
         [alarmRowKey('order/42', 'a'), Buffer.from('bytes')],
         [dueRowKey(5, 'order/42', 'a'), undefined],

@@ -4,6 +4,7 @@ import { virtualClock } from '../../../src/clock.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { salvaging } from '../../../src/storage/rescue/log-salvage.ts'
 import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
+import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { commit, dir, newWorld, openSalvaged, readAll, runToEnd } from '../../support/logs.ts'
 
 const put = encodeFrame({
@@ -73,7 +74,7 @@ test('a log of turns is clean, and salvage keeps each of them beside damaged fra
     kind: 'turn',
     entity: 'order/42',
     follows: undefined,
-    row: { mark: { incarnation: '0123456789abcdef', seq: 1 }, body: new Uint8Array(900) },
+    row: mainRowOf({ incarnation: '0123456789abcdef', seq: 1 }, new Uint8Array(900)),
     rows: [],
     writes: [{ kind: 'delete', key: 'k' }],
   })

@@ -6,13 +6,11 @@ import {
   type EntityRowChange,
   noExpiry,
   type Turn,
-  type TurnMark,
 } from '../../../src/storage/commands/command.ts'
 import { refusalError } from '../../../src/storage/commands/command-answer.ts'
 import type { Row, StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import { loggedBlobRow } from '../../../src/storage/rows/blob-rows.ts'
 import { unitRowsMax } from '../../../src/storage/rows/key-commands.ts'
-import { readEntityRow } from '../../../src/storage/rows/turn.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import {
   alarmRowKey,
@@ -20,6 +18,7 @@ import {
   dueRowKey,
   entityRowKey,
 } from '../../../src/storage/values/entity-key.ts'
+import { mainRowOf, readEntityRow, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 import { blobRope, encodeRope } from '../../../src/storage/values/rope.ts'
 import { appliedUnit } from '../../support/applied-unit.ts'
 import { MapRows } from '../../support/map-rows.ts'
@@ -50,7 +49,7 @@ const turn = ({ follows, to, body = 'state', rows = [], writes = [] }: Given): T
   kind: 'turn',
   entity,
   follows,
-  row: to && { mark: to, body: Buffer.from(body) },
+  row: to && mainRowOf(to, Buffer.from(body)),
   rows,
   writes,
 })

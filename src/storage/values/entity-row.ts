@@ -1,0 +1,88 @@
+/**
+ * The bytes of an entity's main row: the 8 bytes of its incarnation, u64 seq, and a body that is
+ * opaque here. Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { asBuffer } from '../bytes/utf8.ts'
+import { type Row, rowTags } from '../ports/projection-store.ts'
+
+/**
+ * Names one state of a durable actor: its incarnation (8 bytes as 16 lower-case hex digits), and
+ * the number of the turn that made it.
+ */
+export type TurnMark = { readonly incarnation: string; readonly seq: number }
+
+const incarnationBytes = 8
+
+/** The bytes of a mark. The body of a main row follows them. */
+export const markBytes = incarnationBytes + 8
+
+/** The value of a lower-case hexadecimal digit. */
+const digitOf = (unit: number): number => unit - (unit < 0x60 ? 0x30 : 0x57)
+
+/** One byte of an incarnation. Most turns are applied twice, and a call into Node costs more. */
+const byteOf = (incarnation: string, at: number): number =>
+  digitOf(incarnation.charCodeAt(2 * at)) * 16 + digitOf(incarnation.charCodeAt(2 * at + 1))
+
+const half = 2 ** 32
+
+/** Writes a mark into `bytes` from `at` on. */
+export const writeMark = (bytes: Buffer, at: number, { incarnation, seq }: TurnMark): void => {
+  for (let index = 0; index < incarnationBytes; index++)
+    bytes[at + index] = byteOf(incarnation, index)
+  bytes.writeUInt32LE(seq % half, at + incarnationBytes)
+  bytes.writeUInt32LE(Math.floor(seq / half), at + incarnationBytes + 4)
+}
+
+const seqOf = (bytes: Buffer): number =>
+  bytes.readUInt32LE(incarnationBytes + 4) * half + bytes.readUInt32LE(incarnationBytes)
+
+/** Whether these are the bytes of a main row. */
+export const isMainRow = (bytes: Uint8Array): boolean =>
+  bytes.length >= markBytes && Number.isSafeInteger(seqOf(asBuffer(bytes)))
+
+const markOf = (bytes: Uint8Array): TurnMark => {
+  const row = asBuffer(bytes)
+  return { incarnation: row.toString('hex', 0, incarnationBytes), seq: seqOf(row) }
+}
+
+/** The bytes of a main row with this mark and body. */
+export const mainRowOf = (mark: TurnMark, body: Uint8Array): Uint8Array => {
+  const bytes = Buffer.allocUnsafe(markBytes + body.length)
+  writeMark(bytes, 0, mark)
+  bytes.set(body, markBytes)
+  return bytes
+}
+
+/** The main row with these bytes. */
+export const entityRow = (bytes: Uint8Array): Row => ({
+  value: { tag: rowTags.entity, bytes },
+  expiresAt: 0,
+})
+
+const checked = ({ value: { tag, bytes } }: Row): Uint8Array => {
+  if (tag === rowTags.entity && bytes.length >= markBytes) return bytes
+  throw new KeelsonError('CORRUPT', 'the main row of an entity cannot be read', {
+    details: { evidence: `tag ${tag}, ${bytes.length} bytes` },
+  })
+}
+
+/** A main row as it is read. The body is a view of it. */
+export type MainRow = { readonly mark: TurnMark; readonly body: Uint8Array }
+
+/** The mark and the body in the bytes of a main row. */
+export const readMainRow = (bytes: Uint8Array): MainRow => ({
+  mark: markOf(bytes),
+  body: bytes.subarray(markBytes),
+})
+
+/** The mark and the body of an entity's main row. @throws KeelsonError `CORRUPT` for another row */
+export const readEntityRow = (row: Row): MainRow => readMainRow(checked(row))
+
+/** Whether a main row has this mark. @throws KeelsonError `CORRUPT` for another row */
+export const hasMark = (row: Row, { incarnation, seq }: TurnMark): boolean => {
+  const bytes = asBuffer(checked(row))
+  for (let at = 0; at < incarnationBytes; at++)
+    if (bytes[at] !== byteOf(incarnation, at)) return false
+  return seqOf(bytes) === seq
+}
