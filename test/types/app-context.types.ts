@@ -58,7 +58,7 @@ export const keeping = StateMachine.server(lamp, {
     const { store }: { store: Store } = app
     await store.put('lamp', saved.value)
   },
-  // @ts-expect-error what the store has is no saved machine before it was looked at
+  // The type of what is read is the caller's word, here that of the place it is returned to.
   restore: (_, { app }) => app.store.get('lamp'),
   terminate: (_, __, { app }) => {
     const { store }: { store: Store } = app

@@ -19,6 +19,7 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 
 const isTrue = <T extends true>(..._types: T[]): void => undefined
 
 export const uses = async (): Promise<void> => {
+  const untyped = store.get('k')
   const put: Written = await store.put('k', { a: 1 }, { ttlMs: 5, ack: 'projected' })
   const level: 'written' | undefined = put.level
   await store.put('k', 'text', { expiresAt: put.position.lsn, owner: 'me', whenFull: 'refuse' })
@@ -32,6 +33,11 @@ export const uses = async (): Promise<void> => {
   const compared = await store.compareAndSet('k', undefined, 1, { ttlMs: 5 })
   if (compared.swapped) isTrue<Same<typeof compared.current, undefined>>()
   else isTrue<Same<typeof compared.current, unknown>>()
+  const { value } = await store.update<number>('k', (n = 0) => n + 1, { ttlMs: 5 })
+  isTrue<Same<typeof value, number>>()
+  const read = store.get<{ a: number }>('k')
+  isTrue<Same<typeof read, { a: number } | undefined>>()
+  isTrue<Same<typeof untyped, unknown>>()
   const { existed }: { existed: boolean } = await store.delete('k', { deadlineMs: 5 })
   const many: WrittenMany = await store.putMany(new Map([['k', before]]), { ttlMs: 1 })
   await store.putMany(Object.entries({ k: many.positions }))

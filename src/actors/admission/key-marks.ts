@@ -199,6 +199,6 @@ export const inTurn = (terms: TurnTerms, work: () => Promise<void>): Promise<voi
 const tooLate = (deadlineMs: number): KeelsonError =>
   new KeelsonError(
     'NOT_SUBMITTED',
-    'The write waited past its deadline behind a large value of one of its keys.',
+    'The write waited past its deadline behind an earlier write to one of its keys.',
     { details: { deadlineMs } },
   )

@@ -26,6 +26,8 @@ export type LengthAnswer = { readonly length: number }
 export type CompareAnswer =
   | { readonly swapped: true; readonly current?: undefined }
   | { readonly swapped: false; readonly current: unknown }
+/** The value that was written. */
+export type ValueAnswer<T> = { readonly value: T }
 /** Whether the key had a value. An expired value does not count. */
 export type ExistedAnswer = { readonly existed: boolean }
 /** The number of keys that had a value. */

@@ -47,16 +47,16 @@ export class StoreReader {
   }
 
   /**
-   * The key's value, `undefined` without one.
+   * The key's value, `undefined` without one. `T` is the caller's word: nothing checks it.
    * @throws KeelsonError `INVALID_ARGUMENT`; `WRONG_TYPE` for a compound key; `TOO_LARGE` for a
    * value of more than 1 MiB in blobs; `CORRUPT` for damaged data; `SHARD_DOWN` with
    * `details.state`; `CLOSED`
    */
-  get(key: string): unknown {
+  get<T = unknown>(key: string): T | undefined {
     const shard = this.#shardOf(key)
     const row = this.#row(shard, key, shard.now())
     try {
-      return row && decodedValue(shard, row.value)
+      return row && (decodedValue(shard, row.value) as T)
     } catch (error) {
       throw namingKey(error, key)
     }
@@ -84,8 +84,8 @@ export class StoreReader {
    * The values of several keys, in their order; `undefined` where a key has none. @throws as `get`
    * does, for any of them
    */
-  getMany(keys: Iterable<string>): unknown[] {
-    return keysOf(keys).map((key) => this.get(key))
+  getMany<T = unknown>(keys: Iterable<string>): (T | undefined)[] {
+    return keysOf(keys).map((key) => this.get<T>(key))
   }
 
   /**
@@ -110,10 +110,10 @@ export class StoreReader {
    * The whole value whatever its size, verified, without blocking; `undefined` without one.
    * @throws KeelsonError as `get` does; `TOO_LARGE` when a string or a Buffer cannot hold it
    */
-  async load(key: string): Promise<unknown> {
+  async load<T = unknown>(key: string): Promise<T | undefined> {
     const shard = this.#shardOf(key)
     const row = this.#row(shard, key, shard.now())
-    return row && loadValue(this.#system, shard, row.value)
+    return row && ((await loadValue(this.#system, shard, row.value)) as T)
   }
 
   /**
@@ -139,20 +139,22 @@ export class StoreReader {
    * The fields of a compound key in the order of their UTF-8 bytes; empty for an absent key.
    * @throws as `get` does; `WRONG_TYPE` for a plain value
    */
-  fields(key: string): Map<string, unknown> {
+  fields<T = unknown>(key: string): Map<string, T> {
     const shard = this.#shardOf(key)
     const view = shard.view()
     const rows = this.#guarded(shard, () => [...view.fields(key, shard.now())])
-    return new Map(rows.map(([field, { value }]) => [field, decodedValue(shard, value)] as const))
+    return new Map(
+      rows.map(([field, { value }]) => [field, decodedValue(shard, value) as T] as const),
+    )
   }
 
   /** The value of a field, `undefined` without one. @throws as `fields` does */
-  getField(key: string, field: string): unknown {
+  getField<T = unknown>(key: string, field: string): T | undefined {
     const shard = this.#shardOf(key)
     const checked = checkedField(field)
     const view = shard.view()
     const row = this.#guarded(shard, () => view.field(key, checked, shard.now()))
-    return row && decodedValue(shard, row.value)
+    return row && (decodedValue(shard, row.value) as T)
   }
 
   /**

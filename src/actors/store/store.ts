@@ -5,7 +5,9 @@
  */
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
+import { inTurn, KeyMarks } from '../admission/key-marks.ts'
 import type { Access } from '../shard/access.ts'
+import { checkedKey } from '../shard/argument-check.ts'
 import { KeyPlacement } from '../shard/key-placement.ts'
 import type { Shard } from '../shard/shard.ts'
 import type {
@@ -32,6 +34,7 @@ import type {
   RemovedAnswer,
   SetAnswer,
   UntilAnswer,
+  ValueAnswer,
   Written,
   WrittenMany,
 } from './store-answers.ts'
@@ -50,12 +53,16 @@ import type { StreamedIn } from './value-streams.ts'
  * with `ack` `projected`: the write stands at `details.position`.
  */
 export class Store extends StoreReader {
+  readonly #system: System
   readonly #keys: KeyPlacement
   readonly #writing: StoreWriting
+  /** Orders the updates of each key. */
+  readonly #updates = new KeyMarks()
 
   constructor(system: System, shards: readonly Shard[], access: Access) {
     const keys = new KeyPlacement(shards)
     super(system, keys, access)
+    this.#system = system
     this.#keys = keys
     this.#writing = new StoreWriting(system, keys, access)
   }
@@ -158,6 +165,42 @@ export class Store extends StoreReader {
     return this.#writing.one('put', options, () =>
       commands.compareAndSet(key, expected, value, options),
     )
+  }
+
+  /**
+   * Reads the value, and writes what `change` makes of it: `undefined` stands for no value. Updates
+   * of one key run one after another. If another write changes the key in between, `change` is
+   * called again with the new value, so no update is lost; it must have no other effects. Without a
+   * new expiry the old one stays. Answers the written value.
+   * @throws the error of `change`, with nothing written; as every write; `TOO_LARGE` for a value of
+   * more than 1 MiB in blobs; `INVALID_ARGUMENT` if `change` returns no value (a promise is none)
+   */
+  async update<T = unknown>(
+    key: string,
+    change: (value: T | undefined) => T,
+    options: PutOptions = noOptions,
+  ): Promise<Written & ValueAnswer<T>> {
+    const { deadlineMs } = this.#writing.checked('put', options)
+    if (typeof change !== 'function') throw invalidArgument('change', 'a function', change)
+    const { clock } = this.#system
+    const endsAt = clock.monotonic() + deadlineMs
+    const terms = { marks: this.#updates, clock, keys: [checkedKey(key)], endsAt, deadlineMs }
+    let updated: (Written & ValueAnswer<T>) | undefined
+    await inTurn(terms, async () => {
+      while (!updated) {
+        const expected = this.get(key)
+        // Decoded once more: `change` may keep or alter what it is given.
+        const value = change(this.get<T>(key))
+        const leftMs = Math.max(1, endsAt - clock.monotonic())
+        const compared = await this.compareAndSet(key, expected, value, {
+          ...options,
+          deadlineMs: leftMs,
+        })
+        const { swapped, current: _, ...written } = compared
+        if (swapped) updated = { ...written, value }
+      }
+    })
+    return updated as Written & ValueAnswer<T>
   }
 
   /** Removes the key. Answers whether it had a value. @throws as every write */
