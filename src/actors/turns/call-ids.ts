@@ -57,35 +57,37 @@ const contentOf = ({ name, payload }: HeldCall['call']): string => {
 }
 
 /**
- * The bytes of an outcome's row. An error keeps its code, message and details.
+ * The bytes of an outcome's row. A KeelsonError keeps its code, message and details; another error
+ * its name and message; any other failure is kept as a value.
  * @throws KeelsonError `INVALID_ARGUMENT` for an outcome that cannot be stored
  */
-const encodeOutcome = (content: string, at: number, seq: number, outcome: Outcome): Uint8Array => {
-  if (outcome.ok)
-    return encodeValue([content, at, seq, ...(outcome.value === undefined ? [] : [outcome.value])])
-      .bytes
-  const { error } = outcome
-  if (!isKeelsonError(error))
-    throw new KeelsonError('INVALID_ARGUMENT', 'only an error with a code can be remembered', {
-      cause: error,
-    })
-  return encodeValue([content, at, seq, error.code, error.message, error.details]).bytes
+const encodeOutcome = (content: string, at: number, seq: number, outcome: Outcome): Uint8Array =>
+  encodeValue([content, at, seq, ...(outcome.ok ? given(outcome.value) : failed(outcome.error))])
+    .bytes
+
+const given = (value: unknown): readonly unknown[] => (value === undefined ? [] : [value])
+
+const failed = (error: unknown): readonly unknown[] => {
+  if (isKeelsonError(error)) return [error.code, error.message, error.details]
+  return error instanceof Error ? [null, error.message, error.name] : [null, error]
 }
 
 /** @throws KeelsonError `CORRUPT` */
 const readOutcome = (bytes: Uint8Array): Remembered => {
   const read = decodeValue({ tag: valueTags.structured, bytes }) as readonly unknown[]
-  const [content, at, seq] = read as readonly [string, number, number]
+  const [content, at, seq, ...rest] = read as readonly [string, number, number, ...unknown[]]
   const outcome: Outcome =
-    read.length < 6
-      ? { ok: true, value: read[3] }
-      : {
-          ok: false,
-          error: new KeelsonError(read[3] as KeelsonError['code'], read[4] as string, {
-            details: read[5] as KeelsonError['details'],
-          }),
-        }
+    rest.length < 2 ? { ok: true, value: rest[0] } : { ok: false, error: readFailed(rest) }
   return { content, at, seq, outcome, bytes: bytes.length }
+}
+
+const readFailed = ([code, message, more]: readonly unknown[]): unknown => {
+  if (typeof code === 'string')
+    return new KeelsonError(code as KeelsonError['code'], message as string, {
+      details: more as KeelsonError['details'],
+    })
+  if (typeof more !== 'string') return message
+  return Object.defineProperty(new Error(message as string), 'name', { value: more })
 }
 
 /** The remembered outcomes of one actor, oldest first. */

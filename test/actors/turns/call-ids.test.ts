@@ -23,7 +23,8 @@ type Messages = {
     add: (by: number) => number
     put: (key: string) => string
     refuse: (why: string) => void
-    odd: (what: 'function' | 'error' | 'kept' | 'later') => unknown
+    odd: (what: 'function' | 'nothing' | 'kept' | 'later') => unknown
+    fail: (why: 'error' | 'range' | 'value') => void
     end: () => string
     nothing: () => void
     echo: (value: unknown) => unknown
@@ -35,6 +36,13 @@ type Messages = {
 /** How often handlers ran. */
 let runs = 0
 let kept: From<unknown> | undefined
+
+/** What handlers fail with that has no code. */
+const failures = {
+  error: new Error('no code'),
+  range: new RangeError('too far'),
+  value: { why: 'no error' },
+}
 
 const counter: DurableServer<Messages, { readonly total: number }> = {
   init: () => ok({ total: 0 }),
@@ -56,9 +64,14 @@ const counter: DurableServer<Messages, { readonly total: number }> = {
     odd: (state, what, { from }) => {
       const changed = { total: state.total + 1_000 }
       if (what === 'function') return reply(() => 1, changed)
-      if (what === 'error') from.fail(new Error('no code'))
+      if (what === 'nothing') from.fail(undefined)
       else kept = from
       return noReply(changed)
+    },
+    fail: (state, why, { from }) => {
+      runs++
+      from.fail(failures[why])
+      return noReply({ total: state.total + 1 })
     },
     end: (state) => {
       runs++
@@ -145,6 +158,24 @@ describe('a call with an id', () => {
     expect([runs, await s.during(call(ref(), 'total'))]).toEqual([1, 1])
   })
 
+  test.each<[keyof typeof failures, object]>([
+    ['error', { name: 'Error', message: 'no code' }],
+    ['range', { name: 'RangeError', message: 'too far' }],
+    ['value', { why: 'no error' }],
+  ])('keeps a failure without a code: %s', async (why, expected) => {
+    const { s, ref } = await started()
+    const first = call(ref(), 'fail', why, { id: 'a' })
+    await expect(s.during(first)).rejects.toBe(failures[why])
+    await s.powerCut({ unsynced: 'lost' })
+    await s.start()
+    const again = await s.during(
+      call(ref(), 'fail', why, { id: 'a' }).catch((error: unknown) => error),
+    )
+    expect(again).toMatchObject(expected)
+    expect(again instanceof Error).toBe(why !== 'value')
+    expect([runs, await s.during(call(ref(), 'total'))]).toEqual([1, 1])
+  })
+
   test('remembers a reply of undefined, and the reply of a stopReply', async () => {
     const { s, ref } = await started()
     for (let round = 0; round < 2; round++) {
@@ -156,7 +187,7 @@ describe('a call with an id', () => {
 
   test('is refused without an outcome that can be stored, and its turn did not happen', async () => {
     const { s, ref } = await started()
-    for (const what of ['function', 'error', 'kept', 'later'] as const) {
+    for (const what of ['function', 'nothing', 'kept', 'later'] as const) {
       const refused = call(ref(), 'odd', what, { id: what })
       await expect(s.during(refused)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     }
