@@ -41,7 +41,7 @@ import {
   undecidable,
 } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
-import { blocked, callIdKeysOf, callIdsOf, recall } from '../turns/waking.ts'
+import { blocked, callIdKeysOf, callIdsOf, recall, storedOf } from '../turns/waking.ts'
 import { type DurableTerms, unitTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
@@ -129,13 +129,18 @@ export class DurableProcess implements Actor {
 
   /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
   async wake(): Promise<void> {
-    const { shard, mayWake, woke } = this.terms
-    await mayWake()
+    const { shard, mayWake, woke, blockedBy } = this.terms
+    let may = false
+    const allowed = mayWake().then(() => {
+      may = true
+    })
+    await shard.unlessStill(allowed)
     await shard.settled()
-    if (shard.phase.kind !== 'open') return
+    if (!may || shard.phase.kind !== 'open') return
     this.isAwake = true
     try {
-      if (this.terms.blockedBy) throw this.terms.blockedBy
+      const failure = blockedBy()
+      if (failure) throw failure
       const known = recall(shard, this.terms.identity, this.terms.table)
       if (known) this.shown = this.#remember(known)
       else await this.#begin()
@@ -419,15 +424,21 @@ export class DurableProcess implements Actor {
 
   // The end.
 
-  /** Sends the removal of all its rows on its way. False: it has none. */
+  /**
+   * Sends the removal of all its rows on its way, also if it is blocked. False: it has none.
+   * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT` if a blocked one cannot be read at all;
+   * `SHARD_DOWN`
+   */
   remove(from: HeldCall): boolean {
-    const { shard } = this.terms
+    const { shard, identity, removed } = this.terms
+    if (this.blocked) this.#known = { memory: nothing, stored: storedOf(shard, identity) }
     if (this.#known.stored.mark === undefined) return false
     const draft = this.#open(ownRun('delete', from))
-    draft.unit = draft.removal(this.terms.identity, callIdKeysOf(shard, this.#entity))
+    draft.unit = draft.removal(identity, callIdKeysOf(shard, this.#entity))
     from.reply(true)
     draft.hold(() => {
       this.shown = undefined
+      removed()
     })
     this.#log.commit(this.#closed(draft))
     return true

@@ -22,11 +22,11 @@ export type DurableTerms = {
   /** Without a message for this long the process rests; `undefined`: never. */
   readonly idleMs: number | undefined
   /** Why it is not tried again to wake; `undefined`: it is. */
-  readonly blockedBy: KeelsonError | undefined
+  readonly blockedBy: () => KeelsonError | undefined
   /** Freezes a state, outside of production. */
   readonly freeze: <T>(state: T) => T
   /** Resolves when the actor may wake: earlier incarnations are decided, its back-off is over. */
-  readonly mayWake: () => Promise<unknown> | undefined
+  readonly mayWake: () => Promise<unknown>
   /** The actor's log of turns begins; it must be known until it is drained. */
   readonly began: (log: TurnLog<TurnDraft>) => void
   /** Its process has ended: the log is still known until it is drained. */
@@ -35,6 +35,8 @@ export type DurableTerms = {
   readonly successor: () => Process | undefined
   /** It has woken; `reason` if it is blocked. */
   readonly woke: (reason: KeelsonError | undefined) => void
+  /** Its rows are removed, and with them what it was blocked by. */
+  readonly removed: () => void
 }
 
 /** What all units of an actor have in common. */

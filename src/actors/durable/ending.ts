@@ -22,7 +22,7 @@ export interface Mortal extends Actor {
   readonly context: AnyContext
   readonly idleness: Idleness
   readonly own: OwnTurns
-  /** Sends the removal of all its rows on its way. False: it has none. */
+  /** Sends the removal of all its rows on its way. False: it has none. It throws what it reads. */
   remove(from: HeldCall): boolean
 }
 
@@ -44,10 +44,15 @@ export class Ending {
     return this.#actor.terms.identity.entity
   }
 
+  /** Whether there is a state that the user's functions may see. */
+  get #hasState(): boolean {
+    return this.#actor.isAwake && this.#actor.blocked === undefined
+  }
+
   /** Ends the process if it has nothing to do. */
   rest(): NextStep {
     const { idleness, isSettled, own, terms, memory } = this.#actor
-    const isBusy = own.ready !== undefined || terms.table.isBusy(memory.state)
+    const isBusy = own.ready !== undefined || (this.#hasState && terms.table.isBusy(memory.state))
     if (idleness.isLong && isSettled && !isBusy) return this.#end()
     this.restLater()
     return own.next()
@@ -67,15 +72,32 @@ export class Ending {
     return this.#end()
   }
 
-  /** Removes the rows, and ends the process. */
+  /**
+   * Removes the rows, and ends the process. If the shard goes down meanwhile it ends all the same:
+   * the messages behind go to a process that knows nothing of the rows.
+   */
   async delete(from: HeldCall): Promise<NextStep> {
-    const { own, blocked } = this.#actor
+    const { own, terms } = this.#actor
     const refused = await own.settle('$delete', from)
     if (refused) return refused
-    if (blocked) from.fail(blocked)
-    else if (!this.#actor.remove(from)) from.reply(false)
-    else if (await this.#actor.settled()) return this.#end()
-    return own.next()
+    if (!this.#removes(from)) return own.next()
+    let isRefused = false
+    const settled = this.#actor.settled().then((isOut) => {
+      isRefused = !isOut
+    })
+    await terms.shard.unlessStill(settled)
+    return isRefused ? own.next() : this.#end()
+  }
+
+  /** Whether there are rows, and their removal is on its way. Otherwise the caller is answered. */
+  #removes(from: HeldCall): boolean {
+    try {
+      if (this.#actor.remove(from)) return true
+      from.reply(false)
+    } catch (error) {
+      from.fail(this.#actor.blocked ?? error)
+    }
+    return false
   }
 
   #end(): NextStep {
@@ -86,7 +108,8 @@ export class Ending {
   /** Runs the user's `terminate`. */
   terminate(reason: unknown): unknown {
     const { terms, memory, context } = this.#actor
-    const done = terms.table.terminate?.(memory.state, reason, context)
+    const { terminate } = terms.table
+    const done = this.#hasState ? terminate?.(memory.state, reason, context) : undefined
     if (this.#isResting) this.#take()
     const failed = (error: unknown): void =>
       this.#process.kernel.logger.error(`${this.#entity}: its terminate failed`, { error })

@@ -82,12 +82,13 @@ export const startDurableWorker = (
       {
         ...commonTerms({ ...(pipeline && { pipeline }), ...(keepIds && { keepIds }) }),
         ...{ table, identity, arg, shard: entities.shardOf(entity), idleMs: undefined },
-        mayWake: () => earlier,
-        blockedBy: undefined,
+        mayWake: async () => earlier,
+        blockedBy: () => undefined,
         began: (log) => entities.began(entity, log),
         ended: (log) => entities.ended(entity, log),
         successor: () => undefined,
         woke: () => entities.woke(),
+        removed: () => undefined,
       },
       own,
     )

@@ -119,7 +119,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   /**
    * Removes an entity: its row, alarms, remembered calls and index rows, together, as a turn behind
    * those that were asked for before. Then its process ends, and the next message finds it unborn;
-   * so do the messages that waited. Answers when that is durable. False: it had no row.
+   * so do the messages that waited. Answers when that is durable. False: it had no row. A blocked
+   * one is removed too, unless its rows cannot be read at all: then it is `BLOCKED`.
    * `timeoutMs` as for any call. An entity cannot delete itself: it would wait for its own turn.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `TIMEOUT`, `UNKNOWN_OUTCOME`
    */

@@ -114,16 +114,16 @@ const start = (
   const identity = entities.identity(terms.kind, id)
   const { entity } = identity
   const earlier = entities.decided(entity)
-  const failure = state.failures.get(id)
-  const waitMs = failure ? failure.notBefore - context.system.clock.monotonic() : 0
+  const failure = (): Failure | undefined => state.failures.get(id)
   const make = (own: AnyContext): DurableProcess => {
     const self = new DurableProcess(
       {
         ...{ table: terms.table, identity, arg: id, shard: entities.shardOf(entity) },
         ...{ pipeline: terms.pipeline, keepIds: terms.keepIds, freeze: terms.freeze },
-        ...{ idleMs: terms.idleMs, blockedBy: failure?.blocked },
+        ...{ idleMs: terms.idleMs, blockedBy: () => failure()?.blocked },
         mayWake: async () => {
           await earlier
+          const waitMs = (failure()?.notBefore ?? 0) - context.system.clock.monotonic()
           if (waitMs > 0) await pause(own, waitMs)
         },
         began: (log) => entities.began(entity, log),
@@ -131,11 +131,15 @@ const start = (
         successor: () => entities.wake(terms.kind, id),
         woke: (reason) => {
           child.hasWoken = true
-          if (!failure?.blocked) state.failures.delete(id)
+          if (!failure()?.blocked) state.failures.delete(id)
           if (reason) state.blocked.set(id, reason)
           else state.blocked.delete(id)
           const facts = { entity, blocked: reason?.message }
           tell(context.system, entities.shardOf(entity), 'entity.woke', facts)
+        },
+        removed: () => {
+          state.failures.delete(id)
+          state.blocked.delete(id)
         },
       },
       own,

@@ -14,7 +14,15 @@ import {
 import { newestRows } from '../overlay/shard-rows.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { DurableTable } from './durable-table.ts'
-import { type Alarm, type Identity, type Memory, nothing, readAlarm, readBody } from './memory.ts'
+import {
+  type Alarm,
+  type Body,
+  type Identity,
+  type Memory,
+  nothing,
+  readAlarm,
+  readBody,
+} from './memory.ts'
 import type { Known } from './turn-draft.ts'
 
 /** The rows of a range, as they are now. @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `CLOSED` */
@@ -59,13 +67,27 @@ export const recall = (
   const row = shard.view().row(entityRowKey(entity))
   if (row === undefined) return undefined
   return usable(entity, () => {
-    const { mark, body } = readEntityRow(row)
-    const { version, shape, steps, fields, state } = readBody(body)
-    const stored: Memory = { ...nothing, mark, steps, fields, alarms: alarmsOf(shard, entity) }
-    const current = migrated(state, version, shape, table)
+    const { stored, body } = readRow(shard, entity, row)
+    const current = migrated(body, table)
     const memory = { ...stored, state: current, fields: table.fieldsOf(current) }
     return { stored, memory }
   })
+}
+
+/**
+ * What the rows of an actor hold, without its state, whether a program can use them or not.
+ * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
+ */
+export const storedOf = (shard: Shard, { entity }: Identity): Memory => {
+  const row = shard.view().row(entityRowKey(entity))
+  return row === undefined ? nothing : readRow(shard, entity, row).stored
+}
+
+const readRow = (shard: Shard, entity: string, row: Row): { stored: Memory; body: Body } => {
+  const { mark, body: bytes } = readEntityRow(row)
+  const body = readBody(bytes)
+  const { steps, fields } = body
+  return { stored: { ...nothing, mark, steps, fields, alarms: alarmsOf(shard, entity) }, body }
 }
 
 const usable = <T>(entity: string, read: () => T): T => {
@@ -86,7 +108,7 @@ export const blocked = (entity: string, cause: unknown): KeelsonError =>
 const messageOf = (cause: unknown): string =>
   cause instanceof Error ? cause.message : String(cause)
 
-const migrated = (state: unknown, from: number, shape: string, table: DurableTable): unknown => {
+const migrated = ({ state, version: from, shape }: Body, table: DurableTable): unknown => {
   if (from > table.version)
     throw new Error(`its state has version ${from}, this program knows ${table.version}`)
   if (from < table.version) {

@@ -12,6 +12,7 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import { codeOf, failNextSync } from '../../support/simulated-instance.ts'
 
 type State = { readonly count: number }
 type Messages = {
@@ -67,9 +68,11 @@ type Things = EntityHandle<Messages, State>
 let s: Simulation
 afterEach(() => s.close())
 
-const started = async (): Promise<Things> => {
+const patient = { timeoutMs: Number.POSITIVE_INFINITY }
+
+const started = async (shards = 2): Promise<Things> => {
   lives = []
-  s = await startSimulated({ app: supervisor('app', {}, [things]), shards: 2 })
+  s = await startSimulated({ app: supervisor('app', {}, [things]), shards })
   return s.app.entity(things)
 }
 
@@ -77,6 +80,15 @@ const rowsOf = (handle: Things): unknown => [
   handle.list().entries.map(({ id }) => id),
   handle.list({ where: { count: { gte: 0 } } }).entries.map(({ id }) => id),
 ]
+
+/** The keys of all rows of the entity `a`, whatever they are for. */
+const rowsLeft = (): string[] =>
+  s.app.shards.flatMap((shard) => {
+    const { overlay, projection } = shard.view().layers
+    const all = [...overlay.range({ gte: '\0' }), ...projection.range({ gte: '\0' })]
+    const isOf = (key: string): boolean => key.includes('thing/a') || key.endsWith('\0a')
+    return all.map(([key]) => key).filter((key) => isOf(key) && shard.view().row(key))
+  })
 
 test('a delete removes row, index, alarms, steps and remembered calls together', async () => {
   const handle = await started()
@@ -89,12 +101,7 @@ test('a delete removes row, index, alarms, steps and remembered calls together',
   expect(rowsOf(handle)).toEqual([['b'], ['b']])
   expect(await s.during(handle.alarms())).toEqual([])
   expect(handle.state('a')).toBe(undefined)
-  const left = s.app.shards.flatMap((shard) => {
-    const { overlay, projection } = shard.view().layers
-    const all = [...overlay.range({ gte: '\0' }), ...projection.range({ gte: '\0' })]
-    return all.filter(([key]) => key.includes('thing/a') && shard.view().row(key))
-  })
-  expect(left).toEqual([])
+  expect(rowsLeft()).toEqual([])
   // The same id of a call is new to the one that is born now.
   expect(await s.during(call(ref, 'add', undefined, { id: 'one' }))).toBe(1)
 })
@@ -199,4 +206,56 @@ test('after the close both are CLOSED; a wrong id is INVALID_ARGUMENT', async ()
   await s.close()
   await expect(handle.delete('a')).rejects.toMatchObject({ code: 'CLOSED' })
   await expect(handle.stop('a')).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
+const useless: readonly [string, Partial<typeof server>][] = [
+  ['its machine changed', { shape: 'other' } as never],
+  ['migrate refuses it', { version: 2, migrate: () => fail() }],
+  ['it fails each time it wakes', { wake: ({ count }: State) => (count > 0 ? fail() : undefined) }],
+]
+
+const fail = (): never => {
+  throw new Error('useless')
+}
+
+test.each(useless)('a delete removes an entity that is blocked because %s', async (_, change) => {
+  const first = await started()
+  await s.during(call(first.ref('a'), 'add', undefined, { id: 'one' }))
+  await s.during(call(first.ref('a'), 'step'))
+  await s.close()
+  const kind = entity('thing', { ...server, ...change } as typeof server)
+  await s.start({ app: supervisor('app', {}, [kind]) })
+  const handle = s.app.entity(kind)
+  const refused = codeOf(call(handle.ref('a'), 'add', undefined, patient))
+  for (let tries = 0; tries < 5; tries++) await s.advance(2_000)
+  expect(await s.during(refused)).toMatch(/BLOCKED|EXITED/)
+  expect(await s.during(codeOf(call(handle.ref('a'), 'add', undefined, patient)))).toBe('BLOCKED')
+  expect([...handle.blocked().keys()]).toEqual(['a'])
+  expect(rowsLeft().length).toBeGreaterThan(3)
+  expect(await s.during(handle.delete('a'))).toBe(true)
+  expect([rowsLeft(), handle.state('a'), handle.blocked().size]).toEqual([[], undefined, 0])
+  await s.powerCut()
+  await s.start()
+  expect(rowsLeft()).toEqual([])
+  // `terminate` had no state to see.
+  expect(lives.filter((each) => each.startsWith('-'))).toEqual([])
+  const reborn = s.app.entity(kind).ref('a')
+  expect(await s.during(call(reborn, 'add', undefined, { id: 'one', ...patient }))).toBe(1)
+})
+
+test('a shard that goes down in the middle of a delete keeps nobody waiting behind it', async () => {
+  const handle = await started(1)
+  const ref = handle.ref('a')
+  await s.during(call(ref, 'add'))
+  failNextSync(s.disk)
+  const deletion = handle.delete('a', patient)
+  const behind = codeOf(call(ref, 'add', undefined, patient))
+  cast(ref, 'add')
+  expect(await s.during(behind, { withinMs: 100 })).toBe('SHARD_DOWN')
+  const later = codeOf(call(ref, 'add', undefined, patient))
+  await s.during(s.app.control.reopen(0))
+  expect(await s.during(deletion)).toBe(true)
+  expect(await s.during(later)).toMatch(/SHARD_DOWN|ok/)
+  await s.advance(100)
+  expect(handle.state('a')?.count).toBeLessThanOrEqual(2)
 })
