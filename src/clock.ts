@@ -11,7 +11,7 @@ export type Cancel = () => void
 
 /** Time, timers, turns of the event loop, and randomness. */
 export interface Clock {
-  /** Milliseconds since 1970, whole. May go back when somebody sets the machine's clock. */
+  /** Milliseconds since 1970, whole. May go back when the machine's clock is set. */
   now(): number
   /**
    * Milliseconds from an arbitrary start, fractional; never goes back. Durations and deadlines use

@@ -146,9 +146,9 @@ const mismatch = (
 }
 
 /**
- * The refusal of an option that nobody knows, of those in `known`: `INVALID_ARGUMENT`, or `CONFIG`
- * for the options of a start. `path` leads to it, and ends with its name. The message has the known
- * name that is spelt almost like it, or all of them.
+ * The refusal of an option that is not in `known`: `INVALID_ARGUMENT`, or `CONFIG` for the options
+ * of a start. `path` leads to it, and ends with its name. The message has the known name that is
+ * spelt almost like it, or all of them.
  */
 export const unknownOption = (
   code: 'INVALID_ARGUMENT' | 'CONFIG',

@@ -8,7 +8,7 @@ export interface Bank {
   release(key: string): Promise<void>
 }
 
-/** A bank at `url`. Without an answer within `timeoutMs` nobody knows what it did. */
+/** A bank at `url`. Without an answer within `timeoutMs` it is unknown what it did. */
 export const httpBank = (url: string, timeoutMs = 2_000): Bank => {
   const ask = async (method: 'PUT' | 'DELETE', key: string, body?: string): Promise<void> => {
     const response = await fetch(`${url}/charges/${encodeURIComponent(key)}`, {

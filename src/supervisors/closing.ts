@@ -69,7 +69,7 @@ const endUserTree = async (
   { id, name }: UserTree,
   ms: number,
 ): Promise<CutOff[]> => {
-  // While `services` restarts, nobody answers: a start of the tree is refused then.
+  // While `services` restarts, no process answers: a start of the tree is refused then.
   const ended = terminateChild(system.to(treeNames(instance).services), id).catch(unlessGone)
   if (await within(system, ms, ended)) return []
   return killBelow(system, name).map((process) => ({ part: 'process', process }))

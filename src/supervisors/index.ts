@@ -1,6 +1,6 @@
 /**
- * The supervisors: who starts whom. They assemble an instance from options and ports. They import
- * actors, runtime and storage. The layer has no rooms; its files:
+ * The supervisors, and what they start. They assemble an instance from options and ports. They
+ * import actors, runtime and storage. The layer has no rooms; its files:
  *
  * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB
  * - instance: what an instance is made of

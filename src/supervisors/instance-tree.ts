@@ -90,7 +90,7 @@ const unlessClosing = ({ isClosing, readiness }: TreeOptions, spec: ChildSpec): 
 
 /**
  * Nothing below `app` starts while a shard recovers: a user's `init` may read and write. If the
- * supervisor of the shards ends, nobody opens them, and a start that waits fails.
+ * supervisor of the shards ends, they stay closed, and a start that waits fails.
  */
 const storageGate = ({ system, instance, shards }: TreeOptions): StartGate => {
   let settling: Promise<void> | undefined

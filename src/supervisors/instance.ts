@@ -111,7 +111,7 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
 const newSystem = ({ logger }: CheckedOptions, { clock }: Ports): System =>
   createSystem({ clock, ...(logger && { logger }) })
 
-/** Somebody has set the machine's clock. Whoever operates it has to know. */
+/** The machine's clock was set. Its operator has to know. */
 const clockJumped = (system: System, shard: Shard, jump: ClockJump): void => {
   const { jumpMs, aheadMs } = jump
   tell(system, shard, 'clock.jumped', jump)

@@ -25,9 +25,9 @@ type EndMessages = { calls: Record<'$delete' | '$stop', () => boolean> }
 declare const fields: unique symbol
 
 /**
- * One kind of entities. Looks show durable states and wake nobody.
- * Every call throws KeelsonError `CLOSED` once the instance is closing; those that read rows
- * `SHARD_DOWN` while a shard cannot be read, and `CORRUPT` for damaged rows.
+ * One kind of entities. Looks show durable states and wake no entity. Every call throws
+ * KeelsonError `CLOSED` once the instance is closing; those that read rows `SHARD_DOWN` while a
+ * shard cannot be read, and `CORRUPT` for damaged rows.
  */
 export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   declare readonly [fields]?: F

@@ -401,7 +401,7 @@ const lastHeard = ({ unheard, durability }: State): number => {
   return first === undefined ? durability.lastLsn : first - 1
 }
 
-/** Hands `follower` the groups that nobody heard of, and all later ones as long as it lives. */
+/** Hands `follower` the groups that no follower got, and all later ones as long as it lives. */
 const follow = (state: State, follower: Ref<CommitFollower>, context: Context): void => {
   state.follower = follower
   context.system.monitor(follower, () => {

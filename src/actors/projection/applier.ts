@@ -278,8 +278,8 @@ export const server: GenServer<Messages, State, Shard> = {
 }
 
 /**
- * `lsn`, or the projection's own position if that is less. Anybody may send the applier a message,
- * and a row that is forgotten too early is hidden from every reader.
+ * `lsn`, or the projection's own position if that is less. Any process may send the applier a
+ * message, and a row that is forgotten too early is hidden from every reader.
  */
 const shownOf = ({ shard }: State, lsn: number): number => Math.min(lsn, shard.projectedLsn)
 

@@ -1,6 +1,6 @@
 /**
- * The time of a shard. It follows the machine's clock and never goes back. When somebody sets that
- * clock, the shard's time does not jump with it: it goes on by the monotonic clock, so that nothing
+ * The time of a shard. It follows the machine's clock and never goes back. When that clock is set,
+ * the shard's time does not jump with it: it goes on by the monotonic clock, so that nothing
  * expires at once and no lease becomes longer, until `follow` accepts the clock.
  */
 import type { Clock } from '../../clock.ts'

@@ -27,7 +27,7 @@ import { ShardProjection } from './shard-projection.ts'
 import { ShardTime } from './shard-time.ts'
 import type { WriteWindows } from './write-windows.ts'
 
-// It lives in the `Shard` value: the applier notes each moment, even while nobody listens.
+// It lives in the `Shard` value: the applier notes each moment, even while no process listens.
 
 /**
  * The soonest known moment at which something of a shard is due, in ms since 1970, and who is told

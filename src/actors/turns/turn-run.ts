@@ -89,9 +89,9 @@ export const changing = (change: (state: unknown) => unknown, from: HeldCall): R
     }
   })
 
-/** The error of a turn whose unit nobody can look up. */
+/** The error of a turn whose unit cannot be looked up. */
 export const undecidable = (entity: string, cause: unknown): KeelsonError =>
-  new KeelsonError('UNKNOWN_OUTCOME', `nobody can tell whether a turn of ${entity} is durable`, {
+  new KeelsonError('UNKNOWN_OUTCOME', `it is unknown whether a turn of ${entity} is durable`, {
     cause,
   })
 

@@ -187,7 +187,7 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(state)
     },
     stopped: (state) => {
-      // Nobody has asked: the message is not the batcher's own.
+      // No stop is under way: the message is not the batcher's own.
       if (state.stopping.length === 0) return noReply(state)
       for (const from of state.stopping) from.reply(undefined)
       return stopWith('normal', state)

@@ -29,7 +29,7 @@ export const runStart = async (
     else printLine(environment.errors, text)
   }
   const release = environment.onStrayRejection((reason) =>
-    tell(`A promise was rejected and nobody handled it: ${errorText(reason, verbose)}`),
+    tell(`A rejected promise was not handled: ${errorText(reason, verbose)}`),
   )
   try {
     return await runInstance(command, environment, {

@@ -1,7 +1,7 @@
 /**
  * The XState actors of one machine: the machine's own and all inside it. XState computes them; its
  * ways out are replaced. What would reach the world outside (an action, a start, a clean-up, an
- * emitted event, a send to somebody else) goes to `Door.effect` and is not done here.
+ * emitted event, a send to another process) goes to `Door.effect` and is not done here.
  */
 import {
   type ActorLogic,

@@ -1,6 +1,6 @@
 /**
  * Promises that belong to a process. If the process awaits one, its rejection ends the process as a
- * throw does. A promise that nobody awaits must not be an unhandled rejection: Node would end all
+ * throw does. A promise that is not awaited must not be an unhandled rejection: Node would end all
  * processes.
  */
 

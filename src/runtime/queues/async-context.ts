@@ -1,6 +1,6 @@
 /**
  * The async context: what `AsyncLocalStorage`, tracers and loggers read. Node passes it from the
- * code that schedules work to that work. Whoever wakes a run queue or arms a timer must not pass
+ * code that schedules work to that work. Code that wakes a run queue or arms a timer must not pass
  * its own to the work of others, so queues run in the context in which they were made.
  */
 import { AsyncResource } from 'node:async_hooks'
@@ -14,7 +14,7 @@ export class AsyncContext {
     this.#resource.runInAsyncScope(work)
   }
 
-  /** `work`, which runs in this context whoever calls it. */
+  /** `work`, which runs in this context and not in that of its caller. */
   bind(work: () => void): () => void {
     return () => this.run(work)
   }

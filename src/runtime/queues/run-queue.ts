@@ -1,8 +1,8 @@
 /**
  * The run queue. Processes with work wait in one queue, and each gets a quantum of messages. A turn
  * ends when its time slice or its message budget is spent, so that Node's input, output and timers
- * are never starved. A turn begins in a microtask, so that an idle system answers at once. It runs in
- * the async context in which the queue was made, whoever wakes it.
+ * are never starved. A turn begins in a microtask, so that an idle system answers at once. It runs
+ * in the async context in which the queue was made, not in that of the code that wakes it.
  */
 import type { Clock } from '../../clock.ts'
 import { AsyncContext } from './async-context.ts'

@@ -1,7 +1,8 @@
 /**
  * The deadlines of a System: one binary heap over one timer of the clock. Entries know their place
  * in the heap, so cancelling is logarithmic and leaves nothing behind: an answered call keeps no
- * timer. Entries fire in the async context in which the heap was made, whoever arms the timer.
+ * timer. Entries fire in the async context in which the heap was made, not in that of the code that
+ * arms them.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'

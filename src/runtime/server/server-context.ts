@@ -92,7 +92,7 @@ export class ServerContext {
     return abort
   }
 
-  /** Reports the result of the start. False: nobody waits for it any longer. */
+  /** Reports the result of the start. False: its starter does not wait for it. */
   begun(begun: Begun): boolean {
     const onBegun = this.#onBegun
     this.#onBegun = undefined

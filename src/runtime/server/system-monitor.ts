@@ -1,7 +1,7 @@
 /**
  * Watches a System (OTP's `erlang:system_monitor`) and announces on its bus what holds it up:
  * handlers that run long, handlers that stay pending, long mailboxes, and delays of the event loop.
- * A System that nobody watches pays one comparison for each turn of a process.
+ * A System without a monitor pays one comparison for each turn of a process.
  */
 import type { Cancel, LoopDelay } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'

@@ -118,7 +118,7 @@ export class ProcessSystem implements Kernel, Starter {
     this.names = new Names(this)
   }
 
-  // For everybody.
+  // For every caller.
 
   start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
     return this.startResult(server, arg, options).then(refOf)

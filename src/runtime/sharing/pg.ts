@@ -1,8 +1,8 @@
 /**
  * Process groups, as OTP's `pg`: any process may be a member of any group, also several times, and
- * whoever watches a group is sent each change. A group needs no start: it is there while it has a
- * member. When a process ends, its memberships are gone before its end is announced. Groups belong
- * to a System. Look-ups read memory: no message and no waiting.
+ * a process that watches a group is sent each change. A group needs no start: it is there while it
+ * has a member. When a process ends, its memberships are gone before its end is announced. Groups
+ * belong to a System. Look-ups read memory: no message and no waiting.
  *
  * Names of groups are compared by content: arrays and plain objects are fine.
  */

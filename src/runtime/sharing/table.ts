@@ -2,10 +2,10 @@
  * A table of keys and values that all processes of a System read directly, as OTP's `ets`: reads
  * are synchronous and send no message, and only the owner writes unless the table is public. It
  * dies with its owner, or passes to its heir. A table keeper (`table-keeper.ts`) is an heir that
- * hands tables back to whoever claims them.
+ * hands tables back to the process that claims them.
  *
- * Keys are compared by content: arrays and plain objects are fine. Values are not copied: whoever
- * reads one must not change it.
+ * Keys are compared by content: arrays and plain objects are fine. Values are not copied: the
+ * reader of one must not change it.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
@@ -249,7 +249,7 @@ export class Table<K = unknown, V = unknown> {
     this.#heirData = data
   }
 
-  /** Ends the table (OTP's `ets:delete/1`). Whoever may write may do it. */
+  /** Ends the table (OTP's `ets:delete/1`). Allowed to every writer. */
   drop(by: TableUser): void {
     this.#writtenBy(by)
     this.#close()
@@ -269,7 +269,7 @@ export class Table<K = unknown, V = unknown> {
 
   /** Logs and prompts show this, not the content. */
   toString(): string {
-    return `table ${this.name ?? `of ${this.owner ?? 'nobody'}`}`
+    return `table ${this.name ?? `of ${this.owner ?? 'no process'}`}`
   }
 
   toJSON(): string {

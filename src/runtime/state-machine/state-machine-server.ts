@@ -65,7 +65,7 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
   return found as unknown as MachineServer<T, R>
 }
 
-/** An event that nobody waits for. */
+/** An event without a caller. */
 export const unasked = (event: unknown): Waiting => ({
   event: checkedEvent(event),
   from: undefined,

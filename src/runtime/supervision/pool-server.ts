@@ -29,7 +29,7 @@ export interface CheckoutRequest {
 
 /** The numbers of a pool. */
 export interface PoolStatus {
-  /** The workers that nobody has. */
+  /** The workers that no client has. */
   readonly idle: number
   readonly busy: number
   /** How many of the workers are beyond `size`. */

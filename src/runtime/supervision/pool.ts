@@ -1,7 +1,7 @@
 /**
  * A pool: a fixed number of workers under a supervisor, which clients check out and in. Clients
  * wait in their order. When there is no idle worker, up to `maxOverflow` more are started, and
- * ended when nobody waits. A client that ends gives its worker back. The words are poolboy's.
+ * ended when no client waits. A client that ends gives its worker back. The words are poolboy's.
  */
 import { configError } from '../../errors.ts'
 import { call, cast, madeThrough } from '../process/messaging.ts'

@@ -1,7 +1,7 @@
 /**
- * A server that runs in a thread of its own, for work that would hold up everybody else. Here it is
- * a process like any other: the same messages, linked and supervised. Its end is the thread's end,
- * with the same reason.
+ * A server that runs in a thread of its own, for work that would hold up all other processes. Here
+ * it is a process like any other: the same messages, linked and supervised. Its end is the thread's
+ * end, with the same reason.
  */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'

@@ -1,7 +1,7 @@
 /**
  * The type of `context.app`. The runtime only hands the value on, from a process to those that it
- * starts. Whoever sets the value declares its fields by augmentation, as the instance does for the
- * processes of the user's tree.
+ * starts. The code that sets the value declares its fields by augmentation, as the instance does
+ * for the processes of the user's tree.
  */
 
 /**

@@ -73,7 +73,7 @@ class Walk {
     else this.#fields(value)
   }
 
-  /** Name and message are text, unless somebody made them something else. */
+  /** Name and message are text, unless code has set them to something else. */
   #error({ name, message }: { readonly name: unknown; readonly message: unknown }): void {
     const isPlain = this.#isPlain
     this.#isPlain = true

@@ -87,7 +87,7 @@ export const refused = (
 
 const messages: { readonly [code in RefusalReason['code']]: string } = {
   WRONG_TYPE: 'The value is of another kind than this command works on.',
-  LOCKED: 'Somebody else holds the lock of the key.',
+  LOCKED: 'Another owner holds the lock of the key.',
   TOO_LARGE: 'The value, or the change, would be too large.',
   CONFLICT: 'The state is not the one that the change follows.',
 }

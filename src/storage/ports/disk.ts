@@ -25,7 +25,7 @@ export class DiskError extends Error {
 /**
  * How a file is opened: to read; to read and write a file that exists; to create a file that must
  * not exist; to create such a file for large writes. Large writes of whole blocks may go past the
- * page cache, because pages that nobody reads cost more than their bytes.
+ * page cache, because pages that are never read cost more than their bytes.
  */
 export type OpenMode = 'read' | 'write' | 'create' | 'createLarge'
 

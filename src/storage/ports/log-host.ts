@@ -38,8 +38,7 @@ export type LogNeeds = {
    */
   readonly shown?: ProjectedPosition
   /**
-   * It is the log of a store: DATA frames that somebody will read hold units that this version can
-   * read.
+   * It is the log of a store: DATA frames that will be read hold units that this version can read.
    */
   readonly holdsUnits?: boolean
 }

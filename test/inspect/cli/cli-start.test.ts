@@ -200,6 +200,6 @@ describe('keelson start (needs the build)', () => {
     const { status, output, errors } = await runKeelson(['start'], dir, lines.join('\n'))
 
     expect([status, output]).toEqual([0, 'undefined\nundefined\n2\n'])
-    expect(errors).toContain('nobody handled it: Error: stray')
+    expect(errors).toContain('was not handled: Error: stray')
   })
 })

@@ -92,7 +92,7 @@ describe('a partitioned supervisor', () => {
     expect(other.ok).toBe(true)
   })
 
-  test('has any server as its children, each with its argument, and restarts one alone', async () => {
+  test('runs one server in every partition, each with its argument, and restarts one alone', async () => {
     const { system, clock } = testSystem()
     const counters = partitions<Messages>('counter', 4)
     const spec = partitionSupervisor('counters', counters, {
