@@ -266,6 +266,20 @@ describe('the sources', () => {
     expect(found).toEqual([])
   })
 
+  test('stand twenty to a folder at most', () => {
+    const counts = new Map<string, number>()
+    for (const { path } of sources) {
+      const folder = path.slice(0, path.lastIndexOf('/'))
+      counts.set(folder, (counts.get(folder) ?? 0) + 1)
+    }
+    expect([...counts].filter(([, count]) => count > 20)).toEqual([])
+  })
+
+  test('name the process, the client or the code that they speak of', () => {
+    const pattern = /\b(?:whoever|whomever|some(?:body|one)|any(?:body|one)|every(?:body|one))\b/gi
+    expect(breaches((file) => file.text.match(pattern) ?? [])).toEqual([])
+  })
+
   test('are at most 500 lines long', () => {
     const found = sources.filter(({ lines }) => lines.length > 501)
     expect(found.map(({ path, lines }) => `${path}: ${lines.length} lines`)).toEqual([])
@@ -319,6 +333,11 @@ describe('the tests', () => {
       "include: ['test/**/*.test.ts', 'examples/**/*.test.ts']",
     )
     expect(readFileSync('vitest.config.ts', 'utf8')).not.toContain('exclude')
+  })
+
+  test('are skipped only with a printed reason', () => {
+    const pattern = /\.(?:skip|skipIf|runIf)\((?!lacks\()/g
+    expect(breaches((file) => codeOf(file).match(pattern) ?? [], tests)).toEqual([])
   })
 
   test('stand in files named *.test.ts: every other file is imported, or a program that is run', () => {

@@ -3,15 +3,16 @@ import { spawnSync } from 'node:child_process'
 import { type ErrorDetails, isKeelsonError } from '../../src/errors.ts'
 import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
 import { DiskError, type DiskLock } from '../../src/storage/ports/disk.ts'
+import { lacks } from './lacks.ts'
 
-/** Whether this machine has the tool. */
-export const hasFlock = spawnSync('flock', ['--version']).error === undefined
+/** Why the tool cannot lock here; `undefined` when it can. */
+export const noFlock = spawnSync('flock', ['--version']).error && 'the tool flock is not here'
 
-/** The ways to lock: by the tool, or by a file alone. */
-export const ways = ['flock', 'file'] as const
+/** A way to lock: by the tool, or by a file alone. */
+export type Way = 'flock' | 'file'
 
-/** A way to lock. */
-export type Way = (typeof ways)[number]
+/** The ways to lock that this machine has. */
+export const ways: readonly Way[] = lacks(noFlock) ? ['file'] : ['flock', 'file']
 
 /** Takes the lock at `path` for this process. */
 export const lockBy = (way: Way, path: string): DiskLock =>

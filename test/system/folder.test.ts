@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type App, start } from 'keelson'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { lacks } from '../support/lacks.ts'
 import { noSmallDisk, remount, smallDisk } from '../support/small-disk.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
@@ -157,66 +158,63 @@ describe('options and folder', () => {
   })
 })
 
-describe.skipIf(noSmallDisk)(
-  `a small disk${noSmallDisk ? ` (skipped: ${noSmallDisk})` : ''}`,
-  () => {
-    const wal = { maxFileSize: 256 * 1024 }
-    const value = 'x'.repeat(1_000)
+describe.skipIf(lacks(noSmallDisk))('a small disk', () => {
+  const wal = { maxFileSize: 256 * 1024 }
+  const value = 'x'.repeat(1_000)
 
-    /** Puts until the store refuses; answers the keys that were acknowledged, and the refusal's code. */
-    const fill = async (app: App, prefix: string) => {
-      const acknowledged: string[] = []
-      for (let at = 0; ; at++) {
-        const key = `${prefix}:${at}`
-        const code = await codeOf(app.store.put(key, value))
-        if (code !== 'ok') return { acknowledged, code }
-        acknowledged.push(key)
-      }
+  /** Puts until the store refuses; answers the keys that were acknowledged, and the refusal's code. */
+  const fill = async (app: App, prefix: string) => {
+    const acknowledged: string[] = []
+    for (let at = 0; ; at++) {
+      const key = `${prefix}:${at}`
+      const code = await codeOf(app.store.put(key, value))
+      if (code !== 'ok') return { acknowledged, code }
+      acknowledged.push(key)
     }
+  }
 
-    const missing = (app: App, keys: readonly string[]) =>
-      keys.filter((key) => app.store.get(key) !== value)
+  const missing = (app: App, keys: readonly string[]) =>
+    keys.filter((key) => app.store.get(key) !== value)
 
-    test('that is too small for a segment is NO_SPACE at start, and nothing is left behind', async () => {
-      const dir = smallDisk('768k')
+  test('that is too small for a segment is NO_SPACE at start, and nothing is left behind', async () => {
+    const dir = smallDisk('768k')
 
-      expect(await codeOf(start({ dir }))).toBe('NO_SPACE')
-      expect(readdirSync(dir)).toEqual([])
+    expect(await codeOf(start({ dir }))).toBe('NO_SPACE')
+    expect(readdirSync(dir)).toEqual([])
 
-      expect(await codeOf(start({ dir: join(dir, 'new', 'folder') }))).toBe('NO_SPACE')
-      expect(readdirSync(dir)).toEqual([])
-    })
+    expect(await codeOf(start({ dir: join(dir, 'new', 'folder') }))).toBe('NO_SPACE')
+    expect(readdirSync(dir)).toEqual([])
+  })
 
-    test('that fills up refuses writes, goes on reading, and opens again once there is space, with all acknowledged', async () => {
-      // Two MB for the store, and one that is freed later.
-      const disk = smallDisk('3m')
-      const ballast = join(disk, 'ballast')
-      writeFileSync(ballast, Buffer.alloc(1024 * 1024))
-      const dir = join(disk, 'data')
-      const app = await start({ dir, wal, deadlineMs: 5_000 })
-      const { acknowledged, code } = await fill(app, 'first')
-      expect(code).toBe('NO_SPACE')
-      expect(acknowledged.length).toBeGreaterThan(500)
-      expect(missing(app, acknowledged)).toEqual([])
-      await app.close({ deadlineMs: 5_000 })
+  test('that fills up refuses writes, goes on reading, and opens again once there is space, with all acknowledged', async () => {
+    // Two MB for the store, and one that is freed later.
+    const disk = smallDisk('3m')
+    const ballast = join(disk, 'ballast')
+    writeFileSync(ballast, Buffer.alloc(1024 * 1024))
+    const dir = join(disk, 'data')
+    const app = await start({ dir, wal, deadlineMs: 5_000 })
+    const { acknowledged, code } = await fill(app, 'first')
+    expect(code).toBe('NO_SPACE')
+    expect(acknowledged.length).toBeGreaterThan(500)
+    expect(missing(app, acknowledged)).toEqual([])
+    await app.close({ deadlineMs: 5_000 })
 
-      rmSync(ballast)
-      const again = await start({ dir, wal })
-      expect(missing(again, acknowledged)).toEqual([])
-      const more = await fill(again, 'second')
-      expect(more.acknowledged.length).toBeGreaterThan(100)
-      expect(missing(again, [...acknowledged, ...more.acknowledged])).toEqual([])
-      await again.close({ deadlineMs: 5_000 })
-    })
+    rmSync(ballast)
+    const again = await start({ dir, wal })
+    expect(missing(again, acknowledged)).toEqual([])
+    const more = await fill(again, 'second')
+    expect(more.acknowledged.length).toBeGreaterThan(100)
+    expect(missing(again, [...acknowledged, ...more.acknowledged])).toEqual([])
+    await again.close({ deadlineMs: 5_000 })
+  })
 
-    test('D28 that is read-only is READ_ONLY, whether there is a folder on it or not', async () => {
-      const disk = smallDisk('40m')
-      const dir = join(disk, 'data')
-      await (await start({ dir })).close()
-      remount(disk, 'ro')
+  test('D28 that is read-only is READ_ONLY, whether there is a folder on it or not', async () => {
+    const disk = smallDisk('40m')
+    const dir = join(disk, 'data')
+    await (await start({ dir })).close()
+    remount(disk, 'ro')
 
-      expect(await codeOf(start({ dir }))).toBe('READ_ONLY')
-      expect(await codeOf(start({ dir: join(disk, 'other') }))).toBe('READ_ONLY')
-    })
-  },
-)
+    expect(await codeOf(start({ dir }))).toBe('READ_ONLY')
+    expect(await codeOf(start({ dir: join(disk, 'other') }))).toBe('READ_ONLY')
+  })
+})

@@ -6,6 +6,7 @@ import { Wal } from 'keelson/wal'
 import { describe, expect, test } from 'vitest'
 import { textOf } from '../harness/ledger.ts'
 import { runKeelson } from '../support/keelson-command.ts'
+import { lacks } from '../support/lacks.ts'
 import { noSmallDisk, smallDisk } from '../support/small-disk.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
@@ -24,48 +25,45 @@ const noStrace = ((): string | undefined => {
   return spawnSync('strace', injects).status === 0 ? undefined : 'needs strace that may inject'
 })()
 
-describe.skipIf(noStrace)(
-  `one fdatasync that fails${noStrace ? ` (skipped: ${noStrace})` : ''}`,
-  () => {
-    test('D15 D16 E23 E25 is not acknowledged, not repeated on that file, takes no sibling along, and reopening brings all acknowledged back', async () => {
-      const dir = tempFolder()
-      const trace = join(tempFolder(), 'trace')
-      const { output, stderr } = spawnSync(
-        'strace',
-        [
-          ...['-f', '-y', '-o', trace, '-e', 'trace=fdatasync'],
-          ...['-e', 'inject=fdatasync:error=EIO:when=25'],
-          ...[process.execPath, program('failing-sync.mjs'), dir],
-        ],
-        { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], encoding: 'utf8' },
-      )
-      const [first, second, third, fourth, fifth] = (output[3] ?? '')
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line))
-      expect(first, stderr).toMatchObject({ code: 'UNKNOWN_OUTCOME' })
-      expect(first.acknowledged.length).toBeGreaterThan(3)
-      expect(second).toEqual({ later: 'SHARD_DOWN', sibling: 'ok' })
-      expect(third).toEqual({ phase: 'down' })
-      expect(fourth).toEqual({ missing: [] })
-      expect(fifth).toEqual({ again: 'ok' })
+describe.skipIf(lacks(noStrace))('one fdatasync that fails', () => {
+  test('D15 D16 E23 E25 is not acknowledged, not repeated on that file, takes no sibling along, and reopening brings all acknowledged back', async () => {
+    const dir = tempFolder()
+    const trace = join(tempFolder(), 'trace')
+    const { output, stderr } = spawnSync(
+      'strace',
+      [
+        ...['-f', '-y', '-o', trace, '-e', 'trace=fdatasync'],
+        ...['-e', 'inject=fdatasync:error=EIO:when=25'],
+        ...[process.execPath, program('failing-sync.mjs'), dir],
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], encoding: 'utf8' },
+    )
+    const [first, second, third, fourth, fifth] = (output[3] ?? '')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(first, stderr).toMatchObject({ code: 'UNKNOWN_OUTCOME' })
+    expect(first.acknowledged.length).toBeGreaterThan(3)
+    expect(second).toEqual({ later: 'SHARD_DOWN', sibling: 'ok' })
+    expect(third).toEqual({ phase: 'down' })
+    expect(fourth).toEqual({ missing: [] })
+    expect(fifth).toEqual({ again: 'ok' })
 
-      // Each line: pid, call, descriptor with its path, result.
-      const syncs = spawnSync('cat', [trace], { encoding: 'utf8' }).stdout.split('\n')
-      const failed = syncs.findIndex((line) => line.includes('INJECTED'))
-      const path = /<([^>]+)>/.exec(syncs[failed] ?? '')?.[1] ?? ''
-      expect(path).toMatch(/shard-\d\/wal\/[0-9a-f-]+\.wal$/)
-      expect(syncs.slice(failed + 1).filter((line) => line.includes(path))).toEqual([])
+    // Each line: pid, call, descriptor with its path, result.
+    const syncs = spawnSync('cat', [trace], { encoding: 'utf8' }).stdout.split('\n')
+    const failed = syncs.findIndex((line) => line.includes('INJECTED'))
+    const path = /<([^>]+)>/.exec(syncs[failed] ?? '')?.[1] ?? ''
+    expect(path).toMatch(/shard-\d\/wal\/[0-9a-f-]+\.wal$/)
+    expect(syncs.slice(failed + 1).filter((line) => line.includes(path))).toEqual([])
 
-      const app = await start({ dir })
-      const missing = first.acknowledged.filter((at: number) => app.store.get(`{a}:${at}`) !== at)
-      expect(missing).toEqual([])
-      await app.close()
-    }, 120_000)
-  },
-)
+    const app = await start({ dir })
+    const missing = first.acknowledged.filter((at: number) => app.store.get(`{a}:${at}`) !== at)
+    expect(missing).toEqual([])
+    await app.close()
+  }, 120_000)
+})
 
-describe.skipIf(noSmallDisk)(`tmpfs${noSmallDisk ? ` (skipped: ${noSmallDisk})` : ''}`, () => {
+describe.skipIf(lacks(noSmallDisk))('tmpfs', () => {
   test('E57 is told at opening: nothing on it survives a power cut', async () => {
     const wal = await Wal.open({ dir: join(smallDisk('8m'), 'log') })
     expect(wal.report.remarks).toEqual([expect.stringContaining('tmpfs')])

@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { childProgram } from '../support/child-program.ts'
+import { lacks } from '../support/lacks.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 type Seen = {
@@ -22,6 +23,7 @@ type Seen = {
 }
 
 const canTrace = spawnSync('strace', ['-qq', '-o', '/dev/null', 'true']).status === 0
+const noTracing = canTrace ? undefined : 'a slow fdatasync needs strace'
 const syncMs = 2_000
 const queueBytes = 256 * 1024
 
@@ -39,7 +41,7 @@ const slowDown = (pid: number): Promise<void> =>
 const ascends = (numbers: readonly number[]): boolean =>
   numbers.every((number, at) => at === 0 || number > (numbers[at - 1] ?? 0))
 
-test.skipIf(!canTrace)(
+test.skipIf(lacks(noTracing))(
   'D24 E48 with an fdatasync of 2 s memory stays bounded, the event loop goes on and order is kept',
   async () => {
     const lines: string[] = []

@@ -7,6 +7,7 @@ import { killRounds } from '../harness/kill-rounds.ts'
 import { noLoopDisk } from '../harness/loop-disk.ts'
 import { orderRounds } from '../harness/order-rounds.ts'
 import { pageRounds, powerRounds } from '../harness/power-rounds.ts'
+import { lacks } from '../support/lacks.ts'
 import { thorough } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
@@ -26,9 +27,7 @@ test('kill -9 of a service of durable actors loses no order, charges none twice,
   expect(promised).toBeGreaterThan(0)
 }, 600_000)
 
-const reason = noLoopDisk()
-
-describe.skipIf(reason !== undefined)(`a power cut${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describe.skipIf(lacks(noLoopDisk()))('a power cut', () => {
   test('D2 E33 while logs and stores are written or opened loses nothing that was answered', async () => {
     const { strikes, promised } = await powerRounds({ rounds: cut, seed })
 

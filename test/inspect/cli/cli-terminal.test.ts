@@ -2,10 +2,13 @@
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { startOnTerminal, stoppedMark } from '../../support/keelson-command.ts'
+import { lacks } from '../../support/lacks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
-// The options of `script` are those of util-linux.
-describe.skipIf(process.platform !== 'linux')('a prompt on a terminal (needs the build)', () => {
+const noScript =
+  process.platform === 'linux' ? undefined : 'a terminal needs the `script` of util-linux'
+
+describe.skipIf(lacks(noScript))('a prompt on a terminal (needs the build)', () => {
   test('answers, and ends at Ctrl-D, after Ctrl-Z and fg', async () => {
     const prompt = startOnTerminal(['start'], tempFolder())
     await prompt.says('keelson> ')

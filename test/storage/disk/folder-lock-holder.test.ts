@@ -5,8 +5,9 @@ import {
   type ProcessFacts,
   startTimeByPs,
 } from '../../../src/storage/disk/folder-lock.ts'
+import { lacks } from '../../support/lacks.ts'
 
-const hasPs = startTimeByPs(process.pid) !== undefined
+const noPs = startTimeByPs(process.pid) ? undefined : 'the tool ps does not tell starts here'
 
 describe('whether a holder lives', () => {
   const self: ProcessFacts = {
@@ -23,7 +24,7 @@ describe('whether a holder lives', () => {
     ['this very process', {}, 'alive'],
     ['another process that runs', { pid: 11, startTime: '600' }, 'alive'],
     ['a process that is gone', { pid: 13 }, 'dead'],
-    ['a pid that somebody else has now', { pid: 11, startTime: '599' }, 'dead'],
+    ['a pid that another process has now', { pid: 11, startTime: '599' }, 'dead'],
     ['a process whose start is hidden', { pid: 12 }, 'unknown'],
     ['an earlier boot of this host', { bootId: 'earlier' }, 'dead'],
     ['another host', { host: 'there', bootId: 'its own' }, 'unknown'],
@@ -38,7 +39,7 @@ describe('whether a holder lives', () => {
     expect(holderFate({ ...self, ...facts }, self, running)).toBe(fate)
   })
 
-  test.skipIf(!hasPs)('ps tells when a process started, on a system without /proc', () => {
+  test.skipIf(lacks(noPs))('ps tells when a process started, on a system without /proc', () => {
     expect(startTimeByPs(process.pid)).toMatch(/ \d\d:\d\d:\d\d \d{4}$/)
     expect(startTimeByPs(2 ** 22 + 1)).toBeUndefined()
   })

@@ -18,7 +18,8 @@ import {
   test,
 } from 'vitest'
 import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
-import { hasFlock, lockBy, refusal, ways } from '../../support/folder-locks.ts'
+import { lockBy, noFlock, refusal, ways } from '../../support/folder-locks.ts'
+import { lacks } from '../../support/lacks.ts'
 
 const script = fileURLToPath(new URL('../../support/lock-process.ts', import.meta.url))
 
@@ -162,7 +163,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
   })
 })
 
-test.skipIf(!hasFlock)('a lock of a thread is free after the thread has ended', async () => {
+test.skipIf(lacks(noFlock))('a lock of a thread is free after the thread has ended', async () => {
   const thread = new Worker(script, {
     stdin: true,
     stdout: true,

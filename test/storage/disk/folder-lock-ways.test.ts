@@ -13,7 +13,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
-import { hasFlock, lockBy, refusal, ways, withPath } from '../../support/folder-locks.ts'
+import { lockBy, noFlock, refusal, ways, withPath } from '../../support/folder-locks.ts'
+import { lacks } from '../../support/lacks.ts'
 
 let dir: string
 
@@ -27,7 +28,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 describe('the two ways to lock', () => {
-  test.skipIf(!hasFlock)('exclude each other', () => {
+  test.skipIf(lacks(noFlock))('exclude each other', () => {
     for (const [first, second] of [
       ['flock', 'file'],
       ['file', 'flock'],
@@ -47,7 +48,7 @@ describe('the two ways to lock', () => {
     expect(readHolder(readFileSync(path, 'utf8')).by).toBe('file')
   })
 
-  test.skipIf(!hasFlock)('with the tool, the tool is used', () => {
+  test.skipIf(lacks(noFlock))('with the tool, the tool is used', () => {
     nodeDisk().lock(path, '')
 
     expect(readHolder(readFileSync(path, 'utf8')).by).toBe('flock')
@@ -61,7 +62,6 @@ describe('the two ways to lock', () => {
   })
 
   test.each(ways)('a lock by %s has the identity of its file', (way) => {
-    if (way === 'flock' && !hasFlock) return
     const lock = lockBy(way, path)
     expect(lock.identity).toBe(nodeDisk().identity(path))
     renameSync(path, `${path}.old`)

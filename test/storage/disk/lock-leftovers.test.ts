@@ -6,7 +6,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { lockLeftovers } from '../../../src/storage/disk/lock-holder.ts'
-import { hasFlock, lockBy, ways } from '../../support/folder-locks.ts'
+import { lockBy, ways } from '../../support/folder-locks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const left = [
@@ -32,15 +32,12 @@ test('a leftover is told from the lock and from other files by its name', () => 
   expect(lockLeftovers(left, 'LOCK2')).toEqual([])
 })
 
-test.each(ways.filter((way) => way === 'file' || hasFlock))(
-  'a lock by %s removes leftovers',
-  (way) => {
-    const dir = tempFolder()
-    for (const name of [...others, ...left]) writeFileSync(join(dir, name), '')
+test.each(ways)('a lock by %s removes leftovers', (way) => {
+  const dir = tempFolder()
+  for (const name of [...others, ...left]) writeFileSync(join(dir, name), '')
 
-    const lock = lockBy(way, join(dir, 'LOCK'))
+  const lock = lockBy(way, join(dir, 'LOCK'))
 
-    expect(readdirSync(dir).sort()).toEqual([...others].sort())
-    lock.release()
-  },
-)
+  expect(readdirSync(dir).sort()).toEqual([...others].sort())
+  lock.release()
+})

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { diskContract } from '../../contracts/disk.contract.ts'
+import { lacks } from '../../support/lacks.ts'
 
 for (const [name, options] of [
   ['the machine’s disk', {}],
@@ -53,7 +54,9 @@ describe('errors of the machine’s disk', () => {
     expect(printed).toMatch(/^(65536 EFBIG 65536|131072 EFBIG 131072)$/)
   })
 
-  test.skipIf(!existsSync('/dev/full'))('a full disk is ENOSPC, with operation and path', () => {
+  const noFullDevice = existsSync('/dev/full') ? undefined : 'there is no /dev/full'
+
+  test.skipIf(lacks(noFullDevice))('a full disk is ENOSPC, with operation and path', () => {
     const file = nodeDisk().open('/dev/full', 'write')
 
     expect(() => file.write(new Uint8Array(10), 0)).toThrow(
@@ -67,13 +70,15 @@ describe('errors of the machine’s disk', () => {
     file.close()
   })
 
-  // Root may write everywhere; so somebody else tries, who has to be able to run this checkout.
+  // Root may write everywhere; so another user tries, who has to be able to run this checkout.
   const other = process.getuid?.() === 0 ? { uid: 65_534 } : {}
   const otherMayRun =
     spawnSync('sh', ['-c', 'test -r "$0" -a -x "$1"', program, process.execPath], other).status ===
     0
 
-  test.skipIf(!otherMayRun)('each change in a folder without permission is EACCES', () => {
+  const noOther = otherMayRun ? undefined : 'another user cannot run this checkout'
+
+  test.skipIf(lacks(noOther))('each change in a folder without permission is EACCES', () => {
     writeFileSync(join(dir, 'a'), 'a')
     chmodSync(dir, 0o555)
     const printed = tryElsewhere('change', dir, other)

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { lacks } from '../../support/lacks.ts'
 import { noSmallDisk, smallDisk } from '../../support/small-disk.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
@@ -45,7 +46,7 @@ test.each(writers)(
   },
 )
 
-describe.skipIf(noSmallDisk)(`tmpfs${noSmallDisk ? ` (skipped: ${noSmallDisk})` : ''}`, () => {
+describe.skipIf(lacks(noSmallDisk))('tmpfs', () => {
   test.each(writers)(
     'a commit of the %s on a full file system is NO_SPACE, and works once there is room',
     (writer) => {
