@@ -1,15 +1,15 @@
 /** Rows in a Map, for the state machine: the plainest store there is. */
 
+import { KeelsonError } from '../../src/errors.ts'
 import type { Row, RowChange, RowRange } from '../../src/storage/ports/projection-store.ts'
-import {
-  missingBlob,
-  noteRow,
-  type ReadBlob,
-  type RowHints,
-  type Rows,
-} from '../../src/storage/rows/rows.ts'
+import { noteRow, type ReadBlob, type RowHints, type Rows } from '../../src/storage/rows/rows.ts'
 import { compareKeys } from '../../src/storage/values/key.ts'
 import { compoundOf } from '../../src/storage/values/row-key.ts'
+
+/** For stores without blobs: every blob is missing. */
+export const missingBlob: ReadBlob = ({ segment, offset }) => {
+  throw new KeelsonError('CORRUPT', 'there is no blob store', { details: { segment, offset } })
+}
 
 /** Rows that can be looked into, and that take changes. */
 export class MapRows implements Rows {

@@ -4,7 +4,6 @@
  * layer implements `Rows` for the layer above. A row expires at its time, whether or not it was
  * removed already.
  */
-import { KeelsonError } from '../../errors.ts'
 import type { Expiry, KeepExpiry } from '../commands/command.ts'
 import type { ProjectionStore, Row, RowChange, RowRange } from '../ports/projection-store.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
@@ -97,13 +96,6 @@ export function* keysOf(walk: Iterable<readonly [string, unknown]>): IterableIte
 
 /** Reads the bytes of blobs. */
 export type ReadBlob = Rows['blob']
-
-/** For stores without blobs: every blob is missing. @throws KeelsonError `CORRUPT` */
-export const missingBlob: ReadBlob = ({ segment, offset }) => {
-  throw new KeelsonError('CORRUPT', 'a blob is missing', {
-    details: { evidence: 'there is no blob store', segment, offset },
-  })
-}
 
 /** The rows of a projection. */
 export class ProjectionRows implements Rows {

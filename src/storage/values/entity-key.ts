@@ -39,15 +39,6 @@ export const checkKind = (kind: unknown): string => {
 }
 
 /**
- * Returns `kind` when it is a user's kind, or a kind of Keelson's own: the same behind a `$`.
- * @throws KeelsonError `INVALID_ARGUMENT`
- */
-export const checkAnyKind = (kind: unknown): string => {
-  if (isKind(kind, anyKind)) return kind
-  throw invalidArgument('kind', `a kind: \\$?[a-z][\\w-]*, at most ${kindBytesMax} bytes`, kind)
-}
-
-/**
  * Returns `id` when it is an id: well-formed, 1 to 256 bytes of UTF-8 without `{`, `}` and NUL.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
@@ -64,9 +55,6 @@ export const isEntity = (entity: string): boolean => {
   const bytes = utf8Length(entity) - kind - 1
   return bytes >= 1 && bytes <= entityIdBytesMax
 }
-
-/** The hash tag of an entity: keys that contain it are in the entity's shard. */
-export const entityTag = (entity: string): string => `{${entity}}`
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 const checkPart = (what: string, part: string): string => {

@@ -6,10 +6,10 @@ import {
   type Command,
   encodeValue,
   keepExpiry,
-  missingBlob,
   noExpiry,
 } from '../../../src/storage/index.ts'
 import { memoryProjections } from '../../../src/testing/index.ts'
+import { missingBlob } from '../../support/map-rows.ts'
 import { roomy } from '../../support/overlay-limits.ts'
 
 const put: Command = { kind: 'put', key: 'k', value: encodeValue(1), expiry: noExpiry }

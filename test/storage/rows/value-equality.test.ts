@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '../../../src/storage/bytes/sha256.ts'
 import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
-import { missingBlob, type ReadBlob } from '../../../src/storage/rows/rows.ts'
+import type { ReadBlob } from '../../../src/storage/rows/rows.ts'
 import { canonicalText, valuesEqual } from '../../../src/storage/rows/value-equality.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import {
@@ -16,6 +16,7 @@ import {
   type Rope,
 } from '../../../src/storage/values/rope.ts'
 import { encodeValue } from '../../../src/storage/values/value.ts'
+import { missingBlob } from '../../support/map-rows.ts'
 
 const equal = (left: unknown, right: unknown) =>
   valuesEqual(encodeValue(left), encodeValue(right), missingBlob)

@@ -9,7 +9,6 @@ import {
   alarmRows,
   callIdRowKey,
   callIdRows,
-  checkAnyKind,
   checkEntityId,
   checkKind,
   dueRowKey,
@@ -17,11 +16,11 @@ import {
   entityOf,
   entityRowKey,
   entityRows,
-  entityTag,
   type IndexBounds,
   indexRowKey,
   indexRows,
   isDueRow,
+  isEntity,
   isRowBeside,
   parseDue,
   parseIndex,
@@ -48,8 +47,7 @@ const parts = (entity: string): readonly [kind: string, id: string] => {
 describe('a kind', () => {
   it.each(['a', 'order', 'order-line_2', 'aB', 'k'.repeat(64)])('may be %s', (kind) => {
     expect(checkKind(kind)).toBe(kind)
-    expect(checkAnyKind(kind)).toBe(kind)
-    expect(checkAnyKind('$worker')).toBe('$worker')
+    expect(isEntity(`${kind}/1`)).toBe(true)
   })
 
   it.each([
@@ -57,12 +55,11 @@ describe('a kind', () => {
     ...[7, undefined, null, ['a']],
   ])('is refused with INVALID_ARGUMENT: %j', (kind) => {
     expect(codeOf(() => checkKind(kind))).toBe('INVALID_ARGUMENT')
-    expect(codeOf(() => checkAnyKind(kind))).toBe('INVALID_ARGUMENT')
   })
 
   it('of Keelson’s own begins with a $, and is none of a user’s', () => {
     expect(codeOf(() => checkKind('$worker'))).toBe('INVALID_ARGUMENT')
-    expect(codeOf(() => checkAnyKind(`$${'k'.repeat(64)}`))).toBe('INVALID_ARGUMENT')
+    expect(['$worker/1', '$/1', `$${'k'.repeat(64)}/1`].map(isEntity)).toEqual([true, false, false])
   })
 })
 
@@ -81,7 +78,7 @@ describe('the id of an entity', () => {
   it('decides the shard with its kind, as keys with the tag of both do', () => {
     fc.assert(
       fc.property(anyEntity, fc.integer({ min: 1, max: 64 }), (entity, shards) => {
-        expect(shardOf(`${entityTag(entity)}:receipt`, shards)).toBe(shardOf(entity, shards))
+        expect(shardOf(`{${entity}}:receipt`, shards)).toBe(shardOf(entity, shards))
       }),
     )
   })
