@@ -18,11 +18,7 @@ const entityIdBytesMax = 256
 export const entityBytesMax = kindBytesMax + 1 + entityIdBytesMax
 
 const userKind = /^[a-z][\w-]*$/
-const anyKind = /^\$?[a-z][\w-]*$/
 const entityForm = /^\$?[a-z][\w-]*\/[^{}\0]+$/
-
-const isKind = (kind: unknown, form: RegExp): kind is string =>
-  typeof kind === 'string' && kind.length <= kindBytesMax && form.test(kind)
 
 const isEntityId = (id: string): boolean => {
   const bytes = id.length > entityIdBytesMax ? id.length : utf8Length(id)
@@ -34,7 +30,7 @@ const isEntityId = (id: string): boolean => {
  * at most 64. @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const checkKind = (kind: unknown): string => {
-  if (isKind(kind, userKind)) return kind
+  if (typeof kind === 'string' && kind.length <= kindBytesMax && userKind.test(kind)) return kind
   throw invalidArgument('kind', `a kind: [a-z][\\w-]*, at most ${kindBytesMax} bytes`, kind)
 }
 
