@@ -267,7 +267,7 @@ export const server: GenServer<Messages, State, Shard> = {
     givenUp: (state, reason, context) => {
       const { shard, mode, giveUp } = state
       if (mode !== 'waiting' || !giveUp) return noReply(state)
-      // Nobody could ever read: the callers must hear it. `control.reopen` tries again.
+      // No reader would ever see it: the callers must hear it. `control.reopen` tries again.
       const error = unprojectable(shard, reason)
       if (shard.goDown(error, context.signal))
         tell(context.system, shard, 'shard.down', { reason: error })

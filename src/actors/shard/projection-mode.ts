@@ -16,7 +16,7 @@ export type ProjectionEvent =
   | 'suspended'
   /** The last suspension has ended. */
   | 'resumed'
-  /** A commit failed, or somebody marked the projection as degraded. */
+  /** A commit failed, or an operator marked the projection as degraded. */
   | 'failed'
   /** Nothing is left of the failure. */
   | 'healed'

@@ -1,6 +1,6 @@
 /**
  * What is known of a shard's projection across the lives of its writer: the mode of the writer, the
- * failures of commits, and why nobody writes it. `health()` and callers read it at once.
+ * failures of commits, and why it has no writer. `health()` and callers read it at once.
  */
 import { KeelsonError, reasonText } from '../../errors.ts'
 import {
@@ -102,7 +102,7 @@ export class ShardProjection {
     return wasFailing
   }
 
-  /** Records that nobody writes the projection, and that no supervisor will change that. */
+  /** Records that the projection has no writer, and that no supervisor will change that. */
   giveUp(reason: unknown): ModeChange | undefined {
     const remedy = `control.reopen(${this.#shard}, 'followers') starts them again`
     this.#trouble = this.#degraded(
