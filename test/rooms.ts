@@ -24,7 +24,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     log: ['ports', 'disk', 'frames', 'segments', 'recovery'],
     rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
-    threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log'],
+    snapshots: ['bytes', 'ports', 'disk', 'values'],
+    threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots'],
     wal: [
       ...['bytes', 'ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log'],
       ...['rescue', 'threads'],

@@ -16,7 +16,8 @@
  * - log: an open log: writer, reader, spares, retention
  * - rescue: verify, dump and salvage of damaged logs
  * - rows: the row machine: what a unit does to rows
- * - threads: log, blobs, projection commits and examinations on threads of their own
+ * - snapshots: snapshots of a projection: making, verifying, loading
+ * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
  * - wal: `keelson/wal`, the log as a library; an entry of its own
  *
  * Start reading at FORMAT.md, then `recovery/log-opening.ts` and `log/log-writer.ts`.
@@ -98,7 +99,7 @@ export { type GroupLimits, type GroupWrite, WriteGroup } from './groups/write-gr
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
-export { isRowKey, rowBytes } from './lmdb/row-codec.ts'
+export { decodeRow, encodeRecord, isRowKey, rowBytes } from './lmdb/row-codec.ts'
 export { createLog } from './log/log.ts'
 export {
   type Disk,
@@ -110,7 +111,10 @@ export {
   type OpenMode,
 } from './ports/disk.ts'
 export * from './ports/log-host.ts'
+export * from './ports/named-snapshot.ts'
 export * from './ports/projection-store.ts'
+export * from './ports/snapshot-host.ts'
+export * from './ports/snapshot-rows.ts'
 export { markOf } from './recovery/frame-mark.ts'
 export { copyingFolder, type UncopiedPlace } from './rescue/folder-copy.ts'
 export type { FrameContent } from './rescue/frame-content.ts'
@@ -128,10 +132,12 @@ export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
 export { sparePreparation } from './segments/segment-file.ts'
+export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'
 export { threadBlobHost } from './threads/thread-blob-host.ts'
 export { threadExaminer } from './threads/thread-examination.ts'
 export { threadLogHost } from './threads/thread-log-host.ts'
 export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
+export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
 export {
   type BlobRef,
   blobReferenceBytes,

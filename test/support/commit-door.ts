@@ -81,6 +81,7 @@ const heldStore = (store: ProjectionStore, door: CommitDoor): ProjectionStore =>
     get: (key) => store.get(key),
     range: (range) => store.range(range),
     describe: () => store.describe(),
+    pin: () => store.pin(),
     async commit(changes: Iterable<RowChange>, position) {
       const list = [...changes]
       const passing = door.pass(position, () => store.commit(list, position))

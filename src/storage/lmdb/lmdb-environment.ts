@@ -17,7 +17,9 @@
 import { constants } from 'node:os'
 import type { RootDatabase } from 'lmdb'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { type EncodedCommit, type EncodedEntry, entriesOf } from './encoded-commit.ts'
+import { positionKey } from './row-codec.ts'
 
 /** An open environment. */
 export type LmdbDatabase = RootDatabase<Uint8Array, Uint8Array>
@@ -113,4 +115,36 @@ const write = (database: LmdbDatabase, entries: readonly EncodedEntry[]): void =
   for (const { key, record } of entries)
     if (record) database.putSync(key, record)
     else database.removeSync(key)
+}
+
+/**
+ * Adds rows behind all others, sorted by key, and sets the record under the position's key, in one
+ * durable transaction. @throws KeelsonError `NO_SPACE`, `CORRUPT` with nothing changed
+ */
+export const writeRows = (
+  database: LmdbDatabase,
+  records: readonly SnapshotRecord[],
+  place: Uint8Array,
+): void => {
+  try {
+    database.transactionSync(() => addRows(database, records, place))
+  } catch (error) {
+    throw translated(error, 'a snapshot was loaded')
+  }
+}
+
+/** LMDB appends without a search, and refuses a key that is not beyond the last one. */
+const appended = { append: true }
+
+const addRows = (
+  database: LmdbDatabase,
+  records: readonly SnapshotRecord[],
+  place: Uint8Array,
+): void => {
+  database.putSync(positionKey, place)
+  for (const { key, record } of records) {
+    // The types of lmdb-js hide that it answers whether the row was written.
+    const isWritten: unknown = database.putSync(key, record, appended)
+    if (isWritten === false) throw new Error('the keys do not rise')
+  }
 }

@@ -8,6 +8,7 @@ import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
+import type { LoadPlace } from '../ports/named-snapshot.ts'
 import type {
   ExaminationDepth,
   ProjectedPosition,
@@ -16,7 +17,7 @@ import type {
 import { type Meta, metaPageBytes, newerMeta, readMeta } from './lmdb-format.ts'
 import { damage, LmdbPages } from './lmdb-pages.ts'
 import { type CompareKeys, type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
-import { decodePosition, isRowKey, positionKey, rowHeadBytes } from './row-codec.ts'
+import { decodePlace, isRowKey, positionKey, rowHeadBytes } from './row-codec.ts'
 
 /** The name of LMDB's file in the folder of a projection. */
 export const dataFileName = 'data.mdb'
@@ -85,9 +86,11 @@ const examineFile = (file: DiskFile, depth: ExaminationDepth): ProjectionExamina
   const rows = new Rows()
   new LmdbTree('main tree', meta.main, meta, pages, compareBytes, rows).walk(depth)
   if (depth !== 'position') pages.checkUnwritten()
-  if (rows.count > 0 && rows.position === undefined) throw damage('it has rows but no position')
+  if (rows.count > 0 && rows.place === undefined) throw damage('it has rows but no position')
+  const { place: position } = rows
+  if (position && 'snapshot' in position) return { state: 'loading', place: position }
   const count = Math.max(0, meta.main.entries - 1)
-  return { state: 'sound', position: rows.position, rows: count, bytes: file.size() }
+  return { state: 'sound', position, rows: count, bytes: file.size() }
 }
 
 /** The order of byte strings, a prefix first: the order of keys in LMDB. */
@@ -175,11 +178,11 @@ class FreeList implements EntryVisitor {
 /** The entries of the main tree: rows and the position, each with its checksum. */
 class Rows implements EntryVisitor {
   count = 0
-  position: ProjectedPosition | undefined
+  place: ProjectedPosition | LoadPlace | undefined
 
   inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void {
     if (page[keyFrom] === positionKey[0] && dataFrom - keyFrom === positionKey.length) {
-      this.position = decodePosition(page.subarray(dataFrom, dataTo))
+      this.place = decodePlace(page.subarray(dataFrom, dataTo))
       return
     }
     checkRowKey(page, keyFrom, dataFrom)

@@ -13,6 +13,7 @@ import type {
   ExaminationDepth,
   ProjectedPosition,
   ProjectionExamination,
+  ProjectionPin,
   ProjectionStore,
   Projections,
   Row,
@@ -143,6 +144,8 @@ class LmdbProjectionStore implements ProjectionStore {
    * LMDB.
    */
   readonly #cursors = new Set<Entries>()
+  /** Read transactions. They are ended before the store is closed. */
+  readonly #pins = new Set<ProjectionPin>()
   #closed = false
   /** The identity of the environment's lock file. If it changes, the folder was replaced. */
   readonly #lock: string | undefined
@@ -189,7 +192,7 @@ class LmdbProjectionStore implements ProjectionStore {
    * overwritten meanwhile.
    */
   async #prove(examine: ProjectionExaminer): Promise<void> {
-    const pin = this.#database.useReadTransaction()
+    const pin = this.pin()
     const { signal } = this.#closing
     try {
       let found = await examine(this.#dir, 'all', signal)
@@ -203,8 +206,23 @@ class LmdbProjectionStore implements ProjectionStore {
     } catch {
       // It was aborted, or there was no thread. The next opening examines the unproven part.
     } finally {
-      pin.done()
+      pin.release()
     }
+  }
+
+  pin(): ProjectionPin {
+    this.#checkOpen()
+    const transaction = this.#database.useReadTransaction()
+    const pin = {
+      isHeld: true,
+      release: () => {
+        if (!this.#pins.delete(pin)) return
+        pin.isHeld = false
+        transaction.done()
+      },
+    }
+    this.#pins.add(pin)
+    return pin
   }
 
   #checkOpen(): void {
@@ -335,6 +353,7 @@ class LmdbProjectionStore implements ProjectionStore {
     for (const cursor of [...this.#cursors]) this.#endCursor(cursor)
     this.#closing.abort()
     await Promise.all([this.#pending, this.#proof])
+    for (const pin of [...this.#pins]) pin.release()
     // The last thread that closes the environment unmaps it, and only this thread knows its
     // references into the map.
     await this.#writer.end()

@@ -86,6 +86,11 @@ export class LmdbTree {
    * which is always examined. @throws KeelsonError `CORRUPT` at the first fault
    */
   walk(depth: ExaminationDepth): void {
+    for (const _ of this.steps(depth));
+  }
+
+  /** Walks as `walk` does, and yields after each leaf page. */
+  *steps(depth: ExaminationDepth): Generator<void> {
     this.#depth = depth
     const tree = this.#tree
     if (tree.root === undefined) {
@@ -93,7 +98,7 @@ export class LmdbTree {
     } else {
       if (tree.depth < 1 || tree.depth > depthMax)
         throw damage(`the ${this.#name} has the depth ${tree.depth}`)
-      this.#visit(tree.root, tree.depth, undefined, undefined)
+      yield* this.#visit(tree.root, tree.depth, undefined, undefined)
     }
     if (depth === 'position') return
     this.#checkCount('branch pages', this.#branchPages, tree.branchPages)
@@ -108,7 +113,7 @@ export class LmdbTree {
       throw damage(`the ${this.#name} has ${found} ${what} instead of ${expected}`)
   }
 
-  #visit(number: number, levels: number, low: Bound, high: Bound): void {
+  *#visit(number: number, levels: number, low: Bound, high: Bound): Generator<void> {
     this.#pages.claim(number, 1, this.#name)
     if (levels === 1 && low && this.#depth !== 'all') {
       this.#pages.checkWritten(number)
@@ -117,9 +122,13 @@ export class LmdbTree {
     }
     const page = this.#pages.read(number)
     this.#checkHead(page, number, levels === 1 ? pageFlags.leaf : pageFlags.branch)
-    if (levels === 1) this.#visitLeaf(page, number, low, high)
-    // A branch is used between reads of its children, which move the window, so it is copied.
-    else this.#visitBranch(page.slice(), number, levels, low, high)
+    if (levels > 1) {
+      // A branch is used between reads of its children, which move the window, so it is copied.
+      yield* this.#visitBranch(page.slice(), number, levels, low, high)
+      return
+    }
+    this.#visitLeaf(page, number, low, high)
+    yield
   }
 
   #fault(number: number, evidence: string): Error {
@@ -175,7 +184,13 @@ export class LmdbTree {
     return count
   }
 
-  #visitBranch(page: Uint8Array, number: number, levels: number, low: Bound, high: Bound): void {
+  *#visitBranch(
+    page: Uint8Array,
+    number: number,
+    levels: number,
+    low: Bound,
+    high: Bound,
+  ): Generator<void> {
     this.#branchPages++
     const count = this.#checkLayout(page, number, (node) => nodeHeadBytes + u16(page, node + 6))
     let from = low
@@ -184,7 +199,7 @@ export class LmdbTree {
       const to = index + 1 < count ? this.#separator(page, number, index + 1) : high
       // The key of the first node is unused: its subtree begins where the parent's does.
       this.#checkBounds(number, from, to)
-      this.#visit(u32(page, node) + u16(page, node + 4) * 2 ** 32, levels - 1, from, to)
+      yield* this.#visit(u32(page, node) + u16(page, node + 4) * 2 ** 32, levels - 1, from, to)
       if (this.#depth === 'position') return
       from = to
     }

@@ -5,12 +5,15 @@
  *
  *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes
  *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, key 00;
- *                in version 4 also u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
+ *                in version 6 also u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
+ *     load       u32 CRC of key and rest | u8 version 7 | 16 bytes wal id | of the snapshot u64 lsn,
+ *                u64 bytes, u32 sum | u64 offset of the next block | u64 rows; also key 00
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32, crc32Within } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import type { FrameBuffer } from '../frames/frame.ts'
+import type { LoadPlace } from '../ports/named-snapshot.ts'
 import {
   isRowTag,
   type ProjectedPosition,
@@ -18,6 +21,7 @@ import {
   type RowRange,
   type RowValue,
 } from '../ports/projection-store.ts'
+import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { classBehindNul, rowKeyBytesMax } from '../values/row-key.ts'
 
 /** Bytes of a row before its value. */
@@ -37,11 +41,19 @@ export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolea
 }
 
 /**
- * The size of a position by version. Version 4 adds the mark of its frame to version 3. Projections
- * with versions 1 and 2 lack the rows of the log's blobs and are rebuilt.
+ * The size of a position by version. Version 6 adds the mark of its frame to version 5. Projections
+ * of earlier versions lack the rows of the log's blobs, or their LSNs, and are rebuilt.
  */
-const positionBytes: Readonly<Record<number, number>> = { 3: 37, 4: 49 }
+const positionBytes: Readonly<Record<number, number>> = { 5: 37, 6: 49 }
 const plainPositionBytes = 37
+const loadVersion = 7
+const loadBytes = 57
+
+/** Checks a record without decoding it. @throws KeelsonError `CORRUPT` */
+export const checkRecord = (key: Uint8Array, record: Uint8Array): void => {
+  const evidence = fault(key, { bytes: record, view: viewOf(record) }, rowHeadBytes)
+  if (evidence) throw corrupt(key, evidence)
+}
 
 /** The encoded size of a row. */
 export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.length
@@ -62,6 +74,15 @@ export const encodeRow = (into: FrameBuffer, keyAt: number, at: number, row: Row
   // `recordCrc` without views of key and rest.
   view.setUint32(at, crc32Within(into, at + 4, end, crc32Within(into, keyAt, at, 0)), true)
   return end
+}
+
+/** Encodes a row with its key, in memory of their own. */
+export const encodeRecord = (rowKey: string, row: Row): SnapshotRecord => {
+  const key = Buffer.from(rowKey)
+  const bytes = new Uint8Array(key.length + rowBytes(row.value))
+  bytes.set(key)
+  encodeRow({ bytes, view: viewOf(bytes) }, 0, key.length, row)
+  return { key, record: bytes.subarray(key.length) }
 }
 
 const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
@@ -92,10 +113,10 @@ export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
   return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
 }
 
-/** Encodes a position: version 4 with the mark of its frame, version 3 without. */
+/** Encodes a position: version 6 with the mark of its frame, version 5 without. */
 export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   const { frame } = position
-  const version = frame ? 4 : 3
+  const version = frame ? 6 : 5
   const record = new Uint8Array(positionBytes[version] ?? 0)
   const view = viewOf(record)
   record[4] = version
@@ -110,19 +131,56 @@ export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   return record
 }
 
-/** Decodes a position. @throws KeelsonError `CORRUPT`, also for an unknown version */
+/** Decodes a position. @throws KeelsonError `CORRUPT`, also for a load and an unknown version */
 export const decodePosition = (record: Uint8Array): ProjectedPosition => {
+  const place = decodePlace(record)
+  if ('snapshot' in place) throw corrupt(positionKey, 'a snapshot is not loaded to its end')
+  return place
+}
+
+/** Encodes the place of a load. */
+export const encodeLoad = ({ walId, snapshot, offset, rows }: LoadPlace): Uint8Array => {
+  const record = new Uint8Array(loadBytes)
+  const view = viewOf(record)
+  record[4] = loadVersion
+  record.set(Buffer.from(walId, 'hex'), 5)
+  writeU64(view, 21, snapshot.lsn)
+  writeU64(view, 29, snapshot.bytes)
+  view.setUint32(37, snapshot.sum, true)
+  writeU64(view, 41, offset)
+  writeU64(view, 49, rows)
+  view.setUint32(0, recordCrc(positionKey, record.subarray(4)), true)
+  return record
+}
+
+/**
+ * Decodes the record under `positionKey`: a position, or the place of a load that is not complete.
+ * @throws KeelsonError `CORRUPT`, also for an unknown version
+ */
+export const decodePlace = (record: Uint8Array): ProjectedPosition | LoadPlace => {
   const view = viewOf(record)
   const evidence = fault(positionKey, { bytes: record, view }, plainPositionBytes)
   if (evidence) throw corrupt(positionKey, evidence)
-  const version = record[4]
-  if (version === undefined || record.length !== positionBytes[version])
-    throw corrupt(positionKey, `a position of the unknown version ${version}`)
+  const version = record[4] ?? 0
   const walId = Buffer.from(record.subarray(5, 21)).toString('hex')
+  if (version === loadVersion && record.length === loadBytes) return loadIn(view, walId)
+  if (record.length !== positionBytes[version])
+    throw corrupt(positionKey, `a position of the unknown version ${version}`)
   const position = { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
-  if (version === 3) return position
+  if (record.length === plainPositionBytes) return position
   return { ...position, frame: { time: readU64(view, 37), crc: view.getUint32(45, true) } }
 }
+
+const loadIn = (view: DataView, walId: string): LoadPlace => ({
+  walId,
+  snapshot: {
+    lsn: readU64(view, 21),
+    bytes: readU64(view, 29),
+    sum: view.getUint32(37, true),
+  },
+  offset: readU64(view, 41),
+  rows: readU64(view, 49),
+})
 
 /** The bounds of a range as bytes. LMDB only gets the start; this decides which keys are within. */
 export class RowBounds {

@@ -1,9 +1,10 @@
 /**
  * The port to projections: ordered rows and the position of the log that they show, changed
  * together atomically. LMDB (`lmdb-projection-store.ts`) and memory (`memory-projection-store.ts`)
- * pass one contract suite. A projection is derived: a damaged one is set aside and rebuilt from the
- * log.
+ * pass one contract suite. A projection is derived: a damaged one is set aside and rebuilt from a
+ * snapshot and the log, or the log alone.
  */
+import type { LoadPlace } from './named-snapshot.ts'
 
 /**
  * The kinds of stored values. The kind says how to read the bytes; it is never guessed from them.
@@ -85,13 +86,29 @@ export type ProjectionExamination =
       readonly rows: number
       readonly bytes: number
     }
+  /** A snapshot is loaded up to `place`. It has no position; a load goes on, `remove` drops it. */
+  | { readonly state: 'loading'; readonly place: LoadPlace }
   | { readonly state: 'damaged'; readonly evidence: string }
+
+/**
+ * The rows of a store as they are when it is made. The files keep them until it is released or the
+ * store is closed.
+ */
+export interface ProjectionPin {
+  /** False once the store was closed: what was read since may be of no one state. */
+  readonly isHeld: boolean
+  /** A no-op if it was released. */
+  release(): void
+}
 
 /**
  * Ordered rows with their position. Reads are synchronous and see every commit that has resolved.
  */
 export interface ProjectionStore {
-  /** The position that the rows show; `undefined` in a new store. */
+  /**
+   * The position that the rows show; `undefined` in a new store. @throws KeelsonError `CORRUPT`,
+   * also while a snapshot is not loaded to its end
+   */
   position(): ProjectedPosition | undefined
   /** @throws KeelsonError `CORRUPT` if the row's checksum does not hold */
   get(key: string): Row | undefined
@@ -114,6 +131,8 @@ export interface ProjectionStore {
    * Never rejects.
    */
   settled(): Promise<void>
+  /** Pins the present rows for a snapshot, while no commit is under way (`settled`). */
+  pin(): ProjectionPin
   /** Counts of rows and bytes, for people. */
   describe(): { readonly rows: number; readonly bytes: number }
   /** Closes after the commit in progress. */

@@ -20,6 +20,8 @@ const threadRoles = {
   projection: 'the projection',
   /** Examines one projection's file. */
   examination: 'the projection',
+  /** Carries out one request to a shard's snapshots. */
+  snapshots: 'the snapshots',
 } as const
 /** The role of a thread. */
 export type ThreadRole = keyof typeof threadRoles
@@ -70,6 +72,8 @@ type PlainError = {
 type Reply =
   | { readonly id: number; readonly answer: unknown; readonly refused?: PlainError }
   | { readonly id: number; readonly error: PlainError }
+  /** An answer follows. */
+  | { readonly id: number; readonly progress: unknown }
 
 /** The message that wakes the other side, so that it polls the fast path. */
 const wakeUp = null
@@ -77,6 +81,7 @@ const wakeUp = null
 type Waiting = {
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: KeelsonError) => void
+  readonly onProgress: ((progress: unknown) => void) | undefined
 }
 
 /** A way for some questions that is faster than messages. Both sides keep the order of the ids. */
@@ -98,9 +103,9 @@ export type FastPath = {
 export type ThreadClient = {
   /**
    * Rejects with a `KeelsonError`: `SHARD_DOWN` (reason `thread`) if the thread died, `CLOSED`
-   * after `end`.
+   * after `end`. `onProgress` gets what the thread reports before its answer.
    */
-  ask(kind: string, request: unknown): Promise<unknown>
+  ask(kind: string, request: unknown, onProgress?: (progress: unknown) => void): Promise<unknown>
   /**
    * Ends the thread at once. It waits only for the system call in progress; then the thread's files
    * are closed.
@@ -145,6 +150,10 @@ export const threadClient = (
       fastPath?.poll()
       return
     }
+    if ('progress' in reply) {
+      waiting.get(reply.id)?.onProgress?.(reply.progress)
+      return
+    }
     // Earlier answers on the fast path arrived before this one, later ones had to wait for it.
     fastPath?.poll()
     fastPath?.forget(reply.id)
@@ -159,7 +168,7 @@ export const threadClient = (
   )
 
   return {
-    ask: (kind, request) =>
+    ask: (kind, request, onProgress) =>
       new Promise((resolve, reject) => {
         if (gone) return reject(gone)
         // The number counts once the question is sent: the thread expects each number in turn.
@@ -174,7 +183,7 @@ export const threadClient = (
           }
         }
         lastId = id
-        waiting.set(id, { resolve, reject })
+        waiting.set(id, { resolve, reject, onProgress })
         if (waiting.size === 1) worker.ref()
       }),
     async end() {
@@ -200,6 +209,10 @@ export const takeQuestions = (take: (question: Question) => void, woken?: () => 
 
 /** The thread's side: wakes the host. */
 export const wakeParent = (): void => parentPort?.postMessage(wakeUp)
+
+/** The thread's side: tells the host how far the question with this id has come. */
+export const report = (id: number, progress: unknown): void =>
+  parentPort?.postMessage({ id, progress } satisfies Reply)
 
 /**
  * The thread's side: runs `action` and sends its answer or error. `fastPath` returns true for an

@@ -5,18 +5,31 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type {
+  LoadPlace,
   ProjectedPosition,
   ProjectionExamination,
+  ProjectionPin,
   ProjectionStore,
   Projections,
   Row,
   RowChange,
   RowRange,
+  SnapshotProjections,
+  SnapshotRecord,
+  SnapshotSource,
+  SnapshotTarget,
 } from '../../storage/index.ts'
-import { compareKeys, isRowKey, isWithin, rowBytes } from '../../storage/index.ts'
+import {
+  compareKeys,
+  decodeRow,
+  encodeRecord,
+  isRowKey,
+  isWithin,
+  rowBytes,
+} from '../../storage/index.ts'
 
 /** Projections in memory, and their faults. A folder that was never opened has none. */
-export interface MemoryProjections extends Projections {
+export interface MemoryProjections extends Projections, SnapshotProjections {
   /** Makes the next `count` commits in `dir` fail with `NO_SPACE`. `Infinity`: all; 0: none. */
   failCommits(dir: string, count: number): void
   /** Undoes the last `count` commits in `dir`, at most 1,024, while no store has it open. */
@@ -42,6 +55,9 @@ type Folder = {
   readonly damagedRows: Set<string>
   readonly undo: Undo[]
   position: ProjectedPosition | undefined
+  /** The load of a snapshot that is not complete. */
+  load: LoadPlace | undefined
+  pins: number
   commitsToFail: number
   damage: string | undefined
 }
@@ -51,6 +67,8 @@ const newFolder = (): Folder => ({
   damagedRows: new Set(),
   undo: [],
   position: undefined,
+  load: undefined,
+  pins: 0,
   commitsToFail: 0,
   damage: undefined,
 })
@@ -75,6 +93,12 @@ export const memoryProjections = (): MemoryProjections => {
       return new MemoryProjectionStore(folder)
     },
     remove: (dir) => void folders.delete(dir),
+    source: (dir) => new MemorySnapshotSource(folderAt(dir)),
+    target(dir, isOurs) {
+      const { load } = folderAt(dir)
+      if (!load || !isOurs(load)) folders.delete(dir)
+      return new MemorySnapshotTarget(folderAt(dir))
+    },
     failCommits(dir, count) {
       folderAt(dir).commitsToFail = count
     },
@@ -93,7 +117,8 @@ const examineFolder = (folder: Folder | undefined): ProjectionExamination => {
   if (folder === undefined) return { state: 'absent' }
   const evidence = folder.damage ?? [...folder.damagedRows][0]
   if (evidence !== undefined) return { state: 'damaged', evidence }
-  const { position, rows } = folder
+  const { position, rows, load } = folder
+  if (load) return { state: 'loading', place: load }
   return { state: 'sound', position, rows: rows.size, bytes: bytesOf(folder) }
 }
 
@@ -134,6 +159,7 @@ const copyOf = (row: Row): Row => ({
 
 class MemoryProjectionStore implements ProjectionStore {
   readonly #folder: Folder
+  readonly #pins = new Set<ProjectionPin>()
   #closed = false
   #pending: Promise<void> = Promise.resolve()
 
@@ -147,7 +173,26 @@ class MemoryProjectionStore implements ProjectionStore {
 
   position(): ProjectedPosition | undefined {
     this.#checkOpen()
+    if (this.#folder.load)
+      throw new KeelsonError('CORRUPT', 'a snapshot is not loaded to its end', { details: {} })
     return this.#folder.position
+  }
+
+  pin(): ProjectionPin {
+    this.#checkOpen()
+    const folder = this.#folder
+    const pins = this.#pins
+    folder.pins++
+    const pin = {
+      isHeld: true,
+      release() {
+        if (!pins.delete(pin)) return
+        pin.isHeld = false
+        folder.pins--
+      },
+    }
+    pins.add(pin)
+    return pin
   }
 
   get(key: string): Row | undefined {
@@ -198,12 +243,7 @@ class MemoryProjectionStore implements ProjectionStore {
       list.push([key, row && copyOf(row)])
     }
     const folder = this.#folder
-    if (folder.commitsToFail > 0) {
-      folder.commitsToFail--
-      throw new KeelsonError('NO_SPACE', 'the projection has no room', {
-        details: { evidence: 'failCommits' },
-      })
-    }
+    takeFailure(folder)
     const replaced = new Map(list.map(([key]) => [key, folder.rows.get(key)]))
     folder.undo.push({ rows: [...replaced], position: folder.position })
     if (folder.undo.length > undoMax) folder.undo.shift()
@@ -218,7 +258,87 @@ class MemoryProjectionStore implements ProjectionStore {
 
   close(): Promise<void> {
     this.#closed = true
+    for (const pin of [...this.#pins]) pin.release()
     return this.#pending
+  }
+}
+
+/** Fails a commit if a test asked for it. @throws KeelsonError `NO_SPACE` */
+const takeFailure = (folder: Folder): void => {
+  if (folder.commitsToFail === 0) return
+  folder.commitsToFail--
+  throw new KeelsonError('NO_SPACE', 'the projection has no room', {
+    details: { evidence: 'failCommits' },
+  })
+}
+
+/** The rows as they were when it was made. LMDB keeps them only under a pin, so this asks for one. */
+class MemorySnapshotSource implements SnapshotSource {
+  readonly position: ProjectedPosition
+  readonly rows: number
+  readonly #folder: Folder
+  readonly #copy: (readonly [string, Row])[]
+  readonly #damagedRows: ReadonlySet<string>
+
+  constructor(folder: Folder) {
+    if (!folder.position)
+      throw new KeelsonError('INVALID_ARGUMENT', 'a projection without a position has no snapshot')
+    this.position = folder.position
+    this.rows = folder.rows.size
+    this.#folder = folder
+    this.#copy = [...folder.rows].sort(([a], [b]) => compareKeys(a, b))
+    this.#damagedRows = new Set(folder.damagedRows)
+  }
+
+  *records(): Iterable<SnapshotRecord> {
+    for (const [key, row] of this.#copy) {
+      if (this.#folder.pins === 0) throw new Error('the rows of a snapshot are not pinned')
+      if (this.#damagedRows.has(key))
+        throw new KeelsonError('CORRUPT', 'a row of the projection is damaged', {
+          details: { key },
+        })
+      yield encodeRecord(key, row)
+    }
+  }
+
+  grownBytes(): number {
+    return Math.max(0, this.#folder.rows.size - this.rows)
+  }
+
+  close(): void {
+    this.#copy.length = 0
+  }
+}
+
+class MemorySnapshotTarget implements SnapshotTarget {
+  readonly place: LoadPlace | undefined
+  readonly #folder: Folder
+
+  constructor(folder: Folder) {
+    this.#folder = folder
+    this.place = folder.load
+  }
+
+  append(records: readonly SnapshotRecord[], place: LoadPlace): void {
+    takeFailure(this.#folder)
+    this.#add(records)
+    this.#folder.load = place
+  }
+
+  complete(records: readonly SnapshotRecord[], position: ProjectedPosition): void {
+    takeFailure(this.#folder)
+    this.#add(records)
+    this.#folder.load = undefined
+    this.#folder.position = position
+  }
+
+  #add(records: readonly SnapshotRecord[]): void {
+    for (const { key, record } of records)
+      this.#folder.rows.set(Buffer.from(key).toString(), copyOf(decodeRow(key, record)))
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
   }
 }
 

@@ -6,8 +6,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { frameBuffer } from '../../../src/storage/frames/frame.ts'
 import {
+  decodePlace,
   decodePosition,
   decodeRow,
+  encodeLoad,
   encodePosition,
   encodeRow,
   positionKey,
@@ -90,8 +92,10 @@ describe('a position', () => {
     }
   })
 
-  test('of version 1 or 2, without rows of the log’s blobs, is CORRUPT, so the projection is rebuilt', () => {
+  test('of versions 1 to 4, without the LSNs of the log’s blobs, is CORRUPT, so the projection is rebuilt', () => {
     for (const hex of [
+      '4ba4b54003000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
+      'ac6fa10d04000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
       'ad85502d01000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
       '8692377202000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
     ])
@@ -101,10 +105,22 @@ describe('a position', () => {
   test('is these bytes in both versions', () => {
     const hex = (record: Uint8Array) => Buffer.from(record).toString('hex')
     expect(hex(encodePosition(position))).toBe(
-      '4ba4b54003000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
+      '61c69af605000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00',
     )
     expect(hex(encodePosition(marked))).toBe(
-      'ac6fa10d04000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
+      '7539fc9106000102030405060708090a0b0c0d0e0f0700000000000000ffffffffffff1f00ffffffffffff1f00ffffffff',
+    )
+  })
+
+  test('can give way to the place of a load, which is no position', () => {
+    const snapshot = { lsn: 2 ** 53 - 1, bytes: 2 ** 53 - 2, sum: 2 ** 32 - 1 }
+    const place = { walId: position.walId, snapshot, offset: 2 ** 53 - 3, rows: 2 ** 53 - 4 }
+    const record = encodeLoad(place)
+    expect(decodePlace(record)).toEqual(place)
+    expect(() => decodePosition(record)).toThrow(corrupt)
+    for (const other of flipped(record)) expect(() => decodePlace(other)).toThrow(corrupt)
+    expect(Buffer.from(record).toString('hex')).toBe(
+      'a7513d4f07000102030405060708090a0b0c0d0e0fffffffffffff1f00feffffffffff1f00fffffffffdffffffffff1f00fcffffffffff1f00',
     )
   })
 

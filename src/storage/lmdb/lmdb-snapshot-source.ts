@@ -1,0 +1,141 @@
+/**
+ * The rows of an LMDB file for a snapshot, without LMDB. One state is read: that of the newest meta
+ * page when the source is opened. A pin of the open store keeps its pages. The walk verifies every
+ * page, the checksum of every row, and that the tree has as many rows as it says. So a thread that
+ * reads can be ended at any time, and a page that lost rows is found.
+ */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
+import type { ProjectedPosition } from '../ports/projection-store.ts'
+import type { SnapshotRecord, SnapshotSource } from '../ports/snapshot-rows.ts'
+import { compareBytes, dataFileName, readNewerMeta } from './lmdb-examination.ts'
+import type { Meta } from './lmdb-format.ts'
+import { damage, LmdbPages } from './lmdb-pages.ts'
+import { type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
+import { checkRecord, decodePosition, isRowKey, positionKey } from './row-codec.ts'
+
+/**
+ * Opens the present state of the projection in `dir`.
+ * @throws KeelsonError `CORRUPT`; `INVALID_ARGUMENT` if it has no position; DiskError
+ */
+export const lmdbSnapshotSource = (disk: Disk, dir: string): SnapshotSource => {
+  const file = openedFile(disk, dir)
+  try {
+    return new LmdbSnapshotSource(file)
+  } catch (error) {
+    file.close()
+    throw error
+  }
+}
+
+const openedFile = (disk: Disk, dir: string): DiskFile => {
+  try {
+    return disk.open(`${dir}/${dataFileName}`, 'read')
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'ENOENT') throw noPosition()
+    throw error
+  }
+}
+
+const noPosition = (): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', 'a projection without a position has no snapshot')
+
+/** How often the meta pages are read: a commit that is writing one makes them disagree. */
+const metaReadings = 5
+
+const metaOf = (file: DiskFile): Meta => {
+  for (let left = metaReadings; ; left--)
+    try {
+      return readNewerMeta(file)
+    } catch (error) {
+      if (left === 1 || !isKeelsonError(error, 'CORRUPT')) throw error
+    }
+}
+
+class LmdbSnapshotSource implements SnapshotSource {
+  readonly position: ProjectedPosition
+  readonly rows: number
+  readonly #file: DiskFile
+  readonly #meta: Meta
+
+  constructor(file: DiskFile) {
+    this.#file = file
+    this.#meta = metaOf(file)
+    this.rows = Math.max(0, this.#meta.main.entries - 1)
+    this.position = this.#readPosition()
+  }
+
+  *records(): Iterable<SnapshotRecord> {
+    const leaf = new Leaf()
+    for (const _ of this.#tree(leaf).steps('all')) yield* leaf.taken()
+  }
+
+  grownBytes(): number {
+    return (metaOf(this.#file).lastPage - this.#meta.lastPage) * this.#meta.pageBytes
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+
+  /** It is the first entry of the tree. */
+  #readPosition(): ProjectedPosition {
+    const leaf = new Leaf()
+    this.#tree(leaf).walk('position')
+    if (!leaf.position) throw noPosition()
+    return leaf.position
+  }
+
+  #tree(leaf: Leaf): LmdbTree {
+    const pages = new LmdbPages(this.#file, this.#meta)
+    return new LmdbTree('main tree', this.#meta.main, this.#meta, pages, compareBytes, leaf)
+  }
+}
+
+/** Gathers the rows of one leaf page. */
+class Leaf implements EntryVisitor {
+  position: ProjectedPosition | undefined
+  #page: Uint8Array | undefined
+  #copy = new Uint8Array(0)
+  #inline: SnapshotRecord[] = []
+  #large: SnapshotRecord[] = []
+
+  inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void {
+    // The page is lost when large data is read, and its rows are taken after that.
+    if (this.#page !== page) this.#copy = page.slice()
+    this.#page = page
+    const key = this.#copy.subarray(keyFrom, dataFrom)
+    const record = this.#copy.subarray(dataFrom, dataTo)
+    if (key.length === positionKey.length && key[0] === positionKey[0])
+      this.position = decodePosition(record)
+    else this.#inline.push(checked(key, record))
+  }
+
+  large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void {
+    const record = new Uint8Array(bytes)
+    let at = 0
+    for (const piece of pieces) {
+      record.set(piece, at)
+      at += piece.length
+    }
+    this.#large.push(checked(key, record))
+  }
+
+  /** The rows gathered since the last call, in order. */
+  taken(): readonly SnapshotRecord[] {
+    const rows = this.#inline
+    if (this.#large.length > 0) {
+      rows.push(...this.#large)
+      rows.sort((a, b) => Buffer.compare(a.key, b.key))
+    }
+    this.#inline = []
+    this.#large = []
+    return rows
+  }
+}
+
+const checked = (key: Uint8Array, record: Uint8Array): SnapshotRecord => {
+  if (!isRowKey(key)) throw damage(`a row has an impossible key of ${key.length} bytes`)
+  checkRecord(key, record)
+  return { key, record }
+}

@@ -1,0 +1,109 @@
+/**
+ * The port to the snapshots of a shard. A snapshot is a file with every row of a projection at one
+ * position. It lets the log be given back, and rebuilds a projection. Long work goes through `run`:
+ * on a thread of its own in production, which exists only while it works, and inline in the
+ * simulation. Requests are handled one after another, in order.
+ *
+ * A snapshot counts once the log's MANIFEST names it (`LogProtocol.name`). A file without a name is
+ * a leftover, which `tidy` removes.
+ */
+import type { NamedSnapshot } from './named-snapshot.ts'
+import type { ProjectedPosition } from './projection-store.ts'
+
+/** What a snapshot holds. With `lsn` of its position it is a `NamedSnapshot`. */
+export type SnapshotFacts = NamedSnapshot & {
+  readonly position: ProjectedPosition
+  readonly rows: number
+  readonly blocks: number
+}
+
+/** How far a request has come. */
+export type SnapshotProgress = {
+  /** `write` and `read back` belong to `make`. */
+  readonly phase: 'write' | 'read back' | 'verify' | 'load'
+  readonly rows: number
+  /** Bytes of the file. */
+  readonly bytes: number
+  /** All rows and bytes, where they are known. */
+  readonly rowsInAll?: number
+  readonly bytesInAll?: number
+}
+
+/**
+ * The requests of a host and their answers. `dir` is the folder of the shard's snapshots. It may be
+ * missing. Every request may fail as the disk does: `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` (reason
+ * `disk`).
+ */
+export type SnapshotProtocol = {
+  /**
+   * Makes a snapshot of the projection in the folder `projection`: written under a temporary name,
+   * synced, read back and verified whole, renamed, and the folder synced. The caller holds a pin of
+   * the open projection (`ProjectionStore.pin`) until the answer, and drops the answer if the pin
+   * was lost. If it rejects, no file is left, unless the disk or the process died.
+   * @throws `CORRUPT`: with `details.file` the file was read back damaged; without, the projection
+   * is damaged, and its rows are to be built anew. `BUSY` (reason `pinned`) above `pinnedBytesMax`;
+   * `NOT_FOUND` if the projection has no position
+   */
+  make: {
+    request: {
+      readonly dir: string
+      readonly projection: string
+      /** Bytes of the file per second, `Infinity` without a limit. */
+      readonly bytesPerSecond: number
+      /** How far the projection's file may grow meanwhile, because its old pages are pinned. */
+      readonly pinnedBytesMax: number
+    }
+    answer: SnapshotFacts
+  }
+  /**
+   * Reads a whole snapshot, in bounded memory.
+   * @throws `CORRUPT` (details: file, offset, evidence) for every damage, a missing file, and a file
+   * that is not the named one; `UNSUPPORTED_VERSION`
+   */
+  verify: {
+    request: { readonly dir: string; readonly snapshot: NamedSnapshot }
+    answer: SnapshotFacts
+  }
+  /**
+   * Fills the folder `projection` with the rows of a snapshot. Rows are durable in pieces, each with
+   * its place in the file, so that an interrupted load of the same snapshot goes on from there.
+   * Anything else in the folder is removed first. No store may have it open. Until the load is
+   * complete, `examine` answers `loading`; afterwards the projection has the snapshot's position.
+   * It has no rows of logged blobs: they come from the frames that the log holds.
+   * @throws as `verify`
+   */
+  load: {
+    request: {
+      readonly dir: string
+      readonly snapshot: NamedSnapshot
+      readonly projection: string
+    }
+    answer: SnapshotFacts
+  }
+  /** Removes every file in the folder but `kept`. */
+  tidy: {
+    request: { readonly dir: string; readonly kept: readonly NamedSnapshot[] }
+    answer: { readonly removed: number; readonly removedBytes: number }
+  }
+}
+
+/** The name of a request. */
+export type SnapshotRequestKind = keyof SnapshotProtocol
+
+/** The snapshots of one shard. */
+export interface SnapshotHost {
+  /** Rejects with a `KeelsonError`. After `end` was called: `CLOSED`. */
+  run<K extends SnapshotRequestKind>(
+    kind: K,
+    request: SnapshotProtocol[K]['request'],
+    onProgress?: (progress: SnapshotProgress) => void,
+  ): Promise<SnapshotProtocol[K]['answer']>
+  /**
+   * Interrupts what is under way and rejects it with `CLOSED`. After it resolves nothing is written
+   * and all files are closed.
+   */
+  end(): Promise<void>
+}
+
+/** Makes the host of a shard's snapshots. */
+export type SnapshotHostFactory = (shard: number) => SnapshotHost

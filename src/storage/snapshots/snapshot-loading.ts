@@ -1,0 +1,50 @@
+/**
+ * Fills a projection with the rows of a snapshot, step by step: in the order of keys, in large
+ * transactions, each with its place in the file.
+ */
+
+import type { LoadPlace } from '../ports/named-snapshot.ts'
+import type { SnapshotFacts } from '../ports/snapshot-host.ts'
+import type { SnapshotRecord, SnapshotTarget } from '../ports/snapshot-rows.ts'
+import type { ReadFrom, SnapshotReader } from './snapshot-reader.ts'
+
+/** The bytes of one transaction: its sync costs little beside them, and they fit into memory. */
+const transactionBytes = 8 * 1024 * 1024
+
+/** Whether an interrupted load was of this snapshot. */
+export const isLoadOf = (
+  { walId, snapshot }: LoadPlace,
+  { position, lsn, bytes, sum }: SnapshotFacts,
+): boolean =>
+  walId === position.walId &&
+  snapshot.lsn === lsn &&
+  snapshot.bytes === bytes &&
+  snapshot.sum === sum
+
+/**
+ * Loads what is behind the place of `target`, which is of this snapshot, and yields after each
+ * transaction. At the end the projection has the snapshot's position. After an early return it
+ * stays at its place.
+ * @throws KeelsonError `CORRUPT`, `NO_SPACE`; DiskError
+ */
+export function* loadingSnapshot(
+  reader: SnapshotReader,
+  target: SnapshotTarget,
+): Generator<ReadFrom, SnapshotFacts> {
+  const { position, lsn, bytes, sum } = reader.facts
+  const { walId } = position
+  let rows = target.place?.rows ?? 0
+  let taken = target.place?.offset ?? 0
+  let waiting: SnapshotRecord[] = []
+  for (const { next, records } of reader.blocks(target.place)) {
+    for (const record of records) waiting.push(record)
+    if (next - taken < transactionBytes) continue
+    rows += waiting.length
+    taken = next
+    target.append(waiting, { walId, snapshot: { lsn, bytes, sum }, offset: next, rows })
+    waiting = []
+    yield { offset: next, rows }
+  }
+  target.complete(waiting, position)
+  return reader.facts
+}

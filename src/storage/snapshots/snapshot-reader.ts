@@ -1,0 +1,228 @@
+/**
+ * Reads a snapshot from its beginning to its end, one block at a time, and verifies all of it. A
+ * block is given out after its checksum held, and a whole reading ends only if header, blocks, index
+ * and footer agree. So a reader that stops early has verified what it got, and nothing else.
+ */
+import { crc32 } from '../bytes/crc32.ts'
+import { readU64, viewOf } from '../bytes/u64.ts'
+import { type Disk, DiskError, type DiskFile, pathIn } from '../ports/disk.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { ProjectedPosition } from '../ports/projection-store.ts'
+import type { SnapshotFacts } from '../ports/snapshot-host.ts'
+import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import {
+  blockHeadBytes,
+  decodeFooter,
+  decodeHeader,
+  type Footer,
+  footerBytes,
+  headerBytes,
+  indexHeadBytes,
+  readBlockHead,
+  rowHeadBytes,
+  snapshotDamage,
+  sumOfHeader,
+  sumWith,
+} from './snapshot-format.ts'
+
+/** A verified block. */
+export type SnapshotBlock = {
+  /** Where the block after it begins: from there a later reading can go on. */
+  readonly next: number
+  /** Its rows in order, as views of its memory. */
+  readonly records: readonly SnapshotRecord[]
+}
+
+/** A place in a snapshot: where the next block begins, and how many rows are before it. */
+export type ReadFrom = { readonly offset: number; readonly rows: number }
+
+/**
+ * An open snapshot. Opening reads header and footer.
+ * @throws KeelsonError `CORRUPT` (details: file, offset, evidence), `UNSUPPORTED_VERSION`; DiskError
+ */
+export class SnapshotReader {
+  readonly facts: SnapshotFacts
+  readonly #name: string
+  readonly #file: DiskFile
+  readonly #seed: number
+  readonly #footer: Footer
+
+  /** The file `name` in `dir`. */
+  constructor(disk: Disk, dir: string, name: string) {
+    this.#name = name
+    this.#file = openedFile(disk, dir, name)
+    try {
+      const header = this.#read(0, headerBytes, 'header')
+      const position = decodeHeader(name, header)
+      this.#seed = sumOfHeader(header)
+      this.#footer = this.#readFooter(position)
+      const { rows, bytes, blocks, lsn, sum } = this.#footer
+      this.facts = { position, rows, bytes, blocks, lsn, sum }
+    } catch (error) {
+      this.#file.close()
+      throw error
+    }
+  }
+
+  /** Refuses a file that is not `named`. @throws KeelsonError `CORRUPT` */
+  refuseUnless({ lsn, bytes, sum }: NamedSnapshot): void {
+    const { facts } = this
+    if (facts.lsn !== lsn || facts.bytes !== bytes || facts.sum !== sum)
+      throw this.#damage(facts.bytes - footerBytes, 'it is not the snapshot that MANIFEST names')
+  }
+
+  /**
+   * The blocks in order. From the first block on, the end of the iteration verifies that the blocks
+   * are all and only those that index and footer name. @throws KeelsonError `CORRUPT`; DiskError
+   */
+  *blocks(from?: ReadFrom): IterableIterator<SnapshotBlock> {
+    const index = this.#readIndex()
+    const { indexAt } = this.#footer
+    let at = from?.offset ?? headerBytes
+    let rows = from?.rows ?? 0
+    let sum = 0
+    let last: Uint8Array = new Uint8Array(0)
+    let entry = entryOf(index, at)
+    while (at < indexAt) {
+      const block = this.#readBlock(at)
+      const records = this.#decoded(block, at, last)
+      const first = records[0]?.key
+      if (!entry || !first || entry.offset !== at || Buffer.compare(entry.key, first) !== 0)
+        throw this.#damage(at, 'the index names another block here')
+      last = Uint8Array.from(records.at(-1)?.key ?? [])
+      sum = sumWith(sum, block)
+      at += block.length
+      rows += records.length
+      entry = entryAt(index, entry.end)
+      yield { next: at, records }
+    }
+    const isAll = rows === this.#footer.rows && (from !== undefined || sum === this.#footer.sum)
+    if (!isAll || entry) throw this.#damage(indexAt, 'its blocks are not those of its footer')
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+
+  #damage(offset: number, evidence: string): Error {
+    return snapshotDamage(this.#name, offset, evidence)
+  }
+
+  #read(offset: number, length: number, what: string): Uint8Array {
+    const bytes = new Uint8Array(length)
+    if (this.#file.read(bytes, offset) !== length)
+      throw this.#damage(offset, `it ends within its ${what}`)
+    return bytes
+  }
+
+  #readFooter(position: ProjectedPosition): Footer {
+    const size = this.#file.size()
+    const at = size - footerBytes
+    if (at < headerBytes) throw this.#damage(size, 'it ends before its footer')
+    const footer = decodeFooter(this.#name, at, this.#read(at, footerBytes, 'footer'))
+    if (footer.bytes !== size || footer.indexAt < headerBytes || footer.indexAt > at)
+      throw this.#damage(at, `its footer is of a file of ${footer.bytes} bytes, it has ${size}`)
+    if (footer.lsn !== position.lsn)
+      throw this.#damage(at, `its footer names lsn ${footer.lsn}, its header ${position.lsn}`)
+    return footer
+  }
+
+  #readIndex(): Uint8Array {
+    const { indexAt, indexCrc, bytes } = this.#footer
+    const index = this.#read(indexAt, bytes - footerBytes - indexAt, 'index')
+    if (crc32(index, this.#seed) !== indexCrc)
+      throw this.#damage(indexAt, 'the checksum of its index does not hold')
+    return index
+  }
+
+  /** A block with its head. */
+  #readBlock(at: number): Uint8Array {
+    const room = this.#footer.indexAt - at
+    if (room < blockHeadBytes) throw this.#damage(at, 'a block lies within the index')
+    const { length } = readBlockHead(this.#read(at, blockHeadBytes, 'blocks'))
+    const bytes = blockHeadBytes + length
+    if (bytes > room) throw this.#damage(at, `a block of ${length} bytes goes beyond the last one`)
+    return this.#read(at, bytes, 'blocks')
+  }
+
+  #decoded(block: Uint8Array, at: number, last: Uint8Array): readonly SnapshotRecord[] {
+    const head = readBlockHead(block)
+    if (crc32(block.subarray(4), this.#seed) !== head.crc)
+      throw this.#damage(at, 'the checksum of a block does not hold')
+    const records = recordsIn(block)
+    if (records.length !== head.rows)
+      throw this.#damage(at, `a block has ${records.length} rows, its head names ${head.rows}`)
+    let before = last
+    for (const { key } of records) {
+      if (Buffer.compare(before, key) >= 0) throw this.#damage(at, 'its keys do not rise')
+      before = key
+    }
+    return records
+  }
+}
+
+const openedFile = (disk: Disk, dir: string, name: string): DiskFile => {
+  try {
+    return disk.open(pathIn(dir, name), 'read')
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'ENOENT')
+      throw snapshotDamage(name, 0, 'it is missing')
+    throw error
+  }
+}
+
+/** The rows of a block whose checksum holds. */
+const recordsIn = (block: Uint8Array): SnapshotRecord[] => {
+  const view = viewOf(block)
+  const records: SnapshotRecord[] = []
+  for (let at = blockHeadBytes; at + rowHeadBytes <= block.length; ) {
+    const from = at + rowHeadBytes
+    const begin = from + view.getUint16(at, true)
+    const end = begin + view.getUint32(at + 2, true)
+    records.push({ key: block.subarray(from, begin), record: block.subarray(begin, end) })
+    at = end
+  }
+  return records
+}
+
+/** An entry of an index: a block, by its offset and its first key, and where the next entry is. */
+type IndexEntry = { readonly offset: number; readonly key: Uint8Array; readonly end: number }
+
+const entryAt = (index: Uint8Array, at: number): IndexEntry | undefined => {
+  if (at + indexHeadBytes > index.length) return undefined
+  const view = viewOf(index)
+  const from = at + indexHeadBytes
+  const end = from + view.getUint16(at + 8, true)
+  return { offset: readU64(view, at), key: index.subarray(from, end), end }
+}
+
+/** The entry of the block at `offset`. */
+const entryOf = (index: Uint8Array, offset: number): IndexEntry | undefined => {
+  let entry = entryAt(index, 0)
+  while (entry && entry.offset < offset) entry = entryAt(index, entry.end)
+  return entry
+}
+
+/**
+ * Reads all of `file` in `dir`, and yields after each block. @throws KeelsonError `CORRUPT`, also
+ * for a file that is not `snapshot`; `UNSUPPORTED_VERSION`; DiskError
+ */
+export function* verifyingFile(
+  disk: Disk,
+  dir: string,
+  file: string,
+  snapshot: NamedSnapshot,
+): Generator<ReadFrom, SnapshotFacts> {
+  const reader = new SnapshotReader(disk, dir, file)
+  try {
+    reader.refuseUnless(snapshot)
+    let rows = 0
+    for (const { next, records } of reader.blocks()) {
+      rows += records.length
+      yield { offset: next, rows }
+    }
+    return reader.facts
+  } finally {
+    reader.close()
+  }
+}

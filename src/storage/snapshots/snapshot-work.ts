@@ -1,0 +1,191 @@
+/**
+ * Carries out the requests to a shard's snapshots, one after another, on a given disk and clock.
+ * Work goes step by step with turns of the event loop between, so that it can be throttled,
+ * watched and ended. Threads and simulations run it.
+ */
+import type { Cancel, Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import { refusalOf } from '../disk/disk-failure.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { LoadPlace, NamedSnapshot } from '../ports/named-snapshot.ts'
+import type {
+  SnapshotFacts,
+  SnapshotHost,
+  SnapshotProgress,
+  SnapshotProtocol,
+  SnapshotRequestKind,
+} from '../ports/snapshot-host.ts'
+import type { SnapshotSource, SnapshotTarget } from '../ports/snapshot-rows.ts'
+import { removeUnnamed, snapshotName } from './snapshot-folder.ts'
+import { isLoadOf, loadingSnapshot } from './snapshot-loading.ts'
+import { makingSnapshot } from './snapshot-making.ts'
+import { SnapshotReader, verifyingFile } from './snapshot-reader.ts'
+
+/** The projections that snapshots are made of and loaded into, by their folders. */
+export type SnapshotProjections = {
+  /**
+   * Opens the present state to read. @throws KeelsonError `CORRUPT`; `INVALID_ARGUMENT` if there is
+   * no position
+   */
+  source(dir: string): SnapshotSource
+  /**
+   * Opens a projection to fill. An interrupted load goes on if `isOurs`; anything else is removed.
+   * @throws KeelsonError `NO_SPACE`, `CORRUPT`
+   */
+  target(
+    dir: string,
+    isOurs: (place: LoadPlace) => boolean,
+  ): SnapshotTarget | Promise<SnapshotTarget>
+}
+
+/** What the work runs on. */
+export type SnapshotWorkParts = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly projections: SnapshotProjections
+}
+
+type Progress = (progress: SnapshotProgress) => void
+
+/** The snapshots of one shard. */
+export class SnapshotWork implements SnapshotHost {
+  readonly #parts: SnapshotWorkParts
+  readonly #ending = new AbortController()
+  /** Resolves when everything asked for so far has ended. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: SnapshotWorkParts) {
+    this.#parts = parts
+  }
+
+  run<K extends SnapshotRequestKind>(
+    kind: K,
+    request: SnapshotProtocol[K]['request'],
+    onProgress: Progress = () => undefined,
+  ): Promise<SnapshotProtocol[K]['answer']> {
+    const turn = this.#turn.then(() => this.#handle(kind, request, onProgress))
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  async end(): Promise<void> {
+    this.#ending.abort()
+    await this.#turn
+  }
+
+  async #handle<K extends SnapshotRequestKind>(
+    kind: K,
+    request: SnapshotProtocol[K]['request'],
+    onProgress: Progress,
+  ): Promise<SnapshotProtocol[K]['answer']> {
+    const handlers: Handlers = {
+      make: (asked) => this.#make(asked, onProgress),
+      verify: (asked) => this.#verify(asked, onProgress),
+      load: (asked) => this.#load(asked, onProgress),
+      tidy: async ({ dir, kept }) => removeUnnamed(this.#parts.disk, dir, kept),
+    }
+    try {
+      this.#refuseIfEnded()
+      return await handlers[kind](request)
+    } catch (error) {
+      throw refusalOf(error)
+    }
+  }
+
+  async #make(
+    { dir, projection, bytesPerSecond, pinnedBytesMax }: SnapshotProtocol['make']['request'],
+    onProgress: Progress,
+  ): Promise<SnapshotFacts> {
+    const { disk, projections, clock } = this.#parts
+    const source = projections.source(projection)
+    const rowsInAll = source.rows
+    const begin = clock.monotonic()
+    try {
+      const steps = makingSnapshot(disk, dir, source, pinnedBytesMax)
+      return await this.#through(steps, async (step) => {
+        onProgress({ ...step, rowsInAll })
+        const due = begin + (step.phase === 'write' ? (1000 * step.bytes) / bytesPerSecond : 0)
+        await this.#pause(due - clock.monotonic())
+      })
+    } finally {
+      source.close()
+    }
+  }
+
+  #verify(
+    { dir, snapshot }: SnapshotProtocol['verify']['request'],
+    onProgress: Progress,
+  ): Promise<SnapshotFacts> {
+    const steps = verifyingFile(this.#parts.disk, dir, snapshotName(snapshot.lsn), snapshot)
+    return this.#through(steps, this.#reporter('verify', snapshot, onProgress))
+  }
+
+  async #load(
+    { dir, snapshot, projection }: SnapshotProtocol['load']['request'],
+    onProgress: Progress,
+  ): Promise<SnapshotFacts> {
+    const { disk, projections } = this.#parts
+    const reader = new SnapshotReader(disk, dir, snapshotName(snapshot.lsn))
+    try {
+      reader.refuseUnless(snapshot)
+      const target = await projections.target(projection, (place) => isLoadOf(place, reader.facts))
+      try {
+        const report = this.#reporter('load', snapshot, onProgress)
+        return await this.#through(loadingSnapshot(reader, target), report)
+      } finally {
+        await target.close()
+      }
+    } finally {
+      reader.close()
+    }
+  }
+
+  #reporter(phase: 'verify' | 'load', { bytes: bytesInAll }: NamedSnapshot, onProgress: Progress) {
+    return (at: { readonly rows: number; readonly offset: number }): Promise<void> => {
+      onProgress({ phase, rows: at.rows, bytes: at.offset, bytesInAll })
+      return this.#pause(0)
+    }
+  }
+
+  /** Takes all steps, and calls `between` after each. An end of the host ends them early. */
+  async #through<S, R>(steps: Generator<S, R>, between: (step: S) => Promise<void>): Promise<R> {
+    try {
+      for (;;) {
+        const step = steps.next()
+        if (step.done) return step.value
+        await between(step.value)
+        this.#refuseIfEnded()
+      }
+    } finally {
+      steps.return(undefined as never)
+    }
+  }
+
+  #refuseIfEnded(): void {
+    if (this.#ending.signal.aborted)
+      throw new KeelsonError('CLOSED', 'the work on snapshots was ended')
+  }
+
+  /** Waits `ms`, at least a turn of the event loop, or until the host ends. */
+  #pause(ms: number): Promise<void> {
+    const { clock } = this.#parts
+    const { signal } = this.#ending
+    return new Promise((resolve) => {
+      if (ms < 1 || signal.aborted) return clock.soon(resolve)
+      let cancel: Cancel | undefined
+      const wake = (): void => {
+        cancel?.()
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      cancel = clock.after(ms, wake)
+      signal.addEventListener('abort', wake)
+    })
+  }
+}
+
+type Handlers = {
+  readonly [K in SnapshotRequestKind]: (
+    request: SnapshotProtocol[K]['request'],
+  ) => Promise<SnapshotProtocol[K]['answer']>
+}

@@ -1,0 +1,143 @@
+/**
+ * The snapshots of a shard on a thread that lives for one request: the hosts, and the thread's
+ * entry. A snapshot is made without LMDB, whose file the thread reads itself. To load one it opens
+ * LMDB, and the process does not end inside a transaction.
+ */
+import { systemClock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import { nodeDisk } from '../disk/node-disk.ts'
+import { loadLmdb } from '../lmdb/lmdb-environment.ts'
+import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
+import { lmdbSnapshotTarget } from '../lmdb/lmdb-snapshot-target.ts'
+import type {
+  SnapshotHost,
+  SnapshotHostFactory,
+  SnapshotProgress,
+  SnapshotProtocol,
+  SnapshotRequestKind,
+} from '../ports/snapshot-host.ts'
+import { unnamedIn } from '../snapshots/snapshot-folder.ts'
+import { type SnapshotProjections, SnapshotWork } from '../snapshots/snapshot-work.ts'
+import { ExitGates, gateMemory, insideGate } from './exit-gate.ts'
+import {
+  answer,
+  isProcessThread,
+  isThread,
+  report,
+  sharedMemory,
+  startThread,
+  type ThreadClient,
+  takeQuestions,
+  threadClient,
+} from './worker-thread.ts'
+
+type Progress = (progress: SnapshotProgress) => void
+
+/**
+ * Makes hosts over the real disk. Outside the main thread they work where they are: another thread
+ * may be ended from outside, and would hang if one of its threads were in a transaction.
+ */
+export const threadSnapshotHosts = (): SnapshotHostFactory => {
+  if (!isProcessThread()) return () => workHere((transaction) => transaction())
+  const gates = new ExitGates()
+  return () => new ThreadSnapshotHost(gates)
+}
+
+class ThreadSnapshotHost implements SnapshotHost {
+  readonly #gates: ExitGates
+  #thread: ThreadClient | undefined
+  #isEnded = false
+  /** Resolves when everything asked for so far has ended. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(gates: ExitGates) {
+    this.#gates = gates
+  }
+
+  run<K extends SnapshotRequestKind>(
+    kind: K,
+    request: SnapshotProtocol[K]['request'],
+    onProgress?: Progress,
+  ): Promise<SnapshotProtocol[K]['answer']> {
+    // The thread answers a request of a kind with an answer of that kind.
+    const turn = this.#turn.then(() => this.#ask(kind, request, onProgress)) as Promise<
+      SnapshotProtocol[K]['answer']
+    >
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true
+    // It lets the request end, which is rejected.
+    void this.#thread?.ask('end', null).catch(() => undefined)
+    await this.#turn
+  }
+
+  async #ask(kind: SnapshotRequestKind, request: unknown, onProgress?: Progress): Promise<unknown> {
+    if (this.#isEnded) throw new KeelsonError('CLOSED', 'the work on snapshots was ended')
+    if (kind === 'tidy' && isTidy(request as SnapshotProtocol['tidy']['request']))
+      return { removed: 0, removedBytes: 0 }
+    const memory = gateMemory()
+    const thread = threadClient(startThread(import.meta.url, 'snapshots', memory), 'snapshots')
+    this.#thread = thread
+    this.#gates.add(memory)
+    try {
+      return await thread.ask(
+        kind,
+        request,
+        onProgress && ((at) => onProgress(at as SnapshotProgress)),
+      )
+    } finally {
+      this.#thread = undefined
+      await thread.end()
+      this.#gates.remove(memory)
+    }
+  }
+}
+
+/** Most starts have nothing to remove, and need no thread to see it. */
+const isTidy = ({ dir, kept }: SnapshotProtocol['tidy']['request']): boolean =>
+  unnamedIn(nodeDisk(), dir, kept).length === 0
+
+const workHere = (within: (transaction: () => void) => void): SnapshotWork => {
+  const disk = nodeDisk()
+  const projections: SnapshotProjections = {
+    source: (dir) => lmdbSnapshotSource(disk, dir),
+    async target(dir, isOurs) {
+      const openDatabase = await loadLmdb()
+      return lmdbSnapshotTarget({ openDatabase, disk, within }, dir, isOurs)
+    },
+  }
+  return new SnapshotWork({ disk, clock: systemClock(), projections })
+}
+
+/** So often, in ms, the host hears how far its request has come: each report costs it a turn. */
+const reportMs = 50
+
+/** The thread's side: one request, which `end` interrupts. */
+const serveSnapshots = (memory: SharedArrayBuffer): void => {
+  const clock = systemClock()
+  const work = workHere((transaction) => insideGate(memory, transaction))
+  let reported = Number.NEGATIVE_INFINITY
+  const handled = (id: number, kind: SnapshotRequestKind, request: unknown) =>
+    work.run(kind, request as SnapshotProtocol[typeof kind]['request'], (at) => {
+      if (clock.monotonic() - reported < reportMs) return
+      reported = clock.monotonic()
+      report(id, at)
+    })
+  takeQuestions(({ id, kind, request }) => {
+    const done: Promise<unknown> =
+      kind === 'end' ? work.end() : handled(id, kind as SnapshotRequestKind, request)
+    void done.then(
+      (value) => answer(id, () => value),
+      (error) =>
+        answer(id, () => {
+          throw error
+        }),
+    )
+  })
+}
+
+const shared = isThread('snapshots') ? sharedMemory() : undefined
+if (shared) serveSnapshots(shared)
