@@ -19,7 +19,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     values: ['bytes', 'ports'],
     blobs: ['bytes', 'ports', 'disk', 'values'],
     commands: ['bytes', 'ports', 'values'],
-    lmdb: ['bytes', 'ports', 'frames', 'values'],
+    lmdb: ['bytes', 'ports', 'disk', 'frames', 'values'],
     recovery: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands'],
     log: ['ports', 'disk', 'frames', 'segments', 'recovery'],
     rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],

@@ -151,6 +151,11 @@ export type StartOptions = {
      * `BUSY`. A start after a crash reads about this much.
      */
     readonly lagBytesMax?: number
+    /**
+     * The greatest memory map of a shard's projection, in bytes; 1 TiB. It begins with 1 GiB or four
+     * times the file, and costs address space. Beyond, the projection stands still (`NO_SPACE`).
+     */
+    readonly mapBytes?: number
   }
   /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
@@ -259,6 +264,7 @@ const rules: Record<string, Rule> = {
       ringSlots: count(1, 2 ** 24),
       ringBytes: count(1_024),
       lagBytesMax: count(1_024),
+      mapBytes: count(MiB),
     },
   },
   mailboxMax: count(1),
@@ -329,6 +335,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         ringSlots: lmdb.ringSlots ?? 65_536,
         ringBytes: lmdb.ringBytes ?? 16 * MiB,
         lagBytesMax: lmdb.lagBytesMax ?? 256 * MiB,
+        mapBytes: lmdb.mapBytes ?? 1024 * 1024 * MiB,
       },
     },
   }

@@ -13,12 +13,15 @@ const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.
 const storage = (await import(built)) as typeof Storage
 const openDatabase = await storage.loadLmdb()
 
-const projectionsOnThreads = (mapBytes = 2 ** 36) => {
+const projectionsOnThreads = (firstMapBytes?: number) => {
   const disk = storage.nodeDisk()
   const makeWriter = storage.threadProjectionWriters()
   if (!makeWriter) throw new Error('this is no main thread')
   const examine = async (dir: string) => storage.examineProjection(disk, dir)
-  return storage.lmdbProjections(openDatabase, disk, examine, { makeWriter, mapBytes })
+  return storage.lmdbProjections(openDatabase, disk, examine, {
+    makeWriter,
+    ...(firstMapBytes && { firstMapBytes }),
+  })
 }
 
 projectionStoreContract('LMDB with a thread that commits', () => {

@@ -47,6 +47,7 @@ export type Settings = {
     readonly ringSlots: number
     readonly ringBytes: number
     readonly lagBytesMax: number
+    readonly mapBytes: number
   }
 }
 

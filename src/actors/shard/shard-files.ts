@@ -22,6 +22,8 @@ export type FileParts = {
   readonly index: number
   readonly folders: { readonly wal: string; readonly lmdb: string }
   readonly logOptions: LogOptions
+  /** The greatest map of the projection, in bytes. */
+  readonly mapBytes: number
   /** The LSN that the caller knows to be durable here (`wal.minDurable`). */
   readonly minDurable: number | undefined
   /**
@@ -138,10 +140,10 @@ export class ShardFiles {
       await this.#projection?.settled()
       if (this.#projection && !this.#projectionDamaged) return this.#projection
       await this.#closeProjection()
-      const { projections } = this.parts
+      const { projections, mapBytes } = this.parts
       if (this.#projectionDamaged) projections.remove(this.parts.folders.lmdb)
       this.#projectionDamaged = false
-      this.#projection = projections.open(this.parts.folders.lmdb)
+      this.#projection = projections.open(this.parts.folders.lmdb, mapBytes)
       return this.#projection
     })
   }

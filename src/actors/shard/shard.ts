@@ -152,13 +152,14 @@ export class Shard {
 
   constructor(parts: ShardParts) {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
+    const { mapBytes } = parts.settings.lmdb
     const { maxCommands, maxBytes } = parts.settings.batcher
     this.parts = parts
     this.time = new ShardTime(parts.clock)
     this.recovery = new Recovery(parts.clock)
     this.projection = new ShardProjection(parts.index)
     this.appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
-    this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes } })
+    this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes }, mapBytes })
     this.gate = new Gate(parts.clock, {
       bytesMax: queueBytes,
       commandsMax: queueCommands,

@@ -4,7 +4,8 @@
  * - no asynchronous write: `process.exit` hangs during one;
  * - no result of a transaction callback: a promise deadlocks;
  * - no clearing in place: it aborts;
- * - no write map: SIGBUS on a full disk.
+ * - no write map: SIGBUS on a full disk;
+ * - no opening that the process has no means for: SIGSEGV (`lmdb-opening.ts`, `lmdb-map.ts`).
  * A commit is one `transactionSync` without overlapping syncs. LMDB syncs the pages, then writes
  * the meta page through a descriptor that syncs. So the position is never ahead of its rows, and a
  * visible commit is durable.
@@ -20,6 +21,11 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { type EncodedCommit, type EncodedEntry, entriesOf } from './encoded-commit.ts'
 import { positionKey } from './row-codec.ts'
+import { addressSpaceLeft } from '../disk/address-space.ts'
+import { refusing } from '../disk/disk-failure.ts'
+import { nodeDisk } from '../disk/node-disk.ts'
+import { type MapLoad, refuseGrowth } from './lmdb-map.ts'
+import { tryProcess } from './lmdb-opening.ts'
 
 /** An open environment. */
 export type LmdbDatabase = RootDatabase<Uint8Array, Uint8Array>
@@ -52,10 +58,10 @@ export const translated = (error: unknown, doing: string): KeelsonError => {
   )
 }
 
-/** The lock file of the environment in `dir`. */
-export const lockFileIn = (dir: string): string => `${dir}/lock.mdb`
-
-/** Opens or creates the environment in `dir`. @throws KeelsonError `NO_SPACE`, `CORRUPT` */
+/**
+ * Opens or creates the environment in `dir` with a map of `mapBytes`. @throws KeelsonError
+ * `NO_SPACE`, `CORRUPT`; `SHARD_DOWN` with the reason `disk` if there is no descriptor left
+ */
 export type OpenDatabase = (dir: string, mapBytes: number) => LmdbDatabase
 
 /** Loads the module. */
@@ -69,7 +75,9 @@ export const loadLmdb = async (load: Load = () => import('lmdb')): Promise<OpenD
   const { open } = await load().catch((error: unknown) => {
     throw notInstalled(error)
   })
+  const disk = nodeDisk()
   return (dir, mapBytes) => {
+    refusing(() => tryProcess(disk, dir, mapBytes))
     try {
       return open<Uint8Array, Uint8Array>({
         path: dir,
@@ -94,6 +102,27 @@ const notInstalled = (error: unknown): KeelsonError => {
     details: { path: 'lmdb', expected: `the native module of lmdb for ${machine}`, found },
     cause: error,
   })
+}
+
+/** What lmdb-js tells of an environment and of the tree of its rows. */
+type Stats = {
+  readonly pageSize: number
+  readonly lastPageNumber: number
+  readonly mapSize: number
+  readonly root: { readonly treeDepth: number }
+}
+
+/**
+ * Call it before a transaction that writes `load`. @throws KeelsonError `NO_SPACE` if the map may
+ * have to grow and must not, or has no room for it
+ */
+export const checkGrowth = (database: LmdbDatabase, load: MapLoad, mapBytesMax: number): void => {
+  const stats = database.getStats() as Stats
+  // The snapshot that the look began would keep pages from the transaction.
+  database.resetReadTxn()
+  const { pageSize: pageBytes, lastPageNumber: lastPage, mapSize: mapBytes, root } = stats
+  const use = { pageBytes, lastPage, depth: root.treeDepth, mapBytes }
+  refuseGrowth(use, load, mapBytesMax, () => addressSpaceLeft(nodeDisk()))
 }
 
 /**

@@ -8,6 +8,8 @@ import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { TurnShare } from '../bytes/turn-share.ts'
 import { readUtf8 } from '../bytes/utf8.ts'
+import { addressSpaceLeft } from '../disk/address-space.ts'
+import { refusing } from '../disk/disk-failure.ts'
 import type { Disk } from '../ports/disk.ts'
 import type {
   ExaminationDepth,
@@ -23,24 +25,23 @@ import type {
 import { rowKeyBytesMax } from '../values/row-key.ts'
 import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
 import {
+  checkGrowth,
   type LmdbDatabase,
-  lockFileIn,
   type OpenDatabase,
   translated,
   writeCommit,
 } from './lmdb-environment.ts'
 import { dataFileName, examineProjection, readNewerMeta } from './lmdb-examination.ts'
+import { firstMap, type MapLoad, mapBytesDefault, refuseGrowth } from './lmdb-map.ts'
+import { lockFileIn, tryFolder } from './lmdb-opening.ts'
 import { damage } from './lmdb-pages.ts'
 import { depthToExamine, ProjectionMarks } from './projection-marks.ts'
 import { decodePosition, decodeRow, positionKey, RowBounds } from './row-codec.ts'
 
 /** The options of projections in LMDB. */
 export type LmdbOptions = {
-  /**
-   * The mapped address space of a store in bytes; default 64 GiB. It costs neither memory nor disk.
-   * A store that outgrows it is mapped again with twice the size.
-   */
-  readonly mapBytes?: number
+  /** The first map in bytes; a store that outgrows it is mapped again. By default `firstMap`. */
+  readonly firstMapBytes?: number
   /** Makes the writer; without it commits are written by the reading thread. */
   readonly makeWriter?: ProjectionWriterFactory
   /**
@@ -96,7 +97,8 @@ export const lmdbProjections = (
     const depth = depthToExamine(disk, dir)
     return depth === 'position' ? examineProjection(disk, dir, depth) : examine(dir, depth)
   },
-  open: (dir) => new LmdbProjectionStore(openDatabase, disk, dir, examine, options),
+  open: (dir, mapBytesMax = mapBytesDefault) =>
+    refusing(() => new LmdbProjectionStore(openDatabase, disk, dir, mapBytesMax, examine, options)),
   remove: (dir) => disk.remove(dir),
 })
 
@@ -137,6 +139,7 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #encoder = new CommitEncoder()
   readonly #clock: Clock | undefined
   readonly #share: TurnShare | undefined
+  readonly #mapBytesMax: number
   /** Resolves when no commit is under way. */
   #pending: Promise<void> = Promise.resolve()
   /**
@@ -162,19 +165,21 @@ class LmdbProjectionStore implements ProjectionStore {
     openDatabase: OpenDatabase,
     disk: Disk,
     dir: string,
+    mapBytesMax: number,
     examine: ProjectionExaminer,
-    { mapBytes = 2 ** 36, makeWriter = writerHere, clock }: LmdbOptions,
+    { firstMapBytes, makeWriter = writerHere, clock }: LmdbOptions,
   ) {
     this.#disk = disk
     this.#dir = dir
+    this.#mapBytesMax = mapBytesMax
     this.#clock = clock
     this.#share = clock && new TurnShare(clock)
     const path = `${dir}/${dataFileName}`
     checkBeforeMapping(disk, path)
-    // Readers left by a dead process would pin pages for ever. No other process is here: the
-    // folder's lock is held.
-    disk.remove(lockFileIn(dir))
     disk.makeFolder(dir)
+    tryFolder(disk, dir)
+    const fileBytes = disk.entry(path)?.size ?? 0
+    const mapBytes = firstMapBytes ?? firstMap(fileBytes, mapBytesMax, addressSpaceLeft(disk))
     this.#marks = new ProjectionMarks(disk, dir)
     this.#database = openDatabase(dir, mapBytes)
     disk.syncFolder(dir)
@@ -314,7 +319,9 @@ class LmdbProjectionStore implements ProjectionStore {
       draft.add(key, row)
       if (++rows % rowsPerLook === 0 && this.#share?.isOver()) await this.#nextTurn()
     }
-    return this.#writer.commit(draft.end(position))
+    const commit = draft.end(position)
+    checkGrowth(this.#database, { entries: rows + 1, bytes: commit.used }, this.#mapBytesMax)
+    return this.#writer.commit(commit)
   }
 
   async #nextTurn(): Promise<void> {

@@ -3,12 +3,15 @@
  * the position, and changes in the transaction of the rows. So the file has either a place or a
  * position, and a start knows which.
  */
+import { addressSpaceLeft } from '../disk/address-space.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { LoadPlace } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotRecord, SnapshotTarget } from '../ports/snapshot-rows.ts'
-import { type LmdbDatabase, lockFileIn, type OpenDatabase, writeRows } from './lmdb-environment.ts'
-import { examineProjection } from './lmdb-examination.ts'
+import { checkGrowth, type LmdbDatabase, type OpenDatabase, writeRows } from './lmdb-environment.ts'
+import { dataFileName, examineProjection } from './lmdb-examination.ts'
+import { firstMap, mapBytesDefault } from './lmdb-map.ts'
+import { tryFolder } from './lmdb-opening.ts'
 import { ProjectionMarks } from './projection-marks.ts'
 import { encodeLoad, encodePosition } from './row-codec.ts'
 
@@ -17,7 +20,6 @@ export type LmdbTargetParts = {
   readonly openDatabase: OpenDatabase
   readonly disk: Disk
   readonly within: (transaction: () => void) => void
-  readonly mapBytes?: number
 }
 
 /**
@@ -44,15 +46,16 @@ class LmdbSnapshotTarget implements SnapshotTarget {
   readonly #database: LmdbDatabase
 
   constructor(
-    { openDatabase, disk, within, mapBytes = 2 ** 36 }: LmdbTargetParts,
+    { openDatabase, disk, within }: LmdbTargetParts,
     dir: string,
     place: LoadPlace | undefined,
   ) {
     this.place = place
     this.#within = within
-    // Readers left by a dead process would pin pages for ever.
-    disk.remove(lockFileIn(dir))
     disk.makeFolder(dir)
+    tryFolder(disk, dir)
+    const fileBytes = disk.entry(`${dir}/${dataFileName}`)?.size ?? 0
+    const mapBytes = firstMap(fileBytes, mapBytesDefault, addressSpaceLeft(disk))
     this.#marks = new ProjectionMarks(disk, dir)
     this.#database = openDatabase(dir, mapBytes)
     disk.syncFolder(dir)
@@ -67,7 +70,9 @@ class LmdbSnapshotTarget implements SnapshotTarget {
   }
 
   #write(records: readonly SnapshotRecord[], place: Uint8Array): void {
+    const bytes = records.reduce((sum, { key, record }) => sum + key.length + record.length, 0)
     try {
+      checkGrowth(this.#database, { entries: records.length + 1, bytes }, mapBytesDefault)
       this.#within(() => writeRows(this.#database, records, place))
     } catch (error) {
       this.#marks.distrust()

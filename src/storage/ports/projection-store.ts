@@ -145,8 +145,12 @@ export interface Projections {
    * Examines a folder and changes nothing. How much it examines depends on how its last life ended.
    */
   examine(dir: string): Promise<ProjectionExamination>
-  /** Opens or creates. @throws `CORRUPT` if the files cannot be opened */
-  open(dir: string): ProjectionStore
+  /**
+   * Opens or creates. `mapBytesMax` bounds the map of the files, where they are mapped.
+   * @throws KeelsonError `CORRUPT` if the files cannot be opened; `NO_SPACE`, and `SHARD_DOWN` with
+   * the reason `disk`, if the process or its disk has no room for that
+   */
+  open(dir: string, mapBytesMax?: number): ProjectionStore
   /** Removes the files, so that `open` creates an empty store. */
   remove(dir: string): void
 }

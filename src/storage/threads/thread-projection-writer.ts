@@ -10,10 +10,10 @@ import type { EncodedCommit } from '../lmdb/encoded-commit.ts'
 import {
   type LmdbDatabase,
   loadLmdb,
-  lockFileIn,
   type OpenDatabase,
   writeCommit,
 } from '../lmdb/lmdb-environment.ts'
+import { lockFileIn } from '../lmdb/lmdb-opening.ts'
 import type {
   OpenProjection,
   ProjectionWriter,

@@ -7,6 +7,9 @@
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
+import { addressSpaceLeft } from '../disk/address-space.ts'
+import { refusing } from '../disk/disk-failure.ts'
+import { nodeDisk } from '../disk/node-disk.ts'
 
 /** The role of each thread, and its owner as errors name it. */
 const threadRoles = {
@@ -33,15 +36,34 @@ const start = (): Start | undefined =>
   typeof workerData === 'object' && workerData !== null ? workerData : undefined
 
 /**
+ * The address space that a thread needs, in bytes, and half as much for another that starts with
+ * it. V8 ends the process where it cannot reserve its part.
+ */
+const threadBytes = 1.25 * 2 ** 30
+
+/**
  * Starts the file `entry` as a thread with a role, and shares memory with it. The thread does not
  * inherit Node's options, such as a loader, because `entry` is compiled code.
+ * @throws KeelsonError `SHARD_DOWN` (reason `thread`) if the limits of the process leave no room
  */
-export const startThread = (entry: string, role: ThreadRole, shared?: SharedArrayBuffer): Worker =>
-  new Worker(new URL(entry), {
+export const startThread = (
+  entry: string,
+  role: ThreadRole,
+  shared?: SharedArrayBuffer,
+): Worker => {
+  const left = refusing(() => addressSpaceLeft(nodeDisk()))
+  if (left < threadBytes)
+    throw new KeelsonError(
+      'SHARD_DOWN',
+      `the process has no address space for a thread of ${threadRoles[role]}: ${left} bytes are left`,
+      { details: { reason: 'thread', role, left } },
+    )
+  return new Worker(new URL(entry), {
     workerData: { role, shared },
     name: `keelson ${role}`,
     execArgv: [],
   })
+}
 
 /** Whether this thread was started with `role`. */
 export const isThread = (role: ThreadRole): boolean => !isMainThread && start()?.role === role

@@ -193,7 +193,7 @@ describe('after another end', () => {
       found.push(answer.state === 'damaged' ? answer.evidence : answer.state)
       return answer
     }
-    const projections = lmdbProjections(openDatabase, disk, examine, { mapBytes: 8 << 20 })
+    const projections = lmdbProjections(openDatabase, disk, examine, { firstMapBytes: 8 << 20 })
     await fill(projections, dir)
     forgetClose(dir)
 

@@ -8,7 +8,7 @@ import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { loadLmdb } from '../../../src/storage/lmdb/lmdb-environment.ts'
 import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
-import type { RowChange } from '../../../src/storage/ports/projection-store.ts'
+import type { ProjectionStore, RowChange } from '../../../src/storage/ports/projection-store.ts'
 import { projectionStoreContract } from '../../contracts/projection-store.contract.ts'
 import { positionAt, textRow } from '../../support/projection-rows.ts'
 
@@ -67,7 +67,7 @@ test('a large commit is encoded in several turns, with reads in between, and clo
 })
 
 test('a store that outgrows its map continues and is sound', async () => {
-  const { projections, dir, release } = make({ mapBytes: 1 << 20 })
+  const { projections, dir, release } = make({ firstMapBytes: 1 << 20 })
   const store = projections.open(dir)
   const value = { tag: 2, bytes: Buffer.alloc(3000, 7) } as const
   for (let lsn = 1; lsn <= 40; lsn++)
@@ -127,4 +127,28 @@ test('without its native module LMDB is CONFIG, with the machine and the remedy'
     message: expect.stringMatching(/npm rebuild lmdb \(no prebuilt binary\)$/),
     details: { path: 'lmdb', found: 'no prebuilt binary' },
   })
+})
+
+test('a store that may not grow refuses the commit and keeps what it has; a larger bound lets it go on', async () => {
+  const { projections, dir, release } = make({ firstMapBytes: 1 << 20 })
+  const value = { tag: 2, bytes: Buffer.alloc(3000, 7) } as const
+  const fill = async (store: ProjectionStore, from: number) => {
+    for (let lsn = from; lsn <= 40; lsn++)
+      await store.commit(
+        Array.from({ length: 100 }, (_, at) => [`k${lsn * 100 + at}`, { value, expiresAt: 0 }]),
+        positionAt(lsn),
+      )
+  }
+  const store = projections.open(dir, 8 << 20)
+  await expect(fill(store, 1)).rejects.toMatchObject({ code: 'NO_SPACE' })
+  const { lsn } = store.position() ?? { lsn: 0 }
+  expect(lsn).toBeGreaterThan(1)
+  expect(store.describe().rows).toBe(100 * lsn)
+  await store.close()
+
+  const larger = projections.open(dir)
+  await fill(larger, lsn + 1)
+  expect(larger.describe().rows).toBe(4000)
+  await larger.close()
+  await release()
 })

@@ -1,0 +1,72 @@
+/**
+ * No limit of the process ends it by a signal: lmdb-js and V8 end a process that has no address
+ * space, and lmdb-js one that has no descriptor, so both are tried before. Real child processes under
+ * `ulimit`.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { tempFolder } from '../support/temp-folder.ts'
+import { sampled } from '../support/tier.ts'
+
+/** Runs a program under a limit, and answers what it reported. It must end by itself. */
+const under = (limit: string, program: string, args: readonly string[]): string => {
+  const path = join(import.meta.dirname, '../support/programs', program)
+  const { status, signal, stderr, output } = spawnSync(
+    'sh',
+    ['-c', `ulimit ${limit} && exec "$0" "$@"`, process.execPath, path, ...args],
+    { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], encoding: 'utf8' },
+  )
+  expect({ status, signal }, `${limit}: ${stderr.slice(-2000)}`).toEqual({
+    status: 0,
+    signal: null,
+  })
+  return output[3] ?? ''
+}
+
+const GiB = 1024 * 1024
+
+describe.skipIf(process.platform !== 'linux')('a process with a limit on', () => {
+  test.each(sampled([3 * GiB, 60 * GiB, 4 * GiB, 6 * GiB, 16 * GiB, 63 * GiB, 66 * GiB], 2))(
+    'its address space of %d KiB runs an instance with a smaller map, and with fewer threads',
+    (kib) => {
+      expect(under(`-v ${kib}`, 'short-life.mjs', [tempFolder()])).toBe('read 1000')
+    },
+  )
+
+  test('its address space gets a refusal that names it when a thread does not fit', () => {
+    const dir = join(tempFolder(), 'data')
+    expect(under(`-v ${2 * GiB}`, 'short-life.mjs', [dir])).toBe('SHARD_DOWN')
+    expect(existsSync(join(dir, 'keelson.json'))).toBe(false)
+  })
+
+  test.each(['start', 'run'])(
+    'its descriptors gets codes (few from the %s on), and the next life continues',
+    (from) => {
+      const left = sampled([2, 20, 0, 1, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 24, 30, 40], 2)
+      const lines = under('-n 1024', 'descriptor-lives.mjs', [
+        tempFolder(),
+        from,
+        ...left.map(String),
+      ])
+      const lives = lines
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      expect(lives).toHaveLength(left.length)
+      for (const { refused, codes = [refused], last } of lives) {
+        expect(last).toBe(1)
+        for (const code of codes)
+          expect([
+            'ok',
+            'SHARD_DOWN',
+            'NOT_SUBMITTED',
+            'UNKNOWN_OUTCOME',
+            'BUSY',
+            'EMFILE',
+          ]).toContain(code)
+      }
+    },
+  )
+})
