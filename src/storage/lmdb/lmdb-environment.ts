@@ -18,14 +18,14 @@
 import { constants } from 'node:os'
 import type { RootDatabase } from 'lmdb'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
-import { type EncodedCommit, type EncodedEntry, entriesOf } from './encoded-commit.ts'
-import { positionKey } from './row-codec.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { refusing } from '../disk/disk-failure.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
+import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import { type EncodedCommit, type EncodedEntry, entriesOf } from './encoded-commit.ts'
 import { type MapLoad, refuseGrowth } from './lmdb-map.ts'
 import { tryProcess } from './lmdb-opening.ts'
+import { positionKey } from './row-codec.ts'
 
 /** An open environment. */
 export type LmdbDatabase = RootDatabase<Uint8Array, Uint8Array>

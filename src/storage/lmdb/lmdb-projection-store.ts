@@ -32,7 +32,7 @@ import {
   writeCommit,
 } from './lmdb-environment.ts'
 import { dataFileName, examineProjection, readNewerMeta } from './lmdb-examination.ts'
-import { firstMap, type MapLoad, mapBytesDefault, refuseGrowth } from './lmdb-map.ts'
+import { firstMap, mapBytesDefault } from './lmdb-map.ts'
 import { lockFileIn, tryFolder } from './lmdb-opening.ts'
 import { damage } from './lmdb-pages.ts'
 import { depthToExamine, ProjectionMarks } from './projection-marks.ts'
