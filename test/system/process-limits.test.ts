@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { lacks } from '../support/lacks.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { sampled } from '../support/tier.ts'
 
@@ -27,7 +28,10 @@ const under = (limit: string, program: string, args: readonly string[]): string 
 
 const GiB = 1024 * 1024
 
-describe.skipIf(process.platform !== 'linux')('a process with a limit on', () => {
+/** Other systems do not tell a process its limits. */
+const noLimits = process.platform === 'linux' ? undefined : '/proc tells the limits on Linux only'
+
+describe.skipIf(lacks(noLimits))('a process with a limit on', () => {
   test.each(sampled([3 * GiB, 60 * GiB, 4 * GiB, 6 * GiB, 16 * GiB, 63 * GiB, 66 * GiB], 2))(
     'its address space of %d KiB runs an instance with a smaller map, and with fewer threads',
     (kib) => {
