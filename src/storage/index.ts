@@ -123,7 +123,12 @@ export { type DumpRange, type DumpRecord, dumping } from './rescue/log-dump.ts'
 export type { LogVerification } from './rescue/log-judgement.ts'
 export { nothingFound, type Salvaged, salvaging } from './rescue/log-salvage.ts'
 export { type LogProgress, verifying, verifyLog } from './rescue/log-verification.ts'
-export { loggedBlobRow, recordOfLogged } from './rows/blob-rows.ts'
+export {
+  blobRowsOfFrame,
+  loggedBlobRow,
+  recordOfLogged,
+  releasedBlobRows,
+} from './rows/blob-rows.ts'
 export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'

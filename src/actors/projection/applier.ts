@@ -420,7 +420,7 @@ const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
     const lsn = lsns[at] as number
     state.lag.add(lsn, frameBytes(lengths[at] ?? 0))
     rows.begin(lsn)
-    const answers = applyUnits(units[at] as FrameUnits, rows, time, rows)
+    const answers = applyUnits(units[at] as FrameUnits, rows, { lsn, time }, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
     group.claim(at)?.applied(lsn, answers)

@@ -72,12 +72,13 @@ export const rebuildOverlay = async (
   shard.recovery.begin('log', bytes)
   for (let next = from + 1; next <= lastLsn; ) {
     const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })
-    for (const { lsn, time, offset, length } of read.frames) {
+    for (const stamped of read.frames) {
+      const { lsn, offset, length } = stamped
       // Frames committed after the subscription arrive as messages.
       if (lsn > lastLsn) break
       const frame = read.bytes.slice(offset, offset + length)
       rows.begin(lsn)
-      applyUnits(unitsAt(lsn, frame, shard, rebuilder), rows, time, rows)
+      applyUnits(unitsAt(lsn, frame, shard, rebuilder), rows, stamped, rows)
       lag.add(lsn, frameBytes(length))
     }
     shard.recovery.reach(Math.min(read.next - 1, lastLsn) - from, lag.bytes)

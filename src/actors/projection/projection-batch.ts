@@ -103,7 +103,7 @@ export class ProjectionBatch implements RowSink {
   #takeFrame(): void {
     const time = this.source.time(this.#frames)
     this.#lsn = this.source.lsn(this.#frames)
-    applyUnits(this.source.units(this.#frames), this.#changed, time, this)
+    applyUnits(this.source.units(this.#frames), this.#changed, { lsn: this.#lsn, time }, this)
     this.#frames++
   }
 }

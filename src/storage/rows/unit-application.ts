@@ -56,14 +56,17 @@ const putManyAnswer: CommandAnswer = { kind: 'putMany' }
 const noWrites: UnitAnswer = { kind: 'turn', answers: [] }
 const putAlone: readonly UnitAnswer[] = [putAnswer]
 
+/** The place of a frame in the log, and its stamp in ms since 1970. */
+export type FrameStamp = { readonly lsn: number; readonly time: number }
+
 /**
- * Applies `unit`, of a frame stamped `time` (ms since 1970), to `into`, reading from `rows`. A
- * refused unit writes nothing. A row may be set more than once; the last time counts. Returns the
- * answer for the caller.
+ * Applies `unit` of `frame` to `into`, reading from `rows`. A refused unit writes nothing. A row may
+ * be set more than once; the last time counts. Returns the answer for the caller.
  * @throws KeelsonError `CORRUPT` for a damaged row; nothing is written to `into`
  */
-export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): UnitAnswer => {
-  if (unit.kind === 'turn') return applyTurn(unit, rows, time, into)
+export const applyUnit = (unit: Unit, rows: Rows, frame: FrameStamp, into: RowSink): UnitAnswer => {
+  if (unit.kind === 'turn') return applyTurn(unit, rows, frame, into)
+  const { time } = frame
   const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
   if (quick) return quick
   const changed = new ChangedRows(rows)
@@ -73,7 +76,7 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): 
       : applyCommand(unit, changed, time)
   if (answer.kind === 'refused') return answer
   if (changed.changes.size > unitRowsMax) return refused('TOO_LARGE')
-  noteBlobs(unit, changed)
+  noteBlobs(unit, changed, frame)
   for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
   return answer
 }
@@ -82,7 +85,7 @@ export const applyUnit = (unit: Unit, rows: Rows, time: number, into: RowSink): 
  * A turn: its writes as a batch, then the rows of its entity, which no command reaches. Its rows
  * need no layer of their own, because nothing reads them in between.
  */
-const applyTurn = (turn: Turn, rows: Rows, time: number, into: RowSink): UnitAnswer => {
+const applyTurn = (turn: Turn, rows: Rows, frame: FrameStamp, into: RowSink): UnitAnswer => {
   const key = entityRowKey(turn.entity)
   const refusal = turnRefusal(turn, key, rows)
   if (refusal) return refusal
@@ -92,10 +95,10 @@ const applyTurn = (turn: Turn, rows: Rows, time: number, into: RowSink): UnitAns
     return noWrites
   }
   const changed = new ChangedRows(rows)
-  const answer = applyAll('turn', turn.writes, changed, time)
+  const answer = applyAll('turn', turn.writes, changed, frame.time)
   if (answer.kind === 'refused') return answer
   if (changed.changes.size + turn.rows.length > unitRowsMax) return refused('TOO_LARGE')
-  noteBlobs(turn, changed)
+  noteBlobs(turn, changed, frame)
   for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
   setEntityRows(turn, key, into)
   return answer
@@ -108,18 +111,18 @@ const applyTurn = (turn: Turn, rows: Rows, time: number, into: RowSink): UnitAns
 export const applyUnits = (
   units: FrameUnits,
   rows: Rows,
-  time: number,
+  frame: FrameStamp,
   into: RowSink,
 ): readonly UnitAnswer[] => {
-  if (!isAlone(units)) return units.map((unit) => applyUnit(unit, rows, time, into))
-  const answer = applyUnit(units, rows, time, into)
+  if (!isAlone(units)) return units.map((unit) => applyUnit(unit, rows, frame, into))
+  const answer = applyUnit(units, rows, frame, into)
   return answer === putAnswer ? putAlone : [answer]
 }
 
 /** Adds a row for each blob of a unit that was not refused. */
-const noteBlobs = (unit: Unit, rows: ChangedRows): void => {
+const noteBlobs = (unit: Unit, rows: ChangedRows, { lsn }: FrameStamp): void => {
   if (commandsOf(unit).some(hasBlobs))
-    for (const ref of refsOfUnit(unit)) rows.set(...loggedBlobRow(ref))
+    for (const ref of refsOfUnit(unit)) rows.set(...loggedBlobRow(ref, lsn))
 }
 
 /**

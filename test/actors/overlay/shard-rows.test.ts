@@ -36,7 +36,7 @@ const watchedRows = (time = 0) => {
     const unit =
       commands.length === 1 ? (commands[0] as Command) : { kind: 'batch' as const, commands }
     rows.begin(++lsn)
-    applyUnits([unit], rows, time, rows)
+    applyUnits([unit], rows, { lsn, time }, rows)
     store.get = get
     return count
   }

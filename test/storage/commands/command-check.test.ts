@@ -143,7 +143,7 @@ describe('a command from outside', () => {
         const rows = new ChangedRows(new MapRows())
         for (const each of found) {
           const unit = verdict(each)
-          if (typeof unit !== 'string') applyUnits(unit, rows, 1_000, rows)
+          if (typeof unit !== 'string') applyUnits(unit, rows, { lsn: 1, time: 1_000 }, rows)
         }
       }),
       { numRuns: 500 },

@@ -1,10 +1,16 @@
 import { describe, expect, test } from 'vitest'
+import { type FrameUnits, noExpiry, type Unit } from '../../../src/storage/commands/command.ts'
 import {
+  blobRope,
+  blobRowsOfFrame,
+  encodeRope,
   loggedBlobRow,
   loggedBlobRows,
   type Row,
   recordExtent,
   recordOfLogged,
+  releasedBlobRows,
+  type StoredValue,
 } from '../../../src/storage/index.ts'
 import { isRowKey } from '../../../src/storage/lmdb/row-codec.ts'
 import { isWithin } from '../../../src/storage/rows/rows.ts'
@@ -17,21 +23,23 @@ const refOf = (segment: number, offset: number, size: number): BlobRef => ({
   sha256: new Uint8Array(32),
 })
 
-const rowOf = (ref: BlobRef): readonly [string, Row] => {
-  const [key, row] = loggedBlobRow(ref)
+const rowOf = (ref: BlobRef, lsn = 1): readonly [string, Row] => {
+  const [key, row] = loggedBlobRow(ref, lsn)
   if (!row) throw new Error('no row')
   return [key, row]
 }
 
 describe('the row of a blob that the log refers to', () => {
-  test('has the place of its record, up to the greatest numbers', () => {
+  test('has the place of its record and the LSN of its frame, up to the greatest numbers', () => {
     for (const ref of [
       refOf(0, 48, 0),
       refOf(7, 8240, 5_000),
       refOf(2 ** 53 - 1, 2 ** 50 + 48, 2 ** 40),
     ]) {
-      const [key, row] = rowOf(ref)
-      expect(recordOfLogged(key, row)).toEqual({ segment: ref.segment, extent: recordExtent(ref) })
+      const lsn = 2 ** 53 - 1
+      const [key, row] = rowOf(ref, lsn)
+      const { segment } = ref
+      expect(recordOfLogged(key, row)).toEqual({ segment, extent: recordExtent(ref), lsn })
     }
   })
 
@@ -55,8 +63,34 @@ describe('the row of a blob that the log refers to', () => {
       expect(() => recordOfLogged(other, row)).toThrow(corrupt)
     for (const value of [
       { tag: 2 as const, bytes: row.value.bytes },
-      { tag: row.value.tag, bytes: new Uint8Array(7) },
+      { tag: row.value.tag, bytes: new Uint8Array(8) },
     ])
       expect(() => recordOfLogged(key, { ...row, value })).toThrow(corrupt)
+  })
+})
+
+describe('the rows of blobs follow the frames that the log holds', () => {
+  const units = (...refs: BlobRef[]): FrameUnits =>
+    refs.map((ref): Unit => {
+      const value: StoredValue = { tag: 3, bytes: encodeRope(blobRope(1, ref)) }
+      return { kind: 'put', key: `k${ref.offset}`, value, expiry: noExpiry }
+    })
+  const [one, two, three] = [refOf(1, 48, 9), refOf(1, 4144, 9), refOf(2, 48, 9)]
+
+  test('a frame has a row for each of its blobs, and a later frame takes it over', () => {
+    const rows = new Map([
+      ...blobRowsOfFrame(units(one, two), 5),
+      ...blobRowsOfFrame(units(two, three), 7),
+    ])
+    expect([...rows].map(([key, row]) => row && recordOfLogged(key, row).lsn)).toEqual([5, 7, 7])
+    expect(blobRowsOfFrame([{ kind: 'delete', key: 'k' }], 8)).toEqual([])
+  })
+
+  test('a row is removed once no frame that the log holds refers to its blob', () => {
+    const rows = [rowOf(one, 5), rowOf(two, 7), rowOf(three, 9)]
+    const goneAt = (firstLsn: number) => [...releasedBlobRows(rows, firstLsn)]
+    expect(goneAt(5)).toEqual([])
+    expect(goneAt(6)).toEqual([[rowOf(one)[0], undefined]])
+    expect(goneAt(10).map(([key]) => key)).toEqual(rows.map(([key]) => key))
   })
 })

@@ -234,8 +234,8 @@ describe('a history of any commands', () => {
           // A live unit is applied as the caller wrote it; projection and replay decode it from its
           // frame.
           rows.begin(lsn)
-          const answer = applyUnit(unit, rows, time, rows)
-          plainRows.take(appliedUnit(only(frame), plainRows, time).changes)
+          const answer = applyUnit(unit, rows, { lsn, time }, rows)
+          plainRows.take(appliedUnit(only(frame), plainRows, time, lsn).changes)
           behind.push({ frame, time, lsn })
           const taken = behind.splice(0, lags[lsn - 1] ?? 0)
           if (taken.length > 0) {
@@ -271,8 +271,8 @@ describe('a history of any commands', () => {
           )
           const table = new BlobTable()
           const rows = new MapRows([], table.read)
-          const { frames } = play(steps, table, (frame, time) => {
-            const { changes, answer } = appliedUnit(only(frame), rows, time)
+          const { frames } = play(steps, table, (frame, time, at) => {
+            const { changes, answer } = appliedUnit(only(frame), rows, time, at)
             rows.take(changes)
             return answer
           })

@@ -156,7 +156,7 @@ describe('a turn', () => {
     const value: StoredValue = { tag: 3, bytes: encodeRope(blobRope(1, ref)) }
     const writes: Command[] = [{ kind: 'put', key: 'k', value, expiry: noExpiry }]
     const rows = rowsAfter(turn({ to: mark(1), writes }))
-    const [key, row] = loggedBlobRow(ref)
+    const [key, row] = loggedBlobRow(ref, 1)
     expect(rows.get(key)).toEqual(row)
   })
 
@@ -170,7 +170,7 @@ describe('a turn', () => {
       turn({ follows: mark(1), to: mark(3) }),
       { kind: 'append', key: 'k', suffix: text('3') } as const,
     ]
-    expect(applyUnits(units, rows, now, sink)).toMatchObject([
+    expect(applyUnits(units, rows, { lsn: 1, time: now }, sink)).toMatchObject([
       { kind: 'put' },
       { kind: 'turn', answers: [{ length: 2 }] },
       { kind: 'turn' },
