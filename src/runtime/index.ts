@@ -29,6 +29,7 @@ export { messageNames, type ProcessInfo } from './process/process-info.ts'
 export { type Shutdown, shutDown } from './process/shutdown.ts'
 export type { Acceptance, Accepts } from './server/acceptance.ts'
 export type * from './server/gen-server.ts'
+export { HandlerLimit } from './server/handler-limit.ts'
 export {
   type Ignore,
   ignore,

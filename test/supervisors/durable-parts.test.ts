@@ -145,6 +145,23 @@ const wrongServers: readonly [string, object][] = [
   ['accepts.calls.add', { accepts: { calls: { add: 1 } } }],
 ]
 
+test('waiting for the storage does not count as a pending handler', async () => {
+  const limits = { pipeline: 1, handlerTimeoutMs: 50 }
+  const s = await started(
+    [
+      worker('a', counter, { durable: { pipeline: 1 }, arg: 0, handlerTimeoutMs: 50 }),
+      entity('thing', text, limits),
+    ],
+    { syncMs: 200 },
+  )
+  for (const ref of [named(s, 'a'), s.app.entity<Messages>('thing').ref('1')]) {
+    const calls = Array.from({ length: 4 }, () => call(ref, 'add', 1))
+    expect(await s.during(Promise.all(calls))).toEqual([1, 2, 3, 4])
+    const hung = call(ref, 'hang', undefined, { timeoutMs: 4_000 })
+    await expect(s.during(hung)).rejects.toMatchObject({ code: 'EXITED' })
+  }
+})
+
 describe('wrong parts are refused by their path', () => {
   const checked =
     (...children: AppNode[]) =>

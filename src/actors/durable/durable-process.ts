@@ -11,6 +11,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
   cast,
+  HandlerLimit,
   isAnswer,
   isThenable,
   NextStep,
@@ -60,6 +61,8 @@ export class DurableProcess implements Actor {
   readonly #outputs: TurnOutputs
   readonly #units: UnitTerms
   readonly #incarnation: string
+  /** Of the user's handlers alone: the waits for the storage around them do not count. */
+  readonly #limit: HandlerLimit | undefined
   #known: Known = { memory: nothing, stored: nothing }
   isAwake = false
   blocked: KeelsonError | undefined
@@ -74,6 +77,9 @@ export class DurableProcess implements Actor {
     this.terms = terms
     this.context = context
     this.#process = processOf(context)
+    const { handlerTimeoutMs } = terms
+    if (handlerTimeoutMs !== undefined)
+      this.#limit = new HandlerLimit(this.#process, handlerTimeoutMs)
     this.idleness = new Idleness(this.#process, terms.idleMs)
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this.#port(), terms.pipeline)
@@ -251,9 +257,16 @@ export class DurableProcess implements Actor {
     } catch (error) {
       return this.#threw(draft, error)
     }
+    this.#limit?.arm()
     return Promise.resolve(answer).then(
-      (value) => this.#ended(draft, value),
-      (error: unknown) => this.#threw(draft, error),
+      (value) => {
+        this.#limit?.disarm()
+        return this.#ended(draft, value)
+      },
+      (error: unknown) => {
+        this.#limit?.disarm()
+        return this.#threw(draft, error)
+      },
     )
   }
 
@@ -453,6 +466,7 @@ export class DurableProcess implements Actor {
 
   /** The notice of its end leaves behind its last turn, unless nothing can become durable now. */
   #hasEnded(tell: () => void): void {
+    this.#limit?.disarm()
     this.terms.ended(this.#log)
     this.ending.passOn()
     if (this.#log.isEmpty) tell()

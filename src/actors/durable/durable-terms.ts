@@ -21,6 +21,8 @@ export type DurableTerms = {
   readonly keepIds: KeepIds
   /** Without a message for this long the process rests; `undefined`: never. */
   readonly idleMs: number | undefined
+  /** The process ends when one of its handlers is pending for this long; `undefined`: never. */
+  readonly handlerTimeoutMs: number | undefined
   /** Why it is not tried again to wake; `undefined`: it is. */
   readonly blockedBy: () => KeelsonError | undefined
   /** Freezes a state, outside of production. */

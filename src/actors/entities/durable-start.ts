@@ -30,8 +30,8 @@ export type EntityOptions = DurableOptions & {
   /** Without a message for this long an entity rests; 60,000 by default. */
   readonly idleMs?: number
   /**
-   * An entity ends when a message is pending for this many ms. Waiting for the storage counts. No
-   * limit by default.
+   * An entity ends when a handler is pending for this many ms. What it awaits counts, but not the
+   * waits for the storage before and behind it. No limit by default.
    */
   readonly handlerTimeoutMs?: number
 }
@@ -70,7 +70,7 @@ export const startDurableWorker = (
   id: string,
   server: object,
   arg: unknown,
-  { pipeline, keepIds, ...start }: DurableOptions & StartOptions,
+  { pipeline, keepIds, handlerTimeoutMs, ...start }: DurableOptions & StartOptions,
 ): Promise<StartResult<unknown>> => {
   const entities = entitiesIn(context)
   const table = durableTable(server)
@@ -82,6 +82,7 @@ export const startDurableWorker = (
       {
         ...commonTerms({ ...(pipeline && { pipeline }), ...(keepIds && { keepIds }) }),
         ...{ table, identity, arg, shard: entities.shardOf(entity), idleMs: undefined },
+        handlerTimeoutMs,
         mayWake: async () => earlier,
         blockedBy: () => undefined,
         began: (log) => entities.began(entity, log),

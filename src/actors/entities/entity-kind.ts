@@ -120,7 +120,11 @@ const start = (
       {
         ...{ table: terms.table, identity, arg: id, shard: entities.shardOf(entity) },
         ...{ pipeline: terms.pipeline, keepIds: terms.keepIds, freeze: terms.freeze },
-        ...{ idleMs: terms.idleMs, blockedBy: () => failure()?.blocked },
+        ...{
+          idleMs: terms.idleMs,
+          handlerTimeoutMs: terms.handlerTimeoutMs,
+          blockedBy: () => failure()?.blocked,
+        },
         mayWake: async () => {
           await earlier
           const waitMs = (failure()?.notBefore ?? 0) - context.system.clock.monotonic()
@@ -151,7 +155,6 @@ const start = (
     name: name(processName),
     label: entity,
     ...(terms.mailboxMax === undefined ? {} : { mailboxMax: terms.mailboxMax }),
-    handlerTimeoutMs: terms.handlerTimeoutMs,
   })
   const process = processOf({ self: context.system.whereis(name(processName)) as Ref })
   const child: Child = { id, process, hasWoken: false }
