@@ -65,9 +65,12 @@ export class TurnContext extends ServerContext {
   }
 }
 
-/** The present step; for other messages the turn. */
-const stepOf = ({ draft }: DurableProcess): string =>
-  draft.run.step?.step ?? draft.run.alarm?.set.setting ?? draft.name
+/** The present step; of an alarm its setting and its name; for other messages the turn. */
+const stepOf = ({ draft }: DurableProcess): string => {
+  const { step, alarm } = draft.run
+  if (step) return step.step
+  return alarm ? `${alarm.set.setting}/alarm/${alarm.name}` : draft.name
+}
 
 const timeOf = (time: AlarmTime, now: number): number => {
   if (typeof time !== 'object' || time === null) throw invalidArgument('time', 'inMs or at', time)

@@ -77,9 +77,7 @@ export class DurableProcess implements Actor {
     this.terms = terms
     this.context = context
     this.#process = processOf(context)
-    const { handlerTimeoutMs } = terms
-    if (handlerTimeoutMs !== undefined)
-      this.#limit = new HandlerLimit(this.#process, handlerTimeoutMs)
+    this.#limit = HandlerLimit.of(this.#process, terms.handlerTimeoutMs)
     this.idleness = new Idleness(this.#process, terms.idleMs)
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this.#port(), terms.pipeline)
@@ -136,13 +134,9 @@ export class DurableProcess implements Actor {
   /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
   async wake(): Promise<void> {
     const { shard, mayWake, woke, blockedBy } = this.terms
-    let may = false
-    const allowed = mayWake().then(() => {
-      may = true
-    })
-    await shard.unlessStill(allowed)
+    const mayBegin = await shard.unlessStill(mayWake())
     await shard.settled()
-    if (!may || shard.phase.kind !== 'open') return
+    if (!mayBegin || shard.phase.kind !== 'open') return
     this.isAwake = true
     try {
       const failure = blockedBy()
@@ -257,16 +251,9 @@ export class DurableProcess implements Actor {
     } catch (error) {
       return this.#threw(draft, error)
     }
-    this.#limit?.arm()
-    return Promise.resolve(answer).then(
-      (value) => {
-        this.#limit?.disarm()
-        return this.#ended(draft, value)
-      },
-      (error: unknown) => {
-        this.#limit?.disarm()
-        return this.#threw(draft, error)
-      },
+    return (this.#limit?.during(answer) ?? Promise.resolve(answer)).then(
+      (value) => this.#ended(draft, value),
+      (error: unknown) => this.#threw(draft, error),
     )
   }
 

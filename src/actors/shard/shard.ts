@@ -313,14 +313,18 @@ export class Shard {
     return this.#phase.kind === 'down' || this.#phase.kind === 'closed'
   }
 
-  /** Resolves with `work`, or when nothing can become durable for now. `work` does not reject. */
-  unlessStill(work: Promise<unknown>): Promise<void> {
-    if (this.isStill) return Promise.resolve()
+  /**
+   * Resolves with true when `work`, which does not reject, is done; with false when nothing can
+   * become durable for now.
+   */
+  unlessStill(work: Promise<unknown>): Promise<boolean> {
+    if (this.isStill) return Promise.resolve(false)
     return new Promise((resolve) => {
-      this.#atStandstill.add(resolve)
+      const stops = (): void => resolve(false)
+      this.#atStandstill.add(stops)
       void work.then(() => {
-        this.#atStandstill.delete(resolve)
-        resolve()
+        this.#atStandstill.delete(stops)
+        resolve(true)
       })
     })
   }

@@ -50,7 +50,9 @@ export interface DurableContext<M = DurableMessages, App = AppContext> extends C
   /**
    * The name of the present step: `kind/id/incarnation/seq/index`. It is the same at each try of
    * one step, and different for every other step. Hand it to the outside world as its idempotency
-   * key. In handlers of other messages it names the turn.
+   * key. In the handler of an alarm it names the setting in the same way. In handlers of other
+   * messages it is no such key: it names the turn, and the next turn has the same name if this one
+   * is refused or records nothing.
    */
   readonly step: string
   /** Commands on users' keys that become durable with this turn, in the shard of this actor. */

@@ -21,6 +21,17 @@ export class HandlerLimit implements HeapEntry {
     this.#ms = ms
   }
 
+  /** The limit of a process; `undefined` without one. */
+  static of(process: Process, ms: number | undefined): HandlerLimit | undefined {
+    return ms === undefined ? undefined : new HandlerLimit(process, ms)
+  }
+
+  /** Runs while `work` is pending. */
+  during(work: unknown): Promise<unknown> {
+    this.arm()
+    return Promise.resolve(work).finally(() => this.disarm())
+  }
+
   /** A handler is pending. */
   arm(): void {
     this.#process.kernel.timers.add(this, this.#ms)

@@ -217,12 +217,18 @@ export class ProcessSystem implements Kernel, Starter {
     const process = this.#create(starter, linked, options, table.kind)
     return new Promise((resolve) => {
       const limit = StartLimit.of(process, options.timeoutMs)
-      this.#begin(process, table, arg, limitOf(process, options), (begun) => {
-        limit?.lift()
-        resolve(
-          limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
-        )
-      })
+      this.#begin(
+        process,
+        table,
+        arg,
+        HandlerLimit.of(process, options.handlerTimeoutMs),
+        (begun) => {
+          limit?.lift()
+          resolve(
+            limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
+          )
+        },
+      )
     })
   }
 
@@ -369,12 +375,6 @@ const patienceOf = (root: Process): Shutdown | undefined =>
 const stopped = (): KeelsonError => new KeelsonError('CLOSED', 'the System was stopped')
 
 const noStarter: StartResult<never> = { ok: false, reason: 'noproc' }
-
-const limitOf = (
-  process: Process,
-  { handlerTimeoutMs }: StartOptions<unknown>,
-): HandlerLimit | undefined =>
-  handlerTimeoutMs === undefined ? undefined : new HandlerLimit(process, handlerTimeoutMs)
 
 const alreadyStarted = (holder: Process): StartResult<never> => ({
   ok: false,

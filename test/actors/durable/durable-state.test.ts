@@ -270,6 +270,33 @@ describe('what a turn is asked for', () => {
     expect(refusal).toMatchObject({ path, found })
   })
 
+  test('context.step of a message names a turn again that was refused or recorded nothing', async () => {
+    const { s, does } = await started()
+    const named = async (state: unknown): Promise<string> => {
+      let step = ''
+      const done = does((_, context) => {
+        step = context.step
+        return reply('ok', state)
+      })
+      await done.catch(() => undefined)
+      return step
+    }
+    const born = await named(undefined)
+    expect(born).toMatch(/^thing\/1\/[0-9a-f]{16}\/1$/)
+    // A look, a refusal, and the turn that changes something.
+    expect([await named(undefined), await named({ bad: s }), await named(1)]).toEqual(
+      Array(3).fill(born),
+    )
+    const second = await named(2)
+    expect(second).toBe(born.replace(/1$/, '2'))
+    await does(() => {
+      throw new Error('crashed')
+    }).catch(() => undefined)
+    const third = await named(3)
+    expect(third.split('/')[2]).not.toBe(born.split('/')[2])
+    expect(third.split('/')[3]).toBe('3')
+  })
+
   test('may be an alarm in the past, which fires at once', async () => {
     const rung: number[] = []
     const { s, does } = await started({

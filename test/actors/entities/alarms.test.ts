@@ -27,6 +27,8 @@ type Messages = {
   alarms: { one: () => void; two: () => void; again: () => void }
 }
 
+type TwinMessages = { calls: { set: () => string }; alarms: { a: () => void; b: () => void } }
+
 /** What the outside world saw: each try of a step, with its name. */
 let tries: string[] = []
 /** How many of the next tries fail. */
@@ -170,6 +172,35 @@ describe('an alarm', () => {
     const gaps = at.slice(1).map((ms, index) => ms - (at[index] ?? 0))
     expect(gaps.map((ms) => Math.round(ms / 1_000))).toEqual([1, 2, 4])
   })
+})
+
+test('context.step of an alarm is the same at each try, and differs between two of one turn', async () => {
+  const steps: Record<string, string[]> = { a: [], b: [] }
+  const ring = (name: 'a' | 'b') => (count: number, _: undefined, context: { step: string }) => {
+    const seen = steps[name] as string[]
+    seen.push(context.step)
+    if (seen.length < 3) throw new Error('the bank is away')
+    return noReply(count + 1)
+  }
+  const twins: DurableServer<TwinMessages, number> = {
+    init: () => 0,
+    calls: {
+      set: (count, _, context) => {
+        for (const name of ['a', 'b'] as const) context.setAlarm(name, { inMs: 5 })
+        return reply(context.step, count)
+      },
+    },
+    alarms: { a: ring('a'), b: ring('b') },
+  }
+  const twin = entity('twin', twins)
+  const s = await startSimulated({ app: supervisor('app', {}, [twin]) })
+  simulation = s
+  const turn = await s.during(call(s.app.entity(twin).ref('1'), 'set'))
+  await s.advance(10_000)
+  expect(s.app.entity(twin).state('1')).toBe(2)
+  const { a, b } = steps
+  expect([new Set(a).size, a?.length, new Set(b).size, b?.length]).toEqual([1, 3, 1, 3])
+  expect(new Set([turn, a?.[0], b?.[0]]).size).toBe(3)
 })
 
 describe('a step', () => {

@@ -8,6 +8,7 @@ import {
   entity,
   type From,
   noReply,
+  Registry,
   reply,
   stopReply,
   supervisor,
@@ -163,6 +164,24 @@ describe('a turn whose writes meet a lock', () => {
     expect(await s.during(refused)).toBe('LOCKED')
     await s.advance(5_000)
     expect(handled).toEqual([])
+  })
+
+  test('leaves an entry in a registry, which took effect at once', async () => {
+    const { s, ref } = await locked()
+    const entries = () => Registry.lookup(s.app.registry, 'list').map(({ value }) => value)
+    const refused = codeOf(
+      call(ref, 'act', (context) => {
+        Registry.register(context, context.app.registry, 'list', 'one')
+        write(context)
+      }),
+    )
+    await s.settle()
+    expect(entries()).toEqual(['one'])
+    expect(await s.during(refused)).toBe('LOCKED')
+    expect(entries()).toEqual(['one'])
+    s.system.kill(ref)
+    await s.advance(100)
+    expect(entries()).toEqual([])
   })
 
   test('is tried again later if it is that of a step', async () => {
