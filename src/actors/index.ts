@@ -94,6 +94,7 @@ export type {
 } from './store/store-answers.ts'
 export type { Pairs } from './store/store-commands.ts'
 export type { RangePage, StoreEntry } from './store/store-reader.ts'
+export type { StoreChange, StoreWatch, WatchOptions } from './store/store-watch.ts'
 export type { ByteSource } from './store/stream-source.ts'
 export { Compound } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'

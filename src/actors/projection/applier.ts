@@ -377,6 +377,8 @@ const opened = (state: State, { overlay, rows, lag }: Rebuilt, context: Context)
     behind: undefined,
     postponed: [],
   }
+  // Frames that were read from the log were shown to no watcher.
+  shard.changes.rebuilt()
   for (const group of state.postponed) take(open, group, context)
   shard.publish(new ReadView(overlay, projection), signal)
   return open
@@ -423,6 +425,8 @@ const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
     const answers = applyUnits(units[at] as FrameUnits, rows, { lsn, time }, rows)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
+    if (shard.changes.isWatched)
+      shard.changes.show({ lsn, time, units: units[at] as FrameUnits, answers, rows })
     group.claim(at)?.applied(lsn, answers)
   }
   shard.lagBytes = state.lag.bytes

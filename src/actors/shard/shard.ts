@@ -22,6 +22,7 @@ import type { ReadView } from '../overlay/read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
+import { ShardChanges } from './shard-changes.ts'
 import { ShardFiles } from './shard-files.ts'
 import { ShardProjection } from './shard-projection.ts'
 import { ShardTime } from './shard-time.ts'
@@ -124,6 +125,8 @@ export class Shard {
   readonly marks = new KeyMarks()
   /** Writes on their way into the log. */
   readonly appends: Appends
+  /** The changes of its keys, for watchers. */
+  readonly changes = new ShardChanges()
   /** When the next row expires. */
   readonly expiry = new MomentWatch()
   /** When the next alarm of an entity is due. */

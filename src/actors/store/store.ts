@@ -40,6 +40,7 @@ import type {
 } from './store-answers.ts'
 import * as commands from './store-commands.ts'
 import { StoreReader } from './store-reader.ts'
+import { StoreWatch, type WatchOptions } from './store-watch.ts'
 import { promised, StoreWriting } from './store-writing.ts'
 import type { ByteSource } from './stream-source.ts'
 import type { StreamedIn } from './value-streams.ts'
@@ -263,6 +264,19 @@ export class Store extends StoreReader {
       ...this.#writing.leveled(written.map(({ position }) => position)),
       removed: written.reduce((sum, { removed }) => sum + removed, 0),
     }
+  }
+
+  /**
+   * Watches the durable changes of keys from now on, or from a position of the log that is still
+   * there. Changes of one shard come in the order of the log; those of several shards have no order
+   * among them. A slow reader holds up no writer: it reads the log instead, and then gets present
+   * values. Leave the loop, or call `return`, to end it; close ends it with `CLOSED`.
+   * @throws KeelsonError `INVALID_ARGUMENT`; `BAD_CURSOR` for a position that the log does not have,
+   * at once or at a later `next`; `SHARD_DOWN`, `CLOSED`
+   */
+  watch(options: WatchOptions = noOptions): StoreWatch {
+    this.#writing.checked('plain', noOptions)
+    return new StoreWatch(this.#keys.shards, options)
   }
 
   /**

@@ -1,0 +1,169 @@
+/**
+ * `store.watch`: the durable changes of keys from a position on, over all shards, as an async
+ * iterator that can be ended and begun again where it was.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { checkKey, rootNamespace } from '../../storage/index.ts'
+import type { Position } from '../admission/appends.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
+import type { Shard } from '../shard/shard.ts'
+import type { KeyChange } from '../shard/shard-changes.ts'
+import { type ChangeFilter, logStart, ShardWatch, type WatchedChange } from './shard-watch.ts'
+import { listedValue } from './value-reading.ts'
+
+/** The options of a watch. */
+export type WatchOptions = {
+  /** Only keys that begin with it, and removals of namespaces that may have such keys. */
+  readonly prefix?: string
+  /**
+   * The first position to report, of one shard or of several: `next` of an earlier change. A shard
+   * without one is watched from now on. `'start'`: everything that the log still has.
+   */
+  readonly from?: Position | readonly Position[] | 'start'
+}
+
+/**
+ * A durable change.
+ * - `put`: the key has this value (a `Compound` for a compound key).
+ * - `delete`: the key has no value: it was deleted, or has expired and was removed.
+ * - `clear`: every key of the namespace was removed; `undefined`: every key of the shard.
+ */
+export type StoreChange = {
+  /** Where the log has it. */
+  readonly position: Position
+  /** `from` of a watch that goes on behind this change. */
+  readonly next: Position
+  /** The time stamp of the write, in ms since 1970. */
+  readonly time: number
+  /**
+   * The watch reads the log, because it began in the past or its reader was slow. Then `value` is
+   * the present one, a key that changed often comes once, and a key that a refused or ineffective
+   * command named may come too.
+   */
+  readonly catchingUp: boolean
+} & (
+  | { readonly kind: 'put'; readonly key: string; readonly value: unknown }
+  | { readonly kind: 'delete'; readonly key: string }
+  | { readonly kind: 'clear'; readonly namespace: string | undefined }
+)
+
+/** What a part answered: a change, its end, or why it failed. */
+type Answered = { readonly part: number } & (
+  | { readonly watched: WatchedChange | undefined }
+  | { readonly error: unknown }
+)
+
+/** A running watch. End it with `return`, or leave the `for await` loop. */
+export class StoreWatch implements AsyncIterableIterator<StoreChange> {
+  readonly #shards: readonly Shard[]
+  readonly #parts: readonly ShardWatch[]
+  /** The next change of each part, asked for and not given out. */
+  readonly #asked = new Map<number, Promise<Answered>>()
+  /** Calls of `next` are answered one after another. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #hasEnded = false
+
+  /** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED` */
+  constructor(shards: readonly Shard[], options: WatchOptions) {
+    const { prefix = '', from } = checked(options, shards.length)
+    const wants = filterOf(prefix)
+    const begins = shards.map((shard) => beginOf(shard, from))
+    this.#shards = shards
+    this.#parts = shards.map((shard, at) => new ShardWatch(shard, begins[at] as number, wants))
+  }
+
+  /**
+   * The next change.
+   * @throws KeelsonError `BAD_CURSOR` if the log does not have the position any more; `SHARD_DOWN`,
+   * `CLOSED`, `CORRUPT`. The watch has then ended
+   */
+  next(): Promise<IteratorResult<StoreChange, undefined>> {
+    const turn = this.#turn.then(() => this.#next())
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Ends the watch: calls of `next` that wait are answered with `done`. */
+  async return(): Promise<IteratorResult<StoreChange, undefined>> {
+    this.#hasEnded = true
+    for (const part of this.#parts) part.close()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async #next(): Promise<IteratorResult<StoreChange, undefined>> {
+    if (this.#hasEnded) return { done: true, value: undefined }
+    for (const [part, watch] of this.#parts.entries())
+      if (!this.#asked.has(part))
+        this.#asked.set(
+          part,
+          watch.next().then(
+            (watched) => ({ part, watched }),
+            (error: unknown) => ({ part, error }),
+          ),
+        )
+    const answered = await Promise.race(this.#asked.values())
+    this.#asked.delete(answered.part)
+    if ('error' in answered) {
+      await this.return()
+      throw answered.error
+    }
+    const shard = this.#shards[answered.part]
+    if (!answered.watched || !shard) return this.return()
+    return { done: false, value: shown(shard, answered.watched) }
+  }
+}
+
+const shown = (shard: Shard, { change, catchingUp, next }: WatchedChange): StoreChange => {
+  const { lsn, time } = change
+  const where = { position: { shard: shard.index, lsn }, next, time, catchingUp }
+  if (change.kind === 'clear') return { kind: 'clear', namespace: change.namespace, ...where }
+  const { key, row } = change
+  return row
+    ? { kind: 'put', key, value: listedValue(shard, row), ...where }
+    : { kind: 'delete', key, ...where }
+}
+
+const filterOf = (prefix: string): ChangeFilter => {
+  const mayHave = ({ namespace }: { readonly namespace: string | undefined }): boolean =>
+    namespace === undefined ||
+    (namespace === rootNamespace
+      ? !prefix.includes(':')
+      : `${namespace}:`.startsWith(prefix) || prefix.startsWith(`${namespace}:`))
+  return (change: KeyChange) =>
+    change.kind === 'clear' ? mayHave(change) : change.key.startsWith(prefix)
+}
+
+/** The LSN that the watch of a shard begins with. */
+const beginOf = (shard: Shard, from: WatchOptions['from']): number => {
+  // Refuses where the shard has no view.
+  shard.view()
+  const behind = shard.appliedLsn + 1
+  if (from === 'start') return logStart
+  const positions = from === undefined ? [] : 'shard' in from ? [from] : from
+  const begin = positions.find(({ shard: index }) => index === shard.index)?.lsn ?? behind
+  if (begin <= behind) return begin
+  throw new KeelsonError('BAD_CURSOR', `shard ${shard.index} has not come to the position`, {
+    details: { shard: shard.index, from: begin, appliedLsn: shard.appliedLsn },
+  })
+}
+
+const checked = (options: WatchOptions, shards: number): WatchOptions => {
+  checkOptionNames(options, ['prefix', 'from'])
+  const { prefix, from } = options
+  if (prefix !== undefined && prefix !== '') checkKey(prefix)
+  if (from === undefined || from === 'start') return options
+  const positions: unknown = Array.isArray(from) ? from : [from]
+  if ((positions as unknown[]).every((position) => isPosition(position, shards))) return options
+  throw invalidArgument('from', 'positions of shards, or `start`', from)
+}
+
+const isPosition = (position: unknown, shards: number): boolean => {
+  const { shard, lsn } = (position ?? {}) as Partial<Position>
+  const isWhole = (number: unknown, from: number): number is number =>
+    Number.isSafeInteger(number) && (number as number) >= from
+  return isWhole(lsn, 1) && isWhole(shard, 0) && shard < shards
+}
