@@ -79,6 +79,7 @@ export {
 export {
   type DataFolderFacts,
   type DataFolderReading,
+  factsFileName,
   lockFileName,
   readDataFolder,
   type ShardFolders,

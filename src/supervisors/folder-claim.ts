@@ -14,6 +14,7 @@ import {
   DiskError,
   type DiskLock,
   describeHolder,
+  factsFileName,
   isLogName,
   lockFileName,
   readDataFolder,
@@ -43,7 +44,7 @@ export type FolderClaim = {
    * folder.
    */
   readonly lockOf: (shard: number) => string | undefined
-  /** Removes everything made in a new folder. */
+  /** Removes everything made in a new folder, also after `finish`. */
   readonly undo: () => void
   /** Releases the locks. */
   readonly release: () => void
@@ -138,9 +139,8 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
     leftovers: facts ? [] : shardsPresent(disk, dir).filter((shard) => shard >= shards),
     finish: (logs) => {
       const instanceId = Buffer.from(clock.randomBytes(16)).toString('hex')
+      if (reading.state === 'absent') made.paths.push(join(dir, factsFileName))
       refusing(() => writeDataFolder(disk, dir, { instanceId, shards, logs, created: clock.now() }))
-      made.paths.length = 0
-      made.parents.length = 0
     },
     lockOf: (shard) => shardLocks[shard],
     undo: () => undo(disk, made),

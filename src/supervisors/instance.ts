@@ -102,7 +102,8 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
   } catch (error) {
     if (!checked.system) await system.stop()
     await closeShards(shards).catch(() => undefined)
-    claim.undo()
+    // A user's tree that does not start may have written into the new folder before.
+    if (shards.every(({ appliedLsn }) => appliedLsn === 0)) claim.undo()
     claim.release()
     throw error
   }

@@ -7,8 +7,9 @@ import {
   supervisor,
   worker,
 } from '../../src/index.ts'
-import { testSystem } from '../../src/testing/index.ts'
+import { type SimulatedDisk, testSystem } from '../../src/testing/index.ts'
 import { machine } from '../support/simulated-instance.ts'
+import { sampled } from '../support/tier.ts'
 
 type Server = GenServer<Record<never, never>, null>
 
@@ -68,4 +69,49 @@ test('a root that does not start is named alone', async () => {
   const error = await failure(startSupervisor(system, supervisor('app', {}, [])))
 
   expect(error.message).toMatch(/^app did not start: \[already_started, /)
+})
+
+/** Every path on a disk. */
+const pathsOn = (disk: SimulatedDisk, folder = ''): string[] =>
+  disk.list(folder || '/').flatMap((name) => {
+    const path = `${folder}/${name}`
+    return disk.entry(path)?.kind === 'folder' ? [path, ...pathsOn(disk, path)] : [path]
+  })
+
+test('a start that is refused leaves nothing in a new folder, whatever call to the disk fails', async () => {
+  const whole = machine()
+  await whole.start({ dir: '/new/data' })
+  const all = whole.disk.calls
+  let refused = 0
+  for (const at of sampled(
+    Array.from({ length: all }, (_, index) => index + 1),
+    25,
+  )) {
+    const { start, disk } = machine()
+    disk.inject({ at, fault: { kind: 'error', code: at % 2 ? 'ENOSPC' : 'EMFILE' } })
+    const app = await start({ dir: '/new/data' }).catch(() => undefined)
+    if (app) continue
+    refused += 1
+    disk.clearFaults()
+    expect(pathsOn(disk), `call ${at}`).toEqual([])
+  }
+  expect(refused).toBeGreaterThan(10)
+})
+
+test('a tree that does not start leaves nothing in a new folder, unless it has written', async () => {
+  const { start, disk, during } = machine()
+  await failure(start({ app: tree }))
+  expect(pathsOn(disk)).toEqual([])
+
+  const writing: Server = {
+    init: async (_, { app }) => {
+      await app.store.put('order', 1)
+      return null
+    },
+  }
+  const late = supervisor('app', {}, [worker('writing', writing), worker('bank', failing)])
+  await failure(start({ app: late }))
+  const app = await start({})
+  expect(app.store.get('order')).toBe(1)
+  await during(app.close())
 })

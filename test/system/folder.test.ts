@@ -176,15 +176,18 @@ describe.skipIf(lacks(noSmallDisk))('a small disk', () => {
   const missing = (app: App, keys: readonly string[]) =>
     keys.filter((key) => app.store.get(key) !== value)
 
-  test('that is too small for a segment is NO_SPACE at start, and nothing is left behind', async () => {
-    const dir = smallDisk('768k')
+  test.each(['768k', '1m', '1200k', '2m', '2100k'])(
+    'of %s that is too small for a shard is NO_SPACE at start, and nothing is left behind',
+    async (size) => {
+      const dir = smallDisk(size)
 
-    expect(await codeOf(start({ dir }))).toBe('NO_SPACE')
-    expect(readdirSync(dir)).toEqual([])
+      expect(await codeOf(start({ dir }))).toBe('NO_SPACE')
+      expect(readdirSync(dir)).toEqual([])
 
-    expect(await codeOf(start({ dir: join(dir, 'new', 'folder') }))).toBe('NO_SPACE')
-    expect(readdirSync(dir)).toEqual([])
-  })
+      expect(await codeOf(start({ dir: join(dir, 'new', 'folder') }))).toBe('NO_SPACE')
+      expect(readdirSync(dir)).toEqual([])
+    },
+  )
 
   test('that fills up refuses writes, goes on reading, and opens again once there is space, with all acknowledged', async () => {
     // Two MB for the store, and one that is freed later.

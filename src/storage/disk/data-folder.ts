@@ -17,7 +17,8 @@ export const shardHash = 'crc32'
 /** The lock of the data folder. Each wal folder has a lock of the same name. */
 export const lockFileName = 'LOCK'
 
-const factsFileName = 'keelson.json'
+/** The file that describes a data folder. */
+export const factsFileName = 'keelson.json'
 
 /** No `keelson.json` is longer than this. */
 const factsBytesMax = 65_536
