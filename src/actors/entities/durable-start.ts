@@ -75,25 +75,18 @@ export const startDurableWorker = (
   const entities = entitiesIn(context)
   const table = durableTable(server)
   const identity = entities.identity(workerKind, id)
-  const { entity } = identity
   const make = (own: AnyContext): DurableProcess => {
-    const earlier = entities.decided(entity)
-    const self = new DurableProcess(
-      {
-        ...commonTerms({ ...(pipeline && { pipeline }), ...(keepIds && { keepIds }) }),
-        ...{ table, identity, arg, shard: entities.shardOf(entity), idleMs: undefined },
-        handlerTimeoutMs,
-        mayWake: async () => earlier,
-        blockedBy: () => undefined,
-        began: (log) => entities.began(entity, log),
-        ended: (log) => entities.ended(entity, log),
-        successor: () => undefined,
-        woke: () => entities.woke(),
-        removed: () => undefined,
-      },
-      own,
-    )
-    return self
+    const earlier = entities.decided(identity.entity)
+    const terms = {
+      ...commonTerms({ ...(pipeline && { pipeline }), ...(keepIds && { keepIds }) }),
+      ...{ ...entities.placeOf(identity), table, arg, idleMs: undefined, handlerTimeoutMs },
+      mayWake: async () => earlier,
+      blockedBy: () => undefined,
+      successor: () => undefined,
+      woke: () => entities.woke(),
+      removed: () => undefined,
+    }
+    return new DurableProcess(terms, own)
   }
   return context.startLinkResult(durableServer(table), make, {
     ...(start as object),

@@ -14,6 +14,7 @@ import {
   type System,
 } from '../../runtime/index.ts'
 import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
+import type { DurableTerms } from '../durable/durable-terms.ts'
 import type { Shard } from '../shard/shard.ts'
 import { instanceName } from '../shard/shard-name.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
@@ -33,6 +34,8 @@ export interface RunningKind {
   /** Lets a blocked entity try to wake again. False: it is not blocked. */
   unblock(id: string): boolean
 }
+
+type Place = Pick<DurableTerms, 'identity' | 'shard' | 'began' | 'ended'>
 
 /** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
 export const workerKind = '$worker'
@@ -104,7 +107,7 @@ export class Entities {
     for (const told of this.#onRuns) told()
   }
 
-  /** Calls `told` when a kind or a durable worker begins to run. Returns a function that ends this. */
+  /** Calls `told` when a kind or a worker begins to run. Returns a function that ends this. */
   onRuns(told: () => void): () => void {
     this.#onRuns.add(told)
     return () => this.#onRuns.delete(told)
@@ -124,13 +127,24 @@ export class Entities {
     }
   }
 
+  /** What the instance gives to the process of an actor. */
+  placeOf(identity: Identity): Place {
+    const { entity } = identity
+    return {
+      identity,
+      shard: this.shardOf(entity),
+      began: (log) => this.#began(entity, log),
+      ended: (log) => this.#ended(entity, log),
+    }
+  }
+
   /** Keeps the log of a new incarnation until it is drained. */
-  began(entity: string, log: TurnLog<TurnDraft>): void {
+  #began(entity: string, log: TurnLog<TurnDraft>): void {
     this.#logs.set(entity, [...(this.#logs.get(entity) ?? []), log])
   }
 
   /** The process of an incarnation has ended: its log goes once it is drained. */
-  ended(entity: string, log: TurnLog<TurnDraft>): void {
+  #ended(entity: string, log: TurnLog<TurnDraft>): void {
     void log.drained().then(() => {
       const left = (this.#logs.get(entity) ?? []).filter((each) => each !== log)
       if (left.length > 0) this.#logs.set(entity, left)

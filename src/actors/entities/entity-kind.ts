@@ -17,10 +17,12 @@ import {
   shutDown,
 } from '../../runtime/index.ts'
 import { DurableProcess } from '../durable/durable-process.ts'
+import type { DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import { tell } from '../shard/storage-events.ts'
 import type { KeepIds } from '../turns/call-ids.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
+import type { Identity } from '../turns/memory.ts'
 import { blocked } from '../turns/waking.ts'
 import { type Entities, entitiesIn, type RunningKind } from './entities.ts'
 
@@ -112,48 +114,14 @@ const start = (
 ): Process => {
   const { entities, terms } = state
   const identity = entities.identity(terms.kind, id)
-  const { entity } = identity
-  const earlier = entities.decided(entity)
-  const failure = (): Failure | undefined => state.failures.get(id)
-  const make = (own: AnyContext): DurableProcess => {
-    const self = new DurableProcess(
-      {
-        ...{ table: terms.table, identity, arg: id, shard: entities.shardOf(entity) },
-        ...{ pipeline: terms.pipeline, keepIds: terms.keepIds, freeze: terms.freeze },
-        ...{
-          idleMs: terms.idleMs,
-          handlerTimeoutMs: terms.handlerTimeoutMs,
-          blockedBy: () => failure()?.blocked,
-        },
-        mayWake: async () => {
-          await earlier
-          const waitMs = (failure()?.notBefore ?? 0) - context.system.clock.monotonic()
-          if (waitMs > 0) await pause(own, waitMs)
-        },
-        began: (log) => entities.began(entity, log),
-        ended: (log) => entities.ended(entity, log),
-        successor: () => entities.wake(terms.kind, id),
-        woke: (reason) => {
-          child.hasWoken = true
-          if (!failure()?.blocked) state.failures.delete(id)
-          if (reason) state.blocked.set(id, reason)
-          else state.blocked.delete(id)
-          const facts = { entity, blocked: reason?.message }
-          tell(context.system, entities.shardOf(entity), 'entity.woke', facts)
-        },
-        removed: () => {
-          state.failures.delete(id)
-          state.blocked.delete(id)
-        },
-      },
-      own,
-    )
-    return self
-  }
-  const processName = entities.nameOf(entity)
+  const life = termsOf(state, identity, () => {
+    child.hasWoken = true
+  })
+  const make = (own: AnyContext): DurableProcess => new DurableProcess(life, own)
+  const processName = entities.nameOf(identity.entity)
   void context.startLinkResult(server, make, {
     name: name(processName),
-    label: entity,
+    label: identity.entity,
     ...(terms.mailboxMax === undefined ? {} : { mailboxMax: terms.mailboxMax }),
   })
   const process = processOf({ self: context.system.whereis(name(processName)) as Ref })
@@ -162,27 +130,50 @@ const start = (
   return process
 }
 
-const pause = (context: AnyContext, ms: number): Promise<void> =>
-  new Promise((resolve) => context.system.clock.after(ms, resolve))
-
-const forget = ({ live }: State, { process }: Child): void => {
-  live.delete(process.address as Ref)
+/** What the process of an entity is made from. `onWake`: its state could be read, or is blocked. */
+const termsOf = (state: State, identity: Identity, onWake: () => void): DurableTerms => {
+  const { entities, terms, failures } = state
+  const { table, pipeline, keepIds, freeze, idleMs, handlerTimeoutMs } = terms
+  const { entity, id } = identity
+  const { system } = entities
+  const earlier = entities.decided(entity)
+  const place = entities.placeOf(identity)
+  return {
+    ...{ ...place, table, pipeline, keepIds, freeze, idleMs, handlerTimeoutMs, arg: id },
+    blockedBy: () => failures.get(id)?.blocked,
+    mayWake: async () => {
+      await earlier
+      const waitMs = (failures.get(id)?.notBefore ?? 0) - system.clock.monotonic()
+      if (waitMs > 0) await new Promise<void>((resolve) => system.clock.after(waitMs, resolve))
+    },
+    successor: () => entities.wake(terms.kind, id),
+    woke: (reason) => {
+      onWake()
+      if (!failures.get(id)?.blocked) failures.delete(id)
+      if (reason) state.blocked.set(id, reason)
+      else state.blocked.delete(id)
+      tell(system, place.shard, 'entity.woke', { entity, blocked: reason?.message })
+    },
+    removed: () => {
+      failures.delete(id)
+      state.blocked.delete(id)
+    },
+  }
 }
 
 /** An entity's process has ended. */
-const ended = (state: State, child: Child, reason: ExitReason): void => {
-  forget(state, child)
-  const { entities, terms } = state
-  const ending = { entity: entities.identity(terms.kind, child.id).entity, reason }
-  tell(entities.system, entities.shardOf(ending.entity), 'entity.ended', ending)
+const ended = (state: State, { id, process, hasWoken }: Child, reason: ExitReason): void => {
+  const { entities, terms, live, failures } = state
+  const { system } = entities
+  live.delete(process.address as Ref)
+  const { entity } = entities.identity(terms.kind, id)
+  tell(system, entities.shardOf(entity), 'entity.ended', { entity, reason })
   // A kill from outside says nothing about its state.
-  if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
-  const { id, process } = child
-  const tries = (state.failures.get(id)?.tries ?? 0) + 1
-  const notBefore = process.kernel.clock.monotonic() + backoffMs(tries)
-  const { entity } = state.entities.identity(state.terms.kind, id)
+  if (hasWoken || isOrderly(reason) || reason === 'killed') return
+  const tries = (failures.get(id)?.tries ?? 0) + 1
+  const notBefore = system.clock.monotonic() + backoffMs(tries)
   const error = tries < triesMax ? undefined : blocked(entity, reason)
-  state.failures.set(id, { tries, notBefore, blocked: error })
+  failures.set(id, { tries, notBefore, blocked: error })
   if (error) state.blocked.set(id, error)
 }
 
