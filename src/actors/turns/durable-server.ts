@@ -11,29 +11,25 @@ import type {
   Context,
   ContinueOf,
   ContinuesOf,
+  Declared,
   Defines,
-  DownMessage,
-  ExitMessage,
-  ExitReason,
+  Handlers,
   InfosOf,
   Init,
   Messages,
   NameIn,
+  Notices,
   PayloadOf,
   ReplyOf,
-  Result,
   Section,
   StatusParts,
-  UnknownInfo,
   With,
 } from '../../runtime/index.ts'
 import type { Batch } from '../store/batch.ts'
 import type { Fields } from './memory.ts'
 
 /** The alarms of `M`: `alarms: { unpaid: (payload) => void }`. */
-export type AlarmsOf<M> = M extends { readonly alarms: infer A } ? A : Empty
-// biome-ignore lint/complexity/noBannedTypes: the type without keys is meant: what is not declared cannot be set.
-type Empty = {}
+export type AlarmsOf<M> = Section<M, 'alarms'>
 
 /** The messages of a durable server: those of any server, and alarms. */
 export type DurableMessages = Messages & { readonly alarms?: object }
@@ -81,34 +77,11 @@ export interface DurableCallContext<M = DurableMessages, App = AppContext, R = u
   readonly from: CallContext<M, App, R>['from']
 }
 
-type DurableHandlers<Sent, M, S, App> = {
-  readonly [N in keyof Sent]: (
-    state: S,
-    payload: PayloadOf<Sent[N]>,
-    context: DurableContext<M, App>,
-  ) => Result<S, ContinueOf<M>>
-}
+type DurableHandlers<Sent, M, S, App> = Handlers<Sent, M, S, DurableContext<M, App>>
 
-type Declared<M, K extends keyof DurableMessages, Handlers> = keyof DurableSection<
-  M,
-  K
-> extends never
-  ? { readonly [P in K]?: Readonly<Record<string, never>> }
-  : { readonly [P in K]: Handlers }
-
-type DurableSection<M, K> = K extends 'alarms'
-  ? AlarmsOf<M>
-  : K extends keyof Messages
-    ? Section<M, K>
-    : never
-
-type Callback<Told, M, S, App> = (
-  state: S,
-  message: Told,
-  context: DurableContext<M, App>,
-) => Result<S, ContinueOf<M>>
-
-interface DurableCallbacks<M, S, Arg, App, F extends Fields> extends Defines<M, S, Arg, App> {
+interface DurableCallbacks<M, S, Arg, App, F extends Fields>
+  extends Defines<M, S, Arg, App>,
+    Notices<M, S, DurableContext<M, App>> {
   /** The kind of its processes in `ps()`, `tree()` and telemetry. */
   readonly kind?: string
   /** The version of its state, a whole number from 1 (the default). */
@@ -135,15 +108,6 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields> extends Defines<M, 
   readonly index?: (state: S) => F
   /** Whether volatile work of this state is under way: the entity does not rest meanwhile. Pure. */
   readonly isBusy?: (state: S) => boolean
-  readonly info?: Callback<UnknownInfo, M, S, App>
-  readonly exit?: Callback<ExitMessage, M, S, App>
-  readonly down?: Callback<DownMessage, M, S, App>
-  readonly timeout?: (state: S, context: DurableContext<M, App>) => Result<S, ContinueOf<M>>
-  readonly terminate?: (
-    state: S,
-    reason: ExitReason,
-    context: DurableContext<M, App>,
-  ) => void | Promise<void>
   /**
    * What crash reports, `sys.getStatus` and the prompt show, as in a GenServer. The state is that of
    * the last durable turn, `undefined` without one.

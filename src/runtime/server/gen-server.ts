@@ -43,7 +43,8 @@ export type Init<S, C> = Awaitable<S | Ok<S, C> | Ignore | Stop<never>>
 
 // The server.
 
-type Declared<M, K extends keyof Messages, Handlers> = keyof Section<M, K> extends never
+/** The section `K` of a server: needed if `M` declares messages there, else empty. */
+export type Declared<M, K extends string, Handlers> = keyof Section<M, K> extends never
   ? { readonly [P in K]?: Readonly<Record<string, never>> }
   : { readonly [P in K]: Handlers }
 
@@ -57,11 +58,11 @@ export type CallHandlers<M, S, App> = {
 }
 
 /** Handlers of casts, infos or continues: `(state, payload, context) => …`. */
-export type Handlers<Sent, M, S, App> = {
+export type Handlers<Sent, M, S, C> = {
   readonly [N in keyof Sent]: (
     state: S,
     payload: PayloadOf<Sent[N]>,
-    context: Context<M, App>,
+    context: C,
   ) => Result<S, ContinueOf<M>>
 }
 
@@ -72,13 +73,31 @@ export interface Defines<M, S, Arg, App> {
   readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
 }
 
-type Callback<Told, M, S, App> = (
-  state: S,
-  message: Told,
-  context: Context<M, App>,
-) => Result<S, ContinueOf<M>>
+type Callback<Told, M, S, C> = (state: S, message: Told, context: C) => Result<S, ContinueOf<M>>
 
-interface Callbacks<M, S, Arg, App> extends Defines<M, S, Arg, App> {
+/** The callbacks for what is no message of the server's own. `C`: its context. */
+export interface Notices<M, S, C> {
+  /** A message that `infos` does not declare. By default it is logged. */
+  readonly info?: Callback<UnknownInfo, M, S, C>
+  /**
+   * An exit signal arrived, from a link or sent by hand, while this server traps exits. By default
+   * it is logged.
+   */
+  readonly exit?: Callback<ExitMessage, M, S, C>
+  /** A monitored process ended. By default it is logged. */
+  readonly down?: Callback<DownMessage, M, S, C>
+  /** The timeout of the last answer ran out. */
+  readonly timeout?: (state: S, context: C) => Result<S, ContinueOf<M>>
+  /**
+   * Runs last: when the server stops or throws, or (trapping exits) when its parent ends. A throw
+   * replaces the reason.
+   */
+  readonly terminate?: (state: S, reason: ExitReason, context: C) => void | Promise<void>
+}
+
+interface Callbacks<M, S, Arg, App>
+  extends Defines<M, S, Arg, App>,
+    Notices<M, S, Context<M, App>> {
   /**
    * The kind of its processes in `ps()`, `tree()` and telemetry, unless their start names another.
    * `server` by default.
@@ -93,26 +112,6 @@ interface Callbacks<M, S, Arg, App> extends Defines<M, S, Arg, App> {
    * (`acceptance.ts`).
    */
   readonly accepts?: Acceptance<M>
-  /** A message that `infos` does not declare. By default it is logged. */
-  readonly info?: Callback<UnknownInfo, M, S, App>
-  /**
-   * An exit signal arrived, from a link or sent by hand, while this server traps exits. By default
-   * it is logged.
-   */
-  readonly exit?: Callback<ExitMessage, M, S, App>
-  /** A monitored process ended. By default it is logged. */
-  readonly down?: Callback<DownMessage, M, S, App>
-  /** The timeout of the last answer ran out. */
-  readonly timeout?: (state: S, context: Context<M, App>) => Result<S, ContinueOf<M>>
-  /**
-   * Runs last: when the server stops or throws, or (trapping exits) when its parent ends. A throw
-   * replaces the reason.
-   */
-  readonly terminate?: (
-    state: S,
-    reason: ExitReason,
-    context: Context<M, App>,
-  ) => void | Promise<void>
   /**
    * What crash reports, `sys.getStatus` and the prompt show of this server (OTP's `format_status`):
    * it gets the state, and in a crash report the last message and the reason, and returns what may
@@ -133,9 +132,9 @@ export type GenServer<M extends Messages, S, Arg = undefined, App = AppContext> 
   App
 > &
   Declared<M, 'calls', CallHandlers<M, S, App>> &
-  Declared<M, 'casts', Handlers<CastsOf<M>, M, S, App>> &
-  Declared<M, 'infos', Handlers<InfosOf<M>, M, S, App>> &
-  Declared<M, 'continues', Handlers<ContinuesOf<M>, M, S, App>>
+  Declared<M, 'casts', Handlers<CastsOf<M>, M, S, Context<M, App>>> &
+  Declared<M, 'infos', Handlers<InfosOf<M>, M, S, Context<M, App>>> &
+  Declared<M, 'continues', Handlers<ContinuesOf<M>, M, S, Context<M, App>>>
 
 /** An info that was not declared. */
 export interface UnknownInfo {

@@ -2,12 +2,9 @@
  * The types inside a `Messages` type: the payload of a message, the reply of a call, the continues.
  * Types only.
  */
-import type { Messages } from './address.ts'
 
 /** One section of `M`, empty when `M` has none. */
-export type Section<M, K extends keyof Messages> = M extends { readonly [P in K]: infer S }
-  ? S
-  : Empty
+export type Section<M, K extends string> = M extends { readonly [P in K]: infer S } ? S : Empty
 // biome-ignore lint/complexity/noBannedTypes: the type without keys is meant: what is not declared cannot be sent.
 type Empty = {}
 
