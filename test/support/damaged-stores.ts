@@ -112,14 +112,17 @@ export const letThrough = (store: Store, damages: readonly Damage[]): Damage[] =
 /** What a child process reports about each of `damages`, one word each; it must live to the end. */
 export const triedOut = async (store: Store, damages: readonly Damage[]): Promise<string[]> => {
   const folder = dirname(dirname(store.path))
-  const damagesPath = join(folder, 'damages.json')
   const expectedPath = join(folder, 'expected.json')
-  writeFileSync(damagesPath, JSON.stringify(damages))
+  const files = damages.map((damage, index) => {
+    const file = join(folder, `damaged-${index}.mdb`)
+    writeFileSync(file, damaged(store.bytes, damage))
+    return file
+  })
   writeFileSync(expectedPath, JSON.stringify(store.expected))
   const reports: string[] = []
   const child = childProgram(
     'projection-trial.mjs',
-    [store.path, damagesPath, expectedPath, join(folder, 'trial')],
+    [expectedPath, join(folder, 'trial'), ...files],
     (line) => reports.push(line),
   )
   const end = await child.ended

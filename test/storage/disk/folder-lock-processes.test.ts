@@ -5,7 +5,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import {
   afterAll,
@@ -21,7 +20,7 @@ import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
 import { lockBy, noFlock, refusal, ways } from '../../support/folder-locks.ts'
 import { lacks } from '../../support/lacks.ts'
 
-const script = fileURLToPath(new URL('../../support/lock-process.ts', import.meta.url))
+const script = join(import.meta.dirname, '../../support/programs/lock-process.mjs')
 
 let dir: string
 
@@ -40,9 +39,7 @@ class OtherProcess {
   readonly #lines: AsyncIterator<string>
 
   constructor() {
-    const root = fileURLToPath(new URL('../../..', import.meta.url))
-    this.child = spawn(process.execPath, ['--import', 'jiti/register', script], {
-      cwd: root,
+    this.child = spawn(process.execPath, [script], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     if (!this.child.stdout) throw new Error('no output')
@@ -164,11 +161,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
 })
 
 test.skipIf(lacks(noFlock))('a lock of a thread is free after the thread has ended', async () => {
-  const thread = new Worker(script, {
-    stdin: true,
-    stdout: true,
-    execArgv: ['--import', 'jiti/register'],
-  })
+  const thread = new Worker(script, { stdin: true, stdout: true, execArgv: [] })
   const lines = createInterface({ input: thread.stdout })[Symbol.asyncIterator]()
   thread.stdin?.write(`lock flock ${path}\n`)
   expect([await lines.next(), await lines.next()]).toMatchObject([

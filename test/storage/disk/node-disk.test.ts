@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { diskContract } from '../../contracts/disk.contract.ts'
@@ -21,8 +20,7 @@ for (const [name, options] of [
     }
   })
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
-const program = join(root, 'test/support/disk-process.ts')
+const program = join(import.meta.dirname, '../../support/programs/disk-process.mjs')
 
 /** Uses the disk in a process of its own. Returns the output. */
 const tryElsewhere = (
@@ -30,11 +28,9 @@ const tryElsewhere = (
   path: string,
   { limit = 'unlimited', ...options }: { limit?: string; uid?: number } = {},
 ): string => {
-  const run = [process.execPath, '--import', 'jiti/register', program, what, path]
+  const run = [process.execPath, program, what, path]
   const { stdout, stderr } = spawnSync('sh', ['-c', `ulimit -f ${limit}; exec "$0" "$@"`, ...run], {
-    cwd: root,
     encoding: 'utf8',
-    env: { ...process.env, JITI_FS_CACHE: 'false' },
     ...options,
   })
   return stdout || stderr

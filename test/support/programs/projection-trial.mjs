@@ -1,24 +1,23 @@
 // Opens damaged projections that an examination let through, one after another, reads every row, and writes 100 commits.
 // Reports a line each on pipe 3: its index and `right`, or what went wrong. It must not die: that is what is tested, so
-// the last line tells which file killed it. Arguments: the whole file, the damages, the expected rows, a folder to use.
-import { mkdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
-import { createJiti } from 'jiti'
+// the last line tells which file killed it. Arguments: the expected rows, a folder to use, the files, which it moves there.
+// The built package.
+import { mkdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { seededRandom } from '../../../dist/clock.js'
+import { crc32 } from '../../../dist/storage/bytes/crc32.js'
+import {
+  examineProjection,
+  lmdbProjections,
+  loadLmdb,
+  nodeDisk,
+} from '../../../dist/storage/index.js'
 
-const [wholePath, damagesPath, expectedPath, dir] = process.argv.slice(2)
-const jiti = createJiti(import.meta.url, { fsCache: false })
-const { lmdbProjections } = await jiti.import('../../../src/storage/lmdb/lmdb-projection-store.ts')
-const { loadLmdb } = await jiti.import('../../../src/storage/lmdb/lmdb-environment.ts')
-const { examineProjection } = await jiti.import('../../../src/storage/lmdb/lmdb-examination.ts')
-const { nodeDisk } = await jiti.import('../../../src/storage/disk/node-disk.ts')
-const { crc32 } = await jiti.import('../../../src/storage/bytes/crc32.ts')
-const { seededRandom } = await jiti.import('../../../src/clock.ts')
-const { damaged } = await jiti.import('../projection-damage.ts')
+const [expectedPath, dir, ...files] = process.argv.slice(2)
 
 const disk = nodeDisk()
 const projections = lmdbProjections(await loadLmdb(), disk, async (path) =>
   examineProjection(disk, path),
 )
-const whole = readFileSync(wholePath)
 const expected = JSON.parse(readFileSync(expectedPath, 'utf8'))
 
 const sumOf = (row) => `${row.value.tag} ${row.expiresAt} ${crc32(row.value.bytes)}`
@@ -58,10 +57,10 @@ const write = async (store, rows, seed) => {
   return [...model]
 }
 
-const trial = async (damage, seed) => {
+const trial = async (file, seed) => {
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir)
-  writeFileSync(`${dir}/data.mdb`, damaged(whole, damage))
+  renameSync(file, `${dir}/data.mdb`)
   const store = projections.open(dir)
   try {
     const rows = expected[store.position()?.lsn]
@@ -77,9 +76,8 @@ const trial = async (damage, seed) => {
   return state === 'sound' ? 'right' : `after 100 commits: ${evidence}`
 }
 
-const damages = JSON.parse(readFileSync(damagesPath, 'utf8'))
-for (const [index, damage] of damages.entries()) {
+for (const [index, file] of files.entries()) {
   writeSync(3, `${index} begins\n`)
-  const answer = await trial(damage, index + 1).catch((error) => error.code ?? String(error))
+  const answer = await trial(file, index + 1).catch((error) => error.code ?? String(error))
   writeSync(3, `${index} ${answer}\n`)
 }

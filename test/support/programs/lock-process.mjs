@@ -1,17 +1,14 @@
-/**
- * A process that takes and releases locks on command. Each input line is a command, each output
- * line an answer: `lock flock|file PATH`, `release`, `child` (starts a process that outlives it),
- * `exit`.
- */
+// A process that takes and releases locks on command. Each input line is a command, each output line an answer:
+// `lock flock|file PATH`, `release`, `child` (starts a process that outlives it), `exit`. The built package.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { isKeelsonError } from '../../src/errors.ts'
-import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
-import { DiskError, type DiskLock } from '../../src/storage/ports/disk.ts'
+import { isKeelsonError } from '../../../dist/errors.js'
+import { nodeDisk } from '../../../dist/storage/disk/node-disk.js'
+import { DiskError } from '../../../dist/storage/ports/disk.js'
 
-let lock: DiskLock | undefined
+let lock
 
-const take = (way: string, path: string): string => {
+const take = (way, path) => {
   try {
     lock = nodeDisk({ flock: way === 'flock' }).lock(path, '{"role":"test"}')
     return 'held'
@@ -20,7 +17,7 @@ const take = (way: string, path: string): string => {
   }
 }
 
-const startChild = (): string => {
+const startChild = () => {
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
     detached: true,
     stdio: 'ignore',
@@ -29,7 +26,7 @@ const startChild = (): string => {
   return String(child.pid)
 }
 
-const answer = ([command, way = '', path = '']: string[]): string => {
+const answer = ([command, way = '', path = '']) => {
   if (command === 'lock') return take(way, path)
   if (command === 'child') return startChild()
   if (command === 'exit') process.exit(0)

@@ -1,15 +1,12 @@
-/**
- * A process that tries the machine's disk under limits that its starter set, and prints what came of it. First argument:
- * `fill` (writes until it is refused) or `change` (tries each change in a folder); second: the path.
- */
-
-import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
-import { DiskError } from '../../src/storage/ports/disk.ts'
+// A process that tries the machine's disk under limits that its starter set, and prints what came of it. First argument:
+// `fill` (writes until it is refused) or `change` (tries each change in a folder); second: the path. The built package.
+import { nodeDisk } from '../../../dist/storage/disk/node-disk.js'
+import { DiskError } from '../../../dist/storage/ports/disk.js'
 
 const disk = nodeDisk()
 const [what = '', path = ''] = process.argv.slice(2)
 
-const outcome = (action: () => unknown): unknown => {
+const outcome = (action) => {
   try {
     return action()
   } catch (error) {
@@ -18,13 +15,13 @@ const outcome = (action: () => unknown): unknown => {
   }
 }
 
-const fill = (): unknown[] => {
+const fill = () => {
   const file = disk.open(path, 'create')
   const count = file.write(new Uint8Array(200_000), 0)
   return [count, outcome(() => file.write(new Uint8Array(1), count)), file.size()]
 }
 
-const change = (): unknown[] =>
+const change = () =>
   [
     () => disk.open(`${path}/b`, 'create'),
     () => disk.makeFolder(`${path}/c`),
