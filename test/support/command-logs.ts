@@ -1,7 +1,17 @@
 /** Data folders of the built package, and ways to look at and damage their logs. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, start } from 'keelson'
+import { afterAll, beforeAll } from 'vitest'
 import { runKeelson } from './keelson-command.ts'
 import { tempFolder } from './temp-folder.ts'
 
@@ -27,12 +37,35 @@ export const newFolder = async (
   more: (store: App['store']) => Promise<unknown> = () => Promise.resolve(),
 ): Promise<string> => {
   const dir = tempFolder()
+  await make(dir, count, more)
+  return dir
+}
+
+/** The folder of `newFolder`, made once for a file of tests; each call copies it. */
+export const copiesOf = (count: number): (() => string) => {
+  let made: string
+  beforeAll(async () => {
+    made = mkdtempSync(join(tmpdir(), 'keelson-'))
+    await make(made, count, () => Promise.resolve())
+  })
+  afterAll(() => rmSync(made, { recursive: true, force: true }))
+  return () => {
+    const dir = tempFolder()
+    cpSync(made, dir, { recursive: true, preserveTimestamps: true })
+    return dir
+  }
+}
+
+const make = async (
+  dir: string,
+  count: number,
+  more: (store: App['store']) => Promise<unknown>,
+): Promise<void> => {
   writeFileSync(join(dir, 'keelson.config.json'), configuration)
   const app = await start({ dir: join(dir, 'd'), ...JSON.parse(configuration) })
   for (let i = 0; i < count; i++) await app.store.put(`k${i}`, bigValue(i))
   await more(app.store)
   await app.close()
-  return dir
 }
 
 /** The same folder, left by a process that was killed: it holds nothing but what was acknowledged. */

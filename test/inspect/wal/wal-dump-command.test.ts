@@ -4,12 +4,18 @@
  */
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { start } from 'keelson'
+import { type App, start } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { change, newFolder, segmentsIn, wal } from '../../support/command-logs.ts'
 import { codeIn, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+
+/** So many more frames like those of `newFolder`, with few syncs. */
+const manyPuts = (count: number) => (store: App['store']) =>
+  Promise.all(
+    Array.from({ length: count }, (_, i) => store.put(`m${i}`, { i, text: 'x'.repeat(2000) })),
+  )
 
 describe('keelson wal dump', () => {
   test('of a folder without a log is refused with NO_SEGMENTS and status 1', async () => {
@@ -97,7 +103,7 @@ describe('keelson wal dump', () => {
   })
 
   test('ends in silence when its reader goes away', async () => {
-    const dir = await newFolder(200)
+    const dir = await newFolder(5, manyPuts(200))
     const command = startKeelson(['wal', 'dump', 'd', '--json'], dir)
     command.process.stdout?.once('data', () => command.process.stdout?.destroy())
 
@@ -110,7 +116,7 @@ describe('keelson wal dump', () => {
 describe('keelson wal dump to a reader that waits', () => {
   test('waits too, and hears a signal meanwhile', async () => {
     // More than pipes and streams on both sides hold, wherever the reader stops.
-    const dir = await newFolder(700)
+    const dir = await newFolder(5, manyPuts(700))
     const command = startKeelson(['wal', 'dump', 'd', '--json'], dir)
     const { stdout } = command.process
     await new Promise<void>((resolve) => {

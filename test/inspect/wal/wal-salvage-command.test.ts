@@ -12,11 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import {
   change,
+  configuration,
+  copiesOf,
   everythingIn,
-  newFolder,
   segmentsIn,
   verified,
   wal,
@@ -25,6 +27,9 @@ import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('keelson wal salvage', () => {
+  const largeFolder = copiesOf(200)
+  const smallFolder = copiesOf(20)
+
   const salvaged = async (dir: string) => {
     const { status, output, errors } = await runKeelson(
       ['wal', 'salvage', 'd', '--to', 'e', '--json'],
@@ -34,17 +39,14 @@ describe('keelson wal salvage', () => {
   }
 
   const valuesIn = async (dir: string, count: number): Promise<(number | null)[]> => {
-    const keys = `Array.from({ length: ${count} }, (_, i) => 'k' + i)`
-    const { output } = await runKeelson(
-      ['start', '--dir', 'e'],
-      dir,
-      `JSON.stringify(store.getMany(${keys}).map((v) => v?.i ?? null))`,
-    )
-    return JSON.parse(output.trim().replace(/^'|'$/g, ''))
+    const app = await start({ dir: join(dir, 'e'), ...JSON.parse(configuration) })
+    const values = Array.from({ length: count }, (_, i) => app.store.get(`k${i}`))
+    await app.close()
+    return values.map((value) => (value as { i: number } | undefined)?.i ?? null)
   }
 
   test('of a damaged folder gives one that starts with every good value, and 4 with what is lost (E50)', async () => {
-    const dir = await newFolder(200)
+    const dir = largeFolder()
     const [first = '', second = ''] = segmentsIn(wal(dir))
     change(first, 4096 + 100, Buffer.from('!'))
     change(second, 8192, new Uint8Array(8192))
@@ -70,14 +72,14 @@ describe('keelson wal salvage', () => {
   })
 
   test('of a sound folder loses nothing, and is 0', async () => {
-    const dir = await newFolder(50)
+    const dir = smallFolder()
 
     expect(await salvaged(dir)).toMatchObject({ status: 0, logs: [{ lost: [] }] })
-    expect(await valuesIn(dir, 50)).toEqual(Array.from({ length: 50 }, (_, index) => index))
+    expect(await valuesIn(dir, 20)).toEqual(Array.from({ length: 20 }, (_, index) => index))
   })
 
   test('of a segment whose header is gone loses its frames, and is 4 (D14)', async () => {
-    const dir = await newFolder(200)
+    const dir = largeFolder()
     change(segmentsIn(wal(dir))[1] ?? '', 0, new Uint8Array(4096))
 
     const { status, logs } = await salvaged(dir)
@@ -93,7 +95,7 @@ describe('keelson wal salvage', () => {
   })
 
   test('lists what beside the log cannot be copied, goes on behind it, and is 4', async () => {
-    const dir = await newFolder(20)
+    const dir = smallFolder()
     const blobs = join(dir, 'd/shard-0/blobs')
     mkdirSync(blobs, { recursive: true })
     symlinkSync('nothing', join(blobs, '1\n\u001b[2J.bloblog'))
@@ -117,7 +119,7 @@ describe('keelson wal salvage', () => {
   })
 
   test('of a folder without keelson.json makes one', async () => {
-    const dir = await newFolder(20)
+    const dir = smallFolder()
     rmSync(join(dir, 'd/keelson.json'))
 
     expect((await salvaged(dir)).status).toBe(0)
@@ -130,7 +132,7 @@ describe('keelson wal salvage', () => {
     ['is the source', 'd'],
     ['is the folder around the source', '.'],
   ])('refuses a target that %s, and makes nothing', async (_, to) => {
-    const dir = await newFolder(3)
+    const dir = smallFolder()
     mkdirSync(join(dir, 'full'))
     writeFileSync(join(dir, 'full/file'), '')
     const before = everythingIn(dir)
@@ -155,9 +157,9 @@ describe('keelson wal salvage', () => {
 
   test('refuses logs that have changed places between shards', async () => {
     const dir = tempFolder()
-    writeFileSync(join(dir, 'keelson.config.json'), JSON.stringify({ shards: 2 }))
-    const put = "for (let i = 0; i < 20; i++) await store.put('k' + i, i)"
-    await runKeelson(['start', '--dir', 'd'], dir, put)
+    const app = await start({ dir: join(dir, 'd'), shards: 2, ...JSON.parse(configuration) })
+    for (let i = 0; i < 20; i++) await app.store.put(`k${i}`, i)
+    await app.close()
     renameSync(wal(dir, 0), join(dir, 'kept'))
     renameSync(wal(dir, 1), wal(dir, 0))
     renameSync(join(dir, 'kept'), wal(dir, 1))

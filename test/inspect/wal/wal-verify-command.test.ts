@@ -12,13 +12,14 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { type App, start } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import {
   change,
   configuration,
+  copiesOf,
   everythingIn,
   killedFolder,
-  newFolder,
   segmentsIn,
   verified,
   wal,
@@ -26,9 +27,22 @@ import {
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
+/** `work` with the store of the data folder `d` in `dir`. */
+const withStore = async <T>(dir: string, work: (app: App) => T | Promise<T>): Promise<T> => {
+  const app = await start({ dir: join(dir, 'd'), ...JSON.parse(configuration) })
+  try {
+    return await work(app)
+  } finally {
+    await app.close()
+  }
+}
+
 describe('keelson wal verify', () => {
+  const largeFolder = copiesOf(200)
+  const smallFolder = copiesOf(5)
+
   test('of a folder that was closed is 0, changes nothing, and says so', async () => {
-    const dir = await newFolder(200)
+    const dir = largeFolder()
     const before = everythingIn(join(dir, 'd'))
 
     const { status, output } = await runKeelson(['wal', 'verify', 'd'], dir)
@@ -39,7 +53,7 @@ describe('keelson wal verify', () => {
   })
 
   test('of a shard, and of a log alone, is the same', async () => {
-    const dir = await newFolder(20)
+    const dir = smallFolder()
 
     const [shard, log] = [await verified(dir, 'd/shard-0'), await verified(dir, 'd/shard-0/wal')]
 
@@ -59,12 +73,11 @@ describe('keelson wal verify', () => {
     expect(found).toMatchObject({ status: 3, verdict: 'torn' })
     expect(found.logs[0]).toMatchObject({ lost: [], lastLsn: logs[0].lastLsn, damage: [] })
     expect(found.logs[0].torn.file).toBe(newest.slice(wal(dir).length + 1))
-    const opened = await runKeelson(['start', '--dir', 'd'], dir, "store.get('k19').i")
-    expect([opened.status, opened.output]).toEqual([0, '19\n'])
+    expect(await withStore(dir, ({ store }) => store.get('k19'))).toMatchObject({ i: 19 })
   })
 
   test('is 4 for damage, with all places of it, and what is lost (D6, D9)', async () => {
-    const dir = await newFolder(200)
+    const dir = largeFolder()
     const [first = '', second = ''] = segmentsIn(wal(dir))
     change(first, 4096 + 100, Buffer.from('!'))
     change(second, 8192, new Uint8Array(8192))
@@ -80,8 +93,7 @@ describe('keelson wal verify', () => {
     expect(logs[0].lost).toHaveLength(2)
     // Opening reads a log from where the projection ends; without a projection, all of it.
     rmSync(join(dir, 'd/shard-0/lmdb'), { recursive: true })
-    const opened = await runKeelson(['start', '--dir', 'd'], dir, '')
-    expect([opened.status, /^CORRUPT: /m.test(opened.errors)]).toEqual([1, true])
+    await expect(withStore(dir, () => undefined)).rejects.toMatchObject({ code: 'CORRUPT' })
   })
 
   const missing: readonly (readonly [string, (segments: readonly string[]) => void])[] = [
@@ -104,7 +116,7 @@ describe('keelson wal verify', () => {
   ]
   for (const [what, damage] of missing)
     test(`is 4 when ${what}`, async () => {
-      const dir = await newFolder(200)
+      const dir = largeFolder()
       damage(segmentsIn(wal(dir)))
 
       const { status, logs } = await verified(dir)
@@ -116,10 +128,12 @@ describe('keelson wal verify', () => {
     })
 
   test('is 4 when the projection shows more than the log holds: an old log under newer rows (D7)', async () => {
-    const dir = await newFolder(5)
+    const dir = smallFolder()
     cpSync(wal(dir), join(dir, 'old'), { recursive: true })
-    const more = "for (let i = 0; i < 9; i++) await store.put('k' + i, i)"
-    await runKeelson(['start', '--dir', 'd'], dir, `${more}\nawait control.flushAll()`)
+    await withStore(dir, async ({ store, control }) => {
+      for (let i = 0; i < 9; i++) await store.put(`k${i}`, i)
+      await control.flushAll()
+    })
     rmSync(wal(dir), { recursive: true })
     renameSync(join(dir, 'old'), wal(dir))
 
@@ -133,7 +147,7 @@ describe('keelson wal verify', () => {
   })
 
   test('is 4 without keelson.json, and without a log that it names', async () => {
-    const dir = await newFolder(5)
+    const dir = smallFolder()
     cpSync(join(dir, 'd'), join(dir, 'nameless'), { recursive: true })
     rmSync(join(dir, 'nameless/keelson.json'))
     rmSync(wal(dir), { recursive: true })
