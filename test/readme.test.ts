@@ -1,10 +1,12 @@
 /** The examples of the README and the docs are run as they stand, on the built package. */
 import { execFile, execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { examplesOf, folderInside } from './support/doc-examples.ts'
+
+const oneAfterAnother = join(import.meta.dirname, 'support/programs/one-after-another.mjs')
 
 test('the ten lines run on Node 20 as they stand', () => {
   const dir = folderInside()
@@ -52,25 +54,34 @@ test.each([
 ])('the examples in %s print what they say', async (file) => {
   const examples = examplesOf(file, 'js')
   expect(examples.length).toBeGreaterThan(0)
-  await Promise.all(examples.map((example) => printsWhatItSays(example)))
+  const files = examples.map((example) => {
+    const path = join(folderInside(), 'example.mjs')
+    writeFileSync(path, example)
+    return resolve(path)
+  })
+
+  const { stdout } = await promisify(execFile)(process.execPath, [oneAfterAnother, ...files])
+
+  const [before, ...outputs] = stdout.split(/^begins\n/m)
+  expect([before, outputs.length]).toEqual(['', examples.length])
+  examples.forEach((example, at) => {
+    expectSaid(example, outputs[at] ?? '')
+  })
 })
 
 test('the server in a thread of docs/groups-and-pools.md prints what it says', async () => {
   const [hasher = '', service = ''] = examplesOf('docs/groups-and-pools.md', 'mjs')
-  await printsWhatItSays(service, { 'hasher.mjs': hasher })
-})
-
-const printsWhatItSays = async (
-  example: string,
-  beside: Readonly<Record<string, string>> = {},
-): Promise<void> => {
   const cwd = folderInside()
-  for (const [name, text] of Object.entries({ ...beside, 'example.mjs': example }))
-    writeFileSync(join(cwd, name), text)
+  writeFileSync(join(cwd, 'hasher.mjs'), hasher)
+  writeFileSync(join(cwd, 'example.mjs'), service)
 
   const { stdout } = await promisify(execFile)(process.execPath, ['example.mjs'], { cwd })
 
-  // The comment after a line is what the line prints.
+  expectSaid(service, stdout)
+})
+
+/** The comment after a line is what the line prints. */
+const expectSaid = (example: string, output: string): void => {
   for (const [, printed = ''] of example.matchAll(/console\.log\(.*\/\/ (.*)$/gm))
-    for (const line of printed.split(' | ')) expect(stdout.split('\n'), example).toContain(line)
+    for (const line of printed.split(' | ')) expect(output.split('\n'), example).toContain(line)
 }
