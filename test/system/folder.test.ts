@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { lacks } from '../support/lacks.ts'
 import { noSmallDisk, remount, smallDisk } from '../support/small-disk.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { thorough } from '../support/tier.ts'
 
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
@@ -67,7 +68,7 @@ describe('a folder that another process holds', () => {
 })
 
 test('of several processes that make a folder at once one wins, and the others take nothing of it away', async () => {
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < thorough(2, 20); round++) {
     const dir = join(tempFolder(), 'new', 'folder')
     const program = `
       import { start } from 'keelson'
