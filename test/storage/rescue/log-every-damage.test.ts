@@ -89,7 +89,8 @@ const factsOf = (world: LogWorld): string => {
 function* bitsOf(log: Small): Generator<Damage> {
   for (const path of log.paths) {
     const bytes = log.world.disk.contents(path)
-    for (let bit = 0; bit < rangeOf(log, path) * 8; bit++) {
+    const end = rangeOf(log, path) * 8
+    for (let bit = 0; bit < end; bit++) {
       const isManifest = path.endsWith('MANIFEST')
       const block = isManifest ? 4096 : 2048
       const isFact = (isManifest || bit < 4096 * 8) && bit % (block * 8) < 512 * 8
