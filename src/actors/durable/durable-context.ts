@@ -1,8 +1,7 @@
 /** The context of a durable actor: that of any process, and the parts of a turn. */
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type AnyContext, type AppContext, type Ref, ServerContext } from '../../runtime/index.ts'
 import type { Batch } from '../store/batch.ts'
-import type { Store } from '../store/store.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
 import type { DurableProcess } from './durable-process.ts'
 
@@ -89,15 +88,29 @@ const expected = { inMs: 'ms from 0', at: 'whole ms since 1970' }
 /** Resolves when the state that the handler was given is durable. */
 type Given = () => Promise<void>
 
-/** The methods of the store that write. */
-const storeWrites: ReadonlySet<PropertyKey> = new Set<keyof Store>([
-  ...(['put', 'putStream', 'set', 'getSet', 'append', 'setRange', 'compareAndSet'] as const),
-  ...(['delete', 'deleteMany', 'putMany', 'lock', 'extend', 'unlock'] as const),
-  ...(['putField', 'putFields', 'deleteField', 'expire', 'persist', 'clear'] as const),
-])
+/** The methods of a handle that answer with a promise. */
+type Asked<T> = {
+  [K in keyof T]: T[K] extends (...given: never[]) => Promise<unknown> ? K : never
+}[keyof T]
 
-/** The methods of a kind that write, or end a process. */
-const entityWrites: ReadonlySet<PropertyKey> = new Set(['delete', 'stop'])
+/** The asked methods of a handle that write: all but `Reads`. The compiler misses none. */
+type Writes<T, Reads extends Asked<T>> = Readonly<Record<Exclude<Asked<T>, Reads>, true>>
+
+const storeWrites: Writes<AppContext['store'], 'load' | 'settled'> = {
+  ...{ put: true, putStream: true, putMany: true, set: true, getSet: true, update: true },
+  ...{ append: true, setRange: true, compareAndSet: true, delete: true, deleteMany: true },
+  ...{ lock: true, extend: true, unlock: true, lockedPut: true, expire: true, persist: true },
+  ...{ putField: true, putFields: true, deleteField: true, clear: true },
+}
+
+const batcherWrites: Writes<AppContext['batcher'], 'flush'> = {
+  ...{ write: true, writeBatch: true, writePutBatch: true, writeDeleteBatch: true },
+}
+
+/** Those of a kind write, or end a process. */
+const entityWrites: Writes<ReturnType<AppContext['entity']>, 'counts' | 'count' | 'alarms'> = {
+  ...{ delete: true, stop: true },
+}
 
 /**
  * The same `app` for one process. Messages through it are those of the process. Its writes wait for
@@ -115,6 +128,10 @@ const appBehind = (
         store: behind(app.store, storeWrites, given, {
           batch: () => batchBehind(app.store.batch(), given),
         }),
+        batcher: behind(app.batcher, batcherWrites, given, {
+          writePutBatchAsync: neverAsync,
+          writeDeleteBatchAsync: neverAsync,
+        }),
         registry: context.to(app.registry as Ref) as AppContext['registry'],
         entity: (kind) => {
           const handle = app.entity(kind)
@@ -126,19 +143,25 @@ const appBehind = (
 /** A handle whose `writes` wait for `given`, with some other methods. */
 const behind = <T extends object>(
   handle: T,
-  writes: ReadonlySet<PropertyKey>,
+  writes: object,
   given: Given,
   others: { readonly [method: PropertyKey]: unknown },
 ): T =>
   new Proxy(handle, {
     get: (target, name) => {
-      if (name in others) return others[name]
+      if (Object.hasOwn(others, name)) return others[name]
       const found: unknown = Reflect.get(target, name, target)
       if (typeof found !== 'function') return found
       const method = found.bind(target) as (...args: unknown[]) => unknown
-      return writes.has(name) ? (...args: unknown[]) => given().then(() => method(...args)) : method
+      if (!Object.hasOwn(writes, name)) return method
+      return (...args: unknown[]) => given().then(() => method(...args))
     },
   })
+
+/** Such a write is admitted at once, and `given` is a promise. */
+const neverAsync = (): never => {
+  throw new KeelsonError('INVALID_ARGUMENT', 'a durable actor awaits its writes: writePutBatch')
+}
 
 const batchBehind = (batch: Batch, given: Given): Batch => {
   const commit = batch.commit.bind(batch)

@@ -7,6 +7,7 @@ import {
   type DurableServer,
   entity,
   type GenServer,
+  KeelsonError,
   name,
   noReply,
   type Ref,
@@ -17,6 +18,7 @@ import {
   sys,
   worker,
 } from '../../../src/index.ts'
+import { encodeValue, noExpiry } from '../../../src/storage/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 
@@ -118,6 +120,8 @@ const held = async () => {
   return { s, ref, watcher: s.system.to(name<Witness>('witness')) }
 }
 
+const entry = { key: 'a', value: encodeValue(1), expiry: noExpiry }
+
 /** Whether `work` has settled. */
 const watched = (work: Promise<unknown>): (() => boolean) => {
   let isSettled = false
@@ -210,17 +214,34 @@ describe('A1 with a disk that holds back its sync nothing of a turn leaves:', ()
     expect(await s.during(starting)).toBe(3)
   })
 
-  test('a write to the store of context.app waits in the same way, and one of a batch', async () => {
+  test.each<[string, (app: DurableContext['app']) => unknown]>([
+    ['a put', ({ store }) => store.put('a', 1)],
+    ['a put with a lock', ({ store }) => store.lockedPut('a', 1, { owner: 'actor' })],
+    ['an update', ({ store }) => store.update('a', () => 1)],
+    ['a batch', ({ store }) => store.batch().put('a', 1).commit()],
+    ['a command', ({ batcher }) => batcher.write(0, { kind: 'put', ...entry })],
+    ['a batch of commands', ({ batcher }) => batcher.writePutBatch(0, [entry])],
+  ])('%s through context.app waits in the same way', async (_, write) => {
     const { s, ref } = await held()
     void call(ref, 'act', () => undefined)
-    void call(ref, 'act', (context) => {
-      void context.app.store.put('a', 1)
-      void context.app.store.batch().put('b', 1).commit()
+    void call(ref, 'act', ({ app }) => {
+      void write(app)
     })
-    await s.advance(holdMs)
-    expect([s.app.store.get('a'), s.app.store.get('b')]).toEqual([undefined, undefined])
+    // At once it would leave with the second turn.
     await s.advance(2 * holdMs)
-    expect([s.app.store.get('a'), s.app.store.get('b')]).toEqual([1, 1])
+    expect([s.app.entity(actors).state('1'), s.app.store.get('a')]).toEqual([3, undefined])
+    await s.advance(holdMs)
+    expect(s.app.store.get('a')).toBe(1)
+  })
+
+  test('a write that would be admitted at once is refused', async () => {
+    const { s, ref } = await held()
+    const from = { reply: () => true, fail: () => true } as never
+    const acted = call(ref, 'act', ({ app }) => {
+      expect(() => app.batcher.writePutBatchAsync(0, [entry], from)).toThrow(KeelsonError)
+      expect(() => app.batcher.writeDeleteBatchAsync(0, ['a'], from)).toThrow(KeelsonError)
+    })
+    expect(await s.during(acted)).toBe(2)
   })
 
   test('a message to an entity of context.app is a message of the turn', async () => {
