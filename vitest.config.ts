@@ -5,6 +5,7 @@ import { triesAll } from './test/support/tier.ts'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
+    setupFiles: ['test/support/equal-bytes.ts'],
     pool: 'forks',
     // No module keeps state that changes (`tidy.test.ts`), so one process may run many files. Loading the modules anew
     // for each file costs as much as all the tests.

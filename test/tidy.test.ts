@@ -340,6 +340,13 @@ describe('the tests', () => {
     expect(breaches((file) => codeOf(file).match(pattern) ?? [], tests)).toEqual([])
   })
 
+  test('tell bytes apart by content, length and kind, with `support/equal-bytes.ts`', () => {
+    expect(readFileSync('vitest.config.ts', 'utf8')).toContain('test/support/equal-bytes.ts')
+    expect({ bytes: [Uint8Array.of(1, 2)] }).toEqual({ bytes: [Uint8Array.of(1, 2)] })
+    for (const other of [Uint8Array.of(1, 3), Uint8Array.of(1), Buffer.of(1, 2), [1, 2]])
+      expect({ bytes: [Uint8Array.of(1, 2)] }).not.toEqual({ bytes: [other] })
+  })
+
   test('stand in files named *.test.ts: every other file is imported, or a program that is run', () => {
     const used = new Set(tests.flatMap(({ targets }) => targets))
     const isRun = (path: string): boolean => {
