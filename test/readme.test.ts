@@ -44,6 +44,7 @@ test('the actor and its configuration run under `keelson start`, and keep the co
 test.each([
   'docs/store.md',
   'docs/blobs.md',
+  'docs/projections.md',
   'docs/actors.md',
   'docs/durable-actors.md',
   'docs/groups-and-pools.md',

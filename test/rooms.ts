@@ -52,7 +52,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     projection: ['admission', 'overlay', 'shard', 'log'],
     blobs: ['admission', 'overlay', 'shard', 'projection'],
     writing: ['admission', 'overlay', 'shard', 'log', 'projection', 'blobs'],
-    control: ['shard', 'log', 'projection', 'blobs', 'writing'],
+    control: ['admission', 'shard', 'log', 'projection', 'blobs', 'writing'],
     store: ['admission', 'overlay', 'shard', 'log', 'projection', 'blobs', 'writing'],
     turns: ['overlay', 'shard', 'writing', 'store'],
     durable: ['shard', 'store', 'turns'],

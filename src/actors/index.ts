@@ -18,6 +18,7 @@
  * Start reading at `log/wal-writer.ts`, `projection/applier.ts` and `shard/shard.ts`.
  */
 export { Admission, Allowance } from './admission/allowance.ts'
+export type { DerivedHealth, SetAside } from './admission/derived-queue.ts'
 export * as BlobStore from './blobs/blob-store.ts'
 export { BatcherHandle } from './control/batcher-handle.ts'
 export * as Control from './control/control.ts'
@@ -27,6 +28,12 @@ export {
   type ResumeOptions,
   type SuspendOptions,
 } from './control/control-handle.ts'
+export {
+  type AfterFlush,
+  type EnqueueTerms,
+  ProjectionHandle,
+  type ProjectionOperation,
+} from './control/projection-handle.ts'
 export { WalHandle } from './control/wal-handle.ts'
 export {
   type PauseTerms,
@@ -62,7 +69,7 @@ export { Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
 export { defaultInstance, instanceName, shardName } from './shard/shard-name.ts'
 export type { Outcome, Outcomes } from './shard/shard-outcomes.ts'
 export { shardAt } from './shard/shard-outcomes.ts'
-export type { ProjectionHealth } from './shard/shard-projection.ts'
+export type { ModeChange, ProjectionHealth } from './shard/shard-projection.ts'
 export type { ClockJump } from './shard/shard-time.ts'
 export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
 export {

@@ -130,6 +130,16 @@ export {
   recordOfLogged,
   releasedBlobRows,
 } from './rows/blob-rows.ts'
+export {
+  checkProducer,
+  type DerivedOperation,
+  derivedChanges,
+  derivedKeyOf,
+  derivedRowKey,
+  derivedRows,
+  producerLsnOf,
+  producerRowKey,
+} from './rows/derived-rows.ts'
 export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'

@@ -12,8 +12,10 @@ import {
   type EntityKind,
   entitiesOf,
   type Fields,
+  ProjectionHandle,
   type Shard,
   Store,
+  shardAt,
   type WriteWindows,
 } from '../actors/index.ts'
 import { invalidArgument } from '../errors.ts'
@@ -25,6 +27,8 @@ declare module '../runtime/words/app-context.ts' {
     readonly control: ControlHandle
     /** The windows in which writes of a namespace form a group, and commands as data. */
     readonly batcher: BatcherHandle
+    /** The projection of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
+    projection(shard: number): ProjectionHandle
     /** The instance's Registry with unique keys. */
     readonly registry: Registry.Handle
     /**
@@ -62,6 +66,7 @@ export const appContext = (
   store: new Store(system, shards, access),
   control: new ControlHandle(system, instance, shards, deadlineMs, access),
   batcher: new BatcherHandle(system, shards, windows, deadlineMs, access),
+  projection: (shard) => new ProjectionHandle(system, shardAt(shards, shard), access),
   registry,
   entity: (kind) => new EntityHandle(entities, idOf(kind), access),
   [entitiesOf]: entities,

@@ -6,9 +6,11 @@ import {
   type Access,
   type BatcherHandle,
   type ControlHandle,
+  type DerivedHealth,
   type Entities,
   entitiesOf,
   levelOf,
+  type ProjectionHandle,
   type ProjectionHealth,
   type RecoveryProgress,
   type Shard,
@@ -52,6 +54,8 @@ export type ShardHealth = {
   readonly suspended: boolean
   /** The writer of its projection: whether it makes progress, and why not. */
   readonly projection: ProjectionHealth
+  /** Rows that actors derive from the log: what waits, and what was lost. */
+  readonly derived: DerivedHealth
   /**
    * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
    * See `control.acceptClock`.
@@ -130,6 +134,14 @@ export class App {
     return new WalHandle(this.system, shardAt(this.shards, shard), this.#parts.outsideAccess)
   }
 
+  /**
+   * The projection of a shard. Its calls are `CLOSED` once the instance is closing.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  projection(shard: number): ProjectionHandle {
+    return this.#parts.outside.projection(shard)
+  }
+
   /** The present health of the instance. */
   health(): Health {
     const [first] = this.shards
@@ -145,6 +157,7 @@ export class App {
         recovery: shard.recovery.present,
         suspended: shard.suspensions.size > 0,
         projection: shard.projection.health,
+        derived: shard.derived.health,
         clockAheadMs: shard.time.aheadMs,
         writes: shard.gate.load,
       })),

@@ -156,6 +156,15 @@ export type StartOptions = {
      * times the file, and costs address space. Beyond, the projection stands still (`NO_SPACE`).
      */
     readonly mapBytes?: number
+    /**
+     * The most rows of one transaction and the bytes of their values: 10,000, 4 MiB. A frame that is
+     * larger goes alone.
+     */
+    readonly chunkRows?: number
+    readonly chunkBytes?: number
+    /** The operations of `enqueue` that wait for the projection, and their bytes: 100,000, 16 MiB. */
+    readonly enqueueOps?: number
+    readonly enqueueBytes?: number
   }
   /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
@@ -265,6 +274,10 @@ const rules: Record<string, Rule> = {
       ringBytes: count(1_024),
       lagBytesMax: count(1_024),
       mapBytes: count(MiB),
+      chunkRows: count(1),
+      chunkBytes: count(1_024),
+      enqueueOps: count(1),
+      enqueueBytes: count(1_024),
     },
   },
   mailboxMax: count(1),
@@ -336,6 +349,10 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         ringBytes: lmdb.ringBytes ?? 16 * MiB,
         lagBytesMax: lmdb.lagBytesMax ?? 256 * MiB,
         mapBytes: lmdb.mapBytes ?? 1024 * 1024 * MiB,
+        chunkRows: lmdb.chunkRows ?? 10_000,
+        chunkBytes: lmdb.chunkBytes ?? 4 * MiB,
+        enqueueOps: lmdb.enqueueOps ?? 100_000,
+        enqueueBytes: lmdb.enqueueBytes ?? 16 * MiB,
       },
     },
   }

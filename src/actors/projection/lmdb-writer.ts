@@ -6,20 +6,18 @@
  * A full disk is a state (`degraded`, retried with back-off), not a crash. Suspensions are kept in
  * the `Shard` value: a restart of this process does not end them.
  */
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
+  cast,
   type GenServer,
   noReply,
   ok,
   type Ref,
   reply,
-  type Settled,
   stop,
-  type Timer,
 } from '../../runtime/index.ts'
-import { ProjectionRows, type ReadAnswer, type Rows, TurnShare } from '../../storage/index.ts'
-import * as WalWriter from '../log/wal-writer.ts'
+import { producerLsnOf, producerRowKey } from '../../storage/index.ts'
 import {
   isCount,
   isFlag,
@@ -29,15 +27,32 @@ import {
   isSettled,
   isText,
 } from '../shard/payload-check.ts'
-import type { ProjectionEvent } from '../shard/projection-mode.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
-import { isHeard, tell } from '../shard/storage-events.ts'
+import { tell } from '../shard/storage-events.ts'
 import * as Applier from './applier.ts'
-import type { ProjectionBatch } from './projection-batch.ts'
 import { descriptionOf, type ProjectionWriterDescription } from './projection-description.ts'
-import { type FlushStep, ProjectionFeed } from './projection-feed.ts'
-import { answering, ProjectionWaiters, unheard, type Waiter } from './projection-waiters.ts'
+import { ProjectionFeed } from './projection-feed.ts'
+import { answering, unheard } from './projection-waiters.ts'
+import {
+  act,
+  committed,
+  continueReconcile,
+  everything,
+  hold,
+  initialState,
+  reconcile,
+  report,
+  reportSource,
+  resumed,
+  type State,
+  type Steps,
+  settle,
+  step,
+  stepLater,
+  tellLag,
+  wait,
+} from './projection-writing.ts'
 
 export type { ProjectionWriterDescription } from './projection-description.ts'
 
@@ -65,44 +80,15 @@ export type Messages = {
   casts: {
     enqueueProjectionOutbox: (frames: Applier.AppliedFrames) => void
     makeRoom: () => void
+    /** Derived rows wait in the `Shard` value. */
+    derivedEnqueued: () => void
+    /** A reconcile was asked for, or the projection was marked as degraded. */
+    reconcile: () => void
   }
-  infos: {
-    flushDue: () => void
-    retryDue: () => void
-    step: () => void
-    read: (read: Settled<ReadAnswer>) => void
-    synced: (durableLsn: Settled<number>) => void
-    committed: (commit: Settled<void>) => void
-  }
+  infos: Steps['infos']
   continues: { follow: () => void }
 }
 
-type State = {
-  readonly shard: Shard
-  /** The applier's answer to `follow`, and the feed of frames to commit. */
-  following: Applier.Following | undefined
-  /** The projection's rows, once this process follows the applier. */
-  rows: Rows | undefined
-  feed: ProjectionFeed
-  readonly waiters: ProjectionWaiters
-  flushTimer: Timer | undefined
-  retryTimer: Timer | undefined
-  /** A read, a sync or a commit is under way. The next step runs when it is answered. */
-  waiting: boolean
-  /** The batch under commit. Its rows stay in the overlay until the commit is answered. */
-  committing: ProjectionBatch | undefined
-  /** Calls to make after the present commit, before the next one begins. */
-  afterCommit: (() => void)[]
-  /** Limits the time that gathering takes from one turn of the event loop. */
-  readonly share: TurnShare
-  /** The next step is scheduled in a later turn. */
-  stepping: boolean
-  /** The projection had no position, and the log is read from its first frame. */
-  rebuilds: boolean
-}
-
-/** The bytes of the log that one read transfers to this thread. */
-const readBytes = 1024 * 1024
 /** The projection's writer of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
   init: (shard, context) => {
@@ -130,8 +116,12 @@ export const server: GenServer<Messages, State, Shard> = {
       state.feed = new ProjectionFeed(shard.parts.settings.lmdb, projectedLsn, appliedLsn)
       // The LSN is lower than before if a damaged projection was set aside.
       shard.projectedLsn = state.feed.projectedLsn
+      // A producer whose rows went with the projection begins again.
+      const lsnOf = (producer: string) => producerLsnOf(projection.get(producerRowKey(producer)))
+      act(shard.derived.reconcile(lsnOf))
       reportSource(state, context)
       if (shard.isHeld) report(shard, 'suspended', context)
+      reconcile(state, context)
       return noReply(step(state, context))
     },
   },
@@ -154,11 +144,14 @@ export const server: GenServer<Messages, State, Shard> = {
         lengths: isList,
       }),
       makeRoom: isIgnored,
+      derivedEnqueued: isIgnored,
+      reconcile: isIgnored,
     },
     infos: {
       flushDue: isIgnored,
       retryDue: isIgnored,
       step: isIgnored,
+      readRows: isIgnored,
       read: isSettled(isRecord({ frames: isList, next: isCount })),
       synced: isSettled(isCount),
       committed: isSettled(),
@@ -167,11 +160,11 @@ export const server: GenServer<Messages, State, Shard> = {
 
   calls: {
     flush: (state, _, context) => {
-      const waiter = { lsn: state.feed.targetLsn, ...answering(context.from) }
+      const waiter = { ...everything(state), ...answering(context.from) }
       return noReply(wait(state, waiter, context))
     },
     request: (state, lsn, context) =>
-      noReply(wait(state, { lsn, ...answering(context.from) }, context)),
+      noReply(wait(state, { lsn, derived: 0, ...answering(context.from) }, context)),
     suspend: (state, { token, flush }, context) => {
       const { from } = context
       const held = () => {
@@ -192,8 +185,7 @@ export const server: GenServer<Messages, State, Shard> = {
         )
         return noReply(state)
       }
-      if (flush)
-        return noReply(wait(state, { lsn: state.feed.targetLsn, reached, failed }, context))
+      if (flush) return noReply(wait(state, { ...everything(state), reached, failed }, context))
       reached()
       return noReply(state)
     },
@@ -204,6 +196,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     discard: (state, _, context) => {
       const discarded = state.feed.discard()
+      act(state.shard.derived.discard())
       reportSource(state, context)
       const error = new KeelsonError('DISCARDED', 'a discard ended the wait for the projection')
       state.waiters.fail(error)
@@ -222,7 +215,13 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(step(state, context))
     },
     makeRoom: (state, _, context) =>
-      noReply(wait(state, { lsn: state.feed.targetLsn, ...unheard }, context)),
+      noReply(wait(state, { lsn: state.feed.targetLsn, derived: 0, ...unheard }, context)),
+    derivedEnqueued: (state, _, context) => noReply(step(state, context)),
+    reconcile: (state, _, context) => {
+      if (state.shard.projection.isMarked) report(state.shard, 'failed', context)
+      reconcile(state, context)
+      return noReply(state)
+    },
   },
 
   infos: {
@@ -254,22 +253,18 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(step(state, context))
     },
     committed: (state, result, context) => {
-      const batch = state.committing
-      state.waiting = false
-      state.committing = undefined
-      // The outcome of the commit is unknown: the next incarnation reads it from the projection.
-      if (!result.ok && isKeelsonError(result.error, 'SHARD_DOWN')) throw result.error
-      if (!result.ok) degrade(state, result.error, context)
-      else if (batch) committed(state, batch, context)
+      committed(state, result, context)
       for (const act of state.afterCommit.splice(0)) act()
       // The next commit gets a turn of its own.
       if (result.ok) stepLater(state, context)
       return noReply(state)
     },
+    readRows: (state, _, context) => {
+      continueReconcile(state, context)
+      return noReply(state)
+    },
   },
 }
-
-type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
 
 /** The name of a shard's projection writer; prints as `lmdb_writer(0)`. */
 export const name = shardName<Messages>('lmdb_writer')
@@ -314,186 +309,16 @@ export const resume = (writer: Ref<Messages>, timeoutMs: number): Promise<void> 
 export const discard = (writer: Ref<Messages>, timeoutMs: number): Promise<number> =>
   call(writer, 'discard', undefined, { timeoutMs })
 
+/** Notifies the writer: derived rows wait in the `Shard` value. */
+export const derivedEnqueued = (writer: Ref<Messages>): void => {
+  cast(writer, 'derivedEnqueued', undefined)
+}
+
+/** Notifies the writer: the projection is dirty or marked. */
+export const reconcileNow = (writer: Ref<Messages>): void => {
+  cast(writer, 'reconcile', undefined)
+}
+
 /** Describes the projection and its writer. */
 export const describe = (writer: Ref<Messages>): Promise<ProjectionWriterDescription> =>
   call(writer, 'describe')
-
-const initialState = (shard: Shard): State => ({
-  shard,
-  share: new TurnShare(shard.parts.clock),
-  following: undefined,
-  rows: undefined,
-  feed: new ProjectionFeed(shard.parts.settings.lmdb, 0, 0),
-  waiters: new ProjectionWaiters(),
-  flushTimer: undefined,
-  retryTimer: undefined,
-  waiting: false,
-  committing: undefined,
-  afterCommit: [],
-  stepping: false,
-  rebuilds: false,
-})
-
-/** Begins the next step, if there is one. Its end calls this function again. */
-const step = (state: State, context: Context): State => {
-  const { shard } = state
-  if (!state.following || state.waiting || state.retryTimer || !shard.projection.takes) return state
-  state.share.begin()
-  let next = nextStep(state, state.following, context)
-  while (next.kind === 'gather' && !state.share.isOver())
-    next = nextStep(state, state.following, context)
-  if (next.kind === 'nothing') settle(state, context)
-  if (next.kind === 'due') state.flushTimer ??= context.sendAfter(Math.ceil(next.inMs), 'flushDue')
-  if (next.kind === 'sync') {
-    const writer = context.to(WalWriter.name(shard.parts.instance, shard.index))
-    state.waiting = true
-    context.pipe(WalWriter.sync(writer), 'synced')
-  }
-  if (next.kind === 'read') {
-    state.waiting = true
-    context.pipe(shard.files.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
-  }
-  if (next.kind === 'gather') stepLater(state, context)
-  if (next.kind === 'commit') commit(state, state.following, next.batch, context)
-  return state
-}
-
-/** Runs the next step in a later turn of the event loop, after pending I/O and messages. */
-const stepLater = (state: State, context: Context): void => {
-  if (state.stepping) return
-  state.stepping = true
-  context.system.clock.soon(() => context.send(context.self, 'step'))
-}
-
-const nextStep = (state: State, { projection }: Applier.Following, context: Context): FlushStep => {
-  const urgent = state.waiters.areThere
-  try {
-    state.rows ??= new ProjectionRows(projection, state.shard.blobs.reader)
-    return state.feed.next(context.system.clock.monotonic(), urgent, state.rows)
-  } catch (error) {
-    if (!isKeelsonError(error, 'CORRUPT')) throw error
-    Applier.damaged(applierOf(state, context), error.details)
-    // The applier ends, and this process with it.
-    report(state.shard, 'restarted', context)
-    return { kind: 'nothing' }
-  }
-}
-
-/** Commits a batch in one transaction on another thread. Its end arrives as `committed`. */
-const commit = (
-  state: State,
-  { projection, walId, epoch }: Applier.Following,
-  batch: ProjectionBatch,
-  context: Context,
-): void => {
-  const { lsn, frame } = batch
-  state.waiting = true
-  state.committing = batch
-  const position = { walId, epoch, lsn, ...(frame ? { frame } : {}) }
-  context.pipe(projection.commit(batch.changes, position), 'committed')
-}
-
-/** Handles a committed batch. */
-const committed = (state: State, batch: ProjectionBatch, context: Context): void => {
-  state.feed.committed(batch)
-  // The last lock may be gone. Puts look for locks as long as the hint says there is one.
-  if (state.rows?.hints.locks) state.rows = undefined
-  if (state.shard.projection.flushed(context.now())) {
-    tell(context.system, state.shard, 'lmdb.healed', {})
-    report(state.shard, 'healed', context)
-  }
-  reportSource(state, context)
-  tell(context.system, state.shard, 'lmdb.flushed', {
-    frames: batch.frames,
-    rows: batch.changes.size,
-    lag: state.feed.lag,
-  })
-  tellLag(state, context)
-  settle(state, context)
-}
-
-const tellLag = ({ shard, feed }: State, { system }: Context): void => {
-  if (!isHeard(system, 'lmdb.lag')) return
-  const { references, bytes, tailing } = feed.load
-  const { lag, projectedLsn } = feed
-  const load = { outbox: references, outboxBytes: bytes, tailing }
-  tell(system, shard, 'lmdb.lag', { lag, projectedLsn, ...load })
-}
-
-/** Notifies the applier and the waiters of the projection's position. */
-const settle = (state: State, context: Context): void => {
-  const { projectedLsn } = state.feed
-  // Waiters read this LSN at once; the applier's notification arrives later.
-  state.shard.projectedLsn = projectedLsn
-  Applier.projected(applierOf(state, context), projectedLsn)
-  state.waiters.reach(projectedLsn)
-}
-
-/** Adds a waiter, and commits for it at once, if the mode lets callers wait. */
-const wait = (state: State, waiter: Waiter, context: Context): State => {
-  const { refusal } = state.shard.projection
-  if (refusal) {
-    waiter.failed(refusal)
-    return state
-  }
-  if (waiter.lsn <= state.feed.projectedLsn) {
-    waiter.reached(state.feed.projectedLsn)
-    return state
-  }
-  state.waiters.add(waiter)
-  return step(state, context)
-}
-
-/** Handles a failed commit: the writer retries later. Reads stay right, from overlay and log. */
-const degrade = (state: State, error: unknown, context: Context): void => {
-  const { shard, waiters } = state
-  const { projection } = shard
-  Applier.unprojected(applierOf(state, context), error)
-  waiters.fail(projection.recordFlushFailure(error))
-  report(shard, 'failed', context)
-  const { failuresInRow: failures } = projection
-  tell(context.system, shard, 'lmdb.degraded', { reason: reasonText(error), failures })
-  const inMs = projection.retryInMs(context.system.clock.random)
-  state.retryTimer = context.sendAfter(inMs, 'retryDue').unref()
-}
-
-/** Sets a suspension from flushing to holding, if it has not ended. */
-const hold = (state: State, token: string, context: Context): boolean => {
-  const suspension = state.shard.suspensions.get(token)
-  if (!suspension) return false
-  suspension.state = 'holding'
-  report(state.shard, 'suspended', context)
-  tell(context.system, state.shard, 'lmdb.suspended', {
-    token: suspension.token,
-    owner: String(suspension.owner ?? 'app'),
-  })
-  return true
-}
-
-/** Records what happened, and emits a change of the mode. */
-const report = (
-  shard: Shard,
-  event: ProjectionEvent,
-  { system }: Pick<Context, 'system'>,
-): void => {
-  const change = shard.projection.report(event)
-  if (change) tell(system, shard, 'lmdb.mode', change)
-}
-
-/** Records where the next frames come from. */
-const reportSource = (state: State, context: Context): void => {
-  const { tailing } = state.feed.load
-  if (!tailing) state.rebuilds = false
-  report(state.shard, !tailing ? 'caughtUp' : state.rebuilds ? 'beganEmpty' : 'fellBehind', context)
-}
-
-/** Continues at once, also after a failure: its delay has passed, or the cause may be gone. */
-const resumed = (state: State, context: Context): void => {
-  if (state.retryTimer) context.cancelTimer(state.retryTimer)
-  state.retryTimer = undefined
-  report(state.shard, 'resumed', context)
-  reportSource(state, context)
-}
-
-const applierOf = ({ shard }: State, context: Context): Ref<Applier.Messages> =>
-  context.to(Applier.name(shard.parts.instance, shard.index))

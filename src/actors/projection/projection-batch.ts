@@ -17,7 +17,7 @@ import {
  * The most rows in one transaction, and the most bytes of their values. The transaction and its
  * sync run on another thread.
  */
-export const batchMax = { rows: 10_000, bytes: 4 * 1024 * 1024 } as const
+export type BatchLimits = { readonly chunkRows: number; readonly chunkBytes: number }
 
 /** The most rows in one slice: about 50 µs. */
 export const sliceRowsMax = 100
@@ -41,13 +41,15 @@ export class ProjectionBatch implements RowSink {
   /** The source of the frames. */
   readonly source: PendingFrames
   readonly #changed: ChangedRows
+  readonly #limits: BatchLimits
   #frames = 0
   #lsn = 0
   #frame: FrameMark | undefined
   #bytes = 0
 
-  constructor(source: PendingFrames, rows: Rows) {
+  constructor(source: PendingFrames, rows: Rows, limits: BatchLimits) {
     this.source = source
+    this.#limits = limits
     this.#changed = new ChangedRows(rows)
   }
 
@@ -95,8 +97,8 @@ export class ProjectionBatch implements RowSink {
     return (
       this.#frames < source.size &&
       source.lsn(this.#frames) <= lsnMax &&
-      changes.size < batchMax.rows &&
-      this.#bytes < batchMax.bytes
+      changes.size < this.#limits.chunkRows &&
+      this.#bytes < this.#limits.chunkBytes
     )
   }
 

@@ -10,7 +10,7 @@
 import type { ReadAnswer, Rows } from '../../storage/index.ts'
 import type { AppliedFrames } from './applier.ts'
 import { LogTail, Outbox } from './outbox.ts'
-import { ProjectionBatch } from './projection-batch.ts'
+import { type BatchLimits, ProjectionBatch } from './projection-batch.ts'
 
 // When the projection is flushed: a debounce with a hard deadline. Pure. The rule is that of
 // FerricStore's LMDBWriter, but each deadline counts separately and the earliest one wins.
@@ -54,12 +54,13 @@ export type FlushStep =
   | { readonly kind: 'gather' }
   | { readonly kind: 'commit'; readonly batch: ProjectionBatch }
 
-/** The bounds of the outbox, and the flush rules. */
-export type FeedLimits = FlushRules & { readonly ringSlots: number; readonly ringBytes: number }
+/** The bounds of outbox and batches, and the flush rules. */
+export type FeedLimits = FlushRules &
+  BatchLimits & { readonly ringSlots: number; readonly ringBytes: number }
 
 /** The frames that a projection has not taken yet. */
 export class ProjectionFeed {
-  readonly #rules: FlushRules
+  readonly #rules: FlushRules & BatchLimits
   readonly #outbox: Outbox
   /** `undefined` while frames come from the outbox. Empty when the log must be read. */
   #tail: LogTail | undefined
@@ -134,7 +135,7 @@ export class ProjectionFeed {
     if (this.lag === 0) return { kind: 'nothing' }
     const inMs = urgent || this.#tail || this.#gathered ? 0 : this.#dueIn(now)
     if (inMs > 0) return { kind: 'due', inMs }
-    const batch = this.#gathered ?? new ProjectionBatch(this.#source, rows)
+    const batch = this.#gathered ?? new ProjectionBatch(this.#source, rows, this.#rules)
     // A batch that a damaged row interrupted is not continued.
     this.#gathered = undefined
     if (batch.take(Math.min(this.#targetLsn, this.#durableLsn))) {

@@ -48,6 +48,12 @@ export type Settings = {
     readonly ringBytes: number
     readonly lagBytesMax: number
     readonly mapBytes: number
+    /** The bounds of one transaction: rows, and bytes of their values. */
+    readonly chunkRows: number
+    readonly chunkBytes: number
+    /** The bounds of the derived rows that wait: operations, and bytes. */
+    readonly enqueueOps: number
+    readonly enqueueBytes: number
   }
 }
 

@@ -2,6 +2,7 @@
  * What is known of a shard's projection across the lives of its writer: the mode of the writer, the
  * failures of commits, and why it has no writer. `health()` and callers read it at once.
  */
+import type { Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 import {
   modeAfter,
@@ -21,6 +22,10 @@ export type ProjectionHealth = {
   readonly failures: number
   /** The time of the last commit, in ms since 1970; `undefined` before the first. */
   readonly flushedAt: number | undefined
+  /** How long the oldest applied frame has not been projected, at most, in ms; 0 without such a frame. */
+  readonly behindMs: number
+  /** The highest LSN that a caller waits or has waited for. */
+  readonly requestedLsn: number
 }
 
 /** A change of the mode. */
@@ -29,15 +34,25 @@ export type ModeChange = { readonly from: ProjectionMode; readonly to: Projectio
 /** The projection of one shard. */
 export class ShardProjection {
   readonly #shard: number
+  readonly #clock: Clock
   #mode: ProjectionMode = 'starting'
   /** The failed commits since the last success, and since the shard was made. */
   #failuresInRow = 0
   #failures = 0
-  #trouble: KeelsonError | undefined
+  /** Why commits fail, or why there are none. */
+  #failure: KeelsonError | undefined
+  /** What a caller said about the projection, until a reconcile has refuted it. */
+  #mark: { readonly epoch: number; readonly error: KeelsonError } | undefined
+  #epoch = 0
+  #isDirty = false
   #flushedAt: number | undefined
+  /** Since when the projection is behind, and what had been applied at a later moment. */
+  #behind: { since: number; until: number; lsn: number } | undefined
+  #requestedLsn = 0
 
-  constructor(shard: number) {
+  constructor(shard: number, clock: Clock) {
     this.#shard = shard
+    this.#clock = clock
   }
 
   /** The mode of the writer. */
@@ -52,7 +67,17 @@ export class ShardProjection {
 
   /** The error for callers that would wait for the projection; `undefined` while they may. */
   get refusal(): KeelsonError | undefined {
-    return projectionModes[this.#mode].answers ? undefined : this.#trouble
+    return projectionModes[this.#mode].answers ? undefined : this.trouble
+  }
+
+  /** Why the projection was or is degraded or halted; `undefined` when nothing is left of it. */
+  get trouble(): KeelsonError | undefined {
+    return this.#failure ?? this.#mark?.error
+  }
+
+  /** Whether it is marked, and no reconcile has refuted that. */
+  get isMarked(): boolean {
+    return this.#mark !== undefined
   }
 
   /** The failed commits since the last success. */
@@ -60,17 +85,29 @@ export class ShardProjection {
     return this.#failuresInRow
   }
 
+  /** How long the oldest applied frame has not been projected, at most, in ms. */
+  get behindMs(): number {
+    return this.#behind ? Math.ceil(this.#clock.monotonic() - this.#behind.since) : 0
+  }
+
   /** For people and watchdogs. */
   get health(): ProjectionHealth {
-    const reason = this.#trouble && reasonText(this.#trouble.cause)
-    return { mode: this.#mode, reason, failures: this.#failures, flushedAt: this.#flushedAt }
+    const reason = this.trouble && reasonText(this.trouble.cause)
+    return {
+      mode: this.#mode,
+      reason,
+      failures: this.#failures,
+      flushedAt: this.#flushedAt,
+      behindMs: this.behindMs,
+      requestedLsn: this.#requestedLsn,
+    }
   }
 
   /** Records what happened. Returns the change of the mode, if there is one. */
   report(event: ProjectionEvent): ModeChange | undefined {
     const from = this.#mode
     // A writer that begins tries at once: callers wait for that.
-    if (event === 'restarted') this.#trouble = undefined
+    if (event === 'restarted') this.#failure = undefined
     this.#mode = modeAfter(from, event)
     return this.#mode === from ? undefined : { from, to: this.#mode }
   }
@@ -79,8 +116,8 @@ export class ShardProjection {
   recordFlushFailure(cause: unknown): KeelsonError {
     this.#failures += 1
     this.#failuresInRow += 1
-    this.#trouble = this.#degraded('the projection takes no changes at the moment', cause)
-    return this.#trouble
+    this.#failure = this.#degraded('the projection takes no changes at the moment', cause)
+    return this.#failure
   }
 
   /**
@@ -93,19 +130,74 @@ export class ShardProjection {
     return Math.ceil(delay / 2 + (delay / 2) * random())
   }
 
-  /** Records a successful commit at `now`. Returns whether it ended a failure. */
-  flushed(now: number): boolean {
-    const wasFailing = this.#trouble !== undefined
-    this.#flushedAt = now
+  /** Records a successful commit. Returns whether it ended a failure. */
+  flushed(): boolean {
+    this.#flushedAt = this.#clock.now()
+    return this.recovered()
+  }
+
+  /** Records that nothing is left that could fail. Returns whether that ended a failure. */
+  recovered(): boolean {
+    const wasFailing = this.#failure !== undefined
     this.#failuresInRow = 0
-    this.#trouble = undefined
+    this.#failure = undefined
     return wasFailing
+  }
+
+  /**
+   * Records how far the projection is. The age is exact while the projection keeps up. While it never
+   * does, frames count as old as the oldest one of the same round.
+   */
+  reached(appliedLsn: number, projectedLsn: number): void {
+    const now = this.#clock.monotonic()
+    if (projectedLsn >= appliedLsn) this.#behind = undefined
+    else if (!this.#behind) this.#behind = { since: now, until: now, lsn: appliedLsn }
+    else if (projectedLsn >= this.#behind.lsn)
+      this.#behind = { since: this.#behind.until, until: now, lsn: appliedLsn }
+  }
+
+  /** Records that a caller wants the projection to show `lsn`. */
+  requested(lsn: number): void {
+    this.#requestedLsn = Math.max(this.#requestedLsn, lsn)
+  }
+
+  /**
+   * Marks the projection as degraded: the caller knows that it may be wrong. Only a clean reconcile
+   * that begins later ends it. Returns the epoch of the mark.
+   */
+  markMirrorDegraded(reason: unknown): number {
+    this.#epoch++
+    const error = this.#degraded('the projection is marked as degraded', reason)
+    this.#mark = { epoch: this.#epoch, error }
+    this.#isDirty = true
+    return this.#epoch
+  }
+
+  /** Asks for a reconcile. Many requests before it begins are one. */
+  markProjectionDirty(): void {
+    this.#isDirty = true
+  }
+
+  /** Whether a reconcile was asked for, and none has begun since. */
+  get isDirty(): boolean {
+    return this.#isDirty
+  }
+
+  /** A reconcile begins. Returns its epoch. */
+  beginReconcile(): number {
+    this.#isDirty = false
+    return this.#epoch
+  }
+
+  /** A reconcile of `epoch` found nothing wrong. It ends no mark that was made meanwhile. */
+  reconciled(epoch: number): void {
+    if (this.#mark && this.#mark.epoch <= epoch) this.#mark = undefined
   }
 
   /** Records that the projection has no writer, and that no supervisor will change that. */
   giveUp(reason: unknown): ModeChange | undefined {
     const remedy = `control.reopen(${this.#shard}, 'followers') starts them again`
-    this.#trouble = this.#degraded(
+    this.#failure = this.#degraded(
       `the followers of shard ${this.#shard} have ended; ${remedy}`,
       reason,
     )

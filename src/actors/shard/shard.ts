@@ -16,6 +16,7 @@ import {
 } from '../../storage/index.ts'
 import type { Allowance, Watch } from '../admission/allowance.ts'
 import { Appends } from '../admission/appends.ts'
+import { DerivedQueue } from '../admission/derived-queue.ts'
 import { Gate } from '../admission/gate.ts'
 import { KeyMarks } from '../admission/key-marks.ts'
 import type { ReadView } from '../overlay/read-view.ts'
@@ -135,6 +136,8 @@ export class Shard {
   /** How far the projection's rebuilding has come. */
   readonly recovery: Recovery
   readonly projection: ShardProjection
+  /** Rows that actors derived from the log, on their way into the projection. */
+  readonly derived: DerivedQueue
   readonly files: ShardFiles
   readonly blobs: ShardBlobs
   /** The projection is durable up to this LSN, as far as this process knows. */
@@ -160,8 +163,10 @@ export class Shard {
     this.parts = parts
     this.time = new ShardTime(parts.clock)
     this.recovery = new Recovery(parts.clock)
-    this.projection = new ShardProjection(parts.index)
+    this.projection = new ShardProjection(parts.index, parts.clock)
     this.appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
+    const { enqueueOps, enqueueBytes } = parts.settings.lmdb
+    this.derived = new DerivedQueue({ operations: enqueueOps, bytes: enqueueBytes })
     this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes }, mapBytes })
     this.gate = new Gate(parts.clock, {
       bytesMax: queueBytes,

@@ -4,6 +4,7 @@
  */
 import { reasonText } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
+import type { SetAside } from '../admission/derived-queue.ts'
 import type { RecoveryProgress } from './recovery-progress.ts'
 import type { Shard } from './shard.ts'
 import type { ModeChange } from './shard-projection.ts'
@@ -70,18 +71,42 @@ export interface StorageEvents {
   }>
   /** Expired rows were removed: values, compounds, locks. */
   'expiry.removed': Told<{ readonly keys: number }>
-  /** The projection committed a batch. */
-  'lmdb.flushed': Told<{ readonly frames: number; readonly rows: number; readonly lag: number }>
   /**
-   * The lag of the projection, in frames, and the load of its outbox. Emitted when either changes.
+   * A commit of the projection has ended. `result`: `ok` or a code. `rows`: those of frames;
+   * `operations`: those of derived rows.
+   */
+  'lmdb.flushed': Told<{
+    readonly frames: number
+    readonly rows: number
+    readonly operations: number
+    readonly lag: number
+    readonly durationMs: number
+    readonly result: string
+  }>
+  /**
+   * The lag of the projection, in frames, and what waits for it. `ageMs`: how long the oldest frame
+   * has waited, at most. Emitted when either changes.
    */
   'lmdb.lag': Told<{
     readonly lag: number
+    readonly ageMs: number
     readonly projectedLsn: number
+    readonly requestedLsn: number
     readonly outbox: number
     readonly outboxBytes: number
+    readonly operations: number
     readonly tailing: boolean
   }>
+  /** A request was not met: there was no room, or the producer has to begin. */
+  'lmdb.unavailable': Told<{
+    readonly request: string
+    readonly operations: number
+    readonly reason: string
+  }>
+  /** The derived rows of one frame cannot be committed. The other ones go on. */
+  'lmdb.setAside': Told<SetAside>
+  /** Every row of the projection was read, and none is damaged. */
+  'lmdb.reconciled': Told<{ readonly rows: number; readonly durationMs: number }>
   /** The mode of the projection's writer has changed. */
   'lmdb.mode': Told<ModeChange>
   /** The projection takes no changes: a commit failed. */

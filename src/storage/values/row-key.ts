@@ -103,6 +103,14 @@ export const rowClasses = {
     tags: [rowTags.entity],
     writer: 'turn.ts',
   },
+  /** A row that an actor derives from the log; without a key its position. */
+  derived: {
+    key: '00 "p" producer 00 key',
+    letter: 'p',
+    isMany: true,
+    tags: [structured, text, bytes],
+    writer: 'derived-rows.ts',
+  },
 } as const satisfies Readonly<Record<string, RowClass>>
 
 /** The name of a class of rows. */

@@ -1,12 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import {
-  batchMax,
-  ProjectionBatch,
-  sliceRowsMax,
-} from '../../../src/actors/projection/projection-batch.ts'
+import { ProjectionBatch, sliceRowsMax } from '../../../src/actors/projection/projection-batch.ts'
 import { encodeFrame, encodeValue, noExpiry, type Unit } from '../../../src/storage/index.ts'
 import { MapRows } from '../../support/map-rows.ts'
 import { pendingFrames } from '../../support/pending-frames.ts'
+
+const limits = { chunkRows: 10_000, chunkBytes: 4 * 1024 * 1024 }
 
 const put = (key: string, value: unknown): Unit => ({
   kind: 'put',
@@ -43,7 +41,7 @@ const slices = (batch: ProjectionBatch, lsnMax = Number.POSITIVE_INFINITY): numb
 describe('a batch of the projection', () => {
   test('is taken in slices, and names its last frame when it is complete', () => {
     const frames = puts(2.5 * sliceRowsMax)
-    const batch = new ProjectionBatch(frames, new MapRows())
+    const batch = new ProjectionBatch(frames, new MapRows(), limits)
 
     expect(batch.take(9_999)).toBe(true)
     expect({ rows: batch.changes.size, frame: batch.frame }).toEqual({
@@ -59,43 +57,47 @@ describe('a batch of the projection', () => {
   })
 
   test('has a bounded number of rows', () => {
-    const batch = new ProjectionBatch(puts(batchMax.rows + 500), new MapRows())
+    const batch = new ProjectionBatch(puts(limits.chunkRows + 500), new MapRows(), limits)
 
-    expect(slices(batch).at(-1)).toBe(batchMax.rows)
-    expect(batch.lsn).toBe(batchMax.rows)
+    expect(slices(batch).at(-1)).toBe(limits.chunkRows)
+    expect(batch.lsn).toBe(limits.chunkRows)
   })
 
   test('has a bounded number of bytes, exceeded by at most one frame', () => {
     const bytes = 100_000
-    const batch = new ProjectionBatch(puts(100, 'x'.repeat(bytes)), new MapRows())
+    const batch = new ProjectionBatch(puts(100, 'x'.repeat(bytes)), new MapRows(), limits)
 
     slices(batch)
-    expect(batch.frames).toBe(Math.ceil(batchMax.bytes / bytes))
+    expect(batch.frames).toBe(Math.ceil(limits.chunkBytes / bytes))
   })
 
   test('counts the bytes of every change of a row, because each one is work', () => {
     const frames = framesOf(Array.from({ length: 100 }, () => put('k', 'x'.repeat(100_000))))
-    const batch = new ProjectionBatch(frames, new MapRows())
+    const batch = new ProjectionBatch(frames, new MapRows(), limits)
 
     slices(batch)
-    expect(batch.frames).toBe(Math.ceil(batchMax.bytes / 100_000))
+    expect(batch.frames).toBe(Math.ceil(limits.chunkBytes / 100_000))
   })
 
   test('never cuts a frame, however large it is', () => {
-    const batch = new ProjectionBatch(framesOf([putMany(4_000), put('k', 1)]), new MapRows())
+    const batch = new ProjectionBatch(
+      framesOf([putMany(4_000), put('k', 1)]),
+      new MapRows(),
+      limits,
+    )
 
     expect(slices(batch)).toEqual([4_000, 4_001])
   })
 
   test('takes no frame after the given LSN', () => {
-    const batch = new ProjectionBatch(puts(10), new MapRows())
+    const batch = new ProjectionBatch(puts(10), new MapRows(), limits)
 
     expect(slices(batch, 4)).toEqual([4])
     expect(batch.lsn).toBe(4)
   })
 
   test('without frames has no LSN and no mark', () => {
-    const batch = new ProjectionBatch(puts(0), new MapRows())
+    const batch = new ProjectionBatch(puts(0), new MapRows(), limits)
 
     expect(slices(batch)).toEqual([0])
     expect({ lsn: batch.lsn, frame: batch.frame }).toEqual({ lsn: 0, frame: undefined })

@@ -17,6 +17,8 @@ const limits = {
   maxOps: 10,
   ringSlots: 4,
   ringBytes: 1_000_000,
+  chunkRows: 10_000,
+  chunkBytes: 4_194_304,
 }
 
 const unitsOf = (lsn: number): readonly Unit[] => [

@@ -1,0 +1,243 @@
+/**
+ * `app.projection(shard)`: the projection of one shard, for actors that derive rows of their own from
+ * the log, and for watchdogs. Derived rows lie beside those of the store, under the name of their
+ * producer, and no command reaches them. A rebuild of the projection removes them: the position of
+ * the producer is 0 then, and it derives them again.
+ */
+import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import { isRef, type System } from '../../runtime/index.ts'
+import {
+  checkProducer,
+  type DerivedOperation,
+  decodeValue,
+  derivedKeyOf,
+  derivedRowKey,
+  derivedRows,
+  encodeValue,
+  producerLsnOf,
+  producerRowKey,
+} from '../../storage/index.ts'
+import type { AfterFlush, Derivation } from '../admission/derived-queue.ts'
+import * as LmdbWriter from '../projection/lmdb-writer.ts'
+import { act } from '../projection/projection-writing.ts'
+import type { Access } from '../shard/access.ts'
+import { checkedKey, checkOptionNames } from '../shard/argument-check.ts'
+import { isCount, isRecord, isText } from '../shard/payload-check.ts'
+import type { Shard } from '../shard/shard.ts'
+import { tell } from '../shard/storage-events.ts'
+
+export type { AfterFlush } from '../admission/derived-queue.ts'
+
+/** A change of one row. Values are those of `store.put`; they are stored as they are at the call. */
+export type ProjectionOperation =
+  | { readonly kind: 'put'; readonly key: string; readonly value: unknown }
+  | { readonly kind: 'delete'; readonly key: string }
+
+/** Where operations come from, and what is done when they are durable. */
+export type EnqueueTerms = {
+  readonly producer: string
+  /** The frame that they are derived from, which is applied. LSNs of a producer ascend. */
+  readonly lsn: number
+  /**
+   * Infos to send after the commit. They are not sent if the operations are lost, or if Node's
+   * process ends first.
+   */
+  readonly afterFlush?: readonly AfterFlush[]
+}
+
+/** The projection of one shard. */
+export class ProjectionHandle {
+  readonly #system: System
+  readonly #shard: Shard
+  readonly #access: Access
+
+  constructor(system: System, shard: Shard, access: Access) {
+    this.#system = system
+    this.#shard = shard
+    this.#access = access
+  }
+
+  /**
+   * The projection durably shows every frame up to this LSN. It goes back only when the projection
+   * is damaged and rebuilt.
+   */
+  get durableIndex(): number {
+    return this.#shard.projectedLsn
+  }
+
+  /** Whether the projection durably shows `lsn`. */
+  isDurable(lsn: number): boolean {
+    return lsn <= this.#shard.projectedLsn
+  }
+
+  /**
+   * Resolves with `durableIndex` when it has reached `lsn`.
+   * @throws KeelsonError `DEGRADED`, `DISCARDED`, `TIMEOUT`, `CLOSED`
+   */
+  async request(lsn: number, { timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<number> {
+    if (!isCount(lsn)) throw invalidArgument('lsn', 'a whole number from 0', lsn)
+    const { deadlineMs } = this.#shard.parts.settings
+    const request = LmdbWriter.request(this.#writer, lsn, timeoutMs ?? deadlineMs)
+    return LmdbWriter.answerOf(this.#shard, request)
+  }
+
+  /**
+   * Describes the projection and its writer.
+   * @throws KeelsonError `DEGRADED`, `TIMEOUT`, `CLOSED`
+   */
+  async describe(): Promise<LmdbWriter.ProjectionWriterDescription> {
+    return LmdbWriter.answerOf(this.#shard, LmdbWriter.describe(this.#writer))
+  }
+
+  /**
+   * Begins a producer. Returns the LSN up to which its operations are accepted: it goes on with later
+   * frames, and may repeat earlier ones, which has no effect. `onLost` is sent, perhaps more than
+   * once, when its operations are lost: then it has to begin again. So it is after a discard, a
+   * rebuild, or a full queue.
+   * @throws KeelsonError `SHARD_DOWN` while the shard recovers or is down; `INVALID_ARGUMENT`,
+   * `CORRUPT`, `CLOSED`
+   */
+  begin(producer: string, { onLost }: { readonly onLost?: AfterFlush } = {}): number {
+    const name = checkProducer(producer)
+    if (onLost !== undefined) checkAction('onLost', onLost)
+    const durableLsn = producerLsnOf(this.#rows.get(producerRowKey(name)))
+    return this.#shard.derived.begin(name, durableLsn, onLost)
+  }
+
+  /**
+   * Accepts operations: they are in memory, and in the projection soon after the frame that they come
+   * from. All of them take effect in one transaction. `flush` waits for them too.
+   * @throws KeelsonError `BUSY`: there is no room, try again later. `DISCARDED`: the producer has to
+   * begin. `TOO_LARGE`, `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`. Nothing was accepted.
+   */
+  enqueue(operations: readonly ProjectionOperation[], terms: EnqueueTerms): void {
+    this.#add(this.#derivation(operations, terms))
+  }
+
+  /**
+   * The same for producers that do not wait: it throws only for wrong arguments and `CLOSED`. If the
+   * operations are not accepted, `lmdb.unavailable` tells it. If there was no room, the projection is
+   * degraded until a reconcile, and the producer has to begin again.
+   */
+  enqueueAsync(operations: readonly ProjectionOperation[], terms: EnqueueTerms): void {
+    const derivation = this.#derivation(operations, terms)
+    try {
+      this.#add(derivation)
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error
+      this.#refused(derivation, error.code)
+    }
+  }
+
+  /** How many operations `enqueue` has room for. */
+  get enqueueOpsCapacity(): number {
+    return this.#shard.derived.room
+  }
+
+  /**
+   * A derived value; `undefined` without one.
+   * @throws KeelsonError `SHARD_DOWN`, `INVALID_ARGUMENT`, `CORRUPT`, `CLOSED`
+   */
+  get(producer: string, key: string): unknown {
+    const row = this.#rows.get(derivedRowKey(checkProducer(producer), checkedKey(key)))
+    return row && decodeValue(row.value)
+  }
+
+  /**
+   * Derived keys and values in order, `limit` (100) of them from behind `after`.
+   * @throws KeelsonError as `get` does
+   */
+  entries(
+    producer: string,
+    { after, limit = 100 }: { readonly after?: string; readonly limit?: number } = {},
+  ): [key: string, value: unknown][] {
+    if (!isCount(limit)) throw invalidArgument('limit', 'a whole number from 0', limit)
+    const name = checkProducer(producer)
+    const all = derivedRows(name)
+    const from = after === undefined ? all : { ...all, gt: derivedRowKey(name, checkedKey(after)) }
+    const entries: [string, unknown][] = []
+    for (const [rowKey, { value }] of this.#rows.range(from)) {
+      if (entries.length === limit) break
+      entries.push([derivedKeyOf(rowKey), decodeValue(value)])
+    }
+    return entries
+  }
+
+  /** Asks for a reconcile: every row is read and verified, in small steps. Answers at once. */
+  markProjectionDirty(): void {
+    const writer = this.#writer
+    this.#shard.projection.markProjectionDirty()
+    LmdbWriter.reconcileNow(writer)
+  }
+
+  /**
+   * Marks the projection as degraded, for a reason that only the caller knows. Only a clean reconcile
+   * that begins later ends it; it is asked for at once. Returns the epoch of the mark.
+   */
+  markMirrorDegraded(reason: string): number {
+    if (!isText(reason)) throw invalidArgument('reason', 'a string', reason)
+    const writer = this.#writer
+    const epoch = this.#shard.projection.markMirrorDegraded(reason)
+    tell(this.#system, this.#shard, 'lmdb.degraded', { reason, failures: 0 })
+    LmdbWriter.reconcileNow(writer)
+    return epoch
+  }
+
+  #add(derivation: Derivation): void {
+    if (this.#shard.isStill) throw this.#shard.unavailable()
+    this.#shard.derived.add(derivation, this.#system.clock.monotonic())
+    LmdbWriter.derivedEnqueued(this.#writer)
+  }
+
+  #refused({ producer, operations }: Derivation, reason: string): void {
+    const facts = { request: 'enqueueAsync', operations: operations.length, reason }
+    tell(this.#system, this.#shard, 'lmdb.unavailable', facts)
+    if (reason !== 'BUSY' && reason !== 'TOO_LARGE') return
+    act(this.#shard.derived.refused(producer))
+    this.markMirrorDegraded(`operations of ${producer} were not accepted: ${reason}`)
+  }
+
+  #derivation(operations: readonly ProjectionOperation[], terms: EnqueueTerms): Derivation {
+    this.#access.check()
+    checkOptionNames(terms, ['producer', 'lsn', 'afterFlush'])
+    const { producer, lsn, afterFlush = [] } = terms
+    const { appliedLsn } = this.#shard
+    if (!isCount(lsn) || lsn < 1 || lsn > appliedLsn)
+      throw invalidArgument('lsn', `an applied frame, 1 to ${appliedLsn}`, lsn)
+    if (!Array.isArray(operations)) throw invalidArgument('operations', 'a list', operations)
+    if (!Array.isArray(afterFlush)) throw invalidArgument('afterFlush', 'a list', afterFlush)
+    for (const [at, action] of afterFlush.entries()) checkAction(`afterFlush[${at}]`, action)
+    return {
+      producer: checkProducer(producer),
+      lsn,
+      operations: operations.map(checkedOperation),
+      afterFlush,
+    }
+  }
+
+  /** The rows of the projection, which are durable. */
+  get #rows() {
+    this.#access.check()
+    return this.#shard.view().layers.projection
+  }
+
+  get #writer() {
+    this.#access.check()
+    const { instance, index } = this.#shard.parts
+    return this.#system.to(LmdbWriter.name(instance, index))
+  }
+}
+
+const checkedOperation = (operation: ProjectionOperation, at: number): DerivedOperation => {
+  const path = `operations[${at}]`
+  if (!isRecord({ kind: isText })(operation)) throw invalidArgument(path, 'an operation', operation)
+  const key = checkedKey(operation.key, `${path}.key`)
+  if (operation.kind === 'put') return { kind: 'put', key, value: encodeValue(operation.value) }
+  if (operation.kind === 'delete') return { kind: 'delete', key }
+  throw invalidArgument(`${path}.kind`, "'put' or 'delete'", operation)
+}
+
+const checkAction = (path: string, action: AfterFlush): void => {
+  if (!isRecord({ to: isRef, message: isText })(action))
+    throw invalidArgument(path, '{ to: a ref, message: a string }', action)
+}

@@ -1,0 +1,413 @@
+/**
+ * How `lmdb_writer` writes: its state, and the steps from what waits to what is committed. A commit
+ * takes frames and, with them, the derived rows that come from these frames or earlier ones: both in
+ * one transaction with the position. Another kind of rows joins here, in `commit`.
+ */
+import { isKeelsonError, reasonText } from '../../errors.ts'
+import {
+  type Context as ProcessContext,
+  type Ref,
+  type Settled,
+  send,
+  type Timer,
+} from '../../runtime/index.ts'
+import {
+  ProjectionRows,
+  type ReadAnswer,
+  type RowChange,
+  type Rows,
+  TurnShare,
+} from '../../storage/index.ts'
+import type { AfterFlush, DerivedBatch } from '../admission/derived-queue.ts'
+import * as WalWriter from '../log/wal-writer.ts'
+import type { ProjectionEvent } from '../shard/projection-mode.ts'
+import type { Shard } from '../shard/shard.ts'
+import { isHeard, tell } from '../shard/storage-events.ts'
+import * as Applier from './applier.ts'
+import type { ProjectionBatch } from './projection-batch.ts'
+import { type FlushStep, ProjectionFeed } from './projection-feed.ts'
+import { Reconcile } from './projection-reconcile.ts'
+import { ProjectionWaiters, type Waiter } from './projection-waiters.ts'
+
+/** The messages that the writer sends to itself. */
+export type Steps = {
+  infos: {
+    flushDue: () => void
+    retryDue: () => void
+    step: () => void
+    /** The next rows of a reconcile. */
+    readRows: () => void
+    read: (read: Settled<ReadAnswer>) => void
+    synced: (durableLsn: Settled<number>) => void
+    committed: (commit: Settled<void>) => void
+  }
+}
+
+/** The context of the writer, as the steps need it. */
+export type Context = ProcessContext<Steps>
+
+/** A commit under way. Its frames stay in the overlay until it is answered. */
+type Commit = {
+  /** `undefined` if there are only derived rows. */
+  readonly frames: ProjectionBatch | undefined
+  readonly derived: DerivedBatch | undefined
+  readonly since: number
+}
+
+/** The state of the writer. */
+export type State = {
+  readonly shard: Shard
+  /** The applier's answer to `follow`, and the feed of frames to commit. */
+  following: Applier.Following | undefined
+  /** The projection's rows, once this process follows the applier. */
+  rows: Rows | undefined
+  feed: ProjectionFeed
+  readonly waiters: ProjectionWaiters
+  flushTimer: Timer | undefined
+  retryTimer: Timer | undefined
+  /** A read, a sync or a commit is under way. The next step runs when it is answered. */
+  waiting: boolean
+  committing: Commit | undefined
+  /** Calls to make after the present commit, before the next one begins. */
+  afterCommit: (() => void)[]
+  /** Limits the time that gathering takes from one turn of the event loop. */
+  readonly share: TurnShare
+  /** The next step is scheduled in a later turn. */
+  stepping: boolean
+  /** The projection had no position, and the log is read from its first frame. */
+  rebuilds: boolean
+  /** The reconcile under way. */
+  reconcile: Reconcile | undefined
+}
+
+/** The bytes of the log that one read transfers to this thread. */
+const readBytes = 1024 * 1024
+
+/** The state before the writer follows the applier. */
+export const initialState = (shard: Shard): State => ({
+  shard,
+  share: new TurnShare(shard.parts.clock),
+  following: undefined,
+  rows: undefined,
+  feed: new ProjectionFeed(shard.parts.settings.lmdb, 0, 0),
+  waiters: new ProjectionWaiters(),
+  flushTimer: undefined,
+  retryTimer: undefined,
+  waiting: false,
+  committing: undefined,
+  afterCommit: [],
+  stepping: false,
+  rebuilds: false,
+  reconcile: undefined,
+})
+
+/** The barrier of a flush: every frame and every derived row that was accepted so far. */
+export const everything = ({ feed, shard }: State): Pick<Waiter, 'lsn' | 'derived'> => ({
+  lsn: feed.targetLsn,
+  derived: shard.derived.accepted,
+})
+
+/** Begins the next step, if there is one. Its end calls this function again. */
+export const step = (state: State, context: Context): State => {
+  const { shard } = state
+  if (!state.following || state.waiting || state.retryTimer || !shard.projection.takes) return state
+  state.share.begin()
+  let next = nextStep(state, state.following, context)
+  while (next.kind === 'gather' && !state.share.isOver())
+    next = nextStep(state, state.following, context)
+  if (next.kind === 'nothing') settle(state, context)
+  if (next.kind === 'due') flushIn(state, next.inMs, context)
+  if (next.kind === 'sync') {
+    const writer = context.to(WalWriter.name(shard.parts.instance, shard.index))
+    state.waiting = true
+    context.pipe(WalWriter.sync(writer), 'synced')
+  }
+  if (next.kind === 'read') {
+    state.waiting = true
+    context.pipe(shard.files.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
+  }
+  if (next.kind === 'gather') stepLater(state, context)
+  if (next.kind === 'commit') commit(state, state.following, next.batch, context)
+  if (next.kind === 'derived') commit(state, state.following, undefined, context)
+  return state
+}
+
+/** Runs the next step in a later turn of the event loop, after pending I/O and messages. */
+export const stepLater = (state: State, context: Context): void => {
+  if (state.stepping) return
+  state.stepping = true
+  context.system.clock.soon(() => context.send(context.self, 'step'))
+}
+
+/** Each need has its own deadline, and the earliest one wins. */
+const flushIn = (state: State, inMs: number, context: Context): void => {
+  const ms = Math.ceil(inMs)
+  const left = state.flushTimer && context.readTimer(state.flushTimer)
+  if (typeof left === 'number' && left <= ms) return
+  if (state.flushTimer) context.cancelTimer(state.flushTimer)
+  state.flushTimer = context.sendAfter(ms, 'flushDue')
+}
+
+/** A step of the feed, or a commit of derived rows alone. */
+type Step = FlushStep | { readonly kind: 'derived' }
+
+const nextStep = (state: State, { projection }: Applier.Following, context: Context): Step => {
+  const { derived, blobs } = state.shard
+  const now = context.system.clock.monotonic()
+  const inMs = state.waiters.areThere ? 0 : derivedDueIn(state, now)
+  // What is tried alone must not wait for a moment without frames.
+  const isReady = derived.isReadyAt(state.feed.projectedLsn)
+  if (inMs === 0 && derived.isolates && isReady) return { kind: 'derived' }
+  try {
+    state.rows ??= new ProjectionRows(projection, blobs.reader)
+    const next = state.feed.next(now, inMs === 0, state.rows)
+    if (next.kind === 'due') return { kind: 'due', inMs: Math.min(next.inMs, inMs) }
+    if (next.kind !== 'nothing' || !isReady) return next
+    return inMs === 0 ? { kind: 'derived' } : { kind: 'due', inMs }
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+    damaged(state, error.details, context)
+    return { kind: 'nothing' }
+  }
+}
+
+/** The ms until the derived rows that wait are due; `Infinity` without them. */
+const derivedDueIn = ({ shard }: State, now: number): number => {
+  const { oldestAt, operations } = shard.derived
+  const { intervalMs, maxOps } = shard.parts.settings.lmdb
+  if (oldestAt === undefined) return Number.POSITIVE_INFINITY
+  return operations >= maxOps ? 0 : Math.max(0, oldestAt + intervalMs - now)
+}
+
+/** A row cannot be read: the applier sets the projection aside and ends, and this process with it. */
+export const damaged = (state: State, evidence: unknown, context: Context): void => {
+  Applier.damaged(applierOf(state, context), evidence)
+  report(state.shard, 'restarted', context)
+}
+
+/** Commits in one transaction on another thread. Its end arrives as `committed`. */
+const commit = (
+  state: State,
+  { projection, walId, epoch }: Applier.Following,
+  frames: ProjectionBatch | undefined,
+  context: Context,
+): void => {
+  const { derived: queue, parts } = state.shard
+  const lsn = frames?.lsn ?? state.feed.projectedLsn
+  const mark = frames ? frames.frame : projection.position()?.frame
+  const position = { walId, epoch, lsn, ...(mark ? { frame: mark } : {}) }
+  const isAlone = frames !== undefined && queue.isolates
+  const derived = isAlone ? undefined : queue.take(lsn, parts.settings.lmdb.chunkRows)
+  state.waiting = true
+  state.committing = { frames, derived, since: context.system.clock.monotonic() }
+  context.pipe(projection.commit(changesOf(frames, derived), position), 'committed')
+}
+
+function* changesOf(
+  frames: ProjectionBatch | undefined,
+  derived: DerivedBatch | undefined,
+): IterableIterator<RowChange> {
+  if (frames) yield* frames.changes
+  if (derived) yield* derived.changes
+}
+
+/** Handles the end of a commit. */
+export const committed = (state: State, result: Settled<void>, context: Context): void => {
+  const commit = state.committing
+  state.waiting = false
+  state.committing = undefined
+  // The outcome of the commit is unknown: the next incarnation reads it from the projection.
+  if (!result.ok && isKeelsonError(result.error, 'SHARD_DOWN')) throw result.error
+  if (commit) tellFlushed(state, commit, result, context)
+  if (!result.ok) failed(state, commit, result.error, context)
+  else if (commit) succeeded(state, commit, context)
+}
+
+const succeeded = (state: State, { frames }: Commit, context: Context): void => {
+  if (frames) state.feed.committed(frames)
+  act(state.shard.derived.committed())
+  // The last lock may be gone. Puts look for locks as long as the hint says there is one.
+  if (state.rows?.hints.locks) state.rows = undefined
+  if (state.shard.projection.flushed()) heal(state, context)
+  reportSource(state, context)
+  tellLag(state, context)
+  settle(state, context)
+}
+
+/** Handles a failed commit: the writer retries later. Reads stay right, from overlay and log. */
+const failed = (
+  state: State,
+  commit: Commit | undefined,
+  error: unknown,
+  context: Context,
+): void => {
+  const { shard, waiters } = state
+  const { projection, derived } = shard
+  const reason = reasonText(error)
+  const { code } = (error ?? {}) as { code?: unknown }
+  Applier.unprojected(applierOf(state, context), error)
+  waiters.fail(projection.recordFlushFailure(error))
+  report(shard, 'failed', context)
+  tell(context.system, shard, 'lmdb.degraded', { reason, failures: projection.failuresInRow })
+  const found = derived.failed(commit?.frames?.frames ?? 0, { code, message: reason })
+  if (found) {
+    tell(context.system, shard, 'lmdb.setAside', found.setAside)
+    act(found.onLost)
+  }
+  const inMs = projection.retryInMs(context.system.clock.random)
+  state.retryTimer = context.sendAfter(inMs, 'retryDue').unref()
+}
+
+/** Does what was asked for after a commit, or after a loss. A process that is gone misses it. */
+export const act = (actions: readonly AfterFlush[]): void => {
+  for (const { to, message, payload } of actions)
+    try {
+      send(to as Ref<AnyInfo>, message, payload)
+    } catch (error) {
+      if (!isKeelsonError(error, 'NO_PROCESS')) throw error
+    }
+}
+
+type AnyInfo = { infos: { [name: string]: (payload: unknown) => void } }
+
+/** Ends `degraded` when neither a failure nor a mark is left. */
+export const heal = (state: State, context: Context): void => {
+  if (state.shard.projection.trouble) return
+  tell(context.system, state.shard, 'lmdb.healed', {})
+  report(state.shard, 'healed', context)
+  reportSource(state, context)
+}
+
+const tellFlushed = (
+  { shard, feed }: State,
+  { frames, derived, since }: Commit,
+  result: Settled<void>,
+  { system }: Context,
+): void => {
+  const { code = 'error' } = (result.ok ? {} : (result.error ?? {})) as { code?: unknown }
+  tell(system, shard, 'lmdb.flushed', {
+    frames: frames?.frames ?? 0,
+    rows: frames?.changes.size ?? 0,
+    operations: derived?.operations ?? 0,
+    lag: feed.lag,
+    durationMs: system.clock.monotonic() - since,
+    result: result.ok ? 'ok' : String(code),
+  })
+}
+
+/** Emits the lag and the load of the outbox. */
+export const tellLag = ({ shard, feed }: State, { system }: Context): void => {
+  shard.projection.reached(feed.targetLsn, feed.projectedLsn)
+  if (!isHeard(system, 'lmdb.lag')) return
+  const { references, bytes, tailing } = feed.load
+  tell(system, shard, 'lmdb.lag', {
+    lag: feed.lag,
+    ageMs: shard.projection.behindMs,
+    projectedLsn: feed.projectedLsn,
+    requestedLsn: shard.projection.health.requestedLsn,
+    outbox: references,
+    outboxBytes: bytes,
+    operations: shard.derived.operations,
+    tailing,
+  })
+}
+
+/** Notifies the applier and the waiters of the projection's position. */
+export const settle = (state: State, context: Context): void => {
+  const { feed, shard, waiters } = state
+  const { projectedLsn } = feed
+  // Waiters read this LSN at once; the applier's notification arrives later.
+  shard.projectedLsn = projectedLsn
+  Applier.projected(applierOf(state, context), projectedLsn)
+  waiters.reach(projectedLsn, shard.derived.ended)
+  const isAllDone = feed.lag === 0 && shard.derived.oldestAt === undefined
+  if (isAllDone && shard.projection.recovered()) heal(state, context)
+}
+
+/** Adds a waiter, and commits for it at once, if the mode lets callers wait. */
+export const wait = (state: State, waiter: Waiter, context: Context): State => {
+  const { refusal } = state.shard.projection
+  state.shard.projection.requested(waiter.lsn)
+  if (refusal) waiter.failed(refusal)
+  else {
+    state.waiters.add(waiter)
+    state.waiters.reach(state.feed.projectedLsn, state.shard.derived.ended)
+    if (state.waiters.areThere) return step(state, context)
+  }
+  return state
+}
+
+/** Sets a suspension from flushing to holding, if it has not ended. */
+export const hold = (state: State, token: string, context: Context): boolean => {
+  const suspension = state.shard.suspensions.get(token)
+  if (!suspension) return false
+  suspension.state = 'holding'
+  report(state.shard, 'suspended', context)
+  tell(context.system, state.shard, 'lmdb.suspended', {
+    token: suspension.token,
+    owner: String(suspension.owner ?? 'app'),
+  })
+  return true
+}
+
+/** Continues at once, also after a failure: its delay has passed, or the cause may be gone. */
+export const resumed = (state: State, context: Context): void => {
+  if (state.retryTimer) context.cancelTimer(state.retryTimer)
+  state.retryTimer = undefined
+  report(state.shard, 'resumed', context)
+  reportSource(state, context)
+}
+
+/** Begins the reconcile that was asked for, if there is one. One that is under way ends first. */
+export const reconcile = (state: State, context: Context): void => {
+  const { projection, derived } = state.shard
+  if (!state.following || state.reconcile || !projection.isDirty) return
+  act(derived.reminders())
+  state.reconcile = new Reconcile(projection.beginReconcile(), context.system.clock.monotonic())
+  context.send(context.self, 'readRows')
+}
+
+/** Reads the next rows. The end of a reconcile is clean, as damage ends this process. */
+export const continueReconcile = (state: State, context: Context): void => {
+  const { following, reconcile: walk, shard, share } = state
+  if (!following || !walk) return
+  try {
+    if (walk.readSome(following.projection, share)) {
+      context.system.clock.soon(() => context.send(context.self, 'readRows'))
+      return
+    }
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+    state.reconcile = undefined
+    damaged(state, error.details, context)
+    return
+  }
+  state.reconcile = undefined
+  shard.projection.reconciled(walk.epoch)
+  const durationMs = context.system.clock.monotonic() - walk.since
+  tell(context.system, shard, 'lmdb.reconciled', { rows: walk.rows, durationMs })
+  if (shard.projection.mode === 'degraded') heal(state, context)
+  reconcile(state, context)
+}
+
+/** Records what happened, and emits a change of the mode. */
+export const report = (
+  shard: Shard,
+  event: ProjectionEvent,
+  { system }: Pick<Context, 'system'>,
+): void => {
+  const change = shard.projection.report(event)
+  if (change) tell(system, shard, 'lmdb.mode', change)
+}
+
+/** Records where the next frames come from, and a mark that is still there. */
+export const reportSource = (state: State, context: Context): void => {
+  const { tailing } = state.feed.load
+  if (!tailing) state.rebuilds = false
+  report(state.shard, !tailing ? 'caughtUp' : state.rebuilds ? 'beganEmpty' : 'fellBehind', context)
+  if (state.shard.projection.isMarked) report(state.shard, 'failed', context)
+}
+
+/** The applier of the same shard. */
+export const applierOf = ({ shard }: State, context: Context): Ref<Applier.Messages> =>
+  context.to(Applier.name(shard.parts.instance, shard.index))

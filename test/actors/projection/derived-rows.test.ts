@@ -1,0 +1,325 @@
+/** Rows that actors derive from the log: `app.projection(shard).enqueue` and what becomes of them. */
+import { describe, expect, test } from 'vitest'
+import { type AfterFlush, LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
+import { KeelsonError } from '../../../src/errors.ts'
+import { type GenServer, noReply, ok, telemetry } from '../../../src/runtime/index.ts'
+import type { Projections } from '../../../src/storage/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+
+const lmdb = '/data/shard-0/lmdb'
+const producer = 'by-city'
+const put = (key: string, value: unknown = key) => ({ kind: 'put', key, value }) as const
+
+/** What `body` throws. */
+const thrown = (body: () => unknown): unknown => {
+  try {
+    body()
+    return 'ok'
+  } catch (error) {
+    return error instanceof KeelsonError ? error.code : error
+  }
+}
+
+/** A process that keeps the infos that it gets. */
+type Ear = { infos: { told: (word: string) => void } }
+
+const ear: GenServer<Ear, string[], string[]> = {
+  init: (heard) => ok(heard),
+  infos: {
+    told: (heard, word) => {
+      heard.push(word)
+      return noReply(heard)
+    },
+  },
+}
+
+/** An instance with one producer that has begun, and what it is told. */
+const producing = async (world: Machine, options = {}) => {
+  const app = await world.start(options)
+  const heard: string[] = []
+  const to = await world.during(app.system.start(ear, heard))
+  const tells = (payload: string): AfterFlush => ({ to, message: 'told', payload })
+  const begin = (on: App = app) => on.projection(0).begin(producer, { onLost: tells('lost') })
+  /** Puts a key, and returns the LSN of its frame. */
+  const frame = async (key = 'k') => (await world.during(app.store.put(key, 1))).position.lsn
+  const events: string[] = []
+  const bus = telemetry<StorageEvents>(app.system)
+  bus.on('lmdb.unavailable', ({ reason }) => void events.push(`unavailable ${reason}`))
+  bus.on('lmdb.setAside', ({ lsn }) => void events.push(`aside ${lsn}`))
+  bus.on('lmdb.reconciled', ({ rows }) => void events.push(`reconciled ${rows}`))
+  begin()
+  return { ...world, app, heard, tells, begin, frame, events, projection: app.projection(0) }
+}
+
+describe('derived rows', () => {
+  test('are in the projection with their frame, and their actions run after the commit', async () => {
+    const { projection, frame, tells, heard, app, during, clock } = await producing(machine())
+    const lsn = await frame()
+    projection.enqueue([put('a'), put('b', { n: 1 })], { producer, lsn, afterFlush: [tells('in')] })
+    await clock.settle()
+    expect([projection.get(producer, 'a'), heard]).toEqual([undefined, []])
+
+    await during(app.control.flush(0))
+    await clock.settle()
+
+    expect(projection.entries(producer)).toEqual([
+      ['a', 'a'],
+      ['b', { n: 1 }],
+    ])
+    expect(projection.begin(producer)).toBe(lsn)
+    expect(heard).toEqual(['in'])
+  })
+
+  test('need no flush: they are committed after the interval, alone if no frame waits', async () => {
+    const { projection, frame, app, during, clock } = await producing(machine())
+    const lsn = await frame()
+    await during(app.control.flush(0))
+    projection.enqueue([put('a')], { producer, lsn })
+    await clock.advance(40)
+    expect(projection.get(producer, 'a')).toBeUndefined()
+
+    await clock.advance(30)
+
+    expect(projection.get(producer, 'a')).toBe('a')
+  })
+
+  test('keep their order, and deletes remove', async () => {
+    const { projection, frame, app, during } = await producing(machine())
+    const [one, two] = [await frame(), await frame()]
+    projection.enqueue([put('a', 1), put('b', 1)], { producer, lsn: one })
+    projection.enqueue([{ kind: 'delete', key: 'a' }, put('b', 2)], { producer, lsn: two })
+
+    await during(app.control.flush(0))
+
+    expect(projection.entries(producer)).toEqual([['b', 2]])
+  })
+
+  test('are not reached by the store: no key, no range, no clear', async () => {
+    const { projection, frame, app, during } = await producing(machine())
+    projection.enqueue([put('a')], { producer, lsn: await frame() })
+    await during(app.control.flush(0))
+    await during(app.store.clear())
+
+    expect(app.store.range().entries).toEqual([])
+    expect(projection.get(producer, 'a')).toBe('a')
+  })
+
+  test('survive a restart of the instance, which tells their producer where to go on', async () => {
+    const world = await producing(machine())
+    const { projection, frame, app, during, start } = world
+    const lsn = await frame()
+    projection.enqueue([put('a')], { producer, lsn })
+    await during(app.close())
+
+    const again = (await start()).projection(0)
+
+    expect(again.begin(producer)).toBe(lsn)
+    expect(again.get(producer, 'a')).toBe('a')
+    expect(again.begin('another')).toBe(0)
+  })
+
+  test('that wait survive the death of the writer', async () => {
+    const { projection, frame, app, tells, heard, during, clock } = await producing(machine())
+    const lsn = await frame()
+    projection.enqueue([put('a')], { producer, lsn, afterFlush: [tells('in')] })
+    app.system.kill(LmdbWriter.name(0))
+    await clock.advance(100)
+
+    await during(app.control.flush(0))
+
+    expect([projection.get(producer, 'a'), heard]).toEqual(['a', ['in']])
+  })
+
+  test('given twice have no effect the second time but their actions', async () => {
+    const { projection, frame, app, tells, heard, during, clock } = await producing(machine())
+    const lsn = await frame()
+    projection.enqueue([put('a', 1)], { producer, lsn })
+    projection.enqueue([put('a', 2)], { producer, lsn, afterFlush: [tells('again')] })
+    await during(app.control.flush(0))
+    await clock.settle()
+
+    expect([projection.get(producer, 'a'), heard]).toEqual([1, ['again']])
+  })
+
+  test('wait while the projection is suspended, in bounded memory', async () => {
+    const { projection, frame, app, during } = await producing(machine())
+    const lsn = await frame()
+    const held = await during(app.control.suspend(0))
+    projection.enqueue([put('a')], { producer, lsn })
+    expect(app.health().shards[0]?.derived.operations).toBe(1)
+
+    await during(app.control.resume(0, held))
+    await during(app.control.flush(0))
+
+    expect(projection.get(producer, 'a')).toBe('a')
+  })
+
+  test('are refused at the caller when they are wrong', async () => {
+    const { projection, frame } = await producing(machine())
+    const lsn = await frame()
+    const wrong = [
+      () => projection.enqueue([put('a')], { producer, lsn: lsn + 1 }),
+      () => projection.enqueue([put('a')], { producer, lsn: 0 }),
+      () => projection.enqueue([put('')], { producer, lsn }),
+      () => projection.enqueue([put('a', () => 1)], { producer, lsn }),
+      () => projection.enqueue([{ kind: 'add', key: 'a' } as never], { producer, lsn }),
+      () => projection.enqueue([put('a')], { producer: 'a b', lsn }),
+      () => projection.enqueueAsync([put('a')], { producer, lsn, typo: 1 } as never),
+      () => projection.enqueue([], { producer, lsn, afterFlush: [{ to: 1 } as never] }),
+    ]
+    expect(wrong.map(thrown)).toEqual(wrong.map(() => 'INVALID_ARGUMENT'))
+    expect(projection.enqueueOpsCapacity).toBe(100_000)
+  })
+})
+
+describe('a producer that has lost operations', () => {
+  test('by a discard is told, and goes on only after it has begun again', async () => {
+    const { projection, frame, app, begin, heard, during, clock } = await producing(machine())
+    const one = await frame()
+    projection.enqueue([put('a')], { producer, lsn: one })
+    await during(app.control.flush(0))
+    const two = await frame()
+    projection.enqueue([put('b')], { producer, lsn: two })
+
+    await during(app.control.discard(0))
+    await clock.settle()
+
+    expect(heard).toEqual(['lost'])
+    expect(app.health().shards[0]?.derived).toMatchObject({ operations: 0, lost: [producer] })
+    expect(thrown(() => projection.enqueue([put('b')], { producer, lsn: two }))).toBe('DISCARDED')
+    expect(begin()).toBe(one)
+    projection.enqueue([put('b')], { producer, lsn: two })
+    await during(app.control.flush(0))
+    expect(projection.entries(producer).length).toBe(2)
+  })
+
+  test('with its projection begins at 0', async () => {
+    const world = await producing(machine())
+    const { projection, frame, app, begin, heard, during, clock, projections } = world
+    const lsn = await frame()
+    projection.enqueue([put('a')], { producer, lsn })
+    await during(app.control.flush(0))
+    projections.damageRow(lmdb, 'k')
+
+    expect(await during(codeOf(Promise.resolve().then(() => app.store.get('k'))))).toBe('CORRUPT')
+    projection.markProjectionDirty()
+    await clock.advance(1_000)
+
+    // It may be told more than once.
+    expect(heard[0]).toBe('lost')
+    expect([begin(), projection.entries(producer)]).toEqual([0, []])
+    projection.enqueue([put('a')], { producer, lsn })
+    await during(app.control.flush(0))
+    expect(projection.get(producer, 'a')).toBe('a')
+    expect(app.store.get('k')).toBe(1)
+  })
+})
+
+describe('a full queue', () => {
+  const small = { lmdb: { enqueueOps: 2 } }
+
+  test('refuses enqueue with BUSY, and loses nothing', async () => {
+    const { projection, frame, app, during } = await producing(machine(), small)
+    const [one, two] = [await frame(), await frame()]
+    projection.enqueue([put('a'), put('b')], { producer, lsn: one })
+    expect(projection.enqueueOpsCapacity).toBe(0)
+    expect(thrown(() => projection.enqueue([put('c')], { producer, lsn: two }))).toBe('BUSY')
+    const three = [put('a'), put('b'), put('c')]
+    expect(thrown(() => projection.enqueue(three, { producer, lsn: two }))).toBe('TOO_LARGE')
+
+    await during(app.control.flush(0))
+    projection.enqueue([put('c')], { producer, lsn: two })
+    await during(app.control.flush(0))
+
+    expect(projection.entries(producer).map(([key]) => key)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('makes enqueueAsync mark the projection, which a reconcile heals; its producer begins again', async () => {
+    const world = await producing(machine(), small)
+    const { projection, frame, app, begin, heard, events, during, clock } = world
+    const [one, two, three] = [await frame(), await frame(), await frame()]
+    projection.enqueueAsync([put('a'), put('b')], { producer, lsn: one })
+    projection.enqueueAsync([put('c')], { producer, lsn: two })
+    projection.enqueueAsync([put('d')], { producer, lsn: three })
+    expect(app.health().shards[0]?.projection.reason).toMatch(/by-city were not accepted: BUSY/)
+    await clock.advance(100)
+
+    expect(events).toEqual(['unavailable BUSY', 'unavailable DISCARDED', 'reconciled 0'])
+    expect(heard).toContain('lost')
+    expect(app.health().shards[0]?.projection).toMatchObject({
+      mode: 'following',
+      reason: undefined,
+    })
+    // Its position has not passed the gap.
+    expect(begin()).toBe(one)
+    projection.enqueue([put('c')], { producer, lsn: two })
+    await during(app.control.flush(0))
+    expect(projection.entries(producer).length).toBe(3)
+  })
+})
+
+/** Projections that refuse every commit with such a row. */
+const poisoned = (projections: Projections, isPoison: (key: string) => boolean): Projections => ({
+  ...projections,
+  open: (dir, mapBytesMax) => {
+    const store = projections.open(dir, mapBytesMax)
+    return {
+      position: () => store.position(),
+      get: (key) => store.get(key),
+      range: (range) => store.range(range),
+      describe: () => store.describe(),
+      pin: () => store.pin(),
+      settled: () => store.settled(),
+      close: () => store.close(),
+      async commit(changes, position) {
+        const list = [...changes]
+        if (list.some(([key]) => isPoison(key))) throw new Error('no such row')
+        await store.commit(list, position)
+      },
+    }
+  },
+})
+
+test('a poison operation is set aside and named; the frames and the other producers go on', async () => {
+  const world = machine({
+    around: (projections) => poisoned(projections, (key) => key.endsWith('poison')),
+  })
+  const { projection, frame, app, begin, events, heard, during, clock } = await producing(world)
+  projection.begin('other')
+  const [one, two, three] = [await frame(), await frame(), await frame()]
+  projection.enqueue([put('a')], { producer, lsn: one })
+  projection.enqueue([put('poison')], { producer, lsn: two })
+  projection.enqueue([put('z')], { producer: 'other', lsn: two })
+  projection.enqueue([put('b')], { producer, lsn: three })
+  await clock.advance(5_000)
+
+  expect(app.health().shards[0]).toMatchObject({
+    projection: { mode: 'following', reason: undefined },
+    derived: {
+      operations: 0,
+      lost: [producer],
+      setAside: [{ producer, lsn: two, reason: expect.stringMatching('no such row') }],
+    },
+  })
+  expect([events, heard]).toEqual([[`aside ${two}`], ['lost']])
+  expect(projection.entries('other')).toEqual([['z', 'z']])
+  // The producer stands before it, and may leave it out.
+  expect(begin()).toBe(one)
+  const again = () => projection.enqueue([put('poison')], { producer, lsn: two })
+  expect(thrown(again)).toBe('INVALID_ARGUMENT')
+  projection.enqueue([put('b')], { producer, lsn: three })
+  await during(app.control.flush(0))
+  expect(projection.entries(producer).map(([key]) => key)).toEqual(['a', 'b'])
+})
+
+test('a full disk is no poison: everything is committed when there is room again', async () => {
+  const { projection, frame, app, clock, during, projections } = await producing(machine())
+  projections.failCommits(lmdb, 5)
+  projection.enqueue([put('a')], { producer, lsn: await frame() })
+  await clock.advance(10_000)
+  await during(app.control.flush(0))
+
+  expect(app.health().shards[0]?.derived).toEqual({ operations: 0, lost: [], setAside: [] })
+  expect(projection.get(producer, 'a')).toBe('a')
+})
