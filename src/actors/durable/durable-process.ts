@@ -22,12 +22,12 @@ import {
   stop,
   unchanged,
 } from '../../runtime/index.ts'
-import type { Turn } from '../../storage/index.ts'
+import type { Turn, TurnMark } from '../../storage/index.ts'
 import { tell } from '../shard/storage-events.ts'
 import { CallIds } from '../turns/call-ids.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
-import { type Known, TurnDraft, type UnitTerms } from '../turns/turn-draft.ts'
-import { TurnLog, type TurnPort } from '../turns/turn-log.ts'
+import { type Known, TurnDraft } from '../turns/turn-draft.ts'
+import { TurnLog, type TurnPort, type Written } from '../turns/turn-log.ts'
 import { type HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import {
   type Answer,
@@ -43,13 +43,13 @@ import {
 } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
 import { blocked, callIdKeysOf, callIdsOf, recall, storedOf } from '../turns/waking.ts'
-import { type DurableTerms, unitTerms } from './durable-terms.ts'
+import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
 import { type Actor, OwnTurns } from './own-turns.ts'
 
 /** One durable actor while it lives. It is the state of its process's loop. */
-export class DurableProcess implements Actor {
+export class DurableProcess implements Actor, TurnPort<TurnDraft> {
   readonly terms: DurableTerms
   readonly context: AnyContext
   /** Its steps and alarms. */
@@ -59,7 +59,6 @@ export class DurableProcess implements Actor {
   readonly #process: Process
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
-  readonly #units: UnitTerms
   readonly #incarnation: string
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly #limit: HandlerLimit | undefined
@@ -77,15 +76,13 @@ export class DurableProcess implements Actor {
     this.terms = terms
     this.context = context
     this.#process = processOf(context)
-    this.#limit = HandlerLimit.of(this.#process, terms.handlerTimeoutMs)
-    this.idleness = new Idleness(this.#process, terms.idleMs)
+    this.#limit = HandlerLimit.of(this.#process, terms.common.handlerTimeoutMs)
+    this.idleness = new Idleness(this.#process, terms.common.idleMs)
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
-    this.#log = new TurnLog<TurnDraft>(this.#port(), terms.pipeline)
+    this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
     this.#outputs = new TurnOutputs(this.#log, context.self, (tell) => this.#hasEnded(tell))
     this.#process.outputs = this.#outputs
-    this.#units = unitTerms(terms)
-    terms.began(this.#log)
   }
 
   get #entity(): string {
@@ -133,13 +130,13 @@ export class DurableProcess implements Actor {
 
   /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
   async wake(): Promise<void> {
-    const { shard, mayWake, woke, blockedBy } = this.terms
-    const mayBegin = await shard.unlessStill(mayWake())
+    const { shard } = this.terms
+    const mayBegin = await shard.unlessStill(this.terms.mayWake())
     await shard.settled()
     if (!mayBegin || shard.phase.kind !== 'open') return
     this.isAwake = true
     try {
-      const failure = blockedBy()
+      const failure = this.terms.blockedBy
       if (failure) throw failure
       const known = recall(shard, this.terms.identity, this.terms.table)
       if (known) this.shown = this.#remember(known)
@@ -150,7 +147,7 @@ export class DurableProcess implements Actor {
       this.blocked = error
     }
     this.ending.restLater()
-    woke(this.blocked)
+    this.terms.woke(this.blocked)
   }
 
   /** The first state. What `init` records makes a first turn; a bare state waits for one. */
@@ -167,13 +164,16 @@ export class DurableProcess implements Actor {
     else {
       this.#close()
       draft.leave()
-      this.#remember({ stored: nothing, memory: { ...nothing, state: this.terms.freeze(state) } })
+      this.#remember({
+        stored: nothing,
+        memory: { ...nothing, state: this.terms.common.freeze(state) },
+      })
     }
   }
 
   #remember(known: Known): unknown {
     this.#known = known
-    return this.terms.freeze(known.memory.state)
+    return this.terms.common.freeze(known.memory.state)
   }
 
   /** The result of `init`: steps that a former life recorded run first. */
@@ -217,11 +217,11 @@ export class DurableProcess implements Actor {
   }
 
   async #readIds(): Promise<void> {
-    const { shard, keepIds } = this.terms
+    const { shard, common } = this.terms
     await shard.unlessStill(this.#log.settled())
     await shard.settled()
     if (shard.phase.kind === 'open')
-      this.#ids = new CallIds(this.#entity, keepIds, callIdsOf(shard, this.#entity))
+      this.#ids = new CallIds(this.#entity, common.keepIds, callIdsOf(shard, this.#entity))
   }
 
   /** Handles the turns again that stood on a refused one. Returns a step that ends the process. */
@@ -304,8 +304,9 @@ export class DurableProcess implements Actor {
 
   /** A stop takes effect unless the turn has to be handled again. */
   #stops(reason: unknown): Answer {
-    const step = stop(reason, this) as never
-    return this.#onceDecided(() => (this.#redo.length > 0 ? this.proceed() : step))
+    return this.#onceDecided(() =>
+      this.#redo.length > 0 ? this.proceed() : (stop(reason, this) as never),
+    )
   }
 
   /** Ends the process when the turns are decided that its end stands on. */
@@ -332,17 +333,14 @@ export class DurableProcess implements Actor {
     return draft.addStep(name, payload, this.now())
   }
 
-  /** Sends the turn on its way. @throws as `TurnDraft.unitOf` */
+  /** Sends the turn on its way. @throws as `TurnDraft.end` */
   #commit(draft: TurnDraft, state: unknown, rows: Turn['rows'] = []): void {
     const fields =
       state === draft.before.memory.state && draft.before.stored.mark
         ? draft.before.memory.fields
         : this.terms.table.fieldsOf(state)
-    const after: Memory = draft.after(this.terms.freeze(state), fields)
-    draft.unit = draft.unitOf(after, this.#units, rows)
-    draft.hold(() => {
-      this.shown = after.state
-    })
+    const after = draft.memoryOf(this.terms.common.freeze(state), fields)
+    draft.end(after, this.terms, rows)
     this.#known = { memory: after, stored: after }
     this.#log.commit(this.#closed(draft))
   }
@@ -430,16 +428,13 @@ export class DurableProcess implements Actor {
    * `SHARD_DOWN`
    */
   remove(from: HeldCall): boolean {
-    const { shard, identity, removed } = this.terms
+    const { shard, identity } = this.terms
     if (this.blocked) this.#known = { memory: nothing, stored: storedOf(shard, identity) }
     if (this.#known.stored.mark === undefined) return false
     const draft = this.#open(ownRun('delete', from))
-    draft.unit = draft.removal(identity, callIdKeysOf(shard, this.#entity))
+    draft.endAll(identity, callIdKeysOf(shard, this.#entity))
     from.reply(true)
-    draft.hold(() => {
-      this.shown = undefined
-      removed()
-    })
+    draft.hold({ leave: () => this.terms.removed() })
     this.#log.commit(this.#closed(draft))
     return true
   }
@@ -460,35 +455,40 @@ export class DurableProcess implements Actor {
     else void this.terms.shard.unlessStill(this.#log.drained()).then(tell)
   }
 
-  #port(): TurnPort<TurnDraft> {
-    const { shard } = this.terms
-    const { system } = this.context
-    return {
-      write: (unit) => writeTurn(system, shard, unit),
-      mark: (tries) => decidedMark(system, shard, this.#entity, tries),
-      refused: (turn, later, error) => {
-        for (const undone of [...later].reverse()) undone.undo?.()
-        turn.undo?.()
-        this.#known = turn.before
-        if (this.#draft) this.#draft.isDoomed = true
-        const { run } = turn
-        const runs = later.map((each) => each.run)
-        if (run.what === birth) this.#process.fail(error)
-        else if (run.step || run.alarm) runs.unshift(run.by(throwing(error)))
-        else this.#reject(run, error)
-        this.#redo.unshift(...runs)
-        this.rouse()
-      },
-      overtaken: (lost) => {
-        for (const turn of lost) turn.drop()
-        this.#process.fail(overtaken(this.#entity))
-      },
-      cut: (undecided, error) => {
-        for (const { run } of undecided) run.from?.call.fail(undecidable(this.#entity, error))
-        for (const turn of undecided) turn.drop()
-        if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
-      },
-    }
+  // The port of the log of turns.
+
+  write(unit: Turn, decided: (fate: Written) => void): void {
+    writeTurn(this.context.system, this.terms.shard, unit, decided)
+  }
+
+  durable({ after }: TurnDraft): void {
+    if (after !== undefined) this.shown = after.state
+  }
+
+  mark(tries: number): Promise<TurnMark | undefined> {
+    return decidedMark(this.context.system, this.terms.shard, this.#entity, tries)
+  }
+
+  refused(turn: TurnDraft, later: readonly TurnDraft[], error: KeelsonError): void {
+    for (const undone of [turn, ...later].reverse()) undone.undo?.()
+    this.#known = turn.before
+    if (this.#draft) this.#draft.isDoomed = true
+    this.#redo.unshift(...later.map(({ run }) => run))
+    const { run } = turn
+    if (run.what === birth) this.#process.fail(error)
+    else if (run.step || run.alarm) this.#redo.unshift(run.by(throwing(error)))
+    else this.#reject(run, error)
+    this.rouse()
+  }
+
+  overtaken(): void {
+    this.#process.fail(overtaken(this.#entity))
+  }
+
+  cut(undecided: readonly TurnDraft[], error: unknown): void {
+    for (const { run } of undecided) run.from?.call.fail(undecidable(this.#entity, error))
+    for (const turn of undecided) turn.drop()
+    if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
   }
 
   /** A handler has ended whose state was refused meanwhile: it is run again. */

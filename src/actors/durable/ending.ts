@@ -60,7 +60,7 @@ export class Ending {
 
   /** Looks again after the idle time. */
   restLater(): void {
-    const { idleMs } = this.#actor.terms
+    const { idleMs } = this.#actor.terms.common
     if (idleMs !== undefined) this.#actor.context.sendAfter(idleMs, '$rest' as never)
   }
 

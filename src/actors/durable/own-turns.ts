@@ -41,9 +41,10 @@ export class OwnTurns {
 
   /** The first step that may run. */
   get ready(): Step | undefined {
-    if (this.#actor.blocked) return undefined
+    const { blocked, memory } = this.#actor
+    if (blocked || memory.steps.length === 0) return undefined
     const now = this.#actor.now()
-    return this.#actor.memory.steps.find(({ notBefore }) => notBefore <= now)
+    return memory.steps.find(({ notBefore }) => notBefore <= now)
   }
 
   /** What the loop does after `step`: a recorded step that may run goes before the mailbox. */

@@ -7,12 +7,13 @@ import type { DurableTable, Handler } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { Run } from '../turns/turn-run.ts'
 import { TurnContext } from './durable-context.ts'
-import type { DurableProcess } from './durable-process.ts'
+import { DurableProcess } from './durable-process.ts'
+import type { DurableTerms } from './durable-terms.ts'
 
 /** The erased GenServer that runs servers of one table. */
 export const durableServer = (
   table: DurableTable,
-): GenServer<Messages, DurableProcess, (context: AnyContext) => DurableProcess> => {
+): GenServer<Messages, DurableProcess, DurableTerms> => {
   const of =
     (what: string, section: Readonly<Record<string, Handler>>) =>
     (name: string): [string, Handler] => {
@@ -35,11 +36,8 @@ export const durableServer = (
     formatStatus: table.formatStatus,
     ...(table.accepts ? { accepts: withOwn(table.accepts) } : {}),
     Context: TurnContext,
-    init: async (
-      make: (context: AnyContext) => DurableProcess,
-      context: AnyContext & TurnContext,
-    ) => {
-      const self = make(context)
+    init: async (terms: DurableTerms, context: AnyContext & TurnContext) => {
+      const self = new DurableProcess(terms, context)
       context.belongTo(self)
       await self.wake()
       return self.first()
@@ -80,7 +78,7 @@ export const durableServer = (
         change: (state: unknown) => unknown,
       ): void => self.replace(request, change),
     },
-  } as unknown as GenServer<Messages, DurableProcess, (context: AnyContext) => DurableProcess>
+  } as unknown as GenServer<Messages, DurableProcess, DurableTerms>
 }
 
 /** The checks of a server, which let its own messages pass. */

@@ -1,19 +1,18 @@
 /** Starts the processes of durable actors below a supervisor: a kind of entities, or a worker. */
 import {
-  type AnyContext,
   type ChildContext,
   name,
   type StartOptions,
   type StartResult,
 } from '../../runtime/index.ts'
 import { checkKind } from '../../storage/index.ts'
-import { DurableProcess } from '../durable/durable-process.ts'
+import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import { type KeepIds, keepIdsDefault } from '../turns/call-ids.ts'
 import { durableTable } from '../turns/durable-table.ts'
 import { entitiesIn, workerKind } from './entities.ts'
 import { kindServer } from './entity-kind.ts'
-import { freezer } from './frozen.ts'
+import { frozen } from './frozen.ts'
 
 /** The options of durable actors. */
 export type DurableOptions = {
@@ -41,10 +40,16 @@ const idleMsDefault = 60_000
 
 const unfrozen = <T>(state: T): T => state
 
-const commonTerms = ({ pipeline = pipelineDefault, keepIds }: DurableOptions) => ({
+const commonTerms = (
+  { pipeline = pipelineDefault, keepIds }: DurableOptions,
+  idleMs: number | undefined,
+  handlerTimeoutMs: number | undefined,
+): CommonTerms => ({
   pipeline,
   keepIds: { ...keepIdsDefault, ...keepIds },
-  freeze: process.env.NODE_ENV === 'production' ? unfrozen : freezer(),
+  idleMs,
+  handlerTimeoutMs,
+  freeze: process.env.NODE_ENV === 'production' ? unfrozen : frozen,
 })
 
 /** Starts the process of a kind. @throws KeelsonError `INVALID_ARGUMENT`, `CONFIG` */
@@ -55,13 +60,16 @@ export const startKind = (
   options: EntityOptions,
 ): Promise<StartResult<unknown>> => {
   const { idleMs = idleMsDefault, mailboxMax, handlerTimeoutMs } = options
-  const limits = { mailboxMax, handlerTimeoutMs }
-  const terms = { kind: checkKind(kind), table: durableTable(server), idleMs, ...limits }
-  return context.startLinkResult(
-    kindServer,
-    { ...terms, ...commonTerms(options) },
-    { label: kind, mailboxMax: Number.POSITIVE_INFINITY },
-  )
+  const terms = {
+    kind: checkKind(kind),
+    table: durableTable(server),
+    common: commonTerms(options, idleMs, handlerTimeoutMs),
+    mailboxMax,
+  }
+  return context.startLinkResult(kindServer, terms, {
+    label: kind,
+    mailboxMax: Number.POSITIVE_INFINITY,
+  })
 }
 
 /** Starts a durable worker under a name, by which its rows are found again. */
@@ -75,20 +83,21 @@ export const startDurableWorker = (
   const entities = entitiesIn(context)
   const table = durableTable(server)
   const identity = entities.identity(workerKind, id)
-  const make = (own: AnyContext): DurableProcess => {
-    const earlier = entities.decided(identity.entity)
-    const terms = {
-      ...commonTerms({ ...(pipeline && { pipeline }), ...(keepIds && { keepIds }) }),
-      ...{ ...entities.placeOf(identity), table, arg, idleMs: undefined, handlerTimeoutMs },
-      mayWake: async () => earlier,
-      blockedBy: () => undefined,
-      successor: () => undefined,
-      woke: () => entities.woke(),
-      removed: () => undefined,
-    }
-    return new DurableProcess(terms, own)
+  const { entity } = identity
+  const terms: DurableTerms = {
+    common: commonTerms(
+      { ...(pipeline && { pipeline }), ...(keepIds && { keepIds }) },
+      undefined,
+      handlerTimeoutMs,
+    ),
+    ...{ table, identity, arg, shard: entities.shardOf(entity), blockedBy: undefined },
+    mayWake: async () => entities.decided(entity),
+    ended: (log) => entities.ended(entity, log),
+    successor: () => undefined,
+    woke: () => entities.woke(),
+    removed: () => undefined,
   }
-  return context.startLinkResult(durableServer(table), make, {
+  return context.startLinkResult(durableServer(table), terms, {
     ...(start as object),
     name: name(id),
   })

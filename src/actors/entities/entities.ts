@@ -14,7 +14,6 @@ import {
   type System,
 } from '../../runtime/index.ts'
 import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
-import type { DurableTerms } from '../durable/durable-terms.ts'
 import type { Shard } from '../shard/shard.ts'
 import { instanceName } from '../shard/shard-name.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
@@ -34,8 +33,6 @@ export interface RunningKind {
   /** Lets a blocked entity try to wake again. False: it is not blocked. */
   unblock(id: string): boolean
 }
-
-type Place = Pick<DurableTerms, 'identity' | 'shard' | 'began' | 'ended'>
 
 /** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
 export const workerKind = '$worker'
@@ -59,7 +56,7 @@ export class Entities {
   /** The kinds that have run. One that restarts is among them. */
   readonly known = new Set<string>()
   readonly #kinds = new Map<string, RunningKind>()
-  /** Of each entity the logs of incarnations that live, or have ended undecided. */
+  /** Of each entity the logs of incarnations that have ended undecided. */
   readonly #logs = new Map<string, readonly TurnLog<TurnDraft>[]>()
   readonly #isClosing: () => boolean
   readonly #onRuns = new Set<() => void>()
@@ -127,24 +124,10 @@ export class Entities {
     }
   }
 
-  /** What the instance gives to the process of an actor. */
-  placeOf(identity: Identity): Place {
-    const { entity } = identity
-    return {
-      identity,
-      shard: this.shardOf(entity),
-      began: (log) => this.#began(entity, log),
-      ended: (log) => this.#ended(entity, log),
-    }
-  }
-
-  /** Keeps the log of a new incarnation until it is drained. */
-  #began(entity: string, log: TurnLog<TurnDraft>): void {
+  /** The process of an incarnation has ended: its log is kept until it is drained. */
+  ended(entity: string, log: TurnLog<TurnDraft>): void {
+    if (log.isEmpty) return
     this.#logs.set(entity, [...(this.#logs.get(entity) ?? []), log])
-  }
-
-  /** The process of an incarnation has ended: its log goes once it is drained. */
-  #ended(entity: string, log: TurnLog<TurnDraft>): void {
     void log.drained().then(() => {
       const left = (this.#logs.get(entity) ?? []).filter((each) => each !== log)
       if (left.length > 0) this.#logs.set(entity, left)
@@ -154,9 +137,8 @@ export class Entities {
 
   /** Resolves when every unit of earlier incarnations is decided; `undefined`: there is none. */
   decided(entity: string): Promise<unknown> | undefined {
-    const undecided = this.#logs.get(entity)?.filter(({ isEmpty }) => !isEmpty)
-    if (undecided === undefined || undecided.length === 0) return undefined
-    return Promise.all(undecided.map((log) => log.drained()))
+    const undecided = this.#logs.get(entity)
+    return undecided && Promise.all(undecided.map((log) => log.drained()))
   }
 
   /** The ref of an entity. @throws KeelsonError `INVALID_ARGUMENT` */

@@ -9,6 +9,7 @@ import {
   type ExitReason,
   type GenServer,
   isOrderly,
+  type Messages,
   name,
   noReply,
   type Process,
@@ -16,13 +17,14 @@ import {
   type Ref,
   shutDown,
 } from '../../runtime/index.ts'
-import { DurableProcess } from '../durable/durable-process.ts'
-import type { DurableTerms } from '../durable/durable-terms.ts'
+import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
+import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
-import type { KeepIds } from '../turns/call-ids.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
 import type { Identity } from '../turns/memory.ts'
+import type { TurnDraft } from '../turns/turn-draft.ts'
+import type { TurnLog } from '../turns/turn-log.ts'
 import { blocked } from '../turns/waking.ts'
 import { type Entities, entitiesIn, type RunningKind } from './entities.ts'
 
@@ -30,12 +32,8 @@ import { type Entities, entitiesIn, type RunningKind } from './entities.ts'
 export type KindTerms = {
   readonly kind: string
   readonly table: DurableTable
-  readonly idleMs: number
-  readonly pipeline: number
-  readonly keepIds: KeepIds
-  readonly freeze: <T>(state: T) => T
+  readonly common: CommonTerms
   readonly mailboxMax: number | undefined
-  readonly handlerTimeoutMs: number | undefined
 }
 
 /** A failure while waking. */
@@ -55,10 +53,71 @@ type State = {
   readonly left: () => void
 }
 
-type Child = {
-  readonly id: string
-  readonly process: Process
-  hasWoken: boolean
+/** An entity while its process lives: what that is made from. */
+class Child implements DurableTerms {
+  readonly identity: Identity
+  readonly shard: Shard
+  process!: Process
+  hasWoken = false
+  readonly #state: State
+
+  constructor(state: State, id: string) {
+    this.#state = state
+    this.identity = state.entities.identity(state.terms.kind, id)
+    this.shard = state.entities.shardOf(this.identity.entity)
+  }
+
+  get table(): DurableTable {
+    return this.#state.terms.table
+  }
+
+  get common(): CommonTerms {
+    return this.#state.terms.common
+  }
+
+  get arg(): string {
+    return this.identity.id
+  }
+
+  get blockedBy(): KeelsonError | undefined {
+    return this.#failure?.blocked
+  }
+
+  get #failure(): Failure | undefined {
+    return this.#state.failures.get(this.identity.id)
+  }
+
+  async mayWake(): Promise<void> {
+    const { entities } = this.#state
+    await entities.decided(this.identity.entity)
+    const { clock } = entities.system
+    const waitMs = (this.#failure?.notBefore ?? 0) - clock.monotonic()
+    if (waitMs > 0) await new Promise<void>((resolve) => clock.after(waitMs, resolve))
+  }
+
+  ended(log: TurnLog<TurnDraft>): void {
+    this.#state.entities.ended(this.identity.entity, log)
+  }
+
+  successor(): Process | undefined {
+    return this.#state.entities.wake(this.identity.kind, this.identity.id)
+  }
+
+  woke(reason: KeelsonError | undefined): void {
+    const { entities, failures, blocked } = this.#state
+    const { id, entity } = this.identity
+    this.hasWoken = true
+    if (!this.#failure?.blocked) failures.delete(id)
+    if (reason) blocked.set(id, reason)
+    else blocked.delete(id)
+    tell(entities.system, this.shard, 'entity.woke', { entity, blocked: reason?.message })
+  }
+
+  removed(): void {
+    const { failures, blocked } = this.#state
+    failures.delete(this.identity.id)
+    blocked.delete(this.identity.id)
+  }
 }
 
 /** The tries of waking before an entity is blocked. */
@@ -113,63 +172,28 @@ const start = (
   context: AnyContext,
 ): Process => {
   const { entities, terms } = state
-  const identity = entities.identity(terms.kind, id)
-  const life = termsOf(state, identity, () => {
-    child.hasWoken = true
-  })
-  const make = (own: AnyContext): DurableProcess => new DurableProcess(life, own)
-  const processName = entities.nameOf(identity.entity)
-  void context.startLinkResult(server, make, {
-    name: name(processName),
-    label: identity.entity,
+  const child = new Child(state, id)
+  const { entity } = child.identity
+  const processName = name<Messages>(entities.nameOf(entity))
+  void context.startLinkResult(server, child, {
+    name: processName,
+    label: entity,
     ...(terms.mailboxMax === undefined ? {} : { mailboxMax: terms.mailboxMax }),
   })
-  const process = processOf({ self: context.system.whereis(name(processName)) as Ref })
-  const child: Child = { id, process, hasWoken: false }
-  state.live.set(process.address as Ref, child)
-  return process
-}
-
-/** What the process of an entity is made from. `onWake`: its state could be read, or is blocked. */
-const termsOf = (state: State, identity: Identity, onWake: () => void): DurableTerms => {
-  const { entities, terms, failures } = state
-  const { table, pipeline, keepIds, freeze, idleMs, handlerTimeoutMs } = terms
-  const { entity, id } = identity
-  const { system } = entities
-  const earlier = entities.decided(entity)
-  const place = entities.placeOf(identity)
-  return {
-    ...{ ...place, table, pipeline, keepIds, freeze, idleMs, handlerTimeoutMs, arg: id },
-    blockedBy: () => failures.get(id)?.blocked,
-    mayWake: async () => {
-      await earlier
-      const waitMs = (failures.get(id)?.notBefore ?? 0) - system.clock.monotonic()
-      if (waitMs > 0) await new Promise<void>((resolve) => system.clock.after(waitMs, resolve))
-    },
-    successor: () => entities.wake(terms.kind, id),
-    woke: (reason) => {
-      onWake()
-      if (!failures.get(id)?.blocked) failures.delete(id)
-      if (reason) state.blocked.set(id, reason)
-      else state.blocked.delete(id)
-      tell(system, place.shard, 'entity.woke', { entity, blocked: reason?.message })
-    },
-    removed: () => {
-      failures.delete(id)
-      state.blocked.delete(id)
-    },
-  }
+  child.process = processOf({ self: context.system.whereis(processName) as Ref })
+  state.live.set(child.process.address as Ref, child)
+  return child.process
 }
 
 /** An entity's process has ended. */
-const ended = (state: State, { id, process, hasWoken }: Child, reason: ExitReason): void => {
-  const { entities, terms, live, failures } = state
+const ended = (state: State, child: Child, reason: ExitReason): void => {
+  const { entities, live, failures } = state
   const { system } = entities
-  live.delete(process.address as Ref)
-  const { entity } = entities.identity(terms.kind, id)
-  tell(system, entities.shardOf(entity), 'entity.ended', { entity, reason })
+  const { id, entity } = child.identity
+  live.delete(child.process.address as Ref)
+  tell(system, child.shard, 'entity.ended', { entity, reason })
   // A kill from outside says nothing about its state.
-  if (hasWoken || isOrderly(reason) || reason === 'killed') return
+  if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
   const tries = (failures.get(id)?.tries ?? 0) + 1
   const notBefore = system.clock.monotonic() + backoffMs(tries)
   const error = tries < triesMax ? undefined : blocked(entity, reason)

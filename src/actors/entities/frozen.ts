@@ -3,18 +3,13 @@
  * lost. Outside of production such a change throws where it happens. Bytes cannot be frozen.
  */
 
-/** A function that freezes states. What it has frozen it does not walk again. */
-export const freezer = (): (<T>(state: T) => T) => {
-  const walked = new WeakSet<object>()
-  return (state) => {
-    freeze(state, walked)
-    return state
-  }
-}
-
-/** Without recursion: a state that is too deep to be stored is refused later, by its path. */
-const freeze = (state: unknown, walked: WeakSet<object>): void => {
-  const left = [state]
+/**
+ * Freezes a state and everything in it. Without recursion: a state that is too deep to be stored is
+ * refused later, by its path.
+ */
+export const frozen = <T>(state: T): T => {
+  const left: unknown[] = [state]
+  const walked = new Set<object>()
   while (left.length > 0) {
     const value = left.pop()
     if (typeof value !== 'object' || value === null || walked.has(value)) continue
@@ -29,6 +24,7 @@ const freeze = (state: unknown, walked: WeakSet<object>): void => {
     for (const method of methods) refuse(value, method)
     Object.freeze(value)
   }
+  return state
 }
 
 /** The methods that change a value inside; `undefined` for what is not a part of a state. */

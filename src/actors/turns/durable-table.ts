@@ -2,7 +2,7 @@
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isThenable } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
-import type { Fields } from './memory.ts'
+import { type Fields, nothing } from './memory.ts'
 
 /** A handler without its types. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
@@ -53,7 +53,7 @@ export const durableTable = (server: object): DurableTable => {
     infos: section(given.infos),
     continues: section(given.continues),
     alarms: section(given.alarms),
-    fieldsOf: (state) => (index === undefined ? {} : fieldsBy(index, state)),
+    fieldsOf: (state) => (index === undefined ? nothing.fields : fieldsBy(index, state)),
   }
 }
 

@@ -84,7 +84,8 @@ export const mainRow = (
     ...[step, name, tries, notBefore, wakeAt],
     ...given(payload),
   ])
-  const body = [bodyFormat, version, shape, recorded, fields, ...given(state)]
+  const body: unknown[] = [bodyFormat, version, shape, recorded, fields]
+  if (state !== undefined) body.push(state)
   const row = encodeParts(body, bodyParts, markBytes)
   writeMark(row, 0, mark)
   return row
@@ -180,6 +181,9 @@ export const rowChanges = (
   before: Memory,
   after: Memory,
 ): readonly EntityRowChange[] => {
+  const { alarms, steps, fields } = before
+  // Most turns change the state alone.
+  if (alarms === after.alarms && steps === after.steps && fields === after.fields) return []
   const changes: EntityRowChange[] = []
   const due = (name: string, from: number | undefined, to: number | undefined): void => {
     if (from === to) return

@@ -6,12 +6,15 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
   type Command,
   type EntityRowChange,
+  markBytes,
   namedKeys,
   shardOf,
-  type Turn,
   type TurnMark,
+  unitBytesMax,
 } from '../../storage/index.ts'
+import type { Shard } from '../shard/shard.ts'
 import { Batch } from '../store/batch.ts'
+import type { DurableTable } from './durable-table.ts'
 import {
   type Alarm,
   type Fields,
@@ -36,16 +39,18 @@ export class TurnDraft extends LoggedTurn {
   readonly run: Run
   readonly before: Known
   readonly mark: TurnMark
+  /** The memory after it, once it has ended with a unit. */
+  after: Memory | undefined = undefined
   /** The state that it stood on was refused. Its handler still runs, in vain. */
   isDoomed = false
   /** Takes back what it did to the remembered ids. */
-  undo: (() => void) | undefined
+  undo: (() => void) | undefined = undefined
   #steps: readonly Step[]
   /** The list of this turn, once it has changed one. */
-  #ownSteps: Step[] | undefined
+  #ownSteps: Step[] | undefined = undefined
   #recorded = 0
-  #alarms: Map<string, Alarm> | undefined
-  #batch: Batch | undefined
+  #alarms: Map<string, Alarm> | undefined = undefined
+  #batch: Batch | undefined = undefined
 
   constructor(run: Run, before: Known, incarnation: string) {
     super()
@@ -104,8 +109,8 @@ export class TurnDraft extends LoggedTurn {
     return this.#alarms.delete(name)
   }
 
-  /** The memory after this turn. */
-  after(state: unknown, fields: Fields): Memory {
+  /** The memory after this turn, with a new state. */
+  memoryOf(state: unknown, fields: Fields): Memory {
     const alarms = this.#alarms ?? this.before.memory.alarms
     return { state, mark: this.mark, steps: this.#steps, alarms, fields }
   }
@@ -117,58 +122,62 @@ export class TurnDraft extends LoggedTurn {
   }
 
   /**
-   * The unit of this turn. @throws KeelsonError `INVALID_ARGUMENT` for a state that cannot be
-   * stored, `TOO_LARGE`, `CROSS_SHARD`
+   * Ends it with a unit that leads to `after`. `rows`: to be changed beside those of the memory.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a state that cannot be stored, `TOO_LARGE`,
+   * `CROSS_SHARD`
    */
-  unitOf(
-    after: Memory,
-    { identity, version, shape, stateBytesMax, shard, shardCount }: UnitTerms,
-    rows: readonly EntityRowChange[],
-  ): Turn {
-    const row = mainRow(after, this.mark, version, shape)
-    const { entity } = identity
-    if (row.length > stateBytesMax)
-      throw new KeelsonError('TOO_LARGE', `the state of ${entity} takes ${row.length} bytes`, {
-        details: { bytes: row.length, bytesMax: stateBytesMax },
-      })
-    const writes = this.#commands()
-    for (const key of writes.flatMap(namedKeys))
-      if (shardOf(key, shardCount) !== shard)
-        throw new KeelsonError('CROSS_SHARD', `${key} is not in the shard of ${entity}`, {
-          details: { keys: [key], entity },
-        })
-    return {
+  end(after: Memory, terms: UnitTerms, rows: readonly EntityRowChange[]): void {
+    const { identity, table, shard } = terms
+    const row = mainRow(after, this.mark, table.version, table.shape)
+    checkSize(row.length - markBytes, identity.entity, shard)
+    const changes = rowChanges(identity, this.before.stored, after)
+    this.unit = {
       kind: 'turn',
-      entity,
+      entity: identity.entity,
       follows: this.before.stored.mark,
       row,
-      rows: [...rowChanges(identity, this.before.stored, after), ...rows],
-      writes,
+      rows: rows.length === 0 ? changes : [...changes, ...rows],
+      writes: this.#batch === undefined ? [] : ownCommands(this.#batch, terms),
     }
+    this.after = after
   }
 
-  /** The unit that removes every row. `callIds`: the keys of remembered calls. */
-  removal(identity: Identity, callIds: readonly string[]): Turn {
+  /** Ends it with a unit that removes every row. `callIds`: the keys of remembered calls. */
+  endAll(identity: Identity, callIds: readonly string[]): void {
     const { stored } = this.before
     const changes = rowChanges(identity, stored, nothing)
     const ids = callIds.map((key): EntityRowChange => [key, undefined])
-    return {
+    this.unit = {
       ...{ kind: 'turn', entity: identity.entity, follows: stored.mark, row: undefined },
       ...{ rows: [...changes, ...ids], writes: [] },
     }
-  }
-
-  #commands(): readonly Command[] {
-    return this.#batch?.taken() ?? []
+    this.after = nothing
   }
 }
 
-/** What units of one actor have in common. */
+/** What a unit says of its actor. */
 export type UnitTerms = {
   readonly identity: Identity
-  readonly version: number
-  readonly shape: string
-  readonly stateBytesMax: number
-  readonly shard: number
-  readonly shardCount: number
+  readonly table: DurableTable
+  readonly shard: Shard
+}
+
+/** A state takes at most 1 MiB, and half of a unit: the turn may carry more. */
+const checkSize = (bytes: number, entity: string, shard: Shard): void => {
+  const bytesMax = Math.min(1024 * 1024, unitBytesMax(shard.files.parts.logOptions) >> 1)
+  if (bytes <= bytesMax) return
+  throw new KeelsonError('TOO_LARGE', `the state of ${entity} takes ${bytes} bytes`, {
+    details: { bytes, bytesMax },
+  })
+}
+
+/** The commands of a batch, all on keys in the shard of the actor. */
+const ownCommands = (batch: Batch, { identity, shard }: UnitTerms): readonly Command[] => {
+  const commands = batch.taken()
+  for (const key of commands.flatMap(namedKeys))
+    if (shardOf(key, shard.parts.shardCount) !== shard.index)
+      throw new KeelsonError('CROSS_SHARD', `${key} is not in the shard of ${identity.entity}`, {
+        details: { keys: [key], entity: identity.entity },
+      })
+  return commands
 }

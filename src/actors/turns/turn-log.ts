@@ -7,7 +7,7 @@
  * again. If the state refuses a unit, the later turns stood on a state that does not exist: they
  * are handed back to be handled again.
  */
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import type { KeelsonError } from '../../errors.ts'
 import { readMainRow, type Turn, type TurnMark } from '../../storage/index.ts'
 
 /** Why a unit will never be durable as it is. */
@@ -17,14 +17,26 @@ export type Refused = {
   readonly isOvertaken: boolean
 }
 
-type Fate = 'under way' | 'durable' | 'unknown' | Refused
+/** What became of a unit that was written. */
+export type Written = 'durable' | 'unknown' | Refused
+
+type Fate = 'under way' | Written
+
+/** Something that leaves with a turn. It does not throw. */
+export interface Held {
+  leave(): void
+  /** The turn was dropped: it never leaves. */
+  drop?(): void
+}
 
 /** A turn: what it sends, and the unit that has to be durable before. */
 export class LoggedTurn {
   /** `undefined`: it changed nothing, and only waits for the turns before it. */
   unit: Turn | undefined = undefined
+  /** The turn behind it on their way. */
+  next: this | undefined = undefined
   #fate: Fate = 'under way'
-  #leaving: Held[] = []
+  #held: Held[] | undefined = undefined
 
   get fate(): Fate {
     return this.unit === undefined ? 'durable' : this.#fate
@@ -34,34 +46,41 @@ export class LoggedTurn {
     this.#fate = fate
   }
 
-  /** Keeps an output until the turn is durable. `undo` runs instead if it is dropped. */
-  hold(output: () => void, undo?: () => void): void {
-    this.#leaving.push({ output, undo })
+  /** Keeps an output until the turn is durable. */
+  hold(output: Held): void {
+    if (this.#held === undefined) this.#held = [output]
+    else this.#held.push(output)
   }
 
   /** Lets everything leave, in order. */
   leave(): void {
-    for (const { output } of this.#take()) output()
+    for (const output of this.#take()) output.leave()
   }
 
   /** Nothing of it leaves. */
   drop(): void {
-    for (const { undo } of this.#take()) undo?.()
+    for (const output of this.#take()) output.drop?.()
   }
 
-  #take(): Held[] {
-    const held = this.#leaving
-    this.#leaving = []
+  #take(): readonly Held[] {
+    const held = this.#held ?? []
+    this.#held = undefined
     return held
   }
 }
 
-type Held = { readonly output: () => void; readonly undo: (() => void) | undefined }
+/** Resolves when a turn is out; with false if it was dropped. */
+const out = (turn: LoggedTurn): Promise<boolean> =>
+  new Promise((resolve) => {
+    turn.hold({ leave: () => resolve(true), drop: () => resolve(false) })
+  })
 
 /** What the log of turns needs of the world. */
 export interface TurnPort<T extends LoggedTurn> {
-  /** Writes a unit. A rejection says nothing about its fate. */
-  write(unit: Turn): Promise<'durable' | Refused>
+  /** Writes a unit, and calls `decided` once, later. */
+  write(unit: Turn, decided: (fate: Written) => void): void
+  /** A turn is durable. What it sends leaves next. */
+  durable(turn: T): void
   /**
    * The mark of the main row, `undefined` without one, when every earlier write is decided. Waits
    * longer the more often in a row writes have failed. Rejects when nothing can be decided: the
@@ -70,23 +89,23 @@ export interface TurnPort<T extends LoggedTurn> {
   mark(tries: number): Promise<TurnMark | undefined>
   /** The state refused `turn`. `later` were dropped, and have to be handled again in order. */
   refused(turn: T, later: readonly T[], error: KeelsonError): void
-  /** Another incarnation wrote the row: this one has ended, and `lost` never happened. */
-  overtaken(lost: readonly T[]): void
+  /** Another incarnation wrote the row: this one has ended. Its turns were dropped. */
+  overtaken(): void
   /** The main row cannot be read: these turns stay undecided. */
   cut(undecided: readonly T[], error: unknown): void
 }
 
-/** The turns of one actor that have ended and are not out. */
+/** The turns of one actor that have ended and are not out, linked in their order. */
 export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   readonly #port: TurnPort<T>
   readonly #turnsMax: number
-  #turns: T[] = []
+  #first: T | undefined = undefined
+  #last: T | undefined = undefined
+  #count = 0
   #inFlight = 0
   #isDeciding = false
   /** How often in a row no unit became durable. */
   #failures = 0
-  #waiting: { readonly behind: LoggedTurn; readonly resolve: (isOut: boolean) => void }[] = []
-  #drained: (() => void)[] = []
 
   constructor(port: TurnPort<T>, turnsMax: number) {
     this.#port = port
@@ -95,42 +114,40 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
 
   /** Whether everything is out. */
   get isEmpty(): boolean {
-    return this.#turns.length === 0
+    return this.#first === undefined
   }
 
   /** Whether a new turn must wait. */
   get isFull(): boolean {
-    return this.#turns.length >= this.#turnsMax
+    return this.#count >= this.#turnsMax
   }
 
   /** The last turn on its way. */
   get last(): T | undefined {
-    return this.#turns[this.#turns.length - 1]
+    return this.#last
   }
 
   /** Resolves when everything that is on its way now is out; with false if the last was dropped. */
   settled(): Promise<boolean> {
-    const behind = this.last
-    if (behind === undefined) return Promise.resolve(true)
-    return new Promise((resolve) => this.#waiting.push({ behind, resolve }))
+    return this.#last === undefined ? Promise.resolve(true) : out(this.#last)
   }
 
   /** Resolves when nothing is on its way. */
-  drained(): Promise<void> {
-    if (this.isEmpty) return Promise.resolve()
-    return new Promise((resolve) => this.#drained.push(resolve))
+  async drained(): Promise<void> {
+    while (!this.isEmpty) await this.settled()
   }
 
   /** Resolves when there is room for a new turn. */
   async room(): Promise<void> {
-    const first = this.#turns[0]
-    if (!this.isFull || first === undefined) return
-    await new Promise((resolve) => this.#waiting.push({ behind: first, resolve }))
+    if (this.isFull && this.#first !== undefined) await out(this.#first)
   }
 
   /** Sends a turn that has ended on its way. */
   commit(turn: T): void {
-    this.#turns.push(turn)
+    if (this.#last === undefined) this.#first = turn
+    else this.#last.next = turn
+    this.#last = turn
+    this.#count++
     if (turn.unit !== undefined && !this.#isDeciding) this.#write(turn, turn.unit)
     this.#release()
   }
@@ -138,13 +155,10 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #write(turn: LoggedTurn, unit: Turn): void {
     this.#inFlight++
     turn.fate = 'under way'
-    this.#port.write(unit).then(
-      (fate) => this.#settle(turn, fate),
-      (error) => this.#settle(turn, unwritten(error)),
-    )
+    this.#port.write(unit, (fate) => this.#settle(turn, fate))
   }
 
-  #settle(turn: LoggedTurn, fate: 'durable' | 'unknown' | Refused): void {
+  #settle(turn: LoggedTurn, fate: Written): void {
     this.#inFlight--
     turn.fate = fate
     if (fate === 'durable') this.#failures = 0
@@ -156,27 +170,18 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
 
   /** Lets the turns leave that are durable, up to the first that is not. */
   #release(): void {
-    for (let first = this.#turns[0]; first?.fate === 'durable'; first = this.#turns[0]) {
-      this.#turns.shift()
+    for (let first = this.#first; first?.fate === 'durable'; first = this.#first) {
+      this.#first = first.next
+      first.next = undefined
+      if (this.#first === undefined) this.#last = undefined
+      this.#count--
+      this.#port.durable(first)
       first.leave()
-      this.#passed(first, true)
     }
   }
 
-  #passed(turn: LoggedTurn, isOut: boolean): void {
-    if (this.#waiting.length > 0) this.#tellWaiting(turn, isOut)
-    if (this.#drained.length > 0 && this.isEmpty)
-      for (const resolve of this.#drained.splice(0)) resolve()
-  }
-
-  #tellWaiting(turn: LoggedTurn, isOut: boolean): void {
-    const waiting = this.#waiting
-    this.#waiting = waiting.filter(({ behind }) => behind !== turn)
-    for (const { behind, resolve } of waiting) if (behind === turn) resolve(isOut)
-  }
-
   #decide(): void {
-    const first = this.#turns[0]
+    const first = this.#first
     if (first === undefined) this.#isDeciding = false
     else if (typeof first.fate === 'object') this.#refuse(first, first.fate)
     else void this.#lookUp()
@@ -184,13 +189,9 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
 
   #refuse(turn: T, { error, isOvertaken }: Refused): void {
     const turns = this.#take()
-    if (isOvertaken) {
-      this.#port.overtaken(turns)
-    } else {
-      for (const dropped of turns) dropped.drop()
-      this.#port.refused(turn, turns.slice(1), error)
-    }
-    for (const gone of turns) this.#passed(gone, false)
+    for (const dropped of turns) dropped.drop()
+    if (isOvertaken) this.#port.overtaken()
+    else this.#port.refused(turn, turns.slice(1), error)
   }
 
   /** Reads in the row which of the units became durable, and writes the others again. */
@@ -199,28 +200,32 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     try {
       mark = await this.#port.mark(this.#failures++)
     } catch (error) {
-      const undecided = this.#take()
-      this.#port.cut(undecided, error)
-      for (const gone of undecided) this.#passed(gone, false)
+      this.#port.cut(this.#take(), error)
       return
     }
-    for (const turn of this.#turns)
+    const turns = this.#all()
+    for (const turn of turns)
       if (turn.unit !== undefined) turn.fate = isIn(turn.unit, mark) ? 'durable' : 'unknown'
     this.#isDeciding = false
-    const left = this.#turns.filter(({ fate }) => fate !== 'durable')
+    const left = turns.filter(({ fate }) => fate !== 'durable')
     this.#release()
     for (const turn of left) if (turn.unit !== undefined) this.#write(turn, turn.unit)
   }
 
+  #all(): T[] {
+    const turns: T[] = []
+    for (let turn = this.#first; turn !== undefined; turn = turn.next) turns.push(turn)
+    return turns
+  }
+
   #take(): T[] {
+    const turns = this.#all()
+    this.#first = this.#last = undefined
+    this.#count = 0
     this.#isDeciding = false
-    return this.#turns.splice(0)
+    return turns
   }
 }
-
-/** A unit that fits no log never will. Any other failure says nothing about its fate. */
-const unwritten = (error: unknown): 'unknown' | Refused =>
-  isKeelsonError(error, 'TOO_LARGE') ? { error, isOvertaken: false } : 'unknown'
 
 /** Whether the row with this mark contains the effect of the unit. */
 const isIn = ({ row }: Turn, mark: TurnMark | undefined): boolean => {

@@ -16,7 +16,7 @@ import {
   type PendingCall,
   type Ref,
 } from '../../runtime/index.ts'
-import type { LoggedTurn, TurnLog } from './turn-log.ts'
+import type { Held, LoggedTurn, TurnLog } from './turn-log.ts'
 
 /** The port of one durable actor. */
 export class TurnOutputs implements Outputs {
@@ -54,9 +54,8 @@ export class TurnOutputs implements Outputs {
     this.#open = undefined
   }
 
-  /** Keeps an output until its turn is durable. `undo` runs instead if the turn is dropped. */
-  hold(output: () => void, undo?: () => void): void {
-    holdIn(this.turn, output, undo)
+  hold(output: () => void): void {
+    holdIn(this.turn, { leave: output })
   }
 
   /** The answer of a call was taken back. With `isOwed` its turn is handled again. */
@@ -72,10 +71,12 @@ export class TurnOutputs implements Outputs {
     if (!isCall(message)) this.hold(() => void target.admit(message))
     else if (this.#log.last === undefined) return target.admit(message)
     else {
-      const leave = (): void => {
-        if (!message.isSettled && !target.admit(message)) message.fail(mailboxFull(message))
-      }
-      holdIn(this.#log.last, leave, () => message.fail(neverLeft(message)))
+      this.#log.last.hold({
+        leave: () => {
+          if (!message.isSettled && !target.admit(message)) message.fail(mailboxFull(message))
+        },
+        drop: () => message.fail(neverLeft(message)),
+      })
     }
     return true
   }
@@ -93,11 +94,10 @@ export class TurnOutputs implements Outputs {
   }
 
   begin(process: Beginner, isAwaited: boolean): void {
-    holdIn(
-      isAwaited ? this.#log.last : this.turn,
-      () => process.start(),
-      () => process.end('shutdown'),
-    )
+    holdIn(isAwaited ? this.#log.last : this.turn, {
+      leave: () => process.start(),
+      drop: () => process.end('shutdown'),
+    })
   }
 
   /** Nothing leaves of a turn in which the process ended. The notice of its end waits. */
@@ -111,9 +111,9 @@ export class TurnOutputs implements Outputs {
   }
 }
 
-const holdIn = (turn: LoggedTurn | undefined, output: () => void, undo?: () => void): void => {
-  if (turn === undefined) output()
-  else turn.hold(output, undo)
+const holdIn = (turn: LoggedTurn | undefined, output: Held): void => {
+  if (turn === undefined) output.leave()
+  else turn.hold(output)
 }
 
 const mailboxFull = ({ name }: PendingCall): KeelsonError =>
@@ -123,10 +123,13 @@ const neverLeft = ({ name }: PendingCall): KeelsonError =>
   new KeelsonError('NOT_SUBMITTED', `${name}: the state that the call stood on was refused`)
 
 /** A call to a durable actor: its answer is an output. */
-export class HeldCall implements Answerable {
+export class HeldCall implements Answerable, Held {
   readonly call: PendingCall
   readonly #outputs: TurnOutputs
-  #outcome: Outcome | undefined
+  #outcome: Outcome | undefined = undefined
+  /** Where the call was owed until it was answered, and whether its handler ran then. */
+  #list: CallList | undefined = undefined
+  #wasOpen = false
 
   constructor(call: PendingCall, outputs: TurnOutputs) {
     this.call = call
@@ -143,32 +146,40 @@ export class HeldCall implements Answerable {
   }
 
   reply(value: unknown): boolean {
-    return this.#decide({ ok: true, value }, () => this.call.reply(value))
+    return this.#decide({ ok: true, value })
   }
 
   fail(error: unknown): boolean {
-    return this.#decide({ ok: false, error }, () => this.call.fail(error))
+    return this.#decide({ ok: false, error })
   }
 
   handTo(target: Ref<unknown>, note?: unknown): void {
     this.#outputs.hold(() => this.call.handTo(target, note))
   }
 
-  #decide(outcome: Outcome, leave: () => void): boolean {
+  leave(): void {
+    if (this.#outcome?.ok) this.call.reply(this.#outcome.value)
+    else this.call.fail(this.#outcome?.error)
+  }
+
+  drop(): void {
+    this.#outcome = undefined
+    this.call.late = undefined
+    this.#outputs.takenBack(this.call, this.#list, this.#wasOpen)
+  }
+
+  #decide(outcome: Outcome): boolean {
     if (this.#outcome !== undefined) return false
     this.#outcome = outcome
     // Its time may be up. The outcome is remembered all the same if the call has an id.
     const waits = !this.call.isSettled
     const { turn, isOpen } = this.#outputs
-    if (turn === undefined) leave()
+    if (turn === undefined) this.leave()
     else {
-      const { list } = this.call
+      this.#list = this.call.list
+      this.#wasOpen = isOpen
       if (waits) this.call.release(onItsWay)
-      turn.hold(leave, () => {
-        this.#outcome = undefined
-        this.call.late = undefined
-        this.#outputs.takenBack(this.call, list, isOpen)
-      })
+      turn.hold(this)
     }
     return waits
   }

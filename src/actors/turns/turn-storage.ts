@@ -2,6 +2,7 @@
  * The storage side of the log of turns: how a unit is written, when earlier writes are decided, and
  * what the main row says.
  */
+import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   entityRowKey,
@@ -11,8 +12,8 @@ import {
   type TurnMark,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
-import { type Shape, settled, submitAs } from '../writing/write-path.ts'
-import type { Refused } from './turn-log.ts'
+import { type Shape, settled, submitTo } from '../writing/write-path.ts'
+import type { Written } from './turn-log.ts'
 
 const unitDeadlineMs = 60_000
 
@@ -24,11 +25,37 @@ const options = {
   deadlineMs: unitDeadlineMs,
 }
 
-/** Writes a unit. A rejection says nothing about its fate. */
-export const writeTurn = (system: System, shard: Shard, unit: Turn): Promise<'durable' | Refused> =>
-  submitAs(system, shard, { units: unit, options }, fateOf)
+/** Writes a unit, and calls `decided` once, later. */
+export const writeTurn = (
+  system: System,
+  shard: Shard,
+  unit: Turn,
+  decided: (fate: Written) => void,
+): void => {
+  const failed = (error: unknown): void => soon(decided, unwritten(error))
+  try {
+    submitTo(
+      system,
+      shard,
+      { units: unit, options },
+      fateOf,
+      (fate) => (fate === 'durable' ? decided(fate) : soon(decided, fate)),
+      failed,
+    )
+  } catch (error) {
+    failed(error)
+  }
+}
 
-const fateOf: Shape<'durable' | Refused> = (_position, [answer]) => {
+/** Only the usual fate is told within the turn of the applier, which has others to tell. */
+const soon = (decided: (fate: Written) => void, fate: Written): void =>
+  void Promise.resolve(fate).then(decided)
+
+/** A unit that fits no log never will. Any other failure says nothing about its fate. */
+const unwritten = (error: unknown): Written =>
+  isKeelsonError(error, 'TOO_LARGE') ? { error, isOvertaken: false } : 'unknown'
+
+const fateOf: Shape<Written> = (_position, [answer]) => {
   if (answer?.kind !== 'refused') return 'durable'
   const { reason } = answer
   // With `present`: the main row is not the one that the unit follows.

@@ -1,6 +1,6 @@
 /**
  * A write on its way from its caller to the log, in one object: its weight at the gate, its place
- * in a group, and the caller's promise. It settles the promise once, after it has left the gate.
+ * in a group, and what tells its caller. It tells the caller once, after it has left the gate.
  * The steps of its way are in `write-path.ts`.
  */
 import { KeelsonError } from '../../errors.ts'
@@ -37,12 +37,12 @@ export type Write = {
 
 /**
  * Makes the caller's answer from the position of the frame and the answers of its units. The
- * caller's promise rejects with the error that it throws or rejects with.
+ * caller gets the error that it throws.
  */
-export type Shape<T> = (position: Position, answers: readonly UnitAnswer[]) => T | Promise<T>
+export type Shape<A> = (position: Position, answers: readonly UnitAnswer[]) => A
 
 /** One write. */
-export class Passage<T = unknown> implements Append, Entry {
+export class Passage<A = unknown> implements Append, Entry {
   readonly system: System
   readonly shard: Shard
   readonly options: CheckedWrite
@@ -59,8 +59,8 @@ export class Passage<T = unknown> implements Append, Entry {
   place = 0
   /** Whether it must leave the gate: not while it waits there, nor if it came with a token. */
   isInside = false
-  readonly #shape: Shape<T>
-  readonly #resolve: (answer: T | Promise<T>) => void
+  readonly #shape: Shape<A>
+  readonly #resolve: (answer: A) => void
   readonly #reject: (error: unknown) => void
 
   /**
@@ -71,8 +71,8 @@ export class Passage<T = unknown> implements Append, Entry {
     system: System,
     shard: Shard,
     write: Write,
-    shape: Shape<T>,
-    resolve: (answer: T | Promise<T>) => void,
+    shape: Shape<A>,
+    resolve: (answer: A) => void,
     reject: (error: unknown) => void,
   ) {
     const { units, options } = write
@@ -152,11 +152,14 @@ export class Passage<T = unknown> implements Append, Entry {
   #answer(position: Position, answers: readonly UnitAnswer[]): void {
     this.#leave()
     this.pin?.release()
+    let answer: A
     try {
-      this.#resolve(this.#shape(position, answers))
+      answer = this.#shape(position, answers)
     } catch (error) {
       this.#reject(error)
+      return
     }
+    this.#resolve(answer)
   }
 }
 

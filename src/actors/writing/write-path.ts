@@ -90,11 +90,25 @@ export const submitAs = <T>(
   system: System,
   shard: Shard,
   write: Write,
-  shape: Shape<T>,
+  shape: Shape<T | Promise<T>>,
 ): Promise<T> =>
   write.options.ack === 'projected'
     ? projectedToo(system, shard, write, enter).then((at) => shape(at.position, at.answers))
     : passing(system, shard, write, shape, enter)
+
+/**
+ * `submit` without a promise, for a write with `ack` `applied`. It calls one of `answered` and
+ * `failed`, once: `answered` within the applier's turn, `failed` possibly before this returns.
+ * @throws KeelsonError `TOO_LARGE`, `INVALID_ARGUMENT`: neither is called
+ */
+export const submitTo = <A>(
+  system: System,
+  shard: Shard,
+  write: Write,
+  shape: Shape<A>,
+  answered: (answer: A) => void,
+  failed: (error: unknown) => void,
+): void => enter(new Passage(system, shard, write, shape, answered, failed) as Passage)
 
 /**
  * `submit` for a write that has entered the gate already. Its token stays with the caller.
@@ -110,7 +124,7 @@ const passing = <T>(
   system: System,
   shard: Shard,
   write: Write,
-  shape: Shape<T>,
+  shape: Shape<T | Promise<T>>,
   begin: (passage: Passage) => void,
 ): Promise<T> =>
   new Promise((resolve, reject) => {

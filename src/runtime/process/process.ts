@@ -182,7 +182,6 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   }
 
   start(): void {
-    this.kernel.carry(this)
     this.#enqueue()
   }
 

@@ -293,6 +293,8 @@ export class ProcessSystem implements Kernel, Starter {
       linked,
     })
     this.#processes.add(process)
+    // Noted here: a durable process lets its children begin later, in a context that is not its own.
+    this.carry(process)
     if (options.name !== undefined) this.names.register(options.name, process)
     return process
   }
