@@ -80,7 +80,7 @@ export {
   windowsMax,
 } from './shard/write-windows.ts'
 export { Batch } from './store/batch.ts'
-export type { RangeOptions } from './store/range-query.ts'
+export type { EntriesOptions, RangeOptions } from './store/range-query.ts'
 export { Store } from './store/store.ts'
 export type {
   BatchAnswer,
@@ -103,7 +103,7 @@ export type { Pairs } from './store/store-commands.ts'
 export type { RangePage, StoreEntry } from './store/store-reader.ts'
 export type { StoreChange, StoreWatch, WatchOptions } from './store/store-watch.ts'
 export type { ByteSource } from './store/stream-source.ts'
-export { Compound } from './store/value-reading.ts'
+export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
 export type {
   AlarmTime,

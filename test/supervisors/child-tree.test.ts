@@ -214,6 +214,8 @@ describe('a tree as data', () => {
       'wal_writer(1)',
       'batcher(0)',
       "expirer('orders', 0)",
+      'alarms(0)',
+      'snapshotter(0)',
     ].map((name): [string, unknown, string] => [
       `a name of the instance, ${name}`,
       supervisor('t', {}, [worker('a', idle, { name })]),

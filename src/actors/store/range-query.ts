@@ -23,6 +23,12 @@ export type RangeOptions = {
   readonly values?: boolean
 }
 
+/** The options of `entries`. */
+export type EntriesOptions = RangeOptions & {
+  /** True: a `LargeValue` is loaded before its entry is given. */
+  readonly load?: boolean
+}
+
 /** A checked query: the keys to walk through, and the page. */
 export type RangeQuery = {
   readonly range: RowRange
@@ -48,14 +54,23 @@ export const rangeQuery = (options: RangeOptions): RangeQuery => {
   return { range: { ...range, reverse }, limit, values, fingerprint }
 }
 
+/** The options of `entries`, checked: those of its pages, and `load`. @throws as `rangeQuery` */
+export const entriesQuery = (
+  options: EntriesOptions,
+): { readonly range: RangeOptions; readonly load: boolean } => {
+  checkOptionNames(options, [...optionNames, 'load'])
+  const { load, ...range } = options
+  checkBoolean('load', load)
+  rangeQuery(range)
+  return { range, load: load === true }
+}
+
 const checkOptions = (options: RangeOptions): void => {
   checkOptionNames(options, optionNames)
   for (const name of ['gt', 'gte', 'lt', 'lte', 'prefix'] as const)
     if (options[name] !== undefined && !(name === 'prefix' && options.prefix === ''))
       checkKey(options[name])
-  for (const name of ['reverse', 'values'] as const)
-    if (options[name] !== undefined && typeof options[name] !== 'boolean')
-      throw invalidArgument(name, 'a boolean', options[name])
+  for (const name of ['reverse', 'values'] as const) checkBoolean(name, options[name])
   if (options.gt !== undefined && options.gte !== undefined)
     throw invalidArgument('gt', 'gt or gte', 'both')
   if (options.lt !== undefined && options.lte !== undefined)
@@ -63,6 +78,12 @@ const checkOptions = (options: RangeOptions): void => {
   const { limit = 100 } = options
   if (!Number.isSafeInteger(limit) || limit < 1)
     throw invalidArgument('limit', 'a whole number from 1', limit)
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` unless it is absent or a boolean */
+const checkBoolean = (name: string, value: unknown): void => {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw invalidArgument(name, 'a boolean', value)
 }
 
 /** The bounds of a walk. */

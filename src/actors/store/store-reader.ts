@@ -4,7 +4,7 @@
  * cannot show its whole state refuses reads.
  */
 import type { Readable } from 'node:stream'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Row } from '../../storage/index.ts'
 import type { Position } from '../log/wal-writer.ts'
@@ -15,12 +15,21 @@ import { checkedField, checkedKey, checkOptionNames } from '../shard/argument-ch
 import type { KeyPlacement } from '../shard/key-placement.ts'
 import type { Shard } from '../shard/shard.ts'
 import { cursorAt } from './page-cursor.ts'
-import { type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
+import {
+  type EntriesOptions,
+  entriesQuery,
+  type RangeOptions,
+  type RangeQuery,
+  rangeQuery,
+} from './range-query.ts'
 import { checkedOffset, keysOf } from './store-commands.ts'
-import { decodedValue, listedValue, rangeOf } from './value-reading.ts'
-import { loadValue, streamOut } from './value-streams.ts'
+import { decodedValue, LargeValue, namingKey, rangeOf } from './value-reading.ts'
+import { listedValue, loadKey, streamOut } from './value-streams.ts'
 
-/** A key with its value: a `Compound` for a compound key, `undefined` with `values: false`. */
+/**
+ * A key with its value: a `Compound` for a compound key, a `LargeValue` for more than 1 MiB in blobs,
+ * `undefined` with `values: false`.
+ */
 export type StoreEntry = readonly [key: string, value: unknown]
 
 /**
@@ -113,7 +122,7 @@ export class StoreReader {
   async load<T = unknown>(key: string): Promise<T | undefined> {
     const shard = this.#shardOf(key)
     const row = this.#row(shard, key, shard.now())
-    return row && ((await loadValue(this.#system, shard, row.value)) as T)
+    return row && ((await loadKey(this.#system, shard, key, row.value)) as T)
   }
 
   /**
@@ -169,18 +178,18 @@ export class StoreReader {
 
   /**
    * All entries of a range, page by page, yielding to the event loop between pages. `limit` is the
-   * size of a page. @throws as `range` does
+   * size of a page. With `load`, large values are loaded one by one and come whole. @throws as
+   * `range` and `load` do
    */
-  async *entries(options: RangeOptions = {}): AsyncIterableIterator<StoreEntry> {
-    // Refuses wrong options before they are copied.
-    rangeQuery(options)
-    let cursor = options.cursor
-    do {
-      const page = this.range({ ...options, ...(cursor === undefined ? {} : { cursor }) })
-      yield* page.entries
+  async *entries(options: EntriesOptions = {}): AsyncIterableIterator<StoreEntry> {
+    const { load, range } = entriesQuery(options)
+    let { cursor } = range
+    for (let first = true; first || cursor !== undefined; first = false) {
+      if (!first) await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
+      const page = this.range({ ...range, ...(cursor === undefined ? {} : { cursor }) })
+      for (const entry of page.entries) yield load ? await wholeEntry(entry) : entry
       cursor = page.cursor
-      await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
-    } while (cursor !== undefined)
+    }
   }
 
   #shardOf(key: string): Shard {
@@ -214,7 +223,10 @@ export class StoreReader {
     for (const [key, row] of mergedRows(walks, range.reverse === true)) {
       more = entries.length === limit
       if (more) break
-      entries.push([key, values ? listedValue(this.#keys.of(key), row) : undefined])
+      entries.push([
+        key,
+        values ? listedValue(this.#system, this.#keys.of(key), key, row) : undefined,
+      ])
     }
     const last = entries[entries.length - 1]?.[0]
     return {
@@ -243,11 +255,5 @@ export class StoreReader {
   }
 }
 
-/** The error of a failed read, with the key in it. */
-const namingKey = (error: unknown, key: string): unknown =>
-  isKeelsonError(error)
-    ? new KeelsonError(error.code, error.message, {
-        details: { ...error.details, key },
-        cause: error.cause,
-      })
-    : error
+const wholeEntry = async (entry: StoreEntry): Promise<StoreEntry> =>
+  entry[1] instanceof LargeValue ? [entry[0], await entry[1].load()] : entry

@@ -3,13 +3,14 @@
  * iterator that can be ended and begun again where it was.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
 import { checkKey, rootNamespace } from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { KeyChange } from '../shard/shard-changes.ts'
 import { type ChangeFilter, logStart, ShardWatch, type WatchedChange } from './shard-watch.ts'
-import { listedValue } from './value-reading.ts'
+import { listedValue } from './value-streams.ts'
 
 /** The options of a watch. */
 export type WatchOptions = {
@@ -24,7 +25,7 @@ export type WatchOptions = {
 
 /**
  * A durable change.
- * - `put`: the key has this value (a `Compound` for a compound key).
+ * - `put`: the key has this value, as `range` lists it.
  * - `delete`: the key has no value: it was deleted, or has expired and was removed.
  * - `clear`: every key of the namespace was removed; `undefined`: every key of the shard.
  */
@@ -55,6 +56,7 @@ type Answered = { readonly part: number } & (
 
 /** A running watch. End it with `return`, or leave the `for await` loop. */
 export class StoreWatch implements AsyncIterableIterator<StoreChange> {
+  readonly #system: System
   readonly #shards: readonly Shard[]
   readonly #parts: readonly ShardWatch[]
   /** The next change of each part, asked for and not given out. */
@@ -64,7 +66,8 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
   #hasEnded = false
 
   /** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED` */
-  constructor(shards: readonly Shard[], options: WatchOptions) {
+  constructor(system: System, shards: readonly Shard[], options: WatchOptions) {
+    this.#system = system
     const { prefix = '', from } = checked(options, shards.length)
     const wants = filterOf(prefix)
     const begins = shards.map((shard) => beginOf(shard, from))
@@ -113,17 +116,21 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
     }
     const shard = this.#shards[answered.part]
     if (!answered.watched || !shard) return this.return()
-    return { done: false, value: shown(shard, answered.watched) }
+    return { done: false, value: shown(this.#system, shard, answered.watched) }
   }
 }
 
-const shown = (shard: Shard, { change, catchingUp, next }: WatchedChange): StoreChange => {
+const shown = (
+  system: System,
+  shard: Shard,
+  { change, catchingUp, next }: WatchedChange,
+): StoreChange => {
   const { lsn, time } = change
   const where = { position: { shard: shard.index, lsn }, next, time, catchingUp }
   if (change.kind === 'clear') return { kind: 'clear', namespace: change.namespace, ...where }
   const { key, row } = change
   return row
-    ? { kind: 'put', key, value: listedValue(shard, row), ...where }
+    ? { kind: 'put', key, value: listedValue(system, shard, key, row), ...where }
     : { kind: 'delete', key, ...where }
 }
 

@@ -2,19 +2,16 @@
  * Decodes the values in rows and answers. Content in blobs is read synchronously and is therefore
  * bounded; larger values need `load`, `getStream` or `getRange`.
  */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type BlobRef,
   decodeValue,
-  fieldCount,
   isStoredValue,
   type RopePart,
-  type Row,
   type RowValue,
   ropeLength,
   ropeOf,
   ropeSlice,
-  rowTags,
   type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
@@ -34,6 +31,28 @@ export class Compound {
 }
 
 /**
+ * A value in a range that is too large for a synchronous read: more than 1 MiB in blobs.
+ */
+export class LargeValue {
+  /** Bytes. */
+  readonly length: number
+  readonly #load: () => Promise<unknown>
+
+  constructor(length: number, load: () => Promise<unknown>) {
+    this.length = length
+    this.#load = load
+  }
+
+  /**
+   * The value that was listed, as `store.load` gives it. If it was replaced meanwhile, it is kept
+   * for `blobs.graceMs`. Rejects as `store.load` does.
+   */
+  load(): Promise<unknown> {
+    return this.#load()
+  }
+}
+
+/**
  * Decodes the value of a row or of a command's answer.
  * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for a value of more than 1 MiB with blobs;
  * `WRONG_TYPE` for a compound
@@ -49,11 +68,18 @@ export const decodedValue = (shard: Shard, stored: RowValue): unknown => {
 export const isReadAtOnce = (stored: StoredValue): boolean =>
   stored.tag !== valueTags.blob || ropeLength(ropeOf(stored)) <= readBytesMax
 
-/** The value of a row in a range, or a `Compound`. @throws as `decodedValue` */
-export const listedValue = (shard: Shard, row: Row): unknown =>
-  row.value.tag === rowTags.compound
-    ? new Compound(fieldCount(row))
-    : decodedValue(shard, row.value)
+/** The length of a value that a range lists as a `LargeValue`; `undefined` for any other value. */
+export const largeLength = (stored: RowValue): number | undefined =>
+  isStoredValue(stored) && !isReadAtOnce(stored) ? ropeLength(ropeOf(stored)) : undefined
+
+/** The error of a failed read, with the key in it. */
+export const namingKey = (error: unknown, key: string): unknown =>
+  isKeelsonError(error)
+    ? new KeelsonError(error.code, error.message, {
+        details: { ...error.details, key },
+        cause: error.cause,
+      })
+    : error
 
 /**
  * A copy of the bytes of a text or bytes value from `from` up to `to`, clamped.

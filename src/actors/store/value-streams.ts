@@ -12,12 +12,15 @@ import {
   type BlobRef,
   type Command,
   decodeValue,
+  fieldCount,
   isStoredValue,
   type RopePart,
+  type Row,
   type RowValue,
   ropeLength,
   ropeOf,
   ropeSlice,
+  rowTags,
   type Unit,
   valueTags,
 } from '../../storage/index.ts'
@@ -28,6 +31,7 @@ import type { Shard } from '../shard/shard.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit } from '../writing/write-path.ts'
 import { type ByteSource, chunksOf, piecesOf, type WatchTaker } from './stream-source.ts'
+import { Compound, decodedValue, LargeValue, largeLength, namingKey } from './value-reading.ts'
 
 /** The result of an incoming stream: its length, and the SHA-256 of its bytes in hex. */
 export type StreamedIn = { readonly length: number; readonly sha256: string }
@@ -190,6 +194,36 @@ export const loadValue = async (
   return rope.content === valueTags.bytes
     ? Buffer.from(whole.buffer)
     : decodeValue({ tag: rope.content, bytes: whole })
+}
+
+/** `loadValue` of a key, whose errors name it. */
+export const loadKey = async (
+  system: System,
+  shard: Shard,
+  key: string,
+  stored: RowValue,
+): Promise<unknown> => {
+  try {
+    return await loadValue(system, shard, stored)
+  } catch (error) {
+    throw namingKey(error, key)
+  }
+}
+
+/**
+ * The value of a row in a list of keys: a `Compound`, a `LargeValue`, or the value itself.
+ * @throws KeelsonError `CORRUPT`, with the key
+ */
+export const listedValue = (system: System, shard: Shard, key: string, row: Row): unknown => {
+  const { value } = row
+  if (value.tag === rowTags.compound) return new Compound(fieldCount(row))
+  const length = largeLength(value)
+  if (length !== undefined) return new LargeValue(length, () => loadKey(system, shard, key, value))
+  try {
+    return decodedValue(shard, value)
+  } catch (error) {
+    throw namingKey(error, key)
+  }
 }
 
 /** Copies of the pieces, because a reader of the stream may keep them. */

@@ -3,7 +3,6 @@
  * shows the store at the moment of its reading. Every kind of iterator of Level is one walk.
  */
 import type { RangeOptions, Store } from '../../actors/index.ts'
-import { isKeelsonError } from '../../errors.ts'
 import type { LevelFormat, LevelPlace } from './level-place.ts'
 
 /** The bounds and the direction of a walk, in Level's keys. */
@@ -71,16 +70,13 @@ export class LevelWalk {
   async #page(bounds: Bounds, limit: number): Promise<readonly WalkedEntry[]> {
     const { prefix } = this.#place
     const page = { ...bounds, prefix, reverse: this.#reverse }
-    if (!this.#values) return this.#store.range({ ...page, limit, values: false }).entries
-    try {
-      return this.#store.range({ ...page, limit }).entries
-    } catch (error) {
-      if (!isKeelsonError(error, 'TOO_LARGE')) throw error
-      // A value is too large for a page. Up to that value, the walk goes entry by entry.
-      const { entries } = this.#store.range({ ...page, limit: 1, values: false })
-      const key = entries[0]?.[0]
-      return key === undefined ? [] : [[key, await this.#store.load(key)]]
+    const values = this.#values
+    const found: WalkedEntry[] = []
+    for await (const entry of this.#store.entries({ ...page, limit, values, load: values })) {
+      found.push(entry)
+      if (found.length === limit) break
     }
+    return found
   }
 }
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { BlobStore } from '../../../src/actors/index.ts'
+import { BlobStore, type LargeValue, type StoreEntry } from '../../../src/actors/index.ts'
+import type { EntriesOptions } from '../../../src/actors/store/range-query.ts'
 import { Blobs } from '../../../src/storage/blobs/blobs.ts'
 import { payload } from '../../support/blob-folder.ts'
 import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
@@ -329,5 +330,65 @@ describe('getStream', () => {
     const opens = world.disk.counts.open + world.disk.counts.create
     await world.during(app.close())
     expect(opens - closes).toBeGreaterThanOrEqual(0)
+  })
+})
+
+describe('a value of more than 1 MiB in a range', () => {
+  const filled = async () => {
+    const { world, app } = await started()
+    for (const key of ['a', 'c']) await world.during(app.store.put(key, key))
+    await world.during(app.store.putStream('b', Readable.from(chunks)))
+    return { world, store: app.store }
+  }
+
+  test('is an entry that names its length and loads it; the walk goes on', async () => {
+    const { world, store } = await filled()
+    const { entries } = store.range()
+    expect(entries.map(([key]) => key)).toEqual(['a', 'b', 'c'])
+    const large = entries[1]?.[1] as LargeValue
+    expect(large.length).toBe(whole.length)
+    expect(sameBytes((await world.during(large.load())) as Buffer, whole)).toBe(true)
+    expect(store.range({ values: false }).entries[1]).toEqual(['b', undefined])
+  })
+
+  test('comes whole with load, between its neighbours', async () => {
+    const { world, store } = await filled()
+    const walk = async (options: EntriesOptions) => {
+      const found: StoreEntry[] = []
+      for await (const entry of store.entries(options)) found.push(entry)
+      return found
+    }
+    const [first, second, third] = await world.during(walk({ load: true, limit: 1 }))
+    expect([first, third]).toEqual([
+      ['a', 'a'],
+      ['c', 'c'],
+    ])
+    expect(sameBytes(second?.[1] as Buffer, whole)).toBe(true)
+    await expect(world.during(walk({ load: 1 as never }))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+  })
+
+  test('that is damaged is CORRUPT with its key, and the range before it was whole', async () => {
+    const { world, store } = await filled()
+    const large = store.range().entries[1]?.[1] as LargeValue
+    const [file = ''] = blobFiles(world)
+    world.disk.flipBit(`${dir}/${file}`, 8 * 300_000)
+    await expect(world.during(large.load())).rejects.toMatchObject({
+      code: 'CORRUPT',
+      details: { key: 'b' },
+    })
+  })
+
+  test('in a watch is the same entry, and the watch goes on', async () => {
+    const { world, store } = await filled()
+    const watch = store.watch()
+    await world.during(store.putStream('b', Readable.from(chunks)))
+    await world.during(store.put('a', 1))
+    const { value: first } = await world.during(watch.next())
+    const { value: second } = await world.during(watch.next())
+    await watch.return()
+    expect(first).toMatchObject({ kind: 'put', key: 'b', value: { length: whole.length } })
+    expect(second).toMatchObject({ kind: 'put', key: 'a', value: 1 })
   })
 })
