@@ -1,19 +1,9 @@
 /** Data folders of the built package, and ways to look at and damage their logs. */
-import {
-  cpSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, start } from 'keelson'
-import { afterAll, beforeAll } from 'vitest'
 import { runKeelson } from './keelson-command.ts'
-import { tempFolder } from './temp-folder.ts'
+import { folderMadeOnce, tempFolder } from './temp-folder.ts'
 
 /** The log of a shard of the data folder `d` in `dir`. */
 export const wal = (dir: string, shard = 0): string => join(dir, `d/shard-${shard}/wal`)
@@ -41,20 +31,9 @@ export const newFolder = async (
   return dir
 }
 
-/** The folder of `newFolder`, made once for a file of tests; each call copies it. */
-export const copiesOf = (count: number): (() => string) => {
-  let made: string
-  beforeAll(async () => {
-    made = mkdtempSync(join(tmpdir(), 'keelson-'))
-    await make(made, count, () => Promise.resolve())
-  })
-  afterAll(() => rmSync(made, { recursive: true, force: true }))
-  return () => {
-    const dir = tempFolder()
-    cpSync(made, dir, { recursive: true, preserveTimestamps: true })
-    return dir
-  }
-}
+/** The folder of `newFolder`, made once for the tests around the call; each call of the answer copies it. */
+export const copiesOf = (count: number): (() => string) =>
+  folderMadeOnce((dir) => make(dir, count, () => Promise.resolve()))
 
 const make = async (
   dir: string,

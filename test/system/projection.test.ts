@@ -15,21 +15,19 @@ import { join } from 'node:path'
 import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
-import { tempFolder } from '../support/temp-folder.ts'
+import { folderMadeOnce, tempFolder } from '../support/temp-folder.ts'
 import { sampled, thorough } from '../support/tier.ts'
 
 const keys = Array.from({ length: thorough(800, 3_000) }, (_, at) => `key:${at}`)
 const textOf = (key: string) => ({ key, text: key.repeat(10) })
 
 /** A folder with a store that was filled, flushed and closed. */
-const filledFolder = async (): Promise<string> => {
-  const dir = tempFolder()
+const filledFolder = folderMadeOnce(async (dir) => {
   const app = await start({ dir })
   await Promise.all(keys.map((key) => app.store.put(key, textOf(key))))
   await app.control.flushAll()
   await app.close()
-  return dir
-}
+})
 
 const lmdbOf = (dir: string) => join(dir, 'shard-0', 'lmdb')
 
@@ -45,14 +43,14 @@ const readAll = async (dir: string) => {
 
 describe('the projection', () => {
   test('is rebuilt whole after its folder was deleted', async () => {
-    const dir = await filledFolder()
+    const dir = filledFolder()
     rmSync(lmdbOf(dir), { recursive: true })
 
     expect(await readAll(dir)).toEqual({ wrong: [], listed: keys.length })
   })
 
   test('is rebuilt whole when something else stands in its place', async () => {
-    const dir = await filledFolder()
+    const dir = filledFolder()
     rmSync(lmdbOf(dir), { recursive: true })
     writeFileSync(lmdbOf(dir), 'no folder')
 
@@ -60,7 +58,7 @@ describe('the projection', () => {
   })
 
   test('is rebuilt whole after its file was cut, at whatever length', async () => {
-    const dir = await filledFolder()
+    const dir = filledFolder()
     const file = join(lmdbOf(dir), 'data.mdb')
     for (const part of sampled([0, 0.0001, 0.1, 0.5, 0.99], 2)) {
       truncateSync(file, Math.floor(statSync(file).size * part))
@@ -69,7 +67,7 @@ describe('the projection', () => {
   })
 
   test('is rebuilt whole before the first read whatever was flipped in it, after a life that ended before all was examined', async () => {
-    const dir = await filledFolder()
+    const dir = filledFolder()
     const file = join(lmdbOf(dir), 'data.mdb')
     const random = seededRandom(Number(process.env.KEELSON_SEED ?? 7))
     for (let round = 0; round < 25; round += thorough(12, 1)) {
@@ -86,7 +84,7 @@ describe('the projection', () => {
   ])(
     'with a damaged row answers CORRUPT after %s, and is right once it is rebuilt',
     async (_, gone) => {
-      const dir = await filledFolder()
+      const dir = filledFolder()
       const file = join(lmdbOf(dir), 'data.mdb')
       const bytes = readFileSync(file)
       const text = 'key:500'.repeat(10)
