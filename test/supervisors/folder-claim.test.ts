@@ -10,6 +10,7 @@ import {
   memoryProjections,
   simulatedDisk,
 } from '../../src/testing/index.ts'
+import { codeOf } from '../support/error-codes.ts'
 import { machine } from '../support/simulated-instance.ts'
 
 const clock = virtualClock()
@@ -20,15 +21,6 @@ const request = (disk: Disk, shards?: number) => ({
   instance: 'default',
   shards,
 })
-
-const codeOf = (act: () => unknown): unknown => {
-  try {
-    act()
-    return 'ok'
-  } catch (error) {
-    return (error as { code?: string }).code
-  }
-}
 
 describe('a claim', () => {
   test('that is given back leaves nothing of a new folder, nor of those above it', () => {

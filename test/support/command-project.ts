@@ -11,6 +11,13 @@ export const write = (dir: string, name: string, text: string): void => {
 /** The first word of what a command said on standard error, without the line that greets. */
 export const codeIn = (errors: string): string | undefined => /^([A-Z_]+): /m.exec(errors)?.[1]
 
+/** The module of a worker that says `hanging` when it has to end, and never ends. */
+export const hangingWorker = `export const server = {
+  init: (_, context) => { context.trapExit(true); return {} },
+  calls: {}, casts: {},
+  terminate: () => { process.stderr.write('hanging'); return new Promise(() => {}) },
+}`
+
 /** A configuration whose tree has one worker, with the module `module`. */
 export function treeWith(module: string): string {
   const child = { kind: 'worker', id: 'a', module, options: {} }

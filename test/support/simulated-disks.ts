@@ -1,6 +1,4 @@
-/** Simulated disks with one file on them, for the tests of the simulation itself. */
-import { KeelsonError } from '../../src/errors.ts'
-import { DiskError, type DiskFile } from '../../src/storage/ports/disk.ts'
+import type { DiskFile } from '../../src/storage/ports/disk.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
 /** So many that each fate of a sector and of a name comes up at one of them. */
@@ -29,14 +27,4 @@ export const overwrite = (disk: SimulatedDisk, bytes: Uint8Array, offset: number
   const file = disk.open('/a', 'write')
   file.write(bytes, offset)
   return file
-}
-
-/** The code of what `action` throws, of the disk or of Keelson; `no error` when it throws nothing. */
-export const codeOf = (action: () => unknown): string => {
-  try {
-    action()
-  } catch (error) {
-    return error instanceof DiskError || error instanceof KeelsonError ? error.code : String(error)
-  }
-  return 'no error'
 }

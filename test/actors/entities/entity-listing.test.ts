@@ -10,6 +10,7 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import { codeOf } from '../../support/error-codes.ts'
 
 type Order = { readonly status: string; readonly total: number | string | null | boolean }
 type Index = { readonly status: string; readonly total: number | string | null | boolean }
@@ -146,13 +147,6 @@ describe('list', () => {
     await set(s, orders, some)
     const { cursor = '' } = orders.list({ limit: 1 })
     const foreign = s.app.entity(kinds[1])
-    const codeOf = (list: () => unknown): unknown => {
-      try {
-        return list()
-      } catch (error) {
-        return (error as { code: string }).code
-      }
-    }
     const refusals: [object, string][] = [
       [{ cursor, order: 'desc' }, 'BAD_CURSOR'],
       [{ cursor, prefix: 'a' }, 'BAD_CURSOR'],

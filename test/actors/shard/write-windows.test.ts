@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { WriteWindows, windowsMax } from '../../../src/actors/shard/write-windows.ts'
+import { codeOf } from '../../support/error-codes.ts'
 import { machine } from '../../support/simulated-instance.ts'
-
-const codeOf = (work: () => unknown): unknown => {
-  try {
-    work()
-    return 'ok'
-  } catch (error) {
-    return (error as { code?: unknown }).code
-  }
-}
 
 describe('windows of namespaces', () => {
   test('are absent by default, and can be set and removed', () => {

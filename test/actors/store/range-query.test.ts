@@ -3,14 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { cursorAt } from '../../../src/actors/store/page-cursor.ts'
 import { type RangeOptions, rangeQuery } from '../../../src/actors/store/range-query.ts'
 import { compareKeys } from '../../../src/storage/values/key.ts'
-
-const codeOf = (act: () => unknown): unknown => {
-  try {
-    return act()
-  } catch (error) {
-    return (error as { code?: string }).code
-  }
-}
+import { codeOf } from '../../support/error-codes.ts'
 
 describe('a range query', () => {
   test('refuses what it does not know', () => {

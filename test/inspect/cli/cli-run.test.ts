@@ -1,7 +1,7 @@
 /** `keelson run` lives as a service: without input, driven by signals, and with a line that says ready. */
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { codeIn, treeWith, write } from '../../support/command-project.ts'
+import { codeIn, hangingWorker, treeWith, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
@@ -106,11 +106,7 @@ describe('keelson run (needs the build)', () => {
   })
 
   test('ends at once at the second signal, with that of the signal as its status', async () => {
-    const dir = serviceFolder(`export const server = {
-      init: (_, context) => { context.trapExit(true); return {} },
-      calls: {}, casts: {},
-      terminate: () => { process.stderr.write('hanging'); return new Promise(() => {}) },
-    }`)
+    const dir = serviceFolder(hangingWorker)
     const service = startService(dir)
     await service.says('ready: ')
 

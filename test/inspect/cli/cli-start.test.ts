@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { codeIn, treeWith, write } from '../../support/command-project.ts'
+import { codeIn, hangingWorker, treeWith, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
@@ -151,23 +151,8 @@ describe('keelson start (needs the build)', () => {
 
   test('ends at once at the second signal', async () => {
     const dir = tempFolder()
-    write(
-      dir,
-      'stuck.mjs',
-      `export const server = {
-        init: (_, context) => { context.trapExit(true); return {} },
-        calls: {}, casts: {},
-        terminate: () => { process.stderr.write('hanging'); return new Promise(() => {}) },
-      }`,
-    )
-    const stuck = {
-      kind: 'worker',
-      id: 'stuck',
-      module: './stuck.mjs',
-      options: { shutdownMs: 1e6 },
-    }
-    const tree = { kind: 'supervisor', id: 'app', options: {}, children: [stuck] }
-    write(dir, 'keelson.config.json', JSON.stringify({ app: tree }))
+    write(dir, 'stuck.mjs', hangingWorker)
+    write(dir, 'keelson.config.json', treeWith('./stuck.mjs'))
     const command = startKeelson(['start'], dir)
     await command.write('1\n')
     await command.says('1')

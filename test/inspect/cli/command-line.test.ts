@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { isKeelsonError } from '../../../src/errors.ts'
 import { parseCommandLine, usage } from '../../../src/inspect/cli/command-line.ts'
+import { codeOf } from '../../support/error-codes.ts'
 
 const parse = (line: string) => parseCommandLine(line.split(' ').filter((word) => word !== ''))
 
@@ -64,13 +64,4 @@ describe('the command line', () => {
 
 function ingestOf(file: string, format: string) {
   return { kind: 'ingest', file, dir: 'd', key: 'id', format, verbose: false }
-}
-
-const codeOf = (act: () => unknown): unknown => {
-  try {
-    act()
-  } catch (error) {
-    return isKeelsonError(error) ? error.code : error
-  }
-  return 'no error'
 }

@@ -19,6 +19,7 @@ import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { alarmRowKey, dueRowKey } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 import { anyTurn, anyUnit } from '../../support/any-command.ts'
+import { codeOf } from '../../support/error-codes.ts'
 import { sampled, thorough } from '../../support/tier.ts'
 
 const units = fc.array(anyUnit, { minLength: 1, maxLength: 6 })
@@ -46,15 +47,6 @@ const turn = (given: Partial<Turn>): Turn => ({
   writes: [],
   ...given,
 })
-
-const codeOf = (action: () => unknown): unknown => {
-  try {
-    action()
-  } catch (error) {
-    return isKeelsonError(error) ? error.code : error
-  }
-  return 'nothing was thrown'
-}
 
 describe('a frame', () => {
   test('decodes to the units that were encoded', () => {
@@ -412,7 +404,7 @@ describe('bytes of another kind', () => {
 
   test('never throw another error', () => {
     const check = (bytes: Uint8Array) => {
-      expect(['CORRUPT', 'UNSUPPORTED_VERSION', 'nothing was thrown']).toContain(
+      expect(['CORRUPT', 'UNSUPPORTED_VERSION', 'no error']).toContain(
         codeOf(() => decodeFrame(bytes)),
       )
     }

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { KeelsonError } from '../../../src/errors.ts'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import {
   type DataFolderFacts,
@@ -10,9 +9,9 @@ import {
   shardsPresent,
   writeDataFolder,
 } from '../../../src/storage/disk/data-folder.ts'
-import { DiskError } from '../../../src/storage/ports/disk.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
+import { codeOf } from '../../support/error-codes.ts'
 
 const facts: DataFolderFacts = {
   instanceId: '00112233445566778899aabbccddeeff',
@@ -27,15 +26,6 @@ const folder = (options: { seed?: number } = {}): SimulatedDisk => {
   disk.makeFolder('/data')
   disk.syncFolder('/')
   return disk
-}
-
-const codeOf = (action: () => unknown): string => {
-  try {
-    action()
-  } catch (error) {
-    return error instanceof KeelsonError || error instanceof DiskError ? error.code : String(error)
-  }
-  return 'no error'
 }
 
 const golden = `{

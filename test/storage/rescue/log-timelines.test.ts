@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { LogReader } from '../../../src/storage/log/log-reader.ts'
 import type { LogPlan } from '../../../src/storage/recovery/log-plan.ts'
+import { codeOf } from '../../support/error-codes.ts'
 import {
   commit,
   content,
@@ -56,16 +57,6 @@ const exchange = (to: LogWorld, from: LogWorld, names: readonly string[]): LogWo
     file.close()
   }
   return to
-}
-
-const codeOf = (action: () => unknown): string => {
-  try {
-    action()
-    return 'no error'
-  } catch (error) {
-    if (!isKeelsonError(error)) throw error
-    return error.code
-  }
 }
 
 describe('segments of a diverged copy', () => {

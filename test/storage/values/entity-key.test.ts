@@ -1,7 +1,6 @@
 /** The names of entities and the keys of their rows: they fit LMDB, sort, and are read back. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isKeelsonError } from '../../../src/errors.ts'
 import { isRowKey } from '../../../src/storage/lmdb/row-codec.ts'
 import { isWithin } from '../../../src/storage/rows/rows.ts'
 import {
@@ -29,15 +28,7 @@ import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
 import { compareKeys, shardOf } from '../../../src/storage/values/key.ts'
 import { rowClassOf, rowKeyBytesMax } from '../../../src/storage/values/row-key.ts'
 import { anyEntity, anyIndexValue, anyRowBeside } from '../../support/any-command.ts'
-
-const codeOf = (action: () => unknown): unknown => {
-  try {
-    action()
-  } catch (error) {
-    return isKeelsonError(error) ? error.code : error
-  }
-  return 'nothing was thrown'
-}
+import { codeOf } from '../../support/error-codes.ts'
 
 const parts = (entity: string): readonly [kind: string, id: string] => {
   const slash = entity.indexOf('/')

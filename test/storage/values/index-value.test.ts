@@ -10,6 +10,7 @@ import {
 } from '../../../src/storage/values/index-value.ts'
 import { compareKeys } from '../../../src/storage/values/key.ts'
 import { anyIndexValue } from '../../support/any-command.ts'
+import { codeOf } from '../../support/error-codes.ts'
 import { thorough } from '../../support/tier.ts'
 
 const bytesOrder = (one: string, other: string): number =>
@@ -24,15 +25,6 @@ const valueOrder = (one: IndexValue, other: IndexValue): number => {
   if (typeof one === 'string') return Math.sign(compareKeys(one, other as string))
   if (one === other) return 0
   return (one as number) < (other as number) ? -1 : 1
-}
-
-const codeOf = (action: () => unknown): unknown => {
-  try {
-    action()
-  } catch (error) {
-    return isKeelsonError(error) ? error.code : error
-  }
-  return 'nothing was thrown'
 }
 
 describe('an index value', () => {
@@ -81,7 +73,7 @@ describe('an index value', () => {
   })
 
   it('is TOO_LARGE beyond 512 bytes, not characters', () => {
-    expect(codeOf(() => encodeIndexValue('é'.repeat(256)))).toBe('nothing was thrown')
+    expect(codeOf(() => encodeIndexValue('é'.repeat(256)))).toBe('no error')
     expect(codeOf(() => encodeIndexValue('é'.repeat(257)))).toBe('TOO_LARGE')
     expect(codeOf(() => encodeIndexValue('a'.repeat(100_000)))).toBe('TOO_LARGE')
   })

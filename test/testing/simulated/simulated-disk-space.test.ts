@@ -1,7 +1,8 @@
 /** The space of a simulated disk of limited capacity: who is refused, and what gives it back. */
 import { describe, expect, test } from 'vitest'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-import { codeOf, filled } from '../../support/simulated-disks.ts'
+import { codeOf } from '../../support/error-codes.ts'
+import { filled } from '../../support/simulated-disks.ts'
 
 describe('space on the simulated disk', () => {
   const block = 4096
