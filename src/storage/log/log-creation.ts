@@ -95,6 +95,7 @@ const firstManifest = ({ walId, seq, baseLsn, salt }: SegmentHeader): Manifest =
   checkpointLsn: 0,
   checkpointSegment: seq,
   lastTime: 0,
+  snapshots: [],
 })
 
 /**

@@ -1,5 +1,11 @@
-/** Decides which segments may be removed: whole segments that nothing needs, oldest first. Pure. */
+/**
+ * Decides which segments may be removed: whole segments that nothing needs, oldest first; and which
+ * snapshots stay. Pure.
+ */
 import { KeelsonError } from '../../errors.ts'
+import type { LogRetention } from '../ports/log-host.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import { snapshotsMax } from '../segments/manifest.ts'
 import type { LogSegment } from '../segments/segment-chain.ts'
 
 /** Pins on positions: nothing from a pinned LSN on is removed. Pins last while the log is open. */
@@ -46,4 +52,55 @@ export const releasable = (
   const limit = Math.min(...limits)
   const kept = sealed.findIndex(({ lastLsn }) => lastLsn > limit)
   return sealed.slice(0, kept < 0 ? sealed.length : kept)
+}
+
+/**
+ * The last LSN that `retention` does not keep, at `now` in ms; the LSN before the first if it keeps
+ * every segment. The frames of a segment are older than the segment behind it.
+ */
+export const retentionEnd = (
+  segments: readonly LogSegment[],
+  { ms = 0, bytes = 0 }: LogRetention,
+  now: number,
+): number => {
+  let behind = segments.reduce((sum, { endOffset }) => sum + endOffset, 0)
+  let end = (segments[0]?.header.baseLsn ?? 1) - 1
+  for (const [index, { endOffset, lastLsn }] of segments.entries()) {
+    behind -= endOffset
+    const next = segments[index + 1]
+    if (!next || next.header.createdMs > now - ms || behind < bytes) break
+    end = lastLsn
+  }
+  return end
+}
+
+/**
+ * Which of `named`, oldest first, stay named: the newest `keep`, the newest that is not beyond
+ * `retainedEnd`, and those between. From that one on the log leads back to any moment that is
+ * kept. If they are too many, one goes whose neighbours are closest together, so that those left
+ * stay evenly spread and the oldest can follow the retention.
+ */
+export const keptSnapshots = (
+  named: readonly NamedSnapshot[],
+  keep: number,
+  retainedEnd: number,
+): readonly NamedSnapshot[] => {
+  const base = Math.max(
+    0,
+    named.findLastIndex(({ lsn }) => lsn <= retainedEnd),
+  )
+  const kept = named.slice(Math.max(0, Math.min(base, named.length - keep)))
+  while (kept.length > snapshotsMax) kept.splice(mostCrowded(kept, keep), 1)
+  return kept
+}
+
+/**
+ * The index of the snapshot to give up: neither the oldest nor one of the newest `keep`, if any.
+ */
+const mostCrowded = (kept: readonly NamedSnapshot[], keep: number): number => {
+  const gap = (index: number): number => (kept[index + 1]?.lsn ?? 0) - (kept[index - 1]?.lsn ?? 0)
+  let least = 0
+  for (let index = 1; index < kept.length - keep; index++)
+    if (least === 0 || gap(index) < gap(least)) least = index
+  return least
 }

@@ -13,15 +13,16 @@ import { segmentStart } from '../frames/frame-cursor.ts'
 import { GroupEncoder } from '../frames/group-encoder.ts'
 import { type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
 import type { Commit, CommitRequest } from '../ports/log-host.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { OpenedLog } from '../recovery/log-opening.ts'
 import { poison } from '../segments/log-errors.ts'
 import { frameOffsets, framePayloadMax, refuseLengths } from '../segments/log-limits.ts'
 import { type LogPlace, successorHeader, whileOwned } from '../segments/log-place.ts'
-import { type Manifest, writeManifest } from '../segments/manifest.ts'
+import { type Manifest, snapshotsMax, writeManifest } from '../segments/manifest.ts'
 import { SegmentAppender } from '../segments/segment-appender.ts'
 import { type LogSegment, manifestAfter } from '../segments/segment-chain.ts'
 import { installSegment, type SpareTask } from '../segments/segment-file.ts'
-import { releasable } from './log-retention.ts'
+import { keptSnapshots, releasable, retentionEnd } from './log-retention.ts'
 import { SpareShelf } from './spare-shelf.ts'
 
 /** The progress of a commit. */
@@ -171,17 +172,59 @@ export class LogWriter {
     })
   }
 
+  /** The snapshots that the MANIFEST names, oldest first. */
+  get snapshots(): readonly NamedSnapshot[] {
+    return this.#manifest.snapshots
+  }
+
   /**
-   * Removes the segments without frames beyond `lsn` or the checkpoint of the MANIFEST, and returns
-   * them. Each removal is durable before the next, oldest first. So a crash leaves a log with a
-   * later start, never a log with a gap.
+   * Names a snapshot in the MANIFEST and moves the checkpoint up to it; `keep` of the named ones
+   * stay, and those that the retention needs. Both slots of the MANIFEST are written, because an
+   * older one may name a file that is about to be removed.
+   * @throws KeelsonError `INVALID_ARGUMENT`; `SHARD_DOWN` with the reason `poisoned`
+   */
+  name(snapshot: NamedSnapshot, keep: number): void {
+    this.#refuseUnlessOpen()
+    this.#refuseName(snapshot, keep)
+    const { lsn, bytes, sum } = snapshot
+    const named = [...this.snapshots.filter((other) => other.lsn !== lsn), { lsn, bytes, sum }]
+    named.sort((one, other) => one.lsn - other.lsn)
+    const snapshots = keptSnapshots(named, keep, this.#retainedEnd())
+    this.#irrevocably(() => {
+      this.#checkpoint(lsn)
+      for (let slot = 0; slot < 2; slot++) this.#writeManifest({ snapshots })
+    })
+  }
+
+  #refuseName({ lsn }: NamedSnapshot, keep: number): void {
+    const firstLsn = this.segments[0]?.header.baseLsn ?? 1
+    const isCovered = lsn >= firstLsn - 1 && lsn <= this.durableLsn
+    if (isCovered && Number.isInteger(keep) && keep >= 1 && keep <= snapshotsMax) return
+    throw new KeelsonError('INVALID_ARGUMENT', 'the log cannot name this snapshot', {
+      details: { lsn, firstLsn, durableLsn: this.durableLsn, keep },
+    })
+  }
+
+  /** The last LSN that no retention keeps. */
+  #retainedEnd(): number {
+    const { options, clock } = this.#place
+    if (!options.retention) return Number.POSITIVE_INFINITY
+    return retentionEnd(this.segments, options.retention, clock.now())
+  }
+
+  /**
+   * Removes the segments without frames beyond `lsn`, the checkpoint of the MANIFEST and its oldest
+   * snapshot, if none is within the retention, and returns them. Each removal is durable before the
+   * next, oldest first. So a crash leaves a log with a later start, never a log with a gap.
    * @throws KeelsonError `SHARD_DOWN` with the reason `disk` (the rest stays), or `poisoned` if the
    * sync of a folder failed
    */
   release(lsn: number): readonly LogSegment[] {
     this.#refuseUnlessOpen()
     const { disk, dir } = this.#place
-    const gone = releasable(this.#sealed, lsn, this.#manifest.checkpointLsn)
+    const [oldest] = this.#manifest.snapshots
+    const limits = [lsn, this.#manifest.checkpointLsn, oldest?.lsn ?? lsn, this.#retainedEnd()]
+    const gone = releasable(this.#sealed, ...limits)
     for (const { name } of gone) {
       refusing(() => whileOwned(this.#place, () => disk.remove(pathIn(dir, name))))
       this.#sealed = this.#sealed.slice(1)
@@ -294,14 +337,15 @@ export class LogWriter {
     return this.#checkpointLsn
   }
 
-  #writeManifest(cleanClose?: Manifest['cleanClose']): void {
+  #writeManifest(news: Partial<Pick<Manifest, 'cleanClose' | 'snapshots'>> = {}): void {
     this.#manifest = manifestAfter(this.#manifest, {
       segments: this.segments,
       newest: this.#newest.header,
       recoveredLsn: this.durableLsn,
       checkpointLsn: this.#checkpointLsn,
       lastTime: this.#lastTime,
-      ...(cleanClose ? { cleanClose } : {}),
+      snapshots: this.snapshots,
+      ...news,
     })
     writeManifest(this.#manifestFile, this.#manifest)
     this.#newest.prove()
@@ -318,7 +362,8 @@ export class LogWriter {
     newest.addEndMark(frameTypes.cleanClose)
     newest.write()
     newest.sync()
-    this.#writeManifest({ lastLsn: newest.end.lsn, endOffset: newest.end.offset })
+    const { lsn: lastLsn, offset: endOffset } = newest.end
+    this.#writeManifest({ cleanClose: { lastLsn, endOffset } })
     // The next opening begins a segment of its own, so the rest of this one is freed.
     attempt(() => newest.trim())
     this.spares.discard()

@@ -123,6 +123,11 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       const { writer } = opened()
       return { ...writer.checkpoint(opaque), durableLsn: writer.durableLsn }
     },
+    name({ snapshot, keep }) {
+      const { writer } = opened()
+      writer.name(snapshot, keep)
+      return { snapshots: writer.snapshots, checkpointLsn: writer.checkpointLsn }
+    },
     release({ lsn }) {
       const { writer, pins } = opened()
       const gone = writer.release(Math.min(lsn, pins.least - 1))
@@ -230,6 +235,7 @@ const describe = (writer: LogWriter): LogDescription => {
     lastLsn: writer.lastLsn,
     durableLsn: writer.durableLsn,
     checkpointLsn: writer.checkpointLsn,
+    snapshots: writer.snapshots,
     spares: { ready: writer.spares.ready, making: writer.spares.isMaking },
     segments: segments.map(({ name, header, lastLsn, endOffset }, index) => ({
       file: name,

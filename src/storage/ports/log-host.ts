@@ -8,6 +8,7 @@
  * `close` or `end`, or after a write failed (`poisoned`), a new host inspects the log again.
  */
 import type { KeelsonError } from '../../errors.ts'
+import type { NamedSnapshot } from './named-snapshot.ts'
 import type { ProjectedPosition } from './projection-store.ts'
 
 /** Options of a log. */
@@ -16,7 +17,16 @@ export type LogOptions = {
   readonly maxFileSize: number
   /** The bytes that a power cut may tear together. Groups begin on its multiples. */
   readonly sectorBytes: number
+  /** How much of the log stays although a snapshot covers it; nothing by default. */
+  readonly retention?: LogRetention
 }
+
+/**
+ * What of a log is kept to go back to a moment: frames of the last `ms`, and the last `bytes` of
+ * frames; with both, what either keeps. The snapshot below them is kept too, as the start of a way
+ * back.
+ */
+export type LogRetention = { readonly ms?: number; readonly bytes?: number }
 
 /**
  * A source outside the log (a projection, a replica, the caller) that proves that the log once
@@ -41,7 +51,24 @@ export type LogNeeds = {
    * It is the log of a store: DATA frames that will be read hold units that this version can read.
    */
   readonly holdsUnits?: boolean
+  /**
+   * It is the log of a store, whose rows are built from it: the log must follow `shown`, or else a
+   * snapshot that the MANIFEST names, or else begin with LSN 1. Then `heldFrom` and `readFrom` do
+   * not count. `damaged`: the LSNs of named snapshots that cannot be used.
+   */
+  readonly base?: { readonly damaged: readonly number[] }
 }
+
+/** What the rows of a store are built from, before the frames behind it. */
+export type RowBase =
+  | { readonly kind: 'projection' }
+  /**
+   * The frames from `firstLsn` of the inspection on are read too: they have the rows of the logged
+   * blobs.
+   */
+  | { readonly kind: 'snapshot'; readonly snapshot: NamedSnapshot }
+  /** Nothing: the log has every frame. */
+  | { readonly kind: 'log' }
 
 /** The result of `inspect`, as plain data. It goes to `open` unchanged. */
 export type Inspection = {
@@ -50,6 +77,8 @@ export type Inspection = {
   /** The wal id in hex; absent without a segment. */
   readonly walId?: string
   readonly epoch: number
+  /** The first LSN that the log has or will have: frames before it were released. */
+  readonly firstLsn: number
   /** The last whole frame, of any type; 0 in an empty log. */
   readonly lastLsn: number
   /** The last LSN that is proven to have been durable. */
@@ -70,6 +99,10 @@ export type Inspection = {
   readonly remarks: readonly string[]
   /** The position in `needs.shown` is of another log, or of a diverged copy of this one. */
   readonly showsOther?: boolean
+  /** The snapshots that the MANIFEST names, oldest first. */
+  readonly snapshots: readonly NamedSnapshot[]
+  /** The answer to `needs.base`; absent in a folder without segments. */
+  readonly base?: RowBase
   /** Identifies the LOCK file, for a later inspection under the same lock; absent without one. */
   readonly lock?: string
   /** The work of `open`. Only the log knows its shape. */
@@ -176,6 +209,8 @@ export type LogDescription = {
   readonly lastLsn: number
   readonly durableLsn: number
   readonly checkpointLsn: number
+  /** The snapshots that the MANIFEST names, oldest first. */
+  readonly snapshots: readonly NamedSnapshot[]
   /** The number of prepared segments, and whether another one is being prepared. */
   readonly spares: { readonly ready: number; readonly making: boolean }
   readonly segments: readonly {
@@ -247,8 +282,20 @@ export type LogProtocol = {
     answer: { lsn: number; coveredLsn: number; durableLsn: number }
   }
   /**
-   * Removes whole segments, the oldest first, if all their frames are covered by `lsn` and the
-   * checkpoint and none is pinned. A crash on the way leaves some of the segments, and never a
+   * Names a verified snapshot, durably, and moves the checkpoint up to it. Of all that are named
+   * stay the newest `keep`, from 1 to 8, and those that the retention needs. A file without a name
+   * may be removed afterwards.
+   * @throws `INVALID_ARGUMENT` for a snapshot beyond the durable LSN, or below the first one;
+   * `SHARD_DOWN` (reason `poisoned`)
+   */
+  name: {
+    request: { snapshot: NamedSnapshot; keep: number }
+    answer: { snapshots: readonly NamedSnapshot[]; checkpointLsn: number }
+  }
+  /**
+   * Removes whole segments, the oldest first, if all their frames are covered by `lsn`, the
+   * checkpoint and, if any is named, the oldest snapshot, and no frame is pinned or within the
+   * retention. A crash on the way leaves some of the segments, and never a
    * hole.
    * @throws `SHARD_DOWN` with the reason `disk` if a file could not be removed (it stays part of
    * the log), `poisoned` if the sync of the folder failed

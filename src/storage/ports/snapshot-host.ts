@@ -57,19 +57,19 @@ export type SnapshotProtocol = {
   }
   /**
    * Reads a whole snapshot, in bounded memory.
-   * @throws `CORRUPT` (details: file, offset, evidence) for every damage, a missing file, and a file
-   * that is not the named one; `UNSUPPORTED_VERSION`
+   * @throws `CORRUPT` (details: file, offset, evidence) for every damage, a missing file, and a
+   * file that is not the named one; `UNSUPPORTED_VERSION`
    */
   verify: {
     request: { readonly dir: string; readonly snapshot: NamedSnapshot }
     answer: SnapshotFacts
   }
   /**
-   * Fills the folder `projection` with the rows of a snapshot. Rows are durable in pieces, each with
-   * its place in the file, so that an interrupted load of the same snapshot goes on from there.
-   * Anything else in the folder is removed first. No store may have it open. Until the load is
-   * complete, `examine` answers `loading`; afterwards the projection has the snapshot's position.
-   * It has no rows of logged blobs: they come from the frames that the log holds.
+   * Fills the folder `projection` with the rows of a snapshot. Rows are durable in pieces, each
+   * with its place in the file, so that an interrupted load of the same snapshot goes on from
+   * there. Anything else in the folder is removed first. No store may have it open. Until the load
+   * is complete, `examine` answers `loading`; afterwards the projection has the snapshot's
+   * position. It has no rows of logged blobs: they come from the frames that the log holds.
    * @throws as `verify`
    */
   load: {
@@ -80,7 +80,11 @@ export type SnapshotProtocol = {
     }
     answer: SnapshotFacts
   }
-  /** Removes every file in the folder but `kept`. */
+  /**
+   * Removes every snapshot in the folder but `kept`: those that the log has named (`name`), or the
+   * inspection found, once the log is open. Before that the MANIFEST may not be durable, and an
+   * older one may need its files.
+   */
   tidy: {
     request: { readonly dir: string; readonly kept: readonly NamedSnapshot[] }
     answer: { readonly removed: number; readonly removedBytes: number }

@@ -4,7 +4,7 @@
  */
 import { refusing } from '../disk/disk-failure.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
-import type { Evidence, Inspection, LogNeeds } from '../ports/log-host.ts'
+import type { Evidence, Inspection, LogNeeds, RowBase } from '../ports/log-host.ts'
 import { corruption, unsupported } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import { type Manifest, type ManifestReading, readManifest } from '../segments/manifest.ts'
@@ -45,16 +45,41 @@ const inspect = (
   if (breach)
     throw corruption({ file: breach.name, offset: 0, lsn: breach.lsn, evidence: breach.evidence })
   const other = shown && otherThanShown(disk, dir, list.segments, shown)
-  const readFrom = readFromBy(needs, other)
+  const found = needs?.base && baseOf(list.segments, manifest.manifest, needs, other)
+  const readFrom = found ? found.readFrom : readFromBy(needs, other)
   const first = firstToScan(list.segments, manifest.manifest, readFrom)
   checkLinks(disk, dir, list.segments.slice(0, first + 1))
   const unitsFrom = needs?.holdsUnits ? readFrom : undefined
   const scan = scanLog(disk, dir, list.segments.slice(first), unitsFrom)
   const findings: Findings = { dir, list, manifest, newest, scan }
-  refuseMissingStart(findings, needs)
+  if (!found) refuseMissingStart(findings, needs)
   const verdict = judge(findings, other ? evidence : claims)
-  const found = report(disk, findings, verdict)
-  return other ? { ...found, showsOther: true, remarks: [...found.remarks, other] } : found
+  const answer = { ...report(disk, findings, verdict), ...(found && { base: found.base }) }
+  return other ? { ...answer, showsOther: true, remarks: [...answer.remarks, other] } : answer
+}
+
+/** What the rows are built from, and the first LSN that has to be read. @throws `CORRUPT` */
+const baseOf = (
+  segments: readonly SegmentEntry[],
+  manifest: Manifest | undefined,
+  { shown, base }: LogNeeds,
+  other: string | undefined,
+): { readonly base: RowBase; readonly readFrom: number } => {
+  const [first] = segments
+  const firstLsn = first?.header.baseLsn ?? 1
+  if (shown && !other && shown.lsn >= firstLsn - 1)
+    return { base: { kind: 'projection' }, readFrom: shown.lsn + 1 }
+  const snapshot = manifest?.snapshots.findLast(
+    ({ lsn }) => lsn >= firstLsn - 1 && !base?.damaged.includes(lsn),
+  )
+  if (snapshot) return { base: { kind: 'snapshot', snapshot }, readFrom: firstLsn }
+  if (firstLsn === 1) return { base: { kind: 'log' }, readFrom: 1 }
+  throw corruption({
+    file: first?.name ?? manifestName,
+    offset: 0,
+    lsn: 1,
+    evidence: `the log begins with lsn ${firstLsn}, and neither the projection nor a snapshot has what was before`,
+  })
 }
 
 /** The LSN from which every frame must be valid; `undefined` if recovery decides. */
@@ -95,11 +120,13 @@ const inspectEmpty = (
   return {
     exists: false,
     epoch: 0,
+    firstLsn: 1,
     lastLsn: 0,
     provenLsn: 0,
     hasFrames: false,
     tail: 'clean',
     cutBytes: 0,
+    snapshots: [],
     remarks: [],
     plan: null,
   }
@@ -201,11 +228,13 @@ const report = (
     exists: true,
     walId: newest.header.walId,
     epoch,
+    firstLsn: (list.segments[0] ?? newest).header.baseLsn,
     lastLsn: scan.end.lsn,
     provenLsn,
     hasFrames: scan.end.lsn > 0,
     tail: kind,
     cutBytes: plan.cutBytes,
+    snapshots: manifest.manifest?.snapshots ?? [],
     remarks: [
       ...list.remarks,
       ...manifestRemarks(manifest),

@@ -137,6 +137,7 @@ const openingManifest = (
       checkpointLsn,
       checkpointSegment: segmentAfter(segments, checkpointLsn)?.header.seq ?? header.seq,
       lastTime,
+      snapshots: plan.promised.snapshots,
     },
   }
 }

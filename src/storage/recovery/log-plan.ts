@@ -24,10 +24,13 @@ export type LogPlan = {
   readonly generation: number
   readonly manifestIsWhole: boolean
   /**
-   * The facts about the checkpoint in the old MANIFEST. They are repeated until the frames found
-   * since are durable.
+   * The facts about checkpoint and snapshots in the old MANIFEST. They are repeated until the
+   * frames found since are durable.
    */
-  readonly promised: Pick<Manifest, 'checkpointLsn' | 'checkpointSegment' | 'lastTime'>
+  readonly promised: Pick<
+    Manifest,
+    'checkpointLsn' | 'checkpointSegment' | 'lastTime' | 'snapshots'
+  >
   /** The segments to keep. Each ends where its successor will say. */
   readonly chain: readonly LogSegment[]
   /** The segment to make. */
@@ -110,12 +113,13 @@ export const planOf = (
 }
 
 const promisedBy = ({ manifest, list, newest }: Findings): LogPlan['promised'] => {
-  const { checkpointLsn, checkpointSegment, lastTime } = manifest.manifest ?? {
+  const { checkpointLsn, checkpointSegment, lastTime, snapshots } = manifest.manifest ?? {
     checkpointLsn: 0,
     checkpointSegment: (list.segments[0] ?? newest).header.seq,
     lastTime: 0,
+    snapshots: [],
   }
-  return { checkpointLsn, checkpointSegment, lastTime }
+  return { checkpointLsn, checkpointSegment, lastTime, snapshots }
 }
 
 const chainOf = (segments: readonly SegmentEntry[], last: Predecessor): LogSegment[] =>

@@ -166,6 +166,8 @@ const promiseOf = ({ found, clock }: SalvageRequest, lastLsn: number): Manifest 
   checkpointLsn: 0,
   checkpointSegment: 1,
   lastTime: found.lastTime,
+  // They are not copied.
+  snapshots: [],
 })
 
 const manifestAfter = (

@@ -1,9 +1,9 @@
 /**
  * The rows of the blobs that the log refers to: one for each reference in a unit that was not
  * refused, with the LSN of the last such frame. They are written in log order. So a sweep knows
- * which blobs to keep without reading the log, and a row goes when the last frame is released, never
- * before. A snapshot has none of them: after its load they are made from the frames that the log
- * still holds. Pure.
+ * which blobs to keep without reading the log, and a row goes when the last frame is released,
+ * never before. A snapshot has none of them: after its load they are made from the frames that the
+ * log still holds. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Extent } from '../blobs/blob-extents.ts'
@@ -63,7 +63,8 @@ export const blobRowsOfFrame = (units: FrameUnits, lsn: number): RowChange[] =>
     .map((ref) => loggedBlobRow(ref, lsn))
 
 /**
- * The removals of those of `rows`, all of logged blobs, to which no frame from `firstLsn` on refers.
+ * The removals of those of `rows`, all of logged blobs, to which no frame from `firstLsn` on
+ * refers.
  * @throws KeelsonError `CORRUPT` for a row of another kind
  */
 export function* releasedBlobRows(

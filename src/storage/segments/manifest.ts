@@ -1,17 +1,17 @@
 /**
  * The MANIFEST: facts about the log that its segments do not prove: the newest segment, the durable
- * LSN, the checkpoint, a clean close. It is one file of two slots, written in turn. A torn write
- * leaves the other slot intact, and no write needs space on a full disk. Without a MANIFEST the log
- * is recovered from its segments. A MANIFEST that names more than the segments hold proves a loss
- * of data.
+ * LSN, the checkpoint, the snapshots, a clean close. It is one file of two slots, written in turn.
+ * A torn write leaves the other slot intact, and no write needs space on a full disk. Without a
+ * MANIFEST the log is recovered from its segments. A MANIFEST that names more than the segments
+ * hold proves a loss of data.
  */
 
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { attempt, writeAll } from '../disk/disk-failure.ts'
 import type { Salt } from '../frames/frame.ts'
-import { formatVersion } from '../frames/segment-header.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { manifestName, manifestSpareName } from './log-folder.ts'
 
 /** One state of the MANIFEST. */
@@ -33,6 +33,11 @@ export type Manifest = {
   readonly checkpointSegment: number
   /** The greatest time stamp of a DATA frame when this state was written, in ms. */
   readonly lastTime: number
+  /**
+   * The snapshots that count, oldest first, at most `snapshotsMax`. What they hold may be missing
+   * in the log.
+   */
+  readonly snapshots: readonly NamedSnapshot[]
   /** The end of the log when it was closed; absent while it is open, and after a crash. */
   readonly cleanClose?: { readonly lastLsn: number; readonly endOffset: number }
 }
@@ -52,6 +57,15 @@ const slotBytes = 4096
 const factBytes = 512
 const cleanFlag = 1
 
+/** A version that names no snapshots. It is written as long as there are none. */
+const plainVersion = 1
+const manifestVersion = 2
+
+/** The most snapshots that a MANIFEST names. */
+export const snapshotsMax = 8
+const snapshotsAt = 128
+const snapshotBytes = 20
+
 /** The size of the file. */
 export const manifestBytes = 2 * slotBytes
 
@@ -60,7 +74,7 @@ export const encodeManifest = (manifest: Manifest): Uint8Array => {
   const slot = new Uint8Array(slotBytes)
   const view = viewOf(slot)
   slot.set(magic)
-  view.setUint16(8, formatVersion, true)
+  view.setUint16(8, manifest.snapshots.length > 0 ? manifestVersion : plainVersion, true)
   view.setUint16(10, manifest.cleanClose ? cleanFlag : 0, true)
   slot.set(Buffer.from(manifest.walId, 'hex'), 16)
   writeU64(view, 32, manifest.generation)
@@ -75,9 +89,26 @@ export const encodeManifest = (manifest: Manifest): Uint8Array => {
   writeU64(view, 96, manifest.lastTime)
   writeU64(view, 104, manifest.cleanClose?.lastLsn ?? 0)
   writeU64(view, 112, manifest.cleanClose?.endOffset ?? 0)
+  view.setUint16(120, manifest.snapshots.length, true)
+  for (const [index, { lsn, bytes, sum }] of manifest.snapshots.entries()) {
+    const at = snapshotsAt + snapshotBytes * index
+    writeU64(view, at, lsn)
+    writeU64(view, at + 8, bytes)
+    view.setUint32(at + 16, sum, true)
+  }
   view.setUint32(508, crc32(slot.subarray(0, 508)), true)
   return slot
 }
+
+const snapshotsIn = (view: DataView): NamedSnapshot[] =>
+  Array.from({ length: view.getUint16(120, true) }, (_, index) => {
+    const at = snapshotsAt + snapshotBytes * index
+    return {
+      lsn: readU64(view, at),
+      bytes: readU64(view, at + 8),
+      sum: view.getUint32(at + 16, true),
+    }
+  })
 
 /**
  * Decodes a slot: a state, a version that this code cannot read, an empty slot (zeros), or damage.
@@ -89,7 +120,7 @@ export const decodeManifest = (slot: Uint8Array): Manifest | number | 'empty' | 
   const view = viewOf(facts)
   if (crc32(facts.subarray(0, 508)) !== view.getUint32(508, true)) return 'damaged'
   const version = view.getUint16(8, true)
-  if (version > formatVersion) return version
+  if (version > manifestVersion) return version
   const closed = (view.getUint16(10, true) & cleanFlag) !== 0
   return {
     generation: readU64(view, 32),
@@ -104,6 +135,7 @@ export const decodeManifest = (slot: Uint8Array): Manifest | number | 'empty' | 
     checkpointLsn: readU64(view, 80),
     checkpointSegment: readU64(view, 88),
     lastTime: readU64(view, 96),
+    snapshots: snapshotsIn(view),
     ...(closed
       ? { cleanClose: { lastLsn: readU64(view, 104), endOffset: readU64(view, 112) } }
       : {}),

@@ -96,7 +96,10 @@ export const segmentAfter = <S extends { readonly header: SegmentHeader }>(
 ): S | undefined => segments.findLast(({ header }) => header.baseLsn <= lsn + 1)
 
 /** The facts of a running log that the MANIFEST repeats. */
-export type ManifestFacts = Pick<Manifest, 'recoveredLsn' | 'checkpointLsn' | 'lastTime'> & {
+export type ManifestFacts = Pick<
+  Manifest,
+  'recoveredLsn' | 'checkpointLsn' | 'lastTime' | 'snapshots'
+> & {
   /** All segments, the newest last. */
   readonly segments: readonly { readonly header: SegmentHeader }[]
   readonly newest: SegmentHeader
@@ -105,17 +108,15 @@ export type ManifestFacts = Pick<Manifest, 'recoveredLsn' | 'checkpointLsn' | 'l
 
 /** The MANIFEST state after `before`. */
 export const manifestAfter = (before: Manifest, facts: ManifestFacts): Manifest => {
-  const { segments, newest, recoveredLsn, checkpointLsn, lastTime, cleanClose } = facts
+  const { segments, newest, cleanClose, ...promises } = facts
   const { walId, epoch, seq, baseLsn, salt } = newest
   return {
     generation: before.generation + 1,
     walId,
     epoch,
     newest: { seq, baseLsn, salt },
-    recoveredLsn,
-    checkpointLsn,
-    checkpointSegment: segmentAfter(segments, checkpointLsn)?.header.seq ?? seq,
-    lastTime,
+    ...promises,
+    checkpointSegment: segmentAfter(segments, promises.checkpointLsn)?.header.seq ?? seq,
     ...(cleanClose ? { cleanClose } : {}),
   }
 }

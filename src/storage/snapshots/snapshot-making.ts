@@ -3,6 +3,7 @@
  * verified whole, renamed, and the folder synced. A crash at any point leaves files that MANIFEST
  * does not name, which the next start removes.
  */
+import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { attempt } from '../disk/disk-failure.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
@@ -41,6 +42,8 @@ export function* makingSnapshot(
   const temporary = pathIn(dir, temporaryName)
   const { lsn } = source.position
   disk.makeFolder(dir)
+  // The folder may be there since an earlier life, whose process ended before this.
+  disk.syncFolder(dirname(dir))
   disk.remove(temporary)
   let isRenamed = false
   try {

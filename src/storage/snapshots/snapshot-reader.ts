@@ -1,7 +1,7 @@
 /**
  * Reads a snapshot from its beginning to its end, one block at a time, and verifies all of it. A
- * block is given out after its checksum held, and a whole reading ends only if header, blocks, index
- * and footer agree. So a reader that stops early has verified what it got, and nothing else.
+ * block is given out after its checksum held, and a whole reading ends only if header, blocks,
+ * index and footer agree. So a reader that stops early has verified what it got, and nothing else.
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf } from '../bytes/u64.ts'
@@ -38,7 +38,8 @@ export type ReadFrom = { readonly offset: number; readonly rows: number }
 
 /**
  * An open snapshot. Opening reads header and footer.
- * @throws KeelsonError `CORRUPT` (details: file, offset, evidence), `UNSUPPORTED_VERSION`; DiskError
+ * @throws KeelsonError `CORRUPT` (details: file, offset, evidence), `UNSUPPORTED_VERSION`;
+ * DiskError
  */
 export class SnapshotReader {
   readonly facts: SnapshotFacts

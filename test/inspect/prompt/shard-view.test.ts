@@ -37,6 +37,7 @@ const writer: WalWriter.LogWriterDescription = {
     lastLsn: 1_302,
     durableLsn: 1_300,
     checkpointLsn: 1_200,
+    snapshots: [],
     spares: { ready: 1, making: true },
     segments: [
       { file: '1.wal', baseLsn: 1, lastLsn: 1_234, usedBytes: 1_000, allocatedBytes: 2_000 },
@@ -88,6 +89,7 @@ describe('the view of logs', () => {
       lastLsn: 1,
       durableLsn: 1,
       checkpointLsn: 0,
+      snapshots: [],
       spares,
       segments,
     }

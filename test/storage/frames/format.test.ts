@@ -152,6 +152,7 @@ describe('a slot of the MANIFEST', () => {
     checkpointSegment: 49,
     lastTime: 50,
     cleanClose: { lastLsn: 51, endOffset: 52 },
+    snapshots: [],
   }
 
   test('has every field where FORMAT.md says', () => {
@@ -169,6 +170,7 @@ describe('a slot of the MANIFEST', () => {
       [48, 49],
       [50],
       [51, 52],
+      [0],
       [crc32(slot.subarray(0, 508))],
     ])
     expect([slot.length, manifestBytes]).toEqual([4096, 8192])

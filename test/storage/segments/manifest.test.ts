@@ -23,6 +23,7 @@ const manifest: Manifest = {
   checkpointLsn: 12,
   checkpointSegment: 2,
   lastTime: Date.UTC(2026, 0, 1),
+  snapshots: [],
 }
 const closed: Manifest = { ...manifest, cleanClose: { lastLsn: 2 ** 40 + 3, endOffset: 4200 } }
 const path = `${dir}/MANIFEST`
