@@ -124,8 +124,8 @@ const treeStarted = async (
   startTree(where, isChildSpec(tree) ? tree : wholeTree(checkAppTree(tree, tree?.id ?? 'tree')))
 
 /**
- * Adds a child, started last. A part has a name only if its options give it one. A failure is `[reason, spec]`, `'already_present'` or
- * `['already_started', ref]`, as in OTP.
+ * Adds a child, started last. A part has a name only if its options give it one. A failure is
+ * `[reason, spec]`, `'already_present'` or `['already_started', ref]`, as in OTP.
  * @throws KeelsonError `CONFIG` with `details.path` for wrong data
  */
 export const startChild = (

@@ -1,4 +1,4 @@
-/** What the process of a durable actor is made from, and whom it tells of its life. */
+/** What the process of a durable actor is made from, and the calls that tell of its life. */
 import type { KeelsonError } from '../../errors.ts'
 import type { Process } from '../../runtime/index.ts'
 import type { KeepIds } from '../turns/call-ids.ts'

@@ -18,7 +18,7 @@ import type { Idleness } from './idleness.ts'
 import type { Actor, OwnTurns } from './own-turns.ts'
 
 /** What the end needs of its actor. */
-export interface Mortal extends Actor {
+interface Mortal extends Actor {
   readonly context: AnyContext
   readonly idleness: Idleness
   readonly own: OwnTurns

@@ -29,7 +29,7 @@ import { blocked } from '../turns/waking.ts'
 import { type Entities, entitiesIn, type RunningKind } from './entities.ts'
 
 /** How the entities of a kind live. */
-export type KindTerms = {
+type KindTerms = {
   readonly kind: string
   readonly table: DurableTable
   readonly common: CommonTerms

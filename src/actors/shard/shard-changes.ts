@@ -78,7 +78,7 @@ export class ShardChanges {
 
 /**
  * What the units of a frame may have changed, in order. With `answers` commands without an effect
- * are left out; from the log alone nobody knows which had one. A turn changes the keys that it
+ * are left out; the log alone does not tell which had one. A turn changes the keys that it
  * writes. Pure.
  */
 export function* touchedBy(

@@ -29,7 +29,7 @@ import type { Batch } from '../store/batch.ts'
 import type { Fields } from './memory.ts'
 
 /** The alarms of `M`: `alarms: { unpaid: (payload) => void }`. */
-export type AlarmsOf<M> = Section<M, 'alarms'>
+type AlarmsOf<M> = Section<M, 'alarms'>
 
 /** The messages of a durable server: those of any server, and alarms. */
 export type DurableMessages = Messages & { readonly alarms?: object }

@@ -6,7 +6,7 @@ import type { Alarm, Step } from './memory.ts'
 import type { HeldCall } from './turn-outputs.ts'
 
 /** An alarm that fires: its name and its setting. */
-export type Firing = { readonly name: string; readonly set: Alarm }
+type Firing = { readonly name: string; readonly set: Alarm }
 
 /** What a turn handles. All have this one shape, because it keeps the loop that reads them fast. */
 export class Run {

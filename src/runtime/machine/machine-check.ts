@@ -86,7 +86,8 @@ export const actionLists = (node: AnyStateNode): [place: string, actions: readon
   ]
 }
 
-const isMachine = (machine: unknown): boolean =>
+/** Whether something is an XState machine, also one of another copy of XState. */
+export const isMachine = (machine: unknown): machine is AnyStateMachine =>
   typeof machine === 'object' &&
   machine !== null &&
   'root' in machine &&
@@ -112,7 +113,7 @@ const expectImplemented = (machine: AnyStateMachine, seen = new Set<unknown>()):
     expectActions([action], `${machine.id}.actions.${name}`, expectAll)
   }
   for (const logic of [...Object.values(machine.implementations.actors), ...inlineLogic(machine)]) {
-    if (isMachine(logic)) expectImplemented(logic as AnyStateMachine, seen)
+    if (isMachine(logic)) expectImplemented(logic, seen)
   }
 }
 

@@ -40,7 +40,7 @@ export interface Scope {
 }
 
 /** The actors of one machine. */
-export interface ActorsSystem extends ActorSystem<ActorSystemInfo> {
+interface ActorsSystem extends ActorSystem<ActorSystemInfo> {
   _relay(source: Actor | undefined, target: Actor, event: EventObject): void
   _sendInspectionEvent(event: { readonly type: string; readonly actorRef?: unknown }): void
 }

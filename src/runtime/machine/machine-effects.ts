@@ -26,7 +26,7 @@ export interface Effect {
 }
 
 /** The means of the effects. */
-export interface EffectsHost {
+interface EffectsHost {
   readonly root: Actor
   /** Whether emitted events are heard. */
   readonly hears: boolean

@@ -9,7 +9,7 @@ import { actionLists, nodesOf } from './machine-check.ts'
 export type Code = (given: object, params: unknown) => unknown
 
 /** The name of an action. `text` is the checksum of an inline one. */
-export interface ActionName {
+interface ActionName {
   readonly name: string
   readonly text?: number | undefined
 }
@@ -18,7 +18,7 @@ export interface ActionName {
 export class ActionNames {
   readonly #inline = new WeakMap<AnyStateMachine, InlineActions>()
 
-  /** The name of `code`, which `machine` calls `type`; `undefined` when it was made while running. */
+  /** The name of `code`, which `machine` calls `type`; `undefined`: it was made while running. */
   nameOf(machine: AnyStateMachine, type: string, code: unknown): ActionName | undefined {
     if (machine.implementations.actions[type] === code) return { name: type }
     const place = this.#of(machine).places.get(code)

@@ -12,7 +12,7 @@ type Marked =
   | { readonly keelson$$type: 'error'; readonly error: Record<string, unknown> }
 
 /** Whether a ref is a name that can be looked up again. */
-export type IsNamed = (ref: Ref) => boolean
+type IsNamed = (ref: Ref) => boolean
 
 /**
  * `value` with plain data in the place of actors inside the machine, refs and errors. It is `value`

@@ -5,13 +5,13 @@ import type { Actor } from './machine-door.ts'
 import type { SavedActor, SavedMachine } from './machine-words.ts'
 
 /** The part of `SavedMachine` that XState computes. */
-export type SavedState = Pick<
+type SavedState = Pick<
   SavedMachine,
   'machine' | 'status' | 'value' | 'context' | 'output' | 'tags' | 'historyValue' | 'children'
 >
 
 /** What the saving needs to know beside the state. */
-export interface Saving {
+interface Saving {
   /** `value` as plain data; `path` leads to it. */
   plain(value: unknown, path: readonly string[]): unknown
   /** The step that started `actor`. */

@@ -3,7 +3,7 @@
  * targets, guards, delays or actors inside has another shape. Its actions are not part of it.
  */
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate'
-import { nodesOf } from './machine-check.ts'
+import { isMachine, nodesOf } from './machine-check.ts'
 import { checksum } from './machine-names.ts'
 
 /** The shape of `machine` and of the machines that its setup names. */
@@ -22,9 +22,6 @@ export const shapeOf = (machine: AnyStateMachine): string => {
   add(machine)
   return checksum(texts.join('\n')).toString(16).padStart(8, '0')
 }
-
-const isMachine = (actor: unknown): actor is AnyStateMachine =>
-  typeof actor === 'object' && actor !== null && '__xstatenode' in actor
 
 const nodeShape = (node: AnyStateNode): unknown => [
   node.id,

@@ -19,10 +19,10 @@ import type { DownMessage } from '../words/monitor.ts'
 import type { StatusParts } from '../words/telemetry.ts'
 
 /** The types of the events of `T`. */
-export type EventTypeOf<T extends AnyStateMachine> = EventFrom<T>['type'] & string
+type EventTypeOf<T extends AnyStateMachine> = EventFrom<T>['type'] & string
 
 /** The event of `T` that has the type `K`. */
-export type EventNamed<T extends AnyStateMachine, K> = Extract<EventFrom<T>, { readonly type: K }>
+type EventNamed<T extends AnyStateMachine, K> = Extract<EventFrom<T>, { readonly type: K }>
 
 /** The input of `T`; nothing if it declares none. */
 export type InputOf<T extends AnyStateMachine> =

@@ -36,9 +36,10 @@ export interface CallOptions {
 const timeoutMsDefault = 5_000
 
 /**
- * Calls a process and waits for its answer. Rejects with `NO_PROCESS` (no such process; `waitForName` waits for a name), `EXITED`
- * (it ended first; `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`,
- * `INVALID_ARGUMENT` (a wrong timeout or option), or the error of the handler.
+ * Calls a process and waits for its answer. Rejects with `NO_PROCESS` (no such process;
+ * `waitForName` waits for a name), `EXITED` (it ended first; `details.reason`), `TIMEOUT` (the
+ * message may still be handled), `MAILBOX_FULL`, `INVALID_ARGUMENT` (a wrong timeout or option), or
+ * the error of the handler.
  */
 export const call = <M, N extends keyof CallsOf<M> & string>(
   ref: Ref<M>,

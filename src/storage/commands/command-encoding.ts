@@ -9,9 +9,9 @@
  *                             row: mark, sized body | u32 other rows, each: row key, u8 0 or 1 and sized
  *                             bytes | u32 writes | per write: u32 length | the body of a command | u32 0
  *
- * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32, texts
- * and row keys as u16. The last count of a turn is for parts of later versions. The length of a unit counts its kind and its body. Pure: equal
- * units give equal bytes.
+ * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32,
+ * texts and row keys as u16. The last count of a turn is for parts of later versions. The length of
+ * a unit counts its kind and its body. Pure: equal units give equal bytes.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'

@@ -1,4 +1,4 @@
-/** What a turn must be, so that its bytes and its rows can be read again: one rule for encoder and decoder. */
+/** What a turn must be, so that its bytes and rows can be read again: one rule for both sides. */
 import { isEntity, isRowBeside } from '../values/entity-key.ts'
 import { isMainRow, type TurnMark } from '../values/entity-row.ts'
 import type { Turn } from './command.ts'

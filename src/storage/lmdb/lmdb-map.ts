@@ -8,7 +8,7 @@ import { KeelsonError } from '../../errors.ts'
 
 const MiB = 2 ** 20
 
-/** The greatest map of a store, if nobody says another. */
+/** The greatest map of a store, unless the caller names another. */
 export const mapBytesDefault = 1024 * 1024 * MiB
 
 /** The map of a new store. It costs address space, neither memory nor disk. */
