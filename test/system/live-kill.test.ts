@@ -2,6 +2,10 @@
 import { type App, type KeelsonError, name as nameOf, start, surveyTree } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { tempFolder } from '../support/temp-folder.ts'
+import { thorough } from '../support/tier.ts'
+
+/** Puts of which the one in the middle meets a kill. */
+const count = thorough(6_000, 20_000)
 
 /** Puts `count` keys with 256 writers; answers what became of each. */
 const load = async (app: App, count: number, onPut: (at: number) => void) => {
@@ -37,18 +41,20 @@ describe.each([
       if (name && shardActors.includes(name)) started.push(name)
     })
 
-    const outcomes = await load(app, 20_000, (at) => {
-      if (at === 10_000) app.system.kill(name)
+    const outcomes = await load(app, count, (at) => {
+      if (at === count / 2) app.system.kill(name)
     })
 
     expect(started).toEqual(restarted)
-    expect(outcomes.size).toBe(20_000)
+    expect(outcomes.size).toBe(count)
     expect(
       [...outcomes.values()].filter(
         (code) => !['ok', 'NOT_SUBMITTED', 'UNKNOWN_OUTCOME'].includes(code),
       ),
     ).toEqual([])
-    expect([...outcomes.values()].filter((code) => code === 'ok').length).toBeGreaterThan(19_000)
+    expect([...outcomes.values()].filter((code) => code === 'ok').length).toBeGreaterThan(
+      count - 1_000,
+    )
     const wrong = [...outcomes].filter(([key, code]) => {
       const value = app.store.get(key)
       return code === 'ok'
