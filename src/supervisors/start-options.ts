@@ -67,8 +67,6 @@ export type StartOptions = {
   readonly wal?: {
     /** Size of a segment, preallocated; 16 MiB, from 128 KiB to 1 GiB. */
     readonly maxFileSize?: number
-    /** A hint for the archiver, never a reason to delete; 4. */
-    readonly maxSegments?: number
     /**
      * False: the instance is not durable, and each answer says so; for tests and bulk loads. True.
      */
@@ -234,7 +232,6 @@ const rules: Record<string, Rule> = {
     kind: 'object',
     rules: {
       maxFileSize: count(MiB / 8, 1_024 * MiB),
-      maxSegments: count(1),
       enableFsync: { kind: 'boolean' },
       syncInterval: time(0),
       maxDelayMs: time(0, 60_000),
@@ -314,7 +311,6 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
       deadlineMs: options.deadlineMs ?? 30_000,
       wal: {
         maxFileSize: wal.maxFileSize ?? 16 * MiB,
-        maxSegments: wal.maxSegments ?? 4,
         enableFsync: wal.enableFsync ?? true,
         syncInterval: syncInterval === undefined ? undefined : Math.max(10, syncInterval),
         maxDelayMs: wal.maxDelayMs ?? 0,

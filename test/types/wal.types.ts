@@ -18,7 +18,6 @@ export const uses = async (signal: AbortSignal): Promise<void> => {
     dir: './log',
     enableFsync: true,
     maxFileSize: 16 * 1024 * 1024,
-    maxSegments: 4,
     syncInterval: 200,
     maxDelayMs: 1,
     idleMarkerMs: 100,

@@ -10,7 +10,6 @@ export type Settings = {
   readonly deadlineMs: number
   readonly wal: {
     readonly maxFileSize: number
-    readonly maxSegments: number
     readonly enableFsync: boolean
     /** `undefined`: a sync for each group. */
     readonly syncInterval: number | undefined

@@ -47,12 +47,19 @@ export type ShardFolders = {
   readonly wal: string
   readonly lmdb: string
   readonly blobs: string
+  readonly snapshots: string
 }
 
 /** The folders of a shard in the data folder `dir`. */
 export const shardFolder = (dir: string, shard: number): ShardFolders => {
   const path = join(dir, `shard-${shard}`)
-  return { path, wal: join(path, 'wal'), lmdb: join(path, 'lmdb'), blobs: join(path, 'blobs') }
+  return {
+    path,
+    wal: join(path, 'wal'),
+    lmdb: join(path, 'lmdb'),
+    blobs: join(path, 'blobs'),
+    snapshots: join(path, 'snapshot'),
+  }
 }
 
 /**

@@ -16,8 +16,6 @@ export type WalOptions = {
   readonly enableFsync?: boolean
   /** The size of a preallocated segment, 128 KiB to 1 GiB; default 16 MiB. */
   readonly maxFileSize?: number
-  /** A hint for callers of `release`; nothing is deleted by it. Default 4. */
-  readonly maxSegments?: number
   /**
    * The interval of syncs in ms, at least 10. Answers then have the level `written`. Absent: one
    * sync per group.
@@ -45,7 +43,6 @@ export type WalSettings = {
   readonly dir: string
   readonly enableFsync: boolean
   readonly maxFileSize: number
-  readonly maxSegments: number
   /** `undefined`: one sync per group. */
   readonly syncInterval: number | undefined
   readonly maxDelayMs: number
@@ -71,7 +68,6 @@ const year = 365 * 86_400_000
 
 const numbers: Readonly<Record<string, Range>> = {
   maxFileSize: { min: 128 * KiB, max: GiB, whole: true },
-  maxSegments: { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true },
   syncInterval: { min: 0, max: year, whole: false },
   maxDelayMs: { min: 0, max: 60_000, whole: false },
   idleMarkerMs: { min: 0, max: year, whole: false },
@@ -96,7 +92,6 @@ export const checkWalOptions = (options: WalOptions): WalSettings => {
     dir: resolve(options.dir),
     enableFsync: options.enableFsync ?? true,
     maxFileSize: options.maxFileSize ?? 16 * MiB,
-    maxSegments: options.maxSegments ?? 4,
     syncInterval: syncInterval === undefined ? undefined : Math.max(10, syncInterval),
     maxDelayMs: options.maxDelayMs ?? 0,
     idleMarkerMs: options.idleMarkerMs ?? 100,

@@ -100,7 +100,7 @@ describe('of the defects of Fact’s log', () => {
 
   test('(6) segments that are dropped by count: without a checkpoint and a release none ever is', async () => {
     const { disk, open } = walWorld()
-    const wal = await open({ maxSegments: 1 })
+    const wal = await open()
     await append(wal, 100)
     expect(segmentsOn(disk).length).toBeGreaterThan(20)
     await wal.release(10_000)

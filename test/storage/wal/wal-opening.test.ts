@@ -18,7 +18,7 @@ describe('options', () => {
   test.each([
     ['maxFileSize', 1024],
     ['maxFileSize', 2 ** 31],
-    ['maxSegments', 0],
+    ['maxSegments', 4],
     ['syncInterval', -1],
     ['maxDelayMs', 60_001],
     ['idleMarkerMs', Number.NaN],
