@@ -155,6 +155,76 @@ describe('derived rows', () => {
     expect(projection.get(producer, 'a')).toBe('a')
   })
 
+  test('may be none: their actions run all the same, also behind one for a process that is gone', async () => {
+    const { projection, frame, app, tells, heard, during, clock } = await producing(machine())
+    const gone = await during(app.system.start(ear, []))
+    app.system.kill(gone)
+    const afterFlush = [{ to: gone, message: 'told' }, tells('in')]
+    const lsn = await frame()
+    projection.enqueueAsync([], { producer, lsn, afterFlush })
+    await during(app.control.flush(0))
+    await clock.settle()
+
+    expect([heard, projection.begin(producer)]).toEqual([['in'], lsn])
+  })
+
+  test('of one frame are never split over two transactions', async () => {
+    const { projection, frame, app, during, clock } = await producing(machine(), {
+      lmdb: { chunkRows: 1 },
+    })
+    const [one, two] = [await frame(), await frame()]
+    const seen = new Set<number>()
+    telemetry<StorageEvents>(app.system).on('lmdb.flushed', () =>
+      seen.add(projection.entries(producer).length),
+    )
+    projection.enqueue(
+      [...'abc'].map((key) => put(key)),
+      { producer, lsn: one },
+    )
+    projection.enqueue(
+      [...'de'].map((key) => put(key)),
+      { producer, lsn: two },
+    )
+    await during(app.control.flush(0))
+    await clock.settle()
+
+    expect([...seen].filter((size) => ![0, 3, 5].includes(size))).toEqual([])
+    expect(projection.entries(producer).length).toBe(5)
+  })
+
+  test('are not held back by the longer deadline of frames', async () => {
+    const { projection, frame, app, during, clock } = await producing(machine(), {
+      lmdb: { quietMs: 20_000, maxLagMs: 30_000 },
+    })
+    const lsn = await frame()
+    await during(app.control.flush(0))
+    await frame()
+    await clock.advance(10)
+    projection.enqueue([put('a')], { producer, lsn })
+
+    await clock.advance(100)
+
+    expect(projection.get(producer, 'a')).toBe('a')
+  })
+
+  test('change nothing while the projection is suspended, nor does a flush or a request', async () => {
+    const { projection, frame, app, during, clock } = await producing(machine())
+    await during(app.control.flush(0))
+    const held = await during(app.control.suspend(0))
+    let commits = 0
+    telemetry<StorageEvents>(app.system).on('lmdb.flushed', () => void commits++)
+    const lsn = await frame()
+    projection.enqueue([put('a')], { producer, lsn })
+    const waits = [app.control.flush(0), projection.request(lsn)]
+    await clock.advance(10_000)
+    expect([commits, projection.durableIndex < lsn]).toEqual([0, true])
+
+    await during(app.control.resume(0, held))
+    await during(Promise.all(waits))
+
+    expect([projection.get(producer, 'a'), projection.isDurable(lsn)]).toEqual(['a', true])
+  })
+
   test('are refused at the caller when they are wrong', async () => {
     const { projection, frame } = await producing(machine())
     const lsn = await frame()

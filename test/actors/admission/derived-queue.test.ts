@@ -1,0 +1,151 @@
+/** The queue of derived rows, played against a model of producers that do as they are told. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { DerivedQueue } from '../../../src/actors/admission/derived-queue.ts'
+import { isKeelsonError } from '../../../src/errors.ts'
+import {
+  derivedKeyOf,
+  encodeValue,
+  producerLsnOf,
+  producerRowKey,
+  type Row,
+} from '../../../src/storage/index.ts'
+
+type Step =
+  | { readonly kind: 'give'; readonly producer: string; readonly size: number }
+  | {
+      readonly kind: 'commit' | 'fail' | 'discard' | 'discardDuring' | 'restart'
+      readonly rows: number
+    }
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        kind: fc.constant('give' as const),
+        producer: fc.constantFrom('p', 'q'),
+        size: fc.nat(3),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant('commit' as const),
+        rows: fc.integer({ min: 1, max: 6 }),
+      }),
+    },
+    fc.record({
+      kind: fc.constantFrom('fail', 'discard', 'discardDuring', 'restart' as const),
+      rows: fc.integer({ min: 1, max: 6 }),
+    }),
+  ),
+  { maxLength: 60 },
+) as fc.Arbitrary<Step[]>
+
+/** Plays the steps. The projection is a map of rows; each frame changes one row for each unit of size. */
+const played = (all: readonly Step[]) => {
+  const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+  const rows = new Map<string, Row>()
+  const lsnOf = (producer: string) => producerLsnOf(rows.get(producerRowKey(producer)))
+  const next: Record<string, number> = {}
+  const sizes: Record<string, Map<number, number>> = { p: new Map(), q: new Map() }
+  const begin = (producer: string) => {
+    next[producer] = queue.begin(producer, lsnOf(producer), undefined) + 1
+  }
+  const give = (producer: string, size: number) => {
+    const lsn = next[producer] ?? 1
+    // A frame leads to the same operations whenever it is read.
+    const count = sizes[producer]?.get(lsn) ?? size
+    const operations = Array.from({ length: count }, (_, at) => ({
+      kind: 'put' as const,
+      key: `${lsn}:${at}`,
+      value: encodeValue(lsn),
+    }))
+    try {
+      queue.add({ producer, lsn, operations, afterFlush: [] }, 0)
+      sizes[producer]?.set(lsn, count)
+      next[producer] = lsn + 1
+    } catch (error) {
+      if (!isKeelsonError(error, 'BUSY')) begin(producer)
+      // Every other refusal loses what was given, as `enqueueAsync` does.
+      else if (size % 2 === 0) queue.refused(producer)
+    }
+  }
+  const commit = (count: number, isMade: boolean) => {
+    const { changes } = queue.take(Number.POSITIVE_INFINITY, count)
+    const list = [...changes]
+    const before = ['p', 'q'].map(lsnOf)
+    if (isMade) for (const [key, row] of list) if (row) rows.set(key, row)
+    // Within a commit the last position counts.
+    if (['p', 'q'].some((producer, at) => lsnOf(producer) < (before[at] ?? 0)))
+      throw new Error('a position went back')
+    return isMade
+  }
+  for (const producer of ['p', 'q']) begin(producer)
+  for (const step of all) {
+    if (step.kind === 'give') give(step.producer, step.size)
+    if (step.kind === 'commit' && commit(step.rows, true)) queue.committed()
+    if (step.kind === 'fail' && !commit(step.rows, false))
+      queue.failed(0, { code: 'NO_SPACE', message: 'full' })
+    if (step.kind === 'discard') queue.discard()
+    if (step.kind === 'discardDuring' && commit(step.rows, true)) {
+      queue.discard()
+      // Its producers go on before the commit is answered.
+      for (const producer of ['p', 'q']) {
+        begin(producer)
+        give(producer, step.rows % 4)
+      }
+      queue.committed()
+    }
+    // The writer dies during a commit, which is made or not, and the next one looks.
+    if (step.kind === 'restart') {
+      commit(step.rows, step.rows % 2 === 0)
+      queue.reconcile(lsnOf)
+    }
+  }
+  return { queue, rows, lsnOf, sizes }
+}
+
+test('the position of a producer never passes a gap, and every row up to it is there', () => {
+  fc.assert(
+    fc.property(steps, (all) => {
+      const { rows, lsnOf, sizes } = played(all)
+      for (const producer of ['p', 'q']) {
+        const position = lsnOf(producer)
+        const expected: string[] = []
+        for (let lsn = 1; lsn <= position; lsn++)
+          for (let at = 0; at < (sizes[producer]?.get(lsn) ?? 0); at++)
+            expected.push(`${lsn}:${at}`)
+        const own = [...rows.keys()].filter((key) => key.startsWith(producerRowKey(producer)))
+        const found = own.map(derivedKeyOf).filter((key) => key !== '')
+        expect(found.sort()).toEqual(expected.sort())
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('what waits is bounded, and counted until it is committed', () => {
+  fc.assert(
+    fc.property(steps, (all) => {
+      const { queue } = played(all)
+      expect(queue.operations + queue.room).toBe(8)
+      while (queue.oldestAt !== undefined) {
+        queue.take(Number.POSITIVE_INFINITY, 3)
+        queue.committed()
+      }
+      expect([queue.operations, queue.room, queue.ended]).toEqual([0, 8, queue.accepted])
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a producer that begins goes on behind what waits of it', () => {
+  const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+  queue.begin('p', 3, undefined)
+  queue.add({ producer: 'p', lsn: 7, operations: [], afterFlush: [] }, 0)
+  queue.refused('p')
+
+  expect(queue.begin('p', 3, undefined)).toBe(7)
+})

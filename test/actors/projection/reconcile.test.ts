@@ -1,0 +1,209 @@
+/** Marks, reconciles, retries, and what watchdogs see of a projection. */
+import { describe, expect, test } from 'vitest'
+import { LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
+import { telemetry } from '../../../src/runtime/index.ts'
+import { CommitDoor } from '../../support/commit-door.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+const lmdb = '/data/shard-0/lmdb'
+
+/** An instance with two rows, and the rows of each reconcile. */
+const marked = async (options = {}) => {
+  const world = machine()
+  const app = await world.start(options)
+  const put = async (key: string) => (await world.during(app.store.put(key, 1))).position.lsn
+  const reconciled: number[] = []
+  const bus = telemetry<StorageEvents>(app.system)
+  bus.on('lmdb.reconciled', ({ rows }) => void reconciled.push(rows))
+  await put('a')
+  await put('b')
+  await world.during(app.control.flush(0))
+  const health = () => app.health().shards[0]?.projection
+  return { ...world, app, bus, put, reconciled, health, projection: app.projection(0) }
+}
+
+describe('a mark', () => {
+  test('makes the projection degraded until a clean reconcile, and reads and writes go on', async () => {
+    const { app, projection, put, reconciled, health, clock, during } = await marked()
+    projection.markMirrorDegraded('a backup was restored')
+    const request = codeOf(projection.request(1))
+    expect(health()?.reason).toBe('a backup was restored')
+    await put('c')
+
+    await clock.advance(1_000)
+
+    expect(reconciled).toEqual([2])
+    expect(health()).toMatchObject({ mode: 'following', reason: undefined })
+    expect([app.store.get('a'), app.store.get('c')]).toEqual([1, 1])
+    expect(await during(request)).toBe('DEGRADED')
+    expect(projection.isDurable(await put('d'))).toBe(false)
+  })
+
+  test('refuses those who would wait, and what they asked for stays visible', async () => {
+    const { app, projection, put, health, projections, clock, during } = await marked()
+    projections.failCommits(lmdb, Number.POSITIVE_INFINITY)
+    const lsn = await put('c')
+    await clock.advance(1_000)
+
+    expect(await during(codeOf(projection.request(lsn)))).toBe('DEGRADED')
+    expect(await during(codeOf(app.control.flush(0)))).toBe('DEGRADED')
+    expect(health()?.requestedLsn).toBe(lsn)
+    expect([projection.isDurable(lsn), projection.durableIndex < lsn]).toEqual([false, true])
+
+    projections.failCommits(lmdb, 0)
+    await clock.advance(6_000)
+    expect(projection.isDurable(lsn)).toBe(true)
+  })
+
+  test('that is made during a reconcile needs another one', async () => {
+    const { projection, reconciled, health, clock } = await marked()
+    const epochs = [projection.markMirrorDegraded('one')]
+    const marks = [...'twothree'].map(
+      () => () => epochs.push(projection.markMirrorDegraded('more')),
+    )
+    marks[0]?.()
+    await clock.settle()
+    marks[1]?.()
+    await clock.advance(1_000)
+
+    expect(epochs).toEqual([1, 2, 3])
+    expect(reconciled.length).toBeGreaterThan(1)
+    expect(health()).toMatchObject({ mode: 'following', reason: undefined })
+  })
+
+  test('survives the death of the writer, and so does the request for a reconcile', async () => {
+    const { app, projection, reconciled, health, clock } = await marked()
+    projection.markMirrorDegraded('one')
+    app.system.kill(LmdbWriter.name(0))
+    expect(health()?.reason).toBe('one')
+
+    await clock.advance(1_000)
+
+    expect(reconciled.length).toBeGreaterThan(0)
+    expect(health()?.reason).toBeUndefined()
+  })
+})
+
+describe('a reconcile', () => {
+  test('is one for many requests, and changes nothing', async () => {
+    const { app, projection, reconciled, clock, during } = await marked()
+    projection.begin('p')
+    projection.enqueue([{ kind: 'put', key: 'x', value: 1 }], { producer: 'p', lsn: 1 })
+    await during(app.control.flush(0))
+    const before = [app.store.range().entries, projection.entries('p'), projection.durableIndex]
+    const commits: string[] = []
+    telemetry<StorageEvents>(app.system).on(
+      'lmdb.flushed',
+      ({ result }) => void commits.push(result),
+    )
+
+    for (let again = 0; again < 5; again++) projection.markProjectionDirty()
+    await clock.advance(1_000)
+
+    expect(reconciled).toEqual([4])
+    expect([app.store.range().entries, projection.entries('p'), projection.durableIndex]).toEqual(
+      before,
+    )
+    expect(commits).toEqual([])
+  })
+
+  test('finds a damaged row that no reader has met, and the projection is rebuilt', async () => {
+    const { app, projection, projections, clock, during } = await marked()
+    projections.damageRow(lmdb, 'b')
+    projection.markProjectionDirty()
+    await clock.advance(1_000)
+
+    await during(app.control.flush(0))
+
+    expect([app.store.get('a'), app.store.get('b')]).toEqual([1, 1])
+    expect(await projections.examine(lmdb)).toMatchObject({ state: 'sound' })
+  })
+})
+
+describe('a projection whose disk is full', () => {
+  test('is tried again after delays that double up to 5 s, whatever arrives meanwhile', async () => {
+    const { bus, projections, put, clock, health } = await marked()
+    const tries: number[] = []
+    bus.on('lmdb.flushed', ({ result }) => {
+      if (result === 'NO_SPACE') tries.push(clock.monotonic())
+    })
+    projections.failCommits(lmdb, Number.POSITIVE_INFINITY)
+    for (let second = 0; second < 60; second++) {
+      await put(`k${second}`)
+      await clock.advance(1_000)
+    }
+    const delays = tries.slice(1).map((at, index) => at - (tries[index] ?? 0))
+
+    for (const [at, delay] of delays.entries()) {
+      const longest = Math.min(5_000, 50 * 2 ** at)
+      expect(delay).toBeGreaterThanOrEqual(Math.floor(longest / 2))
+      expect(delay).toBeLessThanOrEqual(longest + 2)
+    }
+    expect(new Set(delays.slice(-4)).size).toBeGreaterThan(1)
+    expect(health()).toMatchObject({ mode: 'degraded', failures: tries.length })
+  })
+
+  test('shows in health that its writer lives and makes no progress', async () => {
+    const { projections, put, clock, health } = await marked()
+    expect(health()).toMatchObject({ behindMs: 0, flushedAt: expect.any(Number) })
+    projections.failCommits(lmdb, Number.POSITIVE_INFINITY)
+    const { flushedAt } = health() ?? {}
+    await put('c')
+    await clock.advance(20_000)
+
+    expect(health()?.flushedAt).toBe(flushedAt)
+    expect(health()?.behindMs).toBeGreaterThanOrEqual(20_000)
+    projections.failCommits(lmdb, 0)
+    await clock.advance(10_000)
+    expect(health()?.behindMs).toBe(0)
+  })
+})
+
+describe('the events of a projection', () => {
+  test('tell how long each commit took and how it ended, and the age of what waits', async () => {
+    const door = new CommitDoor()
+    const world = machine({ around: (projections) => door.around(projections) })
+    const app = await world.start()
+    const told: unknown[] = []
+    const ages: number[] = []
+    const bus = telemetry<StorageEvents>(app.system)
+    bus.on('lmdb.flushed', (event) => void told.push(event))
+    bus.on('lmdb.lag', ({ ageMs }) => void ages.push(ageMs))
+    door.hold('before')
+    await world.during(app.store.put('a', 1))
+    await world.clock.advance(500)
+    await world.during(app.store.put('b', 1))
+    door.release()
+    await world.during(app.control.flush(0))
+
+    expect(told[0]).toMatchObject({ frames: 1, rows: 1, operations: 0, result: 'ok' })
+    expect((told[0] as { durationMs: number }).durationMs).toBeGreaterThan(400)
+    expect(ages[0]).toBe(0)
+    expect(Math.max(...ages)).toBeGreaterThanOrEqual(500)
+    expect(ages.at(-1)).toBe(0)
+  })
+})
+
+describe('flushAll', () => {
+  test('commits the shards side by side', async () => {
+    const door = new CommitDoor()
+    const world = machine({ around: (projections) => door.around(projections) })
+    const app = await world.start({ shards: 2 })
+    await world.during(Promise.all([...'abcdefgh'].map((key) => app.store.put(key, 1))))
+    door.hold('before')
+    const flushed = app.control.flushAll()
+    await world.clock.advance(5)
+    expect(door.waiting).toBe(2)
+
+    door.release()
+    expect((await world.during(flushed)).outcomes.map(({ ok }) => ok)).toEqual([true, true])
+  })
+
+  test('answers at once when nothing waits', async () => {
+    const { app, during, bus } = await marked()
+    let commits = 0
+    bus.on('lmdb.flushed', () => void commits++)
+    expect((await during(app.control.flushAll(), 1)).outcomes).toEqual([{ shard: 0, ok: true }])
+    expect(commits).toBe(0)
+  })
+})
