@@ -27,6 +27,7 @@ export { type CallList, isCall, type PendingCall } from './process/pending-call.
 export { type Process, processOf, type StartGate } from './process/process.ts'
 export { messageNames, type ProcessInfo } from './process/process-info.ts'
 export { type Shutdown, shutDown } from './process/shutdown.ts'
+export type { HeapEntry } from './queues/timer-heap.ts'
 export type { Acceptance, Accepts } from './server/acceptance.ts'
 export type * from './server/gen-server.ts'
 export { HandlerLimit } from './server/handler-limit.ts'
@@ -150,7 +151,7 @@ export type { ThreadServerOptions } from './threads/thread-link.ts'
 export { threadServer } from './threads/thread-server.ts'
 export { type Directory, isRef, type Messages, type Name, name, type Ref } from './words/address.ts'
 export type { AppContext } from './words/app-context.ts'
-export { type ExitMessage, kinds, type Message } from './words/envelope.ts'
+export { Envelope, type ExitMessage, kinds, type Message } from './words/envelope.ts'
 export {
   describeReason,
   type ExitReason,

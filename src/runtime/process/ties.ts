@@ -1,29 +1,35 @@
 /**
- * The ties of a process: links go both ways, monitors one way. Made with the first tie, and each
- * set with its first member, because most processes have only a link or two.
+ * The ties of a process: links go both ways, monitors one way. Made with the first tie. Most
+ * processes have only one link.
  */
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { Monitor, Watcher } from '../words/monitor.ts'
 
 const none: ReadonlySet<never> = new Set<never>()
 
-/** A set that costs nothing while it is empty. */
+/** A set that costs nothing with one member or none. */
 class Members<T> {
+  #only: T | undefined = undefined
+  /** All members, once there were two. */
   #members: Set<T> | undefined = undefined
 
   /** The present members. */
   get all(): ReadonlySet<T> {
-    return this.#members ?? none
+    return this.#members ?? (this.#only === undefined ? none : new Set([this.#only]))
   }
 
   add(member: T): void {
-    this.#members ??= new Set()
-    this.#members.add(member)
+    if (this.#members !== undefined) this.#members.add(member)
+    else if (this.#only === undefined || this.#only === member) this.#only = member
+    else this.#members = new Set([this.#only, member])
   }
 
   /** False: it was not a member. */
   delete(member: T): boolean {
-    return this.#members?.delete(member) ?? false
+    if (this.#members !== undefined) return this.#members.delete(member)
+    if (this.#only === undefined || this.#only !== member) return false
+    this.#only = undefined
+    return true
   }
 }
 

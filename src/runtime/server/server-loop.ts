@@ -250,6 +250,8 @@ export class ServerLoop implements Behaviour {
   #started(state: unknown): void {
     this.#state = state
     this.#phase = 'running'
+    // Many servers wait in `init` alone.
+    this.#onValue = this.#onError = undefined
     this.#context.begun({ ok: true })
   }
 
