@@ -28,12 +28,13 @@ import { CallIds } from '../turns/call-ids.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
 import { type Known, TurnDraft } from '../turns/turn-draft.ts'
 import { TurnLog, type TurnPort, type Written } from '../turns/turn-log.ts'
-import { type HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
+import { type Ended, type HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import {
   type Answer,
   backoffMs,
   birth,
   changing,
+  isPast,
   neverDurable,
   overtaken,
   ownRun,
@@ -49,7 +50,7 @@ import { Idleness } from './idleness.ts'
 import { type Actor, OwnTurns } from './own-turns.ts'
 
 /** One durable actor while it lives. It is the state of its process's loop. */
-export class DurableProcess implements Actor, TurnPort<TurnDraft> {
+export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   readonly terms: DurableTerms
   readonly context: AnyContext
   /** Its steps and alarms. */
@@ -81,7 +82,7 @@ export class DurableProcess implements Actor, TurnPort<TurnDraft> {
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
-    this.#outputs = new TurnOutputs(this.#log, context.self, (tell) => this.#hasEnded(tell))
+    this.#outputs = new TurnOutputs(this.#log, context.self, this)
     this.#process.outputs = this.#outputs
   }
 
@@ -146,7 +147,7 @@ export class DurableProcess implements Actor, TurnPort<TurnDraft> {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
       this.blocked = error
     }
-    this.ending.restLater()
+    this.idleness.watch()
     this.terms.woke(this.blocked)
   }
 
@@ -234,7 +235,8 @@ export class DurableProcess implements Actor, TurnPort<TurnDraft> {
   }
 
   #handle(run: Run): Answer {
-    if (run.from?.call.isSettled || !this.#process.alive || this.#isPast(run)) return this.#next()
+    if (run.from?.call.isSettled || !this.#process.alive || isPast(run, this.memory))
+      return this.#next()
     if (this.blocked) return this.#reject(run, this.blocked)
     if (run.from && this.terms.shard.isStill)
       return this.#reject(run, this.terms.shard.unavailable())
@@ -255,12 +257,6 @@ export class DurableProcess implements Actor, TurnPort<TurnDraft> {
       (value) => this.#ended(draft, value),
       (error: unknown) => this.#threw(draft, error),
     )
-  }
-
-  /** Whether the setting of the alarm does not stand: what set it was refused. */
-  #isPast({ alarm }: Run): boolean {
-    const standing = alarm && this.#known.memory.alarms.get(alarm.name)
-    return alarm !== undefined && standing?.setting !== alarm.set.setting
   }
 
   #open(run: Run): TurnDraft {
@@ -447,8 +443,9 @@ export class DurableProcess implements Actor, TurnPort<TurnDraft> {
   }
 
   /** The notice of its end leaves behind its last turn, unless nothing can become durable now. */
-  #hasEnded(tell: () => void): void {
+  hasEnded(tell: () => void): void {
     this.#limit?.disarm()
+    this.idleness.unwatch()
     this.terms.ended(this.#log)
     this.ending.passOn()
     if (this.#log.isEmpty) tell()
@@ -462,7 +459,10 @@ export class DurableProcess implements Actor, TurnPort<TurnDraft> {
   }
 
   durable({ after }: TurnDraft): void {
-    if (after !== undefined) this.shown = after.state
+    if (after === undefined) return
+    this.shown = after.state
+    // An idle actor keeps no message in memory.
+    if (!this.#process.busy) this.#process.current = undefined
   }
 
   mark(tries: number): Promise<TurnMark | undefined> {

@@ -54,14 +54,8 @@ export class Ending {
     const { idleness, isSettled, own, terms, memory } = this.#actor
     const isBusy = own.ready !== undefined || (this.#hasState && terms.table.isBusy(memory.state))
     if (idleness.isLong && isSettled && !isBusy) return this.#end()
-    this.restLater()
+    idleness.watch()
     return own.next()
-  }
-
-  /** Looks again after the idle time. */
-  restLater(): void {
-    const { idleMs } = this.#actor.terms.common
-    if (idleMs !== undefined) this.#actor.context.sendAfter(idleMs, '$rest' as never)
   }
 
   /** Ends the process when its turns are durable. */

@@ -1,14 +1,21 @@
 /** Whether a durable actor has nothing to do, so that its process may end. */
-import type { Process } from '../../runtime/index.ts'
+import { Envelope, type HeapEntry, kinds, type Process } from '../../runtime/index.ts'
 
-/** The idleness of one process, apart from its turns. */
-export class Idleness {
+/**
+ * The idleness of one process, apart from its turns. It is its own timer: a hundred thousand live
+ * actors have one each.
+ */
+export class Idleness implements HeapEntry {
+  dueAt = 0
+  order = 0
+  slot = -1
   readonly #process: Process
-  readonly #idleMs: number
+  /** `undefined`: the process never rests. */
+  readonly #idleMs: number | undefined
   #pipes = 0
   #lastActive = 0
 
-  constructor(process: Process, idleMs = 0) {
+  constructor(process: Process, idleMs: number | undefined) {
     this.#process = process
     this.#idleMs = idleMs
   }
@@ -16,6 +23,20 @@ export class Idleness {
   /** A message is handled. */
   ends(): void {
     this.#lastActive = this.#process.kernel.clock.monotonic()
+  }
+
+  /** Looks after the idle time whether the process may rest. */
+  watch(): void {
+    if (this.#idleMs !== undefined) this.#process.kernel.timers.add(this, this.#idleMs)
+  }
+
+  /** The process has ended. */
+  unwatch(): void {
+    this.#process.kernel.timers.remove(this)
+  }
+
+  fire(): void {
+    this.#process.deliver(new Envelope(kinds.info, '$rest', undefined))
   }
 
   /** Watches a promise that `pipe` waits for. */
@@ -30,6 +51,6 @@ export class Idleness {
     const { depth, owed, kernel } = this.#process
     const quietMs = kernel.clock.monotonic() - this.#lastActive
     const isFree = depth === 0 && owed.first === undefined && this.#pipes === 0
-    return isFree && quietMs >= this.#idleMs
+    return isFree && quietMs >= (this.#idleMs ?? 0)
   }
 }

@@ -175,15 +175,22 @@ const wakeFor = (steps: readonly Step[]): number | undefined =>
     undefined,
   )
 
-/** The rows beside the main row that differ between two memories. */
+/** The rows beside the main row that differ between two memories. Most turns change none. */
 export const rowChanges = (
-  { kind, id, entity }: Identity,
+  identity: Identity,
   before: Memory,
   after: Memory,
 ): readonly EntityRowChange[] => {
   const { alarms, steps, fields } = before
-  // Most turns change the state alone.
-  if (alarms === after.alarms && steps === after.steps && fields === after.fields) return []
+  const isSame = alarms === after.alarms && steps === after.steps && fields === after.fields
+  return isSame ? [] : differences(identity, before, after)
+}
+
+const differences = (
+  { kind, id, entity }: Identity,
+  before: Memory,
+  after: Memory,
+): readonly EntityRowChange[] => {
   const changes: EntityRowChange[] = []
   const due = (name: string, from: number | undefined, to: number | undefined): void => {
     if (from === to) return

@@ -18,20 +18,25 @@ import {
 } from '../../runtime/index.ts'
 import type { Held, LoggedTurn, TurnLog } from './turn-log.ts'
 
+/** A durable actor, as its outputs know it. */
+export interface Ended {
+  /** The process has ended. Calls `tell` when others may know. */
+  hasEnded(tell: () => void): void
+}
+
 /** The port of one durable actor. */
 export class TurnOutputs implements Outputs {
   readonly remembers = true
   readonly #log: TurnLog
   readonly #self: Ref
-  readonly #onEnd: (tell: () => void) => void
+  readonly #actor: Ended
   #isTold = false
   #open: LoggedTurn | undefined
 
-  /** `onEnd`: the process has ended. It calls `tell` when others may know. */
-  constructor(log: TurnLog, self: Ref, onEnd: (tell: () => void) => void) {
+  constructor(log: TurnLog, self: Ref, actor: Ended) {
     this.#log = log
     this.#self = self
-    this.#onEnd = onEnd
+    this.#actor = actor
   }
 
   /** The turn to which outputs belong now: the open one, or the last that has ended. */
@@ -104,7 +109,7 @@ export class TurnOutputs implements Outputs {
   ended(tell: () => void): void {
     this.#open?.drop()
     this.#open = undefined
-    this.#onEnd(() => {
+    this.#actor.hasEnded(() => {
       this.#isTold = true
       tell()
     })

@@ -2,7 +2,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { type NextStep, noReply, reply } from '../../runtime/index.ts'
 import type { Handler } from './durable-table.ts'
-import type { Alarm, Step } from './memory.ts'
+import type { Alarm, Memory, Step } from './memory.ts'
 import type { HeldCall } from './turn-outputs.ts'
 
 /** An alarm that fires: its name and its setting. */
@@ -45,6 +45,10 @@ export class Run {
     return new Run(handler, payload, what, name, from, step, alarm)
   }
 }
+
+/** Whether the setting of its alarm does not stand: what set it was refused. */
+export const isPast = ({ alarm }: Run, { alarms }: Memory): boolean =>
+  alarm !== undefined && alarms.get(alarm.name)?.setting !== alarm.set.setting
 
 /** What the loop does after a turn. */
 export type Answer = NextStep | Promise<NextStep>
