@@ -21,6 +21,6 @@ test(`what durable actors promise holds in ${seeds.length} random lives`, async 
     for (const [what, times] of Object.entries(lived)) tally[what] = (tally[what] ?? 0) + times
   }
   if (!only)
-    for (const what of ['replies', 'messages', 'steps', 'alarms', 'failed.LOCKED'])
+    for (const what of ['replies', 'messages', 'steps', 'alarms', 'indexes', 'failed.LOCKED'])
       expect(tally[what]).toBeGreaterThan(seeds.length / 10)
 }, 3_600_000)

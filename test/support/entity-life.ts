@@ -20,6 +20,7 @@ import { createSystem } from '../../src/runtime/index.ts'
 import { silentLogger } from '../../src/testing/index.ts'
 import {
   type Deed,
+  fieldsOf,
   keyOf,
   type Ledger,
   ledgers,
@@ -361,6 +362,7 @@ class EntityLife {
       const ledger = this.#durable(id)
       if (ledger) this.#compare(id, ledger)
     }
+    if (this.#running.shards.every(({ phase }) => phase.kind === 'open')) this.#compareIndexes()
     this.#judge()
   }
 
@@ -385,6 +387,27 @@ class EntityLife {
       [store.get(lockedKey(id)) === undefined, 'wrote the locked key'],
     ]
     for (const [holds, what] of claims) this.#claim(holds, `${id} ${what}`)
+  }
+
+  /** Each index has every entity once, with the value that its state gives, and no other row. */
+  #compareIndexes(): void {
+    const handle = this.#running.entity(this.#kind)
+    const born = handle
+      .list()
+      .entries.map(({ id, state }) => ({ id, fields: fieldsOf(state as Ledger) }))
+    for (const field of ['count', 'written'] as const) {
+      this.#count('indexes')
+      const expected = born
+        .sort((a, b) => a.fields[field] - b.fields[field] || (a.id < b.id ? -1 : 1))
+        .map(({ id, fields }) => `${id} ${fields[field]}`)
+      const values = new Set(born.map(({ fields }) => fields[field]))
+      const found = [...values].flatMap((value) =>
+        handle.list({ where: { [field]: value } }).entries.map(({ id }) => `${id} ${value}`),
+      )
+      const all = handle.list({ where: { [field]: { gte: 0 } } }).entries.map(({ id }) => id)
+      const isRight = `${found}` === `${expected}` && all.length === expected.length
+      this.#claim(isRight, `${field} has ${all}: ${found}, and states say ${expected}`)
+    }
   }
 
   /** Lets everything that was recorded happen, and ends. */

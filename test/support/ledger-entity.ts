@@ -108,6 +108,12 @@ const after = (
         : ledger.alarm,
 })
 
+/** The index fields of a ledger. */
+export const fieldsOf = ({ operations, written }: Ledger) => ({
+  count: operations.length,
+  written,
+})
+
 const ledgerServer = (world: World): DurableServer<LedgerMessages, Ledger> => {
   const run = (
     ledger: Ledger,
@@ -147,7 +153,7 @@ const ledgerServer = (world: World): DurableServer<LedgerMessages, Ledger> => {
         return noReply({ ...ledger, rung: [...ledger.rung, number], alarm: undefined })
       },
     },
-    index: ({ operations, written }) => ({ count: operations.length, written }),
+    index: fieldsOf,
   }
 }
 
