@@ -5,7 +5,7 @@
  */
 import type { KeelsonError } from '../../errors.ts'
 import { type NextStep, noReply } from '../../runtime/index.ts'
-import type { Memory, Step } from '../turns/memory.ts'
+import type { Alarm, Memory, Step } from '../turns/memory.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { type Answer, missing, ownRun, Run } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
@@ -86,19 +86,17 @@ export class OwnTurns {
   }
 
   /**
-   * An alarm or a step may be due. Handles one alarm, and answers whether more are due: those wait
-   * behind the mailbox.
+   * An alarm or a step may be due. Handles one alarm, and answers whether more are due, which may
+   * have been set by that turn: those wait behind the mailbox.
    */
   runDue(from: HeldCall): Answer {
     const { isAwake, isSettled } = this.#actor
     if (!isAwake || !isSettled) return this.#runDueLater(from)
     const { blocked, memory, terms } = this.#actor
-    const now = this.#actor.now()
-    const due = [...memory.alarms].filter(([, { dueAt }]) => dueAt <= now)
-    const [first] = due.sort(([, a], [, b]) => a.dueAt - b.dueAt)
+    const [first] = dueAt(memory, this.#actor.now())
     const answer = (step: NextStep): NextStep => {
       if (blocked) from.fail(blocked)
-      else from.reply(due.length > 1)
+      else from.reply(dueAt(this.#actor.memory, this.#actor.now()).length > 0)
       return step
     }
     if (!first || blocked) return answer(this.next())
@@ -130,3 +128,7 @@ export class OwnTurns {
     return undefined
   }
 }
+
+/** The alarms that are due, the earliest first. */
+const dueAt = ({ alarms }: Memory, now: number): readonly (readonly [string, Alarm])[] =>
+  [...alarms].filter(([, alarm]) => alarm.dueAt <= now).sort(([, a], [, b]) => a.dueAt - b.dueAt)

@@ -3,7 +3,7 @@
  * emitted event and an event for another process have a saved form, so that they can be done after
  * a restart. Starts and clean-ups of actors inside have none: actors that run are started again.
  */
-import type { AnyActorRef, AnyStateMachine, EventObject } from 'xstate'
+import { type AnyActorRef, type AnyStateMachine, type EventObject, isMachineSnapshot } from 'xstate'
 import { isThenable } from '../words/outside-code.ts'
 import { forwardsTo } from './machine-actors.ts'
 import type { Actor, Deed } from './machine-door.ts'
@@ -174,7 +174,7 @@ export class Effects {
       ...where,
       kind: 'action',
       ...(sources === undefined ? {} : this.#names.nameOf(machine, type, exec)),
-      event: info.event,
+      event: storable(info.event),
       ...(params === undefined ? {} : { params }),
       ...(isPresent ? {} : { context: info.context }),
     }
@@ -223,4 +223,13 @@ export class Effects {
     const found = actorAt(path, this.#host.root)
     return (found as Actor | undefined) ?? this.#nearest(path.slice(0, -1))
   }
+}
+
+/** The event of a machine inside that changed has its snapshot, with code. The data of it are kept. */
+const storable = (event: EventObject): EventObject => {
+  const { snapshot } = event as { readonly snapshot?: unknown }
+  if (!isMachineSnapshot(snapshot)) return event
+  const { status, value, context, tags, output, error } = snapshot
+  const data = { status, value, context, tags: [...tags], output, error }
+  return { ...event, snapshot: data } as EventObject
 }

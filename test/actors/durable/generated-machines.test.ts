@@ -47,9 +47,9 @@ const lived = async (
     const end = step.split('/').slice(-2).join('/')
     if (!told.has(step)) told.set(step, [end, what])
   }
-  // What a callback has heard is not saved, and `emit` has no step. A delay of 7 ms is due while the
-  // machine is down: it comes late then, as it must.
-  const machine = machineOf(sketch, tell, ['ticker', 'emit', 'later'])
+  // What a callback has heard is not saved, and `emit` has no step. All delays end on the grid: one
+  // that is due while the machine is down comes late, as it must.
+  const machine = machineOf(sketch, tell, ['ticker', 'emit'], (at) => gridMs * (1 + at))
   const server = StateMachine.durable(machine, { unknownEvents: 'ignore' })
   const kind = entity('drawn', server as never, { idleMs: 35 })
   const s = await startSimulated({ app: supervisor('app', {}, [kind]) })

@@ -12,7 +12,9 @@ import {
   telemetry,
   worker,
 } from '../../../src/index.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
+import { type Simulation, silentLogger, startSimulated } from '../../../src/testing/index.ts'
+import { machine } from '../../support/simulated-instance.ts'
 
 type State = { readonly fired: readonly string[] }
 
@@ -203,6 +205,31 @@ test('context.step of an alarm is the same at each try, and differs between two 
   expect(new Set([turn, a?.[0], b?.[0]]).size).toBe(3)
 })
 
+test('an alarm that its own handler sets again for now fires again at once', async () => {
+  const fast: DurableServer<TwinMessages, number> = {
+    init: () => 0,
+    calls: {
+      set: (count, _, context) => {
+        context.setAlarm('a', { inMs: 0 })
+        return reply(context.step, count)
+      },
+    },
+    alarms: {
+      a: (count, _, context) => {
+        if (count < 4) context.setAlarm('a', { inMs: 0 })
+        return noReply(count + 1)
+      },
+      b: (count) => noReply(count),
+    },
+  }
+  const runner = entity('runner', fast)
+  const s = await startSimulated({ app: supervisor('app', {}, [runner]), syncMs: 0 })
+  simulation = s
+  await s.during(call(s.app.entity(runner).ref('1'), 'set'))
+  await s.advance(20)
+  expect(s.app.entity(runner).state('1')).toBe(5)
+})
+
 describe('a step', () => {
   test('runs right after its turn, once', async () => {
     const { machine, ask } = await started()
@@ -250,4 +277,56 @@ test('many alarms at one moment are served, and calls are answered between them'
     machine.app.entity(kind).state(`e${index}`),
   )
   expect(fired.every((state) => state?.fired.length === 1)).toBe(true)
+})
+
+describe('a clock that is set', () => {
+  const hour = 3_600_000
+
+  const world = async () => {
+    const computer = machine()
+    const set = { by: 0 }
+    const clock = { ...computer.clock, now: () => computer.clock.now() + set.by }
+    const start = () =>
+      computer.start({
+        app: supervisor('app', {}, [kind]),
+        system: createSystem({ clock, logger: silentLogger }),
+      })
+    return { ...computer, set, start }
+  }
+
+  test.each([-5 * hour, 5 * hour])(
+    'by %i ms fires no alarm early, and none later than its time',
+    async (byMs) => {
+      const { clock, during, set, start } = await world()
+      const app = await start()
+      const fired = () => app.entity(kind).state('a')?.fired
+      await during(call(app.entity(kind).ref('a'), 'set', { name: 'two', inMs: hour }))
+      set.by = byMs
+      await clock.advance(hour - 100)
+      expect(fired()).toEqual([])
+      await clock.advance(200)
+      expect(fired()).toEqual(['two'])
+      await during(call(app.entity(kind).ref('a'), 'set', { name: 'two', inMs: 10_000 }))
+      await clock.advance(9_900)
+      expect(fired()).toEqual(['two'])
+      await clock.advance(200)
+      expect(fired()).toEqual(['two', 'two'])
+      await during(app.close())
+    },
+  )
+
+  test('back while the program is away lets an alarm fire after its time, once', async () => {
+    const { clock, during, set, start } = await world()
+    const first = await start()
+    await during(call(first.entity(kind).ref('a'), 'set', { name: 'two', inMs: hour }))
+    await during(first.close())
+    set.by = -5 * hour
+    const app = await start()
+    await clock.advance(hour - 10_000)
+    expect(app.entity(kind).state('a')?.fired).toEqual([])
+    await clock.advance(20_000)
+    expect(app.entity(kind).state('a')?.fired).toEqual(['two'])
+    expect(await during(app.entity(kind).alarms())).toEqual([])
+    await during(app.close())
+  })
 })

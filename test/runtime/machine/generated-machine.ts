@@ -139,11 +139,15 @@ const base = (tell: Tell) =>
     },
   })
 
-/** The machine of a sketch. `without` leaves out kinds of actors and of actions. */
+/**
+ * The machine of a sketch. `without` leaves out kinds of actors and of actions. `laterMs`: the delay
+ * of an event that is raised later, by the place of its action.
+ */
 export const machineOf = (
   sketch: Sketch,
   tell: Tell,
   without: readonly string[] = [],
+  laterMs = (at: number): number => 7 + at,
 ): AnyStateMachine => {
   const ids: string[] = []
   const name = (node: Sketch, id: string): void => {
@@ -174,7 +178,7 @@ export const machineOf = (
       case 'later':
         return enqueueActions(({ enqueue }) => {
           enqueue.cancel(later)
-          enqueue.raise(again, { id: later, delay: 7 + at })
+          enqueue.raise(again, { id: later, delay: laterMs(at) })
         })
       case 'cancel':
         return cancel(later)
