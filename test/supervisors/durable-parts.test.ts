@@ -13,6 +13,7 @@ import {
   entity,
   isKeelsonError,
   name,
+  noReply,
   ok,
   type Ref,
   reply,
@@ -22,12 +23,16 @@ import {
   via,
   worker,
 } from '../../src/index.ts'
+import { createSystem } from '../../src/runtime/index.ts'
 import { checkAppTree, mapModules } from '../../src/supervisors/index.ts'
-import { type Simulation, startSimulated } from '../../src/testing/index.ts'
+import { type Simulation, silentLogger, startSimulated } from '../../src/testing/index.ts'
+import { codeOf, machine } from '../support/simulated-instance.ts'
 
 type Messages = {
   calls: { add: (by: number) => number; crash: () => void; hang: () => void; across: () => void }
 }
+
+type Ringing = { calls: { add: (by: number) => number }; alarms: { ring: () => void } }
 
 const counter: DurableServer<Messages, number, Record<never, never>, number> = {
   init: (from) => ok(from),
@@ -300,4 +305,49 @@ test('entities are spread over the shards, and refuse keys of others', async () 
   await s.start()
   const states = refs.map((_, id) => s.app.entity<Messages, number>('thing').state(`${id}`))
   expect(states).toEqual([2, ...Array.from({ length: 31 }, () => 1)])
+})
+
+test('instances on one System have entities of the same kind and id, each its own', async () => {
+  const computer = machine()
+  const { clock, during } = computer
+  const rung: string[] = []
+  const system = createSystem({ clock, logger: silentLogger })
+  const kind = entity('thing', {
+    init: () => 0,
+    calls: {
+      add: (count, by, context) => {
+        context.setAlarm('ring', { inMs: 1_000 })
+        return reply(count + by, count + by)
+      },
+    },
+    alarms: {
+      ring: (count, _, context) => {
+        rung.push(`${context.app.instance} ${count}`)
+        return noReply(count)
+      },
+    },
+  } as DurableServer<Ringing, number>)
+  const begin = (instance: string) =>
+    computer.start({
+      system,
+      instance,
+      dir: `/${instance}`,
+      app: supervisor(`${instance}-app`, {}, [kind]),
+    })
+  const [one, two] = [await begin('one'), await begin('two')]
+  const ref = (app: typeof one) => app.entity(kind).ref('1')
+  expect(await during(Promise.all([call(ref(one), 'add', 1), call(ref(two), 'add', 10)]))).toEqual([
+    1, 10,
+  ])
+  expect([one.entity(kind).state('1'), two.entity(kind).state('1')]).toEqual([1, 10])
+  await clock.advance(1_100)
+  expect(rung.sort()).toEqual(['one 1', 'two 10'])
+  await during(one.close())
+  expect(await during(codeOf(call(ref(one), 'add', 1)))).toBe('CLOSED')
+  expect(await during(call(ref(two), 'add', 10))).toBe(20)
+  await during(two.entity(kind).delete('1'))
+  await during(two.close())
+  const again = await begin('one')
+  expect(await during(call(ref(again), 'add', 1))).toBe(2)
+  await during(again.close())
 })

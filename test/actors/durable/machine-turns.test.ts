@@ -268,6 +268,46 @@ describe('a machine as an entity', () => {
   })
 })
 
+describe('a call of a machine with an id', () => {
+  const once = { id: 'one' }
+
+  test('is answered with its first outcome, and its event is taken once, over a crash too', async () => {
+    const { s, ref, state, crash, told } = await started()
+    const place = (cents: number, options: object) =>
+      s.during(StateMachine.call(ref(), { type: 'place', cents }, options))
+    expect(await place(5, once)).toBe('placed')
+    StateMachine.send(ref(), { type: 'pay' })
+    await s.advance(10)
+    expect(await place(5, once)).toBe('placed')
+    await crash()
+    expect(await place(5, once)).toBe('placed')
+    expect(await place(5, { id: 'two' })).toBe('paying')
+    expect(told().filter((what) => what === 'placed 5')).toHaveLength(1)
+    expect(state()?.value).toBe('paying')
+    await expect(place(6, once)).rejects.toMatchObject({ code: 'CONFLICT' })
+  })
+
+  test('is refused if its event is postponed: the answer would come in a later turn', async () => {
+    const kind = entity(
+      'order',
+      StateMachine.durable(machine, {
+        answers: { note: () => 'noted' },
+        postpone: { new: ['note'] },
+      }),
+    )
+    const { s, state } = await started(kind)
+    const ref = s.app.entity(kind).ref('42')
+    const early = StateMachine.call(ref, { type: 'note', text: 'early' }, once)
+    await expect(s.during(early)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(state()).toBeUndefined()
+    StateMachine.send(ref, { type: 'place', cents: 1 })
+    // Nothing was remembered: the id is free.
+    const late = StateMachine.call(ref, { type: 'note', text: 'late' }, once)
+    expect(await s.during(late)).toBe('noted')
+    expect(state()?.context.notes).toEqual(['late'])
+  })
+})
+
 describe('a machine as a durable worker', () => {
   test('begins when it starts, and goes on where it was', async () => {
     const { s, crash, told } = await started(worker('clerk', server, { durable: true }))

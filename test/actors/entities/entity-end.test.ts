@@ -235,7 +235,7 @@ test.each(useless)('a delete removes an entity that is blocked because %s', asyn
   expect(await s.during(handle.delete('a'))).toBe(true)
   expect([rowsLeft(), handle.state('a'), handle.blocked().size]).toEqual([[], undefined, 0])
   await s.powerCut()
-  await s.start()
+  await s.start({ app: supervisor('app', {}, [kind]) })
   expect(rowsLeft()).toEqual([])
   // `terminate` had no state to see.
   expect(lives.filter((each) => each.startsWith('-'))).toEqual([])

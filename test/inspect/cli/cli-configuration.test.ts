@@ -50,6 +50,49 @@ describe('keelson start with a configuration (needs the build)', () => {
     expect(existsSync(join(dir, 'data/keelson.json'))).toBe(true)
   })
 
+  test('runs the kind and the durable worker whose servers it gives by their paths', async () => {
+    const dir = project()
+    const server = `
+      import { type DurableServer, reply } from 'keelson'
+      type Messages = { calls: { add: (by: number) => number } }
+      export const server: DurableServer<Messages, number> = {
+        init: () => 0,
+        calls: { add: (count: number, by: number) => reply(count + by, count + by) },
+      }`
+    write(dir, 'actors/tally.ts', server)
+    const parts = `[
+      entity('tally', './actors/tally.ts', { idleMs: 5_000 }),
+      worker('all', './actors/tally.ts', { durable: true }),
+    ]`
+    const kinds = `
+      import { entity, supervisor, worker } from 'keelson'
+      export default { dir: './data', app: supervisor('app', {}, ${parts}) }`
+    write(dir, 'keelson.config.ts', kinds)
+    const lines = [
+      "call(app.entity('tally').ref('a'), 'add', 2)",
+      "call(all, 'add', 5)",
+      "app.entity('tally').state('a')",
+    ]
+    const first = await runKeelson(['start'], dir, lines.join('\n'))
+    expect([first.output, first.status]).toEqual(['2\n5\n2\n', 0])
+    const second = await runKeelson(['start'], dir, lines.join('\n'))
+    expect(second.output).toBe('4\n10\n4\n')
+  })
+
+  test('refuses a kind whose module has a wrong server, by its path', async () => {
+    const dir = project()
+    write(dir, 'actors/wrong.ts', 'export const server = { init: () => 0, version: 0 }')
+    write(
+      dir,
+      'keelson.config.ts',
+      `import { entity, supervisor } from 'keelson'
+       export default { app: supervisor('app', {}, [entity('wrong', './actors/wrong.ts')]) }`,
+    )
+    const { status, errors } = await runKeelson(['start'], dir, '')
+    expect([status, codeIn(errors)]).toEqual([1, 'CONFIG'])
+    expect(errors).toContain('wrong.module.version')
+  })
+
   test('starts a crashed actor again, and shows it', async () => {
     const dir = project()
     const lines = [

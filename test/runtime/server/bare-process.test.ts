@@ -1,7 +1,7 @@
 /** Bare processes. Every `sleep` here is on a virtual clock. */
 import { expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { type BareContext, send } from '../../../src/runtime/index.ts'
+import { type BareContext, call, send } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
 const codeOf = (error: unknown): unknown => (isKeelsonError(error) ? error.code : error)
@@ -64,4 +64,23 @@ test('a bare process sleeps on the clock of its system, while its messages wait'
   expect(seen).toEqual([])
   await clock.advance(1)
   expect(seen).toEqual([100, 'info', 'INVALID_ARGUMENT'])
+})
+
+test('a bare process refuses a call with an id, and takes the others', async () => {
+  const { system, clock } = testSystem()
+  const seen: unknown[] = []
+  type Asked = { calls: { ask: (what: string) => string } }
+  const ref = system.spawn<Asked>(async (context) => {
+    for (;;) {
+      const message = await context.receive()
+      if (message?.kind !== 'call') return
+      seen.push(message.payload)
+      message.from.reply('answered')
+    }
+  })
+  await clock.settle()
+  const refused = call(ref, 'ask', 'with', { id: 'one' }).catch(codeOf)
+  const taken = call(ref, 'ask', 'without')
+  await clock.settle()
+  expect([await refused, await taken, seen]).toEqual(['INVALID_ARGUMENT', 'answered', ['without']])
 })
