@@ -3,72 +3,52 @@
  * that begin with `$` are its own.
  */
 import type { AnyContext, GenServer, Messages, PendingCall } from '../../runtime/index.ts'
-import type { DurableTable, Handler } from '../turns/durable-table.ts'
+import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { Run } from '../turns/turn-run.ts'
 import { TurnContext } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
 import type { DurableTerms } from './durable-terms.ts'
 
+type Asked = { readonly from: HeldCall }
+
+/** The messages of the actor itself. */
+const own = {
+  calls: {
+    $due: (self: DurableProcess, _: unknown, { from }: Asked) => self.own.runDue(from),
+    $stop: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.stop(from),
+    $delete: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.delete(from),
+  },
+  casts: { $proceed: (self: DurableProcess) => self.proceed() },
+  infos: { $rest: (self: DurableProcess) => self.ending.rest() },
+  continues: { $step: (self: DurableProcess, step: string) => self.own.runStep(step) },
+}
+
 /** The erased GenServer that runs servers of one table. */
 export const durableServer = (
   table: DurableTable,
 ): GenServer<Messages, DurableProcess, DurableTerms> => {
-  const of =
-    (what: string, section: Readonly<Record<string, Handler>>) =>
-    (name: string): [string, Handler] => {
-      const handler = section[name] as Handler
-      const shown = `${what} ${name}`
-      const isCall = what === 'call'
-      const handled: Handler = (self, payload, context) => {
-        const from = isCall ? (context as { from: HeldCall }).from : undefined
-        return (self as DurableProcess).turn(new Run(handler, payload, shown, name, from))
-      }
-      return [name, handled]
-    }
-  const section = (what: string, found: Readonly<Record<string, Handler>>) =>
-    Object.fromEntries(Object.keys(found).map(of(what, found)))
-  const other = (what: string, handler: Handler | undefined): object =>
-    handler ? { [what]: of(what, { [what]: handler })(what)[1] } : {}
-  const { timeout } = table
-  return {
-    kind: table.kind ?? 'entity',
-    formatStatus: table.formatStatus,
-    ...(table.accepts ? { accepts: withOwn(table.accepts) } : {}),
-    Context: TurnContext,
+  const { kind = 'entity', formatStatus, accepts, info, exit, down, timeout } = table
+  const server = {
+    ...{ kind, formatStatus, Context: TurnContext },
+    ...(accepts && { accepts: withOwn(accepts) }),
     init: async (terms: DurableTerms, context: AnyContext & TurnContext) => {
       const self = new DurableProcess(terms, context)
       context.belongTo(self)
       await self.wake()
       return self.first()
     },
-    calls: {
-      ...section('call', table.calls),
-      $due: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) =>
-        self.own.runDue(from),
-      $stop: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) =>
-        self.ending.stop(from),
-      $delete: (self: DurableProcess, _: unknown, { from }: { from: HeldCall }) =>
-        self.ending.delete(from),
-    },
-    casts: {
-      ...section('cast', table.casts),
-      $proceed: (self: DurableProcess) => self.proceed(),
-    },
-    infos: {
-      ...section('info', table.infos),
-      $rest: (self: DurableProcess) => self.ending.rest(),
-    },
-    continues: { $step: (self: DurableProcess, step: string) => self.own.runStep(step) },
-    ...other('info', table.info),
-    ...other('exit', table.exit),
-    ...other('down', table.down),
-    ...(timeout
-      ? {
-          timeout: (self: DurableProcess, context: unknown) =>
-            self.turn(new Run((state) => timeout(state, context), undefined, 'timeout', 'timeout')),
-        }
-      : {}),
+    calls: { ...turns('call', table.calls), ...own.calls },
+    casts: { ...turns('cast', table.casts), ...own.casts },
+    infos: { ...turns('info', table.infos), ...own.infos },
+    continues: own.continues,
+    ...(info && { info: asTurn(info, 'info', 'info') }),
+    ...(exit && { exit: asTurn(exit, 'exit', 'exit') }),
+    ...(down && { down: asTurn(down, 'down', 'down') }),
+    ...(timeout && {
+      timeout: (self: DurableProcess, context: unknown) =>
+        self.turn(new Run((state) => timeout(state, context), undefined, 'timeout', 'timeout')),
+    }),
     terminate: (self: DurableProcess, reason: unknown) => self.ending.terminate(reason),
     sys: {
       shown: (self: DurableProcess) => self.shown,
@@ -78,14 +58,31 @@ export const durableServer = (
         change: (state: unknown) => unknown,
       ): void => self.replace(request, change),
     },
-  } as unknown as GenServer<Messages, DurableProcess, DurableTerms>
+  }
+  return server as unknown as GenServer<Messages, DurableProcess, DurableTerms>
 }
 
-/** The checks of a server, which let its own messages pass. */
+/** A handler of a durable server as one that makes its message a turn. */
+const asTurn = (handler: Handler, what: string, name: string): Handler => {
+  const shown = `${what} ${name}`
+  const isCall = what === 'call'
+  return (self, payload, context) => {
+    const from = isCall ? (context as Asked).from : undefined
+    return (self as DurableProcess).turn(new Run(handler, payload, shown, name, from))
+  }
+}
+
+const turns = (what: string, section: Section): Section =>
+  Object.fromEntries(
+    Object.entries(section).map(([name, handler]) => [name, asTurn(handler, what, name)]),
+  )
+
+/** The checks of a server, which let the actor's own messages pass. */
 const withOwn = ({ calls, casts, infos }: NonNullable<DurableTable['accepts']>): object => ({
-  calls: { ...calls, $due: isOwn, $stop: isOwn, $delete: isOwn },
-  casts: { ...casts, $proceed: isOwn },
-  infos: { ...infos, $rest: isOwn },
+  calls: { ...calls, ...passed(own.calls) },
+  casts: { ...casts, ...passed(own.casts) },
+  infos: { ...infos, ...passed(own.infos) },
 })
 
-const isOwn = (): boolean => true
+const passed = (messages: object): object =>
+  Object.fromEntries(Object.keys(messages).map((name) => [name, () => true]))

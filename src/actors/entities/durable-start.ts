@@ -40,8 +40,10 @@ const idleMsDefault = 60_000
 
 const unfrozen = <T>(state: T): T => state
 
+type OrUndefined<T> = { readonly [K in keyof T]?: T[K] | undefined }
+
 const commonTerms = (
-  { pipeline = pipelineDefault, keepIds }: DurableOptions,
+  { pipeline = pipelineDefault, keepIds }: OrUndefined<DurableOptions>,
   idleMs: number | undefined,
   handlerTimeoutMs: number | undefined,
 ): CommonTerms => ({
@@ -85,11 +87,7 @@ export const startDurableWorker = (
   const identity = entities.identity(workerKind, id)
   const { entity } = identity
   const terms: DurableTerms = {
-    common: commonTerms(
-      { ...(pipeline && { pipeline }), ...(keepIds && { keepIds }) },
-      undefined,
-      handlerTimeoutMs,
-    ),
+    common: commonTerms({ pipeline, keepIds }, undefined, handlerTimeoutMs),
     ...{ table, identity, arg, shard: entities.shardOf(entity), blockedBy: undefined },
     mayWake: async () => entities.decided(entity),
     ended: (log) => entities.ended(entity, log),

@@ -174,6 +174,7 @@ defmodule Play do
     after
       try do
         for pid <- [driver | pids(collector)], do: Process.exit(pid, :kill)
+        # On a real BEAM: what was killed needs a moment to start what it still starts.
         :timer.sleep(5)
         for pid <- pids(collector), do: Process.exit(pid, :kill)
       catch

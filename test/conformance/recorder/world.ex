@@ -200,7 +200,7 @@ defmodule World do
   def opt(o, k, d), do: get(options(o), k, d)
   def has_key?(o, k), do: has?(o, k)
 
-  @doc "A little disorder, when asked for."
+  @doc "A little disorder, when asked for. It sleeps on a real BEAM, which has no virtual clock."
   def chaos do
     w = world()
     if w.chaos and :rand.uniform(2) == 1 do
