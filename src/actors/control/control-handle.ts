@@ -139,7 +139,7 @@ export class ControlHandle {
   /**
    * Takes the machine's clock as right after it was set: the time of every shard follows it again.
    * Returns by how many ms each leapt forward; what ends within that time has ended. Time never goes
-   * back: it stands still until a clock that is behind has caught up.
+   * back: it goes at half speed until a clock that is behind has caught up.
    * @throws KeelsonError `CLOSED`
    */
   acceptClock(): readonly { readonly shard: number; readonly leaptMs: number }[] {

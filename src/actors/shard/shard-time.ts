@@ -1,7 +1,8 @@
 /**
  * The time of a shard. It follows the machine's clock and never goes back. When that clock is set,
  * the shard's time does not jump with it: it goes on by the monotonic clock, so that nothing
- * expires at once and no lease becomes longer, until `follow` accepts the clock.
+ * expires at once and no lease becomes longer, until `follow` accepts the clock. It never stands
+ * still: time that is ahead of an accepted clock goes at half speed until that has caught up.
  */
 import type { Clock } from '../../clock.ts'
 
@@ -27,6 +28,8 @@ export class ShardTime {
   /** What the two clocks said when they were compared last. */
   #wall: number
   #monotonic: number
+  /** Until where the monotonic clock was counted for half speed; `undefined` at full speed. */
+  #slowSince: number | undefined
   #told: ((jump: ClockJump) => void) | undefined
 
   constructor(clock: Clock) {
@@ -45,6 +48,7 @@ export class ShardTime {
   now(): number {
     const wall = this.#clock.now()
     if (wall < this.#wall || wall - this.#wall >= lookMs) this.#look(wall)
+    if (this.#slowSince !== undefined) this.#slow(this.#slowSince)
     return this.#reach(wall + this.#ahead)
   }
 
@@ -58,11 +62,12 @@ export class ShardTime {
 
   /**
    * Takes the machine's clock as right. Returns by how many ms the time leaps forward. It never goes
-   * back: if the machine's clock is behind, time stands still until that has caught up.
+   * back: if the machine's clock is behind, time goes at half speed until that has caught up.
    */
   follow(): number {
     const before = this.now()
-    this.#ahead = 0
+    if (this.#ahead > 0) this.#slowSince ??= this.#clock.monotonic()
+    else this.#ahead = 0
     return this.now() - before
   }
 
@@ -74,6 +79,13 @@ export class ShardTime {
   #reach(time: number): number {
     if (time > this.#last) this.#last = time
     return this.#last
+  }
+
+  /** Gives up one ms of the lead in two. */
+  #slow(since: number): void {
+    const lostMs = Math.min(this.#ahead, Math.floor((this.#clock.monotonic() - since) / 2))
+    this.#ahead -= lostMs
+    this.#slowSince = this.#ahead > 0 ? since + 2 * lostMs : undefined
   }
 
   #look(wall: number): void {

@@ -79,10 +79,12 @@ describe('the time of a shard', () => {
     pass(2_000)
     expect(time.now()).toBe(1_004_000 + hour)
     expect(time.follow()).toBe(0)
-    pass(30 * minute)
-    expect(time.observe(time.now())).toBe(1_004_000 + hour)
-    pass(31 * minute)
-    expect(time.now()).toBe(1_004_000 + 61 * minute)
+    pass(hour)
+    expect(time.observe(time.now())).toBe(1_004_000 + hour + hour / 2)
+    expect(time.aheadMs).toBe(hour / 2)
+    pass(2 * hour)
+    expect(time.now()).toBe(1_004_000 + 3 * hour)
+    expect(time.aheadMs).toBe(0)
   })
 
   test('goes on from a stamp that is ahead, instead of standing still', () => {
@@ -140,6 +142,23 @@ describe('an instance whose machine gets another time', () => {
     expect(app.health().shards).toMatchObject([{ clockAheadMs: 0 }])
     await during(app.close())
     expect(() => app.control.acceptClock()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+  })
+
+  test('S6 ends values and frees leases when a clock is accepted that went back two years', async () => {
+    const { clock, during, set, start } = await world()
+    set.by = years
+    const app = await start()
+    await during(app.store.put('value', 1, { ttlMs: hour }))
+    await during(app.store.lock(['locked'], { owner: 'me', leaseMs: hour }))
+    set.by = 0
+    await clock.advance(2_000)
+    expect(app.control.acceptClock()).toEqual([{ shard: 0, leaptMs: 0 }])
+    await clock.advance(hour)
+    expect(app.store.has('value')).toBe(true)
+    await clock.advance(hour)
+    expect(app.store.has('value')).toBe(false)
+    expect(await during(codeOf(app.store.put('locked', 1)))).toBe('ok')
+    await during(app.close())
   })
 
   test('S6 lets time go on after a life with a clock that was ahead', async () => {
