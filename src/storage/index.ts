@@ -80,6 +80,7 @@ export {
   type DataFolderFacts,
   type DataFolderReading,
   factsFileName,
+  type LogFloor,
   lockFileName,
   readDataFolder,
   type ShardFolders,
@@ -87,7 +88,7 @@ export {
   shardsPresent,
   writeDataFolder,
 } from './disk/data-folder.ts'
-export { refusalOf, refusing } from './disk/disk-failure.ts'
+export { attempt, refusalOf, refusing } from './disk/disk-failure.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { configError, KeelsonError } from '../errors.ts'
 import {
+  attempt,
   type DataFolderFacts,
   type Disk,
   DiskError,
@@ -16,6 +17,7 @@ import {
   describeHolder,
   factsFileName,
   isLogName,
+  type LogFloor,
   lockFileName,
   readDataFolder,
   refusing,
@@ -35,6 +37,13 @@ export type FolderClaim = {
   readonly logs: readonly string[] | undefined
   /** Shards in a folder without a description, beyond the number that it is to have. */
   readonly leftovers: readonly number[]
+  /** What each shard's log had at least, as far as it is known. */
+  readonly floors: readonly LogFloor[] | undefined
+  /**
+   * Notes what the logs have now. A folder that cannot be written keeps the floors that it has.
+   * `undefined` keeps the floor of a shard.
+   */
+  readonly raise: (floors: readonly (LogFloor | undefined)[]) => void
   /**
    * The logs exist, with these ids: writes the description of the folder. Durable when it returns.
    */
@@ -100,12 +109,16 @@ const release = ({ locks }: Made): void => {
  * LOCK is another file now, it was removed by hand and the files may be another instance's: then
  * nothing is removed.
  */
-const undo = (disk: Disk, { locks, paths, parents }: Made): void => {
-  if (locks.some(({ path, lock }) => disk.identity(path) !== lock.identity)) return
+const undo = (disk: Disk, made: Made): void => {
+  if (hasLost(disk, made)) return
+  const { paths, parents } = made
   for (const path of paths.splice(0).reverse()) disk.remove(path)
   for (const parent of parents.splice(0))
     if (disk.entry(parent) && disk.list(parent).length === 0) disk.remove(parent)
 }
+
+const hasLost = (disk: Disk, { locks }: Made): boolean =>
+  locks.some(({ path, lock }) => disk.identity(path) !== lock.identity)
 
 /** The missing folders: the data folder and those above it, the lowest first. */
 const missingParents = (disk: Disk, dir: string): string[] =>
@@ -127,6 +140,11 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   if (!isEmpty) made.parents.length = 0
   const reading = readDataFolder(disk, dir)
   const facts = reading.state === 'sound' ? reading.facts : undefined
+  let written = facts
+  const write = (facts: DataFolderFacts): void => {
+    writeDataFolder(disk, dir, facts)
+    written = facts
+  }
   if (!facts) refuseLog(disk, dir)
   const shards = shardsOf(request, facts)
   const shardLocks = Array.from({ length: shards }, (_, shard) =>
@@ -140,13 +158,29 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
     finish: (logs) => {
       const instanceId = Buffer.from(clock.randomBytes(16)).toString('hex')
       if (reading.state === 'absent') made.paths.push(join(dir, factsFileName))
-      refusing(() => writeDataFolder(disk, dir, { instanceId, shards, logs, created: clock.now() }))
+      refusing(() => write({ instanceId, shards, logs, created: clock.now() }))
+    },
+    floors: facts?.floors,
+    raise: (floors) => {
+      const before = written
+      if (!before || hasLost(disk, made)) return
+      const raised = before.logs.map((_, shard) =>
+        higherFloor(before.floors?.[shard], floors[shard]),
+      )
+      attempt(() => write({ ...before, floors: raised }))
     },
     lockOf: (shard) => shardLocks[shard],
     undo: () => undo(disk, made),
     release: () => release(made),
   }
 }
+
+const noFloor: LogFloor = { epoch: 0, lsn: 0 }
+
+const higherFloor = (one = noFloor, other = noFloor): LogFloor => ({
+  epoch: Math.max(one.epoch, other.epoch),
+  lsn: Math.max(one.lsn, other.lsn),
+})
 
 /** Refuses the folder of a log, of `keelson/wal` or of a shard. A store has its own logs below. */
 const refuseLog = (disk: Disk, dir: string): void => {

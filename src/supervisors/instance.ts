@@ -37,6 +37,7 @@ import { type AppTree, mapModules } from './app-tree.ts'
 import { registeredName } from './child-tree.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
 import { instanceTree } from './instance-tree.ts'
+import { floorOf, type InspectedEpochs, olderLog } from './log-floors.ts'
 import { loadedServer } from './module-loader.ts'
 import { Readiness } from './readiness.ts'
 import { reopen } from './shard-tree.ts'
@@ -95,8 +96,15 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
   try {
     checkMinDurable(checked, claim)
     checked.onProgress({ step: 'locked', detail: claim.dir })
-    await prepare(shards, claim, checked, ports)
-    const running = await run({ ...checked, app }, system, shards, claim, shared.windows)
+    const epochs = await prepare(shards, claim, checked, ports)
+    const noteFloors = (): void => claim.raise(shards.map((shard) => floorOf(shard, epochs)))
+    const release = (): void => {
+      noteFloors()
+      claim.release()
+    }
+    const parts = { ...claim, release }
+    const running = await run({ ...checked, app }, system, shards, parts, shared.windows)
+    noteFloors()
     isStarting = false
     return running
   } catch (error) {
@@ -139,7 +147,7 @@ type Shared = Pick<Shard['parts'], 'shardCount' | 'allowance' | 'windows' | 'wat
 
 const shardOf = (
   index: number,
-  { dir, lockOf }: FolderClaim,
+  { dir, lockOf, floors }: FolderClaim,
   { instance, settings, minDurable }: CheckedOptions,
   { makeHost, projections, makeBlobHost, disk }: Ports,
   clock: Clock,
@@ -151,6 +159,7 @@ const shardOf = (
     folders: shardFolder(dir, index),
     settings,
     minDurable: minDurable.get(index),
+    floor: floors?.[index],
     lock: lockOf(index),
     clock,
     makeHost,
@@ -169,20 +178,24 @@ const prepare = async (
   claim: FolderClaim,
   { allowDown, onProgress }: CheckedOptions,
   ports: Ports,
-): Promise<void> => {
-  const failures = await inspect(shards, claim)
+): Promise<InspectedEpochs> => {
+  const { failures, epochs } = await inspect(shards, claim)
   const [first] = failures.values()
   if (first !== undefined && !(allowDown && claim.logs)) throw first
   for (const [shard, reason] of failures) shard.goDown(reason)
   if (!claim.logs) {
     await refuseRemains(shards, claim, ports)
     const logs: string[] = []
-    for (const { files } of shards) logs.push(await files.create())
+    for (const shard of shards) {
+      logs.push(await shard.files.create())
+      epochs.set(shard, shard.files.inspection?.epoch ?? 0)
+    }
     claim.finish(logs)
     onProgress({ step: 'created', detail: claim.dir })
   }
   for (const { index, phase } of shards)
     onProgress({ step: phase.kind === 'down' ? 'down' : 'inspected', shard: index })
+  return epochs
 }
 
 /**
@@ -190,17 +203,21 @@ const prepare = async (
  */
 const inspect = async (
   shards: readonly Shard[],
-  { logs }: FolderClaim,
-): Promise<Map<Shard, unknown>> => {
+  { logs, floors }: FolderClaim,
+): Promise<{ readonly failures: Map<Shard, unknown>; readonly epochs: Map<Shard, number> }> => {
   const looks = await Promise.allSettled(shards.map(({ files }) => files.inspect()))
   const failures = new Map<Shard, unknown>()
+  const epochs = new Map<Shard, number>()
   looks.forEach((look, at) => {
     const shard = shards[at] as Shard
+    const floor = floors?.[at]?.epoch ?? 0
     if (look.status === 'rejected') failures.set(shard, look.reason)
     else if (logs && !look.value.exists) failures.set(shard, noSegments(shard))
     else if (logs && look.value.walId !== logs[at]) failures.set(shard, anothersLog(shard))
+    else if (look.value.epoch < floor) failures.set(shard, olderLog(shard, look.value.epoch, floor))
+    else epochs.set(shard, look.value.epoch)
   })
-  return failures
+  return { failures, epochs }
 }
 
 const noSegments = (shard: Shard): KeelsonError =>

@@ -5,16 +5,18 @@
  * other.
  */
 import { KeelsonError } from '../../errors.ts'
-import type {
-  Evidence,
-  Inspection,
-  LogHost,
-  LogHostFactory,
-  LogOptions,
-  ProjectedPosition,
-  ProjectionExamination,
-  ProjectionStore,
-  Projections,
+import {
+  type Evidence,
+  factsFileName,
+  type Inspection,
+  type LogFloor,
+  type LogHost,
+  type LogHostFactory,
+  type LogOptions,
+  type ProjectedPosition,
+  type ProjectionExamination,
+  type ProjectionStore,
+  type Projections,
 } from '../../storage/index.ts'
 
 /** The place of the files, and the ports to reach them. */
@@ -26,6 +28,8 @@ export type FileParts = {
   readonly mapBytes: number
   /** The LSN that the caller knows to be durable here (`wal.minDurable`). */
   readonly minDurable: number | undefined
+  /** What `keelson.json` says that the log had. */
+  readonly floor: LogFloor | undefined
   /**
    * The identity of the log's LOCK file, from the holder of the lock. `undefined`: taken from the
    * first inspection.
@@ -217,8 +221,11 @@ export class ShardFiles {
   }
 
   #callersEvidence(): Evidence[] {
-    const lsn = this.parts.minDurable
-    return lsn === undefined ? [] : [{ lsn, source: 'wal.minDurable' }]
+    const { minDurable, floor } = this.parts
+    return [
+      ...(minDurable === undefined ? [] : [{ lsn: minDurable, source: 'wal.minDurable' }]),
+      ...(floor === undefined ? [] : [{ lsn: floor.lsn, source: factsFileName }]),
+    ]
   }
 
   /** An open projection was examined when this process began. A closed one is examined first. */

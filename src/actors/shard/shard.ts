@@ -10,6 +10,7 @@ import type { Ref } from '../../runtime/index.ts'
 import {
   type BlobHostFactory,
   type Disk,
+  type LogFloor,
   type LogHostFactory,
   type Projections,
   unitBytesMax,
@@ -101,6 +102,8 @@ export type ShardParts = {
   readonly folders: { readonly wal: string; readonly lmdb: string; readonly blobs: string }
   readonly settings: Settings
   readonly minDurable: number | undefined
+  /** What `keelson.json` says that the log had; `undefined` if it says nothing. */
+  readonly floor: LogFloor | undefined
   readonly lock: string | undefined
   readonly clock: Clock
   readonly makeHost: LogHostFactory

@@ -33,7 +33,16 @@ export type DataFolderFacts = {
   readonly logs: readonly string[]
   /** When the folder was made, in ms since 1970. */
   readonly created: number
+  /** What each shard's log has at least; absent in a folder of an earlier version. */
+  readonly floors?: readonly LogFloor[]
 }
+
+/**
+ * What a log is known to have had: its epoch, and a durable LSN. A log with less has lost files. It
+ * is written when an instance has started and when it was closed, so it does not show the loss of
+ * the newest segments of a life that ended otherwise, as long as an older one of that life is there.
+ */
+export type LogFloor = { readonly epoch: number; readonly lsn: number }
 
 /** The result of reading `keelson.json`. */
 export type DataFolderReading =
@@ -117,8 +126,9 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
  * would refuse
  */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
-  const { instanceId, shards, logs, created } = facts
-  const fields = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
+  const { instanceId, shards, logs, created, floors } = facts
+  const known = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
+  const fields = { ...known, ...(floors && { floors }) }
   const fault = faultOf(fields)
   if (fault !== undefined) throw new KeelsonError('INVALID_ARGUMENT', `data folder: ${fault}`)
   const text = JSON.stringify({ ...fields, crc: checksum(fields) }, undefined, 2)
@@ -148,13 +158,14 @@ export const decodeDataFolder = (
     )
   const fault = faultOf(fields)
   if (fault !== undefined) return { state: 'damaged', evidence: fault }
-  const { instanceId, shards, logs, created } = fields as DataFolderFacts
-  return { state: 'sound', facts: { instanceId, shards, logs, created } }
+  const { instanceId, shards, logs, created, floors } = fields as DataFolderFacts
+  const facts = { instanceId, shards, logs, created, ...(floors && { floors }) }
+  return { state: 'sound', facts }
 }
 
 /** What is wrong with the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
-  const { format, instanceId, shards, logs, created } = fields
+  const { format, instanceId, shards, logs, created, floors } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`
   if (typeof instanceId !== 'string' || instanceId.length < 1 || instanceId.length > 128)
     return 'instanceId is no text of 1 to 128 characters'
@@ -163,7 +174,15 @@ const faultOf = (fields: Record<string, unknown>): string | undefined => {
   if (!Array.isArray(logs) || logs.length !== shards || !logs.every(isId))
     return 'logs is no list of one id a shard'
   if (!isWhole(created, 0, Number.MAX_SAFE_INTEGER)) return 'created is no time in ms'
+  if (floors !== undefined && !(Array.isArray(floors) && floors.length === shards))
+    return 'floors is no list of one floor a shard'
+  if (Array.isArray(floors) && !floors.every(isFloor)) return 'floors has no whole numbers'
   return fields.shardHash === shardHash ? undefined : 'shardHash is unknown'
+}
+
+const isFloor = (floor: unknown): boolean => {
+  const { epoch, lsn } = (floor ?? {}) as Partial<LogFloor>
+  return isWhole(epoch, 0, Number.MAX_SAFE_INTEGER) && isWhole(lsn, 0, Number.MAX_SAFE_INTEGER)
 }
 
 const isWhole = (value: unknown, least: number, most: number): boolean =>

@@ -44,7 +44,7 @@ describe('an idle log', () => {
       const app = await start(options)
       await during(app.store.put('a', 1))
       await clock.advance(500)
-      disk.crash()
+      disk.halt()
       await during(app.close({ deadlineMs: 0 })).catch(() => undefined)
       disk.crash()
       projections.loseCommits('/data/shard-0/lmdb', 9)
