@@ -24,7 +24,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     log: ['ports', 'disk', 'frames', 'segments', 'recovery'],
     rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
-    snapshots: ['bytes', 'ports', 'disk', 'values'],
+    snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
     threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots'],
     wal: [
       ...['bytes', 'ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log'],

@@ -3,11 +3,13 @@
  * and in line with the memory double.
  */
 import { describe, expect, test } from 'vitest'
+import { recordExtent } from '../../src/storage/blobs/blob-record.ts'
 import { type Disk, pathIn } from '../../src/storage/ports/disk.ts'
 import type { NamedSnapshot } from '../../src/storage/ports/named-snapshot.ts'
 import type {
   ProjectionStore,
   Projections,
+  Row,
   RowChange,
 } from '../../src/storage/ports/projection-store.ts'
 import type {
@@ -15,6 +17,8 @@ import type {
   SnapshotHost,
   SnapshotProgress,
 } from '../../src/storage/ports/snapshot-host.ts'
+import type { BlobRef } from '../../src/storage/values/blob-reference.ts'
+import { blobRope, encodeRope } from '../../src/storage/values/rope.ts'
 import { plain, positionAt, textRow } from '../support/projection-rows.ts'
 import { harmFirstBlock, readWhole } from '../support/snapshot-files.ts'
 
@@ -290,6 +294,38 @@ export const snapshotHostContract = (
         await refused({ ...facts, lsn: 8 })
         await refused({ ...facts, sum: facts.sum ^ 1 })
         await refused({ ...facts, bytes: facts.bytes + 1 })
+      }))
+
+    test('the blobs of a snapshot are those of its rows, also those that newer rows have replaced', () =>
+      using(20, async ({ made, folders, during, host, store }) => {
+        const ref = (segment: number, offset: number) => ({
+          ...{ segment, offset, size: 100_000, sha256: new Uint8Array(32) },
+        })
+        const blobRow = (at: BlobRef): Row => ({
+          value: { tag: 3, bytes: encodeRope(blobRope(2, at)) },
+          expiresAt: 0,
+        })
+        const [one, two] = [ref(3, 4_144), ref(7, 48)]
+        await store.commit(
+          [
+            ['one', blobRow(one)],
+            ['two\0field', blobRow(two)],
+          ],
+          positionAt(10),
+        )
+        const facts = await made()
+        await store.commit(
+          [
+            ['one', undefined],
+            ['two\0field', undefined],
+          ],
+          positionAt(11),
+        )
+        const { blobs } = await during(host.run('blobs', { dir: folders.dir, snapshot: facts }))
+        expect(blobs).toEqual([
+          { segment: 3, ...recordExtent(one) },
+          { segment: 7, ...recordExtent(two) },
+        ])
       }))
 
     test('a projection without a position is refused', async () => {

@@ -17,10 +17,13 @@ export type SnapshotFacts = NamedSnapshot & {
   readonly blocks: number
 }
 
+/** Bytes of a segment of blobs, from one offset up to another: whole records. */
+export type BlobStretch = { readonly segment: number; readonly from: number; readonly to: number }
+
 /** How far a request has come. */
 export type SnapshotProgress = {
   /** `write` and `read back` belong to `make`. */
-  readonly phase: 'write' | 'read back' | 'verify' | 'load'
+  readonly phase: 'write' | 'read back' | 'verify' | 'load' | 'blobs'
   readonly rows: number
   /** Bytes of the file. */
   readonly bytes: number
@@ -79,6 +82,15 @@ export type SnapshotProtocol = {
       readonly projection: string
     }
     answer: SnapshotFacts
+  }
+  /**
+   * The blobs that the rows of a snapshot refer to: they are alive while it is kept, also those
+   * that newer rows have replaced. Adjacent records are one stretch.
+   * @throws as `verify`
+   */
+  blobs: {
+    request: { readonly dir: string; readonly snapshot: NamedSnapshot }
+    answer: { readonly blobs: readonly BlobStretch[] }
   }
   /**
    * Removes every snapshot in the folder but `kept`: those that the log has named (`name`), or the

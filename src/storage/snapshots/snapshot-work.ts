@@ -16,6 +16,7 @@ import type {
   SnapshotRequestKind,
 } from '../ports/snapshot-host.ts'
 import type { SnapshotSource, SnapshotTarget } from '../ports/snapshot-rows.ts'
+import { blobsOfSnapshot } from './snapshot-blobs.ts'
 import { removeUnnamed, snapshotName } from './snapshot-folder.ts'
 import { isLoadOf, loadingSnapshot } from './snapshot-loading.ts'
 import { makingSnapshot } from './snapshot-making.ts'
@@ -82,6 +83,7 @@ export class SnapshotWork implements SnapshotHost {
       make: (asked) => this.#make(asked, onProgress),
       verify: (asked) => this.#verify(asked, onProgress),
       load: (asked) => this.#load(asked, onProgress),
+      blobs: (asked) => this.#blobs(asked, onProgress),
       tidy: async ({ dir, kept }) => removeUnnamed(this.#parts.disk, dir, kept),
     }
     try {
@@ -125,9 +127,8 @@ export class SnapshotWork implements SnapshotHost {
     onProgress: Progress,
   ): Promise<SnapshotFacts> {
     const { disk, projections } = this.#parts
-    const reader = new SnapshotReader(disk, dir, snapshotName(snapshot.lsn))
+    const reader = namedReader(disk, dir, snapshot)
     try {
-      reader.refuseUnless(snapshot)
       const target = await projections.target(projection, (place) => isLoadOf(place, reader.facts))
       try {
         const report = this.#reporter('load', snapshot, onProgress)
@@ -140,7 +141,28 @@ export class SnapshotWork implements SnapshotHost {
     }
   }
 
-  #reporter(phase: 'verify' | 'load', { bytes: bytesInAll }: NamedSnapshot, onProgress: Progress) {
+  async #blobs(
+    { dir, snapshot }: SnapshotProtocol['blobs']['request'],
+    onProgress: Progress,
+  ): Promise<SnapshotProtocol['blobs']['answer']> {
+    const reader = namedReader(this.#parts.disk, dir, snapshot)
+    try {
+      const report = this.#reporter('blobs', snapshot, onProgress)
+      const live = await this.#through(blobsOfSnapshot(reader), report)
+      const blobs = [...live.segments].flatMap((segment) =>
+        live.of(segment).map((extent) => ({ segment, ...extent })),
+      )
+      return { blobs }
+    } finally {
+      reader.close()
+    }
+  }
+
+  #reporter(
+    phase: SnapshotProgress['phase'],
+    { bytes: bytesInAll }: NamedSnapshot,
+    onProgress: Progress,
+  ) {
     return (at: { readonly rows: number; readonly offset: number }): Promise<void> => {
       onProgress({ phase, rows: at.rows, bytes: at.offset, bytesInAll })
       return this.#pause(0)
@@ -181,6 +203,18 @@ export class SnapshotWork implements SnapshotHost {
       cancel = clock.after(ms, wake)
       signal.addEventListener('abort', wake)
     })
+  }
+}
+
+/** @throws KeelsonError `CORRUPT`, also for a file that is not `snapshot` */
+const namedReader = (disk: Disk, dir: string, snapshot: NamedSnapshot): SnapshotReader => {
+  const reader = new SnapshotReader(disk, dir, snapshotName(snapshot.lsn))
+  try {
+    reader.refuseUnless(snapshot)
+    return reader
+  } catch (error) {
+    reader.close()
+    throw error
   }
 }
 
