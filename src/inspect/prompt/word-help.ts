@@ -21,6 +21,7 @@ const storeMethods = [
   ['append(key, suffix)', 'text or bytes, behind those that are there'],
   ['setRange(key, offset, patch)', 'overwrites bytes of text or bytes'],
   ['compareAndSet(key, expected, value)', 'only when that is there; undefined: when nothing is'],
+  ['update(key, change)', 'reads, changes and writes, without a lost update'],
   ['delete(key), deleteMany(keys)', 'removes'],
   ['putMany(entries)', 'several at once, atomic within each shard'],
   ['batch()', 'batch().put(key, value).delete(key).commit(): all or nothing, in one shard'],
@@ -32,6 +33,7 @@ const storeMethods = [
   ['putFields(key, fields)', 'several of them at once'],
   ['deleteField(key, field)', 'removes one; with the last one the key goes'],
   ['expire(key, ttlMs), persist(key)', 'gives the value an end, or takes it away'],
+  ['watch({ prefix, from })', 'durable changes: for await (const change of store.watch())'],
   ['clear({ namespace })', 'removes every key, or those of a namespace'],
   ['settled()', 'resolves when every write that was called before is decided'],
 ] as const
