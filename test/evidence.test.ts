@@ -18,6 +18,7 @@ const again = 'write the page again with `npx vitest run test/evidence.test.ts -
 describe.each([
   ['log.md', { D: 35, E: 59 }],
   ['writes.md', { B: 10, S: 5, C: 5, R: 7, P: 5 }],
+  ['projections.md', { L: 44, M: 67 }],
 ])('test/evidence/%s', (name, counts) => {
   test('has every number once', () => {
     expect(numbersOf(name)).toEqual(
@@ -41,6 +42,12 @@ test('a number without a test says why', () => {
     { number: 'E54', shown: 'with replication' },
     { number: 'E59', shown: 'measured by `npm run bench -- wal`' },
   ])
+})
+
+test('a defect of projections without a test cannot occur here', () => {
+  const without = evidenceRows(page('projections.md')).filter(({ number }) => !titled.has(number))
+  expect(without.length).toBeLessThan(25)
+  for (const { number, shown } of without) expect(shown, number).toMatch(/^nothing here: .{12}/)
 })
 
 describe('test/evidence/guarantees.md', () => {

@@ -77,7 +77,7 @@ export const projectionStoreContract = (name: string, make: () => ProjectionsUnd
         })
       }))
 
-    test('a commit changes rows and position together', () =>
+    test('L40: M24: M47: a commit changes rows and position together', () =>
       using(async (store) => {
         await store.commit([['a', textRow('1', 5)]], positionAt(7))
         await store.commit(

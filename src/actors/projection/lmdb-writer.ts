@@ -45,6 +45,7 @@ import {
   report,
   reportSource,
   resumed,
+  retry,
   type State,
   type Steps,
   settle,
@@ -230,8 +231,8 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(step(state, context))
     },
     retryDue: (state, _, context) => {
-      state.retryTimer = undefined
-      return noReply(step(state, context))
+      retry(state, context)
+      return noReply(state)
     },
     step: (state, _, context) => {
       state.stepping = false

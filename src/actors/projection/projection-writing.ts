@@ -3,7 +3,7 @@
  * takes frames and, with them, the derived rows that come from these frames or earlier ones: both in
  * one transaction with the position. Another kind of rows joins here, in `commit`.
  */
-import { isKeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, type KeelsonError, reasonText } from '../../errors.ts'
 import {
   type Context as ProcessContext,
   type Ref,
@@ -65,6 +65,8 @@ export type State = {
   readonly waiters: ProjectionWaiters
   flushTimer: Timer | undefined
   retryTimer: Timer | undefined
+  /** The last commit found damage: the projection is set aside instead of a retry. */
+  damage: KeelsonError | undefined
   /** A read, a sync or a commit is under way. The next step runs when it is answered. */
   waiting: boolean
   committing: Commit | undefined
@@ -83,6 +85,12 @@ export type State = {
 /** The bytes of the log that one read transfers to this thread. */
 const readBytes = 1024 * 1024
 
+/**
+ * A file that takes no commit for damage is kept for so many ms. A disk that damages every file then
+ * costs the shard too few restarts to take it down.
+ */
+const damageMs = 4_000
+
 /** The state before the writer follows the applier. */
 export const initialState = (shard: Shard): State => ({
   shard,
@@ -93,6 +101,7 @@ export const initialState = (shard: Shard): State => ({
   waiters: new ProjectionWaiters(),
   flushTimer: undefined,
   retryTimer: undefined,
+  damage: undefined,
   waiting: false,
   committing: undefined,
   afterCommit: [],
@@ -254,8 +263,18 @@ const failed = (
     tell(context.system, shard, 'lmdb.setAside', found.setAside)
     act(found.onLost)
   }
+  state.damage = isKeelsonError(error, 'CORRUPT') ? error : undefined
   const inMs = projection.retryInMs(context.system.clock.random)
-  state.retryTimer = context.sendAfter(inMs, 'retryDue').unref()
+  const leastMs = state.damage ? damageMs : 0
+  state.retryTimer = context.sendAfter(Math.max(inMs, leastMs), 'retryDue').unref()
+}
+
+/** Tries again after a failed commit. */
+export const retry = (state: State, context: Context): void => {
+  state.retryTimer = undefined
+  // The file takes no commit any more, so that only an empty one helps.
+  if (state.damage) damaged(state, state.damage.details, context)
+  else step(state, context)
 }
 
 /** Does what was asked for after a commit, or after a loss. A process that is gone misses it. */

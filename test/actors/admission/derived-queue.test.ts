@@ -107,7 +107,7 @@ const played = (all: readonly Step[]) => {
   return { queue, rows, lsnOf, sizes }
 }
 
-test('the position of a producer never passes a gap, and every row up to it is there', () => {
+test('M25: the position of a producer never passes a gap, and every row up to it is there', () => {
   fc.assert(
     fc.property(steps, (all) => {
       const { rows, lsnOf, sizes } = played(all)
@@ -126,7 +126,7 @@ test('the position of a producer never passes a gap, and every row up to it is t
   )
 })
 
-test('what waits is bounded, and counted until it is committed', () => {
+test('L15: L44: M53: what waits is bounded, and counted until it is committed', () => {
   fc.assert(
     fc.property(steps, (all) => {
       const { queue } = played(all)

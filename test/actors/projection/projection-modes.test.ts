@@ -51,7 +51,7 @@ describe('a projection’s writer', () => {
     expect(modes).toEqual(['tailing', 'following'])
   })
 
-  test('rebuilds a projection that is gone', async () => {
+  test('L19: rebuilds a projection that is gone', async () => {
     const { app, put, during, projections, start, clock } = await watched()
     await put('a')
     await during(app.close())
@@ -65,7 +65,7 @@ describe('a projection’s writer', () => {
     expect(modes).toEqual(['rebuilding', 'following'])
   })
 
-  test('is suspended until the last suspension ends, also across its death', async () => {
+  test('L37: is suspended until the last suspension ends, also across its death', async () => {
     const { app, clock, modes, during } = await watched()
     const one = await during(app.control.suspend(0))
     const two = await during(app.control.suspend(0))
@@ -83,7 +83,7 @@ describe('a projection’s writer', () => {
     ])
   })
 
-  test('is degraded from a failed commit to a successful one, and counts the failures', async () => {
+  test('L3: L43: M35: is degraded from a failed commit to a successful one, and counts the failures', async () => {
     const { app, clock, modes, put, during, projections } = await watched()
     projections.failCommits(lmdb, 3)
     await put('a')
@@ -113,7 +113,7 @@ describe('a projection’s writer', () => {
 })
 
 describe('followers that have given up', () => {
-  test('leave the projection halted: whatever needs it is DEGRADED at once, and reads and writes go on', async () => {
+  test('L1: M9: M36: M38: leave the projection halted: whatever needs it is DEGRADED at once, and reads and writes go on', async () => {
     const world = await watched()
     const { app, modes, put, during } = world
     await exhaust(world)

@@ -1,7 +1,9 @@
 /** Marks, reconciles, retries, and what watchdogs see of a projection. */
 import { describe, expect, test } from 'vitest'
 import { LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
+import { KeelsonError } from '../../../src/errors.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
+import type { ProjectionStore } from '../../../src/storage/index.ts'
 import { CommitDoor } from '../../support/commit-door.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
 
@@ -23,7 +25,7 @@ const marked = async (options = {}) => {
 }
 
 describe('a mark', () => {
-  test('makes the projection degraded until a clean reconcile, and reads and writes go on', async () => {
+  test('L43: M38: M51: makes the projection degraded until a clean reconcile, and reads and writes go on', async () => {
     const { app, projection, put, reconciled, health, clock, during } = await marked()
     projection.markMirrorDegraded('a backup was restored')
     const request = codeOf(projection.request(1))
@@ -39,7 +41,7 @@ describe('a mark', () => {
     expect(projection.isDurable(await put('d'))).toBe(false)
   })
 
-  test('refuses those who would wait, and what they asked for stays visible', async () => {
+  test('M26: refuses those who would wait, and what they asked for stays visible', async () => {
     const { app, projection, put, health, projections, clock, during } = await marked()
     projections.failCommits(lmdb, Number.POSITIVE_INFINITY)
     const lsn = await put('c')
@@ -55,7 +57,7 @@ describe('a mark', () => {
     expect(projection.isDurable(lsn)).toBe(true)
   })
 
-  test('that is made during a reconcile needs another one', async () => {
+  test('M55: that is made during a reconcile needs another one', async () => {
     const { projection, reconciled, health, clock } = await marked()
     const epochs = [projection.markMirrorDegraded('one')]
     const marks = [...'twothree'].map(
@@ -71,7 +73,7 @@ describe('a mark', () => {
     expect(health()).toMatchObject({ mode: 'following', reason: undefined })
   })
 
-  test('survives the death of the writer, and so does the request for a reconcile', async () => {
+  test('L17: M58: survives the death of the writer, and so does the request for a reconcile', async () => {
     const { app, projection, reconciled, health, clock } = await marked()
     projection.markMirrorDegraded('one')
     app.system.kill(LmdbWriter.name(0))
@@ -85,7 +87,7 @@ describe('a mark', () => {
 })
 
 describe('a reconcile', () => {
-  test('is one for many requests, and changes nothing', async () => {
+  test('L23: L26: L31: M43: M64: is one for many requests, and changes nothing', async () => {
     const { app, projection, reconciled, clock, during } = await marked()
     projection.begin('p')
     projection.enqueue([{ kind: 'put', key: 'x', value: 1 }], { producer: 'p', lsn: 1 })
@@ -107,7 +109,7 @@ describe('a reconcile', () => {
     expect(commits).toEqual([])
   })
 
-  test('finds a damaged row that no reader has met, and the projection is rebuilt', async () => {
+  test('L24: M49: finds a damaged row that no reader has met, and the projection is rebuilt', async () => {
     const { app, projection, projections, clock, during } = await marked()
     projections.damageRow(lmdb, 'b')
     projection.markProjectionDirty()
@@ -121,7 +123,7 @@ describe('a reconcile', () => {
 })
 
 describe('a projection whose disk is full', () => {
-  test('is tried again after delays that double up to 5 s, whatever arrives meanwhile', async () => {
+  test('L41: M61: is tried again after delays that double up to 5 s, whatever arrives meanwhile', async () => {
     const { bus, projections, put, clock, health } = await marked()
     const tries: number[] = []
     bus.on('lmdb.flushed', ({ result }) => {
@@ -143,7 +145,7 @@ describe('a projection whose disk is full', () => {
     expect(health()).toMatchObject({ mode: 'degraded', failures: tries.length })
   })
 
-  test('shows in health that its writer lives and makes no progress', async () => {
+  test('M40: shows in health that its writer lives and makes no progress', async () => {
     const { projections, put, clock, health } = await marked()
     expect(health()).toMatchObject({ behindMs: 0, flushedAt: expect.any(Number) })
     projections.failCommits(lmdb, Number.POSITIVE_INFINITY)
@@ -159,8 +161,66 @@ describe('a projection whose disk is full', () => {
   })
 })
 
+describe('a file that takes no commit for damage', () => {
+  /** Projections that break, and are mended when the file is removed, or never. */
+  const breaking = async (isMendedBy: 'removal' | 'nothing') => {
+    let isBroken = false
+    const world = machine({
+      around: (projections) => ({
+        ...projections,
+        remove: (dir) => {
+          if (isMendedBy === 'removal') isBroken = false
+          projections.remove(dir)
+        },
+        open: (dir, mapBytesMax) => refusing(projections.open(dir, mapBytesMax), () => isBroken),
+      }),
+    })
+    const app = await world.start()
+    await world.during(app.store.put('a', 1))
+    await world.during(app.control.flush(0))
+    isBroken = true
+    await world.during(app.store.put('b', 2))
+    await world.clock.advance(1_000)
+    return { ...world, app, health: () => app.health().shards[0] }
+  }
+
+  test('is set aside after a while, and rebuilt', async () => {
+    const { app, clock, during, health } = await breaking('removal')
+    expect(health()).toMatchObject({ phase: 'open', projection: { mode: 'degraded' } })
+
+    await clock.advance(5_000)
+    await during(app.control.flush(0))
+
+    expect(health()).toMatchObject({ phase: 'open', projection: { mode: 'following' } })
+    expect([app.store.get('a'), app.store.get('b')]).toEqual([1, 2])
+  })
+
+  test('takes no shard down, also when every new file is damaged', async () => {
+    const { app, clock, health } = await breaking('nothing')
+    await clock.advance(120_000)
+
+    expect(health()).toMatchObject({ phase: 'open', projection: { mode: 'degraded' } })
+    expect([app.store.get('a'), app.store.get('b')]).toEqual([1, 2])
+  })
+})
+
+/** A store whose commits are `CORRUPT` while it is broken, as LMDB's are for a damaged page. */
+const refusing = (store: ProjectionStore, isBroken: () => boolean): ProjectionStore => ({
+  position: () => store.position(),
+  get: (key) => store.get(key),
+  range: (range) => store.range(range),
+  describe: () => store.describe(),
+  settled: () => store.settled(),
+  close: () => store.close(),
+  pin: () => store.pin(),
+  async commit(changes, position) {
+    if (isBroken()) throw new KeelsonError('CORRUPT', 'a page is damaged')
+    await store.commit(changes, position)
+  },
+})
+
 describe('the events of a projection', () => {
-  test('tell how long each commit took and how it ended, and the age of what waits', async () => {
+  test('M40: tell how long each commit took and how it ended, and the age of what waits', async () => {
     const door = new CommitDoor()
     const world = machine({ around: (projections) => door.around(projections) })
     const app = await world.start()
@@ -184,8 +244,8 @@ describe('the events of a projection', () => {
   })
 })
 
-describe('flushAll', () => {
-  test('commits the shards side by side', async () => {
+describe('a flush', () => {
+  test('L6: M3: M19: of all shards commits them side by side', async () => {
     const door = new CommitDoor()
     const world = machine({ around: (projections) => door.around(projections) })
     const app = await world.start({ shards: 2 })
@@ -199,7 +259,25 @@ describe('flushAll', () => {
     expect((await world.during(flushed)).outcomes.map(({ ok }) => ok)).toEqual([true, true])
   })
 
-  test('answers at once when nothing waits', async () => {
+  test('L36: M18: of one shard leaves the others as they were, as a suspension does', async () => {
+    const world = machine()
+    const app = await world.start({ shards: 2 })
+    const putAll = () =>
+      world.during(Promise.all([...'abcdefgh'].map((key) => app.store.put(key, 1))))
+    const behind = () =>
+      app.health().shards.map(({ appliedLsn, projectedLsn }) => appliedLsn > projectedLsn)
+    await putAll()
+    await world.during(app.control.flush(0), 5)
+    expect(behind()).toEqual([false, true])
+
+    await world.during(app.control.suspend(0))
+    await putAll()
+    await world.clock.advance(1_000)
+
+    expect(behind()).toEqual([true, false])
+  })
+
+  test('L2: answers at once when nothing waits', async () => {
     const { app, during, bus } = await marked()
     let commits = 0
     bus.on('lmdb.flushed', () => void commits++)
