@@ -42,6 +42,7 @@ export type {
   LargeValue,
   LengthAnswer,
   ListOptions,
+  LmdbWriterHandle,
   LockedPutOptions,
   LockOptions,
   LockTerms,
@@ -53,10 +54,12 @@ export type {
   OwnerOption,
   Pairs,
   PreviousAnswer,
-  ProjectionHandle,
   ProjectionHealth,
   ProjectionMode,
   ProjectionOperation,
+  ProjectionPage,
+  ProjectionStatus,
+  ProjectionView,
   PutOptions,
   PutTerms,
   RangeOptions,
@@ -84,6 +87,7 @@ export type {
   UntilAnswer,
   WalHandle,
   WatchOptions,
+  Watermark,
   WriteOptions,
   Written,
   WrittenMany,
@@ -241,12 +245,21 @@ export type {
   CommandAnswer,
   Expiry,
   FieldEntry,
+  HistoryEntry,
+  HistoryOptions,
   KeepExpiry,
+  OwnRows,
+  ProjectedOperation,
+  Projection,
+  ProjectionChange,
+  ProjectionOptions,
   PutEntry,
   Refusal,
   StoredValue,
   UnitAnswer,
 } from './storage/index.ts'
+export { countsByNamespace, history } from './storage/projections/built-in-projections.ts'
+export { projection } from './storage/projections/projection.ts'
 export { supervisor, worker } from './supervisors/app-tree.ts'
 export { startChild, startDynamicChild, startSupervisor } from './supervisors/child-tree.ts'
 export { entity } from './supervisors/entity.ts'

@@ -25,6 +25,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
+    projections: ['bytes', 'ports', 'values', 'rows'],
     threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots'],
     wal: [
       ...['bytes', 'ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log'],

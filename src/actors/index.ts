@@ -31,9 +31,9 @@ export {
 export {
   type AfterFlush,
   type EnqueueTerms,
-  ProjectionHandle,
+  LmdbWriterHandle,
   type ProjectionOperation,
-} from './control/projection-handle.ts'
+} from './control/lmdb-writer-handle.ts'
 export { WalHandle } from './control/wal-handle.ts'
 export {
   type PauseTerms,
@@ -80,6 +80,13 @@ export {
   windowsMax,
 } from './shard/write-windows.ts'
 export { Batch } from './store/batch.ts'
+export {
+  type ProjectionPage,
+  type ProjectionStatus,
+  ProjectionView,
+  projectionStatus,
+  type Watermark,
+} from './store/projection-view.ts'
 export type { EntriesOptions, RangeOptions } from './store/range-query.ts'
 export { Store } from './store/store.ts'
 export type {

@@ -17,6 +17,7 @@
  * - rescue: verify, dump and salvage of damaged logs
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
+ * - projections: projections by users: from the changes of a frame to rows, and rebuilds
  * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
  * - wal: `keelson/wal`, the log as a library; an entry of its own
  *
@@ -117,6 +118,23 @@ export * from './ports/named-snapshot.ts'
 export * from './ports/projection-store.ts'
 export * from './ports/snapshot-host.ts'
 export * from './ports/snapshot-rows.ts'
+export {
+  countsByNamespace,
+  type HistoryEntry,
+  type HistoryOptions,
+  history,
+} from './projections/built-in-projections.ts'
+export {
+  type HaltedProjection,
+  ProjectedRows,
+  projectedPrefix,
+} from './projections/projected-rows.ts'
+export * from './projections/projection.ts'
+export {
+  type ProjectionMark,
+  projectionMarkKey,
+  projectionMarkOf,
+} from './projections/projection-mark.ts'
 export { markOf } from './recovery/frame-mark.ts'
 export { copyingFolder, type UncopiedPlace } from './rescue/folder-copy.ts'
 export type { FrameContent } from './rescue/frame-content.ts'
@@ -144,7 +162,7 @@ export {
 export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'
-export { applyUnits } from './rows/unit-application.ts'
+export { applyUnits, type FrameStamp } from './rows/unit-application.ts'
 export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { unitBytesMax } from './segments/log-limits.ts'

@@ -12,7 +12,8 @@ import {
   type EntityKind,
   entitiesOf,
   type Fields,
-  ProjectionHandle,
+  LmdbWriterHandle,
+  ProjectionView,
   type Shard,
   Store,
   shardAt,
@@ -28,7 +29,11 @@ declare module '../runtime/words/app-context.ts' {
     /** The windows in which writes of a namespace form a group, and commands as data. */
     readonly batcher: BatcherHandle
     /** The projection of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
-    projection(shard: number): ProjectionHandle
+    lmdbWriter(shard: number): LmdbWriterHandle
+    /**
+     * A projection of the configuration. @throws KeelsonError `INVALID_ARGUMENT` for another name
+     */
+    projection<T = unknown>(name: string): ProjectionView<T>
     /** The instance's Registry with unique keys. */
     readonly registry: Registry.Handle
     /**
@@ -66,7 +71,8 @@ export const appContext = (
   store: new Store(system, shards, access),
   control: new ControlHandle(system, instance, shards, deadlineMs, access),
   batcher: new BatcherHandle(system, shards, windows, deadlineMs, access),
-  projection: (shard) => new ProjectionHandle(system, shardAt(shards, shard), access),
+  projection: (name) => new ProjectionView(system, shards, name, deadlineMs, access),
+  lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),
   registry,
   entity: (kind) => new EntityHandle(entities, idOf(kind), access),
   [entitiesOf]: entities,

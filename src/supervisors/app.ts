@@ -9,9 +9,12 @@ import {
   type DerivedHealth,
   type Entities,
   entitiesOf,
+  type LmdbWriterHandle,
   levelOf,
-  type ProjectionHandle,
   type ProjectionHealth,
+  type ProjectionStatus,
+  type ProjectionView,
+  projectionStatus,
   type RecoveryProgress,
   type Shard,
   type ShardPhase,
@@ -68,7 +71,15 @@ export type ShardHealth = {
  * The health of an instance. `durable` is false when its options say so: then an acknowledgement
  * does not mean that data are on disk.
  */
-export type Health = { readonly durable: boolean; readonly shards: readonly ShardHealth[] }
+export type Health = {
+  readonly durable: boolean
+  readonly shards: readonly ShardHealth[]
+  /** The projections of the configuration, each in the shards that are open. */
+  readonly projections: readonly {
+    readonly name: string
+    readonly shards: readonly ProjectionStatus[]
+  }[]
+}
 
 /** A running instance. */
 export class App {
@@ -138,8 +149,16 @@ export class App {
    * The projection of a shard. Its calls are `CLOSED` once the instance is closing.
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
-  projection(shard: number): ProjectionHandle {
-    return this.#parts.outside.projection(shard)
+  lmdbWriter(shard: number): LmdbWriterHandle {
+    return this.#parts.outside.lmdbWriter(shard)
+  }
+
+  /**
+   * A projection of the configuration. Its calls are `CLOSED` once the instance is closing.
+   * @throws KeelsonError `INVALID_ARGUMENT` for another name
+   */
+  projection<T = unknown>(name: string): ProjectionView<T> {
+    return this.#parts.outside.projection<T>(name)
   }
 
   /** The present health of the instance. */
@@ -160,6 +179,10 @@ export class App {
         derived: shard.derived.health,
         clockAheadMs: shard.time.aheadMs,
         writes: shard.gate.load,
+      })),
+      projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
+        name,
+        shards: projectionStatus(this.shards, name),
       })),
     }
   }

@@ -10,6 +10,7 @@ import {
 } from '../actors/index.ts'
 import { configError, unknownOption } from '../errors.ts'
 import type { Logger, System } from '../runtime/index.ts'
+import { type Projection, projection } from '../storage/index.ts'
 import { type AppTree, checkAppTree } from './app-tree.ts'
 
 // The checks of options that are tables: positions, and windows of namespaces. Pure.
@@ -164,6 +165,11 @@ export type StartOptions = {
     readonly enqueueOps?: number
     readonly enqueueBytes?: number
   }
+  /**
+   * Projections by users, as `projection`, `history` and `countsByNamespace` make them. One that is
+   * left out stands still, and is built anew when it comes back.
+   */
+  readonly projections?: readonly Projection[]
   /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
   /** The user's own supervision tree: `supervisor('app', …)` of `keelson`. */
@@ -277,6 +283,7 @@ const rules: Record<string, Rule> = {
       enqueueBytes: count(1_024),
     },
   },
+  projections: { kind: 'any' },
   mailboxMax: count(1),
   app: { kind: 'any' },
   onProgress: { kind: 'function' },
@@ -308,6 +315,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     app: options.app === undefined ? undefined : checkAppTree(options.app),
     onProgress: harmless(options.onProgress ?? (() => undefined)),
     settings: {
+      projections: checkProjections(options.projections),
       deadlineMs: options.deadlineMs ?? 30_000,
       wal: {
         maxFileSize: wal.maxFileSize ?? 16 * MiB,
@@ -352,6 +360,22 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
       },
     },
   }
+}
+
+/** @throws KeelsonError `CONFIG` */
+const checkProjections = (projections: unknown = []): readonly Projection[] => {
+  if (!Array.isArray(projections))
+    throw configError('projections', 'a list of projections', projections)
+  const names = new Set<string>()
+  return projections.map((each: Projection, at) => {
+    const path = `projections[${at}]`
+    if (typeof each !== 'object' || each === null)
+      throw configError(path, 'what `projection` made', each)
+    const { name, ...options } = each
+    if (names.has(name)) throw configError(path, 'a name of its own', name)
+    names.add(name)
+    return projection(name, options)
+  })
 }
 
 const checkLogger = ({ logger, system }: StartOptions): Logger | undefined => {

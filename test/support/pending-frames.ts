@@ -43,10 +43,8 @@ export const appliedFrames = (
 
 /** A batch with all that it takes, however many slices that is. */
 export const wholeBatch = (source: PendingFrames, rows: Rows, lsnMax: number): ProjectionBatch => {
-  const batch = new ProjectionBatch(source, rows, {
-    chunkRows: 10_000,
-    chunkBytes: 4 * 1024 * 1024,
-  })
+  const limits = { chunkRows: 10_000, chunkBytes: 4 * 1024 * 1024 }
+  const batch = new ProjectionBatch(source, rows, limits)
   for (let hasMore = true; hasMore; ) hasMore = batch.take(lsnMax)
   return batch
 }

@@ -41,6 +41,7 @@ import {
   everything,
   hold,
   initialState,
+  projectingOf,
   reconcile,
   report,
   reportSource,
@@ -77,6 +78,8 @@ export type Messages = {
     /** Drops the queued references and reads the log instead. Returns their number. */
     discard: () => number
     describe: () => ProjectionWriterDescription
+    /** Resolves when the rebuild of a projection by users has begun. */
+    rebuildProjection: (name: string) => void
   }
   casts: {
     enqueueProjectionOutbox: (frames: Applier.AppliedFrames) => void
@@ -114,7 +117,12 @@ export const server: GenServer<Messages, State, Shard> = {
       await projection.settled()
       const projectedLsn = projection.position()?.lsn ?? 0
       state.rebuilds = projectedLsn === 0
-      state.feed = new ProjectionFeed(shard.parts.settings.lmdb, projectedLsn, appliedLsn)
+      state.feed = new ProjectionFeed(
+        shard.parts.settings.lmdb,
+        projectedLsn,
+        appliedLsn,
+        projectingOf(state),
+      )
       // The LSN is lower than before if a damaged projection was set aside.
       shard.projectedLsn = state.feed.projectedLsn
       // A producer whose rows went with the projection begins again.
@@ -135,6 +143,7 @@ export const server: GenServer<Messages, State, Shard> = {
       resume: isIgnored,
       discard: isIgnored,
       describe: isIgnored,
+      rebuildProjection: isText,
     },
     casts: {
       enqueueProjectionOutbox: isRecord({
@@ -206,6 +215,13 @@ export const server: GenServer<Messages, State, Shard> = {
       return reply(discarded, step(state, context))
     },
     describe: (state) => reply(descriptionOf(state), state),
+    rebuildProjection: (state, name, context) => {
+      const { from } = context
+      state.rebuild.push({ name, begun: () => from.reply(undefined) })
+      state.givenUp.delete(name)
+      state.mayWalk = true
+      return noReply(step(state, context))
+    },
   },
 
   casts: {
@@ -314,6 +330,13 @@ export const discard = (writer: Ref<Messages>, timeoutMs: number): Promise<numbe
 export const derivedEnqueued = (writer: Ref<Messages>): void => {
   cast(writer, 'derivedEnqueued', undefined)
 }
+
+/** Builds a projection by users anew. Resolves when that has begun. */
+export const rebuildProjection = (
+  writer: Ref<Messages>,
+  name: string,
+  timeoutMs: number,
+): Promise<void> => call(writer, 'rebuildProjection', name, { timeoutMs })
 
 /** Notifies the writer: the projection is dirty or marked. */
 export const reconcileNow = (writer: Ref<Messages>): void => {

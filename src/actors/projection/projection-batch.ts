@@ -7,7 +7,11 @@ import {
   applyUnits,
   ChangedRows,
   type FrameMark,
+  type FrameStamp,
   type FrameUnits,
+  type HaltedProjection,
+  ProjectedRows,
+  type Projecting,
   type Row,
   type RowSink,
   type Rows,
@@ -46,15 +50,30 @@ export class ProjectionBatch implements RowSink {
   #lsn = 0
   #frame: FrameMark | undefined
   #bytes = 0
+  /** The rows of projections by users; `undefined` if there are none. */
+  readonly #projected: ProjectedRows | undefined
 
-  constructor(source: PendingFrames, rows: Rows, limits: BatchLimits) {
+  /** `projecting`: the projections by users, and the position of the rows. */
+  constructor(
+    source: PendingFrames,
+    rows: Rows,
+    limits: BatchLimits,
+    projecting?: Projecting & { readonly lsn: number },
+  ) {
     this.source = source
     this.#limits = limits
     this.#changed = new ChangedRows(rows)
+    const projected = projecting && new ProjectedRows(projecting, this.#changed, projecting.lsn)
+    this.#projected = projected?.isIdle ? undefined : projected
   }
 
   get changes(): ReadonlyMap<string, Row | undefined> {
     return this.#changed.changes
+  }
+
+  /** Projections by users whose function threw. */
+  get halted(): readonly HaltedProjection[] {
+    return this.#projected?.halted ?? []
   }
 
   /** The number of frames taken. */
@@ -105,7 +124,24 @@ export class ProjectionBatch implements RowSink {
   #takeFrame(): void {
     const time = this.source.time(this.#frames)
     this.#lsn = this.source.lsn(this.#frames)
-    applyUnits(this.source.units(this.#frames), this.#changed, { lsn: this.#lsn, time }, this)
+    const stamp = { lsn: this.#lsn, time }
+    const units = this.source.units(this.#frames)
+    if (this.#projected) this.#project(this.#projected, units, stamp)
+    else applyUnits(units, this.#changed, stamp, this)
     this.#frames++
+  }
+
+  /** Applies a frame, and feeds what it changed to the projections by users. */
+  #project(projected: ProjectedRows, units: FrameUnits, stamp: FrameStamp): void {
+    const before = new Map<string, Row | undefined>()
+    const into: RowSink = {
+      set: (rowKey, row) => {
+        if (rowKey.charCodeAt(0) !== 0 && !before.has(rowKey))
+          before.set(rowKey, this.#changed.get(rowKey))
+        this.set(rowKey, row)
+      },
+    }
+    applyUnits(units, this.#changed, stamp, into)
+    projected.frame(stamp.lsn, stamp.time, before)
   }
 }

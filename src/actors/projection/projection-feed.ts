@@ -7,7 +7,7 @@
  * `existed` from the projection, which must not be ahead of it. A frame after `durableLsn` may
  * still be lost in a crash.
  */
-import type { ReadAnswer, Rows } from '../../storage/index.ts'
+import type { Projecting, ReadAnswer, Rows } from '../../storage/index.ts'
 import type { AppliedFrames } from './applier.ts'
 import { LogTail, Outbox } from './outbox.ts'
 import { type BatchLimits, ProjectionBatch } from './projection-batch.ts'
@@ -61,6 +61,8 @@ export type FeedLimits = FlushRules &
 /** The frames that a projection has not taken yet. */
 export class ProjectionFeed {
   readonly #rules: FlushRules & BatchLimits
+  /** The projections by users. */
+  readonly #projecting: Projecting | undefined
   readonly #outbox: Outbox
   /** `undefined` while frames come from the outbox. Empty when the log must be read. */
   #tail: LogTail | undefined
@@ -72,7 +74,13 @@ export class ProjectionFeed {
   #lastAt = 0
 
   /** Begins after `projectedLsn`. Frames up to `appliedLsn` are read from the log. */
-  constructor(limits: FeedLimits, projectedLsn: number, appliedLsn: number) {
+  constructor(
+    limits: FeedLimits,
+    projectedLsn: number,
+    appliedLsn: number,
+    projecting?: Projecting,
+  ) {
+    this.#projecting = projecting
     this.#rules = limits
     this.#outbox = new Outbox(limits.ringSlots, limits.ringBytes)
     this.#projectedLsn = Math.min(projectedLsn, appliedLsn)
@@ -95,6 +103,11 @@ export class ProjectionFeed {
   /** The number of LSNs that the projection lags behind. */
   get lag(): number {
     return this.#targetLsn - this.#projectedLsn
+  }
+
+  /** Whether a batch is partly gathered: it has read rows that must not change. */
+  get isGathering(): boolean {
+    return this.#gathered !== undefined
   }
 
   /** The load of the outbox, and whether the log is read instead. */
@@ -135,7 +148,8 @@ export class ProjectionFeed {
     if (this.lag === 0) return { kind: 'nothing' }
     const inMs = urgent || this.#tail || this.#gathered ? 0 : this.#dueIn(now)
     if (inMs > 0) return { kind: 'due', inMs }
-    const batch = this.#gathered ?? new ProjectionBatch(this.#source, rows, this.#rules)
+    const projecting = this.#projecting && { ...this.#projecting, lsn: this.#projectedLsn }
+    const batch = this.#gathered ?? new ProjectionBatch(this.#source, rows, this.#rules, projecting)
     // A batch that a damaged row interrupted is not continued.
     this.#gathered = undefined
     if (batch.take(Math.min(this.#targetLsn, this.#durableLsn))) {

@@ -12,8 +12,14 @@ import {
   type Timer,
 } from '../../runtime/index.ts'
 import {
+  ChangedRows,
+  type HaltedProjection,
+  ProjectedRows,
+  type Projecting,
   ProjectionRows,
+  type ProjectionStore,
   type ReadAnswer,
+  type Row,
   type RowChange,
   type Rows,
   TurnShare,
@@ -46,10 +52,15 @@ export type Steps = {
 /** The context of the writer, as the steps need it. */
 export type Context = ProcessContext<Steps>
 
+/** Rows of projections by users, and how many of the rebuilds that wait begin with them. */
+type Walked = { readonly changes: ReadonlyMap<string, Row | undefined>; readonly begins: number }
+
 /** A commit under way. Its frames stay in the overlay until it is answered. */
 type Commit = {
-  /** `undefined` if there are only derived rows. */
+  /** `undefined` if there are only other rows. */
   readonly frames: ProjectionBatch | undefined
+  /** Rows of projections by users that are built anew, or removed. */
+  readonly walked: Walked | undefined
   readonly derived: DerivedBatch | undefined
   readonly since: number
 }
@@ -80,6 +91,12 @@ export type State = {
   rebuilds: boolean
   /** The reconcile under way. */
   reconcile: Reconcile | undefined
+  /** Projections by users that were halted in this life of the writer. */
+  readonly givenUp: Set<string>
+  /** Projections by users that are to be built anew. */
+  rebuild: { readonly name: string; readonly begun: () => void }[]
+  /** Rows of projections by users may have to be built or removed: once before the next frames. */
+  mayWalk: boolean
 }
 
 /** The bytes of the log that one read transfers to this thread. */
@@ -108,6 +125,9 @@ export const initialState = (shard: Shard): State => ({
   stepping: false,
   rebuilds: false,
   reconcile: undefined,
+  givenUp: new Set(),
+  rebuild: [],
+  mayWalk: true,
 })
 
 /** The barrier of a flush: every frame and every derived row that was accepted so far. */
@@ -136,8 +156,9 @@ export const step = (state: State, context: Context): State => {
     context.pipe(shard.files.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
   }
   if (next.kind === 'gather') stepLater(state, context)
-  if (next.kind === 'commit') commit(state, state.following, next.batch, context)
-  if (next.kind === 'derived') commit(state, state.following, undefined, context)
+  if (next.kind === 'commit') commit(state, state.following, { frames: next.batch }, context)
+  if (next.kind === 'derived') commit(state, state.following, {}, context)
+  if (next.kind === 'walk') commit(state, state.following, { walked: next.walked }, context)
   return state
 }
 
@@ -157,8 +178,11 @@ const flushIn = (state: State, inMs: number, context: Context): void => {
   state.flushTimer = context.sendAfter(ms, 'flushDue')
 }
 
-/** A step of the feed, or a commit of derived rows alone. */
-type Step = FlushStep | { readonly kind: 'derived' }
+/** A step of the feed, a commit of derived rows alone, or one of rows that were built anew. */
+type Step =
+  | FlushStep
+  | { readonly kind: 'derived' }
+  | { readonly kind: 'walk'; readonly walked: Walked }
 
 const nextStep = (state: State, { projection }: Applier.Following, context: Context): Step => {
   const { derived, blobs } = state.shard
@@ -169,6 +193,8 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
   if (inMs === 0 && derived.isolates && isReady) return { kind: 'derived' }
   try {
     state.rows ??= new ProjectionRows(projection, blobs.reader)
+    const walked = state.mayWalk ? walk(state, projection, state.rows, context) : undefined
+    if (walked) return { kind: 'walk', walked }
     const next = state.feed.next(now, inMs === 0, state.rows)
     if (next.kind === 'due') return { kind: 'due', inMs: Math.min(next.inMs, inMs) }
     if (next.kind !== 'nothing' || !isReady) return next
@@ -177,6 +203,45 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
     if (!isKeelsonError(error, 'CORRUPT')) throw error
     damaged(state, error.details, context)
     return { kind: 'nothing' }
+  }
+}
+
+/** The projections by users, as the writer of the shard feeds them. */
+export const projectingOf = ({ shard, givenUp }: Pick<State, 'shard' | 'givenUp'>): Projecting => ({
+  projections: shard.parts.settings.projections,
+  givenUp,
+})
+
+/**
+ * The next rows of projections by users that are built anew or removed; `undefined` if there are
+ * none, or if a batch has read the rows already. Under load they alternate with frames.
+ */
+const walk = (
+  state: State,
+  projection: ProjectionStore,
+  rows: Rows,
+  context: Context,
+): Walked | undefined => {
+  const position = projection.position()
+  if (!position || state.feed.isGathering) return undefined
+  const changed = new ChangedRows(rows)
+  const projected = new ProjectedRows(projectingOf(state), changed, position.lsn)
+  for (const { name } of state.rebuild) projected.rebuild(name)
+  projected.walk()
+  halt(state, projected.halted, context)
+  state.mayWalk = changed.changes.size > 0 && state.feed.lag === 0
+  const { changes } = changed
+  return changes.size > 0 ? { changes, begins: state.rebuild.length } : undefined
+}
+
+/** Projections whose function threw: told once, and not tried again in this life of the writer. */
+const halt = (state: State, halted: readonly HaltedProjection[], context: Context): void => {
+  for (const { name, error } of halted) {
+    if (state.givenUp.has(name)) continue
+    state.givenUp.add(name)
+    const reason = reasonText(error)
+    tell(context.system, state.shard, 'projection.halted', { name, reason })
+    context.system.logger.error(`the projection ${name} is halted: ${reason}`)
   }
 }
 
@@ -198,9 +263,10 @@ export const damaged = (state: State, evidence: unknown, context: Context): void
 const commit = (
   state: State,
   { projection, walId, epoch }: Applier.Following,
-  frames: ProjectionBatch | undefined,
+  { frames, walked }: Partial<Pick<Commit, 'frames' | 'walked'>>,
   context: Context,
 ): void => {
+  if (frames) halt(state, frames.halted, context)
   const { derived: queue, parts } = state.shard
   const lsn = frames?.lsn ?? state.feed.projectedLsn
   const mark = frames ? frames.frame : projection.position()?.frame
@@ -208,15 +274,13 @@ const commit = (
   const isAlone = frames !== undefined && queue.isolates
   const derived = isAlone ? undefined : queue.take(lsn, parts.settings.lmdb.chunkRows)
   state.waiting = true
-  state.committing = { frames, derived, since: context.system.clock.monotonic() }
-  context.pipe(projection.commit(changesOf(frames, derived), position), 'committed')
+  state.committing = { frames, walked, derived, since: context.system.clock.monotonic() }
+  context.pipe(projection.commit(changesOf(state.committing), position), 'committed')
 }
 
-function* changesOf(
-  frames: ProjectionBatch | undefined,
-  derived: DerivedBatch | undefined,
-): IterableIterator<RowChange> {
+function* changesOf({ frames, walked, derived }: Commit): IterableIterator<RowChange> {
   if (frames) yield* frames.changes
+  if (walked) yield* walked.changes
   if (derived) yield* derived.changes
 }
 
@@ -232,8 +296,12 @@ export const committed = (state: State, result: Settled<void>, context: Context)
   else if (commit) succeeded(state, commit, context)
 }
 
-const succeeded = (state: State, { frames }: Commit, context: Context): void => {
-  if (frames) state.feed.committed(frames)
+const succeeded = (state: State, { frames, walked }: Commit, context: Context): void => {
+  for (const { begun } of state.rebuild.splice(0, walked?.begins ?? 0)) begun()
+  if (frames) {
+    state.feed.committed(frames)
+    state.mayWalk = true
+  }
   act(state.shard.derived.committed())
   // The last lock may be gone. Puts look for locks as long as the hint says there is one.
   if (state.rows?.hints.locks) state.rows = undefined

@@ -2,6 +2,7 @@
  * The type of the settings: the options of an instance as the actors read them. Checks and defaults
  * are in `supervisors/start-options.ts`.
  */
+import type { Projection } from '../../storage/index.ts'
 
 /**
  * All options of storage. Times in ms, sizes in bytes. The public options document their meaning.
@@ -54,6 +55,8 @@ export type Settings = {
     readonly enqueueOps: number
     readonly enqueueBytes: number
   }
+  /** The projections by users. */
+  readonly projections: readonly Projection[]
 }
 
 /** The level of an acknowledgement: durable, or only written. */

@@ -107,6 +107,8 @@ export interface StorageEvents {
   'lmdb.setAside': Told<SetAside>
   /** Every row of the projection was read, and none is damaged. */
   'lmdb.reconciled': Told<{ readonly rows: number; readonly durationMs: number }>
+  /** The function of a projection by users threw: the projection stands still. */
+  'projection.halted': Told<{ readonly name: string; readonly reason: string }>
   /** The mode of the projection's writer has changed. */
   'lmdb.mode': Told<ModeChange>
   /** The projection takes no changes: a commit failed. */

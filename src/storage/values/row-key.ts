@@ -15,7 +15,7 @@ export type RowClass = {
   readonly isMany: boolean
   /** The tags of its rows. */
   readonly tags: readonly RowTag[]
-  /** The file of `rows` that decides what is written there. */
+  /** The file that decides what is written there, from the folder `rows`. */
   readonly writer: string
 }
 
@@ -110,6 +110,22 @@ export const rowClasses = {
     isMany: true,
     tags: [structured, text, bytes],
     writer: 'derived-rows.ts',
+  },
+  /** A row of a projection by users, in one of its generations. */
+  projected: {
+    key: '00 "v" name 00 generation key',
+    letter: 'v',
+    isMany: true,
+    tags: [structured, text, bytes],
+    writer: '../projections/projected-rows.ts',
+  },
+  /** What is known of a projection by users: version, generation, state. */
+  projectionMark: {
+    key: '00 "V" name',
+    letter: 'V',
+    isMany: true,
+    tags: [structured],
+    writer: '../projections/projection-mark.ts',
   },
 } as const satisfies Readonly<Record<string, RowClass>>
 

@@ -1,4 +1,4 @@
-/** Rows that actors derive from the log: `app.projection(shard).enqueue` and what becomes of them. */
+/** Rows that actors derive from the log: `app.lmdbWriter(shard).enqueue` and what becomes of them. */
 import { describe, expect, test } from 'vitest'
 import { type AfterFlush, LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
 import { KeelsonError } from '../../../src/errors.ts'
@@ -40,7 +40,7 @@ const producing = async (world: Machine, options = {}) => {
   const heard: string[] = []
   const to = await world.during(app.system.start(ear, heard))
   const tells = (payload: string): AfterFlush => ({ to, message: 'told', payload })
-  const begin = (on: App = app) => on.projection(0).begin(producer, { onLost: tells('lost') })
+  const begin = (on: App = app) => on.lmdbWriter(0).begin(producer, { onLost: tells('lost') })
   /** Puts a key, and returns the LSN of its frame. */
   const frame = async (key = 'k') => (await world.during(app.store.put(key, 1))).position.lsn
   const events: string[] = []
@@ -49,7 +49,7 @@ const producing = async (world: Machine, options = {}) => {
   bus.on('lmdb.setAside', ({ lsn }) => void events.push(`aside ${lsn}`))
   bus.on('lmdb.reconciled', ({ rows }) => void events.push(`reconciled ${rows}`))
   begin()
-  return { ...world, app, heard, tells, begin, frame, events, projection: app.projection(0) }
+  return { ...world, app, heard, tells, begin, frame, events, projection: app.lmdbWriter(0) }
 }
 
 describe('derived rows', () => {
@@ -112,7 +112,7 @@ describe('derived rows', () => {
     projection.enqueue([put('a')], { producer, lsn })
     await during(app.close())
 
-    const again = (await start()).projection(0)
+    const again = (await start()).lmdbWriter(0)
 
     expect(again.begin(producer)).toBe(lsn)
     expect(again.get(producer, 'a')).toBe('a')

@@ -21,7 +21,7 @@ const marked = async (options = {}) => {
   await put('b')
   await world.during(app.control.flush(0))
   const health = () => app.health().shards[0]?.projection
-  return { ...world, app, bus, put, reconciled, health, projection: app.projection(0) }
+  return { ...world, app, bus, put, reconciled, health, projection: app.lmdbWriter(0) }
 }
 
 describe('a mark', () => {

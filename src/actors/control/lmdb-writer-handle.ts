@@ -1,5 +1,5 @@
 /**
- * `app.projection(shard)`: the projection of one shard, for actors that derive rows of their own from
+ * `app.lmdbWriter(shard)`: the projection of one shard, for actors that derive rows of their own from
  * the log, and for watchdogs. Derived rows lie beside those of the store, under the name of their
  * producer, and no command reaches them. A rebuild of the projection removes them: the position of
  * the producer is 0 then, and it derives them again.
@@ -46,7 +46,7 @@ export type EnqueueTerms = {
 }
 
 /** The projection of one shard. */
-export class ProjectionHandle {
+export class LmdbWriterHandle {
   readonly #system: System
   readonly #shard: Shard
   readonly #access: Access

@@ -1,0 +1,280 @@
+/**
+ * `app.projection(name)`: reads of a projection by users, over all shards. It shows what LMDB has:
+ * each page says how far behind the log that is.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { type System, telemetry } from '../../runtime/index.ts'
+import {
+  decodeValue,
+  type ProjectionMark,
+  type ProjectionStore,
+  projectedPrefix,
+  projectionMarkKey,
+  projectionMarkOf,
+  type Row,
+  type RowRange,
+} from '../../storage/index.ts'
+import type { Position } from '../admission/appends.ts'
+import { mergedRows } from '../overlay/read-view.ts'
+import * as LmdbWriter from '../projection/lmdb-writer.ts'
+import type { Access } from '../shard/access.ts'
+import type { Shard } from '../shard/shard.ts'
+import type { StorageEvents } from '../shard/storage-events.ts'
+import { cursorAt } from './page-cursor.ts'
+import { type RangeOptions, rangeQuery } from './range-query.ts'
+
+/** What one shard showed: its watermark `lsn`, the last applied frame `tip`, and their distance. */
+export type Watermark = Position & { readonly tip: number; readonly lag: number }
+
+/** A page of a projection. `cursor` continues after it; it is absent when `exhausted`. */
+export type ProjectionPage<T> = {
+  readonly entries: readonly (readonly [key: string, value: T])[]
+  readonly cursor: string | undefined
+  readonly exhausted: boolean
+  readonly positions: readonly Watermark[]
+}
+
+/**
+ * A projection in one shard.
+ * - `live`: follows every frame. `building`: no rows are shown yet.
+ * - `stopped`: the rows of another version are shown, as of `lsn`.
+ * - `halted`: its function threw (`error`); the rows are those of `lsn`.
+ */
+export type ProjectionStatus = Watermark & {
+  readonly state: 'live' | 'building' | 'stopped' | 'halted'
+  readonly version: number
+  /** The version that is built, and the rows walked so far. */
+  readonly building: { readonly version: number; readonly rows: number } | undefined
+  readonly error: string | undefined
+  /** What a projection that keeps its rows has not seen. */
+  readonly missed: readonly [from: number, to: number] | undefined
+}
+
+/** The store, the mark, and the beginning of the shown rows; `undefined` if none are shown. */
+const rowsOf = (
+  shard: Shard,
+  name: string,
+): {
+  readonly store: ProjectionStore
+  readonly mark: ProjectionMark
+  readonly prefix: string | undefined
+} => {
+  const store = shard.view().layers.projection
+  const rowKey = projectionMarkKey(name)
+  const row = store.get(rowKey)
+  const mark: ProjectionMark = row
+    ? projectionMarkOf(rowKey, row)
+    : { state: 'absent', version: 0, generation: 0, lsn: 0 }
+  const prefix = mark.generation > 0 ? projectedPrefix(name, mark.generation) : undefined
+  return { store, mark, prefix }
+}
+
+const watermarkOf = (shard: Shard, { state, lsn: shown }: ProjectionMark): Watermark => {
+  const { projection } = shard.view().layers
+  const lsn = state === 'live' ? (projection.position()?.lsn ?? 0) : shown
+  const tip = shard.appliedLsn
+  return { shard: shard.index, lsn, tip, lag: tip - lsn }
+}
+
+/** How a projection stands in each of these shards that is open. */
+export const projectionStatus = (
+  shards: readonly Shard[],
+  name: string,
+): readonly ProjectionStatus[] =>
+  shards
+    .filter(({ phase }) => phase.kind === 'open')
+    .map((shard) => {
+      const { mark } = rowsOf(shard, name)
+      const { building } = mark
+      return {
+        ...watermarkOf(shard, mark),
+        state: mark.state === 'absent' ? 'building' : mark.state,
+        version: mark.version,
+        building: building && { version: building.version, rows: building.rows },
+        error: mark.error,
+        missed: mark.missed,
+      }
+    })
+
+/** Reads one projection. Its values have the type `T`, which is the caller's word. */
+export class ProjectionView<T = unknown> {
+  readonly name: string
+  readonly #system: System
+  readonly #shards: readonly Shard[]
+  readonly #deadlineMs: number
+  readonly #access: Access
+
+  /** @throws KeelsonError `INVALID_ARGUMENT` for a name that the configuration does not have */
+  constructor(
+    system: System,
+    shards: readonly Shard[],
+    name: string,
+    deadlineMs: number,
+    access: Access,
+  ) {
+    const known = shards[0]?.parts.settings.projections.map((each) => each.name) ?? []
+    if (!known.includes(name))
+      throw invalidArgument('name', `a projection: ${known.join(', ') || 'there is none'}`, name)
+    this.name = name
+    this.#system = system
+    this.#shards = shards
+    this.#deadlineMs = deadlineMs
+    this.#access = access
+  }
+
+  /**
+   * The row of a key. Over several shards numbers are added; of other values that of the first
+   * shard counts.
+   * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `CLOSED`
+   */
+  get(key: string): T | undefined {
+    this.#access.check()
+    const found = this.#shards.flatMap((shard) => {
+      const { store, prefix } = rowsOf(shard, this.name)
+      const row = prefix === undefined ? undefined : store.get(prefix + key)
+      return row ? [decodeValue(row.value)] : []
+    })
+    return found.length === 0 ? undefined : (combined(found) as T)
+  }
+
+  /**
+   * One page in the order of the keys' UTF-8 bytes. The options are those of `store.range`.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
+   */
+  range(options: RangeOptions = {}): ProjectionPage<T> {
+    this.#access.check()
+    const { range, limit, values, fingerprint } = rangeQuery(options)
+    const walks = this.#shards.map((shard) => this.#walk(shard, range))
+    const entries: [string, unknown][] = []
+    let more = false
+    for (const [key, { value }] of mergedRows(walks, range.reverse === true)) {
+      const last = entries.at(-1)
+      const decoded = values ? decodeValue(value) : undefined
+      if (last?.[0] === key) {
+        last[1] = combined([last[1], decoded])
+        continue
+      }
+      more = entries.length === limit
+      if (more) break
+      entries.push([key, decoded])
+    }
+    const last = entries.at(-1)?.[0]
+    return {
+      entries: entries as [string, T][],
+      cursor: more && last !== undefined ? cursorAt(fingerprint, last) : undefined,
+      exhausted: !more,
+      positions: this.#shards.map((shard) => watermarkOf(shard, rowsOf(shard, this.name).mark)),
+    }
+  }
+
+  /** How it stands in each shard that is open. @throws KeelsonError `CLOSED` */
+  status(): readonly ProjectionStatus[] {
+    this.#access.check()
+    return projectionStatus(this.#shards, this.name)
+  }
+
+  /**
+   * Resolves when the projection shows these positions, or all that is applied now. It waits for a
+   * rebuild.
+   * @throws KeelsonError `DEGRADED` if it does not follow the log (`details.state`); `TIMEOUT`
+   */
+  async reached(
+    positions?: Position | readonly Position[],
+    { timeoutMs = this.#deadlineMs }: { readonly timeoutMs?: number } = {},
+  ): Promise<void> {
+    this.#access.check()
+    const { clock } = this.#system
+    const endsAt = clock.monotonic() + timeoutMs
+    for (const { shard: index, lsn } of this.#wanted(positions)) {
+      const shard = this.#shards[index]
+      if (!shard) throw invalidArgument('positions', 'positions of shards', index)
+      const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, index))
+      await LmdbWriter.request(writer, lsn, endsAt - clock.monotonic())
+      await this.#live(shard, endsAt)
+    }
+  }
+
+  /**
+   * Builds its rows anew from the values of this moment. Those before are shown until it is done. Resolves
+   * when it has begun; `reached` waits for its end.
+   * @throws KeelsonError `TIMEOUT`, `NO_PROCESS`, `EXITED`, `CLOSED`
+   */
+  async rebuild(): Promise<void> {
+    this.#access.check()
+    const writers = this.#shards.map(({ parts, index }) =>
+      this.#system.to(LmdbWriter.name(parts.instance, index)),
+    )
+    await Promise.all(
+      writers.map(async (writer) => {
+        // What was applied before the call is part of what it is built from.
+        await LmdbWriter.flush(writer, this.#deadlineMs)
+        await LmdbWriter.rebuildProjection(writer, this.name, this.#deadlineMs)
+      }),
+    )
+  }
+
+  #wanted(positions: Position | readonly Position[] | undefined): readonly Position[] {
+    if (positions === undefined)
+      return this.#shards.map((shard) => ({ shard: shard.index, lsn: shard.appliedLsn }))
+    return 'shard' in positions ? [positions] : positions
+  }
+
+  /** Resolves when the projection follows the log in this shard. */
+  async #live(shard: Shard, endsAt: number): Promise<void> {
+    for (;;) {
+      const { mark } = rowsOf(shard, this.name)
+      if (mark.state === 'live') return
+      if (mark.state !== 'absent' && !mark.building) throw notFollowing(this.name, shard, mark)
+      if (!(await nextFlush(this.#system, shard, endsAt)))
+        throw new KeelsonError('TIMEOUT', `the projection ${this.name} is still being built`, {
+          details: { projection: this.name, shard: shard.index },
+        })
+    }
+  }
+
+  *#walk(shard: Shard, range: RowRange): IterableIterator<readonly [string, Row]> {
+    const { store, prefix } = rowsOf(shard, this.name)
+    if (prefix === undefined) return
+    for (const [rowKey, row] of store.range(below(prefix, range)))
+      yield [rowKey.slice(prefix.length), row]
+  }
+}
+
+/** A range of the keys behind `prefix`. */
+const below = (prefix: string, { gt, gte, lt, lte, reverse }: RowRange): RowRange => ({
+  ...(gt !== undefined ? { gt: prefix + gt } : { gte: prefix + (gte ?? '') }),
+  ...(lte !== undefined ? { lte: prefix + lte } : { lt: prefix + (lt ?? '\u{10ffff}') }),
+  ...(reverse === undefined ? {} : { reverse }),
+})
+
+/** The rows of one key from several shards as one value. */
+const combined = (values: readonly unknown[]): unknown =>
+  values.every((value) => typeof value === 'number')
+    ? values.reduce((sum, value) => sum + value, 0)
+    : values[0]
+
+const notFollowing = (name: string, shard: Shard, { state, error }: ProjectionMark): KeelsonError =>
+  new KeelsonError('DEGRADED', `the projection ${name} does not follow shard ${shard.index}`, {
+    details: {
+      ...{ projection: name, shard: shard.index, state },
+      ...(error === undefined ? {} : { reason: error }),
+    },
+  })
+
+/** Resolves with true after the next commit of the shard's projection; with false at `endsAt`. */
+const nextFlush = (system: System, { parts }: Shard, endsAt: number): Promise<boolean> => {
+  const { clock } = system
+  const events = telemetry<StorageEvents>(system)
+  return new Promise((resolve) => {
+    const end = (isFlushed: boolean): void => {
+      cancel()
+      events.off('lmdb.flushed', flushed)
+      resolve(isFlushed)
+    }
+    const flushed: StorageEvents['lmdb.flushed'] = ({ instance, shard }) => {
+      if (instance === parts.instance && shard === parts.index) end(true)
+    }
+    const cancel = clock.after(Math.max(0, endsAt - clock.monotonic()), () => end(false))
+    events.on('lmdb.flushed', flushed)
+  })
+}

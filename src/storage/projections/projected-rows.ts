@@ -1,0 +1,273 @@
+/**
+ * The rows of the projections by users in one transaction. It feeds them the changes of frames, and
+ * walks the present rows where a projection is built anew. What it knows it reads from the marks,
+ * and it writes rows and marks beside the values: all of it becomes durable together, or nothing.
+ * Pure, but for the functions of the projections.
+ */
+import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
+import { utf8Length } from '../bytes/utf8.ts'
+import type { Row, RowRange } from '../ports/projection-store.ts'
+import type { ChangedRows } from '../rows/rows.ts'
+import { compareKeys } from '../values/key.ts'
+import { firstUserKey, prefixOf, rowsOf } from '../values/row-key.ts'
+import { decodeValue, encodeValue } from '../values/value.ts'
+import type { OwnRows, ProjectedOperation, Projecting, Projection } from './projection.ts'
+import { changeOf, type RowChanged } from './projection-change.ts'
+import {
+  type Building,
+  haltedMark,
+  type ProjectionMark,
+  preparedMark,
+  projectionMarkKey,
+  projectionMarkOf,
+  projectionMarkRow,
+  projectionNameOf,
+  rebuilding,
+  rebuilt,
+  stoppedMark,
+} from './projection-mark.ts'
+
+/** A row that a frame changed, as it was before; the rows of the transaction have it as it is. */
+export type ChangedRow = readonly [rowKey: string, before: Row | undefined]
+
+/** A projection that was halted: its name and why. */
+export type HaltedProjection = { readonly name: string; readonly error: unknown }
+
+/** The most bytes of a key of a projection. */
+const keyBytesMax = 1_280
+
+/** The rows that one walk of a rebuild takes, and that one removal of a generation takes. */
+const walkMax = 500
+
+/** The generation in a row key. Fixed digits: no generation is the beginning of another. */
+const inDigits = (generation: number): string => generation.toString(36).padStart(6, '0')
+
+/** The beginning of the row keys of a generation of a projection. */
+export const projectedPrefix = (name: string, generation: number): string =>
+  `${prefixOf('projected')}${name}\0${inDigits(generation)}`
+
+/** The projections of a shard, in one transaction. */
+export class ProjectedRows {
+  readonly #projections: readonly Projection[]
+  readonly #rows: ChangedRows
+  readonly #marks = new Map<string, ProjectionMark>()
+  /** The position of the rows before the next frame. */
+  #lsn: number
+  /** Whether a frame was taken: projections that are not configured are stopped before the first. */
+  #hasFrames = false
+  /** Projections whose function threw in this transaction. */
+  readonly halted: HaltedProjection[] = []
+
+  /**
+   * `rows` has the transaction so far and takes the changes. `lsn`: its position. What was halted
+   * in this life of the writer is not tried again by itself.
+   */
+  constructor({ projections, givenUp }: Projecting, rows: ChangedRows, lsn: number) {
+    this.#projections = projections
+    this.#rows = rows
+    this.#lsn = lsn
+    for (const [rowKey, row] of rows.range(rowsOf('projectionMark')))
+      this.#marks.set(projectionNameOf(rowKey), projectionMarkOf(rowKey, row))
+    for (const projection of projections) {
+      const { name } = projection
+      const mark = this.#marks.get(name)
+      this.#mark(name, preparedMark(mark, projection, lsn, !givenUp.has(name)))
+    }
+  }
+
+  /** Whether no change of a frame is needed: nothing is configured, and there are no rows. */
+  get isIdle(): boolean {
+    return this.#projections.length === 0 && this.#marks.size === 0
+  }
+
+  /** Feeds the changes of a frame that was applied to the rows. */
+  frame(lsn: number, time: number, changed: Iterable<ChangedRow>): void {
+    if (!this.#hasFrames) this.#stopOthers()
+    const changes = [...changed].map(([rowKey, before]) => {
+      return { rowKey, before, after: this.#rows.get(rowKey), lsn, time }
+    })
+    for (const projection of this.#projections) {
+      const mark = this.#marks.get(projection.name) as ProjectionMark
+      const target = targetOf(mark, projection.version)
+      if (!target) continue
+      const { generation, cursor } = target
+      // Rows behind the cursor of a rebuild are walked later, as they are then.
+      const due =
+        cursor === undefined
+          ? changes
+          : changes.filter(({ rowKey }) => compareKeys(rowKey, cursor) <= 0)
+      this.#project(projection, generation, due)
+    }
+    this.#lsn = lsn
+  }
+
+  /**
+   * Walks on where a projection is built anew, or removes rows that are not needed. Returns false
+   * if there is nothing to do.
+   */
+  walk(): boolean {
+    for (const projection of this.#projections) {
+      const building = this.#marks.get(projection.name)?.building
+      if (!building) continue
+      this.#build(projection, building)
+      return true
+    }
+    for (const [name, mark] of this.#marks)
+      if (mark.garbage && mark.garbage.length > 0) {
+        this.#remove(name, mark, mark.garbage)
+        return true
+      }
+    return false
+  }
+
+  /** Begins the rebuild of a projection. */
+  rebuild(name: string): void {
+    const projection = this.#projections.find((each) => each.name === name)
+    const mark = this.#marks.get(name)
+    if (projection && mark) this.#mark(name, rebuilding(mark, projection.version, this.#lsn))
+  }
+
+  #mark(name: string, mark: ProjectionMark): void {
+    if (this.#marks.get(name) === mark) return
+    this.#marks.set(name, mark)
+    this.#rows.set(projectionMarkKey(name), projectionMarkRow(mark))
+  }
+
+  /** A frame passes projections that are not configured: they show the state before it. */
+  #stopOthers(): void {
+    this.#hasFrames = true
+    const names = new Set(this.#projections.map(({ name }) => name))
+    for (const [name, mark] of this.#marks)
+      if (!names.has(name) && (mark.state === 'live' || mark.building))
+        this.#mark(name, stoppedMark(mark, this.#lsn))
+  }
+
+  #build(projection: Projection, building: Building): void {
+    const from = building.cursor === '' ? { gte: firstUserKey } : { gt: building.cursor }
+    const walked: (readonly [string, Row])[] = []
+    const walk = this.#rows.range(from)
+    for (const entry of walk) {
+      walked.push(entry)
+      if (walked.length >= walkMax) break
+    }
+    walk.return?.()
+    const changes = walked.map(([rowKey, after]) => {
+      return { rowKey, before: undefined, after, lsn: this.#lsn, time: 0 }
+    })
+    if (!this.#project(projection, building.generation, changes)) return
+    const cursor = walked.at(-1)?.[0] ?? building.cursor
+    const rows = building.rows + walked.length
+    const mark = this.#marks.get(projection.name) as ProjectionMark
+    const isWhole = walked.length < walkMax
+    this.#mark(
+      projection.name,
+      isWhole ? rebuilt(mark, building) : { ...mark, building: { ...building, cursor, rows } },
+    )
+  }
+
+  #remove(name: string, mark: ProjectionMark, [generation, ...others]: readonly number[]): void {
+    const prefix = projectedPrefix(name, generation as number)
+    let removed = 0
+    const keys: string[] = []
+    for (const [rowKey] of this.#rows.range(startingWith(prefix))) {
+      keys.push(rowKey)
+      if (++removed >= walkMax) break
+    }
+    for (const rowKey of keys) this.#rows.set(rowKey, undefined)
+    if (removed >= walkMax) return
+    const { garbage: _, ...rest } = mark
+    this.#mark(name, others.length > 0 ? { ...rest, garbage: others } : rest)
+  }
+
+  /**
+   * Runs the function of a projection on changes. Returns false if it threw: nothing of these
+   * changes is in its rows then, and it is halted.
+   */
+  #project(projection: Projection, generation: number, changes: readonly RowChanged[]): boolean {
+    const { name, version, project } = projection
+    const own = new GenerationRows(this.#rows, projectedPrefix(name, generation))
+    try {
+      for (const change of changes)
+        for (const operation of [...project(changeOf(change, this.#rows), own)])
+          own.apply(checked(operation))
+      return true
+    } catch (error) {
+      own.undo()
+      this.halted.push({ name, error })
+      const mark = this.#marks.get(name) as ProjectionMark
+      this.#mark(name, haltedMark(mark, version, this.#lsn, reasonText(error)))
+      return false
+    }
+  }
+}
+
+/** The generation that changes go to, and how far it is built; `undefined` if none needs them. */
+const targetOf = (
+  { state, version, generation, building }: ProjectionMark,
+  wanted: number,
+): { readonly generation: number; readonly cursor?: string } | undefined =>
+  state === 'live' && version === wanted ? { generation } : building
+
+/** The rows of one generation of one projection. */
+class GenerationRows implements OwnRows {
+  readonly #rows: ChangedRows
+  readonly #prefix: string
+  /** What each changed row was before. */
+  readonly #before = new Map<string, Row | undefined>()
+
+  constructor(rows: ChangedRows, prefix: string) {
+    this.#rows = rows
+    this.#prefix = prefix
+  }
+
+  get(key: string): unknown {
+    const row = this.#rows.get(this.#prefix + key)
+    return row && decodeValue(row.value)
+  }
+
+  *range(prefix: string): IterableIterator<readonly [string, unknown]> {
+    const { length } = this.#prefix
+    for (const [rowKey, { value }] of this.#rows.range(startingWith(this.#prefix + prefix)))
+      yield [rowKey.slice(length), decodeValue(value)]
+  }
+
+  apply(operation: ProjectedOperation): void {
+    const { kind, key } = operation
+    if (kind === 'delete') this.#set(key, undefined)
+    else if (kind === 'put') this.#set(key, operation.value)
+    else {
+      const sum = Number(this.get(key) ?? 0) + operation.by
+      this.#set(key, sum === 0 ? undefined : sum)
+    }
+  }
+
+  /** Takes back every change. */
+  undo(): void {
+    for (const [rowKey, row] of this.#before) this.#rows.set(rowKey, row)
+  }
+
+  #set(key: string, value: unknown): void {
+    const rowKey = this.#prefix + key
+    if (!this.#before.has(rowKey)) this.#before.set(rowKey, this.#rows.get(rowKey))
+    const row = value === undefined ? undefined : { value: encodeValue(value), expiresAt: 0 }
+    this.#rows.set(rowKey, row)
+  }
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` */
+const checked = (operation: ProjectedOperation): ProjectedOperation => {
+  const { kind, key, by } = Object(operation) as Record<string, unknown>
+  if (kind !== 'put' && kind !== 'delete' && kind !== 'add')
+    throw invalidArgument('kind', 'put, delete or add', kind)
+  if (typeof key !== 'string' || key === '' || key.includes('\0') || !key.isWellFormed())
+    throw invalidArgument('key', 'well-formed text without NUL', key)
+  if (utf8Length(key) > keyBytesMax)
+    throw new KeelsonError('TOO_LARGE', `a key of a projection has at most ${keyBytesMax} bytes`)
+  if (kind === 'add' && !Number.isFinite(by)) throw invalidArgument('by', 'a finite number', by)
+  if (kind === 'put' && (operation as { value?: unknown }).value === undefined)
+    throw invalidArgument('value', 'a value', undefined)
+  return operation
+}
+
+/** The rows whose keys begin with `prefix`, which ends below the greatest character. */
+const startingWith = (prefix: string): RowRange => ({ gte: prefix, lt: `${prefix}\u{10ffff}` })

@@ -1,0 +1,61 @@
+/** The change of a row as the function of a projection gets it. Pure. */
+import { KeelsonError } from '../../errors.ts'
+import { type Row, rowTags, valueTags } from '../ports/projection-store.ts'
+import { fieldCount } from '../rows/field-commands.ts'
+import type { ReadBlob } from '../rows/rows.ts'
+import { isStoredValue, ropeLength, ropeOf } from '../values/rope.ts'
+import { compoundOf, fieldOf } from '../values/row-key.ts'
+import { decodeValue } from '../values/value.ts'
+import type { ProjectionChange } from './projection.ts'
+
+/** A row of a user's key that a frame changed. */
+export type RowChanged = {
+  readonly rowKey: string
+  readonly before: Row | undefined
+  readonly after: Row | undefined
+  readonly lsn: number
+  readonly time: number
+}
+
+/** The most bytes that are read from blobs for a change. */
+const readBytesMax = 1024 * 1024
+
+/** The change for a projection. Its values are decoded when they are read. */
+export const changeOf = (
+  { rowKey, before, after, lsn, time }: RowChanged,
+  rows: { readonly blob: ReadBlob },
+): ProjectionChange => {
+  const compound = compoundOf(rowKey)
+  const head = after ?? before
+  const isHead = head?.value.tag === rowTags.compound
+  return {
+    kind: compound !== undefined ? 'field' : isHead ? 'compound' : 'value',
+    key: compound ?? rowKey,
+    field: compound === undefined ? undefined : fieldOf(rowKey),
+    get before() {
+      return decodedRow(before, rows.blob)
+    },
+    get after() {
+      return decodedRow(after, rows.blob)
+    },
+    lsn,
+    time,
+  }
+}
+
+/** @throws KeelsonError `TOO_LARGE` for a value of more than 1 MiB in blobs; `CORRUPT` */
+const decodedRow = (row: Row | undefined, blob: ReadBlob): unknown => {
+  if (!row) return undefined
+  if (row.value.tag === rowTags.compound) return fieldCount(row)
+  if (!isStoredValue(row.value) || row.value.tag !== valueTags.blob) return decodeValue(row.value)
+  const rope = ropeOf(row.value)
+  const length = ropeLength(rope)
+  if (length > readBytesMax)
+    throw new KeelsonError('TOO_LARGE', `a change has values of at most ${readBytesMax} bytes`, {
+      details: { length, lengthMax: readBytesMax },
+    })
+  const parts = rope.parts.map((part) =>
+    part.kind === 'inline' ? part.bytes : blob(part.ref, part.from, part.to),
+  )
+  return decodeValue({ tag: rope.content, bytes: Buffer.concat(parts) })
+}

@@ -1,0 +1,142 @@
+/**
+ * What the rows of a shard say of one projection by users: its version, the generation of rows that
+ * is shown, and how far a rebuild has come. It changes in the transaction of the rows that it
+ * speaks of, so a crash leaves both as they were. Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { Row } from '../ports/projection-store.ts'
+import { prefixOf } from '../values/row-key.ts'
+import { decodeValue, encodeValue } from '../values/value.ts'
+
+/**
+ * - `live`: the shown rows follow every frame.
+ * - `stopped`: they show the state at `lsn`, because the configuration does not have this version.
+ * - `halted`: they show the state at `lsn`, because `project` threw at the frame behind it.
+ * - `absent`: there are none yet; a rebuild makes them.
+ */
+export type ProjectionState = 'live' | 'stopped' | 'halted' | 'absent'
+
+/** A rebuild under way: rows up to the row key `cursor` are part of it. */
+export type Building = {
+  readonly version: number
+  readonly generation: number
+  readonly cursor: string
+  /** The rows that it has walked. */
+  readonly rows: number
+}
+
+/** What is known of one projection. */
+export type ProjectionMark = {
+  readonly state: ProjectionState
+  readonly version: number
+  readonly generation: number
+  /** The position that the rows show; of no meaning while it is live. */
+  readonly lsn: number
+  /** Why it is halted. */
+  readonly error?: string
+  readonly building?: Building
+  /** Generations whose rows are to be removed. */
+  readonly garbage?: readonly number[]
+  /** LSNs from and to that a projection that keeps its rows has not seen. */
+  readonly missed?: readonly [from: number, to: number]
+}
+
+/** The row key of a projection's mark. */
+export const projectionMarkKey = (name: string): string => prefixOf('projectionMark') + name
+
+/** The projection that a mark's row key names. */
+export const projectionNameOf = (rowKey: string): string => rowKey.slice(2)
+
+/** The row of a mark. */
+export const projectionMarkRow = (mark: ProjectionMark): Row => ({
+  value: encodeValue(mark),
+  expiresAt: 0,
+})
+
+/** Reads a mark. @throws KeelsonError `CORRUPT` */
+export const projectionMarkOf = (rowKey: string, row: Row): ProjectionMark => {
+  const mark = decodeValue(row.value) as Partial<ProjectionMark> | null
+  if (typeof mark?.state === 'string' && typeof mark.generation === 'number')
+    return mark as ProjectionMark
+  throw new KeelsonError('CORRUPT', 'the mark of a projection cannot be read', {
+    details: { key: rowKey },
+  })
+}
+
+/**
+ * The mark that a configured projection goes on with; the same object if nothing changes. `lsn`:
+ * the position of the rows, 0 if there are none. `mayRetry`: what was halted is tried again.
+ */
+export const preparedMark = (
+  mark: ProjectionMark | undefined,
+  { version, keeps }: { readonly version: number; readonly keeps: boolean },
+  lsn: number,
+  mayRetry: boolean,
+): ProjectionMark => {
+  if (!mark) {
+    // Without rows there is nothing to build from: every change is still to come.
+    if (lsn === 0) return { state: 'live', version, generation: 1, lsn: 0 }
+    return {
+      state: 'absent',
+      version: 0,
+      generation: 0,
+      lsn: 0,
+      building: { version, generation: 1, cursor: '', rows: 0 },
+    }
+  }
+  if (mark.state === 'live' && mark.version === version) return mark
+  if (mark.building?.version === version) return mark
+  if (mark.state === 'halted' && mark.version === version && (keeps || !mayRetry)) return mark
+  if (mark.state === 'stopped' && mark.version === version && keeps) {
+    const { error: _, building: __, ...kept } = mark
+    return { ...kept, state: 'live', missed: [mark.lsn + 1, lsn] }
+  }
+  return rebuilding(mark, version, lsn)
+}
+
+/** The mark of a rebuild that begins anew. The shown rows stay until it is complete. */
+export const rebuilding = (mark: ProjectionMark, version: number, lsn: number): ProjectionMark => {
+  const { building, error: _, ...shown } = mark
+  const garbage = [...(mark.garbage ?? []), ...(building ? [building.generation] : [])]
+  const generation = Math.max(mark.generation, ...garbage) + 1
+  return {
+    ...shown,
+    ...(mark.state === 'live' ? { state: 'stopped', lsn } : {}),
+    building: { version, generation, cursor: '', rows: 0 },
+    ...(garbage.length > 0 ? { garbage } : {}),
+  }
+}
+
+/** The mark of a complete rebuild: its rows are shown, those before are garbage. */
+export const rebuilt = (
+  mark: ProjectionMark,
+  { version, generation }: Building,
+): ProjectionMark => {
+  const garbage = [...(mark.garbage ?? []), ...(mark.generation > 0 ? [mark.generation] : [])]
+  return {
+    state: 'live',
+    version,
+    generation,
+    lsn: 0,
+    ...(garbage.length > 0 ? { garbage } : {}),
+  }
+}
+
+/** The mark of a projection that no frame reaches from behind `lsn` on. */
+export const stoppedMark = (mark: ProjectionMark, lsn: number): ProjectionMark => {
+  const { building, ...shown } = mark
+  const garbage = [...(mark.garbage ?? []), ...(building ? [building.generation] : [])]
+  return {
+    ...shown,
+    ...(mark.state === 'live' ? { state: 'stopped', lsn } : {}),
+    ...(garbage.length > 0 ? { garbage } : {}),
+  }
+}
+
+/** The mark of a projection whose function threw behind `lsn`. */
+export const haltedMark = (mark: ProjectionMark, version: number, lsn: number, error: string) => ({
+  ...stoppedMark(mark, lsn),
+  state: 'halted' as const,
+  version,
+  error,
+})

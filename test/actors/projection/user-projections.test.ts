@@ -1,0 +1,217 @@
+/** Projections of the configuration: rows that follow the log, through restarts, versions, throws and lost files. */
+import { describe, expect, test } from 'vitest'
+import { countsByNamespace, history, type Projection, projection } from '../../../src/index.ts'
+import { name } from '../../../src/runtime/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { machine } from '../../support/simulated-instance.ts'
+
+type Person = { readonly name: string; readonly city: string }
+
+/** People by their city: `city/key`, with the name. */
+const byCity = (version = 1): Projection =>
+  projection('by-city', {
+    version,
+    project: ({ kind, key, before, after }) => {
+      if (kind !== 'value' || !key.startsWith('p:')) return []
+      const was = before as Person | undefined
+      const is = after as Person | undefined
+      return [
+        ...(was ? [{ kind: 'delete' as const, key: `${was.city}/${key}` }] : []),
+        ...(is
+          ? [
+              {
+                kind: 'put' as const,
+                key: `${is.city}/${key}`,
+                value: version === 1 ? is.name : is,
+              },
+            ]
+          : []),
+      ]
+    },
+  })
+
+const begun = async (projections: readonly Projection[], options = {}) => {
+  const world = machine()
+  const app = await world.start({ projections, ...options })
+  return { ...world, app }
+}
+
+const rowsOf = (app: App, of: string) => app.projection(of).range({ limit: 1_000 }).entries
+
+test('a projection shows every write that it has reached, and each page says how far that is', async () => {
+  const { app, during } = await begun([byCity()])
+  await during(app.store.put('p:1', { name: 'Ada', city: 'London' }))
+  await during(app.store.put('p:2', { name: 'Carl', city: 'Berlin' }))
+  await during(app.store.put('p:1', { name: 'Ada', city: 'Paris' }))
+  const { position } = await during(app.store.delete('p:2'))
+  await during(app.projection('by-city').reached(position))
+
+  const page = app.projection<string>('by-city').range({ prefix: 'Paris/' })
+  expect(page.entries).toEqual([['Paris/p:1', 'Ada']])
+  expect(page).toMatchObject({
+    exhausted: true,
+    positions: [{ shard: 0, lsn: position.lsn, tip: position.lsn, lag: 0 }],
+  })
+  expect(rowsOf(app, 'by-city')).toHaveLength(1)
+  expect(app.projection('by-city').get('Paris/p:1')).toBe('Ada')
+})
+
+test('cursors walk all pages, in both directions, and belong to their query', async () => {
+  const { app, during } = await begun([byCity()], { shards: 3 })
+  const people = Array.from(
+    { length: 25 },
+    (_, n) => [`p:${n}`, { name: `n${n}`, city: `c${n % 3}` }] as const,
+  )
+  await during(app.store.putMany(people))
+  const view = app.projection<string>('by-city')
+  await during(view.reached())
+  const walk = (reverse: boolean): string[] => {
+    const keys: string[] = []
+    for (let cursor: string | undefined; ; ) {
+      const page = view.range({ limit: 4, reverse, ...(cursor === undefined ? {} : { cursor }) })
+      keys.push(...page.entries.map(([key]) => key))
+      if (page.exhausted) return keys
+      cursor = page.cursor
+    }
+  }
+  const expected = people.map(([key, { city }]) => `${city}/${key}`).sort()
+  expect(walk(false)).toEqual(expected)
+  expect(walk(true)).toEqual(expected.toReversed())
+  const { cursor = '' } = view.range({ limit: 4 })
+  expect(() => view.range({ limit: 4, prefix: 'c1', cursor })).toThrow(
+    expect.objectContaining({ code: 'BAD_CURSOR' }),
+  )
+})
+
+test('a projection that comes later is built from the rows, while writes go on', async () => {
+  const world = machine()
+  const first = await world.start()
+  const people = Array.from(
+    { length: 2_000 },
+    (_, n) => [`p:${n}`, { name: `n${n}`, city: `c${n}` }] as const,
+  )
+  await world.during(first.store.putMany(people))
+  await world.during(first.close())
+
+  const app = await world.start({ projections: [byCity()] })
+  const writes = Array.from({ length: 50 }, (_, n) =>
+    app.store.put(`p:${n * 40}`, { name: 'moved', city: 'elsewhere' }),
+  )
+  await world.during(Promise.all(writes))
+  await world.during(app.projection('by-city').reached())
+  const rows = rowsOf(app, 'by-city')
+  expect(
+    app.projection('by-city').range({ prefix: 'elsewhere/', limit: 100 }).entries,
+  ).toHaveLength(50)
+  expect(rows).toHaveLength(1_000)
+  expect(app.projection('by-city').status()).toMatchObject([{ state: 'live', version: 1, lag: 0 }])
+})
+
+test('a new version takes the place of the old one', async () => {
+  const world = machine()
+  const first = await world.start({ projections: [byCity(1)] })
+  await world.during(first.store.put('p:1', { name: 'Ada', city: 'London' }))
+  await world.during(first.projection('by-city').reached())
+  await world.during(first.close())
+
+  const app = await world.start({ projections: [byCity(2)] })
+  await world.during(app.projection('by-city').reached())
+  expect(app.projection('by-city').get('London/p:1')).toEqual({ name: 'Ada', city: 'London' })
+  expect(app.projection('by-city').status()).toMatchObject([{ state: 'live', version: 2 }])
+})
+
+describe('a projection whose function throws', () => {
+  const fragile = () =>
+    projection('fragile', {
+      version: 1,
+      project: ({ key, after }) => {
+        if (after === 'bad') throw new Error(`cannot take ${key}`)
+        return [{ kind: 'put', key, value: after ?? null }]
+      },
+    })
+
+  test('is halted and named; writes and the others go on; rebuild brings it back', async () => {
+    const { app, during } = await begun([fragile(), byCity()])
+    const heard: unknown[] = []
+    app.system.events.on('projection.halted' as never, (event: unknown) => heard.push(event))
+    await during(app.store.put('a', 1))
+    await during(app.store.put('b', 'bad'))
+    await during(app.store.put('p:1', { name: 'Ada', city: 'London' }))
+    await during(app.projection('by-city').reached())
+
+    expect(app.projection('by-city').get('London/p:1')).toBe('Ada')
+    await expect(during(app.projection('fragile').reached())).rejects.toMatchObject({
+      code: 'DEGRADED',
+      details: { projection: 'fragile', state: 'halted', reason: 'Error: cannot take b' },
+    })
+    expect(heard).toMatchObject([{ shard: 0, name: 'fragile', reason: 'Error: cannot take b' }])
+    expect(rowsOf(app, 'fragile')).toEqual([['a', 1]])
+
+    await during(app.store.put('b', 2))
+    await during(app.projection('fragile').rebuild())
+    await during(app.projection('fragile').reached())
+    expect(app.projection('fragile').get('b')).toBe(2)
+  })
+})
+
+test('the built-in projections count namespaces and keep the last values of keys', async () => {
+  const { app, during, clock } = await begun([
+    countsByNamespace(),
+    history({ prefix: 'a:', max: 3 }),
+  ])
+  for (let n = 1; n <= 5; n++) {
+    await during(app.store.put('a:1', n))
+    await clock.advance(10)
+  }
+  await during(app.store.putField('b:map', 'x', 1))
+  await during(app.store.putField('b:map', 'y', 1))
+  await during(app.store.delete('a:1'))
+  await during(app.projection('counts').reached())
+
+  expect(rowsOf(app, 'counts')).toEqual([['b', 1]])
+  const entries = app.projection<{ value?: number }[]>('history').get('a:1')
+  expect(entries?.map(({ value }) => value)).toEqual([4, 5, undefined])
+})
+
+test('counts are added over all shards', async () => {
+  const { app, during } = await begun([countsByNamespace()], { shards: 4 })
+  await during(app.store.putMany(Array.from({ length: 40 }, (_, n) => [`n:${n}`, n] as const)))
+  await during(app.projection('counts').reached())
+  expect(app.projection('counts').get('n')).toBe(40)
+  expect(rowsOf(app, 'counts')).toEqual([['n', 40]])
+})
+
+test('killed writers, and a projection file that is lost, change nothing of what is shown', async () => {
+  const world = machine()
+  const options = { projections: [byCity(), history({ max: 5 })] }
+  const first = await world.start(options)
+  for (let n = 0; n < 30; n++) {
+    await world.during(first.store.put(`p:${n % 7}`, { name: `n${n}`, city: `c${n % 3}` }))
+    if (n % 10 === 5) first.system.kill(name('lmdb_writer(0)'))
+  }
+  await world.during(first.projection('by-city').reached())
+  const shown = [rowsOf(first, 'by-city'), rowsOf(first, 'history')]
+  await world.during(first.close())
+  world.projections.remove('/data/shard-0/lmdb')
+
+  const app = await world.start(options)
+  await world.during(app.projection('history').reached())
+  expect([rowsOf(app, 'by-city'), rowsOf(app, 'history')]).toEqual(shown)
+})
+
+test('names that are not configured, and wrong configurations, are refused', async () => {
+  const { app } = await begun([byCity()])
+  expect(() => app.projection('other')).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+  )
+  for (const projections of [
+    [byCity(), byCity()],
+    [{}],
+    'x',
+    [null],
+    [{ ...byCity(), version: 0 }],
+  ])
+    await expect(machine().start({ projections: projections as never })).rejects.toMatchObject({
+      code: 'CONFIG',
+    })
+})

@@ -1,0 +1,306 @@
+/** What projections by users hold: after every frame, at any point of a rebuild, and after a throw, what a model says. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Row } from '../../../src/storage/ports/projection-store.ts'
+import {
+  countsByNamespace,
+  history,
+} from '../../../src/storage/projections/built-in-projections.ts'
+import { ProjectedRows, projectedPrefix } from '../../../src/storage/projections/projected-rows.ts'
+import { type Projection, projection } from '../../../src/storage/projections/projection.ts'
+import {
+  projectionMarkKey,
+  projectionMarkOf,
+} from '../../../src/storage/projections/projection-mark.ts'
+import { ChangedRows } from '../../../src/storage/rows/rows.ts'
+import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
+import { MapRows } from '../../support/map-rows.ts'
+
+/** Each value with its keys: `value/key`. Version 2 puts the key first. */
+const byValue = (version = 1): Projection =>
+  projection('by-value', {
+    version,
+    project: ({ key, before, after }) => {
+      const at = (value: unknown) => (version === 1 ? `${value}/${key}` : `${key}/${value}`)
+      return [
+        ...(before === undefined ? [] : [{ kind: 'delete' as const, key: at(before) }]),
+        ...(after === undefined ? [] : [{ kind: 'put' as const, key: at(after), value: true }]),
+      ]
+    },
+  })
+
+/** The rows of a shard, with the frames and walks that a test makes. */
+const shard = () => {
+  const rows = new MapRows()
+  const givenUp = new Set<string>()
+  let lsn = 0
+  const transaction = (
+    projections: readonly Projection[],
+    work: (derived: ProjectedRows, changed: ChangedRows) => void,
+  ) => {
+    const changed = new ChangedRows(rows)
+    const derived = new ProjectedRows({ projections, givenUp }, changed, lsn)
+    work(derived, changed)
+    for (const { name } of derived.halted) givenUp.add(name)
+    rows.take(changed.changes)
+    return derived
+  }
+  return {
+    rows,
+    restart: () => givenUp.clear(),
+    /** One transaction of frames, each a list of puts (`undefined` deletes). */
+    frames: (projections: readonly Projection[], ...frames: (readonly [string, unknown])[][]) =>
+      transaction(projections, (derived, changed) => {
+        for (const frame of frames) {
+          const before = new Map<string, Row | undefined>()
+          for (const [key, value] of frame) {
+            if (!before.has(key)) before.set(key, changed.get(key))
+            const row =
+              value === undefined ? undefined : { value: encodeValue(value), expiresAt: 0 }
+            changed.set(key, row)
+          }
+          lsn += 1
+          derived.frame(lsn, lsn * 10, before)
+        }
+      }),
+    /** Walks once; whether there was something to walk. */
+    walk: (projections: readonly Projection[]): boolean => {
+      let walked = false
+      transaction(projections, (derived) => {
+        walked = derived.walk()
+      })
+      return walked
+    },
+    rebuild: (projections: readonly Projection[], name: string) =>
+      transaction(projections, (derived) => derived.rebuild(name)),
+    mark: (name: string) => {
+      const row = rows.get(projectionMarkKey(name))
+      return row && projectionMarkOf('', row)
+    },
+    /** The shown rows of a projection. */
+    shown(name: string): Record<string, unknown> {
+      const prefix = projectedPrefix(name, this.mark(name)?.generation ?? 0)
+      return Object.fromEntries(
+        [...rows.rows]
+          .filter(([key]) => key.startsWith(prefix))
+          .map(([key, { value }]) => [key.slice(prefix.length), decodeValue(value)]),
+      )
+    },
+    projectedRows: () => [...rows.rows.keys()].filter((key) => key.startsWith('\0v')),
+  }
+}
+
+const indexOf = (values: ReadonlyMap<string, unknown>, version: number) =>
+  Object.fromEntries(
+    [...values].map(([key, value]) => [
+      version === 1 ? `${value}/${key}` : `${key}/${value}`,
+      true,
+    ]),
+  )
+
+test('follows every frame, from the first on', () => {
+  const { frames, shown, mark } = shard()
+  const own = { frames, shown, mark }
+  own.frames(
+    [byValue()],
+    [
+      ['a', 1],
+      ['b', 1],
+    ],
+    [['a', 2]],
+    [
+      ['b', undefined],
+      ['c', 3],
+    ],
+  )
+  expect(own.shown('by-value')).toEqual({ '2/a': true, '3/c': true })
+  expect(own.mark('by-value')).toMatchObject({ state: 'live', version: 1 })
+})
+
+test('a rebuild at any point, among frames, ends with what following would have given', () => {
+  const key = fc.constantFrom(...'abcdefgh')
+  const frame = fc.array(fc.tuple(key, fc.option(fc.nat(3), { nil: undefined })), {
+    minLength: 1,
+    maxLength: 3,
+  })
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('frame' as const), frame }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('walk' as const) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant('version' as const), version: fc.constantFrom(1, 2) }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('rebuild' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('without' as const), frame }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const world = shard()
+      const values = new Map<string, unknown>()
+      const write = (changes: readonly (readonly [string, unknown])[]) => {
+        for (const [k, v] of changes)
+          if (v === undefined) values.delete(k)
+          else values.set(k, v)
+      }
+      let version = 1
+      for (const each of steps) {
+        const projections = [byValue(version)]
+        if (each.do === 'frame') {
+          world.frames(projections, each.frame)
+          write(each.frame)
+        } else if (each.do === 'without') {
+          world.frames([], each.frame)
+          write(each.frame)
+        } else if (each.do === 'walk') world.walk(projections)
+        else if (each.do === 'rebuild') world.rebuild(projections, 'by-value')
+        else if (each.do === 'restart') world.restart()
+        else version = each.version
+        if (
+          world.mark('by-value')?.state === 'live' &&
+          world.mark('by-value')?.version === version &&
+          each.do !== 'without'
+        )
+          expect(world.shown('by-value')).toEqual(indexOf(values, version))
+      }
+      while (world.walk([byValue(version)])) expect(world.projectedRows().length).toBeLessThan(500)
+      world.frames([byValue(version)], [['z', 0]])
+      values.set('z', 0)
+      expect(world.shown('by-value')).toEqual(indexOf(values, version))
+      expect(world.projectedRows()).toHaveLength(values.size)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('the rows of the old version are shown, as of their position, until the new ones are whole', () => {
+  const world = shard()
+  world.frames(
+    [byValue(1)],
+    Array.from({ length: 1_200 }, (_, n) => [`k${n}`, n] as const),
+  )
+  const old = world.shown('by-value')
+  expect(world.walk([byValue(2)])).toBe(true)
+  expect(world.mark('by-value')).toMatchObject({
+    state: 'stopped',
+    version: 1,
+    lsn: 1,
+    building: { version: 2, rows: 500 },
+  })
+  expect(world.shown('by-value')).toEqual(old)
+  world.walk([byValue(2)])
+  world.walk([byValue(2)])
+  expect(world.mark('by-value')).toMatchObject({ state: 'live', version: 2 })
+  expect(Object.keys(world.shown('by-value'))).toContain('k7/7')
+})
+
+describe('a projection that throws', () => {
+  const broken = projection('broken', {
+    version: 1,
+    project: ({ key, after }) => {
+      if (after === 'bad') throw new Error(`no ${key}`)
+      return [{ kind: 'put', key, value: after ?? null }]
+    },
+  })
+
+  test('is halted before the frame, whole, and named; the others go on', () => {
+    const world = shard()
+    const both = [broken, byValue()]
+    world.frames(both, [['a', 1]])
+    const derived = world.frames(
+      both,
+      [
+        ['b', 2],
+        ['c', 'bad'],
+      ],
+      [['d', 3]],
+    )
+    expect(derived.halted).toMatchObject([{ name: 'broken' }])
+    expect(world.mark('broken')).toMatchObject({ state: 'halted', lsn: 1, error: 'Error: no c' })
+    expect(world.shown('broken')).toEqual({ a: 1 })
+    expect(world.shown('by-value')).toEqual({
+      '1/a': true,
+      '2/b': true,
+      'bad/c': true,
+      '3/d': true,
+    })
+  })
+
+  test('is not tried again in the same life, and built anew in the next one', () => {
+    const world = shard()
+    world.frames([broken], [['a', 'bad']])
+    world.frames([broken], [['a', 1]])
+    expect(world.walk([broken])).toBe(false)
+    world.restart()
+    while (world.walk([broken]));
+    expect(world.mark('broken')).toMatchObject({ state: 'live' })
+    expect(world.shown('broken')).toEqual({ a: 1 })
+  })
+
+  test('or returns what is no operation, is halted too', () => {
+    for (const wrong of [
+      { kind: 'put', key: '', value: 1 },
+      { kind: 'add', key: 'n', by: Number.NaN },
+      { kind: 'put', key: 'k', value: () => 1 },
+      null,
+      {},
+    ]) {
+      const world = shard()
+      const odd = projection('odd', { version: 1, project: () => [wrong as never] })
+      world.frames([odd], [['a', 1]])
+      expect(world.mark('odd')).toMatchObject({ state: 'halted', lsn: 0 })
+    }
+  })
+})
+
+test('a projection that keeps its rows says what it missed, and is not built anew', () => {
+  const world = shard()
+  const kept = [history({ max: 2 })]
+  world.frames(kept, [['a', 1]], [['a', 2]], [['a', 3]])
+  world.frames([], [['a', 4]])
+  world.frames(kept, [['a', 5]], [['b', 1]], [['b', undefined]])
+  expect(world.shown('history')).toEqual({
+    a: [
+      { lsn: 3, time: 30, value: 3 },
+      { lsn: 5, time: 50, value: 5 },
+    ],
+    b: [
+      { lsn: 6, time: 60, value: 1 },
+      { lsn: 7, time: 70 },
+    ],
+  })
+  expect(world.mark('history')).toMatchObject({ state: 'live', missed: [4, 4] })
+})
+
+test('counts by namespace are those of the keys', () => {
+  const world = shard()
+  const counts = [countsByNamespace()]
+  world.frames(
+    counts,
+    [
+      ['a:1', 1],
+      ['a:2', 1],
+      ['b:1', 1],
+      ['plain', 1],
+    ],
+    [
+      ['a:1', 2],
+      ['b:1', undefined],
+    ],
+  )
+  expect(world.shown('counts')).toEqual({ a: 2, _root: 1 })
+})
+
+test('names, versions and functions that are wrong are refused as configuration', () => {
+  const project = () => []
+  for (const wrong of [
+    () => projection('a b', { version: 1, project }),
+    () => projection('a', { version: 0, project }),
+    () => projection('a', { version: 1, project: 7 as never }),
+    () => projection('a', { version: 1, project, keep: true } as never),
+    () => projection('a', null as never),
+    () => history({ max: 0 }),
+    () => history({ maxAgeMs: -1 }),
+  ])
+    expect(wrong).toThrow(expect.objectContaining({ code: 'CONFIG' }))
+})
