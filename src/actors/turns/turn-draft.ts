@@ -62,6 +62,10 @@ export class TurnDraft extends LoggedTurn {
     if (run.alarm) this.cancelAlarm(run.alarm.name)
   }
 
+  override get isOwn(): boolean {
+    return this.run.isOwn
+  }
+
   /** The name of the turn. */
   get name(): string {
     return `${this.mark.incarnation}/${this.mark.seq}`

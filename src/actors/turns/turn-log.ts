@@ -38,6 +38,11 @@ export class LoggedTurn {
   #fate: Fate = 'under way'
   #held: Held[] | undefined = undefined
 
+  /** Whether the actor made it without a message. */
+  get isOwn(): boolean {
+    return false
+  }
+
   get fate(): Fate {
     return this.unit === undefined ? 'durable' : this.#fate
   }
@@ -155,7 +160,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #write(turn: LoggedTurn, unit: Turn): void {
     this.#inFlight++
     turn.fate = 'under way'
-    this.#port.write(unit, (fate) => this.#settle(turn, fate))
+    this.#port.write(unit, (fate) => this.#settle(turn, waits(turn, fate) ? 'unknown' : fate))
   }
 
   #settle(turn: LoggedTurn, fate: Written): void {
@@ -226,6 +231,10 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     return turns
   }
 }
+
+/** An own turn waits for space on the disk: refused, it would only be made again. */
+const waits = ({ isOwn }: LoggedTurn, fate: Written): boolean =>
+  isOwn && typeof fate === 'object' && fate.error.code === 'NO_SPACE'
 
 /** Whether the row with this mark contains the effect of the unit. */
 const isIn = ({ row }: Turn, mark: TurnMark | undefined): boolean => {

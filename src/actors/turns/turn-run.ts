@@ -39,6 +39,12 @@ export class Run {
     this.alarm = alarm
   }
 
+  /** Whether the actor itself calls for it: there is no message. */
+  get isOwn(): boolean {
+    const { step, alarm, from, what, name } = this
+    return step !== undefined || alarm !== undefined || (from === undefined && what === name)
+  }
+
   /** The same with another handler. */
   by(handler: Handler): Run {
     const { payload, what, name, from, step, alarm } = this

@@ -51,9 +51,14 @@ export const writeTurn = (
 const soon = (decided: (fate: Written) => void, fate: Written): void =>
   void Promise.resolve(fate).then(decided)
 
-/** A unit that fits no log never will. Any other failure says nothing about its fate. */
+/**
+ * A unit that fits no log never will, and of one without space on the disk no byte was written. Any
+ * other failure says nothing about its fate.
+ */
 const unwritten = (error: unknown): Written =>
-  isKeelsonError(error, 'TOO_LARGE') ? { error, isOvertaken: false } : 'unknown'
+  isKeelsonError(error, 'TOO_LARGE') || isKeelsonError(error, 'NO_SPACE')
+    ? { error, isOvertaken: false }
+    : 'unknown'
 
 const fateOf: Shape<Written> = (_position, [answer]) => {
   if (answer?.kind !== 'refused') return 'durable'

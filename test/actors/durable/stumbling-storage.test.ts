@@ -17,12 +17,19 @@ import { type SimulatedOptions, startSimulated } from '../../../src/testing/inde
 import { codeOf, failNextSync } from '../../support/simulated-instance.ts'
 
 type Messages = {
-  calls: { add: () => number; slow: (ms: number) => number; step: () => void }
+  calls: {
+    add: () => number
+    slow: (ms: number) => number
+    step: () => void
+    set: (inMs: number) => void
+  }
   casts: { add: () => void }
   continues: { work: () => void }
+  alarms: { ring: () => void }
 }
 
 const worked: number[] = []
+const rung: number[] = []
 
 const counter: DurableServer<Messages, number> = {
   init: () => 0,
@@ -33,6 +40,16 @@ const counter: DurableServer<Messages, number> = {
       return reply(count + 1, count + 1)
     },
     step: (count) => reply(undefined, count, { continue: ['work'] }),
+    set: (count, inMs, context) => {
+      context.setAlarm('ring', { inMs })
+      return reply(undefined, count)
+    },
+  },
+  alarms: {
+    ring: (count) => {
+      rung.push(count)
+      return noReply(count + 100)
+    },
   },
   casts: { add: (count) => noReply(count + 1) },
   continues: {
@@ -48,6 +65,7 @@ const patient = { timeoutMs: Number.POSITIVE_INFINITY }
 
 const started = async (options: SimulatedOptions = {}) => {
   worked.length = 0
+  rung.length = 0
   const s = await startSimulated({
     syncMs: 5,
     app: supervisor('app', { intensity: 0 }, [
@@ -152,6 +170,51 @@ describe('A6 a shard that is down', () => {
     s.system.kill(ref)
     await s.during(s.app.close({ deadlineMs: 10 }))
     expect(await s.during(left)).toBe('UNKNOWN_OUTCOME')
+  })
+})
+
+describe('a full disk', () => {
+  /** Makes turns until the segment at hand and its spare are full. Returns how many were made. */
+  const filled = async ({ s, ref }: Awaited<ReturnType<typeof started>>) => {
+    s.disk.capacityBytes = 700 * 1024
+    const codes = new Set<unknown>()
+    let answered = 1
+    for (let turns = 0; turns < 20_000 && !codes.has('NO_SPACE'); turns += 64) {
+      const calls = Array.from({ length: 64 }, () => codeOf(call(ref, 'add', undefined, patient)))
+      for (const code of await s.during(Promise.all(calls))) {
+        if (code === 'ok') answered++
+        else codes.add(code)
+      }
+    }
+    expect([...codes]).toEqual(['NO_SPACE'])
+    return answered
+  }
+
+  test('refuses turns with NO_SPACE; the state is that before, and later turns go on', async () => {
+    const world = await started()
+    const { s, ref, state, restarted, tally } = world
+    const answered = await filled(world)
+    expect(state()).toBe(answered)
+    expect(await s.during(codeOf(call(tally, 'add')))).toBe('NO_SPACE')
+    s.disk.capacityBytes = Number.POSITIVE_INFINITY
+    expect(await s.during(call(ref, 'add'))).toBe(answered + 1)
+    expect(await s.during(call(tally, 'add'))).toBe(1)
+    await s.powerCut({ unsynced: 'lost' })
+    await s.start()
+    expect(s.app.entity(counters).state('1')).toBe(answered + 1)
+    expect(restarted.filter((id) => !storage.includes(id as string))).toEqual([])
+  })
+
+  test('lets the turn of an alarm wait for space: its handler is not run again', async () => {
+    const world = await started()
+    const { s } = world
+    await s.during(call(s.app.entity(counters).ref('2'), 'set', 600_000))
+    await filled(world)
+    await s.advance(660_000)
+    expect([rung.length, s.app.entity(counters).state('2')]).toEqual([1, 0])
+    s.disk.capacityBytes = Number.POSITIVE_INFINITY
+    await s.advance(2_000)
+    expect([rung.length, s.app.entity(counters).state('2')]).toEqual([1, 100])
   })
 })
 
