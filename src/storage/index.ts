@@ -81,6 +81,7 @@ export {
   type DataFolderFacts,
   type DataFolderReading,
   factsFileName,
+  isLockName,
   type LogFloor,
   lockFileName,
   readDataFolder,

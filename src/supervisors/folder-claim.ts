@@ -16,6 +16,7 @@ import {
   type DiskLock,
   describeHolder,
   factsFileName,
+  isLockName,
   isLogName,
   type LogFloor,
   lockFileName,
@@ -135,7 +136,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   takeLock(request, lockPath, made)
   // Only with the lock it is certain what exists: another instance may have made and filled the
   // folder before.
-  const isEmpty = disk.list(dir).every((name) => name === lockFileName)
+  const isEmpty = disk.list(dir).every(isLockName)
   if (!hadLock && isEmpty) made.paths.push(isNewFolder ? dir : lockPath)
   if (!isEmpty) made.parents.length = 0
   const reading = readDataFolder(disk, dir)

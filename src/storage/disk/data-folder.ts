@@ -17,6 +17,10 @@ export const shardHash = 'crc32'
 /** The lock of the data folder. Each wal folder has a lock of the same name. */
 export const lockFileName = 'LOCK'
 
+/** Whether a file is the lock, or something beside it that belongs to it. */
+export const isLockName = (name: string): boolean =>
+  name === lockFileName || name.startsWith(`${lockFileName}.`)
+
 /** The file that describes a data folder. */
 export const factsFileName = 'keelson.json'
 

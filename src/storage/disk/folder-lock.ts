@@ -3,13 +3,16 @@
  * without the tool. Node has no `flock`. The lock belongs to the open file description, which the
  * tool inherits and shares with this process. So it outlives the tool, and the kernel frees it when
  * this process ends in any way. Node opens files with close-on-exec, so no child process keeps the
- * lock. This is the one file of storage that starts processes.
+ * lock. A holder without the tool gives a sign of life (`lock-sign.ts`), which other pid namespaces
+ * see. These two are the files of storage that start processes.
  */
 import { spawnSync } from 'node:child_process'
 import { hostname } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { crc32 } from '../bytes/crc32.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
 import { describeHolder, type LockHolder, lockedDir, readHolder } from './lock-holder.ts'
+import type { LockSign } from './lock-sign.ts'
 
 /** The file system as locking needs it. All functions throw `DiskError`. */
 export interface LockFiles {
@@ -24,6 +27,9 @@ export interface LockFiles {
   /** Replaces the file at a path, atomically. */
   replace(path: string, content: string): void
   remove(path: string): void
+  /** As `giveSign` and `hasSign` of `lock-sign.ts`. */
+  giveSign(path: string): LockSign | undefined
+  hasSign(path: string): boolean | undefined
 }
 
 /** The file system as sharing a lock needs it. */
@@ -99,6 +105,7 @@ const lockByKernel = (
     const content = files.content(path) ?? ''
     if (taken === 'held') throw lockedDir(path, content)
     refuseOtherHolder(files, path, file, content, self)
+    removeSign(files, path, content)
     file.fill(lockContent(holder, self, 'flock'))
   } catch (error) {
     file.close()
@@ -118,7 +125,7 @@ const refuseOtherHolder = (
   content: string,
   self: ProcessFacts,
 ): void => {
-  const fate = lastFacts(content).by === 'file' ? fateOf(files, content, self) : 'dead'
+  const fate = lastFacts(content).by === 'file' ? fateOf(files, path, content, self) : 'dead'
   if (fate !== 'dead') throw lockedDir(path, content, { certain: fate === 'alive' })
   if (files.identity(path) !== file.identity) throw lockedDir(path, content)
 }
@@ -153,7 +160,7 @@ export const shareFolder = (files: SharedLockFiles, path: string): Pick<DiskLock
     const content = files.content(path) ?? ''
     if (takeKernelLock(path, file.descriptor, '-s') === 'held') throw lockedDir(path, content)
     const byFile = lastFacts(content).by === 'file'
-    const fate = byFile ? fateOf(files, content, thisProcess(files)) : 'dead'
+    const fate = byFile ? fateOf(files, path, content, thisProcess(files)) : 'dead'
     if (fate !== 'dead') throw lockedDir(path, content, { certain: fate === 'alive' })
   } catch (error) {
     file.close()
@@ -192,18 +199,28 @@ const lockByFile = (
 ): DiskLock => {
   // Without these facts the next process would take this one for dead.
   if (self.bootId === '' || self.startTime === '') throw new DiskError('ENOLCK', 'lock', path)
-  const content = lockContent(holder, self, 'file')
-  takeFile(files, path, content, self)
+  const name = `${basename(path)}.${crcOf(describeHolder({ ...self, path }))}.sock`
+  const sign = files.giveSign(join(dirname(path), name))
+  const content = lockContent(holder, { ...self, ...(sign && { sign: name }) }, 'file')
+  try {
+    takeFile(files, path, content, self)
+  } catch (error) {
+    sign?.end()
+    throw error
+  }
   let held = true
   return {
     identity: files.identity(path),
     release: () => {
       // Another process may have the lock if people removed the file.
       if (held && files.content(path) === content) files.remove(path)
+      if (held) sign?.end()
       held = false
     },
   }
 }
+
+const crcOf = (text: string): string => crc32(new TextEncoder().encode(text)).toString(16)
 
 /**
  * Takes the lock file at `path` if it is missing or its holder is dead. Many processes may find a
@@ -215,13 +232,14 @@ const takeFile = (files: LockFiles, path: string, content: string, self: Process
   while (!files.putNew(path, content)) {
     const found = files.content(path)
     if (found === undefined) continue
-    const fate = fateOf(files, found, self)
+    const fate = fateOf(files, path, found, self)
     if (fate !== 'dead') throw lockedDir(path, found, { certain: fate === 'alive' })
-    const claim = `${path}.${crc32(new TextEncoder().encode(found)).toString(16)}`
+    const claim = `${path}.${crcOf(found)}`
     takeFile(files, claim, content, self)
     try {
       if (files.content(path) === found) {
         files.replace(path, content)
+        removeSign(files, path, found)
         return
       }
     } finally {
@@ -230,11 +248,37 @@ const takeFile = (files: LockFiles, path: string, content: string, self: Process
   }
 }
 
-const lockContent = (holder: string, self: ProcessFacts, by: 'flock' | 'file'): string =>
+const lockContent = (holder: string, self: LockHolder, by: 'flock' | 'file'): string =>
   `${holder}\n${describeHolder({ ...self, by })}\n`
 
-const fateOf = (files: LockFiles, content: string, self: ProcessFacts): HolderFate =>
-  holderFate(lastFacts(content), self, (pid) => startTimeOf(files, pid))
+const fateOf = (
+  files: LockFiles,
+  path: string,
+  content: string,
+  self: ProcessFacts,
+): HolderFate => {
+  const holder = lastFacts(content)
+  const fate = holderFate(holder, self, (pid) => startTimeOf(files, pid))
+  const sign = signIn(path, content)
+  // A sign is asked of this kernel: it says nothing about another machine.
+  if (fate !== 'unknown' || sign === undefined || holder.bootId !== self.bootId) return fate
+  const lives = files.hasSign(sign)
+  return lives === undefined ? 'unknown' : lives ? 'alive' : 'dead'
+}
+
+/** Removes the sign of a dead holder. */
+const removeSign = (files: LockFiles, path: string, content: string): void => {
+  const sign = signIn(path, content)
+  if (sign !== undefined) files.remove(sign)
+}
+
+/** The path of the sign that the holder of the lock file at `path` gives; `undefined` without one. */
+const signIn = (path: string, content: string): string | undefined => {
+  const { sign } = lastFacts(content)
+  return typeof sign === 'string' && /^[^/]+\.sock$/.test(sign)
+    ? join(dirname(path), sign)
+    : undefined
+}
 
 /** The facts of the last line, which this file wrote. The caller wrote the line before. */
 const lastFacts = (content: string): LockHolder =>

@@ -41,6 +41,7 @@ import {
 import { type DirectFile, DirectWriter } from './direct-writer.ts'
 import { lockFolder, type OpenLockFile, type SharedLockFiles, shareFolder } from './folder-lock.ts'
 import { lockLeftovers } from './lock-holder.ts'
+import { giveSign, hasSign } from './lock-sign.ts'
 
 /** How the machine's disk is used. */
 export type NodeDiskOptions = {
@@ -271,6 +272,8 @@ const lockFiles: SharedLockFiles = {
   replace: (path, content) =>
     attempt('lock', path, () => renameSync(writeBeside(path, content), path)),
   remove: (path) => attempt('lock', path, () => unlessMissing(() => unlinkSync(path))),
+  giveSign,
+  hasSign,
 }
 
 /** Removes leftovers of dead processes, as far as it can. */

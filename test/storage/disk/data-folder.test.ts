@@ -220,6 +220,7 @@ describe('shard folders', () => {
       wal: '/data/shard-3/wal',
       lmdb: '/data/shard-3/lmdb',
       blobs: '/data/shard-3/blobs',
+      snapshots: '/data/shard-3/snapshot',
     })
   })
 

@@ -1,5 +1,5 @@
 /** Locks between real processes: held, refused, and free after any end of their holders. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
@@ -38,10 +38,9 @@ class OtherProcess {
   readonly child: ChildProcess
   readonly #lines: AsyncIterator<string>
 
-  constructor() {
-    this.child = spawn(process.execPath, [script], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
+  constructor(before: readonly string[] = []) {
+    const [command = '', ...args] = [...before, process.execPath, script]
+    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     if (!this.child.stdout) throw new Error('no output')
     this.#lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]()
   }
@@ -173,3 +172,33 @@ test.skipIf(lacks(noFlock))('a lock of a thread is free after the thread has end
 
   expect(refusal(() => lockBy('flock', path)).code).toBe('no error')
 })
+
+const ownPids = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
+const [unshare = '', ...options] = ownPids
+/** Why no pid namespace can be made here, as a container has one; `undefined` when it can. */
+const noPidSpace =
+  spawnSync(unshare, [...options, 'true']).status === 0
+    ? undefined
+    : 'unshare cannot make a pid namespace here'
+
+test.skipIf(lacks(noPidSpace))(
+  'a lock by file of a container is held while it runs, and free without hands when it is gone',
+  async () => {
+    const [first, second] = [new OtherProcess(ownPids), new OtherProcess(ownPids)]
+    onTestFinished(async () => void (await Promise.all([first.kill(), second.kill()])))
+    for (const one of [first, second]) expect(await one.answer()).toBe('ready')
+
+    expect(await first.ask(`lock file ${path}`)).toBe('held')
+    expect(await second.ask(`lock file ${path}`)).not.toBe('held')
+    expect(refusal(() => lockBy('file', path))).toMatchObject({
+      code: 'LOCKED_DIR',
+      details: { certain: true },
+    })
+
+    await first.kill()
+    expect(await second.ask(`lock file ${path}`)).toBe('held')
+    await second.kill()
+    lockBy('file', path).release()
+    expect(readdirSync(dir)).toEqual([])
+  },
+)

@@ -41,6 +41,15 @@ class MemoryFiles implements LockFiles {
   remove(path: string): void {
     this.files.delete(path)
   }
+  /** The signs that living processes give. */
+  readonly signs = new Set<string>()
+  giveSign(path: string) {
+    this.signs.add(path)
+    return { end: () => void this.signs.delete(path) }
+  }
+  hasSign(path: string): boolean {
+    return this.signs.has(path)
+  }
   /** The files beside the process table. */
   left(): string[] {
     return [...this.files.keys()].filter((path) => !path.startsWith('/proc'))
@@ -78,6 +87,7 @@ describe('a lock by file', () => {
         bootId: 'boot',
         startTime: '500',
         pidSpace: '4:1',
+        sign: [...files.signs][0],
         by: 'file',
       }),
       '',
@@ -110,6 +120,53 @@ describe('a lock by file', () => {
     const { code, details } = refusal(() => lockFolder(files, 'LOCK', 'me', { flock: false }))
 
     expect([code, details?.certain]).toEqual(['LOCKED_DIR', false])
+  })
+
+  describe('of a holder in another pid namespace', () => {
+    const elsewhere = (facts: object = {}) => {
+      const files = new MemoryFiles()
+      files.files.set('LOCK', holder(7, { pidSpace: '4:2', ...facts }))
+      return files
+    }
+    const certainly = (files: MemoryFiles) => {
+      const { code, details } = refusal(() => lockFolder(files, 'LOCK', 'me', { flock: false }))
+      return [code, details?.certain]
+    }
+    const sign = { sign: 'LOCK.1.sock' }
+
+    test('is refused while its sign is given, and taken when it is not', () => {
+      const files = elsewhere(sign)
+      files.signs.add('LOCK.1.sock')
+      expect(certainly(files)).toEqual(['LOCKED_DIR', true])
+
+      files.signs.delete('LOCK.1.sock')
+      files.files.set('LOCK.1.sock', '')
+      expect(take(files)).toBe('no error')
+      expect(heldBy(files)).toBe(process.pid)
+      expect(files.left()).toEqual(['LOCK'])
+    })
+
+    test('cannot be judged without a sign, or on another machine', () => {
+      expect(certainly(elsewhere())).toEqual(['LOCKED_DIR', false])
+      expect(certainly(elsewhere({ ...sign, bootId: 'other', host: 'other' }))).toEqual([
+        'LOCKED_DIR',
+        false,
+      ])
+      expect(certainly(elsewhere({ sign: '../LOCK.1.sock' }))).toEqual(['LOCKED_DIR', false])
+    })
+  })
+
+  test('that is refused or released leaves no sign', () => {
+    const files = new MemoryFiles()
+    const lock = lockFolder(files, 'LOCK', 'me', { flock: false })
+    expect(files.signs.size).toBe(1)
+    lock.release()
+    expect([files.signs.size, files.left()]).toEqual([0, []])
+
+    files.files.set('/proc/900/stat', stat('S', 900))
+    files.files.set('LOCK', holder(900))
+    expect(take(files)).toBe('LOCKED_DIR')
+    expect(files.signs.size).toBe(0)
   })
 
   test.each([
