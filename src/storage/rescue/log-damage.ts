@@ -24,7 +24,10 @@ export type LogKnowledge = {
    * copy.
    */
   readonly shown?: ProjectedPosition
-  /** Every LSN from here on must be present; by default those after the checkpoint. */
+  /**
+   * Every LSN from here on must be present, but for those at or below a named snapshot; by default
+   * those after the checkpoint. A projection does not count: it may have to be built again.
+   */
   readonly heldFrom?: number
   /** The id that the log must have, in hex. */
   readonly walId?: string
@@ -82,9 +85,8 @@ export const placesOf = (
 ): FoundPlaces => {
   const [first] = surveys
   if (!first) return placesOfNothing(survey, proof)
-  const checkpointLsn = survey.manifest.manifest?.checkpointLsn ?? 0
   const firstLsn = firstNamed(survey, first)
-  const heldFrom = Math.min(firstLsn, knowledge.heldFrom ?? checkpointFrom(checkpointLsn, surveys))
+  const heldFrom = Math.min(firstLsn, neededFrom(survey, surveys, knowledge))
   const coverage = cover(surveys, heldFrom, proof.lsn)
   const damage = [
     ...strangeLog(first, knowledge),
@@ -107,8 +109,17 @@ const firstNamed = ({ unreadable }: LogSurvey, { segment }: SegmentSurvey): numb
 const unreadableIn = ({ segment: { name, header }, failure }: SegmentSurvey): Damage[] =>
   failure === undefined ? [] : [{ file: name, offset: 0, lsn: header.baseLsn, evidence: failure }]
 
-const checkpointFrom = (promised: number, surveys: readonly SegmentSurvey[]): number =>
-  1 + surveys.reduce((most, { map }) => Math.max(most, map.checkpointLsn), promised)
+/** The LSN from which the log must have every frame. */
+const neededFrom = (
+  { manifest: { manifest } }: LogSurvey,
+  surveys: readonly SegmentSurvey[],
+  { heldFrom }: LogKnowledge,
+): number => {
+  const promised = manifest?.checkpointLsn ?? 0
+  if (heldFrom === undefined)
+    return 1 + surveys.reduce((most, { map }) => Math.max(most, map.checkpointLsn), promised)
+  return Math.max(heldFrom, 1 + (manifest?.snapshots.at(-1)?.lsn ?? 0))
+}
 
 const placesOfNothing = (
   { manifest, damage, unreadable }: LogSurvey,

@@ -4,6 +4,7 @@ import type { Log } from '../../../src/storage/log/log.ts'
 import { keptSnapshots, retentionEnd } from '../../../src/storage/log/log-retention.ts'
 import type { LogNeeds, LogOptions } from '../../../src/storage/ports/log-host.ts'
 import type { NamedSnapshot } from '../../../src/storage/ports/named-snapshot.ts'
+import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
 import { crashEverywhere, failEverywhere } from '../../support/log-crashes.ts'
 import { commit, dir, type LogWorld, newWorld, payload, small } from '../../support/logs.ts'
 
@@ -195,6 +196,14 @@ describe('the rows are built', () => {
       )
     world.disk.remove(`${dir}/MANIFEST`)
     expect(() => inspect(world)).toThrow(corrupt)
+  })
+
+  test('and a verification misses no frame at or below a named snapshot', () => {
+    const { world } = released()
+    const damage = () => verifyLog(world.disk, dir, { heldFrom: 1 }).damage
+    expect(damage()).toEqual([])
+    world.disk.remove(`${dir}/MANIFEST`)
+    expect(damage()).toMatchObject([{ evidence: expect.stringContaining('are missing') }])
   })
 
   test('also after a power cut at any call, or a failure of any call, while a snapshot is named and frames are released', () => {
