@@ -80,9 +80,24 @@ export const systemClock = (): Clock => ({
   },
   soon: (action) => void setImmediate(action),
   random: Math.random,
-  randomBytes: (count) => randomBytes(count),
+  randomBytes: drawer(),
   loopDelay,
 })
+
+/** The bytes of one draw. A small draw costs as much as this one. */
+const drawnBytes = 1024
+
+/** Draws random bytes by the kilobyte, and hands them out once. */
+const drawer = (): ((count: number) => Uint8Array) => {
+  let left: Uint8Array = new Uint8Array(0)
+  return (count) => {
+    if (count > drawnBytes) return randomBytes(count)
+    if (count > left.length) left = randomBytes(drawnBytes)
+    const drawn = Uint8Array.from(left.subarray(0, count))
+    left = left.subarray(count)
+    return drawn
+  }
+}
 
 /** A clock that a test moves. */
 export interface VirtualClock extends Clock {

@@ -131,18 +131,19 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
   async wake(): Promise<void> {
-    const { shard } = this.terms
-    const mayBegin = await shard.unlessStill(this.terms.mayWake())
-    await shard.settled()
+    const { shard, table, identity } = this.terms
+    const earlier = this.terms.mayWake()
+    const mayBegin = earlier === undefined ? !shard.isStill : await shard.unlessStill(earlier)
+    if (shard.phase.kind === 'recovering') await shard.settled()
     if (!mayBegin || shard.phase.kind !== 'open') return
     this.isAwake = true
     try {
       const failure = this.terms.blockedBy
       if (failure) throw failure
-      const known = recall(shard, this.terms.identity, this.terms.table)
+      const known = recall(shard, identity, table)
       if (known) this.shown = this.#remember(known)
       else await this.#begin()
-      await this.terms.table.wake?.(this.#known.memory.state, this.context)
+      if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
       this.blocked = error
@@ -165,10 +166,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     else {
       this.#close()
       draft.leave()
-      this.#remember({
-        stored: nothing,
-        memory: { ...nothing, state: this.terms.common.freeze(state) },
-      })
+      this.#remember({ stored: nothing, memory: { ...nothing, state } })
     }
   }
 

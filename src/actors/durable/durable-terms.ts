@@ -25,8 +25,11 @@ export interface DurableTerms extends UnitTerms {
   readonly arg: unknown
   /** Why it is not tried again to wake; `undefined`: it is. */
   readonly blockedBy: KeelsonError | undefined
-  /** Resolves when the actor may wake: earlier incarnations are decided, its back-off is over. */
-  mayWake(): Promise<unknown>
+  /**
+   * Resolves when the actor may wake: earlier incarnations are decided, its back-off is over.
+   * `undefined`: it may.
+   */
+  mayWake(): Promise<unknown> | undefined
   /** Its process has ended. The next incarnation waits until the log is drained. */
   ended(log: TurnLog<TurnDraft>): void
   /** The process that takes its messages after it ended of its own accord. */

@@ -89,7 +89,7 @@ export const startDurableWorker = (
   const terms: DurableTerms = {
     common: commonTerms({ pipeline, keepIds }, undefined, handlerTimeoutMs),
     ...{ table, identity, arg, shard: entities.shardOf(entity), blockedBy: undefined },
-    mayWake: async () => entities.decided(entity),
+    mayWake: () => entities.decided(entity),
     ended: (log) => entities.ended(entity, log),
     successor: () => undefined,
     woke: () => entities.woke(),

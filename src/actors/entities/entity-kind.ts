@@ -87,10 +87,14 @@ class Child implements DurableTerms {
     return this.#state.failures.get(this.identity.id)
   }
 
-  async mayWake(): Promise<void> {
-    const { entities } = this.#state
-    await entities.decided(this.identity.entity)
-    const { clock } = entities.system
+  mayWake(): Promise<unknown> | undefined {
+    const earlier = this.#state.entities.decided(this.identity.entity)
+    if (this.#failure === undefined) return earlier
+    return Promise.resolve(earlier).then(() => this.#backedOff())
+  }
+
+  async #backedOff(): Promise<void> {
+    const { clock } = this.#state.entities.system
     const waitMs = (this.#failure?.notBefore ?? 0) - clock.monotonic()
     if (waitMs > 0) await new Promise<void>((resolve) => clock.after(waitMs, resolve))
   }
