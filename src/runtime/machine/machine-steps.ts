@@ -181,8 +181,7 @@ export class MachineSteps {
     const plain = (value: unknown, path: readonly string[]): unknown =>
       toPlain(value, path, (ref) => this.#isNamed(ref))
     const startOf = (actor: Actor): string | undefined => this.#effects.startOf(actor)
-    return {
-      ...savedState(this.#root, { plain, startOf }),
+    return Object.assign(savedState(this.#root, { plain, startOf }), {
       run: this.#run,
       step: this.#step,
       actions: this.#effects.saved(plain),
@@ -191,7 +190,7 @@ export class MachineSteps {
         this.#queue.all.map(({ event }) => event),
         ['postponed'],
       ) as SavedMachine['postponed'],
-    }
+    })
   }
 
   /** Ends the actors inside. `report` gets the errors of their clean-ups. */
