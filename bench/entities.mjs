@@ -30,6 +30,11 @@ cases.push({
   title: '64 in flight, other turns',
   rows: [
     { label: 'turn, an entity each', player: 'keelson', order: { work: 'turn', inFlight: 64 } },
+    {
+      label: 'turn of a durable machine',
+      player: 'keelson',
+      order: { work: 'machine', inFlight: 64 },
+    },
     { label: 'turn, one entity', player: 'keelson', order: { work: 'one', inFlight: 64 } },
     { label: 'turn of a new entity', player: 'keelson', order: { work: 'birth', inFlight: 64 } },
     { label: 'turn with an id', player: 'keelson', order: { work: 'id', inFlight: 64 } },

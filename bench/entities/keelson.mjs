@@ -1,5 +1,7 @@
-/** The player of Keelson: one instance with a kind of entities, whose counts are read back by `verify`. */
+/** The player of Keelson: one instance with kinds of entities, servers and machines, whose counts are read back by `verify`. */
 import { call, entity, ok, reply, start, supervisor } from 'keelson'
+import { StateMachine } from 'keelson/state-machine'
+import { assign, createMachine } from 'xstate'
 import { byWriters, play } from './turn.mjs'
 
 const pad = 'x'.repeat(64)
@@ -11,20 +13,38 @@ const counter = {
   },
 }
 const counters = entity('counter', counter)
+const machine = createMachine({
+  context: { count: 0, pad },
+  initial: 'counting',
+  states: {
+    counting: {
+      on: { add: { actions: assign({ count: ({ context }) => context.count + 1 }) } },
+    },
+  },
+})
+const answers = { add: ({ context }) => context.count }
+const machines = entity('machine', StateMachine.durable(machine, { answers }))
 const sleepers = entity('sleeper', counter, { idleMs: 1 })
 const app = await start({
   dir: process.argv[2],
-  app: supervisor('app', {}, [counters, sleepers]),
+  app: supervisor('app', {}, [counters, machines, sleepers]),
 })
 const handle = app.entity(counters)
 const refs = Array.from({ length: 1_024 }, (_, index) => handle.ref(`${index}`))
+const machineRefs = refs.map((_, index) => app.entity(machines).ref(`${index}`))
 const added = new Map()
+const events = new Map()
 let births = 0
 let ids = 0
 
 const add = async (id, ref = refs[id], options = undefined) => {
   await call(ref, 'add', 1, options)
   added.set(`${id}`, (added.get(`${id}`) ?? 0) + 1)
+}
+
+const event = async (id) => {
+  await StateMachine.call(machineRefs[id], { type: 'add' })
+  events.set(`${id}`, (events.get(`${id}`) ?? 0) + 1)
 }
 
 const birth = () => {
@@ -38,6 +58,7 @@ await call(sleeper, 'add', 1)
 const works = {
   put: (writer) => app.store.put(`counter:${writer}`, { count: 1, pad }),
   turn: (writer) => add(writer),
+  machine: (writer) => event(writer),
   one: () => add(0),
   birth,
   id: (writer) => add(writer, refs[writer], { id: `${ids++}` }),
@@ -56,7 +77,10 @@ play({
   verify: () => {
     for (const [id, count] of added)
       if (handle.state(id).count !== count) throw new Error(`counter/${id} lost a turn`)
-    return added.size
+    for (const [id, count] of events)
+      if (app.entity(machines).state(id).context.count !== count)
+        throw new Error(`machine/${id} lost a turn`)
+    return added.size + events.size
   },
   close: () => app.close(),
 })
