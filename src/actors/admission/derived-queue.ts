@@ -88,7 +88,7 @@ export class DerivedQueue {
     this.#limits = limits
   }
 
-  /** The operations that wait. */
+  /** The operations that wait. A group without any counts as one. */
   get operations(): number {
     return this.#operations
   }
@@ -146,14 +146,16 @@ export class DerivedQueue {
    * the producer has to begin, `INVALID_ARGUMENT` if the group was set aside: nothing changed
    */
   add(derivation: Derivation, now: number): void {
-    const { producer: name, lsn, operations } = derivation
+    const { producer: name, lsn } = derivation
     const producer = this.#producers.get(name)
     if (!producer || producer.isLost) throw notBegun(name)
     const isKnown = lsn <= producer.lsn
-    const bytes = isKnown ? 0 : bytesOf(operations)
-    if (!isKnown) this.#check(derivation, bytes)
+    if (isKnown && derivation.afterFlush.length === 0) return
+    const left = isKnown ? { ...derivation, operations: [] } : derivation
+    const bytes = bytesOf(left.operations)
+    this.#check(left, bytes)
     producer.lsn = Math.max(producer.lsn, lsn)
-    const group = { ...derivation, operations: isKnown ? [] : operations, isKnown, bytes, at: now }
+    const group = { ...left, isKnown, bytes, at: now }
     this.#groups.push(group)
     this.#accepted++
     this.#count(group)
@@ -252,12 +254,11 @@ export class DerivedQueue {
         details: { ...aside },
       })
     const { operations: operationsMax, bytes: bytesMax } = this.#limits
-    const details = { operations: operations.length, bytes, operationsMax, bytesMax }
-    if (operations.length > operationsMax || bytes > bytesMax)
+    const weight = weightOf(operations)
+    const details = { operations: weight, bytes, operationsMax, bytesMax }
+    if (weight > operationsMax || bytes > bytesMax)
       throw new KeelsonError('TOO_LARGE', 'the group is larger than the whole queue', { details })
-    const isFull =
-      this.#operations + operations.length > operationsMax || this.#bytes + bytes > bytesMax
-    if (isFull)
+    if (this.#operations + weight > operationsMax || this.#bytes + bytes > bytesMax)
       throw new KeelsonError('BUSY', 'the queue of derived rows has no room', {
         details: { ...details, room: this.room },
       })
@@ -290,7 +291,7 @@ export class DerivedQueue {
   }
 
   #count({ operations, bytes }: Group): void {
-    this.#operations += operations.length
+    this.#operations += weightOf(operations)
     this.#bytes += bytes
   }
 }
@@ -308,6 +309,9 @@ const notBegun = (producer: string): KeelsonError =>
       details: { producer },
     },
   )
+
+/** A group of actions alone counts as one operation: they take memory too. */
+const weightOf = (operations: readonly DerivedOperation[]): number => Math.max(1, operations.length)
 
 /** What a key or an object weighs at least. */
 const overhead = 64

@@ -1,10 +1,11 @@
 /**
- * The writer of a shard's projection. It commits applied frames in batches: rows and position in
- * one transaction. Writes do not wait for it until the overlay is full. Frames that do not fit the
- * outbox are read from the log files. So a lag makes the writer slower, never wrong.
+ * The writer of a shard's projection: its messages. It commits applied frames in batches: rows and
+ * position in one transaction, and with them the rows that actors derived. Writes do not wait for it
+ * until the overlay is full. Frames that do not fit the outbox are read from the log files. So a lag
+ * makes the writer slower, never wrong. `projection-writing.ts` has the steps.
  *
- * A full disk is a state (`degraded`, retried with back-off), not a crash. Suspensions are kept in
- * the `Shard` value: a restart of this process does not end them.
+ * A full disk is a mode (`degraded`, retried with back-off), not a crash. The mode, suspensions,
+ * marks and derived rows are in the `Shard` value: a restart of this process ends none of them.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -62,7 +63,8 @@ export type { ProjectionWriterDescription } from './projection-description.ts'
 export type Messages = {
   calls: {
     /**
-     * Resolves when the projection shows every frame applied before the call, with its LSN.
+     * Resolves when the projection shows every frame applied and every row enqueued before the
+     * call, with its LSN.
      * @throws `DEGRADED`
      */
     flush: () => number
@@ -189,7 +191,8 @@ export const server: GenServer<Messages, State, Shard> = {
       const failed = (error: KeelsonError) => from.fail(error)
       // The flush cannot complete before the other suspension ends, and this one would hold its
       // writers as long.
-      if (flush && state.shard.isHeld && state.feed.lag > 0) {
+      const { isHeld, derived } = state.shard
+      if (flush && isHeld && (state.feed.lag > 0 || derived.oldestAt !== undefined)) {
         failed(
           new KeelsonError('BUSY', 'another suspension holds the projection, which lags behind'),
         )

@@ -149,3 +149,16 @@ test('a producer that begins goes on behind what waits of it', () => {
 
   expect(queue.begin('p', 3, undefined)).toBe(7)
 })
+
+test('groups of actions alone are bounded too, and a known group without actions is not kept', () => {
+  const queue = new DerivedQueue({ operations: 2, bytes: 1_000_000 })
+  const to = undefined as never
+  const known = (afterFlush: { to: never; message: string }[]) => () =>
+    queue.add({ producer: 'p', lsn: 1, operations: [], afterFlush }, 0)
+  queue.begin('p', 1, undefined)
+  for (let again = 0; again < 10; again++) known([])()
+  expect(queue.operations).toBe(0)
+
+  for (let again = 0; again < 2; again++) known([{ to, message: 'told' }])()
+  expect(known([{ to, message: 'told' }])).toThrow(expect.objectContaining({ code: 'BUSY' }))
+})

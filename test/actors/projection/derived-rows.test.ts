@@ -148,6 +148,8 @@ describe('derived rows', () => {
     const held = await during(app.control.suspend(0))
     projection.enqueue([put('a')], { producer, lsn })
     expect(app.health().shards[0]?.derived.operations).toBe(1)
+    // A second suspension could not flush them before the first one ends.
+    expect(await during(codeOf(app.control.suspend(0)), 100)).toBe('BUSY')
 
     await during(app.control.resume(0, held))
     await during(app.control.flush(0))
