@@ -57,6 +57,7 @@ export {
   surveyEntity,
 } from './entities/entity-listing.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
+export { deleteWorker } from './entities/worker-rows.ts'
 export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'

@@ -7,6 +7,7 @@ import {
   type Access,
   BatcherHandle,
   ControlHandle,
+  deleteWorker,
   type Entities,
   EntityHandle,
   type EntityKind,
@@ -43,6 +44,13 @@ declare module '../runtime/words/app-context.ts' {
     entity<M = unknown, S = unknown, F = Fields>(
       kind: EntityKind<M, S, F> | string,
     ): EntityHandle<M, S, F>
+    /**
+     * Removes the rows of a durable worker that is out of the tree: state, alarms and remembered
+     * calls. A worker of that name begins anew. False: it has none.
+     * @throws KeelsonError `CONFLICT` while a process has the name; `INVALID_ARGUMENT`,
+     * `SHARD_DOWN`, `NO_SPACE`, `UNKNOWN_OUTCOME`, `CLOSED`
+     */
+    deleteWorker(name: string): Promise<boolean>
     /** @internal */
     readonly [entitiesOf]: Entities
   }
@@ -75,6 +83,7 @@ export const appContext = (
   lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),
   registry,
   entity: (kind) => new EntityHandle(entities, idOf(kind), access),
+  deleteWorker: (name) => deleteWorker(entities, access, name),
   [entitiesOf]: entities,
 })
 

@@ -153,6 +153,11 @@ export class App {
     return this.#parts.outside.lmdbWriter(shard)
   }
 
+  /** As in `AppContext`. */
+  deleteWorker(name: string): Promise<boolean> {
+    return this.#parts.outside.deleteWorker(name)
+  }
+
   /**
    * A projection of the configuration. Its calls are `CLOSED` once the instance is closing.
    * @throws KeelsonError `INVALID_ARGUMENT` for another name

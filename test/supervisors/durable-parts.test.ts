@@ -89,6 +89,35 @@ describe('a durable worker', () => {
     expect(await s.during(call(named(s, 'first'), 'add', 1))).toBe(8)
   })
 
+  test('leaves its rows when it is taken out of the tree, and deleteWorker removes them', async () => {
+    const tree = (...parts: AppNode[]): AppTree => supervisor('app', {}, parts)
+    const part = worker('gone', counter, { durable: true, arg: 5 })
+    const s = await startSimulated({ app: tree(part), shards: 2 })
+    simulation = s
+    await s.during(call(named(s, 'gone'), 'add', 1, { id: 'once' }))
+    expect(await s.during(codeOf(s.app.deleteWorker('gone')))).toBe('CONFLICT')
+    await s.close()
+    await s.start({ app: tree() })
+    expect(await s.during(s.app.deleteWorker('gone'))).toBe(true)
+    expect(await s.during(s.app.deleteWorker('gone'))).toBe(false)
+    expect(await s.during(codeOf(s.app.deleteWorker('{')))).toBe('INVALID_ARGUMENT')
+    await s.powerCut({ unsynced: 'lost' })
+    await s.start({ app: tree() })
+    const left = s.app.shards.flatMap((shard) => {
+      const { overlay, projection } = shard.view().layers
+      return [...overlay.range({ gte: '\0' }), ...projection.range({ gte: '\0' })]
+        .map(([key]) => key)
+        .filter((key) => key.includes('$worker/gone') && shard.view().row(key))
+    })
+    expect(left).toEqual([])
+    await s.close()
+    await s.start({ app: tree(part) })
+    expect(await s.during(call(named(s, 'gone'), 'add', 1, { id: 'once' }))).toBe(6)
+    const { app } = s
+    await s.close()
+    await expect(app.deleteWorker('gone')).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
   test('is restarted with its state', async () => {
     const s = await started([worker('a', counter, { durable: { pipeline: 2 }, arg: 0 })])
     await s.during(call(named(s, 'a'), 'add', 1))

@@ -138,6 +138,7 @@ const appBehind = (
           const ref = (id: string): Ref => context.to(handle.ref(id) as Ref)
           return behind(handle, entityWrites, given, { ref })
         },
+        deleteWorker: (name) => given().then(() => app.deleteWorker(name)),
       }
 
 /** A handle whose `writes` wait for `given`, with some other methods. */

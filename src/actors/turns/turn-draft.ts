@@ -9,6 +9,7 @@ import {
   markBytes,
   namedKeys,
   shardOf,
+  type Turn,
   type TurnMark,
   unitBytesMax,
 } from '../../storage/index.ts'
@@ -148,14 +149,18 @@ export class TurnDraft extends LoggedTurn {
 
   /** Ends it with a unit that removes every row. `callIds`: the keys of remembered calls. */
   endAll(identity: Identity, callIds: readonly string[]): void {
-    const { stored } = this.before
-    const changes = rowChanges(identity, stored, nothing)
-    const ids = callIds.map((key): EntityRowChange => [key, undefined])
-    this.unit = {
-      ...{ kind: 'turn', entity: identity.entity, follows: stored.mark, row: undefined },
-      ...{ rows: [...changes, ...ids], writes: [] },
-    }
+    this.unit = removalOf(identity, this.before.stored, callIds)
     this.after = nothing
+  }
+}
+
+/** The unit that removes every row of an actor. `callIds`: the keys of remembered calls. */
+export const removalOf = (identity: Identity, stored: Memory, callIds: readonly string[]): Turn => {
+  const changes = rowChanges(identity, stored, nothing)
+  const ids = callIds.map((key): EntityRowChange => [key, undefined])
+  return {
+    ...{ kind: 'turn', entity: identity.entity, follows: stored.mark, row: undefined },
+    ...{ rows: [...changes, ...ids], writes: [] },
   }
 }
 
