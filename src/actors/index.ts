@@ -81,12 +81,12 @@ export {
   windowsMax,
 } from './shard/write-windows.ts'
 export { Batch } from './store/batch.ts'
+export type { Freshness, ReadOptions, Watermark } from './store/freshness.ts'
 export {
   type ProjectionPage,
   type ProjectionStatus,
   ProjectionView,
   projectionStatus,
-  type Watermark,
 } from './store/projection-view.ts'
 export type { EntriesOptions, RangeOptions } from './store/range-query.ts'
 export { Store } from './store/store.ts'

@@ -20,6 +20,7 @@ import {
 } from '../../storage/index.ts'
 import { mergedRows } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
+import { watermarkOf } from '../store/freshness.ts'
 import { cursorAt } from '../store/page-cursor.ts'
 import type { RangePage } from '../store/store-reader.ts'
 import { type Alarm, type Fields, readBody, type Step, stepsName } from '../turns/memory.ts'
@@ -67,7 +68,7 @@ export const pageOf = (
     entries,
     cursor: isMore ? cursorAt(fingerprint, last) : undefined,
     exhausted: !isMore,
-    positions: entities.shards.map(({ index, appliedLsn }) => ({ shard: index, lsn: appliedLsn })),
+    positions: entities.shards.map((shard) => watermarkOf(shard, 'applied')),
   }
 }
 

@@ -18,11 +18,14 @@ import {
   type RowRange,
   rowTags,
 } from '../../storage/index.ts'
-import type { Overlay } from './overlay.ts'
+import { Overlay } from './overlay.ts'
 import { newestRows } from './shard-rows.ts'
 
 /** A key with its row. */
 export type KeyRow = readonly [key: string, row: Row]
+
+/** The limits of an overlay that stays empty. */
+const nothing = { bytes: 0, keys: 0, hotTtlMs: 0 }
 
 /** The field rows that a range skips one by one before it seeks past the compound. */
 const stepsMax = 8
@@ -31,10 +34,17 @@ const stepsMax = 8
 export class ReadView {
   readonly #overlay: Overlay
   readonly #projection: ProjectionStore
+  #projected: ReadView | undefined
 
   constructor(overlay: Overlay, projection: ProjectionStore) {
     this.#overlay = overlay
     this.#projection = projection
+  }
+
+  /** The same rows without the overlay: what the projection shows alone. */
+  get projected(): ReadView {
+    this.#projected ??= new ReadView(new Overlay(nothing), this.#projection)
+    return this.#projected
   }
 
   /** The layers, for callers that need every row, internal rows included. */

@@ -20,11 +20,9 @@ import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Access } from '../shard/access.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { StorageEvents } from '../shard/storage-events.ts'
+import type { Watermark } from './freshness.ts'
 import { cursorAt } from './page-cursor.ts'
 import { type RangeOptions, rangeQuery } from './range-query.ts'
-
-/** What one shard showed: its watermark `lsn`, the last applied frame `tip`, and their distance. */
-export type Watermark = Position & { readonly tip: number; readonly lag: number }
 
 /** A page of a projection. `cursor` continues after it; it is absent when `exhausted`. */
 export type ProjectionPage<T> = {
@@ -69,7 +67,7 @@ const rowsOf = (
   return { store, mark, prefix }
 }
 
-const watermarkOf = (shard: Shard, { state, lsn: shown }: ProjectionMark): Watermark => {
+const shownBy = (shard: Shard, { state, lsn: shown }: ProjectionMark): Watermark => {
   const { projection } = shard.view().layers
   const lsn = state === 'live' ? (projection.position()?.lsn ?? 0) : shown
   const tip = shard.appliedLsn
@@ -87,7 +85,7 @@ export const projectionStatus = (
       const { mark } = rowsOf(shard, name)
       const { building } = mark
       return {
-        ...watermarkOf(shard, mark),
+        ...shownBy(shard, mark),
         state: mark.state === 'absent' ? 'building' : mark.state,
         version: mark.version,
         building: building && { version: building.version, rows: building.rows },
@@ -138,7 +136,8 @@ export class ProjectionView<T = unknown> {
   }
 
   /**
-   * One page in the order of the keys' UTF-8 bytes. The options are those of `store.range`.
+   * One page in the order of the keys' UTF-8 bytes. The options are those of `store.range`, but for
+   * `freshness`: it is always `projected`.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
    */
   range(options: RangeOptions = {}): ProjectionPage<T> {
@@ -163,7 +162,7 @@ export class ProjectionView<T = unknown> {
       entries: entries as [string, T][],
       cursor: more && last !== undefined ? cursorAt(fingerprint, last) : undefined,
       exhausted: !more,
-      positions: this.#shards.map((shard) => watermarkOf(shard, rowsOf(shard, this.name).mark)),
+      positions: this.#shards.map((shard) => shownBy(shard, rowsOf(shard, this.name).mark)),
     }
   }
 

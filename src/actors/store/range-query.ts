@@ -2,6 +2,7 @@
 import { invalidArgument } from '../../errors.ts'
 import { checkKey, compareKeys, type RowRange } from '../../storage/index.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkFreshness, type Freshness } from './freshness.ts'
 import { fingerprintOf, keyBehind } from './page-cursor.ts'
 
 /** The options of a range: at most one lower and one upper bound; `prefix` narrows them further. */
@@ -21,6 +22,8 @@ export type RangeOptions = {
   readonly cursor?: string
   /** False: entries have no values (`undefined`). */
   readonly values?: boolean
+  /** How fresh the state must be that the page shows; `applied`. */
+  readonly freshness?: Freshness
 }
 
 /** The options of `entries`. */
@@ -34,11 +37,15 @@ export type RangeQuery = {
   readonly range: RowRange
   readonly limit: number
   readonly values: boolean
+  readonly freshness: Freshness
   /** Identifies the query, for its cursors. */
   readonly fingerprint: string
 }
 
-const optionNames = ['gt', 'gte', 'lt', 'lte', 'prefix', 'reverse', 'limit', 'cursor', 'values']
+const optionNames = [
+  ...['gt', 'gte', 'lt', 'lte', 'prefix', 'reverse', 'limit', 'cursor', 'values'],
+  'freshness',
+]
 
 /** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const rangeQuery = (options: RangeOptions): RangeQuery => {
@@ -51,7 +58,8 @@ export const rangeQuery = (options: RangeOptions): RangeQuery => {
     cursor === undefined
       ? bounds
       : behind(bounds, reverse, keyBehind(cursor, fingerprint, checkKey))
-  return { range: { ...range, reverse }, limit, values, fingerprint }
+  const freshness = checkFreshness(options.freshness)
+  return { range: { ...range, reverse }, limit, values, freshness, fingerprint }
 }
 
 /** The options of `entries`, checked: those of its pages, and `load`. @throws as `rangeQuery` */

@@ -7,13 +7,20 @@ import type { Readable } from 'node:stream'
 import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Row } from '../../storage/index.ts'
-import type { Position } from '../log/wal-writer.ts'
-import { type KeyRow, mergedRows } from '../overlay/read-view.ts'
+import { type KeyRow, mergedRows, type ReadView } from '../overlay/read-view.ts'
 import * as Applier from '../projection/applier.ts'
 import type { Access } from '../shard/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../shard/argument-check.ts'
 import type { KeyPlacement } from '../shard/key-placement.ts'
 import type { Shard } from '../shard/shard.ts'
+import {
+  checkFreshness,
+  freshened,
+  freshView,
+  type ReadOptions,
+  type Watermark,
+  watermarkOf,
+} from './freshness.ts'
 import { cursorAt } from './page-cursor.ts'
 import {
   type EntriesOptions,
@@ -34,13 +41,13 @@ export type StoreEntry = readonly [key: string, value: unknown]
 
 /**
  * A page of a range. `cursor` continues after it (absent when `exhausted`); `positions`: what each
- * shard showed.
+ * shard showed, and how far that is behind what is applied.
  */
 export type RangePage = {
   readonly entries: readonly StoreEntry[]
   readonly cursor: string | undefined
   readonly exhausted: boolean
-  readonly positions: readonly Position[]
+  readonly positions: readonly Watermark[]
 }
 
 /** Reads the keys and values of one instance. */
@@ -59,11 +66,12 @@ export class StoreReader {
    * The key's value, `undefined` without one. `T` is the caller's word: nothing checks it.
    * @throws KeelsonError `INVALID_ARGUMENT`; `WRONG_TYPE` for a compound key; `TOO_LARGE` for a
    * value of more than 1 MiB in blobs; `CORRUPT` for damaged data; `SHARD_DOWN` with
-   * `details.state`; `CLOSED`
+   * `details.state`; `BUSY` until `freshness` is reached; `CLOSED`
    */
-  get<T = unknown>(key: string): T | undefined {
+  get<T = unknown>(key: string, options?: ReadOptions): T | undefined {
     const shard = this.#shardOf(key)
-    const row = this.#row(shard, key, shard.now())
+    const view = options === undefined ? shard.view() : viewWith(shard, options)
+    const row = this.#guarded(shard, () => view.get(key, shard.now()))
     try {
       return row && (decodedValue(shard, row.value) as T)
     } catch (error) {
@@ -169,7 +177,7 @@ export class StoreReader {
   /**
    * One page of the keys in the order of their UTF-8 bytes, over all shards.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (for any shard),
-   * `CLOSED`
+   * `BUSY` until `freshness` is reached, `CLOSED`
    */
   range(options: RangeOptions = {}): RangePage {
     this.#access.check()
@@ -178,11 +186,15 @@ export class StoreReader {
 
   /**
    * All entries of a range, page by page, yielding to the event loop between pages. `limit` is the
-   * size of a page. With `load`, large values are loaded one by one and come whole. @throws as
-   * `range` and `load` do
+   * size of a page. With `load`, large values are loaded one by one and come whole. It waits until
+   * `freshness` is reached.
+   * @throws as `range` and `load` do; `TIMEOUT`
    */
   async *entries(options: EntriesOptions = {}): AsyncIterableIterator<StoreEntry> {
     const { load, range } = entriesQuery(options)
+    const { freshness } = range
+    if (freshness !== undefined)
+      await Promise.all(this.#keys.shards.map((shard) => freshened(shard, freshness)))
     let { cursor } = range
     for (let first = true; first || cursor !== undefined; first = false) {
       if (!first) await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
@@ -213,8 +225,11 @@ export class StoreReader {
   }
 
   #page(query: RangeQuery): RangePage {
-    const { range, limit, values } = query
-    const sources = this.#keys.shards.map((shard) => ({ shard, view: shard.view() }))
+    const { range, limit, values, freshness } = query
+    const sources = this.#keys.shards.map((shard) => ({
+      shard,
+      view: freshView(shard, freshness),
+    }))
     const walks = sources.map(({ shard, view }) =>
       this.#watched(shard, view.range(range, shard.now())),
     )
@@ -233,7 +248,7 @@ export class StoreReader {
       entries,
       cursor: more && last !== undefined ? cursorAt(query.fingerprint, last) : undefined,
       exhausted: !more,
-      positions: sources.map(({ shard }) => ({ shard: shard.index, lsn: shard.appliedLsn })),
+      positions: sources.map(({ shard }) => watermarkOf(shard, freshness)),
     }
   }
 
@@ -253,6 +268,11 @@ export class StoreReader {
     const applier = this.#system.to(Applier.name(shard.parts.instance, shard.index))
     Applier.damaged(applier, error.details)
   }
+}
+
+const viewWith = (shard: Shard, options: ReadOptions): ReadView => {
+  checkOptionNames(options, ['freshness'])
+  return freshView(shard, checkFreshness(options.freshness))
 }
 
 const wholeEntry = async (entry: StoreEntry): Promise<StoreEntry> =>

@@ -1,0 +1,102 @@
+/**
+ * How fresh the state is that a read shows, and how far that state is. By default a read shows
+ * everything that is applied: each acknowledged write is part of it.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { Position } from '../log/wal-writer.ts'
+import type { ReadView } from '../overlay/read-view.ts'
+import type { Shard } from '../shard/shard.ts'
+
+/**
+ * - `applied`: every acknowledged write, from memory and LMDB. The default.
+ * - `projected`: what LMDB shows. It survives `kill -9` without reading the log, and may lag.
+ * - `{ atLeast }`: as `applied`, and not before these positions are part of it. A synchronous read
+ *   is refused with `BUSY` until then; `entries` waits.
+ */
+export type Freshness =
+  | 'applied'
+  | 'projected'
+  | { readonly atLeast: Position | readonly Position[] }
+
+/** What one shard showed: its watermark `lsn`, the last applied frame `tip`, and their distance. */
+export type Watermark = Position & { readonly tip: number; readonly lag: number }
+
+/** The options of a read. */
+export type ReadOptions = { readonly freshness?: Freshness }
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkFreshness = (freshness: Freshness = 'applied'): Freshness => {
+  if (freshness === 'applied' || freshness === 'projected') return freshness
+  const positions = (freshness as { atLeast?: unknown } | null)?.atLeast
+  const all: readonly unknown[] = Array.isArray(positions) ? positions : [positions]
+  if (all.every(isPosition)) return freshness
+  throw invalidArgument('freshness', 'applied, projected or { atLeast: position }', freshness)
+}
+
+const isPosition = (position: unknown): position is Position => {
+  const { shard, lsn } = (position ?? {}) as Partial<Position>
+  return Number.isSafeInteger(shard) && Number.isSafeInteger(lsn)
+}
+
+/**
+ * The view that a read of this freshness takes.
+ * @throws KeelsonError `BUSY` if the shard has not come to `atLeast`; `SHARD_DOWN`, `CLOSED`
+ */
+export const freshView = (shard: Shard, freshness: Freshness): ReadView => {
+  const view = shard.view()
+  if (freshness === 'projected') return view.projected
+  const least = leastOf(shard, freshness)
+  if (least <= shard.appliedLsn) return view
+  throw new KeelsonError('BUSY', `shard ${shard.index} has not come to lsn ${least}`, {
+    details: { shard: shard.index, lsn: least, appliedLsn: shard.appliedLsn },
+  })
+}
+
+/** How far the state is that such a read shows. */
+export const watermarkOf = (shard: Shard, freshness: Freshness): Watermark => {
+  const tip = shard.appliedLsn
+  const lsn =
+    freshness === 'projected' ? (shard.view().layers.projection.position()?.lsn ?? 0) : tip
+  return { shard: shard.index, lsn, tip, lag: tip - lsn }
+}
+
+/** The LSN that the shard must have come to; 0 without one. */
+const leastOf = ({ index }: Shard, freshness: Freshness): number => {
+  if (typeof freshness === 'string') return 0
+  return [freshness.atLeast]
+    .flat()
+    .reduce((least, { shard, lsn }) => (shard === index ? Math.max(least, lsn) : least), 0)
+}
+
+/**
+ * Resolves when the shard has come to `atLeast`, or is not open.
+ * @throws KeelsonError `TIMEOUT` after the deadline of the instance
+ */
+export const freshened = (shard: Shard, freshness: Freshness): Promise<void> => {
+  const least = leastOf(shard, freshness)
+  const { clock, settings } = shard.parts
+  if (least <= shard.appliedLsn) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      cancel()
+      stopListening()
+      resolve()
+    }
+    const stopListening = shard.changes.listen({
+      applied: (lsn) => {
+        if (lsn >= least) end()
+      },
+      missed: () => {
+        if (shard.appliedLsn >= least) end()
+      },
+    })
+    const cancel = clock.after(settings.deadlineMs, () => {
+      stopListening()
+      reject(
+        new KeelsonError('TIMEOUT', `shard ${shard.index} has not come to lsn ${least}`, {
+          details: { shard: shard.index, lsn: least, appliedLsn: shard.appliedLsn },
+        }),
+      )
+    })
+  })
+}
