@@ -9,6 +9,7 @@
  * - projection: `applier` and `lmdb_writer`, and the outbox between them
  * - blobs: `blob_store`, large writes, the sweep
  * - writing: the way of every write, `batcher` with its windows, `expirer`
+ * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
  * - control: `control` over every shard, pauses of writes, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
  * - turns: the turns of durable actors: their units, rows and held outputs
@@ -71,6 +72,7 @@ export { defaultInstance, instanceName, shardName } from './shard/shard-name.ts'
 export type { Outcome, Outcomes } from './shard/shard-outcomes.ts'
 export { shardAt } from './shard/shard-outcomes.ts'
 export type { ModeChange, ProjectionHealth } from './shard/shard-projection.ts'
+export { type SnapshotHealth, type SnapshotReason, SnapshotTurns } from './shard/shard-snapshots.ts'
 export type { ClockJump } from './shard/shard-time.ts'
 export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
 export {
@@ -80,6 +82,7 @@ export {
   windowMsMax,
   windowsMax,
 } from './shard/write-windows.ts'
+export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'
 export type { Freshness, ReadOptions, Watermark } from './store/freshness.ts'
 export {

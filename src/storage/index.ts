@@ -105,6 +105,7 @@ export { examineProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { decodeRow, encodeRecord, isRowKey, rowBytes } from './lmdb/row-codec.ts'
 export { createLog } from './log/log.ts'
+export { logBytesAfter } from './log/log-bytes.ts'
 export {
   type Disk,
   type DiskEntry,
@@ -113,6 +114,7 @@ export {
   type DiskFolder,
   type DiskLock,
   type OpenMode,
+  pathIn,
 } from './ports/disk.ts'
 export * from './ports/log-host.ts'
 export * from './ports/named-snapshot.ts'
@@ -168,6 +170,7 @@ export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
 export { sparePreparation } from './segments/segment-file.ts'
+export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'
 export { threadBlobHost } from './threads/thread-blob-host.ts'
 export { threadExaminer } from './threads/thread-examination.ts'

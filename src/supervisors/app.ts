@@ -18,6 +18,7 @@ import {
   type RecoveryProgress,
   type Shard,
   type ShardPhase,
+  type SnapshotHealth,
   type Store,
   shardAt,
   WalHandle,
@@ -55,6 +56,8 @@ export type ShardHealth = {
   /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
   readonly recovery: RecoveryProgress | undefined
   readonly suspended: boolean
+  /** Its snapshots: the last one, the log since, the next one, the last failure. */
+  readonly snapshot: SnapshotHealth
   /** The writer of its projection: whether it makes progress, and why not. */
   readonly projection: ProjectionHealth
   /** Rows that actors derive from the log: what waits, and what was lost. */
@@ -180,6 +183,7 @@ export class App {
         lagBytes: shard.lagBytes,
         recovery: shard.recovery.present,
         suspended: shard.suspensions.size > 0,
+        snapshot: shard.snapshots.health,
         projection: shard.projection.health,
         derived: shard.derived.health,
         clockAheadMs: shard.time.aheadMs,
@@ -287,7 +291,7 @@ export const closeShards = async (shards: readonly Shard[]): Promise<void> => {
   const ends = await Promise.allSettled(
     shards.map((shard) => {
       shard.close()
-      return Promise.all([shard.blobs.close(), shard.files.close()])
+      return Promise.all([shard.snapshots.close(), shard.blobs.close(), shard.files.close()])
     }),
   )
   for (const end of ends) if (end.status === 'rejected') throw end.reason

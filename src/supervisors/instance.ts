@@ -12,6 +12,7 @@ import {
   type ClockJump,
   Entities,
   Shard,
+  SnapshotTurns,
   tell,
   WriteWindows,
 } from '../actors/index.ts'
@@ -29,6 +30,7 @@ import {
   type Disk,
   type LogHostFactory,
   type Projections,
+  type SnapshotHostFactory,
   shardFolder,
 } from '../storage/index.ts'
 import { App, closeShards } from './app.ts'
@@ -51,6 +53,7 @@ export type Ports = {
   readonly makeHost: LogHostFactory
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
+  readonly makeSnapshotHost: SnapshotHostFactory
 }
 
 /**
@@ -81,6 +84,7 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
     shardCount: claim.shards,
     allowance: new Allowance(admission.bytes, admission.commands),
     windows: new WriteWindows(batcher.windows),
+    snapshotTurns: new SnapshotTurns(),
     watch: (process, onDown) => system.monitor(process, onDown),
   }
   const shards = Array.from({ length: claim.shards }, (_, index) =>
@@ -143,13 +147,16 @@ const loadedTree = (tree: AppTree): Promise<AppTree> =>
   )
 
 /** The parts that the shards of an instance share. */
-type Shared = Pick<Shard['parts'], 'shardCount' | 'allowance' | 'windows' | 'watch'>
+type Shared = Pick<
+  Shard['parts'],
+  'shardCount' | 'allowance' | 'windows' | 'snapshotTurns' | 'watch'
+>
 
 const shardOf = (
   index: number,
   { dir, lockOf, floors }: FolderClaim,
   { instance, settings, minDurable }: CheckedOptions,
-  { makeHost, projections, makeBlobHost, disk }: Ports,
+  { makeHost, projections, makeBlobHost, makeSnapshotHost, disk }: Ports,
   clock: Clock,
   shared: Shared,
 ): Shard =>
@@ -165,6 +172,7 @@ const shardOf = (
     makeHost,
     projections,
     makeBlobHost,
+    makeSnapshotHost,
     disk,
     ...shared,
   })

@@ -8,6 +8,7 @@ import {
   threadExaminer,
   threadLogHost,
   threadProjectionWriters,
+  threadSnapshotHosts,
 } from '../storage/index.ts'
 import type { Ports } from './instance.ts'
 
@@ -21,6 +22,7 @@ export const machinePorts = async (clock: Clock): Promise<Ports> => {
     clock,
     makeHost: threadLogHost,
     makeBlobHost: threadBlobHost,
+    makeSnapshotHost: threadSnapshotHosts(),
     projections: lmdbProjections(openDatabase, disk, threadExaminer, {
       clock: systemClock(),
       ...(makeWriter && { makeWriter }),

@@ -13,6 +13,7 @@ import {
   Expirer,
   LmdbWriter,
   type Shard,
+  Snapshotter,
   tell,
   WalWriter,
 } from '../actors/index.ts'
@@ -108,6 +109,10 @@ const followersTree = (
         { shard, entities },
         { ...actor, name: Alarms.name(instance, index) },
       ),
+      worker(`snapshotter(${index})`, Snapshotter.server, shard, {
+        ...actor,
+        name: Snapshotter.name(instance, index),
+      }),
     ],
   )
 }
@@ -149,7 +154,7 @@ const inOrder = (shard: Shard, children: readonly ChildSpec[]): ChildSpec[] =>
 const actorNames = ({ parts: { instance }, index }: Shard): Name[] => [
   ...[BlobStore, WalWriter, Applier, Batcher].map(({ name }) => name(instance, index)),
   treeNames(instance).followers(index),
-  ...[LmdbWriter, Expirer, Alarms].map(({ name }) => name(instance, index)),
+  ...[LmdbWriter, Expirer, Alarms, Snapshotter].map(({ name }) => name(instance, index)),
 ]
 
 /**

@@ -46,6 +46,24 @@ const checkWindows = (windows: unknown = {}): ReadonlyMap<string, number> => {
   return new Map(found)
 }
 
+const retentionUnits: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+
+/** `retention.log`: bytes, or a time as text. @throws KeelsonError `CONFIG` */
+export const checkRetention = (log: unknown): Settings['retention'] => {
+  if (log === undefined) return undefined
+  if (Number.isSafeInteger(log) && Number(log) >= 0) return { bytes: Number(log) }
+  const [, count, unit = ''] =
+    typeof log === 'string' ? (/^(\d{1,9})([smhd])$/.exec(log) ?? []) : []
+  if (count === undefined)
+    throw configError('retention.log', "bytes, or a time such as '7d', '12h', '30m', '45s'", log)
+  return { ms: Number(count) * (retentionUnits[unit] ?? 0) }
+}
+
 /** The options of `start`. Only `dir` has no default. Times are in ms, sizes in bytes. */
 export type StartOptions = {
   /** The data folder. It is created when missing. */
@@ -170,6 +188,30 @@ export type StartOptions = {
    * left out stands still, and is built anew when it comes back.
    */
   readonly projections?: readonly Projection[]
+  readonly snapshot?: {
+    /**
+     * A snapshot is made when the log since the last one exceeds `minLogBytes` (256 MiB) and `ratio`
+     * (1) times the size of that one. Then the log before it is given back.
+     */
+    readonly minLogBytes?: number
+    readonly ratio?: number
+    /** How many snapshots are kept; 1, up to 8. */
+    readonly keep?: number
+    /** How fast one is written; by default half of what the disk gives. */
+    readonly bytesPerSecond?: number
+    /**
+     * How far the projection's file may grow while one is made; 1 GiB. Beyond, it is given up and
+     * tried again without a limit of its speed.
+     */
+    readonly pinnedBytesMax?: number
+  }
+  readonly retention?: {
+    /**
+     * How much of the log is kept although snapshots replace it: bytes, or a time such as `'7d'`,
+     * `'12h'`, `'30m'`, `'45s'`; with a snapshot below it. Nothing.
+     */
+    readonly log?: number | string
+  }
   /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
   /** The user's own supervision tree: `supervisor('app', …)` of `keelson`. */
@@ -284,6 +326,17 @@ const rules: Record<string, Rule> = {
     },
   },
   projections: { kind: 'any' },
+  snapshot: {
+    kind: 'object',
+    rules: {
+      minLogBytes: count(1),
+      ratio: { kind: 'number', min: 0, max: 1_000, whole: false },
+      keep: count(1, 8),
+      bytesPerSecond: count(1),
+      pinnedBytesMax: count(MiB / 16),
+    },
+  },
+  retention: { kind: 'object', rules: { log: { kind: 'any' } } },
   mailboxMax: count(1),
   app: { kind: 'any' },
   onProgress: { kind: 'function' },
@@ -293,7 +346,7 @@ const rules: Record<string, Rule> = {
 export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   checkObject('options', options, rules, '')
   const { dir, instance = 'default', wal = {}, overlay = {}, lmdb = {} } = options
-  const { admission = {}, batcher = {}, blobs = {} } = options
+  const { admission = {}, batcher = {}, blobs = {}, snapshot = {} } = options
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0'))
     throw configError('dir', 'the path of a folder', dir)
   if (options.system !== undefined && typeof options.system?.whereis !== 'function')
@@ -358,6 +411,14 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         enqueueOps: lmdb.enqueueOps ?? 100_000,
         enqueueBytes: lmdb.enqueueBytes ?? 16 * MiB,
       },
+      snapshot: {
+        minLogBytes: snapshot.minLogBytes ?? 256 * MiB,
+        ratio: snapshot.ratio ?? 1,
+        keep: snapshot.keep ?? 1,
+        bytesPerSecond: snapshot.bytesPerSecond,
+        pinnedBytesMax: snapshot.pinnedBytesMax ?? 1_024 * MiB,
+      },
+      retention: checkRetention(options.retention?.log),
     },
   }
 }

@@ -18,6 +18,7 @@ const children = [
   ['followers(0)', 'lmdb_writer(0)'],
   ['followers(0)', 'expirer(0)'],
   ['followers(0)', 'alarms(0)'],
+  ['followers(0)', 'snapshotter(0)'],
   ['shards', 'shard(0)'],
   ['keelson', 'shards'],
 ] as const

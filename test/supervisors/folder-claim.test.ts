@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../src/clock.ts'
 import { createSystem } from '../../src/runtime/index.ts'
-import { type Disk, type LogHost, writeDataFolder } from '../../src/storage/index.ts'
+import { type Disk, type LogHost, SnapshotWork, writeDataFolder } from '../../src/storage/index.ts'
 import { claimFolder } from '../../src/supervisors/folder-claim.ts'
 import { startInstance } from '../../src/supervisors/instance.ts'
 import {
@@ -131,6 +131,7 @@ test('a LOCK of a log that is replaced before the first look at it is not taken 
       makeHost: host,
       projections,
       makeBlobHost: () => inlineBlobHost({ disk, clock }),
+      makeSnapshotHost: () => new SnapshotWork({ disk, clock, projections }),
     },
   )
   const refused = expect(starting).rejects.toMatchObject({

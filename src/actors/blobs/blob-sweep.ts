@@ -1,6 +1,6 @@
 /**
  * One sweep over the blobs of a shard. It judges only blobs that exist when it begins. It marks the
- * blobs that rows, log and pins refer to, skips those within their grace, and frees the rest.
+ * blobs that rows, log, kept snapshots and pins refer to, skips those within their grace, and frees the rest.
  * Writes continue meanwhile, and their blobs are not judged. If anything cannot be read, the sweep
  * ends before it frees a blob.
  */
@@ -58,13 +58,19 @@ const markLog = async (
 }
 
 /**
- * Marks the references of the log, as the rows of a view show them.
+ * Marks the references of the log, as the rows of a view show them. Rows of frames before `firstLsn`
+ * are left over: the log has given those frames back.
  * @throws KeelsonError `CORRUPT`, `CLOSED`
  */
-const markLogged = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
+const markLogged = (
+  view: ReadView,
+  firstLsn: number,
+  live: BlobExtents,
+  clock: Clock,
+): Promise<void> =>
   walkRows(view, loggedBlobRows, clock, (key, row) => {
-    const { segment, extent } = recordOfLogged(key, row)
-    live.add(segment, extent)
+    const { segment, extent, lsn } = recordOfLogged(key, row)
+    if (lsn >= firstLsn) live.add(segment, extent)
   })
 
 /**
@@ -152,16 +158,22 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   // The sync comes after every group handed to the disk before. A frame that is not in the log by
   // then never will be.
   const { durableLsn } = await shard.files.log().run('sync', null)
+  const log = await shard.files.log().run('describe', null)
+  const firstLsn = log.segments[0]?.baseLsn ?? 1
   const view = shard.view()
   const { appliedLsn } = shard
   const kept = new BlobExtents()
   for (const other of [pinned, young]) kept.addAll(other)
-  await telling(parts, markLogged(view, kept, shard.parts.clock))
+  await telling(parts, markLogged(view, firstLsn, kept, shard.parts.clock))
   await markLog(shard.files.log(), appliedLsn + 1, durableLsn, kept)
   const before = segments.filter((segment) => hasDead(kept, segment, active))
-  // The values show nothing that the log does not. Checking them too is cheap, and runs only if
-  // something would be freed.
-  if (before.length > 0) await telling(parts, markRows(view, kept, shard.parts.clock))
+  // Values and snapshots refer to blobs whose frames the log has given back. They are read only if
+  // something would be freed. A value that is replaced meanwhile is in the last snapshot, or its
+  // frame was in the log when this sweep began.
+  if (before.length > 0) {
+    await telling(parts, markRows(view, kept, shard.parts.clock))
+    await shard.snapshots.addBlobs(kept, signal)
+  }
   let cleared = 0
   let freedBytes = 0
   for (const segment of before) {

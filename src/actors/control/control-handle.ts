@@ -5,6 +5,7 @@
  */
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
+import type { NamedSnapshot } from '../../storage/index.ts'
 import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
 import type { Access } from '../shard/access.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -118,6 +119,29 @@ export class ControlHandle {
     options: ControlOptions = {},
   ): Promise<{ readonly outcomes: readonly Control.SweepOutcome[] }> {
     return this.#ask(Control.sweep(this.#control, this.#plain(this.#indexes, options)))
+  }
+
+  /**
+   * Makes a snapshot of a shard now, which has everything applied before the call, and gives the log
+   * before it back. It continues after its caller's `TIMEOUT`.
+   * @throws KeelsonError `DEGRADED` if the projection takes no changes; `NO_SPACE`, `BUSY`,
+   * `CORRUPT`, `SHARD_DOWN`: the snapshots from before stay
+   */
+  async snapshot(shard: number, options: ControlOptions = {}): Promise<NamedSnapshot> {
+    const { outcomes } = await this.#ask(
+      Control.snapshot(this.#control, this.#plain([shard], options)),
+    )
+    only(outcomes)
+    const made = outcomes[0]?.snapshot
+    if (!made) throw new Error('the snapshot has no facts')
+    return made
+  }
+
+  /** Makes a snapshot of every shard, one after another. `timeoutMs` is for each of them. */
+  async snapshotAll(
+    options: ControlOptions = {},
+  ): Promise<{ readonly outcomes: readonly Control.SnapshotOutcome[] }> {
+    return this.#ask(Control.snapshot(this.#control, this.#plain(this.#indexes, options)))
   }
 
   /**

@@ -17,6 +17,7 @@ import {
   type Ref,
   type Timer,
 } from '../../runtime/index.ts'
+import type { NamedSnapshot } from '../../storage/index.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import {
@@ -40,6 +41,7 @@ import {
   told,
 } from '../shard/shard-outcomes.ts'
 import { tell } from '../shard/storage-events.ts'
+import * as Snapshotter from '../snapshots/snapshotter.ts'
 import {
   type ControlOptions,
   type PlainRequest,
@@ -59,6 +61,9 @@ export type { Outcome, Outcomes } from '../shard/shard-outcomes.ts'
 
 /** The outcome of a sweep on one shard. */
 export type SweepOutcome = Outcome & { readonly report?: BlobStore.SweepReport }
+
+/** The outcome of a request for a snapshot on one shard. */
+export type SnapshotOutcome = Outcome & { readonly snapshot?: NamedSnapshot }
 
 /** A part of a shard that `reopen` can start. */
 export type ReopenPart = 'shard' | 'followers'
@@ -89,6 +94,7 @@ export type Messages = {
     flush_all: (options: ControlOptions | undefined) => Outcomes
     discard_all: (options: ControlOptions | undefined) => Outcomes
     sweep: (request: PlainRequest) => { readonly outcomes: readonly SweepOutcome[] }
+    snapshot: (request: PlainRequest) => { readonly outcomes: readonly SnapshotOutcome[] }
     reopen: (request: { shard: number; part: ReopenPart }) => Reopened
   }
   infos: {
@@ -149,6 +155,7 @@ export const server: GenServer<Messages, State, Options> = {
       flush_all: (options) => plainRequest(noScope, options as ControlOptions) !== undefined,
       discard_all: (options) => plainRequest(noScope, options as ControlOptions) !== undefined,
       sweep: isRecord(plainFields),
+      snapshot: isRecord(plainFields),
       reopen: isRecord({ shard: isCount, part: isOneOf('shard', 'followers') }),
     },
     casts: {},
@@ -179,6 +186,20 @@ export const server: GenServer<Messages, State, Options> = {
       answer(
         context.from,
         swept.then(({ outcomes }) => ({ outcomes: withReports(outcomes, reports) })),
+      )
+      return noReply(state)
+    },
+    snapshot: (state, { shards, timeoutMs }, context) => {
+      const made = new Map<number, NamedSnapshot>()
+      const make = async (shard: Shard) => {
+        const { instance } = shard.parts
+        const snapshotter = context.to(Snapshotter.name(instance, shard.index))
+        made.set(shard.index, await Snapshotter.snapshot(snapshotter, timeoutMs))
+      }
+      const all = eachShard('snapshot', instanceOf(state, context), shards, make)
+      answer(
+        context.from,
+        all.then(({ outcomes }) => ({ outcomes: withSnapshots(outcomes, made) })),
       )
       return noReply(state)
     },
@@ -311,6 +332,10 @@ export const discard = (control: Ref<Messages>, request: PlainRequest) =>
 export const sweep = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'sweep', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
+/** Makes a snapshot of each shard now. */
+export const snapshot = (control: Ref<Messages>, request: PlainRequest) =>
+  call(control, 'snapshot', request, { timeoutMs: request.timeoutMs + answerSlackMs })
+
 /**
  * Starts a shard that is down, or followers that gave up.
  * @throws KeelsonError `SHARD_DOWN` if it is down again
@@ -341,6 +366,15 @@ const withReports = (
   outcomes.map((outcome) => {
     const report = reports.get(outcome.shard)
     return report ? { ...outcome, report } : outcome
+  })
+
+const withSnapshots = (
+  outcomes: readonly Outcome[],
+  made: ReadonlyMap<number, NamedSnapshot>,
+): readonly SnapshotOutcome[] =>
+  outcomes.map((outcome) => {
+    const snapshot = made.get(outcome.shard)
+    return snapshot ? { ...outcome, snapshot } : outcome
   })
 
 /** Holds writes first, so that the flush can end. If a step fails, all holds are released. */

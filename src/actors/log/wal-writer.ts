@@ -241,7 +241,7 @@ export const server: GenServer<Messages, State, Shard> = {
       const [turn] = state.queue.inFlight
       if (turn?.kind !== 'group') return noReply(state)
       if (result.ok) handOver(state, turn, result.value, context)
-      else if (isRefusal(result.error)) refuse(turn, result.error)
+      else if (isRefusal(result.error)) refuse(state, turn, result.error)
       else return poisoned(state, result.error, context)
       state.queue.back(turn)
       armSync(state, context)
@@ -445,7 +445,8 @@ const commit = ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commi
 }
 
 /** The log refused the group before it wrote a byte; the log continues. */
-const refuse = ({ group, from }: GroupTurn, error: KeelsonError): void => {
+const refuse = ({ shard }: State, { group, from }: GroupTurn, error: KeelsonError): void => {
+  shard.snapshots.refused(error)
   group.refuse(error)
   from.fail(error)
 }
@@ -463,6 +464,7 @@ const handOver = (state: State, turn: GroupTurn, commit: Commit, context: Contex
   if (spent) shard.appends.reuse(spent)
   state.idle?.stir()
   group.committed(lsns, refused)
+  shard.snapshots.refused(refused)
   const { durableLsn } = durability
   const committed = { group, units, from, time, durableLsn }
   if (follower) tellFollower(follower, committed)

@@ -8,7 +8,7 @@
  * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes no
  * changes meanwhile takes the shard down after `deadlineMs`, with `DEGRADED`.
  */
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -25,10 +25,10 @@ import {
   applyUnits,
   type FrameUnits,
   frameBytes,
+  logBytesAfter,
   type ProjectionStore,
   WriteGroup,
 } from '../../storage/index.ts'
-import { logBytesAfter } from '../log/log-bytes.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
@@ -46,6 +46,7 @@ import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { type Behind, logBehind, type Rebuilt, rebuildOverlay } from './overlay-rebuild.ts'
+import { openProjection, unprojectable } from './projection-opening.ts'
 
 /**
  * Applied frames for the follower, in columns: LSNs, units, lengths in bytes. There may be more
@@ -169,7 +170,14 @@ export const server: GenServer<Messages, State, Shard> = {
         throw error
       }
       state.appliedLsn = state.subscription.lastLsn
-      state.projection = await state.shard.files.projection(context.signal)
+      try {
+        state.projection = await openProjection(state.shard, context)
+      } catch (error) {
+        if (!isKeelsonError(error, 'DEGRADED') && !isKeelsonError(error, 'CORRUPT')) throw error
+        // A restart cannot help. The way back is `control.reopen`, or a new process.
+        goDown(state.shard, error, context)
+        return noReply(state)
+      }
       return noReply(state, { continue: ['rebuild'] })
     },
     rebuild: async (state, _, context) => {
@@ -268,10 +276,7 @@ export const server: GenServer<Messages, State, Shard> = {
       const { shard, mode, giveUp } = state
       if (mode !== 'waiting' || !giveUp) return noReply(state)
       // No reader would ever see it: the callers must hear it. `control.reopen` tries again.
-      const error = unprojectable(shard, reason)
-      if (shard.goDown(error, context.signal))
-        tell(context.system, shard, 'shard.down', { reason: error })
-      WalWriter.end(context.to(WalWriter.name(shard.parts.instance, shard.index)), error)
+      goDown(shard, unprojectable(shard, reason), context)
       return noReply(state)
     },
   },
@@ -334,12 +339,11 @@ const projectionOf = ({ projection, shard }: State): ProjectionStore => {
   return projection
 }
 
-const unprojectable = ({ index }: Shard, reason: unknown): KeelsonError =>
-  new KeelsonError(
-    'DEGRADED',
-    `the projection of shard ${index} has to be rebuilt and takes no changes: ${reasonText(reason)}`,
-    { details: { shard: index, reason: reasonText(reason) }, cause: reason },
-  )
+/** Takes the shard down, and ends its tree. */
+const goDown = (shard: Shard, reason: KeelsonError, context: Context): void => {
+  if (shard.goDown(reason, context.signal)) tell(context.system, shard, 'shard.down', { reason })
+  WalWriter.end(context.to(WalWriter.name(shard.parts.instance, shard.index)), reason)
+}
 
 const waiting = (state: State, behind: Behind): State => {
   state.shard.recovery.begin('log', behind.bytes)
@@ -418,6 +422,7 @@ const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
   const { shard, rows } = state
   if (!rows) throw shard.unavailable()
   const { lsns, lengths } = group
+  const { bytes: lagAtFirst } = state.lag
   for (let at = 0; at < lsns.length; at++) {
     const lsn = lsns[at] as number
     state.lag.add(lsn, frameBytes(lengths[at] ?? 0))
@@ -430,5 +435,6 @@ const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
     group.claim(at)?.applied(lsn, answers)
   }
   shard.lagBytes = state.lag.bytes
+  shard.snapshots.grew(state.lag.bytes - lagAtFirst)
   from.reply(undefined)
 }

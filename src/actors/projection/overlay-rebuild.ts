@@ -11,9 +11,9 @@ import {
   type FrameUnits,
   frameBytes,
   type LogDescription,
+  logBytesAfter,
   type ProjectionStore,
 } from '../../storage/index.ts'
-import { logBytesAfter } from '../log/log-bytes.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ShardRows } from '../overlay/shard-rows.ts'
@@ -43,6 +43,7 @@ const readBytes = 1024 * 1024
 /** How much of the log the projection does not show. */
 export const logBehind = async (shard: Shard, projection: ProjectionStore): Promise<Behind> => {
   const log = await shard.files.log().run('describe', null)
+  shard.snapshots.describedBy(log)
   const from = projection.position()?.lsn ?? 0
   return { log, from, bytes: logBytesAfter(log, from) }
 }

@@ -41,7 +41,6 @@ export type Steps = {
     flushDue: () => void
     retryDue: () => void
     step: () => void
-    /** The next rows of a reconcile. */
     readRows: () => void
     read: (read: Settled<ReadAnswer>) => void
     synced: (durableLsn: Settled<number>) => void
@@ -267,15 +266,16 @@ const commit = (
   context: Context,
 ): void => {
   if (frames) halt(state, frames.halted, context)
-  const { derived: queue, parts } = state.shard
+  const { derived: queue, parts, releasedRows } = state.shard
   const lsn = frames?.lsn ?? state.feed.projectedLsn
   const mark = frames ? frames.frame : projection.position()?.frame
   const position = { walId, epoch, lsn, ...(mark ? { frame: mark } : {}) }
-  const isAlone = frames !== undefined && queue.isolates
-  const derived = isAlone ? undefined : queue.take(lsn, parts.settings.lmdb.chunkRows)
+  const { chunkRows } = parts.settings.lmdb
+  const derived = frames && queue.isolates ? undefined : queue.take(lsn, chunkRows)
   state.waiting = true
   state.committing = { frames, walked, derived, since: context.system.clock.monotonic() }
-  context.pipe(projection.commit(changesOf(state.committing), position), 'committed')
+  const changes = releasedRows.before(changesOf(state.committing), projection)
+  context.pipe(projection.commit(changes, position), 'committed')
 }
 
 function* changesOf({ frames, walked, derived }: Commit): IterableIterator<RowChange> {

@@ -57,6 +57,16 @@ export type Settings = {
   }
   /** The projections by users. */
   readonly projections: readonly Projection[]
+  readonly snapshot: {
+    readonly minLogBytes: number
+    readonly ratio: number
+    readonly keep: number
+    /** `undefined`: half of what the disk gives. */
+    readonly bytesPerSecond: number | undefined
+    readonly pinnedBytesMax: number
+  }
+  /** What is kept of the log for its own sake; `undefined`: nothing. */
+  readonly retention: { readonly bytes?: number; readonly ms?: number } | undefined
 }
 
 /** The level of an acknowledgement: durable, or only written. */

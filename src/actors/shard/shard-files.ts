@@ -4,7 +4,7 @@
  * nothing. So two incarnations of the writer never write one log, however quickly they follow each
  * other.
  */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type Evidence,
   factsFileName,
@@ -13,11 +13,13 @@ import {
   type LogHost,
   type LogHostFactory,
   type LogOptions,
+  type NamedSnapshot,
   type ProjectedPosition,
-  type ProjectionExamination,
   type ProjectionStore,
   type Projections,
 } from '../../storage/index.ts'
+import type { Recovery } from './recovery-progress.ts'
+import type { ShardSnapshots } from './shard-snapshots.ts'
 
 /** The place of the files, and the ports to reach them. */
 export type FileParts = {
@@ -37,6 +39,8 @@ export type FileParts = {
   readonly lock: string | undefined
   readonly makeHost: LogHostFactory
   readonly projections: Projections
+  readonly snapshots: ShardSnapshots
+  readonly recovery: Recovery
 }
 
 /** One life of the log: its host, and the inspection of the folder. */
@@ -48,7 +52,8 @@ export class ShardFiles {
   #host: LogHost | undefined
   #prepared: LogLease | undefined
   #projection: ProjectionStore | undefined
-  #projectionDamaged = false
+  /** The projection cannot be used: the next one begins with a snapshot, or empty. */
+  #mustRebuild = false
   /**
    * The identity of the log's LOCK file. With a different file this process does not own the
    * folder.
@@ -80,9 +85,10 @@ export class ShardFiles {
     })
   }
 
-  /** Whether the last inspection found written data: frames, or rows of a projection. */
+  /** Whether the last inspection found written data: frames, snapshots, rows of a projection. */
   get hasRemains(): boolean {
-    return this.#prepared?.inspection.hasFrames === true || this.#projectedLsn > 0
+    const { hasFrames, snapshots = [] } = this.#prepared?.inspection ?? {}
+    return hasFrames === true || snapshots.length > 0 || this.#projectedLsn > 0
   }
 
   /**
@@ -136,25 +142,28 @@ export class ShardFiles {
   }
 
   /**
-   * Opens the projection on first use. A damaged one is removed first, and rebuilt from the log.
+   * Opens the projection on first use. One that cannot be used is built anew: a snapshot is loaded,
+   * or it begins empty. The log has the rest. A load that is interrupted goes on the next time.
+   * @throws KeelsonError `NO_SPACE` with the load to be gone on with; `CORRUPT` if neither a
+   * snapshot nor the whole log is there
    */
   projection(signal: AbortSignal): Promise<ProjectionStore> {
     return this.#inTurn(signal, async () => {
       // An earlier process may have a commit under way. The new one must read a settled projection.
       await this.#projection?.settled()
-      if (this.#projection && !this.#projectionDamaged) return this.#projection
+      if (this.#projection && !this.#mustRebuild) return this.#projection
       await this.#closeProjection()
       const { projections, mapBytes } = this.parts
-      if (this.#projectionDamaged) projections.remove(this.parts.folders.lmdb)
-      this.#projectionDamaged = false
+      if (this.#mustRebuild) await this.#rebuild(signal)
+      this.#mustRebuild = false
       this.#projection = projections.open(this.parts.folders.lmdb, mapBytes)
       return this.#projection
     })
   }
 
-  /** Marks the projection as damaged: the next `projection()` begins an empty one. */
+  /** Marks the projection as damaged: the next `projection()` builds it anew. */
   distrustProjection(): void {
-    this.#projectionDamaged = true
+    this.#mustRebuild = true
   }
 
   /**
@@ -188,23 +197,85 @@ export class ShardFiles {
   async #inspectedBy(host: LogHost): Promise<LogLease> {
     const position = await this.#projectedPosition()
     this.#projectedLsn = position?.lsn ?? 0
-    const inspection = await host.run('inspect', {
-      dir: this.parts.folders.wal,
-      options: this.parts.logOptions,
+    let inspection = await this.#inspection(host, position)
+    // A snapshot that is needed is read whole, before anything is changed.
+    while (inspection.base?.kind === 'snapshot' && !(await this.#isSound(inspection.base.snapshot)))
+      inspection = await this.#inspection(host, position)
+    this.#lock = inspection.lock
+    const { kind } = inspection.base ?? {}
+    if (kind === 'snapshot' || (kind === 'log' && position)) this.#mustRebuild = true
+    this.parts.snapshots.named = inspection.snapshots
+    return { host, inspection }
+  }
+
+  #inspection(host: LogHost, position: ProjectedPosition | undefined): Promise<Inspection> {
+    const { folders, logOptions } = this.parts
+    return host.run('inspect', {
+      dir: folders.wal,
+      options: logOptions,
       evidence: this.#callersEvidence(),
-      // Without an archive the log is the only copy: it must be whole, and readable from the end of
-      // the projection.
+      // The log must reach down to the end of the projection, to a snapshot, or to its first frame.
       needs: {
-        heldFrom: 1,
         readFrom: 1,
         holdsUnits: true,
+        base: { damaged: [...this.parts.snapshots.unusable] },
         ...(position ? { shown: position } : {}),
       },
       ...(this.#lock === undefined ? {} : { lock: this.#lock }),
     })
-    this.#lock = inspection.lock
-    if (inspection.showsOther) this.#projectionDamaged = true
-    return { host, inspection }
+  }
+
+  async #isSound(snapshot: NamedSnapshot): Promise<boolean> {
+    const { snapshots, recovery } = this.parts
+    recovery.begin('snapshot', snapshot.bytes)
+    const request = { dir: snapshots.parts.dir, snapshot }
+    return this.#unlessDamaged(snapshot, () =>
+      snapshots.run('verify', request, undefined, ({ rows, bytes }) => recovery.reach(rows, bytes)),
+    ).finally(() => recovery.end())
+  }
+
+  /** Puts the base of a new projection in place: the newest sound snapshot, or nothing. */
+  async #rebuild(signal: AbortSignal): Promise<void> {
+    const { snapshots, segments } = await this.log().run('describe', null)
+    const firstLsn = segments[0]?.baseLsn ?? 1
+    for (const snapshot of [...snapshots].reverse()) {
+      if (this.parts.snapshots.unusable.has(snapshot.lsn) || snapshot.lsn < firstLsn - 1) continue
+      if (await this.#load(snapshot, signal)) return
+    }
+    if (firstLsn > 1) throw this.#noBase(firstLsn)
+    this.parts.projections.remove(this.parts.folders.lmdb)
+  }
+
+  #load(snapshot: NamedSnapshot, signal: AbortSignal): Promise<boolean> {
+    const { snapshots, recovery, folders } = this.parts
+    recovery.begin('snapshot', snapshot.bytes)
+    const request = { dir: snapshots.parts.dir, snapshot, projection: folders.lmdb }
+    return this.#unlessDamaged(snapshot, () =>
+      snapshots.run('load', request, signal, ({ rows, bytes }) => recovery.reach(rows, bytes)),
+    )
+  }
+
+  /** Does `work` with a snapshot. False: the snapshot is damaged, and is not used again. */
+  async #unlessDamaged(snapshot: NamedSnapshot, work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work()
+      return true
+    } catch (error) {
+      const isOfSnapshot = isKeelsonError(error, 'CORRUPT') && error.details.file !== undefined
+      if (!isOfSnapshot && !isKeelsonError(error, 'UNSUPPORTED_VERSION')) throw error
+      this.parts.snapshots.unusable.add(snapshot.lsn)
+      this.parts.snapshots.damaged(error)
+      return false
+    }
+  }
+
+  #noBase(firstLsn: number): KeelsonError {
+    const { index, snapshots } = this.parts
+    return new KeelsonError(
+      'CORRUPT',
+      `the projection of shard ${index} is lost, no snapshot can be used, and the log begins with lsn ${firstLsn}`,
+      { details: { shard: index, firstLsn, damaged: [...snapshots.unusable] } },
+    )
   }
 
   /** The host is kept until it has ended, because the next life waits for it. */
@@ -232,13 +303,8 @@ export class ShardFiles {
   async #projectedPosition(): Promise<ProjectedPosition | undefined> {
     await this.#projection?.settled()
     if (this.#projection) return this.#projection.position()
-    const found = await this.#examined()
-    return found.state === 'sound' ? found.position : undefined
-  }
-
-  async #examined(): Promise<ProjectionExamination> {
     const found = await this.parts.projections.examine(this.parts.folders.lmdb)
-    if (found.state === 'damaged') this.#projectionDamaged = true
-    return found
+    if (found.state === 'damaged' || found.state === 'loading') this.#mustRebuild = true
+    return found.state === 'sound' ? found.position : undefined
   }
 }

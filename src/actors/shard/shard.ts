@@ -13,6 +13,7 @@ import {
   type LogFloor,
   type LogHostFactory,
   type Projections,
+  type SnapshotHostFactory,
   unitBytesMax,
 } from '../../storage/index.ts'
 import type { Allowance, Watch } from '../admission/allowance.ts'
@@ -22,11 +23,13 @@ import { Gate } from '../admission/gate.ts'
 import { KeyMarks } from '../admission/key-marks.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { Recovery } from './recovery-progress.ts'
+import { ReleasedRows } from './released-rows.ts'
 import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
 import { ShardChanges } from './shard-changes.ts'
 import { ShardFiles } from './shard-files.ts'
 import { ShardProjection } from './shard-projection.ts'
+import { ShardSnapshots, type SnapshotTurns } from './shard-snapshots.ts'
 import { ShardTime } from './shard-time.ts'
 import type { WriteWindows } from './write-windows.ts'
 
@@ -98,8 +101,13 @@ export type ShardParts = {
   readonly index: number
   /** The number of shards in the instance. It decides which keys this shard has. */
   readonly shardCount: number
-  /** The folders of log, projection and blobs. */
-  readonly folders: { readonly wal: string; readonly lmdb: string; readonly blobs: string }
+  /** The folders of log, projection, blobs and snapshots. */
+  readonly folders: {
+    readonly wal: string
+    readonly lmdb: string
+    readonly blobs: string
+    readonly snapshots: string
+  }
   readonly settings: Settings
   readonly minDurable: number | undefined
   /** What `keelson.json` says that the log had; `undefined` if it says nothing. */
@@ -109,11 +117,14 @@ export type ShardParts = {
   readonly makeHost: LogHostFactory
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
+  readonly makeSnapshotHost: SnapshotHostFactory
   /** The disk for synchronous reads of blobs. */
   readonly disk: Disk
   /** Shared by the shards of an instance: the bound of writes under way, and the windows. */
   readonly allowance: Allowance
   readonly windows: WriteWindows
+  /** Shared too: the turns of their snapshots. */
+  readonly snapshotTurns: SnapshotTurns
   /** Watches the end of a process: `System.monitor`. */
   readonly watch: Watch
 }
@@ -141,6 +152,9 @@ export class Shard {
   readonly projection: ShardProjection
   /** Rows that actors derived from the log, on their way into the projection. */
   readonly derived: DerivedQueue
+  readonly snapshots: ShardSnapshots
+  /** Rows of blobs that go with the frames that were given back. */
+  readonly releasedRows = new ReleasedRows()
   readonly files: ShardFiles
   readonly blobs: ShardBlobs
   /** The projection is durable up to this LSN, as far as this process knows. */
@@ -170,7 +184,16 @@ export class Shard {
     this.appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
     const { enqueueOps, enqueueBytes } = parts.settings.lmdb
     this.derived = new DerivedQueue({ operations: enqueueOps, bytes: enqueueBytes })
-    this.files = new ShardFiles({ ...parts, logOptions: { maxFileSize, sectorBytes }, mapBytes })
+    this.snapshots = new ShardSnapshots({
+      index: parts.index,
+      dir: parts.folders.snapshots,
+      makeHost: parts.makeSnapshotHost,
+      turns: parts.snapshotTurns,
+    })
+    const { snapshots, recovery } = this
+    const { retention } = parts.settings
+    const logOptions = { maxFileSize, sectorBytes, ...(retention && { retention }) }
+    this.files = new ShardFiles({ ...parts, logOptions, mapBytes, snapshots, recovery })
     this.gate = new Gate(parts.clock, {
       bytesMax: queueBytes,
       commandsMax: queueCommands,

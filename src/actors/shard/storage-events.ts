@@ -8,6 +8,7 @@ import type { SetAside } from '../admission/derived-queue.ts'
 import type { RecoveryProgress } from './recovery-progress.ts'
 import type { Shard } from './shard.ts'
 import type { ModeChange } from './shard-projection.ts'
+import type { SnapshotReason } from './shard-snapshots.ts'
 import type { ClockJump } from './shard-time.ts'
 
 /** The instance, the shard and the time of an event; `at` in ms since 1970. */
@@ -68,6 +69,23 @@ export interface StorageEvents {
     readonly appliedLsn: number
     readonly overlayKeys: number
     readonly overlayBytes: number
+  }>
+  /** A snapshot is being made. */
+  'snapshot.started': Told<{ readonly reason: SnapshotReason }>
+  /** A snapshot is verified and named by the log. */
+  'snapshot.made': Told<{
+    readonly lsn: number
+    readonly rows: number
+    readonly bytes: number
+    readonly tookMs: number
+  }>
+  /** An attempt at a snapshot failed, or a snapshot was found damaged. No file stays. */
+  'snapshot.failed': Told<{ readonly reason: string; readonly failures: number }>
+  /** The log gave segments back. It begins with `firstLsn` now. */
+  'log.released': Told<{
+    readonly segments: number
+    readonly bytes: number
+    readonly firstLsn: number
   }>
   /** Expired rows were removed: values, compounds, locks. */
   'expiry.removed': Told<{ readonly keys: number }>
@@ -132,7 +150,7 @@ export interface StorageEvents {
   }>
   /** The outcome of a `control` request on one shard. `result`: `ok` or a code. */
   'control.outcome': Told<{
-    readonly request: 'suspend' | 'resume' | 'flush' | 'discard' | 'sweep' | 'reopen'
+    readonly request: 'suspend' | 'resume' | 'flush' | 'discard' | 'sweep' | 'snapshot' | 'reopen'
     readonly result: string
     readonly tookMs: number
   }>

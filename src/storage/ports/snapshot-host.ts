@@ -51,8 +51,11 @@ export type SnapshotProtocol = {
     request: {
       readonly dir: string
       readonly projection: string
-      /** Bytes of the file per second, `Infinity` without a limit. */
-      readonly bytesPerSecond: number
+      /**
+       * Bytes of the file per second, `Infinity` without a limit. Absent: half of what the disk
+       * gives.
+       */
+      readonly bytesPerSecond?: number
       /** How far the projection's file may grow meanwhile, because its old pages are pinned. */
       readonly pinnedBytesMax: number
     }

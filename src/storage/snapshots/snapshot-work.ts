@@ -19,7 +19,7 @@ import type { SnapshotSource, SnapshotTarget } from '../ports/snapshot-rows.ts'
 import { blobsOfSnapshot } from './snapshot-blobs.ts'
 import { removeUnnamed, snapshotName } from './snapshot-folder.ts'
 import { isLoadOf, loadingSnapshot } from './snapshot-loading.ts'
-import { makingSnapshot } from './snapshot-making.ts'
+import { type MakingStep, makingSnapshot } from './snapshot-making.ts'
 import { SnapshotReader, verifyingFile } from './snapshot-reader.ts'
 
 /** The projections that snapshots are made of and loaded into, by their folders. */
@@ -37,6 +37,37 @@ export type SnapshotProjections = {
     dir: string,
     isOurs: (place: LoadPlace) => boolean,
   ): SnapshotTarget | Promise<SnapshotTarget>
+}
+
+/** How long to rest between two steps. `over` is called at the end of each rest. */
+type Rest = { readonly after: (step: MakingStep) => number; readonly over: () => void }
+
+const atMost = (bytesPerSecond: number, clock: Clock): Rest => {
+  const begin = clock.monotonic()
+  return {
+    after: ({ phase, bytes }) =>
+      phase === 'write' ? begin + (1_000 * bytes) / bytesPerSecond - clock.monotonic() : 0,
+    over: () => undefined,
+  }
+}
+
+/** The shortest rest, in ms: many short steps rest once. */
+const restMin = 5
+
+/** Rests as long as it works. */
+const halfTheTime = (clock: Clock): Rest => {
+  let worked = 0
+  let began = clock.monotonic()
+  return {
+    after() {
+      worked += clock.monotonic() - began
+      return worked < restMin ? 0 : worked
+    },
+    over() {
+      if (worked >= restMin) worked = 0
+      began = clock.monotonic()
+    },
+  }
 }
 
 /** What the work runs on. */
@@ -101,13 +132,13 @@ export class SnapshotWork implements SnapshotHost {
     const { disk, projections, clock } = this.#parts
     const source = projections.source(projection)
     const rowsInAll = source.rows
-    const begin = clock.monotonic()
+    const rest = bytesPerSecond === undefined ? halfTheTime(clock) : atMost(bytesPerSecond, clock)
     try {
       const steps = makingSnapshot(disk, dir, source, pinnedBytesMax)
       return await this.#through(steps, async (step) => {
         onProgress({ ...step, rowsInAll })
-        const due = begin + (step.phase === 'write' ? (1000 * step.bytes) / bytesPerSecond : 0)
-        await this.#pause(due - clock.monotonic())
+        await this.#pause(rest.after(step))
+        rest.over()
       })
     } finally {
       source.close()

@@ -5,7 +5,12 @@
  */
 import { type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { LogHost, Projections } from '../../storage/index.ts'
+import {
+  type LogHost,
+  type Projections,
+  type SnapshotHost,
+  SnapshotWork,
+} from '../../storage/index.ts'
 import { type App, type StartOptions, startInstance } from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
 import { inlineLogHost } from './inline-log-host.ts'
@@ -24,6 +29,8 @@ export type MachineOptions = SimulatedDiskOptions & {
   readonly around?: (projections: Projections) => Projections
   /** Wraps the host of each log. */
   readonly aroundLog?: (host: LogHost) => LogHost
+  /** Wraps each host of snapshots. */
+  readonly aroundSnapshots?: (host: SnapshotHost) => SnapshotHost
 }
 
 /** A machine in memory, on which instances start and end. */
@@ -55,6 +62,7 @@ export class SimulatedMachine {
   start(options: StartOptions): Promise<App> {
     const { disk, clock } = this
     const { endMs = 0, spareStepMs = 3, aroundLog = (host: LogHost) => host } = this.#options
+    const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options
     const delayMs = (): number => this.syncMs
     return this.during(
       startInstance(options, {
@@ -63,6 +71,8 @@ export class SimulatedMachine {
         makeHost: () => aroundLog(inlineLogHost({ disk, clock, delayMs, endMs, spareStepMs })),
         projections: this.#opened,
         makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
+        makeSnapshotHost: () =>
+          aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections })),
       }),
     )
   }

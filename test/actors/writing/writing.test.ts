@@ -181,6 +181,7 @@ describe('a killed actor', () => {
       'lmdb_writer(0)',
       'expirer(0)',
       'alarms(0)',
+      'snapshotter(0)',
       'followers(0)',
     ])
   })

@@ -97,7 +97,8 @@ describe('tree()', () => {
       '│     └─ followers(0) 0 running',
       '│        ├─ lmdb_writer(0) 0 running',
       '│        ├─ expirer(0) 0 running',
-      '│        └─ alarms(0) 0 running',
+      '│        ├─ alarms(0) 0 running',
+      '│        └─ snapshotter(0) 0 running',
       '├─ registry 0 running',
       '│  └─ table(registry) 0 running',
       '└─ services 0 running',
@@ -379,6 +380,7 @@ describe('commands', () => {
       'registry',
       'services',
       'shards',
+      'snapshotter',
     ]
     expect(unexplained.sort()).toEqual(parts)
   })

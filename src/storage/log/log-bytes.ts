@@ -1,5 +1,5 @@
 /** How much of a log lies after an LSN. Pure. */
-import type { LogDescription } from '../../storage/index.ts'
+import type { LogDescription } from '../ports/log-host.ts'
 
 /**
  * The bytes of the frames after `lsn`. Exact at the borders of segments; inside a segment, frames

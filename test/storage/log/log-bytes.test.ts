@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { logBytesAfter } from '../../../src/actors/log/log-bytes.ts'
+import { logBytesAfter } from '../../../src/storage/log/log-bytes.ts'
 
 const segment = (baseLsn: number, lastLsn: number, usedBytes: number) => ({
   file: `${baseLsn}.wal`,

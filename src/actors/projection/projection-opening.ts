@@ -1,0 +1,85 @@
+/**
+ * Opens the projection of a shard for its applier. One that was lost is loaded from a snapshot first.
+ * A load without room is tried again for `deadlineMs`. A loaded projection also needs the rows of
+ * the blobs that the frames in the log refer to: no snapshot has them.
+ */
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import {
+  blobRowsOfFrame,
+  decodeFrame,
+  type ProjectionStore,
+  type RowChange,
+} from '../../storage/index.ts'
+import type { Shard } from '../shard/shard.ts'
+
+/** The process that opens. */
+type Opener = { readonly signal: AbortSignal; readonly system: System }
+
+/** The delay before a load without room is tried again, in ms. */
+const retryMs = 1_000
+
+/** The bytes of the log that one read transfers to this thread. */
+const readBytes = 1024 * 1024
+
+/** Why a shard is down whose projection has to be rebuilt and cannot be. */
+export const unprojectable = ({ index }: Shard, reason: unknown): KeelsonError =>
+  new KeelsonError(
+    'DEGRADED',
+    `the projection of shard ${index} has to be rebuilt and takes no changes: ${reasonText(reason)}`,
+    { details: { shard: index, reason: reasonText(reason) }, cause: reason },
+  )
+
+/**
+ * The projection, with the rows of every blob that the log refers to up to its position.
+ * @throws KeelsonError `CORRUPT`; `DEGRADED` if there was no room for `deadlineMs`
+ */
+export const openProjection = async (shard: Shard, opener: Opener): Promise<ProjectionStore> => {
+  const { clock } = opener.system
+  const endsAt = clock.monotonic() + shard.parts.settings.deadlineMs
+  for (;;) {
+    try {
+      const projection = await shard.files.projection(opener.signal)
+      await addBlobRows(shard, projection)
+      return projection
+    } catch (error) {
+      if (!isKeelsonError(error, 'NO_SPACE')) throw error
+      if (clock.monotonic() >= endsAt) throw unprojectable(shard, error)
+      await pause(opener, retryMs)
+    }
+  }
+}
+
+/** Waits, or until the process has ended. */
+const pause = ({ signal, system }: Opener, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    const cancel = system.clock.after(ms, resolve)
+    const wake = (): void => {
+      cancel()
+      resolve()
+    }
+    signal.addEventListener('abort', wake, { once: true })
+  })
+
+/**
+ * A projection at the position of a snapshot may have been loaded from it, by this process or by one
+ * that died right after. Frames behind it are applied only when these rows are there.
+ */
+const addBlobRows = async (shard: Shard, projection: ProjectionStore): Promise<void> => {
+  const position = projection.position()
+  const isAtSnapshot = shard.snapshots.named.some(({ lsn }) => lsn === position?.lsn)
+  if (!position || !isAtSnapshot || !shard.blobs.hasFolder()) return
+  const log = shard.files.log()
+  const { segments } = await log.run('describe', null)
+  for (let next = segments[0]?.baseLsn ?? 1; next <= position.lsn; ) {
+    const read = await log.run('read', { from: next, to: position.lsn, maxBytes: readBytes })
+    const rows: RowChange[] = []
+    for (const { lsn, offset, length } of read.frames) {
+      const { units } = decodeFrame(read.bytes.subarray(offset, offset + length))
+      rows.push(...blobRowsOfFrame(units, lsn))
+    }
+    if (rows.length > 0) await projection.commit(new Map(rows), position)
+    if (read.next <= next) return
+    next = read.next
+  }
+}

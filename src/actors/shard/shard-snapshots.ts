@@ -1,0 +1,201 @@
+/**
+ * The parts of a shard's snapshots that outlive their actor: which ones the log names, how much log
+ * has come since, what is under way, and why the last attempt failed. The requests to their files go
+ * through here, so that each ends with the process that made it, and all of them when the shard
+ * closes.
+ */
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import {
+  type BlobExtents,
+  type BlobStretch,
+  type LogDescription,
+  logBytesAfter,
+  type NamedSnapshot,
+  type SnapshotHost,
+  type SnapshotHostFactory,
+  type SnapshotProgress,
+  type SnapshotProtocol,
+  type SnapshotRequestKind,
+} from '../../storage/index.ts'
+
+/** Lets the shards of an instance make their snapshots one after another. */
+export class SnapshotTurns {
+  #last: Promise<void> = Promise.resolve()
+
+  /** Resolves when it is the caller's turn, with the function that ends it. */
+  take(): Promise<() => void> {
+    const before = this.#last
+    let leave = (): void => undefined
+    this.#last = new Promise((resolve) => {
+      leave = resolve
+    })
+    return before.then(() => leave)
+  }
+}
+
+/** Why a snapshot is made: it was asked for, the log is long, the disk is full, the last is lost. */
+export type SnapshotReason = 'asked' | 'log' | 'disk' | 'damaged'
+
+/** The snapshots of a shard, for people. Sizes in bytes. */
+export type SnapshotHealth = {
+  /** The newest one; `undefined` without any. */
+  readonly last: NamedSnapshot | undefined
+  /** The log since the last one, and from how much on the next one is made. */
+  readonly logBytes: number
+  readonly dueBytes: number
+  /** The one that is being made. */
+  readonly making: SnapshotProgress | undefined
+  /** Why the last attempt failed; `undefined` after one that succeeded. */
+  readonly failure: string | undefined
+}
+
+/** The place of the snapshots, and the port to them. */
+export type SnapshotParts = {
+  readonly index: number
+  readonly dir: string
+  readonly makeHost: SnapshotHostFactory
+  readonly turns: SnapshotTurns
+}
+
+/** The snapshots of one shard. */
+export class ShardSnapshots {
+  readonly parts: SnapshotParts
+  /** The ones that the log names, oldest first. */
+  named: readonly NamedSnapshot[] = []
+  logBytes = 0
+  dueBytes = 0
+  making: SnapshotProgress | undefined
+  failure: string | undefined
+  /** The log found no room since the last attempt. */
+  isShort = false
+  /** The LSNs of named snapshots that were found damaged. */
+  readonly unusable = new Set<number>()
+  /** A snapshot that the log names is lost or damaged. */
+  isDamaged = false
+  readonly #hosts = new Set<SnapshotHost>()
+  /** The blobs that named snapshots refer to, as far as they were asked for. */
+  readonly #blobs = new Map<NamedSnapshot, readonly BlobStretch[]>()
+  #isClosed = false
+  #lookAfter = Number.POSITIVE_INFINITY
+  #told: (() => void) | undefined
+
+  constructor(parts: SnapshotParts) {
+    this.parts = parts
+  }
+
+  get health(): SnapshotHealth {
+    const { logBytes, dueBytes, making, failure } = this
+    return { last: this.named.at(-1), logBytes, dueBytes, making, failure }
+  }
+
+  /** Sets the listener for changes that may call for a snapshot; it replaces the one before. */
+  listen(told: () => void): void {
+    this.#told = told
+  }
+
+  /** Takes in what the log is now. */
+  describedBy(log: LogDescription): void {
+    this.named = log.snapshots
+    this.logBytes = logBytesAfter(log, log.snapshots.at(-1)?.lsn ?? 0)
+    const firstLsn = log.segments[0]?.baseLsn ?? 1
+    // The beginning of the log is lost, and the projection alone has it.
+    if (firstLsn > 1 && !this.named.some(({ lsn }) => lsn >= firstLsn - 1)) this.isDamaged = true
+  }
+
+  /** The listener is told when the log has grown by so many bytes. */
+  lookAfter(bytes: number): void {
+    this.#lookAfter = bytes
+  }
+
+  /** The log has grown by so many bytes. */
+  grew(bytes: number): void {
+    this.#lookAfter -= bytes
+    if (this.#lookAfter > 0) return
+    this.#lookAfter = Number.POSITIVE_INFINITY
+    this.#told?.()
+  }
+
+  /** The log refused a write: if it had no room, a snapshot may give some back. */
+  refused(refusal: KeelsonError | undefined): void {
+    if (refusal?.code !== 'NO_SPACE') return
+    this.isShort = true
+    this.#told?.()
+  }
+
+  /** A snapshot that the log names cannot be used, for this reason. */
+  damaged(error: KeelsonError): void {
+    this.isDamaged = true
+    this.failure = reasonText(error)
+    this.#told?.()
+  }
+
+  /**
+   * Carries out one request. The end of `signal`'s process interrupts it: it rejects with `CLOSED`
+   * when no byte is written after it.
+   * @throws KeelsonError as `SnapshotProtocol` says; `CLOSED`
+   */
+  async run<K extends SnapshotRequestKind>(
+    kind: K,
+    request: SnapshotProtocol[K]['request'],
+    signal?: AbortSignal,
+    onProgress?: (progress: SnapshotProgress) => void,
+  ): Promise<SnapshotProtocol[K]['answer']> {
+    if (this.#isClosed || signal?.aborted)
+      throw new KeelsonError('CLOSED', 'the work on snapshots was ended')
+    const host = this.parts.makeHost(this.parts.index)
+    const interrupt = (): void => void host.end()
+    signal?.addEventListener('abort', interrupt)
+    this.#hosts.add(host)
+    try {
+      return await host.run(kind, request, onProgress)
+    } finally {
+      signal?.removeEventListener('abort', interrupt)
+      await host.end()
+      this.#hosts.delete(host)
+    }
+  }
+
+  /**
+   * Adds the blobs that the named snapshots refer to, those included that are named meanwhile.
+   * @throws KeelsonError `CORRUPT` if one cannot be read, `SHARD_DOWN`, `CLOSED`
+   */
+  async addBlobs(into: BlobExtents, signal: AbortSignal): Promise<void> {
+    const added = new Set<NamedSnapshot>()
+    for (let next = this.#firstNot(added); next; next = this.#firstNot(added)) {
+      added.add(next)
+      for (const { segment, from, to } of await this.#blobsOf(next, signal))
+        into.add(segment, { from, to })
+    }
+  }
+
+  #firstNot(known: ReadonlySet<NamedSnapshot>): NamedSnapshot | undefined {
+    return this.named.find((snapshot) => ![...known].some((each) => isSame(each, snapshot)))
+  }
+
+  /** A snapshot does not change: it is read once in the life of the shard. */
+  async #blobsOf(snapshot: NamedSnapshot, signal: AbortSignal): Promise<readonly BlobStretch[]> {
+    for (const known of this.#blobs.keys())
+      if (!this.named.some((each) => isSame(each, known))) this.#blobs.delete(known)
+    for (const [known, blobs] of this.#blobs) if (isSame(known, snapshot)) return blobs
+    try {
+      const request = { dir: this.parts.dir, snapshot }
+      const { blobs } = await this.run('blobs', request, signal)
+      this.#blobs.set(snapshot, blobs)
+      return blobs
+    } catch (error) {
+      // It may have been replaced meanwhile.
+      if (!this.named.some((each) => isSame(each, snapshot))) return []
+      if (isKeelsonError(error, 'CORRUPT')) this.damaged(error)
+      throw error
+    }
+  }
+
+  /** Interrupts what is under way, and refuses more. Resolves when all its files are closed. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([...this.#hosts].map((host) => host.end()))
+  }
+}
+
+const isSame = (one: NamedSnapshot, other: NamedSnapshot): boolean =>
+  one.lsn === other.lsn && one.bytes === other.bytes && one.sum === other.sum

@@ -1,0 +1,128 @@
+/**
+ * One attempt at a snapshot: it is made, verified, named by the log, and only then the log before it
+ * is given back. A crash between any two steps leaves files that nothing names, or log that the next
+ * snapshot gives back.
+ */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import type { NamedSnapshot, SnapshotFacts } from '../../storage/index.ts'
+import * as WalWriter from '../log/wal-writer.ts'
+import type { Shard } from '../shard/shard.ts'
+import type { SnapshotReason } from '../shard/shard-snapshots.ts'
+import { tell } from '../shard/storage-events.ts'
+
+/** The process that makes the attempt. */
+type Maker = { readonly signal: AbortSignal; readonly system: System }
+
+/** The terms of an attempt. */
+export type AttemptTerms = {
+  readonly reason: SnapshotReason
+  /** As fast as the disk can, and writers wait rather than let it grow beyond its bound. */
+  readonly isHurried: boolean
+}
+
+/** The name of the hold on the gate while a hurried attempt nears its bound. */
+const hurriedHold = 'snapshot'
+
+/** From this part of `snapshot.pinnedBytesMax` on, writers wait for a hurried attempt. */
+const nearBound = 0.75
+
+/**
+ * Makes a snapshot of what the shard's projection shows, and gives the log before it back.
+ * @throws KeelsonError `CORRUPT` if the projection (or, with `details.file`, the new file) is
+ * damaged; `BUSY` (reason `pinned`); `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`: no file stays
+ */
+export const makeSnapshot = async (
+  shard: Shard,
+  terms: AttemptTerms,
+  maker: Maker,
+): Promise<NamedSnapshot> => {
+  const leave = await shard.snapshots.parts.turns.take()
+  const { system } = maker
+  const began = system.clock.monotonic()
+  try {
+    tell(system, shard, 'snapshot.started', { reason: terms.reason })
+    const facts = await written(shard, terms, maker)
+    await named(shard, facts, maker)
+    const { lsn, rows, bytes } = facts
+    const tookMs = system.clock.monotonic() - began
+    tell(system, shard, 'snapshot.made', { lsn, rows, bytes, tookMs })
+    await release(shard, lsn, maker)
+    return { lsn, bytes, sum: facts.sum }
+  } finally {
+    leave()
+  }
+}
+
+/** A verified file with every row of one state. Nothing names it yet. */
+const written = async (
+  shard: Shard,
+  { isHurried }: AttemptTerms,
+  { signal }: Maker,
+): Promise<SnapshotFacts> => {
+  const { snapshots, parts } = shard
+  const { bytesPerSecond, pinnedBytesMax } = parts.settings.snapshot
+  const { projection } = shard.view().layers
+  await projection.settled()
+  const pin = projection.pin()
+  const bytesAtFirst = projection.describe().bytes
+  try {
+    const request = {
+      dir: snapshots.parts.dir,
+      projection: parts.folders.lmdb,
+      pinnedBytesMax,
+      ...(isHurried
+        ? { bytesPerSecond: Number.POSITIVE_INFINITY }
+        : bytesPerSecond !== undefined && { bytesPerSecond }),
+    }
+    const facts = await snapshots.run('make', request, signal, (progress) => {
+      snapshots.making = progress
+      if (!isHurried || !pin.isHeld) return
+      const grown = projection.describe().bytes - bytesAtFirst
+      if (grown >= nearBound * pinnedBytesMax) shard.gate.hold(hurriedHold)
+    })
+    if (pin.isHeld) return facts
+    throw new KeelsonError('CLOSED', 'the projection was closed while its snapshot was made')
+  } finally {
+    pin.release()
+    shard.gate.release(hurriedHold)
+    snapshots.making = undefined
+  }
+}
+
+/** From here on the log before the snapshot is not needed to rebuild the shard. */
+const named = async (
+  shard: Shard,
+  { lsn, bytes, sum }: NamedSnapshot,
+  { signal, system }: Maker,
+): Promise<void> => {
+  if (signal.aborted) throw new KeelsonError('CLOSED', 'the process that made it has ended')
+  const { keep } = shard.parts.settings.snapshot
+  const request = { snapshot: { lsn, bytes, sum }, keep }
+  try {
+    const answer = await shard.files.log().run('name', request)
+    shard.snapshots.named = answer.snapshots
+    shard.snapshots.unusable.delete(lsn)
+  } catch (error) {
+    // A failed sync is final for the log: its writer must hear of it.
+    const { instance } = shard.parts
+    if (isKeelsonError(error, 'SHARD_DOWN'))
+      await WalWriter.sync(system.to(WalWriter.name(instance, shard.index))).catch(() => undefined)
+    throw error
+  }
+}
+
+/** Gives back what the named snapshots replace: segments, older snapshots, rows of their blobs. */
+const release = async (shard: Shard, lsn: number, { signal, system }: Maker): Promise<void> => {
+  const { files, releasedRows } = shard
+  const { removed, removedBytes, firstLsn } = await files.log().run('release', { lsn })
+  if (removed > 0)
+    tell(system, shard, 'log.released', { segments: removed, bytes: removedBytes, firstLsn })
+  await tidySnapshots(shard, signal)
+  releasedRows.begin(firstLsn)
+}
+
+/** Removes the files that the log does not name: older snapshots, and what a crash left. */
+export const tidySnapshots = async ({ snapshots }: Shard, signal: AbortSignal): Promise<void> => {
+  await snapshots.run('tidy', { dir: snapshots.parts.dir, kept: snapshots.named }, signal)
+}

@@ -1,0 +1,279 @@
+/**
+ * The snapshotter of a shard: makes a snapshot of the projection when the log has grown enough, when
+ * it is asked to, or when the disk is full and it would help; then the log before it is given back.
+ * At most one is made at a time over all shards of an instance.
+ *
+ * A failed attempt leaves no file. Its reason is in `health()`, writing goes on, and the next one
+ * follows after a delay. A projection that turns out to be damaged is rebuilt first.
+ */
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import {
+  call,
+  type From,
+  type GenServer,
+  noReply,
+  ok,
+  type Ref,
+  reply,
+  type Settled,
+  send,
+  type Timer,
+} from '../../runtime/index.ts'
+import {
+  type Disk,
+  type LogDescription,
+  type NamedSnapshot,
+  pathIn,
+  snapshotName,
+} from '../../storage/index.ts'
+import * as Applier from '../projection/applier.ts'
+import * as LmdbWriter from '../projection/lmdb-writer.ts'
+import { isIgnored, isRecord, isSettled } from '../shard/payload-check.ts'
+import type { Shard } from '../shard/shard.ts'
+import { shardName } from '../shard/shard-name.ts'
+import type { SnapshotHealth, SnapshotReason } from '../shard/shard-snapshots.ts'
+import { tell } from '../shard/storage-events.ts'
+import { makeSnapshot, tidySnapshots } from './snapshot-attempt.ts'
+import { dueBytes, reasonNow, retryDelayMs } from './snapshot-policy.ts'
+
+/** The messages of the snapshotter. */
+export type Messages = {
+  calls: {
+    /**
+     * Makes a snapshot that has everything applied before the call. During an attempt it waits for
+     * the next one.
+     * @throws `DEGRADED`; as the attempt fails
+     */
+    snapshot: () => NamedSnapshot
+    describe: () => SnapshotHealth
+  }
+  infos: {
+    /** The log has grown, ran short of room, or a retry is due. */
+    look: () => void
+    looked: (log: Settled<LogDescription>) => void
+    made: (snapshot: Settled<NamedSnapshot>) => void
+    tidied: (tidied: Settled<void>) => void
+  }
+  continues: { begin: () => void }
+}
+
+type State = {
+  readonly shard: Shard
+  /** The callers of the attempt under way, and of the next one. */
+  making: readonly From<NamedSnapshot>[] | undefined
+  callers: From<NamedSnapshot>[]
+  /** The log is being described. Meanwhile it may have grown again. */
+  looking: 'no' | 'yes' | 'again'
+  /** Failed attempts in a row, and from when on the next one may follow. */
+  failures: number
+  retryAt: number
+  retryTimer: Timer | undefined
+  /** The last attempt pinned too much of the projection. */
+  isHurried: boolean
+}
+
+/** The log is looked at again when it has grown by this much at least, in bytes. */
+const lookBytesMin = 64 * 1024
+
+/** The snapshotter of a shard. */
+export const server: GenServer<Messages, State, Shard> = {
+  init: (shard) => ok(initialState(shard), { continue: ['begin'] }),
+
+  continues: {
+    begin: async (state, _, context) => {
+      const { shard } = state
+      // The log can be asked when the shard is open. If it goes down, this process ends with it.
+      await shard.settled()
+      shard.snapshots.listen(() => send(context.self, 'look'))
+      noticeLost(shard)
+      context.pipe(tidySnapshots(shard, context.signal), 'tidied')
+      decide(state, context)
+      return noReply(state)
+    },
+  },
+
+  accepts: {
+    calls: { snapshot: isIgnored, describe: isIgnored },
+    casts: {},
+    infos: {
+      look: isIgnored,
+      looked: isSettled(isRecord({})),
+      made: isSettled(isRecord({})),
+      tidied: isSettled(),
+    },
+  },
+
+  calls: {
+    snapshot: (state, _, context) => {
+      state.callers.push(context.from)
+      decide(state, context)
+      return noReply(state)
+    },
+    describe: (state) => reply(state.shard.snapshots.health, state),
+  },
+
+  casts: {},
+
+  infos: {
+    look: (state, _, context) => noReply(look(state, context)),
+    looked: (state, log, context) => {
+      const again = state.looking === 'again'
+      state.looking = 'no'
+      // Without an answer the log is closed, and this process ends.
+      if (log.ok) state.shard.snapshots.describedBy(log.value)
+      decide(state, context)
+      return noReply(again ? look(state, context) : state)
+    },
+    made: (state, result, context) => {
+      const callers = state.making ?? []
+      state.making = undefined
+      if (result.ok) succeeded(state)
+      else failed(state, result.error, context)
+      for (const from of callers)
+        if (result.ok) from.reply(result.value)
+        else from.fail(result.error)
+      return noReply(look(state, context))
+    },
+    tidied: (state, result, context) => {
+      if (!result.ok)
+        context.system.logger.warn(
+          `the leftovers of snapshots of shard ${state.shard.index} stay: ${reasonText(result.error)}`,
+        )
+      return noReply(state)
+    },
+  },
+}
+
+type Context = Parameters<NonNullable<(typeof server)['infos']>['look']>[2]
+
+/** The name of a shard's snapshotter; prints as `snapshotter(0)`. */
+export const name = shardName<Messages>('snapshotter')
+
+/**
+ * Makes a snapshot that has everything applied before the call.
+ * @throws KeelsonError `DEGRADED`, `NO_SPACE`, `BUSY`, `CORRUPT`, `SHARD_DOWN`: no file stays
+ */
+export const snapshot = (snapshotter: Ref<Messages>, timeoutMs: number): Promise<NamedSnapshot> =>
+  call(snapshotter, 'snapshot', undefined, { timeoutMs })
+
+/** Describes the snapshots of the shard. */
+export const describe = (snapshotter: Ref<Messages>): Promise<SnapshotHealth> =>
+  call(snapshotter, 'describe')
+
+const initialState = (shard: Shard): State => ({
+  shard,
+  making: undefined,
+  callers: [],
+  looking: 'no',
+  failures: 0,
+  retryAt: 0,
+  retryTimer: undefined,
+  isHurried: false,
+})
+
+/** Notices a named snapshot whose file is gone or cut, without reading it. */
+const noticeLost = ({ snapshots, parts: { disk } }: Shard): void => {
+  for (const { lsn, bytes } of snapshots.named) {
+    const path = pathIn(snapshots.parts.dir, snapshotName(lsn))
+    const size = sizeOf(disk, path)
+    if (size === bytes || size === 'unknown') continue
+    const found = size === undefined ? 'it is missing' : `it has ${size} bytes instead of ${bytes}`
+    snapshots.damaged(new KeelsonError('CORRUPT', `${path}: ${found}`, { details: { file: path } }))
+  }
+}
+
+const sizeOf = (disk: Disk, path: string): number | 'unknown' | undefined => {
+  try {
+    return disk.entry(path)?.size
+  } catch {
+    return 'unknown'
+  }
+}
+
+/** Asks the log how long it is now, and decides after its answer. */
+const look = (state: State, context: Context): State => {
+  if (state.looking === 'no') {
+    context.pipe(describedLog(state.shard), 'looked')
+    state.looking = 'yes'
+  } else state.looking = 'again'
+  return state
+}
+
+const describedLog = async (shard: Shard): Promise<LogDescription> =>
+  shard.files.log().run('describe', null)
+
+/** Begins an attempt, if there is a reason for one. */
+const decide = (state: State, context: Context): void => {
+  const { shard, retryAt } = state
+  const { snapshots, parts } = shard
+  const { snapshot: rules, wal } = parts.settings
+  const last = snapshots.named.at(-1)
+  snapshots.dueBytes = dueBytes(rules, last?.bytes ?? 0)
+  snapshots.lookAfter(Math.max(lookBytesMin, snapshots.dueBytes - snapshots.logBytes))
+  if (state.making || shard.phase.kind !== 'open') return
+  const reason = reasonNow({
+    isAsked: state.callers.length > 0,
+    isDamaged: snapshots.isDamaged,
+    isShort: snapshots.isShort,
+    logBytes: snapshots.logBytes,
+    dueBytes: snapshots.dueBytes,
+    helpfulBytes: 2 * wal.maxFileSize,
+    retryAt,
+    now: context.system.clock.monotonic(),
+  })
+  snapshots.isShort = false
+  if (reason === undefined) return
+  state.making = state.callers
+  state.callers = []
+  context.pipe(attempt(state, reason, context), 'made')
+}
+
+const attempt = async (
+  { shard, isHurried }: State,
+  reason: SnapshotReason,
+  context: Context,
+): Promise<NamedSnapshot> => {
+  const { instance, settings } = shard.parts
+  // A caller expects everything applied before, and a newer position gives more of the log back. A
+  // full disk takes no flush.
+  if (reason !== 'disk')
+    await LmdbWriter.flush(
+      context.system.to(LmdbWriter.name(instance, shard.index)),
+      settings.deadlineMs,
+    )
+  const last = shard.snapshots.named.at(-1)
+  const lsn = shard.view().layers.projection.position()?.lsn ?? 0
+  if (lsn === 0)
+    throw new KeelsonError('DEGRADED', 'the projection shows no frame yet', {
+      details: { shard: shard.index },
+    })
+  // Nothing has changed since.
+  if (last && last.lsn === lsn && !shard.snapshots.isDamaged) return last
+  return makeSnapshot(shard, { reason, isHurried }, context)
+}
+
+const succeeded = (state: State): void => {
+  const { snapshots } = state.shard
+  snapshots.failure = undefined
+  snapshots.isDamaged = false
+  state.failures = 0
+  state.isHurried = false
+}
+
+/** Handles a failed attempt: reports it, and arms the next one. */
+const failed = (state: State, error: unknown, context: Context): void => {
+  const { shard } = state
+  const { system } = context
+  const reason = reasonText(error)
+  state.failures++
+  shard.snapshots.failure = reason
+  tell(system, shard, 'snapshot.failed', { reason, failures: state.failures })
+  state.isHurried = isKeelsonError(error, 'BUSY') && error.details.reason === 'pinned'
+  // The projection's rows are built anew, and this process starts again behind them.
+  if (isKeelsonError(error, 'CORRUPT') && error.details.file === undefined)
+    Applier.damaged(system.to(Applier.name(shard.parts.instance, shard.index)), error.details)
+  const inMs = state.isHurried ? 0 : retryDelayMs(state.failures)
+  state.retryAt = system.clock.monotonic() + inMs
+  if (state.retryTimer) context.cancelTimer(state.retryTimer)
+  state.retryTimer = context.sendAfter(inMs, 'look').unref()
+}

@@ -1,0 +1,134 @@
+/** Blobs live as long as a value, a frame in the log, a kept snapshot or a write under way refers to them. */
+import { describe, expect, test } from 'vitest'
+import { payload } from '../../support/blob-folder.ts'
+import { blobFiles, options as blobOptions, swept } from '../../support/blob-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { folders, namesIn, options } from '../../support/snapshot-instance.ts'
+
+const blob = (at: number): Buffer => Buffer.from(payload(at, 9_000))
+
+/** An instance with blobs from 1,000 bytes on. Snapshots are made on request only. */
+const started = async (keep = 1) => {
+  const world = machine()
+  const all = {
+    ...options,
+    ...blobOptions,
+    snapshot: { minLogBytes: 2 ** 40, keep },
+  }
+  const app = await world.start(all)
+  /** Rolls the segment, so that a snapshot gives the log before it back. */
+  const fill = async (): Promise<void> => {
+    for (let at = 0; at < 160; at++)
+      await world.during(app.store.put('filler', `${at}`.padEnd(900, 'x')))
+  }
+  return { world, app, all, fill }
+}
+
+/** Overwrites bytes in the middle of a snapshot. */
+const harmed = ({ disk }: Machine, name: string): void => {
+  const path = `${folders.snapshots}/${name}`
+  disk.poke(path, (disk.entry(path)?.size ?? 0) >> 1, Uint8Array.of(1, 2, 3))
+}
+
+describe('a blob', () => {
+  test('of a value stays when the log has given its frame back', async () => {
+    const { world, app, fill, all } = await started()
+    await world.during(app.store.put('a', blob(1)))
+    await fill()
+    await world.during(app.control.snapshot(0))
+    expect(await swept(world, app)).toMatchObject({ freedBytes: 0 })
+    expect(app.store.get('a')).toEqual(blob(1))
+    await world.during(app.close())
+    world.projections.remove(folders.lmdb)
+    const again = await world.start(all)
+    expect(again.store.get('a')).toEqual(blob(1))
+    expect(await swept(world, again)).toMatchObject({ freedBytes: 0 })
+    expect(again.store.get('a')).toEqual(blob(1))
+    await world.during(again.close())
+  })
+
+  test('of a deleted value goes at the sweep after the snapshot that no longer has it', async () => {
+    const { world, app, fill } = await started()
+    await world.during(app.store.put('a', blob(1)))
+    await fill()
+    await world.during(app.control.snapshot(0))
+    await world.during(app.store.delete('a'))
+    // The log has no frame of it, but the snapshot has the value.
+    expect(await swept(world, app)).toMatchObject({ freedBytes: 0 })
+    await fill()
+    await world.during(app.control.snapshot(0))
+    expect(await swept(world, app)).toMatchObject({ segments: 1 })
+    expect(blobFiles(world)).toEqual([])
+    await world.during(app.close())
+  })
+
+  test('of a kept snapshot stays with `snapshot.keep`, and a start from it has the value', async () => {
+    const { world, app, fill, all } = await started(2)
+    await world.during(app.store.put('a', blob(1)))
+    await fill()
+    await world.during(app.control.snapshot(0))
+    await world.during(app.store.append('a', 'more'))
+    await world.during(app.store.delete('a'))
+    await fill()
+    await world.during(app.control.snapshot(0))
+    expect(await swept(world, app)).toMatchObject({ freedBytes: 0 })
+    await world.during(app.close())
+    // From the older snapshot on, the append reads the blob.
+    const [, newer = ''] = namesIn(world, folders.snapshots, '.snap')
+    harmed(world, newer)
+    world.projections.remove(folders.lmdb)
+    const again = await world.start(all)
+    expect(again.store.has('a')).toBe(false)
+    expect(again.store.get('filler')).toBe('159'.padEnd(900, 'x'))
+    await world.during(again.close())
+  })
+
+  test('of a frame in the log stays after a load, whose snapshot has no rows of blobs', async () => {
+    const { world, app, all } = await started()
+    await world.during(app.store.put('a', blob(1)))
+    await world.during(app.store.delete('a'))
+    await world.during(app.store.put('b', 1))
+    // The one segment is still filled: the frames stay.
+    await world.during(app.control.snapshot(0))
+    await world.during(app.close())
+    world.projections.remove(folders.lmdb)
+    const again = await world.start(all)
+    expect(await swept(world, again)).toMatchObject({ freedBytes: 0 })
+    await world.during(again.close())
+  })
+
+  test('is not freed while a snapshot cannot be read', async () => {
+    const { world, app, fill } = await started()
+    await world.during(app.store.put('a', blob(1)))
+    await fill()
+    await world.during(app.control.snapshot(0))
+    await world.during(app.store.delete('a'))
+    const [name = ''] = namesIn(world, folders.snapshots, '.snap')
+    harmed(world, name)
+    expect(await codeOf(swept(world, app))).toBe('CORRUPT')
+    expect(blobFiles(world)).toHaveLength(1)
+    // It is made anew by itself, and has no such value.
+    await world.clock.advance(5_000)
+    await fill()
+    await world.during(app.control.snapshot(0))
+    expect(await swept(world, app)).toMatchObject({ segments: 1 })
+    expect(blobFiles(world)).toEqual([])
+    await world.during(app.close())
+  })
+
+  test('leaves its row in the projection as long as its frame is in the log, and no longer', async () => {
+    const { world, app, fill } = await started()
+    const rows = () => [
+      ...(app.shards[0]?.view().layers.projection.range({ gte: '\0b', lt: '\0c' }) ?? []),
+    ]
+    await world.during(app.store.put('a', blob(1)))
+    await world.during(app.control.flushAll())
+    expect(rows()).toHaveLength(1)
+    await fill()
+    await world.during(app.control.snapshot(0))
+    await world.during(app.store.put('b', 1, { ack: 'projected' }))
+    expect(rows()).toHaveLength(0)
+    expect(app.store.get('a')).toEqual(blob(1))
+    await world.during(app.close())
+  })
+})
