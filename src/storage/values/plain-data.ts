@@ -243,7 +243,8 @@ class Walk {
   }
 
   #array(array: readonly unknown[]): readonly unknown[] {
-    if (prototypes(array) !== 2) this.#refuse('an instance of a class derived from Array')
+    if (Object.getPrototypeOf(array) !== Array.prototype && prototypes(array) !== 2)
+      this.#refuse('an instance of a class derived from Array')
     const { length } = array
     if (Object.keys(array).length !== length)
       this.#refuse('an array with holes, or with properties of its own')
