@@ -219,4 +219,34 @@ describe('a damaged snapshot is CORRUPT, with file, offset and evidence', () => 
       expect(verdictOf(disk, facts, harmed), `byte ${at}`).toEqual(damaged)
     }
   })
+
+  test('for an index or a footer that fits other blocks, although their checksums hold', () => {
+    const disk = simulatedDisk()
+    const facts = madeSnapshot(disk, dir, sourceOf(someBlocks(), position))
+    const sound = readWhole(disk, dir, facts)
+    const footerAt = sound.length - 64
+    const indexAt = Number(sound.readBigUInt64LE(footerAt + 40))
+    const forged = (index: Buffer, change: (footer: Buffer) => void = () => undefined) => {
+      const footer = Buffer.from(sound.subarray(footerAt))
+      footer.writeBigUInt64LE(BigInt(indexAt + index.length + 64), 16)
+      footer.writeUInt32LE(crc32(index, sound.readUInt32LE(60)), 48)
+      change(footer)
+      footer.writeUInt32LE(crc32(footer.subarray(0, 60)), 60)
+      const bytes = Buffer.concat([sound.subarray(0, indexAt), index, footer])
+      return verdictOf(disk, { ...facts, bytes: bytes.length, sum: footer.readUInt32LE(52) }, bytes)
+    }
+    const index = sound.subarray(indexAt, footerAt)
+    const entryBytes = 10 + 'key 0'.length
+    expect(forged(index)).toBe('sound')
+    const moved = Buffer.from(index)
+    moved.writeBigUInt64LE(moved.readBigUInt64LE(entryBytes) + 1n, entryBytes)
+    expect(forged(moved)).toEqual(damaged)
+    const renamed = Buffer.from(index)
+    renamed.write('key 2', entryBytes + 10)
+    expect(forged(renamed)).toEqual(damaged)
+    expect(forged(Buffer.concat([index, index.subarray(0, entryBytes)]))).toEqual(damaged)
+    expect(forged(index.subarray(0, -entryBytes))).toEqual(damaged)
+    expect(forged(index, (footer) => footer.writeUInt8(8, 8))).toEqual(damaged)
+    expect(forged(index, (footer) => footer.writeUInt32LE(facts.sum ^ 1, 52))).toEqual(damaged)
+  })
 })
