@@ -25,7 +25,7 @@ import { findProcess, nameWith, processTitle } from './process-finder.ts'
 import { busiest, type Look, loadQuery, loadTable, look } from './process-load.ts'
 import { foldedTable, processFacts, processTable } from './process-view.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
-import { logView, projectionView } from './shard-view.ts'
+import { logView, projectionView, userProjectionView } from './shard-view.ts'
 import { traceFeed } from './trace-view.ts'
 import { surveyTree } from './tree-survey.ts'
 import { treeView } from './tree-view.ts'
@@ -80,8 +80,11 @@ const lookingWords = (app: App, paint: Paint) => ({
     const durability = shard?.parts.settings.wal ?? { enableFsync: true, syncInterval: undefined }
     return new View(logView(await surveyLogs(app), durability, paint))
   },
-  projections: async () =>
-    new View(projectionView(await surveyProjections(app), app.system.clock.now(), paint)),
+  projections: async () => {
+    const shards = projectionView(await surveyProjections(app), app.system.clock.now(), paint)
+    const users = userProjectionView(app.health().projections, paint)
+    return new View(users === '' ? shards : `${shards}\n\n${users}`)
+  },
 })
 
 const kindsOf = ({ entities }: App): KindFacts[] =>

@@ -2,6 +2,7 @@
  * Logs and projections as text, shard by shard: the output of `wal()` and `projections()`. Pure.
  */
 import type { LmdbWriter, WalWriter } from '../../actors/index.ts'
+import type { Health } from '../../supervisors/index.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { type Column, factList, textTable } from '../text/text-table.ts'
@@ -188,6 +189,39 @@ const projectionNotes = (
       return `shard ${shard}: ${holds} held by ${String(owner ?? 'the app')} since ${seconds} s, ${ends} (token ${token})`
     }),
   ]
+}
+
+const userColumns: readonly Column[] = [
+  { title: 'projection' },
+  { title: 'shard' },
+  { title: 'state' },
+  { title: 'version', align: 'right' },
+  { title: 'LSN', align: 'right' },
+  { title: 'lag', align: 'right' },
+]
+
+/** The projections of the configuration, shard by shard; empty without one. */
+export const userProjectionView = (
+  projections: Health['projections'],
+  paint: Paint = plainPaint,
+): string => {
+  if (projections.length === 0) return ''
+  const all = projections.flatMap(({ name, shards }) =>
+    shards.map((status) => ({ ...status, name })),
+  )
+  const rows = all.map(({ name, shard, state, version, building, lsn, lag }) => [
+    name,
+    String(shard),
+    paint(state === 'live' ? 'good' : state === 'halted' ? 'bad' : 'odd', state) +
+      (building ? ` (version ${building.version}: ${countText(building.rows)} rows)` : ''),
+    String(version),
+    countText(lsn),
+    countText(lag),
+  ])
+  const notes = all.flatMap(({ name, shard, error }) =>
+    error === undefined ? [] : [`${name} of shard ${shard} is halted: ${error}`],
+  )
+  return [textTable(userColumns, rows), ...notes].join('\n')
 }
 
 const shardTitle = (

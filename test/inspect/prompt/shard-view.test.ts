@@ -6,6 +6,7 @@ import {
   logView,
   projectionView,
   recoveryText,
+  userProjectionView,
 } from '../../../src/inspect/prompt/shard-view.ts'
 
 const durable = { enableFsync: true, syncInterval: undefined }
@@ -210,4 +211,27 @@ describe('the view of projections', () => {
     expect(view.split('\n').at(-1)).toBe('shard 1  no answer: TIMEOUT: no answer')
     expect(projectionView([silent], 0)).toBe('shard 1  no answer: TIMEOUT: no answer')
   })
+})
+
+test('the projections of the configuration are shown with what they build and why they halted', () => {
+  const live = { shard: 0, lsn: 7, tip: 9, lag: 2, version: 1, missed: undefined }
+  const view = userProjectionView([
+    {
+      name: 'by-city',
+      shards: [
+        { ...live, state: 'stopped', building: { version: 2, rows: 1_500 }, error: undefined },
+      ],
+    },
+    {
+      name: 'fragile',
+      shards: [{ ...live, state: 'halted', building: undefined, error: 'Error: no' }],
+    },
+  ])
+  expect(view.split('\n')).toEqual([
+    'projection  shard  state                            version  LSN  lag',
+    'by-city     0      stopped (version 2: 1,500 rows)        1    7    2',
+    'fragile     0      halted                                 1    7    2',
+    'fragile of shard 0 is halted: Error: no',
+  ])
+  expect(userProjectionView([])).toBe('')
 })
