@@ -92,7 +92,8 @@ export const mainRow = (
 }
 
 /** The parts of a body, as a refusal names them. */
-const bodyParts = [['format'], ['version'], ['shape'], ['steps'], ['index'], ['state']]
+const stepsPart = ['steps']
+const bodyParts = [['format'], ['version'], ['shape'], stepsPart, ['index'], ['state']]
 
 /**
  * The bytes of the parts behind `room` free ones.
@@ -111,7 +112,10 @@ const encodeParts = (
       readonly found?: string
     }
     if (typeof at !== 'number') throw error
-    const path = [...(paths[at] ?? []), ...below]
+    // A step is a list, whose last member is what the user gave.
+    const isPayload = paths[at] === stepsPart && below[1] === 5
+    const named = isPayload ? below.with(1, 'payload') : below
+    const path = [...(paths[at] ?? []), ...named]
     const message = `${path.join('.')} cannot be stored: ${found}`
     throw new KeelsonError('INVALID_ARGUMENT', message, { details: { path, found } })
   }

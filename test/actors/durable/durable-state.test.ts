@@ -210,6 +210,19 @@ describe('a state that cannot be stored', () => {
     expect(await state()).toBe(undefined)
   })
 
+  test('is refused with the payload of a step that cannot be stored', async () => {
+    const { does, state } = await started()
+    const recording = does((_, context) => {
+      ;(context.addContinue as (...named: unknown[]) => string)('step', { bad: () => 1 })
+      return reply('ok', 1)
+    })
+    await expect(recording).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { path: ['steps', 0, 'payload', 'bad'] },
+    })
+    expect(await state()).toBe(undefined)
+  })
+
   test('is refused with an index value that is no scalar', async () => {
     const index = (state: unknown) => ({ field: state as string })
     const { becomes, state } = await started({ ...server, index } as Server)
