@@ -28,18 +28,20 @@ export const surveyLogs = (app: Asked): Promise<ShardFacts<WalWriter.LogWriterDe
 export const surveyProjections = (
   app: Asked,
 ): Promise<ShardFacts<LmdbWriter.ProjectionWriterDescription>[]> =>
-  eachShard(app, LmdbWriter.name, LmdbWriter.describe)
+  eachShard(app, LmdbWriter.name, LmdbWriter.describe, ({ projection }) => projection.refusal)
 
 const eachShard = <M, D>(
   { system, shards }: Asked,
   nameOf: (instance: string, shard: number) => Name<M>,
   describe: (ref: Ref<M>) => Promise<D>,
+  /** Why an actor that does not run stays away, if that is known. */
+  absence: (shard: Shard) => Error | undefined = () => undefined,
 ): Promise<ShardFacts<D>[]> =>
   Promise.all(
     shards.map(async (shard) => {
       const name = nameOf(shard.parts.instance, shard.index)
       const facts = { shard: shard.index, phase: shard.phase.kind }
-      const trouble = troubleOf(shard, system.info(name)?.status)
+      const trouble = troubleOf(shard, system.info(name)?.status, absence(shard)?.message)
       if (trouble !== undefined) return { ...facts, description: undefined, trouble }
       try {
         return { ...facts, description: await describe(system.to(name)), trouble: undefined }
@@ -49,8 +51,12 @@ const eachShard = <M, D>(
     }),
   )
 
-const troubleOf = ({ phase }: Shard, status: string | undefined): string | undefined => {
+const troubleOf = (
+  { phase }: Shard,
+  status: string | undefined,
+  absence = 'not running',
+): string | undefined => {
   if (phase.kind === 'down') return reasonText(phase.reason)
-  if (status === undefined) return 'not running'
+  if (status === undefined) return absence
   return status === 'suspended' ? 'suspended; resume(…) lets it go on' : undefined
 }

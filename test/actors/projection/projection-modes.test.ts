@@ -1,6 +1,7 @@
 /** The mode of a running `lmdb_writer`, as the event bus and `health()` show it. */
 import { describe, expect, test } from 'vitest'
 import { LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
+import { surveyProjections } from '../../../src/inspect/prompt/shard-survey.ts'
 import {
   createSystem,
   name,
@@ -130,6 +131,8 @@ describe('followers that have given up', () => {
     expect(app.health().shards).toMatchObject([{ suspended: false, phase: 'open' }])
     expect([app.store.get('a'), app.store.get('b')]).toEqual([1, 1])
     expect(modes.at(-1)).toBe('halted')
+    const [shown] = await during(surveyProjections(app))
+    expect(shown?.trouble).toMatch(/control\.reopen\(0, 'followers'\) starts them again/)
   })
 
   test('end a wait for the projection with DEGRADED, long before its deadline', async () => {
