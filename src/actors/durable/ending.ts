@@ -31,7 +31,7 @@ export class Ending {
   readonly #actor: Mortal
   readonly #process: Process
   #isResting = false
-  #taken: Message[] = []
+  #taken: readonly Message[] | undefined = undefined
   /** The last answer, which leaves after `terminate`, as in OTP. */
   lastReply: (() => void) | undefined
 
@@ -119,19 +119,22 @@ export class Ending {
 
   /** Takes the messages of users out of the mailbox. */
   #take(): void {
+    const taken: Message[] = []
     this.#process.mailbox.removeAll((message) => {
       const isUsers = message.kind <= kinds.info && !message.name.startsWith('$')
       if (!isCall(message) && !isUsers) return false
       if (isCall(message)) message.list?.remove(message)
-      this.#taken.push(message)
+      taken.push(message)
       return true
     })
+    this.#taken = taken
   }
 
   /** The process has ended, and its name is free: the messages go to its successor. */
   passOn(): void {
-    const taken = this.#taken.splice(0)
+    const taken = this.#taken ?? []
     if (taken.length === 0) return
+    this.#taken = undefined
     const next = this.#actor.terms.successor()
     for (const message of taken)
       if (next?.admit(message)) {

@@ -37,10 +37,20 @@ class Members<T> {
 export class Ties<P extends Watcher> {
   /** Processes linked to it. */
   readonly links = new Members<P>()
+  #watchers: Members<Monitor<P>> | undefined = undefined
+  #watching: Members<Monitor<P>> | undefined = undefined
+
   /** Monitors that others hold on it. */
-  readonly watchers = new Members<Monitor<P>>()
+  get watchers(): Members<Monitor<P>> {
+    this.#watchers ??= new Members()
+    return this.#watchers
+  }
+
   /** Monitors that it holds. */
-  readonly watching = new Members<Monitor<P>>()
+  get watching(): Members<Monitor<P>> {
+    this.#watching ??= new Members()
+    return this.#watching
+  }
 }
 
 /** A process with ties. */
