@@ -18,6 +18,7 @@ import {
 } from '../../../src/storage/frames/segment-header.ts'
 import { encodeCleanMark } from '../../../src/storage/lmdb/projection-marks.ts'
 import { encodeManifest, manifestBytes } from '../../../src/storage/segments/manifest.ts'
+import { encodeFooter, encodeHeader } from '../../../src/storage/snapshots/snapshot-format.ts'
 
 const text = readFileSync('src/storage/FORMAT.md', 'utf8')
 
@@ -56,6 +57,29 @@ test('the mark of a clean close has every field where FORMAT.md says, and nothin
 
   expect(read('CLEAN', mark)).toEqual([[crc32(mark.subarray(4))], [1], [41, 42]])
   expect(mark).toHaveLength(24)
+})
+
+test('header and footer of a snapshot have every field where FORMAT.md says, and nothing else', () => {
+  const header = encodeHeader({ walId: id, epoch: 41, lsn: 42, frame: { time: 43, crc: 44 } })
+  const footer = encodeFooter({
+    rows: 51,
+    bytes: 52,
+    blocks: 53,
+    lsn: 54,
+    indexAt: 55,
+    indexCrc: 56,
+    sum: 57,
+  })
+  const sumOf = (bytes: Uint8Array) => crc32(bytes.subarray(0, 60))
+
+  const fields = 8
+  expect(read('Snapshot', header).slice(0, fields)).toEqual([
+    ...[['KEELSNP\n'], [1, 1], [1], [idText], [41, 42], [43], [44], [sumOf(header)]],
+  ])
+  expect(read('Snapshot', footer).slice(fields)).toEqual([
+    ...[['KEELSNE\n'], [51, 52, 53], [54, 55], [56], [57], [sumOf(footer)]],
+  ])
+  expect([header.length, footer.length]).toEqual([64, 64])
 })
 
 test('a segment header has every field where FORMAT.md says, in both copies, and nothing else', () => {
@@ -174,5 +198,16 @@ describe('a slot of the MANIFEST', () => {
       [crc32(slot.subarray(0, 508))],
     ])
     expect([slot.length, manifestBytes]).toEqual([4096, 8192])
+    const named = encodeManifest({
+      ...manifest,
+      snapshots: [1, 2].map((n) => ({ lsn: 60 + n, bytes: 70 + n, sum: 80 + n })),
+    })
+    expect([valueAt(named, 8, 'u16'), valueAt(named, 120, 'u16')]).toEqual([2, 2])
+    const at = (offset: number) =>
+      ['u64', 'u64', 'u32'].map((type, index) => valueAt(named, offset + 8 * index, type))
+    expect([at(128), at(148)]).toEqual([
+      [61, 71, 81],
+      [62, 72, 82],
+    ])
   })
 })

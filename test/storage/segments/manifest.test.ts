@@ -26,6 +26,12 @@ const manifest: Manifest = {
   snapshots: [],
 }
 const closed: Manifest = { ...manifest, cleanClose: { lastLsn: 2 ** 40 + 3, endOffset: 4200 } }
+const named: Manifest = {
+  ...closed,
+  snapshots: Array.from({ length: 8 }, (_, at) => ({
+    ...{ lsn: 2 ** 53 - 9 + at, bytes: 2 ** 50 + at, sum: 2 ** 32 - 1 - at },
+  })),
+}
 const path = `${dir}/MANIFEST`
 
 const newDisk = () => {
@@ -54,12 +60,13 @@ describe('a slot', () => {
   test.each([
     ['open', manifest],
     ['closed', closed],
+    ['followed by snapshots', named],
   ])('of a log that is %s decodes to the state that was encoded', (_, state) => {
     expect(decodeManifest(encodeManifest(state))).toEqual(state)
   })
 
   test('is damaged by each flipped bit', () => {
-    const slot = encodeManifest(closed)
+    const slot = encodeManifest(named)
     for (let bit = 0; bit < 512 * 8; bit++) {
       slot[bit >> 3] = (slot[bit >> 3] ?? 0) ^ (1 << (bit & 7))
       expect(decodeManifest(slot), `bit ${bit}`).toBe('damaged')
