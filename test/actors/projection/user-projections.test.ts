@@ -199,6 +199,29 @@ test('killed writers, and a projection file that is lost, change nothing of what
   expect([rowsOf(app, 'by-city'), rowsOf(app, 'history')]).toEqual(shown)
 })
 
+test('a projection that is loaded from a snapshot has the rows of before, histories included', async () => {
+  const world = machine()
+  const options = { projections: [byCity(), history({ max: 3 })], wal: { maxFileSize: 128 * 1024 } }
+  const first = await world.start(options)
+  const write = async (from: number, to: number): Promise<void> => {
+    for (let n = from; n < to; n++)
+      await world.during(first.store.put(`p:${n % 5}`, { name: `n${n}`, city: 'x'.repeat(9_000) }))
+  }
+  await write(0, 40)
+  await world.during(first.control.snapshot(0))
+  await write(40, 50)
+  await world.during(first.projection('history').reached())
+  const shown = [rowsOf(first, 'by-city'), rowsOf(first, 'history')]
+  expect((await world.during(first.wal(0).describe())).log?.segments[0]?.baseLsn).toBeGreaterThan(1)
+  await world.during(first.close())
+  world.projections.remove('/data/shard-0/lmdb')
+
+  const app = await world.start(options)
+  await world.during(app.projection('history').reached())
+  expect([rowsOf(app, 'by-city'), rowsOf(app, 'history')]).toEqual(shown)
+  expect(app.projection('history').status()).toMatchObject([{ state: 'live', missed: undefined }])
+})
+
 test('names that are not configured, and wrong configurations, are refused', async () => {
   const { app } = await begun([byCity()])
   expect(() => app.projection('other')).toThrow(
