@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { isWanted } from './harness/options.mjs'
 import { installPeers } from './harness/peers.mjs'
 import { amount, table } from './harness/table.mjs'
+import { race } from './harness/turns.mjs'
 import { median } from './wal/turns.mjs'
 import { Player } from './writes/players.mjs'
 import { startPostgres } from './writes/postgres-server.mjs'
@@ -60,19 +61,6 @@ const startPlayers = async (folder, wanted) => {
   if (postgres.absent !== undefined) absent.dbos = postgres.absent
   else players.dbos = await Player.fork(program('dbos'), [postgres.socket])
   return { players, absent, stop: postgres.stop }
-}
-
-/** Turns, whose order changes; the first warms up. */
-const race = async (rows, players, { turns, seconds }) => {
-  const figures = rows.map(() => [])
-  for (let at = 0; at <= turns; at++)
-    for (let step = 0; step < rows.length; step++) {
-      const index = (at + step) % rows.length
-      const { player, order } = rows[index]
-      const answer = await players[player].ask({ kind: 'turn', ...order, seconds })
-      if (at > 0) figures[index].push(answer)
-    }
-  return figures
 }
 
 const outcomeOf = (rows, figures) =>

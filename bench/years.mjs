@@ -1,0 +1,109 @@
+/**
+ * An instance that has many rows: how long it takes to start after a close, after `kill -9` under load, and when its projection
+ * is gone and comes from the log or from a snapshot. After each start the rows are counted. `--rows N`: 1,000,000 by default.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { amount, table } from './harness/table.mjs'
+import { median } from './wal/turns.mjs'
+import { Player } from './writes/players.mjs'
+
+export const about = 'many rows: starts after a close, kill -9, and without a projection; --rows N'
+
+const program = fileURLToPath(new URL('./years/player.mjs', import.meta.url))
+const ms = (value) => `${value.toFixed(0)} ms`
+
+/** Starts an instance; `start` is what it says of its own start. */
+const opened = async ({ dir, rows }, what) => {
+  console.error(`  ${what} …`)
+  const player = await Player.fork(program, [dir, `${rows}`])
+  return { player, start: await player.ask({ kind: 'started' }) }
+}
+
+/** Starts, counts the rows, and closes. Answers what the start said. */
+const reopened = async (place, what) => {
+  const { player, start } = await opened(place, what)
+  await player.ask({ kind: 'verify' })
+  await player.stop()
+  return start
+}
+
+const filled = async (place) => {
+  const { player } = await opened(place, `writing ${place.rows} rows`)
+  const { ms: took } = await player.ask({ kind: 'fill' })
+  await player.stop()
+  return { what: 'written and projected', ms: took, rate: (place.rows * 1_000) / took }
+}
+
+const middle = (what, starts) => ({
+  what,
+  ms: median(starts.map(({ startMs }) => startMs)),
+  bytes: median(starts.map(({ bytes }) => bytes)),
+})
+
+const afterClose = async (place, rounds) => {
+  const starts = []
+  for (let round = 0; round < rounds; round++) starts.push(await reopened(place, 'after a close'))
+  return middle('start after a close', starts)
+}
+
+const afterKill = async (place, rounds) => {
+  const starts = []
+  for (let round = 0; round < rounds; round++) {
+    const { player } = await opened(place, 'under load, to be killed')
+    await player.ask({ kind: 'load' })
+    await player.kill()
+    starts.push(await reopened(place, 'after kill -9'))
+  }
+  return middle('start after kill -9 under load', starts)
+}
+
+const withoutProjection = async (place, what) => {
+  rmSync(join(place.dir, 'shard-0', 'lmdb'), { recursive: true })
+  const { startMs, bytes, source } = await reopened(place, 'without its projection')
+  return { what, source, ms: startMs, rate: (place.rows * 1_000) / startMs, bytes }
+}
+
+const snapshotMade = async (place) => {
+  const { player } = await opened(place, 'making a snapshot')
+  const { can } = await player.ask({ kind: 'canSnapshot' })
+  const made = can ? await player.ask({ kind: 'snapshot' }) : undefined
+  await player.stop()
+  if (!made) return undefined
+  const rate = (place.rows * 1_000) / made.ms
+  return { what: 'a snapshot made', ms: made.ms, rate, size: made.bytes }
+}
+
+const row = ({ what, ms: took, rate, bytes, size }) => [
+  size === undefined ? what : `${what}, ${amount(size)}B`,
+  took < 10_000 ? ms(took) : `${(took / 1_000).toFixed(1)} s`,
+  rate === undefined ? '' : amount(rate),
+  bytes === undefined ? '' : `${amount(bytes)}B`,
+]
+
+/** Runs all of it in one folder, prints the table and answers the figures. */
+export const run = async ({ quick, repeats, rows = quick ? 50_000 : 1_000_000 }) => {
+  const dir = mkdtempSync(join(tmpdir(), 'keelson-bench-years-'))
+  const place = { dir, rows }
+  const rounds = repeats ?? (quick ? 1 : 3)
+  try {
+    const results = [
+      await filled(place),
+      await afterClose(place, rounds),
+      await afterKill(place, rounds),
+      await withoutProjection(place, 'start without lmdb/, from the log'),
+    ]
+    const made = await snapshotMade(place)
+    if (made) {
+      const from = 'start without lmdb/, from the snapshot'
+      results.push(made, await withoutProjection(place, from))
+    } else console.log('This installation makes no snapshots.')
+    const head = ['', 'time', 'rows/s', 'greatest memory']
+    console.log(`\n${amount(rows)} rows\n${table([head, ...results.map(row)])}\n`)
+    return results
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+}
