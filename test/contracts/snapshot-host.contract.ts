@@ -338,7 +338,7 @@ export const snapshotHostContract = (
       await under.release()
     })
 
-    test('tidy removes what is not kept, and nothing else', () =>
+    test('tidy removes what is not kept and nothing else, and without anything to keep no snapshot', () =>
       using(10, async ({ made, folders, during, host, disk, store }) => {
         const first = await made()
         await store.commit([['more', textRow('x')]], positionAt(10))
@@ -352,6 +352,10 @@ export const snapshotHostContract = (
         expect(disk.list(folders.dir)).toEqual(['000000000000000a.snap', 'notes.txt'])
         const again = host.run('tidy', { dir: folders.dir, kept: [second] })
         expect(await during(again)).toEqual({ removed: 0, removedBytes: 0 })
+        disk.open(pathIn(folders.dir, 'snapshot.tmp'), 'create').close()
+        const withoutNames = host.run('tidy', { dir: folders.dir, kept: [] })
+        expect(await during(withoutNames)).toEqual({ removed: 1, removedBytes: 0 })
+        expect(disk.list(folders.dir)).toEqual(['000000000000000a.snap', 'notes.txt'])
       }))
   })
 }

@@ -98,7 +98,8 @@ export type SnapshotProtocol = {
   /**
    * Removes every snapshot in the folder but `kept`: those that the log has named (`name`), or the
    * inspection found, once the log is open. Before that the MANIFEST may not be durable, and an
-   * older one may need its files.
+   * older one may need its files. With nothing to keep only an unfinished one is removed: a lost
+   * MANIFEST names none, and the files may be the only copy of released frames.
    */
   tidy: {
     request: { readonly dir: string; readonly kept: readonly NamedSnapshot[] }

@@ -10,11 +10,16 @@ export const snapshotName = (lsn: number): string => `${lsn.toString(16).padStar
 
 const snapshotPattern = /^[0-9a-f]{16}\.snap$/
 
-/** The snapshots in `dir`, finished or not, that are none of `kept`. @throws DiskError */
+/**
+ * The snapshots in `dir`, finished or not, that are none of `kept`. With nothing to keep, finished
+ * ones stay: a lost MANIFEST names none, and they may be the only copy of released frames.
+ * @throws DiskError
+ */
 export const unnamedIn = (disk: Disk, dir: string, kept: readonly NamedSnapshot[]): string[] => {
   const names = new Set(kept.map(({ lsn }) => snapshotName(lsn)))
   return (disk.entry(dir) ? disk.list(dir) : []).filter(
-    (name) => name === temporaryName || (snapshotPattern.test(name) && !names.has(name)),
+    (name) =>
+      name === temporaryName || (names.size > 0 && snapshotPattern.test(name) && !names.has(name)),
   )
 }
 
