@@ -189,15 +189,16 @@ export class DerivedQueue {
 
   /**
    * Records that the commit under way failed. If the cause may be a group, its groups are tried one
-   * by one; a group that fails alone, without frames, is set aside. Returns that group.
+   * by one; a group that fails alone is set aside. `isAlone`: no other rows were in that commit.
+   * Returns the group.
    */
-  failed(frames: number, { code, message }: { code?: unknown; message: string }) {
+  failed(isAlone: boolean, { code, message }: { code?: unknown; message: string }) {
     const groups = this.#inFlight
     this.#inFlight = 0
     if (groups === 0 || causesElsewhere.includes(code as string)) return undefined
     this.#alone = groups
     const [group] = this.#groups
-    if (groups > 1 || frames > 0 || !group) return undefined
+    if (groups > 1 || !isAlone || !group) return undefined
     this.#alone = 0
     const { producer, lsn } = group
     const setAside: SetAside = { producer, lsn, reason: message }

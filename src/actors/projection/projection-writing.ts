@@ -271,7 +271,8 @@ const commit = (
   const mark = frames ? frames.frame : projection.position()?.frame
   const position = { walId, epoch, lsn, ...(mark ? { frame: mark } : {}) }
   const { chunkRows } = parts.settings.lmdb
-  const derived = frames && queue.isolates ? undefined : queue.take(lsn, chunkRows)
+  const isAlone = !frames && !walked
+  const derived = queue.isolates && !isAlone ? undefined : queue.take(lsn, chunkRows)
   state.waiting = true
   state.committing = { frames, walked, derived, since: context.system.clock.monotonic() }
   const changes = releasedRows.before(changesOf(state.committing), projection)
@@ -318,29 +319,28 @@ const failed = (
   error: unknown,
   context: Context,
 ): void => {
-  const { shard, waiters } = state
+  const { shard } = state
   const { projection, derived } = shard
   const reason = reasonText(error)
   const { code } = (error ?? {}) as { code?: unknown }
   Applier.unprojected(applierOf(state, context), error)
-  waiters.fail(projection.recordFlushFailure(error))
+  state.waiters.fail(projection.recordFlushFailure(error))
   report(shard, 'failed', context)
   tell(context.system, shard, 'lmdb.degraded', { reason, failures: projection.failuresInRow })
-  const found = derived.failed(commit?.frames?.frames ?? 0, { code, message: reason })
+  const found = derived.failed(!commit?.frames && !commit?.walked, { code, message: reason })
   if (found) {
     tell(context.system, shard, 'lmdb.setAside', found.setAside)
     act(found.onLost)
   }
   state.damage = isKeelsonError(error, 'CORRUPT') ? error : undefined
-  const inMs = projection.retryInMs(context.system.clock.random)
-  const leastMs = state.damage ? damageMs : 0
-  state.retryTimer = context.sendAfter(Math.max(inMs, leastMs), 'retryDue').unref()
+  const retryInMs = projection.retryInMs(context.system.clock.random)
+  const inMs = Math.max(retryInMs, state.damage ? damageMs : 0)
+  state.retryTimer = context.sendAfter(inMs, 'retryDue').unref()
 }
 
-/** Tries again after a failed commit. */
+/** Tries again after a failed commit. After damage no commit succeeds: only a new file helps. */
 export const retry = (state: State, context: Context): void => {
   state.retryTimer = undefined
-  // The file takes no commit any more, so that only an empty one helps.
   if (state.damage) damaged(state, state.damage.details, context)
   else step(state, context)
 }

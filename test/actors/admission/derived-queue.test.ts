@@ -87,7 +87,7 @@ const played = (all: readonly Step[]) => {
     if (step.kind === 'give') give(step.producer, step.size)
     if (step.kind === 'commit' && commit(step.rows, true)) queue.committed()
     if (step.kind === 'fail' && !commit(step.rows, false))
-      queue.failed(0, { code: 'NO_SPACE', message: 'full' })
+      queue.failed(true, { code: 'NO_SPACE', message: 'full' })
     if (step.kind === 'discard') queue.discard()
     if (step.kind === 'discardDuring' && commit(step.rows, true)) {
       queue.discard()
@@ -161,4 +161,23 @@ test('groups of actions alone are bounded too, and a known group without actions
 
   for (let again = 0; again < 2; again++) known([{ to, message: 'told' }])()
   expect(known([{ to, message: 'told' }])).toThrow(expect.objectContaining({ code: 'BUSY' }))
+})
+
+test('a group is set aside only when it failed alone', () => {
+  const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+  const error = { message: 'no such row' }
+  queue.begin('p', 0, undefined)
+  for (const lsn of [1, 2]) queue.add({ producer: 'p', lsn, operations: [], afterFlush: [] }, 0)
+
+  queue.take(9, 8)
+  expect([queue.failed(false, error), queue.isolates]).toEqual([undefined, true])
+  queue.take(9, 8)
+  expect(queue.failed(false, error)).toBeUndefined()
+  queue.take(9, 8)
+  expect(queue.failed(true, error)?.setAside).toEqual({
+    producer: 'p',
+    lsn: 1,
+    reason: error.message,
+  })
+  expect(queue.isolates).toBe(false)
 })
