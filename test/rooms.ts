@@ -25,8 +25,14 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     rescue: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commands', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
+    backups: [
+      ...['ports', 'disk', 'frames', 'segments', 'values', 'blobs', 'commands', 'lmdb'],
+      'snapshots',
+    ],
     projections: ['bytes', 'ports', 'values', 'rows'],
-    threads: ['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots'],
+    threads: [
+      ...['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots', 'backups'],
+    ],
     wal: [
       ...['bytes', 'ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log'],
       ...['rescue', 'threads'],

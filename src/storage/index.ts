@@ -17,6 +17,7 @@
  * - rescue: verify, dump and salvage of damaged logs
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
+ * - backups: copies of a shard, and what a backup holds
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
  * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
  * - wal: `keelson/wal`, the log as a library; an entry of its own
@@ -24,6 +25,10 @@
  * Start reading at FORMAT.md, then `recovery/log-opening.ts` and `log/log-writer.ts`.
  */
 
+export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
+export { tidyShard } from './backups/backup-tidying.ts'
+export { restoringShard } from './backups/restoring.ts'
+export { copyingShard } from './backups/shard-copy.ts'
 export { BlobExtents, type Extent, gapsBetween } from './blobs/blob-extents.ts'
 export type { BlobSegment } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
@@ -80,6 +85,7 @@ export {
 export {
   type DataFolderFacts,
   type DataFolderReading,
+  type FolderOrigin,
   factsFileName,
   isLockName,
   type LogFloor,
@@ -119,6 +125,7 @@ export {
 export * from './ports/log-host.ts'
 export * from './ports/named-snapshot.ts'
 export * from './ports/projection-store.ts'
+export * from './ports/shard-copier.ts'
 export * from './ports/snapshot-host.ts'
 export * from './ports/snapshot-rows.ts'
 export {
@@ -176,6 +183,7 @@ export { threadBlobHost } from './threads/thread-blob-host.ts'
 export { threadExaminer } from './threads/thread-examination.ts'
 export { threadLogHost } from './threads/thread-log-host.ts'
 export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
+export { threadShardCopier } from './threads/thread-shard-copier.ts'
 export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
 export {
   type BlobRef,

@@ -26,13 +26,17 @@ import {
 import type { Cancel } from '../clock.ts'
 import { invalidArgument, reasonText } from '../errors.ts'
 import type { ExitReason, Registry, System } from '../runtime/index.ts'
+import type { Disk, ShardCopier } from '../storage/index.ts'
 import type { AppContext } from './app-context.ts'
+import { type BackupOptions, type BackupReport, backUp } from './backup.ts'
 import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'
 import type { Readiness, Ready } from './readiness.ts'
 
 /** The parts of an instance. */
 export type AppParts = Closable & {
   readonly dir: string
+  readonly disk: Disk
+  readonly copyShard: ShardCopier
   /** The System was made for this instance, and ends with it. */
   readonly ownsSystem: boolean
   /** The handles and the access of the caller of `start`. */
@@ -111,6 +115,8 @@ export class App {
   readonly #parts: AppParts
   #closing: Promise<CloseReport> | undefined
   #hasEnded = false
+  /** Aborted when the instance ends: backups under way end too. */
+  readonly #ending = new AbortController()
   /** Lets Node end; `undefined` while the instance does not hold it open. */
   #letEnd: Cancel | undefined
 
@@ -197,6 +203,24 @@ export class App {
   }
 
   /**
+   * Makes a backup in the folder `dir`, or brings the one there up to date: then only what is new is
+   * written. Everything is verified, what was there before too. Reads and writes go on; snapshots
+   * wait meanwhile, and the log grows. `keelson restore` makes a data folder of it, as of the LSN of
+   * each shard or an earlier one. If it rejects, the backup that was there can still be restored.
+   * @throws KeelsonError `CONFLICT` for a folder with anything else, or of another instance;
+   * `LOCKED_DIR` while another backup is made there; `CORRUPT` if something is damaged, with its
+   * file; `DEGRADED` if a shard has no sound snapshot at present; `NO_SPACE`, `READ_ONLY`,
+   * `SHARD_DOWN`, `TIMEOUT` (`consistent` alone), `CLOSED`, `INVALID_ARGUMENT`
+   */
+  async backup(dir: string, options: BackupOptions = {}): Promise<BackupReport> {
+    this.#parts.outsideAccess.check()
+    const { system, shards, disk, copyShard } = this.#parts
+    const { instance, dir: own } = this
+    const { signal } = this.#ending
+    return backUp({ system, shards, disk, copyShard, dir: own, instance, signal }, dir, options)
+  }
+
+  /**
    * Resolves when every shard is open or down and the user's tree has started: then a name of the
    * tree has its process, and a read is answered unless its shard is in `down`. So it was when
    * `start` resolved; a restart in between is waited for.
@@ -256,6 +280,7 @@ export class App {
   async #close(deadlineMs: number): Promise<CloseReport> {
     const { system, outsideAccess, readiness } = this.#parts
     outsideAccess.end('the instance is closing')
+    this.#ending.abort()
     readiness.end()
     const report = await closeInOrder(this.#parts, deadlineMs)
     await this.closed
@@ -272,6 +297,7 @@ export class App {
     const { system, shards, ownsSystem, readiness, release } = this.#parts
     const { insideAccess, outsideAccess } = this.#parts
     this.#hasEnded = true
+    this.#ending.abort()
     this.unref()
     for (const access of [outsideAccess, insideAccess]) access.end('the instance is closed')
     readiness.end()

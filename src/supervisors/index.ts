@@ -26,6 +26,7 @@ export {
   type WorkerOptions,
   worker,
 } from './app-tree.ts'
+export type { BackupOptions, BackupReport, BackupShard } from './backup.ts'
 export { registeredName, startChild, startDynamicChild, startSupervisor } from './child-tree.ts'
 export type { CloseReport, CutOff } from './closing.ts'
 export { type Ports, startInstance } from './instance.ts'

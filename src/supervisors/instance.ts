@@ -30,6 +30,7 @@ import {
   type Disk,
   type LogHostFactory,
   type Projections,
+  type ShardCopier,
   type SnapshotHostFactory,
   shardFolder,
 } from '../storage/index.ts'
@@ -54,6 +55,7 @@ export type Ports = {
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory
+  readonly copyShard: ShardCopier
 }
 
 /**
@@ -106,7 +108,8 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
       noteFloors()
       claim.release()
     }
-    const parts = { ...claim, release }
+    const { disk, copyShard } = ports
+    const parts = { ...claim, release, disk, copyShard }
     const running = await run({ ...checked, app }, system, shards, parts, shared.windows)
     noteFloors()
     isStarting = false
@@ -287,7 +290,7 @@ const run = async (
   options: CheckedOptions,
   system: System,
   shards: readonly Shard[],
-  claim: FolderClaim,
+  claim: FolderClaim & Pick<Ports, 'disk' | 'copyShard'>,
   windows: WriteWindows,
 ): Promise<App> => {
   const { instance, settings, onProgress } = options
@@ -323,6 +326,8 @@ const run = async (
   }
   return new App({
     dir: claim.dir,
+    disk: claim.disk,
+    copyShard: claim.copyShard,
     system,
     ownsSystem: !options.system,
     shards,

@@ -8,6 +8,7 @@ import {
   threadExaminer,
   threadLogHost,
   threadProjectionWriters,
+  threadShardCopier,
   threadSnapshotHosts,
 } from '../storage/index.ts'
 import type { Ports } from './instance.ts'
@@ -23,6 +24,7 @@ export const machinePorts = async (clock: Clock): Promise<Ports> => {
     makeHost: threadLogHost,
     makeBlobHost: threadBlobHost,
     makeSnapshotHost: threadSnapshotHosts(),
+    copyShard: threadShardCopier,
     projections: lmdbProjections(openDatabase, disk, threadExaminer, {
       clock: systemClock(),
       ...(makeWriter && { makeWriter }),

@@ -1,12 +1,11 @@
 /**
  * The data folder: the paths of its parts, and `keelson.json`, which describes it. That file is
- * written last and atomically, so a folder that has it is complete. Its checksum covers its fields,
- * not its layout: a person may reformat the file, but every change of a field is noticed.
+ * written last and atomically, so a folder that has it is complete.
  */
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { type Disk, DiskError } from '../ports/disk.ts'
+import type { Disk } from '../ports/disk.ts'
+import { replaceFile, sealedJson, unsealed } from './sealed-file.ts'
 
 /** The format that this version writes, and the newest that it reads. */
 const dataFolderFormat = 1
@@ -39,6 +38,17 @@ export type DataFolderFacts = {
   readonly created: number
   /** What each shard's log has at least; absent in a folder of an earlier version. */
   readonly floors?: readonly LogFloor[]
+  /** The folder that this one was restored from; absent in one that was made new. */
+  readonly origin?: FolderOrigin
+}
+
+/**
+ * The origin of a restored folder: its instance, and each shard's log there with the last LSN that
+ * both have in common.
+ */
+export type FolderOrigin = {
+  readonly instanceId: string
+  readonly logs: readonly { readonly walId: string; readonly lsn: number }[]
 }
 
 /**
@@ -112,17 +122,7 @@ export const readDataFolder = (disk: Disk, dir: string): DataFolderReading => {
  * temporary file is left. After a power cut the next write removes it.
  */
 export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts): void => {
-  const path = join(dir, factsFileName)
-  const temporary = `${path}.tmp`
-  disk.remove(temporary)
-  try {
-    writeWhole(disk, temporary, encodeDataFolder(facts))
-    disk.rename(temporary, path)
-  } catch (error) {
-    removeQuietly(disk, temporary)
-    throw error
-  }
-  disk.syncFolder(dir)
+  replaceFile(disk, join(dir, factsFileName), encodeDataFolder(facts))
 }
 
 /**
@@ -130,13 +130,12 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
  * would refuse
  */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
-  const { instanceId, shards, logs, created, floors } = facts
+  const { instanceId, shards, logs, created, floors, origin } = facts
   const known = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
-  const fields = { ...known, ...(floors && { floors }) }
+  const fields = { ...known, ...(floors && { floors }), ...(origin && { origin }) }
   const fault = faultOf(fields)
   if (fault !== undefined) throw new KeelsonError('INVALID_ARGUMENT', `data folder: ${fault}`)
-  const text = JSON.stringify({ ...fields, crc: checksum(fields) }, undefined, 2)
-  return new TextEncoder().encode(`${text}\n`)
+  return sealedJson(fields)
 }
 
 /**
@@ -148,11 +147,9 @@ export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
 export const decodeDataFolder = (
   bytes: Uint8Array,
 ): Exclude<DataFolderReading, { state: 'absent' }> => {
-  const parsed = parseObject(bytes)
-  if (!parsed) return { state: 'damaged', evidence: 'not a JSON object' }
-  const { crc, ...fields } = parsed
-  if (crc !== checksum(fields))
-    return { state: 'damaged', evidence: `its checksum is ${checksum(fields)}, not ${crc}` }
+  const sealed = unsealed(bytes)
+  if ('evidence' in sealed) return { state: 'damaged', evidence: sealed.evidence }
+  const { fields } = sealed
   const { format } = fields
   if (typeof format === 'number' && format > dataFolderFormat)
     throw new KeelsonError(
@@ -162,14 +159,17 @@ export const decodeDataFolder = (
     )
   const fault = faultOf(fields)
   if (fault !== undefined) return { state: 'damaged', evidence: fault }
-  const { instanceId, shards, logs, created, floors } = fields as DataFolderFacts
-  const facts = { instanceId, shards, logs, created, ...(floors && { floors }) }
-  return { state: 'sound', facts }
+  const { instanceId, shards, logs, created, floors, origin } = fields as DataFolderFacts
+  const known = { instanceId, shards, logs, created }
+  return {
+    state: 'sound',
+    facts: { ...known, ...(floors && { floors }), ...(origin && { origin }) },
+  }
 }
 
 /** What is wrong with the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
-  const { format, instanceId, shards, logs, created, floors } = fields
+  const { format, instanceId, shards, logs, created, floors, origin } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`
   if (typeof instanceId !== 'string' || instanceId.length < 1 || instanceId.length > 128)
     return 'instanceId is no text of 1 to 128 characters'
@@ -181,7 +181,23 @@ const faultOf = (fields: Record<string, unknown>): string | undefined => {
   if (floors !== undefined && !(Array.isArray(floors) && floors.length === shards))
     return 'floors is no list of one floor a shard'
   if (Array.isArray(floors) && !floors.every(isFloor)) return 'floors has no whole numbers'
+  if (origin !== undefined && !isOrigin(origin, shards))
+    return 'origin is no list of one log a shard'
   return fields.shardHash === shardHash ? undefined : 'shardHash is unknown'
+}
+
+const isOrigin = (origin: unknown, shards: unknown): boolean => {
+  const { instanceId, logs } = (origin ?? {}) as Partial<FolderOrigin>
+  const isPlace = (place: unknown): boolean => {
+    const { walId, lsn } = (place ?? {}) as Partial<FolderOrigin['logs'][number]>
+    return typeof walId === 'string' && isWhole(lsn, 0, Number.MAX_SAFE_INTEGER)
+  }
+  return (
+    typeof instanceId === 'string' &&
+    Array.isArray(logs) &&
+    logs.length === shards &&
+    logs.every(isPlace)
+  )
 }
 
 const isFloor = (floor: unknown): boolean => {
@@ -191,47 +207,3 @@ const isFloor = (floor: unknown): boolean => {
 
 const isWhole = (value: unknown, least: number, most: number): boolean =>
   Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most
-
-/** CRC-32 over the fields as JSON without spaces, sorted by name, in eight hex digits. */
-const checksum = (fields: Record<string, unknown>): string => {
-  const sorted = Object.keys(fields)
-    .sort()
-    .map((name) => [name, fields[name]])
-  const bytes = new TextEncoder().encode(JSON.stringify(sorted))
-  return crc32(bytes).toString(16).padStart(8, '0')
-}
-
-const parseObject = (bytes: Uint8Array): Record<string, unknown> | undefined => {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? { ...value }
-      : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const writeWhole = (disk: Disk, path: string, bytes: Uint8Array): void => {
-  const file = disk.open(path, 'create')
-  try {
-    let written = 0
-    // A full disk may take a part without an error. Writing the rest then throws it.
-    while (written < bytes.length) {
-      const count = file.write(bytes.subarray(written), written)
-      if (count === 0) throw new DiskError('EIO', 'write', path)
-      written += count
-    }
-    file.sync()
-  } finally {
-    file.close()
-  }
-}
-
-const removeQuietly = (disk: Disk, path: string): void => {
-  try {
-    disk.remove(path)
-  } catch {
-    // The first error matters more. The next write removes the leftover.
-  }
-}

@@ -25,6 +25,8 @@ const threadRoles = {
   examination: 'the projection',
   /** Carries out one request to a shard's snapshots. */
   snapshots: 'the snapshots',
+  /** Copies a shard into a backup. */
+  backup: 'the backup',
 } as const
 /** The role of a thread. */
 export type ThreadRole = keyof typeof threadRoles

@@ -14,6 +14,7 @@ import {
 import { type App, type StartOptions, startInstance } from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
 import { inlineLogHost } from './inline-log-host.ts'
+import { inlineShardCopier } from './inline-shard-copier.ts'
 import { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
 import { type SimulatedDisk, type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts'
 
@@ -73,6 +74,7 @@ export class SimulatedMachine {
         makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
         makeSnapshotHost: () =>
           aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections })),
+        copyShard: inlineShardCopier(disk, clock),
       }),
     )
   }

@@ -1,0 +1,76 @@
+/**
+ * `backup.json`: what a backup holds. It is written last, so a folder that has it has what it lists.
+ * There is no `keelson.json` beside it: nothing opens a backup as a data folder.
+ */
+import { join } from 'node:path'
+import { KeelsonError } from '../../errors.ts'
+import { type DataFolderFacts, decodeDataFolder, encodeDataFolder } from '../disk/data-folder.ts'
+import { replaceFile, sealedJson, unsealed } from '../disk/sealed-file.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { ShardCopy } from '../ports/shard-copier.ts'
+
+/** The file that describes a backup. */
+export const backupFileName = 'backup.json'
+
+const backupFormat = 1
+
+/** No `backup.json` is longer than this. */
+const backupBytesMax = 64 * 1024 * 1024
+
+/** A backup of an instance. */
+export type Backup = {
+  /** The `keelson.json` of its folder. */
+  readonly facts: DataFolderFacts
+  /** When it was taken, in ms since 1970. */
+  readonly at: number
+  /** Whether all shards were copied as of one moment. */
+  readonly consistent: boolean
+  /** One copy a shard. */
+  readonly shards: readonly ShardCopy[]
+}
+
+/**
+ * Reads the backup in `dir`; `undefined` if there is none.
+ * @throws KeelsonError `CORRUPT`; `UNSUPPORTED_VERSION`; DiskError
+ */
+export const readBackup = (disk: Disk, dir: string): Backup | undefined => {
+  const path = join(dir, backupFileName)
+  const size = disk.entry(path)?.size
+  if (size === undefined) return undefined
+  if (size > backupBytesMax) throw damaged(path, `it has ${size} bytes`)
+  const file = disk.open(path, 'read')
+  try {
+    const bytes = new Uint8Array(size)
+    return decoded(path, bytes.subarray(0, file.read(bytes, 0)))
+  } finally {
+    file.close()
+  }
+}
+
+/** Writes `backup.json`, durably. @throws DiskError: the one before is left */
+export const writeBackup = (disk: Disk, dir: string, backup: Backup): void => {
+  const { facts, at, consistent, shards } = backup
+  const folder = JSON.parse(new TextDecoder().decode(encodeDataFolder(facts)))
+  const bytes = sealedJson({ format: backupFormat, at, consistent, folder, shards })
+  replaceFile(disk, join(dir, backupFileName), bytes)
+}
+
+const decoded = (path: string, bytes: Uint8Array): Backup => {
+  const sealed = unsealed(bytes)
+  if ('evidence' in sealed) throw damaged(path, sealed.evidence)
+  const { format, at, consistent, folder, shards } = sealed.fields
+  if (typeof format === 'number' && format > backupFormat)
+    throw new KeelsonError('UNSUPPORTED_VERSION', `${path} was written by a newer version`, {
+      details: { format, supported: backupFormat },
+    })
+  const reading = decodeDataFolder(new TextEncoder().encode(JSON.stringify(folder ?? null)))
+  if (reading.state === 'damaged') throw damaged(path, reading.evidence)
+  const { facts } = reading
+  if (!Array.isArray(shards) || shards.length !== facts.shards)
+    throw damaged(path, 'it does not list one copy a shard')
+  // Its checksum holds, so the rest is as `writeBackup` wrote it.
+  return { facts, at: Number(at), consistent: consistent === true, shards }
+}
+
+const damaged = (file: string, evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', `${file} is damaged: ${evidence}`, { details: { file, evidence } })

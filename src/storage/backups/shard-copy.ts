@@ -1,0 +1,153 @@
+/**
+ * Copies a shard as of an LSN: snapshots, segments, and the blobs that both refer to. All of it is
+ * verified, and durable in the end. Files appear under their names when they are whole, so an
+ * interrupted copy goes on where it was.
+ */
+import { dirname } from 'node:path'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { blobSegmentPath } from '../blobs/blob-folder.ts'
+import { unitsIn } from '../commands/command.ts'
+import { decodeFrame } from '../commands/command-decoding.ts'
+import { refsOfUnit } from '../commands/command-values.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type {
+  CopiedSegment,
+  CopyProgress,
+  ShardCopy,
+  ShardCopyRequest,
+} from '../ports/shard-copier.ts'
+import { readManifest } from '../segments/manifest.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
+import { listSegments } from '../segments/segment-list.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+import { copyingBlob } from './blob-copy.ts'
+import { copyingSegment } from './segment-copy.ts'
+import { copyingSnapshot } from './snapshot-copy.ts'
+
+/** A blob to copy. A needed one must be there: a row refers to it. */
+type WantedBlob = { readonly ref: BlobRef; readonly isNeeded: boolean }
+
+/**
+ * Copies a shard, and yields its progress.
+ * @throws KeelsonError `CORRUPT` if something that is copied is damaged; `NO_SEGMENTS`; DiskError
+ */
+export function* copyingShard(
+  disk: Disk,
+  request: ShardCopyRequest,
+): Generator<CopyProgress, ShardCopy> {
+  const { from, to, lsn, walId } = request
+  const segments = segmentsUpTo(disk, from.wal, lsn)
+  const [first, last] = [segments[0], segments.at(-1)]
+  if (!first || !last)
+    throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: { dir: from.wal } })
+  for (const dir of [to.wal, to.snapshots, to.blobs]) makeFolder(disk, dir)
+  const wanted = new Map<string, WantedBlob>()
+  const meter = new Meter(
+    segments.reduce((sum, { size }) => sum + size, 0) +
+      request.snapshots.reduce((sum, { bytes }) => sum + bytes, 0),
+  )
+  const snapshots: NamedSnapshot[] = []
+  for (const snapshot of request.snapshots) {
+    const steps = copyingSnapshot(
+      disk,
+      { from: from.snapshots, to: to.snapshots, snapshot, walId },
+      (ref) => wanted.set(placeOf(ref), { ref, isNeeded: true }),
+    )
+    const copy = yield* meter.through(steps, snapshot.bytes)
+    snapshots.push(copy.snapshot)
+    meter.copiedBytes += copy.copiedBytes
+  }
+  let time = 0
+  const copied: CopiedSegment[] = []
+  for (const [index, segment] of segments.entries()) {
+    const prev = segments[index + 1]?.header.prev
+    const end = prev && { offset: prev.endOffset, lsn: prev.lastLsn, crc: prev.lastCrc }
+    const steps = copyingSegment(
+      disk,
+      { from: from.wal, to: to.wal, segment, end, lastLsn: lsn, walId },
+      (_, stamp, payload) => {
+        time = Math.max(time, stamp)
+        for (const ref of unitsIn(decodeFrame(payload).units).flatMap(refsOfUnit))
+          if (!wanted.has(placeOf(ref))) wanted.set(placeOf(ref), { ref, isNeeded: false })
+      },
+    )
+    const copy = yield* meter.through(steps, segment.size)
+    copied.push(copy.copied)
+    meter.copiedBytes += copy.copiedBytes
+  }
+  const blobs = yield* copyingBlobs(disk, request, [...wanted.values()], meter)
+  for (const dir of [to.wal, to.snapshots, to.blobs]) disk.syncFolder(dir)
+  return {
+    walId: walId ?? first.header.walId,
+    epoch: last.header.epoch,
+    firstLsn: first.header.baseLsn,
+    lsn,
+    time,
+    snapshots,
+    segments: copied,
+    ...blobs,
+    copiedBytes: meter.copiedBytes,
+  }
+}
+
+/** The segments with the frames up to `lsn`, and an empty one behind it. */
+const segmentsUpTo = (disk: Disk, dir: string, lsn: number): readonly SegmentEntry[] =>
+  listSegments(disk, dir, readManifest(disk, dir)).segments.filter(
+    ({ header }) => header.baseLsn <= lsn + 1,
+  )
+
+const makeFolder = (disk: Disk, dir: string): void => {
+  disk.makeFolder(dir)
+  disk.syncFolder(dirname(dir))
+  disk.syncFolder(dirname(dirname(dir)))
+}
+
+const placeOf = ({ segment, offset }: BlobRef): string => `${segment}:${offset}`
+
+function* copyingBlobs(
+  disk: Disk,
+  { from, to }: ShardCopyRequest,
+  wanted: readonly WantedBlob[],
+  meter: Meter,
+): Generator<CopyProgress, Pick<ShardCopy, 'blobs' | 'missing'>> {
+  const missing: string[] = []
+  const segments = new Set<number>()
+  let bytes = 0
+  meter.totalBytes += wanted.reduce((sum, { ref }) => sum + ref.size, 0)
+  for (const { ref, isNeeded } of wanted) {
+    try {
+      const steps = copyingBlob(disk, from.blobs, to.blobs, ref)
+      if (yield* meter.through(steps, ref.size)) meter.copiedBytes += ref.size
+      segments.add(ref.segment)
+      bytes += ref.size
+    } catch (error) {
+      if (isNeeded || !isKeelsonError(error, 'CORRUPT')) throw error
+      missing.push(`${blobSegmentPath(from.blobs, ref.segment)}:${ref.offset}`)
+    }
+  }
+  const count = wanted.length - missing.length
+  return { blobs: { count, bytes, segments: [...segments].sort((a, b) => a - b) }, missing }
+}
+
+/** Counts what was examined and copied. */
+class Meter {
+  totalBytes: number
+  copiedBytes = 0
+  #done = 0
+
+  constructor(totalBytes: number) {
+    this.totalBytes = totalBytes
+  }
+
+  /** Takes all steps of a piece of work that counts as `bytes` in the end. */
+  *through<T>(steps: Generator<number, T>, bytes: number): Generator<CopyProgress, T> {
+    const from = this.#done
+    for (;;) {
+      const step = steps.next()
+      this.#done = step.done ? from + bytes : Math.min(this.#done + step.value, from + bytes)
+      yield { bytes: this.#done, totalBytes: this.totalBytes }
+      if (step.done) return step.value
+    }
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Copies a snapshot, and verifies the copy. One that is there and sound is left as it is. A copy for
+ * a log with another id is written row by row, because the id is under its sums.
+ */
+
+import { isKeelsonError } from '../../errors.ts'
+import { refsOf } from '../commands/command-values.ts'
+import { decodeRow } from '../lmdb/row-codec.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
+import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+import { copyingBytes } from './raw-copy.ts'
+
+/** A snapshot to copy. `walId`: the id that the copy gets, in hex. */
+export type SnapshotCopyRequest = {
+  readonly from: string
+  readonly to: string
+  readonly snapshot: NamedSnapshot
+  readonly walId: string | undefined
+}
+
+/** Gets each blob that a row of the copy refers to. */
+export type RefTaker = (ref: BlobRef) => void
+
+/**
+ * Copies it, and yields the bytes examined or copied.
+ * @throws KeelsonError `CORRUPT` if the snapshot is damaged; `UNSUPPORTED_VERSION`; DiskError
+ */
+export function* copyingSnapshot(
+  disk: Disk,
+  { from, to, snapshot, walId }: SnapshotCopyRequest,
+  take: RefTaker,
+): Generator<number, { readonly snapshot: NamedSnapshot; readonly copiedBytes: number }> {
+  const name = snapshotName(snapshot.lsn)
+  if (walId === undefined && (yield* isThere(disk, to, name, snapshot, take)))
+    return { snapshot, copiedBytes: 0 }
+  const spare = `${name}.tmp`
+  const copy =
+    walId === undefined
+      ? yield* copied(disk, from, to, snapshot)
+      : yield* rewritten(disk, from, to, snapshot, walId)
+  yield* verified(disk, to, spare, copy, take)
+  disk.rename(pathIn(to, spare), pathIn(to, name))
+  return { snapshot: copy, copiedBytes: copy.bytes }
+}
+
+function* isThere(
+  disk: Disk,
+  dir: string,
+  name: string,
+  snapshot: NamedSnapshot,
+  take: RefTaker,
+): Generator<number, boolean> {
+  if (disk.entry(pathIn(dir, name))?.size !== snapshot.bytes) return false
+  try {
+    yield* verified(disk, dir, name, snapshot, take)
+    return true
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return false
+    throw error
+  }
+}
+
+function* copied(
+  disk: Disk,
+  from: string,
+  to: string,
+  snapshot: NamedSnapshot,
+): Generator<number, NamedSnapshot> {
+  const name = snapshotName(snapshot.lsn)
+  // The reader refuses a file that is missing, or not the one that is named.
+  const reader = new SnapshotReader(disk, from, name)
+  try {
+    reader.refuseUnless(snapshot)
+  } finally {
+    reader.close()
+  }
+  yield* copyingBytes(disk, pathIn(from, name), pathIn(to, `${name}.tmp`), snapshot.bytes)
+  return snapshot
+}
+
+function* rewritten(
+  disk: Disk,
+  from: string,
+  to: string,
+  snapshot: NamedSnapshot,
+  walId: string,
+): Generator<number, NamedSnapshot> {
+  const name = snapshotName(snapshot.lsn)
+  const reader = new SnapshotReader(disk, from, name)
+  try {
+    reader.refuseUnless(snapshot)
+    const file = disk.open(pathIn(to, `${name}.tmp`), 'create')
+    try {
+      const writer = new SnapshotWriter(file, { ...reader.facts.position, walId })
+      let at = 0
+      for (const { next, records } of reader.blocks()) {
+        for (const record of records) writer.add(record)
+        yield next - at
+        at = next
+      }
+      const { lsn, bytes, sum } = writer.end()
+      file.sync()
+      return { lsn, bytes, sum }
+    } finally {
+      file.close()
+    }
+  } finally {
+    reader.close()
+  }
+}
+
+function* verified(
+  disk: Disk,
+  dir: string,
+  file: string,
+  snapshot: NamedSnapshot,
+  take: RefTaker,
+): Generator<number, void> {
+  const reader = new SnapshotReader(disk, dir, file)
+  try {
+    reader.refuseUnless(snapshot)
+    let at = 0
+    for (const { next, records } of reader.blocks()) {
+      for (const { key, record } of records)
+        for (const ref of refsOf(decodeRow(key, record).value)) take(ref)
+      yield next - at
+      at = next
+    }
+  } finally {
+    reader.close()
+  }
+}

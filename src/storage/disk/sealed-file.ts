@@ -1,0 +1,70 @@
+/**
+ * Small JSON files with a checksum over their fields, not over their layout: a person may reformat
+ * such a file, but every change of a field is noticed. They are replaced as a whole or not at all.
+ */
+import { dirname } from 'node:path'
+import { crc32 } from '../bytes/crc32.ts'
+import type { Disk } from '../ports/disk.ts'
+import { attempt, writeAll } from './disk-failure.ts'
+
+/** The fields as JSON text, with their checksum as `crc`. */
+export const sealedJson = (fields: Record<string, unknown>): Uint8Array => {
+  const text = JSON.stringify({ ...fields, crc: checksum(fields) }, undefined, 2)
+  return new TextEncoder().encode(`${text}\n`)
+}
+
+/** The fields of a sealed file without `crc`, or why it has none. */
+export const unsealed = (
+  bytes: Uint8Array,
+): { readonly fields: Record<string, unknown> } | { readonly evidence: string } => {
+  const parsed = parseObject(bytes)
+  if (!parsed) return { evidence: 'not a JSON object' }
+  const { crc, ...fields } = parsed
+  const own = checksum(fields)
+  return crc === own ? { fields } : { evidence: `its checksum is ${own}, not ${crc}` }
+}
+
+/**
+ * Writes a temporary file, syncs it, renames it to `path`, and syncs the folder. After an error or
+ * a power cut the file is the old one or the new one.
+ * @throws DiskError: no temporary file is left. After a power cut the next write removes it.
+ */
+export const replaceFile = (disk: Disk, path: string, bytes: Uint8Array): void => {
+  const temporary = `${path}.tmp`
+  disk.remove(temporary)
+  try {
+    const file = disk.open(temporary, 'create')
+    try {
+      writeAll(file, bytes, 0, 'ENOSPC')
+      file.sync()
+    } finally {
+      file.close()
+    }
+    disk.rename(temporary, path)
+  } catch (error) {
+    // The first error matters more. The next write removes the leftover.
+    attempt(() => disk.remove(temporary))
+    throw error
+  }
+  disk.syncFolder(dirname(path))
+}
+
+/** CRC-32 over the fields as JSON without spaces, sorted by name, in eight hex digits. */
+const checksum = (fields: Record<string, unknown>): string => {
+  const sorted = Object.keys(fields)
+    .sort()
+    .map((name) => [name, fields[name]])
+  const bytes = new TextEncoder().encode(JSON.stringify(sorted))
+  return crc32(bytes).toString(16).padStart(8, '0')
+}
+
+const parseObject = (bytes: Uint8Array): Record<string, unknown> | undefined => {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? { ...value }
+      : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The port that copies the files of a shard: into a backup, and back from one. On a thread of its own
+ * in production, which lives for one copy; in line in the simulation.
+ */
+import type { NamedSnapshot } from './named-snapshot.ts'
+
+/** The folders that are copied. */
+export type CopiedFolders = {
+  readonly wal: string
+  readonly blobs: string
+  readonly snapshots: string
+}
+
+/** A request to copy the log up to `lsn`, these snapshots, and the blobs that both refer to. */
+export type ShardCopyRequest = {
+  readonly from: CopiedFolders
+  readonly to: CopiedFolders
+  readonly lsn: number
+  readonly snapshots: readonly NamedSnapshot[]
+  /** The id of the copy, in hex; that of its origin by default. */
+  readonly walId?: string
+}
+
+/** A copied segment: its frames end at `bytes` with LSN `lastLsn` and this CRC. */
+export type CopiedSegment = {
+  readonly name: string
+  readonly bytes: number
+  readonly lastLsn: number
+  /** The CRC of the last frame's header. Each frame covers the one before it, so it covers all. */
+  readonly lastCrc: number
+}
+
+/** What a copy holds, as plain data. */
+export type ShardCopy = {
+  readonly walId: string
+  readonly epoch: number
+  /** The first LSN that the log has, and the last one. */
+  readonly firstLsn: number
+  readonly lsn: number
+  /** The stamp of the last DATA frame in ms; 0 without one. */
+  readonly time: number
+  readonly snapshots: readonly NamedSnapshot[]
+  readonly segments: readonly CopiedSegment[]
+  /** The blobs, and their segments. */
+  readonly blobs: { readonly count: number; readonly bytes: number; readonly segments: number[] }
+  /**
+   * Blobs that only frames refer to and that are not there: a refused command may have left such a
+   * frame.
+   */
+  readonly missing: readonly string[]
+  /** What was written; the rest was there and sound. */
+  readonly copiedBytes: number
+}
+
+/** How far a copy has come. `bytes` counts what was examined or copied. */
+export type CopyProgress = { readonly bytes: number; readonly totalBytes: number }
+
+/**
+ * Copies a shard. A file in `to` that is there and sound is not copied again.
+ * @throws KeelsonError `CORRUPT` if something in `from` is damaged, with its file and place;
+ * `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`; `CLOSED` after `signal` was aborted
+ */
+export type ShardCopier = (
+  request: ShardCopyRequest,
+  signal: AbortSignal,
+  onProgress?: (progress: CopyProgress) => void,
+) => Promise<ShardCopy>
