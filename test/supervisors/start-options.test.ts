@@ -14,6 +14,19 @@ const refusal = (options: object) => {
   }
 }
 
+test.each([
+  [undefined, undefined],
+  [0, { bytes: 0 }],
+  [5_000, { bytes: 5_000 }],
+  ['45s', { ms: 45_000 }],
+  ['30m', { ms: 1_800_000 }],
+  ['12h', { ms: 43_200_000 }],
+  ['7d', { ms: 604_800_000 }],
+])('retention.log %j keeps %j', (log, kept) => {
+  const retention = log === undefined ? {} : { log }
+  expect(checkStartOptions({ dir: '/data', retention }).settings.retention).toEqual(kept)
+})
+
 describe('a wrong option', () => {
   test.each([
     [{ shard: 2 }, 'unknown option `shard`; did you mean `shards`?'],
@@ -22,6 +35,11 @@ describe('a wrong option', () => {
       { wal: { maxFilesize: 1 } },
       'unknown option `wal.maxFilesize`; did you mean `wal.maxFileSize`?',
     ],
+    [
+      { retention: { log: '7 days' } },
+      "retention.log: expected bytes, or a time such as '7d', '12h', '30m', '45s', found \"7 days\"",
+    ],
+    [{ snapshot: { keep: 9 } }, 'snapshot.keep: expected a whole number from 1 to 8, found 9'],
     [{ shards: '5' }, 'shards: expected a whole number from 1 to 1024, found "5"'],
     [{ shards: Number.NaN }, 'shards: expected a whole number from 1 to 1024, found NaN'],
     [

@@ -1,0 +1,34 @@
+/** Lives of instances that make snapshots all the time. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/snapshots.test.ts`. */
+import { expect, test } from 'vitest'
+import { SnapshotLife, type SnapshotStory } from '../support/snapshot-life.ts'
+import { countOf } from '../support/tier.ts'
+
+const seeds = countOf('KEELSON_SEEDS', 12, 2_000)
+const first = Number(process.env.KEELSON_SEED ?? 1)
+
+/** So many lives a test: what they leave behind is let go of with its end. */
+const atOnce = 100
+const parts = Array.from({ length: Math.ceil(seeds / atOnce) }, (_, part) => {
+  const from = first + part * atOnce
+  return { from, to: Math.min(from + atOnce, first + seeds) - 1 }
+})
+
+test.each(parts)(
+  'a snapshot and the log behind it are the projection, whatever happens (seeds $from to $to)',
+  async ({ from, to }) => {
+    const sum: Partial<SnapshotStory> = {}
+    for (let seed = from; seed <= to; seed++) {
+      const story = await new SnapshotLife(seed).run(12).catch((error) => {
+        throw new Error(`KEELSON_SEED=${seed} KEELSON_SEEDS=1 fails`, { cause: error })
+      })
+      for (const [what, count] of Object.entries(story))
+        sum[what as keyof SnapshotStory] = (sum[what as keyof SnapshotStory] ?? 0) + count
+    }
+    const lives = to - from + 1
+    if (lives < 10) return
+    for (const what of ['snapshots', 'released', 'crashes', 'crashesInStart', 'loads'] as const)
+      expect(sum[what], what).toBeGreaterThan(lives / 2)
+    expect(sum.freed).toBeGreaterThan(lives * 1_000)
+  },
+  60_000 + atOnce * 5_000,
+)
