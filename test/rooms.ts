@@ -72,7 +72,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     ingest: ['text'],
     prompt: ['text', 'command'],
     wal: ['text', 'command'],
-    cli: ['text', 'command', 'ingest', 'prompt', 'wal'],
+    backup: ['text', 'command', 'wal'],
+    cli: ['text', 'command', 'ingest', 'prompt', 'wal', 'backup'],
   },
   testing: {
     kit: [],

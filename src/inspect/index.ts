@@ -7,6 +7,7 @@
  * - ingest: `keelson ingest`, and the function behind it
  * - prompt: the prompt and its views of processes, logs and projections
  * - wal: `keelson wal verify`, `dump` and `salvage`
+ * - backup: `keelson backup` and `restore`
  * - cli: the `keelson` command, its configuration file, `keelson start` and `run`
  *
  * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.

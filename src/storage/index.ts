@@ -27,6 +27,7 @@
 
 export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
 export { tidyShard } from './backups/backup-tidying.ts'
+export { findingMoment } from './backups/moment.ts'
 export { restoringShard } from './backups/restoring.ts'
 export { copyingShard } from './backups/shard-copy.ts'
 export { BlobExtents, type Extent, gapsBetween } from './blobs/blob-extents.ts'

@@ -1,5 +1,12 @@
 /** Parses the command line: words in, a checked command out. Pure. */
 import { extname } from 'node:path'
+import {
+  type BackupCommand,
+  backupUsage,
+  parseBackup,
+  parseRestore,
+  type RestoreCommand,
+} from '../backup/backup-command-line.ts'
 import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
 import type { RecordFormat } from '../ingest/record-splitter.ts'
 import { parseWalCommand, type WalCommand, walUsage } from '../wal/wal-command-line.ts'
@@ -30,6 +37,8 @@ export type IngestCommand = {
 export type ParsedCommand =
   | InstanceCommand
   | IngestCommand
+  | BackupCommand
+  | RestoreCommand
   | WalCommand
   /** `text`: the help of one command; `usage` by default. */
   | { readonly kind: 'help'; readonly text?: string }
@@ -52,6 +61,8 @@ export const usage = `Usage:
       --key FIELD     the field that holds the key, a string or a number; a.b reaches into records
       --format        one record on each line, or one array; by default what the ending of FILE says
 
+${backupUsage}
+
 ${walUsage}
 
   keelson help, keelson --version
@@ -72,7 +83,11 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
   if (first === 'start' || first === 'run') return instanceCommand(first, rest)
   if (first === 'ingest') return ingestCommand(rest)
-  throw wrongWords(`there is no command '${first}'; the commands are start, run, ingest, wal, help`)
+  if (first === 'backup') return parseBackup(rest)
+  if (first === 'restore') return parseRestore(rest)
+  throw wrongWords(
+    `there is no command '${first}'; the commands are start, run, ingest, backup, restore, wal, help`,
+  )
 }
 
 const instanceCommand = (kind: 'start' | 'run', words: readonly string[]): InstanceCommand => {

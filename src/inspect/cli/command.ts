@@ -68,6 +68,14 @@ const run = async (
       const { runIngest } = await import('./ingest-command.ts')
       return runIngest(command, environment)
     }
+    case 'backup': {
+      const { runBackup } = await import('../backup/backup-command.ts')
+      return runBackup(command, environment)
+    }
+    case 'restore': {
+      const { runRestore } = await import('../backup/restore-command.ts')
+      return runRestore(command, environment)
+    }
     case 'wal verify': {
       const { runWalVerify } = await import('../wal/wal-verify.ts')
       return runWalVerify(command, environment)

@@ -16,7 +16,7 @@ import {
   send,
   suspend,
 } from '../../runtime/index.ts'
-import type { App } from '../../supervisors/index.ts'
+import type { App, BackupOptions } from '../../supervisors/index.ts'
 import type { Paint } from '../text/paint.ts'
 import { factList } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
@@ -116,6 +116,7 @@ const topWord = (app: App, paint: Paint) => {
 }
 
 const actingWords = (app: App) => ({
+  backup: (dir: string, options?: BackupOptions) => app.backup(dir, options),
   kill: async (process: unknown) => {
     const info = findProcess(app, process)
     app.system.kill(info.ref)
@@ -247,6 +248,7 @@ const commands: readonly (readonly [string, string])[] = [
     'batcher',
     'windows: batcher.windows(), setWindow(namespace, ms), changes(), flush(); the process: batcher(0)',
   ],
+  ['backup(dir)', 'copies the instance into a folder; later only what is new'],
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
   ['app', 'the instance: app.health(), app.system …'],

@@ -66,7 +66,13 @@ function* endAt(
   segment: SegmentEntry,
   lsn: number,
 ): Generator<number, FrameEnd> {
-  const end = yield* walked(disk, pathIn(dir, segment.name), segment, { lsn }, () => undefined)
+  const end = yield* walkingFrames(
+    disk,
+    pathIn(dir, segment.name),
+    segment,
+    { lsn },
+    () => undefined,
+  )
   if (end.lsn === lsn) return end
   throw damageAfter(segment, end)
 }
@@ -81,13 +87,19 @@ function* isWhole(
 ): Generator<number, boolean> {
   const size = disk.entry(path)?.size
   if (size === undefined || size < end.offset) return false
-  const found = yield* walked(disk, path, segment, end, take)
+  const found = yield* walkingFrames(disk, path, segment, end, take)
   return found.lsn === end.lsn && found.offset === end.offset && found.crc === end.crc
 }
 
 function* damageOf(disk: Disk, dir: string, segment: SegmentEntry): Generator<number, Error> {
   const lsn = Number.MAX_SAFE_INTEGER
-  const end = yield* walked(disk, pathIn(dir, segment.name), segment, { lsn }, () => undefined)
+  const end = yield* walkingFrames(
+    disk,
+    pathIn(dir, segment.name),
+    segment,
+    { lsn },
+    () => undefined,
+  )
   return damageAfter(segment, end)
 }
 
@@ -96,8 +108,11 @@ const damageAfter = ({ name }: SegmentEntry, { offset, lsn }: FrameEnd): Error =
 
 const pauseBytes = 1024 * 1024
 
-/** Walks up to the frame `to`, or to the first that is not good. */
-function* walked(
+/**
+ * Walks up to the frame `to`, or to the first that is not good, and yields the bytes of each stretch.
+ * Returns the end of the last good frame. @throws DiskError
+ */
+export function* walkingFrames(
   disk: Disk,
   path: string,
   { header }: SegmentEntry,

@@ -1,0 +1,89 @@
+/**
+ * `keelson backup`: opens the data folder as `start` does, without a user's tree, lets the instance
+ * make the backup, and closes it. A running instance makes its own.
+ */
+import { resolve } from 'node:path'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { nodeDisk, readDataFolder, refusing } from '../../storage/index.ts'
+import { type BackupReport, start } from '../../supervisors/index.ts'
+import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
+import { Interruption } from '../command/interruption.ts'
+import { WorkDisplay } from '../command/long-work.ts'
+import { printable } from '../text/paint.ts'
+import { bytesText, countText, pluralText } from '../text/quantities.ts'
+import type { BackupCommand } from './backup-command-line.ts'
+
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError `LOCKED_DIR` for a folder that is open; as `App.backup` does
+ */
+export const runBackup = async (
+  command: BackupCommand,
+  environment: Environment,
+): Promise<number> => {
+  const interruption = new Interruption(environment)
+  const display = new WorkDisplay(environment, command.progress)
+  try {
+    const report = await madeBackup(command, environment, interruption, display)
+    display.clear()
+    const text = command.json ? JSON.stringify(report) : reportText(report)
+    printLine(environment.output, text)
+    return 0
+  } catch (error) {
+    const { received } = interruption
+    if (received !== undefined && isKeelsonError(error, 'CLOSED')) return signalStatuses[received]
+    throw error
+  } finally {
+    display.clear()
+    interruption.release()
+  }
+}
+
+const madeBackup = async (
+  { dir, to, consistent }: BackupCommand,
+  environment: Environment,
+  interruption: Interruption,
+  display: WorkDisplay,
+): Promise<BackupReport> => {
+  const app = await opened(resolve(environment.cwd, dir))
+  interruption.signal.addEventListener('abort', () => void app.close())
+  if (interruption.signal.aborted) void app.close()
+  const startedAt = environment.clock.monotonic()
+  try {
+    return await app.backup(resolve(environment.cwd, to), {
+      consistent,
+      onProgress: ({ shard, ...done }) => display.show(`copying shard ${shard}`, done, startedAt),
+    })
+  } finally {
+    await app.close()
+  }
+}
+
+const opened = async (dir: string) => {
+  if (refusing(() => readDataFolder(nodeDisk(), dir)).state === 'absent')
+    throw new KeelsonError('INVALID_ARGUMENT', `${dir} is not a data folder`, {
+      details: { path: dir },
+    })
+  try {
+    return await start({ dir })
+  } catch (error) {
+    if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
+    const hint =
+      'a running instance makes its own backup: app.backup(dir), backup(dir) at its prompt'
+    throw new KeelsonError('LOCKED_DIR', `${error.message}; ${hint}`, {
+      details: error.details,
+      cause: error,
+    })
+  }
+}
+
+const reportText = ({ dir, shards }: BackupReport): string =>
+  [
+    `backup in ${printable(dir)}`,
+    ...shards.map(({ shard, fromLsn, lsn, copiedBytes, missing }) => {
+      const reach = `lsn ${countText(fromLsn)} to ${countText(lsn)}`
+      const lack =
+        missing.length > 0 ? `, without ${pluralText(missing.length, 'refused blob')}` : ''
+      return `shard ${shard}  ${reach}, ${bytesText(copiedBytes)} copied${lack}`
+    }),
+  ].join('\n')
