@@ -33,7 +33,8 @@ import {
   type Written,
   type WrittenMany,
 } from './store-answers.ts'
-import { keysNamed, type StreamTerms } from './store-commands.ts'
+import { type Cleared, clearShard } from './store-clearing.ts'
+import { type CommandOf, keysNamed, type StreamTerms } from './store-commands.ts'
 import type { ByteSource } from './stream-source.ts'
 import { decodedValue, isReadAtOnce } from './value-reading.ts'
 import { loadValue, type StreamedIn, streamIn } from './value-streams.ts'
@@ -197,6 +198,16 @@ export class StoreWriting {
       parts.map(([shard, command]) => ({
         shard: shard.index,
         work: this.#to<Kind>(shard, command, options),
+      })),
+    )
+  }
+
+  /** A clear in every shard, in parallel. @throws KeelsonError `PARTIAL` if one of several fails */
+  cleared(command: CommandOf<'clear'>, options: CheckedWrite): Promise<readonly Cleared[]> {
+    return settledParts(
+      this.#keys.shards.map((shard) => ({
+        shard: shard.index,
+        work: clearShard(this.#system, shard, command, options),
       })),
     )
   }

@@ -250,16 +250,16 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Removes all keys, or those of a namespace, atomically within each shard but not across. Locks
-   * stay. @throws as `putMany`
+   * Removes all keys, or those of a namespace. Locks stay. Fewer than 500 keys of a shard
+   * go atomically; more go in pieces, so that the event loop is free, while later writes of the shard
+   * wait for the end. Answers how many had a value.
+   * @throws as `putMany`; `details.removed`: so many keys of the shard are gone at
+   * least
    */
   async clear(options: ClearOptions = noOptions): Promise<WrittenMany & RemovedAnswer> {
     const checked = this.#writing.checked('clear', options)
     const command = commands.clear(options)
-    const written = await this.#writing.spread(
-      this.#keys.shards.map((shard) => [shard, command] as const),
-      checked,
-    )
+    const written = await this.#writing.cleared(command, checked)
     return {
       ...this.#writing.leveled(written.map(({ position }) => position)),
       removed: written.reduce((sum, { removed }) => sum + removed, 0),

@@ -119,6 +119,16 @@ export const submitAdmitted = (system: System, shard: Shard, write: Write): Prom
     ? projectedToo(system, shard, write, forward)
     : passing(system, shard, write, submitted, forward)
 
+/**
+ * `submitAdmitted` for a write without blobs whose keys its caller has marked: it waits behind no
+ * mark.
+ * @throws KeelsonError as `submit` does
+ */
+export const submitMarked = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
+  write.options.ack === 'projected'
+    ? projectedToo(system, shard, write, join)
+    : passing(system, shard, write, submitted, join)
+
 /** Begins a passage with `begin`; resolves at its end. */
 const passing = <T>(
   system: System,
