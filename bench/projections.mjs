@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isWanted } from './harness/options.mjs'
-import { noSnapshots } from './harness/starting.mjs'
 import { amount, table } from './harness/table.mjs'
 import { race } from './harness/turns.mjs'
 import { median } from './wal/turns.mjs'
@@ -64,6 +63,9 @@ const commits = {
   ].map((row) => ({ ...row, order: { kind: 'committing' } })),
 }
 
+/** More log than there is. */
+const noSnapshots = { snapshot: { minLogBytes: 2 ** 50 } }
+
 /** `ratio: 0` makes a snapshot for every 16 MiB of log: one follows the other. */
 const manySnapshots = { snapshot: { minLogBytes: 16 * 2 ** 20, ratio: 0 } }
 
@@ -73,7 +75,7 @@ const putRow = (label, player) => ({ label, player, order: { kind: 'putting', in
 const price = {
   title: 'price for a put, 64 in flight',
   players: {
-    bare: keelson(0, { snapshot: noSnapshots }),
+    bare: keelson(0, noSnapshots),
     asItIs: keelson(),
     snapshots: keelson('', manySnapshots),
   },

@@ -1,13 +1,12 @@
 /** An instance with some projections by users, whose rows are read and projected as the bench says. */
-import { projection } from 'keelson'
+import { projection, start } from 'keelson'
 import { play } from '../entities/turn.mjs'
-import { startWith } from '../harness/starting.mjs'
 import { cpuOf, paging, reading } from './reading.mjs'
 import { keyOf, kinds, projects } from './rows.mjs'
 
 const [dir, rows, projected, options] = process.argv.slice(2)
 const count = Number(rows)
-const app = await startWith({
+const app = await start({
   dir,
   ...(projected === '' ? {} : { projections: namedProjections(Number(projected)) }),
   ...JSON.parse(options || '{}'),
