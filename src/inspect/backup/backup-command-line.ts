@@ -1,4 +1,4 @@
-/** Parses `keelson backup` and `keelson restore`: words in, a checked command out. Pure. */
+/** Parses `keelson backup`, `keelson restore` and `keelson open`: words in, a checked command out. Pure. */
 import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
 
 /** What both commands have. Paths are as written. */
@@ -25,6 +25,15 @@ export type RestoreCommand = FolderWords & {
   readonly at: Moment | undefined
 }
 
+/** `keelson open`. `dir` is a data folder or a backup. */
+export type OpenCommand = {
+  readonly kind: 'open'
+  readonly dir: string
+  readonly at: Moment | undefined
+  readonly progress: boolean
+  readonly verbose: boolean
+}
+
 /** The part of `keelson help` about backups. */
 export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--json] [--progress]
       Copies the data folder DIR, which nothing has open, into DIR2: a new folder, or an earlier backup of
@@ -34,7 +43,11 @@ export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--jso
   keelson restore DIR2 --to DIR [--at LSN|TIME] [--json] [--progress]
       Makes the data folder DIR, which must be missing or empty, of the backup DIR2. Its logs get new ids.
       --at LSN        as of this LSN, of a backup with one shard; by default all that the backup has
-      --at TIME       as of this time, such as 2026-11-21T10:00:00Z`
+      --at TIME       as of this time, such as 2026-11-21T10:00:00Z
+
+  keelson open DIR --at LSN|TIME [--progress]
+      The prompt on the data folder or backup DIR as of then: on a copy beside it, which is removed in the
+      end with what was written there. DIR must not be open.`
 
 const flags = {
   to: { type: 'string' },
@@ -57,6 +70,23 @@ export const parseRestore = (words: readonly string[]): RestoreCommand => {
   const folders = foldersOf('restore', positionals, values)
   const at = filledOption('--at', values.at)
   return { kind: 'restore', ...folders, at: at === undefined ? undefined : momentOf(at) }
+}
+
+/** Parses the words after `keelson open`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const parseOpen = (words: readonly string[]): OpenCommand => {
+  const { to: _, json: __, ...own } = flags
+  const { values, positionals } = parsedWords(words, { ...own, at: { type: 'string' } })
+  const [dir, second] = positionals
+  if (dir === undefined || dir === '') throw wrongWords('open needs a folder')
+  if (second !== undefined) throw wrongWords(`open takes one folder, and '${second}' is another`)
+  const at = momentOf(neededOption('open', '--at', values.at))
+  return {
+    kind: 'open',
+    dir,
+    at,
+    progress: values.progress === true,
+    verbose: values.verbose === true,
+  }
 }
 
 const foldersOf = (

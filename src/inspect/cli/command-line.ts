@@ -3,7 +3,9 @@ import { extname } from 'node:path'
 import {
   type BackupCommand,
   backupUsage,
+  type OpenCommand,
   parseBackup,
+  parseOpen,
   parseRestore,
   type RestoreCommand,
 } from '../backup/backup-command-line.ts'
@@ -39,6 +41,7 @@ export type ParsedCommand =
   | IngestCommand
   | BackupCommand
   | RestoreCommand
+  | OpenCommand
   | WalCommand
   /** `text`: the help of one command; `usage` by default. */
   | { readonly kind: 'help'; readonly text?: string }
@@ -85,8 +88,9 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'ingest') return ingestCommand(rest)
   if (first === 'backup') return parseBackup(rest)
   if (first === 'restore') return parseRestore(rest)
+  if (first === 'open') return parseOpen(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are start, run, ingest, backup, restore, wal, help`,
+    `there is no command '${first}'; the commands are start, run, ingest, backup, restore, open, wal, help`,
   )
 }
 

@@ -76,6 +76,10 @@ const run = async (
       const { runRestore } = await import('../backup/restore-command.ts')
       return runRestore(command, environment)
     }
+    case 'open': {
+      const { runOpen } = await import('./open-command.ts')
+      return runOpen(command, environment, verbose)
+    }
     case 'wal verify': {
       const { runWalVerify } = await import('../wal/wal-verify.ts')
       return runWalVerify(command, environment)

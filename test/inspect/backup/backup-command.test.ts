@@ -7,6 +7,7 @@ import { parseBackup, parseRestore } from '../../../src/inspect/backup/backup-co
 import { codeOf } from '../../support/error-codes.ts'
 import { runKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { sampled } from '../../support/tier.ts'
 
 const large = Buffer.alloc(400_000, 7)
 
@@ -63,19 +64,42 @@ test('a backup is restored as of an LSN and as of a time', async () => {
   await app.close()
   await runKeelson(['backup', 'd', '--to', 'b'], dir)
 
-  const lsn = String(position.lsn)
-  const time = new Date(between).toISOString()
-  expect((await runKeelson(['restore', 'b', '--to', 'l', '--at', lsn], dir)).status).toBe(0)
-  expect((await runKeelson(['restore', 'b', '--to', 't', '--at', time], dir)).status).toBe(0)
+  const moments = sampled([new Date(between).toISOString(), String(position.lsn)], 1)
   const late = await runKeelson(['restore', 'b', '--to', 'x', '--at', '9999999'], dir)
 
-  for (const name of ['l', 't']) {
-    const back = await start({ dir: join(dir, name) })
+  for (const [number, at] of moments.entries()) {
+    const restored = await runKeelson(['restore', 'b', '--to', `r${number}`, '--at', at], dir)
+    expect(restored.status).toBe(0)
+    const back = await start({ dir: join(dir, `r${number}`) })
     expect(back.store.get('k')).toBe('first')
     await back.close()
   }
   expect(late.errors).toContain('the backup reaches from lsn')
   expect(readdirSync(dir)).not.toContain('x')
+})
+
+test('open gives the prompt on a folder and on a backup as of then, and leaves them as they were', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd') })
+  const { position } = await app.store.put('k', 'first')
+  await app.store.put('k', 'second')
+  await app.close()
+  await runKeelson(['backup', 'd', '--to', 'b'], dir)
+  const look = "store.get('k')\nawait store.put('k', 'third')\n"
+
+  for (const name of sampled(['d', 'b'], 1)) {
+    const words = ['open', name, '--at', String(position.lsn)]
+    const { status, output } = await runKeelson(words, dir, look)
+    expect(status).toBe(0)
+    expect(output).toContain("'first'")
+  }
+
+  expect(readdirSync(dir).sort()).toEqual(['b', 'd'])
+  const after = await start({ dir: join(dir, 'd') })
+  expect(after.store.get('k')).toBe('second')
+  await after.close()
+  expect((await runKeelson(['open', 'b', '--at', '99999'], dir)).status).toBe(1)
+  expect(readdirSync(dir).sort()).toEqual(['b', 'd'])
 })
 
 test('what is no data folder, and no backup, is refused and left alone', async () => {
