@@ -28,15 +28,16 @@ export const changeOf = (
   const compound = compoundOf(rowKey)
   const head = after ?? before
   const isHead = head?.value.tag === rowTags.compound
+  const blob: ReadBlob = (ref, from, to) => rows.blob(ref, from, to)
   return {
     kind: compound !== undefined ? 'field' : isHead ? 'compound' : 'value',
     key: compound ?? rowKey,
     field: compound === undefined ? undefined : fieldOf(rowKey),
     get before() {
-      return decodedRow(before, rows.blob)
+      return decodedRow(before, blob)
     },
     get after() {
-      return decodedRow(after, rows.blob)
+      return decodedRow(after, blob)
     },
     lsn,
     time,

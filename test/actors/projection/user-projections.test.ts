@@ -173,6 +173,17 @@ test('the built-in projections count namespaces and keep the last values of keys
   expect(entries?.map(({ value }) => value)).toEqual([4, 5, undefined])
 })
 
+test('a projection is given values that are in blobs, before and after', async () => {
+  const { app, during } = await begun([history()], { blobs: { threshold: 100 } })
+  const texts = ['x', 'y'].map((letter) => letter.repeat(5_000))
+  for (const text of texts) await during(app.store.put('large', text))
+  await during(app.projection('history').reached())
+
+  expect(app.projection('history').status()).toMatchObject([{ state: 'live' }])
+  const entries = app.projection<{ value?: string }[]>('history').get('large')
+  expect(entries?.map(({ value }) => value)).toEqual(texts)
+})
+
 test('counts are added over all shards', async () => {
   const { app, during } = await begun([countsByNamespace()], { shards: 4 })
   await during(app.store.putMany(Array.from({ length: 40 }, (_, n) => [`n:${n}`, n] as const)))
