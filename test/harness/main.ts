@@ -1,21 +1,65 @@
 /**
- * `npm run harness -- kill|power|pages|orders [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and power cuts after which only
- * some pages are there, over the built package; `orders` kills the service of examples/orders. How many logs and stores a kill hits at once can be chosen. Shows how far it is; exit code 1 when something that was acknowledged is missing.
+ * `npm run harness -- kill|power|pages|orders|snapshots [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
+ * power cuts after which only some pages are there, over the built package; `orders` kills the service of examples/orders;
+ * `snapshots [--kind K]` kills a store at the steps of its snapshots and projections, N times at each. How many logs and
+ * stores are struck at once can be chosen. Shows how far it is; exit code 1 when something that was acknowledged is missing.
  */
 import { parseArgs } from 'node:util'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
 import { noLoopDisk } from './loop-disk.ts'
 import { orderRounds } from './order-rounds.ts'
 import { pageRounds, powerRounds } from './power-rounds.ts'
+import {
+  type KindName,
+  kindNames,
+  type SnapshotStrikes,
+  snapshotRounds,
+} from './snapshot-rounds.ts'
 
-const harnesses: Record<string, (options: StrikeOptions) => Promise<Strikes>> = {
-  kill: killRounds,
-  power: powerRounds,
-  pages: pageRounds,
-  orders: orderRounds,
+type Options = Omit<StrikeOptions, 'progress'> & {
+  readonly kinds: readonly KindName[]
+  readonly progress: (strikes: number, facts: string) => void
+}
+
+/** A harness; resolves to the facts of all its rounds. */
+type Harness = (options: Options) => Promise<string>
+
+const factsOf = ({ rounds, strikes, promised, torn }: Strikes): string =>
+  `${strikes} strikes, ${rounds} folders struck, ${promised} acknowledgements checked, ${torn} torn tails`
+
+const striking =
+  (rounds: (options: StrikeOptions) => Promise<Strikes>): Harness =>
+  async ({ progress, ...options }) =>
+    factsOf(await rounds({ ...options, progress: (sum) => progress(sum.strikes, factsOf(sum)) }))
+
+const snapshotFacts = (sum: SnapshotStrikes): string =>
+  `${Object.entries(sum.rounds)
+    .map((each) => each.join(' '))
+    .join(', ')}; ${sum.promised} acknowledgements checked, ${sum.made} snapshots made, ` +
+  `${sum.released} segments released, ${sum.lost} projections lost and back ` +
+  `(${sum.interrupted} struck on the way), ${sum.leftovers} kills left a file without a name`
+
+const snapshots: Harness = async ({ progress, ...options }) => {
+  const told = (sum: SnapshotStrikes): void =>
+    progress(
+      Object.values(sum.rounds).reduce((all, rounds) => all + rounds, 0),
+      snapshotFacts(sum),
+    )
+  return snapshotFacts(await snapshotRounds({ ...options, progress: told }))
+}
+
+const harnesses: Record<string, Harness> = {
+  kill: striking(killRounds),
+  power: striking(powerRounds),
+  pages: striking(pageRounds),
+  orders: striking(orderRounds),
+  snapshots,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const usage =
+  'usage: harness kill|power|pages|orders|snapshots [--rounds N] [--seed N] [--at-once N] [--kind K]'
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
@@ -23,33 +67,32 @@ const run = async (): Promise<void> => {
       rounds: { type: 'string' },
       seed: { type: 'string' },
       'at-once': { type: 'string' },
+      kind: { type: 'string' },
     },
     allowPositionals: true,
   })
   const name = positionals[0] ?? ''
   const harness = harnesses[name]
-  if (!harness || positionals.length > 1)
-    throw new Error('usage: harness kill|power|pages|orders [--rounds N] [--seed N] [--at-once N]')
+  const kinds = kindNames.filter((kind) => values.kind === undefined || kind === values.kind)
+  if (!harness || positionals.length > 1 || kinds.length === 0) throw new Error(usage)
   const rounds = Number(values.rounds ?? 100)
   const seed = Number(values.seed ?? process.pid)
   const atOnce = values['at-once'] === undefined ? undefined : Number(values['at-once'])
   const isCount = (count = 1): boolean => Number.isSafeInteger(count) && count > 0
   if (!isCount(rounds) || !isCount(atOnce) || !Number.isSafeInteger(seed))
     throw new Error('--rounds, --at-once and --seed take whole numbers')
-  const reason = name === 'kill' || name === 'orders' ? undefined : noLoopDisk()
+  const reason = name === 'power' || name === 'pages' ? noLoopDisk() : undefined
   if (reason !== undefined) return say(`skipped: ${reason}`)
   const begun = performance.now()
-  const linesOf = ({ rounds: done, strikes, promised, torn }: Strikes): string =>
-    `${strikes} strikes, ${done} folders struck, ${promised} acknowledgements checked, ` +
-    `${torn} torn tails, ${Math.round((performance.now() - begun) / 1000)} s`
+  const seconds = (): string => `${Math.round((performance.now() - begun) / 1000)} s`
   let told = 0
-  const progress = (strikes: Strikes): void => {
-    if (strikes.strikes - told < 10) return
-    told = strikes.strikes
-    say(linesOf(strikes))
+  const progress = (strikes: number, facts: string): void => {
+    if (strikes - told < 10) return
+    told = strikes
+    say(`${facts}, ${seconds()}`)
   }
-  const sum = await harness({ rounds, seed, atOnce, progress })
-  say(`${linesOf(sum)}: nothing that was acknowledged is missing`)
+  const facts = await harness({ rounds, seed, atOnce, kinds, progress })
+  say(`${facts}, ${seconds()}: nothing that was acknowledged is missing`)
 }
 
 try {

@@ -1,5 +1,5 @@
 /**
- * Short forms of `npm run harness -- kill`, `-- orders`, `-- power` and `-- pages`: many logs and stores are struck at once, and each is held
+ * Short forms of `npm run harness -- kill`, `-- orders`, `-- snapshots`, `-- power` and `-- pages`: many logs and stores are struck at once, and each is held
  * against what its writers were answered. The built package; the power cuts need root and loop devices.
  */
 import { describe, expect, test } from 'vitest'
@@ -7,8 +7,9 @@ import { killRounds } from '../harness/kill-rounds.ts'
 import { noLoopDisk } from '../harness/loop-disk.ts'
 import { orderRounds } from '../harness/order-rounds.ts'
 import { pageRounds, powerRounds } from '../harness/power-rounds.ts'
+import { kindNames, snapshotRounds } from '../harness/snapshot-rounds.ts'
 import { lacks } from '../support/lacks.ts'
-import { thorough } from '../support/tier.ts'
+import { thorough, triesAll } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
 const [killed, cut, served] = [thorough(2, 40), thorough(1, 4), thorough(1, 25)]
@@ -25,6 +26,14 @@ test('kill -9 of a service of durable actors loses no order, charges none twice,
 
   expect(strikes).toBe(served)
   expect(promised).toBeGreaterThan(0)
+}, 600_000)
+
+test('kill -9 at the steps of snapshots and projections loses nothing, and leaves no file behind', async () => {
+  const kinds = triesAll ? kindNames : (['release'] as const)
+  const { rounds, promised, made } = await snapshotRounds({ rounds: thorough(1, 5), seed, kinds })
+
+  expect(Object.values(rounds)).toEqual(Array(kinds.length).fill(thorough(1, 5)))
+  expect(Math.min(promised, made)).toBeGreaterThan(0)
 }, 600_000)
 
 describe.skipIf(lacks(noLoopDisk()))('a power cut', () => {
