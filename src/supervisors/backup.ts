@@ -57,7 +57,11 @@ export type BackupShard = {
   readonly fromLsn: number
   /** What was written; the rest was there and sound. */
   readonly copiedBytes: number
-  /** Blobs that are not there and that no row refers to: of commands that were refused. */
+  /**
+   * Blobs of frames since the snapshot that are missing or damaged in the origin: file and offset. A
+   * refused command may leave such a frame, and then nothing is lost. Otherwise the value under its
+   * key is damaged, here and there.
+   */
   readonly missing: readonly string[]
 }
 

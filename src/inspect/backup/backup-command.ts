@@ -82,8 +82,7 @@ const reportText = ({ dir, shards }: BackupReport): string =>
     `backup in ${printable(dir)}`,
     ...shards.map(({ shard, fromLsn, lsn, copiedBytes, missing }) => {
       const reach = `lsn ${countText(fromLsn)} to ${countText(lsn)}`
-      const lack =
-        missing.length > 0 ? `, without ${pluralText(missing.length, 'refused blob')}` : ''
+      const lack = missing.length > 0 ? `, without ${pluralText(missing.length, 'blob')}` : ''
       return `shard ${shard}  ${reach}, ${bytesText(copiedBytes)} copied${lack}`
     }),
   ].join('\n')

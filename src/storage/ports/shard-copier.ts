@@ -44,8 +44,8 @@ export type ShardCopy = {
   /** The blobs, and their segments. */
   readonly blobs: { readonly count: number; readonly bytes: number; readonly segments: number[] }
   /**
-   * Blobs that only frames refer to and that are not there: a refused command may have left such a
-   * frame.
+   * Blobs that only frames refer to and that are missing or damaged: a refused command may have left
+   * such a frame.
    */
   readonly missing: readonly string[]
   /** What was written; the rest was there and sound. */
