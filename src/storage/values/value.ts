@@ -119,7 +119,7 @@ export const isCanonical = (stored: StoredValue): boolean => {
 
 /**
  * No records (each encoding stands alone), maps as objects, bigints unchanged. `toJSON` is not
- * called.
+ * called. Bytes in a value are copied out of what they were read from.
  */
 const msgpack = new Packr({
   useRecords: false,
@@ -127,6 +127,7 @@ const msgpack = new Packr({
   mapsAsObjects: true,
   int64AsType: 'bigint',
   useToJSON: false,
+  copyBuffers: true,
 })
 
 /** The byte that msgpack never uses, before plain data with marks. */
@@ -146,8 +147,7 @@ const ownBuffer = (bytes: Uint8Array): Buffer => Buffer.from(new Uint8Array(byte
  * The bytes have passed the checksum of their frame or row: msgpackr is not safe on hostile bytes.
  */
 const decodeStructured = (stored: Uint8Array): unknown => {
-  // Buffers in the value are views of what they were read from.
-  const bytes = ownBuffer(stored)
+  const bytes = asBuffer(stored)
   try {
     if (bytes[0] !== markedByte) return checked(msgpack.unpack(bytes))
     const [plain, marks] = msgpack.unpack(bytes.subarray(1)) as [unknown, PlainData['marks']]
