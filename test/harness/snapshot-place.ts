@@ -1,6 +1,8 @@
 /** A store that is killed, and what its keys, rows and files must be after that. */
-import { readdirSync, statSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import {
   type App,
   type Compound,
@@ -166,6 +168,21 @@ const checkFiles = async (app: App, place: Place): Promise<void> => {
   if (wrong.length > 0) throw new Error(wrong.join('; '))
 }
 
+/** Restores the backup of a place, and holds its keys against the ledger. */
+const verifyBackup = async (place: Place): Promise<void> => {
+  const dir = `${place.dir}.restored`
+  const program = 'dist/inspect/cli/cli.js'
+  const args = [program, 'restore', `${place.dir}.backup`, '--to', dir]
+  await promisify(execFile)(process.execPath, args)
+  const app = await opened({ ...place, dir })
+  try {
+    place.keys.settle(await heldIn(app))
+  } finally {
+    await app.close()
+  }
+  rmSync(dir, { recursive: true, force: true })
+}
+
 /**
  * Opens a place after a kill, holds everything against the ledger, and closes it. `isThorough`: files
  * and sizes too, for which a snapshot is made. @throws Error naming what is wrong
@@ -191,9 +208,11 @@ export const verify = async (place: Place, sum: LifeCounts, isThorough: boolean)
     for (const name of ['counts', 'history', 'again']) await app.projection(name).reached(position)
     checkProjections(app, keys.held)
     if (isThorough) await checkFiles(app, place)
+    if (place.kind.work === 'backups') await app.backup(`${place.dir}.backup`)
   } finally {
     await app.close()
   }
+  if (place.kind.work === 'backups') await verifyBackup(place)
 }
 
 /** A new store with the first keys of its kind, and a snapshot if the kind has any. */

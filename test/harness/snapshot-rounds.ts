@@ -1,7 +1,7 @@
 /**
  * `kill -9` of a store under load, again and again, at the steps of its snapshots and projections: while
  * a snapshot is made, when the log before it is given back, while a lost projection is loaded from it
- * or rebuilt from the log, and while a projection by users is built anew. After each kill every key,
+ * or rebuilt from the log, while a projection by users is built anew, and while a backup is made. After each kill every key,
  * row and file is held against the ledger.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -77,6 +77,15 @@ const kinds = {
     to: 'reached',
     after: 150,
   },
+  backup: {
+    snapshot: early,
+    work: 'backups',
+    baseKeys: 200,
+    losses: 0,
+    from: 'backup.started',
+    to: 'backup.made',
+    after: 2,
+  },
 } as const satisfies Record<string, Kind>
 
 /** The name of a kind of round. */
@@ -96,6 +105,10 @@ export type SnapshotStrikes = LifeCounts & {
   leftovers: number
 }
 
+const remove = ({ dir }: Place): void => {
+  for (const each of [dir, `${dir}.backup`]) rmSync(each, { recursive: true, force: true })
+}
+
 const msBetween = (steps: readonly Step[], { from, to }: Kind): number | undefined => {
   const begin = steps.find(({ step }) => step === from)
   const end = steps.find(({ step, ms }) => step === to && begin && ms >= begin.ms)
@@ -112,13 +125,13 @@ const roundsOfKind = async (name: KindName, run: Run): Promise<void> => {
   let span = 60
   for (let round = 0; round < rounds && !run.hasFailed; round++) {
     if (round % killsOfFolder === 0) {
-      if (place) rmSync(place.dir, { recursive: true, force: true })
+      if (place) remove(place)
       place = await newPlace(join(root, `${name}-${round}`), kind)
     }
     if (!place) return
     const isLost = random() < kind.losses
     const times =
-      kind.work === 'snapshots' && kind.from !== 'begun' ? 1 + Math.floor(random() * 2) : 1
+      kind.from.endsWith('started') || kind.from.endsWith('made') ? 1 + Math.floor(random() * 2) : 1
     const aim: Aim = {
       step: kind.from,
       times,
@@ -165,7 +178,7 @@ const roundsOfKind = async (name: KindName, run: Run): Promise<void> => {
     sum.rounds[name]++
     progress?.(sum)
   }
-  if (place && !run.hasFailed) rmSync(place.dir, { recursive: true, force: true })
+  if (place && !run.hasFailed) remove(place)
 }
 
 type Run = {

@@ -15,7 +15,7 @@ export type Life = {
   readonly writers: number
   /** The number with which its writes begin. */
   readonly first: number
-  readonly work: 'none' | 'snapshots' | 'projections'
+  readonly work: 'none' | 'snapshots' | 'projections' | 'backups'
 }
 
 /** A kill `ms` after the `times`th report of a step. */

@@ -61,6 +61,13 @@ const step = (name, facts = {}) => report({ step: name, ms: performance.now() - 
 
 const works = {
   none: async () => {},
+  backups: async (app) => {
+    for (;;) {
+      step('backup.started')
+      await app.backup(`${dir}.backup`)
+      step('backup.made')
+    }
+  },
   snapshots: async (app) => {
     for (;;) await app.control.snapshot(0)
   },
