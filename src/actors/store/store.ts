@@ -172,7 +172,9 @@ export class Store extends StoreReader {
    * Reads the value, and writes what `change` makes of it: `undefined` stands for no value. Updates
    * of one key run one after another. If another write changes the key in between, `change` is
    * called again with the new value, so no update is lost; it must have no other effects. Without a
-   * new expiry the old one stays. Answers the written value.
+   * new expiry the old one stays. Answers the written value. An update takes its place among the
+   * writes of its key when it writes, not when it is called: await it before other writes to the key
+   * that must come after it. `change` must not write the key itself.
    * @throws the error of `change`, with nothing written; as every write; `TOO_LARGE` for a value of
    * more than 1 MiB in blobs; `INVALID_ARGUMENT` if `change` returns no value (a promise is none)
    */
