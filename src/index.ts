@@ -249,8 +249,6 @@ export type {
   CommandAnswer,
   Expiry,
   FieldEntry,
-  HistoryEntry,
-  HistoryOptions,
   KeepExpiry,
   NamedSnapshot,
   OwnRows,
@@ -264,8 +262,6 @@ export type {
   StoredValue,
   UnitAnswer,
 } from './storage/index.ts'
-export { countsByNamespace, history } from './storage/projections/built-in-projections.ts'
-export { projection } from './storage/projections/projection.ts'
 export { supervisor, worker } from './supervisors/app-tree.ts'
 export { startChild, startDynamicChild, startSupervisor } from './supervisors/child-tree.ts'
 export { entity } from './supervisors/entity.ts'
@@ -282,6 +278,8 @@ export type {
   CloseReport,
   CutOff,
   Health,
+  HistoryEntry,
+  HistoryOptions,
   Ready,
   ShardHealth,
   StartOptions,
@@ -289,4 +287,5 @@ export type {
   SupervisorOptions,
   WorkerOptions,
 } from './supervisors/index.ts'
+export { countsByNamespace, history, projection } from './supervisors/projections.ts'
 export { start } from './supervisors/start.ts'

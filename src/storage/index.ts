@@ -130,17 +130,12 @@ export * from './ports/shard-copier.ts'
 export * from './ports/snapshot-host.ts'
 export * from './ports/snapshot-rows.ts'
 export {
-  countsByNamespace,
-  type HistoryEntry,
-  type HistoryOptions,
-  history,
-} from './projections/built-in-projections.ts'
-export {
   type HaltedProjection,
   ProjectedRows,
   projectedPrefix,
+  walkedOnce,
 } from './projections/projected-rows.ts'
-export * from './projections/projection.ts'
+export type * from './projections/projection.ts'
 export {
   type ProjectionMark,
   projectionMarkKey,

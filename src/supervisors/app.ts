@@ -298,7 +298,6 @@ export class App {
     const { insideAccess, outsideAccess } = this.#parts
     this.#hasEnded = true
     this.#ending.abort()
-    this.unref()
     for (const access of [outsideAccess, insideAccess]) access.end('the instance is closed')
     readiness.end()
     try {
@@ -306,6 +305,8 @@ export class App {
       if (ownsSystem) await system.stop()
     } finally {
       release()
+      // Until here the process stays: a thread that ends may be all that it waits for.
+      this.unref()
     }
   }
 }

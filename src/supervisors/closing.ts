@@ -15,7 +15,7 @@ import {
   type Via,
 } from '../runtime/index.ts'
 import type { AppContext } from './app-context.ts'
-import { treeNames } from './tree-names.ts'
+import { treeNames } from './shard-tree.ts'
 
 /** What the deadline of `close` cut off. */
 export type CutOff =

@@ -136,7 +136,10 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   takeLock(request, lockPath, made)
   // Only with the lock it is certain what exists: another instance may have made and filled the
   // folder before.
+  // Until the folder is known, LOCK alone is ours.
+  if (!hadLock) made.paths.push(lockPath)
   const isEmpty = disk.list(dir).every(isLockName)
+  made.paths.length = 0
   if (!hadLock && isEmpty) made.paths.push(isNewFolder ? dir : lockPath)
   if (!isEmpty) made.parents.length = 0
   const reading = readDataFolder(disk, dir)

@@ -4,7 +4,7 @@
  *
  * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB
  * - instance: what an instance is made of
- * - instance-tree, shard-tree, tree-names: its supervision tree, and the names in it
+ * - instance-tree, shard-tree: its supervision tree, and the names in it
  * - folder-claim: the locks, the facts and the creation of a data folder
  * - app, app-context, readiness, closing: the handle of a running instance, what its processes are
  *   given, the wait until it is ready, and its orderly end
@@ -31,7 +31,8 @@ export { registeredName, startChild, startDynamicChild, startSupervisor } from '
 export type { CloseReport, CutOff } from './closing.ts'
 export { type Ports, startInstance } from './instance.ts'
 export { loadModule } from './module-loader.ts'
+export type { HistoryEntry, HistoryOptions } from './projections.ts'
 export type { Ready } from './readiness.ts'
+export { treeNames } from './shard-tree.ts'
 export { start } from './start.ts'
 export { checkStartOptions, type StartOptions, type StartProgress } from './start-options.ts'
-export { treeNames } from './tree-names.ts'

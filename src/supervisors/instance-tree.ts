@@ -15,8 +15,7 @@ import type { AppContext } from './app-context.ts'
 import type { AppTree } from './app-tree.ts'
 import { wholeTree } from './child-tree.ts'
 import type { Readiness } from './readiness.ts'
-import { shardTree, unlessDown } from './shard-tree.ts'
-import { treeNames } from './tree-names.ts'
+import { shardTree, treeNames, unlessDown } from './shard-tree.ts'
 
 /** The options of the tree. */
 export type TreeOptions = {

@@ -43,9 +43,8 @@ import { instanceTree } from './instance-tree.ts'
 import { floorOf, type InspectedEpochs, olderLog } from './log-floors.ts'
 import { loadedServer } from './module-loader.ts'
 import { Readiness } from './readiness.ts'
-import { reopen } from './shard-tree.ts'
+import { reopen, treeNames } from './shard-tree.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
-import { treeNames } from './tree-names.ts'
 
 /** The ports of an instance to the outside. */
 export type Ports = {

@@ -9,11 +9,14 @@ import {
   Batcher,
   BlobStore,
   type Control,
+  defaultInstance,
   type Entities,
   Expirer,
+  instanceName,
   LmdbWriter,
   type Shard,
   Snapshotter,
+  shardName,
   tell,
   WalWriter,
 } from '../actors/index.ts'
@@ -23,6 +26,7 @@ import {
   type Name,
   name,
   type Ref,
+  type Registry,
   restartChild,
   type SupervisorMessages,
   type System,
@@ -30,7 +34,16 @@ import {
   whichChildren,
   worker,
 } from '../runtime/index.ts'
-import { treeNames } from './tree-names.ts'
+
+/** The names of the supervisors. */
+export const treeNames = (instance = defaultInstance) => ({
+  root: instanceName<SupervisorMessages>('keelson', instance),
+  shards: instanceName<SupervisorMessages>('shards', instance),
+  registry: instanceName<Registry.Messages>('registry', instance),
+  services: instanceName<SupervisorMessages>('services', instance),
+  shard: (shard: number) => shardName<SupervisorMessages>('shard')(instance, shard),
+  followers: (shard: number) => shardName<SupervisorMessages>('followers')(instance, shard),
+})
 
 /** One shard: each child reads from the children above it. */
 export const shardTree = (shard: Shard, entities: Entities): ChildSpec => {

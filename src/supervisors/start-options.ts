@@ -10,8 +10,9 @@ import {
 } from '../actors/index.ts'
 import { configError, unknownOption } from '../errors.ts'
 import type { Logger, System } from '../runtime/index.ts'
-import { type Projection, projection } from '../storage/index.ts'
+import type { Projection } from '../storage/index.ts'
 import { type AppTree, checkAppTree } from './app-tree.ts'
+import { projection } from './projections.ts'
 
 // The checks of options that are tables: positions, and windows of namespaces. Pure.
 

@@ -12,9 +12,7 @@ import {
   type Timer,
 } from '../../runtime/index.ts'
 import {
-  ChangedRows,
   type HaltedProjection,
-  ProjectedRows,
   type Projecting,
   ProjectionRows,
   type ProjectionStore,
@@ -23,6 +21,7 @@ import {
   type RowChange,
   type Rows,
   TurnShare,
+  walkedOnce,
 } from '../../storage/index.ts'
 import type { AfterFlush, DerivedBatch } from '../admission/derived-queue.ts'
 import * as WalWriter from '../log/wal-writer.ts'
@@ -94,8 +93,10 @@ export type State = {
   readonly givenUp: Set<string>
   /** Projections by users that are to be built anew. */
   rebuild: { readonly name: string; readonly begun: () => void }[]
-  /** Rows of projections by users may have to be built or removed: once before the next frames. */
+  /** Rows of projections by users may have to be built or removed. */
   mayWalk: boolean
+  /** The last step was such a one. */
+  hasWalked: boolean
 }
 
 /** The bytes of the log that one read transfers to this thread. */
@@ -127,6 +128,7 @@ export const initialState = (shard: Shard): State => ({
   givenUp: new Set(),
   rebuild: [],
   mayWalk: true,
+  hasWalked: false,
 })
 
 /** The barrier of a flush: every frame and every derived row that was accepted so far. */
@@ -192,7 +194,7 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
   if (inMs === 0 && derived.isolates && isReady) return { kind: 'derived' }
   try {
     state.rows ??= new ProjectionRows(projection, blobs.reader)
-    const walked = state.mayWalk ? walk(state, projection, state.rows, context) : undefined
+    const walked = walk(state, projection, state.rows, context)
     if (walked) return { kind: 'walk', walked }
     const next = state.feed.next(now, inMs === 0, state.rows)
     if (next.kind === 'due') return { kind: 'due', inMs: Math.min(next.inMs, inMs) }
@@ -206,14 +208,13 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
 }
 
 /** The projections by users, as the writer of the shard feeds them. */
-export const projectingOf = ({ shard, givenUp }: Pick<State, 'shard' | 'givenUp'>): Projecting => ({
-  projections: shard.parts.settings.projections,
-  givenUp,
-})
+export const projectingOf = ({ shard, givenUp }: State): Projecting => {
+  return { projections: shard.parts.settings.projections, givenUp }
+}
 
 /**
- * The next rows of projections by users that are built anew or removed; `undefined` if there are
- * none, or if a batch has read the rows already. Under load they alternate with frames.
+ * The next rows of projections by users to build or remove, if it is their turn: under load they
+ * alternate with frames. `undefined` too if a batch has read the rows already.
  */
 const walk = (
   state: State,
@@ -221,16 +222,15 @@ const walk = (
   rows: Rows,
   context: Context,
 ): Walked | undefined => {
+  const isTurn = !state.hasWalked || state.feed.lag === 0
+  state.hasWalked = false
   const position = projection.position()
-  if (!position || state.feed.isGathering) return undefined
-  const changed = new ChangedRows(rows)
-  const projected = new ProjectedRows(projectingOf(state), changed, position.lsn)
-  for (const { name } of state.rebuild) projected.rebuild(name)
-  projected.walk()
-  halt(state, projected.halted, context)
-  state.mayWalk = changed.changes.size > 0 && state.feed.lag === 0
-  const { changes } = changed
-  return changes.size > 0 ? { changes, begins: state.rebuild.length } : undefined
+  if (!state.mayWalk || !isTurn || !position || state.feed.isGathering) return undefined
+  const names = state.rebuild.map(({ name }) => name)
+  const { changes, halted } = walkedOnce(projectingOf(state), rows, position.lsn, names)
+  halt(state, halted, context)
+  state.mayWalk = state.hasWalked = changes.size > 0
+  return state.hasWalked ? { changes, begins: names.length } : undefined
 }
 
 /** Projections whose function threw: told once, and not tried again in this life of the writer. */

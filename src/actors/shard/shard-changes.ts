@@ -113,17 +113,14 @@ const hasEffect = ({ kind }: Command, answer: CommandAnswer | undefined): boolea
       return answer.written
     case 'compareAndSet':
       return answer.swapped
-    case 'delete':
     case 'deleteField':
     case 'expire':
     case 'persist':
       return answer.existed
-    case 'deleteMany':
-      return answer.deleted > 0
-    case 'clear':
     case 'removeExpired':
       return answer.removed > 0
     default:
+      // A removal without a result may have taken a value away that had expired.
       return true
   }
 }

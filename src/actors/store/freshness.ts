@@ -33,6 +33,13 @@ export const checkFreshness = (freshness: Freshness = 'applied'): Freshness => {
   throw invalidArgument('freshness', 'applied, projected or { atLeast: position }', freshness)
 }
 
+/** @throws KeelsonError `INVALID_ARGUMENT` for a position of a shard that there is not */
+const checkShards = ({ atLeast }: Exclude<Freshness, string>, shards: number): void => {
+  for (const position of [atLeast].flat())
+    if (position.shard < 0 || position.shard >= shards)
+      throw invalidArgument('freshness', `positions of shards from 0 to ${shards - 1}`, position)
+}
+
 const isPosition = (position: unknown): position is Position => {
   const { shard, lsn } = (position ?? {}) as Partial<Position>
   return Number.isSafeInteger(shard) && Number.isSafeInteger(lsn)
@@ -44,7 +51,9 @@ const isPosition = (position: unknown): position is Position => {
  */
 export const freshView = (shard: Shard, freshness: Freshness): ReadView => {
   const view = shard.view()
+  if (freshness === 'applied') return view
   if (freshness === 'projected') return view.projected
+  checkShards(freshness, shard.parts.shardCount)
   const least = leastOf(shard, freshness)
   if (least <= shard.appliedLsn) return view
   throw new KeelsonError('BUSY', `shard ${shard.index} has not come to lsn ${least}`, {

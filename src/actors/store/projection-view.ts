@@ -60,9 +60,11 @@ const rowsOf = (
   const store = shard.view().layers.projection
   const rowKey = projectionMarkKey(name)
   const row = store.get(rowKey)
+  // Without a position there are no rows: the projection follows from the first frame on.
+  const none = store.position() ? 'absent' : 'live'
   const mark: ProjectionMark = row
     ? projectionMarkOf(rowKey, row)
-    : { state: 'absent', version: 0, generation: 0, lsn: 0 }
+    : { state: none, version: 0, generation: 0, lsn: 0 }
   const prefix = mark.generation > 0 ? projectedPrefix(name, mark.generation) : undefined
   return { store, mark, prefix }
 }

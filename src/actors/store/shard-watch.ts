@@ -41,6 +41,8 @@ export class ShardWatch {
   #waitingBytes = 0
   /** Frames below are in `#waiting`, or were given out. */
   #from: number
+  /** The answer of the last `next`, until the following one. */
+  #given: WatchedChange | undefined
   #follows = false
   /** The log is known to be durable up to here. */
   #durableLsn = 0
@@ -68,10 +70,12 @@ export class ShardWatch {
    * `CLOSED`, `CORRUPT`
    */
   async next(): Promise<WatchedChange | undefined> {
+    this.#given = undefined
     for (;;) {
       if (this.#isClosed) return undefined
       const first = this.#waiting.shift()
       if (first) {
+        this.#given = first
         this.#waitingBytes -= bytesOf(first.change)
         await this.#durable(first.change.lsn)
         return first
@@ -79,6 +83,12 @@ export class ShardWatch {
       if (this.#follows && this.#shard.phase.kind === 'open') await this.#woken()
       else await this.#catchUp()
     }
+  }
+
+  /** The position of the first change that no `next` before the last one has answered. */
+  get unread(): Position {
+    const change = this.#given?.change ?? this.#waiting[0]?.change
+    return { shard: this.#shard.index, lsn: change?.lsn ?? this.#from }
   }
 
   /** Ends the watch. A `next` under way resolves with `undefined`. */

@@ -27,13 +27,17 @@ export type WatchOptions = {
  * A durable change.
  * - `put`: the key has this value, as `range` lists it.
  * - `delete`: the key has no value: it was deleted, or has expired and was removed.
- * - `clear`: every key of the namespace was removed; `undefined`: every key of the shard.
+ * - `clear`: every key of the namespace was removed in the shard of `position`; `undefined`: every
+ *   key of that shard.
  */
 export type StoreChange = {
   /** Where the log has it. */
   readonly position: Position
-  /** `from` of a watch that goes on behind this change. */
-  readonly next: Position
+  /**
+   * `from` of a watch that goes on behind this change: a position of each shard. In the middle of a
+   * write of several keys it goes on with that write.
+   */
+  readonly next: readonly Position[]
   /** The time stamp of the write, in ms since 1970. */
   readonly time: number
   /**
@@ -116,14 +120,19 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
     }
     const shard = this.#shards[answered.part]
     if (!answered.watched || !shard) return this.return()
-    return { done: false, value: shown(this.#system, shard, answered.watched) }
+    const { next: behind } = answered.watched
+    const next = this.#parts.map((part) =>
+      part === this.#parts[answered.part] ? behind : part.unread,
+    )
+    return { done: false, value: shown(this.#system, shard, answered.watched, next) }
   }
 }
 
 const shown = (
   system: System,
   shard: Shard,
-  { change, catchingUp, next }: WatchedChange,
+  { change, catchingUp }: WatchedChange,
+  next: readonly Position[],
 ): StoreChange => {
   const { lsn, time } = change
   const where = { position: { shard: shard.index, lsn }, next, time, catchingUp }
@@ -172,5 +181,5 @@ const isPosition = (position: unknown, shards: number): boolean => {
   const { shard, lsn } = (position ?? {}) as Partial<Position>
   const isWhole = (number: unknown, from: number): number is number =>
     Number.isSafeInteger(number) && (number as number) >= from
-  return isWhole(lsn, 1) && isWhole(shard, 0) && shard < shards
+  return isWhole(lsn, 0) && isWhole(shard, 0) && shard < shards
 }

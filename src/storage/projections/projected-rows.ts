@@ -7,12 +7,12 @@
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import { utf8Length } from '../bytes/utf8.ts'
 import type { Row, RowRange } from '../ports/projection-store.ts'
-import type { ChangedRows } from '../rows/rows.ts'
+import { ChangedRows, type ReadBlob, type Rows } from '../rows/rows.ts'
 import { compareKeys } from '../values/key.ts'
 import { firstUserKey, prefixOf, rowsOf } from '../values/row-key.ts'
 import { decodeValue, encodeValue } from '../values/value.ts'
 import type { OwnRows, ProjectedOperation, Projecting, Projection } from './projection.ts'
-import { changeOf, type RowChanged } from './projection-change.ts'
+import { changesOf, type RowChanged } from './projection-change.ts'
 import {
   type Building,
   haltedMark,
@@ -50,6 +50,7 @@ export const projectedPrefix = (name: string, generation: number): string =>
 export class ProjectedRows {
   readonly #projections: readonly Projection[]
   readonly #rows: ChangedRows
+  readonly #blob: ReadBlob
   readonly #marks = new Map<string, ProjectionMark>()
   /** The position of the rows before the next frame. */
   #lsn: number
@@ -65,6 +66,7 @@ export class ProjectedRows {
   constructor({ projections, givenUp }: Projecting, rows: ChangedRows, lsn: number) {
     this.#projections = projections
     this.#rows = rows
+    this.#blob = (ref, from, to) => rows.blob(ref, from, to)
     this.#lsn = lsn
     for (const [rowKey, row] of rows.range(rowsOf('projectionMark')))
       this.#marks.set(projectionNameOf(rowKey), projectionMarkOf(rowKey, row))
@@ -187,9 +189,9 @@ export class ProjectedRows {
     const { name, version, project } = projection
     const own = new GenerationRows(this.#rows, projectedPrefix(name, generation))
     try {
-      for (const change of changes)
-        for (const operation of [...project(changeOf(change, this.#rows), own)])
-          own.apply(checked(operation))
+      for (const changed of changes)
+        for (const change of changesOf(changed, this.#blob))
+          for (const operation of listed(project(change, own))) own.apply(checked(operation))
       return true
     } catch (error) {
       own.undo()
@@ -199,6 +201,23 @@ export class ProjectedRows {
       return false
     }
   }
+}
+
+/**
+ * What one walk changes in the rows at `lsn`: rows that are built anew or removed, after the
+ * rebuilds of `names` have begun. Empty if there is nothing to do.
+ */
+export const walkedOnce = (
+  projecting: Projecting,
+  rows: Rows,
+  lsn: number,
+  names: readonly string[],
+): Pick<ChangedRows, 'changes'> & Pick<ProjectedRows, 'halted'> => {
+  const changed = new ChangedRows(rows)
+  const projected = new ProjectedRows(projecting, changed, lsn)
+  for (const name of names) projected.rebuild(name)
+  projected.walk()
+  return { changes: changed.changes, halted: projected.halted }
 }
 
 /** The generation that changes go to, and how far it is built; `undefined` if none needs them. */
@@ -236,7 +255,9 @@ class GenerationRows implements OwnRows {
     if (kind === 'delete') this.#set(key, undefined)
     else if (kind === 'put') this.#set(key, operation.value)
     else {
-      const sum = Number(this.get(key) ?? 0) + operation.by
+      const before = this.get(key) ?? 0
+      if (typeof before !== 'number') throw invalidArgument('add', 'a row with a number', before)
+      const sum = before + operation.by
       this.#set(key, sum === 0 ? undefined : sum)
     }
   }
@@ -252,6 +273,14 @@ class GenerationRows implements OwnRows {
     const row = value === undefined ? undefined : { value: encodeValue(value), expiresAt: 0 }
     this.#rows.set(rowKey, row)
   }
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+const listed = (operations: Iterable<ProjectedOperation>): readonly ProjectedOperation[] => {
+  const found: unknown = operations
+  if (typeof found === 'object' && found !== null && Symbol.iterator in found)
+    return [...operations]
+  throw invalidArgument('project', 'a list of operations as the answer', found)
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` */

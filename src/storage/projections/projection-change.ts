@@ -20,19 +20,35 @@ export type RowChanged = {
 /** The most bytes that are read from blobs for a change. */
 const readBytesMax = 1024 * 1024
 
-/** The change for a projection. Its values are decoded when they are read. */
-export const changeOf = (
+/**
+ * The changes for a projection. A plain value in the place of a compound, or the other way round,
+ * is two: the end of one, and the beginning of the other.
+ */
+export const changesOf = (changed: RowChanged, blob: ReadBlob): readonly ProjectionChange[] => {
+  const { before, after } = changed
+  if (!before || !after || isHead(before) === isHead(after)) return [changeOf(changed, blob)]
+  return [
+    { ...changed, after: undefined },
+    { ...changed, before: undefined },
+  ].map((each) => changeOf(each, blob))
+}
+
+const isHead = ({ value }: Row): boolean => value.tag === rowTags.compound
+
+/** One change. Its values are decoded when they are read. */
+const changeOf = (
   { rowKey, before, after, lsn, time }: RowChanged,
-  rows: { readonly blob: ReadBlob },
+  blob: ReadBlob,
 ): ProjectionChange => {
   const compound = compoundOf(rowKey)
-  const head = after ?? before
-  const isHead = head?.value.tag === rowTags.compound
-  const blob: ReadBlob = (ref, from, to) => rows.blob(ref, from, to)
+  const row = after ?? before
+  const kind = compound !== undefined ? 'field' : row && isHead(row) ? 'compound' : 'value'
   return {
-    kind: compound !== undefined ? 'field' : isHead ? 'compound' : 'value',
+    kind,
     key: compound ?? rowKey,
     field: compound === undefined ? undefined : fieldOf(rowKey),
+    existed: before !== undefined,
+    exists: after !== undefined,
     get before() {
       return decodedRow(before, blob)
     },

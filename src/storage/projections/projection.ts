@@ -2,8 +2,6 @@
  * Projections by users: rows that a function derives from the changes of keys. They are kept beside
  * the values, change in the same transaction, and are read by `app.projection(name)`.
  */
-import { configError, unknownOption } from '../../errors.ts'
-
 /**
  * A change of one key by one frame of the log.
  * - `value`: the key had the value `before` and has `after`; `undefined` stands for none.
@@ -11,12 +9,15 @@ import { configError, unknownOption } from '../../errors.ts'
  * - `compound`: the number of fields of a compound key; `undefined` for none.
  *
  * A rebuild gives each present value as a change without `before`. Reading `before` or `after`
- * throws `TOO_LARGE` for a value of more than 1 MiB in blobs.
+ * throws `TOO_LARGE` for a value of more than 1 MiB in blobs: catch it, or the projection halts.
  */
 export type ProjectionChange = {
   readonly kind: 'value' | 'field' | 'compound'
   readonly key: string
   readonly field: string | undefined
+  /** Whether there is a `before`, and an `after`; neither is read for that. */
+  readonly existed: boolean
+  readonly exists: boolean
   readonly before: unknown
   readonly after: unknown
   /** The LSN of the frame; in a rebuild that of the position it starts from. */
@@ -65,25 +66,4 @@ export type Projection = ProjectionOptions & { readonly name: string; readonly k
 export type Projecting = {
   readonly projections: readonly Projection[]
   readonly givenUp: ReadonlySet<string>
-}
-
-/**
- * A projection by the name under which it is read. Names: 1 to 64 letters, digits, `_`, `-`, `.`.
- * @throws KeelsonError `CONFIG`
- */
-export const projection = (name: string, options: ProjectionOptions): Projection => {
-  if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
-    throw configError('projection', '1 to 64 letters, digits, `_`, `-` or `.`', name)
-  const path = `projection(${name})`
-  if (typeof options !== 'object' || options === null)
-    throw configError(path, 'an object with version and project', options)
-  const known = ['version', 'project', 'keeps']
-  for (const option of Object.keys(options))
-    if (!known.includes(option)) throw unknownOption('CONFIG', `${path}.${option}`, known)
-  const { version, project, keeps = false } = options
-  if (!Number.isSafeInteger(version) || version < 1)
-    throw configError(`${path}.version`, 'a whole number from 1', version)
-  if (typeof project !== 'function') throw configError(`${path}.project`, 'a function', project)
-  if (typeof keeps !== 'boolean') throw configError(`${path}.keeps`, 'a boolean', keeps)
-  return { name, version, project, keeps }
 }

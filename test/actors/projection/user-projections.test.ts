@@ -233,6 +233,68 @@ test('a projection that is loaded from a snapshot has the rows of before, histor
   expect(app.projection('history').status()).toMatchObject([{ state: 'live', missed: undefined }])
 })
 
+test('several projections are built on a folder that is idle, and on shards that are empty', async () => {
+  const world = machine()
+  const first = await world.start({ shards: 2 })
+  await world.during(first.store.put('p:1', { name: 'Ada', city: 'London' }))
+  await world.during(first.close())
+
+  const projections = [byCity(), countsByNamespace(), history(), countsByNamespace('again')]
+  const app = await world.start({ projections })
+  for (const { name: each } of projections) await world.during(app.projection(each).reached())
+  expect(app.projection('again').get('p')).toBe(1)
+  expect(app.projection('by-city').get('London/p:1')).toBe('Ada')
+})
+
+test('large values halt neither counts nor histories', async () => {
+  const { app, during } = await begun([countsByNamespace(), history()])
+  await during(app.store.put('p:1', 'x'.repeat(300_000)))
+  await during(app.store.put('p:2', 'x'.repeat(2_000_000)))
+  await during(app.projection('history').reached())
+  await during(app.projection('counts').reached())
+  expect(app.projection('counts').get('p')).toBe(2)
+  expect(app.projection('history').get('p:1')).toMatchObject([{ value: 'x'.repeat(300_000) }])
+  expect(app.projection('history').get('p:2')).toMatchObject([{ isLarge: true }])
+})
+
+test('a plain value in the place of a compound ends the one and begins the other', async () => {
+  const seen: unknown[] = []
+  const watching = projection('watching', {
+    version: 1,
+    project: ({ kind, field, before, after }) => {
+      seen.push([kind, field, before, after])
+      return []
+    },
+  })
+  const { app, during } = await begun([watching])
+  await during(app.store.putField('c', 'x', 1))
+  await during(app.store.put('c', 'plain'))
+  await during(app.projection('watching').reached())
+  expect(seen).toEqual([
+    ['field', 'x', undefined, 1],
+    ['compound', undefined, undefined, 1],
+    ['field', 'x', 1, undefined],
+    ['compound', undefined, 1, undefined],
+    ['value', undefined, undefined, 'plain'],
+  ])
+})
+
+test('a function that returns no list, or adds to a text, is halted with a reason that says so', async () => {
+  const silent = projection('silent', { version: 1, project: () => undefined as never })
+  const adding = projection('adding', {
+    version: 1,
+    project: () => [
+      { kind: 'put', key: 'n', value: 'text' },
+      { kind: 'add', key: 'n', by: 1 },
+    ],
+  })
+  const { app, during } = await begun([silent, adding])
+  await during(app.store.put('a', 1))
+  await during(app.control.flush(0))
+  expect(app.projection('silent').status()[0]?.error).toContain('a list of operations')
+  expect(app.projection('adding').status()[0]?.error).toContain('a row with a number')
+})
+
 test('names that are not configured, and wrong configurations, are refused', async () => {
   const { app } = await begun([byCity()])
   expect(() => app.projection('other')).toThrow(

@@ -55,7 +55,6 @@ describe('a watch from now on', () => {
         store.put('held', 1),
         store.set('k', 2, { nx: true }),
         store.compareAndSet('k', 7, 8),
-        store.delete('absent'),
         store.put('last', 1),
       ]),
     )
@@ -88,8 +87,8 @@ describe('a watch from now on', () => {
 
     expect([b, a].map((change) => change && brief(change))).toEqual(['b=1', 'a=2'])
     expect(b?.position).toEqual(a?.position)
-    expect(b?.next).toEqual(b?.position)
-    expect(a?.next.lsn).toBe((a?.position.lsn ?? 0) + 1)
+    expect(b?.next).toEqual([b?.position])
+    expect(a?.next).toEqual([{ shard: 0, lsn: (a?.position.lsn ?? 0) + 1 }])
   })
 })
 
@@ -134,7 +133,7 @@ describe('a watch from a position', () => {
     expect(() => store.watch({ from: ahead })).toThrow(
       expect.objectContaining({ code: 'BAD_CURSOR' }),
     )
-    for (const from of [{ shard: 4, lsn: 1 }, { shard: 0, lsn: 0 }, 'end', [null]])
+    for (const from of [{ shard: 4, lsn: 1 }, { shard: 0, lsn: -1 }, 'end', [null]])
       expect(() => store.watch({ from: from as never })).toThrow(
         expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
       )
@@ -195,6 +194,31 @@ test('several shards are one watch, each with its own positions', async () => {
     [...keys].sort(),
   )
   expect(new Set(changes.map(({ position }) => position.shard)).size).toBe(3)
+})
+
+test('over several shards, next goes on behind each change and skips nothing of the others', async () => {
+  const { store, during } = await started({ shards: 3 })
+  const keys = Array.from({ length: 24 }, (_, n) => `k${n}`)
+  const seen = new Set<string>()
+  let from: StoreChange['next'] | 'start' = 'start'
+  await during(Promise.all(keys.slice(0, 12).map((key) => store.put(key, 1))))
+  for (let round = 0; seen.size < keys.length; round++) {
+    if (round === 5) await during(Promise.all(keys.slice(12).map((key) => store.put(key, 1))))
+    const watch = store.watch({ from })
+    const [change] = await during(take(watch, 1))
+    await watch.return()
+    if (change?.kind === 'put') seen.add(change.key)
+    from = change?.next ?? []
+  }
+  expect([...seen].sort()).toEqual([...keys].sort())
+})
+
+test('a key that has expired and is deleted before it was removed is reported', async () => {
+  const { store, during } = await started()
+  const watch = store.watch()
+  await during(store.put('k', 1, { ttlMs: 1 }))
+  await during(store.delete('k'))
+  expect((await during(take(watch, 2))).map(brief)).toEqual(['k=1', 'k gone'])
 })
 
 test('leaving the loop ends the watch; close rejects a waiting next, and return answers it', async () => {

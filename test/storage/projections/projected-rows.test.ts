@@ -2,18 +2,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Row } from '../../../src/storage/ports/projection-store.ts'
-import {
-  countsByNamespace,
-  history,
-} from '../../../src/storage/projections/built-in-projections.ts'
 import { ProjectedRows, projectedPrefix } from '../../../src/storage/projections/projected-rows.ts'
-import { type Projection, projection } from '../../../src/storage/projections/projection.ts'
+import type { Projection } from '../../../src/storage/projections/projection.ts'
 import {
   projectionMarkKey,
   projectionMarkOf,
 } from '../../../src/storage/projections/projection-mark.ts'
 import { ChangedRows } from '../../../src/storage/rows/rows.ts'
 import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
+import { countsByNamespace, history, projection } from '../../../src/supervisors/projections.ts'
 import { MapRows } from '../../support/map-rows.ts'
 
 /** Each value with its keys: `value/key`. Version 2 puts the key first. */
