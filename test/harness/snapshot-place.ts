@@ -215,7 +215,7 @@ export const verify = async (place: Place, sum: LifeCounts, isThorough: boolean)
   if (place.kind.work === 'backups') await verifyBackup(place)
 }
 
-/** A new store with the first keys of its kind, and a snapshot if the kind has any. */
+/** A new store with the first keys of its kind, and a snapshot for kinds that begin with one. */
 export const newPlace = async (dir: string, kind: Kind): Promise<Place> => {
   const place: Place = { dir, kind, keys: new WrittenKeys(), version: 1, next: 1 }
   const app = await opened(place)

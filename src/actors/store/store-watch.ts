@@ -81,7 +81,7 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
 
   /**
    * The next change.
-   * @throws KeelsonError `BAD_CURSOR` if the log does not have the position any more; `SHARD_DOWN`,
+   * @throws KeelsonError `BAD_CURSOR` if the log was released beyond the position; `SHARD_DOWN`,
    * `CLOSED`, `CORRUPT`. The watch has then ended
    */
   next(): Promise<IteratorResult<StoreChange, undefined>> {

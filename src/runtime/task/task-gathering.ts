@@ -131,7 +131,7 @@ const pendingOf = (tasks: readonly Task[], timeoutMs: number): Map<OwnedTask<unk
     if (pending.has(task)) throw invalid('a task is named twice')
     if (task.isExpected) throw invalid('the task is waited for already')
     if (task.isSpent && timeoutMs === Number.POSITIVE_INFINITY) {
-      throw invalid('nothing comes of the task any more: its value was taken, or it was given up')
+      throw invalid('the task has no value to give: it was taken, or the task was given up')
     }
     pending.set(task, index)
   }

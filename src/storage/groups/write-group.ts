@@ -160,7 +160,7 @@ export class WriteGroup<Write extends GroupWrite> {
     this.#departsAt = 0
   }
 
-  /** Nothing joins any more. */
+  /** Closes the group: no write joins it. */
   close(): void {
     if (this.#state === 'filling') this.#state = 'closed'
   }

@@ -149,7 +149,7 @@ const refuseOtherEnd = (
 const stopped = ({ name }: LogSegment, cursor: FrameCursor): KeelsonError => {
   const { offset, lsn } = cursor.end
   if (cursor.stop === 'unsupported') return unsupported(name, { offset, lsn: lsn + 1 })
-  const evidence = 'a frame that had been durable is not whole any more'
+  const evidence = 'a durable frame has been damaged'
   return corruption({ file: name, offset, lsn: lsn + 1, evidence })
 }
 

@@ -176,7 +176,7 @@ export const findFrameEnd = (
     const cursor = new FrameCursor(file, header, start, size)
     while (cursor.end.lsn < lsn && cursor.next());
     if (cursor.end.lsn === lsn) return cursor.end
-    const evidence = 'a frame that was whole a moment ago is not any more'
+    const evidence = 'a frame was whole at the first reading and damaged at the second'
     throw corruption({ file: name, offset: cursor.end.offset, lsn: cursor.end.lsn + 1, evidence })
   } finally {
     file.close()
