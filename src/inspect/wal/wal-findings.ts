@@ -1,6 +1,12 @@
 /** The findings about all logs of a folder, and the exit status that follows. Pure. */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import type { Damage, LogVerification, Salvaged, UncopiedPlace } from '../../storage/index.ts'
+import type {
+  Damage,
+  LogVerification,
+  NamedSnapshot,
+  Salvaged,
+  UncopiedPlace,
+} from '../../storage/index.ts'
 import type { LogTarget, WalTarget } from './wal-target.ts'
 
 /** Exit statuses of `keelson wal`, beside the usual ones. */
@@ -25,6 +31,8 @@ export type SalvagedLog = {
   readonly shard?: number
   readonly found?: LogVerification
   readonly salvaged: Salvaged
+  /** The snapshots of the new log. */
+  readonly snapshots: readonly NamedSnapshot[]
   /** The parts of its blobs and archive that could not be read. */
   readonly uncopied: readonly UncopiedPlace[]
 }

@@ -19,7 +19,10 @@ export const salvageText = (
   ].join('\n')
 }
 
-const logText = ({ shard, found, salvaged, uncopied }: SalvagedLog, paint: Paint): string => {
+const logText = (
+  { shard, found, salvaged, snapshots, uncopied }: SalvagedLog,
+  paint: Paint,
+): string => {
   const { frames, lost, lastLsn, segments, bytes } = salvaged
   const facts: (readonly [string, string])[] = [
     [
@@ -33,6 +36,12 @@ const logText = ({ shard, found, salvaged, uncopied }: SalvagedLog, paint: Paint
         : paint('bad', `${rangesText(lost)}; LOST frames stand for them`),
     ],
   ]
+  const base = snapshots.at(-1)
+  if (base)
+    facts.push([
+      'snapshot',
+      `of lsn ${countText(base.lsn)}: it has the rows of all frames up to there, of lost ones too`,
+    ])
   if (!found) facts.push(['note', paint('bad', 'nothing was left of this log')])
   if (found?.doubtFrom !== undefined)
     facts.push([
@@ -78,9 +87,10 @@ const unreadLines = (uncopied: SalvagedLog['uncopied']): string[] => {
 /** The same as plain data. */
 export const salvageJson = ({ logs, ...facts }: SalvagedFolder) => ({
   ...facts,
-  logs: logs.map(({ shard, found, salvaged, uncopied }) => ({
+  logs: logs.map(({ shard, found, salvaged, snapshots, uncopied }) => ({
     shard: shard ?? null,
     ...salvaged,
+    snapshots,
     uncopied,
     doubtFrom: found?.doubtFrom ?? null,
     torn: found?.torn ?? null,

@@ -34,6 +34,7 @@ import {
   type VerifiedLog,
   walStatuses,
 } from './wal-findings.ts'
+import { salvagingSnapshots } from './wal-salvage-snapshots.ts'
 import { salvageJson, salvageText } from './wal-salvage-view.ts'
 import { heldShut, type WalTarget, walTarget } from './wal-target.ts'
 import { verifyFolder } from './wal-verify.ts'
@@ -219,7 +220,7 @@ const factsOf = ({ environment }: Work, { facts }: WalTarget, made: readonly Sal
 
 const salvageLog = async (
   work: Work,
-  { isDataFolder }: WalTarget,
+  { dir: source, isDataFolder }: WalTarget,
   { target: { shard, dir, knowledge }, found }: VerifiedLog,
   to: string,
 ): Promise<SalvagedLog | undefined> => {
@@ -229,6 +230,21 @@ const salvageLog = async (
   const wal = folder?.wal ?? to
   const { holdsUnits = false } = knowledge
   if (folder) makeNewFolder(disk, wal)
+  const { shown } = knowledge
+  const snapshots =
+    folder && found
+      ? await steps(
+          work,
+          `copying the snapshots of ${name}`,
+          salvagingSnapshots(disk, {
+            from: shardFolder(source, shard ?? 0),
+            to: folder,
+            found,
+            shown,
+          }),
+        )
+      : []
+  if (!snapshots) return undefined
   const salvaged = await steps(
     work,
     `salvaging ${name}`,
@@ -238,6 +254,7 @@ const salvageLog = async (
       from: dir,
       found: found ?? nothingFound(knowledge.walId),
       to: wal,
+      snapshots,
     }),
   )
   if (!salvaged) return undefined
@@ -251,6 +268,7 @@ const salvageLog = async (
     })
   return {
     salvaged,
+    snapshots,
     uncopied,
     ...(shard === undefined ? {} : { shard }),
     ...(found ? { found } : {}),
@@ -288,9 +306,10 @@ const writeReport = (
   dir: string,
   { logs, ...facts }: { from: string; at: number; logs: readonly SalvagedLog[] },
 ): void => {
-  const shards = logs.map(({ shard, salvaged, uncopied }) => ({
+  const shards = logs.map(({ shard, salvaged, snapshots, uncopied }) => ({
     shard: shard ?? null,
     ...salvaged,
+    snapshots,
     uncopied,
   }))
   const bytes = Buffer.from(`${JSON.stringify({ ...facts, logs: shards }, undefined, 2)}\n`)

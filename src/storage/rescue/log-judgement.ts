@@ -8,6 +8,7 @@
  */
 import type { LsnRange } from '../frames/lost-frame.ts'
 import type { Evidence } from '../ports/log-host.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { type EndVerdict, judgeEnd, strayRemark } from '../recovery/log-recovery.ts'
 import { type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
@@ -91,6 +92,10 @@ export type LogVerification = {
   readonly lostBefore: readonly LsnRange[]
   readonly remarks: readonly string[]
   readonly good: readonly GoodFrames[]
+  /** The snapshots that the MANIFEST names, oldest first. */
+  readonly snapshots: readonly NamedSnapshot[]
+  /** `shown` is of another log, or of a diverged copy of this one. */
+  readonly showsOther?: boolean
   readonly lastTime: number
   readonly checkpointLsn: number
 }
@@ -127,6 +132,7 @@ export const judgeLog = (
     ...(torn ? { torn } : {}),
     remarks: stray ? [...survey.remarks, strayRemark(stray.file, stray.bytes)] : survey.remarks,
     good: places.good,
+    snapshots: survey.manifest.manifest?.snapshots ?? [],
   }
 }
 

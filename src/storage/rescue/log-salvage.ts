@@ -13,6 +13,7 @@ import { frameTypes } from '../frames/frame.ts'
 import { FrameCursor } from '../frames/frame-cursor.ts'
 import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { corruption } from '../segments/log-errors.ts'
 import {
   adoptManifest,
@@ -40,6 +41,8 @@ export type SalvageRequest = {
     'walId' | 'epoch' | 'frames' | 'provenLsn' | 'checkpointLsn' | 'lastTime' | 'lost' | 'good'
   >
   readonly to: string
+  /** The snapshots that the new log names, oldest first; none by default. */
+  readonly snapshots?: readonly NamedSnapshot[]
 }
 
 /** The result of a salvage: the copied frames, the LSNs and the files of the new log. */
@@ -156,7 +159,10 @@ const layoutOf = ({ good }: Found) => ({
 })
 
 /** The epoch increases by one: it is another life of the same log. */
-const promiseOf = ({ found, clock }: SalvageRequest, lastLsn: number): Manifest => ({
+const promiseOf = (
+  { found, clock, snapshots = [] }: SalvageRequest,
+  lastLsn: number,
+): Manifest => ({
   generation: 2,
   // If no readable file names the log, it gets a new id.
   walId: found.walId || Buffer.from(clock.randomBytes(16)).toString('hex'),
@@ -166,8 +172,7 @@ const promiseOf = ({ found, clock }: SalvageRequest, lastLsn: number): Manifest 
   checkpointLsn: 0,
   checkpointSegment: 1,
   lastTime: found.lastTime,
-  // They are not copied.
-  snapshots: [],
+  snapshots,
 })
 
 const manifestAfter = (

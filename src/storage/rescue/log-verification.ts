@@ -68,13 +68,15 @@ export function* verifying(
     if (mayRepeat && isGone) continue
     const isReleased = surveys.length < survey.segments.length
     const listed = isReleased ? without(survey, surveys) : survey
-    const { evidence, remarks } = whatIsShown(disk, dir, listed, knowledge)
-    const held = { ...listed, remarks: [...listed.remarks, ...remarks] }
+    const { evidence, other } = whatIsShown(disk, dir, listed, knowledge)
+    const remarks = other === undefined ? listed.remarks : [...listed.remarks, other]
+    const held = { ...listed, remarks }
+    const shows = other === undefined ? {} : { showsOther: true }
     const known = { ...knowledge, evidence, ...(isReleased ? { heldFrom: nowhere } : {}) }
     const strangers = strangersIn(held, surveys)
-    if (strangers.size === 0) return judgeLog(held, surveys, known)
+    if (strangers.size === 0) return { ...judgeLog(held, surveys, known), ...shows }
     const own = yield* withoutStrangers(disk, dir, surveys, strangers, knowledge)
-    return judgeLog(withStrangers(held, strangers), own, known)
+    return { ...judgeLog(withStrangers(held, strangers), own, known), ...shows }
   }
 }
 
@@ -87,11 +89,11 @@ const whatIsShown = (
   dir: string,
   { segments }: LogSurvey,
   { shown, evidence = [] }: LogKnowledge,
-): { readonly evidence: readonly Evidence[]; readonly remarks: readonly string[] } => {
-  if (!shown) return { evidence, remarks: [] }
+): { readonly evidence: readonly Evidence[]; readonly other?: string } => {
+  if (!shown) return { evidence }
   const other = segments.length > 0 ? otherThanShown(disk, dir, segments, shown) : undefined
-  if (other !== undefined) return { evidence, remarks: [other] }
-  return { evidence: [...evidence, { ...shown, source: 'the projection' }], remarks: [] }
+  if (other !== undefined) return { evidence, other }
+  return { evidence: [...evidence, { ...shown, source: 'the projection' }] }
 }
 
 function* mapFiles(

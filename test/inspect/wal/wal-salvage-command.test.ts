@@ -24,7 +24,7 @@ import {
   wal,
 } from '../../support/command-logs.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
+import { folderMadeOnce, tempFolder } from '../../support/temp-folder.ts'
 
 describe('keelson wal salvage', () => {
   const largeFolder = copiesOf(200)
@@ -50,6 +50,7 @@ describe('keelson wal salvage', () => {
     const [first = '', second = ''] = segmentsIn(wal(dir))
     change(first, 4096 + 100, Buffer.from('!'))
     change(second, 8192, new Uint8Array(8192))
+    rmSync(join(dir, 'd/shard-0/lmdb'), { recursive: true })
     const before = everythingIn(join(dir, 'd'))
     const { logs } = await verified(dir)
 
@@ -71,6 +72,53 @@ describe('keelson wal salvage', () => {
     )
   })
 
+  test('of a damaged log whose projection is sound gives every value, in a snapshot of that', async () => {
+    const dir = largeFolder()
+    change(segmentsIn(wal(dir))[0] ?? '', 4096 + 100, Buffer.from('!'))
+
+    const made = await salvaged(dir)
+
+    expect(made).toMatchObject({ status: 4, logs: [{ lost: [{ from: 1, to: 1 }] }] })
+    expect(made.logs[0].snapshots).toHaveLength(1)
+    expect(await valuesIn(dir, 200)).toEqual(Array.from({ length: 200 }, (_, index) => index))
+  })
+
+  describe('of a log that was given back behind a snapshot', () => {
+    const releasedFolder = folderMadeOnce(async (dir) => {
+      const app = await start({ dir: join(dir, 'd'), ...JSON.parse(configuration) })
+      for (let i = 0; i < 200; i++) await app.store.put(`k${i}`, { i, text: 'x'.repeat(2000) })
+      await app.control.snapshot(0)
+      await app.store.put('k0', { i: 0, text: 'again' })
+      await app.close()
+    })
+    const snapshotIn = (dir: string): string => {
+      const folder = join(dir, 'd/shard-0/snapshot')
+      return join(folder, readdirSync(folder)[0] ?? '')
+    }
+
+    test.each([
+      [
+        'copies the snapshot',
+        (dir: string) => rmSync(join(dir, 'd/shard-0/lmdb'), { recursive: true }),
+      ],
+      [
+        'makes one of the projection if it is damaged',
+        (dir: string) => change(snapshotIn(dir), 100, Buffer.from('!')),
+      ],
+      ['makes one of the projection if it is missing', (dir: string) => rmSync(snapshotIn(dir))],
+    ])('%s, and the folder starts with every value', async (_, harm) => {
+      const dir = releasedFolder()
+      harm(dir)
+
+      const made = await salvaged(dir)
+
+      expect(made).toMatchObject({ status: 0, logs: [{ lost: [] }] })
+      expect(made.logs[0].firstLsn).toBeGreaterThan(100)
+      expect(made.logs[0].snapshots).toHaveLength(1)
+      expect(await valuesIn(dir, 200)).toEqual(Array.from({ length: 200 }, (_, index) => index))
+    })
+  })
+
   test('of a sound folder loses nothing, and is 0', async () => {
     const dir = smallFolder()
 
@@ -81,6 +129,7 @@ describe('keelson wal salvage', () => {
   test('of a segment whose header is gone loses its frames, and is 4 (D14)', async () => {
     const dir = largeFolder()
     change(segmentsIn(wal(dir))[1] ?? '', 0, new Uint8Array(4096))
+    rmSync(join(dir, 'd/shard-0/lmdb'), { recursive: true })
 
     const { status, logs } = await salvaged(dir)
 
