@@ -36,6 +36,8 @@ export const errorCodes = [
   'DEGRADED',
   'DISCARDED',
   'CLOSED',
+  // Of a follower whose log has a later life, or another copy.
+  'FENCED',
   // Of a durable actor whose row cannot be used.
   'BLOCKED',
   // Of a process.

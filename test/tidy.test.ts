@@ -41,6 +41,8 @@ const doors: Record<string, readonly string[]> = {
   'node:net': ['src/storage/disk/lock-sign.ts'],
   'node:perf_hooks': ['src/clock.ts'],
   'abstract-level': ['src/adapters/level/level.ts'],
+  pg: ['src/adapters/postgres/pg-database.ts'],
+  '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
   jiti: ['src/supervisors/module-loader.ts'],
   eventemitter3: ['src/runtime/words/telemetry.ts'],
   // One file uses it; the others around it name its types.
@@ -65,6 +67,7 @@ const entryPoints = [
   'src/runtime/state-machine/state-machine.ts',
   'src/testing/index.ts',
   'src/adapters/level/level.ts',
+  'src/adapters/postgres/postgres.ts',
   // Node loads it as a thread.
   'src/runtime/threads/thread-entry.ts',
 ]

@@ -128,6 +128,7 @@ export {
 export * from './ports/log-host.ts'
 export * from './ports/named-snapshot.ts'
 export * from './ports/projection-store.ts'
+export * from './ports/replica.ts'
 export * from './ports/shard-copier.ts'
 export * from './ports/snapshot-host.ts'
 export * from './ports/snapshot-rows.ts'

@@ -1,0 +1,227 @@
+/**
+ * A session of a follower with its replica in PostgreSQL. Every change is one transaction, which
+ * first locks the row of the log's progress. So two followers never mix, and a follower of an older
+ * life of the log changes nothing.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type {
+  ReplicaLease,
+  ReplicaPiece,
+  ReplicaProgress,
+  ReplicaSession,
+  ReplicaSides,
+  ReplicatedFrame,
+  ReplicatedLog,
+} from '../../storage/index.ts'
+import {
+  arrayOf,
+  type Columns,
+  type Database,
+  inTransaction,
+  numberIn,
+  packed,
+} from './database.ts'
+import { writeBlob, writeChanges, writeEntries } from './readable-rows.ts'
+
+/** Makes a session over a connection whose schema is up to date. */
+export const postgresSession = (database: Database): ReplicaSession => ({
+  look: ({ walId }) => lookAt(database, walId, ''),
+
+  claim: (log, lease, seen) =>
+    inTransaction(database, async () => {
+      const found = await lookAt(database, log.walId, 'for update')
+      if (found?.lsn !== seen?.lsn || found?.lease.holder !== seen?.lease.holder)
+        throw new KeelsonError('CONFLICT', 'the progress of this log has changed meanwhile')
+      if (!found) return await begin(database, log, lease)
+      refuseOlder(found.lease, lease)
+      await database.query(
+        `update keelson.progress set epoch = $2, holder = $3, shard = $4, shards = $5, instance_id = $6, at = now()
+         where wal_id = $1`,
+        [log.walId, lease.epoch, lease.holder, log.shard, log.shards, log.instanceId],
+      )
+    }),
+
+  commit: (chunk) =>
+    inTransaction(database, async () => {
+      const { log, lease, lsn, mark, after, frames } = chunk
+      const found = await held(database, log, lease)
+      if (found.lsn === lsn) return
+      if (found.lsn !== after || found.load) throw misplaced(found, after)
+      await writeFrames(database, log, frames)
+      await writeEntries(database, log, chunk.entries)
+      await writeSides(database, chunk)
+      await database.query(
+        `update keelson.progress set lsn = $2, mark = $3::jsonb, "time" = to_timestamp($4::bigint / 1000.0), at = now()
+         where wal_id = $1`,
+        [log.walId, lsn, JSON.stringify(mark), mark.time],
+      )
+    }),
+
+  load: (piece) => inTransaction(database, () => addPiece(database, piece)),
+
+  close: () => database.close(),
+})
+
+const lookAt = async (
+  database: Database,
+  walId: string,
+  lock: '' | 'for update',
+): Promise<ReplicaProgress | undefined> => {
+  const [row] = await database.query(
+    `select lsn, mark, epoch, holder, load from keelson.progress where wal_id = $1 ${lock}`,
+    [walId],
+  )
+  return row && progressIn(row)
+}
+
+const progressIn = (row: Columns): ReplicaProgress => ({
+  lsn: numberIn(row, 'lsn'),
+  lease: { epoch: numberIn(row, 'epoch'), holder: String(row.holder) },
+  ...(row.mark ? { mark: row.mark as NonNullable<ReplicaProgress['mark']> } : {}),
+  ...(row.load ? { load: row.load as NonNullable<ReplicaProgress['load']> } : {}),
+})
+
+const begin = async (
+  database: Database,
+  { walId, shard, shards, instanceId }: ReplicatedLog,
+  { epoch, holder }: ReplicaLease,
+): Promise<void> => {
+  await database.query(
+    `insert into keelson.progress (wal_id, shard, shards, instance_id, epoch, holder, lsn, at)
+     values ($1, $2, $3, $4, $5, $6, 0, now())`,
+    [walId, shard, shards, instanceId, epoch, holder],
+  )
+}
+
+/** @throws KeelsonError `FENCED` */
+const refuseOlder = (present: ReplicaLease, lease: ReplicaLease): void => {
+  if (lease.epoch > present.epoch) return
+  if (lease.epoch === present.epoch && lease.holder === present.holder) return
+  throw fenced(present, lease)
+}
+
+const fenced = (present: ReplicaLease, lease: ReplicaLease): KeelsonError =>
+  new KeelsonError(
+    'FENCED',
+    lease.epoch < present.epoch
+      ? `a later life of this log (epoch ${present.epoch}) is replicated; this one has epoch ${lease.epoch}`
+      : `another copy of this log, with the same epoch ${lease.epoch}, is replicated`,
+    { details: { epoch: lease.epoch, present: present.epoch } },
+  )
+
+/** The progress, locked. @throws KeelsonError `FENCED` if the lease is not `lease` */
+const held = async (
+  database: Database,
+  { walId }: ReplicatedLog,
+  lease: ReplicaLease,
+): Promise<ReplicaProgress> => {
+  const found = await lookAt(database, walId, 'for update')
+  if (!found) throw new KeelsonError('CONFLICT', 'the progress of this log was removed')
+  const { epoch, holder } = found.lease
+  if (epoch !== lease.epoch || holder !== lease.holder) throw fenced(found.lease, lease)
+  return found
+}
+
+const misplaced = ({ lsn, load }: ReplicaProgress, after: number): KeelsonError =>
+  new KeelsonError('CONFLICT', `the replica is at lsn ${lsn}, and not at ${after}`, {
+    details: { lsn, after, loading: load !== undefined },
+  })
+
+const writeFrames = async (
+  database: Database,
+  { walId, shard }: ReplicatedLog,
+  frames: readonly ReplicatedFrame[],
+): Promise<void> => {
+  const { bytes, places, lengths } = packed(frames.map(({ payload }) => payload))
+  await database.query(
+    `insert into keelson.frames (wal_id, lsn, shard, "time", payload)
+     select $1::uuid, frame.lsn, $2::integer, to_timestamp(frame.ms / 1000.0), substring($3::bytea from frame.place for frame.length)
+     from unnest($4::bigint[], $5::bigint[], $6::integer[], $7::integer[]) as frame (lsn, ms, place, length)
+     on conflict do nothing`,
+    [
+      walId,
+      shard,
+      bytes,
+      arrayOf(frames.map(({ lsn }) => lsn)),
+      arrayOf(frames.map(({ time }) => time)),
+      places,
+      lengths,
+    ],
+  )
+}
+
+const writeSides = async (
+  database: Database,
+  { log, blobs, changes }: ReplicaSides & { readonly log: ReplicatedLog },
+): Promise<void> => {
+  for (const blob of blobs) await writeBlob(database, log, blob)
+  await writeChanges(database, log, changes)
+}
+
+const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> => {
+  const { log, lease, snapshot, rows, records, next } = piece
+  const { load: begun, lsn } = await held(database, log, lease)
+  const isThis = begun?.snapshot.lsn === snapshot.lsn && begun.snapshot.sum === snapshot.sum
+  const there = isThis ? begun.rows : 0
+  // The answer to this piece was lost.
+  if (there === rows + records.length && isThis && next.kind === 'more') return
+  if (!begun && lsn === snapshot.lsn && next.kind === 'complete') return
+  if (rows !== 0 && there !== rows)
+    throw new KeelsonError('CONFLICT', `the replica has ${there} rows of the snapshot`)
+  if (rows === 0)
+    await database.query('delete from keelson.snapshot_rows where wal_id = $1', [log.walId])
+  await writeRecords(database, log, rows, records)
+  await writeSides(database, piece)
+  if (next.kind === 'more') {
+    const load = { snapshot, offset: next.offset, rows: rows + records.length }
+    await database.query(
+      'update keelson.progress set load = $2::jsonb, base = null, at = now() where wal_id = $1',
+      [log.walId, JSON.stringify(load)],
+    )
+    return
+  }
+  // Keys that are gone were in no piece.
+  await database.query('delete from keelson.kv where wal_id = $1 and lsn < $2', [
+    log.walId,
+    snapshot.lsn,
+  ])
+  const { position } = next
+  await database.query(
+    `update keelson.progress set lsn = $2, mark = $3::jsonb, base = $4::jsonb, load = null, "time" = to_timestamp($5::bigint / 1000.0), at = now()
+     where wal_id = $1`,
+    [
+      log.walId,
+      snapshot.lsn,
+      position.frame ? JSON.stringify(position.frame) : null,
+      JSON.stringify(position),
+      position.frame?.time ?? null,
+    ],
+  )
+}
+
+const writeRecords = async (
+  database: Database,
+  { walId }: ReplicatedLog,
+  rows: number,
+  records: ReplicaPiece['records'],
+): Promise<void> => {
+  const [keys, values] = [records.map(({ key }) => key), records.map(({ record }) => record)].map(
+    packed,
+  ) as [ReturnType<typeof packed>, ReturnType<typeof packed>]
+  await database.query(
+    `insert into keelson.snapshot_rows (wal_id, "row", key, record)
+     select $1::uuid, $2::bigint + at.number, substring($3::bytea from at.key for at.key_length), substring($4::bytea from at.record for at.record_length)
+     from unnest($5::integer[], $6::integer[], $7::integer[], $8::integer[]) with ordinality as at (key, key_length, record, record_length, number)
+     on conflict do nothing`,
+    [
+      walId,
+      rows,
+      keys.bytes,
+      values.bytes,
+      keys.places,
+      keys.lengths,
+      values.places,
+      values.lengths,
+    ],
+  )
+}

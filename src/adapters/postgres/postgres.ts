@@ -1,0 +1,98 @@
+/**
+ * `keelson/postgres`: replicas in PostgreSQL. `postgres` reaches a server through the package `pg`;
+ * `pglite` keeps one in a folder, within this process, through `@electric-sql/pglite`. Neither
+ * package is loaded before it is needed.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { Replica } from '../../storage/index.ts'
+import type { Database } from './database.ts'
+import { connectPg } from './pg-database.ts'
+import { connectPglite } from './pglite-database.ts'
+import { postgresReading } from './postgres-reading.ts'
+import { postgresSession } from './postgres-session.ts'
+import { migrate, versionOf } from './schema.ts'
+
+export { overPglite } from './pglite-database.ts'
+
+/** The options of `postgres`. */
+export type PostgresOptions = {
+  /** `postgres://user:password@host:port/database`. Without it, what the environment says (`PGHOST` …). */
+  readonly connectionString?: string
+  /** Further options of `Client` of `pg`, such as `ssl` or `password`. */
+  readonly client?: Readonly<Record<string, unknown>>
+  /** How long one statement may take, in ms; 60,000. Longer ones are given up and tried again. */
+  readonly statementMs?: number
+}
+
+/**
+ * A replica on a PostgreSQL server, in the schema `keelson`. The user needs the right to create it.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const postgres = (options: PostgresOptions = {}): Replica => {
+  const { connectionString, client = {}, statementMs = 60_000 } = options
+  if (connectionString !== undefined && typeof connectionString !== 'string')
+    throw invalidArgument('connectionString', 'a text', connectionString)
+  if (!Number.isSafeInteger(statementMs) || statementMs < 1)
+    throw invalidArgument('statementMs', 'a whole number of ms above 0', statementMs)
+  const config = { application_name: 'keelson', connectionTimeoutMillis: statementMs, ...client }
+  return replicaOver(describedServer(connectionString), async () => {
+    const database = await connectPg({
+      ...config,
+      ...(connectionString !== undefined && { connectionString }),
+    })
+    // A statement that waits for a lock, or a follower that is held up, must not hold others up.
+    await database.query(`set statement_timeout = ${statementMs}`)
+    await database.query(`set idle_in_transaction_session_timeout = ${statementMs}`)
+    return database
+  })
+}
+
+/**
+ * A replica in the folder `dir`, without a server; in memory without `dir`. To try replication:
+ * another process cannot read it meanwhile. @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const pglite = (dir?: string): Replica => {
+  if (dir !== undefined && (typeof dir !== 'string' || dir === ''))
+    throw invalidArgument('dir', 'the path of a folder', dir)
+  return replicaOver(`pglite ${dir ?? 'in memory'}`, () => connectPglite(dir))
+}
+
+/** A replica over any connection: each session has one of its own. */
+export const replicaOver = (description: string, connect: () => Promise<Database>): Replica => ({
+  description,
+  open: () => opened(connect, migrate).then(postgresSession),
+  read: () => opened(connect, refuseEmpty).then(postgresReading),
+})
+
+const opened = async (
+  connect: () => Promise<Database>,
+  prepare: (database: Database) => Promise<void>,
+): Promise<Database> => {
+  const database = await connect()
+  try {
+    await prepare(database)
+    return database
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+const refuseEmpty = async (database: Database): Promise<void> => {
+  if ((await versionOf(database)) > 0) return
+  throw new KeelsonError(
+    'INVALID_ARGUMENT',
+    'nothing is replicated there: it has no schema keelson',
+  )
+}
+
+/** Where a server is, without what must not be shown. */
+const describedServer = (connectionString: string | undefined): string => {
+  if (connectionString === undefined) return 'postgres'
+  try {
+    const { host, pathname } = new URL(connectionString)
+    return `postgres ${host}${pathname}`
+  } catch {
+    return 'postgres'
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * The port to a replica: a place outside the data folder that follows the logs of an instance, and
+ * from which they can be restored. A replica holds, for each log, a snapshot's rows or nothing, and
+ * every DATA frame behind it up to a position. `keelson/postgres` implements it over PostgreSQL.
+ *
+ * One session is used by one follower at a time, call after call. Any rejection other than `FENCED`
+ * leaves it open whether the call had its effect: the follower opens a new session and asks `look`.
+ */
+import type { NamedSnapshot } from './named-snapshot.ts'
+import type { FrameMark, ProjectedPosition } from './projection-store.ts'
+import type { SnapshotRecord } from './snapshot-rows.ts'
+
+/** A log to replicate, and the folder it belongs to. */
+export type ReplicatedLog = {
+  /** In hex. */
+  readonly walId: string
+  readonly shard: number
+  /** The number of shards in the folder. */
+  readonly shards: number
+  /** The folder's own id, from `keelson.json`. */
+  readonly instanceId: string
+}
+
+/** The life of a log that may write to its replica. A later one has a greater epoch. */
+export type ReplicaLease = {
+  readonly epoch: number
+  /** Random, one for each process: two copies of a folder may have the same epoch. */
+  readonly holder: string
+}
+
+/** How much of a snapshot a replica has: `offset` and `rows` are the place to go on from. */
+export type ReplicaLoad = {
+  readonly snapshot: NamedSnapshot
+  readonly offset: number
+  readonly rows: number
+}
+
+/** What a replica has of a log. */
+export type ReplicaProgress = {
+  /** Every DATA frame behind the base, up to this LSN; 0: none. */
+  readonly lsn: number
+  /** Identifies the frame at `lsn`; absent without one, and right behind a snapshot without it. */
+  readonly mark?: FrameMark
+  readonly lease: ReplicaLease
+  /** A snapshot that is being sent. */
+  readonly load?: ReplicaLoad
+}
+
+/** One DATA frame. The payload begins with the stamp. It may be a view. */
+export type ReplicatedFrame = {
+  readonly lsn: number
+  /** The stamp in ms. */
+  readonly time: number
+  readonly payload: Uint8Array
+}
+
+/**
+ * A key as it is now, in a form that people can read.
+ * `type`: of the value; `fields` for a compound. `json`: the value as JSON, if it has one and is
+ * small; `bytes`: its bytes, if they are small and JSON cannot say them. `size` in bytes, or the
+ * number of fields.
+ */
+export type ReadableKey = {
+  readonly key: string
+  readonly type: 'structured' | 'text' | 'bytes' | 'fields'
+  readonly json?: string
+  readonly bytes?: Uint8Array
+  readonly size: number
+  /** In ms since 1970; 0 for never. */
+  readonly expiresAt: number
+}
+
+/**
+ * What readers of the replica see change: a key with its present value, or without one; or all keys
+ * of a namespace are gone (`undefined`: all keys), before those that follow.
+ */
+export type ReadableChange =
+  | { readonly kind: 'key'; readonly asOf: number; readonly row: ReadableKey }
+  | { readonly kind: 'gone'; readonly key: string }
+  | { readonly kind: 'clear'; readonly namespace: string | undefined }
+
+/** An entry of the journal. */
+export type ReplicatedEntry = {
+  readonly lsn: number
+  readonly index: number
+  readonly time: number
+  readonly id: string
+  readonly type: string
+  /** As JSON, where JSON can say them. */
+  readonly command?: string
+  readonly response?: string
+  readonly events?: string
+  readonly effects?: string
+  /** The unit in the frame, byte for byte. */
+  readonly unit: Uint8Array
+}
+
+/** The place and size of a blob, in bytes. A place is used once in the life of a folder. */
+export type BlobSpot = { readonly segment: number; readonly offset: number; readonly size: number }
+
+/** A blob that frames or rows refer to, and the way to its bytes, verified. */
+export type ReplicatedBlob = {
+  readonly ref: BlobSpot
+  readonly read: (from: number, to: number) => Uint8Array
+}
+
+/** What goes with frames and rows. It is taken once, piece by piece, so that memory is bounded. */
+export type ReplicaSides = {
+  readonly blobs: Iterable<ReplicatedBlob>
+  readonly changes: Iterable<ReadableChange>
+}
+
+/** Whole groups of frames: all DATA frames between `after` and `lsn`. */
+export type ReplicaChunk = ReplicaSides & {
+  readonly log: ReplicatedLog
+  readonly lease: ReplicaLease
+  /** The replica's position before it. */
+  readonly after: number
+  /** The LSN of the last frame, and its mark. */
+  readonly lsn: number
+  readonly mark: FrameMark
+  readonly frames: readonly ReplicatedFrame[]
+  readonly entries: readonly ReplicatedEntry[]
+}
+
+/** A piece of a snapshot: rows in the order of their keys. */
+export type ReplicaPiece = ReplicaSides & {
+  readonly log: ReplicatedLog
+  readonly lease: ReplicaLease
+  readonly snapshot: NamedSnapshot
+  /** Rows of the snapshot before the piece. 0 begins it anew, and drops an unfinished one. */
+  readonly rows: number
+  readonly records: readonly SnapshotRecord[]
+  /** Where the next piece begins; or, behind the last one, what the snapshot shows. */
+  readonly next:
+    | { readonly kind: 'more'; readonly offset: number }
+    | { readonly kind: 'complete'; readonly position: ProjectedPosition }
+}
+
+/** A session with a replica. */
+export interface ReplicaSession {
+  /** What the replica has of this log; `undefined` if nothing. */
+  look(log: ReplicatedLog): Promise<ReplicaProgress | undefined>
+  /**
+   * Takes the lease of a log whose progress was `seen`.
+   * @throws KeelsonError `FENCED` if a later life of the log has it, or another copy of this one;
+   * `CONFLICT` if the progress is another one by now: look again
+   */
+  claim(log: ReplicatedLog, lease: ReplicaLease, seen: ReplicaProgress | undefined): Promise<void>
+  /**
+   * Adds a chunk, all of it or nothing. A chunk that the replica has already changes nothing.
+   * @throws KeelsonError `FENCED`; `CONFLICT` if the replica is at neither end of the chunk
+   */
+  commit(chunk: ReplicaChunk): Promise<void>
+  /** Adds a piece of a snapshot, all of it or nothing. @throws as `commit` */
+  load(piece: ReplicaPiece): Promise<void>
+  /** Ends the session, also during a call, which rejects. Never rejects. */
+  close(): Promise<void>
+}
+
+/** A log in a replica that can be restored. */
+export type StoredLog = ReplicatedLog & {
+  readonly epoch: number
+  readonly lsn: number
+  /** The stamp of the frame at `lsn`, in ms. */
+  readonly time: number
+  /** The position of the snapshot's rows, where the frames do not begin with the first. */
+  readonly base?: ProjectedPosition
+}
+
+/** Reads a replica, to restore from it. */
+export interface ReplicaReading {
+  /** The logs of every folder. */
+  logs(): Promise<readonly StoredLog[]>
+  /** The rows of the base, in the order of their keys. */
+  rows(log: StoredLog): AsyncIterable<SnapshotRecord>
+  /** The frames behind the base, up to `log.lsn`. */
+  frames(log: StoredLog): AsyncIterable<ReplicatedFrame>
+  /** The bytes of a blob in order. @throws KeelsonError `CORRUPT` if it is not there */
+  blob(log: StoredLog, ref: BlobSpot): AsyncIterable<Uint8Array>
+  /** Takes the lease for a restored folder: the life that was replicated is fenced from now on. */
+  fence(log: StoredLog, lease: ReplicaLease): Promise<void>
+  close(): Promise<void>
+}
+
+/** A replica that can be connected to. */
+export interface Replica {
+  /** What it is, for people; without a password. */
+  readonly description: string
+  /**
+   * Connects, and brings the replica's own tables up to date.
+   * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made them; any error of the client
+   */
+  open(): Promise<ReplicaSession>
+  /** Connects to restore. Changes nothing. @throws as `open`; `INVALID_ARGUMENT` if nothing is there */
+  read(): Promise<ReplicaReading>
+}

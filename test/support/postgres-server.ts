@@ -1,0 +1,126 @@
+/**
+ * A PostgreSQL server of a test's own: a new cluster in a folder, reached by a socket in it. It refuses to run as root, so
+ * root starts it as another user. It can be stopped, killed and started again.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+const packaged = '/usr/lib/postgresql'
+
+const binaries = (): string | undefined => {
+  const versions = existsSync(packaged) ? readdirSync(packaged) : []
+  const newest = versions.sort((left, right) => Number(right) - Number(left))
+  const folders = newest.map((version) => join(packaged, version, 'bin'))
+  folders.push(...(process.env.PATH ?? '').split(':'))
+  return folders.find((folder) => existsSync(join(folder, 'initdb')))
+}
+
+const numberOf = (flag: string, user: string): number | undefined => {
+  const { status, stdout } = spawnSync('id', [flag, user], { encoding: 'utf8' })
+  return status === 0 ? Number(stdout) : undefined
+}
+
+/** Who runs it: the caller, or for root a user without rights. */
+const servant = (): { readonly uid: number; readonly gid: number } | undefined => {
+  if (process.getuid?.() !== 0)
+    return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  for (const user of ['postgres', 'nobody']) {
+    const [uid, gid] = [numberOf('-u', user), numberOf('-g', user)]
+    if (uid !== undefined && gid !== undefined) return { uid, gid }
+  }
+  return undefined
+}
+
+/** Why there can be no server here; `undefined` if there can. */
+export const noPostgres = (): string | undefined => {
+  if (binaries() === undefined) return 'no initdb here: install the postgresql package'
+  return servant() ? undefined : 'nobody to run PostgreSQL as: it refuses to run as root'
+}
+
+/** A server of a test. */
+export class PostgresServer {
+  readonly #folder: string
+  #process: ChildProcess | undefined
+
+  /** Makes the cluster in `folder`, which must not exist. */
+  constructor(folder: string) {
+    this.#folder = folder
+    const user = servant()
+    // Its user must come as far as the folder.
+    chmodSync(dirname(folder), 0o755)
+    mkdirSync(folder)
+    if (user) chownSync(folder, user.uid, user.gid)
+    chmodSync(folder, 0o700)
+    const words = [
+      '-D',
+      this.data,
+      '-U',
+      'keelson',
+      '-A',
+      'trust',
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '-N',
+    ]
+    const made = spawnSync(join(binaries() ?? '', 'initdb'), words, {
+      ...user,
+      cwd: folder,
+      encoding: 'utf8',
+    })
+    if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
+  }
+
+  /** The folder of the cluster. */
+  get data(): string {
+    return join(this.#folder, 'data')
+  }
+
+  /** Where clients find it. */
+  get url(): string {
+    return `postgres://keelson@localhost/postgres?host=${encodeURIComponent(this.#folder)}`
+  }
+
+  /** Starts it; resolves when it takes connections. `settings`: those of the server. */
+  async start(...settings: readonly string[]): Promise<void> {
+    const words = ['-D', this.data, '-k', this.#folder, '-c', 'listen_addresses=']
+    for (const setting of settings) words.push('-c', setting)
+    const server = spawn(join(binaries() ?? '', 'postgres'), words, {
+      ...servant(),
+      cwd: this.#folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    this.#process = server
+    let told = ''
+    for await (const text of server.stderr
+      .setEncoding('utf8')
+      .iterator({ destroyOnReturn: false })) {
+      told += text
+      if (!told.includes('ready to accept connections')) continue
+      server.stderr.resume()
+      return
+    }
+    throw new Error(`the server ended before it was ready: ${told}`)
+  }
+
+  /** Stops it as an operator does: connections are cut, everything is written. */
+  stop(): Promise<void> {
+    return this.#end('SIGINT')
+  }
+
+  /** Kills it with all its processes, as the loss of power to it would. */
+  async kill(): Promise<void> {
+    await this.#end('SIGQUIT')
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const server = this.#process
+    this.#process = undefined
+    if (!server || server.exitCode !== null || server.signalCode !== null) return
+    const ended = once(server, 'exit')
+    server.kill(signal)
+    await ended
+  }
+}
