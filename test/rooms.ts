@@ -62,6 +62,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     snapshots: ['shard', 'log', 'projection'],
     control: ['admission', 'shard', 'log', 'projection', 'blobs', 'snapshots', 'writing'],
     store: ['admission', 'overlay', 'shard', 'log', 'projection', 'blobs', 'writing'],
+    journal: ['shard', 'writing', 'store'],
     turns: ['overlay', 'shard', 'writing', 'store'],
     durable: ['shard', 'store', 'turns'],
     entities: ['overlay', 'shard', 'store', 'turns', 'durable'],

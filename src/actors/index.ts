@@ -12,6 +12,7 @@
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
  * - control: `control` over every shard, pauses of writes, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
+ * - journal: `app.journal`: entries of applications that keep their state themselves
  * - turns: the turns of durable actors: their units, rows and held outputs
  * - durable: the process of a durable actor
  * - entities: all durable actors: their kinds, handles, queries and alarms
@@ -59,6 +60,8 @@ export {
 } from './entities/entity-listing.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
 export { deleteWorker } from './entities/worker-rows.ts'
+export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
+export { Journal, type JournalAck } from './journal/journal.ts'
 export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'

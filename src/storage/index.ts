@@ -44,6 +44,7 @@ export { utf8Length } from './bytes/utf8.ts'
 export {
   type Command,
   type EntityRowChange,
+  type EntryUnit,
   type Expiry,
   type FieldEntry,
   type Frame,
@@ -62,6 +63,8 @@ export {
 } from './commands/command.ts'
 export {
   type CommandAnswer,
+  type EntryAnswer,
+  type EntryPlace,
   type Refusal,
   type RefusalReason,
   refusalError,
@@ -77,6 +80,8 @@ export {
 } from './commands/command-encoding.ts'
 export {
   commandsOf,
+  entriesOf,
+  featuresOf,
   namedKeys,
   refsOf,
   refsOfUnit,
@@ -84,6 +89,12 @@ export {
   withCommands,
   withValues,
 } from './commands/command-values.ts'
+export {
+  type EntryContent,
+  entryContent,
+  entryUnit,
+  type TypedPayload,
+} from './commands/journal-entry.ts'
 export {
   type DataFolderFacts,
   type DataFolderReading,
@@ -168,6 +179,7 @@ export {
   producerLsnOf,
   producerRowKey,
 } from './rows/derived-rows.ts'
+export { readEntryRow } from './rows/entry-rows.ts'
 export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'
@@ -200,6 +212,7 @@ export {
   type TurnMark,
   writeMark,
 } from './values/entity-row.ts'
+export { type EventPayload, eventPayload, readEventPayload } from './values/event-payload.ts'
 export * from './values/index-value.ts'
 export {
   checkKey,
@@ -214,6 +227,7 @@ export * from './values/rope.ts'
 export { isStoredValue, ropeOf, storedRope } from './values/rope.ts'
 export {
   compoundOf,
+  entryIdRowKey,
   fieldOf,
   fieldRowKey,
   fieldRows,

@@ -13,6 +13,7 @@ import {
   type EntityKind,
   entitiesOf,
   type Fields,
+  Journal,
   LmdbWriterHandle,
   ProjectionView,
   type Shard,
@@ -26,6 +27,8 @@ import type { AppContext, Registry, System } from '../runtime/index.ts'
 declare module '../runtime/words/app-context.ts' {
   interface AppContext {
     readonly store: Store
+    /** The journal of shard 0, and by `on` that of another shard. */
+    readonly journal: Journal
     readonly control: ControlHandle
     /** The windows in which writes of a namespace form a group, and commands as data. */
     readonly batcher: BatcherHandle
@@ -77,6 +80,7 @@ export const appContext = (
 ): AppContext => ({
   instance,
   store: new Store(system, shards, access),
+  journal: new Journal(system, shards, access),
   control: new ControlHandle(system, instance, shards, deadlineMs, access),
   batcher: new BatcherHandle(system, shards, windows, deadlineMs, access),
   projection: (name) => new ProjectionView(system, shards, name, deadlineMs, access),

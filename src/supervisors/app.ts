@@ -9,6 +9,7 @@ import {
   type DerivedHealth,
   type Entities,
   entitiesOf,
+  type Journal,
   type LmdbWriterHandle,
   levelOf,
   type ProjectionHealth,
@@ -96,6 +97,8 @@ export class App {
   /** The System of the instance's processes. */
   readonly system: System
   readonly store: Store
+  /** The journal of shard 0, and by `on` that of another shard. */
+  readonly journal: Journal
   readonly control: ControlHandle
   /** The windows in which writes of a namespace form a group. */
   readonly batcher: BatcherHandle
@@ -122,11 +125,12 @@ export class App {
 
   constructor(parts: AppParts) {
     this.#parts = parts
-    const { instance, store, control, batcher, registry, entity } = parts.outside
+    const { instance, store, journal, control, batcher, registry, entity } = parts.outside
     this.instance = instance
     this.dir = parts.dir
     this.system = parts.system
     this.store = store
+    this.journal = journal
     this.control = control
     this.batcher = batcher
     this.registry = registry

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import {
   type Command,
+  type EntryUnit,
   type Expiry,
   type KeepExpiry,
   keepExpiry,
@@ -9,6 +10,7 @@ import {
   type Turn,
   type Unit,
 } from '../../src/storage/commands/command.ts'
+import { entryUnit } from '../../src/storage/commands/journal-entry.ts'
 import type { StoredValue, ValueTag } from '../../src/storage/ports/projection-store.ts'
 import {
   alarmRowKey,
@@ -129,8 +131,35 @@ export const anyMark: fc.Arbitrary<TurnMark> = fc.record({
 
 const content = fc.uint8Array({ maxLength: 60 })
 
+const payload = fc
+  .tuple(fc.integer({ min: 1, max: 255 }), fc.uint8Array({ minLength: 1, maxLength: 40 }))
+  .map(([version, bytes]) => Uint8Array.of(version, ...bytes))
+const typed = fc.array(fc.record({ type: field, payload }), { maxLength: 3 })
+
+/** One entry of the journal. */
+export const anyEntry: fc.Arbitrary<EntryUnit> = fc
+  .record({
+    id: field,
+    type: field,
+    command: payload,
+    response: payload,
+    events: typed,
+    effects: typed,
+  })
+  .map((given) => {
+    const { digest, body, ...unit } = entryUnit(given)
+    return { ...unit, digest: new Uint8Array(digest), body: new Uint8Array(body) }
+  })
+
 /** One turn. */
-export const anyTurn: fc.Arbitrary<Turn> = anyEntity.chain((entity) =>
+export const anyTurn: fc.Arbitrary<Turn> = fc
+  .tuple(
+    anyEntity.chain((entity) => turnOf(entity)),
+    fc.array(anyEntry, { maxLength: 2 }),
+  )
+  .map(([turn, entries]) => (entries.length === 0 ? turn : { ...turn, entries }))
+
+const turnOf = (entity: string): fc.Arbitrary<Turn> =>
   fc.record({
     kind: fc.constant('turn' as const),
     entity: fc.constant(entity),
@@ -143,12 +172,12 @@ export const anyTurn: fc.Arbitrary<Turn> = anyEntity.chain((entity) =>
       maxLength: 4,
     }),
     writes: fc.array(anyCommand, { maxLength: 3 }),
-  }),
-)
+  })
 
 /** One unit. */
 export const anyUnit: fc.Arbitrary<Unit> = fc.oneof(
   anyCommand,
+  anyEntry,
   anyTurn,
   fc.record({
     kind: fc.constant('batch' as const),

@@ -34,7 +34,7 @@ export const content = (number: number, size?: number): string => contentOf(payl
 export const commit = (
   log: Log,
   payloads: readonly Uint8Array[],
-  { now = 0, sync = true, projectedLsn = 0 } = {},
+  { now = 0, sync = true, projectedLsn = 0, features = 0 } = {},
 ): Commit =>
   log.handle('commit', {
     bytes: Buffer.concat(payloads),
@@ -42,6 +42,7 @@ export const commit = (
     now,
     sync,
     projectedLsn,
+    features,
   })
 
 /** Every DATA frame, read in answers of `maxBytes`. */

@@ -7,6 +7,7 @@ import type { Ref } from '../../runtime/index.ts'
 import {
   type Command,
   commandsOf,
+  entriesOf,
   type FrameUnits,
   isAlone,
   type Unit,
@@ -26,10 +27,11 @@ export const commandsIn = (units: FrameUnits): number => {
 }
 
 const commandsOfUnit = (unit: Unit): number => {
-  if (unit.kind !== 'batch' && unit.kind !== 'turn') return entriesOf(unit)
+  if (unit.kind === 'entry') return 1
+  if (unit.kind !== 'batch' && unit.kind !== 'turn') return keysOf(unit)
   // A turn changes its main row, and rows beside it.
-  let commands = unit.kind === 'turn' ? 1 + unit.rows.length : 0
-  for (const command of commandsOf(unit)) commands += entriesOf(command)
+  let commands = unit.kind === 'turn' ? 1 + unit.rows.length + entriesOf(unit).length : 0
+  for (const command of commandsOf(unit)) commands += keysOf(command)
   return commands
 }
 
@@ -37,7 +39,7 @@ const commandsOfUnit = (unit: Unit): number => {
 export const bytesCounted = (commands: number, frameBytes: number): number =>
   Math.max(commandBytesMin * commands, frameBytes)
 
-const entriesOf = (command: Command): number => {
+const keysOf = (command: Command): number => {
   switch (command.kind) {
     case 'putMany':
       return Math.max(1, command.entries.length)

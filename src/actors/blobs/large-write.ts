@@ -60,8 +60,9 @@ export const valueBytesOf = (units: FrameUnits): number => {
   return bytes
 }
 
-const rowBytesOf = ({ row, rows }: Turn): number =>
-  rows.reduce((sum, [, bytes]) => sum + (bytes?.length ?? 0), row?.length ?? 0)
+const rowBytesOf = ({ row, rows, entries = [] }: Turn): number =>
+  rows.reduce((sum, [, bytes]) => sum + (bytes?.length ?? 0), row?.length ?? 0) +
+  entries.reduce((sum, { body }) => sum + body.length, 0)
 
 /**
  * Ends the pin of a write that failed. Only a write that may be on the disk has an unknown outcome:

@@ -25,6 +25,7 @@ import {
 import {
   type Commit,
   type FrameUnits,
+  featuresOf,
   GroupQueue,
   IdleWatch,
   isRefusal,
@@ -430,16 +431,16 @@ const submit = (state: State, context: Context): State => {
 }
 
 const commit = ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commit> => {
-  const { group } = turn
   const { enableFsync, syncInterval } = shard.parts.settings.wal
-  const payloads = group.take()
+  const payloads = turn.group.take()
   // Every write of a group still waits for its answer when the group is taken.
-  turn.units = (group.writes as readonly Append[]).map(({ units }) => units)
+  turn.units = (turn.group.writes as readonly Append[]).map(({ units }) => units)
   return host.run('commit', {
     isGiven: true,
     now: shard.now(),
     sync: enableFsync && syncInterval === undefined,
     projectedLsn: shard.projectedLsn,
+    features: featuresOf(turn.units),
     ...payloads,
   })
 }

@@ -227,7 +227,7 @@ export class StoreWriting {
     const write = { units: command, options }
     return submitAs(this.#system, shard, write, (position, units) => {
       const answer = granted(units)
-      if (answer.kind === 'batch' || answer.kind === 'turn')
+      if (answer.kind === 'batch' || answer.kind === 'turn' || answer.kind === 'entry')
         throw new Error(`a command was answered like a ${answer.kind}`)
       const written = this.#written(position)
       const shown = this.#shown(shard, command, answer, written)
@@ -289,8 +289,10 @@ export class StoreWriting {
   }
 }
 
-/** The answer of the only unit of a frame; throws its refusal. */
-const granted = (answers: readonly UnitAnswer[]): Exclude<UnitAnswer, { kind: 'refused' }> => {
+/** The answer of the only unit of a frame. @throws KeelsonError its refusal */
+export const granted = (
+  answers: readonly UnitAnswer[],
+): Exclude<UnitAnswer, { kind: 'refused' }> => {
   const answer = answers[0]
   if (!answer) throw new Error('a unit was not answered')
   if (answer.kind === 'refused') throw refusalError(answer)

@@ -5,16 +5,21 @@ import {
   type DumpRecord,
   decodeValue,
   type EntityRowChange,
+  type EntryUnit,
+  type EventPayload,
   type Expiry,
+  entryContent,
   type FrameContent,
   frameTypes,
   type KeepExpiry,
+  readEventPayload,
   readMainRow,
   ropeLength,
   ropeOf,
   type StoredValue,
   type Turn,
   type TurnMark,
+  type TypedPayload,
   type Unit,
   valueTags,
 } from '../../storage/index.ts'
@@ -86,6 +91,7 @@ const timeText = (ms: number): string =>
 
 const unitText = (unit: Unit, width: number): string => {
   if (unit.kind === 'turn') return turnText(unit, width)
+  if (unit.kind === 'entry') return entryText(unit, width)
   return unit.kind === 'batch'
     ? `batch ${commandsText(unit.commands, width)}`
     : commandText(unit, width)
@@ -94,13 +100,41 @@ const unitText = (unit: Unit, width: number): string => {
 const commandsText = (commands: readonly Command[], width: number): string =>
   `[${commands.map((command) => commandText(command, width)).join(', ')}]`
 
-const turnText = ({ entity, follows, row, rows, writes }: Turn, width: number): string => {
+const entryText = (entry: EntryUnit, width: number): string => {
+  const { id, type, command, response, events, effects } = entryContent(entry)
+  const each = ({ type: name, payload }: TypedPayload): string =>
+    `${name} ${payloadText(payload, width)}`
+  return [
+    `entry ${JSON.stringify(id)} ${type}`,
+    `command ${payloadText(command, width)}`,
+    `response ${payloadText(response, width)}`,
+    events.length === 0 ? '' : `events [${events.map(each).join(', ')}]`,
+    effects.length === 0 ? '' : `effects [${effects.map(each).join(', ')}]`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ')
+}
+
+const payloadText = (payload: EventPayload, width: number): string => {
+  try {
+    const { version, value } = readEventPayload(payload)
+    return cut(`${version === 1 ? '' : `v${version} `}${plainText(value)}`, width)
+  } catch {
+    return bytesPreview(payload, width)
+  }
+}
+
+const turnText = (turn: Turn, width: number): string => {
+  const { entity, follows, row, rows, writes, entries = [] } = turn
   const { mark, body } = row ? readMainRow(row) : {}
   return [
     `turn ${JSON.stringify(entity)} ${markText(mark)} follows ${markText(follows)}`,
     body ? bytesPreview(body, width) : '',
     rows.length === 0 ? '' : `rows [${rows.map((each) => rowText(each, width)).join(', ')}]`,
     writes.length === 0 ? '' : `writes ${commandsText(writes, width)}`,
+    entries.length === 0
+      ? ''
+      : `journal [${entries.map((each) => entryText(each, width)).join(', ')}]`,
   ]
     .filter((part) => part !== '')
     .join(' ')
@@ -232,6 +266,7 @@ const contentJson = (content: FrameContent): object => {
 
 const unitJson = (unit: Unit): object => {
   if (unit.kind === 'turn') return { turn: turnJson(unit) }
+  if (unit.kind === 'entry') return { entry: entryJson(unit) }
   return unit.kind === 'batch' ? { batch: unit.commands.map(commandJson) } : commandJson(unit)
 }
 
@@ -240,12 +275,31 @@ const mainRowJson = (row: Uint8Array): object => {
   return { ...mark, base64: base64(body) }
 }
 
-const turnJson = ({ entity, follows, row, rows, writes }: Turn): object => ({
+const entryJson = (entry: EntryUnit): object => {
+  const { id, type, command, response, events, effects } = entryContent(entry)
+  const each = ({ type: name, payload }: TypedPayload): object => ({
+    type: name,
+    ...payloadJson(payload),
+  })
+  return {
+    ...{ id, type, digest: Buffer.from(entry.digest).toString('hex') },
+    ...{ command: payloadJson(command), response: payloadJson(response) },
+    ...{ events: events.map(each), effects: effects.map(each) },
+  }
+}
+
+const payloadJson = (payload: EventPayload): object => {
+  const [version = 0] = payload
+  return { version, ...valueJson({ tag: valueTags.structured, bytes: payload.subarray(1) }) }
+}
+
+const turnJson = ({ entity, follows, row, rows, writes, entries }: Turn): object => ({
   entity,
   follows: follows ?? null,
   row: row ? mainRowJson(row) : null,
   rows: rows.map(([key, bytes]) => ({ key, base64: bytes ? base64(bytes) : null })),
   writes: writes.map(commandJson),
+  ...(entries && { entries: entries.map(entryJson) }),
 })
 
 const commandJson = (command: Command): object =>

@@ -2,7 +2,7 @@
  * SHA-256, which identifies the content of a blob. The one file of storage that imports
  * `node:crypto`.
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 
 /** Length of a sum in bytes. */
 export const shaBytes = 32
@@ -24,8 +24,4 @@ export const startSha256 = (): Sha256 => {
 }
 
 /** The sum of `bytes`: 32 bytes. */
-export const sha256 = (bytes: Uint8Array): Uint8Array => {
-  const sum = startSha256()
-  sum.add(bytes)
-  return sum.end()
-}
+export const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer')

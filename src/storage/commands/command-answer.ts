@@ -49,13 +49,28 @@ export type RefusalReason =
   | { readonly code: 'TOO_LARGE' }
   /**
    * The lock to extend is not held; or, with the property `present`, the entity's main row has that
-   * mark (`undefined`: there is none), and the turn follows another one.
+   * mark (`undefined`: there is none), and the turn follows another one; or, with `entry`, an
+   * entry of the journal at that place has the id and says something else.
    */
-  | { readonly code: 'CONFLICT'; readonly present?: TurnMark | undefined }
+  | {
+      readonly code: 'CONFLICT'
+      readonly present?: TurnMark | undefined
+      readonly entry?: EntryPlace
+    }
+
+/**
+ * The place of an entry: the frame, its number among the entries of that frame, from 0, and the
+ * frame's stamp in ms since 1970.
+ */
+export type EntryPlace = { readonly lsn: number; readonly index: number; readonly time: number }
+
+/** The answer of an entry: the place of the first one with its id. `repeated`: it is not this one. */
+export type EntryAnswer = EntryPlace & { readonly kind: 'entry'; readonly repeated: boolean }
 
 /**
  * A refused unit, which changed nothing: the reason and the key, which is `kind/id` where a turn
- * follows another state. `command` is its index in the batch or the writes of a turn, 0 elsewhere.
+ * follows another state, and the id of an entry. `command` is its index in the batch, or in the
+ * writes or entries of a turn, 0 elsewhere.
  */
 export type Refusal = {
   readonly kind: 'refused'
@@ -65,11 +80,12 @@ export type Refusal = {
 }
 
 /**
- * The answer of a unit: the answer of its command, the answers of a batch or of a turn's writes in
- * order, or a refusal.
+ * The answer of a unit: the answer of its command or entry, the answers of a batch or of a turn's
+ * writes in order, or a refusal.
  */
 export type UnitAnswer =
   | CommandAnswer
+  | EntryAnswer
   | { readonly kind: 'batch'; readonly answers: readonly CommandAnswer[] }
   | { readonly kind: 'turn'; readonly answers: readonly CommandAnswer[] }
   | Refusal
@@ -92,11 +108,15 @@ const messages: { readonly [code in RefusalReason['code']]: string } = {
   CONFLICT: 'The state is not the one that the change follows.',
 }
 
+const takenId = 'The journal has an entry with this id that says something else.'
+
 /**
  * The error of a refused unit. `details` has `key` and `command`; for `LOCKED` `owner` and `until`;
- * for a turn that follows another state `present`, the mark of the main row, and only there.
+ * for a turn that follows another state `present`, the mark of the main row, and only there; for
+ * an id of the journal that is taken `entry`, the place of its entry.
  */
 export const refusalError = ({ reason, key, command }: Refusal): KeelsonError => {
   const { code, ...facts } = reason
-  return new KeelsonError(code, messages[code], { details: { key, command, ...facts } })
+  const message = 'entry' in facts ? takenId : messages[code]
+  return new KeelsonError(code, message, { details: { key, command, ...facts } })
 }

@@ -12,6 +12,7 @@ import {
   type Command,
   commandCodes,
   type EntityRowChange,
+  type EntryUnit,
   type Expiry,
   expiryKinds,
   type FieldEntry,
@@ -27,6 +28,7 @@ import {
   type Unit,
   unitKinds,
 } from './command.ts'
+import { entryDigestBytes, readBody } from './journal-entry.ts'
 import { PayloadReader } from './payload.ts'
 import { turnFault } from './turn-fault.ts'
 
@@ -87,19 +89,30 @@ const readSizedCommand = (reader: PayloadReader): Command => {
 const readTurn = (reader: PayloadReader): Turn => {
   const turn: Turn = {
     kind: 'turn',
-    entity: readText(reader, 'an entity', entityBytesMax),
+    entity: reader.text('an entity', entityBytesMax),
     follows: readFlag(reader, 'mark of a turn') ? readMark(reader) : undefined,
     row: readFlag(reader, 'main row of a turn')
-      ? mainRowOf(readMark(reader), readSized(reader))
+      ? mainRowOf(readMark(reader), reader.sized())
       : undefined,
-    rows: readList(reader, () => readRowChange(reader)),
-    writes: readList(reader, () => readSizedCommand(reader)),
+    rows: reader.list(() => readRowChange(reader)),
+    writes: reader.list(() => readSizedCommand(reader)),
   }
-  const parts = reader.u32()
-  if (parts !== 0) throw unsupported('parts of a turn', parts)
+  const entries = reader.list(() => reader.within(reader.u32(), () => readEntryUnit(reader)))
   const fault = turnFault(turn)
   if (fault !== undefined) throw reader.damaged(`a turn with ${fault}`)
-  return turn
+  return entries.length === 0 ? turn : { ...turn, entries }
+}
+
+const readEntryUnit = (reader: PayloadReader): EntryUnit => {
+  const digestAt = reader.take(entryDigestBytes)
+  const { id } = readBody(reader)
+  const bodyAt = digestAt + entryDigestBytes
+  return {
+    kind: 'entry',
+    id,
+    digest: reader.bytes.subarray(digestAt, bodyAt),
+    body: reader.bytes.subarray(bodyAt, reader.at),
+  }
 }
 
 const readMark = (reader: PayloadReader): TurnMark => {
@@ -112,30 +125,12 @@ const readRowChange = (reader: PayloadReader): EntityRowChange => {
   const length = reader.u16()
   const from = reader.take(length)
   const rowKey = readUtf8(reader.bytes, from, from + length)
-  return [rowKey, readFlag(reader, 'change of a row') ? readSized(reader) : undefined]
-}
-
-/** Reads bytes after their length as u32. */
-const readSized = (reader: PayloadReader): Uint8Array => {
-  const length = reader.u32()
-  const from = reader.take(length)
-  return reader.bytes.subarray(from, from + length)
-}
-
-/**
- * Reads a list after its length as u32. It grows item by item, so a wrong length reserves no
- * memory.
- */
-const readList = <T>(reader: PayloadReader, read: () => T): T[] => {
-  const count = reader.u32()
-  const list: T[] = []
-  for (let index = 0; index < count; index++) list.push(read())
-  return list
+  return [rowKey, readFlag(reader, 'change of a row') ? reader.sized() : undefined]
 }
 
 /** Reads a list that has at least one item. */
 const readMany = <T>(reader: PayloadReader, read: () => T): T[] => {
-  const list = readList(reader, read)
+  const list = reader.list(read)
   if (list.length === 0) throw reader.damaged('a list of nothing')
   return list
 }
@@ -158,6 +153,7 @@ const readCommand = (reader: PayloadReader): Command => {
 const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) | undefined } = {
   [unitKinds.command]: readCommand,
   [unitKinds.batch]: readBatch,
+  [unitKinds.entry]: readEntryUnit,
   [unitKinds.turn]: readTurn,
 }
 
@@ -186,7 +182,7 @@ const readOther = (reader: PayloadReader, code: number): Command => {
   if (kind === undefined || (isOwned && ownerless.has(kind))) throw unsupported('command', code)
   if (!isOwned && alwaysOwned.has(kind)) throw reader.damaged(`${kind} without an owner`)
   const key = keyless.has(kind) ? '' : readKey(reader)
-  const owner = isOwned ? readText(reader, 'an owner', ownerBytesMax) : ''
+  const owner = isOwned ? reader.text('an owner', ownerBytesMax) : ''
   const command = readFields(reader, kind, key, owner)
   return isOwned && !alwaysOwned.has(kind) ? ({ ...command, owner } as Command) : command
 }
@@ -269,7 +265,7 @@ const readExpire = (reader: PayloadReader, key: string): Command => {
 const readNamespace = (reader: PayloadReader): string | undefined => {
   if (!readFlag(reader, 'scope of a clear')) return undefined
   const length = reader.u16()
-  return length === 0 ? '' : readTextOf(reader, 'a namespace', length, keyBytesMax)
+  return length === 0 ? '' : reader.textOf('a namespace', length, keyBytesMax)
 }
 
 const readFlag = (reader: PayloadReader, what: string): boolean => {
@@ -286,27 +282,11 @@ const readEntry = (reader: PayloadReader): PutEntry => ({
 
 const readFieldEntry = (reader: PayloadReader): FieldEntry => [readField(reader), readValue(reader)]
 
-const readKey = (reader: PayloadReader): string => readText(reader, 'a key', keyBytesMax)
+const readKey = (reader: PayloadReader): string => reader.text('a key', keyBytesMax)
 
 const readKeys = (reader: PayloadReader): string[] => readMany(reader, () => readKey(reader))
 
-const readField = (reader: PayloadReader): string => readText(reader, 'a field', fieldBytesMax)
-
-const readText = (reader: PayloadReader, what: string, bytesMax: number): string =>
-  readTextOf(reader, what, reader.u16(), bytesMax)
-
-const readTextOf = (
-  reader: PayloadReader,
-  what: string,
-  length: number,
-  bytesMax: number,
-): string => {
-  if (length === 0 || length > bytesMax) throw reader.damaged(`${what} of ${length} bytes`)
-  const from = reader.take(length)
-  const text = readUtf8(reader.bytes, from, from + length)
-  if (text.includes('\0')) throw reader.damaged(`${what} with a NUL`)
-  return text
-}
+const readField = (reader: PayloadReader): string => reader.text('a field', fieldBytesMax)
 
 const readExpiry = (reader: PayloadReader): Expiry => {
   const kind = reader.u8()
@@ -337,7 +317,7 @@ const readTag = (reader: PayloadReader): StoredValue['tag'] => {
 /** Reads a value after its length. */
 const readValue = (reader: PayloadReader): StoredValue => {
   const tag = readTag(reader)
-  return { tag, bytes: readSized(reader) }
+  return { tag, bytes: reader.sized() }
 }
 
 /** Reads a value that takes the rest of its command. */

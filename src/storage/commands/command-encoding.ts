@@ -5,13 +5,15 @@
  *     u64 ms, the log's time stamp | u16 units | per unit: u32 length | u8 kind | body
  *     body of a command       u8 code, 80 with an owner | key, but for commands on many | owner | fields
  *     body of an atomic batch u32 commands | per command: u32 length | the body of a command
+ *     body of an entry        16 bytes of its digest | its body, as in `journal-entry.ts`
  *     body of a turn          entity | u8 0, or 1 and the mark that it follows | u8 0, or 1 and the main
  *                             row: mark, sized body | u32 other rows, each: row key, u8 0 or 1 and sized
- *                             bytes | u32 writes | per write: u32 length | the body of a command | u32 0
+ *                             bytes | u32 writes | per write: u32 length | the body of a command |
+ *                             u32 entries | per entry: u32 length | the body of an entry
  *
  * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32,
- * texts and row keys as u16. The last count of a turn is for parts of later versions. The length of
- * a unit counts its kind and its body. Pure: equal units give equal bytes.
+ * texts and row keys as u16. The length of a unit counts its kind and its body. Pure: equal units
+ * give equal bytes.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
@@ -21,6 +23,7 @@ import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
 import {
   type Command,
   commandCodes,
+  type EntryUnit,
   type Expiry,
   expiryKinds,
   type FrameUnits,
@@ -108,6 +111,10 @@ const writeUnit = (sink: PayloadSink, unit: Unit): void => {
       sink.u8(unitKinds.turn)
       writeTurn(sink, unit)
       break
+    case 'entry':
+      sink.u8(unitKinds.entry)
+      writeEntry(sink, unit)
+      break
     default:
       sink.u8(unitKinds.command)
       writeCommand(sink, unit)
@@ -134,7 +141,13 @@ const checkTurn = (turn: Turn): void => {
   if (fault !== undefined) throw invalid(`a turn cannot be stored: ${fault}`)
 }
 
-const writeTurn = (sink: PayloadSink, { entity, follows, row, rows, writes }: Turn): void => {
+const writeEntry = (sink: PayloadSink, { digest, body }: EntryUnit): void => {
+  sink.bytes(digest)
+  sink.bytes(body)
+}
+
+const writeTurn = (sink: PayloadSink, turn: Turn): void => {
+  const { entity, follows, row, rows, writes, entries = [] } = turn
   sink.text('an entity', entity, entityBytesMax)
   sink.u8(follows ? 1 : 0)
   if (follows) sink.mark(follows)
@@ -148,16 +161,15 @@ const writeTurn = (sink: PayloadSink, { entity, follows, row, rows, writes }: Tu
   for (const [rowKey, bytes] of rows) {
     sink.rowKey(rowKey)
     sink.u8(bytes ? 1 : 0)
-    if (bytes) writeSized(sink, bytes)
+    if (bytes) sink.sized(bytes)
   }
   writeCommands(sink, writes)
-  // The number of parts that later versions may add.
-  sink.u32(0)
-}
-
-const writeSized = (sink: PayloadSink, bytes: Uint8Array): void => {
-  sink.u32(bytes.length)
-  sink.bytes(bytes)
+  sink.u32(entries.length)
+  for (const entry of entries) {
+    const from = sink.beginSized()
+    writeEntry(sink, entry)
+    sink.endSized(from)
+  }
 }
 
 const writeKey = (sink: PayloadSink, key: string): void => sink.text('a key', key, keyBytesMax)
@@ -282,7 +294,7 @@ const writeExpiry = (sink: PayloadSink, expiry: Expiry | KeepExpiry): void => {
 /** Writes a value after its length. */
 const writeValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
   sink.u8(tag)
-  writeSized(sink, bytes)
+  sink.sized(bytes)
 }
 
 /** Writes a value that takes the rest of its command. */

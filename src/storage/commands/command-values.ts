@@ -4,10 +4,11 @@
  * compared and never stored. Pure.
  */
 
+import { logFeatures } from '../ports/log-host.ts'
 import { type StoredValue, valueTags } from '../ports/projection-store.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { decodeRope } from '../values/rope.ts'
-import type { Command, Unit } from './command.ts'
+import { type Command, type EntryUnit, type FrameUnits, isAlone, type Unit } from './command.ts'
 
 /** The values that a command stores. */
 export const valuesOf = (command: Command): readonly StoredValue[] => {
@@ -92,14 +93,39 @@ export const namedKeys = (command: Command): readonly string[] => {
   return 'keys' in command ? command.keys : [command.key]
 }
 
-/** The commands of a unit; those on users' keys of a turn. */
+/** The commands of a unit; those on users' keys of a turn; none of an entry. */
 export const commandsOf = (unit: Unit): readonly Command[] => {
-  if (unit.kind === 'batch') return unit.commands
-  return unit.kind === 'turn' ? unit.writes : [unit]
+  switch (unit.kind) {
+    case 'batch':
+      return unit.commands
+    case 'turn':
+      return unit.writes
+    case 'entry':
+      return []
+    default:
+      return [unit]
+  }
 }
+
+/** The entries of the journal in a unit. */
+export const entriesOf = (unit: Unit): readonly EntryUnit[] => {
+  if (unit.kind === 'entry') return [unit]
+  return (unit.kind === 'turn' && unit.entries) || []
+}
+
+/** The bits of `logFeatures` that a reader of these frames must know. */
+export const featuresOf = (frames: readonly FrameUnits[]): number =>
+  frames.some(hasEntries) ? logFeatures.entries : 0
+
+const hasEntries = (units: FrameUnits): boolean =>
+  isAlone(units) ? isOrHasEntry(units) : units.some(isOrHasEntry)
+
+const isOrHasEntry = (unit: Unit): boolean =>
+  unit.kind === 'entry' || (unit.kind === 'turn' && unit.entries !== undefined)
 
 /** The unit with each command replaced; the same object if no command changed. */
 export const withCommands = (unit: Unit, replaced: (command: Command) => Command): Unit => {
+  if (unit.kind === 'entry') return unit
   if (unit.kind !== 'batch' && unit.kind !== 'turn') return replaced(unit)
   const before = commandsOf(unit)
   const commands = before.map(replaced)

@@ -144,10 +144,25 @@ export type Turn = {
   readonly rows: readonly EntityRowChange[]
   /** Commands on keys in the entity's shard, which is that of the tag `{kind/id}`. */
   readonly writes: readonly Command[]
+  /** Entries of the journal; absent for none. If one is refused, the turn is. */
+  readonly entries?: readonly EntryUnit[]
+}
+
+/**
+ * An entry of the journal. Its effect is one row, which keeps its id: a later entry with the id
+ * changes nothing. It is refused with `CONFLICT` if it says something else.
+ */
+export type EntryUnit = {
+  readonly kind: 'entry'
+  readonly id: string
+  /** 16 bytes, which stand for the whole body. */
+  readonly digest: Uint8Array
+  /** Everything that the entry says, as in `journal-entry.ts`, the id first. */
+  readonly body: Uint8Array
 }
 
 /** The unit of effect: it takes effect completely or not at all. */
-export type Unit = Command | CommandBatch | Turn
+export type Unit = Command | CommandBatch | EntryUnit | Turn
 
 /**
  * The units of one frame. A single unit, the usual case, is not wrapped in a list, which saves the
@@ -175,10 +190,8 @@ export const frameUnitsMax = 0xffff
 /** The greatest length of a lock owner's name in bytes of UTF-8. */
 export const ownerBytesMax = 256
 
-/**
- * Kinds of units. 2 (journal entry) and 3 (projection operations) are reserved for later versions.
- */
-export const unitKinds = { command: 0, batch: 1, turn: 4 } as const
+/** Kinds of units. 3 (projection operations) is reserved for later versions. */
+export const unitKinds = { command: 0, batch: 1, entry: 2, turn: 4 } as const
 
 /**
  * Codes of commands. They never change. 8 is reserved and never written: a locked put is a put with

@@ -5,7 +5,7 @@
  * the end and compares each count with the remaining bytes before using it.
  */
 import { KeelsonError } from '../../errors.ts'
-import { utf8Length } from '../bytes/utf8.ts'
+import { readUtf8, utf8Length } from '../bytes/utf8.ts'
 import { markBytes, type TurnMark, writeMark } from '../values/entity-row.ts'
 
 /** A position in a payload that cannot move beyond its end. @throws KeelsonError `CORRUPT` */
@@ -57,6 +57,38 @@ export class PayloadReader {
     return low + high * 2 ** 32
   }
 
+  /** Reads bytes after their length as u32. They are a view. */
+  sized(): Uint8Array {
+    const length = this.u32()
+    const from = this.take(length)
+    return this.bytes.subarray(from, from + length)
+  }
+
+  /** Reads a text after its length as u16. */
+  text(what: string, bytesMax: number): string {
+    return this.textOf(what, this.u16(), bytesMax)
+  }
+
+  /** Reads a text of `length` bytes. */
+  textOf(what: string, length: number, bytesMax: number): string {
+    if (length === 0 || length > bytesMax) throw this.damaged(`${what} of ${length} bytes`)
+    const from = this.take(length)
+    const text = readUtf8(this.bytes, from, from + length)
+    if (text.includes('\0')) throw this.damaged(`${what} with a NUL`)
+    return text
+  }
+
+  /**
+   * Reads a list after its length as u32. It grows item by item, so a wrong length reserves no
+   * memory.
+   */
+  list<T>(read: () => T): T[] {
+    const count = this.u32()
+    const list: T[] = []
+    for (let index = 0; index < count; index++) list.push(read())
+    return list
+  }
+
   /** Runs `read` on the next `length` bytes. It must consume all of them. */
   within<T>(length: number, read: () => T): T {
     const outer = this.end
@@ -79,6 +111,8 @@ export interface PayloadSink {
   bytes(bytes: Uint8Array): void
   /** Writes the bytes from `from` up to `to`. */
   part(bytes: Uint8Array, from: number, to: number): void
+  /** Writes bytes after their length as u32. */
+  sized(bytes: Uint8Array): void
   /** Writes the mark of a turn. */
   mark(mark: TurnMark): void
   /**
@@ -133,6 +167,11 @@ export class PayloadMeasure implements PayloadSink {
 
   part(_bytes: Uint8Array, from: number, to: number): void {
     this.length += to - from
+  }
+
+  sized(bytes: Uint8Array): void {
+    this.u32(bytes.length)
+    this.bytes(bytes)
   }
 
   mark({ seq }: TurnMark): void {
@@ -198,6 +237,11 @@ export class PayloadWriter implements PayloadSink {
   part(bytes: Uint8Array, from: number, to: number): void {
     if (to - from > shortPart) this.bytes(bytes.subarray(from, to))
     else for (let at = from; at < to; at++) this.#bytes[this.#at++] = bytes[at] as number
+  }
+
+  sized(bytes: Uint8Array): void {
+    this.u32(bytes.length)
+    this.bytes(bytes)
   }
 
   mark(mark: TurnMark): void {

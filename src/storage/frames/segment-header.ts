@@ -5,6 +5,7 @@
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { logFeatures } from '../ports/log-host.ts'
 import type { Salt } from './frame.ts'
 
 /** Bytes before the first frame. */
@@ -27,6 +28,9 @@ export type Predecessor = {
 /** The predecessor of a log's first segment. */
 export const noPredecessor: Predecessor = { seq: 0, lastLsn: 0, endOffset: 0, lastCrc: 0 }
 
+/** All features that this version knows. */
+const knownFeatures = logFeatures.entries
+
 /** The facts of a segment. Sizes in bytes. */
 export type SegmentHeader = {
   /** 16 bytes in hex. */
@@ -41,6 +45,8 @@ export type SegmentHeader = {
   readonly createdMs: number
   readonly allocatedBytes: number
   readonly sectorBytes: number
+  /** Bits of `logFeatures`. A segment has those of the one before. */
+  readonly features: number
 }
 
 /**
@@ -83,6 +89,7 @@ const encodeCopy = (header: SegmentHeader): Uint8Array => {
   writeU64(view, 72, header.prev.lastLsn)
   writeU64(view, 80, header.prev.endOffset)
   view.setUint32(88, header.prev.lastCrc, true)
+  view.setUint32(92, header.features, true)
   view.setUint32(100, header.payloadMax, true)
   writeU64(view, 104, header.createdMs)
   writeU64(view, 112, header.allocatedBytes)
@@ -103,7 +110,7 @@ export const decodeSegmentHeader = (block: Uint8Array): HeaderReading => {
   const flags = view.getUint32(92, true)
   if (
     minReaderVersion > formatVersion ||
-    flags !== 0 ||
+    (flags & ~knownFeatures) !== 0 ||
     view.getUint8(14) !== checksumAlgorithm ||
     view.getUint16(12, true) !== segmentHeaderBytes
   )
@@ -134,6 +141,7 @@ const decodeCopy = (copy: Uint8Array, view: DataView): SegmentHeader => ({
   createdMs: readU64(view, 104),
   allocatedBytes: readU64(view, 112),
   sectorBytes: view.getUint16(120, true),
+  features: view.getUint32(92, true),
 })
 
 /** Checks the ranges of a copy with a valid CRC, so that later code can rely on its numbers. */

@@ -93,13 +93,14 @@ export class LogWriter {
   }
 
   /** Whether frames with these payloads need a new segment while its spare is being made. */
-  waitsForSpare(lengths: ArrayLike<number>): boolean {
+  waitsForSpare(lengths: ArrayLike<number>, features = 0): boolean {
     if (this.#failure || !this.spares.isWorthWaitingFor) return false
-    return this.#newest.firstThatDoesNotFit(lengths, 0) < lengths.length
+    return this.#lacks(features) || this.#newest.firstThatDoesNotFit(lengths, 0) < lengths.length
   }
 
   /**
-   * Writes frames and syncs them if the request asks for it. Frames that need a new segment without
+   * Writes frames and syncs them if the request asks for it. A segment whose header lacks a feature
+   * of the frames ends before them. Frames that need a new segment without
    * space for it are refused before any of their bytes is written; a later commit tries again.
    * @throws KeelsonError `TOO_LARGE`, `INVALID_ARGUMENT` with nothing written; `SHARD_DOWN` with
    * the reason `poisoned`
@@ -281,11 +282,11 @@ export class LogWriter {
     time: number,
     progress: Progress,
   ): KeelsonError | undefined {
-    const { bytes, lengths } = request
+    const { bytes, lengths, features } = request
     let refused: KeelsonError | undefined
     for (let from = 0; from < lengths.length && !refused; ) {
       const newest = this.#newest
-      const to = newest.firstThatDoesNotFit(lengths, from)
+      const to = this.#lacks(features) ? from : newest.firstThatDoesNotFit(lengths, from)
       // The space for a new segment is allocated before the old one is sealed.
       const rolls = to < lengths.length
       if (rolls) refused = this.spares.provide()
@@ -294,7 +295,7 @@ export class LogWriter {
         progress.lsns.push(newest.addData(bytes, offsets[from] ?? 0, lengths[from] ?? 0, time))
       if (progress.lsns.length > 0) this.#lastTime = time
       if (rolls && !refused) {
-        const { bytesWritten, syncMs } = this.#roll(request.projectedLsn)
+        const { bytesWritten, syncMs } = this.#roll(request.projectedLsn, features)
         progress.bytesWritten += bytesWritten
         progress.syncMs += syncMs
         progress.rolled = true
@@ -304,12 +305,20 @@ export class LogWriter {
     return refused
   }
 
+  /** Whether a reader of the segment would not be warned of a feature of these frames. */
+  #lacks(features = 0): boolean {
+    return (features & ~this.#newest.header.features) !== 0
+  }
+
   /**
    * Writes the encoder's frames, CHECKPOINT and SEAL, syncs, and begins the next segment in the
    * spare. The segment exists from its rename on and counts once the MANIFEST names it. If a crash
    * comes in between, the segment is empty and the next opening takes it back.
    */
-  #roll(projectedLsn: number): { readonly bytesWritten: number; readonly syncMs: number } {
+  #roll(
+    projectedLsn: number,
+    features = 0,
+  ): { readonly bytesWritten: number; readonly syncMs: number } {
     const { dir, clock } = this.#place
     const old = this.#newest
     old.addCheckpoint(this.#checkpoint(projectedLsn))
@@ -317,7 +326,7 @@ export class LogWriter {
     const bytesWritten = old.write()
     const syncMs = old.sync()
     old.trim()
-    const header = successorHeader(this.#place, old.segment)
+    const header = successorHeader(this.#place, old.segment, features)
     const file = this.spares.take()
     const name = installSegment({ dir, folder: this.#folder }, file, { header })
     const newest = { name, file, header, end: segmentStart(header) }

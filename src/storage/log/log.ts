@@ -171,7 +171,8 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
     waitsForSpare(kind, request) {
       if (life.kind !== 'open') return false
       const { writer } = life
-      return kind === 'close' ? writer.spares.isMaking : writer.waitsForSpare(lengthsIn(request))
+      if (kind === 'close') return writer.spares.isMaking
+      return writer.waitsForSpare(lengthsIn(request), featuresIn(request))
     },
     abandon() {
       if (life.kind === 'open') life.writer.abandon()
@@ -216,6 +217,9 @@ const lengthsIn = (request: LogProtocol[LogRequestKind]['request']): ArrayLike<n
   if (request && 'lengths' in request) return request.lengths
   return request && 'opaque' in request ? [checkpointBytes(request.opaque.length)] : []
 }
+
+const featuresIn = (request: LogProtocol[LogRequestKind]['request']): number | undefined =>
+  request && 'features' in request ? request.features : 0
 
 const firstLsnOf = ({ segments }: LogWriter): number => segments[0]?.header.baseLsn ?? 1
 

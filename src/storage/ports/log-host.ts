@@ -11,6 +11,12 @@ import type { KeelsonError } from '../../errors.ts'
 import type { NamedSnapshot } from './named-snapshot.ts'
 import type { ProjectedPosition } from './projection-store.ts'
 
+/**
+ * Features of a log that its readers must know, as bits. `entries`: DATA frames may hold entries of
+ * the journal.
+ */
+export const logFeatures = { entries: 1 } as const
+
 /** Options of a log. */
 export type LogOptions = {
   /** Size of a segment in bytes, preallocated. */
@@ -141,6 +147,8 @@ export type CommitRequest = {
   readonly sync: boolean
   /** The durable LSN of the projection, for the CHECKPOINT of a new segment. */
   readonly projectedLsn: number
+  /** The bits of `logFeatures` that a reader of the frames must know. */
+  readonly features?: number
 }
 
 /** A group that was written, and synced if the request asked for that. */

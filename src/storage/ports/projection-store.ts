@@ -21,15 +21,16 @@ export type StoredValue = { readonly tag: ValueTag; readonly bytes: Uint8Array }
 
 /**
  * Kinds of rows without a user's value: the head of a compound (u64, its number of fields), a lock
- * (its owner's name; the row expires with the lease), a blob that the log refers to (u64, its size)
- * and a row of a durable actor (`entity-key.ts`). No command holds them.
+ * (its owner's name; the row expires with the lease), a blob that the log refers to (u64, its size),
+ * a row of a durable actor (`entity-key.ts`) and the first entry of the journal with an id
+ * (`entry-rows.ts`). No command holds them.
  */
-export const rowTags = { compound: 4, lock: 5, loggedBlob: 6, entity: 7 } as const
+export const rowTags = { compound: 4, lock: 5, loggedBlob: 6, entity: 7, entryId: 8 } as const
 /** The kind of a row. */
 export type RowTag = ValueTag | (typeof rowTags)[keyof typeof rowTags]
 
 /** Whether a byte is the tag of a kind of row. */
-export const isRowTag = (byte: number): byte is RowTag => byte <= rowTags.entity
+export const isRowTag = (byte: number): byte is RowTag => byte <= rowTags.entryId
 
 /** The content of a row: a value, or one of the `rowTags`. */
 export type RowValue = { readonly tag: RowTag; readonly bytes: Uint8Array }

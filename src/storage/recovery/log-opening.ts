@@ -96,9 +96,12 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
 const poisonOf = (error: unknown): unknown =>
   isKeelsonError(error, 'CORRUPT') ? error : poison(error)
 
-const freshHeader = (place: LogPlace, { walId, epoch, fresh, copy }: LogPlan): SegmentHeader => {
+const freshHeader = (place: LogPlace, plan: LogPlan): SegmentHeader => {
   const { options } = place
-  const facts = { walId, epoch, ...fresh, allocatedBytes: openingBytes(options) }
+  const { walId, epoch, fresh, copy, chain } = plan
+  const before = [...chain, ...(copy ? [copy.segment] : [])]
+  const features = before.reduce((all, { header }) => all | header.features, 0)
+  const facts = { walId, epoch, ...fresh, allocatedBytes: openingBytes(options), features }
   if (!copy) return newSegmentHeader(place, facts)
   return newSegmentHeader(place, {
     ...facts,

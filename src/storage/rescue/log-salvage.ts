@@ -150,6 +150,7 @@ const partsOf = ({ good, lost }: Found): Part[] => {
 const ownPayloadMax = 256
 
 const layoutOf = ({ good }: Found) => ({
+  features: good.reduce((all, { segment }) => all | segment.header.features, 0),
   sectorBytes: good.reduce((most, { segment }) => Math.max(most, segment.header.sectorBytes), 512),
   payloadMax: good.reduce(
     (most, { segment }) => Math.max(most, segment.header.payloadMax),

@@ -15,8 +15,12 @@ import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { salvageSpareName, segmentName } from '../segments/log-folder.ts'
 import type { LogSegment } from '../segments/segment-chain.ts'
 
-/** The layout of all segments, in bytes. `fileBytes`: a longer file gets no further group. */
+/**
+ * The layout of all segments, in bytes, and the features of their headers. `fileBytes`: a longer
+ * file gets no further group.
+ */
 export type SalvageLayout = {
+  readonly features: number
   readonly sectorBytes: number
   readonly payloadMax: number
   readonly fileBytes: number
@@ -138,7 +142,7 @@ export class SalvageWriter {
     facts: Pick<SegmentHeader, 'walId' | 'epoch' | 'seq' | 'baseLsn' | 'prev'>,
   ): SegmentHeader {
     const { clock } = this.#place
-    const { sectorBytes, payloadMax } = this.#layout
+    const { sectorBytes, payloadMax, features } = this.#layout
     const salt = Buffer.from(clock.randomBytes(8))
     return {
       ...facts,
@@ -147,6 +151,7 @@ export class SalvageWriter {
       createdMs: clock.now(),
       allocatedBytes: 0,
       sectorBytes,
+      features,
     }
   }
 }

@@ -20,10 +20,11 @@ import {
   refused,
   type UnitAnswer,
 } from '../commands/command-answer.ts'
-import { commandsOf, hasBlobs, refsOfUnit } from '../commands/command-values.ts'
+import { commandsOf, entriesOf, hasBlobs, refsOfUnit } from '../commands/command-values.ts'
 import { rowTags, valueTags } from '../ports/projection-store.ts'
 import { entityRowKey } from '../values/entity-key.ts'
 import { loggedBlobRow } from './blob-rows.ts'
+import { applyEntry } from './entry-rows.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
 import {
   applyClear,
@@ -61,12 +62,21 @@ export type FrameStamp = { readonly lsn: number; readonly time: number }
 
 /**
  * Applies `unit` of `frame` to `into`, reading from `rows`. A refused unit writes nothing. A row may
- * be set more than once; the last time counts. Returns the answer for the caller.
+ * be set more than once; the last time counts. `entriesBefore`: how many entries of the journal the
+ * frame has before it. Returns the answer for the caller.
  * @throws KeelsonError `CORRUPT` for a damaged row; nothing is written to `into`
  */
-export const applyUnit = (unit: Unit, rows: Rows, frame: FrameStamp, into: RowSink): UnitAnswer => {
-  if (unit.kind === 'turn') return applyTurn(unit, rows, frame, into)
-  const { time } = frame
+export const applyUnit = (
+  unit: Unit,
+  rows: Rows,
+  frame: FrameStamp,
+  into: RowSink,
+  entriesBefore = 0,
+): UnitAnswer => {
+  if (unit.kind === 'turn') return applyTurn(unit, rows, frame, into, entriesBefore)
+  const { lsn, time } = frame
+  if (unit.kind === 'entry')
+    return applyEntry(unit, { lsn, index: entriesBefore, time }, rows, into)
   const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
   if (quick) return quick
   const changed = new ChangedRows(rows)
@@ -85,23 +95,45 @@ export const applyUnit = (unit: Unit, rows: Rows, frame: FrameStamp, into: RowSi
  * A turn: its writes as a batch, then the rows of its entity, which no command reaches. Its rows
  * need no layer of their own, because nothing reads them in between.
  */
-const applyTurn = (turn: Turn, rows: Rows, frame: FrameStamp, into: RowSink): UnitAnswer => {
+const applyTurn = (
+  turn: Turn,
+  rows: Rows,
+  frame: FrameStamp,
+  into: RowSink,
+  entriesBefore: number,
+): UnitAnswer => {
   const key = entityRowKey(turn.entity)
   const refusal = turnRefusal(turn, key, rows)
   if (refusal) return refusal
-  // Most turns write no key of users.
-  if (turn.writes.length === 0 && turn.rows.length <= unitRowsMax) {
+  // Most turns write no key of users, and nothing to the journal.
+  if (turn.writes.length === 0 && !turn.entries && turn.rows.length <= unitRowsMax) {
     setEntityRows(turn, key, into)
     return noWrites
   }
   const changed = new ChangedRows(rows)
-  const answer = applyAll('turn', turn.writes, changed, frame.time)
+  const answer =
+    entriesRefusal(turn, changed, frame, entriesBefore) ??
+    applyAll('turn', turn.writes, changed, frame.time)
   if (answer.kind === 'refused') return answer
   if (changed.changes.size + turn.rows.length > unitRowsMax) return refused('TOO_LARGE')
   noteBlobs(turn, changed, frame)
   for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
   setEntityRows(turn, key, into)
   return answer
+}
+
+/** Applies the entries of a turn. The refusal of one is that of the turn. */
+const entriesRefusal = (
+  turn: Turn,
+  rows: ChangedRows,
+  { lsn, time }: FrameStamp,
+  entriesBefore: number,
+): Refusal | undefined => {
+  for (const [index, entry] of entriesOf(turn).entries()) {
+    const answer = applyEntry(entry, { lsn, index: entriesBefore + index, time }, rows, rows)
+    if (answer.kind === 'refused') return { ...answer, command: index }
+  }
+  return undefined
 }
 
 /**
@@ -114,9 +146,23 @@ export const applyUnits = (
   frame: FrameStamp,
   into: RowSink,
 ): readonly UnitAnswer[] => {
-  if (!isAlone(units)) return units.map((unit) => applyUnit(unit, rows, frame, into))
+  if (!isAlone(units)) return applyList(units, rows, frame, into)
   const answer = applyUnit(units, rows, frame, into)
   return answer === putAnswer ? putAlone : [answer]
+}
+
+const applyList = (
+  units: readonly Unit[],
+  rows: Rows,
+  frame: FrameStamp,
+  into: RowSink,
+): readonly UnitAnswer[] => {
+  let entries = 0
+  return units.map((unit) => {
+    const answer = applyUnit(unit, rows, frame, into, entries)
+    entries += entriesOf(unit).length
+    return answer
+  })
 }
 
 /** Adds a row for each blob of a unit that was not refused. */

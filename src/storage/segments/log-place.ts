@@ -78,16 +78,19 @@ export const newSegmentHeader = (
     createdMs: clock.now(),
     allocatedBytes: options.maxFileSize,
     sectorBytes: options.sectorBytes,
+    features: 0,
     ...facts,
   }
 }
 
-/** The header of the segment after `segment` in the same life. */
+/** The header of the segment after `segment` in the same life, with `features` besides its own. */
 export const successorHeader = (
   place: LogPlace,
   { header, lastLsn, endOffset, lastCrc }: LogSegment,
+  features: number,
 ): SegmentHeader => {
   const { walId, epoch, seq } = header
   const prev = { seq, lastLsn, endOffset, lastCrc }
-  return newSegmentHeader(place, { walId, epoch, seq: seq + 1, baseLsn: lastLsn + 1, prev })
+  const facts = { walId, epoch, seq: seq + 1, baseLsn: lastLsn + 1, prev }
+  return newSegmentHeader(place, { ...facts, features: header.features | features })
 }

@@ -34,15 +34,16 @@ const numbers = {
   bytes: 4,
   frames: 5,
   hostPolls: 6,
-  firstLsn: 7,
-  count: 8,
-  time: 9,
-  durableLsn: 10,
-  syncMs: 11,
-  bytesWritten: 12,
-  rolled: 13,
-  runsLength: 14,
-  runs: 15,
+  features: 7,
+  firstLsn: 8,
+  count: 9,
+  time: 10,
+  durableLsn: 11,
+  syncMs: 12,
+  bytesWritten: 13,
+  rolled: 14,
+  runsLength: 15,
+  runs: 16,
 } as const
 const numberCount = numbers.runs + 2 * runsMax
 
@@ -119,7 +120,7 @@ export class LaneSlot {
 
   /** Host: copies a commit into the slot. False when the slot is in use or the commit too large. */
   offer(id: number, request: CommitRequest, hostPolls: boolean): boolean {
-    const { bytes, lengths, now, sync, projectedLsn } = request
+    const { bytes, lengths, now, sync, projectedLsn, features = 0 } = request
     if (bytes.length > bytesMax || lengths.length > framesMax || !this.#is(states.free))
       return false
     const into = this.#numbers
@@ -130,6 +131,7 @@ export class LaneSlot {
     into[numbers.bytes] = bytes.length
     into[numbers.frames] = lengths.length
     into[numbers.hostPolls] = hostPolls ? 1 : 0
+    into[numbers.features] = features
     this.#lengths.set(lengths)
     this.#bytes.set(bytes)
     this.#become(states.offered)
@@ -147,6 +149,7 @@ export class LaneSlot {
       now: from[numbers.now] ?? 0,
       sync: from[numbers.sync] === 1,
       projectedLsn: from[numbers.projectedLsn] ?? 0,
+      features: from[numbers.features] ?? 0,
     }
     return { id, request, hostPolls: from[numbers.hostPolls] === 1 }
   }

@@ -103,6 +103,14 @@ export const rowClasses = {
     tags: [rowTags.entity],
     writer: 'turn.ts',
   },
+  /** The first entry of the journal with an id. */
+  entryId: {
+    key: '00 "j" id',
+    letter: 'j',
+    isMany: true,
+    tags: [rowTags.entryId],
+    writer: 'entry-rows.ts',
+  },
   /** A row that an actor derives from the log; without a key its position. */
   derived: {
     key: '00 "p" producer 00 key',
@@ -175,6 +183,14 @@ export const compoundMarkerKey = prefixOf('compoundMarker')
 
 /** The row of a field. */
 export const fieldRowKey = (key: string, field: string): string => `${key}\0${field}`
+
+/** The longest id of an entry of the journal, in bytes of UTF-8. */
+export const entryIdBytesMax = fieldBytesMax
+
+const entryIdPrefix = prefixOf('entryId')
+
+/** The row of the first entry of the journal with an id. */
+export const entryIdRowKey = (id: string): string => entryIdPrefix + id
 
 /** The row of a key's lock. */
 export const lockRowKey = (key: string): string => lockPrefix + key

@@ -43,6 +43,18 @@ export const encodeValue = (value: unknown): StoredValue => {
 }
 
 /**
+ * `value` in the form of a structured value, whatever its kind, behind `room` free bytes. @throws
+ * KeelsonError as `encodeValue`
+ */
+export const encodeStructured = (value: unknown, room = 0): Buffer => {
+  try {
+    return pack(toPlainData(value), room)
+  } catch (error) {
+    throw refusalOf(error)
+  }
+}
+
+/**
  * The bytes of a structured value behind `room` free ones. The value is a list that the caller has
  * just made of others. @throws KeelsonError as `encodeValue`
  */

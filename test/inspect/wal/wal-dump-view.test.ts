@@ -7,6 +7,8 @@ import {
   type Command,
   encodeRope,
   encodeValue,
+  entryUnit,
+  eventPayload,
   keepExpiry,
   mainRowOf,
   noExpiry,
@@ -79,6 +81,46 @@ describe('a command', () => {
     [{ kind: 'clear', namespace: 'users' }, `clear namespace 'users'`],
   ])('says what it does: %#', (command, line) => {
     expect(shown(command)).toBe(line)
+  })
+})
+
+describe('an entry of the journal', () => {
+  const entry = entryUnit({
+    id: 'order-7',
+    type: 'limit',
+    command: eventPayload({ cents: 5 }),
+    response: eventPayload('ok', 2),
+    events: [{ type: 'fill', payload: eventPayload([1]) }],
+    effects: [{ type: 'hold', payload: Uint8Array.of(1, 0xc1) }],
+  })
+
+  test('is one line: id, type and its values; bytes that are no value as they are', () => {
+    expect(shown(entry)).toBe(
+      `entry "order-7" limit command { cents: 5 } response v2 'ok'` +
+        ' events [fill [ 1 ]] effects [hold <01c1>]',
+    )
+  })
+
+  test('is complete as JSON, alone and in a turn', () => {
+    const json = {
+      id: 'order-7',
+      type: 'limit',
+      digest: Buffer.from(entry.digest).toString('hex'),
+      command: { version: 1, tag: 'structured', value: { cents: 5 } },
+      response: { version: 2, tag: 'structured', value: 'ok' },
+      events: [{ type: 'fill', version: 1, tag: 'structured', value: [1] }],
+      effects: [{ type: 'hold', version: 1, tag: 'structured', base64: 'wQ==' }],
+    }
+    const turn: Turn = {
+      kind: 'turn',
+      ...{ entity: 'order/42', follows: undefined, row: undefined, rows: [], writes: [] },
+      entries: [entry],
+    }
+    expect(dumpJson(recordOf(entry), undefined)).toMatchObject({ units: [{ entry: json }] })
+    expect(dumpJson(recordOf(turn), undefined)).toMatchObject({
+      units: [{ turn: { entries: [json] } }],
+    })
+    expect(shown(turn)).toContain('journal [entry "order-7" limit')
   })
 })
 

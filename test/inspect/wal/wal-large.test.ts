@@ -19,7 +19,7 @@ const writeLog = (dir: string, megabytes: number): void => {
   mkdirSync(dir)
   const writer = new SalvageWriter(
     { disk: nodeDisk(), clock: systemClock(), dir },
-    { sectorBytes: 512, payloadMax: frameSize, fileBytes: 16 * 1024 * 1024 },
+    { features: 0, sectorBytes: 512, payloadMax: frameSize, fileBytes: 16 * 1024 * 1024 },
     { walId: '0123456789abcdef'.repeat(2), epoch: 1, baseLsn: 1 },
   )
   const payload = new Uint8Array(frameSize)

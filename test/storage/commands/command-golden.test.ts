@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import {
   type Command,
   commandCodes,
+  type EntryUnit,
   keepExpiry,
   noExpiry,
   type Turn,
@@ -14,6 +15,7 @@ import {
 } from '../../../src/storage/commands/command.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
+import { entryUnit } from '../../../src/storage/commands/journal-entry.ts'
 import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import {
   alarmRowKey,
@@ -22,6 +24,7 @@ import {
   indexRowKey,
 } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
+import { eventPayload } from '../../../src/storage/values/event-payload.ts'
 import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
 import { blobRope, encodeRope } from '../../../src/storage/values/rope.ts'
 
@@ -113,6 +116,39 @@ const commands: Readonly<Record<string, Command>> = {
   removeExpired: { kind: 'removeExpired', keys: ['a', 'b'] },
 }
 
+/** As it is decoded: views of plain memory. */
+const plain = ({ digest, body, ...rest }: EntryUnit): EntryUnit => ({
+  ...rest,
+  digest: new Uint8Array(digest),
+  body: new Uint8Array(body),
+})
+
+const entries: Readonly<Record<string, EntryUnit>> = {
+  'an entry of the journal': plain(
+    entryUnit({
+      id: 'order-7',
+      type: 'limit',
+      command: eventPayload({ side: 'buy', cents: 1999 }),
+      response: eventPayload('filled', 2),
+      events: [
+        { type: 'fill', payload: eventPayload({ cents: 1999, size: 3 }) },
+        { type: 'сделка', payload: eventPayload(new Map([[-0, new Date(5)]]), 255) },
+      ],
+      effects: [{ type: 'withdraw', payload: eventPayload(5n) }],
+    }),
+  ),
+  'the least entry': plain(
+    entryUnit({
+      id: 'a',
+      type: 'b',
+      command: eventPayload(null),
+      response: eventPayload(Uint8Array.of(1)),
+      events: [],
+      effects: [],
+    }),
+  ),
+}
+
 const entity = 'order/42'
 const before = { incarnation: '0123456789abcdef', seq: 7 }
 const next = { incarnation: '0123456789abcdef', seq: 8 }
@@ -155,6 +191,12 @@ const turns: Readonly<Record<string, Turn>> = {
 }
 
 const frames: Readonly<Record<string, readonly Unit[]>> = {
+  ...Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, [entry]])),
+  'a turn that journals, between two entries': [
+    entries['the least entry'] as EntryUnit,
+    { ...(turns['the first turn of an entity'] as Turn), entries: Object.values(entries) },
+    entries['an entry of the journal'] as EntryUnit,
+  ],
   ...Object.fromEntries(Object.entries(turns).map(([name, turn]) => [name, [turn]])),
   'a put between two turns': [
     turns['the first turn of an entity'] as Turn,

@@ -203,11 +203,19 @@ describe('a frame', () => {
 /** A frame with a turn of `order/42`, up to what it follows; 14 bytes are left. */
 const turnHead = '0000000000000000 0100 19000000 04 0800 6f726465722f3432'
 
+/** A frame of one entry: its body, which the lists of events and effects follow, and bytes too many. */
+const entryHex = (body: string, extra = 0): string => {
+  const bytes = body.replaceAll(' ', '')
+  const lists = bytes.endsWith('ffffffff') ? '' : '0000000000000000'
+  const length = 17 + (bytes.length + lists.length) / 2 + extra
+  const text = Buffer.of(length, 0, 0, 0).toString('hex')
+  return `0000000000000000 0100 ${text} 02 ${'00'.repeat(16)} ${bytes}${lists}${'00'.repeat(extra)}`
+}
+
 const hexFrame = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex')
 
 describe('bytes of another kind', () => {
   test.each([
-    ['an unknown kind of unit', '0000000000000000 0100 02000000 02 00', 'unit', 2],
     ['an unknown command', '0000000000000000 0100 05000000 00 15 0100 61', 'command', 0x15],
     ['an unknown expiry', '0000000000000000 0100 07000000 00 01 0100 61 03 01', 'expiry', 3],
     ['an unknown kind of value', '0000000000000000 0100 07000000 00 01 0100 61 00 04', 'value', 4],
@@ -254,7 +262,6 @@ describe('bytes of another kind', () => {
       3,
     ],
     ['a kind of unit behind turns', '0000000000000000 0100 02000000 05 00', 'unit', 5],
-    ['parts of a turn', `${turnHead} 00 00 00000000 00000000 01000000`, 'parts of a turn', 1],
     [
       'an unknown mark of a turn',
       `${turnHead} 02 00 00000000 00000000 00000000`,
@@ -320,6 +327,19 @@ describe('bytes of another kind', () => {
       'a value in the middle that goes beyond its unit',
       '0000000000000000 0100 12000000 00 0d 0100 61 01000000 0100 66 01 09000000 76',
     ],
+    ['an entry without the whole of its digest', '0000000000000000 0100 02000000 02 00'],
+    ['an entry that ends before its unit', entryHex('0100 61 0100 62 02000000 01c0', 1)],
+    ['an entry without an id', entryHex('0000 0100 62 02000000 01c0 02000000 01c0')],
+    ['an entry with a payload of no value', entryHex('0100 61 0100 62 01000000 01 02000000 01c0')],
+    [
+      'an entry with a payload of version 0',
+      entryHex('0100 61 0100 62 02000000 00c0 02000000 01c0'),
+    ],
+    [
+      'an entry of four billion events',
+      entryHex('0100 61 0100 62 02000000 01c0 02000000 01c0 ffffffff'),
+    ],
+    ['a turn with an entry of no bytes', `${turnHead} 00 00 00000000 00000000 01000000`],
     [
       'a turn of 8 bytes less',
       '0000000000000000 0100 11000000 04 0800 6f726465722f3432 00 00 00000000',

@@ -94,6 +94,7 @@ test('a segment header has every field where FORMAT.md says, in both copies, and
     createdMs: 31,
     allocatedBytes: 32,
     sectorBytes: 512,
+    features: 1,
   })
 
   expect(read('Segment', block)).toEqual([
@@ -109,7 +110,7 @@ test('a segment header has every field where FORMAT.md says, in both copies, and
     [24, 25],
     [26, 27, 28],
     [29],
-    [0, 0],
+    [1, 0],
     [30],
     [31],
     [32],

@@ -1,6 +1,7 @@
 /** The writer of one log on a disk without faults: opening, commits, rolls and close. */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
+import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
 import { framePayloadMax, unitBytesMax } from '../../../src/storage/segments/log-limits.ts'
 import {
   commit,
@@ -8,6 +9,7 @@ import {
   dir,
   filesOf,
   fill,
+  type LogWorld,
   newestOn,
   newWorld,
   payload,
@@ -397,4 +399,65 @@ test('a log is opened once in its life', () => {
   expect(() => log.handle('open', { dir, options: small, inspection })).toThrow(
     expect.objectContaining({ code: 'CLOSED' }),
   )
+})
+
+describe('a feature', () => {
+  const featuresOn = ({ disk }: LogWorld): number[] =>
+    segmentsOn(disk).map((name) => {
+      const reading = decodeSegmentHeader(disk.contents(name).slice(0, 4096))
+      return reading.kind === 'good' ? reading.header.features : -1
+    })
+
+  test('is named by a segment before the first frame that needs it, and by every later one', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1), payload(2)])
+    expect(featuresOn(world)).toEqual([0])
+
+    expect(commit(log, [payload(3), payload(4)], { features: 1 })).toMatchObject({ rolled: true })
+    expect(commit(log, [payload(5)], { features: 1 })).toMatchObject({ rolled: false })
+    commit(log, [payload(6)])
+    expect(featuresOn(world)).toEqual([0, 1])
+    for (let number = 7; number < 40; number++) commit(log, [payload(number, 400)])
+    const features = featuresOn(world)
+    expect(features.length).toBeGreaterThan(2)
+    expect(features.slice(1)).toEqual(features.slice(1).fill(1))
+    log.abandon()
+
+    const again = world.open()
+    expect(featuresOn(world).at(-1)).toBe(1)
+    expect(readAll(again.log).map(({ content: found }) => found)).toEqual(
+      range(1, 39).map((number) => content(number, number < 7 ? undefined : 400)),
+    )
+  })
+
+  test('stays with frames that an opening copies out of an unproven segment', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1)], { features: 1 })
+    commit(log, [payload(2)], { features: 1 })
+    log.abandon()
+    world.disk.crash()
+
+    expect(world.open().report.copiedFrames).toBeGreaterThan(0)
+    expect(featuresOn(world).at(-1)).toBe(1)
+  })
+
+  test('that finds no room for its segment is refused with nothing written', () => {
+    const world = newWorld()
+    const { log } = world.open()
+    commit(log, [payload(1)])
+    world.disk.inject({
+      at: 1,
+      operation: 'write',
+      path: 'spare',
+      fault: { kind: 'error', code: 'ENOSPC' },
+    })
+
+    const refused = commit(log, [payload(2)], { features: 1 })
+
+    expect(refused).toMatchObject({ count: 0, refused: { code: 'NO_SPACE' } })
+    expect(featuresOn(world)).toEqual([0])
+    expect(commit(log, [payload(2)], { features: 1 }).count).toBe(1)
+  })
 })

@@ -12,6 +12,7 @@ const request = (lengths: readonly number[]): CommitRequest => ({
   now: 1_700_000_000_123,
   sync: true,
   projectedLsn: 2 ** 40,
+  features: 1,
 })
 
 const answer = {

@@ -1,0 +1,97 @@
+/**
+ * An entry of the journal as bytes. Its body is encoded once, when the entry is made. The same
+ * bytes go to the log, to the digest, and to readers: applying an entry looks only at its id and
+ * digest. Pure.
+ *
+ *     body   id | type | sized command | sized response | u32 events, each: type, sized payload |
+ *            u32 effects, each: type, sized payload
+ *
+ * Texts follow their length as u16, sized bytes as u32.
+ */
+import { sha256 } from '../bytes/sha256.ts'
+import type { EventPayload } from '../values/event-payload.ts'
+import { entryIdBytesMax } from '../values/row-key.ts'
+import type { EntryUnit } from './command.ts'
+import { PayloadMeasure, PayloadReader, type PayloadSink, PayloadWriter } from './payload.ts'
+
+/** An event of an entry, or a side effect: `type` has 1 to 512 bytes. */
+export type TypedPayload = { readonly type: string; readonly payload: EventPayload }
+
+/** What an entry says. `id` and `type` have 1 to 512 bytes without NUL. */
+export type EntryContent = {
+  readonly id: string
+  readonly type: string
+  readonly command: EventPayload
+  readonly response: EventPayload
+  readonly events: readonly TypedPayload[]
+  /** They are never emitted to subscribers. */
+  readonly effects: readonly TypedPayload[]
+}
+
+/** The bytes of a digest. */
+export const entryDigestBytes = 16
+
+const typeBytesMax = 512
+
+/** Keeps the digest of an entry apart from every other hash. */
+const digestDomain = Buffer.from('keelson.entry.1\n')
+
+/**
+ * The unit of an entry. It shares no memory with `content`, whose payloads were checked.
+ * @throws KeelsonError `INVALID_ARGUMENT` for an id or a type of another length, with a NUL, or
+ * ill-formed
+ */
+export const entryUnit = (content: EntryContent): EntryUnit => {
+  const measure = new PayloadMeasure()
+  writeBody(measure, content)
+  const from = digestDomain.length
+  const bytes = Buffer.allocUnsafe(from + measure.length)
+  bytes.set(digestDomain)
+  writeBody(new PayloadWriter(bytes, from), content)
+  const digest = sha256(bytes).subarray(0, entryDigestBytes)
+  return { kind: 'entry', id: content.id, digest, body: bytes.subarray(from) }
+}
+
+const writeBody = (sink: PayloadSink, content: EntryContent): void => {
+  sink.text('an id', content.id, entryIdBytesMax)
+  sink.text('a type', content.type, typeBytesMax)
+  sink.sized(content.command)
+  sink.sized(content.response)
+  writeAll(sink, content.events)
+  writeAll(sink, content.effects)
+}
+
+const writeAll = (sink: PayloadSink, list: readonly TypedPayload[]): void => {
+  sink.u32(list.length)
+  for (const { type, payload } of list) {
+    sink.text('a type', type, typeBytesMax)
+    sink.sized(payload)
+  }
+}
+
+/** What the body of an entry says. Payloads are views of it. @throws KeelsonError `CORRUPT` */
+export const entryContent = ({ body }: Pick<EntryUnit, 'body'>): EntryContent => {
+  const reader = new PayloadReader(body)
+  const content = readBody(reader)
+  if (reader.at !== reader.end) throw reader.damaged('bytes behind an entry')
+  return content
+}
+
+/** Reads a body, up to its end. @throws KeelsonError `CORRUPT` */
+export const readBody = (reader: PayloadReader): EntryContent => ({
+  id: reader.text('an id', entryIdBytesMax),
+  type: reader.text('a type', typeBytesMax),
+  command: readPayload(reader),
+  response: readPayload(reader),
+  events: readAll(reader),
+  effects: readAll(reader),
+})
+
+const readAll = (reader: PayloadReader): readonly TypedPayload[] =>
+  reader.list(() => ({ type: reader.text('a type', typeBytesMax), payload: readPayload(reader) }))
+
+const readPayload = (reader: PayloadReader): EventPayload => {
+  const payload = reader.sized()
+  if (payload.length < 2 || payload[0] === 0) throw reader.damaged('a payload without a version')
+  return payload
+}

@@ -1,0 +1,72 @@
+/**
+ * The rows of the journal's ids: where the first entry with an id stands, and the digest of what it
+ * says. They are written by the entries themselves, so they are right after a restart, and in a
+ * snapshot. Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { asBuffer } from '../bytes/utf8.ts'
+import type { EntryUnit } from '../commands/command.ts'
+import {
+  type EntryAnswer,
+  type EntryPlace,
+  type Refusal,
+  refused,
+} from '../commands/command-answer.ts'
+import { entryDigestBytes } from '../commands/journal-entry.ts'
+import { type Row, rowTags } from '../ports/projection-store.ts'
+import { entryIdRowKey } from '../values/row-key.ts'
+import type { RowSink, Rows } from './rows.ts'
+
+const rowBytes = entryDigestBytes + 8 + 4 + 8
+
+/**
+ * Keeps the id of an entry that stands at `place`. An id that is there already keeps its entry: an
+ * equal one is answered with its place, another one is refused.
+ * @throws KeelsonError `CORRUPT` for a damaged row
+ */
+export const applyEntry = (
+  { id, digest }: EntryUnit,
+  place: EntryPlace,
+  rows: Rows,
+  into: RowSink,
+): EntryAnswer | Refusal => {
+  const key = entryIdRowKey(id)
+  const row = rows.get(key)
+  if (!row) {
+    into.set(key, entryRow(digest, place))
+    const { lsn, index, time } = place
+    return { kind: 'entry', lsn, index, time, repeated: false }
+  }
+  const first = readEntryRow(row)
+  return asBuffer(row.value.bytes).compare(digest, 0, entryDigestBytes, 0, entryDigestBytes) === 0
+    ? { kind: 'entry', ...first, repeated: true }
+    : refused({ code: 'CONFLICT', entry: first }, id)
+}
+
+const half = 2 ** 32
+
+const entryRow = (digest: Uint8Array, { lsn, index, time }: EntryPlace): Row => {
+  const bytes = Buffer.allocUnsafe(rowBytes)
+  bytes.set(digest)
+  let at = bytes.writeUInt32LE(lsn % half, entryDigestBytes)
+  at = bytes.writeUInt32LE(Math.floor(lsn / half), at)
+  at = bytes.writeUInt32LE(index, at)
+  at = bytes.writeUInt32LE(time % half, at)
+  bytes.writeUInt32LE(Math.floor(time / half), at)
+  return { value: { tag: rowTags.entryId, bytes }, expiresAt: 0 }
+}
+
+/**
+ * The place of the first entry with an id, from its row. A reader of the log leaves out an entry at
+ * another place: it was a repeat, or was refused. @throws KeelsonError `CORRUPT` for another row
+ */
+export const readEntryRow = ({ value }: Row): EntryPlace => {
+  const bytes = asBuffer(value.bytes)
+  if (value.tag !== rowTags.entryId || bytes.length !== rowBytes)
+    throw new KeelsonError('CORRUPT', 'the row of an id of the journal cannot be read', {
+      details: { evidence: `tag ${value.tag}, ${bytes.length} bytes` },
+    })
+  const u64 = (at: number): number => bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * half
+  const at = entryDigestBytes
+  return { lsn: u64(at), index: bytes.readUInt32LE(at + 8), time: u64(at + 12) }
+}

@@ -1,0 +1,167 @@
+/** `app.journal.append`: one acknowledgement for each id, after the sync, in order. */
+import { describe, expect, test } from 'vitest'
+import { eventPayload } from '../../../src/storage/values/event-payload.ts'
+import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+
+const order = (id: string, cents = 100) => ({
+  id,
+  type: 'limit',
+  command: { cents },
+  response: 'accepted',
+  events: [{ type: 'accepted', payload: { id } }],
+  effects: [{ type: 'hold', payload: cents }],
+})
+
+describe('an append', () => {
+  test('is acknowledged only after its group is synced, in the order of the calls', async () => {
+    const { clock, start } = machine({ syncMs: 20 })
+    const app = await start()
+    const acked: string[] = []
+    for (const id of ['a', 'b', 'c']) void app.journal.append(order(id)).then(() => acked.push(id))
+
+    await clock.advance(19)
+    expect(acked).toEqual([])
+
+    await clock.advance(40)
+    expect(acked).toEqual(['a', 'b', 'c'])
+  })
+
+  test('says where the entry stands, and goes on counting after a put', async () => {
+    const { start, during } = machine()
+    const app = await start()
+
+    const first = await during(app.journal.append(order('a')))
+    const put = await during(app.store.put('k', 1))
+    const second = await during(app.journal.append(order('b')))
+
+    expect(first).toEqual({
+      ...{ shard: 0, lsn: expect.any(Number), index: 0 },
+      ...{ time: expect.any(Number), repeated: false },
+    })
+    expect(put.position.lsn).toBeGreaterThan(first.lsn)
+    expect(second.lsn).toBeGreaterThan(put.position.lsn)
+  })
+
+  test('of an id that is there gets the first acknowledgement, or CONFLICT for other content', async () => {
+    const { start, during } = machine()
+    const app = await start()
+    const first = await during(app.journal.append(order('a')))
+
+    const again = await during(app.journal.append(order('a')))
+    expect(again).toEqual({ ...first, repeated: true })
+
+    const other = app.journal.append(order('a', 101))
+    await expect(during(other)).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { key: 'a', entry: { lsn: first.lsn, index: 0, time: first.time } },
+    })
+  })
+
+  test('knows its ids after a power cut, a close and the loss of the projection', async () => {
+    const { start, during, disk, projections } = machine()
+    const app = await start()
+    const first = await during(app.journal.append(order('a')))
+    disk.crash()
+    app.system.stop().catch(() => undefined)
+
+    const cut = await start()
+    expect(await during(cut.journal.append(order('a')))).toEqual({ ...first, repeated: true })
+    await during(cut.close())
+    projections.remove('/data/shard-0/lmdb')
+
+    const last = await start()
+    expect(await during(last.journal.append(order('a')))).toEqual({ ...first, repeated: true })
+    expect(await during(codeOf(last.journal.append(order('a', 7))))).toBe('CONFLICT')
+  })
+
+  test('whose sync fails has an unknown outcome, and a repeat settles it', async () => {
+    const { start, during, disk } = machine()
+    const app = await start()
+    await during(app.journal.append(order('a')))
+    failNextSync(disk)
+
+    expect(await during(codeOf(app.journal.append(order('b'))))).toBe('UNKNOWN_OUTCOME')
+
+    await during(app.control.reopen(0))
+    expect(await during(codeOf(app.journal.append(order('b'))))).toBe('ok')
+    expect(await during(codeOf(app.journal.append(order('b', 1))))).toBe('CONFLICT')
+  })
+
+  test('goes to the journal of another shard, where ids are others', async () => {
+    const { start, during } = machine()
+    const app = await start({ shards: 2 })
+    await during(app.journal.append(order('a')))
+
+    const other = await during(app.journal.on(1).append(order('a', 5)))
+
+    expect(other).toMatchObject({ shard: 1, repeated: false })
+    expect(() => app.journal.on(2)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+
+  test('is refused at the caller when it cannot be stored, with the path of the fault', async () => {
+    const { start } = machine()
+    const app = await start()
+    const refusal = (entry: unknown): Promise<unknown> =>
+      app.journal.append(entry as never).then(
+        () => 'ok',
+        ({ code, details }) => [code, details.path],
+      )
+
+    expect(await refusal({ id: '', type: 't' })).toEqual(['INVALID_ARGUMENT', 'id'])
+    expect(await refusal({ id: 'a', type: 7 })).toEqual(['INVALID_ARGUMENT', 'type'])
+    expect(await refusal({ id: 'a', type: 't', command: { f: () => 1 } })).toEqual([
+      'INVALID_ARGUMENT',
+      ['command', 'f'],
+    ])
+    expect(await refusal({ id: 'a', type: 't', response: Uint8Array.of(0, 1) })).toEqual([
+      'INVALID_ARGUMENT',
+      ['response'],
+    ])
+    expect(
+      await refusal({ id: 'a', type: 't', events: [{ type: 'e', payload: [Symbol.iterator] }] }),
+    ).toEqual(['INVALID_ARGUMENT', ['events', 0, 'payload', 0]])
+    expect(app.health().shards[0]?.writes.entered).toBe(0)
+  })
+
+  test('takes a ready payload as it is: equal to the value that it was made of', async () => {
+    const { start, during } = machine()
+    const app = await start()
+    await during(app.journal.append(order('a')))
+
+    const ready = { ...order('a'), command: eventPayload({ cents: 100 }) }
+    expect(await during(app.journal.append(ready))).toMatchObject({ repeated: true })
+
+    const newer = { ...order('a'), command: eventPayload({ cents: 100 }, 2) }
+    expect(await during(codeOf(app.journal.append(newer)))).toBe('CONFLICT')
+  })
+
+  test('tells that it is only written where the instance does not sync', async () => {
+    const { start, during } = machine()
+    const app = await start({ wal: { enableFsync: false } })
+
+    expect(await during(app.journal.append(order('a')))).toMatchObject({ level: 'written' })
+  })
+})
+
+test('a log gets its feature with the first entry, and keeps it', async () => {
+  const { start, during, disk } = machine()
+  const featuresOf = (): number[] =>
+    disk
+      .list('/data/shard-0/wal')
+      .filter((name) => name.endsWith('.wal'))
+      .sort()
+      .map((name) => Buffer.from(disk.contents(`/data/shard-0/wal/${name}`)).readUInt32LE(92))
+  const app = await start()
+  await during(app.store.put('k', 1))
+  expect(featuresOf()).toEqual([0])
+
+  await during(app.journal.append(order('a')))
+  await during(app.journal.append(order('b')))
+  expect(featuresOf()).toEqual([0, 1])
+
+  await during(app.close())
+  const later = await start()
+  await during(later.store.put('k', 2))
+  expect(featuresOf()).toEqual([0, 1, 1])
+  expect(await during(codeOf(later.journal.append(order('a', 9))))).toBe('CONFLICT')
+})

@@ -1,0 +1,151 @@
+/** The effect of entries of the journal: the first with an id counts, and no later one changes that. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type EntryUnit, noExpiry, type Turn } from '../../../src/storage/commands/command.ts'
+import { refusalError } from '../../../src/storage/commands/command-answer.ts'
+import { entryContent, entryUnit } from '../../../src/storage/commands/journal-entry.ts'
+import { readEntryRow } from '../../../src/storage/rows/entry-rows.ts'
+import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
+import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
+import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
+import { eventPayload } from '../../../src/storage/values/event-payload.ts'
+import { entryIdRowKey } from '../../../src/storage/values/row-key.ts'
+import { anyEntry } from '../../support/any-command.ts'
+import { MapRows } from '../../support/map-rows.ts'
+
+const entry = (id: string, says: unknown = id): EntryUnit =>
+  entryUnit({
+    id,
+    type: 'order',
+    command: eventPayload(says),
+    response: eventPayload(null),
+    events: [{ type: 'accepted', payload: eventPayload(says) }],
+    effects: [],
+  })
+
+/** Applies a frame to `rows`; its answers. */
+const applied = (rows: MapRows, lsn: number, ...units: readonly (EntryUnit | Turn)[]) => {
+  const changes = new Map()
+  const both = { set: (key: string, row: never) => void changes.set(key, row) }
+  const answers = applyUnits(
+    units,
+    rows,
+    { lsn, time: 100 * lsn },
+    {
+      set: (key, row) => {
+        rows.take([[key, row]])
+        both.set(key, row as never)
+      },
+    },
+  )
+  return { answers, changes }
+}
+
+const turn = (...entries: readonly EntryUnit[]): Turn => ({
+  kind: 'turn',
+  entity: 'market/1',
+  follows: undefined,
+  row: mainRowOf({ incarnation: '0123456789abcdef', seq: 1 }, Buffer.from('state')),
+  rows: [],
+  writes: [
+    { kind: 'put', key: '{market/1}:k', value: { tag: 1, bytes: Buffer.of(1) }, expiry: noExpiry },
+  ],
+  entries,
+})
+
+describe('an entry', () => {
+  test('is answered with its place, which its id keeps', () => {
+    const rows = new MapRows()
+
+    const { answers } = applied(rows, 7, entry('a'), entry('b'))
+
+    expect(answers).toEqual([
+      { kind: 'entry', lsn: 7, index: 0, time: 700, repeated: false },
+      { kind: 'entry', lsn: 7, index: 1, time: 700, repeated: false },
+    ])
+    const row = rows.get(entryIdRowKey('b'))
+    expect(row && readEntryRow(row)).toEqual({ lsn: 7, index: 1, time: 700 })
+  })
+
+  test('that is repeated is answered with the first place, and changes nothing', () => {
+    const rows = new MapRows()
+    applied(rows, 2 ** 40, entry('a'))
+
+    const { answers, changes } = applied(rows, 2 ** 40 + 5, entry('a'))
+
+    const first = { lsn: 2 ** 40, index: 0, time: 100 * 2 ** 40 }
+    expect(answers).toEqual([{ kind: 'entry', ...first, repeated: true }])
+    expect(changes.size).toBe(0)
+  })
+
+  test('that says something else under an id is refused, and says where the first one is', () => {
+    const rows = new MapRows()
+    applied(rows, 3, entry('a', 'this'))
+
+    const { answers, changes } = applied(rows, 4, entry('a', 'that'))
+
+    expect(answers[0]).toMatchObject({ kind: 'refused', key: 'a' })
+    expect(changes.size).toBe(0)
+    expect(refusalError(answers[0] as never)).toMatchObject({
+      code: 'CONFLICT',
+      details: { key: 'a', entry: { lsn: 3, index: 0, time: 300 } },
+    })
+  })
+
+  test('has another digest when any part of it differs', () => {
+    const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+    fc.assert(
+      fc.property(anyEntry, anyEntry, (one, other) => {
+        const isSame = text(one.body) === text(other.body)
+        expect(text(one.digest) === text(other.digest)).toBe(isSame)
+        expect(entryUnit(entryContent(one))).toMatchObject({ id: one.id })
+        expect(text(entryUnit(entryContent(one)).digest)).toBe(text(one.digest))
+      }),
+    )
+    const moved = { ...entryContent(entry('a')), effects: entryContent(entry('a')).events }
+    expect(text(entryUnit({ ...moved, events: [] }).digest)).not.toBe(text(entry('a').digest))
+  })
+})
+
+describe('a turn that journals', () => {
+  test('keeps the ids of its entries, counted among all entries of the frame', () => {
+    const rows = new MapRows()
+
+    const { answers } = applied(rows, 5, entry('a'), turn(entry('b'), entry('c')), entry('d'))
+
+    expect(answers.map(({ kind }) => kind)).toEqual(['entry', 'turn', 'entry'])
+    const indexOf = (id: string) => {
+      const row = rows.get(entryIdRowKey(id))
+      return row && readEntryRow(row).index
+    }
+    expect(['a', 'b', 'c', 'd'].map(indexOf)).toEqual([0, 1, 2, 3])
+  })
+
+  test('is refused as a whole if one id is taken, also by the same turn', () => {
+    for (const entries of [
+      [entry('b'), entry('a', 'that')],
+      [entry('b', 'this'), entry('b', 'that')],
+    ]) {
+      const rows = new MapRows()
+      applied(rows, 3, entry('a', 'this'))
+
+      const { answers, changes } = applied(rows, 4, turn(...entries))
+
+      expect(answers[0]).toMatchObject({
+        kind: 'refused',
+        reason: { code: 'CONFLICT' },
+        command: 1,
+      })
+      expect(changes.size).toBe(0)
+      expect(rows.get(entityRowKey('market/1'))).toBe(undefined)
+    }
+  })
+
+  test('may repeat an entry that the journal has', () => {
+    const rows = new MapRows()
+    applied(rows, 3, entry('a'))
+
+    expect(applied(rows, 4, turn(entry('a'))).answers[0]?.kind).toBe('turn')
+    expect(rows.get(entityRowKey('market/1'))).toBeDefined()
+  })
+})
