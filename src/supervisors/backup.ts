@@ -196,8 +196,15 @@ const shardReport = (copy: ShardCopy, shard: number): BackupShard => {
   return { shard, walId, lsn, fromLsn, copiedBytes, missing }
 }
 
-const cutEach = (parts: BackupParts): Promise<Cut[]> =>
-  Promise.all(parts.shards.map((shard) => cut(parts, shard)))
+/** The cuts of all shards, or of none: what a shard that cannot be cut leaves pinned is let go. */
+const cutEach = async (parts: BackupParts): Promise<Cut[]> => {
+  const made = await Promise.allSettled(parts.shards.map((shard) => cut(parts, shard)))
+  const cuts = made.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const failed = made.find((each) => each.status === 'rejected')
+  if (!failed) return cuts
+  for (const { unpin } of cuts) unpin()
+  throw failed.reason
+}
 
 /** The cuts of all shards while no write is under way. */
 const cutTogether = async (parts: BackupParts): Promise<Cut[]> => {

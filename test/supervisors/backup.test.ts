@@ -1,11 +1,10 @@
 /** Backups of a running instance, on a simulated disk. */
 import { expect, test } from 'vitest'
 import { blobSegmentPath } from '../../src/storage/blobs/blob-folder.ts'
-import { shardOf } from '../../src/storage/index.ts'
 import type { App } from '../../src/supervisors/index.ts'
 import { restore } from '../support/restored.ts'
-import { codeOf, type Machine } from '../support/simulated-instance.ts'
-import { options, overwrite, started } from '../support/snapshot-instance.ts'
+import { codeOf, failNextSync, type Machine } from '../support/simulated-instance.ts'
+import { options, overwrite, started, textOf } from '../support/snapshot-instance.ts'
 
 const target = '/backup'
 
@@ -24,6 +23,10 @@ const rowsIn = async (world: Machine, dir: string): Promise<Record<string, unkno
   await world.during(app.close())
   return rows
 }
+
+/** A key of a shard. */
+const keyIn = (app: App, shard: number): string =>
+  [...'abcdefgh'].find((key) => app.store.shardOf(key) === shard) ?? ''
 
 const large = 'L'.repeat(300 * 1024)
 
@@ -150,6 +153,19 @@ test('a folder with something else is refused, and so is one in the data folder'
   expect(world.disk.list('/else')).toContain('file')
 })
 
+test('a backup that a shard refuses because it is down leaves the logs of the others free', async () => {
+  const { world, app } = await started({ shards: 2, allowDown: true })
+  failNextSync(world.disk, 1)
+  expect(await codeOf(world.during(app.store.put(keyIn(app, 1), 1)))).toBe('UNKNOWN_OUTCOME')
+
+  expect(await codeOf(world.during(app.backup(target)))).toBe('SHARD_DOWN')
+
+  for (let at = 0; at < 80; at++) await world.during(app.store.put(keyIn(app, 0), textOf(at)))
+  await world.during(app.control.snapshot(0))
+  const { log } = await world.during(app.wal(0).describe())
+  expect(log?.segments[0]?.baseLsn).toBeGreaterThan(1)
+})
+
 test('a backup with a damaged blob in a row is refused, and the one before it still restores', async () => {
   const { world, app } = await started()
   await world.during(app.store.put('blob', large))
@@ -168,10 +184,7 @@ test('a backup with a damaged blob in a row is refused, and the one before it st
 
 test('consistent: a backup of several shards has a write of one shard only with those before it', async () => {
   const { world, app } = await started({ shards: 2 })
-  const keyOf = (shard: number): string =>
-    Array.from({ length: 100 }, (_, at) => `key ${at}`).find((key) => shardOf(key, 2) === shard) ??
-    ''
-  const [first, second] = [keyOf(0), keyOf(1)]
+  const [first, second] = [keyIn(app, 0), keyIn(app, 1)]
   let isOver = false
   const write = async (): Promise<void> => {
     for (let at = 1; !isOver; at++) {
