@@ -30,7 +30,7 @@ import {
   rangeQuery,
 } from './range-query.ts'
 import { checkedOffset, keysOf } from './store-commands.ts'
-import { decodedValue, LargeValue, namingKey, rangeOf } from './value-reading.ts'
+import { decodedValue, LargeValue, naming, rangeOf } from './value-reading.ts'
 import { listedValue, loadKey, streamOut } from './value-streams.ts'
 
 /**
@@ -71,11 +71,11 @@ export class StoreReader {
   get<T = unknown>(key: string, options?: ReadOptions): T | undefined {
     const shard = this.#shardOf(key)
     const view = options === undefined ? shard.view() : viewWith(shard, options)
-    const row = this.#guarded(shard, () => view.get(key, shard.now()))
+    const row = this.#guarded(shard, key, () => view.get(key, shard.now()))
     try {
       return row && (decodedValue(shard, row.value) as T)
     } catch (error) {
-      throw namingKey(error, key)
+      throw naming(error, { key })
     }
   }
 
@@ -119,7 +119,7 @@ export class StoreReader {
     try {
       return row ? rangeOf(shard, row.value, first, Math.max(first, end)) : Buffer.alloc(0)
     } catch (error) {
-      throw namingKey(error, key)
+      throw naming(error, { key })
     }
   }
 
@@ -154,14 +154,15 @@ export class StoreReader {
 
   /**
    * The fields of a compound key in the order of their UTF-8 bytes; empty for an absent key.
-   * @throws as `get` does; `WRONG_TYPE` for a plain value
+   * @throws as `get` does, with `details.field` for the value of a field; `WRONG_TYPE` for a plain
+   * value
    */
   fields<T = unknown>(key: string): Map<string, T> {
     const shard = this.#shardOf(key)
     const view = shard.view()
-    const rows = this.#guarded(shard, () => [...view.fields(key, shard.now())])
+    const rows = this.#guarded(shard, key, () => [...view.fields(key, shard.now())])
     return new Map(
-      rows.map(([field, { value }]) => [field, decodedValue(shard, value) as T] as const),
+      rows.map(([field, { value }]) => [field, fieldValue(shard, key, field, value) as T] as const),
     )
   }
 
@@ -170,8 +171,8 @@ export class StoreReader {
     const shard = this.#shardOf(key)
     const checked = checkedField(field)
     const view = shard.view()
-    const row = this.#guarded(shard, () => view.field(key, checked, shard.now()))
-    return row && (decodedValue(shard, row.value) as T)
+    const row = this.#guarded(shard, key, () => view.field(key, checked, shard.now()))
+    return row && (fieldValue(shard, key, checked, row.value) as T)
   }
 
   /**
@@ -204,6 +205,15 @@ export class StoreReader {
     }
   }
 
+  /**
+   * The shard that has the key, as positions and `app.control` number them. After a `clear` in a
+   * watch it tells which keys are gone.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`
+   */
+  shardOf(key: string): number {
+    return this.#shardOf(key).index
+  }
+
   #shardOf(key: string): Shard {
     this.#access.check()
     return this.#keys.of(checkedKey(key))
@@ -211,16 +221,16 @@ export class StoreReader {
 
   #row(shard: Shard, key: string, now: number): Row | undefined {
     const view = shard.view()
-    return this.#guarded(shard, () => view.get(key, now))
+    return this.#guarded(shard, key, () => view.get(key, now))
   }
 
-  /** Runs a read of rows and reports damage to the shard. */
-  #guarded<T>(shard: Shard, read: () => T): T {
+  /** Runs a read of a key's rows and reports damage to the shard. */
+  #guarded<T>(shard: Shard, key: string, read: () => T): T {
     try {
       return read()
     } catch (error) {
       this.#reportDamage(shard, error)
-      throw error
+      throw naming(error, { key })
     }
   }
 
@@ -267,6 +277,15 @@ export class StoreReader {
     if (!isKeelsonError(error, 'CORRUPT')) return
     const applier = this.#system.to(Applier.name(shard.parts.instance, shard.index))
     Applier.damaged(applier, error.details)
+  }
+}
+
+/** @throws KeelsonError as `decodedValue`, with key and field */
+const fieldValue = (shard: Shard, key: string, field: string, value: Row['value']): unknown => {
+  try {
+    return decodedValue(shard, value)
+  } catch (error) {
+    throw naming(error, { key, field })
   }
 }
 

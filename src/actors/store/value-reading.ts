@@ -72,11 +72,14 @@ export const isReadAtOnce = (stored: StoredValue): boolean =>
 export const largeLength = (stored: RowValue): number | undefined =>
   isStoredValue(stored) && !isReadAtOnce(stored) ? ropeLength(ropeOf(stored)) : undefined
 
-/** The error of a failed read, with the key in it. */
-export const namingKey = (error: unknown, key: string): unknown =>
+/** The error of a failed read, with the key in it, and the field if it was of one. */
+export const naming = (
+  error: unknown,
+  where: { readonly key: string; readonly field?: string },
+): unknown =>
   isKeelsonError(error)
     ? new KeelsonError(error.code, error.message, {
-        details: { ...error.details, key },
+        details: { ...error.details, ...where },
         cause: error.cause,
       })
     : error

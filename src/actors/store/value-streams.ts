@@ -31,7 +31,7 @@ import type { Shard } from '../shard/shard.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit } from '../writing/write-path.ts'
 import { type ByteSource, chunksOf, piecesOf, type WatchTaker } from './stream-source.ts'
-import { Compound, decodedValue, LargeValue, largeLength, namingKey } from './value-reading.ts'
+import { Compound, decodedValue, LargeValue, largeLength, naming } from './value-reading.ts'
 
 /** The result of an incoming stream: its length, and the SHA-256 of its bytes in hex. */
 export type StreamedIn = { readonly length: number; readonly sha256: string }
@@ -206,7 +206,7 @@ export const loadKey = async (
   try {
     return await loadValue(system, shard, stored)
   } catch (error) {
-    throw namingKey(error, key)
+    throw naming(error, { key })
   }
 }
 
@@ -222,7 +222,7 @@ export const listedValue = (system: System, shard: Shard, key: string, row: Row)
   try {
     return decodedValue(shard, value)
   } catch (error) {
-    throw namingKey(error, key)
+    throw naming(error, { key })
   }
 }
 

@@ -53,7 +53,8 @@ describe('a compound key', () => {
 
     await during(store.put('h', 1))
     expect(store.get('h')).toBe(1)
-    expect(() => store.fields('h')).toThrow(expect.objectContaining({ code: 'WRONG_TYPE' }))
+    expect(() => store.fields('h')).toThrow(wrongAtH)
+    expect(() => store.getField('h', 'f')).toThrow(wrongAtH)
     expect(await during(codeOf(store.putField('h', 'f', 1)))).toBe('WRONG_TYPE')
     await during(store.delete('h'))
     await compound()
@@ -61,6 +62,18 @@ describe('a compound key', () => {
     expect(await during(store.delete('h'))).toMatchObject({ existed: true })
     await compound()
     expect([...store.fields('h').keys()]).toEqual(['f'])
+  })
+
+  test('names itself and the field whose value is too large for a read', async () => {
+    const { store, during } = await started()
+    await during(store.putField('h', 'large', 'x'.repeat(1024 * 1024 + 1)))
+    const tooLarge = expect.objectContaining({
+      code: 'TOO_LARGE',
+      details: expect.objectContaining({ key: 'h', field: 'large' }),
+    })
+
+    expect(() => store.getField('h', 'large')).toThrow(tooLarge)
+    expect(() => store.fields('h')).toThrow(tooLarge)
   })
 
   test('is one entry of a range, with its size, and cursors pass it by', async () => {

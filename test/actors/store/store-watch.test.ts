@@ -79,6 +79,23 @@ describe('a watch from now on', () => {
     expect((await during(take(watch, 1))).map(brief)).toEqual(['clear a'])
   })
 
+  test('of several shards names the shard of a clear, and the store says which keys are in it', async () => {
+    const { store, during } = await started({ shards: 3 })
+    const keys = Array.from({ length: 12 }, (_, at) => `n:${at}`)
+    const { positions } = await during(store.putMany(keys.map((key) => [key, 1] as const)))
+    expect(positions.map(({ shard }) => shard)).toEqual(keys.map((key) => store.shardOf(key)))
+    const watch = store.watch({ prefix: 'n:' })
+    await during(store.clear({ namespace: 'n' }))
+
+    const left = new Set(keys)
+    for (const { kind, position } of await during(take(watch, 3))) {
+      expect(kind).toBe('clear')
+      for (const key of left) if (store.shardOf(key) === position.shard) left.delete(key)
+    }
+    expect([...left]).toEqual([])
+    expect(() => store.shardOf('')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+
   test('gives a batch as one step: its keys have one position, the last one goes on behind it', async () => {
     const { store, during } = await started()
     const watch = store.watch()
