@@ -3,6 +3,7 @@
  * its line when there is no room. The line is first come, first served, so that small writes of one
  * shard do not pass a large write of another for ever.
  */
+import { KeelsonError } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
 import {
   type Command,
@@ -10,6 +11,7 @@ import {
   entriesOf,
   type FrameUnits,
   isAlone,
+  type Turn,
   type Unit,
 } from '../../storage/index.ts'
 
@@ -29,10 +31,33 @@ export const commandsIn = (units: FrameUnits): number => {
 const commandsOfUnit = (unit: Unit): number => {
   if (unit.kind === 'entry') return 1
   if (unit.kind !== 'batch' && unit.kind !== 'turn') return keysOf(unit)
-  // A turn changes its main row, and rows beside it.
-  let commands = unit.kind === 'turn' ? 1 + unit.rows.length + entriesOf(unit).length : 0
+  let commands = unit.kind === 'turn' ? ownRows(unit) + entriesOf(unit).length : 0
   for (const command of commandsOf(unit)) commands += keysOf(command)
   return commands
+}
+
+/** A turn changes its main row, and rows beside it. */
+const ownRows = ({ rows }: Turn): number => 1 + rows.length
+
+/**
+ * The most keys and fields of one write. It is encoded in one turn of the event loop and applied in
+ * another one, because all of it takes effect at once: about 30 ms each. What a durable actor keeps
+ * of itself does not count.
+ */
+export const writeKeysMax = 10_000
+
+/** Refuses units that count `commands` for too many keys. @throws KeelsonError `TOO_LARGE` */
+export const checkCount = (units: FrameUnits, commands: number): void => {
+  const isTurn = isAlone(units) && units.kind === 'turn'
+  refuseMany(isTurn ? commands - ownRows(units) : commands)
+}
+
+/** @throws KeelsonError `TOO_LARGE` for more than `writeKeysMax` */
+export const refuseMany = (keys: number): void => {
+  if (keys <= writeKeysMax) return
+  throw new KeelsonError('TOO_LARGE', `a write has at most ${writeKeysMax} keys`, {
+    details: { keys, keysMax: writeKeysMax },
+  })
 }
 
 /** How many bytes `commands` commands count if their frame takes `frameBytes`. */

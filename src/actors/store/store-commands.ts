@@ -7,6 +7,7 @@
 import { types } from 'node:util'
 import { invalidArgument } from '../../errors.ts'
 import { type Command, encodeValue, type PutEntry, type StoredValue } from '../../storage/index.ts'
+import { refuseMany } from '../admission/allowance.ts'
 import {
   checkedField,
   checkedKey,
@@ -153,7 +154,7 @@ export const remove = (key: string, terms: OwnerOption): CommandOf<'delete'> =>
  */
 export const putMany = (entries: Pairs, terms: PutTerms): CommandOf<'putMany'> => {
   const expiry = expiryOf(terms)
-  const checked = listOf(entries, 'entries').map((entry, index): PutEntry => {
+  const checked = listed(entries, 'entries').map((entry, index): PutEntry => {
     const [key, value] = pairOf(entry, ['entries', index])
     return {
       key: checkedKey(key, ['entries', index, 'key']),
@@ -166,7 +167,7 @@ export const putMany = (entries: Pairs, terms: PutTerms): CommandOf<'putMany'> =
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const deleteMany = (keys: Iterable<string>, terms: OwnerOption): CommandOf<'deleteMany'> =>
-  owned<CommandOf<'deleteMany'>>({ kind: 'deleteMany', keys: keysOf(keys) }, terms)
+  owned<CommandOf<'deleteMany'>>({ kind: 'deleteMany', keys: keysOf(listed(keys, 'keys')) }, terms)
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const lock = <Kind extends 'lock' | 'extend'>(
@@ -209,7 +210,7 @@ export const putFields = (
   fields: Pairs,
   terms: OwnerOption,
 ): CommandOf<'putFields'> => {
-  const checked = listOf(fields, 'fields').map((pair, index) => {
+  const checked = listed(fields, 'fields').map((pair, index) => {
     const [field, value] = pairOf(pair, ['fields', index])
     return [
       checkedField(field, ['fields', index, 'field']),
@@ -276,13 +277,20 @@ export const keysNamed = (command: Command): readonly string[] => {
   return 'entries' in command ? command.entries.map(({ key }) => key) : []
 }
 
+/** The members of a write, refused before one of them is encoded. @throws as `refuseMany` */
+const listed = (list: unknown, path: string): readonly unknown[] => {
+  const members = listOf(list, path)
+  refuseMany(members.length)
+  return members
+}
+
 /** A list of keys, each checked. @throws KeelsonError `INVALID_ARGUMENT` */
 export const keysOf = (keys: unknown): readonly string[] =>
   listOf(keys, 'keys').map((key, index) => checkedKey(key, ['keys', index]))
 
 /** Keys to be locked: at least one, none of them twice. */
 const lockable = (keys: unknown): readonly string[] => {
-  const checked = [...new Set(keysOf(keys))]
+  const checked = [...new Set(keysOf(listed(keys, 'keys')))]
   if (checked.length === 0) throw invalidArgument('keys', 'at least one key', 'none')
   return checked
 }

@@ -212,9 +212,9 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Puts several values, atomically within each shard but not across shards. `positions[i]` is the
-   * position of entry i. Of a repeated key the last value counts. @throws as every write; with
-   * several shards `PARTIAL`, with the outcome of each in `details.outcomes`
+   * Puts several values, at most 10,000, atomically within each shard but not across shards.
+   * `positions[i]` is the position of entry i. Of a repeated key the last value counts. @throws as
+   * every write; with several shards `PARTIAL`, with the outcome of each in `details.outcomes`
    */
   async putMany(entries: commands.Pairs, options: PutOptions = noOptions): Promise<WrittenMany> {
     const checked = this.#writing.checked('put', options)
@@ -231,8 +231,8 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Removes several keys, atomically within each shard but not across. Answers how many had a
-   * value. @throws as `putMany`
+   * Removes several keys, at most 10,000, atomically within each shard but not across. Answers how
+   * many had a value. @throws as `putMany`
    */
   async deleteMany(
     keys: Iterable<string>,
@@ -292,7 +292,10 @@ export class Store extends StoreReader {
     return this.#writing.settled()
   }
 
-  /** Begins a batch: commands that take effect as one unit, in one shard, at its `commit`. */
+  /**
+   * Begins a batch: commands that take effect as one unit, in one shard, at its `commit`. They have
+   * at most 10,000 keys and fields.
+   */
   batch(): Batch {
     return new Batch((built, options) => this.#writing.batch(built, options))
   }

@@ -16,7 +16,7 @@ import {
   type UnitAnswer,
   unitBytesMax,
 } from '../../storage/index.ts'
-import { bytesCounted, commandsIn } from '../admission/allowance.ts'
+import { bytesCounted, checkCount, commandsIn, writeKeysMax } from '../admission/allowance.ts'
 import type { Append, Position } from '../admission/appends.ts'
 import type { Entry } from '../admission/gate.ts'
 import { type MarkedKeys, markedKeys } from '../admission/key-marks.ts'
@@ -64,8 +64,8 @@ export class Passage<A = unknown> implements Append, Entry {
   readonly #reject: (error: unknown) => void
 
   /**
-   * @throws KeelsonError `TOO_LARGE` for units that no frame takes; `INVALID_ARGUMENT` for
-   * impossible units
+   * @throws KeelsonError `TOO_LARGE` for too many keys, or units that no frame takes;
+   * `INVALID_ARGUMENT` for impossible units
    */
   constructor(
     system: System,
@@ -81,9 +81,10 @@ export class Passage<A = unknown> implements Append, Entry {
     this.units = units
     this.options = options
     this.endsAt = system.clock.monotonic() + options.deadlineMs
+    this.commands = commandsIn(units)
+    if (this.commands > writeKeysMax) checkCount(units, this.commands)
     this.isLarge = sideChannelCandidate(units, shard.blobs.parts.terms)
     this.length = this.isLarge ? 0 : checkedLength(units, shard)
-    this.commands = commandsIn(units)
     this.bytes = bytesCounted(this.commands, this.isLarge ? valueBytesOf(units) : this.length)
     this.#shape = shape
     this.#resolve = resolve

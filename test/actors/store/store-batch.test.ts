@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Batch, BatchAnswer } from '../../../src/actors/index.ts'
+import { type Batch, type BatchAnswer, Batcher, type Shard } from '../../../src/actors/index.ts'
 import { decodeFrame } from '../../../src/storage/index.ts'
+import { started } from '../../support/running-store.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
 
 describe('a batch', () => {
@@ -175,6 +176,32 @@ describe('a batch', () => {
     expect(await codeOf(batch.commit())).toBe('INVALID_ARGUMENT')
     expect(() => batch.put('k', 2)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     expect(store.get('k')).toBe(1)
+  })
+
+  test('of more than 10,000 keys is TOO_LARGE, as is every write, and nothing of it is written', async () => {
+    const { app, store, during } = await started()
+    const keysOf = (count: number) => Array.from({ length: count }, (_, at) => `k${at}`)
+    const entriesOf = (count: number) => keysOf(count).map((key) => [key, 1] as const)
+    const batchOf = (count: number) => {
+      const batch: Batch<readonly BatchAnswer[]> = store.batch()
+      for (const [key, value] of entriesOf(count - 5)) batch.put(key, value)
+      return batch.deleteMany(keysOf(5))
+    }
+    const [shard] = app.shards
+    const units = keysOf(10_001).map((key) => ({ kind: 'delete', key }) as const)
+    const refused = [
+      store.putMany(entriesOf(10_001)),
+      store.deleteMany(keysOf(10_001)),
+      store.putFields('h', entriesOf(10_001)),
+      store.lock(keysOf(10_001), { owner: 'me', leaseMs: 1_000 }),
+      batchOf(10_001).commit(),
+      Batcher.writeBatch(app.system, shard as Shard, units),
+    ]
+    expect(await during(Promise.all(refused.map(codeOf)))).toEqual(refused.map(() => 'TOO_LARGE'))
+    expect(store.range({ limit: 1 }).entries).toEqual([])
+
+    expect((await during(batchOf(10_000).commit())).answers).toHaveLength(9_996)
+    expect(await during(store.deleteMany(keysOf(10_000)))).toMatchObject({ deleted: 9_990 })
   })
 
   test('that no segment can hold is TOO_LARGE, and nothing of it is written', async () => {
