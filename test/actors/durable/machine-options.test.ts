@@ -3,8 +3,8 @@
  * and a crash at each action of a turn.
  */
 import { afterEach, expect, test } from 'vitest'
-import { assign, emit, setup } from 'xstate'
-import { entity, send, supervisor } from '../../../src/index.ts'
+import { type AnyActorRef, assign, emit, setup } from 'xstate'
+import { entity, name, send, supervisor, worker } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
@@ -12,7 +12,7 @@ import { codeOf } from '../../support/simulated-instance.ts'
 /** What the world has seen. */
 let seen: unknown[] = []
 /** Called at each action, before it is noted. */
-let during: ((what: string) => void) | undefined
+let during: ((what: string, self?: AnyActorRef) => void) | undefined
 
 let simulation: Simulation | undefined
 afterEach(async () => {
@@ -32,7 +32,7 @@ const machine = setup({
   },
   actions: {
     act: ({ self }, what: string) => {
-      during?.(what)
+      during?.(what, self)
       seen.push([what, StateMachine.stepOf(self)])
     },
   },
@@ -58,8 +58,11 @@ type Options = Parameters<typeof StateMachine.durable<typeof machine>>[1]
 
 const kindOf = (options: Options = {}) => entity('trip', StateMachine.durable(machine, options))
 
-const started = async (kind: ReturnType<typeof kindOf>) => {
-  simulation = await startSimulated({ app: supervisor('app', {}, [kind]) })
+const started = async (
+  kind: ReturnType<typeof kindOf>,
+  beside: Parameters<typeof supervisor>[2] = [],
+) => {
+  simulation = await startSimulated({ app: supervisor('app', {}, [...beside, kind]) })
   const s = simulation
   const ref = () => s.app.entity(kind).ref('1')
   const go = async (): Promise<void> => {
@@ -198,6 +201,26 @@ test('messages and exits become events by the options, in turns of their own', a
   expect((await s.during(StateMachine.snapshot(ref()))).context).toEqual({
     heard: ['info hello', 'exit why'],
   })
+})
+
+test('the end of a process that an action watches becomes an event by the option down', async () => {
+  const watched = worker('watched', { init: () => 0 })
+  const kind = kindOf({
+    down: ({ reason }) => ({ type: 'heard', what: `down ${String(reason)}` }),
+  })
+  const { s, ref, go, state } = await started(kind, [watched])
+  const target = s.system.whereis(name('watched'))
+  during = (what, self) => {
+    if (what === 'arrive' && self) StateMachine.contextOf(self).monitor(target as never)
+  }
+  await go()
+  s.system.kill(target as never)
+  await s.advance(20)
+  expect(state()?.context).toEqual({ heard: ['down killed'] })
+
+  await s.powerCut()
+  await s.start()
+  expect((await s.during(StateMachine.snapshot(ref()))).context).toEqual({ heard: ['down killed'] })
 })
 
 test('the action of an event with the snapshot of a machine inside is recorded with its data', async () => {
