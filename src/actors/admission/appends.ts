@@ -75,7 +75,7 @@ export class Appends {
     return this.#filler.groupFor(append)
   }
 
-  /** A new group; the one before it waits no longer. */
+  /** Begins a new group; the one before it may leave. */
   begin(): AppendGroup {
     return this.#filler.begin()
   }

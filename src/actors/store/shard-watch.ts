@@ -120,7 +120,7 @@ export class ShardWatch {
     if (changes.length > 0) this.#wake()
   }
 
-  /** Resolves at the next change, and when the shard is no longer open. */
+  /** Resolves at the next change, and when the shard is not open. */
   #woken(): Promise<void> {
     if (!this.#watchesPhase) {
       this.#watchesPhase = true

@@ -186,7 +186,7 @@ const join = (passage: Passage): void => {
       return
     }
     const departsAt = endsAt - deadlineMs + windowMs
-    // A write that has waited for its whole window at the gate waits no longer.
+    // A write that has waited for its whole window at the gate leaves at once.
     if (departsAt > system.clock.monotonic()) passage.departsAt = departsAt
   }
   appendToLog(system, shard, passage)

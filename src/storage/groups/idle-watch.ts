@@ -30,7 +30,7 @@ export class IdleWatch {
     if (!this.#cancel) this.#arm(this.#ms)
   }
 
-  /** Watches no longer. */
+  /** Ends the watch. */
   end(): void {
     this.#isEnded = true
     this.#cancel?.()

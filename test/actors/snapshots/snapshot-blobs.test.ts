@@ -47,7 +47,7 @@ describe('a blob', () => {
     await world.during(again.close())
   })
 
-  test('of a deleted value goes at the sweep after the snapshot that no longer has it', async () => {
+  test('of a deleted value goes at the sweep after the first snapshot without it', async () => {
     const { world, app, fill } = await started()
     await world.during(app.store.put('a', blob(1)))
     await fill()
@@ -116,7 +116,7 @@ describe('a blob', () => {
     await world.during(app.close())
   })
 
-  test('leaves its row in the projection as long as its frame is in the log, and no longer', async () => {
+  test('leaves its row in the projection exactly as long as its frame is in the log', async () => {
     const { world, app, fill } = await started()
     const rows = () => [
       ...(app.shards[0]?.view().layers.projection.range({ gte: '\0b', lt: '\0c' }) ?? []),

@@ -71,7 +71,7 @@ describe('the chunks of a source', () => {
     expect(world.ended).toBe(1)
   })
 
-  test('end when nobody takes them any more, before or while the source is asked', async () => {
+  test('end when their reader leaves, before or while the source is asked', async () => {
     for (const silent of [false, true]) {
       const { world, source } = sourceOf({ silent })
       const { watch, leave } = taker()

@@ -221,7 +221,7 @@ describe('putStream', () => {
     expect(app.store.get('key')).toBeUndefined()
   })
 
-  test('whose source says nothing any more is NOT_SUBMITTED once the instance is closed', async () => {
+  test('whose source falls silent is NOT_SUBMITTED once the instance is closed', async () => {
     const { world, app } = await started()
     const silent = async function* () {
       yield payload(1, 600_000)

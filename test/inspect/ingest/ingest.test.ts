@@ -153,7 +153,7 @@ describe('a record that is refused for its own sake', () => {
     ['no key', '{"no":1}'],
     ['a key of null', '{"id":null}'],
     ['a key that is an object', '{"id":{}}'],
-    ['a key that is no number any more', '{"id":1e999}'],
+    ['a key that is no finite number', '{"id":1e999}'],
   ] as const)
     test(`is reported by its number, and the others go on: ${what}`, async () => {
       const store = new TestStore()

@@ -240,7 +240,7 @@ describe('the owner of a table', () => {
     expect(codeOf(() => table.size)).toBe('CLOSED')
   })
 
-  test('gives it away, and writes it no longer', async () => {
+  test('gives it away, and may not write it then', async () => {
     const { system, table, owner, probe, clock } = await world()
     const receiver = probe()
     await run(owner, (context) => table.giveAway(context, receiver.ref as Ref<TableHeir>, 'gift'))
