@@ -4,7 +4,7 @@
  */
 import { afterEach, expect, test } from 'vitest'
 import { type AnyActorRef, assign, emit, setup } from 'xstate'
-import { entity, name, send, supervisor, worker } from '../../../src/index.ts'
+import { entity, type GenServer, name, send, supervisor, worker } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
@@ -204,11 +204,11 @@ test('messages and exits become events by the options, in turns of their own', a
 })
 
 test('the end of a process that an action watches becomes an event by the option down', async () => {
-  const watched = worker('watched', { init: () => 0 })
+  const idle: GenServer<object, number, undefined> = { init: () => 0 }
   const kind = kindOf({
     down: ({ reason }) => ({ type: 'heard', what: `down ${String(reason)}` }),
   })
-  const { s, ref, go, state } = await started(kind, [watched])
+  const { s, ref, go, state } = await started(kind, [worker('watched', idle)])
   const target = s.system.whereis(name('watched'))
   during = (what, self) => {
     if (what === 'arrive' && self) StateMachine.contextOf(self).monitor(target as never)
