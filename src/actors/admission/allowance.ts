@@ -44,7 +44,7 @@ const ownRows = ({ rows }: Turn): number => 1 + rows.length
  * another one, because all of it takes effect at once: about 30 ms each. What a durable actor keeps
  * of itself does not count.
  */
-export const writeKeysMax = 10_000
+const writeKeysMax = 10_000
 
 /** Refuses units that count `commands` for too many keys. @throws KeelsonError `TOO_LARGE` */
 export const checkCount = (units: FrameUnits, commands: number): void => {

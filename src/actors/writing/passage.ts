@@ -16,7 +16,7 @@ import {
   type UnitAnswer,
   unitBytesMax,
 } from '../../storage/index.ts'
-import { bytesCounted, checkCount, commandsIn, writeKeysMax } from '../admission/allowance.ts'
+import { bytesCounted, checkCount, commandsIn } from '../admission/allowance.ts'
 import type { Append, Position } from '../admission/appends.ts'
 import type { Entry } from '../admission/gate.ts'
 import { type MarkedKeys, markedKeys } from '../admission/key-marks.ts'
@@ -82,7 +82,7 @@ export class Passage<A = unknown> implements Append, Entry {
     this.options = options
     this.endsAt = system.clock.monotonic() + options.deadlineMs
     this.commands = commandsIn(units)
-    if (this.commands > writeKeysMax) checkCount(units, this.commands)
+    checkCount(units, this.commands)
     this.isLarge = sideChannelCandidate(units, shard.blobs.parts.terms)
     this.length = this.isLarge ? 0 : checkedLength(units, shard)
     this.bytes = bytesCounted(this.commands, this.isLarge ? valueBytesOf(units) : this.length)
