@@ -42,6 +42,8 @@ import { decodePosition, decodeRow, positionKey, RowBounds } from './row-codec.t
 export type LmdbOptions = {
   /** The first map in bytes; a store that outgrows it is mapped again. By default `firstMap`. */
   readonly firstMapBytes?: number
+  /** A file of up to so many bytes is examined whole before it is mapped; 16 MiB by default. */
+  readonly wholeBytesMax?: number
   /** Makes the writer; without it commits are written by the reading thread. */
   readonly makeWriter?: ProjectionWriterFactory
   /**
@@ -94,13 +96,21 @@ export const lmdbProjections = (
   options: LmdbOptions = {},
 ): Projections => ({
   async examine(dir) {
-    const depth = depthToExamine(disk, dir)
-    return depth === 'position' ? examineProjection(disk, dir, depth) : examine(dir, depth)
+    const depth = depthToExamine(disk, dir, options.wholeBytesMax ?? wholeBytesMax)
+    const isShort = depth === 'position' || (depth === 'all' && isSmall(disk, dir))
+    return isShort ? examineProjection(disk, dir, depth) : examine(dir, depth)
   },
   open: (dir, mapBytesMax = mapBytesDefault) =>
     refusing(() => new LmdbProjectionStore(openDatabase, disk, dir, mapBytesMax, examine, options)),
   remove: (dir) => disk.remove(dir),
 })
+
+/** What a thread examines in a tenth of a second. */
+const wholeBytesMax = 16 * 1024 * 1024
+
+/** Whether the whole file takes some ms: less than to start a thread. */
+const isSmall = (disk: Disk, dir: string): boolean =>
+  (disk.entry(`${dir}/${dataFileName}`)?.size ?? 0) <= 2 * 1024 * 1024
 
 /**
  * Runs `examineProjection`, usually on a thread. Aborting `signal` ends it early with a rejection.

@@ -4,8 +4,9 @@
  *   CLEAN     the store was closed cleanly, with this length and this last transaction
  *   UNPROVEN  it was opened after another end, and its leaf pages are not examined yet
  *
- *   CLEAN fits the file    → 'position'   meta pages, length, and the way to the position
  *   no LMDB file           → 'position'   nothing to read
+ *   a small file           → 'all'        LMDB has no checksums of pages: a damaged leaf may hide rows
+ *   CLEAN fits the file    → 'position'   meta pages, length, and the way to the position
  *   neither                → 'branches'   all pages above the leaves; the leaves are examined while the
  *                                         store is open
  *   UNPROVEN               → 'all'        the last life ended before it had examined the leaves, and
@@ -27,15 +28,26 @@ const markBytes = 24
 const cleanIn = (dir: string): string => `${dir}/CLEAN`
 const unprovenIn = (dir: string): string => `${dir}/UNPROVEN`
 
-/** How much of the file in `dir` must be examined before it is mapped. */
-export const depthToExamine = (disk: Disk, dir: string): ExaminationDepth => {
-  if (isAbsent(disk, dir) || fitsCleanMark(disk, dir)) return 'position'
+/**
+ * How much of the file in `dir` must be examined before it is mapped. One of up to `wholeBytesMax`
+ * bytes is examined whole.
+ */
+export const depthToExamine = (
+  disk: Disk,
+  dir: string,
+  wholeBytesMax: number,
+): ExaminationDepth => {
+  const size = sizeIn(disk, dir)
+  if (size === 'absent') return 'position'
+  if (size <= wholeBytesMax) return 'all'
+  if (fitsCleanMark(disk, dir)) return 'position'
   return attempted(() => disk.entry(unprovenIn(dir))) === undefined ? 'branches' : 'all'
 }
 
-/** Whether there is no file, and so nothing to read. */
-const isAbsent = (disk: Disk, dir: string): boolean =>
-  attempted(() => disk.entry(`${dir}/${dataFileName}`) === undefined) === true
+/** Of LMDB's file, in bytes; infinite if it cannot be told. */
+const sizeIn = (disk: Disk, dir: string): number | 'absent' =>
+  attempted(() => disk.entry(`${dir}/${dataFileName}`)?.size ?? 'absent') ??
+  Number.POSITIVE_INFINITY
 
 /** The marks of one store from before it is mapped until after it is closed. */
 export class ProjectionMarks {

@@ -166,8 +166,9 @@ const openedFile = (disk: Disk, dir: string, name: string): DiskFile => {
   try {
     return disk.open(pathIn(dir, name), 'read')
   } catch (error) {
-    if (error instanceof DiskError && error.code === 'ENOENT')
-      throw snapshotDamage(name, 0, 'it is missing')
+    const code = error instanceof DiskError ? error.code : undefined
+    if (code === 'ENOENT') throw snapshotDamage(name, 0, 'it is missing')
+    if (code === 'EISDIR') throw snapshotDamage(name, 0, 'it is a folder')
     throw error
   }
 }

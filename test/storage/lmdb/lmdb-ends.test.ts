@@ -56,7 +56,7 @@ const fill = async (projections: Projections, dir: string): Promise<void> => {
   await store.close()
 }
 
-/** Projections that count their examinations and answer the background ones only when told. */
+/** Projections that take every file for a large one, count their examinations, and answer the background ones only when told. */
 const world = (examine?: ProjectionExaminer) => {
   const { disk, counted } = countingDisk()
   const asked: ExaminationDepth[] = []
@@ -65,7 +65,7 @@ const world = (examine?: ProjectionExaminer) => {
     if (signal && examine) return examine(dir, depth, signal)
     return Promise.resolve(examineProjection(disk, dir, depth))
   }
-  const projections = lmdbProjections(openDatabase, disk, examined)
+  const projections = lmdbProjections(openDatabase, disk, examined, { wholeBytesMax: 0 })
   return { projections, asked, counted, dir: join(tempFolder(), 'lmdb') }
 }
 

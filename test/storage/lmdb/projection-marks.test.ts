@@ -10,6 +10,7 @@ import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { loadLmdb } from '../../../src/storage/lmdb/lmdb-environment.ts'
 import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
 import { depthToExamine, ProjectionMarks } from '../../../src/storage/lmdb/projection-marks.ts'
+import type { ExaminationDepth } from '../../../src/storage/ports/projection-store.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
@@ -54,23 +55,35 @@ const closed = (): SimulatedDisk => {
   return disk
 }
 
+/** The depth for a file that is too large to be examined whole. */
+const depth = (disk: SimulatedDisk): ExaminationDepth => depthToExamine(disk, dir, -1)
+
 describe('the examination', () => {
+  test('covers all of a small file, whatever the last end was', () => {
+    const disk = closed()
+    const { size = 0 } = disk.entry(data) ?? {}
+    expect(depthToExamine(disk, dir, size)).toBe('all')
+    expect(depthToExamine(disk, dir, size - 1)).toBe('position')
+    disk.remove(data)
+    expect(depthToExamine(disk, dir, size)).toBe('position')
+  })
+
   test('needs no thread without a file, whatever marks are left', () => {
     const disk = closed()
     new ProjectionMarks(disk, dir)
     new ProjectionMarks(disk, dir)
-    expect(depthToExamine(disk, dir)).toBe('all')
+    expect(depth(disk)).toBe('all')
 
     disk.remove(data)
-    expect(depthToExamine(disk, dir)).toBe('position')
+    expect(depth(disk)).toBe('position')
   })
 
   test('covers the way to the position after a clean close, also with a power cut after it', () => {
     const disk = closed()
-    expect(depthToExamine(disk, dir)).toBe('position')
+    expect(depth(disk)).toBe('position')
 
     disk.crash({ unsynced: 'lost' })
-    expect(depthToExamine(disk, dir)).toBe('position')
+    expect(depth(disk)).toBe('position')
   })
 
   test('covers every branch page after a life that was not closed', () => {
@@ -79,7 +92,7 @@ describe('the examination', () => {
     expect(marks.isProven).toBe(true)
 
     disk.crash()
-    expect(depthToExamine(disk, dir)).toBe('branches')
+    expect(depth(disk)).toBe('branches')
   })
 
   test('covers the whole file after a life that ended before its leaf pages were examined', () => {
@@ -90,7 +103,7 @@ describe('the examination', () => {
     expect(marks.isProven).toBe(false)
 
     disk.crash()
-    expect(depthToExamine(disk, dir)).toBe('all')
+    expect(depth(disk)).toBe('all')
   })
 
   test('covers every branch page if that life was closed cleanly', () => {
@@ -98,7 +111,7 @@ describe('the examination', () => {
     new ProjectionMarks(disk, dir)
     new ProjectionMarks(disk, dir).close()
 
-    expect(depthToExamine(disk, dir)).toBe('branches')
+    expect(depth(disk)).toBe('branches')
   })
 
   test('covers the way to the position once all was examined and the store was closed', () => {
@@ -108,7 +121,7 @@ describe('the examination', () => {
     marks.proven()
     marks.close()
 
-    expect(depthToExamine(disk, dir)).toBe('position')
+    expect(depth(disk)).toBe('position')
   })
 
   test('never covers less after damage or a failed commit, whatever is found later', () => {
@@ -117,12 +130,12 @@ describe('the examination', () => {
     marks.distrust()
     marks.proven()
     marks.close()
-    expect(depthToExamine(disk, dir)).toBe('branches')
+    expect(depth(disk)).toBe('branches')
 
     const unproven = new ProjectionMarks(disk, dir)
     unproven.distrust()
     unproven.close()
-    expect(depthToExamine(disk, dir)).toBe('all')
+    expect(depth(disk)).toBe('all')
   })
 })
 
@@ -131,7 +144,7 @@ describe('a mark of a clean close', () => {
     for (const bytes of [newer, older.subarray(0, older.length - 4096), new Uint8Array(0)]) {
       const disk = closed()
       put(disk, data, bytes)
-      expect(depthToExamine(disk, dir)).toBe('branches')
+      expect(depth(disk)).toBe('branches')
     }
   })
 
@@ -140,12 +153,12 @@ describe('a mark of a clean close', () => {
     for (let bit = 0; bit < mark.length * 8; bit++) {
       const disk = closed()
       disk.flipBit(`${dir}/CLEAN`, bit)
-      expect(depthToExamine(disk, dir)).toBe('branches')
+      expect(depth(disk)).toBe('branches')
     }
     for (let length = 0; length < mark.length; length++) {
       const disk = closed()
       put(disk, `${dir}/CLEAN`, mark.slice(0, length))
-      expect(depthToExamine(disk, dir)).toBe('branches')
+      expect(depth(disk)).toBe('branches')
     }
   })
 
@@ -165,7 +178,7 @@ describe('a mark of a clean close', () => {
         break
       }
       // Nothing was written, so the mark is still right if it exists.
-      expect(['position', 'branches']).toContain(depthToExamine(disk, dir))
+      expect(['position', 'branches']).toContain(depth(disk))
     }
   })
 
@@ -180,6 +193,6 @@ describe('a mark of a clean close', () => {
     })
 
     marks.close()
-    expect(depthToExamine(disk, dir)).toBe('branches')
+    expect(depth(disk)).toBe('branches')
   })
 })
