@@ -35,7 +35,7 @@ const depthMax = 256
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, in the value's own terms.
  */
 export const toPlainData = (value: unknown): PlainData => {
-  const walk = new Walk(depthMax, true)
+  const walk = new Walk()
   const plain = walk.visit(value)
   return { plain, marks: walk.marks }
 }
@@ -46,17 +46,23 @@ export const toPlainData = (value: unknown): PlainData => {
  * @throws KeelsonError `INVALID_ARGUMENT` as `toPlainData`
  */
 export const toPlainList = (list: readonly unknown[]): PlainData => {
-  const walk = new Walk(depthMax, true)
+  const walk = new Walk()
   const plain = walk.list(list)
   return { plain, marks: walk.marks }
 }
 
-/** Whether `plain` is plain data with nothing left to mark, as `toPlainData` makes it. */
-export const isPlainData = (plain: unknown): boolean => {
-  // A Map is two arrays deep.
-  const walk = new Walk(2 * depthMax + 1, false)
-  walk.visit(plain)
-  return walk.marks.length === 0
+/**
+ * Whether data that msgpack decoded is plain, with nothing left to mark, as `toPlainData` makes it.
+ * It runs at every read: it copies nothing, and asks only what such data can be.
+ */
+export const isPlainData = (decoded: unknown): boolean => {
+  if (typeof decoded === 'number') return !Object.is(decoded, -0)
+  if (typeof decoded !== 'object' || decoded === null) return decoded !== undefined
+  if (Array.isArray(decoded)) return decoded.every(isPlainData)
+  if (Object.getPrototypeOf(decoded) !== Object.prototype) return decoded instanceof Uint8Array
+  for (const name in decoded)
+    if (!isPlainData((decoded as Record<string, unknown>)[name])) return false
+  return true
 }
 
 /** The value of plain data. @throws TypeError when a mark does not fit the data. */
@@ -131,17 +137,9 @@ class Open {
  * never asked twice, so the checked value and the stored value are the same.
  */
 class Walk {
-  readonly #depthMax: number
-  readonly #leavesOut: boolean
   readonly marks: Mark[] = []
   /** The innermost open container. The chain is the current path, and detects cycles. */
   #open: Open | undefined = undefined
-
-  /** `leavesOut`: whether a property that is `undefined` is left out instead of refused. */
-  constructor(depthMax: number, leavesOut: boolean) {
-    this.#depthMax = depthMax
-    this.#leavesOut = leavesOut
-  }
 
   visit(value: unknown): unknown {
     if (value === null || typeof value === 'boolean') return value
@@ -213,8 +211,8 @@ class Walk {
 
   /** Enters a container. The caller leaves it. */
   #enter(container: object): Open {
-    if (this.#open?.depth === this.#depthMax)
-      this.#refuse(`more than ${this.#depthMax} containers in one another`)
+    if (this.#open?.depth === depthMax)
+      this.#refuse(`more than ${depthMax} containers in one another`)
     for (let open = this.#open; open !== undefined; open = open.outer)
       if (open.container === container) this.#refuse('it contains itself')
     if (Object.getOwnPropertySymbols(container).length > 0) this.#refuse('a key that is a symbol')
@@ -236,7 +234,7 @@ class Walk {
       if (name === '__proto__') this.#refuse('a key named __proto__')
       this.#text(name)
       const value = (record as Record<string, unknown>)[name]
-      if (value !== undefined || !this.#leavesOut) copy[name] = this.visit(value)
+      if (value !== undefined) copy[name] = this.visit(value)
     }
     this.#open = open.outer
     return copy

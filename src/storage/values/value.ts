@@ -107,7 +107,7 @@ export const decodeValue = (stored: RowValue): unknown => {
     case valueTags.text:
       return readUtf8(stored.bytes)
     case valueTags.bytes:
-      return ownBuffer(stored.bytes)
+      return copied(stored.bytes)
     case valueTags.blob:
       throw new KeelsonError(
         'INVALID_ARGUMENT',
@@ -151,9 +151,6 @@ const pack = ({ plain, marks }: PlainData, room = 0): Buffer => {
   bytes[room] = markedByte
   return bytes
 }
-
-/** The bytes in memory of their own. */
-const ownBuffer = (bytes: Uint8Array): Buffer => Buffer.from(new Uint8Array(bytes).buffer)
 
 /**
  * The bytes have passed the checksum of their frame or row: msgpackr is not safe on hostile bytes.
