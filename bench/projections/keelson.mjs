@@ -124,7 +124,9 @@ play({
   page: (order) => (order.isLoaded ? pagesUnderLoad(order) : readPages(order, pages[order.of])),
   putting,
   committing,
-  verify: () => {
+  verify: async () => {
+    // The last puts beside pages may still be on their way.
+    await app.control.flush(0)
     for (const { name, shards } of app.health().projections)
       if (shards.some(({ state, lag }) => state !== 'live' || lag > 0))
         throw new Error(`the projection ${name} does not show everything`)
