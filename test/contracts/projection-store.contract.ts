@@ -165,6 +165,24 @@ export const projectionStoreContract = (name: string, make: () => ProjectionsUnd
         expect(plain(store.get('a'))).toEqual(plain(textRow('before')))
       }))
 
+    test('get and peek give the same row, and what get gave outlives any look-up', () =>
+      using(async (store) => {
+        const text = (size: number) => String.fromCharCode(97 + (size % 26)).repeat(size)
+        const sizes = [0, 1, 100, 640, 5_000, 200_000, 3, 100]
+        const keys = sizes.map((size, at) => `${'ké'.repeat(at)}${size}`)
+        const rows = sizes.map((size) => textRow(text(size)))
+        await store.commit(
+          keys.map((key, at): RowChange => [key, rows[at]]),
+          positionAt(1),
+        )
+        const got = keys.map((key) => store.get(key))
+        for (const [at, key] of keys.entries())
+          expect(plain(store.peek(key))).toEqual(plain(rows[at]))
+        expect(got.map(plain)).toEqual(rows.map(plain))
+        for (const key of ['none', '', 'x'.repeat(2_000), 'é'.repeat(1_000)])
+          expect([store.get(key), store.peek(key)]).toEqual([undefined, undefined])
+      }))
+
     test('any rows come back as they were, in the order of their bytes, within any bounds', () =>
       using(async (store) => {
         const model = new Map<string, Row>()

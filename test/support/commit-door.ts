@@ -79,6 +79,7 @@ const heldStore = (store: ProjectionStore, door: CommitDoor): ProjectionStore =>
   return {
     position: () => store.position(),
     get: (key) => store.get(key),
+    peek: (key) => store.peek(key),
     range: (range) => store.range(range),
     describe: () => store.describe(),
     pin: () => store.pin(),

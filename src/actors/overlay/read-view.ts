@@ -59,6 +59,15 @@ export class ReadView {
   }
 
   /**
+   * As `get`, for a caller that decodes the value at once: the next read of the view may overwrite
+   * its bytes. @throws KeelsonError `CORRUPT`
+   */
+  peek(key: string, now: number): Row | undefined {
+    const row = this.#overlay.get(key)
+    return living(row === undefined ? this.#projection.peek(key) : (row ?? undefined), now)
+  }
+
+  /**
    * The key's row at `now`; the head of a compound, whose tag says so. @throws KeelsonError
    * `CORRUPT`
    */

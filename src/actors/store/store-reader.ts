@@ -71,7 +71,8 @@ export class StoreReader {
   get<T = unknown>(key: string, options?: ReadOptions): T | undefined {
     const shard = this.#shardOf(key)
     const view = options === undefined ? shard.view() : viewWith(shard, options)
-    const row = this.#guarded(shard, key, () => view.get(key, shard.now()))
+    // Reading a row for a moment saves its copy, which costs more than the search.
+    const row = this.#guarded(shard, key, () => view.peek(key, shard.now()))
     try {
       return row && (decodedValue(shard, row.value) as T)
     } catch (error) {

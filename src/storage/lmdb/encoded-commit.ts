@@ -99,13 +99,17 @@ export class CommitDraft {
 /** Memory to write text and numbers to; also a `FrameBuffer`. */
 type Memory = { readonly bytes: Buffer; readonly view: DataView }
 
-const memoryOver = (bytes: Uint8Array): Memory => ({ bytes: asBuffer(bytes), view: viewOf(bytes) })
+/** Memory over these bytes. */
+export const memoryOver = (bytes: Uint8Array): Memory => ({
+  bytes: asBuffer(bytes),
+  view: viewOf(bytes),
+})
 
 /** Up to this many UTF-16 units a loop here costs less than the call into Node. */
 const shortKey = 40
 
 /** Writes `key` as UTF-8 and returns its length in bytes. */
-const writeKey = (bytes: Buffer, from: number, key: string): number => {
+export const writeKey = (bytes: Buffer, from: number, key: string): number => {
   if (key.length > shortKey) return bytes.write(key, from)
   for (let at = 0; at < key.length; at++) {
     const unit = key.charCodeAt(at)

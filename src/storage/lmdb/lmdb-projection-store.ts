@@ -22,7 +22,6 @@ import type {
   RowChange,
   RowRange,
 } from '../ports/projection-store.ts'
-import { rowKeyBytesMax } from '../values/row-key.ts'
 import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
 import {
   checkGrowth,
@@ -36,7 +35,8 @@ import { firstMap, mapBytesDefault } from './lmdb-map.ts'
 import { lockFileIn, tryFolder } from './lmdb-opening.ts'
 import { damage } from './lmdb-pages.ts'
 import { depthToExamine, ProjectionMarks } from './projection-marks.ts'
-import { decodePosition, decodeRow, positionKey, RowBounds } from './row-codec.ts'
+import { decodeRow, RowBounds } from './row-codec.ts'
+import { RowLookUp } from './row-look-up.ts'
 
 /** The options of projections in LMDB. */
 export type LmdbOptions = {
@@ -144,6 +144,7 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #disk: Disk
   readonly #dir: string
   readonly #database: LmdbDatabase
+  readonly #lookUp: RowLookUp
   readonly #marks: ProjectionMarks
   readonly #writer: ProjectionWriter
   readonly #encoder = new CommitEncoder()
@@ -192,6 +193,7 @@ class LmdbProjectionStore implements ProjectionStore {
     const mapBytes = firstMapBytes ?? firstMap(fileBytes, mapBytesMax, addressSpaceLeft(disk))
     this.#marks = new ProjectionMarks(disk, dir)
     this.#database = openDatabase(dir, mapBytes)
+    this.#lookUp = new RowLookUp(this.#database)
     disk.syncFolder(dir)
     this.#lock = disk.identity(lockFileIn(dir))
     if (!this.#marks.isProven) this.#proof = this.#prove(examine)
@@ -245,25 +247,20 @@ class LmdbProjectionStore implements ProjectionStore {
   }
 
   position(): ProjectedPosition | undefined {
-    const record = this.#read(positionKey)
-    return record && decodePosition(record)
+    this.#checkOpen()
+    return this.#lookUp.position()
   }
 
   get(key: string): Row | undefined {
-    const bytes = Buffer.from(key)
-    const record = this.#read(bytes)
-    return record && decodeRow(bytes, record)
+    const row = this.peek(key)
+    if (!row) return undefined
+    const { value, expiresAt } = row
+    return { value: { tag: value.tag, bytes: Buffer.from(value.bytes) }, expiresAt }
   }
 
-  /** A copy of the record of `key`. An empty key, which LMDB refuses, has none. */
-  #read(key: Uint8Array): Uint8Array | undefined {
+  peek(key: string): Row | undefined {
     this.#checkOpen()
-    if (key.length === 0 || key.length > rowKeyBytesMax) return undefined
-    try {
-      return this.#database.getBinary(key)
-    } catch (error) {
-      throw translated(error, 'a row was read')
-    }
+    return this.#lookUp.find(key)
   }
 
   range(range: RowRange): IterableIterator<readonly [key: string, row: Row]> {

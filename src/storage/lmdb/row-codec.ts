@@ -12,7 +12,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { crc32, crc32Within } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
-import type { FrameBuffer } from '../frames/frame.ts'
+import { type FrameBuffer, frameBuffer } from '../frames/frame.ts'
 import type { LoadPlace } from '../ports/named-snapshot.ts'
 import {
   isRowTag,
@@ -32,6 +32,7 @@ export const rowHeadBytes = 13
  * them.
  */
 export const positionKey: Uint8Array = Uint8Array.of(0)
+const positionCrc = crc32(positionKey)
 
 /** Whether the bytes from `from` up to `to` can be the key of a row. */
 export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolean => {
@@ -51,7 +52,7 @@ const loadBytes = 57
 
 /** Checks a record without decoding it. @throws KeelsonError `CORRUPT` */
 export const checkRecord = (key: Uint8Array, record: Uint8Array): void => {
-  const evidence = fault(key, { bytes: record, view: viewOf(record) }, rowHeadBytes)
+  const evidence = fault(crc32(key), frameBuffer(record), record.length, rowHeadBytes)
   if (evidence) throw corrupt(key, evidence)
 }
 
@@ -90,27 +91,48 @@ const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
     details: { key: Buffer.from(key).toString('utf8'), evidence },
   })
 
-/** The fault of the record of `key`; `undefined` if its checksum and its size are right. */
-const fault = (key: Uint8Array, record: FrameBuffer, bytesMin: number): string | undefined => {
-  const { bytes, view } = record
-  if (bytes.length < bytesMin) return 'too short'
+/**
+ * The fault of a record of `length` bytes, whose key has the checksum `keyCrc`; `undefined` if its
+ * checksum and its size are right.
+ */
+const fault = (
+  keyCrc: number,
+  record: FrameBuffer,
+  length: number,
+  bytesMin: number,
+): string | undefined => {
+  if (length < bytesMin) return 'too short'
   // `recordCrc` without a view of the rest.
-  const sum = crc32Within(record, 4, bytes.length, crc32(key))
-  return sum === view.getUint32(0, true) ? undefined : 'its checksum does not hold'
+  const sum = crc32Within(record, 4, length, keyCrc)
+  return sum === record.view.getUint32(0, true) ? undefined : 'its checksum does not hold'
 }
 
 /**
  * Decodes the row in `record`; its value is a view. @throws KeelsonError `CORRUPT` with
  * `details.key` and `details.evidence` for a wrong checksum
  */
-export const decodeRow = (key: Uint8Array, record: Uint8Array): Row => {
-  const view = viewOf(record)
-  const evidence = fault(key, { bytes: record, view }, rowHeadBytes)
+export const decodeRow = (key: Uint8Array, record: Uint8Array): Row =>
+  rowIn(key, frameBuffer(key), frameBuffer(record), record.length)
+
+/**
+ * As `decodeRow`, for a record of `length` bytes at the beginning of some memory. `key` is at the
+ * beginning of `keyMemory`. It makes no views but that of the value.
+ */
+export const rowIn = (
+  key: Uint8Array,
+  keyMemory: FrameBuffer,
+  record: FrameBuffer,
+  length: number,
+): Row => {
+  const { bytes, view } = record
+  const evidence = fault(crc32Within(keyMemory, 0, key.length, 0), record, length, rowHeadBytes)
   if (evidence) throw corrupt(key, evidence)
-  const tag = record[12] ?? 0
+  const tag = bytes[12] ?? 0
   if (!isRowTag(tag)) throw corrupt(key, `a row of the unknown kind ${tag}`)
-  const expiresAt = readU64(view, 4)
-  return { value: { tag, bytes: record.subarray(rowHeadBytes) }, expiresAt }
+  return {
+    value: { tag, bytes: bytes.subarray(rowHeadBytes, length) },
+    expiresAt: readU64(view, 4),
+  }
 }
 
 /** Encodes a position: version 6 with the mark of its frame, version 5 without. */
@@ -159,7 +181,7 @@ export const encodeLoad = ({ walId, snapshot, offset, rows }: LoadPlace): Uint8A
  */
 export const decodePlace = (record: Uint8Array): ProjectedPosition | LoadPlace => {
   const view = viewOf(record)
-  const evidence = fault(positionKey, { bytes: record, view }, plainPositionBytes)
+  const evidence = fault(positionCrc, { bytes: record, view }, record.length, plainPositionBytes)
   if (evidence) throw corrupt(positionKey, evidence)
   const version = record[4] ?? 0
   const walId = Buffer.from(record.subarray(5, 21)).toString('hex')

@@ -114,6 +114,11 @@ export interface ProjectionStore {
   /** @throws KeelsonError `CORRUPT` if the row's checksum does not hold */
   get(key: string): Row | undefined
   /**
+   * As `get`, for a caller that decodes the value at once: the next call to the store may overwrite
+   * its bytes.
+   */
+  peek(key: string): Row | undefined
+  /**
    * Rows in order, from one snapshot. End the iteration (`return`) before the turn ends. @throws
    * `CORRUPT` at a bad row
    */

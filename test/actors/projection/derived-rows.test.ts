@@ -339,6 +339,7 @@ const poisoned = (projections: Projections, isPoison: (key: string) => boolean):
     return {
       position: () => store.position(),
       get: (key) => store.get(key),
+      peek: (key) => store.peek(key),
       range: (range) => store.range(range),
       describe: () => store.describe(),
       pin: () => store.pin(),

@@ -208,6 +208,7 @@ describe('a file that takes no commit for damage', () => {
 const refusing = (store: ProjectionStore, isBroken: () => boolean): ProjectionStore => ({
   position: () => store.position(),
   get: (key) => store.get(key),
+  peek: (key) => store.peek(key),
   range: (range) => store.range(range),
   describe: () => store.describe(),
   settled: () => store.settled(),
