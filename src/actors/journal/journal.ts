@@ -17,6 +17,7 @@ import {
 } from '../writing/write-options.ts'
 import { type Shape, submitAs } from '../writing/write-path.ts'
 import { type EntryInput, entryContentOf, type PayloadTypes } from './entry-input.ts'
+import { type EntriesOfJournal, EntryStream } from './entry-stream.ts'
 
 /**
  * The place of an entry: the shard, the LSN of its frame, its number among the entries of that
@@ -90,6 +91,19 @@ export class Journal<
       const write = { units, options: this.#checked(options) }
       return submitAs(this.#system, this.#shard, write, this.#acked)
     })
+  }
+
+  /**
+   * The durable entries in their order, from `from` up to `to` (LSNs, inclusive); by default all
+   * that the log has at present. With `follow` it goes on with those to come. A slow reader costs
+   * no memory: it reads the log, which keeps what was not read yet. End it with `return`, or leave
+   * the `for await` loop.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`; `BAD_CURSOR`, now or at the
+   * first entry, for a `from` that the log has given back or has not come to
+   */
+  entries(options: EntriesOfJournal = noOptions): EntryStream<Events, Effects> {
+    this.#access.check()
+    return new EntryStream(this.#shard, options)
   }
 
   #checked(options: WriteOptions): CheckedWrite {

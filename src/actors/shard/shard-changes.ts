@@ -41,10 +41,25 @@ export type AppliedFrame = {
   readonly rows: Rows
 }
 
+/** An applied frame as listeners are shown it. It is read before the next one is applied. */
+export class ShownFrame {
+  readonly frame: AppliedFrame
+  #changes: readonly KeyChange[] | undefined
+
+  constructor(frame: AppliedFrame) {
+    this.frame = frame
+  }
+
+  /** Its changes of keys; none if it changed no key. */
+  get changes(): readonly KeyChange[] {
+    this.#changes ??= changesOf(this.frame)
+    return this.#changes
+  }
+}
+
 /** A listener to the changes of a shard. */
 export type ChangeListener = {
-  /** The changes of one frame; none if it changed no key. */
-  readonly applied: (lsn: number, changes: readonly KeyChange[]) => void
+  readonly applied: (shown: ShownFrame) => void
   /** Frames may have been applied that were not shown: the listener reads the log for them. */
   readonly missed: () => void
 }
@@ -66,8 +81,8 @@ export class ShardChanges {
 
   /** Shows a frame that was applied just now. */
   show(frame: AppliedFrame): void {
-    const changes = changesOf(frame)
-    for (const { applied } of this.#listeners) applied(frame.lsn, changes)
+    const shown = new ShownFrame(frame)
+    for (const { applied } of this.#listeners) applied(shown)
   }
 
   /** The applier has rebuilt its rows from the log. */

@@ -92,8 +92,8 @@ export const freshened = (shard: Shard, freshness: Freshness): Promise<void> => 
       resolve()
     }
     const stopListening = shard.changes.listen({
-      applied: (lsn) => {
-        if (lsn >= least) end()
+      applied: ({ frame }) => {
+        if (frame.lsn >= least) end()
       },
       missed: () => {
         if (shard.appliedLsn >= least) end()

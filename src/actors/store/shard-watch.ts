@@ -1,48 +1,70 @@
 /**
- * The part of one shard in a watch: its changes from a position on, each once it is durable. While
- * it follows, the applier shows it every change. Otherwise it reads the log up to what is applied,
- * and gives each key that was named there with its present value. It follows again once it has read
- * every applied frame.
+ * A watch of one shard: items of its frames from a position on, each once it is durable. While it
+ * follows, the applier shows it every frame. Otherwise it reads the log up to what is applied. It
+ * follows again once it has read every applied frame. Changes of keys and entries of the journal are
+ * such items.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { decodeFrame, type LogHost, type ReadAnswer, type Row } from '../../storage/index.ts'
+import type { LogHost, ReadAnswer } from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
-import { type KeyChange, touchedBy } from '../shard/shard-changes.ts'
+import type { ShownFrame } from '../shard/shard-changes.ts'
 
-/** A change with the position to go on from behind it. */
-export type WatchedChange = {
-  readonly change: KeyChange
-  /** The value is that of now: later changes of the key may be in it, and come again. */
+/** What a watch gives of frames: items in the order of their frames. */
+export type WatchSource<Item extends { readonly lsn: number }> = {
+  /** The items of a frame that was applied just now. */
+  readonly ofFrame: (shown: ShownFrame) => readonly Item[]
+  /** The items of the frames below `end`, all of which are applied. */
+  readonly ofLog: (read: ReadAnswer, end: number) => readonly Item[]
+  /** The memory that an item takes, in bytes. */
+  readonly bytesOf: (item: Item) => number
+}
+
+/** An item with the position to go on from behind it. */
+export type Watched<Item> = {
+  readonly item: Item
+  /** It was read from the log. */
   readonly catchingUp: boolean
   readonly next: Position
 }
 
-/** Which changes a watch wants. */
-export type ChangeFilter = (change: KeyChange) => boolean
+/** The bounds of a watch, and what it keeps. */
+export type WatchBounds = {
+  /** The first LSN, or `logStart`. */
+  readonly from: number
+  /** The last LSN; without it the watch follows for ever. */
+  readonly to?: number
+  /** Whether the log keeps what the watch has not read. */
+  readonly pins?: boolean
+}
 
 /** Stands for the first LSN of the log. */
 export const logStart = 0
 
-/** The changes, and their bytes, that wait for a slow reader. Beyond them it reads the log. */
+/** The items, and their bytes, that wait for a slow reader. Beyond them it reads the log. */
 const waitingMax = 10_000
 const waitingBytesMax = 8 * 1024 * 1024
 
 /** The bytes of the log that one read transfers to this thread. */
 const readBytes = 1024 * 1024
 
-/** The changes of one shard. */
-export class ShardWatch {
+/** A pin moves on when the watch is so many frames further. */
+const pinnedFrames = 1_024
+
+/** The items of one shard. */
+export class ShardWatch<Item extends { readonly lsn: number }> {
   readonly #shard: Shard
-  readonly #wants: ChangeFilter
+  readonly #source: WatchSource<Item>
+  readonly #to: number
+  readonly #pin: WatchPin | undefined
   readonly #stopListening: () => void
-  #waiting: WatchedChange[] = []
+  #waiting: Watched<Item>[] = []
   #waitingBytes = 0
   /** Frames below are in `#waiting`, or were given out. */
   #from: number
   /** The answer of the last `next`, until the following one. */
-  #given: WatchedChange | undefined
+  #given: Watched<Item> | undefined
   #follows = false
   /** The log is known to be durable up to here. */
   #durableLsn = 0
@@ -50,13 +72,16 @@ export class ShardWatch {
   #watchesPhase = false
   #isClosed = false
 
-  constructor(shard: Shard, from: number, wants: ChangeFilter) {
+  constructor(shard: Shard, source: WatchSource<Item>, bounds: WatchBounds) {
+    const { from, to = Number.POSITIVE_INFINITY, pins = false } = bounds
     this.#shard = shard
+    this.#source = source
     this.#from = from
-    this.#wants = wants
+    this.#to = to
+    this.#pin = pins ? new WatchPin(shard) : undefined
     this.#follows = from > shard.appliedLsn
     this.#stopListening = shard.changes.listen({
-      applied: (lsn, changes) => this.#applied(lsn, changes),
+      applied: (shown) => this.#applied(shown),
       missed: () => {
         this.#follows = false
         this.#wake()
@@ -65,30 +90,32 @@ export class ShardWatch {
   }
 
   /**
-   * The next change; `undefined` after `close`. Called again only after it settled.
-   * @throws KeelsonError `BAD_CURSOR` if the log does not have the position ; `SHARD_DOWN`,
-   * `CLOSED`, `CORRUPT`
+   * The next item; `undefined` behind the last LSN, and after `close`. Called again only after it
+   * settled.
+   * @throws KeelsonError `BAD_CURSOR` if the log does not have the position; `SHARD_DOWN`, `CLOSED`,
+   * `CORRUPT`
    */
-  async next(): Promise<WatchedChange | undefined> {
+  async next(): Promise<Watched<Item> | undefined> {
     this.#given = undefined
     for (;;) {
       if (this.#isClosed) return undefined
       const first = this.#waiting.shift()
       if (first) {
         this.#given = first
-        this.#waitingBytes -= bytesOf(first.change)
-        await this.#durable(first.change.lsn)
+        this.#waitingBytes -= this.#source.bytesOf(first.item)
+        await this.#durable(first.item.lsn)
         return first
       }
+      if (this.#from > this.#to) return undefined
       if (this.#follows && this.#shard.phase.kind === 'open') await this.#woken()
       else await this.#catchUp()
     }
   }
 
-  /** The position of the first change that no `next` before the last one has answered. */
+  /** The position of the first item that no `next` before the last one has answered. */
   get unread(): Position {
-    const change = this.#given?.change ?? this.#waiting[0]?.change
-    return { shard: this.#shard.index, lsn: change?.lsn ?? this.#from }
+    const item = this.#given?.item ?? this.#waiting[0]?.item
+    return { shard: this.#shard.index, lsn: item?.lsn ?? this.#from }
   }
 
   /** Ends the watch. A `next` under way resolves with `undefined`. */
@@ -96,31 +123,36 @@ export class ShardWatch {
     this.#isClosed = true
     this.#stopListening()
     this.#waiting = []
+    this.#pin?.end()
     this.#wake()
   }
 
-  #applied(lsn: number, changes: readonly KeyChange[]): void {
+  #applied(shown: ShownFrame): void {
+    const { lsn } = shown.frame
     if (!this.#follows || lsn < this.#from) return
     if (this.#waiting.length >= waitingMax || this.#waitingBytes >= waitingBytesMax) {
       this.#follows = false
       return
     }
     this.#from = lsn + 1
-    this.#take(changes.filter(this.#wants), false)
+    this.#take(this.#source.ofFrame(shown), false)
+    if (this.#from > this.#to) this.#wake()
+    this.#pin?.move(this.unread.lsn, pinnedFrames)
   }
 
-  /** Gives out changes, the last of each frame with the position behind the frame. */
-  #take(changes: readonly KeyChange[], catchingUp: boolean): void {
-    for (const [at, change] of changes.entries()) {
-      const isLast = changes[at + 1]?.lsn !== change.lsn
-      const next = { shard: this.#shard.index, lsn: change.lsn + Number(isLast) }
-      this.#waiting.push({ change, catchingUp, next })
-      this.#waitingBytes += bytesOf(change)
+  /** Gives out items, the last of each frame with the position behind the frame. */
+  #take(items: readonly Item[], catchingUp: boolean): void {
+    for (const [at, item] of items.entries()) {
+      if (item.lsn > this.#to) break
+      const isLast = items[at + 1]?.lsn !== item.lsn
+      const next = { shard: this.#shard.index, lsn: item.lsn + Number(isLast) }
+      this.#waiting.push({ item, catchingUp, next })
+      this.#waitingBytes += this.#source.bytesOf(item)
     }
-    if (changes.length > 0) this.#wake()
+    if (items.length > 0) this.#wake()
   }
 
-  /** Resolves at the next change, and when the shard is not open. */
+  /** Resolves at the next item, and when the shard is not open. */
   #woken(): Promise<void> {
     if (!this.#watchesPhase) {
       this.#watchesPhase = true
@@ -143,11 +175,12 @@ export class ShardWatch {
     if (this.#follows) return
     const log = shard.files.log()
     if (this.#from === logStart) this.#from = await firstLsnOf(log)
+    await this.#pin?.hold(log, this.#from)
     const read = await this.#read(log)
     if (!read || this.#isClosed) return
     // A frame that is not applied yet is shown by the applier, or read in the next turn.
     const end = Math.min(read.next, shard.appliedLsn + 1)
-    this.#take(this.#changesOf(read, end).filter(this.#wants), true)
+    this.#take(this.#source.ofLog(read, end), true)
     if (end > this.#from) this.#from = end
     // The log is written and not synced up to what is applied.
     else this.#durableLsn = (await log.run('sync', null)).durableLsn
@@ -164,33 +197,6 @@ export class ShardWatch {
       if (shard.phase.kind === 'open' && shard.files.log() === log) throw error
       return undefined
     }
-  }
-
-  /** The keys named in the frames below `end`, each once, with their present rows. */
-  #changesOf(read: ReadAnswer, end: number): readonly KeyChange[] {
-    const shard = this.#shard
-    const view = shard.view()
-    const now = shard.now()
-    const changes = new Map<string, KeyChange>()
-    const set = (name: string, change: KeyChange): void => {
-      changes.delete(name)
-      changes.set(name, change)
-    }
-    for (const { lsn, time, offset, length } of read.frames) {
-      if (lsn >= end) break
-      const { units } = decodeFrame(read.bytes.slice(offset, offset + length))
-      for (const touched of touchedBy(units)) {
-        if (touched.kind === 'clear') {
-          set(`\0${touched.namespace}`, { lsn, time, ...touched })
-          continue
-        }
-        for (const key of touched.keys) {
-          const row: Row | undefined = view.get(key, now)
-          if (!row || !touched.ended) set(key, { lsn, time, kind: 'key', key, row })
-        }
-      }
-    }
-    return [...changes.values()]
   }
 
   #fallenBehind(cause: KeelsonError): KeelsonError {
@@ -213,5 +219,39 @@ export class ShardWatch {
 const firstLsnOf = async (log: LogHost): Promise<number> =>
   (await log.run('describe', null)).segments[0]?.baseLsn ?? 1
 
-const bytesOf = (change: KeyChange): number =>
-  change.kind === 'key' ? change.key.length + (change.row?.value.bytes.length ?? 0) : 0
+/** Keeps the log from a position on, in each life of the log that the watch reads. */
+class WatchPin {
+  readonly #shard: Shard
+  #log: LogHost | undefined
+  #pin: number | undefined
+  #from = 0
+
+  constructor(shard: Shard) {
+    this.#shard = shard
+  }
+
+  /** Pins `log` from `from` on. A log that begins later, or has ended, is found out by a read. */
+  async hold(log: LogHost, from: number): Promise<void> {
+    if (this.#log !== log) this.#pin = undefined
+    this.#log = log
+    this.#from = from
+    const moved = this.#pin === undefined ? { from } : { from, pin: this.#pin }
+    const held = await log.run('pin', moved).catch(() => undefined)
+    if (this.#log !== log && held) await log.run('unpin', held).catch(() => undefined)
+    else this.#pin = held?.pin
+  }
+
+  /** Moves the pin to `from` if that is at least `frames` further. */
+  move(from: number, frames: number): void {
+    if (this.#pin !== undefined && this.#log && from - this.#from >= frames)
+      void this.hold(this.#log, from)
+  }
+
+  end(): void {
+    const pin = this.#pin
+    if (pin !== undefined && this.#shard.phase.kind === 'open')
+      void this.#log?.run('unpin', { pin }).catch(() => undefined)
+    this.#log = undefined
+    this.#pin = undefined
+  }
+}

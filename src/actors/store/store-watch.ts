@@ -4,12 +4,18 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { checkKey, rootNamespace } from '../../storage/index.ts'
+import {
+  checkKey,
+  decodeFrame,
+  type ReadAnswer,
+  type Row,
+  rootNamespace,
+} from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
-import type { KeyChange } from '../shard/shard-changes.ts'
-import { type ChangeFilter, logStart, ShardWatch, type WatchedChange } from './shard-watch.ts'
+import { type KeyChange, touchedBy } from '../shard/shard-changes.ts'
+import { logStart, ShardWatch, type Watched, type WatchSource } from './shard-watch.ts'
 import { listedValue } from './value-streams.ts'
 
 /** The options of a watch. */
@@ -54,7 +60,7 @@ export type StoreChange = {
 
 /** What a part answered: a change, its end, or why it failed. */
 type Answered = { readonly part: number } & (
-  | { readonly watched: WatchedChange | undefined }
+  | { readonly watched: Watched<KeyChange> | undefined }
   | { readonly error: unknown }
 )
 
@@ -62,7 +68,7 @@ type Answered = { readonly part: number } & (
 export class StoreWatch implements AsyncIterableIterator<StoreChange> {
   readonly #system: System
   readonly #shards: readonly Shard[]
-  readonly #parts: readonly ShardWatch[]
+  readonly #parts: readonly ShardWatch<KeyChange>[]
   /** The next change of each part, asked for and not given out. */
   readonly #asked = new Map<number, Promise<Answered>>()
   /** Calls of `next` are answered one after another. */
@@ -76,7 +82,9 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
     const wants = filterOf(prefix)
     const begins = shards.map((shard) => beginOf(shard, from))
     this.#shards = shards
-    this.#parts = shards.map((shard, at) => new ShardWatch(shard, begins[at] as number, wants))
+    this.#parts = shards.map(
+      (shard, at) => new ShardWatch(shard, changesIn(shard, wants), { from: begins[at] as number }),
+    )
   }
 
   /**
@@ -131,7 +139,7 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
 const shown = (
   system: System,
   shard: Shard,
-  { change, catchingUp }: WatchedChange,
+  { item: change, catchingUp }: Watched<KeyChange>,
   next: readonly Position[],
 ): StoreChange => {
   const { lsn, time } = change
@@ -141,6 +149,43 @@ const shown = (
   return row
     ? { kind: 'put', key, value: listedValue(system, shard, key, row), ...where }
     : { kind: 'delete', key, ...where }
+}
+
+/** Which changes a watch wants. */
+type ChangeFilter = (change: KeyChange) => boolean
+
+/** The changes of a shard. While the watch reads the log, a key has its present value. */
+const changesIn = (shard: Shard, wants: ChangeFilter): WatchSource<KeyChange> => ({
+  ofFrame: ({ changes }) => changes.filter(wants),
+  ofLog: (read, end) => namedIn(shard, read, end).filter(wants),
+  bytesOf: (change) =>
+    change.kind === 'key' ? change.key.length + (change.row?.value.bytes.length ?? 0) : 0,
+})
+
+/** The keys named in the frames below `end`, each once, with their present rows. */
+const namedIn = (shard: Shard, read: ReadAnswer, end: number): readonly KeyChange[] => {
+  const view = shard.view()
+  const now = shard.now()
+  const changes = new Map<string, KeyChange>()
+  const set = (name: string, change: KeyChange): void => {
+    changes.delete(name)
+    changes.set(name, change)
+  }
+  for (const { lsn, time, offset, length } of read.frames) {
+    if (lsn >= end) break
+    const { units } = decodeFrame(read.bytes.slice(offset, offset + length))
+    for (const touched of touchedBy(units)) {
+      if (touched.kind === 'clear') {
+        set(`\0${touched.namespace}`, { lsn, time, ...touched })
+        continue
+      }
+      for (const key of touched.keys) {
+        const row: Row | undefined = view.get(key, now)
+        if (!row || !touched.ended) set(key, { lsn, time, kind: 'key', key, row })
+      }
+    }
+  }
+  return [...changes.values()]
 }
 
 const filterOf = (prefix: string): ChangeFilter => {

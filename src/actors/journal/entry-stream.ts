@@ -1,0 +1,81 @@
+/** The entries of a journal as an async iterator, which reads as fast as it is asked. */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
+import type { Shard } from '../shard/shard.ts'
+import { logStart, ShardWatch, type WatchBounds } from '../store/shard-watch.ts'
+import type { PayloadTypes } from './entry-input.ts'
+import { entriesIn, type StoredEntry } from './stored-entry.ts'
+
+/** Which entries to read. LSNs are inclusive. */
+export type EntriesOfJournal = {
+  /** The first LSN; by default the first that the log has. */
+  readonly from?: number
+  /** The last LSN; by default the present one, and none with `follow`. */
+  readonly to?: number
+  /** Whether to wait for entries to come. */
+  readonly follow?: boolean
+}
+
+/** Entries that are being read. */
+export class EntryStream<
+  Events extends PayloadTypes = PayloadTypes,
+  Effects extends PayloadTypes = PayloadTypes,
+> implements AsyncIterableIterator<StoredEntry<Events, Effects>>
+{
+  readonly #watch: ShardWatch<StoredEntry>
+  /** Calls of `next` are answered one after another. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  /** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED` */
+  constructor(shard: Shard, options: EntriesOfJournal) {
+    this.#watch = new ShardWatch(shard, entriesIn(shard), boundsOf(shard, options))
+  }
+
+  /**
+   * The next entry.
+   * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`. The stream has then ended
+   */
+  next(): Promise<IteratorResult<StoredEntry<Events, Effects>, undefined>> {
+    const turn = this.#turn.then(() => this.#next())
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Ends the stream: calls of `next` that wait are answered with `done`. */
+  async return(): Promise<IteratorResult<StoredEntry<Events, Effects>, undefined>> {
+    this.#watch.close()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async #next(): Promise<IteratorResult<StoredEntry<Events, Effects>, undefined>> {
+    try {
+      const watched = await this.#watch.next()
+      if (watched) return { done: false, value: watched.item as StoredEntry<Events, Effects> }
+    } catch (error) {
+      this.#watch.close()
+      throw error
+    }
+    return this.return()
+  }
+}
+
+const boundsOf = (shard: Shard, options: EntriesOfJournal): WatchBounds => {
+  checkOptionNames(options, ['from', 'to', 'follow'])
+  const { from = logStart, to, follow = false } = options
+  for (const [name, lsn] of Object.entries({ from, to: to ?? 0 }))
+    if (!Number.isSafeInteger(lsn) || lsn < 0) throw invalidArgument(name, 'an LSN', lsn)
+  if (typeof follow !== 'boolean') throw invalidArgument('follow', 'a boolean', follow)
+  // Refuses where the shard has no view.
+  shard.view()
+  const { appliedLsn, index } = shard
+  if (from > appliedLsn + 1)
+    throw new KeelsonError('BAD_CURSOR', `shard ${index} has not come to lsn ${from}`, {
+      details: { shard: index, from, appliedLsn },
+    })
+  const last = follow ? Number.POSITIVE_INFINITY : appliedLsn
+  return { from, to: Math.min(to ?? last, last), pins: true }
+}

@@ -1,0 +1,155 @@
+/** `app.journal.entries`: what was appended, in order, once, as far as it is durable. */
+import { describe, expect, test } from 'vitest'
+import type { EntryStream, StoredEntry } from '../../../src/actors/index.ts'
+import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { codeOf, failNextSync, type Machine, machine } from '../../support/simulated-instance.ts'
+
+const entry = (id: string, says: unknown = id) => ({
+  id,
+  type: 'order',
+  command: says,
+  events: [{ type: 'accepted', payload: { id } }],
+})
+
+const appendAll = async (app: App, { during }: Machine, ids: readonly string[]): Promise<void> => {
+  await during(Promise.all(ids.map((id) => app.journal.append(entry(id)))), 60_000)
+}
+
+const all = async (stream: EntryStream): Promise<StoredEntry[]> => {
+  const found: StoredEntry[] = []
+  for await (const each of stream) found.push(each)
+  return found
+}
+
+const numbered = (count: number, from = 0): string[] =>
+  Array.from({ length: count }, (_, at) => `e${from + at}`)
+
+describe('the entries of a journal', () => {
+  test('come back with their places and everything that they say', async () => {
+    const world = machine()
+    const app = await world.start()
+    const ack = await world.during(app.journal.append(entry('a', { cents: 7 })))
+
+    const [found] = await world.during(all(app.journal.entries()))
+
+    const { repeated, ...place } = ack
+    expect(repeated).toBe(false)
+    expect(found).toMatchObject({ ...place, id: 'a', type: 'order', effects: [] })
+    expect(found && readEventPayload(found.command)).toEqual({ version: 1, value: { cents: 7 } })
+    expect(
+      found?.events.map(({ type, payload }) => [type, readEventPayload(payload).value]),
+    ).toEqual([['accepted', { id: 'a' }]])
+  })
+
+  test('are read between two LSNs, and among puts, across segments and lives', async () => {
+    const world = machine()
+    const app = await world.start()
+    await appendAll(app, world, numbered(40))
+    for (let at = 0; at < 8; at++) await world.during(app.store.put('k', 'v'.repeat(60_000)))
+    await appendAll(app, world, numbered(40, 40))
+    await world.during(app.close())
+    const again = await world.start()
+
+    const read = await world.during(all(again.journal.entries()))
+    expect(read.map(({ id }) => id)).toEqual(numbered(80))
+
+    const [from, to] = [read[10]?.lsn as number, read[49]?.lsn as number]
+    const some = await world.during(all(again.journal.entries({ from, to })))
+    expect(some).toEqual(read.filter(({ lsn }) => lsn >= from && lsn <= to))
+  })
+
+  test('do not have what is written and not synced, also for one who follows', async () => {
+    const world = machine({ syncMs: 50 })
+    const app = await world.start()
+    const seen: string[] = []
+    const follower = app.journal.entries({ follow: true })
+    const reading = (async () => {
+      for await (const { id } of follower) seen.push(id)
+    })()
+    // It has read the log, and follows.
+    await world.clock.advance(500)
+    const acked: string[] = []
+    for (const id of ['a', 'b']) void app.journal.append(entry(id)).then(() => acked.push(id))
+
+    await world.clock.advance(49)
+    expect([seen, acked]).toEqual([[], []])
+
+    await world.clock.advance(100)
+    expect([seen, acked]).toEqual([
+      ['a', 'b'],
+      ['a', 'b'],
+    ])
+    await follower.return()
+    await reading
+  })
+
+  test('of an instance that only writes are synced before they are given out', async () => {
+    const world = machine()
+    const app = await world.start({ wal: { syncInterval: 10_000 } })
+    await appendAll(app, world, ['a'])
+    const durable = async () => (await world.during(app.wal(0).describe())).log?.durableLsn ?? 0
+    const before = await durable()
+
+    const [found] = await world.during(all(app.journal.entries()))
+
+    expect(before).toBeLessThan(found?.lsn as number)
+    expect(await durable()).toBeGreaterThanOrEqual(found?.lsn as number)
+  })
+
+  test('leave out a repeat that the log has after an unknown outcome, and refused content', async () => {
+    const world = machine()
+    const app = await world.start()
+    await appendAll(app, world, ['a'])
+    failNextSync(world.disk)
+    expect(await world.during(codeOf(app.journal.append(entry('b'))))).toBe('UNKNOWN_OUTCOME')
+    await world.during(app.control.reopen(0))
+    await world.during(app.journal.append(entry('b')))
+    await world.during(codeOf(app.journal.append(entry('b', 'else'))))
+    await appendAll(app, world, ['a', 'c'])
+
+    const found = await world.during(all(app.journal.entries()))
+
+    expect(found.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('wait in the log for a slow follower, who gets each once and in order', async () => {
+    const world = machine()
+    const app = await world.start({ wal: { maxFileSize: 4 * 1024 * 1024 } })
+    const follower = app.journal.entries({ follow: true })
+    await appendAll(app, world, ['first'])
+    const first = await world.during(follower.next())
+    expect(first.value?.id).toBe('first')
+    const command = 'v'.repeat(80_000)
+    for (const id of numbered(120))
+      await world.during(app.journal.append({ ...entry(id), command }))
+
+    const ids: string[] = []
+    while (ids.length < 120) ids.push((await world.during(follower.next())).value?.id as string)
+
+    expect(ids).toEqual(numbered(120))
+    await follower.return()
+    expect((await follower.next()).done).toBe(true)
+  })
+
+  test('that the log has given back are BAD_CURSOR, but an open stream keeps them', async () => {
+    const world = machine()
+    const app = await world.start({ wal: { maxFileSize: 128 * 1024 } })
+    await appendAll(app, world, numbered(10))
+    const open = app.journal.entries()
+    const [first] = await world.during(Promise.all([open.next()]))
+    for (let at = 0; at < 12; at++) await world.during(app.store.put('k', 'v'.repeat(60_000)))
+    await world.during(app.control.snapshot(0), 60_000)
+    const ids = [first.value?.id]
+    for (let at = 1; at < 10; at++) ids.push((await world.during(open.next())).value?.id)
+    expect(ids).toEqual(numbered(10))
+    await open.return()
+
+    expect(() => app.journal.entries({ from: 10_000 })).toThrow(
+      expect.objectContaining({ code: 'BAD_CURSOR' }),
+    )
+    expect(() => app.journal.entries({ from: -1 })).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+  })
+})
