@@ -30,6 +30,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
       'snapshots',
     ],
     projections: ['bytes', 'ports', 'values', 'rows'],
+    health: [
+      ...['ports', 'disk', 'segments', 'values', 'blobs', 'commands', 'lmdb', 'rescue', 'rows'],
+      ...['snapshots', 'backups'],
+    ],
     threads: [
       ...['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots', 'backups'],
     ],
@@ -74,7 +78,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     prompt: ['text', 'command'],
     wal: ['text', 'command'],
     backup: ['text', 'command', 'wal'],
-    cli: ['text', 'command', 'ingest', 'prompt', 'wal', 'backup'],
+    doctor: ['text', 'command', 'wal'],
+    cli: ['text', 'command', 'ingest', 'prompt', 'wal', 'backup', 'doctor'],
   },
   testing: {
     kit: [],

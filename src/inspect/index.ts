@@ -8,6 +8,7 @@
  * - prompt: the prompt and its views of processes, logs and projections
  * - wal: `keelson wal verify`, `dump` and `salvage`
  * - backup: `keelson backup` and `restore`
+ * - doctor: `keelson doctor`
  * - cli: the `keelson` command, its configuration file, `keelson start` and `run`
  *
  * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.

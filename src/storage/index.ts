@@ -19,6 +19,7 @@
  * - snapshots: snapshots of a projection: making, verifying, loading
  * - backups: copies of a shard, and what a backup holds
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
+ * - health: what `keelson doctor` finds in a data folder, and its repairs
  * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
  * - wal: `keelson/wal`, the log as a library; an entry of its own
  *
@@ -119,6 +120,20 @@ export { GroupQueue } from './groups/group-queue.ts'
 export { IdleWatch } from './groups/idle-watch.ts'
 export { type Fate, isRefusal, outcomeOf } from './groups/outcome.ts'
 export { type GroupLimits, type GroupWrite, WriteGroup } from './groups/write-group.ts'
+export type { Finding, RepairStep, Severity } from './health/finding.ts'
+export {
+  examiningFolder,
+  type FolderExamination,
+  lastHolderOf,
+} from './health/folder-examination.ts'
+export {
+  type AccessFault,
+  type DiskFacts,
+  type FolderFacts,
+  folderFindings,
+} from './health/folder-findings.ts'
+export { repair, stepsOf } from './health/repairing.ts'
+export type { HealthProgress } from './health/shard-facts.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'

@@ -10,6 +10,7 @@ import {
   type RestoreCommand,
 } from '../backup/backup-command-line.ts'
 import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
+import { type DoctorCommand, doctorUsage, parseDoctor } from '../doctor/doctor-command-line.ts'
 import type { RecordFormat } from '../ingest/record-splitter.ts'
 import { parseWalCommand, type WalCommand, walUsage } from '../wal/wal-command-line.ts'
 
@@ -42,6 +43,7 @@ export type ParsedCommand =
   | BackupCommand
   | RestoreCommand
   | OpenCommand
+  | DoctorCommand
   | WalCommand
   /** `text`: the help of one command; `usage` by default. */
   | { readonly kind: 'help'; readonly text?: string }
@@ -66,6 +68,8 @@ export const usage = `Usage:
 
 ${backupUsage}
 
+${doctorUsage}
+
 ${walUsage}
 
   keelson help, keelson --version
@@ -89,8 +93,9 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'backup') return parseBackup(rest)
   if (first === 'restore') return parseRestore(rest)
   if (first === 'open') return parseOpen(rest)
+  if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are start, run, ingest, backup, restore, open, wal, help`,
+    `there is no command '${first}'; the commands are start, run, ingest, backup, restore, open, doctor, wal, help`,
   )
 }
 

@@ -80,6 +80,10 @@ const run = async (
       const { runOpen } = await import('./open-command.ts')
       return runOpen(command, environment, verbose)
     }
+    case 'doctor': {
+      const { runDoctor } = await import('../doctor/doctor-command.ts')
+      return runDoctor(command, environment)
+    }
     case 'wal verify': {
       const { runWalVerify } = await import('../wal/wal-verify.ts')
       return runWalVerify(command, environment)

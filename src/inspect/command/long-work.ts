@@ -2,7 +2,7 @@
  * Long work in steps. Signals are handled between steps. Progress is shown on standard error: on a
  * terminal as one changing line, elsewhere, if asked for, as a line a second.
  */
-import { refusing } from '../../storage/index.ts'
+import { refusalOf } from '../../storage/index.ts'
 import { bytesText, clockText } from '../text/quantities.ts'
 import { type Environment, printLine } from './environment.ts'
 
@@ -73,7 +73,7 @@ const workLine = (what: string, { bytes, totalBytes }: WorkDone, elapsedMs: numb
  * before. Every error is a KeelsonError, those of a disk too.
  */
 export const runSteps = async <S, T>(
-  steps: Generator<S, T>,
+  steps: Generator<S, T> | AsyncGenerator<S, T>,
   environment: Pick<Environment, 'clock'>,
   signal: AbortSignal,
   onStep: (step: S) => void | Promise<void>,
@@ -82,7 +82,7 @@ export const runSteps = async <S, T>(
   let slice = clock.monotonic()
   try {
     for (;;) {
-      const step = refusing(() => steps.next())
+      const step = await steps.next()
       if (step.done) return step.value
       await onStep(step.value)
       if (clock.monotonic() - slice < sliceMs) continue
@@ -90,8 +90,10 @@ export const runSteps = async <S, T>(
       if (signal.aborted) return undefined
       slice = clock.monotonic()
     }
+  } catch (error) {
+    throw refusalOf(error)
   } finally {
     // Unfinished steps close their files.
-    steps.return(undefined as never)
+    await steps.return(undefined as never)
   }
 }

@@ -144,7 +144,12 @@ const holderOf = (locks: readonly string[]): string | undefined => {
  * Prevents any process from opening the logs until it is called.
  * @throws KeelsonError `LOCKED_DIR` when one is open
  */
-export const heldShut = ({ dir, logs }: WalTarget): (() => void) => {
+export const heldShut = ({
+  dir,
+  logs,
+}: Pick<WalTarget, 'dir'> & {
+  readonly logs: readonly Pick<LogTarget, 'dir'>[]
+}): (() => void) => {
   const folders = [...new Set([dir, ...logs.map((log) => log.dir)])]
   const locks: { release(): void }[] = []
   const release = () => {

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import type { Disk } from '../ports/disk.ts'
-import { replaceFile, sealedJson, unsealed } from './sealed-file.ts'
+import { type Claims, holdsWith, replaceFile, sealedJson, unsealed } from './sealed-file.ts'
 
 /** The format that this version writes, and the newest that it reads. */
 const dataFolderFormat = 1
@@ -62,7 +62,8 @@ export type LogFloor = { readonly epoch: number; readonly lsn: number }
 export type DataFolderReading =
   | { readonly state: 'absent' }
   | { readonly state: 'sound'; readonly facts: DataFolderFacts }
-  | { readonly state: 'damaged'; readonly evidence: string }
+  /** `claims`: what it says all the same. */
+  | { readonly state: 'damaged'; readonly evidence: string; readonly claims?: Claims }
 
 /** The folders of one shard. */
 export type ShardFolders = {
@@ -148,7 +149,7 @@ export const decodeDataFolder = (
   bytes: Uint8Array,
 ): Exclude<DataFolderReading, { state: 'absent' }> => {
   const sealed = unsealed(bytes)
-  if ('evidence' in sealed) return { state: 'damaged', evidence: sealed.evidence }
+  if ('evidence' in sealed) return { state: 'damaged', ...sealed }
   const { fields } = sealed
   const { format } = fields
   if (typeof format === 'number' && format > dataFolderFormat)
@@ -159,13 +160,41 @@ export const decodeDataFolder = (
     )
   const fault = faultOf(fields)
   if (fault !== undefined) return { state: 'damaged', evidence: fault }
+  return { state: 'sound', facts: factsIn(fields) }
+}
+
+/** The facts of valid fields. */
+const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
   const { instanceId, shards, logs, created, floors, origin } = fields as DataFolderFacts
   const known = { instanceId, shards, logs, created }
-  return {
-    state: 'sound',
-    facts: { ...known, ...(floors && { floors }), ...(origin && { origin }) },
-  }
+  return { ...known, ...(floors && { floors }), ...(origin && { origin }) }
 }
+
+/** What the logs of a folder are known to be: their ids, and how far each whole one reaches. */
+export type KnownLogs = {
+  readonly logs: readonly string[]
+  readonly reached: readonly (LogFloor | undefined)[]
+}
+
+/**
+ * The facts of a damaged `keelson.json`, if its folder confirms them: with the ids of the logs that
+ * are there its checksum holds, or it names these logs and no floor that they do not reach.
+ */
+export const confirmedFacts = (
+  claims: Claims,
+  { logs, reached }: KnownLogs,
+): DataFolderFacts | undefined => {
+  const fields: Record<string, unknown> = { ...claims.fields, shards: logs.length, logs }
+  if (faultOf(fields) !== undefined) return undefined
+  const facts = factsIn(fields)
+  if (holdsWith(claims, fields)) return facts
+  const { shards, logs: claimed } = claims.fields
+  const isSame = shards === logs.length && JSON.stringify(claimed) === JSON.stringify(logs)
+  return isSame && reached.every((log, at) => reaches(log, facts.floors?.[at])) ? facts : undefined
+}
+
+const reaches = (log: LogFloor | undefined, floor: LogFloor | undefined): boolean =>
+  log !== undefined && log.epoch >= (floor?.epoch ?? 0) && log.lsn >= (floor?.lsn ?? 0)
 
 /** What is wrong with the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {

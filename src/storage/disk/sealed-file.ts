@@ -13,16 +13,29 @@ export const sealedJson = (fields: Record<string, unknown>): Uint8Array => {
   return new TextEncoder().encode(`${text}\n`)
 }
 
-/** The fields of a sealed file without `crc`, or why it has none. */
+/** The fields of a file whose checksum does not hold, and that checksum. */
+export type Claims = { readonly fields: Record<string, unknown>; readonly crc: unknown }
+
+/**
+ * The fields of a sealed file without `crc`, or why it has none. `claims`: what a damaged one says.
+ */
 export const unsealed = (
   bytes: Uint8Array,
-): { readonly fields: Record<string, unknown> } | { readonly evidence: string } => {
+):
+  | { readonly fields: Record<string, unknown> }
+  | { readonly evidence: string; readonly claims?: Claims } => {
   const parsed = parseObject(bytes)
   if (!parsed) return { evidence: 'not a JSON object' }
   const { crc, ...fields } = parsed
   const own = checksum(fields)
-  return crc === own ? { fields } : { evidence: `its checksum is ${own}, not ${crc}` }
+  return crc === own
+    ? { fields }
+    : { evidence: `its checksum is ${own}, not ${crc}`, claims: { fields, crc } }
 }
+
+/** Whether the claims hold when these fields are right. */
+export const holdsWith = ({ crc }: Claims, fields: Record<string, unknown>): boolean =>
+  crc === checksum(fields)
 
 /**
  * Writes a temporary file, syncs it, renames it to `path`, and syncs the folder. After an error or

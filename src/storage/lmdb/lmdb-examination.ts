@@ -32,6 +32,23 @@ export const examineProjection = (
   dir: string,
   depth: ExaminationDepth = 'all',
 ): ProjectionExamination => {
+  const steps = examiningProjection(disk, dir, depth)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+/** Gets a row: its key and its record, views that are valid during the call. */
+export type SeeRow = (key: Uint8Array, record: Uint8Array) => void
+
+/** Examines as `examineProjection` does, yields its progress, and gives each sound row to `see`. */
+export function* examiningProjection(
+  disk: Disk,
+  dir: string,
+  depth: ExaminationDepth,
+  see?: SeeRow,
+): Generator<{ readonly bytes: number; readonly totalBytes: number }, ProjectionExamination> {
   const path = `${dir}/${dataFileName}`
   try {
     const folder = disk.entry(dir)
@@ -40,7 +57,7 @@ export const examineProjection = (
     if (disk.entry(path) === undefined) return { state: 'absent' }
     const file = disk.open(path, 'read')
     try {
-      return examineFile(file, depth)
+      return yield* examineFile(file, depth, see)
     } finally {
       file.close()
     }
@@ -76,21 +93,33 @@ const readMetaAt = (file: DiskFile, page: number, offset: number): Meta => {
   return meta
 }
 
-const examineFile = (file: DiskFile, depth: ExaminationDepth): ProjectionExamination => {
+/** The leaf pages between two reports of progress. */
+const leavesPerStep = 256
+
+function* examineFile(
+  file: DiskFile,
+  depth: ExaminationDepth,
+  see: SeeRow | undefined,
+): ReturnType<typeof examiningProjection> {
   const meta = readNewerMeta(file)
   const pages = new LmdbPages(file, meta)
   if (depth !== 'position') {
     const free = new FreeList(pages, meta)
     new LmdbTree('free list', meta.free, meta, pages, compareIntegers, free).walk('all')
   }
-  const rows = new Rows()
-  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, rows).walk(depth)
+  const rows = new Rows(see)
+  const totalBytes = file.size()
+  let leaves = 0
+  const tree = new LmdbTree('main tree', meta.main, meta, pages, compareBytes, rows)
+  for (const _ of tree.steps(depth))
+    if (++leaves % leavesPerStep === 0)
+      yield { bytes: Math.min(leaves * meta.pageBytes, totalBytes), totalBytes }
   if (depth !== 'position') pages.checkUnwritten()
   if (rows.count > 0 && rows.place === undefined) throw damage('it has rows but no position')
   const { place: position } = rows
   if (position && 'snapshot' in position) return { state: 'loading', place: position }
   const count = Math.max(0, meta.main.entries - 1)
-  return { state: 'sound', position, rows: count, bytes: file.size() }
+  return { state: 'sound', position, rows: count, bytes: totalBytes }
 }
 
 /** The order of byte strings, a prefix first: the order of keys in LMDB. */
@@ -179,6 +208,11 @@ class FreeList implements EntryVisitor {
 class Rows implements EntryVisitor {
   count = 0
   place: ProjectedPosition | LoadPlace | undefined
+  readonly #see: SeeRow | undefined
+
+  constructor(see: SeeRow | undefined) {
+    this.#see = see
+  }
 
   inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void {
     if (page[keyFrom] === positionKey[0] && dataFrom - keyFrom === positionKey.length) {
@@ -191,6 +225,7 @@ class Rows implements EntryVisitor {
     if (viewOf(page).getUint32(dataFrom, true) !== crc)
       throw damage('a row’s checksum does not hold')
     this.count++
+    this.#see?.(page.subarray(keyFrom, dataFrom), page.subarray(dataFrom, dataTo))
   }
 
   large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void {
@@ -198,13 +233,18 @@ class Rows implements EntryVisitor {
     if (bytes < rowHeadBytes) throw damage('a row is too short')
     let expected = -1
     let crc = crc32(key)
+    const record = this.#see && new Uint8Array(bytes)
+    let at = 0
     for (const piece of pieces) {
+      record?.set(piece, at)
+      at += piece.length
       const isFirst = expected < 0
       if (isFirst) expected = viewOf(piece).getUint32(0, true)
       crc = crc32(isFirst ? piece.subarray(4) : piece, crc)
     }
     if (crc !== expected) throw damage('a large row’s checksum does not hold')
     this.count++
+    if (record) this.#see?.(key, record)
   }
 }
 

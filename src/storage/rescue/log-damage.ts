@@ -130,9 +130,10 @@ const placesOfNothing = (
     throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: {} })
   const source = proof.lsn > 0 ? proof.source : manifestName
   const evidence = `${source} names segments, but none can be read`
+  const from = 1 + (manifest.manifest?.snapshots.at(-1)?.lsn ?? 0)
   return {
     good: [],
-    lost: proof.lsn > 0 ? [{ from: 1, to: proof.lsn }] : [],
+    lost: proof.lsn >= from ? [{ from, to: proof.lsn }] : [],
     damage: [{ file: manifestName, offset: 0, lsn: 1, evidence }],
     lastLsn: 0,
   }

@@ -1,0 +1,180 @@
+/**
+ * `keelson doctor`: examines a data folder, says what is wrong and what to do, and with `--repair`
+ * does what cannot lose acknowledged data. Nothing can open the folder meanwhile. One that is open
+ * is examined as far as that is safe, and not repaired.
+ */
+import { join, resolve } from 'node:path'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  type Disk,
+  describeHolder,
+  examiningFolder,
+  type FolderFacts,
+  factsFileName,
+  folderFindings,
+  isLogName,
+  lastHolderOf,
+  lockFileName,
+  nodeDisk,
+  readBackup,
+  refusing,
+  repair,
+  shardFolder,
+  shardsPresent,
+  stepsOf,
+} from '../../storage/index.ts'
+import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
+import { Interruption } from '../command/interruption.ts'
+import { runSteps, WorkDisplay } from '../command/long-work.ts'
+import { paintFor } from '../text/paint.ts'
+import { heldShut } from '../wal/wal-target.ts'
+import type { DoctorCommand } from './doctor-command-line.ts'
+import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
+import { accessFaults, diskUnder } from './folder-place.ts'
+
+/** What each step works with. */
+type Work = {
+  readonly disk: Disk
+  readonly dir: string
+  readonly command: DoctorCommand
+  readonly environment: Environment
+  readonly signal: AbortSignal
+  readonly display: WorkDisplay
+}
+
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError `INVALID_ARGUMENT` for what is no data folder; `LOCKED_DIR` with `--repair`;
+ * an error of the disk
+ */
+export const runDoctor = async (
+  command: DoctorCommand,
+  environment: Environment,
+): Promise<number> => {
+  const interruption = new Interruption(environment)
+  const display = new WorkDisplay(environment, command.progress)
+  const dir = resolve(environment.cwd, command.dir)
+  const { signal } = interruption
+  try {
+    const work = { disk: nodeDisk(), dir, command, environment, signal, display }
+    refusing(() => refuseOther(work.disk, dir))
+    const examined = await examinedFolder(work)
+    display.clear()
+    if (!examined) return signalStatuses[interruption.received ?? 'SIGINT']
+    const { output, variables } = environment
+    const text = command.json
+      ? JSON.stringify(doctorJson(examined))
+      : doctorText(examined, paintFor(output, variables))
+    printLine(output, text)
+    return statusOf(examined)
+  } finally {
+    display.clear()
+    interruption.release()
+  }
+}
+
+/** Refuses what is no data folder, and says which command is for it. */
+const refuseOther = (disk: Disk, dir: string): void => {
+  const found = otherThanData(disk, dir)
+  if (found === undefined) return
+  throw new KeelsonError('INVALID_ARGUMENT', `${dir} ${found}`, { details: { path: dir } })
+}
+
+const otherThanData = (disk: Disk, dir: string): string | undefined => {
+  const kind = disk.entry(dir)?.kind
+  if (kind === undefined) return 'does not exist'
+  if (kind !== 'folder') return 'is not a folder'
+  if (isDescribed(disk, dir)) return undefined
+  if (readBackup(disk, dir)) return 'is a backup, which keelson restore verifies'
+  if (shardsPresent(disk, dir).length > 0) return undefined
+  return disk.list(dir).some(isLogName)
+    ? 'is the folder of a log, which keelson wal verify examines'
+    : 'is not a data folder'
+}
+
+const isDescribed = (disk: Disk, dir: string): boolean =>
+  disk.entry(join(dir, factsFileName)) !== undefined
+
+const examinedFolder = async (work: Work): Promise<Examined | undefined> => {
+  const { disk, dir, command } = work
+  const lastHolder = refusing(() => lastHolderOf(disk, dir))
+  // Without keelson.json nothing is repaired, and LOCK may say what made the folder.
+  const isRepairing = command.repair && isDescribed(disk, dir)
+  const lock = refusing(() => (isRepairing ? locked(work) : shared(work)))
+  try {
+    const facts = await examination(work, lastHolder, lock.heldBy)
+    if (!facts) return undefined
+    const findings = folderFindings(facts)
+    const { heldBy } = lock
+    const examined = { dir, isDeep: command.deep, findings, ...(heldBy && { heldBy }) }
+    if (!command.repair) return examined
+    const steps = isRepairing ? stepsOf(findings) : []
+    const repaired = steps.map((step) => refusing(() => repair(disk, step)))
+    if (repaired.length === 0) return { ...examined, repaired }
+    const after = await examination(work, {}, undefined)
+    return after && { ...examined, repaired, left: folderFindings(after) }
+  } finally {
+    lock.release()
+  }
+}
+
+type Lock = { readonly heldBy?: string; readonly release: () => void }
+
+const logsOf = ({ disk, dir }: Work): readonly { readonly dir: string }[] =>
+  shardsPresent(disk, dir)
+    .map((shard) => ({ dir: shardFolder(dir, shard).wal }))
+    .filter((log) => disk.entry(log.dir)?.kind === 'folder')
+
+/** Nothing opens the folder until `release`, unless it is open already. Writes nothing. */
+const shared = (work: Work): Lock => {
+  try {
+    return { release: heldShut({ dir: work.dir, logs: logsOf(work) }) }
+  } catch (error) {
+    if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
+    return { heldBy: error.message, release: () => undefined }
+  }
+}
+
+/** Takes the locks as an instance does. @throws KeelsonError `LOCKED_DIR` */
+const locked = (work: Work): Lock => {
+  const { disk, dir, environment } = work
+  const holder = describeHolder({ repairing: dir, since: environment.clock.now() })
+  const locks: { release(): void }[] = []
+  const release = (): void => {
+    for (const lock of locks.splice(0).reverse()) lock.release()
+  }
+  try {
+    for (const folder of [dir, ...logsOf(work).map((log) => log.dir)])
+      locks.push(disk.lock(join(folder, lockFileName), holder))
+    return { release }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+const examination = async (
+  { disk, dir, command, environment, signal, display }: Work,
+  lastHolder: FolderFacts['lastHolder'],
+  heldBy: string | undefined,
+): Promise<FolderFacts | undefined> => {
+  const { clock } = environment
+  const steps = examiningFolder(disk, {
+    dir,
+    lastHolder,
+    access: accessFaults(dir),
+    disk: diskUnder(dir),
+    ...(heldBy && { heldBy }),
+    // Beside the folder, as that of `keelson open`: in the folder itself nothing is changed.
+    ...(command.deep && {
+      temporary: `${dir}.doctor-${Buffer.from(clock.randomBytes(6)).toString('hex')}`,
+    }),
+  })
+  let what = ''
+  let startedAt = 0
+  return await runSteps(steps, environment, signal, (step) => {
+    if (step.what !== what) startedAt = clock.monotonic()
+    what = step.what
+    if (!command.json) display.show(`examining ${what}`, step, startedAt)
+  })
+}

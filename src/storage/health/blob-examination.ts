@@ -1,0 +1,102 @@
+/**
+ * The blobs that rows and frames refer to, and which of them are not there. A reference of a row
+ * must be good. One of a frame that no row shows yet may be of a command that will be refused.
+ */
+import { isKeelsonError } from '../../errors.ts'
+import { blobSegmentPath } from '../blobs/blob-folder.ts'
+import { BlobReading, readBlobRange } from '../blobs/blob-reader.ts'
+import { unitsIn } from '../commands/command.ts'
+import { decodeFrame } from '../commands/command-decoding.ts'
+import { refsOf, refsOfUnit } from '../commands/command-values.ts'
+import { decodeRow, rowHeadBytes } from '../lmdb/row-codec.ts'
+import type { Disk } from '../ports/disk.ts'
+import { valueTags } from '../ports/projection-store.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+
+/** A blob that is missing or damaged, and what refers to it: the key of a row, or an LSN. */
+export type BlobFault = {
+  readonly file: string
+  readonly offset: number
+  readonly isMissing: boolean
+  readonly evidence: string
+  readonly of: string | number
+}
+
+/** The references that were met, each place once. */
+export class BlobRefs {
+  readonly #refs = new Map<string, { readonly ref: BlobRef; readonly of: string | number }>()
+
+  /** Takes those of a row. @throws KeelsonError `CORRUPT` for an unreadable one */
+  addRow(key: Uint8Array, record: Uint8Array): void {
+    if (record[rowHeadBytes - 1] !== valueTags.blob) return
+    const of = Buffer.from(key).toString('utf8')
+    for (const ref of refsOf(decodeRow(key, record).value)) this.#add(ref, of)
+  }
+
+  /** Takes those of a frame, unless a row has them. */
+  addFrame(lsn: number, payload: Uint8Array): void {
+    for (const unit of unitsIn(decodeFrame(payload).units))
+      for (const ref of refsOfUnit(unit)) this.#add(ref, lsn)
+  }
+
+  #add(ref: BlobRef, of: string | number): void {
+    const place = `${ref.segment}:${ref.offset}`
+    if (typeof of === 'string' || !this.#refs.has(place)) this.#refs.set(place, { ref, of })
+  }
+
+  /** The references by segment and offset. */
+  get inOrder(): readonly { readonly ref: BlobRef; readonly of: string | number }[] {
+    return [...this.#refs.values()].sort(
+      (a, b) => a.ref.segment - b.ref.segment || a.ref.offset - b.ref.offset,
+    )
+  }
+}
+
+const pieceBytes = 1024 * 1024
+
+/**
+ * Examines the blobs in `dir` and yields its progress. Without `isDeep` only the beginning and the
+ * end of each is read. @throws DiskError
+ */
+export function* examiningBlobs(
+  disk: Disk,
+  dir: string,
+  refs: BlobRefs,
+  isDeep: boolean,
+): Generator<{ readonly bytes: number; readonly totalBytes: number }, readonly BlobFault[]> {
+  const { inOrder } = refs
+  const weight = (ref: BlobRef): number => (isDeep ? ref.size : 1)
+  const totalBytes = inOrder.reduce((sum, { ref }) => sum + weight(ref), 0)
+  const faults: BlobFault[] = []
+  let bytes = 0
+  for (const { ref, of } of inOrder) {
+    try {
+      if (isDeep) yield* read(disk, dir, ref, bytes, totalBytes)
+      else readBlobRange(disk, dir, ref, Math.max(0, ref.size - 1), ref.size)
+    } catch (error) {
+      if (!isKeelsonError(error, 'CORRUPT')) throw error
+      const file = blobSegmentPath(dir, ref.segment)
+      const evidence = String(error.details.evidence)
+      faults.push({ file, offset: ref.offset, isMissing: !disk.entry(file), evidence, of })
+    }
+    bytes += weight(ref)
+    yield { bytes, totalBytes }
+  }
+  return faults
+}
+
+function* read(disk: Disk, dir: string, ref: BlobRef, from: number, totalBytes: number) {
+  const reading = new BlobReading(disk, dir, ref, 0, ref.size)
+  try {
+    const memory = new Uint8Array(pieceBytes)
+    let bytes = from
+    for (let isDone = false; !isDone; ) {
+      const piece = reading.next(memory)
+      isDone = piece.done
+      bytes += piece.bytes.length
+      yield { bytes, totalBytes }
+    }
+  } finally {
+    reading.close()
+  }
+}

@@ -1,0 +1,98 @@
+/** Examines a data folder that nothing writes: `keelson.json`, then each shard. Changes nothing. */
+import { join } from 'node:path'
+import { isKeelsonError } from '../../errors.ts'
+import {
+  type DataFolderReading,
+  factsFileName,
+  lockFileName,
+  readDataFolder,
+  shardFolder,
+  shardsPresent,
+} from '../disk/data-folder.ts'
+import { type LockHolder, readHolder } from '../disk/lock-holder.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { FolderFacts } from './folder-findings.ts'
+import { comparingRows } from './row-comparison.ts'
+import { examiningShard, type HealthProgress, type ShardFacts } from './shard-facts.ts'
+
+/** The folder to examine, and what is known of it from outside. */
+export type FolderExamination = Pick<
+  FolderFacts,
+  'dir' | 'heldBy' | 'access' | 'disk' | 'lastHolder'
+> & {
+  /**
+   * A folder to make and remove: there the rows are replayed and compared, and blobs are read
+   * whole. Without it neither is done.
+   */
+  readonly temporary?: string
+}
+
+/** What LOCK says of its present or last holder. @throws DiskError */
+export const lastHolderOf = (disk: Disk, dir: string): LockHolder => {
+  const path = join(dir, lockFileName)
+  if (disk.entry(path)?.kind !== 'file') return {}
+  const file = disk.open(path, 'read')
+  try {
+    const bytes = new Uint8Array(file.size())
+    return readHolder(new TextDecoder().decode(bytes.subarray(0, file.read(bytes, 0))))
+  } finally {
+    file.close()
+  }
+}
+
+/**
+ * Examines it, and yields its progress.
+ * @throws KeelsonError `NO_SPACE` if the rows cannot be replayed; DiskError
+ */
+export async function* examiningFolder(
+  disk: Disk,
+  { temporary, ...outside }: FolderExamination,
+): AsyncGenerator<HealthProgress, FolderFacts> {
+  const { dir, heldBy } = outside
+  const described = readingOf(disk, dir)
+  const { reading } = described
+  const present = shardsPresent(disk, dir)
+  const floors = reading.state === 'sound' ? reading.facts.floors : undefined
+  const numbers =
+    reading.state === 'sound'
+      ? Array.from({ length: reading.facts.shards }, (_, shard) => shard)
+      : present
+  const shards: ShardFacts[] = []
+  for (const shard of numbers) {
+    const isLive = heldBy !== undefined
+    const isDeep = temporary !== undefined
+    const folders = shardFolder(dir, shard)
+    const request = { shard, folders, floor: floors?.[shard], isLive, isDeep }
+    const facts = yield* examiningShard(disk, request)
+    if (temporary === undefined || isLive) shards.push(facts)
+    else shards.push(yield* compared(disk, facts, temporary))
+  }
+  const spare = join(dir, `${factsFileName}.tmp`)
+  const leftovers = heldBy === undefined && disk.entry(spare) ? [spare] : []
+  return { ...outside, ...described, present, shards, temporary: leftovers }
+}
+
+const readingOf = (
+  disk: Disk,
+  dir: string,
+): { readonly reading: DataFolderReading; readonly newer?: string } => {
+  try {
+    return { reading: readDataFolder(disk, dir) }
+  } catch (error) {
+    if (!isKeelsonError(error, 'UNSUPPORTED_VERSION')) throw error
+    return { reading: { state: 'absent' }, newer: error.message }
+  }
+}
+
+async function* compared(
+  disk: Disk,
+  facts: ShardFacts,
+  temporary: string,
+): AsyncGenerator<HealthProgress, ShardFacts> {
+  try {
+    const comparison = yield* comparingRows(disk, facts, temporary)
+    return { ...facts, ...(comparison && { comparison }) }
+  } finally {
+    disk.remove(temporary)
+  }
+}

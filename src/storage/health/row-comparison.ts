@@ -1,0 +1,186 @@
+/**
+ * Compares a projection with what its snapshot and the log give: they are replayed into a projection
+ * of their own, in pieces, and both are walked in order. Rows that are not of the log alone are left
+ * out: those that actors and projections by users derive, and those of blobs that the log refers to.
+ */
+import { join } from 'node:path'
+import { isKeelsonError } from '../../errors.ts'
+import { walkingFrames } from '../backups/segment-copy.ts'
+import { readBlobRange } from '../blobs/blob-reader.ts'
+import { decodeFrame } from '../commands/command-decoding.ts'
+import { loadLmdb, type OpenDatabase } from '../lmdb/lmdb-environment.ts'
+import { examineProjection } from '../lmdb/lmdb-examination.ts'
+import { lmdbProjections } from '../lmdb/lmdb-projection-store.ts'
+import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
+import { lmdbSnapshotTarget } from '../lmdb/lmdb-snapshot-target.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { ProjectedPosition, ProjectionStore } from '../ports/projection-store.ts'
+import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import { ChangedRows, ProjectionRows } from '../rows/rows.ts'
+import { applyUnits } from '../rows/unit-application.ts'
+import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { loadingSnapshot } from '../snapshots/snapshot-loading.ts'
+import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
+import { rowClassOf } from '../values/row-key.ts'
+import type { HealthProgress, RowComparison, ShardFacts, SnapshotState } from './shard-facts.ts'
+import { basesOf, isProjectionUsable, isRebuildable } from './shard-health.ts'
+
+/** Rows that a replay of the log does not give. */
+const underived = new Set(['loggedBlob', 'derived', 'projected', 'projectionMark'])
+
+/** The changes of rows that are held before they are committed. */
+const pieceRows = 10_000
+
+/** The keys that a comparison names, at most. */
+const keysNamed = 10
+
+/**
+ * Compares, with a projection in the new folder `temporary`, and yields its progress. `undefined` if
+ * the projection or what it is built from is not whole.
+ * @throws KeelsonError `NO_SPACE`; DiskError
+ */
+export async function* comparingRows(
+  disk: Disk,
+  facts: ShardFacts,
+  temporary: string,
+): AsyncGenerator<HealthProgress, RowComparison | undefined> {
+  const { projection, folders, shard } = facts
+  if (projection.state !== 'sound' || !projection.position) return undefined
+  if (!isProjectionUsable(facts) || !isRebuildable(facts)) return undefined
+  const { position } = projection
+  const base = basesOf(facts).findLast(({ snapshot }) => snapshot.lsn <= position.lsn)
+  const openDatabase = await loadLmdb()
+  try {
+    if (base) yield* loading(disk, openDatabase, base, facts, temporary)
+    yield* replaying(disk, openDatabase, base?.snapshot.lsn ?? 0, facts, position, temporary)
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+    return { failure: error.message }
+  }
+  return yield* differing(disk, `the rows of shard ${shard}`, temporary, folders.lmdb)
+}
+
+async function* loading(
+  disk: Disk,
+  openDatabase: OpenDatabase,
+  { snapshot }: SnapshotState,
+  { folders, shard }: ShardFacts,
+  temporary: string,
+): AsyncGenerator<HealthProgress, void> {
+  const reader = new SnapshotReader(disk, folders.snapshots, snapshotName(snapshot.lsn))
+  try {
+    const within = (transaction: () => void): void => transaction()
+    const target = lmdbSnapshotTarget({ openDatabase, disk, within }, temporary, () => false)
+    try {
+      for (const { offset } of loadingSnapshot(reader, target))
+        yield { what: `replaying shard ${shard}`, bytes: offset, totalBytes: snapshot.bytes }
+    } finally {
+      await target.close()
+    }
+  } finally {
+    reader.close()
+  }
+}
+
+async function* replaying(
+  disk: Disk,
+  openDatabase: OpenDatabase,
+  from: number,
+  { folders, log, shard }: ShardFacts,
+  position: ProjectedPosition,
+  temporary: string,
+): AsyncGenerator<HealthProgress, void> {
+  const examine = async (dir: string) => examineProjection(disk, dir)
+  const store = lmdbProjections(openDatabase, disk, examine).open(temporary)
+  try {
+    const replay = new Replay(disk, folders.blobs, store)
+    const totalBytes = log.segments.reduce((sum, { size }) => sum + size, 0)
+    let bytes = 0
+    for (const [index, segment] of log.segments.entries()) {
+      const next = log.segments[index + 1]?.header.prev
+      if (next && next.lastLsn <= from) continue
+      const end = { lsn: Math.min(next?.lastLsn ?? position.lsn, position.lsn) }
+      const path = join(folders.wal, segment.name)
+      const take = (lsn: number, time: number, payload: Uint8Array): void => {
+        if (lsn > from && lsn <= position.lsn) replay.take(lsn, time, payload)
+      }
+      for (const step of walkingFrames(disk, path, segment, end, take)) {
+        bytes += step
+        if (replay.isFull) await replay.commit(position)
+        yield { what: `replaying shard ${shard}`, bytes, totalBytes }
+      }
+    }
+    await replay.commit(position)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Applies frames to the rows of a store. */
+class Replay {
+  readonly #store: ProjectionStore
+  readonly #below: () => ProjectionRows
+  #rows: ChangedRows
+
+  constructor(disk: Disk, blobs: string, store: ProjectionStore) {
+    this.#store = store
+    this.#below = () =>
+      new ProjectionRows(store, (ref, from, to) => readBlobRange(disk, blobs, ref, from, to))
+    this.#rows = new ChangedRows(this.#below())
+  }
+
+  get isFull(): boolean {
+    return this.#rows.changes.size >= pieceRows
+  }
+
+  take(lsn: number, time: number, payload: Uint8Array): void {
+    // The rows keep their values, and the payload is a view of memory that is used again.
+    applyUnits(decodeFrame(payload.slice()).units, this.#rows, { lsn, time }, this.#rows)
+  }
+
+  async commit(position: ProjectedPosition): Promise<void> {
+    await this.#store.commit(this.#rows.changes, position)
+    this.#rows = new ChangedRows(this.#below())
+  }
+}
+
+function* differing(
+  disk: Disk,
+  what: string,
+  expected: string,
+  found: string,
+): Generator<HealthProgress, RowComparison> {
+  const [one, other] = [lmdbSnapshotSource(disk, expected), lmdbSnapshotSource(disk, found)]
+  try {
+    const keys: string[] = []
+    let rows = 0
+    let different = 0
+    const [left, right] = [comparable(one.records()), comparable(other.records())]
+    let [a, b] = [left.next(), right.next()]
+    while (!a.done || !b.done) {
+      const order = a.done ? 1 : b.done ? -1 : Buffer.compare(a.value.key, b.value.key)
+      const isSame = order === 0 && isEqual(a.value, b.value)
+      const { key } = (order <= 0 ? a.value : b.value) as SnapshotRecord
+      if (!isSame) different++
+      if (!isSame && keys.length < keysNamed) keys.push(Buffer.from(key).toString('utf8'))
+      if (order <= 0) a = left.next()
+      if (order >= 0) b = right.next()
+      if (++rows % 1_000 === 0) yield { what, bytes: rows, totalBytes: other.rows }
+    }
+    return { rows, different, keys }
+  } finally {
+    one.close()
+    other.close()
+  }
+}
+
+const isEqual = (a: SnapshotRecord | undefined, b: SnapshotRecord | undefined): boolean =>
+  a !== undefined && b !== undefined && Buffer.compare(a.record, b.record) === 0
+
+function* comparable(records: Iterable<SnapshotRecord>): Generator<SnapshotRecord, undefined> {
+  for (const record of records) {
+    const kind = rowClassOf(Buffer.from(record.key).toString('utf8'))
+    if (kind === undefined || !underived.has(kind)) yield record
+  }
+  return undefined
+}

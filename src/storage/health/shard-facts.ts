@@ -1,0 +1,282 @@
+/**
+ * Examines the files of a shard, which nothing writes meanwhile: the log with its MANIFEST, the
+ * snapshots, the projection, the blobs, leftovers. Changes nothing and judges nothing. Of a shard
+ * that an instance has open only log and snapshots are read.
+ */
+import { join } from 'node:path'
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { walkingFrames } from '../backups/segment-copy.ts'
+import { factsFileName, type LogFloor, type ShardFolders } from '../disk/data-folder.ts'
+import { isFileFailure } from '../disk/disk-failure.ts'
+import { examiningProjection } from '../lmdb/lmdb-examination.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { ProjectedPosition, ProjectionExamination } from '../ports/projection-store.ts'
+import type { LogVerification } from '../rescue/log-judgement.ts'
+import { surveyLog } from '../rescue/log-survey.ts'
+import { verifying } from '../rescue/log-verification.ts'
+import { type ManifestReading, readManifest } from '../segments/manifest.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
+import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
+import { type BlobFault, BlobRefs, examiningBlobs } from './blob-examination.ts'
+import { type Leftovers, leftoversIn } from './leftovers.ts'
+
+/** How far an examination is. Bytes, or other counts that are done. */
+export type HealthProgress = {
+  readonly what: string
+  readonly bytes: number
+  readonly totalBytes: number
+}
+
+/** The shard to examine. */
+export type ShardExamination = {
+  readonly shard: number
+  readonly folders: ShardFolders
+  /** What `keelson.json` says that its log had. */
+  readonly floor: LogFloor | undefined
+  /** An instance has it open. */
+  readonly isLive: boolean
+  /** Blobs are read whole. */
+  readonly isDeep: boolean
+}
+
+/** A snapshot: one that the MANIFEST names, or, if no names are left, a file. */
+export type SnapshotState = {
+  readonly file: string
+  readonly snapshot: NamedSnapshot
+  /** Why it cannot be used; absent if it was read whole. */
+  readonly fault?: { readonly isMissing: boolean; readonly evidence: string }
+  /** The log that it is of; absent with a fault. */
+  readonly position?: ProjectedPosition
+}
+
+/** The log: its segments, and the verdict or why there is none. */
+export type LogState = {
+  readonly segments: readonly SegmentEntry[]
+  readonly found?: LogVerification
+  readonly refused?: KeelsonError
+}
+
+/** The outcome of a comparison of rows: how many differ, and some of their keys. */
+export type RowComparison =
+  | { readonly rows: number; readonly different: number; readonly keys: readonly string[] }
+  | { readonly failure: string }
+
+/** What is known of a shard. */
+export type ShardFacts = Omit<ShardExamination, 'floor' | 'isDeep'> & {
+  readonly floor: LogFloor | undefined
+  readonly manifest: ManifestReading
+  readonly log: LogState
+  readonly snapshots: readonly SnapshotState[]
+  /** `absent` too if it was not examined. */
+  readonly projection: ProjectionExamination
+  readonly blobs: readonly BlobFault[]
+  readonly leftovers: Leftovers
+  readonly comparison?: RowComparison
+}
+
+/** Examines a shard, and yields its progress. @throws DiskError that is not of one file */
+export function* examiningShard(
+  disk: Disk,
+  { shard, folders, floor, isLive, isDeep }: ShardExamination,
+): Generator<HealthProgress, ShardFacts> {
+  const name = `shard ${shard}`
+  const refs = new BlobRefs()
+  const manifest = manifestIn(disk, folders.wal)
+  const met = yield* examiningSnapshots(disk, name, folders, manifest, refs)
+  const snapshots = isLive ? stillNamed(disk, folders, met) : met
+  const projection = isLive
+    ? ({ state: 'absent' } as const)
+    : yield* labelled(
+        `the projection of ${name}`,
+        examiningProjection(disk, folders.lmdb, 'all', (key, record) => refs.addRow(key, record)),
+      )
+  const shown = projection.state === 'sound' ? projection.position : undefined
+  const heldFrom = hasNames(manifest) ? 1 : 1 + baseWithoutNames(disk, folders, snapshots, shown)
+  const knowledge = { heldFrom, isLive, holdsUnits: true, ...(shown && { shown }) }
+  const evidence = floor ? [{ lsn: floor.lsn, source: factsFileName }] : []
+  const log = yield* examiningLog(disk, name, folders.wal, { ...knowledge, evidence })
+  const facts = { shard, folders, isLive, floor, manifest, log, snapshots, projection }
+  if (isLive) return { ...facts, blobs: [], leftovers: { temporary: [], quarantines: [] } }
+  yield* addFrames(disk, facts, refs)
+  const blobs = yield* labelled(
+    `the blobs of ${name}`,
+    examiningBlobs(disk, folders.blobs, refs, isDeep),
+  )
+  const named = manifest.manifest?.snapshots ?? []
+  return { ...facts, blobs, leftovers: leftoversIn(disk, folders, named) }
+}
+
+/** Whether the MANIFEST still says which snapshots count. */
+export const hasNames = ({ manifest }: ManifestReading): boolean => manifest !== undefined
+
+/** The steps of another examination, under a name. */
+export function* labelled<T>(
+  what: string,
+  steps: Generator<{ readonly bytes: number; readonly totalBytes: number }, T>,
+): Generator<HealthProgress, T> {
+  try {
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return step.value
+      const { bytes, totalBytes } = step.value
+      yield { what, bytes, totalBytes }
+    }
+  } finally {
+    steps.return(undefined as never)
+  }
+}
+
+const noManifest = { manifest: undefined, exists: true, whole: false, damagedSlots: 2 } as const
+
+const manifestIn = (disk: Disk, dir: string): ManifestReading => {
+  try {
+    return readManifest(disk, dir)
+  } catch (error) {
+    if (isFileFailure(error)) return noManifest
+    throw error
+  }
+}
+
+/** Segments with readable headers; none if the log is of a newer version. */
+const segmentsIn = (disk: Disk, dir: string): readonly SegmentEntry[] => {
+  try {
+    return disk.entry(dir)?.kind === 'folder' ? surveyLog(disk, dir).segments : []
+  } catch (error) {
+    if (isKeelsonError(error, 'UNSUPPORTED_VERSION')) return []
+    throw error
+  }
+}
+
+function* examiningLog(
+  disk: Disk,
+  name: string,
+  dir: string,
+  knowledge: Parameters<typeof verifying>[2],
+): Generator<HealthProgress, LogState> {
+  const segments = segmentsIn(disk, dir)
+  try {
+    const found = yield* labelled(`the log of ${name}`, verifying(disk, dir, knowledge))
+    return { segments, found }
+  } catch (error) {
+    if (!isKeelsonError(error, 'NO_SEGMENTS') && !isKeelsonError(error, 'UNSUPPORTED_VERSION'))
+      throw error
+    return { segments, refused: error }
+  }
+}
+
+/**
+ * The LSN up to which a log without MANIFEST may have been given back: what has the rows up to there
+ * is all that is left to tell.
+ */
+const baseWithoutNames = (
+  disk: Disk,
+  { wal }: ShardFolders,
+  snapshots: readonly SnapshotState[],
+  shown: ProjectedPosition | undefined,
+): number => {
+  const walId = segmentsIn(disk, wal)[0]?.header.walId
+  const bases = [shown, ...snapshots.map(({ position }) => position)]
+  return Math.max(0, ...bases.map((base) => (base && base.walId === walId ? base.lsn : 0)))
+}
+
+const snapshotFile = /^([0-9a-f]{16})\.snap$/
+
+function* examiningSnapshots(
+  disk: Disk,
+  name: string,
+  { snapshots: dir }: ShardFolders,
+  manifest: ManifestReading,
+  refs: BlobRefs,
+): Generator<HealthProgress, readonly SnapshotState[]> {
+  const states: SnapshotState[] = []
+  const there = disk.entry(dir)?.kind === 'folder' ? disk.list(dir) : []
+  const lsns = manifest.manifest
+    ? manifest.manifest.snapshots.map(({ lsn }) => lsn)
+    : there.flatMap((each) => Number.parseInt(snapshotFile.exec(each)?.[1] ?? 'none', 16) || [])
+  for (const lsn of lsns) {
+    const named = manifest.manifest?.snapshots.find((each) => each.lsn === lsn)
+    states.push(yield* examiningSnapshot(disk, `a snapshot of ${name}`, dir, lsn, named, refs))
+  }
+  return states
+}
+
+/** Without those that the owner of the log has given up meanwhile. */
+const stillNamed = (
+  disk: Disk,
+  { wal }: ShardFolders,
+  met: readonly SnapshotState[],
+): readonly SnapshotState[] => {
+  const named = manifestIn(disk, wal).manifest?.snapshots ?? []
+  return met.filter(
+    ({ snapshot, fault }) => !fault || named.some(({ lsn }) => lsn === snapshot.lsn),
+  )
+}
+
+function* examiningSnapshot(
+  disk: Disk,
+  what: string,
+  dir: string,
+  lsn: number,
+  named: NamedSnapshot | undefined,
+  refs: BlobRefs,
+): Generator<HealthProgress, SnapshotState> {
+  const file = join(dir, snapshotName(lsn))
+  const unread = named ?? { lsn, bytes: 0, sum: 0 }
+  try {
+    const reader = new SnapshotReader(disk, dir, snapshotName(lsn))
+    try {
+      if (named) reader.refuseUnless(named)
+      const { position, bytes, sum } = reader.facts
+      for (const { next, records } of reader.blocks()) {
+        for (const { key, record } of records) refs.addRow(key, record)
+        yield { what, bytes: next, totalBytes: bytes }
+      }
+      return { file, snapshot: { lsn: reader.facts.lsn, bytes, sum }, position }
+    } finally {
+      reader.close()
+    }
+  } catch (error) {
+    return { file, snapshot: unread, fault: faultOf(disk, file, error) }
+  }
+}
+
+const faultOf = (disk: Disk, file: string, error: unknown) => {
+  const isMissing = disk.entry(file) === undefined
+  if (isFileFailure(error)) return { isMissing, evidence: `the disk cannot read it: ${error.code}` }
+  if (isKeelsonError(error, 'CORRUPT'))
+    return { isMissing, evidence: String(error.details.evidence ?? error.message) }
+  if (isKeelsonError(error, 'UNSUPPORTED_VERSION')) return { isMissing, evidence: error.message }
+  throw error
+}
+
+/** Adds the references of frames that no row shows yet. A damaged log is not read for that. */
+function* addFrames(
+  disk: Disk,
+  { shard, folders, log, projection, snapshots }: Omit<ShardFacts, 'blobs' | 'leftovers'>,
+  refs: BlobRefs,
+): Generator<HealthProgress, void> {
+  const { found, segments } = log
+  if (!found || found.verdict === 'corrupt') return
+  const isOurs = projection.state === 'sound' && !found.showsOther
+  const shown = isOurs ? projection.position?.lsn : undefined
+  const from = shown ?? Math.max(0, ...snapshots.map(({ position }) => position?.lsn ?? 0))
+  const what = `the frames of shard ${shard}`
+  for (const [index, segment] of segments.entries()) {
+    const next = segments[index + 1]?.header.prev
+    if ((next?.lastLsn ?? Number.POSITIVE_INFINITY) <= from) continue
+    const end = next
+      ? { lsn: next.lastLsn, offset: next.endOffset }
+      : { lsn: found.lastLsn, offset: segment.size }
+    const path = join(folders.wal, segment.name)
+    const steps = walkingFrames(disk, path, segment, end, (lsn, _, payload) => {
+      if (lsn > from) refs.addFrame(lsn, payload)
+    })
+    let bytes = 0
+    for (const step of steps) {
+      bytes += step
+      yield { what, bytes, totalBytes: segment.size }
+    }
+  }
+}

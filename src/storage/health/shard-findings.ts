@@ -1,0 +1,319 @@
+/** The findings about a shard: what its facts mean, and what to do. Pure. */
+import { join } from 'node:path'
+import { factsFileName } from '../disk/data-folder.ts'
+import { manifestName } from '../segments/log-folder.ts'
+import { type Finding, finding, type RepairStep } from './finding.ts'
+import { quarantineOf } from './leftovers.ts'
+import type { ShardFacts } from './shard-facts.ts'
+import {
+  basesOf,
+  firstLsnOf,
+  isLogWhole,
+  isOfEarlierEpoch,
+  isProjectionUsable,
+  isRebuildable,
+  mayUnname,
+  mendedManifest,
+} from './shard-health.ts'
+
+/** The folder of the shard. `logs`: the ids that `keelson.json` names; `undefined` without it. */
+export type ShardPlace = { readonly dir: string; readonly logs: readonly string[] | undefined }
+
+type Facts = ShardFacts & ShardPlace
+
+/** The findings, the log first. */
+export const shardFindings = (facts: ShardFacts, place: ShardPlace): Finding[] => {
+  const all = { ...facts, ...place }
+  const log = logFindings(all)
+  // What else is odd follows from that: these files do not belong together.
+  const isStranger = log.some(({ code }) => code === 'log.stranger')
+  const found = isStranger ? log : [...log, ...otherFindings(all)]
+  return found.map((each) => ({ ...each, shard: facts.shard }))
+}
+
+const otherFindings = (all: Facts): Finding[] => [
+  ...manifestFindings(all),
+  ...snapshotFindings(all),
+  ...projectionFindings(all),
+  ...blobFindings(all),
+  ...leftoverFindings(all),
+]
+
+const doctor = (dir: string): string => `keelson doctor ${dir} --repair`
+
+/** What to do when a log has lost something: a copy that has it, or what is left of it. */
+const salvage = ({ dir }: ShardPlace): string =>
+  `Restore a backup: keelson restore BACKUP --to DIR2. Without one, bring what can be read into a new folder: keelson wal salvage ${dir} --to DIR2. Keep ${dir} as it is.`
+
+const logFindings = (facts: Facts): Finding[] => {
+  const { folders, log, logs, shard } = facts
+  const { found, refused } = log
+  const file = folders.wal
+  if (refused?.code === 'UNSUPPORTED_VERSION')
+    return [finding('folder.newer', { file, evidence: refused.message, remedy: newer })]
+  if (!found || (log.segments.length === 0 && found.frames === 0 && !facts.manifest.exists))
+    return logs
+      ? [finding('log.missing', { file, evidence: 'no segment is there', remedy: salvage(facts) })]
+      : []
+  const owner = logs?.indexOf(found.walId) ?? shard
+  if (owner !== shard)
+    return [
+      finding('log.stranger', {
+        file,
+        evidence: `it is the log ${found.walId}, expected ${logs?.[shard]}`,
+        remedy:
+          owner < 0
+            ? `Put the folder of shard ${shard} back that belongs here, or restore a backup: keelson restore BACKUP --to DIR2.`
+            : `It belongs into shard ${owner}: put the folders of the shards back in their places.`,
+      }),
+    ]
+  return [...damageOf(facts), ...endOf(facts), ...remarksOf(facts)]
+}
+
+const newer = 'Use the version of Keelson that wrote it.'
+
+const damageOf = (facts: Facts): Finding[] => {
+  const { folders, floor, log } = facts
+  const { found } = log
+  if (!found) return []
+  const isShorter = found.provenBy === factsFileName && found.lost.length > 0
+  if (isShorter || isOfEarlierEpoch(facts))
+    return [
+      finding('log.older', {
+        file: folders.wal,
+        evidence: `keelson.json names epoch ${floor?.epoch} and lsn ${floor?.lsn}, the log has epoch ${found.epoch} and lsn ${found.lastLsn}`,
+        remedy: `Put its newest files back if they are anywhere. ${salvage(facts)}`,
+      }),
+    ]
+  const places = found.damage.map(({ file, offset, lsn, evidence }) =>
+    finding('log.damaged', {
+      file: join(folders.wal, file),
+      evidence: `offset ${offset}, lsn ${lsn}: ${evidence}`,
+      remedy: salvage(facts),
+    }),
+  )
+  if (found.lost.length === 0) return places
+  const ranges = found.lost.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`))
+  const evidence = `lsn ${ranges.join(', ')}; ${found.provenBy} proves that they were durable`
+  return [...places, finding('log.lost', { file: folders.wal, evidence, remedy: salvage(facts) })]
+}
+
+const endOf = ({ folders, log: { found } }: Facts): Finding[] => {
+  if (!found?.torn || found.verdict === 'corrupt') return []
+  const { file, offset, lsn, bytes } = found.torn
+  return [
+    finding('log.torn', {
+      file: join(folders.wal, file),
+      evidence: `${bytes} bytes from offset ${offset} on, where lsn ${lsn} would be`,
+      remedy: 'Nothing: the next start cuts it, and keeps the bytes in quarantine.',
+    }),
+  ]
+}
+
+/** MANIFEST and projection have findings of their own. */
+const remarksOf = ({ dir, folders, log: { found } }: Facts): Finding[] =>
+  (found?.remarks ?? [])
+    .filter((remark) => !remark.startsWith(manifestName) && !remark.startsWith('the projection'))
+    .map((evidence) =>
+      finding('log.odd', {
+        file: folders.wal,
+        evidence,
+        remedy: `Nothing has to be done. Make a backup: keelson backup ${dir} --to BACKUP.`,
+      }),
+    )
+
+const manifestStep = (facts: Facts): RepairStep[] => {
+  const manifest = mendedManifest(facts)
+  return manifest ? [{ kind: 'manifest', dir: facts.folders.wal, manifest }] : []
+}
+
+const manifestFindings = (facts: Facts): Finding[] => {
+  const { manifest, folders, log, dir } = facts
+  const file = join(folders.wal, manifestName)
+  if (manifest.unsupported !== undefined || (!log.found && !manifest.exists)) return []
+  if (manifest.manifest && manifest.damagedSlots === 0) return []
+  const repair = manifestStep(facts)
+  const mend =
+    repair.length > 0
+      ? `${doctor(dir)} writes it anew from the segments and the snapshots that are whole.`
+      : `It cannot be written anew from this log. ${salvage(facts)}`
+  const names = basesOf(facts).map(({ snapshot }) => snapshot.lsn)
+  const known = names.length > 0 ? `whole snapshots: of lsn ${names.join(', ')}` : 'no snapshot'
+  if (!manifest.exists)
+    return [finding('manifest.missing', { file, evidence: known, remedy: mend, repair })]
+  if (!manifest.manifest)
+    return [
+      finding('manifest.damaged', {
+        file,
+        evidence: `no slot is whole; ${known}`,
+        remedy: mend,
+        repair,
+      }),
+    ]
+  return [
+    finding('manifest.slot', {
+      file,
+      evidence: 'its checksum does not hold',
+      remedy: mend,
+      repair,
+    }),
+  ]
+}
+
+const snapshotFindings = (facts: Facts): Finding[] => {
+  if (!facts.manifest.manifest) return []
+  return facts.snapshots.flatMap(({ file, snapshot, fault }) => {
+    if (!fault) return []
+    const aside = fault.isMissing ? [] : [asideStep(facts, file)]
+    const repair = mayUnname(facts) && !facts.isLive ? [...manifestStep(facts), ...aside] : []
+    const evidence = `lsn ${snapshot.lsn}: ${fault.evidence}`
+    return finding(fault.isMissing ? 'snapshot.missing' : 'snapshot.damaged', {
+      file,
+      evidence,
+      remedy: snapshotRemedy(facts, repair.length > 0),
+      repair,
+    })
+  })
+}
+
+const snapshotRemedy = (facts: Facts, isRepaired: boolean): string => {
+  if (isRepaired)
+    return `${doctor(facts.dir)} takes its name out of the MANIFEST: the log has what it had. The next one is made when it is due.`
+  if (isProjectionUsable(facts))
+    return `Start the folder: it makes another one of the projection. Keep ${facts.folders.lmdb} until then: nothing else has its rows.`
+  return salvage(facts)
+}
+
+const asideStep = ({ folders }: Facts, path: string): RepairStep => ({
+  kind: 'set aside',
+  path,
+  to: quarantineOf(folders),
+})
+
+const projectionFindings = (facts: Facts): Finding[] => {
+  if (facts.isLive || !facts.log.found) return []
+  const fault = projectionFault(facts)
+  const lost = rowsLost(facts)
+  return fault ? [fault, ...lost] : [...lost, ...compared(facts)]
+}
+
+const projectionFault = (facts: Facts): Finding | undefined => {
+  const { folders, projection, log } = facts
+  const file = folders.lmdb
+  if (projection.state === 'damaged')
+    return ofProjection(facts, 'projection.damaged', projection.evidence)
+  if (projection.state === 'loading') return undefined
+  if (projection.state === 'absent' || projection.position === undefined)
+    return log.found?.dataFrames === 0 && firstLsnOf(facts) === 1
+      ? undefined
+      : finding('projection.missing', {
+          file,
+          evidence: 'it has no file, or no position',
+          remedy: isRebuildable(facts)
+            ? 'Nothing: the next start builds it from a snapshot and the log. That takes some time.'
+            : salvage(facts),
+        })
+  const { walId, lsn } = projection.position
+  if (log.found?.showsOther)
+    return ofProjection(facts, 'projection.stranger', `it shows lsn ${lsn} of the log ${walId}`)
+  const firstLsn = firstLsnOf(facts)
+  if (lsn < firstLsn - 1)
+    return ofProjection(
+      facts,
+      'projection.behind',
+      `it ends with lsn ${lsn}, and the log begins with ${firstLsn}`,
+    )
+  return undefined
+}
+
+const ofProjection = (
+  facts: Facts,
+  code: 'projection.damaged' | 'projection.stranger' | 'projection.behind' | 'projection.different',
+  evidence: string,
+): Finding => {
+  const { dir, folders } = facts
+  const remedy = isRebuildable(facts)
+    ? `${doctor(dir)} sets it aside, and the next start builds it anew from a snapshot and the log.`
+    : `Keep it: it cannot be built anew from what is here. ${salvage(facts)}`
+  const repair = isRebuildable(facts) ? [asideStep(facts, folders.lmdb)] : []
+  return finding(code, { file: folders.lmdb, evidence, remedy, repair })
+}
+
+const rowsLost = (facts: Facts): Finding[] => {
+  const firstLsn = firstLsnOf(facts)
+  const isThere = firstLsn === 1 || basesOf(facts).length > 0 || isProjectionUsable(facts)
+  if (isThere || !isLogWhole(facts)) return []
+  return [
+    finding('rows.lost', {
+      file: facts.folders.wal,
+      evidence: `the log begins with lsn ${firstLsn}`,
+      remedy: `Restore a backup: keelson restore BACKUP --to DIR2. Keep ${facts.dir} as it is.`,
+    }),
+  ]
+}
+
+const compared = (facts: Facts): Finding[] => {
+  const { comparison, folders, dir } = facts
+  if (!comparison) return []
+  if ('failure' in comparison)
+    return [
+      finding('projection.uncompared', {
+        file: folders.lmdb,
+        evidence: comparison.failure,
+        remedy: `Mend what it says, then compare again: keelson doctor ${dir} --deep`,
+      }),
+    ]
+  const { rows, different, keys } = comparison
+  if (different === 0) return []
+  const evidence = `${different} of ${rows} rows, among them ${keys.join(', ')}`
+  return [ofProjection(facts, 'projection.different', evidence)]
+}
+
+/** The most keys that a finding names. */
+const keysShown = 10
+
+const blobFindings = ({ blobs, dir }: Facts): Finding[] => {
+  const files = new Set(blobs.map(({ file, of }) => `${typeof of}:${file}`))
+  return [...files].map((name) => {
+    const of = blobs.filter((each) => `${typeof each.of}:${each.file}` === name)
+    const [first] = of
+    const { file = '', isMissing = false, evidence = '' } = first ?? {}
+    const names = of.slice(0, keysShown).map((each) => `${each.of} at ${each.offset}`)
+    const more = of.length > keysShown ? `, and ${of.length - keysShown} more` : ''
+    const seen = `${names.join(', ')}${more}: ${evidence}`
+    if (typeof first?.of === 'number')
+      return finding('blob.doubtful', {
+        file,
+        evidence: `lsn ${seen}`,
+        remedy: `Start the folder, then look at the keys: keelson wal dump ${dir} names them.`,
+      })
+    return finding(isMissing ? 'blob.missing' : 'blob.damaged', {
+      file,
+      evidence: seen,
+      remedy:
+        'Take the values from a backup: keelson restore BACKUP --to DIR2. Then put them again, or delete the keys: until then no backup of this folder can be made.',
+    })
+  })
+}
+
+const leftoverFindings = (facts: Facts): Finding[] => [
+  ...facts.leftovers.temporary.map((file) => {
+    // A snapshot without a name may be all that is left of rows, if those with one are damaged.
+    const isOver = !file.endsWith('.snap') || isRebuildable(facts)
+    return finding('leftover.temporary', {
+      file,
+      evidence: 'the work that made it did not end',
+      remedy: isOver
+        ? `${doctor(facts.dir)} removes it. So does the next start, or the next work of its kind.`
+        : `Keep a copy of it until the other findings are mended.`,
+      repair: isOver ? [{ kind: 'remove', path: file }] : [],
+    })
+  }),
+  ...facts.leftovers.quarantines.map((file) =>
+    finding('leftover.quarantine', {
+      file,
+      evidence: 'a repair or a start put them there',
+      remedy: 'Remove it when nobody wants to look at it.',
+    }),
+  ),
+]

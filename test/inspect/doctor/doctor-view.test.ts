@@ -1,0 +1,62 @@
+/** What `keelson doctor` prints, and the codes that the pages name. */
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { parseDoctor } from '../../../src/inspect/doctor/doctor-command-line.ts'
+import { doctorText } from '../../../src/inspect/doctor/doctor-view.ts'
+import { finding, findingKinds } from '../../../src/storage/health/finding.ts'
+import { codeOf } from '../../support/error-codes.ts'
+
+test('a finding is shown with its place, what was seen and the remedy, and nothing of it moves the cursor', () => {
+  const found = finding('blob.missing', {
+    file: '/d/1\n\u001b[2J.bloblog',
+    evidence: 'k at 48: its segment is missing',
+    remedy: 'Restore it.',
+  })
+
+  const text = doctorText({ dir: '/d', isDeep: false, findings: [{ ...found, shard: 1 }] })
+
+  expect(text.split('\n')).toEqual([
+    '/d: 1 finding  (without --deep)',
+    `damage  blob.missing  shard 1: ${findingKinds['blob.missing'][1]}`,
+    '  file    /d/1\\u{a}\\u{1b}[2J.bloblog',
+    '  seen    k at 48: its segment is missing',
+    '  remedy  Restore it.',
+  ])
+})
+
+test('a repair is told step by step, then what is left', () => {
+  const examined = {
+    dir: '/d',
+    isDeep: true,
+    findings: [],
+    repaired: ['removed /d/x.tmp'],
+    left: [],
+  }
+
+  expect(doctorText(examined).split('\n').slice(1)).toEqual([
+    'repaired',
+    '  removed /d/x.tmp',
+    'sound  /d  (every row compared, every large value read)',
+  ])
+})
+
+test('docs/cli.md names every code with its severity', () => {
+  const rows = readFileSync('docs/cli.md', 'utf8').matchAll(
+    /^\| (`[a-z]+\.[a-z]+`.*?) \| (\w+) \|/gm,
+  )
+  const named = [...rows].flatMap(([, codes = '', severity]) =>
+    [...codes.matchAll(/`([a-z]+\.[a-z]+)`/g)]
+      .filter(([, code = '']) => code !== 'keelson.json')
+      .map(([, code]) => [code, severity]),
+  )
+  const kinds = Object.entries(findingKinds).map(([code, [severity]]) => [code, severity])
+  expect(named.sort()).toEqual(kinds.sort())
+})
+
+test('the command line is read', () => {
+  const none = { deep: false, repair: false, json: false, progress: false, verbose: false }
+  expect(parseDoctor(['d'])).toEqual({ kind: 'doctor', dir: 'd', ...none })
+  expect(parseDoctor(['--deep', 'd', '--repair'])).toMatchObject({ deep: true, repair: true })
+  for (const words of [[], ['a', 'b'], ['a', '--nonsense']])
+    expect(codeOf(() => parseDoctor(words))).toBe('INVALID_ARGUMENT')
+})
