@@ -28,6 +28,14 @@ test('spares become segments for dozens of rolls, and a close leaves no spare', 
   await again.close()
 })
 
+test('a life that writes little has no second thread, and makes no spare', async () => {
+  const app = await start({ dir: tempFolder() })
+  for (let at = 0; at < 100; at++) await app.store.put(`k${at}`, value)
+  const { log } = await app.wal(0).describe()
+  expect(log?.spares).toEqual({ ready: 0, making: false })
+  await app.close()
+})
+
 test('neither thread of a log keeps an unreferenced process alive', async () => {
   const dir = tempFolder()
   const program = `

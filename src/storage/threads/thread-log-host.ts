@@ -49,6 +49,12 @@ export const threadLogHost = (): LogHost => {
 }
 
 /**
+ * From so many bytes of commits on there is a thread for spares. It takes as much time to start as
+ * hundreds of writes, and most lives of a command write little.
+ */
+const usedBytes = 256 * 1024
+
+/**
  * The thread's side: one log, which handles requests in order. A request that needs a spare waits
  * for it.
  */
@@ -56,6 +62,7 @@ const serveLog = (memory: SharedArrayBuffer): void => {
   const clock = systemClock()
   const log = createLog(nodeDisk(), clock)
   const questions: LogQuestion[] = []
+  let written = 0
   const spares = new SpareMaker({
     settled: (error) => log.settleSpare(error),
     free: () => proceed(),
@@ -68,9 +75,10 @@ const serveLog = (memory: SharedArrayBuffer): void => {
     for (let at = questions[0]; at && !log.waitsForSpare(at.kind, at.request); at = questions[0]) {
       questions.shift()
       const { id, kind, request, byLane } = at
+      if (kind === 'commit') written += (request as LogProtocol['commit']['request']).bytes.length
       answer(id, () => packed(log.handle(kind, request)), byLane)
-      if (kind === 'commit') spares.start()
     }
+    if (written >= usedBytes) spares.start()
     // Until the second thread runs, the log makes a spare when it needs one: no commit waits for a
     // thread to start.
     const task = spares.isFree ? log.beginSpare() : undefined
