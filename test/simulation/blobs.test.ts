@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { BlobLife, type BlobStory } from '../support/blob-life.ts'
 import { countOf } from '../support/tier.ts'
 
-const seeds = countOf('KEELSON_SEEDS', 10, 100)
+const seeds = countOf('KEELSON_SEEDS', 5, 100)
 const first = Number(process.env.KEELSON_SEED ?? 1)
 
 /** So many lives a test: what they leave behind is let go of with its end. */

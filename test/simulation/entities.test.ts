@@ -8,7 +8,7 @@ import { liveEntities } from '../support/entity-life.ts'
 import { countOf } from '../support/tier.ts'
 
 const only = process.env.KEELSON_SEED
-const count = countOf('KEELSON_SEEDS', 60, 2_000)
+const count = countOf('KEELSON_SEEDS', 24, 2_000)
 const seeds = only ? [Number(only)] : Array.from({ length: count }, (_, at) => at + 1)
 
 test(`what durable actors promise holds in ${seeds.length} random lives`, async () => {

@@ -8,7 +8,7 @@ import { addTally, liveSeed, type Tally } from './log-seeds.ts'
 
 test('E35 D2 D17 seeds of lives, writers and betrayals: nothing acknowledged is lost, nothing damaged is believed', async () => {
   const sum: Tally = {}
-  for (const seed of seedsOf(80, 1_000)) addTally(sum, await liveSeed(100_000 + seed))
+  for (const seed of seedsOf(30, 1_000)) addTally(sum, await liveSeed(100_000 + seed))
 
   // A simulation in which nothing happens proves nothing.
   const mean = (name: string): number => (sum[name] ?? 0) / (sum.lives ?? 1)

@@ -10,7 +10,7 @@ import { seededRandom } from '../../src/clock.ts'
 import { runtimeWorld } from '../support/runtime-world.ts'
 import { countOf } from '../support/tier.ts'
 
-const seedCount = countOf('KEELSON_SEEDS', 60, 600)
+const seedCount = countOf('KEELSON_SEEDS', 20, 600)
 const only = process.env.KEELSON_SEED
 const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
 

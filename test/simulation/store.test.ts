@@ -14,7 +14,7 @@ import type { App } from '../../src/supervisors/index.ts'
 import { machine } from '../support/simulated-instance.ts'
 import { countOf } from '../support/tier.ts'
 
-const seedCount = countOf('KEELSON_SEEDS', 30, 500)
+const seedCount = countOf('KEELSON_SEEDS', 12, 500)
 const only = process.env.KEELSON_SEED
 const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
 

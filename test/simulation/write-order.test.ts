@@ -10,7 +10,7 @@ import { seededRandom } from '../../src/clock.ts'
 import { machine } from '../support/simulated-instance.ts'
 import { countOf } from '../support/tier.ts'
 
-const seedCount = countOf('KEELSON_SEEDS', 50, 500)
+const seedCount = countOf('KEELSON_SEEDS', 20, 500)
 const only = process.env.KEELSON_SEED
 const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
 

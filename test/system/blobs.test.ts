@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { threadBlobHost } from '../../dist/storage/threads/thread-blob-host.js'
 import { childProgram } from '../support/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
-import { countOf } from '../support/tier.ts'
+import { countOf, thorough } from '../support/tier.ts'
 
 /** 2 GB: `KEELSON_STREAM_MB=2048 npx vitest run test/system/blobs.test.ts`. */
 const megabytes = countOf('KEELSON_STREAM_MB', 128, 512)
@@ -107,7 +107,7 @@ test('large values through threads: put, read back, streamed, and still there af
 test('many large values put at once read back as they were, in this process and the next', async () => {
   const dir = tempFolder()
   const value = (at: number) => Buffer.alloc(300_000 + ((at * 77_777) % 2_000_000), `value ${at} `)
-  const keys = Array.from({ length: 90 }, (_, at) => at)
+  const keys = Array.from({ length: thorough(30, 90) }, (_, at) => at)
   const app = await start({ dir })
   await Promise.all(keys.map((at) => app.store.put(`k${at}`, value(at))))
   const isThere = async ({ store }: typeof app, at: number) =>

@@ -94,7 +94,7 @@ test.each(['kill', 'power cut'] as const)(
           expect(await lived(sketch, history, crash, atMs)).toEqual(calm)
         },
       ),
-      { seed: 9, numRuns: thorough(2, 60), endOnFailure: true },
+      { seed: 9, numRuns: thorough(1, 60), endOnFailure: true },
     )
   },
 )

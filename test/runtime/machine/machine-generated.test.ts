@@ -173,7 +173,7 @@ test('a drawn machine does in a process what it does in XState’s own actor', a
     fc.asyncProperty(sketches, histories, (sketch, history) =>
       compared((tell) => machineOf(sketch, tell), history, never),
     ),
-    { seed: 1, numRuns: thorough(16, 500), endOnFailure: true },
+    { seed: 1, numRuns: thorough(8, 500), endOnFailure: true },
   )
 })
 
@@ -182,7 +182,7 @@ test('so it does when it is killed and restored after each event and each instan
     fc.asyncProperty(sketches, histories, (sketch, history) =>
       compared((tell) => machineOf(sketch, tell), history, { restarts: true, cuts: () => false }),
     ),
-    { seed: 2, numRuns: thorough(10, 500), endOnFailure: true },
+    { seed: 2, numRuns: thorough(6, 500), endOnFailure: true },
   )
 })
 
@@ -195,6 +195,6 @@ test('so it does, each action once by the name of its step, when it is killed at
         cuts: (save) => save % nth === 0,
       }),
     ),
-    { seed: 3, numRuns: thorough(10, 500), endOnFailure: true },
+    { seed: 3, numRuns: thorough(6, 500), endOnFailure: true },
   )
 })

@@ -6,7 +6,7 @@ import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.t
 import { countOf } from '../../support/tier.ts'
 
 /** More with `KEELSON_SEEDS=10000 npx vitest run test/storage/blobs`. */
-const seeds = countOf('KEELSON_SEEDS', 40, 500)
+const seeds = countOf('KEELSON_SEEDS', 20, 500)
 
 describe('extents', () => {
   test('merge where they touch, and leave the gaps between them', () => {

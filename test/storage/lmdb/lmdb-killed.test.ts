@@ -23,7 +23,7 @@ test.each(['store', 'thread'])(
       Promise.resolve(examineProjection(disk, path)),
     )
     let reported = 0
-    for (let round = 0; round < thorough(2, 6); round++) {
+    for (let round = 0; round < thorough(1, 6); round++) {
       const killAt = reported + 1 + Math.floor(random() * 80)
       const child = childProgram('projection-commits.mjs', [dir, writer], (line) => {
         reported = Number(line)

@@ -7,7 +7,7 @@ import { liveOn } from '../../support/log-life.ts'
 import { seedsOf } from '../../support/tier.ts'
 
 test('no life loses an acknowledged frame, changes the order, leaves a gap or continues after poison', () => {
-  const stories = seedsOf(150, 2_000).map((seed) => liveOn(seed))
+  const stories = seedsOf(60, 2_000).map((seed) => liveOn(seed))
 
   // The simulation must contain every kind of event.
   const sum = (pick: (story: (typeof stories)[number]) => number): number =>

@@ -42,7 +42,7 @@ import {
 import { type Content, type ModelAnswer, Refused, StoreModel } from '../../support/store-model.ts'
 import { countOf } from '../../support/tier.ts'
 
-const count = countOf('KEELSON_HISTORIES', 300, 3_000)
+const count = countOf('KEELSON_HISTORIES', 120, 3_000)
 const seed = process.env.KEELSON_SEED ? Number(process.env.KEELSON_SEED) : undefined
 const parameters = (numRuns: number) => ({ numRuns, ...(seed === undefined ? {} : { seed }) })
 

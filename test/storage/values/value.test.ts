@@ -45,7 +45,7 @@ describe('what comes back', () => {
         expectSame(back(value), value)
         expect(isCanonical(encodeValue(value))).toBe(true)
       }),
-      { numRuns: thorough(300, 2_000) },
+      { numRuns: thorough(100, 2_000) },
     )
   })
 

@@ -9,7 +9,7 @@ import { WalLife, type WalStep, type WalStory } from '../../support/wal-life.ts'
 import { walWorld } from '../../support/wals.ts'
 
 /** More with `KEELSON_SEEDS=1000 npx vitest run test/storage/wal/wal-life.test.ts`. */
-const lives = countOf('KEELSON_SEEDS', 40, 500)
+const lives = countOf('KEELSON_SEEDS', 20, 500)
 
 const sizes = (most: number) =>
   fc.array(fc.oneof(fc.nat({ max: 100 }), fc.nat({ max: 2400 })), { minLength: 1, maxLength: most })
