@@ -64,6 +64,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     blobs: ['admission', 'overlay', 'shard', 'projection'],
     writing: ['admission', 'overlay', 'shard', 'log', 'projection', 'blobs'],
     snapshots: ['shard', 'log', 'projection'],
+    replication: ['admission', 'shard'],
     control: ['admission', 'shard', 'log', 'projection', 'blobs', 'snapshots', 'writing'],
     store: ['admission', 'overlay', 'shard', 'log', 'projection', 'blobs', 'writing'],
     journal: ['shard', 'writing', 'store'],

@@ -10,6 +10,7 @@
  * - blobs: `blob_store`, large writes, the sweep
  * - writing: the way of every write, `batcher` with its windows, `expirer`
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
+ * - replication: the replicas that follow the logs, and the processes that send to them
  * - control: `control` over every shard, pauses of writes, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
  * - journal: `app.journal`: entries of applications that keep their state themselves
@@ -68,6 +69,15 @@ export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'
 export * as LmdbWriter from './projection/lmdb-writer.ts'
+export {
+  Follower,
+  type FollowerHealth,
+  type FollowerTerms,
+  type ReplicaHealth,
+  type ReplicaState,
+} from './replication/follower.ts'
+export { checkReplication, type ReplicationOptions } from './replication/replication-options.ts'
+export * as Replicator from './replication/replicator.ts'
 export { Access } from './shard/access.ts'
 export type { ProjectionMode } from './shard/projection-mode.ts'
 export type { RecoveryProgress } from './shard/recovery-progress.ts'

@@ -251,5 +251,6 @@ export {
   lockRowKey,
   lockRows,
   loggedBlobRows,
+  rowClassOf,
 } from './values/row-key.ts'
 export { decodeValue, encodeList, encodeValue } from './values/value.ts'

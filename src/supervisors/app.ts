@@ -9,6 +9,8 @@ import {
   type DerivedHealth,
   type Entities,
   entitiesOf,
+  type Follower,
+  type FollowerHealth,
   type Journal,
   type LmdbWriterHandle,
   levelOf,
@@ -43,6 +45,7 @@ export type AppParts = Closable & {
   /** The handles and the access of the caller of `start`. */
   readonly outside: AppContext
   readonly outsideAccess: Access
+  readonly followers: readonly Follower[]
   readonly readiness: Readiness
   /** Releases the folder's locks. */
   readonly release: () => void
@@ -87,6 +90,8 @@ export type Health = {
     readonly name: string
     readonly shards: readonly ProjectionStatus[]
   }[]
+  /** The replicas of the configuration, each with every shard. */
+  readonly replication: readonly FollowerHealth[]
 }
 
 /** A running instance. */
@@ -203,6 +208,9 @@ export class App {
         name,
         shards: projectionStatus(this.shards, name),
       })),
+      replication: this.#parts.followers.map((follower) =>
+        follower.health(this.system.clock.monotonic()),
+      ),
     }
   }
 

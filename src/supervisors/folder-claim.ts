@@ -31,6 +31,8 @@ import {
 export type FolderClaim = {
   readonly dir: string
   readonly shards: number
+  /** The folder's own id; `undefined` until it has a description. */
+  readonly instanceId: () => string | undefined
   /**
    * The id of each shard's log; absent without a description of the folder: the logs are then to be
    * made, and `finish` called.
@@ -157,6 +159,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   return {
     dir,
     shards,
+    instanceId: () => written?.instanceId,
     logs: facts?.logs,
     leftovers: facts ? [] : shardsPresent(disk, dir).filter((shard) => shard >= shards),
     finish: (logs) => {

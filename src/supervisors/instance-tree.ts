@@ -2,7 +2,7 @@
  * The supervision tree of an instance: its supervisors and their start order. Children start after
  * the ones that they depend on. The tree of one shard is in `shard-tree.ts`.
  */
-import { Control, type Entities, type Shard } from '../actors/index.ts'
+import { Control, type Entities, type Follower, Replicator, type Shard } from '../actors/index.ts'
 import {
   type ChildSpec,
   Registry,
@@ -23,6 +23,7 @@ export type TreeOptions = {
   readonly instance: string
   readonly shards: readonly Shard[]
   readonly entities: Entities
+  readonly followers: readonly Follower[]
   readonly mailboxMax: number
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
@@ -62,12 +63,32 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
+          ...(options.followers.length > 0 ? [replicationTree(options)] : []),
           ...(options.app ? [unlessClosing(options, appSpec(options.app, options))] : []),
         ],
       ),
     ],
   )
 }
+
+/** A fuse of its own: trouble with a replica never spends the restarts of anything else. */
+const replicationTree = ({ instance, followers }: TreeOptions): ChildSpec =>
+  supervisor(
+    'replication',
+    {
+      name: treeNames(instance).replication,
+      strategy: 'one_for_one',
+      intensity: 10,
+      periodMs: 60_000,
+      restart: 'transient',
+    },
+    followers.map((follower) =>
+      worker(`replicator(${follower.index})`, Replicator.server, follower, {
+        mailboxMax: Number.POSITIVE_INFINITY,
+        name: Replicator.name(instance, follower.index),
+      }),
+    ),
+  )
 
 const appSpec = (tree: AppTree, options: TreeOptions): ChildSpec =>
   wholeTree(tree, {

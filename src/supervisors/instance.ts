@@ -11,6 +11,7 @@ import {
   Allowance,
   type ClockJump,
   Entities,
+  Follower,
   Shard,
   SnapshotTurns,
   tell,
@@ -296,6 +297,13 @@ const run = async (
   const { deadlineMs } = settings
   const registry = system.to(treeNames(instance).registry)
   const [outsideAccess, insideAccess] = [new Access(), new Access()]
+  const identity = {
+    instanceId: claim.instanceId() ?? '',
+    holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
+  }
+  const followers = options.replication.map(
+    (terms, at) => new Follower(at, terms, shards, identity),
+  )
   const entities = new Entities(system, instance, shards, () => outsideAccess.isEnded)
   const parts = { system, instance, shards, windows, registry, entities, deadlineMs }
   const inside = appContext(parts, insideAccess)
@@ -306,6 +314,7 @@ const run = async (
     instance,
     shards,
     entities,
+    followers,
     mailboxMax: options.mailboxMax,
     app: options.app,
     appContext: inside,
@@ -330,6 +339,7 @@ const run = async (
     system,
     ownsSystem: !options.system,
     shards,
+    followers,
     outside: appContext(parts, outsideAccess),
     outsideAccess,
     readiness,

@@ -41,6 +41,7 @@ export const treeNames = (instance = defaultInstance) => ({
   shards: instanceName<SupervisorMessages>('shards', instance),
   registry: instanceName<Registry.Messages>('registry', instance),
   services: instanceName<SupervisorMessages>('services', instance),
+  replication: instanceName<SupervisorMessages>('replication', instance),
   shard: (shard: number) => shardName<SupervisorMessages>('shard')(instance, shard),
   followers: (shard: number) => shardName<SupervisorMessages>('followers')(instance, shard),
 })

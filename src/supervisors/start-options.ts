@@ -1,9 +1,12 @@
 /** The options of `start`: their meaning, their defaults, and their check. Pure. */
 
 import {
+  checkReplication,
+  type FollowerTerms,
   isWindow,
   namespaceFault,
   type RecoveryProgress,
+  type ReplicationOptions,
   type Settings,
   windowMsMax,
   windowsMax,
@@ -189,6 +192,8 @@ export type StartOptions = {
    * left out stands still, and is built anew when it comes back.
    */
   readonly projections?: readonly Projection[]
+  /** Replicas that follow the logs: see `keelson/postgres`. None. */
+  readonly replication?: readonly ReplicationOptions[]
   readonly snapshot?: {
     /**
      * A snapshot is made when the log since the last one exceeds `minLogBytes` (256 MiB) and `ratio`
@@ -241,6 +246,7 @@ export type CheckedOptions = {
   readonly allowDown: boolean
   readonly settings: Settings
   readonly minDurable: ReadonlyMap<number, number>
+  readonly replication: readonly FollowerTerms[]
   readonly mailboxMax: number
   readonly app: AppTree | undefined
   readonly onProgress: (progress: StartProgress) => void
@@ -327,6 +333,7 @@ const rules: Record<string, Rule> = {
     },
   },
   projections: { kind: 'any' },
+  replication: { kind: 'any' },
   snapshot: {
     kind: 'object',
     rules: {
@@ -365,6 +372,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     shards: options.shards,
     allowDown: options.allowDown ?? false,
     minDurable: checkMinDurable(wal.minDurable),
+    replication: checkReplication(options.replication),
     mailboxMax: options.mailboxMax ?? 100_000,
     app: options.app === undefined ? undefined : checkAppTree(options.app),
     onProgress: harmless(options.onProgress ?? (() => undefined)),

@@ -108,7 +108,12 @@ export class Journal<
 
   #checked(options: WriteOptions): CheckedWrite {
     if (options === noOptions) return this.#unsaid
-    const checked = checkWrite('commit', options, this.#unsaid.deadlineMs)
+    const checked = checkWrite(
+      'commit',
+      options,
+      this.#unsaid.deadlineMs,
+      this.#shard.replication.isFollowed,
+    )
     return checked.windowMs === undefined ? { ...checked, windowMs: 0 } : checked
   }
 }

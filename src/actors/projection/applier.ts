@@ -436,5 +436,6 @@ const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
   }
   shard.lagBytes = state.lag.bytes
   shard.snapshots.grew(state.lag.bytes - lagAtFirst)
+  shard.replication.grew(state.lag.bytes - lagAtFirst)
   from.reply(undefined)
 }

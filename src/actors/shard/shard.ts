@@ -21,6 +21,7 @@ import { Appends } from '../admission/appends.ts'
 import { DerivedQueue } from '../admission/derived-queue.ts'
 import { Gate } from '../admission/gate.ts'
 import { KeyMarks } from '../admission/key-marks.ts'
+import { ReplicaMarks } from '../admission/replica-marks.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import { ReleasedRows } from './released-rows.ts'
@@ -153,6 +154,8 @@ export class Shard {
   /** Rows that actors derived from the log, on their way into the projection. */
   readonly derived: DerivedQueue
   readonly snapshots: ShardSnapshots
+  /** How far its replicas are. */
+  readonly replication = new ReplicaMarks()
   /** Rows of blobs that go with the frames that were given back. */
   readonly releasedRows = new ReleasedRows()
   readonly files: ShardFiles
@@ -163,6 +166,11 @@ export class Shard {
   appliedLsn = 0
   /** The bytes of the log that are applied and that the projection does not show. */
   lagBytes = 0
+  /**
+   * How far the log may be given back, for each of those that need what is behind: `Infinity` when
+   * one needs nothing.
+   */
+  readonly floors: (() => number)[] = [() => this.replication.floor]
   /** How often the shard was opened. */
   opened = 0
 
@@ -306,6 +314,7 @@ export class Shard {
   /** Closes the shard, because the instance has closed. */
   close(): void {
     this.#enter({ kind: 'closed' })
+    this.replication.close()
     this.appends.resume()
     this.beginClose(this.unavailable())
   }

@@ -87,6 +87,17 @@ export interface StorageEvents {
     readonly bytes: number
     readonly firstLsn: number
   }>
+  /** A replica cannot be reached, or takes nothing. `follower`: its number in the options. */
+  'replication.away': Told<{ readonly follower: number; readonly reason: string }>
+  /** It takes what is replicated again. */
+  'replication.back': Told<{ readonly follower: number }>
+  /** A replica has everything up to `lsn`: `frames` more than before. */
+  'replication.sent': Told<{
+    readonly follower: number
+    readonly frames: number
+    readonly bytes: number
+    readonly lsn: number
+  }>
   /** Expired rows were removed: values, compounds, locks. */
   'expiry.removed': Told<{ readonly keys: number }>
   /**

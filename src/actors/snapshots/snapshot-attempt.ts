@@ -112,10 +112,11 @@ const named = async (
   }
 }
 
-/** Gives back what the named snapshots replace: segments, older snapshots, rows of their blobs. */
+/** Gives back what the named snapshots replace and no other needs: segments, older snapshots, rows of their blobs. */
 const release = async (shard: Shard, lsn: number, { signal, system }: Maker): Promise<void> => {
-  const { files, releasedRows } = shard
-  const { removed, removedBytes, firstLsn } = await files.log().run('release', { lsn })
+  const { files, floors, releasedRows } = shard
+  const floor = Math.min(lsn, ...floors.map((each) => each()))
+  const { removed, removedBytes, firstLsn } = await files.log().run('release', { lsn: floor })
   if (removed > 0)
     tell(system, shard, 'log.released', { segments: removed, bytes: removedBytes, firstLsn })
   await tidySnapshots(shard, signal)

@@ -127,7 +127,13 @@ export class StoreWriting {
    */
   checked(kind: TermKind, options: WriteOptions): CheckedWrite {
     this.#access.check()
-    return options === noOptions ? this.#unsaid : checkWrite(kind, options, this.#unsaid.deadlineMs)
+    return options === noOptions
+      ? this.#unsaid
+      : checkWrite(kind, options, this.#unsaid.deadlineMs, this.#isReplicated)
+  }
+
+  get #isReplicated(): boolean {
+    return this.#keys.shards.some(({ replication }) => replication.isFollowed)
   }
 
   /** Resolves when every write that was called before is decided, in every shard. */

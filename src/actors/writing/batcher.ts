@@ -394,6 +394,7 @@ const admittedWrite = async (
 
 const writeOf = (shard: Shard, commands: readonly Command[], terms: BatchTerms): Write => {
   const { shardCount, settings } = shard.parts
+  const { isFollowed } = shard.replication
   for (const command of commands)
     for (const key of namedKeys(command)) {
       const place = shardOf(key, shardCount)
@@ -402,7 +403,7 @@ const writeOf = (shard: Shard, commands: readonly Command[], terms: BatchTerms):
           details: { key, shard: shard.index, shards: [shard.index, place] },
         })
     }
-  return { units: commands, options: checkWrite('commit', terms, settings.deadlineMs) }
+  return { units: commands, options: checkWrite('commit', terms, settings.deadlineMs, isFollowed) }
 }
 
 const onlyAnswer = ({ position, answers }: Submitted): CommandWritten => {

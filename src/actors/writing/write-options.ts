@@ -7,8 +7,8 @@ import { isWindow, windowMsMax } from '../shard/write-windows.ts'
 /** Options of every write. */
 export type WriteOptions = {
   /**
-   * When to resolve: `applied` (durable and visible) or `projected` (in the projection too).
-   * `replicated` needs replication.
+   * When to resolve: `applied` (durable and visible), `projected` (in the projection too), or
+   * `replicated`: in every required replica too, or in the first one if none is required.
    */
   readonly ack?: 'applied' | 'projected' | 'replicated'
   /** How long the write may take, in ms; the instance's `deadlineMs` by default. */
@@ -105,7 +105,7 @@ export type ClearOptions = OwnedWriteOptions & {
 
 /** Checked options with defaults. */
 export type CheckedWrite = {
-  readonly ack: 'applied' | 'projected'
+  readonly ack: 'applied' | 'projected' | 'replicated'
   readonly deadlineMs: number
   readonly whenFull: 'wait' | 'refuse'
   /** `undefined`: the window of the namespace. */
@@ -151,20 +151,21 @@ export const checkTerms = (kind: TermKind, terms: object): void =>
   checkOptionNames(terms, termNames[kind])
 
 /**
- * Checks the options of every write, and fills in the defaults.
+ * Checks the options of every write, and fills in the defaults. `isReplicated`: there is a replica.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const checkWrite = (
   kind: TermKind,
   options: WriteOptions,
   deadlineDefaultMs: number,
+  isReplicated: boolean,
 ): CheckedWrite => {
   checkOptionNames(options, allNames[kind])
   const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait', windowMs } = options
-  if (ack === 'replicated')
+  if (ack === 'replicated' && !isReplicated)
     throw invalidArgument('ack', "'applied' or 'projected': nothing replicates", ack)
-  if (ack !== 'applied' && ack !== 'projected')
-    throw invalidArgument('ack', "'applied' or 'projected'", ack)
+  if (ack !== 'applied' && ack !== 'projected' && ack !== 'replicated')
+    throw invalidArgument('ack', "'applied', 'projected' or 'replicated'", ack)
   if (typeof deadlineMs !== 'number' || !(deadlineMs > 0))
     throw invalidArgument('deadlineMs', 'a number above 0', deadlineMs)
   if (whenFull !== 'wait' && whenFull !== 'refuse')

@@ -18,7 +18,33 @@ import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Shard } from '../shard/shard.ts'
 import { Passage, type Shape, type Write } from './passage.ts'
 
-// `ack: 'projected'`: waits until the projection shows a write.
+// `ack: 'projected'` and `'replicated'`: a write that is applied waits for more.
+
+/**
+ * Resolves when everything up to `position` is replicated.
+ * @throws KeelsonError `TIMEOUT` with `details.position`: the write stands
+ */
+const replicatedUpTo = async (
+  system: System,
+  { replication }: Shard,
+  position: Position,
+  timeoutMs: number,
+): Promise<void> => {
+  const { done, giveUp } = replication.reached(position.lsn)
+  const late = (cause?: unknown): KeelsonError =>
+    new KeelsonError('TIMEOUT', 'the write is applied, but not replicated yet', {
+      details: { position },
+      cause,
+    })
+  const cancel = system.clock.after(timeoutMs, () => giveUp(late()))
+  try {
+    await done
+  } catch (error) {
+    throw isKeelsonError(error, 'TIMEOUT') ? error : late(error)
+  } finally {
+    cancel()
+  }
+}
 
 /**
  * Resolves when the projection durably shows everything up to `position`.
@@ -76,8 +102,8 @@ const submitted: Shape<Submitted> = (position, answers) => ({ position, answers 
  * order.
  * @throws KeelsonError `TOO_LARGE`, `BUSY`, `NO_SPACE`, `SHARD_DOWN`, `CLOSED`: nothing was
  * written. `NOT_SUBMITTED`: the write never reached the disk. `UNKNOWN_OUTCOME`: the write may be
- * on the disk, see `settled`. `TIMEOUT`, `DEGRADED` with `ack` `projected`: the write is at
- * `details.position`.
+ * on the disk, see `settled`. `TIMEOUT`, `DEGRADED` with another `ack` than `applied`:
+ * the write is at `details.position`.
  */
 export const submit = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
   submitAs(system, shard, write, submitted)
@@ -92,8 +118,8 @@ export const submitAs = <T>(
   write: Write,
   shape: Shape<T | Promise<T>>,
 ): Promise<T> =>
-  write.options.ack === 'projected'
-    ? projectedToo(system, shard, write, enter).then((at) => shape(at.position, at.answers))
+  write.options.ack !== 'applied'
+    ? waitingToo(system, shard, write, enter).then((at) => shape(at.position, at.answers))
     : passing(system, shard, write, shape, enter)
 
 /**
@@ -115,8 +141,8 @@ export const submitTo = <A>(
  * @throws KeelsonError as `submit` does
  */
 export const submitAdmitted = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
-  write.options.ack === 'projected'
-    ? projectedToo(system, shard, write, forward)
+  write.options.ack !== 'applied'
+    ? waitingToo(system, shard, write, forward)
     : passing(system, shard, write, submitted, forward)
 
 /**
@@ -125,8 +151,8 @@ export const submitAdmitted = (system: System, shard: Shard, write: Write): Prom
  * @throws KeelsonError as `submit` does
  */
 export const submitMarked = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
-  write.options.ack === 'projected'
-    ? projectedToo(system, shard, write, join)
+  write.options.ack !== 'applied'
+    ? waitingToo(system, shard, write, join)
     : passing(system, shard, write, submitted, join)
 
 /** Begins a passage with `begin`; resolves at its end. */
@@ -141,7 +167,7 @@ const passing = <T>(
     begin(new Passage(system, shard, write, shape, resolve, reject) as Passage)
   })
 
-const projectedToo = async (
+const waitingToo = async (
   system: System,
   shard: Shard,
   write: Write,
@@ -150,7 +176,8 @@ const projectedToo = async (
   const endsAt = system.clock.monotonic() + write.options.deadlineMs
   const at = await passing(system, shard, write, submitted, begin)
   const leftMs = Math.max(1, endsAt - system.clock.monotonic())
-  await projectedUpTo(system, shard, at.position, leftMs)
+  const upTo = write.options.ack === 'projected' ? projectedUpTo : replicatedUpTo
+  await upTo(system, shard, at.position, leftMs)
   return at
 }
 

@@ -6,7 +6,7 @@ import type {
   SnapshotRecord,
   StoredLog,
 } from '../../storage/index.ts'
-import { bytesIn, type Columns, type Database, inTransaction, numberIn } from './database.ts'
+import { bytesIn, type Columns, type Database, numberIn } from './database.ts'
 
 /** The rows, and about the bytes, that one statement gets. */
 const rowsAtOnce = 1_000
@@ -24,16 +24,6 @@ export const postgresReading = (database: Database): ReplicaReading => ({
   rows: (log) => storedRows(database, log),
   frames: (log) => storedFrames(database, log),
   blob: ({ walId }, ref) => storedBlob(database, walId, ref),
-  fence: ({ walId, epoch: present, lsn }, { epoch, holder }) =>
-    inTransaction(database, async () => {
-      const changed = await database.query(
-        `update keelson.progress set epoch = $2, holder = $3, at = now()
-         where wal_id = $1 and epoch = $4 and lsn = $5 returning shard`,
-        [walId, epoch, holder, present, lsn],
-      )
-      if (changed.length === 0)
-        throw new KeelsonError('CONFLICT', 'the log was replicated further while it was restored')
-    }),
   close: () => database.close(),
 })
 

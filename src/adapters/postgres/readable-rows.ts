@@ -118,10 +118,10 @@ export const writeEntries = async (
   entries: readonly ReplicatedEntry[],
 ): Promise<void> => {
   if (entries.length === 0) return
-  const { bytes, places, lengths } = packed(entries.map(({ unit }) => unit))
+  const { bytes, places, lengths } = packed(entries.map(({ body }) => body))
   const rows = `[${entries.map(entryText).join(',')}]`
   await database.query(
-    `insert into keelson.journal (wal_id, shard, lsn, index, id, type, "time", command, response, events, effects, unit)
+    `insert into keelson.journal (wal_id, shard, lsn, index, id, type, "time", command, response, events, effects, body)
      select $1::uuid, $2::integer, one.lsn, one.index, one.id, one.type, to_timestamp(one.ms / 1000.0),
        one.command, one.response, one.events, one.effects, substring($4::bytea from ($5::integer[])[number] for ($6::integer[])[number])
      from rows from (jsonb_to_recordset($3::jsonb) as (lsn bigint, index integer, id text, type text, ms bigint, command jsonb, response jsonb, events jsonb, effects jsonb))

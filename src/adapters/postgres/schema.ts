@@ -66,12 +66,12 @@ const steps: readonly (readonly string[])[] = [
        response jsonb,
        events jsonb,
        effects jsonb,
-       unit bytea not null,
+       body bytea not null,
        primary key (wal_id, lsn, index)
      )`,
     `create unique index journal_id on keelson.journal (wal_id, id)`,
     `comment on table keelson.journal is 'The entries of the journal in order (wal_id, lsn, index).'`,
-    `comment on column keelson.journal.unit is 'The entry as it is in the log, byte for byte.'`,
+    `comment on column keelson.journal.body is 'Everything that the entry says, byte for byte as in the log.'`,
     `create table keelson.kv (
        wal_id uuid not null,
        shard integer not null,

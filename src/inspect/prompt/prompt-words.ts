@@ -24,6 +24,7 @@ import { type EntityFacts, entityFacts, type KindFacts, kindTable } from './enti
 import { findProcess, nameWith, processTitle } from './process-finder.ts'
 import { busiest, type Look, loadQuery, loadTable, look } from './process-load.ts'
 import { foldedTable, processFacts, processTable } from './process-view.ts'
+import { replicationView } from './replication-view.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
 import { logView, projectionView, userProjectionView } from './shard-view.ts'
 import { traceFeed } from './trace-view.ts'
@@ -80,6 +81,7 @@ const lookingWords = (app: App, paint: Paint) => ({
     const durability = shard?.parts.settings.wal ?? { enableFsync: true, syncInterval: undefined }
     return new View(logView(await surveyLogs(app), durability, paint))
   },
+  replication: () => new View(replicationView(app.health().replication, paint)),
   projections: async () => {
     const shards = projectionView(await surveyProjections(app), app.system.clock.now(), paint)
     const users = userProjectionView(app.health().projections, paint)
@@ -251,6 +253,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['backup(dir)', 'copies the instance into a folder; later only what is new'],
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
+  ['replication()', 'each replica: its state, its lag, and why it waits'],
   ['app', 'the instance: app.health(), app.system …'],
   ['help, h(name)', 'this list; one command of it; what store and control can do'],
   ['exit, quit', 'end in order, as Ctrl-D does'],

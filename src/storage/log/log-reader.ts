@@ -5,7 +5,7 @@
  */
 import type { KeelsonError } from '../../errors.ts'
 import { readStamp } from '../frames/control-payload.ts'
-import { type FrameHeader, frameTypes } from '../frames/frame.ts'
+import { type FrameHeader, frameTypes, groupFlag } from '../frames/frame.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { ReadAnswer, ReadFrame, ReadRequest } from '../ports/log-host.ts'
@@ -165,7 +165,8 @@ const gather = (gathering: Gathering, cursor: FrameCursor, frame: FrameHeader): 
   if (gathering.frames.length > 0 && size > gathering.maxBytes) return false
   const { buffer, at } = cursor.payload
   const time = isData ? readStamp(buffer.view, at, length) : 0
-  gathering.frames.push({ lsn, type, time, offset: at, length })
+  const startsGroup = (frame.flags & groupFlag) !== 0
+  gathering.frames.push({ lsn, type, time, startsGroup, offset: at, length })
   gathering.size = size
   return true
 }

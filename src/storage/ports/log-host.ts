@@ -197,6 +197,8 @@ export type ReadFrame = {
   readonly type: number
   /** The stamp of a DATA frame, in ms; 0 in others. */
   readonly time: number
+  /** It is the first of a group: those before it became durable without it. */
+  readonly startsGroup: boolean
   readonly offset: number
   readonly length: number
 }

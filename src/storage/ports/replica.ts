@@ -91,8 +91,8 @@ export type ReplicatedEntry = {
   readonly response?: string
   readonly events?: string
   readonly effects?: string
-  /** The unit in the frame, byte for byte. */
-  readonly unit: Uint8Array
+  /** Everything that it says, byte for byte as in the log. */
+  readonly body: Uint8Array
 }
 
 /** The place and size of a blob, in bytes. A place is used once in the life of a folder. */
@@ -178,8 +178,6 @@ export interface ReplicaReading {
   frames(log: StoredLog): AsyncIterable<ReplicatedFrame>
   /** The bytes of a blob in order. @throws KeelsonError `CORRUPT` if it is not there */
   blob(log: StoredLog, ref: BlobSpot): AsyncIterable<Uint8Array>
-  /** Takes the lease for a restored folder: the life that was replicated is fenced from now on. */
-  fence(log: StoredLog, lease: ReplicaLease): Promise<void>
   close(): Promise<void>
 }
 

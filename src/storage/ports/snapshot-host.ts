@@ -20,6 +20,9 @@ export type SnapshotFacts = NamedSnapshot & {
 /** Bytes of a segment of blobs, from one offset up to another: whole records. */
 export type BlobStretch = { readonly segment: number; readonly from: number; readonly to: number }
 
+/** A place in a snapshot: where a block begins, and how many rows are before it. */
+export type SnapshotPlace = { readonly offset: number; readonly rows: number }
+
 /** How far a request has come. */
 export type SnapshotProgress = {
   /** `write` and `read back` belong to `make`. */
@@ -94,6 +97,26 @@ export type SnapshotProtocol = {
   blobs: {
     request: { readonly dir: string; readonly snapshot: NamedSnapshot }
     answer: { readonly blobs: readonly BlobStretch[] }
+  }
+  /**
+   * About `maxBytes` of the rows of a snapshot, and at least a block of them, from a place on that
+   * an earlier answer gave as `next`, or from its beginning. `lengths` has those of key and record
+   * in turn. `next` is absent behind the last row.
+   * @throws as `verify`
+   */
+  rows: {
+    request: {
+      readonly dir: string
+      readonly snapshot: NamedSnapshot
+      readonly from?: SnapshotPlace
+      readonly maxBytes: number
+    }
+    answer: {
+      readonly position: ProjectedPosition
+      readonly bytes: Uint8Array
+      readonly lengths: readonly number[]
+      readonly next?: SnapshotPlace
+    }
   }
   /**
    * Removes every snapshot in the folder but `kept`: those that the log has named (`name`), or the

@@ -8,7 +8,7 @@ import { readU64, viewOf } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
-import type { SnapshotFacts } from '../ports/snapshot-host.ts'
+import type { SnapshotFacts, SnapshotPlace } from '../ports/snapshot-host.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import {
   blockHeadBytes,
@@ -33,8 +33,8 @@ export type SnapshotBlock = {
   readonly records: readonly SnapshotRecord[]
 }
 
-/** A place in a snapshot: where the next block begins, and how many rows are before it. */
-export type ReadFrom = { readonly offset: number; readonly rows: number }
+/** Where a reading begins, or has come to. */
+export type ReadFrom = SnapshotPlace
 
 /**
  * An open snapshot. Opening reads header and footer.

@@ -21,6 +21,7 @@ import { removeUnnamed, snapshotName } from './snapshot-folder.ts'
 import { isLoadOf, loadingSnapshot } from './snapshot-loading.ts'
 import { type MakingStep, makingSnapshot } from './snapshot-making.ts'
 import { SnapshotReader, verifyingFile } from './snapshot-reader.ts'
+import { rowsFrom } from './snapshot-rows.ts'
 
 /** The projections that snapshots are made of and loaded into, by their folders. */
 export type SnapshotProjections = {
@@ -115,6 +116,7 @@ export class SnapshotWork implements SnapshotHost {
       verify: (asked) => this.#verify(asked, onProgress),
       load: (asked) => this.#load(asked, onProgress),
       blobs: (asked) => this.#blobs(asked, onProgress),
+      rows: async (asked) => this.#rows(asked),
       tidy: async ({ dir, kept }) => removeUnnamed(this.#parts.disk, dir, kept),
     }
     try {
@@ -184,6 +186,20 @@ export class SnapshotWork implements SnapshotHost {
         live.of(segment).map((extent) => ({ segment, ...extent })),
       )
       return { blobs }
+    } finally {
+      reader.close()
+    }
+  }
+
+  #rows({
+    dir,
+    snapshot,
+    from,
+    maxBytes,
+  }: SnapshotProtocol['rows']['request']): SnapshotProtocol['rows']['answer'] {
+    const reader = namedReader(this.#parts.disk, dir, snapshot)
+    try {
+      return rowsFrom(reader, maxBytes, from)
     } finally {
       reader.close()
     }

@@ -31,7 +31,7 @@ type PackedRead = Omit<ReadAnswer, 'frames'> & {
 export type PackedAnswer = Exclude<AnyAnswer, Commit | ReadAnswer> | PackedCommit | PackedRead
 
 /** Numbers of one frame. */
-const columnCount = 5
+const columnCount = 6
 
 /** Packs an answer. */
 export const packed = (answer: AnyAnswer): PackedAnswer => {
@@ -98,12 +98,13 @@ const lsnsOf = (runs: readonly number[]): number[] => {
 const packedRead = ({ frames, ...read }: ReadAnswer): PackedRead => {
   const columns = new Float64Array(columnCount * frames.length)
   let at = 0
-  for (const { lsn, type, time, offset, length } of frames) {
+  for (const { lsn, type, time, startsGroup, offset, length } of frames) {
     columns[at] = lsn
     columns[at + 1] = type
     columns[at + 2] = time
     columns[at + 3] = offset
     columns[at + 4] = length
+    columns[at + 5] = Number(startsGroup)
     at += columnCount
   }
   return { ...read, columns }
@@ -116,6 +117,7 @@ const unpackedRead = ({ columns, ...read }: PackedRead): ReadAnswer => {
       lsn: columns[at] ?? 0,
       type: columns[at + 1] ?? 0,
       time: columns[at + 2] ?? 0,
+      startsGroup: columns[at + 5] === 1,
       offset: columns[at + 3] ?? 0,
       length: columns[at + 4] ?? 0,
     })

@@ -36,7 +36,7 @@ const readOf = (lsns: readonly number[], next: number) => {
     frames: lsns.map((lsn, at) => {
       const length = frames[at]?.length ?? 0
       offset += length
-      return { lsn, type: 1, time: 1, offset: offset - length, length }
+      return { lsn, type: 1, time: 1, startsGroup: true, offset: offset - length, length }
     }),
     bytes,
     next,

@@ -152,6 +152,31 @@ describe.each(present)('a replica on %s', (_, { open }) => {
     )
   })
 
+  test('has the entries of the journal, each id once', async () => {
+    const { log, session } = await claimed()
+    const entry = (lsn: number, id: string) => ({
+      ...{ lsn, index: 1, time: 5_000, id, type: 'order', command: '{"qty":1}' },
+      ...{ events: '[{"type":"filled"}]', body: Uint8Array.of(lsn, 0) },
+    })
+    await session.commit({ ...chunkOf(log, 0, 1, 2), entries: [entry(1, 'a'), entry(2, 'b')] })
+    await session.commit({ ...chunkOf(log, 2, 3), entries: [entry(3, 'a')] })
+    const rows = await place.look.query(
+      'select lsn, index, id, command, response, events, body from keelson.journal where wal_id = $1 order by lsn',
+      [log.walId],
+    )
+    expect(
+      rows.map((row) => ({ ...row, lsn: Number(row.lsn), body: [...(row.body as Buffer)] })),
+    ).toEqual(
+      [
+        [1, 'a'],
+        [2, 'b'],
+      ].map(([lsn, id]) => ({
+        ...{ lsn, index: 1, id, command: { qty: 1 }, response: null },
+        ...{ events: [{ type: 'filled' }], body: [lsn, 0] },
+      })),
+    )
+  })
+
   test('takes the same chunk twice without a change', async () => {
     const { log, session } = await claimed()
     await session.commit({ ...chunkOf(log, 0, 1, 2), changes: [key('a', '1')] })

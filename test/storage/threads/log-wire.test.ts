@@ -64,6 +64,7 @@ describe('an answer that crosses', () => {
       lsn,
       type: fc.nat({ max: 255 }),
       time,
+      startsGroup: fc.boolean(),
       offset: number,
       length: number,
     })

@@ -1,0 +1,209 @@
+/**
+ * A follower: a replica and how far it is with each shard. It outlives the process that sends
+ * (`replicator.ts`). `health()` reads it at once.
+ */
+import { reasonText } from '../../errors.ts'
+import type {
+  LogHost,
+  Replica,
+  ReplicaLease,
+  ReplicaLoad,
+  ReplicaSession,
+  ReplicatedLog,
+} from '../../storage/index.ts'
+import type { FollowedLog } from '../admission/replica-marks.ts'
+import type { Shard } from '../shard/shard.ts'
+
+/** The terms of a follower. */
+export type FollowerTerms = {
+  readonly replica: Replica
+  /** The log is kept for it, and `ack: 'replicated'` waits for it. */
+  readonly required: boolean
+  /** About how many bytes of frames go in one transaction. */
+  readonly chunkBytes: number
+}
+
+/** The state of a replica of one shard. */
+export type ReplicaState =
+  /** It has not asked yet how far the replica is, or the shard is not open. */
+  | 'starting'
+  /** It had everything when it last looked. */
+  | 'following'
+  | 'catching up'
+  /** It sends a snapshot, because the log does not reach back to what the replica has. */
+  | 'loading'
+  /** The replica cannot be reached, or refuses: it is tried again, for ever. */
+  | 'waiting'
+  /** Another life or copy of this log is replicated. */
+  | 'fenced'
+  /** Its log, or the replica, cannot be read by this version, or is damaged. */
+  | 'halted'
+
+/** One replica of one shard, for people. LSNs, bytes of frames, and ms. */
+export type ReplicaHealth = {
+  readonly shard: number
+  readonly state: ReplicaState
+  /** Why it waits, is fenced or halted. */
+  readonly reason: string | undefined
+  readonly lsn: number
+  readonly lag: { readonly records: number; readonly bytes: number; readonly ms: number }
+}
+
+/** A follower, for people. */
+export type FollowerHealth = {
+  /** What it sends to. */
+  readonly replica: string
+  readonly required: boolean
+  /** Failed attempts in a row, and in how many ms the next one begins, at most. */
+  readonly failures: number
+  readonly retryInMs: number | undefined
+  readonly shards: readonly ReplicaHealth[]
+}
+
+/** A log as it was claimed. With another host it is another life of it. */
+export type Claim = {
+  readonly host: LogHost
+  readonly log: ReplicatedLog
+  readonly lease: ReplicaLease
+  readonly firstLsn: number
+}
+
+/** Why nothing is sent to a replica of a shard. */
+export type Refusal = {
+  readonly kind: 'fenced' | 'halted'
+  readonly error: unknown
+  /** It is looked at again from here on, in ms of the monotonic clock. */
+  readonly until: number
+}
+
+/** One replica of one shard. */
+export class FollowedShard implements FollowedLog {
+  readonly shard: Shard
+  readonly isRequired: boolean
+  readonly #follower: Follower
+  claim: Claim | undefined
+  refusal: Refusal | undefined
+  /** The snapshot that is being sent. */
+  load: ReplicaLoad | 'due' | undefined
+  /** The number of its last step among those of the follower. */
+  turn = 0
+  #lsn = 0
+  #isKnown = false
+  /** The bytes behind `#lsn`, when `loggedBytes` of the shard was `#countedAt`. */
+  #behindBytes = 0
+  #countedAt = 0
+  /** Since when, in the shard's time, the oldest frame waits; `undefined` when none does. */
+  #behindSince: number | undefined
+
+  constructor(follower: Follower, shard: Shard, isRequired: boolean) {
+    this.#follower = follower
+    this.shard = shard
+    this.isRequired = isRequired
+    shard.replication.add(this)
+  }
+
+  get lsn(): number {
+    return this.#lsn
+  }
+
+  /** What the replica has was asked for: `behindBytes` of the log are behind it. */
+  begun(lsn: number, behindBytes: number): void {
+    this.#isKnown = true
+    this.#lsn = lsn
+    this.#behindBytes = behindBytes
+    this.#countedAt = this.shard.replication.loggedBytes
+    this.#behindSince = undefined
+    this.grown()
+    this.shard.replication.advanced()
+  }
+
+  /** The replica has the frames up to `lsn`: so many bytes, the last of them stamped at `time`. */
+  sent(lsn: number, bytes: number, time: number): void {
+    const { shard } = this
+    this.#lsn = lsn
+    this.#behindBytes -= bytes
+    this.#behindSince = time
+    if (lsn >= shard.appliedLsn) {
+      this.#behindBytes = 0
+      this.#countedAt = shard.replication.loggedBytes
+      this.#behindSince = undefined
+    }
+    shard.replication.advanced()
+  }
+
+  grown(): void {
+    if (!this.#isKnown || this.shard.appliedLsn <= this.#lsn) return
+    this.#behindSince ??= this.shard.now()
+    this.#follower.wake()
+  }
+
+  get health(): ReplicaHealth {
+    const { shard, refusal } = this
+    const { trouble } = this.#follower
+    const reason = refusal?.error ?? trouble
+    const records = Math.max(0, shard.appliedLsn - this.#lsn)
+    const bytes = Math.max(0, this.#behindBytes + shard.replication.loggedBytes - this.#countedAt)
+    const ms = this.#behindSince === undefined ? 0 : Math.max(0, shard.now() - this.#behindSince)
+    return {
+      shard: shard.index,
+      state: this.#state(records),
+      reason: reason === undefined ? undefined : reasonText(reason),
+      lsn: this.#lsn,
+      lag: this.#isKnown ? { records, bytes, ms } : { records, bytes: 0, ms: 0 },
+    }
+  }
+
+  #state(records: number): ReplicaState {
+    if (this.refusal) return this.refusal.kind
+    if (this.#follower.trouble !== undefined) return 'waiting'
+    if (!this.claim || this.shard.phase.kind !== 'open') return 'starting'
+    if (this.load) return 'loading'
+    return records > 0 ? 'catching up' : 'following'
+  }
+}
+
+/** One follower of all shards. */
+export class Follower {
+  readonly index: number
+  readonly terms: FollowerTerms
+  /** The folder's own id. */
+  readonly instanceId: string
+  /** Random: another copy of this folder has another one. */
+  readonly holder: string
+  readonly shards: readonly FollowedShard[]
+  session: ReplicaSession | undefined
+  /** Why the last attempt failed; `undefined` after one that did not. */
+  trouble: unknown
+  failures = 0
+  /** The number of steps so far. */
+  turns = 0
+  /** When the next attempt begins, in ms of the monotonic clock. */
+  retryAt: number | undefined
+  /** Set by the process that sends. */
+  wake: () => void = () => undefined
+
+  constructor(
+    index: number,
+    terms: FollowerTerms,
+    shards: readonly Shard[],
+    identity: { readonly instanceId: string; readonly holder: string },
+  ) {
+    this.index = index
+    this.terms = terms
+    this.instanceId = identity.instanceId
+    this.holder = identity.holder
+    this.shards = shards.map((shard) => new FollowedShard(this, shard, terms.required))
+  }
+
+  /** For people. `now`: of the monotonic clock. */
+  health(now: number): FollowerHealth {
+    const { replica, required } = this.terms
+    return {
+      replica: replica.description,
+      required,
+      failures: this.failures,
+      retryInMs: this.retryAt === undefined ? undefined : Math.max(0, this.retryAt - now),
+      shards: this.shards.map(({ health }) => health),
+    }
+  }
+}

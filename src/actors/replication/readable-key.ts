@@ -1,0 +1,99 @@
+/**
+ * A key with its present value in a form that people can read with SQL. JSON says what it can; what
+ * it cannot, or what PostgreSQL's `jsonb` does not take, is given as bytes; what is large, as its
+ * size alone. The log has the value in any case.
+ */
+import {
+  decodeValue,
+  isStoredValue,
+  type ReadableChange,
+  type ReadableKey,
+  type Row,
+  ropeLength,
+  ropeOf,
+  rowTags,
+  type StoredValue,
+  valueTags,
+} from '../../storage/index.ts'
+import type { Shard } from '../shard/shard.ts'
+
+/** Larger values are not shown. They make a row of SQL unwieldy, and take memory here. */
+const shownBytesMax = 64 * 1024
+
+/** The most fields of a compound that are shown. */
+const shownFieldsMax = 1_000
+
+/** Deeper values are given as bytes: the server's parser recurses. */
+const depthMax = 64
+
+/** The key as it is now. @throws KeelsonError `SHARD_DOWN`, `CORRUPT` */
+export const readableChange = (shard: Shard, key: string): ReadableChange => {
+  const asOf = shard.appliedLsn
+  const row = shard.view().get(key, shard.now())
+  if (!row) return { kind: 'gone', key }
+  const shown = isStoredValue(row.value) ? shownValue(row.value) : fieldsOf(shard, key, row)
+  return { kind: 'key', asOf, row: { key, expiresAt: row.expiresAt, ...shown } }
+}
+
+type Shown = Pick<ReadableKey, 'type' | 'json' | 'bytes' | 'size'>
+
+const types = ['structured', 'text', 'bytes'] as const
+
+const shownValue = (stored: StoredValue): Shown => {
+  const rope = ropeOf(stored)
+  const type = types[rope.content]
+  const size = ropeLength(rope)
+  if (stored.tag === valueTags.blob || size > shownBytesMax) return { type, size }
+  const json = type === 'bytes' ? undefined : jsonText(decodeValue(stored))
+  return json === undefined ? { type, size, bytes: stored.bytes } : { type, size, json }
+}
+
+const fieldsOf = (shard: Shard, key: string, row: Row): Shown => {
+  const size = row.value.tag === rowTags.compound ? countIn(row.value.bytes) : 0
+  if (size > shownFieldsMax) return { type: 'fields', size }
+  const fields: string[] = []
+  let bytes = 0
+  for (const [field, { value }] of shard.view().fields(key, shard.now())) {
+    bytes += field.length + value.bytes.length
+    if (bytes > shownBytesMax || !isStoredValue(value)) return { type: 'fields', size }
+    const [name, shown] = [jsonText(field), shownValue(value)]
+    if (name !== undefined) fields.push(`${name}:${shown.json ?? 'null'}`)
+  }
+  return { type: 'fields', size, json: `{${fields.join(',')}}` }
+}
+
+const countIn = (bytes: Uint8Array): number =>
+  Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getBigUint64(0, true))
+
+/**
+ * A value as JSON that `jsonb` takes; `undefined` if there is none: NUL, halves of characters, what
+ * is too deep. Bytes within it become text in base64, a Map an object or pairs, a large integer text.
+ */
+export const jsonText = (value: unknown): string | undefined => {
+  try {
+    const text = JSON.stringify(plain(value, 0))
+    return text === undefined || refused.test(text) ? undefined : text
+  } catch {
+    return undefined
+  }
+}
+
+/** NUL, and lone surrogates, which `JSON.stringify` escapes. */
+const refused = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
+
+const plain = (value: unknown, depth: number): unknown => {
+  if (depth > depthMax) throw new Error('too deep')
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Date) return value
+  if (ArrayBuffer.isView(value))
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+  const inside = (each: unknown): unknown => plain(each, depth + 1)
+  if (Array.isArray(value)) return value.map(inside)
+  if (value instanceof Set) return [...value].map(inside)
+  if (value instanceof Map)
+    return [...value.keys()].every((key) => typeof key === 'string')
+      ? Object.fromEntries([...value].map(([key, each]) => [key, inside(each)]))
+      : [...value].map(inside)
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, inside(each)]))
+}

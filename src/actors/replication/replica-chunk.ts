@@ -1,0 +1,96 @@
+/**
+ * What goes to a replica at once: whole groups of frames, and what people read of them. A frame
+ * decides nothing alone: the keys that it names are sent with their present values, so that the
+ * replica's rows are right in the end, whatever was refused. Pure, but for the reads that it is given.
+ */
+import {
+  type BlobRef,
+  decodeFrame,
+  type ReadableChange,
+  type ReadFrame,
+  type ReplicatedBlob,
+  refsOfUnit,
+  type Unit,
+} from '../../storage/index.ts'
+import type { Shard } from '../shard/shard.ts'
+import { touchedBy } from '../shard/shard-changes.ts'
+import { readableChange } from './readable-key.ts'
+
+/** A frame that was read, and its payload. */
+export type TakenFrame = Pick<ReadFrame, 'lsn' | 'time' | 'startsGroup'> & {
+  readonly payload: Uint8Array
+}
+
+/**
+ * How many of `frames` go at once: about `bytesMax` of payloads, and whole groups only, the first
+ * whatever its size. `isEnd`: nothing durable follows, so the last group is whole. 0: the first
+ * group is not whole yet.
+ */
+export const chunkLength = (
+  frames: readonly Pick<TakenFrame, 'startsGroup' | 'payload'>[],
+  isEnd: boolean,
+  bytesMax: number,
+): number => {
+  let bytes = 0
+  let whole = 0
+  for (const [at, { startsGroup, payload }] of frames.entries()) {
+    if (startsGroup && at > 0) {
+      whole = at
+      if (bytes >= bytesMax) return whole
+    }
+    bytes += payload.length
+    if (bytes > bytesMax && whole > 0) return whole
+  }
+  return isEnd ? frames.length : whole
+}
+
+/** A frame with its units. Their values are views of the payload. */
+export type DecodedFrame = Pick<TakenFrame, 'lsn' | 'time'> & { readonly units: readonly Unit[] }
+
+/** Decodes a frame. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION` */
+export const decodedFrame = ({ lsn, time, payload }: TakenFrame): DecodedFrame => ({
+  lsn,
+  time,
+  units: decodeFrame(payload).units,
+})
+
+/** What a list of keys or frames changes for readers of the replica, and what it refers to. */
+export type Sides = {
+  readonly clears: ReadonlySet<string | undefined>
+  readonly keys: ReadonlySet<string>
+  readonly refs: readonly BlobRef[]
+}
+
+/** The keys, clears and blobs of frames. */
+export const sidesOf = (frames: readonly DecodedFrame[]): Sides => {
+  const clears = new Set<string | undefined>()
+  const keys = new Set<string>()
+  const refs: BlobRef[] = []
+  for (const { units } of frames) {
+    for (const touched of touchedBy(units))
+      if (touched.kind === 'clear') clears.add(touched.namespace)
+      else for (const key of touched.keys) keys.add(key)
+    for (const unit of units) refs.push(...refsOfUnit(unit))
+  }
+  return { clears, keys, refs }
+}
+
+/** The changes of readable rows: clears first. Each value is read when it is taken. */
+export function* changesOf(
+  shard: Shard,
+  { clears, keys }: Pick<Sides, 'clears' | 'keys'>,
+): IterableIterator<ReadableChange> {
+  for (const namespace of clears) yield { kind: 'clear', namespace }
+  for (const key of keys) yield readableChange(shard, key)
+}
+
+/** Blobs, each once, with the way to their bytes. */
+export function* blobsOf(shard: Shard, refs: readonly BlobRef[]): IterableIterator<ReplicatedBlob> {
+  const seen = new Set<string>()
+  for (const ref of refs) {
+    const place = `${ref.segment}:${ref.offset}`
+    if (seen.has(place)) continue
+    seen.add(place)
+    yield { ref, read: (from, to) => shard.blobs.read(ref, from, to) }
+  }
+}

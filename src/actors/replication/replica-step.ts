@@ -1,0 +1,307 @@
+/**
+ * One step of a follower: it asks how far the replica is, or sends one chunk of frames, or one
+ * piece of a snapshot. What it sends follows from what the replica has; nothing is remembered here.
+ */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import {
+  decodeRow,
+  frameBytes,
+  isStoredValue,
+  type LogDescription,
+  type LogHost,
+  logBytesAfter,
+  markOf,
+  type NamedSnapshot,
+  type ReplicaProgress,
+  type ReplicaSession,
+  refsOf,
+  rowClassOf,
+  type SnapshotRecord,
+} from '../../storage/index.ts'
+import { levelOf } from '../shard/settings.ts'
+import type { Shard } from '../shard/shard.ts'
+import { tell } from '../shard/storage-events.ts'
+import type { Claim, FollowedShard, Follower } from './follower.ts'
+import { entriesIn } from './journal-rows.ts'
+import {
+  blobsOf,
+  changesOf,
+  chunkLength,
+  decodedFrame,
+  sidesOf,
+  type TakenFrame,
+} from './replica-chunk.ts'
+
+/** The bytes of the log that one read transfers to this thread, and those of a piece of a snapshot. */
+const readBytes = 1024 * 1024
+
+/** A refusal that does not pass by itself is looked at again so often, in ms: people may have acted. */
+const refusalMs = 300_000
+
+/** The process that sends. */
+type Sender = { readonly signal: AbortSignal; readonly system: System }
+
+/** What a step did: sent something, or found nothing to send. */
+export type Stepped = 'sent' | 'idle'
+
+/**
+ * Takes the next step for any shard, the one that waited longest first.
+ * @throws what the replica or the log rejects with: the session cannot be used further
+ */
+export const step = async (
+  follower: Follower,
+  session: ReplicaSession,
+  sender: Sender,
+): Promise<Stepped> => {
+  const now = sender.system.clock.monotonic()
+  const waiting = follower.shards
+    .filter(({ shard }) => shard.phase.kind === 'open')
+    .filter(({ refusal }) => !refusal || refusal.until <= now)
+    .sort((one, other) => one.turn - other.turn)
+  for (const followed of waiting) {
+    followed.turn = ++follower.turns
+    const stepped = await refusing(followed, now, () =>
+      advance(follower, followed, session, sender),
+    )
+    if (stepped === 'sent') return stepped
+  }
+  return 'idle'
+}
+
+/** A refusal concerns one shard: the others go on. */
+const refusing = async (
+  followed: FollowedShard,
+  now: number,
+  work: () => Promise<Stepped>,
+): Promise<Stepped> => {
+  try {
+    const stepped = await work()
+    followed.refusal = undefined
+    return stepped
+  } catch (error) {
+    // Its log was closed: it is opened again, or the instance ends.
+    if (followed.shard.phase.kind !== 'open') return 'idle'
+    const isFenced = isKeelsonError(error, 'FENCED')
+    const isHalted =
+      isKeelsonError(error, 'CORRUPT') || isKeelsonError(error, 'UNSUPPORTED_VERSION')
+    if (!isFenced && !isHalted) throw error
+    followed.claim = undefined
+    followed.refusal = { kind: isFenced ? 'fenced' : 'halted', error, until: now + refusalMs }
+    return 'idle'
+  }
+}
+
+const advance = async (
+  follower: Follower,
+  followed: FollowedShard,
+  session: ReplicaSession,
+  sender: Sender,
+): Promise<Stepped> => {
+  const { shard } = followed
+  const host = shard.files.log()
+  if (followed.claim?.host !== host) {
+    await claim(follower, followed, session, host)
+    return 'sent'
+  }
+  if (followed.load) return sendPiece(followed, followed.claim, session, sender)
+  return sendChunk(follower, followed, session, sender)
+}
+
+/** Asks how far the replica is, and takes the lease, if it belongs to this log. */
+const claim = async (
+  follower: Follower,
+  followed: FollowedShard,
+  session: ReplicaSession,
+  host: LogHost,
+): Promise<void> => {
+  const { shard } = followed
+  const { instanceId, holder } = follower
+  const described = await host.run('describe', null)
+  const { walId, epoch } = described
+  const log = { walId, shard: shard.index, shards: shard.parts.shardCount, instanceId }
+  const seen = await session.look(log)
+  if (seen) await refuseDiverged(host, described, seen)
+  const lease = { epoch, holder }
+  await session.claim(log, lease, seen)
+  const firstLsn = described.segments[0]?.baseLsn ?? 1
+  followed.load = seen?.load ?? ((seen?.lsn ?? 0) + 1 < firstLsn ? 'due' : undefined)
+  followed.claim = { host, log, lease, firstLsn }
+  followed.begun(seen?.lsn ?? 0, logBytesAfter(described, seen?.lsn ?? 0))
+}
+
+/**
+ * Refuses to follow with a log that is not the one that was replicated up to here: an older copy of
+ * it, or one that went another way. @throws KeelsonError `FENCED`
+ */
+const refuseDiverged = async (
+  host: LogHost,
+  { durableLsn, segments }: LogDescription,
+  { lsn, mark }: ReplicaProgress,
+): Promise<void> => {
+  if (lsn > durableLsn)
+    throw new KeelsonError(
+      'FENCED',
+      `the replica has frames up to lsn ${lsn}, and this log ends with ${durableLsn}: it is an older copy`,
+      { details: { lsn, durableLsn } },
+    )
+  if (!mark || lsn < (segments[0]?.baseLsn ?? 1)) return
+  const { frames, bytes } = await host.run('read', { from: lsn, to: lsn, maxBytes: 1 })
+  const [frame] = frames
+  if (frame) {
+    const own = markOf(frame.time, bytes.subarray(frame.offset, frame.offset + frame.length))
+    if (own.time === mark.time && own.crc === mark.crc) return
+  }
+  throw new KeelsonError(
+    'FENCED',
+    `the replica has another frame at lsn ${lsn}: it follows a diverged copy of this log`,
+    { details: { lsn } },
+  )
+}
+
+const sendChunk = async (
+  follower: Follower,
+  followed: FollowedShard,
+  session: ReplicaSession,
+  { system }: Sender,
+): Promise<Stepped> => {
+  const { shard, claim: claimed, lsn: after } = followed
+  if (!claimed) return 'idle'
+  const { host, log, lease } = claimed
+  if (after >= shard.appliedLsn) return 'idle'
+  const frames = await takenFrames(shard, host, after + 1, follower.terms.chunkBytes)
+  if (frames === 'released') {
+    followed.load = 'due'
+    return 'sent'
+  }
+  const last = frames.at(-1)
+  if (!last) return 'idle'
+  const decoded = frames.map(decodedFrame)
+  const sides = sidesOf(decoded)
+  await session.commit({
+    ...{ log, lease, after, lsn: last.lsn, mark: markOf(last.time, last.payload), frames },
+    entries: entriesIn(shard, decoded),
+    changes: changesOf(shard, sides),
+    blobs: blobsOf(shard, sides.refs),
+  })
+  const bytes = frames.reduce((sum, { payload }) => sum + frameBytes(payload.length), 0)
+  followed.sent(last.lsn, bytes, last.time)
+  const facts = { follower: follower.index, frames: frames.length, bytes, lsn: last.lsn }
+  tell(system, shard, 'replication.sent', facts)
+  return 'sent'
+}
+
+/**
+ * Whole groups from `from` on, none if nothing is durable; `released` if the log begins behind it.
+ * Only applied frames: the rows that go with them are read from what is applied.
+ */
+const takenFrames = async (
+  shard: Shard,
+  host: LogHost,
+  from: number,
+  bytesMax: number,
+): Promise<readonly TakenFrame[] | 'released'> => {
+  const frames: TakenFrame[] = []
+  const to = shard.appliedLsn
+  // The log is written, and synced when it is due or asked for.
+  if (levelOf(shard.parts.settings) === 'written') await host.run('sync', null)
+  for (let next = from; ; ) {
+    const read = await readFrom(host, next, to)
+    if (!read) return 'released'
+    for (const { lsn, time, startsGroup, offset, length } of read.frames) {
+      const payload = read.bytes.subarray(offset, offset + length)
+      frames.push({ lsn, time, startsGroup, payload })
+    }
+    next = read.next
+    const isEnd = read.frames.length === 0 || next > Math.min(to, read.durableLsn)
+    const count = chunkLength(frames, isEnd, bytesMax)
+    if (count > 0 || isEnd) return frames.slice(0, count)
+  }
+}
+
+const readFrom = async (host: LogHost, from: number, to: number) => {
+  try {
+    return await host.run('read', { from, to, maxBytes: readBytes })
+  } catch (error) {
+    if (isKeelsonError(error, 'INVALID_ARGUMENT')) return undefined
+    throw error
+  }
+}
+
+/** Sends the next rows of the newest snapshot, or those of an unfinished one that is still there. */
+const sendPiece = async (
+  followed: FollowedShard,
+  { log, lease }: Claim,
+  session: ReplicaSession,
+  { signal }: Sender,
+): Promise<Stepped> => {
+  const { shard, load } = followed
+  const { snapshots } = shard
+  const newest = snapshots.named.at(-1)
+  if (!newest) return 'idle'
+  const begun = load !== 'due' && load && isSame(load.snapshot, newest) ? load : undefined
+  const from = begun && { offset: begun.offset, rows: begun.rows }
+  const request = { dir: snapshots.parts.dir, snapshot: newest, maxBytes: readBytes }
+  const answer = await snapshots
+    .run('rows', { ...request, ...(from && { from }) }, signal)
+    .catch((error: unknown) => {
+      // It was replaced while it was read.
+      if (snapshots.named.at(-1) !== newest) return undefined
+      throw error
+    })
+  if (!answer) return 'sent'
+  const records = recordsIn(answer)
+  const rows = begun?.rows ?? 0
+  const sides = {
+    changes: changesOf(shard, { clears: new Set(), keys: new Set(keysOf(records)) }),
+    blobs: blobsOf(shard, refsIn(records)),
+  }
+  const { next, position } = answer
+  await session.load({
+    ...{ log, lease, snapshot: newest, rows, records, ...sides },
+    next: next ? { kind: 'more', offset: next.offset } : { kind: 'complete', position },
+  })
+  if (next) followed.load = { snapshot: newest, ...next }
+  else {
+    followed.load = undefined
+    followed.begun(newest.lsn, logBytesAfter(await logOf(shard), newest.lsn))
+  }
+  return 'sent'
+}
+
+const logOf = (shard: Shard): Promise<LogDescription> => shard.files.log().run('describe', null)
+
+const isSame = (one: NamedSnapshot, other: NamedSnapshot): boolean =>
+  one.lsn === other.lsn && one.bytes === other.bytes && one.sum === other.sum
+
+const recordsIn = ({
+  bytes,
+  lengths,
+}: {
+  readonly bytes: Uint8Array
+  readonly lengths: readonly number[]
+}): readonly SnapshotRecord[] => {
+  const records: SnapshotRecord[] = []
+  let at = 0
+  const taken = (length = 0): Uint8Array => {
+    at += length
+    return bytes.subarray(at - length, at)
+  }
+  for (let index = 0; index < lengths.length; index += 2)
+    records.push({ key: taken(lengths[index]), record: taken(lengths[index + 1]) })
+  return records
+}
+
+/** The users' keys among rows. */
+function* keysOf(records: readonly SnapshotRecord[]): IterableIterator<string> {
+  for (const { key } of records) {
+    const rowKey = Buffer.from(key.buffer, key.byteOffset, key.length).toString()
+    if (rowClassOf(rowKey) === 'value') yield rowKey
+  }
+}
+
+const refsIn = (records: readonly SnapshotRecord[]) =>
+  records.flatMap(({ key, record }) => {
+    const { value } = decodeRow(key, record)
+    return isStoredValue(value) ? refsOf(value) : []
+  })

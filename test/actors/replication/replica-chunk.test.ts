@@ -1,0 +1,61 @@
+/** Where the log is cut for a replica, and what JSON says of a value. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { jsonText } from '../../../src/actors/replication/readable-key.ts'
+import { chunkLength } from '../../../src/actors/replication/replica-chunk.ts'
+import { retryDelayMs } from '../../../src/actors/replication/replicator.ts'
+
+const frames = fc.array(
+  fc.record({
+    startsGroup: fc.boolean(),
+    payload: fc.integer({ min: 1, max: 50 }).map((length) => new Uint8Array(length)),
+  }),
+  { maxLength: 40 },
+)
+
+test('a chunk ends where a group ends, is not empty at the end of the log, and is as small as it can be', () => {
+  fc.assert(
+    fc.property(frames, fc.boolean(), fc.integer({ min: 1, max: 300 }), (list, isEnd, max) => {
+      const count = chunkLength(list, isEnd, max)
+      const cuts = list.flatMap(({ startsGroup }, at) => (startsGroup && at > 0 ? [at] : []))
+      const ends = isEnd && list.length > 0 ? [...cuts, list.length] : cuts
+      expect(count === 0 ? ends : ends.includes(count)).toEqual(count === 0 ? [] : true)
+      const bytes = list.slice(0, count).reduce((sum, { payload }) => sum + payload.length, 0)
+      // More than the bound only for the first group.
+      if (bytes > max) expect(ends[0]).toBe(count)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('frames are cut into the same chunks however they were read', () => {
+  fc.assert(
+    fc.property(frames, fc.integer({ min: 1, max: 300 }), fc.nat(40), (list, max, read) => {
+      const whole = chunkLength(list, true, max)
+      const part = chunkLength(list.slice(0, read), false, max)
+      expect(part === 0 || part <= whole).toBe(true)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a delay doubles from 0.1 s up to 30 s, with jitter', () => {
+  expect([1, 2, 3].map((failures) => retryDelayMs(failures, 1))).toEqual([100, 200, 400])
+  expect(retryDelayMs(1, 0)).toBe(50)
+  for (const failures of [10, 1_000, 1e9]) expect(retryDelayMs(failures, 1)).toBe(30_000)
+})
+
+test('JSON is what a value is, as far as jsonb takes it', () => {
+  expect(jsonText({ a: [1, 'é', null] })).toBe('{"a":[1,"é",null]}')
+  expect(jsonText(new Map([['a', 1]]))).toBe('{"a":1}')
+  expect(jsonText(new Map([[1, 2]]))).toBe('[[1,2]]')
+  expect(jsonText(new Set([1n]))).toBe('["1"]')
+  expect(jsonText(new Date(0))).toBe('"1970-01-01T00:00:00.000Z"')
+  expect(jsonText(Uint8Array.of(1, 2))).toBe('"AQI="')
+  expect(jsonText('a\\u0000')).toBe('"a\\\\u0000"')
+  for (const refused of ['a\0b', '\ud800', { 'k\0': 1 }, undefined])
+    expect(jsonText(refused)).toBeUndefined()
+  let deep: unknown = 1
+  for (let level = 0; level < 10_000; level++) deep = [deep]
+  expect(jsonText(deep)).toBeUndefined()
+})

@@ -1,0 +1,364 @@
+/** Replicas that follow the logs of an instance, on a simulated disk and a virtual clock. */
+import { describe, expect, test } from 'vitest'
+import { Replicator } from '../../../src/actors/index.ts'
+import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+import { MemoryReplica } from '../../support/memory-replica.ts'
+import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { namesIn, overwrite, options as snapshotOptions } from '../../support/snapshot-instance.ts'
+
+type Terms = { readonly required?: boolean; readonly chunkBytes?: number }
+
+const following = async (terms: Terms = {}, more: Partial<StartOptions> = {}) => {
+  const world = machine()
+  const replica = new MemoryReplica(world.clock)
+  const options = { ...more, replication: [{ client: replica, ...terms }] }
+  const app = await world.start(options)
+  return { world, replica, app, options }
+}
+
+const ofReplica = (app: App, shard = 0) => {
+  const health = app.health().replication[0]?.shards[shard]
+  if (!health) throw new Error('there is no replica')
+  return health
+}
+
+/** Lets time pass until the replica has everything. */
+const caughtUp = async (world: Machine, app: App, ms = 120_000): Promise<void> => {
+  for (let passed = 0; passed < ms; passed += 10) {
+    if (ofReplica(app).state === 'following') return
+    await world.clock.advance(10)
+  }
+  throw new Error(`it is ${JSON.stringify(ofReplica(app))}`)
+}
+
+const fill = async (world: Machine, app: App, count: number, from = 0): Promise<void> => {
+  await world.during(
+    Promise.all(
+      Array.from({ length: count }, (_, at) => app.store.put(`k${from + at}`, { at: from + at })),
+    ),
+  )
+}
+
+const valuesOf = (replica: MemoryReplica): Record<string, unknown> =>
+  Object.fromEntries(
+    [...replica.kept.keys.values()].map(({ key, json }) => [key, JSON.parse(json ?? 'null')]),
+  )
+
+describe('a replica', () => {
+  test('gets every frame once, and each key with its value', async () => {
+    const { world, replica, app } = await following()
+    await fill(world, app, 20)
+    await world.during(app.store.put('text', 'é'))
+    await world.during(app.store.putFields('order', Object.entries({ b: 2, a: [1] })))
+    await world.during(app.store.delete('k3'))
+    await caughtUp(world, app)
+    const values = valuesOf(replica)
+    expect(values).toMatchObject({ k0: { at: 0 }, text: 'é', order: { a: [1], b: 2 } })
+    expect('k3' in values).toBe(false)
+    expect(replica.kept.progress.lsn).toBe(app.shards[0]?.appliedLsn)
+    expect(ofReplica(app).lag).toEqual({ records: 0, bytes: 0, ms: 0 })
+  })
+
+  test('gets each entry of the journal once, in order, with what it says', async () => {
+    const { world, replica, app } = await following()
+    const entry = (id: string, qty: number) => ({
+      ...{ id, type: 'order', command: { qty }, response: 'ok' },
+      events: [{ type: 'filled', payload: { qty } }],
+    })
+    await world.during(app.journal.append(entry('a', 1)))
+    await world.during(app.journal.append(entry('b', 2)))
+    await world.during(app.journal.append(entry('a', 1)))
+    expect(await codeOf(world.during(app.journal.append(entry('b', 3))))).toBe('CONFLICT')
+    await caughtUp(world, app)
+    const entries = replica.chunks.flatMap((chunk) => chunk.entries)
+    expect(entries.map(({ id, command, response }) => [id, command, response])).toEqual([
+      ['a', '{"qty":1}', '"ok"'],
+      ['b', '{"qty":2}', '"ok"'],
+    ])
+    expect(entries[0]?.events).toBe('[{"type":"filled","version":1,"value":{"qty":1}}]')
+  })
+
+  test('sees a namespace that was cleared, and what was written behind that', async () => {
+    const { world, replica, app } = await following()
+    await world.during(app.store.putMany(Object.entries({ 'n:1': 1, 'n:2': 2, other: 3 })))
+    await caughtUp(world, app)
+    await world.during(app.store.clear({ namespace: 'n' }))
+    await world.during(app.store.put('n:2', 4))
+    await caughtUp(world, app)
+    expect(valuesOf(replica)).toEqual({ other: 3, 'n:2': 4 })
+  })
+
+  test('gets large values with the frames that refer to them', async () => {
+    const { world, replica, app } = await following({}, { blobs: { threshold: 1_000 } })
+    const text = 'large'.repeat(1_000)
+    await world.during(app.store.put('large', text))
+    await caughtUp(world, app)
+    const [blob] = replica.kept.blobs.values()
+    expect(Buffer.from(blob ?? []).toString()).toBe(text)
+    expect(replica.kept.keys.get('large')).toEqual({
+      ...{ key: 'large', type: 'text', size: 5_000, expiresAt: 0 },
+    })
+  })
+
+  test('has the frames of both shards, each under its log', async () => {
+    const { world, replica, app } = await following({}, { shards: 2 })
+    await fill(world, app, 40)
+    await caughtUp(world, app)
+    await world.clock.advance(100)
+    const logs = [...replica.logs.values()]
+    expect(logs.map(({ log }) => [log.shard, log.shards]).sort()).toEqual([
+      [0, 2],
+      [1, 2],
+    ])
+    expect(logs.reduce((sum, { keys }) => sum + keys.size, 0)).toBe(40)
+  })
+
+  test('is sent nothing twice when the answer to a commit was lost', async () => {
+    const { world, replica, app } = await following()
+    for (const failing of ['before', 'behind', 'before', 'behind'] as const) {
+      replica.failing = failing
+      await fill(world, app, 3, replica.opened * 10)
+      await caughtUp(world, app)
+    }
+    // Another frame under an LSN that it has makes the replica throw.
+    expect(replica.opened).toBe(5)
+    expect(replica.kept.keys.size).toBe(12)
+  })
+
+  test('that is away stops nothing: it is tried again for ever, and gets all when it is back', async () => {
+    const { world, replica, app } = await following()
+    await caughtUp(world, app)
+    replica.isAway = true
+    await fill(world, app, 50)
+    await world.clock.advance(300_000)
+    await fill(world, app, 50, 50)
+    const { state, reason, lag } = ofReplica(app)
+    expect([state, reason]).toEqual(['waiting', 'Error: connection refused'])
+    expect(lag.records).toBeGreaterThan(0)
+    expect(lag.bytes).toBeGreaterThan(2_000)
+    expect(lag.ms).toBeGreaterThan(290_000)
+    // Doubled up to 30 s: neither a flood nor a standstill.
+    expect(replica.opened).toBeGreaterThan(12)
+    expect(replica.opened).toBeLessThan(40)
+    replica.isAway = false
+    await caughtUp(world, app)
+    expect(replica.kept.keys.size).toBe(100)
+    expect(ofReplica(app).lag.ms).toBe(0)
+  })
+
+  test('absent at the start does not hold the start up', async () => {
+    const world = machine()
+    const replica = new MemoryReplica(world.clock)
+    replica.isAway = true
+    const app = await world.start({ replication: [{ client: replica, required: true }] })
+    await fill(world, app, 5)
+    expect(app.store.get('k4')).toEqual({ at: 4 })
+    await world.clock.advance(1_000)
+    expect(ofReplica(app).state).toBe('waiting')
+  })
+
+  test('goes on where it was after a restart of the process, and of the instance', async () => {
+    const { world, replica, app, options } = await following()
+    await fill(world, app, 10)
+    await caughtUp(world, app)
+    const sender = app.system.whereis(Replicator.name('default', 0))
+    if (sender) app.system.kill(sender)
+    await fill(world, app, 10, 10)
+    await caughtUp(world, app)
+    const before = replica.kept.progress.lsn
+    const chunks = replica.chunks.length
+    await world.during(app.close())
+    const next = await world.start(options)
+    await fill(world, next, 10, 20)
+    await caughtUp(world, next)
+    expect(replica.chunks[chunks]?.after).toBe(before)
+    expect(replica.kept.keys.size).toBe(30)
+  })
+
+  test('gets what is far behind in bounded chunks, one at a time', async () => {
+    const { world, replica, app } = await following({ chunkBytes: 4_096 })
+    await caughtUp(world, app)
+    replica.isAway = true
+    for (let at = 0; at < 200; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(500)))
+    replica.isAway = false
+    await caughtUp(world, app)
+    const sizes = replica.chunks.map(({ frames }) =>
+      frames.reduce((sum, { payload }) => sum + payload.length, 0),
+    )
+    expect(Math.max(...sizes)).toBeLessThan(5_000)
+    expect(sizes.length).toBeGreaterThan(20)
+    expect(replica.atOnceMax).toBe(1)
+  })
+
+  test('that follows later gets a snapshot, and then the frames behind it', async () => {
+    const world = machine()
+    const first = await world.start(snapshotOptions)
+    for (let at = 0; at < 40; at++) await world.during(first.store.put(`old${at}`, { at }))
+    await world.during(first.store.putFields('fields', [['a', 1]]))
+    await overwrite(world, first, 100)
+    await world.during(first.control.snapshot(0))
+    await overwrite(world, first, 10)
+    await world.during(first.close())
+    const replica = new MemoryReplica(world.clock)
+    const app = await world.start({ ...snapshotOptions, replication: [{ client: replica }] })
+    // A piece whose answer was lost, too.
+    replica.failing = 'behind'
+    await world.during(app.store.delete('old7'))
+    await caughtUp(world, app)
+    const { kept } = replica
+    expect(replica.pieces.length).toBeGreaterThan(0)
+    expect(Math.min(...kept.frames.keys())).toBeGreaterThan(replica.pieces[0]?.snapshot.lsn ?? 0)
+    expect(kept.rows.length).toBeGreaterThan(40)
+    expect(kept.keys.size).toBe(44)
+    expect(kept.keys.has('old7')).toBe(false)
+    expect(kept.keys.get('fields')?.json).toBe('{"a":1}')
+  })
+})
+
+describe('a required replica', () => {
+  const segments = (world: Machine): string[] => namesIn(world, '/data/shard-0/wal', '.wal')
+
+  test.each([
+    [true, 'holds the log until it has it'],
+    [false, 'does not hold the log if it is optional'],
+  ])('(required: %s) %s', async (required) => {
+    const { world, replica, app } = await following({ required }, snapshotOptions)
+    await caughtUp(world, app)
+    replica.isAway = true
+    const [first] = segments(world)
+    await overwrite(world, app, 100)
+    await world.during(app.control.snapshot(0))
+    expect(segments(world)[0] === first).toBe(required)
+    replica.isAway = false
+    await caughtUp(world, app)
+    await overwrite(world, app, 4)
+    await world.during(app.control.snapshot(0))
+    expect(segments(world)[0] === first).toBe(false)
+    await caughtUp(world, app)
+    expect(valuesOf(replica).k3).toBe(app.store.get('k3'))
+    expect(replica.pieces.length > 0).toBe(!required)
+  })
+
+  test('holds the log from the start on, before it could be asked', async () => {
+    const world = machine()
+    const replica = new MemoryReplica(world.clock)
+    replica.isAway = true
+    const replication = [{ client: replica, required: true }]
+    const app = await world.start({ ...snapshotOptions, replication })
+    const [first] = segments(world)
+    await overwrite(world, app, 100)
+    await world.during(app.control.snapshot(0))
+    expect(segments(world)[0]).toBe(first)
+  })
+})
+
+describe('fencing', () => {
+  test('stops a life of the log behind which a later one is replicated, and nothing else', async () => {
+    const { world, replica, app } = await following()
+    await fill(world, app, 5)
+    await caughtUp(world, app)
+    const before = replica.kept.progress
+    replica.kept.progress = { ...before, lease: { epoch: 99, holder: 'other' } }
+    await fill(world, app, 5, 5)
+    await world.clock.advance(60_000)
+    expect(ofReplica(app)).toMatchObject({ state: 'fenced', lsn: before.lsn })
+    expect(replica.kept.progress.lsn).toBe(before.lsn)
+    expect(app.store.get('k9')).toEqual({ at: 9 })
+    // The row was set right by hand: it is looked at again without a restart.
+    replica.kept.progress = before
+    await world.clock.advance(300_000)
+    await caughtUp(world, app)
+    expect(replica.kept.keys.size).toBe(10)
+  })
+
+  test('refuses a log that went another way, and one that lost frames that the replica has', async () => {
+    const { world, replica, app, options } = await following()
+    await fill(world, app, 5)
+    await caughtUp(world, app)
+    await world.during(app.close())
+    const right = replica.kept.progress
+    const { lsn, mark = { time: 0, crc: 0 } } = right
+    for (const wrong of [
+      { ...right, mark: { ...mark, crc: mark.crc + 1 } },
+      { ...right, lsn: lsn + 1_000 },
+    ]) {
+      replica.kept.progress = wrong
+      const next = await world.start(options)
+      await world.clock.advance(1_000)
+      expect(ofReplica(next).state).toBe('fenced')
+      expect(replica.kept.progress).toBe(wrong)
+      await world.during(next.close())
+    }
+  })
+
+  test('concerns one shard: the others go on', async () => {
+    const { world, replica, app } = await following({}, { shards: 2 })
+    await fill(world, app, 10)
+    await caughtUp(world, app)
+    await world.clock.advance(100)
+    const [first] = replica.logs.values()
+    if (first) first.progress = { ...first.progress, lease: { epoch: 99, holder: 'other' } }
+    await fill(world, app, 40, 10)
+    await world.clock.advance(10_000)
+    const states = [0, 1].map((shard) => ofReplica(app, shard).state)
+    expect(states.sort()).toEqual(['fenced', 'following'])
+  })
+})
+
+describe("ack: 'replicated'", () => {
+  test('is answered when the required replica has the write, and not before', async () => {
+    const { world, replica, app } = await following({ required: true })
+    replica.answerMs = 50
+    await caughtUp(world, app)
+    const put = app.store.put('a', 1, { ack: 'replicated' })
+    let isDone = false
+    void put.then(() => {
+      isDone = true
+    })
+    await world.clock.advance(20)
+    expect([app.store.get('a'), isDone]).toEqual([1, false])
+    await world.during(put)
+    expect(replica.kept.keys.has('a')).toBe(true)
+  })
+
+  test('without a required one is answered by the first replica that has it', async () => {
+    const world = machine()
+    const [away, near] = [new MemoryReplica(world.clock), new MemoryReplica(world.clock)]
+    away.isAway = true
+    const app = await world.start({ replication: [{ client: away }, { client: near }] })
+    await world.during(app.store.put('a', 1, { ack: 'replicated' }))
+    expect(near.kept.keys.has('a')).toBe(true)
+  })
+
+  test('times out with the position of the write, which stands', async () => {
+    const { world, replica, app } = await following()
+    replica.isAway = true
+    const put = app.store.put('a', 1, { ack: 'replicated', deadlineMs: 500 })
+    put.catch(() => undefined)
+    await world.clock.advance(600)
+    await expect(put).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      details: { position: { shard: 0 } },
+    })
+    expect(app.store.get('a')).toBe(1)
+  })
+
+  test('ends with the instance', async () => {
+    const { world, replica, app } = await following()
+    replica.isAway = true
+    const put = app.store.put('a', 1, { ack: 'replicated' })
+    const code = codeOf(put)
+    await world.clock.advance(100)
+    await world.during(app.close())
+    expect(await code).toBe('TIMEOUT')
+  })
+
+  test('is refused where nothing replicates', async () => {
+    const world = machine()
+    const app = await world.start()
+    expect(await codeOf(world.during(app.store.put('a', 1, { ack: 'replicated' })))).toBe(
+      'INVALID_ARGUMENT',
+    )
+    expect(app.store.has('a')).toBe(false)
+  })
+})
