@@ -45,21 +45,9 @@ import {
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
+import { type AppliedFrames, type FrameChanges, NotedChanges } from './applied-frames.ts'
 import { type Behind, logBehind, type Rebuilt, rebuildOverlay } from './overlay-rebuild.ts'
 import { openProjection, unprojectable } from './projection-opening.ts'
-
-/**
- * Applied frames for the follower, in columns: LSNs, units, lengths in bytes. There may be more
- * units than LSNs: the log refused the last ones. `time`: the stamp of all frames. `durableLsn`:
- * the log was durable up to here.
- */
-export type AppliedFrames = {
-  readonly time: number
-  readonly durableLsn: number
-  readonly lsns: readonly number[]
-  readonly units: readonly FrameUnits[]
-  readonly lengths: readonly number[]
-}
 
 /** The process that takes applied frames: the projection's writer. */
 export type ApplyFollower = {
@@ -394,7 +382,7 @@ const isFull = ({ overlay, lag }: State): boolean => overlay.isFull || lag.isFul
 /** Applies a group, passes it on, and holds the gate if too much is not projected. */
 const take = (state: State, committed: WalWriter.CommittedGroup, context: Context): void => {
   const { group, units, time, durableLsn } = committed
-  apply(state, committed)
+  const changes = apply(state, committed)
   tell(context.system, state.shard, 'applier.applied', {
     frames: group.lsns.length,
     appliedLsn: state.appliedLsn,
@@ -403,9 +391,9 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
   })
   state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
   state.shard.due.note(state.rows?.takeSoonestDue() ?? Number.POSITIVE_INFINITY)
-  const { lsns, lengths } = group
+  const { lsns } = group
   if (state.follower)
-    cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, lengths })
+    cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, changes })
   // Rows that are kept only as a cache make room first.
   if (state.overlay.isFull) state.overlay.forget(state.shard.projectedLsn)
   if (!isFull(state)) return
@@ -415,19 +403,21 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
 
 /**
  * Applies a group and answers its callers. A unit that the state refuses is answered with the
- * refusal.
+ * refusal. Returns what the frames changed.
  */
-const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
+const apply = (state: State, committed: WalWriter.CommittedGroup): FrameChanges => {
   const { group, units, from, time } = committed
   const { shard, rows } = state
   if (!rows) throw shard.unavailable()
   const { lsns, lengths } = group
   const { bytes: lagAtFirst } = state.lag
+  const changes = new NotedChanges(rows)
   for (let at = 0; at < lsns.length; at++) {
     const lsn = lsns[at] as number
     state.lag.add(lsn, frameBytes(lengths[at] ?? 0))
     rows.begin(lsn)
-    const answers = applyUnits(units[at] as FrameUnits, rows, { lsn, time }, rows)
+    const answers = applyUnits(units[at] as FrameUnits, rows, { lsn, time }, changes)
+    changes.end(lengths[at] ?? 0)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
     if (shard.changes.isWatched)
@@ -438,4 +428,5 @@ const apply = (state: State, committed: WalWriter.CommittedGroup): void => {
   shard.snapshots.grew(state.lag.bytes - lagAtFirst)
   shard.replication.grew(state.lag.bytes - lagAtFirst)
   from.reply(undefined)
+  return changes
 }

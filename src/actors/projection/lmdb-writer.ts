@@ -31,6 +31,7 @@ import {
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
+import type { AppliedFrames } from './applied-frames.ts'
 import * as Applier from './applier.ts'
 import { descriptionOf, type ProjectionWriterDescription } from './projection-description.ts'
 import { ProjectionFeed } from './projection-feed.ts'
@@ -84,7 +85,7 @@ export type Messages = {
     rebuildProjection: (name: string) => void
   }
   casts: {
-    enqueueProjectionOutbox: (frames: Applier.AppliedFrames) => void
+    enqueueProjectionOutbox: (frames: AppliedFrames) => void
     makeRoom: () => void
     /** Derived rows wait in the `Shard` value. */
     derivedEnqueued: () => void
@@ -153,7 +154,7 @@ export const server: GenServer<Messages, State, Shard> = {
         durableLsn: isCount,
         lsns: isList,
         units: isList,
-        lengths: isList,
+        changes: isRecord({ rowKeys: isList, rows: isList, ends: isList, bytes: isList }),
       }),
       makeRoom: isIgnored,
       derivedEnqueued: isIgnored,

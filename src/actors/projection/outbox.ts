@@ -4,16 +4,17 @@
  * until it has caught up. So commits never wait for the projection, and no frame is lost.
  */
 import {
+  applyUnits,
   decodeFrame,
   encodeFrame,
   type FrameMark,
-  type FrameUnits,
   markOf,
   type ReadAnswer,
-  type Unit,
+  type RowSink,
+  type Rows,
 } from '../../storage/index.ts'
 import { commandsIn } from '../admission/allowance.ts'
-import type { AppliedFrames } from './applier.ts'
+import type { AppliedFrames } from './applied-frames.ts'
 import type { PendingFrames } from './projection-batch.ts'
 
 // Frames read from the log for the projection. Each one is decoded when it is taken.
@@ -44,8 +45,9 @@ export class LogTail implements PendingFrames {
     return this.#read.frames[this.#taken + at]?.time ?? 0
   }
 
-  units(at: number): readonly Unit[] {
-    return decodeFrame(this.#payload(at)).units
+  apply(at: number, rows: Rows, into: RowSink): void {
+    const { units } = decodeFrame(this.#payload(at))
+    applyUnits(units, rows, { lsn: this.lsn(at), time: this.time(at) }, into)
   }
 
   mark(at: number): FrameMark {
@@ -144,15 +146,20 @@ export class Outbox implements PendingFrames {
     return this.#partOf(at).frames.time
   }
 
-  units(at: number): FrameUnits {
+  apply(at: number, _rows: Rows, into: RowSink): void {
     const { frames, from, first } = this.#partOf(at)
-    return frames.units[this.#head + at - first + from] ?? []
+    const { rowKeys, rows, ends } = frames.changes
+    const index = this.#head + at - first + from
+    const end = ends[index] ?? 0
+    for (let row = ends[index - 1] ?? 0; row < end; row++)
+      into.set(rowKeys[row] as string, rows[row])
   }
 
   mark(at: number): FrameMark {
+    const { frames, from, first } = this.#partOf(at)
     // The same units encode to the same bytes. This runs once per batch, so the bytes need not be
     // kept.
-    return markOf(this.time(at), encodeFrame(this.units(at)))
+    return markOf(frames.time, encodeFrame(frames.units[this.#head + at - first + from] ?? []))
   }
 
   /** Drops the `count` oldest frames. */
@@ -200,8 +207,8 @@ const commandsOf = ({ units, lsns }: AppliedFrames, from: number): number => {
   return commands
 }
 
-const bytesOf = ({ lengths }: AppliedFrames, from: number, count: number): number => {
+const bytesOf = ({ changes }: AppliedFrames, from: number, count: number): number => {
   let bytes = 0
-  for (let at = from; at < from + count; at++) bytes += lengths[at] ?? 0
+  for (let at = from; at < from + count; at++) bytes += changes.bytes[at] ?? 0
   return bytes
 }

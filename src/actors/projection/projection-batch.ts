@@ -1,14 +1,10 @@
 /**
  * The changes of one transaction of the projection: whole frames in order, up to a number of rows
- * and bytes. Frames are taken in slices, so that a large batch does not block the event loop. Pure:
- * the function that answered the callers applies the units again, to the projection's rows.
+ * and bytes. Frames are taken in slices, so that a large batch does not block the event loop. Pure.
  */
 import {
-  applyUnits,
   ChangedRows,
   type FrameMark,
-  type FrameStamp,
-  type FrameUnits,
   type HaltedProjection,
   ProjectedRows,
   type Projecting,
@@ -32,7 +28,8 @@ export interface PendingFrames {
   lsn(at: number): number
   /** The frame's stamp. */
   time(at: number): number
-  units(at: number): FrameUnits
+  /** Sets what the frame changes in `rows`, which have every frame before it. */
+  apply(at: number, rows: Rows, into: RowSink): void
   /** Identifies the frame among frames with the same LSN in diverged copies of a log. */
   mark(at: number): FrameMark
 }
@@ -122,17 +119,15 @@ export class ProjectionBatch implements RowSink {
   }
 
   #takeFrame(): void {
-    const time = this.source.time(this.#frames)
-    this.#lsn = this.source.lsn(this.#frames)
-    const stamp = { lsn: this.#lsn, time }
-    const units = this.source.units(this.#frames)
-    if (this.#projected) this.#project(this.#projected, units, stamp)
-    else applyUnits(units, this.#changed, stamp, this)
+    const at = this.#frames
+    this.#lsn = this.source.lsn(at)
+    if (this.#projected) this.#project(this.#projected, at)
+    else this.source.apply(at, this.#changed, this)
     this.#frames++
   }
 
   /** Applies a frame, and feeds what it changed to the projections by users. */
-  #project(projected: ProjectedRows, units: FrameUnits, stamp: FrameStamp): void {
+  #project(projected: ProjectedRows, at: number): void {
     const before = new Map<string, Row | undefined>()
     const into: RowSink = {
       set: (rowKey, row) => {
@@ -141,7 +136,7 @@ export class ProjectionBatch implements RowSink {
         this.set(rowKey, row)
       },
     }
-    applyUnits(units, this.#changed, stamp, into)
-    projected.frame(stamp.lsn, stamp.time, before)
+    this.source.apply(at, this.#changed, into)
+    projected.frame(this.#lsn, this.source.time(at), before)
   }
 }

@@ -8,7 +8,7 @@
  * still be lost in a crash.
  */
 import type { Projecting, ReadAnswer, Rows } from '../../storage/index.ts'
-import type { AppliedFrames } from './applier.ts'
+import type { AppliedFrames } from './applied-frames.ts'
 import { LogTail, Outbox } from './outbox.ts'
 import { type BatchLimits, ProjectionBatch } from './projection-batch.ts'
 

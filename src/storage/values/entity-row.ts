@@ -20,7 +20,7 @@ export const markBytes = incarnationBytes + 8
 /** The value of a lower-case hexadecimal digit. */
 const digitOf = (unit: number): number => unit - (unit < 0x60 ? 0x30 : 0x57)
 
-/** One byte of an incarnation. Most turns are applied twice, and a call into Node costs more. */
+/** One byte of an incarnation. Every turn needs it, and a call into Node costs more. */
 const byteOf = (incarnation: string, at: number): number =>
   digitOf(incarnation.charCodeAt(2 * at)) * 16 + digitOf(incarnation.charCodeAt(2 * at + 1))
 

@@ -6,8 +6,10 @@ import {
   encodeValue,
   markOf,
   noExpiry,
+  type RowChange,
   type Unit,
 } from '../../../src/storage/index.ts'
+import { MapRows } from '../../support/map-rows.ts'
 import { appliedFrames } from '../../support/pending-frames.ts'
 
 const unitsOf = (lsn: number): readonly Unit[] => [
@@ -16,13 +18,17 @@ const unitsOf = (lsn: number): readonly Unit[] => [
 
 const bytesOf = (lsn: number): number => encodeFrame(unitsOf(lsn)).length
 
-/** All frames of an outbox, as it shows them. */
+/** All frames of an outbox, as it shows them, with the rows that each changes. */
 const shown = (outbox: Outbox) =>
-  Array.from({ length: outbox.size }, (_, at) => ({
-    lsn: outbox.lsn(at),
-    time: outbox.time(at),
-    units: outbox.units(at),
-  }))
+  Array.from({ length: outbox.size }, (_, at) => {
+    const rows: RowChange[] = []
+    outbox.apply(at, new MapRows(), { set: (rowKey, row) => rows.push([rowKey, row]) })
+    return { lsn: outbox.lsn(at), time: outbox.time(at), rows }
+  })
+
+const rowsOf = (lsn: number): RowChange[] => [
+  [`k${lsn}`, { value: encodeValue('v'), expiresAt: 0 }],
+]
 
 describe('the outbox', () => {
   test('shows frames one by one in any order, however they were grouped', () => {
@@ -49,7 +55,7 @@ describe('the outbox', () => {
           } else if (each.ask < model.length)
             expect(outbox.lsn(each.ask)).toBe(model[each.ask]?.lsn)
         }
-        expect(shown(outbox)).toEqual(model.map((one) => ({ ...one, units: unitsOf(one.lsn) })))
+        expect(shown(outbox)).toEqual(model.map((one) => ({ ...one, rows: rowsOf(one.lsn) })))
         expect(outbox.bytes).toBe(model.reduce((sum, one) => sum + bytesOf(one.lsn), 0))
         expect(outbox.oldestAt).toBe(model[0]?.time ?? 0)
       }),
@@ -67,6 +73,18 @@ describe('the outbox', () => {
       expect(outbox.push(group, 0, 0)).toBe(true)
       expect(shown(outbox).map(({ lsn }) => lsn)).toEqual([4, 5])
     }
+  })
+
+  test('counts the rows of a short unit if they have more bytes than its frame', () => {
+    const outbox = new Outbox(10, 1_000_000)
+    const long = encodeValue('x'.repeat(10_000))
+    const unitOf = (lsn: number): Unit =>
+      lsn === 1
+        ? { kind: 'put', key: 'k', value: long, expiry: noExpiry }
+        : { kind: 'append', key: 'k', suffix: encodeValue('x') }
+    outbox.push(appliedFrames([1, 2, 3], unitOf), 0, 0)
+    expect(outbox.bytes).toBeGreaterThan(30_000)
+    expect(outbox.bytes).toBeLessThan(30_500)
   })
 
   test('counts the commands of a group until all of it is dropped', () => {

@@ -11,6 +11,8 @@ import { describe, expect, test } from 'vitest'
 import { Overlay } from '../../../src/actors/overlay/overlay.ts'
 import { ReadView } from '../../../src/actors/overlay/read-view.ts'
 import { ShardRows } from '../../../src/actors/overlay/shard-rows.ts'
+import { NotedChanges } from '../../../src/actors/projection/applied-frames.ts'
+import { Outbox } from '../../../src/actors/projection/outbox.ts'
 import type { Command, Unit } from '../../../src/storage/commands/command.ts'
 import type { UnitAnswer } from '../../../src/storage/commands/command-answer.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
@@ -220,27 +222,37 @@ describe('a history of any commands', () => {
     )
   }, 600_000)
 
-  test('gives the same rows over an overlay that forgets projected rows meanwhile', () => {
+  test('gives the same rows over an overlay that forgets rows projected from outbox or log', () => {
+    const commit = fc.record({ frames: fc.nat(3), isFromLog: fc.boolean() })
+    const commits = fc.array(commit, { minLength: 16, maxLength: 16 })
     fc.assert(
-      fc.property(history, fc.array(fc.nat(3), { minLength: 16, maxLength: 16 }), (steps, lags) => {
+      fc.property(history, commits, (steps, drawn) => {
         const table = new BlobTable()
         const store = memoryProjections().open('p')
         const overlay = new Overlay(roomy)
         const rows = new ShardRows(overlay, store, table.read)
         const plainRows = new MapRows([], table.read)
         const behind: { frame: Uint8Array; time: number; lsn: number }[] = []
+        const outbox = new Outbox(100, 2 ** 30)
         const projection = new ProjectionRows(store, table.read)
         const { model, now } = play(steps, table, (frame, time, lsn, unit) => {
           // A live unit is applied as the caller wrote it; projection and replay decode it from its
           // frame.
           rows.begin(lsn)
-          const answer = applyUnit(unit, rows, { lsn, time }, rows)
+          const changes = new NotedChanges(rows)
+          const answer = applyUnit(unit, rows, { lsn, time }, changes)
+          changes.end(frame.length)
+          outbox.push({ time, durableLsn: lsn, lsns: [lsn], units: [[unit]], changes }, 0, 0)
           plainRows.take(appliedUnit(only(frame), plainRows, time, lsn).changes)
           behind.push({ frame, time, lsn })
-          const taken = behind.splice(0, lags[lsn - 1] ?? 0)
+          const { frames = 0, isFromLog = true } = drawn[lsn - 1] ?? {}
+          const taken = behind.splice(0, frames)
           if (taken.length > 0) {
-            const batch = wholeBatch(pendingFrames(taken), projection, lsn)
+            const source = isFromLog ? pendingFrames(taken) : outbox
+            const batch = wholeBatch(source, projection, taken.at(-1)?.lsn ?? 0)
+            expect(batch.frame).toEqual(pendingFrames(taken).mark(taken.length - 1))
             void store.commit(batch.changes, { walId, epoch: 1, lsn: batch.lsn })
+            outbox.drop(batch.frames)
             overlay.forget(batch.lsn)
           }
           return answer
