@@ -1,11 +1,12 @@
 /**
- * A log's life at random: appends, syncs, rolls, closes, power cuts, kills, failing and full disks, openings that are
- * cut short. A model beside it knows what was handed in and what was acknowledged. One seed decides everything.
+ * A log's life at random: appends, syncs, rolls, named snapshots, releases, closes, power cuts, kills, failing and full disks,
+ * openings that are cut short. A model beside it knows what was handed in and what was acknowledged. One seed decides everything.
  */
 import { seededRandom } from '../../src/clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../src/errors.ts'
 import type { Log } from '../../src/storage/log/log.ts'
 import { DiskError } from '../../src/storage/ports/disk.ts'
+import type { NamedSnapshot } from '../../src/storage/ports/named-snapshot.ts'
 import { sparePreparation } from '../../src/storage/segments/segment-file.ts'
 import { changingOperations } from '../../src/testing/simulated/simulated-faults.ts'
 import { commit, content, dir, fill, type LogWorld, newWorld, payload, readAll } from './logs.ts'
@@ -24,10 +25,11 @@ export type LifeStory = {
   refusals: number
   closes: number
   harms: number
-  /** Spares that were made in the background, markers, checkpoints, and segments that were removed. */
+  /** Spares made in the background, markers, checkpoints, named snapshots, and segments that were removed. */
   spares: number
   markers: number
   checkpoints: number
+  names: number
   removals: number
 }
 
@@ -46,12 +48,17 @@ class Life {
   #written = 0
   /** Up to here segments may have been removed, or may be one day. */
   #releasedLsn = 0
+  /** The snapshots that the log names, oldest first. After a naming that failed, either list is right. */
+  #named: readonly (readonly NamedSnapshot[])[] = [[]]
+  /** A slot of the MANIFEST may be damaged, by a harm or a write that was cut off, since the last opening. */
+  #isHarmed = false
   /** The spare that is being made in the background, one call to the disk after another. */
   #spare: Generator<void> | undefined
   #log: Log | undefined
   #failure: KeelsonError | undefined
   #number = 0
   #now = 1000
+  #latest = 1000
 
   constructor(seed: number) {
     this.#random = seededRandom(seed)
@@ -72,6 +79,7 @@ class Life {
       spares: 0,
       markers: 0,
       checkpoints: 0,
+      names: 0,
       removals: 0,
     }
   }
@@ -96,8 +104,9 @@ class Life {
 
   #step(log: Log): void {
     this.#stepSpare(log)
-    const draw = this.#below(110)
+    const draw = this.#below(114)
     if (draw < 62) this.#commit(log)
+    else if (draw >= 110) this.#name(log)
     else if (draw >= 106) this.#mark(log)
     else if (draw >= 103) this.#checkpoint(log)
     else if (draw >= 100) this.#release(log)
@@ -117,6 +126,7 @@ class Life {
     })
     const sync = this.#below(4) > 0
     this.#now += this.#below(50) - 10
+    this.#latest = Math.max(this.#latest, this.#now)
     const before = this.#frames.length
     this.#frames.push(...frames)
     this.#attempt(() => {
@@ -197,15 +207,51 @@ class Life {
     })
   }
 
-  /** A pin, a checkpoint and the caller's own word each hold segments back. */
+  /** Names a snapshot anywhere in the log: of all that were named, the newest few stay. */
+  #name(log: Log): void {
+    const { durableLsn, segments } = log.handle('describe', null)
+    const below = (segments[0]?.baseLsn ?? 1) - 1
+    const lsn = below + this.#below(durableLsn - below + 1)
+    const snapshot = { lsn, bytes: this.#number, sum: this.#below(2 ** 32) }
+    const keep = 1 + this.#below(3)
+    const named = this.#named.map((before) =>
+      [...before.filter((each) => each.lsn !== lsn), snapshot]
+        .sort((a, b) => a.lsn - b.lsn)
+        .slice(-keep),
+    )
+    const before = this.#named
+    this.#named = [...before, ...named]
+    this.#attempt(() => {
+      const { snapshots, checkpointLsn } = log.handle('name', { snapshot, keep })
+      this.#checkNamed(snapshots, named)
+      if (checkpointLsn < lsn) this.#fail('a named snapshot did not move the checkpoint')
+      this.#story.names += 1
+    })
+  }
+
+  /** The log names what was named last. */
+  #checkNamed(
+    found: readonly NamedSnapshot[],
+    allowed: readonly (readonly NamedSnapshot[])[] = this.#named,
+  ): void {
+    const texts = allowed.map((each) => JSON.stringify(each))
+    if (!texts.includes(JSON.stringify(found)))
+      this.#fail(`it names ${JSON.stringify(found)} instead of ${texts.join(' or ')}`)
+    // What a poisoned log says was perhaps not written.
+    if (!this.#failure) this.#named = [found]
+  }
+
+  /** A pin, a checkpoint, the oldest snapshot and the caller's own word each hold segments back. */
   #release(log: Log): void {
     this.#attempt(() => {
-      const { checkpointLsn, lastLsn, segments } = log.handle('describe', null)
+      const { checkpointLsn, lastLsn, segments, snapshots } = log.handle('describe', null)
       const firstLsn = segments[0]?.baseLsn ?? 1
       const lsn = this.#below(lastLsn + 1)
       const from = firstLsn + this.#below(lastLsn - firstLsn + 2)
       const { pin } = log.handle('pin', { from })
-      this.#releasedLsn = Math.max(this.#releasedLsn, Math.min(lsn, checkpointLsn, from - 1))
+      const oldest = snapshots[0]?.lsn ?? lastLsn
+      const released = Math.min(lsn, checkpointLsn, oldest, from - 1)
+      this.#releasedLsn = Math.max(this.#releasedLsn, released)
       try {
         this.#story.removals += log.handle('release', { lsn }).removed
       } catch (error) {
@@ -237,7 +283,6 @@ class Life {
       this.#durable = this.#frames.length
       this.#story.closes += 1
     })
-    this.#log = undefined
     this.#die('kill')
   }
 
@@ -275,6 +320,7 @@ class Life {
 
   #die(how: 'crash' | 'kill'): void {
     const { disk } = this.#world
+    if (!this.#log || this.#failure) this.#isHarmed = true
     if (this.#log && !this.#failure) this.#written = this.#frames.length
     if (how === 'crash') this.#written = this.#durable
     this.#log = undefined
@@ -304,8 +350,12 @@ class Life {
       this.#compare(found, Math.max(this.#durable, this.#written))
       this.#adopt(found.length, report.lastLsn)
       if (inspection.lastLsn !== report.lastLsn) this.#fail('inspection and report differ')
+      this.#checkNamed(inspection.snapshots)
+      this.#isHarmed = false
+      this.#checkNamed(log.handle('describe', null).snapshots)
       const lastTime = found.at(-1)?.time ?? 0
-      if (report.lastTime !== lastTime && found.length > 0)
+      // A naming wrote down the stamps of frames that were not synced.
+      if (report.lastTime < lastTime || report.lastTime > this.#latest)
         this.#fail(`last stamp ${lastTime}, reported ${report.lastTime}`)
       this.#log = log
     } catch (error) {
@@ -327,6 +377,10 @@ class Life {
       disk.remove(path)
       disk.syncFolder(dir)
     }
+    // What is named survives the loss of one slot, of two that an opening has written since.
+    if (draw === 1) this.#named = [[]]
+    else if (this.#isHarmed) this.#named = [...this.#named, []]
+    this.#isHarmed = true
   }
 
   /** What was recovered is durable from now on; what was not is gone for good. */
@@ -340,7 +394,9 @@ class Life {
   }
 
   #compareNow(log: Log): void {
-    const firstLsn = log.handle('describe', null).segments[0]?.baseLsn ?? 1
+    const { segments, snapshots } = log.handle('describe', null)
+    const firstLsn = segments[0]?.baseLsn ?? 1
+    this.#checkNamed(snapshots)
     // A removal whose sync failed has removed something all the same, and a power cut may bring it back.
     const gone = this.#goneBefore(firstLsn)
     this.#compare(readAll(log, 1 + this.#below(4000), firstLsn), this.#durable - gone, gone)

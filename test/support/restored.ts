@@ -9,7 +9,7 @@ import type { Machine } from './simulated-instance.ts'
 
 /** Restores the backup in `from` into `to`, each shard to its LSN or to that of `lsns`. */
 export const restore = (
-  { disk }: Machine,
+  { disk }: Pick<Machine, 'disk'>,
   from: string,
   to: string,
   lsns: readonly (number | undefined)[] = [],

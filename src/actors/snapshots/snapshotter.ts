@@ -41,8 +41,8 @@ export type Messages = {
   calls: {
     /**
      * Makes a snapshot that has everything applied before the call. During an attempt it waits for
-     * the next one.
-     * @throws `DEGRADED`; as the attempt fails
+     * the next one. Without any frame there is nothing to write down: it answers LSN 0.
+     * @throws as the attempt fails
      */
     snapshot: () => NamedSnapshot
     describe: () => SnapshotHealth
@@ -71,6 +71,9 @@ type State = {
   /** The last attempt pinned too much of the projection. */
   isHurried: boolean
 }
+
+/** The state before the first frame. It has no file, and nothing names it. */
+const nothing: NamedSnapshot = { lsn: 0, bytes: 0, sum: 0 }
 
 /** The log is looked at again when it has grown by this much at least, in bytes. */
 const lookBytesMin = 64 * 1024
@@ -243,10 +246,7 @@ const attempt = async (
     )
   const last = shard.snapshots.named.at(-1)
   const lsn = shard.view().layers.projection.position()?.lsn ?? 0
-  if (lsn === 0)
-    throw new KeelsonError('DEGRADED', 'the projection shows no frame yet', {
-      details: { shard: shard.index },
-    })
+  if (lsn === 0) return nothing
   // Nothing has changed since.
   if (last && last.lsn === lsn && !shard.snapshots.isDamaged) return last
   return makeSnapshot(shard, { reason, isHurried }, context)

@@ -1,11 +1,10 @@
 /** Finds the LSN of a moment in the copy of a shard. */
 import type { Disk } from '../ports/disk.ts'
 import type { CopiedFolders, CopyProgress, ShardCopy } from '../ports/shard-copier.ts'
-import { readManifest } from '../segments/manifest.ts'
-import { listSegments } from '../segments/segment-list.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
 import { walkingFrames } from './segment-copy.ts'
+import { segmentsOf } from './shard-copy.ts'
 
 /**
  * The last LSN whose frame is not younger than `time`, in ms since 1970; `undefined` if the copy
@@ -19,7 +18,7 @@ export function* findingMoment(
   time: number,
 ): Generator<CopyProgress, number | undefined> {
   if (time >= copy.time) return copy.lsn
-  const { segments } = listSegments(disk, folders.wal, readManifest(disk, folders.wal))
+  const segments = segmentsOf(disk, folders.wal, copy.segments)
   const totalBytes = segments.reduce((sum, { size }) => sum + size, 0)
   let bytes = 0
   let last = copy.firstLsn === 1 ? 0 : snapshotUpTo(disk, folders, copy, time)

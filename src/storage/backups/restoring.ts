@@ -37,7 +37,14 @@ export function* restoringShard(
 ): Generator<CopyProgress, ShardCopy> {
   const base = baseOf(copy, lsn)
   const snapshots = base ? [base] : []
-  const restored = yield* copyingShard(disk, { from, to, lsn, snapshots, walId })
+  const restored = yield* copyingShard(disk, {
+    from,
+    to,
+    lsn,
+    snapshots,
+    walId,
+    segments: copy.segments,
+  })
   nameAll(disk, to.wal, restored)
   return restored
 }

@@ -37,7 +37,9 @@ export function* copyingShard(
   request: ShardCopyRequest,
 ): Generator<CopyProgress, ShardCopy> {
   const { from, to, lsn, walId } = request
-  const segments = segmentsUpTo(disk, from.wal, lsn)
+  const segments = segmentsOf(disk, from.wal, request.segments).filter(
+    ({ header }) => header.baseLsn <= lsn + 1,
+  )
   const [first, last] = [segments[0], segments.at(-1)]
   if (!first || !last)
     throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: { dir: from.wal } })
@@ -91,11 +93,17 @@ export function* copyingShard(
   }
 }
 
-/** The segments with the frames up to `lsn`, and an empty one behind it. */
-const segmentsUpTo = (disk: Disk, dir: string, lsn: number): readonly SegmentEntry[] =>
-  listSegments(disk, dir, readManifest(disk, dir)).segments.filter(
-    ({ header }) => header.baseLsn <= lsn + 1,
-  )
+/** The segments in a folder, or those of them that a backup lists. */
+export const segmentsOf = (
+  disk: Disk,
+  dir: string,
+  listed?: readonly CopiedSegment[],
+): readonly SegmentEntry[] => {
+  const { segments } = listSegments(disk, dir, readManifest(disk, dir))
+  return listed
+    ? segments.filter(({ name }) => listed.some((each) => each.name === name))
+    : segments
+}
 
 const makeFolder = (disk: Disk, dir: string): void => {
   disk.makeFolder(dir)

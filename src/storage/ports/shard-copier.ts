@@ -17,6 +17,11 @@ export type ShardCopyRequest = {
   readonly to: CopiedFolders
   readonly lsn: number
   readonly snapshots: readonly NamedSnapshot[]
+  /**
+   * The segments of a backup: others in its folder were left by a copy that was cut off. By default
+   * all that the log has.
+   */
+  readonly segments?: readonly CopiedSegment[]
   /** The id of the copy, in hex; that of its origin by default. */
   readonly walId?: string
 }

@@ -53,6 +53,19 @@ describe('a snapshot', () => {
     await world.during(app.close())
   })
 
+  test('of a shard without any frame is nothing: no file, and no error', async () => {
+    const { world, app } = await started({ shards: 2 })
+    expect(await world.during(app.control.snapshot(1))).toEqual({ lsn: 0, bytes: 0, sum: 0 })
+    const { outcomes } = await world.during(app.control.snapshotAll())
+    expect(outcomes).toMatchObject([
+      { ok: true, snapshot: { lsn: 0 } },
+      { ok: true, snapshot: { lsn: 0 } },
+    ])
+    expect(app.health().shards[0]?.snapshot).toMatchObject({ last: undefined, failure: undefined })
+    expect(world.disk.entry(folders.snapshots)).toBeUndefined()
+    await world.during(app.close())
+  })
+
   test('of equal states has equal bytes', async () => {
     const { world, app } = await started({ snapshot: { keep: 2 } })
     await world.during(app.store.put('a', 1))

@@ -24,5 +24,6 @@ test('no life loses an acknowledged frame, changes the order, leaves a gap or co
   expect(sum(({ spares }) => spares)).toBeGreaterThan(1)
   expect(sum(({ markers }) => markers)).toBeGreaterThan(0.5)
   expect(sum(({ checkpoints }) => checkpoints)).toBeGreaterThan(0.5)
+  expect(sum(({ names }) => names)).toBeGreaterThan(0.5)
   expect(sum(({ removals }) => removals)).toBeGreaterThan(0.2)
 })
