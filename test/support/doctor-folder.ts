@@ -124,7 +124,11 @@ export const doctor = async (dir: string, ...words: readonly string[]) => {
 }
 
 /** Runs a command line in `dir`, in this process. */
-export const run = async (dir: string, words: readonly string[]) => {
+export const run = async (
+  dir: string,
+  words: readonly string[],
+  more: Partial<Environment> = {},
+) => {
   const [output, errors] = [new PassThrough(), new PassThrough()]
   const texts = { output: '', errors: '' }
   output.on('data', (text: Buffer) => (texts.output += text))
@@ -139,6 +143,7 @@ export const run = async (dir: string, words: readonly string[]) => {
     onSignal: () => () => undefined,
     onStrayRejection: () => () => undefined,
     exit: () => undefined,
+    ...more,
   }
   const status = await runCommandLine(words, environment)
   return { status, ...texts }

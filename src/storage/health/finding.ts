@@ -129,3 +129,10 @@ export const finding = (
   const [severity, means] = findingKinds[code]
   return { code, severity, means, repair: [], ...facts }
 }
+
+/** The command that repairs a folder. */
+export const repairing = (dir: string): string => `keelson doctor ${dir} --repair`
+
+/** What to do when a log has lost something: a copy that has it, or what is left of it. */
+export const restoring = (dir: string): string =>
+  `Restore a backup: keelson restore BACKUP --to DIR2. Without one, bring what can be read into a new folder: keelson wal salvage ${dir} --to DIR2. Keep ${dir} as it is.`

@@ -53,7 +53,7 @@ export const folderFindings = (facts: FolderFacts): Finding[] => {
   const findings = [
     ...describedFindings(facts),
     ...placeFindings(facts),
-    ...shards.flatMap((shard) => shardFindings(shard, { dir, logs })),
+    ...shards.flatMap((shard) => shardFindings({ ...shard, dir, logs })),
   ]
   return findings.map((each) => (mayRepair(facts, each) ? each : { ...each, repair: [] }))
 }

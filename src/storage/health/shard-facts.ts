@@ -76,6 +76,14 @@ export type ShardFacts = Omit<ShardExamination, 'floor' | 'isDeep'> & {
   readonly comparison?: RowComparison
 }
 
+/**
+ * The same with its folder, and the ids of logs that `keelson.json` names; `undefined` without it.
+ */
+export type PlacedFacts = ShardFacts & {
+  readonly dir: string
+  readonly logs: readonly string[] | undefined
+}
+
 /** Examines a shard, and yields its progress. @throws DiskError that is not of one file */
 export function* examiningShard(
   disk: Disk,

@@ -1,166 +1,35 @@
 /** The findings about a shard: what its facts mean, and what to do. Pure. */
-import { join } from 'node:path'
-import { factsFileName } from '../disk/data-folder.ts'
-import { manifestName } from '../segments/log-folder.ts'
-import { type Finding, finding, type RepairStep } from './finding.ts'
+import { type Finding, finding, type RepairStep, repairing, restoring } from './finding.ts'
 import { quarantineOf } from './leftovers.ts'
-import type { ShardFacts } from './shard-facts.ts'
+import { logFindings, manifestFindings, manifestStep } from './log-findings.ts'
+import type { PlacedFacts } from './shard-facts.ts'
 import {
   basesOf,
   firstLsnOf,
   isLogWhole,
-  isOfEarlierEpoch,
   isProjectionUsable,
   isRebuildable,
   mayUnname,
-  mendedManifest,
 } from './shard-health.ts'
 
-/** The folder of the shard. `logs`: the ids that `keelson.json` names; `undefined` without it. */
-export type ShardPlace = { readonly dir: string; readonly logs: readonly string[] | undefined }
-
-type Facts = ShardFacts & ShardPlace
-
 /** The findings, the log first. */
-export const shardFindings = (facts: ShardFacts, place: ShardPlace): Finding[] => {
-  const all = { ...facts, ...place }
-  const log = logFindings(all)
+export const shardFindings = (facts: PlacedFacts): Finding[] => {
+  const log = logFindings(facts)
   // What else is odd follows from that: these files do not belong together.
   const isStranger = log.some(({ code }) => code === 'log.stranger')
-  const found = isStranger ? log : [...log, ...otherFindings(all)]
+  const found = isStranger ? log : [...log, ...otherFindings(facts)]
   return found.map((each) => ({ ...each, shard: facts.shard }))
 }
 
-const otherFindings = (all: Facts): Finding[] => [
-  ...manifestFindings(all),
-  ...snapshotFindings(all),
-  ...projectionFindings(all),
-  ...blobFindings(all),
-  ...leftoverFindings(all),
+const otherFindings = (facts: PlacedFacts): Finding[] => [
+  ...manifestFindings(facts),
+  ...snapshotFindings(facts),
+  ...projectionFindings(facts),
+  ...blobFindings(facts),
+  ...leftoverFindings(facts),
 ]
 
-const doctor = (dir: string): string => `keelson doctor ${dir} --repair`
-
-/** What to do when a log has lost something: a copy that has it, or what is left of it. */
-const salvage = ({ dir }: ShardPlace): string =>
-  `Restore a backup: keelson restore BACKUP --to DIR2. Without one, bring what can be read into a new folder: keelson wal salvage ${dir} --to DIR2. Keep ${dir} as it is.`
-
-const logFindings = (facts: Facts): Finding[] => {
-  const { folders, log, logs, shard } = facts
-  const { found, refused } = log
-  const file = folders.wal
-  if (refused?.code === 'UNSUPPORTED_VERSION')
-    return [finding('folder.newer', { file, evidence: refused.message, remedy: newer })]
-  if (!found || (log.segments.length === 0 && found.frames === 0 && !facts.manifest.exists))
-    return logs
-      ? [finding('log.missing', { file, evidence: 'no segment is there', remedy: salvage(facts) })]
-      : []
-  const owner = logs?.indexOf(found.walId) ?? shard
-  if (owner !== shard)
-    return [
-      finding('log.stranger', {
-        file,
-        evidence: `it is the log ${found.walId}, expected ${logs?.[shard]}`,
-        remedy:
-          owner < 0
-            ? `Put the folder of shard ${shard} back that belongs here, or restore a backup: keelson restore BACKUP --to DIR2.`
-            : `It belongs into shard ${owner}: put the folders of the shards back in their places.`,
-      }),
-    ]
-  return [...damageOf(facts), ...endOf(facts), ...remarksOf(facts)]
-}
-
-const newer = 'Use the version of Keelson that wrote it.'
-
-const damageOf = (facts: Facts): Finding[] => {
-  const { folders, floor, log } = facts
-  const { found } = log
-  if (!found) return []
-  const isShorter = found.provenBy === factsFileName && found.lost.length > 0
-  if (isShorter || isOfEarlierEpoch(facts))
-    return [
-      finding('log.older', {
-        file: folders.wal,
-        evidence: `keelson.json names epoch ${floor?.epoch} and lsn ${floor?.lsn}, the log has epoch ${found.epoch} and lsn ${found.lastLsn}`,
-        remedy: `Put its newest files back if they are anywhere. ${salvage(facts)}`,
-      }),
-    ]
-  const places = found.damage.map(({ file, offset, lsn, evidence }) =>
-    finding('log.damaged', {
-      file: join(folders.wal, file),
-      evidence: `offset ${offset}, lsn ${lsn}: ${evidence}`,
-      remedy: salvage(facts),
-    }),
-  )
-  if (found.lost.length === 0) return places
-  const ranges = found.lost.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`))
-  const evidence = `lsn ${ranges.join(', ')}; ${found.provenBy} proves that they were durable`
-  return [...places, finding('log.lost', { file: folders.wal, evidence, remedy: salvage(facts) })]
-}
-
-const endOf = ({ folders, log: { found } }: Facts): Finding[] => {
-  if (!found?.torn || found.verdict === 'corrupt') return []
-  const { file, offset, lsn, bytes } = found.torn
-  return [
-    finding('log.torn', {
-      file: join(folders.wal, file),
-      evidence: `${bytes} bytes from offset ${offset} on, where lsn ${lsn} would be`,
-      remedy: 'Nothing: the next start cuts it, and keeps the bytes in quarantine.',
-    }),
-  ]
-}
-
-/** MANIFEST and projection have findings of their own. */
-const remarksOf = ({ dir, folders, log: { found } }: Facts): Finding[] =>
-  (found?.remarks ?? [])
-    .filter((remark) => !remark.startsWith(manifestName) && !remark.startsWith('the projection'))
-    .map((evidence) =>
-      finding('log.odd', {
-        file: folders.wal,
-        evidence,
-        remedy: `Nothing has to be done. Make a backup: keelson backup ${dir} --to BACKUP.`,
-      }),
-    )
-
-const manifestStep = (facts: Facts): RepairStep[] => {
-  const manifest = mendedManifest(facts)
-  return manifest ? [{ kind: 'manifest', dir: facts.folders.wal, manifest }] : []
-}
-
-const manifestFindings = (facts: Facts): Finding[] => {
-  const { manifest, folders, log, dir } = facts
-  const file = join(folders.wal, manifestName)
-  if (manifest.unsupported !== undefined || (!log.found && !manifest.exists)) return []
-  if (manifest.manifest && manifest.damagedSlots === 0) return []
-  const repair = manifestStep(facts)
-  const mend =
-    repair.length > 0
-      ? `${doctor(dir)} writes it anew from the segments and the snapshots that are whole.`
-      : `It cannot be written anew from this log. ${salvage(facts)}`
-  const names = basesOf(facts).map(({ snapshot }) => snapshot.lsn)
-  const known = names.length > 0 ? `whole snapshots: of lsn ${names.join(', ')}` : 'no snapshot'
-  if (!manifest.exists)
-    return [finding('manifest.missing', { file, evidence: known, remedy: mend, repair })]
-  if (!manifest.manifest)
-    return [
-      finding('manifest.damaged', {
-        file,
-        evidence: `no slot is whole; ${known}`,
-        remedy: mend,
-        repair,
-      }),
-    ]
-  return [
-    finding('manifest.slot', {
-      file,
-      evidence: 'its checksum does not hold',
-      remedy: mend,
-      repair,
-    }),
-  ]
-}
-
-const snapshotFindings = (facts: Facts): Finding[] => {
+const snapshotFindings = (facts: PlacedFacts): Finding[] => {
   if (!facts.manifest.manifest) return []
   return facts.snapshots.flatMap(({ file, snapshot, fault }) => {
     if (!fault) return []
@@ -176,28 +45,30 @@ const snapshotFindings = (facts: Facts): Finding[] => {
   })
 }
 
-const snapshotRemedy = (facts: Facts, isRepaired: boolean): string => {
+const snapshotRemedy = (facts: PlacedFacts, isRepaired: boolean): string => {
+  const { dir, shard, folders, isLive } = facts
+  if (isLive) return `Make another one: control.snapshot(${shard}) at the prompt of the instance.`
   if (isRepaired)
-    return `${doctor(facts.dir)} takes its name out of the MANIFEST: the log has what it had. The next one is made when it is due.`
+    return `${repairing(dir)} takes its name out of the MANIFEST: the log has what it had. The next one is made when it is due.`
   if (isProjectionUsable(facts))
-    return `Start the folder: it makes another one of the projection. Keep ${facts.folders.lmdb} until then: nothing else has its rows.`
-  return salvage(facts)
+    return `Make another one of the projection: keelson start --dir ${dir}, then control.snapshot(${shard}). Keep ${folders.lmdb} until then: nothing else has its rows.`
+  return restoring(dir)
 }
 
-const asideStep = ({ folders }: Facts, path: string): RepairStep => ({
+const asideStep = ({ folders }: PlacedFacts, path: string): RepairStep => ({
   kind: 'set aside',
   path,
   to: quarantineOf(folders),
 })
 
-const projectionFindings = (facts: Facts): Finding[] => {
+const projectionFindings = (facts: PlacedFacts): Finding[] => {
   if (facts.isLive || !facts.log.found) return []
   const fault = projectionFault(facts)
   const lost = rowsLost(facts)
   return fault ? [fault, ...lost] : [...lost, ...compared(facts)]
 }
 
-const projectionFault = (facts: Facts): Finding | undefined => {
+const projectionFault = (facts: PlacedFacts): Finding | undefined => {
   const { folders, projection, log } = facts
   const file = folders.lmdb
   if (projection.state === 'damaged')
@@ -211,7 +82,7 @@ const projectionFault = (facts: Facts): Finding | undefined => {
           evidence: 'it has no file, or no position',
           remedy: isRebuildable(facts)
             ? 'Nothing: the next start builds it from a snapshot and the log. That takes some time.'
-            : salvage(facts),
+            : restoring(facts.dir),
         })
   const { walId, lsn } = projection.position
   if (log.found?.showsOther)
@@ -227,19 +98,19 @@ const projectionFault = (facts: Facts): Finding | undefined => {
 }
 
 const ofProjection = (
-  facts: Facts,
+  facts: PlacedFacts,
   code: 'projection.damaged' | 'projection.stranger' | 'projection.behind' | 'projection.different',
   evidence: string,
 ): Finding => {
   const { dir, folders } = facts
   const remedy = isRebuildable(facts)
-    ? `${doctor(dir)} sets it aside, and the next start builds it anew from a snapshot and the log.`
-    : `Keep it: it cannot be built anew from what is here. ${salvage(facts)}`
+    ? `${repairing(dir)} sets it aside, and the next start builds it anew from a snapshot and the log.`
+    : `Keep it: it cannot be built anew from what is here. ${restoring(dir)}`
   const repair = isRebuildable(facts) ? [asideStep(facts, folders.lmdb)] : []
   return finding(code, { file: folders.lmdb, evidence, remedy, repair })
 }
 
-const rowsLost = (facts: Facts): Finding[] => {
+const rowsLost = (facts: PlacedFacts): Finding[] => {
   const firstLsn = firstLsnOf(facts)
   const isThere = firstLsn === 1 || basesOf(facts).length > 0 || isProjectionUsable(facts)
   if (isThere || !isLogWhole(facts)) return []
@@ -252,7 +123,7 @@ const rowsLost = (facts: Facts): Finding[] => {
   ]
 }
 
-const compared = (facts: Facts): Finding[] => {
+const compared = (facts: PlacedFacts): Finding[] => {
   const { comparison, folders, dir } = facts
   if (!comparison) return []
   if ('failure' in comparison)
@@ -272,7 +143,7 @@ const compared = (facts: Facts): Finding[] => {
 /** The most keys that a finding names. */
 const keysShown = 10
 
-const blobFindings = ({ blobs, dir }: Facts): Finding[] => {
+const blobFindings = ({ blobs, dir }: PlacedFacts): Finding[] => {
   const files = new Set(blobs.map(({ file, of }) => `${typeof of}:${file}`))
   return [...files].map((name) => {
     const of = blobs.filter((each) => `${typeof each.of}:${each.file}` === name)
@@ -296,7 +167,7 @@ const blobFindings = ({ blobs, dir }: Facts): Finding[] => {
   })
 }
 
-const leftoverFindings = (facts: Facts): Finding[] => [
+const leftoverFindings = (facts: PlacedFacts): Finding[] => [
   ...facts.leftovers.temporary.map((file) => {
     // A snapshot without a name may be all that is left of rows, if those with one are damaged.
     const isOver = !file.endsWith('.snap') || isRebuildable(facts)
@@ -304,7 +175,7 @@ const leftoverFindings = (facts: Facts): Finding[] => [
       file,
       evidence: 'the work that made it did not end',
       remedy: isOver
-        ? `${doctor(facts.dir)} removes it. So does the next start, or the next work of its kind.`
+        ? `${repairing(facts.dir)} removes it. So does the next start, or the next work of its kind.`
         : `Keep a copy of it until the other findings are mended.`,
       repair: isOver ? [{ kind: 'remove', path: file }] : [],
     })

@@ -27,7 +27,14 @@ import {
   writeDataFolder,
 } from '../../../src/storage/index.ts'
 import { change, everythingIn, segmentsIn } from '../../support/command-logs.ts'
-import { doctor, expectWhole, keyIn, makeFolder, run } from '../../support/doctor-folder.ts'
+import {
+  doctor,
+  expectWhole,
+  keyIn,
+  makeFolder,
+  run,
+  type Told,
+} from '../../support/doctor-folder.ts'
 import { folderMadeOnce } from '../../support/temp-folder.ts'
 import { sampled, triesAll } from '../../support/tier.ts'
 
@@ -228,7 +235,7 @@ const cases: readonly Case[] = [
     name: 'a snapshot is damaged that the log has given way to',
     harm: (dir) => flip(snapshot(dir, 0), 100),
     codes: ['snapshot.damaged'],
-    remedy: /Start the folder: it makes another one.*Keep \S+lmdb until then/,
+    remedy: /keelson start --dir \S+, then control\.snapshot\(0\)\. Keep \S+lmdb until then/,
   },
   {
     name: 'a snapshot is damaged, and the log is whole',
@@ -362,7 +369,10 @@ test('a folder with everything that one can have is sound, also compared row by 
 
   expect([plain.findings, deep.findings]).toEqual([[], []])
   expect([plain.status, deep.status]).toEqual([0, 0])
-  expect((await run(dir, ['doctor', 'd'])).output).toMatch(/^sound {2}/)
+  const text = await run(dir, ['doctor', 'd', '--progress'])
+  expect(text.output).toMatch(/^sound {2}/)
+  expect(text.errors).toMatch(/^examining the log of shard 1 {2}\d+%/m)
+  expect((await run(dir, ['doctor', 'd', '--progress', '--json'])).errors).toBe('')
   expect(everythingIn(join(dir, 'd'))).toBe(before)
   expect(readdirSync(dir)).toEqual(['d'])
 })
@@ -413,6 +423,73 @@ test.each(cases)(
     expect((await doctor(dir, '--deep')).status).toBe(0)
   },
 )
+
+test('a signal ends it with its status, and leaves nothing beside the folder', async () => {
+  const dir = copied()
+  const interrupted = (listener: (signal: 'SIGINT') => void) => {
+    setImmediate(() => listener('SIGINT'))
+    return () => undefined
+  }
+
+  const { status } = await run(dir, ['doctor', 'd', '--deep'], { onSignal: interrupted })
+
+  expect([status, readdirSync(dir)]).toEqual([130, ['d']])
+})
+
+test('a damaged snapshot that the log has given way to is replaced as its remedy says', async () => {
+  const dir = copied()
+  flip(snapshot(dir, 0), 100)
+  const app = await start({ dir: join(dir, 'd') })
+  await app.control.snapshot(0)
+  await app.close()
+
+  expect((await doctor(dir)).findings).toEqual([])
+  remove(join(shard(dir, 0), 'lmdb'))
+  await expectWhole(dir)
+})
+
+/** Folders that look unlike one that was closed, each made beside `d`. What builds a projection is there. */
+const healthy: readonly (readonly [
+  string,
+  (dir: string) => Promise<unknown>,
+  readonly string[],
+])[] = [
+  [
+    'restored',
+    async (dir) => {
+      const app = await start({ dir: join(dir, 'd') })
+      await app.backup(join(dir, 'b'))
+      await app.close()
+      await run(dir, ['restore', 'b', '--to', 'other'])
+    },
+    ['projection.missing', 'projection.missing'],
+  ],
+  [
+    'killed',
+    async (dir) => {
+      await killed(dir)
+      renameSync(join(dir, 'd'), join(dir, 'other'))
+    },
+    [],
+  ],
+  [
+    'salvaged',
+    (dir) => run(dir, ['wal', 'salvage', 'd', '--to', 'other']),
+    ['projection.missing', 'projection.missing'],
+  ],
+  ['just made', async (dir) => (await start({ dir: join(dir, 'other'), shards: 2 })).close(), []],
+]
+
+test.each(sampled(healthy, 2))('a folder that was %s is no patient', async (_, make, codes) => {
+  const dir = copied()
+  await make(dir)
+
+  const { status, output } = await run(dir, ['doctor', 'other', '--deep', '--json'])
+
+  const { findings } = JSON.parse(output) as { findings: readonly Told[] }
+  expect(codesOf(findings).filter((code) => code !== 'disk.memory')).toEqual(codes)
+  expect(status).toBe(0)
+})
 
 test('a folder that an instance has open is examined as far as that is safe, and not repaired', async () => {
   const dir = copied()
