@@ -261,6 +261,7 @@ export * as sys from './runtime/server/sys.ts'
 export type {
   Command,
   CommandAnswer,
+  CommitmentHead,
   EventPayload,
   Expiry,
   FieldEntry,

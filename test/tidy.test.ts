@@ -47,7 +47,12 @@ const doors: Record<string, readonly string[]> = {
   eventemitter3: ['src/runtime/words/telemetry.ts'],
   // One file uses it; the others around it name its types.
   xstate: ['src/runtime/machine/', 'src/runtime/state-machine/'],
-  'node:crypto': ['src/clock.ts', 'src/actors/store/page-cursor.ts', 'src/storage/bytes/sha256.ts'],
+  'node:crypto': [
+    'src/clock.ts',
+    'src/actors/store/page-cursor.ts',
+    'src/storage/bytes/sha256.ts',
+    'src/storage/bytes/ed25519.ts',
+  ],
   'node:os': [
     'src/storage/disk/folder-lock.ts',
     'src/storage/lmdb/lmdb-environment.ts',

@@ -7,6 +7,7 @@
  * - ingest: `keelson ingest`, and the function behind it
  * - prompt: the prompt and its views of processes, logs and projections
  * - wal: `keelson wal verify`, `dump` and `salvage`
+ * - journal: `keelson journal head`, `prove` and `verify`
  * - backup: `keelson backup` and `restore`
  * - doctor: `keelson doctor`
  * - cli: the `keelson` command, its configuration file, `keelson start` and `run`

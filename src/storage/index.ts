@@ -8,6 +8,7 @@
  * - disk: the real file system behind the port, locks, the data folder
  * - frames: frames, groups of frames and segment headers as bytes
  * - segments: segment files, their chain, the MANIFEST, appending
+ * - commitments: hashes of groups, the range over their headers, proofs, and their files
  * - values: keys, row keys, values, ropes and blob references as bytes
  * - blobs: large values in segments of their own: writing, reading, giving space back
  * - commands: commands, units and their encoding
@@ -38,6 +39,7 @@ export * from './blobs/blob-host.ts'
 export { readBlobRange } from './blobs/blob-reader.ts'
 export { recordExtent } from './blobs/blob-record.ts'
 export { Blobs } from './blobs/blobs.ts'
+export { publicKeyOf } from './bytes/ed25519.ts'
 export { realView } from './bytes/real-bytes.ts'
 export { sha256 } from './bytes/sha256.ts'
 export { TurnShare } from './bytes/turn-share.ts'
@@ -96,6 +98,8 @@ export {
   entryUnit,
   type TypedPayload,
 } from './commands/journal-entry.ts'
+export { checkCommitments } from './commitments/commitment-options.ts'
+export * from './commitments/proof.ts'
 export {
   type DataFolderFacts,
   type DataFolderReading,
@@ -172,7 +176,8 @@ export {
 } from './projections/projection-mark.ts'
 export { markOf } from './recovery/frame-mark.ts'
 export { copyingFolder, type UncopiedPlace } from './rescue/folder-copy.ts'
-export type { FrameContent } from './rescue/frame-content.ts'
+export { type FrameContent, recordContent } from './rescue/frame-content.ts'
+export { HistoryReader } from './rescue/history-reading.ts'
 export type { LogKnowledge } from './rescue/log-damage.ts'
 export { type DumpRange, type DumpRecord, dumping } from './rescue/log-dump.ts'
 export type { LogVerification } from './rescue/log-judgement.ts'
@@ -201,7 +206,7 @@ export { isExpired, living } from './rows/rows.ts'
 export { applyUnits, type FrameStamp } from './rows/unit-application.ts'
 export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
-export { unitBytesMax } from './segments/log-limits.ts'
+export { checkRetention, unitBytesMax } from './segments/log-limits.ts'
 export { sparePreparation } from './segments/segment-file.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { makingSnapshot } from './snapshots/snapshot-making.ts'

@@ -13,7 +13,7 @@ import {
 } from '../actors/index.ts'
 import { configError, unknownOption } from '../errors.ts'
 import type { Logger, System } from '../runtime/index.ts'
-import type { Projection } from '../storage/index.ts'
+import { checkCommitments, checkRetention, type Projection } from '../storage/index.ts'
 import { type AppTree, checkAppTree } from './app-tree.ts'
 import { projection } from './projections.ts'
 
@@ -48,24 +48,6 @@ const checkWindows = (windows: unknown = {}): ReadonlyMap<string, number> => {
       throw configError(`batcher.windows.${namespace}`, `ms from 1 to ${windowMsMax}`, ms)
   }
   return new Map(found)
-}
-
-const retentionUnits: Readonly<Record<string, number>> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
-/** `retention.log`: bytes, or a time as text. @throws KeelsonError `CONFIG` */
-export const checkRetention = (log: unknown): Settings['retention'] => {
-  if (log === undefined) return undefined
-  if (Number.isSafeInteger(log) && Number(log) >= 0) return { bytes: Number(log) }
-  const [, count, unit = ''] =
-    typeof log === 'string' ? (/^(\d{1,9})([smhd])$/.exec(log) ?? []) : []
-  if (count === undefined)
-    throw configError('retention.log', "bytes, or a time such as '7d', '12h', '30m', '45s'", log)
-  return { ms: Number(count) * (retentionUnits[unit] ?? 0) }
 }
 
 /** The options of `start`. Only `dir` has no default. Times are in ms, sizes in bytes. */
@@ -111,6 +93,11 @@ export type StartOptions = {
     readonly queueCommands?: number
     /** The unit that a power cut may tear; 512, or 4096 for disks without powersafe overwrite. */
     readonly sectorBytes?: number
+    /**
+     * A commitment to each group of the log, so that any write in it can be proven later; with a
+     * key, an Ed25519 private key in PEM, each is signed. False.
+     */
+    readonly commitments?: boolean | { readonly key: string }
   }
   readonly admission?: {
     /**
@@ -295,6 +282,7 @@ const rules: Record<string, Rule> = {
       queueBytes: count(256),
       queueCommands: count(1),
       sectorBytes: count(512, 4_096),
+      commitments: { kind: 'any' },
     },
   },
   admission: { kind: 'object', rules: { bytes: count(256), commands: count(1) } },
@@ -388,6 +376,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
         queueBytes: wal.queueBytes ?? 16 * MiB,
         queueCommands: wal.queueCommands ?? 65_536,
         sectorBytes: wal.sectorBytes ?? 512,
+        commitments: checkCommitments('wal.commitments', wal.commitments),
       },
       admission: { bytes: admission.bytes ?? 64 * MiB, commands: admission.commands ?? 262_144 },
       blobs: {

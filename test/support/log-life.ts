@@ -9,6 +9,7 @@ import { DiskError } from '../../src/storage/ports/disk.ts'
 import type { NamedSnapshot } from '../../src/storage/ports/named-snapshot.ts'
 import { sparePreparation } from '../../src/storage/segments/segment-file.ts'
 import { changingOperations } from '../../src/testing/simulated/simulated-faults.ts'
+import { HistoryModel } from './history-model.ts'
 import { commit, content, dir, fill, type LogWorld, newWorld, payload, readAll } from './logs.ts'
 
 type Frame = { readonly number: number; readonly size: number; lsn: number | undefined }
@@ -34,12 +35,15 @@ export type LifeStory = {
 }
 
 /** Lives the life of `seed`. @throws Error with the seed when the log breaks a promise. */
-export const liveOn = (seed: number, steps = 60): LifeStory => new Life(seed).run(steps)
+export const liveOn = (seed: number, steps = 60, commits = false): LifeStory =>
+  new Life(seed, commits).run(steps)
 
 class Life {
   readonly #random: () => number
   readonly #world: LogWorld
   readonly #story: LifeStory
+  /** What was promised about the chain of commitments; absent in a life without them. */
+  readonly #history: HistoryModel | undefined
   /** All payloads appended since the last recovery, after those that it found; in order. */
   #frames: Frame[] = []
   /** How many of the frames must be there whatever happens. */
@@ -60,11 +64,13 @@ class Life {
   #now = 1000
   #latest = 1000
 
-  constructor(seed: number) {
+  constructor(seed: number, commits: boolean) {
     this.#random = seededRandom(seed)
     const sectorBytes = this.#below(4) === 0 ? 4096 : 512
     const maxFileSize = sectorBytes === 512 ? 8 * 1024 : 32 * 1024
-    this.#world = newWorld({ maxFileSize, sectorBytes }, seed)
+    const options = { maxFileSize, sectorBytes }
+    this.#world = newWorld(commits ? { ...options, commitments: {} } : options, seed)
+    this.#history = commits ? new HistoryModel(this.#world) : undefined
     this.#story = {
       seed,
       openings: 0,
@@ -158,7 +164,10 @@ class Life {
   }
 
   #sync(log: Log): void {
-    this.#attempt(() => this.#acknowledge(log.handle('sync', null).durableLsn))
+    this.#attempt(() => {
+      this.#acknowledge(log.handle('sync', null).durableLsn)
+      this.#history?.promise(log)
+    })
   }
 
   /** In some lives there is a second thread that makes spares, now slower and now faster than the log. */
@@ -357,6 +366,7 @@ class Life {
       // A naming wrote down the stamps of frames that were not synced.
       if (report.lastTime < lastTime || report.lastTime > this.#latest)
         this.#fail(`last stamp ${lastTime}, reported ${report.lastTime}`)
+      this.#history?.opened(log)
       this.#log = log
     } catch (error) {
       if (!isKeelsonError(error)) throw error

@@ -1,5 +1,7 @@
 /** `app.wal(shard)`: the log of one shard, to inspect and sync it. */
+import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
+import type { CommitmentHead } from '../../storage/index.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import type { Access } from '../shard/access.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -42,6 +44,24 @@ export class WalHandle {
    */
   async sync(): Promise<number> {
     return WalWriter.sync(this.#writer)
+  }
+
+  /**
+   * Makes every committed frame durable, and resolves with the end of the chain of commitments: the
+   * number of headers, the root over them, and the last one's hash, LSN and time. Publish it, or
+   * give it to an auditor. `undefined` if the log has no commitment.
+   * @throws KeelsonError as `describe` does; `SHARD_DOWN`
+   */
+  async commitment(): Promise<CommitmentHead | undefined> {
+    await WalWriter.sync(this.#writer)
+    try {
+      return (await this.#shard.files.log().run('head', null)) ?? undefined
+    } catch (error) {
+      // A sync that failed is final for the log: its writer must hear of it.
+      if (isKeelsonError(error, 'SHARD_DOWN'))
+        await WalWriter.sync(this.#writer).catch(() => undefined)
+      throw error
+    }
   }
 
   get #writer() {

@@ -2,7 +2,7 @@
  * The type of the settings: the options of an instance as the actors read them. Checks and defaults
  * are in `supervisors/start-options.ts`.
  */
-import type { Projection } from '../../storage/index.ts'
+import type { CommitmentOptions, Projection } from '../../storage/index.ts'
 
 /**
  * All options of storage. Times in ms, sizes in bytes. The public options document their meaning.
@@ -20,6 +20,8 @@ export type Settings = {
     readonly queueBytes: number
     readonly queueCommands: number
     readonly sectorBytes: number
+    /** `undefined`: none. */
+    readonly commitments: CommitmentOptions | undefined
   }
   /** The bounds of the writes under way, over all shards. */
   readonly admission: { readonly bytes: number; readonly commands: number }

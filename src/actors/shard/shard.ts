@@ -182,7 +182,7 @@ export class Shard {
   readonly #atStandstill = new Set<() => void>()
 
   constructor(parts: ShardParts) {
-    const { maxFileSize, sectorBytes, queueBytes, queueCommands } = parts.settings.wal
+    const { maxFileSize, sectorBytes, queueBytes, queueCommands, commitments } = parts.settings.wal
     const { mapBytes } = parts.settings.lmdb
     const { maxCommands, maxBytes } = parts.settings.batcher
     this.parts = parts
@@ -200,7 +200,12 @@ export class Shard {
     })
     const { snapshots, recovery } = this
     const { retention } = parts.settings
-    const logOptions = { maxFileSize, sectorBytes, ...(retention && { retention }) }
+    const logOptions = {
+      maxFileSize,
+      sectorBytes,
+      ...(retention && { retention }),
+      ...(commitments && { commitments }),
+    }
     this.files = new ShardFiles({ ...parts, logOptions, mapBytes, snapshots, recovery })
     this.gate = new Gate(parts.clock, {
       bytesMax: queueBytes,

@@ -12,6 +12,11 @@ import {
 import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
 import { type DoctorCommand, doctorUsage, parseDoctor } from '../doctor/doctor-command-line.ts'
 import type { RecordFormat } from '../ingest/record-splitter.ts'
+import {
+  type JournalCommand,
+  journalUsage,
+  parseJournalCommand,
+} from '../journal/journal-command-line.ts'
 import { parseWalCommand, type WalCommand, walUsage } from '../wal/wal-command-line.ts'
 
 /** The words that say which instance. Paths are as they were written. */
@@ -45,6 +50,7 @@ export type ParsedCommand =
   | OpenCommand
   | DoctorCommand
   | WalCommand
+  | JournalCommand
   /** `text`: the help of one command; `usage` by default. */
   | { readonly kind: 'help'; readonly text?: string }
   | { readonly kind: 'version' }
@@ -72,11 +78,13 @@ ${doctorUsage}
 
 ${walUsage}
 
+${journalUsage}
+
   keelson help, keelson --version
 
 Everywhere: --verbose shows stacks of errors, as KEELSON_DEBUG=1 does.
 Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line;
-of wal: 3 a torn tail that opening would cut, 4 damage.`
+of wal: 3 a torn tail that opening would cut, 4 damage; of journal verify: 4 the proof does not hold.`
 
 /**
  * Parses the words after `keelson`.
@@ -85,6 +93,7 @@ of wal: 3 a torn tail that opening would cut, 4 damage.`
 export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   const [first, ...rest] = words
   if (first === 'wal') return parseWalCommand(rest)
+  if (first === 'journal') return parseJournalCommand(rest)
   if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
     return { kind: 'help' }
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
@@ -95,7 +104,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are start, run, ingest, backup, restore, open, doctor, wal, help`,
+    `there is no command '${first}'; the commands are start, run, ingest, backup, restore, open, doctor, wal, journal, help`,
   )
 }
 

@@ -96,6 +96,15 @@ const run = async (
       const { runWalSalvage } = await import('../wal/wal-salvage.ts')
       return runWalSalvage(command, environment)
     }
+    case 'journal head':
+    case 'journal prove': {
+      const { runJournalProof } = await import('../journal/journal-proofs.ts')
+      return runJournalProof(command, environment)
+    }
+    case 'journal verify': {
+      const { runJournalVerify } = await import('../journal/journal-verify.ts')
+      return runJournalVerify(command, environment)
+    }
     case 'help':
       printLine(environment.output, command.text ?? usage)
       return statuses.order

@@ -64,7 +64,8 @@ export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint
   }
 }
 
-const contentText = (content: FrameContent, width: number): string => {
+/** What a frame carries, in one line; a value is cut to `width` characters. */
+export const contentText = (content: FrameContent, width: number): string => {
   switch (content.kind) {
     case 'units':
       return `${timeText(content.time)}  ${content.units.map((unit) => unitText(unit, width)).join('; ')}`
@@ -74,6 +75,10 @@ const contentText = (content: FrameContent, width: number): string => {
       return `durable elsewhere up to lsn ${countText(content.checkpoint.lsn)}`
     case 'mark':
       return `${countText(content.mark.count)} frames, the last is ${countText(content.mark.lastLsn)}`
+    case 'commitment': {
+      const { seq, count, firstLsn, lastLsn } = content.header
+      return `group ${countText(seq)}: ${countText(count)} records, lsn ${countText(firstLsn)} to ${countText(lastLsn)}`
+    }
     case 'lost':
       return content.range
         ? `lost: lsn ${countText(content.range.from)} to ${countText(content.range.to)}`
@@ -239,7 +244,8 @@ export const dumpJson = (record: Shown, shard: number | undefined): object => {
   }
 }
 
-const contentJson = (content: FrameContent): object => {
+/** The same as plain data. */
+export const contentJson = (content: FrameContent): object => {
   switch (content.kind) {
     case 'units':
       return { time: content.time, units: content.units.map(unitJson) }
@@ -251,6 +257,8 @@ const contentJson = (content: FrameContent): object => {
     }
     case 'mark':
       return { mark: content.mark }
+    case 'commitment':
+      return { commitment: { ...content.header, hash: content.hash } }
     case 'lost':
       return { lost: content.range ?? null }
     case 'bytes': {

@@ -101,11 +101,21 @@ const logFacts = (
           ] as const,
         ]
       : []),
+    ...(found.commitments ? [['committed', commitmentsText(found.commitments)] as const] : []),
     ...(found.lostBefore.length > 0
       ? [['salvaged', `an earlier salvage had lost ${rangesText(found.lostBefore)}`] as const]
       : []),
     ['read', `${bytesText(bytes)} in ${durationText(elapsedMs)}, ${bytesText(rate)}/s`],
   ]
+}
+
+const commitmentsText = ({
+  size,
+  root,
+  uncovered,
+}: NonNullable<LogVerification['commitments']>): string => {
+  const rest = uncovered > 0 ? `, without ${pluralText(uncovered, 'DATA frame')}` : ''
+  return `${pluralText(size, 'group')}, root ${root}${rest}`
 }
 
 const remarkFacts = (remarks: readonly string[]): (readonly [string, string])[] =>

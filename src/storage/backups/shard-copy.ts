@@ -22,6 +22,7 @@ import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { listSegments } from '../segments/segment-list.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { copyingBlob } from './blob-copy.ts'
+import { copyingHistory } from './history-copy.ts'
 import { copyingSegment } from './segment-copy.ts'
 import { copyingSnapshot } from './snapshot-copy.ts'
 
@@ -78,6 +79,9 @@ export function* copyingShard(
     copied.push(copy.copied)
     meter.copiedBytes += copy.copiedBytes
   }
+  const { count = 0 } = last.header.chain ?? {}
+  const history = copyingHistory(disk, from.wal, to.wal, count)
+  meter.copiedBytes += yield* meter.through(history, 0)
   const blobs = yield* copyingBlobs(disk, request, [...wanted.values()], meter)
   for (const dir of [to.wal, to.snapshots, to.blobs]) disk.syncFolder(dir)
   return {

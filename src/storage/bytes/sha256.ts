@@ -1,7 +1,4 @@
-/**
- * SHA-256, which identifies the content of a blob. The one file of storage that imports
- * `node:crypto`.
- */
+/** SHA-256, which identifies the content of a blob and commits to the content of a log. */
 import { createHash, hash } from 'node:crypto'
 
 /** Length of a sum in bytes. */
@@ -25,3 +22,6 @@ export const startSha256 = (): Sha256 => {
 
 /** The sum of `bytes`: 32 bytes. */
 export const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer')
+
+/** The sum of `bytes` as 64 hex digits. For short bytes it costs a fifth of `sha256`. */
+export const sha256Hex = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex')

@@ -21,6 +21,9 @@ export const frameTypes = {
   lost: 128,
 } as const
 
+/** No COMMITMENT frame has a longer payload. */
+export const commitmentBytesMax = 200
+
 /** The version of each type's payload that this code writes, and the newest that it reads. */
 export const frameTypeVersion = 1
 

@@ -47,6 +47,19 @@ export type SegmentHeader = {
   readonly sectorBytes: number
   /** Bits of `logFeatures`. A segment has those of the one before. */
   readonly features: number
+  /** Present from the first commitment on. */
+  readonly chain?: ChainAnchor | undefined
+}
+
+/**
+ * The chain of commitments before a segment's first frame: the number of its headers, and the root
+ * over them in hex. It tells which part of the files of the chain belongs to the segments before.
+ */
+export type ChainAnchor = {
+  readonly count: number
+  readonly root: string
+  /** Whether the groups of this segment are committed to. */
+  readonly commits: boolean
 }
 
 /**
@@ -62,6 +75,9 @@ const magic = new TextEncoder().encode('KEELWAL\n')
 const copyOffsets = [0, 2048] as const
 const copyBytes = 512
 const checksumAlgorithm = 1
+
+/** The compatible feature: the header has a chain anchor. */
+const chainFeature = 1
 
 /** Encodes the header block of a segment. */
 export const encodeSegmentHeader = (header: SegmentHeader): Uint8Array => {
@@ -94,8 +110,16 @@ const encodeCopy = (header: SegmentHeader): Uint8Array => {
   writeU64(view, 104, header.createdMs)
   writeU64(view, 112, header.allocatedBytes)
   view.setUint16(120, header.sectorBytes, true)
+  if (header.chain) putChain(copy, view, header.chain)
   view.setUint32(508, crc32(copy.subarray(0, 508)), true)
   return copy
+}
+
+const putChain = (copy: Uint8Array, view: DataView, { count, root, commits }: ChainAnchor) => {
+  view.setUint32(96, chainFeature, true)
+  writeU64(view, 128, count)
+  copy.set(Buffer.from(root, 'hex'), 136)
+  view.setUint8(168, commits ? 1 : 0)
 }
 
 /** Decodes the header block of a segment. `block` may be shorter if the file is. */
@@ -142,6 +166,13 @@ const decodeCopy = (copy: Uint8Array, view: DataView): SegmentHeader => ({
   allocatedBytes: readU64(view, 112),
   sectorBytes: view.getUint16(120, true),
   features: view.getUint32(92, true),
+  chain: (view.getUint32(96, true) & chainFeature) === 0 ? undefined : chainIn(copy, view),
+})
+
+const chainIn = (copy: Uint8Array, view: DataView): ChainAnchor => ({
+  count: readU64(view, 128),
+  root: Buffer.from(copy.subarray(136, 168)).toString('hex'),
+  commits: view.getUint8(168) === 1,
 })
 
 /** Checks the ranges of a copy with a valid CRC, so that later code can rely on its numbers. */
@@ -153,6 +184,7 @@ const isSensible = (header: SegmentHeader): boolean =>
   header.baseLsn >= 1 &&
   Number.isSafeInteger(header.prev.endOffset) &&
   Number.isSafeInteger(header.allocatedBytes) &&
+  Number.isSafeInteger(header.chain?.count ?? 0) &&
   isSectorSize(header.sectorBytes)
 
 /**

@@ -6,13 +6,14 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
+import type { CommitmentChain } from '../commitments/commitment-chain.ts'
 import { attempt, refusing } from '../disk/disk-failure.ts'
 import { checkpointBytes } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { GroupEncoder } from '../frames/group-encoder.ts'
 import { type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
-import type { Commit, CommitRequest } from '../ports/log-host.ts'
+import type { Commit, CommitmentHead, CommitRequest } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { OpenedLog } from '../recovery/log-opening.ts'
 import { poison } from '../segments/log-errors.ts'
@@ -42,6 +43,7 @@ export class LogWriter {
   readonly #folder: DiskFolder
   readonly #manifestFile: DiskFile
   readonly #encoder = new GroupEncoder()
+  readonly #commitments: CommitmentChain | undefined
   #sealed: readonly LogSegment[]
   #newest: SegmentAppender
   /** The last state written to the MANIFEST. */
@@ -56,6 +58,7 @@ export class LogWriter {
     this.spares = new SpareShelf(place)
     this.#folder = opened.folder
     this.#manifestFile = opened.manifestFile
+    this.#commitments = opened.commitments
     this.#sealed = opened.chain
     this.#newest = new SegmentAppender(opened.newest, this.#encoder, place.clock)
     this.#manifest = opened.manifest
@@ -173,6 +176,15 @@ export class LogWriter {
     })
   }
 
+  /**
+   * Makes everything durable, and returns the end of the chain of commitments, if there is one.
+   * @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`
+   */
+  head(): CommitmentHead | undefined {
+    this.sync()
+    return this.#commitments?.head
+  }
+
   /** The snapshots that the MANIFEST names, oldest first. */
   get snapshots(): readonly NamedSnapshot[] {
     return this.#manifest.snapshots
@@ -224,7 +236,8 @@ export class LogWriter {
     this.#refuseUnlessOpen()
     const { disk, dir } = this.#place
     const [oldest] = this.#manifest.snapshots
-    const limits = [lsn, this.#manifest.checkpointLsn, oldest?.lsn ?? lsn, this.#retainedEnd()]
+    const covered = [lsn, this.#manifest.checkpointLsn, oldest?.lsn ?? lsn]
+    const limits = [...covered, this.#retainedEnd(), this.#commitments?.keptLsn ?? lsn]
     const gone = releasable(this.#sealed, ...limits)
     for (const { name } of gone) {
       refusing(() => whileOwned(this.#place, () => disk.remove(pathIn(dir, name))))
@@ -282,7 +295,7 @@ export class LogWriter {
     time: number,
     progress: Progress,
   ): KeelsonError | undefined {
-    const { bytes, lengths, features } = request
+    const { lengths, features } = request
     let refused: KeelsonError | undefined
     for (let from = 0; from < lengths.length && !refused; ) {
       const newest = this.#newest
@@ -291,8 +304,8 @@ export class LogWriter {
       const rolls = to < lengths.length
       if (rolls) refused = this.spares.provide()
       newest.begin(lengths, from, to)
-      for (; from < to; from++)
-        progress.lsns.push(newest.addData(bytes, offsets[from] ?? 0, lengths[from] ?? 0, time))
+      if (from < to) this.#addGroup(request, offsets, from, to, time, progress.lsns)
+      from = to
       if (progress.lsns.length > 0) this.#lastTime = time
       if (rolls && !refused) {
         const { bytesWritten, syncMs } = this.#roll(request.projectedLsn, features)
@@ -302,12 +315,34 @@ export class LogWriter {
       } else progress.bytesWritten += newest.write()
     }
     if (request.sync) progress.syncMs += this.#newest.sync()
+    if (request.sync && this.#commitments?.isPartFull) this.#commitments.settle()
     return refused
   }
 
   /** Whether a reader of the segment would not be warned of a feature of these frames. */
   #lacks(features = 0): boolean {
     return (features & ~this.#newest.header.features) !== 0
+  }
+
+  /** Adds the DATA frames `from` up to `to`, and behind them the commitment to their records. */
+  #addGroup(
+    { bytes, lengths }: CommitRequest,
+    offsets: readonly number[],
+    from: number,
+    to: number,
+    time: number,
+    lsns: number[],
+  ): void {
+    const newest = this.#newest
+    const commitments = this.#commitments?.commits ? this.#commitments : undefined
+    let lsn = 0
+    for (let at = from; at < to; at++) {
+      const [offset, length] = [offsets[at] ?? 0, lengths[at] ?? 0]
+      lsn = newest.addData(bytes, offset, length, time)
+      lsns.push(lsn)
+      commitments?.addFrame(lsn, time, bytes.subarray(offset, offset + length))
+    }
+    if (commitments) newest.addCommitment(commitments.seal(lsn + 1, time))
   }
 
   /**
@@ -326,7 +361,11 @@ export class LogWriter {
     const bytesWritten = old.write()
     const syncMs = old.sync()
     old.trim()
-    const header = successorHeader(this.#place, old.segment, features)
+    this.#commitments?.settle()
+    const header = successorHeader(this.#place, old.segment, {
+      features,
+      chain: this.#commitments?.anchor,
+    })
     const file = this.spares.take()
     const name = installSegment({ dir, folder: this.#folder }, file, { header })
     const newest = { name, file, header, end: segmentStart(header) }

@@ -93,7 +93,7 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       checkLogOptions(options)
       const { lock } = refusing(() => lockIn(disk, dir))
       refusing(() => refuseLostLock({ disk, dir, ...tenure }))
-      const inspection = inspectLog(disk, dir, evidence, needs)
+      const inspection = inspectLog(disk, dir, evidence, needs, options.commitments !== undefined)
       return { ...inspection, ...(lock === undefined ? {} : { lock }) }
     },
     create({ dir, options }) {
@@ -150,6 +150,7 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       refuseBefore(firstLsnOf(writer), from)
       return refusing(() => reader.read(writer.segments, writer.durableLsn, { ...request, from }))
     },
+    head: () => opened().writer.head() ?? null,
     describe: () => describe(opened().writer),
     close({ projectedLsn }) {
       const { writer } = opened()

@@ -25,7 +25,12 @@ export type LogOptions = {
   readonly sectorBytes: number
   /** How much of the log stays although a snapshot covers it; nothing by default. */
   readonly retention?: LogRetention
+  /** A commitment to each group; none by default. */
+  readonly commitments?: CommitmentOptions
 }
+
+/** How groups are committed to. `key`: an Ed25519 private key in PEM, which signs each header. */
+export type CommitmentOptions = { readonly key?: string }
 
 /**
  * What of a log is kept to go back to a moment: frames of the last `ms`, and the last `bytes` of
@@ -212,6 +217,17 @@ export type ReadAnswer = {
   readonly durableLsn: number
 }
 
+/** The end of a chain of commitments: what an operator publishes. */
+export type CommitmentHead = {
+  /** The number of headers, and the root over all of them: 64 hex digits, as the hashes are. */
+  readonly size: number
+  readonly root: string
+  /** The hash of the last header, its LSN and its time in ms since 1970. */
+  readonly hash: string
+  readonly lsn: number
+  readonly time: number
+}
+
 /** A description of a log, for people. */
 export type LogDescription = {
   readonly walId: string
@@ -328,6 +344,11 @@ export type LogProtocol = {
    * @throws `CORRUPT`; `INVALID_ARGUMENT` for a `from` before the first LSN of the log
    */
   read: { request: ReadRequest; answer: ReadAnswer }
+  /**
+   * Makes all commits durable, and returns the end of the chain of commitments; `null` if the log has
+   * none. @throws `SHARD_DOWN` (poisoned)
+   */
+  head: { request: null; answer: CommitmentHead | null }
   /** Describes the log. */
   describe: { request: null; answer: LogDescription }
   /** Writes CHECKPOINT, CLEAN_CLOSE and MANIFEST, and closes the files. */

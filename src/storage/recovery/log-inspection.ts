@@ -2,6 +2,9 @@
  * The first phase of opening a log: it reads everything, changes nothing, and plans the second
  * phase. Damage other than a torn tail is thrown here, while the folder is unchanged.
  */
+
+import { isKeelsonError } from '../../errors.ts'
+import { findHistory } from '../commitments/history.ts'
 import { refusing } from '../disk/disk-failure.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Evidence, Inspection, LogNeeds, RowBase } from '../ports/log-host.ts'
@@ -11,12 +14,13 @@ import { type Manifest, type ManifestReading, readManifest } from '../segments/m
 import { findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
 import { foundAs, listSegments } from '../segments/segment-list.ts'
 import { otherThanShown } from './frame-mark.ts'
-import { checkpointOf, type Findings, planOf } from './log-plan.ts'
+import { checkpointOf, type Findings, type LogPlan, planOf, stretchesOf } from './log-plan.ts'
 import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
 import { checkLinks, scanLog } from './log-scan.ts'
 
 /**
- * Inspects the log in `dir`. `evidence` is what others prove about it.
+ * Inspects the log in `dir`. `evidence` is what others prove about it. `commits`: the next life
+ * commits to its groups.
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; `SHARD_DOWN` if the disk cannot be read
  */
 export const inspectLog = (
@@ -24,7 +28,30 @@ export const inspectLog = (
   dir: string,
   evidence: readonly Evidence[] = [],
   needs?: LogNeeds,
-): Inspection => refusing(() => inspect(disk, dir, evidence, needs))
+  commits = false,
+): Inspection =>
+  refusing(() => withHistory(disk, dir, inspect(disk, dir, evidence, needs), commits))
+
+/**
+ * Adds the chain of commitments to the plan. With commitments off, a damaged chain is no reason to
+ * refuse the log: it ends.
+ */
+const withHistory = (
+  disk: Disk,
+  dir: string,
+  inspection: Inspection,
+  commits: boolean,
+): Inspection => {
+  const plan = inspection.plan as LogPlan | null
+  if (!plan) return inspection
+  try {
+    const history = findHistory(disk, dir, stretchesOf(plan, commits), commits)
+    return history ? { ...inspection, plan: { ...plan, history } } : inspection
+  } catch (error) {
+    if (commits || !isKeelsonError(error, 'CORRUPT')) throw error
+    return { ...inspection, remarks: [...inspection.remarks, error.message] }
+  }
+}
 
 const inspect = (
   disk: Disk,

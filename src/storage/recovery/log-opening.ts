@@ -3,8 +3,9 @@
  * folder that a new inspection understands. So after a crash at any point another opening gives the
  * same log:
  *
- *   a  allocate and sync the space of the fresh segment,    a full disk is detected while nothing
- *      and sync the folder's names                          has changed
+ *   a  bring the files of the commitments up to date,       a full disk is detected while nothing
+ *      allocate and sync the space of the fresh segment,    has changed
+ *      and sync the folder's names
  *   b  MANIFEST: the new epoch, without a clean close       commit point of the epoch
  *   c  write copied frames and header, sync, rename         the old file is neither changed nor
  *                                                           synced: a sync after a failed one
@@ -15,9 +16,10 @@
  */
 
 import { isKeelsonError } from '../../errors.ts'
+import { CommitmentChain } from '../commitments/commitment-chain.ts'
 import { attempt, refusing, writeAll } from '../disk/disk-failure.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
-import type { SegmentHeader } from '../frames/segment-header.ts'
+import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
 import { type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
 import { poison } from '../segments/log-errors.ts'
 import {
@@ -51,6 +53,8 @@ export type OpenedLog = {
   readonly manifestFile: DiskFile
   readonly folder: DiskFolder
   readonly copiedFrames: number
+  /** Present if the log has commitments, or is about to. */
+  readonly commitments?: CommitmentChain
 }
 
 /**
@@ -60,12 +64,17 @@ export type OpenedLog = {
  */
 export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
   const { disk, dir } = place
-  const header = freshHeader(place, plan)
+  const { history } = plan
+  const options = place.options.commitments
+  const commitments = history && new CommitmentChain(place, options, history)
+  // What no file has stays in the log, if the disk refuses it now.
+  commitments?.settle()
+  const header = freshHeader(place, plan, commitments?.anchor)
   const manifest = openingManifest(plan, header)
   refusing(() => takeSpace(place, plan, header, manifest.before))
-  const opened: { close(): void }[] = []
+  const files: { close(): void }[] = []
   const kept = <T extends { close(): void }>(file: T): T => {
-    opened.push(file)
+    files.push(file)
     return file
   }
   try {
@@ -85,9 +94,10 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
     const newest = { name, header, file, end }
     const copiedFrames = plan.copy ? plan.copy.to.lsn - plan.copy.from.lsn : 0
     const { chain } = plan
-    return { chain, newest, manifest: manifest.after, manifestFile, folder, copiedFrames }
+    const opened = { chain, newest, manifest: manifest.after, manifestFile, folder, copiedFrames }
+    return commitments ? { ...opened, commitments } : opened
   } catch (error) {
-    for (const file of opened) attempt(() => file.close())
+    for (const file of files) attempt(() => file.close())
     throw poisonOf(error)
   }
 }
@@ -96,12 +106,17 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
 const poisonOf = (error: unknown): unknown =>
   isKeelsonError(error, 'CORRUPT') ? error : poison(error)
 
-const freshHeader = (place: LogPlace, plan: LogPlan): SegmentHeader => {
+const freshHeader = (
+  place: LogPlace,
+  plan: LogPlan,
+  anchor: ChainAnchor | undefined,
+): SegmentHeader => {
   const { options } = place
   const { walId, epoch, fresh, copy, chain } = plan
   const before = [...chain, ...(copy ? [copy.segment] : [])]
   const features = before.reduce((all, { header }) => all | header.features, 0)
-  const facts = { walId, epoch, ...fresh, allocatedBytes: openingBytes(options), features }
+  const allocatedBytes = openingBytes(options)
+  const facts = { walId, epoch, ...fresh, allocatedBytes, features, chain: anchor }
   if (!copy) return newSegmentHeader(place, facts)
   return newSegmentHeader(place, {
     ...facts,

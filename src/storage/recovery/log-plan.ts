@@ -3,6 +3,8 @@
  * copy, bytes to cut. It reads once more if one LSN is missing, and changes nothing.
  */
 
+import type { ChainStretch, History } from '../commitments/history.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
 import type { Predecessor } from '../frames/segment-header.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Inspection } from '../ports/log-host.ts'
@@ -45,6 +47,8 @@ export type LogPlan = {
   readonly checkpointLsn: number
   readonly tail: Inspection['tail']
   readonly cutBytes: number
+  /** The chain of commitments; absent if the log has none. */
+  readonly history?: History
 }
 
 /** A segment to cut and the bytes to save; none if `keepTo` equals `keepFrom`. */
@@ -110,6 +114,23 @@ export const planOf = (
     tail,
     cutBytes: tail === 'torn' ? bytesBehind : 0,
   }
+}
+
+/**
+ * The stretches of frames that the plan keeps. Those to copy belong to the life that begins, which
+ * may commit to its groups.
+ */
+export const stretchesOf = ({ chain, copy }: LogPlan, commits: boolean): ChainStretch[] => {
+  const kept = chain.map(({ name, header, lastLsn: lsn, endOffset: offset }) => ({
+    name,
+    header,
+    from: segmentStart(header),
+    to: { offset, lsn },
+    commits: header.chain?.commits ?? false,
+  }))
+  if (!copy) return kept
+  const { segment, from, to } = copy
+  return [...kept, { name: segment.name, header: segment.header, from, to, commits }]
 }
 
 const promisedBy = ({ manifest, list, newest }: Findings): LogPlan['promised'] => {

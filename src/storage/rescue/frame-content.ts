@@ -3,15 +3,17 @@
  * or a control payload. Any other payload is bytes. Pure; never throws.
  */
 import { isKeelsonError } from '../../errors.ts'
-import { viewOf } from '../bytes/u64.ts'
+import { viewOf, writeU64 } from '../bytes/u64.ts'
 import type { Unit } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
+import { type CommitmentHeader, decodeHeader } from '../commitments/commitment-header.ts'
 import {
   type Checkpoint,
   decodeCheckpoint,
   decodeEndMark,
   type EndMark,
   readStamp,
+  stampBytes,
 } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { decodeLost, type LsnRange } from '../frames/lost-frame.ts'
@@ -29,6 +31,7 @@ export type FrameContent =
   | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint }
   | { readonly kind: 'mark'; readonly mark: EndMark }
   | { readonly kind: 'lost'; readonly range: LsnRange | undefined }
+  | { readonly kind: 'commitment'; readonly header: CommitmentHeader; readonly hash: string }
   /** `time` is present for a DATA frame, `why` if its units could not be read. */
   | {
       readonly kind: 'bytes'
@@ -43,6 +46,8 @@ export const contentOf = (type: number, payload: Uint8Array): FrameContent => {
   if (type === frameTypes.lost) return { kind: 'lost', range: decodeLost(payload) }
   const checkpoint = type === frameTypes.checkpoint ? decodeCheckpoint(payload) : undefined
   if (checkpoint) return { kind: 'checkpoint', checkpoint }
+  const read = type === frameTypes.commitment ? decodeHeader(payload.slice()) : undefined
+  if (read) return { kind: 'commitment', header: read.header, hash: read.hash }
   const isMark = type === frameTypes.seal || type === frameTypes.cleanClose
   const mark = isMark ? decodeEndMark(payload) : undefined
   return mark ? { kind: 'mark', mark } : { kind: 'bytes', bytes: payload }
@@ -55,6 +60,25 @@ const dataOf = (payload: Uint8Array): FrameContent => {
   const frame = attempt(() => decodeFrame(payload))
   if (typeof frame === 'string') return { kind: 'bytes', time, why: frame, bytes: payload }
   return { kind: 'units', time: frame.time, units: frame.units }
+}
+
+/** The content of a record of a DATA frame: a unit without its length, or a whole payload. */
+export const recordContent = ({
+  time,
+  bytes,
+}: {
+  readonly time: number
+  readonly bytes: Uint8Array
+}): FrameContent => {
+  const frame = Buffer.alloc(stampBytes + 6 + bytes.length)
+  writeU64(viewOf(frame), 0, time)
+  frame.writeUInt16LE(1, stampBytes)
+  frame.writeUInt32LE(bytes.length, stampBytes + 2)
+  frame.set(bytes, stampBytes + 6)
+  const content = dataOf(frame)
+  if (content.kind === 'units') return content
+  const whole = Buffer.concat([frame.subarray(0, stampBytes), bytes])
+  return dataOf(whole)
 }
 
 /** The result of `read`, or the message of its error. */

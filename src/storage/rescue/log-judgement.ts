@@ -13,6 +13,7 @@ import { type EndVerdict, judgeEnd, strayRemark } from '../recovery/log-recovery
 import { type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import { brokenPromise } from '../segments/segment-chain.ts'
+import type { HistoryVerification } from './history-verification.ts'
 import {
   type FoundPlaces,
   type GoodFrames,
@@ -98,6 +99,8 @@ export type LogVerification = {
   readonly showsOther?: boolean
   readonly lastTime: number
   readonly checkpointLsn: number
+  /** The chain of commitments; absent if the log has none, or is damaged itself. */
+  readonly commitments?: Omit<HistoryVerification, 'damage'>
 }
 
 /**

@@ -4,12 +4,14 @@
  * lost. Changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
+import { commitmentsFolder } from '../commitments/history-files.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import { otherThanShown } from '../recovery/frame-mark.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
+import { verifyingHistory } from './history-verification.ts'
 import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
 import { type LogSurvey, surveyLog } from './log-survey.ts'
@@ -74,10 +76,33 @@ export function* verifying(
     const shows = other === undefined ? {} : { showsOther: true }
     const known = { ...knowledge, evidence, ...(isReleased ? { heldFrom: nowhere } : {}) }
     const strangers = strangersIn(held, surveys)
-    if (strangers.size === 0) return { ...judgeLog(held, surveys, known), ...shows }
+    if (strangers.size === 0) {
+      const judged = { ...judgeLog(held, surveys, known), ...shows }
+      return yield* withHistory(disk, dir, judged, surveys)
+    }
     const own = yield* withoutStrangers(disk, dir, surveys, strangers, knowledge)
     return { ...judgeLog(withStrangers(held, strangers), own, known), ...shows }
   }
+}
+
+/** Adds what the commitments came to. Damage of the log itself comes first: they wait for its end. */
+function* withHistory(
+  disk: Disk,
+  dir: string,
+  found: LogVerification,
+  surveys: readonly SegmentSurvey[],
+): Generator<LogProgress, LogVerification> {
+  if (found.verdict === 'corrupt') return found
+  const steps = verifyingHistory(disk, dir, surveys)
+  let step = steps.next()
+  for (let bytes = 0; !step.done; step = steps.next()) {
+    bytes += step.value
+    yield { file: commitmentsFolder, bytes, totalBytes: found.bytes }
+  }
+  if (!step.value) return found
+  const { damage, ...commitments } = step.value
+  if (damage.length === 0) return { ...found, commitments }
+  return { ...found, commitments, verdict: 'corrupt', damage: [...found.damage, ...damage] }
 }
 
 /**

@@ -4,9 +4,9 @@
  */
 import { configError, KeelsonError } from '../../errors.ts'
 import { stampBytes } from '../frames/control-payload.ts'
-import { frameBytes, frameHeaderBytes, roundUp } from '../frames/frame.ts'
+import { commitmentBytesMax, frameBytes, frameHeaderBytes, roundUp } from '../frames/frame.ts'
 import { isSectorSize, segmentHeaderBytes } from '../frames/segment-header.ts'
-import type { Commit, CommitRequest, LogOptions } from '../ports/log-host.ts'
+import type { Commit, CommitRequest, LogOptions, LogRetention } from '../ports/log-host.ts'
 
 /**
  * Refuses payloads that fit no segment, and commits near the end of the LSNs.
@@ -25,8 +25,8 @@ export const refuseLengths = (
         details: { limit: payloadMax, size },
       })
   }
-  // Each frame may cause a roll, which takes two LSNs. Closing takes two more.
-  if (lastLsn + 3 * lengths.length + 2 > Number.MAX_SAFE_INTEGER)
+  // Each frame may take a commitment and cause a roll, which takes two LSNs. Closing takes two more.
+  if (lastLsn + 4 * lengths.length + 2 > Number.MAX_SAFE_INTEGER)
     throw new KeelsonError('NO_SPACE', 'the log has used up its LSNs', {
       details: { reason: 'lsn', lastLsn },
     })
@@ -80,9 +80,11 @@ export const groupLimit = (allocatedBytes: number, sectorBytes: number): number 
  * The greatest payload of an empty segment, including the time stamp. A longer frame is
  * `TOO_LARGE`.
  */
-export const framePayloadMax = ({ maxFileSize, sectorBytes }: LogOptions): number => {
+export const framePayloadMax = (options: LogOptions): number => {
+  const { maxFileSize, sectorBytes, commitments } = options
   const room = groupLimit(maxFileSize, sectorBytes) - segmentHeaderBytes
-  return Math.floor(room / sectorBytes) * sectorBytes - frameHeaderBytes
+  const ownFrames = frameHeaderBytes + (commitments ? frameBytes(commitmentBytesMax) : 0)
+  return Math.floor(room / sectorBytes) * sectorBytes - ownFrames
 }
 
 /**
@@ -117,4 +119,22 @@ export const checkLogOptions = (options: LogOptions): void => {
     throw configError('maxFileSize', 'room for a header and a frame', options.maxFileSize)
   if (options.maxFileSize > 2 ** 31)
     throw configError('maxFileSize', 'at most 2 GiB', options.maxFileSize)
+}
+
+const retentionUnits: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+
+/** `retention.log`: bytes, or a time as text. @throws KeelsonError `CONFIG` */
+export const checkRetention = (log: unknown): LogRetention | undefined => {
+  if (log === undefined) return undefined
+  if (Number.isSafeInteger(log) && Number(log) >= 0) return { bytes: Number(log) }
+  const [, count, unit = ''] =
+    typeof log === 'string' ? (/^(\d{1,9})([smhd])$/.exec(log) ?? []) : []
+  if (count === undefined)
+    throw configError('retention.log', "bytes, or a time such as '7d', '12h', '30m', '45s'", log)
+  return { ms: Number(count) * (retentionUnits[unit] ?? 0) }
 }

@@ -79,18 +79,22 @@ export const newSegmentHeader = (
     allocatedBytes: options.maxFileSize,
     sectorBytes: options.sectorBytes,
     features: 0,
+    chain: undefined,
     ...facts,
   }
 }
 
-/** The header of the segment after `segment` in the same life, with `features` besides its own. */
+/**
+ * The header of the segment after `segment` in the same life, with `features` besides its own, and
+ * with the chain of commitments as it is.
+ */
 export const successorHeader = (
   place: LogPlace,
   { header, lastLsn, endOffset, lastCrc }: LogSegment,
-  features: number,
+  { features, chain }: Pick<SegmentHeader, 'features' | 'chain'>,
 ): SegmentHeader => {
   const { walId, epoch, seq } = header
   const prev = { seq, lastLsn, endOffset, lastCrc }
-  const facts = { walId, epoch, seq: seq + 1, baseLsn: lastLsn + 1, prev }
+  const facts = { walId, epoch, seq: seq + 1, baseLsn: lastLsn + 1, prev, chain }
   return newSegmentHeader(place, { ...facts, features: header.features | features })
 }

@@ -7,7 +7,7 @@
 import type { Clock } from '../../clock.ts'
 import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { encodeCheckpoint, encodeEndMark } from '../frames/control-payload.ts'
-import { frameBytes, frameTypes, roundUp } from '../frames/frame.ts'
+import { commitmentBytesMax, frameBytes, frameTypes, roundUp } from '../frames/frame.ts'
 import type { FrameEnd } from '../frames/frame-cursor.ts'
 import type { GroupEncoder } from '../frames/group-encoder.ts'
 import { type SegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
@@ -35,6 +35,8 @@ export class SegmentAppender {
   readonly #begin: FrameEnd
   #end: FrameEnd
   #durableLsn: number
+  /** Bytes that each group leaves for the commitment at its end. */
+  readonly #reservedBytes: number
   /** The last frame that is not a marker. */
   #contentLsn: number
   /**
@@ -53,6 +55,7 @@ export class SegmentAppender {
     this.#begin = end
     this.#end = end
     this.#durableLsn = end.lsn
+    this.#reservedBytes = header.chain?.commits ? frameBytes(commitmentBytesMax) : 0
     // The MANIFEST that names a segment proves all frames that it starts with.
     this.#contentLsn = end.lsn
     this.#provenLsn = end.lsn
@@ -101,7 +104,7 @@ export class SegmentAppender {
   firstThatDoesNotFit(lengths: ArrayLike<number>, from: number): number {
     const { allocatedBytes, sectorBytes } = this.header
     const limit = groupLimit(allocatedBytes, sectorBytes)
-    let end = roundUp(this.#end.offset, sectorBytes)
+    let end = roundUp(this.#end.offset, sectorBytes) + this.#reservedBytes
     for (let at = from; at < lengths.length; at++) {
       end += frameBytes(lengths[at] ?? 0)
       if (roundUp(end, sectorBytes) > limit) return at
@@ -112,7 +115,7 @@ export class SegmentAppender {
   /** Begins a write of DATA frames with these payload lengths, and of a few control frames. */
   begin(lengths: ArrayLike<number> = [], from = 0, to = lengths.length): void {
     const { salt, sectorBytes } = this.header
-    let capacity = 4 * sectorBytes
+    let capacity = 4 * sectorBytes + this.#reservedBytes
     for (let at = from; at < to; at++) capacity += frameBytes(lengths[at] ?? 0)
     this.#encoder.begin(this.#end, { salt, sectorBytes, durableLsn: this.#durableLsn }, capacity)
   }
@@ -120,6 +123,11 @@ export class SegmentAppender {
   /** Adds a DATA frame stamped with `time` and returns its LSN. */
   addData(source: Uint8Array, from: number, payloadBytes: number, time: number): number {
     return this.#encoder.addStamped(frameTypes.data, source, from, payloadBytes, time)
+  }
+
+  /** Adds the COMMITMENT to the group before it, as its last frame. */
+  addCommitment(payload: Uint8Array): void {
+    this.#encoder.add(frameTypes.commitment, payload)
   }
 
   /** Adds a CHECKPOINT as a group of its own. */

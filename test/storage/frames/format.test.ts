@@ -95,6 +95,7 @@ test('a segment header has every field where FORMAT.md says, in both copies, and
     allocatedBytes: 32,
     sectorBytes: 512,
     features: 1,
+    chain: { count: 33, root: '61'.repeat(32), commits: true },
   })
 
   expect(read('Segment', block)).toEqual([
@@ -110,17 +111,21 @@ test('a segment header has every field where FORMAT.md says, in both copies, and
     [24, 25],
     [26, 27, 28],
     [29],
-    [1, 0],
+    [1, 1],
     [30],
     [31],
     [32],
     [512],
+    [33],
+    ['a'.repeat(32)],
+    [1],
     [crc32(block.subarray(0, 508))],
   ])
   expect(segmentHeaderBytes).toBe(4096)
   expect(block.subarray(2048, 2560)).toEqual(block.subarray(0, 512))
   for (const [from, to] of [
-    [122, 508],
+    [122, 128],
+    [169, 508],
     [512, 2048],
     [2560, 4096],
   ] as const)

@@ -27,3 +27,14 @@ test('no life loses an acknowledged frame, changes the order, leaves a gap or co
   expect(sum(({ names }) => names)).toBeGreaterThan(0.5)
   expect(sum(({ removals }) => removals)).toBeGreaterThan(0.2)
 })
+
+test('E54 with commitments neither, and every chain continues each head that was given out', () => {
+  const stories = seedsOf(80, 2_000).map((seed) => liveOn(seed, 60, true))
+
+  const sum = (pick: (story: (typeof stories)[number]) => number): number =>
+    stories.reduce((total, story) => total + pick(story), 0) / stories.length
+  expect(sum(({ openings }) => openings)).toBeGreaterThan(4)
+  expect(sum(({ tornTails }) => tornTails)).toBeGreaterThan(0.2)
+  expect(sum(({ rolls }) => rolls)).toBeGreaterThan(2)
+  expect(sum(({ removals }) => removals)).toBeGreaterThan(0.2)
+})

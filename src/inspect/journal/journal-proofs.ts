@@ -1,0 +1,55 @@
+/** `keelson journal head` and `prove`: read a log that is not open here, and change nothing. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { KeelsonError } from '../../errors.ts'
+import {
+  decodeHead,
+  encodeHead,
+  encodeProof,
+  HistoryReader,
+  nodeDisk,
+  refusing,
+} from '../../storage/index.ts'
+import type { Environment } from '../command/environment.ts'
+import { walTarget } from '../wal/wal-target.ts'
+import type { JournalHeadCommand, JournalProveCommand } from './journal-command-line.ts'
+
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError `NO_SEGMENTS`; `INVALID_ARGUMENT` if there is no such record or commitment;
+ * `CORRUPT`
+ */
+export const runJournalProof = async (
+  command: JournalHeadCommand | JournalProveCommand,
+  environment: Environment,
+): Promise<number> => {
+  const { cwd, output } = environment
+  const text = refusing(() => textFor(command, cwd))
+  if (command.out === undefined) output.write(text)
+  else writeFileSync(resolve(cwd, command.out), text)
+  return 0
+}
+
+const textFor = (command: JournalHeadCommand | JournalProveCommand, cwd: string): string => {
+  const reader = new HistoryReader(nodeDisk(), logOf(resolve(cwd, command.dir), command.shard))
+  try {
+    if (command.kind === 'journal prove')
+      return encodeProof(reader.recordProof(command, command.at))
+    if (command.since === undefined) return encodeHead(reader.head)
+    const since = decodeHead(readFileSync(resolve(cwd, command.since), 'utf8'))
+    if (reader.rootAt(since.size) === since.root)
+      return encodeProof(reader.consistencyProof(since.size))
+    throw new KeelsonError('CORRUPT', 'the log does not continue the history of that head', {
+      details: { size: since.size, root: since.root },
+    })
+  } finally {
+    reader.close()
+  }
+}
+
+const logOf = (dir: string, shard: number): string => {
+  const { logs } = walTarget(nodeDisk(), dir)
+  const log = logs[shard]
+  if (log) return log.dir
+  throw new KeelsonError('INVALID_ARGUMENT', `${dir} has no shard ${shard}`, { details: { shard } })
+}

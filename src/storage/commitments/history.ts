@@ -1,0 +1,252 @@
+/**
+ * Finds the chain of a log: from its files as far as the newest segment says, and from there on in
+ * the frames. The files are brought up to date before each new segment, so an opening usually reads
+ * the newest one only. Changes nothing.
+ */
+import { readStamp } from '../frames/control-payload.ts'
+import { frameTypes } from '../frames/frame.ts'
+import { FrameCursor, type FrameEnd } from '../frames/frame-cursor.ts'
+import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
+import { corruption } from '../segments/log-errors.ts'
+import { decodeHeader, type ReadHeader } from './commitment-header.ts'
+import { type Digest, noDigest } from './digests.ts'
+import { commitmentsFolder, HistoryFiles } from './history-files.ts'
+import { blocksBetween, Mountains, positionOf } from './mountains.ts'
+import { frameDigests } from './record-root.ts'
+
+/** A stretch of frames of one segment. */
+export type ChainStretch = {
+  readonly name: string
+  readonly header: SegmentHeader
+  readonly from: FrameEnd
+  readonly to: { readonly offset: number; readonly lsn: number }
+  /** Whether its groups are committed to, or will be. */
+  readonly commits: boolean
+}
+
+/** The last header of a chain. */
+export type ChainEnd = { readonly hash: Digest; readonly lsn: number; readonly time: number }
+
+/** The chain of a log, as plain data. */
+export type History = {
+  /** The headers that the files have already, the LSN of the last, and the peaks over them. */
+  readonly kept: number
+  readonly keptLsn: number
+  readonly peaks: readonly Digest[]
+  /** The headers behind them, found in frames. */
+  readonly headers: readonly Uint8Array[]
+  /** `undefined` in an empty chain. */
+  readonly last: ChainEnd | undefined
+  /** The first LSN that the next header covers, and the records from there on. */
+  readonly coverFrom: number
+  readonly uncovered: readonly Digest[]
+}
+
+/**
+ * The chain of the log in `dir`, whose frames are `stretches` in order; `undefined` if it has none
+ * and `commits` does not begin one.
+ * @throws KeelsonError `CORRUPT` if headers are missing or do not follow each other; DiskError
+ */
+export const findHistory = (
+  disk: Disk,
+  dir: string,
+  stretches: readonly ChainStretch[],
+  commits: boolean,
+): History | undefined => {
+  const files = new HistoryFiles(disk, dir)
+  try {
+    const anchor = stretches.findLast(({ header }) => header.chain)?.header.chain
+    if (!anchor) return commits ? noHistory(disk, dir, files, stretches) : undefined
+    const stored = storedHistory(files, anchor) ?? rebuilt(disk, dir, files, stretches, anchor)
+    const behind = stored.last?.lsn ?? 0
+    const unread = stretches.findIndex(({ header, to }) => header.chain && to.lsn > behind)
+    const found = followed(disk, dir, unread < 0 ? [] : stretches.slice(unread), stored)
+    return {
+      ...stored,
+      headers: [...stored.headers, ...found.headers],
+      last: found.last,
+      ...coverage(disk, dir, stretches, found),
+    }
+  } finally {
+    files.close()
+  }
+}
+
+/** The empty history of a log without an anchored segment. It begins now. */
+const noHistory = (
+  disk: Disk,
+  dir: string,
+  files: HistoryFiles,
+  stretches: readonly ChainStretch[],
+): History => {
+  if (files.header(0))
+    throw damage('no segment of the log names it: move the folder away, and a new chain begins')
+  const none = { headers: [], last: undefined }
+  const unread = { ...none, readFrom: Number.POSITIVE_INFINITY, lastData: 0 }
+  return { kept: 0, keptLsn: 0, peaks: [], ...none, ...coverage(disk, dir, stretches, unread) }
+}
+
+const damage = (evidence: string) =>
+  corruption({ file: commitmentsFolder, offset: 0, lsn: 0, evidence })
+
+type Stored = Pick<History, 'kept' | 'keptLsn' | 'peaks' | 'headers' | 'last'>
+
+/** What the files have of the chain up to `anchor`; `undefined` if they do not have its root. */
+const storedHistory = (files: HistoryFiles, { count, root }: ChainAnchor): Stored | undefined => {
+  if (!files.covers(count)) return undefined
+  const peaks = blocksBetween(0, count).map((block) => files.node(positionOf(block)) ?? '')
+  if (new Mountains('history', count, peaks).root() !== root) return undefined
+  if (count === 0) return { kept: 0, keptLsn: 0, peaks, headers: [], last: undefined }
+  const last = files.header(count - 1)
+  if (!last || last.hash !== files.node(positionOf({ first: count - 1, height: 0 })))
+    return undefined
+  const end = endOf(last)
+  return { kept: count, keptLsn: end.lsn, peaks, headers: [], last: end }
+}
+
+const endOf = ({ hash, header }: ReadHeader): ChainEnd => ({
+  hash,
+  lsn: header.lastLsn,
+  time: header.time,
+})
+
+/**
+ * The chain up to `anchor` from the frames that are left, and from the headers of the file that are
+ * sound. @throws `CORRUPT` if both lack one
+ */
+const rebuilt = (
+  disk: Disk,
+  dir: string,
+  files: HistoryFiles,
+  stretches: readonly ChainStretch[],
+  { count, root }: ChainAnchor,
+): Stored => {
+  const logged = new Map<number, ReadHeader>()
+  for (const stretch of stretches)
+    walk(disk, dir, stretch, (type, { lsn, payload }) => {
+      const read = type === frameTypes.commitment ? decodeHeader(payload.slice()) : undefined
+      if (read?.header.lastLsn === lsn) logged.set(read.header.seq, read)
+    })
+  const range = new Mountains('history')
+  const headers: Uint8Array[] = []
+  let last: ReadHeader | undefined
+  for (let seq = 0; seq < count; seq++) {
+    const read = logged.get(seq) ?? files.header(seq)
+    if (!read || read.header.prev !== (last?.hash ?? noDigest))
+      throw damage(`header ${seq} is missing or damaged, and the log does not have it`)
+    range.append(read.hash)
+    headers.push(read.bytes)
+    last = read
+  }
+  if (range.root() !== root)
+    throw damage(`its ${count} headers are not those that the log was written with`)
+  return { kept: 0, keptLsn: 0, peaks: [], headers, last: last && endOf(last) }
+}
+
+type Followed = Pick<History, 'headers' | 'last'> & {
+  /** Frames from this LSN on were read. The last DATA frame among them. */
+  readonly readFrom: number
+  readonly lastData: number
+}
+
+/** The headers of the frames behind what is stored. @throws `CORRUPT` */
+const followed = (
+  disk: Disk,
+  dir: string,
+  stretches: readonly ChainStretch[],
+  { kept, headers: before, last: end }: Stored,
+): Followed => {
+  const headers: Uint8Array[] = []
+  let last = end
+  let lastData = 0
+  for (const stretch of stretches)
+    walk(disk, dir, stretch, (type, { lsn, payload, offset }) => {
+      if (type === frameTypes.data) lastData = lsn
+      if (type !== frameTypes.commitment || lsn <= (end?.lsn ?? 0)) return
+      const read = decodeHeader(payload.slice())
+      const seq = kept + before.length + headers.length
+      const fault = linkFault(read, { seq, lsn }, last)
+      if (!read || fault)
+        throw corruption({ file: stretch.name, offset, lsn, evidence: fault ?? 'no header' })
+      headers.push(read.bytes)
+      last = endOf(read)
+    })
+  const readFrom = (stretches[0]?.from.lsn ?? Number.POSITIVE_INFINITY) + 1
+  return { headers, last, readFrom, lastData }
+}
+
+/**
+ * Why a header in frame `lsn` is not the one with number `seq` behind `last`; `undefined` if it is.
+ */
+export const linkFault = (
+  read: ReadHeader | undefined,
+  { seq, lsn }: { readonly seq: number; readonly lsn: number },
+  last: ChainEnd | undefined,
+): string | undefined => {
+  if (!read) return 'the commitment is malformed'
+  const { header } = read
+  if (header.seq !== seq) return `it is commitment ${header.seq}, and ${seq} was to follow`
+  if (header.prev !== (last?.hash ?? noDigest)) return 'it does not name the commitment before it'
+  if (header.lastLsn !== lsn || header.firstLsn <= (last?.lsn ?? 0))
+    return `it covers lsn ${header.firstLsn} to ${header.lastLsn}`
+  return undefined
+}
+
+/**
+ * The records that no header covers although their segments commit: those of a group whose header
+ * was torn off. Records from a time without commitments are left out.
+ */
+const coverage = (
+  disk: Disk,
+  dir: string,
+  stretches: readonly ChainStretch[],
+  { last, readFrom, lastData }: Followed,
+): Pick<History, 'coverFrom' | 'uncovered'> => {
+  let coverFrom = (last?.lsn ?? 0) + 1
+  for (const { commits, from, to } of stretches)
+    if (!commits && to.lsn > from.lsn) coverFrom = Math.max(coverFrom, to.lsn + 1)
+  const uncovered: Digest[] = []
+  if (readFrom > coverFrom || lastData >= coverFrom)
+    for (const stretch of stretches) {
+      if (stretch.to.lsn < coverFrom) continue
+      walk(disk, dir, stretch, (type, { lsn, time, payload }) => {
+        if (type === frameTypes.data && lsn >= coverFrom)
+          for (const digest of frameDigests(lsn, time, payload)) uncovered.push(digest)
+      })
+    }
+  return { coverFrom, uncovered }
+}
+
+/** A frame on the way. `payload` is a view. */
+type WalkedFrame = {
+  readonly lsn: number
+  readonly time: number
+  readonly offset: number
+  readonly payload: Uint8Array
+}
+
+/** Reads a stretch frame by frame. @throws KeelsonError `CORRUPT`; DiskError */
+export const walk = (
+  disk: Disk,
+  dir: string,
+  { name, header, from, to }: ChainStretch,
+  take: (type: number, frame: WalkedFrame) => void,
+): void => {
+  const file = disk.open(pathIn(dir, name), 'read')
+  try {
+    const cursor = new FrameCursor(file, header, from, to.offset)
+    while (cursor.end.lsn < to.lsn) {
+      const frame = cursor.next()
+      const { offset, lsn: end } = cursor.end
+      if (!frame)
+        throw corruption({ file: name, offset, lsn: end + 1, evidence: 'a frame is damaged' })
+      const { lsn, type, payloadBytes } = frame
+      const { buffer, at } = cursor.payload
+      const time = type === frameTypes.data ? readStamp(buffer.view, at, payloadBytes) : 0
+      take(type, { lsn, time, offset: cursor.frameOffset, payload: cursor.payloadBytes(frame) })
+    }
+  } finally {
+    file.close()
+  }
+}

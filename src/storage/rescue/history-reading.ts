@@ -1,0 +1,230 @@
+/**
+ * Reads the chain of commitments of a log from its files, without opening it, and makes proofs. It
+ * works on a copy, and beside the process that writes the log. Changes nothing.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { grown } from '../commitments/commitment-chain.ts'
+import { decodeHeader, type ReadHeader } from '../commitments/commitment-header.ts'
+import type { Digest } from '../commitments/digests.ts'
+import { type ChainStretch, findHistory, walk } from '../commitments/history.ts'
+import { commitmentsFolder, HistoryFiles } from '../commitments/history-files.ts'
+import {
+  type Block,
+  blocksAround,
+  blocksBetween,
+  Mountains,
+  nodeCount,
+  positionOf,
+} from '../commitments/mountains.ts'
+import { type ConsistencyProof, type RecordProof, verifyRecordProof } from '../commitments/proof.ts'
+import { eachRecord, recordDigest, recordPath } from '../commitments/record-root.ts'
+import { frameTypes } from '../frames/frame.ts'
+import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
+import type { CommitmentHead } from '../ports/log-host.ts'
+import { corruption } from '../segments/log-errors.ts'
+import { readManifest } from '../segments/manifest.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
+import { listSegments } from '../segments/segment-list.ts'
+
+/** The place of a record: the LSN of its frame, and its index there. */
+export type RecordName = { readonly lsn: number; readonly index: number }
+
+/** The chain of a log that is not open here. Close it. */
+export class HistoryReader {
+  readonly #disk: Disk
+  readonly #dir: string
+  readonly #stretches: readonly ChainStretch[]
+  readonly #files: HistoryFiles
+  readonly #kept: number
+  /** The headers and nodes that only frames have. */
+  readonly #headers: readonly Uint8Array[]
+  readonly #nodes: readonly Digest[]
+  /** The end of the chain. */
+  readonly head: CommitmentHead
+
+  /**
+   * Reads the chain of the log in `dir`.
+   * @throws KeelsonError `NO_SEGMENTS`; `INVALID_ARGUMENT` if the log has no commitment; `CORRUPT`;
+   * DiskError
+   */
+  constructor(disk: Disk, dir: string) {
+    this.#disk = disk
+    this.#dir = dir
+    this.#stretches = stretchesIn(disk, dir)
+    const history = findHistory(disk, dir, this.#stretches, false)
+    if (!history?.last)
+      throw new KeelsonError('INVALID_ARGUMENT', `the log in ${dir} has no commitments`, {
+        details: { dir },
+      })
+    const { kept, peaks, headers, last } = history
+    const { range, nodes } = grown(new Mountains('history', kept, peaks), headers)
+    this.#kept = kept
+    this.#headers = headers
+    this.#nodes = nodes
+    this.head = { size: range.size, root: range.root(), ...last }
+    this.#files = new HistoryFiles(disk, dir)
+  }
+
+  /** The root over the first `size` headers. @throws KeelsonError `CORRUPT`, `INVALID_ARGUMENT` */
+  rootAt(size: number): Digest {
+    this.#refuseBeyond(size)
+    return new Mountains('history', size, this.#hashes(blocksBetween(0, size))).root()
+  }
+
+  /**
+   * The header `seq`. @throws KeelsonError `CORRUPT`, `INVALID_ARGUMENT`
+   */
+  header(seq: number): ReadHeader {
+    this.#refuseBeyond(seq + 1)
+    const behind = this.#headers[seq - this.#kept]
+    const read = behind ? decodeHeader(behind) : this.#files.header(seq)
+    if (read) return read
+    throw damaged(`header ${seq} is missing or damaged`)
+  }
+
+  /**
+   * The proof that a record is in the history of the first `size` headers; all of them by default.
+   * @throws KeelsonError `INVALID_ARGUMENT` if there is no such record, or no commitment to it, or
+   * `size` does not reach it; `CORRUPT`
+   */
+  recordProof({ lsn, index }: RecordName, size = this.head.size): RecordProof {
+    const { header, bytes } = this.#headerOver(lsn)
+    this.#refuseBeyond(size)
+    if (header.seq >= size)
+      throw missing(`lsn ${lsn} is in group ${header.seq}, which is not among the first ${size}`)
+    const { digests, found, place } = this.#recordsOf(header, { lsn, index })
+    const proof: RecordProof = {
+      kind: 'record',
+      record: found,
+      place,
+      ...recordPath(digests, place),
+      header: bytes,
+      history: this.#hashes(blocksAround(header.seq, size)),
+      head: { size, root: this.rootAt(size) },
+    }
+    try {
+      verifyRecordProof(proof)
+    } catch (cause) {
+      const evidence = `the proof that it leads to does not hold (${(cause as Error).message})`
+      throw damaged(evidence)
+    }
+    return proof
+  }
+
+  /**
+   * The proof that the history of `to` headers continues that of `from`.
+   * @throws KeelsonError `INVALID_ARGUMENT`; `CORRUPT`
+   */
+  consistencyProof(from: number, to = this.head.size): ConsistencyProof {
+    this.#refuseBeyond(to)
+    if (from > to) throw missing(`${from} headers are more than ${to}`)
+    return {
+      kind: 'consistency',
+      from: { size: from, root: this.rootAt(from) },
+      to: { size: to, root: this.rootAt(to) },
+      blocks: this.#hashes([...blocksBetween(0, from), ...blocksBetween(from, to)]),
+    }
+  }
+
+  close(): void {
+    this.#files.close()
+  }
+
+  #refuseBeyond(size: number): void {
+    if (Number.isSafeInteger(size) && size >= 0 && size <= this.head.size) return
+    throw missing(`the chain has ${this.head.size} headers, not ${size}`)
+  }
+
+  #hashes(blocks: readonly Block[]): Digest[] {
+    const own = nodeCount(this.#kept)
+    return blocks.map((block) => {
+      const at = positionOf(block)
+      const node = at < own ? this.#files.node(at) : this.#nodes[at - own]
+      if (node !== undefined) return node
+      throw damaged(`node ${at} is missing`)
+    })
+  }
+
+  /** The first header whose frame is not before `lsn`. */
+  #headerOver(lsn: number): ReadHeader {
+    let over: ReadHeader | undefined
+    for (const stretch of this.#stretches) {
+      if (stretch.to.lsn < lsn || over) continue
+      walk(this.#disk, this.#dir, stretch, (type, frame) => {
+        if (over || type !== frameTypes.commitment || frame.lsn < lsn) return
+        over = decodeHeader(frame.payload.slice())
+      })
+    }
+    const first = this.#stretches[0]?.from.lsn ?? 0
+    if (lsn <= first) throw missing(`lsn ${lsn} was released: the log begins with ${first + 1}`)
+    if (over && over.header.firstLsn <= lsn) return over
+    throw missing(
+      over
+        ? `lsn ${lsn} was written while commitments were off`
+        : `no commitment covers lsn ${lsn}: the log has none so far`,
+    )
+  }
+
+  #recordsOf({ firstLsn, lastLsn }: ReadHeader['header'], { lsn, index }: RecordName) {
+    const digests: Digest[] = []
+    let place = -1
+    let found: RecordProof['record'] | undefined
+    const add = (frame: { lsn: number; time: number; payload: Uint8Array }): void => {
+      let at = 0
+      eachRecord(frame.payload, (from, to) => {
+        const record = { lsn: frame.lsn, index: at++, time: frame.time }
+        if (frame.lsn === lsn && record.index === index) {
+          place = digests.length
+          found = { ...record, bytes: frame.payload.slice(from, to) }
+        }
+        digests.push(recordDigest(record, frame.payload, from, to))
+      })
+    }
+    for (const stretch of this.#stretches) {
+      if (stretch.to.lsn < firstLsn || stretch.from.lsn >= lastLsn) continue
+      walk(this.#disk, this.#dir, stretch, (type, frame) => {
+        if (type === frameTypes.data && frame.lsn >= firstLsn && frame.lsn <= lastLsn) add(frame)
+      })
+    }
+    if (found) return { digests, found, place }
+    throw missing(`there is no record ${index} in lsn ${lsn}`)
+  }
+}
+
+const missing = (what: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', what)
+
+const damaged = (evidence: string): KeelsonError =>
+  corruption({ file: commitmentsFolder, offset: 0, lsn: 0, evidence })
+
+/** The frames of a log that nobody opened here: up to the last valid one. */
+const stretchesIn = (disk: Disk, dir: string): ChainStretch[] => {
+  if (disk.entry(dir)?.kind !== 'folder') throw noLog(dir)
+  const { segments } = listSegments(disk, dir, readManifest(disk, dir))
+  if (segments.length === 0) throw noLog(dir)
+  return segments.map((segment, index) => {
+    const { name, header } = segment
+    const next = segments[index + 1]?.header.prev
+    return {
+      name,
+      header,
+      from: segmentStart(header),
+      to: next ? { offset: next.endOffset, lsn: next.lastLsn } : lastFrame(disk, dir, segment),
+      commits: header.chain?.commits ?? false,
+    }
+  })
+}
+
+const noLog = (dir: string): KeelsonError =>
+  new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
+
+const lastFrame = (disk: Disk, dir: string, { name, header, size }: SegmentEntry) => {
+  const file = disk.open(pathIn(dir, name), 'read')
+  try {
+    const cursor = new FrameCursor(file, header, segmentStart(header), size)
+    while (cursor.next());
+    return cursor.end
+  } finally {
+    file.close()
+  }
+}

@@ -1,0 +1,120 @@
+/** `keelson journal` on real folders (needs the build): heads, proofs, and what an auditor checks with nothing else. */
+import { generateKeyPairSync } from 'node:crypto'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { start } from 'keelson'
+import { expect, test } from 'vitest'
+import { parseJournalCommand } from '../../../src/inspect/journal/journal-command-line.ts'
+import { codeOf } from '../../support/error-codes.ts'
+import { runKeelson } from '../../support/keelson-command.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const pair = generateKeyPairSync('ed25519')
+const pem = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+const publicPem = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+
+test('a put is proven from a copy of the log, and the proof fails with any part of it changed', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd'), wal: { commitments: { key: pem } } })
+  const { position } = await app.store.put('fills/7', { price: 12, shares: 3 })
+  for (let at = 0; at < 30; at++) await app.store.put(`k${at}`, at)
+  const early = await app.wal(0).commitment()
+  await app.store.put('last', 1)
+  cpSync(join(dir, 'd/shard-0/wal'), join(dir, 'copy'), { recursive: true })
+  const head = await app.wal(0).commitment()
+  await app.close()
+  writeFileSync(join(dir, 'key'), publicPem)
+  writeFileSync(join(dir, 'early'), JSON.stringify(early))
+  rmSync(join(dir, 'd'), { recursive: true })
+
+  const words = ['journal', 'prove', 'copy', '--lsn', String(position?.lsn), '--out', 'proof']
+  expect(await runKeelson(words, dir)).toMatchObject({ status: 0, errors: '' })
+  await runKeelson(['journal', 'head', 'copy', '--out', 'head'], dir)
+  expect(JSON.parse(readFileSync(join(dir, 'head'), 'utf8'))).toMatchObject(head ?? {})
+  const check = ['journal', 'verify', 'proof', '--head', 'head', '--key', 'key', '--json']
+  const verified = await runKeelson(check, dir)
+  expect(verified.status).toBe(0)
+  expect(JSON.parse(verified.output)).toMatchObject({
+    holds: true,
+    headIsKept: true,
+    record: { lsn: position?.lsn, units: [{ command: 'put', key: 'fills/7' }] },
+  })
+
+  const text = readFileSync(join(dir, 'proof'), 'utf8')
+  const other = text.replace(
+    /"bytes": "(..)/,
+    (_, byte) => `"bytes": "${byte === '00' ? '01' : '00'}`,
+  )
+  expect(other).not.toBe(text)
+  writeFileSync(join(dir, 'changed'), other)
+  const failed = await runKeelson(['journal', 'verify', 'changed', '--json'], dir)
+  expect(failed).toMatchObject({ status: 4 })
+  expect(JSON.parse(failed.output)).toMatchObject({ holds: false, step: 'record' })
+
+  writeFileSync(join(dir, 'entry'), 'another write')
+  for (const words of [
+    ['--entry', 'entry'],
+    ['--head', 'early'],
+  ])
+    expect((await runKeelson(['journal', 'verify', 'proof', ...words], dir)).status).toBe(4)
+  const since = ['journal', 'head', 'copy', '--since', 'early', '--out', 'consistency']
+  expect(await runKeelson(since, dir)).toMatchObject({ status: 0, errors: '' })
+  expect(
+    (await runKeelson(['journal', 'verify', 'consistency', '--head', 'head'], dir)).status,
+  ).toBe(0)
+}, 60_000)
+
+test('words that mean nothing are refused with what is wrong about them', () => {
+  for (const words of [
+    ['proof'],
+    ['prove', 'd'],
+    ['prove', '--lsn', '1'],
+    ['prove', 'd', '--lsn', 'x'],
+    ['head', 'd', 'e'],
+    ['verify'],
+    ['verify', 'p', '--at', '1'],
+  ])
+    expect(codeOf(() => parseJournalCommand(words))).toBe('INVALID_ARGUMENT')
+  expect(parseJournalCommand(['prove', 'd', '--lsn', '7', '--at', '3'])).toMatchObject({
+    kind: 'journal prove',
+    dir: 'd',
+    lsn: 7,
+    index: 0,
+    at: 3,
+    shard: 0,
+  })
+  expect(parseJournalCommand(['verify', '--help'])).toMatchObject({ kind: 'help' })
+})
+
+test('a backup and the folder restored from it go on with the chain, and prove what it has', async () => {
+  const dir = tempFolder()
+  const options = { dir: join(dir, 'd'), wal: { commitments: true, maxFileSize: 128 * 1024 } }
+  const app = await start(options)
+  const value = 'x'.repeat(1_000)
+  for (let at = 0; at < 400; at++) await app.store.put(`k${at}`, value)
+  await app.control.snapshotAll()
+  const { position } = await app.store.put('fills/7', 1)
+  const head = await app.wal(0).commitment()
+  await app.backup(join(dir, 'b'))
+  await app.store.put('later', 1)
+  const again = await app.backup(join(dir, 'b'))
+  await app.close()
+  expect(again.shards[0]?.copiedBytes).toBeLessThan(200_000)
+
+  writeFileSync(join(dir, 'head'), JSON.stringify(head))
+  await runKeelson(['restore', 'b', '--to', 'r'], dir)
+  const restored = await start({ ...options, dir: join(dir, 'r') })
+  await restored.store.put('new', 1)
+  expect((await restored.wal(0).commitment())?.size).toBe((head?.size ?? 0) + 2)
+  await restored.close()
+  const verified = await runKeelson(['wal', 'verify', 'r', '--json'], dir)
+  expect(JSON.parse(verified.output).logs[0]).toMatchObject({ verdict: 'clean', damage: [] })
+  for (const folder of ['d', 'r']) {
+    const since = ['journal', 'head', folder, '--since', 'head', '--out', `${folder}.proof`]
+    expect(await runKeelson(since, dir)).toMatchObject({ status: 0, errors: '' })
+    const prove = ['journal', 'prove', folder, '--lsn', `${position?.lsn}`, '--at', `${head?.size}`]
+    expect((await runKeelson([...prove, '--out', 'proof'], dir)).errors).toBe('')
+    const check = await runKeelson(['journal', 'verify', 'proof', '--head', 'head'], dir)
+    expect(check.status).toBe(0)
+  }
+}, 60_000)
