@@ -17,7 +17,7 @@ import { countOf } from './tier.ts'
 /** Of the stores and of the damages. */
 export const seed = Number(process.env.KEELSON_SEED ?? 1)
 
-const times = countOf('KEELSON_SEEDS', 0.1, 1)
+const times = countOf('KEELSON_SEEDS', 0.07, 1)
 
 /** Flips of each kind that are examined. */
 export const flipsEach = 500 * times
