@@ -62,13 +62,14 @@ const pause = ({ signal, system }: Opener, ms: number): Promise<void> =>
   })
 
 /**
- * A projection at the position of a snapshot may have been loaded from it, by this process or by one
- * that died right after. Frames behind it are applied only when these rows are there.
+ * A snapshot is made of a projection that is there already. So one that is not ahead of the newest
+ * snapshot may be as it was loaded: now, by a process that died right after, or before its folder
+ * was set back. Frames behind it are applied only when these rows are there.
  */
 const addBlobRows = async (shard: Shard, projection: ProjectionStore): Promise<void> => {
   const position = projection.position()
-  const isAtSnapshot = shard.snapshots.named.some(({ lsn }) => lsn === position?.lsn)
-  if (!position || !isAtSnapshot || !shard.blobs.hasFolder()) return
+  const newest = shard.snapshots.named.at(-1)?.lsn ?? 0
+  if (!position || position.lsn > newest || !shard.blobs.hasFolder()) return
   const log = shard.files.log()
   const { segments } = await log.run('describe', null)
   for (let next = segments[0]?.baseLsn ?? 1; next <= position.lsn; ) {

@@ -97,6 +97,25 @@ describe('a blob', () => {
     await world.during(again.close())
   })
 
+  test('of a frame in the log stays when the loaded projection is set back behind a newer snapshot', async () => {
+    const { world, app, all } = await started()
+    await world.during(app.store.put('a', blob(1)))
+    await world.during(app.store.delete('a'))
+    await world.during(app.control.snapshot(0))
+    await world.during(app.store.put('b', 1))
+    await world.during(app.close())
+    world.projections.remove(folders.lmdb)
+    const loaded = await world.start(all)
+    // The segment ends with the frames of the close, and stays.
+    await world.during(loaded.control.snapshot(0))
+    await world.during(loaded.close())
+    world.projections.loseCommits(folders.lmdb, 1_000)
+    const again = await world.start(all)
+    expect(again.store.get('b')).toBe(1)
+    expect(await swept(world, again)).toMatchObject({ freedBytes: 0 })
+    await world.during(again.close())
+  })
+
   test('is not freed while a snapshot cannot be read', async () => {
     const { world, app, fill } = await started()
     await world.during(app.store.put('a', blob(1)))
