@@ -63,8 +63,17 @@ export type { Between, ListOptions, Sought, Where } from './entities/entity-quer
 export { deleteWorker } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'
-export { Journal, type JournalAck } from './journal/journal.ts'
+export {
+  Journal,
+  type JournalAck,
+  type Replayed,
+  type ReplayOptions,
+  type SavedState,
+  type SubscribeOptions,
+} from './journal/journal.ts'
+export * as JournalActor from './journal/journal-actor.ts'
 export type { StoredEntry, StoredPayload } from './journal/stored-entry.ts'
+export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscription.ts'
 export { leaveNow } from './log/log-append.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'
@@ -83,6 +92,11 @@ export type { ProjectionMode } from './shard/projection-mode.ts'
 export type { RecoveryProgress } from './shard/recovery-progress.ts'
 export { levelOf, type Settings } from './shard/settings.ts'
 export { Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
+export type {
+  EntryPosition,
+  JournalHealth,
+  SubscriptionHealth,
+} from './shard/shard-journal.ts'
 export { defaultInstance, instanceName, shardName } from './shard/shard-name.ts'
 export type { Outcome, Outcomes } from './shard/shard-outcomes.ts'
 export { shardAt } from './shard/shard-outcomes.ts'

@@ -208,6 +208,7 @@ export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { checkRetention, unitBytesMax } from './segments/log-limits.ts'
 export { sparePreparation } from './segments/segment-file.ts'
+export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { makingSnapshot } from './snapshots/snapshot-making.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'
@@ -248,6 +249,7 @@ export { isStoredValue, ropeOf, storedRope } from './values/rope.ts'
 export {
   compoundOf,
   entryIdRowKey,
+  entryIdRows,
   fieldOf,
   fieldRowKey,
   fieldRows,

@@ -222,7 +222,7 @@ type Naming = { readonly taken: Set<string>; readonly levels: number }
 
 /** The names that an instance uses. */
 const reserved =
-  /^((keelson|shards|registry|services|control)(\('.*'\))?$|(shard|blob_store|wal_writer|applier|batcher|followers|lmdb_writer|expirer|alarms|snapshotter)\()/
+  /^((keelson|shards|registry|services|control)(\('.*'\))?$|(shard|blob_store|wal_writer|applier|batcher|journal|followers|lmdb_writer|expirer|alarms|snapshotter)\()/
 
 const checkNode = (node: unknown, path: string, naming: Naming): AppNode => {
   const { kind, id, options, start } = fields(node, path)

@@ -12,6 +12,7 @@ import {
   type Follower,
   type FollowerHealth,
   type Journal,
+  type JournalHealth,
   type LmdbWriterHandle,
   levelOf,
   type ProjectionHealth,
@@ -70,6 +71,8 @@ export type ShardHealth = {
   readonly projection: ProjectionHealth
   /** Rows that actors derive from the log: what waits, and what was lost. */
   readonly derived: DerivedHealth
+  /** Its journal: subscriptions, saved states, and the log that is kept for them. */
+  readonly journal: JournalHealth
   /**
    * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
    * See `control.acceptClock`.
@@ -201,6 +204,7 @@ export class App {
         snapshot: shard.snapshots.health,
         projection: shard.projection.health,
         derived: shard.derived.health,
+        journal: shard.journal.health,
         clockAheadMs: shard.time.aheadMs,
         writes: shard.gate.load,
       })),

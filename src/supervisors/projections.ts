@@ -97,3 +97,19 @@ const namespaceOf = (key: string): string => {
   const colon = key.indexOf(':')
   return colon < 0 ? '_root' : key.slice(0, colon)
 }
+
+/** The projections of the configuration, checked. @throws KeelsonError `CONFIG` */
+export const checkProjections = (projections: unknown = []): readonly Projection[] => {
+  if (!Array.isArray(projections))
+    throw configError('projections', 'a list of projections', projections)
+  const names = new Set<string>()
+  return projections.map((each: Projection, at) => {
+    const path = `projections[${at}]`
+    if (typeof each !== 'object' || each === null)
+      throw configError(path, 'what `projection` made', each)
+    const { name, ...options } = each
+    if (names.has(name)) throw configError(path, 'a name of its own', name)
+    names.add(name)
+    return projection(name, options)
+  })
+}

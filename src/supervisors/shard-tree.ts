@@ -13,6 +13,7 @@ import {
   type Entities,
   Expirer,
   instanceName,
+  JournalActor,
   LmdbWriter,
   type Shard,
   Snapshotter,
@@ -85,6 +86,10 @@ export const shardTree = (shard: Shard, entities: Entities): ChildSpec => {
       worker(`batcher(${index})`, Batcher.server, shard, {
         ...actor,
         name: Batcher.name(instance, index),
+      }),
+      worker(`journal(${index})`, JournalActor.server, shard, {
+        ...actor,
+        name: JournalActor.name(instance, index),
       }),
       watchedFollowers(shard, followersTree(shard, entities, actor)),
     ]),
@@ -166,7 +171,9 @@ const inOrder = (shard: Shard, children: readonly ChildSpec[]): ChildSpec[] =>
 
 /** The names of a shard's children in start order, then of those below its last child. */
 const actorNames = ({ parts: { instance }, index }: Shard): Name[] => [
-  ...[BlobStore, WalWriter, Applier, Batcher].map(({ name }) => name(instance, index)),
+  ...[BlobStore, WalWriter, Applier, Batcher, JournalActor].map(({ name }) =>
+    name(instance, index),
+  ),
   treeNames(instance).followers(index),
   ...[LmdbWriter, Expirer, Alarms, Snapshotter].map(({ name }) => name(instance, index)),
 ]

@@ -15,7 +15,7 @@ import { configError, unknownOption } from '../errors.ts'
 import type { Logger, System } from '../runtime/index.ts'
 import { checkCommitments, checkRetention, type Projection } from '../storage/index.ts'
 import { type AppTree, checkAppTree } from './app-tree.ts'
-import { projection } from './projections.ts'
+import { checkProjections } from './projections.ts'
 
 // The checks of options that are tables: positions, and windows of namespaces. Pure.
 
@@ -205,6 +205,12 @@ export type StartOptions = {
      */
     readonly log?: number | string
   }
+  readonly journal?: {
+    /** `'required'`: appends are refused until `journal.replay` has ended once; `'optional'`. */
+    readonly replay?: 'optional' | 'required'
+    /** What keeps entries in the log: saved states and readers (`'states'`), or `'readers'`. */
+    readonly retention?: 'states' | 'readers'
+  }
   /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
   /** The user's own supervision tree: `supervisor('app', …)` of `keelson`. */
@@ -249,6 +255,7 @@ type NumberRule = {
 type Rule =
   | NumberRule
   | { readonly kind: 'boolean' | 'string' | 'function' | 'any' }
+  | { readonly kind: 'word'; readonly words: readonly unknown[] }
   | { readonly kind: 'object'; readonly rules: Record<string, Rule> }
 
 const MiB = 1024 * 1024
@@ -261,6 +268,7 @@ const count = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({
   whole: true,
 })
 const time = (min: number, max = 365 * day): Rule => ({ kind: 'number', min, max, whole: false })
+const word = (...words: readonly string[]): Rule => ({ kind: 'word', words })
 
 const rules: Record<string, Rule> = {
   dir: { kind: 'string' },
@@ -333,6 +341,10 @@ const rules: Record<string, Rule> = {
     },
   },
   retention: { kind: 'object', rules: { log: { kind: 'any' } } },
+  journal: {
+    kind: 'object',
+    rules: { replay: word('optional', 'required'), retention: word('states', 'readers') },
+  },
   mailboxMax: count(1),
   app: { kind: 'any' },
   onProgress: { kind: 'function' },
@@ -365,6 +377,10 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     app: options.app === undefined ? undefined : checkAppTree(options.app),
     onProgress: harmless(options.onProgress ?? (() => undefined)),
     settings: {
+      journal: {
+        replay: options.journal?.replay ?? 'optional',
+        retention: options.journal?.retention ?? 'states',
+      },
       projections: checkProjections(options.projections),
       deadlineMs: options.deadlineMs ?? 30_000,
       wal: {
@@ -421,22 +437,6 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   }
 }
 
-/** @throws KeelsonError `CONFIG` */
-const checkProjections = (projections: unknown = []): readonly Projection[] => {
-  if (!Array.isArray(projections))
-    throw configError('projections', 'a list of projections', projections)
-  const names = new Set<string>()
-  return projections.map((each: Projection, at) => {
-    const path = `projections[${at}]`
-    if (typeof each !== 'object' || each === null)
-      throw configError(path, 'what `projection` made', each)
-    const { name, ...options } = each
-    if (names.has(name)) throw configError(path, 'a name of its own', name)
-    names.add(name)
-    return projection(name, options)
-  })
-}
-
 const checkLogger = ({ logger, system }: StartOptions): Logger | undefined => {
   if (logger === undefined) return undefined
   if (system !== undefined) throw configError('logger', 'absent: the System has its own', logger)
@@ -465,7 +465,9 @@ const checkObject = (
 const checkValue = (path: string, value: unknown, rule: Rule): void => {
   if (rule.kind === 'object') checkObject(path, value, rule.rules, `${path}.`)
   else if (rule.kind === 'number') checkNumber(path, value, rule)
-  else if (rule.kind !== 'any' && typeof value !== rule.kind)
+  else if (rule.kind === 'word') {
+    if (!rule.words.includes(value)) throw configError(path, rule.words.join(' or '), value)
+  } else if (rule.kind !== 'any' && typeof value !== rule.kind)
     throw configError(path, `a ${rule.kind}`, value)
 }
 

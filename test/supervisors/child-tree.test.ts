@@ -213,6 +213,7 @@ describe('a tree as data', () => {
       'blob_store(0)',
       'wal_writer(1)',
       'batcher(0)',
+      'journal(0)',
       "expirer('orders', 0)",
       'alarms(0)',
       'snapshotter(0)',

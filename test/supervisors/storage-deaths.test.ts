@@ -12,7 +12,7 @@ import { countOf, seedsOf } from '../support/tier.ts'
 
 const storage = [
   ...['blob_store(0)', 'wal_writer(0)', 'applier(0)', 'batcher(0)', 'followers(0)', 'shard(0)'],
-  ...['lmdb_writer(0)', 'expirer(0)', 'alarms(0)', 'snapshotter(0)'],
+  ...['journal(0)', 'lmdb_writer(0)', 'expirer(0)', 'alarms(0)', 'snapshotter(0)'],
 ]
 const kills = countOf('KEELSON_KILLS', 3, 50)
 

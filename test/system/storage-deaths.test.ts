@@ -11,7 +11,7 @@ import { tempFolder } from '../support/temp-folder.ts'
 /** A shard's supervisor allows five restarts in 10 s, and begins anew when it is killed itself. */
 const storage = [
   ...['blob_store(0)', 'wal_writer(0)', 'applier(0)', 'batcher(0)', 'followers(0)', 'shard(0)'],
-  ...['wal_writer(0)', 'lmdb_writer(0)', 'expirer(0)', 'alarms(0)', 'snapshotter(0)'],
+  ...['wal_writer(0)', 'journal(0)', 'lmdb_writer(0)', 'expirer(0)', 'alarms(0)', 'snapshotter(0)'],
 ]
 
 test('the deaths of all storage actors end no actor above, and lose nothing', async () => {

@@ -2,12 +2,15 @@
  * `app.journal`: entries of applications that keep their state themselves. An entry goes the way of
  * every write and is acknowledged after its group is durable.
  */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { entryUnit } from '../../storage/index.ts'
+import { checkEntityId, entryUnit, eventPayload, readEventPayload } from '../../storage/index.ts'
 import type { Access } from '../shard/access.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardAt } from '../shard/shard-outcomes.ts'
+import { tell } from '../shard/storage-events.ts'
 import { granted, promised } from '../store/store-writing.ts'
 import {
   type CheckedWrite,
@@ -18,6 +21,10 @@ import {
 import { type Shape, submitAs } from '../writing/write-path.ts'
 import { type EntryInput, entryContentOf, type PayloadTypes } from './entry-input.ts'
 import { type EntriesOfJournal, EntryStream } from './entry-stream.ts'
+import * as JournalActor from './journal-actor.ts'
+import { type ReplayHandler, replayed } from './replay.ts'
+import type { StoredEntry } from './stored-entry.ts'
+import { type EntryHandler, Subscription } from './subscription.ts'
 
 /**
  * The place of an entry: the shard, the LSN of its frame, its number among the entries of that
@@ -32,6 +39,41 @@ export type JournalAck = {
   readonly repeated: boolean
   /** Present if the instance is not durable: the entry is written, and maybe not synced. */
   readonly level?: 'written'
+}
+
+/** A subscription to make. */
+export type SubscribeOptions<Events extends PayloadTypes = PayloadTypes> = {
+  /** Keeps its position under this name: 1 to 256 bytes without `{` and `}`. */
+  readonly name: string
+  /** The LSN to begin with if no position is saved; by default the first that the log has. */
+  readonly from?: number
+  /** If it throws, this subscription stops, and `health()` says so. */
+  readonly handler: EntryHandler<Events>
+}
+
+/** A replay to make. */
+export type ReplayOptions<
+  Events extends PayloadTypes = PayloadTypes,
+  Effects extends PayloadTypes = PayloadTypes,
+> = {
+  /** The first LSN; by default the first that the log has. Behind a state it is `state.lsn + 1`. */
+  readonly from?: number
+  readonly handler: (entry: StoredEntry<Events, Effects>) => void | Promise<void>
+  /**
+   * Whether an entry has to wait for a later one, which it follows. It is asked again after each
+   * entry that was handled. No entry is left out.
+   */
+  readonly shouldDefer?: (entry: StoredEntry<Events, Effects>) => boolean
+}
+
+/** A replay that has ended: how many entries were handled, and the LSN up to which. */
+export type Replayed = { readonly entries: number; readonly lsn: number }
+
+/** A state of the application: its entries up to `lsn` are in `value`. `time` in ms since 1970. */
+export type SavedState<T = unknown> = {
+  readonly lsn: number
+  readonly time: number
+  readonly value: T
 }
 
 /**
@@ -79,7 +121,8 @@ export class Journal<
    * Appends an entry. Resolves once it is durable, in the order of the calls. A repeated id with
    * equal content is acknowledged as the first time, also after a restart.
    * @throws KeelsonError `CONFLICT` with `details.entry` if the id has an entry that says something
-   * else; as every write does
+   * else; `BUSY` with `details.state` `'replaying'` while a required replay has not ended; as every
+   * write does
    */
   append(
     entry: EntryInput<Events, Effects>,
@@ -87,6 +130,7 @@ export class Journal<
   ): Promise<JournalAck> {
     return promised(() => {
       this.#access.check()
+      if (this.#shard.journal.replay === 'awaited') throw awaitsReplay(this.#shard)
       const units = entryUnit(entryContentOf(entry as EntryInput))
       const write = { units, options: this.#checked(options) }
       return submitAs(this.#system, this.#shard, write, this.#acked)
@@ -106,6 +150,85 @@ export class Journal<
     return new EntryStream(this.#shard, options)
   }
 
+  /**
+   * Gives every durable entry to a handler, one after another: once while the process lives, and at
+   * least once across restarts. Its position is saved behind the handler.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`; `CONFLICT` while a subscription of this name
+   * runs
+   */
+  subscribe(options: SubscribeOptions<Events>): Subscription {
+    this.#access.check()
+    checkOptionNames(options, ['name', 'from', 'handler'])
+    const { from = 0, handler } = options
+    const name = checkEntityId(options.name)
+    if (!Number.isSafeInteger(from) || from < 0) throw invalidArgument('from', 'an LSN', from)
+    if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
+    const { deliveries } = this.#shard.journal
+    if (deliveries.get(name)?.health.state === 'running')
+      throw new KeelsonError('CONFLICT', 'a subscription of this name runs', { details: { name } })
+    const terms = { name, from, handler: handler as EntryHandler }
+    const subscription = new Subscription(this.#system, this.#shard, terms)
+    deliveries.set(name, subscription)
+    const { instance } = this.#shard.parts
+    const actor = this.#system.to(JournalActor.name(instance, this.#shard.index))
+    JournalActor.deliver(actor, subscription)
+    return subscription
+  }
+
+  /**
+   * Gives every durable entry to a handler, side effects included, and resolves when there is no
+   * further one. With the option `journal.replay` `'required'` appends are taken from then on.
+   * @throws KeelsonError what the handler throws; `CONFLICT` with `details.deferred` if entries
+   * still wait for another one; `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`
+   */
+  async replay(options: ReplayOptions<Events, Effects>): Promise<Replayed> {
+    this.#access.check()
+    checkOptionNames(options, ['from', 'handler', 'shouldDefer'])
+    const shard = this.#shard
+    const { clock } = this.#system
+    const began = clock.monotonic()
+    const done = await replayed(shard, options as ReplayHandler)
+    if (shard.journal.replay === 'awaited') shard.journal.replay = 'done'
+    const { entries } = done
+    tell(this.#system, shard, 'journal.replayed', { entries, tookMs: clock.monotonic() - began })
+    return done
+  }
+
+  /**
+   * Saves a state of the application, which has every entry up to `lsn`. It is durable when this
+   * resolves. The last two are kept, and the log behind the older one.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, or an LSN beyond the
+   * last one or below a saved one; `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`
+   */
+  async saveState(lsn: number, value: unknown): Promise<void> {
+    this.#access.check()
+    const shard = this.#shard
+    const { journal, appliedLsn } = shard
+    const least = journal.states.at(-1) ?? 0
+    if (!Number.isSafeInteger(lsn) || lsn < least || lsn > appliedLsn)
+      throw invalidArgument('lsn', `an LSN from ${least} to ${appliedLsn}`, lsn)
+    const content = eventPayload(value)
+    const dir = shard.parts.folders.snapshots
+    const state = { lsn, time: this.#system.clock.now(), content }
+    const { states } = await shard.snapshots.run('saveState', { dir, state })
+    journal.states = states
+    tell(this.#system, shard, 'journal.saved', { lsn, bytes: content.length })
+  }
+
+  /**
+   * The newest state that is sound; `undefined` if none was saved. Replay goes on behind its LSN.
+   * @throws KeelsonError `CORRUPT` with `details.file` if no saved one is sound; `SHARD_DOWN`,
+   * `CLOSED`
+   */
+  async loadState<T = unknown>(): Promise<SavedState<T> | undefined> {
+    this.#access.check()
+    const dir = this.#shard.parts.folders.snapshots
+    const { state } = await this.#shard.snapshots.run('loadState', { dir })
+    if (!state) return undefined
+    const { lsn, time, content } = state
+    return { lsn, time, value: readEventPayload<T>(content).value }
+  }
+
   #checked(options: WriteOptions): CheckedWrite {
     if (options === noOptions) return this.#unsaid
     const checked = checkWrite(
@@ -117,6 +240,11 @@ export class Journal<
     return checked.windowMs === undefined ? { ...checked, windowMs: 0 } : checked
   }
 }
+
+const awaitsReplay = ({ index }: Shard): KeelsonError =>
+  new KeelsonError('BUSY', `the journal of shard ${index} waits for its replay`, {
+    details: { shard: index, state: 'replaying' },
+  })
 
 /** Makes the acknowledgement of an entry; throws its refusal. */
 const ackOf =

@@ -57,6 +57,14 @@ export type Settings = {
     readonly enqueueOps: number
     readonly enqueueBytes: number
   }
+  /**
+   * Whether appends wait for a replay, and what keeps the log: the saved states and the readers, or
+   * these alone.
+   */
+  readonly journal: {
+    readonly replay: 'optional' | 'required'
+    readonly retention: 'states' | 'readers'
+  }
   /** The projections by users. */
   readonly projections: readonly Projection[]
   readonly snapshot: {

@@ -24,13 +24,13 @@ import { KeyMarks } from '../admission/key-marks.ts'
 import { ReplicaMarks } from '../admission/replica-marks.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { Recovery } from './recovery-progress.ts'
-import { ReleasedRows } from './released-rows.ts'
 import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
 import { ShardChanges } from './shard-changes.ts'
 import { ShardFiles } from './shard-files.ts'
+import { ShardJournal } from './shard-journal.ts'
 import { ShardProjection } from './shard-projection.ts'
-import { ShardSnapshots, type SnapshotTurns } from './shard-snapshots.ts'
+import { ReleasedRows, ShardSnapshots, type SnapshotTurns } from './shard-snapshots.ts'
 import { ShardTime } from './shard-time.ts'
 import type { WriteWindows } from './write-windows.ts'
 
@@ -156,6 +156,7 @@ export class Shard {
   readonly snapshots: ShardSnapshots
   /** How far its replicas are. */
   readonly replication = new ReplicaMarks()
+  readonly journal: ShardJournal
   /** Rows of blobs that go with the frames that were given back. */
   readonly releasedRows = new ReleasedRows()
   readonly files: ShardFiles
@@ -198,6 +199,7 @@ export class Shard {
       makeHost: parts.makeSnapshotHost,
       turns: parts.snapshotTurns,
     })
+    this.journal = new ShardJournal(parts.settings.journal)
     const { snapshots, recovery } = this
     const { retention } = parts.settings
     const logOptions = {

@@ -98,6 +98,12 @@ export interface StorageEvents {
     readonly bytes: number
     readonly lsn: number
   }>
+  /** A subscription to the journal has stopped: its handler threw, or its position is lost. */
+  'journal.stopped': Told<{ readonly name: string; readonly reason: string }>
+  /** A replay of the journal has ended: how many entries it handled. */
+  'journal.replayed': Told<{ readonly entries: number; readonly tookMs: number }>
+  /** A state of the application is saved for the entries up to `lsn`. */
+  'journal.saved': Told<{ readonly lsn: number; readonly bytes: number }>
   /** Expired rows were removed: values, compounds, locks. */
   'expiry.removed': Told<{ readonly keys: number }>
   /**

@@ -114,8 +114,9 @@ const named = async (
 
 /** Gives back what the named snapshots replace and no other needs: segments, older snapshots, rows of their blobs. */
 const release = async (shard: Shard, lsn: number, { signal, system }: Maker): Promise<void> => {
-  const { files, floors, releasedRows } = shard
-  const floor = Math.min(lsn, ...floors.map((each) => each()))
+  const { files, floors, journal, releasedRows } = shard
+  const journalLsn = await journal.floor(() => shard.view())
+  const floor = Math.min(lsn, journalLsn, ...floors.map((each) => each()))
   const { removed, removedBytes, firstLsn } = await files.log().run('release', { lsn: floor })
   if (removed > 0)
     tell(system, shard, 'log.released', { segments: removed, bytes: removedBytes, firstLsn })

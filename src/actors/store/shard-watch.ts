@@ -118,6 +118,11 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     return { shard: this.#shard.index, lsn: item?.lsn ?? this.#from }
   }
 
+  /** Lets the log go up to what is unread. While it follows, it does so now and then only. */
+  async letGo(): Promise<void> {
+    await this.#pin?.move(this.unread.lsn, 1)
+  }
+
   /** Ends the watch. A `next` under way resolves with `undefined`. */
   close(): void {
     this.#isClosed = true
@@ -137,7 +142,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     this.#from = lsn + 1
     this.#take(this.#source.ofFrame(shown), false)
     if (this.#from > this.#to) this.#wake()
-    this.#pin?.move(this.unread.lsn, pinnedFrames)
+    void this.#pin?.move(this.unread.lsn, pinnedFrames)
   }
 
   /** Gives out items, the last of each frame with the position behind the frame. */
@@ -242,9 +247,9 @@ class WatchPin {
   }
 
   /** Moves the pin to `from` if that is at least `frames` further. */
-  move(from: number, frames: number): void {
+  async move(from: number, frames: number): Promise<void> {
     if (this.#pin !== undefined && this.#log && from - this.#from >= frames)
-      void this.hold(this.#log, from)
+      await this.hold(this.#log, from)
   }
 
   end(): void {

@@ -26,7 +26,7 @@ import { busiest, type Look, loadQuery, loadTable, look } from './process-load.t
 import { foldedTable, processFacts, processTable } from './process-view.ts'
 import { replicationView } from './replication-view.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
-import { logView, projectionView, userProjectionView } from './shard-view.ts'
+import { journalView, logView, projectionView, userProjectionView } from './shard-view.ts'
 import { traceFeed } from './trace-view.ts'
 import { surveyTree } from './tree-survey.ts'
 import { treeView } from './tree-view.ts'
@@ -82,6 +82,11 @@ const lookingWords = (app: App, paint: Paint) => ({
     return new View(logView(await surveyLogs(app), durability, paint))
   },
   replication: () => new View(replicationView(app.health().replication, paint)),
+  /** Without arguments a view; otherwise the name of a process. */
+  journal: (...parts: unknown[]) =>
+    parts.length === 0
+      ? new View(journalView(app.health().shards, paint))
+      : nameWith('journal', parts),
   projections: async () => {
     const shards = projectionView(await surveyProjections(app), app.system.clock.now(), paint)
     const users = userProjectionView(app.health().projections, paint)
@@ -252,6 +257,7 @@ const commands: readonly (readonly [string, string])[] = [
   ],
   ['backup(dir)', 'copies the instance into a folder; later only what is new'],
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
+  ['journal()', 'each journal: subscriptions, saved states, the log kept; the process: journal(0)'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
   ['replication()', 'each replica: its state, its lag, and why it waits'],
   ['app', 'the instance: app.health(), app.system …'],

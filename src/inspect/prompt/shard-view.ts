@@ -224,6 +224,38 @@ export const userProjectionView = (
   return [textTable(userColumns, rows), ...notes].join('\n')
 }
 
+const journalColumns: readonly Column[] = [
+  { title: 'shard' },
+  { title: 'subscription' },
+  { title: 'state' },
+  { title: 'next LSN', align: 'right' },
+  { title: 'behind', align: 'right' },
+]
+
+/** The journals, shard by shard: what holds the log for them, and their subscriptions. */
+export const journalView = (shards: Health['shards'], paint: Paint = plainPaint): string => {
+  const lines = shards.map(({ shard, journal: { replay, states, floorLsn } }) => {
+    const saved = states.length === 0 ? 'no state' : `states of lsn ${states.join(' and ')}`
+    const kept = floorLsn === undefined ? 'holds no log' : `holds the log behind lsn ${floorLsn}`
+    return `${paint('strong', `shard ${shard}`)}  replay ${replay}, ${saved}, ${kept}`
+  })
+  const all = shards.flatMap(({ shard, appliedLsn, journal }) =>
+    journal.subscriptions.map((each) => ({ ...each, shard, appliedLsn })),
+  )
+  if (all.length === 0) return lines.join('\n')
+  const rows = all.map(({ shard, name, state, position, appliedLsn }) => [
+    String(shard),
+    name,
+    paint(state === 'running' ? 'good' : 'bad', state),
+    position === undefined ? '' : countText(position.lsn),
+    position === undefined ? '' : countText(Math.max(0, appliedLsn + 1 - position.lsn)),
+  ])
+  const notes = all.flatMap(({ name, failure }) =>
+    failure === undefined ? [] : [`${name} has stopped: ${failure}`],
+  )
+  return [...lines, textTable(journalColumns, rows), ...notes].join('\n')
+}
+
 const shardTitle = (
   { shard, phase, trouble }: ShardFacts<unknown>,
   mode: string | undefined,

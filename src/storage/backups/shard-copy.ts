@@ -1,6 +1,6 @@
 /**
- * Copies a shard as of an LSN: snapshots, segments, and the blobs that both refer to. All of it is
- * verified, and durable in the end. Files appear under their names when they are whole, so an
+ * Copies a shard as of an LSN: snapshots, states of the application, segments, and the blobs that
+ * they refer to. All of it is verified, and durable in the end. Files appear under their names when they are whole, so an
  * interrupted copy goes on where it was.
  */
 import { dirname } from 'node:path'
@@ -20,6 +20,7 @@ import type {
 import { readManifest } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { listSegments } from '../segments/segment-list.ts'
+import { copyAppStates } from '../snapshots/app-state.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { copyingBlob } from './blob-copy.ts'
 import { copyingHistory } from './history-copy.ts'
@@ -82,6 +83,7 @@ export function* copyingShard(
   const { count = 0 } = last.header.chain ?? {}
   const history = copyingHistory(disk, from.wal, to.wal, count)
   meter.copiedBytes += yield* meter.through(history, 0)
+  copyAppStates(disk, from.snapshots, to.snapshots, lsn)
   const blobs = yield* copyingBlobs(disk, request, [...wanted.values()], meter)
   for (const dir of [to.wal, to.snapshots, to.blobs]) disk.syncFolder(dir)
   return {

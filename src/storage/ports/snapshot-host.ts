@@ -23,6 +23,16 @@ export type BlobStretch = { readonly segment: number; readonly from: number; rea
 /** A place in a snapshot: where a block begins, and how many rows are before it. */
 export type SnapshotPlace = { readonly offset: number; readonly rows: number }
 
+/**
+ * A state that an application has saved: its content stands for the entries up to `lsn`. `time` in
+ * ms since 1970.
+ */
+export type AppState = {
+  readonly lsn: number
+  readonly time: number
+  readonly content: Uint8Array
+}
+
 /** How far a request has come. */
 export type SnapshotProgress = {
   /** `write` and `read back` belong to `make`. */
@@ -127,6 +137,22 @@ export type SnapshotProtocol = {
   tidy: {
     request: { readonly dir: string; readonly kept: readonly NamedSnapshot[] }
     answer: { readonly removed: number; readonly removedBytes: number }
+  }
+  /**
+   * Saves a state of the application durably, whole or not at all, and removes all but the last
+   * two. Answers the LSNs that are kept.
+   */
+  saveState: {
+    request: { readonly dir: string; readonly state: AppState }
+    answer: { readonly states: readonly number[] }
+  }
+  /**
+   * Loads the newest sound state; `undefined` if none was saved.
+   * @throws `CORRUPT` with `details.file` if there are files and none is sound; `UNSUPPORTED_VERSION`
+   */
+  loadState: {
+    request: { readonly dir: string }
+    answer: { readonly state: AppState | undefined }
   }
 }
 

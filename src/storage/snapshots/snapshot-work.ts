@@ -16,6 +16,7 @@ import type {
   SnapshotRequestKind,
 } from '../ports/snapshot-host.ts'
 import type { SnapshotSource, SnapshotTarget } from '../ports/snapshot-rows.ts'
+import { loadAppState, saveAppState } from './app-state.ts'
 import { blobsOfSnapshot } from './snapshot-blobs.ts'
 import { removeUnnamed, snapshotName } from './snapshot-folder.ts'
 import { isLoadOf, loadingSnapshot } from './snapshot-loading.ts'
@@ -118,6 +119,8 @@ export class SnapshotWork implements SnapshotHost {
       blobs: (asked) => this.#blobs(asked, onProgress),
       rows: async (asked) => this.#rows(asked),
       tidy: async ({ dir, kept }) => removeUnnamed(this.#parts.disk, dir, kept),
+      saveState: async ({ dir, state }) => ({ states: saveAppState(this.#parts.disk, dir, state) }),
+      loadState: async ({ dir }) => ({ state: loadAppState(this.#parts.disk, dir) }),
     }
     try {
       this.#refuseIfEnded()

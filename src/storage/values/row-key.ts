@@ -189,6 +189,9 @@ export const entryIdBytesMax = fieldBytesMax
 
 const entryIdPrefix = prefixOf('entryId')
 
+/** The rows of all ids of the journal. */
+export const entryIdRows: RowRange & { readonly gt: string } = rowsOf('entryId')
+
 /** The row of the first entry of the journal with an id. */
 export const entryIdRowKey = (id: string): string => entryIdPrefix + id
 

@@ -85,7 +85,7 @@ const started = async (options: SimulatedOptions = {}) => {
 
 const storage = [
   ...[WalWriter, Applier, LmdbWriter].map((each) => String(each.name(0))),
-  ...['batcher(0)', 'blob_store(0)', 'expirer(0)', 'followers(0)', 'shard(0)'],
+  ...['batcher(0)', 'blob_store(0)', 'expirer(0)', 'followers(0)', 'journal(0)', 'shard(0)'],
 ]
 
 describe('A6 the death of a storage actor', () => {

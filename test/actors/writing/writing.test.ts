@@ -178,6 +178,7 @@ describe('a killed actor', () => {
       'wal_writer(0)',
       'applier(0)',
       'batcher(0)',
+      'journal(0)',
       'lmdb_writer(0)',
       'expirer(0)',
       'alarms(0)',

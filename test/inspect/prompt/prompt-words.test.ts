@@ -94,6 +94,7 @@ describe('tree()', () => {
       '│     ├─ wal_writer(0) 0 running',
       '│     ├─ applier(0) 0 running',
       '│     ├─ batcher(0) 0 running',
+      '│     ├─ journal(0) 0 running',
       '│     └─ followers(0) 0 running',
       '│        ├─ lmdb_writer(0) 0 running',
       '│        ├─ expirer(0) 0 running',

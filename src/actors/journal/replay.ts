@@ -1,0 +1,59 @@
+/** A replay of a journal: every entry that counts goes to a handler, in order, none twice. */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { Shard } from '../shard/shard.ts'
+import { logStart } from '../store/shard-watch.ts'
+import { EntryStream } from './entry-stream.ts'
+import type { StoredEntry } from './stored-entry.ts'
+
+/** What a replay gives its entries to. `shouldDefer`: an entry waits for one that comes later. */
+export type ReplayHandler = {
+  readonly from?: number
+  readonly handler: (entry: StoredEntry) => void | Promise<void>
+  readonly shouldDefer?: (entry: StoredEntry) => boolean
+}
+
+/** How many ids an error names. */
+const namedMax = 10
+
+/**
+ * Replays up to the last entry that is applied at the end.
+ * @throws KeelsonError `INVALID_ARGUMENT`; `CONFLICT` if entries wait for one that did not come; as
+ * `EntryStream`, and what the handler throws
+ */
+export const replayed = async (
+  shard: Shard,
+  { from = logStart, handler, shouldDefer = () => false }: ReplayHandler,
+): Promise<{ readonly entries: number; readonly lsn: number }> => {
+  if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
+  let entries = 0
+  let waiting: StoredEntry[] = []
+  const take = async (entry: StoredEntry): Promise<boolean> => {
+    if (shouldDefer(entry)) return false
+    await handler(entry)
+    entries++
+    return true
+  }
+  let lsn = from - 1
+  do {
+    const stream = new EntryStream(shard, { from: lsn + 1 })
+    lsn = shard.appliedLsn
+    for await (const entry of stream) {
+      if (!(await take(entry))) waiting.push(entry)
+      else if (waiting.length > 0) waiting = await afterAnother(waiting, take)
+    }
+  } while (shard.appliedLsn > lsn)
+  if (waiting.length === 0) return { entries, lsn }
+  throw new KeelsonError('CONFLICT', `${waiting.length} entries wait for one that did not come`, {
+    details: { deferred: waiting.slice(0, namedMax).map(({ id }) => id), count: waiting.length },
+  })
+}
+
+/** Takes those of the waiting entries that may go on, until none may. Returns the others. */
+const afterAnother = async (
+  waiting: readonly StoredEntry[],
+  take: (entry: StoredEntry) => Promise<boolean>,
+): Promise<StoredEntry[]> => {
+  const left: StoredEntry[] = []
+  for (const entry of waiting) if (!(await take(entry))) left.push(entry)
+  return left.length === 0 || left.length === waiting.length ? left : afterAnother(left, take)
+}

@@ -1,0 +1,227 @@
+/**
+ * A subscription to a shard's journal: a handler that gets every durable entry once, in order. Its
+ * position is a row, saved through the log behind the handler. So after a restart the handler gets
+ * again at most what it handled after the last save. The journal's actor drives it.
+ */
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import {
+  encodeList,
+  entityRowKey,
+  mainRowOf,
+  readEntityRow,
+  type Turn,
+} from '../../storage/index.ts'
+import type { Shard } from '../shard/shard.ts'
+import {
+  type Delivery,
+  type EntryPosition,
+  positionEntity,
+  type SubscriptionHealth,
+  savedPosition,
+} from '../shard/shard-journal.ts'
+import { tell } from '../shard/storage-events.ts'
+import { ShardWatch, type Watched } from '../store/shard-watch.ts'
+import { granted } from '../store/store-writing.ts'
+import { submitAs } from '../writing/write-path.ts'
+import type { PayloadTypes } from './entry-input.ts'
+import { entriesIn, type StoredEntry } from './stored-entry.ts'
+
+/** An entry as subscribers get it: without its side effects. */
+export type EmittedEntry<Events extends PayloadTypes = PayloadTypes> = Omit<
+  StoredEntry<Events>,
+  'effects'
+>
+
+/** Handles one entry. The next one comes when it has returned, or what it returned has resolved. */
+export type EntryHandler<Events extends PayloadTypes = PayloadTypes> = (
+  entry: EmittedEntry<Events>,
+) => void | Promise<void>
+
+/** A subscription that was made by `subscribe`. */
+export class Subscription implements Delivery {
+  readonly name: string
+  readonly #system: System
+  readonly #shard: Shard
+  readonly #from: number
+  readonly #handler: EntryHandler
+  #next: EntryPosition | undefined
+  #saved: EntryPosition | undefined
+  #saving: Promise<void> | undefined
+  /** The entry that is being handled, perhaps since an earlier life of the actor. */
+  #handling: Promise<void> = Promise.resolve()
+  #watch: ShardWatch<StoredEntry> | undefined
+  /** The life of the actor that delivers. */
+  #life: AbortSignal | undefined
+  #failure: unknown
+  #hasEnded = false
+
+  /** `from`: the LSN to begin with if no position is saved. */
+  constructor(
+    system: System,
+    shard: Shard,
+    terms: { readonly name: string; readonly from: number; readonly handler: EntryHandler },
+  ) {
+    this.#system = system
+    this.#shard = shard
+    this.name = terms.name
+    this.#from = terms.from
+    this.#handler = terms.handler
+  }
+
+  get health(): SubscriptionHealth {
+    const failure = this.#failure
+    return {
+      name: this.name,
+      state: failure === undefined ? 'running' : 'stopped',
+      position: this.#next,
+      failure: failure === undefined ? undefined : reasonText(failure),
+    }
+  }
+
+  get coveredLsn(): number {
+    return (this.#saved?.lsn ?? this.#from) - 1
+  }
+
+  /** Frames without entries are handled, too: their position is saved. */
+  async advance(): Promise<void> {
+    const lsn = this.#watch?.unread.lsn ?? 0
+    if (this.#next && lsn > this.#next.lsn) this.#next = { lsn, index: 0 }
+    await this.#save()
+    await this.#watch?.letGo()
+  }
+
+  /**
+   * Ends it, after the entry that is being handled. The position stays for a later subscription of
+   * this name, unless `forget` says otherwise.
+   * @throws KeelsonError of the write that saves or removes the position
+   */
+  async end({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
+    this.#hasEnded = true
+    this.#watch?.close()
+    await this.#handling
+    if (!forget) await this.#save()
+    await this.#saving
+    if (forget) await writePosition(this.#system, this.#shard, this.name, undefined)
+    const { deliveries } = this.#shard.journal
+    if (deliveries.get(this.name) === this) deliveries.delete(this.name)
+  }
+
+  async deliver(signal: AbortSignal): Promise<void> {
+    if (this.#life === signal) return
+    this.#life = signal
+    await this.#handling
+    try {
+      await this.#deliver(signal)
+    } catch (error) {
+      // The shard ends: its next journal goes on.
+      const isOver = isKeelsonError(error, 'SHARD_DOWN') || isKeelsonError(error, 'CLOSED')
+      if (!signal.aborted && !isOver) this.#stop(error)
+    }
+  }
+
+  async #deliver(signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#isOver) return
+    const shard = this.#shard
+    this.#saved ??= savedPosition(shard.view(), this.name)
+    this.#next ??= this.#saved ?? { lsn: this.#from, index: 0 }
+    const bounds = { from: this.#next.lsn, pins: true }
+    const watch = new ShardWatch(shard, entriesIn(shard), bounds)
+    this.#watch = watch
+    const close = (): void => watch.close()
+    signal.addEventListener('abort', close)
+    try {
+      for (;;) {
+        const watched = await watch.next()
+        if (!watched || signal.aborted || this.#isOver) return
+        if (isBefore(watched.item, this.#next)) continue
+        this.#handling = this.#handle(watched)
+        await this.#handling
+      }
+    } finally {
+      signal.removeEventListener('abort', close)
+      close()
+    }
+  }
+
+  /** Never rejects. */
+  async #handle({ item, next }: Watched<StoredEntry>): Promise<void> {
+    const { effects: _, ...emitted } = item
+    try {
+      await this.#handler(emitted)
+    } catch (error) {
+      this.#stop(error)
+      return
+    }
+    const { lsn, index } = item
+    this.#next = next.lsn > lsn ? { lsn: next.lsn, index: 0 } : { lsn, index: index + 1 }
+    void this.#save()
+  }
+
+  get #isOver(): boolean {
+    return this.#hasEnded || this.#failure !== undefined
+  }
+
+  #stop(error: unknown): void {
+    this.#failure = error ?? new KeelsonError('EXITED', 'the handler threw nothing')
+    tell(this.#system, this.#shard, 'journal.stopped', {
+      name: this.name,
+      reason: reasonText(this.#failure),
+    })
+  }
+
+  /** Saves the position, and what it is at the end of that write. One write is under way at most. */
+  #save(): Promise<void> {
+    this.#saving ??= this.#saveAll().finally(() => {
+      this.#saving = undefined
+    })
+    return this.#saving
+  }
+
+  async #saveAll(): Promise<void> {
+    while (this.#next && !isSame(this.#next, this.#saved)) {
+      const next = this.#next
+      try {
+        await writePosition(this.#system, this.#shard, this.name, next)
+      } catch {
+        // The next entry tries again. Until then a restart repeats more.
+        return
+      }
+      this.#saved = next
+    }
+  }
+}
+
+const isSame = (one: EntryPosition, other: EntryPosition | undefined): boolean =>
+  one.lsn === other?.lsn && one.index === other.index
+
+const isBefore = (entry: EntryPosition, position: EntryPosition): boolean =>
+  entry.lsn < position.lsn || (entry.lsn === position.lsn && entry.index < position.index)
+
+const options = {
+  ...({ ack: 'applied', whenFull: 'wait', windowMs: 0 } as const),
+  deadlineMs: 60_000,
+}
+
+/** All positions are of one incarnation: their rows have no actor. */
+const incarnation = '0000000000000000'
+
+/** Writes the row of a position; removes it without one. @throws KeelsonError as a write does */
+const writePosition = async (
+  system: System,
+  shard: Shard,
+  name: string,
+  position: EntryPosition | undefined,
+): Promise<void> => {
+  const entity = positionEntity(name)
+  const row = shard.view().row(entityRowKey(entity))
+  const follows = row && readEntityRow(row).mark
+  if (!follows && !position) return
+  const mark = { incarnation, seq: (follows?.seq ?? 0) + 1 }
+  const body = position && encodeList([position.lsn, position.index])
+  const units: Turn = {
+    ...{ kind: 'turn', entity, follows, rows: [], writes: [] },
+    row: body && mainRowOf(mark, body),
+  }
+  await submitAs(system, shard, { units, options }, (_, answers) => granted(answers))
+}

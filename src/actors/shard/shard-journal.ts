@@ -1,0 +1,125 @@
+/**
+ * The parts of a shard's journal that outlive its actor: its subscriptions, the states that the
+ * application has saved, and whether a replay has ended. They decide how much of the log may be
+ * given back: a reader holds the log from the first entry that it has not read.
+ */
+import {
+  decodeValue,
+  entityRowKey,
+  entityRows,
+  entryIdRows,
+  readEntityRow,
+  valueTags,
+} from '../../storage/index.ts'
+import type { ReadView } from '../overlay/read-view.ts'
+import { newestRows } from '../overlay/shard-rows.ts'
+import type { Settings } from './settings.ts'
+
+/** The first entry that is not handled: a frame, and a number among the entries of that frame. */
+export type EntryPosition = { readonly lsn: number; readonly index: number }
+
+/** A subscription as the journal's actor sees it. */
+export interface Delivery {
+  readonly health: SubscriptionHealth
+  /** It does not need the frames up to this LSN. */
+  readonly coveredLsn: number
+  /** Moves `coveredLsn` as far as it can. Never rejects. */
+  advance(): Promise<void>
+  /** Delivers entries until the process of `signal` ends, or it has ended itself. Never rejects. */
+  deliver(signal: AbortSignal): Promise<void>
+}
+
+/** The state of a subscription, for people. */
+export type SubscriptionHealth = {
+  readonly name: string
+  /** `stopped`: its handler threw, or the log does not have its position. */
+  readonly state: 'running' | 'stopped'
+  /** The first entry that it has not handled; `undefined` before it began. */
+  readonly position: EntryPosition | undefined
+  /** Why it stopped. */
+  readonly failure: string | undefined
+}
+
+/** The journal of a shard, for people. */
+export type JournalHealth = {
+  /** `awaited`: appends are refused until one replay has ended. */
+  readonly replay: 'awaited' | 'done' | 'optional'
+  readonly subscriptions: readonly SubscriptionHealth[]
+  /** The LSNs of the saved states, oldest first. */
+  readonly states: readonly number[]
+  /** The log is kept behind this LSN for the journal; `undefined`: not for the journal. */
+  readonly floorLsn: number | undefined
+}
+
+/** The kind of the durable actors whose rows are the positions of subscriptions. */
+const positionKind = '$journal'
+
+/** The name of the row that keeps the position of a subscription, as that of an entity. */
+export const positionEntity = (name: string): string => `${positionKind}/${name}`
+
+/** The saved position of a subscription; `undefined` without one. @throws KeelsonError `CORRUPT` */
+export const savedPosition = (view: ReadView, name: string): EntryPosition | undefined => {
+  const row = view.row(entityRowKey(positionEntity(name)))
+  return row && positionIn(readEntityRow(row).body)
+}
+
+const positionIn = (bytes: Uint8Array): EntryPosition => {
+  const [lsn, index] = decodeValue({ tag: valueTags.structured, bytes }) as [number, number]
+  return { lsn, index }
+}
+
+/** Whether the journal has any entry. */
+const hasEntries = ({ layers: { overlay, projection } }: ReadView): boolean => {
+  const ids = newestRows(overlay, projection, entryIdRows)
+  const first = ids.next()
+  ids.return?.()
+  return first.done !== true
+}
+
+/** The journal of one shard. */
+export class ShardJournal {
+  /** The deliveries by name, those that have stopped included. */
+  readonly deliveries = new Map<string, Delivery>()
+  /** The LSNs of the states that the application has saved and that are kept, oldest first. */
+  states: readonly number[] = []
+  replay: JournalHealth['replay']
+  /** The last floor that was asked for. */
+  #floorLsn: number | undefined
+
+  readonly #retention: Settings['journal']['retention']
+
+  constructor({ replay, retention }: Settings['journal']) {
+    this.replay = replay === 'required' ? 'awaited' : 'optional'
+    this.#retention = retention
+  }
+
+  get health(): JournalHealth {
+    return {
+      replay: this.replay,
+      subscriptions: [...this.deliveries.values()].map(({ health }) => health),
+      states: this.states,
+      floorLsn: this.#floorLsn,
+    }
+  }
+
+  /**
+   * The LSN up to which the journal does not need the log; `Infinity` if it holds nothing: there is
+   * no entry and no subscription. Subscriptions save their positions first. With
+   * the retention `states`, entries stay in the log that are behind the older one of the kept
+   * states: the newer one may be damaged.
+   */
+  async floor(viewOf: () => ReadView): Promise<number> {
+    const readers = [...this.deliveries.values()]
+    await Promise.all(readers.map((reader) => reader.advance()))
+    const view = viewOf()
+    const { overlay, projection } = view.layers
+    const limits = readers.map(({ coveredLsn }) => coveredLsn)
+    for (const [, row] of newestRows(overlay, projection, entityRows(positionKind)))
+      if (row) limits.push(positionIn(readEntityRow(row).body).lsn - 1)
+    if (this.#retention === 'states' && hasEntries(view))
+      limits.push(this.states.length > 1 ? (this.states[0] as number) : 0)
+    const floor = Math.min(...limits)
+    this.#floorLsn = Number.isFinite(floor) ? floor : undefined
+    return floor
+  }
+}

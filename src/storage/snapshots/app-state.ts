@@ -1,0 +1,128 @@
+/**
+ * States of an application, saved beside the snapshots of its shard under the LSN that they stand
+ * for. A file is whole or not there, and has a checksum over all of it. The last two are kept: if
+ * the newest is damaged, the one before is loaded.
+ *
+ *     8 bytes magic KEELSTA\n | u16 version 1 | u16 0 | u32 CRC of the content | u64 LSN |
+ *     u64 ms since 1970 | u64 bytes of the content | u32 0 | u32 CRC of the 44 bytes before | content
+ */
+import { dirname } from 'node:path'
+import { KeelsonError } from '../../errors.ts'
+import { crc32 } from '../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { replaceFile } from '../disk/sealed-file.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
+import type { AppState } from '../ports/snapshot-host.ts'
+
+const statesKept = 2
+const headBytes = 48
+const magic = Buffer.from('KEELSTA\n')
+const version = 1
+const statePattern = /^[0-9a-f]{16}\.state$/
+
+const stateName = (lsn: number): string => `${lsn.toString(16).padStart(16, '0')}.state`
+
+/** The LSNs of the states in `dir`, oldest first. Reads no content. @throws DiskError */
+export const statesIn = (disk: Disk, dir: string): number[] =>
+  (disk.entry(dir) ? disk.list(dir) : [])
+    .filter((name) => statePattern.test(name))
+    .map((name) => Number.parseInt(name, 16))
+    .sort((one, other) => one - other)
+
+/**
+ * Saves a state durably, and removes all but the last two. Returns the LSNs that are kept. After an
+ * error or a power cut the new one is there as a whole, or not. @throws DiskError
+ */
+export const saveAppState = (disk: Disk, dir: string, state: AppState): number[] => {
+  if (!disk.entry(dir)) {
+    disk.makeFolder(dir)
+    disk.syncFolder(dirname(dir))
+  }
+  replaceFile(disk, pathIn(dir, stateName(state.lsn)), encoded(state))
+  const kept = statesIn(disk, dir)
+  const gone = kept.splice(0, kept.length - statesKept)
+  const unfinished = disk.list(dir).filter((name) => name.endsWith('.state.tmp'))
+  for (const name of [...gone.map(stateName), ...unfinished]) disk.remove(pathIn(dir, name))
+  if (gone.length + unfinished.length > 0) disk.syncFolder(dir)
+  return kept
+}
+
+/**
+ * The newest sound state; `undefined` without any file.
+ * @throws KeelsonError `CORRUPT` with `details.file` if there are files and none is sound;
+ * `UNSUPPORTED_VERSION`; DiskError
+ */
+export const loadAppState = (disk: Disk, dir: string): AppState | undefined => {
+  const lsns = statesIn(disk, dir)
+  let damage: KeelsonError | undefined
+  for (const lsn of lsns.reverse()) {
+    const found = readAppState(disk, dir, lsn)
+    if (!(found instanceof KeelsonError)) return found
+    damage ??= found
+  }
+  if (damage) throw damage
+  return undefined
+}
+
+/** Copies the states up to `lsn`, verified; removes others from `to`. @throws as `loadAppState` */
+export const copyAppStates = (disk: Disk, from: string, to: string, lsn: number): void => {
+  const wanted = statesIn(disk, from).filter((each) => each <= lsn)
+  for (const each of wanted) {
+    const state = readAppState(disk, from, each)
+    if (!(state instanceof KeelsonError)) saveAppState(disk, to, state)
+    // It may have been replaced by newer ones meanwhile.
+    else if (statesIn(disk, from).includes(each)) throw state
+  }
+  for (const each of statesIn(disk, to))
+    if (!wanted.includes(each)) disk.remove(pathIn(to, stateName(each)))
+}
+
+const encoded = ({ lsn, time, content }: AppState): Uint8Array => {
+  const bytes = new Uint8Array(headBytes + content.length)
+  const view = viewOf(bytes)
+  bytes.set(magic)
+  view.setUint16(8, version, true)
+  view.setUint32(12, crc32(content), true)
+  writeU64(view, 16, lsn)
+  writeU64(view, 24, time)
+  writeU64(view, 32, content.length)
+  view.setUint32(44, crc32(bytes.subarray(0, 44)), true)
+  bytes.set(content, headBytes)
+  return bytes
+}
+
+/** A state, or the error that says why the file is none. */
+const readAppState = (disk: Disk, dir: string, lsn: number): AppState | KeelsonError => {
+  const path = pathIn(dir, stateName(lsn))
+  const damaged = (evidence: string): KeelsonError =>
+    new KeelsonError('CORRUPT', `a saved state is damaged: ${evidence}`, {
+      details: { file: path, lsn, evidence },
+    })
+  if (!disk.entry(path)) return damaged('it is missing')
+  const bytes = readWhole(disk, path)
+  const view = viewOf(bytes)
+  const isSound =
+    bytes.length >= headBytes &&
+    magic.equals(bytes.subarray(0, magic.length)) &&
+    crc32(bytes.subarray(0, 44)) === view.getUint32(44, true)
+  if (!isSound) return damaged('its head does not hold')
+  if (view.getUint16(8, true) !== version)
+    throw new KeelsonError('UNSUPPORTED_VERSION', `a newer version saved ${path}`, {
+      details: { file: path, version: view.getUint16(8, true) },
+    })
+  const content = bytes.subarray(headBytes)
+  if (readU64(view, 16) !== lsn || readU64(view, 32) !== content.length)
+    return damaged(`it has ${content.length} bytes of lsn ${readU64(view, 16)}`)
+  if (crc32(content) !== view.getUint32(12, true)) return damaged('its checksum does not hold')
+  return { lsn, time: readU64(view, 24), content }
+}
+
+const readWhole = (disk: Disk, path: string): Uint8Array => {
+  const file = disk.open(path, 'read')
+  try {
+    const bytes = new Uint8Array(file.size())
+    return bytes.subarray(0, file.read(bytes, 0))
+  } finally {
+    file.close()
+  }
+}

@@ -1,0 +1,182 @@
+/** The recovery of an application: the state that it saved, and a replay of the entries behind it. */
+import { describe, expect, test } from 'vitest'
+import type { StoredEntry } from '../../../src/actors/index.ts'
+import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+
+const entry = (id: string, says: unknown = id) => ({
+  id,
+  type: 'order',
+  command: says,
+  effects: [{ type: 'hold', payload: says }],
+})
+
+const append = (app: App, { during }: Machine, ...ids: readonly string[]): Promise<unknown> =>
+  during(Promise.all(ids.map((id) => app.journal.append(entry(id)))))
+
+const required = { journal: { replay: 'required' } } as const
+
+describe('a replay', () => {
+  test('gives every entry with its side effects, and then appends are taken', async () => {
+    const world = machine()
+    const app = await world.start()
+    await append(app, world, 'a', 'b')
+    await world.during(app.close())
+    const again = await world.start(required)
+
+    await expect(again.journal.append(entry('c'))).rejects.toMatchObject({
+      code: 'BUSY',
+      details: { shard: 0, state: 'replaying' },
+    })
+    expect(again.health().shards[0]?.journal.replay).toBe('awaited')
+
+    const got: unknown[] = []
+    const replayed = await world.during(
+      again.journal.replay({
+        handler: ({ id, effects: [hold] }) =>
+          void got.push([id, hold && readEventPayload(hold.payload).value]),
+      }),
+    )
+    expect(got).toEqual([
+      ['a', 'a'],
+      ['b', 'b'],
+    ])
+    expect(replayed.entries).toBe(2)
+    await append(again, world, 'c')
+    expect(again.health().shards[0]?.journal.replay).toBe('done')
+  })
+
+  test('whose handler throws has not ended: appends are refused until one has', async () => {
+    const world = machine()
+    const app = await world.start()
+    await append(app, world, 'a')
+    await world.during(app.close())
+    const again = await world.start(required)
+    const fails = () => {
+      throw new Error('cannot apply')
+    }
+
+    await expect(world.during(again.journal.replay({ handler: fails }))).rejects.toThrow('cannot')
+    expect(await codeOf(again.journal.append(entry('b')))).toBe('BUSY')
+    await world.during(again.journal.replay({ handler: () => undefined }))
+    await append(again, world, 'b')
+  })
+
+  test('defers an entry that comes before the one it follows, and never drops it', async () => {
+    const world = machine()
+    const app = await world.start()
+    const numbers = [3, 1, 4, 2, 6]
+    for (const number of numbers)
+      await world.during(app.journal.append(entry(`e${number}`, number)))
+    const applied: number[] = []
+    const numberOf = ({ command }: StoredEntry): number => readEventPayload(command).value as number
+    const options = {
+      handler: (each: StoredEntry) => void applied.push(numberOf(each)),
+      shouldDefer: (each: StoredEntry) => numberOf(each) !== applied.length + 1,
+    }
+
+    await expect(world.during(app.journal.replay(options))).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { deferred: ['e6'], count: 1 },
+    })
+    expect(applied).toEqual([1, 2, 3, 4])
+
+    await world.during(app.journal.append(entry('e5', 5)))
+    applied.length = 0
+    await world.during(app.journal.replay(options))
+    expect(applied).toEqual([1, 2, 3, 4, 5, 6])
+  })
+})
+
+describe('a saved state', () => {
+  const dir = '/data/shard-0/snapshot'
+  const statesOn = ({ disk }: Machine): string[] =>
+    disk.list(dir).filter((name) => name.includes('.state'))
+
+  const saved = async (app: App, world: Machine, id: string): Promise<number> => {
+    const { lsn } = await world.during(app.journal.append(entry(id)))
+    await world.during(app.journal.saveState(lsn, new Map([['last', id]])))
+    return lsn
+  }
+
+  test('is loaded by a later life with its LSN, and replay goes on behind it', async () => {
+    const world = machine()
+    const app = await world.start()
+    expect(await world.during(app.journal.loadState())).toBe(undefined)
+    const lsn = await saved(app, world, 'a')
+    await append(app, world, 'b')
+    await world.during(app.close())
+
+    const again = await world.start()
+    const state = await world.during(again.journal.loadState())
+    expect(state).toMatchObject({ lsn, value: new Map([['last', 'a']]) })
+    const got: string[] = []
+    const from = lsn + 1
+    await world.during(again.journal.replay({ from, handler: ({ id }) => void got.push(id) }))
+    expect(got).toEqual(['b'])
+  })
+
+  test('is one of the last two; the one before is loaded if the newest is damaged', async () => {
+    const world = machine()
+    const app = await world.start()
+    for (const id of ['a', 'b', 'c']) await saved(app, world, id)
+    expect(statesOn(world)).toHaveLength(2)
+    expect(app.health().shards[0]?.journal.states).toHaveLength(2)
+
+    const [older = '', newest = ''] = statesOn(world).sort()
+    for (let at = 0; at < world.disk.contents(`${dir}/${newest}`).length; at += 7) {
+      const before = world.disk.contents(`${dir}/${newest}`).slice(at, at + 1)
+      world.disk.poke(`${dir}/${newest}`, at, Uint8Array.of((before[0] as number) ^ 1))
+      const state = await world.during(app.journal.loadState()).catch(({ code }) => code)
+      expect([state?.value?.get('last') ?? state, at]).toEqual([at === 8 ? state : 'b', at])
+      world.disk.poke(`${dir}/${newest}`, at, before)
+    }
+    expect((await world.during(app.journal.loadState<Map<string, string>>()))?.value).toEqual(
+      new Map([['last', 'c']]),
+    )
+
+    world.disk.poke(`${dir}/${newest}`, 50, Uint8Array.of(0, 0, 0))
+    world.disk.poke(`${dir}/${older}`, 50, Uint8Array.of(0, 0, 0))
+    await expect(world.during(app.journal.loadState())).rejects.toMatchObject({
+      code: 'CORRUPT',
+      details: { file: `${dir}/${newest}` },
+    })
+  })
+
+  test('is there as a whole or not at all after a crash at any step of saving it', async () => {
+    for (let step = 1; ; step++) {
+      const world = machine()
+      const app = await world.start()
+      const lsn = await saved(app, world, 'a')
+      await append(app, world, 'b')
+      await world.during(app.control.flushAll())
+      world.disk.inject({ at: step, path: '.state', fault: { kind: 'halt' } })
+      const outcome = await world.during(codeOf(app.journal.saveState(lsn + 1, 'second')))
+      app.system.stop().catch(() => undefined)
+      if (outcome === 'ok') break
+      world.disk.crash()
+
+      const again = await world.start()
+      const state = await world.during(again.journal.loadState())
+      expect([lsn, lsn + 1]).toContain(state?.lsn)
+      expect(step).toBeLessThan(20)
+    }
+  })
+
+  test('is refused for an LSN that has not come, or is behind the last one', async () => {
+    const world = machine()
+    const app = await world.start()
+    const lsn = await saved(app, world, 'a')
+
+    const codes = [lsn - 1, lsn + 100, 0.5].map((each) =>
+      world.during(codeOf(app.journal.saveState(each, null))),
+    )
+    expect(await Promise.all(codes)).toEqual([
+      'INVALID_ARGUMENT',
+      'INVALID_ARGUMENT',
+      'INVALID_ARGUMENT',
+    ])
+    expect(await codeOf(app.journal.saveState(lsn, () => 1))).toBe('INVALID_ARGUMENT')
+  })
+})

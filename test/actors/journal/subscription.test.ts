@@ -1,0 +1,233 @@
+/** Subscriptions to the journal: every durable entry, in order, once while the process lives. */
+import { describe, expect, test } from 'vitest'
+import { JournalActor } from '../../../src/actors/index.ts'
+import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { codeOf, failNextSync, type Machine, machine } from '../../support/simulated-instance.ts'
+
+const entry = (id: string) => ({
+  id,
+  type: 'order',
+  events: [{ type: 'accepted', payload: { id } }],
+  effects: [{ type: 'hold', payload: 7 }],
+})
+
+const append = (app: App, { during }: Machine, ...ids: readonly string[]): Promise<unknown> =>
+  during(Promise.all(ids.map((id) => app.journal.append(entry(id)))))
+
+const healthOf = (app: App) => app.health().shards[0]?.journal
+
+describe('a subscription', () => {
+  test('gets the events of durable entries, in order and without side effects', async () => {
+    const world = machine({ syncMs: 20 })
+    const app = await world.start()
+    const got: unknown[] = []
+    app.journal.subscribe({
+      name: 'audit',
+      handler: ({ id, events, ...rest }) => {
+        got.push([id, events.map(({ payload }) => readEventPayload(payload).value)])
+        expect(rest).not.toHaveProperty('effects')
+      },
+    })
+    await world.clock.advance(500)
+    const acks = ['a', 'b'].map((id) => app.journal.append(entry(id)))
+
+    await world.clock.advance(19)
+    expect(got).toEqual([])
+
+    await world.during(Promise.all(acks))
+    await world.clock.advance(50)
+    expect(got).toEqual([
+      ['a', [{ id: 'a' }]],
+      ['b', [{ id: 'b' }]],
+    ])
+  })
+
+  test('gets none twice, though the actor, the applier and the shard die', async () => {
+    const world = machine()
+    const app = await world.start()
+    const got: string[] = []
+    app.journal.subscribe({ name: 'audit', handler: ({ id }) => void got.push(id) })
+    const ids: string[] = []
+    const more = async (): Promise<void> => {
+      const next = [`${ids.length}`, `${ids.length + 1}`]
+      ids.push(...next)
+      await append(app, world, ...next)
+    }
+    await more()
+    app.system.kill(JournalActor.name(0))
+    await more()
+    app.system.kill(app.system.to(JournalActor.name(0)))
+    await world.clock.advance(10)
+    await more()
+    failNextSync(world.disk)
+    await world.during(codeOf(app.store.put('k', 1)))
+    await world.during(app.control.reopen(0))
+    await more()
+    await world.clock.advance(50)
+
+    expect(got).toEqual(ids)
+  })
+
+  test('waits for a slow handler, whose entry is handled once though the actor dies meanwhile', async () => {
+    const world = machine()
+    const app = await world.start()
+    const got: string[] = []
+    app.journal.subscribe({
+      name: 'audit',
+      handler: async ({ id }) => {
+        await new Promise<void>((resolve) => world.clock.after(100, resolve))
+        got.push(id)
+      },
+    })
+    await append(app, world, 'a', 'b')
+    await world.clock.advance(50)
+    app.system.kill(JournalActor.name(0))
+    await world.clock.advance(300)
+
+    expect(got).toEqual(['a', 'b'])
+  })
+
+  test('goes on behind its saved position after a restart, and after a power cut', async () => {
+    const world = machine()
+    const got: string[] = []
+    const started = async (): Promise<App> => {
+      const app = await world.start()
+      app.journal.subscribe({ name: 'audit', handler: ({ id }) => void got.push(id) })
+      await world.clock.advance(50)
+      return app
+    }
+    const app = await started()
+    await append(app, world, 'a', 'b')
+    await world.clock.advance(50)
+    await world.during(app.close())
+
+    const second = await started()
+    await append(second, world, 'c')
+    await world.clock.advance(50)
+    expect(got).toEqual(['a', 'b', 'c'])
+    world.disk.crash()
+    second.system.stop().catch(() => undefined)
+
+    await started()
+    expect(got).toEqual(['a', 'b', 'c'])
+  })
+
+  test('whose handler throws stops, is named in health, and the others go on', async () => {
+    const world = machine()
+    const app = await world.start()
+    const got: string[] = []
+    let isBroken = true
+    const subscribe = () =>
+      app.journal.subscribe({
+        name: 'weak',
+        handler: ({ id }) => {
+          if (isBroken && id === 'b') throw new Error('no room')
+          got.push(`weak ${id}`)
+        },
+      })
+    subscribe()
+    app.journal.subscribe({ name: 'good', handler: ({ id }) => void got.push(`good ${id}`) })
+    expect(() => subscribe()).toThrow(expect.objectContaining({ code: 'CONFLICT' }))
+    await append(app, world, 'a', 'b', 'c')
+    await world.clock.advance(50)
+
+    expect(got.filter((each) => each.startsWith('weak'))).toEqual(['weak a'])
+    expect(got.filter((each) => each.startsWith('good'))).toEqual(['good a', 'good b', 'good c'])
+    expect(healthOf(app)?.subscriptions).toMatchObject([
+      { name: 'weak', state: 'stopped', failure: expect.stringContaining('no room') },
+      { name: 'good', state: 'running', failure: undefined },
+    ])
+
+    isBroken = false
+    subscribe()
+    await world.clock.advance(50)
+    expect(got.filter((each) => each.startsWith('weak'))).toEqual(['weak a', 'weak b', 'weak c'])
+  })
+
+  test('that ends keeps its position, or forgets it', async () => {
+    const world = machine()
+    const app = await world.start()
+    const got: string[] = []
+    const subscribe = () =>
+      app.journal.subscribe({ name: 'audit', handler: ({ id }) => void got.push(id) })
+    const first = subscribe()
+    await append(app, world, 'a')
+    await world.clock.advance(50)
+    await world.during(first.end())
+    await append(app, world, 'b')
+    await world.clock.advance(50)
+    expect(got).toEqual(['a'])
+
+    const second = subscribe()
+    await world.clock.advance(50)
+    expect(got).toEqual(['a', 'b'])
+    await world.during(second.end({ forget: true }))
+
+    subscribe()
+    await world.clock.advance(50)
+    expect(got).toEqual(['a', 'b', 'a', 'b'])
+  })
+})
+
+describe('the log', () => {
+  const segmentsOf = ({ disk }: Machine): number =>
+    disk.list('/data/shard-0/wal').filter((name) => name.endsWith('.wal')).length
+
+  const filled = async (app: App, world: Machine): Promise<number> => {
+    for (let at = 0; at < 12; at++) await world.during(app.store.put('k', 'v'.repeat(60_000)))
+    await world.during(app.control.snapshot(0), 60_000)
+    return segmentsOf(world)
+  }
+  const wal = { maxFileSize: 128 * 1024 }
+
+  test('is given back behind a snapshot while the journal has no entry', async () => {
+    const world = machine()
+    const app = await world.start({ wal })
+
+    expect(await filled(app, world)).toBeLessThan(3)
+    expect(healthOf(app)?.floorLsn).toBe(undefined)
+  })
+
+  test('is kept for entries until two states are saved behind them', async () => {
+    const world = machine()
+    const app = await world.start({ wal })
+    await append(app, world, 'a')
+    const kept = await filled(app, world)
+    expect(kept).toBeGreaterThan(6)
+    expect(healthOf(app)?.floorLsn).toBe(0)
+
+    const { lsn: first } = await world.during(app.journal.append(entry('b')))
+    await world.during(app.journal.saveState(first, { a: 1 }))
+    const more = await filled(app, world)
+    expect(more).toBeGreaterThan(kept)
+    const { lsn } = await world.during(app.journal.append(entry('c')))
+    for (const at of [lsn - 1, lsn]) await world.during(app.journal.saveState(at, { at }))
+    expect(await filled(app, world)).toBeLessThan(more)
+    expect(healthOf(app)?.floorLsn).toBe(lsn - 1)
+  })
+
+  test('is kept for a subscription that is behind, also when nobody subscribes, and not for one at the end', async () => {
+    const world = machine()
+    const options = { wal, journal: { retention: 'readers' } } as const
+    const app = await world.start(options)
+    const subscription = app.journal.subscribe({ name: 'audit', handler: () => undefined })
+    await append(app, world, 'a')
+    const { position } = subscription.health
+    expect(await filled(app, world)).toBeLessThan(3)
+    expect(position).toBeDefined()
+    await world.during(subscription.end())
+    await append(app, world, 'b')
+
+    expect(await filled(app, world)).toBeGreaterThan(6)
+    await world.during(app.close())
+    const again = await world.start(options)
+    expect(await filled(again, world)).toBeGreaterThan(12)
+    const got: string[] = []
+    const last = again.journal.subscribe({ name: 'audit', handler: ({ id }) => void got.push(id) })
+    await world.clock.advance(100)
+    expect(got).toEqual(['b'])
+    await world.during(last.end({ forget: true }))
+    expect(await filled(again, world)).toBeLessThan(4)
+  })
+})
