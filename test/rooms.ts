@@ -29,18 +29,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
     backups: [
-      ...[
-        'ports',
-        'disk',
-        'frames',
-        'segments',
-        'commitments',
-        'values',
-        'blobs',
-        'commands',
-        'lmdb',
-      ],
-      'snapshots',
+      ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs'],
+      ...['commands', 'lmdb', 'rescue', 'snapshots'],
     ],
     projections: ['bytes', 'ports', 'values', 'rows'],
     health: [

@@ -41,6 +41,8 @@ const doors: Record<string, readonly string[]> = {
   'node:net': ['src/storage/disk/lock-sign.ts'],
   'node:perf_hooks': ['src/clock.ts'],
   'abstract-level': ['src/adapters/level/level.ts'],
+  // The package's own entry, so that it loads `pg` only where it is wanted.
+  'keelson/postgres': ['src/inspect/backup/restore-replica-command.ts'],
   pg: ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
   jiti: ['src/supervisors/module-loader.ts'],

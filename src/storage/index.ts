@@ -31,6 +31,7 @@ export { type Backup, backupFileName, readBackup, writeBackup } from './backups/
 export { tidyShard } from './backups/backup-tidying.ts'
 export { findingMoment } from './backups/moment.ts'
 export { restoringShard } from './backups/restoring.ts'
+export { ShardBuilder } from './backups/shard-building.ts'
 export { copyingShard } from './backups/shard-copy.ts'
 export { copyingSnapshot } from './backups/snapshot-copy.ts'
 export { BlobExtents, type Extent, gapsBetween } from './blobs/blob-extents.ts'

@@ -1,14 +1,16 @@
 /**
- * `npm run harness -- kill|power|pages|orders|snapshots [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
+ * `npm run harness -- kill|power|pages|orders|snapshots|replication [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
  * power cuts after which only some pages are there, over the built package; `orders` kills the service of examples/orders;
  * `snapshots [--kind K]` kills a store at the steps of its snapshots and projections, N times at each. How many logs and
- * stores are struck at once can be chosen. Shows how far it is; exit code 1 when something that was acknowledged is missing.
+ * stores are struck at once can be chosen. `replication` gives a PostgreSQL server N troubles while entries are replicated to it. Shows how far it is; exit code 1 when something that was acknowledged is missing.
  */
 import { parseArgs } from 'node:util'
+import { noPostgres } from '../support/postgres-server.ts'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
 import { noLoopDisk } from './loop-disk.ts'
 import { orderRounds } from './order-rounds.ts'
 import { pageRounds, powerRounds } from './power-rounds.ts'
+import { type ReplicationRounds, replicationRounds } from './replication-rounds.ts'
 import {
   type KindName,
   kindNames,
@@ -48,18 +50,33 @@ const snapshots: Harness = async ({ progress, ...options }) => {
   return snapshotFacts(await snapshotRounds({ ...options, progress: told }))
 }
 
+const replicationFacts = (sum: ReplicationRounds): string =>
+  `${Object.entries(sum.rounds)
+    .map((each) => each.join(' '))
+    .join(
+      ', ',
+    )}; ${sum.acknowledged} entries acknowledged, ${sum.during} of them during trouble; ` +
+  `lag up to ${sum.lagMax} records, memory up to ${sum.rssMaxMiB} MiB` +
+  (sum.noFullDisk === undefined ? '' : `; no disk was filled: ${sum.noFullDisk}`)
+
+const replication: Harness = async ({ progress, ...options }) => {
+  const told = (done: number, sum: ReplicationRounds): void => progress(done, replicationFacts(sum))
+  return replicationFacts(await replicationRounds({ ...options, progress: told }))
+}
+
 const harnesses: Record<string, Harness> = {
   kill: striking(killRounds),
   power: striking(powerRounds),
   pages: striking(pageRounds),
   orders: striking(orderRounds),
   snapshots,
+  replication,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const usage =
-  'usage: harness kill|power|pages|orders|snapshots [--rounds N] [--seed N] [--at-once N] [--kind K]'
+  'usage: harness kill|power|pages|orders|snapshots|replication [--rounds N] [--seed N] [--at-once N] [--kind K]'
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
@@ -81,7 +98,8 @@ const run = async (): Promise<void> => {
   const isCount = (count = 1): boolean => Number.isSafeInteger(count) && count > 0
   if (!isCount(rounds) || !isCount(atOnce) || !Number.isSafeInteger(seed))
     throw new Error('--rounds, --at-once and --seed take whole numbers')
-  const reason = name === 'power' || name === 'pages' ? noLoopDisk() : undefined
+  const lacksDisk = name === 'power' || name === 'pages'
+  const reason = lacksDisk ? noLoopDisk() : name === 'replication' ? noPostgres() : undefined
   if (reason !== undefined) return say(`skipped: ${reason}`)
   const begun = performance.now()
   const seconds = (): string => `${Math.round((performance.now() - begun) / 1000)} s`

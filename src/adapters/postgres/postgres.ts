@@ -12,7 +12,12 @@ import { postgresReading } from './postgres-reading.ts'
 import { postgresSession } from './postgres-session.ts'
 import { migrate, versionOf } from './schema.ts'
 
-export { overPglite } from './pglite-database.ts'
+export {
+  type RestoreOptions,
+  type RestoreProgress,
+  type RestoreReport,
+  restore,
+} from './restoring.ts'
 
 /** The options of `postgres`. */
 export type PostgresOptions = {

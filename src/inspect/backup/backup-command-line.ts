@@ -25,6 +25,17 @@ export type RestoreCommand = FolderWords & {
   readonly at: Moment | undefined
 }
 
+/** `keelson restore --from`. `from`: where a server is. */
+export type RestoreReplicaCommand = {
+  readonly kind: 'restore replica'
+  readonly from: string
+  readonly to: string
+  readonly instance: string | undefined
+  readonly json: boolean
+  readonly progress: boolean
+  readonly verbose: boolean
+}
+
 /** `keelson open`. `dir` is a data folder or a backup. */
 export type OpenCommand = {
   readonly kind: 'open'
@@ -45,6 +56,10 @@ export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--jso
       --at LSN        as of this LSN, of a backup with one shard; by default all that the backup has
       --at TIME       as of this time, such as 2026-11-21T10:00:00Z
 
+  keelson restore --from postgres://… --to DIR [--instance ID] [--json] [--progress]
+      Makes the data folder DIR of what is replicated there (docs/replication.md). Its logs keep their ids.
+      --instance ID   the folder to restore, where several are replicated there
+
   keelson open DIR --at LSN|TIME [--progress]
       The prompt on the data folder or backup DIR as of then: on a copy beside it, which is removed in the
       end with what was written there. DIR must not be open.`
@@ -64,12 +79,37 @@ export const parseBackup = (words: readonly string[]): BackupCommand => {
   return { kind: 'backup', ...folders, consistent: values.consistent === true }
 }
 
+const text = { type: 'string' } as const
+
 /** Parses the words after `keelson restore`. @throws KeelsonError `INVALID_ARGUMENT` */
-export const parseRestore = (words: readonly string[]): RestoreCommand => {
-  const { values, positionals } = parsedWords(words, { ...flags, at: { type: 'string' } })
+export const parseRestore = (words: readonly string[]): RestoreCommand | RestoreReplicaCommand => {
+  const own = { at: text, from: text, instance: text }
+  const { values, positionals } = parsedWords(words, { ...flags, ...own })
+  if (values.from !== undefined) return replicaOf(positionals, values)
+  if (values.instance !== undefined) throw wrongWords('--instance needs --from')
   const folders = foldersOf('restore', positionals, values)
   const at = filledOption('--at', values.at)
   return { kind: 'restore', ...folders, at: at === undefined ? undefined : momentOf(at) }
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+const replicaOf = (
+  [dir]: readonly string[],
+  values: Readonly<Record<string, unknown>>,
+): RestoreReplicaCommand => {
+  const from = neededOption('restore', '--from', values.from)
+  if (dir !== undefined) throw wrongWords(`restore takes --from or a backup, and '${dir}' is one`)
+  if (values.at !== undefined) throw wrongWords('--at needs a backup: a replica is restored whole')
+  if (!/^postgres(?:ql)?:\/\//.test(from)) throw wrongWords('--from needs postgres://…')
+  return {
+    kind: 'restore replica',
+    from,
+    to: neededOption('restore', '--to', values.to),
+    instance: filledOption('--instance', values.instance),
+    json: values.json === true,
+    progress: values.progress === true,
+    verbose: values.verbose === true,
+  }
 }
 
 /** Parses the words after `keelson open`. @throws KeelsonError `INVALID_ARGUMENT` */

@@ -8,6 +8,7 @@ import {
   parseOpen,
   parseRestore,
   type RestoreCommand,
+  type RestoreReplicaCommand,
 } from '../backup/backup-command-line.ts'
 import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
 import { type DoctorCommand, doctorUsage, parseDoctor } from '../doctor/doctor-command-line.ts'
@@ -47,6 +48,7 @@ export type ParsedCommand =
   | IngestCommand
   | BackupCommand
   | RestoreCommand
+  | RestoreReplicaCommand
   | OpenCommand
   | DoctorCommand
   | WalCommand

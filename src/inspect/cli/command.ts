@@ -76,6 +76,10 @@ const run = async (
       const { runRestore } = await import('../backup/restore-command.ts')
       return runRestore(command, environment)
     }
+    case 'restore replica': {
+      const { runRestoreReplica } = await import('../backup/restore-replica-command.ts')
+      return runRestoreReplica(command, environment)
+    }
     case 'open': {
       const { runOpen } = await import('./open-command.ts')
       return runOpen(command, environment, verbose)

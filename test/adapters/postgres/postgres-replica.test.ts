@@ -6,7 +6,8 @@ import { PGlite } from '@electric-sql/pglite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Database, inTransaction } from '../../../src/adapters/postgres/database.ts'
 import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
-import { overPglite, postgres, replicaOver } from '../../../src/adapters/postgres/postgres.ts'
+import { overPglite } from '../../../src/adapters/postgres/pglite-database.ts'
+import { postgres, replicaOver } from '../../../src/adapters/postgres/postgres.ts'
 import type {
   ReadableChange,
   Replica,

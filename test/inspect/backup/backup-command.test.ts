@@ -116,10 +116,23 @@ test('what is no data folder, and no backup, is refused and left alone', async (
 test('the command lines are read', () => {
   const common = { dir: 'd', to: 'b', json: false, progress: false, verbose: false }
   expect(parseBackup(['d', '--to', 'b'])).toEqual({ kind: 'backup', ...common, consistent: false })
-  expect(parseRestore(['d', '--to=b', '--at', '12']).at).toEqual({ lsn: 12 })
-  expect(parseRestore(['d', '--to=b', '--at', '2026-11-21T10:00:00Z']).at).toEqual({
-    time: Date.UTC(2026, 10, 21, 10),
+  expect(parseRestore(['d', '--to=b', '--at', '12'])).toMatchObject({ at: { lsn: 12 } })
+  expect(parseRestore(['d', '--to=b', '--at', '2026-11-21T10:00:00Z'])).toMatchObject({
+    at: { time: Date.UTC(2026, 10, 21, 10) },
   })
+  const from = 'postgres://db/shop'
+  expect(parseRestore(['--from', from, '--to', 'b', '--instance', 'i'])).toEqual({
+    ...{ kind: 'restore replica', from, to: 'b', instance: 'i' },
+    ...{ json: false, progress: false, verbose: false },
+  })
+  for (const words of [
+    ['--from', from],
+    ['--from', 'mysql://db', '--to', 'b'],
+    ['d', '--from', from, '--to', 'b'],
+    ['--from', from, '--to', 'b', '--at', '12'],
+    ['d', '--to', 'b', '--instance', 'i'],
+  ])
+    expect(codeOf(() => parseRestore(words))).toBe('INVALID_ARGUMENT')
   for (const words of [[], ['d'], ['d', 'e', '--to', 'b'], ['d', '--to', 'b', '--at', 'noon']])
     expect(codeOf(() => parseRestore(words))).toBe('INVALID_ARGUMENT')
 })

@@ -1,0 +1,67 @@
+/**
+ * `keelson restore --from`: makes a data folder of what is replicated in PostgreSQL. The package `pg`
+ * is loaded here alone.
+ */
+import { resolve } from 'node:path'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
+import { Interruption } from '../command/interruption.ts'
+import { WorkDisplay } from '../command/long-work.ts'
+import { printable } from '../text/paint.ts'
+import { countText } from '../text/quantities.ts'
+import type { RestoreReplicaCommand } from './backup-command-line.ts'
+
+/**
+ * Runs the command and resolves with the exit status.
+ * @throws KeelsonError as `restore` of `keelson/postgres`; `CONFIG` if the server cannot be reached
+ */
+export const runRestoreReplica = async (
+  command: RestoreReplicaCommand,
+  environment: Environment,
+): Promise<number> => {
+  const interruption = new Interruption(environment)
+  const display = new WorkDisplay(environment, command.progress)
+  const startedAt = environment.clock.monotonic()
+  try {
+    const { postgres, restore } = await import('keelson/postgres')
+    const report = await restore({
+      client: postgres({ connectionString: command.from }),
+      dir: resolve(environment.cwd, command.to),
+      ...(command.instance !== undefined && { instanceId: command.instance }),
+      signal: interruption.signal,
+      onProgress: ({ shard, lsn, of }) =>
+        display.show(`restoring shard ${shard}`, { bytes: lsn, totalBytes: of }, startedAt),
+    }).catch((error: unknown) => {
+      throw named(error)
+    })
+    display.clear()
+    const text = command.json ? JSON.stringify(report) : reportText(report)
+    printLine(environment.output, text)
+    return 0
+  } catch (error) {
+    const { received } = interruption
+    if (received !== undefined && isKeelsonError(error, 'CLOSED')) return signalStatuses[received]
+    throw error
+  } finally {
+    display.clear()
+    interruption.release()
+  }
+}
+
+/** An error of the client has no code of ours. */
+const named = (error: unknown): unknown =>
+  error instanceof Error && !isKeelsonError(error)
+    ? new KeelsonError('CONFIG', `the server cannot be read: ${error.message}`, {
+        details: { path: '--from' },
+        cause: error,
+      })
+    : error
+
+type Report = Awaited<ReturnType<typeof import('keelson/postgres').restore>>
+
+const reportText = ({ dir, shards }: Report): string =>
+  [
+    `restored to ${printable(dir)}`,
+    ...shards.map(({ lsn, walId }, shard) => `shard ${shard}  lsn ${countText(lsn)}, log ${walId}`),
+    'Its logs have the ids of the origin: replicated to the same place, they fence the origin.',
+  ].join('\n')

@@ -1,0 +1,192 @@
+/**
+ * Makes a shard of a data folder from rows and frames that come one by one, as a replica has them.
+ * Frames keep their LSNs, and the log its id. Each LSN between them, which was a frame of the log's
+ * own, becomes an IDLE frame. The log ends with CLEAN_CLOSE. The MANIFEST comes last: it names the
+ * frames as durable, so the loss of one is noticed.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import { blobSegmentPath } from '../blobs/blob-folder.ts'
+import {
+  blobHeaderBytes,
+  ChunkSums,
+  encodeBlobHeader,
+  encodeBlobTrailer,
+  recordExtent,
+} from '../blobs/blob-record.ts'
+import { startSha256 } from '../bytes/sha256.ts'
+import { unitsIn } from '../commands/command.ts'
+import { decodeFrame } from '../commands/command-decoding.ts'
+import { refsOf, refsOfUnit } from '../commands/command-values.ts'
+import type { ShardFolders } from '../disk/data-folder.ts'
+import { writeAll } from '../disk/disk-failure.ts'
+import { frameTypes } from '../frames/frame.ts'
+import { decodeRow } from '../lmdb/row-codec.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { logFeatures } from '../ports/log-host.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { ProjectedPosition } from '../ports/projection-store.ts'
+import type { ReplicatedFrame } from '../ports/replica.ts'
+import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import { SalvageWriter } from '../rescue/salvage-writer.ts'
+import { adoptManifest, prepareManifest } from '../segments/manifest.ts'
+import { segmentAfter } from '../segments/segment-chain.ts'
+import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+import { isStoredValue } from '../values/rope.ts'
+
+/** Where a shard is made, and its log: `base` is what the rows show, before the first frame. */
+export type ShardPlan = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly folders: ShardFolders
+  readonly walId: string
+  readonly epoch: number
+  readonly base: ProjectedPosition | undefined
+}
+
+/** Nothing is known of the options that the log had; these take every frame that a log can have. */
+const layout = {
+  features: logFeatures.entries,
+  sectorBytes: 4096,
+  payloadMax: 1024 * 1024 * 1024,
+  fileBytes: 16 * 1024 * 1024,
+}
+
+const noBytes = new Uint8Array(0)
+
+/** A shard that is being made. Rows first, then frames, then blobs, then `finish`. */
+export class ShardBuilder {
+  readonly #plan: ShardPlan
+  #rows: { readonly file: DiskFile; readonly writer: SnapshotWriter } | undefined
+  #snapshot: NamedSnapshot | undefined
+  readonly #log: SalvageWriter
+  /** The last LSN in the log, and the greatest stamp. */
+  #lsn: number
+  #time = 0
+  readonly #refs = new Map<string, BlobRef>()
+
+  /** Makes the folders. @throws DiskError */
+  constructor(plan: ShardPlan) {
+    const { disk, clock, folders, walId, epoch, base } = plan
+    this.#plan = plan
+    for (const dir of [folders.wal, folders.snapshots, folders.blobs]) disk.makeFolder(dir)
+    disk.syncFolder(folders.path)
+    this.#lsn = base?.lsn ?? 0
+    this.#time = base?.frame?.time ?? 0
+    const log = { walId, epoch, baseLsn: this.#lsn + 1 }
+    this.#log = new SalvageWriter({ disk, clock, dir: folders.wal }, layout, log)
+    if (!base) return
+    const file = disk.open(pathIn(folders.snapshots, `${snapshotName(base.lsn)}.tmp`), 'create')
+    this.#rows = { file, writer: new SnapshotWriter(file, base) }
+  }
+
+  /** The blobs that rows and frames refer to, each once. */
+  get refs(): readonly BlobRef[] {
+    return [...this.#refs.values()]
+  }
+
+  /** Adds a row of the base; their keys must rise. @throws KeelsonError `CORRUPT`; DiskError */
+  row(record: SnapshotRecord): void {
+    const { value } = decodeRow(record.key, record.record)
+    if (isStoredValue(value)) this.#refer(refsOf(value))
+    this.#rows?.writer.add(record)
+  }
+
+  /** Adds a frame; their LSNs must rise. @throws KeelsonError `CORRUPT`; DiskError */
+  frame({ lsn, time, payload }: ReplicatedFrame): void {
+    if (lsn <= this.#lsn) throw corrupt(`the frame ${lsn} comes behind lsn ${this.#lsn}`)
+    for (const unit of unitsIn(decodeFrame(payload).units)) this.#refer(refsOfUnit(unit))
+    while (++this.#lsn < lsn) this.#log.add(frameTypes.idle, noBytes)
+    this.#log.add(frameTypes.data, payload)
+    this.#time = Math.max(this.#time, time)
+  }
+
+  /**
+   * Writes a blob to the place that its reference names, and compares its content with that.
+   * @throws KeelsonError `CORRUPT`; DiskError
+   */
+  async blob(ref: BlobRef, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    const { disk, folders } = this.#plan
+    const path = blobSegmentPath(folders.blobs, ref.segment)
+    const file = disk.open(path, disk.entry(path) ? 'write' : 'create')
+    try {
+      const header = encodeBlobHeader(ref.size, ref.sha256)
+      const [sums, sha256] = [new ChunkSums(ref), startSha256()]
+      let at = ref.offset
+      for await (const bytes of pieces) {
+        sums.add(bytes)
+        sha256.add(bytes)
+        if (bytes.length > 0) writeAll(file, bytes, at, 'ENOSPC')
+        at += bytes.length
+      }
+      if (Buffer.compare(sha256.end(), ref.sha256) !== 0)
+        throw corrupt('a large value is not what its reference names')
+      writeAll(file, encodeBlobTrailer(ref, header, sums.end()), at, 'ENOSPC')
+      const { to } = recordExtent(ref)
+      if (file.size() < to) file.truncate(to)
+      writeAll(file, header, ref.offset - blobHeaderBytes, 'ENOSPC')
+      file.sync()
+    } finally {
+      file.close()
+    }
+  }
+
+  /** Ends the snapshot and the log. All of it is durable on return. @throws DiskError */
+  finish(): { readonly lsn: number } {
+    const { disk, folders, walId, epoch } = this.#plan
+    this.#endRows()
+    disk.syncFolder(folders.blobs)
+    const lsn = this.#lsn
+    const chain = this.#log.finish()
+    const newest = chain.at(-1)
+    if (!newest) throw new Error('a log has segments')
+    const { seq, baseLsn, salt } = newest.header
+    const checkpointLsn = this.#snapshot?.lsn ?? 0
+    prepareManifest(disk, folders.wal, {
+      generation: 1,
+      walId,
+      epoch,
+      newest: { seq, baseLsn, salt },
+      recoveredLsn: newest.lastLsn,
+      checkpointLsn,
+      checkpointSegment: segmentAfter(chain, checkpointLsn)?.header.seq ?? seq,
+      lastTime: this.#time,
+      snapshots: this.#snapshot ? [this.#snapshot] : [],
+      cleanClose: { lastLsn: newest.lastLsn, endOffset: newest.endOffset },
+    })
+    adoptManifest(disk, folders.wal)
+    return { lsn }
+  }
+
+  /** Closes what is open after a failure. */
+  abandon(): void {
+    this.#log.abandon()
+    this.#rows?.file.close()
+    this.#rows = undefined
+  }
+
+  #endRows(): void {
+    const { disk, folders } = this.#plan
+    const rows = this.#rows
+    if (!rows) return
+    this.#rows = undefined
+    const { lsn, bytes, sum } = rows.writer.end()
+    rows.file.sync()
+    rows.file.close()
+    const path = pathIn(folders.snapshots, snapshotName(lsn))
+    disk.rename(`${path}.tmp`, path)
+    disk.syncFolder(folders.snapshots)
+    this.#snapshot = { lsn, bytes, sum }
+  }
+
+  #refer(refs: readonly BlobRef[]): void {
+    for (const ref of refs) this.#refs.set(`${ref.segment}:${ref.offset}`, ref)
+  }
+}
+
+const corrupt = (evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', `the replica cannot be restored: ${evidence}`, {
+    details: { evidence },
+  })

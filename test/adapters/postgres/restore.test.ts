@@ -1,0 +1,183 @@
+/** A data folder from its replica: equal, verified, and able to go on; and the folder that it came from is fenced. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type App, type StartOptions, start } from 'keelson'
+import { pglite, postgres, restore } from 'keelson/postgres'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
+import { lacks } from '../../support/lacks.ts'
+import { noPostgres, PostgresServer } from '../../support/postgres-server.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const KiB = 1024
+
+const begun = async (options: StartOptions): Promise<App> => {
+  const app = await start(options)
+  onTestFinished(async () => void (await app.close()))
+  return app
+}
+
+const quietly = { error: () => undefined, warn: () => undefined, info: () => undefined }
+
+/** Values of every kind, removals, and entries of the journal. */
+const fill = async (app: App, from = 0): Promise<void> => {
+  const { store } = app
+  const puts = Array.from({ length: 200 }, (_, at) => store.put(`k${from + at}`, { at: from + at }))
+  await Promise.all(puts)
+  await store.put('text', 'é\0')
+  await store.put('large', 'x'.repeat(300 * KiB))
+  await store.put('later', 1, { ttlMs: 3_600_000 })
+  await store.putFields('fields', [
+    ['a', 1],
+    ['b', Buffer.from([1, 2])],
+  ])
+  await store.delete(`k${from + 7}`)
+  await app.journal.append({ id: `e${from}`, type: 'order', command: { from } })
+}
+
+/** Writes to every shard, and waits until the replica has it. */
+const touchAll = async (app: App, value: number): Promise<void> => {
+  for (let at = 0; at < 8; at++) await app.store.put(`last${at}`, value, { ack: 'replicated' })
+}
+
+const contentOf = async (app: App): Promise<unknown[]> => {
+  const found: unknown[] = []
+  for await (const [key] of app.store.entries({}))
+    found.push([key, key === 'fields' ? app.store.fields(key) : await app.store.load(key)])
+  return found
+}
+
+const entriesOf = async (app: App): Promise<unknown[]> => {
+  const found: unknown[] = []
+  for await (const { lsn, index, id } of app.journal.entries()) found.push([lsn, index, id])
+  return found
+}
+
+const isSound = (dir: string): void => {
+  for (const shard of [0, 1]) {
+    const found = verifyLog(nodeDisk(), shardFolder(dir, shard).wal)
+    expect(found).toMatchObject({ verdict: 'clean', tail: 'clean' })
+  }
+}
+
+type Place = {
+  readonly client: () => ReturnType<typeof pglite>
+  readonly close: () => Promise<void>
+}
+
+const places: Record<string, { absent?: string | undefined; open: () => Promise<Place> }> = {
+  pglite: {
+    open: async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'keelson-'))
+      return {
+        client: () => pglite(join(dir, 'replica')),
+        close: async () => rmSync(dir, { recursive: true }),
+      }
+    },
+  },
+  server: {
+    absent: noPostgres(),
+    open: async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'keelson-'))
+      const server = new PostgresServer(join(dir, 'server'))
+      await server.start()
+      return {
+        client: () => postgres({ connectionString: server.url }),
+        close: async () => {
+          await server.stop()
+          rmSync(dir, { recursive: true })
+        },
+      }
+    },
+  },
+}
+
+// PGlite takes long to begin: it stands in where there is no server.
+const present = Object.values(places).findLast(({ absent }) => !lacks(absent))
+
+describe('a folder that is replicated', () => {
+  let place: Place
+  beforeAll(async () => {
+    if (present) place = await present.open()
+  })
+  afterAll(() => place.close())
+
+  test('comes back from it, equal and sound, goes on, and fences the old one', async () => {
+    const [dir, to, again] = [tempFolder(), join(tempFolder(), 'new'), join(tempFolder(), 'again')]
+    const options = { shards: 2, logger: quietly }
+    const replication = () => [{ client: place.client(), required: true }]
+    const first = await begun({ ...options, dir, replication: replication() })
+    await fill(first)
+    await touchAll(first, 1)
+    const [content, entries] = [await contentOf(first), await entriesOf(first)]
+    await first.close()
+
+    const report = await restore({ client: place.client(), dir: to })
+    expect(report.shards).toHaveLength(2)
+    isSound(to)
+    const second = await begun({ ...options, dir: to, replication: replication() })
+    expect(await contentOf(second)).toEqual(content)
+    expect(await entriesOf(second)).toEqual(entries)
+    expect(second.store.ttl('later')).toBeGreaterThan(3_000_000)
+    await fill(second, 1_000)
+    await touchAll(second, 2)
+    const later = await contentOf(second)
+    await second.close()
+
+    // The old folder has lost its place, and writes on by itself.
+    const old = await begun({ ...options, dir, replication: replication() })
+    await old.store.put('k0', 'old')
+    const late = old.store.put('k1', 'old', { ack: 'replicated', deadlineMs: 3_000 })
+    await expect(late).rejects.toMatchObject({ code: 'TIMEOUT' })
+    expect(old.health().replication[0]?.shards.map(({ state }) => state)).toContain('fenced')
+    await old.close()
+
+    await restore({ client: place.client(), dir: again })
+    isSound(again)
+    const third = await begun({ ...options, dir: again })
+    expect(await contentOf(third)).toEqual(later)
+  })
+
+  test('begins with a snapshot where replication began late', async () => {
+    const [dir, to] = [tempFolder(), join(tempFolder(), 'new')]
+    const options = { logger: quietly, wal: { maxFileSize: 128 * KiB } }
+    const alone = await begun({ ...options, dir })
+    await fill(alone)
+    for (let at = 0; at < 60; at++) await alone.store.put(`big${at % 3}`, 'y'.repeat(16 * KiB))
+    await alone.control.snapshot(0)
+    await alone.close()
+    const app = await begun({ ...options, dir, replication: [{ client: place.client() }] })
+    await app.store.put('behind', 1, { ack: 'replicated' })
+    const content = await contentOf(app)
+    await app.close()
+    const { instanceId } = JSON.parse(readFileSync(join(dir, 'keelson.json'), 'utf8'))
+    // The other tests replicate there too.
+    await expect(restore({ client: place.client(), dir: to })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+    await restore({ client: place.client(), dir: to, instanceId })
+    const { firstLsn } = verifyLog(nodeDisk(), shardFolder(to, 0).wal)
+    expect(firstLsn).toBeGreaterThan(1)
+    const restored = await begun({ ...options, dir: to })
+    expect(await contentOf(restored)).toEqual(content)
+    await restored.store.put('behind', 2)
+    await restored.close()
+    const reopened = await begun({ ...options, dir: to })
+    expect(reopened.store.get('behind')).toBe(2)
+  })
+
+  test('refuses a folder that is not empty, and a replica with nothing, and leaves nothing', async () => {
+    const used = tempFolder()
+    await nodeDisk().open(join(used, 'file'), 'create').close()
+    const client = pglite()
+    await expect(restore({ client, dir: used })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+    const to = join(tempFolder(), 'new')
+    await expect(restore({ client, dir: to })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+    expect(nodeDisk().entry(to)).toBeUndefined()
+  })
+})
