@@ -1,19 +1,9 @@
 /** Lives of instances with large values. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/blobs.test.ts`. */
 import { expect, test } from 'vitest'
 import { BlobLife, type BlobStory } from '../support/blob-life.ts'
-import { countOf } from '../support/tier.ts'
+import { seedParts } from '../support/tier.ts'
 
-const seeds = countOf('KEELSON_SEEDS', 5, 100)
-const first = Number(process.env.KEELSON_SEED ?? 1)
-
-/** So many lives a test: what they leave behind is let go of with its end. */
-const atOnce = 100
-const parts = Array.from({ length: Math.ceil(seeds / atOnce) }, (_, part) => {
-  const from = first + part * atOnce
-  return { from, to: Math.min(from + atOnce, first + seeds) - 1 }
-})
-
-test.each(parts)(
+test.each(seedParts(5, 100))(
   'what is acknowledged stays readable, and what nobody refers to goes, whatever happens (seeds $from to $to)',
   async ({ from, to }) => {
     const sum: Partial<BlobStory> = {}
@@ -27,5 +17,5 @@ test.each(parts)(
       expect(sum[what], what).toBeGreaterThan(lives / 2)
     expect(sum.freed).toBeGreaterThan(lives * 4096)
   },
-  60_000 + atOnce * 2_000,
+  260_000,
 )

@@ -1,19 +1,9 @@
 /** Lives of instances that make snapshots all the time. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/snapshots.test.ts`. */
 import { expect, test } from 'vitest'
 import { SnapshotLife, type SnapshotStory } from '../support/snapshot-life.ts'
-import { countOf } from '../support/tier.ts'
+import { seedParts } from '../support/tier.ts'
 
-const seeds = countOf('KEELSON_SEEDS', 12, 2_000)
-const first = Number(process.env.KEELSON_SEED ?? 1)
-
-/** So many lives a test: what they leave behind is let go of with its end. */
-const atOnce = 100
-const parts = Array.from({ length: Math.ceil(seeds / atOnce) }, (_, part) => {
-  const from = first + part * atOnce
-  return { from, to: Math.min(from + atOnce, first + seeds) - 1 }
-})
-
-test.each(parts)(
+test.each(seedParts(12, 2_000))(
   'a snapshot and the log behind it are the projection, whatever happens (seeds $from to $to)',
   async ({ from, to }) => {
     const sum: Partial<SnapshotStory> = {}
@@ -30,5 +20,5 @@ test.each(parts)(
       expect(sum[what], what).toBeGreaterThan(lives / 2)
     expect(sum.freed).toBeGreaterThan(lives * 1_000)
   },
-  60_000 + atOnce * 5_000,
+  560_000,
 )

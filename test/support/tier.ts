@@ -25,3 +25,21 @@ export const sampled = <T>(cases: readonly T[], quick: number): readonly T[] => 
     (_, index) => cases[Math.floor((index * cases.length) / quick)] as T,
   )
 }
+
+/**
+ * As many seeds as the tier or `KEELSON_SEEDS` says, from 1 or `KEELSON_SEED` on, in parts of a hundred: what the
+ * lives of a part leave behind is let go of with its test.
+ */
+export const seedParts = (
+  quick: number,
+  all: number,
+): readonly { readonly from: number; readonly to: number }[] => {
+  const seeds = countOf('KEELSON_SEEDS', quick, all)
+  const first = Number(process.env.KEELSON_SEED ?? 1)
+  return Array.from({ length: Math.ceil(seeds / partMax) }, (_, part) => {
+    const from = first + part * partMax
+    return { from, to: Math.min(from + partMax, first + seeds) - 1 }
+  })
+}
+
+const partMax = 100

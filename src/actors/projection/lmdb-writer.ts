@@ -35,22 +35,19 @@ import type { AppliedFrames } from './applied-frames.ts'
 import * as Applier from './applier.ts'
 import { descriptionOf, type ProjectionWriterDescription } from './projection-description.ts'
 import { ProjectionFeed } from './projection-feed.ts'
+import { everything, initialState, type State, type Steps } from './projection-state.ts'
 import { answering, unheard } from './projection-waiters.ts'
 import {
   act,
   committed,
   continueReconcile,
-  everything,
   hold,
-  initialState,
   projectingOf,
   reconcile,
   report,
   reportSource,
   resumed,
   retry,
-  type State,
-  type Steps,
   settle,
   step,
   stepLater,

@@ -53,12 +53,13 @@ export const openProjection = async (shard: Shard, opener: Opener): Promise<Proj
 /** Waits, or until the process has ended. */
 const pause = ({ signal, system }: Opener, ms: number): Promise<void> =>
   new Promise((resolve) => {
-    const cancel = system.clock.after(ms, resolve)
-    const wake = (): void => {
+    const end = (): void => {
       cancel()
+      signal.removeEventListener('abort', end)
       resolve()
     }
-    signal.addEventListener('abort', wake, { once: true })
+    const cancel = system.clock.after(ms, end)
+    signal.addEventListener('abort', end)
   })
 
 /**

@@ -66,16 +66,19 @@ function* endAt(
   segment: SegmentEntry,
   lsn: number,
 ): Generator<number, FrameEnd> {
-  const end = yield* walkingFrames(
-    disk,
-    pathIn(dir, segment.name),
-    segment,
-    { lsn },
-    () => undefined,
-  )
+  const end = yield* lastGood(disk, dir, segment, lsn)
   if (end.lsn === lsn) return end
   throw damageAfter(segment, end)
 }
+
+/** The end of the last good frame, at most `lsn`. */
+const lastGood = (
+  disk: Disk,
+  dir: string,
+  segment: SegmentEntry,
+  lsn: number,
+): Generator<number, FrameEnd> =>
+  walkingFrames(disk, pathIn(dir, segment.name), segment, { lsn }, () => undefined)
 
 /** Whether the file has every frame up to `end`. A missing file has none. */
 function* isWhole(
@@ -92,15 +95,7 @@ function* isWhole(
 }
 
 function* damageOf(disk: Disk, dir: string, segment: SegmentEntry): Generator<number, Error> {
-  const lsn = Number.MAX_SAFE_INTEGER
-  const end = yield* walkingFrames(
-    disk,
-    pathIn(dir, segment.name),
-    segment,
-    { lsn },
-    () => undefined,
-  )
-  return damageAfter(segment, end)
+  return damageAfter(segment, yield* lastGood(disk, dir, segment, Number.MAX_SAFE_INTEGER))
 }
 
 const damageAfter = ({ name }: SegmentEntry, { offset, lsn }: FrameEnd): Error =>

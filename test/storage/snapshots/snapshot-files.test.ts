@@ -15,6 +15,13 @@ import { madeSnapshot, readWhole, sourceOf } from '../../support/snapshot-files.
 const dir = '/snapshot'
 const position = { ...positionAt(9), frame: { time: 1_700_000_000_000, crc: 0xfedcba98 } }
 
+/** A snapshot of these rows, alone on a disk. */
+const snapshotOf = (rows: Parameters<typeof sourceOf>[0]) => {
+  const disk = simulatedDisk()
+  const facts = madeSnapshot(disk, dir, sourceOf(rows, position))
+  return { disk, facts, bytes: readWhole(disk, dir, facts) }
+}
+
 const rowsIn = (disk: Disk, { lsn }: SnapshotFacts) => {
   const reader = new SnapshotReader(disk, dir, snapshotName(lsn))
   try {
@@ -100,23 +107,11 @@ describe('a snapshot', () => {
 
   // These bytes are in existing folders: a change here is a change of the format.
   test('is these bytes', () => {
-    const disk = simulatedDisk()
-    const facts = madeSnapshot(
-      disk,
-      dir,
-      sourceOf(
-        [
-          ['a', textRow('one')],
-          ['b', textRow('')],
-        ],
-        position,
-      ),
-    )
-    expect(
-      readWhole(disk, dir, facts)
-        .toString('hex')
-        .match(/.{1,64}/g),
-    ).toMatchInlineSnapshot(`
+    const { bytes } = snapshotOf([
+      ['a', textRow('one')],
+      ['b', textRow('')],
+    ])
+    expect(bytes.toString('hex').match(/.{1,64}/g)).toMatchInlineSnapshot(`
       [
         "4b45454c534e500a0100010001000000000102030405060708090a0b0c0d0eff",
         "030000000000000009000000000000000068e5cf8b01000098badcfe4204a2eb",
@@ -138,9 +133,7 @@ describe('a snapshot', () => {
   })
 
   test('of a newer version is refused as that', () => {
-    const disk = simulatedDisk()
-    const facts = madeSnapshot(disk, dir, sourceOf([], position))
-    const bytes = readWhole(disk, dir, facts)
+    const { disk, facts, bytes } = snapshotOf([])
     bytes.writeUInt16LE(2, 8)
     bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60)
     expect(verdictOf(disk, facts, bytes)).toMatchObject({ code: 'UNSUPPORTED_VERSION' })
@@ -149,19 +142,10 @@ describe('a snapshot', () => {
 
 describe('a damaged snapshot is CORRUPT, with file, offset and evidence', () => {
   test('for every byte that changed', () => {
-    const disk = simulatedDisk()
-    const facts = madeSnapshot(
-      disk,
-      dir,
-      sourceOf(
-        [
-          ['a', textRow('one')],
-          ['b', textRow('two')],
-        ],
-        position,
-      ),
-    )
-    const bytes = readWhole(disk, dir, facts)
+    const { disk, facts, bytes } = snapshotOf([
+      ['a', textRow('one')],
+      ['b', textRow('two')],
+    ])
     expect(verdictOf(disk, facts, bytes)).toBe('sound')
     for (let at = 0; at < bytes.length; at++) {
       const harmed = Buffer.from(bytes)
@@ -171,19 +155,10 @@ describe('a damaged snapshot is CORRUPT, with file, offset and evidence', () => 
   })
 
   test('for every length to which it was cut, and bytes behind its end', () => {
-    const disk = simulatedDisk()
-    const facts = madeSnapshot(
-      disk,
-      dir,
-      sourceOf(
-        [
-          ['a', textRow('one')],
-          ['b', textRow('two')],
-        ],
-        position,
-      ),
-    )
-    const bytes = readWhole(disk, dir, facts)
+    const { disk, facts, bytes } = snapshotOf([
+      ['a', textRow('one')],
+      ['b', textRow('two')],
+    ])
     for (let length = 0; length < bytes.length; length++)
       expect(verdictOf(disk, facts, bytes.subarray(0, length)), `${length}`).toEqual(damaged)
     expect(verdictOf(disk, facts, Buffer.concat([bytes, Buffer.alloc(1)]))).toEqual(damaged)
@@ -221,9 +196,7 @@ describe('a damaged snapshot is CORRUPT, with file, offset and evidence', () => 
   })
 
   test('for an index or a footer that fits other blocks, although their checksums hold', () => {
-    const disk = simulatedDisk()
-    const facts = madeSnapshot(disk, dir, sourceOf(someBlocks(), position))
-    const sound = readWhole(disk, dir, facts)
+    const { disk, facts, bytes: sound } = snapshotOf(someBlocks())
     const footerAt = sound.length - 64
     const indexAt = Number(sound.readBigUInt64LE(footerAt + 40))
     const forged = (index: Buffer, change: (footer: Buffer) => void = () => undefined) => {
