@@ -192,9 +192,9 @@ export class ProjectedRows {
       for (const changed of changes)
         for (const change of changesOf(changed, this.#blob))
           for (const operation of listed(project(change, own))) own.apply(checked(operation))
+      own.keep(this.#rows)
       return true
     } catch (error) {
-      own.undo()
       this.halted.push({ name, error })
       const mark = this.#marks.get(name) as ProjectionMark
       this.#mark(name, haltedMark(mark, version, this.#lsn, reasonText(error)))
@@ -227,15 +227,13 @@ const targetOf = (
 ): { readonly generation: number; readonly cursor?: string } | undefined =>
   state === 'live' && version === wanted ? { generation } : building
 
-/** The rows of one generation of one projection. */
+/** The rows of one generation of one projection, with changes that may still be dropped. */
 class GenerationRows implements OwnRows {
   readonly #rows: ChangedRows
   readonly #prefix: string
-  /** What each changed row was before. */
-  readonly #before = new Map<string, Row | undefined>()
 
   constructor(rows: ChangedRows, prefix: string) {
-    this.#rows = rows
+    this.#rows = new ChangedRows(rows)
     this.#prefix = prefix
   }
 
@@ -262,22 +260,21 @@ class GenerationRows implements OwnRows {
     }
   }
 
-  /** Takes back every change. */
-  undo(): void {
-    for (const [rowKey, row] of this.#before) this.#rows.set(rowKey, row)
+  /** Passes the changes on. */
+  keep(into: ChangedRows): void {
+    for (const [rowKey, row] of this.#rows.changes) into.set(rowKey, row)
   }
 
   #set(key: string, value: unknown): void {
-    const rowKey = this.#prefix + key
-    if (!this.#before.has(rowKey)) this.#before.set(rowKey, this.#rows.get(rowKey))
     const row = value === undefined ? undefined : { value: encodeValue(value), expiresAt: 0 }
-    this.#rows.set(rowKey, row)
+    this.#rows.set(this.#prefix + key, row)
   }
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 const listed = (operations: Iterable<ProjectedOperation>): readonly ProjectedOperation[] => {
   const found: unknown = operations
+  if (Array.isArray(found)) return operations as readonly ProjectedOperation[]
   if (typeof found === 'object' && found !== null && Symbol.iterator in found)
     return [...operations]
   throw invalidArgument('project', 'a list of operations as the answer', found)

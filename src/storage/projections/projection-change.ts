@@ -26,37 +26,56 @@ const readBytesMax = 1024 * 1024
  */
 export const changesOf = (changed: RowChanged, blob: ReadBlob): readonly ProjectionChange[] => {
   const { before, after } = changed
-  if (!before || !after || isHead(before) === isHead(after)) return [changeOf(changed, blob)]
+  if (!before || !after || isHead(before) === isHead(after)) return [new Change(changed, blob)]
   return [
-    { ...changed, after: undefined },
-    { ...changed, before: undefined },
-  ].map((each) => changeOf(each, blob))
+    new Change({ ...changed, after: undefined }, blob),
+    new Change({ ...changed, before: undefined }, blob),
+  ]
 }
 
 const isHead = ({ value }: Row): boolean => value.tag === rowTags.compound
 
-/** One change. Its values are decoded when they are read. */
-const changeOf = (
-  { rowKey, before, after, lsn, time }: RowChanged,
-  blob: ReadBlob,
-): ProjectionChange => {
-  const compound = compoundOf(rowKey)
-  const row = after ?? before
-  const kind = compound !== undefined ? 'field' : row && isHead(row) ? 'compound' : 'value'
-  return {
-    kind,
-    key: compound ?? rowKey,
-    field: compound === undefined ? undefined : fieldOf(rowKey),
-    existed: before !== undefined,
-    exists: after !== undefined,
-    get before() {
-      return decodedRow(before, blob)
-    },
-    get after() {
-      return decodedRow(after, blob)
-    },
-    lsn,
-    time,
+/**
+ * One change. Each projection gets its own: its function may change the values. They are decoded
+ * when they are first read, by accessors of the class: an accessor in a literal costs more to make
+ * than a value to decode.
+ */
+class Change implements ProjectionChange {
+  readonly kind: ProjectionChange['kind']
+  readonly key: string
+  readonly field: string | undefined
+  readonly existed: boolean
+  readonly exists: boolean
+  readonly lsn: number
+  readonly time: number
+  readonly #changed: RowChanged
+  readonly #blob: ReadBlob
+  #before: unknown
+  #after: unknown
+
+  constructor(changed: RowChanged, blob: ReadBlob) {
+    const { rowKey, before, after, lsn, time } = changed
+    const compound = compoundOf(rowKey)
+    const row = after ?? before
+    this.kind = compound !== undefined ? 'field' : row && isHead(row) ? 'compound' : 'value'
+    this.key = compound ?? rowKey
+    this.field = compound === undefined ? undefined : fieldOf(rowKey)
+    this.existed = before !== undefined
+    this.exists = after !== undefined
+    this.lsn = lsn
+    this.time = time
+    this.#changed = changed
+    this.#blob = blob
+  }
+
+  get before(): unknown {
+    this.#before ??= decodedRow(this.#changed.before, this.#blob)
+    return this.#before
+  }
+
+  get after(): unknown {
+    this.#after ??= decodedRow(this.#changed.after, this.#blob)
+    return this.#after
   }
 }
 

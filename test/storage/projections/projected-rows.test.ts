@@ -301,3 +301,47 @@ test('names, versions and functions that are wrong are refused as configuration'
   ])
     expect(wrong).toThrow(expect.objectContaining({ code: 'CONFIG' }))
 })
+
+test('a projection that changes a value it was given changes that of no other, and reads it again', () => {
+  const seen: unknown[] = []
+  const spoiling = (name: string) =>
+    projection(name, {
+      version: 1,
+      project: (change) => {
+        const list = change.after as string[]
+        list.push(name)
+        seen.push(change.after)
+        return [{ kind: 'put', key: change.key, value: list }]
+      },
+    })
+  const world = shard()
+  world.frames([spoiling('one'), spoiling('two')], [['a', ['x']]])
+  expect(seen).toEqual([
+    ['x', 'one'],
+    ['x', 'two'],
+  ])
+  expect(world.shown('two')).toEqual({ a: ['x', 'two'] })
+  expect(decodeValue((world.rows.get('a') as Row).value)).toEqual(['x'])
+})
+
+test('a projection that throws in a frame leaves nothing of that frame', () => {
+  const world = shard()
+  const failing = projection('failing', {
+    version: 1,
+    project: ({ key }) => {
+      if (key === 'c') throw new Error('no')
+      return [{ kind: 'put', key, value: 1 }]
+    },
+  })
+  world.frames([failing], [['a', 1]])
+  const before = world.projectedRows()
+  world.frames(
+    [failing],
+    [
+      ['b', 1],
+      ['c', 1],
+    ],
+  )
+  expect(world.mark('failing')).toMatchObject({ state: 'halted' })
+  expect(world.projectedRows()).toEqual(before)
+})
