@@ -73,7 +73,8 @@ describe('a market', () => {
             due.cash += command.cash
             due.goods += command.goods
           }
-          for (const effect of effects) if (effect.type === 'withdrawal') due.cash -= effect.cash
+          for (const { type, payload } of effects)
+            if (type === 'withdrawal') due.cash -= payload.cash
           const snapshot = market.snapshot()
           expect(heldIn(snapshot)).toEqual(due)
           for (const [, cash, goods] of snapshot.accounts)

@@ -31,16 +31,14 @@ export type Trade = {
   readonly quantity: number
 }
 
-/** How a command moved balances between accounts, and out of the market. Not public. */
-export type Effect =
-  | {
-      readonly type: 'fill'
-      readonly buyer: string
-      readonly seller: string
-      readonly cash: number
-      readonly goods: number
-    }
-  | { readonly type: 'withdrawal'; readonly account: string; readonly cash: number }
+/** How a command moved cash and goods between accounts, or out of the market. Not public. */
+export type Effects = {
+  fill: { buyer: string; seller: string; cash: number; goods: number }
+  withdrawal: { account: string; cash: number }
+}
+export type Effect = {
+  readonly [Type in keyof Effects]: { readonly type: Type; readonly payload: Effects[Type] }
+}[keyof Effects]
 
 export type Refusal = 'no such account' | 'no such order' | 'not enough cash' | 'not enough goods'
 
@@ -174,7 +172,7 @@ export class Market {
   #withdraw({ account: name, cash }: Command & { type: 'withdraw' }, account: Account): Outcome {
     if (account.cash < cash) return refused('not enough cash')
     account.cash -= cash
-    return { ...done, effects: [{ type: 'withdrawal', account: name, cash }] }
+    return { ...done, effects: [{ type: 'withdrawal', payload: { account: name, cash } }] }
   }
 
   #cancel(
@@ -232,7 +230,7 @@ export class Market {
     maker.left -= goods
     taker.left -= goods
     if (maker.left === 0) this.#remove(maker)
-    return { type: 'fill', buyer: bid.account, seller: ask.account, cash, goods }
+    return { type: 'fill', payload: { buyer: bid.account, seller: ask.account, cash, goods } }
   }
 
   #rest(order: Order): void {

@@ -1,0 +1,91 @@
+/**
+ * The demo: a day of the exchange without interruption, and the same day with two kills. Both must
+ * end with the same books, balances and events. `npm run example:exchange`
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { audit } from './audit.ts'
+import { day } from './day.ts'
+import { writeOrders } from './order-file.ts'
+
+export type DemoOptions = {
+  /** Orders, cancels and withdrawals. */
+  readonly count: number
+  readonly seed: number
+  readonly say: (line: string) => void
+  /** Called with the part of a day that is done, from 0 to 1. */
+  readonly progress?: (part: number) => void
+}
+
+const whole = (number: number): string => Math.round(number).toLocaleString('en-US')
+
+/** Runs both days in a temporary folder. Resolves with all that was not as it must be. */
+export const demo = async (options: DemoOptions): Promise<readonly string[]> => {
+  const folder = mkdtempSync(join(tmpdir(), 'keelson-exchange-'))
+  try {
+    return await days(folder, options)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const days = async (
+  folder: string,
+  { count, seed, say, progress = () => {} }: DemoOptions,
+): Promise<readonly string[]> => {
+  const orders = join(folder, 'orders.jsonl')
+  await writeOrders(orders, seed, count)
+  const live = async (name: string, kills: readonly number[]) => {
+    const [dir, tape] = [join(folder, name), join(folder, `${name}.jsonl`)]
+    const began = performance.now()
+    const evening = await day({
+      dir,
+      orders,
+      tape,
+      kills,
+      progress: (number) => progress(number / count),
+    })
+    const seconds = (performance.now() - began) / 1_000
+    const found = await audit(dir, evening)
+    say(`   ${whole(found.entries)} commands in ${seconds.toFixed(1)} s, starts included`)
+    say(`   ${whole(evening.answers.size)} answers compared with the journal`)
+    return { ...evening, ...found, tape: readFileSync(tape) }
+  }
+
+  say(`1  ${whole(count)} orders, cancels and withdrawals, without interruption …`)
+  const calm = await live('calm', [])
+  const kills = [0.3, 0.6].map((part) => Math.floor(part * count))
+  say(`2  the same, killed with SIGKILL after ${kills.map(whole).join(' and ')} answers …`)
+  const struck = await live('struck', kills)
+
+  const faults = [...calm.faults, ...struck.faults]
+  if (!isDeepStrictEqual(calm.snapshot, struck.snapshot))
+    faults.push('the books or the balances are not those of the day without interruption')
+  if (calm.digest !== struck.digest)
+    faults.push('the journal does not say what that of the day without interruption says')
+  if (!calm.tape.equals(struck.tape))
+    faults.push('the tape is not that of the day without interruption')
+  const { accounts, orders: resting } = struck.snapshot
+  say(`3  ${whole(accounts.length)} balances and ${whole(resting.length)} resting orders compared,`)
+  say(
+    `   and ${whole(struck.trades)} trades with their side effects (${struck.digest.slice(0, 16)}…)`,
+  )
+  return faults
+}
+
+if (process.argv[1]?.endsWith('demo.ts')) {
+  const bar = (part: number): string => '█'.repeat(part * 60).padEnd(60, '░')
+  let shown = ''
+  const progress = (part: number): void => {
+    const line = `   ${bar(part)} ${Math.floor(part * 100)} %`
+    if (process.stdout.isTTY && line !== shown) process.stdout.write(`\r${line}`)
+    shown = line
+  }
+  const say = (line: string): void => console.log(process.stdout.isTTY ? `\r\x1b[K${line}` : line)
+  const faults = await demo({ count: Number(process.argv[2] ?? 200_000), seed: 1, say, progress })
+  for (const fault of faults) console.log(`FAULT: ${fault}`)
+  console.log(faults.length === 0 ? '\nnothing was lost, nothing was done twice' : '')
+  process.exitCode = faults.length === 0 ? 0 : 1
+}

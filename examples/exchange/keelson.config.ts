@@ -1,0 +1,27 @@
+/** The service: `keelson run examples/exchange/keelson.config.ts`. It prints the answers as lines. */
+import { type KeelsonConfig, supervisor, worker } from 'keelson'
+import { exchange } from './exchange.ts'
+import { gateway } from './gateway.ts'
+import { tape } from './tape.ts'
+
+const { ORDERS = 'orders.jsonl', TAPE = 'tape.jsonl', IN_FLIGHT = '256' } = process.env
+
+const say = (line: unknown): void => void process.stdout.write(`${JSON.stringify(line)}\n`)
+const day = {
+  file: ORDERS,
+  inFlight: Number(IN_FLIGHT),
+  answered: (number: number, answer: unknown) => say({ number, answer }),
+  closed: (snapshot: unknown) => say({ snapshot }),
+}
+
+export default {
+  dir: './data',
+  journal: { replay: 'required' },
+  // The auditor reads the log from its begin.
+  retention: { log: '30d' },
+  app: supervisor('app', { strategy: 'rest_for_one' }, [
+    worker('tape', tape, { arg: TAPE }),
+    worker('exchange', exchange, { arg: { saveEvery: 25_000 } }),
+    worker('gateway', gateway, { arg: day }),
+  ]),
+} satisfies KeelsonConfig
